@@ -90,7 +90,8 @@ tend_server() {
       if [ "$(replication master_link_status)" = up ]; then
         touch /tmp/ready
       elif primary=$(living_primary) && [ -n "$primary" ]; then
-        if [ "$primary" != "$(replication master_host)" ]; then
+        # Promoted this very moment, it would name itself.
+        if [ "$primary" != "$(own_address)" ] && [ "$primary" != "$(replication master_host)" ]; then
           say "following $primary"
           server 127.0.0.1 REPLICAOF "$primary" 6379 >/dev/null
         fi
@@ -101,18 +102,23 @@ tend_server() {
   [ -n "$role" ] && was=$role
 }
 
-# A primary that stops: pause writes, have the sentinels promote a replica, and wait until that is so.
+# A primary that stops: pause writes, have a sentinel promote a replica, and wait until one is.
 hand_over() {
   trap '' TERM INT
   [ "$(replication role)" = master ] && [ "$(replication connected_slaves)" -gt 0 ] || return 0
   say "handing the primary's role over"
-  server 127.0.0.1 CLIENT PAUSE 8000 WRITE >/dev/null
-  for round in 1 2 3; do
-    for peer in $(addresses "$SENTINELS"); do
-      [ "$(sentinel "$peer" SENTINEL FAILOVER "$NAME")" = OK ] && break
-    done
-    for tick in 1 2 3 4 5 6 7 8 9 10 11 12; do
-      [ "$(replication role)" = slave ] && return 0
+  server 127.0.0.1 CLIENT PAUSE 20000 WRITE >/dev/null
+  own=$(own_address)
+  for peer in $(addresses "$SENTINELS"); do
+    [ "$(sentinel "$peer" SENTINEL FAILOVER "$NAME")" = OK ] || continue
+    tick=0
+    while [ "$((tick += 1))" -le 20 ]; do
+      for other in $(addresses "$STORES"); do
+        if [ "$other" != "$own" ] && is_primary "$other"; then
+          say "$other has taken the primary's role over"
+          return 0
+        fi
+      done
       nap 0.25
     done
   done
@@ -138,7 +144,7 @@ sentinel announce-ip $(own_address)
 sentinel monitor $NAME $primary 6379 $QUORUM
 sentinel auth-pass $NAME $PASSWORD
 sentinel down-after-milliseconds $NAME 3000
-sentinel failover-timeout $NAME 10000
+sentinel failover-timeout $NAME 6000
 sentinel parallel-syncs $NAME 2
 CONFIG
     # The replicas are told to it as well: through them it meets the other sentinels even if the primary is gone.

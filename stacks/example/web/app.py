@@ -99,6 +99,7 @@ class Store:
         self._connected = threading.Event()
         self._connection: Connection | None = None
         self._lost = threading.Event()
+        self._lost_at = time.monotonic()
         threading.Thread(target=self._keep_connected, daemon=True).start()
 
     def count_visit(self) -> dict[str, object]:
@@ -106,7 +107,9 @@ class Store:
 
         ``replicas`` is how many replicas confirmed that they have the count: with one or more it survives any node.
         """
-        if self._connected.wait(STORE_TIMEOUT) and self._lock.acquire(timeout=STORE_TIMEOUT):
+        # Waiting is for a change of primary; in a longer absence no visitor should wait for what will not come.
+        patience = max(0.0, self._lost_at + STORE_TIMEOUT - time.monotonic())
+        if self._connected.wait(patience) and self._lock.acquire(timeout=STORE_TIMEOUT):
             try:
                 if self._connection:
                     visits, replicas = self._connection.ask(["INCR", "visits"], ["WAIT", "1", "300"])
@@ -122,6 +125,7 @@ class Store:
         if self._connection:
             self._connection.close()
         self._connection = None
+        self._lost_at = time.monotonic()
         self._connected.clear()
         self._lost.set()
 

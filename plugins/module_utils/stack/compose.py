@@ -1,0 +1,259 @@
+"""A compose file as this collection deploys it: one definition without loose ends.
+
+Configs and secrets are named by their content, so that a change makes a new one and rolls the services that use it.
+"""
+
+from __future__ import annotations
+
+import base64
+import copy
+import hashlib
+import json
+import re
+import zlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from .errors import StackError
+from .interpolation import interpolate
+
+NAMESPACE = "com.docker.stack.namespace"
+FINGERPRINT = "swarm.aws.stack.fingerprint"
+GENERATE = "x-generate"
+_NAME_LIMIT = 64
+_DIGITS = 12
+_STACK_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,40}")
+_SECTIONS = ("services", "networks", "volumes", "configs", "secrets")
+Read = Callable[[str], bytes]
+
+
+@dataclass(frozen=True)
+class Blob:
+    """A config or a secret to be kept in the swarm."""
+
+    name: str
+    data: bytes = field(repr=False)
+    labels: Mapping[str, str] = field(default_factory=dict)
+    template_driver: str | None = None
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A stack's definition, and the contents it refers to."""
+
+    stack: str
+    definition: dict[str, Any]
+    configs: tuple[Blob, ...] = ()
+    secrets: tuple[Blob, ...] = ()
+    generate: Mapping[str, int] = field(default_factory=dict)
+    """Secrets that the swarm is to have: name to length, in characters."""
+
+    def pack(self) -> str:
+        """As one opaque word, for the way to the manager. It contains secrets, readable to whoever unpacks it."""
+        plain = {**vars(self), "configs": _plain(self.configs), "secrets": _plain(self.secrets)}
+        return base64.b64encode(zlib.compress(json.dumps(plain, default=str).encode())).decode()
+
+    @classmethod
+    def unpack(cls, packed: str) -> Bundle:
+        """The reverse of :meth:`pack`. Raises StackError for anything else."""
+        try:
+            plain = json.loads(zlib.decompress(base64.b64decode(packed, validate=True)))
+            for section in ("configs", "secrets"):
+                plain[section] = tuple(
+                    Blob(**{**blob, "data": base64.b64decode(blob["data"])}) for blob in plain[section]
+                )
+            return cls(**plain)
+        except (ValueError, KeyError, TypeError, zlib.error):
+            raise StackError("The bundle is not what swarm.aws.stack_bundle returns: pass it on as it is.") from None
+
+
+def _plain(blobs: Sequence[Blob]) -> list[dict[str, Any]]:
+    return [{**vars(blob), "data": base64.b64encode(blob.data).decode()} for blob in blobs]
+
+
+def bundle(stack: str, document: Any, variables: Mapping[str, str], read: Read, *, source: str) -> Bundle:
+    """Make a bundle of a compose document.
+
+    ``read`` returns the content of a file that the document names, by the name as written there. ``source`` is what
+    errors call the document. Raises StackError.
+    """
+    if not _STACK_NAME.fullmatch(stack):
+        raise StackError(
+            f"The stack name '{stack}' is not valid: use lower-case letters, digits, '-' and '_', 41 at most, "
+            "beginning with a letter or digit."
+        )
+    definition = _checked(document, source)
+    definition = {section: interpolate(definition[section], variables, section) for section in definition}
+    for name, service in definition["services"].items():
+        _check_service(name, service, source)
+        _settle_environment(name, service, variables, read, source)
+    configs = _contents(stack, definition, "configs", variables, read, source)
+    secrets = _contents(stack, definition, "secrets", variables, read, source)
+    return Bundle(stack, definition, configs, secrets, _to_generate(stack, definition, source))
+
+
+def pinned(definition: Mapping[str, Any], digests: Mapping[str, str]) -> dict[str, Any]:
+    """The definition with every image at its digest and every service labelled with its fingerprint.
+
+    ``digests`` maps an image, as the definition has it, to ``name:tag@sha256:…``.
+    """
+    result = copy.deepcopy(dict(definition))
+    for service in result["services"].values():
+        service["image"] = digests[service["image"]]
+    for service in result["services"].values():
+        deploy = service["deploy"] = dict(service.get("deploy") or {})
+        labels = deploy["labels"] = _pairs(deploy.get("labels"))
+        labels[FINGERPRINT] = fingerprint(result, service)
+    return result
+
+
+def fingerprint(definition: Mapping[str, Any], service: Mapping[str, Any]) -> str:
+    """A digest of all that decides how a service runs, its own label aside."""
+    used = {
+        section: {name: (definition.get(section) or {}).get(name) for name in sorted(sources(service, section))}
+        for section in ("configs", "secrets", "networks")
+    }
+    text = json.dumps([service, used], sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:_DIGITS]
+
+
+def sources(service: Mapping[str, Any], section: str) -> list[str]:
+    """The names of the configs, secrets or networks that a service uses, as the definition calls them."""
+    found = service.get(section) or []
+    return [item["source"] if isinstance(item, dict) else item for item in found]
+
+
+def environment(service: Mapping[str, Any]) -> dict[str, str]:
+    """A service's variables, after :func:`bundle` settled them."""
+    return dict(service.get("environment") or {})
+
+
+def command_input(definition: Mapping[str, Any]) -> str:
+    """The definition as `docker stack deploy --compose-file -` reads it, which treats '$' once more."""
+    return json.dumps(_escaped(definition), default=str)
+
+
+def _checked(document: Any, source: str) -> dict[str, Any]:
+    if not isinstance(document, dict) or not isinstance(document.get("services"), dict) or not document["services"]:
+        raise StackError(f"{source} is not a compose file: it needs a mapping 'services' with at least one service.")
+    for section in _SECTIONS:
+        if not isinstance(document.get(section) or {}, dict):
+            raise StackError(f"'{section}' in {source} is to be a mapping of names.")
+    definition = {key: value for key, value in copy.deepcopy(document).items() if not key.startswith("x-")}
+    for section in ("configs", "secrets"):
+        if section in definition:
+            definition[section] = {name: entry or {} for name, entry in (definition[section] or {}).items()}
+    definition.pop("name", None)
+    return {key: value for key, value in definition.items() if value is not None}
+
+
+def _check_service(name: str, service: Any, source: str) -> None:
+    if not isinstance(service, dict):
+        raise StackError(f"Service '{name}' in {source} is to be a mapping of options.")
+    if not service.get("image"):
+        reason = "is to be built, which a swarm cannot do" if service.get("build") else "names no image"
+        raise StackError(f"Service '{name}' in {source} {reason}: push its image to a registry and give 'image'.")
+    for volume in service.get("volumes") or []:
+        origin = volume.get("source", "") if isinstance(volume, dict) else str(volume).partition(":")[0]
+        if str(origin).startswith("."):
+            raise StackError(
+                f"Service '{name}' in {source} mounts '{origin}' from beside the compose file, which is not on the "
+                "nodes: use a config, a secret, a named volume or an absolute path of the node."
+            )
+
+
+def _settle_environment(
+    name: str, service: dict[str, Any], variables: Mapping[str, str], read: Read, source: str
+) -> None:
+    """Files of variables, and variables without a value, are read here: they are this machine's."""
+    settled: dict[str, str] = {}
+    files = service.pop("env_file", None) or []
+    for path in [files] if isinstance(files, str) else files:
+        content = _read(read, path["path"] if isinstance(path, dict) else path, f"service '{name}' in {source}")
+        for line in content.decode().splitlines():
+            key, equals, value = line.strip().partition("=")
+            if key and not key.startswith("#"):
+                settled[key] = value if equals else variables.get(key, "")
+    given = service.get("environment") or {}
+    if isinstance(given, list):
+        given = {key: value if equals else None for key, equals, value in (str(item).partition("=") for item in given)}
+    for key, value in given.items():
+        if value is not None:
+            settled[key] = str(value).lower() if isinstance(value, bool) else str(value)
+        elif key in variables:
+            settled[key] = variables[key]
+    if settled:
+        service["environment"] = settled
+    else:
+        service.pop("environment", None)
+
+
+def _contents(
+    stack: str, definition: dict[str, Any], section: str, variables: Mapping[str, str], read: Read, source: str
+) -> tuple[Blob, ...]:
+    """Take the contents out of a section, leaving references by name to what the swarm is to have."""
+    blobs = []
+    for key, entry in (definition.get(section) or {}).items():
+        where = f"{section}.{key} in {source}"
+        if entry.get("external"):
+            continue
+        if "file" in entry:
+            data = _read(read, entry["file"], where)
+        elif "content" in entry:
+            data = str(entry["content"]).encode()
+        elif "environment" in entry:
+            if entry["environment"] not in variables:
+                raise StackError(f"{where} takes the variable {entry['environment']}, which is not set.")
+            data = variables[entry["environment"]].encode()
+        else:
+            raise StackError(
+                f"{where} has no content: give 'file', 'content' or 'environment', or say 'external: true'."
+            )
+        labels = {**_pairs(entry.get("labels")), NAMESPACE: stack}
+        name = _by_content(entry.get("name") or f"{stack}_{key}", stack, data)
+        blobs.append(Blob(name, data, labels, entry.get("template_driver")))
+        definition[section][key] = {"external": True, "name": name}
+    return tuple(blobs)
+
+
+def _by_content(base: str, stack: str, data: bytes) -> str:
+    digest = hashlib.sha256(stack.encode() + b"\0" + data).hexdigest()[:_DIGITS]
+    return f"{base[: _NAME_LIMIT - _DIGITS - 1]}_{digest}"
+
+
+def _to_generate(stack: str, definition: dict[str, Any], source: str) -> dict[str, int]:
+    wanted = {}
+    for key, entry in (definition.get("secrets") or {}).items():
+        length = entry.pop(GENERATE, None)
+        if length is None:
+            continue
+        if not isinstance(length, int) or isinstance(length, bool) or not 16 <= length <= 256:
+            raise StackError(
+                f"secrets.{key}.{GENERATE} in {source} is to be the secret's length, 16 to 256, not {length!r}."
+            )
+        entry["name"] = entry.get("name") or f"{stack}_{key}"
+        wanted[entry["name"]] = length
+    return wanted
+
+
+def _read(read: Read, path: str, where: str) -> bytes:
+    try:
+        return read(path)
+    except OSError as error:
+        raise StackError(f"{where} names the file '{path}', which cannot be read: {error.strerror}.") from None
+
+
+def _pairs(given: Any) -> dict[str, str]:
+    """Labels as a mapping, of either of the format's two ways to write them."""
+    if isinstance(given, list):
+        return {key: value for key, _, value in (str(item).partition("=") for item in given)}
+    return {str(key): "" if value is None else str(value) for key, value in (given or {}).items()}
+
+
+def _escaped(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _escaped(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_escaped(item) for item in value]
+    return value.replace("$", "$$") if isinstance(value, str) else value

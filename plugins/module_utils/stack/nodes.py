@@ -1,0 +1,49 @@
+"""Whether the swarm has the nodes that the configuration asks for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+GROUP = "swarm.aws.group"
+
+
+def missing(nodes: Sequence[Mapping[str, Any]], groups: Sequence[Mapping[str, Any]]) -> list[str]:
+    """What is not there yet, a phrase for each group that lacks nodes; empty when all is there.
+
+    ``nodes`` are the engine's nodes. ``groups`` are those of the configuration: name, role, desired, labels.
+    A node counts when it is ready, has its role, and carries the labels of its group.
+    """
+    phrases = []
+    for group in groups:
+        desired = int(group["desired"])
+        mine = [node for node in nodes if _labels(node).get(GROUP) == group["name"]]
+        ready = [node for node in mine if _serves(node, group["role"])]
+        labelled = [node for node in ready if _has(node, group.get("labels") or {})]
+        if len(labelled) >= desired:
+            continue
+        phrase = f"{desired - len(labelled)} of {desired} nodes of group '{group['name']}' ({group['role']})"
+        if len(mine) > len(ready):
+            phrase += f", {len(mine) - len(ready)} of them joined but not ready"
+        if len(ready) > len(labelled):
+            phrase += f", {len(ready) - len(labelled)} of them without the group's labels"
+        phrases.append(phrase)
+    return phrases
+
+
+def _labels(node: Mapping[str, Any]) -> Mapping[str, str]:
+    return node["Spec"].get("Labels") or {}
+
+
+def _serves(node: Mapping[str, Any], role: str) -> bool:
+    if node["Status"]["State"] != "ready" or node["Spec"]["Role"] != role:
+        return False
+    return role == "worker" or (node.get("ManagerStatus") or {}).get("Reachability") == "reachable"
+
+
+def _has(node: Mapping[str, Any], labels: Mapping[str, Any]) -> bool:
+    return all(_labels(node).get(key) == _text(value) for key, value in labels.items())
+
+
+def _text(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)

@@ -1,0 +1,106 @@
+#!/usr/bin/python
+# Copyright (c) The swarm.aws maintainers
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: stack_nodes
+short_description: Tell whether a manager can act and has all of its nodes
+version_added: 0.1.0
+description:
+  - Tells whether this host is a manager that can act, and which of the configured nodes its swarm lacks.
+  - It looks once and does not fail for a swarm that is not complete, so that a task can wait with C(until).
+author:
+  - The swarm.aws maintainers (@swarm-aws)
+attributes:
+  check_mode:
+    description: Only reads.
+    support: full
+  diff_mode:
+    description: Changes nothing.
+    support: none
+options:
+  groups:
+    description: The node groups of the configuration. Other keys than these are ignored.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      name:
+        description: Name of the group, which its nodes carry as the label C(swarm.aws.group).
+        type: str
+      role:
+        description: Role of its nodes in the swarm.
+        type: str
+      desired:
+        description: How many nodes it is to have.
+        type: int
+      labels:
+        description: Labels that its nodes are to carry.
+        type: dict
+requirements:
+  - docker (Python SDK)
+"""
+
+EXAMPLES = r"""
+- name: Wait until the swarm is complete
+  swarm.aws.stack_nodes:
+    groups: "{{ node_groups }}"
+  register: swarm
+  until: swarm.complete
+  retries: 60
+  delay: 5
+"""
+
+RETURN = r"""
+manager:
+  description: Whether this host is a manager that can act.
+  returned: success
+  type: bool
+complete:
+  description: Whether it is one and its swarm has all the nodes.
+  returned: success
+  type: bool
+missing:
+  description: What is missing, a phrase for each group.
+  returned: success
+  type: list
+  elements: str
+  sample: ["1 of 3 nodes of group 'manager' (manager), 1 of them joined but not ready"]
+msg:
+  description: The same as a sentence.
+  returned: success
+  type: str
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ..module_utils.stack import nodes
+from ..module_utils.stack.engine import DockerEngine
+from ..module_utils.stack.errors import StackError
+
+
+def main() -> None:
+    module = AnsibleModule(
+        # Groups have more keys than are looked at here, so their keys are not checked.
+        argument_spec={"groups": {"type": "list", "elements": "dict", "default": []}},
+        supports_check_mode=True,
+    )
+    try:
+        engine = DockerEngine(module.run_command)
+        reason = engine.manages()
+        missing = [] if reason else nodes.missing(engine.nodes(), module.params["groups"])
+    except StackError as error:
+        reason, missing = str(error), []
+    module.exit_json(
+        changed=False,
+        manager=not reason,
+        complete=not reason and not missing,
+        missing=missing,
+        msg=reason or (f"The swarm lacks {'; '.join(missing)}." if missing else "The swarm has all of its nodes."),
+    )
+
+
+if __name__ == "__main__":
+    main()

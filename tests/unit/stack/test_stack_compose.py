@@ -1,0 +1,200 @@
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+import yaml
+from ansible_collections.swarm.aws.plugins.module_utils.stack import compose, images
+from ansible_collections.swarm.aws.plugins.module_utils.stack.errors import StackError
+from ansible_collections.swarm.aws.plugins.module_utils.stack.interpolation import interpolate
+
+from tests.unit.stack import world
+
+DIGESTS = {"app:1.0": f"app:1.0@{world.DIGEST}", "haproxy:3.0": f"haproxy:3.0@{world.DIGEST}"}
+
+
+def service(**options: Any) -> dict[str, Any]:
+    return {"services": {"web": {"image": "app:1.0", **options}}}
+
+
+def test_a_config_is_named_by_its_content() -> None:
+    stack = world.bundle()
+    name = f"shop_settings_{world.fingerprint_of(b'colour=blue' + bytes([10]))}"
+    assert [blob.name for blob in stack.configs] == [name]
+    assert stack.configs[0].labels == {"com.docker.stack.namespace": "shop"}
+    assert stack.definition["configs"]["settings"] == {"external": True, "name": name}
+
+
+def test_another_content_gives_another_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = world.bundle().configs[0].name
+    monkeypatch.setitem(world.FILES, "settings.ini", b"colour=red\n")
+    assert world.bundle().configs[0].name != before
+
+
+def test_a_name_stays_within_dockers_limit() -> None:
+    document = service() | {"configs": {"c": {"name": "n" * 64, "content": "x"}}}
+    assert len(world.bundle(document).configs[0].name) == 64
+
+
+def test_a_secret_to_be_made_is_named_after_the_stack() -> None:
+    stack = world.bundle()
+    assert stack.generate == {"shop_password": 32}
+    assert stack.definition["secrets"]["password"] == {"external": True, "name": "shop_password"}
+
+
+def test_a_bundle_survives_its_way_to_the_manager() -> None:
+    document = service() | {"secrets": {"s": {"content": "pa$$ss"}}}
+    stack = world.bundle(document)
+    assert compose.Bundle.unpack(stack.pack()) == stack
+    assert stack.secrets[0].data == b"pa$ss"
+    assert "pa$ss" not in repr(stack)
+
+
+@pytest.mark.parametrize("packed", ["", "x", "eyJ9", "eJwDAAAAAAE="])
+def test_what_is_no_bundle_is_refused(packed: str) -> None:
+    with pytest.raises(StackError, match=r"not what swarm.aws.stack_bundle returns"):
+        compose.Bundle.unpack(packed)
+
+
+def test_the_fingerprint_follows_what_a_service_uses(monkeypatch: pytest.MonkeyPatch) -> None:
+    def labels() -> dict[str, str]:
+        pinned = compose.pinned(world.bundle().definition, DIGESTS)
+        return {name: item["deploy"]["labels"][compose.FINGERPRINT] for name, item in pinned["services"].items()}
+
+    before = labels()
+    monkeypatch.setitem(world.FILES, "settings.ini", b"colour=red\n")
+    after = labels()
+    assert after["web"] != before["web"]
+    assert after["proxy"] == before["proxy"]
+
+
+def test_images_are_pinned_and_other_labels_kept() -> None:
+    document = service(deploy={"labels": ["team=shop"]})
+    pinned = compose.pinned(world.bundle(document).definition, DIGESTS)["services"]["web"]
+    assert pinned["image"] == DIGESTS["app:1.0"]
+    assert pinned["deploy"]["labels"]["team"] == "shop"
+
+
+def test_a_dollar_sign_reaches_docker_as_one() -> None:
+    stack = world.bundle(service(command=["sh", "-c", "echo $$HOME"]))
+    assert stack.definition["services"]["web"]["command"][2] == "echo $HOME"
+    assert json.loads(compose.command_input(stack.definition))["services"]["web"]["command"][2] == "echo $$HOME"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("$TAG", "2"),
+        ("${TAG}-x", "2-x"),
+        ("${EMPTY:-d}", "d"),
+        ("${EMPTY-d}", ""),
+        ("${NONE-d}", "d"),
+        ("${NONE:-}", ""),
+        ("${TAG:?needed}", "2"),
+        ("a$$b", "a$b"),
+    ],
+)
+def test_variables(text: str, expected: str) -> None:
+    assert interpolate({"image": text}, {"TAG": "2", "EMPTY": ""}) == {"image": expected}
+
+
+def test_a_variable_may_be_a_number_or_a_switch() -> None:
+    value = {"deploy": {"replicas": "${N}", "mode": "${M}"}, "read_only": "${B}", "labels": {"a": "${N}"}}
+    expected = {"deploy": {"replicas": 3, "mode": "global"}, "read_only": True, "labels": {"a": "3"}}
+    assert interpolate(value, {"N": "3", "B": "true", "M": "global"}) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("${NONE}", r"services.web.image uses the variable NONE, which has neither a value nor a default"),
+        ("${EMPTY:?set the tag}", r"default \(set the tag\): set it in stack_environment"),
+        ("a$", r"services.web.image has a '\$' that begins no variable"),
+        ("${1}", r"begins no variable"),
+    ],
+)
+def test_variables_that_cannot_be_replaced(text: str, message: str) -> None:
+    with pytest.raises(StackError, match=message):
+        world.bundle({"services": {"web": {"image": text}}}, EMPTY="")
+
+
+def test_environments_are_settled_where_their_files_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(world.FILES, "web.env", b"# colours\nCOLOUR=red\nSHAPE=round\n\nFROM_HERE\n")
+    document = service(env_file="web.env", environment=["COLOUR=blue", "TOKEN", "ABSENT"])
+    web = world.bundle(document, TOKEN="t", FROM_HERE="h").definition["services"]["web"]
+    assert web["environment"] == {"COLOUR": "blue", "SHAPE": "round", "FROM_HERE": "h", "TOKEN": "t"}
+    assert "env_file" not in web
+
+
+@pytest.mark.parametrize(
+    ("document", "message"),
+    [
+        (None, "compose.yml is not a compose file: it needs a mapping 'services'"),
+        ([], "is not a compose file"),
+        ({"services": {}}, "with at least one service"),
+        ({"services": {"web": None}}, "Service 'web' in compose.yml is to be a mapping"),
+        ({"services": {"web": {}}}, "Service 'web' in compose.yml names no image"),
+        ({"services": {"web": {"build": "."}}}, "is to be built, which a swarm cannot do"),
+        (service(volumes=["./data:/data"]), "mounts './data' from beside the compose file"),
+        (service(volumes=[{"type": "bind", "source": "../x", "target": "/x"}]), "mounts '../x'"),
+        (service(env_file=["no.env"]), "service 'web' in compose.yml names the file 'no.env', which cannot be read"),
+        (service() | {"configs": {"c": {"file": "no.ini"}}}, "configs.c in compose.yml names the file 'no.ini'"),
+        (service() | {"configs": {"c": {}}}, "configs.c in compose.yml has no content"),
+        (service() | {"configs": ["c"]}, "'configs' in compose.yml is to be a mapping"),
+        (service() | {"secrets": {"s": {"environment": "PW"}}}, "takes the variable PW, which is not set"),
+        (
+            service() | {"secrets": {"s": {"external": True, "x-generate": "yes"}}},
+            "the secret.s length, 16 to 256, not 'yes'",
+        ),
+    ],
+)
+def test_bad_compose_files_get_one_sentence(document: Any, message: str) -> None:
+    with pytest.raises(StackError, match=message) as caught:
+        world.bundle({} if document is None else document)
+    assert str(caught.value).endswith(".")
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["", "Shop", "my stack", "x" * 42])
+def test_bad_stack_names(name: str) -> None:
+    with pytest.raises(StackError, match=f"The stack name '{name}' is not valid"):
+        compose.bundle(name, world.COMPOSE, {}, world.read, source="compose.yml")
+
+
+@pytest.mark.parametrize(
+    ("image", "expected"),
+    [
+        ("haproxy", "haproxy:latest"),
+        ("haproxy:3.0", "haproxy:3.0"),
+        ("registry.example.com:5000/team/app", "registry.example.com:5000/team/app:latest"),
+        ("registry.example.com:5000/team/app:1.2", "registry.example.com:5000/team/app:1.2"),
+        (f"haproxy:3.0@{world.DIGEST}", "haproxy:3.0"),
+    ],
+)
+def test_image_references(image: str, expected: str) -> None:
+    assert images.without_digest(image) == expected
+    assert images.with_digest(image, world.DIGEST) == f"{expected}@{world.DIGEST}"
+
+
+def test_what_is_no_image_is_refused() -> None:
+    with pytest.raises(StackError, match="'Not An Image' is not an image's name"):
+        images.without_digest("Not An Image")
+
+
+def test_the_example_is_whole(pytestconfig: pytest.Config) -> None:
+    folder = pytestconfig.rootpath / "stacks/example"
+    document = yaml.safe_load((folder / "docker-compose.yml").read_text())
+    stack = compose.bundle("example", document, {}, lambda name: (folder / name).read_bytes(), source="the example")
+    assert stack.generate == {"example_store-password": 40}
+    assert all(len(blob.data) < 500_000 for blob in stack.configs)
+    for name, options in stack.definition["services"].items():
+        assert options["deploy"]["endpoint_mode"] == "dnsrr", name
+        assert options["cap_drop"] == ["ALL"], name
+        assert options["read_only"] is True, name
+        assert options["user"], name
+        assert options["healthcheck"]["test"], name
+        assert options["deploy"]["resources"]["limits"]["memory"], name
+        assert options["deploy"]["update_config"]["failure_action"] == "rollback", name
+    assert stack.definition["services"]["web"]["deploy"]["update_config"]["order"] == "start-first"
+    assert stack.definition["services"]["web"]["deploy"]["replicas"] == 6

@@ -1,0 +1,164 @@
+"""A swarm in memory, and the little that the tests deploy to it."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import itertools
+import json
+from typing import Any
+
+from ansible_collections.swarm.aws.plugins.module_utils.stack import compose
+from ansible_collections.swarm.aws.plugins.module_utils.stack.deploy import Clock, Deployment, Options
+from ansible_collections.swarm.aws.plugins.module_utils.stack.errors import StackError
+
+DIGEST = "sha256:" + "a" * 64
+NODES = {"n1": "ip-10-0-0-1", "n2": "ip-10-0-1-1"}
+COMPOSE = {
+    "services": {
+        "web": {
+            "image": "app:${TAG:-1.0}",
+            "environment": {"MODE": "fast"},
+            "configs": [{"source": "settings", "target": "/etc/app"}],
+            "secrets": ["password"],
+            "deploy": {"replicas": 2, "update_config": {"order": "start-first"}},
+        },
+        "proxy": {"image": "haproxy:3.0", "deploy": {"mode": "global"}},
+    },
+    "configs": {"settings": {"file": "settings.ini"}},
+    "secrets": {"password": {"external": True, "x-generate": 32}},
+}
+FILES = {"settings.ini": b"colour=blue\n"}
+
+
+def read(name: str) -> bytes:
+    """Stands in for the controller's files."""
+    if name not in FILES:
+        raise FileNotFoundError(2, "No such file or directory")
+    return FILES[name]
+
+
+def bundle(document: Any = None, **variables: str) -> compose.Bundle:
+    """The bundle of a compose document, the small one by default."""
+    return compose.bundle("shop", COMPOSE if document is None else document, variables, read, source="compose.yml")
+
+
+class MemoryEngine:
+    """A swarm in which tasks run at once, unless told otherwise."""
+
+    def __init__(self) -> None:
+        self.registry = {"app:1.0": DIGEST, "app:2.0": "sha256:" + "b" * 64, "haproxy:3.0": "sha256:" + "c" * 64}
+        self.stored: dict[str, dict[str, compose.Blob]] = {"configs": {}, "secrets": {}}
+        self.live: dict[str, dict[str, Any]] = {}
+        self.made: dict[str, list[dict[str, Any]]] = {}
+        self.deployed = 0
+        self.refused = ""
+        self.not_manager = ""
+        self.update_ends_as: str | None = None
+        self.task_state: dict[str, Any] = {"State": "running"}
+        self.log_lines = ["Traceback", "KeyError: 'COLOUR'"]
+        self._ids = itertools.count()
+
+    def manages(self) -> str:
+        return self.not_manager
+
+    def nodes(self) -> list[dict[str, Any]]:
+        return [
+            {"ID": identifier, "Description": {"Hostname": name}, "Status": {"State": "ready"}}
+            for identifier, name in NODES.items()
+        ]
+
+    def services(self, stack: str) -> dict[str, dict[str, Any]]:
+        return copy.deepcopy(self.live)
+
+    def tasks(self, stack: str) -> list[dict[str, Any]]:
+        return [task for tasks in self.made.values() for task in tasks]
+
+    def names(self, section: str, stack: str | None = None) -> dict[str, str]:
+        return {
+            name: f"id-{name}"
+            for name, blob in self.stored[section].items()
+            if stack is None or blob.labels.get(compose.NAMESPACE) == stack
+        }
+
+    def add(self, section: str, blob: compose.Blob) -> None:
+        self.stored[section][blob.name] = blob
+
+    def drop(self, section: str, identifier: str) -> None:
+        del self.stored[section][identifier.removeprefix("id-")]
+
+    def digest(self, image: str) -> str:
+        if image not in self.registry:
+            raise StackError("manifest unknown")
+        return self.registry[image]
+
+    def check(self, definition: str) -> list[str]:
+        if self.refused:
+            raise StackError(f"Docker refuses the stack: {self.refused}")
+        return []
+
+    def deploy(self, stack: str, definition: str, *, registry_auth: bool) -> None:
+        self.deployed += 1
+        document = json.loads(definition.replace("$$", "$"))
+        kept = {}
+        for name, service in document["services"].items():
+            full = f"{stack}_{name}"
+            spec = self._spec(service, document)
+            old = self.live.get(full)
+            kept[full] = {"ID": f"id-{full}", "Spec": spec}
+            if old and old["Spec"] != spec:
+                kept[full]["PreviousSpec"] = old["Spec"]
+                if self.update_ends_as:
+                    kept[full]["UpdateStatus"] = {"State": self.update_ends_as, "Message": "update paused"}
+            if not old or old["Spec"] != spec:
+                self.made[full] = [self._task(full, spec, node) for node in list(NODES)]
+        self.live = kept
+
+    def log(self, task: str, lines: int) -> list[str]:
+        return self.log_lines[-lines:]
+
+    def _task(self, service: str, spec: dict[str, Any], node: str) -> dict[str, Any]:
+        number = next(self._ids)
+        return {
+            "ID": f"task-{number}",
+            "ServiceID": f"id-{service}",
+            "NodeID": node,
+            "CreatedAt": f"2026-01-01T00:00:{number:02}Z",
+            "DesiredState": "running",
+            "Status": dict(self.task_state),
+            "Spec": copy.deepcopy(spec["TaskTemplate"]),
+        }
+
+    @staticmethod
+    def _spec(service: dict[str, Any], document: dict[str, Any]) -> dict[str, Any]:
+        deploy = service["deploy"]
+        container: dict[str, Any] = {"Image": service["image"]}
+        container["Env"] = [f"{key}={value}" for key, value in service.get("environment", {}).items()]
+        for section, kind in (("configs", "Config"), ("secrets", "Secret")):
+            names = [document[section][key].get("name", key) for key in compose.sources(service, section)]
+            container[section.title()] = [{f"{kind}Name": name, f"{kind}ID": f"id-{name}"} for name in names]
+        mode = {"Global": {}} if deploy.get("mode") == "global" else {"Replicated": {"Replicas": deploy["replicas"]}}
+        return {"Labels": deploy["labels"], "Mode": mode, "TaskTemplate": {"ContainerSpec": container}}
+
+
+class FakeTime:
+    """A clock that only sleeping moves."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+
+    def sleep(self, seconds: float) -> None:
+        self.seconds += seconds
+
+    def clock(self) -> Clock:
+        return Clock(lambda: self.seconds, self.sleep)
+
+
+def deployment(engine: MemoryEngine, stack: compose.Bundle, **options: Any) -> Deployment:
+    """A deployment that has not run yet."""
+    return Deployment(engine, stack, Options(**options), FakeTime().clock())
+
+
+def fingerprint_of(content: bytes, stack: str = "shop") -> str:
+    """The end of a config's name."""
+    return hashlib.sha256(stack.encode() + b"\0" + content).hexdigest()[:12]
