@@ -247,7 +247,7 @@ def _read(read: Read, path: str, where: str) -> bytes:
 def _pairs(given: Any) -> dict[str, str]:
     """Labels as a mapping, of either of the format's two ways to write them."""
     if isinstance(given, list):
-        return {key: value for key, _, value in (str(item).partition("=") for item in given)}
+        return {key: value for key, dummy, value in (str(item).partition("=") for item in given)}
     return {str(key): "" if value is None else str(value) for key, value in (given or {}).items()}
 
 

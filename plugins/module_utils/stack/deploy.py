@@ -123,7 +123,7 @@ class Deployment:
         missing += [("secrets", blob) for blob in self._bundle.secrets if blob.name not in known["secrets"]]
         for name, length in self._bundle.generate.items():
             if name not in known["secrets"]:
-                value = "".join(secrets.choice(_ALPHABET) for _ in range(length))
+                value = "".join(secrets.choice(_ALPHABET) for dummy in range(length))
                 missing.append(("secrets", Blob(name, value.encode())))
         arriving = {(section, blob.name) for section, blob in missing}
         for section, names in known.items():
@@ -152,7 +152,7 @@ class Deployment:
             if live and _live_environment(live["Spec"]) != compose.environment(service):
                 after[f"{stack}_{name}"]["environment"] = "changed"
                 before[f"{stack}_{name}"]["environment"] = "present"
-        for section in {section for section, _ in missing}:
+        for section in {section for section, dummy in missing}:
             after[f"new {section}"] = sorted(blob.name for kind, blob in missing if kind == section)
         self.report.before, self.report.after = before, after
 
@@ -257,4 +257,4 @@ def _wanted(service: Mapping[str, Any], sections: Mapping[str, Mapping[str, Any]
 
 def _live_environment(spec: Mapping[str, Any]) -> dict[str, str]:
     pairs = spec["TaskTemplate"].get("ContainerSpec", {}).get("Env") or []
-    return {key: value for key, _, value in (pair.partition("=") for pair in pairs)}
+    return {key: value for key, dummy, value in (pair.partition("=") for pair in pairs)}

@@ -148,9 +148,9 @@ class DockerEngine:
 
     def _stack(self, arguments: Sequence[str], definition: str) -> str:
         """Run `docker stack` on a definition and return what it says; a refusal raises StackError."""
-        code, _, errors = self._run(["docker", "stack", *arguments], data=definition)
-        said = [line.strip() for line in errors.splitlines() if line.strip()]
-        if code:
+        result = self._run(["docker", "stack", *arguments], data=definition)
+        said = [line.strip() for line in result[2].splitlines() if line.strip()]
+        if result[0]:
             raise StackError(f"Docker refuses the stack: {'; '.join(said) or 'no reason given'}")
         return "\n".join(said)
 
