@@ -1,0 +1,139 @@
+"""The outer Docker engine, which runs the lab's instances: the user's own, or one that the lab starts for itself."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import platform
+import shutil
+import signal
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import docker
+from docker.errors import APIError, DockerException, NotFound
+
+from lab.errors import LabError
+from lab.state import HOME
+from lab.waiting import until
+
+OWN = HOME / "engine"
+OWN_SOCKET = f"unix://{OWN}/docker.sock"
+LABEL = "swarm.aws.lab"
+"""Every container and volume of a lab carries this label, with the lab's name."""
+
+
+def connect() -> docker.DockerClient:
+    """A client of the engine that serves the labs.
+
+    Raises LabError when none answers.
+    """
+    for url in _candidates():
+        client = _try(url)
+        if client:
+            return client
+    raise LabError("No Docker engine answers; `lab up` finds or starts one.")
+
+
+def ensure(say: Callable[[str], None]) -> docker.DockerClient:
+    """A client of an engine, installed and started if the machine has none and allows it."""
+    try:
+        return connect()
+    except LabError:
+        pass
+    if not shutil.which("dockerd"):
+        install("docker.io", say=say, needed_for="A Docker engine")
+    say("starting an engine for the labs")
+    _start_own()
+    return connect()
+
+
+def install(*packages: str, say: Callable[[str], None], needed_for: str) -> None:
+    """Install Debian packages, or say in one sentence why that cannot be done here."""
+    if os.geteuid() or not shutil.which("apt-get"):
+        raise LabError(
+            f"{needed_for} is missing ({', '.join(packages)}) and can be installed by the lab only as root on Debian "
+            "or Ubuntu: install it and run this again."
+        )
+    say(f"installing {', '.join(packages)}")
+    environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
+    install_them = ["apt-get", "-qq", "install", "-y", "--no-install-recommends", *packages]
+    for command in (["apt-get", "-qq", "update"], install_them):
+        result = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+        if result.returncode:
+            raise LabError(f"`{' '.join(command)}` failed: {result.stderr.strip()[-500:]}")
+
+
+def stop_own() -> None:
+    """Stop the engine that the lab started, if it did; the user's own is left alone."""
+    pid_file = OWN / "docker.pid"
+    if not pid_file.exists():
+        return
+    pid = int(pid_file.read_text())
+    if _is(pid, "dockerd"):
+        os.kill(pid, signal.SIGTERM)
+        until("the lab's engine to stop", lambda: not _is(pid, "dockerd"), seconds=30)
+    pid_file.unlink(missing_ok=True)
+    shutil.rmtree(OWN / "exec", ignore_errors=True)
+    Path(OWN / "docker.sock").unlink(missing_ok=True)
+
+
+def remove_instance(engine: docker.DockerClient, name: str) -> None:
+    """Remove an instance's container and its disk, as far as they are there."""
+    try:
+        engine.containers.get(name).remove(force=True)
+    except NotFound:
+        pass
+    except APIError as error:
+        if error.status_code != 409:  # its removal is under way already
+            raise
+    with contextlib.suppress(NotFound):
+        engine.volumes.get(name).remove(force=True)
+
+
+def _candidates() -> list[str]:
+    named = os.environ.get("DOCKER_HOST")
+    return [named] if named else ["unix:///var/run/docker.sock", OWN_SOCKET]
+
+
+def _try(url: str) -> docker.DockerClient | None:
+    if url.startswith("unix://") and not Path(url.removeprefix("unix://")).exists():
+        return None
+    try:
+        client = docker.DockerClient(base_url=url, timeout=120)
+        client.ping()
+    except DockerException:
+        return None
+    return client
+
+
+def _start_own() -> None:
+    if platform.system() != "Linux" or os.geteuid():
+        raise LabError("No Docker engine answers, and the lab can start one only as root on Linux: start yours first.")
+    OWN.mkdir(parents=True, exist_ok=True)
+    log = (OWN / "dockerd.log").open("a")
+    # The lab wires its instances itself, so its engine needs no bridge and leaves the host's firewall alone.
+    command = ["dockerd", "--data-root", OWN / "data", "--exec-root", OWN / "exec", "--pidfile", OWN / "docker.pid"]
+    command += ["--host", OWN_SOCKET, "--bridge=none", "--iptables=false", "--ip6tables=false", "--ip-forward=false"]
+    subprocess.Popen(
+        command,
+        stdout=log,
+        stderr=log,
+        start_new_session=True,
+    )
+    try:
+        until("the lab's engine to answer", lambda: _try(OWN_SOCKET), seconds=60)
+    except LabError as error:
+        raise LabError(f"{error} Its log is {OWN / 'dockerd.log'}.") from None
+
+
+def _is(pid: int, program: str) -> bool:
+    try:
+        return Path(f"/proc/{pid}/comm").read_text().strip() == program and "Z" not in _state(pid)
+    except FileNotFoundError:
+        return False
+
+
+def _state(pid: int) -> str:
+    return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]

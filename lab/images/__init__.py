@@ -1,0 +1,129 @@
+"""The lab's images: the base and the instance stay in the outer engine, the registry serves the stack's.
+
+Each is built once: a digest of its recipe tells whether it still is what the recipe says.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import platform
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import docker
+import yaml
+from docker.errors import APIError, BuildError, ImageNotFound
+
+from lab import registry
+from lab.engine import install
+from lab.errors import LabError
+
+RECIPES = Path(__file__).parent
+BASE = "swarm-lab/base"
+SUITE = "trixie"
+MIRROR = "http://deb.debian.org/debian"
+Say = Callable[[str], None]
+
+
+def ensure(engine: docker.DockerClient, say: Say) -> None:
+    """Build and publish what is missing."""
+    if not _has(engine, node_image()) or _unpublished():
+        _ensure_base(engine, say)
+    if not _has(engine, node_image()):
+        _build(engine, RECIPES / "node", node_image(), say)
+    _publish(engine, say)
+
+
+def node_image() -> str:
+    """The reference of the image that instances run."""
+    return f"swarm-lab/node:{_digest(RECIPES / 'node')}"
+
+
+def _ensure_base(engine: docker.DockerClient, say: Say) -> None:
+    """A minimal Debian: made with mmdebstrap, or the official image where mmdebstrap is not to be had."""
+    if _has(engine, f"{BASE}:latest"):
+        return
+    if shutil.which("apt-get"):
+        if not shutil.which("mmdebstrap"):
+            install("mmdebstrap", say=say, needed_for="mmdebstrap, which makes the lab's base image,")
+        say(f"making the base image: Debian {SUITE}")
+        with tempfile.TemporaryDirectory() as folder:
+            archive = Path(folder) / "base.tar"
+            command = ["mmdebstrap", "--quiet", "--variant=minbase", '--aptopt=Acquire::Languages "none"']
+            command += ["--dpkgopt=path-exclude=/usr/share/doc/*", "--dpkgopt=path-exclude=/usr/share/man/*"]
+            command += ["--dpkgopt=path-exclude=/usr/share/locale/*", SUITE, str(archive), MIRROR]
+            result = subprocess.run(command, capture_output=True, text=True, check=False)
+            if result.returncode:
+                raise LabError(f"mmdebstrap could not make the base image: {result.stderr.strip()[-500:]}")
+            engine.api.import_image_from_file(str(archive), repository=BASE, tag="latest")
+        return
+    try:
+        say(f"pulling debian:{SUITE}-slim as the base image")
+        engine.images.pull("debian", f"{SUITE}-slim").tag(BASE)
+    except APIError as error:
+        raise LabError(
+            f"The base image could be neither made (no apt-get here) nor pulled: {error.explanation}"
+        ) from None
+
+
+def _stack_images() -> dict[str, Path]:
+    """Reference at the registry to the folder of its recipe."""
+    listed = yaml.safe_load((RECIPES / "images.yml").read_text())
+    return {image["reference"]: RECIPES / image["folder"] for image in listed}
+
+
+def _stamp(reference: str) -> Path:
+    return registry.FOLDER / "published" / reference.replace("/", "_")
+
+
+def _unpublished() -> dict[str, Path]:
+    def current(reference: str, recipe: Path) -> bool:
+        stamp = _stamp(reference)
+        return stamp.exists() and stamp.read_text() == _digest(recipe)
+
+    return {reference: recipe for reference, recipe in _stack_images().items() if not current(reference, recipe)}
+
+
+def _publish(engine: docker.DockerClient, say: Say) -> None:
+    wanted = _unpublished()
+    if not wanted:
+        return
+    # Engines push over plain HTTP to loopback only, so the registry serves there while images are published.
+    with registry.serving("127.0.0.1", registry.free_port()) as address:
+        for reference, recipe in wanted.items():
+            pushed_as = f"{address}/{reference}"
+            _build(engine, recipe, pushed_as, say)
+            for line in engine.api.push(pushed_as, stream=True, decode=True):
+                if "error" in line:
+                    raise LabError(f"Publishing {reference} to the lab's registry failed: {line['error']}")
+            engine.api.remove_image(pushed_as, noprune=True)
+            _stamp(reference).parent.mkdir(parents=True, exist_ok=True)
+            _stamp(reference).write_text(_digest(recipe))
+
+
+def _build(engine: docker.DockerClient, recipe: Path, reference: str, say: Say) -> None:
+    say(f"building {reference.partition('/')[2] if ':' in reference.partition('/')[0] else reference}")
+    try:
+        engine.images.build(path=str(recipe), tag=reference, network_mode="host", rm=True)
+    except BuildError as error:
+        log = "".join(str(line.get("stream", "")) for line in error.build_log)
+        raise LabError(f"Building {reference} failed: {error.msg}\n{log[-2000:]}") from None
+
+
+def _has(engine: docker.DockerClient, reference: str) -> bool:
+    try:
+        engine.images.get(reference)
+    except ImageNotFound:
+        return False
+    return True
+
+
+def _digest(recipe: Path) -> str:
+    """A digest of the recipe's files and of what they are built for."""
+    digest = hashlib.sha256(f"{SUITE} {platform.machine()}".encode())
+    for path in sorted(path for path in recipe.rglob("*") if path.is_file()):
+        digest.update(str(path.relative_to(recipe)).encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()[:12]

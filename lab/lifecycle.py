@@ -1,0 +1,174 @@
+"""Bringing a lab up and taking it down."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import boto3
+
+from lab import engine as outer_engine
+from lab import images, network, registry
+from lab.commands import run
+from lab.engine import LABEL, remove_instance
+from lab.errors import LabError
+from lab.state import ACCOUNT_ID, REGION, Lab, claim, labs
+from lab.waiting import until
+
+Say = Callable[[str], None]
+ZONE = "swarm.test"
+KEY_NAME = "lab"
+_NEEDED = {"ip": "iproute2", "nft": "nftables", "ssh-keygen": "openssh-client", "sysctl": "procps"}
+
+
+def up(name: str, say: Say) -> Lab:
+    """Bring the lab up, or make sure that it is up: engine, images, network, services and an account to work in."""
+    _require_linux_root()
+    missing = [package for program, package in _NEEDED.items() if not shutil.which(program)]
+    if missing:
+        outer_engine.install(*missing, say=say, needed_for="What wires the lab's network")
+    client = outer_engine.ensure(say)
+    registry.program()
+    images.ensure(client, say)
+    lab = claim(name)
+    network.create(lab)
+    if not _serving(lab):
+        say("starting the lab's AWS, DNS and registry")
+        _start(lab)
+    _prepare_account(lab)
+    return lab
+
+
+def down(lab: Lab, say: Say) -> None:
+    """Take the lab down: its instances, disks, processes, network and files. Its images stay for the next one."""
+    say("stopping the lab's AWS, DNS and registry")
+    _stop(lab)
+    _remove_instances(lab, say)
+    network.delete(lab)
+    shutil.rmtree(lab.folder)
+    if not labs():
+        outer_engine.stop_own()
+
+
+def environment(lab: Lab) -> dict[str, str]:
+    """What points an AWS client, and Ansible, at the lab."""
+    return {
+        "AWS_ENDPOINT_URL": lab.endpoint,
+        "AWS_ACCESS_KEY_ID": "lab",
+        "AWS_SECRET_ACCESS_KEY": "lab",
+        "AWS_REGION": REGION,
+        "AWS_DEFAULT_REGION": REGION,
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "ANSIBLE_INVENTORY": "inventories/lab",
+        "ANSIBLE_PRIVATE_KEY_FILE": str(lab.private_key),
+        "SWARM_LAB_NAME": lab.name,
+        "SWARM_LAB_DNS": lab.address,
+    }
+
+
+def client(lab: Lab, service: str) -> Any:
+    """A boto3 client with the lab's administrator's credentials."""
+    return boto3.client(
+        service,
+        endpoint_url=lab.endpoint,
+        region_name=REGION,
+        aws_access_key_id="lab",
+        aws_secret_access_key="lab",
+    )
+
+
+def _require_linux_root() -> None:
+    if sys.platform != "linux" or os.geteuid():
+        raise LabError("The lab wires network namespaces, which takes root on Linux: run this as root there.")
+
+
+def _start(lab: Lab) -> None:
+    command = ["ip", "netns", "exec", lab.namespace, sys.executable, "-m", "lab", "serve", "--name", lab.name]
+    with lab.log_file.open("a") as log:
+        process = subprocess.Popen(
+            command,
+            cwd=Path(__file__).parent.parent,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+    # `ip netns exec` becomes the program it runs, so this is the server's own ID.
+    lab.pid_file.write_text(str(process.pid))
+
+    def answering() -> bool:
+        if process.poll() is not None:
+            raise LabError(f"The lab's server ended at once; the end of its log:\n{_tail(lab.log_file)}")
+        return _serving(lab)
+
+    until("the lab's AWS endpoint to answer", answering, seconds=60)
+
+
+def _stop(lab: Lab) -> None:
+    pid = _server_pid(lab)
+    if pid:
+        os.kill(pid, signal.SIGTERM)
+        try:
+            until("the lab's server to stop", lambda: not _server_pid(lab), seconds=15)
+        except LabError:
+            os.kill(pid, signal.SIGKILL)
+
+
+def _server_pid(lab: Lab) -> int | None:
+    """The server's process, if the ID on file still is it."""
+    try:
+        pid = int(lab.pid_file.read_text())
+        words = Path(f"/proc/{pid}/cmdline").read_text().split("\0")
+    except (FileNotFoundError, ValueError):
+        return None
+    return pid if "serve" in words and lab.name in words else None
+
+
+def _serving(lab: Lab) -> bool:
+    if not _server_pid(lab):
+        return False
+    try:
+        with urllib.request.urlopen(f"{lab.endpoint}/_lab/instances", timeout=2):
+            return True
+    except (urllib.error.URLError, OSError):
+        return False
+
+
+def _prepare_account(lab: Lab) -> None:
+    """The few things that a person has in an account before they begin: a key pair and a hosted zone."""
+    if not lab.private_key.exists():
+        run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", f"lab-{lab.name}", "-f", str(lab.private_key))
+    ec2 = client(lab, "ec2")
+    if not ec2.describe_key_pairs(Filters=[{"Name": "key-name", "Values": [KEY_NAME]}])["KeyPairs"]:
+        public = lab.private_key.with_suffix(".pub").read_bytes()
+        ec2.import_key_pair(KeyName=KEY_NAME, PublicKeyMaterial=public)
+    route53 = client(lab, "route53")
+    if not route53.list_hosted_zones_by_name(DNSName=ZONE)["HostedZones"]:
+        route53.create_hosted_zone(Name=ZONE, CallerReference=f"{ACCOUNT_ID}-{ZONE}")
+
+
+def _remove_instances(lab: Lab, say: Say) -> None:
+    try:
+        docker_client = outer_engine.connect()
+    except LabError:
+        return  # no engine, no instances
+    mine = {"label": f"{LABEL}={lab.name}"}
+    names = {container.name for container in docker_client.containers.list(all=True, filters=mine)}
+    names |= {volume.name for volume in docker_client.volumes.list(filters=mine)}
+    if names:
+        say(f"removing {len(names)} instances")
+    with ThreadPoolExecutor(max_workers=8) as pool:
+        list(pool.map(lambda name: remove_instance(docker_client, name), sorted(names)))
+
+
+def _tail(path: Path, characters: int = 2000) -> str:
+    return path.read_text()[-characters:]

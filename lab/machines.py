@@ -1,0 +1,168 @@
+"""Instances: a container each, running systemd, cloud-init, sshd and an engine of its own, wired into the VPC."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import docker
+from docker.models.containers import Container
+
+from lab.aws import view
+from lab.aws.ports import InstanceSpec
+from lab.engine import LABEL, remove_instance
+from lab.images import node_image
+from lab.names import NameServer
+from lab.network import Router, Rule
+from lab.state import Lab
+
+log = logging.getLogger(__name__)
+# What systemd and an engine need inside a container. All capabilities but the one that some CI machines lack.
+_PRIVILEGES = {
+    "cap_add": ["ALL"],
+    "cap_drop": ["SYS_RESOURCE"],
+    "security_opt": ["seccomp=unconfined", "apparmor=unconfined"],
+    "device_cgroup_rules": ["a *:* rwm"],
+    "tmpfs": {"/run": "", "/tmp": ""},
+}
+# On a host with cgroup v1, systemd must be told to make do with it.
+_LEGACY_CGROUPS = ["SYSTEMD_CGROUP_ENABLE_LEGACY_FORCE=1", "systemd.unified_cgroup_hierarchy=0"]
+
+
+class ContainerMachines:
+    """The emulator's instances as containers (:class:`lab.aws.ports.Machines`); calls return at once."""
+
+    def __init__(self, lab: Lab, engine: docker.DockerClient, router: Router, names: NameServer) -> None:
+        self._lab, self._engine, self._router, self._names = lab, engine, router, names
+        self._init_arguments = _LEGACY_CGROUPS if engine.info()["CgroupVersion"] == "1" else []
+        self._specs: dict[str, InstanceSpec] = {}
+        self._died: set[str] = set()
+        self._rebooting: set[str] = set()
+        self._lock = threading.Lock()
+        self._work = ThreadPoolExecutor(max_workers=16, thread_name_prefix="machines")
+        self._firewall_stale = threading.Event()
+        threading.Thread(target=self._keep_firewall, daemon=True, name="firewall").start()
+        threading.Thread(target=self._watch_engine, daemon=True, name="engine-events").start()
+
+    def launch(self, spec: InstanceSpec) -> None:
+        with self._lock:
+            self._specs[spec.instance_id] = spec
+        self._submit("launch", spec.instance_id, self._start, spec)
+
+    def terminate(self, instance_id: str) -> None:
+        with self._lock:
+            spec = self._specs.pop(instance_id, None)
+            self._died.discard(instance_id)
+        if spec:
+            self._submit("terminate", instance_id, self._remove, spec)
+
+    def reboot(self, instance_id: str) -> None:
+        with self._lock:
+            spec = self._specs.get(instance_id)
+            self._rebooting.add(instance_id)
+        if spec:
+            self._submit("reboot", instance_id, self._restart, spec)
+
+    def is_running(self, instance_id: str) -> bool:
+        with self._lock:
+            return instance_id in self._specs and instance_id not in self._died
+
+    def vpc_created(self, vpc_id: str, cidr: str) -> None:
+        self._names.listen(self._router.add_vpc(vpc_id, cidr))
+
+    def vpc_deleted(self, vpc_id: str) -> None:
+        self._router.remove_vpc(vpc_id)
+
+    def firewall_changed(self) -> None:
+        self._firewall_stale.set()
+
+    def cut_off(self, instance_id: str, *, cut: bool) -> None:
+        """Partition an instance from everything, or heal it. Raises KeyError for an unknown one."""
+        with self._lock:
+            spec = self._specs[instance_id]
+        self._router.cut_off(spec.private_ip, cut=cut)
+
+    def _submit(self, verb: str, instance_id: str, work: object, *arguments: object) -> None:
+        def logged() -> None:
+            try:
+                work(*arguments)  # type: ignore[operator]
+            except Exception:
+                log.exception("%s of %s failed", verb, instance_id)
+                with self._lock:
+                    self._died.add(instance_id)
+
+        self._work.submit(logged)
+
+    def _start(self, spec: InstanceSpec) -> None:
+        name = self._lab.container(spec.instance_id)
+        labels = {LABEL: self._lab.name, f"{LABEL}.instance": spec.instance_id}
+        # A volume of its own, because an engine cannot keep its layers on the outer engine's layers.
+        disk = self._engine.volumes.create(name, labels=labels)
+        api = self._engine.api
+        host = api.create_host_config(
+            network_mode="none",
+            dns=[self._router.resolver(spec.vpc_id)],
+            cgroupns="private",
+            binds=[f"{disk.name}:/var/lib/docker"],
+            **_PRIVILEGES,
+        )
+        # What the command line calls systempaths=unconfined: an engine writes to /proc/sys.
+        host |= {"MaskedPaths": [], "ReadonlyPaths": []}
+        created = api.create_container(
+            node_image(),
+            command=self._init_arguments,
+            name=name,
+            hostname=f"ip-{spec.private_ip.replace('.', '-')}",
+            labels=labels,
+            environment={"container": "docker"},
+            host_config=host,
+        )
+        container = self._engine.containers.get(created["Id"])
+        container.start()
+        self._wire(container, spec)
+        log.info("%s is booting at %s (%s)", spec.instance_id, spec.private_ip, spec.public_ip or "no public address")
+
+    def _wire(self, container: Container, spec: InstanceSpec) -> None:
+        container.reload()
+        pid = container.attrs["State"]["Pid"]
+        self._router.connect(_cable(spec), pid, spec.subnet_cidr, spec.private_ip, spec.public_ip)
+
+    def _restart(self, spec: InstanceSpec) -> None:
+        container = self._engine.containers.get(self._lab.container(spec.instance_id))
+        self._router.disconnect(_cable(spec), spec.private_ip)
+        container.restart(timeout=20)
+        self._wire(container, spec)
+        with self._lock:
+            self._rebooting.discard(spec.instance_id)
+
+    def _remove(self, spec: InstanceSpec) -> None:
+        name = self._lab.container(spec.instance_id)
+        self._router.disconnect(_cable(spec), spec.private_ip)
+        remove_instance(self._engine, name)
+        log.info("%s is gone", spec.instance_id)
+
+    def _watch_engine(self) -> None:
+        """An instance whose container ended by itself has died, which its group will notice."""
+        wanted = {"label": f"{LABEL}={self._lab.name}", "event": "die"}
+        for event in self._engine.events(decode=True, filters=wanted):
+            instance_id = event["Actor"]["Attributes"][f"{LABEL}.instance"]
+            with self._lock:
+                if instance_id in self._specs and instance_id not in self._rebooting:
+                    self._died.add(instance_id)
+
+    def _keep_firewall(self) -> None:
+        while True:
+            self._firewall_stale.wait()
+            self._firewall_stale.clear()
+            try:
+                firewall = view.firewall()
+                rules = [Rule(**vars(rule)) for rule in firewall.rules]
+                self._router.enforce(rules, firewall.members)
+            except Exception:
+                log.exception("the firewall could not be brought up to date")
+
+
+def _cable(spec: InstanceSpec) -> str:
+    # An interface's name has 15 characters at most; the ID's last ten are random enough.
+    return f"i{spec.instance_id[-10:]}"

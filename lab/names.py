@@ -1,0 +1,68 @@
+"""The lab's DNS: it answers the hosted zones' records from Route 53 as the emulator has it, at this moment."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+
+from dnslib import AAAA, CNAME, QTYPE, RCODE, RR, TXT, A, DNSRecord
+from dnslib.server import DNSHandler, DNSLogger, DNSServer
+
+from lab.aws import view
+
+_KINDS = {"A": A, "AAAA": AAAA, "CNAME": CNAME}
+
+
+class _Zones:
+    """Answers with authority within a hosted zone, and refuses everything else: the lab has no way out."""
+
+    def resolve(self, request: DNSRecord, _handler: DNSHandler) -> DNSRecord:
+        reply = request.reply()
+        name = str(request.q.qname).rstrip(".").lower()
+        kind = QTYPE[request.q.qtype]
+        records = view.zone_records()
+        zones = {record.zone.rstrip(".").lower() for record in records}
+        if not any(name == zone or name.endswith(f".{zone}") for zone in zones):
+            reply.header.rcode = RCODE.REFUSED
+            return reply
+        at_name = [record for record in records if record.name.rstrip(".").lower() == name]
+        for record in at_name:
+            if record.type not in (kind, "CNAME"):
+                continue
+            for value in record.values:
+                data = TXT(value.strip('"')) if record.type == "TXT" else _data(record.type, value)
+                if data:
+                    reply.add_answer(RR(request.q.qname, getattr(QTYPE, record.type), rdata=data, ttl=record.ttl))
+        if not at_name:
+            reply.header.rcode = RCODE.NXDOMAIN
+        return reply
+
+
+class NameServer:
+    """One name server at several addresses: the lab's own and each VPC's resolver."""
+
+    def __init__(self) -> None:
+        self._servers: dict[str, list[DNSServer]] = {}
+        self._lock = threading.Lock()
+
+    def listen(self, address: str) -> None:
+        """Answer at this address too; a socket each, so that a reply leaves from where it was asked."""
+        with self._lock:
+            if address in self._servers:
+                return
+            quiet = DNSLogger(log="-request,-reply,-truncated,-error,-recv,-send,-data")
+            servers = [DNSServer(_Zones(), address=address, port=53, tcp=tcp, logger=quiet) for tcp in (False, True)]
+            for server in servers:
+                server.start_thread()
+            self._servers[address] = servers
+
+    def stop(self) -> None:
+        """Stop answering."""
+        for server in (server for servers in self._servers.values() for server in servers):
+            with contextlib.suppress(OSError):
+                server.stop()
+
+
+def _data(kind: str, value: str) -> A | AAAA | CNAME | None:
+    maker = _KINDS.get(kind)
+    return maker(value) if maker else None

@@ -1,0 +1,210 @@
+"""The lab's network: a namespace that is the VPC's router, its internet gateway and its firewall in one.
+
+Instances hang off the namespace by a cable each and every packet between them is routed, as in a VPC: their private
+address is really theirs, a public address is translated one to one on the way in and out, and security groups decide
+in the forward chain. The namespace has no way out but the cable to the host, so nothing leaves the machine, and
+deleting it deletes every cable, address, route and rule.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import threading
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from lab.commands import run
+from lab.state import METADATA_ADDRESS, SERVICES_ADDRESS, Lab
+
+
+@dataclass(frozen=True)
+class Rule:
+    """What one security group lets in; a protocol of ``-1`` is any, ports are inclusive."""
+
+    group_id: str
+    protocol: str
+    from_port: int
+    to_port: int
+    cidrs: tuple[str, ...]
+    source_group_ids: tuple[str, ...]
+
+
+@dataclass
+class Wiring:
+    """What the router knows about instances: who has which public address, and who is cut off."""
+
+    public: dict[str, str] = field(default_factory=dict)
+    """Private to public address."""
+    vpcs: dict[str, str] = field(default_factory=dict)
+    """VPC ID to CIDR."""
+    cut_off: set[str] = field(default_factory=set)
+    rules: list[Rule] = field(default_factory=list)
+    members: dict[str, set[str]] = field(default_factory=dict)
+    """Security group ID to the private addresses in it."""
+
+
+def create(lab: Lab) -> None:
+    """Make the lab's namespace and the cable between it and the host, if they are not there yet."""
+    if Path(f"/run/netns/{lab.namespace}").exists():
+        return
+    run("ip", "netns", "add", lab.namespace)
+    _ip_batch(
+        f"link add {lab.host_link} type veth peer name host netns {lab.namespace}",
+        f"addr add {lab.host_address}/30 dev {lab.host_link}",
+        f"link set {lab.host_link} up",
+    )
+    _ip_batch(
+        "link set lo up",
+        f"addr add {lab.address}/30 dev host",
+        "link set host up",
+        f"addr add {SERVICES_ADDRESS}/32 dev lo",
+        f"addr add {METADATA_ADDRESS}/32 dev lo",
+        "route add unreachable default",
+        namespace=lab.namespace,
+    )
+    run("sysctl", "-qw", "net.ipv4.ip_forward=1", "net.ipv4.ip_nonlocal_bind=1", namespace=lab.namespace)
+    _ip_batch(f"route add {lab.public_pool} via {lab.address}")
+
+
+def delete(lab: Lab) -> None:
+    """Remove the namespace, and with it everything that hangs off it."""
+    if Path(f"/run/netns/{lab.namespace}").exists():
+        run("ip", "netns", "delete", lab.namespace)
+    # The namespace, and the cable's inner end with it, goes when its last process has; the outer end need not wait.
+    if Path(f"/sys/class/net/{lab.host_link}").exists():
+        run("ip", "link", "delete", lab.host_link)
+
+
+class Router:
+    """Runs inside the lab's namespace and keeps its cables, translations and rules as the wiring says."""
+
+    def __init__(self) -> None:
+        self._wiring = Wiring()
+        self._lock = threading.Lock()
+
+    def add_vpc(self, vpc_id: str, cidr: str) -> str:
+        """Answer for a VPC's resolver address (its base plus two), which is returned."""
+        with self._lock:
+            self._wiring.vpcs[vpc_id] = cidr
+        resolver = str(ipaddress.ip_network(cidr)[2])
+        _ip_batch(f"addr replace {resolver}/32 dev lo")
+        self.apply()
+        return resolver
+
+    def remove_vpc(self, vpc_id: str) -> None:
+        """Stop answering for a VPC's resolver address."""
+        with self._lock:
+            cidr = self._wiring.vpcs.pop(vpc_id, None)
+        if cidr:
+            _ip_batch(f"addr del {ipaddress.ip_network(cidr)[2]}/32 dev lo")
+            self.apply()
+
+    def resolver(self, vpc_id: str) -> str:
+        """The address of the VPC's own name server."""
+        return str(ipaddress.ip_network(self._wiring.vpcs[vpc_id])[2])
+
+    def connect(self, cable: str, pid: int, subnet: str, private_ip: str, public_ip: str | None) -> None:
+        """Wire the network namespace of process ``pid`` into the VPC; its default route is the last thing it gets."""
+        network = ipaddress.ip_network(subnet)
+        gateway = str(network[1])
+        _ip_batch(
+            f"addr replace {gateway}/32 dev lo",
+            f"link add {cable} type veth peer name eth0 netns {pid}",
+            f"link set {cable} up",
+            f"route add {private_ip}/32 dev {cable}",
+        )
+        # The router answers ARP for every neighbour, at once: all of a subnet's traffic passes through it.
+        settings = Path("/proc/sys/net/ipv4")
+        (settings / f"conf/{cable}/proxy_arp").write_text("1")
+        (settings / f"neigh/{cable}/proxy_delay").write_text("0")
+        with self._lock:
+            if public_ip:
+                self._wiring.public[private_ip] = public_ip
+        self.apply()
+        commands = (
+            "link set lo up",
+            f"addr add {private_ip}/{network.prefixlen} dev eth0",
+            "link set eth0 up",
+            f"route add default via {gateway}",
+        )
+        run("nsenter", f"--net=/proc/{pid}/ns/net", "ip", "-batch", "-", stdin="\n".join(commands))
+
+    def disconnect(self, cable: str, private_ip: str) -> None:
+        """Forget an instance. The cable itself went with the instance's namespace, or goes now."""
+        if Path(f"/sys/class/net/{cable}").exists():
+            run("ip", "link", "delete", cable)
+        with self._lock:
+            self._wiring.public.pop(private_ip, None)
+            self._wiring.cut_off.discard(private_ip)
+        self.apply()
+
+    def cut_off(self, private_ip: str, *, cut: bool) -> None:
+        """Drop everything to and from an address, or stop doing so."""
+        with self._lock:
+            (self._wiring.cut_off.add if cut else self._wiring.cut_off.discard)(private_ip)
+        self.apply()
+
+    def enforce(self, rules: list[Rule], members: dict[str, set[str]]) -> None:
+        """Let in what these security groups let in and nothing else."""
+        with self._lock:
+            self._wiring.rules, self._wiring.members = rules, members
+        self.apply()
+
+    def apply(self) -> None:
+        """Put the whole ruleset in place at once; established connections go on."""
+        with self._lock:
+            run("nft", "-f", "-", stdin=ruleset(self._wiring))
+
+
+def ruleset(wiring: Wiring) -> str:
+    """The firewall and the address translation as one atomic nft script."""
+    lines = ["table ip lab {}", "delete table ip lab", "table ip lab {"]
+    lines += _map("public_to_private", {public: private for private, public in wiring.public.items()})
+    lines += _map("private_to_public", wiring.public)
+    lines += _set("cut_off", wiring.cut_off)
+    lines += _set("vpc", set(wiring.vpcs.values()), flags="flags interval;")
+    used = {rule.group_id for rule in wiring.rules} | {g for rule in wiring.rules for g in rule.source_group_ids}
+    for group in sorted(used):
+        lines += _set(_set_name(group), wiring.members.get(group, set()))
+    lines += [
+        "chain before { type nat hook prerouting priority -100; dnat to ip daddr map @public_to_private; }",
+        "chain local { type nat hook output priority -100; dnat to ip daddr map @public_to_private; }",
+        "chain after { type nat hook postrouting priority 100;"
+        " ip saddr @vpc ip daddr != @vpc snat to ip saddr map @private_to_public; }",
+        "chain services { type filter hook input priority 0; ip saddr @cut_off drop; }",
+        "chain replies { type filter hook output priority 0; ip daddr @cut_off drop; }",
+        "chain passing { type filter hook forward priority 0; policy drop;",
+        "ip saddr @cut_off drop; ip daddr @cut_off drop;",
+        "ct state established,related accept;",
+    ]
+    for rule in wiring.rules:
+        target = f"ip daddr @{_set_name(rule.group_id)}"
+        for source in (*rule.cidrs, *(f"@{_set_name(group)}" for group in rule.source_group_ids)):
+            lines.append(f"{target} ip saddr {source} {_match(rule)} accept;")
+    return "\n".join([*lines, "}", "}", ""])
+
+
+def _match(rule: Rule) -> str:
+    if rule.protocol == "-1":
+        return ""
+    if rule.protocol in ("tcp", "udp"):
+        return f"{rule.protocol} dport {rule.from_port}-{rule.to_port}"
+    return f"ip protocol {rule.protocol}"
+
+
+def _map(name: str, pairs: dict[str, str]) -> list[str]:
+    elements = ", ".join(f"{key} : {value}" for key, value in sorted(pairs.items()))
+    return [f"map {name} {{ type ipv4_addr : ipv4_addr; {f'elements = {{ {elements} }}' if pairs else ''} }}"]
+
+
+def _set(name: str, values: set[str], flags: str = "") -> list[str]:
+    elements = ", ".join(sorted(values))
+    return [f"set {name} {{ type ipv4_addr; {flags} {f'elements = {{ {elements} }}' if values else ''} }}"]
+
+
+def _set_name(group_id: str) -> str:
+    return group_id.replace("-", "_")
+
+
+def _ip_batch(*commands: str, namespace: str | None = None) -> None:
+    run("ip", *(("-n", namespace) if namespace else ()), "-batch", "-", stdin="\n".join(commands))

@@ -1,0 +1,38 @@
+"""The lab's one long-running process. It lives in the lab's namespace and is AWS, DNS, registry and router there."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import threading
+from contextlib import ExitStack
+
+from lab import registry
+from lab.aws import imds, server
+from lab.engine import connect
+from lab.machines import ContainerMachines
+from lab.names import NameServer
+from lab.network import Router
+from lab.state import ENDPOINT_PORT, METADATA_ADDRESS, REGISTRY_PORT, Lab
+
+
+def serve(lab: Lab) -> None:
+    """Serve until SIGTERM."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    with ExitStack() as stack:
+        names = NameServer()
+        stack.callback(names.stop)
+        names.listen(lab.address)
+        stack.enter_context(registry.serving("0.0.0.0", REGISTRY_PORT))
+        router = Router()
+        router.apply()
+        machines = ContainerMachines(lab, connect(), router, names)
+        aws = server.start(machines, "0.0.0.0", ENDPOINT_PORT, public_pool=lab.public_pool)
+        stack.callback(aws.stop)
+        metadata = imds.serve(METADATA_ADDRESS, 80)
+        stack.callback(metadata.stop)
+        stop.wait()

@@ -1,0 +1,122 @@
+"""What a lab is called, which addresses are its own, and where it keeps its files."""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+import os
+import re
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from lab.errors import LabError
+
+HOME = Path(os.environ.get("SWARM_LAB_HOME", "/var/lib/swarm-aws-lab"))
+"""Everything that labs keep on disk: the engine's data, the registry's images, a folder per lab."""
+
+ACCOUNT_ID = "123456789012"
+REGION = "eu-west-1"
+ENDPOINT_PORT = 4566
+REGISTRY_PORT = 5000
+SERVICES_ADDRESS = "198.19.0.1"
+"""Where instances find the AWS endpoint and the registry; the same in every lab, so that it can stand in the image."""
+METADATA_ADDRESS = "169.254.169.254"
+PUBLIC_RANGES = ("198.51.100.0/24", "203.0.113.0/24")
+"""Documentation ranges (RFC 5737) that serve as public addresses: nothing on the internet answers to them."""
+POOL_PREFIX = 26
+NAME = re.compile(r"[a-z][a-z0-9-]{0,19}")
+
+
+def default_name() -> str:
+    """The lab that commands mean when none is named."""
+    return os.environ.get("SWARM_LAB_NAME", "lab")
+
+
+@dataclass(frozen=True)
+class Lab:
+    """One lab's identity; ``slot`` keeps the addresses of several labs on a machine apart."""
+
+    name: str
+    slot: int
+
+    @property
+    def folder(self) -> Path:
+        return HOME / "labs" / self.name
+
+    @property
+    def namespace(self) -> str:
+        return f"swarm-{self.name}"
+
+    @property
+    def host_link(self) -> str:
+        """The host's end of the cable into the lab; at most 15 characters, so it carries the slot and not the name."""
+        return f"swarmlab{self.slot}"
+
+    @property
+    def host_address(self) -> str:
+        return f"198.18.{self.slot}.1"
+
+    @property
+    def address(self) -> str:
+        """Where the host finds the lab: its AWS endpoint, its DNS and its registry."""
+        return f"198.18.{self.slot}.2"
+
+    @property
+    def public_pool(self) -> str:
+        return str(_pools()[self.slot])
+
+    @property
+    def endpoint(self) -> str:
+        return f"http://{self.address}:{ENDPOINT_PORT}"
+
+    @property
+    def pid_file(self) -> Path:
+        return self.folder / "serve.pid"
+
+    @property
+    def log_file(self) -> Path:
+        return self.folder / "serve.log"
+
+    @property
+    def private_key(self) -> Path:
+        return self.folder / "id_ed25519"
+
+    def container(self, instance_id: str) -> str:
+        """The outer engine's name for an instance and for its disk."""
+        return f"{self.namespace}-{instance_id}"
+
+
+def _pools() -> list[ipaddress.IPv4Network]:
+    return [pool for block in PUBLIC_RANGES for pool in ipaddress.ip_network(block).subnets(new_prefix=POOL_PREFIX)]
+
+
+def labs() -> list[Lab]:
+    """The labs that are up on this machine, or were not taken down."""
+    return sorted(
+        (Lab(**json.loads(path.read_text())) for path in HOME.glob("labs/*/lab.json")), key=lambda lab: lab.slot
+    )
+
+
+def find(name: str) -> Lab:
+    """The lab of that name. Raises LabError when there is none."""
+    for lab in labs():
+        if lab.name == name:
+            return lab
+    raise LabError(f"There is no lab called '{name}' on this machine; start it with `lab up --name {name}`.")
+
+
+def claim(name: str) -> Lab:
+    """The lab of that name, entered into the register of this machine's labs if it is new."""
+    if not NAME.fullmatch(name):
+        raise LabError(f"'{name}' cannot be a lab's name: use up to 20 of a-z, 0-9 and '-', beginning with a letter.")
+    known = labs()
+    for lab in known:
+        if lab.name == name:
+            return lab
+    free = set(range(len(_pools()))) - {lab.slot for lab in known}
+    if not free:
+        raise LabError(f"{len(known)} labs are up already and there are no addresses for more; take one down first.")
+    lab = Lab(name, min(free))
+    lab.folder.mkdir(parents=True, exist_ok=True)
+    (lab.folder / "lab.json").write_text(json.dumps(asdict(lab)))
+    return lab

@@ -1,0 +1,58 @@
+"""What a lab's instances are doing, as the emulator and their own engines say."""
+
+from __future__ import annotations
+
+import json
+import urllib.request
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import docker
+from docker.errors import APIError, NotFound
+from rich.table import Table
+
+from lab.state import Lab
+
+_SWARM = "{{.Swarm.LocalNodeState}} {{.Swarm.ControlAvailable}} {{.Swarm.NodeID}}"
+_NODE = (
+    "{{.Status.State}} {{.Spec.Availability}}"
+    "{{with .ManagerStatus}} {{if .Leader}}leader{{else}}{{.Reachability}}{{end}}{{end}}"
+)
+
+
+def instances(lab: Lab) -> list[dict[str, Any]]:
+    """The emulator's instances, oldest first (:class:`lab.aws.view.InstanceView` as JSON)."""
+    with urllib.request.urlopen(f"{lab.endpoint}/_lab/instances", timeout=5) as answer:
+        found: list[dict[str, Any]] = json.load(answer)
+    return sorted(found, key=lambda instance: (instance["group"] or "", instance["launched_at"]))
+
+
+def table(lab: Lab, engine: docker.DockerClient) -> Table:
+    """The lab on one screen."""
+    found = [instance for instance in instances(lab) if instance["state"] != "terminated"]
+    with ThreadPoolExecutor(max_workers=8) as pool:
+        swarm = list(pool.map(lambda instance: swarm_state(lab, engine, instance["instance_id"]), found))
+    columns = ("instance", "group", "zone", "state", "lifecycle", "health", "private", "public", "swarm")
+    drawn = Table(*columns, title=f"lab {lab.name} at {lab.endpoint}", title_justify="left")
+    for instance, state in zip(found, swarm, strict=True):
+        keys = ("instance_id", "group", "zone", "state", "lifecycle_state", "health", "private_ip", "public_ip")
+        drawn.add_row(*(str(instance[key] or "-") for key in keys), state)
+    return drawn
+
+
+def swarm_state(lab: Lab, engine: docker.DockerClient, instance_id: str) -> str:
+    """What the instance's engine says of its own membership."""
+    try:
+        container = engine.containers.get(lab.container(instance_id))
+        code, output = container.exec_run(["docker", "info", "--format", _SWARM])
+        if code:
+            return "engine down"
+        state, manager, node = (*output.decode().split(), "")[:3]
+        if state != "active":
+            return state
+        if manager != "true":
+            return "worker"
+        code, output = container.exec_run(["docker", "node", "inspect", node, "--format", _NODE])
+        return "manager: " + (output.decode().strip() if code == 0 else "no quorum")
+    except (NotFound, APIError):
+        return "not running"
