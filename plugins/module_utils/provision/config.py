@@ -1,0 +1,107 @@
+"""Checks a configuration against the argument specs, and says all that is wrong with it at once."""
+
+from __future__ import annotations
+
+import difflib
+from typing import Any, Iterable, Mapping
+
+Spec = Mapping[str, Mapping[str, Any]]
+# Keys with this prefix are the operator's own.
+OWN_PREFIX = "x_"
+
+_KINDS = {
+    "str": "a text",
+    "int": "a whole number",
+    "bool": "true or false",
+    "list": "a list",
+    "dict": "a mapping",
+    "path": "a path",
+}
+
+
+def suggestion(word: str, known: Iterable[str]) -> str:
+    """``; did you mean 'x'?`` if one of the known words is near, else nothing."""
+    near = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
+    return f"; did you mean '{near[0]}'?" if near else ""
+
+
+def unknown_keys(where: str, keys: Iterable[str], known: Iterable[str]) -> list[str]:
+    """A sentence for each key that is not known."""
+    known = sorted(known)
+    errors = []
+    for key in keys:
+        if key in known or str(key).startswith(OWN_PREFIX):
+            continue
+        hint = suggestion(str(key), known) or f"; known are {', '.join(known)}."
+        errors.append(f"{where}: unknown key '{key}'{hint}")
+    return errors
+
+
+def check(config: Mapping[str, Any], spec: Spec, where: str = "") -> list[str]:
+    """A sentence for each value that is missing or is not what its spec says. Does not look for unknown keys on top."""
+    errors = []
+    for key, rule in spec.items():
+        path = f"{where}.{key}" if where else key
+        value = config.get(key)
+        if value is None:
+            if rule.get("required"):
+                errors.append(f"{path} is missing: {_purpose(rule)}")
+            continue
+        errors += _check_value(path, value, rule)
+    return errors
+
+
+def with_defaults(config: Mapping[str, Any], spec: Spec) -> dict[str, Any]:
+    """The configuration with the specs' defaults in place of what is not set."""
+    result: dict[str, Any] = {}
+    for key, rule in spec.items():
+        value = config.get(key)
+        if value is None:
+            value = rule.get("default")
+        elif "options" in rule and isinstance(value, Mapping):
+            value = with_defaults(value, rule["options"])
+        elif "options" in rule and isinstance(value, list):
+            value = [with_defaults(one, rule["options"]) if isinstance(one, Mapping) else one for one in value]
+        result[key] = value
+    return result
+
+
+def _check_value(path: str, value: Any, rule: Mapping[str, Any]) -> list[str]:
+    kind = rule.get("type", "str")
+    if not _is(value, kind):
+        return [f"{path} is {value!r}, but must be {_KINDS[kind]}: {_purpose(rule)}"]
+    choices = rule.get("choices")
+    if choices and value not in choices:
+        hint = suggestion(str(value), choices)
+        return [f"{path} is '{value}', but must be one of {', '.join(choices)}{hint or '.'}"]
+    if kind == "dict" and "options" in rule:
+        return [*unknown_keys(path, value, rule["options"]), *check(value, rule["options"], path)]
+    if kind == "list":
+        errors = []
+        element = {**rule, "type": rule.get("elements", "str")}
+        for number, one in enumerate(value):
+            errors += _check_value(_element_path(path, number, one), one, element)
+        return errors
+    return []
+
+
+def _element_path(path: str, number: int, element: Any) -> str:
+    """Where an element stands; by its name, if it has one, as that is what an operator looks for."""
+    name = element.get("name") if isinstance(element, Mapping) else None
+    return f"{path}[{name or number}]"
+
+
+def _is(value: Any, kind: str) -> bool:
+    if kind in ("str", "path"):
+        # YAML makes numbers of what looks like one.
+        return isinstance(value, (str, int, float)) and not isinstance(value, bool)
+    if kind == "int":
+        return isinstance(value, int) and not isinstance(value, bool)
+    return isinstance(value, {"bool": bool, "list": list, "dict": Mapping}[kind])
+
+
+def _purpose(rule: Mapping[str, Any]) -> str:
+    """The first sentence of an option's description."""
+    description = rule.get("description", "")
+    text = description if isinstance(description, str) else str(description[0])
+    return text.split(". ")[0].rstrip(".") + "."

@@ -1,0 +1,227 @@
+"""Checks a configuration against itself and against the account, before anything is written."""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Network
+from typing import Any, Callable, Mapping, Sequence
+
+from . import config as configuration
+from . import rules, tags, zones
+from .config import suggestion
+from .errors import ProvisionError
+from .shell import Aws, BotoCoreError, ClientError, code, sentence
+
+
+class Preflight:
+    """Asks AWS about all that a configuration names, and collects what is wrong."""
+
+    def __init__(self, aws: Aws, config: Mapping[str, Any], image_parameters: Mapping[str, str]) -> None:
+        self._aws, self._config, self._image_parameters = aws, config, image_parameters
+        self._findings = rules.Findings()
+        self.images: dict[str, dict[str, Any]] = {}
+
+    def look(self) -> rules.Findings:
+        """Look everything up. With the wrong account nothing else is looked at."""
+        if not self._account():
+            return self._findings
+        self._collect(self._zones)
+        self._collect(self._key_pair)
+        self._collect(self._instance_types)
+        self._collect(self._images)
+        self._collect(self._vpcs)
+        if self._config["dns"] is not None:
+            self._collect(lambda: zones.find(self._aws, self._config["dns"]["zone"]))
+        return self._findings
+
+    def _error(self, text: str) -> None:
+        self._findings.errors.append(text)
+
+    def _collect(self, look: Callable[[], Any]) -> None:
+        try:
+            look()
+        except ProvisionError as error:
+            self._error(str(error))
+        except (ClientError, BotoCoreError) as error:
+            self._error(sentence(error))
+
+    def _account(self) -> bool:
+        try:
+            account = self._aws.sts.get_caller_identity()["Account"]
+        except ClientError as error:
+            hint = ""
+            if code(error) in ("InvalidClientTokenId", "UnrecognizedClientException", "AuthFailure"):
+                hint = f" Check the credentials, and that the region {self._config['region']} is enabled."
+            self._error(sentence(error) + hint)
+            return False
+        except BotoCoreError as error:
+            self._error(sentence(error))
+            return False
+        if account != str(self._config["account_id"]):
+            self._error(
+                f"The credentials are for the account {account}, but account_id is {self._config['account_id']}: "
+                "nothing was changed; use the right profile, or correct account_id."
+            )
+            return False
+        return True
+
+    def _zones(self) -> None:
+        region = self._config["region"]
+        found = self._aws.ec2.describe_availability_zones(
+            Filters=[{"Name": "zone-type", "Values": ["availability-zone"]}]
+        )["AvailabilityZones"]
+        available = sorted(zone["ZoneName"] for zone in found if zone["State"] == "available")
+        for zone in self._config["zones"]:
+            if zone not in available:
+                hint = suggestion(zone, available)
+                self._error(f"zones has {zone}, but the region {region} has {', '.join(available)}{hint or '.'}")
+
+    def _key_pair(self) -> None:
+        name = self._config["key_name"]
+        if not name:
+            return
+        found = self._aws.ec2.describe_key_pairs(Filters=[{"Name": "key-name", "Values": [name]}])["KeyPairs"]
+        if not found:
+            others = [pair["KeyName"] for pair in self._aws.ec2.describe_key_pairs()["KeyPairs"]]
+            hint = suggestion(name, others) or ": import one, or leave key_name out and use Session Manager."
+            self._error(f"key_name '{name}' is no key pair in the region {self._config['region']}{hint}")
+
+    def _instance_types(self) -> None:
+        wanted = sorted({one for group in self._config["node_groups"] for one in group["instance_types"]})
+        if not wanted:
+            return
+        pages = self._aws.ec2.get_paginator("describe_instance_types").paginate(
+            Filters=[{"Name": "instance-type", "Values": wanted}]
+        )
+        found = {
+            one["InstanceType"]: one["ProcessorInfo"]["SupportedArchitectures"]
+            for page in pages
+            for one in page["InstanceTypes"]
+        }
+        for group in self._config["node_groups"]:
+            for one in group["instance_types"]:
+                where = f"node_groups[{group['name']}]"
+                if one not in found:
+                    self._error(f"{where}: instance type {one} does not exist in the region {self._config['region']}.")
+                elif group["architecture"] not in found[one]:
+                    self._error(
+                        f"{where}: instance type {one} is {' or '.join(found[one])}, "
+                        f"but the group's architecture is {group['architecture']}."
+                    )
+
+    def _images(self) -> None:
+        own = self._config["node_images"]
+        wanted = {group["architecture"] for group in self._config["node_groups"]}
+        identifiers = {architecture: own[architecture] for architecture in sorted(wanted) if own.get(architecture)}
+        names = {one: self._image_parameters[one] for one in sorted(wanted) if one not in identifiers}
+        if names:
+            found = self._aws.ssm.get_parameters(Names=sorted(names.values()))["Parameters"]
+            values = {parameter["Name"]: parameter["Value"] for parameter in found}
+            for architecture, name in names.items():
+                if name in values:
+                    identifiers[architecture] = values[name]
+                else:
+                    self._error(
+                        f"The region {self._config['region']} has no image of {self._config['node_os']} for "
+                        f"{architecture} (SSM parameter {name}): choose another node_os, or set node_images."
+                    )
+        if identifiers:
+            self._read_images(identifiers)
+
+    def _read_images(self, identifiers: Mapping[str, str]) -> None:
+        try:
+            found = self._aws.ec2.describe_images(ImageIds=sorted(set(identifiers.values())))["Images"]
+        except ClientError as error:
+            if not code(error).startswith("InvalidAMIID"):
+                raise
+            found = []
+        by_id = {image["ImageId"]: image for image in found}
+        for architecture, identifier in identifiers.items():
+            image = by_id.get(identifier)
+            if image is None or image.get("State") != "available":
+                self._error(
+                    f"The image {identifier} for {architecture} is not there in the region {self._config['region']}: "
+                    "correct node_images, or share the image with this account."
+                )
+            elif image["Architecture"] != architecture:
+                self._error(f"The image {identifier} is {image['Architecture']}, but it is set for {architecture}.")
+            else:
+                self._read_image(architecture, image)
+
+    def _read_image(self, architecture: str, image: Mapping[str, Any]) -> None:
+        device = image["RootDeviceName"]
+        self.images[architecture] = {"id": image["ImageId"], "root_device": device}
+        sizes = [
+            mapping["Ebs"].get("VolumeSize", 0)
+            for mapping in image.get("BlockDeviceMappings", [])
+            if mapping.get("DeviceName") == device and "Ebs" in mapping
+        ]
+        for group in self._config["node_groups"]:
+            if group["architecture"] == architecture and sizes and group["volume_size"] < sizes[0]:
+                self._error(
+                    f"node_groups[{group['name']}]: volume_size is {group['volume_size']}, "
+                    f"but the image {image['ImageId']} needs {sizes[0]} GiB."
+                )
+
+    def _vpcs(self) -> None:
+        try:
+            wanted = IPv4Network(self._config["vpc_cidr"])
+        except ValueError:
+            # The rules have said so already.
+            return
+        pages = self._aws.ec2.get_paginator("describe_vpcs").paginate()
+        for vpc in (vpc for page in pages for vpc in page["Vpcs"]):
+            own_tags = tags.from_list(vpc.get("Tags", []))
+            if own_tags.get(tags.CLUSTER) == self._config["cluster_name"]:
+                if vpc["CidrBlock"] != str(wanted):
+                    self._error(
+                        f"vpc_cidr is {wanted}, but the cluster's VPC {vpc['VpcId']} has {vpc['CidrBlock']}, "
+                        "which cannot be changed: put that back, or build another cluster."
+                    )
+                continue
+            blocks = [one["CidrBlock"] for one in vpc.get("CidrBlockAssociationSet", [])] or [vpc["CidrBlock"]]
+            for block in blocks:
+                if wanted.overlaps(IPv4Network(block)):
+                    name = own_tags.get("Name") or ("the default VPC" if vpc.get("IsDefault") else "without a name")
+                    self._error(
+                        f"vpc_cidr {wanted} overlaps {block} of the VPC {vpc['VpcId']} ({name}) in the same region, "
+                        "so that the two could never be connected: choose another range."
+                    )
+
+
+def run(
+    aws: Aws,
+    raw: Mapping[str, Any],
+    spec: configuration.Spec,
+    files: Mapping[str, Sequence[str]],
+    known: Sequence[str],
+    image_parameters: Mapping[str, Mapping[str, str]],
+) -> dict[str, Any]:
+    """Check everything and return what was found out; raise one ProvisionError that says all that is wrong.
+
+    ``files`` are the names of the variables that each configuration file sets, of which ``known`` are all there are.
+    """
+    errors = [
+        error
+        for path, keys in files.items()
+        # Ansible's own variables are not the cluster's configuration.
+        for error in configuration.unknown_keys(path, [key for key in keys if not key.startswith("ansible_")], known)
+    ]
+    errors += configuration.check(raw, spec)
+    if errors:
+        raise ProvisionError(_list(errors))
+    config = configuration.with_defaults(raw, spec)
+    findings = rules.check(config, aws.regions())
+    # A region that does not exist cannot be asked.
+    if config["region"] not in aws.regions():
+        raise ProvisionError(_list(findings.errors))
+    preflight = Preflight(aws, config, image_parameters[config["node_os"]])
+    asked = preflight.look()
+    if findings.errors or asked.errors:
+        raise ProvisionError(_list([*findings.errors, *asked.errors]))
+    return {"warnings": findings.warnings, "images": preflight.images, "node_groups": config["node_groups"]}
+
+
+def _list(errors: Sequence[str]) -> str:
+    if len(errors) == 1:
+        return errors[0]
+    return "\n".join([f"{len(errors)} things are wrong:", *(f"- {error}" for error in errors)])

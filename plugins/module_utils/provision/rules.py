@@ -1,0 +1,250 @@
+"""What must hold for a cluster's configuration, as far as that can be told without asking AWS."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from ipaddress import IPv4Network, ip_network
+from typing import Any, Iterable, Mapping, Sequence
+
+from . import subnets
+from .config import suggestion
+from .errors import ProvisionError
+
+CLUSTER_NAME = re.compile(r"[a-z][a-z0-9-]{1,30}")
+GROUP_NAME = re.compile(r"[a-z][a-z0-9-]{0,30}")
+LABEL = re.compile(r"[a-zA-Z0-9]([a-zA-Z0-9._/-]*[a-zA-Z0-9])?")
+HOST_NAME = re.compile(r"(\*\.)?([a-z0-9_]([a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
+BUCKET_NAME_LIMIT = 63
+MOST_MANAGERS = 7
+# What a group may add to the user data, of which EC2 takes 16 KB in all.
+USER_DATA_LIMIT = 8192
+# Where the engine and the swarm put their own networks by default.
+ENGINE_NETWORKS = {
+    "172.17.0.0/16": "Docker's bridge network",
+    "10.0.0.0/16": "the swarm's first overlay networks",
+}
+
+
+class Findings:
+    """Sentences about what is wrong, and about what is allowed but unwise."""
+
+    def __init__(self) -> None:
+        self.errors: list[str] = []
+        self.warnings: list[str] = []
+
+
+def check(config: Mapping[str, Any], regions: Sequence[str]) -> Findings:
+    """Check a configuration that has its defaults and whose values are of the right types."""
+    findings = Findings()
+    _names(config, regions, findings)
+    _tags(config["tags"], findings)
+    _addresses(config, findings)
+    _dns(config, findings)
+    _groups(config, findings)
+    _managers(config, findings)
+    return findings
+
+
+def quorum(managers: int) -> int:
+    """How many of so many managers must be up."""
+    return managers // 2 + 1
+
+
+def _names(config: Mapping[str, Any], regions: Sequence[str], findings: Findings) -> None:
+    account, region, cluster = str(config["account_id"]), config["region"], config["cluster_name"]
+    if not re.fullmatch(r"\d{12}", account):
+        findings.errors.append(f"account_id is '{account}', but an AWS account's ID has 12 digits: put it in quotes.")
+    if region not in regions:
+        hint = suggestion(region, regions) or ": give one such as eu-west-1."
+        findings.errors.append(f"region '{region}' is not an AWS region{hint}")
+    if not CLUSTER_NAME.fullmatch(cluster):
+        findings.errors.append(
+            f"cluster_name is '{cluster}', but must be 2 to 31 lower-case letters, digits and hyphens, a letter first."
+        )
+    bucket = f"{cluster}-swarm-{account}-{region}"
+    if len(bucket) > BUCKET_NAME_LIMIT:
+        findings.errors.append(
+            f"cluster_name '{cluster}' makes the bucket's name {bucket} longer than the {BUCKET_NAME_LIMIT} characters "
+            f"that S3 takes: shorten it by {len(bucket) - BUCKET_NAME_LIMIT}."
+        )
+
+
+def _tags(tags: Mapping[str, Any], findings: Findings) -> None:
+    for key, value in tags.items():
+        if str(key).startswith(("aws:", "swarm.aws/")):
+            findings.errors.append(f"tags has the key '{key}', but keys that start with aws: or swarm.aws/ are taken.")
+        if len(str(key)) > 128 or len(str(value)) > 256:
+            findings.errors.append(
+                f"tags has '{str(key)[:40]}', but AWS takes keys of up to 128 and values of up to 256 characters."
+            )
+
+
+def _network(name: str, text: str, findings: Findings) -> IPv4Network | None:
+    """A CIDR block; None, and an error, if it is not one."""
+    try:
+        network = ip_network(text, strict=False)
+    except ValueError:
+        findings.errors.append(f"{name} has '{text}', which is not a range of addresses such as 10.20.0.0/16.")
+        return None
+    if not isinstance(network, IPv4Network):
+        findings.errors.append(f"{name} has '{text}', but only IPv4 ranges are supported.")
+        return None
+    if "/" not in text or str(network) != text:
+        findings.errors.append(f"{name} has '{text}', which is not where a range starts; did you mean '{network}'?")
+        return None
+    return network
+
+
+def _addresses(config: Mapping[str, Any], findings: Findings) -> None:
+    zones: Sequence[str] = config["zones"]
+    region: str = config["region"]
+    if not zones:
+        findings.errors.append(f"zones is empty: name the availability zones to use, such as [{region}a, {region}b].")
+    findings.errors += [f"zones has {zone} more than once." for zone in _twice(zones)]
+    for cidr in config["ssh_access"]:
+        network = _network("ssh_access", cidr, findings)
+        if network and network.prefixlen == 0:
+            findings.errors.append(
+                "ssh_access has 0.0.0.0/0, which opens SSH to the whole internet: "
+                "give the ranges you connect from, or none and use Session Manager."
+            )
+    for port in config["published_ports"]:
+        if not 1 <= port["port"] <= 65535:
+            findings.errors.append(f"published_ports has {port['port']}, but ports go from 1 to 65535.")
+        elif port["port"] in (22, 2375, 2376, 2377, 4789, 7946):
+            findings.errors.append(
+                f"published_ports has {port['port']}, which is not for the public: SSH is opened by ssh_access, and the "
+                "engine's and the swarm's own ports stay closed."
+            )
+        for cidr in port["from"]:
+            _network(f"published_ports[{port['port']}].from", cidr, findings)
+    vpc = _network("vpc_cidr", config["vpc_cidr"], findings)
+    if vpc is None:
+        return
+    if not 16 <= vpc.prefixlen <= subnets.SMALLEST_PREFIX:
+        findings.errors.append(f"vpc_cidr is {vpc}, but a VPC's range must be between /16 and /28 in size.")
+        return
+    for cidr, owner in ENGINE_NETWORKS.items():
+        if vpc.overlaps(IPv4Network(cidr)):
+            findings.errors.append(
+                f"vpc_cidr {vpc} overlaps {cidr}, where {owner} are: choose another range, such as 10.20.0.0/16."
+            )
+    try:
+        parts = subnets.carve(vpc, list(dict.fromkeys(zones)), {})
+    except ProvisionError as error:
+        findings.errors.append(str(error))
+        return
+    room = {zone: subnets.usable(part) for zone, part in parts.items()}
+    most = sum(group["max"] for group in config["node_groups"])
+    if room and most > sum(room.values()):
+        findings.errors.append(
+            f"vpc_cidr {vpc} is too small: it has addresses for {sum(room.values())} instances in {len(room)} zones, "
+            f"but the groups may have {most} together: give a larger range."
+        )
+
+
+def _dns(config: Mapping[str, Any], findings: Findings) -> None:
+    dns, groups = config["dns"], config["node_groups"]
+    if dns is None:
+        named = [group["name"] for group in groups if group["dns"]]
+        if named:
+            findings.warnings.append(
+                f"The groups {', '.join(named)} ask for a DNS record, but dns is not set: there will be none."
+            )
+        return
+    zone, record = dns["zone"].rstrip(".").lower(), dns["record"].rstrip(".").lower()
+    for key, name in (("zone", zone), ("record", record)):
+        if not HOST_NAME.fullmatch(name) or len(name) > 253:
+            findings.errors.append(f"dns.{key} is '{dns[key]}', which is not a domain name.")
+    if record != zone and not record.endswith(f".{zone}"):
+        findings.errors.append(
+            f"dns.record {dns['record']} is not in the zone {dns['zone']}: give a name that ends in .{zone}."
+        )
+    if not 1 <= dns["ttl"] <= 86400:
+        findings.errors.append(f"dns.ttl is {dns['ttl']}, but must be between 1 and 86400 seconds.")
+    if not any(group["dns"] for group in groups):
+        findings.warnings.append("dns is set, but no group has dns: true, so that the record would have no addresses.")
+
+
+def _groups(config: Mapping[str, Any], findings: Findings) -> None:
+    groups = config["node_groups"]
+    if not groups:
+        findings.errors.append("node_groups is empty: a swarm needs at least a group of managers.")
+    for name in _twice([group["name"] for group in groups]):
+        findings.errors.append(f"node_groups has two groups named '{name}': give each a name of its own.")
+    for group in groups:
+        for problem in _group_problems(group, config["zones"]):
+            findings.errors.append(f"node_groups[{group['name']}]: {problem}")
+        if group["spot"] and group["role"] == "manager":
+            findings.warnings.append(
+                f"node_groups[{group['name']}]: managers on spot capacity can be taken away together, "
+                "and the quorum with them."
+            )
+
+
+def _group_problems(group: Mapping[str, Any], zones: Sequence[str]) -> Iterable[str]:
+    if not GROUP_NAME.fullmatch(group["name"]):
+        yield "name must be 1 to 31 lower-case letters, digits and hyphens, a letter first."
+    if not 0 <= group["min"] <= group["desired"] <= group["max"]:
+        yield (
+            f"min {group['min']}, desired {group['desired']} and max {group['max']} must be in ascending order, "
+            "and none negative."
+        )
+    if not group["instance_types"]:
+        yield "instance_types is empty: name at least one, such as t3.small."
+    yield from (f"instance_types has {one} more than once." for one in _twice(group["instance_types"]))
+    if not 8 <= group["volume_size"] <= 16384:
+        yield f"volume_size is {group['volume_size']}, but must be between 8 and 16384 GiB."
+    if group["zones"] is not None:
+        if not group["zones"]:
+            yield "zones is empty: name some, or leave it out for all."
+        yield from (f"zones has {zone} more than once." for zone in _twice(group["zones"]))
+        for zone in group["zones"]:
+            if zone not in zones:
+                yield f"zone {zone} is not one of the cluster's zones{suggestion(zone, zones) or '.'}"
+    for key, value in group["labels"].items():
+        if not LABEL.fullmatch(str(key)):
+            yield f"label '{key}' must be of letters, digits, and . _ / - between them."
+        if str(key).startswith("swarm.aws"):
+            yield f"label '{key}' is taken: labels that start with swarm.aws are the agent's."
+        if isinstance(value, (list, Mapping)):
+            yield f"label '{key}' must have a plain value."
+    user_data = group["user_data"]
+    if user_data and not user_data.startswith(("#!", "#cloud-config")):
+        yield "user_data must start with #! (a script) or #cloud-config."
+    if len(user_data.encode()) > USER_DATA_LIMIT:
+        yield f"user_data has {len(user_data.encode())} bytes, but {USER_DATA_LIMIT} is the most there is room for."
+
+
+def _managers(config: Mapping[str, Any], findings: Findings) -> None:
+    groups = [group for group in config["node_groups"] if group["role"] == "manager"]
+    managers = sum(group["desired"] for group in groups)
+    if config["node_groups"] and managers == 0:
+        findings.errors.append("node_groups has no managers: give a group the role manager and at least one instance.")
+        return
+    if managers > MOST_MANAGERS:
+        findings.errors.append(
+            f"node_groups has {managers} managers, but more than {MOST_MANAGERS} make a swarm slower and not safer: "
+            f"use {MOST_MANAGERS} or fewer, and workers."
+        )
+    elif managers and managers % 2 == 0:
+        survives = managers - quorum(managers)
+        findings.warnings.append(
+            f"An even number of managers, {managers}, needs {quorum(managers)} of them for a quorum and so survives the "
+            f"loss of {survives}, which {managers - 1} would too: use {managers - 1} or {managers + 1}."
+        )
+    elif managers == 1:
+        findings.warnings.append(
+            "A single manager has no quorum to lose but itself: use 3 for a cluster that must last."
+        )
+    zones = {zone for group in groups for zone in (group["zones"] or config["zones"])}
+    if managers >= 3 and 0 < len(zones) < 3:
+        findings.warnings.append(
+            f"{managers} managers in {len(zones)} zone{'s' if len(zones) > 1 else ''}: "
+            "the loss of one zone can take the quorum; use three zones."
+        )
+
+
+def _twice(values: Iterable[Any]) -> list[Any]:
+    return [value for value, count in Counter(values).items() if count > 1]

@@ -1,0 +1,47 @@
+"""Which part of the VPC's address range each zone's subnet gets."""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Network
+from typing import Mapping, Sequence
+
+from .errors import ProvisionError
+
+# AWS allows nothing smaller, and keeps five addresses of each subnet to itself.
+SMALLEST_PREFIX = 28
+RESERVED_ADDRESSES = 5
+# Room for sixteen subnets, where the VPC is large enough for that.
+SPARE_BITS = 4
+
+
+def prefix_of(vpc: IPv4Network) -> int:
+    """The prefix length of the subnets of a VPC."""
+    return max(vpc.prefixlen, min(vpc.prefixlen + SPARE_BITS, SMALLEST_PREFIX))
+
+
+def usable(subnet: IPv4Network) -> int:
+    """How many instances a subnet has addresses for."""
+    return subnet.num_addresses - RESERVED_ADDRESSES
+
+
+def carve(vpc: IPv4Network, zones: Sequence[str], taken: Mapping[str, IPv4Network]) -> dict[str, IPv4Network]:
+    """The subnet of each zone: the one it has in ``taken``, or else the first that is free, in the order of the zones.
+
+    What a zone has once got stays its own, whatever zones come and go.
+    Raises ProvisionError when the VPC is too small for the zones.
+    """
+    free = (
+        subnet
+        for subnet in vpc.subnets(new_prefix=prefix_of(vpc))
+        if not any(subnet.overlaps(other) for other in taken.values())
+    )
+    subnets = {}
+    for zone in zones:
+        subnet = taken.get(zone) or next(free, None)
+        if subnet is None:
+            raise ProvisionError(
+                f"vpc_cidr {vpc} has room for {2 ** (prefix_of(vpc) - vpc.prefixlen)} subnets, which is too small for "
+                f"the {len(zones)} zones: give a larger range, such as /16."
+            )
+        subnets[zone] = subnet
+    return subnets

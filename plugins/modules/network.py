@@ -1,0 +1,118 @@
+#!/usr/bin/python
+# Copyright (c) The swarm.aws maintainers
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: network
+short_description: Keep the network of a swarm
+version_added: 0.1.0
+description:
+  - Keeps a VPC with a public subnet in each zone, an internet gateway, the route to it and a gateway endpoint for S3.
+  - All of it is found by the tag C(swarm.aws/cluster), so that a run that was interrupted is finished by the next one.
+  - It is one module because a run of a module costs more than all the questions that this one asks.
+author:
+  - The swarm.aws maintainers (@swarm-aws)
+attributes:
+  check_mode:
+    description: Says what it would change, also where nothing exists yet.
+    support: full
+  diff_mode:
+    description: Shows every resource before and after.
+    support: full
+extends_documentation_fragment:
+  - amazon.aws.common.modules
+  - amazon.aws.region.modules
+  - amazon.aws.boto3
+options:
+  cluster_name:
+    description: Name of the cluster, by which its resources are named and tagged.
+    type: str
+    required: true
+  tags:
+    description: More tags for all of the resources. Tags that others added stay.
+    type: dict
+    default: {}
+  vpc_cidr:
+    description: Address range of the VPC, from which each zone gets a part. It cannot be changed later.
+    type: str
+    required: true
+  zones:
+    description: Availability zones. The subnet of a zone that is no longer named stays.
+    type: list
+    elements: str
+    required: true
+"""
+
+EXAMPLES = r"""
+- name: Build the network
+  swarm.aws.network:
+    region: eu-west-1
+    cluster_name: example
+    vpc_cidr: 10.20.0.0/16
+    zones: [eu-west-1a, eu-west-1b, eu-west-1c]
+  register: network
+"""
+
+RETURN = r"""
+vpc_id:
+  description: The VPC. Null if it is to come, as the other IDs are.
+  returned: success
+  type: str
+  sample: vpc-0123456789abcdef0
+subnets:
+  description: The subnet of each zone.
+  returned: success
+  type: dict
+  sample: {"eu-west-1a": "subnet-0123456789abcdef0"}
+internet_gateway_id:
+  description: The internet gateway.
+  returned: success
+  type: str
+  sample: igw-0123456789abcdef0
+route_table_id:
+  description: The subnets' route table.
+  returned: success
+  type: str
+  sample: rtb-0123456789abcdef0
+s3_endpoint_id:
+  description: The gateway endpoint for S3.
+  returned: success
+  type: str
+  sample: vpce-0123456789abcdef0
+changes:
+  description: What was, or in check mode would be, created, updated or deleted.
+  returned: always
+  type: list
+  elements: str
+  sample: [create the VPC example]
+api_calls:
+  description: How many requests it sent to AWS.
+  returned: always
+  type: int
+  sample: 7
+"""
+
+from ..module_utils.provision.network import Builder, Network
+from ..module_utils.provision.shell import TAGS_ARGUMENT, run
+
+ARGUMENTS = {
+    "cluster_name": {"type": "str", "required": True},
+    "tags": TAGS_ARGUMENT,
+    "vpc_cidr": {"type": "str", "required": True},
+    "zones": {"type": "list", "elements": "str", "required": True},
+}
+
+
+def work(aws, params, changes):
+    wanted = Network(params["cluster_name"], params["vpc_cidr"], params["zones"], params["tags"])
+    return Builder(aws, wanted, changes).build()
+
+
+def main():
+    run(ARGUMENTS, work)
+
+
+if __name__ == "__main__":
+    main()

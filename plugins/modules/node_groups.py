@@ -1,0 +1,262 @@
+#!/usr/bin/python
+# Copyright (c) The swarm.aws maintainers
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: node_groups
+short_description: Keep the node groups of a swarm
+version_added: 0.1.0
+description:
+  - Keeps for each group a launch template, an Auto Scaling group and its lifecycle hooks.
+  - A launch template gets a new version only if what it says really differs. Instances that run are left alone.
+  - Waits for no instance. Groups that are no longer declared are reported and left alone.
+author:
+  - The swarm.aws maintainers (@swarm-aws)
+attributes:
+  check_mode:
+    description: Says what it would change, also where nothing exists yet.
+    support: full
+  diff_mode:
+    description: Shows every resource before and after.
+    support: full
+extends_documentation_fragment:
+  - amazon.aws.common.modules
+  - amazon.aws.region.modules
+  - amazon.aws.boto3
+options:
+  cluster_name:
+    description: Name of the cluster, by which its resources are named and tagged.
+    type: str
+    required: true
+  tags:
+    description: More tags for all of the resources. Tags that others added stay.
+    type: dict
+    default: {}
+  key_name:
+    description: Name of the key pair for SSH.
+    type: str
+  launch_timeout:
+    description: Seconds after which an instance that did not join is given up and replaced.
+    type: int
+    default: 900
+  termination_timeout:
+    description: Seconds without a sign of life from the agents after which a terminating instance is let go.
+    type: int
+    default: 300
+  groups:
+    description: The groups.
+    type: list
+    elements: dict
+    required: true
+    suboptions:
+      name:
+        description: Name of the group.
+        type: str
+        required: true
+      role:
+        description: Role of its nodes in the swarm.
+        type: str
+        choices: [manager, worker]
+        required: true
+      image:
+        description: ID of the machine image.
+        type: str
+        required: true
+      root_device:
+        description: Name of the image's root device.
+        type: str
+        required: true
+      instance_types:
+        description: Instance types in the order of preference.
+        type: list
+        elements: str
+        required: true
+      volume_size:
+        description: Size of the root volume in GiB.
+        type: int
+        required: true
+      volume_type:
+        description: Type of the root volume.
+        type: str
+        required: true
+      min:
+        description: Least number of instances.
+        type: int
+        required: true
+      desired:
+        description: Number of instances to have.
+        type: int
+        required: true
+      max:
+        description: Greatest number of instances.
+        type: int
+        required: true
+      subnets:
+        description: IDs of the subnets, one for each zone.
+        type: list
+        elements: str
+        required: true
+      security_groups:
+        description: IDs of the security groups.
+        type: list
+        elements: str
+        required: true
+      instance_profile:
+        description: Name of the instance profile.
+        type: str
+        required: true
+      user_data:
+        description: What the instances do when they boot, as text.
+        type: str
+        required: true
+      spot:
+        description: Whether to use spot capacity.
+        type: bool
+        default: false
+"""
+
+EXAMPLES = r"""
+- name: Keep the workers
+  swarm.aws.node_groups:
+    region: eu-west-1
+    cluster_name: example
+    groups:
+      - name: worker
+        role: worker
+        image: ami-0123456789abcdef0
+        root_device: /dev/xvda
+        instance_types: [t3.small]
+        volume_size: 20
+        volume_type: gp3
+        min: 1
+        desired: 1
+        max: 4
+        subnets: [subnet-0123456789abcdef0]
+        security_groups: [sg-0123456789abcdef0]
+        instance_profile: example-worker
+        user_data: "#cloud-config"
+"""
+
+RETURN = r"""
+groups:
+  description: The groups as they are.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    name:
+      description: Name of the group.
+      type: str
+      sample: worker
+    role:
+      description: Role of its nodes.
+      type: str
+      sample: worker
+    desired:
+      description: Number of instances to have.
+      type: int
+      sample: 1
+    template_version:
+      description: Version of the launch template for new instances.
+      type: int
+      sample: 2
+    instances:
+      description: IDs of the instances that there were before.
+      type: list
+      elements: str
+    behind:
+      description: IDs of those that run another version of the launch template.
+      type: list
+      elements: str
+unknown_groups:
+  description: Auto Scaling groups of the cluster that are not declared.
+  returned: success
+  type: list
+  elements: str
+  sample: []
+changes:
+  description: What was, or in check mode would be, created, updated or deleted.
+  returned: always
+  type: list
+  elements: str
+  sample: [create the VPC example]
+api_calls:
+  description: How many requests it sent to AWS.
+  returned: always
+  type: int
+  sample: 7
+"""
+
+from ..module_utils.provision.groups import Fleet, Hook
+from ..module_utils.provision.shell import TAGS_ARGUMENT, run
+from ..module_utils.provision.templates import Group
+
+ARGUMENTS = {
+    "cluster_name": {"type": "str", "required": True},
+    "tags": TAGS_ARGUMENT,
+    "key_name": {"type": "str", "no_log": False},
+    "launch_timeout": {"type": "int", "default": 900},
+    "termination_timeout": {"type": "int", "default": 300},
+    "groups": {
+        "type": "list",
+        "elements": "dict",
+        "required": True,
+        "options": {
+            "name": {"type": "str", "required": True},
+            "role": {"type": "str", "required": True, "choices": ["manager", "worker"]},
+            "image": {"type": "str", "required": True},
+            "root_device": {"type": "str", "required": True},
+            "instance_types": {"type": "list", "elements": "str", "required": True},
+            "volume_size": {"type": "int", "required": True},
+            "volume_type": {"type": "str", "required": True},
+            "min": {"type": "int", "required": True},
+            "desired": {"type": "int", "required": True},
+            "max": {"type": "int", "required": True},
+            "subnets": {"type": "list", "elements": "str", "required": True},
+            "security_groups": {"type": "list", "elements": "str", "required": True},
+            "instance_profile": {"type": "str", "required": True},
+            "user_data": {"type": "str", "required": True},
+            "spot": {"type": "bool", "default": False},
+        },
+    },
+}
+
+
+def work(aws, params, changes):
+    cluster = params["cluster_name"]
+    hooks = [
+        Hook(f"{cluster}-launching", "LAUNCHING", params["launch_timeout"], "ABANDON"),
+        Hook(f"{cluster}-terminating", "TERMINATING", params["termination_timeout"], "CONTINUE"),
+    ]
+    groups = [
+        Group(
+            name=group["name"],
+            role=group["role"],
+            image=group["image"],
+            root_device=group["root_device"],
+            instance_types=group["instance_types"],
+            volume_size=group["volume_size"],
+            volume_type=group["volume_type"],
+            minimum=group["min"],
+            desired=group["desired"],
+            maximum=group["max"],
+            subnets=group["subnets"],
+            security_groups=group["security_groups"],
+            instance_profile=group["instance_profile"],
+            user_data=group["user_data"],
+            spot=group["spot"],
+            key_name=params["key_name"],
+        )
+        for group in params["groups"]
+    ]
+    return Fleet(aws, cluster, params["tags"], hooks, changes).keep(groups)
+
+
+def main():
+    run(ARGUMENTS, work)
+
+
+if __name__ == "__main__":
+    main()

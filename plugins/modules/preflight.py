@@ -1,0 +1,109 @@
+#!/usr/bin/python
+# Copyright (c) The swarm.aws maintainers
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: preflight
+short_description: Check a swarm's configuration before anything is changed
+version_added: 0.1.0
+description:
+  - Checks a configuration against its argument specs, against itself and against the account, and changes nothing.
+  - Fails with a sentence for each thing that is wrong, all at once. What is allowed but unwise is a warning.
+author:
+  - The swarm.aws maintainers (@swarm-aws)
+attributes:
+  check_mode:
+    description: Only reads.
+    support: full
+  diff_mode:
+    description: Changes nothing.
+    support: full
+extends_documentation_fragment:
+  - amazon.aws.common.modules
+  - amazon.aws.region.modules
+  - amazon.aws.boto3
+options:
+  config:
+    description: The configuration.
+    type: dict
+    required: true
+  spec:
+    description: The options of the argument spec that the configuration is to conform to.
+    type: dict
+    required: true
+  files:
+    description: Names of the variables that each configuration file sets, by the file's path.
+    type: dict
+    default: {}
+  known:
+    description: Names of all variables that a configuration file may set. Others are refused unless they start with C(x_).
+    type: list
+    elements: str
+    default: []
+  image_parameters:
+    description: SSM parameters that name the machine image, by operating system and architecture.
+    type: dict
+    required: true
+"""
+
+EXAMPLES = r"""
+- name: Check the configuration
+  swarm.aws.preflight:
+    region: "{{ region }}"
+    config: "{{ cluster_config }}"
+    spec: "{{ cluster_spec }}"
+    image_parameters:
+      debian13:
+        x86_64: /aws/service/debian/release/13/latest/amd64
+"""
+
+RETURN = r"""
+images:
+  description: The machine image and its root device, by architecture.
+  returned: success
+  type: dict
+  sample: {"x86_64": {"id": "ami-0123456789abcdef0", "root_device": "/dev/xvda"}}
+node_groups:
+  description: The node groups with the defaults in place of what is not set.
+  returned: success
+  type: list
+  elements: dict
+changes:
+  description: What was, or in check mode would be, created, updated or deleted.
+  returned: always
+  type: list
+  elements: str
+  sample: [create the VPC example]
+api_calls:
+  description: How many requests it sent to AWS.
+  returned: always
+  type: int
+  sample: 7
+"""
+
+from ..module_utils.provision import preflight
+from ..module_utils.provision.shell import run
+
+ARGUMENTS = {
+    "config": {"type": "dict", "required": True},
+    "spec": {"type": "dict", "required": True},
+    "files": {"type": "dict", "default": {}},
+    "known": {"type": "list", "elements": "str", "default": []},
+    "image_parameters": {"type": "dict", "required": True},
+}
+
+
+def work(aws, params, changes):
+    return preflight.run(
+        aws, params["config"], params["spec"], params["files"], params["known"], params["image_parameters"]
+    )
+
+
+def main():
+    run(ARGUMENTS, work)
+
+
+if __name__ == "__main__":
+    main()
