@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from lab import lifecycle, status
+from lab import lifecycle, pages, status
 from lab.engine import connect
 from lab.errors import LabError
 from lab.state import Lab, default_name, find, labs
@@ -110,6 +110,14 @@ def heal(instance: Instance, name: Name) -> None:
 def spot_interrupt(instance: Instance, name: Name) -> None:
     """Send the two-minute warning of a spot interruption, then take the instance away."""
     _control(find(name), "spot-interrupt", instance)
+
+
+@app.command()
+def get(
+    url: Annotated[str, typer.Argument(help="A page of the lab's, such as http://www.swarm.test/.")], name: Name
+) -> None:
+    """Fetch a page as a browser would whose name server is the lab's, and print it."""
+    print(pages.fetch(find(name), url).body)
 
 
 @app.command(hidden=True)

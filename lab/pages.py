@@ -1,0 +1,61 @@
+"""Fetching pages from the lab's cluster as a client would whose name server is the lab's."""
+
+from __future__ import annotations
+
+import http.client
+import urllib.parse
+from dataclasses import dataclass
+
+from dnslib import QTYPE, RCODE, DNSRecord
+
+from lab.errors import LabError
+from lab.state import Lab
+
+
+@dataclass(frozen=True)
+class Page:
+    """What a server answered, and the address it was asked at."""
+
+    address: str
+    status: int
+    body: str
+
+
+def lookup(lab: Lab, name: str, kind: str = "A") -> list[str]:
+    """The values that the lab's DNS has for a name at this moment; empty if it has none.
+
+    Raises LabError when the name server does not answer.
+    """
+    try:
+        reply = DNSRecord.parse(DNSRecord.question(name, kind).send(lab.address, 53, timeout=3))
+    except OSError as error:
+        raise LabError(f"The lab's name server at {lab.address} does not answer: {error}.") from None
+    if reply.header.rcode not in (RCODE.NOERROR, RCODE.NXDOMAIN):
+        raise LabError(f"The lab's name server refuses {name}: it is in no hosted zone of the lab's account.")
+    return [str(record.rdata).strip('"') for record in reply.rr if record.rtype == getattr(QTYPE, kind)]
+
+
+def fetch(lab: Lab, url: str, *, seconds: float = 5) -> Page:
+    """Ask each of the name's addresses in turn, as a browser does, until one answers.
+
+    Raises LabError when the name has no address or none of them answers within ``seconds``.
+    """
+    parts = urllib.parse.urlsplit(url)
+    if parts.scheme != "http" or not parts.hostname:
+        raise LabError(f"'{url}' is not a page of the lab's: give one such as http://www.swarm.test/.")
+    addresses = lookup(lab, parts.hostname)
+    if not addresses:
+        raise LabError(f"{parts.hostname} has no address in the lab's DNS: is the cluster up? `lab status` tells.")
+    failures = []
+    for address in addresses:
+        connection = http.client.HTTPConnection(address, parts.port or 80, timeout=seconds)
+        try:
+            path = urllib.parse.urlunsplit(("", "", parts.path or "/", parts.query, ""))
+            connection.request("GET", path, headers={"Host": parts.netloc})
+            answer = connection.getresponse()
+            return Page(address, answer.status, answer.read().decode(errors="replace"))
+        except OSError as error:
+            failures.append(f"{address}: {error}")
+        finally:
+            connection.close()
+    raise LabError(f"No address of {parts.hostname} answers ({'; '.join(failures)}).")
