@@ -10,7 +10,7 @@ short_description: Keep the bucket through which the nodes of a swarm find each 
 version_added: 0.1.0
 description:
   - Keeps a private, versioned bucket that is encrypted with a KMS key of its own.
-  - Keeps in it the agent's bundle, named after its content, and C(policy.json), which says what the agents are to hold to.
+  - Keeps in it the agent's bundle, named after its content, and C(policy.json), by which the agents go.
   - What the agents themselves put there is left alone.
 author:
   - The swarm.aws maintainers (@swarm-aws)

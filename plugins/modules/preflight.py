@@ -38,7 +38,7 @@ options:
     type: dict
     default: {}
   known:
-    description: Names of all variables that a configuration file may set. Others are refused unless they start with C(x_).
+    description: Names of all variables that a configuration file may set, besides those that start with C(x_).
     type: list
     elements: str
     default: []

@@ -79,7 +79,7 @@ import pathlib
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 
-from ..module_utils.stack import compose
+from ..module_utils.stack import compose, files
 from ..module_utils.stack.errors import StackError
 
 try:
@@ -122,7 +122,7 @@ def main() -> None:
             module.params["name"],
             load(path),
             {**os.environ, **given},
-            lambda name: (path.parent / pathlib.Path(name).expanduser()).read_bytes(),
+            files.beside(path),
             source=str(path),
         )
     except StackError as error:

@@ -114,8 +114,8 @@ def _addresses(config: Mapping[str, Any], findings: Findings) -> None:
             findings.errors.append(f"published_ports has {port['port']}, but ports go from 1 to 65535.")
         elif port["port"] in (22, 2375, 2376, 2377, 4789, 7946):
             findings.errors.append(
-                f"published_ports has {port['port']}, which is not for the public: SSH is opened by ssh_access, and the "
-                "engine's and the swarm's own ports stay closed."
+                f"published_ports has {port['port']}, which is not for the public: SSH is opened by ssh_access, and "
+                "the engine's and the swarm's own ports stay closed."
             )
         for cidr in port["from"]:
             _network(f"published_ports[{port['port']}].from", cidr, findings)
@@ -231,8 +231,8 @@ def _managers(config: Mapping[str, Any], findings: Findings) -> None:
     elif managers and managers % 2 == 0:
         survives = managers - quorum(managers)
         findings.warnings.append(
-            f"An even number of managers, {managers}, needs {quorum(managers)} of them for a quorum and so survives the "
-            f"loss of {survives}, which {managers - 1} would too: use {managers - 1} or {managers + 1}."
+            f"An even number of managers, {managers}, needs {quorum(managers)} of them for a quorum and so survives "
+            f"the loss of {survives}, which {managers - 1} would too: use {managers - 1} or {managers + 1}."
         )
     elif managers == 1:
         findings.warnings.append(

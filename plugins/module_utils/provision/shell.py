@@ -17,7 +17,15 @@ try:
     from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
 except ImportError:
     # AnsibleAWSModule says what to install.
-    BotoCoreError = ClientError = NoCredentialsError = Exception  # type: ignore[assignment,misc]
+    class BotoCoreError(Exception):  # type: ignore[no-redef]
+        """Stands in, so that this can be imported."""
+
+    class ClientError(Exception):  # type: ignore[no-redef]
+        """Stands in, so that this can be imported."""
+
+    class NoCredentialsError(BotoCoreError):  # type: ignore[no-redef]
+        """Stands in, so that this can be imported."""
+
 
 Result = TypeVar("Result")
 Work = Callable[["Aws", Mapping[str, Any], Changes], Mapping[str, Any]]
