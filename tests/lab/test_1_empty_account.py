@@ -1,0 +1,77 @@
+"""What an operator sees before anything is built: the plan, and what is refused."""
+
+from __future__ import annotations
+
+import json
+import urllib.request
+
+import pytest
+
+from .site import CLUSTER, Site
+
+TO_COME = [
+    f"create the VPC {CLUSTER}",
+    f"create the subnet {CLUSTER}-eu-west-1a",
+    f"create the subnet {CLUSTER}-eu-west-1c",
+    f"create the internet gateway {CLUSTER}",
+    f"create the route table {CLUSTER}-public",
+    f"create the gateway endpoint {CLUSTER}-s3",
+    f"create the security group {CLUSTER}-member",
+    f"create the security group {CLUSTER}-manager",
+    f"create the queue {CLUSTER}-events",
+    f"create the queue {CLUSTER}-events-dead",
+    f"create the bucket {CLUSTER}-swarm-123456789012-eu-west-1",
+    f"create the KMS key {CLUSTER}-swarm",
+    "create the object policy.json",
+    f"create the IAM role {CLUSTER}-manager",
+    f"create the IAM role {CLUSTER}-worker",
+    f"create the launch template {CLUSTER}-manager",
+    f"create the launch template {CLUSTER}-worker",
+    f"create the Auto Scaling group {CLUSTER}-manager",
+    f"create the Auto Scaling group {CLUSTER}-worker",
+]
+WRONG = {
+    "account": ({"account_id": "210987654321"}, "The credentials are for the account 123456789012"),
+    "region": ({"region": "eu-west-9"}, "region 'eu-west-9' is not an AWS region"),
+    "zone": ({"zones": ["eu-west-1a", "eu-west-1z"]}, "zones has eu-west-1z, but the region eu-west-1 has"),
+    "key pair": ({"key_name": "labb"}, "key_name 'labb' is no key pair"),
+    "overlap": ({"vpc_cidr": "172.31.0.0/20"}, "overlaps 172.31.0.0/16 of the VPC"),
+    "small": ({"vpc_cidr": "10.20.0.0/28"}, "too small"),
+    "hosted zone": (
+        {"dns": {"zone": "swarm.tset", "record": "www.swarm.tset"}},
+        "dns.zone swarm.tset does not exist in this account",
+    ),
+}
+
+
+def writes(site: Site) -> list[str]:
+    """The calls that changed something since the lab's log of calls was last emptied."""
+    with urllib.request.urlopen(f"{site.lab.endpoint}/_lab/calls", timeout=10) as answer:
+        calls = json.load(answer)
+    reading = ("Describe", "Get", "List", "Head", "Lookup")
+    return sorted({call["action"] for call in calls if not call["action"].startswith(reading)})
+
+
+@pytest.fixture
+def untouched(empty: Site) -> Site:
+    """The empty account with an empty log of calls."""
+    request = urllib.request.Request(f"{empty.lab.endpoint}/_lab/calls", method="DELETE")
+    with urllib.request.urlopen(request, timeout=10):
+        pass
+    return empty
+
+
+def test_the_plan_names_every_resource_to_come_and_writes_nothing(untouched: Site) -> None:
+    run = untouched.playbook("site.yml", "--check", "--diff")
+    assert run.code == 0, run.output[-4000:]
+    assert [sentence for sentence in TO_COME if sentence not in run.output] == []
+    assert writes(untouched) == []
+
+
+@pytest.mark.parametrize("wrong", WRONG)
+def test_a_wrong_configuration_is_refused_in_a_sentence_before_the_first_write(untouched: Site, wrong: str) -> None:
+    values, sentence = WRONG[wrong]
+    run = untouched.playbook("site.yml", "-e", json.dumps(values))
+    assert run.code != 0
+    assert sentence in " ".join(run.output.split())
+    assert writes(untouched) == []

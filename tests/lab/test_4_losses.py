@@ -1,0 +1,45 @@
+"""Instances end without a word, and nobody does anything about it."""
+
+from __future__ import annotations
+
+import pytest
+
+from lab.engine import connect
+
+from .site import Site
+
+
+@pytest.mark.fault(14)
+def test_fault_14_a_terminated_worker_is_replaced(site: Site) -> None:
+    site.settle()
+    worker = site.instances("worker")[0]["instance_id"]
+    site.aws("ec2").terminate_instances(InstanceIds=[worker])
+    site.wait("another worker", lambda: worker not in _group(site, "worker") and _group(site, "worker"))
+    assert worker not in {node.instance for node in site.settle()}
+
+
+@pytest.mark.fault(12)
+def test_fault_12_a_terminated_manager_is_replaced_and_its_vote_goes_with_it(site: Site) -> None:
+    site.settle()
+    cluster, manager = site.truth()["cluster_id"], sorted(_group(site, "manager"))[0]
+    site.aws("ec2").terminate_instances(InstanceIds=[manager])
+    site.wait("another manager", lambda: manager not in _group(site, "manager") and len(_group(site, "manager")) == 3)
+    nodes = site.settle()
+    assert manager not in {node.instance for node in nodes}
+    assert site.truth()["cluster_id"] == cluster
+    site.wait("the record to name the three", lambda: site.addresses() == site.public_addresses())
+    assert site.page().status == 200
+
+
+@pytest.mark.fault(12)
+def test_fault_12_a_host_that_fails_is_replaced(site: Site) -> None:
+    site.settle()
+    manager = sorted(_group(site, "manager"))[0]
+    connect().containers.get(site.lab.container(manager)).kill()
+    site.wait("another manager", lambda: manager not in _group(site, "manager") and len(_group(site, "manager")) == 3)
+    assert manager not in {node.instance for node in site.settle()}
+    site.wait("the record to name the three", lambda: site.addresses() == site.public_addresses())
+
+
+def _group(site: Site, group: str) -> set[str]:
+    return {one["instance_id"] for one in site.instances(group)}
