@@ -1,0 +1,1 @@
+"""How a node becomes a member of its cluster's one swarm."""

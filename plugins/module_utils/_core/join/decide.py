@@ -1,0 +1,196 @@
+"""What a node is to do next to become a member: a pure function of what it sees."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Optional, Union
+
+from .ports import ACTIVE, ERROR, GONE, INACTIVE, LOCKED, MANAGER, PENDING, Membership, Stored
+from .truth import FORMED, Truth
+
+# A claim is only about who tries first, and losing one costs little, so these bound the waiting and nothing else.
+LEASE_SECONDS = 180
+# EC2 does not know an instance for some seconds after it was launched.
+UNKNOWN_SECONDS = 60
+# The engine gives up waiting for its own join after 20 s, and for the far side's answers after about as long again.
+STUCK_SECONDS = 60
+
+
+@dataclass(frozen=True)
+class Me:
+    """The node that joins."""
+
+    cluster: str
+    instance: str
+    role: str
+
+    @property
+    def mark(self) -> str:
+        """What marks the swarms that this node makes."""
+        return f"{self.cluster}/{self.instance}"
+
+
+@dataclass(frozen=True)
+class View:
+    """All that the node sees. Ages are by its own clock, since it first saw the thing as it is."""
+
+    truth: Optional[Stored[Truth]]
+    truth_age: float
+    membership: Membership
+    membership_age: float
+    joining: bool = False
+    """Whether the engine has not been active since this process told it to join."""
+    holder: Optional[str] = None
+    """EC2's state of the instance that holds the claim, where it matters; None is unknown to EC2."""
+
+
+@dataclass(frozen=True)
+class Wait:
+    """Nothing can be done yet."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
+class Claim:
+    """Claim the right to initialise, taking it over from ``before`` if there is a claim."""
+
+    before: Optional[Stored[Truth]] = None
+    reason: str = "There is no swarm yet."
+
+
+@dataclass(frozen=True)
+class Initialise:
+    """Initialise a swarm."""
+
+
+@dataclass(frozen=True)
+class Publish:
+    """Publish this node's swarm as the cluster's."""
+
+    claim: Stored[Truth]
+    cluster_id: str
+
+
+@dataclass(frozen=True)
+class Leave:
+    """Leave what is not, or not yet, a swarm that anybody else is in."""
+
+    cluster_id: Optional[str]
+    reason: str
+
+
+@dataclass(frozen=True)
+class Join:
+    """Join the published swarm."""
+
+    cluster_id: str
+    initialiser: str
+
+
+@dataclass(frozen=True)
+class Finish:
+    """The node is a member."""
+
+    cluster_id: str
+    node_id: str
+    repair: bool
+    """Whether this node is to see to it that the join tokens are published."""
+
+
+@dataclass(frozen=True)
+class Refuse:
+    """Only a person can resolve this."""
+
+    reason: str
+
+
+Action = Union[Wait, Claim, Initialise, Publish, Leave, Join, Finish, Refuse]
+
+
+def decide(me: Me, view: View) -> Action:
+    """The next thing to do."""
+    return _unsettled(view) or (
+        _formed(me, view, view.truth.value)
+        if view.truth and view.truth.value.phase == FORMED
+        else _forming(me, view, view.truth)
+    )
+
+
+def holder_matters(me: Me, truth: Truth) -> bool:
+    """Whether the decision depends on the state of the instance that holds the claim."""
+    return truth.phase != FORMED and truth.claimed_by != me.instance and me.role == MANAGER
+
+
+def _unsettled(view: View) -> Optional[Action]:
+    """What to do while the engine is neither in a swarm nor out of one."""
+    engine = view.membership
+    if engine.state == INACTIVE or (engine.state == ACTIVE and engine.cluster_id and engine.node_id):
+        return None
+    if engine.state == LOCKED:
+        return Wait("The engine's swarm is locked: unlock it with `docker swarm unlock` on this node.")
+    because = f": {engine.message}" if engine.message else "."
+    # With a certificate the node may be a member, and a manager that leaves would take its vote along. Unless this
+    # process sent it there and it never arrived.
+    abandonable = engine.cluster_id is None or view.joining
+    if engine.state == PENDING:
+        if abandonable and view.membership_age > STUCK_SECONDS:
+            return Leave(None, f"The engine has not got into the swarm for {STUCK_SECONDS} s{because}")
+        return Wait(f"The engine is connecting to its swarm{because}")
+    if engine.state == ERROR and abandonable and (not engine.cluster_id or view.membership_age > STUCK_SECONDS):
+        return Leave(None, f"The engine failed to join{because}")
+    return Wait(f"The engine has trouble with its swarm{because}")
+
+
+def _forming(me: Me, view: View, claim: Optional[Stored[Truth]]) -> Action:
+    """What to do while no swarm is published."""
+    engine = view.membership
+    if me.role != MANAGER:
+        return Wait("No swarm is published yet; a manager has to initialise it.")
+    if engine.state == ACTIVE and not (engine.made_by or "").startswith(f"{me.cluster}/"):
+        return _foreign(
+            engine,
+            f"This node is a member of the swarm {engine.cluster_id}, while the cluster '{me.cluster}' has published "
+            "none: leave that swarm (`docker swarm leave`), or replace the instance.",
+        )
+    if claim is None:
+        return Claim()
+    if claim.value.claimed_by != me.instance:
+        return _claimed(view, claim)
+    if engine.state == ACTIVE and engine.cluster_id:
+        return Publish(claim, engine.cluster_id)
+    return Initialise()
+
+
+def _claimed(view: View, claim: Stored[Truth]) -> Action:
+    """What to do while another instance holds the claim."""
+    holder = claim.value.claimed_by
+    if view.holder in GONE:
+        return Claim(claim, f"{holder}, which was to initialise the swarm, is {view.holder}.")
+    if view.holder is None and view.truth_age > UNKNOWN_SECONDS:
+        return Claim(claim, f"{holder}, which was to initialise the swarm, is unknown to EC2.")
+    if view.truth_age > LEASE_SECONDS:
+        return Claim(claim, f"{holder} was to initialise the swarm and did not within {LEASE_SECONDS} s.")
+    return Wait(f"{holder} is initialising the swarm.")
+
+
+def _formed(me: Me, view: View, truth: Truth) -> Action:
+    """What to do when a swarm is published."""
+    engine, published = view.membership, truth.cluster_id or ""
+    if engine.state == INACTIVE:
+        return Join(published, truth.claimed_by)
+    if engine.cluster_id == published:
+        return Finish(published, engine.node_id or "", repair=engine.manager and me.role == MANAGER)
+    if engine.made_by == me.mark and engine.alone:
+        return Leave(engine.cluster_id, f"{truth.claimed_by} was first: this node's own swarm was never published.")
+    return _foreign(
+        engine,
+        f"This node is a member of the swarm {engine.cluster_id}, but the cluster '{me.cluster}' is the swarm "
+        f"{published}: leave the former (`docker swarm leave`), or replace the instance.",
+    )
+
+
+def _foreign(engine: Membership, reason: str) -> Action:
+    """What to do with a swarm that is not known to be this cluster's."""
+    # A manager without a leader cannot tell who made its swarm.
+    return Wait(f"The engine has trouble with its swarm: {engine.message}") if engine.message else Refuse(reason)

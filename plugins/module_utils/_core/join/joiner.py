@@ -1,0 +1,276 @@
+"""The loop that makes a node a member: look, decide, do one thing, and look again.
+
+It keeps nothing that matters in memory, so that it can be killed anywhere and started again.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Dict, Optional, Sequence, Union
+
+from ..change import Change, State
+from ..errors import SwarmError
+from . import tokens
+from .decide import (
+    Action,
+    Claim,
+    Finish,
+    Initialise,
+    Join,
+    Leave,
+    Me,
+    Publish,
+    Refuse,
+    View,
+    Wait,
+    decide,
+    holder_matters,
+)
+from .ports import (
+    ACTIVE,
+    INACTIVE,
+    Clock,
+    Engine,
+    Instances,
+    JoinPending,
+    JoinRefused,
+    Outcome,
+    Peer,
+    Reporter,
+    Store,
+    Stored,
+)
+from .truth import Truth
+
+_SOONEST, _LATEST = 0.5, 3.0
+# When something does not answer, more patience.
+_SOONEST_AFTER_ERROR, _LATEST_AFTER_ERROR = 1.0, 15.0
+_SLOWER = 1.5
+
+
+class JoinTimeout(SwarmError):
+    """The deadline passed; the message says what was waited for last."""
+
+
+class CannotJoin(SwarmError):
+    """Only a person can resolve this, and nothing was changed."""
+
+
+@dataclass(frozen=True)
+class Joined:
+    """The node is a member."""
+
+    cluster_id: str
+    node_id: str
+
+
+# The membership, what has to be waited for, or None if something was done.
+Step = Union[Joined, str, None]
+
+
+class Joiner:
+    """Makes one node a member of its cluster's swarm."""
+
+    def __init__(
+        self, me: Me, store: Store, instances: Instances, engine: Engine, clock: Clock, report: Reporter
+    ) -> None:
+        self._me, self._store, self._instances, self._engine = me, store, instances, engine
+        self._clock, self._report = clock, report
+        self.changes: list[Change] = []
+        """What was changed so far."""
+        self._truth_since = _Since(clock)
+        self._membership_since = _Since(clock)
+        self._joining = False
+        self._failures: Dict[str, int] = {}
+        self._said = ""
+        self._delay = 0.0
+
+    def run(self, timeout: Optional[float] = None) -> Joined:
+        """Go on until the node is a member.
+
+        Raises CannotJoin, or JoinTimeout when ``timeout`` seconds are over.
+        """
+        deadline = None if timeout is None else self._clock.now() + timeout
+        while True:
+            result = self.step()
+            if isinstance(result, Joined):
+                return result
+            if result is None:
+                self._delay = 0.0
+                continue
+            if deadline is not None and self._clock.now() + self._delay > deadline:
+                raise JoinTimeout(f"The node is not in the swarm after {timeout:g} s. {result}")
+            self._clock.wait(self._delay, result)
+
+    def step(self) -> Step:
+        """Look, decide and do one thing.
+
+        Returns the membership once there is one, None if something was done, or else what has to be waited for.
+        Raises CannotJoin.
+        """
+        try:
+            result = self._apply(self.next())
+        except CannotJoin:
+            raise
+        except SwarmError as error:
+            self._slow_down(_SOONEST_AFTER_ERROR, _LATEST_AFTER_ERROR)
+            return self._say(str(error))
+        if isinstance(result, str):
+            self._slow_down(_SOONEST, _LATEST)
+            return self._say(result)
+        return result
+
+    def next(self) -> Action:
+        """What is to be done next, without doing it. Raises SwarmError when not even that can be told."""
+        membership = self._engine.membership()
+        if membership.state in (ACTIVE, INACTIVE):
+            self._joining = False
+        # Last, so that nothing is initialised or left on a truth that is older than need be.
+        truth = self._store.read()
+        return decide(
+            self._me,
+            View(
+                truth=truth,
+                truth_age=self._truth_since.age(truth.version if truth else None),
+                membership=membership,
+                membership_age=self._membership_since.age((membership.state, membership.cluster_id)),
+                joining=self._joining,
+                holder=self._holder(truth),
+            ),
+        )
+
+    def _holder(self, truth: Optional[Stored[Truth]]) -> Optional[str]:
+        if truth is None or not holder_matters(self._me, truth.value):
+            return None
+        return self._instances.state(truth.value.claimed_by)
+
+    def _apply(self, action: Action) -> Step:
+        if isinstance(action, Wait):
+            return action.reason
+        if isinstance(action, Refuse):
+            raise CannotJoin(action.reason)
+        if isinstance(action, Claim):
+            return self._claim(action)
+        if isinstance(action, Initialise):
+            self._say("Initialising the swarm.")
+            self._engine.init(self._me.mark)
+            self._note("swarm of this node", None, {"made_by": self._me.mark})
+            return None
+        if isinstance(action, Publish):
+            return self._publish(action)
+        if isinstance(action, Leave):
+            self._say(f"{action.reason} Leaving it.")
+            self._engine.leave(action.cluster_id)
+            self._joining = False
+            self._note("swarm of this node", {"swarm": action.cluster_id or "unfinished"}, None)
+            return None
+        if isinstance(action, Join):
+            return self._join(action)
+        return self._finish(action)
+
+    def _claim(self, action: Claim) -> Optional[str]:
+        before = action.before
+        claim = Truth.claim(self._me.instance, self._clock.timestamp(), before.value if before else None)
+        self._say(f"{action.reason} Claiming the right to initialise it.")
+        outcome = self._store.replace(claim, before.version) if before else self._store.create(claim)
+        if outcome is not Outcome.WRITTEN:
+            return f"The claim was not written: {outcome.value}."
+        self._note(
+            "claim to initialise the swarm",
+            {"claimed_by": before.value.claimed_by} if before else None,
+            {"claimed_by": claim.claimed_by},
+        )
+        return None
+
+    def _publish(self, action: Publish) -> Optional[str]:
+        """Publish the tokens and then the swarm.
+
+        The tokens' versions are read before the truth is once more, so that whoever takes this claim over writes theirs
+        after that, and this node's late writes then fail.
+        """
+        present = tokens.seen(self._store)
+        secrets = self._engine.tokens()
+        truth = self._store.read()
+        if truth != action.claim:
+            return "Somebody else has taken the claim over."
+        self.changes += tokens.write(self._store, present, action.cluster_id, secrets)
+        outcome = self._store.replace(action.claim.value.formed(action.cluster_id), action.claim.version)
+        if outcome is not Outcome.WRITTEN:
+            return f"The swarm was not published: {outcome.value}."
+        self._say(f"Published the swarm {action.cluster_id}.")
+        self._note("published swarm", None, {"swarm": action.cluster_id})
+        return None
+
+    def _join(self, action: Join) -> Optional[str]:
+        token = self._store.read_token(self._me.role)
+        if token is None or token.value.cluster_id != action.cluster_id:
+            return f"The swarm {action.cluster_id} has published no join token for {self._me.role}s yet."
+        peers = [peer for peer in self._instances.running_managers() if peer.instance != self._me.instance]
+        if not peers:
+            return (
+                f"The swarm {action.cluster_id} is published, but EC2 knows no other running manager. If its managers "
+                "are gone for good, restore the swarm from a backup."
+            )
+        # Whoever initialised the swarm is a member for certain; but one that let nobody in comes last the next time.
+        failures = self._failures
+        refusals = []
+        for peer in sorted(peers, key=lambda one: (failures.get(one.instance, 0), one.instance != action.initialiser)):
+            if not self._engine.answers(peer.address):
+                continue
+            failures[peer.instance] = failures.get(peer.instance, 0) + 1
+            self._say(f"Joining the swarm {action.cluster_id} through {peer.instance} ({peer.address}).")
+            try:
+                self._joining = True
+                self._engine.join(peer.address, token.value.secret)
+            except JoinRefused as error:
+                refusals.append(f"{peer.instance} ({peer.address}): {error}")
+                continue
+            except JoinPending as error:
+                return str(error)
+            self._note("swarm of this node", None, {"swarm": action.cluster_id, "role": self._me.role})
+            return None
+        return "Not let in yet. " + " ".join(refusals) if refusals else _silent(peers, action.cluster_id)
+
+    def _finish(self, action: Finish) -> Joined:
+        if action.repair:
+            present = tokens.seen(self._store)
+            if tokens.foreign(present, action.cluster_id):
+                self._say("Publishing the join tokens, which were not there.")
+                self.changes += tokens.write(self._store, present, action.cluster_id, self._engine.tokens())
+        return Joined(action.cluster_id, action.node_id)
+
+    def _note(self, resource: str, before: State, after: State) -> None:
+        self.changes.append(Change(resource, before, after))
+
+    def _say(self, sentence: str) -> str:
+        """Report a sentence, once."""
+        if sentence != self._said:
+            self._report(sentence)
+            self._said = sentence
+        return sentence
+
+    def _slow_down(self, soonest: float, latest: float) -> None:
+        self._delay = min(max(self._delay * _SLOWER, soonest), latest)
+
+
+class _Since:
+    """For how long something has been as it is."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._what: object = self
+        self._since = 0.0
+
+    def age(self, what: object) -> float:
+        """Seconds since it was first seen like this."""
+        if what != self._what:
+            self._what, self._since = what, self._clock.now()
+        return self._clock.now() - self._since
+
+
+def _silent(peers: Sequence[Peer], cluster_id: str) -> str:
+    names = ", ".join(sorted(peer.instance for peer in peers))
+    return (
+        f"The swarm {cluster_id} is published, but none of the running managers ({names}) answers on port 2377. If its "
+        "members are gone for good, restore the swarm from a backup."
+    )

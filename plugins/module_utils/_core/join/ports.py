@@ -1,0 +1,158 @@
+"""What joining asks of the outside world."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass, field
+from typing import Generic, Mapping, Optional, Protocol, Sequence, TypeVar
+
+from ..errors import SwarmError, Unavailable
+from .truth import Truth
+
+MANAGER = "manager"
+WORKER = "worker"
+ROLES = (MANAGER, WORKER)
+
+Value = TypeVar("Value")
+
+
+@dataclass(frozen=True)
+class Stored(Generic[Value]):
+    """What was read from the store, and which version of it that was (an ETag)."""
+
+    value: Value
+    version: str
+
+
+class Outcome(enum.Enum):
+    """How a conditional write ended when there was an answer."""
+
+    WRITTEN = "written"
+    LOST = "the object is not what it was (412)"
+    CONFLICT = "another write was under way (409)"
+
+
+@dataclass(frozen=True)
+class Token:
+    """A join token, with the swarm that it is for, so that one of another swarm is never used."""
+
+    cluster_id: str
+    secret: str = field(repr=False)
+
+
+class Store(Protocol):
+    """The cluster's bucket.
+
+    Every method raises :class:`Unavailable` when there was no answer or a refusal, whatever the refusal's code; only a
+    clear 'no such key' is 'not there'.
+    """
+
+    def read(self) -> Optional[Stored[Truth]]:
+        """The truth; None if there is none yet."""
+
+    def create(self, truth: Truth) -> Outcome:
+        """Write the truth if there is none."""
+
+    def replace(self, truth: Truth, version: str) -> Outcome:
+        """Write the truth if it still is of that version."""
+
+    def read_token(self, role: str) -> Optional[Stored[Token]]:
+        """The join token of a role; None if there is none."""
+
+    def write_token(self, role: str, token: Token, version: Optional[str]) -> Outcome:
+        """Write the join token of a role if the one there still is of that version; None is 'if there is none'."""
+
+
+@dataclass(frozen=True)
+class Peer:
+    """An instance that may be a manager."""
+
+    instance: str
+    address: str
+    """Its private IPv4 address."""
+
+
+GONE = ("shutting-down", "terminated")
+
+
+class Instances(Protocol):
+    """EC2, whose answers may be minutes old. Both methods raise :class:`Unavailable`."""
+
+    def running_managers(self) -> Sequence[Peer]:
+        """The cluster's manager instances that are pending or running."""
+
+    def state(self, instance: str) -> Optional[str]:
+        """An instance's state in EC2's words; None if EC2 does not know it."""
+
+
+INACTIVE = "inactive"
+PENDING = "pending"
+ACTIVE = "active"
+ERROR = "error"
+LOCKED = "locked"
+
+
+@dataclass(frozen=True)
+class Membership:
+    """What the node's own engine says of its place in a swarm."""
+
+    state: str
+    """``inactive``, ``pending``, ``active``, ``error`` or ``locked``, in the engine's words."""
+    cluster_id: Optional[str] = None
+    """The swarm's ID; with another state than ``active``, what its certificate says, if it has one."""
+    node_id: Optional[str] = None
+    manager: bool = False
+    made_by: Optional[str] = None
+    """``cluster/instance`` whose :class:`Joiner` initialised the swarm, if one did and the engine can tell."""
+    alone: bool = False
+    """Whether the swarm has no other node."""
+    message: str = ""
+    """The engine's reason when something is wrong."""
+
+
+class JoinRefused(SwarmError):
+    """The other side did not let this node in, or did not answer; another address or a newer token may do."""
+
+
+class JoinPending(Unavailable):
+    """The engine goes on joining in the background."""
+
+
+class Engine(Protocol):
+    """The node's own engine. Every method raises :class:`Unavailable` if it does not answer, or changed meanwhile."""
+
+    def membership(self) -> Membership: ...
+
+    def init(self, made_by: str) -> None:
+        """Initialise a swarm of its own, marked with who made it."""
+
+    def join(self, address: str, token: str) -> None:
+        """Join through the manager at that address. Raises :class:`JoinRefused` or :class:`JoinPending`."""
+
+    def leave(self, cluster_id: Optional[str]) -> None:
+        """Leave the swarm, by force, if it is still the one of that ID."""
+
+    def tokens(self) -> Mapping[str, str]:
+        """The swarm's present join tokens by role."""
+
+    def answers(self, address: str) -> bool:
+        """Whether something listens at that address on the swarm's port."""
+
+
+class Clock(Protocol):
+    """Time."""
+
+    def now(self) -> float:
+        """Seconds that only ever grow."""
+
+    def timestamp(self) -> str:
+        """The date and time in UTC, for people."""
+
+    def wait(self, seconds: float, reason: str) -> None:
+        """Let time pass."""
+
+
+class Reporter(Protocol):
+    """Takes sentences about the progress."""
+
+    def __call__(self, sentence: str) -> None: ...
