@@ -1,0 +1,182 @@
+"""What can be done to a cluster: plain facts, each of them one effect on one service."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Mapping, Optional, Tuple, Union
+
+from .change import Change
+from .cluster import Record
+
+SWARM = "swarm"
+SCALING = "autoscaling"
+DNS = "route53"
+STORE = "s3"
+
+# Why a node goes.
+GONE = "its instance is gone"
+SUPERSEDED = "its instance has joined anew"
+LEAVING = "its instance is to go"
+
+
+@dataclass(frozen=True)
+class SetLabels:
+    """Make the node's labels what they should be."""
+
+    node: str
+    instance: str
+    before: Mapping[str, str]
+    after: Mapping[str, str]
+    service = SWARM
+
+    @property
+    def change(self) -> Change:
+        """Only the labels that differ."""
+        keys = {*self.before, *self.after}
+        differing = sorted(key for key in keys if self.before.get(key) != self.after.get(key))
+        return Change(
+            f"labels of the node of {self.instance}",
+            {key: self.before[key] for key in differing if key in self.before},
+            {key: self.after[key] for key in differing if key in self.after},
+        )
+
+
+@dataclass(frozen=True)
+class NoteFact:
+    """Note on the node how far it is on its way out."""
+
+    node: str
+    instance: str
+    label: str
+    at: float
+    service = SWARM
+
+    @property
+    def change(self) -> Change:
+        return Change(f"labels of the node of {self.instance}", {}, {self.label: f"{self.at:.0f}"})
+
+
+@dataclass(frozen=True)
+class Drain:
+    """Have the node's tasks run elsewhere, and note since when."""
+
+    node: str
+    instance: str
+    availability: str
+    at: float
+    service = SWARM
+
+    @property
+    def change(self) -> Change:
+        return Change(f"node of {self.instance}", {"availability": self.availability}, {"availability": "drain"})
+
+
+@dataclass(frozen=True)
+class Demote:
+    """Take a manager's vote, behind the interlock."""
+
+    node: str
+    instance: str
+    reason: str
+    service = SWARM
+
+    @property
+    def change(self) -> Change:
+        return Change(f"node of {self.instance}", {"role": "manager"}, {"role": "worker", "because": self.reason})
+
+
+@dataclass(frozen=True)
+class Remove:
+    """Take a node that is no manager out of the swarm."""
+
+    node: str
+    instance: str
+    reason: str
+    service = SWARM
+
+    @property
+    def change(self) -> Change:
+        return Change(f"node of {self.instance}", {"id": self.node, "removed because": self.reason}, None)
+
+
+@dataclass(frozen=True)
+class CompleteLifecycle:
+    """Tell Auto Scaling to go on with an instance that waits at a hook: CONTINUE, or ABANDON the launch."""
+
+    instance: str
+    scaling_group: str
+    hook: str
+    result: str
+    # The lifecycle state it waits in, and for a launch, the node that it has become.
+    lifecycle: str
+    node: Optional[str] = None
+    service = SCALING
+
+    @property
+    def change(self) -> Change:
+        return Change(
+            f"lifecycle of {self.instance}", {"state": self.lifecycle}, {"hook": self.hook, "result": self.result}
+        )
+
+
+@dataclass(frozen=True)
+class Heartbeat:
+    """Have Auto Scaling wait on for an instance that is being taken out."""
+
+    instance: str
+    scaling_group: str
+    hook: str
+    service = SCALING
+
+    @property
+    def change(self) -> Change:
+        return Change(
+            f"lifecycle of {self.instance}", {"state": "Terminating:Wait"}, {"hook": self.hook, "heartbeat": ""}
+        )
+
+
+@dataclass(frozen=True)
+class PublishTokens:
+    """Publish the engine's join tokens of some roles. Knows none of them."""
+
+    roles: Tuple[str, ...]
+    service = STORE
+
+    @property
+    def change(self) -> Change:
+        return Change(
+            "published join tokens",
+            {role: "not the engine's" for role in self.roles},
+            {role: "current" for role in self.roles},
+        )
+
+
+@dataclass(frozen=True)
+class SyncRecord:
+    """Make the cluster's record say what it should, together with the record that says whose it is."""
+
+    zone_id: str
+    name: str
+    owner: str
+    before: Record
+    addresses: Tuple[str, ...]
+    ttl: int
+    service = DNS
+
+    @property
+    def after(self) -> Record:
+        """What stands there then."""
+        return Record(self.addresses, self.ttl, self.owner)
+
+    @property
+    def change(self) -> Change:
+        return Change(f"DNS record {self.name}", _shown(self.before), _shown(self.after))
+
+
+def _shown(record: Record) -> Optional[Mapping[str, object]]:
+    if record.absent:
+        return None
+    return {"values": list(record.addresses), "ttl": record.ttl, "owner": record.owner}
+
+
+Action = Union[SetLabels, NoteFact, Drain, Demote, Remove, CompleteLifecycle, Heartbeat, PublishTokens, SyncRecord]

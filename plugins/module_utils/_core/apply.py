@@ -1,0 +1,210 @@
+"""The one way in which an action takes effect: looked at once more, done, and told as a change."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Dict, Mapping, Optional, Protocol, Sequence, Tuple
+
+from . import actions as act
+from . import dns, labels
+from .actions import Action
+from .change import Change
+from .cluster import Node, Record
+from .errors import SwarmError
+from .policy import Dns, Policy
+from .quorum import Interlock
+
+
+class Refused(SwarmError):
+    """What was planned is not right any more, so it is not done. The next pass plans anew."""
+
+
+class Swarm(Protocol):
+    """The swarm, through its leader's engine. Each write is of the node as it was read, or fails."""
+
+    def nodes(self) -> Tuple[Node, ...]:
+        """All nodes as they are now."""
+
+    def update(
+        self,
+        node: str,
+        *,
+        role: Optional[str] = None,
+        availability: Optional[str] = None,
+        labels: Optional[Mapping[str, str]] = None,
+    ) -> None:
+        """Change a node's specification; labels replace all that it has. What is None stays."""
+
+    def remove(self, node: str) -> None:
+        """Take a node out, even if it is up. No error if there is none."""
+
+
+class Scaling(Protocol):
+    """Auto Scaling and EC2."""
+
+    def gone(self, instance: str) -> bool:
+        """Whether EC2, asked about this one instance, says that it has ended or that there is none."""
+
+    def complete(self, scaling_group: str, hook: str, instance: str, result: str) -> bool:
+        """Complete a lifecycle action. False if none is waiting any more."""
+
+    def heartbeat(self, scaling_group: str, hook: str, instance: str) -> bool:
+        """Keep a lifecycle action waiting. False if none is waiting any more."""
+
+
+class Tokens(Protocol):
+    """The published join tokens."""
+
+    def stale(self) -> Tuple[str, ...]:
+        """Roles whose published token is not the engine's."""
+
+    def publish(self, roles: Sequence[str]) -> None:
+        """Publish the engine's tokens of some roles."""
+
+
+class Records(Protocol):
+    """The cluster's record in its zone."""
+
+    def read(self, wanted: Dns) -> Record:
+        """What stands there now."""
+
+    def write(self, wanted: Dns, before: Record, after: Record) -> None:
+        """Write the record and its owner at once. One that was not there must not have come in between."""
+
+
+@dataclass(frozen=True)
+class World:
+    """Everything that actions have an effect on."""
+
+    swarm: Swarm
+    scaling: Scaling
+    tokens: Tokens
+    records: Records
+
+
+def apply(action: Action, world: World, policy: Policy) -> Optional[Change]:
+    """Do what the action says if it is still right, and return the change; None if it was so already.
+
+    Raises Refused if it is not right any more, and SwarmError if a service fails.
+    """
+    if isinstance(action, act.SetLabels):
+        return _set_labels(action, world)
+    if isinstance(action, act.NoteFact):
+        return _note(action, world)
+    if isinstance(action, act.Drain):
+        return _drain(action, world)
+    if isinstance(action, act.Demote):
+        return _demote(action, world)
+    if isinstance(action, act.Remove):
+        return _remove(action, world)
+    if isinstance(action, act.CompleteLifecycle):
+        return _complete(action, world)
+    if isinstance(action, act.Heartbeat):
+        done = world.scaling.heartbeat(action.scaling_group, action.hook, action.instance)
+        return action.change if done else None
+    if isinstance(action, act.PublishTokens):
+        return _publish_tokens(action, world)
+    return _sync_record(action, world, policy)
+
+
+def _find(world: World, identifier: str) -> Tuple[Tuple[Node, ...], Optional[Node]]:
+    nodes = world.swarm.nodes()
+    return nodes, next((node for node in nodes if node.id == identifier), None)
+
+
+def _present(world: World, identifier: str) -> Node:
+    node = _find(world, identifier)[1]
+    if node is None:
+        raise Refused(f"The node {identifier} is not in the swarm any more.")
+    return node
+
+
+def _set_labels(action: act.SetLabels, world: World) -> Optional[Change]:
+    node = _present(world, action.node)
+    if dict(node.labels) == dict(action.after):
+        return None
+    if dict(node.labels) != dict(action.before):
+        raise Refused(f"The labels of the node of {action.instance} have changed in the meantime.")
+    world.swarm.update(node.id, labels=action.after)
+    return action.change
+
+
+def _note(action: act.NoteFact, world: World) -> Optional[Change]:
+    node = _present(world, action.node)
+    if labels.fact(node.labels, action.label, action.at) is not None:
+        return None
+    world.swarm.update(node.id, labels=_noted(node, action.label, action.at))
+    return action.change
+
+
+def _drain(action: act.Drain, world: World) -> Optional[Change]:
+    node = _present(world, action.node)
+    noted = labels.fact(node.labels, labels.DRAINED, action.at) is not None
+    if noted and node.availability == "drain":
+        return None
+    world.swarm.update(node.id, availability="drain", labels=_noted(node, labels.DRAINED, action.at))
+    return action.change
+
+
+def _noted(node: Node, label: str, at: float) -> Dict[str, str]:
+    return {**node.labels, label: f"{at:.0f}"}
+
+
+def _demote(action: act.Demote, world: World) -> Optional[Change]:
+    nodes, node = _find(world, action.node)
+    if node is None or node.role != "manager":
+        return None
+    _still_dead(node, action.reason, action.instance, world)
+    refusal = Interlock(nodes).refusal(node)
+    if refusal:
+        raise Refused(f"The manager of {action.instance} is not demoted: {refusal}.")
+    world.swarm.update(node.id, role="worker")
+    return action.change
+
+
+def _remove(action: act.Remove, world: World) -> Optional[Change]:
+    node = _find(world, action.node)[1]
+    if node is None:
+        return None
+    if node.role == "manager" or node.voter:
+        raise Refused(f"The node of {action.instance} has become a manager, which must be demoted first.")
+    _still_dead(node, action.reason, action.instance, world)
+    world.swarm.remove(node.id)
+    return action.change
+
+
+def _still_dead(node: Node, reason: str, instance: str, world: World) -> None:
+    if reason == act.LEAVING:
+        return
+    if node.state != "down":
+        raise Refused(f"The node of {instance} is back.")
+    if reason == act.GONE and not world.scaling.gone(instance):
+        raise Refused(f"EC2 does not confirm that {instance} is gone.")
+
+
+def _complete(action: act.CompleteLifecycle, world: World) -> Optional[Change]:
+    if action.result == "CONTINUE" and action.node is not None and not _present(world, action.node).ready:
+        raise Refused(f"The node of {action.instance} is not ready any more.")
+    done = world.scaling.complete(action.scaling_group, action.hook, action.instance, action.result)
+    return action.change if done else None
+
+
+def _publish_tokens(action: act.PublishTokens, world: World) -> Optional[Change]:
+    roles = tuple(role for role in action.roles if role in world.tokens.stale())
+    if not roles:
+        return None
+    world.tokens.publish(roles)
+    return act.PublishTokens(roles).change
+
+
+def _sync_record(action: act.SyncRecord, world: World, policy: Policy) -> Optional[Change]:
+    if policy.dns is None or not action.addresses:
+        raise Refused("No record is wanted any more, and none is ever emptied.")
+    present = world.records.read(policy.dns)
+    if present == action.after:
+        return None
+    foreign = dns.foreign(present, policy.dns, policy.owner)
+    if foreign:
+        raise Refused(foreign)
+    world.records.write(policy.dns, present, action.after)
+    return act.SyncRecord(action.zone_id, action.name, action.owner, present, action.addresses, action.ttl).change

@@ -1,0 +1,50 @@
+"""The labels by which a node says which instance it is, what its group gives it, and how far it is on its way out.
+
+The facts of the way out are kept here, in Raft, so that whoever is the leader next goes on from there.
+"""
+
+from __future__ import annotations
+
+from typing import Dict, Mapping, Optional
+
+from .cluster import Instance, Node
+from .identity import INSTANCE_LABEL
+from .policy import Policy
+
+PREFIX = "swarm.aws."
+GROUP_LABEL = "swarm.aws.group"
+ZONE_LABEL = "swarm.aws.zone"
+# Which of the other labels the group's configuration set, so that they go when it no longer has them.
+CONFIGURED = "swarm.aws.labels"
+
+# Facts, as epoch seconds: when its removal began, since when no record has its address, since when it is drained.
+LEAVING = "swarm.aws.leaving-since"
+WITHDRAWN = "swarm.aws.withdrawn-at"
+DRAINED = "swarm.aws.drained-at"
+FACTS = (LEAVING, WITHDRAWN, DRAINED)
+
+
+def wanted(node: Node, instance: Instance, policy: Policy, *, leaving: bool) -> Dict[str, str]:
+    """All the labels that the node should have. Labels that the operator set by hand stay."""
+    group = policy.groups.get(instance.group)
+    configured = {key: value for key, value in (group.labels if group else {}).items() if not key.startswith(PREFIX)}
+    before = set(node.labels.get(CONFIGURED, "").split(",")) - {""}
+    result = {key: value for key, value in node.labels.items() if not key.startswith(PREFIX) and key not in before}
+    result.update(configured)
+    if configured:
+        result[CONFIGURED] = ",".join(sorted(configured))
+    result[INSTANCE_LABEL] = instance.id
+    result[GROUP_LABEL] = instance.group
+    result[ZONE_LABEL] = instance.zone
+    if leaving:
+        result.update({key: node.labels[key] for key in FACTS if key in node.labels})
+    return result
+
+
+def fact(labels: Mapping[str, str], key: str, now: float) -> Optional[float]:
+    """When something was noted, in epoch seconds; None if it was not, or by a clock that runs ahead of ours."""
+    try:
+        noted = float(labels[key])
+    except (KeyError, ValueError):
+        return None
+    return noted if noted <= now else None
