@@ -146,8 +146,8 @@ class PublishTokens:
     def change(self) -> Change:
         return Change(
             "published join tokens",
-            {role: "not the engine's" for role in self.roles},
-            {role: "current" for role in self.roles},
+            dict.fromkeys(self.roles, "not the engine's"),
+            dict.fromkeys(self.roles, "current"),
         )
 
 

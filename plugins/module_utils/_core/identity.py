@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Dict, Mapping, Optional, Tuple
+from typing import Dict, List, Mapping, Optional, Tuple
 
 from .cluster import Cluster, Instance, Node
 
@@ -29,8 +29,11 @@ def join(cluster: Cluster) -> Membership:
     """Join what EC2 says with what Raft says. Both must have been observed."""
     instances = {instance.id: instance for instance in cluster.instances or ()}
     at_address = {one.private_address: one for one in instances.values() if one.private_address and not one.gone}
-    claims: Dict[str, list[Node]] = {}
-    orphans, superseded, strangers, unproven = [], [], [], []
+    claims: Dict[str, List[Node]] = {}
+    orphans: List[Tuple[Node, str]] = []
+    superseded: List[Tuple[Node, str]] = []
+    strangers: List[Node] = []
+    unproven: List[Node] = []
     for node in cluster.nodes or ():
         proven = _proven(node, at_address)
         if proven:
@@ -48,27 +51,25 @@ def join(cluster: Cluster) -> Membership:
         present = max(nodes, key=_precedence)
         node_of[identifier] = present
         for other in nodes:
-            if other is not present:
-                # Only a node in service shows that the other one is a leftover.
-                (superseded if other.state == "down" and present.ready else strangers).append(_with(other, identifier))
+            # Only a node in service shows that another one is a leftover.
+            if other is not present and other.state == "down" and present.ready:
+                superseded.append((other, identifier))
+            elif other is not present:
+                strangers.append(other)
     for node in unproven:
         claimed = node.engine_labels.get(INSTANCE_LABEL)
         # It may have died before a manager labelled it. Nobody living must be found at its address.
         if claimed and _gone(claimed, instances) and _vacant(node, at_address, node_of):
             orphans.append((node, claimed))
         else:
-            strangers.append((node, ""))
-    return Membership(instances, node_of, tuple(orphans), tuple(superseded), tuple(node for node, dummy in strangers))
+            strangers.append(node)
+    return Membership(instances, node_of, tuple(orphans), tuple(superseded), tuple(strangers))
 
 
-def _with(node: Node, identifier: str) -> Tuple[Node, str]:
-    return node, identifier
-
-
-def _proven(node: Node, at_address: Mapping[Optional[str], Instance]) -> Optional[str]:
+def _proven(node: Node, at_address: Mapping[str, Instance]) -> Optional[str]:
     """The instance whose ID the node's engine gives and at whose address it is."""
     claimed = node.engine_labels.get(INSTANCE_LABEL)
-    instance = at_address.get(node.address) if node.address else None
+    instance = at_address.get(node.address or "")
     return claimed if instance is not None and instance.id == claimed else None
 
 
@@ -82,8 +83,8 @@ def _gone(identifier: str, instances: Mapping[str, Instance]) -> bool:
     return instance is None or instance.gone
 
 
-def _vacant(node: Node, at_address: Mapping[Optional[str], Instance], node_of: Mapping[str, Node]) -> bool:
-    instance = at_address.get(node.address)
+def _vacant(node: Node, at_address: Mapping[str, Instance], node_of: Mapping[str, Node]) -> bool:
+    instance = at_address.get(node.address or "")
     return instance is None or (instance.id in node_of and node_of[instance.id].id != node.id)
 
 

@@ -7,7 +7,7 @@ cluster that is as it should be gets an empty plan.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import List, Optional, Tuple
+from typing import Dict, List, Optional, Tuple
 
 from . import actions as act
 from . import dns, identity, labels
@@ -127,7 +127,7 @@ class _Planner:
 
     # Nodes with an instance
 
-    def _wanted(self, instance: Instance, node: Node) -> dict:  # type: ignore[type-arg]
+    def _wanted(self, instance: Instance, node: Node) -> Dict[str, str]:
         return labels.wanted(node, instance, self._policy, leaving=instance.id in self._leaving)
 
     def _label(self, instance: Instance, node: Node) -> None:
