@@ -1,0 +1,87 @@
+"""AWS as a node reaches it: with its instance profile's credentials, and without waiting long for an answer."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import Any, Dict, Iterator
+
+from .._core.errors import SwarmError, Unavailable
+
+try:
+    import boto3
+    from botocore.config import Config
+    from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, ParamValidationError
+    from urllib3.exceptions import HTTPError
+
+    MISSING = None
+except ImportError as missing:
+    BotoCoreError = ClientError = NoCredentialsError = ParamValidationError = HTTPError = Exception  # type: ignore[assignment,misc]
+    MISSING = missing
+
+CONNECT_SECONDS, READ_SECONDS, ATTEMPTS = 5, 20, 3
+# Answers to credentials that were good once: the metadata service has newer ones.
+_STALE = ("ExpiredToken", "ExpiredTokenException", "RequestExpired", "InvalidClientTokenId", "InvalidAccessKeyId")
+_CLOCK = ("RequestTimeTooSkewed", "SignatureDoesNotMatch", "InvalidSignatureException")
+
+
+class Aws:
+    """Clients of one region."""
+
+    def __init__(self, region: str) -> None:
+        """Raises SwarmError if the SDK is missing."""
+        if MISSING:
+            raise SwarmError("The AWS SDK for Python is missing on this node: install python3-boto3.") from MISSING
+        self.region = region
+        self._clients: Dict[str, Any] = {}
+        self._session: Any = None
+
+    def client(self, service: str) -> Any:
+        """The client of a service by its name, such as ``s3``."""
+        if service not in self._clients:
+            # A session of its own, so that expired credentials go with it.
+            self._session = self._session or boto3.session.Session(region_name=self.region)
+            self._clients[service] = self._session.client(
+                service,
+                config=Config(
+                    connect_timeout=CONNECT_SECONDS,
+                    read_timeout=READ_SECONDS,
+                    retries={"mode": "standard", "max_attempts": ATTEMPTS},
+                    user_agent_extra="swarm.aws",
+                ),
+            )
+        return self._clients[service]
+
+    @contextlib.contextmanager
+    def asked(self, what: str) -> Iterator[None]:
+        """Turn the SDK's errors into :class:`Unavailable`; ``what`` is the request in words, such as ``read x``."""
+        try:
+            yield
+        except SwarmError:
+            raise
+        except ParamValidationError as error:
+            raise SwarmError(f"The AWS SDK on this node cannot {what}; it may be too old: {_line(error)}") from error
+        except NoCredentialsError as error:
+            self.forget()
+            raise Unavailable(f"There are no AWS credentials to {what}: is the instance profile attached?") from error
+        except ClientError as error:
+            if code(error) in _STALE:
+                self.forget()
+            hint = " Is this node's clock right?" if code(error) in _CLOCK else ""
+            message = error.response.get("Error", {}).get("Message") or "no reason given"
+            raise Unavailable(f"AWS refused to {what} with {code(error)}: {message}.{hint}") from error
+        except (BotoCoreError, HTTPError, OSError) as error:
+            raise Unavailable(f"AWS did not answer the request to {what}: {_line(error)}") from error
+
+    def forget(self) -> None:
+        """Fetch the credentials anew before the next request."""
+        self._clients.clear()
+        self._session = None
+
+
+def code(error: Any) -> str:
+    """The code of an error that AWS answered with, or an empty string."""
+    return str(getattr(error, "response", {}).get("Error", {}).get("Code", ""))
+
+
+def _line(error: BaseException) -> str:
+    return " ".join(str(error).split())

@@ -1,0 +1,169 @@
+"""The node's own engine, as joining needs it."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+from pathlib import Path
+from typing import Any, Iterator, Mapping, Optional
+
+from .._core.errors import SwarmError, Unavailable
+from .._core.join.ports import ACTIVE, ERROR, INACTIVE, MANAGER, PENDING, WORKER, JoinPending, JoinRefused, Membership
+from .certificate import subject
+
+try:
+    import docker
+    from docker.errors import APIError, DockerException
+    from requests.exceptions import RequestException
+
+    MISSING = None
+except ImportError as missing:
+    APIError = DockerException = RequestException = Exception
+    MISSING = missing
+
+SOCKET = "unix:///var/run/docker.sock"
+PORT = 2377
+# The engine itself gives up waiting for a join after 20 s, and for an initialisation after as long.
+_SECONDS = 60
+_PROBE_SECONDS = 2
+# Under which the swarm's own labels say who made it.
+MADE_BY = "swarm.aws.made-by"
+
+
+class DockerEngine:
+    """The core's ``Engine`` on this node. Connects when it is first used, since the engine may come up later."""
+
+    def __init__(self, address: str, url: str = SOCKET) -> None:
+        """``address`` is the node's private IPv4 address, which other nodes are to reach it at.
+
+        Raises SwarmError if the SDK is missing.
+        """
+        if MISSING:
+            raise SwarmError("The Docker SDK for Python is missing on this node: install python3-docker.") from MISSING
+        self._address, self._url = address, url
+        self._connected: Any = None
+
+    def membership(self) -> Membership:
+        with self._asked("tell its state"):
+            info = self._api.info()
+        swarm = info["Swarm"]
+        state = swarm["LocalNodeState"]
+        message = swarm.get("Error") or ""
+        if state == INACTIVE:
+            return Membership(INACTIVE)
+        cluster = swarm.get("Cluster") or {}
+        node_id = swarm.get("NodeID") or None
+        cluster_id = cluster.get("ID") or None
+        if not cluster_id or not node_id:
+            # Only managers that have a leader are told the swarm's ID.
+            cluster_id, node_id = self._certified(Path(info["DockerRootDir"]), node_id)
+        return Membership(
+            state=state,
+            cluster_id=cluster_id,
+            node_id=node_id,
+            manager=bool(swarm.get("ControlAvailable")),
+            made_by=((cluster.get("Spec") or {}).get("Labels") or {}).get(MADE_BY),
+            alone=swarm.get("Nodes") == 1,
+            message=message,
+        )
+
+    def init(self, made_by: str) -> None:
+        with self._asked("initialise a swarm"):
+            api = self._api
+            api.init_swarm(
+                advertise_addr=self._address,
+                listen_addr=f"0.0.0.0:{PORT}",
+                swarm_spec=api.create_swarm_spec(labels={MADE_BY: made_by}),
+            )
+
+    def join(self, address: str, token: str) -> None:
+        with self._asked("join a swarm"):
+            try:
+                self._api.join_swarm(
+                    [f"{address}:{PORT}"], token, listen_addr=f"0.0.0.0:{PORT}", advertise_addr=self._address
+                )
+            except APIError as error:
+                reason = _reason(error)
+                if "already part of a swarm" in reason:
+                    raise
+                if "Timeout was reached" in reason or "in the background" in reason:
+                    raise JoinPending(f"The engine is still joining through {address}.") from error
+                self._abandon()
+                raise JoinRefused(_plain(reason.replace(token, "…"))) from None
+
+    def leave(self, cluster_id: Optional[str]) -> None:
+        now = self.membership()
+        if now.state == INACTIVE:
+            return
+        if (cluster_id is not None and now.cluster_id != cluster_id) or (cluster_id is None and now.state == ACTIVE):
+            raise Unavailable("The engine's swarm has changed meanwhile.")
+        with self._asked("leave its swarm"):
+            self._api.leave_swarm(force=True)
+
+    def tokens(self) -> Mapping[str, str]:
+        with self._asked("tell the join tokens"):
+            tokens = self._api.inspect_swarm()["JoinTokens"]
+        return {MANAGER: tokens["Manager"], WORKER: tokens["Worker"]}
+
+    def answers(self, address: str) -> bool:
+        try:
+            socket.create_connection((address, PORT), timeout=_PROBE_SECONDS).close()
+        except OSError:
+            return False
+        return True
+
+    @property
+    def _api(self) -> Any:
+        if self._connected is None:
+            self._connected = docker.APIClient(base_url=self._url, version="auto", timeout=_SECONDS)
+        return self._connected
+
+    def _abandon(self) -> None:
+        """Leave nothing behind of a join that was refused, or the engine would not try another address."""
+        now = self.membership()
+        if now.state in (PENDING, ERROR) and now.cluster_id is None:
+            self._api.leave_swarm(force=True)
+
+    def _certified(self, root: Path, node_id: Optional[str]) -> tuple[Optional[str], Optional[str]]:
+        """The swarm's and the node's ID by the node's certificate, if it has one."""
+        path = root / "swarm" / "certificates" / "swarm-node.crt"
+        try:
+            found = subject(path.read_bytes())
+        except FileNotFoundError:
+            return None, node_id
+        except PermissionError as error:
+            raise SwarmError(f"{path}, which tells the swarm's ID, cannot be read: run this as root.") from error
+        except (OSError, ValueError) as error:
+            raise Unavailable(f"{path} does not tell the swarm's ID: {error}") from error
+        return found.cluster_id, node_id or found.node_id
+
+    @contextlib.contextmanager
+    def _asked(self, what: str) -> Iterator[None]:
+        try:
+            yield
+        except SwarmError:
+            raise
+        except APIError as error:
+            raise Unavailable(f"The engine refused to {what}: {_plain(_reason(error))}") from error
+        except (DockerException, RequestException, OSError, KeyError) as error:
+            self._connected = None
+            raise Unavailable(f"The engine does not answer when asked to {what}: {_innermost(error)}") from error
+
+
+def _reason(error: Any) -> str:
+    return str(error.explanation or error)
+
+
+def _plain(reason: str) -> str:
+    """A reason of the engine's as one line, without the words of its transport."""
+    return " ".join(reason.replace("rpc error: ", "").split())
+
+
+def _innermost(error: BaseException) -> str:
+    """The system's own words at the bottom of the SDK's nested errors."""
+    inner: Optional[BaseException] = error
+    while inner is not None:
+        if isinstance(inner, OSError) and inner.strerror:
+            return inner.strerror
+        inner = inner.__context__
+    return " ".join(str(error).split())

@@ -1,0 +1,44 @@
+"""The cluster's instances as EC2 tells them."""
+
+from __future__ import annotations
+
+from typing import Any, Dict, Iterator, Optional, Sequence
+
+from .._core.join.ports import MANAGER, Peer
+from ..provision import tags
+from .aws import Aws, ClientError, code
+
+
+class Ec2Instances:
+    """The core's ``Instances`` in EC2."""
+
+    def __init__(self, aws: Aws, cluster: str) -> None:
+        self._aws, self._cluster = aws, cluster
+
+    def running_managers(self) -> Sequence[Peer]:
+        filters = [
+            *tags.of_cluster_filter(self._cluster),
+            {"Name": f"tag:{tags.ROLE}", "Values": [MANAGER]},
+            # EC2 calls an instance pending for some seconds after its engine is up.
+            {"Name": "instance-state-name", "Values": ["pending", "running"]},
+        ]
+        with self._aws.asked("list the managers' instances"):
+            return [
+                Peer(instance["InstanceId"], instance["PrivateIpAddress"])
+                for instance in self._described(Filters=filters)
+                if instance.get("PrivateIpAddress")
+            ]
+
+    def state(self, instance: str) -> Optional[str]:
+        with self._aws.asked(f"describe the instance {instance}"):
+            try:
+                return next((str(one["State"]["Name"]) for one in self._described(InstanceIds=[instance])), None)
+            except ClientError as error:
+                if code(error).startswith("InvalidInstanceID."):
+                    return None
+                raise
+
+    def _described(self, **arguments: Any) -> Iterator[Dict[str, Any]]:
+        for page in self._aws.client("ec2").get_paginator("describe_instances").paginate(**arguments):
+            for reservation in page["Reservations"]:
+                yield from reservation["Instances"]

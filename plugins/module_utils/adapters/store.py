@@ -1,0 +1,94 @@
+"""The cluster's bucket as the store of the truth and of the join tokens."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Dict, Optional
+
+from .._core.errors import SwarmError
+from .._core.join.ports import Outcome, Stored, Token
+from .._core.join.truth import Truth
+from .aws import Aws, ClientError, code
+
+TRUTH_KEY = "cluster.json"
+POLICY_KEY = "policy.json"
+
+
+def bucket_of(cluster: str, account: str, region: str) -> str:
+    """The name of a cluster's bucket."""
+    return f"{cluster}-swarm-{account}-{region}"
+
+
+def token_key(role: str) -> str:
+    """The object with the join token of a role."""
+    return f"{role}/token"
+
+
+class S3Store:
+    """The core's ``Store`` in S3. The bucket's default encryption covers what is written."""
+
+    def __init__(self, aws: Aws, bucket: str) -> None:
+        self._aws, self._bucket = aws, bucket
+
+    def read(self) -> Optional[Stored[Truth]]:
+        found = self._get(TRUTH_KEY)
+        return Stored(Truth.decode(found.value), found.version) if found else None
+
+    def create(self, truth: Truth) -> Outcome:
+        return self._put(TRUTH_KEY, truth.encode(), None)
+
+    def replace(self, truth: Truth, version: str) -> Outcome:
+        return self._put(TRUTH_KEY, truth.encode(), version)
+
+    def read_token(self, role: str) -> Optional[Stored[Token]]:
+        found = self._get(token_key(role))
+        if found is None:
+            return None
+        try:
+            document = json.loads(found.value)
+            token = Token(str(document["cluster_id"]), str(document["token"]))
+        except (ValueError, TypeError, KeyError):
+            # As good as none, and to be replaced by the swarm's managers.
+            token = Token("", "")
+        return Stored(token, found.version)
+
+    def write_token(self, role: str, token: Token, version: Optional[str]) -> Outcome:
+        content = json.dumps({"cluster_id": token.cluster_id, "token": token.secret}).encode()
+        return self._put(token_key(role), content, version)
+
+    def policy(self) -> Any:
+        """What the agents are to hold to, decoded; None if there is none yet."""
+        found = self._get(POLICY_KEY)
+        if found is None:
+            return None
+        try:
+            return json.loads(found.value)
+        except ValueError as error:
+            raise SwarmError(f"{POLICY_KEY} in the bucket {self._bucket} is not JSON: {error}") from None
+
+    def _get(self, key: str) -> Optional[Stored[bytes]]:
+        with self._aws.asked(f"read {key} of the bucket {self._bucket}"):
+            try:
+                answer = self._aws.client("s3").get_object(Bucket=self._bucket, Key=key)
+                return Stored(answer["Body"].read(), answer["ETag"])
+            except ClientError as error:
+                # Only this says that there is none. Without the right to list the bucket, S3 says AccessDenied instead.
+                if code(error) == "NoSuchKey":
+                    return None
+                raise
+
+    def _put(self, key: str, content: bytes, version: Optional[str]) -> Outcome:
+        condition: Dict[str, str] = {"IfNoneMatch": "*"} if version is None else {"IfMatch": version}
+        with self._aws.asked(f"write {key} of the bucket {self._bucket}"):
+            try:
+                self._aws.client("s3").put_object(
+                    Bucket=self._bucket, Key=key, Body=content, ContentType="application/json", **condition
+                )
+            except ClientError as error:
+                # NoSuchKey answers an If-Match when the object is not there.
+                if code(error) in ("PreconditionFailed", "NoSuchKey"):
+                    return Outcome.LOST
+                if code(error) in ("ConditionalRequestConflict", "OperationAborted"):
+                    return Outcome.CONFLICT
+                raise
+        return Outcome.WRITTEN
