@@ -9,7 +9,7 @@ from . import actions as act
 from . import dns, labels
 from .actions import Action
 from .change import Change
-from .cluster import Node, Record
+from .cluster import Instance, Node, Record
 from .errors import SwarmError
 from .policy import Dns, Policy
 from .quorum import Interlock
@@ -21,6 +21,9 @@ class Refused(SwarmError):
 
 class Swarm(Protocol):
     """The swarm, through its leader's engine. Each write is of the node as it was read, or fails."""
+
+    def swarm_id(self) -> str:
+        """The ID of the swarm that the engine is in."""
 
     def nodes(self) -> Tuple[Node, ...]:
         """All nodes as they are now."""
@@ -42,6 +45,13 @@ class Swarm(Protocol):
 class Scaling(Protocol):
     """Auto Scaling and EC2."""
 
+    @property
+    def heartbeats(self) -> Mapping[str, float]:
+        """When each instance's lifecycle action was last kept waiting from here, in epoch seconds."""
+
+    def instances(self) -> Tuple[Instance, ...]:
+        """The cluster's instances, those that ended a while ago among them as long as EC2 tells them."""
+
     def gone(self, instance: str) -> bool:
         """Whether EC2, asked about this one instance, says that it has ended or that there is none."""
 
@@ -53,7 +63,10 @@ class Scaling(Protocol):
 
 
 class Tokens(Protocol):
-    """The published join tokens."""
+    """What the bucket publishes: which swarm is the cluster's, and its join tokens."""
+
+    def published_id(self) -> Optional[str]:
+        """The ID of the published swarm; None if none is published."""
 
     def stale(self) -> Tuple[str, ...]:
         """Roles whose published token is not the engine's."""

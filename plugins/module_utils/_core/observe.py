@@ -1,0 +1,87 @@
+"""Looking at everything once. A service that does not answer leaves its part out, and rests for a while."""
+
+from __future__ import annotations
+
+from typing import Callable, Dict, List, Optional, Tuple, TypeVar
+
+from . import actions as act
+from .apply import World
+from .backoff import Backoff, Failure
+from .cluster import Cluster, Record
+from .errors import SwarmError
+from .policy import Dns, Policy
+
+# How long what the bucket says is taken for granted, in seconds.
+PUBLISHED_FOR = 30.0
+Result = TypeVar("Result")
+
+
+class Observer:
+    """Observes a cluster, again and again."""
+
+    def __init__(
+        self,
+        world: World,
+        now: Callable[[], float],
+        alive: Callable[[], None] = lambda: None,
+    ) -> None:
+        """``now`` gives epoch seconds; ``alive`` is called between the services, each of which may take a while."""
+        self._world, self._now, self._alive = world, now, alive
+        # Not that of the actions: a service may tell everything and yet refuse to change anything.
+        self._backoff = Backoff()
+        self._published_id: Optional[str] = None
+        self._read_at: Dict[str, float] = {}
+        # Of the last look.
+        self.failures: List[Failure] = []
+
+    def observe(self, policy: Policy) -> Cluster:
+        """What there is now."""
+        self.failures = []
+        swarm_id = self._ask(act.SWARM, self._world.swarm.swarm_id)
+        if self._due("published"):
+            found = self._ask(act.STORE, self._world.tokens.published_id)
+            if found is not None:
+                self._published_id = found
+                self._read_at["published"] = self._now()
+        return Cluster(
+            swarm_id=swarm_id,
+            published_id=self._published_id,
+            nodes=self._ask(act.SWARM, self._world.swarm.nodes),
+            instances=self._ask(act.SCALING, self._world.scaling.instances),
+            record=self._record(policy.dns),
+            stale_tokens=self._stale_tokens(),
+            heartbeats=dict(self._world.scaling.heartbeats),
+        )
+
+    def forget(self) -> None:
+        """Look at everything anew the next time."""
+        self._read_at.clear()
+
+    def _record(self, wanted: Optional[Dns]) -> Optional[Record]:
+        return None if wanted is None else self._ask(act.DNS, lambda: self._world.records.read(wanted))
+
+    def _stale_tokens(self) -> Optional[Tuple[str, ...]]:
+        if not self._due("tokens"):
+            return None
+        stale = self._ask(act.STORE, self._world.tokens.stale)
+        # Those that are stale are looked at again at once, to see that they were published.
+        if stale == ():
+            self._read_at["tokens"] = self._now()
+        return stale
+
+    def _due(self, what: str) -> bool:
+        at = self._read_at.get(what)
+        return at is None or not 0 <= self._now() - at < PUBLISHED_FOR
+
+    def _ask(self, service: str, question: Callable[[], Result]) -> Optional[Result]:
+        if self._backoff.rests(service, self._now()):
+            return None
+        self._alive()
+        try:
+            answer = question()
+        except SwarmError as error:
+            self._backoff.failed(service, self._now())
+            self.failures.append(Failure(service, str(error)))
+            return None
+        self._backoff.worked(service)
+        return answer

@@ -1,0 +1,118 @@
+"""The cluster's instances as EC2 and Auto Scaling tell them, and the lifecycle actions that they wait at."""
+
+from __future__ import annotations
+
+from typing import Any, Callable, Dict, Iterable, Mapping, Optional, Tuple
+
+from .._core.cluster import WORKER, Instance
+from ..provision import tags
+from .aws import Aws, ClientError, code
+
+
+class Fleet:
+    """The core's ``Scaling``."""
+
+    def __init__(self, aws: Aws, cluster: str, now: Callable[[], float]) -> None:
+        """``now`` gives epoch seconds."""
+        self._aws, self._cluster, self._now = aws, cluster, now
+        self._heartbeats: Dict[str, float] = {}
+
+    @property
+    def heartbeats(self) -> Mapping[str, float]:
+        return self._heartbeats
+
+    def instances(self) -> Tuple[Instance, ...]:
+        # Auto Scaling first: an instance that it has started meanwhile is then only not known yet, rather than known
+        # as one without a group.
+        members = self._members()
+        with self._aws.asked("describe the cluster's instances"):
+            described = self._described(Filters=tags.of_cluster_filter(self._cluster))
+        unseen = [identifier for identifier in members if identifier not in described]
+        described.update(self._by_id(unseen))
+        return tuple(
+            _instance(identifier, described.get(identifier), members.get(identifier))
+            for identifier in sorted({*described, *members})
+        )
+
+    def gone(self, instance: str) -> bool:
+        found = self._by_id([instance]).get(instance)
+        return found is None or found["State"]["Name"] in ("shutting-down", "terminated")
+
+    def complete(self, scaling_group: str, hook: str, instance: str, result: str) -> bool:
+        done = self._lifecycle("complete_lifecycle_action", scaling_group, hook, instance, LifecycleActionResult=result)
+        self._heartbeats.pop(instance, None)
+        return done
+
+    def heartbeat(self, scaling_group: str, hook: str, instance: str) -> bool:
+        done = self._lifecycle("record_lifecycle_action_heartbeat", scaling_group, hook, instance)
+        self._heartbeats[instance] = self._now()
+        return done
+
+    def _lifecycle(self, call: str, scaling_group: str, hook: str, instance: str, **more: str) -> bool:
+        with self._aws.asked(f"{call.replace('_', ' ')} of {instance}"):
+            try:
+                getattr(self._aws.client("autoscaling"), call)(
+                    AutoScalingGroupName=scaling_group, LifecycleHookName=hook, InstanceId=instance, **more
+                )
+            except ClientError as error:
+                # Somebody else completed it, or it timed out; the code alone does not tell that from other mistakes.
+                if code(error) == "ValidationError" and "no active lifecycle action" in str(error).lower():
+                    return False
+                raise
+        return True
+
+    def _members(self) -> Dict[str, Tuple[str, Mapping[str, Any]]]:
+        """By instance ID, the group's name and what the group says of the instance."""
+        with self._aws.asked("describe the Auto Scaling groups"):
+            pages = self._aws.client("autoscaling").get_paginator("describe_auto_scaling_groups")
+            return {
+                instance["InstanceId"]: (group["AutoScalingGroupName"], instance)
+                for page in pages.paginate(Filters=tags.of_cluster_filter(self._cluster))
+                for group in page["AutoScalingGroups"]
+                for instance in group["Instances"]
+            }
+
+    def _by_id(self, identifiers: Iterable[str]) -> Dict[str, Mapping[str, Any]]:
+        """Those of the instances that EC2 knows, asked one by one since one unknown ID spoils the whole answer."""
+        found: Dict[str, Mapping[str, Any]] = {}
+        for identifier in identifiers:
+            with self._aws.asked(f"describe the instance {identifier}"):
+                try:
+                    found.update(self._described(InstanceIds=[identifier]))
+                except ClientError as error:
+                    if not code(error).startswith("InvalidInstanceID."):
+                        raise
+        return found
+
+    def _described(self, **arguments: Any) -> Dict[str, Mapping[str, Any]]:
+        pages = self._aws.client("ec2").get_paginator("describe_instances").paginate(**arguments)
+        return {
+            instance["InstanceId"]: instance
+            for page in pages
+            for reservation in page["Reservations"]
+            for instance in reservation["Instances"]
+        }
+
+
+def _instance(
+    identifier: str, described: Optional[Mapping[str, Any]], member: Optional[Tuple[str, Mapping[str, Any]]]
+) -> Instance:
+    group, place = member or (None, {})
+    lifecycle = place.get("LifecycleState")
+    if described is None:
+        # EC2 does not know it yet, or any more.
+        ended = (lifecycle or "").startswith("Terminat")
+        described = {"State": {"Name": "terminated" if ended else "pending"}}
+    own = tags.from_list(described.get("Tags", []))
+    return Instance(
+        id=identifier,
+        group=own.get(tags.GROUP, ""),
+        role=own.get(tags.ROLE, WORKER),
+        zone=described.get("Placement", {}).get("AvailabilityZone") or place.get("AvailabilityZone", ""),
+        state=described["State"]["Name"],
+        private_address=described.get("PrivateIpAddress") or None,
+        public_address=described.get("PublicIpAddress") or None,
+        scaling_group=group,
+        lifecycle=lifecycle,
+        healthy=place.get("HealthStatus", "Healthy").lower() == "healthy",
+    )

@@ -1,0 +1,57 @@
+"""The queue of events."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import List, Optional, Sequence
+
+from .._core.errors import Unavailable
+from .aws import Aws
+
+# Both are what SQS allows at most; an answer must come before the client's own deadline.
+LONGEST_WAIT = 18
+BATCH = 10
+
+
+@dataclass(frozen=True)
+class Message:
+    """One delivery of a message. It comes again unless it is deleted."""
+
+    receipt: str
+    body: str
+
+
+class Queue:
+    """An SQS queue, by its name."""
+
+    def __init__(self, aws: Aws, name: str) -> None:
+        self._aws, self._name = aws, name
+        self._url: Optional[str] = None
+
+    def receive(self, seconds: float) -> List[Message]:
+        """Wait for messages, at most so long. Raises Unavailable."""
+        with self._aws.asked(f"receive messages of the queue {self._name}"):
+            answer = self._aws.client("sqs").receive_message(
+                QueueUrl=self._address(),
+                MaxNumberOfMessages=BATCH,
+                WaitTimeSeconds=max(0, min(int(seconds), LONGEST_WAIT)),
+            )
+        return [Message(one["ReceiptHandle"], one.get("Body", "")) for one in answer.get("Messages", [])]
+
+    def delete(self, messages: Sequence[Message]) -> None:
+        """Be done with messages; any number. Raises Unavailable, and then they come again."""
+        for start in range(0, len(messages), BATCH):
+            entries = [
+                {"Id": str(number), "ReceiptHandle": message.receipt}
+                for number, message in enumerate(messages[start : start + BATCH])
+            ]
+            with self._aws.asked(f"delete messages of the queue {self._name}"):
+                answer = self._aws.client("sqs").delete_message_batch(QueueUrl=self._address(), Entries=entries)
+            failed = answer.get("Failed", [])
+            if failed:
+                raise Unavailable(f"The queue {self._name} kept {len(failed)} messages: {failed[0].get('Message')}.")
+
+    def _address(self) -> str:
+        if self._url is None:
+            self._url = str(self._aws.client("sqs").get_queue_url(QueueName=self._name)["QueueUrl"])
+        return self._url
