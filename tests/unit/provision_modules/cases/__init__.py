@@ -1,0 +1,1 @@
+"""What the provisioning modules are told in the tests, and what can happen to what they built."""

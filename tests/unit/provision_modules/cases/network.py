@@ -1,0 +1,160 @@
+"""The network."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ansible_collections.swarm.aws.plugins.module_utils.provision.shell import Aws
+from ansible_collections.swarm.aws.plugins.modules import network
+
+from tests.unit.provision_modules.account import REGION, tags_of
+from tests.unit.provision_modules.cases.case import CLUSTER, TAGS, Case
+
+PARAMS = {
+    "cluster_name": CLUSTER,
+    "tags": TAGS,
+    "vpc_cidr": "10.20.0.0/16",
+    "zones": [f"{REGION}a", f"{REGION}b"],
+}
+OURS = [{"Name": "tag:swarm.aws/cluster", "Values": [CLUSTER]}]
+
+
+def vpc(aws: Aws) -> str:
+    return aws.ec2.describe_vpcs(Filters=OURS)["Vpcs"][0]["VpcId"]
+
+
+def subnet(aws: Aws, zone: str = "a") -> str:
+    found = aws.ec2.describe_subnets(Filters=OURS)["Subnets"]
+    return next(one["SubnetId"] for one in found if one["AvailabilityZone"] == REGION + zone)
+
+
+def gateway(aws: Aws) -> str:
+    return aws.ec2.describe_internet_gateways(Filters=OURS)["InternetGateways"][0]["InternetGatewayId"]
+
+
+def table(aws: Aws) -> dict[str, Any]:
+    return aws.ec2.describe_route_tables(Filters=OURS)["RouteTables"][0]
+
+
+def endpoint(aws: Aws) -> str:
+    found = aws.ec2.describe_vpc_endpoints(Filters=OURS)["VpcEndpoints"]
+    return next(one["VpcEndpointId"] for one in found if one["State"] == "available")
+
+
+def look(aws: Aws) -> Any:
+    ec2 = aws.ec2
+    own = [one for one in ec2.describe_vpcs()["Vpcs"] if not one["IsDefault"]]
+    inside = [{"Name": "vpc-id", "Values": [one["VpcId"] for one in own]}]
+    endpoints = ec2.describe_vpc_endpoints()["VpcEndpoints"]
+    subnets = ec2.describe_subnets(Filters=inside)["Subnets"]
+    gateways = ec2.describe_internet_gateways()["InternetGateways"]
+    names = {one["InternetGatewayId"]: tags_of(one).get("Name") for one in gateways}
+    # Of a subnet that was deleted, moto keeps the association.
+    there = {one["SubnetId"] for one in subnets}
+    return {
+        "vpcs": [
+            {
+                "cidr": one["CidrBlock"],
+                "tags": tags_of(one),
+                **{
+                    name: ec2.describe_vpc_attribute(VpcId=one["VpcId"], Attribute=name)[name[0].upper() + name[1:]]
+                    for name in ("enableDnsSupport", "enableDnsHostnames")
+                },
+            }
+            for one in own
+        ],
+        "subnets": [
+            {
+                "zone": one["AvailabilityZone"],
+                "cidr": one["CidrBlock"],
+                "public": one["MapPublicIpOnLaunch"],
+                "tags": tags_of(one),
+            }
+            for one in subnets
+        ],
+        "gateways": [{"attached": len(one["Attachments"]), "tags": tags_of(one)} for one in gateways],
+        "tables": [
+            {
+                "routes": [
+                    [one.get("DestinationCidrBlock"), names.get(one.get("GatewayId"), one.get("GatewayId"))]
+                    for one in found["Routes"]
+                ],
+                "subnets": len([one for one in found["Associations"] if one.get("SubnetId") in there]),
+                "tags": tags_of(found),
+            }
+            for found in ec2.describe_route_tables(Filters=inside)["RouteTables"]
+        ],
+        "endpoints": [
+            {"service": one["ServiceName"], "tables": one["RouteTableIds"], "tags": tags_of(one)}
+            for one in endpoints
+            if one["State"] == "available"
+        ],
+    }
+
+
+def untag(aws: Aws, identifier: str) -> None:
+    aws.ec2.delete_tags(Resources=[identifier], Tags=[{"Key": "team"}])
+
+
+def detach(aws: Aws) -> None:
+    aws.ec2.detach_internet_gateway(InternetGatewayId=gateway(aws), VpcId=vpc(aws))
+
+
+def replace_gateway(aws: Aws) -> None:
+    lost = gateway(aws)
+    detach(aws)
+    aws.ec2.delete_internet_gateway(InternetGatewayId=lost)
+
+
+def misroute(aws: Aws) -> None:
+    astray = aws.ec2.create_internet_gateway()["InternetGateway"]["InternetGatewayId"]
+    aws.ec2.replace_route(RouteTableId=table(aws)["RouteTableId"], DestinationCidrBlock="0.0.0.0/0", GatewayId=astray)
+    # Which leaves the route as it is, to nowhere.
+    aws.ec2.delete_internet_gateway(InternetGatewayId=astray)
+
+
+def lose_table(aws: Aws) -> None:
+    for association in table(aws)["Associations"]:
+        aws.ec2.disassociate_route_table(AssociationId=association["RouteTableAssociationId"])
+    aws.ec2.delete_vpc_endpoints(VpcEndpointIds=[endpoint(aws)])
+    aws.ec2.delete_route_table(RouteTableId=table(aws)["RouteTableId"])
+
+
+CASE = Case(
+    module=network,
+    prepare=lambda account: PARAMS,
+    planned=PARAMS,
+    look=look,
+    drifts={
+        "the VPC lost a tag": lambda aws: untag(aws, vpc(aws)),
+        "the VPC's tag was changed": lambda aws: aws.ec2.create_tags(
+            Resources=[vpc(aws)], Tags=[{"Key": "team", "Value": "red"}]
+        ),
+        "host names were switched off": lambda aws: aws.ec2.modify_vpc_attribute(
+            VpcId=vpc(aws), EnableDnsHostnames={"Value": False}
+        ),
+        "a subnet lost a tag": lambda aws: untag(aws, subnet(aws)),
+        "a subnet gives no public addresses": lambda aws: aws.ec2.modify_subnet_attribute(
+            SubnetId=subnet(aws), MapPublicIpOnLaunch={"Value": False}
+        ),
+        "the first subnet was deleted": lambda aws: aws.ec2.delete_subnet(SubnetId=subnet(aws, "a")),
+        "the last subnet was deleted": lambda aws: aws.ec2.delete_subnet(SubnetId=subnet(aws, "b")),
+        "the gateway lost a tag": lambda aws: untag(aws, gateway(aws)),
+        "the gateway was detached": detach,
+        "the gateway was deleted": replace_gateway,
+        "the route table lost a tag": lambda aws: untag(aws, table(aws)["RouteTableId"]),
+        "the route was deleted": lambda aws: aws.ec2.delete_route(
+            RouteTableId=table(aws)["RouteTableId"], DestinationCidrBlock="0.0.0.0/0"
+        ),
+        "the route leads elsewhere": misroute,
+        "a subnet uses the main route table": lambda aws: aws.ec2.disassociate_route_table(
+            AssociationId=table(aws)["Associations"][0]["RouteTableAssociationId"]
+        ),
+        "the route table and the endpoint were deleted": lose_table,
+        "the endpoint lost a tag": lambda aws: untag(aws, endpoint(aws)),
+        "the endpoint was deleted": lambda aws: aws.ec2.delete_vpc_endpoints(VpcEndpointIds=[endpoint(aws)]),
+        "the endpoint serves no route table": lambda aws: aws.ec2.modify_vpc_endpoint(
+            VpcEndpointId=endpoint(aws), RemoveRouteTableIds=[table(aws)["RouteTableId"]]
+        ),
+    },
+)

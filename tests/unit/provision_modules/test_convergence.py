@@ -1,0 +1,77 @@
+"""Every provisioning module builds, leaves alone what is right, repairs the rest, and survives being killed."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.unit.provision_modules.account import Killed, account
+from tests.unit.provision_modules.cases import events, identity, network, security, store
+from tests.unit.provision_modules.cases.case import Case
+
+CASES = [module.CASE for module in (network, security, store, events, identity)]
+every_case = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+every_drift = pytest.mark.parametrize(
+    ("case", "drift"),
+    [pytest.param(case, drift, id=f"{case.name}: {drift}") for case in CASES for drift in case.drifts],
+)
+
+
+@every_case
+def test_the_second_run_changes_nothing(case: Case) -> None:
+    with account() as world:
+        params = case.prepare(world)
+        first = case.run(world, params)
+        assert first["changed"]
+        built = case.state(world)
+        with world.recording() as writes:
+            second = case.run(world, params)
+        assert second["changes"] == []
+        assert writes == []
+        assert case.state(world) == built
+
+
+@every_case
+def test_check_mode_on_an_empty_account_writes_nothing_and_names_all_that_is_to_come(case: Case) -> None:
+    with account() as world:
+        with world.recording() as writes:
+            planned = case.run(world, case.planned, check=True)
+        assert writes == []
+        made = case.run(world, case.prepare(world))
+    assert planned["changes"] == made["changes"]
+
+
+@every_drift
+def test_what_others_did_is_repaired(case: Case, drift: str) -> None:
+    with account() as world:
+        params = case.prepare(world)
+        case.run(world, params)
+        built = case.state(world)
+        case.drifts[drift](world.aws)
+        assert case.state_or_error(world) != built, "the drift is none"
+        with world.recording() as writes:
+            planned = case.run(world, params, check=True)
+        assert writes == []
+        repaired = case.run(world, params)
+        assert repaired["changed"]
+        assert planned["changes"] == repaired["changes"]
+        assert case.state(world) == built
+        assert case.run(world, params)["changes"] == []
+
+
+@every_case
+def test_a_run_that_was_killed_after_any_write_is_finished_by_the_next(case: Case, subtests: pytest.Subtests) -> None:
+    with account() as world:
+        params = case.prepare(world)
+        with world.recording() as writes:
+            case.run(world, params)
+        built = case.state(world)
+    assert writes
+    for number, write in enumerate(writes, start=1):
+        with subtests.test(f"{number}: {write}"), account() as world:
+            params = case.prepare(world)
+            with world.recording(killed_after=number) as done, pytest.raises(Killed):
+                case.run(world, params)
+            assert done == writes[:number]
+            case.run(world, params)
+            assert case.state(world) == built
+            assert case.run(world, params)["changes"] == []
