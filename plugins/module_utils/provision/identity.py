@@ -92,7 +92,17 @@ class Identities:
                 lambda: self._create_profile(name),
             )
             return
-        roles = [role["RoleName"] for role in found["InstanceProfile"]["Roles"]]
+        profile = found["InstanceProfile"]
+        before = tags.from_list(profile.get("Tags", []))
+        missing = tags.missing(before, self._tags)
+        if missing:
+            self._changes.apply(
+                f"instance profile {name}",
+                {"tags": before},
+                {"tags": {**before, **missing}},
+                lambda: self._iam.tag_instance_profile(InstanceProfileName=name, Tags=tags.to_list(missing)),
+            )
+        roles = [role["RoleName"] for role in profile["Roles"]]
         if roles != [name]:
             self._changes.apply(
                 f"instance profile {name}",
