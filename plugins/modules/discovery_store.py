@@ -46,8 +46,8 @@ options:
     description: Alias of the KMS key, without C(alias/).
     type: str
     required: true
-  bundle:
-    description: File on this host with the agent's bundle.
+  agent_root:
+    description: Folder on this host with the collection, of which the agent's bundle is made.
     type: path
     required: true
   policy:
@@ -64,8 +64,14 @@ EXAMPLES = r"""
     bucket: example-swarm-123456789012-eu-west-1
     bucket_policy: "{{ lookup('ansible.builtin.template', 'bucket-policy.json.j2') | from_json }}"
     key_alias: example-swarm
-    bundle: agent.pyz
-    policy: {cluster: example, region: eu-west-1, groups: [], dns: null, address: public}
+    agent_root: "{{ role_path | dirname | dirname }}"
+    policy:
+      cluster: example
+      groups:
+        manager: {role: manager, labels: {}, dns: true}
+        worker: {role: worker, labels: {}, dns: false}
+      queue: example-events
+      dns: null
 """
 
 RETURN = r"""
@@ -100,6 +106,7 @@ api_calls:
 import hashlib
 from pathlib import Path
 
+from ..module_utils import bundle
 from ..module_utils.provision.errors import ProvisionError
 from ..module_utils.provision.shell import TAGS_ARGUMENT, run
 from ..module_utils.provision.store import Keeper, Store
@@ -110,16 +117,16 @@ ARGUMENTS = {
     "bucket": {"type": "str", "required": True},
     "bucket_policy": {"type": "dict", "required": True},
     "key_alias": {"type": "str", "required": True, "no_log": False},
-    "bundle": {"type": "path", "required": True},
+    "agent_root": {"type": "path", "required": True},
     "policy": {"type": "dict", "required": True},
 }
 
 
 def work(aws, params, changes):
     try:
-        content = Path(params["bundle"]).read_bytes()
-    except OSError as error:
-        raise ProvisionError(f"The agent's bundle cannot be read: {error}") from error
+        content = bundle.pack(Path(params["agent_root"]))
+    except bundle.BundleError as error:
+        raise ProvisionError(str(error)) from error
     digest = hashlib.sha256(content).hexdigest()
     wanted = Store(
         params["cluster_name"], params["bucket"], params["key_alias"], params["bucket_policy"], params["tags"]

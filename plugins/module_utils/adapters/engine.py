@@ -18,7 +18,7 @@ try:
 
     MISSING = None
 except ImportError as missing:
-    APIError = DockerException = RequestException = Exception
+    APIError = DockerException = RequestException = Exception  # type: ignore[assignment,misc]
     MISSING = missing
 
 SOCKET = "unix:///var/run/docker.sock"

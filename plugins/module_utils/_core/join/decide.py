@@ -194,3 +194,20 @@ def _foreign(engine: Membership, reason: str) -> Action:
     """What to do with a swarm that is not known to be this cluster's."""
     # A manager without a leader cannot tell who made its swarm.
     return Wait(f"The engine has trouble with its swarm: {engine.message}") if engine.message else Refuse(reason)
+
+
+def describe(action: Action) -> str:
+    """The action as a sentence."""
+    if isinstance(action, (Wait, Refuse)):
+        return action.reason
+    if isinstance(action, Claim):
+        return f"{action.reason} Claim the right to initialise it."
+    if isinstance(action, Initialise):
+        return "Initialise a swarm."
+    if isinstance(action, Publish):
+        return f"Publish the swarm {action.cluster_id}."
+    if isinstance(action, Leave):
+        return f"{action.reason} Leave it."
+    if isinstance(action, Join):
+        return f"Join the swarm {action.cluster_id}."
+    return f"Nothing: this node is a member of the swarm {action.cluster_id}."

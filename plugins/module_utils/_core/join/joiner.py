@@ -74,12 +74,12 @@ class Joiner:
     def __init__(
         self, me: Me, store: Store, instances: Instances, engine: Engine, clock: Clock, report: Reporter
     ) -> None:
-        self._me, self._store, self._instances, self._engine = me, store, instances, engine
+        self.me, self._store, self._instances, self._engine = me, store, instances, engine
         self._clock, self._report = clock, report
         self.changes: list[Change] = []
         """What was changed so far."""
         self._truth_since = _Since(clock)
-        self._membership_since = _Since(clock)
+        self.membership_since = _Since(clock)
         self._joining = False
         self._failures: Dict[str, int] = {}
         self._said = ""
@@ -109,7 +109,7 @@ class Joiner:
         Raises CannotJoin.
         """
         try:
-            result = self._apply(self.next())
+            result = self._apply(decide(self.me, self.look()))
         except CannotJoin:
             raise
         except SwarmError as error:
@@ -120,27 +120,24 @@ class Joiner:
             return self._say(result)
         return result
 
-    def next(self) -> Action:
-        """What is to be done next, without doing it. Raises SwarmError when not even that can be told."""
+    def look(self) -> View:
+        """What the node sees. Raises SwarmError when something that matters cannot be seen."""
         membership = self._engine.membership()
         if membership.state in (ACTIVE, INACTIVE):
             self._joining = False
-        # Last, so that nothing is initialised or left on a truth that is older than need be.
+        # After the engine, so that nothing is initialised or left on a truth that is older than need be.
         truth = self._store.read()
-        return decide(
-            self._me,
-            View(
-                truth=truth,
-                truth_age=self._truth_since.age(truth.version if truth else None),
-                membership=membership,
-                membership_age=self._membership_since.age((membership.state, membership.cluster_id)),
-                joining=self._joining,
-                holder=self._holder(truth),
-            ),
+        return View(
+            truth=truth,
+            truth_age=self._truth_since.age(truth.version if truth else None),
+            membership=membership,
+            membership_age=self.membership_since.age((membership.state, membership.cluster_id)),
+            joining=self._joining,
+            holder=self._holder(truth),
         )
 
     def _holder(self, truth: Optional[Stored[Truth]]) -> Optional[str]:
-        if truth is None or not holder_matters(self._me, truth.value):
+        if truth is None or not holder_matters(self.me, truth.value):
             return None
         return self._instances.state(truth.value.claimed_by)
 
@@ -153,8 +150,8 @@ class Joiner:
             return self._claim(action)
         if isinstance(action, Initialise):
             self._say("Initialising the swarm.")
-            self._engine.init(self._me.mark)
-            self._note("swarm of this node", None, {"made_by": self._me.mark})
+            self._engine.init(self.me.mark)
+            self._note("swarm of this node", None, {"made_by": self.me.mark})
             return None
         if isinstance(action, Publish):
             return self._publish(action)
@@ -170,7 +167,7 @@ class Joiner:
 
     def _claim(self, action: Claim) -> Optional[str]:
         before = action.before
-        claim = Truth.claim(self._me.instance, self._clock.timestamp(), before.value if before else None)
+        claim = Truth.claim(self.me.instance, self._clock.timestamp(), before.value if before else None)
         self._say(f"{action.reason} Claiming the right to initialise it.")
         outcome = self._store.replace(claim, before.version) if before else self._store.create(claim)
         if outcome is not Outcome.WRITTEN:
@@ -202,10 +199,10 @@ class Joiner:
         return None
 
     def _join(self, action: Join) -> Optional[str]:
-        token = self._store.read_token(self._me.role)
+        token = self._store.read_token(self.me.role)
         if token is None or token.value.cluster_id != action.cluster_id:
-            return f"The swarm {action.cluster_id} has published no join token for {self._me.role}s yet."
-        peers = [peer for peer in self._instances.running_managers() if peer.instance != self._me.instance]
+            return f"The swarm {action.cluster_id} has published no join token for {self.me.role}s yet."
+        peers = [peer for peer in self._instances.running_managers() if peer.instance != self.me.instance]
         if not peers:
             return (
                 f"The swarm {action.cluster_id} is published, but EC2 knows no other running manager. If its managers "
@@ -227,7 +224,7 @@ class Joiner:
                 continue
             except JoinPending as error:
                 return str(error)
-            self._note("swarm of this node", None, {"swarm": action.cluster_id, "role": self._me.role})
+            self._note("swarm of this node", None, {"swarm": action.cluster_id, "role": self.me.role})
             return None
         return "Not let in yet. " + " ".join(refusals) if refusals else _silent(peers, action.cluster_id)
 

@@ -1,0 +1,26 @@
+"""A joiner for the node that this runs on."""
+
+from __future__ import annotations
+
+from .._core.join.decide import Me
+from .._core.join.joiner import Joiner
+from .._core.join.ports import Clock, Reporter
+from .aws import Aws
+from .engine import DockerEngine
+from .instances import Ec2Instances
+from .metadata import Metadata
+from .store import S3Store
+
+
+def joiner(cluster: str, region: str, bucket: str, role: str, clock: Clock, report: Reporter) -> Joiner:
+    """Raises SwarmError when an SDK is missing, Unavailable when the metadata service does not answer."""
+    identity = Metadata().identity()
+    aws = Aws(region)
+    return Joiner(
+        Me(cluster, identity.instance, role),
+        S3Store(aws, bucket),
+        Ec2Instances(aws, cluster),
+        DockerEngine(identity.private_address),
+        clock,
+        report,
+    )

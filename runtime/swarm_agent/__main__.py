@@ -1,0 +1,5 @@
+"""Lets ``python3 -m`` run the agent from a checkout."""
+
+from .cli import main
+
+main()

@@ -1,0 +1,82 @@
+"""The agent's command line."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+import traceback
+from pathlib import Path
+from typing import Callable, Optional, Sequence
+
+from ansible_collections.swarm.aws.plugins.module_utils._core.errors import SwarmError
+
+from . import DESCRIPTION, VERSION
+from .config import PATH, Config
+from .join import join
+from .log import Log
+from .notify import Notifier
+from .status import status
+
+_SOONEST, _LATEST = 1.0, 60.0
+
+
+def main(arguments: Optional[Sequence[str]] = None) -> None:
+    """Run the command and exit."""
+    parser = argparse.ArgumentParser(prog="swarm-agent", description=DESCRIPTION)
+    parser.add_argument("--version", action="version", version=f"swarm-agent {VERSION}")
+    parser.add_argument("--config", type=Path, default=PATH, help="the node's configuration (%(default)s)")
+    parser.add_argument(
+        "command",
+        nargs="?",
+        choices=["run", "status"],
+        default="run",
+        help="run: join and, on a manager, keep the cluster true (the default); status: show how far the node is",
+    )
+    options = parser.parse_args(arguments)
+    try:
+        config = Config.load(options.config)
+    except SwarmError as error:
+        sys.exit(f"swarm-agent: {error}")
+    if options.command == "status":
+        print(json.dumps(status(config), indent=2))
+        return
+    run(config, Notifier(), Log(cluster=config.cluster, role=config.role))
+
+
+def run(config: Config, notify: Notifier, log: Log, sleep: Callable[[float], None] = time.sleep) -> None:
+    """Be the agent: until the node is a member on a worker, for ever on a manager.
+
+    An error that nobody foresaw is logged and the work begun again, ever more slowly, rather than left to systemd,
+    which gives up on a unit that keeps failing.
+    """
+    notify.ready()
+    delay = _SOONEST
+    while True:
+        try:
+            work(config, notify, log)
+            notify.stopping()
+            return
+        except Exception as error:
+            where = traceback.extract_tb(error.__traceback__)[-1]
+            log.error(
+                f"Unexpected {type(error).__name__}: {error}",
+                at=f"{Path(where.filename).name}:{where.lineno}",
+                again_in_seconds=delay,
+            )
+        notify.alive()
+        sleep(delay)
+        delay = min(delay * 2, _LATEST)
+
+
+def work(config: Config, notify: Notifier, log: Log) -> None:
+    """Join and, on a manager, stay."""
+    joined = join(config, notify, log)
+    log.info(f"This node is a member of the swarm {joined.cluster_id}.", node_id=joined.node_id)
+    notify.status(f"Member of the swarm {joined.cluster_id}")
+    if config.role == "manager":
+        # Workers have no use for it.
+        from . import loop  # type: ignore[attr-defined, unused-ignore]
+
+        loop.run(config, notify, log)

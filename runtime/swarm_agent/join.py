@@ -1,0 +1,43 @@
+"""Joining, with this host's adapters."""
+
+from __future__ import annotations
+
+from typing import Optional
+
+from ansible_collections.swarm.aws.plugins.module_utils._core.errors import SwarmError
+from ansible_collections.swarm.aws.plugins.module_utils._core.join.joiner import CannotJoin, Joined
+from ansible_collections.swarm.aws.plugins.module_utils.adapters.clock import SystemClock
+from ansible_collections.swarm.aws.plugins.module_utils.adapters.joining import joiner
+
+from .config import Config
+from .log import Log
+from .notify import Notifier
+
+RETRY_SECONDS = 15.0
+
+
+def join(config: Config, notify: Notifier, log: Log) -> Joined:
+    """Make this node a member, however long that takes."""
+    clock = SystemClock(lambda seconds, reason: notify.status(reason))
+
+    def report(sentence: str) -> None:
+        log.info(sentence)
+        notify.status(sentence)
+
+    said: Optional[str] = None
+    while True:
+        try:
+            work = joiner(config.cluster, config.region, config.bucket, config.role, clock, report)
+            result = work.run()
+        except CannotJoin as error:
+            reason, tell = str(error), log.error
+        except SwarmError as error:
+            reason, tell = str(error), log.warning
+        else:
+            for change in work.changes:
+                log.info(change.sentence, before=change.before, after=change.after)
+            return result
+        if reason != said:
+            tell(reason)
+            said = reason
+        clock.wait(RETRY_SECONDS, reason)

@@ -1,0 +1,35 @@
+"""The agent's log: a JSON object a line, for the journal."""
+
+from __future__ import annotations
+
+import json
+import sys
+from datetime import datetime, timezone
+from typing import Any, Optional, TextIO
+
+
+class Log:
+    """Writes events. Nothing secret is ever given to it."""
+
+    def __init__(self, stream: Optional[TextIO] = None, **always: Any) -> None:
+        """``always`` are fields of every line, such as the cluster's name."""
+        self._stream = stream or sys.stdout
+        self._always = always
+
+    def info(self, message: str, **fields: Any) -> None:
+        """Something went as it should."""
+        self._write("info", message, fields)
+
+    def warning(self, message: str, **fields: Any) -> None:
+        """Something has to be waited for, or tried again."""
+        self._write("warning", message, fields)
+
+    def error(self, message: str, **fields: Any) -> None:
+        """Somebody has to do something."""
+        self._write("error", message, fields)
+
+    def _write(self, level: str, message: str, fields: dict[str, Any]) -> None:
+        time = datetime.now(timezone.utc).isoformat(timespec="milliseconds")
+        line = {"time": time, "level": level, "message": message, **self._always, **fields}
+        self._stream.write(json.dumps(line, default=str) + "\n")
+        self._stream.flush()

@@ -1,0 +1,42 @@
+"""Telling systemd how the agent is, by its notification socket."""
+
+from __future__ import annotations
+
+import os
+import socket
+from typing import Mapping
+
+
+class Notifier:
+    """Sends states; does nothing when systemd is not listening."""
+
+    def __init__(self, environment: Mapping[str, str] = os.environ) -> None:
+        address = environment.get("NOTIFY_SOCKET", "")
+        # A leading @ stands for the abstract namespace.
+        self._address = "\0" + address[1:] if address.startswith("@") else address
+
+    def ready(self) -> None:
+        """The agent has started."""
+        self._send("READY=1")
+
+    def status(self, text: str) -> None:
+        """What the agent is doing, as `systemctl status` shows it. Also a sign of life."""
+        self._send("STATUS=" + " ".join(text.split()) + "\nWATCHDOG=1")
+
+    def alive(self) -> None:
+        """A sign of life; without one for WatchdogSec, systemd starts the agent anew."""
+        self._send("WATCHDOG=1")
+
+    def stopping(self) -> None:
+        """The agent ends as it should."""
+        self._send("STOPPING=1")
+
+    def _send(self, state: str) -> None:
+        if not self._address:
+            return
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as channel:
+            try:
+                channel.sendto(state.encode(), self._address)
+            except OSError:
+                # systemd may be reloading; the next state will do.
+                return

@@ -1,0 +1,27 @@
+"""How far the node is, for people."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ansible_collections.swarm.aws.plugins.module_utils._core.errors import SwarmError
+from ansible_collections.swarm.aws.plugins.module_utils._core.join.decide import decide, describe
+from ansible_collections.swarm.aws.plugins.module_utils.adapters.clock import SystemClock
+from ansible_collections.swarm.aws.plugins.module_utils.adapters.joining import joiner
+
+from .config import Config
+
+
+def status(config: Config) -> dict[str, Any]:
+    """What the node sees and what it would do next; ``error`` says what cannot be seen."""
+    result: dict[str, Any] = {"cluster": config.cluster, "group": config.group, "role": config.role}
+    try:
+        work = joiner(config.cluster, config.region, config.bucket, config.role, SystemClock(), lambda sentence: None)
+        view = work.look()
+    except SwarmError as error:
+        return {**result, "error": str(error)}
+    result["instance"] = work.me.instance
+    result["published"] = vars(view.truth.value) if view.truth else None
+    result["engine"] = vars(view.membership)
+    result["next"] = describe(decide(work.me, view))
+    return result
