@@ -16,13 +16,13 @@ from tests.unit.provision_modules.cases.case import CLUSTER, TAGS, Case
 BUCKET = f"{CLUSTER}-swarm-{ACCOUNT_ID}-{REGION}"
 ALIAS = f"{CLUSTER}-swarm"
 # Any file will do as the agent's bundle.
-BUNDLE = Path(__file__)
+ROOT = Path(__file__).resolve().parents[4]
 PARAMS: Mapping[str, Any] = {
     "cluster_name": CLUSTER,
     "tags": TAGS,
     "bucket": BUCKET,
     "key_alias": ALIAS,
-    "bundle": str(BUNDLE),
+    "agent_root": str(ROOT),
     "policy": {"cluster": CLUSTER, "groups": {"manager": {"role": "manager", "labels": {}, "dns": True}}},
     # Not the real one, which refuses what does not come by TLS: moto does not know that condition and refuses all.
     "bucket_policy": {
