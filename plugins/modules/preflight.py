@@ -42,6 +42,10 @@ options:
     type: list
     elements: str
     default: []
+  inventories:
+    description: Contents of the inventory files that find the cluster's instances, by the file's path.
+    type: dict
+    default: {}
   image_parameters:
     description: SSM parameters that name the machine image, by operating system and architecture.
     type: dict
@@ -65,11 +69,10 @@ images:
   returned: success
   type: dict
   sample: {"x86_64": {"id": "ami-0123456789abcdef0", "root_device": "/dev/xvda"}}
-node_groups:
-  description: The node groups with the defaults in place of what is not set.
+config:
+  description: The configuration with the defaults in place of what is not set.
   returned: success
-  type: list
-  elements: dict
+  type: dict
 changes:
   description: What was, or in check mode would be, created, updated or deleted.
   returned: always
@@ -91,13 +94,20 @@ ARGUMENTS = {
     "spec": {"type": "dict", "required": True},
     "files": {"type": "dict", "default": {}},
     "known": {"type": "list", "elements": "str", "default": []},
+    "inventories": {"type": "dict", "default": {}},
     "image_parameters": {"type": "dict", "required": True},
 }
 
 
 def work(aws, params, changes):
     return preflight.run(
-        aws, params["config"], params["spec"], params["files"], params["known"], params["image_parameters"]
+        aws,
+        params["config"],
+        params["spec"],
+        params["files"],
+        params["known"],
+        params["inventories"],
+        params["image_parameters"],
     )
 
 

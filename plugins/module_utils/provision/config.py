@@ -58,7 +58,7 @@ def with_defaults(config: Mapping[str, Any], spec: Spec) -> dict[str, Any]:
         value = config.get(key)
         if value is None:
             value = rule.get("default")
-        elif "options" in rule and isinstance(value, Mapping):
+        if "options" in rule and isinstance(value, Mapping):
             value = with_defaults(value, rule["options"])
         elif "options" in rule and isinstance(value, list):
             value = [with_defaults(one, rule["options"]) if isinstance(one, Mapping) else one for one in value]

@@ -6,7 +6,7 @@ from ipaddress import IPv4Network
 from typing import Any, Callable, Mapping, Sequence
 
 from . import config as configuration
-from . import rules, tags, zones
+from . import inventory, rules, tags, zones
 from .config import suggestion
 from .errors import ProvisionError
 from .shell import Aws, BotoCoreError, ClientError, code, sentence
@@ -194,11 +194,13 @@ def run(
     spec: configuration.Spec,
     files: Mapping[str, Sequence[str]],
     known: Sequence[str],
+    inventories: Mapping[str, Any],
     image_parameters: Mapping[str, Mapping[str, str]],
 ) -> dict[str, Any]:
     """Check everything and return what was found out; raise one ProvisionError that says all that is wrong.
 
-    ``files`` are the names of the variables that each configuration file sets, of which ``known`` are all there are.
+    ``files`` are the names of the variables that each configuration file sets, of which ``known`` are all there are;
+    ``inventories`` are the contents of the inventory files that find the cluster's instances.
     """
     errors = [
         error
@@ -209,8 +211,9 @@ def run(
     errors += configuration.check(raw, spec)
     if errors:
         raise ProvisionError(_list(errors))
-    config = configuration.with_defaults(raw, spec)
+    config = _settled(configuration.with_defaults(raw, spec))
     findings = rules.check(config, aws.regions())
+    findings.errors += [error for path, found in inventories.items() for error in inventory.check(path, found, config)]
     # A region that does not exist cannot be asked.
     if config["region"] not in aws.regions():
         raise ProvisionError(_list(findings.errors))
@@ -218,7 +221,28 @@ def run(
     asked = preflight.look()
     if findings.errors or asked.errors:
         raise ProvisionError(_list([*findings.errors, *asked.errors]))
-    return {"warnings": findings.warnings, "images": preflight.images, "node_groups": config["node_groups"]}
+    return {"warnings": findings.warnings, "images": preflight.images, "config": config}
+
+
+def _settled(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The configuration with the groups' sizes that follow from others, and labels as the texts that they become."""
+    groups = [
+        {
+            **group,
+            "min": group["desired"] if group["min"] is None else group["min"],
+            "max": group["desired"] if group["max"] is None else group["max"],
+            "labels": {key: _text(value) for key, value in group["labels"].items()},
+        }
+        for group in config["node_groups"]
+    ]
+    return {**config, "account_id": str(config["account_id"]), "node_groups": groups}
+
+
+def _text(value: Any) -> Any:
+    if isinstance(value, (list, Mapping)):
+        # Which the rules refuse.
+        return value
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _list(errors: Sequence[str]) -> str:

@@ -38,7 +38,7 @@ def check(config: Mapping[str, Any], regions: Sequence[str]) -> Findings:
     """Check a configuration that has its defaults and whose values are of the right types."""
     findings = Findings()
     _names(config, regions, findings)
-    _tags(config["tags"], findings)
+    _tags(config["cluster_tags"], findings)
     _addresses(config, findings)
     _dns(config, findings)
     _groups(config, findings)
@@ -73,10 +73,10 @@ def _names(config: Mapping[str, Any], regions: Sequence[str], findings: Findings
 def _tags(tags: Mapping[str, Any], findings: Findings) -> None:
     for key, value in tags.items():
         if str(key).startswith(("aws:", "swarm.aws/")):
-            findings.errors.append(f"tags has the key '{key}', but keys that start with aws: or swarm.aws/ are taken.")
+            findings.errors.append(f"cluster_tags has the key '{key}', but keys that start with aws: or swarm.aws/ are taken.")
         if len(str(key)) > 128 or len(str(value)) > 256:
             findings.errors.append(
-                f"tags has '{str(key)[:40]}', but AWS takes keys of up to 128 and values of up to 256 characters."
+                f"cluster_tags has '{str(key)[:40]}', but AWS takes keys of up to 128 and values of up to 256 characters."
             )
 
 

@@ -144,9 +144,11 @@ def run(arguments: Mapping[str, Any], work: Work) -> None:
     changes = Changes(module.check_mode)
     aws = Aws.of_module(module)
     try:
-        result = work(aws, module.params, changes)
+        result = dict(work(aws, module.params, changes))
     except ProvisionError as error:
         module.fail_json(msg=str(error), api_calls=aws.calls, **changes.result())
     except (ClientError, BotoCoreError) as error:
         module.fail_json(msg=sentence(error), api_calls=aws.calls, **changes.result())
+    for warning in result.pop("warnings", []):
+        module.warn(warning)
     module.exit_json(api_calls=aws.calls, **changes.result(), **result)
