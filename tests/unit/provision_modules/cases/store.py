@@ -15,7 +15,7 @@ from tests.unit.provision_modules.cases.case import CLUSTER, TAGS, Case
 
 BUCKET = f"{CLUSTER}-swarm-{ACCOUNT_ID}-{REGION}"
 ALIAS = f"{CLUSTER}-swarm"
-# Any file will do as the agent's bundle.
+# This checkout, whose agent is packed.
 ROOT = Path(__file__).resolve().parents[4]
 PARAMS: Mapping[str, Any] = {
     "cluster_name": CLUSTER,
