@@ -1,0 +1,21 @@
+"""Documents for people, in the managers' part of the bucket."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Mapping
+
+from .aws import Aws
+
+STATUS_KEY = "manager/status.json"
+
+
+def write_status(aws: Aws, bucket: str, status: Mapping[str, Any]) -> None:
+    """Write what the leader's agent did last and what it waits for. Raises Unavailable."""
+    with aws.asked(f"write {STATUS_KEY} of the bucket {bucket}"):
+        aws.client("s3").put_object(
+            Bucket=bucket,
+            Key=STATUS_KEY,
+            Body=(json.dumps(status, indent=2, default=str) + "\n").encode(),
+            ContentType="application/json",
+        )

@@ -1,0 +1,101 @@
+"""Keeping a cluster true from one of its managers: the core with this host's adapters."""
+
+from __future__ import annotations
+
+import time
+from typing import Any, Callable, Mapping, Optional
+
+from .._core import apply as core
+from .._core.actions import Action
+from .._core.backoff import Backoff
+from .._core.change import Change
+from .._core.cluster import Cluster
+from .._core.observe import Observer
+from .._core.policy import Policy, PolicyError
+from .._core.published import Published
+from .._core.reconcile import Pass, reconcile
+from .autoscaling import Fleet
+from .aws import Aws
+from .documents import write_status
+from .engine import DockerEngine
+from .queue import Queue
+from .route53 import Zone
+from .store import POLICY_KEY, S3Store
+from .swarm import DockerSwarm
+
+
+class _Secrets:
+    """The engine's join tokens, and the swarm that they are for."""
+
+    def __init__(self, swarm: DockerSwarm) -> None:
+        # Its address is only for joining.
+        self._engine, self.swarm_id = DockerEngine(address=""), swarm.swarm_id
+
+    def tokens(self) -> Mapping[str, str]:
+        return self._engine.tokens()
+
+
+class Keeper:
+    """One cluster, seen and kept from this manager."""
+
+    def __init__(
+        self,
+        cluster: str,
+        region: str,
+        bucket: str,
+        *,
+        now: Callable[[], float] = time.time,
+        alive: Callable[[], None] = lambda: None,
+    ) -> None:
+        """``alive`` is called between requests. Raises SwarmError if an SDK is missing."""
+        self._cluster, self._bucket, self._now, self._alive = cluster, bucket, now, alive
+        self._aws = Aws(region)
+        self._store = S3Store(self._aws, bucket)
+        self.swarm = DockerSwarm()
+        self._world = core.World(
+            swarm=self.swarm,
+            scaling=Fleet(self._aws, cluster, now),
+            tokens=Published(self._store, _Secrets(self.swarm)),
+            records=Zone(self._aws),
+        )
+        self.observer = Observer(self._world, now, alive)
+        self._backoff = Backoff()
+
+    def policy(self) -> Policy:
+        """What the operator wants. Raises PolicyError if it is not there or not valid, Unavailable if unknown."""
+        document = self._store.policy()
+        if document is None:
+            raise PolicyError(f"There is no {POLICY_KEY} in the bucket {self._bucket}: run site.yml.")
+        policy = Policy.parse(document, self._aws.region)
+        if policy.cluster != self._cluster:
+            raise PolicyError(f"{POLICY_KEY} in the bucket {self._bucket} is of the cluster {policy.cluster}.")
+        return policy
+
+    def observe(self, policy: Policy) -> Cluster:
+        """What there is now; what could not be observed stands in ``observer.failures``."""
+        return self.observer.observe(policy)
+
+    def apply(self, action: Action, policy: Policy) -> Optional[Change]:
+        """Do one thing, if it is still right."""
+        self._alive()
+        return core.apply(action, self._world, policy)
+
+    def reconcile(self, policy: Policy) -> Pass:
+        """Observe, decide and act once."""
+        result = reconcile(
+            lambda: self.observe(policy),
+            lambda action: self.apply(action, policy),
+            policy,
+            self._now,
+            self._backoff,
+        )
+        result.failures[:0] = self.observer.failures
+        return result
+
+    def queue(self, name: str) -> Queue:
+        """The queue of events."""
+        return Queue(self._aws, name)
+
+    def write_status(self, status: Mapping[str, Any]) -> None:
+        """Tell people. Raises Unavailable."""
+        write_status(self._aws, self._bucket, status)

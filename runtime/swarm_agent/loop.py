@@ -1,0 +1,212 @@
+"""Keeping the cluster true: on every manager, but only the Raft leader's agent acts."""
+
+from __future__ import annotations
+
+from collections import deque
+from datetime import datetime, timezone
+from typing import Any, Callable, Deque, Dict, List, Optional
+
+from ansible_collections.swarm.aws.plugins.module_utils._core import events, report
+from ansible_collections.swarm.aws.plugins.module_utils._core.errors import SwarmError
+from ansible_collections.swarm.aws.plugins.module_utils._core.policy import Policy, PolicyError
+from ansible_collections.swarm.aws.plugins.module_utils._core.reconcile import Pass
+from ansible_collections.swarm.aws.plugins.module_utils.adapters.clock import SystemClock
+from ansible_collections.swarm.aws.plugins.module_utils.adapters.keeping import Keeper
+from ansible_collections.swarm.aws.plugins.module_utils.adapters.queue import Message, Queue
+
+from .config import Config
+from .log import Log
+from .notify import Notifier
+
+# All in seconds. How long a manager that does not lead waits until it looks again whether it does.
+STANDBY = 3.0
+# Between two passes while something is about to change, and when nothing is.
+QUICK, IDLE = 2.0, 30.0
+STATUS_EVERY = 60.0
+# Messages that wake one pass at most.
+MOST_MESSAGES = 100
+LAST_ACTIONS = 20
+
+
+def run(config: Config, notify: Notifier, log: Log) -> None:
+    """Keep the cluster true, for as long as the process lives. May be killed at any moment."""
+    keeper = Keeper(config.cluster, config.region, config.bucket, alive=notify.alive)
+    loop = Loop(keeper, SystemClock(), notify, log)
+    while True:
+        loop.turn()
+
+
+class Loop:
+    """The loop, a turn at a time."""
+
+    def __init__(
+        self,
+        keeper: Keeper,
+        clock: SystemClock,
+        notify: Notifier,
+        log: Log,
+        wall: Callable[[], datetime] = lambda: datetime.now(timezone.utc),
+    ) -> None:
+        self._keeper, self._clock, self._notify, self._log, self._wall = keeper, clock, notify, log, wall
+        self._policy: Optional[Policy] = None
+        self._policy_read_at: Optional[float] = None
+        self._queue: Optional[Queue] = None
+        self._queue_rests_until = 0.0
+        self._messages: List[Message] = []
+        self._actions: Deque[Dict[str, Any]] = deque(maxlen=LAST_ACTIONS)
+        self._status_at: Optional[float] = None
+        self._leading: Optional[bool] = None
+        # What was said last of each subject, so that it is not said every two seconds.
+        self._said: Dict[str, str] = {}
+
+    def turn(self) -> None:
+        """One pass and the wait after it; on a manager that does not lead, only the wait."""
+        self._notify.alive()
+        if not self._leads():
+            self._clock.wait(STANDBY, "another manager to stop leading")
+            return
+        policy = self._current_policy()
+        if policy is None:
+            self._clock.wait(STANDBY, "policy.json")
+            return
+        result = self._keeper.reconcile(policy)
+        self._tell(result)
+        self._dismiss_messages()
+        self._write_status(result)
+        self._wait(policy, QUICK if result.in_flight else IDLE)
+
+    def _leads(self) -> bool:
+        try:
+            leads = self._keeper.swarm.leads()
+        except SwarmError as error:
+            # Also when too many managers are lost: then nobody leads, and nothing can be changed.
+            self._say("leader", f"Whether this manager leads cannot be told, so nothing is done: {error}")
+            self._notify.status(
+                "Nobody is known to lead the swarm; if more managers are lost than it can do without, "
+                "restore it from a backup"
+            )
+            self._leading = None
+            return False
+        if leads != self._leading:
+            self._log.info("This manager leads the swarm." if leads else "Another manager leads the swarm.")
+            self._notify.status("Keeping the cluster true" if leads else "Standing by: another manager leads")
+            self._said.clear()
+            self._leading = leads
+            # Whoever led in between may have changed anything.
+            self._keeper.observer.forget()
+            self._policy_read_at = None
+        return leads
+
+    def _current_policy(self) -> Optional[Policy]:
+        """The policy, read anew from time to time; the last good one if it cannot be read."""
+        now = self._clock.now()
+        if self._policy_read_at is None or now - self._policy_read_at >= IDLE:
+            try:
+                self._policy = self._keeper.policy()
+                self._said.pop("policy", None)
+            except PolicyError as error:
+                self._say("policy", str(error))
+            except SwarmError as error:
+                self._say("policy", f"The policy is not known: {error}")
+            if self._policy is not None:
+                self._policy_read_at = now
+        return self._policy
+
+    def _tell(self, result: Pass) -> None:
+        for action, change in result.done:
+            name = type(action).__name__
+            self._log.info(change.sentence, event="action", action=name, before=change.before, after=change.after)
+            self._actions.append(
+                {
+                    "at": self._wall().isoformat(timespec="seconds"),
+                    "action": name,
+                    "resource": change.resource,
+                    "before": change.before,
+                    "after": change.after,
+                }
+            )
+        failures: Dict[str, List[str]] = {}
+        for failure in result.failures:
+            failures.setdefault(failure.service, []).append(failure.message)
+        for service, messages in failures.items():
+            self._say(service, f"{service}: {'; '.join(messages)}")
+        decision = result.decision
+        self._say("refused", " ".join(decision.refused))
+        self._say("notes", " ".join(decision.notes))
+        self._say("postponed", " ".join(result.postponed))
+        waiting = f", waiting for {'; '.join(decision.awaited)}" if decision.awaited else ""
+        self._notify.status(f"Keeping the cluster true{waiting}")
+
+    def _say(self, subject: str, sentence: str) -> None:
+        """Log a warning unless it was the last one about the same."""
+        if sentence and self._said.get(subject) != sentence:
+            self._log.warning(sentence)
+        self._said[subject] = sentence
+
+    def _write_status(self, result: Pass) -> None:
+        now = self._clock.now()
+        if not result.done and self._status_at is not None and now - self._status_at < STATUS_EVERY:
+            return
+        status = {
+            "at": self._wall().isoformat(timespec="seconds"),
+            "quorum": report.quorum(result.observed),
+            "record": report.record(result.observed.record),
+            "last_actions": list(self._actions),
+            **report.outlook(result.decision),
+            "failures": [f"{failure.service}: {failure.message}" for failure in result.failures],
+            "postponed": result.postponed,
+        }
+        # What was planned has been done.
+        del status["planned"]
+        try:
+            self._keeper.write_status(status)
+            self._said.pop("status", None)
+        except SwarmError as error:
+            self._say("status", str(error))
+        self._status_at = now
+
+    # Events, which only wake
+
+    def _wait(self, policy: Policy, seconds: float) -> None:
+        """Wait for so long, or until something is in the queue."""
+        deadline = self._clock.now() + seconds
+        while True:
+            self._notify.alive()
+            left = deadline - self._clock.now()
+            if left <= 0 or self._receive(policy, left):
+                return
+
+    def _receive(self, policy: Policy, seconds: float) -> bool:
+        """Wait at the queue, and return whether there was a message. If the queue cannot be asked, only wait."""
+        if policy.queue is None or self._clock.now() < self._queue_rests_until:
+            self._clock.wait(min(seconds, STANDBY), "something to happen")
+            return False
+        try:
+            queue = self._queue = self._queue or self._keeper.queue(policy.queue)
+            messages = queue.receive(max(1.0, seconds))
+            # All that is there, so that a burst wakes one pass.
+            while messages and len(self._messages) + len(messages) < MOST_MESSAGES:
+                self._messages += messages
+                messages = queue.receive(0)
+            self._messages += messages
+            self._said.pop("queue", None)
+        except SwarmError as error:
+            self._say("queue", str(error))
+            self._queue_rests_until = self._clock.now() + IDLE
+        return bool(self._messages)
+
+    def _dismiss_messages(self) -> None:
+        """Delete the messages that the pass was for. Those that nobody can read end as dead letters."""
+        messages, self._messages = self._messages, []
+        good = []
+        for message in messages:
+            event = events.parse(message.body)
+            if event is None:
+                self._log.warning("A message in the queue is none that is known; it is left to the dead letters.")
+            else:
+                good.append(message)
+        if good and self._queue is not None:
+            try:
+                self._queue.delete(good)
+            except SwarmError as error:
+                self._say("queue", str(error))
