@@ -11,6 +11,7 @@ import docker
 from docker.errors import APIError, NotFound
 from rich.table import Table
 
+from lab.errors import LabError
 from lab.state import Lab
 
 _SWARM = "{{.Swarm.LocalNodeState}} {{.Swarm.ControlAvailable}} {{.Swarm.NodeID}}"
@@ -21,9 +22,18 @@ _NODE = (
 
 
 def instances(lab: Lab) -> list[dict[str, Any]]:
-    """The emulator's instances, oldest first (:class:`lab.aws.view.InstanceView` as JSON)."""
-    with urllib.request.urlopen(f"{lab.endpoint}/_lab/instances", timeout=5) as answer:
-        found: list[dict[str, Any]] = json.load(answer)
+    """The emulator's instances, oldest first (:class:`lab.aws.view.InstanceView` as JSON).
+
+    Raises LabError when the lab's server does not answer.
+    """
+    try:
+        with urllib.request.urlopen(f"{lab.endpoint}/_lab/instances", timeout=5) as answer:
+            found: list[dict[str, Any]] = json.load(answer)
+    except OSError:
+        raise LabError(
+            f"Lab '{lab.name}' does not answer at {lab.endpoint}: `lab up --name {lab.name}` starts it, and "
+            f"`lab logs --name {lab.name}` says why it stopped."
+        ) from None
     return sorted(found, key=lambda instance: (instance["group"] or "", instance["launched_at"]))
 
 
