@@ -1,0 +1,74 @@
+"""Which private and public address an instance gets."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from moto.ec2.models import elastic_ip_addresses, elastic_network_interfaces
+from moto.ec2.models.subnets import Subnet
+
+from lab.aws import world
+from lab.aws.errors import AwsError
+
+# AWS keeps a subnet's first four addresses and its last.
+_RESERVED_FIRST, _RESERVED_LAST = 4, 1
+
+
+class Rotation:
+    """Hands out addresses one after another, so that one that was given back stays unused as long as may be.
+
+    A peer that still remembers the old owner of an address would otherwise take the new one for it.
+    """
+
+    def __init__(self, addresses: Iterable[ipaddress.IPv4Address]) -> None:
+        self._addresses = [str(address) for address in addresses]
+        self._next = 0
+
+    def take(self, used: Iterable[str]) -> str | None:
+        """The next address that is not used, or None if all are."""
+        taken = set(used)
+        for step in range(len(self._addresses)):
+            position = (self._next + step) % len(self._addresses)
+            if self._addresses[position] not in taken:
+                self._next = position + 1
+                return self._addresses[position]
+        return None
+
+
+def install(public_pool: str) -> None:
+    """Make moto choose addresses from the subnets and from the pool of public ones."""
+    pool = Rotation(ipaddress.IPv4Network(public_pool).hosts())
+
+    def public_address() -> str:
+        address = pool.take(_public_in_use())
+        if address is None:
+            raise AwsError("InsufficientFreeAddressesInSubnet", f"All public addresses of {public_pool} are in use.")
+        return address
+
+    elastic_network_interfaces.random_public_ip = public_address
+    elastic_ip_addresses.random_ip = public_address
+    Subnet.get_available_subnet_ip = _private_address
+
+
+def _public_in_use() -> Iterator[str]:
+    for interface in world.ec2().enis.values():
+        if interface.public_ip:
+            yield interface.public_ip
+    for address in world.ec2().addresses:
+        yield address.public_ip
+
+
+def _private_address(subnet: Any, instance: Any) -> str:
+    if not hasattr(subnet, "rotation"):
+        last = subnet.cidr.num_addresses - _RESERVED_LAST
+        subnet.rotation = Rotation(subnet.cidr[number] for number in range(_RESERVED_FIRST, last))
+    address: str | None = subnet.rotation.take(subnet._subnet_ips)
+    if address is None:
+        raise AwsError(
+            "InsufficientFreeAddressesInSubnet", f"There are not enough free addresses in subnet '{subnet.id}'."
+        )
+    subnet._unused_ips.discard(address)
+    subnet._subnet_ips[address] = instance
+    return address

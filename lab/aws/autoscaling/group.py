@@ -1,0 +1,190 @@
+"""What Auto Scaling knows: groups, their members, their hooks and what was done."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from lab.aws import world
+from lab.aws.instances import LabInstance
+from lab.state import ACCOUNT_ID, REGION
+
+LAUNCHING, TERMINATING = "autoscaling:EC2_INSTANCE_LAUNCHING", "autoscaling:EC2_INSTANCE_TERMINATING"
+MAX_WAIT = 172800
+"""Seconds: no action waits longer, whatever its heartbeats."""
+
+
+@dataclass
+class Hook:
+    """A lifecycle hook."""
+
+    name: str
+    transition: str
+    heartbeat_timeout: int = 3600
+    default_result: str = "ABANDON"
+    notification_target: str | None = None
+    role: str | None = None
+    metadata: str | None = None
+
+    @property
+    def global_timeout(self) -> int:
+        return min(MAX_WAIT, 100 * self.heartbeat_timeout)
+
+
+@dataclass
+class Action:
+    """A hook that a member waits for."""
+
+    hook: Hook
+    token: str = field(default_factory=lambda: str(uuid.uuid4()))
+    began: float = field(default_factory=time.monotonic)
+    heartbeat: float = field(default_factory=time.monotonic)
+    result: str | None = None
+
+    def timed_out(self, now: float) -> bool:
+        return now >= min(self.heartbeat + self.hook.heartbeat_timeout, self.began + self.hook.global_timeout)
+
+
+@dataclass
+class Activity:
+    """A scaling activity."""
+
+    group: str
+    description: str
+    cause: str
+    activity_id: str = field(default_factory=lambda: str(uuid.uuid4()))
+    started: datetime = field(default_factory=lambda: datetime.now(UTC))
+    ended: datetime | None = None
+    status: str = "InProgress"
+    status_message: str | None = None
+
+    def end(self, status: str = "Successful", message: str | None = None) -> None:
+        self.status, self.status_message, self.ended = status, message, datetime.now(UTC)
+
+    def describe(self) -> dict[str, Any]:
+        """As the API shows it."""
+        return {
+            "ActivityId": self.activity_id,
+            "AutoScalingGroupName": self.group,
+            "Description": self.description,
+            "Cause": self.cause,
+            "StartTime": self.started,
+            "EndTime": self.ended,
+            "StatusCode": self.status,
+            "StatusMessage": self.status_message,
+            "Progress": 100 if self.ended else 50,
+            "Details": "{}",
+        }
+
+
+@dataclass
+class Member:
+    """An instance of a group, in one of Auto Scaling's lifecycle states."""
+
+    group: Group
+    instance: LabInstance
+    template: dict[str, str] | None
+    activity: Activity
+    protected: bool
+    state: str = "Pending"
+    health: str = "Healthy"
+    actions: dict[str, Action] = field(default_factory=dict)
+    in_service_since: float | None = None
+    at_risk: bool = False
+    """EC2 recommends to replace it, or has said when it takes it back."""
+
+    @property
+    def counts(self) -> bool:
+        """Whether it is part of the group's capacity."""
+        return self.state == "InService" or self.state.startswith("Pending")
+
+    @property
+    def leaving(self) -> bool:
+        return self.state.startswith("Terminat")
+
+    def describe(self) -> dict[str, Any]:
+        """As the API shows it within its group."""
+        return {
+            "InstanceId": self.instance.id,
+            "InstanceType": self.instance.instance_type,
+            "AvailabilityZone": self.instance.placement.zone,
+            "LifecycleState": self.state,
+            "HealthStatus": self.health,
+            "LaunchTemplate": self.template,
+            "ProtectedFromScaleIn": self.protected,
+        }
+
+
+class Group:
+    """An Auto Scaling group; its settings have the API's names."""
+
+    def __init__(self, name: str, settings: Mapping[str, Any]) -> None:
+        self.name = name
+        self.settings: dict[str, Any] = {
+            "DefaultCooldown": 300,
+            "HealthCheckType": "EC2",
+            "HealthCheckGracePeriod": 0,
+            "TerminationPolicies": ["Default"],
+            "NewInstancesProtectedFromScaleIn": False,
+            "CapacityRebalance": False,
+            **settings,
+        }
+        self.created = datetime.now(UTC)
+        self.arn = (
+            f"arn:aws:autoscaling:{REGION}:{ACCOUNT_ID}:autoScalingGroup:{uuid.uuid4()}:autoScalingGroupName/{name}"
+        )
+        self.tags: list[dict[str, Any]] = []
+        self.members: list[Member] = []
+        self.hooks: dict[str, Hook] = {}
+        self.suspended: set[str] = set()
+        self.metrics: set[str] = set()
+        self.deleting = False
+        self.no_launch_before = 0.0
+        """After a launch that failed, Auto Scaling waits a while."""
+
+    @property
+    def desired(self) -> int:
+        return 0 if self.deleting else int(self.settings["DesiredCapacity"])
+
+    @property
+    def subnets(self) -> list[str]:
+        return [one.strip() for one in self.settings.get("VPCZoneIdentifier", "").split(",") if one.strip()]
+
+    @property
+    def zones(self) -> list[str]:
+        by_id = {subnet.id: subnet.availability_zone for subnet in world.ec2().describe_subnets()}
+        return sorted({by_id[one] for one in self.subnets if one in by_id})
+
+    def hooks_of(self, transition: str) -> list[Hook]:
+        return [hook for hook in self.hooks.values() if hook.transition == transition]
+
+    def instance_tags(self) -> dict[str, str]:
+        """What its instances are tagged with at launch."""
+        own = {tag["Key"]: tag["Value"] for tag in self.tags if tag.get("PropagateAtLaunch")}
+        return {**own, "aws:autoscaling:groupName": self.name}
+
+    def describe(self) -> dict[str, Any]:
+        """As the API shows it."""
+        keys = ["LaunchTemplate", "MixedInstancesPolicy", "MinSize", "MaxSize", "DesiredCapacity", "DefaultCooldown", "HealthCheckType", "HealthCheckGracePeriod", "VPCZoneIdentifier", "TerminationPolicies", "NewInstancesProtectedFromScaleIn", "CapacityRebalance"]
+        return {
+            **{key: self.settings.get(key) for key in keys},
+            "AutoScalingGroupName": self.name,
+            "AutoScalingGroupARN": self.arn,
+            "AvailabilityZones": self.zones,
+            "LoadBalancerNames": [],
+            "TargetGroupARNs": [],
+            "Instances": [member.describe() for member in self.members],
+            "CreatedTime": self.created,
+            "SuspendedProcesses": [
+                {"ProcessName": one, "SuspensionReason": "User suspended"} for one in self.suspended
+            ],
+            "EnabledMetrics": [{"Metric": one, "Granularity": "1Minute"} for one in sorted(self.metrics)],
+            "Tags": sorted(self.tags, key=lambda tag: str(tag["Key"])),
+            "Status": "Delete in progress" if self.deleting else None,
+            "ServiceLinkedRoleARN": f"arn:aws:iam::{ACCOUNT_ID}:role/aws-service-role/autoscaling.amazonaws.com/"
+            "AWSServiceRoleForAutoScaling",
+        }

@@ -1,0 +1,69 @@
+"""What a group's next instance is launched from."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lab.aws import instances, world
+from lab.aws.autoscaling.group import Group
+from lab.aws.autoscaling.placement import subnet_for_next
+from lab.aws.instances import LabInstance
+
+
+def specification(group: Group) -> dict[str, Any]:
+    """The group's launch template: its ID or name, and its version if one was named."""
+    policy = group.settings.get("MixedInstancesPolicy")
+    if policy:
+        found: dict[str, Any] = policy["LaunchTemplate"]["LaunchTemplateSpecification"]
+        return found
+    return dict(group.settings["LaunchTemplate"])
+
+
+def template_version(wanted: dict[str, Any]) -> Any:
+    """moto's version of the template that a specification names. Raises moto's errors when there is none."""
+    ec2 = world.ec2()
+    if wanted.get("LaunchTemplateId"):
+        template = ec2.get_launch_template(wanted["LaunchTemplateId"])
+    else:
+        template = ec2.get_launch_template_by_name(wanted.get("LaunchTemplateName"))
+    return template.get_version(wanted.get("Version") or "$Default")
+
+
+def launch_one(group: Group) -> tuple[LabInstance, dict[str, str]]:
+    """Launch an instance where the group has the fewest, and return it with the template version it came from."""
+    version = template_version(specification(group))
+    template = {
+        "LaunchTemplateId": version.template.id,
+        "LaunchTemplateName": version.template.name,
+        "Version": str(version.number),
+    }
+    zone_of = {subnet.id: subnet.availability_zone for subnet in world.ec2().describe_subnets(group.subnets)}
+    reservation = instances.launch(
+        {**version.data, **_override(group)},
+        subnet_id=subnet_for_next(group.subnets, zone_of, group.members),
+        template={"LaunchTemplateId": template["LaunchTemplateId"], "Version": template["Version"]},
+        tags=group.instance_tags(),
+        market=_market(group),
+    )
+    return reservation.instances[0], template
+
+
+def _override(group: Group) -> dict[str, Any]:
+    policy = group.settings.get("MixedInstancesPolicy") or {}
+    overrides = policy.get("LaunchTemplate", {}).get("Overrides") or []
+    # The first is the preferred one, and the lab is never short of any.
+    return {"InstanceType": overrides[0]["InstanceType"]} if overrides and overrides[0].get("InstanceType") else {}
+
+
+def _market(group: Group) -> str | None:
+    policy = group.settings.get("MixedInstancesPolicy")
+    if not policy:
+        return None
+    distribution = policy.get("InstancesDistribution") or {}
+    base = int(distribution.get("OnDemandBaseCapacity") or 0)
+    percentage = distribution.get("OnDemandPercentageAboveBaseCapacity")
+    share = 100 if percentage is None else int(percentage)
+    on_demand = sum(1 for member in group.members if member.counts and not member.instance.spot)
+    total = sum(1 for member in group.members if member.counts) + 1
+    wanted_on_demand = min(total, base) + -(-max(0, total - base) * share // 100)
+    return None if on_demand < wanted_on_demand else "spot"

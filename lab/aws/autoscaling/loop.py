@@ -1,0 +1,222 @@
+"""The control loop's body: one look at every group, and one step of each member towards where it should be."""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import Any
+
+from moto.core.exceptions import ServiceException
+
+from lab.aws import events
+from lab.aws.autoscaling.group import LAUNCHING, TERMINATING, Action, Activity, Group, Member
+from lab.aws.autoscaling.launching import launch_one
+from lab.aws.autoscaling.placement import victim
+
+log = logging.getLogger(__name__)
+RETRY_SECONDS = 5.0
+"""After a launch that failed; AWS waits longer and longer."""
+KEPT_ACTIVITIES = 500
+
+
+class Loop:
+    """Steps groups. Whoever calls holds the world's lock."""
+
+    def __init__(self, activities: list[Activity]) -> None:
+        self._activities = activities
+
+    def step(self, group: Group) -> None:
+        """Look at the group once."""
+        now = time.monotonic()
+        for member in list(group.members):
+            self._check_health(group, member, now)
+            self._advance(group, member, now)
+        self._fit_capacity(group, now)
+
+    def begin_termination(self, group: Group, member: Member, cause: str) -> Activity:
+        """Take a member out of service."""
+        activity = self._note(group, f"Terminating EC2 instance: {member.instance.id}", cause)
+        if not member.activity.ended:
+            member.activity.end("Cancelled")
+        member.activity, member.state, member.actions = activity, "Terminating", {}
+        return activity
+
+    # Health
+
+    def _check_health(self, group: Group, member: Member, now: float) -> None:
+        if member.leaving or "HealthCheck" in group.suspended:
+            return
+        if not member.instance.alive:
+            # A state other than running is unhealthy at once; the grace period is for failing checks.
+            member.health = "Unhealthy"
+        if member.health == "Unhealthy" and "ReplaceUnhealthy" not in group.suspended:
+            self.begin_termination(
+                group,
+                member,
+                "an instance was taken out of service in response to an EC2 health check indicating it "
+                f"has been {'terminated or stopped' if not member.instance.alive else 'found unhealthy'}.",
+            )
+
+    # Lifecycle
+
+    def _advance(self, group: Group, member: Member, now: float) -> None:
+        if member.state == "Pending" and member.instance.state == "running":
+            if not self._wait_for_hooks(group, member, LAUNCHING, "Pending:Wait"):
+                member.state = "Pending:Proceed"
+        elif member.state == "Pending:Wait":
+            result = self._result(member, now)
+            if result == "CONTINUE":
+                member.state = "Pending:Proceed"
+            elif result == "ABANDON":
+                member.activity.end("Failed", "The launch was abandoned by a lifecycle hook.")
+                self._tell_launch(group, member, "EC2 Instance Launch Unsuccessful")
+                self.begin_termination(group, member, "a lifecycle hook abandoned the launch of the instance.")
+        elif member.state == "Terminating":
+            if not self._wait_for_hooks(group, member, TERMINATING, "Terminating:Wait"):
+                member.state = "Terminating:Proceed"
+        elif member.state == "Terminating:Wait" and self._result(member, now):
+            member.state = "Terminating:Proceed"
+        if member.state == "Pending:Proceed":
+            member.state, member.in_service_since = "InService", now
+            member.activity.end()
+            self._tell_launch(group, member, "EC2 Instance Launch Successful")
+        elif member.state == "Terminating:Proceed":
+            self._terminate(group, member)
+
+    def _wait_for_hooks(self, group: Group, member: Member, transition: str, state: str) -> bool:
+        hooks = group.hooks_of(transition)
+        if not hooks:
+            return False
+        member.state = state
+        member.actions = {hook.name: Action(hook) for hook in hooks}
+        for action in member.actions.values():
+            self._tell_hook(group, member, action)
+        return True
+
+    @staticmethod
+    def _result(member: Member, now: float) -> str | None:
+        """What comes of the hooks that a member waits for: CONTINUE once all say so, ABANDON once one does."""
+        for action in member.actions.values():
+            if action.result is None and action.timed_out(now):
+                log.info("hook %s of %s timed out", action.hook.name, member.instance.id)
+                action.result = action.hook.default_result
+        results = [action.result for action in member.actions.values()]
+        if "ABANDON" in results:
+            return "ABANDON"
+        return None if None in results else "CONTINUE"
+
+    def _terminate(self, group: Group, member: Member) -> None:
+        instance = member.instance
+        if instance.state == "terminated":
+            member.state = "Terminated"
+            member.activity.end()
+            group.members.remove(member)
+            self._tell_end(group, member)
+        elif instance.state != "shutting-down":
+            instance.terminate()
+
+    # Capacity
+
+    def _fit_capacity(self, group: Group, now: float) -> None:
+        counting = [member for member in group.members if member.counts]
+        # A member at risk is replaced before it is taken, if the group was told to.
+        risky = [one for one in counting if one.at_risk and group.settings["CapacityRebalance"]]
+        surplus = len(counting) - group.desired - len(risky)
+        if surplus < 0 and not group.deleting:
+            self._launch(group, -surplus, now)
+        elif surplus > 0 and not risky:
+            self._scale_in(group, surplus)
+        in_service = [one for one in counting if one.state == "InService" and one not in risky]
+        if risky and len(in_service) >= group.desired:
+            for member in risky:
+                self.begin_termination(group, member, "an instance at an elevated risk of interruption was replaced.")
+
+    def _launch(self, group: Group, count: int, now: float) -> None:
+        if "Launch" in group.suspended or now < group.no_launch_before:
+            return
+        for _ in range(count):
+            cause = (
+                f"an instance was started in response to a difference between desired and actual capacity ({count})."
+            )
+            try:
+                instance, template = launch_one(group)
+            except ServiceException as error:
+                group.no_launch_before = now + RETRY_SECONDS
+                activity = self._note(group, "Launching a new EC2 instance", cause)
+                activity.end("Failed", f"{error.message} Launching EC2 instance failed.")
+                log.warning("group %s could not launch: %s", group.name, error.message)
+                return
+            activity = self._note(group, f"Launching a new EC2 instance: {instance.id}", cause)
+            protected = bool(group.settings["NewInstancesProtectedFromScaleIn"])
+            group.members.append(Member(group, instance, template, activity, protected))
+
+    def _scale_in(self, group: Group, count: int) -> None:
+        if "Terminate" in group.suspended:
+            return
+        for _ in range(count):
+            chosen = victim(group.members, group.settings["TerminationPolicies"])
+            if chosen is None:
+                return
+            self.begin_termination(group, chosen, "a user request shrank the group's capacity.")
+
+    # What others are told
+
+    def _note(self, group: Group, description: str, cause: str) -> Activity:
+        activity = Activity(group.name, description, f"At {_now()} {cause}")
+        self._activities.insert(0, activity)
+        del self._activities[KEPT_ACTIVITIES:]
+        return activity
+
+    @staticmethod
+    def _tell_hook(group: Group, member: Member, action: Action) -> None:
+        launching = action.hook.transition == LAUNCHING
+        detail: dict[str, Any] = {
+            "LifecycleActionToken": action.token,
+            "AutoScalingGroupName": group.name,
+            "LifecycleHookName": action.hook.name,
+            "EC2InstanceId": member.instance.id,
+            "LifecycleTransition": action.hook.transition,
+            "Origin": "EC2" if launching else "AutoScalingGroup",
+            "Destination": "AutoScalingGroup" if launching else "EC2",
+        }
+        if action.hook.metadata is not None:
+            detail["NotificationMetadata"] = action.hook.metadata
+        kind = "EC2 Instance-launch Lifecycle Action" if launching else "EC2 Instance-terminate Lifecycle Action"
+        events.publish("aws.autoscaling", kind, detail, [group.arn])
+
+    @staticmethod
+    def _tell_launch(group: Group, member: Member, kind: str) -> None:
+        _tell_activity(group, member, kind, "EC2", "AutoScalingGroup")
+
+    @staticmethod
+    def _tell_end(group: Group, member: Member) -> None:
+        _tell_activity(group, member, "EC2 Instance Terminate Successful", "AutoScalingGroup", "EC2")
+
+
+def _tell_activity(group: Group, member: Member, kind: str, origin: str, destination: str) -> None:
+    activity, instance = member.activity, member.instance
+    described = activity.describe()
+    detail = {
+        "StatusCode": "InProgress" if activity.status == "Successful" else activity.status,
+        "AutoScalingGroupName": group.name,
+        "ActivityId": activity.activity_id,
+        "Details": {"Availability Zone": instance.placement.zone, "Subnet ID": instance.subnet_id},
+        "RequestId": activity.activity_id,
+        "EndTime": _time(described["EndTime"]),
+        "EC2InstanceId": instance.id,
+        "StartTime": _time(described["StartTime"]),
+        "Cause": activity.cause,
+        "Description": activity.description,
+        "StatusMessage": activity.status_message or "",
+        "Origin": origin,
+        "Destination": destination,
+    }
+    events.publish("aws.autoscaling", kind, detail, [group.arn, events.instance_arn(instance.id)])
+
+
+def _now() -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+
+
+def _time(moment: Any) -> str:
+    return moment.strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z" if moment else ""

@@ -1,0 +1,131 @@
+"""What a request asks for, in AWS's words, and the record of all that were made."""
+
+from __future__ import annotations
+
+import logging
+import re
+import threading
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+from urllib.parse import parse_qs
+
+from moto.core.parse import PROTOCOL_PARSERS
+from moto.core.request import Request, determine_request_protocol
+from moto.core.routing import get_service_router
+from moto.core.utils import get_service_model
+
+log = logging.getLogger(__name__)
+# Where a service signs by another name than botocore calls it.
+_SERVICES = {"monitoring": "cloudwatch", "eventbridge": "events"}
+_CREDENTIAL = re.compile(r"Credential=([^/,\s]+)/\d+/([^/]+)/([^/]+)/aws4_request")
+_CBOR_PATH = re.compile(r"/service/[^/]+/operation/(\w+)$")
+KEPT = 20000
+
+
+@dataclass(frozen=True)
+class Call:
+    """A request's meaning."""
+
+    service: str | None
+    """As botocore names it; None for a request that is not signed."""
+    action: str
+    parameters: Mapping[str, Any]
+    protocol: str
+    access_key: str | None
+    token: str | None
+    source: str
+    region: str | None = None
+
+
+@dataclass
+class Record:
+    """A call that was made."""
+
+    service: str
+    action: str
+    caller: str
+    allowed: bool
+    resources: list[str] = field(default_factory=list)
+    context: dict[str, Any] = field(default_factory=dict)
+
+
+class CallLog:
+    """The last calls, oldest first."""
+
+    def __init__(self) -> None:
+        self._records: deque[Record] = deque(maxlen=KEPT)
+        self._lock = threading.Lock()
+
+    def add(self, record: Record) -> None:
+        with self._lock:
+            self._records.append(record)
+
+    def clear(self) -> None:
+        with self._lock:
+            self._records.clear()
+
+    def as_json(self) -> list[dict[str, Any]]:
+        with self._lock:
+            return [asdict(record) for record in self._records]
+
+
+def read(environ: dict[str, Any]) -> Call:
+    """What the request asks for; a request that cannot be read has no action."""
+    request = Request(environ, populate_request=False)
+    found = _CREDENTIAL.search(environ.get("HTTP_AUTHORIZATION", ""))
+    query = parse_qs(environ.get("QUERY_STRING", ""))
+    if found:
+        access_key, region, signed_for = found.groups()
+    elif "X-Amz-Credential" in query:
+        access_key, _, region, signed_for = query["X-Amz-Credential"][0].split("/")[:4]
+    else:
+        return Call(None, "", {}, "rest-xml", None, None, environ.get("REMOTE_ADDR", ""))
+    service = _SERVICES.get(signed_for, signed_for)
+    action, protocol, parameters = "", "rest-xml", {}
+    try:
+        model = get_service_model(service)
+        protocol = determine_request_protocol(model, None if service == "s3" else request.content_type)
+        action, uri = _action(service, request)
+        parameters = _parameters(model, action, protocol, request, uri) if action else {}
+    except Exception as error:
+        log.info("a request to %s could not be read: %r", service, error)
+    return Call(
+        service=service,
+        action=action,
+        parameters=parameters,
+        protocol=protocol,
+        access_key=access_key,
+        token=environ.get("HTTP_X_AMZ_SECURITY_TOKEN") or query.get("X-Amz-Security-Token", [None])[0],
+        source=environ.get("REMOTE_ADDR", ""),
+        region=region,
+    )
+
+
+def _action(service: str, request: Request) -> tuple[str, dict[str, Any]]:
+    target = request.headers.get("X-Amz-Target")
+    if target:
+        return target.rsplit(".", 1)[-1], {}
+    if "Action" in request.values:
+        return request.values["Action"], {}
+    found = _CBOR_PATH.search(request.path)
+    if found:
+        return found.group(1), {}
+    operation, uri = get_service_router(service).match(request)
+    return str(operation.name), dict(uri)
+
+
+def _parameters(model: Any, action: str, protocol: str, request: Request, uri: dict[str, Any]) -> dict[str, Any]:
+    parser = PROTOCOL_PARSERS[protocol](model.operation_model(action), map_type=dict)
+    parsed: dict[str, Any] = parser.parse(
+        {
+            "method": request.method,
+            "values": request.values,
+            "headers": request.headers,
+            "body": request.data,
+            "url_path": request.path,
+            "url_params": uri,
+        }
+    )
+    return parsed

@@ -1,0 +1,56 @@
+"""The lab's own endpoints, beside AWS's: ``/_lab/…``, for the command line and the tests."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import parse_qs
+
+from lab.aws import interruptions, view, world
+from lab.aws.calls import CallLog
+from lab.aws.hosts import Hosts
+
+Query = dict[str, str]
+
+
+class Control:
+    """Answers them. Each is a method and a path."""
+
+    def __init__(self, hosts: Hosts, calls: CallLog) -> None:
+        self._hosts, self._calls = hosts, calls
+        self._routes: dict[tuple[str, str], Callable[[Query], Any]] = {
+            ("GET", "instances"): lambda _: view.instances_as_json(),
+            ("GET", "calls"): lambda _: calls.as_json(),
+            ("DELETE", "calls"): lambda _: calls.clear(),
+            ("POST", "partition"): lambda query: hosts.cut_off(query["instance"], cut=True),
+            ("POST", "heal"): lambda query: hosts.cut_off(query["instance"], cut=False),
+            ("POST", "spot-interrupt"): lambda query: interruptions.spot(
+                query["instance"], float(query.get("seconds", interruptions.SPOT_NOTICE))
+            ),
+            ("POST", "rebalance"): lambda query: interruptions.rebalance(query["instance"]),
+            ("POST", "scheduled-event"): lambda query: interruptions.scheduled_event(
+                query["instance"], float(query.get("seconds", interruptions.SCHEDULED_NOTICE))
+            ),
+        }
+
+    def answer(self, environ: dict[str, Any]) -> tuple[str, bytes]:
+        """Status line and JSON body."""
+        name = environ["PATH_INFO"].removeprefix("/_lab/")
+        route = self._routes.get((environ["REQUEST_METHOD"], name))
+        if route is None:
+            return _failure("404 Not Found", f"The lab has no {environ['REQUEST_METHOD']} /_lab/{name}.")
+        query = {key: values[0] for key, values in parse_qs(environ.get("QUERY_STRING", "")).items()}
+        try:
+            with world.CHANGED:
+                result = route(query)
+                world.CHANGED.notify_all()
+        except KeyError as error:
+            return _failure("404 Not Found", f"The lab has no {error}, or the request names none.")
+        except ValueError as error:
+            return _failure("400 Bad Request", str(error))
+        return "200 OK", json.dumps(result).encode()
+
+
+def _failure(status: str, message: str) -> tuple[str, bytes]:
+    return status, json.dumps({"error": message}).encode()

@@ -1,0 +1,75 @@
+"""The temporary credentials that an instance's profile hands out, and whose credentials a key is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from lab.aws import world
+from lab.aws.instances import LabInstance
+from lab.state import REGION
+
+LIFETIME = timedelta(hours=6)
+RENEWED_BEFORE = timedelta(hours=1)
+
+
+@dataclass(frozen=True)
+class Credentials:
+    """Credentials of a role in the hands of an instance."""
+
+    access_key: str
+    secret_key: str
+    token: str
+    issued: datetime
+    expires: datetime
+
+
+@dataclass(frozen=True)
+class Role:
+    """Who signs with a role's temporary credentials."""
+
+    name: str
+    arn: str
+    session: str
+    token: str
+    expires: datetime
+
+    @property
+    def session_arn(self) -> str:
+        return f"arn:aws:sts::{self.arn.split(':')[4]}:assumed-role/{self.name}/{self.session}"
+
+
+def role_of(instance: LabInstance) -> Any | None:
+    """The role in the instance's profile, as IAM has it."""
+    profile = instance.profile
+    return profile.roles[0] if profile and profile.roles else None
+
+
+def of_instance(instance: LabInstance) -> Credentials | None:
+    """The instance's credentials, new ones if the last have not long to live; None without a role."""
+    with world.LOCK:
+        role = role_of(instance)
+        if role is None:
+            return None
+        now = datetime.now(UTC)
+        held: tuple[str, Credentials] | None = getattr(instance, "held_credentials", None)
+        if held and held[0] == role.arn and held[1].expires - now > RENEWED_BEFORE:
+            return held[1]
+        seconds = int(LIFETIME.total_seconds())
+        assumed = world.sts().assume_role(REGION, instance.id, role.arn, None, seconds, None)
+        fresh = Credentials(
+            assumed.access_key_id, assumed.secret_access_key, assumed.session_token, now, now + LIFETIME
+        )
+        instance.held_credentials = (role.arn, fresh)  # type: ignore[attr-defined]
+        return fresh
+
+
+def role_with_key(access_key: str) -> Role | None:
+    """The role whose temporary credentials have this access key."""
+    assumed = world.sts().get_assumed_role_from_access_key(access_key)
+    if assumed is None:
+        return None
+    arn: str = assumed.role_arn
+    expires = assumed.expiration.replace(tzinfo=UTC)
+    return Role(arn.rsplit("/", 1)[-1], arn, assumed.session_name, assumed.session_token, expires)

@@ -1,0 +1,79 @@
+"""Keeps the machines as EC2 has its instances, VPCs and security groups: looked at anew each time, never remembered."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lab.aws import view, world
+from lab.aws.instances import LabInstance
+from lab.aws.ports import InstanceSpec, Machines
+
+
+class Hosts:
+    """Drives :class:`lab.aws.ports.Machines`. Whoever calls holds the world's lock."""
+
+    def __init__(self, machines: Machines) -> None:
+        self._machines = machines
+        self._vpcs: set[str] = set()
+        self._firewall: view.Firewall | None = None
+
+    def answer(self) -> None:
+        """Carry out what a call has just asked for: nothing waits for the next tick that need not."""
+        self._announce_vpcs()
+        for instance in _instances():
+            if instance.state == "pending" and instance.spec is None:
+                self._launch(instance)
+            elif instance.state == "shutting-down":
+                self._machines.terminate(instance.id)
+            if instance.reboot_asked:
+                instance.reboot_asked = False
+                self._machines.reboot(instance.id)
+        firewall = view.firewall()
+        if firewall != self._firewall:
+            self._firewall = firewall
+            self._machines.firewall_changed()
+
+    def tick(self) -> None:
+        """Let time pass: what was begun before is now done, and who died is found."""
+        for instance in _instances():
+            if instance.state == "shutting-down":
+                self._machines.terminate(instance.id)
+                instance.gone()
+            elif instance.spec is not None and instance.alive:
+                if not self._machines.is_running(instance.id):
+                    instance.failed()
+                elif instance.state == "pending":
+                    instance.turn("running")
+        self.answer()
+
+    def cut_off(self, instance_id: str, *, cut: bool) -> None:
+        """Partition an instance, or heal it. Raises KeyError for an unknown one."""
+        self._machines.cut_off(instance_id, cut=cut)
+
+    def _launch(self, instance: LabInstance) -> None:
+        subnet: Any = world.ec2().get_subnet(instance.subnet_id)
+        instance.spec = InstanceSpec(
+            instance_id=instance.id,
+            vpc_id=subnet.vpc_id,
+            subnet_cidr=subnet.cidr_block,
+            private_ip=str(instance.private_ip),
+            public_ip=instance.public_ip,
+        )
+        self._machines.launch(instance.spec)
+
+    def _announce_vpcs(self) -> None:
+        present = {vpc.id: vpc.cidr_block for vpc in world.ec2().vpcs.values() if not vpc.is_default}
+        for instance in _instances():
+            # The default VPC is in every account, and hardly ever in use.
+            if instance.alive and instance.vpc_id:
+                present[instance.vpc_id] = world.ec2().get_vpc(instance.vpc_id).cidr_block
+        for vpc_id in present.keys() - self._vpcs:
+            self._machines.vpc_created(vpc_id, present[vpc_id])
+        for vpc_id in self._vpcs - world.ec2().vpcs.keys():
+            self._machines.vpc_deleted(vpc_id)
+        self._vpcs = (self._vpcs & world.ec2().vpcs.keys()) | present.keys()
+
+
+def _instances() -> list[LabInstance]:
+    found: list[LabInstance] = world.ec2().all_instances()
+    return found

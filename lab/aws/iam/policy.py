@@ -1,0 +1,108 @@
+"""Judging one request by policy documents."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any
+
+from lab.aws.iam.conditions import Context, hold, substitute, wildcard
+
+
+class Verdict(Enum):
+    """What policies say to a request; what nobody allows is denied as well."""
+
+    ALLOW = "allow"
+    DENY = "explicit deny"
+    SILENT = "no policy allows it"
+
+
+@dataclass(frozen=True)
+class Access:
+    """One action on one resource."""
+
+    action: str
+    """Such as ``s3:GetObject``."""
+    resource: str = "*"
+    """An ARN, or ``*`` for actions that are about no resource."""
+    context: Context = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Principal:
+    """Who asks, for policies of resources."""
+
+    arns: tuple[str, ...] = ()
+    service: str | None = None
+
+
+def judge(documents: Iterable[Mapping[str, Any]], access: Access, principal: Principal | None = None) -> Verdict:
+    """What the policies say together. ``principal`` is given for the policies of resources, which name theirs."""
+    verdict = Verdict.SILENT
+    for document in documents:
+        statements = document.get("Statement", [])
+        for statement in statements if isinstance(statements, list) else [statements]:
+            if not _applies(statement, access, principal):
+                continue
+            if statement["Effect"] == "Deny":
+                return Verdict.DENY
+            verdict = Verdict.ALLOW
+    return verdict
+
+
+def _applies(statement: Mapping[str, Any], access: Access, principal: Principal | None) -> bool:
+    return (
+        (principal is None or _names(statement, principal))
+        and _matches_action(statement, access.action)
+        and _matches_resource(statement, access)
+        and hold(statement.get("Condition", {}), access.context)
+    )
+
+
+def _matches_action(statement: Mapping[str, Any], action: str) -> bool:
+    key = "Action" if "Action" in statement else "NotAction"
+    matched = any(wildcard(one.lower(), action.lower()) for one in _listed(statement[key]))
+    return matched if key == "Action" else not matched
+
+
+def _matches_resource(statement: Mapping[str, Any], access: Access) -> bool:
+    key = next((one for one in ("Resource", "NotResource") if one in statement), None)
+    if key is None:
+        return True
+    patterns = [substitute(one, access.context) for one in _listed(statement[key])]
+    matched = any(_matches_arn(pattern, access.resource) for pattern in patterns)
+    return matched if key == "Resource" else not matched
+
+
+def _matches_arn(pattern: str, resource: str) -> bool:
+    # Segment by segment, so that a wildcard does not reach from one into the next.
+    patterns, segments = pattern.split(":", 5), resource.split(":", 5)
+    if len(patterns) < 6 or len(segments) < 6:
+        return wildcard(pattern, resource)
+    return all(wildcard(*pair) for pair in zip(patterns, segments, strict=True))
+
+
+def _names(statement: Mapping[str, Any], principal: Principal) -> bool:
+    if "NotPrincipal" in statement:
+        return not _named(statement["NotPrincipal"], principal)
+    return _named(statement.get("Principal", {}), principal)
+
+
+def _named(named: Any, principal: Principal) -> bool:
+    if named == "*":
+        return True
+    if principal.service is not None and principal.service in _listed(named.get("Service", [])):
+        return True
+    for one in _listed(named.get("AWS", [])):
+        account = one.split(":")[4] if one.count(":") >= 4 else one
+        whole_account = one.endswith(":root") or one.isdigit()
+        if one == "*" or one in principal.arns:
+            return True
+        if whole_account and any(f":{account}:" in arn for arn in principal.arns):
+            return True
+    return False
+
+
+def _listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]

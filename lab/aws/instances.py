@@ -1,0 +1,186 @@
+"""EC2's instances: what they are launched from, and the states that they go through."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from typing import Any
+
+from moto.core.types import Base64EncodedString
+from moto.ec2.models import instances as moto_instances
+from moto.ec2.models.instances import Instance, InstanceState, StateReason
+
+from lab.aws import events, world
+from lab.aws.errors import AwsError
+from lab.aws.ports import InstanceSpec
+from lab.state import ACCOUNT_ID, REGION
+
+_CODES = {"pending": 0, "running": 16, "shutting-down": 32, "terminated": 48, "stopping": 64, "stopped": 80}
+
+
+class LabInstance(Instance):
+    """An instance whose state is that of a machine, rather than what was last asked for."""
+
+    def __init__(self, *arguments: Any, **keywords: Any) -> None:
+        super().__init__(*arguments, **keywords)
+        self.spec: InstanceSpec | None = None
+        """Set once its machine was launched."""
+        self.reboot_asked = False
+        self.interruption: dict[str, str] | None = None
+        """The metadata's ``spot/instance-action`` once EC2 wants a spot instance back."""
+        self.rebalance_noticed: str | None = None
+        """When a rebalance recommendation was made, as the metadata says it."""
+        self.turn("pending")
+
+    def turn(self, state: str, reason: str = "", reason_code: str = "") -> None:
+        """Go into another state, and tell EventBridge."""
+        if self._state.name == state:
+            return
+        self._state = InstanceState(state, _CODES[state])
+        self._reason, self.state_reason = reason, StateReason(reason, reason_code)
+        detail = {"instance-id": self.id, "state": state}
+        events.publish("aws.ec2", "EC2 Instance State-change Notification", detail, [events.instance_arn(self.id)])
+
+    @property
+    def alive(self) -> bool:
+        """Whether a machine is to run for it."""
+        return self.state in ("pending", "running")
+
+    @property
+    def profile(self) -> Any | None:
+        """The instance profile, as IAM has it."""
+        association = self.ec2_backend.iam_instance_profile_associations.get(self.id)
+        return association.iam_instance_profile if association else None
+
+    @property
+    def spot(self) -> bool:
+        return self.lifecycle == "spot"
+
+    def terminate(self) -> InstanceState:
+        """Begin to shut down; :meth:`gone` is the end of it."""
+        before = copy.copy(self._state)
+        if self.state not in ("shutting-down", "terminated"):
+            self.turn("shutting-down", "User initiated", "Client.UserInitiatedShutdown")
+        return before
+
+    def gone(self) -> None:
+        """Be terminated: interfaces, addresses and volumes go."""
+        for interface in self.nics.values():
+            interface.delete_on_termination = True
+        super().terminate()
+        self._state = InstanceState("shutting-down", _CODES["shutting-down"])
+        self.turn("terminated", "User initiated", "Client.UserInitiatedShutdown")
+
+    def failed(self) -> None:
+        """Its host died: it is found stopped, without anybody having asked for that."""
+        self.turn("stopped", "Server.InternalError: Internal error on launch or at run time", "Server.InternalError")
+
+    def reboot(self) -> None:
+        self.reboot_asked = True
+
+    def stop(self) -> InstanceState:
+        raise AwsError("UnsupportedOperation", "The lab's instances can be rebooted and terminated, but not stopped.")
+
+
+def install() -> None:
+    """Make moto's EC2 use these instances."""
+    moto_instances.Instance = LabInstance  # type: ignore[misc]
+
+
+def launch(
+    data: Mapping[str, Any],
+    *,
+    count: int = 1,
+    subnet_id: str | None = None,
+    template: Mapping[str, str] | None = None,
+    tags: Mapping[str, str] | None = None,
+    market: str | None = None,
+) -> Any:
+    """Launch instances and return moto's reservation.
+
+    :param data: what a launch template says, or RunInstances' own parameters, which have the same names.
+    :param template: the launch template and version that it comes from.
+    :param tags: of the instances, besides those that the data names.
+    """
+    ec2 = world.ec2()
+    interface: Mapping[str, Any] = next(iter(data.get("NetworkInterfaces") or []), {})
+    image = _image(data.get("ImageId"))
+    profile = data.get("IamInstanceProfile") or {}
+    given_tags = {
+        one["ResourceType"]: {tag["Key"]: tag["Value"] for tag in one.get("Tags", [])}
+        for one in data.get("TagSpecifications") or []
+    }
+    given_tags["instance"] = {**given_tags.get("instance", {}), **(tags or {})}
+    reservation = ec2.run_instances(
+        image.id,
+        count,
+        _user_data(data.get("UserData")),
+        [],
+        instance_type=data.get("InstanceType") or "m1.small",
+        is_instance_type_default=False,
+        region_name=REGION,
+        subnet_id=subnet_id or interface.get("SubnetId") or data.get("SubnetId") or _default_subnet(data),
+        security_group_ids=list(interface.get("Groups") or data.get("SecurityGroupIds") or []),
+        # Only the subnet's own setting decides where nothing is said.
+        associate_public_ip=interface.get("AssociatePublicIpAddress"),
+        nics=[{"DeviceIndex": 0, "DeleteOnTermination": True}],
+        private_ip=interface.get("PrivateIpAddress") or data.get("PrivateIpAddress"),
+        key_name=_key_name(data.get("KeyName")),
+        metadata_options=dict(data.get("MetadataOptions") or {}),
+        block_device_mappings=_disks(image, data.get("BlockDeviceMappings") or []),
+        launch_template=dict(template or {}),
+        instance_market_options=market or (data.get("InstanceMarketOptions") or {}).get("MarketType"),
+        client_token=data.get("ClientToken", ""),
+        ebs_optimized=bool(data.get("EbsOptimized")),
+        tags=given_tags,
+    )
+    if profile:
+        for instance in reservation.instances:
+            ec2.associate_iam_instance_profile(instance.id, profile.get("Name"), profile.get("Arn"))
+    return reservation
+
+
+def find(instance_id: str) -> LabInstance | None:
+    """The instance of that ID, terminated ones too."""
+    return next((one for one in world.ec2().all_instances() if one.id == instance_id), None)
+
+
+def _image(image_id: str | None) -> Any:
+    if not image_id:
+        raise AwsError("MissingParameter", "The request must contain the parameter ImageId")
+    image = world.ec2().amis.get(image_id)
+    if image is None:
+        raise AwsError("InvalidAMIID.NotFound", f"The image id '[{image_id}]' does not exist")
+    return image
+
+
+def _key_name(name: str | None) -> str | None:
+    if name and name not in world.ec2().key_pairs:
+        raise AwsError("InvalidKeyPair.NotFound", f"The key pair '{name}' does not exist")
+    return name
+
+
+def _user_data(value: Any) -> Any:
+    if value is None or isinstance(value, Base64EncodedString):
+        return value
+    from moto.ec2.utils import parse_user_data
+
+    return parse_user_data(value)
+
+
+def _default_subnet(data: Mapping[str, Any]) -> str:
+    zone = (data.get("Placement") or {}).get("AvailabilityZone") or f"{REGION}a"
+    subnet = world.ec2().get_default_subnets().get(zone)
+    if subnet is None:
+        raise AwsError("MissingInput", f"There is no default subnet in {zone} of account {ACCOUNT_ID}; name a subnet.")
+    return str(subnet.id)
+
+
+def _disks(image: Any, mappings: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The image's own disk, as the launch changes it, and the launch's others."""
+    root = image.block_device_mappings[0]
+    size = {"VolumeSize": root["Ebs"]["VolumeSize"], "DeleteOnTermination": True, "VolumeType": "gp2"}
+    disks = {root["DeviceName"]: size}
+    for mapping in mappings:
+        disks.setdefault(mapping["DeviceName"], {}).update(mapping.get("Ebs") or {})
+    return [{"DeviceName": name, "Ebs": ebs} for name, ebs in disks.items()]

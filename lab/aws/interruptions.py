@@ -1,0 +1,112 @@
+"""What AWS does to an instance that nobody asked for: it takes spot instances back, and it maintains its hosts."""
+
+from __future__ import annotations
+
+import logging
+import time
+import uuid
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from lab.aws import events, instances, world
+from lab.aws.instances import LabInstance
+from lab.state import ACCOUNT_ID, REGION
+
+log = logging.getLogger(__name__)
+SPOT_NOTICE = 120.0
+SCHEDULED_NOTICE = 14 * 24 * 3600.0
+
+
+@dataclass(frozen=True)
+class _Taking:
+    """A spot instance that EC2 takes back at a time."""
+
+    instance: LabInstance
+    at: float
+
+
+_takings: list[_Taking] = []
+
+
+def reset() -> None:
+    """Forget what is to come."""
+    _takings.clear()
+
+
+def spot(instance_id: str, seconds: float = SPOT_NOTICE) -> None:
+    """Warn an instance as EC2 does, and take it back after so many seconds. Raises KeyError for an unknown one."""
+    instance = _alive(instance_id)
+    at = world.timestamp(datetime.now(UTC) + timedelta(seconds=seconds))
+    instance.interruption = {"action": "terminate", "time": at}
+    _takings.append(_Taking(instance, time.monotonic() + seconds))
+    _put_at_risk(instance)
+    _publish(
+        "EC2 Spot Instance Interruption Warning", {"instance-id": instance_id, "instance-action": "terminate"}, instance
+    )
+
+
+def rebalance(instance_id: str) -> None:
+    """Recommend to replace an instance. Raises KeyError for an unknown one."""
+    instance = _alive(instance_id)
+    instance.rebalance_noticed = world.timestamp()
+    _put_at_risk(instance)
+    _publish("EC2 Instance Rebalance Recommendation", {"instance-id": instance_id}, instance)
+
+
+def scheduled_event(instance_id: str, seconds: float = SCHEDULED_NOTICE) -> None:
+    """Announce that the instance's host is to be retired. Raises KeyError for an unknown one."""
+    _alive(instance_id)
+    start = datetime.now(UTC) + timedelta(seconds=seconds)
+    code = "AWS_EC2_INSTANCE_RETIREMENT_SCHEDULED"
+
+    def written(moment: datetime) -> str:
+        return moment.strftime("%a, %d %b %Y %H:%M:%S GMT")
+
+    detail = {
+        "eventArn": f"arn:aws:health:{REGION}::event/EC2/{code}/{code}_{uuid.uuid4()}",
+        "service": "EC2",
+        "eventTypeCode": code,
+        "eventTypeCategory": "scheduledChange",
+        "eventScopeCode": "ACCOUNT_SPECIFIC",
+        "communicationId": uuid.uuid4().hex,
+        "startTime": written(start),
+        "endTime": written(start + timedelta(hours=1)),
+        "lastUpdatedTime": written(datetime.now(UTC)),
+        "statusCode": "upcoming",
+        "eventRegion": REGION,
+        "eventDescription": [{"language": "en_US", "latestDescription": "The host of the instance is to be retired."}],
+        "affectedEntities": [{"entityValue": instance_id, "status": "PENDING", "lastUpdatedTime": written(start)}],
+        "affectedAccount": ACCOUNT_ID,
+        "page": "1",
+        "totalPages": "1",
+    }
+    events.publish("aws.health", "AWS Health Event", detail, [instance_id])
+
+
+def tick() -> None:
+    """Take back what is due. Whoever calls holds the world's lock."""
+    now = time.monotonic()
+    for taking in [one for one in _takings if now >= one.at]:
+        _takings.remove(taking)
+        if taking.instance.alive:
+            log.info("the spot instance %s is taken back", taking.instance.id)
+            taking.instance.terminate()
+            taking.instance.state_reason.code = "Server.SpotInstanceTermination"
+
+
+def _alive(instance_id: str) -> LabInstance:
+    instance = instances.find(instance_id)
+    if instance is None or not instance.alive:
+        raise KeyError(instance_id)
+    return instance
+
+
+def _put_at_risk(instance: LabInstance) -> None:
+    for member in world.autoscaling().members():
+        if member.instance is instance:
+            member.at_risk = True
+
+
+def _publish(kind: str, detail: dict[str, str], instance: LabInstance) -> None:
+    zone_arn = f"arn:aws:ec2:{instance.placement.zone}:instance/{instance.id}"
+    events.publish("aws.ec2", kind, detail, [zone_arn])

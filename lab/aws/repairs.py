@@ -1,0 +1,70 @@
+"""Where moto answers otherwise than AWS does, and it matters to the product or to amazon.aws."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from moto.core.responses import ActionResult
+from moto.ec2.models import launch_templates
+from moto.ec2.models.launch_templates import LaunchTemplateVersion
+from moto.ec2.responses.instances import InstanceResponse
+from moto.ec2.responses.security_groups import SecurityGroups
+from moto.iam.access_control import PermissionResult
+from moto.kms.models import KmsBackend
+from moto.s3.models import FakeBucket
+
+from lab.aws import instances, world
+
+
+def install() -> None:
+    """Put them right; may be called again."""
+    InstanceResponse.run_instances = _run_instances
+    SecurityGroups.update_security_group_rule_descriptions_ingress = _describing("ingress")
+    SecurityGroups.update_security_group_rule_descriptions_egress = _describing("egress")
+    launch_templates.LaunchTemplateVersion = _TemplateVersion  # type: ignore[misc]
+    # The gate has judged the bucket's policy already, conditions and all.
+    FakeBucket.get_permission = lambda *_: PermissionResult.NEUTRAL  # type: ignore[method-assign,assignment]
+    if KmsBackend.schedule_key_deletion is not _schedule_key_deletion:
+        global _moto_schedule
+        _moto_schedule = KmsBackend.schedule_key_deletion
+        KmsBackend.schedule_key_deletion = _schedule_key_deletion  # type: ignore[method-assign]
+
+
+_moto_schedule: Any = None
+
+
+def _schedule_key_deletion(self: Any, key_id: str, pending_window_in_days: int) -> Any:
+    """moto takes no ARN here."""
+    return _moto_schedule(self, self.get_key_id(key_id), pending_window_in_days)
+
+
+def _run_instances(self: Any) -> ActionResult:
+    """With all that the launch template says, of which moto takes only a part."""
+    given = dict(self.params) if isinstance(self.params, dict) else self.params.original_dict()
+    named = given.pop("LaunchTemplate", None)
+    data: dict[str, Any] = given
+    if named:
+        version = world.ec2()._get_template_from_args(named)
+        data = {**version.data, **{key: value for key, value in given.items() if value is not None}}
+    self.error_on_dryrun()
+    return ActionResult(instances.launch(data, count=int(given.get("MaxCount") or 1), template=named))
+
+
+def _describing(direction: str) -> Any:
+    def update(self: Any) -> ActionResult:
+        for arguments in self._process_rules_from_querystring():
+            del arguments["sgrule_tags"]
+            getattr(self.ec2_backend, f"update_security_group_rule_descriptions_{direction}")(**arguments)
+        return ActionResult({"Return": True})
+
+    return update
+
+
+class _TemplateVersion(LaunchTemplateVersion):
+    """A version without the tags of the template itself, and without what was not given."""
+
+    def __init__(self, template: Any, number: int, data: dict[str, Any], description: str) -> None:
+        own = {key: value for key, value in data.items() if value is not None}
+        tags = [one for one in own.get("TagSpecifications", []) if one.get("ResourceType") != "launch-template"]
+        own.pop("TagSpecifications", None)
+        super().__init__(template, number, {**own, **({"TagSpecifications": tags} if tags else {})}, description)

@@ -1,0 +1,173 @@
+"""The little AWS's endpoint: every service at one address, as moto has them, behind the lab's own rules."""
+
+from __future__ import annotations
+
+import io
+import logging
+import os
+import threading
+from collections.abc import Callable, Iterable
+from typing import Any
+
+# moto reads these when it is imported.
+os.environ.setdefault("MOTO_IAM_LOAD_MANAGED_POLICIES", "true")
+os.environ.setdefault("MOTO_EC2_LOAD_DEFAULT_AMIS", "false")
+
+from moto.moto_server.werkzeug_app import (
+    DomainDispatcherApplication,
+    MotoRequestHandler,
+    create_backend_app,
+)
+from werkzeug.serving import BaseWSGIServer, make_server
+
+from lab.aws import (
+    addresses,
+    calls,
+    instances,
+    interruptions,
+    polling,
+    repairs,
+    seed,
+    strict,
+    world,
+)
+from lab.aws.autoscaling import api
+from lab.aws.calls import Call, CallLog
+from lab.aws.control import Control
+from lab.aws.errors import AwsError, body
+from lab.aws.hosts import Hosts
+from lab.aws.iam.gate import Gate
+from lab.aws.ports import Machines
+
+log = logging.getLogger(__name__)
+TICK_SECONDS = 0.3
+_LOOKS = ("Describe", "Get", "List", "Head", "Receive", "Test", "Simulate")
+
+
+class Application:
+    """The WSGI application: control endpoints, then the gate and the strict checks, then moto."""
+
+    def __init__(self, hosts: Hosts) -> None:
+        self._hosts = hosts
+        self.calls = CallLog()
+        self._control = Control(hosts, self.calls)
+        self._gate = Gate(self.calls)
+        self._moto = DomainDispatcherApplication(create_backend_app)
+        self.stopping = threading.Event()
+
+    def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        if environ["PATH_INFO"].startswith("/_lab/"):
+            status, content = self._control.answer(environ)
+            start_response(status, [("Content-Type", "application/json"), ("Content-Length", str(len(content)))])
+            return [content]
+        content = _buffer(environ)
+        call = calls.read(environ)
+        environ["wsgi.input"] = io.BytesIO(content)
+        try:
+            return self._serve(call, environ, content, start_response)
+        except AwsError as error:
+            return _refuse(call, error, start_response)
+        except NotImplementedError as error:
+            log.warning("%s %s: %s", call.service, call.action, error)
+            return _refuse(
+                call, AwsError("NotImplemented", f"The lab knows no {call.action}: {error}", 501), start_response
+            )
+        except Exception:
+            log.exception("%s %s failed", call.service, call.action)
+            return _refuse(call, AwsError("InternalFailure", "The lab failed; its log says how.", 500), start_response)
+
+    def _serve(
+        self, call: Call, environ: dict[str, Any], content: bytes, start_response: Callable[..., Any]
+    ) -> Iterable[bytes]:
+        with world.LOCK:
+            self._gate.admit(call)
+        if call.service == "sqs" and call.action == "ReceiveMessage":
+            return polling.receive(call, environ, content, start_response, self._moto, self.stopping)
+        with world.CHANGED:
+            strict.check(call)
+            answer = list(self._moto(environ, start_response))
+            if not call.action.startswith(_LOOKS):
+                self._hosts.answer()
+                world.CHANGED.notify_all()
+        return answer
+
+
+class Server:
+    """A running endpoint. ``port`` is the one that it listens at."""
+
+    def __init__(self, application: Application, hosts: Hosts, host: str, port: int) -> None:
+        self._application, self._hosts = application, hosts
+        self._http: BaseWSGIServer = make_server(host, port, application, threaded=True, request_handler=_Handler)
+        self.port = int(self._http.server_port)
+        self.calls = application.calls
+        self._threads = [
+            threading.Thread(target=self._http.serve_forever, daemon=True, name="aws"),
+            threading.Thread(target=self._control_loop, daemon=True, name="aws-control-loop"),
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    def stop(self) -> None:
+        """Stop serving and let go of the port."""
+        self._application.stopping.set()
+        with world.CHANGED:
+            world.CHANGED.notify_all()
+        self._http.shutdown()
+        self._http.server_close()
+        for thread in self._threads:
+            thread.join(timeout=5)
+
+    def _control_loop(self) -> None:
+        while not self._application.stopping.is_set():
+            with world.CHANGED:
+                try:
+                    interruptions.tick()
+                    world.autoscaling().step()
+                    self._hosts.tick()
+                except Exception:
+                    log.exception("a round of the control loop failed")
+                world.CHANGED.wait(TICK_SECONDS)
+
+
+class _Handler(MotoRequestHandler):
+    def log_request(self, *_: Any) -> None:
+        """Nothing: the call log has it."""
+
+
+def start(machines: Machines, host: str, port: int, *, public_pool: str) -> Server:
+    """Serve an account with nothing in it but what every account has, whose instances run on these machines.
+
+    :param port: 0 for any that is free; the server's ``port`` tells which.
+    :param public_pool: the CIDR range of the instances' public addresses.
+    """
+    with world.LOCK:
+        seed.prepare()
+        api.install()
+        instances.install()
+        addresses.install(public_pool)
+        repairs.install()
+        interruptions.reset()
+        world.reset()
+        seed.plant()
+    hosts = Hosts(machines)
+    return Server(Application(hosts), hosts, host, port)
+
+
+def _buffer(environ: dict[str, Any]) -> bytes:
+    """Read the whole body, since more than one of us looks at it."""
+    source = environ["wsgi.input"]
+    if "chunked" in environ.pop("HTTP_TRANSFER_ENCODING", "").lower():
+        content: bytes = source.read()
+        environ.pop("wsgi.input_terminated", None)
+    else:
+        content = source.read(int(environ.get("CONTENT_LENGTH") or 0))
+    environ["CONTENT_LENGTH"] = str(len(content))
+    environ["wsgi.input"] = io.BytesIO(content)
+    return content
+
+
+def _refuse(call: Call, error: AwsError, start_response: Callable[..., Any]) -> Iterable[bytes]:
+    headers, content = body(error, call.service or "s3", call.action, call.protocol)
+    headers["Content-Length"] = str(len(content))
+    start_response(f"{error.status} Refused", list(headers.items()))
+    return [content]

@@ -1,0 +1,87 @@
+"""What cannot be deleted while something else stands on it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from lab.aws import world
+from lab.aws.errors import AwsError
+
+
+def check_vpc(parameters: Mapping[str, Any]) -> None:
+    """Raises AwsError while the VPC has subnets, gateways, endpoints or groups besides its default one."""
+    vpc_id, ec2 = parameters["VpcId"], world.ec2()
+    groups = [one for one in ec2.groups.get(vpc_id, {}).values() if one.name != "default"]
+    gateways = [one for one in ec2.internet_gateways.values() if one.vpc and one.vpc.id == vpc_id]
+    endpoints = [one for one in ec2.vpc_end_points.values() if one.vpc_id == vpc_id]
+    tables = [one for one in ec2.route_tables.values() if one.vpc_id == vpc_id and not one.main_association_id]
+    if groups or gateways or endpoints or tables or any(one.vpc_id == vpc_id for one in _subnets()):
+        raise _in_use(f"The vpc '{vpc_id}' has dependencies and cannot be deleted.")
+
+
+def check_subnet(parameters: Mapping[str, Any]) -> None:
+    """Raises AwsError while an interface is in the subnet."""
+    subnet_id = parameters["SubnetId"]
+    if any(one.subnet.id == subnet_id for one in world.ec2().enis.values()):
+        raise _in_use(f"The subnet '{subnet_id}' has dependencies and cannot be deleted.")
+
+
+def check_security_group(parameters: Mapping[str, Any]) -> None:
+    """Raises AwsError while an interface is in the group, or another group's rule names it."""
+    group_id = parameters.get("GroupId")
+    if group_id is None:
+        return
+    in_use = any(group_id in {group.id for group in one.group_set} for one in world.ec2().enis.values())
+    if in_use or any(group_id in sources for sources in _sources_of_others(group_id)):
+        raise _in_use(f"resource {group_id} has a dependent object")
+
+
+def check_gateway_detached(parameters: Mapping[str, Any]) -> None:
+    """Raises AwsError while an instance in the VPC has a public address."""
+    vpc_id = parameters["VpcId"]
+    if any(one.public_ip and one.subnet.vpc_id == vpc_id for one in world.ec2().enis.values()):
+        raise _in_use(f"Network {vpc_id} has some mapped public address(es). Please unmap those first.")
+
+
+def check_gateway(parameters: Mapping[str, Any]) -> None:
+    """Raises AwsError while the gateway is attached."""
+    gateway_id = parameters["InternetGatewayId"]
+    gateway = world.ec2().internet_gateways.get(gateway_id)
+    if gateway is not None and gateway.vpc:
+        raise _in_use(f"The internetGateway '{gateway_id}' has dependencies and cannot be deleted.")
+
+
+def check_role(parameters: Mapping[str, Any]) -> None:
+    """Raises AwsError while the role has policies or is in a profile."""
+    name = parameters["RoleName"]
+    role = next((one for one in world.iam().roles.values() if one.name == name), None)
+    if role is None:
+        return
+    if role.policies or role.managed_policies:
+        raise AwsError("DeleteConflict", "Cannot delete entity, must delete policies first.", 409)
+    if any(role in profile.roles for profile in world.iam().instance_profiles.values()):
+        raise AwsError("DeleteConflict", "Cannot delete entity, must remove roles from instance profile first.", 409)
+
+
+def check_profile(parameters: Mapping[str, Any]) -> None:
+    """Raises AwsError while a role is in the profile."""
+    name = parameters["InstanceProfileName"]
+    if any(one.name == name and one.roles for one in world.iam().instance_profiles.values()):
+        raise AwsError("DeleteConflict", "Cannot delete entity, must remove roles from instance profile first.", 409)
+
+
+def _subnets() -> Iterator[Any]:
+    for by_zone in world.ec2().subnets.values():
+        yield from by_zone.values()
+
+
+def _sources_of_others(group_id: str) -> Iterator[set[str]]:
+    for groups in world.ec2().groups.values():
+        for group in groups.values():
+            if group.id != group_id:
+                yield {one.source_group.get("GroupId", "") for one in (*group.ingress_rules, *group.egress_rules)}
+
+
+def _in_use(message: str) -> AwsError:
+    return AwsError("DependencyViolation", message)

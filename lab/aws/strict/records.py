@@ -1,0 +1,109 @@
+"""Route 53's limits on record sets, as far as the product comes near them."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from lab.aws import world
+from lab.aws.errors import AwsError
+
+MOST_VALUES = 400
+MOST_CHANGES = 1000
+MOST_CHARACTERS = 32000
+_ADDRESSES = {"A": ipaddress.IPv4Address, "AAAA": ipaddress.IPv6Address}
+
+
+def check(parameters: Mapping[str, Any]) -> None:
+    """A ChangeResourceRecordSets as Route 53 sees it; UPSERTs count twice. Raises AwsError."""
+    changes = parameters.get("ChangeBatch", {}).get("Changes", [])
+    zone_id = str(parameters.get("HostedZoneId") or parameters.get("Id") or "").rsplit("/", 1)[-1]
+    weight = sum(2 if change["Action"] == "UPSERT" else 1 for change in changes)
+    characters = sum(
+        (2 if change["Action"] == "UPSERT" else 1) * sum(len(value) for value in _values(change["ResourceRecordSet"]))
+        for change in changes
+    )
+    if not changes:
+        raise _invalid(["The request contained no changes."])
+    if weight > MOST_CHANGES:
+        raise _invalid([f"Number of records limit of {MOST_CHANGES} exceeded."])
+    if characters > MOST_CHARACTERS:
+        raise _invalid([f"Character limit of {MOST_CHARACTERS} exceeded."])
+    zone = world.route53().zones.get(zone_id)
+    present = {(_name(one.name), one.type, one.set_identifier): one for one in zone.rrsets} if zone else {}
+    problems = [problem for change in changes for problem in _problems(change, zone, present)]
+    if problems:
+        raise _invalid(problems)
+
+
+def _problems(change: Mapping[str, Any], zone: Any, present: Mapping[Any, Any]) -> list[str]:
+    wanted = change["ResourceRecordSet"]
+    name, kind, values = _name(wanted["Name"]), wanted["Type"], _values(wanted)
+    shown = f"[name='{name}.', type='{kind}'"
+    problems = []
+    if zone is not None and name != _name(zone.name) and not name.endswith(f".{_name(zone.name)}"):
+        return [f"RRSet with DNS name {name}. is not permitted in zone {_name(zone.name)}."]
+    found = present.get((name, kind, wanted.get("SetIdentifier")))
+    if change["Action"] == "DELETE":
+        if found is None:
+            problems.append(f"Tried to delete resource record set {shown}] but it was not found")
+        elif sorted(values) != sorted(found.records or []) or _ttl(wanted.get("TTL")) != _ttl(found.ttl):
+            problems.append(
+                f"Tried to delete resource record set {shown}] but the values provided do not match the current values"
+            )
+        return problems
+    if change["Action"] == "CREATE" and found is not None:
+        problems.append(f"Tried to create resource record set {shown}] but it already exists")
+    if kind != "CNAME" and any(one[:2] == (name, "CNAME") for one in present):
+        problems.append(f"RRSet of type {kind} with DNS name {name}. is not permitted as a conflicting RRSet exists.")
+    if wanted.get("AliasTarget"):
+        return problems
+    if wanted.get("TTL") is None or not values:
+        problems.append(f"Invalid request: missing field 'TTL' or 'ResourceRecords' in Change with {shown}]")
+    if len(values) > MOST_VALUES:
+        problems.append(f"Number of values in {shown}] exceeds the limit of {MOST_VALUES}.")
+    if len(set(values)) != len(values):
+        problems.append(f"Duplicate Resource Record: '{next(one for one in values if values.count(one) > 1)}'")
+    if kind == "CNAME" and len(values) > 1:
+        problems.append("A CNAME record set has one value.")
+    problems += [problem for value in values for problem in _value_problems(kind, value)]
+    return problems
+
+
+def _value_problems(kind: str, value: str) -> list[str]:
+    if kind in _ADDRESSES:
+        try:
+            _ADDRESSES[kind](value)
+        except ValueError:
+            family = "IPv4" if kind == "A" else "IPv6"
+            return [
+                f"Invalid Resource Record: 'FATAL problem: ARRDATAIllegal{family}Address (Value is not a valid {family} "
+                f"address) encountered with '{value}''"
+            ]
+    if kind == "TXT":
+        quoted = len(value) >= 2 and value.startswith('"') and value.endswith('"')
+        if not quoted:
+            return [
+                "Invalid Resource Record: 'FATAL problem: InvalidCharacterString (Value should be enclosed in quotation "
+                f"marks) encountered with '{value}''"
+            ]
+        if any(len(part) > 255 for part in value[1:-1].split('" "')):
+            return ["Invalid Resource Record: 'FATAL problem: CharacterStringTooLong' (255 characters at most)"]
+    return []
+
+
+def _values(record_set: Mapping[str, Any]) -> list[str]:
+    return [one["Value"] for one in record_set.get("ResourceRecords") or []]
+
+
+def _name(name: str) -> str:
+    return name.rstrip(".").lower()
+
+
+def _ttl(ttl: Any) -> int | None:
+    return None if ttl is None else int(ttl)
+
+
+def _invalid(problems: Sequence[str]) -> AwsError:
+    return AwsError("InvalidChangeBatch", f"[{', '.join(problems)}]", 400)

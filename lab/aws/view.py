@@ -1,0 +1,137 @@
+"""The account as others need to see it: the lab's firewall, its DNS, its command line and the instances' metadata."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from lab.aws import world
+from lab.aws.instances import LabInstance
+
+
+@dataclass(frozen=True)
+class FirewallRule:
+    """What one security group lets in; a protocol of ``-1`` is any, ports are inclusive."""
+
+    group_id: str
+    protocol: str
+    from_port: int
+    to_port: int
+    cidrs: tuple[str, ...]
+    source_group_ids: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Firewall:
+    """All security groups."""
+
+    rules: list[FirewallRule] = field(default_factory=list)
+    members: dict[str, set[str]] = field(default_factory=dict)
+    """Security group ID to the private addresses in it."""
+
+
+@dataclass(frozen=True)
+class ZoneRecord:
+    """A record set of a hosted zone; names end in a dot or not, as they were written."""
+
+    zone: str
+    name: str
+    type: str
+    values: list[str]
+    ttl: int
+
+
+@dataclass(frozen=True)
+class InstanceView:
+    """An instance as ``lab status`` shows it."""
+
+    instance_id: str
+    group: str | None
+    zone: str
+    state: str
+    lifecycle_state: str | None
+    health: str | None
+    private_ip: str | None
+    public_ip: str | None
+    launched_at: str
+
+
+def firewall() -> Firewall:
+    """What the security groups let in, and who is in them."""
+    with world.LOCK:
+        result = Firewall()
+        for groups in world.ec2().groups.values():
+            for group in groups.values():
+                result.rules.extend(_rules(group))
+        for instance in _instances():
+            if instance.alive:
+                for interface in instance.nics.values():
+                    for group in interface.group_set:
+                        result.members.setdefault(group.id, set()).add(interface.private_ip_address)
+        return result
+
+
+def zone_records() -> list[ZoneRecord]:
+    """The record sets of all hosted zones that have values of their own (no aliases)."""
+    with world.LOCK:
+        return [
+            ZoneRecord(zone.name, record.name, record.type, [str(value) for value in record.records], int(record.ttl))
+            for zone in world.route53().zones.values()
+            for record in zone.rrsets
+            if record.records and record.ttl is not None
+        ]
+
+
+def instances() -> list[InstanceView]:
+    """All instances, the terminated ones too."""
+    with world.LOCK:
+        members = {member.instance.id: member for member in world.autoscaling().members()}
+        return [_view(instance, members.get(instance.id)) for instance in _instances()]
+
+
+def instances_as_json() -> list[dict[str, Any]]:
+    """The same for the control endpoint."""
+    return [asdict(one) for one in instances()]
+
+
+def by_address(address: str) -> LabInstance | None:
+    """The instance whose machine has this private address."""
+    with world.LOCK:
+        for instance in _instances():
+            if instance.alive and address in (one.private_ip_address for one in instance.nics.values()):
+                return instance
+    return None
+
+
+def _instances() -> Iterator[LabInstance]:
+    yield from world.ec2().all_instances()
+
+
+def _rules(group: Any) -> Iterator[FirewallRule]:
+    for rule in group.ingress_rules:
+        cidrs = (rule.cidr_ipv4,) if rule.cidr_ipv4 else ()
+        sources = tuple(value for key, value in rule.source_group.items() if key == "GroupId" and value)
+        if cidrs or sources:
+            anything = rule.ip_protocol == "-1" or rule.from_port in (None, -1)
+            first, last = (0, 65535) if anything else (rule.from_port, rule.to_port)
+            yield FirewallRule(group.id, rule.ip_protocol, first, last, cidrs, sources)
+
+
+def _view(instance: LabInstance, member: Any | None) -> InstanceView:
+    gone = instance.state == "terminated"
+    return InstanceView(
+        instance_id=instance.id,
+        group=member.group.name if member else _tag(instance, "aws:autoscaling:groupName"),
+        zone=instance.placement.zone or "",
+        state=instance.state,
+        lifecycle_state=member.state if member else None,
+        health=member.health if member else None,
+        private_ip=None if gone else instance.private_ip,
+        public_ip=None if gone else instance.public_ip,
+        launched_at=world.timestamp(instance.launch_time),
+    )
+
+
+def _tag(instance: LabInstance, key: str) -> str | None:
+    return next((tag["value"] for tag in instance.get_tags() if tag["key"] == key), None)
