@@ -1,0 +1,79 @@
+"""What no plan may ever do, as checks that fail with an AssertionError."""
+
+from __future__ import annotations
+
+from ansible_collections.swarm.aws.plugins.module_utils._core import actions as act
+from ansible_collections.swarm.aws.plugins.module_utils._core.apply import Refused
+from ansible_collections.swarm.aws.plugins.module_utils._core.cluster import Cluster
+from ansible_collections.swarm.aws.plugins.module_utils._core.plan import decide, plan
+
+from .world import POLICY, ModelWorld, shuffled
+
+NOW = 1_000_000.0
+PASSES = 120
+
+
+def plan_is_safe(cluster: Cluster) -> None:
+    """I3 and I7 of one plan, and that it only takes out what is gone or told to go."""
+    nodes = {node.id: node for node in cluster.nodes or ()}
+    instances = {one.id: one for one in cluster.instances or ()}
+    voters = [node for node in nodes.values() if node.voter]
+    needed = len(voters) // 2 + 1
+    planned = plan(cluster, POLICY, NOW)
+    demoted = {action.node for action in planned if isinstance(action, act.Demote) and nodes[action.node].voter}
+    if demoted:
+        left = [node for node in voters if node.reachable and node.id not in demoted]
+        assert len(left) >= needed, f"I7: {len(left)} of {len(voters)} voters would be left reachable"
+        assert len(demoted) <= (len(voters) - 1) // 2, "I7: more voters demoted in one pass than may be"
+    for action in planned:
+        if isinstance(action, (act.Demote, act.Remove)) and action.reason == act.GONE:
+            host = instances.get(action.instance)
+            assert host is None or host.gone, "removed as gone, though EC2 says that it is there"
+            assert nodes[action.node].state == "down", "removed, though it is up"
+        if isinstance(action, act.SyncRecord):
+            _record_is_true(cluster, action)
+
+
+def _record_is_true(cluster: Cluster, action: act.SyncRecord) -> None:
+    assert action.addresses, "I3: the record would be empty"
+    assert action.before.owner in (None, POLICY.owner), "the record is somebody else's"
+    hosts = {one.public_address: one for one in cluster.instances or () if one.public_address and not one.gone}
+    ready = {node.labels.get("swarm.aws.instance") for node in cluster.nodes or () if node.ready} | {
+        node.engine_labels.get("swarm.aws.instance") for node in cluster.nodes or () if node.ready
+    }
+    for address in action.addresses:
+        assert address in hosts, f"I3: {address} is no living instance's"
+        assert hosts[address].id in ready, f"I3: {address} is of a node that is not ready"
+        assert hosts[address].lifecycle not in ("Pending", "Pending:Wait"), f"I3: {address} is not in service yet"
+
+
+def converges(cluster: Cluster, seed: int | None) -> None:
+    """I2, I3, I5 and I7 on the way to a cluster that nothing is planned for.
+
+    With a seed, the agent is killed in most passes, before it has done all of them.
+    """
+    world = ModelWorld(cluster)
+    for number in range(PASSES):
+        decision = decide(world.observe(), POLICY, world.time)
+        planned = decision.actions
+        # A last undisturbed while, or an unlucky agent would never get to the end of its plan.
+        if seed is not None and number < PASSES // 2:
+            planned = shuffled(planned, seed + number)
+        for action in planned:
+            before, served = world.quorum, bool(world.record.addresses)
+            try:
+                world.do(action)
+            except Refused:
+                continue
+            assert before.margin < 0 or world.quorum.margin >= 0, f"I7: {action} lost the quorum"
+            assert not served or world.record.addresses, "I3: the record was emptied"
+        world.tick()
+    left = decide(world.observe(), POLICY, world.time)
+    busy = [action for action in left.actions if not isinstance(action, act.Heartbeat)]
+    assert not busy, f"I5: after {PASSES} passes there still is {busy}"
+    if world.quorum.margin < 0:
+        # Too many died at once; that is for a restore to mend.
+        return
+    gone = {one.id for one in world.instances() if one.gone}
+    ghosts = [one for one in world.nodes() if one.voter and one.labels.get("swarm.aws.instance") in gone]
+    assert not ghosts, f"I2: {ghosts} vote, though their instances are gone"

@@ -1,0 +1,67 @@
+"""Random clusters, as bad as they get."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from ansible_collections.swarm.aws.plugins.module_utils._core.cluster import Cluster, Record
+from hypothesis import strategies as st
+
+from . import world
+
+LIFECYCLES = (
+    "InService",
+    "InService",
+    "InService",
+    "Pending:Wait",
+    "Terminating:Wait",
+    "Terminating:Proceed",
+    "Pending",
+)
+
+
+@st.composite
+def clusters(draw: st.DrawFn, quorum: bool = False) -> Cluster:
+    """A cluster whose swarm has a leader. With ``quorum`` most of its managers are heard."""
+    instances, nodes = [], []
+    for number in range(1, draw(st.integers(1, 7)) + 1):
+        role = draw(st.sampled_from(("manager", "manager", "worker")))
+        fate = draw(st.sampled_from(("fine", "fine", "fine", "gone", "unjoined", "fresh", "silent", "anew")))
+        lifecycle = draw(st.sampled_from(LIFECYCLES))
+        public = draw(st.sampled_from((True, True, True, False)))
+        tasks = draw(st.integers(0, 3))
+        if fate == "gone":
+            waits = lifecycle.endswith(":Wait")
+            instances.append(replace(world.gone(number, role), lifecycle=lifecycle if waits else None))
+            # It may take a while until the managers notice.
+            nodes.append(draw(st.sampled_from((world.dead(number, role), world.node(number, role, tasks=tasks)))))
+            continue
+        one = world.instance(number, role, lifecycle=lifecycle)
+        instances.append(one if public else replace(one, public_address=None))
+        if fate == "fresh":
+            nodes.append(world.joined(number, role))
+        elif fate == "silent":
+            nodes.append(replace(world.dead(number, role), tasks=tasks))
+        elif fate == "anew":
+            nodes.append(replace(world.dead(number, role), id=f"old{number}"))
+            nodes.append(world.joined(number, role))
+        elif fate == "fine":
+            nodes.append(world.node(number, role, tasks=tasks))
+    # The one that looks: nobody leads a swarm without being there.
+    instances.append(world.instance(99))
+    nodes.append(world.node(99, leader=True))
+    if quorum:
+        voters = [one for one in nodes if one.voter]
+        silent = [one for one in voters if not one.reachable]
+        for one in silent[: max(0, len(silent) - (len(voters) - 1) // 2)]:
+            nodes.remove(one)
+    found = draw(
+        st.one_of(
+            st.just(Record()),
+            st.lists(st.integers(1, 9), min_size=1, max_size=4, unique=True).map(lambda some: world.record(*some)),
+            st.just(world.record(3, owner="heritage=swarm.aws,cluster=other")),
+            st.just(Record(obstacle="a CNAME")),
+        )
+    )
+    stale = draw(st.sampled_from(((), ("worker",), ("manager", "worker"))))
+    return replace(world.observed(instances, nodes, found), stale_tokens=stale)

@@ -1,0 +1,111 @@
+"""The invariants as properties of any cluster, and proof that each of them can fail."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from ansible_collections.swarm.aws.plugins.module_utils._core import dns, identity, plan
+from ansible_collections.swarm.aws.plugins.module_utils._core.quorum import Interlock
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+
+from .invariants import converges, plan_is_safe
+from .states import clusters
+
+QUICK = settings(deadline=None, database=None, suppress_health_check=list(HealthCheck))
+
+
+@settings(QUICK, max_examples=3000)
+@given(clusters())
+def test_no_plan_breaks_an_invariant(cluster):
+    plan_is_safe(cluster)
+
+
+@settings(QUICK, max_examples=300)
+@given(clusters(quorum=True))
+def test_every_cluster_converges(cluster):
+    converges(cluster, None)
+
+
+@settings(QUICK, max_examples=300)
+@given(clusters(quorum=True), st.integers(0, 1000))
+def test_every_cluster_converges_though_the_agent_is_killed(cluster, seed):
+    converges(cluster, seed)
+
+
+def falsified(check: Callable[..., object], *strategies: st.SearchStrategy) -> None:
+    """Pass if the check fails for one of the clusters."""
+    generous = settings(QUICK, max_examples=1500, phases=[Phase.generate], derandomize=True)
+    with pytest.raises(AssertionError):
+        generous(given(*strategies)(check))()
+
+
+def _no_interlock(monkeypatch):
+    monkeypatch.setattr(Interlock, "refusal", lambda self, node: "")
+
+
+def _instances_instead_of_raft(monkeypatch):
+    class Counting(Interlock):
+        def __init__(self, nodes):
+            super().__init__([node for node in nodes if node.state != "down"])
+
+    monkeypatch.setattr(plan, "Interlock", Counting)
+
+
+def _down_is_gone(monkeypatch):
+    monkeypatch.setattr(identity, "_proven", lambda node, at_address: None)
+    monkeypatch.setattr(identity, "_gone", lambda identifier, instances: True)
+
+
+def _not_ready_is_published(monkeypatch):
+    def every(membership, policy, leaving):
+        hosts = (membership.instances[one].public_address for one in membership.node_of)
+        return tuple(sorted(filter(None, hosts)))
+
+    monkeypatch.setattr(dns, "addresses", every)
+
+
+def _record_is_emptied(monkeypatch):
+    real = plan.act.SyncRecord
+    monkeypatch.setattr(plan.act, "SyncRecord", type("Emptying", (real,), {"__init__": _emptying}))
+
+
+def _emptying(self, zone_id, name, owner, before, addresses, ttl):
+    values = {"zone_id": zone_id, "name": name, "owner": owner, "before": before, "addresses": (), "ttl": ttl}
+    for key, value in values.items():
+        object.__setattr__(self, key, value)
+
+
+def _foreign_is_taken(monkeypatch):
+    monkeypatch.setattr(dns, "foreign", lambda record, wanted, owner: "")
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        _no_interlock,
+        _instances_instead_of_raft,
+        _down_is_gone,
+        _not_ready_is_published,
+        _record_is_emptied,
+        _foreign_is_taken,
+    ],
+)
+def test_a_broken_plan_is_caught(broken, monkeypatch):
+    broken(monkeypatch)
+    falsified(plan_is_safe, clusters())
+
+
+def _ghosts_stay(monkeypatch):
+    monkeypatch.setattr(plan._Planner, "_dead", lambda self: None)
+
+
+def _facts_are_lost(monkeypatch):
+    monkeypatch.setattr(plan.labels, "FACTS", ())
+
+
+@pytest.mark.parametrize("broken", [_ghosts_stay, _facts_are_lost])
+def test_a_plan_that_gets_nowhere_is_caught(broken, monkeypatch):
+    broken(monkeypatch)
+    falsified(converges, clusters(quorum=True), st.none())

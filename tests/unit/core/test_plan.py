@@ -1,0 +1,289 @@
+"""What is planned in the cases that operators meet."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from ansible_collections.swarm.aws.plugins.module_utils._core import actions as act
+from ansible_collections.swarm.aws.plugins.module_utils._core.apply import Refused
+from ansible_collections.swarm.aws.plugins.module_utils._core.cluster import Record
+from ansible_collections.swarm.aws.plugins.module_utils._core.identity import join
+from ansible_collections.swarm.aws.plugins.module_utils._core.plan import decide, plan
+
+from .world import POLICY, ModelWorld, dead, gone, instance, joined, node, observed, record
+
+NOW = 1_000_000.0
+THREE = [instance(1), instance(2), instance(3)]
+NODES = [node(1, leader=True), node(2), node(3)]
+
+
+def kinds(cluster, now=NOW):
+    """The plan in short."""
+    return [(type(action).__name__, getattr(action, "instance", None)) for action in plan(cluster, POLICY, now)]
+
+
+def run(world, passes=1):
+    """Passes of an agent that nothing happens to; returns the kinds of what it did, in their order."""
+    done = []
+    for _ in range(passes):
+        for action in plan(world.observe(), POLICY, world.time):
+            if world.do(action) and not isinstance(action, act.Heartbeat):
+                done.append((type(action).__name__, getattr(action, "instance", None)))
+        world.tick()
+    return done
+
+
+def test_a_cluster_as_it_should_be_needs_nothing():
+    decision = decide(observed(THREE, NODES, record(1, 2, 3)), POLICY, NOW)
+    assert (decision.actions, decision.awaited, decision.refused, decision.notes) == ([], [], [], [])
+
+
+def test_a_new_node_is_labelled_launched_and_published():
+    world = ModelWorld(observed([instance(1, lifecycle="Pending:Wait")], [joined(1)]))
+    assert run(world) == [("SetLabels", "i-001")]
+    assert world.members["n001"].labels == node(1).labels
+    assert run(world) == [("CompleteLifecycle", "i-001")]
+    assert run(world) == [("SyncRecord", None)]
+    assert world.record == record(1)
+    assert run(world) == []
+
+
+def test_labels_that_the_configuration_no_longer_has_go_and_others_stay():
+    labels = {**node(1).labels, "swarm.aws.labels": "disk,edge", "disk": "ssd", "mine": "1", "swarm.aws.stray": "x"}
+    world = ModelWorld(observed(THREE[:1], [replace(NODES[0], labels=labels)], record(1)))
+    run(world)
+    assert world.members["n001"].labels == {**node(1).labels, "mine": "1"}
+
+
+@pytest.mark.parametrize(
+    ("claimed", "reason"),
+    [("i-001", "another's ID, from an address of its own"), ("i-777", "the ID of an instance that EC2 does not know")],
+)
+def test_a_worker_cannot_claim_to_be_another_instance(claimed, reason):
+    liar = joined(4, "worker")
+    liar = replace(liar, engine_labels={"swarm.aws.instance": claimed})
+    cluster = observed([*THREE, instance(4, "worker", lifecycle="Pending:Wait")], [*NODES, liar], record(1, 2, 3))
+    assert [one.id for one in join(cluster).strangers] == [liar.id], reason
+    assert kinds(cluster) == []
+
+
+@pytest.mark.fault(12)
+def test_fault_12_a_dead_manager_loses_its_vote_before_its_replacement_counts():
+    new = instance(4, lifecycle="Pending:Wait")
+    world = ModelWorld(observed([*THREE[:2], gone(3), new], [*NODES[:2], dead(3), node(4)], record(1, 2, 3)))
+    assert run(world) == [("Demote", "i-003"), ("SyncRecord", None)]
+    assert world.record == record(1, 2)
+    done = run(world, 3)
+    assert done == [("Remove", "i-003"), ("CompleteLifecycle", "i-004"), ("SyncRecord", None)]
+    assert world.record == record(1, 2, 4)
+    assert world.quorum.voters == world.quorum.reachable == 3
+
+
+@pytest.mark.fault(13)
+def test_fault_13_two_of_five_managers_at_once_are_taken_out_in_one_pass():
+    nodes = [node(1, leader=True), node(2), node(3), dead(4), dead(5)]
+    world = ModelWorld(observed([*THREE, gone(4), gone(5)], nodes, record(1, 2, 3)))
+    assert run(world) == [("Demote", "i-004"), ("Demote", "i-005")]
+    run(world, 2)
+    assert world.quorum.voters == world.quorum.reachable == 3
+
+
+@pytest.mark.fault(13)
+def test_fault_13_without_a_quorum_nothing_is_taken_out():
+    cluster = observed([instance(1), gone(2), gone(3)], [node(1, leader=True), dead(2), dead(3)], record(1))
+    decision = decide(cluster, POLICY, NOW)
+    assert decision.actions == []
+    assert "1 of 3 managers reachable, fewer than their quorum of 2" in decision.refused[0]
+
+
+@pytest.mark.fault(15)
+def test_fault_15_a_partitioned_manager_is_withdrawn_but_not_removed():
+    silent = node(3, state="down", reachable=False)
+    assert kinds(observed(THREE, [*NODES[:2], silent], record(1, 2, 3))) == [("SyncRecord", None)]
+
+
+@pytest.mark.fault(16)
+def test_fault_16_an_action_of_another_time_is_looked_at_again():
+    world = ModelWorld(observed([*THREE[:2], gone(3)], [*NODES[:2], dead(3)], record(1, 2)))
+    demote = plan(world.observe(), POLICY, NOW)[0]
+    assert world.do(demote)
+    assert world.do(demote) is None
+    back = ModelWorld(observed(THREE, [*NODES[:2], dead(3)], record(1, 2)))
+    with pytest.raises(Refused, match="EC2 does not confirm that i-003 is gone"):
+        back.do(demote)
+
+
+@pytest.mark.fault(16)
+def test_fault_16_two_demotions_at_once_do_not_add_up():
+    world = ModelWorld(observed(THREE, NODES, record(1, 2, 3)))
+    world.do(act.Demote("n002", "i-002", act.LEAVING))
+    with pytest.raises(Refused, match="1 of 3 managers reachable"):
+        world.do(act.Demote("n003", "i-003", act.LEAVING))
+
+
+@pytest.mark.fault(19)
+@pytest.mark.parametrize(
+    ("found", "reason"),
+    [
+        (record(9, owner=None), "stands there already"),
+        (record(9, owner="heritage=swarm.aws,cluster=other"), "belongs to 'heritage=swarm.aws,cluster=other'"),
+        (Record(obstacle="a CNAME"), "is a CNAME"),
+    ],
+)
+def test_fault_19_a_record_of_somebody_else_is_refused(found, reason):
+    decision = decide(observed(THREE, NODES, found), POLICY, NOW)
+    assert decision.actions == []
+    assert reason in decision.refused[0]
+
+
+@pytest.mark.fault(19)
+def test_fault_19_a_record_that_came_meanwhile_is_refused():
+    world = ModelWorld(observed(THREE, NODES))
+    sync = plan(world.observe(), POLICY, NOW)[0]
+    world.record = record(9, owner=None)
+    with pytest.raises(Refused, match="stands there already"):
+        world.do(sync)
+    assert world.record == record(9, owner=None)
+
+
+@pytest.mark.fault(20)
+def test_fault_20_an_instance_without_an_address_is_skipped_and_the_record_is_never_emptied():
+    bare = replace(THREE[2], public_address=None)
+    assert kinds(observed([*THREE[:2], bare], NODES, record(1, 2))) == []
+    every = [replace(one, public_address=None) for one in THREE]
+    decision = decide(observed(every, NODES, record(1, 2)), POLICY, NOW)
+    assert decision.actions == []
+    assert decision.notes == ["No node can serve www.example.com, so it is left as it is rather than emptied."]
+
+
+def test_rather_a_leaving_node_is_published_than_none():
+    leaving = instance(1, lifecycle="Terminating:Wait")
+    cluster = observed([leaving, instance(2, "worker")], [node(1, leader=True), node(2, "worker")], record(1, 3))
+    sync = [action for action in plan(cluster, POLICY, NOW) if isinstance(action, act.SyncRecord)]
+    assert [action.addresses for action in sync] == [record(1).addresses]
+
+
+@pytest.mark.fault(21)
+@pytest.mark.parametrize(
+    ("one", "result"),
+    [
+        (instance(4, "worker", lifecycle="Terminating:Wait"), "CONTINUE"),
+        (replace(gone(4, "worker"), lifecycle="Pending:Wait", scaling_group="example-worker"), "ABANDON"),
+    ],
+)
+def test_fault_21_an_instance_that_never_joined_is_let_go_at_once(one, result):
+    (action,) = plan(observed([*THREE, one], NODES, record(1, 2, 3)), POLICY, NOW)
+    assert (action.instance, action.result) == ("i-004", result)
+
+
+def test_an_instance_that_joined_in_another_role_is_not_launched():
+    wrong = joined(4, "worker")
+    cluster = observed([*THREE, instance(4, lifecycle="Pending:Wait")], [*NODES, wrong], record(1, 2, 3))
+    decision = decide(cluster, POLICY, NOW)
+    assert kinds(cluster) == [("SetLabels", "i-004")]
+    assert decision.refused == ["The launch of i-004 is not completed: it joined as worker, but is to be manager."]
+
+
+@pytest.mark.fault(23)
+def test_fault_23_a_manager_is_taken_out_step_by_step():
+    leaving = instance(3, lifecycle="Terminating:Wait")
+    world = ModelWorld(observed([*THREE[:2], leaving], [*NODES[:2], node(3, tasks=2)], record(1, 2, 3)))
+    assert run(world) == [("SyncRecord", None), ("NoteFact", "i-003")]
+    assert world.record == record(1, 2)
+    assert run(world) == [("NoteFact", "i-003")]
+    withdrawn = world.time - 5
+    done = []
+    while not done:
+        done = run(world)
+    assert done == [("Drain", "i-003")]
+    assert world.time - 5 - withdrawn >= POLICY.dns.ttl
+    done = []
+    while not done:
+        assert world.members["n003"].role == "manager"
+        done = run(world)
+    assert (done, world.members["n003"].tasks) == ([("Demote", "i-003")], 0)
+    assert run(world, 2) == [("Remove", "i-003"), ("CompleteLifecycle", "i-003")]
+    assert world.fleet["i-003"].gone
+    assert kinds(world.observe(), world.time) == []
+
+
+@pytest.mark.fault(24)
+def test_fault_24_the_second_manager_waits_for_the_first_ones_replacement():
+    two = [instance(2, lifecycle="Terminating:Wait"), instance(3, lifecycle="Terminating:Wait")]
+    world = ModelWorld(observed([instance(1), *two], NODES, record(1)))
+    run(world, 20)
+    assert sorted(world.members) in (["n001", "n002"], ["n001", "n003"])
+    decision = decide(world.observe(), POLICY, world.time)
+    assert "it would leave 1 of 2 managers reachable, fewer than their quorum of 2" in decision.refused[0]
+    world.fleet["i-004"], world.members["n004"] = instance(4), node(4)
+    run(world, 20)
+    assert sorted(world.members) == ["n001", "n004"]
+
+
+@pytest.mark.fault(24)
+def test_fault_24_the_last_manager_is_held_until_the_deadline():
+    world = ModelWorld(observed([instance(1, lifecycle="Terminating:Wait")], [NODES[0]], record(1)))
+    run(world, 5)
+    assert world.members["n001"].availability == "active"
+    decision = decide(world.observe(), POLICY, world.time)
+    assert "0 of 1 managers reachable" in decision.refused[0]
+    beaten = len(world.beats)
+    world.time += POLICY.hold_seconds
+    world.beats.clear()
+    run(world, 3)
+    assert (beaten, world.beats) == (1, {})
+
+
+@pytest.mark.fault(26)
+def test_fault_26_a_drain_that_never_ends_ends_at_its_deadline():
+    leaving = instance(4, "worker", lifecycle="Terminating:Wait")
+    world = ModelWorld(observed([*THREE, leaving], [*NODES, node(4, "worker", tasks=10_000)], record(1, 2, 3)))
+    done = run(world, 30)
+    assert done[-3:] == [("Drain", "i-004"), ("Remove", "i-004"), ("CompleteLifecycle", "i-004")]
+
+
+@pytest.mark.fault(27)
+def test_fault_27_a_hook_that_somebody_else_completed_is_no_error():
+    world = ModelWorld(observed(THREE, NODES, record(1, 2, 3)))
+    assert world.do(act.CompleteLifecycle("i-003", "example-manager", "h", "CONTINUE", "Terminating:Wait")) is None
+
+
+def test_heartbeats_are_sent_in_their_time():
+    leaving = instance(4, "worker", lifecycle="Terminating:Wait")
+    worker = node(4, "worker", tasks=10_000)
+    world = ModelWorld(observed([*THREE, leaving], [*NODES, worker], record(1, 2, 3)))
+    beats = []
+    for _ in range(12):
+        run(world)
+        beats.append(world.beats["i-004"])
+    assert sorted(set(beats)) == [1_000_000.0, 1_000_030.0]
+
+
+def test_a_node_that_joined_anew_takes_its_old_selfs_place():
+    old = replace(dead(3), id="old")
+    world = ModelWorld(observed(THREE, [*NODES, old], record(1, 2, 3)))
+    assert run(world, 3) == [("Demote", "i-003"), ("Remove", "i-003")]
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"published_id": "other"}, "is in the swarm swarm, but the published one is other"),
+        ({"published_id": None}, "is not known yet"),
+        ({"swarm_id": None}, "does not say"),
+        ({"instances": ()}, "EC2 shows no instance of this cluster"),
+    ],
+)
+def test_in_doubt_nothing_is_done(change, reason):
+    cluster = replace(observed([*THREE[:2], gone(3)], [*NODES[:2], dead(3)], record(1)), **change)
+    decision = decide(cluster, POLICY, NOW)
+    assert decision.actions == []
+    assert reason in decision.refused[0]
+
+
+@pytest.mark.parametrize("part", ["nodes", "instances", "record"])
+def test_what_could_not_be_observed_is_never_read_as_none(part):
+    cluster = observed([*THREE[:2], gone(3)], [*NODES[:2], dead(3)], record(1))
+    expected = [("Demote", "i-003")] if part == "record" else []
+    assert kinds(replace(cluster, **{part: None})) == expected

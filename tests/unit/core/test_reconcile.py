@@ -1,0 +1,128 @@
+"""One pass when services fail, and what is read from outside."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from ansible_collections.swarm.aws.plugins.module_utils._core import dns, events
+from ansible_collections.swarm.aws.plugins.module_utils._core.apply import World
+from ansible_collections.swarm.aws.plugins.module_utils._core.backoff import LONGEST_PAUSE, Backoff
+from ansible_collections.swarm.aws.plugins.module_utils._core.errors import Unavailable
+from ansible_collections.swarm.aws.plugins.module_utils._core.observe import Observer
+from ansible_collections.swarm.aws.plugins.module_utils._core.policy import Policy, PolicyError
+from ansible_collections.swarm.aws.plugins.module_utils._core.reconcile import reconcile
+
+from .world import POLICY, ModelWorld, dead, gone, instance, node, observed, record
+
+DOCUMENT = {
+    "cluster": "example",
+    "groups": {"manager": {"role": "manager", "labels": {"edge": True, "size": 2}, "dns": True}},
+    "queue": "example-events",
+    "dns": {"zone_id": "Z1", "record": "WWW.Example.com.", "ttl": 10, "addresses": "private"},
+}
+
+
+def failing():
+    raise Unavailable("throttled")
+
+
+@pytest.mark.fault(18)
+def test_fault_18_a_service_that_fails_stops_nothing_else_and_rests():
+    world = ModelWorld(observed([instance(1), instance(2), gone(3)], [node(1), node(2), dead(3)], record(1, 2, 3)))
+    backoff, asked = Backoff(), []
+
+    def do(action):
+        asked.append(action.service)
+        return failing() if action.service == "route53" else world.do(action)
+
+    first = reconcile(world.observe, do, POLICY, lambda: world.time, backoff)
+    assert [type(action).__name__ for action, change in first.done] == ["Demote"]
+    assert [(failure.service, failure.message) for failure in first.failures] == [("route53", "throttled")]
+    world.time += 1
+    asked.clear()
+    second = reconcile(world.observe, do, POLICY, lambda: world.time, backoff)
+    assert "route53" not in asked
+    assert "route53 failed a moment ago" in second.postponed[0]
+    world.time += 2
+    third = reconcile(world.observe, world.do, POLICY, lambda: world.time, backoff)
+    assert world.record == record(1, 2)
+    assert third.failures == []
+
+
+def test_pauses_grow_up_to_a_limit_and_are_forgotten():
+    backoff = Backoff()
+    pauses = [backoff.failed("s3", 0) for _ in range(10)]
+    assert pauses[:3] == [2, 4, 8]
+    assert pauses[-1] == LONGEST_PAUSE
+    backoff.worked("s3")
+    assert not backoff.rests("s3", 1)
+
+
+@pytest.mark.parametrize("method", ["instances", "nodes", "read", "stale", "published_id", "swarm_id"])
+def test_a_service_that_does_not_answer_leaves_its_part_out(method, monkeypatch):
+    model = ModelWorld(observed([instance(1)], [node(1)], record(1)))
+    records = type("Records", (), {"read": lambda self, wanted: record(1)})()
+    observer = Observer(World(model, model, model, records), lambda: model.time)
+    monkeypatch.setattr(records if method == "read" else model, method, lambda *arguments: failing(), raising=False)
+    cluster = observer.observe(POLICY)
+    part = {"read": "record", "stale": "stale_tokens"}.get(method, method)
+    assert getattr(cluster, part) is None
+    assert [failure.message for failure in observer.failures] == ["throttled"]
+
+
+def test_a_policy_is_read():
+    policy = Policy.parse(DOCUMENT, "eu-west-1")
+    assert policy.groups["manager"].labels == {"edge": "true", "size": "2"}
+    assert (policy.dns.record, policy.dns.addresses) == ("www.example.com", "private")
+    assert policy.owner == "heritage=swarm.aws,cluster=example,region=eu-west-1"
+    assert Policy.parse({**DOCUMENT, "dns": None}).dns is None
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"groups": []}, "groups is list, but must be a mapping"),
+        ({"groups": {"m": {"role": "boss"}}}, "groups.m.role is 'boss'"),
+        ({"cluster": ""}, "cluster is ''"),
+        ({"dns": {"zone_id": "Z", "record": "a", "ttl": "10"}}, "dns.ttl is '10'"),
+        ({"dns": {"zone_id": "Z", "record": "a", "ttl": 1, "addresses": "both"}}, "dns.addresses is 'both'"),
+    ],
+)
+def test_a_policy_that_is_wrong_is_refused(change, reason):
+    with pytest.raises(PolicyError, match=reason):
+        Policy.parse({**DOCUMENT, **change})
+
+
+@pytest.mark.fault(17)
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        (
+            {"detail-type": "EC2 Instance-launch Lifecycle Action", "detail": {"EC2InstanceId": "i-1"}},
+            events.Event("launching", "i-1"),
+        ),
+        (
+            {"detail-type": "EC2 Spot Instance Interruption Warning", "detail": {"instance-id": "i-2"}},
+            events.Event("spot interruption", "i-2"),
+        ),
+        ({"Event": "autoscaling:TEST_NOTIFICATION"}, events.Event("test")),
+        ({"detail-type": "AWS Health Event", "detail": {"EC2InstanceId": 7}}, events.Event("scheduled maintenance")),
+        ({"detail-type": "Something else", "detail": {}}, None),
+        ({"detail-type": ["x"], "detail": {}}, None),
+        ([], None),
+        ("text", None),
+    ],
+)
+def test_fault_17_events_are_read_defensively(body, expected):
+    assert events.parse(json.dumps(body)) == expected
+
+
+@pytest.mark.fault(17)
+def test_fault_17_what_is_no_json_is_no_event():
+    assert events.parse("{") is None
+
+
+def test_the_owner_of_a_wildcard_has_a_name_too():
+    assert dns.owner_name("www.example.com") == "_swarm-aws.www.example.com"
+    assert dns.owner_name("*.example.com") == "_swarm-aws.wildcard.example.com"

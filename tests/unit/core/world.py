@@ -1,0 +1,233 @@
+"""A cluster in memory: instances, nodes, tasks, the record and the tokens, behind the core's ports.
+
+It moves by itself only in `tick`, so that a test decides what happens between two passes.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from ansible_collections.swarm.aws.plugins.module_utils._core import apply as core
+from ansible_collections.swarm.aws.plugins.module_utils._core.actions import Action
+from ansible_collections.swarm.aws.plugins.module_utils._core.change import Change
+from ansible_collections.swarm.aws.plugins.module_utils._core.cluster import Cluster, Instance, Node, Record
+from ansible_collections.swarm.aws.plugins.module_utils._core.policy import Dns, Group, Policy
+from ansible_collections.swarm.aws.plugins.module_utils._core.quorum import Quorum
+
+SWARM_ID = "swarm"
+POLICY = Policy(
+    cluster="example",
+    groups={"manager": Group("manager", {"edge": "true"}, dns=True), "worker": Group("worker")},
+    dns=Dns("Z1", "www.example.com", 10),
+    queue="example-events",
+    region="eu-west-1",
+    drain_seconds=60,
+    hold_seconds=600,
+)
+TICK = 5.0
+
+
+def instance(number: int, role: str = "manager", **more: object) -> Instance:
+    """The instance of that number, running and in service unless told otherwise."""
+    usual: dict[str, object] = {
+        "group": role,
+        "role": role,
+        "zone": f"eu-west-1{'abc'[number % 3]}",
+        "state": "running",
+        "private_address": f"10.0.0.{number}",
+        "public_address": f"198.51.100.{number}",
+        "scaling_group": f"example-{role}",
+        "lifecycle": "InService",
+    }
+    return Instance(id=f"i-{number:03}", **{**usual, **more})  # type: ignore[arg-type]
+
+
+def gone(number: int, role: str = "manager") -> Instance:
+    """An instance that has ended; EC2 still shows it, without addresses."""
+    return instance(
+        number, role, state="terminated", private_address=None, public_address=None, scaling_group=None, lifecycle=None
+    )
+
+
+def node(number: int, role: str = "manager", **more: object) -> Node:
+    """The node of the instance of that number, labelled as it should be unless told otherwise."""
+    voter = role == "manager"
+    labels = {
+        "swarm.aws.instance": f"i-{number:03}",
+        "swarm.aws.group": role,
+        "swarm.aws.zone": f"eu-west-1{'abc'[number % 3]}",
+        **({"edge": "true", "swarm.aws.labels": "edge"} if voter else {}),
+    }
+    usual: dict[str, object] = {
+        "role": role,
+        "state": "ready",
+        "address": f"10.0.0.{number}",
+        "voter": voter,
+        "reachable": voter,
+        "labels": labels,
+        "engine_labels": {"swarm.aws.instance": f"i-{number:03}"},
+    }
+    return Node(id=f"n{number:03}", **{**usual, **more})  # type: ignore[arg-type]
+
+
+def joined(number: int, role: str = "manager") -> Node:
+    """A node that has joined a moment ago: no manager has labelled it yet."""
+    return node(number, role, labels={})
+
+
+def dead(number: int, role: str = "manager") -> Node:
+    """The node of an instance that is gone."""
+    return node(number, role, state="down", reachable=False)
+
+
+def record(*numbers: int, **more: object) -> Record:
+    """The cluster's record with the addresses of those instances."""
+    addresses = tuple(sorted(f"198.51.100.{number}" for number in numbers))
+    return replace(Record(addresses, 10, POLICY.owner), **more)  # type: ignore[arg-type]
+
+
+def observed(instances: Sequence[Instance], nodes: Sequence[Node], found: Record | None = None) -> Cluster:
+    """An observation of these."""
+    return Cluster(SWARM_ID, SWARM_ID, tuple(nodes), tuple(instances), found or Record(), ())
+
+
+class ModelWorld:
+    """The ports of `apply`, all of them, over one model."""
+
+    def __init__(self, cluster: Cluster, policy: Policy = POLICY) -> None:
+        self.policy = policy
+        self.time = 1_000_000.0
+        self.fleet = {one.id: one for one in cluster.instances or ()}
+        self.members = {one.id: one for one in cluster.nodes or ()}
+        self.record = cluster.record or Record()
+        self.stale_roles = set(cluster.stale_tokens or ())
+        self.beats: dict[str, float] = {}
+        self.had_quorum = self.quorum.margin >= 0
+
+    # What tests ask
+
+    @property
+    def quorum(self) -> Quorum:
+        """Of those whose vote is not being taken."""
+        return Quorum.of(one for one in self.members.values() if one.role == "manager" or one.voter)
+
+    def observe(self) -> Cluster:
+        return Cluster(
+            SWARM_ID,
+            SWARM_ID,
+            self.nodes(),
+            self.instances(),
+            self.record,
+            self.stale(),
+            heartbeats=dict(self.beats),
+        )
+
+    def do(self, action: Action) -> Change | None:
+        return core.apply(action, core.World(self, self, self, _Records(self)), self.policy)
+
+    def tick(self) -> None:
+        """Let what was begun go on."""
+        self.time += TICK
+        for identifier, one in list(self.members.items()):
+            named = one.labels.get("swarm.aws.instance") or one.engine_labels.get("swarm.aws.instance", "")
+            host = self.fleet.get(named)
+            if one.role == "worker" and one.voter:
+                one = replace(one, voter=False, reachable=False)
+            if one.availability == "drain" and one.tasks:
+                one = replace(one, tasks=one.tasks - 1)
+            if host is None or host.gone:
+                one = replace(one, state="down", reachable=False)
+            self.members[identifier] = one
+
+    # Swarm
+
+    def swarm_id(self) -> str:
+        return SWARM_ID
+
+    def nodes(self) -> tuple[Node, ...]:
+        return tuple(self.members[key] for key in sorted(self.members))
+
+    def update(
+        self,
+        node: str,
+        *,
+        role: str | None = None,
+        availability: str | None = None,
+        labels: Mapping[str, str] | None = None,
+    ) -> None:
+        wanted = {"role": role, "availability": availability, "labels": labels}
+        changes = {key: value for key, value in wanted.items() if value is not None}
+        self.members[node] = replace(self.members[node], **changes)
+
+    def remove(self, node: str) -> None:
+        assert self.members[node].role == "worker", "Docker refuses to remove a manager"
+        assert not self.members[node].voter, "Docker refuses to remove a voter"
+        del self.members[node]
+
+    # Scaling
+
+    @property
+    def heartbeats(self) -> Mapping[str, float]:
+        return self.beats
+
+    def instances(self) -> tuple[Instance, ...]:
+        return tuple(self.fleet[key] for key in sorted(self.fleet))
+
+    def gone(self, instance: str) -> bool:
+        return instance not in self.fleet or self.fleet[instance].gone
+
+    def complete(self, scaling_group: str, hook: str, instance: str, result: str) -> bool:
+        present = self.fleet.get(instance)
+        if present is None or present.lifecycle not in ("Pending:Wait", "Terminating:Wait"):
+            return False
+        if present.lifecycle == "Pending:Wait" and result == "CONTINUE":
+            assert hook == "example-launching"
+            self.fleet[instance] = replace(present, lifecycle="InService")
+        else:
+            self.fleet[instance] = replace(
+                present,
+                lifecycle=None,
+                scaling_group=None,
+                state="terminated",
+                private_address=None,
+                public_address=None,
+            )
+        return True
+
+    def heartbeat(self, scaling_group: str, hook: str, instance: str) -> bool:
+        assert hook == "example-terminating"
+        self.beats[instance] = self.time
+        return True
+
+    # Tokens
+
+    def published_id(self) -> str | None:
+        return SWARM_ID
+
+    def stale(self) -> tuple[str, ...]:
+        return tuple(sorted(self.stale_roles))
+
+    def publish(self, roles: Sequence[str]) -> None:
+        self.stale_roles -= set(roles)
+
+
+class _Records:
+    """The record, apart since its verbs are also those of the rest."""
+
+    def __init__(self, world: ModelWorld) -> None:
+        self._world = world
+
+    def read(self, wanted: Dns) -> Record:
+        return self._world.record
+
+    def write(self, wanted: Dns, before: Record, after: Record) -> None:
+        assert before == self._world.record
+        assert after.addresses, "Route 53 takes no empty record"
+        self._world.record = after
+
+
+def shuffled(actions: Sequence[Action], seed: int) -> list[Action]:
+    """Some of the actions, as many as an agent gets done before it is killed."""
+    return list(actions)[: random.Random(seed).randint(0, len(actions))]
