@@ -1,0 +1,114 @@
+#!/usr/bin/python
+# Copyright (c) The swarm.aws maintainers
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: dns_sync
+short_description: Bring the DNS record of a swarm up to date
+version_added: 0.1.0
+description:
+  - Makes the cluster's Route 53 record say the addresses of the nodes that are in service and ready, of the groups
+    that are configured with C(dns). The leader's agent does the same by itself, with the same code.
+  - The record is never emptied, and one that is not this cluster's is not touched. Whose it is stands in a TXT record
+    under C(_swarm-aws.) and the record's name.
+  - Runs on a manager, with the credentials of its instance profile.
+author:
+  - The swarm.aws maintainers (@swarm-aws)
+attributes:
+  check_mode:
+    description: Says what it would change.
+    support: full
+  diff_mode:
+    description: Shows the record's values, TTL and owner before and after.
+    support: full
+options:
+  cluster:
+    description: Name of the cluster. By default the one of the host's C(/etc/swarm-agent/config.json).
+    type: str
+  region:
+    description: Its region, by default that of the same file.
+    type: str
+  bucket:
+    description: Its bucket, by default that of the same file.
+    type: str
+requirements:
+  - boto3
+  - docker (Python SDK)
+seealso:
+  - module: swarm.aws.cluster_info
+"""
+
+EXAMPLES = r"""
+- name: Bring the record up to date
+  swarm.aws.dns_sync:
+  become: true
+
+- name: Show what it would change
+  swarm.aws.dns_sync:
+  become: true
+  check_mode: true
+  diff: true
+"""
+
+RETURN = r"""
+record:
+  description: The record as it is then, or in check mode would be. Null if there is none.
+  returned: success
+  type: dict
+  sample: {values: [198.51.100.1], ttl: 60, owner: "heritage=swarm.aws,cluster=example,region=eu-west-1"}
+changes:
+  description: What was, or in check mode would be, created or updated.
+  returned: success
+  type: list
+  elements: str
+  sample: [update the DNS record www.example.com]
+notes:
+  description: Why the record is not what it should be, if it is not.
+  returned: success
+  type: list
+  elements: str
+"""
+
+import time
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ..module_utils._core import dns, report
+from ..module_utils._core.actions import SyncRecord
+from ..module_utils._core.errors import SwarmError
+from ..module_utils._core.plan import decide
+from ..module_utils.on_manager import ARGUMENTS, keeper, look
+
+
+def sync(params, *, check: bool) -> dict:
+    """Do the module's work and return its result. Raises SwarmError."""
+    cluster = keeper(params)
+    policy, observed = look(cluster)
+    if policy.dns is None:
+        raise SwarmError("No DNS record is configured for this cluster: set dns and run site.yml.")
+    foreign = dns.foreign(observed.record, policy.dns, policy.owner)
+    if foreign:
+        raise SwarmError(foreign)
+    decision = decide(observed, policy, time.time())
+    action = next((one for one in decision.actions if isinstance(one, SyncRecord)), None)
+    result = {"changed": False, "changes": [], "diff": [], "notes": [*decision.refused, *decision.notes]}
+    if action is None:
+        return {**result, "record": report.record(observed.record)}
+    change = action.change if check else cluster.apply(action, policy)
+    if change is not None:
+        result.update(changed=True, changes=[change.sentence], diff=[change.diff()])
+    return {**result, "record": report.record(action.after)}
+
+
+def main() -> None:
+    module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
+    try:
+        module.exit_json(**sync(module.params, check=module.check_mode))
+    except SwarmError as error:
+        module.fail_json(msg=str(error))
+
+
+if __name__ == "__main__":
+    main()
