@@ -169,7 +169,20 @@ class Group:
 
     def describe(self) -> dict[str, Any]:
         """As the API shows it."""
-        keys = ["LaunchTemplate", "MixedInstancesPolicy", "MinSize", "MaxSize", "DesiredCapacity", "DefaultCooldown", "HealthCheckType", "HealthCheckGracePeriod", "VPCZoneIdentifier", "TerminationPolicies", "NewInstancesProtectedFromScaleIn", "CapacityRebalance"]
+        keys = [
+            "LaunchTemplate",
+            "MixedInstancesPolicy",
+            "MinSize",
+            "MaxSize",
+            "DesiredCapacity",
+            "DefaultCooldown",
+            "HealthCheckType",
+            "HealthCheckGracePeriod",
+            "VPCZoneIdentifier",
+            "TerminationPolicies",
+            "NewInstancesProtectedFromScaleIn",
+            "CapacityRebalance",
+        ]
         return {
             **{key: self.settings.get(key) for key in keys},
             "AutoScalingGroupName": self.name,

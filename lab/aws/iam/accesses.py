@@ -158,7 +158,17 @@ def _key_of_ciphertext(blob: bytes) -> str | None:
 
 # EC2, Auto Scaling, SQS
 
-_INSTANCE_ACTIONS = ["TerminateInstances", "RebootInstances", "StopInstances", "StartInstances", "ModifyInstanceAttribute", "ModifyInstanceMetadataOptions", "GetConsoleOutput", "CreateTags", "DeleteTags"]
+_INSTANCE_ACTIONS = [
+    "TerminateInstances",
+    "RebootInstances",
+    "StopInstances",
+    "StartInstances",
+    "ModifyInstanceAttribute",
+    "ModifyInstanceMetadataOptions",
+    "GetConsoleOutput",
+    "CreateTags",
+    "DeleteTags",
+]
 
 
 def _ec2(action: str, parameters: Parameters) -> Iterator[Access]:

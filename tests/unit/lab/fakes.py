@@ -1,0 +1,239 @@
+"""A little AWS whose machines are only said to run, and ways to speak with it."""
+
+from __future__ import annotations
+
+import base64
+import functools
+import http.client
+import json
+import time
+import urllib.request
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import ClientError
+
+from lab.aws import imds, server
+from lab.aws.ports import InstanceSpec
+
+REGION = "eu-west-1"
+ACCOUNT_ID = "123456789012"
+IMAGE = "ami-0deb1a13000000064"
+# Loopback addresses, so that a test can speak from an instance's own.
+VPC_CIDR = "127.20.0.0/16"
+EC2_TRUST = {
+    "Version": "2012-10-17",
+    "Statement": [{"Effect": "Allow", "Principal": {"Service": "ec2.amazonaws.com"}, "Action": "sts:AssumeRole"}],
+}
+
+
+class FakeMachines:
+    """Machines that run as soon as they are launched, until a test kills them."""
+
+    def __init__(self) -> None:
+        self.running: dict[str, InstanceSpec] = {}
+        self.launched: list[InstanceSpec] = []
+        self.rebooted: list[str] = []
+        self.cut: set[str] = set()
+        self.vpcs: dict[str, str] = {}
+        self.firewall_changes = 0
+
+    def launch(self, spec: InstanceSpec) -> None:
+        self.running[spec.instance_id] = spec
+        self.launched.append(spec)
+
+    def terminate(self, instance_id: str) -> None:
+        self.running.pop(instance_id, None)
+
+    def reboot(self, instance_id: str) -> None:
+        self.rebooted.append(instance_id)
+
+    def is_running(self, instance_id: str) -> bool:
+        return instance_id in self.running
+
+    def cut_off(self, instance_id: str, *, cut: bool) -> None:
+        self.running[instance_id]
+        (self.cut.add if cut else self.cut.discard)(instance_id)
+
+    def vpc_created(self, vpc_id: str, cidr: str) -> None:
+        self.vpcs[vpc_id] = cidr
+
+    def vpc_deleted(self, vpc_id: str) -> None:
+        del self.vpcs[vpc_id]
+
+    def firewall_changed(self) -> None:
+        self.firewall_changes += 1
+
+
+@functools.cache
+def session() -> Any:
+    """One for all, since reading the services' models takes far longer than the calls."""
+    return boto3.session.Session(region_name=REGION)
+
+
+@dataclass
+class LittleAws:
+    """A running endpoint."""
+
+    endpoint: server.Server
+    metadata: imds.Metadata
+    machines: FakeMachines
+    clients: dict[tuple[str, str], Any] = field(default_factory=dict)
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.endpoint.port}"
+
+    def client(self, service: str, credentials: Mapping[str, str] | None = None) -> Any:
+        """A boto3 client: the administrator's, or of these credentials as the metadata service gives them."""
+        given = credentials or {"AccessKeyId": "lab", "SecretAccessKey": "lab", "Token": None}
+        key = service, str(given["AccessKeyId"])
+        if key not in self.clients:
+            self.clients[key] = session().client(
+                service,
+                endpoint_url=self.url,
+                aws_access_key_id=given["AccessKeyId"],
+                aws_secret_access_key=given["SecretAccessKey"],
+                aws_session_token=given["Token"],
+                config=Config(retries={"total_max_attempts": 1}),
+            )
+        return self.clients[key]
+
+    def control(self, method: str, path: str) -> Any:
+        """Ask one of the lab's own endpoints."""
+        request = urllib.request.Request(f"{self.url}/_lab/{path}", method=method)
+        with urllib.request.urlopen(request, timeout=5) as answer:
+            return json.load(answer)
+
+    def role(self, name: str, *statements: Mapping[str, Any]) -> str:
+        """A role with an instance profile of the same name, and its ARN."""
+        iam = self.client("iam")
+        arn: str = iam.create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps(EC2_TRUST))["Role"]["Arn"]
+        iam.create_instance_profile(InstanceProfileName=name)
+        iam.add_role_to_instance_profile(InstanceProfileName=name, RoleName=name)
+        if statements:
+            policy = {"Version": "2012-10-17", "Statement": list(statements)}
+            iam.put_role_policy(RoleName=name, PolicyName="swarm", PolicyDocument=json.dumps(policy))
+        return arn
+
+    def as_role(self, arn: str) -> dict[str, str]:
+        """Credentials of a role."""
+        given = self.client("sts").assume_role(RoleArn=arn, RoleSessionName="test")["Credentials"]
+        return {
+            "AccessKeyId": given["AccessKeyId"],
+            "SecretAccessKey": given["SecretAccessKey"],
+            "Token": given["SessionToken"],
+        }
+
+    def network(self) -> Network:
+        """A VPC with a subnet in each zone and a security group."""
+        ec2 = self.client("ec2")
+        vpc = ec2.create_vpc(CidrBlock=VPC_CIDR)["Vpc"]["VpcId"]
+        subnets = [
+            ec2.create_subnet(VpcId=vpc, CidrBlock=f"127.20.{number}.0/24", AvailabilityZone=f"{REGION}{zone}")
+            for number, zone in enumerate("abc")
+        ]
+        group = ec2.create_security_group(GroupName="members", Description="members", VpcId=vpc)["GroupId"]
+        return Network(vpc, [one["Subnet"]["SubnetId"] for one in subnets], group)
+
+    def template(self, name: str, group: str, **more: Any) -> None:
+        """A launch template as the product writes them."""
+        data = {
+            "ImageId": IMAGE,
+            "InstanceType": "t3.small",
+            "UserData": base64.b64encode(b"#cloud-config\n").decode(),
+            "MetadataOptions": {"HttpEndpoint": "enabled", "HttpTokens": "required", "HttpPutResponseHopLimit": 1},
+            "NetworkInterfaces": [{"DeviceIndex": 0, "AssociatePublicIpAddress": True, "Groups": [group]}],
+            **more,
+        }
+        self.client("ec2").create_launch_template(LaunchTemplateName=name, LaunchTemplateData=data)
+
+    def group(self, name: str, network: Network, capacity: int = 3, **more: Any) -> None:
+        """An Auto Scaling group of that template's instances."""
+        arguments: dict[str, Any] = {
+            "MinSize": 0,
+            "MaxSize": 9,
+            "DesiredCapacity": capacity,
+            "VPCZoneIdentifier": ",".join(network.subnets),
+            "LaunchTemplate": {"LaunchTemplateName": name, "Version": "$Latest"},
+            **more,
+        }
+        self.client("autoscaling").create_auto_scaling_group(AutoScalingGroupName=name, **arguments)
+
+    def members(self, name: str) -> list[dict[str, Any]]:
+        """The group's instances as Auto Scaling describes them."""
+        found = self.client("autoscaling").describe_auto_scaling_groups(AutoScalingGroupNames=[name])
+        return [one for group in found["AutoScalingGroups"] for one in group["Instances"]]
+
+    def states(self, name: str) -> list[str]:
+        return sorted(one["LifecycleState"] for one in self.members(name))
+
+    def settled(self, name: str, capacity: int) -> list[dict[str, Any]]:
+        """The group's instances once so many of them, and no others, are in service."""
+        until(lambda: self.states(name) == ["InService"] * capacity, f"{capacity} of {name} in service")
+        return self.members(name)
+
+    def instance(self, instance_id: str) -> dict[str, Any]:
+        found: dict[str, Any] = self.client("ec2").describe_instances(InstanceIds=[instance_id])["Reservations"][0]
+        instance: dict[str, Any] = found["Instances"][0]
+        return instance
+
+    def ask(self, method: str, path: str, source: str, headers: Mapping[str, str] | None = None) -> tuple[int, str]:
+        """Ask the metadata service from an address."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.metadata.port, source_address=(source, 0), timeout=5)
+        connection.request(method, path, headers=dict(headers or {}))
+        answer = connection.getresponse()
+        content = answer.read().decode()
+        connection.close()
+        return answer.status, content
+
+    def token(self, source: str, seconds: int = 60) -> dict[str, str]:
+        """The header with a fresh token."""
+        _, token = self.ask("PUT", "/latest/api/token", source, {"X-aws-ec2-metadata-token-ttl-seconds": str(seconds)})
+        return {"X-aws-ec2-metadata-token": token}
+
+
+@dataclass(frozen=True)
+class Network:
+    """What :meth:`LittleAws.network` made."""
+
+    vpc: str
+    subnets: Sequence[str]
+    group: str
+
+
+@contextmanager
+def little_aws() -> Iterator[LittleAws]:
+    """A fresh account for as long as the context lasts."""
+    machines = FakeMachines()
+    endpoint = server.start(machines, "127.0.0.1", 0, public_pool="198.51.100.0/28")
+    metadata = imds.serve("127.0.0.1", 0)
+    try:
+        yield LittleAws(endpoint, metadata, machines)
+    finally:
+        metadata.stop()
+        endpoint.stop()
+
+
+def until(condition: Callable[[], Any], what: str, seconds: float = 10) -> Any:
+    """Wait for a condition and return what it said. Fails when it does not come true."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        found = condition()
+        if found:
+            return found
+        time.sleep(0.02)
+    raise AssertionError(f"waited {seconds} s for {what}, in vain")
+
+
+def refused(call: Callable[[], Any]) -> str:
+    """The error code that a call is refused with."""
+    try:
+        call()
+    except ClientError as error:
+        return str(error.response["Error"]["Code"])
+    raise AssertionError("the call was let in")

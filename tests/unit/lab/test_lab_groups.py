@@ -1,0 +1,270 @@
+"""Auto Scaling groups keep their capacity, over their zones and through their hooks."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+import pytest
+
+from lab.aws import world
+from tests.unit.lab.fakes import LittleAws, Network, refused, until
+
+HOOKS = {
+    "launching": ("autoscaling:EC2_INSTANCE_LAUNCHING", "ABANDON"),
+    "terminating": ("autoscaling:EC2_INSTANCE_TERMINATING", "CONTINUE"),
+}
+
+
+@pytest.fixture
+def network(aws: LittleAws) -> Network:
+    network = aws.network()
+    aws.template("example", network.group)
+    return network
+
+
+def hook(name: str) -> dict[str, Any]:
+    transition, result = HOOKS[name]
+    return {
+        "LifecycleHookName": name,
+        "LifecycleTransition": transition,
+        "HeartbeatTimeout": 30,
+        "DefaultResult": result,
+    }
+
+
+def hurry(name: str, seconds: float) -> None:
+    """AWS takes no timeout below 30 seconds, which no test waits for."""
+    with world.LOCK:
+        for one in world.autoscaling().groups["example"].hooks.values():
+            if one.name == name:
+                one.heartbeat_timeout = seconds
+
+
+def complete(aws: LittleAws, name: str, instance_id: str, result: str = "CONTINUE") -> None:
+    aws.client("autoscaling").complete_lifecycle_action(
+        AutoScalingGroupName="example",
+        LifecycleHookName=name,
+        InstanceId=instance_id,
+        LifecycleActionResult=result,
+    )
+
+
+def test_a_group_launches_its_capacity_over_its_zones(aws: LittleAws, network: Network) -> None:
+    aws.group("example", network, capacity=5)
+    members = aws.settled("example", 5)
+    assert sorted(Counter(one["AvailabilityZone"] for one in members).values()) == [1, 2, 2]
+    assert {one["LaunchTemplate"]["Version"] for one in members} == {"1"}
+    assert set(aws.machines.running) == {one["InstanceId"] for one in members}
+
+
+def test_instances_are_what_the_template_and_the_group_say(aws: LittleAws) -> None:
+    network = aws.network()
+    aws.role("node")
+    tags = [{"ResourceType": "volume", "Tags": [{"Key": "of", "Value": "disk"}]}]
+    disk = {"DeviceName": "/dev/xvda", "Ebs": {"VolumeSize": 20, "VolumeType": "gp3", "Encrypted": True}}
+    aws.template(
+        "example",
+        network.group,
+        IamInstanceProfile={"Name": "node"},
+        TagSpecifications=tags,
+        BlockDeviceMappings=[disk],
+    )
+    aws.group(
+        "example", network, capacity=1, Tags=[{"Key": "swarm.aws/group", "Value": "worker", "PropagateAtLaunch": True}]
+    )
+    (member,) = aws.settled("example", 1)
+    instance = aws.instance(member["InstanceId"])
+    spec = aws.machines.running[member["InstanceId"]]
+    assert instance["IamInstanceProfile"]["Arn"].endswith(":instance-profile/node")
+    assert instance["MetadataOptions"]["HttpTokens"] == "required"
+    assert [one["GroupId"] for one in instance["SecurityGroups"]] == [network.group]
+    own = {one["Key"]: one["Value"] for one in instance["Tags"]}
+    assert own["swarm.aws/group"] == "worker"
+    assert own["aws:autoscaling:groupName"] == "example"
+    (mapping,) = instance["BlockDeviceMappings"]
+    volume = aws.client("ec2").describe_volumes(VolumeIds=[mapping["Ebs"]["VolumeId"]])["Volumes"][0]
+    assert (mapping["DeviceName"], volume["Size"], volume["Encrypted"]) == ("/dev/xvda", 20, True)
+    assert volume["Tags"] == [{"Key": "of", "Value": "disk"}]
+    assert (spec.private_ip, spec.public_ip) == (instance["PrivateIpAddress"], instance["PublicIpAddress"])
+    assert spec.subnet_cidr == "127.20.0.0/24"
+
+
+def test_a_machine_that_died_is_replaced_in_its_zone(aws: LittleAws, network: Network) -> None:
+    aws.group("example", network)
+    dead = aws.settled("example", 3)[1]
+    aws.machines.terminate(dead["InstanceId"])
+    until(lambda: len(aws.machines.launched) == 4, "a replacement")
+    members = aws.settled("example", 3)
+    assert dead["InstanceId"] not in {one["InstanceId"] for one in members}
+    assert len({one["AvailabilityZone"] for one in members}) == 3
+    until(lambda: aws.instance(dead["InstanceId"])["State"]["Name"] == "terminated", "the end of the dead one")
+
+
+@pytest.mark.parametrize("way", ["ec2", "health", "autoscaling"])
+def test_whoever_takes_an_instance_away_it_is_replaced(aws: LittleAws, network: Network, way: str) -> None:
+    aws.group("example", network)
+    victim = aws.settled("example", 3)[0]["InstanceId"]
+    if way == "ec2":
+        aws.client("ec2").terminate_instances(InstanceIds=[victim])
+    elif way == "health":
+        aws.client("autoscaling").set_instance_health(InstanceId=victim, HealthStatus="Unhealthy")
+    else:
+        aws.client("autoscaling").terminate_instance_in_auto_scaling_group(
+            InstanceId=victim, ShouldDecrementDesiredCapacity=False
+        )
+    until(lambda: victim not in {one["InstanceId"] for one in aws.members("example")}, "the end of the victim")
+    assert victim not in {one["InstanceId"] for one in aws.settled("example", 3)}
+
+
+def test_shrinking_takes_from_the_fullest_zone_the_oldest_template_first(aws: LittleAws, network: Network) -> None:
+    aws.group("example", network, capacity=3, TerminationPolicies=["OldestLaunchTemplate", "OldestInstance"])
+    old = {one["InstanceId"] for one in aws.settled("example", 3)}
+    aws.client("ec2").create_launch_template_version(
+        LaunchTemplateName="example", SourceVersion="1", LaunchTemplateData={"ImageId": "ami-0deb1a13000000064"}
+    )
+    aws.client("autoscaling").set_desired_capacity(AutoScalingGroupName="example", DesiredCapacity=4)
+    members = aws.settled("example", 4)
+    (new,) = [one for one in members if one["InstanceId"] not in old]
+    assert new["LaunchTemplate"]["Version"] == "2"
+    aws.client("autoscaling").set_desired_capacity(AutoScalingGroupName="example", DesiredCapacity=3)
+    until(lambda: len(aws.members("example")) == 3, "one less")
+    (gone,) = old - {one["InstanceId"] for one in aws.settled("example", 3)}
+    assert aws.instance(gone)["Placement"]["AvailabilityZone"] == new["AvailabilityZone"]
+
+
+def test_protected_instances_stay(aws: LittleAws, network: Network) -> None:
+    aws.group("example", network, capacity=2)
+    kept = aws.settled("example", 2)[0]["InstanceId"]
+    autoscaling = aws.client("autoscaling")
+    autoscaling.set_instance_protection(AutoScalingGroupName="example", InstanceIds=[kept], ProtectedFromScaleIn=True)
+    autoscaling.set_desired_capacity(AutoScalingGroupName="example", DesiredCapacity=0)
+    until(lambda: len(aws.members("example")) == 1, "the unprotected one to go")
+    assert [one["InstanceId"] for one in aws.settled("example", 1)] == [kept]
+
+
+def test_a_launching_instance_waits_for_its_hook(aws: LittleAws, network: Network) -> None:
+    aws.group("example", network, capacity=1, LifecycleHookSpecificationList=[hook("launching")])
+    until(lambda: aws.states("example") == ["Pending:Wait"], "the hook")
+    (member,) = aws.members("example")
+    assert aws.instance(member["InstanceId"])["State"]["Name"] == "running"
+    aws.client("autoscaling").record_lifecycle_action_heartbeat(
+        AutoScalingGroupName="example", LifecycleHookName="launching", InstanceId=member["InstanceId"]
+    )
+    complete(aws, "launching", member["InstanceId"])
+    assert aws.settled("example", 1)[0]["InstanceId"] == member["InstanceId"]
+    assert refused(lambda: complete(aws, "launching", member["InstanceId"])) == "ValidationError"
+
+
+def test_an_abandoned_launch_is_tried_again(aws: LittleAws, network: Network) -> None:
+    aws.group("example", network, capacity=1, LifecycleHookSpecificationList=[hook("launching")])
+    until(lambda: aws.states("example") == ["Pending:Wait"], "the hook")
+    (first,) = aws.members("example")
+    complete(aws, "launching", first["InstanceId"], "ABANDON")
+    until(lambda: first["InstanceId"] not in {one["InstanceId"] for one in aws.members("example")}, "its end")
+    until(lambda: aws.states("example") == ["Pending:Wait"], "the next one's hook")
+    activities = aws.client("autoscaling").describe_scaling_activities(AutoScalingGroupName="example")["Activities"]
+    assert "Failed" in {one["StatusCode"] for one in activities}
+
+
+def test_a_hook_without_a_heartbeat_comes_to_its_default_result(aws: LittleAws, network: Network) -> None:
+    aws.group("example", network, capacity=1, LifecycleHookSpecificationList=[hook("launching"), hook("terminating")])
+    until(lambda: aws.states("example") == ["Pending:Wait"], "the hook")
+    (member,) = aws.members("example")
+    complete(aws, "launching", member["InstanceId"])
+    aws.settled("example", 1)
+    aws.client("autoscaling").set_desired_capacity(AutoScalingGroupName="example", DesiredCapacity=0)
+    until(lambda: aws.states("example") == ["Terminating:Wait"], "the hook")
+    assert aws.instance(member["InstanceId"])["State"]["Name"] == "running"
+    hurry("terminating", 0.1)
+    until(lambda: not aws.members("example"), "the default result")
+    assert not aws.machines.running
+
+    hurry("launching", 0.1)
+    aws.client("autoscaling").set_desired_capacity(AutoScalingGroupName="example", DesiredCapacity=1)
+    until(lambda: len(aws.machines.launched) >= 3, "one launch after another to be abandoned")
+
+
+def test_the_hook_of_an_instance_that_ec2_has_terminated_runs_too(aws: LittleAws, network: Network) -> None:
+    aws.group("example", network, capacity=1, LifecycleHookSpecificationList=[hook("terminating")])
+    (member,) = aws.settled("example", 1)
+    aws.client("ec2").terminate_instances(InstanceIds=[member["InstanceId"]])
+    until(lambda: aws.states("example") == ["InService", "Terminating:Wait"], "its hook and its replacement")
+    assert aws.instance(member["InstanceId"])["State"]["Name"] == "terminated"
+    complete(aws, "terminating", member["InstanceId"])
+    assert aws.settled("example", 1)[0]["InstanceId"] != member["InstanceId"]
+
+
+def test_a_group_can_be_changed_while_it_stands(aws: LittleAws, network: Network) -> None:
+    aws.group("example", network, capacity=1, MaxSize=2)
+    aws.settled("example", 1)
+    autoscaling = aws.client("autoscaling")
+    autoscaling.update_auto_scaling_group(AutoScalingGroupName="example", MinSize=2, DesiredCapacity=2)
+    aws.settled("example", 2)
+
+    def too_many() -> None:
+        autoscaling.set_desired_capacity(AutoScalingGroupName="example", DesiredCapacity=3)
+
+    assert refused(too_many) == "ValidationError"
+    (group,) = autoscaling.describe_auto_scaling_groups(AutoScalingGroupNames=["example"])["AutoScalingGroups"]
+    assert (group["MinSize"], group["MaxSize"], group["DesiredCapacity"]) == (2, 2, 2)
+
+
+def test_spot_groups_launch_spot_instances(aws: LittleAws, network: Network) -> None:
+    specification = {"LaunchTemplateName": "example", "Version": "1"}
+    aws.group(
+        "example",
+        network,
+        capacity=2,
+        LaunchTemplate={},
+        MixedInstancesPolicy={
+            "LaunchTemplate": {
+                "LaunchTemplateSpecification": specification,
+                "Overrides": [{"InstanceType": "t3.medium"}, {"InstanceType": "t3a.medium"}],
+            },
+            "InstancesDistribution": {"OnDemandBaseCapacity": 1, "OnDemandPercentageAboveBaseCapacity": 0},
+        },
+    )
+    instances = [aws.instance(one["InstanceId"]) for one in aws.settled("example", 2)]
+    assert sorted(one.get("InstanceLifecycle", "on-demand") for one in instances) == ["on-demand", "spot"]
+    assert {one["InstanceType"] for one in instances} == {"t3.medium"}
+
+
+def test_a_deleted_group_takes_its_instances_along(aws: LittleAws, network: Network) -> None:
+    aws.group("example", network, LifecycleHookSpecificationList=[hook("terminating")])
+    aws.settled("example", 3)
+    autoscaling = aws.client("autoscaling")
+    in_use = refused(lambda: autoscaling.delete_auto_scaling_group(AutoScalingGroupName="example"))
+    assert in_use == "ResourceInUse"
+    autoscaling.delete_auto_scaling_group(AutoScalingGroupName="example", ForceDelete=True)
+    until(lambda: not autoscaling.describe_auto_scaling_groups()["AutoScalingGroups"], "the group to go")
+    assert not aws.machines.running
+
+
+def test_groups_are_found_by_their_tags(aws: LittleAws, network: Network) -> None:
+    tag = {"Key": "swarm.aws/cluster", "Value": "one", "PropagateAtLaunch": True}
+    aws.group("example", network, capacity=0, Tags=[tag])
+    autoscaling = aws.client("autoscaling")
+
+    def named(value: str) -> list[str]:
+        wanted = [{"Name": "tag:swarm.aws/cluster", "Values": [value]}]
+        found = autoscaling.describe_auto_scaling_groups(Filters=wanted)["AutoScalingGroups"]
+        return [one["AutoScalingGroupName"] for one in found]
+
+    assert named("one") == ["example"]
+    assert named("other") == []
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"MinSize": 3, "MaxSize": 2}, "Max bound"),
+        ({"DesiredCapacity": 10}, "Desired capacity"),
+        ({"VPCZoneIdentifier": "subnet-0123456789abcdef0"}, "subnet"),
+        ({"LaunchTemplate": {"LaunchTemplateName": "other", "Version": "1"}}, "launch template"),
+    ],
+)
+def test_a_group_that_cannot_be_is_refused(aws: LittleAws, network: Network, change: dict[str, Any], said: str) -> None:
+    with pytest.raises(aws.client("autoscaling").exceptions.ClientError, match=said):
+        aws.group("example", network, **change)
+    assert not aws.members("example")
