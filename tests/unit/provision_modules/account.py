@@ -15,7 +15,12 @@ import boto3
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible_collections.swarm.aws.plugins.module_utils.provision.changes import Changes
 from ansible_collections.swarm.aws.plugins.module_utils.provision.shell import Aws
+from botocore.awsrequest import AWSResponse
 from moto import mock_aws
+from moto.autoscaling import models, urls
+
+from lab.aws.autoscaling import api
+from lab.aws.autoscaling.backend import LabAutoScaling
 
 REGION = "eu-west-1"
 ACCOUNT_ID = "123456789012"
@@ -34,15 +39,19 @@ class Account:
     """An empty account, and the modules' way to it."""
 
     def __init__(self) -> None:
+        self.reads: list[str] = []
         self.writes: list[str] = []
         self._killed_after: int | None = None
         self.aws = Aws(_session())
 
     @contextmanager
     def recording(self, killed_after: int | None = None) -> Iterator[list[str]]:
-        """The operations that write, in their order; the process is killed when so many of them have taken effect."""
+        """The operations that write, in their order; ``reads`` has the others.
+
+        The process is killed when ``killed_after`` of them have taken effect.
+        """
         writes: list[str] = []
-        self.writes, self._killed_after = writes, killed_after
+        self.reads, self.writes, self._killed_after = [], writes, killed_after
         events = _session().events
         events.register("before-call", self._note, "recording-before")
         events.register("after-call", self._kill, "recording-after")
@@ -51,6 +60,23 @@ class Account:
         finally:
             events.unregister("before-call", unique_id="recording-before")
             events.unregister("after-call", unique_id="recording-after")
+
+    @contextmanager
+    def refusing(self, operation: str) -> Iterator[None]:
+        """AWS refuses an operation, as to one who has no right to it."""
+        # To a HEAD request there is no answer but the status.
+        error = {"Code": "403" if operation.startswith("Head") else "AccessDenied", "Message": "Forbidden"}
+        parsed = {"Error": error, "ResponseMetadata": {"HTTPStatusCode": 403}}
+
+        def refuse(model: Any, **_: Any) -> Any:
+            return (AWSResponse("", 403, {}, None), parsed) if model.name == operation else None
+
+        events = _session().events
+        events.register("before-call", refuse, "refusing")
+        try:
+            yield
+        finally:
+            events.unregister("before-call", unique_id="refusing")
 
     def run(
         self, arguments: Mapping[str, Any], work: Callable[..., Any], params: Mapping[str, Any], *, check: bool = False
@@ -64,8 +90,7 @@ class Account:
         return {**changes.result(), **result}
 
     def _note(self, model: Any, **_: Any) -> None:
-        if not model.name.startswith(READS):
-            self.writes.append(model.name)
+        (self.reads if model.name.startswith(READS) else self.writes).append(model.name)
 
     def _kill(self, model: Any, http_response: Any, **_: Any) -> None:
         if model.name.startswith(READS) or http_response.status_code >= 300:
@@ -78,10 +103,25 @@ class Account:
 def account() -> Iterator[Account]:
     """An empty account for as long as the context lasts."""
     # No machine is booted here, and moto takes longer to make up its images than all the rest takes.
-    with patch.dict(os.environ, {"MOTO_EC2_LOAD_DEFAULT_AMIS": "false"}), mock_aws():
-        # A lab may be up, for other tests.
+    with patch.dict(os.environ, {"MOTO_EC2_LOAD_DEFAULT_AMIS": "false"}), auto_scaling(), mock_aws():
+        # A lab may be up for other tests.
         os.environ.pop("AWS_ENDPOINT_URL", None)
         yield Account()
+
+
+@contextmanager
+def auto_scaling() -> Iterator[None]:
+    """The lab's Auto Scaling instead of moto's, which forgets hooks and policies. Its groups launch nothing here."""
+    with (
+        patch.dict(urls.url_paths),
+        patch.object(models.autoscaling_backends, "backend", models.autoscaling_backends.backend),
+        # By which moto finds the API's addresses.
+        patch.object(LabAutoScaling, "__module__", models.__name__),
+    ):
+        api.install()
+        models.autoscaling_backends.reset()
+        yield
+    models.autoscaling_backends.reset()
 
 
 def settled(found: Any) -> Any:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import pytest
+from ansible_collections.swarm.aws.plugins.module_utils.provision.errors import ProvisionError
+from botocore.exceptions import ClientError
 
 from tests.unit.provision_modules.account import Killed, account
-from tests.unit.provision_modules.cases import events, identity, network, security, store
+from tests.unit.provision_modules.cases import events, groups, identity, network, security, store
 from tests.unit.provision_modules.cases.case import Case
 
-CASES = [module.CASE for module in (network, security, store, events, identity)]
+CASES = [module.CASE for module in (network, security, store, events, identity, groups)]
 every_case = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 every_drift = pytest.mark.parametrize(
     ("case", "drift"),
@@ -75,3 +77,19 @@ def test_a_run_that_was_killed_after_any_write_is_finished_by_the_next(case: Cas
             case.run(world, params)
             assert case.state(world) == built
             assert case.run(world, params)["changes"] == []
+
+
+@every_case
+def test_what_may_not_be_read_is_never_taken_for_missing(case: Case, subtests: pytest.Subtests) -> None:
+    with account() as world:
+        params = case.prepare(world)
+        case.run(world, params)
+        with world.recording():
+            case.run(world, params)
+            reads = sorted(set(world.reads))
+        assert reads
+        for read in reads:
+            with subtests.test(read), world.recording() as writes:
+                with world.refusing(read), pytest.raises((ClientError, ProvisionError)):
+                    case.run(world, params)
+                assert writes == []

@@ -1,0 +1,188 @@
+"""The node groups."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ansible_collections.swarm.aws.plugins.module_utils.provision.shell import Aws
+from ansible_collections.swarm.aws.plugins.modules import node_groups
+from moto.autoscaling import models
+
+from tests.unit.provision_modules.account import ACCOUNT_ID, REGION, Account, tags_of
+from tests.unit.provision_modules.cases import network
+from tests.unit.provision_modules.cases.case import CLUSTER, TAGS, Case
+
+MANAGER, WORKER = f"{CLUSTER}-manager", f"{CLUSTER}-worker"
+LAUNCHING = f"{CLUSTER}-launching"
+GROUP = {
+    "image": "ami-0123456789abcdef0",
+    "root_device": "/dev/xvda",
+    "volume_size": 20,
+    "volume_type": "gp3",
+    "user_data": "#cloud-config\nhostname: {}",
+}
+GROUPS = [
+    {
+        **GROUP,
+        "name": "manager",
+        "role": "manager",
+        "instance_types": ["t3.small"],
+        "min": 3,
+        "desired": 3,
+        "max": 3,
+        "instance_profile": MANAGER,
+    },
+    {
+        **GROUP,
+        "name": "worker",
+        "role": "worker",
+        "instance_types": ["t3.small", "t3a.small"],
+        "min": 0,
+        "desired": 1,
+        "max": 4,
+        "instance_profile": WORKER,
+        "spot": True,
+    },
+]
+
+
+def params(subnets: list[str], groups: list[dict[str, Any]] | None = None, **more: Any) -> dict[str, Any]:
+    where = {"subnets": subnets, "security_groups": ["sg-0123456789abcdef0"]}
+    declared = [{**group, **where} for group in groups or GROUPS]
+    return {"cluster_name": CLUSTER, "tags": TAGS, "key_name": "key", "groups": declared, **more}
+
+
+def prepare(account: Account) -> Mapping[str, Any]:
+    built = network.CASE.run(account, network.PARAMS)
+    for name in (MANAGER, WORKER):
+        account.aws.iam.create_instance_profile(InstanceProfileName=name)
+    return params(list(built["subnets"].values()))
+
+
+def look(aws: Aws) -> Any:
+    ec2, autoscaling = aws.ec2, aws.autoscaling
+    templates = []
+    for template in ec2.describe_launch_templates()["LaunchTemplates"]:
+        name, latest = template["LaunchTemplateName"], str(template["LatestVersionNumber"])
+        versions = ec2.describe_launch_template_versions(LaunchTemplateName=name, Versions=[latest])
+        data = versions["LaunchTemplateVersions"][0]["LaunchTemplateData"]
+        # Into the first version moto puts the tags of the template itself.
+        data["TagSpecifications"] = [
+            one for one in data.get("TagSpecifications", []) if one["ResourceType"] != "launch-template"
+        ]
+        templates.append({"name": name, "tags": tags_of(template), "data": data})
+    return {
+        "templates": templates,
+        "groups": [
+            {
+                **{
+                    key: group.get(key)
+                    for key in (
+                        "AutoScalingGroupName",
+                        "MinSize",
+                        "DesiredCapacity",
+                        "MaxSize",
+                        "VPCZoneIdentifier",
+                        "HealthCheckType",
+                        "HealthCheckGracePeriod",
+                        "TerminationPolicies",
+                        "CapacityRebalance",
+                        "Tags",
+                    )
+                },
+                **_launch(group, ec2),
+                "hooks": autoscaling.describe_lifecycle_hooks(AutoScalingGroupName=group["AutoScalingGroupName"])[
+                    "LifecycleHooks"
+                ],
+            }
+            for group in autoscaling.describe_auto_scaling_groups()["AutoScalingGroups"]
+        ],
+    }
+
+
+def _launch(group: Mapping[str, Any], ec2: Any) -> dict[str, Any]:
+    """What the group launches; of the template's version only whether it is the latest."""
+    mixed = group.get("MixedInstancesPolicy")
+    template = mixed["LaunchTemplate"]["LaunchTemplateSpecification"] if mixed else group["LaunchTemplate"]
+    found = ec2.describe_launch_templates(LaunchTemplateNames=[template["LaunchTemplateName"]])["LaunchTemplates"][0]
+    return {
+        "template": template["LaunchTemplateName"],
+        "latest": template["Version"] == str(found["LatestVersionNumber"]),
+        "overrides": mixed and mixed["LaunchTemplate"]["Overrides"],
+        "distribution": mixed and mixed["InstancesDistribution"],
+    }
+
+
+def new_version(aws: Aws) -> None:
+    """Another version, that all new instances get."""
+    aws.ec2.create_launch_template_version(
+        LaunchTemplateName=MANAGER, LaunchTemplateData={"ImageId": "ami-1", "InstanceType": "t3.nano"}
+    )
+    template = {"LaunchTemplateName": MANAGER, "Version": "2"}
+    aws.autoscaling.update_auto_scaling_group(AutoScalingGroupName=MANAGER, LaunchTemplate=template)
+
+
+def put_hook(aws: Aws, **other: Any) -> None:
+    hook = {
+        "LifecycleHookName": LAUNCHING,
+        "LifecycleTransition": "autoscaling:EC2_INSTANCE_LAUNCHING",
+        "HeartbeatTimeout": 900,
+        "DefaultResult": "ABANDON",
+        **other,
+    }
+    aws.autoscaling.put_lifecycle_hook(AutoScalingGroupName=MANAGER, **hook)
+
+
+def update(aws: Aws, name: str, **settings: Any) -> None:
+    aws.autoscaling.update_auto_scaling_group(AutoScalingGroupName=name, **settings)
+
+
+def distribute(aws: Aws) -> None:
+    found = aws.autoscaling.describe_auto_scaling_groups(AutoScalingGroupNames=[WORKER])["AutoScalingGroups"][0]
+    policy = found["MixedInstancesPolicy"]
+    policy["InstancesDistribution"]["OnDemandPercentageAboveBaseCapacity"] = 100
+    update(aws, WORKER, MixedInstancesPolicy=policy)
+
+
+def delete_group(_: Aws) -> None:
+    # Which takes Auto Scaling a while, in which the API still tells of it.
+    del models.autoscaling_backends[ACCOUNT_ID][REGION].groups[WORKER]
+
+
+CASE = Case(
+    module=node_groups,
+    prepare=prepare,
+    planned=params(["subnet-0123456789abcdef0", "subnet-0123456789abcdef1"]),
+    look=look,
+    drifts={
+        "the template got a version of others": new_version,
+        "the group is smaller": lambda aws: update(aws, MANAGER, MinSize=1, DesiredCapacity=1),
+        "the group may grow": lambda aws: update(aws, MANAGER, MaxSize=9),
+        "a load balancer judges": lambda aws: update(aws, MANAGER, HealthCheckType="ELB"),
+        "instances have less time to boot": lambda aws: update(aws, MANAGER, HealthCheckGracePeriod=1),
+        "newer instances go first": lambda aws: update(aws, MANAGER, TerminationPolicies=["NewestInstance"]),
+        "spot capacity is not used": distribute,
+        "spot instances at risk stay": lambda aws: update(aws, WORKER, CapacityRebalance=False),
+        "the group lost a tag": lambda aws: aws.autoscaling.delete_tags(
+            Tags=[{"ResourceId": WORKER, "ResourceType": "auto-scaling-group", "Key": "team"}]
+        ),
+        "a tag is no longer given to instances": lambda aws: aws.autoscaling.create_or_update_tags(
+            Tags=[
+                {
+                    "ResourceId": WORKER,
+                    "ResourceType": "auto-scaling-group",
+                    "Key": "team",
+                    "Value": "blue",
+                    "PropagateAtLaunch": False,
+                }
+            ]
+        ),
+        "a hook was deleted": lambda aws: aws.autoscaling.delete_lifecycle_hook(
+            AutoScalingGroupName=MANAGER, LifecycleHookName=LAUNCHING
+        ),
+        "a hook lets what never joined in": lambda aws: put_hook(aws, DefaultResult="CONTINUE"),
+        "a hook gives up early": lambda aws: put_hook(aws, HeartbeatTimeout=30),
+        "a group was deleted": delete_group,
+    },
+)
