@@ -8,12 +8,14 @@ deleting it deletes every cable, address, route and rule.
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
 import threading
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from lab.commands import run
+from lab.errors import LabError
 from lab.state import METADATA_ADDRESS, SERVICES_ADDRESS, Lab
 
 
@@ -70,9 +72,11 @@ def delete(lab: Lab) -> None:
     """Remove the namespace, and with it everything that hangs off it."""
     if Path(f"/run/netns/{lab.namespace}").exists():
         run("ip", "netns", "delete", lab.namespace)
-    # The namespace, and the cable's inner end with it, goes when its last process has; the outer end need not wait.
-    if Path(f"/sys/class/net/{lab.host_link}").exists():
+    # The cable goes with the namespace when its last process has, which may be at this very moment or much later.
+    with contextlib.suppress(LabError):
         run("ip", "link", "delete", lab.host_link)
+    if Path(f"/sys/class/net/{lab.host_link}").exists():
+        raise LabError(f"The cable into the lab, {lab.host_link}, could not be removed: `ip link delete` says why.")
 
 
 class Router:
