@@ -73,10 +73,12 @@ def _names(config: Mapping[str, Any], regions: Sequence[str], findings: Findings
 def _tags(tags: Mapping[str, Any], findings: Findings) -> None:
     for key, value in tags.items():
         if str(key).startswith(("aws:", "swarm.aws/")):
-            findings.errors.append(f"cluster_tags has the key '{key}', but keys that start with aws: or swarm.aws/ are taken.")
+            findings.errors.append(
+                f"cluster_tags has the key '{key}', but keys that start with aws: or swarm.aws/ are taken."
+            )
         if len(str(key)) > 128 or len(str(value)) > 256:
             findings.errors.append(
-                f"cluster_tags has '{str(key)[:40]}', but AWS takes keys of up to 128 and values of up to 256 characters."
+                f"cluster_tags has '{str(key)[:40]}', but AWS takes keys of up to 128 and values of up to 256 letters."
             )
 
 

@@ -1,9 +1,8 @@
 #!/usr/bin/env python3
-"""Gets the agent by its SHA-256 from the cluster's bucket, unless it is here already: fetch SHA256 [CONFIG [TARGET]]."""
+"""Gets the agent by its SHA-256 from the cluster's bucket, unless it is here: fetch SHA256 [CONFIG [TARGET]]."""
 
 import hashlib
 import json
-import os
 import sys
 import time
 from pathlib import Path
@@ -40,7 +39,7 @@ def fetch(wanted, config, target, deadline):
     part = target.with_suffix(".part")
     part.write_bytes(content)
     part.chmod(0o755)
-    os.replace(part, target)
+    part.replace(target)
 
 
 def main(wanted, config="/etc/swarm-agent/config.json", target="/usr/local/lib/swarm-agent/swarm-agent.pyz"):

@@ -1,0 +1,115 @@
+"""Renders the role groups' user data as Ansible does, and then as cloud-init on an instance does."""
+
+from __future__ import annotations
+
+import email
+import json
+import shutil
+import subprocess
+from email.message import Message
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import pytest
+import yaml
+from ansible.parsing.dataloader import DataLoader
+from ansible.plugins.loader import init_plugin_loader
+from ansible.template import Templar, trust_as_template
+
+ROOT = Path(__file__).resolve().parents[3]
+ROLE = ROOT / "roles/groups"
+INSTANCE = {"instance_id": "i-0123456789abcdef0", "availability_zone": "eu-west-1a"}
+DIGEST = "5891b5b522d5df086d0ff0b110fbd9d21bb4fc7163af34d08286a2e846f6be03"
+init_plugin_loader([str(ROOT / ".collections")])
+OPERATING_SYSTEMS = ("debian13", "amazonlinux2023", "ubuntu2404")
+
+
+def groups(node_os: str, **group: Any) -> list[dict[str, Any]]:
+    """What the role hands to its module for one group of managers, some of whose keys are given."""
+    loader = DataLoader()
+    variables: dict[str, Any] = {}
+    for name in ("defaults/main.yml", "vars/main.yml", f"vars/{node_os}.yml"):
+        variables |= loader.load_from_file(str(ROLE / name), trusted_as_template=True)
+    variables |= {
+        "ansible_search_path": [str(ROLE)],
+        "cluster_name": "example",
+        "account_id": "123456789012",
+        "region": "eu-west-1",
+        "zones": ["eu-west-1a", "eu-west-1b"],
+        "session_manager": True,
+        "check_result": {"images": {"x86_64": {"id": "ami-1", "root_device": "/dev/xvda"}}},
+        "network_built": {"subnets": {"eu-west-1a": "subnet-a", "eu-west-1b": None}},
+        "network_firewall": {"ids": {"example-member": "sg-1", "example-manager": "sg-2", "example-edge": "sg-3"}},
+        "discovery_built": {"bundle_sha256": DIGEST},
+        "node_groups": [
+            {
+                "name": "manager",
+                "role": "manager",
+                "architecture": "x86_64",
+                "instance_types": ["t3.small"],
+                "volume_size": 20,
+                "volume_type": "gp3",
+                "min": 3,
+                "desired": 3,
+                "max": 3,
+                "zones": None,
+                "dns": True,
+                "spot": False,
+                "user_data": "",
+                **group,
+            }
+        ],
+    }
+    return Templar(loader, variables).template(trust_as_template("{{ groups_declared }}"))
+
+
+def user_data(node_os: str, **group: Any) -> str:
+    """The user data of one group."""
+    return groups(node_os, **group)[0]["user_data"]
+
+
+def parts(text: str) -> list[Message]:
+    """The parts of user data; plain user data is one part."""
+    if text.startswith("Content-Type: multipart"):
+        return email.message_from_string(text).get_payload()  # type: ignore[return-value]
+    part = Message()
+    part.add_header("Content-Type", "text/jinja2")
+    part.set_payload(text)
+    return [part]
+
+
+def cloud_config(text: str) -> dict[str, Any]:
+    """The node's own cloud-config, with what the instance fills in."""
+    source = parts(text)[0].get_payload()
+    first, rest = source.split("\n", 1)
+    assert first == "## template: jinja"
+    # The settings that cloud-init's templater has.
+    template = jinja2.Template(rest, undefined=jinja2.StrictUndefined, trim_blocks=True, extensions=["jinja2.ext.do"])
+    rendered = template.render(v1=INSTANCE)
+    assert rendered.startswith("#cloud-config\n")
+    return yaml.safe_load(rendered)
+
+
+def files(config: dict[str, Any]) -> dict[str, str]:
+    """The contents of the files that a cloud-config writes."""
+    return {one["path"]: one["content"] for one in config["write_files"]}
+
+
+@cache
+def schema() -> dict[str, Any]:
+    """cloud-init's own schema of a cloud-config, from the distribution's package."""
+    place = ROOT / ".build/cloud-init"
+    inside = "usr/lib/python3/dist-packages/cloudinit/config/schemas/schema-cloud-config-v1.json"
+    if not (place / inside).exists():
+        if not shutil.which("apt-get"):
+            pytest.skip("cloud-init's schema comes from Debian's package, and this machine has no apt-get")
+        place.mkdir(parents=True, exist_ok=True)
+        download = ["apt-get", "-q", "download", "cloud-init"]
+        if subprocess.run(download, cwd=place, capture_output=True).returncode:
+            subprocess.run(["apt-get", "-q", "update"], check=True, capture_output=True)
+            subprocess.run(download, cwd=place, check=True, capture_output=True)
+        package = next(place.glob("cloud-init_*.deb"))
+        subprocess.run(["dpkg-deb", "-x", package.name, "."], cwd=place, check=True)
+    return json.loads((place / inside).read_text())

@@ -1,0 +1,84 @@
+"""How an instance gets its agent."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import runpy
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from moto import mock_aws
+
+from tests.unit.userdata.rendering import ROLE
+
+BUCKET = "example-swarm-123456789012-eu-west-1"
+AGENT = b"the agent"
+DIGEST = hashlib.sha256(AGENT).hexdigest()
+
+
+@pytest.fixture
+def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "testing")
+    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
+    with mock_aws():
+        client = boto3.client("s3", region_name="eu-west-1")
+        client.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
+        yield client
+
+
+def fetch(folder: Path, monkeypatch: pytest.MonkeyPatch, seconds: int = 0) -> Path:
+    """Run the script as systemd does, with that long to wait; return where the agent should be."""
+    config = folder / "config.json"
+    config.write_text(json.dumps({"bucket": BUCKET, "region": "eu-west-1"}))
+    target = folder / "agent.pyz"
+    script = runpy.run_path(str(ROLE / "files/fetch.py"))
+    monkeypatch.setitem(script["main"].__globals__, "DEADLINE", seconds)
+    monkeypatch.setattr("time.sleep", lambda _: None)
+    script["main"](DIGEST, str(config), str(target))
+    return target
+
+
+def test_the_agent_is_put_in_place(s3: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    s3.put_object(Bucket=BUCKET, Key=f"agent/{DIGEST}.pyz", Body=AGENT)
+
+    target = fetch(tmp_path, monkeypatch)
+
+    assert target.read_bytes() == AGENT
+    assert target.stat().st_mode & 0o777 == 0o755
+
+
+def test_an_agent_that_is_there_is_not_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "agent.pyz").write_bytes(AGENT)
+    monkeypatch.setattr(boto3, "client", lambda *_, **__: pytest.fail("it asked S3"))
+
+    assert fetch(tmp_path, monkeypatch).read_bytes() == AGENT
+
+
+def test_another_content_than_its_name_says_is_refused(
+    s3: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    s3.put_object(Bucket=BUCKET, Key=f"agent/{DIGEST}.pyz", Body=b"something else")
+
+    with pytest.raises(SystemExit, match="1"):
+        fetch(tmp_path, monkeypatch)
+
+    assert not (tmp_path / "agent.pyz").exists()
+    assert "its content is not what its name says" in capsys.readouterr().out
+
+
+def test_an_agent_that_comes_late_is_waited_for(s3: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def upload(_: float) -> None:
+        s3.put_object(Bucket=BUCKET, Key=f"agent/{DIGEST}.pyz", Body=AGENT)
+
+    script = runpy.run_path(str(ROLE / "files/fetch.py"))
+    monkeypatch.setattr("time.sleep", upload)
+    (tmp_path / "config.json").write_text(json.dumps({"bucket": BUCKET, "region": "eu-west-1"}))
+
+    script["main"](DIGEST, str(tmp_path / "config.json"), str(tmp_path / "agent.pyz"))
+
+    assert (tmp_path / "agent.pyz").read_bytes() == AGENT

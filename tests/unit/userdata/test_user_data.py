@@ -1,0 +1,159 @@
+"""What an instance is told to do when it boots, for each operating system."""
+
+from __future__ import annotations
+
+import configparser
+import json
+import subprocess
+
+import jsonschema
+import pytest
+
+from tests.unit.userdata import rendering
+from tests.unit.userdata.rendering import DIGEST, OPERATING_SYSTEMS, cloud_config, files, parts, user_data
+
+SCRIPT = "#!/bin/sh\necho 'more {{ and }} more' > /etc/motd\n"
+CONFIG = "#cloud-config\nruncmd:\n  - [touch, /tmp/more]\n"
+every_os = pytest.mark.parametrize("node_os", OPERATING_SYSTEMS)
+
+
+@every_os
+@pytest.mark.parametrize("more", ["", SCRIPT, CONFIG])
+def test_it_conforms_to_cloud_inits_schema(node_os: str, more: str) -> None:
+    config = cloud_config(user_data(node_os, user_data=more))
+
+    assert config["runcmd"] == [["/usr/local/lib/swarm-agent/setup"]]
+    jsonschema.Draft4Validator(rendering.schema()).validate(config)
+
+
+def test_the_schema_refuses_what_is_wrong() -> None:
+    config = cloud_config(user_data("debian13"))
+    config["write_files"][0]["permissions"] = 644
+
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.Draft4Validator(rendering.schema()).validate(config)
+
+
+@every_os
+def test_ec2_takes_it_even_with_the_longest_addition(node_os: str) -> None:
+    text = user_data(node_os, name="g" * 31, user_data="#!/bin/sh\n" + "x" * 8182)
+
+    assert len(text.encode()) <= 16384
+
+
+@every_os
+def test_the_engine_says_whose_instance_it_is(node_os: str) -> None:
+    daemon = json.loads(files(cloud_config(user_data(node_os)))["/etc/docker/daemon.json"])
+
+    assert daemon["labels"] == [
+        "swarm.aws.instance=i-0123456789abcdef0",
+        "swarm.aws.group=manager",
+        "swarm.aws.zone=eu-west-1a",
+    ]
+    assert daemon["live-restore"] is False
+    assert daemon["metrics-addr"].startswith("127.0.0.1:")
+    assert daemon["log-opts"] == {"max-size": "10m", "max-file": "5"}
+
+
+@every_os
+def test_the_agent_is_told_where_it_is(node_os: str) -> None:
+    config = json.loads(
+        files(cloud_config(user_data(node_os, role="worker", name="web")))["/etc/swarm-agent/config.json"]
+    )
+
+    assert config == {
+        "cluster": "example",
+        "region": "eu-west-1",
+        "account_id": "123456789012",
+        "bucket": "example-swarm-123456789012-eu-west-1",
+        "group": "web",
+        "role": "worker",
+    }
+
+
+@every_os
+def test_the_agent_is_fetched_by_its_content_and_watched(node_os: str) -> None:
+    unit = configparser.ConfigParser(strict=False, interpolation=None, delimiters=["="])
+    unit.optionxform = str  # type: ignore[assignment,method-assign]
+    unit.read_string(files(cloud_config(user_data(node_os)))["/etc/systemd/system/swarm-agent.service"])
+
+    folder = "/usr/local/lib/swarm-agent"
+    assert unit["Service"]["ExecStartPre"] == f"/usr/bin/python3 {folder}/fetch {DIGEST}"
+    assert unit["Service"]["ExecStart"] == f"/usr/bin/python3 {folder}/swarm-agent.pyz"
+    assert (unit["Service"]["Type"], unit["Service"]["Restart"]) == ("notify", "on-failure")
+    assert "WatchdogSec" in unit["Service"]
+    assert "docker.service" in unit["Unit"]["After"].split()
+
+
+@every_os
+def test_its_shell_and_python_can_be_read(node_os: str) -> None:
+    written = files(cloud_config(user_data(node_os)))
+
+    subprocess.run(["sh", "-n"], input=written["/usr/local/lib/swarm-agent/setup"], text=True, check=True)
+    compile(written["/usr/local/lib/swarm-agent/fetch"], "fetch", "exec")
+
+
+@every_os
+def test_security_updates_come_by_themselves_and_reboots_do_not(node_os: str) -> None:
+    written = files(cloud_config(user_data(node_os)))
+
+    if node_os == "amazonlinux2023":
+        automatic = configparser.ConfigParser()
+        automatic.read_string(written["/etc/dnf/automatic.conf"])
+        assert dict(automatic["commands"]) == {
+            "upgrade_type": "security",
+            "apply_updates": "yes",
+            "random_sleep": "3600",
+            "reboot": "never",
+        }
+        assert "docker" in automatic["base"]["excludepkgs"]
+        assert written["/etc/dnf/vars/releasever"] == "latest"
+    else:
+        updates = written["/etc/apt/apt.conf.d/52swarm-updates"]
+        assert 'APT::Periodic::Unattended-Upgrade "1";' in updates
+        assert 'Unattended-Upgrade::Automatic-Reboot "false";' in updates
+        assert '{ "docker.io$"; "containerd$"; "runc$"; };' in updates
+
+
+@every_os
+def test_what_is_unused_is_pruned_every_week_but_no_volumes(node_os: str) -> None:
+    written = files(cloud_config(user_data(node_os)))
+
+    service = written["/etc/systemd/system/swarm-prune.service"]
+    commands = [line for line in service.splitlines() if line.startswith("ExecStart=")]
+    assert len(commands) == 3
+    assert all("until=168h" in command and "volume" not in command for command in commands)
+    assert "OnCalendar=weekly" in written["/etc/systemd/system/swarm-prune.timer"]
+
+
+def test_a_script_is_a_part_of_its_own_as_it_stands() -> None:
+    own, more = parts(user_data("debian13", user_data=SCRIPT))
+
+    assert own.get_content_type() == "text/jinja2"
+    assert more.get_content_type() == "text/x-shellscript"
+    assert str(more.get_payload()).startswith(SCRIPT)
+
+
+def test_a_cloud_config_is_added_to_the_nodes_own() -> None:
+    _, more = parts(user_data("debian13", user_data=CONFIG))
+
+    assert more.get_content_type() == "text/cloud-config"
+    assert more["X-Merge-Type"] == "list(append)+dict(no_replace,recurse_list)+str()"
+    assert str(more.get_payload()).startswith(CONFIG)
+
+
+def test_a_managers_group_gets_its_subnets_security_groups_and_profile() -> None:
+    (group,) = rendering.groups("debian13")
+
+    assert group["security_groups"] == ["sg-1", "sg-2", "sg-3"]
+    assert group["instance_profile"] == "example-manager"
+    # The second one is still to come, as in check mode on an empty account.
+    assert group["subnets"] == ["subnet-a", "subnet-eu-west-1b"]
+
+
+def test_a_workers_group_is_no_manager_and_not_open_to_clients() -> None:
+    (group,) = rendering.groups("debian13", name="worker", role="worker", dns=False, zones=["eu-west-1a"])
+
+    assert group["security_groups"] == ["sg-1"]
+    assert group["instance_profile"] == "example-worker"
+    assert group["subnets"] == ["subnet-a"]
