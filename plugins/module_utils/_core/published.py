@@ -44,4 +44,4 @@ class Published:
         swarm_id = self._engine.swarm_id()
         if self.published_id() != swarm_id:
             raise Unavailable(f"The swarm {swarm_id} is not the published one, so its tokens are not published.")
-        tokens.publish(self._store, swarm_id, self._engine.tokens())
+        tokens.publish(self._store, swarm_id, self._engine.tokens)

@@ -26,6 +26,8 @@ PORT = 2377
 # The engine itself gives up waiting for a join after 20 s, and for an initialisation after as long.
 _SECONDS = 60
 _PROBE_SECONDS = 2
+# Stands there from when this node is told to join until its engine is active, over restarts of either.
+UNFINISHED = Path("/var/lib/swarm-agent/joining")
 # Under which the swarm's own labels say who made it.
 MADE_BY = "swarm.aws.made-by"
 
@@ -33,14 +35,14 @@ MADE_BY = "swarm.aws.made-by"
 class DockerEngine:
     """The core's ``Engine`` on this node. Connects when it is first used, since the engine may come up later."""
 
-    def __init__(self, address: str, url: str = SOCKET) -> None:
+    def __init__(self, address: str, url: str = SOCKET, unfinished: Path = UNFINISHED) -> None:
         """``address`` is the node's private IPv4 address, which other nodes are to reach it at.
 
         Raises SwarmError if the SDK is missing.
         """
         if MISSING:
             raise SwarmError("The Docker SDK for Python is missing on this node: install python3-docker.") from MISSING
-        self._address, self._url = address, url
+        self._address, self._url, self._unfinished = address, url, unfinished
         self._connected: Any = None
 
     def membership(self) -> Membership:
@@ -49,6 +51,8 @@ class DockerEngine:
         swarm = info["Swarm"]
         state = swarm["LocalNodeState"]
         message = swarm.get("Error") or ""
+        if state in (INACTIVE, ACTIVE):
+            self._mark(False)
         if state == INACTIVE:
             return Membership(INACTIVE)
         cluster = swarm.get("Cluster") or {}
@@ -64,6 +68,7 @@ class DockerEngine:
             manager=bool(swarm.get("ControlAvailable")),
             made_by=((cluster.get("Spec") or {}).get("Labels") or {}).get(MADE_BY),
             alone=swarm.get("Nodes") == 1,
+            unfinished=self._unfinished.exists(),
             message=message,
         )
 
@@ -78,6 +83,7 @@ class DockerEngine:
 
     def join(self, address: str, token: str) -> None:
         with self._asked("join a swarm"):
+            self._mark(True)
             try:
                 self._api.join_swarm(
                     [f"{address}:{PORT}"], token, listen_addr=f"0.0.0.0:{PORT}", advertise_addr=self._address
@@ -117,6 +123,16 @@ class DockerEngine:
         if self._connected is None:
             self._connected = docker.APIClient(base_url=self._url, version="auto", timeout=_SECONDS)
         return self._connected
+
+    def _mark(self, unfinished: bool) -> None:
+        """Remember whether a join is under way."""
+        # Where this fails, a join that got stuck is waited for rather than begun anew.
+        with contextlib.suppress(OSError):
+            if unfinished:
+                self._unfinished.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+                self._unfinished.touch()
+            elif self._unfinished.exists():
+                self._unfinished.unlink()
 
     def _abandon(self) -> None:
         """Leave nothing behind of a join that was refused, or the engine would not try another address."""

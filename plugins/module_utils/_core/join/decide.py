@@ -38,8 +38,6 @@ class View:
     truth_age: float
     membership: Membership
     membership_age: float
-    joining: bool = False
-    """Whether the engine has not been active since this process told it to join."""
     holder: Optional[str] = None
     """EC2's state of the instance that holds the claim, where it matters; None is unknown to EC2."""
 
@@ -130,9 +128,8 @@ def _unsettled(view: View) -> Optional[Action]:
     if engine.state == LOCKED:
         return Wait("The engine's swarm is locked: unlock it with `docker swarm unlock` on this node.")
     because = f": {engine.message}" if engine.message else "."
-    # With a certificate the node may be a member, and a manager that leaves would take its vote along. Unless this
-    # process sent it there and it never arrived.
-    abandonable = engine.cluster_id is None or view.joining
+    # With a certificate the node may be a member, and a manager that leaves would take its vote along.
+    abandonable = engine.cluster_id is None or engine.unfinished
     if engine.state == PENDING:
         if abandonable and view.membership_age > STUCK_SECONDS:
             return Leave(None, f"The engine has not got into the swarm for {STUCK_SECONDS} s{because}")

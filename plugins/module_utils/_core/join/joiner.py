@@ -27,8 +27,6 @@ from .decide import (
     holder_matters,
 )
 from .ports import (
-    ACTIVE,
-    INACTIVE,
     Clock,
     Engine,
     Instances,
@@ -80,7 +78,6 @@ class Joiner:
         """What was changed so far."""
         self._truth_since = _Since(clock)
         self.membership_since = _Since(clock)
-        self._joining = False
         self._failures: Dict[str, int] = {}
         self._said = ""
         self._delay = 0.0
@@ -123,8 +120,6 @@ class Joiner:
     def look(self) -> View:
         """What the node sees. Raises SwarmError when something that matters cannot be seen."""
         membership = self._engine.membership()
-        if membership.state in (ACTIVE, INACTIVE):
-            self._joining = False
         # After the engine, so that nothing is initialised or left on a truth that is older than need be.
         truth = self._store.read()
         return View(
@@ -132,7 +127,6 @@ class Joiner:
             truth_age=self._truth_since.age(truth.version if truth else None),
             membership=membership,
             membership_age=self.membership_since.age((membership.state, membership.cluster_id)),
-            joining=self._joining,
             holder=self._holder(truth),
         )
 
@@ -158,7 +152,6 @@ class Joiner:
         if isinstance(action, Leave):
             self._say(f"{action.reason} Leaving it.")
             self._engine.leave(action.cluster_id)
-            self._joining = False
             self._note("swarm of this node", {"swarm": action.cluster_id or "unfinished"}, None)
             return None
         if isinstance(action, Join):
@@ -217,7 +210,6 @@ class Joiner:
             failures[peer.instance] = failures.get(peer.instance, 0) + 1
             self._say(f"Joining the swarm {action.cluster_id} through {peer.instance} ({peer.address}).")
             try:
-                self._joining = True
                 self._engine.join(peer.address, token.value.secret)
             except JoinRefused as error:
                 refusals.append(f"{peer.instance} ({peer.address}): {error}")

@@ -106,6 +106,8 @@ class Membership:
     """``cluster/instance`` whose :class:`Joiner` initialised the swarm, if one did and the engine can tell."""
     alone: bool = False
     """Whether the swarm has no other node."""
+    unfinished: bool = False
+    """Whether the engine has not been active since this node was told to join, so that it never was a member."""
     message: str = ""
     """The engine's reason when something is wrong."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Mapping, Optional
+from typing import Callable, Mapping, Optional
 
 from ..change import Change
 from ..errors import Unavailable
@@ -39,9 +39,11 @@ def write(store: Store, present: Seen, cluster_id: str, secrets: Mapping[str, st
     return changes
 
 
-def publish(store: Store, cluster_id: str, secrets: Mapping[str, str]) -> list[Change]:
-    """Keep the published tokens those of the published swarm; ``secrets`` are the engine's, by role.
+def publish(store: Store, cluster_id: str, secrets: Callable[[], Mapping[str, str]]) -> list[Change]:
+    """Keep the published tokens those of the published swarm; ``secrets`` reads the engine's, by role.
 
     For a manager of that swarm only. Raises Unavailable when somebody else wrote at the same time.
     """
-    return write(store, seen(store), cluster_id, secrets)
+    present = seen(store)
+    # Read after what they may replace, or tokens from before a rotation could replace those from after it.
+    return write(store, present, cluster_id, secrets())

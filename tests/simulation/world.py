@@ -1,0 +1,567 @@
+"""The simulated cluster: a bucket, EC2 and engines, with the real joiner as the process on every node."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from ansible_collections.swarm.aws.plugins.module_utils._core.errors import Unavailable
+from ansible_collections.swarm.aws.plugins.module_utils._core.join import ports, tokens
+from ansible_collections.swarm.aws.plugins.module_utils._core.join.decide import Me
+from ansible_collections.swarm.aws.plugins.module_utils._core.join.joiner import CannotJoin, Joiner
+from ansible_collections.swarm.aws.plugins.module_utils._core.join.ports import (
+    MANAGER,
+    WORKER,
+    Membership,
+    Outcome,
+    Peer,
+    Stored,
+    Token,
+)
+from ansible_collections.swarm.aws.plugins.module_utils._core.join.truth import FORMED, Truth
+from greenlet import GreenletExit, getcurrent, greenlet
+
+from tests.simulation.scheduler import Scheduler
+from tests.simulation.weather import Weather
+
+CLUSTER = "sim"
+TRUTH = "cluster.json"
+LIMIT = 1800.0
+REFUSALS = (
+    "AccessDenied (403)",
+    "NoSuchBucket (404)",
+    "ServiceUnavailable (503)",
+    "SlowDown (503)",
+    "Read timeout",
+    "ExpiredToken (400)",
+)
+
+
+class Broken(AssertionError):
+    """An invariant does not hold."""
+
+
+@dataclass(eq=False)
+class Swarm:
+    """What Raft knows of one swarm."""
+
+    id: str
+    made_by: str
+    epoch: int = 0
+    members: set[Node] = field(default_factory=set)
+    voters: set[Node] = field(default_factory=set)
+
+    def token(self, role: str) -> str:
+        """The join token of a role, which names the swarm's CA like a real one."""
+        return f"SWMTKN-{self.id}-{role}-{self.epoch}"
+
+    @property
+    def quorate(self) -> bool:
+        """Whether a majority of the voters is up."""
+        return self.quorate_without(None)
+
+    def quorate_without(self, node: Node | None) -> bool:
+        """Whether a majority of the voters would live without that one; those that only reboot come back."""
+        living = [one for one in self.voters if one is not node and one.terminated_at is None]
+        return len(living) * 2 > len(self.voters)
+
+
+@dataclass(eq=False)
+class Node:
+    """An instance, and what stays of it over a reboot."""
+
+    instance: str
+    role: str
+    address: str
+    launched_at: float
+    terminated_at: float | None = None
+    engine_up_at: float = 0.0
+    state: str = ports.INACTIVE
+    swarm: Swarm | None = None
+    node_id: str = ""
+    certified: bool = False
+    attempt: int = 0
+    unfinished: bool = False
+    process: greenlet | None = None
+    joined: bool = False
+    refused: str = ""
+    steps: int = 0
+    """How often its process has paused."""
+    crash_at: dict[int, str] = field(default_factory=dict)
+    said: list[str] = field(default_factory=list)
+
+    @property
+    def manages(self) -> bool:
+        """Whether it is an active manager."""
+        return self.state == ports.ACTIVE and self.swarm is not None and self in self.swarm.voters
+
+    def state_at(self, time: float) -> str | None:
+        """What EC2 said of it at a time."""
+        if time < self.launched_at:
+            return None
+        return "terminated" if self.terminated_at is not None and time >= self.terminated_at else "running"
+
+
+Process = Callable[["World", Node], None]
+
+
+class World:
+    """All of it, under one seed."""
+
+    def __init__(self, seed: int, weather: Weather | None = None, trace: bool = False, process: Process | None = None):
+        self.rng = random.Random(seed)
+        self.weather = weather or Weather.of(self.rng)
+        self.process = process or join
+        self.scheduler = Scheduler()
+        self.tracing = trace
+        self.objects: dict[str, Stored[Any]] = {}
+        self.nodes: list[Node] = []
+        self.published: set[str] = set()
+        self.versions = 0
+        self.ids = 0
+
+    # Time and chance
+
+    @property
+    def now(self) -> float:
+        return self.scheduler.now
+
+    def happens(self, probability: float) -> bool:
+        """Whether something goes wrong now."""
+        return probability > 0 and self.now < self.weather.calm_after and self.rng.random() < probability
+
+    def trace(self, who: Node | None, what: str) -> None:
+        if self.tracing:
+            print(f"{self.now:9.3f}  {who.instance if who else '-':8}  {what}")
+
+    def pause(self, node: Node, seconds: float) -> None:
+        """Let time pass on a node, which may crash here, between two effects."""
+        if getcurrent() is node.process:
+            node.steps += 1
+            kind = node.crash_at.pop(node.steps, None)
+            if kind == "freeze":
+                self.trace(node, "freeze")
+                seconds += self.rng.uniform(60, 600)
+            elif kind:
+                self.crash(node, kind)
+                raise GreenletExit
+        self.scheduler.pause(seconds)
+
+    # Nodes
+
+    def launch(self, role: str, delay: float = 0.0) -> Node:
+        """Have EC2 launch an instance, whose agent starts some time later."""
+        number = len(self.nodes) + 1
+        node = Node(f"i-{number:04}", role, f"10.0.0.{number}", self.now + delay)
+        self.nodes.append(node)
+        node.engine_up_at = node.launched_at + self.rng.uniform(0, 15)
+        self.start(node, delay + self.rng.uniform(0, self.weather.boot_spread))
+        return node
+
+    def start(self, node: Node, delay: float) -> None:
+        """Start the node's agent."""
+
+        def agent() -> None:
+            self.trace(node, f"agent starts ({node.role})")
+            self.process(self, node)
+
+        node.process = self.scheduler.start(agent, delay)
+
+    def crash(self, node: Node, kind: str) -> None:
+        """What becomes of a node whose process ends here: the ``agent`` or the node starts anew, or EC2 replaces it."""
+        swarm = node.swarm
+        if kind == "replace" and swarm and swarm.id in self.published and not swarm.quorate_without(node):
+            # That would end the swarm for good, which is not for a joiner to mend.
+            kind = "reboot"
+        self.trace(node, f"crash: {kind}")
+        if kind == "replace":
+            self.terminate(node)
+            self.launch(node.role, self.rng.uniform(5, 60))
+            return
+        if kind == "reboot":
+            self.restart_engine(node, self.rng.uniform(5, 60))
+        self.start(node, self.rng.choice((self.rng.uniform(1, 60), self.rng.uniform(1, 600))))
+
+    def terminate(self, node: Node) -> None:
+        """End an instance for good."""
+        node.terminated_at = self.now
+        if node.process and node.process is not getcurrent():
+            self.scheduler.kill(node.process)
+
+    def restart_engine(self, node: Node, seconds: float) -> None:
+        """Take the engine down for a while, which ends a join that is under way."""
+        self.trace(node, "engine restarts")
+        node.engine_up_at = self.now + seconds
+        if node.state != ports.ACTIVE:
+            node.state, node.swarm, node.certified, node.attempt = ports.INACTIVE, None, False, node.attempt + 1
+
+    def up(self, node: Node) -> bool:
+        """Whether its engine answers."""
+        return node.terminated_at is None and self.now >= max(node.engine_up_at, node.launched_at)
+
+    @property
+    def living(self) -> list[Node]:
+        return [node for node in self.nodes if node.terminated_at is None]
+
+    # The truth
+
+    @property
+    def truth(self) -> Truth | None:
+        found = self.objects.get(TRUTH)
+        return found.value if found else None
+
+    @property
+    def cluster_id(self) -> str | None:
+        """The published swarm."""
+        return self.truth.cluster_id if self.truth else None
+
+    def put(self, key: str, value: Any) -> None:
+        """Write an object, and see that there never is a second cluster."""
+        self.versions += 1
+        self.objects[key] = Stored(value, f'"{self.versions}"')
+        if isinstance(value, Truth) and value.phase == FORMED:
+            self.published.add(value.cluster_id or "")
+            if len(self.published) > 1:
+                raise Broken(f"two clusters were published: {', '.join(sorted(self.published))}")
+
+    # The story
+
+    def boot(self) -> None:
+        """Launch the nodes and decide what will happen to them."""
+        for role, count in ((MANAGER, self.weather.managers), (WORKER, self.weather.workers)):
+            for _ in range(count):
+                self.launch(role)
+        for _ in range(self.weather.crashes):
+            # Managers have more to lose; low numbers are where the election is.
+            node = self.rng.choice(self.nodes[: self.weather.managers] * 3 + self.nodes)
+            node.crash_at[self.rng.randint(1, self.rng.choice((20, 40, 100)))] = self.rng.choice(
+                ("agent", "reboot", "replace", "replace", "freeze", "freeze")
+            )
+        for _ in range(self.weather.rotations):
+            self.scheduler.at(self.rng.uniform(1, 120), self.rotate)
+
+    def rotate(self) -> None:
+        """Rotate the published swarm's tokens; its leader's agent publishes the new ones some seconds later."""
+        leader = next((node for node in self.living if node.manages and node.swarm.id == self.cluster_id), None)  # type: ignore[union-attr]
+        if leader is None or leader.swarm is None:
+            return
+        swarm = leader.swarm
+        swarm.epoch += 1
+        self.trace(leader, "tokens rotated")
+
+        def agent() -> None:
+            while True:
+                try:
+                    tokens.publish(SimStore(self, leader), swarm.id, SimEngine(self, leader).tokens)
+                    return
+                except Unavailable:
+                    self.scheduler.pause(2)
+
+        self.scheduler.start(agent, self.rng.uniform(1, 15))
+
+    def run(self) -> None:
+        """Run until every node has joined and check that all is as it should be. Raises Broken."""
+        self.boot()
+        self.settle()
+
+    def settle(self, limit: float = LIMIT) -> None:
+        """Run until every living node has joined, within the limit, and check the invariants."""
+        settled = self.scheduler.run(lambda: all(node.joined for node in self.living), self.now + limit)
+        if not settled and self.lost:
+            return
+        if not settled:
+            waiting = {node.instance: node.said[-1:] for node in self.living if not node.joined}
+            raise Broken(f"not joined after {limit:g} s: {waiting}")
+        self.check()
+
+    @property
+    def lost(self) -> bool:
+        """Whether the published swarm's quorum is gone for good, and all that have not joined say how to mend that.
+
+        A swarm whose only manager dies as it is published is such a one.
+        """
+        published = {one.swarm for one in self.nodes if one.swarm and one.swarm.id in self.published}
+        outside = [node for node in self.living if not node.joined]
+        return any(not swarm.quorate for swarm in published) and all("restore" in node.said[-1] for node in outside)
+
+    def check(self) -> None:
+        """Every node is in the one published swarm, and the tokens let more in."""
+        for node in self.living:
+            if node.swarm is None or node.swarm.id != self.cluster_id:
+                raise Broken(f"{node.instance} is in {node.swarm and node.swarm.id}, published is {self.cluster_id}")
+        for role in ports.ROLES:
+            stored = self.objects.get(f"{role}/token")
+            if stored is None or stored.value.cluster_id != self.cluster_id:
+                raise Broken(f"the published {role} token is {stored}, published is {self.cluster_id}")
+
+
+def join(world: World, node: Node) -> None:
+    """The real agent's first half."""
+
+    def report(sentence: str) -> None:
+        node.said.append(sentence)
+        world.trace(node, sentence)
+
+    me = Me(CLUSTER, node.instance, node.role)
+    joiner = Joiner(
+        me, SimStore(world, node), SimEc2(world, node), SimEngine(world, node), SimClock(world, node), report
+    )
+    try:
+        joined = joiner.run()
+    except CannotJoin as error:
+        report(f"refused: {error}")
+        node.refused = str(error)
+        return
+    if node.swarm is None or joined.cluster_id != node.swarm.id:
+        raise Broken(f"{node.instance} says it joined {joined.cluster_id}, but is in {node.swarm}")
+    world.trace(node, "joined")
+    node.joined = True
+
+
+class SimClock:
+    """Virtual time, as the node's own clock tells it."""
+
+    def __init__(self, world: World, node: Node) -> None:
+        self._world, self._node = world, node
+
+    def now(self) -> float:
+        return self._world.now
+
+    def timestamp(self) -> str:
+        return f"{self._world.now:.3f}"
+
+    def wait(self, seconds: float, reason: str) -> None:
+        self._node.said.append(reason)
+        self._world.pause(self._node, seconds)
+
+
+class SimStore:
+    """The bucket as one node reaches it."""
+
+    def __init__(self, world: World, node: Node) -> None:
+        self._world, self._node = world, node
+
+    def read(self) -> Stored[Truth] | None:
+        return self.get(TRUTH)
+
+    def create(self, truth: Truth) -> Outcome:
+        return self._swap(TRUTH, truth, None)
+
+    def replace(self, truth: Truth, version: str) -> Outcome:
+        return self._swap(TRUTH, truth, version)
+
+    def read_token(self, role: str) -> Stored[Token] | None:
+        return self.get(f"{role}/token")
+
+    def write_token(self, role: str, token: Token, version: str | None) -> Outcome:
+        return self._swap(f"{role}/token", token, version)
+
+    def get(self, key: str) -> Any:
+        self._travel(f"read {key}")
+        found = self._world.objects.get(key)
+        self._return()
+        return found
+
+    def put(self, key: str, value: Any) -> None:
+        """Write unconditionally, which only an election of old does."""
+        self._travel(f"write {key}")
+        self._world.trace(self._node, f"put {key}: {value}")
+        self._world.put(key, value)
+        self._return()
+
+    def _swap(self, key: str, value: Any, version: str | None) -> Outcome:
+        world, weather = self._world, self._world.weather
+
+        def effect() -> Outcome:
+            present = world.objects.get(key)
+            if (present.version if present else None) != version:
+                world.trace(self._node, f"put {key}: lost")
+                return Outcome.LOST
+            world.trace(self._node, f"put {key}: {value}")
+            world.put(key, value)
+            return Outcome.WRITTEN
+
+        self._travel(f"write {key}")
+        if world.happens(weather.conflict):
+            return Outcome.CONFLICT
+        if world.happens(weather.delay_write):
+            world.scheduler.at(world.now + world.rng.uniform(1, 60), effect)
+            raise self._unavailable("the write is under way")
+        outcome = effect()
+        if world.happens(weather.repeat_write):
+            outcome = effect()
+        if world.happens(weather.lose_reply):
+            raise self._unavailable("the reply was lost")
+        self._return()
+        return outcome
+
+    def _travel(self, what: str) -> None:
+        self._return()
+        if self._world.happens(self._world.weather.refuse):
+            raise self._unavailable(f"{what}: {self._world.rng.choice(REFUSALS)}")
+
+    def _return(self) -> None:
+        world = self._world
+        slow = world.happens(world.weather.stall)
+        world.pause(self._node, world.rng.uniform(6, 20) if slow else world.rng.uniform(0.01, 0.1))
+
+    def _unavailable(self, why: str) -> Unavailable:
+        self._world.trace(self._node, f"S3 error: {why}")
+        return Unavailable(f"S3: {why}")
+
+
+class SimEc2:
+    """EC2 as one node sees it."""
+
+    def __init__(self, world: World, node: Node) -> None:
+        self._world, self._node = world, node
+
+    def running_managers(self) -> Sequence[Peer]:
+        time = self._asked()
+        return [
+            Peer(node.instance, node.address)
+            for node in self._world.nodes
+            if node.role == MANAGER and node.state_at(time) == "running"
+        ]
+
+    def state(self, instance: str) -> str | None:
+        time = self._asked()
+        return next(node.state_at(time) for node in self._world.nodes if node.instance == instance)
+
+    def _asked(self) -> float:
+        """The time as of which EC2 answers."""
+        world = self._world
+        world.pause(self._node, world.rng.uniform(0.05, 0.3))
+        if world.happens(world.weather.refuse):
+            raise Unavailable("EC2: RequestLimitExceeded")
+        return world.now - (world.rng.uniform(0, 60) if world.happens(world.weather.stale) else 0)
+
+
+class SimEngine:
+    """A node's engine."""
+
+    def __init__(self, world: World, node: Node) -> None:
+        self._world, self._node = world, node
+
+    def membership(self) -> Membership:
+        self._asked(0.01)
+        node = self._node
+        if node.state in (ports.INACTIVE, ports.ACTIVE):
+            node.unfinished = False
+        if node.state == ports.INACTIVE:
+            return Membership(ports.INACTIVE)
+        swarm = node.swarm
+        assert swarm is not None
+        if node.state != ports.ACTIVE:
+            known = swarm.id if node.certified else None
+            return Membership(node.state, known, unfinished=node.unfinished, message="connection refused")
+        manages = node.manages
+        return Membership(
+            ports.ACTIVE,
+            swarm.id,
+            node.node_id,
+            manager=manages,
+            made_by=swarm.made_by if manages and swarm.quorate else None,
+            alone=len(swarm.members) == 1,
+            message="" if not manages or swarm.quorate else "The swarm does not have a leader",
+        )
+
+    def init(self, made_by: str) -> None:
+        world, node = self._world, self._node
+        self._asked(world.rng.uniform(0.3, 3))
+        if node.state != ports.INACTIVE:
+            raise Unavailable("This node is already part of a swarm")
+        world.ids += 1
+        self._enter(Swarm(f"swarm{world.ids}", made_by), manager=True)
+        world.pause(node, 0.01)
+
+    def join(self, address: str, token: str) -> None:
+        world, node = self._world, self._node
+        self._asked(world.rng.uniform(0.3, 3))
+        if node.state != ports.INACTIVE:
+            raise Unavailable("This node is already part of a swarm")
+        node.unfinished = True
+        target = next(one for one in world.nodes if one.address == address)
+        swarm = self._admitting(target, token)
+        if swarm.id != world.cluster_id:
+            raise Broken(f"{node.instance} joins {swarm.id}, published is {world.cluster_id}")
+        if world.happens(world.weather.slow_join):
+            node.state, node.swarm, node.certified = ports.PENDING, swarm, world.rng.random() < 0.5
+            node.attempt += 1
+            attempt, arrives = node.attempt, world.rng.random() < 0.7
+            world.scheduler.at(
+                world.now + world.rng.uniform(1, 90), lambda: self._arrive(attempt, arrives, swarm, token)
+            )
+            world.pause(node, 20)
+            raise ports.JoinPending("The engine is still joining")
+        self._enter(swarm, manager="-manager-" in token)
+        world.pause(node, 0.01)
+
+    def leave(self, cluster_id: str | None) -> None:
+        world, node = self._world, self._node
+        self._asked(world.rng.uniform(0.1, 1))
+        if node.state == ports.ACTIVE:
+            assert node.swarm is not None
+            if node.swarm.id != cluster_id:
+                raise Unavailable("The engine's swarm has changed meanwhile")
+            if cluster_id in world.published or node.swarm.members != {node}:
+                raise Broken(f"{node.instance} leaves {cluster_id}, published is {world.cluster_id}")
+            node.swarm.members.discard(node)
+            node.swarm.voters.discard(node)
+        world.trace(node, f"left {node.swarm and node.swarm.id}")
+        node.state, node.swarm, node.certified, node.attempt = ports.INACTIVE, None, False, node.attempt + 1
+        world.pause(node, 0.01)
+
+    def tokens(self) -> Mapping[str, str]:
+        self._asked(0.05)
+        node = self._node
+        if not node.manages or node.swarm is None or not node.swarm.quorate:
+            raise Unavailable("The swarm does not have a leader")
+        return {role: node.swarm.token(role) for role in ports.ROLES}
+
+    def answers(self, address: str) -> bool:
+        self._world.pause(self._node, self._world.rng.uniform(0.001, 2))
+        target = next(one for one in self._world.nodes if one.address == address)
+        return self._world.up(target) and target.manages
+
+    def _asked(self, seconds: float) -> None:
+        world, node = self._world, self._node
+        world.pause(node, seconds)
+        if world.happens(world.weather.engine_hiccup):
+            world.restart_engine(node, world.rng.uniform(1, 20))
+        if not world.up(node):
+            raise Unavailable("The engine does not answer")
+
+    def _admitting(self, target: Node, token: str) -> Swarm:
+        """The swarm that lets the holder of the token in."""
+        swarm = target.swarm
+        if swarm is None or not self._world.up(target) or not target.manages:
+            raise ports.JoinRefused("connection refused")
+        if not token.startswith(f"SWMTKN-{swarm.id}-"):
+            raise ports.JoinRefused("remote CA does not match fingerprint")
+        if token not in (swarm.token(MANAGER), swarm.token(WORKER)):
+            raise ports.JoinRefused("invalid join token")
+        if not swarm.quorate:
+            raise ports.JoinRefused("The swarm does not have a leader")
+        return swarm
+
+    def _enter(self, swarm: Swarm, *, manager: bool) -> None:
+        node, world = self._node, self._world
+        world.ids += 1
+        node.state, node.swarm, node.certified, node.node_id = ports.ACTIVE, swarm, True, f"node{world.ids}"
+        swarm.members.add(node)
+        if manager:
+            swarm.voters.add(node)
+        world.trace(node, f"in {swarm.id}")
+
+    def _arrive(self, attempt: int, arrives: bool, swarm: Swarm, token: str) -> None:
+        """The end of a join in the background, unless it was given up."""
+        node = self._node
+        if node.attempt != attempt or node.state != ports.PENDING or node.terminated_at is not None:
+            return
+        if arrives and swarm.quorate:
+            self._enter(swarm, manager="-manager-" in token)
+        else:
+            node.state = ports.ERROR
