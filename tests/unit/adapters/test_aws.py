@@ -1,0 +1,192 @@
+"""Auto Scaling, Route 53 and SQS as the agent asks them, against moto."""
+
+from __future__ import annotations
+
+import json
+from types import SimpleNamespace
+
+import boto3
+import pytest
+from ansible_collections.swarm.aws.plugins.module_utils._core.cluster import Record
+from ansible_collections.swarm.aws.plugins.module_utils._core.errors import Unavailable
+from ansible_collections.swarm.aws.plugins.module_utils._core.policy import Dns
+from ansible_collections.swarm.aws.plugins.module_utils.adapters.autoscaling import Fleet
+from ansible_collections.swarm.aws.plugins.module_utils.adapters.aws import Aws
+from ansible_collections.swarm.aws.plugins.module_utils.adapters.documents import STATUS_KEY, write_status
+from ansible_collections.swarm.aws.plugins.module_utils.adapters.queue import Queue
+from ansible_collections.swarm.aws.plugins.module_utils.adapters.route53 import Zone
+from botocore.exceptions import ClientError
+from moto import mock_aws
+
+REGION = "eu-west-1"
+OWNER = "heritage=swarm.aws,cluster=example,region=eu-west-1"
+
+
+@pytest.fixture(autouse=True)
+def account(monkeypatch):
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "testing")
+    # Reading a thousand images takes seconds.
+    monkeypatch.setenv("MOTO_EC2_LOAD_DEFAULT_AMIS", "false")
+    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
+    monkeypatch.delenv("AWS_PROFILE", raising=False)
+    with mock_aws():
+        yield boto3.session.Session(region_name=REGION)
+
+
+@pytest.fixture
+def aws():
+    return Aws(REGION)
+
+
+@pytest.fixture
+def group(account):
+    """A group of two workers, and something of another cluster beside it."""
+    ec2, scaling = account.client("ec2"), account.client("autoscaling")
+    subnet = ec2.describe_subnets()["Subnets"][0]["SubnetId"]
+    ec2.create_launch_template(
+        LaunchTemplateName="blue", LaunchTemplateData={"ImageId": "ami-0123456789abcdef0", "InstanceType": "t3.micro"}
+    )
+    for cluster in ("example", "other"):
+        labels = {"swarm.aws/cluster": cluster, "swarm.aws/group": "blue", "swarm.aws/role": "worker"}
+        scaling.create_auto_scaling_group(
+            AutoScalingGroupName=f"{cluster}-blue",
+            LaunchTemplate={"LaunchTemplateName": "blue"},
+            MinSize=2,
+            MaxSize=2,
+            VPCZoneIdentifier=subnet,
+            Tags=[{"Key": key, "Value": value, "PropagateAtLaunch": True} for key, value in labels.items()],
+        )
+    return SimpleNamespace(ec2=ec2, scaling=scaling)
+
+
+def test_instances_of_the_cluster_are_joined_with_their_group(aws, group):
+    first, second = Fleet(aws, "example", lambda: 0).instances()
+    assert first.scaling_group == "example-blue"
+    assert (first.group, first.role, first.lifecycle, first.state) == ("blue", "worker", "InService", "running")
+    assert first.in_service
+    assert first.zone.startswith(REGION)
+    assert first.private_address != second.private_address
+
+
+def test_an_ended_instance_is_gone_whether_or_not_ec2_still_knows_it(aws, group):
+    fleet = Fleet(aws, "example", lambda: 0)
+    first, second = fleet.instances()
+    group.ec2.terminate_instances(InstanceIds=[first.id])
+    states = {one.id: one.gone for one in fleet.instances()}
+    assert states[first.id] and not states[second.id]
+    assert fleet.gone(first.id) and fleet.gone("i-0123456789abcdef0")
+    assert not fleet.gone(second.id)
+
+
+def test_an_instance_that_only_auto_scaling_knows_is_still_to_come(aws, group, monkeypatch):
+    fleet = Fleet(aws, "example", lambda: 0)
+    monkeypatch.setattr(fleet, "_described", lambda **arguments: {})
+    assert [one.state for one in fleet.instances()] == ["pending", "pending"]
+
+
+def _refusing(message):
+    def call(**arguments):
+        raise ClientError({"Error": {"Code": "ValidationError", "Message": message}}, "CompleteLifecycleAction")
+
+    return call
+
+
+def test_a_lifecycle_action_of_nobody_is_no_error_and_another_mistake_is(aws, monkeypatch):
+    fleet, client = Fleet(aws, "example", lambda: 7), aws.client("autoscaling")
+    sent = []
+    for call in ("complete_lifecycle_action", "record_lifecycle_action_heartbeat"):
+        monkeypatch.setattr(client, call, lambda **arguments: sent.append(arguments))
+    assert fleet.heartbeat("g", "h", "i-1") and fleet.heartbeats == {"i-1": 7}
+    assert fleet.complete("g", "h", "i-1", "CONTINUE") and fleet.heartbeats == {}
+    place = {"AutoScalingGroupName": "g", "LifecycleHookName": "h", "InstanceId": "i-1"}
+    assert sent == [place, {**place, "LifecycleActionResult": "CONTINUE"}]
+    nobody = "No active Lifecycle Action found with instance ID i-1"
+    monkeypatch.setattr(client, "complete_lifecycle_action", _refusing(nobody))
+    assert not fleet.complete("g", "h", "i-1", "CONTINUE")
+    monkeypatch.setattr(client, "complete_lifecycle_action", _refusing("AutoScalingGroup name not found"))
+    with pytest.raises(Unavailable, match="name not found"):
+        fleet.complete("g", "h", "i-1", "CONTINUE")
+
+
+@pytest.fixture
+def zone(account):
+    client = account.client("route53")
+    zone_id = client.create_hosted_zone(Name="example.com", CallerReference="1")["HostedZone"]["Id"].split("/")[-1]
+
+    def put(name, kind, **what):
+        change = {"Action": "CREATE", "ResourceRecordSet": {"Name": name, "Type": kind, **what}}
+        client.change_resource_record_sets(HostedZoneId=zone_id, ChangeBatch={"Changes": [change]})
+
+    return SimpleNamespace(id=zone_id, put=put)
+
+
+@pytest.mark.parametrize("name", ["www.example.com", "example.com", "*.example.com"])
+def test_a_record_is_written_with_its_owner_and_read_back(aws, zone, name):
+    records, wanted = Zone(aws), Dns(zone.id, name, 10)
+    assert records.read(wanted) == Record()
+    first = Record(("198.51.100.1", "198.51.100.2"), 10, OWNER)
+    records.write(wanted, Record(), first)
+    assert records.read(wanted) == first
+    second = Record(("198.51.100.3",), 20, OWNER)
+    records.write(wanted, first, second)
+    assert records.read(wanted) == second
+
+
+@pytest.mark.fault(19)
+def test_fault_19_what_was_not_there_is_only_created(aws, monkeypatch):
+    """Route 53 refuses to create what stands there already; moto does not."""
+    sent, client = [], aws.client("route53")
+    monkeypatch.setattr(client, "change_resource_record_sets", lambda **arguments: sent.append(arguments))
+    records, wanted, after = Zone(aws), Dns("Z1", "www.example.com", 10), Record(("198.51.100.1",), 10, OWNER)
+    for before in (Record(), Record(owner=OWNER), after):
+        records.write(wanted, before, after)
+    actions = [[one["Action"] for one in arguments["ChangeBatch"]["Changes"]] for arguments in sent]
+    assert actions == [["CREATE", "CREATE"], ["CREATE", "UPSERT"], ["UPSERT", "UPSERT"]]
+
+
+@pytest.mark.parametrize(
+    ("kind", "what", "obstacle"),
+    [
+        ("CNAME", {"TTL": 1, "ResourceRecords": [{"Value": "other.example.com"}]}, "a CNAME"),
+        (
+            "A",
+            {"TTL": 1, "SetIdentifier": "x", "Weight": 1, "ResourceRecords": [{"Value": "203.0.113.1"}]},
+            "one of several records",
+        ),
+        (
+            "A",
+            {"AliasTarget": {"HostedZoneId": "Z2", "DNSName": "lb.example.com", "EvaluateTargetHealth": False}},
+            "an alias",
+        ),
+    ],
+)
+def test_what_is_no_plain_record_is_an_obstacle(aws, zone, kind, what, obstacle):
+    zone.put("www.example.com", kind, **what)
+    assert Zone(aws).read(Dns(zone.id, "www.example.com", 10)).obstacle == obstacle
+
+
+@pytest.mark.fault(18)
+def test_fault_18_a_zone_that_is_gone_is_said_to_be(aws):
+    with pytest.raises(Unavailable, match="NoSuchHostedZone"):
+        Zone(aws).read(Dns("Z0", "www.example.com", 10))
+
+
+def test_messages_come_until_they_are_deleted(aws, account):
+    client = account.client("sqs")
+    url = client.create_queue(QueueName="example-events", Attributes={"VisibilityTimeout": "0"})["QueueUrl"]
+    client.send_message(QueueUrl=url, MessageBody="hello")
+    queue = Queue(aws, "example-events")
+    (message,) = queue.receive(0)
+    assert message.body == "hello"
+    queue.delete(queue.receive(0))
+    assert queue.receive(0) == []
+    with pytest.raises(Unavailable, match="other-events"):
+        Queue(aws, "other-events").receive(0)
+
+
+def test_the_status_is_written_where_managers_may(aws, account):
+    account.client("s3").create_bucket(Bucket="bucket", CreateBucketConfiguration={"LocationConstraint": REGION})
+    write_status(aws, "bucket", {"awaited": []})
+    found = account.client("s3").get_object(Bucket="bucket", Key=STATUS_KEY)["Body"].read()
+    assert (STATUS_KEY, json.loads(found)) == ("manager/status.json", {"awaited": []})

@@ -1,0 +1,205 @@
+"""The agent's loop over a cluster in memory."""
+
+from __future__ import annotations
+
+import io
+import json
+from dataclasses import replace
+
+import pytest
+from ansible_collections.swarm.aws.plugins.module_utils._core import plan
+from ansible_collections.swarm.aws.plugins.module_utils._core.actions import CompleteLifecycle
+from ansible_collections.swarm.aws.plugins.module_utils._core.cluster import Cluster, Instance, Node, Record
+from ansible_collections.swarm.aws.plugins.module_utils._core.errors import Unavailable
+from ansible_collections.swarm.aws.plugins.module_utils._core.policy import Group, Policy, PolicyError
+from ansible_collections.swarm.aws.plugins.module_utils._core.reconcile import Failure, reconcile
+from ansible_collections.swarm.aws.plugins.module_utils.adapters.queue import Message
+from ansible_collections.swarm.aws.runtime.swarm_agent import loop as agent
+from ansible_collections.swarm.aws.runtime.swarm_agent.log import Log
+
+GOOD = json.dumps({"detail-type": "EC2 Instance-terminate Lifecycle Action", "detail": {"EC2InstanceId": "i-2"}})
+LEAVING = Instance("i-2", "worker", "worker", "a", "running", scaling_group="g", lifecycle="Terminating:Wait")
+LABELS = {"swarm.aws.instance": "i-1", "swarm.aws.group": "manager", "swarm.aws.zone": "a"}
+QUIET = Cluster(
+    "swarm",
+    "swarm",
+    (Node("n1", "manager", "ready", voter=True, reachable=True, leader=True, labels=LABELS),),
+    (Instance("i-1", "manager", "manager", "a", "running", lifecycle="InService"),),
+    Record(),
+    (),
+)
+
+
+class FakeKeeper:
+    """A keeper of one cluster, which a test changes; also its own queue, swarm and observer."""
+
+    def __init__(self, clock):
+        self.clock, self.cluster = clock, QUIET
+        self.swarm = self.observer = self
+        self.leading: bool | Exception = True
+        self.wanted: Policy | Exception = Policy("example", {"manager": Group("manager")}, queue="example-events")
+        self.messages: list[Message] = []
+        self.deleted: list[str] = []
+        self.statuses: list[dict] = []
+        self.applied: list[str] = []
+        self.broken = ""
+
+    def leads(self):
+        return _or_raise(self.leading)
+
+    def forget(self):
+        """Nothing is remembered here."""
+
+    def policy(self):
+        return _or_raise(self.wanted)
+
+    def reconcile(self, policy):
+        result = reconcile(lambda: self.cluster, self._apply, policy, self.clock.now)
+        result.failures += [Failure("s3", self.broken)] if self.broken else []
+        return result
+
+    def _apply(self, action):
+        self.applied.append(type(action).__name__)
+        if isinstance(action, CompleteLifecycle):
+            self.cluster = QUIET
+        return action.change
+
+    def write_status(self, status):
+        self.statuses.append(json.loads(json.dumps(status)))
+
+    def queue(self, name):
+        assert name == "example-events"
+        return self
+
+    def receive(self, seconds):
+        if self.broken:
+            raise Unavailable(self.broken)
+        if not self.messages:
+            self.clock.wait(seconds, "messages")
+        found, self.messages = self.messages, []
+        return found
+
+    def delete(self, messages):
+        self.deleted += [message.receipt for message in messages]
+
+
+def _or_raise(value):
+    if isinstance(value, Exception):
+        raise value
+    return value
+
+
+class FakeClock:
+    """Only waiting moves it."""
+
+    def __init__(self):
+        self.seconds = 0.0
+
+    def now(self):
+        return self.seconds
+
+    def wait(self, seconds, reason):
+        self.seconds += seconds
+
+
+class FakeNotifier:
+    """Counts signs of life."""
+
+    def __init__(self):
+        self.signs = 0
+
+    def alive(self):
+        self.signs += 1
+
+    def status(self, text):
+        self.signs += 1
+
+
+class Bench:
+    """A loop with all that is around it."""
+
+    def __init__(self):
+        self.clock, self.notify, self.output = FakeClock(), FakeNotifier(), io.StringIO()
+        self.keeper = FakeKeeper(self.clock)
+        self.loop = agent.Loop(self.keeper, self.clock, self.notify, Log(self.output))
+
+    def turn(self) -> float:
+        """One turn, and how long it took."""
+        before = self.clock.now()
+        self.loop.turn()
+        return self.clock.now() - before
+
+    def lines(self, level):
+        found = [json.loads(line) for line in self.output.getvalue().splitlines()]
+        return [line for line in found if line["level"] == level]
+
+
+@pytest.fixture
+def bench():
+    return Bench()
+
+
+def test_a_quiet_cluster_is_looked_at_every_thirty_seconds(bench):
+    assert [bench.turn() for _ in range(3)] == [30, 30, 30]
+    assert bench.keeper.applied == []
+    assert len(bench.keeper.statuses) == 2
+    assert bench.keeper.statuses[0]["quorum"] == {"voters": 1, "reachable": 1, "needed": 1, "margin": 0}
+
+
+def test_an_event_wakes_and_what_is_done_is_logged(bench):
+    bench.keeper.messages = [Message("r1", GOOD)]
+    assert bench.turn() == 0
+    bench.keeper.cluster = replace(QUIET, instances=(*QUIET.instances, LEAVING))
+    assert [bench.turn(), bench.turn()] == [2, 30]
+    (line,) = [line for line in bench.lines("info") if line.get("event") == "action"]
+    assert line["action"] == "CompleteLifecycle"
+    assert line["before"] == {"state": "Terminating:Wait"}
+    assert line["after"] == {"hook": "example-terminating", "result": "CONTINUE"}
+    assert bench.keeper.statuses[-1]["last_actions"][0]["resource"] == "lifecycle of i-2"
+
+
+@pytest.mark.fault(17)
+def test_fault_17_what_nobody_can_read_is_left_to_the_dead_letters(bench):
+    bench.keeper.messages = [Message("good", GOOD), Message("bad", "{"), Message("test", '{"Event": "x"}')]
+    assert bench.turn() == 0
+    assert bench.keeper.deleted == []
+    bench.turn()
+    assert bench.keeper.deleted == ["good"]
+    assert sum("dead letters" in line["message"] for line in bench.lines("warning")) == 2
+
+
+def test_only_the_leader_acts(bench):
+    bench.keeper.leading = False
+    bench.keeper.messages = [Message("r1", GOOD)]
+    assert bench.turn() == agent.STANDBY
+    bench.keeper.leading = Unavailable("The swarm does not have a leader.")
+    assert [bench.turn(), bench.turn()] == [agent.STANDBY] * 2
+    assert (len(bench.keeper.messages), bench.keeper.statuses, bench.keeper.applied) == (1, [], [])
+    assert [line["message"] for line in bench.lines("warning")] == [
+        "Whether this manager leads cannot be told, so nothing is done: The swarm does not have a leader."
+    ]
+
+
+def test_a_queue_that_fails_only_costs_time(bench):
+    bench.keeper.broken = "SQS and S3 are away"
+    assert bench.turn() == bench.turn() == 30
+    warnings = [line["message"] for line in bench.lines("warning")]
+    assert warnings == ["s3: SQS and S3 are away", "SQS and S3 are away"]
+    assert bench.notify.signs > 20
+
+
+def test_the_last_good_policy_serves_when_there_is_a_worse_one(bench):
+    good, bench.keeper.wanted = bench.keeper.wanted, PolicyError("policy.json is not valid")
+    assert bench.turn() == agent.STANDBY
+    assert bench.keeper.statuses == []
+    bench.keeper.wanted = good
+    bench.turn()
+    bench.keeper.wanted = PolicyError("policy.json is not valid")
+    bench.turn()
+    bench.turn()
+    assert len(bench.keeper.statuses) == 2
+    assert [line["message"] for line in bench.lines("warning")] == ["policy.json is not valid"] * 2
+
+
+def test_the_fake_is_true_to_the_plan():
+    assert plan.plan(QUIET, Policy("example", {"manager": Group("manager")}), 0) == []
