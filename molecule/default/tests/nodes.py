@@ -1,0 +1,41 @@
+"""The lab's nodes, as the inventory finds them and SSH reaches them."""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+import subprocess
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+CHECKOUT = Path(__file__).resolve().parents[3]
+LOGIN_USER = "admin"
+
+
+@functools.cache
+def inventory() -> dict[str, Any]:
+    """What `ansible-inventory --list` says."""
+    command = ["ansible-inventory", "--inventory", str(CHECKOUT / "inventories/lab"), "--list"]
+    listed = subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True, check=True)
+    found: dict[str, Any] = json.loads(listed.stdout)
+    return found
+
+
+def urls(group: str) -> list[str]:
+    """How testinfra reaches a group's nodes as root. Raises if there are none, or nothing would be tested."""
+    found = inventory()
+    hosts = found.get(group, {}).get("hosts", [])
+    if not hosts:
+        raise LookupError(f"the inventory has no hosts in the group {group}")
+    here = Path(__file__).parent
+    options = urlencode(
+        {
+            "sudo": "True",
+            "ssh_config": here / "ssh_config",
+            "ssh_identity_file": os.environ["ANSIBLE_PRIVATE_KEY_FILE"],
+        }
+    )
+    variables = found["_meta"]["hostvars"]
+    return [f"ssh://{LOGIN_USER}@{variables[host]['public_ip_address']}?{options}" for host in hosts]

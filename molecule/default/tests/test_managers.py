@@ -1,0 +1,32 @@
+"""What holds on the managers."""
+
+from __future__ import annotations
+
+import json
+
+import nodes
+from testinfra.host import Host
+
+testinfra_hosts = nodes.urls("swarm_role_manager")
+
+
+def test_it_is_one_of_three_managers_that_reach_each_other_and_has_a_worker(host: Host) -> None:
+    lines = host.check_output("docker node ls --format '{{json .}}'").splitlines()
+    found = [json.loads(line) for line in lines]
+    assert {node["Status"] for node in found} == {"Ready"}
+    assert sorted(node["ManagerStatus"] for node in found) == ["", "Leader", "Reachable", "Reachable"]
+
+
+def test_its_agent_goes_on(host: Host) -> None:
+    assert host.service("swarm-agent").is_running
+
+
+def test_managers_listen_for_nodes_that_join(host: Host) -> None:
+    assert host.socket("tcp://2377").is_listening
+
+
+def test_every_node_carries_its_instance_as_a_label(host: Host) -> None:
+    labels = host.check_output(
+        "docker node inspect --format '{{index .Spec.Labels \"swarm.aws.instance\"}}' $(docker node ls --quiet)"
+    )
+    assert sorted(labels.split()) == sorted(nodes.inventory()["_meta"]["hostvars"])
