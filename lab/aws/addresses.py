@@ -11,6 +11,7 @@ from moto.ec2.models.subnets import Subnet
 
 from lab.aws import world
 from lab.aws.errors import AwsError
+from lab.aws.grafts import Grafts
 
 # AWS keeps a subnet's first four addresses and its last.
 _RESERVED_FIRST, _RESERVED_LAST = 4, 1
@@ -37,7 +38,7 @@ class Rotation:
         return None
 
 
-def install(public_pool: str) -> None:
+def install(grafts: Grafts, public_pool: str) -> None:
     """Make moto choose addresses from the subnets and from the pool of public ones."""
     pool = Rotation(ipaddress.IPv4Network(public_pool).hosts())
 
@@ -47,9 +48,9 @@ def install(public_pool: str) -> None:
             raise AwsError("InsufficientFreeAddressesInSubnet", f"All public addresses of {public_pool} are in use.")
         return address
 
-    elastic_network_interfaces.random_public_ip = public_address
-    elastic_ip_addresses.random_ip = public_address
-    Subnet.get_available_subnet_ip = _private_address
+    grafts.attribute(elastic_network_interfaces, "random_public_ip", public_address)
+    grafts.attribute(elastic_ip_addresses, "random_ip", public_address)
+    grafts.attribute(Subnet, "get_available_subnet_ip", _private_address)
 
 
 def _public_in_use() -> Iterator[str]:

@@ -38,7 +38,7 @@ class Metadata:
 
         self._http = _Server((address, port), Handler)
         self.port = int(self._http.server_address[1])
-        self._thread = threading.Thread(target=self._http.serve_forever, daemon=True, name="imds")
+        self._thread = threading.Thread(target=self._http.serve_forever, args=(0.05,), daemon=True, name="imds")
         self._thread.start()
 
     def stop(self) -> None:

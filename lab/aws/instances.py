@@ -12,6 +12,7 @@ from moto.ec2.models.instances import Instance, InstanceState, StateReason
 
 from lab.aws import events, world
 from lab.aws.errors import AwsError
+from lab.aws.grafts import Grafts
 from lab.aws.ports import InstanceSpec
 from lab.state import ACCOUNT_ID, REGION
 
@@ -82,9 +83,9 @@ class LabInstance(Instance):
         raise AwsError("UnsupportedOperation", "The lab's instances can be rebooted and terminated, but not stopped.")
 
 
-def install() -> None:
+def install(grafts: Grafts) -> None:
     """Make moto's EC2 use these instances."""
-    moto_instances.Instance = LabInstance  # type: ignore[misc]
+    grafts.attribute(moto_instances, "Instance", LabInstance)
 
 
 def launch(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import io
 import json
 import threading
@@ -31,12 +32,16 @@ def receive(
         answers: list[tuple[Any, ...]] = []
         with world.CHANGED:
             attempt = {**environ, "wsgi.input": io.BytesIO(looked), "CONTENT_LENGTH": str(len(looked))}
-            result = b"".join(look(attempt, lambda *arguments: answers.append(arguments)))
+            result = b"".join(look(attempt, functools.partial(_note, answers)))
             left = deadline - time.monotonic()
             if b'"Messages"' in result or not answers[0][0].startswith("200") or left <= 0 or stopping.is_set():
                 respond(*answers[0])
                 return [result]
             world.CHANGED.wait(min(left, LOOK_SECONDS))
+
+
+def _note(answers: list[tuple[Any, ...]], *arguments: Any) -> None:
+    answers.append(arguments)
 
 
 def _wait_seconds(asked: dict[str, Any]) -> float:

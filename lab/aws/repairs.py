@@ -14,28 +14,23 @@ from moto.kms.models import KmsBackend
 from moto.s3.models import FakeBucket
 
 from lab.aws import instances, world
+from lab.aws.grafts import Grafts
 
 
-def install() -> None:
-    """Put them right; may be called again."""
-    InstanceResponse.run_instances = _run_instances
-    SecurityGroups.update_security_group_rule_descriptions_ingress = _describing("ingress")
-    SecurityGroups.update_security_group_rule_descriptions_egress = _describing("egress")
-    launch_templates.LaunchTemplateVersion = _TemplateVersion  # type: ignore[misc]
+def install(grafts: Grafts) -> None:
+    """Put them right."""
+    grafts.attribute(InstanceResponse, "run_instances", _run_instances)
+    for direction in ("ingress", "egress"):
+        name = f"update_security_group_rule_descriptions_{direction}"
+        grafts.attribute(SecurityGroups, name, _describing(name))
+    grafts.attribute(launch_templates, "LaunchTemplateVersion", _TemplateVersion)
     # The gate has judged the bucket's policy already, conditions and all.
-    FakeBucket.get_permission = lambda *_: PermissionResult.NEUTRAL  # type: ignore[method-assign,assignment]
-    if KmsBackend.schedule_key_deletion is not _schedule_key_deletion:
-        global _moto_schedule
-        _moto_schedule = KmsBackend.schedule_key_deletion
-        KmsBackend.schedule_key_deletion = _schedule_key_deletion  # type: ignore[method-assign]
-
-
-_moto_schedule: Any = None
-
-
-def _schedule_key_deletion(self: Any, key_id: str, pending_window_in_days: int) -> Any:
-    """moto takes no ARN here."""
-    return _moto_schedule(self, self.get_key_id(key_id), pending_window_in_days)
+    grafts.attribute(FakeBucket, "get_permission", lambda *_: PermissionResult.NEUTRAL)
+    delete_key = KmsBackend.schedule_key_deletion
+    # moto takes no ARN here.
+    grafts.attribute(
+        KmsBackend, "schedule_key_deletion", lambda self, key, days: delete_key(self, self.get_key_id(key), days)
+    )
 
 
 def _run_instances(self: Any) -> ActionResult:
@@ -50,11 +45,11 @@ def _run_instances(self: Any) -> ActionResult:
     return ActionResult(instances.launch(data, count=int(given.get("MaxCount") or 1), template=named))
 
 
-def _describing(direction: str) -> Any:
+def _describing(name: str) -> Any:
     def update(self: Any) -> ActionResult:
         for arguments in self._process_rules_from_querystring():
             del arguments["sgrule_tags"]
-            getattr(self.ec2_backend, f"update_security_group_rule_descriptions_{direction}")(**arguments)
+            getattr(self.ec2_backend, name)(**arguments)
         return ActionResult({"Return": True})
 
     return update

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import json
+import os
 from dataclasses import dataclass
 from typing import Any
 
 from moto.core.utils import utcnow
 from moto.ec2.models import amis
 from moto.ec2.models.amis import Ami
+from moto.iam import models
 from moto.ssm.models import Parameter
 
 from lab.aws import world
+from lab.aws.grafts import Grafts
 
 _UBUNTU = "/aws/service/canonical/ubuntu/server/24.04/stable/current/{}/hvm/ebs-gp3/ami-id"
 _DEBIAN = "/aws/service/debian/release/13/latest/{}"
@@ -55,9 +59,27 @@ class PublicImage(Ami):
         return [{"DeviceName": self.root_device_name, "Ebs": ebs}]
 
 
-def prepare() -> None:
-    """Keep moto's own images out: they are many, and none of them is an image of today."""
-    amis.AMIS = []
+MANAGED_POLICIES = (
+    "AdministratorAccess",
+    "AmazonEC2ReadOnlyAccess",
+    "AmazonS3ReadOnlyAccess",
+    "AmazonSSMManagedInstanceCore",
+    "AutoScalingReadOnlyAccess",
+    "CloudWatchAgentServerPolicy",
+    "PowerUserAccess",
+    "ReadOnlyAccess",
+)
+"""Those of AWS's managed policies that somebody may want here; all of them, in every partition, take seconds."""
+
+
+def prepare(grafts: Grafts) -> None:
+    """Keep most of what moto knows by itself out: its images are none of today's, its policies are many."""
+    grafts.attribute(amis, "AMIS", [])
+    grafts.item(os.environ, "MOTO_EC2_LOAD_DEFAULT_AMIS", "false")
+    grafts.item(os.environ, "MOTO_IAM_LOAD_MANAGED_POLICIES", "true")
+    every = json.loads(models.aws_managed_policies_data)
+    chosen = {name: every[name] for name in MANAGED_POLICIES}
+    grafts.attribute(models, "aws_managed_policies_data", json.dumps(chosen))
 
 
 def plant() -> None:
@@ -83,7 +105,8 @@ def plant() -> None:
             root_device_name="/dev/xvda",
             region_name=ec2.region_name + "a",
         )
-        parameter = Parameter(
+        make: Any = Parameter
+        parameter = make(
             ec2.account_id, image.parameter, image.image_id, "String", None, None, None, utcnow(), 1, "text"
         )
         ssm._parameters[image.parameter] = [parameter]

@@ -4,14 +4,9 @@ from __future__ import annotations
 
 import io
 import logging
-import os
 import threading
 from collections.abc import Callable, Iterable
 from typing import Any
-
-# moto reads these when it is imported.
-os.environ.setdefault("MOTO_IAM_LOAD_MANAGED_POLICIES", "true")
-os.environ.setdefault("MOTO_EC2_LOAD_DEFAULT_AMIS", "false")
 
 from moto.moto_server.werkzeug_app import (
     DomainDispatcherApplication,
@@ -35,12 +30,15 @@ from lab.aws.autoscaling import api
 from lab.aws.calls import Call, CallLog
 from lab.aws.control import Control
 from lab.aws.errors import AwsError, body
+from lab.aws.grafts import Grafts
 from lab.aws.hosts import Hosts
 from lab.aws.iam.gate import Gate
 from lab.aws.ports import Machines
 
 log = logging.getLogger(__name__)
 TICK_SECONDS = 0.3
+POLL_SECONDS = 0.05
+"""How long the server may take to notice that it is to stop."""
 _LOOKS = ("Describe", "Get", "List", "Head", "Receive", "Test", "Simulate")
 
 
@@ -95,13 +93,15 @@ class Application:
 class Server:
     """A running endpoint. ``port`` is the one that it listens at."""
 
-    def __init__(self, application: Application, hosts: Hosts, host: str, port: int) -> None:
-        self._application, self._hosts = application, hosts
+    def __init__(
+        self, application: Application, hosts: Hosts, grafts: Grafts, host: str, port: int, tick: float
+    ) -> None:
+        self._application, self._hosts, self._grafts, self._tick = application, hosts, grafts, tick
         self._http: BaseWSGIServer = make_server(host, port, application, threaded=True, request_handler=_Handler)
         self.port = int(self._http.server_port)
         self.calls = application.calls
         self._threads = [
-            threading.Thread(target=self._http.serve_forever, daemon=True, name="aws"),
+            threading.Thread(target=self._http.serve_forever, args=(POLL_SECONDS,), daemon=True, name="aws"),
             threading.Thread(target=self._control_loop, daemon=True, name="aws-control-loop"),
         ]
         for thread in self._threads:
@@ -116,6 +116,9 @@ class Server:
         self._http.server_close()
         for thread in self._threads:
             thread.join(timeout=5)
+        with world.LOCK:
+            world.reset()
+            self._grafts.remove()
 
     def _control_loop(self) -> None:
         while not self._application.stopping.is_set():
@@ -126,7 +129,7 @@ class Server:
                     self._hosts.tick()
                 except Exception:
                     log.exception("a round of the control loop failed")
-                world.CHANGED.wait(TICK_SECONDS)
+                world.CHANGED.wait(self._tick)
 
 
 class _Handler(MotoRequestHandler):
@@ -134,23 +137,25 @@ class _Handler(MotoRequestHandler):
         """Nothing: the call log has it."""
 
 
-def start(machines: Machines, host: str, port: int, *, public_pool: str) -> Server:
+def start(machines: Machines, host: str, port: int, *, public_pool: str, tick: float = TICK_SECONDS) -> Server:
     """Serve an account with nothing in it but what every account has, whose instances run on these machines.
 
     :param port: 0 for any that is free; the server's ``port`` tells which.
     :param public_pool: the CIDR range of the instances' public addresses.
+    :param tick: how often the control loop looks, in seconds, when nobody calls.
     """
+    grafts = Grafts()
     with world.LOCK:
-        seed.prepare()
-        api.install()
-        instances.install()
-        addresses.install(public_pool)
-        repairs.install()
+        seed.prepare(grafts)
+        api.install(grafts)
+        instances.install(grafts)
+        addresses.install(grafts, public_pool)
+        repairs.install(grafts)
         interruptions.reset()
         world.reset()
         seed.plant()
     hosts = Hosts(machines)
-    return Server(Application(hosts), hosts, host, port)
+    return Server(Application(hosts), hosts, grafts, host, port, tick)
 
 
 def _buffer(environ: dict[str, Any]) -> bytes:

@@ -68,7 +68,7 @@ def firewall() -> Firewall:
             if instance.alive:
                 for interface in instance.nics.values():
                     for group in interface.group_set:
-                        result.members.setdefault(group.id, set()).add(interface.private_ip_address)
+                        result.members.setdefault(group.id, set()).add(str(interface.private_ip_address))
         return result
 
 

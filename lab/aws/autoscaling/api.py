@@ -12,6 +12,7 @@ from moto.core.responses import ActionResult, EmptyResult
 from lab.aws.autoscaling.backend import LabAutoScaling, hook_from
 from lab.aws.autoscaling.group import Group, Hook
 from lab.aws.errors import AwsError
+from lab.aws.grafts import Grafts
 
 _NUMBERS = ("MinSize", "MaxSize", "DesiredCapacity", "DefaultCooldown", "HealthCheckGracePeriod")
 _OTHERS = (
@@ -26,10 +27,11 @@ _OTHERS = (
 _UNSUPPORTED = ("LaunchConfigurationName", "InstanceId", "LoadBalancerNames", "TargetGroupARNs", "TrafficSources")
 
 
-def install() -> None:
+def install(grafts: Grafts | None = None) -> None:
     """Make moto's Auto Scaling this one."""
-    models.autoscaling_backends.backend = LabAutoScaling
-    urls.url_paths["{0}/$"] = LabAutoScalingResponse.dispatch
+    grafts = grafts or Grafts()
+    grafts.attribute(models.autoscaling_backends, "backend", LabAutoScaling)
+    grafts.item(urls.url_paths, "{0}/$", LabAutoScalingResponse.dispatch)
 
 
 class LabAutoScalingResponse(AutoScalingResponse):

@@ -29,7 +29,7 @@ class Loop:
         """Look at the group once."""
         now = time.monotonic()
         for member in list(group.members):
-            self._check_health(group, member, now)
+            self._check_health(group, member)
             self._advance(group, member, now)
         self._fit_capacity(group, now)
 
@@ -43,7 +43,7 @@ class Loop:
 
     # Health
 
-    def _check_health(self, group: Group, member: Member, now: float) -> None:
+    def _check_health(self, group: Group, member: Member) -> None:
         if member.leaving or "HealthCheck" in group.suspended:
             return
         if not member.instance.alive:

@@ -78,15 +78,15 @@ def _value_problems(kind: str, value: str) -> list[str]:
         except ValueError:
             family = "IPv4" if kind == "A" else "IPv6"
             return [
-                f"Invalid Resource Record: 'FATAL problem: ARRDATAIllegal{family}Address (Value is not a valid {family} "
-                f"address) encountered with '{value}''"
+                f"Invalid Resource Record: 'FATAL problem: ARRDATAIllegal{family}Address "
+                f"(Value is not a valid {family} address) encountered with '{value}''"
             ]
     if kind == "TXT":
         quoted = len(value) >= 2 and value.startswith('"') and value.endswith('"')
         if not quoted:
             return [
-                "Invalid Resource Record: 'FATAL problem: InvalidCharacterString (Value should be enclosed in quotation "
-                f"marks) encountered with '{value}''"
+                "Invalid Resource Record: 'FATAL problem: InvalidCharacterString "
+                f"(Value should be enclosed in quotation marks) encountered with '{value}''"
             ]
         if any(len(part) > 255 for part in value[1:-1].split('" "')):
             return ["Invalid Resource Record: 'FATAL problem: CharacterStringTooLong' (255 characters at most)"]

@@ -1,0 +1,34 @@
+"""Putting the lab's parts into moto, and taking them out again, so that a process can go on to use plain moto."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, MutableMapping
+from typing import Any
+
+
+class Grafts:
+    """What was put into moto."""
+
+    def __init__(self) -> None:
+        self._undo: list[Callable[[], None]] = []
+
+    def attribute(self, owner: Any, name: str, value: Any) -> Any:
+        """Replace an attribute of a module, class or object, and return what was there."""
+        before = owner.__dict__[name]
+        setattr(owner, name, value)
+        self._undo.append(lambda: setattr(owner, name, before))
+        return before
+
+    def item(self, mapping: MutableMapping[str, Any], key: str, value: Any) -> None:
+        """Replace or add an item of a mapping."""
+        if key in mapping:
+            before = mapping[key]
+            self._undo.append(lambda: mapping.__setitem__(key, before))
+        else:
+            self._undo.append(lambda: mapping.pop(key, None))
+        mapping[key] = value
+
+    def remove(self) -> None:
+        """Take all out, the last first."""
+        while self._undo:
+            self._undo.pop()()
