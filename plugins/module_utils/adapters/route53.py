@@ -19,8 +19,9 @@ class Zone:
         self._aws = aws
 
     def read(self, wanted: Dns) -> Record:
-        sets = self._sets(wanted, wanted.record)
-        owners = [one for one in self._sets(wanted, owner_name(wanted.record)) if one["Type"] == "TXT"]
+        named = self._sets(wanted)
+        sets = named[wanted.record]
+        owners = [one for one in named[owner_name(wanted.record)] if one["Type"] == "TXT"]
         owner = _unquoted(owners[0]["ResourceRecords"][0]["Value"]) if owners else None
         obstacle = next((reason for reason in map(_obstacle, sets) if reason), None)
         plain = next((one for one in sets if one["Type"] == "A" and not _obstacle(one)), None)
@@ -47,13 +48,26 @@ class Zone:
                 ChangeBatch={"Comment": "swarm.aws: the nodes that serve", "Changes": changes},
             )
 
-    def _sets(self, wanted: Dns, name: str) -> List[Mapping[str, Any]]:
-        """All record sets of one name: there is one of a type, unless they are weighted or the like."""
-        with self._aws.asked(f"read the DNS record {name}"):
-            answer = self._aws.client("route53").list_resource_record_sets(
-                HostedZoneId=wanted.zone_id, StartRecordName=name, MaxItems="100"
+    def _sets(self, wanted: Dns) -> Dict[str, List[Mapping[str, Any]]]:
+        """The record sets under the record's name and under its owner's: one of a type, unless they are weighted."""
+        name, owner = wanted.record, owner_name(wanted.record)
+        page = self._page(wanted, name)
+        found = {wanted_name: _under(page, wanted_name) for wanted_name in (name, owner)}
+        # Both are near each other in Route 53's order, which takes few requests a second, so that one is mostly enough.
+        if not found[owner] and page.get("IsTruncated"):
+            found[owner] = _under(self._page(wanted, owner), owner)
+        return found
+
+    def _page(self, wanted: Dns, start: str) -> Mapping[str, Any]:
+        with self._aws.asked(f"read the DNS record {wanted.record}"):
+            answer: Mapping[str, Any] = self._aws.client("route53").list_resource_record_sets(
+                HostedZoneId=wanted.zone_id, StartRecordName=start, MaxItems="100"
             )
-        return [one for one in answer["ResourceRecordSets"] if _plain(one["Name"]) == name]
+        return answer
+
+
+def _under(page: Mapping[str, Any], name: str) -> List[Mapping[str, Any]]:
+    return [one for one in page["ResourceRecordSets"] if _plain(one["Name"]) == name]
 
 
 def _plain(name: str) -> str:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import ipaddress
 from collections import Counter
 from typing import Any, Dict, Iterator, Mapping, Optional, Tuple
 
 from .._core.cluster import MANAGER, WORKER, Node
 from .._core.errors import SwarmError, Unavailable
-from .engine import MISSING, SOCKET, APIError, DockerException, RequestException
+from .engine import MISSING, SOCKET, APIError, DockerException, RequestException, _innermost, _plain, _reason
 
 try:
     import docker
@@ -18,8 +19,6 @@ except ImportError:
 _SECONDS = 30
 # States of a task that has a container, or is about to.
 _LIVE = ("assigned", "accepted", "preparing", "ready", "starting", "running")
-# What a manager may give as the address of itself.
-_NO_ADDRESS = ("", "0.0.0.0", "127.0.0.1", "::")  # noqa: S104
 
 
 class DockerSwarm:
@@ -40,10 +39,6 @@ class DockerSwarm:
         if not cluster.get("ID"):
             raise Unavailable("The engine does not say which swarm it is in.")
         return str(cluster["ID"])
-
-    def leader(self) -> Optional[str]:
-        """The ID of the node that leads, which may be this one. None if there is none. Raises Unavailable."""
-        return next((node.id for node in self.nodes() if node.leader), None)
 
     def here(self) -> Optional[str]:
         """This node's ID if it is a manager, else None. Raises Unavailable."""
@@ -110,13 +105,10 @@ class DockerSwarm:
         except SwarmError:
             raise
         except APIError as error:
-            reason = " ".join(str(error.explanation or error).split())
-            raise Unavailable(f"The engine refused to {what}: {reason}") from error
+            raise Unavailable(f"The engine refused to {what}: {_plain(_reason(error))}") from error
         except (DockerException, RequestException, OSError, KeyError) as error:
             self._connected = None
-            raise Unavailable(
-                f"The engine does not answer when asked to {what}: {' '.join(str(error).split())}"
-            ) from error
+            raise Unavailable(f"The engine does not answer when asked to {what}: {_innermost(error)}") from error
 
 
 def _node(node: Mapping[str, Any], tasks: int) -> Node:
@@ -138,4 +130,9 @@ def _node(node: Mapping[str, Any], tasks: int) -> Node:
 
 
 def _address(text: str) -> Optional[str]:
-    return None if text in _NO_ADDRESS else text
+    """An address that others can know a node by, which a manager's own need not be."""
+    try:
+        address = ipaddress.ip_address(text.strip("[]"))
+    except ValueError:
+        return None
+    return None if address.is_unspecified or address.is_loopback else str(address)
