@@ -1,0 +1,72 @@
+"""The module's result, over a cluster in memory."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import pytest
+from ansible_collections.swarm.aws.plugins.module_utils import on_manager
+from ansible_collections.swarm.aws.plugins.module_utils._core.cluster import Cluster, Instance, Node, Record
+from ansible_collections.swarm.aws.plugins.module_utils._core.errors import SwarmError
+from ansible_collections.swarm.aws.plugins.module_utils._core.policy import Dns, Group, Policy
+from ansible_collections.swarm.aws.plugins.module_utils._core.report import members
+from ansible_collections.swarm.aws.plugins.modules import dns_sync
+
+POLICY = Policy("example", {"manager": Group("manager", dns=True)}, Dns("Z1", "www.example.com", 10))
+OLD = Record(("198.51.100.9",), 10, POLICY.owner)
+NEW = {"values": ["198.51.100.1"], "ttl": 10, "owner": POLICY.owner}
+
+
+def cluster(record):
+    node = Node("n1", "manager", "ready", voter=True, reachable=True, labels={"swarm.aws.instance": "i-1"})
+    one = Instance("i-1", "manager", "manager", "a", "running", None, "198.51.100.1", lifecycle="InService")
+    return Cluster("swarm", "swarm", (node,), (one,), record, ())
+
+
+@pytest.fixture
+def bench(monkeypatch):
+    """Says what there is, and notes what is applied."""
+    applied = []
+    keeper = SimpleNamespace(apply=lambda action, policy: applied.append(action) or action.change)
+    monkeypatch.setattr(dns_sync, "keeper", lambda params: keeper)
+
+    def there(record, policy=POLICY):
+        monkeypatch.setattr(dns_sync, "look", lambda keeper: (policy, cluster(record)))
+
+    return SimpleNamespace(there=there, applied=applied)
+
+
+@pytest.mark.parametrize("check", [True, False])
+def test_the_record_is_brought_up_to_date_or_only_said_to_be(bench, check):
+    bench.there(OLD)
+    result = dns_sync.sync({}, check=check)
+    assert (result["changed"], result["record"], len(bench.applied)) == (True, NEW, 0 if check else 1)
+    assert result["changes"] == ["update the DNS record www.example.com"]
+    (diff,) = result["diff"]
+    assert (diff["before"]["values"], diff["after"]) == (["198.51.100.9"], NEW)
+
+
+def test_a_record_that_is_right_is_left_alone(bench):
+    bench.there(Record(("198.51.100.1",), 10, POLICY.owner))
+    result = dns_sync.sync({}, check=False)
+    assert (result["changed"], result["diff"], result["record"], bench.applied) == (False, [], NEW, [])
+
+
+def test_what_cannot_be_done_is_said(bench):
+    bench.there(Record(("203.0.113.1",), 10))
+    with pytest.raises(SwarmError, match="stands there already"):
+        dns_sync.sync({}, check=False)
+    bench.there(OLD, Policy("example", {}))
+    with pytest.raises(SwarmError, match="No DNS record is configured"):
+        dns_sync.sync({}, check=False)
+
+
+def test_a_host_that_is_not_configured_says_what_is_missing(monkeypatch, tmp_path):
+    monkeypatch.setattr(on_manager, "CONFIG", tmp_path / "config.json")
+    with pytest.raises(SwarmError, match="does not tell region, bucket"):
+        on_manager.keeper({"cluster": "example"})
+
+
+def test_members_are_instances_nodes_and_addresses_joined():
+    (row,) = members(cluster(Record(("198.51.100.1",), 10, POLICY.owner)), "public")
+    assert (row["instance"], row["node"], row["published"], row["voter"]) == ("i-1", "n1", True, True)
