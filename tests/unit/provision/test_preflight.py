@@ -1,0 +1,183 @@
+"""A configuration is checked against the account before anything is written there."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from typing import Any
+from unittest.mock import patch
+
+import boto3
+import pytest
+from ansible_collections.swarm.aws.plugins.module_utils.provision import preflight
+from ansible_collections.swarm.aws.plugins.module_utils.provision.errors import ProvisionError
+from ansible_collections.swarm.aws.plugins.module_utils.provision.shell import Aws
+from moto import mock_aws
+from moto.ec2.models import ec2_backends
+from moto.ec2.models.amis import Ami
+
+from tests.unit.provision.configuration import group, raw, spec
+
+READS = ("Describe", "Get", "List")
+PARAMETERS = {"debian13": {"x86_64": "/images/debian13/amd64", "arm64": "/images/debian13/arm64"}}
+INVENTORY = {
+    "plugin": "amazon.aws.aws_ec2",
+    "regions": ["eu-west-1"],
+    "filters": {"tag:swarm.aws/cluster": "example"},
+}
+
+
+@pytest.fixture(scope="module")
+def session() -> Iterator[boto3.session.Session]:
+    """An account with a key pair, a hosted zone and an image, whose default VPC is elsewhere. It is only looked at."""
+    credentials = {"AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing"}
+    # moto takes longer to make up its images than all the rest takes.
+    with patch.dict(os.environ, {**credentials, "MOTO_EC2_LOAD_DEFAULT_AMIS": "false"}), mock_aws():
+        # A lab may be up for other tests.
+        os.environ.pop("AWS_ENDPOINT_URL", None)
+        session = boto3.session.Session(region_name="eu-west-1")
+        ec2 = session.client("ec2")
+        ec2.create_key_pair(KeyName="operator")
+        session.client("route53").create_hosted_zone(Name="example.com", CallerReference="test")
+        image = _image()
+        session.client("ssm").put_parameter(Name=PARAMETERS["debian13"]["x86_64"], Value=image, Type="String")
+        yield session
+
+
+def _image() -> str:
+    """An image whose disk takes 15 GiB, put there by hand: one that is registered has no architecture in moto."""
+    backend = ec2_backends["123456789012"]["eu-west-1"]
+    image = Ami(
+        backend,
+        "ami-0123456789abcdef0",
+        name="debian",
+        architecture="x86_64",
+        root_device_name="/dev/xvda",
+        root_device_type="ebs",
+        region_name="eu-west-1a",
+    )
+    backend.amis[image.id] = image
+    return image.id
+
+
+def look(session: boto3.session.Session, inventories: dict[str, Any] | None = None, **changed: Any) -> dict[str, Any]:
+    """Run the check, and make sure that it writes nothing."""
+
+    def only_reads(model: Any, **_: Any) -> None:
+        assert model.name.startswith(READS), model.name
+
+    session.events.register("before-call", only_reads, "only-reads")
+    try:
+        return preflight.run(Aws(session), raw(**changed), spec(), {}, [], inventories or {}, PARAMETERS)
+    finally:
+        session.events.unregister("before-call", unique_id="only-reads")
+
+
+def test_the_example_is_right_and_comes_back_with_its_defaults(session: boto3.session.Session) -> None:
+    found = look(session, {"aws_ec2.yml": INVENTORY}, node_groups=[group(labels={"edge": True, "slots": 3})])
+
+    assert found["warnings"] == []
+    assert set(found["images"]) == {"x86_64"}
+    assert found["images"]["x86_64"]["id"].startswith("ami-")
+    (one,) = found["config"]["node_groups"]
+    assert (one["min"], one["desired"], one["max"]) == (3, 3, 3)
+    assert one["labels"] == {"edge": "true", "slots": "3"}
+
+
+@pytest.mark.parametrize(
+    ("changed", "error"),
+    [
+        (
+            {"account_id": "210987654321"},
+            "The credentials are for the account 123456789012, but account_id is 210987654321: nothing was changed",
+        ),
+        ({"region": "eu-west-9"}, "region 'eu-west-9' is not an AWS region"),
+        ({"region": None}, "region is missing: "),
+        ({"zones": ["eu-west-1a", "eu-west-1x"]}, "zones has eu-west-1x, but the region eu-west-1 has eu-west-1a"),
+        (
+            {"key_name": "operater"},
+            "key_name 'operater' is no key pair in the region eu-west-1; did you mean 'operator'?",
+        ),
+        ({"vpc_cidr": "172.31.0.0/20"}, "vpc_cidr 172.31.0.0/20 overlaps 172.31.0.0/16 of the VPC vpc-"),
+        ({"vpc_cidr": "10.20.0.0/28"}, "which is too small for the 3 zones"),
+        ({"dns": {"zone": "exmaple.com", "record": "exmaple.com"}}, "did you mean 'example.com'"),
+        ({"node_groups": [group(instance_types=["t3.tiny"])]}, "instance type t3.tiny does not exist"),
+        ({"node_groups": [group(architecture="arm64")]}, "instance type t3.small is x86_64, but the group's"),
+        (
+            {"node_groups": [group(architecture="arm64", instance_types=["t4g.small"])]},
+            "The region eu-west-1 has no image of debian13 for arm64 (SSM parameter /images/debian13/arm64)",
+        ),
+        (
+            {"node_images": {"x86_64": "ami-00000000000000000"}},
+            "The image ami-00000000000000000 for x86_64 is not there",
+        ),
+        ({"node_groups": [group(volume_size=8)]}, "volume_size is 8, but the image ami-"),
+        ({"node_groups": [group(desired=9)]}, "node_groups has 9 managers, but more than 7"),
+        ({"node_groups": [group(), group()]}, "node_groups has two groups named 'manager'"),
+    ],
+)
+def test_what_is_wrong_is_said_before_the_first_write(
+    session: boto3.session.Session, changed: dict[str, Any], error: str
+) -> None:
+    with pytest.raises(ProvisionError) as raised:
+        look(session, **changed)
+
+    assert error in str(raised.value)
+
+
+def test_with_the_wrong_account_nothing_else_is_looked_at(session: boto3.session.Session) -> None:
+    with pytest.raises(ProvisionError) as raised:
+        look(session, account_id="210987654321", key_name="missing", zones=["eu-west-1x"])
+
+    assert "\n" not in str(raised.value)
+
+
+def test_all_that_is_wrong_is_said_at_once(session: boto3.session.Session) -> None:
+    with pytest.raises(ProvisionError, match=r"^2 things are wrong:\n- ") as raised:
+        look(session, key_name="missing", zones=["eu-west-1x"])
+
+    assert "key_name 'missing'" in str(raised.value)
+
+
+def test_an_even_number_of_managers_is_a_warning_with_its_quorum(session: boto3.session.Session) -> None:
+    (warning,) = look(session, node_groups=[group(desired=4)])["warnings"]
+
+    assert "4, needs 3 of them for a quorum" in warning
+
+
+def test_the_clusters_own_vpc_is_no_overlap_but_cannot_move(session: boto3.session.Session) -> None:
+    ec2 = session.client("ec2")
+    tags = [{"Key": "swarm.aws/cluster", "Value": "example"}]
+    vpc = ec2.create_vpc(CidrBlock="10.20.0.0/16", TagSpecifications=[{"ResourceType": "vpc", "Tags": tags}])["Vpc"]
+    try:
+        assert look(session)["warnings"] == []
+        with pytest.raises(ProvisionError, match=r"has 10\.20\.0\.0/16, which cannot be changed"):
+            look(session, vpc_cidr="10.30.0.0/16")
+    finally:
+        ec2.delete_vpc(VpcId=vpc["VpcId"])
+
+
+@pytest.mark.parametrize(
+    ("changed", "error"),
+    [
+        (
+            {"filters": {"tag:swarm.aws/cluster": "other"}},
+            "tag:swarm.aws/cluster is other, but cluster_name is example",
+        ),
+        ({"filters": {}}, "tag:swarm.aws/cluster is missing, but cluster_name is example"),
+        ({"regions": ["eu-west-2"]}, "regions is eu-west-2, but region is eu-west-1"),
+        ({"regions": []}, "regions is missing, but region is eu-west-1"),
+    ],
+)
+def test_an_inventory_of_another_cluster_is_refused(
+    session: boto3.session.Session, changed: dict[str, Any], error: str
+) -> None:
+    with pytest.raises(ProvisionError) as raised:
+        look(session, {"mine/aws_ec2.yml": {**INVENTORY, **changed}})
+
+    assert str(raised.value).startswith("mine/aws_ec2.yml: ")
+    assert error in str(raised.value)
+
+
+def test_other_inventories_are_none_of_its_business(session: boto3.session.Session) -> None:
+    assert look(session, {"hosts.yml": {"all": {"hosts": {}}}, "empty.yml": None})["warnings"] == []
