@@ -77,6 +77,6 @@ def work(config: Config, notify: Notifier, log: Log) -> None:
     notify.status(f"Member of the swarm {joined.cluster_id}")
     if config.role == "manager":
         # Workers have no use for it.
-        from . import loop  # type: ignore[attr-defined, unused-ignore]
+        from . import loop
 
         loop.run(config, notify, log)

@@ -1,0 +1,44 @@
+"""What the instance's user data tells about the node's place."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from .._core.errors import SwarmError
+from .._core.join.ports import ROLES
+
+PATH = Path("/etc/swarm-agent/config.json")
+
+
+@dataclass(frozen=True)
+class Config:
+    """The file ``/etc/swarm-agent/config.json``."""
+
+    cluster: str
+    region: str
+    account_id: str
+    bucket: str
+    group: str
+    role: str
+    """``manager`` or ``worker``."""
+
+    @classmethod
+    def load(cls, path: Path = PATH) -> Config:
+        """Raises SwarmError, naming the file and what is wrong with it."""
+        try:
+            found = json.loads(path.read_text(encoding="utf-8"))
+            config = cls(**{name: found[name] for name in cls.__dataclass_fields__})
+        except OSError as error:
+            raise SwarmError(f"{path} cannot be read: {error.strerror}") from error
+        except KeyError as error:
+            raise SwarmError(f"{path} does not say {error.args[0]!r}.") from error
+        except (TypeError, ValueError) as error:
+            raise SwarmError(f"{path} is not a JSON object: {error}") from error
+        for name, value in vars(config).items():
+            if not isinstance(value, str) or not value:
+                raise SwarmError(f"{path} says {name} is {value!r}, but it must be a text.")
+        if config.role not in ROLES:
+            raise SwarmError(f"{path} says role is {config.role!r}, but it must be one of {', '.join(ROLES)}.")
+        return config

@@ -1,0 +1,168 @@
+#!/usr/bin/python
+# Copyright (c) The swarm.aws maintainers
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: cluster_join
+short_description: Make a node a member of its cluster's swarm
+version_added: 0.1.0
+description:
+  - Does on the node that the task runs on what the node's agent does when it boots. It initialises the cluster's swarm
+    if nobody else does, and otherwise joins the one that is published in the cluster's bucket.
+  - Any number of nodes may run it at once, beside their agents too, and it may be killed and run again at any moment.
+    There is only ever one swarm.
+  - A node that is a member already is left alone. A node that is a member of another swarm makes it fail.
+  - Needs the rights of the instance's own role, and root.
+author:
+  - The swarm.aws maintainers (@swarm-aws)
+attributes:
+  check_mode:
+    description: Says what it would do first, as things are now.
+    support: full
+  diff_mode:
+    description: Shows what was claimed, published, left and joined, without tokens.
+    support: full
+options:
+  cluster:
+    description:
+      - Name of the cluster.
+      - The default of this and of the options below is what the instance's user data wrote to
+        C(/etc/swarm-agent/config.json).
+    type: str
+  region:
+    description: Region of the cluster.
+    type: str
+  bucket:
+    description: The cluster's bucket.
+    type: str
+  role:
+    description: Which part the node takes in the swarm.
+    type: str
+    choices: [manager, worker]
+  timeout:
+    description: Seconds to go on trying.
+    type: int
+    default: 600
+requirements:
+  - boto3
+  - docker (Python SDK)
+seealso:
+  - module: swarm.aws.discovery_store
+"""
+
+EXAMPLES = r"""
+- name: Join the swarm now rather than when the agent gets to it
+  swarm.aws.cluster_join:
+  become: true
+
+- name: See what would have to be done
+  swarm.aws.cluster_join:
+  become: true
+  check_mode: true
+  register: joining
+"""
+
+RETURN = r"""
+cluster_id:
+  description: The swarm that the node is a member of. Null in check mode if it is not.
+  returned: success
+  type: str
+  sample: 7yekslzqnk0p4nxu9rjlcp6t0
+node_id:
+  description: The node's ID in it. Null in check mode if it is not a member.
+  returned: success
+  type: str
+  sample: iw6m2bm0l4yt3r4h1qk2h8zfb
+next:
+  description: What the node would do next.
+  returned: in check mode
+  type: str
+  sample: Join the swarm 7yekslzqnk0p4nxu9rjlcp6t0.
+log:
+  description: What was done and waited for.
+  returned: always
+  type: list
+  elements: str
+  sample: [Joining the swarm 7yekslzqnk0p4nxu9rjlcp6t0 through i-0123456789abcdef0 (10.20.0.11).]
+changes:
+  description: What was changed.
+  returned: always
+  type: list
+  elements: str
+  sample: [create the swarm of this node]
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ..module_utils._core.errors import SwarmError
+from ..module_utils._core.join.decide import Finish, Refuse, Wait, decide, describe
+from ..module_utils._core.join.joiner import CannotJoin
+from ..module_utils.adapters.clock import SystemClock
+from ..module_utils.adapters.config import Config
+from ..module_utils.adapters.joining import joiner
+
+ARGUMENTS = {
+    "cluster": {"type": "str"},
+    "region": {"type": "str"},
+    "bucket": {"type": "str"},
+    "role": {"type": "str", "choices": ["manager", "worker"]},
+    "timeout": {"type": "int", "default": 600},
+}
+PLACE = ("cluster", "region", "bucket", "role")
+
+
+def place(params):
+    """The options that say where to join, from the file where they are not given. Raises SwarmError."""
+    given = {name: params[name] for name in PLACE}
+    if all(given.values()):
+        return given
+    config = Config.load()
+    return {name: given[name] or getattr(config, name) for name in PLACE}
+
+
+def preview(work):
+    """What check mode returns. Raises SwarmError when it cannot be told."""
+    view = work.look()
+    action = decide(work.me, view)
+    if isinstance(action, Refuse):
+        raise CannotJoin(action.reason)
+    member = isinstance(action, Finish)
+    changed = not member and not isinstance(action, Wait)
+    before, sentence = view.membership.state, describe(action)
+    return {
+        "changed": changed,
+        "changes": [sentence] if changed else [],
+        "diff": [{"before": before + "\n", "after": sentence + "\n"}] if changed else [],
+        "next": sentence,
+        "cluster_id": action.cluster_id if member else None,
+        "node_id": action.node_id if member else None,
+    }
+
+
+def main():
+    module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
+    log, work = [], None
+    try:
+        work = joiner(clock=SystemClock(), report=log.append, **place(module.params))
+        if module.check_mode:
+            module.exit_json(log=log, **preview(work))
+        joined = work.run(module.params["timeout"])
+    except SwarmError as error:
+        module.fail_json(msg=str(error), log=log, **made(work))
+    module.exit_json(cluster_id=joined.cluster_id, node_id=joined.node_id, log=log, **made(work))
+
+
+def made(work):
+    """What was changed so far."""
+    changes = work.changes if work else []
+    return {
+        "changed": bool(changes),
+        "changes": [change.sentence for change in changes],
+        "diff": [change.diff() for change in changes],
+    }
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,326 @@
+"""The rows of the fault table about boot and join, each told as a story of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from ansible_collections.swarm.aws.plugins.module_utils._core.errors import Unavailable
+from ansible_collections.swarm.aws.plugins.module_utils._core.join import ports
+from ansible_collections.swarm.aws.plugins.module_utils._core.join.decide import LEASE_SECONDS
+from ansible_collections.swarm.aws.plugins.module_utils._core.join.ports import MANAGER, WORKER, Outcome, Token
+from ansible_collections.swarm.aws.plugins.module_utils._core.join.truth import FORMED, Truth
+
+from tests.simulation.weather import Weather
+from tests.simulation.world import REFUSALS, TRUTH, Node, SimStore, Swarm, World
+
+CALM = Weather(workers=1, boot_spread=0.1, calm_after=0.0)
+# Engines come up within 15 s and agents wait at most 15 s between attempts.
+SOON = 120.0
+
+
+def alone() -> tuple[World, Node]:
+    """A world with one manager, which has not begun yet."""
+    world = World(1, Weather(managers=1, workers=0, boot_spread=0.1, calm_after=0.0))
+    return world, world.launch(MANAGER)
+
+
+def formed(seed: int = 1, weather: Weather = CALM) -> World:
+    """A world whose nodes have joined."""
+    world = World(seed, weather)
+    world.run()
+    return world
+
+
+def until(world: World, condition: Callable[[], bool], limit: float = SOON) -> None:
+    assert world.scheduler.run(condition, world.now + limit)
+
+
+@pytest.mark.fault(1)
+@pytest.mark.parametrize("managers", [1, 3, 5, 7])
+def test_fault_01_all_boot_at_once_while_s3_stalls(managers: int) -> None:
+    for seed in range(50):
+        world = World(seed, Weather(managers=managers, workers=max(0, 3 - managers), boot_spread=0.1, stall=0.3))
+        world.run()
+        assert len(world.published) == 1
+
+
+@pytest.mark.fault(2)
+@pytest.mark.parametrize("kind", ["agent", "reboot", "replace"])
+@pytest.mark.parametrize("step", range(1, 60, 2))
+def test_fault_02_the_claims_holder_dies_at_any_step(kind: str, step: int) -> None:
+    world = World(step, CALM)
+    world.boot()
+    until(world, lambda: world.truth is not None)
+    assert world.truth is not None
+    holder = next(node for node in world.nodes if node.instance == world.truth.claimed_by)
+    holder.crash_at[holder.steps + step] = kind
+    world.settle()
+    assert len(world.published) == 1
+
+
+@pytest.mark.fault(2)
+def test_fault_02_a_holder_that_ec2_calls_terminated_is_not_waited_for() -> None:
+    world = World(3, CALM)
+    world.boot()
+    until(world, lambda: world.truth is not None)
+    assert world.truth is not None
+    holder = next(node for node in world.nodes if node.instance == world.truth.claimed_by)
+    died = world.now
+    world.terminate(holder)
+    world.settle()
+    assert world.now - died < LEASE_SECONDS / 2
+    assert world.truth.claimed_by != holder.instance
+
+
+@pytest.mark.fault(2)
+def test_fault_02_a_holder_that_wakes_up_too_late_leaves_its_own_swarm_and_joins() -> None:
+    world = World(4, CALM)
+    world.boot()
+    until(world, lambda: any(node.swarm for node in world.nodes))
+    holder = next(node for node in world.nodes if node.swarm)
+    own = holder.swarm
+    holder.crash_at[holder.steps + 1] = "agent"
+    # Its agent stays dead until the others have taken over.
+    world.start = lambda node, delay: World.start(world, node, 600.0)  # type: ignore[method-assign]
+    world.settle()
+    assert world.truth is not None
+    assert world.truth.claimed_by != holder.instance
+    assert holder.swarm is not own
+    assert any("was first" in sentence for sentence in holder.said)
+
+
+@pytest.mark.fault(3)
+@pytest.mark.parametrize("refusal", REFUSALS)
+def test_fault_03_an_error_is_never_read_as_an_empty_cluster(refusal: str) -> None:
+    world = formed()
+    published, version = world.cluster_id, world.objects[TRUTH].version
+    world.launch(MANAGER)
+    late = world.nodes[-1]
+    broken = True
+    honest = SimStore.get
+
+    def get(store: SimStore, key: str) -> Any:
+        if broken:
+            world.pause(store._node, 1)
+            raise Unavailable(f"S3: {refusal}")
+        return honest(store, key)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(SimStore, "get", get)
+        until(world, lambda: len(late.said) > 20, 600)
+        assert late.state == ports.INACTIVE
+        assert world.objects[TRUTH].version == version
+        assert f"S3: {refusal}" in late.said
+        broken = False
+        world.settle()
+    assert world.published == {published}
+
+
+@pytest.mark.fault(3)
+@pytest.mark.parametrize("call", range(1, 25))
+def test_fault_03_an_error_at_each_call_is_got_over(call: int) -> None:
+    world, node = alone()
+    calls = 0
+    travel = SimStore._travel
+
+    def failing(store: SimStore, what: str) -> None:
+        nonlocal calls
+        calls += 1
+        travel(store, what)
+        if call <= calls < call + 3:
+            raise Unavailable("S3: ServiceUnavailable (503)")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(SimStore, "_travel", failing)
+        world.settle(SOON)
+    assert node.joined
+
+
+@pytest.mark.fault(4)
+@pytest.mark.parametrize("fault", ["conflict", "lose_reply", "repeat_write", "delay_write"])
+def test_fault_04_after_a_conflict_or_a_lost_reply_the_truth_is_read_again(fault: str) -> None:
+    for seed in range(50):
+        world = World(seed, Weather(boot_spread=0.1, **{fault: 0.7}))
+        world.run()
+        assert len(world.published) == 1
+
+
+@pytest.mark.fault(4)
+def test_fault_04_who_claimed_without_hearing_of_it_holds_the_claim() -> None:
+    world, node = alone()
+    swap = SimStore._swap
+
+    def deaf(store: SimStore, key: str, value: Any, version: str | None) -> Outcome:
+        outcome = swap(store, key, value, version)
+        if world.truth == value and value.phase != FORMED:
+            raise Unavailable("S3: Read timeout")
+        return outcome
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(SimStore, "_swap", deaf)
+        world.settle(SOON)
+    assert world.truth is not None
+    assert (world.truth.claimed_by, world.truth.generation) == (node.instance, 2)
+
+
+@pytest.mark.fault(5)
+def test_fault_05_managers_are_found_through_ec2_after_all_of_them_were_replaced() -> None:
+    world = formed()
+    swarm = world.nodes[0].swarm
+    assert swarm is not None
+    for old in [node for node in world.nodes if node.role == MANAGER]:
+        world.launch(MANAGER)
+        world.settle()
+        world.terminate(old)
+        # The leader's agent does this.
+        swarm.voters.discard(old)
+        swarm.members.discard(old)
+    world.launch(MANAGER)
+    world.launch(WORKER)
+    world.settle()
+    assert world.published == {swarm.id}
+
+
+@pytest.mark.fault(5)
+def test_fault_05_when_all_managers_are_gone_it_waits_and_says_what_mends_that() -> None:
+    world = formed()
+    for old in list(world.nodes):
+        world.terminate(old)
+    late = world.launch(MANAGER)
+    until(world, lambda: any("restore the swarm from a backup" in sentence for sentence in late.said))
+    world.scheduler.run(lambda: False, world.now + 3600)
+    assert late.state == ports.INACTIVE
+    assert len(world.published) == 1
+
+
+@pytest.mark.fault(6)
+def test_fault_06_a_joined_node_reboots_and_does_nothing() -> None:
+    world = formed()
+    before = dict(world.objects)
+    for node in world.nodes:
+        identity, swarm = node.node_id, node.swarm
+        node.joined = False
+        world.crash(node, "reboot")
+        world.settle()
+        assert (node.node_id, node.swarm) == (identity, swarm)
+    assert world.objects == before
+
+
+@pytest.mark.fault(7)
+@pytest.mark.parametrize("role", [MANAGER, WORKER])
+@pytest.mark.parametrize("made_by", ["", "other/i-0009"])
+def test_fault_07_a_member_of_another_cluster_refuses_with_both_ids(role: str, made_by: str) -> None:
+    world = formed()
+    before = dict(world.objects)
+    stray = world.launch(role)
+    other = Swarm("foreign", made_by, members={stray}, voters={stray})
+    stray.state, stray.swarm, stray.certified, stray.node_id = ports.ACTIVE, other, True, "stranger"
+    until(world, lambda: bool(stray.refused))
+    assert "foreign" in stray.refused
+    assert str(world.cluster_id) in stray.refused
+    assert stray.swarm is other
+    assert world.objects == before
+
+
+@pytest.mark.fault(7)
+def test_fault_07_a_stranger_does_not_become_the_cluster_either() -> None:
+    world, stray = alone()
+    stray.state, stray.swarm, stray.certified, stray.node_id = ports.ACTIVE, Swarm("foreign", ""), True, "stranger"
+    assert stray.swarm is not None
+    stray.swarm.members.add(stray)
+    stray.swarm.voters.add(stray)
+    until(world, lambda: bool(stray.refused))
+    assert "foreign" in stray.refused
+    assert world.objects == {}
+
+
+@pytest.mark.fault(8)
+@pytest.mark.parametrize("role", [MANAGER, WORKER])
+def test_fault_08_a_token_that_was_rotated_is_read_again(role: str) -> None:
+    world = formed()
+    swarm = world.nodes[0].swarm
+    assert swarm is not None
+    late = world.launch(role)
+    swarm.epoch += 1
+    until(world, lambda: any("invalid join token" in sentence for sentence in late.said))
+    secret = swarm.token(role)
+    world.put(f"{role}/token", Token(swarm.id, secret))
+    world.settle(SOON)
+    assert not any(secret in sentence for node in world.nodes for sentence in node.said)
+
+
+@pytest.mark.fault(8)
+def test_fault_08_a_token_of_another_swarm_is_never_used_and_managers_repair_it() -> None:
+    world = formed()
+    world.put(f"{WORKER}/token", Token("other", "SWMTKN-other-worker-0"))
+    late = world.launch(WORKER)
+    until(world, lambda: any("has published no join token" in sentence for sentence in late.said))
+    assert not any("Joining" in sentence for sentence in late.said)
+    world.launch(MANAGER)
+    world.settle(SOON)
+
+
+@pytest.mark.fault(9)
+@pytest.mark.parametrize("fault", ["engine_hiccup", "slow_join"])
+def test_fault_09_an_engine_that_is_late_restarts_or_is_slow(fault: str) -> None:
+    for seed in range(50):
+        world = World(seed, Weather(**{fault: 0.2 if fault == "engine_hiccup" else 0.9}))
+        world.run()
+        assert len(world.published) == 1
+
+
+@pytest.mark.fault(9)
+def test_fault_09_a_join_that_got_stuck_is_begun_anew() -> None:
+    world = formed()
+    late = world.launch(WORKER)
+    until(world, lambda: world.up(late))
+    swarm = world.nodes[0].swarm
+    late.state, late.swarm, late.certified, late.unfinished = ports.PENDING, swarm, True, True
+    world.settle(SOON)
+    assert any("has not got into the swarm" in sentence for sentence in late.said)
+
+
+@pytest.mark.fault(9)
+def test_fault_09_a_member_that_cannot_reach_its_managers_never_leaves() -> None:
+    world = formed()
+    member = world.nodes[0]
+    member.state, member.joined = ports.ERROR, False
+    world.start(member, 0)
+    world.scheduler.run(lambda: False, world.now + 3600)
+    assert (member.state, member.swarm) == (ports.ERROR, world.nodes[1].swarm)
+    assert "trouble with its swarm" in member.said[-1]
+
+
+@pytest.mark.fault(10)
+def test_fault_10_the_clocks_of_two_hosts_are_never_compared() -> None:
+    world, node = alone()
+    # By its own clock, which is minutes off, another node claimed the cluster in the far future, and then hangs.
+    hanging = world.launch(MANAGER)
+    hanging.crash_at[1] = "freeze"
+    world.put(TRUTH, Truth("claimed", hanging.instance, "2999-01-01T00:00:00Z", 1))
+    began = world.now
+    world.rng.uniform = lambda low, high: high  # type: ignore[method-assign]
+    until(world, lambda: node.joined, 2 * LEASE_SECONDS)
+    assert world.now - began > LEASE_SECONDS
+    world.settle()
+    assert len(world.published) == 1
+
+
+@pytest.mark.fault(10)
+def test_fault_10_credentials_that_expire_during_boot_are_waited_out() -> None:
+    world, node = alone()
+    expired_until = 60.0
+    travel = SimStore._travel
+
+    def expiring(store: SimStore, what: str) -> None:
+        travel(store, what)
+        if world.now < expired_until:
+            raise Unavailable("AWS refused: ExpiredToken")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(SimStore, "_travel", expiring)
+        world.settle(SOON)
+    assert node.joined
+    assert "AWS refused: ExpiredToken" in node.said

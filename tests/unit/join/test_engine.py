@@ -1,0 +1,151 @@
+"""The engine's adapter over a stand-in for the SDK's client."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.swarm.aws.plugins.module_utils._core.errors import Unavailable
+from ansible_collections.swarm.aws.plugins.module_utils._core.join.ports import JoinPending, JoinRefused, Membership
+from ansible_collections.swarm.aws.plugins.module_utils.adapters.engine import MADE_BY, DockerEngine
+from docker.errors import APIError
+from requests.exceptions import ConnectionError as NoConnection
+
+from .test_certificate import pem
+
+TOKEN = "SWMTKN-1-ca-secret"
+
+
+class Api:
+    """Answers with the swarm's part of ``docker info`` and records what it is told."""
+
+    def __init__(self, root: Path, **swarm: Any) -> None:
+        self.root, self.swarm = root, {"LocalNodeState": "inactive", "NodeID": "", **swarm}
+        self.told: list[Any] = []
+        self.refusal = ""
+
+    def info(self) -> dict[str, Any]:
+        return {"DockerRootDir": str(self.root), "Swarm": self.swarm}
+
+    def create_swarm_spec(self, **spec: Any) -> dict[str, Any]:
+        return spec
+
+    def init_swarm(self, **arguments: Any) -> None:
+        self.told.append(arguments)
+
+    def join_swarm(self, addresses: list[str], token: str, **arguments: Any) -> None:
+        self.told.append((addresses, arguments))
+        if self.refusal:
+            raise APIError("500 Server Error", explanation=self.refusal)
+
+    def leave_swarm(self, force: bool) -> None:
+        self.told.append("leave")
+
+
+def engine(api: Api) -> DockerEngine:
+    made = DockerEngine("10.0.0.1", unfinished=api.root / "agent" / "joining")
+    made._connected = api
+    return made
+
+
+def certified(root: Path) -> None:
+    folder = root / "swarm" / "certificates"
+    folder.mkdir(parents=True)
+    (folder / "swarm-node.crt").write_bytes(pem(O="swarm", OU="swarm-worker", CN="node"))
+
+
+def test_a_manager_tells_its_swarm_and_who_made_it(tmp_path: Path) -> None:
+    cluster = {"ID": "swarm", "Spec": {"Labels": {MADE_BY: "demo/i-1"}}}
+    api = Api(tmp_path, LocalNodeState="active", NodeID="node", ControlAvailable=True, Cluster=cluster, Nodes=1)
+    found = engine(api).membership()
+    assert found == Membership("active", "swarm", "node", manager=True, made_by="demo/i-1", alone=True)
+
+
+def test_a_workers_swarm_is_told_by_its_certificate(tmp_path: Path) -> None:
+    certified(tmp_path)
+    found = engine(Api(tmp_path, LocalNodeState="active", NodeID="node")).membership()
+    assert found == Membership("active", "swarm", "node")
+
+
+def test_a_node_that_left_is_in_no_swarm_whatever_certificate_is_left(tmp_path: Path) -> None:
+    certified(tmp_path)
+    assert engine(Api(tmp_path)).membership() == Membership("inactive")
+
+
+def test_a_swarm_is_marked_with_its_maker_and_advertised_by_the_private_address(tmp_path: Path) -> None:
+    api = Api(tmp_path)
+    engine(api).init("demo/i-1")
+    assert api.told == [
+        {
+            "advertise_addr": "10.0.0.1",
+            "listen_addr": "0.0.0.0:2377",
+            "swarm_spec": {"labels": {MADE_BY: "demo/i-1"}},
+        }
+    ]
+
+
+@pytest.mark.fault(8)
+def test_fault_08_a_refused_token_is_told_from_an_engine_that_is_down(tmp_path: Path) -> None:
+    api = Api(tmp_path)
+    api.refusal = f"rpc error: code = InvalidArgument desc = invalid join token {TOKEN}"
+    with pytest.raises(JoinRefused, match="invalid join token") as raised:
+        engine(api).join("10.0.0.2", TOKEN)
+    assert TOKEN not in str(raised.value)
+    assert raised.value.__cause__ is None
+
+
+@pytest.mark.fault(9)
+def test_fault_09_what_is_left_of_a_refused_join_is_cleared(tmp_path: Path) -> None:
+    api = Api(tmp_path, LocalNodeState="error", Error="no route to host")
+    api.refusal = "no route to host"
+    with pytest.raises(JoinRefused):
+        engine(api).join("10.0.0.2", TOKEN)
+    assert api.told[-1] == "leave"
+
+
+@pytest.mark.fault(9)
+def test_fault_09_a_join_in_the_background_is_remembered_until_it_is_done(tmp_path: Path) -> None:
+    certified(tmp_path)
+    api = Api(tmp_path)
+    api.refusal = (
+        "Timeout was reached before node joined. The attempt to join the swarm will continue in the background."
+    )
+    with pytest.raises(JoinPending):
+        engine(api).join("10.0.0.2", TOKEN)
+    api.swarm.update(LocalNodeState="pending")
+    assert engine(api).membership().unfinished
+    api.swarm.update(LocalNodeState="active", NodeID="node")
+    assert not engine(api).membership().unfinished
+    api.swarm.update(LocalNodeState="pending")
+    assert not engine(api).membership().unfinished
+
+
+@pytest.mark.fault(9)
+def test_fault_09_an_engine_that_is_not_up_is_waited_for(tmp_path: Path) -> None:
+    absent = DockerEngine("10.0.0.1", url=f"unix://{tmp_path}/docker.sock", unfinished=tmp_path / "joining")
+    with pytest.raises(Unavailable, match="No such file or directory"):
+        absent.membership()
+
+
+def test_only_the_swarm_that_was_meant_is_left(tmp_path: Path) -> None:
+    cluster = {"ID": "swarm", "Spec": {}}
+    api = Api(tmp_path, LocalNodeState="active", NodeID="node", ControlAvailable=True, Cluster=cluster)
+    for meant in ("another", None):
+        with pytest.raises(Unavailable, match="changed meanwhile"):
+            engine(api).leave(meant)
+    assert api.told == []
+    engine(api).leave("swarm")
+    assert api.told == ["leave"]
+
+
+def test_a_lost_connection_is_made_anew(tmp_path: Path) -> None:
+    made = engine(Api(tmp_path))
+
+    def broken() -> None:
+        raise NoConnection("Connection aborted.")
+
+    made._connected.info = broken
+    with pytest.raises(Unavailable, match="Connection aborted"):
+        made.membership()
+    assert made._connected is None
