@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
 from typing import Any, Mapping, Tuple
 
 from ._core.cluster import Cluster
 from ._core.errors import SwarmError
 from ._core.policy import Policy
+from .adapters.config import Config
 from .adapters.keeping import Keeper
 
-CONFIG = Path("/etc/swarm-agent/config.json")
 ARGUMENTS = {
     "cluster": {"type": "str"},
     "region": {"type": "str"},
@@ -21,18 +19,11 @@ ARGUMENTS = {
 
 def keeper(params: Mapping[str, Any]) -> Keeper:
     """The cluster of the options, or of the node's own configuration where they are not given. Raises SwarmError."""
-    given = {name: params[name] for name in ARGUMENTS if params.get(name)}
-    missing = [name for name in ARGUMENTS if name not in given]
-    if missing:
-        try:
-            found = json.loads(CONFIG.read_text(encoding="utf-8"))
-            given.update({name: str(found[name]) for name in missing})
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise SwarmError(
-                f"{CONFIG} on this host does not tell {', '.join(missing)} ({error}): run this on a manager, or give "
-                "them as options."
-            ) from None
-    return Keeper(given["cluster"], given["region"], given["bucket"])
+    given = {name: params.get(name) for name in ARGUMENTS}
+    if not all(given.values()):
+        config = Config.load()
+        given = {name: value or getattr(config, name) for name, value in given.items()}
+    return Keeper(**given)
 
 
 def look(keeper_: Keeper) -> Tuple[Policy, Cluster]:

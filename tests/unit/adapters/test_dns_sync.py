@@ -10,6 +10,7 @@ from ansible_collections.swarm.aws.plugins.module_utils._core.cluster import Clu
 from ansible_collections.swarm.aws.plugins.module_utils._core.errors import SwarmError
 from ansible_collections.swarm.aws.plugins.module_utils._core.policy import Dns, Group, Policy
 from ansible_collections.swarm.aws.plugins.module_utils._core.report import members
+from ansible_collections.swarm.aws.plugins.module_utils.adapters.config import Config
 from ansible_collections.swarm.aws.plugins.modules import dns_sync
 
 POLICY = Policy("example", {"manager": Group("manager", dns=True)}, Dns("Z1", "www.example.com", 10))
@@ -61,10 +62,12 @@ def test_what_cannot_be_done_is_said(bench):
         dns_sync.sync({}, check=False)
 
 
-def test_a_host_that_is_not_configured_says_what_is_missing(monkeypatch, tmp_path):
-    monkeypatch.setattr(on_manager, "CONFIG", tmp_path / "config.json")
-    with pytest.raises(SwarmError, match="does not tell region, bucket"):
-        on_manager.keeper({"cluster": "example"})
+def test_what_is_not_given_is_the_nodes_own(monkeypatch):
+    own = Config("example", "eu-west-1", "123456789012", "bucket", "manager", "manager")
+    monkeypatch.setattr(on_manager.Config, "load", lambda: own)
+    monkeypatch.setattr(on_manager, "Keeper", lambda **given: given)
+    given = on_manager.keeper({"cluster": "other", "region": None})
+    assert given == {"cluster": "other", "region": "eu-west-1", "bucket": "bucket"}
 
 
 def test_members_are_instances_nodes_and_addresses_joined():
