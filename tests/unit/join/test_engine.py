@@ -12,7 +12,7 @@ from ansible_collections.swarm.aws.plugins.module_utils.adapters.engine import M
 from docker.errors import APIError
 from requests.exceptions import ConnectionError as NoConnection
 
-from .test_certificate import pem
+from tests.unit.join.certificates import pem
 
 TOKEN = "SWMTKN-1-ca-secret"
 
