@@ -27,7 +27,7 @@ def join(config: Config, notify: Notifier, log: Log) -> Joined:
     said: Optional[str] = None
     while True:
         try:
-            work = joiner(config.cluster, config.region, config.bucket, config.role, clock, report)
+            work = joiner(config.cluster, config.region, config.bucket, config.role, clock, report, notify.alive)
             result = work.run()
         except CannotJoin as error:
             reason, tell = str(error), log.error

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from typing import Any, Dict, Iterator
+from typing import Any, Callable, Dict, Iterator
 
 from .._core.errors import SwarmError, Unavailable
 
@@ -27,11 +27,11 @@ _CLOCK = ("RequestTimeTooSkewed", "SignatureDoesNotMatch", "InvalidSignatureExce
 class Aws:
     """Clients of one region."""
 
-    def __init__(self, region: str) -> None:
-        """Raises SwarmError if the SDK is missing."""
+    def __init__(self, region: str, alive: Callable[[], None] = lambda: None) -> None:
+        """``alive`` is called before each request, which may take a minute. Raises SwarmError if the SDK is missing."""
         if MISSING:
             raise SwarmError("The AWS SDK for Python is missing on this node: install python3-boto3.") from MISSING
-        self.region = region
+        self.region, self._alive = region, alive
         self._clients: Dict[str, Any] = {}
         self._session: Any = None
 
@@ -54,6 +54,7 @@ class Aws:
     @contextlib.contextmanager
     def asked(self, what: str) -> Iterator[None]:
         """Turn the SDK's errors into :class:`Unavailable`; ``what`` is the request in words, such as ``read x``."""
+        self._alive()
         try:
             yield
         except SwarmError:

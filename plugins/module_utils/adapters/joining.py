@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Callable
+
 from .._core.join.decide import Me
 from .._core.join.joiner import Joiner
 from .._core.join.ports import Clock, Reporter
@@ -12,10 +14,20 @@ from .metadata import Metadata
 from .store import S3Store
 
 
-def joiner(cluster: str, region: str, bucket: str, role: str, clock: Clock, report: Reporter) -> Joiner:
-    """Raises SwarmError when an SDK is missing, Unavailable when the metadata service does not answer."""
+def joiner(
+    cluster: str,
+    region: str,
+    bucket: str,
+    role: str,
+    clock: Clock,
+    report: Reporter,
+    alive: Callable[[], None] = lambda: None,
+) -> Joiner:
+    """``alive`` is called before each request to AWS, all of which take less than a minute and a half.
+
+    Raises SwarmError when an SDK is missing, Unavailable when the metadata service does not answer."""
     identity = Metadata().identity()
-    aws = Aws(region)
+    aws = Aws(region, alive)
     return Joiner(
         Me(cluster, identity.instance, role),
         S3Store(aws, bucket),
