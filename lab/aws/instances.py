@@ -14,6 +14,7 @@ from lab.aws import events, world
 from lab.aws.errors import AwsError
 from lab.aws.grafts import Grafts
 from lab.aws.ports import InstanceSpec
+from lab.aws.strict.launch_templates import check_form, check_launchable
 from lab.state import ACCOUNT_ID, REGION
 
 _CODES = {"pending": 0, "running": 16, "shutting-down": 32, "terminated": 48, "stopping": 64, "stopped": 80}
@@ -104,6 +105,8 @@ def launch(
     :param tags: of the instances, besides those that the data names.
     """
     ec2 = world.ec2()
+    check_form(data)
+    check_launchable(data)
     interface: Mapping[str, Any] = next(iter(data.get("NetworkInterfaces") or []), {})
     image = _image(data.get("ImageId"))
     profile = data.get("IamInstanceProfile") or {}
@@ -126,7 +129,7 @@ def launch(
         associate_public_ip=interface.get("AssociatePublicIpAddress"),
         nics=[{"DeviceIndex": 0, "DeleteOnTermination": True}],
         private_ip=interface.get("PrivateIpAddress") or data.get("PrivateIpAddress"),
-        key_name=_key_name(data.get("KeyName")),
+        key_name=data.get("KeyName"),
         metadata_options=dict(data.get("MetadataOptions") or {}),
         block_device_mappings=_disks(image, data.get("BlockDeviceMappings") or []),
         launch_template=dict(template or {}),
@@ -149,16 +152,7 @@ def find(instance_id: str) -> LabInstance | None:
 def _image(image_id: str | None) -> Any:
     if not image_id:
         raise AwsError("MissingParameter", "The request must contain the parameter ImageId")
-    image = world.ec2().amis.get(image_id)
-    if image is None:
-        raise AwsError("InvalidAMIID.NotFound", f"The image id '[{image_id}]' does not exist")
-    return image
-
-
-def _key_name(name: str | None) -> str | None:
-    if name and name not in world.ec2().key_pairs:
-        raise AwsError("InvalidKeyPair.NotFound", f"The key pair '{name}' does not exist")
-    return name
+    return world.ec2().amis[image_id]
 
 
 def _user_data(value: Any) -> Any:

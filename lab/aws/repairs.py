@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from moto.core.responses import ActionResult
 from moto.ec2.models import launch_templates
 from moto.ec2.models.launch_templates import LaunchTemplateVersion
+from moto.ec2.models.subnets import SubnetBackend
 from moto.ec2.responses.instances import InstanceResponse
+from moto.ec2.responses.launch_templates import LaunchTemplates
 from moto.ec2.responses.security_groups import SecurityGroups
 from moto.iam.access_control import PermissionResult
 from moto.kms.models import KmsBackend
 from moto.s3.models import FakeBucket
 
 from lab.aws import instances, world
+from lab.aws.errors import AwsError
 from lab.aws.grafts import Grafts
+from lab.aws.strict.launch_templates import check_launchable
 
 
 def install(grafts: Grafts) -> None:
@@ -24,8 +29,12 @@ def install(grafts: Grafts) -> None:
         name = f"update_security_group_rule_descriptions_{direction}"
         grafts.attribute(SecurityGroups, name, _describing(name))
     grafts.attribute(launch_templates, "LaunchTemplateVersion", _TemplateVersion)
+    for name in ("create_launch_template", "create_launch_template_version"):
+        grafts.attribute(LaunchTemplates, name, _warning(getattr(LaunchTemplates, name)))
     # The gate has judged the bucket's policy already, conditions and all.
     grafts.attribute(FakeBucket, "get_permission", lambda *_: PermissionResult.NEUTRAL)
+    delete_subnet = SubnetBackend.delete_subnet
+    grafts.attribute(SubnetBackend, "delete_subnet", _leaving_its_table(delete_subnet))
     delete_key = KmsBackend.schedule_key_deletion
     # moto takes no ARN here.
     grafts.attribute(
@@ -45,6 +54,18 @@ def _run_instances(self: Any) -> ActionResult:
     return ActionResult(instances.launch(data, count=int(given.get("MaxCount") or 1), template=named))
 
 
+def _leaving_its_table(delete: Callable[[Any, str], Any]) -> Callable[[Any, str], Any]:
+    def delete_subnet(self: Any, subnet_id: str) -> Any:
+        deleted = delete(self, subnet_id)
+        for table in self.route_tables.values():
+            stale = [key for key, subnet in table._associations.items() if subnet == subnet_id]
+            for key in stale:
+                del table._associations[key]
+        return deleted
+
+    return delete_subnet
+
+
 def _describing(name: str) -> Any:
     def update(self: Any) -> ActionResult:
         for arguments in self._process_rules_from_querystring():
@@ -53,6 +74,19 @@ def _describing(name: str) -> Any:
         return ActionResult({"Return": True})
 
     return update
+
+
+def _warning(create: Callable[[Any], ActionResult]) -> Callable[[Any], ActionResult]:
+    def warn(self: Any) -> ActionResult:
+        answer = create(self)
+        try:
+            check_launchable(self._get_param("LaunchTemplateData", {}))
+        except AwsError as error:
+            problem = {"Code": error.code, "Message": error.message}
+            return ActionResult({**answer.result, "Warning": {"Errors": [problem]}})  # type: ignore[dict-item]
+        return answer
+
+    return warn
 
 
 class _TemplateVersion(LaunchTemplateVersion):

@@ -23,7 +23,6 @@ from lab.aws import (
     polling,
     repairs,
     seed,
-    strict,
     world,
 )
 from lab.aws.autoscaling import api
@@ -34,6 +33,7 @@ from lab.aws.grafts import Grafts
 from lab.aws.hosts import Hosts
 from lab.aws.iam.gate import Gate
 from lab.aws.ports import Machines
+from lab.aws.strict import checks
 
 log = logging.getLogger(__name__)
 TICK_SECONDS = 0.3
@@ -82,7 +82,7 @@ class Application:
         if call.service == "sqs" and call.action == "ReceiveMessage":
             return polling.receive(call, environ, content, start_response, self._moto, self.stopping)
         with world.CHANGED:
-            strict.check(call)
+            checks.check(call)
             answer = list(self._moto(environ, start_response))
             if not call.action.startswith(_LOOKS):
                 self._hosts.answer()

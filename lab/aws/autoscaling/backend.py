@@ -7,7 +7,9 @@ from typing import Any
 
 from moto.autoscaling import urls
 from moto.autoscaling.models import AutoScalingBackend
+from moto.core.exceptions import ServiceException
 
+from lab.aws import world
 from lab.aws.autoscaling.group import Action, Activity, Group, Hook, Member
 from lab.aws.autoscaling.launching import specification, template_version
 from lab.aws.autoscaling.loop import Loop
@@ -161,9 +163,10 @@ class LabAutoScaling(AutoScalingBackend):
         wanted = specification(group)
         try:
             version = template_version(wanted)
-        except Exception as error:
-            text = getattr(error, "message", str(error))
-            raise AwsError("ValidationError", f"You must use a valid fully-formed launch template. {text}") from error
+        except ServiceException as error:
+            raise AwsError(
+                "ValidationError", f"You must use a valid fully-formed launch template. {error.message}"
+            ) from error
         # As AWS does, show both the ID and the name, whichever was given.
         wanted["LaunchTemplateId"], wanted["LaunchTemplateName"] = version.template.id, version.template.name
         if group.settings.get("MixedInstancesPolicy"):
@@ -172,8 +175,6 @@ class LabAutoScaling(AutoScalingBackend):
             group.settings["LaunchTemplate"] = wanted
         profile = version.data.get("IamInstanceProfile") or {}
         name = profile.get("Name") or profile.get("Arn", "").rsplit("/", 1)[-1]
-        from lab.aws import world
-
         if name and name not in {one.name for one in world.iam().instance_profiles.values()}:
             raise AwsError(
                 "ValidationError",

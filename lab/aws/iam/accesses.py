@@ -6,6 +6,8 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from moto.s3.models import FakeDeleteMarker
+
 from lab.aws import world
 from lab.aws.calls import Call
 from lab.aws.iam.policy import Access
@@ -91,7 +93,7 @@ def _s3_encryption(name: str, bucket_name: str, keys: list[str]) -> Iterator[Acc
     if bucket is None:
         return
     for key in keys:
-        stored = bucket.keys.get(key)
+        stored = stored_object(bucket, key)
         if name in ("GetObject", "GetObjectVersion") and stored is not None:
             encrypted_under = stored.kms_key_id if stored.encryption == "aws:kms" else None
             action = "kms:Decrypt"
@@ -108,6 +110,12 @@ def _s3_encryption(name: str, bucket_name: str, keys: list[str]) -> Iterator[Acc
                 "kms:EncryptionContextKeys": ["aws:s3:arn"],
             }
             yield _key_access(action, encrypted_under, context)
+
+
+def stored_object(bucket: Any, key: str) -> Any | None:
+    """moto's object of that key, if there is one that was not deleted."""
+    found = bucket.keys.get(key)
+    return None if found is None or isinstance(found, FakeDeleteMarker) else found
 
 
 def _bucket_key(bucket: Any) -> str | None:

@@ -98,7 +98,7 @@ def _hidden(call: Call, documents: list[Mapping[str, Any]], role: Role) -> Acces
         return None
     name, key = call.parameters["Bucket"], call.parameters["Key"]
     bucket = world.s3().buckets.get(name)
-    if bucket is None or bucket.keys.get(key) is not None:
+    if bucket is None or accesses.stored_object(bucket, key) is not None:
         return None
     listing = Access("s3:ListBucket", f"arn:aws:s3:::{name}", {**_context(call, role), "s3:prefix": key})
     return None if _allowed(listing, documents, role) else Access("s3:GetObject", f"arn:aws:s3:::{name}/{key}")

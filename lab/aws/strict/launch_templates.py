@@ -1,4 +1,7 @@
-"""What EC2 checks of a launch template when it is written, rather than when it is used."""
+"""What EC2 checks of a launch template: some of it when it is written, the rest when it is to be used.
+
+A template that no instance could be launched from is taken, with a warning; Auto Scaling refuses it later.
+"""
 
 from __future__ import annotations
 
@@ -28,17 +31,24 @@ def check_new(parameters: Mapping[str, Any]) -> None:
         )
     if name in world.ec2().launch_template_name_to_ids:
         raise AwsError("InvalidLaunchTemplateName.AlreadyExistsException", "Launch template name already in use.")
-    check_data(parameters.get("LaunchTemplateData") or {})
+    check_form(parameters.get("LaunchTemplateData") or {})
 
 
 def check_version(parameters: Mapping[str, Any]) -> None:
     """Raises AwsError."""
-    check_data(parameters.get("LaunchTemplateData") or {})
+    check_form(parameters.get("LaunchTemplateData") or {})
 
 
-def check_data(data: Mapping[str, Any]) -> None:
-    """Raises AwsError for what no instance could be launched from."""
+def check_form(data: Mapping[str, Any]) -> None:
+    """Raises AwsError for what is not even taken."""
     _check_user_data(data.get("UserData"))
+    hops = (data.get("MetadataOptions") or {}).get("HttpPutResponseHopLimit")
+    if hops is not None and not 1 <= int(hops) <= 64:
+        raise AwsError("InvalidParameterValue", "HttpPutResponseHopLimit must be between 1 and 64")
+
+
+def check_launchable(data: Mapping[str, Any]) -> None:
+    """Raises AwsError for what no instance can be launched from."""
     kind = data.get("InstanceType")
     if kind and kind not in INSTANCE_TYPES:
         raise AwsError("InvalidParameterValue", f"The following supplied instance types do not exist: [{kind}]")
@@ -53,9 +63,9 @@ def check_data(data: Mapping[str, Any]) -> None:
             "InvalidParameterCombination",
             "Network interfaces and an instance-level security groups may not be specified on the same request",
         )
-    hops = (data.get("MetadataOptions") or {}).get("HttpPutResponseHopLimit")
-    if hops is not None and not 1 <= int(hops) <= 64:
-        raise AwsError("InvalidParameterValue", "HttpPutResponseHopLimit must be between 1 and 64")
+    key_name = data.get("KeyName")
+    if key_name and key_name not in world.ec2().key_pairs:
+        raise AwsError("InvalidKeyPair.NotFound", f"The key pair '{key_name}' does not exist")
 
 
 def _check_user_data(user_data: Any) -> None:
