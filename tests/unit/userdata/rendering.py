@@ -34,33 +34,35 @@ def groups(node_os: str, **group: Any) -> list[dict[str, Any]]:
         variables |= loader.load_from_file(str(ROLE / name), trusted_as_template=True)
     variables |= {
         "ansible_search_path": [str(ROLE)],
-        "cluster_name": "example",
-        "account_id": "123456789012",
-        "region": "eu-west-1",
-        "zones": ["eu-west-1a", "eu-west-1b"],
-        "session_manager": True,
         "check_result": {"images": {"x86_64": {"id": "ami-1", "root_device": "/dev/xvda"}}},
         "network_built": {"subnets": {"eu-west-1a": "subnet-a", "eu-west-1b": None}},
         "network_firewall": {"ids": {"example-member": "sg-1", "example-manager": "sg-2", "example-edge": "sg-3"}},
         "discovery_built": {"bundle_sha256": DIGEST},
-        "node_groups": [
-            {
-                "name": "manager",
-                "role": "manager",
-                "architecture": "x86_64",
-                "instance_types": ["t3.small"],
-                "volume_size": 20,
-                "volume_type": "gp3",
-                "min": 3,
-                "desired": 3,
-                "max": 3,
-                "zones": None,
-                "dns": True,
-                "spot": False,
-                "user_data": "",
-                **group,
-            }
-        ],
+        "cluster": {
+            "cluster_name": "example",
+            "account_id": "123456789012",
+            "region": "eu-west-1",
+            "zones": ["eu-west-1a", "eu-west-1b"],
+            "session_manager": True,
+            "node_groups": [
+                {
+                    "name": "manager",
+                    "role": "manager",
+                    "architecture": "x86_64",
+                    "instance_types": ["t3.small"],
+                    "volume_size": 20,
+                    "volume_type": "gp3",
+                    "min": 3,
+                    "desired": 3,
+                    "max": 3,
+                    "zones": None,
+                    "dns": True,
+                    "spot": False,
+                    "user_data": "",
+                    **group,
+                }
+            ],
+        },
     }
     return Templar(loader, variables).template(trust_as_template("{{ groups_declared }}"))
 
