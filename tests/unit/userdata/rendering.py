@@ -6,8 +6,10 @@ import email
 import json
 import shutil
 import subprocess
+from concurrent.futures import ProcessPoolExecutor
 from email.message import Message
 from functools import cache
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +24,23 @@ ROOT = Path(__file__).resolve().parents[3]
 ROLE = ROOT / "roles/groups"
 INSTANCE = {"instance_id": "i-0123456789abcdef0", "availability_zone": "eu-west-1a"}
 DIGEST = "5891b5b522d5df086d0ff0b110fbd9d21bb4fc7163af34d08286a2e846f6be03"
-init_plugin_loader([str(ROOT / ".collections")])
 OPERATING_SYSTEMS = ("debian13", "amazonlinux2023", "ubuntu2404")
 
 
 def groups(node_os: str, **group: Any) -> list[dict[str, Any]]:
     """What the role hands to its module for one group of managers, some of whose keys are given."""
+    return json.loads(_ansible().submit(_render, node_os, group).result())
+
+
+@cache
+def _ansible() -> ProcessPoolExecutor:
+    """A process of Ansible's own, whose plugin loader takes over how collections are imported, as other tests do too."""
+    return ProcessPoolExecutor(
+        1, get_context("spawn"), initializer=init_plugin_loader, initargs=([str(ROOT / ".collections")],)
+    )
+
+
+def _render(node_os: str, group: dict[str, Any]) -> str:
     loader = DataLoader()
     variables: dict[str, Any] = {}
     for name in ("defaults/main.yml", "vars/main.yml", f"vars/{node_os}.yml"):
@@ -64,7 +77,7 @@ def groups(node_os: str, **group: Any) -> list[dict[str, Any]]:
             ],
         },
     }
-    return Templar(loader, variables).template(trust_as_template("{{ groups_declared }}"))
+    return Templar(loader, variables).template(trust_as_template("{{ groups_declared | to_json }}"))
 
 
 def user_data(node_os: str, **group: Any) -> str:
