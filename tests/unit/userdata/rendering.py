@@ -34,7 +34,7 @@ def groups(node_os: str, **group: Any) -> list[dict[str, Any]]:
 
 @cache
 def _ansible() -> ProcessPoolExecutor:
-    """A process of Ansible's own, whose plugin loader takes over how collections are imported, as other tests do too."""
+    """A process of Ansible's own, whose plugin loader takes over how collections are imported, which others do too."""
     return ProcessPoolExecutor(
         1, get_context("spawn"), initializer=init_plugin_loader, initargs=([str(ROOT / ".collections")],)
     )
