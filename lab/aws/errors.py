@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 from botocore.model import OperationNotFoundError
@@ -34,6 +35,9 @@ def body(error: AwsError, service: str, operation: str, protocol: str) -> tuple[
     serializer: Any = get_serializer_class(model.service_name, protocol)(
         operation_model=operation_model, pretty_print=False, value_picker=XFormedAttributePicker()
     )
-    answer = serializer.serialize(error)
+    with warnings.catch_warnings():
+        # Codes that all services share, such as AccessDenied, are not in each one's model.
+        warnings.simplefilter("ignore")
+        answer = serializer.serialize(error)
     content = answer["body"]
     return dict(answer["headers"]), content.encode() if isinstance(content, str) else content

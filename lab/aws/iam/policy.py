@@ -76,10 +76,11 @@ def _matches_resource(statement: Mapping[str, Any], access: Access) -> bool:
 
 
 def _matches_arn(pattern: str, resource: str) -> bool:
-    # Segment by segment, so that a wildcard does not reach from one into the next.
-    patterns, segments = pattern.split(":", 5), resource.split(":", 5)
-    if len(patterns) < 6 or len(segments) < 6:
+    if pattern == "*" or not resource.startswith("arn:"):
         return wildcard(pattern, resource)
+    # Segment by segment, so that a wildcard does not reach from one into the next; those that are not given are any.
+    patterns, segments = pattern.split(":", 5), resource.split(":", 5)
+    patterns += ["*"] * (6 - len(patterns))
     return all(wildcard(*pair) for pair in zip(patterns, segments, strict=True))
 
 

@@ -1,0 +1,143 @@
+"""EC2's instances are machines, with addresses and a firewall."""
+
+from __future__ import annotations
+
+import urllib.error
+
+import pytest
+
+from lab.aws import view
+from lab.aws.view import FirewallRule
+from tests.unit.lab.fakes import IMAGE, REGION, LittleAws, Network, refused, until
+
+
+def run(aws: LittleAws, network: Network, count: int = 1) -> list[str]:
+    template = {"LaunchTemplateName": "example", "Version": "1"}
+    interface = {
+        "DeviceIndex": 0,
+        "SubnetId": network.subnets[0],
+        "Groups": [network.group],
+        "AssociatePublicIpAddress": True,
+    }
+    found = aws.client("ec2").run_instances(
+        LaunchTemplate=template, NetworkInterfaces=[interface], MinCount=count, MaxCount=count
+    )
+    ids = [one["InstanceId"] for one in found["Instances"]]
+    aws.client("ec2").get_waiter("instance_running").wait(InstanceIds=ids)
+    return ids
+
+
+@pytest.fixture
+def network(aws: LittleAws) -> Network:
+    network = aws.network()
+    aws.template("example", network.group)
+    return network
+
+
+def test_addresses_come_from_the_subnet_and_the_pool_and_go_back(aws: LittleAws, network: Network) -> None:
+    first, second = run(aws, network, 2)
+    specs = aws.machines.running
+    assert [specs[one].private_ip for one in (first, second)] == ["127.20.0.4", "127.20.0.5"]
+    assert [specs[one].public_ip for one in (first, second)] == ["198.51.100.1", "198.51.100.2"]
+    aws.client("ec2").terminate_instances(InstanceIds=[first])
+    aws.client("ec2").get_waiter("instance_terminated").wait(InstanceIds=[first])
+    assert set(aws.machines.running) == {second}
+    # Who still remembers the first at its addresses is not led to the third.
+    (third,) = run(aws, network)
+    assert (specs[third].private_ip, specs[third].public_ip) == ("127.20.0.6", "198.51.100.3")
+
+
+def test_the_pool_of_public_addresses_has_an_end(aws: LittleAws, network: Network) -> None:
+    run(aws, network, 14)
+    assert refused(lambda: run(aws, network)) == "InsufficientFreeAddressesInSubnet"
+
+
+def test_an_instance_is_rebooted_and_not_stopped(aws: LittleAws, network: Network) -> None:
+    (instance_id,) = run(aws, network)
+    aws.client("ec2").reboot_instances(InstanceIds=[instance_id])
+    assert aws.machines.rebooted == [instance_id]
+    assert refused(lambda: aws.client("ec2").stop_instances(InstanceIds=[instance_id])) == "UnsupportedOperation"
+
+
+def test_a_machine_that_died_is_found_stopped(aws: LittleAws, network: Network) -> None:
+    (instance_id,) = run(aws, network)
+    aws.machines.terminate(instance_id)
+    until(lambda: aws.instance(instance_id)["State"]["Name"] == "stopped", "EC2 to notice")
+    assert aws.instance(instance_id)["StateReason"]["Code"] == "Server.InternalError"
+
+
+def test_the_firewall_is_what_the_security_groups_say(aws: LittleAws, network: Network) -> None:
+    ec2 = aws.client("ec2")
+    before = aws.machines.firewall_changes
+    ec2.authorize_security_group_ingress(
+        GroupId=network.group,
+        IpPermissions=[
+            {"IpProtocol": "tcp", "FromPort": 2377, "ToPort": 2377, "UserIdGroupPairs": [{"GroupId": network.group}]},
+            {"IpProtocol": "udp", "FromPort": 4789, "ToPort": 4789, "IpRanges": [{"CidrIp": "10.0.0.0/8"}]},
+        ],
+    )
+    assert aws.machines.firewall_changes > before
+    (instance_id,) = run(aws, network)
+    firewall = view.firewall()
+    assert firewall.members[network.group] == {aws.machines.running[instance_id].private_ip}
+    own = [rule for rule in firewall.rules if rule.group_id == network.group]
+    assert own == [
+        FirewallRule(network.group, "tcp", 2377, 2377, (), (network.group,)),
+        FirewallRule(network.group, "udp", 4789, 4789, ("10.0.0.0/8",), ()),
+    ]
+    before = aws.machines.firewall_changes
+    ec2.terminate_instances(InstanceIds=[instance_id])
+    until(lambda: network.group not in view.firewall().members, "the member to go")
+    assert aws.machines.firewall_changes > before
+
+
+def test_the_zones_records_are_seen(aws: LittleAws) -> None:
+    zone = aws.client("route53").create_hosted_zone(Name="swarm.test", CallerReference="1")["HostedZone"]["Id"]
+    record = {"Name": "app.swarm.test", "Type": "A", "TTL": 10, "ResourceRecords": [{"Value": "198.51.100.9"}]}
+    aws.client("route53").change_resource_record_sets(
+        HostedZoneId=zone, ChangeBatch={"Changes": [{"Action": "UPSERT", "ResourceRecordSet": record}]}
+    )
+    (found,) = [one for one in view.zone_records() if one.type == "A"]
+    assert found.name.rstrip(".") == "app.swarm.test"
+    assert (found.zone.rstrip("."), found.values, found.ttl) == ("swarm.test", ["198.51.100.9"], 10)
+
+
+def test_the_command_line_sees_and_commands_instances(aws: LittleAws, network: Network) -> None:
+    aws.group("example", network, capacity=1)
+    (member,) = aws.settled("example", 1)
+    (shown,) = aws.control("GET", "instances")
+    assert shown["instance_id"] == member["InstanceId"]
+    assert (shown["group"], shown["zone"], shown["state"]) == ("example", f"{REGION}a", "running")
+    assert (shown["lifecycle_state"], shown["health"]) == ("InService", "Healthy")
+    aws.control("POST", f"partition?instance={shown['instance_id']}")
+    assert aws.machines.cut == {shown["instance_id"]}
+    aws.control("POST", f"heal?instance={shown['instance_id']}")
+    assert not aws.machines.cut
+    with pytest.raises(urllib.error.HTTPError, match="404"):
+        aws.control("POST", "partition?instance=i-0123456789abcdef0")
+
+
+def test_a_new_account_has_the_public_images(aws: LittleAws) -> None:
+    names = {
+        "x86_64": "/aws/service/debian/release/13/latest/amd64",
+        "arm64": "/aws/service/debian/release/13/latest/arm64",
+    }
+    for architecture, name in names.items():
+        image_id = aws.client("ssm").get_parameter(Name=name)["Parameter"]["Value"]
+        (image,) = aws.client("ec2").describe_images(ImageIds=[image_id])["Images"]
+        assert (image["Architecture"], image["State"]) == (architecture, "available")
+        (disk,) = image["BlockDeviceMappings"]
+        assert (disk["DeviceName"], disk["Ebs"]["VolumeSize"]) == (image["RootDeviceName"], 8)
+    (found,) = aws.client("ec2").describe_instance_types(InstanceTypes=["t4g.small"])["InstanceTypes"]
+    assert found["ProcessorInfo"]["SupportedArchitectures"] == ["arm64"]
+    zones = aws.client("ec2").describe_availability_zones()["AvailabilityZones"]
+    assert [one["ZoneName"] for one in zones] == [f"{REGION}{letter}" for letter in "abc"]
+    assert aws.client("ec2").describe_images(Filters=[{"Name": "architecture", "Values": ["x86_64"]}])["Images"]
+    assert IMAGE.startswith("ami-")
+
+
+def test_a_server_lets_go_of_its_port_and_a_second_one_starts_afresh(aws: LittleAws) -> None:
+    aws.client("sqs").create_queue(QueueName="old")
+    aws.endpoint.stop()
+    with pytest.raises(urllib.error.URLError):
+        aws.control("GET", "instances")

@@ -1,0 +1,177 @@
+"""What AWS refuses is refused here too."""
+
+from __future__ import annotations
+
+import base64
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from tests.unit.lab.fakes import IMAGE, REGION, LittleAws, refused
+
+
+@pytest.fixture
+def zone(aws: LittleAws) -> str:
+    found: str = aws.client("route53").create_hosted_zone(Name="swarm.test", CallerReference="1")["HostedZone"]["Id"]
+    return found
+
+
+def change(aws: LittleAws, zone: str, action: str, values: list[str], **more: Any) -> Any:
+    records = [{"Value": value} for value in values]
+    record = {"Name": "app.swarm.test", "Type": "A", "TTL": 10, "ResourceRecords": records, **more}
+    batch = {"Changes": [{"Action": action, "ResourceRecordSet": record}]}
+    return aws.client("route53").change_resource_record_sets(HostedZoneId=zone, ChangeBatch=batch)
+
+
+@pytest.mark.parametrize(
+    ("action", "values", "more", "said"),
+    [
+        ("UPSERT", ["198.51.100.1", "198.51.100.1"], {}, "Duplicate"),
+        ("UPSERT", ["not an address"], {}, "IPv4"),
+        ("UPSERT", [f"10.0.{n // 250}.{n % 250}" for n in range(401)], {}, "400"),
+        ("UPSERT", ["no quotes"], {"Type": "TXT"}, "quotation"),
+        ("UPSERT", ["198.51.100.1"], {"Name": "app.other.test"}, "not permitted in zone"),
+        ("DELETE", ["198.51.100.1"], {}, "not found"),
+    ],
+)
+def test_a_record_that_cannot_be_is_refused(
+    aws: LittleAws, zone: str, action: str, values: list[str], more: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(ClientError, match=said) as error:
+        change(aws, zone, action, values, **more)
+    assert error.value.response["Error"]["Code"] == "InvalidChangeBatch"
+
+
+def test_a_record_is_created_once_and_deleted_as_it_stands(aws: LittleAws, zone: str) -> None:
+    change(aws, zone, "CREATE", ["198.51.100.1"])
+    assert refused(lambda: change(aws, zone, "CREATE", ["198.51.100.2"])) == "InvalidChangeBatch"
+    change(aws, zone, "UPSERT", ["198.51.100.2", "198.51.100.3"])
+    assert refused(lambda: change(aws, zone, "DELETE", ["198.51.100.1"])) == "InvalidChangeBatch"
+    change(aws, zone, "DELETE", ["198.51.100.3", "198.51.100.2"])
+    found = aws.client("route53").list_resource_record_sets(HostedZoneId=zone)["ResourceRecordSets"]
+    assert "A" not in {record["Type"] for record in found}
+
+
+def make_template(aws: LittleAws, name: str = "example", **data: Any) -> Any:
+    return aws.client("ec2").create_launch_template(LaunchTemplateName=name, LaunchTemplateData=data)
+
+
+def test_user_data_has_a_limit(aws: LittleAws) -> None:
+    def sized(count: int) -> str:
+        return base64.b64encode(b"x" * count).decode()
+
+    assert refused(lambda: make_template(aws, UserData=sized(16385))) == "InvalidParameterValue"
+    assert refused(lambda: make_template(aws, UserData="not base64!")) == "InvalidUserData.Malformed"
+    make_template(aws, UserData=sized(16384))
+    more = {"UserData": sized(16385)}
+    version = lambda: aws.client("ec2").create_launch_template_version(  # noqa: E731
+        LaunchTemplateName="example", LaunchTemplateData=more
+    )
+    assert refused(version) == "InvalidParameterValue"
+
+
+def test_a_template_is_called_what_no_other_is(aws: LittleAws) -> None:
+    make_template(aws, InstanceType="t3.small")
+    again = refused(lambda: make_template(aws, InstanceType="t3.small"))
+    assert again == "InvalidLaunchTemplateName.AlreadyExistsException"
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        {"ImageId": "ami-0123456789abcdef0", "InstanceType": "t3.small"},
+        {"ImageId": IMAGE, "InstanceType": "t9.colossal"},
+        {"ImageId": IMAGE, "InstanceType": "t4g.small"},
+        {"ImageId": IMAGE, "InstanceType": "t3.small", "KeyName": "lost"},
+    ],
+    ids=["image", "type", "architecture", "key"],
+)
+def test_what_cannot_be_launched_is_warned_of_and_used_by_no_group(aws: LittleAws, data: dict[str, Any]) -> None:
+    assert make_template(aws, **data)["Warning"]["Errors"]
+    network = aws.network()
+    assert refused(lambda: aws.group("example", network)) == "ValidationError"
+    template = {"LaunchTemplateName": "example"}
+    launch = lambda: aws.client("ec2").run_instances(LaunchTemplate=template, MinCount=1, MaxCount=1)  # noqa: E731
+    assert refused(launch).startswith("Invalid")
+
+
+def test_a_templates_own_tags_are_not_its_instances(aws: LittleAws) -> None:
+    tags = [{"ResourceType": "launch-template", "Tags": [{"Key": "a", "Value": "b"}]}]
+    aws.client("ec2").create_launch_template(
+        LaunchTemplateName="example", LaunchTemplateData={"InstanceType": "t3.small"}, TagSpecifications=tags
+    )
+    (template,) = aws.client("ec2").describe_launch_templates()["LaunchTemplates"]
+    assert template["Tags"] == [{"Key": "a", "Value": "b"}]
+    (version,) = aws.client("ec2").describe_launch_template_versions(LaunchTemplateName="example")[
+        "LaunchTemplateVersions"
+    ]
+    assert version["LaunchTemplateData"] == {"InstanceType": "t3.small"}
+
+
+def test_of_many_who_claim_an_object_one_wins(aws: LittleAws) -> None:
+    s3 = aws.client("s3")
+    s3.create_bucket(Bucket="truth", CreateBucketConfiguration={"LocationConstraint": REGION})
+
+    def claim(number: int) -> str | None:
+        try:
+            s3.put_object(Bucket="truth", Key="cluster.json", Body=str(number).encode(), IfNoneMatch="*")
+        except ClientError as error:
+            return str(error.response["Error"]["Code"])
+        return None
+
+    with ThreadPoolExecutor(8) as pool:
+        outcomes = list(pool.map(claim, range(8)))
+    assert outcomes.count(None) == 1
+    assert set(outcomes) == {None, "PreconditionFailed"}
+    etag = s3.head_object(Bucket="truth", Key="cluster.json")["ETag"]
+    s3.put_object(Bucket="truth", Key="cluster.json", Body=b"new", IfMatch=etag)
+    stale = lambda: s3.put_object(Bucket="truth", Key="cluster.json", Body=b"old", IfMatch=etag)  # noqa: E731
+    assert refused(stale) == "PreconditionFailed"
+    missing = lambda: s3.put_object(Bucket="truth", Key="other", Body=b"", IfMatch=etag)  # noqa: E731
+    assert refused(missing) == "NoSuchKey"
+
+
+def test_nothing_is_deleted_that_something_stands_on(aws: LittleAws) -> None:
+    network = aws.network()
+    ec2 = aws.client("ec2")
+    gateway = ec2.create_internet_gateway()["InternetGateway"]["InternetGatewayId"]
+    ec2.attach_internet_gateway(InternetGatewayId=gateway, VpcId=network.vpc)
+    aws.template("example", network.group)
+    aws.group("example", network)
+    aws.settled("example", 3)
+    deletions = (
+        lambda: ec2.detach_internet_gateway(InternetGatewayId=gateway, VpcId=network.vpc),
+        lambda: ec2.delete_internet_gateway(InternetGatewayId=gateway),
+        lambda: ec2.delete_security_group(GroupId=network.group),
+        lambda: ec2.delete_subnet(SubnetId=network.subnets[0]),
+        lambda: ec2.delete_vpc(VpcId=network.vpc),
+    )
+    for delete in deletions:
+        assert refused(delete) == "DependencyViolation"
+    aws.client("autoscaling").delete_auto_scaling_group(AutoScalingGroupName="example", ForceDelete=True)
+    ids = [one["InstanceId"] for one in aws.members("example")]
+    ec2.get_waiter("instance_terminated").wait(InstanceIds=ids or list(aws.machines.running) or _all(aws))
+    for subnet in network.subnets:
+        ec2.delete_subnet(SubnetId=subnet)
+    for delete in deletions[:3]:
+        delete()
+    ec2.delete_vpc(VpcId=network.vpc)
+    assert network.vpc not in aws.machines.vpcs
+
+
+def _all(aws: LittleAws) -> list[str]:
+    return [one.instance_id for one in aws.machines.launched]
+
+
+def test_a_role_in_use_stays(aws: LittleAws) -> None:
+    aws.role("node", {"Effect": "Allow", "Action": "s3:*", "Resource": "*"})
+    iam = aws.client("iam")
+    assert refused(lambda: iam.delete_role(RoleName="node")) == "DeleteConflict"
+    assert refused(lambda: iam.delete_instance_profile(InstanceProfileName="node")) == "DeleteConflict"
+    iam.delete_role_policy(RoleName="node", PolicyName="swarm")
+    assert refused(lambda: iam.delete_role(RoleName="node")) == "DeleteConflict"
+    iam.remove_role_from_instance_profile(InstanceProfileName="node", RoleName="node")
+    iam.delete_role(RoleName="node")
+    iam.delete_instance_profile(InstanceProfileName="node")
