@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 _SERVICES = {"monitoring": "cloudwatch", "eventbridge": "events"}
 _CREDENTIAL = re.compile(r"Credential=([^/,\s]+)/\d+/([^/]+)/([^/]+)/aws4_request")
 _CBOR_PATH = re.compile(r"/service/[^/]+/operation/(\w+)$")
-KEPT = 20000
+KEPT = 10000
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,8 @@ class Record:
     caller: str
     allowed: bool
     resources: list[str] = field(default_factory=list)
-    context: dict[str, Any] = field(default_factory=dict)
+    accesses: list[dict[str, Any]] = field(default_factory=list)
+    """What IAM judged: each ``{action, resource, context}``, for another evaluator to judge again."""
 
 
 class CallLog:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import warnings
 from typing import Any
 
+from botocore.exceptions import UnknownServiceError
 from botocore.model import OperationNotFoundError
 from moto.core.exceptions import ServiceException
 from moto.core.model import OperationModel
@@ -27,7 +29,11 @@ def body(error: AwsError, service: str, operation: str, protocol: str) -> tuple[
     :param operation: such as ``RunInstances``; one that the service does not have is no obstacle.
     :param protocol: such as ``rest-xml``.
     """
-    model = get_service_model(service)
+    try:
+        model = get_service_model(service)
+    except UnknownServiceError:
+        content = json.dumps({"__type": error.code, "message": error.message})
+        return {"Content-Type": "application/x-amz-json-1.1"}, content.encode()
     try:
         operation_model = model.operation_model(operation)
     except OperationNotFoundError:

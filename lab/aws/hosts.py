@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 from lab.aws import view, world
 from lab.aws.instances import LabInstance
 from lab.aws.ports import InstanceSpec, Machines
+
+SHOWN_AFTER_END = 3600.0
+"""Seconds for which a terminated instance is still described."""
 
 
 class Hosts:
@@ -44,11 +48,21 @@ class Hosts:
                     instance.failed()
                 elif instance.state == "pending":
                     instance.turn("running")
+        self._forget_the_long_gone()
         self.answer()
 
     def cut_off(self, instance_id: str, *, cut: bool) -> None:
         """Partition an instance, or heal it. Raises KeyError for an unknown one."""
         self._machines.cut_off(instance_id, cut=cut)
+
+    @staticmethod
+    def _forget_the_long_gone() -> None:
+        now = time.monotonic()
+        for reservation in list(world.ec2().reservations.values()):
+            kept = [one for one in reservation.instances if now - (one.gone_since or now) < SHOWN_AFTER_END]
+            reservation.instances[:] = kept
+            if not kept:
+                del world.ec2().reservations[reservation.id]
 
     def _launch(self, instance: LabInstance) -> None:
         subnet: Any = world.ec2().get_subnet(instance.subnet_id)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -28,6 +29,8 @@ class LabInstance(Instance):
         self.spec: InstanceSpec | None = None
         """Set once its machine was launched."""
         self.reboot_asked = False
+        self.gone_since: float | None = None
+        """Of the monotonic clock, once it is terminated."""
         self.interruption: dict[str, str] | None = None
         """The metadata's ``spot/instance-action`` once EC2 wants a spot instance back."""
         self.rebalance_noticed: str | None = None
@@ -72,6 +75,7 @@ class LabInstance(Instance):
         super().terminate()
         self._state = InstanceState("shutting-down", _CODES["shutting-down"])
         self.turn("terminated", "User initiated", "Client.UserInitiatedShutdown")
+        self.gone_since = time.monotonic()
 
     def failed(self) -> None:
         """Its host died: it is found stopped, without anybody having asked for that."""

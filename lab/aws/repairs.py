@@ -16,11 +16,13 @@ from moto.iam.access_control import PermissionResult
 from moto.kms.models import KmsBackend
 from moto.route53.models import ChangeList
 from moto.s3.models import FakeBucket
+from moto.sts.models import STSBackend
 
 from lab.aws import instances, world
 from lab.aws.errors import AwsError
 from lab.aws.grafts import Grafts
 from lab.aws.strict.launch_templates import check_launchable
+from lab.state import ACCOUNT_ID
 
 
 def install(grafts: Grafts) -> None:
@@ -39,11 +41,21 @@ def install(grafts: Grafts) -> None:
     # moto compares with its journal, in which the order of values counts; the strict checks compare with what stands.
     grafts.attribute(ChangeList, "has_insert_or_update", lambda *_: True)
     grafts.attribute(ChangeList, "__contains__", lambda *_: False)
+    grafts.attribute(STSBackend, "get_caller_identity", _identity(STSBackend.get_caller_identity))
     delete_key = KmsBackend.schedule_key_deletion
     # moto takes no ARN here.
     grafts.attribute(
         KmsBackend, "schedule_key_deletion", lambda self, key, days: delete_key(self, self.get_key_id(key), days)
     )
+
+
+def _identity(of_role: Callable[..., Any]) -> Callable[..., Any]:
+    def identity(self: Any, access_key_id: str, region: str) -> tuple[str, str, str]:
+        if self.get_assumed_role_from_access_key(access_key_id) is None:
+            return ACCOUNT_ID, f"arn:aws:iam::{ACCOUNT_ID}:root", ACCOUNT_ID
+        return of_role(self, access_key_id, region)  # type: ignore[no-any-return]
+
+    return identity
 
 
 def _run_instances(self: Any) -> ActionResult:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Mapping
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
@@ -42,7 +43,7 @@ class Gate:
                 caller=role.name if role else world.ADMINISTRATOR,
                 allowed=refused is None,
                 resources=[access.resource for access in wanted or []],
-                context=dict(wanted[0].context) if wanted else {},
+                accesses=[asdict(access) for access in wanted or []],
             )
         )
         if refused is not None:

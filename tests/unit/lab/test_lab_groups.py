@@ -230,6 +230,20 @@ def test_spot_groups_launch_spot_instances(aws: LittleAws, network: Network) -> 
     assert {one["InstanceType"] for one in instances} == {"t3.medium"}
 
 
+def test_an_instance_at_risk_is_replaced_before_it_is_taken(aws: LittleAws, network: Network) -> None:
+    aws.group("example", network, 2, CapacityRebalance=True, LifecycleHookSpecificationList=[hook("launching")])
+    until(lambda: aws.states("example") == ["Pending:Wait"] * 2, "the hooks")
+    for one in aws.members("example"):
+        complete(aws, "launching", one["InstanceId"])
+    risky = aws.settled("example", 2)[0]["InstanceId"]
+    aws.control("POST", f"rebalance?instance={risky}")
+    until(lambda: aws.states("example") == ["InService", "InService", "Pending:Wait"], "the replacement to start")
+    (new,) = [one["InstanceId"] for one in aws.members("example") if one["LifecycleState"] == "Pending:Wait"]
+    complete(aws, "launching", new)
+    until(lambda: risky not in {one["InstanceId"] for one in aws.members("example")}, "the one at risk to go")
+    assert new in {one["InstanceId"] for one in aws.settled("example", 2)}
+
+
 def test_a_deleted_group_takes_its_instances_along(aws: LittleAws, network: Network) -> None:
     aws.group("example", network, LifecycleHookSpecificationList=[hook("terminating")])
     aws.settled("example", 3)

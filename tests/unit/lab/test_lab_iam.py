@@ -216,3 +216,8 @@ def test_calls_are_recorded_for_whoever_counts_them(aws: LittleAws) -> None:
         True,
     )
     assert (second["caller"], second["allowed"], second["resources"]) == ("node", False, ["arn:aws:s3:::b/k"])
+    (access,) = second["accesses"]
+    assert (access["action"], access["context"]["aws:PrincipalArn"]) == (
+        "s3:GetObject",
+        f"arn:aws:iam::{ACCOUNT_ID}:role/node",
+    )
