@@ -6,6 +6,7 @@ import functools
 import json
 import os
 import re
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -13,14 +14,16 @@ from unittest.mock import patch
 
 import boto3
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+from ansible_collections.swarm.aws.plugins.module_utils.provision import shell
 from ansible_collections.swarm.aws.plugins.module_utils.provision.changes import Changes
 from ansible_collections.swarm.aws.plugins.module_utils.provision.shell import Aws
 from botocore.awsrequest import AWSResponse
 from moto import mock_aws
-from moto.autoscaling import models, urls
+from moto.autoscaling import models
 
 from lab.aws.autoscaling import api
 from lab.aws.autoscaling.backend import LabAutoScaling
+from lab.aws.grafts import Grafts
 
 REGION = "eu-west-1"
 ACCOUNT_ID = "123456789012"
@@ -103,7 +106,13 @@ class Account:
 def account() -> Iterator[Account]:
     """An empty account for as long as the context lasts."""
     # No machine is booted here, and moto takes longer to make up its images than all the rest takes.
-    with patch.dict(os.environ, {"MOTO_EC2_LOAD_DEFAULT_AMIS": "false"}), auto_scaling(), mock_aws():
+    with (
+        patch.dict(os.environ, {"MOTO_EC2_LOAD_DEFAULT_AMIS": "false"}),
+        # What was made is visible at once here, so that waiting for it would only make a failing test slow.
+        patch.object(shell.once_visible, "__defaults__", (0, time.monotonic, time.sleep)),
+        auto_scaling(),
+        mock_aws(),
+    ):
         # A lab may be up for other tests.
         os.environ.pop("AWS_ENDPOINT_URL", None)
         yield Account()
@@ -112,16 +121,16 @@ def account() -> Iterator[Account]:
 @contextmanager
 def auto_scaling() -> Iterator[None]:
     """The lab's Auto Scaling instead of moto's, which forgets hooks and policies. Its groups launch nothing here."""
-    with (
-        patch.dict(urls.url_paths),
-        patch.object(models.autoscaling_backends, "backend", models.autoscaling_backends.backend),
-        # By which moto finds the API's addresses.
-        patch.object(LabAutoScaling, "__module__", models.__name__),
-    ):
-        api.install()
-        models.autoscaling_backends.reset()
-        yield
+    grafts = Grafts()
+    api.install(grafts)
+    # By which moto finds the API's addresses.
+    grafts.attribute(LabAutoScaling, "__module__", models.__name__)
     models.autoscaling_backends.reset()
+    try:
+        yield
+    finally:
+        grafts.remove()
+        models.autoscaling_backends.reset()
 
 
 def settled(found: Any) -> Any:

@@ -2,27 +2,41 @@
 
 from __future__ import annotations
 
+import functools
 import json
+import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from ansible_collections.swarm.aws.plugins.module_utils import bundle
 from ansible_collections.swarm.aws.plugins.module_utils.provision.shell import Aws
 from ansible_collections.swarm.aws.plugins.modules import discovery_store
 
-from tests.unit.provision_modules.account import ACCOUNT_ID, REGION, Account, tags_of
+from tests.unit.provision_modules.account import ACCOUNT_ID, REGION, tags_of
 from tests.unit.provision_modules.cases.case import CLUSTER, TAGS, Case
 
 BUCKET = f"{CLUSTER}-swarm-{ACCOUNT_ID}-{REGION}"
 ALIAS = f"{CLUSTER}-swarm"
-# This checkout, whose agent is packed.
-ROOT = Path(__file__).resolve().parents[4]
+
+
+@functools.cache
+def agent() -> tempfile.TemporaryDirectory[str]:
+    """An agent's sources, just enough to be packed."""
+    folder = tempfile.TemporaryDirectory()
+    for name in (*bundle.FILES, *(f"{source}/__init__.py" for source in bundle.SOURCES)):
+        path = Path(folder.name) / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    return folder
+
+
 PARAMS: Mapping[str, Any] = {
+    "agent_root": agent().name,
     "cluster_name": CLUSTER,
     "tags": TAGS,
     "bucket": BUCKET,
     "key_alias": ALIAS,
-    "agent_root": str(ROOT),
     "policy": {"cluster": CLUSTER, "groups": {"manager": {"role": "manager", "labels": {}, "dns": True}}},
     # Not the real one, which refuses what does not come by TLS: moto does not know that condition and refuses all.
     "bucket_policy": {
@@ -69,10 +83,6 @@ def look(aws: Aws) -> Any:
     }
 
 
-def prepare(_: Account) -> Mapping[str, Any]:
-    return PARAMS
-
-
 def key(aws: Aws) -> str:
     return aws.kms.describe_key(KeyId=f"alias/{ALIAS}")["KeyMetadata"]["KeyId"]
 
@@ -88,7 +98,7 @@ def lose_bundle(aws: Aws) -> None:
 
 CASE = Case(
     module=discovery_store,
-    prepare=prepare,
+    prepare=lambda account: PARAMS,
     planned=PARAMS,
     look=look,
     drifts={
