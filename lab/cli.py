@@ -59,7 +59,9 @@ def env(name: Name) -> None:
 @app.command(name="status")
 def show_status(name: Name) -> None:
     """Show the instances: zone, health, addresses and what their engines say of the swarm."""
-    Console().print(status.table(find(name), connect()))
+    # Rows stay whole where the output goes to a file or a pipe.
+    screen = Console() if sys.stdout.isatty() else Console(width=160)
+    screen.print(status.table(find(name), connect()))
 
 
 @app.command()

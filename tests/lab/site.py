@@ -91,7 +91,7 @@ class Site:
     def instances(self, group: str | None = None) -> list[dict[str, Any]]:
         """The emulator's own view of the instances that are not terminated."""
         found = [one for one in status.instances(self.lab) if one["state"] not in ("terminated", "shutting-down")]
-        return [one for one in found if group in (None, one["group"])]
+        return [one for one in found if group is None or one["group"] == f"{CLUSTER}-{group}"]
 
     def on(self, instance: str, *words: str) -> Run:
         """Run a command as root on an instance's console, which needs neither network nor SSH."""

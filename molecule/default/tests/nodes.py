@@ -38,4 +38,4 @@ def urls(group: str) -> list[str]:
         }
     )
     variables = found["_meta"]["hostvars"]
-    return [f"ssh://{LOGIN_USER}@{variables[host]['public_ip_address']}?{options}" for host in hosts]
+    return [f"ssh://{LOGIN_USER}@{variables[host]['aws_public_ip_address']}?{options}" for host in hosts]

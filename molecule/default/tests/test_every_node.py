@@ -45,8 +45,8 @@ def test_the_engine_names_its_own_instance_and_zone(host: Host) -> None:
     assert sorted(labels) == ["swarm.aws.group", "swarm.aws.instance", "swarm.aws.zone"]
     address = host.backend.host.name
     found = nodes.inventory()["_meta"]["hostvars"][labels["swarm.aws.instance"]]
-    assert found["public_ip_address"] == address
-    assert found["placement"]["availability_zone"] == labels["swarm.aws.zone"]
+    assert found["aws_public_ip_address"] == address
+    assert found["aws_placement"]["availability_zone"] == labels["swarm.aws.zone"]
 
 
 @pytest.mark.parametrize(
