@@ -16,6 +16,8 @@ from moto.core.request import Request, determine_request_protocol
 from moto.core.routing import get_service_router
 from moto.core.utils import get_service_model
 
+from lab.state import REGION
+
 log = logging.getLogger(__name__)
 # Where a service signs by another name than botocore calls it.
 _SERVICES = {"monitoring": "cloudwatch", "eventbridge": "events"}
@@ -81,6 +83,9 @@ def read(environ: dict[str, Any]) -> Call:
         access_key, region, signed_for = found.groups()
     elif "X-Amz-Credential" in query:
         access_key, _, region, signed_for = query["X-Amz-Credential"][0].split("/")[:4]
+    elif "AWSAccessKeyId" in query:
+        # boto3 still presigns S3's addresses the old way.
+        access_key, region, signed_for = query["AWSAccessKeyId"][0], REGION, "s3"
     else:
         return Call(None, "", {}, "rest-xml", None, None, environ.get("REMOTE_ADDR", ""))
     service = _SERVICES.get(signed_for, signed_for)
@@ -98,10 +103,15 @@ def read(environ: dict[str, Any]) -> Call:
         parameters=parameters,
         protocol=protocol,
         access_key=access_key,
-        token=environ.get("HTTP_X_AMZ_SECURITY_TOKEN") or query.get("X-Amz-Security-Token", [None])[0],
+        token=environ.get("HTTP_X_AMZ_SECURITY_TOKEN") or _token(query),
         source=environ.get("REMOTE_ADDR", ""),
         region=region,
     )
+
+
+def _token(query: dict[str, list[str]]) -> str | None:
+    found = query.get("X-Amz-Security-Token") or query.get("x-amz-security-token")
+    return found[0] if found else None
 
 
 def _action(service: str, request: Request) -> tuple[str, dict[str, Any]]:

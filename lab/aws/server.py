@@ -50,7 +50,7 @@ class Application:
         self.calls = CallLog()
         self._control = Control(hosts, self.calls)
         self._gate = Gate(self.calls)
-        self._moto = DomainDispatcherApplication(create_backend_app)
+        self._moto = DomainDispatcherApplication(_service)
         self.stopping = threading.Event()
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
@@ -156,6 +156,12 @@ def start(machines: Machines, host: str, port: int, *, public_pool: str, tick: f
         seed.plant()
     hosts = Hosts(machines)
     return Server(Application(hosts), hosts, grafts, host, port, tick)
+
+
+def _service(name: Any) -> Any:
+    if name is None:
+        raise NotImplementedError("moto has no such service")
+    return create_backend_app(name)
 
 
 def _buffer(environ: dict[str, Any]) -> bytes:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import urllib.error
+import urllib.request
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -201,6 +203,22 @@ def test_unknown_keys_and_stolen_ones_are_refused(aws: LittleAws) -> None:
         assert refused(lambda given=credentials: aws.client("s3", given).list_buckets()) == "InvalidAccessKeyId"  # type: ignore[misc]
         assert refused(lambda given=credentials: aws.client("ec2", given).describe_vpcs()) == "AuthFailure"  # type: ignore[misc]
         assert refused(lambda given=credentials: aws.client("kms", given).list_keys()) == "UnrecognizedClientException"  # type: ignore[misc]
+
+
+def test_an_address_that_was_signed_opens_and_a_bare_one_does_not(aws: LittleAws) -> None:
+    s3 = aws.client("s3")
+    s3.create_bucket(Bucket="open", CreateBucketConfiguration={"LocationConstraint": REGION})
+    s3.put_object(Bucket="open", Key="key", Body=b"content")
+    reader = aws.client("s3", aws.as_role(aws.role("reader", allow("s3:GetObject", "arn:aws:s3:::open/*"))))
+    signed = reader.generate_presigned_url("get_object", Params={"Bucket": "open", "Key": "key"})
+    with urllib.request.urlopen(signed) as answer:
+        assert answer.read() == b"content"
+    with pytest.raises(urllib.error.HTTPError, match="403"):
+        urllib.request.urlopen(f"{aws.url}/open/key")
+
+
+def test_a_service_that_is_not_there_is_said_to_be_so(aws: LittleAws) -> None:
+    assert refused(lambda: aws.client("chime").list_accounts()) == "NotImplemented"
 
 
 def test_calls_are_recorded_for_whoever_counts_them(aws: LittleAws) -> None:
