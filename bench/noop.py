@@ -1,0 +1,116 @@
+"""What a `site.yml` that changes nothing costs, beside the same resources described by boto3 in one process.
+
+python -m bench.noop
+"""
+
+from __future__ import annotations
+
+import json
+import time
+import urllib.request
+from collections.abc import Callable
+from typing import Any
+
+from bench.lab import fresh
+from tests.lab.site import CLUSTER, RECORD, Site
+
+
+def main() -> None:
+    """Measure once and print wall times, calls and their ratios."""
+    with fresh("bench-noop") as site:
+        first = site.playbook("site.yml")
+        if first.code:
+            raise SystemExit(first.output[-3000:])
+        site.settle()
+        site.playbook("site.yml", "--skip-tags", "stack")
+        playbook = measured(site, lambda: unchanged(site))
+        described = measured(site, lambda: describe(site))
+    print(f"site.yml without a change: {playbook[0]:.1f} s, {playbook[1]} calls of the operator's")
+    print(f"describe calls alone: {described[0]:.1f} s, {described[1]} calls")
+    print(f"ratio: {playbook[0] / described[0]:.1f} in time, {playbook[1] / described[1]:.1f} in calls")
+
+
+def measured(site: Site, work: Callable[[], None]) -> tuple[float, int]:
+    """Seconds that the work takes, and how many calls the administrator made meanwhile."""
+    url = f"{site.lab.endpoint}/_lab/calls"
+    with urllib.request.urlopen(urllib.request.Request(url, method="DELETE"), timeout=10):
+        pass
+    began = time.monotonic()
+    work()
+    took = time.monotonic() - began
+    with urllib.request.urlopen(url, timeout=10) as answer:
+        return took, sum(1 for call in json.load(answer) if call["caller"] == "lab")
+
+
+def unchanged(site: Site) -> None:
+    """A run of site.yml that has nothing to change."""
+    run = site.playbook("site.yml")
+    if run.code or run.changed:
+        raise SystemExit(run.output[-3000:])
+
+
+def describe(site: Site) -> None:
+    """Ask for every resource that the playbook keeps, a call for each kind and setting."""
+    aws: Callable[[str], Any] = site.aws
+    cluster = [{"Name": "tag:swarm.aws/cluster", "Values": [CLUSTER]}]
+    aws("sts").get_caller_identity()
+    ec2 = aws("ec2")
+    for call in (
+        ec2.describe_availability_zones,
+        ec2.describe_key_pairs,
+        ec2.describe_instance_types,
+        ec2.describe_vpcs,
+    ):
+        call()
+    for call in (
+        ec2.describe_vpcs,
+        ec2.describe_subnets,
+        ec2.describe_internet_gateways,
+        ec2.describe_route_tables,
+        ec2.describe_vpc_endpoints,
+        ec2.describe_security_groups,
+        ec2.describe_instances,
+    ):
+        call(Filters=cluster)
+    vpc = ec2.describe_vpcs(Filters=cluster)["Vpcs"][0]["VpcId"]
+    for attribute in ("enableDnsSupport", "enableDnsHostnames"):
+        ec2.describe_vpc_attribute(VpcId=vpc, Attribute=attribute)
+    image = aws("ssm").get_parameters(Names=["/aws/service/debian/release/13/latest/amd64"])["Parameters"][0]["Value"]
+    ec2.describe_images(ImageIds=[image])
+    aws("route53").list_hosted_zones_by_name(DNSName=RECORD.partition(".")[2])
+    sqs, events = aws("sqs"), aws("events")
+    for name in (f"{CLUSTER}-events", f"{CLUSTER}-events-dead"):
+        url = sqs.get_queue_url(QueueName=name)["QueueUrl"]
+        sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])
+        sqs.list_queue_tags(QueueUrl=url)
+    for rule in events.list_rules()["Rules"]:
+        events.list_targets_by_rule(Rule=rule["Name"])
+        events.list_tags_for_resource(ResourceARN=rule["Arn"])
+    s3, kms, iam = aws("s3"), aws("kms"), aws("iam")
+    for call in (
+        s3.head_bucket,
+        s3.get_public_access_block,
+        s3.get_bucket_policy,
+        s3.get_bucket_versioning,
+        s3.get_bucket_encryption,
+        s3.get_bucket_lifecycle_configuration,
+        s3.get_bucket_tagging,
+    ):
+        call(Bucket=site.bucket)
+    s3.get_object(Bucket=site.bucket, Key="policy.json")
+    key = kms.describe_key(KeyId=f"alias/{CLUSTER}-swarm")["KeyMetadata"]["KeyId"]
+    kms.get_key_rotation_status(KeyId=key)
+    kms.list_resource_tags(KeyId=key)
+    autoscaling = aws("autoscaling")
+    autoscaling.describe_auto_scaling_groups(Filters=cluster)
+    for role in ("manager", "worker"):
+        name = f"{CLUSTER}-{role}"
+        iam.get_role(RoleName=name)
+        iam.get_role_policy(RoleName=name, PolicyName="swarm")
+        iam.get_instance_profile(InstanceProfileName=name)
+        ec2.describe_launch_template_versions(LaunchTemplateName=name, Versions=["$Latest"])
+        autoscaling.describe_lifecycle_hooks(AutoScalingGroupName=name)
+
+
+if __name__ == "__main__":
+    main()
