@@ -114,8 +114,9 @@ def _start_own() -> None:
     OWN.mkdir(parents=True, exist_ok=True)
     log = (OWN / "dockerd.log").open("a")
     # The lab wires its instances itself, so its engine needs no bridge and leaves the host's firewall alone.
-    command = ["dockerd", "--data-root", OWN / "data", "--exec-root", OWN / "exec", "--pidfile", OWN / "docker.pid"]
-    command += ["--host", OWN_SOCKET, "--bridge=none", "--iptables=false", "--ip6tables=false", "--ip-forward=false"]
+    command: list[str | Path] = ["dockerd", "--data-root", OWN / "data", "--exec-root", OWN / "exec"]
+    command += ["--pidfile", OWN / "docker.pid", "--host", OWN_SOCKET]
+    command += ["--bridge=none", "--iptables=false", "--ip6tables=false", "--ip-forward=false"]
     subprocess.Popen(
         command,
         stdout=log,

@@ -87,7 +87,7 @@ class Lab:
 
 
 def _pools() -> list[ipaddress.IPv4Network]:
-    return [pool for block in PUBLIC_RANGES for pool in ipaddress.ip_network(block).subnets(new_prefix=POOL_PREFIX)]
+    return [pool for block in PUBLIC_RANGES for pool in ipaddress.IPv4Network(block).subnets(new_prefix=POOL_PREFIX)]
 
 
 def labs() -> list[Lab]:

@@ -6,6 +6,7 @@ import contextlib
 from typing import Any, Callable, Dict, Iterator
 
 from .._core.errors import SwarmError, Unavailable
+from .missing import exceptions
 
 try:
     import boto3
@@ -15,7 +16,9 @@ try:
 
     MISSING = None
 except ImportError as missing:
-    BotoCoreError = ClientError = NoCredentialsError = ParamValidationError = HTTPError = Exception  # type: ignore[assignment,misc]
+    BotoCoreError, ClientError, NoCredentialsError, ParamValidationError, HTTPError = exceptions(  # type: ignore[misc]
+        "BotoCoreError", "ClientError", "NoCredentialsError", "ParamValidationError", "HTTPError"
+    )
     MISSING = missing
 
 CONNECT_SECONDS, READ_SECONDS, ATTEMPTS = 5, 20, 3

@@ -10,6 +10,7 @@ from typing import Any, Iterator, Mapping, Optional
 from .._core.errors import SwarmError, Unavailable
 from .._core.join.ports import ACTIVE, ERROR, INACTIVE, MANAGER, PENDING, WORKER, JoinPending, JoinRefused, Membership
 from .certificate import subject
+from .missing import exceptions
 
 try:
     import docker
@@ -18,7 +19,9 @@ try:
 
     MISSING = None
 except ImportError as missing:
-    APIError = DockerException = RequestException = Exception  # type: ignore[assignment,misc]
+    APIError, DockerException, RequestException = exceptions(  # type: ignore[misc]
+        "APIError", "DockerException", "RequestException"
+    )
     MISSING = missing
 
 SOCKET = "unix:///var/run/docker.sock"

@@ -8,6 +8,7 @@ from typing import Any, Callable, Mapping, TypeVar
 from ansible_collections.amazon.aws.plugins.module_utils.botocore import get_aws_connection_info
 from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
 
+from ..adapters.missing import exceptions
 from .changes import Changes
 from .errors import ProvisionError
 
@@ -17,15 +18,7 @@ try:
     from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
 except ImportError:
     # AnsibleAWSModule says what to install.
-    class BotoCoreError(Exception):  # type: ignore[no-redef]
-        """Stands in, so that this can be imported."""
-
-    class ClientError(Exception):  # type: ignore[no-redef]
-        """Stands in, so that this can be imported."""
-
-    class NoCredentialsError(BotoCoreError):  # type: ignore[no-redef]
-        """Stands in, so that this can be imported."""
-
+    BotoCoreError, ClientError, NoCredentialsError = exceptions("BotoCoreError", "ClientError", "NoCredentialsError")
 
 Result = TypeVar("Result")
 Work = Callable[["Aws", Mapping[str, Any], Changes], Mapping[str, Any]]

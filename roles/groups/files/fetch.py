@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 """Gets the agent by its SHA-256 from the cluster's bucket, unless it is here: fetch SHA256 [CONFIG [TARGET]]."""
 
 import hashlib
