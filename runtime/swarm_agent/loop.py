@@ -6,7 +6,8 @@ from collections import deque
 from datetime import datetime, timezone
 from typing import Any, Callable, Deque, Dict, List, Optional
 
-from ansible_collections.swarm.aws.plugins.module_utils._core import events, report
+from ansible_collections.swarm.aws.plugins.module_utils._core import events, identity, interruptions, report
+from ansible_collections.swarm.aws.plugins.module_utils._core.cluster import Interruption
 from ansible_collections.swarm.aws.plugins.module_utils._core.errors import SwarmError
 from ansible_collections.swarm.aws.plugins.module_utils._core.policy import Policy, PolicyError
 from ansible_collections.swarm.aws.plugins.module_utils._core.reconcile import Pass
@@ -22,6 +23,8 @@ from .notify import Notifier
 STANDBY = 3.0
 # Between two passes while something is about to change, and when nothing is.
 QUICK, IDLE = 2.0, 30.0
+# Passes that follow one another at once as long as each does something.
+MOST_BUSY = 8
 STATUS_EVERY = 60.0
 # Messages that wake one pass at most.
 MOST_MESSAGES = 100
@@ -56,6 +59,8 @@ class Loop:
         self._actions: Deque[Dict[str, Any]] = deque(maxlen=LAST_ACTIONS)
         self._status_at: Optional[float] = None
         self._leading: Optional[bool] = None
+        # Passes in a row that did something.
+        self._busy = 0
         # What was said last of each subject, so that it is not said every two seconds.
         self._said: Dict[str, str] = {}
 
@@ -69,11 +74,15 @@ class Loop:
         if policy is None:
             self._clock.wait(STANDBY, "policy.json")
             return
+        self._keeper.observer.announced = self._announced()
         result = self._keeper.reconcile(policy)
         self._tell(result)
-        self._dismiss_messages()
+        self._dismiss_messages(result)
         self._write_status(result)
-        self._wait(policy, QUICK if result.in_flight else IDLE)
+        # What was just done is seen at once, and so is what comes next; but never without end.
+        self._busy = self._busy + 1 if result.done else 0
+        if not 0 < self._busy < MOST_BUSY:
+            self._wait(policy, QUICK if result.in_flight else IDLE)
 
     def _leads(self) -> bool:
         try:
@@ -195,18 +204,36 @@ class Loop:
             self._queue_rests_until = self._clock.now() + IDLE
         return bool(self._messages)
 
-    def _dismiss_messages(self) -> None:
-        """Delete the messages that the pass was for. Those that nobody can read end as dead letters."""
+    def _announced(self) -> List[Interruption]:
+        """What the messages say of instances that are to go."""
+        parsed = (events.parse(message.body, self._wall().timestamp()) for message in self._messages)
+        return [one for event in parsed if event is not None for one in event.interruptions]
+
+    def _dismiss_messages(self, result: Pass) -> None:
+        """Delete the messages that the pass was for.
+
+        Those that nobody can read end as dead letters. One that announces something stays until the instance's node
+        carries that as a label, which the next pass sees; so it outlives this process.
+        """
         messages, self._messages = self._messages, []
-        good = []
+        good: List[Message] = []
         for message in messages:
-            event = events.parse(message.body)
+            event = events.parse(message.body, self._wall().timestamp())
             if event is None:
                 self._log.warning("A message in the queue is none that is known; it is left to the dead letters.")
-            else:
+            elif self._remembered(event, result):
                 good.append(message)
+            elif result.done:
+                self._messages.append(message)
         if good and self._queue is not None:
             try:
                 self._queue.delete(good)
             except SwarmError as error:
                 self._say("queue", str(error))
+
+    @staticmethod
+    def _remembered(event: events.Event, result: Pass) -> bool:
+        if not event.interruptions:
+            return True
+        members = identity.join(result.observed)
+        return all(interruptions.remembered(one, result.observed, members) for one in event.interruptions)

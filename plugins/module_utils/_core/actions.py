@@ -57,6 +57,59 @@ class NoteFact:
 
 
 @dataclass(frozen=True)
+class Pause:
+    """Give the node no more tasks, and note since when."""
+
+    node: str
+    instance: str
+    availability: str
+    at: float
+    service = SWARM
+
+    @property
+    def change(self) -> Change:
+        return Change(f"node of {self.instance}", {"availability": self.availability}, {"availability": "pause"})
+
+
+@dataclass(frozen=True)
+class Resume:
+    """Let a node that is not to go any more have tasks again, and forget how far it was."""
+
+    node: str
+    instance: str
+    availability: str
+    service = SWARM
+
+    @property
+    def change(self) -> Change:
+        return Change(f"node of {self.instance}", {"availability": self.availability}, {"availability": "active"})
+
+
+@dataclass(frozen=True)
+class SetReplicas:
+    """Have more or fewer tasks of a service, and keep in its labels what was declared."""
+
+    service_id: str
+    name: str
+    replicas: int
+    wanted: int
+    before: Mapping[str, str]
+    after: Mapping[str, str]
+    service = SWARM
+
+    @property
+    def change(self) -> Change:
+        if self.wanted == self.replicas:
+            keys = sorted(set(self.before) ^ set(self.after))
+            return Change(
+                f"labels of the service {self.name}",
+                {key: self.before[key] for key in keys if key in self.before},
+                {key: self.after[key] for key in keys if key in self.after},
+            )
+        return Change(f"service {self.name}", {"replicas": self.replicas}, {"replicas": self.wanted})
+
+
+@dataclass(frozen=True)
 class Drain:
     """Have the node's tasks run elsewhere, and note since when."""
 
@@ -120,6 +173,26 @@ class CompleteLifecycle:
 
 
 @dataclass(frozen=True)
+class Terminate:
+    """Have Auto Scaling end an instance whose node is drained; it then waits at the hook for the node's removal."""
+
+    instance: str
+    scaling_group: str
+    node: str
+    # Whether the group is to start another one, or to have one less.
+    replace: bool
+    service = SCALING
+
+    @property
+    def change(self) -> Change:
+        return Change(
+            f"lifecycle of {self.instance}",
+            {"state": "InService"},
+            {"state": "Terminating", "desired capacity": "as before" if self.replace else "one less"},
+        )
+
+
+@dataclass(frozen=True)
 class Heartbeat:
     """Have Auto Scaling wait on for an instance that is being taken out."""
 
@@ -179,4 +252,18 @@ def _shown(record: Record) -> Optional[Mapping[str, object]]:
     return {"values": list(record.addresses), "ttl": record.ttl, "owner": record.owner}
 
 
-Action = Union[SetLabels, NoteFact, Drain, Demote, Remove, CompleteLifecycle, Heartbeat, PublishTokens, SyncRecord]
+Action = Union[
+    SetLabels,
+    NoteFact,
+    Pause,
+    Resume,
+    SetReplicas,
+    Drain,
+    Demote,
+    Remove,
+    Terminate,
+    CompleteLifecycle,
+    Heartbeat,
+    PublishTokens,
+    SyncRecord,
+]

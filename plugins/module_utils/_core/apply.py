@@ -9,7 +9,7 @@ from . import actions as act
 from . import dns, labels
 from .actions import Action
 from .change import Change
-from .cluster import Instance, Node, Record
+from .cluster import Instance, Node, Record, Service
 from .errors import SwarmError
 from .policy import Dns, Policy
 from .quorum import Interlock
@@ -41,6 +41,12 @@ class Swarm(Protocol):
     def remove(self, node: str) -> None:
         """Take a node out, even if it is up. No error if there is none."""
 
+    def services(self) -> Tuple[Service, ...]:
+        """All services as they are now, and where their tasks are."""
+
+    def scale(self, service: str, replicas: int, labels: Mapping[str, str]) -> None:
+        """Change a replicated service's count and labels (which replace all that it has), and nothing of its tasks."""
+
 
 class Scaling(Protocol):
     """Auto Scaling and EC2."""
@@ -54,6 +60,9 @@ class Scaling(Protocol):
 
     def gone(self, instance: str) -> bool:
         """Whether EC2, asked about this one instance, says that it has ended or that there is none."""
+
+    def terminate(self, instance: str, *, replace: bool) -> bool:
+        """End an instance of a group, which starts another one or has one less. False if there is none to end."""
 
     def complete(self, scaling_group: str, hook: str, instance: str, result: str) -> bool:
         """Complete a lifecycle action. False if none is waiting any more."""
@@ -104,12 +113,20 @@ def apply(action: Action, world: World, policy: Policy) -> Optional[Change]:
         return _set_labels(action, world)
     if isinstance(action, act.NoteFact):
         return _note(action, world)
+    if isinstance(action, act.Pause):
+        return _pause(action, world)
+    if isinstance(action, act.Resume):
+        return _resume(action, world)
+    if isinstance(action, act.SetReplicas):
+        return _set_replicas(action, world)
     if isinstance(action, act.Drain):
         return _drain(action, world)
     if isinstance(action, act.Demote):
         return _demote(action, world)
     if isinstance(action, act.Remove):
         return _remove(action, world)
+    if isinstance(action, act.Terminate):
+        return _terminate(action, world)
     if isinstance(action, act.CompleteLifecycle):
         return _complete(action, world)
     if isinstance(action, act.Heartbeat):
@@ -147,6 +164,40 @@ def _note(action: act.NoteFact, world: World) -> Optional[Change]:
     if labels.fact(node.labels, action.label, action.at) is not None:
         return None
     world.swarm.update(node.id, labels=_noted(node, action.label, action.at))
+    return action.change
+
+
+def _pause(action: act.Pause, world: World) -> Optional[Change]:
+    node = _present(world, action.node)
+    if node.availability == "drain":
+        raise Refused(f"The node of {action.instance} is drained already.")
+    noted = labels.fact(node.labels, labels.PAUSED, action.at) is not None
+    if noted and node.availability == "pause":
+        return None
+    world.swarm.update(node.id, availability="pause", labels=_noted(node, labels.PAUSED, action.at))
+    return action.change
+
+
+def _resume(action: act.Resume, world: World) -> Optional[Change]:
+    node = _present(world, action.node)
+    if labels.REQUESTED in node.labels or labels.ANNOUNCED in node.labels:
+        raise Refused(f"The node of {action.instance} is to go after all.")
+    kept = {key: value for key, value in node.labels.items() if key not in labels.FACTS}
+    if node.availability == "active" and kept == dict(node.labels):
+        return None
+    world.swarm.update(node.id, availability="active", labels=kept)
+    return action.change
+
+
+def _set_replicas(action: act.SetReplicas, world: World) -> Optional[Change]:
+    service = next((one for one in world.swarm.services() if one.id == action.service_id), None)
+    if service is None:
+        raise Refused(f"There is no service {action.name} any more.")
+    if service.replicas == action.wanted and dict(service.labels) == dict(action.after):
+        return None
+    if service.replicas != action.replicas or dict(service.labels) != dict(action.before):
+        raise Refused(f"The service {action.name} was changed in the meantime.")
+    world.swarm.scale(service.id, action.wanted, action.after)
     return action.change
 
 
@@ -193,6 +244,15 @@ def _still_dead(node: Node, reason: str, instance: str, world: World) -> None:
         raise Refused(f"The node of {instance} is back.")
     if reason == act.GONE and not world.scaling.gone(instance):
         raise Refused(f"EC2 does not confirm that {instance} is gone.")
+
+
+def _terminate(action: act.Terminate, world: World) -> Optional[Change]:
+    node = _present(world, action.node)
+    if node.availability != "drain":
+        raise Refused(f"The node of {action.instance} is not drained any more.")
+    if node.role == "manager" or node.voter:
+        raise Refused(f"The node of {action.instance} has become a manager, which must be demoted first.")
+    return action.change if world.scaling.terminate(action.instance, replace=action.replace) else None
 
 
 def _complete(action: act.CompleteLifecycle, world: World) -> Optional[Change]:

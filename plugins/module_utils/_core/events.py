@@ -1,11 +1,19 @@
-"""What EventBridge and Auto Scaling put into the queue. It only says that it is time to look."""
+"""What EventBridge and Auto Scaling put into the queue.
+
+It says that it is time to look, and of some instances when they go.
+"""
 
 from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import Any, Optional
+from datetime import datetime
+from email.utils import parsedate_to_datetime
+from typing import Any, Mapping, Optional, Tuple
 
+from .cluster import Interruption
+
+SPOT, REBALANCE, MAINTENANCE = "spot interruption", "rebalance recommendation", "scheduled maintenance"
 KNOWN = {
     "EC2 Instance-launch Lifecycle Action": "launching",
     "EC2 Instance-terminate Lifecycle Action": "terminating",
@@ -14,11 +22,15 @@ KNOWN = {
     "EC2 Instance Terminate Successful": "terminated",
     "EC2 Instance Terminate Unsuccessful": "not terminated",
     "EC2 Instance State-change Notification": "state changed",
-    "EC2 Spot Instance Interruption Warning": "spot interruption",
-    "EC2 Instance Rebalance Recommendation": "rebalance recommendation",
-    "AWS Health Event": "scheduled maintenance",
+    "EC2 Spot Instance Interruption Warning": SPOT,
+    "EC2 Instance Rebalance Recommendation": REBALANCE,
+    "AWS Health Event": MAINTENANCE,
 }
 TEST = "autoscaling:TEST_NOTIFICATION"
+# Seconds from EC2's warning until it takes a spot instance back.
+SPOT_NOTICE = 120.0
+# Of an announcement that is none any more.
+_OVER = ("closed", "completed", "cancelled", "canceled")
 
 
 @dataclass(frozen=True)
@@ -27,10 +39,12 @@ class Event:
 
     kind: str
     instance: Optional[str] = None
+    # What it says of instances that are to go.
+    interruptions: Tuple[Interruption, ...] = ()
 
 
-def parse(body: str) -> Optional[Event]:
-    """Read a message; None if it is none that is known, and should be seen by a person."""
+def parse(body: str, now: float = 0.0) -> Optional[Event]:
+    """Read a message; None if it is none that is known, and should be seen by a person. ``now`` is in epoch seconds."""
     try:
         message = json.loads(body)
     except ValueError:
@@ -43,10 +57,48 @@ def parse(body: str) -> Optional[Event]:
     detail = message.get("detail")
     if not isinstance(kind, str) or kind not in KNOWN or not isinstance(detail, dict):
         return None
-    return Event(KNOWN[kind], _instance(detail))
+    return Event(KNOWN[kind], _instance(detail), _interruptions(KNOWN[kind], message, detail, now))
 
 
-def _instance(detail: Any) -> Optional[str]:
+def _interruptions(
+    kind: str, message: Mapping[str, Any], detail: Mapping[str, Any], now: float
+) -> Tuple[Interruption, ...]:
+    instance = _instance(detail)
+    if kind == SPOT and instance:
+        said = _iso(message.get("time"))
+        return (Interruption(instance, kind, (now if said is None else said) + SPOT_NOTICE),)
+    if kind == REBALANCE and instance:
+        return (Interruption(instance, kind),)
+    if kind == MAINTENANCE and detail.get("eventTypeCategory") == "scheduledChange":
+        if detail.get("statusCode") in _OVER:
+            return ()
+        return tuple(Interruption(one, kind, _rfc(detail.get("startTime"))) for one in _affected(detail))
+    return ()
+
+
+def _affected(detail: Mapping[str, Any]) -> Tuple[str, ...]:
+    entities = detail.get("affectedEntities")
+    values = [one.get("entityValue") for one in entities if isinstance(one, dict)] if isinstance(entities, list) else []
+    return tuple(value for value in values if isinstance(value, str) and value.startswith("i-"))
+
+
+def _iso(value: Any) -> Optional[float]:
+    """A moment as EventBridge writes it, such as 2024-01-27T06:02:51Z."""
+    try:
+        return datetime.fromisoformat(str(value).replace("Z", "+00:00")).timestamp()
+    except ValueError:
+        return None
+
+
+def _rfc(value: Any) -> Optional[float]:
+    """A moment as AWS Health writes it, such as Sat, 27 Jan 2024 06:02:51 GMT."""
+    try:
+        return parsedate_to_datetime(str(value)).timestamp()
+    except (TypeError, ValueError):
+        return None
+
+
+def _instance(detail: Mapping[str, Any]) -> Optional[str]:
     for key in ("EC2InstanceId", "instance-id"):
         value = detail.get(key)
         if isinstance(value, str) and value.startswith("i-"):

@@ -17,14 +17,29 @@ ZONE_LABEL = "swarm.aws.zone"
 # Which of the other labels the group's configuration set, so that they go when it no longer has them.
 CONFIGURED = "swarm.aws.labels"
 
-# Facts, as epoch seconds: when its removal began, since when no record has its address, since when it is drained.
+# Why it is to go. The first is set by the operator: epoch seconds, and words such as `force`. The second keeps what
+# was announced of the instance: its kind and, after an @, the deadline. The third says since when the node is down.
+REQUESTED = "swarm.aws.remove-requested"
+ANNOUNCED = "swarm.aws.interruption"
+DOWN = "swarm.aws.down-since"
+# Facts, as epoch seconds: when its removal began, since when it gets no new tasks, since when no record has its
+# address, since when it is drained.
 LEAVING = "swarm.aws.leaving-since"
+PAUSED = "swarm.aws.paused-at"
 WITHDRAWN = "swarm.aws.withdrawn-at"
 DRAINED = "swarm.aws.drained-at"
-FACTS = (LEAVING, WITHDRAWN, DRAINED)
+FACTS = (LEAVING, PAUSED, WITHDRAWN, DRAINED)
 
 
-def wanted(node: Node, instance: Instance, policy: Policy, *, leaving: bool) -> Dict[str, str]:
+def wanted(
+    node: Node,
+    instance: Instance,
+    policy: Policy,
+    *,
+    leaving: bool,
+    announced: Optional[str] = None,
+    down_since: Optional[str] = None,
+) -> Dict[str, str]:
     """All the labels that the node should have. Labels that the operator set by hand stay."""
     group = policy.groups.get(instance.group)
     configured = {key: value for key, value in (group.labels if group else {}).items() if not key.startswith(PREFIX)}
@@ -36,6 +51,12 @@ def wanted(node: Node, instance: Instance, policy: Policy, *, leaving: bool) -> 
     result[INSTANCE_LABEL] = instance.id
     result[GROUP_LABEL] = instance.group
     result[ZONE_LABEL] = instance.zone
+    if REQUESTED in node.labels:
+        result[REQUESTED] = node.labels[REQUESTED]
+    if announced:
+        result[ANNOUNCED] = announced
+    if down_since:
+        result[DOWN] = down_since
     if leaving:
         result.update({key: node.labels[key] for key in FACTS if key in node.labels})
     return result

@@ -7,7 +7,7 @@ from typing import Callable, Dict, List, Optional, Tuple, TypeVar
 from . import actions as act
 from .apply import World
 from .backoff import Backoff, Failure
-from .cluster import Cluster, Record
+from .cluster import Cluster, Interruption, Record
 from .errors import SwarmError
 from .policy import Dns, Policy
 
@@ -31,6 +31,8 @@ class Observer:
         self._backoff = Backoff()
         self._published_id: Optional[str] = None
         self._read_at: Dict[str, float] = {}
+        # What the queue said of instances that are to go, for the next look.
+        self.announced: List[Interruption] = []
         # Of the last look.
         self.failures: List[Failure] = []
 
@@ -50,6 +52,8 @@ class Observer:
             instances=self._ask(act.SCALING, self._world.scaling.instances),
             record=self._record(policy.dns),
             stale_tokens=self._stale_tokens(),
+            interruptions=tuple(self.announced),
+            services=self._ask(act.SWARM, self._world.swarm.services),
             heartbeats=dict(self._world.scaling.heartbeats),
         )
 

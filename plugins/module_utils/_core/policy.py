@@ -8,6 +8,8 @@ from typing import Any, Mapping, Optional
 from .cluster import MANAGER, WORKER
 from .errors import SwarmError
 
+_DURATIONS = ("drain_seconds", "surge_seconds", "hold_seconds", "launch_seconds", "down_seconds")
+
 
 class PolicyError(SwarmError):
     """`policy.json` is not what the role `discovery` writes."""
@@ -47,9 +49,15 @@ class Policy:
     region: str = ""
     # How long tasks may take to end on a node that is drained.
     drain_seconds: float = 300
+    # How long a node that is to go waits for replacements of its tasks to be healthy elsewhere.
+    surge_seconds: float = 300
     # How long an instance's termination is held at most; after that Auto Scaling goes on by itself.
     hold_seconds: float = 1800
     heartbeat_seconds: float = 30
+    # How long a new instance may take to join; then Auto Scaling is told to try another one.
+    launch_seconds: float = 600
+    # How long a node whose instance runs may be down before it is replaced; None for ever, since it may come back.
+    down_seconds: Optional[float] = None
 
     @property
     def owner(self) -> str:
@@ -79,6 +87,7 @@ class Policy:
             dns=None if dns is None else _dns(dns),
             queue=None if top.get("queue") is None else _text(top["queue"], "queue"),
             region=region,
+            **{name: _seconds(top[name], name) for name in _DURATIONS if top.get(name) is not None},
         )
 
 
@@ -105,6 +114,12 @@ def _dns(value: Any) -> Dns:
         raise PolicyError(f"policy.json is not valid: dns.addresses is {addresses!r}, but must be public or private.")
     record = _text(dns.get("record"), "dns.record").rstrip(".").lower()
     return Dns(_text(dns.get("zone_id"), "dns.zone_id"), record, ttl, addresses)
+
+
+def _seconds(value: Any, where: str) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or value < 0:
+        raise PolicyError(f"policy.json is not valid: {where} is {value!r}, but must be a number of seconds.")
+    return float(value)
 
 
 def _mapping(value: Any, where: str) -> Mapping[str, Any]:

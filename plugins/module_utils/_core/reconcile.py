@@ -10,8 +10,9 @@ from .apply import Refused
 from .backoff import Backoff, Failure
 from .change import Change
 from .cluster import Cluster
+from .decision import Decision
 from .errors import SwarmError
-from .plan import Decision, decide
+from .plan import decide
 from .policy import Policy
 
 

@@ -8,7 +8,7 @@ from . import identity
 from .actions import Action
 from .change import Change
 from .cluster import Cluster, Instance, Node, Record
-from .plan import Decision
+from .decision import Decision
 from .quorum import Quorum
 
 

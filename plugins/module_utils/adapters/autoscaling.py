@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Callable, Dict, Iterable, Mapping, Optional, Tuple
 
 from .._core.cluster import WORKER, Instance
+from .._core.errors import Unavailable
 from ..provision import tags
 from .aws import Aws, ClientError, code
 
@@ -37,6 +38,33 @@ class Fleet:
     def gone(self, instance: str) -> bool:
         found = self._by_id([instance]).get(instance)
         return found is None or found["State"]["Name"] in ("shutting-down", "terminated")
+
+    def terminate(self, instance: str, *, replace: bool) -> bool:
+        with self._aws.asked(f"terminate {instance} in its Auto Scaling group"):
+            try:
+                self._aws.client("autoscaling").terminate_instance_in_auto_scaling_group(
+                    InstanceId=instance, ShouldDecrementDesiredCapacity=not replace
+                )
+            except ClientError as error:
+                # Its group has let it go already; the code alone does not tell that from other mistakes.
+                if code(error) == "ValidationError" and "not found" in str(error).lower():
+                    return False
+                raise
+        return True
+
+    def sizes(self, scaling_group: str) -> Tuple[int, int]:
+        """The smallest and the desired size of a group. Raises Unavailable."""
+        with self._aws.asked(f"describe the Auto Scaling group {scaling_group}"):
+            answer = self._aws.client("autoscaling").describe_auto_scaling_groups(AutoScalingGroupNames=[scaling_group])
+            if not answer["AutoScalingGroups"]:
+                raise Unavailable(f"There is no Auto Scaling group {scaling_group}.")
+            group = answer["AutoScalingGroups"][0]
+            return group["MinSize"], group["DesiredCapacity"]
+
+    def owner(self, instance: str) -> Optional[Mapping[str, str]]:
+        """The tags of any instance of the account and region; None if EC2 knows none of that ID. Raises Unavailable."""
+        found = self._by_id([instance]).get(instance)
+        return None if found is None else tags.from_list(found.get("Tags", []))
 
     def complete(self, scaling_group: str, hook: str, instance: str, result: str) -> bool:
         done = self._lifecycle("complete_lifecycle_action", scaling_group, hook, instance, LifecycleActionResult=result)
@@ -115,4 +143,5 @@ def _instance(
         scaling_group=group,
         lifecycle=lifecycle,
         healthy=place.get("HealthStatus", "Healthy").lower() == "healthy",
+        launched=described["LaunchTime"].timestamp() if "LaunchTime" in described else None,
     )

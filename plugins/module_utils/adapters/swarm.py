@@ -7,8 +7,9 @@ import ipaddress
 from collections import Counter
 from typing import Any, Dict, Iterator, Mapping, Optional, Tuple
 
-from .._core.cluster import MANAGER, WORKER, Node
+from .._core.cluster import MANAGER, WORKER, Node, Service
 from .._core.errors import SwarmError, Unavailable
+from . import services
 from .engine import MISSING, SOCKET, APIError, DockerException, RequestException, _innermost, _plain, _reason
 
 try:
@@ -60,7 +61,7 @@ class DockerSwarm:
             listed = self._api.nodes()
             tasks = self._api.tasks()
         live = Counter(task.get("NodeID") for task in tasks if task["Status"]["State"] in _LIVE)
-        self._read = {node["ID"]: (node["Version"]["Index"], node["Spec"]) for node in listed}
+        self._read.update({node["ID"]: (node["Version"]["Index"], node["Spec"]) for node in listed})
         return tuple(_node(node, live[node["ID"]]) for node in sorted(listed, key=lambda one: str(one["ID"])))
 
     def update(
@@ -92,6 +93,24 @@ class DockerSwarm:
                 if error.response is None or error.response.status_code != 404:
                     raise
 
+    def services(self) -> Tuple[Service, ...]:
+        with self._asked("list the services"):
+            listed = self._api.services()
+            tasks = self._api.tasks()
+        self._read.update({one["ID"]: (one["Version"]["Index"], one["Spec"]) for one in listed})
+        return services.read(listed, tasks)
+
+    def scale(self, service: str, replicas: int, labels: Mapping[str, str]) -> None:
+        if service not in self._read:
+            raise Unavailable(f"The service {service} was not read before it was to be changed.")
+        version, present = self._read.pop(service)
+        spec = {**present, "Labels": dict(labels), "Mode": {"Replicated": {"Replicas": replicas}}}
+        with self._asked(f"change the service {service}"):
+            # The SDK's own call takes a specification apart and forgets what it does not know of.
+            api = self._api
+            url = api._url("/services/{0}/update", service)
+            api._raise_for_status(api._post_json(url, data=spec, params={"version": version}))
+
     @property
     def _api(self) -> Any:
         if self._connected is None:
@@ -113,7 +132,8 @@ class DockerSwarm:
 
 def _node(node: Mapping[str, Any], tasks: int) -> Node:
     spec, status, raft = node["Spec"], node["Status"], node.get("ManagerStatus") or {}
-    engine = (node.get("Description") or {}).get("Engine") or {}
+    description = node.get("Description") or {}
+    engine, platform, resources = (description.get(key) or {} for key in ("Engine", "Platform", "Resources"))
     return Node(
         id=node["ID"],
         role=MANAGER if spec.get("Role") == MANAGER else WORKER,
@@ -126,6 +146,10 @@ def _node(node: Mapping[str, Any], tasks: int) -> Node:
         labels=dict(spec.get("Labels") or {}),
         engine_labels=dict(engine.get("Labels") or {}),
         tasks=tasks,
+        hostname=description.get("Hostname", ""),
+        platform="/".join(filter(None, (platform.get("OS"), platform.get("Architecture")))),
+        memory=resources.get("MemoryBytes"),
+        cpus=resources.get("NanoCPUs"),
     )
 
 

@@ -191,7 +191,7 @@ def test_fault_23_a_manager_is_taken_out_step_by_step():
     world = ModelWorld(observed([*THREE[:2], leaving], [*NODES[:2], node(3, tasks=2)], record(1, 2, 3)))
     assert run(world) == [("SyncRecord", None), ("NoteFact", "i-003")]
     assert world.record == record(1, 2)
-    assert run(world) == [("NoteFact", "i-003")]
+    assert run(world) == [("NoteFact", "i-003"), ("Pause", "i-003")]
     withdrawn = world.time - 5
     done = []
     while not done:

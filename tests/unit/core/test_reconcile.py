@@ -8,6 +8,7 @@ import pytest
 from ansible_collections.swarm.aws.plugins.module_utils._core import dns, events
 from ansible_collections.swarm.aws.plugins.module_utils._core.apply import World
 from ansible_collections.swarm.aws.plugins.module_utils._core.backoff import LONGEST_PAUSE, Backoff
+from ansible_collections.swarm.aws.plugins.module_utils._core.cluster import Interruption
 from ansible_collections.swarm.aws.plugins.module_utils._core.errors import Unavailable
 from ansible_collections.swarm.aws.plugins.module_utils._core.observe import Observer
 from ansible_collections.swarm.aws.plugins.module_utils._core.policy import Policy, PolicyError
@@ -104,7 +105,7 @@ def test_a_policy_that_is_wrong_is_refused(change, reason):
         ),
         (
             {"detail-type": "EC2 Spot Instance Interruption Warning", "detail": {"instance-id": "i-2"}},
-            events.Event("spot interruption", "i-2"),
+            events.Event("spot interruption", "i-2", (Interruption("i-2", "spot interruption", 120.0),)),
         ),
         ({"Event": "autoscaling:TEST_NOTIFICATION"}, events.Event("test")),
         ({"detail-type": "AWS Health Event", "detail": {"EC2InstanceId": 7}}, events.Event("scheduled maintenance")),

@@ -5,6 +5,7 @@ It moves by itself only in `tick`, so that a test decides what happens between t
 
 from __future__ import annotations
 
+import dataclasses
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -12,7 +13,7 @@ from dataclasses import replace
 from ansible_collections.swarm.aws.plugins.module_utils._core import apply as core
 from ansible_collections.swarm.aws.plugins.module_utils._core.actions import Action
 from ansible_collections.swarm.aws.plugins.module_utils._core.change import Change
-from ansible_collections.swarm.aws.plugins.module_utils._core.cluster import Cluster, Instance, Node, Record
+from ansible_collections.swarm.aws.plugins.module_utils._core.cluster import Cluster, Instance, Node, Record, Service
 from ansible_collections.swarm.aws.plugins.module_utils._core.policy import Dns, Group, Policy
 from ansible_collections.swarm.aws.plugins.module_utils._core.quorum import Quorum
 
@@ -98,12 +99,15 @@ class ModelWorld:
 
     def __init__(self, cluster: Cluster, policy: Policy = POLICY) -> None:
         self.policy = policy
+        self.all_services = {one.id: one for one in cluster.services or ()}
         self.time = 1_000_000.0
         self.fleet = {one.id: one for one in cluster.instances or ()}
         self.members = {one.id: one for one in cluster.nodes or ()}
         self.record = cluster.record or Record()
         self.stale_roles = set(cluster.stale_tokens or ())
         self.beats: dict[str, float] = {}
+        # Whom Auto Scaling was told to end, and whether to replace.
+        self.ended: list[tuple[str, bool]] = []
         self.had_quorum = self.quorum.margin >= 0
 
     # What tests ask
@@ -121,6 +125,7 @@ class ModelWorld:
             self.instances(),
             self.record,
             self.stale(),
+            services=self.services(),
             heartbeats=dict(self.beats),
         )
 
@@ -166,6 +171,12 @@ class ModelWorld:
         assert not self.members[node].voter, "Docker refuses to remove a voter"
         del self.members[node]
 
+    def services(self) -> tuple[Service, ...]:
+        return tuple(self.all_services.values())
+
+    def scale(self, service: str, replicas: int, labels: Mapping[str, str]) -> None:
+        self.all_services[service] = replace(self.all_services[service], replicas=replicas, labels=dict(labels))
+
     # Scaling
 
     @property
@@ -177,6 +188,15 @@ class ModelWorld:
 
     def gone(self, instance: str) -> bool:
         return instance not in self.fleet or self.fleet[instance].gone
+
+    def terminate(self, instance: str, *, replace: bool) -> bool:
+        present = self.fleet.get(instance)
+        if present is None or present.scaling_group is None:
+            return False
+        if not present.terminating:
+            self.fleet[instance] = dataclasses.replace(present, lifecycle="Terminating:Wait")
+            self.ended.append((instance, replace))
+        return True
 
     def complete(self, scaling_group: str, hook: str, instance: str, result: str) -> bool:
         present = self.fleet.get(instance)

@@ -1,0 +1,36 @@
+"""What a plan comes to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Dict, List
+
+from .actions import Action
+
+
+@dataclass
+class Decision:
+    """What to do now, what is waited for, what is refused and what an operator should look at, as sentences."""
+
+    actions: List[Action] = field(default_factory=list)
+    awaited: List[str] = field(default_factory=list)
+    refused: List[str] = field(default_factory=list)
+    notes: List[str] = field(default_factory=list)
+    # Of instances that are to go, by their IDs: what each waits for, and why it stays until somebody does something.
+    waits: Dict[str, List[str]] = field(default_factory=dict)
+    held: Dict[str, str] = field(default_factory=dict)
+
+    @property
+    def in_flight(self) -> bool:
+        """Whether something is about to change, so that it is worth while to look again soon."""
+        return bool(self.actions or self.awaited)
+
+    def wait(self, instance: str, sentence: str) -> None:
+        """Note what an instance that is to go waits for."""
+        self.awaited.append(sentence)
+        self.waits.setdefault(instance, []).append(sentence)
+
+    def hold(self, instance: str, sentence: str) -> None:
+        """Note why an instance that is to go stays."""
+        self.refused.append(sentence)
+        self.held[instance] = sentence

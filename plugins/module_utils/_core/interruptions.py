@@ -1,0 +1,109 @@
+"""Which instances are to go, whoever said so: Auto Scaling, the operator, EC2, or a node that stays away.
+
+What a process was told is kept in labels of the instance's node, in Raft, so that it outlives the process.
+"""
+
+from __future__ import annotations
+
+from typing import Dict, Iterable, List, Optional, Tuple
+
+from . import labels
+from .cluster import Cluster, Instance, Interruption, Node
+from .identity import Membership
+from .policy import Policy
+
+TERMINATING = "terminating"
+REQUESTED = "requested"
+DOWN = "down"
+_NOT_REPLACED, _FORCE = "no-replacement", "force"
+
+
+def of(observed: Cluster, members: Membership, policy: Policy, now: float) -> Dict[str, Interruption]:
+    """By instance ID, one interruption each, which has the earliest deadline of all that are known."""
+    found: Dict[str, Interruption] = {}
+    for identifier, instance in members.instances.items():
+        several = list(_of_one(instance, members.node_of.get(identifier), policy, now))
+        several.extend(one for one in observed.interruptions if one.instance == identifier)
+        if several:
+            found[identifier] = merged(several)
+    return found
+
+
+def _of_one(instance: Instance, node: Optional[Node], policy: Policy, now: float) -> Iterable[Interruption]:
+    since = labels.fact(node.labels, labels.LEAVING, now) if node else None
+    if instance.terminating:
+        # Auto Scaling would wait for longer, but it is not to be held for ever.
+        yield Interruption(instance.id, TERMINATING, None if since is None else since + policy.hold_seconds)
+    if node is None:
+        return
+    request = read_request(node.labels.get(labels.REQUESTED, ""), instance.id)
+    if request:
+        yield request
+    said = read_announcement(node.labels.get(labels.ANNOUNCED, ""), instance.id)
+    if said:
+        yield said
+    down_since = labels.fact(node.labels, labels.DOWN, now)
+    away = 0.0 if down_since is None or node.state != "down" else now - down_since
+    if policy.down_seconds is not None and down_since is not None and away >= policy.down_seconds:
+        yield Interruption(instance.id, DOWN)
+
+
+def merged(several: List[Interruption]) -> Interruption:
+    """What several sources say of one instance. What ends it anyway comes before what was asked for."""
+    order = [TERMINATING, *sorted({one.kind for one in several} - {TERMINATING, REQUESTED}), REQUESTED]
+    deadlines = [one.deadline for one in several if one.deadline is not None]
+    return Interruption(
+        several[0].instance,
+        min((one.kind for one in several), key=order.index),
+        min(deadlines, default=None),
+        replace=all(one.replace for one in several),
+        force=any(one.force for one in several),
+    )
+
+
+def announced(observed: Cluster, node: Node, instance: str) -> Optional[str]:
+    """What the node's label is to say of what was announced: the label's own word and the queue's, merged."""
+    several = [one for one in observed.interruptions if one.instance == instance]
+    said = read_announcement(node.labels.get(labels.ANNOUNCED, ""), instance)
+    if said:
+        several.append(said)
+    return write_announcement(merged(several)) if several else None
+
+
+def remembered(interruption: Interruption, observed: Cluster, members: Membership) -> bool:
+    """Whether an announcement needs no keeping any more: the instance's node carries it, or there is none to do so."""
+    if observed.nodes is None or observed.instances is None:
+        return False
+    instance, node = members.instances.get(interruption.instance), members.node_of.get(interruption.instance)
+    if instance is None or instance.gone or instance.terminating:
+        return True
+    return node is not None and node.labels.get(labels.ANNOUNCED) == announced(observed, node, instance.id)
+
+
+def write_announcement(interruption: Interruption) -> str:
+    """The label's value, such as `spot interruption@1700000120`."""
+    deadline = "" if interruption.deadline is None else f"@{interruption.deadline:.0f}"
+    return f"{interruption.kind}{deadline}"
+
+
+def read_announcement(value: str, instance: str) -> Optional[Interruption]:
+    """What the label says; None if there is none, or nobody can tell what it means."""
+    kind, _dummy, deadline = value.partition("@")
+    try:
+        return Interruption(instance, kind, float(deadline) if deadline else None) if kind else None
+    except ValueError:
+        return None
+
+
+def write_request(at: float, *, replace: bool, force: bool) -> str:
+    """The label's value, such as `1700000000 force`."""
+    words = [f"{at:.0f}", *([] if replace else [_NOT_REPLACED]), *([_FORCE] if force else [])]
+    return " ".join(words)
+
+
+def read_request(value: str, instance: str) -> Optional[Interruption]:
+    """What the operator asked for; None if nothing. The time is for people, so it is not looked at."""
+    words: Tuple[str, ...] = tuple(value.split())
+    if not words:
+        return None
+    return Interruption(instance, REQUESTED, replace=_NOT_REPLACED not in words, force=_FORCE in words)

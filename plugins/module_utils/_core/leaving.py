@@ -1,0 +1,227 @@
+"""The one handler of all interruptions: an instance leaves without a request failing.
+
+Withdrawn from DNS and given no new tasks → no resolver knows it any more, and its tasks have replacements elsewhere →
+drained → its tasks have ended → no vote → ended by Auto Scaling → out of the swarm → the hook is answered. What was
+done is seen in what is observed and in facts on the node, so each pass plans the first step that is not done yet,
+whoever did those before it.
+"""
+
+from __future__ import annotations
+
+from typing import Dict, List, Mapping, Optional, Tuple
+
+from . import actions as act
+from . import dns, interruptions, labels
+from .cluster import MANAGER, Cluster, Instance, Interruption, Node, Service
+from .deadlines import Limits, passed
+from .decision import Decision
+from .identity import Membership
+from .policy import Policy
+from .quorum import Interlock
+from .retiring import demote, retire
+from .surge import Need, Surge
+
+TERMINATION_WAIT = "Terminating:Wait"
+
+
+class Leaving:
+    """The instances of one observation that are to go."""
+
+    def __init__(
+        self,
+        observed: Cluster,
+        members: Membership,
+        policy: Policy,
+        now: float,
+        interlock: Interlock,
+        decision: Decision,
+    ) -> None:
+        self._observed, self._members, self._policy, self._now = observed, members, policy, now
+        self._interlock, self._out = interlock, decision
+        self.all: Mapping[str, Interruption] = interruptions.of(observed, members, policy, now)
+        self._surge = Surge(observed.services or (), observed.nodes or (), self._emptied())
+
+    def run(self) -> None:
+        """Plan the next step of each. Those whose removal has begun come first: it ends before another begins."""
+        for identifier in sorted(self.all, key=self._begun):
+            self._leave(self._members.instances[identifier], self.all[identifier])
+        if self._observed.services is not None:
+            self._out.actions.extend(self._surge.actions())
+            for service in self._surge.unsettled():
+                self._out.awaited.append(f"all {service.replicas} tasks of {service.name} to run, before it has fewer")
+
+    def _emptied(self) -> frozenset[str]:
+        nodes = ((identifier, self._members.node_of.get(identifier)) for identifier in self.all)
+        return frozenset(node.id for _dummy, node in nodes if node is not None and node.availability != "active")
+
+    def _begun(self, identifier: str) -> Tuple[float, str]:
+        node = self._members.node_of.get(identifier)
+        since = labels.fact(node.labels, labels.LEAVING, self._now) if node else None
+        return (float("inf") if since is None else since), identifier
+
+    def _leave(self, instance: Instance, interruption: Interruption) -> None:
+        """Plan the next step of a removal: the first one of which it is not observed that it is done."""
+        node = self._members.node_of.get(instance.id)
+        if node is None or instance.gone:
+            # It never joined, or its node is out of the swarm, or there is nothing left to hold on to.
+            if instance.lifecycle == TERMINATION_WAIT:
+                self._complete(instance)
+            return
+        since = labels.fact(node.labels, labels.LEAVING, self._now)
+        held_too_long = since is not None and self._now - since >= self._policy.hold_seconds
+        if not held_too_long:
+            self._keep_waiting(instance)
+        if since is None:
+            self._out.actions.append(act.NoteFact(node.id, instance.id, labels.LEAVING, self._now))
+            return
+        refusal = self._interlock.refusal(node)
+        if refusal:
+            self._out.hold(instance.id, f"The manager {instance.id} is not taken out: {refusal}.")
+            if held_too_long:
+                self._out.notes.append(f"{instance.id} was held for {self._policy.hold_seconds:.0f} s and is let go.")
+            return
+        limits = Limits.of(interruption.deadline, self._stop_seconds(node))
+        if self._ready_to_drain(instance, node, interruption, limits) and self._drained(instance, node, limits):
+            self._end(instance, node, interruption)
+
+    def _keep_waiting(self, instance: Instance) -> None:
+        last = self._observed.heartbeats.get(instance.id)
+        if instance.lifecycle == TERMINATION_WAIT and (
+            last is None or self._now - last >= self._policy.heartbeat_seconds
+        ):
+            self._out.actions.append(
+                act.Heartbeat(instance.id, instance.scaling_group or "", self._policy.terminating_hook)
+            )
+
+    # Before the drain
+
+    def _ready_to_drain(self, instance: Instance, node: Node, interruption: Interruption, limits: Limits) -> bool:
+        """Whether nobody needs it any more, or the time for that has run out. Both conditions come at the same time."""
+        if labels.fact(node.labels, labels.DRAINED, self._now) is not None:
+            return True
+        withdrawn = self._withdrawn(instance, node)
+        replaced = self._replaced(instance, node, interruption)
+        if withdrawn and replaced:
+            return True
+        if not passed(limits.drain_by, self._now):
+            return False
+        self._out.notes.append(f"{instance.id} is drained before it is ready, for it goes at a deadline.")
+        return True
+
+    def _withdrawn(self, instance: Instance, node: Node) -> bool:
+        """Whether nobody can still know its address from the record."""
+        wanted, record = self._policy.dns, self._observed.record
+        group = self._policy.groups.get(instance.group)
+        if wanted is None or group is None or not group.dns:
+            return True
+        if record is None:
+            self._out.wait(instance.id, f"an answer from Route 53, to withdraw {instance.id}")
+            return False
+        if dns.published(record, instance, node, wanted, self._policy.owner):
+            self._out.wait(instance.id, f"{wanted.record} to lead elsewhere than to {instance.id}")
+            return False
+        at = labels.fact(node.labels, labels.WITHDRAWN, self._now)
+        if at is None:
+            self._out.actions.append(act.NoteFact(node.id, instance.id, labels.WITHDRAWN, self._now))
+            return False
+        left = at + max(wanted.ttl, record.ttl or 0) - self._now
+        if left > 0:
+            self._out.wait(instance.id, f"{left:.0f} s until no resolver knows {instance.id}")
+            return False
+        return True
+
+    def _replaced(self, instance: Instance, node: Node, interruption: Interruption) -> bool:
+        """Whether its tasks have replacements elsewhere as far as they can, or none are to be waited for."""
+        if node.state != "ready" or node.availability == "drain":
+            # Its tasks are not its any more.
+            return True
+        paused = labels.fact(node.labels, labels.PAUSED, self._now)
+        if paused is None or node.availability == "active":
+            self._out.actions.append(act.Pause(node.id, instance.id, node.availability, self._now))
+            return False
+        if self._observed.services is None:
+            self._out.wait(instance.id, "an answer from the engine about its services")
+            return False
+        needs = list(self._surge.needs(node.id))
+        if not needs:
+            return True
+        left = paused + self._policy.surge_seconds - self._now
+        hopeless = [need for need in needs if need.obstacle]
+        if interruption.kind == interruptions.REQUESTED and (hopeless or left <= 0):
+            if not interruption.force:
+                self._out.hold(instance.id, _no_place(instance, hopeless or needs))
+                return False
+            self._out.notes.append(f"{_no_place(instance, hopeless or needs)} It was forced.")
+            return True
+        if left > 0:
+            for need in needs:
+                why = f", but {need.obstacle}" if need.obstacle else ""
+                tasks = f"{need.missing} tasks of {need.service}"
+                self._out.wait(instance.id, f"{tasks} to run elsewhere, for {left:.0f} s at most{why}")
+            return False
+        self._out.notes.append(_no_place(instance, needs))
+        return True
+
+    # The drain
+
+    def _drained(self, instance: Instance, node: Node, limits: Limits) -> bool:
+        """Whether it has no tasks, or has had its time to end them."""
+        at = labels.fact(node.labels, labels.DRAINED, self._now)
+        if at is None or node.availability != "drain":
+            self._out.actions.append(act.Drain(node.id, instance.id, node.availability, self._now))
+            return False
+        left = self._left_on(node)
+        if not (node.tasks or left) or node.state == "down":
+            return True
+        end = at + self._policy.drain_seconds
+        until = end if limits.stop_by is None else min(end, limits.stop_by)
+        what = _counted(left) if left else f"{node.tasks} tasks"
+        if until > self._now:
+            self._out.wait(instance.id, f"{what} to end on {instance.id}, for {until - self._now:.0f} s at most")
+            return False
+        self._out.notes.append(f"{what} on {instance.id} did not end in time.")
+        return True
+
+    def _left_on(self, node: Node) -> Dict[str, int]:
+        return {one.name: one.left_on(node.id) for one in self._observed.services or () if one.left_on(node.id)}
+
+    def _stop_seconds(self, node: Node) -> float:
+        """The longest time that its tasks may take to stop."""
+        services: Optional[Tuple[Service, ...]] = self._observed.services
+        if services is None:
+            return self._policy.drain_seconds
+        longest = max((one.stop_seconds for one in services if one.left_on(node.id)), default=0)
+        return min(longest, self._policy.drain_seconds)
+
+    # The end
+
+    def _end(self, instance: Instance, node: Node, interruption: Interruption) -> None:
+        """Take its vote, have Auto Scaling end it, and take it out once it is certain that it ends."""
+        if node.role == MANAGER or node.voter:
+            demote(node, instance.id, act.LEAVING, self._interlock, self._out)
+        elif instance.scaling_group and not instance.terminating:
+            self._out.actions.append(act.Terminate(instance.id, instance.scaling_group, node.id, interruption.replace))
+        elif instance.lifecycle == "Terminating":
+            self._out.wait(instance.id, f"{instance.id} to wait at its termination hook")
+        else:
+            retire(node, instance.id, act.LEAVING, self._interlock, self._out)
+
+    def _complete(self, instance: Instance) -> None:
+        self._out.actions.append(
+            act.CompleteLifecycle(
+                instance.id,
+                instance.scaling_group or "",
+                self._policy.terminating_hook,
+                "CONTINUE",
+                instance.lifecycle or "",
+            )
+        )
+
+
+def _no_place(instance: Instance, needs: List[Need]) -> str:
+    each = [f"{need.missing} tasks of {need.service} ({need.obstacle or 'they do not get healthy'})" for need in needs]
+    return f"{instance.id} is not drained, for there is no place elsewhere for {' and '.join(each)}."
+
+
+def _counted(left: Mapping[str, int]) -> str:
+    return " and ".join(f"{count} of {name}" for name, count in sorted(left.items()))

@@ -1,0 +1,75 @@
+"""Whether there is a place for a service's tasks on the nodes that stay: the scheduler's rules, asked beforehand."""
+
+from __future__ import annotations
+
+from typing import Iterable, List, Optional, Sequence
+
+from .cluster import Needs, Node, Service
+
+
+def room(service: Service, nodes: Sequence[Node], services: Iterable[Service], most: int) -> int:
+    """How many more tasks the nodes can take, counted up to ``most``. They are those that stay, ready and active."""
+    others = tuple(services)
+    return min(most, sum(_room_on(service, node, others, most) for node in nodes if meets(service.needs, node)))
+
+
+def obstacle(service: Service, nodes: Sequence[Node]) -> str:
+    """Why there is no room, as far as one reason can be told, as a clause."""
+    needs = service.needs
+    fit = [node for node in nodes if meets(needs, node)]
+    if not fit and needs.constraints:
+        return f"none of {len(nodes)} other nodes meets {' and '.join(needs.constraints)}"
+    if not nodes:
+        return "there is no other node that takes tasks"
+    if needs.most_per_node:
+        return f"the {len(fit)} other nodes may have {needs.most_per_node} of them each"
+    if needs.host_ports:
+        return f"port {needs.host_ports[0]} is taken on the {len(fit)} other nodes"
+    return f"the {len(fit)} other nodes have not enough free memory or CPU"
+
+
+def meets(needs: Needs, node: Node) -> bool:
+    """Whether the node is one that the constraints let the tasks on. One that cannot be read excludes nothing."""
+    return all(_holds(constraint, node) for constraint in needs.constraints)
+
+
+def _room_on(service: Service, node: Node, services: Iterable[Service], most: int) -> int:
+    needs, here = service.needs, service.wanted_on(node.id)
+    left: List[int] = [most]
+    if needs.most_per_node:
+        left.append(needs.most_per_node - here)
+    if needs.host_ports:
+        taken = any(set(one.needs.host_ports) & set(needs.host_ports) and one.left_on(node.id) for one in services)
+        left.append(0 if taken else 1)
+    if needs.memory and node.memory is not None:
+        used = sum(one.needs.memory * one.left_on(node.id) for one in services)
+        left.append((node.memory - used) // needs.memory)
+    if needs.cpus and node.cpus is not None:
+        used = sum(one.needs.cpus * one.left_on(node.id) for one in services)
+        left.append((node.cpus - used) // needs.cpus)
+    return max(0, min(left))
+
+
+def _holds(constraint: str, node: Node) -> bool:
+    for operator in ("==", "!="):
+        key, found, wanted = constraint.partition(operator)
+        if found:
+            present = _value(key.strip(), node)
+            # As the scheduler compares, in any case.
+            return present is None or (present.lower() == wanted.strip().lower()) is (operator == "==")
+    return True
+
+
+def _value(key: str, node: Node) -> Optional[str]:
+    """What a constraint's key is on the node; None for a key that is not known here."""
+    for prefix, labels in (("node.labels.", node.labels), ("engine.labels.", node.engine_labels)):
+        if key.startswith(prefix):
+            return labels.get(key[len(prefix) :], "")
+    system, _dummy, architecture = node.platform.partition("/")
+    return {
+        "node.id": node.id,
+        "node.hostname": node.hostname,
+        "node.role": node.role,
+        "node.platform.os": system,
+        "node.platform.arch": architecture,
+    }.get(key)

@@ -1,0 +1,29 @@
+"""Taking a node out of the swarm: its vote first, behind the interlock, and then itself."""
+
+from __future__ import annotations
+
+from . import actions as act
+from .cluster import MANAGER, Node
+from .decision import Decision
+from .quorum import Interlock
+
+
+def retire(node: Node, instance: str, reason: str, interlock: Interlock, decision: Decision) -> bool:
+    """Plan the next step by which a node goes, and return whether a vote is on its way out."""
+    if node.role == MANAGER or node.voter:
+        return demote(node, instance, reason, interlock, decision)
+    decision.actions.append(act.Remove(node.id, instance, reason))
+    return False
+
+
+def demote(node: Node, instance: str, reason: str, interlock: Interlock, decision: Decision) -> bool:
+    """Plan how a manager loses its vote, and return whether it is on its way out."""
+    if node.voter and node.role != MANAGER:
+        decision.awaited.append(f"the node of {instance} to lose its vote")
+        return True
+    refusal = interlock.refusal(node)
+    if refusal:
+        decision.refused.append(f"The manager of {instance} is not removed: {refusal}.")
+        return False
+    decision.actions.append(act.Demote(node.id, instance, reason))
+    return True

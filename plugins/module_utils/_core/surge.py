@@ -1,0 +1,151 @@
+"""More tasks than declared while a node is taken out, so that as many as declared are healthy all the time.
+
+Only for replicated services whose owner lets an old task and its replacement run at once (`update_config.order` is
+`start-first`). While the node takes no new tasks, a service gets as many more as it has there; they start elsewhere.
+After the drain, and once all of them run, the count goes back. The scheduler then stops tasks where most of a service's
+are, whatever their health, so it is lowered only when none that has a node is still starting.
+
+The label on the service says what was declared, until that is restored. A deploy in between replaces label and count
+with its own, and a count that is not the label's was set by somebody else: that one stays, and only the label goes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import AbstractSet, Dict, Iterator, Mapping, Optional, Sequence, Tuple
+
+from . import actions as act
+from . import placement
+from .actions import Action
+from .cluster import Node, Service
+
+# On the service: declared count and extra tasks, as in `6+2`.
+LABEL = "swarm.aws.surge"
+REPLICATED = "replicated"
+
+
+@dataclass(frozen=True)
+class Need:
+    """What a service lacks elsewhere before a node's tasks may stop."""
+
+    service: str
+    # Tasks that are not yet healthy elsewhere, and what keeps them from it; empty if they only take their time.
+    missing: int
+    obstacle: str = ""
+
+
+def label(labels: Mapping[str, str]) -> Optional[Tuple[int, int]]:
+    """The declared count and the extra tasks; None if the label is not there or cannot be read."""
+    declared, _dummy, extra = labels.get(LABEL, "").partition("+")
+    try:
+        return int(declared), int(extra)
+    except ValueError:
+        return None
+
+
+def declared(service: Service) -> int:
+    """How many tasks the service's owner wants."""
+    noted = label(service.labels)
+    return noted[0] if noted and sum(noted) == service.replicas else service.replicas
+
+
+class Surge:
+    """The services of one observation, seen from the nodes that are being emptied."""
+
+    def __init__(self, services: Sequence[Service], nodes: Sequence[Node], emptied: AbstractSet[str]) -> None:
+        """``emptied`` are the IDs of nodes that are leaving and already take no new tasks."""
+        self._services = services
+        self._emptied = emptied
+        self._others = [
+            node for node in nodes if node.id not in emptied and node.state == "ready" and node.availability == "active"
+        ]
+        self._alive = {node.id for node in nodes if node.id not in emptied and node.state == "ready"}
+
+    def actions(self) -> Iterator[Action]:
+        """The counts to change."""
+        for service in self._services:
+            wanted = self._count(service)
+            noted = LABEL in service.labels
+            if wanted > declared(service):
+                after = {**service.labels, LABEL: f"{declared(service)}+{wanted - declared(service)}"}
+            else:
+                after = {key: value for key, value in service.labels.items() if key != LABEL}
+            if wanted != service.replicas or (noted and after != dict(service.labels)):
+                yield act.SetReplicas(service.id, service.name, service.replicas, wanted, dict(service.labels), after)
+
+    def needs(self, node: str) -> Iterator[Need]:
+        """What has to be healthy elsewhere before the node may be drained."""
+        for service in self._services:
+            moving = service.wanted_on(node)
+            if service.mode != REPLICATED or not moving:
+                continue
+            if not service.start_first:
+                # Its tasks stop first, so it is only asked whether there is a place for them.
+                free = placement.room(service, self._others, self._services, moving)
+                if free < moving:
+                    yield Need(service.name, moving - free, placement.obstacle(service, self._others))
+                continue
+            missing = min(declared(service), declared(service) - self._healthy(service))
+            if missing > 0:
+                yield Need(service.name, missing, self._obstacle(service))
+
+    def unsettled(self) -> Iterator[Service]:
+        """Services that still have more tasks than declared, though nothing is emptied any more."""
+        for service in self._services:
+            raised = LABEL in service.labels and service.replicas > declared(service)
+            if raised and self._moving(service) == 0 and self._count(service) == service.replicas:
+                yield service
+
+    def _count(self, service: Service) -> int:
+        """How many tasks the service is to have now."""
+        moving, usual = self._moving(service), declared(service)
+        if service.mode != REPLICATED:
+            return service.replicas
+        if not moving:
+            return usual if self._settled(service) else service.replicas
+        # An update in the middle would lose what it can be rolled back to.
+        if not service.start_first or service.updating:
+            return service.replicas
+        return max(service.replicas, usual + self._placeable(service, moving, service.replicas - usual))
+
+    def _placeable(self, service: Service, moving: int, already: int) -> int:
+        """How many extra tasks are worth asking for: no more than there is a place for."""
+        lacking = moving - already
+        if lacking <= 0:
+            return moving
+        return already + placement.room(service, self._others, self._services, lacking)
+
+    def _settled(self, service: Service) -> bool:
+        """Whether lowering the count stops no more than it should."""
+        if service.running >= service.replicas:
+            return True
+        starting = sum(service.starting.values()) or (service.pending and not service.why_pending)
+        return not starting and service.running >= declared(service)
+
+    def _moving(self, service: Service) -> int:
+        return sum(service.wanted_on(node) for node in self._emptied)
+
+    def _healthy(self, service: Service) -> int:
+        return sum(count for node, count in service.healthy.items() if node in self._alive)
+
+    def _obstacle(self, service: Service) -> str:
+        if service.pending and service.why_pending:
+            return service.why_pending
+        extra = service.replicas - declared(service)
+        if not service.updating and extra < self._moving(service):
+            lacking = self._moving(service) - extra
+            if placement.room(service, self._others, self._services, lacking) < lacking:
+                return placement.obstacle(service, self._others)
+        return ""
+
+
+def lowest(seen: Mapping[str, Mapping[str, int]], services: Sequence[Service]) -> Dict[str, Dict[str, int]]:
+    """Replicated services' declared counts and the lowest healthy ones, with another look taken in."""
+    result = {name: dict(one) for name, one in seen.items()}
+    for service in services:
+        if service.mode != REPLICATED:
+            continue
+        before = result.get(service.name)
+        known = service.running if before is None else min(before["lowest"], service.running)
+        result[service.name] = {"declared": declared(service), "lowest": known}
+    return result
