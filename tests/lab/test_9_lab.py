@@ -48,7 +48,7 @@ def test_down_leaves_nothing_behind(empty: Site) -> None:
         mine = {"label": f"{LABEL}={lab.name}"}
         assert engine.containers.list(all=True, filters=mine) == []
         assert engine.volumes.list(filters=mine) == []
-    except DockerException:
+    except (DockerException, OSError):
         # The last lab's engine has gone with it, so nothing of it may still be mounted.
         assert labs() == []
         assert str(HOME) not in Path("/proc/mounts").read_text()
