@@ -14,26 +14,12 @@ description:
   - What the agents themselves put there is left alone.
 author:
   - The swarm.aws maintainers (@swarm-aws)
-attributes:
-  check_mode:
-    description: Says what it would change, also where nothing exists yet.
-    support: full
-  diff_mode:
-    description: Shows every resource before and after.
-    support: full
 extends_documentation_fragment:
+  - swarm.aws.kept
   - amazon.aws.common.modules
   - amazon.aws.region.modules
   - amazon.aws.boto3
 options:
-  cluster_name:
-    description: Name of the cluster, by which its resources are named and tagged.
-    type: str
-    required: true
-  tags:
-    description: More tags for all of the resources. Tags that others added stay.
-    type: dict
-    default: {}
   bucket:
     description: Name of the bucket.
     type: str

@@ -14,26 +14,12 @@ description:
   - It is one module because a run of a module costs more than all the questions that this one asks.
 author:
   - The swarm.aws maintainers (@swarm-aws)
-attributes:
-  check_mode:
-    description: Says what it would change, also where nothing exists yet.
-    support: full
-  diff_mode:
-    description: Shows every resource before and after.
-    support: full
 extends_documentation_fragment:
+  - swarm.aws.kept
   - amazon.aws.common.modules
   - amazon.aws.region.modules
   - amazon.aws.boto3
 options:
-  cluster_name:
-    description: Name of the cluster, by which its resources are named and tagged.
-    type: str
-    required: true
-  tags:
-    description: More tags for all of the resources. Tags that others added stay.
-    type: dict
-    default: {}
   vpc_cidr:
     description: Address range of the VPC, from which each zone gets a part. It cannot be changed later.
     type: str

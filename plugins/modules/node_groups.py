@@ -14,26 +14,12 @@ description:
   - Waits for no instance. Groups that are no longer declared are reported and left alone.
 author:
   - The swarm.aws maintainers (@swarm-aws)
-attributes:
-  check_mode:
-    description: Says what it would change, also where nothing exists yet.
-    support: full
-  diff_mode:
-    description: Shows every resource before and after.
-    support: full
 extends_documentation_fragment:
+  - swarm.aws.kept
   - amazon.aws.common.modules
   - amazon.aws.region.modules
   - amazon.aws.boto3
 options:
-  cluster_name:
-    description: Name of the cluster, by which its resources are named and tagged.
-    type: str
-    required: true
-  tags:
-    description: More tags for all of the resources. Tags that others added stay.
-    type: dict
-    default: {}
   key_name:
     description: Name of the key pair for SSH.
     type: str

@@ -13,26 +13,12 @@ description:
   - Rules that are not declared are removed. What may go out is left alone.
 author:
   - The swarm.aws maintainers (@swarm-aws)
-attributes:
-  check_mode:
-    description: Says what it would change, also where nothing exists yet.
-    support: full
-  diff_mode:
-    description: Shows every resource before and after.
-    support: full
 extends_documentation_fragment:
+  - swarm.aws.kept
   - amazon.aws.common.modules
   - amazon.aws.region.modules
   - amazon.aws.boto3
 options:
-  cluster_name:
-    description: Name of the cluster, by which its resources are named and tagged.
-    type: str
-    required: true
-  tags:
-    description: More tags for all of the resources. Tags that others added stay.
-    type: dict
-    default: {}
   vpc_id:
     description: The VPC. In check mode it may be left out if it is to come.
     type: str
