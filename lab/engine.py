@@ -15,6 +15,7 @@ import docker
 from docker.errors import APIError, DockerException, NotFound
 
 from lab.errors import LabError
+from lab.packages import install
 from lab.state import HOME
 from lab.waiting import until
 
@@ -47,22 +48,6 @@ def ensure(say: Callable[[str], None]) -> docker.DockerClient:
     say("starting an engine for the labs")
     _start_own()
     return connect()
-
-
-def install(*packages: str, say: Callable[[str], None], needed_for: str) -> None:
-    """Install Debian packages, or say in one sentence why that cannot be done here."""
-    if os.geteuid() or not shutil.which("apt-get"):
-        raise LabError(
-            f"{needed_for} is missing ({', '.join(packages)}) and can be installed by the lab only as root on Debian "
-            "or Ubuntu: install it and run this again."
-        )
-    say(f"installing {', '.join(packages)}")
-    environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
-    install_them = ["apt-get", "-qq", "install", "-y", "--no-install-recommends", *packages]
-    for command in (["apt-get", "-qq", "update"], install_them):
-        result = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-        if result.returncode:
-            raise LabError(f"`{' '.join(command)}` failed: {result.stderr.strip()[-500:]}")
 
 
 def stop_own() -> None:

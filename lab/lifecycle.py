@@ -17,7 +17,7 @@ from typing import Any
 import boto3
 
 from lab import engine as outer_engine
-from lab import images, network, registry
+from lab import images, network, packages, registry
 from lab.commands import run
 from lab.engine import LABEL, remove_instance
 from lab.errors import LabError
@@ -35,7 +35,7 @@ def up(name: str, say: Say) -> Lab:
     _require_linux_root()
     missing = [package for program, package in _NEEDED.items() if not shutil.which(program)]
     if missing:
-        outer_engine.install(*missing, say=say, needed_for="What wires the lab's network")
+        packages.install(*missing, say=say, needed_for="What wires the lab's network")
     client = outer_engine.ensure(say)
     registry.program()
     images.ensure(client, say)

@@ -13,8 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from lab.commands import run
-from lab.errors import LabError
+from lab import packages
 from lab.state import HOME
 from lab.waiting import until
 
@@ -29,27 +28,16 @@ http: {{addr: "{address}:{port}"}}
 
 
 def program() -> Path:
-    """The registry's program, taken out of Debian's package rather than installed: installing would start a service.
+    """The registry's program, taken out of Debian's package.
 
     Raises LabError where Debian's packages cannot be had.
     """
     found = FOLDER / "docker-registry"
-    if found.exists():
-        return found
-    if not shutil.which("apt-get"):
-        raise LabError(
-            "The lab's registry comes from Debian's package docker-registry and this machine has no apt-get."
-        )
-    FOLDER.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory() as folder:
-        # apt's own unprivileged downloader may not read a folder of root's; the warning about it is harmless.
-        command = ["apt-get", "-qq", "download", "docker-registry"]
-        result = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
-        packages = list(Path(folder).glob("*.deb"))
-        if not packages:
-            raise LabError(f"`{' '.join(command)}` brought nothing: {result.stderr.strip()}")
-        run("dpkg-deb", "--extract", str(packages[0]), folder)
-        shutil.copy2(Path(folder) / "usr/bin/docker-registry", found)
+    if not found.exists():
+        FOLDER.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory() as folder:
+            packages.extract("docker-registry", Path(folder), needed_for="The lab's registry")
+            shutil.copy2(Path(folder) / "usr/bin/docker-registry", found)
     return found
 
 

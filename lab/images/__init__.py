@@ -18,8 +18,8 @@ import yaml
 from docker.errors import APIError, BuildError, ImageNotFound
 
 from lab import registry
-from lab.engine import install
 from lab.errors import LabError
+from lab.packages import install
 
 RECIPES = Path(__file__).parent
 BASE = "swarm-lab/base"

@@ -1,0 +1,52 @@
+"""What the lab says where it cannot help itself."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from lab import engine, packages, registry
+from lab.errors import LabError
+
+
+@pytest.fixture
+def bare(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A machine with neither an engine nor the right to install one."""
+    monkeypatch.setattr(engine, "_candidates", lambda: [f"unix://{tmp_path}/no.sock"])
+    monkeypatch.setattr(shutil, "which", lambda program: None)
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+
+
+def silent(line: str) -> None:
+    raise AssertionError(f"nothing is to be begun, but it said: {line}")
+
+
+@pytest.mark.usefixtures("bare")
+def test_without_an_engine_or_the_right_to_install_one_a_sentence_says_what_to_install() -> None:
+    with pytest.raises(LabError) as caught:
+        engine.ensure(silent)
+    assert str(caught.value) == (
+        "A Docker engine is missing (docker.io) and can be installed by the lab only as root on Debian or Ubuntu: "
+        "install it and run this again."
+    )
+
+
+@pytest.mark.usefixtures("bare")
+def test_without_debians_packages_a_sentence_says_what_comes_from_them(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(registry, "FOLDER", tmp_path)
+    with pytest.raises(LabError, match="comes from Debian's package docker-registry"):
+        registry.program()
+
+
+def test_a_package_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    apt = tmp_path / "apt-get"
+    apt.write_text('#!/bin/sh\n[ "$2" = update ] || { echo "E: Unable to locate package $3" >&2; exit 100; }\n')
+    apt.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    with pytest.raises(LabError, match="Unable to locate package nonesuch"):
+        packages.extract("nonesuch", tmp_path, needed_for="Nothing")
