@@ -126,6 +126,13 @@ def test_no_secret_is_in_any_output_or_log(site: Site) -> None:
         assert "SecretAccessKey" not in text
 
 
+def test_every_node_is_from_inside_as_it_should_be(site: Site) -> None:
+    """Molecule's own verification, on the nodes that stand here."""
+    site.settle()
+    run = site.command("python", "-m", "pytest", "--quiet", "-p", "no:cacheprovider", "molecule/default/tests")
+    assert run.code == 0, run.output
+
+
 def test_the_engine_listens_to_nobody_but_the_swarm(site: Site) -> None:
     for one in site.instances():
         listening = site.on(one["instance_id"], "ss", "-Hltn").output
