@@ -8,6 +8,23 @@ from collections.abc import Callable
 from greenlet import GreenletExit, getcurrent, greenlet
 
 
+class Bell:
+    """What a process may wait for besides time."""
+
+    def __init__(self) -> None:
+        self._waiting: list[Callable[[], None]] = []
+
+    def ring(self) -> None:
+        """Wake all that wait."""
+        waiting, self._waiting = self._waiting, []
+        for wake in waiting:
+            wake()
+
+    def wait(self, wake: Callable[[], None]) -> None:
+        """Have something called at the next ring."""
+        self._waiting.append(wake)
+
+
 class Scheduler:
     """Runs processes and scheduled calls in the order of their times."""
 
@@ -28,10 +45,19 @@ class Scheduler:
         self.at(self.now + delay, lambda: None if made.dead else made.switch())
         return made
 
-    def pause(self, seconds: float) -> None:
-        """Let time pass in the process that calls."""
-        process = getcurrent()
-        self.at(self.now + seconds, lambda: None if process.dead else process.switch())
+    def pause(self, seconds: float, bell: Bell | None = None) -> None:
+        """Let time pass in the process that calls, or less if the bell rings meanwhile."""
+        process, resumed = getcurrent(), False
+
+        def resume() -> None:
+            nonlocal resumed
+            if not resumed and not process.dead:
+                resumed = True
+                process.switch()
+
+        self.at(self.now + seconds, resume)
+        if bell:
+            bell.wait(lambda: self.at(self.now, resume))
         self._hub.switch()
 
     @staticmethod

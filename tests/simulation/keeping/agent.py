@@ -1,0 +1,210 @@
+"""The agent of one manager: the real loop and the real keeper's passes, over the simulated ports."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from ansible_collections.swarm.aws.plugins.module_utils._core import actions as act
+from ansible_collections.swarm.aws.plugins.module_utils._core import apply as core
+from ansible_collections.swarm.aws.plugins.module_utils._core.backoff import Backoff
+from ansible_collections.swarm.aws.plugins.module_utils._core.cluster import Cluster, Node
+from ansible_collections.swarm.aws.plugins.module_utils._core.errors import SwarmError, Unavailable
+from ansible_collections.swarm.aws.plugins.module_utils._core.observe import Observer
+from ansible_collections.swarm.aws.plugins.module_utils._core.policy import Policy
+from ansible_collections.swarm.aws.plugins.module_utils._core.published import Published
+from ansible_collections.swarm.aws.plugins.module_utils._core.reconcile import Pass
+from ansible_collections.swarm.aws.plugins.module_utils.adapters.keeping import Keeper
+from ansible_collections.swarm.aws.runtime.swarm_agent.log import Log
+from ansible_collections.swarm.aws.runtime.swarm_agent.loop import Loop
+from greenlet import GreenletExit, greenlet
+
+from .cloud import EPOCH, Machine
+from .ports import SimFleet, SimQueue, SimRecords, SimStore, SimSwarm
+from .swarm import Swarm
+
+if TYPE_CHECKING:
+    from .world import World
+
+# How long systemd waits before it starts an agent anew, at most.
+RESTART_SECONDS = 10.0
+REFUSALS = ("ThrottlingException", "ServiceUnavailable (503)", "InternalError (500)", "Read timeout")
+Result = TypeVar("Result")
+
+
+class SimKeeper(Keeper):
+    """The real keeper: only what it makes of the host, the adapters, is replaced."""
+
+    def __init__(self, agent: Agent) -> None:
+        self._agent = agent
+        self._now, self._alive = agent.now, lambda: None
+        self.swarm = SimSwarm(agent)  # type: ignore[assignment]
+        self._world = core.World(
+            swarm=self.swarm,
+            scaling=SimFleet(agent),
+            tokens=Published(SimStore(agent), self.swarm),  # type: ignore[arg-type]
+            records=SimRecords(agent),
+        )
+        self.observer = Observer(self._world, agent.now)
+        self._backoff = Backoff()
+
+    def policy(self) -> Policy:
+        return self._agent.call(act.STORE, "read policy.json", lambda: self._agent.world.policy)
+
+    def observe(self, policy: Policy) -> Cluster:
+        self._agent.pass_began = self._agent.world.now
+        found = super().observe(policy)
+        self._agent.observed = found.nodes or ()
+        return found
+
+    def reconcile(self, policy: Policy) -> Pass:
+        result = super().reconcile(policy)
+        self._agent.passes += 1
+        self._agent.last = result
+        return result
+
+    def queue(self, name: str) -> SimQueue:  # type: ignore[override]
+        return SimQueue(self._agent)
+
+    def write_status(self, status: Mapping[str, Any]) -> None:
+        self._agent.world.invariants.spoken(self._agent, str(status))
+        self._agent.call(act.STORE, "write the status", lambda: setattr(self._agent, "document", status), write=True)
+
+
+class Agent:
+    """The agent's process, and what of it outlives the process."""
+
+    def __init__(self, world: World, machine: Machine, swarm: Swarm) -> None:
+        self.world, self.machine, self.swarm = world, machine, swarm
+        self.process: greenlet | None = None
+        self.skew = world.rng.uniform(-1, 1) * world.weather.skew
+        # Has it act though it does not lead, as an operator's command does beside the leader's agent.
+        self.acts_anyway = False
+        # When this number of effects was begun or ended, it is killed: (effects, whether before it).
+        self.effects = 0
+        self.crash_at: set[tuple[int, bool]] = set()
+        self.passes = 0
+        self.last: Pass | None = None
+        # What it wrote for people, and told systemd last.
+        self.document: Mapping[str, Any] = {}
+        self.state = ""
+        self.said: list[str] = []
+        # What its engine told it last, and at the beginning of its pass.
+        self.told: tuple[Node, ...] = ()
+        self.observed: tuple[Node, ...] = ()
+        self.pass_began = self.record_read_at = 0.0
+        self.start(world.rng.uniform(0.1, 3))
+
+    # The process
+
+    def start(self, delay: float) -> None:
+        """Start the process, unless the instance cannot run it then."""
+        self.process = self.world.scheduler.start(self._run, delay)
+
+    def stop(self) -> None:
+        """Kill the process. It may be the one that calls, so that it dies where it pauses next."""
+        process, self.process = self.process, None
+        if process is not None:
+            self.world.at(0.0, lambda: self.world.scheduler.kill(process))
+
+    def _run(self) -> None:
+        if not self.machine.engine_up:
+            return
+        self.trace("agent starts")
+        host = SimHost(self)
+        log = Log(host)  # type: ignore[arg-type]
+        try:
+            loop = Loop(SimKeeper(self), host, host, log, wall=self.wall)  # type: ignore[arg-type]
+            while True:
+                loop.turn()
+        except SwarmError as error:
+            self.world.broken(f"I5: the agent of {self.machine.id} let an error through: {error}")
+
+    def _crash(self) -> None:
+        self.trace("agent is killed")
+        self.start(self.world.rng.uniform(1, RESTART_SECONDS))
+        raise GreenletExit
+
+    # One call to anything outside
+
+    def call(self, service: str, what: str, effect: Callable[[], Result], *, write: bool = False) -> Result:
+        """Have an effect, or an answer, unless something goes wrong. Raises Unavailable."""
+        world, weather = self.world, self.world.weather
+        stalls = world.happens(weather.stall)
+        if write:
+            self.effects += 1
+            self._maybe_crash(before=True)
+            if world.happens(weather.freeze):
+                self.trace("agent stands still")
+                world.pause(world.rng.uniform(15, 60))
+        world.pause(world.rng.uniform(2, 20) if stalls else world.rng.uniform(0.005, 0.05))
+        if world.now < world.outages.get(service, 0.0) or world.happens(weather.refuse):
+            raise Unavailable(f"{service}: {what}: {world.rng.choice(REFUSALS)}")
+        if not write:
+            return effect()
+        if world.happens(weather.delay_write):
+            world.at(world.rng.uniform(0.5, 10), lambda: self._late(what, effect))
+            raise Unavailable(f"{service}: {what}: no answer")
+        result = effect()
+        self.trace(what)
+        world.changed()
+        self._maybe_crash(before=False)
+        if world.happens(weather.lose_reply):
+            raise Unavailable(f"{service}: {what}: the reply was lost")
+        return result
+
+    def _late(self, what: str, effect: Callable[[], object]) -> None:
+        try:
+            effect()
+            self.trace(f"{what}, late")
+        except Unavailable:
+            return
+        self.world.changed()
+
+    def _maybe_crash(self, *, before: bool) -> None:
+        planned = (self.effects, before) in self.crash_at
+        if planned or self.world.happens(self.world.weather.crash / 2):
+            self._crash()
+
+    def now(self) -> float:
+        """Epoch seconds by its own clock."""
+        return EPOCH + self.world.now + self.skew
+
+    def wall(self) -> datetime:
+        return datetime.fromtimestamp(self.now(), UTC)
+
+    def trace(self, what: str) -> None:
+        if self.world.tracing:
+            self.world.trace(self.machine.id, what)
+
+
+class SimHost:
+    """What the loop is given of its host: the clock, the notifier, and the stream of its log."""
+
+    def __init__(self, agent: Agent) -> None:
+        self._agent = agent
+
+    def now(self) -> float:
+        return self._agent.now()
+
+    def wait(self, seconds: float, reason: str) -> None:
+        self._agent.world.pause(seconds)
+
+    def alive(self) -> None:
+        """The watchdog is not simulated."""
+
+    def status(self, text: str) -> None:
+        self._agent.world.invariants.spoken(self._agent, text)
+        self._agent.state = text
+
+    def write(self, line: str) -> None:
+        agent = self._agent
+        agent.world.invariants.spoken(agent, line)
+        agent.said.append(line)
+        if agent.world.tracing and '"event": "action"' not in line:
+            agent.trace(str(json.loads(line)["message"]))
+
+    def flush(self) -> None:
+        """Nothing is kept back."""

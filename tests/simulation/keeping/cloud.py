@@ -1,0 +1,316 @@
+"""EC2 and Auto Scaling: instances, groups that replace them, and hooks at which instances wait."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ansible_collections.swarm.aws.plugins.module_utils._core.cluster import Instance
+
+if TYPE_CHECKING:
+    from .world import World
+
+# The simulation's beginning in epoch seconds.
+EPOCH = 1_000_000.0
+LAUNCHING, TERMINATING = "sim-launching", "sim-terminating"
+# How long EC2 still tells of an instance that ended, in seconds; really about an hour.
+REMEMBERED = 120.0
+# What an instance waits for at a hook, unless its heartbeats keep it; a launch is then abandoned, an end goes on.
+HOOK_SECONDS = 45.0
+LONGEST_WAIT = 300.0
+
+
+@dataclass(eq=False)
+class Group:
+    """A node group and its Auto Scaling group."""
+
+    name: str
+    role: str
+    desired: int
+    deleted: bool = False
+    # Whether Auto Scaling shows it at all; it does not while its call is refused, but then nothing is shown.
+    hooks: bool = True
+
+    @property
+    def scaling_group(self) -> str:
+        return f"sim-{self.name}"
+
+
+@dataclass(eq=False)
+class Machine:
+    """An instance."""
+
+    id: str
+    group: Group
+    zone: str
+    private: str
+    public: str | None
+    # As EC2 and as Auto Scaling names it; None outside of a group.
+    state: str = "pending"
+    lifecycle: str | None = "Pending"
+    scaling_group: str | None = None
+    engine_up: bool = False
+    # Whether anything on it ever gets it into the swarm.
+    joins: bool = True
+    wait_began: float = 0.0
+    wait_until: float = 0.0
+    launched_at: float = 0.0
+    # When EC2 takes it back, if it has said so.
+    ends_at: float | None = None
+    ended_at: float | None = None
+
+    @property
+    def alive(self) -> bool:
+        """Whether its host runs."""
+        return self.state in ("pending", "running")
+
+    @property
+    def waits(self) -> bool:
+        """Whether it waits at a hook."""
+        return (self.lifecycle or "").endswith(":Wait")
+
+    @property
+    def leaving(self) -> bool:
+        """Whether Auto Scaling is about to end it."""
+        return (self.lifecycle or "").startswith("Terminat")
+
+
+class Cloud:
+    """All instances and groups."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self.groups: dict[str, Group] = {}
+        self.machines: dict[str, Machine] = {}
+        self._free: list[int] = []
+        self._addresses = 0
+        # Whether what is launched next has a public address, and gets into the swarm.
+        self.public = self.next_joins = True
+        # What was answered and when, for answers that are late.
+        self._told: list[tuple[float, tuple[Instance, ...]]] = []
+
+    # What others ask
+
+    def instances(self) -> tuple[Instance, ...]:
+        """What EC2 and Auto Scaling tell now."""
+        now = self._world.now
+        told = tuple(
+            Instance(
+                id=one.id,
+                group=one.group.name,
+                role=one.group.role,
+                zone=one.zone,
+                state=one.state,
+                private_address=one.private if one.ended_at is None else None,
+                public_address=one.public if one.ended_at is None else None,
+                scaling_group=one.scaling_group,
+                lifecycle=one.lifecycle,
+                launched=EPOCH + one.launched_at,
+            )
+            for one in self.machines.values()
+            if one.ended_at is None or one.lifecycle or now - one.ended_at < REMEMBERED
+        )
+        self._told = [*self._told[-8:], (now, told)]
+        return told
+
+    def instances_some_time_ago(self, seconds: float) -> tuple[Instance, ...]:
+        """What EC2 and Auto Scaling told at most so long ago."""
+        earliest = self._world.now - seconds
+        return next((told for at, told in self._told if at >= earliest), None) or self.instances()
+
+    def gone(self, identifier: str) -> bool:
+        machine = self.machines.get(identifier)
+        return machine is None or not machine.alive
+
+    @property
+    def living(self) -> list[Machine]:
+        return [one for one in self.machines.values() if one.alive]
+
+    def members(self, group: Group) -> list[Machine]:
+        """What counts as the group's capacity."""
+        return [
+            one
+            for one in self.machines.values()
+            if one.group is group and one.scaling_group and one.lifecycle and not one.leaving
+        ]
+
+    # What others do
+
+    def add_group(self, name: str, role: str, desired: int) -> Group:
+        """Make a group, whose instances are launched by `fit`."""
+        group = self.groups[name] = Group(name, role, desired)
+        return group
+
+    def complete(self, scaling_group: str, hook: str, identifier: str, result: str) -> bool:
+        """Complete a lifecycle action. False if none is active."""
+        machine = self._waiting(scaling_group, hook, identifier)
+        if machine is None:
+            return False
+        self._go_on(machine, result)
+        return True
+
+    def heartbeat(self, scaling_group: str, hook: str, identifier: str) -> bool:
+        """Have the hook's time start anew. False if no action is active."""
+        machine = self._waiting(scaling_group, hook, identifier)
+        if machine is None:
+            return False
+        machine.wait_until = min(self._world.now + HOOK_SECONDS, machine.wait_began + LONGEST_WAIT)
+        self._world.at(machine.wait_until - self._world.now, lambda: self._expire(machine))
+        return True
+
+    def kill(self, machine: Machine) -> None:
+        """End an instance at once; Auto Scaling finds out later."""
+        if not machine.alive:
+            return
+        self._stop(machine)
+        self._end(machine)
+        self._world.at(self._world.rng.uniform(2, 15), lambda: self._find_unhealthy(machine))
+
+    def begin_termination(self, machine: Machine) -> None:
+        """Take an instance out of service, as a scale-in, a rebalance or `terminate-instance-in-…` does."""
+        if machine.scaling_group is None or machine.leaving or machine.group.deleted:
+            return
+        self._wait(machine, TERMINATING)
+
+    def terminate(self, identifier: str, *, replace: bool) -> bool:
+        """TerminateInstanceInAutoScalingGroup. False if no group has the instance."""
+        machine = self.machines.get(identifier)
+        if machine is None or machine.scaling_group is None:
+            return False
+        if not machine.leaving:
+            machine.group.desired -= 0 if replace else 1
+            self.begin_termination(machine)
+        return True
+
+    def scale(self, group: Group, desired: int) -> None:
+        """Set the group's desired capacity."""
+        group.desired = desired
+        self.fit(group)
+
+    def fit(self, group: Group) -> None:
+        """Launch or end instances until there are as many as desired."""
+        if group.deleted:
+            return
+        members = self.members(group)
+        for _ in range(group.desired - len(members)):
+            self.launch(group)
+        for machine in members[: max(0, len(members) - group.desired)]:
+            self.begin_termination(machine)
+
+    def delete(self, group: Group) -> None:
+        """Delete a group by force, which ends its instances and asks no hook."""
+        group.deleted, group.desired = True, 0
+        for machine in [one for one in self.machines.values() if one.group is group]:
+            machine.lifecycle = machine.scaling_group = None
+            if machine.alive:
+                self._stop(machine)
+                self._end(machine)
+
+    def detach(self, machine: Machine) -> None:
+        """Take an instance out of its group by hand; the group launches another."""
+        machine.lifecycle = machine.scaling_group = None
+        self.fit(machine.group)
+
+    def launch(self, group: Group, *, ready: bool = False) -> Machine:
+        """Have an instance started; or, at the beginning of a story, have it in service."""
+        rng = self._world.rng
+        if self._free and self._world.weather.reuse_addresses:
+            number = self._free.pop(0)
+        else:
+            self._addresses = number = self._addresses + 1
+        identifier = f"i-{len(self.machines) + 1:03}"
+        machine = Machine(
+            identifier,
+            group,
+            "abc"[number % 3],
+            f"10.0.0.{number}",
+            f"198.51.100.{number}" if self.public else None,
+            scaling_group=group.scaling_group,
+            launched_at=self._world.now,
+        )
+        self.machines[identifier] = machine
+        machine.joins, self.next_joins = self.next_joins, True
+        if ready:
+            machine.state, machine.lifecycle, machine.engine_up = "running", "InService", True
+        else:
+            self._trace(machine, f"launched in {group.name}")
+            self._world.at(rng.uniform(1, 5), lambda: self._run(machine))
+        return machine
+
+    # What goes on by itself
+
+    def _run(self, machine: Machine) -> None:
+        if machine.alive:
+            machine.state = "running"
+            if machine.lifecycle == "Pending":
+                self._wait(machine, LAUNCHING)
+            self._world.boot(machine)
+
+    def _wait(self, machine: Machine, hook: str) -> None:
+        launching = hook == LAUNCHING
+        machine.lifecycle = "Pending:Wait" if launching else "Terminating:Wait"
+        self._trace(machine, machine.lifecycle)
+        machine.wait_began, machine.wait_until = self._world.now, self._world.now + HOOK_SECONDS
+        self._world.at(HOOK_SECONDS, lambda: self._expire(machine))
+        kind = "EC2 Instance-launch Lifecycle Action" if launching else "EC2 Instance-terminate Lifecycle Action"
+        self._tell(kind, machine)
+        if not launching:
+            self.fit(machine.group)
+            self._world.changed()
+
+    def _expire(self, machine: Machine) -> None:
+        if machine.waits and self._world.now >= machine.wait_until:
+            self._trace(machine, f"{machine.lifecycle}: nobody kept it waiting")
+            self._world.work.excuse()
+            self._go_on(machine, "ABANDON" if machine.lifecycle == "Pending:Wait" else "CONTINUE")
+
+    def _go_on(self, machine: Machine, result: str) -> None:
+        if machine.lifecycle == "Pending:Wait" and result == "CONTINUE":
+            machine.lifecycle = "InService"
+            self._tell("EC2 Instance Launch Successful", machine)
+        elif machine.lifecycle == "Pending:Wait":
+            self._wait(machine, TERMINATING)
+        else:
+            machine.lifecycle = "Terminating:Proceed"
+            if machine.alive:
+                self._stop(machine)
+                self._world.at(self._world.rng.uniform(1, 4), lambda: self._end(machine))
+            else:
+                self._end(machine)
+        self._world.changed()
+
+    def _find_unhealthy(self, machine: Machine) -> None:
+        if machine.lifecycle and not machine.leaving:
+            self.begin_termination(machine)
+
+    def _stop(self, machine: Machine) -> None:
+        machine.state = "shutting-down"
+        self._trace(machine, "shutting-down")
+        self._world.stop(machine)
+        self._tell("EC2 Instance State-change Notification", machine)
+
+    def _end(self, machine: Machine) -> None:
+        machine.state = "terminated"
+        if machine.ended_at is None:
+            machine.ended_at = self._world.now
+            self._free.append(int(machine.private.rpartition(".")[2]))
+        if machine.lifecycle == "Terminating:Proceed":
+            machine.lifecycle = machine.scaling_group = None
+            self._tell("EC2 Instance Terminate Successful", machine)
+            self.fit(machine.group)
+        self._world.changed()
+
+    def _waiting(self, scaling_group: str, hook: str, identifier: str) -> Machine | None:
+        machine = self.machines.get(identifier)
+        if machine is None or machine.scaling_group != scaling_group or not machine.waits:
+            return None
+        return machine if hook == (LAUNCHING if machine.lifecycle == "Pending:Wait" else TERMINATING) else None
+
+    def _tell(self, kind: str, machine: Machine) -> None:
+        key = "instance-id" if "State-change" in kind else "EC2InstanceId"
+        self._world.queue.publish(json.dumps({"detail-type": kind, "detail": {key: machine.id}}))
+
+    def _trace(self, machine: Machine, what: str) -> None:
+        if self._world.tracing:
+            self._world.trace(machine.id, what)

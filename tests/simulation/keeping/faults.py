@@ -1,0 +1,293 @@
+"""What can happen to a cluster: each is a function of the world, which does nothing where it makes no sense."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+
+from ansible_collections.swarm.aws.plugins.module_utils._core import actions as act
+from ansible_collections.swarm.aws.plugins.module_utils._core import interruptions, labels
+from ansible_collections.swarm.aws.plugins.module_utils._core.cluster import Record
+
+from .cloud import EPOCH, Machine
+from .ports import SQS
+from .swarm import Member
+from .world import World
+
+JUNK = (
+    "{",
+    '"text"',
+    "[1]",
+    "{}",
+    '{"detail-type": "Scheduled Event", "detail": {}}',
+    '{"detail-type": "EC2 Instance State-change Notification", "detail": null}',
+)
+FOREIGN = (
+    '{"Event": "autoscaling:TEST_NOTIFICATION"}',
+    '{"detail-type": "EC2 Instance-terminate Lifecycle Action", "detail": {"EC2InstanceId": "i-elsewhere"}}',
+    '{"detail-type": "EC2 Spot Instance Interruption Warning", "detail": {"instance-id": "i-elsewhere"}}',
+)
+
+
+def expendable(world: World, machine: Machine) -> bool:
+    """Whether Raft outlives the loss of the instance. Without it, only a restore mends the cluster."""
+    voters = world.swarm.voters
+    rest = [one for one in voters if one.machine.alive and not one.left and one.machine is not machine]
+    if machine.group.role == "worker" or not any(one.machine is machine for one in voters):
+        return True
+    # Also one that joins or leaves meanwhile must not make the difference.
+    return len(rest) > len(voters) // 2
+
+
+def some(world: World, role: str | None = None) -> Machine | None:
+    """A running instance that Raft can do without."""
+    found = [
+        one
+        for one in world.cloud.machines.values()
+        if one.state == "running" and role in (None, one.group.role) and expendable(world, one)
+    ]
+    return world.rng.choice(found) if found else None
+
+
+def _member(world: World, machine: Machine | None) -> Member | None:
+    return world.swarm.member_of(machine) if machine else None
+
+
+def kill(world: World) -> None:
+    """An instance ends hard."""
+    machine = some(world)
+    if machine:
+        world.kill(machine)
+
+
+def kill_leader(world: World) -> None:
+    leader = world.swarm.leader
+    if leader and expendable(world, leader.machine):
+        world.kill(leader.machine)
+
+
+def retire(world: World) -> None:
+    """Auto Scaling takes an instance out and starts another."""
+    machine = some(world)
+    if machine:
+        world.cloud.begin_termination(machine)
+
+
+def scale_workers(world: World) -> None:
+    group = world.cloud.groups["worker"]
+    world.cloud.scale(group, world.rng.randint(0, 3))
+
+
+def grow_managers(world: World) -> None:
+    group = world.cloud.groups["manager"]
+    if group.desired in (3, 5):
+        world.cloud.scale(group, 8 - group.desired)
+
+
+def request_removal(world: World) -> None:
+    """The operator asks for a removal."""
+    ask_removal(world, some(world))
+
+
+def force_removal(world: World) -> None:
+    ask_removal(world, some(world), replace=world.rng.random() < 0.5, force=True)
+
+
+def ask_removal(world: World, machine: Machine | None, *, replace: bool = True, force: bool = False) -> None:
+    """Mark the node of an instance as the command does."""
+    member = _member(world, machine)
+    if member is None or not world.swarm.works or machine is None:
+        return
+    if not replace and machine.group.role == "manager":
+        replace = True
+    world.trace("operator", f"asks for the removal of {machine.id}")
+    request = interruptions.write_request(EPOCH + world.now, replace=replace, force=force)
+    member.labels = {**member.labels, labels.REQUESTED: request}
+    member.version += 1
+    world.changed()
+
+
+def spot(world: World) -> None:
+    """EC2 takes an instance back, and says so before."""
+    machine = some(world)
+    if machine:
+        interrupt(world, machine, world.rng.choice((40.0, 120.0)))
+
+
+def interrupt(world: World, machine: Machine, seconds: float) -> None:
+    """A spot interruption that takes effect after so many seconds."""
+    world.trace(machine.id, f"spot interruption in {seconds:g} s")
+    machine.ends_at = world.now + seconds
+    world.queue.publish(
+        json.dumps(
+            {
+                "detail-type": "EC2 Spot Instance Interruption Warning",
+                "time": world.timestamp(),
+                "detail": {"instance-id": machine.id, "instance-action": "terminate"},
+            }
+        )
+    )
+    world.at(seconds, lambda: world.kill(machine))
+
+
+def reboot(world: World) -> None:
+    machine = some(world)
+    if machine:
+        world.reboot(machine, world.rng.uniform(3, 40))
+
+
+def isolate(world: World) -> None:
+    """A partition, which heals after a while."""
+    machine = some(world)
+    if machine is None or world.swarm.isolated:
+        return
+    world.partition(frozenset({machine}))
+    world.at(world.rng.uniform(5, 60), lambda: world.partition(frozenset()))
+
+
+def rejoin(world: World) -> None:
+    machine = some(world)
+    if machine:
+        world.rejoin(machine)
+
+
+def rotate(world: World) -> None:
+    world.rotate()
+
+
+def detach(world: World) -> None:
+    """Somebody takes a worker out of its group."""
+    machine = some(world, "worker")
+    if machine and machine.lifecycle == "InService":
+        world.cloud.detach(machine)
+
+
+def delete_group(world: World) -> None:
+    """Somebody deletes the workers' Auto Scaling group by force."""
+    world.cloud.delete(world.cloud.groups["worker"])
+
+
+def complete_hook(world: World) -> None:
+    """Somebody completes a lifecycle action that the agent holds."""
+    waiting = [one for one in world.cloud.machines.values() if one.waits and one.leaving and expendable(world, one)]
+    if waiting:
+        machine = world.rng.choice(waiting)
+        world.work.excuse()
+        world.cloud.complete(machine.scaling_group or "", "sim-terminating", machine.id, "CONTINUE")
+
+
+def change_record(world: World) -> None:
+    """Somebody changes the record by hand."""
+    zone = world.zone
+    if not zone.record.absent and not world.record_is_foreign:
+        keep = zone.record.addresses[:1]
+        zone.put(world.rng.choice((world.own_record("203.0.113.7"), world.own_record(*keep), Record())))
+
+
+def take_record(world: World) -> None:
+    """Somebody else's record stands there for a while."""
+    if world.record_is_foreign:
+        return
+    before = world.zone.record
+    world.record_is_foreign = True
+    world.zone.put(
+        world.rng.choice(
+            (
+                Record(("203.0.113.7",), 60, "heritage=other"),
+                Record(("203.0.113.7",), 60, None),
+                Record(owner=before.owner, obstacle="a CNAME"),
+            )
+        )
+    )
+    world.at(world.rng.uniform(10, 40), lambda: world.give_record_back(before))
+
+
+def lose_zone(world: World) -> None:
+    """The zone is gone, and comes back."""
+    world.zone.gone = True
+    world.at(world.rng.uniform(10, 40), lambda: setattr(world.zone, "gone", False))
+
+
+def outage(world: World) -> None:
+    """A service answers nobody for a while."""
+    service = world.rng.choice((act.SWARM, act.SCALING, act.DNS, act.STORE, SQS))
+    world.trace(service, "outage")
+    world.outages[service] = world.now + world.rng.uniform(5, 60)
+
+
+def junk(world: World) -> None:
+    """Messages that nobody can read, or of others."""
+    for body in world.rng.sample(JUNK + FOREIGN, 3):
+        world.queue.publish(body)
+
+
+def second_agent(world: World) -> None:
+    """For a while, one that does not lead acts too."""
+    others = [one for one in world.agents.values() if one.process is not None]
+    if others:
+        agent = world.rng.choice(others)
+        agent.acts_anyway = True
+        world.at(world.rng.uniform(5, 40), lambda: setattr(agent, "acts_anyway", False))
+
+
+def kill_agent(world: World) -> None:
+    """An agent's process is killed and started anew."""
+    running = [one for one in world.agents.values() if one.process is not None]
+    if running:
+        agent = world.rng.choice(running)
+        agent.trace("agent is killed")
+        agent.stop()
+        agent.start(world.rng.uniform(1, 20))
+
+
+def hide_address(world: World) -> None:
+    """Instances that are launched from now on have no public address, for a while."""
+    world.cloud.public = False
+    world.at(30.0, lambda: setattr(world.cloud, "public", True))
+
+
+def never_joins(world: World) -> None:
+    """The next instance never gets into the swarm."""
+    world.cloud.next_joins = False
+
+
+def deploy(world: World) -> None:
+    """A service's owner changes its count."""
+    world.work.deploy(world.work.services["web"], world.rng.randint(1, 4))
+
+
+Fault = Callable[[World], None]
+ALL: tuple[Fault, ...] = (
+    kill,
+    kill,
+    kill_leader,
+    retire,
+    retire,
+    scale_workers,
+    grow_managers,
+    request_removal,
+    request_removal,
+    force_removal,
+    spot,
+    reboot,
+    isolate,
+    isolate,
+    rejoin,
+    rotate,
+    detach,
+    delete_group,
+    complete_hook,
+    complete_hook,
+    change_record,
+    take_record,
+    lose_zone,
+    outage,
+    outage,
+    junk,
+    second_agent,
+    second_agent,
+    kill_agent,
+    hide_address,
+    never_joins,
+    deploy,
+)

@@ -1,0 +1,227 @@
+"""I1 to I7, checked at every effect and after every change; what only holds in the end is `Invariants.unsettled`.
+
+Of the record, exactly: an address may only be written that, at some moment since the writer's pass began, was the
+address of a live instance that was in the swarm and in service, or on its way out of it. If another agent withdrew it
+before the writer read the record, that moment must be after the withdrawal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from ansible_collections.swarm.aws.plugins.module_utils._core import labels
+from ansible_collections.swarm.aws.plugins.module_utils._core.cluster import Node, Record
+from ansible_collections.swarm.aws.plugins.module_utils._core.identity import INSTANCE_LABEL
+from ansible_collections.swarm.aws.plugins.module_utils._core.join.ports import ROLES, Token
+from ansible_collections.swarm.aws.plugins.module_utils._core.join.truth import Truth
+
+from .bucket import token_key
+from .cloud import EPOCH, LAUNCHING, TERMINATING, Machine
+from .ports import STALE_SECONDS
+from .swarm import LEADER_SILENCE, Member
+
+if TYPE_CHECKING:
+    from .agent import Agent
+    from .world import World
+
+SECRET = "SWMTKN-"
+# Facts are noted in whole seconds, and clocks differ.
+SLACK = 1.0
+
+
+class Broken(AssertionError):
+    """An invariant does not hold."""
+
+
+class Invariants:
+    """The watchful eye on one world."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._published: str | None = None
+        # Machines whose addresses may be published, and when those that could before ceased to be.
+        self._fit: set[Machine] = set()
+        self._ceased_at: dict[Machine, float] = {}
+
+    # At an effect
+
+    def bucket(self, key: str, value: Any) -> None:
+        """I1: one cluster ID, in the truth and with the tokens."""
+        found = value.cluster_id if isinstance(value, (Truth, Token)) else None
+        if self._published is None:
+            self._published = found
+        elif found not in (None, self._published):
+            raise Broken(f"I1: {key} is now of {found}, the published cluster is {self._published}")
+
+    def spoken(self, agent: Agent, text: str) -> None:
+        """I4: no secret in anything that is said or written for people."""
+        if SECRET in text:
+            raise Broken(f"I4: the agent of {agent.machine.id} tells a join token: {text.strip()}")
+
+    def update(self, agent: Agent, told: Sequence[Node], node: str, role: str | None, availability: str | None) -> None:
+        """I7, and that a node is not drained while clients may be sent to it."""
+        member = agent.swarm.members.get(node)
+        if member is None:
+            return
+        if role == "worker":
+            self._quorum(agent, told, node, "demotes")
+        if availability == "drain":
+            self._quorum(agent, agent.observed, node, "drains")
+            if self._world.hurried(member.machine, member) or self._waited_long(member):
+                self._world.work.excuse()
+            self._unknown_to_clients(agent, member)
+
+    def remove(self, agent: Agent, node: str) -> None:
+        """I2: nobody is removed whose instance runs and is to stay, and nobody who votes."""
+        member = agent.swarm.members.get(node)
+        if member is None:
+            return
+        if member.voter and member.machine.alive:
+            raise Broken(f"I2: {agent.machine.id} removes {node} of {member.machine.id}, which votes")
+        if member.machine.alive and not member.left and not self._to_go(member):
+            raise Broken(f"I2: {agent.machine.id} removes {node} of {member.machine.id}, which runs")
+
+    def complete(self, agent: Agent, hook: str, instance: str, result: str) -> None:
+        """I2 and I6: nothing goes on before its node is in, or out."""
+        machine = self._world.cloud.machines.get(instance)
+        if machine is None or result != "CONTINUE" or not machine.alive:
+            return
+        member = self._world.swarm.member_of(machine)
+        if hook != (LAUNCHING if machine.lifecycle == "Pending:Wait" else TERMINATING):
+            # It does not wait there, so nothing is going to happen.
+            return
+        if machine.lifecycle == "Pending:Wait" and (member is None or member.labels.get(INSTANCE_LABEL) != instance):
+            raise Broken(f"I2: {agent.machine.id} puts {instance} in service, which has not joined")
+        seen = member is not None and not member.removed and member.joined_at < agent.pass_began - LEADER_SILENCE
+        if machine.lifecycle == "Terminating:Wait" and member and seen:
+            raise Broken(f"I6: {agent.machine.id} lets {instance} end, whose node {member.id} is still in")
+
+    def record(self, agent: Agent, after: Record, began: float, read: float) -> None:
+        """I3: what is published."""
+        if not after.addresses:
+            raise Broken(f"I3: {agent.machine.id} empties the record")
+        self.step()
+        zone, cloud = self._world.zone, self._world.cloud
+        for address in after.addresses:
+            since = began - STALE_SECONDS
+            withdrawn = zone.withdrawn_at.get(address)
+            if withdrawn is not None and withdrawn < read:
+                since = max(since, withdrawn - STALE_SECONDS)
+            machines = [one for one in cloud.machines.values() if one.public == address]
+            if not any(self._was_fit(one, since) for one in machines):
+                raise Broken(f"I3: {agent.machine.id} publishes {address}, which serves nobody")
+            # What comes too late for others to have seen it is theirs to repair.
+            if self._world.now - read > 2.0:
+                zone.republished_late.add(address)
+
+    # After every change
+
+    def step(self) -> None:
+        """I1, I3's bookkeeping, and I6."""
+        now, swarm = self._world.now, self._world.swarm
+        in_swarm = {one.machine for one in swarm.members.values() if not one.left and not one.removed}
+        for machine in self._world.cloud.machines.values():
+            place = machine.lifecycle or ""
+            if machine.engine_up and machine in in_swarm and (place == "InService" or place.startswith("Terminating")):
+                self._fit.add(machine)
+            elif machine in self._fit:
+                self._fit.remove(machine)
+                self._ceased_at[machine] = now
+        for service in self._world.work.services.values():
+            if service.replicas is None:
+                continue
+            healthy = service.healthy(now)
+            if healthy >= service.declared:
+                # Nor is it whole while managers count on a task whose host has failed.
+                service.excused = any(not one.member.machine.engine_up or one.member.left for one in service.tasks)
+            elif not service.excused and self._world.dips_count(service):
+                raise Broken(f"I6: {service.name} has {healthy} of {service.declared} healthy tasks")
+
+    # In the end
+
+    def unsettled(self) -> str:
+        """What is not yet as it should be: I2, I3, I5 and I6; empty if all is."""
+        world = self._world
+        cloud, swarm = world.cloud, world.swarm
+        if not swarm.works or swarm.leader is None:
+            return "the swarm has no leader"
+        for group in cloud.groups.values():
+            if not group.deleted and len(cloud.members(group)) != group.desired:
+                return f"{group.name} has {len(cloud.members(group))} of {group.desired} instances"
+        for machine in cloud.machines.values():
+            if machine.waits or machine.leaving:
+                return f"{machine.id} is {machine.lifecycle}"
+            if machine.alive:
+                reason = self._unfit_member(machine)
+                if reason:
+                    return f"I2: {machine.id} {reason}"
+        for member in swarm.members.values():
+            if not member.machine.alive or member.left:
+                return f"I2: the node {member.id} of {member.machine.id} is still there"
+        for role in ROLES:
+            stored = world.bucket.get(token_key(role))
+            if stored.value.secret != swarm.token(role):
+                return f"the published {role} token is not the swarm's"
+        wanted = world.serving()
+        if not world.record_is_foreign and wanted and world.zone.record.addresses != wanted:
+            return f"I3: {world.zone.record.addresses} are published, {wanted} serve"
+        for service in world.work.services.values():
+            if service.replicas is not None and service.replicas != service.declared:
+                return f"I6: {service.name} has {service.replicas} replicas, {service.declared} are declared"
+            if service.healthy(world.now) < service.declared and world.work.place(service):
+                return f"I6: {service.name} has {service.healthy(world.now)} of {service.declared} healthy tasks"
+        agent = world.agents.get(swarm.leader.machine.id)
+        if agent is None or agent.last is None or agent.last.decision.actions or agent.last.failures:
+            return "I5: the leader's agent has something to do"
+        return ""
+
+    def _unfit_member(self, machine: Machine) -> str:
+        member = self._world.swarm.member_of(machine)
+        if member is None or member.removed:
+            # Nobody ends one that somebody took out of its group, and then out of the swarm.
+            return "is in no swarm" if machine.scaling_group else ""
+        if member.state != "ready" or member.availability != "active":
+            return f"is {member.state} and {member.availability}"
+        if member.role != machine.group.role or member.voter != (member.role == "manager"):
+            return "has not its role"
+        if member.labels.get(INSTANCE_LABEL) != machine.id:
+            return "is not labelled"
+        return ""
+
+    # Parts
+
+    def _quorum(self, agent: Agent, told: Sequence[Node], node: str, verb: str) -> None:
+        """What a pass takes out must leave a quorum of the voters that its agent was told of."""
+        voters = [one for one in told if one.voter]
+        subject = next((one for one in voters if one.id == node), None)
+        if subject is None or subject.role != "manager":
+            return
+        left = sum(one.reachable and one.role == "manager" for one in voters if one is not subject)
+        if left < len(voters) // 2 + 1:
+            raise Broken(f"I7: {agent.machine.id} {verb} {node}, which leaves {left} of {len(voters)} voters")
+
+    def _unknown_to_clients(self, agent: Agent, member: Member) -> None:
+        machine, zone = member.machine, self._world.zone
+        address = machine.public
+        if not zone.known(address, SLACK + 2 * self._world.weather.skew):
+            zone.republished_late.discard(address)
+            return
+        if address in zone.republished_late or not machine.engine_up or self._world.hurried(machine, member):
+            return
+        raise Broken(f"I6: {agent.machine.id} drains {machine.id}, whose address {address} clients may know")
+
+    def _waited_long(self, member: Member) -> bool:
+        """Whether its tasks' replacements had all the time that the policy gives them, or nobody wants them."""
+        paused = labels.fact(member.labels, labels.PAUSED, EPOCH + self._world.now + 1e6)
+        forced = "force" in member.labels.get(labels.REQUESTED, "")
+        late = paused is not None and EPOCH + self._world.now >= paused + self._world.policy.surge_seconds - SLACK
+        return forced or late
+
+    def _was_fit(self, machine: Machine, since: float) -> bool:
+        return machine in self._fit or self._ceased_at.get(machine, float("-inf")) >= since
+
+    @staticmethod
+    def _to_go(member: Member) -> bool:
+        machine = member.machine
+        return machine.leaving or machine.scaling_group is None or labels.REQUESTED in member.labels

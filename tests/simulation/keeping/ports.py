@@ -1,0 +1,233 @@
+"""The core's ports as one agent reaches them: every call takes its time and goes wrong as the weather has it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from ansible_collections.swarm.aws.plugins.module_utils._core import actions as act
+from ansible_collections.swarm.aws.plugins.module_utils._core.cluster import Instance, Node, Record, Service
+from ansible_collections.swarm.aws.plugins.module_utils._core.errors import Unavailable
+from ansible_collections.swarm.aws.plugins.module_utils._core.join.ports import ROLES, Outcome, Stored, Token
+from ansible_collections.swarm.aws.plugins.module_utils._core.join.truth import Truth
+from ansible_collections.swarm.aws.plugins.module_utils._core.policy import Dns
+from ansible_collections.swarm.aws.plugins.module_utils.adapters.queue import Message
+
+from .bucket import TRUTH, token_key
+
+if TYPE_CHECKING:
+    from .agent import Agent
+
+SQS = "sqs"
+# How late EC2 and Auto Scaling may be, in seconds.
+STALE_SECONDS = 8.0
+
+
+class SimSwarm:
+    """The engine of the agent's own node: the core's ``Swarm`` and ``Secrets``."""
+
+    def __init__(self, agent: Agent) -> None:
+        self._agent, self._world = agent, agent.world
+        self._read: dict[str, int] = {}
+
+    @property
+    def _swarm(self) -> Any:
+        return self._agent.swarm
+
+    def swarm_id(self) -> str:
+        return self._ask("tell its swarm", lambda: self._swarm.leader_for(self._agent.machine) and self._swarm.id)
+
+    def leads(self) -> bool:
+        def question() -> bool:
+            member = self._swarm.member_of(self._agent.machine)
+            if self._agent.machine.engine_up and (member is None or not member.voter):
+                return False
+            leader = self._swarm.leader_for(self._agent.machine)
+            return leader.machine is self._agent.machine or self._agent.acts_anyway
+
+        return self._ask("tell who leads", question)
+
+    def nodes(self) -> tuple[Node, ...]:
+        def question() -> tuple[Node, ...]:
+            found: tuple[Node, ...] = self._swarm.nodes(self._agent.machine)
+            self._read.update({node.id: self._swarm.version(node.id) for node in found})
+            self._agent.told = found
+            return found
+
+        return self._ask("list the nodes", question)
+
+    def update(
+        self,
+        node: str,
+        *,
+        role: str | None = None,
+        availability: str | None = None,
+        labels: Mapping[str, str] | None = None,
+    ) -> None:
+        if node not in self._read:
+            raise Unavailable(f"The node {node} was not read before it was to be changed.")
+        version = self._read.pop(node)
+        invariants, told = self._world.invariants, self._agent.told
+
+        def effect() -> None:
+            invariants.update(self._agent, told, node, role, availability)
+            self._swarm.update(self._agent.machine, node, version, role, availability, labels)
+
+        self._agent.call(act.SWARM, f"change {node}: {role or availability or 'labels'}", effect, write=True)
+
+    def remove(self, node: str) -> None:
+        def effect() -> None:
+            self._world.invariants.remove(self._agent, node)
+            self._swarm.remove(self._agent.machine, node)
+
+        self._agent.call(act.SWARM, f"remove {node}", effect, write=True)
+
+    def services(self) -> tuple[Service, ...]:
+        def question() -> tuple[Service, ...]:
+            self._swarm.leader_for(self._agent.machine)
+            found = self._world.work.view()
+            self._read.update({one.id: self._world.work.version(one.id) for one in found})
+            return found
+
+        return self._ask("list the services", question)
+
+    def scale(self, service: str, replicas: int, labels: Mapping[str, str]) -> None:
+        if service not in self._read:
+            raise Unavailable(f"The service {service} was not read before it was to be changed.")
+        version = self._read.pop(service)
+
+        def effect() -> None:
+            self._swarm.deciding(self._agent.machine)
+            self._world.work.scale(service, version, replicas, labels)
+
+        self._agent.call(act.SWARM, f"scale {service} to {replicas}", effect, write=True)
+
+    def tokens(self) -> Mapping[str, str]:
+        def question() -> Mapping[str, str]:
+            self._swarm.leader_for(self._agent.machine)
+            return {role: self._swarm.token(role) for role in ROLES}
+
+        return self._ask("tell its tokens", question)
+
+    def _ask(self, what: str, question: Any) -> Any:
+        return self._agent.call(act.SWARM, what, question)
+
+
+class SimFleet:
+    """EC2 and Auto Scaling: the core's ``Scaling``."""
+
+    def __init__(self, agent: Agent) -> None:
+        self._agent, self._world = agent, agent.world
+        self.heartbeats: dict[str, float] = {}
+
+    def instances(self) -> tuple[Instance, ...]:
+        def question() -> tuple[Instance, ...]:
+            world = self._world
+            if world.happens(world.weather.stale):
+                return world.cloud.instances_some_time_ago(STALE_SECONDS)
+            return world.cloud.instances()
+
+        found: tuple[Instance, ...] = self._agent.call(act.SCALING, "describe the instances", question)
+        return found
+
+    def gone(self, instance: str) -> bool:
+        return bool(self._agent.call(act.SCALING, f"describe {instance}", lambda: self._world.cloud.gone(instance)))
+
+    def terminate(self, instance: str, *, replace: bool) -> bool:
+        return bool(
+            self._agent.call(
+                act.SCALING,
+                f"terminate {instance}",
+                lambda: self._world.cloud.terminate(instance, replace=replace),
+                write=True,
+            )
+        )
+
+    def complete(self, scaling_group: str, hook: str, instance: str, result: str) -> bool:
+        def effect() -> bool:
+            self._world.invariants.complete(self._agent, hook, instance, result)
+            return self._world.cloud.complete(scaling_group, hook, instance, result)
+
+        done = self._agent.call(act.SCALING, f"complete {instance}: {result}", effect, write=True)
+        self.heartbeats.pop(instance, None)
+        return bool(done)
+
+    def heartbeat(self, scaling_group: str, hook: str, instance: str) -> bool:
+        done = self._agent.call(
+            act.SCALING,
+            f"keep {instance} waiting",
+            lambda: self._world.cloud.heartbeat(scaling_group, hook, instance),
+            write=True,
+        )
+        self.heartbeats[instance] = self._agent.now()
+        return bool(done)
+
+
+class SimRecords:
+    """Route 53: the core's ``Records``."""
+
+    def __init__(self, agent: Agent) -> None:
+        self._agent, self._world = agent, agent.world
+
+    def read(self, wanted: Dns) -> Record:
+        found: Record = self._agent.call(act.DNS, "read the record", self._world.zone.read)
+        self._agent.record_read_at = self._world.now
+        return found
+
+    def write(self, wanted: Dns, before: Record, after: Record) -> None:
+        agent, began, read = self._agent, self._agent.pass_began, self._agent.record_read_at
+
+        def effect() -> None:
+            self._world.zone.write(before, after)
+            self._world.invariants.record(agent, after, began, read)
+
+        agent.call(act.DNS, f"write the record: {', '.join(after.addresses)}", effect, write=True)
+
+
+class SimStore:
+    """The bucket: the core's ``Store``."""
+
+    def __init__(self, agent: Agent) -> None:
+        self._agent, self._bucket = agent, agent.world.bucket
+
+    def read(self) -> Stored[Truth] | None:
+        return self._get(TRUTH)
+
+    def create(self, truth: Truth) -> Outcome:
+        return self._swap(TRUTH, truth, None)
+
+    def replace(self, truth: Truth, version: str) -> Outcome:
+        return self._swap(TRUTH, truth, version)
+
+    def read_token(self, role: str) -> Stored[Token] | None:
+        return self._get(token_key(role))
+
+    def write_token(self, role: str, token: Token, version: str | None) -> Outcome:
+        return self._swap(token_key(role), token, version)
+
+    def _get(self, key: str) -> Any:
+        return self._agent.call(act.STORE, f"read {key}", lambda: self._bucket.get(key))
+
+    def _swap(self, key: str, value: Any, version: str | None) -> Outcome:
+        outcome: Outcome = self._agent.call(
+            act.STORE, f"write {key}", lambda: self._bucket.swap(key, value, version), write=True
+        )
+        return outcome
+
+
+class SimQueue:
+    """The agent's end of the queue."""
+
+    def __init__(self, agent: Agent) -> None:
+        self._agent, self._queue = agent, agent.world.queue
+
+    def receive(self, seconds: float) -> list[Message]:
+        found: list[Message] = self._agent.call(SQS, "receive", self._queue.receive)
+        if not found and seconds >= 1:
+            self._agent.world.pause(min(seconds, 18.0), self._queue.bell)
+            found = self._queue.receive()
+        return found
+
+    def delete(self, messages: Sequence[Message]) -> None:
+        receipts = {message.receipt for message in messages}
+        self._agent.call(SQS, "delete messages", lambda: self._queue.delete(receipts), write=True)

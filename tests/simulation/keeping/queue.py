@@ -1,0 +1,73 @@
+"""SQS: messages that may get lost, come twice, late or out of order, and come again until they are deleted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ansible_collections.swarm.aws.plugins.module_utils.adapters.queue import BATCH, Message
+
+from tests.simulation.scheduler import Bell
+
+if TYPE_CHECKING:
+    from .world import World
+
+VISIBILITY = 30.0
+MOST_RECEIVES = 4
+
+
+@dataclass(eq=False)
+class Waiting:
+    """A message in the queue."""
+
+    body: str
+    visible_at: float
+    received: int = 0
+    receipt: str = ""
+
+
+class Queue:
+    """The queue and its dead letters."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self.bell = Bell()
+        self._messages: list[Waiting] = []
+        self._receipts = 0
+        self.dead_letters: list[str] = []
+
+    def publish(self, body: str) -> None:
+        """Send a message, which the weather may keep from arriving, double or hold up."""
+        world, weather = self._world, self._world.weather
+        if world.happens(weather.lose_message):
+            return
+        for _ in range(2 if world.happens(weather.double_message) else 1):
+            delay = world.rng.uniform(5, 60) if world.happens(weather.slow_message) else world.rng.uniform(0.1, 1)
+            world.at(delay, lambda: self._arrive(body))
+
+    def receive(self) -> list[Message]:
+        """What is visible now, as much as SQS gives at a time."""
+        now, found = self._world.now, []
+        for message in [one for one in self._messages if one.visible_at <= now][:BATCH]:
+            if message.received >= MOST_RECEIVES:
+                self._messages.remove(message)
+                self.dead_letters.append(message.body)
+                continue
+            self._receipts += 1
+            message.received += 1
+            message.receipt, message.visible_at = f"r{self._receipts}", now + VISIBILITY
+            self._world.at(VISIBILITY, self.bell.ring)
+            found.append(Message(message.receipt, message.body))
+        return found
+
+    def delete(self, receipts: set[str]) -> None:
+        """Be done with those."""
+        self._messages = [one for one in self._messages if one.receipt not in receipts]
+
+    @property
+    def empty(self) -> bool:
+        return not self._messages
+
+    def _arrive(self, body: str) -> None:
+        self._messages.append(Waiting(body, self._world.now))
+        self.bell.ring()

@@ -1,0 +1,32 @@
+"""One number makes a whole story: the weather, what happens and when."""
+
+from __future__ import annotations
+
+from .faults import ALL
+from .world import World
+
+# Until when things happen, in seconds.
+WHILE = 100.0
+
+
+def story(seed: int, *, trace: bool = False) -> World:
+    """A world with all that is going to happen in it, which is still to happen."""
+    world = World(seed, trace=trace)
+    rng = world.rng
+    for _ in range(rng.choice((1, 2, 3, 5, 8))):
+        fault = rng.choice(ALL)
+        # Half of them fall together with others.
+        when = rng.choice((rng.uniform(5, WHILE), rng.choice((10.0, 30.0)) + rng.uniform(0, 10)))
+        world.scheduler.at(when, lambda fault=fault: world.suffer(fault))
+    return world
+
+
+def tell(seed: int, *, trace: bool = False) -> World:
+    """Have the story of a seed happen, and end well. Raises Broken."""
+    world = story(seed, trace=trace)
+    try:
+        world.run(WHILE)
+        world.settle()
+    finally:
+        world.end()
+    return world

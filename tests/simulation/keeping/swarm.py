@@ -1,0 +1,327 @@
+"""The swarm: nodes, Raft with its leader and quorum, and how managers come to know who is up.
+
+Refusals, and what happens by itself after a demotion or a change of leader, are moby's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from ansible_collections.swarm.aws.plugins.module_utils._core import cluster
+from ansible_collections.swarm.aws.plugins.module_utils._core.errors import Unavailable
+from ansible_collections.swarm.aws.plugins.module_utils._core.identity import INSTANCE_LABEL
+
+from .cloud import Machine
+
+if TYPE_CHECKING:
+    from .world import World
+
+NO_LEADER = "The swarm does not have a leader."
+# How long a silent node is not yet called down, and a leader without a quorum takes itself for one, in seconds.
+SILENCE = 12.0
+LEADER_SILENCE = 8.0
+
+
+@dataclass(eq=False)
+class Member:
+    """A node."""
+
+    id: str
+    machine: Machine
+    # As specified. Whether it votes follows the role some time later.
+    role: str
+    voter: bool
+    availability: str = "active"
+    labels: Mapping[str, str] = field(default_factory=dict)
+    version: int = 0
+    # ready, unknown or down, as the leader's store has it.
+    state: str = "ready"
+    silent_since: float | None = None
+    removed: bool = False
+    # Its engine is in no swarm, or in another one, while the managers still have it.
+    left: bool = False
+    joined_at: float = 0.0
+
+
+class Swarm:
+    """One swarm, and the engines that are in it."""
+
+    def __init__(self, world: World, identifier: str = "swarm1") -> None:
+        self._world = world
+        self.id = identifier
+        self.epoch = 0
+        self.members: dict[str, Member] = {}
+        # Who leads, as those see it who hear them: more than one only while a partition is young.
+        self.leader: Member | None = None
+        self.deposed: dict[Member, list[Member]] = {}
+        # Instances that only hear each other; none is the usual state.
+        self.isolated: frozenset[Machine] = frozenset()
+        self._electing = False
+        self._made = 0
+
+    # Facts
+
+    def token(self, role: str) -> str:
+        """The join token of a role."""
+        return f"SWMTKN-1-{self.id}-{role}-{self.epoch}"
+
+    def member_of(self, machine: Machine) -> Member | None:
+        """The node that the instance's engine is."""
+        return next((one for one in self.members.values() if one.machine is machine and not one.left), None)
+
+    def up(self, member: Member) -> bool:
+        """Whether its engine works, as this node."""
+        return member.machine.engine_up and not member.left and not member.removed
+
+    def hears(self, one: Machine, other: Machine) -> bool:
+        """Whether packets pass between the two."""
+        return one is other or (one in self.isolated) == (other in self.isolated)
+
+    @property
+    def voters(self) -> list[Member]:
+        return [one for one in self.members.values() if one.voter]
+
+    def reachable(self, member: Member, leader: Member) -> bool:
+        """Whether the leader hears a voter."""
+        return self.up(member) and self.hears(member.machine, leader.machine)
+
+    def quorate(self, leader: Member) -> bool:
+        """Whether the leader can have anything decided."""
+        voters = self.voters
+        return sum(self.reachable(one, leader) for one in voters) * 2 > len(voters)
+
+    @property
+    def works(self) -> bool:
+        """Whether it has a leader with a quorum."""
+        return self.leader is not None and self.quorate(self.leader)
+
+    @property
+    def lost(self) -> bool:
+        """Whether so many voters are gone for good that no quorum can ever be heard again."""
+        voters = self.voters
+        return sum(one.machine.alive and not one.left and not one.removed for one in voters) * 2 <= len(voters)
+
+    # What an engine answers on its own socket
+
+    def leader_for(self, machine: Machine) -> Member:
+        """Who leads, as this manager's engine sees it. Raises Unavailable."""
+        member = self._manager(machine)
+        for leader in (self.leader, *self.deposed):
+            if leader and self.up(leader) and self.hears(leader.machine, member.machine):
+                return leader
+        raise Unavailable(NO_LEADER)
+
+    def nodes(self, machine: Machine) -> tuple[cluster.Node, ...]:
+        """The nodes, as this manager's leader has them."""
+        leader = self.leader_for(machine)
+        # One that was deposed without knowing it has its old store, but hears for itself who is silent.
+        store = self.deposed.get(leader) or list(self.members.values())
+        tasks = self._world.work.count()
+        return tuple(
+            cluster.Node(
+                id=one.id,
+                role=one.role,
+                state=one.state,
+                availability=one.availability,
+                address=one.machine.private,
+                voter=one.voter,
+                reachable=one.voter and self.reachable(self.members.get(one.id, one), leader),
+                leader=one.id == leader.id,
+                labels=one.labels,
+                engine_labels={INSTANCE_LABEL: one.machine.id},
+                tasks=tasks.get(one.id, 0),
+            )
+            for one in sorted(store, key=lambda one: one.id)
+        )
+
+    def version(self, node: str) -> int:
+        """Of a node's specification."""
+        return self.members[node].version if node in self.members else -1
+
+    def update(
+        self,
+        machine: Machine,
+        node: str,
+        version: int,
+        role: str | None,
+        availability: str | None,
+        labels: Mapping[str, str] | None,
+    ) -> None:
+        """Change a node's specification."""
+        member = self._deciding(machine, node)
+        if version != member.version:
+            raise Unavailable("update out of sequence")
+        if role == "worker" and member.role == "manager":
+            if sum(one.role == "manager" for one in self.members.values()) == 1:
+                raise Unavailable("attempting to demote the last manager of the swarm")
+            if not self._can_lose(member):
+                raise Unavailable("can't remove member from the raft: this would result in a loss of quorum")
+            self._world.at(self._world.rng.uniform(0.2, 2), lambda: self._demote(member))
+        member.version += 1
+        member.role = role or member.role
+        if availability:
+            member.availability = availability
+        if labels is not None:
+            member.labels = dict(labels)
+        self._world.work.orchestrate()
+        self._world.changed()
+
+    def remove(self, machine: Machine, node: str) -> None:
+        """Take a node out, up or not. One that is to be no manager is not asked whether it still votes."""
+        if node not in self.members:
+            return
+        member = self._deciding(machine, node)
+        if member.role == "manager":
+            raise Unavailable("node is a cluster manager and is a member of the raft cluster")
+        member.removed = True
+        if not member.voter:
+            del self.members[node]
+        self.disturbed()
+
+    def join(self, machine: Machine, token: str) -> Member:
+        """Let an instance in. Raises Unavailable."""
+        if not self.works or self.leader is None or not self.hears(machine, self.leader.machine):
+            raise Unavailable(NO_LEADER)
+        role = next((role for role in ("manager", "worker") if token == self.token(role)), None)
+        if role is None:
+            raise Unavailable("invalid join token")
+        return self.add(machine, role)
+
+    def add(self, machine: Machine, role: str) -> Member:
+        """Make an instance's engine a node."""
+        self._made += 1
+        member = Member(f"n{self._made:03}", machine, role, voter=role == "manager", joined_at=self._world.now)
+        self.members[member.id] = member
+        if self.leader is None and len(self.members) == 1:
+            self.leader = member
+        self._world.work.orchestrate()
+        self._world.changed()
+        return member
+
+    # What happens by itself
+
+    def disturbed(self) -> None:
+        """See who leads and who is heard, now that something is not as it was."""
+        leader = self.leader
+        if leader and not (self.up(leader) and leader.voter and leader.id in self.members):
+            self.leader = None
+        elif leader and not self.quorate(leader):
+            # It goes on for a while, with what it knew.
+            self.deposed[leader] = [replace(one, labels=dict(one.labels)) for one in self.members.values()]
+            self._world.at(LEADER_SILENCE, lambda: self._step_down(leader))
+            self.leader = None
+        if self.leader is None and not self._electing:
+            self._electing = True
+            self._world.at(self._world.rng.uniform(2, 8), self._elect)
+        self._listen()
+        self._world.work.orchestrate()
+        self._world.changed()
+
+    def _elect(self) -> None:
+        self._electing = False
+        if self.leader:
+            return
+        candidates = [one for one in self.voters if self.up(one) and self.quorate(one)]
+        if not candidates:
+            # Whatever brings one back disturbs.
+            return
+        self._lead(self._world.rng.choice(candidates))
+
+    def _lead(self, member: Member) -> None:
+        self.leader = member
+        self._world.note("leads", member.machine)
+        # A new leader has heard nobody yet.
+        for one in self.members.values():
+            if one.state == "ready" and one is not member:
+                one.state = "unknown"
+        self._listen()
+        for one in self.members.values():
+            if one.voter and one.role == "worker":
+                self._world.at(self._world.rng.uniform(0.2, 2), lambda one=one: self._demote(one))
+        self._world.work.orchestrate()
+        self._world.changed()
+
+    def _step_down(self, leader: Member) -> None:
+        self.deposed.pop(leader, None)
+
+    def _listen(self) -> None:
+        """Notice who is heard by the leader: the ready at once or soon, the silent after a while."""
+        leader, now = self.leader, self._world.now
+        for one in self.members.values():
+            heard = leader is not None and self.reachable(one, leader)
+            if heard:
+                one.silent_since = None
+                if one.state != "ready":
+                    self._world.at(self._world.rng.uniform(0.3, 4), lambda one=one: self._welcome(one))
+            elif one.silent_since is None:
+                one.silent_since = now
+                self._world.at(SILENCE, self._miss)
+
+    def _welcome(self, member: Member) -> None:
+        if self.leader and member.state != "ready" and self.reachable(member, self.leader):
+            member.state = "ready"
+            self._world.work.orchestrate()
+            self._world.changed()
+
+    def _miss(self) -> None:
+        if not self.works:
+            # Nobody can be called down while nothing can be decided.
+            if self.leader or not self.lost:
+                self._world.at(SILENCE, self._miss)
+            return
+        for one in self.members.values():
+            since = one.silent_since
+            if since is not None and one.state != "down" and self._world.now - since >= SILENCE - 0.001:
+                one.state = "down"
+                self._world.note("is down", one.machine)
+        self._world.work.orchestrate()
+        self._world.changed()
+
+    def _demote(self, member: Member) -> None:
+        """Take the vote of one that is to be no manager, as the leader does when it can."""
+        if not member.voter or member.role == "manager" or member.id not in self.members:
+            return
+        leader = self.leader
+        if leader is None or not self.quorate(leader):
+            return
+        if not self._can_lose(member):
+            self._world.at(5.0, lambda: self._demote(member))
+            return
+        if member is leader:
+            others = [one for one in self.voters if one is not member and self.reachable(one, member)]
+            self._lead(self._world.rng.choice(others))
+            return
+        member.voter = False
+        self._world.note("votes no more", member.machine)
+        if member.removed:
+            del self.members[member.id]
+        self.disturbed()
+
+    def _can_lose(self, member: Member) -> bool:
+        """Whether the rest would be a quorum of itself."""
+        leader = self.leader
+        rest = [one for one in self.voters if one is not member]
+        return leader is not None and sum(self.reachable(one, leader) for one in rest) >= len(rest) // 2 + 1
+
+    def _manager(self, machine: Machine) -> Member:
+        member = self.member_of(machine)
+        if not machine.engine_up:
+            raise Unavailable("The engine does not answer.")
+        if member is None or not member.voter or member.removed:
+            raise Unavailable("This node is not a swarm manager.")
+        return member
+
+    def deciding(self, machine: Machine) -> None:
+        """Raise Unavailable unless something can be decided through this manager."""
+        leader = self.leader_for(machine)
+        if leader is not self.leader or not self.quorate(leader):
+            raise Unavailable("context deadline exceeded")
+
+    def _deciding(self, machine: Machine, node: str) -> Member:
+        """The node of which something is to be decided."""
+        self.deciding(machine)
+        if node not in self.members:
+            raise Unavailable(f"node {node} not found")
+        return self.members[node]

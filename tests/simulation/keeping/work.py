@@ -1,0 +1,219 @@
+"""Services and their tasks, and the orchestrator that puts them on nodes."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from ansible_collections.swarm.aws.plugins.module_utils._core import cluster
+from ansible_collections.swarm.aws.plugins.module_utils._core.errors import Unavailable
+
+from .swarm import Member
+
+if TYPE_CHECKING:
+    from .world import World
+
+START_FIRST, STOP_FIRST = "start-first", "stop-first"
+
+
+@dataclass(eq=False)
+class Task:
+    """A container on a node, or about to be."""
+
+    id: str
+    service: str
+    member: Member
+    healthy_at: float
+    stopped_at: float | None = None
+
+
+@dataclass(eq=False)
+class Service:
+    """A service as it is specified, and its tasks."""
+
+    name: str
+    replicas: int | None
+    """None is one on each node."""
+    order: str = STOP_FIRST
+    role: str | None = None
+    """A placement constraint: managers or workers only."""
+    per_node: int = 0
+    """What fits on a node; 0 for any number."""
+    starts_in: float = 2.0
+    stops_in: float = 2.0
+    labels: Mapping[str, str] = field(default_factory=dict)
+    version: int = 0
+    declared: int = 0
+    """What its owner wants; others may raise its replicas for a while."""
+    tasks: list[Task] = field(default_factory=list)
+    excused: bool = True
+    """Whether something that nobody planned has hit it since it was last whole."""
+
+    def healthy(self, now: float) -> int:
+        """How many of its tasks serve."""
+        return sum(self.serves(task, now) for task in self.tasks)
+
+    @staticmethod
+    def serves(task: Task, now: float) -> bool:
+        """Whether a task answers."""
+        member = task.member
+        return member.machine.engine_up and not member.left and task.healthy_at <= now and task.stopped_at is None
+
+    def allows(self, member: Member) -> bool:
+        """Whether its constraint lets it run there."""
+        return self.role is None or member.role == self.role
+
+
+class Work:
+    """All services, and the orchestrator."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self.services: dict[str, Service] = {}
+        self._tasks = 0
+
+    def add(self, service: Service) -> Service:
+        """Deploy a service."""
+        service.declared = service.replicas or 0
+        self.services[service.name] = service
+        self.orchestrate()
+        return service
+
+    def excuse(self) -> None:
+        """Something happened that nobody planned: services may be short until they are whole again."""
+        for service in self.services.values():
+            service.excused = True
+
+    def count(self) -> Mapping[str, int]:
+        """Live tasks by node."""
+        return Counter(task.member.id for service in self.services.values() for task in service.tasks)
+
+    def view(self) -> tuple[cluster.Service, ...]:
+        """The services as the engine tells them."""
+        return tuple(self._view(self.services[name]) for name in sorted(self.services))
+
+    def version(self, name: str) -> int:
+        """Of a service's specification."""
+        return self.services[name].version if name in self.services else -1
+
+    def scale(self, name: str, version: int, replicas: int, labels: Mapping[str, str]) -> None:
+        """Change a service's count and labels. Raises Unavailable."""
+        service = self.services.get(name)
+        if service is None or service.version != version:
+            raise Unavailable("update out of sequence")
+        service.version += 1
+        service.replicas, service.labels = replicas, dict(labels)
+        self.orchestrate()
+
+    def deploy(self, service: Service, replicas: int) -> None:
+        """What its owner does: set the count anew, and labels that know nothing of ours."""
+        service.version += 1
+        service.replicas = service.declared = replicas
+        service.labels, service.excused = {}, True
+        self.orchestrate()
+
+    def _view(self, service: Service) -> cluster.Service:
+        now = self._world.now
+        healthy: Counter[str] = Counter()
+        starting: Counter[str] = Counter()
+        stopping: Counter[str] = Counter()
+        for task in service.tasks:
+            state = stopping if task.stopped_at is not None else healthy if task.healthy_at <= now else starting
+            state[task.member.id] += 1
+        wanted = service.replicas or 0
+        pending = max(0, wanted - sum(healthy.values()) - sum(starting.values())) if service.replicas is not None else 0
+        return cluster.Service(
+            id=service.name,
+            name=service.name,
+            mode="global" if service.replicas is None else "replicated",
+            replicas=wanted,
+            start_first=service.order == START_FIRST,
+            labels=service.labels,
+            stop_seconds=service.stops_in,
+            needs=cluster.Needs(
+                constraints=(f"node.role == {service.role}",) if service.role else (),
+                most_per_node=service.per_node,
+            ),
+            healthy=dict(healthy),
+            starting=dict(starting),
+            stopping=dict(stopping),
+            pending=pending,
+            why_pending="no suitable node" if pending and self.place(service) is None else "",
+        )
+
+    def place(self, service: Service) -> Member | None:
+        """Where one more task would run now."""
+        open_nodes = [one for one in self._open(service) if self._fits(service, one)]
+        load = Counter(task.member for task in service.tasks)
+        return min(open_nodes, key=lambda one: (load[one], one.id), default=None)
+
+    def orchestrate(self) -> None:
+        """Do what the leader does whenever something changed."""
+        swarm = self._world.swarm
+        for service in self.services.values():
+            # A node that comes back stops what was replaced meanwhile.
+            for task in list(service.tasks):
+                if task.member.state == "down" or task.member.removed or task.member.id not in swarm.members:
+                    service.tasks.remove(task)
+                    service.excused |= task.member.state == "down"
+            if swarm.works:
+                self._fit(service)
+
+    def _fit(self, service: Service) -> None:
+        for task in service.tasks:
+            if task.stopped_at is None and task.member.availability == "drain":
+                self._stop(service, task)
+        running = [task for task in service.tasks if task.stopped_at is None]
+        if service.replicas is None:
+            for member in self._open(service):
+                if not any(task.member is member for task in running):
+                    self._start(service, member)
+            return
+        for _ in range(service.replicas - len(running)):
+            member = self.place(service)
+            if member is None:
+                break
+            self._start(service, member)
+        if len(running) > service.replicas:
+            for task in self._spread(service, running)[service.replicas :]:
+                self._stop(service, task)
+
+    def _spread(self, service: Service, running: list[Task]) -> list[Task]:
+        """In the order in which moby keeps tasks when it scales down: the first of each node, and so on."""
+        nth: Counter[Member] = Counter()
+        indexed = []
+        for task in sorted(running, key=lambda task: not service.serves(task, self._world.now)):
+            nth[task.member] += 1
+            indexed.append((nth[task.member], task))
+        return [task for _, task in sorted(indexed, key=lambda pair: pair[0])]
+
+    def _open(self, service: Service) -> list[Member]:
+        return [
+            one
+            for one in self._world.swarm.members.values()
+            if one.state == "ready" and one.availability == "active" and not one.removed and service.allows(one)
+        ]
+
+    @staticmethod
+    def _fits(service: Service, member: Member) -> bool:
+        here = sum(task.member is member and task.stopped_at is None for task in service.tasks)
+        return not service.per_node or here < service.per_node
+
+    def _start(self, service: Service, member: Member) -> None:
+        self._tasks += 1
+        task = Task(f"t{self._tasks:03}", service.name, member, self._world.now + service.starts_in)
+        service.tasks.append(task)
+        self._world.at(service.starts_in, self._world.changed)
+
+    def _stop(self, service: Service, task: Task) -> None:
+        task.stopped_at = self._world.now + service.stops_in
+
+        def end() -> None:
+            if task in service.tasks:
+                service.tasks.remove(task)
+            self.orchestrate()
+            self._world.changed()
+
+        self._world.at(service.stops_in, end)

@@ -1,0 +1,304 @@
+"""The simulated cluster under one seed: all models, the agents of its managers, and what may happen to them."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+from ansible_collections.swarm.aws.plugins.module_utils._core import labels
+from ansible_collections.swarm.aws.plugins.module_utils._core.cluster import Record
+from ansible_collections.swarm.aws.plugins.module_utils._core.deadlines import RESERVE
+from ansible_collections.swarm.aws.plugins.module_utils._core.errors import Unavailable
+from ansible_collections.swarm.aws.plugins.module_utils._core.join.ports import ROLES
+from ansible_collections.swarm.aws.plugins.module_utils._core.policy import Dns, Group, Policy
+
+from tests.simulation.scheduler import Bell, Scheduler
+
+from .agent import Agent
+from .bucket import Bucket, token_key
+from .cloud import EPOCH, Cloud, Machine
+from .invariants import SLACK, Broken, Invariants
+from .queue import Queue
+from .swarm import Member, Swarm
+from .weather import Weather
+from .work import START_FIRST, Service, Work
+from .zone import Zone
+
+TTL = 5
+RECORD = "www.example.com"
+POLICY = Policy(
+    cluster="sim",
+    groups={"manager": Group("manager", {"edge": "true"}, dns=True), "worker": Group("worker")},
+    dns=Dns("Z1", RECORD, TTL),
+    queue="sim-events",
+    region="eu-west-1",
+    drain_seconds=15,
+    surge_seconds=25,
+    launch_seconds=60,
+    hold_seconds=90,
+    heartbeat_seconds=10,
+)
+# How long it may take from the last fault to a cluster that is as it should be, in seconds.
+CONVERGES = 600.0
+LOOK = 2.0
+
+
+class World:
+    """All of it, under one seed."""
+
+    def __init__(self, seed: int, weather: Weather | None = None, *, trace: bool = False, policy: Policy = POLICY):
+        self.rng = random.Random(seed)
+        self.weather = weather or Weather.of(self.rng)
+        self.policy = policy
+        self.tracing = trace
+        self.scheduler = Scheduler()
+        self.calm = False
+        # Services that answer nobody, with the time until when.
+        self.outages: dict[str, float] = {}
+        self.record_is_foreign = False
+        self.invariants = Invariants(self)
+        self.cloud = Cloud(self)
+        self.work = Work(self)
+        self.swarm = Swarm(self)
+        self.zone = Zone(self)
+        self.queue = Queue(self)
+        self.bucket = Bucket(self)
+        self.agents: dict[str, Agent] = {}
+        self._form()
+
+    def _form(self) -> None:
+        """A cluster as joining leaves it, in service."""
+        for name, count in (("manager", self.weather.managers), ("worker", self.weather.workers)):
+            group = self.cloud.add_group(name, name, count)
+            for _ in range(count):
+                machine = self.cloud.launch(group, ready=True)
+                self.swarm.add(machine, name)
+        first = next(iter(self.cloud.machines.values()))
+        self.bucket.form(self.swarm.id, first.id, {role: self.swarm.token(role) for role in ROLES})
+        self.work.add(Service("edge", None, role="manager"))
+        self.work.add(Service("web", 2, START_FIRST))
+        self.work.add(Service("queue", 1))
+        for machine in list(self.cloud.machines.values()):
+            if machine.group.role == "manager":
+                self.agents[machine.id] = Agent(self, machine, self.swarm)
+
+    # Time and chance
+
+    @property
+    def now(self) -> float:
+        return self.scheduler.now
+
+    def at(self, delay: float, call: Callable[[], object]) -> None:
+        """Have something called after so many seconds."""
+        self.scheduler.at(self.scheduler.now + delay, call)
+
+    def pause(self, seconds: float, bell: Bell | None = None) -> None:
+        """Let time pass in the process that calls."""
+        self.scheduler.pause(seconds, bell)
+
+    def happens(self, probability: float) -> bool:
+        """Whether something goes wrong now."""
+        return probability > 0 and not self.calm and self.rng.random() < probability
+
+    def changed(self) -> None:
+        """Something is not as it was."""
+        self.invariants.step()
+
+    def trace(self, who: str, what: str) -> None:
+        if self.tracing:
+            print(f"{self.now:9.3f}  {who:8}  {what}")
+
+    def note(self, what: str, machine: Machine) -> None:
+        self.trace(machine.id, what)
+
+    def broken(self, why: str) -> None:
+        raise Broken(why)
+
+    # Nodes
+
+    def boot(self, machine: Machine) -> None:
+        """Have the engine come up and the node join, by a joiner that is simulated elsewhere."""
+
+        def up() -> None:
+            if machine.alive:
+                machine.engine_up = True
+                self._join(machine)
+
+        self.at(self.rng.uniform(1, 8), up)
+
+    def stop(self, machine: Machine) -> None:
+        """The host ends."""
+        machine.engine_up = False
+        if any(one.machine is machine for one in self.swarm.members.values()):
+            self.work.excuse()
+        self._silence(machine)
+
+    def reboot(self, machine: Machine, seconds: float) -> None:
+        """Restart the host."""
+        if not machine.alive or not machine.engine_up:
+            return
+        self.trace(machine.id, "reboots")
+        machine.engine_up = False
+        self.work.excuse()
+        self._silence(machine)
+
+        def up() -> None:
+            if machine.alive:
+                machine.engine_up = True
+                self.swarm.disturbed()
+                self._join(machine)
+                if machine.id in self.agents:
+                    self.agents[machine.id].start(1.0)
+
+        self.at(seconds, up)
+
+    def kill(self, machine: Machine) -> None:
+        """End an instance hard."""
+        self.cloud.kill(machine)
+
+    def partition(self, machines: frozenset[Machine]) -> None:
+        """Have these instances only hear each other; none heals."""
+        self.trace("network", f"isolated: {', '.join(sorted(one.id for one in machines)) or 'nobody'}")
+        self.swarm.isolated = machines
+        self.work.excuse()
+        self.swarm.disturbed()
+
+    def rejoin(self, machine: Machine) -> None:
+        """Have somebody make a node leave by force, so that its agent joins anew."""
+        member = self.swarm.member_of(machine)
+        if member is None or not machine.engine_up:
+            return
+        self.trace(machine.id, "leaves the swarm by force")
+        member.left = True
+        self.work.excuse()
+        self._silence(machine)
+        self.at(self.rng.uniform(1, 5), lambda: self._join(machine))
+
+    def rotate(self) -> None:
+        """Rotate the join tokens."""
+        self.trace("operator", "rotates the tokens")
+        self.swarm.epoch += 1
+
+    def _silence(self, machine: Machine) -> None:
+        if machine.id in self.agents:
+            self.agents[machine.id].stop()
+        self.swarm.disturbed()
+
+    def _join(self, machine: Machine) -> None:
+        """Join, or try again soon."""
+        if not machine.alive or not machine.engine_up or not machine.joins or self.swarm.member_of(machine):
+            return
+        stored = self.bucket.get(token_key(machine.group.role))
+        try:
+            member = self.swarm.join(machine, stored.value.secret)
+        except Unavailable:
+            self.at(3.0, lambda: self._join(machine))
+            return
+        self.trace(machine.id, f"joined as {member.id}")
+        if member.role == "manager":
+            if machine.id in self.agents:
+                self.agents[machine.id].start(1.0)
+            else:
+                self.agents[machine.id] = Agent(self, machine, self.swarm)
+
+    # What others ask
+
+    def serving(self) -> tuple[str, ...]:
+        """The addresses that the record should have once all is quiet."""
+        if self.policy.dns is None:
+            return ()
+        groups = {name for name, group in self.policy.groups.items() if group.dns}
+        return tuple(
+            sorted(
+                one.public
+                for one in self.cloud.machines.values()
+                if one.public and one.group.name in groups and one.lifecycle == "InService" and one.state == "running"
+            )
+        )
+
+    def serves(self, address: str) -> bool:
+        """Whether a request to the address is answered: by a healthy task of the edge service there."""
+        edge = self.work.services["edge"]
+        return any(edge.serves(task, self.now) and task.member.machine.public == address for task in edge.tasks)
+
+    def dips_count(self, service: Service) -> bool:
+        """Whether a planned action has no excuse for that service's being short."""
+        return service.order == START_FIRST and self.work.place(service) is not None
+
+    def hurried(self, machine: Machine, member: Member) -> bool:
+        """Whether its time is so short that the wait for resolvers may be cut."""
+        now = EPOCH + self.now
+        since = labels.fact(member.labels, labels.LEAVING, now + 1e6)
+        ends = [] if since is None else [since + self.policy.hold_seconds]
+        if machine.ends_at is not None:
+            ends.append(EPOCH + machine.ends_at)
+        longest = max(service.stops_in for service in self.work.services.values())
+        return bool(ends) and now >= min(ends) - RESERVE - longest - SLACK
+
+    @property
+    def leader_agent(self) -> Agent:
+        """The agent that acts."""
+        assert self.swarm.leader is not None
+        return self.agents[self.swarm.leader.machine.id]
+
+    # The story
+
+    def run(self, seconds: float) -> None:
+        """Let time pass. Raises Broken."""
+        end = self.now + seconds
+        self.scheduler.run(lambda: False, end)
+        self.scheduler.now = end
+
+    def until(self, condition: Callable[[], bool], limit: float = CONVERGES) -> None:
+        """Let time pass until a condition holds. Raises Broken."""
+        if not self.scheduler.run(condition, self.now + limit):
+            raise Broken(f"not so within {limit:g} s")
+
+    def settle(self, limit: float = CONVERGES) -> None:
+        """Let nothing more go wrong, and see that all becomes as it should be. Raises Broken."""
+        self.calm = True
+        self.outages.clear()
+        self.zone.gone = False
+        self.cloud.public = self.cloud.next_joins = True
+        self.give_record_back(Record())
+        for agent in self.agents.values():
+            agent.acts_anyway = False
+        if self.swarm.isolated:
+            self.partition(frozenset())
+        end = self.now + limit
+        while self.unsettled:
+            if self.swarm.lost:
+                return
+            if self.now >= end:
+                raise Broken(f"not as it should be after {limit:g} s: {self.unsettled}")
+            self.run(LOOK)
+
+    @property
+    def unsettled(self) -> str:
+        return self.invariants.unsettled()
+
+    def end(self) -> None:
+        """Stop all agents, so that nothing is left running."""
+        for agent in self.agents.values():
+            agent.stop()
+        self.run(0.0)
+
+    def suffer(self, fault: Callable[[World], None]) -> None:
+        """Have something happen."""
+        self.trace("fault", fault.__name__)
+        fault(self)
+
+    def give_record_back(self, record: Record) -> None:
+        """Somebody else's record is taken away."""
+        if self.record_is_foreign:
+            self.record_is_foreign = False
+            self.zone.put(record)
+
+    def timestamp(self) -> str:
+        """The date and time as events have it."""
+        return datetime.fromtimestamp(EPOCH + self.now, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+    def own_record(self, *addresses: str) -> Record:
+        """The cluster's record with these addresses."""
+        return Record(tuple(sorted(addresses)), TTL, self.policy.owner)

@@ -1,0 +1,92 @@
+"""Route 53, and resolvers that keep what it answered for as long as they may."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ansible_collections.swarm.aws.plugins.module_utils._core.cluster import Record
+from ansible_collections.swarm.aws.plugins.module_utils._core.errors import Unavailable
+
+if TYPE_CHECKING:
+    from .world import World
+
+
+class Zone:
+    """The zone, as far as it concerns the cluster's name."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self.record = Record()
+        self.gone = False
+        # Until when some resolver may know an address that is not published any more, and when it was withdrawn.
+        self.known_until: dict[str, float] = {}
+        self.withdrawn_at: dict[str, float] = {}
+        # Addresses that a write which was under way for long has published, perhaps again.
+        self.republished_late: set[str | None] = set()
+
+    def read(self) -> Record:
+        if self.gone:
+            raise Unavailable("NoSuchHostedZone: No hosted zone found with ID: Z1")
+        return self.record
+
+    def write(self, before: Record, after: Record) -> None:
+        """Route 53's batch of CREATE, where the writer saw nothing, or UPSERT, for record and owner: all or nothing."""
+        present = self.read()
+        if (before.absent and not present.absent) or (before.owner is None and present.owner is not None):
+            raise Unavailable("InvalidChangeBatch: it already exists")
+        if present.obstacle:
+            raise Unavailable(f"InvalidChangeBatch: {present.obstacle} stands there")
+        self.put(after)
+
+    def put(self, record: Record) -> None:
+        """Have something else stand there, whoever says so."""
+        now = self._world.now
+        for address in set(self.record.addresses) - set(record.addresses):
+            self.known_until[address] = max(self.known_until.get(address, 0.0), now + (self.record.ttl or 0))
+            self.withdrawn_at[address] = now
+        self.record = record
+        self._world.changed()
+
+    def known(self, address: str | None, slack: float = 0.0) -> bool:
+        """Whether a client may be told the address, now or by a resolver that asked before."""
+        if address is None:
+            return False
+        return address in self.record.addresses or self._world.now < self.known_until.get(address, 0.0) - slack
+
+
+class Resolver:
+    """A resolver that honours the TTL, neither more nor less."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._answer: tuple[str, ...] = ()
+        self._until = 0.0
+
+    def resolve(self) -> tuple[str, ...]:
+        """The addresses under the cluster's name."""
+        if self._world.now >= self._until:
+            record = self._world.zone.record
+            self._answer, self._until = record.addresses, self._world.now + (record.ttl or 0)
+        return self._answer
+
+
+class Client:
+    """A user, who asks for the page every so often and counts how often there was none."""
+
+    def __init__(self, world: World, every: float = 0.5) -> None:
+        self._world, self._resolver, self._every = world, Resolver(world), every
+        self.requests = self.failures = 0
+        self.last_failure: float | None = None
+        world.at(every, self._ask)
+
+    def _ask(self) -> None:
+        world, addresses = self._world, self._resolver.resolve()
+        self._world.at(self._every, self._ask)
+        if not addresses:
+            return
+        self.requests += 1
+        if not world.serves(world.rng.choice(addresses)):
+            self.failures += 1
+            self.last_failure = world.now
+            if world.tracing:
+                world.trace("client", f"no answer; {addresses} are known")
