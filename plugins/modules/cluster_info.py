@@ -10,7 +10,7 @@ short_description: Show instances, nodes and DNS of a swarm beside each other
 version_added: 0.1.0
 description:
   - Joins what EC2 and Auto Scaling tell of the instances with what Raft tells of the nodes and with what stands in DNS.
-  - Tells how many managers could fail, and what the leader's agent would do next.
+  - Tells how many managers could fail, what the leader's agent did last and what it would do next.
   - Runs on a manager, with the credentials of its instance profile. Changes nothing.
 author:
   - The swarm.aws maintainers (@swarm-aws)
@@ -149,6 +149,21 @@ notes:
   returned: success
   type: list
   elements: str
+last_actions:
+  description: What the leader's agent did last, the latest at the end, as its status document in the bucket says.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    at:
+      description: When, in UTC.
+      type: str
+    action:
+      description: The kind of action.
+      type: str
+    resource:
+      description: What it was done to.
+      type: str
 """
 
 import time
@@ -164,7 +179,9 @@ from ..module_utils.on_manager import ARGUMENTS, keeper, look
 def main() -> None:
     module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
     try:
-        policy, observed = look(keeper(module.params))
+        cluster = keeper(module.params)
+        policy, observed = look(cluster)
+        last = cluster.read_status().get("last_actions", [])
     except SwarmError as error:
         module.fail_json(msg=str(error))
     module.exit_json(
@@ -172,6 +189,7 @@ def main() -> None:
         members=report.members(observed, policy.dns.addresses if policy.dns else "public"),
         quorum=report.quorum(observed),
         record=report.record(observed.record),
+        last_actions=last,
         **report.outlook(decide(observed, policy, time.time())),
     )
 

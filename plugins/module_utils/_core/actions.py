@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Mapping, Optional, Tuple, Union
 
+from . import labels
 from .change import Change
 from .cluster import Record
 
@@ -53,7 +54,7 @@ class NoteFact:
 
     @property
     def change(self) -> Change:
-        return Change(f"labels of the node of {self.instance}", {}, {self.label: f"{self.at:.0f}"})
+        return Change(f"labels of the node of {self.instance}", {}, {self.label: labels.noted(self.at)})
 
 
 @dataclass(frozen=True)

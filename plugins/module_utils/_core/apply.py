@@ -211,7 +211,7 @@ def _drain(action: act.Drain, world: World) -> Optional[Change]:
 
 
 def _noted(node: Node, label: str, at: float) -> Dict[str, str]:
-    return {**node.labels, label: f"{at:.0f}"}
+    return {**node.labels, label: labels.noted(at)}
 
 
 def _demote(action: act.Demote, world: World) -> Optional[Change]:

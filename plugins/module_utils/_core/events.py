@@ -15,6 +15,8 @@ from .cluster import Interruption
 
 SPOT, REBALANCE, MAINTENANCE = "spot interruption", "rebalance recommendation", "scheduled maintenance"
 KNOWN = {
+    # What a manager puts there itself, when the operator asks for a removal.
+    "Removal Requested": "removal requested",
     "EC2 Instance-launch Lifecycle Action": "launching",
     "EC2 Instance-terminate Lifecycle Action": "terminating",
     "EC2 Instance Launch Successful": "launched",

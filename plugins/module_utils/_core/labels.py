@@ -5,6 +5,7 @@ The facts of the way out are kept here, in Raft, so that whoever is the leader n
 
 from __future__ import annotations
 
+import math
 from typing import Dict, Mapping, Optional
 
 from .cluster import Instance, Node
@@ -62,10 +63,15 @@ def wanted(
     return result
 
 
+def noted(at: float) -> str:
+    """A moment as a label's value. Rounded down, or whoever reads it at once would take it for one to come."""
+    return f"{math.floor(at * 1000) / 1000:.3f}"
+
+
 def fact(labels: Mapping[str, str], key: str, now: float) -> Optional[float]:
     """When something was noted, in epoch seconds; None if it was not, or by a clock that runs ahead of ours."""
     try:
-        noted = float(labels[key])
+        at = float(labels[key])
     except (KeyError, ValueError):
         return None
-    return noted if noted <= now else None
+    return at if at <= now else None

@@ -97,7 +97,7 @@ class _Planner:
     # Nodes with an instance
 
     def _wanted(self, instance: Instance, node: Node) -> Dict[str, str]:
-        return labels.wanted(
+        wanted = labels.wanted(
             node,
             instance,
             self._policy,
@@ -105,11 +105,21 @@ class _Planner:
             announced=interruptions.announced(self._observed, node, instance.id),
             down_since=self._down_since(node),
         )
+        if self._published_again(instance, node):
+            wanted.pop(labels.WITHDRAWN, None)
+        return wanted
+
+    def _published_again(self, instance: Instance, node: Node) -> bool:
+        """Whether the record leads to it although it was withdrawn once, so that resolvers know it anew."""
+        wanted, record = self._policy.dns, self._observed.record
+        if wanted is None or record is None or labels.WITHDRAWN not in node.labels:
+            return False
+        return dns.published(record, instance, node, wanted, self._policy.owner)
 
     def _down_since(self, node: Node) -> Optional[str]:
         if node.state != "down" or self._policy.down_seconds is None:
             return None
-        return node.labels.get(labels.DOWN) or f"{self._now:.0f}"
+        return node.labels.get(labels.DOWN) or labels.noted(self._now)
 
     def _label(self, instance: Instance, node: Node) -> None:
         emptied = labels.PAUSED in node.labels or labels.DRAINED in node.labels
@@ -177,6 +187,13 @@ class _Planner:
             self._out.refused.append(foreign)
             return
         values = dns.addresses(self._members, self._policy, set(self._leaving.all))
+        # It is withdrawn again only once the first time is forgotten, or the wait for resolvers would count from then.
+        again = {
+            instance.address(wanted.addresses)
+            for instance, node in ((self._members.instances[key], node) for key, node in self._members.node_of.items())
+            if node.ready and self._published_again(instance, node)
+        }
+        values = tuple(sorted({*values, *(again & set(record.addresses))}))
         if not values:
             if not record.absent:
                 self._out.notes.append(

@@ -52,6 +52,13 @@ class Fleet:
                 raise
         return True
 
+    def gone_or_going(self, instance: str) -> bool:
+        """Whether the instance has ended, or is ended by Auto Scaling without more waiting. Raises Unavailable."""
+        with self._aws.asked(f"describe the Auto Scaling instance {instance}"):
+            answer = self._aws.client("autoscaling").describe_auto_scaling_instances(InstanceIds=[instance])
+            states = [one["LifecycleState"] for one in answer["AutoScalingInstances"]]
+        return all(state in ("Terminating:Proceed", "Terminated") for state in states)
+
     def sizes(self, scaling_group: str) -> Tuple[int, int]:
         """The smallest and the desired size of a group. Raises Unavailable."""
         with self._aws.asked(f"describe the Auto Scaling group {scaling_group}"):

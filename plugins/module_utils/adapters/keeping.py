@@ -16,7 +16,7 @@ from .._core.published import Published
 from .._core.reconcile import Pass, reconcile
 from .autoscaling import Fleet
 from .aws import Aws
-from .documents import write_status
+from .documents import read_status, write_status
 from .engine import DockerEngine
 from .queue import Queue
 from .route53 import Zone
@@ -52,9 +52,10 @@ class Keeper:
         self._aws = Aws(region)
         self._store = S3Store(self._aws, bucket)
         self.swarm = DockerSwarm()
+        self.fleet = Fleet(self._aws, cluster, now)
         self._world = core.World(
             swarm=self.swarm,
-            scaling=Fleet(self._aws, cluster, now),
+            scaling=self.fleet,
             tokens=Published(self._store, _Secrets(self.swarm)),
             records=Zone(self._aws),
         )
@@ -95,6 +96,10 @@ class Keeper:
     def queue(self, name: str) -> Queue:
         """The queue of events."""
         return Queue(self._aws, name)
+
+    def read_status(self) -> Mapping[str, Any]:
+        """What the leader's agent told last. Raises Unavailable."""
+        return read_status(self._aws, self._bucket)
 
     def write_status(self, status: Mapping[str, Any]) -> None:
         """Tell people. Raises Unavailable."""

@@ -38,6 +38,11 @@ class Queue:
             )
         return [Message(one["ReceiptHandle"], one.get("Body", "")) for one in answer.get("Messages", [])]
 
+    def send(self, body: str) -> None:
+        """Put a message there, which wakes the leader's agent. Raises Unavailable."""
+        with self._aws.asked(f"send a message to the queue {self._name}"):
+            self._aws.client("sqs").send_message(QueueUrl=self._address(), MessageBody=body)
+
     def delete(self, messages: Sequence[Message]) -> None:
         """Be done with messages; any number. Raises Unavailable, and then they come again."""
         for start in range(0, len(messages), BATCH):

@@ -1,0 +1,205 @@
+#!/usr/bin/python
+# Copyright (c) The swarm.aws maintainers
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: node_drain
+short_description: Take a node out of a swarm without a request failing
+version_added: 0.1.0
+description:
+  - Asks for the removal of an instance and watches it. The leader's agent does the work, and goes on if this stops.
+  - The node is withdrawn from DNS and gets no new tasks; when no resolver knows it any more, and its tasks have healthy
+    replacements elsewhere, it is drained; when its tasks have ended it loses its vote, its instance is ended by its
+    Auto Scaling group, and it leaves the swarm.
+  - Refused, before anything changes, if too few managers would be left for their quorum, or if there is no place
+    elsewhere for its tasks.
+  - Runs on any manager but the one that is removed, with the credentials of its instance profile. The node itself need
+    not be reachable.
+author:
+  - The swarm.aws maintainers (@swarm-aws)
+attributes:
+  check_mode:
+    description: Says whether it would ask, and what stands against it.
+    support: full
+  diff_mode:
+    description: Shows the node's label by which the removal is asked for.
+    support: full
+options:
+  instance:
+    description: ID of the instance.
+    type: str
+    required: true
+  state:
+    description:
+      - V(removed) has it removed.
+      - V(kept) calls a removal off that has not come to the end of the instance yet. The node then works on.
+    type: str
+    choices: [removed, kept]
+    default: removed
+  replace:
+    description: Whether its Auto Scaling group is to start another instance, rather than to have one less.
+    type: bool
+    default: true
+  force:
+    description:
+      - Whether to go on where tasks have no place elsewhere, and are lost.
+      - The managers' quorum is kept nevertheless.
+    type: bool
+    default: false
+  together:
+    description: IDs of other instances that are to be removed before this one, with which it has to be possible.
+    type: list
+    elements: str
+    default: []
+  until:
+    description:
+      - The stage to wait for. V(requested) does not wait.
+      - V(begun) is when the node gets no new tasks, V(ready) when it is about to be drained, V(drained) when no task is
+        left on it, and V(removed) when it is out of the swarm and its instance ends.
+    type: str
+    choices: [requested, begun, ready, drained, removed]
+    default: removed
+  seen:
+    description: The RV(seen) of an earlier call for the same removal, from which the watch goes on.
+    type: dict
+    default: {}
+  timeout:
+    description: Seconds to wait at most. The removal goes on after that.
+    type: int
+    default: 1800
+  cluster:
+    description: Name of the cluster. By default the one of the host's C(/etc/swarm-agent/config.json).
+    type: str
+  region:
+    description: Its region, by default that of the same file.
+    type: str
+  bucket:
+    description: Its bucket, by default that of the same file.
+    type: str
+requirements:
+  - boto3
+  - docker (Python SDK)
+seealso:
+  - module: swarm.aws.cluster_info
+  - module: swarm.aws.node_remove
+"""
+
+EXAMPLES = r"""
+- name: Have another instance in its place
+  swarm.aws.node_drain:
+    instance: i-0123456789abcdef0
+  become: true
+
+- name: Have one instance less
+  swarm.aws.node_drain:
+    instance: i-0123456789abcdef0
+    replace: false
+  become: true
+
+- name: Keep it after all
+  swarm.aws.node_drain:
+    instance: i-0123456789abcdef0
+    state: kept
+  become: true
+"""
+
+RETURN = r"""
+node:
+  description: ID of its node. Null if it has none.
+  returned: success
+  type: str
+over:
+  description: Whether nothing is left to be removed.
+  returned: success
+  type: bool
+awaited:
+  description: What the removal waits for.
+  returned: success
+  type: list
+  elements: str
+  sample: [8 s until no resolver knows i-0123456789abcdef0]
+services:
+  description:
+    - By the name of each replicated service, how many tasks it declares and how many were healthy at the lowest, as
+      seen about every second.
+  returned: success
+  type: dict
+  sample: {shop_web: {declared: 6, lowest: 6}}
+seconds:
+  description: How long each step took, and all of them.
+  returned: success
+  type: dict
+  sample: {withdrawn: 0.6, ready: 10.3, drained: 5.1, removed: 3.9, all: 19.9}
+notes:
+  description: What was not as smooth as it can be, a sentence each.
+  returned: success
+  type: list
+  elements: str
+seen:
+  description: What was seen so far, for the next call.
+  returned: success
+  type: dict
+"""
+
+import time
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ..module_utils._core.errors import SwarmError
+from ..module_utils._core.watch import STAGES
+from ..module_utils.on_manager import ARGUMENTS, keeper, look
+from ..module_utils.removal import Removal, describe
+
+
+def drain(params, *, check: bool, now=time.time, sleep=time.sleep) -> dict:
+    """Do the module's work and return its result. Raises SwarmError."""
+    cluster = keeper(params)
+    policy, observed = look(cluster)
+    removal = Removal(cluster, policy, observed, params["instance"], now=now, sleep=sleep)
+    result = {"changed": False, "node": removal.node.id if removal.node else None, "over": removal.over, "diff": []}
+    if params["state"] == "kept":
+        asked = removal.withdraw(check_mode=check)
+    else:
+        removal.check(params["together"], replace=params["replace"], force=params["force"])
+        asked = removal.request(replace=params["replace"], force=params["force"], check_mode=check)
+    if asked:
+        header = f"request to remove {params['instance']}"
+        diff = {"before_header": header, "after_header": header, "before": f"{asked[0]}\n", "after": f"{asked[1]}\n"}
+        result.update(changed=True, diff=[diff])
+    until = "requested" if check or removal.over or params["state"] == "kept" else params["until"]
+    watch = removal.follow(params["seen"], until, params["timeout"])
+    return {
+        **result,
+        "awaited": removal.awaited,
+        "services": watch.services,
+        "seconds": watch.durations(),
+        "notes": [*removal.notes, *describe(watch)],
+        "seen": watch.as_dict(),
+    }
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "instance": {"type": "str", "required": True},
+            "state": {"type": "str", "choices": ["removed", "kept"], "default": "removed"},
+            "replace": {"type": "bool", "default": True},
+            "force": {"type": "bool", "default": False},
+            "together": {"type": "list", "elements": "str", "default": []},
+            "until": {"type": "str", "choices": list(STAGES), "default": "removed"},
+            "seen": {"type": "dict", "default": {}},
+            "timeout": {"type": "int", "default": 1800},
+            **ARGUMENTS,
+        },
+        supports_check_mode=True,
+    )
+    try:
+        module.exit_json(**drain(module.params, check=module.check_mode))
+    except SwarmError as error:
+        module.fail_json(msg=str(error))
+
+
+if __name__ == "__main__":
+    main()
