@@ -279,5 +279,8 @@ def _sync_record(action: act.SyncRecord, world: World, policy: Policy) -> Option
     foreign = dns.foreign(present, policy.dns, policy.owner)
     if foreign:
         raise Refused(foreign)
+    if present != action.before:
+        # Another agent may have withdrawn a node since, which is not to be undone by a plan from before.
+        raise Refused("The record has changed in the meantime.")
     world.records.write(policy.dns, present, action.after)
     return act.SyncRecord(action.zone_id, action.name, action.owner, present, action.addresses, action.ttl).change

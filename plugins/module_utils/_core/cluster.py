@@ -84,7 +84,16 @@ class Node:
     @property
     def ready(self) -> bool:
         """Whether it does its work: a manager must also be heard in Raft."""
-        return self.state == "ready" and (self.role == WORKER or (self.voter and self.reachable))
+        return self.state == "ready" and self._in_raft
+
+    @property
+    def unheard(self) -> bool:
+        """Whether nothing speaks against its doing its work, but the leader is new and has not heard from it yet."""
+        return self.state == "unknown" and self._in_raft
+
+    @property
+    def _in_raft(self) -> bool:
+        return self.role == WORKER or (self.voter and self.reachable)
 
 
 @dataclass(frozen=True)

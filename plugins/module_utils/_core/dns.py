@@ -18,8 +18,11 @@ def owner_name(record: str) -> str:
     return OWNER_PREFIX + (f"wildcard{record[1:]}" if record.startswith("*") else record)
 
 
-def addresses(membership: Membership, policy: Policy, leaving: AbstractSet[str]) -> Tuple[str, ...]:
-    """The values that the record should have, sorted; empty if no node can serve, and then it is to stay as it is."""
+def addresses(membership: Membership, policy: Policy, leaving: AbstractSet[str], present: Record) -> Tuple[str, ...]:
+    """The values that the record should have, sorted; empty if no node can serve, and then it is to stay as it is.
+
+    ``present`` is the record as it is.
+    """
     if policy.dns is None:
         return ()
     serving, left = set(), set()
@@ -27,7 +30,10 @@ def addresses(membership: Membership, policy: Policy, leaving: AbstractSet[str])
         instance = membership.instances[identifier]
         group = policy.groups.get(instance.group)
         address = instance.address(policy.dns.addresses)
-        if not address or group is None or not group.dns or not node.ready or instance.state != "running":
+        if not address or group is None or not group.dns or instance.state != "running":
+            continue
+        # A new leader knows of nobody until it hears from them, which is no reason to send all users to one node.
+        if not node.ready and not (node.unheard and address in present.addresses):
             continue
         if instance.in_service and identifier not in leaving and node.availability != "drain":
             serving.add(address)

@@ -6,16 +6,16 @@ cluster that is as it should be gets an empty plan.
 
 from __future__ import annotations
 
-from typing import Dict, List, Optional
+from typing import Dict, List, Optional, Set
 
 from . import actions as act
 from . import dns, identity, interruptions, labels
 from .actions import Action
-from .cluster import MANAGER, Cluster, Instance, Node
+from .cluster import MANAGER, Cluster, Instance, Node, Record
 from .decision import Decision
 from .leaving import Leaving
 from .policy import Policy
-from .quorum import Interlock
+from .quorum import Interlock, Quorum
 from .retiring import retire
 
 LAUNCH_WAIT = "Pending:Wait"
@@ -182,18 +182,20 @@ class _Planner:
         if record is None:
             self._out.awaited.append("an answer from Route 53")
             return
+        quorum = Quorum.of(self._observed.nodes or ())
+        if quorum.margin < 0:
+            # A leader without one is about to be told that it leads no more; what it hears of the others counts little.
+            self._out.refused.append(
+                f"The quorum is lost: {quorum.reachable} of {quorum.voters} managers are reachable, {quorum.needed} "
+                f"are needed. {wanted.record} is left as it is: bring managers back, or restore from a backup."
+            )
+            return
         foreign = dns.foreign(record, wanted, self._policy.owner)
         if foreign:
             self._out.refused.append(foreign)
             return
-        values = dns.addresses(self._members, self._policy, set(self._leaving.all))
-        # It is withdrawn again only once the first time is forgotten, or the wait for resolvers would count from then.
-        again = {
-            instance.address(wanted.addresses)
-            for instance, node in ((self._members.instances[key], node) for key, node in self._members.node_of.items())
-            if node.ready and self._published_again(instance, node)
-        }
-        values = tuple(sorted({*values, *(again & set(record.addresses))}))
+        values = dns.addresses(self._members, self._policy, set(self._leaving.all), record)
+        values = tuple(sorted({*values, *self._known_anew(record)}))
         if not values:
             if not record.absent:
                 self._out.notes.append(
@@ -203,6 +205,16 @@ class _Planner:
         action = act.SyncRecord(wanted.zone_id, wanted.record, self._policy.owner, record, values, wanted.ttl)
         if action.after != record:
             self._out.actions.append(action)
+
+    def _known_anew(self, record: Record) -> Set[str]:
+        """What stays in the record until it is forgotten that it was withdrawn once.
+
+        Otherwise the wait for resolvers would count from the first time.
+        """
+        kind = self._policy.dns.addresses if self._policy.dns else ""
+        nodes = ((self._members.instances[identifier], node) for identifier, node in self._members.node_of.items())
+        known = {one.address(kind) for one, node in nodes if node.ready and self._published_again(one, node)}
+        return {address for address in record.addresses if address in known}
 
     def _notes(self) -> None:
         for node in self._members.strangers:

@@ -59,7 +59,7 @@ def _down_is_gone(monkeypatch):
 
 
 def _not_ready_is_published(monkeypatch):
-    def every(membership, policy, leaving):
+    def every(membership, policy, leaving, present):
         hosts = (membership.instances[one].public_address for one in membership.node_of)
         return tuple(sorted(filter(None, hosts)))
 
