@@ -67,7 +67,7 @@ class Invariants:
         if role == "worker":
             self._quorum(agent, told, node, "demotes")
         if availability == "drain":
-            self._quorum(agent, agent.observed, node, "drains")
+            self._quorum(agent, told, node, "drains")
             if self._world.hurried(member.machine, member) or self._waited_long(member):
                 self._world.work.excuse()
             self._unknown_to_clients(agent, member)
@@ -111,6 +111,9 @@ class Invariants:
             machines = [one for one in cloud.machines.values() if one.public == address]
             if not any(self._was_fit(one, since) for one in machines):
                 raise Broken(f"I3: {agent.machine.id} publishes {address}, which serves nobody")
+            drained = [one.drained_at for one in agent.swarm.members.values() if one.machine in machines]
+            if any(at is not None and began < at < read for at in drained):
+                raise Broken(f"I6: {agent.machine.id} publishes {address}, which was drained meanwhile")
             # What comes too late for others to have seen it is theirs to repair.
             if self._world.now - read > 2.0:
                 zone.republished_late.add(address)
@@ -166,8 +169,9 @@ class Invariants:
         wanted = world.serving()
         if not world.record_is_foreign and wanted and world.zone.record.addresses != wanted:
             return f"I3: {world.zone.record.addresses} are published, {wanted} serve"
+        held = any(self._held(one.machine, one) for one in swarm.members.values())
         for service in world.work.services.values():
-            if service.replicas is not None and service.replicas != service.declared:
+            if service.replicas is not None and service.replicas != service.declared and not held:
                 return f"I6: {service.name} has {service.replicas} replicas, {service.declared} are declared"
             if service.healthy(world.now) < service.declared and world.work.place(service):
                 return f"I6: {service.name} has {service.healthy(world.now)} of {service.declared} healthy tasks"
@@ -181,6 +185,8 @@ class Invariants:
         if member is None or member.removed:
             # Nobody ends one that somebody took out of its group, and then out of the swarm.
             return "is in no swarm" if machine.scaling_group else ""
+        if self._held(machine, member):
+            return ""
         if member.state != "ready" or member.availability != "active":
             return f"is {member.state} and {member.availability}"
         if member.role != machine.group.role or member.voter != (member.role == "manager"):
@@ -188,6 +194,14 @@ class Invariants:
         if member.labels.get(INSTANCE_LABEL) != machine.id:
             return "is not labelled"
         return ""
+
+    def _held(self, machine: Machine, member: Member) -> bool:
+        """Whether it was asked for, and stays: refused with a reason, or the only one that the record can lead to."""
+        leader = self._world.swarm.leader
+        agent = self._world.agents.get(leader.machine.id) if leader else None
+        if labels.REQUESTED not in member.labels or agent is None or agent.last is None:
+            return False
+        return machine.id in agent.last.decision.held or self._world.serving() == (machine.public,)
 
     # Parts
 

@@ -67,10 +67,10 @@ class SimSwarm:
         if node not in self._read:
             raise Unavailable(f"The node {node} was not read before it was to be changed.")
         version = self._read.pop(node)
-        invariants, told = self._world.invariants, self._agent.told
+        invariants, told, observed = self._world.invariants, self._agent.told, self._agent.observed
 
         def effect() -> None:
-            invariants.update(self._agent, told, node, role, availability)
+            invariants.update(self._agent, observed if availability else told, node, role, availability)
             self._swarm.update(self._agent.machine, node, version, role, availability, labels)
 
         self._agent.call(act.SWARM, f"change {node}: {role or availability or 'labels'}", effect, write=True)

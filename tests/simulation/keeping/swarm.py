@@ -43,6 +43,7 @@ class Member:
     # Its engine is in no swarm, or in another one, while the managers still have it.
     left: bool = False
     joined_at: float = 0.0
+    drained_at: float | None = None
 
 
 class Swarm:
@@ -163,6 +164,7 @@ class Swarm:
         member.role = role or member.role
         if availability:
             member.availability = availability
+            member.drained_at = self._world.now if availability == "drain" else None
         if labels is not None:
             member.labels = dict(labels)
         self._world.work.orchestrate()
