@@ -125,11 +125,13 @@ def test_a_truth_that_makes_no_sense_is_not_an_empty_cluster(content: bytes, sto
 
 def test_managers_are_found_by_their_tags(aws: Aws) -> None:
     ec2 = boto3.client("ec2", REGION)
+    launched: list[str] = []
 
     def launch(cluster: str, role: str) -> dict[str, Any]:
         tags = [{"Key": "swarm.aws/cluster", "Value": cluster}, {"Key": "swarm.aws/role", "Value": role}]
         specification = [{"ResourceType": "instance", "Tags": tags}]
-        image = ec2.describe_images()["Images"][0]["ImageId"]
+        image = ec2.register_image(Name=f"{cluster}-{role}-{len(launched)}", RootDeviceName="/dev/xvda")["ImageId"]
+        launched.append(image)
         return ec2.run_instances(ImageId=image, MinCount=1, MaxCount=1, TagSpecifications=specification)["Instances"][0]
 
     ours, dead = launch("demo", "manager"), launch("demo", "manager")
