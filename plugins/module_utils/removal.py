@@ -189,11 +189,9 @@ class Removal:
 def describe(watch: Watch) -> List[str]:
     """What somebody wants to know afterwards, a sentence each."""
     lines = []
-    for name, one in sorted(watch.services.items()):
-        if one["lowest"] < one["declared"]:
-            lines.append(f"{name} had {one['lowest']} of {one['declared']} healthy at the lowest.")
-    for name in watch.plain:
-        lines.append(f"{name} was drained without replacements that ran before: it is not start-first.")
+    if watch.plain:
+        names = ", ".join(watch.plain)
+        lines.append(f"Drained without replacements that ran before, since they are not start-first: {names}.")
     for name, seconds in sorted(watch.stubborn.items()):
         lines.append(f"{name} did not stop when told to and took all of its {seconds:.0f} s.")
     return lines

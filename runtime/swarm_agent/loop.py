@@ -22,7 +22,7 @@ from .notify import Notifier
 # All in seconds. How long a manager that does not lead waits until it looks again whether it does.
 STANDBY = 3.0
 # Between two passes while something is about to change, and when nothing is.
-QUICK, IDLE = 2.0, 30.0
+QUICK, IDLE = 1.0, 30.0
 # Passes that follow one another at once as long as each does something.
 MOST_BUSY = 8
 STATUS_EVERY = 60.0
@@ -82,7 +82,14 @@ class Loop:
         # What was just done is seen at once, and so is what comes next; but never without end.
         self._busy = self._busy + 1 if result.done else 0
         if not 0 < self._busy < MOST_BUSY:
-            self._wait(policy, QUICK if result.in_flight else IDLE)
+            self._wait(policy, self._pause(result))
+
+    def _pause(self, result: Pass) -> float:
+        """How long to wait for an event after a pass."""
+        if not result.in_flight:
+            return IDLE
+        due = result.decision.due
+        return QUICK if due is None else max(0.0, min(QUICK, due - self._wall().timestamp()))
 
     def _leads(self) -> bool:
         try:
@@ -187,12 +194,13 @@ class Loop:
 
     def _receive(self, policy: Policy, seconds: float) -> bool:
         """Wait at the queue, and return whether there was a message. If the queue cannot be asked, only wait."""
-        if policy.queue is None or self._clock.now() < self._queue_rests_until:
+        # The queue takes no less than a second.
+        if policy.queue is None or seconds < 1 or self._clock.now() < self._queue_rests_until:
             self._clock.wait(min(seconds, STANDBY), "something to happen")
             return False
         try:
             queue = self._queue = self._queue or self._keeper.queue(policy.queue)
-            messages = queue.receive(max(1.0, seconds))
+            messages = queue.receive(seconds)
             # All that is there, so that a burst wakes one pass.
             while messages and len(self._messages) + len(messages) < MOST_MESSAGES:
                 self._messages += messages

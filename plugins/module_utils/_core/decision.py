@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Dict, List
+from typing import Dict, List, Optional
 
 from .actions import Action
 
@@ -19,14 +19,18 @@ class Decision:
     # Of instances that are to go, by their IDs: what each waits for, and why it stays until somebody does something.
     waits: Dict[str, List[str]] = field(default_factory=dict)
     held: Dict[str, str] = field(default_factory=dict)
+    # When the first of the waits ends of which that is known, in epoch seconds.
+    due: Optional[float] = None
 
     @property
     def in_flight(self) -> bool:
         """Whether something is about to change, so that it is worth while to look again soon."""
         return bool(self.actions or self.awaited)
 
-    def wait(self, instance: str, sentence: str) -> None:
-        """Note what an instance that is to go waits for."""
+    def wait(self, instance: str, sentence: str, until: Optional[float] = None) -> None:
+        """Note what an instance that is to go waits for, and until when if that is known."""
+        if until is not None:
+            self.due = until if self.due is None else min(self.due, until)
         self.awaited.append(sentence)
         self.waits.setdefault(instance, []).append(sentence)
 

@@ -1,9 +1,9 @@
 """The one handler of all interruptions: an instance leaves without a request failing.
 
 Withdrawn from DNS and given no new tasks → no resolver knows it any more, and its tasks have replacements elsewhere →
-drained → its tasks have ended → no vote → ended by Auto Scaling → out of the swarm → the hook is answered. What was
-done is seen in what is observed and in facts on the node, so each pass plans the first step that is not done yet,
-whoever did those before it.
+drained → while its tasks end, it loses its vote and then Auto Scaling is told to end it → out of the swarm → the hook
+is answered. From the drain on there is no way back. What was done is seen in what is observed and in facts on the node,
+so each pass plans the first step that is not done yet, whoever did those before it.
 """
 
 from __future__ import annotations
@@ -81,8 +81,12 @@ class Leaving:
                 self._out.notes.append(f"{instance.id} was held for {self._policy.hold_seconds:.0f} s and is let go.")
             return
         limits = Limits.of(interruption.deadline, self._stop_seconds(node))
-        if self._ready_to_drain(instance, node, interruption, limits) and self._drained(instance, node, limits):
-            self._end(instance, node, interruption)
+        if not self._ready_to_drain(instance, node, interruption, limits) or not self._draining(instance, node):
+            return
+        # While its tasks stop, its vote goes and Auto Scaling starts another one.
+        let_go = self._let_go(instance, node, interruption)
+        if self._empty(instance, node, limits) and let_go:
+            retire(node, instance.id, act.LEAVING, self._interlock, self._out)
 
     def _keep_waiting(self, instance: Instance) -> None:
         last = self._observed.heartbeats.get(instance.id)
@@ -126,7 +130,7 @@ class Leaving:
             return False
         left = at + max(wanted.ttl, record.ttl or 0) - self._now
         if left > 0:
-            self._out.wait(instance.id, f"{left:.0f} s until no resolver knows {instance.id}")
+            self._out.wait(instance.id, f"{left:.0f} s until no resolver knows {instance.id}", self._now + left)
             return False
         return True
 
@@ -164,16 +168,30 @@ class Leaving:
 
     # The drain
 
-    def _drained(self, instance: Instance, node: Node, limits: Limits) -> bool:
-        """Whether it has no tasks, or has had its time to end them."""
-        at = labels.fact(node.labels, labels.DRAINED, self._now)
-        if at is None or node.availability != "drain":
+    def _draining(self, instance: Instance, node: Node) -> bool:
+        """Whether its tasks have been told to run elsewhere."""
+        if labels.fact(node.labels, labels.DRAINED, self._now) is None or node.availability != "drain":
             self._out.actions.append(act.Drain(node.id, instance.id, node.availability, self._now))
             return False
+        return True
+
+    def _let_go(self, instance: Instance, node: Node, interruption: Interruption) -> bool:
+        """Whether it has no vote and is ended by its Auto Scaling group, if it has one."""
+        if node.role == MANAGER or node.voter:
+            demote(node, instance.id, act.LEAVING, self._interlock, self._out)
+            return False
+        if instance.scaling_group and not instance.terminating:
+            self._out.actions.append(act.Terminate(instance.id, instance.scaling_group, node.id, interruption.replace))
+            return False
+        return True
+
+    def _empty(self, instance: Instance, node: Node, limits: Limits) -> bool:
+        """Whether it has no tasks, or has had its time to end them."""
+        at = labels.fact(node.labels, labels.DRAINED, self._now)
         left = self._left_on(node)
         if not (node.tasks or left) or node.state == "down":
             return True
-        end = at + self._policy.drain_seconds
+        end = (self._now if at is None else at) + self._policy.drain_seconds
         until = end if limits.stop_by is None else min(end, limits.stop_by)
         what = _counted(left) if left else f"{node.tasks} tasks"
         if until > self._now:
@@ -192,19 +210,6 @@ class Leaving:
             return self._policy.drain_seconds
         longest = max((one.stop_seconds for one in services if one.left_on(node.id)), default=0)
         return min(longest, self._policy.drain_seconds)
-
-    # The end
-
-    def _end(self, instance: Instance, node: Node, interruption: Interruption) -> None:
-        """Take its vote, have Auto Scaling end it, and take it out once it is certain that it ends."""
-        if node.role == MANAGER or node.voter:
-            demote(node, instance.id, act.LEAVING, self._interlock, self._out)
-        elif instance.scaling_group and not instance.terminating:
-            self._out.actions.append(act.Terminate(instance.id, instance.scaling_group, node.id, interruption.replace))
-        elif instance.lifecycle == "Terminating":
-            self._out.wait(instance.id, f"{instance.id} to wait at its termination hook")
-        else:
-            retire(node, instance.id, act.LEAVING, self._interlock, self._out)
 
     def _complete(self, instance: Instance) -> None:
         self._out.actions.append(
