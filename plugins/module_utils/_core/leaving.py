@@ -136,8 +136,8 @@ class Leaving:
 
     def _replaced(self, instance: Instance, node: Node, interruption: Interruption) -> bool:
         """Whether its tasks have replacements elsewhere as far as they can, or none are to be waited for."""
-        if node.state != "ready" or node.availability == "drain":
-            # Its tasks are not its any more.
+        if node.state == "down" or node.availability == "drain":
+            # Its tasks are not its any more. Of one that a new leader has not heard from yet, they still are.
             return True
         paused = labels.fact(node.labels, labels.PAUSED, self._now)
         if paused is None or node.availability == "active":
