@@ -181,7 +181,7 @@ def change_record(world: World) -> None:
     zone = world.zone
     if not zone.record.absent and not world.record_is_foreign:
         keep = zone.record.addresses[:1]
-        zone.put(world.rng.choice((world.own_record("203.0.113.7"), world.own_record(*keep), Record())))
+        zone.put_by_hand(world.rng.choice((world.own_record("203.0.113.7"), world.own_record(*keep), Record())))
 
 
 def take_record(world: World) -> None:
@@ -190,7 +190,7 @@ def take_record(world: World) -> None:
         return
     before = world.zone.record
     world.record_is_foreign = True
-    world.zone.put(
+    world.zone.put_by_hand(
         world.rng.choice(
             (
                 Record(("203.0.113.7",), 60, "heritage=other"),

@@ -293,7 +293,7 @@ class World:
         """Somebody else's record is taken away."""
         if self.record_is_foreign:
             self.record_is_foreign = False
-            self.zone.put(record)
+            self.zone.put_by_hand(record)
 
     def timestamp(self) -> str:
         """The date and time as events have it."""

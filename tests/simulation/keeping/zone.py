@@ -38,6 +38,11 @@ class Zone:
             raise Unavailable(f"InvalidChangeBatch: {present.obstacle} stands there")
         self.put(after)
 
+    def put_by_hand(self, record: Record) -> None:
+        """Have somebody write a record who does not care for those that are about to go."""
+        self.republished_late |= set(record.addresses)
+        self.put(record)
+
     def put(self, record: Record) -> None:
         """Have something else stand there, whoever says so."""
         now = self._world.now
