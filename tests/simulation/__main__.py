@@ -1,4 +1,4 @@
-"""Replay one seed with a trace: ``python -m tests.simulation SEED``."""
+"""Replay one seed with a trace: ``python -m tests.simulation SEED``, or ``python -m tests.simulation keeping SEED``."""
 
 from __future__ import annotations
 
@@ -10,15 +10,30 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / ".collections"), str(ROOT)]
 
 from tests.simulation import naive, world  # noqa: E402
+from tests.simulation.keeping import invariants, schedule  # noqa: E402
+
+
+def join(seed: int, elect: bool) -> str:
+    """How a cluster forms."""
+    run = naive.world(seed, trace=True) if elect else world.World(seed, trace=True)
+    print(run.weather)
+    run.run()
+    return f"one cluster, {run.cluster_id}, and all {len(run.living)} nodes are in it"
+
+
+def keep(seed: int) -> str:
+    """How a cluster is kept."""
+    run = schedule.tell(seed, trace=True)
+    return "the quorum is lost for good" if run.swarm.lost else f"all is as it should be after {run.now:.0f} s"
+
 
 parser = argparse.ArgumentParser(prog="python -m tests.simulation", description=__doc__)
+parser.add_argument("model", nargs="?", choices=["joining", "keeping"], default="joining")
 parser.add_argument("seed", type=int)
 parser.add_argument("--naive", action="store_true", help="run the check-then-put-then-sleep election instead")
 options = parser.parse_args()
-run = naive.world(options.seed, trace=True) if options.naive else world.World(options.seed, trace=True)
-print(run.weather)
 try:
-    run.run()
-except world.Broken as error:
+    outcome = keep(options.seed) if options.model == "keeping" else join(options.seed, options.naive)
+except (world.Broken, invariants.Broken) as error:
     sys.exit(f"seed {options.seed}: {error}")
-print(f"seed {options.seed}: one cluster, {run.cluster_id}, and all {len(run.living)} nodes are in it")
+print(f"seed {options.seed}: {outcome}")

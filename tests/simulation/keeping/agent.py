@@ -82,9 +82,6 @@ class Agent:
         self.skew = world.rng.uniform(-1, 1) * world.weather.skew
         # Has it act though it does not lead, as an operator's command does beside the leader's agent.
         self.acts_anyway = False
-        # When this number of effects was begun or ended, it is killed: (effects, whether before it).
-        self.effects = 0
-        self.crash_at: set[tuple[int, bool]] = set()
         self.passes = 0
         self.last: Pass | None = None
         # What it wrote for people, and told systemd last.
@@ -132,10 +129,10 @@ class Agent:
     def call(self, service: str, what: str, effect: Callable[[], Result], *, write: bool = False) -> Result:
         """Have an effect, or an answer, unless something goes wrong. Raises Unavailable."""
         world, weather = self.world, self.world.weather
-        stalls = world.happens(weather.stall)
+        stalls, number = world.happens(weather.stall), 0
         if write:
-            self.effects += 1
-            self._maybe_crash(before=True)
+            number = world.count_effect(what)
+            self._maybe_crash(number, before=True)
             if world.happens(weather.freeze):
                 self.trace("agent stands still")
                 world.pause(world.rng.uniform(15, 60))
@@ -150,7 +147,7 @@ class Agent:
         result = effect()
         self.trace(what)
         world.changed()
-        self._maybe_crash(before=False)
+        self._maybe_crash(number, before=False)
         if world.happens(weather.lose_reply):
             raise Unavailable(f"{service}: {what}: the reply was lost")
         return result
@@ -163,9 +160,8 @@ class Agent:
             return
         self.world.changed()
 
-    def _maybe_crash(self, *, before: bool) -> None:
-        planned = (self.effects, before) in self.crash_at
-        if planned or self.world.happens(self.world.weather.crash / 2):
+    def _maybe_crash(self, effect: int, *, before: bool) -> None:
+        if self.world.crash_at == (effect, before) or self.world.happens(self.world.weather.crash / 2):
             self._crash()
 
     def now(self) -> float:

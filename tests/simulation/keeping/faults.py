@@ -151,6 +151,14 @@ def rejoin(world: World) -> None:
         world.rejoin(machine)
 
 
+def split(world: World) -> None:
+    """Somebody makes a swarm of its own on a manager, and ends the instance when the mistake is seen."""
+    machine = some(world, "manager")
+    if machine:
+        world.split(machine)
+        world.at(world.rng.uniform(10, 40), lambda: world.kill(machine))
+
+
 def rotate(world: World) -> None:
     world.rotate()
 
@@ -273,6 +281,7 @@ ALL: tuple[Fault, ...] = (
     isolate,
     isolate,
     rejoin,
+    split,
     rotate,
     detach,
     delete_group,

@@ -91,7 +91,10 @@ class Invariants:
         if hook != (LAUNCHING if machine.lifecycle == "Pending:Wait" else TERMINATING):
             # It does not wait there, so nothing is going to happen.
             return
-        if machine.lifecycle == "Pending:Wait" and (member is None or member.labels.get(INSTANCE_LABEL) != instance):
+        nodes = [one for one in self._world.swarm.members.values() if one.machine is machine]
+        # One that left again a moment ago could not be foreseen.
+        labelled = any(one.labels.get(INSTANCE_LABEL) == instance for one in nodes)
+        if machine.lifecycle == "Pending:Wait" and not labelled:
             raise Broken(f"I2: {agent.machine.id} puts {instance} in service, which has not joined")
         seen = member is not None and not member.removed and member.joined_at < agent.pass_began - LEADER_SILENCE
         if machine.lifecycle == "Terminating:Wait" and member and seen:

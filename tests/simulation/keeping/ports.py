@@ -85,7 +85,8 @@ class SimSwarm:
     def services(self) -> tuple[Service, ...]:
         def question() -> tuple[Service, ...]:
             self._swarm.leader_for(self._agent.machine)
-            found = self._world.work.view()
+            # The services are the cluster's; another swarm has none.
+            found = self._world.work.view() if self._swarm is self._world.swarm else ()
             self._read.update({one.id: self._world.work.version(one.id) for one in found})
             return found
 

@@ -57,6 +57,9 @@ class World:
         # Services that answer nobody, with the time until when.
         self.outages: dict[str, float] = {}
         self.record_is_foreign = False
+        # What agents did or began to do, in its order; at one of them, before or after it, the agent may be killed.
+        self.effects: list[str] = []
+        self.crash_at: tuple[int, bool] | None = None
         self.invariants = Invariants(self)
         self.cloud = Cloud(self)
         self.work = Work(self)
@@ -104,6 +107,11 @@ class World:
     def changed(self) -> None:
         """Something is not as it was."""
         self.invariants.step()
+
+    def count_effect(self, what: str) -> int:
+        """Note an effect that is about to be, and return its number, from 1."""
+        self.effects.append(what)
+        return len(self.effects)
 
     def trace(self, who: str, what: str) -> None:
         if self.tracing:
@@ -175,6 +183,18 @@ class World:
         self._silence(machine)
         self.at(self.rng.uniform(1, 5), lambda: self._join(machine))
 
+    def split(self, machine: Machine) -> None:
+        """Have somebody make a swarm of its own on a manager, whose agent goes on."""
+        member, agent = self.swarm.member_of(machine), self.agents.get(machine.id)
+        if member is None or agent is None or not machine.engine_up:
+            return
+        self.trace(machine.id, "is made a swarm of its own")
+        member.left = True
+        self.work.excuse()
+        agent.swarm = Swarm(self, "swarm2")
+        agent.swarm.add(machine, "manager")
+        self.swarm.disturbed()
+
     def rotate(self) -> None:
         """Rotate the join tokens."""
         self.trace("operator", "rotates the tokens")
@@ -198,6 +218,7 @@ class World:
         self.trace(machine.id, f"joined as {member.id}")
         if member.role == "manager":
             if machine.id in self.agents:
+                self.agents[machine.id].swarm = self.swarm
                 self.agents[machine.id].start(1.0)
             else:
                 self.agents[machine.id] = Agent(self, machine, self.swarm)
