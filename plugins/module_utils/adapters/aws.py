@@ -10,6 +10,7 @@ from .missing import exceptions
 
 try:
     import boto3
+    import botocore.session
     from botocore.config import Config
     from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, ParamValidationError
     from urllib3.exceptions import HTTPError
@@ -42,7 +43,7 @@ class Aws:
         """The client of a service by its name, such as ``s3``."""
         if service not in self._clients:
             # A session of its own, so that expired credentials go with it.
-            self._session = self._session or boto3.session.Session(region_name=self.region)
+            self._session = self._session or self._new_session()
             self._clients[service] = self._session.client(
                 service,
                 config=Config(
@@ -53,6 +54,13 @@ class Aws:
                 ),
             )
         return self._clients[service]
+
+    def _new_session(self) -> Any:
+        found = botocore.session.get_session()
+        # By itself it asks the metadata service once, for a second, and a busy node may take longer.
+        found.set_config_variable("metadata_service_timeout", CONNECT_SECONDS)
+        found.set_config_variable("metadata_service_num_attempts", ATTEMPTS)
+        return boto3.session.Session(botocore_session=found, region_name=self.region)
 
     @contextlib.contextmanager
     def asked(self, what: str) -> Iterator[None]:

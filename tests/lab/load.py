@@ -1,0 +1,151 @@
+"""A client that never stops asking: it resolves a name through the lab's DNS and keeps an answer for its TTL only.
+
+Bounded by its rate and by `LONGEST`, and gentle to the host: a few threads, each with one connection that it keeps as
+browsers do.
+"""
+
+from __future__ import annotations
+
+import http.client
+import threading
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from types import TracebackType
+
+from dnslib import QTYPE, DNSRecord
+
+from lab.state import Lab
+
+# Seconds. A request that takes longer than a person waits has failed.
+PATIENCE = 5.0
+LONGEST = 300.0
+THREADS = 10
+
+
+class Resolver:
+    """The name's addresses, asked again whenever their TTL is over."""
+
+    def __init__(self, lab: Lab, name: str) -> None:
+        self._lab, self._name = lab, name
+        self._lock = threading.Lock()
+        self._addresses: list[str] = []
+        self._until = 0.0
+
+    def addresses(self) -> list[str]:
+        """What is known now. An old answer is not used, and an empty one is an error."""
+        with self._lock:
+            if time.monotonic() >= self._until:
+                asked = time.monotonic()
+                reply = DNSRecord.parse(DNSRecord.question(self._name, "A").send(self._lab.address, 53, timeout=3))
+                found = [one for one in reply.rr if one.rtype == QTYPE.A]
+                self._addresses = [str(one.rdata) for one in found]
+                self._until = asked + min((one.ttl for one in found), default=0)
+            if not self._addresses:
+                raise OSError(f"{self._name} has no address")
+            return self._addresses
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A request that was not answered as it should be: when (epoch seconds), by whom, and what came instead."""
+
+    at: float
+    address: str
+    reason: str
+
+
+@dataclass
+class Result:
+    """What came of it."""
+
+    seconds: float = 0.0
+    sent: int = 0
+    failures: list[Failure] = field(default_factory=list)
+    slowest: float = 0.0
+    answered_by: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def rate(self) -> float:
+        """Requests a second."""
+        return self.sent / self.seconds if self.seconds else 0.0
+
+    @property
+    def failing_seconds(self) -> float:
+        """From the first failure to the last."""
+        times = [one.at for one in self.failures]
+        return max(times) - min(times) if times else 0.0
+
+    def __str__(self) -> str:
+        reasons = Counter(f"{one.address}: {one.reason}" for one in self.failures)
+        return (
+            f"{self.sent} requests in {self.seconds:.0f} s ({self.rate:.0f}/s), {len(self.failures)} failed"
+            f"{f' {dict(reasons.most_common(4))} over {self.failing_seconds:.1f} s' if self.failures else ''}, "
+            f"slowest {self.slowest:.2f} s"
+        )
+
+
+class Load:
+    """Asks from the beginning of a ``with`` block to its end, about `rate` times a second."""
+
+    def __init__(self, lab: Lab, name: str, path: str = "/api", rate: float = 260.0) -> None:
+        self.result = Result()
+        self._name, self._path = name, path
+        self._resolver = Resolver(lab, name)
+        self._interval = THREADS / rate
+        self._stop = threading.Event()
+        self._lock = threading.Lock()
+        self._threads = [threading.Thread(target=self._ask, args=(number,), daemon=True) for number in range(THREADS)]
+        self._began = 0.0
+
+    def __enter__(self) -> Load:
+        self._began = time.monotonic()
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._stop.set()
+        for thread in self._threads:
+            thread.join(PATIENCE * 2)
+        self.result.seconds = time.monotonic() - self._began
+
+    def _ask(self, number: int) -> None:
+        connection: http.client.HTTPConnection | None = None
+        following = time.monotonic() + self._interval * number / THREADS
+        turn = number
+        while not self._stop.wait(max(0.0, following - time.monotonic())):
+            now = time.monotonic()
+            if now - self._began > LONGEST:
+                return
+            # Whoever is late does not hurry, so that a slow moment is not followed by a burst.
+            following = max(following + self._interval, now - self._interval)
+            address = "?"
+            try:
+                addresses = self._resolver.addresses()
+                if connection is None or connection.host not in addresses:
+                    if connection is not None:
+                        connection.close()
+                    turn += 1
+                    address = addresses[turn % len(addresses)]
+                    connection = http.client.HTTPConnection(address, 80, timeout=PATIENCE)
+                address = connection.host
+                connection.request("GET", self._path, headers={"Host": self._name})
+                answer = connection.getresponse()
+                answer.read()
+                self._note(address, "" if answer.status == 200 else f"HTTP {answer.status}", time.monotonic() - now)
+                if answer.will_close:
+                    connection = None
+            except (OSError, http.client.HTTPException) as error:
+                self._note(address, type(error).__name__, time.monotonic() - now)
+                if connection is not None:
+                    connection.close()
+                connection = None
+
+    def _note(self, address: str, failure: str, seconds: float) -> None:
+        with self._lock:
+            self.result.sent += 1
+            self.result.slowest = max(self.result.slowest, seconds)
+            self.result.answered_by[address] += 1
+            if failure:
+                self.result.failures.append(Failure(time.time(), address, failure))

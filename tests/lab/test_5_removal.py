@@ -1,0 +1,389 @@
+"""Nodes are taken out, on purpose and otherwise, while a client asks the cluster hundreds of times a second."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import subprocess
+import time
+import urllib.parse
+import urllib.request
+from collections.abc import Iterator
+
+import pytest
+
+from lab.engine import connect
+from tests.lab.load import Load
+
+from .site import CLUSTER, RECORD, Node, Site
+
+# Seconds: the record's TTL, and how long until the managers notice that a node is silent.
+TTL, NOTICED = 10, 40
+STUBBORN = """trap "" TERM; while :; do sleep 1; done"""
+
+
+def say(sentence: str) -> None:
+    """Figures for whoever runs the tests with -s, or reads the report."""
+    print(f"\nfigures: {sentence}")
+
+
+# Planned removals under load
+
+
+@pytest.mark.fault(23)
+@pytest.mark.parametrize("kind", ["worker", "follower", "leader"])
+def test_fault_23_no_request_fails_while_a_node_is_removed(site: Site, kind: str) -> None:
+    """The managers are the DNS record's group, so the last two are also instances that the record leads to."""
+    site.settle()
+    site.wait("the record to name the managers", lambda: site.addresses() == site.public_addresses())
+    instance = _one(site, kind)
+    with Load(site.lab, RECORD) as load:
+        began = time.monotonic()
+        run = site.playbook("remove_node.yml", "-e", f"id={instance}")
+        seconds = time.monotonic() - began
+    assert run.code == 0, run.output[-4000:]
+    say(f"{kind}: {load.result}; the command took {seconds:.0f} s; {_line(run.output, 'Seconds:')}")
+    assert load.result.failures == []
+    assert load.result.rate >= 200, str(load.result)
+    assert "example_web: 6 of 6 tasks healthy at the lowest" in run.output
+    nodes = site.settle()
+    assert instance not in {node.instance for node in nodes}
+    assert site.addresses() == site.public_addresses()
+    site.wait("the services to have as many tasks as they declare", lambda: _replicas(site) == "6")
+
+
+@pytest.mark.fault(29)
+def test_fault_29_what_is_no_instance_of_the_cluster_is_refused_in_a_sentence(site: Site) -> None:
+    before = site.settle()
+    image = site.aws("ec2").describe_instances(InstanceIds=[before[0].instance])["Reservations"][0]["Instances"][0]
+    other = _foreign(site, image["ImageId"], image["SubnetId"])
+    try:
+        ids = ["i-xyz", "i-0123456789abcdef0", other]
+        run = site.playbook("remove_node.yml", "-e", f"id={','.join(ids)}")
+    finally:
+        site.aws("ec2").terminate_instances(InstanceIds=[other])
+    said = " ".join(run.output.split())
+    assert run.code != 0
+    assert "'i-xyz' is no instance ID" in said
+    assert "EC2 knows no instance i-0123456789abcdef0 in eu-west-1 of this account" in said
+    assert f"{other} belongs to the cluster 'another', and this is 'example'" in said
+    assert run.changed == 0
+    assert site.nodes() == before
+
+
+@pytest.mark.fault(29)
+def test_fault_29_an_instance_that_is_removed_already_is_no_error(site: Site) -> None:
+    gone = [
+        one["InstanceId"]
+        for reservation in site.aws("ec2").describe_instances(
+            Filters=[
+                {"Name": "tag:swarm.aws/cluster", "Values": [CLUSTER]},
+                {"Name": "instance-state-name", "Values": ["terminated"]},
+            ]
+        )["Reservations"]
+        for one in reservation["Instances"]
+    ]
+    assert gone, "the removals before this have left ended instances"
+    run = site.playbook("remove_node.yml", "-e", f"id={gone[0]}")
+    assert run.code == 0, run.output[-3000:]
+    assert run.changed == 0
+    assert f"{gone[0]} is not in the swarm any more" in run.output
+
+
+@pytest.mark.fault(24)
+def test_fault_24_two_of_three_managers_are_refused_with_the_numbers(site: Site) -> None:
+    before = site.settle()
+    managers = [node.instance for node in before if node.role == "manager"]
+    run = site.playbook("remove_node.yml", "-e", f"id={managers[0]},{managers[1]}")
+    assert run.code != 0
+    assert "it would leave 1 of 3 managers reachable, fewer than their quorum of 2" in " ".join(run.output.split())
+    assert run.changed == 0
+    assert site.nodes() == before
+
+
+@pytest.mark.fault(25)
+@pytest.mark.fault(26)
+@pytest.mark.fault(30)
+def test_fault_25_26_30_no_place_elsewhere_a_deaf_container_and_everybody_killed(site: Site) -> None:
+    """One forced removal serves three faults: refused first, killed in the middle, and finished by the next run."""
+    site.settle()
+    worker, manager = _one(site, "worker"), _one(site, "leader")
+    pinned = ["--name", "pinned", "--replicas", "2", "--constraint", "node.role==worker"]
+    options = ["--update-order", "start-first", "--stop-grace-period", "12s"]
+    command = ["python:3.13-slim", "sh", "-c", STUBBORN]
+    made = site.on(manager, "docker", "service", "create", "-d", *pinned, *options, *command)
+    assert made.code == 0, made.output
+    site.wait("the service to run", lambda: _replicas(site, "pinned", running=True) == "2/2")
+    try:
+        run = site.playbook("remove_node.yml", "-e", f"id={worker}")
+        assert run.code != 0
+        said = " ".join(run.output.split())
+        assert "no place elsewhere for 2 tasks of pinned (none of 3 other nodes meets node.role==worker)" in said
+        assert run.changed == 0
+        assert all(node.availability == "active" for node in site.nodes())
+
+        asked = ["remove_node.yml", "-e", f"id={worker}", "-e", "force=true"]
+        with pytest.raises(subprocess.TimeoutExpired):
+            site.playbook(*asked, seconds=12)
+        for instance in site.managers():
+            site.on(instance, "systemctl", "kill", "--signal=KILL", "swarm-agent")
+        run = site.playbook(*asked)
+        assert run.code == 0, run.output[-4000:]
+        assert worker not in {node.instance for node in site.nodes()}
+        # The killed run may have been the one that saw it; if tasks were left, they took their time and are named.
+        say(f"forced: {_line(run.output, 'Seconds:')} {_line(run.output, 'did not stop')}")
+    finally:
+        site.on(site.managers()[0], "docker", "service", "rm", "pinned")
+
+
+@pytest.mark.fault(28)
+@pytest.mark.parametrize(("verb", "seconds"), [("spot-interrupt", 120), ("scheduled-event", 600)])
+def test_fault_28_an_announced_end_is_drained_inside_its_deadline(site: Site, verb: str, seconds: int) -> None:
+    site.settle()
+    worker = _one(site, "worker")
+    announced = time.monotonic()
+    _control(site, verb, worker, seconds=seconds)
+    site.wait("the worker to be out of the swarm", lambda: worker not in _members(site), seconds)
+    took = time.monotonic() - announced
+    say(f"{verb}: out of the swarm after {took:.0f} of {seconds} s")
+    assert took < seconds - 10
+    site.settle()
+
+
+# What nobody planned
+
+
+@pytest.mark.fault(12)
+def test_fault_12_a_host_that_fails_under_load_costs_requests_only_until_dns_forgets_it(site: Site) -> None:
+    site.settle()
+    manager = _one(site, "follower")
+    address = next(one["public_ip"] for one in site.instances() if one["instance_id"] == manager)
+    with Load(site.lab, RECORD) as load:
+        site.wait("the load to have begun", lambda: load.result.sent > 200)
+        connect().containers.get(site.lab.container(manager)).kill()
+        killed = time.time()
+        site.wait("the record to forget it", lambda: address not in site.addresses())
+        forgotten = time.time() - killed
+        site.wait("the resolvers to forget it", lambda: time.time() > killed + forgotten + TTL + 8, TTL + 20)
+    last = max((one.at for one in load.result.failures), default=killed) - killed
+    say(f"hard kill: {load.result}; withdrawn after {forgotten:.1f} s, the last failure after {last:.1f} s")
+    assert last <= forgotten + TTL + 6, "requests failed although no resolver knew the host any more"
+    assert forgotten <= NOTICED
+    site.settle()
+
+
+@pytest.mark.fault(21)
+def test_fault_21_an_instance_that_ends_before_it_joined_is_let_go_at_once(site: Site) -> None:
+    site.settle()
+    autoscaling, known = site.aws("autoscaling"), {one["instance_id"] for one in site.instances()}
+    autoscaling.set_desired_capacity(AutoScalingGroupName=f"{CLUSTER}-worker", DesiredCapacity=2)
+    fresh = site.wait("another instance", lambda: [one for one in _ids(site) if one not in known])[0]
+    autoscaling.terminate_instance_in_auto_scaling_group(InstanceId=fresh, ShouldDecrementDesiredCapacity=True)
+    began = time.monotonic()
+    site.wait("it to be gone", lambda: fresh not in _ids(site), 60)
+    say(f"an instance that never joined was let go after {time.monotonic() - began:.0f} s")
+    assert fresh not in site.addresses()
+    site.settle()
+
+
+@pytest.mark.fault(31)
+@pytest.mark.fault(15)
+@pytest.mark.fault(22)
+def test_fault_31_15_22_only_what_ec2_says_is_gone_is_tidied_away(site: Site) -> None:
+    """With the agents stopped: a worker ended and a manager cut off; then an engine that hangs."""
+    site.settle()
+    run = site.playbook("playbooks/tidy.yml")
+    assert (run.code, run.changed) == (0, 0), run.output[-3000:]
+    assert "Nothing is to be removed" in run.output
+    worker, cut_off = _one(site, "worker"), _one(site, "follower")
+    before = {node.instance: node.node_id for node in site.nodes()}
+    with _agents_stopped(site):
+        site.aws("ec2").terminate_instances(InstanceIds=[worker])
+        _control(site, "partition", cut_off)
+        try:
+            site.wait("both to be seen as down", lambda: _down(site) >= {worker, cut_off}, 90)
+            run = site.playbook("playbooks/tidy.yml")
+        finally:
+            _control(site, "heal", cut_off)
+    assert run.code == 0, run.output[-3000:]
+    said = " ".join(run.output.split())
+    assert f"Removed: {worker}, since its instance is gone" in said
+    assert f"{cut_off} is down, but EC2 says that it is running: it is left alone" in said
+    after = {node.instance: node.node_id for node in site.settle()}
+    assert after[cut_off] == before[cut_off], "it came back as the node that it was"
+
+    hanging = _one(site, "worker")
+    site.on(hanging, "pkill", "-STOP", "dockerd")
+    try:
+        site.wait("its engine to be seen as down", lambda: hanging in _down(site), 90)
+        assert hanging in _members(site)
+    finally:
+        site.on(hanging, "pkill", "-CONT", "dockerd")
+    assert {node.instance for node in site.settle()} >= {hanging}
+
+
+@pytest.mark.fault(13)
+def test_fault_13_without_a_quorum_nothing_is_touched_and_that_is_said(site: Site) -> None:
+    before = site.settle()
+    followers = [node.instance for node in before if node.role == "manager" and node.instance != _one(site, "leader")]
+    record = site.addresses()
+    for instance in followers:
+        _control(site, "partition", instance)
+    try:
+        site.wait("the quorum to be lost", lambda: not site.managers(), 90)
+        run = site.playbook("playbooks/status.yml")
+    finally:
+        for instance in followers:
+            _control(site, "heal", instance)
+    assert run.code != 0
+    assert "has to be restored from a backup" in " ".join(run.output.split())
+    assert site.addresses() == record
+    assert {node.node_id for node in site.settle()} == {node.node_id for node in before}
+
+
+@pytest.mark.fault(17)
+def test_fault_17_messages_that_nobody_can_read_end_as_dead_letters(site: Site) -> None:
+    site.settle()
+    sqs = site.aws("sqs")
+    queue = sqs.get_queue_url(QueueName=f"{CLUSTER}-events")["QueueUrl"]
+    dead = sqs.get_queue_url(QueueName=f"{CLUSTER}-events-dead")["QueueUrl"]
+    usual = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["VisibilityTimeout"])["Attributes"]
+    began = [_started(site, one) for one in site.managers()]
+    bad = ["{", '{"detail-type": "Nobody knows this", "detail": {}}']
+    spot = {"detail-type": "EC2 Spot Instance Interruption Warning", "detail": {"instance-id": "i-0123456789abcdef0"}}
+    good = [json.dumps({"Event": "autoscaling:TEST_NOTIFICATION"}), json.dumps(spot)]
+    sqs.set_queue_attributes(QueueUrl=queue, Attributes={"VisibilityTimeout": "1"})
+    try:
+        for body in [*bad, *good]:
+            sqs.send_message(QueueUrl=queue, MessageBody=body)
+        site.wait("the bad ones to be dead letters", lambda: _waiting(site, dead) >= len(bad), 120)
+        site.wait("the queue to be empty", lambda: not _waiting(site, queue), 60)
+    finally:
+        sqs.set_queue_attributes(QueueUrl=queue, Attributes=usual)
+        sqs.purge_queue(QueueUrl=dead)
+    assert [_started(site, one) for one in site.managers()] == began, "no agent was started anew"
+    site.settle(30)
+
+
+@pytest.mark.fault(19)
+def test_fault_19_a_record_of_somebody_else_is_refused_and_shown(site: Site) -> None:
+    site.settle()
+    owner = f"_swarm-aws.{RECORD}"
+    mine = '"heritage=swarm.aws,cluster=example,region=eu-west-1"'
+    _write_owner(site, owner, '"heritage=swarm.aws,cluster=other,region=eu-west-1"')
+    try:
+        _set_record(site, "203.0.113.9")
+        run = site.playbook("playbooks/status.yml")
+        assert "belongs to 'heritage=swarm.aws,cluster=other,region=eu-west-1'" in " ".join(run.output.split())
+        assert site.addresses() == {"203.0.113.9"}
+    finally:
+        _write_owner(site, owner, mine)
+    site.wait("the record to be the cluster's again", lambda: site.addresses() == site.public_addresses())
+
+
+# What the tests ask and do
+
+
+def _one(site: Site, kind: str) -> str:
+    """An instance that is a worker, the leader, or a manager that does not lead."""
+    manager = site.managers()[0]
+    listed = site.on(manager, "docker", "node", "ls", "--format", "{{.ID}} {{.ManagerStatus}}").output
+    status = {line.split()[0]: line.split()[1:] for line in listed.splitlines()}
+    wanted = {"worker": [], "leader": ["Leader"], "follower": ["Reachable"]}[kind]
+    return next(node.instance for node in site.nodes() if status.get(node.node_id) == wanted)
+
+
+def _members(site: Site) -> set[str]:
+    return {node.instance for node in _nodes(site)}
+
+
+def _down(site: Site) -> set[str]:
+    return {node.instance for node in _nodes(site) if not node.ready}
+
+
+def _nodes(site: Site) -> list[Node]:
+    """The nodes; in the middle of a change it may take a few questions."""
+
+    def listed() -> list[Node]:
+        with contextlib.suppress(AssertionError, ValueError):
+            return site.nodes()
+        return []
+
+    found: list[Node] = site.wait("a manager to list the nodes", listed)
+    return found
+
+
+def _ids(site: Site) -> set[str]:
+    return {one["instance_id"] for one in site.instances()}
+
+
+def _replicas(site: Site, service: str = "example_web", *, running: bool = False) -> str:
+    if running:
+        words = ["docker", "service", "ls", "--filter", f"name={service}", "--format", "{{.Replicas}}"]
+    else:
+        words = ["docker", "service", "inspect", "--format", "{{.Spec.Mode.Replicated.Replicas}}", service]
+    return site.on(site.managers()[0], *words).output.strip()
+
+
+def _line(output: str, words: str) -> str:
+    return next((line.strip(" -'") for line in output.splitlines() if words in line), "")
+
+
+def _control(site: Site, verb: str, instance: str, **more: object) -> None:
+    query = urllib.parse.urlencode({"instance": instance, **more})
+    request = urllib.request.Request(f"{site.lab.endpoint}/_lab/{verb}?{query}", method="POST")
+    with urllib.request.urlopen(request, timeout=10):
+        pass
+
+
+@contextlib.contextmanager
+def _agents_stopped(site: Site) -> Iterator[None]:
+    managers = site.managers()
+    for instance in managers:
+        site.on(instance, "systemctl", "stop", "swarm-agent")
+    try:
+        yield
+    finally:
+        for instance in managers:
+            site.on(instance, "systemctl", "start", "--no-block", "swarm-agent")
+
+
+def _started(site: Site, instance: str) -> str:
+    return site.on(instance, "systemctl", "show", "--value", "-p", "ExecMainStartTimestamp", "swarm-agent").output
+
+
+def _waiting(site: Site, queue: str) -> int:
+    names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+    found = site.aws("sqs").get_queue_attributes(QueueUrl=queue, AttributeNames=names)["Attributes"]
+    return sum(int(found[name]) for name in names)
+
+
+def _foreign(site: Site, image: str, subnet: str) -> str:
+    """An instance of another cluster."""
+    tags = [{"Key": "swarm.aws/cluster", "Value": "another"}]
+    run = site.aws("ec2").run_instances(
+        ImageId=image,
+        InstanceType="t3.small",
+        MinCount=1,
+        MaxCount=1,
+        SubnetId=subnet,
+        TagSpecifications=[{"ResourceType": "instance", "Tags": tags}],
+    )
+    return str(run["Instances"][0]["InstanceId"])
+
+
+def _write_owner(site: Site, name: str, value: str) -> None:
+    _upsert(site, name, "TXT", 300, value)
+
+
+def _set_record(site: Site, address: str) -> None:
+    _upsert(site, RECORD, "A", TTL, address)
+
+
+def _upsert(site: Site, name: str, kind: str, ttl: int, value: str) -> None:
+    route53 = site.aws("route53")
+    zone = route53.list_hosted_zones_by_name(DNSName=RECORD.partition(".")[2])["HostedZones"][0]["Id"]
+    wanted = {"Name": name, "Type": kind, "TTL": ttl, "ResourceRecords": [{"Value": value}]}
+    route53.change_resource_record_sets(
+        HostedZoneId=zone, ChangeBatch={"Changes": [{"Action": "UPSERT", "ResourceRecordSet": wanted}]}
+    )
