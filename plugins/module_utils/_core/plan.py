@@ -19,6 +19,7 @@ from .quorum import Interlock, Quorum
 from .retiring import retire
 
 LAUNCH_WAIT = "Pending:Wait"
+GLOBAL = "global"
 
 
 def plan(observed: Cluster, policy: Policy, now: float) -> List[Action]:
@@ -91,6 +92,7 @@ class _Planner:
         ]:
             if node.state != "down":
                 self._out.awaited.append(f"the node of {identifier} to be down, since {reason}")
+                self._repairing = self._repairing or node.voter
             elif retire(node, identifier, reason, self._interlock, self._out):
                 self._repairing = True
 
@@ -148,8 +150,16 @@ class _Planner:
             self._out.awaited.append(f"the node of {instance.id} to carry its labels")
         elif node.role == MANAGER and self._repairing:
             self._out.awaited.append(f"the end of a dead manager's vote, before {instance.id} counts")
+        elif self._starting(node) and not self._overdue(instance):
+            self._out.awaited.append(f"{' and '.join(self._starting(node))} to run on {instance.id}")
         else:
             self._complete(instance, "CONTINUE", node.id)
+
+    def _starting(self, node: Node) -> List[str]:
+        """Services that run on every node and do not yet on this one: users may be sent to it as soon as it counts."""
+        return [
+            one.name for one in self._observed.services or () if one.mode == GLOBAL and one.starting.get(node.id, 0) > 0
+        ]
 
     def _overdue(self, instance: Instance) -> bool:
         return instance.launched is not None and self._now - instance.launched >= self._policy.launch_seconds
