@@ -8,6 +8,7 @@ from collections.abc import Callable
 from ansible_collections.swarm.aws.plugins.module_utils._core import actions as act
 from ansible_collections.swarm.aws.plugins.module_utils._core import interruptions, labels
 from ansible_collections.swarm.aws.plugins.module_utils._core.cluster import Record
+from ansible_collections.swarm.aws.plugins.module_utils._core.events import SPOT_NOTICE
 
 from .cloud import EPOCH, Machine
 from .ports import SQS
@@ -104,6 +105,7 @@ def ask_removal(world: World, machine: Machine | None, *, replace: bool = True, 
     request = interruptions.write_request(EPOCH + world.now, replace=replace, force=force)
     member.labels = {**member.labels, labels.REQUESTED: request}
     member.version += 1
+    world.queue.publish(json.dumps({"detail-type": "Removal Requested", "detail": {"EC2InstanceId": machine.id}}))
     world.changed()
 
 
@@ -115,14 +117,14 @@ def spot(world: World) -> None:
 
 
 def interrupt(world: World, machine: Machine, seconds: float) -> None:
-    """A spot interruption that takes effect after so many seconds."""
+    """A spot interruption that takes effect after so many seconds; those before them have passed unheard."""
     world.trace(machine.id, f"spot interruption in {seconds:g} s")
     machine.ends_at = world.now + seconds
     world.queue.publish(
         json.dumps(
             {
                 "detail-type": "EC2 Spot Instance Interruption Warning",
-                "time": world.timestamp(),
+                "time": world.timestamp(seconds - SPOT_NOTICE),
                 "detail": {"instance-id": machine.id, "instance-action": "terminate"},
             }
         )

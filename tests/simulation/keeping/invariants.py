@@ -190,6 +190,8 @@ class Invariants:
             return "is in no swarm" if machine.scaling_group else ""
         if self._held(machine, member):
             return ""
+        if labels.REQUESTED in member.labels:
+            return "was to go"
         if member.state != "ready" or member.availability != "active":
             return f"is {member.state} and {member.availability}"
         if member.role != machine.group.role or member.voter != (member.role == "manager"):

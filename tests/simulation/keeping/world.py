@@ -316,9 +316,9 @@ class World:
             self.record_is_foreign = False
             self.zone.put_by_hand(record)
 
-    def timestamp(self) -> str:
-        """The date and time as events have it."""
-        return datetime.fromtimestamp(EPOCH + self.now, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    def timestamp(self, later: float = 0.0) -> str:
+        """The date and time as events have it, now or so many seconds later."""
+        return datetime.fromtimestamp(EPOCH + self.now + later, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
     def own_record(self, *addresses: str) -> Record:
         """The cluster's record with these addresses."""

@@ -1,0 +1,126 @@
+"""Plans and applies that are wrong on purpose: one or more for each invariant, which the simulator has to catch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from ansible_collections.swarm.aws.plugins.module_utils._core import apply, dns, identity, leaving, plan, published
+from ansible_collections.swarm.aws.plugins.module_utils._core.errors import Unavailable
+from ansible_collections.swarm.aws.plugins.module_utils._core.join import tokens
+from ansible_collections.swarm.aws.plugins.module_utils._core.quorum import Interlock
+
+Break = Callable[[pytest.MonkeyPatch], None]
+
+
+def any_swarm_will_do(patch: pytest.MonkeyPatch) -> None:
+    """It acts for whatever swarm its engine is in."""
+    patch.setattr(plan, "_unfit", lambda observed: "")
+    patch.setattr(
+        published.Published,
+        "publish",
+        lambda self, roles: tokens.publish(self._store, self._engine.swarm_id(), self._engine.tokens),
+    )
+
+
+def ghosts_stay(patch: pytest.MonkeyPatch) -> None:
+    """Nodes of instances that are gone are left alone."""
+    patch.setattr(plan._Planner, "_dead", lambda self: None)
+
+
+def down_is_gone(patch: pytest.MonkeyPatch) -> None:
+    """A node that is down is taken for one whose instance is gone."""
+    honest = identity._proven
+
+    def proven(node: Any, at_address: Any) -> Any:
+        return None if node.state == "down" else honest(node, at_address)
+
+    patch.setattr(identity, "_proven", proven)
+    patch.setattr(identity, "_gone", lambda identifier, instances: True)
+    patch.setattr(apply, "_still_dead", lambda node, reason, instance, world: None)
+
+
+def everything_is_published(patch: pytest.MonkeyPatch) -> None:
+    """The record has every instance that EC2 shows, in the swarm or not."""
+
+    def every(membership: Any, *_: Any) -> tuple[str, ...]:
+        found = (one.public_address for one in membership.instances.values())
+        return tuple(sorted(filter(None, found)))
+
+    patch.setattr(dns, "addresses", every)
+
+
+def nothing_is_withdrawn(patch: pytest.MonkeyPatch) -> None:
+    """The record only ever grows."""
+    honest = dns.addresses
+
+    def grown(membership: Any, policy: Any, going: Any, present: Any) -> tuple[str, ...]:
+        return tuple(sorted({*present.addresses, *honest(membership, policy, going, present)}))
+
+    patch.setattr(dns, "addresses", grown)
+
+
+def errors_tell_tokens(patch: pytest.MonkeyPatch) -> None:
+    """A failure is explained with the token that was to be written."""
+    honest = tokens.write
+
+    def write(store: Any, present: Any, cluster_id: str, secrets: Any) -> Any:
+        try:
+            return honest(store, present, cluster_id, secrets)
+        except Unavailable as error:
+            raise Unavailable(f"{error} It was to be {secrets['worker']}.") from error
+
+    patch.setattr(tokens, "write", write)
+
+
+def facts_are_forgotten(patch: pytest.MonkeyPatch) -> None:
+    """What was done of a removal is not kept, so that it begins again with every pass."""
+    patch.setattr(plan.labels, "FACTS", ())
+
+
+def hooks_are_never_answered(patch: pytest.MonkeyPatch) -> None:
+    """Launches wait until Auto Scaling gives them up."""
+    patch.setattr(plan._Planner, "_launch", lambda self, instance, node: None)
+
+
+def resolvers_are_not_waited_for(patch: pytest.MonkeyPatch) -> None:
+    """A node is drained as soon as its address is not in the record any more."""
+    patch.setattr(leaving.Leaving, "_withdrawn", lambda self, instance, node: True)
+
+
+def drains_at_once(patch: pytest.MonkeyPatch) -> None:
+    """Tasks are stopped before there are others."""
+    patch.setattr(leaving.Leaving, "_replaced", lambda self, instance, node, interruption: True)
+
+
+def no_interlock(patch: pytest.MonkeyPatch) -> None:
+    """Every voter may go."""
+    patch.setattr(Interlock, "refusal", lambda self, node: "")
+
+
+def votes_of_those_that_are_up(patch: pytest.MonkeyPatch) -> None:
+    """The quorum is counted from nodes that are up, not from Raft's voters."""
+    honest = Interlock.__init__
+
+    def init(self: Interlock, nodes: Any) -> None:
+        honest(self, [node for node in nodes if node.state != "down"])
+
+    patch.setattr(Interlock, "__init__", init)
+
+
+# What breaks, and how the simulator tells it.
+ALL: tuple[tuple[Break, str], ...] = (
+    (any_swarm_will_do, "I1:"),
+    (ghosts_stay, "I2:"),
+    (down_is_gone, "which runs"),
+    (everything_is_published, "I3:"),
+    (nothing_is_withdrawn, "I3:"),
+    (errors_tell_tokens, "I4:"),
+    (facts_are_forgotten, "not as it should be"),
+    (hooks_are_never_answered, "not as it should be"),
+    (resolvers_are_not_waited_for, "I6:"),
+    (drains_at_once, "I6:"),
+    (no_interlock, "I7:"),
+    (votes_of_those_that_are_up, "I7:"),
+)

@@ -1,0 +1,629 @@
+"""The rows of the fault table about keeping a cluster, each told as a story of its own."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+
+import pytest
+from ansible_collections.swarm.aws.plugins.module_utils._core import actions as act
+from ansible_collections.swarm.aws.plugins.module_utils._core import labels
+from ansible_collections.swarm.aws.plugins.module_utils._core.cluster import Record
+
+from . import faults
+from .cloud import HOOK_SECONDS, TERMINATING, Machine
+from .ports import SQS
+from .swarm import SILENCE, Member
+from .weather import Weather
+from .work import START_FIRST, Service
+from .world import POLICY, TTL, World
+from .zone import Client
+
+CALM = Weather(managers=3, workers=2)
+# An agent that is woken by nothing looks again after so long, in seconds.
+PERIOD = 30.0
+# From the boot of a replacement to a cluster that is as it should be, at most.
+BOUND = 120.0
+
+
+@contextmanager
+def settled(weather: Weather = CALM, seed: int = 1) -> Iterator[World]:
+    """A cluster that is as it should be, whose agents end with the test."""
+    world = World(seed, weather)
+    try:
+        world.settle()
+        world.calm = False
+        yield world
+    finally:
+        world.end()
+
+
+def managers(world: World) -> list[Machine]:
+    return [one for one in world.cloud.living if one.group.role == "manager"]
+
+
+def workers(world: World) -> list[Machine]:
+    return [one for one in world.cloud.living if one.group.role == "worker"]
+
+
+def follower(world: World) -> Machine:
+    """A manager that does not lead."""
+    assert world.swarm.leader is not None
+    return next(one for one in managers(world) if one is not world.swarm.leader.machine)
+
+
+def leader(world: World) -> Machine:
+    assert world.swarm.leader is not None
+    return world.swarm.leader.machine
+
+
+def node(world: World, machine: Machine) -> Member:
+    member = world.swarm.member_of(machine)
+    assert member is not None
+    return member
+
+
+def said(world: World) -> str:
+    """All that agents have logged."""
+    return "\n".join(line for agent in world.agents.values() for line in agent.said)
+
+
+def restarted(world: World) -> None:
+    """Have the leader's agent look at once, and once more."""
+    passes = world.leader_agent.passes
+    world.until(lambda: world.leader_agent.passes >= passes + 2, 2 * PERIOD + 10)
+
+
+def live_voters(world: World) -> int:
+    return sum(one.machine.alive for one in world.swarm.voters)
+
+
+@pytest.mark.fault(12)
+@pytest.mark.parametrize("whose", [follower, leader])
+def test_fault_12_a_manager_is_terminated_hard(whose: Callable[[World], Machine]) -> None:
+    with settled() as world:
+        dead = whose(world)
+        ghost = node(world, dead)
+        order: list[str] = []
+        honest = world.cloud.complete
+
+        def complete(group: str, hook: str, instance: str, result: str) -> bool:
+            if hook == "sim-launching":
+                order.append("the new one counts" if not ghost.voter else "the new one counts beside the ghost")
+            return honest(group, hook, instance, result)
+
+        world.cloud.complete = complete  # type: ignore[method-assign]
+        world.kill(dead)
+        world.until(lambda: len(managers(world)) == 3)
+        booted = world.now
+        world.settle(BOUND)
+        assert world.now - booted < BOUND
+        assert (len(world.swarm.voters), live_voters(world)) == (3, 3)
+        assert order == ["the new one counts"]
+        assert dead.public not in world.zone.record.addresses
+        assert len(world.zone.record.addresses) == 3
+
+
+@pytest.mark.fault(12)
+def test_fault_12_ten_leaders_in_a_row_leave_three_voters() -> None:
+    with settled() as world:
+        for _ in range(10):
+            world.kill(leader(world))
+            world.run(1.0)
+            world.settle()
+            world.calm = False
+        assert (len(world.swarm.voters), live_voters(world), len(world.swarm.members)) == (3, 3, 5)
+
+
+@pytest.mark.fault(13)
+def test_fault_13_two_of_five_managers_die_at_once() -> None:
+    with settled(replace(CALM, managers=5)) as world:
+        for machine in managers(world)[:2]:
+            world.kill(machine)
+        world.run(1.0)
+        world.settle()
+        assert (len(world.swarm.voters), live_voters(world)) == (5, 5)
+
+
+@pytest.mark.fault(13)
+@pytest.mark.parametrize("survivor", [follower, leader])
+def test_fault_13_two_of_three_managers_die_at_once(survivor: Callable[[World], Machine]) -> None:
+    with settled() as world:
+        alive = survivor(world)
+        before = (world.zone.record, dict(world.swarm.members), [dict(one.labels) for one in world.swarm.voters])
+        for machine in managers(world):
+            if machine is not alive:
+                world.kill(machine)
+        world.run(200.0)
+        after = (world.zone.record, dict(world.swarm.members), [dict(one.labels) for one in world.swarm.voters])
+        assert after == before
+        assert all(one.role == "manager" for one in world.swarm.voters)
+        assert "restore" in world.agents[alive.id].state
+        assert world.swarm.lost
+
+
+@pytest.mark.fault(15)
+@pytest.mark.parametrize("whose", [follower, leader])
+def test_fault_15_a_manager_is_cut_off_and_returns(whose: Callable[[World], Machine]) -> None:
+    with settled() as world:
+        cut = whose(world)
+        member = node(world, cut)
+        world.partition(frozenset({cut}))
+        world.run(2 * SILENCE + 2 * PERIOD)
+        assert member.state == "down"
+        assert cut.public not in world.zone.record.addresses
+        assert world.swarm.member_of(cut) is member
+        assert member.voter
+        world.partition(frozenset())
+        world.settle()
+        assert world.swarm.member_of(cut) is member
+        assert cut.public in world.zone.record.addresses
+
+
+def test_a_change_of_leader_leaves_the_record_alone() -> None:
+    """A new leader has heard nobody yet, which is no reason to send all users to it."""
+    for seed in range(20):
+        with settled(seed=seed) as world:
+            seen = set()
+            honest = world.zone.put
+
+            def put(record: Record, honest: Callable[[Record], None] = honest, seen: set[int] = seen) -> None:
+                seen.add(len(record.addresses))
+                honest(record)
+
+            world.zone.put = put  # type: ignore[method-assign]
+            world.kill(leader(world))
+            world.run(1.0)
+            world.settle()
+            assert seen == {2, 3}
+
+
+@pytest.mark.fault(16)
+def test_fault_16_two_agents_act_at_once() -> None:
+    """Even so, a group that is to have one less has exactly one less."""
+    for seed in range(30):
+        with settled(seed=seed) as world:
+            for agent in world.agents.values():
+                agent.acts_anyway = True
+            before = len(world.cloud.machines)
+            faults.ask_removal(world, workers(world)[0], replace=False)
+            world.run(90.0)
+            world.settle()
+            assert world.cloud.groups["worker"].desired == len(workers(world)) == 1
+            assert len(world.cloud.machines) == before
+
+
+@pytest.mark.fault(16)
+def test_fault_16_an_agent_that_wakes_up_too_late_does_not_undo_what_another_did() -> None:
+    """It saw the node before it was to go, stands still, and would publish it again when it has been drained."""
+    with settled() as world:
+        old = world.leader_agent
+        going = follower(world)
+        # Somebody took a node out of the record, so the agent is about to put it back.
+        world.zone.put_by_hand(world.own_record(*[one.public or "" for one in managers(world)[:1]]))
+        honest = old.call
+
+        def call(service: str, what: str, effect: Callable[[], object], *, write: bool = False) -> object:
+            if what == "read the record" and old.passes and old.last and world.now > frozen_from:
+                old.call = honest  # type: ignore[method-assign]
+                answer = honest(service, what, effect, write=write)
+                world.pause(60.0)
+                return answer
+            return honest(service, what, effect, write=write)
+
+        frozen_from = world.now
+        old.call = call  # type: ignore[method-assign,assignment]
+        world.run(PERIOD + 5)
+        other = next(agent for agent in world.agents.values() if agent.machine not in (old.machine, going))
+        other.acts_anyway = True
+        faults.ask_removal(world, going)
+        world.until(lambda: node(world, going).availability == "drain", 60.0)
+        drained = world.now
+        seen: list[Record] = []
+        put = world.zone.put
+        world.zone.put = lambda record: (seen.append(record), put(record))[1]  # type: ignore[method-assign]
+        world.run(60.0)
+        assert world.now > drained
+        assert not any(going.public in record.addresses for record in seen)
+        world.settle()
+
+
+@pytest.mark.fault(17)
+def test_fault_17_no_event_ever_arrives() -> None:
+    with settled(replace(CALM, lose_message=1.0)) as world:
+        machine = workers(world)[0]
+        world.cloud.begin_termination(machine)
+        began = world.now
+        world.until(lambda: labels.LEAVING in node(world, machine).labels, PERIOD + 5)
+        assert world.now - began <= PERIOD + 5
+        world.until(lambda: not machine.alive)
+        world.run(60.0)
+        assert world.unsettled == ""
+
+
+@pytest.mark.fault(17)
+def test_fault_17_events_come_twice_late_and_out_of_order() -> None:
+    for seed in range(20):
+        with settled(replace(CALM, double_message=1.0, slow_message=0.7), seed=seed) as world:
+            world.cloud.begin_termination(workers(world)[0])
+            world.kill(follower(world))
+            world.run(120.0)
+            assert world.unsettled == ""
+
+
+@pytest.mark.fault(17)
+def test_fault_17_what_nobody_can_read_ends_as_dead_letters() -> None:
+    with settled() as world:
+        for body in (*faults.JUNK, *faults.FOREIGN):
+            world.queue.publish(body)
+        world.run(300.0)
+        assert sorted(world.queue.dead_letters) == sorted(faults.JUNK)
+        assert world.queue.empty
+        assert world.unsettled == ""
+
+
+@pytest.mark.fault(18)
+def test_fault_18_route_53_throttles_and_the_rest_goes_on() -> None:
+    with settled() as world:
+        world.outages[act.DNS] = world.now + 90.0
+        dead = follower(world)
+        world.kill(dead)
+        world.run(80.0)
+        assert (len(world.swarm.voters), live_voters(world)) == (3, 3)
+        assert dead.public in world.zone.record.addresses
+        assert "route53: route53: read the record: " in said(world)
+        tries = sum("read the record" in line for agent in world.agents.values() for line in agent.said)
+        assert tries < 20
+        world.settle(100.0)
+        assert dead.public not in world.zone.record.addresses
+
+
+@pytest.mark.fault(18)
+def test_fault_18_the_zone_is_gone() -> None:
+    with settled() as world:
+        world.zone.gone = True
+        world.kill(workers(world)[0])
+        world.run(80.0)
+        assert "NoSuchHostedZone" in said(world)
+        assert len(world.swarm.members) == 5
+        assert all(one.machine.alive for one in world.swarm.members.values())
+        world.settle(100.0)
+
+
+@pytest.mark.fault(19)
+@pytest.mark.parametrize(
+    "foreign",
+    [
+        Record(("203.0.113.7",), 60, "heritage=other"),
+        Record(("203.0.113.7",), 60, None),
+        Record(obstacle="a CNAME"),
+    ],
+)
+def test_fault_19_somebody_elses_record_is_left_alone_and_shown(foreign: Record) -> None:
+    with settled() as world:
+        world.record_is_foreign = True
+        world.zone.put(foreign)
+        world.kill(follower(world))
+        world.run(150.0)
+        assert world.zone.record == foreign
+        assert "www.example.com" in " ".join(world.leader_agent.document["refused"])
+        assert (len(world.swarm.voters), live_voters(world)) == (3, 3)
+
+
+@pytest.mark.fault(20)
+def test_fault_20_an_instance_without_a_public_address_is_skipped() -> None:
+    with settled() as world:
+        world.cloud.public = False
+        world.kill(follower(world))
+        world.run(100.0)
+        assert live_voters(world) == 3
+        assert world.zone.record.addresses == world.serving()
+        assert len(world.zone.record.addresses) == 2
+        world.settle()
+
+
+@pytest.mark.fault(20)
+def test_fault_20_a_group_at_zero_and_one_that_was_deleted_by_hand() -> None:
+    with settled() as world:
+        world.cloud.scale(world.cloud.groups["worker"], 0)
+        world.run(1.0)
+        world.settle()
+        assert len(world.swarm.members) == 3
+    with settled() as world:
+        faults.delete_group(world)
+        world.run(1.0)
+        world.settle()
+        assert len(world.swarm.members) == 3
+        assert len(world.zone.record.addresses) == 3
+
+
+@pytest.mark.fault(20)
+def test_fault_20_an_instance_that_somebody_took_out_of_its_group_is_not_published() -> None:
+    with settled() as world:
+        detached = follower(world)
+        world.cloud.detach(detached)
+        world.run(1.0)
+        world.settle()
+        assert detached.public not in world.zone.record.addresses
+        assert world.swarm.member_of(detached) is not None
+
+
+@pytest.mark.fault(21)
+def test_fault_21_an_instance_that_never_joins_is_replaced_and_never_published() -> None:
+    with settled() as world:
+        world.cloud.next_joins = False
+        world.kill(follower(world))
+        world.until(lambda: any(not one.joins and one.alive for one in world.cloud.machines.values()))
+        stray = next(one for one in world.cloud.machines.values() if not one.joins)
+        world.until(lambda: stray.lifecycle == "Terminating:Wait", HOOK_SECONDS + 60)
+        waits = world.now
+        world.until(lambda: stray.lifecycle != "Terminating:Wait", PERIOD)
+        assert world.now - waits < 5.0
+        world.settle()
+        assert live_voters(world) == 3
+
+
+@pytest.mark.fault(21)
+def test_fault_21_the_termination_of_one_that_has_not_joined_is_not_held_up() -> None:
+    with settled() as world:
+        world.cloud.next_joins = False
+        world.cloud.scale(world.cloud.groups["worker"], 3)
+        world.until(lambda: len(workers(world)) == 3 and workers(world)[-1].lifecycle == "Pending:Wait")
+        stray = workers(world)[-1]
+        world.cloud.groups["worker"].desired = 2
+        world.cloud.begin_termination(stray)
+        began = world.now
+        world.until(lambda: not stray.alive, 10.0)
+        assert world.now - began < 5.0
+        world.settle()
+
+
+@pytest.mark.fault(23)
+@pytest.mark.parametrize("whose", [lambda world: workers(world)[0], follower, leader])
+def test_fault_23_a_client_that_honours_the_ttl_sees_no_failure(whose: Callable[[World], Machine]) -> None:
+    for seed in range(10):
+        with settled(seed=seed) as world:
+            world.run(5.0)
+            clients = [Client(world) for _ in range(3)]
+            machine = whose(world)
+            faults.ask_removal(world, machine)
+            world.run(60.0)
+            world.settle()
+            assert not machine.alive
+            assert sum(one.requests for one in clients) > 100
+            assert sum(one.failures for one in clients) == 0
+
+
+@pytest.mark.fault(24)
+def test_fault_24_the_last_manager_stays() -> None:
+    with settled(Weather(managers=1, workers=2)) as world:
+        machine = managers(world)[0]
+        record = world.zone.record
+        faults.ask_removal(world, machine)
+        world.run(100.0)
+        member = node(world, machine)
+        assert (member.availability, member.role) == ("active", "manager")
+        assert world.zone.record == record
+        assert "it would leave 0 of 1 managers reachable, fewer than their quorum of 1" in said(world)
+
+
+@pytest.mark.fault(24)
+def test_fault_24_two_of_three_are_taken_out_one_after_the_other() -> None:
+    for seed in range(10):
+        with settled(seed=seed) as world:
+            for machine in managers(world)[:2]:
+                faults.ask_removal(world, machine)
+            fewest = live_voters(world)
+
+            def watch() -> bool:
+                nonlocal fewest
+                fewest = min(fewest, live_voters(world))
+                return False
+
+            world.scheduler.run(watch, world.now + 150.0)
+            world.settle()
+            assert fewest >= 2
+            assert (len(world.swarm.voters), live_voters(world)) == (3, 3)
+
+
+@pytest.mark.fault(24)
+def test_fault_24_more_than_the_quorum_allows_is_refused_before_anything_changes() -> None:
+    with settled() as world:
+        dead, asked = follower(world), leader(world)
+        world.partition(frozenset({dead}))
+        world.run(SILENCE + 5)
+        faults.ask_removal(world, asked)
+        world.run(60.0)
+        member = node(world, asked)
+        assert (member.availability, member.role) == ("active", "manager")
+        assert "it would leave 1 of 3 managers reachable, fewer than their quorum of 2" in said(world)
+        world.partition(frozenset())
+        world.run(1.0)
+        world.settle()
+        assert not asked.alive
+
+
+@pytest.mark.fault(25)
+def test_fault_25_no_place_elsewhere_holds_the_drain_and_force_goes_on() -> None:
+    with settled(Weather(managers=3, workers=1)) as world:
+        world.work.add(Service("batch", 1, START_FIRST, role="worker"))
+        world.run(5.0)
+        machine = workers(world)[0]
+        faults.ask_removal(world, machine)
+        world.run(120.0)
+        member = node(world, machine)
+        assert member.availability != "drain"
+        assert world.work.services["batch"].healthy(world.now) == 1
+        assert "there is no place elsewhere for 1 tasks of batch" in said(world)
+        faults.ask_removal(world, machine, force=True)
+        world.run(60.0)
+        world.settle()
+        assert not machine.alive
+
+
+@pytest.mark.fault(27)
+def test_fault_27_the_hooks_heartbeat_expires_in_the_middle_of_a_drain() -> None:
+    with settled() as world:
+        world.work.add(Service("slow", 4, START_FIRST, stops_in=40.0))
+        world.run(5.0)
+        machine = workers(world)[0]
+        world.cloud.begin_termination(machine)
+        world.until(lambda: node(world, machine).availability == "drain", 60.0)
+        # Nobody can tell Auto Scaling to wait any longer.
+        world.outages[act.SCALING] = world.now + 2 * HOOK_SECONDS
+        world.until(lambda: not machine.alive, HOOK_SECONDS + 10)
+        world.settle()
+        assert all(one.machine.alive for one in world.swarm.members.values())
+
+
+@pytest.mark.fault(27)
+@pytest.mark.parametrize("when", [0.5, 3.0, 8.0, 12.0])
+@pytest.mark.parametrize("whose", [lambda world: workers(world)[0], follower])
+def test_fault_27_somebody_else_completes_the_hook(whose: Callable[[World], Machine], when: float) -> None:
+    with settled() as world:
+        machine = whose(world)
+        world.cloud.begin_termination(machine)
+        world.run(when)
+        world.work.excuse()
+        world.cloud.complete(machine.scaling_group or "", TERMINATING, machine.id, "CONTINUE")
+        world.run(1.0)
+        world.settle()
+        assert (len(world.swarm.voters), live_voters(world), len(world.swarm.members)) == (3, 3, 5)
+
+
+@pytest.mark.fault(28)
+@pytest.mark.parametrize("notice", [120.0, 40.0, 20.0])
+def test_fault_28_a_spot_instance_is_empty_before_it_is_taken_back(notice: float) -> None:
+    with settled() as world:
+        machine = workers(world)[0]
+        member = node(world, machine)
+        faults.interrupt(world, machine, notice)
+        world.until(lambda: not machine.alive, notice + 1)
+        tasks = [task for service in world.work.services.values() for task in service.tasks]
+        assert not any(task.member is member for task in tasks)
+        world.run(1.0)
+        world.settle()
+
+
+@pytest.mark.fault(28)
+def test_fault_28_a_deadline_shortens_the_wait_for_resolvers_first() -> None:
+    patient = replace(POLICY, dns=replace(POLICY.dns, ttl=300))
+    world = World(1, CALM, policy=patient)
+    try:
+        world.settle()
+        machine = follower(world)
+        faults.interrupt(world, machine, 60.0)
+        began = world.now
+        world.until(lambda: node(world, machine).availability == "drain", 60.0)
+        longest = max(service.stops_in for service in world.work.services.values())
+        assert world.now - began >= 60.0 - 10.0 - longest - 5.0
+        world.until(lambda: not machine.alive, 60.0)
+        world.run(1.0)
+        world.settle()
+    finally:
+        world.end()
+
+
+REBALANCE = {"detail-type": "EC2 Instance Rebalance Recommendation"}
+MAINTENANCE = {"detail-type": "AWS Health Event"}
+
+
+@pytest.mark.fault(28)
+def test_fault_28_a_rebalance_recommendation_and_scheduled_maintenance_have_the_instance_replaced() -> None:
+    with settled() as world:
+        first, second = workers(world)
+        world.queue.publish(json.dumps({**REBALANCE, "detail": {"instance-id": first.id}}))
+        detail = {"eventTypeCategory": "scheduledChange", "affectedEntities": [{"entityValue": second.id}]}
+        world.queue.publish(json.dumps({**MAINTENANCE, "detail": detail}))
+        world.run(60.0)
+        world.settle()
+        assert not first.alive
+        assert not second.alive
+        assert len(workers(world)) == 2
+
+
+def _removal(whose: Callable[[World], Machine]) -> Callable[[World], None]:
+    return lambda world: faults.ask_removal(world, whose(world))
+
+
+STORIES: dict[str, Callable[[World], None]] = {
+    "remove a worker": _removal(lambda world: workers(world)[0]),
+    "remove a manager": _removal(follower),
+    "remove the leader": _removal(leader),
+    "terminate a manager": lambda world: world.cloud.begin_termination(follower(world)),
+    "repair after a hard kill": lambda world: world.kill(follower(world)),
+    "replace the leader": lambda world: world.kill(leader(world)),
+    "publish rotated tokens": lambda world: world.rotate(),
+    "put the record right": lambda world: world.zone.put(world.own_record("203.0.113.7")),
+}
+
+
+@pytest.mark.fault(16)
+@pytest.mark.fault(30)
+@pytest.mark.parametrize("story", STORIES)
+def test_fault_30_the_agent_is_killed_before_and_after_each_of_its_effects(story: str) -> None:
+    """The effects are those that the agents have in the same story when nobody kills them."""
+    with settled() as world:
+        begun = len(world.effects)
+        STORIES[story](world)
+        world.run(1.0)
+        world.settle()
+        effects = len(world.effects)
+    assert effects > begun
+    for effect in range(begun + 1, effects + 1):
+        for before in (True, False):
+            with settled() as world:
+                assert len(world.effects) == begun
+                world.crash_at = (effect, before)
+                STORIES[story](world)
+                world.run(1.0)
+                world.settle()
+                assert (len(world.swarm.voters), live_voters(world)) == (3, 3)
+
+
+@pytest.mark.fault(31)
+def test_fault_31_only_what_ec2_says_is_gone_is_removed() -> None:
+    """None down; several down for good; one that reboots and one that is cut off, which both come back."""
+    with settled(replace(CALM, managers=5, workers=3)) as world:
+        before = dict(world.swarm.members)
+        world.run(100.0)
+        assert world.swarm.members == before
+        gone = [workers(world)[0], workers(world)[1], managers(world)[0]]
+        rebooting, cut = workers(world)[2], managers(world)[1]
+        kept = [node(world, rebooting), node(world, cut)]
+        for machine in gone:
+            world.kill(machine)
+        world.reboot(rebooting, 60.0)
+        world.partition(frozenset({cut}))
+        world.run(55.0)
+        assert [one.state for one in kept] == ["down", "down"]
+        world.run(20.0)
+        world.partition(frozenset())
+        world.settle()
+        assert all(world.swarm.members.get(one.id) is one for one in kept)
+        assert not any(one.machine in gone for one in world.swarm.members.values())
+
+
+@pytest.mark.fault(17)
+def test_fault_17_the_queue_is_away_for_long() -> None:
+    with settled() as world:
+        world.outages[SQS] = world.now + 300.0
+        world.kill(workers(world)[0])
+        world.run(90.0)
+        assert world.unsettled == ""
+
+
+def test_a_removal_waits_for_resolvers_anew_when_its_node_was_published_again() -> None:
+    """As the only one that can serve, a node that is about to go is published again; resolvers then know it anew."""
+    with settled() as world:
+        machine = follower(world)
+        faults.ask_removal(world, machine)
+        world.until(lambda: labels.WITHDRAWN in node(world, machine).labels, 20.0)
+        world.zone.put(world.own_record(machine.public or ""))
+        world.leader_agent.stop()
+        world.leader_agent.start(2 * TTL)
+        world.until(lambda: node(world, machine).availability == "drain", 60.0)
+        assert world.now >= world.zone.withdrawn_at[machine.public or ""] + TTL - 1.0
+        world.settle()
