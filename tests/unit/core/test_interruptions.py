@@ -1,0 +1,303 @@
+"""Why instances go, until when, and what may be asked for."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+from ansible_collections.swarm.aws.plugins.module_utils._core import actions as act
+from ansible_collections.swarm.aws.plugins.module_utils._core import events, identity, interruptions, labels, requests
+from ansible_collections.swarm.aws.plugins.module_utils._core.apply import Refused
+from ansible_collections.swarm.aws.plugins.module_utils._core.cluster import Interruption, Needs, Service
+from ansible_collections.swarm.aws.plugins.module_utils._core.plan import decide
+from ansible_collections.swarm.aws.plugins.module_utils._core.watch import STAGES, Watch
+
+from .test_plan import NODES, THREE, kinds, run
+from .world import POLICY, ModelWorld, dead, gone, instance, node, observed, record
+
+NOW = 1_000_000.0
+SPOT = {
+    "detail-type": "EC2 Spot Instance Interruption Warning",
+    "time": "2026-01-27T06:02:51Z",
+    "detail": {"instance-id": "i-004", "instance-action": "terminate"},
+}
+HEALTH = {
+    "detail-type": "AWS Health Event",
+    "detail": {
+        "eventTypeCategory": "scheduledChange",
+        "startTime": "Tue, 27 Jan 2026 06:02:51 GMT",
+        "statusCode": "upcoming",
+        "affectedEntities": [{"entityValue": "i-004"}, {"entityValue": "vol-1"}, "?"],
+    },
+}
+MOMENT = 1769493771.0
+
+
+def with_labels(one, **more):
+    return replace(one, labels={**one.labels, **more})
+
+
+def worker(**more):
+    return with_labels(node(4, "worker"), **more)
+
+
+def four(fourth, **more):
+    instances = [*THREE, instance(4, "worker", **more)]
+    return observed(instances, [*NODES, fourth], record(1, 2, 3))
+
+
+# Events and their deadlines
+
+
+@pytest.mark.fault(28)
+def test_fault_28_events_tell_until_when():
+    assert events.parse(json.dumps(SPOT)).interruptions == (
+        Interruption("i-004", "spot interruption", MOMENT + events.SPOT_NOTICE),
+    )
+    undated = {**SPOT, "time": "yesterday"}
+    assert events.parse(json.dumps(undated), NOW).interruptions[0].deadline == NOW + events.SPOT_NOTICE
+    maintenance = Interruption("i-004", "scheduled maintenance", MOMENT)
+    assert events.parse(json.dumps(HEALTH)).interruptions == (maintenance,)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"statusCode": "closed"}, {"eventTypeCategory": "issue"}, {"affectedEntities": "i-004"}, {"affectedEntities": []}],
+)
+def test_what_is_over_or_concerns_no_instance_announces_nothing(change):
+    message = {**HEALTH, "detail": {**HEALTH["detail"], **change}}
+    assert events.parse(json.dumps(message)).interruptions == ()
+
+
+@pytest.mark.fault(28)
+def test_fault_28_what_was_announced_outlives_the_process_as_a_label():
+    world = ModelWorld(four(worker()))
+    said = Interruption("i-004", "spot interruption", NOW + 120)
+    first = replace(world.observe(), interruptions=(said,))
+    members = identity.join(first)
+    assert not interruptions.remembered(said, first, members)
+    for action in decide(first, POLICY, NOW).actions:
+        world.do(action)
+    assert world.members["n004"].labels[labels.ANNOUNCED] == f"spot interruption@{NOW + 120:.0f}"
+    later = world.observe()
+    assert interruptions.remembered(said, later, identity.join(later))
+    assert interruptions.of(later, identity.join(later), POLICY, NOW)["i-004"] == said
+
+
+@pytest.mark.fault(17)
+def test_fault_17_doubled_and_reordered_announcements_come_to_the_earliest_deadline():
+    label = worker(**{labels.ANNOUNCED: f"scheduled maintenance@{NOW + 900:.0f}"})
+    late = Interruption("i-004", "spot interruption", NOW + 120)
+    found = replace(four(label), interruptions=(late, late))
+    assert interruptions.announced(found, label, "i-004") == f"scheduled maintenance@{NOW + 120:.0f}"
+    unknown = Interruption("i-0ff", "spot interruption", NOW + 120)
+    assert interruptions.remembered(unknown, found, identity.join(found)), "nobody is there to remember it"
+
+
+@pytest.mark.parametrize("value", ["", "@12", "spot@soon"])
+def test_a_label_that_nobody_understands_announces_nothing(value):
+    assert interruptions.read_announcement(value, "i-1") is None
+
+
+def test_a_request_is_written_and_read():
+    value = interruptions.write_request(NOW, replace=False, force=True)
+    assert value == "1000000 no-replacement force"
+    assert interruptions.read_request(value, "i-1") == Interruption("i-1", "requested", replace=False, force=True)
+    assert interruptions.read_request("  ", "i-1") is None
+
+
+# One handler for all of them
+
+
+@pytest.mark.fault(23)
+@pytest.mark.parametrize(
+    ("label", "ended"), [({labels.REQUESTED: "999"}, True), ({labels.REQUESTED: "999 no-replacement"}, False)]
+)
+def test_fault_23_a_request_ends_the_instance_once_its_node_is_drained(label, ended):
+    world = ModelWorld(four(worker(**label)))
+    done = run(world, 8)
+    names = [name for name, identifier in done if identifier == "i-004"]
+    assert names == ["NoteFact", "Pause", "Drain", "Terminate", "Remove", "CompleteLifecycle"]
+    assert world.ended == [("i-004", ended)]
+    assert world.fleet["i-004"].gone
+
+
+def test_a_manager_is_ended_only_without_its_vote():
+    asked = with_labels(node(3), **{labels.REQUESTED: "999"})
+    world = ModelWorld(observed(THREE, [*NODES[:2], asked], record(1, 2, 3)))
+    names = [name for name, identifier in run(world, 12) if identifier == "i-003"]
+    assert names.index("Demote") < names.index("Terminate") < names.index("Remove")
+    early = ModelWorld(observed(THREE, [*NODES[:2], replace(asked, availability="drain")], record(1, 2, 3)))
+    with pytest.raises(Refused, match="must be demoted first"):
+        early.do(act.Terminate("i-003", "example-manager", "n003", True))
+
+
+def test_what_is_called_off_lets_the_node_work_again():
+    facts = {labels.LEAVING: "999990.000", labels.PAUSED: "999991.000", labels.WITHDRAWN: "999992.000"}
+    world = ModelWorld(four(replace(worker(**facts), availability="pause")))
+    assert run(world) == [("Resume", "i-004")]
+    assert world.members["n004"].availability == "active"
+    assert not set(labels.FACTS) & set(world.members["n004"].labels)
+    assert run(world) == []
+
+
+def test_a_pause_that_the_operator_made_stays():
+    assert kinds(four(replace(worker(), availability="pause"))) == []
+
+
+@pytest.mark.fault(28)
+@pytest.mark.parametrize(("left", "drained"), [(120, False), (31, False), (29, True)])
+def test_fault_28_the_waits_end_when_there_is_just_time_to_stop(left, drained):
+    """20 s to stop and 10 s in reserve: with 30 s left the replacements are not waited for any longer."""
+    said = {labels.ANNOUNCED: f"spot interruption@{NOW + left:.0f}"}
+    one = replace(worker(**said, **{labels.LEAVING: "999990", labels.PAUSED: "999991"}), availability="pause")
+    service = Service("w", "web", replicas=1, start_first=True, stop_seconds=20, healthy={"n004": 1})
+    found = replace(four(replace(one, tasks=1)), services=(service,))
+    decision = decide(found, POLICY, NOW)
+    assert any(isinstance(action, act.Drain) for action in decision.actions) is drained
+
+
+@pytest.mark.fault(28)
+def test_fault_28_the_time_to_stop_ends_before_the_deadline():
+    said = {labels.ANNOUNCED: f"spot interruption@{NOW + 9:.0f}"}
+    facts = {labels.LEAVING: "999990", labels.PAUSED: "999991", labels.DRAINED: "999999"}
+    one = replace(worker(**said, **facts), availability="drain", tasks=3)
+    decision = decide(four(one, lifecycle="Terminating:Wait"), POLICY, NOW)
+    assert [type(action).__name__ for action in decision.actions][-1] == "Remove"
+    assert "3 tasks on i-004 did not end in time." in decision.notes
+
+
+@pytest.mark.fault(22)
+def test_fault_22_a_node_that_is_down_is_replaced_only_when_the_policy_says_so():
+    down = replace(node(4, "worker", tasks=2), state="down")
+    assert kinds(four(down)) == []
+    policy = replace(POLICY, down_seconds=60)
+    world = ModelWorld(four(down), policy)
+
+    def step():
+        return [type(one).__name__ for one in decide(world.observe(), policy, world.time).actions if world.do(one)]
+
+    assert step() == ["SetLabels"]
+    world.time += 59
+    assert step() == []
+    world.time += 2
+    names = [name for _ in range(5) for name in step()]
+    assert names == ["NoteFact", "Drain", "Terminate", "Heartbeat", "Remove", "CompleteLifecycle"]
+
+
+def test_a_node_that_came_back_is_not_replaced_later():
+    policy = replace(POLICY, down_seconds=60)
+    back = worker(**{labels.DOWN: "999000.000"})
+    planned = decide(four(back), policy, NOW).actions
+    assert [type(one).__name__ for one in planned] == ["SetLabels"]
+    assert labels.DOWN not in planned[0].after
+
+
+@pytest.mark.fault(21)
+@pytest.mark.parametrize(
+    ("fourth", "age", "result"),
+    [
+        (None, 599, None),
+        (None, 600, "ABANDON"),
+        (dead(4, "worker"), 600, "ABANDON"),
+        (node(4), 600, "ABANDON"),
+        (node(4, "worker"), 600, "CONTINUE"),
+    ],
+)
+def test_fault_21_a_launch_that_does_not_join_in_time_is_given_up(fourth, age, result):
+    one = instance(4, "worker", lifecycle="Pending:Wait", launched=NOW - age)
+    nodes = [*NODES, *([fourth] if fourth else [])]
+    planned = decide(observed([*THREE, one], nodes, record(1, 2, 3)), POLICY, NOW).actions
+    results = [action.result for action in planned if isinstance(action, act.CompleteLifecycle)]
+    assert results == ([result] if result else [])
+
+
+# What is refused
+
+
+@pytest.mark.fault(29)
+@pytest.mark.parametrize("wrong", ["i-xyz", "i-123", "", "I-0123456789abcdef0", "i-0123456789abcdef0\n"])
+def test_fault_29_what_is_no_instance_id_is_refused(wrong):
+    with pytest.raises(requests.RequestRefused, match="is no instance ID"):
+        requests.well_formed(wrong)
+
+
+@pytest.mark.fault(29)
+@pytest.mark.parametrize(
+    ("tags", "reason"),
+    [
+        (None, "EC2 knows no instance i-1 in eu-west-1 of this account"),
+        ({}, "is of no cluster"),
+        ({"swarm.aws/cluster": "other"}, "belongs to the cluster 'other', and this is 'example'"),
+    ],
+)
+def test_fault_29_a_foreign_instance_is_named(tags, reason):
+    assert reason in str(requests.foreign("i-1", tags, "example", "eu-west-1"))
+
+
+@pytest.mark.fault(24)
+@pytest.mark.parametrize(
+    ("alive", "asked", "numbers"),
+    [
+        (3, ["i-001", "i-002"], "1 of 3 managers reachable, fewer than their quorum of 2"),
+        (1, ["i-001"], "0 of 1 managers reachable, fewer than their quorum of 1"),
+        (2, ["i-002"], "1 of 2 managers reachable, fewer than their quorum of 2"),
+    ],
+)
+def test_fault_24_too_many_managers_are_refused_with_the_numbers(alive, asked, numbers):
+    found = observed(THREE[:alive], NODES[:alive], record(1))
+    with pytest.raises(requests.RequestRefused, match=numbers):
+        requests.check_quorum(found, identity.join(found), asked)
+    three = observed(THREE, NODES, record(1))
+    requests.check_quorum(three, identity.join(three), ["i-003"])
+
+
+@pytest.mark.fault(25)
+def test_fault_25_no_place_is_seen_before_anything_is_changed():
+    service = Service("w", "web", replicas=1, healthy={"n004": 1}, needs=Needs(constraints=("node.role == worker",)))
+    found = replace(four(worker()), services=(service,))
+    with pytest.raises(requests.RequestRefused, match="none of 3 other nodes meets node"):
+        requests.check_room(found, worker(), "i-004")
+    requests.check_room(found, node(3), "i-003")
+
+
+def test_a_group_is_not_made_smaller_than_it_may_be():
+    found = four(worker())
+    with pytest.raises(requests.RequestRefused, match="has 1 instances and may not have fewer than 1"):
+        requests.check_size(["i-004"], identity.join(found), {"example-worker": (1, 1)})
+    requests.check_size(["i-004"], identity.join(found), {"example-worker": (0, 1)})
+
+
+# What is seen of it
+
+
+@pytest.mark.fault(26)
+def test_fault_26_a_watch_tells_the_stages_and_names_what_did_not_stop():
+    service = Service("w", "web", stop_seconds=5, replicas=1, healthy={"n004": 1})
+    watch = Watch("n004")
+    one = worker(**{labels.LEAVING: "1000.000"})
+    paused = replace(with_labels(one, **{labels.PAUSED: "1001.000"}), availability="pause")
+    drained = replace(with_labels(paused, **{labels.DRAINED: "1010.000"}), availability="drain")
+    stopping = replace(service, healthy={}, stopping={"n004": 1})
+    stages = [
+        watch.look([one], [service], 1000),
+        watch.look([paused], [service], 1002),
+        watch.look([drained], [stopping], 1011),
+        Watch.resume("n004", watch.as_dict()).look([drained], [stopping], 1012),
+        watch.look([drained], [stopping], 1015),
+        watch.look([drained], [replace(service, healthy={"n001": 1})], 1016),
+        watch.look([], [service], 1018),
+    ]
+    assert stages == ["requested", "begun", "ready", "ready", "ready", "drained", "removed"]
+    assert list(dict.fromkeys(stages)) == list(STAGES)
+    assert watch.stubborn == {"web": 5}
+    assert watch.plain == ["web"]
+    assert watch.services == {"web": {"declared": 1, "lowest": 0}}
+    assert watch.durations() == {"ready": 10.0, "drained": 6.0, "removed": 2.0, "all": 18.0}
+
+
+def test_an_ended_instance_leaves_nothing_to_announce():
+    found = observed([*THREE, gone(4, "worker")], NODES, record(1, 2, 3))
+    said = Interruption("i-004", "spot interruption", NOW)
+    assert interruptions.remembered(said, found, identity.join(found))

@@ -1,0 +1,214 @@
+"""Replacements before the drain: what is raised, what is waited for, and how the count goes back."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from ansible_collections.swarm.aws.plugins.module_utils._core import actions as act
+from ansible_collections.swarm.aws.plugins.module_utils._core import labels, placement
+from ansible_collections.swarm.aws.plugins.module_utils._core.apply import Refused
+from ansible_collections.swarm.aws.plugins.module_utils._core.cluster import Needs, Service
+from ansible_collections.swarm.aws.plugins.module_utils._core.plan import decide
+from ansible_collections.swarm.aws.plugins.module_utils._core.surge import LABEL, Surge, declared, lowest
+
+from .world import POLICY, ModelWorld, instance, node, observed, record
+
+NOW = 1_000_000.0
+WEB = Service("web", "web", replicas=6, start_first=True, healthy={"n001": 2, "n002": 2, "n003": 2}, stop_seconds=20)
+THREE = [instance(1), instance(2), instance(3)]
+REQUEST = {labels.REQUESTED: "999990", labels.LEAVING: "999990.000"}
+
+
+def leaving(number=3, **facts):
+    """A manager that is asked to go and already takes no new tasks."""
+    one = node(number, availability="pause")
+    return replace(one, labels={**one.labels, **REQUEST, labels.PAUSED: "999991.000", **facts})
+
+
+def cluster(services, *, third=None, instances=THREE):
+    nodes = [node(1, leader=True), node(2), third or leaving()]
+    return replace(observed(instances, nodes, record(1, 2)), services=tuple(services))
+
+
+def scaled(services, **more):
+    """The counts that are changed, and the label that then stands."""
+    planned = decide(cluster(services, **more), POLICY, NOW).actions
+    return [(one.name, one.wanted, one.after.get(LABEL)) for one in planned if isinstance(one, act.SetReplicas)]
+
+
+@pytest.mark.fault(23)
+def test_fault_23_as_many_tasks_start_elsewhere_as_are_on_the_node():
+    assert scaled([WEB]) == [("web", 8, "6+2")]
+
+
+@pytest.mark.parametrize(
+    "service",
+    [
+        replace(WEB, start_first=False),
+        replace(WEB, mode="global", replicas=0),
+        replace(WEB, mode="job", replicas=0),
+        replace(WEB, updating=True),
+        replace(WEB, healthy={"n001": 3, "n002": 3}),
+    ],
+)
+def test_services_that_must_not_have_two_at_once_or_have_nothing_there_keep_their_count(service):
+    assert scaled([service]) == []
+
+
+def test_a_node_that_still_takes_tasks_is_paused_first():
+    third = replace(leaving(), availability="active")
+    assert scaled([WEB], third=third) == []
+    planned = decide(cluster([WEB], third=third), POLICY, NOW).actions
+    assert [type(one) for one in planned if getattr(one, "instance", "") == "i-003"][-1] is act.Pause
+
+
+def test_a_raise_is_planned_once():
+    raised = replace(WEB, replicas=8, labels={LABEL: "6+2"}, starting={"n001": 1, "n002": 1})
+    assert scaled([raised]) == []
+
+
+def test_more_is_raised_when_another_node_leaves_too():
+    other = replace(leaving(2), role="worker", voter=False, reachable=False)
+    nodes = (node(1, leader=True), other, leaving(3))
+    service = replace(WEB, replicas=8, labels={LABEL: "6+2"}, healthy={"n001": 2, "n002": 4, "n003": 2})
+    surge = Surge([service], nodes, {"n002", "n003"})
+    assert [(one.wanted, one.after[LABEL]) for one in surge.actions()] == [(12, "6+6")]
+
+
+def ready(service, now=NOW + 20, **more):
+    """Whether the node is drained, what it waits for, and why it stays."""
+    decision = decide(cluster([service], third=leaving(**{labels.WITHDRAWN: "999991.000"}), **more), POLICY, now)
+    drains = [one for one in decision.actions if isinstance(one, act.Drain)]
+    return bool(drains), decision.waits.get("i-003", []), decision.held.get("i-003", "")
+
+
+@pytest.mark.fault(23)
+def test_fault_23_the_drain_waits_until_as_many_are_healthy_elsewhere_as_are_declared():
+    raised = replace(WEB, replicas=8, labels={LABEL: "6+2"}, starting={"n001": 2})
+    drained, waits, held = ready(raised)
+    assert (drained, held) == (False, "")
+    assert "2 tasks of web to run elsewhere" in waits[0]
+    assert ready(replace(raised, starting={}, healthy={"n001": 4, "n002": 2, "n003": 2}))[0]
+
+
+@pytest.mark.fault(25)
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"needs": Needs(constraints=("node.labels.disk == ssd",))}, "none of 2 other nodes meets node.labels.disk"),
+        ({"needs": Needs(most_per_node=2)}, "the 2 other nodes may have 2 of them each"),
+        ({"pending": 2, "why_pending": "no suitable node (insufficient resources)"}, "insufficient resources"),
+        ({"start_first": False, "needs": Needs(host_ports=(80,))}, "port 80 is taken on the 2 other nodes"),
+    ],
+)
+def test_fault_25_without_a_place_elsewhere_a_request_stops_before_the_drain_and_force_goes_on(change, reason):
+    service = replace(WEB, **change)
+    drained, waits, held = ready(service)
+    assert (drained, waits) == (False, [])
+    assert reason in held
+    assert "tasks of web" in held
+    forced = leaving(**{labels.WITHDRAWN: "999991.000", labels.REQUESTED: "999990 force"})
+    planned = decide(cluster([service], third=forced), POLICY, NOW + 20).actions
+    assert any(isinstance(one, act.Drain) for one in planned)
+
+
+@pytest.mark.fault(25)
+def test_fault_25_an_instance_that_auto_scaling_ends_waits_for_a_place_and_then_goes_without():
+    third = leaving(**{labels.WITHDRAWN: "999991.000"})
+    third = replace(third, labels={key: one for key, one in third.labels.items() if key != labels.REQUESTED})
+    there = [*THREE[:2], instance(3, lifecycle="Terminating:Wait")]
+    service = replace(WEB, needs=Needs(most_per_node=2))
+    early = decide(cluster([service], third=third, instances=there), POLICY, NOW + 20)
+    assert not any(isinstance(one, act.Drain) for one in early.actions)
+    assert "2 tasks of web to run elsewhere" in early.waits["i-003"][0]
+    late = decide(cluster([service], third=third, instances=there), POLICY, NOW + POLICY.surge_seconds)
+    assert any(isinstance(one, act.Drain) for one in late.actions)
+    assert "there is no place elsewhere for 2 tasks of web" in late.notes[0]
+
+
+RAISED = replace(WEB, replicas=8, labels={LABEL: "6+2", "mine": "1"})
+WITHOUT = [instance(1), instance(2)]
+
+
+def lowered(service):
+    """What becomes of a raised service when nobody leaves any more."""
+    found = replace(observed(WITHOUT, [node(1, leader=True), node(2)], record(1, 2)), services=(service,))
+    decision = decide(found, POLICY, NOW)
+    changes = [(one.wanted, dict(one.after)) for one in decision.actions if isinstance(one, act.SetReplicas)]
+    return changes, decision.awaited
+
+
+def test_the_count_goes_back_once_all_of_them_run():
+    assert lowered(replace(RAISED, healthy={"n001": 4, "n002": 4})) == ([(6, {"mine": "1"})], [])
+
+
+def test_the_count_stays_while_a_task_starts_since_a_healthy_one_might_be_stopped_for_it():
+    changes, awaited = lowered(replace(RAISED, healthy={"n001": 3, "n002": 4}, starting={"n001": 1}))
+    assert changes == []
+    assert awaited == ["all 8 tasks of web to run, before it has fewer"]
+
+
+def test_the_count_goes_back_when_the_rest_has_no_node_since_those_are_stopped_first():
+    stuck = replace(RAISED, healthy={"n001": 3, "n002": 3}, pending=2, why_pending="no suitable node")
+    assert lowered(stuck)[0] == [(6, {"mine": "1"})]
+    assert lowered(replace(stuck, why_pending=""))[0] == []
+
+
+@pytest.mark.parametrize("replicas", [4, 10])
+def test_a_count_that_somebody_else_set_stays_and_only_the_label_goes(replicas):
+    service = replace(RAISED, replicas=replicas, healthy={"n001": replicas})
+    assert declared(service) == replicas
+    assert lowered(service)[0] == [(replicas, {"mine": "1"})]
+
+
+def test_a_deploy_in_between_wins():
+    world = ModelWorld(cluster([WEB]))
+    (scale,) = [one for one in decide(world.observe(), POLICY, NOW).actions if isinstance(one, act.SetReplicas)]
+    world.all_services["web"] = replace(WEB, replicas=3)
+    with pytest.raises(Refused, match="was changed in the meantime"):
+        world.do(scale)
+    assert world.all_services["web"].replicas == 3
+
+
+@pytest.mark.fault(30)
+def test_fault_30_a_change_of_the_count_that_was_done_is_not_done_twice():
+    world = ModelWorld(cluster([WEB]))
+    (scale,) = [one for one in decide(world.observe(), POLICY, NOW).actions if isinstance(one, act.SetReplicas)]
+    assert world.do(scale)
+    assert world.do(scale) is None
+    assert world.all_services["web"].labels == {LABEL: "6+2"}
+
+
+@pytest.mark.parametrize(
+    ("constraint", "holds"),
+    [
+        ("node.labels.edge == true", True),
+        ("node.labels.edge==TRUE", True),
+        ("node.labels.edge != true", False),
+        ("node.role == worker", False),
+        ("node.hostname == host", True),
+        ("node.platform.arch != aarch64", True),
+        ("node.platform.os==windows", False),
+        ("engine.labels.swarm.aws.instance == i-001", True),
+        ("node.ip == 10.0.0.9", True),
+    ],
+)
+def test_constraints_are_read_as_the_scheduler_does(constraint, holds):
+    one = node(1, hostname="host", platform="linux/x86_64")
+    assert placement.meets(Needs(constraints=(constraint,)), one) is holds
+
+
+def test_room_is_what_is_not_reserved():
+    one = node(1, memory=1000, cpus=4_000_000_000)
+    other = Service("other", "other", needs=Needs(memory=300), healthy={"n001": 2})
+    small = Service("small", "small", needs=Needs(memory=150, cpus=1_000_000_000))
+    assert placement.room(small, [one], [other, small], 9) == 2
+    assert placement.obstacle(small, [one]) == "the 1 other nodes have not enough free memory or CPU"
+    assert placement.obstacle(small, []) == "there is no other node that takes tasks"
+
+
+def test_the_lowest_count_that_was_seen_is_kept():
+    seen = lowest({}, [WEB])
+    seen = lowest(seen, [replace(WEB, replicas=8, labels={LABEL: "6+2"}, healthy={"n001": 5})])
+    assert lowest(seen, [WEB]) == {"web": {"declared": 6, "lowest": 5}}
