@@ -39,8 +39,8 @@ def addresses(membership: Membership, policy: Policy, leaving: AbstractSet[str],
             serving.add(address)
         elif _was_in_service(instance):
             left.add(address)
-    # Rather a node that is on its way out than none.
-    return tuple(sorted(serving or left)[:MOST_VALUES])
+    # Rather a node that is on its way out than none; best one that is there still, for others may be drained next.
+    return tuple(sorted(serving or left.intersection(present.addresses) or left)[:MOST_VALUES])
 
 
 def _was_in_service(instance: Instance) -> bool:

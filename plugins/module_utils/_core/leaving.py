@@ -39,6 +39,8 @@ class Leaving:
         self._observed, self._members, self._policy, self._now = observed, members, policy, now
         self._interlock, self._out = interlock, decision
         self.all: Mapping[str, Interruption] = interruptions.of(observed, members, policy, now)
+        # What the record is to lead to by this very plan.
+        self.published_next: Tuple[str, ...] = ()
         self._surge = Surge(observed.services or (), observed.nodes or (), self._emptied())
 
     def run(self) -> None:
@@ -121,7 +123,8 @@ class Leaving:
         if record is None:
             self._out.wait(instance.id, f"an answer from Route 53, to withdraw {instance.id}")
             return False
-        if dns.published(record, instance, node, wanted, self._policy.owner):
+        published = dns.published(record, instance, node, wanted, self._policy.owner)
+        if published or instance.address(wanted.addresses) in self.published_next:
             self._out.wait(instance.id, f"{wanted.record} to lead elsewhere than to {instance.id}")
             return False
         at = labels.fact(node.labels, labels.WITHDRAWN, self._now)

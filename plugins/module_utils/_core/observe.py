@@ -45,12 +45,14 @@ class Observer:
             if found is not None:
                 self._published_id = found
                 self._read_at["published"] = self._now()
+        # Before the rest, so that whoever withdraws a node after what is seen of it here changes the record too.
+        record = self._record(policy.dns)
         return Cluster(
             swarm_id=swarm_id,
             published_id=self._published_id,
             nodes=self._ask(act.SWARM, self._world.swarm.nodes),
             instances=self._ask(act.SCALING, self._world.scaling.instances),
-            record=self._record(policy.dns),
+            record=record,
             stale_tokens=self._stale_tokens(),
             interruptions=tuple(self.announced),
             services=self._ask(act.SWARM, self._world.swarm.services),

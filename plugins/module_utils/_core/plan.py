@@ -215,6 +215,7 @@ class _Planner:
         action = act.SyncRecord(wanted.zone_id, wanted.record, self._policy.owner, record, values, wanted.ttl)
         if action.after != record:
             self._out.actions.append(action)
+            self._leaving.published_next = values
 
     def _known_anew(self, record: Record) -> Set[str]:
         """What stays in the record until it is forgotten that it was withdrawn once.
