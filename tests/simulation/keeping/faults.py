@@ -119,7 +119,7 @@ def spot(world: World) -> None:
 def interrupt(world: World, machine: Machine, seconds: float) -> None:
     """A spot interruption that takes effect after so many seconds; those before them have passed unheard."""
     world.trace(machine.id, f"spot interruption in {seconds:g} s")
-    machine.ends_at = world.now + seconds
+    machine.ends_at = min(world.now + seconds, machine.ends_at or float("inf"))
     world.queue.publish(
         json.dumps(
             {
