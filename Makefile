@@ -5,7 +5,7 @@ SHELL := /bin/bash
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 LAB := .venv/bin/python -m lab
 
-.PHONY: help setup demo test lint lab-up lab-down lab-env
+.PHONY: help setup demo test soak lint lab-up lab-down lab-env
 
 help: ## Show what there is to make
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1\t\2/' | expand -t 12
@@ -20,6 +20,9 @@ demo: setup ## Build a swarm on the lab and get a page from it; the lab stays up
 
 test: setup ## Check everything and run every test, the lab's among them
 	@tools/test
+
+soak: setup ## Simulate a hundred thousand stories of keeping a cluster, on all cores
+	@SWARM_SCHEDULES=$${SWARM_SCHEDULES:-100000} .venv/bin/python -m pytest tests/simulation/keeping/test_schedules.py
 
 lint: setup ## Check style, types, documentation and Ansible's own rules
 	@tools/lint

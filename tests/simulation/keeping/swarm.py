@@ -229,9 +229,10 @@ class Swarm:
         if not candidates:
             # Whatever brings one back disturbs.
             return
-        self._lead(self._world.rng.choice(candidates))
+        self.lead(self._world.rng.choice(candidates))
 
-    def _lead(self, member: Member) -> None:
+    def lead(self, member: Member) -> None:
+        """Have a voter lead from now on."""
         self.leader = member
         self._world.note("leads", member.machine)
         # A new leader has heard nobody yet.
@@ -293,7 +294,7 @@ class Swarm:
             return
         if member is leader:
             others = [one for one in self.voters if one is not member and self.reachable(one, member)]
-            self._lead(self._world.rng.choice(others))
+            self.lead(self._world.rng.choice(others))
             return
         member.voter = False
         self._world.note("votes no more", member.machine)

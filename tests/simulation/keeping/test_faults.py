@@ -627,3 +627,36 @@ def test_a_removal_waits_for_resolvers_anew_when_its_node_was_published_again() 
         world.until(lambda: node(world, machine).availability == "drain", 60.0)
         assert world.now >= world.zone.withdrawn_at[machine.public or ""] + TTL - 1.0
         world.settle()
+
+
+@pytest.mark.fault(16)
+def test_fault_16_the_leader_changes_between_any_two_steps_of_a_removal() -> None:
+    """The next one has not heard from the node yet, which is no reason to drain it without replacements."""
+    for steps in range(1, 12):
+        with settled() as world:
+            web = world.work.services["web"]
+            machine = web.tasks[0].member.machine
+            web.excused = False
+            begun = len(world.effects)
+            faults.ask_removal(world, machine)
+            world.until(lambda begun=begun, steps=steps: len(world.effects) >= begun + steps, 60.0)
+            other = next(one for one in world.swarm.voters if one.machine not in (machine, leader(world)))
+            world.swarm.lead(other)
+            world.run(1.0)
+            world.settle()
+            assert not web.excused
+
+
+@pytest.mark.fault(24)
+def test_fault_24_all_managers_are_to_go_and_their_replacements_have_no_public_address() -> None:
+    """Then the record leads to one that is on its way out, rather than to nobody, and that one is not drained."""
+    for seed in range(10):
+        with settled(seed=seed) as world:
+            world.cloud.public = False
+            for machine in managers(world):
+                faults.ask_removal(world, machine)
+                world.run(world.rng.uniform(0.0, 5.0))
+            world.run(200.0)
+            published = world.zone.record.addresses
+            assert published
+            assert all(world.serves(address) for address in published)
