@@ -39,7 +39,6 @@ class Observer:
     def observe(self, policy: Policy) -> Cluster:
         """What there is now."""
         self.failures = []
-        swarm_id = self._ask(act.SWARM, self._world.swarm.swarm_id)
         if self._due("published"):
             found = self._ask(act.STORE, self._world.tokens.published_id)
             if found is not None:
@@ -47,15 +46,18 @@ class Observer:
                 self._read_at["published"] = self._now()
         # Before the rest, so that whoever withdraws a node after what is seen of it here changes the record too.
         record = self._record(policy.dns)
+        nodes = self._ask(act.SWARM, self._world.swarm.nodes)
+        services = self._ask(act.SWARM, self._world.swarm.services)
         return Cluster(
-            swarm_id=swarm_id,
+            # After the nodes, so that they are not those of a swarm that the engine has been moved to meanwhile.
+            swarm_id=self._ask(act.SWARM, self._world.swarm.swarm_id),
             published_id=self._published_id,
-            nodes=self._ask(act.SWARM, self._world.swarm.nodes),
+            nodes=nodes,
             instances=self._ask(act.SCALING, self._world.scaling.instances),
             record=record,
             stale_tokens=self._stale_tokens(),
             interruptions=tuple(self.announced),
-            services=self._ask(act.SWARM, self._world.swarm.services),
+            services=services,
             heartbeats=dict(self._world.scaling.heartbeats),
         )
 

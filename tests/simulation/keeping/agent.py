@@ -153,6 +153,8 @@ class Agent:
         return result
 
     def _late(self, what: str, effect: Callable[[], object]) -> None:
+        # What was right when it was decided may not be any more.
+        self.world.work.excuse()
         try:
             effect()
             self.trace(f"{what}, late")

@@ -2,7 +2,7 @@
 
 Of the record, exactly: an address may only be written that, at some moment since the writer's pass began, was the
 address of a live instance that was in the swarm and in service, or on its way out of it. If another agent withdrew it
-before the writer read the record, that moment must be after the withdrawal.
+before the writer read the record, that moment must be after the withdrawal. What EC2 and the managers know may be late.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from ansible_collections.swarm.aws.plugins.module_utils._core.join.truth import 
 from .bucket import token_key
 from .cloud import EPOCH, LAUNCHING, TERMINATING, Machine
 from .ports import STALE_SECONDS
-from .swarm import LEADER_SILENCE, Member
+from .swarm import LEADER_SILENCE, SILENCE, Member
 
 if TYPE_CHECKING:
     from .agent import Agent
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 SECRET = "SWMTKN-"
 # Facts are noted in whole seconds, and clocks differ.
 SLACK = 1.0
+# So late may be what EC2 tells, and what managers know of a node that is silent.
+LATE = max(STALE_SECONDS, SILENCE) + SLACK
 
 
 class Broken(AssertionError):
@@ -107,10 +109,10 @@ class Invariants:
         self.step()
         zone, cloud = self._world.zone, self._world.cloud
         for address in after.addresses:
-            since = began - STALE_SECONDS
+            since = began - LATE
             withdrawn = zone.withdrawn_at.get(address)
             if withdrawn is not None and withdrawn < read:
-                since = max(since, withdrawn - STALE_SECONDS)
+                since = max(since, withdrawn - LATE)
             machines = [one for one in cloud.machines.values() if one.public == address]
             if not any(self._was_fit(one, since) for one in machines):
                 raise Broken(f"I3: {agent.machine.id} publishes {address}, which serves nobody")

@@ -60,7 +60,8 @@ class Swarm:
         # Instances that only hear each other; none is the usual state.
         self.isolated: frozenset[Machine] = frozenset()
         self._electing = False
-        self._made = 0
+        # Node IDs differ between swarms.
+        self._made, self._prefix = 0, "n" if identifier == "swarm1" else f"{identifier}-n"
 
     # Facts
 
@@ -194,7 +195,9 @@ class Swarm:
     def add(self, machine: Machine, role: str) -> Member:
         """Make an instance's engine a node."""
         self._made += 1
-        member = Member(f"n{self._made:03}", machine, role, voter=role == "manager", joined_at=self._world.now)
+        member = Member(
+            f"{self._prefix}{self._made:03}", machine, role, voter=role == "manager", joined_at=self._world.now
+        )
         self.members[member.id] = member
         if self.leader is None and len(self.members) == 1:
             self.leader = member
