@@ -25,7 +25,7 @@ def addresses(membership: Membership, policy: Policy, leaving: AbstractSet[str],
     """
     if policy.dns is None:
         return ()
-    serving, left = set(), set()
+    serving, waiting, left = set(), set(), set()
     for identifier, node in membership.node_of.items():
         instance = membership.instances[identifier]
         group = policy.groups.get(instance.group)
@@ -39,8 +39,11 @@ def addresses(membership: Membership, policy: Policy, leaving: AbstractSet[str],
             serving.add(address)
         elif _was_in_service(instance):
             left.add(address)
-    # Rather a node that is on its way out than none; best one that is there still, for others may be drained next.
-    return tuple(sorted(serving or left.intersection(present.addresses) or left)[:MOST_VALUES])
+            if node.availability == "active":
+                waiting.add(address)
+    # Rather a node that is on its way out than none: best one whose turn has not come, so that those whose turn it is
+    # get on, and then one that is there still, for others may be drained next.
+    return tuple(sorted(serving or waiting or left.intersection(present.addresses) or left)[:MOST_VALUES])
 
 
 def _was_in_service(instance: Instance) -> bool:
