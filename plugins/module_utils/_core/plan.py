@@ -233,3 +233,15 @@ class _Planner:
         for identifier, instance in sorted(self._members.instances.items()):
             if instance.in_service and identifier not in self._members.node_of:
                 self._out.notes.append(f"{identifier} is in service, but not in the swarm.")
+            elif instance.state == "running" and identifier in self._members.node_of:
+                self._note_unpublished(instance)
+
+    def _note_unpublished(self, instance: Instance) -> None:
+        """Say why no record leads to an instance that serves."""
+        group, wanted = self._policy.groups.get(instance.group), self._policy.dns
+        if instance.lifecycle is None:
+            self._out.notes.append(
+                f"{instance.id} is in no Auto Scaling group: nothing replaces it, and no record leads to it."
+            )
+        elif wanted and group and group.dns and instance.in_service and not instance.address(wanted.addresses):
+            self._out.notes.append(f"{instance.id} has no {wanted.addresses} address, so {wanted.record} omits it.")

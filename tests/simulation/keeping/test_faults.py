@@ -321,6 +321,7 @@ def test_fault_20_an_instance_without_a_public_address_is_skipped() -> None:
         assert live_voters(world) == 3
         assert world.zone.record.addresses == world.serving()
         assert len(world.zone.record.addresses) == 2
+        assert "has no public address, so www.example.com omits it." in said(world)
         world.settle()
 
 
@@ -347,6 +348,7 @@ def test_fault_20_an_instance_that_somebody_took_out_of_its_group_is_not_publish
         world.run(1.0)
         world.settle()
         assert detached.public not in world.zone.record.addresses
+        assert f"{detached.id} is in no Auto Scaling group" in said(world)
         assert world.swarm.member_of(detached) is not None
 
 

@@ -154,7 +154,10 @@ def test_fault_20_an_instance_without_an_address_is_skipped_and_the_record_is_ne
     every = [replace(one, public_address=None) for one in THREE]
     decision = decide(observed(every, NODES, record(1, 2)), POLICY, NOW)
     assert decision.actions == []
-    assert decision.notes == ["No node can serve www.example.com, so it is left as it is rather than emptied."]
+    assert decision.notes == [
+        "No node can serve www.example.com, so it is left as it is rather than emptied.",
+        *(f"i-00{number} has no public address, so www.example.com omits it." for number in (1, 2, 3)),
+    ]
 
 
 def test_rather_a_leaving_node_is_published_than_none():
