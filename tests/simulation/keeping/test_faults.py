@@ -119,6 +119,23 @@ def test_fault_12_ten_leaders_in_a_row_leave_three_voters() -> None:
         assert (len(world.swarm.voters), live_voters(world), len(world.swarm.members)) == (3, 3, 5)
 
 
+@pytest.mark.fault(12)
+@pytest.mark.parametrize("whose", [follower, leader])
+def test_fault_12_users_notice_a_hard_kill_no_longer_than_it_takes_to_see_it_and_the_ttl(
+    whose: Callable[[World], Machine],
+) -> None:
+    for seed in range(10):
+        with settled(seed=seed) as world:
+            clients = [Client(world) for _ in range(3)]
+            world.run(5.0)
+            killed = world.now
+            world.kill(whose(world))
+            world.run(60.0)
+            world.settle()
+            last = max((one.last_failure or killed for one in clients), default=killed)
+            assert last - killed <= SILENCE + TTL + 5.0
+
+
 @pytest.mark.fault(13)
 def test_fault_13_two_of_five_managers_die_at_once() -> None:
     with settled(replace(CALM, managers=5)) as world:
