@@ -1,0 +1,64 @@
+"""How long removals take on the lab, beside what they wait for: the longest stop of a task, and the record's TTL.
+
+    SWARM_LAB_NAME=lab .venv/bin/python -m bench.removal worker follower leader
+
+Needs a lab with a cluster on it. The overhead is what a removal takes beyond both waits.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import sys
+import time
+
+from lab.state import labs
+from tests.lab.load import Load
+from tests.lab.site import RECORD, Site
+from tests.lab.test_5_removal import _one
+
+TTL = 10.0
+# The share of the waits that is aimed at.
+TARGET = 0.15
+_STEP = re.compile(r"(\w+) ([\d.]+)")
+
+
+def measure(site: Site, kind: str) -> dict[str, float]:
+    """Remove one node of a kind under load, and return the seconds of each step and of the whole command."""
+    site.settle()
+    instance = _one(site, kind)
+    with Load(site.lab, RECORD) as load:
+        began = time.monotonic()
+        run = site.playbook("remove_node.yml", "-e", f"id={instance}")
+        command = time.monotonic() - began
+    assert run.code == 0, run.output[-3000:]
+    line = next(line for line in run.output.splitlines() if "Seconds:" in line)
+    steps = {name: float(seconds) for name, seconds in _STEP.findall(line.partition("Seconds:")[2])}
+    # A node that no record leads to waits for its replacements alone.
+    ttl = TTL if "withdrawn" in steps else 0.0
+    waits = ttl + steps["drained"]
+    overhead = steps["all"] - waits
+    print(
+        f"{kind:9} {json.dumps(steps)}\n"
+        f"{'':9} TTL {ttl:.0f} s + stop {steps['drained']:.1f} s = {waits:.1f} s; overhead {overhead:.1f} s, "
+        f"{overhead / waits:.0%} (aim: {TARGET:.0%}); the command took {command:.0f} s\n"
+        f"{'':9} {load.result}",
+        flush=True,
+    )
+    return steps
+
+
+def main() -> None:
+    """Measure the kinds that are named, or all."""
+    name = os.environ.get("SWARM_LAB_NAME", "lab")
+    lab = next((one for one in labs() if one.name == name), None)
+    if lab is None:
+        sys.exit(f"There is no lab '{name}': start it and run site.yml.")
+    site = Site(lab)
+    for kind in sys.argv[1:] or ["worker", "follower", "leader"]:
+        measure(site, kind)
+
+
+if __name__ == "__main__":
+    main()
