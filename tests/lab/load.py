@@ -1,7 +1,7 @@
 """A client that never stops asking: it resolves a name through the lab's DNS and keeps an answer for its TTL only.
 
-Bounded by its rate and by `LONGEST`, and gentle to the host: a few threads, each with one connection that it keeps as
-browsers do.
+Bounded by its rate and by `LONGEST`, and gentle to the host: a few threads, each with one connection that it keeps for
+some requests, as browsers do.
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ from lab.state import Lab
 PATIENCE = 5.0
 LONGEST = 300.0
 THREADS = 10
+# Requests on one connection; then the next of the name's addresses has its turn.
+REQUESTS = 25
 
 
 class Resolver:
@@ -113,7 +115,7 @@ class Load:
     def _ask(self, number: int) -> None:
         connection: http.client.HTTPConnection | None = None
         following = time.monotonic() + self._interval * number / THREADS
-        turn = number
+        turn, left = number, 0
         while not self._stop.wait(max(0.0, following - time.monotonic())):
             now = time.monotonic()
             if now - self._began > LONGEST:
@@ -123,13 +125,13 @@ class Load:
             address = "?"
             try:
                 addresses = self._resolver.addresses()
-                if connection is None or connection.host not in addresses:
+                if connection is None or not left or connection.host not in addresses:
                     if connection is not None:
                         connection.close()
-                    turn += 1
+                    turn, left = turn + 1, REQUESTS
                     address = addresses[turn % len(addresses)]
                     connection = http.client.HTTPConnection(address, 80, timeout=PATIENCE)
-                address = connection.host
+                address, left = connection.host, left - 1
                 connection.request("GET", self._path, headers={"Host": self._name})
                 answer = connection.getresponse()
                 answer.read()

@@ -12,6 +12,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from docker.errors import APIError
+
 from lab import lifecycle, pages, status
 from lab.engine import connect
 from lab.state import Lab
@@ -95,8 +97,12 @@ class Site:
 
     def on(self, instance: str, *words: str) -> Run:
         """Run a command as root on an instance's console, which needs neither network nor SSH."""
-        container = connect().containers.get(self.lab.container(instance))
-        code, output = container.exec_run(list(words))
+        try:
+            container = connect().containers.get(self.lab.container(instance))
+            code, output = container.exec_run(list(words))
+        except APIError as error:
+            # It may have ended a moment ago.
+            return Run(255, str(error.explanation))
         return Run(code, output.decode(errors="replace"))
 
     def ssh(self, instance: str, command: str) -> Run:
@@ -111,7 +117,8 @@ class Site:
         def acts(instance: str) -> bool:
             return self.on(instance, "docker", "node", "ls", "-q").code == 0
 
-        return [one["instance_id"] for one in self.instances() if acts(one["instance_id"])]
+        # Workers cannot, and one whose engine hangs would not even answer.
+        return [one["instance_id"] for one in self.instances("manager") if acts(one["instance_id"])]
 
     def nodes(self) -> list[Node]:
         """The swarm's nodes, as a manager that answers has them."""
