@@ -12,7 +12,7 @@ from ansible_collections.swarm.aws.plugins.module_utils._core.errors import Unav
 from ansible_collections.swarm.aws.plugins.module_utils._core.policy import Dns
 from ansible_collections.swarm.aws.plugins.module_utils.adapters.autoscaling import Fleet
 from ansible_collections.swarm.aws.plugins.module_utils.adapters.aws import Aws
-from ansible_collections.swarm.aws.plugins.module_utils.adapters.documents import STATUS_KEY, write_status
+from ansible_collections.swarm.aws.plugins.module_utils.adapters.documents import STATUS_KEY, read_status, write_status
 from ansible_collections.swarm.aws.plugins.module_utils.adapters.queue import Queue
 from ansible_collections.swarm.aws.plugins.module_utils.adapters.route53 import Zone
 from botocore.exceptions import ClientError
@@ -83,6 +83,38 @@ def test_an_instance_that_only_auto_scaling_knows_is_still_to_come(aws, group, m
     fleet = Fleet(aws, "example", lambda: 0)
     monkeypatch.setattr(fleet, "_described", lambda **arguments: {})
     assert [one.state for one in fleet.instances()] == ["pending", "pending"]
+
+
+def test_an_instance_is_ended_with_or_without_another_one_in_its_place(aws, group):
+    fleet = Fleet(aws, "example", lambda: 0)
+    first, second = fleet.instances()
+    group.scaling.update_auto_scaling_group(AutoScalingGroupName="example-blue", MinSize=1)
+    assert fleet.sizes("example-blue") == (1, 2)
+    assert not fleet.gone_or_going(first.id)
+    assert fleet.terminate(first.id, replace=False)
+    assert fleet.sizes("example-blue") == (1, 1)
+    assert fleet.gone(first.id) and fleet.gone_or_going(first.id)
+    assert fleet.terminate(second.id, replace=True)
+    assert fleet.sizes("example-blue") == (1, 1)
+    with pytest.raises(Unavailable, match="There is no Auto Scaling group other"):
+        fleet.sizes("other")
+
+
+@pytest.mark.fault(29)
+def test_fault_29_whose_an_instance_is_is_told_by_its_tags(aws, group):
+    fleet, others = Fleet(aws, "example", lambda: 0), Fleet(aws, "other", lambda: 0)
+    assert fleet.owner(others.instances()[0].id)["swarm.aws/cluster"] == "other"
+    assert fleet.owner("i-0123456789abcdef0") is None
+
+
+def test_an_instance_that_its_group_has_let_go_is_not_ended_again(aws, monkeypatch):
+    fleet, client = Fleet(aws, "example", lambda: 0), aws.client("autoscaling")
+    message = "Instance Id not found - No managed instance found for instance ID: i-1"
+    monkeypatch.setattr(client, "terminate_instance_in_auto_scaling_group", _refusing(message))
+    assert not fleet.terminate("i-1", replace=True)
+    monkeypatch.setattr(client, "terminate_instance_in_auto_scaling_group", _refusing("below min size"))
+    with pytest.raises(Unavailable, match="below min size"):
+        fleet.terminate("i-1", replace=False)
 
 
 def _refusing(message):
@@ -179,6 +211,8 @@ def test_messages_come_until_they_are_deleted(aws, account):
     queue = Queue(aws, "example-events")
     (message,) = queue.receive(0)
     assert message.body == "hello"
+    queue.send("more")
+    assert {one.body for one in queue.receive(0)} == {"hello", "more"}
     queue.delete(queue.receive(0))
     assert queue.receive(0) == []
     with pytest.raises(Unavailable, match="other-events"):
@@ -187,6 +221,8 @@ def test_messages_come_until_they_are_deleted(aws, account):
 
 def test_the_status_is_written_where_managers_may(aws, account):
     account.client("s3").create_bucket(Bucket="bucket", CreateBucketConfiguration={"LocationConstraint": REGION})
+    assert read_status(aws, "bucket") == {}
     write_status(aws, "bucket", {"awaited": []})
+    assert read_status(aws, "bucket") == {"awaited": []}
     found = account.client("s3").get_object(Bucket="bucket", Key=STATUS_KEY)["Body"].read()
     assert (STATUS_KEY, json.loads(found)) == ("manager/status.json", {"awaited": []})

@@ -42,6 +42,7 @@ class FakeKeeper:
         self.deleted: list[str] = []
         self.statuses: list[dict] = []
         self.applied: list[str] = []
+        self.announced = []
         self.broken = ""
 
     def leads(self):
@@ -54,7 +55,8 @@ class FakeKeeper:
         return _or_raise(self.wanted)
 
     def reconcile(self, policy):
-        result = reconcile(lambda: self.cluster, self._apply, policy, self.clock.now)
+        seen = replace(self.cluster, interruptions=tuple(self.announced))
+        result = reconcile(lambda: seen, self._apply, policy, self.clock.now)
         result.failures += [Failure("s3", self.broken)] if self.broken else []
         return result
 
@@ -166,6 +168,25 @@ def test_fault_17_what_nobody_can_read_is_left_to_the_dead_letters(bench):
     bench.turn()
     assert bench.keeper.deleted == ["good"]
     assert sum("dead letters" in line["message"] for line in bench.lines("warning")) == 2
+
+
+@pytest.mark.fault(28)
+def test_fault_28_an_announcement_is_kept_in_the_queue_until_the_node_carries_it(bench):
+    said = {
+        "detail-type": "EC2 Spot Instance Interruption Warning",
+        "time": "2026-01-27T06:02:51Z",
+        "detail": {"instance-id": "i-1"},
+    }
+    bench.keeper.messages = [Message("spot", json.dumps(said))]
+    bench.turn()
+    bench.turn()
+    assert "SetLabels" in bench.keeper.applied
+    assert bench.keeper.deleted == []
+    (one,) = bench.keeper.cluster.nodes
+    carries = {**one.labels, "swarm.aws.interruption": "spot interruption@1769493891"}
+    bench.keeper.cluster = replace(bench.keeper.cluster, nodes=(replace(one, labels=carries),))
+    bench.turn()
+    assert bench.keeper.deleted == ["spot"]
 
 
 def test_only_the_leader_acts(bench):

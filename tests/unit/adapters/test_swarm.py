@@ -5,7 +5,7 @@ from __future__ import annotations
 from types import SimpleNamespace
 
 import pytest
-from ansible_collections.swarm.aws.plugins.module_utils._core.cluster import Node
+from ansible_collections.swarm.aws.plugins.module_utils._core.cluster import Needs, Node, Service
 from ansible_collections.swarm.aws.plugins.module_utils._core.errors import Unavailable
 from ansible_collections.swarm.aws.plugins.module_utils.adapters.swarm import DockerSwarm
 from docker.errors import APIError
@@ -97,3 +97,77 @@ def test_a_node_that_is_gone_is_removed(swarm):
     swarm._connected.status = 500
     with pytest.raises(Unavailable, match="refused to remove the node n2: no"):
         swarm.remove("n2")
+
+
+SERVICE = {
+    "ID": "s1",
+    "Version": {"Index": 5},
+    "Spec": {
+        "Name": "web",
+        "Labels": {"a": "1"},
+        "Mode": {"Replicated": {"Replicas": 3}},
+        "UpdateConfig": {"Order": "start-first"},
+        "EndpointSpec": {"Ports": [{"PublishMode": "host", "PublishedPort": 80}, {"PublishedPort": 81}]},
+        "TaskTemplate": {
+            "ContainerSpec": {"Image": "x", "StopGracePeriod": 20_000_000_000},
+            "Placement": {"Constraints": ["node.role==worker"], "MaxReplicas": 2},
+            "Resources": {"Reservations": {"MemoryBytes": 1000, "NanoCPUs": 5}},
+        },
+    },
+    "UpdateStatus": {"State": "updating"},
+}
+PLAIN = {
+    "ID": "s2",
+    "Version": {"Index": 6},
+    "Spec": {"Name": "agent", "Mode": {"Global": {}}, "TaskTemplate": {}},
+}
+
+
+def _task(state, desired, node="n1", error=""):
+    return {"ServiceID": "s1", "NodeID": node, "DesiredState": desired, "Status": {"State": state, "Err": error}}
+
+
+def test_services_are_told_with_where_their_tasks_are(swarm, monkeypatch):
+    tasks = [
+        _task("running", "running"),
+        _task("starting", "running"),
+        _task("ready", "ready", "n2"),
+        _task("running", "shutdown", "n2"),
+        _task("shutdown", "shutdown"),
+        _task("failed", "running"),
+        _task("pending", "running", "", "no suitable node\n(1 node)"),
+    ]
+    monkeypatch.setattr(swarm._connected, "services", lambda: [SERVICE, PLAIN], raising=False)
+    monkeypatch.setattr(swarm._connected, "tasks", lambda: tasks)
+    plain, web = swarm.services()
+    assert plain == Service("s2", "agent", "global")
+    assert web == Service(
+        "s1",
+        "web",
+        replicas=3,
+        start_first=True,
+        updating=True,
+        labels={"a": "1"},
+        stop_seconds=20,
+        needs=Needs(("node.role==worker",), 2, 1000, 5, (80,)),
+        healthy={"n1": 1},
+        starting={"n1": 1, "n2": 1},
+        stopping={"n2": 1},
+        pending=1,
+        why_pending="no suitable node (1 node)",
+    )
+
+
+def test_a_count_is_changed_and_nothing_else(swarm, monkeypatch):
+    sent = []
+    api = swarm._connected
+    monkeypatch.setattr(api, "services", lambda: [SERVICE], raising=False)
+    monkeypatch.setattr(api, "_url", lambda path, one: path.format(one), raising=False)
+    monkeypatch.setattr(api, "_post_json", lambda url, data, params: sent.append((url, data, params)), raising=False)
+    monkeypatch.setattr(api, "_raise_for_status", lambda answer: None, raising=False)
+    swarm.services()
+    swarm.scale("s1", 5, {"b": "2"})
+    expected = {**SERVICE["Spec"], "Labels": {"b": "2"}, "Mode": {"Replicated": {"Replicas": 5}}}
+    assert sent == [("/services/s1/update", expected, {"version": 5})]
+    with pytest.raises(Unavailable, match="not read"):
+        swarm.scale("s1", 5, {})

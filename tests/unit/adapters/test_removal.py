@@ -1,0 +1,267 @@
+"""The modules that take nodes out, over a cluster in memory whose agent works while they sleep."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from types import SimpleNamespace
+
+import pytest
+from ansible_collections.swarm.aws.plugins.module_utils import removal
+from ansible_collections.swarm.aws.plugins.module_utils._core import labels
+from ansible_collections.swarm.aws.plugins.module_utils._core.apply import Refused
+from ansible_collections.swarm.aws.plugins.module_utils._core.cluster import Needs, Service
+from ansible_collections.swarm.aws.plugins.module_utils._core.errors import SwarmError
+from ansible_collections.swarm.aws.plugins.module_utils._core.plan import plan
+from ansible_collections.swarm.aws.plugins.modules import node_drain, node_remove
+
+from tests.unit.core.world import POLICY, ModelWorld, dead, gone, instance, node, observed, record
+
+IDS = {number: f"i-{number:017x}" for number in range(1, 6)}
+WEB = Service("web", "web", replicas=3, start_first=True, healthy={"n001": 1, "n002": 1, "n004": 1})
+
+
+def named(number, role="manager", **more):
+    """An instance and its node whose IDs are as long as EC2's."""
+    host = replace(instance(number, role, **more), id=IDS[number])
+    member = node(number, role)
+    member = replace(
+        member,
+        labels={**member.labels, "swarm.aws.instance": host.id},
+        engine_labels={"swarm.aws.instance": host.id},
+    )
+    return host, member
+
+
+class FakeKeeper:
+    """A manager's view of the model. Sleeping lets the leader's agent do a pass."""
+
+    def __init__(self, world):
+        self.world, self.swarm, self.fleet = world, world, self
+        self.sent, self.agent_works = [], True
+        self.sizes_of = (1, 1)
+        self.owner_of = None
+
+    def observe(self, policy):
+        return self.world.observe()
+
+    def apply(self, action, policy):
+        return self.world.do(action)
+
+    def queue(self, name):
+        assert name == "example-events"
+        return SimpleNamespace(send=lambda body: self.sent.append(json.loads(body)))
+
+    def terminate(self, instance, *, replace):
+        return self.world.terminate(instance, replace=replace)
+
+    def gone_or_going(self, instance):
+        return self.world.fleet[instance].gone
+
+    def sizes(self, group):
+        return self.sizes_of
+
+    def owner(self, instance):
+        return self.owner_of
+
+    def now(self):
+        return self.world.time
+
+    def sleep(self, seconds):
+        if self.agent_works:
+            for action in plan(self.world.observe(), POLICY, self.world.time):
+                try:
+                    self.world.do(action)
+                except Refused:
+                    continue
+        self._schedule()
+        self.world.tick()
+
+    def _schedule(self):
+        """Put a service's tasks where the scheduler would."""
+        active = [one.id for one in self.world.nodes() if one.availability == "active" and one.state == "ready"]
+        kept = {one.id for one in self.world.nodes() if one.availability != "drain"}
+        for key, one in self.world.all_services.items():
+            healthy = {where: count for where, count in one.healthy.items() if where in kept}
+            while one.mode == "replicated" and active and sum(healthy.values()) < one.replicas:
+                least = min(active, key=lambda where: healthy.get(where, 0))
+                healthy[least] = healthy.get(least, 0) + 1
+            self.world.all_services[key] = replace(one, healthy=healthy)
+
+
+@pytest.fixture
+def bench(monkeypatch):
+    hosts, nodes = zip(*(named(1), named(2), named(3), named(4, "worker")), strict=True)
+    nodes = (replace(nodes[0], leader=True), *nodes[1:])
+    found = replace(observed(hosts, nodes, record(1, 2, 3)), services=(WEB,))
+    keeper = FakeKeeper(ModelWorld(found))
+    for module in (node_drain, node_remove):
+        monkeypatch.setattr(module, "keeper", lambda params: keeper)
+        monkeypatch.setattr(module, "look", lambda cluster: (POLICY, cluster.world.observe()))
+    return keeper
+
+
+def drain(keeper, number=4, check=False, **more):
+    usual = {
+        "instance": IDS[number],
+        "state": "removed",
+        "replace": True,
+        "force": False,
+        "together": [],
+        "until": "removed",
+        "seen": {},
+        "timeout": 600,
+    }
+    return node_drain.drain({**usual, **more}, check=check, now=keeper.now, sleep=keeper.sleep)
+
+
+@pytest.mark.fault(23)
+@pytest.mark.parametrize("number", [1, 3, 4])
+def test_fault_23_a_node_is_removed_and_watched(bench, number):
+    result = drain(bench, number)
+    assert (result["changed"], result["over"]) == (True, False)
+    assert bench.world.ended == [(IDS[number], True)]
+    assert f"n{number:03}" not in bench.world.members
+    assert result["services"]["web"] == {"declared": 3, "lowest": 3}
+    assert result["seconds"]["all"] > 0
+    assert [one["detail"]["EC2InstanceId"] for one in bench.sent] == [IDS[number]]
+
+
+@pytest.mark.fault(30)
+def test_fault_30_the_watch_is_taken_up_where_another_one_was_killed(bench):
+    first = drain(bench, until="begun")
+    assert first["awaited"] or bench.world.members["n004"].availability == "pause"
+    second = drain(bench, until="ready", seen=first["seen"])
+    third = drain(bench, until="removed", seen=second["seen"])
+    assert [first["changed"], second["changed"], third["changed"]] == [True, False, False]
+    assert bench.world.ended == [(IDS[4], True)]
+    again = drain(bench)
+    assert (again["changed"], again["over"]) == (False, True)
+
+
+def test_nothing_is_changed_in_check_mode(bench):
+    before = dict(bench.world.members)
+    result = drain(bench, check=True)
+    assert (result["changed"], bench.world.members, bench.sent) == (True, before, [])
+    assert result["diff"][0]["before"] == "\n"
+
+
+@pytest.mark.fault(24)
+def test_fault_24_managers_are_judged_together(bench):
+    with pytest.raises(SwarmError, match="after 1 others: it would leave 1 of 3 managers reachable"):
+        drain(bench, 2, together=[IDS[1]])
+    assert labels.REQUESTED not in bench.world.members["n002"].labels
+
+
+@pytest.mark.fault(25)
+def test_fault_25_replacements_that_find_no_place_call_the_removal_off(bench):
+    """The estimate saw a place; the scheduler then does not."""
+    bench._schedule = lambda: bench.world.all_services.update(
+        web=replace(WEB, replicas=4, labels={"swarm.aws.surge": "3+1"}, pending=1, why_pending="no suitable node")
+    )
+    with pytest.raises(SwarmError, match=r"1 tasks of web \(no suitable node\).*called off"):
+        drain(bench)
+    assert labels.REQUESTED not in bench.world.members["n004"].labels
+    bench.sleep(1)
+    bench.sleep(1)
+    assert bench.world.members["n004"].availability == "active"
+    assert bench.world.ended == []
+
+
+@pytest.mark.fault(25)
+def test_fault_25_what_certainly_has_no_place_is_refused_at_once(bench):
+    bench.world.all_services["web"] = replace(WEB, needs=Needs(most_per_node=1), healthy={"n001": 1, "n004": 1})
+    for number in (2, 3):
+        bench.world.members[f"n{number:03}"] = replace(bench.world.members[f"n{number:03}"], availability="pause")
+    with pytest.raises(SwarmError, match="the 1 other nodes may have 1 of them each"):
+        drain(bench)
+    assert drain(bench, force=True)["changed"]
+
+
+def test_a_removal_is_called_off_on_demand_and_not_when_it_is_too_late(bench):
+    drain(bench, until="begun")
+    result = drain(bench, state="kept")
+    assert result["changed"]
+    for _ in range(3):
+        bench.sleep(1)
+    assert bench.world.members["n004"].availability == "active"
+    assert not drain(bench, state="kept")["changed"]
+    drain(bench)
+    with pytest.raises(SwarmError, match="beyond return"):
+        drain(bench, state="kept")
+
+
+@pytest.mark.fault(29)
+def test_fault_29_what_is_not_of_the_cluster_is_refused(bench):
+    with pytest.raises(SwarmError, match="EC2 knows no instance"):
+        drain(bench, 5)
+    bench.owner_of = {"swarm.aws/cluster": "other"}
+    with pytest.raises(SwarmError, match="belongs to the cluster 'other'"):
+        drain(bench, 5)
+    with pytest.raises(SwarmError, match="is no instance ID"):
+        drain(bench, instance="i-1")
+
+
+def test_a_group_at_its_smallest_is_not_made_smaller(bench):
+    with pytest.raises(SwarmError, match="may not have fewer than 1"):
+        drain(bench, replace=False)
+    bench.sizes_of = (0, 1)
+    drain(bench, replace=False)
+    assert bench.world.ended == [(IDS[4], False)]
+
+
+@pytest.mark.fault(21)
+def test_fault_21_an_instance_that_never_joined_is_ended_at_once(bench):
+    bench.world.fleet[IDS[5]] = replace(instance(5, "worker"), id=IDS[5])
+    assert drain(bench, 5)["changed"]
+    assert bench.world.fleet[IDS[5]].gone
+
+
+def test_a_leader_that_does_not_work_is_waited_for_and_said_to_be(bench):
+    bench.agent_works = False
+    with pytest.raises(SwarmError, match=r"After 30 s the removal of i-\w+ still waits for the leader's agent"):
+        drain(bench, timeout=30)
+    assert labels.REQUESTED in bench.world.members["n004"].labels, "it goes on by itself"
+
+
+def test_a_queue_that_is_away_only_costs_time(bench, monkeypatch):
+    def away(name):
+        raise SwarmError("SQS is away.")
+
+    monkeypatch.setattr(bench, "queue", away)
+    result = drain(bench)
+    assert result["notes"][0] == "The leader's agent notices by itself within half a minute, for SQS is away."
+
+
+def tidy(keeper, check=False, nodes=()):
+    return node_remove.tidy({"nodes": list(nodes), "timeout": 30}, check=check, now=keeper.now, sleep=keeper.sleep)
+
+
+@pytest.mark.fault(31)
+def test_fault_31_only_what_ec2_says_is_gone_is_removed(bench):
+    bench.agent_works = False
+    nothing = tidy(bench)
+    assert (nothing["changed"], nothing["kept"]) == (False, [])
+    bench.world.fleet[IDS[3]] = replace(gone(3), id=IDS[3])
+    down = replace(bench.world.members["n003"], state="down", reachable=False)
+    away = replace(bench.world.members["n004"], state="down")
+    stranger = replace(dead(5, "worker"), labels={}, engine_labels={})
+    bench.world.members.update(n003=down, n004=away, n005=stranger)
+    assert [one["node"] for one in tidy(bench, check=True)["removed"]] == ["n003"]
+    assert "n003" in bench.world.members
+    result = tidy(bench)
+    assert result["removed"] == [{"node": "n003", "instance": IDS[3], "reason": "its instance is gone"}]
+    assert f"{IDS[4]} is down, but EC2 says that it is running: it is left alone." in result["kept"]
+    assert sorted(bench.world.members) == ["n001", "n002", "n004", "n005"]
+    assert bench.world.quorum.voters == 2
+    assert [one["node"] for one in tidy(bench, nodes=["n005"])["removed"]] == ["n005"]
+    with pytest.raises(SwarmError, match="has an instance"):
+        tidy(bench, nodes=["n004"])
+
+
+def test_the_report_names_what_was_not_smooth():
+    watch = removal.Watch("n1", plain=["store", "proxy"], stubborn={"deaf": 30.0})
+    assert removal.describe(watch) == [
+        "Drained without replacements that ran before, since they are not start-first: store, proxy.",
+        "deaf did not stop when told to and took all of its 30 s.",
+    ]
