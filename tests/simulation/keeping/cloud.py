@@ -29,8 +29,6 @@ class Group:
     role: str
     desired: int
     deleted: bool = False
-    # Whether Auto Scaling shows it at all; it does not while its call is refused, but then nothing is shown.
-    hooks: bool = True
 
     @property
     def scaling_group(self) -> str:

@@ -172,10 +172,10 @@ class Work:
                     self._start(service, member)
             return
         for _ in range(service.replicas - len(running)):
-            member = self.place(service)
-            if member is None:
+            place = self.place(service)
+            if place is None:
                 break
-            self._start(service, member)
+            self._start(service, place)
         if len(running) > service.replicas:
             for task in self._spread(service, running)[service.replicas :]:
                 self._stop(service, task)
