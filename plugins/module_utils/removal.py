@@ -6,7 +6,7 @@ import json
 import time
 from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
 
-from ._core import identity, interruptions, labels, requests
+from ._core import identity, interruptions, labels, refusals
 from ._core.cluster import Cluster, Instance, Node
 from ._core.errors import SwarmError, Unavailable
 from ._core.plan import decide
@@ -33,13 +33,13 @@ class Removal:
     ) -> None:
         """Raises RequestRefused if there is no such instance of this cluster."""
         self._keeper, self._policy, self._observed = keeper, policy, observed
-        self._id = requests.well_formed(instance)
+        self._id = refusals.well_formed(instance)
         self._now, self._sleep = now, sleep
         self._members = identity.join(observed)
         self.awaited: List[str] = []
         self.notes: List[str] = []
         if self._id not in self._members.instances and self._orphan is None:
-            raise requests.foreign(self._id, keeper.fleet.owner(self._id), policy.cluster, policy.region)
+            raise refusals.foreign(self._id, keeper.fleet.owner(self._id), policy.cluster, policy.region)
 
     @property
     def node(self) -> Optional[Node]:
@@ -65,14 +65,14 @@ class Removal:
         node, instance = self.node, self.instance
         if node is None or instance is None or instance.gone or instance.terminating:
             return
-        if not requests.requested(node, self._id):
+        if not refusals.requested(node, self._id):
             every = [one for one in dict.fromkeys([*together, self._id]) if one in self._members.instances]
-            requests.check_quorum(self._observed, self._members, every)
+            refusals.check_quorum(self._observed, self._members, every)
             if not replace and instance.scaling_group:
                 sizes = {instance.scaling_group: self._keeper.fleet.sizes(instance.scaling_group)}
-                requests.check_size(every, self._members, sizes)
+                refusals.check_size(every, self._members, sizes)
         if not force:
-            requests.check_room(self._observed, node, self._id)
+            refusals.check_room(self._observed, node, self._id)
 
     def request(self, *, replace: bool, force: bool, check_mode: bool) -> Optional[Tuple[str, str]]:
         """Ask the leader's agent for it, and return the label before and after; None if it was asked already."""
@@ -99,7 +99,7 @@ class Removal:
         """Ask for it no longer; the agent then lets the node work again. Raises RequestRefused if it is too late."""
         node, instance = self.node, self.instance
         if node is None or instance is None or instance.terminating or instance.gone:
-            raise requests.RequestRefused(f"The removal of {self._id} is beyond return: its instance ends.")
+            raise refusals.RequestRefused(f"The removal of {self._id} is beyond return: its instance ends.")
         before = node.labels.get(labels.REQUESTED, "")
         if not before:
             return None
@@ -181,7 +181,7 @@ class Removal:
         held = decision.held.get(self._id)
         if held and stage in (REQUESTED, BEGUN, None):
             self.withdraw(check_mode=False)
-            raise requests.RequestRefused(f"{held} Its removal was called off, and it goes on working.")
+            raise refusals.RequestRefused(f"{held} Its removal was called off, and it goes on working.")
         if stage == READY and not self.awaited:
             self.awaited = ["its tasks to end"]
 

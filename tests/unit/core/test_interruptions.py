@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 from ansible_collections.swarm.aws.plugins.module_utils._core import actions as act
-from ansible_collections.swarm.aws.plugins.module_utils._core import events, identity, interruptions, labels, requests
+from ansible_collections.swarm.aws.plugins.module_utils._core import events, identity, interruptions, labels, refusals
 from ansible_collections.swarm.aws.plugins.module_utils._core.apply import Refused
 from ansible_collections.swarm.aws.plugins.module_utils._core.cluster import Interruption, Needs, Service
 from ansible_collections.swarm.aws.plugins.module_utils._core.plan import decide
@@ -219,8 +219,8 @@ def test_fault_21_a_launch_that_does_not_join_in_time_is_given_up(fourth, age, r
 @pytest.mark.fault(29)
 @pytest.mark.parametrize("wrong", ["i-xyz", "i-123", "", "I-0123456789abcdef0", "i-0123456789abcdef0\n"])
 def test_fault_29_what_is_no_instance_id_is_refused(wrong):
-    with pytest.raises(requests.RequestRefused, match="is no instance ID"):
-        requests.well_formed(wrong)
+    with pytest.raises(refusals.RequestRefused, match="is no instance ID"):
+        refusals.well_formed(wrong)
 
 
 @pytest.mark.fault(29)
@@ -233,7 +233,7 @@ def test_fault_29_what_is_no_instance_id_is_refused(wrong):
     ],
 )
 def test_fault_29_a_foreign_instance_is_named(tags, reason):
-    assert reason in str(requests.foreign("i-1", tags, "example", "eu-west-1"))
+    assert reason in str(refusals.foreign("i-1", tags, "example", "eu-west-1"))
 
 
 @pytest.mark.fault(24)
@@ -247,26 +247,26 @@ def test_fault_29_a_foreign_instance_is_named(tags, reason):
 )
 def test_fault_24_too_many_managers_are_refused_with_the_numbers(alive, asked, numbers):
     found = observed(THREE[:alive], NODES[:alive], record(1))
-    with pytest.raises(requests.RequestRefused, match=numbers):
-        requests.check_quorum(found, identity.join(found), asked)
+    with pytest.raises(refusals.RequestRefused, match=numbers):
+        refusals.check_quorum(found, identity.join(found), asked)
     three = observed(THREE, NODES, record(1))
-    requests.check_quorum(three, identity.join(three), ["i-003"])
+    refusals.check_quorum(three, identity.join(three), ["i-003"])
 
 
 @pytest.mark.fault(25)
 def test_fault_25_no_place_is_seen_before_anything_is_changed():
     service = Service("w", "web", replicas=1, healthy={"n004": 1}, needs=Needs(constraints=("node.role == worker",)))
     found = replace(four(worker()), services=(service,))
-    with pytest.raises(requests.RequestRefused, match="none of 3 other nodes meets node"):
-        requests.check_room(found, worker(), "i-004")
-    requests.check_room(found, node(3), "i-003")
+    with pytest.raises(refusals.RequestRefused, match="none of 3 other nodes meets node"):
+        refusals.check_room(found, worker(), "i-004")
+    refusals.check_room(found, node(3), "i-003")
 
 
 def test_a_group_is_not_made_smaller_than_it_may_be():
     found = four(worker())
-    with pytest.raises(requests.RequestRefused, match="has 1 instances and may not have fewer than 1"):
-        requests.check_size(["i-004"], identity.join(found), {"example-worker": (1, 1)})
-    requests.check_size(["i-004"], identity.join(found), {"example-worker": (0, 1)})
+    with pytest.raises(refusals.RequestRefused, match="has 1 instances and may not have fewer than 1"):
+        refusals.check_size(["i-004"], identity.join(found), {"example-worker": (1, 1)})
+    refusals.check_size(["i-004"], identity.join(found), {"example-worker": (0, 1)})
 
 
 # What is seen of it
