@@ -19,7 +19,7 @@ from ansible_collections.swarm.aws.plugins.module_utils._core.reconcile import P
 from ansible_collections.swarm.aws.plugins.module_utils.adapters.keeping import Keeper
 from ansible_collections.swarm.aws.runtime.swarm_agent.log import Log
 from ansible_collections.swarm.aws.runtime.swarm_agent.loop import Loop
-from greenlet import GreenletExit, greenlet
+from greenlet import GreenletExit, getcurrent, greenlet
 
 from .cloud import EPOCH, Machine
 from .ports import SimFleet, SimQueue, SimRecords, SimStore, SimSwarm
@@ -97,7 +97,9 @@ class Agent:
     # The process
 
     def start(self, delay: float) -> None:
-        """Start the process, unless the instance cannot run it then."""
+        """Start the process, unless the instance cannot run it then. There is never more than one."""
+        if self.process is not getcurrent():
+            self.stop()
         self.process = self.world.scheduler.start(self._run, delay)
 
     def stop(self) -> None:

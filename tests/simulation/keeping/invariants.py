@@ -70,7 +70,9 @@ class Invariants:
             self._quorum(agent, told, node, "demotes")
         if availability == "drain":
             self._quorum(agent, told, node, "drains")
-            if self._world.hurried(member.machine, member) or self._waited_long(member):
+            # What nobody planned since its pass began, or managers have not seen, could not be foreseen.
+            unseen = self._world.work.excused_at >= agent.pass_began - SILENCE - SLACK
+            if unseen or self._world.hurried(member.machine, member) or self._waited_long(member):
                 self._world.work.excuse()
             self._unknown_to_clients(agent, member)
 
@@ -84,7 +86,7 @@ class Invariants:
         if member.machine.alive and not member.left and not self._to_go(member):
             raise Broken(f"I2: {agent.machine.id} removes {node} of {member.machine.id}, which runs")
 
-    def complete(self, agent: Agent, hook: str, instance: str, result: str) -> None:
+    def complete(self, agent: Agent, hook: str, instance: str, result: str, began: float) -> None:
         """I2 and I6: nothing goes on before its node is in, or out."""
         machine = self._world.cloud.machines.get(instance)
         if machine is None or result != "CONTINUE" or not machine.alive:
@@ -98,7 +100,7 @@ class Invariants:
         labelled = any(one.labels.get(INSTANCE_LABEL) == instance for one in nodes)
         if machine.lifecycle == "Pending:Wait" and not labelled:
             raise Broken(f"I2: {agent.machine.id} puts {instance} in service, which has not joined")
-        seen = member is not None and not member.removed and member.joined_at < agent.pass_began - LEADER_SILENCE
+        seen = member is not None and not member.removed and member.joined_at < began - LEADER_SILENCE
         if machine.lifecycle == "Terminating:Wait" and member and seen:
             raise Broken(f"I6: {agent.machine.id} lets {instance} end, whose node {member.id} is still in")
 

@@ -145,8 +145,10 @@ class SimFleet:
         )
 
     def complete(self, scaling_group: str, hook: str, instance: str, result: str) -> bool:
+        began = self._agent.pass_began
+
         def effect() -> bool:
-            self._world.invariants.complete(self._agent, hook, instance, result)
+            self._world.invariants.complete(self._agent, hook, instance, result, began)
             return self._world.cloud.complete(scaling_group, hook, instance, result)
 
         done = self._agent.call(act.SCALING, f"complete {instance}: {result}", effect, write=True)

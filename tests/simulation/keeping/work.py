@@ -72,6 +72,8 @@ class Work:
     def __init__(self, world: World) -> None:
         self._world = world
         self.services: dict[str, Service] = {}
+        # When something last happened that nobody planned.
+        self.excused_at = float("-inf")
         self._tasks = 0
 
     def add(self, service: Service) -> Service:
@@ -83,6 +85,7 @@ class Work:
 
     def excuse(self) -> None:
         """Something happened that nobody planned: services may be short until they are whole again."""
+        self.excused_at = self._world.now
         for service in self.services.values():
             service.excused = True
 
@@ -157,7 +160,8 @@ class Work:
             for task in list(service.tasks):
                 if task.member.state == "down" or task.member.removed or task.member.id not in swarm.members:
                     service.tasks.remove(task)
-                    service.excused |= task.member.state == "down"
+                    if task.member.state == "down":
+                        service.excused, self.excused_at = True, self._world.now
             if swarm.works:
                 self._fit(service)
 
