@@ -19,6 +19,8 @@ from .site import CLUSTER, RECORD, Node, Site
 
 # Seconds: the record's TTL, and how long until the managers notice that a node is silent.
 TTL, NOTICED = 10, 40
+# Requests that a removal must have met for their success to mean something. The client asks for 220 a second and more.
+ENOUGH = 2000
 STUBBORN = """trap "" TERM; while :; do sleep 1; done"""
 
 
@@ -44,7 +46,7 @@ def test_fault_23_no_request_fails_while_a_node_is_removed(site: Site, kind: str
     assert run.code == 0, run.output[-4000:]
     say(f"{kind}: {load.result}; the command took {seconds:.0f} s; {_line(run.output, 'Seconds:')}")
     assert load.result.failures == []
-    assert load.result.rate >= 200, str(load.result)
+    assert load.result.sent >= ENOUGH, str(load.result)
     assert "example_web: 6 of 6 tasks healthy at the lowest" in run.output
     nodes = site.settle()
     assert instance not in {node.instance for node in nodes}
