@@ -14,7 +14,7 @@ from rich.table import Table
 from lab.errors import LabError
 from lab.state import Lab
 
-_SWARM = "{{.Swarm.LocalNodeState}} {{.Swarm.ControlAvailable}} {{.Swarm.NodeID}}"
+_SWARM = "{{.Swarm.LocalNodeState}}|{{.Swarm.ControlAvailable}}|{{.Swarm.NodeID}}"
 _NODE = (
     "{{.Status.State}} {{.Spec.Availability}}"
     "{{with .ManagerStatus}} {{if .Leader}}leader{{else}}{{.Reachability}}{{end}}{{end}}"
@@ -54,12 +54,11 @@ def swarm_state(lab: Lab, engine: docker.DockerClient, instance_id: str) -> str:
     """What the instance's engine says of its own membership."""
     try:
         container = engine.containers.get(lab.container(instance_id))
-        code, output = container.exec_run(["docker", "info", "--format", _SWARM])
-        if code:
-            return "engine down"
-        state, manager, node = (*output.decode().split(), "")[:3]
+        # The command succeeds without an engine too, and then has nothing to say of the swarm.
+        code, output = container.exec_run(["docker", "info", "--format", _SWARM], stderr=False)
+        state, manager, node = (output or b"").decode().strip().split("|") if code == 0 else ("", "", "")
         if state != "active":
-            return state
+            return state or "engine down"
         if manager != "true":
             return "worker"
         code, output = container.exec_run(["docker", "node", "inspect", node, "--format", _NODE])

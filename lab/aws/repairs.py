@@ -16,6 +16,7 @@ from moto.iam.access_control import PermissionResult
 from moto.kms.models import KmsBackend
 from moto.route53.models import ChangeList
 from moto.s3.models import FakeBucket
+from moto.sqs.models import Queue
 from moto.sts.models import STSBackend
 
 from lab.aws import instances, world
@@ -42,11 +43,24 @@ def install(grafts: Grafts) -> None:
     grafts.attribute(ChangeList, "has_insert_or_update", lambda *_: True)
     grafts.attribute(ChangeList, "__contains__", lambda *_: False)
     grafts.attribute(STSBackend, "get_caller_identity", _identity(STSBackend.get_caller_identity))
+    grafts.attribute(Queue, "_set_attributes", _keeping_its_policy(Queue._set_attributes))
     delete_key = KmsBackend.schedule_key_deletion
     # moto takes no ARN here.
     grafts.attribute(
         KmsBackend, "schedule_key_deletion", lambda self, key, days: delete_key(self, self.get_key_id(key), days)
     )
+
+
+def _keeping_its_policy(set_attributes: Callable[..., None]) -> Callable[..., None]:
+    """A queue keeps its policy when other attributes are set."""
+
+    def keeping(self: Any, attributes: dict[str, Any], now: Any = None) -> None:
+        before = getattr(self, "policy", None)
+        set_attributes(self, attributes, now)
+        if "Policy" not in attributes:
+            self.policy = before
+
+    return keeping
 
 
 def _identity(of_role: Callable[..., Any]) -> Callable[..., Any]:
