@@ -185,7 +185,8 @@ def test_a_message_that_is_received_too_often_goes_to_the_dead_letter_queue(aws:
 
 def test_a_queue_keeps_its_policy_when_something_else_of_it_is_set(aws: LittleAws) -> None:
     sqs = aws.client("sqs")
-    statement = {"Effect": "Deny", "Principal": "*", "Action": "sqs:*", "Resource": arn("kept")}
+    events = {"Service": "events.amazonaws.com"}
+    statement = {"Effect": "Allow", "Principal": events, "Action": "sqs:SendMessage", "Resource": arn("kept")}
     policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
     url = sqs.create_queue(QueueName="kept", Attributes={"Policy": policy})["QueueUrl"]
     sqs.set_queue_attributes(QueueUrl=url, Attributes={"VisibilityTimeout": "5"})
