@@ -1,0 +1,63 @@
+"""Ten leaders in a row are terminated, and after each the cluster is to have three voters again and the right record.
+
+    python -m bench.leaders
+
+Seconds are counted from the boot of the replacement, beside those that the boot itself takes until its engine answers.
+"""
+
+from __future__ import annotations
+
+import time
+
+from bench.lab import fresh
+from tests.lab.site import Site
+
+TIMES = 10
+
+
+def main() -> None:
+    """Measure and print a line for each replacement."""
+    with fresh("bench-leaders") as site:
+        built = site.playbook("site.yml")
+        if built.code:
+            raise SystemExit(built.output[-3000:])
+        site.settle()
+        for number in range(1, TIMES + 1):
+            booted, whole = replace_the_leader(site)
+            voters = [node for node in site.nodes() if node.role == "manager"]
+            print(
+                f"{number}: {len(voters)} voters and the record right {whole:.0f} s after the replacement's boot, "
+                f"whose engine answered after {booted:.0f} s (ratio {whole / booted:.1f})",
+                flush=True,
+            )
+
+
+def replace_the_leader(site: Site) -> tuple[float, float]:
+    """Terminate the leader by the API. Returns the seconds from its replacement's boot until the engine answers there,
+    and until three voters are left, all of running instances, and the record names them.
+    """
+    leader = next(
+        node.instance for node in site.nodes() if node.reachability == "reachable" and leads(site, node.node_id)
+    )
+    known = {one["instance_id"] for one in site.instances()}
+    site.aws("ec2").terminate_instances(InstanceIds=[leader])
+    new = site.wait(
+        "the replacement", lambda: [one for one in site.instances("manager") if one["instance_id"] not in known]
+    )
+    began = time.monotonic()
+    instance = new[0]["instance_id"]
+    site.wait("its engine", lambda: site.on(instance, "docker", "version").code == 0)
+    booted = time.monotonic() - began
+    site.settle()
+    site.wait("the record", lambda: site.addresses() == site.public_addresses())
+    return booted, time.monotonic() - began
+
+
+def leads(site: Site, node: str) -> bool:
+    """Whether a node is the Raft leader."""
+    shown = site.on(site.managers()[0], "docker", "node", "inspect", node, "--format", "{{.ManagerStatus.Leader}}")
+    return shown.output.strip() == "true"
+
+
+if __name__ == "__main__":
+    main()
