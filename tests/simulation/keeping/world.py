@@ -255,7 +255,7 @@ class World:
         if machine.ends_at is not None:
             ends.append(EPOCH + machine.ends_at)
         longest = max(service.stops_in for service in self.work.services.values())
-        return bool(ends) and now >= min(ends) - RESERVE - longest - SLACK
+        return bool(ends) and now >= min(ends) - RESERVE - longest - SLACK - self.weather.skew
 
     @property
     def leader_agent(self) -> Agent:
