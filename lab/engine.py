@@ -14,6 +14,7 @@ from pathlib import Path
 import docker
 from docker.errors import APIError, DockerException, NotFound
 
+from lab.commands import run
 from lab.errors import LabError
 from lab.packages import install
 from lab.state import HOME
@@ -60,6 +61,11 @@ def stop_own() -> None:
         os.kill(pid, signal.SIGTERM)
         until("the lab's engine to stop", lambda: not _is(pid, "dockerd"), seconds=30)
     pid_file.unlink(missing_ok=True)
+    # An engine leaves its own network namespace and its data's bind mount behind; the last that was mounted goes first.
+    for line in reversed(Path("/proc/self/mounts").read_text().splitlines()):
+        mounted = line.split()[1]
+        if Path(mounted).is_relative_to(OWN):
+            run("umount", mounted)
     shutil.rmtree(OWN / "exec", ignore_errors=True)
     Path(OWN / "docker.sock").unlink(missing_ok=True)
 
