@@ -14,6 +14,8 @@ description:
   - Runs on a manager, with the credentials of its instance profile. Changes nothing.
 author:
   - The swarm.aws maintainers (@swarm-aws)
+extends_documentation_fragment:
+  - swarm.aws.on_manager
 attributes:
   check_mode:
     description: Only reads.
@@ -21,19 +23,6 @@ attributes:
   diff_mode:
     description: Changes nothing.
     support: none
-options:
-  cluster:
-    description: Name of the cluster. By default the one of the host's C(/etc/swarm-agent/config.json).
-    type: str
-  region:
-    description: Its region, by default that of the same file.
-    type: str
-  bucket:
-    description: Its bucket, by default that of the same file.
-    type: str
-requirements:
-  - boto3
-  - docker (Python SDK)
 seealso:
   - module: swarm.aws.dns_sync
 """

@@ -19,6 +19,8 @@ description:
     not be reachable.
 author:
   - The swarm.aws maintainers (@swarm-aws)
+extends_documentation_fragment:
+  - swarm.aws.on_manager
 attributes:
   check_mode:
     description: Says whether it would ask, and what stands against it.
@@ -69,18 +71,6 @@ options:
     description: Seconds to wait at most. The removal goes on after that.
     type: int
     default: 1800
-  cluster:
-    description: Name of the cluster. By default the one of the host's C(/etc/swarm-agent/config.json).
-    type: str
-  region:
-    description: Its region, by default that of the same file.
-    type: str
-  bucket:
-    description: Its bucket, by default that of the same file.
-    type: str
-requirements:
-  - boto3
-  - docker (Python SDK)
 seealso:
   - module: swarm.aws.cluster_info
   - module: swarm.aws.node_remove

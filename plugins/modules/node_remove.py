@@ -16,6 +16,8 @@ description:
   - Runs on a manager, with the credentials of its instance profile.
 author:
   - The swarm.aws maintainers (@swarm-aws)
+extends_documentation_fragment:
+  - swarm.aws.on_manager
 attributes:
   check_mode:
     description: Says what it would remove.
@@ -33,18 +35,6 @@ options:
     description: Seconds to wait at most until demoted managers have lost their votes.
     type: int
     default: 60
-  cluster:
-    description: Name of the cluster. By default the one of the host's C(/etc/swarm-agent/config.json).
-    type: str
-  region:
-    description: Its region, by default that of the same file.
-    type: str
-  bucket:
-    description: Its bucket, by default that of the same file.
-    type: str
-requirements:
-  - boto3
-  - docker (Python SDK)
 seealso:
   - module: swarm.aws.cluster_info
   - module: swarm.aws.node_drain
