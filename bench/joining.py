@@ -52,14 +52,14 @@ def init_and_joins(site: Site) -> float:
     site.settle()
     first, *others = [one["instance_id"] for one in site.instances("manager")]
     for instance in (first, *others):
-        must(site, instance, "systemctl", "stop", "swarm-agent")
-        must(site, instance, "docker", "swarm", "leave", "--force")
+        site.must(instance, "systemctl", "stop", "swarm-agent")
+        site.must(instance, "docker", "swarm", "leave", "--force")
     began = time.monotonic()
-    must(site, first, "docker", "swarm", "init")
-    token = must(site, first, "docker", "swarm", "join-token", "--quiet", "manager").strip()
+    site.must(first, "docker", "swarm", "init")
+    token = site.must(first, "docker", "swarm", "join-token", "--quiet", "manager").strip()
     address = next(one["private_ip"] for one in site.instances() if one["instance_id"] == first)
     for instance in others:
-        must(site, instance, "docker", "swarm", "join", "--token", token, f"{address}:2377")
+        site.must(instance, "docker", "swarm", "join", "--token", token, f"{address}:2377")
     until("three managers", lambda: reachable(site, first) == MANAGERS, seconds=120)
     return time.monotonic() - began
 
@@ -71,14 +71,6 @@ def reachable(site: Site, instance: str) -> int:
         return 0
     nodes = [json.loads(line) for line in listed.output.splitlines()]
     return sum(1 for node in nodes if node["ManagerStatus"] in ("Leader", "Reachable"))
-
-
-def must(site: Site, instance: str, *words: str) -> str:
-    """Run a command on an instance, which is to succeed."""
-    run = site.on(instance, *words)
-    if run.code:
-        raise SystemExit(f"`{' '.join(words[:3])}` on {instance} failed: {run.output}")
-    return run.output
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import subprocess
+import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -88,6 +89,17 @@ class Site:
         """A boto3 client with the administrator's credentials."""
         return lifecycle.client(self.lab, service)
 
+    def calls(self) -> list[dict[str, Any]]:
+        """The API calls since the lab's log of them was last emptied."""
+        with urllib.request.urlopen(f"{self.lab.endpoint}/_lab/calls", timeout=10) as answer:
+            return json.load(answer)  # type: ignore[no-any-return]
+
+    def forget_calls(self) -> None:
+        """Empty the lab's log of calls."""
+        request = urllib.request.Request(f"{self.lab.endpoint}/_lab/calls", method="DELETE")
+        with urllib.request.urlopen(request, timeout=10):
+            pass
+
     # Instances
 
     def instances(self, group: str | None = None) -> list[dict[str, Any]]:
@@ -104,6 +116,16 @@ class Site:
             # It may have ended a moment ago.
             return Run(255, str(error.explanation))
         return Run(code, output.decode(errors="replace"))
+
+    def must(self, instance: str, *words: str) -> str:
+        """Run a command on an instance that is to succeed, and return what it printed."""
+        run = self.on(instance, *words)
+        assert run.code == 0, f"`{' '.join(words[:3])}` on {instance} failed: {run.output}"
+        return run.output
+
+    def agent_log(self, instance: str) -> str:
+        """All that an instance's agent has said."""
+        return self.on(instance, "journalctl", "--unit=swarm-agent", "--no-pager").output
 
     def ssh(self, instance: str, command: str) -> Run:
         """Run a command on an instance over SSH, as its login user."""
@@ -127,6 +149,14 @@ class Site:
         listed = self.on(managers[0], "sh", "-c", "docker node inspect $(docker node ls -q)")
         assert listed.code == 0, listed.output
         return [_node(one) for one in json.loads(listed.output)]
+
+    def clusters(self) -> set[str]:
+        """The IDs of the clusters that the managers are in, of which there is to be one."""
+        return {self.cluster_of(one) for one in self.managers()}
+
+    def cluster_of(self, manager: str) -> str:
+        """The ID of the cluster that a manager is in."""
+        return self.on(manager, "docker", "info", "--format", "{{.Swarm.Cluster.ID}}").output.strip()
 
     def is_whole(self) -> bool:
         """Whether the swarm has just the nodes that the example asks for, all of them fit and labelled."""

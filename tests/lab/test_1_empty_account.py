@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import urllib.request
 
 import pytest
 
@@ -46,18 +45,14 @@ WRONG = {
 
 def writes(site: Site) -> list[str]:
     """The calls that changed something since the lab's log of calls was last emptied."""
-    with urllib.request.urlopen(f"{site.lab.endpoint}/_lab/calls", timeout=10) as answer:
-        calls = json.load(answer)
     reading = ("Describe", "Get", "List", "Head", "Lookup")
-    return sorted({call["action"] for call in calls if not call["action"].startswith(reading)})
+    return sorted({call["action"] for call in site.calls() if not call["action"].startswith(reading)})
 
 
 @pytest.fixture
 def untouched(empty: Site) -> Site:
     """The empty account with an empty log of calls."""
-    request = urllib.request.Request(f"{empty.lab.endpoint}/_lab/calls", method="DELETE")
-    with urllib.request.urlopen(request, timeout=10):
-        pass
+    empty.forget_calls()
     return empty
 
 

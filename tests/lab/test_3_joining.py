@@ -10,10 +10,7 @@ from .site import Site
 @pytest.mark.fault(1)
 def test_fault_01_all_booted_at_once_and_there_is_one_cluster(site: Site) -> None:
     site.settle()
-    of_managers = {
-        site.on(one, "docker", "info", "--format", "{{.Swarm.Cluster.ID}}").output.strip() for one in site.managers()
-    }
-    assert of_managers == {site.truth()["cluster_id"]}
+    assert site.clusters() == {site.truth()["cluster_id"]}
 
 
 @pytest.mark.fault(6)
@@ -44,12 +41,12 @@ def test_fault_07_a_member_of_another_cluster_is_told_so_and_left_alone(site: Si
     worker = site.instances("worker")[0]["instance_id"]
     assert site.on(worker, "docker", "swarm", "leave", "--force").code == 0
     assert site.on(worker, "docker", "swarm", "init", "--advertise-addr", "127.0.0.1").code == 0
-    foreign = site.on(worker, "docker", "info", "--format", "{{.Swarm.Cluster.ID}}").output.strip()
+    foreign = site.cluster_of(worker)
     site.on(worker, "systemctl", "restart", "--no-block", "swarm-agent")
-    site.wait("the agent to refuse", lambda: foreign in _agent_log(site, worker))
-    log = _agent_log(site, worker)
+    site.wait("the agent to refuse", lambda: foreign in site.agent_log(worker))
+    log = site.agent_log(worker)
     assert site.truth()["cluster_id"] in log
-    assert site.on(worker, "docker", "info", "--format", "{{.Swarm.Cluster.ID}}").output.strip() == foreign
+    assert site.cluster_of(worker) == foreign
     site.aws("ec2").terminate_instances(InstanceIds=[worker])
     site.settle()
 
@@ -73,10 +70,6 @@ def test_fault_05_managers_are_found_after_all_of_them_were_replaced(site: Site)
 
 def _ids(site: Site) -> set[str]:
     return {one["instance_id"] for one in site.instances()}
-
-
-def _agent_log(site: Site, instance: str) -> str:
-    return site.on(instance, "journalctl", "--unit=swarm-agent", "--no-pager").output
 
 
 def _booted_again(site: Site, instance: str, before: str) -> bool:

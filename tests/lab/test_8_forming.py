@@ -15,9 +15,9 @@ def unformed(site: Site) -> Site:
     """The cluster's instances before any of them was a member of anything."""
     site.settle()
     for one in site.instances():
-        must(site, one["instance_id"], "systemctl", "stop", "swarm-agent")
+        site.must(one["instance_id"], "systemctl", "stop", "swarm-agent")
     for one in site.instances():
-        must(site, one["instance_id"], "docker", "swarm", "leave", "--force")
+        site.must(one["instance_id"], "docker", "swarm", "leave", "--force")
     for key in ("cluster.json", "manager/token", "worker/token"):
         site.aws("s3").delete_object(Bucket=site.bucket, Key=key)
     return site
@@ -30,11 +30,11 @@ def test_fault_02_and_09_a_dead_holders_claim_is_taken_over_and_a_late_engine_jo
     holder, late, ready = sorted(one["instance_id"] for one in site.instances("manager"))
     claim = Truth.claim(holder, "2026-01-01T00:00:00+00:00")
     site.aws("s3").put_object(Bucket=site.bucket, Key="cluster.json", Body=claim.encode())
-    must(site, late, "systemctl", "mask", "--runtime", "--now", *ENGINE)
+    site.must(late, "systemctl", "mask", "--runtime", "--now", *ENGINE)
     for one in site.instances():
         if one["instance_id"] != holder:
-            must(site, one["instance_id"], "systemctl", "start", "--no-block", "swarm-agent")
-    site.wait("the others to see the claim", lambda: f"{holder} is initialising the swarm" in agent_log(site, ready))
+            site.must(one["instance_id"], "systemctl", "start", "--no-block", "swarm-agent")
+    site.wait("the others to see the claim", lambda: f"{holder} is initialising the swarm" in site.agent_log(ready))
     assert site.truth()["phase"] == "claimed", "the holder may be slow, so it is waited for"
 
     site.aws("ec2").terminate_instances(InstanceIds=[holder])
@@ -42,22 +42,8 @@ def test_fault_02_and_09_a_dead_holders_claim_is_taken_over_and_a_late_engine_jo
     assert site.truth()["claimed_by"] != holder
     assert site.on(late, "docker", "info").code != 0, "its engine is not up yet"
 
-    must(site, late, "systemctl", "unmask", "--runtime", *ENGINE)
-    must(site, late, "systemctl", "start", *ENGINE)
+    site.must(late, "systemctl", "unmask", "--runtime", *ENGINE)
+    site.must(late, "systemctl", "start", *ENGINE)
     nodes = site.settle()
     assert holder not in {node.instance for node in nodes}
-    of_managers = {
-        site.on(one, "docker", "info", "--format", "{{.Swarm.Cluster.ID}}").output.strip() for one in site.managers()
-    }
-    assert of_managers == {site.truth()["cluster_id"]}
-
-
-def agent_log(site: Site, instance: str) -> str:
-    """All that an instance's agent has said."""
-    return site.on(instance, "journalctl", "--unit=swarm-agent", "--no-pager").output
-
-
-def must(site: Site, instance: str, *words: str) -> None:
-    """Run a command on an instance, which is to succeed."""
-    run = site.on(instance, *words)
-    assert run.code == 0, f"{' '.join(words)} on {instance}: {run.output}"
+    assert site.clusters() == {site.truth()["cluster_id"]}

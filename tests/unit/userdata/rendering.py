@@ -5,7 +5,6 @@ from __future__ import annotations
 import email
 import json
 import shutil
-import subprocess
 from concurrent.futures import ProcessPoolExecutor
 from email.message import Message
 from functools import cache
@@ -19,6 +18,8 @@ import yaml
 from ansible.parsing.dataloader import DataLoader
 from ansible.plugins.loader import init_plugin_loader
 from ansible.template import Templar, trust_as_template
+
+from lab import packages
 
 ROOT = Path(__file__).resolve().parents[3]
 ROLE = ROOT / "roles/groups"
@@ -121,10 +122,5 @@ def schema() -> dict[str, Any]:
         if not shutil.which("apt-get"):
             pytest.skip("cloud-init's schema comes from Debian's package, and this machine has no apt-get")
         place.mkdir(parents=True, exist_ok=True)
-        download = ["apt-get", "-q", "download", "cloud-init"]
-        if subprocess.run(download, cwd=place, capture_output=True).returncode:
-            subprocess.run(["apt-get", "-q", "update"], check=True, capture_output=True)
-            subprocess.run(download, cwd=place, check=True, capture_output=True)
-        package = next(place.glob("cloud-init_*.deb"))
-        subprocess.run(["dpkg-deb", "-x", package.name, "."], cwd=place, check=True)
+        packages.extract("cloud-init", place, needed_for="cloud-init's schema")
     return json.loads((place / inside).read_text())
