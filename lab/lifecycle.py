@@ -16,8 +16,8 @@ from typing import Any
 
 import boto3
 
+from lab import disks, images, network, packages, registry
 from lab import engine as outer_engine
-from lab import images, network, packages, registry
 from lab.commands import run
 from lab.engine import LABEL, remove_instance
 from lab.errors import LabError
@@ -27,7 +27,7 @@ from lab.waiting import until
 Say = Callable[[str], None]
 ZONE = "swarm.test"
 KEY_NAME = "lab"
-_NEEDED = {"ip": "iproute2", "nft": "nftables", "ssh-keygen": "openssh-client", "sysctl": "procps"}
+_NEEDED = {"ip": "iproute2", "losetup": "mount", "nft": "nftables", "ssh-keygen": "openssh-client", "sysctl": "procps"}
 
 
 def up(name: str, say: Say) -> Lab:
@@ -53,6 +53,7 @@ def down(lab: Lab, say: Say) -> None:
     say("stopping the lab's AWS, DNS and registry")
     _stop(lab)
     _remove_instances(lab, say)
+    disks.remove_all(lab)
     network.delete(lab)
     shutil.rmtree(lab.folder)
     if not labs():

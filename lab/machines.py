@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import docker
 from docker.models.containers import Container
 
+from lab import disks
 from lab.aws import view
 from lab.aws.ports import InstanceSpec
 from lab.engine import LABEL, remove_instance
@@ -64,6 +65,22 @@ class ContainerMachines:
         if spec:
             self._submit("reboot", instance_id, self._restart, spec)
 
+    def stop(self, instance_id: str) -> None:
+        with self._lock:
+            spec = self._specs.get(instance_id)
+            if instance_id in self._rebooting:
+                return  # it is being stopped already
+            self._rebooting.add(instance_id)
+        if spec:
+            self._submit("stop", instance_id, self._halt, spec)
+
+    def start(self, instance_id: str) -> None:
+        with self._lock:
+            spec = self._specs.get(instance_id)
+            self._died.discard(instance_id)
+        if spec:
+            self._submit("start", instance_id, self._resume, spec)
+
     def is_running(self, instance_id: str) -> bool:
         with self._lock:
             return instance_id in self._specs and instance_id not in self._died
@@ -104,6 +121,7 @@ class ContainerMachines:
             network_mode="none",
             dns=[self._router.resolver(spec.vpc_id)],
             cgroupns="private",
+            devices=[f"{disks.attach(self._lab, disk)}:{disk.device}:rwm" for disk in spec.disks],
             binds=[f"{disk.name}:/var/lib/docker"],
             **_PRIVILEGES,
         )
@@ -126,7 +144,7 @@ class ContainerMachines:
     def _wire(self, container: Container, spec: InstanceSpec) -> None:
         container.reload()
         pid = container.attrs["State"]["Pid"]
-        self._router.connect(_cable(spec), pid, spec.subnet_cidr, spec.private_ip, spec.public_ip)
+        self._router.connect(_cable(spec), pid, spec.subnet_cidr, spec.private_ip, spec.public_ip, spec.ipv6)
 
     def _restart(self, spec: InstanceSpec) -> None:
         container = self._engine.containers.get(self._lab.container(spec.instance_id))
@@ -136,10 +154,26 @@ class ContainerMachines:
         with self._lock:
             self._rebooting.discard(spec.instance_id)
 
+    def _halt(self, spec: InstanceSpec) -> None:
+        self._router.disconnect(_cable(spec), spec.private_ip)
+        self._engine.containers.get(self._lab.container(spec.instance_id)).stop(timeout=20)
+        with self._lock:
+            self._died.add(spec.instance_id)
+
+    def _resume(self, spec: InstanceSpec) -> None:
+        container = self._engine.containers.get(self._lab.container(spec.instance_id))
+        container.start()
+        self._wire(container, spec)
+        with self._lock:
+            self._rebooting.discard(spec.instance_id)
+        log.info("%s is started again at %s", spec.instance_id, spec.private_ip)
+
     def _remove(self, spec: InstanceSpec) -> None:
         name = self._lab.container(spec.instance_id)
         self._router.disconnect(_cable(spec), spec.private_ip)
         remove_instance(self._engine, name)
+        for disk in spec.disks:
+            disks.remove(self._lab, disk.volume_id)
         log.info("%s is gone", spec.instance_id)
 
     def _watch_engine(self) -> None:

@@ -9,17 +9,22 @@ from dnslib import AAAA, CNAME, QTYPE, RCODE, RR, TXT, A, DNSRecord
 from dnslib.server import DNSHandler, DNSLogger, DNSServer
 
 from lab.aws import view
+from lab.state import ECR_HOST, SERVICES_ADDRESS
 
 _KINDS = {"A": A, "AAAA": AAAA, "CNAME": CNAME}
 
 
 class _Zones:
-    """Answers with authority within a hosted zone, and refuses everything else: the lab has no way out."""
+    """Answers with authority within a hosted zone, and of ECR, and refuses everything else: the lab has no way out."""
 
     def resolve(self, request: DNSRecord, _handler: DNSHandler) -> DNSRecord:
         reply = request.reply()
         name = str(request.q.qname).rstrip(".").lower()
         kind = QTYPE[request.q.qtype]
+        if name == ECR_HOST:
+            if kind == "A":
+                reply.add_answer(RR(request.q.qname, QTYPE.A, rdata=A(SERVICES_ADDRESS), ttl=60))
+            return reply
         records = view.zone_records()
         zones = {record.zone.rstrip(".").lower() for record in records}
         if not any(name == zone or name.endswith(f".{zone}") for zone in zones):

@@ -18,6 +18,9 @@ from lab.commands import run
 from lab.errors import LabError
 from lab.state import METADATA_ADDRESS, SERVICES_ADDRESS, Lab
 
+# What every instance finds at the other end of its cable, as on AWS a link-local address.
+_ROUTER = "fe80::1"
+
 
 @dataclass(frozen=True)
 class Rule:
@@ -37,12 +40,14 @@ class Wiring:
 
     public: dict[str, str] = field(default_factory=dict)
     """Private to public address."""
+    ipv6: dict[str, str] = field(default_factory=dict)
+    """Private to IPv6 address."""
     vpcs: dict[str, str] = field(default_factory=dict)
     """VPC ID to CIDR."""
     cut_off: set[str] = field(default_factory=set)
     rules: list[Rule] = field(default_factory=list)
     members: dict[str, set[str]] = field(default_factory=dict)
-    """Security group ID to the private addresses in it."""
+    """Security group ID to the private and IPv6 addresses in it."""
 
 
 def create(lab: Lab) -> None:
@@ -66,6 +71,22 @@ def create(lab: Lab) -> None:
     )
     run("sysctl", "-qw", "net.ipv4.ip_forward=1", "net.ipv4.ip_nonlocal_bind=1", namespace=lab.namespace)
     _ip_batch(f"route add {lab.public_pool} via {lab.address}")
+    if ipv6_works():
+        _create_ipv6(lab)
+
+
+def ipv6_works() -> bool:
+    """Whether this machine's kernel does IPv6."""
+    disabled = Path("/proc/sys/net/ipv6/conf/all/disable_ipv6")
+    return disabled.exists() and disabled.read_text().strip() == "0"
+
+
+def _create_ipv6(lab: Lab) -> None:
+    ours, theirs = lab.ipv6_cable
+    # Without a search for others with the same address, which would take a second.
+    _ip_batch(f"addr add {ours}/126 dev {lab.host_link} nodad", f"route add {lab.ipv6_pool} via {theirs}")
+    _ip_batch(f"addr add {theirs}/126 dev host nodad", "route add unreachable ::/0", namespace=lab.namespace)
+    run("sysctl", "-qw", "net.ipv6.conf.all.forwarding=1", namespace=lab.namespace)
 
 
 def delete(lab: Lab) -> None:
@@ -107,7 +128,9 @@ class Router:
         """The address of the VPC's own name server."""
         return str(ipaddress.ip_network(self._wiring.vpcs[vpc_id])[2])
 
-    def connect(self, cable: str, pid: int, subnet: str, private_ip: str, public_ip: str | None) -> None:
+    def connect(
+        self, cable: str, pid: int, subnet: str, private_ip: str, public_ip: str | None, ipv6: str | None = None
+    ) -> None:
         """Wire the network namespace of process ``pid`` into the VPC; its default route is the last thing it gets."""
         network = ipaddress.ip_network(subnet)
         gateway = str(network[1])
@@ -124,14 +147,24 @@ class Router:
         with self._lock:
             if public_ip:
                 self._wiring.public[private_ip] = public_ip
+            if ipv6:
+                self._wiring.ipv6[private_ip] = ipv6
         self.apply()
+        if ipv6 and ipv6_works():
+            _ip_batch(f"addr add {_ROUTER}/64 dev {cable} nodad", f"route add {ipv6}/128 dev {cable}")
         commands = (
             "link set lo up",
             f"addr add {private_ip}/{network.prefixlen} dev eth0",
             "link set eth0 up",
             f"route add default via {gateway}",
         )
-        run("nsenter", f"--net=/proc/{pid}/ns/net", "ip", "-batch", "-", stdin="\n".join(commands))
+        inside = ("nsenter", f"--net=/proc/{pid}/ns/net")
+        run(*inside, "ip", "-batch", "-", stdin="\n".join(commands))
+        if ipv6 and ipv6_works():
+            # The outer engine turns it off in containers without a network.
+            run(*inside, "sysctl", "-qw", "net.ipv6.conf.all.disable_ipv6=0", "net.ipv6.conf.eth0.disable_ipv6=0")
+            ipv6_commands = (f"addr add {ipv6}/128 dev eth0 nodad", f"route add ::/0 via {_ROUTER} dev eth0")
+            run(*inside, "ip", "-batch", "-", stdin="\n".join(ipv6_commands))
 
     def disconnect(self, cable: str, private_ip: str) -> None:
         """Forget an instance. The cable itself went with the instance's namespace, or goes now."""
@@ -139,6 +172,7 @@ class Router:
             run("ip", "link", "delete", cable)
         with self._lock:
             self._wiring.public.pop(private_ip, None)
+            self._wiring.ipv6.pop(private_ip, None)
             self._wiring.cut_off.discard(private_ip)
         self.apply()
 
@@ -157,7 +191,8 @@ class Router:
     def apply(self) -> None:
         """Put the whole ruleset in place at once; established connections go on."""
         with self._lock:
-            run("nft", "-f", "-", stdin=ruleset(self._wiring))
+            also = ipv6_ruleset(self._wiring) if ipv6_works() else ""
+            run("nft", "-f", "-", stdin=ruleset(self._wiring) + also)
 
 
 def ruleset(wiring: Wiring) -> str:
@@ -167,9 +202,8 @@ def ruleset(wiring: Wiring) -> str:
     lines += _map("private_to_public", wiring.public)
     lines += _set("cut_off", wiring.cut_off)
     lines += _set("vpc", set(wiring.vpcs.values()), flags="flags interval;")
-    used = {rule.group_id for rule in wiring.rules} | {g for rule in wiring.rules for g in rule.source_group_ids}
-    for group in sorted(used):
-        lines += _set(_set_name(group), wiring.members.get(group, set()))
+    for group in sorted(_used(wiring)):
+        lines += _set(_set_name(group), {one for one in wiring.members.get(group, set()) if ":" not in one})
     lines += [
         "chain before { type nat hook prerouting priority -100; dnat to ip daddr map @public_to_private; }",
         "chain local { type nat hook output priority -100; dnat to ip daddr map @public_to_private; }",
@@ -181,11 +215,39 @@ def ruleset(wiring: Wiring) -> str:
         "ip saddr @cut_off drop; ip daddr @cut_off drop;",
         "ct state established,related accept;",
     ]
-    for rule in wiring.rules:
-        target = f"ip daddr @{_set_name(rule.group_id)}"
-        for source in (*rule.cidrs, *(f"@{_set_name(group)}" for group in rule.source_group_ids)):
-            lines.append(f"{target} ip saddr {source} {_match(rule)} accept;")
+    lines += _admissions(wiring, "ip")
     return "\n".join([*lines, "}", "}", ""])
+
+
+def ipv6_ruleset(wiring: Wiring) -> str:
+    """The firewall for IPv6, whose addresses need no translation."""
+    lines = ["table ip6 lab {}", "delete table ip6 lab", "table ip6 lab {"]
+    cut_off = {address for private, address in wiring.ipv6.items() if private in wiring.cut_off}
+    lines += _set("cut_off", cut_off, kind="ipv6_addr")
+    for group in sorted(_used(wiring)):
+        own = {one for one in wiring.members.get(group, set()) if ":" in one}
+        lines += _set(_set_name(group), own, kind="ipv6_addr")
+    lines += [
+        "chain passing { type filter hook forward priority 0; policy drop;",
+        "ip6 saddr @cut_off drop; ip6 daddr @cut_off drop;",
+        "ct state established,related accept;",
+    ]
+    lines += _admissions(wiring, "ip6")
+    return "\n".join([*lines, "}", "}", ""])
+
+
+def _used(wiring: Wiring) -> set[str]:
+    return {rule.group_id for rule in wiring.rules} | {one for rule in wiring.rules for one in rule.source_group_ids}
+
+
+def _admissions(wiring: Wiring, family: str) -> list[str]:
+    lines = []
+    for rule in wiring.rules:
+        target = f"{family} daddr @{_set_name(rule.group_id)}"
+        ranges = [cidr for cidr in rule.cidrs if (":" in cidr) == (family == "ip6")]
+        for source in (*ranges, *(f"@{_set_name(group)}" for group in rule.source_group_ids)):
+            lines.append(f"{target} {family} saddr {source} {_match(rule)} accept;")
+    return lines
 
 
 def _match(rule: Rule) -> str:
@@ -193,7 +255,7 @@ def _match(rule: Rule) -> str:
         return ""
     if rule.protocol in ("tcp", "udp"):
         return f"{rule.protocol} dport {rule.from_port}-{rule.to_port}"
-    return f"ip protocol {rule.protocol}"
+    return f"meta l4proto {rule.protocol}"
 
 
 def _map(name: str, pairs: dict[str, str]) -> list[str]:
@@ -201,9 +263,9 @@ def _map(name: str, pairs: dict[str, str]) -> list[str]:
     return [f"map {name} {{ type ipv4_addr : ipv4_addr; {f'elements = {{ {elements} }}' if pairs else ''} }}"]
 
 
-def _set(name: str, values: set[str], flags: str = "") -> list[str]:
+def _set(name: str, values: set[str], flags: str = "", kind: str = "ipv4_addr") -> list[str]:
     elements = ", ".join(sorted(values))
-    return [f"set {name} {{ type ipv4_addr; {flags} {f'elements = {{ {elements} }}' if values else ''} }}"]
+    return [f"set {name} {{ type {kind}; {flags} {f'elements = {{ {elements} }}' if values else ''} }}"]
 
 
 def _set_name(group_id: str) -> str:

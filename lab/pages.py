@@ -48,14 +48,21 @@ def fetch(lab: Lab, url: str, *, seconds: float = 5) -> Page:
         raise LabError(f"{parts.hostname} has no address in the lab's DNS: is the cluster up? `lab status` tells.")
     failures = []
     for address in addresses:
-        connection = http.client.HTTPConnection(address, parts.port or 80, timeout=seconds)
         try:
-            path = urllib.parse.urlunsplit(("", "", parts.path or "/", parts.query, ""))
-            connection.request("GET", path, headers={"Host": parts.netloc})
-            answer = connection.getresponse()
-            return Page(address, answer.status, answer.read().decode(errors="replace"))
+            return ask(address, url, seconds=seconds)
         except OSError as error:
             failures.append(f"{address}: {error}")
-        finally:
-            connection.close()
     raise LabError(f"No address of {parts.hostname} answers ({'; '.join(failures)}).")
+
+
+def ask(address: str, url: str, *, seconds: float = 5) -> Page:
+    """Ask the server at an address for a page, whatever the page's name leads to. Raises OSError."""
+    parts = urllib.parse.urlsplit(url)
+    connection = http.client.HTTPConnection(address, parts.port or 80, timeout=seconds)
+    try:
+        path = urllib.parse.urlunsplit(("", "", parts.path or "/", parts.query, ""))
+        connection.request("GET", path, headers={"Host": parts.netloc})
+        answer = connection.getresponse()
+        return Page(address, answer.status, answer.read().decode(errors="replace"))
+    finally:
+        connection.close()

@@ -8,12 +8,12 @@ import threading
 from contextlib import ExitStack
 
 from lab import registry
-from lab.aws import imds, server
+from lab.aws import ecr, imds, server
 from lab.engine import connect
 from lab.machines import ContainerMachines
 from lab.names import NameServer
 from lab.network import Router
-from lab.state import ENDPOINT_PORT, METADATA_ADDRESS, REGISTRY_PORT, Lab
+from lab.state import ENDPOINT_PORT, METADATA_ADDRESS, REGISTRY_PORT, SERVICES_ADDRESS, Lab
 
 
 def serve(lab: Lab) -> None:
@@ -31,8 +31,10 @@ def serve(lab: Lab) -> None:
         router = Router()
         router.apply()
         machines = ContainerMachines(lab, connect(), router, names)
-        aws = server.start(machines, "0.0.0.0", ENDPOINT_PORT, public_pool=lab.public_pool)
+        aws = server.start(machines, "0.0.0.0", ENDPOINT_PORT, public_pool=lab.public_pool, ipv6_pool=lab.ipv6_pool)
         stack.callback(aws.stop)
         metadata = imds.serve(METADATA_ADDRESS, 80)
         stack.callback(metadata.stop)
+        private = ecr.Registry(SERVICES_ADDRESS, 80, (lab.address, REGISTRY_PORT), aws.calls)
+        stack.callback(private.stop)
         stop.wait()

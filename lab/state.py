@@ -20,9 +20,12 @@ ENDPOINT_PORT = 4566
 REGISTRY_PORT = 5000
 SERVICES_ADDRESS = "198.19.0.1"
 """Where instances find the AWS endpoint and the registry; the same in every lab, so that it can stand in the image."""
+ECR_HOST = f"{ACCOUNT_ID}.dkr.ecr.{REGION}.amazonaws.com"
+"""The account's own registry."""
 METADATA_ADDRESS = "169.254.169.254"
 PUBLIC_RANGES = ("198.51.100.0/24", "203.0.113.0/24")
-"""Documentation ranges (RFC 5737) that serve as public addresses: nothing on the internet answers to them."""
+"""Documentation ranges (RFC 5737) that serve as public addresses: nothing on the internet answers to them. IPv6
+addresses are of RFC 3849's, 2001:db8::/32."""
 POOL_PREFIX = 26
 NAME = re.compile(r"[a-z][a-z0-9-]{0,19}")
 
@@ -64,6 +67,15 @@ class Lab:
     @property
     def public_pool(self) -> str:
         return str(_pools()[self.slot])
+
+    @property
+    def ipv6_pool(self) -> str:
+        return f"2001:db8:{self.slot + 1:x}::/48"
+
+    @property
+    def ipv6_cable(self) -> tuple[str, str]:
+        """The addresses of the cable's two ends, the host's first; a /126."""
+        return f"2001:db8:ffff:{self.slot + 1:x}::1", f"2001:db8:ffff:{self.slot + 1:x}::2"
 
     @property
     def endpoint(self) -> str:

@@ -7,9 +7,10 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import parse_qs
 
-from lab.aws import interruptions, view, world
+from lab.aws import credentials, ecr, interruptions, inventory, view, world
 from lab.aws.calls import CallLog
 from lab.aws.hosts import Hosts
+from lab.aws.iam.judgements import Judgements
 
 Query = dict[str, str]
 
@@ -17,17 +18,21 @@ Query = dict[str, str]
 class Control:
     """Answers them. Each is a method and a path."""
 
-    def __init__(self, hosts: Hosts, calls: CallLog) -> None:
-        self._hosts, self._calls = hosts, calls
+    def __init__(self, hosts: Hosts, calls: CallLog, judgements: Judgements) -> None:
         self._routes: dict[tuple[str, str], Callable[[Query], Any]] = {
             ("GET", "instances"): lambda _: view.instances_as_json(),
+            ("GET", "inventory"): lambda _: inventory.resources(),
             ("GET", "calls"): lambda _: calls.as_json(),
             ("DELETE", "calls"): lambda _: calls.clear(),
+            ("GET", "judgements"): lambda _: judgements.as_json(),
+            ("GET", "credentials"): lambda _: credentials.handed_out(),
             ("POST", "partition"): lambda query: hosts.cut_off(query["instance"], cut=True),
             ("POST", "heal"): lambda query: hosts.cut_off(query["instance"], cut=False),
             ("POST", "spot-interrupt"): lambda query: interruptions.spot(
                 query["instance"], float(query.get("seconds", interruptions.SPOT_NOTICE))
             ),
+            ("GET", "ecr-tokens"): lambda _: ecr.given(),
+            ("POST", "ecr-tokens"): lambda query: ecr.shorten(float(query["seconds"])),
             ("POST", "rebalance"): lambda query: interruptions.rebalance(query["instance"]),
             ("POST", "scheduled-event"): lambda query: interruptions.scheduled_event(
                 query["instance"], float(query.get("seconds", interruptions.SCHEDULED_NOTICE))

@@ -73,3 +73,9 @@ def role_with_key(access_key: str) -> Role | None:
     arn: str = assumed.role_arn
     expires = assumed.expiration.replace(tzinfo=UTC)
     return Role(arn.rsplit("/", 1)[-1], arn, assumed.session_name, assumed.session_token, expires)
+
+
+def handed_out() -> list[str]:
+    """Every secret key and session token that an instance was ever given."""
+    assumed = world.sts().assumed_roles
+    return [secret for one in assumed for secret in (one.secret_access_key, one.session_token)]

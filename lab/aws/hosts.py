@@ -7,7 +7,7 @@ from typing import Any
 
 from lab.aws import view, world
 from lab.aws.instances import LabInstance
-from lab.aws.ports import InstanceSpec, Machines
+from lab.aws.ports import Disk, InstanceSpec, Machines
 
 SHOWN_AFTER_END = 3600.0
 """Seconds for which a terminated instance is still described."""
@@ -32,6 +32,11 @@ class Hosts:
             if instance.reboot_asked:
                 instance.reboot_asked = False
                 self._machines.reboot(instance.id)
+            if instance.state == "stopping":
+                self._machines.stop(instance.id)
+            if instance.wake_asked:
+                instance.wake_asked = False
+                self._machines.start(instance.id)
         firewall = view.firewall()
         if firewall != self._firewall:
             self._firewall = firewall
@@ -43,7 +48,9 @@ class Hosts:
             if instance.state == "shutting-down":
                 self._machines.terminate(instance.id)
                 instance.gone()
-            elif instance.spec is not None and instance.alive:
+            elif instance.state == "stopping" and not self._machines.is_running(instance.id):
+                instance.turn("stopped", "User initiated", "Client.UserInitiatedShutdown")
+            elif instance.spec is not None and instance.alive and not instance.wake_asked:
                 if not self._machines.is_running(instance.id):
                     instance.failed()
                 elif instance.state == "pending":
@@ -54,6 +61,9 @@ class Hosts:
     def cut_off(self, instance_id: str, *, cut: bool) -> None:
         """Partition an instance, or heal it. Raises KeyError for an unknown one."""
         self._machines.cut_off(instance_id, cut=cut)
+        for instance in _instances():
+            if instance.id == instance_id:
+                instance.cut_off = cut
 
     @staticmethod
     def _forget_the_long_gone() -> None:
@@ -72,6 +82,12 @@ class Hosts:
             subnet_cidr=subnet.cidr_block,
             private_ip=str(instance.private_ip),
             public_ip=instance.public_ip,
+            ipv6=next(iter(instance.nics[0].ipv6_addresses), None),
+            disks=tuple(
+                Disk(one.volume_id, device, int(world.ec2().volumes[one.volume_id].size))
+                for device, one in instance.block_device_mapping.items()
+                if device != instance.root_device_name
+            ),
         )
         self._machines.launch(instance.spec)
 

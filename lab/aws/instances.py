@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from moto.core.types import Base64EncodedString
+from moto.core.utils import utcnow
 from moto.ec2.models import instances as moto_instances
 from moto.ec2.models.instances import Instance, InstanceState, StateReason
 
@@ -29,6 +30,8 @@ class LabInstance(Instance):
         self.spec: InstanceSpec | None = None
         """Set once its machine was launched."""
         self.reboot_asked = False
+        self.cut_off = False
+        self.wake_asked = False
         self.gone_since: float | None = None
         """Of the monotonic clock, once it is terminated."""
         self.interruption: dict[str, str] | None = None
@@ -84,6 +87,16 @@ class LabInstance(Instance):
     def reboot(self) -> None:
         self.reboot_asked = True
 
+    def rest(self) -> None:
+        """Stop, in a warm pool; :meth:`wake` ends that."""
+        self.turn("stopping", "User initiated", "Client.UserInitiatedShutdown")
+
+    def wake(self) -> None:
+        """Start again, with the same disks and addresses."""
+        self.launch_time = utcnow()
+        self.wake_asked = True
+        self.turn("pending")
+
     def stop(self) -> InstanceState:
         raise AwsError("UnsupportedOperation", "The lab's instances can be rebooted and terminated, but not stopped.")
 
@@ -132,6 +145,7 @@ def launch(
         # Only the subnet's own setting decides where nothing is said.
         associate_public_ip=interface.get("AssociatePublicIpAddress"),
         nics=[{"DeviceIndex": 0, "DeleteOnTermination": True}],
+        ipv6_address_count=_ipv6_count(interface, data),
         private_ip=interface.get("PrivateIpAddress") or data.get("PrivateIpAddress"),
         key_name=data.get("KeyName"),
         metadata_options=dict(data.get("MetadataOptions") or {}),
@@ -165,6 +179,10 @@ def _user_data(value: Any) -> Any:
     from moto.ec2.utils import parse_user_data
 
     return parse_user_data(value)
+
+
+def _ipv6_count(interface: Mapping[str, Any], data: Mapping[str, Any]) -> int:
+    return int(interface.get("Ipv6AddressCount") or data.get("Ipv6AddressCount") or 0)
 
 
 def _default_subnet(data: Mapping[str, Any]) -> str:

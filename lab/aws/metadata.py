@@ -7,6 +7,7 @@ import json
 from typing import Any, Union
 
 from lab.aws import credentials, world
+from lab.aws.autoscaling.group import WARMED
 from lab.aws.instances import LabInstance
 from lab.state import ACCOUNT_ID, REGION
 
@@ -128,8 +129,10 @@ def _conditional(instance: LabInstance) -> dict[str, Tree]:
 
 
 def _target_state(state: str) -> str:
-    if state.startswith("Terminat"):
+    if state.removeprefix(WARMED).startswith("Terminat"):
         return "Terminated"
+    if state.startswith(WARMED):
+        return f"{WARMED}Stopped"
     return "InService" if state.startswith("Pending") else state
 
 
@@ -177,6 +180,12 @@ def _interface(instance: LabInstance, interface: Any) -> Tree:
         "vpc-ipv4-cidr-block": vpc.cidr_block,
         "vpc-ipv4-cidr-blocks": vpc.cidr_block,
     }
+    if interface.ipv6_addresses:
+        associations = subnet.ipv6_cidr_block_association_set
+        tree |= {
+            "ipv6s": "\n".join(interface.ipv6_addresses),
+            "subnet-ipv6-cidr-blocks": "\n".join(one["ipv6CidrBlock"] for one in associations),
+        }
     if instance.public_ip:
         tree["ipv4-associations"] = {instance.public_ip: str(instance.private_ip)}
         tree |= {"public-hostname": str(instance.public_dns_name), "public-ipv4s": instance.public_ip}

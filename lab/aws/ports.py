@@ -7,6 +7,16 @@ from typing import Protocol
 
 
 @dataclass(frozen=True)
+class Disk:
+    """A volume beside the root volume, blank at first."""
+
+    volume_id: str
+    device: str
+    size: int
+    """GiB."""
+
+
+@dataclass(frozen=True)
 class InstanceSpec:
     """An instance to run, with the addresses that the emulator chose for it."""
 
@@ -15,6 +25,8 @@ class InstanceSpec:
     subnet_cidr: str
     private_ip: str
     public_ip: str | None
+    ipv6: str | None = None
+    disks: tuple[Disk, ...] = ()
 
 
 class Machines(Protocol):
@@ -29,8 +41,14 @@ class Machines(Protocol):
     def reboot(self, instance_id: str) -> None:
         """Restart an instance; its disk and its addresses stay."""
 
+    def stop(self, instance_id: str) -> None:
+        """Stop an instance; its disk and its addresses stay."""
+
+    def start(self, instance_id: str) -> None:
+        """Start an instance that was stopped."""
+
     def is_running(self, instance_id: str) -> bool:
-        """Whether the instance runs or is booting; False once it has died by itself."""
+        """Whether the instance runs or is booting; False once it was stopped, or has died by itself."""
 
     def cut_off(self, instance_id: str, *, cut: bool) -> None:
         """Partition an instance from everything, or heal it. Raises KeyError for an unknown one."""

@@ -9,6 +9,7 @@ from moto.core.responses import ActionResult
 from moto.ec2.models import launch_templates
 from moto.ec2.models.launch_templates import LaunchTemplateVersion
 from moto.ec2.models.subnets import SubnetBackend
+from moto.ec2.models.vpcs import VPCBackend
 from moto.ec2.responses.instances import InstanceResponse
 from moto.ec2.responses.launch_templates import LaunchTemplates
 from moto.ec2.responses.security_groups import SecurityGroups
@@ -39,6 +40,10 @@ def install(grafts: Grafts) -> None:
     grafts.attribute(FakeBucket, "get_permission", lambda *_: PermissionResult.NEUTRAL)
     delete_subnet = SubnetBackend.delete_subnet
     grafts.attribute(SubnetBackend, "delete_subnet", _leaving_its_table(delete_subnet))
+    delete_endpoints = VPCBackend.delete_vpc_endpoints
+    grafts.attribute(VPCBackend, "delete_vpc_endpoints", _forgetting(delete_endpoints))
+    delete_vpc = VPCBackend.delete_vpc
+    grafts.attribute(VPCBackend, "delete_vpc", _with_its_acl(delete_vpc))
     # moto compares with its journal, in which the order of values counts; the strict checks compare with what stands.
     grafts.attribute(ChangeList, "has_insert_or_update", lambda *_: True)
     grafts.attribute(ChangeList, "__contains__", lambda *_: False)
@@ -94,6 +99,27 @@ def _leaving_its_table(delete: Callable[[Any, str], Any]) -> Callable[[Any, str]
         return deleted
 
     return delete_subnet
+
+
+def _forgetting(delete: Callable[[Any, list[str] | None], None]) -> Any:
+    """An endpoint that was deleted is gone, and keeps no VPC from going."""
+
+    def delete_vpc_endpoints(self: Any, vpce_ids: list[str] | None = None) -> None:
+        delete(self, vpce_ids)
+        for identifier in vpce_ids or []:
+            self.vpc_end_points.pop(identifier, None)
+
+    return delete_vpc_endpoints
+
+
+def _with_its_acl(delete: Callable[[Any, str], Any]) -> Callable[[Any, str], Any]:
+    def delete_vpc(self: Any, vpc_id: str) -> Any:
+        deleted = delete(self, vpc_id)
+        for identifier in [one.id for one in self.network_acls.values() if one.vpc_id == vpc_id]:
+            del self.network_acls[identifier]
+        return deleted
+
+    return delete_vpc
 
 
 def _describing(name: str) -> Any:

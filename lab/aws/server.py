@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import logging
 import threading
+import time
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -18,8 +19,10 @@ from werkzeug.serving import BaseWSGIServer, make_server
 from lab.aws import (
     addresses,
     calls,
+    ecr,
     instances,
     interruptions,
+    ipv6,
     polling,
     repairs,
     seed,
@@ -27,16 +30,20 @@ from lab.aws import (
 )
 from lab.aws.autoscaling import api
 from lab.aws.calls import Call, CallLog
+from lab.aws.cloudwatch import EVERY, alarms, measuring
 from lab.aws.control import Control
 from lab.aws.errors import AwsError, body
 from lab.aws.grafts import Grafts
 from lab.aws.hosts import Hosts
 from lab.aws.iam.gate import Gate
+from lab.aws.iam.judgements import Judgements
 from lab.aws.ports import Machines
 from lab.aws.strict import checks
 
 log = logging.getLogger(__name__)
 TICK_SECONDS = 0.3
+ALARMS_SECONDS = 1.0
+"""How often the alarms are looked at."""
 POLL_SECONDS = 0.05
 """How long the server may take to notice that it is to stop."""
 _LOOKS = ("Describe", "Get", "List", "Head", "Receive", "Test", "Simulate")
@@ -48,8 +55,9 @@ class Application:
     def __init__(self, hosts: Hosts) -> None:
         self._hosts = hosts
         self.calls = CallLog()
-        self._control = Control(hosts, self.calls)
-        self._gate = Gate(self.calls)
+        judgements = Judgements()
+        self._control = Control(hosts, self.calls, judgements)
+        self._gate = Gate(self.calls, judgements)
         self._moto = DomainDispatcherApplication(_service)
         self.stopping = threading.Event()
 
@@ -121,12 +129,20 @@ class Server:
             self._grafts.remove()
 
     def _control_loop(self) -> None:
+        measured = looked = 0.0
         while not self._application.stopping.is_set():
             with world.CHANGED:
                 try:
                     interruptions.tick()
                     world.autoscaling().step()
                     self._hosts.tick()
+                    now = time.monotonic()
+                    if now - measured >= EVERY:
+                        measured = now
+                        measuring.measure()
+                    if now - looked >= ALARMS_SECONDS:
+                        looked = now
+                        alarms.look()
                 except Exception:
                     log.exception("a round of the control loop failed")
                 world.CHANGED.wait(self._tick)
@@ -137,20 +153,32 @@ class _Handler(MotoRequestHandler):
         """Nothing: the call log has it."""
 
 
-def start(machines: Machines, host: str, port: int, *, public_pool: str, tick: float = TICK_SECONDS) -> Server:
+def start(
+    machines: Machines,
+    host: str,
+    port: int,
+    *,
+    public_pool: str,
+    ipv6_pool: str = ipv6.DOCUMENTATION,
+    tick: float = TICK_SECONDS,
+) -> Server:
     """Serve an account with nothing in it but what every account has, whose instances run on these machines.
 
     :param port: 0 for any that is free; the server's ``port`` tells which.
     :param public_pool: the CIDR range of the instances' public addresses.
+    :param ipv6_pool: the range that VPCs get their IPv6 ranges from.
     :param tick: how often the control loop looks, in seconds, when nobody calls.
     """
     grafts = Grafts()
     with world.LOCK:
         seed.prepare(grafts)
         api.install(grafts)
+        alarms.install(grafts)
         instances.install(grafts)
         addresses.install(grafts, public_pool)
+        ipv6.install(grafts, ipv6_pool)
         repairs.install(grafts)
+        ecr.install(grafts)
         interruptions.reset()
         world.reset()
         seed.plant()

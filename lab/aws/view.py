@@ -28,7 +28,7 @@ class Firewall:
 
     rules: list[FirewallRule] = field(default_factory=list)
     members: dict[str, set[str]] = field(default_factory=dict)
-    """Security group ID to the private addresses in it."""
+    """Security group ID to the private and IPv6 addresses in it."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +54,7 @@ class InstanceView:
     health: str | None
     private_ip: str | None
     public_ip: str | None
+    ipv6: str | None
     launched_at: str
 
 
@@ -67,8 +68,9 @@ def firewall() -> Firewall:
         for instance in _instances():
             if instance.alive:
                 for interface in instance.nics.values():
+                    own = {str(interface.private_ip_address), *interface.ipv6_addresses}
                     for group in interface.group_set:
-                        result.members.setdefault(group.id, set()).add(str(interface.private_ip_address))
+                        result.members.setdefault(group.id, set()).update(own)
         return result
 
 
@@ -110,7 +112,7 @@ def _instances() -> Iterator[LabInstance]:
 
 def _rules(group: Any) -> Iterator[FirewallRule]:
     for rule in group.ingress_rules:
-        cidrs = (rule.cidr_ipv4,) if rule.cidr_ipv4 else ()
+        cidrs = tuple(cidr for cidr in (rule.cidr_ipv4, rule.cidr_ipv6) if cidr)
         sources = tuple(value for key, value in rule.source_group.items() if key == "GroupId" and value)
         if cidrs or sources:
             anything = rule.ip_protocol == "-1" or rule.from_port in (None, -1)
@@ -129,6 +131,7 @@ def _view(instance: LabInstance, member: Any | None) -> InstanceView:
         health=member.health if member else None,
         private_ip=None if gone else instance.private_ip,
         public_ip=None if gone else instance.public_ip,
+        ipv6=None if gone else next(iter(instance.nics[0].ipv6_addresses), None),
         launched_at=world.timestamp(instance.launch_time),
     )
 

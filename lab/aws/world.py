@@ -66,16 +66,40 @@ def s3() -> Any:
     return s3_backends[ACCOUNT_ID]["aws"]
 
 
+def ecr() -> Any:
+    from moto.ecr.models import ecr_backends
+
+    return ecr_backends[ACCOUNT_ID][REGION]
+
+
 def kms() -> Any:
     from moto.kms.models import kms_backends
 
     return kms_backends[ACCOUNT_ID][REGION]
 
 
+def secretsmanager() -> Any:
+    from moto.secretsmanager.models import secretsmanager_backends
+
+    return secretsmanager_backends[ACCOUNT_ID][REGION]
+
+
 def ssm() -> Any:
     from moto.ssm.models import ssm_backends
 
     return ssm_backends[ACCOUNT_ID][REGION]
+
+
+def cloudwatch() -> Any:
+    from moto.cloudwatch.models import cloudwatch_backends
+
+    return cloudwatch_backends[ACCOUNT_ID][REGION]
+
+
+def sns() -> Any:
+    from moto.sns.models import sns_backends
+
+    return sns_backends[ACCOUNT_ID][REGION]
 
 
 def reset() -> None:

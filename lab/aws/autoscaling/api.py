@@ -115,6 +115,8 @@ class LabAutoScalingResponse(AutoScalingResponse):
 
     def terminate_instance_in_auto_scaling_group(self) -> ActionResult:
         member = self._backend.member(self._get_param("InstanceId"))
+        if member.warmed:
+            raise AwsError("ValidationError", f"The instance {member.instance.id} is in a warm pool.")
         decrement = self._get_bool_param("ShouldDecrementDesiredCapacity", False)
         group, settings = member.group, member.group.settings
         if decrement and not member.leaving:
@@ -196,6 +198,26 @@ class LabAutoScalingResponse(AutoScalingResponse):
     def disable_metrics_collection(self) -> ActionResult:
         group = self._group
         group.metrics -= set(self._get_param("Metrics") or group.metrics)
+        return EmptyResult()
+
+    # The warm pool
+
+    def put_warm_pool(self) -> ActionResult:
+        numbers = {key: self._get_int_param(key) for key in ("MinSize", "MaxGroupPreparedCapacity")}
+        given = {**numbers, "PoolState": self._get_param("PoolState")}
+        self._backend.keep_warm(self._group.name, {key: value for key, value in given.items() if value is not None})
+        return EmptyResult()
+
+    def describe_warm_pool(self) -> ActionResult:
+        group = self._group
+        page, token = self._page([one.describe() for one in group.members if one.warmed], 50)
+        return ActionResult({"WarmPoolConfiguration": group.warm_pool, "Instances": page, "NextToken": token})
+
+    def delete_warm_pool(self) -> ActionResult:
+        group = self._group
+        if group.warm_pool is None:
+            raise AwsError("ValidationError", f"No warm pool found for {group.name}")
+        group.warm_pool = None
         return EmptyResult()
 
     # Tags

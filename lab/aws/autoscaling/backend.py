@@ -15,6 +15,13 @@ from lab.aws.autoscaling.launching import specification, template_version
 from lab.aws.autoscaling.loop import Loop
 from lab.aws.errors import AwsError
 
+_SPOT_STRATEGIES = (
+    "lowest-price",
+    "capacity-optimized",
+    "capacity-optimized-prioritized",
+    "price-capacity-optimized",
+)
+
 
 class LabAutoScaling(AutoScalingBackend):
     """moto's Auto Scaling, but for its groups, their members and their hooks."""
@@ -157,6 +164,7 @@ class LabAutoScaling(AutoScalingBackend):
                 "Valid requests must contain either LaunchTemplate, LaunchConfigurationName, InstanceId "
                 "or MixedInstancesPolicy parameter.",
             )
+        _check_distribution((settings.get("MixedInstancesPolicy") or {}).get("InstancesDistribution") or {})
         self._check_template(group)
 
     def _check_template(self, group: Group) -> None:
@@ -182,6 +190,15 @@ class LabAutoScaling(AutoScalingBackend):
                 f"Value ({name}) for parameter iamInstanceProfile.name is invalid. Invalid IAM Instance Profile name",
             )
 
+    def keep_warm(self, name: str, pool: dict[str, Any]) -> None:
+        """Have a warm pool, of stopped instances alone."""
+        group = self.group(name)
+        if group.settings.get("MixedInstancesPolicy"):
+            raise AwsError("ValidationError", "Warm pools are not supported for groups with a mixed instances policy.")
+        if pool.get("PoolState", "Stopped") != "Stopped":
+            raise AwsError("ValidationError", f"The lab's warm pools are Stopped, not {pool['PoolState']}.")
+        group.warm_pool = {"MinSize": 0, "PoolState": "Stopped", **pool}
+
     # Hooks
 
     def put_hook(self, group_name: str, given: Mapping[str, Any]) -> None:
@@ -199,7 +216,7 @@ class LabAutoScaling(AutoScalingBackend):
         for member in group.members:
             # Whoever waits for it goes on.
             if name in member.actions:
-                member.actions[name].result = "ABANDON" if member.state == "Pending:Wait" else "CONTINUE"
+                member.actions[name].result = "ABANDON" if member.state.endswith("Pending:Wait") else "CONTINUE"
 
     def action(self, group_name: str, hook: str, instance_id: str | None, token: str | None) -> Action:
         for member in self.group(group_name).members:
@@ -218,6 +235,17 @@ class LabAutoScaling(AutoScalingBackend):
 
     def notify_terminate_instances(self, instance_ids: list[str]) -> None:
         """Nothing: a terminated instance is seen at the next step."""
+
+
+def _check_distribution(distribution: Mapping[str, Any]) -> None:
+    share = distribution.get("OnDemandPercentageAboveBaseCapacity")
+    if share is not None and not 0 <= int(share) <= 100:
+        raise AwsError("ValidationError", "OnDemandPercentageAboveBaseCapacity must be between 0 and 100.")
+    if int(distribution.get("OnDemandBaseCapacity") or 0) < 0:
+        raise AwsError("ValidationError", "OnDemandBaseCapacity must not be negative.")
+    strategy = distribution.get("SpotAllocationStrategy")
+    if strategy is not None and strategy not in _SPOT_STRATEGIES:
+        raise AwsError("ValidationError", f"{strategy} is not a supported Spot allocation strategy.")
 
 
 def hook_from(given: Mapping[str, Any], present: Hook | None = None) -> Hook:

@@ -14,6 +14,8 @@ from lab.aws.instances import LabInstance
 from lab.state import ACCOUNT_ID, REGION
 
 LAUNCHING, TERMINATING = "autoscaling:EC2_INSTANCE_LAUNCHING", "autoscaling:EC2_INSTANCE_TERMINATING"
+# What the states of members of the warm pool begin with.
+WARMED = "Warmed:"
 MAX_WAIT = 172800
 """Seconds: no action waits longer, whatever its heartbeats."""
 
@@ -104,7 +106,12 @@ class Member:
 
     @property
     def leaving(self) -> bool:
-        return self.state.startswith("Terminat")
+        return self.state.removeprefix(WARMED).startswith("Terminat")
+
+    @property
+    def warmed(self) -> bool:
+        """Whether it is in the warm pool rather than in the group."""
+        return self.state.startswith(WARMED)
 
     def describe(self) -> dict[str, Any]:
         """As the API shows it within its group."""
@@ -142,6 +149,8 @@ class Group:
         self.hooks: dict[str, Hook] = {}
         self.suspended: set[str] = set()
         self.metrics: set[str] = set()
+        self.warm_pool: dict[str, Any] | None = None
+        """As PutWarmPool says it."""
         self.deleting = False
         self.no_launch_before = 0.0
         """After a launch that failed, Auto Scaling waits a while."""
@@ -158,6 +167,15 @@ class Group:
     def zones(self) -> list[str]:
         by_id = {subnet.id: subnet.availability_zone for subnet in world.ec2().describe_subnets()}
         return sorted({by_id[one] for one in self.subnets if one in by_id})
+
+    @property
+    def warm_size(self) -> int:
+        """How many members the warm pool is to have."""
+        if self.warm_pool is None or self.deleting:
+            return 0
+        prepared = self.warm_pool.get("MaxGroupPreparedCapacity")
+        most = int(self.settings["MaxSize"] if prepared in (None, -1) else prepared)
+        return max(int(self.warm_pool.get("MinSize", 0)), most - self.desired)
 
     def hooks_of(self, transition: str) -> list[Hook]:
         return [hook for hook in self.hooks.values() if hook.transition == transition]
@@ -190,7 +208,8 @@ class Group:
             "AvailabilityZones": self.zones,
             "LoadBalancerNames": [],
             "TargetGroupARNs": [],
-            "Instances": [member.describe() for member in self.members],
+            "Instances": [member.describe() for member in self.members if not member.warmed],
+            **({"WarmPoolConfiguration": self.warm_pool, "WarmPoolSize": self.warm_size} if self.warm_pool else {}),
             "CreatedTime": self.created,
             "SuspendedProcesses": [
                 {"ProcessName": one, "SuspensionReason": "User suspended"} for one in self.suspended

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 from lab.aws import instances, world
@@ -38,21 +39,30 @@ def launch_one(group: Group) -> tuple[LabInstance, dict[str, str]]:
         "Version": str(version.number),
     }
     zone_of = {subnet.id: subnet.availability_zone for subnet in world.ec2().describe_subnets(group.subnets)}
+    market = _market(group)
     reservation = instances.launch(
-        {**version.data, **_override(group)},
+        {**version.data, **_override(group, market)},
         subnet_id=subnet_for_next(group.subnets, zone_of, group.members),
         template={"LaunchTemplateId": template["LaunchTemplateId"], "Version": template["Version"]},
         tags=group.instance_tags(),
-        market=_market(group),
+        market=market,
     )
     return reservation.instances[0], template
 
 
-def _override(group: Group) -> dict[str, Any]:
+def _override(group: Group, market: str | None) -> dict[str, Any]:
+    """The instance type, where the group has several: on demand the first one, of which the lab is never short.
+
+    For spot capacity AWS takes whichever type has most to spare at the moment. Here it is the one of which the group
+    has the fewest, so that a group really is of several types.
+    """
     policy = group.settings.get("MixedInstancesPolicy") or {}
     overrides = policy.get("LaunchTemplate", {}).get("Overrides") or []
-    # The first is the preferred one, and the lab is never short of any.
-    return {"InstanceType": overrides[0]["InstanceType"]} if overrides and overrides[0].get("InstanceType") else {}
+    types = [one["InstanceType"] for one in overrides if one.get("InstanceType")]
+    if not types:
+        return {}
+    present = Counter(one.instance.instance_type for one in group.members if one.counts and one.instance.spot)
+    return {"InstanceType": min(types, key=lambda one: present[one]) if market == "spot" else types[0]}
 
 
 def _market(group: Group) -> str | None:

@@ -9,7 +9,7 @@ from typing import Any
 from moto.core.exceptions import ServiceException
 
 from lab.aws import events
-from lab.aws.autoscaling.group import LAUNCHING, TERMINATING, Action, Activity, Group, Member
+from lab.aws.autoscaling.group import LAUNCHING, TERMINATING, WARMED, Action, Activity, Group, Member
 from lab.aws.autoscaling.launching import launch_one
 from lab.aws.autoscaling.placement import victim
 
@@ -32,13 +32,15 @@ class Loop:
             self._check_health(group, member)
             self._advance(group, member, now)
         self._fit_capacity(group, now)
+        self._fit_warm_pool(group, now)
 
     def begin_termination(self, group: Group, member: Member, cause: str) -> Activity:
         """Take a member out of service."""
         activity = self._note(group, f"Terminating EC2 instance: {member.instance.id}", cause)
         if not member.activity.ended:
             member.activity.end("Cancelled")
-        member.activity, member.state, member.actions = activity, "Terminating", {}
+        member.activity, member.actions = activity, {}
+        member.state = f"{WARMED}Terminating" if member.warmed else "Terminating"
         return activity
 
     # Health
@@ -46,7 +48,8 @@ class Loop:
     def _check_health(self, group: Group, member: Member) -> None:
         if member.leaving or "HealthCheck" in group.suspended:
             return
-        if not member.instance.alive:
+        rests = member.state == f"{WARMED}Stopped" and member.instance.state in ("stopping", "stopped")
+        if not member.instance.alive and not rests:
             # A state other than running is unhealthy at once; the grace period is for failing checks.
             member.health = "Unhealthy"
         if member.health == "Unhealthy" and "ReplaceUnhealthy" not in group.suspended:
@@ -60,7 +63,9 @@ class Loop:
     # Lifecycle
 
     def _advance(self, group: Group, member: Member, now: float) -> None:
-        if member.state == "Pending" and member.instance.state == "running":
+        if member.warmed:
+            self._advance_warmed(group, member, now)
+        elif member.state == "Pending" and member.instance.state == "running":
             if not self._wait_for_hooks(group, member, LAUNCHING, "Pending:Wait"):
                 member.state = "Pending:Proceed"
         elif member.state == "Pending:Wait":
@@ -81,6 +86,31 @@ class Loop:
             member.activity.end()
             self._tell_launch(group, member, "EC2 Instance Launch Successful")
         elif member.state == "Terminating:Proceed":
+            self._terminate(group, member)
+
+    def _advance_warmed(self, group: Group, member: Member, now: float) -> None:
+        """The same on the way into the warm pool, or from there to its end."""
+        state = member.state.removeprefix(WARMED)
+        if state == "Pending" and member.instance.state == "running":
+            if not self._wait_for_hooks(group, member, LAUNCHING, f"{WARMED}Pending:Wait"):
+                state = "Pending:Proceed"
+        elif state == "Pending:Wait":
+            result = self._result(member, now)
+            if result == "ABANDON":
+                self.begin_termination(group, member, "a lifecycle hook abandoned the launch of the instance.")
+            elif result:
+                state = "Pending:Proceed"
+        elif state == "Terminating":
+            if not self._wait_for_hooks(group, member, TERMINATING, f"{WARMED}Terminating:Wait"):
+                state = "Terminating:Proceed"
+        elif state == "Terminating:Wait" and self._result(member, now):
+            state = "Terminating:Proceed"
+        if state == "Pending:Proceed":
+            member.state = f"{WARMED}Stopped"
+            member.activity.end()
+            member.instance.rest()
+        elif state == "Terminating:Proceed":
+            member.state = f"{WARMED}Terminating:Proceed"
             self._terminate(group, member)
 
     def _wait_for_hooks(self, group: Group, member: Member, transition: str, state: str) -> bool:
@@ -131,9 +161,30 @@ class Loop:
             for member in risky:
                 self.begin_termination(group, member, "an instance at an elevated risk of interruption was replaced.")
 
-    def _launch(self, group: Group, count: int, now: float) -> None:
+    def _fit_warm_pool(self, group: Group, now: float) -> None:
+        warmed = [member for member in group.members if member.warmed and not member.leaving]
+        if len(warmed) < group.warm_size:
+            self._launch(group, group.warm_size - len(warmed), now, state=f"{WARMED}Pending")
+        for member in warmed[group.warm_size :]:
+            self.begin_termination(group, member, "the warm pool has more instances than it is to have.")
+
+    def _start_warmed(self, group: Group, count: int) -> int:
+        """Take so many from the warm pool, as far as it has them, and return how many."""
+        ready = [one for one in group.members if one.state == f"{WARMED}Stopped" and one.instance.state == "stopped"]
+        for member in ready[:count]:
+            cause = "an instance was started from the warm pool."
+            member.activity = self._note(
+                group, f"Launching a new EC2 instance from warm pool: {member.instance.id}", cause
+            )
+            member.state, member.actions = "Pending", {}
+            member.instance.wake()
+        return min(count, len(ready))
+
+    def _launch(self, group: Group, count: int, now: float, state: str = "Pending") -> None:
         if "Launch" in group.suspended or now < group.no_launch_before:
             return
+        if state == "Pending":
+            count -= self._start_warmed(group, count)
         for _ in range(count):
             cause = (
                 f"an instance was started in response to a difference between desired and actual capacity ({count})."
@@ -148,7 +199,7 @@ class Loop:
                 return
             activity = self._note(group, f"Launching a new EC2 instance: {instance.id}", cause)
             protected = bool(group.settings["NewInstancesProtectedFromScaleIn"])
-            group.members.append(Member(group, instance, template, activity, protected))
+            group.members.append(Member(group, instance, template, activity, protected, state))
 
     def _scale_in(self, group: Group, count: int) -> None:
         if "Terminate" in group.suspended:
@@ -170,14 +221,15 @@ class Loop:
     @staticmethod
     def _tell_hook(group: Group, member: Member, action: Action) -> None:
         launching = action.hook.transition == LAUNCHING
+        inside = "WarmPool" if member.warmed else "AutoScalingGroup"
         detail: dict[str, Any] = {
             "LifecycleActionToken": action.token,
             "AutoScalingGroupName": group.name,
             "LifecycleHookName": action.hook.name,
             "EC2InstanceId": member.instance.id,
             "LifecycleTransition": action.hook.transition,
-            "Origin": "EC2" if launching else "AutoScalingGroup",
-            "Destination": "AutoScalingGroup" if launching else "EC2",
+            "Origin": "EC2" if launching else inside,
+            "Destination": inside if launching else "EC2",
         }
         if action.hook.metadata is not None:
             detail["NotificationMetadata"] = action.hook.metadata

@@ -268,6 +268,32 @@ def _ssm(action: str, parameters: Parameters) -> Iterator[Access]:
         yield Access(f"ssm:{action}", f"arn:aws:ssm:{REGION}:{account}:parameter/{name.lstrip('/')}")
 
 
+def _ecr(action: str, parameters: Parameters) -> Iterator[Access]:
+    name = parameters.get("repositoryName")
+    yield Access(f"ecr:{action}", f"arn:aws:ecr:{REGION}:{ACCOUNT_ID}:repository/{name}" if name else "*")
+
+
+def _secretsmanager(action: str, parameters: Parameters) -> Iterator[Access]:
+    named = parameters.get("SecretId") or parameters.get("Name")
+    if named is None:
+        yield Access(f"secretsmanager:{action}")
+        return
+    found = next((one for one in world.secretsmanager().secrets.values() if named in (one.name, one.arn)), None)
+    tags = {tag["Key"]: tag["Value"] for tag in (found.tags if found else None) or []}
+    arn = found.arn if found else f"arn:aws:secretsmanager:{REGION}:{ACCOUNT_ID}:secret:{named}-??????"
+    yield Access(f"secretsmanager:{action}", arn, tag_context(tags, "secretsmanager:ResourceTag"))
+    uses = {"GetSecretValue": ["kms:Decrypt"], "PutSecretValue": ["kms:GenerateDataKey", "kms:Decrypt"]}
+    if found and found.kms_key_id:
+        context: Context = {
+            "kms:ViaService": f"secretsmanager.{REGION}.amazonaws.com",
+            "kms:CallerAccount": ACCOUNT_ID,
+            "kms:EncryptionContext:SecretARN": arn,
+            "kms:EncryptionContextKeys": ["SecretARN", "SecretVersionId"],
+        }
+        for use in uses.get(action, []):
+            yield _key_access(use, found.kms_key_id, context)
+
+
 def _logs(action: str, parameters: Parameters) -> Iterator[Access]:
     group = parameters.get("logGroupName") or parameters.get("logGroupNamePrefix") or "*"
     arn = f"arn:aws:logs:{REGION}:{ACCOUNT_ID}:log-group:{group}"
@@ -294,7 +320,9 @@ _SERVICES: dict[str, Callable[[str, Parameters], Iterator[Access]]] = {
     "route53": _route53,
     "iam": _iam,
     "sts": _sts,
+    "secretsmanager": _secretsmanager,
     "ssm": _ssm,
+    "ecr": _ecr,
     "logs": _logs,
     "cloudwatch": _cloudwatch,
     "events": _events,

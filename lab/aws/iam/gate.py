@@ -14,6 +14,7 @@ from lab.aws.calls import Call, CallLog, Record
 from lab.aws.credentials import Role
 from lab.aws.errors import AwsError
 from lab.aws.iam import accesses
+from lab.aws.iam.judgements import Judgements
 from lab.aws.iam.policy import Access, Principal, Verdict, judge
 from lab.aws.iam.queues import policy_of
 from lab.state import ACCOUNT_ID, REGION
@@ -26,8 +27,8 @@ _QUERY = ("autoscaling", "iam", "sts")
 class Gate:
     """Knows who calls and judges what they may. Whoever calls holds the world's lock."""
 
-    def __init__(self, calls: CallLog) -> None:
-        self._calls = calls
+    def __init__(self, calls: CallLog, judgements: Judgements) -> None:
+        self._calls, self._judgements = calls, judgements
 
     def admit(self, call: Call) -> None:
         """Return if the call may go on. Raises AwsError."""
@@ -68,9 +69,16 @@ class Gate:
             return Access(f"{call.service}:{call.action or 'Unknown'}")
         documents = _documents(role)
         for access in wanted:
-            if not _allowed(access, documents, role):
+            allowed = _allowed(access, documents, role)
+            self._judgements.add(role.name, access, documents, _resource_policies(access), allowed=allowed)
+            if not allowed:
                 return access
         return _hidden(call, documents, role)
+
+
+def allows(role: Role, access: Access) -> bool:
+    """Whether a role may do something that is no call of the API's."""
+    return _allowed(access, _documents(role), role)
 
 
 def _allowed(access: Access, documents: list[Mapping[str, Any]], role: Role) -> bool:
@@ -81,16 +89,24 @@ def _allowed(access: Access, documents: list[Mapping[str, Any]], role: Role) -> 
 def _resource_verdict(access: Access, role: Role | None) -> Verdict:
     """What the policy of the bucket or queue says."""
     principal = Principal((role.arn, role.session_arn) if role else (ROOT,))
+    # A key's says that IAM decides, which the lab takes for granted.
+    policies = [] if access.action.startswith("kms:") else _resource_policies(access)
+    return judge(policies, access, principal)
+
+
+def _resource_policies(access: Access) -> list[Mapping[str, Any]]:
+    """The policy of the bucket, queue or key that is asked for, if it has one."""
     service = access.action.split(":")[0]
     name = access.resource.rsplit(":", 1)[-1].split("/")[0]
-    policies: list[Mapping[str, Any]] = []
     if service == "s3":
         bucket = world.s3().buckets.get(name)
-        if bucket is not None and bucket.policy:
-            policies = [json.loads(bucket.policy)]
-    elif service == "sqs" and name in world.sqs().queues:
-        policies = list(policy_of(world.sqs().queues[name]))
-    return judge(policies, access, principal)
+        return [json.loads(bucket.policy)] if bucket is not None and bucket.policy else []
+    if service == "sqs" and name in world.sqs().queues:
+        return list(policy_of(world.sqs().queues[name]))
+    if service == "kms":
+        key = accesses.find_key(access.resource)
+        return [json.loads(key.policy)] if key is not None else []
+    return []
 
 
 def _hidden(call: Call, documents: list[Mapping[str, Any]], role: Role) -> Access | None:

@@ -38,6 +38,7 @@ class FakeMachines:
         self.running: dict[str, InstanceSpec] = {}
         self.launched: list[InstanceSpec] = []
         self.rebooted: list[str] = []
+        self.stopped: dict[str, InstanceSpec] = {}
         self.cut: set[str] = set()
         self.vpcs: dict[str, str] = {}
         self.firewall_changes = 0
@@ -51,6 +52,13 @@ class FakeMachines:
 
     def reboot(self, instance_id: str) -> None:
         self.rebooted.append(instance_id)
+
+    def stop(self, instance_id: str) -> None:
+        if instance_id in self.running:
+            self.stopped[instance_id] = self.running.pop(instance_id)
+
+    def start(self, instance_id: str) -> None:
+        self.running[instance_id] = self.stopped.pop(instance_id)
 
     def is_running(self, instance_id: str) -> bool:
         return instance_id in self.running

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import threading
-import time
 from typing import Any
 
 import pytest
@@ -151,22 +150,24 @@ def test_a_disabled_rule_sends_nothing(aws: LittleAws, queue: Queue) -> None:
 
 
 def test_a_long_poll_ends_with_the_first_message_and_holds_nobody_up(aws: LittleAws) -> None:
+    """The one that is answered last has asked first, so the other one has not waited its time out."""
     sqs = aws.client("sqs")
-    url = sqs.create_queue(QueueName="quiet")["QueueUrl"]
-    took: list[float] = []
+    urls = [sqs.create_queue(QueueName=name)["QueueUrl"] for name in ("first", "second")]
+    answers: list[str] = []
 
-    def poll() -> None:
-        began = time.monotonic()
-        assert sqs.receive_message(QueueUrl=url, WaitTimeSeconds=20)["Messages"][0]["Body"] == "hello"
-        took.append(time.monotonic() - began)
+    def poll(url: str) -> None:
+        answers.append(sqs.receive_message(QueueUrl=url, WaitTimeSeconds=20)["Messages"][0]["Body"])
 
-    poller = threading.Thread(target=poll)
-    poller.start()
+    pollers = [threading.Thread(target=poll, args=(url,)) for url in urls]
+    for poller in reversed(pollers):
+        poller.start()
     for _ in range(5):
-        assert sqs.list_queues()["QueueUrls"] == [url]
-    sqs.send_message(QueueUrl=url, MessageBody="hello")
-    poller.join(timeout=10)
-    assert took and took[0] < 10
+        assert sorted(sqs.list_queues()["QueueUrls"]) == sorted(urls)
+    assert answers == []
+    for url, poller in zip(urls, pollers, strict=True):
+        sqs.send_message(QueueUrl=url, MessageBody=url)
+        poller.join()
+    assert answers == urls
 
 
 def test_a_message_that_is_received_too_often_goes_to_the_dead_letter_queue(aws: LittleAws) -> None:

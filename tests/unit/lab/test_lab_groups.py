@@ -33,6 +33,18 @@ def hook(name: str) -> dict[str, Any]:
     }
 
 
+def mixed(**distribution: Any) -> dict[str, Any]:
+    """The settings of a group of two instance types."""
+    template = {
+        "LaunchTemplateSpecification": {"LaunchTemplateName": "example", "Version": "1"},
+        "Overrides": [{"InstanceType": "t3.medium"}, {"InstanceType": "t3a.medium"}],
+    }
+    return {
+        "LaunchTemplate": {},
+        "MixedInstancesPolicy": {"LaunchTemplate": template, "InstancesDistribution": distribution},
+    }
+
+
 def hurry(name: str, seconds: float) -> None:
     """AWS takes no timeout below 30 seconds, which no test waits for."""
     with world.LOCK:
@@ -211,23 +223,15 @@ def test_a_group_can_be_changed_while_it_stands(aws: LittleAws, network: Network
 
 
 def test_spot_groups_launch_spot_instances(aws: LittleAws, network: Network) -> None:
-    specification = {"LaunchTemplateName": "example", "Version": "1"}
-    aws.group(
-        "example",
-        network,
-        capacity=2,
-        LaunchTemplate={},
-        MixedInstancesPolicy={
-            "LaunchTemplate": {
-                "LaunchTemplateSpecification": specification,
-                "Overrides": [{"InstanceType": "t3.medium"}, {"InstanceType": "t3a.medium"}],
-            },
-            "InstancesDistribution": {"OnDemandBaseCapacity": 1, "OnDemandPercentageAboveBaseCapacity": 0},
-        },
-    )
-    instances = [aws.instance(one["InstanceId"]) for one in aws.settled("example", 2)]
-    assert sorted(one.get("InstanceLifecycle", "on-demand") for one in instances) == ["on-demand", "spot"]
-    assert {one["InstanceType"] for one in instances} == {"t3.medium"}
+    settings = mixed(OnDemandBaseCapacity=1, OnDemandPercentageAboveBaseCapacity=30)
+    aws.group("example", network, capacity=5, **settings)
+    instances = [aws.instance(one["InstanceId"]) for one in aws.settled("example", 5)]
+    # 30 % of the four beyond the one are 1.2.
+    assert sorted((one.get("InstanceLifecycle", "on-demand"), one["InstanceType"]) for one in instances) == [
+        *[("on-demand", "t3.medium")] * 3,
+        ("spot", "t3.medium"),
+        ("spot", "t3a.medium"),
+    ]
 
 
 def test_an_instance_at_risk_is_replaced_before_it_is_taken(aws: LittleAws, network: Network) -> None:
@@ -242,6 +246,40 @@ def test_an_instance_at_risk_is_replaced_before_it_is_taken(aws: LittleAws, netw
     complete(aws, "launching", new)
     until(lambda: risky not in {one["InstanceId"] for one in aws.members("example")}, "the one at risk to go")
     assert new in {one["InstanceId"] for one in aws.settled("example", 2)}
+
+
+def test_a_warm_pool_has_stopped_instances_which_a_larger_group_takes(aws: LittleAws, network: Network) -> None:
+    aws.group("example", network, 1, LifecycleHookSpecificationList=[hook("launching")])
+    autoscaling = aws.client("autoscaling")
+
+    def pool() -> dict[str, str]:
+        found = autoscaling.describe_warm_pool(AutoScalingGroupName="example")["Instances"]
+        return {one["InstanceId"]: one["LifecycleState"] for one in found}
+
+    until(lambda: aws.states("example") == ["Pending:Wait"], "the hook")
+    complete(aws, "launching", aws.members("example")[0]["InstanceId"])
+    aws.settled("example", 1)
+    autoscaling.put_warm_pool(AutoScalingGroupName="example", MinSize=1, MaxGroupPreparedCapacity=1)
+    until(lambda: list(pool().values()) == ["Warmed:Pending:Wait"], "the hook on the way into the pool")
+    (warmed,) = pool()
+    complete(aws, "launching", warmed)
+    until(lambda: pool() == {warmed: "Warmed:Stopped"}, "the instance to be stopped")
+    until(lambda: aws.instance(warmed)["State"]["Name"] == "stopped", "EC2 to say so")
+    assert warmed in aws.machines.stopped
+    assert len(aws.settled("example", 1)) == 1
+    launched = aws.instance(warmed)["LaunchTime"]
+
+    autoscaling.set_desired_capacity(AutoScalingGroupName="example", DesiredCapacity=2)
+    until(lambda: aws.states("example") == ["InService", "Pending:Wait"], "the hook on the way into service")
+    assert warmed in aws.machines.running
+    assert aws.instance(warmed)["LaunchTime"] >= launched
+    complete(aws, "launching", warmed)
+    assert warmed in {one["InstanceId"] for one in aws.settled("example", 2)}
+    until(lambda: list(pool().values()) == ["Warmed:Pending:Wait"], "another one in its place")
+
+    autoscaling.delete_warm_pool(AutoScalingGroupName="example")
+    until(lambda: not pool(), "the pool to be emptied")
+    assert len(aws.machines.running) == 2
 
 
 def test_a_deleted_group_takes_its_instances_along(aws: LittleAws, network: Network) -> None:
@@ -276,6 +314,9 @@ def test_groups_are_found_by_their_tags(aws: LittleAws, network: Network) -> Non
         ({"DesiredCapacity": 10}, "Desired capacity"),
         ({"VPCZoneIdentifier": "subnet-0123456789abcdef0"}, "subnet"),
         ({"LaunchTemplate": {"LaunchTemplateName": "other", "Version": "1"}}, "launch template"),
+        (mixed(OnDemandPercentageAboveBaseCapacity=101), "between 0 and 100"),
+        (mixed(OnDemandBaseCapacity=-1), "must not be negative"),
+        (mixed(SpotAllocationStrategy="cheapest"), "cheapest is not a supported"),
     ],
 )
 def test_a_group_that_cannot_be_is_refused(aws: LittleAws, network: Network, change: dict[str, Any], said: str) -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import urllib.error
+from ipaddress import ip_address, ip_network
 
 import pytest
 
 from lab.aws import view
 from lab.aws.view import FirewallRule
+from lab.network import Rule, Wiring, ipv6_ruleset, ruleset
 from tests.unit.lab.fakes import IMAGE, REGION, LittleAws, Network, refused, until
 
 
@@ -50,6 +52,34 @@ def test_addresses_come_from_the_subnet_and_the_pool_and_go_back(aws: LittleAws,
 def test_the_pool_of_public_addresses_has_an_end(aws: LittleAws, network: Network) -> None:
     run(aws, network, 14)
     assert refused(lambda: run(aws, network)) == "InsufficientFreeAddressesInSubnet"
+
+
+def test_an_instance_has_an_ipv6_address_if_its_launch_template_asks_for_one(aws: LittleAws, network: Network) -> None:
+    ec2 = aws.client("ec2")
+    vpc = ec2.associate_vpc_cidr_block(VpcId=network.vpc, AmazonProvidedIpv6CidrBlock=True)["Ipv6CidrBlockAssociation"]
+    assert vpc["Ipv6CidrBlock"] == "2001:db8::/56"
+    ec2.associate_subnet_cidr_block(SubnetId=network.subnets[0], Ipv6CidrBlock="2001:db8:0:7::/64")
+    (subnet,) = ec2.describe_subnets(SubnetIds=network.subnets[:1])["Subnets"]
+    assert [one["Ipv6CidrBlockState"] for one in subnet["Ipv6CidrBlockAssociationSet"]] == [{"State": "associated"}]
+    interface = {"DeviceIndex": 0, "AssociatePublicIpAddress": True, "Groups": [network.group], "Ipv6AddressCount": 1}
+    aws.template("dual", network.group, NetworkInterfaces=[interface])
+    aws.group("dual", Network(network.vpc, network.subnets[:1], network.group), capacity=1)
+    (member,) = aws.settled("dual", 1)
+    own = aws.machines.running[member["InstanceId"]].ipv6
+    assert own is not None
+    assert ip_address(own) in ip_network("2001:db8:0:7::/64")
+    (told,) = aws.instance(member["InstanceId"])["NetworkInterfaces"]
+    assert [one["Ipv6Address"] for one in told["Ipv6Addresses"]] == [own]
+    ec2.authorize_security_group_ingress(
+        GroupId=network.group,
+        IpPermissions=[{"IpProtocol": "tcp", "FromPort": 80, "ToPort": 80, "Ipv6Ranges": [{"CidrIpv6": "::/0"}]}],
+    )
+    firewall = view.firewall()
+    assert own in firewall.members[network.group]
+    wiring = Wiring(rules=[Rule(**vars(rule)) for rule in firewall.rules], members=firewall.members)
+    group = network.group.replace("-", "_")
+    assert f"ip6 daddr @{group} ip6 saddr ::/0 tcp dport 80-80 accept;" in ipv6_ruleset(wiring)
+    assert "::/0" not in ruleset(wiring)
 
 
 def test_an_instance_is_rebooted_and_not_stopped(aws: LittleAws, network: Network) -> None:

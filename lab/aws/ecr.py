@@ -1,0 +1,189 @@
+"""ECR: its tokens, and the account's registry, which lets nobody pull without one.
+
+The images are those of the lab's registry. A repository is there once it has been created through the API, under the
+name that it has in the lab's registry, such as ``library/python``.
+"""
+
+from __future__ import annotations
+
+import base64
+import http.client
+import json
+import re
+import secrets
+import shutil
+import threading
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+from moto.core.responses import ActionResult
+from moto.ecr.responses import ECRResponse
+
+from lab.aws import credentials, world
+from lab.aws.calls import CallLog, Record
+from lab.aws.credentials import Role
+from lab.aws.grafts import Grafts
+from lab.aws.iam.gate import allows
+from lab.aws.iam.policy import Access
+from lab.state import ACCOUNT_ID, ECR_HOST, REGION
+
+LIFETIME = 43200.0
+"""Seconds for which a token is good, as AWS has it."""
+_PATH = re.compile(r"/v2/(?P<name>.+)/(?P<kind>manifests|blobs)/(?P<reference>[^/]+)")
+_ACTIONS = {
+    ("manifests", "GET"): "BatchGetImage",
+    ("manifests", "HEAD"): "BatchGetImage",
+    ("blobs", "GET"): "GetDownloadUrlForLayer",
+    ("blobs", "HEAD"): "BatchCheckLayerAvailability",
+}
+_PASSED = ("Content-Type", "Content-Length", "Docker-Content-Digest", "Etag")
+
+
+@dataclass
+class _Token:
+    role: Role | None
+    """None is the administrator."""
+    expires: datetime
+
+
+_tokens: dict[str, _Token] = {}
+_lifetime = LIFETIME
+
+
+def install(grafts: Grafts) -> None:
+    """Have moto's ECR give tokens that mean something."""
+    global _lifetime
+    _tokens.clear()
+    _lifetime = LIFETIME
+    grafts.attribute(ECRResponse, "get_authorization_token", _authorization_token)
+
+
+def given() -> list[str]:
+    """All tokens that were given, so that a test can look for them where they should not be."""
+    return list(_tokens)
+
+
+def shorten(seconds: float) -> None:
+    """Have tokens be good for so long from now on, those that were given among them."""
+    global _lifetime
+    _lifetime = seconds
+    latest = datetime.now(UTC) + timedelta(seconds=seconds)
+    for token in _tokens.values():
+        token.expires = min(token.expires, latest)
+
+
+def _authorization_token(self: Any) -> ActionResult:
+    password = secrets.token_urlsafe(32)
+    expires = datetime.now(UTC) + timedelta(seconds=_lifetime)
+    _tokens[password] = _Token(credentials.role_with_key(self.get_access_key()), expires)
+    answer = {
+        "authorizationToken": base64.b64encode(f"AWS:{password}".encode()).decode(),
+        "expiresAt": expires,
+        "proxyEndpoint": f"https://{ECR_HOST}",
+    }
+    return ActionResult({"authorizationData": [answer]})
+
+
+class Registry:
+    """A running registry. ``port`` is the one that it listens at."""
+
+    def __init__(self, address: str, port: int, behind: tuple[str, int], calls: CallLog) -> None:
+        """``behind`` is the address of the lab's own registry."""
+
+        class Handler(_Handler):
+            backend, log = behind, calls
+
+        self._http = ThreadingHTTPServer((address, port), Handler)
+        self._http.daemon_threads = True
+        self.port = int(self._http.server_address[1])
+        self._thread = threading.Thread(target=self._http.serve_forever, args=(0.05,), daemon=True, name="ecr")
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Stop answering and let go of the port."""
+        self._http.shutdown()
+        self._http.server_close()
+        self._thread.join(timeout=5)
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    backend: tuple[str, int]
+    log: CallLog
+
+    def do_GET(self) -> None:
+        with world.LOCK:
+            token = _tokens.get(self._password())
+        if token is None:
+            self._refuse(401, "UNAUTHORIZED", "Not Authorized")
+        elif token.expires <= datetime.now(UTC):
+            self._refuse(403, "DENIED", "Your authorization token has expired. Reauthenticate and try again.")
+        elif self.path == "/v2/":
+            self._answer(200, b"{}")
+        else:
+            self._pull(token.role)
+
+    def do_HEAD(self) -> None:
+        self.do_GET()
+
+    def log_message(self, *_: Any) -> None:
+        """Nothing: the call log has what matters."""
+
+    def _password(self) -> str:
+        kind, _, encoded = self.headers.get("Authorization", "").partition(" ")
+        try:
+            username, _, password = base64.b64decode(encoded).decode().partition(":")
+        except ValueError:
+            return ""
+        return password if (kind, username) == ("Basic", "AWS") else ""
+
+    def _pull(self, role: Role | None) -> None:
+        found = _PATH.fullmatch(self.path)
+        if found is None:
+            self._refuse(404, "UNSUPPORTED", "The lab's ECR knows pulls only.")
+            return
+        action = _ACTIONS[found["kind"], self.command]
+        arn = f"arn:aws:ecr:{REGION}:{ACCOUNT_ID}:repository/{found['name']}"
+        with world.LOCK:
+            allowed = role is None or allows(role, Access(f"ecr:{action}", arn))
+            known = found["name"] in world.ecr().repositories
+            caller = role.name if role else world.ADMINISTRATOR
+            self.log.add(Record(service="ecr", action=action, caller=caller, allowed=allowed, resources=[arn]))
+        if not allowed:
+            text = f"User: {role and role.session_arn} is not authorized to perform: ecr:{action} on resource: {arn}"
+            self._refuse(403, "DENIED", text)
+        elif not known:
+            self._refuse(404, "NAME_UNKNOWN", f"The repository with name '{found['name']}' does not exist")
+        else:
+            self._pass_on()
+
+    def _pass_on(self) -> None:
+        backend = http.client.HTTPConnection(*self.backend, timeout=30)
+        try:
+            accepted = self.headers.get_all("Accept") or ["*/*"]
+            backend.request(self.command, self.path, headers={"Accept": ", ".join(accepted)})
+            answer = backend.getresponse()
+            self.send_response(answer.status)
+            for name in _PASSED:
+                if answer.getheader(name):
+                    self.send_header(name, str(answer.getheader(name)))
+            self.end_headers()
+            shutil.copyfileobj(answer, self.wfile)
+        finally:
+            backend.close()
+
+    def _refuse(self, status: int, code: str, message: str) -> None:
+        self._answer(status, json.dumps({"errors": [{"code": code, "message": message}]}).encode())
+
+    def _answer(self, status: int, content: bytes) -> None:
+        self.send_response(status)
+        self.send_header("Docker-Distribution-Api-Version", "registry/2.0")
+        if status == 401:
+            self.send_header("WWW-Authenticate", f'Basic realm="https://{ECR_HOST}/",service="ecr.amazonaws.com"')
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(content)

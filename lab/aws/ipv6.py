@@ -1,0 +1,46 @@
+"""The IPv6 ranges that VPCs get of Amazon, from the range that documentation has (RFC 3849)."""
+
+from __future__ import annotations
+
+import ipaddress
+from typing import Any
+
+from moto.ec2.models import vpcs
+from moto.ec2.models.subnets import Subnet
+
+from lab.aws import world
+from lab.aws.errors import AwsError
+from lab.aws.grafts import Grafts
+
+DOCUMENTATION = "2001:db8::/32"
+VPC_PREFIX = 56
+
+
+def install(grafts: Grafts, pool: str = DOCUMENTATION) -> None:
+    """Make moto give each VPC the next free part of the pool, and say of a subnet's range what state it is in."""
+    parts = ipaddress.IPv6Network(pool)
+
+    def next_range() -> str:
+        used = {
+            one["cidr_block"] for vpc in world.ec2().vpcs.values() for one in vpc.get_cidr_block_association_set(True)
+        }
+        for part in parts.subnets(new_prefix=VPC_PREFIX):
+            if str(part) not in used:
+                return str(part)
+        raise AwsError("InsufficientCidrBlocks", f"All of {pool} is in use.")
+
+    grafts.attribute(vpcs, "random_ipv6_cidr", next_range)
+    grafts.attribute(Subnet, "ipv6_cidr_block_association_set", property(_associations))
+
+
+def _associations(subnet: Any) -> list[dict[str, Any]]:
+    return [
+        {
+            "ipv6CidrBlock": one["ipv6CidrBlock"],
+            "associationId": one["associationId"],
+            # Which moto wraps twice.
+            "ipv6CidrBlockState": {"state": one["ipv6CidrBlockState"]["State"]},
+        }
+        for one in subnet.ipv6_cidr_block_associations.values()
+        if one["ipv6CidrBlockState"]["State"] == "associated"
+    ]

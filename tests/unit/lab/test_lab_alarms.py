@@ -1,0 +1,145 @@
+"""The lab's alarms go off as CloudWatch's do."""
+
+from __future__ import annotations
+
+import ast
+import json
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from lab.aws.cloudwatch import alarms
+from tests.unit.lab.fakes import ACCOUNT_ID, REGION, LittleAws, until
+
+NAMESPACE, TOPIC = "swarm.aws/example", f"arn:aws:sns:{REGION}:{ACCOUNT_ID}:example-alarms"
+PUBLISHING = {
+    "Version": "2012-10-17",
+    "Statement": [
+        {
+            "Effect": "Allow",
+            "Principal": {"Service": "cloudwatch.amazonaws.com"},
+            "Action": "sns:Publish",
+            "Resource": TOPIC,
+            "Condition": {"ArnLike": {"aws:SourceArn": f"arn:aws:cloudwatch:{REGION}:{ACCOUNT_ID}:alarm:example/*"}},
+        }
+    ],
+}
+
+
+def alarm(**changed: Any) -> Any:
+    usual = {
+        "comparison_operator": "GreaterThanOrEqualToThreshold",
+        "threshold": 1.0,
+        "evaluation_periods": 3,
+        "datapoints_to_alarm": 3,
+        "treat_missing_data": "missing",
+        "state_value": "OK",
+    }
+    return SimpleNamespace(**{**usual, **changed})
+
+
+@pytest.mark.parametrize(
+    ("points", "changed", "state"),
+    [
+        ([1, 1, 1, 0, 0], {}, "ALARM"),
+        ([1, 1, 0, 1, 1], {}, "OK"),
+        ([1, 1, 0], {"datapoints_to_alarm": 2}, "ALARM"),
+        # One that is late is not missed, for there are enough before it.
+        ([None, 1, 1, 1, 0], {}, "ALARM"),
+        ([None, None, None, None, None], {}, "INSUFFICIENT_DATA"),
+        ([None, None, None, None, None], {"treat_missing_data": "breaching"}, "ALARM"),
+        ([None, None, None, None, None], {"treat_missing_data": "notBreaching", "state_value": "ALARM"}, "OK"),
+        ([None, None, None, None, None], {"treat_missing_data": "ignore", "state_value": "ALARM"}, "ALARM"),
+        ([None, None, None, 1, 1], {"treat_missing_data": "breaching"}, "ALARM"),
+        ([None, None, None, 0, 1], {"treat_missing_data": "breaching"}, "OK"),
+        ([None, None, None, 1, 1], {"state_value": "ALARM"}, "ALARM"),
+        ([None, None, None, 0, 0], {"state_value": "ALARM"}, "OK"),
+        (
+            [0.5],
+            {"comparison_operator": "LessThanThreshold", "evaluation_periods": 1, "datapoints_to_alarm": 1},
+            "ALARM",
+        ),
+    ],
+)
+def test_how_an_alarm_is_judged(points: list[float | None], changed: dict[str, Any], state: str) -> None:
+    assert alarms.judged(alarm(**changed), points) == state
+
+
+def test_metric_math() -> None:
+    values = {"desired": 3.0, "serving": 1.0}
+    assert alarms.calculated(ast.parse("(desired - serving) * 2", mode="eval").body, values) == 4
+    with pytest.raises(ValueError, match="cannot calculate"):
+        alarms.calculated(ast.parse("FILL(desired, 0)", mode="eval").body, values)
+
+
+class Watched:
+    """An account with an alarm's topic, and a queue that hears it."""
+
+    def __init__(self, aws: LittleAws, policy: dict[str, Any]) -> None:
+        self.cloudwatch, self.sqs, sns = aws.client("cloudwatch"), aws.client("sqs"), aws.client("sns")
+        self.url = self.sqs.create_queue(QueueName="heard")["QueueUrl"]
+        sns.create_topic(Name="example-alarms", Attributes={"Policy": json.dumps(policy)})
+        sns.subscribe(TopicArn=TOPIC, Protocol="sqs", Endpoint=f"arn:aws:sqs:{REGION}:{ACCOUNT_ID}:heard")
+
+    def put(self, name: str, **more: Any) -> None:
+        self.cloudwatch.put_metric_alarm(
+            AlarmName=name,
+            **{
+                "EvaluationPeriods": 1,
+                "ComparisonOperator": "GreaterThanOrEqualToThreshold",
+                "Threshold": 1,
+                "AlarmActions": [TOPIC],
+                "OKActions": [TOPIC],
+                **more,
+            },
+        )
+
+    def state(self, name: str) -> str:
+        return self.cloudwatch.describe_alarms(AlarmNames=[name])["MetricAlarms"][0]["StateValue"]
+
+    def becomes(self, name: str, state: str, seconds: float = 30) -> None:
+        until(lambda: self.state(name) == state, f"{name} to be {state}", seconds)
+
+    def heard(self) -> list[tuple[str, str]]:
+        found = self.sqs.receive_message(QueueUrl=self.url, MaxNumberOfMessages=10).get("Messages", [])
+        messages = [json.loads(json.loads(one["Body"])["Message"]) for one in found]
+        return [(one["AlarmName"], one["NewStateValue"]) for one in messages]
+
+
+OURS = {"Namespace": NAMESPACE, "MetricName": "NodesDown", "Statistic": "Maximum", "Period": 10}
+
+
+def test_an_alarm_goes_off_on_what_was_put_and_tells_its_topic(aws: LittleAws) -> None:
+    watched = Watched(aws, PUBLISHING)
+    watched.put("example/node-down", **OURS)
+    assert watched.state("example/node-down") == "INSUFFICIENT_DATA"
+    watched.cloudwatch.put_metric_data(Namespace=NAMESPACE, MetricData=[{"MetricName": "NodesDown", "Value": 2}])
+    watched.becomes("example/node-down", "ALARM")
+    until(lambda: ("example/node-down", "ALARM") in watched.heard(), "the message")
+
+
+def test_a_topic_that_does_not_let_alarms_publish_hears_nothing(aws: LittleAws) -> None:
+    watched = Watched(aws, PUBLISHING)
+    watched.put("other/node-down", **OURS)
+    watched.put("example/node-down", **OURS)
+    watched.cloudwatch.put_metric_data(Namespace=NAMESPACE, MetricData=[{"MetricName": "NodesDown", "Value": 2}])
+    for name in ("other/node-down", "example/node-down"):
+        watched.becomes(name, "ALARM")
+    assert until(watched.heard, "the message") == [("example/node-down", "ALARM")]
+
+
+def test_what_aws_measures_itself(aws: LittleAws) -> None:
+    watched = Watched(aws, PUBLISHING)
+    dead = watched.sqs.create_queue(QueueName="example-events-dead")["QueueUrl"]
+    watched.put(
+        "example/dead-letters",
+        Namespace="AWS/SQS",
+        MetricName="ApproximateNumberOfMessagesVisible",
+        Dimensions=[{"Name": "QueueName", "Value": "example-events-dead"}],
+        Statistic="Maximum",
+        Period=60,
+    )
+    watched.becomes("example/dead-letters", "OK")
+    watched.sqs.send_message(QueueUrl=dead, MessageBody="poison")
+    watched.becomes("example/dead-letters", "ALARM")

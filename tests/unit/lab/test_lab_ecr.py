@@ -1,0 +1,82 @@
+"""The lab's ECR lets nobody pull without a token that is good and a role that may."""
+
+from __future__ import annotations
+
+import base64
+import http.client
+import http.server
+import json
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from lab.aws import ecr, world
+from lab.aws.calls import CallLog
+from lab.aws.credentials import Role
+from tests.unit.lab.fakes import LittleAws
+
+
+class _Backend(http.server.BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Length", "4")
+        self.send_header("Docker-Content-Digest", "sha256:1")
+        self.end_headers()
+        self.wfile.write(b"data")
+
+    def log_message(self, *_: object) -> None:
+        """Nothing."""
+
+
+@pytest.fixture
+def registry(aws: LittleAws) -> Iterator[ecr.Registry]:
+    backend = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Backend)
+    threading.Thread(target=backend.serve_forever, args=(0.05,), daemon=True).start()
+    aws.client("ecr").create_repository(repositoryName="library/python")
+    found = ecr.Registry("127.0.0.1", 0, ("127.0.0.1", backend.server_port), CallLog())
+    yield found
+    found.stop()
+    backend.shutdown()
+    backend.server_close()
+
+
+def get(registry: ecr.Registry, password: str | None, path: str = "library/python/manifests/3") -> tuple[int, str]:
+    connection = http.client.HTTPConnection("127.0.0.1", registry.port, timeout=5)
+    headers = {}
+    if password is not None:
+        headers["Authorization"] = "Basic " + base64.b64encode(f"AWS:{password}".encode()).decode()
+    connection.request("GET", f"/v2/{path}", headers=headers)
+    answer = connection.getresponse()
+    return answer.status, answer.read().decode()
+
+
+def token(aws: LittleAws) -> str:
+    answer = aws.client("ecr").get_authorization_token()["authorizationData"][0]
+    assert answer["proxyEndpoint"] == "https://123456789012.dkr.ecr.eu-west-1.amazonaws.com"
+    return base64.b64decode(answer["authorizationToken"]).decode().removeprefix("AWS:")
+
+
+def test_a_token_lets_pull_until_it_ends(aws: LittleAws, registry: ecr.Registry) -> None:
+    assert get(registry, None)[0] == 401
+    assert get(registry, "guessed")[0] == 401
+    good = token(aws)
+    assert get(registry, good) == (200, "data")
+    assert get(registry, good, "library/python/blobs/sha256:1") == (200, "data")
+    assert get(registry, good, "library/other/manifests/3")[0] == 404
+    ecr.shorten(0)
+    status, body = get(registry, good)
+    assert status == 403
+    assert "has expired" in json.loads(body)["errors"][0]["message"]
+
+
+def test_a_role_pulls_what_it_may(aws: LittleAws, registry: ecr.Registry, monkeypatch: pytest.MonkeyPatch) -> None:
+    role = Role("example-manager", "arn:aws:iam::123456789012:role/example-manager", "i-1", "t", None)  # type: ignore[arg-type]
+    allowed: list[str] = []
+    monkeypatch.setattr(ecr.credentials, "role_with_key", lambda key: role)
+    monkeypatch.setattr(ecr, "allows", lambda role, access: allowed.append(f"{access.action} {access.resource}"))
+    status, body = get(registry, token(aws))
+    assert status == 403
+    assert "is not authorized to perform: ecr:BatchGetImage" in body
+    assert allowed == ["ecr:BatchGetImage arn:aws:ecr:eu-west-1:123456789012:repository/library/python"]
+    assert world.ecr().repositories
