@@ -40,6 +40,11 @@ options:
     description: Content of C(policy.json).
     type: dict
     required: true
+  unlock_keys:
+    description:
+      - Name of a secret in Secrets Manager for the unlock keys of managers that lock their state, where the agents put
+        them. Without it there is none.
+    type: str
 """
 
 EXAMPLES = r"""
@@ -92,7 +97,7 @@ api_calls:
 import hashlib
 from pathlib import Path
 
-from ..module_utils import bundle
+from ..module_utils.provision import bundle
 from ..module_utils.provision.errors import ProvisionError
 from ..module_utils.provision.shell import TAGS_ARGUMENT, run
 from ..module_utils.provision.store import Keeper, Store
@@ -105,6 +110,7 @@ ARGUMENTS = {
     "key_alias": {"type": "str", "required": True, "no_log": False},
     "agent_root": {"type": "path", "required": True},
     "policy": {"type": "dict", "required": True},
+    "unlock_keys": {"type": "str", "no_log": False},
 }
 
 
@@ -119,6 +125,8 @@ def work(aws, params, changes):
     )
     keeper = Keeper(aws, wanted, changes)
     key_arn = keeper.key()
+    if params["unlock_keys"]:
+        keeper.secret(params["unlock_keys"], key_arn)
     there = keeper.bucket(key_arn)
     bundle_key = keeper.bundle(content, digest, there=there)
     keeper.policy(params["policy"], there=there)

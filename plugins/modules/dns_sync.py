@@ -11,6 +11,7 @@ version_added: 0.1.0
 description:
   - Makes the cluster's Route 53 record say the addresses of the nodes that are in service and ready, of the groups
     that are configured with C(dns). The leader's agent does the same by itself, with the same code.
+  - With C(dns.ipv6) that is an A record and an AAAA record, which change at once.
   - The record is never emptied, and one that is not this cluster's is not touched. Whose it is stands in a TXT record
     under C(_swarm-aws.) and the record's name.
   - Runs on a manager, with the credentials of its instance profile.
@@ -46,7 +47,29 @@ record:
   description: The record as it is then, or in check mode would be. Null if there is none.
   returned: success
   type: dict
-  sample: {values: [198.51.100.1], ttl: 60, owner: "heritage=swarm.aws,cluster=example,region=eu-west-1"}
+  contains:
+    ipv4_values:
+      description: The A record's.
+      type: list
+      elements: str
+      sample: [198.51.100.1]
+    ttl:
+      description: The A record's, in seconds.
+      type: int
+      sample: 60
+    ipv6_values:
+      description: The AAAA record's, if there is one.
+      type: list
+      elements: str
+      sample: ["2001:db8::1"]
+    ipv6_ttl:
+      description: The AAAA record's, if there is one.
+      type: int
+      sample: 60
+    owner:
+      description: What the TXT record says.
+      type: str
+      sample: heritage=swarm.aws,cluster=example,region=eu-west-1,records=A+AAAA
 changes:
   description: What was, or in check mode would be, created or updated.
   returned: success
@@ -68,12 +91,11 @@ from ..module_utils._core import dns, report
 from ..module_utils._core.actions import SyncRecord
 from ..module_utils._core.errors import SwarmError
 from ..module_utils._core.plan import decide
-from ..module_utils.on_manager import ARGUMENTS, keeper, look
+from ..module_utils.verbs.on_manager import ARGUMENTS, keeper, look
 
 
-def sync(params, *, check: bool) -> dict:
-    """Do the module's work and return its result. Raises SwarmError."""
-    cluster = keeper(params)
+def sync(cluster, *, check: bool) -> dict:
+    """Do the module's work with a Keeper and return its result. Raises SwarmError."""
     policy, observed = look(cluster)
     if policy.dns is None:
         raise SwarmError("No DNS record is configured for this cluster: set dns and run site.yml.")
@@ -94,7 +116,7 @@ def sync(params, *, check: bool) -> dict:
 def main() -> None:
     module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
     try:
-        module.exit_json(**sync(module.params, check=module.check_mode))
+        module.exit_json(**sync(keeper(module.params), check=module.check_mode))
     except SwarmError as error:
         module.fail_json(msg=str(error))
 

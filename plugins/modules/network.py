@@ -24,6 +24,12 @@ options:
     description: Address range of the VPC, from which each zone gets a part. It cannot be changed later.
     type: str
     required: true
+  ipv6:
+    description:
+      - Whether the VPC and its subnets have an IPv6 range too, one of Amazon's, and a route to the internet gateway.
+      - A range that they have once stays when this is turned off, since instances may have addresses of it.
+    type: bool
+    default: false
   zones:
     description: Availability zones. The subnet of a zone that is no longer named stays.
     type: list
@@ -88,11 +94,12 @@ ARGUMENTS = {
     "tags": TAGS_ARGUMENT,
     "vpc_cidr": {"type": "str", "required": True},
     "zones": {"type": "list", "elements": "str", "required": True},
+    "ipv6": {"type": "bool", "default": False},
 }
 
 
 def work(aws, params, changes):
-    wanted = Network(params["cluster_name"], params["vpc_cidr"], params["zones"], params["tags"])
+    wanted = Network(params["cluster_name"], params["vpc_cidr"], params["zones"], params["tags"], params["ipv6"])
     return Builder(aws, wanted, changes).build()
 
 

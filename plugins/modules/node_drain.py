@@ -139,13 +139,12 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils._core.errors import SwarmError
 from ..module_utils._core.watch import STAGES
-from ..module_utils.on_manager import ARGUMENTS, keeper, look
-from ..module_utils.removal import Removal, describe
+from ..module_utils.verbs.on_manager import ARGUMENTS, keeper, look
+from ..module_utils.verbs.removal import Removal, describe
 
 
-def drain(params, *, check: bool, now=time.time, sleep=time.sleep) -> dict:
-    """Do the module's work and return its result. Raises SwarmError."""
-    cluster = keeper(params)
+def drain(cluster, params, *, check: bool, now=time.time, sleep=time.sleep) -> dict:
+    """Do the module's work with a Keeper and return its result. Raises SwarmError."""
     policy, observed = look(cluster)
     removal = Removal(cluster, policy, observed, params["instance"], now=now, sleep=sleep)
     result = {"changed": False, "node": removal.node.id if removal.node else None, "over": removal.over, "diff": []}
@@ -186,7 +185,7 @@ def main() -> None:
         supports_check_mode=True,
     )
     try:
-        module.exit_json(**drain(module.params, check=module.check_mode))
+        module.exit_json(**drain(keeper(module.params), module.params, check=module.check_mode))
     except SwarmError as error:
         module.fail_json(msg=str(error))
 

@@ -23,6 +23,10 @@ options:
   key_name:
     description: Name of the key pair for SSH.
     type: str
+  ipv6:
+    description: Whether new instances have an IPv6 address, for which the subnets must have a range.
+    type: bool
+    default: false
   launch_timeout:
     description: Seconds after which an instance that did not join is given up and replaced.
     type: int
@@ -67,12 +71,45 @@ options:
         description: Type of the root volume.
         type: str
         required: true
+      volume_iops:
+        description: Operations a second of the root volume, if they are not the type's own.
+        type: int
+      volume_throughput:
+        description: MiB a second of the root volume, if they are not the type's own.
+        type: int
+      volumes:
+        description: More volumes of each instance. They are encrypted, and end with their instance.
+        type: list
+        elements: dict
+        default: []
+        suboptions:
+          device:
+            description: Name of the device, such as V(/dev/sdf).
+            type: str
+            required: true
+          type:
+            description: Type of the volume.
+            type: str
+            required: true
+          size:
+            description: Size in GiB.
+            type: int
+            required: true
+          iops:
+            description: Operations a second, if they are not the type's own.
+            type: int
+          throughput:
+            description: MiB a second, if they are not the type's own.
+            type: int
       min:
         description: Least number of instances.
         type: int
         required: true
       desired:
-        description: Number of instances to have.
+        description:
+          - Number of instances to have.
+          - It is applied when it is new or changes. A group that was scaled since then stays as it is, between its
+            O(groups[].min) and O(groups[].max), as does one that is being upgraded.
         type: int
         required: true
       max:
@@ -98,9 +135,25 @@ options:
         type: str
         required: true
       spot:
-        description: Whether to use spot capacity.
-        type: bool
-        default: false
+        description: How much of it is spot capacity. Without it all is on demand.
+        type: dict
+        suboptions:
+          share:
+            description: Percentage of spot instances among those beyond O(groups[].spot.on_demand_base).
+            type: int
+            required: true
+          on_demand_base:
+            description: How many instances are on demand whatever the share.
+            type: int
+            required: true
+          strategy:
+            description: How Auto Scaling chooses among the instance types.
+            type: str
+            required: true
+          rebalance:
+            description: Whether an instance at an elevated risk of interruption is replaced before it is interrupted.
+            type: bool
+            required: true
 """
 
 EXAMPLES = r"""
@@ -141,9 +194,17 @@ groups:
       type: str
       sample: worker
     desired:
-      description: Number of instances to have.
+      description: Number of instances to have, as it is declared.
       type: int
       sample: 1
+    size:
+      description: Number of instances that it has to have now.
+      type: int
+      sample: 3
+    scaled:
+      description: Whether that is another number, since it was scaled or is being upgraded.
+      type: bool
+      sample: true
     template_version:
       description: Version of the launch template for new instances.
       type: int
@@ -175,14 +236,16 @@ api_calls:
   sample: 7
 """
 
+from ..module_utils._core.policy import launching_hook, terminating_hook
 from ..module_utils.provision.groups import Fleet, Hook
 from ..module_utils.provision.shell import TAGS_ARGUMENT, run
-from ..module_utils.provision.templates import Group
+from ..module_utils.provision.templates import Group, Spot
 
 ARGUMENTS = {
     "cluster_name": {"type": "str", "required": True},
     "tags": TAGS_ARGUMENT,
     "key_name": {"type": "str", "no_log": False},
+    "ipv6": {"type": "bool", "default": False},
     "launch_timeout": {"type": "int", "default": 900},
     "termination_timeout": {"type": "int", "default": 300},
     "groups": {
@@ -197,6 +260,20 @@ ARGUMENTS = {
             "instance_types": {"type": "list", "elements": "str", "required": True},
             "volume_size": {"type": "int", "required": True},
             "volume_type": {"type": "str", "required": True},
+            "volume_iops": {"type": "int"},
+            "volume_throughput": {"type": "int"},
+            "volumes": {
+                "type": "list",
+                "elements": "dict",
+                "default": [],
+                "options": {
+                    "device": {"type": "str", "required": True},
+                    "type": {"type": "str", "required": True},
+                    "size": {"type": "int", "required": True},
+                    "iops": {"type": "int"},
+                    "throughput": {"type": "int"},
+                },
+            },
             "min": {"type": "int", "required": True},
             "desired": {"type": "int", "required": True},
             "max": {"type": "int", "required": True},
@@ -204,7 +281,15 @@ ARGUMENTS = {
             "security_groups": {"type": "list", "elements": "str", "required": True},
             "instance_profile": {"type": "str", "required": True},
             "user_data": {"type": "str", "required": True},
-            "spot": {"type": "bool", "default": False},
+            "spot": {
+                "type": "dict",
+                "options": {
+                    "share": {"type": "int", "required": True},
+                    "on_demand_base": {"type": "int", "required": True},
+                    "strategy": {"type": "str", "required": True},
+                    "rebalance": {"type": "bool", "required": True},
+                },
+            },
         },
     },
 }
@@ -213,8 +298,8 @@ ARGUMENTS = {
 def work(aws, params, changes):
     cluster = params["cluster_name"]
     hooks = [
-        Hook(f"{cluster}-launching", "LAUNCHING", params["launch_timeout"], "ABANDON"),
-        Hook(f"{cluster}-terminating", "TERMINATING", params["termination_timeout"], "CONTINUE"),
+        Hook(launching_hook(cluster), "LAUNCHING", params["launch_timeout"], "ABANDON"),
+        Hook(terminating_hook(cluster), "TERMINATING", params["termination_timeout"], "CONTINUE"),
     ]
     groups = [
         Group(
@@ -225,6 +310,9 @@ def work(aws, params, changes):
             instance_types=group["instance_types"],
             volume_size=group["volume_size"],
             volume_type=group["volume_type"],
+            volume_iops=group["volume_iops"],
+            volume_throughput=group["volume_throughput"],
+            volumes=group["volumes"],
             minimum=group["min"],
             desired=group["desired"],
             maximum=group["max"],
@@ -232,8 +320,9 @@ def work(aws, params, changes):
             security_groups=group["security_groups"],
             instance_profile=group["instance_profile"],
             user_data=group["user_data"],
-            spot=group["spot"],
+            spot=Spot(**group["spot"]) if group["spot"] else None,
             key_name=params["key_name"],
+            ipv6=params["ipv6"],
         )
         for group in params["groups"]
     ]

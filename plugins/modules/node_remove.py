@@ -80,13 +80,12 @@ import time
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils._core.errors import SwarmError
-from ..module_utils.on_manager import ARGUMENTS, keeper, look
-from ..module_utils.tidying import Tidying
+from ..module_utils.verbs.on_manager import ARGUMENTS, keeper, look
+from ..module_utils.verbs.tidying import Tidying
 
 
-def tidy(params, *, check: bool, now=time.monotonic, sleep=time.sleep) -> dict:
-    """Do the module's work and return its result. Raises SwarmError."""
-    cluster = keeper(params)
+def tidy(cluster, params, *, check: bool, now=time.monotonic, sleep=time.sleep) -> dict:
+    """Do the module's work with a Keeper and return its result. Raises SwarmError."""
     work = Tidying(cluster.apply, lambda: look(cluster), params["nodes"])
     deadline = now() + params["timeout"]
     while work.step(check=check) and not check:
@@ -111,7 +110,7 @@ def main() -> None:
         supports_check_mode=True,
     )
     try:
-        module.exit_json(**tidy(module.params, check=module.check_mode))
+        module.exit_json(**tidy(keeper(module.params), module.params, check=module.check_mode))
     except SwarmError as error:
         module.fail_json(msg=str(error))
 

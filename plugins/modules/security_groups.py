@@ -52,7 +52,7 @@ options:
             type: int
             required: true
           cidr:
-            description: Address range that may reach it.
+            description: Address range that may reach it, IPv4 or IPv6.
             type: str
           group:
             description: Name of one of the groups, whose instances may reach it.

@@ -39,6 +39,11 @@ options:
       labels:
         description: Labels that its nodes are to carry.
         type: dict
+  sizes:
+    description: The RV(swarm.aws.node_group_size#module:groups) of groups that were scaled, whose size counts instead.
+    type: list
+    elements: dict
+    default: []
 requirements:
   - docker (Python SDK)
 """
@@ -84,13 +89,17 @@ from ..module_utils.stack.errors import StackError
 def main() -> None:
     module = AnsibleModule(
         # Groups have more keys than are looked at here, so their keys are not checked.
-        argument_spec={"groups": {"type": "list", "elements": "dict", "default": []}},
+        argument_spec={
+            "groups": {"type": "list", "elements": "dict", "default": []},
+            "sizes": {"type": "list", "elements": "dict", "default": []},
+        },
         supports_check_mode=True,
     )
     try:
         engine = DockerEngine(module.run_command)
         reason = engine.manages()
-        missing = [] if reason else nodes.missing(engine.nodes(), module.params["groups"])
+        groups = nodes.scaled(module.params["groups"], module.params["sizes"])
+        missing = [] if reason else nodes.missing(engine.nodes(), groups)
     except StackError as error:
         reason, missing = str(error), []
     module.exit_json(

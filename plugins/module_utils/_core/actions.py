@@ -7,17 +7,21 @@ from typing import Mapping, Optional, Tuple, Union
 
 from . import labels
 from .change import Change
-from .cluster import Record
+from .cluster import Record, is_ipv6
+from .registries import Registry
 
 SWARM = "swarm"
 SCALING = "autoscaling"
 DNS = "route53"
 STORE = "s3"
+REGISTRY = "ecr"
+KEYS = "secretsmanager"
 
 # Why a node goes.
 GONE = "its instance is gone"
 SUPERSEDED = "its instance has joined anew"
 LEAVING = "its instance is to go"
+ENDING = "its instance ends, whatever becomes of its vote"
 
 
 @dataclass(frozen=True)
@@ -175,7 +179,7 @@ class CompleteLifecycle:
 
 @dataclass(frozen=True)
 class Terminate:
-    """Have Auto Scaling end an instance whose node is drained; it then waits at the hook for the node's removal."""
+    """Have Auto Scaling end an instance that is given up; it then waits at the hook for its node's removal."""
 
     instance: str
     scaling_group: str
@@ -226,6 +230,46 @@ class PublishTokens:
 
 
 @dataclass(frozen=True)
+class RefreshRegistryAuth:
+    """Have a service's tasks pulled with new credentials, before the present ones end. Its tasks run on."""
+
+    service_id: str
+    name: str
+    registry: Registry
+    at: float
+    service = REGISTRY
+
+    @property
+    def change(self) -> Change:
+        return Change(
+            f"registry credentials of the service {self.name}", {self.registry.host: "old"}, {self.registry.host: "new"}
+        )
+
+
+@dataclass(frozen=True)
+class SetLock:
+    """Have managers lock their state, or not."""
+
+    wanted: bool
+    service = SWARM
+
+    @property
+    def change(self) -> Change:
+        return Change("lock of the managers' state", {"locked": not self.wanted}, {"locked": self.wanted})
+
+
+@dataclass(frozen=True)
+class KeepKey:
+    """Keep the engine's unlock key where managers look for it when they boot. Knows it not."""
+
+    service = KEYS
+
+    @property
+    def change(self) -> Change:
+        return Change("kept unlock key", {"key": "not the engine's"}, {"key": "current"})
+
+
+@dataclass(frozen=True)
 class SyncRecord:
     """Make the cluster's record say what it should, together with the record that says whose it is."""
 
@@ -233,6 +277,7 @@ class SyncRecord:
     name: str
     owner: str
     before: Record
+    # Of both kinds. An AAAA record without values goes; an A record stays.
     addresses: Tuple[str, ...]
     ttl: int
     service = DNS
@@ -240,17 +285,18 @@ class SyncRecord:
     @property
     def after(self) -> Record:
         """What stands there then."""
-        return Record(self.addresses, self.ttl, self.owner)
+        kinds = {is_ipv6(address) for address in self.addresses}
+        return Record(
+            self.addresses,
+            self.ttl if False in kinds else None,
+            self.owner,
+            ipv6_ttl=self.ttl if True in kinds else None,
+            ipv6_unowned=self.before.ipv6_unowned,
+        )
 
     @property
     def change(self) -> Change:
-        return Change(f"DNS record {self.name}", _shown(self.before), _shown(self.after))
-
-
-def _shown(record: Record) -> Optional[Mapping[str, object]]:
-    if record.absent:
-        return None
-    return {"values": list(record.addresses), "ttl": record.ttl, "owner": record.owner}
+        return Change(f"DNS record {self.name}", None if self.before.absent else self.before.shown, self.after.shown)
 
 
 Action = Union[
@@ -266,5 +312,8 @@ Action = Union[
     CompleteLifecycle,
     Heartbeat,
     PublishTokens,
+    RefreshRegistryAuth,
+    SetLock,
+    KeepKey,
     SyncRecord,
 ]

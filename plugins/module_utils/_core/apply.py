@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from typing import Dict, Mapping, Optional, Protocol, Sequence, Tuple
 
 from . import actions as act
-from . import dns, labels
+from . import dns, labels, registries
 from .actions import Action
 from .change import Change
 from .cluster import Instance, Node, Record, Service
 from .errors import SwarmError
 from .policy import Dns, Policy
 from .quorum import Interlock
+from .registries import Grant, Registry
 
 
 class Refused(SwarmError):
@@ -47,6 +48,9 @@ class Swarm(Protocol):
     def scale(self, service: str, replicas: int, labels: Mapping[str, str]) -> None:
         """Change a replicated service's count and labels (which replace all that it has), and nothing of its tasks."""
 
+    def authorize(self, service: str, grant: Grant, labels: Mapping[str, str]) -> None:
+        """Change the credentials that a service's images are pulled with, and its labels, and nothing of its tasks."""
+
 
 class Scaling(Protocol):
     """Auto Scaling and EC2."""
@@ -54,6 +58,10 @@ class Scaling(Protocol):
     @property
     def heartbeats(self) -> Mapping[str, float]:
         """When each instance's lifecycle action was last kept waiting from here, in epoch seconds."""
+
+    @property
+    def desired(self) -> Mapping[str, int]:
+        """How many instances each node group is to have, as of the last answer of ``instances``."""
 
     def instances(self) -> Tuple[Instance, ...]:
         """The cluster's instances, those that ended a while ago among them as long as EC2 tells them."""
@@ -84,6 +92,22 @@ class Tokens(Protocol):
         """Publish the engine's tokens of some roles."""
 
 
+class Lock(Protocol):
+    """The lock of the managers' state, and where its key is kept."""
+
+    def locked(self) -> bool:
+        """Whether managers lock their state."""
+
+    def lock(self, wanted: bool) -> None:
+        """Have them do so, or not."""
+
+    def kept(self) -> bool:
+        """Whether the engine's key is kept; also if there is none."""
+
+    def keep(self) -> None:
+        """Keep it, beside those from before."""
+
+
 class Records(Protocol):
     """The cluster's record in its zone."""
 
@@ -94,6 +118,13 @@ class Records(Protocol):
         """Write the record and its owner at once. One that was not there must not have come in between."""
 
 
+class Registries(Protocol):
+    """ECR."""
+
+    def grant(self, registry: Registry) -> Grant:
+        """Credentials by which images can be pulled from a registry."""
+
+
 @dataclass(frozen=True)
 class World:
     """Everything that actions have an effect on."""
@@ -102,6 +133,9 @@ class World:
     scaling: Scaling
     tokens: Tokens
     records: Records
+    registries: Registries
+    # None where nothing is to be known of it.
+    lock: Optional[Lock] = None
 
 
 def apply(action: Action, world: World, policy: Policy) -> Optional[Change]:
@@ -134,6 +168,12 @@ def apply(action: Action, world: World, policy: Policy) -> Optional[Change]:
         return action.change if done else None
     if isinstance(action, act.PublishTokens):
         return _publish_tokens(action, world)
+    if isinstance(action, act.RefreshRegistryAuth):
+        return _refresh_registry_auth(action, world)
+    if isinstance(action, act.SetLock):
+        return _set_lock(action, world, policy)
+    if isinstance(action, act.KeepKey):
+        return _keep_key(action, world)
     return _sync_record(action, world, policy)
 
 
@@ -219,7 +259,7 @@ def _demote(action: act.Demote, world: World) -> Optional[Change]:
     if node is None or node.role != "manager":
         return None
     _still_dead(node, action.reason, action.instance, world)
-    refusal = Interlock(nodes).refusal(node)
+    refusal = Interlock(nodes).refusal(node, lost_anyway=action.reason == act.ENDING)
     if refusal:
         raise Refused(f"The manager of {action.instance} is not demoted: {refusal}.")
     world.swarm.update(node.id, role="worker")
@@ -230,7 +270,7 @@ def _remove(action: act.Remove, world: World) -> Optional[Change]:
     node = _find(world, action.node)[1]
     if node is None:
         return None
-    if node.role == "manager" or node.voter:
+    if node.holds_vote:
         raise Refused(f"The node of {action.instance} has become a manager, which must be demoted first.")
     _still_dead(node, action.reason, action.instance, world)
     world.swarm.remove(node.id)
@@ -238,7 +278,7 @@ def _remove(action: act.Remove, world: World) -> Optional[Change]:
 
 
 def _still_dead(node: Node, reason: str, instance: str, world: World) -> None:
-    if reason == act.LEAVING:
+    if reason in (act.LEAVING, act.ENDING):
         return
     if node.state != "down":
         raise Refused(f"The node of {instance} is back.")
@@ -248,9 +288,9 @@ def _still_dead(node: Node, reason: str, instance: str, world: World) -> None:
 
 def _terminate(action: act.Terminate, world: World) -> Optional[Change]:
     node = _present(world, action.node)
-    if node.availability != "drain":
-        raise Refused(f"The node of {action.instance} is not drained any more.")
-    if node.role == "manager" or node.voter:
+    if node.availability == "active" and node.state != "down":
+        raise Refused(f"The node of {action.instance} is to have tasks again.")
+    if node.holds_vote:
         raise Refused(f"The node of {action.instance} has become a manager, which must be demoted first.")
     return action.change if world.scaling.terminate(action.instance, replace=action.replace) else None
 
@@ -268,6 +308,34 @@ def _publish_tokens(action: act.PublishTokens, world: World) -> Optional[Change]
         return None
     world.tokens.publish(roles)
     return act.PublishTokens(roles).change
+
+
+def _refresh_registry_auth(action: act.RefreshRegistryAuth, world: World) -> Optional[Change]:
+    # First, since it may take a while in which the service changes.
+    grant = world.registries.grant(action.registry)
+    service = next((one for one in world.swarm.services() if one.id == action.service_id), None)
+    if service is None:
+        raise Refused(f"There is no service {action.name} any more.")
+    if not registries.due(service.labels, action.at):
+        return None
+    if not service.renewable or Registry.of_image(service.image) != action.registry:
+        raise Refused(f"The service {action.name} was changed in the meantime.")
+    world.swarm.authorize(service.id, grant, {**service.labels, registries.LABEL: grant.noted})
+    return action.change
+
+
+def _set_lock(action: act.SetLock, world: World, policy: Policy) -> Optional[Change]:
+    if world.lock is None or policy.autolock != action.wanted or world.lock.locked() == action.wanted:
+        return None
+    world.lock.lock(action.wanted)
+    return action.change
+
+
+def _keep_key(action: act.KeepKey, world: World) -> Optional[Change]:
+    if world.lock is None or world.lock.kept():
+        return None
+    world.lock.keep()
+    return action.change
 
 
 def _sync_record(action: act.SyncRecord, world: World, policy: Policy) -> Optional[Change]:

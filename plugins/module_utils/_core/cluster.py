@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Mapping, Optional, Tuple
+from typing import FrozenSet, Mapping, Optional, Tuple
 
 MANAGER = "manager"
 WORKER = "worker"
@@ -24,12 +24,18 @@ class Instance:
     state: str
     private_address: Optional[str] = None
     public_address: Optional[str] = None
+    # In the shortest form, as EC2 tells it. There is no private kind of these.
+    ipv6_address: Optional[str] = None
     # The Auto Scaling group's name and the instance's lifecycle state there, such as Pending:Wait; None outside of one.
     scaling_group: Optional[str] = None
     lifecycle: Optional[str] = None
     healthy: bool = True
     # When EC2 started it, in epoch seconds.
     launched: Optional[float] = None
+    # What it was made from: its type such as t3.small, its image, and the launch template's version; None if not known.
+    kind: Optional[str] = None
+    image: Optional[str] = None
+    template: Optional[str] = None
 
     @property
     def gone(self) -> bool:
@@ -46,9 +52,10 @@ class Instance:
         """Whether Auto Scaling is ending it."""
         return (self.lifecycle or "").startswith("Terminating")
 
-    def address(self, kind: str) -> Optional[str]:
-        """Its ``public`` or ``private`` address; None where it has none."""
-        return self.public_address if kind == "public" else self.private_address
+    def addresses(self, kind: str, *, ipv6: bool) -> Tuple[str, ...]:
+        """Its ``public`` or ``private`` address, and with ``ipv6`` that one too, as far as it has them."""
+        ipv4 = self.public_address if kind == "public" else self.private_address
+        return tuple(address for address in (ipv4, self.ipv6_address if ipv6 else None) if address)
 
 
 @dataclass(frozen=True)
@@ -80,6 +87,8 @@ class Node:
     platform: str = ""
     memory: Optional[int] = None
     cpus: Optional[int] = None
+    # The version of its engine.
+    engine: str = ""
 
     @property
     def ready(self) -> bool:
@@ -90,6 +99,14 @@ class Node:
     def unheard(self) -> bool:
         """Whether nothing speaks against its doing its work, but the leader is new and has not heard from it yet."""
         return self.state == "unknown" and self._in_raft
+
+    @property
+    def holds_vote(self) -> bool:
+        """Whether it has to be demoted before it can be removed.
+
+        Managers that are down and no members of Raft, as they are left in a swarm that was brought back, cannot be.
+        """
+        return self.voter or (self.role == MANAGER and self.state != "down")
 
     @property
     def _in_raft(self) -> bool:
@@ -109,6 +126,8 @@ class Needs:
     cpus: int = 0
     # Ports that are published on the node itself, which one task there can have.
     host_ports: Tuple[int, ...] = ()
+    # What its tasks are spread over, one after the other, such as `node.labels.zone`; the nodes come last.
+    spread: Tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -122,6 +141,10 @@ class Service:
     replicas: int = 0
     # Whether its owner says that an old task and its replacement may run at once.
     start_first: bool = False
+    # Whether its specification says how a task's health is told.
+    health_checked: bool = False
+    # How many of its tasks an update replaces at a time; 0 for all.
+    parallelism: int = 1
     # Whether an update or a rollback of it is under way.
     updating: bool = False
     labels: Mapping[str, str] = field(default_factory=dict)
@@ -134,6 +157,13 @@ class Service:
     starting: Mapping[str, int] = field(default_factory=dict)
     # Tasks that are told to stop and have not yet.
     stopping: Mapping[str, int] = field(default_factory=dict)
+    # What its tasks run, as its specification has it.
+    image: str = ""
+    # Nodes, or slots of one that is not global, whose task has ended and that get no other one.
+    over: FrozenSet[str] = frozenset()
+    # Whether its specification can be written anew, with other credentials, and its tasks are left as they are: not
+    # those of a job, which would run again, nor tasks that have ended for good, nor an update that was paused.
+    renewable: bool = False
     # Tasks without a node, and what the scheduler says of them; empty while it has not yet looked.
     pending: int = 0
     why_pending: str = ""
@@ -152,22 +182,55 @@ class Service:
         return sum(self.healthy.values())
 
 
+def is_ipv6(address: str) -> bool:
+    """Whether an address belongs into an AAAA record rather than into an A record."""
+    return ":" in address
+
+
 @dataclass(frozen=True)
 class Record:
     """What stands in DNS under the cluster's name, and who says it is theirs."""
 
-    # The A record's values and its TTL in seconds; empty and None if there is none.
+    # The values of the A and of the AAAA record, together; empty if there is neither.
     addresses: Tuple[str, ...] = ()
+    # The A record's TTL in seconds; None if there is none.
     ttl: Optional[int] = None
     # The ownership record's text; None if there is none.
     owner: Optional[str] = None
     # Why nobody but its owner can tell what stands there, such as 'a CNAME'; None for a plain record or none at all.
     obstacle: Optional[str] = None
+    # Whether all of Route 53's name servers answer so.
+    in_sync: bool = field(default=True, compare=False)
+    # The AAAA record's TTL in seconds; None if there is none.
+    ipv6_ttl: Optional[int] = None
+    # Whether an AAAA record stands there too of which the ownership record does not speak; it is no part of this.
+    ipv6_unowned: bool = False
 
     @property
     def absent(self) -> bool:
         """Whether nothing stands under the name."""
-        return self.ttl is None and self.obstacle is None
+        return self.known_for is None and self.obstacle is None
+
+    @property
+    def ipv4(self) -> Tuple[str, ...]:
+        """The A record's values."""
+        return tuple(address for address in self.addresses if not is_ipv6(address))
+
+    @property
+    def ipv6(self) -> Tuple[str, ...]:
+        """The AAAA record's values."""
+        return tuple(address for address in self.addresses if is_ipv6(address))
+
+    @property
+    def shown(self) -> Mapping[str, object]:
+        """The same for people and as JSON."""
+        aaaa = {} if self.ipv6_ttl is None else {"ipv6_values": list(self.ipv6), "ipv6_ttl": self.ipv6_ttl}
+        return {"ipv4_values": list(self.ipv4), "ttl": self.ttl, **aaaa, "owner": self.owner}
+
+    @property
+    def known_for(self) -> Optional[int]:
+        """The longest time that resolvers keep an answer, in seconds; None if there is neither record."""
+        return max((ttl for ttl in (self.ttl, self.ipv6_ttl) if ttl is not None), default=None)
 
 
 @dataclass(frozen=True)
@@ -186,6 +249,30 @@ class Interruption:
 
 
 @dataclass(frozen=True)
+class ScalingGroup:
+    """A node group's Auto Scaling group."""
+
+    name: str
+    # The node group's name in the configuration.
+    group: str
+    smallest: int
+    desired: int
+    largest: int
+    # Those of its instances that it counts on.
+    in_service: int
+    # The version of the launch template that its next instance is made from; None if not known.
+    template: Optional[str] = None
+    role: str = WORKER
+    # How many instances it is to have once its upgrade is over; None if none is under way.
+    usual: Optional[int] = None
+
+    @property
+    def surplus(self) -> int:
+        """How many instances it has more than usual."""
+        return 0 if self.usual is None else max(0, self.desired - self.usual)
+
+
+@dataclass(frozen=True)
 class Cluster:
     """All of it at one moment. A part that could not be observed is None, which is never read as 'there is none'."""
 
@@ -197,8 +284,13 @@ class Cluster:
     record: Optional[Record] = None
     # The roles whose published join token is not the engine's.
     stale_tokens: Optional[Tuple[str, ...]] = None
+    # Whether managers lock their state, and whether the key to it is kept where managers look for it when they boot.
+    locked: Optional[bool] = None
+    key_kept: Optional[bool] = None
     # What the queue said of instances that are to go, until their nodes carry it as a label.
     interruptions: Tuple[Interruption, ...] = ()
     services: Optional[Tuple[Service, ...]] = ()
+    # How many instances each node group is to have, as far as that is known.
+    desired: Mapping[str, int] = field(default_factory=dict)
     # When an instance's hook was last kept waiting, in epoch seconds, as far as this observer did it.
     heartbeats: Mapping[str, float] = field(default_factory=dict)

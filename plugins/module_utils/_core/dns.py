@@ -1,16 +1,32 @@
-"""What should stand in DNS: the addresses of nodes that serve, and whose record it is."""
+"""What should stand in DNS: the addresses of nodes that serve, and whose record it is.
+
+The record is an A record and, if it is wanted, an AAAA record under the same name, both plain: each answer has all of
+its values. (Route 53's multivalue answer routing would give up to eight of them, from a record set a value.)
+"""
 
 from __future__ import annotations
 
-from typing import AbstractSet, Tuple
+from typing import AbstractSet, Iterable, List, Sequence, Tuple
 
-from .cluster import Instance, Node, Record
+from . import actions as act
+from . import placement
+from .cluster import Instance, Node, Record, Service, is_ipv6
 from .identity import Membership
 from .policy import Dns, Policy
 
 OWNER_PREFIX = "_swarm-aws."
-# Route 53 takes no more values in one record.
+# At the end of the ownership record's text if the AAAA record is the cluster's too.
+BOTH = ",records=A+AAAA"
+# Route 53's quotas (https://docs.aws.amazon.com/Route53/latest/DeveloperGuide/DNSLimitations.html): a record takes 400
+# values. A request has 1,000 of them at most, in which those that are upserted count twice: beside the ownership
+# record's one, that is 249 for each of two records, and these keep within a request's 32,000 characters too.
 MOST_VALUES = 400
+MOST_VALUES_OF_BOTH = 249
+
+
+def most_values(ipv6: bool) -> int:
+    """How many addresses of a kind the record can have; ``ipv6`` says whether it has both kinds."""
+    return MOST_VALUES_OF_BOTH if ipv6 else MOST_VALUES
 
 
 def owner_name(record: str) -> str:
@@ -18,36 +34,96 @@ def owner_name(record: str) -> str:
     return OWNER_PREFIX + (f"wildcard{record[1:]}" if record.startswith("*") else record)
 
 
-def addresses(membership: Membership, policy: Policy, leaving: AbstractSet[str], present: Record) -> Tuple[str, ...]:
+def of(instance: Instance, wanted: Dns, present: Record) -> Tuple[str, ...]:
+    """The addresses by which the record, as it is at ``present``, may lead to the instance."""
+    return instance.addresses(wanted.addresses, ipv6=wanted.ipv6 and not present.ipv6_unowned)
+
+
+def addresses(
+    membership: Membership, policy: Policy, leaving: AbstractSet[str], present: Record, services: Sequence[Service]
+) -> Tuple[str, ...]:
     """The values that the record should have, sorted; empty if no node can serve, and then it is to stay as it is.
 
-    ``present`` is the record as it is.
+    ``present`` is the record as it is. A node that it does not lead to yet comes in once what answers there does.
     """
     if policy.dns is None:
         return ()
-    serving, waiting, left = set(), set(), set()
+    serving: List[Tuple[str, ...]] = []
+    waiting: List[Tuple[str, ...]] = []
+    left: List[Tuple[str, ...]] = []
+    closed: List[Tuple[str, ...]] = []
     for identifier, node in membership.node_of.items():
         instance = membership.instances[identifier]
         group = policy.groups.get(instance.group)
-        address = instance.address(policy.dns.addresses)
-        if not address or group is None or not group.dns or instance.state != "running":
+        own = of(instance, policy.dns, present)
+        if not own or group is None or not group.dns or instance.state != "running":
             continue
         # A new leader knows of nobody until it hears from them, which is no reason to send all users to one node.
-        if not node.ready and not (node.unheard and address in present.addresses):
+        if not node.ready and not (node.unheard and _leads_to(present, own)):
             continue
         if instance.in_service and identifier not in leaving and node.availability != "drain":
-            serving.add(address)
+            is_open = _leads_to(present, own) or not _unanswered(node, services)
+            (serving if is_open else closed).append(own)
         elif _was_in_service(instance):
-            left.add(address)
+            left.append(own)
             if node.availability == "active":
-                waiting.add(address)
+                waiting.append(own)
     # Rather a node that is on its way out than none: best one whose turn has not come, so that those whose turn it is
     # get on, and then one that is there still, for others may be drained next.
-    return tuple(sorted(serving or waiting or left.intersection(present.addresses) or left)[:MOST_VALUES])
+    ranked = [serving, waiting, [own for own in left if _leads_to(present, own)], left, closed]
+    # There always is to be somebody in the A record. In the AAAA record there need not: clients turn to the other one.
+    by_ipv4 = [nodes for nodes in ranked if any(not is_ipv6(address) for own in nodes for address in own)]
+    best = next((nodes for nodes in (*by_ipv4, *ranked) if nodes), [])
+    return tuple(sorted({address for own in (*best, *serving) for address in own}))
+
+
+def _unanswered(node: Node, services: Sequence[Service]) -> List[str]:
+    """Services that are to answer at the node's own ports, and do not yet, by their names."""
+    return placement.arriving(node, (one for one in services if one.needs.host_ports))
+
+
+def _leads_to(record: Record, own: Iterable[str]) -> bool:
+    return not set(record.addresses).isdisjoint(own)
 
 
 def _was_in_service(instance: Instance) -> bool:
     return instance.in_service or (instance.lifecycle or "").startswith("Terminating")
+
+
+def within_limits(values: Iterable[str], present: Record, wanted: Dns) -> Tuple[Tuple[str, ...], int]:
+    """As many of the values as Route 53 takes, sorted, and how many of a kind are too many.
+
+    Those that stand there stay, so that users are not sent to and fro.
+    """
+    ordered = sorted(values, key=lambda address: (address not in present.addresses, address))
+    ipv4, ipv6 = ([one for one in ordered if is_ipv6(one) == kind] for kind in (False, True))
+    most = most_values(wanted.ipv6)
+    return tuple(sorted(ipv4[:most] + ipv6[:most])), max(0, len(ipv4) - most, len(ipv6) - most)
+
+
+def crowded(wanted: Dns, left_out: int) -> str:
+    """That not all nodes have room in the record, as a sentence."""
+    most, kinds = most_values(wanted.ipv6), "each of an A and an AAAA record" if wanted.ipv6 else "a record"
+    return (
+        f"{wanted.record} omits {left_out} of the nodes that serve, for Route 53 takes {most} values in {kinds}: "
+        "give dns to fewer groups, or have fewer and larger nodes in them."
+    )
+
+
+def sync(values: Tuple[str, ...], present: Record, wanted: Dns, owner: str) -> act.SyncRecord:
+    """The action that makes the record have these values."""
+    both = BOTH if wanted.ipv6 and not present.ipv6_unowned else ""
+    return act.SyncRecord(wanted.zone_id, wanted.record, owner + both, present, values, wanted.ttl)
+
+
+def owns_ipv6(text: str) -> bool:
+    """Whether the ownership record's text speaks of the AAAA record too."""
+    return text.endswith(BOTH)
+
+
+def _owner(record: Record) -> str:
+    text = record.owner or ""
+    return text[: -len(BOTH)] if owns_ipv6(text) else text
 
 
 def foreign(record: Record, dns: Dns, owner: str) -> str:
@@ -55,7 +131,7 @@ def foreign(record: Record, dns: Dns, owner: str) -> str:
     name, other = dns.record, owner_name(dns.record)
     if record.obstacle:
         return f"{name} is {record.obstacle}, which is not this cluster's: delete it, or choose another dns.record."
-    if record.owner is not None and record.owner != owner:
+    if record.owner is not None and _owner(record) != owner:
         return (
             f"{name} belongs to '{record.owner}', as the TXT record {other} says, and this is '{owner}': "
             "choose another dns.record."
@@ -68,8 +144,15 @@ def foreign(record: Record, dns: Dns, owner: str) -> str:
     return ""
 
 
+def foreign_ipv6(dns: Dns) -> str:
+    """That somebody else's AAAA record stands under a name that is this cluster's, as a sentence."""
+    return (
+        f"{dns.record} has an AAAA record that is not this cluster's, as the TXT record {owner_name(dns.record)} says: "
+        "delete it, or set dns.ipv6 to false. The A record is kept up to date."
+    )
+
+
 def published(record: Record, instance: Instance, node: Node, dns: Dns, owner: str) -> bool:
     """Whether this cluster's record still leads to the instance."""
-    return record.owner == owner and bool(
-        {instance.public_address, instance.private_address, node.address}.intersection(record.addresses) - {None}
-    )
+    own = {instance.public_address, instance.private_address, instance.ipv6_address, node.address}
+    return _owner(record) == owner and _leads_to(record, (address for address in own if address))

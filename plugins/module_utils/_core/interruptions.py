@@ -8,13 +8,16 @@ from __future__ import annotations
 from typing import Dict, Iterable, List, Optional, Tuple
 
 from . import labels
-from .cluster import Cluster, Instance, Interruption, Node
+from .cluster import MANAGER, WORKER, Cluster, Instance, Interruption, Node
+from .events import REBALANCE
 from .identity import Membership
 from .policy import Policy
 
 TERMINATING = "terminating"
 REQUESTED = "requested"
 DOWN = "down"
+# A manager that has been given up lost its vote, and nobody gives it back.
+DEMOTED = "demoted"
 _NOT_REPLACED, _FORCE = "no-replacement", "force"
 
 
@@ -24,6 +27,10 @@ def of(observed: Cluster, members: Membership, policy: Policy, now: float) -> Di
     for identifier, instance in members.instances.items():
         several = list(_of_one(instance, members.node_of.get(identifier), policy, now))
         several.extend(one for one in observed.interruptions if one.instance == identifier)
+        group = policy.groups.get(instance.group)
+        if group and group.rebalance:
+            # Auto Scaling ends it once another one serves. To begin before that would leave fewer.
+            several = [one for one in several if one.kind != REBALANCE]
         if several:
             found[identifier] = merged(several)
     return found
@@ -39,6 +46,8 @@ def _of_one(instance: Instance, node: Optional[Node], policy: Policy, now: float
     request = read_request(node.labels.get(labels.REQUESTED, ""), instance.id)
     if request:
         yield request
+    if since is not None and node.role == WORKER and policy.role_of(instance) == MANAGER:
+        yield Interruption(instance.id, DEMOTED)
     said = read_announcement(node.labels.get(labels.ANNOUNCED, ""), instance.id)
     if said:
         yield said

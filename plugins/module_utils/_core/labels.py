@@ -15,6 +15,8 @@ from .policy import Policy
 PREFIX = "swarm.aws."
 GROUP_LABEL = "swarm.aws.group"
 ZONE_LABEL = "swarm.aws.zone"
+# By which the engine says which data volumes its instance has mounted, and the label of each.
+VOLUMES, VOLUME_PREFIX = "swarm.aws.volumes", "volume."
 # Which of the other labels the group's configuration set, so that they go when it no longer has them.
 CONFIGURED = "swarm.aws.labels"
 
@@ -44,6 +46,11 @@ def wanted(
     """All the labels that the node should have. Labels that the operator set by hand stay."""
     group = policy.groups.get(instance.group)
     configured = {key: value for key, value in (group.labels if group else {}).items() if not key.startswith(PREFIX)}
+    # The node's own word, as far as the configuration bears it out: an older instance of the group may have none.
+    claimed = set(node.engine_labels.get(VOLUMES, "").split(","))
+    configured.update(
+        {f"{VOLUME_PREFIX}{name}": "true" for name in (group.volumes if group else ()) if name in claimed}
+    )
     before = set(node.labels.get(CONFIGURED, "").split(",")) - {""}
     result = {key: value for key, value in node.labels.items() if not key.startswith(PREFIX) and key not in before}
     result.update(configured)

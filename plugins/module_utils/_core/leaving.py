@@ -1,20 +1,22 @@
 """The one handler of all interruptions: an instance leaves without a request failing.
 
-Withdrawn from DNS and given no new tasks → no resolver knows it any more, and its tasks have replacements elsewhere →
-drained → while its tasks end, it loses its vote and then Auto Scaling is told to end it → out of the swarm → the hook
-is answered. From the drain on there is no way back. What was done is seen in what is observed and in facts on the node,
-so each pass plans the first step that is not done yet, whoever did those before it.
+Withdrawn from DNS and given no new tasks → its tasks have replacements elsewhere, and no resolver knows it any more →
+drained → Auto Scaling is told to end it → its tasks have ended → out of the swarm → the hook is answered. A manager
+loses its vote, and Auto Scaling is told, as soon as the replacements run: another leader is found, and another instance
+starts, while resolvers still forget this one. From then on there is no way back. What was done is seen in what is
+observed and in facts on the node, so each pass plans the first step that is not done yet, whoever did those before it.
 """
 
 from __future__ import annotations
 
-from typing import Dict, List, Mapping, Optional, Tuple
+from typing import AbstractSet, Dict, List, Mapping, Optional, Tuple
 
 from . import actions as act
 from . import dns, interruptions, labels
 from .cluster import MANAGER, Cluster, Instance, Interruption, Node, Service
 from .deadlines import Limits, passed
 from .decision import Decision
+from .events import SPOT
 from .identity import Membership
 from .policy import Policy
 from .quorum import Interlock
@@ -41,7 +43,7 @@ class Leaving:
         self.all: Mapping[str, Interruption] = interruptions.of(observed, members, policy, now)
         # What the record is to lead to by this very plan.
         self.published_next: Tuple[str, ...] = ()
-        self._surge = Surge(observed.services or (), observed.nodes or (), self._emptied())
+        self._surge = Surge(observed.services or (), observed.nodes or (), self._emptied(), now)
 
     def run(self) -> None:
         """Plan the next step of each. Those whose removal has begun come first: it ends before another begins."""
@@ -76,19 +78,47 @@ class Leaving:
         if since is None:
             self._out.actions.append(act.NoteFact(node.id, instance.id, labels.LEAVING, self._now))
             return
+        limits = Limits.of(interruption.deadline, self._stop_seconds(node))
+        reason = act.LEAVING
         refusal = self._interlock.refusal(node)
+        if refusal and self._lost_anyway(instance, interruption, limits):
+            reason = act.ENDING
+            refusal = self._interlock.refusal(node, lost_anyway=True)
         if refusal:
             self._out.hold(instance.id, f"The manager {instance.id} is not taken out: {refusal}.")
             if held_too_long:
                 self._out.notes.append(f"{instance.id} was held for {self._policy.hold_seconds:.0f} s and is let go.")
             return
-        limits = Limits.of(interruption.deadline, self._stop_seconds(node))
-        if not self._ready_to_drain(instance, node, interruption, limits) or not self._draining(instance, node):
+        ready = self._ready_to_drain(instance, node, interruption, limits, reason)
+        if not ready or not self._draining(instance, node):
             return
-        # While its tasks stop, its vote goes and Auto Scaling starts another one.
-        let_go = self._let_go(instance, node, interruption)
+        # While its tasks stop, Auto Scaling starts another one.
+        let_go = self._let_go(instance, node, interruption, reason)
         if self._empty(instance, node, limits) and let_go:
-            retire(node, instance.id, act.LEAVING, self._interlock, self._out)
+            retire(node, instance.id, reason, self._interlock, self._out)
+
+    def _lost_anyway(self, instance: Instance, interruption: Interruption, limits: Limits) -> bool:
+        """Whether its vote can only be taken now or be lost, since it ends whatever is decided here.
+
+        So it is with one that the operator wants none in place of. While other managers are to come it is kept, as long
+        as there is time: they may get theirs before.
+        """
+        if not instance.terminating and interruption.kind != SPOT and interruption.replace:
+            return False
+        groups = {name for name, group in self._policy.groups.items() if group.role == MANAGER}
+        wanted = sum(self._observed.desired.get(name, 0) for name in groups) - self._not_replaced(groups)
+        staying = [
+            node
+            for identifier, node in self._members.node_of.items()
+            if node.voter and identifier not in self.all and self._members.instances[identifier].group in groups
+        ]
+        settled = groups <= set(self._observed.desired) and len(staying) >= wanted
+        return settled or passed(limits.drain_by, self._now)
+
+    def _not_replaced(self, groups: AbstractSet[str]) -> int:
+        """How many of the groups' instances are to go without another one, and still count."""
+        going = ((self._members.instances[identifier], one) for identifier, one in self.all.items())
+        return sum(one.group in groups and not one.terminating and not why.replace for one, why in going)
 
     def _keep_waiting(self, instance: Instance) -> None:
         last = self._observed.heartbeats.get(instance.id)
@@ -101,41 +131,51 @@ class Leaving:
 
     # Before the drain
 
-    def _ready_to_drain(self, instance: Instance, node: Node, interruption: Interruption, limits: Limits) -> bool:
+    def _ready_to_drain(
+        self, instance: Instance, node: Node, interruption: Interruption, limits: Limits, reason: str
+    ) -> bool:
         """Whether nobody needs it any more, or the time for that has run out. Both conditions come at the same time."""
         if labels.fact(node.labels, labels.DRAINED, self._now) is not None:
             return True
-        withdrawn = self._withdrawn(instance, node)
+        remembered = self._remembered(instance, node)
         replaced = self._replaced(instance, node, interruption)
-        if withdrawn and replaced:
-            return True
+        if remembered is not None and replaced:
+            if not remembered:
+                return True
+            if self._policy.role_of(instance) == MANAGER:
+                # Nothing but the TTL keeps it now, which is long enough for another leader to settle.
+                self._let_go(instance, node, interruption, reason)
         if not passed(limits.drain_by, self._now):
             return False
         self._out.notes.append(f"{instance.id} is drained before it is ready, for it goes at a deadline.")
         return True
 
-    def _withdrawn(self, instance: Instance, node: Node) -> bool:
-        """Whether nobody can still know its address from the record."""
+    def _remembered(self, instance: Instance, node: Node) -> Optional[float]:
+        """For how many seconds a resolver may still know its address; None while the record itself leads to it."""
         wanted, record = self._policy.dns, self._observed.record
         group = self._policy.groups.get(instance.group)
         if wanted is None or group is None or not group.dns:
-            return True
+            return 0.0
         if record is None:
             self._out.wait(instance.id, f"an answer from Route 53, to withdraw {instance.id}")
-            return False
+            return None
         published = dns.published(record, instance, node, wanted, self._policy.owner)
-        if published or instance.address(wanted.addresses) in self.published_next:
+        own = instance.addresses(wanted.addresses, ipv6=True)
+        if published or not set(own).isdisjoint(self.published_next):
             self._out.wait(instance.id, f"{wanted.record} to lead elsewhere than to {instance.id}")
-            return False
+            return None
         at = labels.fact(node.labels, labels.WITHDRAWN, self._now)
+        if at is None and not record.in_sync:
+            self._out.wait(instance.id, f"all name servers to know that {wanted.record} leads elsewhere")
+            return None
         if at is None:
             self._out.actions.append(act.NoteFact(node.id, instance.id, labels.WITHDRAWN, self._now))
-            return False
-        left = at + max(wanted.ttl, record.ttl or 0) - self._now
-        if left > 0:
-            self._out.wait(instance.id, f"{left:.0f} s until no resolver knows {instance.id}", self._now + left)
-            return False
-        return True
+            return None
+        left = at + max(wanted.ttl, record.known_for or 0) - self._now
+        if left <= 0:
+            return 0.0
+        self._out.wait(instance.id, f"{left:.0f} s until no resolver knows {instance.id}", self._now + left)
+        return left
 
     def _replaced(self, instance: Instance, node: Node, interruption: Interruption) -> bool:
         """Whether its tasks have replacements elsewhere as far as they can, or none are to be waited for."""
@@ -152,7 +192,9 @@ class Leaving:
         needs = list(self._surge.needs(node.id))
         if not needs:
             return True
-        left = paused + self._policy.surge_seconds - self._now
+        # Agents that all stood still in between may have asked for replacements long after the pause.
+        since = max([paused, *(need.since for need in needs if need.since is not None)])
+        left = since + self._policy.surge_seconds - self._now
         hopeless = [need for need in needs if need.obstacle]
         if interruption.kind == interruptions.REQUESTED and (hopeless or left <= 0):
             if not interruption.force:
@@ -178,10 +220,10 @@ class Leaving:
             return False
         return True
 
-    def _let_go(self, instance: Instance, node: Node, interruption: Interruption) -> bool:
+    def _let_go(self, instance: Instance, node: Node, interruption: Interruption, reason: str) -> bool:
         """Whether it has no vote and is ended by its Auto Scaling group, if it has one."""
-        if node.role == MANAGER or node.voter:
-            demote(node, instance.id, act.LEAVING, self._interlock, self._out)
+        if node.holds_vote:
+            demote(node, instance.id, reason, self._interlock, self._out)
             return False
         if instance.scaling_group and not instance.terminating:
             self._out.actions.append(act.Terminate(instance.id, instance.scaling_group, node.id, interruption.replace))

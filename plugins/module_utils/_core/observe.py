@@ -56,8 +56,10 @@ class Observer:
             instances=self._ask(act.SCALING, self._world.scaling.instances),
             record=record,
             stale_tokens=self._stale_tokens(),
+            **self._lock(policy),
             interruptions=tuple(self.announced),
             services=services,
+            desired=dict(self._world.scaling.desired),
             heartbeats=dict(self._world.scaling.heartbeats),
         )
 
@@ -76,6 +78,17 @@ class Observer:
         if stale == ():
             self._read_at["tokens"] = self._now()
         return stale
+
+    def _lock(self, policy: Policy) -> Dict[str, Optional[bool]]:
+        lock = self._world.lock
+        if lock is None or not self._due("lock"):
+            return {}
+        locked = self._ask(act.SWARM, lock.locked)
+        # Where nobody locks anything there is no key to ask for, nor a right to ask.
+        kept = self._ask(act.KEYS, lock.kept) if locked and policy.autolock else None
+        if locked == policy.autolock and kept is not False:
+            self._read_at["lock"] = self._now()
+        return {"locked": locked, "key_kept": kept}
 
     def _due(self, what: str) -> bool:
         at = self._read_at.get(what)

@@ -6,6 +6,8 @@ from typing import Iterable, List, Optional, Sequence
 
 from .cluster import Needs, Node, Service
 
+GLOBAL = "global"
+
 
 def room(service: Service, nodes: Sequence[Node], services: Iterable[Service], most: int) -> int:
     """How many more tasks the nodes can take, counted up to ``most``. They are those that stay, ready and active."""
@@ -28,9 +30,26 @@ def obstacle(service: Service, nodes: Sequence[Node]) -> str:
     return f"the {len(fit)} other nodes have not enough free memory or CPU"
 
 
+def arriving(node: Node, services: Iterable[Service]) -> List[str]:
+    """The services that run on every node and do not yet on this one, by their names.
+
+    The engine makes their tasks a moment after it knows the node and its labels, so none at all counts as well.
+    """
+    return [
+        one.name for one in services if one.mode == GLOBAL and not one.healthy.get(node.id) and _is_to_run(one, node)
+    ]
+
+
+def _is_to_run(service: Service, node: Node) -> bool:
+    if service.starting.get(node.id):
+        return True
+    takes_tasks = node.availability == "active" and node.id not in service.over
+    return takes_tasks and all(_holds(one, node, unreadable=False) for one in service.needs.constraints)
+
+
 def meets(needs: Needs, node: Node) -> bool:
     """Whether the node is one that the constraints let the tasks on. One that cannot be read excludes nothing."""
-    return all(_holds(constraint, node) for constraint in needs.constraints)
+    return all(_holds(constraint, node, unreadable=True) for constraint in needs.constraints)
 
 
 def _room_on(service: Service, node: Node, services: Iterable[Service], most: int) -> int:
@@ -50,17 +69,19 @@ def _room_on(service: Service, node: Node, services: Iterable[Service], most: in
     return max(0, min(left))
 
 
-def _holds(constraint: str, node: Node) -> bool:
+def _holds(constraint: str, node: Node, *, unreadable: bool) -> bool:
     for operator in ("==", "!="):
         key, found, wanted = constraint.partition(operator)
         if found:
-            present = _value(key.strip(), node)
+            present = value(key.strip(), node)
+            if present is None:
+                return unreadable
             # As the scheduler compares, in any case.
-            return present is None or (present.lower() == wanted.strip().lower()) is (operator == "==")
-    return True
+            return (present.lower() == wanted.strip().lower()) is (operator == "==")
+    return unreadable
 
 
-def _value(key: str, node: Node) -> Optional[str]:
+def value(key: str, node: Node) -> Optional[str]:
     """What a constraint's key is on the node; None for a key that is not known here."""
     for prefix, labels in (("node.labels.", node.labels), ("engine.labels.", node.engine_labels)):
         if key.startswith(prefix):

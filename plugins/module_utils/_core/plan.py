@@ -9,17 +9,17 @@ from __future__ import annotations
 from typing import Dict, List, Optional, Set
 
 from . import actions as act
-from . import dns, identity, interruptions, labels
+from . import dns, identity, interruptions, labels, placement, registries
 from .actions import Action
-from .cluster import MANAGER, Cluster, Instance, Node, Record
+from .cluster import MANAGER, Cluster, Instance, Node, Record, is_ipv6
 from .decision import Decision
 from .leaving import Leaving
-from .policy import Policy
+from .policy import Dns, Policy
 from .quorum import Interlock, Quorum
+from .registries import Registry
 from .retiring import retire
 
 LAUNCH_WAIT = "Pending:Wait"
-GLOBAL = "global"
 
 
 def plan(observed: Cluster, policy: Policy, now: float) -> List[Action]:
@@ -36,6 +36,10 @@ def decide(observed: Cluster, policy: Policy, now: float) -> Decision:
         return decision
     if observed.stale_tokens:
         decision.actions.append(act.PublishTokens(observed.stale_tokens))
+    if observed.locked is not None and observed.locked != policy.autolock:
+        decision.actions.append(act.SetLock(policy.autolock))
+    elif observed.key_kept is False:
+        decision.actions.append(act.KeepKey())
     if observed.nodes is None or observed.instances is None:
         decision.awaited.append("an answer from EC2, Auto Scaling and the engine")
     elif all(instance.gone for instance in observed.instances):
@@ -80,6 +84,7 @@ class _Planner:
                 self._launch(instance, self._members.node_of.get(identifier))
         self._record()
         self._leaving.run()
+        self._registries()
         self._notes()
 
     # Nodes without an instance
@@ -139,10 +144,10 @@ class _Planner:
             self._complete(instance, "ABANDON")
         elif node is None:
             self._out.awaited.append(f"{instance.id} to join the swarm")
-        elif node.role != self._role(instance):
+        elif node.role != self._policy.role_of(instance):
             self._out.refused.append(
                 f"The launch of {instance.id} is not completed: it joined as {node.role}, but is to be "
-                f"{self._role(instance)}."
+                f"{self._policy.role_of(instance)}."
             )
         elif not node.ready:
             self._out.awaited.append(f"the node of {instance.id} to be ready")
@@ -150,26 +155,20 @@ class _Planner:
             self._out.awaited.append(f"the node of {instance.id} to carry its labels")
         elif node.role == MANAGER and self._repairing:
             self._out.awaited.append(f"the end of a dead manager's vote, before {instance.id} counts")
-        elif self._starting(node) and not self._overdue(instance):
-            self._out.awaited.append(f"{' and '.join(self._starting(node))} to run on {instance.id}")
+        elif self._arriving(node) and not self._overdue(instance):
+            # Users may be sent to it as soon as it counts.
+            self._out.awaited.append(f"{' and '.join(self._arriving(node))} to run on {instance.id}")
         else:
             self._complete(instance, "CONTINUE", node.id)
 
-    def _starting(self, node: Node) -> List[str]:
-        """Services that run on every node and do not yet on this one: users may be sent to it as soon as it counts."""
-        return [
-            one.name for one in self._observed.services or () if one.mode == GLOBAL and one.starting.get(node.id, 0) > 0
-        ]
+    def _arriving(self, node: Node) -> List[str]:
+        return placement.arriving(node, self._observed.services or ())
 
     def _overdue(self, instance: Instance) -> bool:
         return instance.launched is not None and self._now - instance.launched >= self._policy.launch_seconds
 
     def _joined(self, instance: Instance, node: Optional[Node]) -> bool:
-        return node is not None and node.ready and node.role == self._role(instance)
-
-    def _role(self, instance: Instance) -> str:
-        group = self._policy.groups.get(instance.group)
-        return group.role if group else instance.role
+        return node is not None and node.ready and node.role == self._policy.role_of(instance)
 
     def _complete(self, instance: Instance, result: str, node: Optional[str] = None) -> None:
         self._out.actions.append(
@@ -197,37 +196,61 @@ class _Planner:
             # A leader without one is about to be told that it leads no more; what it hears of the others counts little.
             self._out.refused.append(
                 f"The quorum is lost: {quorum.reachable} of {quorum.voters} managers are reachable, {quorum.needed} "
-                f"are needed. {wanted.record} is left as it is: bring managers back, or restore from a backup."
+                f"are needed. {wanted.record} is left as it is. If the others are lost for good, bring the swarm back: "
+                "ansible-playbook playbooks/restore.yml."
             )
             return
         foreign = dns.foreign(record, wanted, self._policy.owner)
         if foreign:
             self._out.refused.append(foreign)
             return
-        values = dns.addresses(self._members, self._policy, set(self._leaving.all), record)
-        values = tuple(sorted({*values, *self._known_anew(record)}))
+        if wanted.ipv6 and record.ipv6_unowned:
+            self._out.refused.append(dns.foreign_ipv6(wanted))
+        services = self._observed.services or ()
+        values = {*dns.addresses(self._members, self._policy, set(self._leaving.all), record, services)}
+        values.update(self._known_anew(record, wanted))
+        if record.ipv4 and all(map(is_ipv6, values)):
+            self._out.notes.append(f"No node can serve {wanted.record}, so it is left as it is rather than emptied.")
+            # Of an AAAA record alone, the rest is still kept true.
+            values.update(record.ipv4 if values else ())
         if not values:
-            if not record.absent:
-                self._out.notes.append(
-                    f"No node can serve {wanted.record}, so it is left as it is rather than emptied."
-                )
             return
-        action = act.SyncRecord(wanted.zone_id, wanted.record, self._policy.owner, record, values, wanted.ttl)
+        room, left_out = dns.within_limits(values, record, wanted)
+        if left_out:
+            self._out.notes.append(dns.crowded(wanted, left_out))
+        action = dns.sync(room, record, wanted, self._policy.owner)
         if action.after != record:
             self._out.actions.append(action)
-            self._leaving.published_next = values
+            self._leaving.published_next = action.addresses
 
-    def _known_anew(self, record: Record) -> Set[str]:
+    def _known_anew(self, record: Record, wanted: Dns) -> Set[str]:
         """What stays in the record until it is forgotten that it was withdrawn once.
 
         Otherwise the wait for resolvers would count from the first time.
         """
-        kind = self._policy.dns.addresses if self._policy.dns else ""
         nodes = ((self._members.instances[identifier], node) for identifier, node in self._members.node_of.items())
-        known = {one.address(kind) for one, node in nodes if node.ready and self._published_again(one, node)}
-        return {address for address in record.addresses if address in known}
+        known = [one for one, node in nodes if node.ready and self._published_again(one, node)]
+        return {address for one in known for address in dns.of(one, wanted, record) if address in record.addresses}
+
+    # The services' registries
+
+    def _registries(self) -> None:
+        """Have credentials renewed when half of their time is over, so that nodes which join later can pull, too."""
+        for service in self._observed.services or ():
+            registry = Registry.of_image(service.image)
+            if registry is None or not registries.due(service.labels, self._now):
+                continue
+            if not self._policy.ecr:
+                self._out.notes.append(
+                    f"The service {service.name} pulls from {registry.host}, and nobody renews its credentials: name "
+                    "the repository in ecr_repositories."
+                )
+            elif service.renewable:
+                self._out.actions.append(act.RefreshRegistryAuth(service.id, service.name, registry, self._now))
 
     def _notes(self) -> None:
+        for name in sorted(set(self._policy.groups) - set(self._observed.desired)) if self._observed.desired else ():
+            self._out.notes.append(f"The node group {name} has no Auto Scaling group: run site.yml to make it anew.")
         for node in self._members.strangers:
             self._out.notes.append(f"No instance of the cluster answers for the node {node.id}: it is left alone.")
         for identifier, instance in sorted(self._members.instances.items()):
@@ -243,5 +266,11 @@ class _Planner:
             self._out.notes.append(
                 f"{instance.id} is in no Auto Scaling group: nothing replaces it, and no record leads to it."
             )
-        elif wanted and group and group.dns and instance.in_service and not instance.address(wanted.addresses):
-            self._out.notes.append(f"{instance.id} has no {wanted.addresses} address, so {wanted.record} omits it.")
+        elif wanted and group and group.dns and instance.in_service:
+            if not instance.addresses(wanted.addresses, ipv6=False):
+                self._out.notes.append(f"{instance.id} has no {wanted.addresses} address, so {wanted.record} omits it.")
+            if wanted.ipv6 and not instance.ipv6_address:
+                self._out.notes.append(
+                    f"{instance.id} has no IPv6 address, so the AAAA record of {wanted.record} omits it: "
+                    "one that takes its place has one."
+                )

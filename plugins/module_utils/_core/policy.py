@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Mapping, Optional
+from typing import Any, FrozenSet, Mapping, Optional
 
-from .cluster import MANAGER, WORKER
+from .cluster import MANAGER, WORKER, Instance
 from .errors import SwarmError
 
-_DURATIONS = ("drain_seconds", "surge_seconds", "hold_seconds", "launch_seconds", "down_seconds")
+_DURATIONS = ("drain_seconds", "surge_seconds", "hold_seconds", "launch_seconds", "down_seconds", "backup_seconds")
+
+
+def launching_hook(cluster: str) -> str:
+    """Name of the hook at which a new instance of the cluster waits."""
+    return f"{cluster}-launching"
+
+
+def terminating_hook(cluster: str) -> str:
+    """Name of the hook at which one waits before it ends."""
+    return f"{cluster}-terminating"
 
 
 class PolicyError(SwarmError):
@@ -22,6 +32,10 @@ class Group:
     role: str
     labels: Mapping[str, str] = field(default_factory=dict)
     dns: bool = False
+    # Labels of the data volumes that its instances have, if they started after the volumes were configured.
+    volumes: FrozenSet[str] = frozenset()
+    # Whether Auto Scaling itself replaces instances that EC2 recommends to replace, and ends them after that.
+    rebalance: bool = False
 
 
 @dataclass(frozen=True)
@@ -33,8 +47,22 @@ class Dns:
     record: str
     # Seconds that resolvers may keep an answer, and that a removal therefore waits.
     ttl: int
-    # public or private.
+    # Which ones the A record has: public or private.
     addresses: str = "public"
+    # Whether there is to be an AAAA record with the nodes' IPv6 addresses beside it.
+    ipv6: bool = False
+
+
+@dataclass(frozen=True)
+class Monitoring:
+    """What is told of the cluster, and to whom."""
+
+    # Where CloudWatch has it; None if it is told nothing.
+    namespace: Optional[str] = None
+    # Seconds between two measurements for CloudWatch.
+    period: int = 60
+    # At which every manager serves its metrics to Prometheus; None if none does.
+    port: Optional[int] = None
 
 
 @dataclass(frozen=True)
@@ -45,6 +73,8 @@ class Policy:
     groups: Mapping[str, Group]
     dns: Optional[Dns] = None
     queue: Optional[str] = None
+    # Whether managers may get credentials for images in ECR.
+    ecr: bool = False
     # Two clusters of one name can share a zone only from different regions.
     region: str = ""
     # How long tasks may take to end on a node that is drained.
@@ -58,6 +88,12 @@ class Policy:
     launch_seconds: float = 600
     # How long a node whose instance runs may be down before it is replaced; None for ever, since it may come back.
     down_seconds: Optional[float] = None
+    # How old the newest backup may get, 0 for none at all, and how many are kept.
+    backup_seconds: float = 86400
+    backup_keep: int = 14
+    # Whether managers lock their state, and are unlocked at boot with the key in Secrets Manager.
+    autolock: bool = False
+    monitoring: Monitoring = Monitoring()
 
     @property
     def owner(self) -> str:
@@ -65,15 +101,20 @@ class Policy:
         place = f",region={self.region}" if self.region else ""
         return f"heritage=swarm.aws,cluster={self.cluster}{place}"
 
+    def role_of(self, instance: Instance) -> str:
+        """The role that an instance's node is to have."""
+        group = self.groups.get(instance.group)
+        return group.role if group else instance.role
+
     @property
     def launching_hook(self) -> str:
         """Name of the hook at which a new instance waits."""
-        return f"{self.cluster}-launching"
+        return launching_hook(self.cluster)
 
     @property
     def terminating_hook(self) -> str:
         """Name of the hook at which an instance waits before it ends."""
-        return f"{self.cluster}-terminating"
+        return terminating_hook(self.cluster)
 
     @classmethod
     def parse(cls, document: Any, region: str = "") -> Policy:
@@ -86,7 +127,11 @@ class Policy:
             groups={str(name): _group(value, f"groups.{name}") for name, value in groups.items()},
             dns=None if dns is None else _dns(dns),
             queue=None if top.get("queue") is None else _text(top["queue"], "queue"),
+            ecr=bool(top.get("ecr", False)),
             region=region,
+            backup_keep=_count(top.get("backup_keep", cls.backup_keep), "backup_keep"),
+            autolock=bool(top.get("autolock", False)),
+            monitoring=_monitoring(top.get("monitoring") or {}),
             **{name: _seconds(top[name], name) for name in _DURATIONS if top.get(name) is not None},
         )
 
@@ -97,7 +142,13 @@ def _group(value: Any, where: str) -> Group:
     if role not in (MANAGER, WORKER):
         raise PolicyError(f"policy.json is not valid: {where}.role is {role!r}, but must be manager or worker.")
     labels = _mapping(group.get("labels") or {}, f"{where}.labels")
-    return Group(role, {str(key): _label(one) for key, one in labels.items()}, bool(group.get("dns", False)))
+    return Group(
+        role,
+        {str(key): _label(one) for key, one in labels.items()},
+        bool(group.get("dns", False)),
+        frozenset(map(str, group.get("volumes") or ())),
+        bool(group.get("rebalance", False)),
+    )
 
 
 def _label(value: Any) -> str:
@@ -107,19 +158,37 @@ def _label(value: Any) -> str:
 
 def _dns(value: Any) -> Dns:
     dns = _mapping(value, "dns")
-    ttl, addresses = dns.get("ttl"), dns.get("addresses", "public")
+    ttl, addresses, ipv6 = dns.get("ttl"), dns.get("addresses", "public"), dns.get("ipv6", False)
     if not isinstance(ttl, int) or isinstance(ttl, bool) or ttl < 0:
         raise PolicyError(f"policy.json is not valid: dns.ttl is {ttl!r}, but must be a number of seconds.")
     if addresses not in ("public", "private"):
         raise PolicyError(f"policy.json is not valid: dns.addresses is {addresses!r}, but must be public or private.")
+    if not isinstance(ipv6, bool):
+        raise PolicyError(f"policy.json is not valid: dns.ipv6 is {ipv6!r}, but must be true or false.")
     record = _text(dns.get("record"), "dns.record").rstrip(".").lower()
-    return Dns(_text(dns.get("zone_id"), "dns.zone_id"), record, ttl, addresses)
+    return Dns(_text(dns.get("zone_id"), "dns.zone_id"), record, ttl, addresses, ipv6)
+
+
+def _monitoring(value: Any) -> Monitoring:
+    found = _mapping(value, "monitoring")
+    namespace, port = found.get("namespace"), found.get("port")
+    return Monitoring(
+        namespace=None if namespace is None else _text(namespace, "monitoring.namespace"),
+        period=_count(found.get("period", Monitoring.period), "monitoring.period"),
+        port=None if port is None else _count(port, "monitoring.port"),
+    )
 
 
 def _seconds(value: Any, where: str) -> float:
     if isinstance(value, bool) or not isinstance(value, (int, float)) or value < 0:
         raise PolicyError(f"policy.json is not valid: {where} is {value!r}, but must be a number of seconds.")
     return float(value)
+
+
+def _count(value: Any, where: str) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise PolicyError(f"policy.json is not valid: {where} is {value!r}, but must be a whole number from 1 on.")
+    return value
 
 
 def _mapping(value: Any, where: str) -> Mapping[str, Any]:

@@ -44,17 +44,23 @@ class Interlock:
         self._going = {node.id for node in voters if node.role != MANAGER}
         self._reachable = sum(node.reachable for node in voters if node.id not in self._going)
 
-    def refusal(self, node: Node) -> str:
-        """Grant the removal of a node and return nothing, or return why it is refused, with the numbers."""
+    def refusal(self, node: Node, *, lost_anyway: bool = False) -> str:
+        """Grant the removal of a node and return nothing, or return why it is refused, with the numbers.
+
+        One that is ``lost_anyway`` only has to leave a quorum of the others: while it lives they can still agree to do
+        without it, and once it has ended they may be too few for that.
+        """
         if not node.voter or node.id in self._going:
             return ""
         start = self._start
         left = self._reachable - (1 if node.reachable else 0)
-        if left < start.needed:
+        others = Quorum(start.voters - 1, left)
+        alone_in_going = lost_anyway and not self._going and start.margin >= 0
+        if left < start.needed and not (alone_in_going and others.voters and others.margin >= 0):
             return (
                 f"it would leave {left} of {start.voters} managers reachable, fewer than their quorum of {start.needed}"
             )
-        most = (start.voters - 1) // 2
+        most = max((start.voters - 1) // 2, 1 if alone_in_going else 0)
         if len(self._going) >= most:
             return f"{len(self._going)} of {start.voters} managers go already, and no more than {most} may at a time"
         self._reachable = left

@@ -37,12 +37,15 @@ def foreign(instance: str, tags: Optional[Mapping[str, str]], cluster: str, regi
     return RequestRefused(f"{instance} belongs to the cluster '{owner}', and this is '{cluster}'.")
 
 
-def check_quorum(observed: Cluster, members: Membership, instances: Sequence[str]) -> None:
-    """Raises RequestRefused, with the numbers, if not all of the instances may go one after the other."""
+def check_quorum(observed: Cluster, members: Membership, instances: Sequence[str], *, replace: bool) -> None:
+    """Raises RequestRefused, with the numbers, if not all of the instances may go one after the other.
+
+    Without replacement the last of two managers can do without the other one.
+    """
     interlock = Interlock(observed.nodes or ())
     for one in instances:
         node = members.node_of.get(one)
-        refusal = interlock.refusal(node) if node else ""
+        refusal = interlock.refusal(node, lost_anyway=not replace) if node else ""
         if refusal:
             several = f" after {len(instances) - 1} others" if len(instances) > 1 else ""
             raise RequestRefused(f"The manager {one} is not removed{several}: {refusal}.")
@@ -52,7 +55,7 @@ def check_room(observed: Cluster, node: Node, instance: str) -> None:
     """Raises RequestRefused if tasks of the node certainly have no place elsewhere."""
     if node.state != "ready" or node.availability == "drain":
         return
-    surge = Surge(observed.services or (), observed.nodes or (), {node.id})
+    surge = Surge(observed.services or (), observed.nodes or (), {node.id}, 0.0)
     hopeless = [need for need in surge.needs(node.id) if need.obstacle]
     if hopeless:
         each = " and ".join(f"{need.missing} tasks of {need.service} ({need.obstacle})" for need in hopeless)

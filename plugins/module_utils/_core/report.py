@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, List, Mapping, Optional
+from datetime import datetime, timezone
+from typing import Any, Dict, List, Mapping, Optional, Sequence
 
-from . import identity
-from .actions import Action
+from . import dns, identity, interruptions, surge
+from .actions import Action, SyncRecord
 from .change import Change
-from .cluster import Cluster, Instance, Node, Record
+from .cluster import Cluster, Instance, Node, Record, ScalingGroup, Service
 from .decision import Decision
+from .policy import Policy
 from .quorum import Quorum
+from .watch import REMOVED, Watch
 
 
 def quorum(observed: Cluster) -> Optional[Dict[str, int]]:
@@ -27,24 +30,141 @@ def quorum(observed: Cluster) -> Optional[Dict[str, int]]:
 
 def members(observed: Cluster, addresses: str) -> List[Dict[str, Any]]:
     """Instances, nodes and addresses, joined; ``addresses`` is ``public`` or ``private``."""
+    if observed.instances is None:
+        # Without them none can be told from one that is gone.
+        return [
+            {**_row(None, node, False), "instance": node.labels.get(identity.INSTANCE_LABEL), "state": "unknown"}
+            for node in observed.nodes or ()
+        ]
     joined = identity.join(observed)
-    published = observed.record.addresses if observed.record else ()
+    published = set(observed.record.addresses if observed.record else ())
     rows = [
-        _row(instance, joined.node_of.get(identifier), instance.address(addresses) in published)
+        _row(instance, joined.node_of.get(identifier), bool(published & {*instance.addresses(addresses, ipv6=True)}))
         for identifier, instance in sorted(joined.instances.items())
         if not instance.gone or instance.lifecycle
     ]
     for node, instance_id in (*joined.orphans, *joined.superseded):
-        rows.append({**_row(None, node, False), "instance": instance_id})
+        gone = instance_id not in joined.instances or joined.instances[instance_id].gone
+        rows.append({**_row(None, node, False), "instance": instance_id, "state": "gone" if gone else None})
     rows.extend(_row(None, node, False) for node in joined.strangers)
     return rows
 
 
-def record(found: Optional[Record]) -> Optional[Dict[str, Any]]:
+def record(found: Optional[Record]) -> Optional[Mapping[str, Any]]:
     """The record; None if there is none, or it is not known."""
     if found is None or found.absent:
         return None
-    return {"values": list(found.addresses), "ttl": found.ttl, "owner": found.owner}
+    return found.shown
+
+
+def standing(observed: Cluster, policy: Policy, decision: Decision) -> Optional[Dict[str, Any]]:
+    """The record beside what it should say; None if none is configured.
+
+    ``addresses`` are those of the A and the AAAA record; they are None if the record is not known, and ``wanted`` if
+    what it should say is not.
+    """
+    if policy.dns is None:
+        return None
+    found = observed.record
+    planned = [action.addresses for action in decision.actions if isinstance(action, SyncRecord)]
+    known = found is not None and observed.nodes is not None and observed.instances is not None
+    refused = found is not None and bool(dns.foreign(found, policy.dns, policy.owner))
+    present = list(found.addresses) if found else None
+    return {
+        "name": policy.dns.record,
+        **(found.shown if found else {"ipv4_values": None, "ttl": None, "owner": None}),
+        "addresses": present,
+        "wanted": None if refused or not known else list(planned[0]) if planned else present,
+        "leads_to": _leads_to(observed, policy.dns.addresses),
+    }
+
+
+def services(observed: Cluster) -> Optional[List[Dict[str, Any]]]:
+    """The services and how many tasks each has of those it is to have; None if they are not known."""
+    if observed.services is None:
+        return None
+    return [
+        {
+            "name": one.name,
+            "mode": one.mode,
+            "running": one.running,
+            "wanted": surge.declared(one) if one.mode == surge.REPLICATED else one.running + _coming(one),
+            "starting": sum(one.starting.values()),
+            "stopping": sum(one.stopping.values()),
+            "pending": one.pending,
+            "why_pending": one.why_pending,
+            "updating": one.updating,
+        }
+        for one in observed.services
+    ]
+
+
+def groups(found: Sequence[ScalingGroup]) -> List[Dict[str, Any]]:
+    """The Auto Scaling groups, a row each."""
+    return [
+        {
+            "group": one.group,
+            "scaling_group": one.name,
+            "in_service": one.in_service,
+            "desired": one.desired,
+            "min": one.smallest,
+            "max": one.largest,
+            "template": one.template,
+        }
+        for one in found
+    ]
+
+
+def behind(observed: Cluster, found: Sequence[ScalingGroup]) -> List[str]:
+    """IDs of living instances that are not of the launch template's version that their group has now."""
+    current = {one.name: one.template for one in found if one.template}
+    return [
+        one.id
+        for one in observed.instances or ()
+        if not one.gone and one.template and current.get(one.scaling_group or "", one.template) != one.template
+    ]
+
+
+def moment(observed: Cluster, policy: Policy, decision: Decision, now: float) -> Dict[str, Any]:
+    """All that is shown of one moment: also what runs where, and how far each instance is on its way out."""
+    joined = identity.join(observed)
+    going = interruptions.of(observed, joined, policy, now) if observed.instances is not None else {}
+    rows = members(observed, policy.dns.addresses if policy.dns else "public")
+    nodes = {node.id: node for node in observed.nodes or ()}
+    for row in rows:
+        node, instance = nodes.get(row["node"]), row["instance"]
+        row["runs"] = [] if node is None else _runs(observed.services or (), node.id)
+        why = going.get(instance)
+        row["going"] = None
+        if why is not None:
+            row["going"] = {
+                "why": why.kind,
+                "stage": REMOVED if node is None else Watch(node.id).look([node], observed.services or (), now),
+                "deadline": why.deadline,
+                "waits": list(decision.waits.get(instance, ())),
+                "held": decision.held.get(instance),
+            }
+    return {
+        "members": rows,
+        "record": standing(observed, policy, decision),
+        "services": services(observed),
+        "quorum": quorum(observed),
+        **outlook(decision),
+    }
+
+
+def _runs(found: Sequence[Service], node: str) -> List[Dict[str, Any]]:
+    """The tasks on a node, a row for each service that has some there."""
+    return [
+        {
+            "service": one.name,
+            "running": one.healthy.get(node, 0),
+            "starting": one.starting.get(node, 0),
+            "stopping": one.stopping.get(node, 0),
+        }
+        for one in found
+        if one.left_on(node)
+    ]
 
 
 def outlook(decision: Decision) -> Dict[str, List[str]]:
@@ -62,21 +182,24 @@ def sentence(action: Action, change: Change) -> str:
     return f"{type(action).__name__}: {change.sentence}"
 
 
+def _leads_to(observed: Cluster, addresses: str) -> Dict[str, Optional[str]]:
+    """The record's addresses and the running instance at each; None where there is none."""
+    running = (one for one in observed.instances or () if one.state == "running")
+    at = {address: one.id for one in running for address in one.addresses(addresses, ipv6=True)}
+    return {address: at.get(address) for address in (observed.record.addresses if observed.record else ())}
+
+
+def _coming(service: Service) -> int:
+    return sum(service.starting.values()) + service.pending
+
+
 def _row(instance: Optional[Instance], node: Optional[Node], published: bool) -> Dict[str, Any]:
-    row: Dict[str, Any] = dict.fromkeys(
-        ("instance", "group", "zone", "state", "lifecycle", "private_address", "public_address", "node", "role")
-    )
+    row: Dict[str, Any] = dict.fromkeys((*_OF_INSTANCE, "instance", "launched", "node"))
     if instance:
-        row.update(
-            instance=instance.id,
-            group=instance.group,
-            zone=instance.zone,
-            state=instance.state,
-            lifecycle=instance.lifecycle,
-            private_address=instance.private_address,
-            public_address=instance.public_address,
-            role=instance.role,
-        )
+        row.update({name: getattr(instance, name) for name in _OF_INSTANCE})
+        row["instance"] = instance.id
+        if instance.launched is not None:
+            row["launched"] = datetime.fromtimestamp(instance.launched, timezone.utc).isoformat(timespec="seconds")
     row["published"] = published
     if node:
         row.update(node=node.id, role=node.role)
@@ -84,12 +207,34 @@ def _row(instance: Optional[Instance], node: Optional[Node], published: bool) ->
     return row
 
 
+# What a row has of its instance, by the same names.
+_OF_INSTANCE = (
+    "group",
+    "role",
+    "zone",
+    "state",
+    "lifecycle",
+    "healthy",
+    "private_address",
+    "public_address",
+    "ipv6_address",
+    "kind",
+    "image",
+    "template",
+)
+
+
 def _of_node(node: Optional[Node]) -> Mapping[str, Any]:
+    raft = None
+    if node and node.voter:
+        raft = "leader" if node.leader else "reachable" if node.reachable else "unreachable"
     return {
         "node_state": node.state if node else None,
         "availability": node.availability if node else None,
+        "raft": raft,
         "leader": bool(node and node.leader),
         "voter": bool(node and node.voter),
         "reachable": bool(node and node.reachable),
+        "engine": node.engine or None if node else None,
         "tasks": node.tasks if node else 0,
     }

@@ -19,7 +19,7 @@ from . import placement
 from .actions import Action
 from .cluster import Node, Service
 
-# On the service: declared count and extra tasks, as in `6+2`.
+# On the service: declared count, extra tasks, and when they were asked for in epoch seconds, as in `6+2@1700000000`.
 LABEL = "swarm.aws.surge"
 REPLICATED = "replicated"
 
@@ -32,13 +32,22 @@ class Need:
     # Tasks that are not yet healthy elsewhere, and what keeps them from it; empty if they only take their time.
     missing: int
     obstacle: str = ""
+    # When its replacements were asked for, in epoch seconds; None if they were not.
+    since: Optional[float] = None
 
 
 def label(labels: Mapping[str, str]) -> Optional[Tuple[int, int]]:
     """The declared count and the extra tasks; None if the label is not there or cannot be read."""
-    declared, _dummy, extra = labels.get(LABEL, "").partition("+")
+    declared, _dummy, extra = labels.get(LABEL, "").partition("@")[0].partition("+")
     try:
         return int(declared), int(extra)
+    except ValueError:
+        return None
+
+
+def _asked_at(labels: Mapping[str, str]) -> Optional[float]:
+    try:
+        return float(labels.get(LABEL, "").partition("@")[2])
     except ValueError:
         return None
 
@@ -52,9 +61,11 @@ def declared(service: Service) -> int:
 class Surge:
     """The services of one observation, seen from the nodes that are being emptied."""
 
-    def __init__(self, services: Sequence[Service], nodes: Sequence[Node], emptied: AbstractSet[str]) -> None:
-        """``emptied`` are the IDs of nodes that are leaving and already take no new tasks."""
-        self._services = services
+    def __init__(
+        self, services: Sequence[Service], nodes: Sequence[Node], emptied: AbstractSet[str], now: float
+    ) -> None:
+        """``emptied`` are the IDs of nodes that are leaving and already take no new tasks; ``now`` is epoch seconds."""
+        self._services, self._now = services, now
         self._emptied = emptied
         self._others = [
             node for node in nodes if node.id not in emptied and node.state == "ready" and node.availability == "active"
@@ -67,11 +78,17 @@ class Surge:
             wanted = self._count(service)
             noted = LABEL in service.labels
             if wanted > declared(service):
-                after = {**service.labels, LABEL: f"{declared(service)}+{wanted - declared(service)}"}
+                after = {**service.labels, LABEL: self._label(service, wanted)}
             else:
                 after = {key: value for key, value in service.labels.items() if key != LABEL}
             if wanted != service.replicas or (noted and after != dict(service.labels)):
                 yield act.SetReplicas(service.id, service.name, service.replicas, wanted, dict(service.labels), after)
+
+    def _label(self, service: Service, wanted: int) -> str:
+        usual = declared(service)
+        if label(service.labels) == (usual, wanted - usual):
+            return service.labels[LABEL]
+        return f"{usual}+{wanted - usual}@{self._now:.0f}"
 
     def needs(self, node: str) -> Iterator[Need]:
         """What has to be healthy elsewhere before the node may be drained."""
@@ -87,7 +104,7 @@ class Surge:
                 continue
             missing = min(declared(service), declared(service) - self._healthy(service))
             if missing > 0:
-                yield Need(service.name, missing, self._obstacle(service))
+                yield Need(service.name, missing, self._obstacle(service), self._since(service))
 
     def unsettled(self) -> Iterator[Service]:
         """Services that still have more tasks than declared, though nothing is emptied any more."""
@@ -127,6 +144,12 @@ class Surge:
 
     def _healthy(self, service: Service) -> int:
         return sum(count for node, count in service.healthy.items() if node in self._alive)
+
+    def _since(self, service: Service) -> Optional[float]:
+        if self._count(service) > service.replicas:
+            return self._now
+        at = _asked_at(service.labels)
+        return None if at is None else min(at, self._now)
 
     def _obstacle(self, service: Service) -> str:
         if service.pending and service.why_pending:

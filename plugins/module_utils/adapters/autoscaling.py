@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable, Dict, Iterable, Mapping, Optional, Tuple
+from typing import Any, Callable, Dict, Iterable, List, Mapping, Optional, Tuple
 
-from .._core.cluster import WORKER, Instance
+from .._core.cluster import WORKER, Instance, ScalingGroup
 from .._core.errors import Unavailable
+from .._core.usual import Usual
 from ..provision import tags
 from .aws import Aws, ClientError, code
 
@@ -17,6 +18,11 @@ class Fleet:
         """``now`` gives epoch seconds."""
         self._aws, self._cluster, self._now = aws, cluster, now
         self._heartbeats: Dict[str, float] = {}
+        self._desired: Dict[str, int] = {}
+
+    @property
+    def desired(self) -> Mapping[str, int]:
+        return self._desired
 
     @property
     def heartbeats(self) -> Mapping[str, float]:
@@ -68,6 +74,10 @@ class Fleet:
             group = answer["AutoScalingGroups"][0]
             return group["MinSize"], group["DesiredCapacity"]
 
+    def groups(self) -> Tuple[ScalingGroup, ...]:
+        """The cluster's Auto Scaling groups, by their names. Raises Unavailable."""
+        return tuple(_group(one) for one in sorted(self._groups(), key=lambda one: str(one["AutoScalingGroupName"])))
+
     def owner(self, instance: str) -> Optional[Mapping[str, str]]:
         """The tags of any instance of the account and region; None if EC2 knows none of that ID. Raises Unavailable."""
         found = self._by_id([instance]).get(instance)
@@ -98,14 +108,22 @@ class Fleet:
 
     def _members(self) -> Dict[str, Tuple[str, Mapping[str, Any]]]:
         """By instance ID, the group's name and what the group says of the instance."""
+        groups = self._groups()
+        self._desired = {tags.from_list(one["Tags"]).get(tags.GROUP, ""): one["DesiredCapacity"] for one in groups}
+        return {
+            instance["InstanceId"]: (group["AutoScalingGroupName"], instance)
+            for group in groups
+            for instance in group["Instances"]
+        }
+
+    def _groups(self) -> List[Mapping[str, Any]]:
         with self._aws.asked("describe the Auto Scaling groups"):
             pages = self._aws.client("autoscaling").get_paginator("describe_auto_scaling_groups")
-            return {
-                instance["InstanceId"]: (group["AutoScalingGroupName"], instance)
+            return [
+                group
                 for page in pages.paginate(Filters=tags.of_cluster_filter(self._cluster))
                 for group in page["AutoScalingGroups"]
-                for instance in group["Instances"]
-            }
+            ]
 
     def _by_id(self, identifiers: Iterable[str]) -> Dict[str, Mapping[str, Any]]:
         """Those of the instances that EC2 knows, asked one by one since one unknown ID spoils the whole answer."""
@@ -147,8 +165,36 @@ def _instance(
         state=described["State"]["Name"],
         private_address=described.get("PrivateIpAddress") or None,
         public_address=described.get("PublicIpAddress") or None,
+        ipv6_address=_ipv6_address(described),
         scaling_group=group,
         lifecycle=lifecycle,
         healthy=place.get("HealthStatus", "Healthy").lower() == "healthy",
         launched=described["LaunchTime"].timestamp() if "LaunchTime" in described else None,
+        kind=described.get("InstanceType"),
+        image=described.get("ImageId"),
+        template=place.get("LaunchTemplate", {}).get("Version"),
     )
+
+
+def _group(found: Mapping[str, Any]) -> ScalingGroup:
+    mixed = found.get("MixedInstancesPolicy", {}).get("LaunchTemplate", {}).get("LaunchTemplateSpecification", {})
+    instances = found["Instances"]
+    own = tags.from_list(found.get("Tags", []))
+    usual = Usual.read(own)
+    return ScalingGroup(
+        name=found["AutoScalingGroupName"],
+        group=own.get(tags.GROUP, ""),
+        role=own.get(tags.ROLE, WORKER),
+        smallest=found["MinSize"],
+        desired=found["DesiredCapacity"],
+        largest=found["MaxSize"],
+        in_service=sum(one["LifecycleState"] == "InService" for one in instances),
+        template=(found.get("LaunchTemplate") or mixed).get("Version"),
+        usual=usual.desired if usual else None,
+    )
+
+
+def _ipv6_address(described: Mapping[str, Any]) -> Optional[str]:
+    """The first one of the instance's first network interface."""
+    first = [one for one in described.get("NetworkInterfaces", []) if one.get("Attachment", {}).get("DeviceIndex") == 0]
+    return next((found["Ipv6Address"] for one in first for found in one.get("Ipv6Addresses", [])), None)

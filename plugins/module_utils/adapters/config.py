@@ -9,6 +9,8 @@ from pathlib import Path
 from .._core.errors import SwarmError
 from .._core.join.ports import ROLES
 
+# An instance that is in no swarm, on which a backup is tried.
+DRILL = "drill"
 PATH = Path("/etc/swarm-agent/config.json")
 
 
@@ -22,7 +24,7 @@ class Config:
     bucket: str
     group: str
     role: str
-    """``manager`` or ``worker``."""
+    """``manager`` or ``worker``, or ``drill`` for an instance on which a backup is tried."""
 
     @classmethod
     def load(cls, path: Path = PATH) -> Config:
@@ -39,6 +41,7 @@ class Config:
         for name, value in vars(config).items():
             if not isinstance(value, str) or not value:
                 raise SwarmError(f"{path} says {name} is {value!r}, but it must be a text.")
-        if config.role not in ROLES:
-            raise SwarmError(f"{path} says role is {config.role!r}, but it must be one of {', '.join(ROLES)}.")
+        roles = (*ROLES, DRILL)
+        if config.role not in roles:
+            raise SwarmError(f"{path} says role is {config.role!r}, but it must be one of {', '.join(roles)}.")
         return config

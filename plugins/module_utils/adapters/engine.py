@@ -29,10 +29,15 @@ PORT = 2377
 # The engine itself gives up waiting for a join after 20 s, and for an initialisation after as long.
 _SECONDS = 60
 _PROBE_SECONDS = 2
+_REVIVAL_SECONDS = 180
 # Stands there from when this node is told to join until its engine is active, over restarts of either.
 UNFINISHED = Path("/var/lib/swarm-agent/joining")
+# Beside it stands the epoch of the swarm that this node was told to join.
+_EPOCH = "epoch"
 # Under which the swarm's own labels say who made it.
 MADE_BY = "swarm.aws.made-by"
+# And how often it was brought back.
+EPOCH_LABEL = "swarm.aws.epoch"
 
 
 class DockerEngine:
@@ -45,7 +50,7 @@ class DockerEngine:
         """
         if MISSING:
             raise SwarmError("The Docker SDK for Python is missing on this node: install python3-docker.") from MISSING
-        self._address, self._url, self._unfinished = address, url, unfinished
+        self.address, self._url, self._unfinished = address, url, unfinished
         self._connected: Any = None
 
     def membership(self) -> Membership:
@@ -73,23 +78,73 @@ class DockerEngine:
             alone=swarm.get("Nodes") == 1,
             unfinished=self._unfinished.exists(),
             message=message,
+            epoch=self.epoch(),
+            swarm_epoch=_epoch_of(cluster),
         )
+
+    def epoch(self) -> int:
+        """The epoch that was remembered last; 0 if none was. Raises Unavailable."""
+        try:
+            return int(self._unfinished.with_name(_EPOCH).read_text(encoding="ascii"))
+        except FileNotFoundError:
+            return 0
+        except (OSError, ValueError) as error:
+            raise Unavailable(f"{self._unfinished.with_name(_EPOCH)} does not tell the epoch: {error}") from error
+
+    def remember(self, epoch: int) -> None:
+        """Remember the epoch of the swarm that this node is or is to be in. Raises Unavailable."""
+        path = self._unfinished.with_name(_EPOCH)
+        if epoch == self.epoch():
+            return
+        try:
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            # At once or not at all.
+            part = path.with_suffix(".part")
+            part.write_text(str(epoch), encoding="ascii")
+            part.replace(path)
+        except OSError as error:
+            raise Unavailable(f"{path} cannot be written: {error.strerror}") from error
 
     def init(self, made_by: str) -> None:
         with self._asked("initialise a swarm"):
             api = self._api
             api.init_swarm(
-                advertise_addr=self._address,
-                listen_addr=f"0.0.0.0:{PORT}",
+                advertise_addr=self.address,
+                listen_addr=f"{self.address}:{PORT}",
                 swarm_spec=api.create_swarm_spec(labels={MADE_BY: made_by}),
             )
 
-    def join(self, address: str, token: str) -> None:
+    def unlock(self, key: str) -> bool:
+        with self._asked("be unlocked"):
+            try:
+                self._api.unlock_swarm(key)
+            except APIError as error:
+                if "invalid" in _reason(error).lower():
+                    return False
+                raise
+        return True
+
+    def revive(self) -> None:
+        """Make a swarm of this manager alone out of the state that it has. May take a minute. Raises Unavailable."""
+        with self._asked("make a new swarm of its state"):
+            # An election comes before the answer, and a busy host takes its time.
+            patient = docker.APIClient(base_url=self._url, version="auto", timeout=_REVIVAL_SECONDS)
+            patient.init_swarm(
+                advertise_addr=self.address, listen_addr=f"{self.address}:{PORT}", force_new_cluster=True
+            )
+
+    def root(self) -> Path:
+        """The folder in which the engine keeps everything. Raises Unavailable."""
+        with self._asked("tell its folder"):
+            return Path(self._api.info()["DockerRootDir"])
+
+    def join(self, address: str, token: str, epoch: int) -> None:
+        self.remember(epoch)
         with self._asked("join a swarm"):
             self._mark(True)
             try:
                 self._api.join_swarm(
-                    [f"{address}:{PORT}"], token, listen_addr=f"0.0.0.0:{PORT}", advertise_addr=self._address
+                    [f"{address}:{PORT}"], token, listen_addr=f"{self.address}:{PORT}", advertise_addr=self.address
                 )
             except APIError as error:
                 reason = _reason(error)
@@ -167,6 +222,16 @@ class DockerEngine:
         except (DockerException, RequestException, OSError, KeyError) as error:
             self._connected = None
             raise Unavailable(f"The engine does not answer when asked to {what}: {_innermost(error)}") from error
+
+
+def _epoch_of(cluster: Mapping[str, Any]) -> Optional[int]:
+    """The epoch that the swarm says it is in; None if its managers have no leader, or this is none of them."""
+    if not cluster.get("ID"):
+        return None
+    try:
+        return int(((cluster.get("Spec") or {}).get("Labels") or {}).get(EPOCH_LABEL, 0))
+    except ValueError:
+        return 0
 
 
 def _reason(error: Any) -> str:

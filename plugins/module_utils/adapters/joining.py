@@ -10,6 +10,7 @@ from .._core.join.ports import Clock, Reporter
 from .aws import Aws
 from .engine import DockerEngine
 from .instances import Ec2Instances
+from .keys import UnlockKeys
 from .metadata import Metadata
 from .store import S3Store
 
@@ -30,7 +31,7 @@ def joiner(
     aws = Aws(region, alive)
     return Joiner(
         Me(cluster, identity.instance, role),
-        S3Store(aws, bucket),
+        S3Store(aws, bucket, UnlockKeys(aws, cluster)),
         Ec2Instances(aws, cluster),
         DockerEngine(identity.private_address),
         clock,

@@ -17,22 +17,20 @@ from .._core.reconcile import Pass, reconcile
 from .autoscaling import Fleet
 from .aws import Aws
 from .documents import read_status, write_status
+from .ecr import Ecr
 from .engine import DockerEngine
+from .keys import Locks, UnlockKeys
 from .queue import Queue
 from .route53 import Zone
 from .store import POLICY_KEY, S3Store
 from .swarm import DockerSwarm
 
 
-class _Secrets:
-    """The engine's join tokens, and the swarm that they are for."""
+class Secrets:
+    """The core's ``Secrets``: the engine's join tokens, and the swarm that they are for."""
 
-    def __init__(self, swarm: DockerSwarm) -> None:
-        # Its address is only for joining.
-        self._engine, self.swarm_id = DockerEngine(address=""), swarm.swarm_id
-
-    def tokens(self) -> Mapping[str, str]:
-        return self._engine.tokens()
+    def __init__(self, engine: DockerEngine, swarm: DockerSwarm) -> None:
+        self.tokens, self.swarm_id = engine.tokens, swarm.swarm_id
 
 
 class Keeper:
@@ -53,11 +51,16 @@ class Keeper:
         self._store = S3Store(self._aws, bucket)
         self.swarm = DockerSwarm()
         self.fleet = Fleet(self._aws, cluster, now)
+        # The engine's address is only for joining.
+        self.tokens = Published(self._store, Secrets(DockerEngine(address=""), self.swarm))
+        self.lock = Locks(self.swarm, UnlockKeys(self._aws, cluster))
         self._world = core.World(
             swarm=self.swarm,
             scaling=self.fleet,
-            tokens=Published(self._store, _Secrets(self.swarm)),
-            records=Zone(self._aws),
+            tokens=self.tokens,
+            records=Zone(self._aws, now),
+            registries=Ecr(self._aws, now),
+            lock=self.lock,
         )
         self.observer = Observer(self._world, now, alive)
         self._backoff = Backoff()

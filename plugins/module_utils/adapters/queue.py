@@ -43,6 +43,13 @@ class Queue:
         with self._aws.asked(f"send a message to the queue {self._name}"):
             self._aws.client("sqs").send_message(QueueUrl=self._address(), MessageBody=body)
 
+    def depth(self) -> int:
+        """About how many messages wait there. Raises Unavailable."""
+        name = "ApproximateNumberOfMessages"
+        with self._aws.asked(f"count the messages of the queue {self._name}"):
+            answer = self._aws.client("sqs").get_queue_attributes(QueueUrl=self._address(), AttributeNames=[name])
+        return int(answer["Attributes"][name])
+
     def delete(self, messages: Sequence[Message]) -> None:
         """Be done with messages; any number. Raises Unavailable, and then they come again."""
         for start in range(0, len(messages), BATCH):

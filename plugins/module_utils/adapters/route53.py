@@ -2,51 +2,86 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, List, Mapping, Optional
+from dataclasses import replace
+from ipaddress import ip_address
+from typing import Any, Callable, Dict, List, Mapping, Optional
 
 from .._core.cluster import Record
-from .._core.dns import owner_name
+from .._core.dns import owner_name, owns_ipv6
 from .._core.policy import Dns
+from .._core.propagation import Propagation
 from .aws import Aws
 
 OWNER_TTL = 300
+ADDRESSES = ("A", "AAAA")
 
 
 class Zone:
     """The core's ``Records``."""
 
-    def __init__(self, aws: Aws) -> None:
-        self._aws = aws
+    def __init__(self, aws: Aws, now: Callable[[], float]) -> None:
+        """``now`` gives epoch seconds."""
+        self._aws, self._now = aws, now
+        self._propagation = Propagation(self._in_sync)
 
     def read(self, wanted: Dns) -> Record:
+        record = self._read(wanted)
+        return replace(record, in_sync=self._propagation.over(record, self._now()))
+
+    def _in_sync(self, change: str) -> bool:
+        with self._aws.asked(f"tell how far the change {change} is"):
+            answer = self._aws.client("route53").get_change(Id=change)
+        return bool(answer["ChangeInfo"]["Status"] == "INSYNC")
+
+    def _read(self, wanted: Dns) -> Record:
         named = self._sets(wanted)
         sets = named[wanted.record]
         owners = [one for one in named[owner_name(wanted.record)] if one["Type"] == "TXT"]
         owner = _unquoted(owners[0]["ResourceRecords"][0]["Value"]) if owners else None
+        # Beside a record that is somebody's, an AAAA record of which they do not speak is a matter of its own.
+        unowned = owner is not None and not owns_ipv6(owner) and any(one["Type"] == "AAAA" for one in sets)
+        if unowned:
+            sets = [one for one in sets if one["Type"] != "AAAA"]
         obstacle = next((reason for reason in map(_obstacle, sets) if reason), None)
-        plain = next((one for one in sets if one["Type"] == "A" and not _obstacle(one)), None)
-        if plain is None:
-            return Record(owner=owner, obstacle=obstacle)
-        values = tuple(sorted(one["Value"] for one in plain["ResourceRecords"]))
-        return Record(values, plain["TTL"], owner, obstacle)
+        plain = {one["Type"]: one for one in sets if one["Type"] in ADDRESSES and not _obstacle(one)}
+        values = {_shortest(value["Value"]) for one in plain.values() for value in one["ResourceRecords"]}
+        ttls = {kind: one["TTL"] for kind, one in plain.items()}
+        return Record(
+            tuple(sorted(values)), ttls.get("A"), owner, obstacle, ipv6_ttl=ttls.get("AAAA"), ipv6_unowned=unowned
+        )
 
     def write(self, wanted: Dns, before: Record, after: Record) -> None:
+        if before.ipv6 and not after.ipv6:
+            # Apart from the rest, so that nobody needs the right to delete an A record.
+            self._delete(wanted, "AAAA")
         changes = [
             # Refused by Route 53 if somebody made one since we looked.
-            _change("CREATE" if before.absent else "UPSERT", wanted.record, "A", after.ttl or 0, list(after.addresses)),
-            _change(
-                "CREATE" if before.owner is None else "UPSERT",
-                owner_name(wanted.record),
-                "TXT",
-                OWNER_TTL,
-                [f'"{after.owner}"'],
-            ),
+            _change("UPSERT" if there else "CREATE", wanted.record, kind, ttl, list(values))
+            for kind, there, values, ttl in (
+                ("A", before.ipv4, after.ipv4, after.ttl),
+                ("AAAA", before.ipv6, after.ipv6, after.ipv6_ttl),
+            )
+            if ttl is not None
         ]
+        owner, text = owner_name(wanted.record), [f'"{after.owner}"']
+        changes.append(_change("CREATE" if before.owner is None else "UPSERT", owner, "TXT", OWNER_TTL, text))
+        # The last one of the zone's changes: they are done one after the other.
+        self._propagation.wrote(after, self._send(wanted, changes), self._now())
+
+    def _delete(self, wanted: Dns, kind: str) -> None:
+        """Delete a record set exactly as it stands there, which is the only way that Route 53 takes it."""
+        present = [one for one in self._sets(wanted)[wanted.record] if one["Type"] == kind]
+        if present:
+            self._send(wanted, [{"Action": "DELETE", "ResourceRecordSet": present[0]}])
+
+    def _send(self, wanted: Dns, changes: List[Dict[str, Any]]) -> str:
+        """Have these done, all or none, and return the change's ID."""
         with self._aws.asked(f"write the DNS record {wanted.record}"):
-            self._aws.client("route53").change_resource_record_sets(
+            answer = self._aws.client("route53").change_resource_record_sets(
                 HostedZoneId=wanted.zone_id,
                 ChangeBatch={"Comment": "swarm.aws: the nodes that serve", "Changes": changes},
             )
+        return str(answer["ChangeInfo"]["Id"])
 
     def _sets(self, wanted: Dns) -> Dict[str, List[Mapping[str, Any]]]:
         """The record sets under the record's name and under its owner's: one of a type, unless they are weighted."""
@@ -75,6 +110,14 @@ def _plain(name: str) -> str:
     return name.rstrip(".").replace("\\052", "*").lower()
 
 
+def _shortest(address: str) -> str:
+    """An address in the form in which EC2 tells it. Route 53 keeps the form in which it was once written."""
+    try:
+        return str(ip_address(address))
+    except ValueError:
+        return address
+
+
 def _unquoted(value: str) -> str:
     return value[1:-1] if len(value) > 1 and value[0] == value[-1] == '"' else value
 
@@ -82,7 +125,7 @@ def _unquoted(value: str) -> str:
 def _obstacle(one: Mapping[str, Any]) -> Optional[str]:
     if one["Type"] == "CNAME":
         return "a CNAME"
-    if one["Type"] != "A":
+    if one["Type"] not in ADDRESSES:
         return None
     if "AliasTarget" in one:
         return "an alias"

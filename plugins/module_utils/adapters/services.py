@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import Any, Dict, List, Mapping, Sequence, Tuple
+from typing import Any, Dict, FrozenSet, List, Mapping, Sequence, Tuple
 
 from .._core.cluster import Needs, Service
 
@@ -11,6 +11,8 @@ from .._core.cluster import Needs, Service
 _STARTING = ("new", "pending", "assigned", "accepted", "preparing", "ready", "starting")
 _ENDED = ("complete", "failed", "shutdown", "rejected", "orphaned", "remove")
 _NANOSECONDS = 1e9
+# States of an update that goes on, or would, when the specification is written anew.
+_UNSETTLED = ("updating", "paused", "rollback_started", "rollback_paused")
 # Docker's own, where a service says nothing.
 _STOP_SECONDS = 10.0
 
@@ -47,12 +49,16 @@ def _service(service: Mapping[str, Any], tasks: Sequence[Mapping[str, Any]]) -> 
     stopping.pop("", None)
     container = spec["TaskTemplate"].get("ContainerSpec") or {}
     grace = container.get("StopGracePeriod")
+    over = _over(spec["TaskTemplate"], tasks)
     return Service(
         id=service["ID"],
         name=spec["Name"],
         mode=mode,
         replicas=replicas,
         start_first=(spec.get("UpdateConfig") or {}).get("Order") == "start-first",
+        # Docker takes 0 for all at once, and one at a time where nothing is said.
+        parallelism=(spec.get("UpdateConfig") or {}).get("Parallelism", 1),
+        health_checked=_health_checked(container.get("Healthcheck") or {}),
         updating=(service.get("UpdateStatus") or {}).get("State") in ("updating", "rollback_started"),
         labels=dict(spec.get("Labels") or {}),
         stop_seconds=_STOP_SECONDS if grace is None else grace / _NANOSECONDS,
@@ -60,9 +66,32 @@ def _service(service: Mapping[str, Any], tasks: Sequence[Mapping[str, Any]]) -> 
         healthy=dict(healthy),
         starting=dict(starting),
         stopping=dict(stopping),
+        image=container.get("Image") or "",
+        over=over,
+        renewable=mode != "job" and (service.get("UpdateStatus") or {}).get("State") not in _UNSETTLED and not over,
         pending=pending,
         why_pending=" ".join(why.split()),
     )
+
+
+def _over(template: Mapping[str, Any], tasks: Sequence[Mapping[str, Any]]) -> FrozenSet[str]:
+    """Where a task ended that nobody starts again. It would be, if the service were touched."""
+    policy = template.get("RestartPolicy") or {}
+    if policy.get("Condition", "any") == "any" and not policy.get("MaxAttempts"):
+        return frozenset()
+    live, ended = set(), set()
+    for task in tasks:
+        place = str(task.get("Slot") or task.get("NodeID"))
+        if task["Status"]["State"] in ("complete", "failed", "rejected"):
+            ended.add(place)
+        elif task["DesiredState"] in ("running", "ready", "complete"):
+            live.add(place)
+    return frozenset(ended - live)
+
+
+def _health_checked(check: Mapping[str, Any]) -> bool:
+    """Whether a check is set and not turned off. One that only the image has is not seen."""
+    return (check.get("Test") or ["NONE"])[0] != "NONE"
 
 
 def _mode(mode: Mapping[str, Any]) -> Tuple[str, int]:
@@ -83,5 +112,8 @@ def _needs(service: Mapping[str, Any]) -> Needs:
         cpus=int(reserved.get("NanoCPUs") or 0),
         host_ports=tuple(
             int(one["PublishedPort"]) for one in ports if one.get("PublishMode") == "host" and one.get("PublishedPort")
+        ),
+        spread=tuple(
+            one["Spread"]["SpreadDescriptor"] for one in placement.get("Preferences") or () if one.get("Spread")
         ),
     )

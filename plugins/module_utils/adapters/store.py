@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from typing import Any, Dict, Optional
+from typing import Any, Dict, Optional, Sequence
 
 from .._core.errors import SwarmError
 from .._core.join.ports import Outcome, Stored, Token
 from .._core.join.truth import Truth
 from .aws import Aws, ClientError, code
+from .keys import UnlockKeys
 
 TRUTH_KEY = "cluster.json"
 POLICY_KEY = "policy.json"
@@ -27,8 +28,9 @@ def token_key(role: str) -> str:
 class S3Store:
     """The core's ``Store`` in S3. The bucket's default encryption covers what is written."""
 
-    def __init__(self, aws: Aws, bucket: str) -> None:
-        self._aws, self._bucket = aws, bucket
+    def __init__(self, aws: Aws, bucket: str, keys: Optional[UnlockKeys] = None) -> None:
+        """``keys`` are where the unlock keys are, for whoever needs them."""
+        self._aws, self._bucket, self._keys = aws, bucket, keys
 
     def read(self) -> Optional[Stored[Truth]]:
         found = self._get(TRUTH_KEY)
@@ -55,6 +57,9 @@ class S3Store:
     def write_token(self, role: str, token: Token, version: Optional[str]) -> Outcome:
         content = json.dumps({"cluster_id": token.cluster_id, "token": token.secret}).encode()
         return self._put(token_key(role), content, version)
+
+    def unlock_keys(self) -> Sequence[str]:
+        return self._keys.read() if self._keys else []
 
     def policy(self) -> Any:
         """What the agents are to hold to, decoded; None if there is none yet."""

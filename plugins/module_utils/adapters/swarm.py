@@ -2,15 +2,32 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import ipaddress
+import json
 from collections import Counter
-from typing import Any, Dict, Iterator, Mapping, Optional, Tuple
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any, Callable, Dict, Iterator, Mapping, Optional, Tuple
 
 from .._core.cluster import MANAGER, WORKER, Node, Service
 from .._core.errors import SwarmError, Unavailable
+from .._core.registries import Grant
 from . import services
-from .engine import MISSING, SOCKET, APIError, DockerException, RequestException, _innermost, _plain, _reason
+from .certificate import expiry
+from .engine import (
+    EPOCH_LABEL,
+    MISSING,
+    SOCKET,
+    APIError,
+    DockerException,
+    RequestException,
+    _innermost,
+    _plain,
+    _reason,
+)
 
 try:
     import docker
@@ -20,6 +37,31 @@ except ImportError:
 _SECONDS = 30
 # States of a task that has a container, or is about to.
 _LIVE = ("assigned", "accepted", "preparing", "ready", "starting", "running")
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What the engine of a manager tells of itself and of its swarm."""
+
+    cluster_id: str
+    node_id: str
+    # Where the others reach it.
+    address: str
+    # The engine's version, and the folder in which it keeps everything.
+    version: str
+    root: Path
+    # Whether the swarm's managers lock their state.
+    locked: bool
+    # How many nodes, services, secrets and configs the swarm has.
+    counts: Mapping[str, int]
+
+
+def manager_here(swarm: Any) -> str:
+    """The ID of this host's node, told by its ``DockerSwarm``. Raises SwarmError if it is no manager."""
+    node: Optional[str] = swarm.here()
+    if node is None:
+        raise SwarmError("This host is no manager of a swarm: run this on one.")
+    return node
 
 
 class DockerSwarm:
@@ -41,6 +83,116 @@ class DockerSwarm:
             raise Unavailable("The engine does not say which swarm it is in.")
         return str(cluster["ID"])
 
+    def facts(self) -> Facts:
+        """What there is. Raises Unavailable, also when no manager leads."""
+        with self._asked("tell of its swarm"):
+            api = self._api
+            info, swarm = api.info(), api.inspect_swarm()
+            return Facts(
+                cluster_id=swarm["ID"],
+                node_id=info["Swarm"]["NodeID"],
+                address=info["Swarm"]["NodeAddr"],
+                version=info["ServerVersion"],
+                root=Path(info["DockerRootDir"]),
+                locked=bool((swarm["Spec"].get("EncryptionConfig") or {}).get("AutoLockManagers")),
+                counts={
+                    "nodes": len(api.nodes()),
+                    "services": len(api.services()),
+                    "secrets": len(api.secrets()),
+                    "configs": len(api.configs()),
+                },
+            )
+
+    def since(self) -> float:
+        """When the swarm was made, in epoch seconds. Raises Unavailable, also when no manager leads."""
+        with self._asked("tell since when there is its swarm"):
+            # Python before 3.11 reads no fractions of other than three or six digits.
+            text = self._api.inspect_swarm()["CreatedAt"][:19]
+        return datetime.strptime(text, "%Y-%m-%dT%H:%M:%S").replace(tzinfo=timezone.utc).timestamp()
+
+    def certificate_until(self) -> float:
+        """When this node's certificate expires, in epoch seconds. Raises Unavailable."""
+        with self._asked("tell where it keeps its certificate"):
+            path = Path(self._api.info()["DockerRootDir"]) / "swarm" / "certificates" / "swarm-node.crt"
+        try:
+            return expiry(path.read_bytes())
+        except (OSError, ValueError) as error:
+            raise Unavailable(f"{path} does not tell when it expires: {error}") from error
+
+    def locked(self) -> bool:
+        """Whether managers lock their state. Raises Unavailable."""
+        with self._asked("tell its lock"):
+            return bool((self._api.inspect_swarm()["Spec"].get("EncryptionConfig") or {}).get("AutoLockManagers"))
+
+    def lock(self, wanted: bool) -> None:
+        """Have managers lock their state, or not. Raises Unavailable."""
+
+        def change(spec: Dict[str, Any]) -> None:
+            spec["EncryptionConfig"] = {**(spec.get("EncryptionConfig") or {}), "AutoLockManagers": wanted}
+
+        self._update_swarm(f"{'lock' if wanted else 'unlock'} its managers' state", change)
+
+    def unlock_key(self) -> str:
+        """The present unlock key, empty where nothing is locked. Raises Unavailable."""
+        with self._asked("tell its unlock key"):
+            return str(self._api.get_unlock_key().get("UnlockKey") or "")
+
+    def set_epoch(self, epoch: int) -> None:
+        """Have the swarm say which epoch it is in. Raises Unavailable."""
+
+        def change(spec: Dict[str, Any]) -> None:
+            spec["Labels"] = {**(spec.get("Labels") or {}), EPOCH_LABEL: str(epoch)}
+
+        self._update_swarm("note its epoch", change)
+
+    def agree(self) -> None:
+        """Have the managers agree on something that changes nothing. Raises Unavailable.
+
+        With it each writes down to disk that what came before was decided; until then it only remembers that (etcd's
+        log flushes a changed commit index with the next entry).
+        """
+        self._update_swarm("have its managers agree")
+
+    def rotate_tokens(self) -> None:
+        """Make new join tokens; the old ones are worth nothing from then on. Raises Unavailable."""
+        self._update_swarm("rotate its join tokens", rotate_worker_token=True, rotate_manager_token=True)
+
+    def rotate_unlock_key(self) -> None:
+        """Make a new unlock key. Raises Unavailable."""
+        self._update_swarm("rotate its unlock key", rotate_manager_unlock_key=True)
+
+    def rotate_ca(self) -> None:
+        """Have a new root certificate made, with which all nodes get new certificates by and by. Raises Unavailable."""
+
+        def change(spec: Dict[str, Any]) -> None:
+            config = spec.get("CAConfig") or {}
+            spec["CAConfig"] = {**config, "ForceRotate": int(config.get("ForceRotate") or 0) + 1}
+
+        self._update_swarm("rotate its CA", change)
+
+    def ca(self) -> Tuple[bool, Tuple[str, ...]]:
+        """Whether the CA is being rotated, and the host names of nodes without a certificate of the newest root.
+
+        Raises Unavailable.
+        """
+        with self._asked("tell how far its CA's rotation is"):
+            swarm, nodes = self._api.inspect_swarm(), self._api.nodes()
+        root, behind = swarm["TLSInfo"]["TrustRoot"], []
+        for node in nodes:
+            description = node.get("Description") or {}
+            if (description.get("TLSInfo") or {}).get("TrustRoot") != root:
+                behind.append(description.get("Hostname") or node["ID"])
+        return bool(swarm.get("RootRotationInProgress")), tuple(sorted(behind))
+
+    def _update_swarm(
+        self, what: str, change: Callable[[Dict[str, Any]], None] = lambda spec: None, **rotation: bool
+    ) -> None:
+        with self._asked(what):
+            present = self._api.inspect_swarm()
+            spec = dict(present["Spec"])
+            change(spec)
+            self._api.update_swarm(present["Version"]["Index"], spec, **rotation)
+
     def here(self) -> Optional[str]:
         """This node's ID if it is a manager, else None. Raises Unavailable."""
         with self._asked("tell its role"):
@@ -55,6 +207,11 @@ class DockerSwarm:
         with self._asked("tell who leads"):
             status = self._api.inspect_node(own).get("ManagerStatus") or {}
         return bool(status.get("Leader"))
+
+    def versions(self) -> Mapping[str, int]:
+        """By node ID a number that grows with every change of the node. Raises Unavailable."""
+        with self._asked("list the nodes"):
+            return {str(node["ID"]): int(node["Version"]["Index"]) for node in self._api.nodes()}
 
     def nodes(self) -> Tuple[Node, ...]:
         with self._asked("list the nodes"):
@@ -101,15 +258,38 @@ class DockerSwarm:
         return services.read(listed, tasks)
 
     def scale(self, service: str, replicas: int, labels: Mapping[str, str]) -> None:
+        self._write(service, {"Labels": dict(labels), "Mode": {"Replicated": {"Replicas": replicas}}})
+
+    def authorize(self, service: str, grant: Grant, labels: Mapping[str, str]) -> None:
+        auth = json.dumps({"username": grant.username, "password": grant.password}).encode()
+        # The engine hands it to the tasks that start from now on; those that run are left alone.
+        header = {"X-Registry-Auth": base64.urlsafe_b64encode(auth).decode()}
+        self._write(service, {"Labels": dict(labels)}, header)
+
+    def restart(self, service: str) -> None:
+        """Start all tasks of a service anew, as its update_config says. Raises Unavailable."""
+        template = dict(self._read[service][1]["TaskTemplate"]) if service in self._read else {}
+        template["ForceUpdate"] = int(template.get("ForceUpdate") or 0) + 1
+        self._write(service, {"TaskTemplate": template})
+
+    def update_state(self, service: str) -> Tuple[str, str]:
+        """How far a service's last update is, as Docker names it, and its message; empty if it was not updated."""
+        with self._asked(f"inspect the service {service}"):
+            status = self._api.inspect_service(service).get("UpdateStatus") or {}
+        return str(status.get("State", "")), str(status.get("Message", ""))
+
+    def _write(self, service: str, changes: Mapping[str, Any], headers: Optional[Mapping[str, str]] = None) -> None:
         if service not in self._read:
             raise Unavailable(f"The service {service} was not read before it was to be changed.")
         version, present = self._read.pop(service)
-        spec = {**present, "Labels": dict(labels), "Mode": {"Replicated": {"Replicas": replicas}}}
         with self._asked(f"change the service {service}"):
             # The SDK's own call takes a specification apart and forgets what it does not know of.
             api = self._api
             url = api._url("/services/{0}/update", service)
-            api._raise_for_status(api._post_json(url, data=spec, params={"version": version}))
+            answer = api._post_json(
+                url, data={**present, **changes}, params={"version": version}, headers=dict(headers or {})
+            )
+            api._raise_for_status(answer)
 
     @property
     def _api(self) -> Any:
@@ -150,6 +330,7 @@ def _node(node: Mapping[str, Any], tasks: int) -> Node:
         platform="/".join(filter(None, (platform.get("OS"), platform.get("Architecture")))),
         memory=resources.get("MemoryBytes"),
         cpus=resources.get("NanoCPUs"),
+        engine=engine.get("EngineVersion", ""),
     )
 
 

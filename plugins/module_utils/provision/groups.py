@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Mapping, Sequence
 
+from .._core.usual import TAG
 from . import tags, templates
 from .changes import Changes
 from .errors import ProvisionError
 from .shell import Aws, code, once_visible
-from .templates import Group
+from .templates import Group, Spot
 
 # Replaced and scaled-in instances are those of an old template first.
 TERMINATION_POLICIES = ["OldestLaunchTemplate", "OldestInstance"]
@@ -133,24 +134,20 @@ class Fleet:
             "HealthCheckType": "EC2",
             "HealthCheckGracePeriod": HEALTH_CHECK_GRACE,
             "TerminationPolicies": TERMINATION_POLICIES,
+            # A replacement is started before a spot instance at risk is taken.
+            "CapacityRebalance": group.spot is not None and group.spot.rebalance,
         }
         template = {"LaunchTemplateName": self._name(group), "Version": str(version)}
         if not group.mixed:
             return {**settings, "LaunchTemplate": template}
         return {
             **settings,
-            # A replacement is started before a spot instance at risk is taken.
-            "CapacityRebalance": group.spot,
             "MixedInstancesPolicy": {
                 "LaunchTemplate": {
                     "LaunchTemplateSpecification": template,
                     "Overrides": [{"InstanceType": one} for one in group.instance_types],
                 },
-                "InstancesDistribution": {
-                    "OnDemandBaseCapacity": 0,
-                    "OnDemandPercentageAboveBaseCapacity": 0 if group.spot else 100,
-                    "SpotAllocationStrategy": "price-capacity-optimized",
-                },
+                "InstancesDistribution": _distribution(group.spot),
             },
         }
 
@@ -168,6 +165,8 @@ class Fleet:
             return
         if present.get("Status"):
             raise ProvisionError(f"The Auto Scaling group {name} is being deleted: run this again when it is gone.")
+        present_tags = tags.from_list(present.get("Tags", []))
+        wanted.update(_sizes(group, present))
         before = {key: _comparable(key, present.get(key)) for key in wanted}
         differing = [key for key in wanted if not templates.contains(before[key], wanted[key])]
         if differing:
@@ -182,6 +181,8 @@ class Fleet:
                 ),
             )
         self._keep_group_tags(name, own_tags, present.get("Tags", []))
+        # After the size itself, so that one that was not applied is not taken for one that was.
+        self._keep_desired(name, group, present_tags)
         self._keep_hooks(name)
 
     def _create_group(self, name: str, wanted: Mapping[str, Any], own_tags: Mapping[str, str]) -> None:
@@ -189,7 +190,7 @@ class Fleet:
             lambda: self._autoscaling.create_auto_scaling_group(
                 AutoScalingGroupName=name,
                 LifecycleHookSpecificationList=[hook.arguments() for hook in self._hooks],
-                Tags=_group_tag_list(name, own_tags),
+                Tags=[*_group_tag_list(name, own_tags), _desired_tag(name, wanted["DesiredCapacity"])],
                 **wanted,
             )
         )
@@ -204,6 +205,17 @@ class Fleet:
                 {"tags": {**before, **missing}},
                 lambda: self._autoscaling.create_or_update_tags(Tags=_group_tag_list(name, missing)),
             )
+
+    def _keep_desired(self, name: str, group: Group, present: Mapping[str, str]) -> None:
+        before, after = present.get(tags.DESIRED), str(group.desired)
+        if before == after or TAG in present:
+            return
+        self._changes.apply(
+            f"tag {tags.DESIRED} of {name}",
+            None if before is None else {"value": before},
+            {"value": after},
+            lambda: self._autoscaling.create_or_update_tags(Tags=[_desired_tag(name, group.desired)]),
+        )
 
     def _keep_hooks(self, name: str) -> None:
         found = self._autoscaling.describe_lifecycle_hooks(AutoScalingGroupName=name)["LifecycleHooks"]
@@ -223,6 +235,7 @@ class Fleet:
 
     def _report(self, group: Group, version: int, present: Mapping[str, Any] | None) -> dict[str, Any]:
         instances = (present or {}).get("Instances", [])
+        size = group.desired if present is None else _size(group, present)
         behind = [
             one["InstanceId"]
             for one in instances
@@ -233,10 +246,39 @@ class Fleet:
             "name": group.name,
             "role": group.role,
             "desired": group.desired,
+            "size": size,
+            "scaled": size != group.desired,
             "template_version": version,
             "instances": [one["InstanceId"] for one in instances],
             "behind": sorted(behind),
         }
+
+
+def _distribution(spot: Spot | None) -> dict[str, Any]:
+    if spot is None:
+        return {"OnDemandBaseCapacity": 0, "OnDemandPercentageAboveBaseCapacity": 100}
+    return {
+        "OnDemandBaseCapacity": spot.on_demand_base,
+        "OnDemandPercentageAboveBaseCapacity": 100 - spot.share,
+        "SpotAllocationStrategy": spot.strategy,
+    }
+
+
+def _size(group: Group, present: Mapping[str, Any]) -> int:
+    """How many instances the group is to have now.
+
+    What was scaled stays as it is until `desired` is changed in the configuration, within its min and max.
+    """
+    own, size = tags.from_list(present.get("Tags", [])), int(present["DesiredCapacity"])
+    if TAG not in own and own.get(tags.DESIRED) != str(group.desired):
+        size = group.desired
+    return max(group.minimum, size if TAG in own else min(size, group.maximum))
+
+
+def _sizes(group: Group, present: Mapping[str, Any]) -> dict[str, int]:
+    """What of the wanted settings is another number, since the group was scaled or is being upgraded."""
+    size = _size(group, present)
+    return {"DesiredCapacity": size, "MaxSize": max(group.maximum, size)}
 
 
 def _comparable(key: str, value: Any) -> Any:
@@ -252,6 +294,17 @@ def _group_tag_list(name: str, own_tags: Mapping[str, str]) -> list[dict[str, An
         {**tag, "ResourceId": name, "ResourceType": "auto-scaling-group", "PropagateAtLaunch": True}
         for tag in tags.to_list(own_tags)
     ]
+
+
+def _desired_tag(name: str, desired: int) -> dict[str, Any]:
+    """Not for the instances."""
+    return {
+        "Key": tags.DESIRED,
+        "Value": str(desired),
+        "ResourceId": name,
+        "ResourceType": "auto-scaling-group",
+        "PropagateAtLaunch": False,
+    }
 
 
 def _once_launchable(call: Any) -> Any:

@@ -20,7 +20,7 @@ class Identities:
     ) -> None:
         self._iam, self._changes = aws.iam, changes
         self._cluster, self._trust = cluster, trust
-        self._tags = tags.of_cluster(cluster, own_tags)
+        self._tags = tags.of_cluster(cluster, own_tags, **{tags.REGION: aws.region})
 
     def keep(self, name: str, description: str, policy: Mapping[str, Any]) -> None:
         """Keep one role with its policy and its instance profile, all of which carry the role's name."""

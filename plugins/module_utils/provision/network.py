@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from ipaddress import IPv4Network
+from ipaddress import IPv4Network, IPv6Network
 from typing import Any, Mapping, Sequence
 
 from . import subnets, tags
 from .changes import Changes
 from .errors import ProvisionError
-from .shell import Aws, not_found, once_visible
+from .shell import Aws, awaited, not_found, once_visible
 
 ANYWHERE = "0.0.0.0/0"
+ANYWHERE_IPV6 = "::/0"
+_THERE = ("associating", "associated")
+# In a plan, for what only AWS can choose.
+TO_COME = "a range that AWS chooses"
 
 
 @dataclass(frozen=True)
@@ -22,6 +26,13 @@ class Network:
     cidr: str
     zones: Sequence[str]
     tags: Mapping[str, str]
+    # Whether it has an IPv6 range beside that. One that it has once stays, for instances may have addresses of it.
+    ipv6: bool = False
+
+    @property
+    def destinations(self) -> Sequence[str]:
+        """What is reached through the internet gateway."""
+        return (ANYWHERE, ANYWHERE_IPV6) if self.ipv6 else (ANYWHERE,)
 
 
 class Builder:
@@ -33,7 +44,7 @@ class Builder:
     def build(self) -> dict[str, Any]:
         """Build what is missing. IDs of what does not exist yet are None in check mode."""
         vpc = self._vpc()
-        by_zone = self._subnets(vpc)
+        by_zone = self._subnets(vpc, self._ipv6_range(vpc))
         gateway = self._gateway(vpc)
         table = self._route_table(vpc, gateway, by_zone)
         endpoint = self._endpoint(vpc, table)
@@ -76,7 +87,13 @@ class Builder:
             identifier = self._changes.apply(
                 f"VPC {name}",
                 None,
-                {"cidr": cidr, "dns_support": True, "dns_hostnames": True, "tags": self._tags(name)},
+                {
+                    "cidr": cidr,
+                    **({"ipv6_cidr": TO_COME} if self._wanted.ipv6 else {}),
+                    "dns_support": True,
+                    "dns_hostnames": True,
+                    "tags": self._tags(name),
+                },
                 lambda: self._create_vpc(name, cidr),
             )
             if identifier is None:
@@ -94,7 +111,33 @@ class Builder:
 
     def _create_vpc(self, name: str, cidr: str) -> str:
         specification = tags.specification("vpc", self._tags(name))
-        return self._ec2.create_vpc(CidrBlock=cidr, TagSpecifications=specification)["Vpc"]["VpcId"]
+        return self._ec2.create_vpc(
+            CidrBlock=cidr, AmazonProvidedIpv6CidrBlock=self._wanted.ipv6, TagSpecifications=specification
+        )["Vpc"]["VpcId"]
+
+    def _ipv6_range(self, vpc: str | None) -> IPv6Network | None:
+        """The VPC's IPv6 range, which AWS chooses; None if none is wanted, or it is to come."""
+        if vpc is None or not self._wanted.ipv6:
+            return None
+        if not self._ipv6_ranges(vpc, *_THERE):
+            associated = self._changes.apply(
+                f"VPC {vpc}",
+                {"ipv6_cidr": None},
+                {"ipv6_cidr": TO_COME},
+                lambda: self._ec2.associate_vpc_cidr_block(VpcId=vpc, AmazonProvidedIpv6CidrBlock=True),
+            )
+            if associated is None:
+                return None
+        return awaited(
+            lambda: next(iter(self._ipv6_ranges(vpc, "associated")), None), f"the IPv6 range of the VPC {vpc}"
+        )
+
+    def _ipv6_ranges(self, vpc: str, *states: str) -> Sequence[IPv6Network]:
+        found = once_visible(lambda: self._ec2.describe_vpcs(VpcIds=[vpc]), not_found)["Vpcs"][0]
+        associations = found.get("Ipv6CidrBlockAssociationSet", [])
+        return [
+            IPv6Network(one["Ipv6CidrBlock"]) for one in associations if one["Ipv6CidrBlockState"]["State"] in states
+        ]
 
     def _dns_attributes(self, vpc: str, *, fresh: bool) -> None:
         for name, label in (("EnableDnsSupport", "dns_support"), ("EnableDnsHostnames", "dns_hostnames")):
@@ -117,13 +160,14 @@ class Builder:
             else:
                 self._changes.apply(f"VPC {vpc}", {label: False}, {label: True}, switch_on)
 
-    def _subnets(self, vpc: str | None) -> dict[str, str | None]:
+    def _subnets(self, vpc: str | None, ipv6_range: IPv6Network | None) -> dict[str, str | None]:
         cluster = self._wanted.cluster
         found = {}
         if vpc:
             filters = [*tags.of_cluster_filter(cluster), {"Name": "vpc-id", "Values": [vpc]}]
             found = {one["AvailabilityZone"]: one for one in self._ec2.describe_subnets(Filters=filters)["Subnets"]}
         taken = {zone: IPv4Network(one["CidrBlock"]) for zone, one in found.items()}
+        ipv6 = _ipv6_parts(found, self._wanted.zones, ipv6_range)
         result: dict[str, str | None] = {}
         for zone, cidr in subnets.carve(IPv4Network(self._wanted.cidr), self._wanted.zones, taken).items():
             name = f"{cluster}-{zone}"
@@ -135,10 +179,27 @@ class Builder:
                 result[zone] = self._changes.apply(
                     f"subnet {name}",
                     None,
-                    {"zone": zone, "cidr": str(cidr), "public_addresses": True, "tags": self._tags(name)},
-                    lambda zone=zone, cidr=cidr, name=name: self._create_subnet(vpc, zone, cidr, name),  # type: ignore[misc]
+                    {
+                        "zone": zone,
+                        "cidr": str(cidr),
+                        **({"ipv6_cidr": ipv6.get(zone, TO_COME)} if self._wanted.ipv6 else {}),
+                        "public_addresses": True,
+                        "tags": self._tags(name),
+                    },
+                    lambda zone=zone, cidr=cidr, name=name: self._create_subnet(  # type: ignore[misc]
+                        vpc, zone, cidr, ipv6.get(zone), name
+                    ),
                 )
                 continue
+            if self._wanted.ipv6 and not _ipv6_part(found[zone]):
+                self._changes.apply(
+                    f"subnet {result[zone]}",
+                    {"ipv6_cidr": None},
+                    {"ipv6_cidr": ipv6.get(zone, TO_COME)},
+                    lambda zone=zone, subnet=result[zone]: self._ec2.associate_subnet_cidr_block(  # type: ignore[misc]
+                        SubnetId=subnet, Ipv6CidrBlock=ipv6[zone]
+                    ),
+                )
             if not public:
                 self._changes.apply(
                     f"subnet {result[zone]}",
@@ -148,11 +209,12 @@ class Builder:
                 )
         return result
 
-    def _create_subnet(self, vpc: str, zone: str, cidr: IPv4Network, name: str) -> str:
+    def _create_subnet(self, vpc: str, zone: str, cidr: IPv4Network, ipv6: str | None, name: str) -> str:
         subnet = self._ec2.create_subnet(
             VpcId=vpc,
             AvailabilityZone=zone,
             CidrBlock=str(cidr),
+            **({"Ipv6CidrBlock": ipv6} if ipv6 else {}),
             TagSpecifications=tags.specification("subnet", self._tags(name)),
         )["Subnet"]["SubnetId"]
         self._publish(subnet)
@@ -210,13 +272,17 @@ class Builder:
             identifier = self._changes.apply(
                 f"route table {name}",
                 None,
-                {"routes": {ANYWHERE: gateway or "the internet gateway"}, "tags": self._tags(name)},
+                {
+                    "routes": dict.fromkeys(self._wanted.destinations, gateway or "the internet gateway"),
+                    "tags": self._tags(name),
+                },
                 lambda: self._create_route_table(vpc, gateway, name),
             )
         else:
             identifier = table["RouteTableId"]
             self._keep_tags("route table", identifier, table.get("Tags", []), name)
-            self._keep_route(table, gateway)
+            for destination in self._wanted.destinations:
+                self._keep_route(table, destination, gateway)
         associated = {one.get("SubnetId") for one in (table or {}).get("Associations", [])}
         for zone, subnet in by_zone.items():
             if subnet is None or subnet not in associated:
@@ -232,33 +298,31 @@ class Builder:
         identifier = self._ec2.create_route_table(
             VpcId=vpc, TagSpecifications=tags.specification("route-table", self._tags(name))
         )["RouteTable"]["RouteTableId"]
-        self._create_route(identifier, gateway)
+        for destination in self._wanted.destinations:
+            self._create_route(identifier, destination, gateway)
         return identifier
 
-    def _create_route(self, table: str, gateway: str | None) -> None:
+    def _create_route(self, table: str, destination: str, gateway: str | None) -> None:
         once_visible(
-            lambda: self._ec2.create_route(RouteTableId=table, DestinationCidrBlock=ANYWHERE, GatewayId=gateway),
-            not_found,
+            lambda: self._ec2.create_route(RouteTableId=table, GatewayId=gateway, **_to(destination)), not_found
         )
 
-    def _keep_route(self, table: Mapping[str, Any], gateway: str | None) -> None:
+    def _keep_route(self, table: Mapping[str, Any], destination: str, gateway: str | None) -> None:
         identifier = table["RouteTableId"]
-        route = next((one for one in table["Routes"] if one.get("DestinationCidrBlock") == ANYWHERE), None)
+        route = next((one for one in table["Routes"] if _to(destination).items() <= one.items()), None)
         if route is None:
             self._changes.apply(
                 f"route table {identifier}",
                 {"routes": {}},
-                {"routes": {ANYWHERE: gateway or "the internet gateway"}},
-                lambda: self._create_route(identifier, gateway),
+                {"routes": {destination: gateway or "the internet gateway"}},
+                lambda: self._create_route(identifier, destination, gateway),
             )
         elif route.get("GatewayId") != gateway or route.get("State") == "blackhole":
             self._changes.apply(
                 f"route table {identifier}",
-                {"routes": {ANYWHERE: route.get("GatewayId"), "state": route.get("State")}},
-                {"routes": {ANYWHERE: gateway or "the internet gateway"}},
-                lambda: self._ec2.replace_route(
-                    RouteTableId=identifier, DestinationCidrBlock=ANYWHERE, GatewayId=gateway
-                ),
+                {"routes": {destination: route.get("GatewayId"), "state": route.get("State")}},
+                {"routes": {destination: gateway or "the internet gateway"}},
+                lambda: self._ec2.replace_route(RouteTableId=identifier, GatewayId=gateway, **_to(destination)),
             )
 
     def _associate(self, table: str | None, subnet: str | None) -> None:
@@ -306,3 +370,24 @@ class Builder:
             ),
             not_found,
         )["VpcEndpoint"]["VpcEndpointId"]
+
+
+def _to(destination: str) -> dict[str, str]:
+    """A route's destination as EC2 names it."""
+    return {"DestinationIpv6CidrBlock" if ":" in destination else "DestinationCidrBlock": destination}
+
+
+def _ipv6_part(subnet: Mapping[str, Any]) -> str | None:
+    associations = subnet.get("Ipv6CidrBlockAssociationSet", [])
+    return next((one["Ipv6CidrBlock"] for one in associations if one["Ipv6CidrBlockState"]["State"] in _THERE), None)
+
+
+def _ipv6_parts(
+    found: Mapping[str, Mapping[str, Any]], zones: Sequence[str], ipv6_range: IPv6Network | None
+) -> dict[str, str]:
+    """Each zone's part of the VPC's IPv6 range, if that is known."""
+    if ipv6_range is None:
+        return {}
+    parts = {zone: _ipv6_part(subnet) for zone, subnet in found.items()}
+    taken = {zone: IPv6Network(part) for zone, part in parts.items() if part}
+    return {zone: str(part) for zone, part in subnets.carve_ipv6(ipv6_range, zones, taken).items()}

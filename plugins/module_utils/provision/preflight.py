@@ -6,10 +6,11 @@ from ipaddress import IPv4Network
 from typing import Any, Callable, Mapping, Sequence
 
 from . import config as configuration
-from . import inventory, rules, tags, zones
+from . import disks, inventory, rules, tags, zones
 from .config import suggestion
 from .errors import ProvisionError
-from .shell import Aws, BotoCoreError, ClientError, code, sentence
+from .monitoring import NO_TOPIC
+from .shell import Aws, BotoCoreError, ClientError, code, sentence, unless_missing
 
 
 class Preflight:
@@ -22,15 +23,19 @@ class Preflight:
 
     def look(self) -> rules.Findings:
         """Look everything up. With the wrong account nothing else is looked at."""
-        if not self._account():
+        self._findings.errors += account_errors(self._aws, self._config)
+        if self._findings.errors:
             return self._findings
         self._collect(self._zones)
         self._collect(self._key_pair)
         self._collect(self._instance_types)
         self._collect(self._images)
         self._collect(self._vpcs)
+        self._collect(self._roles)
         if self._config["dns"] is not None:
             self._collect(lambda: zones.find(self._aws, self._config["dns"]["zone"]))
+        if self._config["monitoring"] is not None and self._config["monitoring"]["topic_arn"]:
+            self._collect(self._topic)
         return self._findings
 
     def _error(self, text: str) -> None:
@@ -43,26 +48,6 @@ class Preflight:
             self._error(str(error))
         except (ClientError, BotoCoreError) as error:
             self._error(sentence(error))
-
-    def _account(self) -> bool:
-        try:
-            account = self._aws.sts.get_caller_identity()["Account"]
-        except ClientError as error:
-            hint = ""
-            if code(error) in ("InvalidClientTokenId", "UnrecognizedClientException", "AuthFailure"):
-                hint = f" Check the credentials, and that the region {self._config['region']} is enabled."
-            self._error(sentence(error) + hint)
-            return False
-        except BotoCoreError as error:
-            self._error(sentence(error))
-            return False
-        if account != str(self._config["account_id"]):
-            self._error(
-                f"The credentials are for the account {account}, but account_id is {self._config['account_id']}: "
-                "nothing was changed; use the right profile, or correct account_id."
-            )
-            return False
-        return True
 
     def _zones(self) -> None:
         region = self._config["region"]
@@ -84,6 +69,13 @@ class Preflight:
             others = [pair["KeyName"] for pair in self._aws.ec2.describe_key_pairs()["KeyPairs"]]
             hint = suggestion(name, others) or ": import one, or leave key_name out and use Session Manager."
             self._error(f"key_name '{name}' is no key pair in the region {self._config['region']}{hint}")
+
+    def _topic(self) -> None:
+        arn = self._config["monitoring"]["topic_arn"]
+        # SNS refuses what is no ARN of a topic, which the rules have said already.
+        if unless_missing(lambda: self._aws.sns.get_topic_attributes(TopicArn=arn), *NO_TOPIC, "InvalidParameter"):
+            return
+        self._error(f"monitoring.topic_arn is '{arn}', but there is no such topic: make it, or leave topic_arn out.")
 
     def _instance_types(self) -> None:
         wanted = sorted({one for group in self._config["node_groups"] for one in group["instance_types"]})
@@ -187,6 +179,54 @@ class Preflight:
                         "so that the two could never be connected: choose another range."
                     )
 
+    def _roles(self) -> None:
+        cluster, region = self._config["cluster_name"], self._config["region"]
+        for role in (f"{cluster}-manager", f"{cluster}-worker"):
+            found = unless_missing(lambda role=role: self._aws.iam.get_role(RoleName=role), "NoSuchEntity")
+            own_tags = tags.from_list(found["Role"].get("Tags", [])) if found else {}
+            elsewhere = own_tags.get(tags.REGION, region)
+            if own_tags.get(tags.CLUSTER) == cluster and elsewhere != region:
+                self._error(
+                    f"cluster_name {cluster} is taken by the cluster in {elsewhere}, whose IAM role {role} would be "
+                    "this one's too: IAM is one for all regions, so choose another name."
+                )
+                return
+
+
+def account_errors(aws: Aws, config: Mapping[str, Any]) -> list[str]:
+    """Why the credentials are not those of the account that is configured, as sentences."""
+    try:
+        account = aws.sts.get_caller_identity()["Account"]
+    except ClientError as error:
+        hint = ""
+        if code(error) in ("InvalidClientTokenId", "UnrecognizedClientException", "AuthFailure"):
+            hint = f" Check the credentials, and that the region {config['region']} is enabled."
+        return [sentence(error) + hint]
+    except BotoCoreError as error:
+        return [sentence(error)]
+    if account != str(config["account_id"]):
+        return [
+            f"The credentials are for the account {account}, but account_id is {config['account_id']}: "
+            "nothing was changed; use the right profile, or correct account_id."
+        ]
+    return []
+
+
+def identify(aws: Aws, config: Mapping[str, Any], inventories: Mapping[str, Any]) -> None:
+    """Check only that the right cluster in the right account is meant, which takes one request.
+
+    ``config`` needs ``account_id``, ``region`` and ``cluster_name``; ``inventories`` are the contents of the inventory
+    files that find the cluster's instances. Raises one ProvisionError that says all that is wrong.
+    """
+    findings = rules.Findings()
+    rules.names(config, aws.regions(), findings)
+    findings.errors += [error for path, found in inventories.items() for error in inventory.check(path, found, config)]
+    # A region that does not exist cannot be asked.
+    if not findings.errors:
+        findings.errors += account_errors(aws, config)
+    if findings.errors:
+        raise ProvisionError(_list(findings.errors))
+
 
 def run(
     aws: Aws,
@@ -232,6 +272,10 @@ def _settled(config: Mapping[str, Any]) -> dict[str, Any]:
             "min": group["desired"] if group["min"] is None else group["min"],
             "max": group["desired"] if group["max"] is None else group["max"],
             "labels": {key: _text(value) for key, value in group["labels"].items()},
+            "volumes": [
+                {**volume, "mount": disks.mount(volume), "device": device}
+                for volume, device in zip(group["volumes"], disks.NAMES)
+            ],
         }
         for group in config["node_groups"]
     ]

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from ipaddress import IPv4Network, ip_network
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Any, Iterable, Mapping, Sequence
 
-from . import subnets
+from .._core.dns import most_values
+from .._core.labels import VOLUME_PREFIX
+from . import disks, subnets
 from .config import suggestion
 from .errors import ProvisionError
 
@@ -15,10 +17,16 @@ CLUSTER_NAME = re.compile(r"[a-z][a-z0-9-]{1,30}")
 GROUP_NAME = re.compile(r"[a-z][a-z0-9-]{0,30}")
 LABEL = re.compile(r"[a-zA-Z0-9]([a-zA-Z0-9._/-]*[a-zA-Z0-9])?")
 HOST_NAME = re.compile(r"(\*\.)?([a-z0-9_]([a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
+REPOSITORY = re.compile(r"(arn:aws[a-z-]*:ecr:[a-z0-9-]+:\d{12}:repository/)?[a-z0-9*?][a-z0-9*?._/-]*")
+MAIL_ADDRESS = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
+# Seconds. CloudWatch's alarms look back a day at most, and some look at ten periods.
+SHORT_PERIODS, LONGEST_PERIOD = (10, 20, 30), 3600
 BUCKET_NAME_LIMIT = 63
 MOST_MANAGERS = 7
 # What a group may add to the user data, of which EC2 takes 16 KB in all.
-USER_DATA_LIMIT = 8192
+USER_DATA_LIMIT = 7168
+# Of that, what the most volumes that a group can have take.
+VOLUMES_ROOM = 3072
 # Where the engine and the swarm put their own networks by default.
 ENGINE_NETWORKS = {
     "172.17.0.0/16": "Docker's bridge network",
@@ -37,12 +45,14 @@ class Findings:
 def check(config: Mapping[str, Any], regions: Sequence[str]) -> Findings:
     """Check a configuration that has its defaults and whose values are of the right types."""
     findings = Findings()
-    _names(config, regions, findings)
+    names(config, regions, findings)
     _tags(config["cluster_tags"], findings)
+    _repositories(config["ecr_repositories"], findings)
     _addresses(config, findings)
     _dns(config, findings)
     _groups(config, findings)
     _managers(config, findings)
+    _monitoring(config, findings)
     return findings
 
 
@@ -51,7 +61,8 @@ def quorum(managers: int) -> int:
     return managers // 2 + 1
 
 
-def _names(config: Mapping[str, Any], regions: Sequence[str], findings: Findings) -> None:
+def names(config: Mapping[str, Any], regions: Sequence[str], findings: Findings) -> None:
+    """Check what says which cluster is meant: ``account_id``, ``region`` and ``cluster_name``."""
     account, region, cluster = str(config["account_id"]), config["region"], config["cluster_name"]
     if not re.fullmatch(r"\d{12}", account):
         findings.errors.append(f"account_id is '{account}', but an AWS account's ID has 12 digits: put it in quotes.")
@@ -82,15 +93,29 @@ def _tags(tags: Mapping[str, Any], findings: Findings) -> None:
             )
 
 
+def _repositories(repositories: Sequence[str], findings: Findings) -> None:
+    for one in repositories:
+        if not REPOSITORY.fullmatch(one):
+            findings.errors.append(
+                f"ecr_repositories has '{one}', which is neither a repository's name, such as shop/*, nor its ARN, "
+                "such as arn:aws:ecr:eu-west-1:123456789012:repository/shop/*."
+            )
+
+
 def _network(name: str, text: str, findings: Findings) -> IPv4Network | None:
-    """A CIDR block; None, and an error, if it is not one."""
+    """An IPv4 CIDR block; None, and an error, if it is not one."""
+    network = _any_network(name, text, findings)
+    if isinstance(network, IPv6Network):
+        findings.errors.append(f"{name} has '{text}', but only IPv4 ranges are supported.")
+        return None
+    return network
+
+
+def _any_network(name: str, text: str, findings: Findings) -> IPv4Network | IPv6Network | None:
     try:
         network = ip_network(text, strict=False)
     except ValueError:
         findings.errors.append(f"{name} has '{text}', which is not a range of addresses such as 10.20.0.0/16.")
-        return None
-    if not isinstance(network, IPv4Network):
-        findings.errors.append(f"{name} has '{text}', but only IPv4 ranges are supported.")
         return None
     if "/" not in text or str(network) != text:
         findings.errors.append(f"{name} has '{text}', which is not where a range starts; did you mean '{network}'?")
@@ -120,7 +145,11 @@ def _addresses(config: Mapping[str, Any], findings: Findings) -> None:
                 "the engine's and the swarm's own ports stay closed."
             )
         for cidr in port["from"]:
-            _network(f"published_ports[{port['port']}].from", cidr, findings)
+            where = f"published_ports[{port['port']}].from"
+            if isinstance(_any_network(where, cidr, findings), IPv6Network) and not (config["dns"] or {}).get("ipv6"):
+                findings.errors.append(
+                    f"{where} has {cidr}, but no node has an IPv6 address: set dns.ipv6 to true, or leave it out."
+                )
     vpc = _network("vpc_cidr", config["vpc_cidr"], findings)
     if vpc is None:
         return
@@ -165,6 +194,12 @@ def _dns(config: Mapping[str, Any], findings: Findings) -> None:
         )
     if not 1 <= dns["ttl"] <= 86400:
         findings.errors.append(f"dns.ttl is {dns['ttl']}, but must be between 1 and 86400 seconds.")
+    most, limit = sum(group["max"] for group in groups if group["dns"]), most_values(dns["ipv6"])
+    if most > limit:
+        findings.warnings.append(
+            f"The groups with dns may have {most} nodes together, but Route 53 takes {limit} addresses"
+            f"{' of each kind' if dns['ipv6'] else ''} in a record: the others would not be in it."
+        )
     if not any(group["dns"] for group in groups):
         findings.warnings.append("dns is set, but no group has dns: true, so that the record would have no addresses.")
 
@@ -178,10 +213,11 @@ def _groups(config: Mapping[str, Any], findings: Findings) -> None:
     for group in groups:
         for problem in _group_problems(group, config["zones"]):
             findings.errors.append(f"node_groups[{group['name']}]: {problem}")
-        if group["spot"] and group["role"] == "manager":
+        spot = group["spot"]
+        if spot is not None and len(group["instance_types"]) == 1:
             findings.warnings.append(
-                f"node_groups[{group['name']}]: managers on spot capacity can be taken away together, "
-                "and the quorum with them."
+                f"node_groups[{group['name']}]: spot capacity of a single instance type, {group['instance_types'][0]}, "
+                "is often taken away or not to be had: name several types of about the same size."
             )
 
 
@@ -196,8 +232,7 @@ def _group_problems(group: Mapping[str, Any], zones: Sequence[str]) -> Iterable[
     if not group["instance_types"]:
         yield "instance_types is empty: name at least one, such as t3.small."
     yield from (f"instance_types has {one} more than once." for one in _twice(group["instance_types"]))
-    if not 8 <= group["volume_size"] <= 16384:
-        yield f"volume_size is {group['volume_size']}, but must be between 8 and 16384 GiB."
+    yield from disks.problems(group)
     if group["zones"] is not None:
         if not group["zones"]:
             yield "zones is empty: name some, or leave it out for all."
@@ -205,18 +240,40 @@ def _group_problems(group: Mapping[str, Any], zones: Sequence[str]) -> Iterable[
         for zone in group["zones"]:
             if zone not in zones:
                 yield f"zone {zone} is not one of the cluster's zones{suggestion(zone, zones) or '.'}"
+    yield from _spot_problems(group)
     for key, value in group["labels"].items():
         if not LABEL.fullmatch(str(key)):
             yield f"label '{key}' must be of letters, digits, and . _ / - between them."
         if str(key).startswith("swarm.aws"):
             yield f"label '{key}' is taken: labels that start with swarm.aws are the agent's."
+        if str(key).startswith(VOLUME_PREFIX):
+            yield f"label '{key}' is taken: labels that start with {VOLUME_PREFIX} tell of the group's volumes."
         if isinstance(value, (list, Mapping)):
             yield f"label '{key}' must have a plain value."
     user_data = group["user_data"]
     if user_data and not user_data.startswith(("#!", "#cloud-config")):
         yield "user_data must start with #! (a script) or #cloud-config."
-    if len(user_data.encode()) > USER_DATA_LIMIT:
-        yield f"user_data has {len(user_data.encode())} bytes, but {USER_DATA_LIMIT} is the most there is room for."
+    room = USER_DATA_LIMIT - (VOLUMES_ROOM if group["volumes"] else 0)
+    if len(user_data.encode()) > room:
+        beside = " beside what mounts the volumes" if group["volumes"] else ""
+        yield f"user_data has {len(user_data.encode())} bytes, but {room} is the most there is room for{beside}."
+
+
+def _spot_problems(group: Mapping[str, Any]) -> Iterable[str]:
+    spot = group["spot"]
+    if spot is None:
+        return
+    if group["role"] == "manager":
+        yield (
+            "spot is for workers: AWS can take spot managers away together, and the quorum with them. Leave spot out."
+        )
+    if not 1 <= spot["share"] <= 100:
+        yield f"spot.share is {spot['share']}, but must be a percentage from 1 to 100; without spot all is on demand."
+    if not 0 <= spot["on_demand_base"] < max(group["max"], 1):
+        yield (
+            f"spot.on_demand_base is {spot['on_demand_base']}, but must be between 0 and less than max, "
+            f"{group['max']}, for any to be spot."
+        )
 
 
 def _managers(config: Mapping[str, Any], findings: Findings) -> None:
@@ -245,6 +302,44 @@ def _managers(config: Mapping[str, Any], findings: Findings) -> None:
         findings.warnings.append(
             f"{managers} managers in {len(zones)} zone{'s' if len(zones) > 1 else ''}: "
             "the loss of one zone can take the quorum; use three zones."
+        )
+
+
+def _monitoring(config: Mapping[str, Any], findings: Findings) -> None:
+    wanted = config["monitoring"]
+    if wanted is None:
+        return
+    period, port, topic = wanted["period_seconds"], wanted["prometheus_port"], wanted["topic_arn"]
+    if period not in SHORT_PERIODS and (period < 60 or period % 60 or period > LONGEST_PERIOD):
+        findings.errors.append(
+            f"monitoring.period_seconds is {period}, but CloudWatch's alarms know 10, 20, 30 and multiples of 60 "
+            f"up to {LONGEST_PERIOD}."
+        )
+    if wanted["certificate_days"] < 1:
+        findings.errors.append(f"monitoring.certificate_days is {wanted['certificate_days']}, but must be 1 or more.")
+    if port is not None and (not 1024 <= port <= 65535 or port in (2375, 2376, 2377, 4789, 7946, 9323)):
+        findings.errors.append(
+            f"monitoring.prometheus_port is {port}, but must be between 1024 and 65535, and none of the engine's and "
+            "the swarm's own, such as 9324."
+        )
+    for address in wanted["emails"]:
+        if not MAIL_ADDRESS.fullmatch(address):
+            findings.errors.append(f"monitoring.emails has '{address}', which is not an e-mail address.")
+    if topic is not None:
+        prefix = f"arn:aws:sns:{config['region']}:{config['account_id']}:"
+        if not re.fullmatch(r"arn:aws[a-z-]*:" + re.escape(prefix[len("arn:aws:") :]) + r"[A-Za-z0-9_-]{1,256}", topic):
+            findings.errors.append(
+                f"monitoring.topic_arn is '{topic}', but alarms go to topics of their own account and region only: "
+                f"give one such as {prefix}alarms."
+            )
+        if wanted["emails"]:
+            findings.errors.append(
+                "monitoring has both emails and topic_arn: subscribe the addresses to that topic, or leave it out."
+            )
+    if wanted["alarms"] and topic is None and not wanted["emails"]:
+        findings.warnings.append(
+            "monitoring has neither emails nor topic_arn: alarms go off, but nobody hears of it unless they subscribe "
+            f"to the topic {config['cluster_name']}-alarms."
         )
 
 

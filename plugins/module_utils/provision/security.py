@@ -32,7 +32,8 @@ class Rule:
         """As EC2 wants it."""
         permission: dict[str, Any] = {"IpProtocol": self.protocol, "FromPort": self.port, "ToPort": self.port}
         if "/" in self.source:
-            permission["IpRanges"] = [{"CidrIp": self.source, "Description": self.description}]
+            key, name = ("Ipv6Ranges", "CidrIpv6") if ":" in self.source else ("IpRanges", "CidrIp")
+            permission[key] = [{name: self.source, "Description": self.description}]
         else:
             permission["UserIdGroupPairs"] = [{"GroupId": self.source, "Description": self.description}]
         return permission
@@ -60,19 +61,17 @@ class Foreign:
 
 
 def read(permissions: Iterable[Mapping[str, Any]]) -> tuple[list[Rule], list[Foreign]]:
-    """A group's rules, and those that are of a kind that is never declared here (port ranges, IPv6, prefix lists)."""
+    """A group's rules, and those that are of a kind that is never declared here (port ranges, prefix lists)."""
     rules: list[Rule] = []
     foreign: list[Foreign] = []
     for one in permissions:
-        rest = {key: value for key, value in one.items() if key not in ("IpRanges", "UserIdGroupPairs") or not value}
         plain = one.get("FromPort") is not None and one.get("FromPort") == one.get("ToPort")
-        if not plain or one.get("Ipv6Ranges") or one.get("PrefixListIds"):
+        if not plain or one.get("PrefixListIds"):
             foreign.append(Foreign({key: value for key, value in one.items() if value not in ([], None)}))
             continue
-        for source in one.get("IpRanges", []):
-            rules.append(Rule(rest["IpProtocol"], rest["FromPort"], source["CidrIp"], source.get("Description", "")))
-        for source in one.get("UserIdGroupPairs", []):
-            rules.append(Rule(rest["IpProtocol"], rest["FromPort"], source["GroupId"], source.get("Description", "")))
+        for ranges, key in (("IpRanges", "CidrIp"), ("Ipv6Ranges", "CidrIpv6"), ("UserIdGroupPairs", "GroupId")):
+            for source in one.get(ranges, []):
+                rules.append(Rule(one["IpProtocol"], one["FromPort"], source[key], source.get("Description", "")))
     return rules, foreign
 
 

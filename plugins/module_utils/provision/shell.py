@@ -15,10 +15,12 @@ from .errors import ProvisionError
 try:
     import boto3
     from botocore.config import Config
-    from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
+    from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, ProfileNotFound
 except ImportError:
     # AnsibleAWSModule says what to install.
-    BotoCoreError, ClientError, NoCredentialsError = exceptions("BotoCoreError", "ClientError", "NoCredentialsError")
+    BotoCoreError, ClientError, NoCredentialsError, ProfileNotFound = exceptions(
+        "BotoCoreError", "ClientError", "NoCredentialsError", "ProfileNotFound"
+    )
 
 Result = TypeVar("Result")
 Work = Callable[["Aws", Mapping[str, Any], Changes], Mapping[str, Any]]
@@ -121,10 +123,30 @@ def once_visible(
         delay = min(delay * 2, 5)
 
 
+def awaited(
+    look: Callable[[], Result | None],
+    what: str,
+    seconds: float = 90,
+    clock: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], None] = time.sleep,
+) -> Result:
+    """What ``look`` returns as soon as that is not None. Raises ProvisionError, which names it, after the seconds."""
+    deadline = clock() + seconds
+    while True:
+        found = look()
+        if found is not None:
+            return found
+        if clock() > deadline:
+            raise ProvisionError(f"Waited {seconds:.0f} s for {what}, which did not come: run this again.")
+        sleep(1)
+
+
 def sentence(error: Exception) -> str:
     """An SDK's error as a sentence."""
     if isinstance(error, NoCredentialsError):
         return "There are no AWS credentials: set AWS_PROFILE or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY."
+    if isinstance(error, ProfileNotFound):
+        return f"{error}: correct AWS_PROFILE, or add the profile to your AWS configuration."
     if isinstance(error, ClientError) and code(error):
         answer = error.response["Error"]
         return f"AWS refused {error.operation_name} with {answer['Code']}: {answer.get('Message') or 'no reason given'}"
@@ -135,7 +157,10 @@ def run(arguments: Mapping[str, Any], work: Work) -> None:
     """Be a module: parse the arguments, do the work and report. Never returns."""
     module = AnsibleAWSModule(argument_spec=dict(arguments), supports_check_mode=True)
     changes = Changes(module.check_mode)
-    aws = Aws.of_module(module)
+    try:
+        aws = Aws.of_module(module)
+    except BotoCoreError as error:
+        module.fail_json(msg=sentence(error), api_calls=0, **changes.result())
     try:
         result = dict(work(aws, module.params, changes))
     except ProvisionError as error:

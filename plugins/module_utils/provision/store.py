@@ -123,6 +123,40 @@ class Keeper:
                 lambda: kms.tag_resource(KeyId=arn, Tags=added),
             )
 
+    # The secret
+
+    def secret(self, name: str, key_arn: str | None) -> None:
+        """Keep a secret, whose value is the agents' own."""
+        client, resource = self._aws.secretsmanager, f"secret {name}"
+        found = unless_missing(lambda: client.describe_secret(SecretId=name), "ResourceNotFoundException")
+        if found is None:
+            self._changes.apply(
+                resource,
+                None,
+                {"key": key_arn or self._wanted.key_alias, "tags": self._tags},
+                lambda: client.create_secret(
+                    Name=name,
+                    Description=f"Unlock keys of the managers of the swarm '{self._wanted.cluster}'",
+                    KmsKeyId=key_arn,
+                    Tags=tags.to_list(self._tags),
+                ),
+            )
+            return
+        if found.get("DeletedDate"):
+            raise ProvisionError(
+                f"The secret {name} is being deleted: restore it (`aws secretsmanager restore-secret`), since the "
+                "managers cannot be unlocked without it."
+            )
+        before = tags.from_list(found.get("Tags", []))
+        missing = tags.missing(before, self._tags)
+        if missing:
+            self._changes.apply(
+                resource,
+                {"tags": before},
+                {"tags": {**before, **missing}},
+                lambda: client.tag_resource(SecretId=name, Tags=tags.to_list(missing)),
+            )
+
     # The bucket
 
     def bucket(self, key_arn: str | None) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ipaddress import IPv4Network
+from ipaddress import IPv4Network, IPv6Network
 from typing import Mapping, Sequence
 
 from .errors import ProvisionError
@@ -45,3 +45,9 @@ def carve(vpc: IPv4Network, zones: Sequence[str], taken: Mapping[str, IPv4Networ
             )
         subnets[zone] = subnet
     return subnets
+
+
+def carve_ipv6(vpc: IPv6Network, zones: Sequence[str], taken: Mapping[str, IPv6Network]) -> dict[str, IPv6Network]:
+    """Each zone's part of the VPC's IPv6 range: what it has already, or the first free /64, the only size AWS takes."""
+    free = (subnet for subnet in vpc.subnets(new_prefix=64) if subnet not in taken.values())
+    return {zone: taken.get(zone) or next(free) for zone in zones}

@@ -7,6 +7,10 @@ from typing import Any, Iterable, Mapping
 CLUSTER = "swarm.aws/cluster"
 GROUP = "swarm.aws/group"
 ROLE = "swarm.aws/role"
+# Of an IAM role, whose name is one for all regions: that of its cluster.
+REGION = "swarm.aws/region"
+# Of an Auto Scaling group: the `desired` of node_groups that was applied last.
+DESIRED = "swarm.aws/desired"
 
 
 def of_cluster(cluster: str, tags: Mapping[str, str], **more: str) -> dict[str, str]:

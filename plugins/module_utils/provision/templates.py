@@ -6,10 +6,20 @@ import base64
 from dataclasses import dataclass
 from typing import Any, Mapping, Sequence
 
-from . import tags
+from . import disks, tags
 from .errors import ProvisionError
 
 USER_DATA_LIMIT = 16384
+
+
+@dataclass(frozen=True)
+class Spot:
+    """How much of a group is spot capacity, in the configuration's words."""
+
+    share: int
+    on_demand_base: int
+    strategy: str
+    rebalance: bool
 
 
 @dataclass(frozen=True)
@@ -30,13 +40,18 @@ class Group:
     security_groups: Sequence[str]
     instance_profile: str
     user_data: str
-    spot: bool
+    spot: Spot | None = None
+    volume_iops: int | None = None
+    volume_throughput: int | None = None
+    # Those for data: device, type, size in GiB, iops and throughput each.
+    volumes: Sequence[Mapping[str, Any]] = ()
     key_name: str | None = None
+    ipv6: bool = False
 
     @property
     def mixed(self) -> bool:
         """Whether Auto Scaling chooses between types or markets, rather than the launch template alone."""
-        return self.spot or len(self.instance_types) > 1
+        return self.spot is not None or len(self.instance_types) > 1
 
     def instance_tags(self, cluster: str, own: Mapping[str, str]) -> dict[str, str]:
         """The tags of the group's instances, of their volumes and of the group itself."""
@@ -63,15 +78,13 @@ def data(group: Group, volume_tags: Mapping[str, str]) -> dict[str, Any]:
         # A token is needed, and containers, being one hop further away, get none.
         "MetadataOptions": {"HttpEndpoint": "enabled", "HttpTokens": "required", "HttpPutResponseHopLimit": 1},
         "BlockDeviceMappings": [
-            {
-                "DeviceName": group.root_device,
-                "Ebs": {
-                    "VolumeSize": group.volume_size,
-                    "VolumeType": group.volume_type,
-                    "Encrypted": True,
-                    "DeleteOnTermination": True,
-                },
-            }
+            disks.mapping(
+                group.root_device, group.volume_type, group.volume_size, group.volume_iops, group.volume_throughput
+            ),
+            *(
+                disks.mapping(one["device"], one["type"], one["size"], one["iops"], one["throughput"])
+                for one in group.volumes
+            ),
         ],
         "NetworkInterfaces": [
             {
@@ -79,6 +92,7 @@ def data(group: Group, volume_tags: Mapping[str, str]) -> dict[str, Any]:
                 "AssociatePublicIpAddress": True,
                 "DeleteOnTermination": True,
                 "Groups": sorted(group.security_groups),
+                **({"Ipv6AddressCount": 1} if group.ipv6 else {}),
             }
         ],
         # Instances get theirs from the Auto Scaling group, which does not tag volumes.
@@ -91,7 +105,17 @@ def data(group: Group, volume_tags: Mapping[str, str]) -> dict[str, Any]:
 
 def same(present: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
     """Whether a template's data, as EC2 tells it, is what is wanted, whatever EC2 adds to what it was given."""
-    return set(_settled(present)) == set(wanted) and contains(_settled(present), wanted)
+    return (
+        set(_settled(present)) == set(wanted)
+        and contains(_settled(present), wanted)
+        and _performance(present) == _performance(wanted)
+    )
+
+
+def _performance(template: Mapping[str, Any]) -> list[Any]:
+    """What volumes are asked to do beyond what their type does, which is none of EC2's additions."""
+    disks_of = [one.get("Ebs", {}) for one in template.get("BlockDeviceMappings", [])]
+    return [(one.get("Iops"), one.get("Throughput")) for one in disks_of]
 
 
 def readable(template: Mapping[str, Any]) -> dict[str, Any]:

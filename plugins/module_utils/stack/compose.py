@@ -104,6 +104,7 @@ def pinned(definition: Mapping[str, Any], digests: Mapping[str, str]) -> dict[st
     for service in result["services"].values():
         deploy = service["deploy"] = dict(service.get("deploy") or {})
         labels = deploy["labels"] = _pairs(deploy.get("labels"))
+        labels.pop(FINGERPRINT, None)
         labels[FINGERPRINT] = fingerprint(result, service)
     return result
 
@@ -127,6 +128,21 @@ def sources(service: Mapping[str, Any], section: str) -> list[str]:
 def environment(service: Mapping[str, Any]) -> dict[str, str]:
     """A service's variables, after :func:`bundle` settled them."""
     return dict(service.get("environment") or {})
+
+
+def repeated(definition: Mapping[str, Any]) -> list[str]:
+    """A sentence on the services that Docker may run more often than they ask for, if there are any.
+
+    A manager that has led before goes on making jobs' tasks (https://github.com/moby/moby/issues/53632).
+    """
+    modes = {name: (service.get("deploy") or {}).get("mode") for name, service in definition["services"].items()}
+    jobs = sorted(name for name, mode in modes.items() if mode in ("replicated-job", "global-job"))
+    if not jobs:
+        return []
+    return [
+        f"Jobs ({', '.join(jobs)}) may run several times, even at once, if the swarm's managers have changed leaders "
+        "(moby/moby#53632). For what must run once, use mode replicated with a restart_policy of condition none."
+    ]
 
 
 def command_input(definition: Mapping[str, Any]) -> str:

@@ -1,31 +1,25 @@
-"""Deploying a stack: what would change, making it so, and waiting until it is so."""
+"""Deploying a stack: what would change, making it so, and tidying up once it is so."""
 
 from __future__ import annotations
 
+import copy
 import secrets
 import string
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from . import compose, images
+from .._core import registries, surge
+from . import compose, images, releases
 from .compose import FINGERPRINT, Blob, Bundle
+from .credentials import Credentials
 from .engine import Engine
 from .errors import StackError
-from .verdict import CONVERGED, FAILED, Verdict, judge
 
 _ALPHABET = string.ascii_letters + string.digits
-_LOG_LINES = 5
-_POLL_SECONDS = 0.5
-
-
-@dataclass(frozen=True)
-class Clock:
-    """Time, from outside."""
-
-    now: Callable[[], float]
-    sleep: Callable[[float], None]
+# What the managers' agents note on services, which a deployment takes away and they put back.
+_NOTED = (surge.LABEL, registries.LABEL)
 
 
 @dataclass(frozen=True)
@@ -36,7 +30,6 @@ class Options:
     """``always`` looks every image up in its registry; ``missing`` keeps the digests that services have."""
     reapply: bool = False
     registry_auth: bool = False
-    timeout: float = 300.0
 
 
 @dataclass
@@ -46,30 +39,45 @@ class Report:
     changed: bool = False
     before: dict[str, Any] = field(default_factory=dict)
     after: dict[str, Any] = field(default_factory=dict)
-    services: dict[str, dict[str, Any]] = field(default_factory=dict)
+    images: dict[str, str] = field(default_factory=dict)
+    """By service of the definition, with digests."""
+    proven: bool = False
+    """Whether what is deployed has converged once already."""
     warnings: list[str] = field(default_factory=list)
 
 
 class Deployment:
     """One deployment of one bundle to one swarm."""
 
-    def __init__(self, engine: Engine, bundle: Bundle, options: Options, clock: Clock) -> None:
-        self._engine, self._bundle, self._options, self._clock = engine, bundle, options, clock
+    def __init__(
+        self,
+        engine: Engine,
+        bundle: Bundle,
+        options: Options,
+        known: Mapping[str, Credentials],
+        ask: Callable[[registries.Registry], registries.Grant],
+    ) -> None:
+        """``known`` are the operator's credentials, by registry; ``ask`` gets those of ECR, or raises StackError."""
+        self._engine, self._bundle, self._options = engine, bundle, options
+        self._known, self._ask = known, ask
+        self._credentials: dict[str, Credentials] = {}
+        self._grants: dict[str, registries.Grant] = {}
+        # Registries that gave none, with the reason.
+        self._refused: dict[str, str] = {}
         self.report = Report()
 
     def run(self, *, check: bool) -> Report:
-        """Deploy and wait, or with ``check`` only say what would change.
-
-        Raises StackError for a stack that cannot be deployed or does not converge; the report then tells how far it
-        came.
-        """
+        """Deploy, or with ``check`` only say what would change. Raises StackError for what cannot be deployed."""
         reason = self._engine.manages()
         if reason:
             raise StackError(reason)
         # The format is Docker's to judge, before anything is made or looked up.
         self.report.warnings += self._engine.check(compose.command_input(self._bundle.definition))
         before = self._engine.services(self._bundle.stack)
+        self.report.warnings += compose.repeated(self._bundle.definition)
+        self._log_in()
         definition = compose.pinned(self._bundle.definition, self._digests(before))
+        self.report.images = {name: service["image"] for name, service in definition["services"].items()}
         missing = self._missing()
         self._describe(before, definition, missing)
         self.report.changed = bool(missing) or self.report.before != self.report.after
@@ -77,15 +85,20 @@ class Deployment:
             return self.report
         for section, blob in missing:
             self._engine.add(section, blob)
+        present = self._engine.releases(self._bundle.stack)
+        release = releases.blob(self._bundle.stack, definition, present)
+        self.report.proven = release is None and present[-1].converged
+        if release:
+            self._engine.add("configs", release)
         if self.report.changed or self._options.reapply:
             self._engine.deploy(
-                self._bundle.stack, compose.command_input(definition), registry_auth=self._options.registry_auth
+                self._bundle.stack,
+                compose.command_input(self._noting_grants(definition)),
+                registry_auth=self._options.registry_auth,
+                credentials=self._credentials,
             )
             after = self._engine.services(self._bundle.stack)
             self.report.changed = bool(missing) or _specs(before) != _specs(after)
-        self._wait()
-        if self.report.changed:
-            self._tidy()
         return self.report
 
     def _digests(self, services: Mapping[str, Any]) -> dict[str, str]:
@@ -99,11 +112,12 @@ class Deployment:
             if known and self._options.resolve == "missing":
                 return images.with_digest(image, known)
             try:
-                return images.with_digest(image, self._engine.digest(images.without_digest(image)))
+                return images.with_digest(image, self._look_up(images.without_digest(image)))
             except StackError as error:
                 if not known:
+                    reason = str(error).rstrip(".")
                     raise StackError(
-                        f"The image {image} of service '{wanted[image]}' cannot be found: {error}. Check its name and "
+                        f"The image {image} of service '{wanted[image]}' cannot be found: {reason}. Check its name and "
                         "tag, and that this manager can reach and log in to its registry."
                     ) from None
                 self.report.warnings.append(
@@ -114,6 +128,38 @@ class Deployment:
         with ThreadPoolExecutor(max_workers=8) as workers:
             found = list(workers.map(resolve, wanted))
         return {image: found[position] for position, image in enumerate(wanted)}
+
+    def _log_in(self) -> None:
+        """Find the credentials of the images' registries: the operator's, and otherwise ECR's own."""
+        used = {images.registry_of(service["image"]) for service in self._bundle.definition["services"].values()}
+        for host in sorted(used):
+            registry = registries.Registry.of(host)
+            try:
+                if host in self._known:
+                    self._credentials[host] = self._known[host]
+                elif registry:
+                    self._grants[host] = self._ask(registry)
+                    self._credentials[host] = Credentials.of(self._grants[host])
+            except StackError as error:
+                self._refused[host] = str(error)
+
+    def _noting_grants(self, definition: dict[str, Any]) -> dict[str, Any]:
+        """The definition with notes of how old ECR's credentials are, so that the agents do not renew them at once.
+
+        Tasks that are just being prepared would begin anew.
+        """
+        result = copy.deepcopy(definition)
+        for service in result["services"].values():
+            grant = self._grants.get(images.registry_of(service["image"]))
+            if grant:
+                service["deploy"]["labels"][registries.LABEL] = grant.noted
+        return result
+
+    def _look_up(self, image: str) -> str:
+        host = images.registry_of(image)
+        if host in self._refused:
+            raise StackError(self._refused[host])
+        return self._engine.digest(image, self._credentials.get(host))
 
     def _missing(self) -> list[tuple[str, Blob]]:
         """Configs and secrets that the swarm does not have yet; secrets that are to be made are made up here."""
@@ -156,71 +202,59 @@ class Deployment:
             after[f"new {section}"] = sorted(blob.name for kind, blob in missing if kind == section)
         self.report.before, self.report.after = before, after
 
-    def _wait(self) -> None:
-        """Wait until every service has converged or one has failed. Raises StackError unless all have."""
-        start = self._clock.now()
-        while True:
-            waited = self._clock.now() - start
-            verdicts = self._verdicts(waited)
-            states = {verdict.state for verdict in verdicts.values()}
-            if states <= {CONVERGED} or (FAILED in states) or waited >= self._options.timeout:
-                break
-            self._clock.sleep(_POLL_SECONDS)
-        bad = {name: verdict for name, verdict in verdicts.items() if verdict.state != CONVERGED}
-        if not bad:
-            return
-        # Failures explain what only waits for them.
-        worst = {name: verdict for name, verdict in bad.items() if verdict.state == FAILED}
-        reasons = [f"{name} {self._explain(name, verdict)}" for name, verdict in sorted((worst or bad).items())]
-        when = "" if worst else f" within {self._options.timeout:.0f} s"
-        raise StackError(f"The stack '{self._bundle.stack}' did not converge{when}: {'; '.join(reasons)}.")
 
-    def _verdicts(self, waited: float) -> dict[str, Verdict]:
-        services = self._engine.services(self._bundle.stack)
-        tasks: dict[str, list[dict[str, Any]]] = {}
-        for task in self._engine.tasks(self._bundle.stack):
-            tasks.setdefault(task["ServiceID"], []).append(task)
-        up = {
-            node["ID"]: node["Description"]["Hostname"]
-            for node in self._engine.nodes()
-            if node["Status"]["State"] == "ready"
-        }
-        verdicts = {}
-        for name, service in services.items():
-            verdict = judge(service, tasks.get(service["ID"], []), up, waited)
-            verdicts[name] = verdict
-            image = service["Spec"]["TaskTemplate"].get("ContainerSpec", {}).get("Image", "")
-            self.report.services[name] = {
-                **{key: value for key, value in asdict(verdict).items() if key not in ("state", "task")},
-                "verdict": verdict.state,
-                "image": image.partition("@")[0],
-                "digest": images.digest_of(image),
-            }
-        self.report.services = {name: self.report.services[name] for name in services}
-        return verdicts
+def rollback(engine: Engine, stack: str) -> Bundle:
+    """What the stack was before its newest release. Raises StackError if nothing of it is known."""
+    present = engine.releases(stack)
+    if not present:
+        raise StackError(f"No release of a stack '{stack}' is known here: deploy it, or check its name.")
+    back = releases.target(present)
+    if back is None:
+        raise StackError(
+            f"The stack '{stack}' has no release to go back to: none before the present one has converged."
+        )
+    return Bundle(stack, dict(back.definition))
 
-    def _explain(self, name: str, verdict: Verdict) -> str:
-        text = f"({verdict.running} of {verdict.desired} tasks run): {verdict.reason}"
-        lines = self._engine.log(verdict.task, _LOG_LINES) if verdict.task else []
-        self.report.services[name]["log"] = lines
-        return text + (f"; its log ends: {' | '.join(lines)}" if lines else "")
 
-    def _tidy(self) -> None:
-        """Remove the stack's configs and secrets that neither its services nor their way back use any more."""
-        used = set()
-        for service in self._engine.services(self._bundle.stack).values():
-            for spec in (service["Spec"], service.get("PreviousSpec") or {}):
-                container = (spec.get("TaskTemplate") or {}).get("ContainerSpec") or {}
-                used |= {item["ConfigID"] for item in container.get("Configs") or []}
-                used |= {item["SecretID"] for item in container.get("Secrets") or []}
-        for section in ("configs", "secrets"):
-            for identifier in self._engine.names(section, self._bundle.stack).values():
-                if identifier not in used:
-                    self._engine.drop(section, identifier)
+def tidied(engine: Engine, stack: str, *, check: bool) -> list[str]:
+    """Note that the newest release has converged, and remove what neither it nor a rollback needs any more.
+
+    Returns the names of the configs and secrets that are removed, or with ``check`` would be.
+    """
+    present = engine.releases(stack)
+    if present and not present[-1].converged:
+        if not check:
+            engine.mark_converged(present[-1])
+        present[-1] = replace(present[-1], converged=True)
+    kept = releases.kept(present)
+    used = {release.id for release in kept}
+    for service in engine.services(stack).values():
+        for spec in (service["Spec"], service.get("PreviousSpec") or {}):
+            container = (spec.get("TaskTemplate") or {}).get("ContainerSpec") or {}
+            used |= {item["ConfigID"] for item in container.get("Configs") or []}
+            used |= {item["SecretID"] for item in container.get("Secrets") or []}
+    removed = []
+    numbers = {release.id for release in present}
+    for section in ("configs", "secrets"):
+        needed = {name for release in kept for name in release.names(section)}
+        for name, identifier in engine.names(section, stack).items():
+            if identifier in used or name in needed:
+                continue
+            if not check:
+                engine.drop(section, identifier)
+            # Releases are kept and removed without a word.
+            if identifier not in numbers:
+                removed.append(name)
+    return sorted(removed)
 
 
 def _specs(services: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: service["Spec"] for name, service in services.items()}
+    def spec(service: Mapping[str, Any]) -> dict[str, Any]:
+        labels = service["Spec"].get("Labels") or {}
+        kept = {key: value for key, value in labels.items() if key not in _NOTED}
+        return {**service["Spec"], "Labels": kept}
+
+    return {name: spec(service) for name, service in services.items()}
 
 
 def _seen(spec: Mapping[str, Any]) -> dict[str, Any]:

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
+import os
 import re
 import shutil
-from collections.abc import Callable, Sequence
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any, Protocol
 
+from . import releases as known_releases
 from .compose import NAMESPACE, Blob
+from .credentials import Credentials
 from .errors import StackError
+from .releases import Release
 
 try:
     import docker
@@ -18,6 +26,10 @@ except ImportError:
 
 _SECONDS = 60
 _LOG_SECONDS = 10
+# By which the docker command knows Docker Hub's credentials.
+_HUB = "https://index.docker.io/v1/"
+# States in which nothing of a task runs any more.
+_ENDED = ("complete", "failed", "shutdown", "rejected", "orphaned", "remove")
 Run = Callable[..., tuple[int, str, str]]
 
 
@@ -41,13 +53,31 @@ class Engine(Protocol):
 
     def drop(self, section: str, identifier: str) -> None: ...
 
-    def digest(self, image: str) -> str:
+    def digest(self, image: str, credentials: Credentials | None = None) -> str:
         """The digest of an image in its registry. Raises StackError with the registry's reason."""
 
     def check(self, definition: str) -> list[str]:
         """Have the docker command read a definition; returns its warnings, raises StackError for what it refuses."""
 
-    def deploy(self, stack: str, definition: str, *, registry_auth: bool) -> None: ...
+    def deploy(
+        self, stack: str, definition: str, *, registry_auth: bool, credentials: Mapping[str, Credentials]
+    ) -> None:
+        """Deploy. The nodes get the credentials, by registry, and with ``registry_auth`` this manager's own too."""
+
+    def releases(self, stack: str) -> list[Release]:
+        """What the stack was deployed as, the newest last."""
+
+    def mark_converged(self, release: Release) -> None:
+        """Note that the stack once was as the release says."""
+
+    def left(self, stack: str) -> dict[str, list[str]]:
+        """By kind, the names of what there is of a stack: services, tasks, networks, configs and secrets.
+
+        Only tasks on nodes that are up: others cannot end.
+        """
+
+    def remove(self, stack: str) -> None:
+        """Remove what can be removed of a stack now: its services, then what they do not use any more."""
 
     def log(self, task: str, lines: int) -> list[str]:
         """The last lines of a task's log; empty when they cannot be had."""
@@ -88,16 +118,15 @@ class DockerEngine:
         return list(self._api.nodes())
 
     def services(self, stack: str) -> dict[str, dict[str, Any]]:
-        found = self._api.services(filters={"label": f"{NAMESPACE}={stack}"})
+        found = self._api.services(filters=_of(stack))
         return {service["Spec"]["Name"]: service for service in found}
 
     def tasks(self, stack: str) -> list[dict[str, Any]]:
-        return list(self._api.tasks(filters={"label": f"{NAMESPACE}={stack}"}))
+        return list(self._api.tasks(filters=_of(stack)))
 
     def names(self, section: str, stack: str | None = None) -> dict[str, str]:
         listed = self._api.configs if section == "configs" else self._api.secrets
-        filters = {"label": f"{NAMESPACE}={stack}"} if stack else None
-        return {item["Spec"]["Name"]: item["ID"] for item in listed(filters=filters)}
+        return {item["Spec"]["Name"]: item["ID"] for item in listed(filters=_of(stack) if stack else None)}
 
     def add(self, section: str, blob: Blob) -> None:
         driver = {"Name": blob.template_driver} if blob.template_driver else None
@@ -121,13 +150,14 @@ class DockerEngine:
             if error.status_code not in (400, 404):
                 raise
 
-    def digest(self, image: str) -> str:
+    def digest(self, image: str, credentials: Credentials | None = None) -> str:
+        auth = credentials.plain() if credentials else None
         try:
-            return str(self._api.inspect_distribution(image)["Descriptor"]["digest"])
+            return str(self._api.inspect_distribution(image, auth_config=auth)["Descriptor"]["digest"])
         except docker_errors.APIError as asked:
             # An engine may be able to pull what it cannot look up, from a mirror that knows no manifests' digests.
             try:
-                self._api.pull(image)
+                self._api.pull(image, auth_config=auth)
                 return str(self._api.inspect_image(image)["RepoDigests"][0].partition("@")[2])
             except (docker_errors.APIError, IndexError):
                 raise StackError(str(asked.explanation or asked)) from None
@@ -135,10 +165,64 @@ class DockerEngine:
     def check(self, definition: str) -> list[str]:
         return self._stack(["config", "--compose-file", "-"], definition).splitlines()
 
-    def deploy(self, stack: str, definition: str, *, registry_auth: bool) -> None:
+    def deploy(
+        self, stack: str, definition: str, *, registry_auth: bool, credentials: Mapping[str, Credentials]
+    ) -> None:
         options = ["--prune", "--resolve-image", "never", "--detach=true"]
-        options += ["--with-registry-auth"] if registry_auth else []
-        self._stack(["deploy", *options, "--compose-file", "-", stack], definition)
+        options += ["--with-registry-auth"] if registry_auth or credentials else []
+        with _logged_in(credentials, own=registry_auth) as environment:
+            self._stack(["deploy", *options, "--compose-file", "-", stack], definition, environment)
+
+    def releases(self, stack: str) -> list[Release]:
+        return known_releases.read(self._api.configs(filters=_of(stack)))
+
+    def mark_converged(self, release: Release) -> None:
+        present = self._api.inspect_config(release.id)
+        spec = {**present["Spec"], "Labels": {**present["Spec"]["Labels"], known_releases.CONVERGED: "true"}}
+        # The SDK has no call for it.
+        url = self._api._url("/configs/{0}/update", release.id)
+        self._api._raise_for_status(
+            self._api._post_json(url, data=spec, params={"version": present["Version"]["Index"]})
+        )
+
+    def left(self, stack: str) -> dict[str, list[str]]:
+        up = {node["ID"] for node in self.nodes() if node["Status"]["State"] == "ready"}
+        found = {
+            "services": sorted(self.services(stack)),
+            "tasks": sorted(
+                task["ID"]
+                for task in self.tasks(stack)
+                if task.get("NodeID") in up and task["Status"]["State"] not in _ENDED
+            ),
+            "networks": sorted(network["Name"] for network in self._networks(stack)),
+            "configs": sorted(self.names("configs", stack)),
+            "secrets": sorted(self.names("secrets", stack)),
+        }
+        return {kind: names for kind, names in found.items() if names}
+
+    def remove(self, stack: str) -> None:
+        services = [service["ID"] for service in self.services(stack).values()]
+        for identifier in services:
+            self._unless_in_use(self._api.remove_service, identifier)
+        for section in ("configs", "secrets"):
+            for identifier in self.names(section, stack).values():
+                self.drop(section, identifier)
+        for network in self._networks(stack):
+            self._unless_in_use(self._api.remove_network, network["Id"])
+
+    def _networks(self, stack: str) -> list[dict[str, Any]]:
+        return list(self._api.networks(filters=_of(stack)))
+
+    @staticmethod
+    def _unless_in_use(remove: Callable[[str], Any], identifier: str) -> None:
+        """Gone already, or in use still: either way it is looked at again."""
+        try:
+            remove(identifier)
+        except docker_errors.APIError as error:
+            # Of a network that another manager has just removed the engine tells as of an error of its own.
+            known = any(words in str(error.explanation) for words in ("in use", "not found"))
+            if error.status_code != 404 and not known:
+                raise StackError(f"The engine refused to remove {identifier}: {error.explanation or error}") from None
 
     def log(self, task: str, lines: int) -> list[str]:
         # The command waits for nodes that do not answer.
@@ -146,13 +230,41 @@ class DockerEngine:
         code, output, errors = self._run(limited)
         return (output + errors).splitlines()[-lines:] if code == 0 else []
 
-    def _stack(self, arguments: Sequence[str], definition: str) -> str:
+    def _stack(self, arguments: Sequence[str], definition: str, environment: Mapping[str, str] | None = None) -> str:
         """Run `docker stack` on a definition and return what it says; a refusal raises StackError."""
-        result = self._run(["docker", "stack", *arguments], data=definition)
+        result = self._run(["docker", "stack", *arguments], data=definition, environ_update=environment)
         said = [line.strip() for line in result[2].splitlines() if line.strip()]
         if result[0]:
             raise StackError(f"Docker refuses the stack: {'; '.join(said) or 'no reason given'}")
         return "\n".join(said)
+
+
+def _of(stack: str) -> dict[str, str]:
+    return {"label": f"{NAMESPACE}={stack}"}
+
+
+@contextlib.contextmanager
+def _logged_in(credentials: Mapping[str, Credentials], *, own: bool) -> Iterator[dict[str, str] | None]:
+    """The environment in which the docker command has the credentials, for as long as the context lasts.
+
+    They stand in memory only where the system keeps /run there. ``own`` leaves it this user's logins besides.
+    """
+    if not credentials:
+        yield None
+        return
+    config: dict[str, Any] = {}
+    if own:
+        with contextlib.suppress(OSError, ValueError):
+            config = json.loads((Path.home() / ".docker/config.json").read_text())
+    config["auths"] = {
+        **(config.get("auths") or {}),
+        **{_HUB if host == "docker.io" else host: {"auth": one.encoded()} for host, one in credentials.items()},
+    }
+    with tempfile.TemporaryDirectory(dir="/run" if os.access("/run", os.W_OK) else None) as folder:
+        path = Path(folder) / "config.json"
+        path.touch(mode=0o600)
+        path.write_text(json.dumps(config))
+        yield {"DOCKER_CONFIG": folder}
 
 
 def _innermost(error: BaseException) -> str:

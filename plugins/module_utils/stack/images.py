@@ -26,6 +26,12 @@ def without_digest(image: str) -> str:
     return f"{match['name']}:{match['tag'] or 'latest'}"
 
 
+def registry_of(image: str) -> str:
+    """The registry of an image: ``docker.io`` where it names none."""
+    first, slash, _rest = image.partition("/")
+    return first if slash and ("." in first or ":" in first or first == "localhost") else "docker.io"
+
+
 def digest_of(image: str) -> str | None:
     """The digest in a reference, if it has one."""
     return image.partition("@")[2] or None

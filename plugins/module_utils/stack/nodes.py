@@ -31,6 +31,12 @@ def missing(nodes: Sequence[Mapping[str, Any]], groups: Sequence[Mapping[str, An
     return phrases
 
 
+def scaled(groups: Sequence[Mapping[str, Any]], sizes: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """The groups with the size that they have by now, where that is told."""
+    now = {one["name"]: int(one["desired"]) for one in sizes}
+    return [{**group, "desired": now[group["name"]]} if group.get("name") in now else group for group in groups]
+
+
 def _labels(node: Mapping[str, Any]) -> Mapping[str, str]:
     return node["Spec"].get("Labels") or {}
 

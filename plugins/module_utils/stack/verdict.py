@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timezone
 from typing import Any
 
-CONVERGED, PROGRESSING, FAILED = "converged", "progressing", "failed"
+from .compose import FINGERPRINT
+
+CONVERGED, COMPLETE, PROGRESSING = "converged", "complete", "progressing"
+ROLLED_BACK, PAUSED, FAILED = "rolled back", "paused", "failed"
+GOOD = (CONVERGED, COMPLETE)
 _ENDED_BADLY = ("failed", "rejected")
+_ENDED = ("complete", "shutdown", *_ENDED_BADLY, "remove", "orphaned")
+_JOBS = ("ReplicatedJob", "GlobalJob")
 # Rejected means that the node could not even prepare the task (no such image, bad mount): trying again rarely helps.
 _ENOUGH_REJECTIONS = 3
-# Long enough for the scheduler to have made a global service's tasks.
+# Long enough for the scheduler to have made a service's tasks, or one in place of one that ended.
 _SCHEDULING_SECONDS = 10.0
+# How long a task runs until it is believed to stay; Docker's own, where a service says nothing.
+_MONITOR_SECONDS = 5.0
+_NANOSECONDS = 1e9
 
 
 @dataclass(frozen=True)
@@ -19,45 +30,208 @@ class Verdict:
     """How one service is doing, and why."""
 
     state: str
-    desired: int
+    wanted: int
+    """How many tasks are to run, or, of a job, to complete."""
     running: int
-    reason: str = ""
+    """How many of them do, or have."""
+    why: str = ""
     task: str | None = None
     """The task whose log says more, if there is one."""
 
 
 def judge(
-    service: Mapping[str, Any], tasks: Sequence[Mapping[str, Any]], nodes: Mapping[str, str], waited: float
+    service: Mapping[str, Any],
+    tasks: Sequence[Mapping[str, Any]],
+    nodes: Mapping[str, str],
+    now: float,
+    since: float,
+    expected: str | None = None,
 ) -> Verdict:
     """Judge a service by its tasks.
 
-    ``nodes`` maps the IDs of nodes that are up to their names. ``waited`` is how many seconds ago it was deployed.
+    ``nodes`` maps the IDs of nodes that are up to their names. ``now`` is in epoch seconds, and so is ``since``, from
+    when on the service is waited for. ``expected`` is the fingerprint that it was deployed with last, if that is known.
     """
-    mode = service["Spec"]["Mode"]
-    wanted = [task for task in tasks if task["DesiredState"] in ("running", "ready", "complete")]
-    current = [task for task in wanted if _is_current(task, service)]
-    done = "complete" if "ReplicatedJob" in mode or "GlobalJob" in mode else "running"
-    running = sum(1 for task in current if task["Status"]["State"] == done and task.get("NodeID") in nodes)
-    desired = _desired(mode, wanted)
-    update = (service.get("UpdateStatus") or {}).get("State", "")
-    trouble = _trouble(tasks, nodes)
-    task = _failing(tasks)
-    task_id = task["ID"] if task else None
+    return _Case(service, tasks, nodes, now, now - since).verdict(expected)
 
-    if update in ("paused", "rollback_paused", "rollback_completed"):
-        return Verdict(FAILED, desired, running, f"{_UPDATES[update]}: {trouble or _message(service)}", task_id)
-    if update in ("updating", "rollback_started"):
-        return Verdict(PROGRESSING, desired, running, trouble or _UPDATES[update], task_id)
-    if not desired and "Global" in mode and not tasks:
-        reason = "no node " + (
-            f"meets its constraints ({_constraints(service)})" if _constraints(service) else "takes it"
+
+class _Case:
+    """One service, and all that is known of it."""
+
+    def __init__(
+        self,
+        service: Mapping[str, Any],
+        tasks: Sequence[Mapping[str, Any]],
+        nodes: Mapping[str, str],
+        now: float,
+        waited: float,
+    ) -> None:
+        self._service, self._nodes, self._now, self._waited = service, nodes, now, waited
+        self._template = service["Spec"]["TaskTemplate"]
+        self._mode = service["Spec"]["Mode"]
+        self._job = any(kind in self._mode for kind in _JOBS)
+        self._tasks = [task for task in tasks if not self._job or _iteration(task) == self._iteration()]
+        self._live = [task for task in self._tasks if _wanted(task) and task["Status"]["State"] not in _ENDED]
+        self._current = [task for task in self._tasks if _is_current(task, service)]
+        # A task that is not started again is done when it has completed, in a job and elsewhere.
+        self._once = self._job or self._restarts in ("none", "on-failure")
+        done = (task for task in self._current if self._once and task["Status"]["State"] == "complete")
+        completed = self._places(done)
+        # A job is done by what has completed, even while Docker runs it once more (https://github.com/moby/moby/issues/53632).
+        self._completed = completed if self._job else completed - self._places(self._live)
+        self._failing = max(
+            (task for task in self._tasks if self._ended_badly(task)),
+            key=lambda task: str(task["CreatedAt"]),
+            default=None,
         )
-        return Verdict(PROGRESSING if waited < _SCHEDULING_SECONDS else FAILED, 0, 0, reason)
-    if running >= desired and len(wanted) - len(current) <= 0:
-        return Verdict(CONVERGED, desired, running)
-    if _rejections(tasks, service) >= _ENOUGH_REJECTIONS and not running:
-        return Verdict(FAILED, desired, running, trouble, task_id)
-    return Verdict(PROGRESSING, desired, running, trouble or f"{running} of {desired} tasks run", task_id)
+
+    @property
+    def _restarts(self) -> str:
+        default = "on-failure" if self._job else "any"
+        return str((self._template.get("RestartPolicy") or {}).get("Condition") or default)
+
+    def verdict(self, expected: str | None) -> Verdict:
+        update = (self._service.get("UpdateStatus") or {}).get("State", "")
+        trouble = self._trouble()
+        if update == "rollback_completed":
+            return self._say(ROLLED_BACK, f"{_UPDATES[update]}: {trouble or self._message()}")
+        if update in ("paused", "rollback_paused") and not self._done:
+            return self._say(PAUSED, f"{_UPDATES[update]}: {trouble or self._message()}")
+        if update in ("updating", "rollback_started"):
+            return self._say(PROGRESSING, trouble or _UPDATES[update])
+        deployed = (self._service["Spec"].get("Labels") or {}).get(FINGERPRINT)
+        if expected and deployed and expected != deployed:
+            return self._say(ROLLED_BACK, f"it runs what was deployed before: {trouble or 'no reason is known'}")
+        if not self._tasks and not self._wanted and any(kind in self._mode for kind in ("Global", "GlobalJob")):
+            constraints = ", ".join((self._template.get("Placement") or {}).get("Constraints") or [])
+            reason = f"no node meets its constraints ({constraints})" if constraints else "no node takes it"
+            return self._say(PROGRESSING if self._waited < _SCHEDULING_SECONDS else FAILED, reason)
+        if self._reached >= self._wanted and not self._outdated():
+            return self._settled(trouble)
+        if self._gives_up():
+            return self._say(FAILED, trouble or "its tasks have ended")
+        return self._say(PROGRESSING, trouble or self._so_far())
+
+    def _settled(self, trouble: str) -> Verdict:
+        young = [task for task in self._running() if self._is_young(task)]
+        if young:
+            return self._say(PROGRESSING, trouble or f"{len(young)} of its tasks started a moment ago")
+        return Verdict(COMPLETE if self._done else CONVERGED, self._wanted, self._reached)
+
+    def _say(self, state: str, why: str) -> Verdict:
+        return Verdict(state, self._wanted, self._reached, why, self._failing["ID"] if self._failing else None)
+
+    # Numbers
+
+    def _place(self, task: Mapping[str, Any]) -> str:
+        """What a task is one of several for: a slot, or a node."""
+        by_slot = "Replicated" in self._mode or "ReplicatedJob" in self._mode
+        return str(task.get("Slot") or 0) if by_slot else str(task.get("NodeID") or "")
+
+    def _places(self, tasks: Iterable[Mapping[str, Any]]) -> set[str]:
+        return {self._place(task) for task in tasks}
+
+    @property
+    def _wanted(self) -> int:
+        if "Replicated" in self._mode:
+            return int((self._mode["Replicated"] or {}).get("Replicas", 1))
+        if "ReplicatedJob" in self._mode:
+            return int((self._mode["ReplicatedJob"] or {}).get("TotalCompletions") or 1)
+        return len(self._places(self._live) | self._completed | set(self._lost()))
+
+    @property
+    def _reached(self) -> int:
+        return len(self._completed) + (0 if self._job else len(self._running()))
+
+    @property
+    def _done(self) -> bool:
+        """Whether it was to run once and has. An update of such a one is paused when it ends, however it does."""
+        return self._once and 0 < self._wanted <= len(self._completed)
+
+    @property
+    def _verb(self) -> str:
+        return "are complete" if self._job else "run"
+
+    def _running(self) -> list[Mapping[str, Any]]:
+        return [
+            task
+            for task in self._current
+            if _wanted(task) and task["Status"]["State"] == "running" and task.get("NodeID") in self._nodes
+        ]
+
+    def _outdated(self) -> bool:
+        """Whether tasks of an earlier specification are still to run."""
+        return any(not _is_current(task, self._service) for task in self._live)
+
+    def _is_young(self, task: Mapping[str, Any]) -> bool:
+        """Whether it may yet turn out not to stay. One with a health check runs only once it is healthy."""
+        if self._job or (self._template.get("ContainerSpec") or {}).get("Healthcheck"):
+            return False
+        monitor = (self._service["Spec"].get("UpdateConfig") or {}).get("Monitor")
+        return self._now - _moment(task) < (monitor / _NANOSECONDS if monitor else _MONITOR_SECONDS)
+
+    # Failures
+
+    def _ended_badly(self, task: Mapping[str, Any]) -> bool:
+        """One that is to run on has not ended well whatever its exit code is."""
+        return task["Status"]["State"] in (_ENDED_BADLY if self._once else (*_ENDED_BADLY, "complete"))
+
+    def _gives_up(self) -> bool:
+        """Whether waiting is in vain."""
+        rejected = sum(1 for task in self._current if task["Status"]["State"] == "rejected")
+        if rejected >= _ENOUGH_REJECTIONS and not self._reached:
+            return True
+        bounded = self._once or (self._template.get("RestartPolicy") or {}).get("MaxAttempts")
+        if not bounded:
+            return False
+        # Nobody starts another task in their place.
+        patience = 0.0 if self._restarts == "none" else _SCHEDULING_SECONDS
+        return any(self._now - ended >= patience for ended in self._lost().values())
+
+    def _lost(self) -> dict[str, float]:
+        """Places whose last task ended badly and has no successor, with when it ended."""
+        last = {self._place(task): task for task in sorted(self._current, key=lambda task: str(task["CreatedAt"]))}
+        live = self._places(self._live)
+        return {
+            place: _moment(task)
+            for place, task in last.items()
+            if task["Status"]["State"] in _ENDED_BADLY and place not in live and task.get("NodeID") in self._nodes
+        }
+
+    def _trouble(self) -> str:
+        """The latest task error, or what keeps tasks from being placed; empty when nothing is known to be wrong."""
+        if self._failing:
+            status = self._failing["Status"]
+            code = (status.get("ContainerStatus") or {}).get("ExitCode")
+            where = self._nodes.get(self._failing.get("NodeID", ""), "a node that is gone")
+            text = status.get("Err") or status.get("Message") or "no reason given"
+            times = sum(1 for task in self._current if self._ended_badly(task))
+            if status["State"] == "complete":
+                return f"a task on {where} ended by itself (exit code 0)"
+            return (
+                f"a task on {where} {status['State']}: {text}"
+                + (f" (exit code {code})" if code and "exit" not in text else "")
+                + (f", {times} of them so far" if times > 1 else "")
+            )
+        waiting = [task for task in self._live if task["Status"]["State"] == "pending" and task["Status"].get("Err")]
+        if waiting:
+            what = f"{len(waiting)} tasks find" if len(waiting) > 1 else "a task finds"
+            return f"{what} no node: {' '.join(waiting[-1]['Status']['Err'].split())}"
+        return ""
+
+    def _so_far(self) -> str:
+        """How many tasks are as they should be, and how far the others are; if none is on its way, how they ended."""
+        others = [task for task in self._live if task["Status"]["State"] != "running" or self._job]
+        others = others or ([] if self._live else self._tasks)
+        states = Counter(str(task["Status"]["State"]) for task in others)
+        rest = ", ".join(f"{count} {state}" for state, count in sorted(states.items()))
+        return f"{self._reached} of {self._wanted} tasks {self._verb}" + (f"; {rest}" if rest else "")
+
+    def _message(self) -> str:
+        return str((self._service.get("UpdateStatus") or {}).get("Message") or "no reason given")
+
+    def _iteration(self) -> int:
+        return int(((self._service.get("JobStatus") or {}).get("JobIteration") or {}).get("Index") or 0)
 
 
 _UPDATES = {
@@ -69,12 +243,22 @@ _UPDATES = {
 }
 
 
-def _desired(mode: Mapping[str, Any], wanted: Sequence[Mapping[str, Any]]) -> int:
-    if "Replicated" in mode:
-        return int(mode["Replicated"].get("Replicas", 1))
-    if "ReplicatedJob" in mode:
-        return int((mode["ReplicatedJob"] or {}).get("TotalCompletions", 1))
-    return len({task.get("NodeID") for task in wanted})
+def _iteration(task: Mapping[str, Any]) -> int:
+    return int((task.get("JobIteration") or {}).get("Index") or 0)
+
+
+def _wanted(task: Mapping[str, Any]) -> bool:
+    return task["DesiredState"] in ("running", "ready", "complete")
+
+
+def _moment(task: Mapping[str, Any]) -> float:
+    """Since when it is in its state, in epoch seconds by its node's clock."""
+    text = str(task["Status"].get("Timestamp") or "")
+    try:
+        # Nanoseconds are more than Python reads.
+        return datetime.strptime(text[:19], "%Y-%m-%dT%H:%M:%S").replace(tzinfo=timezone.utc).timestamp()
+    except ValueError:
+        return 0.0
 
 
 def _is_current(task: Mapping[str, Any], service: Mapping[str, Any]) -> bool:
@@ -88,39 +272,3 @@ def _substance(spec: Any) -> Any:
         kept = {key: _substance(value) for key, value in spec.items() if key not in ("Placement", "Runtime")}
         return {key: value for key, value in kept.items() if value}
     return [_substance(item) for item in spec] if isinstance(spec, list) else spec
-
-
-def _failing(tasks: Sequence[Mapping[str, Any]]) -> Mapping[str, Any] | None:
-    """The latest task that ended badly."""
-    failed = [task for task in tasks if task["Status"]["State"] in _ENDED_BADLY]
-    return max(failed, key=lambda task: str(task["CreatedAt"]), default=None)
-
-
-def _trouble(tasks: Sequence[Mapping[str, Any]], nodes: Mapping[str, str]) -> str:
-    """The latest task error, or what keeps tasks from being placed; empty when nothing is known to be wrong."""
-    failed = _failing(tasks)
-    if failed:
-        status = failed["Status"]
-        code = (status.get("ContainerStatus") or {}).get("ExitCode")
-        where = nodes.get(failed.get("NodeID", ""), "a node that is gone")
-        text = status.get("Err") or status.get("Message") or "no reason given"
-        return f"a task on {where} {status['State']}: {text}" + (
-            f" (exit code {code})" if code and "exit" not in text else ""
-        )
-    waiting = [task for task in tasks if task["Status"]["State"] == "pending" and task["Status"].get("Err")]
-    if waiting:
-        return f"{len(waiting)} tasks find no node: {waiting[-1]['Status']['Err']}"
-    return ""
-
-
-def _rejections(tasks: Sequence[Mapping[str, Any]], service: Mapping[str, Any]) -> int:
-    return sum(1 for task in tasks if task["Status"]["State"] == "rejected" and _is_current(task, service))
-
-
-def _message(service: Mapping[str, Any]) -> str:
-    return str((service.get("UpdateStatus") or {}).get("Message") or "no reason given")
-
-
-def _constraints(service: Mapping[str, Any]) -> str:
-    placement = service["Spec"]["TaskTemplate"].get("Placement") or {}
-    return ", ".join(placement.get("Constraints") or [])

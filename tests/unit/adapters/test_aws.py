@@ -69,6 +69,18 @@ def test_instances_of_the_cluster_are_joined_with_their_group(aws, group):
     assert first.private_address != second.private_address
 
 
+def test_an_instances_ipv6_address_is_that_of_its_first_interface(aws, group, monkeypatch):
+    fleet = Fleet(aws, "example", lambda: 0)
+    assert [one.ipv6_address for one in fleet.instances()] == [None, None]
+    described = fleet._described()
+    for found in described.values():
+        second = {**found["NetworkInterfaces"][0], "Attachment": {"DeviceIndex": 1}}
+        own = {**found["NetworkInterfaces"][0], "Ipv6Addresses": [{"Ipv6Address": "2001:db8::1"}]}
+        found["NetworkInterfaces"] = [{**second, "Ipv6Addresses": [{"Ipv6Address": "2001:db8::2"}]}, own]
+    monkeypatch.setattr(fleet, "_described", lambda **arguments: described)
+    assert {one.ipv6_address for one in fleet.instances() if one.lifecycle} == {"2001:db8::1"}
+
+
 def test_an_ended_instance_is_gone_whether_or_not_ec2_still_knows_it(aws, group):
     fleet = Fleet(aws, "example", lambda: 0)
     first, second = fleet.instances()
@@ -94,6 +106,7 @@ def test_an_instance_is_ended_with_or_without_another_one_in_its_place(aws, grou
     assert fleet.terminate(first.id, replace=False)
     assert fleet.sizes("example-blue") == (1, 1)
     assert fleet.gone(first.id) and fleet.gone_or_going(first.id)
+    assert fleet.instances() and fleet.desired == {"blue": 1}
     assert fleet.terminate(second.id, replace=True)
     assert fleet.sizes("example-blue") == (1, 1)
     with pytest.raises(Unavailable, match="There is no Auto Scaling group other"):
@@ -155,7 +168,7 @@ def zone(account):
 
 @pytest.mark.parametrize("name", ["www.example.com", "example.com", "*.example.com"])
 def test_a_record_is_written_with_its_owner_and_read_back(aws, zone, name):
-    records, wanted = Zone(aws), Dns(zone.id, name, 10)
+    records, wanted = Zone(aws, lambda: 0.0), Dns(zone.id, name, 10)
     assert records.read(wanted) == Record()
     first = Record(("198.51.100.1", "198.51.100.2"), 10, OWNER)
     records.write(wanted, Record(), first)
@@ -165,16 +178,90 @@ def test_a_record_is_written_with_its_owner_and_read_back(aws, zone, name):
     assert records.read(wanted) == second
 
 
+@pytest.mark.fault(18)
+def test_fault_18_a_record_is_in_sync_once_route_53_says_so(aws, zone, monkeypatch):
+    status, answers = "PENDING", []
+
+    def get_change(Id):  # noqa: N803
+        answers.append(Id)
+        return {"ChangeInfo": {"Id": Id, "Status": status}}
+
+    monkeypatch.setattr(aws.client("route53"), "get_change", get_change)
+    records, wanted = Zone(aws, lambda: 1000.0), Dns(zone.id, "www.example.com", 10)
+    records.write(wanted, records.read(wanted), Record(("198.51.100.1",), 10, OWNER))
+    assert not records.read(wanted).in_sync
+    status = "INSYNC"
+    assert [records.read(wanted).in_sync for _ in range(3)] == [True, True, True]
+    assert len(answers) == 2 and len(set(answers)) == 1, "it is not asked again"
+
+
+BOTH = f"{OWNER},records=A+AAAA"
+DUAL = Record(("198.51.100.1", "2001:db8::1", "2001:db8::2"), 10, BOTH, ipv6_ttl=10)
+
+
+def test_an_aaaa_record_is_written_beside_the_a_record_and_goes_apart_from_it(aws, zone, monkeypatch):
+    records, wanted, client = (
+        Zone(aws, lambda: 0.0),
+        Dns(zone.id, "www.example.com", 10, ipv6=True),
+        aws.client("route53"),
+    )
+    sent, send = [], client.change_resource_record_sets
+
+    def note(**arguments):
+        changes = arguments["ChangeBatch"]["Changes"]
+        sent.append([f"{one['Action']} {one['ResourceRecordSet']['Type']}" for one in changes])
+        return send(**arguments)
+
+    monkeypatch.setattr(client, "change_resource_record_sets", note)
+    records.write(wanted, Record(), DUAL)
+    assert records.read(wanted) == DUAL
+    without = Record(("198.51.100.1",), 10, OWNER)
+    records.write(wanted, DUAL, without)
+    assert records.read(wanted) == without
+    # The role may delete an AAAA record alone, and only by itself.
+    assert sent == [["CREATE A", "CREATE AAAA", "CREATE TXT"], ["DELETE AAAA"], ["UPSERT A", "UPSERT TXT"]]
+
+
+def test_ipv6_addresses_are_read_in_the_form_that_ec2_tells(aws, zone):
+    """Route 53 keeps the form in which somebody once wrote one, whatever it is overwritten with."""
+    zone.put("www.example.com", "AAAA", TTL=10, ResourceRecords=[{"Value": "2001:0DB8:0:0::1"}])
+    assert Zone(aws, lambda: 0.0).read(Dns(zone.id, "www.example.com", 10)).addresses == ("2001:db8::1",)
+
+
+@pytest.mark.fault(19)
+@pytest.mark.parametrize(
+    ("owner", "found"),
+    [
+        (None, Record(("198.51.100.1", "2001:db8::9"), 10, None, ipv6_ttl=60)),
+        (OWNER, Record(("198.51.100.1",), 10, OWNER, ipv6_unowned=True)),
+        (BOTH, Record(("198.51.100.1", "2001:db8::9"), 10, BOTH, ipv6_ttl=60)),
+    ],
+)
+def test_fault_19_an_aaaa_record_is_the_owners_if_the_owner_says_so(aws, zone, owner, found):
+    zone.put("www.example.com", "A", TTL=10, ResourceRecords=[{"Value": "198.51.100.1"}])
+    zone.put("www.example.com", "AAAA", TTL=60, ResourceRecords=[{"Value": "2001:db8::9"}])
+    if owner:
+        zone.put("_swarm-aws.www.example.com", "TXT", TTL=300, ResourceRecords=[{"Value": f'"{owner}"'}])
+    assert Zone(aws, lambda: 0.0).read(Dns(zone.id, "www.example.com", 10)) == found
+
+
 @pytest.mark.fault(19)
 def test_fault_19_what_was_not_there_is_only_created(aws, monkeypatch):
     """Route 53 refuses to create what stands there already; moto does not."""
     sent, client = [], aws.client("route53")
-    monkeypatch.setattr(client, "change_resource_record_sets", lambda **arguments: sent.append(arguments))
-    records, wanted, after = Zone(aws), Dns("Z1", "www.example.com", 10), Record(("198.51.100.1",), 10, OWNER)
+
+    def change(**arguments):
+        sent.append(arguments)
+        return {"ChangeInfo": {"Id": "/change/C1"}}
+
+    monkeypatch.setattr(client, "change_resource_record_sets", change)
+    records, wanted = Zone(aws, lambda: 0.0), Dns("Z1", "www.example.com", 10)
+    after = Record(("198.51.100.1",), 10, OWNER)
     for before in (Record(), Record(owner=OWNER), after):
         records.write(wanted, before, after)
+    records.write(wanted, after, DUAL)
     actions = [[one["Action"] for one in arguments["ChangeBatch"]["Changes"]] for arguments in sent]
-    assert actions == [["CREATE", "CREATE"], ["CREATE", "UPSERT"], ["UPSERT", "UPSERT"]]
+    assert actions == [["CREATE", "CREATE"], ["CREATE", "UPSERT"], ["UPSERT", "UPSERT"], ["UPSERT", "CREATE", "UPSERT"]]
 
 
 @pytest.mark.parametrize(
@@ -195,13 +282,13 @@ def test_fault_19_what_was_not_there_is_only_created(aws, monkeypatch):
 )
 def test_what_is_no_plain_record_is_an_obstacle(aws, zone, kind, what, obstacle):
     zone.put("www.example.com", kind, **what)
-    assert Zone(aws).read(Dns(zone.id, "www.example.com", 10)).obstacle == obstacle
+    assert Zone(aws, lambda: 0.0).read(Dns(zone.id, "www.example.com", 10)).obstacle == obstacle
 
 
 @pytest.mark.fault(18)
 def test_fault_18_a_zone_that_is_gone_is_said_to_be(aws):
     with pytest.raises(Unavailable, match="NoSuchHostedZone"):
-        Zone(aws).read(Dns("Z0", "www.example.com", 10))
+        Zone(aws, lambda: 0.0).read(Dns("Z0", "www.example.com", 10))
 
 
 def test_messages_come_until_they_are_deleted(aws, account):

@@ -5,17 +5,17 @@ from __future__ import annotations
 from types import SimpleNamespace
 
 import pytest
-from ansible_collections.swarm.aws.plugins.module_utils import on_manager
 from ansible_collections.swarm.aws.plugins.module_utils._core.cluster import Cluster, Instance, Node, Record
 from ansible_collections.swarm.aws.plugins.module_utils._core.errors import SwarmError
 from ansible_collections.swarm.aws.plugins.module_utils._core.policy import Dns, Group, Policy
 from ansible_collections.swarm.aws.plugins.module_utils._core.report import members
 from ansible_collections.swarm.aws.plugins.module_utils.adapters.config import Config
+from ansible_collections.swarm.aws.plugins.module_utils.verbs import on_manager
 from ansible_collections.swarm.aws.plugins.modules import dns_sync
 
 POLICY = Policy("example", {"manager": Group("manager", dns=True)}, Dns("Z1", "www.example.com", 10))
 OLD = Record(("198.51.100.9",), 10, POLICY.owner)
-NEW = {"values": ["198.51.100.1"], "ttl": 10, "owner": POLICY.owner}
+NEW = {"ipv4_values": ["198.51.100.1"], "ttl": 10, "owner": POLICY.owner}
 
 
 def cluster(record):
@@ -29,37 +29,44 @@ def bench(monkeypatch):
     """Says what there is, and notes what is applied."""
     applied = []
     keeper = SimpleNamespace(apply=lambda action, policy: applied.append(action) or action.change)
-    monkeypatch.setattr(dns_sync, "keeper", lambda params: keeper)
 
     def there(record, policy=POLICY):
         monkeypatch.setattr(dns_sync, "look", lambda keeper: (policy, cluster(record)))
 
-    return SimpleNamespace(there=there, applied=applied)
+    return SimpleNamespace(there=there, applied=applied, keeper=keeper)
 
 
 @pytest.mark.parametrize("check", [True, False])
 def test_the_record_is_brought_up_to_date_or_only_said_to_be(bench, check):
     bench.there(OLD)
-    result = dns_sync.sync({}, check=check)
+    result = dns_sync.sync(bench.keeper, check=check)
     assert (result["changed"], result["record"], len(bench.applied)) == (True, NEW, 0 if check else 1)
     assert result["changes"] == ["update the DNS record www.example.com"]
     (diff,) = result["diff"]
-    assert (diff["before"]["values"], diff["after"]) == (["198.51.100.9"], NEW)
+    assert (diff["before"]["ipv4_values"], diff["after"]) == (["198.51.100.9"], NEW)
 
 
 def test_a_record_that_is_right_is_left_alone(bench):
     bench.there(Record(("198.51.100.1",), 10, POLICY.owner))
-    result = dns_sync.sync({}, check=False)
+    result = dns_sync.sync(bench.keeper, check=False)
     assert (result["changed"], result["diff"], result["record"], bench.applied) == (False, [], NEW, [])
+
+
+def test_an_aaaa_record_is_shown_beside_the_a_record(bench):
+    both = Record(("198.51.100.1", "2001:db8::1"), 10, f"{POLICY.owner},records=A+AAAA", ipv6_ttl=10)
+    bench.there(both)
+    (diff,) = dns_sync.sync({}, check=True)["diff"]
+    assert diff["before"] == {**NEW, "ipv6_values": ["2001:db8::1"], "ipv6_ttl": 10, "owner": both.owner}
+    assert diff["after"] == NEW
 
 
 def test_what_cannot_be_done_is_said(bench):
     bench.there(Record(("203.0.113.1",), 10))
     with pytest.raises(SwarmError, match="stands there already"):
-        dns_sync.sync({}, check=False)
+        dns_sync.sync(bench.keeper, check=False)
     bench.there(OLD, Policy("example", {}))
     with pytest.raises(SwarmError, match="No DNS record is configured"):
-        dns_sync.sync({}, check=False)
+        dns_sync.sync(bench.keeper, check=False)
 
 
 def test_what_is_not_given_is_the_nodes_own(monkeypatch):

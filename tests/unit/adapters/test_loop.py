@@ -44,6 +44,11 @@ class FakeKeeper:
         self.applied: list[str] = []
         self.announced = []
         self.broken = ""
+        # The nodes' versions, by the time from which they are so.
+        self.versions_at: dict[float, object] = {0: {"n1": 1}}
+
+    def versions(self):
+        return _or_raise(self.versions_at[max(at for at in self.versions_at if at <= self.clock.now())])
 
     def leads(self):
         return _or_raise(self.leading)
@@ -148,6 +153,19 @@ def test_a_quiet_cluster_is_looked_at_every_thirty_seconds(bench):
     assert bench.keeper.statuses[0]["quorum"] == {"voters": 1, "reachable": 1, "needed": 1, "margin": 0}
 
 
+@pytest.mark.parametrize("queue", ["answers", "fails"])
+def test_a_node_that_changes_wakes_without_an_event(bench, queue):
+    bench.keeper.broken = "" if queue == "answers" else "The queue is away."
+    bench.keeper.versions_at[12] = {"n1": 2}
+    assert 12 <= bench.turn() <= 12 + agent.LOOK
+    assert bench.turn() == 30
+
+
+def test_nodes_that_cannot_be_looked_at_cost_no_more_than_one_pass(bench):
+    bench.keeper.versions_at[12] = Unavailable("The engine is away.")
+    assert [bench.turn() for _ in range(3)] == [15, 30, 30]
+
+
 def test_an_event_wakes_and_what_is_done_is_logged(bench):
     bench.keeper.messages = [Message("r1", GOOD)]
     assert bench.turn() == 0
@@ -197,7 +215,8 @@ def test_only_the_leader_acts(bench):
     assert [bench.turn(), bench.turn()] == [agent.STANDBY] * 2
     assert (len(bench.keeper.messages), bench.keeper.statuses, bench.keeper.applied) == (1, [], [])
     assert [line["message"] for line in bench.lines("warning")] == [
-        "Whether this manager leads cannot be told, so nothing is done: The swarm does not have a leader."
+        "Whether this manager leads cannot be told, so nothing is done: The swarm does not have a leader. If too many "
+        "managers are lost for good, bring the swarm back: ansible-playbook playbooks/restore.yml."
     ]
 
 

@@ -7,12 +7,12 @@ from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
-from ansible_collections.swarm.aws.plugins.module_utils import removal
 from ansible_collections.swarm.aws.plugins.module_utils._core import labels
 from ansible_collections.swarm.aws.plugins.module_utils._core.apply import Refused
 from ansible_collections.swarm.aws.plugins.module_utils._core.cluster import Needs, Service
 from ansible_collections.swarm.aws.plugins.module_utils._core.errors import SwarmError
 from ansible_collections.swarm.aws.plugins.module_utils._core.plan import plan
+from ansible_collections.swarm.aws.plugins.module_utils.verbs import removal
 from ansible_collections.swarm.aws.plugins.modules import node_drain, node_remove
 
 from tests.unit.core.world import POLICY, ModelWorld, dead, gone, instance, node, observed, record
@@ -96,7 +96,6 @@ def bench(monkeypatch):
     found = replace(observed(hosts, nodes, record(1, 2, 3)), services=(WEB,))
     keeper = FakeKeeper(ModelWorld(found))
     for module in (node_drain, node_remove):
-        monkeypatch.setattr(module, "keeper", lambda params: keeper)
         monkeypatch.setattr(module, "look", lambda cluster: (POLICY, cluster.world.observe()))
     return keeper
 
@@ -112,7 +111,7 @@ def drain(keeper, number=4, check=False, **more):
         "seen": {},
         "timeout": 600,
     }
-    return node_drain.drain({**usual, **more}, check=check, now=keeper.now, sleep=keeper.sleep)
+    return node_drain.drain(keeper, {**usual, **more}, check=check, now=keeper.now, sleep=keeper.sleep)
 
 
 @pytest.mark.fault(23)
@@ -230,11 +229,12 @@ def test_a_queue_that_is_away_only_costs_time(bench, monkeypatch):
 
     monkeypatch.setattr(bench, "queue", away)
     result = drain(bench)
-    assert result["notes"][0] == "The leader's agent notices by itself within half a minute, for SQS is away."
+    assert result["notes"][0] == "The leader's agent notices by itself within seconds, for SQS is away."
 
 
 def tidy(keeper, check=False, nodes=()):
-    return node_remove.tidy({"nodes": list(nodes), "timeout": 30}, check=check, now=keeper.now, sleep=keeper.sleep)
+    given = {"nodes": list(nodes), "timeout": 30}
+    return node_remove.tidy(keeper, given, check=check, now=keeper.now, sleep=keeper.sleep)
 
 
 @pytest.mark.fault(31)

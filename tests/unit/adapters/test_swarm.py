@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import base64
+import json
 from types import SimpleNamespace
 
 import pytest
 from ansible_collections.swarm.aws.plugins.module_utils._core.cluster import Needs, Node, Service
 from ansible_collections.swarm.aws.plugins.module_utils._core.errors import Unavailable
+from ansible_collections.swarm.aws.plugins.module_utils._core.registries import Grant
+from ansible_collections.swarm.aws.plugins.module_utils.adapters import services
 from ansible_collections.swarm.aws.plugins.module_utils.adapters.swarm import DockerSwarm
 from docker.errors import APIError
 
@@ -106,11 +110,20 @@ SERVICE = {
         "Name": "web",
         "Labels": {"a": "1"},
         "Mode": {"Replicated": {"Replicas": 3}},
-        "UpdateConfig": {"Order": "start-first"},
+        "UpdateConfig": {"Order": "start-first", "Parallelism": 2},
         "EndpointSpec": {"Ports": [{"PublishMode": "host", "PublishedPort": 80}, {"PublishedPort": 81}]},
         "TaskTemplate": {
-            "ContainerSpec": {"Image": "x", "StopGracePeriod": 20_000_000_000},
-            "Placement": {"Constraints": ["node.role==worker"], "MaxReplicas": 2},
+            "ContainerSpec": {
+                "Image": "x",
+                "StopGracePeriod": 20_000_000_000,
+                "Healthcheck": {"Test": ["CMD", "true"]},
+            },
+            "Placement": {
+                "Constraints": ["node.role==worker"],
+                "MaxReplicas": 2,
+                "Preferences": [{"Spread": {"SpreadDescriptor": "node.labels.zone"}}],
+            },
+            "ForceUpdate": 1,
             "Resources": {"Reservations": {"MemoryBytes": 1000, "NanoCPUs": 5}},
         },
     },
@@ -140,34 +153,100 @@ def test_services_are_told_with_where_their_tasks_are(swarm, monkeypatch):
     monkeypatch.setattr(swarm._connected, "services", lambda: [SERVICE, PLAIN], raising=False)
     monkeypatch.setattr(swarm._connected, "tasks", lambda: tasks)
     plain, web = swarm.services()
-    assert plain == Service("s2", "agent", "global")
+    assert plain == Service("s2", "agent", "global", renewable=True)
     assert web == Service(
         "s1",
         "web",
         replicas=3,
         start_first=True,
+        health_checked=True,
+        parallelism=2,
         updating=True,
         labels={"a": "1"},
         stop_seconds=20,
-        needs=Needs(("node.role==worker",), 2, 1000, 5, (80,)),
+        needs=Needs(("node.role==worker",), 2, 1000, 5, (80,), ("node.labels.zone",)),
         healthy={"n1": 1},
         starting={"n1": 1, "n2": 1},
         stopping={"n2": 1},
         pending=1,
         why_pending="no suitable node (1 node)",
+        image="x",
     )
 
 
-def test_a_count_is_changed_and_nothing_else(swarm, monkeypatch):
+@pytest.mark.parametrize(("test", "checked"), [([], False), (["NONE"], False), (["CMD-SHELL", "true"], True)])
+def test_a_healthcheck_may_be_turned_off(test, checked):
+    template = {"ContainerSpec": {"Healthcheck": {"Test": test}}}
+    (told,) = services.read([{**PLAIN, "Spec": {**PLAIN["Spec"], "TaskTemplate": template}}], [])
+    assert told.health_checked is checked
+
+
+@pytest.fixture
+def sent(swarm, monkeypatch):
+    """The updates of services that are sent."""
     sent = []
     api = swarm._connected
     monkeypatch.setattr(api, "services", lambda: [SERVICE], raising=False)
     monkeypatch.setattr(api, "_url", lambda path, one: path.format(one), raising=False)
-    monkeypatch.setattr(api, "_post_json", lambda url, data, params: sent.append((url, data, params)), raising=False)
+    monkeypatch.setattr(api, "_post_json", lambda url, data, **more: sent.append((url, data, more)), raising=False)
     monkeypatch.setattr(api, "_raise_for_status", lambda answer: None, raising=False)
     swarm.services()
+    return sent
+
+
+def test_a_count_is_changed_and_nothing_else(swarm, sent):
     swarm.scale("s1", 5, {"b": "2"})
     expected = {**SERVICE["Spec"], "Labels": {"b": "2"}, "Mode": {"Replicated": {"Replicas": 5}}}
-    assert sent == [("/services/s1/update", expected, {"version": 5})]
+    assert sent == [("/services/s1/update", expected, {"params": {"version": 5}, "headers": {}})]
     with pytest.raises(Unavailable, match="not read"):
         swarm.scale("s1", 5, {})
+
+
+def test_credentials_are_handed_on_and_nothing_else_changes(swarm, sent):
+    swarm.authorize("s1", Grant("AWS", "pass", 0, 1), {"b": "2"})
+    ((url, data, more),) = sent
+    assert (url, data) == ("/services/s1/update", {**SERVICE["Spec"], "Labels": {"b": "2"}})
+    assert more["params"] == {"version": 5}
+    auth = json.loads(base64.urlsafe_b64decode(more["headers"]["X-Registry-Auth"]))
+    assert auth == {"username": "AWS", "password": "pass"}
+
+
+def _renewable(template, *tasks, mode=None, update=None):
+    spec = {"Name": "x", "Mode": mode or {"Replicated": {"Replicas": 1}}, "TaskTemplate": template}
+    service = {"ID": "s1", "Spec": spec, "UpdateStatus": update and {"State": update}}
+    return services.read([service], tasks)[0].renewable
+
+
+ONCE = {"RestartPolicy": {"Condition": "none"}}
+
+
+@pytest.mark.parametrize("update", ["updating", "paused", "rollback_started", "rollback_paused"])
+def test_an_update_that_is_not_over_is_not_disturbed(update):
+    assert not _renewable({}, update=update)
+    assert _renewable({}, update="completed") and _renewable({}, update="rollback_completed")
+
+
+def test_what_ran_once_is_not_to_run_again():
+    assert not _renewable({}, mode={"ReplicatedJob": {}}) and not _renewable({}, mode={"GlobalJob": {}})
+    assert not _renewable(ONCE, {**_task("complete", "shutdown"), "Slot": 1})
+    assert not _renewable({"RestartPolicy": {"MaxAttempts": 2}}, {**_task("failed", "shutdown"), "Slot": 1})
+    # Others are started again by themselves, or run.
+    assert _renewable({}, {**_task("complete", "shutdown"), "Slot": 1})
+    again = {**_task("running", "running"), "Slot": 1}
+    assert _renewable({"RestartPolicy": {"Condition": "on-failure"}}, {**_task("failed", "shutdown"), "Slot": 1}, again)
+    assert _renewable(ONCE, {**_task("shutdown", "shutdown"), "Slot": 2}, again)
+
+
+def test_where_a_global_service_ended_for_good():
+    service = {"ID": "s1", "Spec": {"Name": "x", "Mode": {"Global": {}}, "TaskTemplate": ONCE}}
+    tasks = [_task("complete", "shutdown", node="n1"), _task("running", "running", node="n2")]
+    assert services.read([service], tasks)[0].over == {"n1"}
+
+
+def test_all_tasks_are_started_anew_by_a_counter_and_nothing_else(swarm, sent, monkeypatch):
+    swarm.restart("s1")
+    template = {**SERVICE["Spec"]["TaskTemplate"], "ForceUpdate": 2}
+    ((url, data, _),) = sent
+    assert (url, data) == ("/services/s1/update", {**SERVICE["Spec"], "TaskTemplate": template})
+    monkeypatch.setattr(swarm._connected, "inspect_service", lambda one: SERVICE, raising=False)
+    assert swarm.update_state("s1") == ("updating", "")

@@ -69,4 +69,4 @@ def test_defaults_take_the_place_of_what_is_not_set() -> None:
     ]
     assert config["dns"]["addresses"] == "public"
     assert config["node_groups"][0]["instance_types"] == ["t3.small"]
-    assert config["node_groups"][0]["spot"] is False
+    assert config["node_groups"][0]["spot"] is None

@@ -38,6 +38,7 @@ def session() -> Iterator[boto3.session.Session]:
         session = boto3.session.Session(region_name="eu-west-1")
         ec2 = session.client("ec2")
         ec2.create_key_pair(KeyName="operator")
+        session.client("sns").create_topic(Name="pager")
         session.client("route53").create_hosted_zone(Name="example.com", CallerReference="test")
         image = _image()
         session.client("ssm").put_parameter(Name=PARAMETERS["debian13"]["x86_64"], Value=image, Type="String")
@@ -74,7 +75,9 @@ def look(session: boto3.session.Session, inventories: dict[str, Any] | None = No
 
 
 def test_the_example_is_right_and_comes_back_with_its_defaults(session: boto3.session.Session) -> None:
-    found = look(session, {"aws_ec2.yml": INVENTORY}, node_groups=[group(labels={"edge": True, "slots": 3})])
+    volumes = [{"label": "data", "size": 50}, {"label": "logs", "size": 9, "mount": "/mnt/logs"}]
+    groups = [group(labels={"edge": True, "slots": 3}, volumes=volumes)]
+    found = look(session, {"aws_ec2.yml": INVENTORY}, node_groups=groups)
 
     assert found["warnings"] == []
     assert set(found["images"]) == {"x86_64"}
@@ -82,6 +85,10 @@ def test_the_example_is_right_and_comes_back_with_its_defaults(session: boto3.se
     (one,) = found["config"]["node_groups"]
     assert (one["min"], one["desired"], one["max"]) == (3, 3, 3)
     assert one["labels"] == {"edge": "true", "slots": "3"}
+    assert [(disk["device"], disk["mount"]) for disk in one["volumes"]] == [
+        ("/dev/sdf", "/srv/data"),
+        ("/dev/sdg", "/mnt/logs"),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -181,3 +188,26 @@ def test_an_inventory_of_another_cluster_is_refused(
 
 def test_other_inventories_are_none_of_its_business(session: boto3.session.Session) -> None:
     assert look(session, {"hosts.yml": {"all": {"hosts": {}}}, "empty.yml": None})["warnings"] == []
+
+
+def test_a_name_that_a_cluster_in_another_region_has_is_refused(session: boto3.session.Session) -> None:
+    iam = session.client("iam")
+    own_tags = {"swarm.aws/cluster": raw()["cluster_name"], "swarm.aws/region": "eu-central-1"}
+    role = f"{raw()['cluster_name']}-manager"
+    iam.create_role(
+        RoleName=role,
+        AssumeRolePolicyDocument="{}",
+        Tags=[{"Key": key, "Value": value} for key, value in own_tags.items()],
+    )
+    try:
+        with pytest.raises(ProvisionError, match=f"is taken by the cluster in eu-central-1, whose IAM role {role}"):
+            look(session)
+    finally:
+        iam.delete_role(RoleName=role)
+
+
+def test_a_topic_of_the_operators_must_be_there(session: boto3.session.Session) -> None:
+    topics = "arn:aws:sns:eu-west-1:123456789012:"
+    assert look(session, monitoring={"topic_arn": f"{topics}pager"})["warnings"] == []
+    with pytest.raises(ProvisionError, match=r"topic_arn is '.*:page', but there is no such topic: make it"):
+        look(session, monitoring={"topic_arn": f"{topics}page"})

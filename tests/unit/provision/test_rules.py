@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -22,19 +23,62 @@ def managers(count: int, **more: Any) -> list[dict[str, Any]]:
     return [group(desired=count, **more)]
 
 
+def workers(**more: Any) -> dict[str, Any]:
+    return group(name="worker", role="worker", dns=False, **more)
+
+
+def spot_workers(spot: dict[str, Any], kinds: Sequence[str] = ("t3.small", "t3a.small")) -> dict[str, Any]:
+    return workers(instance_types=list(kinds), spot=spot)
+
+
+def data(*more: dict[str, Any], **changed: Any) -> list[dict[str, Any]]:
+    """A group with a data volume, some of whose keys are changed, and more volumes."""
+    return [group(volumes=[{"label": "data", "size": 50, **changed}, *more])]
+
+
 def test_the_example_is_right() -> None:
     found = check()
 
     assert (found.errors, found.warnings) == ([], [])
 
 
+def test_a_volume_may_have_all_that_its_type_can() -> None:
+    fast = {"label": "fast", "size": 160, "iops": 80000, "throughput": 2000, "mount": "/mnt/fast"}
+    slow = {"label": "slow", "size": 16384, "type": "gp2"}
+    found = check(node_groups=[group(volume_iops=10000, volume_throughput=1000, volumes=[fast, slow])])
+
+    assert (found.errors, found.warnings) == ([], [])
+
+
+def test_repositories_are_named_in_either_way() -> None:
+    names = ["shop", "shop/*", "arn:aws:ecr:us-east-1:210987654321:repository/shop/page"]
+    assert check(ecr_repositories=names).errors == []
+
+
 @pytest.mark.parametrize(
     ("changed", "error"),
     [
+        (
+            {"monitoring": {"period_seconds": 45}},
+            "monitoring.period_seconds is 45, but CloudWatch's alarms know 10, 20",
+        ),
+        ({"monitoring": {"prometheus_port": 2377}}, "monitoring.prometheus_port is 2377, but must be between 1024"),
+        ({"monitoring": {"emails": ["me"]}}, "monitoring.emails has 'me', which is not an e-mail address."),
+        ({"monitoring": {"certificate_days": 0}}, "monitoring.certificate_days is 0, but must be 1 or more."),
+        (
+            {"monitoring": {"topic_arn": "arn:aws:sns:us-east-1:123456789012:alarms"}},
+            "alarms go to topics of their own account and region only: give one such as arn:aws:sns:eu-west-1:",
+        ),
+        (
+            {"monitoring": {"topic_arn": "arn:aws:sns:eu-west-1:123456789012:a", "emails": ["a@example.com"]}},
+            "monitoring has both emails and topic_arn: subscribe the addresses to that topic, or leave it out.",
+        ),
         ({"account_id": "12345"}, "account_id is '12345', but an AWS account's ID has 12 digits"),
         ({"region": "eu-west-9"}, "region 'eu-west-9' is not an AWS region; did you mean 'eu-west-"),
         ({"cluster_name": "My Swarm"}, "cluster_name is 'My Swarm', but must be"),
         ({"cluster_tags": {"aws:team": "web"}}, "cluster_tags has the key 'aws:team'"),
+        ({"ecr_repositories": ["shop:latest"]}, "ecr_repositories has 'shop:latest', which is neither a repository's"),
+        ({"ecr_repositories": ["arn:aws:s3:::shop"]}, "ecr_repositories has 'arn:aws:s3:::shop', which is neither"),
         ({"zones": []}, "zones is empty"),
         ({"zones": ["eu-west-1a", "eu-west-1a"]}, "zones has eu-west-1a more than once"),
         ({"vpc_cidr": "10.20.0.0"}, "vpc_cidr has '10.20.0.0', which is not where a range starts"),
@@ -49,6 +93,7 @@ def test_the_example_is_right() -> None:
         ({"ssh_access": ["2001:db8::/32"]}, "only IPv4 ranges are supported"),
         ({"published_ports": [{"port": 2375}]}, "published_ports has 2375, which is not for the public"),
         ({"published_ports": [{"port": 0}]}, "published_ports has 0, but ports go from 1 to 65535"),
+        ({"published_ports": [{"port": 80, "from": ["2001:db8::/32"]}]}, "no node has an IPv6 address: set dns.ipv6"),
         ({"dns": {"zone": "example.com", "record": "swarm.example.org"}}, "is not in the zone example.com"),
         ({"dns": {"zone": "example.com", "record": "example.com", "ttl": 0}}, "dns.ttl is 0"),
         ({"node_groups": []}, "node_groups is empty"),
@@ -62,8 +107,43 @@ def test_the_example_is_right() -> None:
         ({"node_groups": [group(instance_types=[])]}, "instance_types is empty"),
         ({"node_groups": [group(labels={"swarm.aws.zone": "x"})]}, "label 'swarm.aws.zone' is taken"),
         ({"node_groups": [group(labels={"edge": ["a"]})]}, "label 'edge' must have a plain value"),
+        ({"node_groups": [group(volume_iops=90000)]}, "volume_iops is 90000, but must be between 3000 and 80000"),
+        ({"node_groups": [group(volume_iops=15000)]}, "volume_iops is 15000, but 20 GiB have 10000 at most"),
+        ({"node_groups": [group(volume_throughput=100)]}, "volume_throughput is 100, but must be between 125 and 2000"),
+        (
+            {"node_groups": [group(volume_throughput=800)]},
+            "which takes 3200 iops, but there are 3000: raise volume_iops",
+        ),
+        ({"node_groups": [group(volume_type="gp2", volume_iops=3000)]}, "volume_iops is for volumes of type gp3, but"),
+        ({"node_groups": data(label="My data")}, "volumes[0].label is 'My data', but must be up to 16 lower-case"),
+        ({"node_groups": data(size=0)}, "volumes[0].size is 0, but a volume of type gp3 has 1 to 65536 GiB"),
+        ({"node_groups": data(size=20000, type="gp2")}, "volumes[0].size is 20000, but a volume of type gp2 has 1 to"),
+        ({"node_groups": data(iops=4000, size=7)}, "volumes[0].iops is 4000, but 7 GiB have 3500 at most"),
+        ({"node_groups": data(mount="/etc")}, "volumes[0].mount is '/etc', but must be a folder under /srv or /mnt"),
+        ({"node_groups": data(mount="/srv/../etc")}, "volumes[0].mount is '/srv/../etc', but must be a folder"),
+        ({"node_groups": data({"label": "data", "size": 1, "mount": "/mnt/x"})}, "the label 'data' more than once"),
+        (
+            {"node_groups": data({"label": "more", "size": 1, "mount": "/srv/data/more"})},
+            "volumes has /srv/data and /srv/data/more, one of which would hide the other",
+        ),
+        (
+            {"node_groups": data(*({"label": f"disk{one}", "size": 1} for one in range(11)))},
+            "volumes has 12, but an instance takes 11 beside its root volume",
+        ),
+        ({"node_groups": [group(labels={"volume.data": "true"})]}, "label 'volume.data' is taken"),
+        ({"node_groups": managers(3, spot={})}, "spot is for workers: AWS can take spot managers away together"),
+        ({"node_groups": [*managers(3), spot_workers({"share": 0})]}, "spot.share is 0, but must be a percentage"),
+        ({"node_groups": [*managers(3), spot_workers({"share": 101})]}, "spot.share is 101, but must be a percentage"),
+        (
+            {"node_groups": [*managers(3), spot_workers({"on_demand_base": 3})]},
+            "spot.on_demand_base is 3, but must be between 0 and less than max, 3",
+        ),
         ({"node_groups": [group(user_data="echo")]}, "user_data must start with #! (a script) or #cloud-config"),
-        ({"node_groups": [group(user_data="#!" + "x" * 8191)]}, "user_data has 8193 bytes, but 8192 is the most"),
+        ({"node_groups": [group(user_data="#!" + "x" * 7167)]}, "user_data has 7169 bytes, but 7168 is the most"),
+        (
+            {"node_groups": [{**data()[0], "user_data": "#!" + "x" * 4095}]},
+            "user_data has 4097 bytes, but 4096 is the most there is room for beside what mounts the volumes",
+        ),
     ],
 )
 def test_what_is_wrong_is_one_sentence(changed: dict[str, Any], error: str) -> None:
@@ -83,8 +163,22 @@ def test_what_is_wrong_is_one_sentence(changed: dict[str, Any], error: str) -> N
         ),
         ({"node_groups": managers(1)}, "A single manager has no quorum to lose but itself"),
         ({"node_groups": managers(3, zones=["eu-west-1a"])}, "3 managers in 1 zone: the loss of one zone"),
-        ({"node_groups": managers(3, spot=True)}, "managers on spot capacity can be taken away together"),
+        (
+            {"node_groups": [*managers(3), spot_workers({}, kinds=["t3.small"])]},
+            "spot capacity of a single instance type, t3.small, is often taken away or not to be had",
+        ),
         ({"dns": None}, "The groups manager ask for a DNS record, but dns is not set"),
+        (
+            {"node_groups": [*managers(3), group(name="web", role="worker", max=398)]},
+            "The groups with dns may have 401 nodes together, but Route 53 takes 400 addresses in a record",
+        ),
+        (
+            {
+                "dns": {"zone": "example.com", "record": "example.com", "ipv6": True},
+                "node_groups": [*managers(3), group(name="web", role="worker", max=247)],
+            },
+            "may have 250 nodes together, but Route 53 takes 249 addresses of each kind in a record",
+        ),
         ({"node_groups": managers(3, dns=False)}, "dns is set, but no group has dns: true"),
     ],
 )
@@ -95,6 +189,22 @@ def test_what_is_unwise_is_a_warning(changed: dict[str, Any], warning: str) -> N
     assert [one for one in found.warnings if warning in one], found.warnings
 
 
+def test_ports_may_be_open_to_ipv6_ranges_where_nodes_have_such_addresses() -> None:
+    dns = {"zone": "example.com", "record": "example.com", "ipv6": True}
+    found = check(dns=dns, published_ports=[{"port": 80, "from": ["2001:db8::/32", "192.0.2.0/24"]}])
+
+    assert (found.errors, found.warnings) == ([], [])
+
+
 @given(st.integers(1, 7))
 def test_a_quorum_is_more_than_half(count: int) -> None:
     assert 2 * rules.quorum(count) > count >= 2 * rules.quorum(count) - 2
+
+
+def test_alarms_that_nobody_hears_of_are_warned_about() -> None:
+    found = check(monitoring={"emails": []})
+    assert found.errors == []
+    assert "nobody hears of it unless they subscribe to the topic example-alarms" in found.warnings[0]
+    topic = "arn:aws:sns:eu-west-1:123456789012:alarms"
+    for quiet in ({"alarms": False}, {"emails": ["a@example.com"]}, {"topic_arn": topic}):
+        assert check(monitoring=quiet).warnings == []

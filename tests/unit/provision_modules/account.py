@@ -21,6 +21,7 @@ from botocore.awsrequest import AWSResponse
 from moto import mock_aws
 from moto.autoscaling import models
 
+from lab.aws import ipv6, repairs
 from lab.aws.autoscaling import api
 from lab.aws.autoscaling.backend import LabAutoScaling
 from lab.aws.grafts import Grafts
@@ -65,10 +66,10 @@ class Account:
             events.unregister("after-call", unique_id="recording-after")
 
     @contextmanager
-    def refusing(self, operation: str) -> Iterator[None]:
-        """AWS refuses an operation, as to one who has no right to it."""
+    def refusing(self, operation: str, code: str = "AccessDenied") -> Iterator[None]:
+        """AWS refuses an operation, by default as to one who has no right to it."""
         # To a HEAD request there is no answer but the status.
-        error = {"Code": "403" if operation.startswith("Head") else "AccessDenied", "Message": "Forbidden"}
+        error = {"Code": "403" if operation.startswith("Head") else code, "Message": "Forbidden"}
         parsed = {"Error": error, "ResponseMetadata": {"HTTPStatusCode": 403}}
 
         def refuse(model: Any, **_: Any) -> Any:
@@ -120,9 +121,14 @@ def account() -> Iterator[Account]:
 
 @contextmanager
 def auto_scaling() -> Iterator[None]:
-    """The lab's Auto Scaling instead of moto's, which forgets hooks and policies. Its groups launch nothing here."""
+    """The lab's Auto Scaling instead of moto's, which forgets hooks and policies. Its groups launch nothing here.
+
+    The lab's IPv6 too, which is not by chance, and what else it puts right.
+    """
     grafts = Grafts()
     api.install(grafts)
+    ipv6.install(grafts)
+    repairs.install(grafts)
     # By which moto finds the API's addresses.
     grafts.attribute(LabAutoScaling, "__module__", models.__name__)
     models.autoscaling_backends.reset()

@@ -7,10 +7,10 @@ from ansible_collections.swarm.aws.plugins.module_utils.provision.errors import 
 from botocore.exceptions import ClientError
 
 from tests.unit.provision_modules.account import Killed, account
-from tests.unit.provision_modules.cases import events, groups, identity, network, security, store
+from tests.unit.provision_modules.cases import events, groups, identity, monitoring, network, security, store
 from tests.unit.provision_modules.cases.case import Case
 
-CASES = [module.CASE for module in (network, security, store, events, identity, groups)]
+CASES = [module.CASE for module in (network, security, store, events, identity, groups, monitoring)]
 every_case = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 every_drift = pytest.mark.parametrize(
     ("case", "drift"),

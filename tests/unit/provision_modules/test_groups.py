@@ -38,7 +38,7 @@ def group(**more: Any) -> templates.Group:
             "security_groups": ["sg-2", "sg-1"],
             "instance_profile": WORKER,
             "user_data": "#cloud-config",
-            "spot": False,
+            "spot": None,
             **more,
         }
     )
@@ -95,6 +95,14 @@ def test_metadata_takes_a_token_and_stays_on_the_instance_and_disks_are_encrypte
     assert templates.data(group(key_name="key"), {})["KeyName"] == "key"
 
 
+def test_data_volumes_are_encrypted_and_end_with_their_instance() -> None:
+    disk = {"device": "/dev/sdf", "type": "gp3", "size": 50, "iops": 4000, "throughput": None}
+    root, more = templates.data(group(volume_throughput=250, volumes=[disk]), {})["BlockDeviceMappings"]
+    assert root["Ebs"]["Throughput"] == 250
+    ends = {"Encrypted": True, "DeleteOnTermination": True}
+    assert more == {"DeviceName": "/dev/sdf", "Ebs": {"VolumeSize": 50, "VolumeType": "gp3", "Iops": 4000, **ends}}
+
+
 def test_what_ec2_adds_and_how_it_orders_is_no_difference() -> None:
     wanted = templates.data(group(), {"b": "2", "a": "1"})
     told = {
@@ -116,6 +124,8 @@ def test_what_ec2_adds_and_how_it_orders_is_no_difference() -> None:
         {"image": "ami-2"},
         {"instance_types": ["t3.large"]},
         {"volume_size": 30},
+        {"volume_iops": 4000},
+        {"volumes": [{"device": "/dev/sdf", "type": "gp3", "size": 50, "iops": None, "throughput": None}]},
         {"security_groups": ["sg-1"]},
         {"user_data": "#cloud-config\n"},
         {"key_name": "key"},

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from ansible_collections.swarm.aws.plugins.module_utils.provision.errors import ProvisionError
+from ansible_collections.swarm.aws.plugins.module_utils.provision.shell import awaited
 
 from tests.unit.provision_modules.account import account, tags_of
 from tests.unit.provision_modules.cases import network
@@ -42,6 +43,32 @@ def test_a_zone_that_is_no_longer_named_keeps_its_subnet_and_one_that_is_new_get
         assert list(after["subnets"]) == zones
         assert after["subnets"]["eu-west-1b"] == before["eu-west-1b"]
         assert len(network.CASE.state(world)["subnets"]) == 3
+
+
+def test_a_network_that_stands_gets_ipv6_when_it_is_turned_on_and_keeps_it() -> None:
+    without = {**network.PARAMS, "ipv6": False}
+    with account() as world:
+        network.CASE.run(world, without)
+        built = network.CASE.state(world)
+        assert [one["ipv6"] for one in built["subnets"]] == [[], []]
+        planned = network.CASE.run(world, network.PARAMS, check=True)
+        turned_on = network.CASE.run(world, network.PARAMS)
+        assert len(turned_on["changes"]) == 4
+        assert planned["changes"] == turned_on["changes"]
+        state = network.CASE.state(world)
+        assert sorted(one["ipv6"] for one in state["subnets"]) == [["2001:db8:0:1::/64"], ["2001:db8::/64"]]
+        assert network.CASE.run(world, without)["changes"] == []
+    with account() as fresh:
+        network.CASE.run(fresh, network.PARAMS)
+        assert network.CASE.state(fresh) == state
+
+
+def test_a_range_that_does_not_come_is_waited_for_and_then_named() -> None:
+    now = iter(range(100))
+    with pytest.raises(ProvisionError, match="Waited 5 s for the IPv6 range of vpc-1, which did not come"):
+        awaited(lambda: None, "the IPv6 range of vpc-1", 5, lambda: next(now), lambda seconds: None)
+    answers = iter([None, None, "2001:db8::/56"])
+    assert awaited(lambda: next(answers), "it", 5, lambda: 0, lambda seconds: None) == "2001:db8::/56"
 
 
 def test_tags_of_others_stay() -> None:

@@ -18,6 +18,16 @@ def service(**options: Any) -> dict[str, Any]:
     return {"services": {"web": {"image": "app:1.0", **options}}}
 
 
+def test_of_jobs_it_is_said_that_they_may_run_more_than_once() -> None:
+    jobs = {
+        "services": {"web": {"deploy": {"replicas": 1}}, "move": {"deploy": {"mode": "replicated-job"}}, "plain": {}}
+    }
+    (sentence,) = compose.repeated(jobs)
+    assert sentence.startswith("Jobs (move) may run several times")
+    del jobs["services"]["move"]
+    assert compose.repeated(jobs) == []
+
+
 def test_a_config_is_named_by_its_content() -> None:
     stack = world.bundle()
     name = f"shop_settings_{world.fingerprint_of(b'colour=blue' + bytes([10]))}"

@@ -1,10 +1,17 @@
 from __future__ import annotations
 
+import base64
+import copy
+
 import pytest
+from ansible_collections.swarm.aws.plugins.module_utils._core import registries
+from ansible_collections.swarm.aws.plugins.module_utils.stack import releases, removal
+from ansible_collections.swarm.aws.plugins.module_utils.stack.credentials import Credentials, given
+from ansible_collections.swarm.aws.plugins.module_utils.stack.deploy import rollback
 from ansible_collections.swarm.aws.plugins.module_utils.stack.errors import StackError
 
 from tests.unit.stack import world
-from tests.unit.stack.world import MemoryEngine, bundle, deployment
+from tests.unit.stack.world import MemoryEngine, bundle, deployed, deployment, state
 
 
 @pytest.fixture
@@ -13,16 +20,9 @@ def engine() -> MemoryEngine:
 
 
 def test_a_first_deployment_makes_everything(engine: MemoryEngine) -> None:
-    report = deployment(engine, bundle()).run(check=False)
+    report = deployed(engine, bundle())
     assert report.changed
-    assert report.services["shop_web"] == {
-        "desired": 2,
-        "running": 2,
-        "reason": "",
-        "verdict": "converged",
-        "image": "app:1.0",
-        "digest": world.DIGEST,
-    }
+    assert report.images == {"web": f"app:1.0@{world.DIGEST}", "proxy": f"haproxy:3.0@sha256:{'c' * 64}"}
     secret = engine.stored["secrets"]["shop_password"].data
     assert len(secret) == 32
     assert secret.decode().isalnum()
@@ -35,7 +35,6 @@ def test_a_second_deployment_changes_nothing(engine: MemoryEngine) -> None:
     report = deployment(engine, bundle()).run(check=False)
     assert not report.changed
     assert report.before == report.after
-    assert report.services["shop_proxy"]["running"] == 2
     assert engine.deployed == 1
     assert engine.stored["secrets"]["shop_password"].data == secret
 
@@ -60,7 +59,7 @@ def test_a_tag_that_moved_is_deployed(engine: MemoryEngine) -> None:
     assert not deployment(engine, bundle(), resolve="missing").run(check=False).changed
     report = deployment(engine, bundle()).run(check=False)
     assert report.changed
-    assert report.services["shop_web"]["digest"] == "sha256:" + "d" * 64
+    assert report.images["web"] == f"app:1.0@sha256:{'d' * 64}"
 
 
 def test_a_registry_that_is_away_is_no_reason_to_roll(engine: MemoryEngine) -> None:
@@ -103,7 +102,12 @@ def test_a_service_that_left_the_file_is_removed(engine: MemoryEngine) -> None:
     document = {**world.COMPOSE, "services": {"web": world.COMPOSE["services"]["web"]}}
     report = deployment(engine, bundle(document)).run(check=False)
     assert report.changed
-    assert list(report.services) == ["shop_web"]
+    assert list(engine.live) == ["shop_web"]
+
+
+def contents(engine: MemoryEngine) -> set[bytes]:
+    """Of the configs that are no releases."""
+    return {blob.data for blob in engine.stored["configs"].values() if releases.NUMBER not in blob.labels}
 
 
 def test_old_configs_go_once_even_the_way_back_needs_them_no_more(
@@ -112,42 +116,179 @@ def test_old_configs_go_once_even_the_way_back_needs_them_no_more(
     seen = []
     for content in (b"1", b"2", b"3"):
         monkeypatch.setitem(world.FILES, "settings.ini", content)
-        deployment(engine, bundle()).run(check=False)
-        seen.append({blob.data for blob in engine.stored["configs"].values()})
+        deployed(engine, bundle())
+        seen.append(contents(engine))
     assert seen == [{b"1"}, {b"1", b"2"}, {b"2", b"3"}]
     assert "shop_password" in engine.stored["secrets"]
+    assert [release.number for release in engine.releases("shop")] == [2, 3]
 
 
-@pytest.mark.parametrize(
-    ("state", "said"),
-    [
-        ("paused", "the update was paused: update paused"),
-        ("rollback_completed", "the update failed and was rolled back: update paused"),
-        ("rollback_paused", "the update failed, and so did going back: update paused"),
-    ],
-)
-def test_an_update_that_fails_fails_the_deployment(engine: MemoryEngine, state: str, said: str) -> None:
-    deployment(engine, bundle()).run(check=False)
-    engine.update_ends_as = state
-    late = deployment(engine, bundle(TAG="2.0"))
-    with pytest.raises(
-        StackError, match=rf"The stack 'shop' did not converge: shop_web \(2 of 2 tasks run\): {said}\."
-    ):
-        late.run(check=False)
-    assert late.report.changed
-    assert late.report.services["shop_web"]["verdict"] == "failed"
+def test_a_rotated_secret_goes_once_neither_a_service_nor_a_rollback_uses_it(engine: MemoryEngine) -> None:
+    document = {**world.COMPOSE, "secrets": {"password": {"environment": "PASSWORD"}}}
+    for password in ("one", "two", "three"):
+        deployed(engine, bundle(document, PASSWORD=password))
+    assert {blob.data for blob in engine.stored["secrets"].values()} == {b"two", b"three"}
 
 
-def test_the_reason_has_the_tasks_error_and_its_last_words(engine: MemoryEngine) -> None:
-    engine.task_state = {"State": "failed", "Err": "task: non-zero exit (1)", "ContainerStatus": {"ExitCode": 1}}
-    with pytest.raises(StackError) as caught:
-        deployment(engine, bundle(), timeout=20).run(check=False)
-    assert str(caught.value).startswith(
-        "The stack 'shop' did not converge within 20 s: shop_proxy (0 of 2 tasks run): "
+# Rollback
+
+
+def back(engine: MemoryEngine) -> None:
+    deployed(engine, rollback(engine, "shop"))
+
+
+def test_a_rollback_goes_to_what_converged_before_with_its_digest_and_config(
+    engine: MemoryEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deployed(engine, bundle())
+    before = copy.deepcopy(engine.live)
+    monkeypatch.setitem(world.FILES, "settings.ini", b"colour=red\n")
+    engine.registry["app:1.0"] = "sha256:" + "d" * 64
+    deployed(engine, bundle())
+    assert {name: one["Spec"] for name, one in engine.live.items()} != {n: one["Spec"] for n, one in before.items()}
+    engine.registry.clear()
+    back(engine)
+    assert {name: one["Spec"] for name, one in engine.live.items()} == {n: one["Spec"] for n, one in before.items()}
+
+
+def test_a_rollback_of_a_rollback_goes_forth_again(engine: MemoryEngine) -> None:
+    deployed(engine, bundle())
+    deployed(engine, bundle(TAG="2.0"))
+    back(engine)
+    assert engine.live["shop_web"]["Spec"]["TaskTemplate"]["ContainerSpec"]["Image"].startswith("app:1.0@")
+    back(engine)
+    assert engine.live["shop_web"]["Spec"]["TaskTemplate"]["ContainerSpec"]["Image"].startswith("app:2.0@")
+
+
+@pytest.mark.parametrize("attempts", [1, 2])
+def test_after_a_failed_deployment_a_rollback_goes_to_the_last_that_converged(
+    engine: MemoryEngine, attempts: int
+) -> None:
+    deployed(engine, bundle())
+    engine.update_ends_as = "paused"
+    for _ in range(attempts):
+        deployment(engine, bundle(TAG="2.0")).run(check=False)
+        assert state(engine).problem
+    assert len(engine.releases("shop")) == 2
+    engine.update_ends_as = None
+    back(engine)
+    assert engine.live["shop_web"]["Spec"]["TaskTemplate"]["ContainerSpec"]["Image"].startswith("app:1.0@")
+    # The one that failed is none to go back to.
+    with pytest.raises(StackError, match="The stack 'shop' has no release to go back to: none before the present one"):
+        rollback(engine, "shop")
+
+
+def test_a_deployment_killed_before_it_began_is_not_gone_back_from_too_far(engine: MemoryEngine) -> None:
+    for tag in ("1.0", "2.0"):
+        deployed(engine, bundle(TAG=tag))
+    engine.registry["app:3.0"] = "sha256:" + "e" * 64
+    engine.deploy = lambda *words, **more: (_ for _ in ()).throw(KeyboardInterrupt)  # type: ignore[method-assign]
+    with pytest.raises(KeyboardInterrupt):
+        deployment(engine, bundle(TAG="3.0")).run(check=False)
+    assert rollback(engine, "shop").definition["services"]["web"]["image"].startswith("app:2.0@")
+
+
+def test_there_is_nothing_to_go_back_to_at_first(engine: MemoryEngine) -> None:
+    with pytest.raises(StackError, match="No release of a stack 'shop' is known here"):
+        rollback(engine, "shop")
+    deployed(engine, bundle())
+    with pytest.raises(StackError, match="has no release to go back to"):
+        rollback(engine, "shop")
+
+
+def test_a_config_of_the_labels_but_not_the_content_is_no_release() -> None:
+    labels = {releases.NUMBER: "1"}
+    bad = [b"", b"{", b"[]", b'{"services": {"web": {}}}']
+    assert releases.read({"ID": "x", "Spec": {"Labels": labels, "Data": base64.b64encode(one)}} for one in bad) == []
+
+
+# Registries
+
+
+def private(host: str) -> dict[str, object]:
+    return {"services": {"web": {"image": f"{host}/app:1.0", "deploy": {"replicas": 1}}}}
+
+
+ECR = "123456789012.dkr.ecr.eu-central-1.amazonaws.com"
+
+
+def test_ecrs_credentials_are_asked_for_and_handed_on(engine: MemoryEngine) -> None:
+    engine.registry[f"{ECR}/app:1.0"] = world.DIGEST
+    report = deployment(engine, bundle(private(ECR))).run(check=False)
+    wanted = Credentials("AWS", "token-of-eu-central-1")
+    assert engine.asked_as == {f"{ECR}/app:1.0": wanted}
+    assert engine.deployed_with == {ECR: wanted}
+    assert "token-of" not in repr(report)
+
+
+def test_how_old_ecrs_credentials_are_is_noted_and_makes_no_difference(engine: MemoryEngine) -> None:
+    engine.registry[f"{ECR}/app:1.0"] = world.DIGEST
+    deployed(engine, bundle(private(ECR)))
+    labels = engine.live["shop_web"]["Spec"]["Labels"]
+    assert labels[registries.LABEL] == "0+43200"
+    assert registries.LABEL not in repr(engine.releases("shop")[-1].definition)
+    # The agent notes others.
+    engine.live["shop_web"]["Spec"]["Labels"] = {**labels, registries.LABEL: "21600+43200"}
+    assert not deployed(engine, bundle(private(ECR))).changed
+    assert not deployment(engine, bundle(private(ECR)), reapply=True).run(check=False).changed
+
+
+def test_the_operators_credentials_go_before_and_only_where_they_are_for(engine: MemoryEngine) -> None:
+    engine.registry |= {f"{ECR}/app:1.0": world.DIGEST, "registry.example.com:5000/app:1.0": world.DIGEST}
+    known = given(
+        [
+            {"host": f"https://{ECR}/", "username": "me", "password": "hunter2"},
+            {"host": "registry.example.com:5000", "username": "me", "password": "hunter3"},
+        ]
     )
-    assert "a task on ip-10-0-1-1 failed: task: non-zero exit (1); its log ends: Traceback | KeyError" in str(
-        caught.value
-    )
+    deployment(engine, bundle(private(ECR)), known).run(check=False)
+    assert engine.deployed_with == {ECR: Credentials("me", "hunter2")}
+    assert "hunter2" not in repr(engine.deployed_with)
+    deployment(engine, bundle(private("registry.example.com:5000")), known).run(check=False)
+    assert engine.deployed_with == {"registry.example.com:5000": Credentials("me", "hunter3")}
+
+
+def test_two_credentials_of_one_registry_are_refused() -> None:
+    one = {"host": "docker.io", "username": "me", "password": "x"}
+    with pytest.raises(StackError, match=r"two credentials for the registry docker\.io"):
+        given([one, one])
+
+
+def test_a_registry_that_gives_no_credentials_is_named_unless_its_image_runs(engine: MemoryEngine) -> None:
+    other = ECR.replace("123456789012", "210987654321")
+    with pytest.raises(StackError, match="cannot be found: AWS refused to give credentials for the registry 2109"):
+        deployment(engine, bundle(private(other))).run(check=False)
+    engine.registry[f"{other}/app:1.0"] = world.DIGEST
+    known = given([{"host": other, "username": "me", "password": "x"}])
+    deployment(engine, bundle(private(other)), known).run(check=False)
+    report = deployment(engine, bundle(private(other))).run(check=False)
+    assert not report.changed
+    assert any("gives no newer digest: AWS refused" in warning for warning in report.warnings)
+
+
+# Removal
+
+
+def test_a_removal_waits_until_nothing_is_left_and_names_what_stays(engine: MemoryEngine) -> None:
+    deployed(engine, bundle())
+    spec = engine.live["shop_web"]["Spec"]["TaskTemplate"]["ContainerSpec"]
+    spec["Mounts"] = [{"Type": "volume", "Source": "shop_data"}, {"Type": "bind", "Source": "/srv"}]
+    engine.lingers = 3
+    kept = removal.kept(engine, "shop")
+    assert kept == ["the volume shop_data on ip-10-0-0-1, ip-10-0-1-1", "the secret shop_password"]
+    removal.remove(engine, "shop", world.FakeTime().clock(), timeout=10)
+    assert engine.left("shop") == {}
+    assert list(engine.stored["secrets"]) == ["shop_password"]
+
+
+def test_a_removal_that_takes_too_long_says_what_is_left(engine: MemoryEngine) -> None:
+    deployed(engine, bundle())
+    engine.lingers = 1000
+    with pytest.raises(StackError, match="The stack 'shop' is not gone within 5 s: 1 tasks are left"):
+        removal.remove(engine, "shop", world.FakeTime().clock(), timeout=5)
+
+
+# What is refused
 
 
 def test_an_external_secret_that_is_missing_is_named(engine: MemoryEngine) -> None:

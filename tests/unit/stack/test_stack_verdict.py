@@ -4,26 +4,35 @@ from typing import Any
 
 import pytest
 from ansible_collections.swarm.aws.plugins.module_utils.stack import nodes
+from ansible_collections.swarm.aws.plugins.module_utils.stack.compose import FINGERPRINT
 from ansible_collections.swarm.aws.plugins.module_utils.stack.verdict import Verdict, judge
 
 UP = {"n1": "one", "n2": "two"}
 TEMPLATE = {"ContainerSpec": {"Image": "app:2"}, "Placement": {"Constraints": ["node.labels.edge == true"]}}
 OLD = {"ContainerSpec": {"Image": "app:1"}}
+NOW = 1_767_225_700.0
+LONG_AGO, JUST_NOW = "2026-01-01T00:00:00.123456789Z", "2026-01-01T00:01:38.5Z"
 
 
-def service(mode: dict[str, Any] | None = None, update: str = "") -> dict[str, Any]:
-    spec = {"Mode": mode or {"Replicated": {"Replicas": 2}}, "TaskTemplate": TEMPLATE}
+def service(mode: dict[str, Any] | None = None, update: str = "", **template: Any) -> dict[str, Any]:
+    spec = {"Mode": mode or {"Replicated": {"Replicas": 2}}, "TaskTemplate": TEMPLATE | template}
     return {"Spec": spec, "UpdateStatus": {"State": update, "Message": "said"} if update else None}
 
 
 def task(state: str = "running", node: str = "n1", desired: str = "running", **more: Any) -> dict[str, Any]:
-    status = {"State": state, **{key: more.pop(key) for key in ("Err", "ContainerStatus") if key in more}}
+    status = {"State": state, "Timestamp": more.pop("since", LONG_AGO)}
+    status |= {key: more.pop(key) for key in ("Err", "ContainerStatus") if key in more}
     made = {"ID": "t", "NodeID": node, "CreatedAt": "1", "DesiredState": desired, "Status": status, "Spec": TEMPLATE}
     return made | more
 
 
-def judged(of: dict[str, Any], *tasks: dict[str, Any], waited: float = 0.0) -> Verdict:
-    return judge(of, tasks, UP, waited)
+def judged(of: dict[str, Any], *tasks: dict[str, Any], waited: float = 0.0, expected: str | None = None) -> Verdict:
+    restarts = of["Spec"]["TaskTemplate"].get("RestartPolicy")
+    own = [
+        one if "RestartPolicy" in one["Spec"] or not restarts else one | {"Spec": of["Spec"]["TaskTemplate"]}
+        for one in tasks
+    ]
+    return judge(of, own, UP, NOW, NOW - waited, expected)
 
 
 def test_all_tasks_of_the_present_definition_run() -> None:
@@ -47,13 +56,18 @@ def test_a_forced_update_is_a_difference() -> None:
 
 
 @pytest.mark.parametrize(
-    ("tasks", "running", "reason"),
+    ("tasks", "running", "why"),
     [
         ([], 0, "0 of 2 tasks run"),
-        ([task(), task("starting")], 1, "1 of 2 tasks run"),
+        ([task(), task("starting")], 1, "1 of 2 tasks run; 1 starting"),
+        ([task("shutdown", desired="shutdown"), task("orphaned")], 0, "0 of 2 tasks run; 1 orphaned, 1 shutdown"),
         ([task(), task(node="gone")], 1, "1 of 2 tasks run"),
         ([task(), task(), task(Spec=OLD)], 2, "2 of 2 tasks run"),
-        ([task(), task("pending", Err="no suitable node")], 1, "1 tasks find no node: no suitable node"),
+        (
+            [task(), task("pending", Err="no suitable node\n(1 node)")],
+            1,
+            "a task finds no node: no suitable node (1 node)",
+        ),
         (
             [task(), task("failed", desired="shutdown", Err="boom", ContainerStatus={"ExitCode": 3})],
             1,
@@ -61,28 +75,53 @@ def test_a_forced_update_is_a_difference() -> None:
         ),
     ],
 )
-def test_on_its_way(tasks: list[dict[str, Any]], running: int, reason: str) -> None:
+def test_on_its_way(tasks: list[dict[str, Any]], running: int, why: str) -> None:
     verdict = judged(service(), *tasks)
-    assert (verdict.state, verdict.running, verdict.reason) == ("progressing", running, reason)
+    assert (verdict.state, verdict.running, verdict.why) == ("progressing", running, why)
 
 
 def test_the_latest_failure_is_the_reason() -> None:
     failures = [task("failed", desired="shutdown", Err=text, CreatedAt=text, ID=text) for text in ("2", "9", "5")]
     verdict = judged(service(), *failures)
     assert verdict.task == "9"
-    assert verdict.reason.endswith("failed: 9")
+    assert verdict.why.endswith("failed: 9, 3 of them so far")
+
+
+def test_a_task_that_runs_since_a_moment_may_yet_end() -> None:
+    young = task(since=JUST_NOW)
+    verdict = judged(service(), task(), young)
+    assert (verdict.state, verdict.running, verdict.why) == ("progressing", 2, "1 of its tasks started a moment ago")
+    patient = service()
+    patient["Spec"]["UpdateConfig"] = {"Monitor": 1_000_000_000}
+    assert judged(patient, task(), young).state == "converged"
+    checked = {"ContainerSpec": {"Image": "app:2", "Healthcheck": {"Test": ["CMD", "true"]}}}
+    healthy = task(since=JUST_NOW, Spec=checked)
+    assert judged(service(ContainerSpec=checked["ContainerSpec"]), healthy, healthy).state == "converged"
 
 
 @pytest.mark.parametrize("update", ["updating", "rollback_started"])
 def test_an_update_under_way_is_waited_for(update: str) -> None:
-    assert judged(service(update=update), task(), task()).state == "progressing"
+    assert judged(service(update=update), task(), task(), expected="new").state == "progressing"
 
 
-@pytest.mark.parametrize("update", ["paused", "rollback_paused", "rollback_completed"])
-def test_an_update_that_went_wrong_has_failed_even_if_tasks_run(update: str) -> None:
+@pytest.mark.parametrize(
+    ("update", "state"),
+    [("paused", "paused"), ("rollback_paused", "paused"), ("rollback_completed", "rolled back")],
+)
+def test_an_update_that_went_wrong_is_no_success_even_if_tasks_run(update: str, state: str) -> None:
     verdict = judged(service(update=update), task(), task())
-    assert verdict.state == "failed"
-    assert verdict.reason.endswith(": said")
+    assert verdict.state == state
+    assert verdict.why.endswith(": said")
+
+
+def test_what_was_rolled_back_is_known_even_when_the_engine_has_forgotten_it() -> None:
+    found = service()
+    found["Spec"]["Labels"] = {FINGERPRINT: "old"}
+    assert judged(found, task(), task(), expected="old").state == "converged"
+    verdict = judged(found, task(), task(), expected="new")
+    assert (verdict.state, verdict.why) == ("rolled back", "it runs what was deployed before: no reason is known")
+    # Somebody else deployed it by hand.
+    assert judged(service(), task(), task(), expected="new").state == "converged"
 
 
 def test_a_completed_update_is_judged_by_its_tasks() -> None:
@@ -93,7 +132,7 @@ def test_tasks_that_cannot_be_prepared_fail_early() -> None:
     rejected = [task("rejected", desired="shutdown", Err="No such image: app:2") for _ in range(3)]
     assert judged(service(), *rejected[:2]).state == "progressing"
     verdict = judged(service(), *rejected)
-    assert (verdict.state, verdict.reason) == ("failed", "a task on one rejected: No such image: app:2")
+    assert (verdict.state, verdict.why) == ("failed", "a task on one rejected: No such image: app:2, 3 of them so far")
 
 
 def test_a_global_service_runs_once_on_each_node_that_it_may_use() -> None:
@@ -104,17 +143,92 @@ def test_a_global_service_that_no_node_may_run_fails_with_its_constraints() -> N
     assert judged(service({"Global": {}}), waited=1).state == "progressing"
     verdict = judged(service({"Global": {}}), waited=11)
     assert verdict.state == "failed"
-    assert verdict.reason == "no node meets its constraints (node.labels.edge == true)"
+    assert verdict.why == "no node meets its constraints (node.labels.edge == true)"
 
 
 def test_a_service_without_replicas_is_as_it_should_be() -> None:
     assert judged(service({"Replicated": {"Replicas": 0}})) == Verdict("converged", 0, 0)
 
 
-def test_a_job_is_done_when_its_tasks_are() -> None:
-    job = service({"ReplicatedJob": {"TotalCompletions": 1}})
-    assert judged(job, task(desired="complete")).state == "progressing"
-    assert judged(job, task("complete", desired="complete")).state == "converged"
+# What is to end
+
+ONCE = {"RestartPolicy": {"Condition": "none"}}
+THRICE = {"RestartPolicy": {"Condition": "any", "MaxAttempts": 2}}
+
+
+def ended(state: str = "complete", **more: Any) -> dict[str, Any]:
+    return task(state, **{"desired": "shutdown", "since": JUST_NOW, **more})
+
+
+@pytest.mark.parametrize("condition", ["none", "on-failure"])
+def test_a_task_that_is_to_run_once_is_done_when_it_has(condition: str) -> None:
+    once = service({"Replicated": {"Replicas": 2}}, RestartPolicy={"Condition": condition})
+    assert judged(once, task("running", Slot=1, since=JUST_NOW), task("starting", Slot=2)).state == "progressing"
+    assert judged(once, ended(Slot=1), task("starting", Slot=2)).state == "progressing"
+    assert judged(once, ended(Slot=1), ended(Slot=2)) == Verdict("complete", 2, 2)
+
+
+def test_that_an_update_is_paused_when_its_task_ends_is_no_failure() -> None:
+    once = service({"Replicated": {"Replicas": 1}}, update="paused", **ONCE)
+    assert judged(once, ended(Slot=1)).state == "complete"
+    assert judged(once, ended("failed", Slot=1)).state == "paused"
+
+
+def test_a_service_that_lives_on_is_not_done_when_its_task_ends() -> None:
+    verdict = judged(service({"Replicated": {"Replicas": 1}}), ended(Slot=1))
+    assert (verdict.state, verdict.why) == ("progressing", "a task on one ended by itself (exit code 0)")
+
+
+def test_a_task_that_is_to_run_once_and_fails_is_not_waited_for() -> None:
+    once = service({"Replicated": {"Replicas": 1}}, **ONCE)
+    verdict = judged(once, ended("failed", Slot=1, Err="task: non-zero exit (1)"))
+    assert (verdict.state, verdict.why) == ("failed", "a task on one failed: task: non-zero exit (1)")
+    everywhere = service({"Global": {}}, **ONCE)
+    assert judged(everywhere, ended(), ended("failed", node="n2")).state == "failed"
+    assert judged(everywhere, ended(), ended(node="n2")) == Verdict("complete", 2, 2)
+
+
+def test_attempts_that_are_used_up_are_not_waited_for() -> None:
+    some = service({"Replicated": {"Replicas": 1}}, **THRICE)
+    assert judged(some, ended("failed", Slot=1), task("ready", Slot=1, desired="ready")).state == "progressing"
+    # The next one may be about to be made.
+    assert judged(some, ended("failed", Slot=1)).state == "progressing"
+    assert judged(some, ended("failed", Slot=1, since=LONG_AGO)).state == "failed"
+
+
+def job(kind: str = "ReplicatedJob", iteration: int = 1, **mode: Any) -> dict[str, Any]:
+    return service({kind: mode}) | {"JobStatus": {"JobIteration": {"Index": iteration}}}
+
+
+def of(iteration: int, state: str = "complete", **more: Any) -> dict[str, Any]:
+    return task(state, **{"desired": "complete", "JobIteration": {"Index": iteration}, "since": JUST_NOW, **more})
+
+
+def test_a_job_is_done_when_its_tasks_of_this_time_are() -> None:
+    twice = job(TotalCompletions=2)
+    assert judged(twice, of(0), of(0, Slot=1)).state == "progressing"
+    verdict = judged(twice, of(0), of(1), of(1, "running", Slot=1))
+    assert (verdict.state, verdict.running, verdict.why) == ("progressing", 1, "1 of 2 tasks are complete; 1 running")
+    assert judged(twice, of(1), of(1, Slot=1)) == Verdict("complete", 2, 2)
+    # Without a number the API means the first time.
+    assert judged(job(iteration=0), task("complete", desired="complete", JobIteration={})).state == "complete"
+
+
+def test_a_job_that_docker_runs_again_and_again_is_done_when_it_has_completed() -> None:
+    assert judged(job(), of(1), of(1), of(1, "running")) == Verdict("complete", 1, 1)
+
+
+def test_a_job_everywhere_is_done_when_it_is_on_each_node() -> None:
+    assert judged(job("GlobalJob"), of(1), of(1, "running", node="n2")).state == "progressing"
+    assert judged(job("GlobalJob"), of(1), of(1, node="n2")) == Verdict("complete", 2, 2)
+
+
+def test_a_job_that_nobody_tries_again_has_failed() -> None:
+    lost = of(1, "failed", desired="shutdown", Err="task: non-zero exit (7)", since=LONG_AGO)
+    verdict = judged(job(), lost)
+    assert (verdict.state, verdict.why) == ("failed", "a task on one failed: task: non-zero exit (7)")
+    assert judged(job(), lost, of(1, "running", node="n2")).state == "progressing"
+    assert judged(job(), lost, of(1, node="n2", CreatedAt="2")).state == "complete"
 
 
 GROUPS = [
@@ -153,3 +267,10 @@ def test_what_is_missing_is_said_by_group() -> None:
 def test_a_node_that_is_there_but_not_yet_of_use_is_explained(late: dict[str, Any], why: str) -> None:
     found = [node("manager", edge="true"), late, node("worker")]
     assert nodes.missing(found, GROUPS) == [f"1 of 2 nodes of group 'manager' (manager), 1 of them {why}"]
+
+
+def test_a_group_that_was_scaled_counts_with_its_size() -> None:
+    sizes = [{"name": "manager", "desired": 1}, {"name": "unknown", "desired": 9}]
+    scaled = nodes.scaled(GROUPS, sizes)
+    assert [one["desired"] for one in scaled] == [1, *(one["desired"] for one in GROUPS[1:])]
+    assert nodes.scaled(GROUPS, []) == GROUPS

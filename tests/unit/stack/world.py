@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import base64
 import copy
 import hashlib
 import itertools
 import json
+from collections.abc import Mapping
 from typing import Any
 
-from ansible_collections.swarm.aws.plugins.module_utils.stack import compose
-from ansible_collections.swarm.aws.plugins.module_utils.stack.deploy import Clock, Deployment, Options
+from ansible_collections.swarm.aws.plugins.module_utils._core.registries import Grant, Registry
+from ansible_collections.swarm.aws.plugins.module_utils.stack import compose, converge, deploy, releases
+from ansible_collections.swarm.aws.plugins.module_utils.stack.converge import Clock, State
+from ansible_collections.swarm.aws.plugins.module_utils.stack.credentials import Credentials
+from ansible_collections.swarm.aws.plugins.module_utils.stack.deploy import Deployment, Options
 from ansible_collections.swarm.aws.plugins.module_utils.stack.errors import StackError
 
 DIGEST = "sha256:" + "a" * 64
@@ -57,6 +62,10 @@ class MemoryEngine:
         self.update_ends_as: str | None = None
         self.task_state: dict[str, Any] = {"State": "running"}
         self.log_lines = ["Traceback", "KeyError: 'COLOUR'"]
+        self.asked_as: dict[str, Credentials | None] = {}
+        self.deployed_with: Mapping[str, Credentials] = {}
+        # How many looks a removal takes until its tasks have ended.
+        self.lingers = 0
         self._ids = itertools.count()
 
     def manages(self) -> str:
@@ -87,7 +96,8 @@ class MemoryEngine:
     def drop(self, section: str, identifier: str) -> None:
         del self.stored[section][identifier.removeprefix("id-")]
 
-    def digest(self, image: str) -> str:
+    def digest(self, image: str, credentials: Credentials | None = None) -> str:
+        self.asked_as[image] = credentials
         if image not in self.registry:
             raise StackError("manifest unknown")
         return self.registry[image]
@@ -97,8 +107,36 @@ class MemoryEngine:
             raise StackError(f"Docker refuses the stack: {self.refused}")
         return []
 
-    def deploy(self, stack: str, definition: str, *, registry_auth: bool) -> None:
+    def releases(self, stack: str) -> list[releases.Release]:
+        return releases.read(
+            {"ID": f"id-{name}", "Spec": {"Labels": blob.labels, "Data": base64.b64encode(blob.data).decode()}}
+            for name, blob in self.stored["configs"].items()
+            if releases.NUMBER in blob.labels
+        )
+
+    def mark_converged(self, release: releases.Release) -> None:
+        blob = self.stored["configs"][release.id.removeprefix("id-")]
+        labels = {**blob.labels, releases.CONVERGED: "true"}
+        self.stored["configs"][blob.name] = compose.Blob(blob.name, blob.data, labels)
+
+    def left(self, stack: str) -> dict[str, list[str]]:
+        found = {"services": sorted(self.live), **{kind: sorted(self.names(kind, stack)) for kind in self.stored}}
+        if self.lingers:
+            found["tasks"] = ["task-0"]
+        return {kind: names for kind, names in found.items() if names}
+
+    def remove(self, stack: str) -> None:
+        self.live = {}
+        self.lingers = max(0, self.lingers - 1)
+        for section in self.stored:
+            for identifier in self.names(section, stack).values():
+                self.drop(section, identifier)
+
+    def deploy(
+        self, stack: str, definition: str, *, registry_auth: bool, credentials: Mapping[str, Credentials]
+    ) -> None:
         self.deployed += 1
+        self.deployed_with = credentials
         document = json.loads(definition.replace("$$", "$"))
         kept = {}
         for name, service in document["services"].items():
@@ -125,6 +163,7 @@ class MemoryEngine:
             "NodeID": node,
             "CreatedAt": f"2026-01-01T00:00:{number:02}Z",
             "DesiredState": "running",
+            "Slot": number,
             "Status": dict(self.task_state),
             "Spec": copy.deepcopy(spec["TaskTemplate"]),
         }
@@ -145,7 +184,8 @@ class FakeTime:
     """A clock that only sleeping moves."""
 
     def __init__(self) -> None:
-        self.seconds = 0.0
+        # Long after the tasks began.
+        self.seconds = 2_000_000_000.0
 
     def sleep(self, seconds: float) -> None:
         self.seconds += seconds
@@ -154,9 +194,32 @@ class FakeTime:
         return Clock(lambda: self.seconds, self.sleep)
 
 
-def deployment(engine: MemoryEngine, stack: compose.Bundle, **options: Any) -> Deployment:
+def grant(registry: Registry) -> Grant:
+    """Stands in for ECR."""
+    if registry.account != "123456789012":
+        raise StackError(f"AWS refused to give credentials for the registry {registry.host}.")
+    return Grant("AWS", f"token-of-{registry.region}", 0.0, 43200.0)
+
+
+def deployment(
+    engine: MemoryEngine, stack: compose.Bundle, known: Mapping[str, Credentials] | None = None, **options: Any
+) -> Deployment:
     """A deployment that has not run yet."""
-    return Deployment(engine, stack, Options(**options), FakeTime().clock())
+    return Deployment(engine, stack, Options(**options), known or {}, grant)
+
+
+def state(engine: MemoryEngine, timeout: float = 300.0, look_for: float = 300.0) -> State:
+    """How the stack is when nothing is to be waited for any more."""
+    clock = FakeTime().clock()
+    return converge.wait(engine, "shop", clock, since=clock.now(), timeout=timeout, look_for=look_for)
+
+
+def deployed(engine: MemoryEngine, stack: compose.Bundle, **options: Any) -> deploy.Report:
+    """A whole deployment, which is to converge."""
+    report = deployment(engine, stack, **options).run(check=False)
+    assert state(engine).problem == ""
+    deploy.tidied(engine, stack.stack, check=False)
+    return report
 
 
 def fingerprint_of(content: bytes, stack: str = "shop") -> str:

@@ -71,7 +71,10 @@ def _render(node_os: str, group: dict[str, Any]) -> str:
                     "max": 3,
                     "zones": None,
                     "dns": True,
-                    "spot": False,
+                    "spot": None,
+                    "volume_iops": None,
+                    "volume_throughput": None,
+                    "volumes": [],
                     "user_data": "",
                     **group,
                 }

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import runpy
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -31,13 +30,21 @@ def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
         yield client
 
 
+def loaded() -> dict[str, Any]:
+    """The script's names. ansible-test's importers cannot run a file by its path."""
+    names: dict[str, Any] = {"__name__": "fetch"}
+    path = ROLE / "files/fetch.py"
+    exec(compile(path.read_text(), str(path), "exec"), names)
+    return names
+
+
 def fetch(folder: Path, monkeypatch: pytest.MonkeyPatch, seconds: int = 0) -> Path:
     """Run the script as systemd does, with that long to wait; return where the agent should be."""
     config = folder / "config.json"
     config.write_text(json.dumps({"bucket": BUCKET, "region": "eu-west-1"}))
     target = folder / "agent.pyz"
-    script = runpy.run_path(str(ROLE / "files/fetch.py"))
-    monkeypatch.setitem(script["main"].__globals__, "DEADLINE", seconds)
+    script = loaded()
+    monkeypatch.setitem(script, "DEADLINE", seconds)
     monkeypatch.setattr("time.sleep", lambda _: None)
     script["main"](DIGEST, str(config), str(target))
     return target
@@ -75,7 +82,7 @@ def test_an_agent_that_comes_late_is_waited_for(s3: Any, tmp_path: Path, monkeyp
     def upload(_: float) -> None:
         s3.put_object(Bucket=BUCKET, Key=f"agent/{DIGEST}.pyz", Body=AGENT)
 
-    script = runpy.run_path(str(ROLE / "files/fetch.py"))
+    script = loaded()
     monkeypatch.setattr("time.sleep", upload)
     (tmp_path / "config.json").write_text(json.dumps({"bucket": BUCKET, "region": "eu-west-1"}))
 

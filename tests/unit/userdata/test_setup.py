@@ -36,7 +36,7 @@ def test_nothing_is_installed_where_all_is_there(node_os: str, tmp_path: Path) -
     assert code == 0
     assert not [call for call in calls if call.startswith(("apt-get", "dnf", "python3 -m pip"))]
     assert "systemctl restart docker" not in calls
-    assert "systemctl enable --now --no-block swarm-agent.service swarm-prune.timer" in calls
+    assert "systemctl enable --now --no-block swarm-agent.service swarm-prune.timer swarm-backup.timer" in calls
 
 
 @pytest.mark.parametrize("node_os", OPERATING_SYSTEMS)

@@ -8,10 +8,24 @@ import subprocess
 
 import jsonschema
 import pytest
+from ansible_collections.swarm.aws.plugins.module_utils.provision import disks, rules
+from ansible_collections.swarm.aws.runtime.swarm_agent.volumes import Volume
 
 from tests.unit.userdata import rendering
-from tests.unit.userdata.rendering import DIGEST, OPERATING_SYSTEMS, cloud_config, files, parts, user_data
+from tests.unit.userdata.rendering import DIGEST, OPERATING_SYSTEMS, cloud_config, files, groups, parts, user_data
 
+VOLUMES = [
+    {
+        "label": name * 16,
+        "device": f"/dev/sd{name}",
+        "mount": f"/srv/{name * 16}",
+        "type": "gp3",
+        "size": 50,
+        "iops": 4000,
+        "throughput": None,
+    }
+    for name in "fgh"
+]
 SCRIPT = "#!/bin/sh\necho 'more {{ and }} more' > /etc/motd\n"
 CONFIG = "#cloud-config\nruncmd:\n  - [touch, /tmp/more]\n"
 every_os = pytest.mark.parametrize("node_os", OPERATING_SYSTEMS)
@@ -36,7 +50,16 @@ def test_the_schema_refuses_what_is_wrong() -> None:
 
 @every_os
 def test_ec2_takes_it_even_with_the_longest_addition(node_os: str) -> None:
-    text = user_data(node_os, name="g" * 31, user_data="#!/bin/sh\n" + "x" * 8182)
+    text = user_data(node_os, name="g" * 31, user_data="#!/bin/sh\n" + "x" * (rules.USER_DATA_LIMIT - 10))
+
+    assert len(text.encode()) <= 16384
+
+
+@every_os
+def test_ec2_takes_it_with_all_the_volumes_that_there_can_be(node_os: str) -> None:
+    room = rules.USER_DATA_LIMIT - rules.VOLUMES_ROOM
+    volumes = [{**VOLUMES[0], "device": name} for name in disks.NAMES]
+    text = user_data(node_os, name="g" * 31, volumes=volumes, user_data="#!/bin/sh\n" + "x" * (room - 10))
 
     assert len(text.encode()) <= 16384
 
@@ -53,6 +76,37 @@ def test_the_engine_says_whose_instance_it_is(node_os: str) -> None:
     assert daemon["live-restore"] is False
     assert daemon["metrics-addr"].startswith("127.0.0.1:")
     assert daemon["log-opts"] == {"max-size": "10m", "max-file": "5"}
+
+
+@every_os
+def test_the_engine_waits_for_the_data_volumes_and_says_which_it_has(node_os: str) -> None:
+    written = files(cloud_config(user_data(node_os, volumes=VOLUMES)))
+
+    assert json.loads(written["/etc/docker/daemon.json"])["labels"][3:] == [
+        f"swarm.aws.volumes={'f' * 16},{'g' * 16},{'h' * 16}"
+    ]
+    told = [Volume(**one) for one in json.loads(written["/etc/swarm-agent/volumes.json"])]
+    assert told == [Volume(one["label"], one["device"], one["mount"]) for one in VOLUMES]
+    engine = configparser.ConfigParser()
+    engine.read_string(written["/etc/systemd/system/docker.service.d/volumes.conf"])
+    assert engine["Unit"]["Requires"] == engine["Unit"]["After"] == "swarm-volumes.service"
+    unit = configparser.ConfigParser(interpolation=None)
+    unit.read_string(written["/etc/systemd/system/swarm-volumes.service"])
+    assert unit["Service"]["ExecStart"].endswith("swarm-agent.pyz volumes")
+    setup = written["/usr/local/lib/swarm-agent/setup"]
+    assert " e2fsprogs" in setup
+    assert setup.index("systemctl start swarm-volumes") < setup.index("systemctl enable --now docker")
+    (told_to_aws,) = groups(node_os, volumes=VOLUMES[:1])[0]["volumes"]
+    assert told_to_aws == {"device": "/dev/sdf", "type": "gp3", "size": 50, "iops": 4000, "throughput": None}
+
+
+@every_os
+def test_without_data_volumes_nothing_waits_for_them(node_os: str) -> None:
+    text = user_data(node_os)
+
+    assert "volumes.json" not in text
+    assert "swarm-volumes" not in text
+    assert "volumes" not in groups(node_os)[0]
 
 
 @every_os

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Optional, Union
 
 from .ports import ACTIVE, ERROR, GONE, INACTIVE, LOCKED, MANAGER, PENDING, Membership, Stored
-from .truth import FORMED, Truth
+from .truth import FORMED, RESTORING, Truth
 
 # A claim is only about who tries first, and losing one costs little, so these bound the waiting and nothing else.
 LEASE_SECONDS = 180
@@ -84,6 +84,7 @@ class Join:
 
     cluster_id: str
     initialiser: str
+    epoch: int
 
 
 @dataclass(frozen=True)
@@ -94,6 +95,13 @@ class Finish:
     node_id: str
     repair: bool
     """Whether this node is to see to it that the join tokens are published."""
+    epoch: int = 0
+    """The epoch to remember."""
+
+
+@dataclass(frozen=True)
+class Unlock:
+    """Unlock this manager's state."""
 
 
 @dataclass(frozen=True)
@@ -103,15 +111,19 @@ class Refuse:
     reason: str
 
 
-Action = Union[Wait, Claim, Initialise, Publish, Leave, Join, Finish, Refuse]
+Action = Union[Wait, Claim, Initialise, Publish, Leave, Join, Finish, Unlock, Refuse]
 
 
 def decide(me: Me, view: View) -> Action:
     """The next thing to do."""
-    return _unsettled(view) or (
-        _formed(me, view, view.truth.value)
-        if view.truth and view.truth.value.phase == FORMED
-        else _forming(me, view, view.truth)
+    return (
+        _restored(me, view)
+        or _unsettled(me, view)
+        or (
+            _formed(me, view, view.truth.value)
+            if view.truth and view.truth.value.phase == FORMED
+            else _forming(me, view, view.truth)
+        )
     )
 
 
@@ -120,13 +132,40 @@ def holder_matters(me: Me, truth: Truth) -> bool:
     return truth.phase != FORMED and truth.claimed_by != me.instance and me.role == MANAGER
 
 
-def _unsettled(view: View) -> Optional[Action]:
+def _restored(me: Me, view: View) -> Optional[Action]:
+    """What to do in a swarm that is being brought back, or was without this node."""
+    if view.truth is None:
+        return None
+    truth, engine = view.truth.value, view.membership
+    if truth.phase == RESTORING:
+        return Wait(f"{truth.claimed_by} is restoring the swarm; if that was interrupted, run playbooks/restore.yml.")
+    mine = engine.cluster_id in (truth.cluster_id, *truth.former) if engine.cluster_id else False
+    if truth.phase == FORMED and mine and engine.state != INACTIVE and _outdated(me, view, truth):
+        return Leave(engine.cluster_id, f"The swarm was restored on {truth.claimed_by} since this node joined it.")
+    return None
+
+
+def _outdated(me: Me, view: View, truth: Truth) -> bool:
+    """Whether the node's swarm is the one from before it was restored.
+
+    A manager that was joining at that moment may be in the restored one without knowing it, and its vote may be one of
+    two, so it does not leave on what it remembers alone while its engine may yet find a leader.
+    """
+    engine = view.membership
+    if engine.swarm_epoch is not None:
+        return engine.swarm_epoch < truth.epoch(MANAGER)
+    patient = me.role == MANAGER and view.membership_age <= STUCK_SECONDS
+    return engine.epoch < truth.epoch(me.role) and not patient
+
+
+def _unsettled(me: Me, view: View) -> Optional[Action]:
     """What to do while the engine is neither in a swarm nor out of one."""
     engine = view.membership
     if engine.state == INACTIVE or (engine.state == ACTIVE and engine.cluster_id and engine.node_id):
         return None
     if engine.state == LOCKED:
-        return Wait("The engine's swarm is locked: unlock it with `docker swarm unlock` on this node.")
+        # Only managers lock theirs, and may read the key.
+        return Unlock() if me.role == MANAGER else Wait("The engine's swarm is locked.")
     because = f": {engine.message}" if engine.message else "."
     # With a certificate the node may be a member, and a manager that leaves would take its vote along.
     abandonable = engine.cluster_id is None or engine.unfinished
@@ -175,9 +214,11 @@ def _formed(me: Me, view: View, truth: Truth) -> Action:
     """What to do when a swarm is published."""
     engine, published = view.membership, truth.cluster_id or ""
     if engine.state == INACTIVE:
-        return Join(published, truth.claimed_by)
+        return Join(published, truth.claimed_by, truth.epoch(me.role))
     if engine.cluster_id == published:
-        return Finish(published, engine.node_id or "", repair=engine.manager and me.role == MANAGER)
+        repair = engine.manager and me.role == MANAGER
+        known = engine.epoch if engine.swarm_epoch is None else truth.epoch(me.role)
+        return Finish(published, engine.node_id or "", repair, max(engine.epoch, known))
     if engine.made_by == me.mark and engine.alone:
         return Leave(engine.cluster_id, f"{truth.claimed_by} was first: this node's own swarm was never published.")
     return _foreign(
@@ -207,4 +248,6 @@ def describe(action: Action) -> str:
         return f"{action.reason} Leave it."
     if isinstance(action, Join):
         return f"Join the swarm {action.cluster_id}."
+    if isinstance(action, Unlock):
+        return "Unlock this manager's state."
     return f"Nothing: this node is a member of the swarm {action.cluster_id}."

@@ -21,6 +21,7 @@ from .decide import (
     Me,
     Publish,
     Refuse,
+    Unlock,
     View,
     Wait,
     decide,
@@ -156,6 +157,8 @@ class Joiner:
             return None
         if isinstance(action, Join):
             return self._join(action)
+        if isinstance(action, Unlock):
+            return self._unlock()
         return self._finish(action)
 
     def _claim(self, action: Claim) -> Optional[str]:
@@ -199,7 +202,7 @@ class Joiner:
         if not peers:
             return (
                 f"The swarm {action.cluster_id} is published, but EC2 knows no other running manager. If its managers "
-                "are gone for good, restore the swarm from a backup."
+                "are gone for good, bring the swarm back with playbooks/restore.yml."
             )
         # Whoever initialised the swarm is a member for certain; but one that let nobody in comes last the next time.
         failures = self._failures
@@ -210,7 +213,7 @@ class Joiner:
             failures[peer.instance] = failures.get(peer.instance, 0) + 1
             self._say(f"Joining the swarm {action.cluster_id} through {peer.instance} ({peer.address}).")
             try:
-                self._engine.join(peer.address, token.value.secret)
+                self._engine.join(peer.address, token.value.secret, action.epoch)
             except JoinRefused as error:
                 refusals.append(f"{peer.instance} ({peer.address}): {error}")
                 continue
@@ -220,7 +223,20 @@ class Joiner:
             return None
         return "Not let in yet. " + " ".join(refusals) if refusals else _silent(peers, action.cluster_id)
 
+    def _unlock(self) -> Optional[str]:
+        """Try the kept keys, the newest first: which one it is depends on when this manager was last up."""
+        keys = self._store.unlock_keys()
+        for key in keys:
+            if self._engine.unlock(key):
+                self._say("Unlocked this manager's state.")
+                self._note("state of this manager", {"locked": True}, {"locked": False})
+                return None
+        found = f"none of the {len(keys)} kept keys fits" if keys else "no unlock key is kept"
+        return f"This manager's state is locked, and {found}: `docker swarm unlock` takes another one."
+
     def _finish(self, action: Finish) -> Joined:
+        if action.epoch:
+            self._engine.remember(action.epoch)
         if action.repair:
             present = tokens.seen(self._store)
             if tokens.foreign(present, action.cluster_id):
@@ -261,5 +277,5 @@ def _silent(peers: Sequence[Peer], cluster_id: str) -> str:
     names = ", ".join(sorted(peer.instance for peer in peers))
     return (
         f"The swarm {cluster_id} is published, but none of the running managers ({names}) answers on port 2377. If its "
-        "members are gone for good, restore the swarm from a backup."
+        "members are gone for good, bring the swarm back with playbooks/restore.yml."
     )

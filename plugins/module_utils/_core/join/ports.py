@@ -59,6 +59,9 @@ class Store(Protocol):
     def read_token(self, role: str) -> Optional[Stored[Token]]:
         """The join token of a role; None if there is none."""
 
+    def unlock_keys(self) -> Sequence[str]:
+        """The kept unlock keys, the newest first. For managers only."""
+
     def write_token(self, role: str, token: Token, version: Optional[str]) -> Outcome:
         """Write the join token of a role if the one there still is of that version; None is 'if there is none'."""
 
@@ -110,6 +113,10 @@ class Membership:
     """Whether the engine has not been active since this node was told to join, so that it never was a member."""
     message: str = ""
     """The engine's reason when something is wrong."""
+    epoch: int = 0
+    """The published swarm's epoch when this node was told to join it."""
+    swarm_epoch: Optional[int] = None
+    """The epoch that the swarm itself is in; None where the engine cannot tell, as on workers and without a leader."""
 
 
 class JoinRefused(SwarmError):
@@ -128,8 +135,17 @@ class Engine(Protocol):
     def init(self, made_by: str) -> None:
         """Initialise a swarm of its own, marked with who made it."""
 
-    def join(self, address: str, token: str) -> None:
-        """Join through the manager at that address. Raises :class:`JoinRefused` or :class:`JoinPending`."""
+    def join(self, address: str, token: str, epoch: int) -> None:
+        """Join through the manager at that address, and remember the epoch.
+
+        Raises :class:`JoinRefused` or :class:`JoinPending`.
+        """
+
+    def remember(self, epoch: int) -> None:
+        """Remember the epoch of the swarm that this node is in."""
+
+    def unlock(self, key: str) -> bool:
+        """Unlock the manager's state, or return that this is not the key."""
 
     def leave(self, cluster_id: Optional[str]) -> None:
         """Leave the swarm, by force, if it is still the one of that ID."""

@@ -42,7 +42,7 @@ GROUPS = [
         "desired": 1,
         "max": 4,
         "instance_profile": WORKER,
-        "spot": True,
+        "spot": {"share": 70, "on_demand_base": 1, "strategy": "price-capacity-optimized", "rebalance": True},
     },
 ]
 
@@ -50,7 +50,7 @@ GROUPS = [
 def params(subnets: list[str], groups: list[dict[str, Any]] | None = None, **more: Any) -> dict[str, Any]:
     where = {"subnets": subnets, "security_groups": ["sg-0123456789abcdef0"]}
     declared = [{**group, **where} for group in groups or GROUPS]
-    return {"cluster_name": CLUSTER, "tags": TAGS, "key_name": "key", "groups": declared, **more}
+    return {"cluster_name": CLUSTER, "tags": TAGS, "key_name": "key", "ipv6": True, "groups": declared, **more}
 
 
 def prepare(account: Account) -> Mapping[str, Any]:

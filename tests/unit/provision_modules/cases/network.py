@@ -15,6 +15,7 @@ PARAMS = {
     "tags": TAGS,
     "vpc_cidr": "10.20.0.0/16",
     "zones": [f"{REGION}a", f"{REGION}b"],
+    "ipv6": True,
 }
 OURS = [{"Name": "tag:swarm.aws/cluster", "Values": [CLUSTER]}]
 
@@ -55,6 +56,7 @@ def look(aws: Aws) -> Any:
         "vpcs": [
             {
                 "cidr": one["CidrBlock"],
+                "ipv6": [block["Ipv6CidrBlock"] for block in one.get("Ipv6CidrBlockAssociationSet", [])],
                 "tags": tags_of(one),
                 **{
                     name: ec2.describe_vpc_attribute(VpcId=one["VpcId"], Attribute=name)[name[0].upper() + name[1:]]
@@ -67,6 +69,7 @@ def look(aws: Aws) -> Any:
             {
                 "zone": one["AvailabilityZone"],
                 "cidr": one["CidrBlock"],
+                "ipv6": [block["Ipv6CidrBlock"] for block in one.get("Ipv6CidrBlockAssociationSet", [])],
                 "public": one["MapPublicIpOnLaunch"],
                 "tags": tags_of(one),
             }
@@ -76,7 +79,10 @@ def look(aws: Aws) -> Any:
         "tables": [
             {
                 "routes": [
-                    [one.get("DestinationCidrBlock"), names.get(one.get("GatewayId"), one.get("GatewayId"))]
+                    [
+                        one.get("DestinationCidrBlock") or one.get("DestinationIpv6CidrBlock"),
+                        names.get(one.get("GatewayId"), one.get("GatewayId")),
+                    ]
                     for one in found["Routes"]
                 ],
                 "subnets": len([one for one in found["Associations"] if one.get("SubnetId") in there]),
@@ -94,6 +100,11 @@ def look(aws: Aws) -> Any:
 
 def untag(aws: Aws, identifier: str) -> None:
     aws.ec2.delete_tags(Resources=[identifier], Tags=[{"Key": "team"}])
+
+
+def lose_ipv6_range(aws: Aws) -> None:
+    found = aws.ec2.describe_subnets(SubnetIds=[subnet(aws)])["Subnets"][0]["Ipv6CidrBlockAssociationSet"]
+    aws.ec2.disassociate_subnet_cidr_block(AssociationId=found[0]["AssociationId"])
 
 
 def detach(aws: Aws) -> None:
@@ -133,6 +144,10 @@ CASE = Case(
         "host names were switched off": lambda aws: aws.ec2.modify_vpc_attribute(
             VpcId=vpc(aws), EnableDnsHostnames={"Value": False}
         ),
+        "the IPv6 route was deleted": lambda aws: aws.ec2.delete_route(
+            RouteTableId=table(aws)["RouteTableId"], DestinationIpv6CidrBlock="::/0"
+        ),
+        "a subnet lost its IPv6 range": lose_ipv6_range,
         "a subnet lost a tag": lambda aws: untag(aws, subnet(aws)),
         "a subnet gives no public addresses": lambda aws: aws.ec2.modify_subnet_attribute(
             SubnetId=subnet(aws), MapPublicIpOnLaunch={"Value": False}

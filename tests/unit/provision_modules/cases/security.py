@@ -27,6 +27,7 @@ GROUPS = [
             rule(2377, "managers join", group=MANAGER),
             rule(2377, "workers join", group=WORKER),
             rule(80, "web", cidr="0.0.0.0/0"),
+            rule(80, "web", cidr="::/0"),
         ],
     },
     {
@@ -63,13 +64,12 @@ def look(aws: Aws) -> Any:
                     opened["IpProtocol"],
                     opened.get("FromPort"),
                     opened.get("ToPort"),
-                    source.get("CidrIp") or names[source["GroupId"]],
+                    source.get("CidrIp") or source.get("CidrIpv6") or names[source["GroupId"]],
                     source.get("Description"),
                 ]
                 for opened in one["IpPermissions"]
-                for source in [*opened["IpRanges"], *opened["UserIdGroupPairs"]]
+                for source in [*opened["IpRanges"], *opened["Ipv6Ranges"], *opened["UserIdGroupPairs"]]
             ],
-            "v6": [opened["Ipv6Ranges"] for opened in one["IpPermissions"] if opened["Ipv6Ranges"]],
             "egress": [[opened["IpProtocol"], opened["IpRanges"]] for opened in one["IpPermissionsEgress"]],
         }
         for one in found

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.swarm.aws.plugins.module_utils import bundle
+from ansible_collections.swarm.aws.plugins.module_utils.provision import bundle
 from ansible_collections.swarm.aws.plugins.module_utils.provision.shell import Aws
 from ansible_collections.swarm.aws.plugins.modules import discovery_store
 

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import Any, Callable, List, Optional, Sequence, Tuple
 
-from ._core import actions as act
-from ._core import identity, retiring
-from ._core.apply import Refused
-from ._core.change import Change
-from ._core.cluster import Cluster
-from ._core.decision import Decision
-from ._core.errors import SwarmError
-from ._core.plan import decide
-from ._core.policy import Policy
-from ._core.quorum import Interlock
+from .._core import actions as act
+from .._core import identity, retiring
+from .._core.apply import Refused
+from .._core.change import Change
+from .._core.cluster import Cluster
+from .._core.decision import Decision
+from .._core.errors import SwarmError
+from .._core.plan import decide
+from .._core.policy import Policy
+from .._core.quorum import Interlock
 
 Apply = Callable[[Any, Policy], Optional[Change]]
 FORCED = "no instance of the cluster answers for it"

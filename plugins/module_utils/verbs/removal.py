@@ -6,13 +6,13 @@ import json
 import time
 from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
 
-from ._core import identity, interruptions, labels, refusals
-from ._core.cluster import Cluster, Instance, Node
-from ._core.errors import SwarmError, Unavailable
-from ._core.plan import decide
-from ._core.policy import Policy
-from ._core.watch import BEGUN, READY, REMOVED, REQUESTED, STAGES, Watch
-from .adapters.keeping import Keeper
+from .._core import identity, interruptions, labels, refusals
+from .._core.cluster import Cluster, Instance, Node
+from .._core.errors import SwarmError, Unavailable
+from .._core.plan import decide
+from .._core.policy import Policy
+from .._core.watch import BEGUN, READY, REMOVED, REQUESTED, STAGES, Watch
+from ..adapters.keeping import Keeper
 
 # Seconds between two looks at the swarm, and between two at all there is.
 LOOK, LOOK_AROUND = 0.5, 4.0
@@ -67,7 +67,7 @@ class Removal:
             return
         if not refusals.requested(node, self._id):
             every = [one for one in dict.fromkeys([*together, self._id]) if one in self._members.instances]
-            refusals.check_quorum(self._observed, self._members, every)
+            refusals.check_quorum(self._observed, self._members, every, replace=replace)
             if not replace and instance.scaling_group:
                 sizes = {instance.scaling_group: self._keeper.fleet.sizes(instance.scaling_group)}
                 refusals.check_size(every, self._members, sizes)
@@ -100,6 +100,8 @@ class Removal:
         node, instance = self.node, self.instance
         if node is None or instance is None or instance.terminating or instance.gone:
             raise refusals.RequestRefused(f"The removal of {self._id} is beyond return: its instance ends.")
+        if node.role != self._policy.role_of(instance):
+            raise refusals.RequestRefused(f"The removal of {self._id} is beyond return: it is no manager any more.")
         before = node.labels.get(labels.REQUESTED, "")
         if not before:
             return None
@@ -130,7 +132,7 @@ class Removal:
         try:
             self._keeper.queue(self._policy.queue).send(json.dumps(message))
         except SwarmError as error:
-            self.notes.append(f"The leader's agent notices by itself within half a minute, for {error}")
+            self.notes.append(f"The leader's agent notices by itself within seconds, for {error}")
 
     # Watching
 

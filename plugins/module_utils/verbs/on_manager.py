@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any, Mapping, Tuple
 
-from ._core.cluster import Cluster
-from ._core.errors import SwarmError
-from ._core.policy import Policy
-from .adapters.config import Config
-from .adapters.keeping import Keeper
+from .._core.cluster import Cluster
+from .._core.errors import SwarmError
+from .._core.policy import Policy
+from ..adapters.config import Config
+from ..adapters.keeping import Keeper
+from ..adapters.swarm import manager_here
 
 ARGUMENTS = {
     "cluster": {"type": "str"},
@@ -17,19 +18,23 @@ ARGUMENTS = {
 }
 
 
-def keeper(params: Mapping[str, Any]) -> Keeper:
-    """The cluster of the options, or of the node's own configuration where they are not given. Raises SwarmError."""
+def place(params: Mapping[str, Any]) -> Mapping[str, str]:
+    """Cluster, region and bucket of the options, or of the node's own configuration. Raises SwarmError."""
     given = {name: params.get(name) for name in ARGUMENTS}
     if not all(given.values()):
         config = Config.load()
         given = {name: value or getattr(config, name) for name, value in given.items()}
-    return Keeper(**given)
+    return given
+
+
+def keeper(params: Mapping[str, Any]) -> Keeper:
+    """The cluster of the options, or of the node's own configuration where they are not given. Raises SwarmError."""
+    return Keeper(**place(params))
 
 
 def look(keeper_: Keeper) -> Tuple[Policy, Cluster]:
     """The policy and what there is. Raises SwarmError unless this host is a manager that can tell."""
-    if keeper_.swarm.here() is None:
-        raise SwarmError("This host is no manager of a swarm: run this on one.")
+    manager_here(keeper_.swarm)
     policy = keeper_.policy()
     observed = keeper_.observe(policy)
     if keeper_.observer.failures:

@@ -1,0 +1,482 @@
+# Copyright (c) The swarm.aws maintainers
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+name: terminal
+type: stdout
+short_description: Print a line per task, with what is waited for and how long it took
+version_added: 0.2.0
+description:
+  - Prints one line for each task, with what came of it on all hosts and how long it took, then what it changed, what it
+    had to say, and differences if they are asked for. What fails is shown whole, with where it stands.
+  - While a task runs, a terminal shows how long already, how long at most if the task has a timeout, and which try it
+    is of a task that is tried again until something holds, with what the last try said.
+  - Where the output is no terminal, as in CI, nothing is ever written over; a task that takes long says so from time to
+    time instead.
+  - The end is Ansible's own recap, how long everything took, and which tasks took the longest.
+  - E(NO_COLOR) and what else Ansible has for colours is honoured. With C(-v) the results are printed as well.
+author:
+  - The swarm.aws maintainers (@swarm-aws)
+requirements:
+  - ansible-core 2.19 or later
+extends_documentation_fragment:
+  - result_format_callback
+"""
+
+import os
+import shutil
+import sys
+import threading
+import time
+
+from ansible import constants, context
+from ansible.errors import AnsibleError
+from ansible.playbook.task_include import TaskInclude
+from ansible.plugins.callback import CallbackBase
+from ansible.template import Templar
+from ansible.utils.color import colorize, hostcolor, stringc
+from ansible.utils.display import get_text_width
+
+# A line is no wider than is easily read, however wide the terminal is.
+WIDEST = 100
+NARROWEST = 40
+# Columns of a name that are shown whatever else there is to say.
+NAME = 16
+INDENT = "      "
+# Seconds after which a task that still runs is spoken of where nothing can be written over, and from then on.
+SILENCE = 30.0
+REPEAT = 60.0
+# Seconds between two paints of the running task's line.
+PAINT = 1.0
+# The slowest tasks that the end names, and how many seconds make a task slow.
+SLOWEST = 5
+SLOW = 1.0
+
+COLOURS = {
+    "ok": constants.COLOR_OK,
+    "changed": constants.COLOR_CHANGED,
+    "skipped": constants.COLOR_SKIP,
+    "FAILED": constants.COLOR_ERROR,
+    "UNREACHABLE": constants.COLOR_UNREACHABLE,
+    "failed, ignored": constants.COLOR_WARN,
+    "unreachable, ignored": constants.COLOR_WARN,
+}
+# Of a result, what is told by other words, or is no news.
+TOLD = {
+    "msg",
+    "censored",
+    "changed",
+    "failed",
+    "unreachable",
+    "invocation",
+    "diff",
+    "changes",
+    "exception",
+    "warnings",
+    "deprecations",
+    "ansible_loop_var",
+    "stdout_lines",
+    "stderr_lines",
+}
+# Ansible's own task before each role that says what its arguments are.
+VALIDATE = {"validate_argument_spec", "ansible.builtin.validate_argument_spec"}
+# While it waits for somebody to type, nothing is written over.
+PAUSE = {"pause", "ansible.builtin.pause", "ansible.legacy.pause"}
+# What is worth most is what a task of several hosts is coloured by.
+WORST = ["FAILED", "UNREACHABLE", "failed, ignored", "unreachable, ignored", "changed", "ok", "skipped"]
+
+
+def duration(seconds):
+    """Seconds for people: `3.2 s`, `1:04`, `1:02:03`."""
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    return clock(seconds)
+
+
+def clock(seconds):
+    """Seconds as `0:42`, which does not change its width every moment."""
+    minutes, rest = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
+
+
+def shorten(text, width):
+    """The text in one line of at most so many columns."""
+    text = " ".join(text.split())
+    if get_text_width(text) <= width:
+        return text
+    while text and get_text_width(text) > width - 1:
+        text = text[:-1]
+    return f"{text.rstrip()}…"
+
+
+def lines_of(value):
+    """A message's lines: of a text, or of a list of texts; None of anything else."""
+    if isinstance(value, str):
+        return value.rstrip("\n").split("\n")
+    if isinstance(value, list) and all(isinstance(one, str) for one in value):
+        return [line for one in value for line in one.split("\n")]
+    return None
+
+
+def from_here(path):
+    """A path as it is typed here, unless it lies elsewhere."""
+    relative = os.path.relpath(path)
+    return path if relative.startswith("..") else relative
+
+
+def quiet(task):
+    """Whether a task is only told of if it fails: what is included has tasks of its own, and each of them a line."""
+    return isinstance(task, TaskInclude) or task.action in VALIDATE
+
+
+class Running:
+    """A task that runs, and what came of it so far."""
+
+    def __init__(self, task, name, now):
+        self.uuid, self.task, self.name = task._uuid, task, name
+        self.began = self.ended = now
+        # The hosts at which it has begun, and what came of it at those where it has ended.
+        self.started = set()
+        self.outcomes = {}
+        # What belongs under its line, with its colour and the host that says it.
+        self.body = []
+        # When it ends at the latest, as seconds since it began; what the last try was and said.
+        self.limit = None
+        self.tries = ""
+        self.said = ""
+        self.speak_at = now + SILENCE
+
+    @property
+    def outcome(self):
+        """What came of it on all hosts: `ok`, or `2 changed, 1 ok`."""
+        kinds = list(self.outcomes.values())
+        if len(kinds) <= 1:
+            return kinds[0] if kinds else "done"
+        return ", ".join(f"{kinds.count(kind)} {kind}" for kind in WORST if kind in kinds)
+
+    @property
+    def colour(self):
+        return next((COLOURS[kind] for kind in WORST if kind in self.outcomes.values()), constants.COLOR_OK)
+
+    def waited(self, now):
+        """How long it has been waited, as in `0:42 of at most 15:00, try 9 of 60`."""
+        text = clock(now - self.began)
+        if self.limit:
+            text += f" of at most {clock(self.limit)}"
+        return f"{text}, {self.tries}" if self.tries else text
+
+
+class CallbackModule(CallbackBase):
+    """A line per task."""
+
+    CALLBACK_VERSION = 2.0
+    CALLBACK_TYPE = "stdout"
+    CALLBACK_NAME = "swarm.aws.terminal"
+
+    def __init__(self, *args, now=time.monotonic, **more):
+        super().__init__(*args, **more)
+        self._now = now
+        self._lock = threading.RLock()
+        self._live = sys.stdout.isatty() and os.environ.get("TERM", "dumb") != "dumb"
+        self._play = None
+        self._running = None
+        # Columns that an unfinished line takes, and whether it is one that is painted over.
+        self._open = 0
+        self._painted = False
+        self._began = now()
+        self._times = []
+        self._failed = []
+        self._over = threading.Event()
+
+    # Plays and tasks
+
+    def v2_playbook_on_start(self, playbook):
+        threading.Thread(target=self._keep_telling, name="terminal", daemon=True).start()
+
+    def v2_playbook_on_play_start(self, play):
+        with self._lock:
+            self._finish()
+            self._play = play
+            checked = " [CHECK MODE]" if play.check_mode else ""
+            self._print(f"\nPLAY [{play.get_name().strip()}]{checked}", constants.COLOR_HIGHLIGHT)
+
+    def v2_playbook_on_no_hosts_matched(self):
+        with self._lock:
+            self._print("  no host is meant by this play", constants.COLOR_SKIP)
+
+    def v2_playbook_on_task_start(self, task, is_conditional):
+        self._begin(task)
+
+    def v2_playbook_on_cleanup_task_start(self, task):
+        self._begin(task)
+
+    def v2_playbook_on_handler_task_start(self, task):
+        self._begin(task)
+
+    def v2_playbook_on_vars_prompt(self, *args, **more):
+        with self._lock:
+            self._finish()
+
+    def v2_runner_on_start(self, host, task):
+        with self._lock:
+            running = self._running
+            if running is None or task._uuid != running.uuid:
+                return
+            if not running.started:
+                running.limit = self._limit(host, task)
+            running.started.add(host.get_name())
+
+    def v2_runner_retry(self, result):
+        with self._lock:
+            running = self._running_for(result)
+            found = result.result
+            running.tries = f"try {found['attempts'] + 1} of {found['retries']}"
+            said = lines_of(found.get("awaited")) or lines_of(found.get("msg"))
+            running.said = "; ".join(said) if said else ""
+            if self._display.verbosity > 2:
+                self._print(self._dump_results(found), constants.COLOR_DEBUG)
+
+    # Results
+
+    def v2_runner_on_ok(self, result):
+        changed = result.result.get("changed", False)
+        self._note(result, "changed" if changed else "ok")
+
+    def v2_runner_on_skipped(self, result):
+        self._note(result, "skipped")
+
+    def v2_runner_on_failed(self, result, ignore_errors=False):
+        self._note(result, "failed, ignored" if ignore_errors else "FAILED")
+
+    def v2_runner_on_unreachable(self, result):
+        self._note(result, "unreachable, ignored" if result.task.ignore_unreachable else "UNREACHABLE")
+
+    def v2_runner_item_on_ok(self, result):
+        with self._lock:
+            self._warn(result)
+            self._speak(result)
+
+    def v2_runner_item_on_failed(self, result):
+        with self._lock:
+            self._warn(result)
+            word = "an item failed, ignored" if result.task.ignore_errors else "an item FAILED"
+            self._complain(result, f"{self.host_label(result)}, {self._get_item_label(result.result)}", word)
+
+    def v2_on_file_diff(self, result):
+        with self._lock:
+            found = result.result
+            for one in found.get("results") or [found] if result.task.loop else [found]:
+                if one.get("diff") and one.get("changed"):
+                    text = self._get_diff(one["diff"])
+                    self._add(result, text.rstrip("\n").split("\n") if text else [])
+
+    def v2_playbook_on_stats(self, stats):
+        with self._lock:
+            self._finish()
+            self._over.set()
+            self._print("\nPLAY RECAP", constants.COLOR_HIGHLIGHT)
+            for host in sorted(stats.processed):
+                counts = stats.summarize(host)
+                cells = [
+                    colorize("ok", counts["ok"], constants.COLOR_OK),
+                    colorize("changed", counts["changed"], constants.COLOR_CHANGED),
+                    colorize("unreachable", counts["unreachable"], constants.COLOR_UNREACHABLE),
+                    colorize("failed", counts["failures"], constants.COLOR_ERROR),
+                    colorize("skipped", counts["skipped"], constants.COLOR_SKIP),
+                    colorize("rescued", counts["rescued"], constants.COLOR_OK),
+                    colorize("ignored", counts["ignored"], constants.COLOR_WARN),
+                ]
+                self._print(f"{hostcolor(host, counts)} : {' '.join(cells)}")
+            took = self._now() - self._began
+            mode = " Nothing was changed: this was check mode." if context.CLIARGS.get("check") else ""
+            self._print(f"\n{len(self._times)} tasks in {duration(took)}.{mode}")
+            slow = sorted((one for one in self._times if one[0] >= SLOW), key=lambda one: -one[0])[:SLOWEST]
+            for seconds, name in slow:
+                self._print(f"  {duration(seconds):>8}  {shorten(name, self._width() - 12)}")
+            for sentence in self._failed:
+                self._print(f"Failed: {sentence}", constants.COLOR_ERROR)
+
+    # A task's life
+
+    def _begin(self, task):
+        with self._lock:
+            self._finish()
+            if quiet(task):
+                return
+            self._running = Running(task, " ".join((task.name or task.get_name()).split()), self._now())
+            if self._display.verbosity >= 2:
+                self._running.body.append((f"at {task.get_path()}", constants.COLOR_DEBUG, None))
+            if not self._live:
+                # Where it is can be read while it goes on.
+                self._write(f"  {self._running.name} ")
+
+    def _running_for(self, result):
+        """The running task, or the one that the result is of, which another strategy may have overtaken."""
+        if self._running is None or self._running.uuid != result.task._uuid:
+            self._finish()
+            self._running = Running(
+                result.task, " ".join(str(result.task_name).rsplit(" : ", maxsplit=1)[-1].split()), self._now()
+            )
+        return self._running
+
+    def _finish(self):
+        """Write the line of the task that ran, and what belongs under it."""
+        running, self._running = self._running, None
+        if running is None:
+            return
+        took = running.ended - running.began
+        name, end = f"  {running.name} ", f" {running.outcome}  {duration(took)}"
+        dots = "." * max(3, self._width() - get_text_width(name) - get_text_width(end))
+        self._times.append((took, running.name))
+        if self._open and not self._painted:
+            self._write(
+                stringc(dots, constants.COLOR_SKIP) + stringc(end, running.colour) + "\n", whole=f"{name}{dots}{end}"
+            )
+            self._open = 0
+        else:
+            self._print(name + stringc(dots, constants.COLOR_SKIP) + stringc(end, running.colour))
+        heading = None
+        for line, colour, host in running.body:
+            if host not in (heading, None) and len(running.outcomes) > 1:
+                self._print(f"{INDENT}{host}:")
+                heading = host
+            self._print(INDENT + line if line else "", colour)
+
+    def _note(self, result, outcome):
+        """One host is done."""
+        with self._lock:
+            failed = outcome in ("FAILED", "UNREACHABLE")
+            if quiet(result.task) and not failed:
+                return
+            running = self._running_for(result)
+            running.ended = self._now()
+            running.outcomes[result.host.get_name()] = outcome
+            self._warn(result)
+            label = self.host_label(result)
+            if failed:
+                self._failed.append(f"{running.name} ({label})")
+            if result.task.loop and "results" in result.result:
+                # Each item has been told of.
+                return
+            if failed or outcome in ("failed, ignored", "unreachable, ignored"):
+                self._complain(result, label, outcome)
+            else:
+                self._speak(result)
+
+    def _speak(self, result):
+        """Keep what a result has to say for the lines under the task's."""
+        found = result.result
+        if found.get("skipped"):
+            return
+        if result.task.action in constants._ACTION_DEBUG:
+            self._clean_results(found, result.task.action)
+            said = lines_of(found["msg"]) if "msg" in found else None
+            self._add(result, said or self._dump_results(found).strip("\n").split("\n"))
+        elif self._run_is_verbose(result):
+            self._add(result, [line for line in self._dump_results(found).split("\n") if line])
+        if found.get("changed"):
+            self._add(result, lines_of(found.get("changes")) or [], constants.COLOR_CHANGED)
+
+    def _add(self, result, lines, colour=None):
+        self._running_for(result).body += [(line, colour, result.host.get_name()) for line in lines]
+
+    def _complain(self, result, label, word):
+        """Tell all of a failure: the sentence, where the task stands, and what else there is."""
+        running, found = self._running_for(result), dict(result.result)
+        self._clean_results(found, result.task.action)
+        said = lines_of(found.get("msg"))
+        rest = {key: value for key, value in found.items() if key not in TOLD or (key == "msg" and not said)}
+        first, *more = said or [found.get("censored", "It failed.")]
+        told = [f"{label}: {first}", *more]
+        if result.task.get_path():
+            told.append(f"at {from_here(result.task.get_path())}")
+        if any(value not in (None, "") for key, value in rest.items() if not key.startswith("_ansible")):
+            told += [line for line in self._dump_results(rest).split("\n") if line]
+        colour = constants.COLOR_WARN if "ignored" in word else constants.COLOR_ERROR
+        if running.started - set(running.outcomes):
+            # Nobody should have to wait for what went wrong until other hosts are done.
+            self._print(f"  {running.name}: {word}", colour)
+            for line in told:
+                self._print(INDENT + line, colour)
+        else:
+            running.body += [(line, colour, None) for line in told]
+
+    def _warn(self, result):
+        if self._display.verbosity < 3:
+            # It says what the message says.
+            result.result.pop("exception", None)
+        deprecations = constants.DEPRECATION_WARNINGS and result.result.get("deprecations")
+        if deprecations or result.result.get("warnings") or result.result.get("exception"):
+            self._break()
+            self._handle_warnings_and_exception(result)
+
+    def _limit(self, host, task):
+        """Seconds after which the task ends at the latest, from its `timeout`; None if it has none that is known."""
+        value = task.args.get("timeout") or task.timeout or None
+        if isinstance(value, str):
+            try:
+                known = self._play.get_variable_manager().get_vars(play=self._play, host=host, task=task)
+                value = float(Templar(loader=None, variables=known).template(value))
+            except (AnsibleError, ValueError, TypeError):
+                return None
+        return value if isinstance(value, (int, float)) else None
+
+    # The screen
+
+    def _keep_telling(self):
+        """Show, until the end, how the task stands that runs."""
+        while not self._over.wait(PAINT):
+            with self._lock:
+                if self._running and self._running.task.action not in PAUSE:
+                    self._tell(self._running)
+
+    def _tell(self, running):
+        now = self._now()
+        waited, said = running.waited(now), f": {running.said}" if running.said else ""
+        if self._live:
+            # The last column stays free, or some terminals begin another line.
+            room = self._width() - 5
+            name = shorten(running.name, max(room - get_text_width(waited), NAME))
+            self._paint(f"  {name}  ", shorten(waited + said, room - get_text_width(name)))
+        elif now >= running.speak_at:
+            running.speak_at = now + REPEAT
+            self._print(f"{INDENT}still waiting: {waited}{said}")
+
+    def _paint(self, name, state):
+        self._erase()
+        self._display.display(name + stringc(state, constants.COLOR_HIGHLIGHT), screen_only=True, newline=False)
+        sys.stdout.flush()
+        self._open, self._painted = get_text_width(name + state), True
+
+    def _erase(self):
+        """Take a painted line away."""
+        if self._painted:
+            self._display.display("\r\x1b[2K", screen_only=True, newline=False)
+        self._open, self._painted = (0, False) if self._painted else (self._open, False)
+
+    def _break(self):
+        """Have the next text begin on a line of its own."""
+        self._erase()
+        if self._open:
+            self._display.display("", screen_only=True)
+            self._open = 0
+
+    def _write(self, text, whole=None):
+        """Write a part of a line; ``whole`` is the line for the log."""
+        self._display.display(text, screen_only=True, newline=False)
+        sys.stdout.flush()
+        self._open += get_text_width(text)
+        if whole is not None:
+            self._display.display(whole, log_only=True)
+
+    def _print(self, text, colour=None):
+        self._break()
+        self._display.display(text, color=colour)
+        sys.stdout.flush()
+
+    @staticmethod
+    def _width():
+        return max(NARROWEST, min(WIDEST, shutil.get_terminal_size((WIDEST, 24)).columns))

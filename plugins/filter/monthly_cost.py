@@ -1,0 +1,68 @@
+# Copyright (c) The swarm.aws maintainers
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+name: monthly_cost
+short_description: Estimate what a swarm costs a month
+version_added: 0.2.0
+description:
+  - Estimates from a table of prices what the node groups of a cluster and its key cost a month.
+  - Counts the instances that are desired with their volumes and public addresses, on demand. Traffic is left out.
+positional: _input, region, prices, monitoring
+options:
+  _input:
+    description: The node groups, as the configuration has them with its defaults.
+    type: list
+    elements: dict
+    required: true
+  region:
+    description: The region.
+    type: str
+    required: true
+  prices:
+    description: A table of prices like C(roles/account/files/prices.yml).
+    type: dict
+    required: true
+  monitoring:
+    description: The configuration's key of that name. Without it nothing is counted for metrics and alarms.
+    type: dict
+"""
+
+EXAMPLES = r"""
+- name: Say what it costs
+  ansible.builtin.debug:
+    msg: "{{ (cluster.node_groups | swarm.aws.monthly_cost(cluster.region, prices)).total }}"
+"""
+
+RETURN = r"""
+_value:
+  description:
+    - RV(ignore:groups) with RV(ignore:name), RV(ignore:count), RV(ignore:type), RV(ignore:spot),
+      RV(ignore:instances), RV(ignore:volumes), RV(ignore:addresses) and RV(ignore:total) each,
+      RV(ignore:key), RV(ignore:monitoring), RV(ignore:total), RV(ignore:currency), RV(ignore:as_of),
+      RV(ignore:left_out), and RV(ignore:unpriced), which is not counted.
+  type: dict
+"""
+
+from ansible.errors import AnsibleFilterError
+
+from ..module_utils.provision.prices import monthly
+
+
+def monthly_cost(groups, region, prices, monitoring=None):
+    try:
+        return monthly(groups, region, prices, monitoring)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise AnsibleFilterError(
+            f"The table of prices is not like roles/account/files/prices.yml: {error!r} is missing or not what it "
+            "should be."
+        ) from error
+
+
+class FilterModule:
+    """The collection's filters."""
+
+    def filters(self):
+        return {"monthly_cost": monthly_cost}

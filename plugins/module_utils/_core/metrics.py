@@ -1,0 +1,201 @@
+"""What is measured of a cluster: once, for Prometheus and for CloudWatch alike.
+
+Prometheus's names are of its conventions: base units, `_total` for counters. CloudWatch's are those of the alarms; each
+costs money there, so that only what an alarm or the dashboard needs has one.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import Dict, Iterable, Iterator, List, Mapping, Optional, Sequence, Tuple
+
+from . import report
+from .cluster import Cluster
+from .decision import Decision
+from .policy import Policy
+from .quorum import Quorum
+
+GAUGE, COUNTER = "gauge", "counter"
+# States of nodes that the managers do not hear from.
+_AWAY = ("down", "disconnected")
+
+
+@dataclass(frozen=True)
+class Family:
+    """Something that is measured."""
+
+    name: str
+    help: str
+    kind: str = GAUGE
+    # Its name in CloudWatch, and its unit there; empty if it does not go there.
+    cloudwatch: str = ""
+    unit: str = "Count"
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One measurement."""
+
+    family: Family
+    value: float
+    labels: Tuple[Tuple[str, str], ...] = ()
+
+
+VOTERS = Family("swarm_raft_voters", "Managers that have a vote in Raft.")
+REACHABLE = Family("swarm_raft_reachable", "Voters that the leader hears.", cloudwatch="ManagersReachable")
+MARGIN = Family(
+    "swarm_quorum_margin",
+    "How many reachable managers may fail before nothing can be decided; negative once that is so.",
+    cloudwatch="QuorumMargin",
+)
+NODES = Family("swarm_nodes", "Nodes by role, state and availability.")
+NODES_READY = Family("swarm_nodes_ready", "Nodes that do their work.", cloudwatch="NodesReady")
+NODES_DOWN = Family("swarm_nodes_down", "Nodes that the managers do not hear from.", cloudwatch="NodesDown")
+TASKS_RUNNING = Family("swarm_service_tasks_running", "Healthy tasks of a service.")
+TASKS_WANTED = Family("swarm_service_tasks_wanted", "Tasks that a service is to have.")
+TASKS_UNSCHEDULABLE = Family(
+    "swarm_service_tasks_unschedulable", "Tasks of a service for which the scheduler has no node."
+)
+ALL_UNSCHEDULABLE = Family(
+    "swarm_tasks_unschedulable", "Tasks for which the scheduler has no node.", cloudwatch="TasksUnschedulable"
+)
+RECORD_ADDRESSES = Family("swarm_record_addresses", "Addresses that the cluster's record has.")
+RECORD_DIFFERENCES = Family(
+    "swarm_record_differences",
+    "Addresses that the cluster's record has and should not, or should and has not.",
+    cloudwatch="RecordDifferences",
+)
+INTERRUPTIONS = Family("swarm_interruptions", "Instances that are to go, and whether they wait or are held back.")
+PLANNED = Family("swarm_actions_planned", "Actions that the last pass found to be due.")
+BACKUP_AT = Family("swarm_backup_timestamp_seconds", "When the newest backup was taken; 0 if there is none.")
+BACKUP_AGE = Family(
+    "swarm_backup_age_seconds",
+    "Age of the newest backup; without one, of the swarm.",
+    cloudwatch="BackupAge",
+    unit="Seconds",
+)
+QUEUE = Family("swarm_queue_messages", "Messages that wait in a queue: events, or dead for the dead letters.")
+CERTIFICATE = Family("swarm_certificate_expiry_timestamp_seconds", "When this node's certificate expires.")
+CERTIFICATE_LEFT = Family(
+    "swarm_certificate_left_seconds",
+    "How much longer this node's certificate is valid.",
+    cloudwatch="CertificateLeft",
+    unit="Seconds",
+)
+LEADING = Family("swarm_agent_leading", "Whether this node's agent is the one that acts.")
+PASSES = Family("swarm_agent_passes_total", "Passes that this agent made.", COUNTER, cloudwatch="Passes")
+PASS_AT = Family("swarm_agent_last_pass_timestamp_seconds", "When this agent's last pass ended; 0 before the first.")
+PASS_SECONDS = Family(
+    "swarm_agent_pass_seconds", "How long this agent's last pass took.", cloudwatch="PassDuration", unit="Seconds"
+)
+ACTIONS = Family("swarm_agent_actions_total", "What this agent did, by kind of action.", COUNTER)
+POSTPONED = Family("swarm_agent_postponed_total", "Actions that were planned, and not right on second sight.", COUNTER)
+FAILURES = Family("swarm_agent_failures_total", "What a service did not do or tell, by service.", COUNTER)
+FAMILIES = tuple(one for one in tuple(globals().values()) if isinstance(one, Family))
+
+
+def sample(family: Family, value: float, **labels: str) -> Sample:
+    """A measurement with its labels, such as ``role="manager"``."""
+    return Sample(family, float(value), tuple(sorted(labels.items())))
+
+
+def measure(observed: Cluster, policy: Policy, decision: Decision) -> List[Sample]:
+    """What a pass has seen of the cluster. What could not be observed is left out rather than said to be nothing."""
+    return [
+        *_nodes(observed),
+        *_tasks(observed),
+        *_record(observed, policy, decision),
+        sample(INTERRUPTIONS, len(set(decision.waits) - set(decision.held)), state="waiting"),
+        sample(INTERRUPTIONS, len(decision.held), state="held"),
+        sample(PLANNED, len(decision.actions)),
+    ]
+
+
+def _nodes(observed: Cluster) -> Iterator[Sample]:
+    if observed.nodes is None:
+        return
+    raft = Quorum.of(observed.nodes)
+    yield sample(VOTERS, raft.voters)
+    yield sample(REACHABLE, raft.reachable)
+    yield sample(MARGIN, raft.margin)
+    kinds = Counter((node.role, node.state, node.availability) for node in observed.nodes)
+    for (role, state, availability), count in sorted(kinds.items()):
+        yield sample(NODES, count, role=role, state=state, availability=availability)
+    yield sample(NODES_READY, sum(node.ready for node in observed.nodes))
+    # One that a new leader has not heard from yet is neither.
+    yield sample(NODES_DOWN, sum(node.state in _AWAY for node in observed.nodes))
+
+
+def _tasks(observed: Cluster) -> Iterator[Sample]:
+    rows = report.services(observed)
+    if rows is None:
+        return
+    homeless = 0
+    for row in rows:
+        # Until the scheduler has looked, it says nothing of a task that has no node.
+        without = row["pending"] if row["why_pending"] else 0
+        homeless += without
+        yield sample(TASKS_RUNNING, row["running"], service=row["name"])
+        yield sample(TASKS_WANTED, row["wanted"], service=row["name"])
+        yield sample(TASKS_UNSCHEDULABLE, without, service=row["name"])
+    yield sample(ALL_UNSCHEDULABLE, homeless)
+
+
+def _record(observed: Cluster, policy: Policy, decision: Decision) -> Iterator[Sample]:
+    standing = report.standing(observed, policy, decision)
+    if standing is None or standing["addresses"] is None:
+        return
+    yield sample(RECORD_ADDRESSES, len(standing["addresses"]))
+    if standing["wanted"] is not None:
+        yield sample(RECORD_DIFFERENCES, len(set(standing["addresses"]) ^ set(standing["wanted"])))
+
+
+def exposition(samples: Iterable[Sample]) -> str:
+    """Measurements in Prometheus's text format, version 0.0.4."""
+    by_family: Dict[Family, List[Sample]] = {}
+    for one in samples:
+        by_family.setdefault(one.family, []).append(one)
+    lines: List[str] = []
+    for family, found in by_family.items():
+        lines += [f"# HELP {family.name} {family.help}", f"# TYPE {family.name} {family.kind}"]
+        lines += [f"{family.name}{_labels(one.labels)} {one.value:.17g}" for one in found]
+    return "\n".join(lines) + "\n"
+
+
+def data(samples: Sequence[Sample], resolution: int) -> List[Mapping[str, object]]:
+    """Those for CloudWatch, as `PutMetricData` wants them; ``resolution`` is 1 for periods below a minute, else 60."""
+    return [
+        {
+            "MetricName": one.family.cloudwatch,
+            "Value": one.value,
+            "Unit": one.family.unit,
+            "StorageResolution": resolution,
+        }
+        for one in samples
+        if one.family.cloudwatch
+    ]
+
+
+def left(until: Optional[float], now: float) -> List[Sample]:
+    """How long the node's certificate is good for; nothing if that is not known. Both in epoch seconds."""
+    if until is None:
+        return []
+    return [sample(CERTIFICATE, until), sample(CERTIFICATE_LEFT, until - now)]
+
+
+def age(newest: Optional[float], since: Optional[float], now: float) -> List[Sample]:
+    """How old the newest backup is, or without one the swarm. All in epoch seconds; ``since`` may not be known."""
+    known = newest if newest is not None else since
+    aged = [] if known is None else [sample(BACKUP_AGE, max(0.0, now - known))]
+    return [sample(BACKUP_AT, newest or 0.0), *aged]
+
+
+def _labels(labels: Sequence[Tuple[str, str]]) -> str:
+    if not labels:
+        return ""
+    return "{" + ",".join(f'{name}="{_escaped(value)}"' for name, value in labels) + "}"
+
+
+def _escaped(value: str) -> str:
+    return value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")

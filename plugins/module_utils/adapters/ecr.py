@@ -1,0 +1,32 @@
+"""ECR's credentials for an engine, which are a manager's own role's in another form."""
+
+from __future__ import annotations
+
+import base64
+from typing import Callable, Dict
+
+from .._core.errors import Unavailable
+from .._core.registries import Grant, Registry
+from .aws import Aws
+
+
+class Ecr:
+    """The core's ``Registries``."""
+
+    def __init__(self, aws: Aws, now: Callable[[], float], of_region: Callable[[str], Aws] = Aws) -> None:
+        """``now`` gives epoch seconds; ``of_region`` reaches another region than ``aws`` does."""
+        self._aws: Dict[str, Aws] = {aws.region: aws}
+        self._now, self._of_region = now, of_region
+
+    def grant(self, registry: Registry) -> Grant:
+        if registry.region not in self._aws:
+            self._aws[registry.region] = self._of_region(registry.region)
+        aws = self._aws[registry.region]
+        with aws.asked(f"give credentials for the registry {registry.host}"):
+            answer = aws.client("ecr").get_authorization_token()["authorizationData"][0]
+        username, _colon, password = base64.b64decode(answer["authorizationToken"]).decode().partition(":")
+        now = self._now()
+        seconds = answer["expiresAt"].timestamp() - now
+        if seconds <= 0:
+            raise Unavailable(f"The credentials for {registry.host} have ended already. Is this node's clock right?")
+        return Grant(username, password, now, seconds)

@@ -1,0 +1,97 @@
+"""What EBS volumes can be, and what those of a group are."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Iterable, Mapping, Sequence
+
+# GiB, operations a second and MiB a second. As the EC2 API has them of EbsBlockDevice; the two ratios are of "General
+# Purpose SSD volumes" in the EBS user guide.
+SIZES = {"gp3": (1, 65536), "gp2": (1, 16384)}
+IOPS, THROUGHPUT = (3000, 80000), (125, 2000)
+IOPS_PER_GIB, IOPS_PER_MIB = 500, 4
+ROOT_SIZES = (8, 16384)
+# The names that EC2 recommends for more volumes than the root.
+NAMES = [f"/dev/sd{letter}" for letter in "fghijklmnop"]
+# As long as ext4 takes it.
+_LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,14}[a-z0-9])?")
+_MOUNT = re.compile(r"/(srv|mnt)(/[A-Za-z0-9_-][A-Za-z0-9._-]*)+")
+
+
+def mount(volume: Mapping[str, Any]) -> str:
+    """Where a data volume of the configuration is mounted."""
+    return str(volume["mount"] or f"/srv/{volume['label']}")
+
+
+def problems(group: Mapping[str, Any]) -> Iterable[str]:
+    """What is wrong with a group's volumes, as sentences that begin with a key of the group."""
+    least, most = ROOT_SIZES
+    if not least <= group["volume_size"] <= most:
+        yield f"volume_size is {group['volume_size']}, but must be between {least} and {most} GiB."
+    yield from _performance(
+        "volume_", group["volume_type"], group["volume_size"], group["volume_iops"], group["volume_throughput"]
+    )
+    volumes: Sequence[Mapping[str, Any]] = group["volumes"]
+    if len(volumes) > len(NAMES):
+        yield f"volumes has {len(volumes)}, but an instance takes {len(NAMES)} beside its root volume."
+    for number, volume in enumerate(volumes):
+        yield from _of_one(f"volumes[{number}].", volume)
+        for other in volumes[:number]:
+            if other["label"] == volume["label"]:
+                yield f"volumes has the label '{volume['label']}' more than once."
+            elif _inside(mount(other), mount(volume)) or _inside(mount(volume), mount(other)):
+                yield f"volumes has {mount(other)} and {mount(volume)}, one of which would hide the other."
+
+
+def _of_one(where: str, volume: Mapping[str, Any]) -> Iterable[str]:
+    if not _LABEL.fullmatch(volume["label"]):
+        yield (
+            f"{where}label is '{volume['label']}', but must be up to 16 lower-case letters, digits, and hyphens within."
+        )
+    elif not _MOUNT.fullmatch(mount(volume)):
+        yield f"{where}mount is '{volume['mount']}', but must be a folder under /srv or /mnt, such as /srv/data."
+    least, most = SIZES[volume["type"]]
+    if not least <= volume["size"] <= most:
+        yield f"{where}size is {volume['size']}, but a volume of type {volume['type']} has {least} to {most} GiB."
+    yield from _performance(where, volume["type"], volume["size"], volume["iops"], volume["throughput"])
+
+
+def _performance(where: str, kind: str, size: int, iops: int | None, throughput: int | None) -> Iterable[str]:
+    given = {"iops": iops, "throughput": throughput}
+    if kind != "gp3":
+        yield from (
+            f"{where}{key} is for volumes of type gp3, but the type is {kind}."
+            for key, value in given.items()
+            if value is not None
+        )
+        return
+    for key, value, (least, most) in (("iops", iops, IOPS), ("throughput", throughput, THROUGHPUT)):
+        if value is not None and not least <= value <= most:
+            yield f"{where}{key} is {value}, but must be between {least} and {most}."
+    operations = IOPS[0] if iops is None else iops
+    if operations > max(IOPS[0], IOPS_PER_GIB * size):
+        yield f"{where}iops is {operations}, but {size} GiB have {max(IOPS[0], IOPS_PER_GIB * size)} at most."
+    if throughput is not None and throughput * IOPS_PER_MIB > operations:
+        yield (
+            f"{where}throughput is {throughput} MiB a second, which takes {throughput * IOPS_PER_MIB} iops, but there "
+            f"are {operations}: raise {where}iops."
+        )
+
+
+def _inside(folder: str, other: str) -> bool:
+    return f"{other}/".startswith(f"{folder}/")
+
+
+def mapping(name: str, kind: str, size: int, iops: int | None, throughput: int | None) -> dict[str, Any]:
+    """A block device of a launch template: encrypted, and gone with its instance."""
+    performance = {"Iops": iops, "Throughput": throughput}
+    return {
+        "DeviceName": name,
+        "Ebs": {
+            "VolumeSize": size,
+            "VolumeType": kind,
+            "Encrypted": True,
+            "DeleteOnTermination": True,
+            **{key: value for key, value in performance.items() if value is not None},
+        },
+    }

@@ -1,0 +1,355 @@
+"""An architecture picture of what stands in the account: resources in, SVG out."""
+
+from __future__ import annotations
+
+from html import escape
+from typing import Any, Dict, Iterable, List, Mapping, Optional, Sequence, Tuple
+
+Row = Mapping[str, Any]
+
+# Pixels. A zone is wide enough for an instance's ID.
+MARGIN, GAP, PAD = 24, 14, 12
+ZONE, SIDE = 214, 324
+LINE, TITLE, CHIP = 15, 18, 26
+# The widths of a character of the two sizes, on the wide side.
+SMALL, BOLD = 6.7, 8.3
+STYLE = """
+text{font-family:system-ui,sans-serif;fill:#18212b;font-size:11px}
+.t{font-size:13px;font-weight:600}
+.m{font-family:ui-monospace,monospace;font-size:10px}
+.ground{fill:#fff}
+.card{fill:#fff;stroke:#4a5866}
+.vpc{fill:#f3f6fa;stroke:#4a5866;stroke-dasharray:6 3}
+.zone{fill:#fff;stroke:#8c9aa8;stroke-dasharray:3 3}
+.manager{fill:#dcebff;stroke:#1558a6}
+.worker{fill:#e2f3e8;stroke:#176639}
+.wire{fill:none;stroke:#4a5866;stroke-width:1.4}
+.head{fill:#4a5866}
+@media (prefers-color-scheme:dark){
+text{fill:#e8edf2}
+.ground{fill:#10151b}
+.card{fill:#19212a;stroke:#a9b6c3}
+.vpc{fill:#151c24;stroke:#a9b6c3}
+.zone{fill:#10151b;stroke:#6f7d8a}
+.manager{fill:#16304f;stroke:#8fc1ff}
+.worker{fill:#173425;stroke:#86d9a5}
+.wire{stroke:#a9b6c3}
+.head{fill:#a9b6c3}
+}
+""".strip()
+# What is told with what it belongs to, and has no card of its own.
+WITHIN = {
+    "policy of the IAM role": "IAM role",
+    "instance profile": "IAM role",
+    "rules of the security group": "security group",
+    "objects of the bucket": "bucket",
+    "KMS alias": "KMS key",
+    "lifecycle hook": "Auto Scaling group",
+    "launch template": "Auto Scaling group",
+}
+
+
+def draw(
+    cluster: str,
+    region: str,
+    resources: Sequence[Row],
+    members: Sequence[Row] = (),
+    groups: Sequence[Row] = (),
+    record: Optional[Row] = None,
+) -> str:
+    """The picture, the same for the same account in whatever order it is told.
+
+    ``resources`` are those of the module ``cluster_resources_info``, the others what ``fleet_info`` tells.
+    """
+    return _Picture(cluster, region, resources, members, groups, record).svg()
+
+
+def shortened(text: str, width: float, character: float) -> str:
+    """The text, cut where it would be wider than so many pixels."""
+    most = max(1, int(width / character))
+    return text if len(text) <= most else text[: most - 1].rstrip() + "…"
+
+
+class _Picture:
+    def __init__(
+        self,
+        cluster: str,
+        region: str,
+        resources: Sequence[Row],
+        members: Sequence[Row],
+        groups: Sequence[Row],
+        record: Optional[Row],
+    ) -> None:
+        self._title = f"{cluster} in {region}"
+        self._cluster, self._record = cluster, record
+        self._all = sorted(resources, key=lambda one: (one["kind"], one["name"] or one["id"], one["id"]))
+        self._members = {one["instance"]: one for one in members if one.get("instance")}
+        self._groups = {one["scaling_group"]: one for one in groups}
+        self._drawn: List[str] = []
+        self._told: set = set()
+
+    def svg(self) -> str:
+        zones = self._zones()
+        inner = max(3, len(zones)) * (ZONE + GAP) - GAP
+        vpc_x, vpc_y, vpc_width = MARGIN, 128, inner + 2 * PAD
+        side_x = vpc_x + vpc_width + 5 * GAP
+        gateway = self._entrance(vpc_x, vpc_y)
+        bottom = self._vpc(zones, vpc_x, vpc_y, vpc_width)
+        side_bottom = self._side(side_x, 24, vpc_x + vpc_width, vpc_y, bottom)
+        self._users(gateway)
+        height = max(bottom, side_bottom)
+        height = self._rest(MARGIN, height + GAP, side_x + SIDE - MARGIN) + MARGIN
+        width = side_x + SIDE + 2 * GAP + MARGIN
+        head = (
+            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" role="img" '
+            'aria-labelledby="title">\n'
+            f'<title id="title">{escape(self._summary())}</title>\n<style>\n{STYLE}\n</style>\n'
+            '<defs><marker id="head" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" '
+            'orient="auto-start-reverse"><path class="head" d="M0 0 8 4 0 8z"/></marker></defs>\n'
+            f'<rect class="ground" width="{width}" height="{height}"/>\n'
+        )
+        return head + "\n".join(self._drawn) + "\n</svg>\n"
+
+    def _summary(self) -> str:
+        counts: Dict[str, int] = {}
+        for one in self._all:
+            counts[one["kind"]] = counts.get(one["kind"], 0) + 1
+        shown = [f"{count} {kind}" if count > 1 else kind for kind, count in counts.items() if kind not in WITHIN]
+        return f"The swarm {self._title}: {', '.join(shown) or 'nothing is there'}"
+
+    # What there is
+
+    def _of(self, *kinds: str) -> List[Row]:
+        return [one for one in self._all if one["kind"] in kinds]
+
+    def _zones(self) -> List[Tuple[str, List[Row], List[Row]]]:
+        """Zones with their subnets and instances; the last is for instances of which no zone is known."""
+        found: Dict[str, Tuple[List[Row], List[Row]]] = {}
+        for one in self._of("subnet"):
+            zone = one["name"][len(self._cluster) + 1 :] if one["name"].startswith(f"{self._cluster}-") else one["name"]
+            found.setdefault(zone or one["id"], ([], []))[0].append(one)
+        for one in self._of("instance"):
+            zone = (self._members.get(one["id"]) or {}).get("zone") or "zone not known"
+            found.setdefault(zone, ([], []))[1].append(one)
+        return [(zone, *found[zone]) for zone in sorted(found)]
+
+    # Parts
+
+    def _entrance(self, x: int, y: int) -> Tuple[int, int]:
+        """The way in; returns where the gateway's upper edge is."""
+        # The gateway comes last, where the way to it does not cross the VPC's name.
+        chips = [*self._of("gateway endpoint", "route table"), *self._of("internet gateway")]
+        at = x + PAD
+        middle = x + 80
+        for one in chips:
+            label = f"{one['kind']} {one['name']}"
+            width = int(len(label) * SMALL) + 2 * PAD
+            if one["kind"] == "internet gateway":
+                middle = at + width // 2
+            self._card(at, y + 30, width, [], [label], "card", [one], CHIP)
+            at += width + GAP
+        return middle, y + 30
+
+    def _vpc(self, zones: List[Tuple[str, List[Row], List[Row]]], x: int, y: int, width: int) -> int:
+        vpcs = self._of("VPC")
+        at = len(self._drawn)
+        top = y + 30 + CHIP + GAP
+        heights = [10]
+        for number, (zone, subnets, instances) in enumerate(zones):
+            left = x + PAD + number * (ZONE + GAP)
+            heights.append(self._zone(left, top, zone, subnets, instances))
+        bottom = top + max(heights) + GAP
+        bottom = self._chips(x + PAD, bottom, width - 2 * PAD, "Security groups", self._of("security group")) + PAD
+        title = "; ".join(f"VPC {one['name']} ({one['id']})" for one in vpcs) or "no VPC"
+        # Below what is in it.
+        entrance = self._drawn[:at]
+        inside = self._drawn[at:]
+        self._drawn = []
+        self._box(x, y, width, bottom - y, "vpc", vpcs)
+        self._text(x + PAD, y + 20, shortened(title, width - 2 * PAD, BOLD), "t")
+        self._drawn += entrance + inside
+        return bottom
+
+    def _zone(self, x: int, y: int, zone: str, subnets: List[Row], instances: List[Row]) -> int:
+        card = TITLE + 2 * LINE + 2 * PAD
+        height = 3 * PAD + TITLE + LINE + len(instances) * (card + GAP // 2)
+        self._box(x, y, ZONE, height, "zone", subnets)
+        self._text(x + PAD, y + 20, zone, "t")
+        for one in subnets[:1]:
+            self._text(x + PAD, y + 20 + LINE, f"subnet {one['id']}", "m")
+        at = y + 20 + LINE + PAD
+        for one in sorted(instances, key=self._rank):
+            member = self._members.get(one["id"]) or {}
+            role = member.get("role") or ("manager" if "manager" in one["name"] else "worker")
+            words = [one["note"], "in DNS" if member.get("published") else ""]
+            words = [word for word in (role if role not in one["name"] else "", *words) if word]
+            self._card(
+                x + PAD,
+                at,
+                ZONE - 2 * PAD,
+                [one["name"] or "instance"],
+                [one["id"], ", ".join(words)],
+                role,
+                [one],
+                card,
+            )
+            at += card + GAP // 2
+        return height
+
+    def _rank(self, one: Row) -> Tuple[bool, str, str]:
+        return "manager" not in one["name"], one["name"], one["id"]
+
+    def _side(self, x: int, y: int, vpc_right: int, vpc_top: int, vpc_bottom: int) -> int:
+        """What stands beside the VPC, one below the other."""
+        edge = x + SIDE + GAP
+        hooks: List[int] = []
+        at = y
+        templates = self._of("launch template")
+        for one in self._of("Auto Scaling group"):
+            known = self._groups.get(one["id"])
+            own = [hook for hook in self._of("lifecycle hook") if hook["id"].startswith(f"{one['id']}/")]
+            lines = [one["note"]]
+            if known:
+                lines = [f"{known['in_service']} in service of {known['desired']}, {known['min']} to {known['max']}"]
+            made_from = [template for template in templates if template["name"] == one["id"]]
+            lines += [f"launch template {template['id']}" for template in made_from]
+            lines += [f"hooks: {', '.join(hook['id'].rpartition('-')[2] for hook in own)}"] if own else []
+            height = self._card(
+                x, at, SIDE, [f"Auto Scaling group {one['id']}"], lines, "card", [one, *own, *made_from]
+            )
+            if own:
+                hooks.append(at + height // 2)
+            at += height + GAP
+        for one in self._of("event rule"):
+            height = self._card(
+                x, at, SIDE, [f"Event rule {one['name']}"], ["spot, rebalance and health events"], "card", [one]
+            )
+            hooks.append(at + height // 2)
+            at += height + GAP
+        queues = self._of("queue")
+        dead = [one for one in queues if one["name"].endswith("-dead")]
+        for one in [one for one in queues if one not in dead]:
+            lines = [f"dead letters: {other['name']}" for other in dead]
+            height = self._card(x, at, SIDE, [f"Queue {one['name']}"], lines, "card", [one, *dead])
+            middle = at + height // 2
+            for hook in hooks:
+                self._wire(f"M{x + SIDE} {hook} H{edge} V{middle - 4} H{x + SIDE + 2}")
+            self._reach(x, middle, vpc_right, vpc_top, vpc_bottom, "wakes")
+            at += height + GAP
+        contents = self._of("objects of the bucket")
+        for one in self._of("bucket"):
+            lines = ["truth, join tokens, agent, backups"]
+            held = [some for some in contents if some["id"].startswith(one["id"])]
+            height = self._card(x, at, SIDE, ["Bucket"], [one["id"], *lines], "card", [one, *held])
+            self._reach(x, at + height // 2, vpc_right, vpc_top, vpc_bottom, "joins by", both=True)
+            at += height + GAP
+        aliases = self._of("KMS alias")
+        for one in self._of("KMS key"):
+            lines = [", ".join(alias["id"] for alias in aliases), one["id"]]
+            at += self._card(x, at, SIDE, ["KMS key"], lines, "card", [one, *aliases]) + GAP
+        for one in self._of("IAM role"):
+            own = [other for other in self._of("policy of the IAM role") if other["id"].startswith(f"{one['id']}/")]
+            own += [other for other in self._of("instance profile") if other["name"] == one["name"]]
+            lines = ["its policy and its instance profile"] if len(own) > 1 else []
+            at += self._card(x, at, SIDE, [f"IAM role {one['name']}"], lines, "card", [one, *own]) + GAP
+        return at
+
+    def _reach(self, x: int, y: int, right: int, top: int, bottom: int, label: str, *, both: bool = False) -> None:
+        """A wire from something beside the VPC to it, at that height or at the VPC's nearest."""
+        to = min(max(y, top + GAP), bottom - GAP)
+        turn = (right + x) // 2
+        path = f"M{x} {y} H{right + 2}" if to == y else f"M{x} {y} H{turn} V{to} H{right + 2}"
+        self._wire(path, both=both)
+        self._text(right + 6, to - 5, label)
+
+    def _users(self, gateway: Tuple[int, int]) -> None:
+        x, y = gateway
+        records = self._of("DNS record")
+        left = MARGIN + 118
+        self._drawn.append(f'<circle class="head" cx="{MARGIN + 26}" cy="40" r="11"/>')
+        self._text(MARGIN + 26, 70, "users", "t", "middle")
+        for one in records[:1]:
+            counts = []
+            if self._record:
+                counts = [
+                    f"{kind}: {len(self._record.get(key) or ())}"
+                    for kind, key in (("A", "ipv4_values"), ("AAAA", "ipv6_values"))
+                ]
+                counts += [f"TTL {self._record['ttl']} s"] if self._record.get("ttl") else []
+            text = ", ".join(counts) or one["note"]
+            self._card(left, 20, 300, [f"DNS record {one['name']}"], [text], "card", records, 50)
+            self._wire(f"M{MARGIN + 44} 40 H{left - 2}")
+            self._text((MARGIN + 44 + left) // 2, 34, "asks", "", "middle")
+        self._wire(f"M{MARGIN + 26} 76 V100 H{x} V{y - 2}")
+        self._text(MARGIN + 34, 95, "requests, to the addresses that the record has")
+
+    def _rest(self, x: int, y: int, width: int) -> int:
+        """Whatever has not been drawn yet."""
+        left = [one for one in self._all if one["id"] not in self._told]
+        return self._chips(x, y, width, "Also", left, kinds=True) if left else y - GAP
+
+    # Shapes
+
+    def _chips(self, x: int, y: int, width: int, title: str, rows: List[Row], *, kinds: bool = False) -> int:
+        """Names in a row, and in as many as it takes; returns where they end."""
+        if not rows:
+            return y
+        self._text(x, y + 17, title, "t")
+        start = at = x + int(len(title) * BOLD) + PAD
+        for one in rows:
+            label = f"{one['kind']} {one['name'] or one['id']}" if kinds else one["name"] or one["id"]
+            label = shortened(label, width / 2, SMALL)
+            wide = int(len(label) * SMALL) + 2 * PAD
+            if at + wide > x + width and at > start:
+                at, y = start, y + CHIP + GAP // 2
+            within = [
+                other
+                for other in self._all
+                if WITHIN.get(other["kind"]) == one["kind"] and other["name"] == one["name"]
+            ]
+            self._card(at, y, wide, [], [label], "card", [one, *within], CHIP)
+            at += wide + GAP // 2
+        return y + CHIP
+
+    def _card(
+        self,
+        x: int,
+        y: int,
+        width: int,
+        titles: Iterable[str],
+        lines: Iterable[str],
+        kind: str,
+        rows: Sequence[Row],
+        height: int = 0,
+    ) -> int:
+        """A box with words in it; returns its height."""
+        titles, lines = list(titles), [line for line in lines if line]
+        needed = TITLE * len(titles) + LINE * len(lines) + (PAD if titles else CHIP - LINE)
+        height = height or needed
+        self._box(x, y, width, height, kind, rows)
+        at = y + (height - needed) // 2 + (6 if titles else 5)
+        room = width - 2 * PAD + 4
+        for text in titles:
+            at += TITLE
+            self._text(x + PAD, at - 5, shortened(text, room, BOLD), "t")
+        for text in lines:
+            at += LINE
+            self._text(x + PAD, at - 3, shortened(text, room, SMALL))
+        return height
+
+    def _box(self, x: int, y: int, width: int, height: int, kind: str, rows: Sequence[Row]) -> None:
+        """A rectangle that says, to whoever points at it, what it stands for."""
+        self._told.update(one["id"] for one in rows)
+        whole = "\n".join(f"{one['kind']} {one['name']} {one['id']}".replace("  ", " ") for one in rows)
+        title = f"<title>{escape(whole)}</title>" if whole else ""
+        self._drawn.append(
+            f'<rect class="{kind}" x="{x}" y="{y}" width="{width}" height="{height}" rx="6">{title}</rect>'
+        )
+
+    def _text(self, x: int, y: int, text: str, kind: str = "", anchor: str = "") -> None:
+        more = (f' class="{kind}"' if kind else "") + (f' text-anchor="{anchor}"' if anchor else "")
+        self._drawn.append(f'<text x="{x}" y="{y}"{more}>{escape(text)}</text>')
+
+    def _wire(self, path: str, *, both: bool = False) -> None:
+        start = ' marker-start="url(#head)"' if both else ""
+        self._drawn.append(f'<path class="wire" d="{path}"{start} marker-end="url(#head)"/>')

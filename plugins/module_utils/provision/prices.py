@@ -1,0 +1,91 @@
+"""What a cluster costs a month, from a table of prices."""
+
+from __future__ import annotations
+
+from typing import Any, Mapping, Sequence
+
+from .._core import metrics
+
+# The queues, the rule and the few objects of a cluster cost cents.
+LEFT_OUT = (
+    "traffic, operations and throughput of volumes beyond gp3's own, what the nodes store and log, and cents for "
+    "queues, requests and objects"
+)
+# What an alarm on metrics in periods below a minute costs more.
+HIGH_RESOLUTION = 3
+
+
+def monthly(
+    groups: Sequence[Mapping[str, Any]],
+    region: str,
+    table: Mapping[str, Any],
+    monitoring: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """The cost of each node group and of the whole, in the currency's units a month.
+
+    ``groups`` are the configuration's, ``table`` is like the one in ``roles/account/files/prices.yml``. What it has no
+    price for is named in ``unpriced``, and the whole is then more than is said. The price of spot capacity moves: what
+    is said is the most that it can be, that of the dearest of its instance types on demand.
+    """
+    unpriced: list[str] = []
+    lines = [_group(group, region, table, unpriced) for group in groups]
+    watching = _watching(monitoring, groups, table)
+    total = sum(line["total"] for line in lines) + table["key"] + watching
+    return {
+        "groups": lines,
+        "key": table["key"],
+        "monitoring": round(watching, 2),
+        "total": round(total, 2),
+        "currency": table["currency"],
+        "as_of": str(table["as_of"]),
+        "unpriced": sorted(set(unpriced)),
+        "left_out": LEFT_OUT,
+    }
+
+
+def _watching(
+    monitoring: Mapping[str, Any] | None, groups: Sequence[Mapping[str, Any]], table: Mapping[str, Any]
+) -> float:
+    """The cost of metrics and alarms, without what an account has for nothing."""
+    if not monitoring or not monitoring["alarms"]:
+        return 0.0
+    sent = sum(bool(family.cloudwatch) for family in metrics.FAMILIES)
+    dearer = HIGH_RESOLUTION if monitoring["period_seconds"] < 60 else 1
+    # Six on the metrics sent, one on dead letters; for each group one on one of AWS's metrics and one on two.
+    return sent * table["metric"] + (6 * dearer + 1 + 3 * len(groups)) * table["alarm"]
+
+
+def _group(group: Mapping[str, Any], region: str, table: Mapping[str, Any], unpriced: list[str]) -> dict[str, Any]:
+    prices = table["regions"].get(region, {})
+    # On demand the first of the types is preferred, whereas AWS chooses among all of them for spot capacity.
+    kinds = group["instance_types"] if group["spot"] else group["instance_types"][:1]
+    hours = {kind: hourly(kind, prices.get("families", {}), table["sizes"]) for kind in kinds}
+    kind = max(hours, key=lambda one: hours[one] or 0)
+    disks = [
+        (group["volume_type"], group["volume_size"]),
+        *((one["type"], one["size"]) for one in group["volumes"]),
+    ]
+    gibs = {disk: prices.get("volumes", {}).get(disk) for disk, _size in disks}
+    unpriced += [f"{name} in {region}" for name, price in [*hours.items(), *gibs.items()] if price is None]
+    count = group["desired"]
+    instances = (hours[kind] or 0) * table["hours"] * count
+    volumes = sum((gibs[disk] or 0) * size for disk, size in disks) * count
+    addresses = table["address"] * table["hours"] * count
+    return {
+        "name": group["name"],
+        "count": count,
+        "type": kind,
+        "spot": bool(group["spot"]),
+        "instances": round(instances, 2),
+        "volumes": round(volumes, 2),
+        "addresses": round(addresses, 2),
+        "total": round(instances + volumes + addresses, 2),
+    }
+
+
+def hourly(kind: str, families: Mapping[str, float], sizes: Mapping[str, float]) -> float | None:
+    """The price of an hour of an instance type, such as t3.small; None if the table does not have it."""
+    family, size = kind.split(".", 1) if "." in kind else (kind, "")
+    if family not in families or size not in sizes:
+        return None
+    return families[family] * sizes[size]

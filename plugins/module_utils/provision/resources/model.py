@@ -1,0 +1,123 @@
+"""What stands in the account as a cluster's, what stands on what, and in which order it can go."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from graphlib import TopologicalSorter
+from typing import Any, Iterable, Iterator, Mapping, Sequence
+
+# In the order in which they go, as far as what stands on what leaves a choice: first the nodes can no longer act and
+# nobody is led to them or woken any more, then they end, and then goes what they stood on.
+KINDS = (
+    "policy of the IAM role",
+    "alarm",
+    "event rule",
+    "DNS record",
+    "lifecycle hook",
+    "Auto Scaling group",
+    "instance",
+    "volume",
+    "launch template",
+    "network interface",
+    "gateway endpoint",
+    "rules of the security group",
+    "security group",
+    "subnet",
+    "route table",
+    "internet gateway",
+    "VPC",
+    "queue",
+    "topic",
+    "dashboard",
+    "instance profile",
+    "IAM role",
+    "log group",
+    "parameter",
+    "secret",
+    "objects of the bucket",
+    "bucket",
+    "KMS alias",
+    "KMS key",
+)
+RANKS = {kind: rank for rank, kind in enumerate(KINDS)}
+
+
+@dataclass(frozen=True)
+class Resource:
+    """Something in the account that is the cluster's, or that stands on something of it."""
+
+    kind: str
+    # Unique among all of the cluster's resources, of whatever kind.
+    id: str
+    name: str = ""
+    # IDs of what cannot go before it.
+    on: tuple[str, ...] = ()
+    # What else an operator may want to know of it.
+    note: str = ""
+    # Why it stays, such as that it is not this cluster's; empty if it may go.
+    kept: str = ""
+    # When AWS deletes it, if that has been asked for already.
+    going: str = ""
+    facts: Mapping[str, Any] = field(default_factory=dict, compare=False)
+
+    def __str__(self) -> str:
+        # An ID that has the name in it says nothing more.
+        shown = (
+            f"{self.name} ({self.id.split('/')[0]})" if self.name and self.name not in self.id else self.name or self.id
+        )
+        return f"{self.kind} {shown}"
+
+    def report(self) -> dict[str, str]:
+        """As modules return it."""
+        return {key: getattr(self, key) for key in ("kind", "id", "name", "note", "kept", "going")}
+
+
+def staying(resources: Sequence[Resource]) -> dict[str, str]:
+    """Why each resource stays that does, by its ID: for itself, or since something that stays stands on it."""
+    by_id = {one.id: one for one in resources}
+    reasons: dict[str, str] = {}
+    todo = [(one, one.kept) for one in resources if one.kept]
+    while todo:
+        one, reason = todo.pop(0)
+        if one.id in reasons:
+            continue
+        reasons[one.id] = reason
+        # The reason names what is at the bottom of it, which is what an operator can do something about.
+        passed_on = f"the {one} needs it, and {one.kept}" if one.kept else reason
+        todo += [(by_id[identifier], passed_on) for identifier in one.on if identifier in by_id]
+    return reasons
+
+
+def batches(resources: Sequence[Resource]) -> Iterator[list[Resource]]:
+    """What can go, in batches of one kind, nothing before all that stands on it; without what stays or goes already.
+
+    Raises graphlib.CycleError if things stand on each other.
+    """
+    stays = staying(resources)
+    by_id = {one.id: one for one in resources if one.id not in stays and not one.going}
+    sorter: TopologicalSorter[str] = TopologicalSorter(dict.fromkeys(sorted(by_id), ()))
+    for one in by_id.values():
+        for under in one.on:
+            if under in by_id:
+                sorter.add(under, one.id)
+    sorter.prepare()
+    ready: list[Resource] = []
+    while sorter.is_active():
+        ready += [by_id[identifier] for identifier in sorter.get_ready()]
+        first = min(ready, key=_rank).kind
+        batch = sorted((one for one in ready if one.kind == first), key=lambda one: one.id)
+        ready = [one for one in ready if one.kind != first]
+        yield batch
+        sorter.done(*(one.id for one in batch))
+
+
+def unique(resources: Iterable[Resource]) -> list[Resource]:
+    """Each resource once, by its ID: the first that was found."""
+    by_id: dict[str, Resource] = {}
+    for one in resources:
+        by_id.setdefault(one.id, one)
+    return list(by_id.values())
+
+
+def _rank(resource: Resource) -> int:
+    return RANKS.get(resource.kind, len(RANKS))

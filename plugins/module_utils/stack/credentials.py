@@ -1,0 +1,44 @@
+"""What registries ask for before images can be pulled from them."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from .._core.registries import Grant
+from .errors import StackError
+
+
+@dataclass(frozen=True)
+class Credentials:
+    """A login at a registry."""
+
+    username: str
+    password: str = field(repr=False)
+
+    @classmethod
+    def of(cls, grant: Grant) -> Credentials:
+        """What ECR gave."""
+        return cls(grant.username, grant.password)
+
+    def plain(self) -> dict[str, str]:
+        """As the engine's API takes it."""
+        return {"username": self.username, "password": self.password}
+
+    def encoded(self) -> str:
+        """As it stands in the docker command's configuration."""
+        return base64.b64encode(f"{self.username}:{self.password}".encode()).decode()
+
+
+def given(registries: Sequence[Mapping[str, Any]]) -> dict[str, Credentials]:
+    """The operator's, by registry. Raises StackError for two of one registry."""
+    found: dict[str, Credentials] = {}
+    for one in registries:
+        host = str(one["host"]).partition("://")[2] or str(one["host"])
+        host = host.rstrip("/")
+        if host in found:
+            raise StackError(f"There are two credentials for the registry {host}: give one.")
+        found[host] = Credentials(str(one["username"]), str(one["password"]))
+    return found

@@ -1,0 +1,102 @@
+#!/usr/bin/python
+# Copyright (c) The swarm.aws maintainers
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: cluster_backup
+short_description: Back up the state of a swarm
+version_added: 0.1.0
+description:
+  - Copies what Raft knows of the swarm, which is its services, networks, secrets, configs and nodes, from the manager
+    that it runs on to the cluster's bucket, and removes backups that are more than are kept.
+  - The engine is held for the fraction of a second that the copy takes. Containers run on meanwhile.
+  - The archive is encrypted with the cluster's key, and stands beside a manifest with its SHA-256. Workers cannot read
+    it.
+  - Volumes are not part of it.
+author:
+  - The swarm.aws maintainers (@swarm-aws)
+extends_documentation_fragment:
+  - swarm.aws.on_manager
+attributes:
+  check_mode:
+    description: Says whether it could back up, and which backups it would remove.
+    support: full
+  diff_mode:
+    description: Shows which backups come and go.
+    support: full
+seealso:
+  - module: swarm.aws.cluster_restore
+"""
+
+EXAMPLES = r"""
+- name: Back up before something bold
+  swarm.aws.cluster_backup:
+  become: true
+"""
+
+RETURN = r"""
+backup:
+  description: What is known of the backup. Null in check mode.
+  returned: success
+  type: dict
+  contains:
+    name:
+      description: Its name, which begins with the time in UTC.
+      type: str
+    sha256:
+      description: SHA-256 of the archive.
+      type: str
+    size:
+      description: Bytes of the archive.
+      type: int
+    counts:
+      description: How many nodes, services, secrets and configs the swarm had.
+      type: dict
+  sample:
+    name: 20260102T030405Z-i-0123456789abcdef0
+    size: 304710
+    counts: {services: 4, secrets: 2, configs: 3, nodes: 4}
+held_seconds:
+  description: For how long the engine was held.
+  returned: success
+  type: float
+  sample: 0.12
+removed:
+  description: Names of the backups that were removed.
+  returned: success
+  type: list
+  elements: str
+"""
+
+from dataclasses import asdict
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ..module_utils._core.errors import SwarmError
+from ..module_utils.adapters.backing import Backing
+from ..module_utils.verbs.on_manager import ARGUMENTS, place
+
+
+def main() -> None:
+    module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
+    try:
+        backing = Backing(**place(module.params))
+        policy = backing.policy()
+        done = backing.preview(policy) if module.check_mode else backing.now(policy)
+    except SwarmError as error:
+        module.fail_json(msg=str(error))
+    manifest = None if done.manifest is None else asdict(done.manifest)
+    after = manifest["name"] if manifest else "a backup of now"
+    module.exit_json(
+        changed=True,
+        backup=manifest,
+        held_seconds=round(done.held, 3),
+        removed=done.removed,
+        diff={"before": "".join(f"{name}\n" for name in done.removed), "after": f"{after}\n"},
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,171 @@
+#!/usr/bin/python
+# Copyright (c) The swarm.aws maintainers
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: cluster_resources_info
+short_description: List all that is a swarm's in the account
+version_added: 0.2.0
+description:
+  - Finds what carries the tag C(swarm.aws/cluster), what has a name made of the cluster's, and the records of which a
+    TXT record says that they are the cluster's. Also finds what is not the cluster's but stands in its VPC.
+  - Told what the configuration asks for, it says what nothing there asks for any more.
+author:
+  - The swarm.aws maintainers (@swarm-aws)
+attributes:
+  check_mode:
+    description: Only reads.
+    support: full
+  diff_mode:
+    description: Changes nothing.
+    support: full
+extends_documentation_fragment:
+  - amazon.aws.common.modules
+  - amazon.aws.region.modules
+  - amazon.aws.boto3
+options:
+  cluster_name:
+    description: Name of the cluster.
+    type: str
+    required: true
+  account_id:
+    description: ID of the account, by which the bucket is named.
+    type: str
+    required: true
+  declared:
+    description: What the configuration asks for. Without it nothing is called an orphan.
+    type: dict
+    suboptions:
+      groups:
+        description: Names of the node groups.
+        type: list
+        elements: str
+        required: true
+      zones:
+        description: The availability zones.
+        type: list
+        elements: str
+        required: true
+      record:
+        description: Name of the DNS record, if there is one.
+        type: str
+seealso:
+  - module: swarm.aws.cluster_destroy
+"""
+
+EXAMPLES = r"""
+- name: List what the cluster has, and what is left over
+  swarm.aws.cluster_resources_info:
+    region: eu-west-1
+    cluster_name: example
+    account_id: "123456789012"
+    declared:
+      groups: [manager, worker]
+      zones: [eu-west-1a, eu-west-1b, eu-west-1c]
+      record: www.example.com
+  register: found
+"""
+
+RETURN = r"""
+resources:
+  description: All that there is.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    kind:
+      description: What it is.
+      type: str
+      sample: subnet
+    id:
+      description: Its ID.
+      type: str
+      sample: subnet-0123456789abcdef0
+    name:
+      description: Its name, if it has one besides.
+      type: str
+      sample: example-eu-west-1a
+    note:
+      description: What else there is to know of it.
+      type: str
+    kept:
+      description: Why it could not be destroyed, such as that it is somebody else's; else empty.
+      type: str
+    going:
+      description: When AWS deletes it, if that was asked for; else empty.
+      type: str
+orphans:
+  description: What the configuration does not ask for, and why that is so. Null without RV(ignore:declared).
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    resource:
+      description: What it is, with its name and ID.
+      type: str
+      sample: Auto Scaling group example-batch
+    why:
+      description: Why nothing asks for it.
+      type: str
+      sample: node_groups has no batch
+    note:
+      description: What else there is to know of it.
+      type: str
+      sample: 2 instances
+old_versions:
+  description: How many versions of each launch template no group and no instance uses.
+  returned: success
+  type: dict
+  sample: {"example-worker": 3}
+changes:
+  description: Always empty.
+  returned: always
+  type: list
+  elements: str
+api_calls:
+  description: How many requests it sent to AWS.
+  returned: always
+  type: int
+  sample: 30
+"""
+
+from ..module_utils.provision.resources.orphans import Declared, old_versions, orphans
+from ..module_utils.provision.resources.survey import Survey
+from ..module_utils.provision.shell import run
+
+ARGUMENTS = {
+    "cluster_name": {"type": "str", "required": True},
+    "account_id": {"type": "str", "required": True},
+    "declared": {
+        "type": "dict",
+        "options": {
+            "groups": {"type": "list", "elements": "str", "required": True},
+            "zones": {"type": "list", "elements": "str", "required": True},
+            "record": {"type": "str"},
+        },
+    },
+}
+
+
+def work(aws, params, changes):
+    cluster, declared = params["cluster_name"], params["declared"]
+    found = Survey(aws, cluster, params["account_id"]).find()
+    left_over = None
+    if declared is not None:
+        record = (declared["record"] or "").lower().rstrip(".") or None
+        left_over = orphans(found, Declared(cluster, declared["groups"], declared["zones"], record))
+    return {
+        "resources": [one.report() for one in found],
+        "orphans": left_over and [{"resource": str(one), "why": why, "note": one.note} for one, why in left_over],
+        "old_versions": old_versions(found),
+    }
+
+
+def main():
+    run(ARGUMENTS, work)
+
+
+if __name__ == "__main__":
+    main()

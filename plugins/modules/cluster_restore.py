@@ -1,0 +1,125 @@
+#!/usr/bin/python
+# Copyright (c) The swarm.aws maintainers
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: cluster_restore
+short_description: Bring a swarm back that lost its quorum for good
+version_added: 0.1.0
+description:
+  - Makes the instance that it runs on the only manager of the cluster's swarm, out of the state that it has or out of a
+    backup, and publishes that. The agents of all other instances then join it.
+  - Nobody joins meanwhile. A run that was stopped is to be run again.
+  - With O(try=true) the backup is only tried. It runs in a swarm of its own that reaches nobody, and that ends again.
+  - Needs root.
+author:
+  - The swarm.aws maintainers (@swarm-aws)
+extends_documentation_fragment:
+  - swarm.aws.on_manager
+attributes:
+  check_mode:
+    description: Says what it would do. A backup is not fetched.
+    support: full
+  diff_mode:
+    description: Shows what the instance is before and after.
+    support: full
+options:
+  source:
+    description: Whether it is the instance's own state (V(survivor)) or a backup.
+    type: str
+    choices: [survivor, backup]
+    required: true
+  backup:
+    description: Name of the backup. The newest by default.
+    type: str
+    default: ""
+  try:
+    description: Whether only to try it.
+    type: bool
+    default: false
+seealso:
+  - module: swarm.aws.restore_choice
+  - module: swarm.aws.cluster_backup
+"""
+
+EXAMPLES = r"""
+- name: Go on with what this manager knows
+  swarm.aws.cluster_restore:
+    source: survivor
+  become: true
+
+- name: Go back to the newest backup
+  swarm.aws.cluster_restore:
+    source: backup
+  become: true
+"""
+
+RETURN = r"""
+cluster_id:
+  description: The swarm's ID. Null in check mode.
+  returned: success
+  type: str
+backup:
+  description: Name of the backup. Empty for a survivor.
+  returned: success
+  type: str
+counts:
+  description: How many nodes, services, secrets and configs the swarm has.
+  returned: success
+  type: dict
+  sample: {nodes: 4, services: 4, secrets: 2, configs: 3}
+log:
+  description: What was done, a sentence each.
+  returned: always
+  type: list
+  elements: str
+  sample: [Nobody joins the swarm until it is back.]
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ..module_utils._core.backups import chosen
+from ..module_utils._core.errors import SwarmError
+from ..module_utils._core.restoring import BACKUP, SURVIVOR
+from ..module_utils.verbs.on_manager import ARGUMENTS, place
+from ..module_utils.verbs.restoring import Host
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "source": {"type": "str", "choices": [SURVIVOR, BACKUP], "required": True},
+            "backup": {"type": "str", "default": ""},
+            "try": {"type": "bool", "default": False},
+            **ARGUMENTS,
+        },
+        supports_check_mode=True,
+    )
+    params, log = module.params, []
+    try:
+        host = Host(**place(params), run_command=module.run_command, report=log.append)
+        name = chosen(host.backups.names(), params["backup"]) if params["source"] == BACKUP else ""
+        before = host.examine()
+        if module.check_mode:
+            result = {"cluster_id": None, "counts": {}}
+        elif params["try"]:
+            result = host.drill(name)
+        else:
+            result = host.restore(params["source"], name)
+    except SwarmError as error:
+        module.fail_json(msg=str(error), log=log)
+    after = f"the only manager, restored from {name or 'its own state'}"
+    changed = not params["try"]
+    module.exit_json(
+        changed=changed,
+        backup=name,
+        log=log,
+        diff={"before": f"{before.state}\n", "after": f"{after}\n"} if changed else {},
+        **result,
+    )
+
+
+if __name__ == "__main__":
+    main()

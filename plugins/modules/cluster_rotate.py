@@ -1,0 +1,109 @@
+#!/usr/bin/python
+# Copyright (c) The swarm.aws maintainers
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: cluster_rotate
+short_description: Rotate a swarm's join tokens, its CA and its unlock key
+version_added: 0.1.0
+description:
+  - Has the engine of the manager that it runs on make new ones, and publishes them at once, where the nodes look for
+    them. What it does not get to publish, the leader's agent does.
+  - Nodes that run stay what they are. One that is about to join reads the new token and goes on.
+  - The new CA is waited for until every node has a certificate of it. A node that is down keeps that from ending.
+  - The unlock keys from before are kept, for managers that are down meanwhile and for backups of that time.
+  - No token or key is ever in a result.
+author:
+  - The swarm.aws maintainers (@swarm-aws)
+extends_documentation_fragment:
+  - swarm.aws.on_manager
+attributes:
+  check_mode:
+    description: Says what it would rotate.
+    support: full
+  diff_mode:
+    description: Shows what is rotated, and nothing of it.
+    support: full
+options:
+  what:
+    description: What to rotate.
+    type: list
+    elements: str
+    choices: [tokens, ca, unlock_key]
+    default: [tokens]
+  timeout:
+    description: Seconds to wait for the new CA.
+    type: int
+    default: 600
+seealso:
+  - module: swarm.aws.cluster_backup
+"""
+
+EXAMPLES = r"""
+- name: Make the join tokens that somebody has seen worthless
+  swarm.aws.cluster_rotate:
+  become: true
+
+- name: Rotate all
+  swarm.aws.cluster_rotate:
+    what: [tokens, ca, unlock_key]
+  become: true
+"""
+
+RETURN = r"""
+rotated:
+  description: What was rotated, in its order.
+  returned: success
+  type: list
+  elements: str
+  sample: [tokens, unlock_key]
+log:
+  description: What was done, a sentence each.
+  returned: always
+  type: list
+  elements: str
+  sample: [The new join tokens are published.]
+"""
+
+import time
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ..module_utils._core.errors import SwarmError
+from ..module_utils.verbs.on_manager import ARGUMENTS, keeper
+from ..module_utils.verbs.rotating import ORDER, Rotation
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "what": {"type": "list", "elements": "str", "choices": list(ORDER), "default": ["tokens"]},
+            "timeout": {"type": "int", "default": 600},
+            **ARGUMENTS,
+        },
+        supports_check_mode=True,
+    )
+    params, log = module.params, []
+    wanted = [one for one in ORDER if one in params["what"]]
+    try:
+        rotation = Rotation(keeper(params), log.append, time.monotonic, time.sleep)
+        rotation.check(wanted)
+        if not module.check_mode:
+            rotation.run(wanted, params["timeout"])
+    except SwarmError as error:
+        module.fail_json(msg=str(error), log=log)
+    module.exit_json(
+        changed=bool(wanted),
+        rotated=wanted,
+        log=log,
+        diff={
+            "before": "".join(f"{one}: as before\n" for one in wanted),
+            "after": "".join(f"{one}: new\n" for one in wanted),
+        },
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,93 @@
+#!/usr/bin/python
+# Copyright (c) The swarm.aws maintainers
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: drill_instance
+short_description: Keep an instance on which a backup of a swarm is tried
+version_added: 0.1.0
+description:
+  - Launches an instance that is made as the managers' are, but joins no swarm and is in no Auto Scaling group.
+  - Its security group lets it reach no manager's port of the swarm.
+  - There is one of a cluster at most. One that is left of an earlier run is ended first.
+author:
+  - The swarm.aws maintainers (@swarm-aws)
+extends_documentation_fragment:
+  - swarm.aws.kept
+  - amazon.aws.common.modules
+  - amazon.aws.region.modules
+  - amazon.aws.boto3
+options:
+  state:
+    description: Whether it is to be there. V(absent) waits until it has ended.
+    type: str
+    choices: [present, absent]
+    default: present
+  launch_template:
+    description: Name of a manager group's launch template.
+    type: str
+    required: true
+  security_group:
+    description: Name of its security group.
+    type: str
+    required: true
+seealso:
+  - module: swarm.aws.cluster_restore
+"""
+
+EXAMPLES = r"""
+- name: Launch an instance to try a backup on
+  swarm.aws.drill_instance:
+    region: eu-west-1
+    cluster_name: example
+    launch_template: example-manager
+    security_group: example-drill
+"""
+
+RETURN = r"""
+instance:
+  description: ID of the instance. Null if there is none, or in check mode.
+  returned: success
+  type: str
+  sample: i-0123456789abcdef0
+changes:
+  description: What was, or in check mode would be, created or deleted.
+  returned: always
+  type: list
+  elements: str
+  sample: [create the instance example-drill]
+api_calls:
+  description: How many requests it sent to AWS.
+  returned: always
+  type: int
+  sample: 7
+"""
+
+from ..module_utils.provision.scratch import Scratch
+from ..module_utils.provision.shell import TAGS_ARGUMENT, run
+
+ARGUMENTS = {
+    "cluster_name": {"type": "str", "required": True},
+    "tags": TAGS_ARGUMENT,
+    "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+    "launch_template": {"type": "str", "required": True},
+    "security_group": {"type": "str", "required": True},
+}
+
+
+def work(aws, params, changes):
+    scratch = Scratch(aws, params["cluster_name"], params["tags"], changes)
+    if params["state"] == "absent":
+        scratch.absent()
+        return {"instance": None}
+    return {"instance": scratch.present(params["launch_template"], params["security_group"])}
+
+
+def main():
+    run(ARGUMENTS, work)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,229 @@
+#!/usr/bin/python
+# Copyright (c) The swarm.aws maintainers
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: node_rollout
+short_description: Tell which instances of a swarm are to be replaced, and wait until new ones serve
+version_added: 0.1.0
+description:
+  - Tells which instances are of another version of the launch template than new ones get, in which order they are best
+    replaced, and who goes next. For another size of a group it tells who is to go or how many are to come.
+  - Waits until the instances of a group serve. An instance serves when its node is ready and takes tasks, the services
+    of every node run on it, Auto Scaling counts on it, the DNS record leads to it if its group has one, and all
+    services have the tasks that they declare.
+  - Changes nothing. Runs on a manager, with the credentials of its instance profile.
+author:
+  - The swarm.aws maintainers (@swarm-aws)
+extends_documentation_fragment:
+  - swarm.aws.on_manager
+attributes:
+  check_mode:
+    description: Only reads.
+    support: full
+  diff_mode:
+    description: Changes nothing.
+    support: none
+options:
+  group:
+    description: Name of the node group to look at. By default all groups are told of, and none is waited for.
+    type: str
+  desired:
+    description: Size that the group is to get. Refused if it may not have that many.
+    type: int
+  batch:
+    description: How many workers to replace at a time.
+    type: int
+    default: 1
+  until:
+    description: What to wait for. V(joined) is when as many instances as desired are in the swarm.
+    type: str
+    choices: [now, joined, serving]
+    default: now
+  ignore:
+    description: Names of services whose missing tasks are not waited for.
+    type: list
+    elements: str
+    default: []
+  timeout:
+    description: Seconds to wait at most.
+    type: int
+    default: 600
+seealso:
+  - module: swarm.aws.node_group_size
+  - module: swarm.aws.node_drain
+"""
+
+EXAMPLES = r"""
+- name: See what is to be replaced
+  swarm.aws.node_rollout:
+  become: true
+
+- name: Wait until all workers serve
+  swarm.aws.node_rollout:
+    group: worker
+    until: serving
+  become: true
+"""
+
+RETURN = r"""
+groups:
+  description: The groups, by name.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    name:
+      description: Name of the group.
+      type: str
+    role:
+      description: Role of its nodes.
+      type: str
+    min:
+      description: Least number of instances.
+      type: int
+    desired:
+      description: Number of instances to have.
+      type: int
+    max:
+      description: Greatest number of instances.
+      type: int
+    usual:
+      description: Number of instances to have once its upgrade is over. Null if none is under way.
+      type: int
+    template_version:
+      description: Version of the launch template that new instances get.
+      type: str
+    serving:
+      description: IDs of the instances that serve.
+      type: list
+      elements: str
+    behind:
+      description: IDs of those that are of another version.
+      type: list
+      elements: str
+rounds:
+  description: All that is to be replaced, in its order.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    group:
+      description: Name of the group.
+      type: str
+    instances:
+      description: How many are replaced together.
+      type: int
+    canary:
+      description: Whether it is the group's first.
+      type: bool
+  sample: [{group: worker, instances: 1, canary: true}]
+add:
+  description: How many instances are to come for O(desired).
+  returned: success
+  type: int
+going:
+  description: IDs of the instances of O(group) that are to go next, for O(desired) or in its upgrade.
+  returned: success
+  type: list
+  elements: str
+managers:
+  description: IDs of managers that can act and are not to go next. This host is the first if it is one of them.
+  returned: success
+  type: list
+  elements: str
+short:
+  description: Services that have fewer tasks than they declare, and what is waited for.
+  returned: success
+  type: dict
+awaited:
+  description: What the group still waits for.
+  returned: success
+  type: list
+  elements: str
+  sample: [i-0123456789abcdef0 to join the swarm]
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ..module_utils._core import rolling
+from ..module_utils._core.errors import SwarmError
+from ..module_utils.verbs.on_manager import ARGUMENTS, keeper, look
+from ..module_utils.verbs.rollout import STAGES, Rollout
+
+
+def tell(params, **clock) -> dict:
+    """Do the module's work and return its result. Raises SwarmError."""
+    if params["batch"] < 1:
+        raise SwarmError(f"batch is {params['batch']}, but at least one instance is to be replaced at a time.")
+    cluster = keeper(params)
+    rollout = Rollout(lambda: look(cluster), cluster.fleet.groups, **clock)
+    name, resize = params["group"], rolling.Resize()
+    if name is not None:
+        rollout.fleet.group(name)
+        rollout.wait(name, params["until"], set(params["ignore"]), params["timeout"])
+    fleet = rollout.fleet
+    if name is not None:
+        group = fleet.group(name)
+        if params["desired"] is not None:
+            resize = fleet.resize(name, params["desired"])
+        else:
+            resize = rolling.Resize(going=(*fleet.ending(name), *fleet.going(name, group.surplus)))
+    return {
+        "changed": False,
+        "groups": [_group(group, fleet) for group in fleet.groups],
+        "rounds": [
+            {"group": one.group, "instances": one.instances, "canary": one.canary}
+            for one in fleet.rounds(params["batch"])
+        ],
+        "add": resize.add,
+        "going": list(resize.going),
+        "managers": fleet.managers(resize.going, cluster.swarm.here()),
+        "short": fleet.short,
+        "awaited": rollout.awaited,
+        "warnings": list(resize.warnings),
+    }
+
+
+def _group(group, fleet) -> dict:
+    mine = fleet.of_group(group.group)
+    return {
+        "name": group.group,
+        "role": group.role,
+        "min": group.smallest,
+        "desired": group.desired,
+        "max": group.largest,
+        "usual": group.usual,
+        "template_version": group.template,
+        "serving": [one.id for one in mine if one.serves],
+        "behind": [one.id for one in mine if one.behind],
+    }
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "group": {"type": "str"},
+            "desired": {"type": "int"},
+            "batch": {"type": "int", "default": 1},
+            "until": {"type": "str", "choices": list(STAGES), "default": "now"},
+            "ignore": {"type": "list", "elements": "str", "default": []},
+            "timeout": {"type": "int", "default": 600},
+            **ARGUMENTS,
+        },
+        required_by={"desired": ["group"]},
+        supports_check_mode=True,
+    )
+    try:
+        result = tell(module.params)
+    except SwarmError as error:
+        module.fail_json(msg=str(error))
+    for warning in result.pop("warnings"):
+        module.warn(warning)
+    module.exit_json(**result)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,111 @@
+#!/usr/bin/python
+# Copyright (c) The swarm.aws maintainers
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: restore_choice
+short_description: Choose where a swarm is brought back, and from what
+version_added: 0.1.0
+description:
+  - Chooses by what M(swarm.aws.restore_info) told of the managers that can be reached. Asks nobody, changes nothing.
+  - A manager that still has the swarm's state comes before every backup, since nothing is lost then.
+  - Fails for a swarm that works.
+author:
+  - The swarm.aws maintainers (@swarm-aws)
+attributes:
+  check_mode:
+    description: Only chooses.
+    support: full
+  diff_mode:
+    description: Changes nothing.
+    support: none
+options:
+  found:
+    description: The results of M(swarm.aws.restore_info), of all managers that answered.
+    type: list
+    elements: dict
+    required: true
+  backup:
+    description: Name of a backup to restore, whoever still has the state. By default the newest, where nobody has.
+    type: str
+    default: ""
+  force:
+    description: The cluster's name, to restore a backup although the swarm works.
+    type: str
+    default: ""
+seealso:
+  - module: swarm.aws.restore_info
+  - module: swarm.aws.cluster_restore
+"""
+
+EXAMPLES = r"""
+- name: Choose
+  swarm.aws.restore_choice:
+    found: "{{ ansible_play_hosts_all | map('extract', hostvars, 'left') | list }}"
+  delegate_to: localhost
+  run_once: true
+  register: choice
+"""
+
+RETURN = r"""
+instance:
+  description: The instance on which the swarm is brought back.
+  returned: success
+  type: str
+source:
+  description: From what, V(survivor) being its own state, and V(backup) a backup.
+  returned: success
+  type: str
+backup:
+  description: Name of the backup. Empty for a survivor.
+  returned: success
+  type: str
+reason:
+  description: Why, as a sentence.
+  returned: success
+  type: str
+"""
+
+from dataclasses import asdict
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ..module_utils._core.errors import SwarmError
+from ..module_utils._core.join.truth import Truth
+from ..module_utils._core.restoring import CannotRestore, Manager, choose
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "found": {"type": "list", "elements": "dict", "required": True},
+            "backup": {"type": "str", "default": ""},
+            "force": {"type": "str", "default": ""},
+        },
+        supports_check_mode=True,
+    )
+    params = module.params
+    try:
+        answers = [one for one in params["found"] if one.get("manager")]
+        reasons = " ".join(str(one["msg"]) for one in params["found"] if one.get("msg"))
+        if not answers and reasons:
+            raise CannotRestore(f"No manager's instance tells what it has left: {reasons}")
+        newest = max(answers, key=lambda one: (one["published"] or {}).get("generation", 0), default={})
+        published = newest.get("published")
+        choice = choose(
+            [Manager(**one["manager"]) for one in answers],
+            Truth(**{**published, "former": tuple(published["former"])}) if published else None,
+            newest.get("backups", []),
+            cluster=newest.get("cluster", ""),
+            wanted=params["backup"],
+            force=params["force"],
+        )
+    except SwarmError as error:
+        module.fail_json(msg=str(error))
+    module.exit_json(changed=False, **asdict(choice))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,151 @@
+#!/usr/bin/python
+# Copyright (c) The swarm.aws maintainers
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: service_rebalance
+short_description: Spread the tasks of a swarm's services over nodes that have joined
+version_added: 0.1.0
+description:
+  - A swarm never moves a task that runs, so that a node that joins stays empty. This starts the tasks of a service
+    anew, as its C(update_config) says, if they are spread worse than they could be.
+  - Only replicated services that are C(start-first) and have a C(healthcheck) in their specification, so that no user
+    notices. The others are told of, with the reason.
+  - One service after the other, each of which is waited for. Refused while a node comes or goes.
+  - Runs on a manager.
+author:
+  - The swarm.aws maintainers (@swarm-aws)
+extends_documentation_fragment:
+  - swarm.aws.on_manager
+attributes:
+  check_mode:
+    description: Says which services it would spread anew, and why.
+    support: full
+  diff_mode:
+    description: Shows how many tasks each node has.
+    support: full
+options:
+  services:
+    description: Names of the services to look at. By default all.
+    type: list
+    elements: str
+    default: []
+  not_after:
+    description: Epoch seconds after which no service is begun any more. By default there is no end.
+    type: float
+  timeout:
+    description: Seconds to wait at most for one service.
+    type: int
+    default: 600
+"""
+
+EXAMPLES = r"""
+- name: Spread all services that can be
+  swarm.aws.service_rebalance:
+  become: true
+
+- name: See what would be done about one
+  swarm.aws.service_rebalance:
+    services: [shop_web]
+  check_mode: true
+  become: true
+"""
+
+RETURN = r"""
+services:
+  description: The services, and what was, or in check mode would be, done about them.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    name:
+      description: Name of the service.
+      type: str
+      sample: shop_web
+    spread:
+      description: Whether it was, or would be, spread anew.
+      type: bool
+    tasks:
+      description: How many tasks were, or would be, started anew.
+      type: int
+    reason:
+      description: Why, or why not.
+      type: str
+      sample: ip-10-20-0-7 has 3 of its tasks and ip-10-20-0-9 0
+    before:
+      description: How many tasks each eligible node had, by its ID.
+      type: dict
+    after:
+      description: How many each has then. Null if nothing was done.
+      type: dict
+at:
+  description: When it began, in epoch seconds.
+  returned: success
+  type: float
+"""
+
+import time
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ..module_utils._core.errors import SwarmError
+from ..module_utils.verbs.on_manager import ARGUMENTS, keeper, look
+from ..module_utils.verbs.rebalancing import Rebalancing
+
+OVER = "there was no time left for it"
+
+
+def rebalance(params, *, check: bool, now=time.time, sleep=time.sleep) -> dict:
+    """Do the module's work and return its result. Raises SwarmError."""
+    cluster = keeper(params)
+    work = Rebalancing(cluster.swarm, lambda: look(cluster), now=now, sleep=sleep)
+    at, report, diff = now(), [], []
+    for verdict in work.judge(params["services"]):
+        wanted, reason, after = bool(verdict.tasks), verdict.reason, None
+        if wanted and not check:
+            # The services before it may have taken a while, and others may have come in between.
+            (verdict,) = work.judge([verdict.name])
+            wanted, reason = bool(verdict.tasks), verdict.reason
+            if wanted and params["not_after"] is not None and now() >= params["not_after"]:
+                wanted, reason = False, f"{OVER}: {reason}"
+            if wanted:
+                after = work.spread(verdict.name, params["timeout"])
+        report.append(
+            {
+                "name": verdict.name,
+                "spread": wanted,
+                "tasks": verdict.tasks if wanted else 0,
+                "reason": reason,
+                "before": dict(verdict.spread),
+                "after": after,
+            }
+        )
+        if wanted:
+            header = f"tasks of {verdict.name} by node"
+            shown = after if after is not None else "as even as they can be\n"
+            diff.append(
+                {"before_header": header, "after_header": header, "before": dict(verdict.spread), "after": shown}
+            )
+    return {"changed": bool(diff), "services": report, "at": at, "diff": diff}
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "services": {"type": "list", "elements": "str", "default": []},
+            "not_after": {"type": "float"},
+            "timeout": {"type": "int", "default": 600},
+            **ARGUMENTS,
+        },
+        supports_check_mode=True,
+    )
+    try:
+        module.exit_json(**rebalance(module.params, check=module.check_mode))
+    except SwarmError as error:
+        module.fail_json(msg=str(error))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,96 @@
+#!/usr/bin/python
+# Copyright (c) The swarm.aws maintainers
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: stack_remove
+short_description: Remove a stack from a swarm, and wait until it is gone
+version_added: 0.2.0
+description:
+  - Removes a stack's services, and its networks, configs and secrets once nothing uses them any more. It is gone when
+    its tasks have ended too, other than those on nodes that are down.
+  - Volumes stay on their nodes, and so do secrets that the compose file calls C(external), among them those that
+    M(swarm.aws.stack_deploy) made. They are named.
+  - A stack that is not there is no error.
+author:
+  - The swarm.aws maintainers (@swarm-aws)
+attributes:
+  check_mode:
+    description: Tells what would be removed.
+    support: full
+  diff_mode:
+    description: Shows what there is of the stack, by name.
+    support: full
+options:
+  name:
+    description: Name of the stack.
+    type: str
+    required: true
+  timeout:
+    description: Seconds until it is to be gone. Its tasks take as long as their C(stop_grace_period) says.
+    type: int
+    default: 300
+requirements:
+  - docker (Python SDK)
+  - docker (command line)
+seealso:
+  - module: swarm.aws.stack_deploy
+"""
+
+EXAMPLES = r"""
+- name: Remove the stack
+  swarm.aws.stack_remove:
+    name: shop
+"""
+
+RETURN = r"""
+removed:
+  description: What there was of the stack, its names by their kind.
+  returned: success
+  type: dict
+  sample:
+    configs: [shop_settings_0a1b2c3d4e5f]
+    networks: [shop_default]
+    services: [shop_db, shop_web]
+kept:
+  description: What stays and what of, a phrase each.
+  returned: success
+  type: list
+  elements: str
+  sample: [the volume shop_data on ip-10-20-0-5, the secret shop_password]
+"""
+
+import time
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ..module_utils.stack import removal
+from ..module_utils.stack.converge import Clock
+from ..module_utils.stack.engine import DockerEngine
+from ..module_utils.stack.errors import StackError
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={"name": {"type": "str", "required": True}, "timeout": {"type": "int", "default": 300}},
+        supports_check_mode=True,
+    )
+    name = module.params["name"]
+    try:
+        engine = DockerEngine(module.run_command)
+        reason = engine.manages()
+        if reason:
+            raise StackError(reason)
+        before, kept = engine.left(name), removal.kept(engine, name)
+        if before and not module.check_mode:
+            removal.remove(engine, name, Clock(time.time, time.sleep), timeout=module.params["timeout"])
+    except StackError as error:
+        module.fail_json(msg=str(error))
+    shown = {kind: names for kind, names in before.items() if kind != "tasks"}
+    module.exit_json(changed=bool(before), removed=shown, kept=kept, diff={"before": shown, "after": {}})
+
+
+if __name__ == "__main__":
+    main()

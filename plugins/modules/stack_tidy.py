@@ -1,0 +1,72 @@
+#!/usr/bin/python
+# Copyright (c) The swarm.aws maintainers
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: stack_tidy
+short_description: Remove what a stack that has converged needs no more
+version_added: 0.2.0
+description:
+  - Notes that the newest release of a stack has converged, so that a later one can be rolled back to it, and removes
+    the stack's configs and secrets that neither its services nor a rollback need any more.
+  - To be run when M(swarm.aws.stack_converged) has said so.
+author:
+  - The swarm.aws maintainers (@swarm-aws)
+attributes:
+  check_mode:
+    description: Tells what would be removed.
+    support: full
+  diff_mode:
+    description: Shows the names of what is removed.
+    support: full
+options:
+  name:
+    description: Name of the stack.
+    type: str
+    required: true
+requirements:
+  - docker (Python SDK)
+  - docker (command line)
+seealso:
+  - module: swarm.aws.stack_converged
+"""
+
+EXAMPLES = r"""
+- name: Tidy up
+  swarm.aws.stack_tidy:
+    name: shop
+"""
+
+RETURN = r"""
+removed:
+  description: The names of the configs and secrets that were removed.
+  returned: success
+  type: list
+  elements: str
+  sample: [shop_settings_0a1b2c3d4e5f]
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ..module_utils.stack.deploy import tidied
+from ..module_utils.stack.engine import DockerEngine
+from ..module_utils.stack.errors import StackError
+
+
+def main() -> None:
+    module = AnsibleModule(argument_spec={"name": {"type": "str", "required": True}}, supports_check_mode=True)
+    try:
+        removed = tidied(DockerEngine(module.run_command), module.params["name"], check=module.check_mode)
+    except StackError as error:
+        module.fail_json(msg=str(error))
+    module.exit_json(
+        changed=bool(removed),
+        removed=removed,
+        diff={"before": {"configs and secrets": removed} if removed else {}, "after": {}},
+    )
+
+
+if __name__ == "__main__":
+    main()

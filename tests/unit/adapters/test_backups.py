@@ -1,0 +1,261 @@
+"""Backups in the bucket, the state on disk, the unlock keys and the instance to try a backup on, against moto."""
+
+from __future__ import annotations
+
+import base64
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import boto3
+import pytest
+from ansible_collections.swarm.aws.plugins.module_utils._core.backups import BackupError, Manifest
+from ansible_collections.swarm.aws.plugins.module_utils._core.errors import SwarmError, Unavailable
+from ansible_collections.swarm.aws.plugins.module_utils.adapters import backing, state
+from ansible_collections.swarm.aws.plugins.module_utils.adapters.aws import Aws
+from ansible_collections.swarm.aws.plugins.module_utils.adapters.backups import Backups
+from ansible_collections.swarm.aws.plugins.module_utils.adapters.keys import KEPT, Locks, UnlockKeys
+from ansible_collections.swarm.aws.plugins.module_utils.adapters.swarm import Facts
+from ansible_collections.swarm.aws.plugins.module_utils.provision.errors import ProvisionError
+from ansible_collections.swarm.aws.plugins.module_utils.provision.scratch import user_data
+
+from tests.unit.bucket import account_with
+
+REGION, BUCKET = "eu-west-1", "demo-swarm"
+COUNTS = {"nodes": 4, "services": 4, "secrets": 2, "configs": 3}
+NAMES = ["20260102T030405Z-i-01", "20260103T030405Z-i-02"]
+
+
+@pytest.fixture
+def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[Aws]:
+    with account_with(BUCKET, REGION, monkeypatch) as found:
+        yield found
+
+
+@pytest.fixture
+def swarm(tmp_path: Path) -> Path:
+    """A manager's state, as far as its names matter."""
+    folder = tmp_path / "swarm"
+    for name in ("certificates/swarm-node.key", "raft/wal-v3-encrypted/0.wal", "raft/wal-v3-encrypted/1.tmp"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(f"content of {name}")
+    for name in state.HOSTS_OWN:
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_text("of this host")
+    return folder
+
+
+def stored(backups: Backups, swarm: Path, tmp_path: Path) -> Manifest:
+    """The second of two backups that are in the bucket."""
+    archive = tmp_path / "packed.tar.gz"
+    digest, size = state.pack(swarm, archive)
+    manifest = Manifest("", "demo", "swarm", "i-01", "n", "10.0.0.1", "26.1", 1.0, digest, size, COUNTS)
+    for name in NAMES:
+        manifest = replace(manifest, name=name)
+        backups.put(manifest, archive)
+    return manifest
+
+
+def test_a_backup_comes_back_as_it_was_without_what_is_of_one_host(aws: Aws, swarm: Path, tmp_path: Path) -> None:
+    backups = Backups(aws, BUCKET)
+    manifest = stored(backups, swarm, tmp_path)
+    assert backups.names() == NAMES[::-1]
+    assert backups.manifest(NAMES[1]) == manifest
+    backups.fetch(manifest, tmp_path / "fetched")
+    state.unpack(tmp_path / "fetched", tmp_path / "unpacked")
+    found = {str(one.relative_to(tmp_path / "unpacked")) for one in (tmp_path / "unpacked").rglob("*") if one.is_file()}
+    assert found == {"certificates/swarm-node.key", "raft/wal-v3-encrypted/0.wal", "raft/wal-v3-encrypted/1.tmp"}
+    key = tmp_path / "unpacked/certificates/swarm-node.key"
+    assert key.read_text() == "content of certificates/swarm-node.key"
+
+
+@pytest.mark.fault(37)
+@pytest.mark.parametrize("change", ["truncated", "altered", "gone"])
+def test_fault_37_a_backup_that_is_not_what_was_written_is_refused(
+    aws: Aws, swarm: Path, tmp_path: Path, change: str
+) -> None:
+    backups, s3, key = Backups(aws, BUCKET), boto3.client("s3", REGION), f"backups/{NAMES[1]}.tar.gz"
+    manifest = stored(backups, swarm, tmp_path)
+    content = bytearray(s3.get_object(Bucket=BUCKET, Key=key)["Body"].read())
+    content[20] ^= 1
+    changed = {"truncated": bytes(content[:-7]), "altered": bytes(content)}
+    if change == "gone":
+        s3.delete_object(Bucket=BUCKET, Key=key)
+    else:
+        s3.put_object(Bucket=BUCKET, Key=key, Body=changed[change])
+    with pytest.raises(BackupError, match=f"is refused.*The one before it is {NAMES[0]}: take it with -e backup="):
+        backups.fetch(manifest, tmp_path / "fetched")
+
+
+def test_an_archive_without_a_manifest_is_none(aws: Aws, swarm: Path, tmp_path: Path) -> None:
+    backups = Backups(aws, BUCKET)
+    stored(backups, swarm, tmp_path)
+    backups.delete(NAMES[1])
+    boto3.client("s3", REGION).put_object(Bucket=BUCKET, Key="backups/20260104T030405Z-i-02.tar.gz", Body=b"half")
+    assert backups.names() == NAMES[:1]
+    with pytest.raises(BackupError, match="There is no backup"):
+        backups.manifest(NAMES[1])
+
+
+def test_what_no_backup_has_is_not_unpacked(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to("/etc/passwd")
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    (tmp_path / "link").rename(folder / "link")
+    state.pack(folder, tmp_path / "archive")
+    with pytest.raises(BackupError, match="an entry 'link' that no backup has"):
+        state.unpack(tmp_path / "archive", tmp_path / "out")
+    (tmp_path / "text").write_text("no archive")
+    with pytest.raises(BackupError, match="cannot be unpacked"):
+        state.unpack(tmp_path / "text", tmp_path / "out2")
+
+
+# Holding the engine
+
+
+@pytest.fixture
+def process() -> Iterator[subprocess.Popen[bytes]]:
+    """A process to hold."""
+    with subprocess.Popen(["sleep", "60"]) as made:
+        yield made
+        made.kill()
+
+
+def stopped(pid: int) -> bool:
+    return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] == "T"
+
+
+def test_the_engine_is_held_while_its_state_is_copied(
+    process: subprocess.Popen[bytes], swarm: Path, tmp_path: Path
+) -> None:
+    seen = []
+    state.copy(swarm, tmp_path / "copy", process.pid, now=lambda: seen.append(stopped(process.pid)) or 0.0)
+    # Before, after each file, and when it goes on.
+    assert seen[1:-1]
+    assert all(seen[1:-1])
+    assert not stopped(process.pid)
+    names = {one.name for one in (tmp_path / "copy").rglob("*") if one.is_file()}
+    assert "swarm-node.key" in names
+    assert "1.tmp" not in names
+
+
+def test_it_is_let_go_when_that_takes_too_long(process: subprocess.Popen[bytes], swarm: Path, tmp_path: Path) -> None:
+    times = iter([0.0, 99.0])
+    with pytest.raises(Unavailable, match="could not be copied within 2 s"):
+        state.copy(swarm, tmp_path / "copy", process.pid, now=lambda: next(times))
+    assert not stopped(process.pid)
+
+
+def test_it_is_let_go_when_whoever_held_it_is_killed(
+    process: subprocess.Popen[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(state, "LONGEST_HOLD", 0.5)
+    child = os.fork()
+    if child == 0:
+        with state.held(process.pid):
+            time.sleep(60)
+    deadline = time.monotonic() + 30
+    while not stopped(process.pid) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert stopped(process.pid)
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    while stopped(process.pid) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not stopped(process.pid)
+
+
+# Unlock keys
+
+
+class Swarm:
+    """A swarm's own lock."""
+
+    def __init__(self) -> None:
+        self.is_locked, self.number = False, 0
+
+    def locked(self) -> bool:
+        return self.is_locked
+
+    def lock(self, wanted: bool) -> None:
+        self.is_locked, self.number = wanted, self.number + 1
+
+    def unlock_key(self) -> str:
+        return f"SWMKEY-1-{self.number}" if self.is_locked else ""
+
+
+def test_keys_are_kept_with_those_from_before(aws: Aws) -> None:
+    swarm, keys = Swarm(), UnlockKeys(aws, "demo")
+    locks = Locks(swarm, keys)  # type: ignore[arg-type]
+    with pytest.raises(SwarmError, match="There is no secret demo-unlock-keys"):
+        locks.lock(True)
+    assert not swarm.is_locked, "there would be no place for its key"
+    boto3.client("secretsmanager", REGION).create_secret(Name="demo-unlock-keys")
+    assert keys.read() == []
+    locks.lock(True)
+    assert (keys.read(), locks.kept()) == (["SWMKEY-1-1"], True)
+    swarm.number = 2
+    assert not locks.kept()
+    locks.keep()
+    assert keys.read() == ["SWMKEY-1-2", "SWMKEY-1-1"]
+    for number in range(3, 40):
+        swarm.number = number
+        locks.keep()
+    assert len(keys.read()) == KEPT
+    locks.lock(False)
+    assert locks.kept()
+
+
+def test_a_secret_that_is_none_of_ours_is_not_quoted(aws: Aws) -> None:
+    boto3.client("secretsmanager", REGION).create_secret(Name="demo-unlock-keys", SecretString="SWMKEY-1-oops")
+    with pytest.raises(SwarmError, match="not one that the agents wrote") as error:
+        UnlockKeys(aws, "demo").read()
+    assert "oops" not in str(error.value)
+
+
+# The instance to try a backup on
+
+
+def test_its_user_data_is_a_managers_but_for_the_role() -> None:
+    text = 'content: |\n  {"group": "manager", "role": "manager"}\n'
+    made = user_data({"UserData": base64.b64encode(text.encode()).decode()})
+    assert made == 'content: |\n  {"group": "manager", "role": "drill"}\n'
+    with pytest.raises(ProvisionError, match="is not a manager's"):
+        user_data({"UserData": base64.b64encode(b'{"role": "worker"}').decode()})
+
+
+@pytest.mark.fault(36)
+@pytest.mark.parametrize(("changes_until", "seconds"), [(0.0, 3.0), (5.0, 8.0)])
+def test_fault_36_what_is_backed_up_was_known_to_this_manager_for_a_while(changes_until, seconds):
+    """A follower writes down with the next entry what was decided, and a restore leaves out what is not written so."""
+    clock, agreed_at = [1000.0], []
+
+    def ask():
+        changed = min(clock[0] - 1000.0, changes_until)
+        return Facts("c", "n", "10.0.0.1", "26.1.5", Path("/"), False, {"secrets": int(changed * 10)})
+
+    def sleep(for_seconds):
+        clock[0] += for_seconds
+
+    facts = backing.settled(ask, lambda: agreed_at.append(clock[0]), lambda: clock[0], sleep)
+    assert clock[0] - agreed_at[-1] >= 3.0
+    assert agreed_at[-1] >= 1000.0 + changes_until, "what changed last was there to be written down"
+    assert facts.counts == {"secrets": int(changes_until * 10)}
+    assert seconds <= clock[0] - 1000.0 < seconds + 1.0
+
+
+def test_a_swarm_that_keeps_changing_is_not_backed_up():
+    clock = [1000.0]
+
+    def ask():
+        return Facts("c", "n", "10.0.0.1", "26.1.5", Path("/"), False, {"secrets": int(clock[0] * 10)})
+
+    def sleep(for_seconds):
+        clock[0] += for_seconds
+
+    with pytest.raises(Unavailable, match="has not stood still"):
+        backing.settled(ask, lambda: None, lambda: clock[0], sleep)

@@ -1,0 +1,238 @@
+"""The modules that tell of upgrades and spread services anew, over a cluster in memory."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from types import SimpleNamespace
+
+import pytest
+from ansible_collections.swarm.aws.plugins.module_utils._core.cluster import ScalingGroup, Service
+from ansible_collections.swarm.aws.plugins.module_utils._core.errors import SwarmError, Unavailable
+from ansible_collections.swarm.aws.plugins.module_utils.adapters.autoscaling import Fleet
+from ansible_collections.swarm.aws.plugins.module_utils.adapters.aws import Aws
+from ansible_collections.swarm.aws.plugins.modules import node_rollout, service_rebalance
+
+from tests.unit.core.world import POLICY, instance, node, observed, record
+
+MANAGERS = ScalingGroup("example-manager", "manager", 3, 3, 5, 3, "2", "manager")
+WORKERS = ScalingGroup("example-worker", "worker", 1, 2, 4, 2, "2", "worker", usual=1)
+
+
+class FakeKeeper:
+    """A manager's view of a cluster, in which something happens with each sleep."""
+
+    def __init__(self):
+        hosts = [instance(number, template="2") for number in (1, 2, 3)]
+        nodes = [node(number) for number in (1, 2, 3)]
+        found = observed([*hosts, instance(4, "worker", template="1")], [*nodes, node(4, "worker")], record(1, 2, 3))
+        self.seen, self.groups_of, self.time = found, (MANAGERS, WORKERS), 1000.0
+        self.to_come, self.restarted, self.state = [], [], ("", "")
+        self.fleet = SimpleNamespace(groups=lambda: self.groups_of)
+        self.swarm = self
+
+    def here(self):
+        return "n002"
+
+    def services(self):
+        return self.seen.services
+
+    def restart(self, service):
+        self.restarted.append(service)
+
+    def update_state(self, service):
+        return self.state
+
+    def now(self):
+        return self.time
+
+    def sleep(self, seconds):
+        self.time += seconds
+        if self.to_come:
+            self.to_come.pop(0)()
+
+    def add(self, *, host=None, joined=None):
+        """Another instance or node, or the same in a new state."""
+        if host:
+            kept = tuple(one for one in self.seen.instances if one.id != host.id)
+            self.seen = replace(self.seen, instances=(*kept, host))
+        if joined:
+            self.seen = replace(self.seen, nodes=(*(one for one in self.seen.nodes if one.id != joined.id), joined))
+
+
+@pytest.fixture
+def bench(monkeypatch):
+    keeper = FakeKeeper()
+    for module in (node_rollout, service_rebalance):
+        monkeypatch.setattr(module, "keeper", lambda params: keeper)
+        monkeypatch.setattr(module, "look", lambda cluster: (POLICY, cluster.seen))
+    return keeper
+
+
+def tell(keeper, **more):
+    usual = {"group": None, "desired": None, "batch": 1, "until": "now", "ignore": [], "timeout": 60}
+    return node_rollout.tell({**usual, **more}, now=keeper.now, sleep=keeper.sleep)
+
+
+def test_what_is_behind_and_the_order_are_told(bench):
+    result = tell(bench)
+    assert [(one["name"], one["behind"], one["usual"]) for one in result["groups"]] == [
+        ("manager", [], None),
+        ("worker", ["i-004"], 1),
+    ]
+    assert result["rounds"] == [{"group": "worker", "instances": 1, "canary": True}]
+    assert result["managers"] == ["i-002", "i-001", "i-003"]
+    assert (result["changed"], result["going"], result["awaited"]) == (False, [], [])
+
+
+def test_a_new_instance_is_waited_for_until_it_serves(bench):
+    new = instance(5, "worker", template="2", lifecycle="Pending:Wait")
+    bench.add(host=new)
+    bench.to_come = [
+        lambda: bench.add(joined=node(5, "worker")),
+        lambda: bench.add(host=replace(new, lifecycle="InService")),
+    ]
+    joined = tell(bench, group="worker", until="joined")
+    assert (joined["awaited"], bench.time) == (["i-005 to be in service"], 1002.0)
+    serving = tell(bench, group="worker", until="serving")
+    assert (serving["awaited"], serving["going"]) == ([], ["i-004"])
+    assert serving["groups"][1]["serving"] == ["i-004", "i-005"]
+
+
+@pytest.mark.fault(35)
+def test_fault_35_one_that_never_joins_has_a_deadline(bench):
+    bench.add(host=instance(5, "worker", template="2", lifecycle="Pending:Wait"))
+    with pytest.raises(SwarmError, match="After 30 s the group worker still waits for i-005 to join the swarm"):
+        tell(bench, group="worker", until="serving", timeout=30)
+
+
+@pytest.mark.fault(35)
+def test_fault_35_one_whose_launch_is_given_up_is_not_waited_for(bench):
+    new = instance(5, "worker", template="2", lifecycle="Pending:Wait")
+    bench.add(host=new)
+    bench.to_come = [lambda: bench.add(host=replace(new, lifecycle="Terminating:Wait"))]
+    with pytest.raises(SwarmError, match="i-005 ended before it served"):
+        tell(bench, group="worker", until="serving")
+    assert bench.time == 1002.0
+
+
+def test_a_moment_without_a_leader_is_waited_out(bench, monkeypatch):
+    bench.add(host=instance(5, "worker", template="2"))
+    looks = []
+
+    def look(cluster):
+        looks.append(bench.time)
+        if len(looks) == 2:
+            raise Unavailable("There is no leader.")
+        return POLICY, bench.seen
+
+    monkeypatch.setattr(node_rollout, "look", look)
+    bench.to_come = [lambda: bench.add(joined=node(5, "worker"))]
+    assert tell(bench, group="worker", until="serving")["awaited"] == []
+    assert len(looks) == 3
+
+
+def test_another_size_is_told_with_its_warnings(bench):
+    bench.groups_of = (replace(MANAGERS, smallest=1), replace(WORKERS, usual=None))
+    assert tell(bench, group="worker", desired=4)["add"] == 2
+    smaller = tell(bench, group="manager", desired=2)
+    assert smaller["going"] == ["i-001"] and "2 managers survive" in smaller["warnings"][0]
+    with pytest.raises(SwarmError, match="There is no node group 'nobody'"):
+        tell(bench, group="nobody", desired=4)
+    with pytest.raises(SwarmError, match="batch is 0"):
+        tell(bench, batch=0)
+
+
+# Spreading services anew
+
+WEB = Service("web", "web", replicas=4, start_first=True, health_checked=True, healthy={"n001": 2, "n002": 2})
+EVEN = replace(WEB, healthy={f"n00{number}": 1 for number in (1, 2, 3, 4)})
+
+
+def rebalance(keeper, check=False, **more):
+    usual = {"services": [], "not_after": None, "timeout": 60}
+    return service_rebalance.rebalance({**usual, **more}, check=check, now=keeper.now, sleep=keeper.sleep)
+
+
+def test_a_service_is_started_anew_and_waited_for(bench):
+    store = replace(WEB, id="store", name="store", start_first=False)
+    bench.seen = replace(bench.seen, services=(store, WEB))
+    planned = rebalance(bench, check=True)
+    assert (planned["changed"], bench.restarted) == (True, [])
+
+    def moved():
+        bench.seen = replace(bench.seen, services=(store, EVEN))
+        bench.state = ("completed", "")
+
+    bench.state, bench.to_come = ("updating", ""), [lambda: None, moved]
+    result = rebalance(bench)
+    assert bench.restarted == ["web"]
+    assert [(one["name"], one["spread"], one["after"]) for one in result["services"]] == [
+        ("store", False, None),
+        ("web", True, {"n001": 1, "n002": 1, "n003": 1, "n004": 1}),
+    ]
+    again = rebalance(bench)
+    assert (again["changed"], bench.restarted) == (False, ["web"])
+
+
+@pytest.mark.parametrize(
+    ("state", "said"),
+    [
+        (("paused", "task x failed"), "web was not spread anew, for its update was paused: task x failed"),
+        (("rollback_completed", "no"), "for its update failed and was rolled back: no"),
+        (("updating", ""), "After 60 s web still is being spread anew: 4 of 4 tasks run"),
+    ],
+)
+def test_an_update_that_fails_or_never_ends_is_said(bench, state, said):
+    bench.seen, bench.state = replace(bench.seen, services=(WEB,)), state
+    with pytest.raises(SwarmError, match=said):
+        rebalance(bench)
+
+
+def test_none_is_begun_when_the_time_is_over(bench):
+    bench.seen = replace(bench.seen, services=(WEB,))
+    result = rebalance(bench, not_after=bench.time)
+    assert (result["changed"], bench.restarted) == (False, [])
+    assert result["services"][0]["reason"].startswith("there was no time left for it: n")
+
+
+def test_an_unknown_service_and_a_cluster_in_motion_are_refused(bench):
+    bench.seen = replace(bench.seen, services=(WEB,))
+    with pytest.raises(SwarmError, match="There is no service wbe; there are web"):
+        rebalance(bench, services=["wbe"])
+    bench.add(host=instance(4, "worker", lifecycle="Terminating:Wait"))
+    with pytest.raises(SwarmError, match="i-004 is being taken out"):
+        rebalance(bench)
+    assert bench.restarted == []
+
+
+# What Auto Scaling tells of its groups
+
+
+def test_groups_are_read_with_their_template_and_what_is_usual(monkeypatch):
+    plain = {
+        "AutoScalingGroupName": "example-worker",
+        "MinSize": 1,
+        "DesiredCapacity": 4,
+        "MaxSize": 4,
+        "Instances": [],
+        "LaunchTemplate": {"LaunchTemplateName": "x", "Version": "7"},
+        "Tags": [
+            {"Key": "swarm.aws/group", "Value": "worker"},
+            {"Key": "swarm.aws/role", "Value": "worker"},
+            {"Key": "swarm.aws/usual-size", "Value": "3 max=3"},
+        ],
+    }
+    mixed = {
+        **plain,
+        "AutoScalingGroupName": "example-spot",
+        "LaunchTemplate": None,
+        "MixedInstancesPolicy": {"LaunchTemplate": {"LaunchTemplateSpecification": {"Version": "8"}}},
+        "Tags": [{"Key": "swarm.aws/group", "Value": "spot"}],
+    }
+    aws = Aws("eu-west-1")
+    pages = SimpleNamespace(paginate=lambda **_: [{"AutoScalingGroups": [plain, mixed]}])
+    monkeypatch.setattr(aws, "client", lambda service: SimpleNamespace(get_paginator=lambda name: pages))
+    assert Fleet(aws, "example", lambda: 0.0).groups() == (
+        ScalingGroup("example-spot", "spot", 1, 4, 4, 0, "8"),
+        ScalingGroup("example-worker", "worker", 1, 4, 4, 0, "7", usual=3),
+    )

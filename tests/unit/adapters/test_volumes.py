@@ -1,0 +1,134 @@
+"""A node's data volumes: which device each is, and that nothing but a blank one is ever formatted."""
+
+from __future__ import annotations
+
+import io
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.swarm.aws.plugins.module_utils._core.errors import SwarmError, Unavailable
+from ansible_collections.swarm.aws.runtime.swarm_agent import volumes
+from ansible_collections.swarm.aws.runtime.swarm_agent.log import Log
+from ansible_collections.swarm.aws.runtime.swarm_agent.volumes import Volume, Volumes
+
+DATA = Volume("data", "/dev/sdf", "/srv/data")
+
+
+class Clock:
+    """Time that passes only by waiting."""
+
+    def __init__(self) -> None:
+        self.at = 0.0
+
+    def now(self) -> float:
+        return self.at
+
+    def timestamp(self) -> str:
+        return ""
+
+    def wait(self, seconds: float, reason: str) -> None:
+        self.at += seconds
+
+
+class Host:
+    """A host with NVMe disks, by their serial numbers, of which it knows what is on them."""
+
+    def __init__(self, root: Path, content: str = "") -> None:
+        self.root, self.content, self.mounted, self.ran = root, content, False, list[str]()
+        self.attached: list[Any] = [{"/dev/xvda": "vol-01", "/dev/sdf": "vol-02"}]
+        self.clock = Clock()
+        self.probe = 0
+        for number, serial in enumerate(["vol02", "vol01"]):
+            folder = root / f"sys/block/nvme{number}n1/device"
+            folder.mkdir(parents=True)
+            (folder / "serial").write_text(f"{serial}\n")
+
+    def run(self, *words: str) -> subprocess.CompletedProcess[str]:
+        self.ran.append(" ".join(words))
+        code, said = 0, ""
+        if words[0] == "mountpoint":
+            code = 0 if self.mounted else 32
+        elif words[:2] == ("blkid", "-L"):
+            code, said = (0, "/dev/nvme0n1\n") if self.content == words[2] else (2, "")
+        elif words[0] == "blkid":
+            code = self.probe or (0 if self.content else 2)
+        elif words[0] == "mkfs.ext4":
+            self.content = words[3]
+        elif words[0] == "mount":
+            self.mounted = True
+        return subprocess.CompletedProcess(words, code, said, "")
+
+    def tell(self) -> Any:
+        answer = self.attached.pop(0) if len(self.attached) > 1 else self.attached[0]
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    def keep(self) -> list[str]:
+        """Have the volume mounted, and return what was changed for that."""
+        self.ran.clear()
+        Volumes(self.tell, Log(io.StringIO()), self.clock, self.run, self.root).keep([DATA])
+        return [one for one in self.ran if one.startswith(("mkfs", "mount "))]
+
+
+def test_a_blank_volume_is_found_by_its_id_formatted_and_mounted_once(tmp_path: Path) -> None:
+    host = Host(tmp_path)
+
+    assert host.keep() == ["mkfs.ext4 -q -L data /dev/nvme0n1", "mount /dev/nvme0n1 /srv/data"]
+    assert (tmp_path / "srv/data").is_dir()
+    assert host.keep() == []
+
+
+def test_after_a_reboot_it_is_found_by_its_label_without_asking_aws_and_not_formatted(tmp_path: Path) -> None:
+    host = Host(tmp_path, content="data")
+    host.attached = [AssertionError("nobody is to be asked")]
+
+    assert host.keep() == ["mount /dev/nvme0n1 /srv/data"]
+
+
+def test_what_has_anything_on_it_is_not_formatted(tmp_path: Path) -> None:
+    assert Host(tmp_path, content="a file system of someone else's").keep() == ["mount /dev/nvme0n1 /srv/data"]
+
+
+def test_what_cannot_be_told_is_not_formatted(tmp_path: Path) -> None:
+    host = Host(tmp_path)
+    host.probe = 8
+
+    with pytest.raises(SwarmError, match="What is on /dev/nvme0n1 cannot be told"):
+        host.keep()
+    assert not host.content
+    assert not host.mounted
+
+
+def test_a_volume_that_comes_late_is_waited_for(tmp_path: Path) -> None:
+    host = Host(tmp_path)
+    host.attached = [Unavailable("AWS did not answer."), {}, host.attached[0]]
+
+    assert len(host.keep()) == 2
+    assert host.clock.at == 2 * volumes.EVERY
+
+
+def test_a_volume_that_does_not_come_is_named_with_the_last_reason(tmp_path: Path) -> None:
+    host = Host(tmp_path)
+    host.attached = [Unavailable("AWS did not answer.")]
+
+    with pytest.raises(SwarmError, match=r"data \(/dev/sdf\) is not there. AWS did not answer."):
+        host.keep()
+    assert host.clock.at >= volumes.DEADLINE
+
+
+def test_what_the_user_data_tells_is_read_or_said_to_be_wrong(tmp_path: Path) -> None:
+    path = tmp_path / "volumes.json"
+    path.write_text(json.dumps([vars(DATA)]))
+    assert volumes.load(path) == [DATA]
+    path.write_text('[{"label": "data"}]')
+    with pytest.raises(SwarmError, match="does not tell the data volumes"):
+        volumes.load(path)
+
+
+def test_a_program_that_is_missing_is_named() -> None:
+    with pytest.raises(SwarmError, match=r"no-such-mkfs cannot be run: No such file"):
+        volumes.command("no-such-mkfs", "/dev/sdf")

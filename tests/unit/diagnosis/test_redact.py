@@ -1,0 +1,115 @@
+"""No secret comes through the redactor, wherever it stands; and what is none does."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from ansible_collections.swarm.aws.plugins.module_utils.diagnosis.redact import REMOVED, Redactor, environment_values
+from hypothesis import given
+from hypothesis import strategies as st
+
+BASE36 = "0123456789abcdefghijklmnopqrstuvwxyz"
+UPPER = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
+BASE64 = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+
+
+def texts(alphabet: str, smallest: int, largest: int | None = None) -> st.SearchStrategy[str]:
+    return st.text(alphabet, min_size=smallest, max_size=largest or smallest)
+
+
+# Each a strategy for the secret and how it stands in a log or a file.
+access_secret = texts(BASE64, 37).map(lambda text: "aB7" + text)
+session_token = texts(BASE64, 200, 400).map(lambda text: "FwoGZXIvYXdzE" + text)
+key_body = texts(BASE64, 64, 64).map(lambda text: "xY1" + text)
+password = st.text("abcdefghijkmnopqrstuvwxyzABCDEFGH0123456789!$%^*-_.~", min_size=8, max_size=30)
+tokens = st.tuples(texts(BASE36, 50), texts(BASE36, 25)).map(lambda two: f"SWMTKN-1-{two[0]}-{two[1]}")
+SECRETS = st.one_of(
+    tokens.map(lambda one: (one, one)),
+    texts(BASE64, 43).map(lambda one: (f"SWMKEY-1-{one}", f"SWMKEY-1-{one}")),
+    st.tuples(st.sampled_from(["AKIA", "ASIA"]), texts(UPPER, 16)).map(lambda two: ("".join(two), "".join(two))),
+    access_secret.map(lambda one: (one, one)),
+    access_secret.map(lambda one: (one, f'"SecretAccessKey" : "{one}"')),
+    session_token.map(lambda one: (one, f'"Token" : "{one}",')),
+    session_token.map(lambda one: (one, f"export AWS_SESSION_TOKEN={one}")),
+    password.map(lambda one: (one, f"password={one}")),
+    password.map(lambda one: (one, f"DB_PASSWORD: '{one}'")),
+    password.map(lambda one: (one, f"mysql --password {one} -h db")),
+    password.map(lambda one: (one, f"mysql --db-password={one}")),
+    password.map(lambda one: (one, json.dumps({"api_key": one}))),
+    password.map(lambda one: (one, json.dumps(json.dumps({"client_secret": one})))),
+    password.map(lambda one: (one, f"postgres://app:{one}@db:5432/shop")),
+    password.map(lambda one: (one, f"Authorization: Bearer {one}")),
+    key_body.map(
+        lambda one: (one, f"-----BEGIN OPENSSH PRIVATE KEY-----\n{one}\n{one}\n-----END OPENSSH PRIVATE KEY-----")
+    ),
+    # One whose end was cut off, and one that JSON wrote on a line.
+    key_body.map(lambda one: (one, f"-----BEGIN RSA PRIVATE KEY-----\n{one}")),
+    key_body.map(lambda one: (one, json.dumps(f"-----BEGIN PRIVATE KEY-----\n{one}\n-----END PRIVATE KEY-----\n"))),
+)
+# Of other characters than the secrets.
+AROUND = st.text("äöü ÄÖÜ\n:;,", max_size=40)
+
+
+@given(secret=SECRETS, before=AROUND, after=AROUND)
+def test_no_secret_comes_through_a_text(secret, before, after):
+    value, written = secret
+    redacted = Redactor().text(f"{before}\n{written} {after}")
+    assert value not in redacted
+    assert REMOVED in redacted
+
+
+@given(secret=SECRETS)
+def test_no_secret_comes_through_a_document(secret):
+    value, written = secret
+    redacted = Redactor().document({"Log": [written, {"Message": f"a {written}"}], "Labels": {"x": written}})
+    assert value not in json.dumps(redacted)
+
+
+@given(known=password, before=AROUND, after=AROUND)
+def test_what_is_known_to_be_secret_goes_wherever_it_stands(known, before, after):
+    redactor = Redactor([known])
+    assert known not in redactor.text(f"{before}{known}{after}")
+    assert json.dumps(known)[1:-1] not in redactor.text(json.dumps({"seen": f"{before}{known}{after}"}))
+
+
+@given(text=st.one_of(AROUND, SECRETS.map(lambda two: two[1])))
+def test_a_second_time_changes_nothing(text):
+    redactor = Redactor()
+    once = redactor.text(text)
+    assert redactor.text(once) == once
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "pulled haproxy@sha256:9340e7a0f14d575f02c351c9063154373ab2fe953273074c63369d1b485a1a2b",
+        "/var/lib/docker/overlay2/5f70bf18a086007016e948b04aed3b82103a36bea41755b6cddfaf10ace3c6ef/merged",
+        "node ykkrxne5noeovj3y1n9kd0dj7 of i-0123456789abcdef0 is Ready",
+        "commit 1db8637aa0e3fbbf1e2c33bb1f0f4c0f3f4e5a6b",
+        "arn:aws:autoscaling:eu-west-1:123456789012:autoScalingGroup:1f3c:autoScalingGroupName/example-manager",
+        "The engine refused to change the node: rpc error: code = Unknown desc = update out of sequence",
+        "https://sqs.eu-west-1.amazonaws.com/123456789012/example-events",
+        "secrets are removed, and tokens too",
+    ],
+)
+def test_what_helps_to_find_a_fault_stays(line):
+    assert Redactor().text(line) == line
+
+
+def test_of_environments_the_names_stay():
+    service = {"Spec": {"ContainerSpec": {"Env": ["MODE=fast", "KEY=a=b"], "Args": ["--password", "hunter2", "-v"]}}}
+    spec = Redactor().document(service)["Spec"]["ContainerSpec"]
+    assert spec == {"Env": [f"MODE={REMOVED}", f"KEY={REMOVED}"], "Args": ["--password", REMOVED, "-v"]}
+    assert environment_values([service, {"Env": ["PATH=/bin", "EMPTY="]}, {"Env": None}]) == ["fast", "a=b"]
+
+
+def test_what_is_secret_by_its_place_goes_whatever_it_looks_like():
+    engine = {"JoinTokens": {"Worker": "short"}, "UnlockKey": "short", "Token": "plain", "Count": 3, "Tokens": []}
+    assert Redactor().document(engine) == {
+        "JoinTokens": REMOVED,
+        "UnlockKey": REMOVED,
+        "Token": REMOVED,
+        "Count": 3,
+        "Tokens": [],
+    }

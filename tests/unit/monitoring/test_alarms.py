@@ -1,0 +1,129 @@
+"""What the role makes of a configuration, held against CloudWatch's own model and what the agents measure."""
+
+from __future__ import annotations
+
+import json
+from concurrent.futures import ProcessPoolExecutor
+from functools import cache
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import botocore.session
+from ansible.parsing.dataloader import DataLoader
+from ansible.plugins.loader import init_plugin_loader
+from ansible.template import Templar, trust_as_template
+from ansible_collections.swarm.aws.plugins.module_utils._core import metrics
+from ansible_collections.swarm.aws.plugins.module_utils.provision.prices import monthly
+from botocore.validate import ParamValidator
+
+from tests.unit.provision.configuration import settled
+
+ROOT = Path(__file__).resolve().parents[3]
+ROLE = ROOT / "roles/monitoring"
+PARTS = ("monitoring_alarms", "monitoring_dashboard", "monitoring_topic", "monitoring_groups")
+# Of the metrics that the agents send, those that alarms look at; the others explain them.
+ALARMING = {"Passes", "QuorumMargin", "NodesDown", "TasksUnschedulable", "CertificateLeft", "BackupAge"}
+
+
+def built(**changed: Any) -> dict[str, Any]:
+    """What the role hands to its module for the example's configuration with some keys changed."""
+    return json.loads(_ansible().submit(_render, settled(**changed)).result())
+
+
+@cache
+def _ansible() -> ProcessPoolExecutor:
+    """A process of Ansible's own, whose plugin loader takes over how collections are imported, which others do too."""
+    return ProcessPoolExecutor(
+        1, get_context("spawn"), initializer=init_plugin_loader, initargs=([str(ROOT / ".collections")],)
+    )
+
+
+def _render(cluster: dict[str, Any]) -> str:
+    loader = DataLoader()
+    variables = loader.load_from_file(str(ROLE / "vars/main.yml"), trusted_as_template=True)
+    variables |= {"ansible_search_path": [str(ROLE)], "cluster": cluster}
+    templar = Templar(loader=loader, variables=variables)
+    return json.dumps({name: templar.template(trust_as_template("{{ " + name + " }}")) for name in PARTS})
+
+
+def alarms(**changed: Any) -> dict[str, dict[str, Any]]:
+    """The alarms' settings by their names, without the cluster's."""
+    return {one["name"].partition("/")[2]: one["settings"] for one in built(**changed)["monitoring_alarms"]}
+
+
+def sources(settings: dict[str, Any]) -> list[dict[str, Any]]:
+    """What an alarm looks at: each has a namespace, a metric and a period."""
+    if "Metrics" not in settings:
+        return [settings]
+    parts = [one["MetricStat"] for one in settings["Metrics"] if "MetricStat" in one]
+    return [{**one["Metric"], "Period": one["Period"]} for one in parts]
+
+
+def test_cloudwatch_takes_every_alarm() -> None:
+    shape = botocore.session.get_session().get_service_model("cloudwatch").operation_model("PutMetricAlarm").input_shape
+    for name, settings in alarms().items():
+        report = ParamValidator().validate({"AlarmName": name, **settings}, shape)
+        assert not report.has_errors(), f"{name}: {report.generate_report()}"
+        assert settings["AlarmActions"] == ["arn:aws:sns:eu-west-1:123456789012:example-alarms"]
+
+
+def test_alarms_look_at_what_the_agents_send_and_at_nothing_else_of_theirs() -> None:
+    looked_at = [one for settings in alarms().values() for one in sources(settings)]
+    ours = {one["MetricName"] for one in looked_at if one["Namespace"] == "swarm.aws/example"}
+    assert ours == ALARMING
+    shown = {
+        metric[1]
+        for widget in built()["monitoring_dashboard"]["widgets"]
+        for metric in widget["properties"].get("metrics", ())
+        if metric[0] == "swarm.aws/example"
+    }
+    assert shown == {one.cloudwatch for one in metrics.FAMILIES if one.cloudwatch}
+
+
+def test_the_plan_counts_the_alarms_that_there_are() -> None:
+    config = settled()
+    looked_at = sum(len(sources(settings)) for settings in alarms().values())
+    table = {"metric": 0.0, "alarm": 1.0, "key": 0.0, "currency": "", "as_of": "", "regions": {}, "sizes": {}}
+    counted = monthly(config["node_groups"], "", {**table, "hours": 0, "address": 0}, config["monitoring"])
+    assert counted["monitoring"] == looked_at
+
+
+def test_a_lone_manager_has_no_margin_and_who_makes_no_backups_no_age() -> None:
+    few = alarms(node_groups=[{"name": "all", "role": "manager", "desired": 1}], backup_hours=0)
+    assert set(alarms()) - set(few) >= {"quorum-margin", "backup-age"}
+    assert {"agent-silent", "status-all", "capacity-all"} <= set(few)
+
+
+def test_short_periods_are_for_our_own_metrics_only() -> None:
+    for period, certificate in ((10, 120), (60, 600), (600, 1200)):
+        for name, settings in alarms(monitoring={"period_seconds": period}).items():
+            for one in sources(settings):
+                wanted = period if one["Namespace"].startswith("swarm.aws/") else max(60, period)
+                assert one["Period"] == (certificate if name == "certificate" else wanted)
+
+
+def test_alarms_go_to_a_topic_of_the_operators() -> None:
+    topic = "arn:aws:sns:eu-west-1:123456789012:pager"
+    found = alarms(monitoring={"topic_arn": topic})
+    assert {tuple(one[key]) for one in found.values() for key in ("AlarmActions", "OKActions")} == {(topic,)}
+
+
+def test_the_topic_is_open_to_the_clusters_alarms_alone() -> None:
+    allowed, refused = built()["monitoring_topic"]["policy"]["Statement"]
+    assert allowed["Condition"] == {
+        "ArnLike": {"aws:SourceArn": "arn:aws:cloudwatch:eu-west-1:123456789012:alarm:example/*"},
+        "StringEquals": {"aws:SourceAccount": "123456789012"},
+    }
+    assert (refused["Effect"], refused["Condition"]) == ("Deny", {"Bool": {"aws:SecureTransport": "false"}})
+
+
+def test_no_two_widgets_overlap() -> None:
+    groups = [{"name": f"g{number}", "role": "manager", "desired": 1} for number in range(5)]
+    places = [
+        (one["x"] + x, one["y"] + y)
+        for one in built(node_groups=groups)["monitoring_dashboard"]["widgets"]
+        for x in range(one["width"])
+        for y in range(one["height"])
+    ]
+    assert len(places) == len(set(places)) and max(x for x, _ in places) < 24

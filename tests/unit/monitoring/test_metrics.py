@@ -1,0 +1,99 @@
+"""What is measured of a cluster, and the forms in which it is told."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from ansible_collections.swarm.aws.plugins.module_utils._core import metrics
+from ansible_collections.swarm.aws.plugins.module_utils._core.cluster import Cluster, Service
+from ansible_collections.swarm.aws.plugins.module_utils._core.plan import decide
+from ansible_collections.swarm.aws.plugins.module_utils._core.policy import Policy
+from hypothesis import given
+from prometheus_client.parser import text_string_to_metric_families
+
+from tests.unit.core import states, world
+
+STUCK = Service("s1", "web", replicas=3, healthy={"n1": 2}, pending=1, why_pending="no suitable node")
+LOOKED_FOR = Service("s2", "api", replicas=1, pending=1)
+
+
+def measured(observed: Cluster, policy: Policy = world.POLICY) -> dict[str, float]:
+    """The values by name and labels."""
+    found = metrics.measure(observed, policy, decide(observed, policy, 0))
+    return {one.family.name + "".join(f" {value}" for _, value in one.labels): one.value for one in found}
+
+
+def test_a_lost_manager_takes_the_margin_and_is_down() -> None:
+    whole = [world.node(number, leader=number == 1) for number in (1, 2, 3)]
+    instances = [world.instance(number) for number in (1, 2, 3)]
+    good = measured(world.observed(instances, whole))
+    bad = measured(world.observed(instances, [*whole[:2], replace(whole[2], state="down", reachable=False)]))
+    names = (
+        "swarm_raft_voters",
+        "swarm_raft_reachable",
+        "swarm_quorum_margin",
+        "swarm_nodes_ready",
+        "swarm_nodes_down",
+    )
+    assert [good[name] for name in names] == [3, 3, 1, 3, 0]
+    assert [bad[name] for name in names] == [3, 2, 0, 2, 1]
+    assert bad["swarm_nodes active manager down"] == 1
+
+
+def test_only_tasks_of_which_the_scheduler_says_so_have_no_node() -> None:
+    observed = replace(world.observed([world.instance(1)], [world.node(1, leader=True)]), services=(STUCK, LOOKED_FOR))
+    found = measured(observed)
+    assert found["swarm_tasks_unschedulable"] == found["swarm_service_tasks_unschedulable web"] == 1
+    assert (found["swarm_service_tasks_running web"], found["swarm_service_tasks_wanted web"]) == (2, 3)
+    assert found["swarm_service_tasks_unschedulable api"] == 0
+
+
+def test_a_record_is_compared_with_what_it_should_say() -> None:
+    instances = [world.instance(number) for number in (1, 2, 3)]
+    nodes = [world.node(number, leader=number == 1) for number in (1, 2, 3)]
+    found = measured(world.observed(instances, nodes, world.record(1, 2, 9)))
+    assert found["swarm_record_addresses"] == 3
+    assert found["swarm_record_differences"] == 2, "3 is missing and 9 is too many"
+
+
+def test_what_is_not_known_is_left_out() -> None:
+    found = measured(Cluster(None, None, None, None, services=None))
+    assert set(found) == {"swarm_interruptions waiting", "swarm_interruptions held", "swarm_actions_planned"}
+
+
+@given(states.clusters())
+def test_prometheus_reads_whatever_is_measured(observed: Cluster) -> None:
+    told = metrics.measure(observed, world.POLICY, decide(observed, world.POLICY, 0))
+    read = [
+        (one.name, dict(one.labels), one.value)
+        for family in text_string_to_metric_families(metrics.exposition(told))
+        for one in family.samples
+    ]
+    assert read == [(one.family.name, dict(one.labels), one.value) for one in told]
+
+
+def test_labels_are_escaped() -> None:
+    odd = 'a "quoted"\\\nname'
+    told = metrics.exposition([metrics.sample(metrics.TASKS_RUNNING, 1, service=odd)])
+    (family,) = text_string_to_metric_families(told)
+    assert family.samples[0].labels == {"service": odd}
+    assert family.documentation == metrics.TASKS_RUNNING.help
+
+
+def test_cloudwatch_is_told_no_more_than_ten_metrics() -> None:
+    names = [one.cloudwatch for one in metrics.FAMILIES if one.cloudwatch]
+    assert len(names) == len(set(names)) == 10, "which is what an account has for nothing"
+
+
+def test_each_name_stands_for_one_thing() -> None:
+    names = [one.name for one in metrics.FAMILIES]
+    assert len(names) == len(set(names))
+    assert all(one.name.endswith("_total") == (one.kind == metrics.COUNTER) for one in metrics.FAMILIES)
+
+
+def test_without_a_backup_its_age_is_the_swarms() -> None:
+    assert [(one.family.name, one.value) for one in metrics.age(None, 100, 250)] == [
+        ("swarm_backup_timestamp_seconds", 0),
+        ("swarm_backup_age_seconds", 150),
+    ]
+    assert [one.value for one in metrics.age(200, 100, 250)] == [200, 50]

@@ -1,0 +1,217 @@
+"""The agent's monitor, without its threads but for the last test."""
+
+from __future__ import annotations
+
+import io
+import json
+import socket
+import urllib.error
+import urllib.request
+from collections.abc import Sequence
+from dataclasses import replace
+
+import pytest
+from ansible_collections.swarm.aws.plugins.module_utils._core.actions import CompleteLifecycle
+from ansible_collections.swarm.aws.plugins.module_utils._core.backoff import Failure
+from ansible_collections.swarm.aws.plugins.module_utils._core.change import Change
+from ansible_collections.swarm.aws.plugins.module_utils._core.errors import Unavailable
+from ansible_collections.swarm.aws.plugins.module_utils._core.metrics import Sample
+from ansible_collections.swarm.aws.plugins.module_utils._core.plan import decide
+from ansible_collections.swarm.aws.plugins.module_utils._core.policy import Monitoring, Policy
+from ansible_collections.swarm.aws.plugins.module_utils._core.reconcile import Pass
+from ansible_collections.swarm.aws.runtime.swarm_agent.log import Log
+from ansible_collections.swarm.aws.runtime.swarm_agent.monitor import Monitor
+from prometheus_client.parser import text_string_to_metric_families
+
+from lab.waiting import until
+from tests.unit.core import world
+
+NAMESPACE = "swarm.aws/example"
+POLICY = replace(world.POLICY, queue="example-events", monitoring=Monitoring(NAMESPACE, period=60))
+EVERYTHING = {
+    "BackupAge",
+    "CertificateLeft",
+    "ManagersReachable",
+    "NodesDown",
+    "NodesReady",
+    "PassDuration",
+    "Passes",
+    "QuorumMargin",
+    "RecordDifferences",
+    "TasksUnschedulable",
+}
+
+
+class FakeSources:
+    """Tells what a test says, and keeps what CloudWatch was told."""
+
+    def __init__(self) -> None:
+        self.sent: list[dict[str, float]] = []
+        self.resolutions: list[int] = []
+        self.asked: list[str] = []
+        self.broken = ""
+
+    def address(self) -> str:
+        return "127.0.0.1"
+
+    def certificate(self) -> float:
+        self._note("certificate")
+        return 5000.0
+
+    def backup(self) -> tuple[float | None, float]:
+        self._note("backup")
+        return 400.0, 0.0
+
+    def depths(self, queue: str) -> dict[str, int]:
+        self._note("depths")
+        assert queue == "example-events"
+        return {"events": 2, "dead": 1}
+
+    def put(self, namespace: str, samples: Sequence[Sample], resolution: int) -> None:
+        self._note("put")
+        assert namespace == NAMESPACE
+        self.sent.append({one.family.cloudwatch: one.value for one in samples if one.family.cloudwatch})
+        self.resolutions.append(resolution)
+
+    def _note(self, what: str) -> None:
+        self.asked.append(what)
+        if self.broken == what:
+            raise Unavailable(f"No {what} today.")
+
+
+class Bench:
+    """A monitor with its sources, its time and its log."""
+
+    def __init__(self) -> None:
+        self.sources, self.now, self.said = FakeSources(), 1000.0, io.StringIO()
+        self.monitor = Monitor(self.sources, Log(self.said), lambda: self.now)
+
+    def passed(self, policy: Policy = POLICY, **more: object) -> None:
+        nodes = [world.node(number, leader=number == 1) for number in (1, 2, 3)]
+        observed = world.observed([world.instance(number) for number in (1, 2, 3)], nodes, world.record(1, 2, 3))
+        self.monitor.passed(Pass(observed, decide(observed, policy, 0), **more), policy, 0.5)  # type: ignore[arg-type]
+
+    def after(self, seconds: float) -> dict[str, float]:
+        """What was sent once so many seconds are over; nothing if nothing was."""
+        before = len(self.sources.sent)
+        self.now += seconds
+        self.monitor.tick()
+        return self.sources.sent[-1] if len(self.sources.sent) > before else {}
+
+    def lines(self) -> list[str]:
+        return [json.loads(line)["message"] for line in self.said.getvalue().splitlines()]
+
+
+@pytest.fixture
+def bench() -> Bench:
+    return Bench()
+
+
+def test_the_leader_sends_everything_once_a_period(bench: Bench) -> None:
+    bench.passed()
+    bench.passed()
+    sent = bench.after(0)
+    assert set(sent) == EVERYTHING
+    assert (sent["Passes"], sent["QuorumMargin"], sent["BackupAge"], sent["CertificateLeft"]) == (2, 1, 600, 4000)
+    assert bench.after(59) == {}
+    bench.passed()
+    assert bench.after(1)["Passes"] == 1, "since the last time"
+    assert bench.sources.resolutions == [60, 60]
+
+
+def test_short_periods_are_of_high_resolution(bench: Bench) -> None:
+    bench.passed(replace(POLICY, monitoring=Monitoring(NAMESPACE, period=10)))
+    assert bench.after(0) and bench.sources.resolutions == [1]
+
+
+def test_after_the_last_pass_only_its_absence_is_told(bench: Bench) -> None:
+    bench.passed()
+    assert bench.after(0)["NodesReady"] == 3
+    late = bench.after(180)
+    assert late["Passes"] == 0
+    assert set(late) == {"Passes", "CertificateLeft"}, "nothing that may not be true any more"
+    assert "swarm_nodes_ready" not in bench.monitor.text()
+
+
+def test_who_does_not_lead_sends_its_own_certificate_now_and_then(bench: Bench) -> None:
+    bench.monitor.stands_by(POLICY)
+    assert bench.after(0) == {"CertificateLeft": 4000}
+    assert bench.after(60) == {}
+    assert bench.after(300) != {}
+    assert set(bench.sources.asked) == {"certificate", "put"}
+
+
+def test_who_stops_leading_forgets_what_it_saw(bench: Bench) -> None:
+    bench.passed()
+    bench.after(0)
+    bench.monitor.stands_by(POLICY)
+    text = bench.monitor.text()
+    assert "swarm_agent_leading 0" in text and "swarm_agent_passes_total 1" in text
+    assert "swarm_quorum_margin" not in text and "swarm_queue_messages" not in text
+
+
+def test_what_cannot_be_sent_is_said_once_and_passes_are_counted_on(bench: Bench) -> None:
+    bench.sources.broken = "put"
+    bench.passed()
+    assert bench.after(0) == bench.after(60) == {}
+    assert bench.lines() == ["No put today."]
+    bench.sources.broken = ""
+    bench.passed()
+    assert bench.after(60)["Passes"] == 2
+
+
+def test_a_source_that_is_silent_leaves_its_part_out(bench: Bench) -> None:
+    bench.sources.broken = "backup"
+    bench.passed()
+    assert set(bench.after(0)) == EVERYTHING - {"BackupAge"}
+    assert bench.lines() == ["No backup today."]
+
+
+def test_what_changes_slowly_is_asked_now_and_then(bench: Bench) -> None:
+    for _ in range(10):
+        bench.passed()
+        bench.after(60)
+    assert bench.sources.asked.count("depths") == 10
+    assert bench.sources.asked.count("backup") == bench.sources.asked.count("certificate") == 2
+
+
+def test_without_a_policy_nothing_is_told_and_nothing_asked(bench: Bench) -> None:
+    bench.monitor.stands_by(None)
+    bench.passed(world.POLICY)
+    assert bench.after(0) == {} and bench.sources.asked == []
+
+
+def test_actions_and_failures_are_counted(bench: Bench) -> None:
+    action = CompleteLifecycle("i-1", "g", "hook", "CONTINUE", "Terminating:Wait")
+    change = Change("instance i-1", "waiting", "gone")
+    bench.passed(done=[(action, change)], failures=[Failure("dns", "no")], postponed=["later"])
+    text = bench.monitor.text()
+    for line in (
+        'swarm_agent_actions_total{action="CompleteLifecycle"} 1',
+        'swarm_agent_failures_total{service="dns"} 1',
+        "swarm_agent_postponed_total 1",
+    ):
+        assert line in text.splitlines()
+
+
+def test_prometheus_is_served_at_the_port_of_the_policy_and_nothing_else(bench: Bench) -> None:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    with bench.monitor:
+        bench.passed(replace(POLICY, monitoring=Monitoring(port=port)))
+
+        def page() -> str:
+            try:
+                with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
+                    return answer.read().decode()
+            except OSError:
+                return ""
+
+        until("the metrics to be served", lambda: "swarm_queue_messages" in page(), seconds=10)
+        found = {one.name for one in text_string_to_metric_families(page())}
+        assert {"swarm_quorum_margin", "swarm_agent_passes", "swarm_certificate_left_seconds"} <= found
+        with pytest.raises(urllib.error.HTTPError, match="404"):
+            urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=5)
+    assert page() == ""
+    assert bench.sources.sent == [], "CloudWatch was not asked for"

@@ -1,0 +1,40 @@
+"""No playbook gets to work in another account than the configured one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+PLAYBOOKS = Path(__file__).resolve().parents[3] / "playbooks"
+CHECK = "check_account.yml"
+# Whose first tasks are the role's whole check, which has this one in it.
+WHOLE_CHECK = {"plan.yml", "site.yml"}
+
+
+def plays(name: str) -> list[dict[str, Any]]:
+    return yaml.safe_load((PLAYBOOKS / name).read_text())
+
+
+def only_reads_the_command_line(play: dict[str, Any]) -> bool:
+    """Whether all that a play can do is to refuse what was asked for."""
+    tasks = play.get("tasks", [])
+    return bool(tasks) and all("ansible.builtin.fail" in task or "ansible.builtin.assert" in task for task in tasks)
+
+
+def begins_with_the_check(name: str) -> bool:
+    first = next(play for play in plays(name) if not only_reads_the_command_line(play))
+    imported = first.get("ansible.builtin.import_playbook")
+    if imported is not None:
+        return imported == CHECK or begins_with_the_check(imported)
+    task = first["tasks"][0]
+    role = task.get("ansible.builtin.include_role", {})
+    return name in WHOLE_CHECK and role.get("name") == "swarm.aws.check" and "when" not in task
+
+
+@pytest.mark.fault(34)
+@pytest.mark.parametrize("name", sorted(path.name for path in PLAYBOOKS.glob("*.yml") if path.name != CHECK))
+def test_fault_34_a_playbook_begins_by_checking_whose_account_it_is(name: str) -> None:
+    assert begins_with_the_check(name)

@@ -1,0 +1,89 @@
+"""A whole cluster in the account in memory, as site.yml would build it, and what happens to it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+from unittest.mock import patch
+
+from ansible_collections.swarm.aws.plugins.module_utils.provision.resources.destroy import Destroyer
+from ansible_collections.swarm.aws.plugins.module_utils.provision.shell import Aws
+from ansible_collections.swarm.aws.plugins.modules import cluster_destroy, cluster_resources_info
+from moto.autoscaling import models
+
+from tests.unit.provision_modules.account import ACCOUNT_ID, REGION, Account
+from tests.unit.provision_modules.cases import events, groups, identity, monitoring, network, security, store
+from tests.unit.provision_modules.cases.case import CLUSTER
+
+WHO: Mapping[str, Any] = {"cluster_name": CLUSTER, "account_id": ACCOUNT_ID}
+OWNER = f"heritage=swarm.aws,cluster={CLUSTER},region={REGION}"
+RECORD = "www.swarm.test"
+# The one of the modules' own tests keeps the bucket from being deleted.
+POLICY = {
+    "Version": "2012-10-17",
+    "Statement": [
+        {
+            "Sid": "NotPublic",
+            "Effect": "Deny",
+            "Principal": "*",
+            "Action": "s3:PutBucketAcl",
+            "Resource": f"arn:aws:s3:::{store.BUCKET}",
+        }
+    ],
+}
+
+
+def build(account: Account) -> None:
+    """What the roles of site.yml run, in their order, and what the agents make afterwards."""
+    net = network.CASE.run(account, network.PARAMS)
+    security.CASE.run(account, {**security.PLANNED, "vpc_id": net["vpc_id"]})
+    events.CASE.run(account, events.PARAMS)
+    store.CASE.run(account, {**store.PARAMS, "bucket_policy": POLICY})
+    identity.CASE.run(account, identity.PARAMS)
+    groups.CASE.run(account, groups.params(list(net["subnets"].values())))
+    monitoring.CASE.run(account, monitoring.PARAMS)
+
+
+def publish(aws: Aws, zone: str, owner: str = OWNER, name: str = RECORD) -> None:
+    """What an agent writes into the hosted zone."""
+    sets = [
+        {"Name": name, "Type": "A", "TTL": 60, "ResourceRecords": [{"Value": "198.51.100.7"}]},
+        {"Name": f"_swarm-aws.{name}", "Type": "TXT", "TTL": 300, "ResourceRecords": [{"Value": f'"{owner}"'}]},
+    ]
+    changes = [{"Action": "CREATE", "ResourceRecordSet": one} for one in sets]
+    aws.route53.change_resource_record_sets(HostedZoneId=zone, ChangeBatch={"Changes": changes})
+
+
+def zone(aws: Aws) -> str:
+    """A hosted zone, which is the user's."""
+    made = aws.route53.create_hosted_zone(Name="swarm.test", CallerReference="1")["HostedZone"]["Id"]
+    return made.rsplit("/", 1)[-1]
+
+
+def put(aws: Aws, key: str, *bodies: bytes) -> None:
+    """Versions of an object."""
+    for body in bodies:
+        aws.s3.put_object(Bucket=store.BUCKET, Key=key, Body=body)
+
+
+def destroy(account: Account, *, check: bool = False, **more: Any) -> dict[str, Any]:
+    """Run the module. Its time passes only while it waits, and then Auto Scaling gets on."""
+    now = [0.0]
+
+    def wait(seconds: float) -> None:
+        now[0] += seconds
+        models.autoscaling_backends[ACCOUNT_ID][REGION].step()
+
+    with patch.dict(Destroyer.__init__.__kwdefaults__, sleep=wait, clock=lambda: now[0]):
+        return account.run(cluster_destroy.ARGUMENTS, cluster_destroy.work, {**WHO, **more}, check=check)
+
+
+def look(account: Account, declared: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    more = {} if declared is None else {"declared": declared}
+    return account.run(cluster_resources_info.ARGUMENTS, cluster_resources_info.work, {**WHO, **more})
+
+
+def secret(aws: Aws, name: str = f"{CLUSTER}-unlock-key") -> str:
+    tags = [{"Key": "swarm.aws/cluster", "Value": CLUSTER}]
+    return aws.secretsmanager.create_secret(Name=name, SecretString=json.dumps({}), Tags=tags)["ARN"]

@@ -1,0 +1,250 @@
+"""The playbooks that scale and upgrade, with modules that answer what a test says and note what they were asked."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[3]
+# Ansible hands such a module its arguments as a file.
+STUB = """#!/usr/bin/python
+# WANT_JSON
+import fcntl, json, os, pathlib, sys
+
+asked = json.loads(pathlib.Path(sys.argv[1]).read_text())
+told = {key: value for key, value in asked.items() if not key.startswith("_ansible")}
+with open(os.environ["STUB_CALLS"], "a") as calls:
+    calls.write(json.dumps(["NAME", told]) + "\\n")
+state = pathlib.Path(os.environ["STUB_ANSWERS"])
+# Managers are asked at the same time. It is let go when this ends.
+lock = state.with_suffix(".lock").open("w")
+fcntl.flock(lock, fcntl.LOCK_EX)
+answers = json.loads(state.read_text())
+several = answers.get("NAME", [{}])
+answer = several.pop(0) if len(several) > 1 else several[0]
+state.write_text(json.dumps(answers))
+print(json.dumps({"changed": False, **answer}))
+"""
+MODULES = (
+    "node_rollout",
+    "node_group_size",
+    "node_drain",
+    "service_rebalance",
+    "stack_nodes",
+    "preflight",
+    "account_check",
+)
+CONFIG = {
+    "region": "eu-west-1",
+    "cluster_name": "example",
+    "node_groups": [{"name": "manager", "desired": 3}, {"name": "worker", "desired": 3}],
+}
+REMOVED = {"awaited": [], "seen": {}, "seconds": {"all": 1.0}, "services": {}, "notes": []}
+
+
+class Bench:
+    """A collection whose modules are stubs, and an inventory of two managers that are this machine."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        collection = folder / "ansible_collections/swarm/aws"
+        modules = collection / "plugins/modules"
+        modules.mkdir(parents=True)
+        for name in ("roles", "playbooks", "galaxy.yml"):
+            (collection / name).symlink_to(ROOT / name)
+        for name in MODULES:
+            (modules / f"{name}.py").write_text(STUB.replace("NAME", name))
+        own = {"ansible_connection": "local", "ansible_become": False, "ansible_python_interpreter": sys.executable}
+        managers = {f"i-m{number}": own for number in (1, 2)}
+        inventory = {"all": {"children": {"swarm_role_manager": {"hosts": managers}}}}
+        (folder / "inventory.json").write_text(json.dumps(inventory))
+        self.answers: dict[str, list[dict[str, Any]]] = {
+            "stack_nodes": [{"manager": True}],
+            "preflight": [{"config": CONFIG}],
+            "node_drain": [REMOVED],
+        }
+
+    def run(self, playbook: str, *words: str) -> tuple[int, str, list[str]]:
+        """Run a playbook; returns its exit code, its output in one line, and what was asked of the stubs."""
+        calls, answers = self._folder / "calls", self._folder / "answers"
+        calls.write_text("")
+        answers.write_text(json.dumps(self.answers))
+        environment = {
+            **os.environ,
+            "PATH": f"{ROOT / '.venv/bin'}:{os.environ['PATH']}",
+            "ANSIBLE_COLLECTIONS_PATH": str(self._folder),
+            "ANSIBLE_INVENTORY": str(self._folder / "inventory.json"),
+            # The collection of stubs has no callback of its own.
+            "ANSIBLE_STDOUT_CALLBACK": "ansible.builtin.default",
+            "ANSIBLE_NOCOLOR": "1",
+            "STUB_CALLS": str(calls),
+            "STUB_ANSWERS": str(answers),
+        }
+        done = subprocess.run(
+            ["ansible-playbook", str(ROOT / "playbooks" / playbook), *words],
+            cwd=ROOT,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        asked = [_short(*json.loads(line)) for line in calls.read_text().splitlines()]
+        return done.returncode, " ".join((done.stdout + done.stderr).split()), [one for one in asked if one]
+
+
+def _short(name: str, told: dict[str, Any]) -> str:
+    """A call in a few words; none for those that only find a manager."""
+    if name in ("stack_nodes", "preflight", "account_check"):
+        return ""
+    if name == "node_drain":
+        return f"{told['until']} {told['instance']}{'' if told.get('replace', True) else ' without replacement'}"
+    keys = ("group", "desired", "surge", "call_off", "keep", "until", "ignore")
+    return " ".join([name, *(f"{key}={told[key]}" for key in keys if _given(told.get(key)))])
+
+
+def _given(value: Any) -> bool:
+    return value is not None and value is not False and value != []
+
+
+def group(name: str, **more: Any) -> dict[str, Any]:
+    usual = {"role": name, "min": 1, "desired": 3, "max": 5, "usual": None, "template_version": "2"}
+    return {"name": name, **usual, "serving": ["i-1", "i-2", "i-3"], "behind": [], **more}
+
+
+def seen(**more: Any) -> dict[str, Any]:
+    groups = more.pop("groups", [group("manager"), group("worker")])
+    usual = {"rounds": [], "add": 0, "going": [], "managers": ["i-m1", "i-m2"], "short": {}, "awaited": []}
+    return {**usual, "groups": groups, **more}
+
+
+def one_round(name: str, instances: int) -> dict[str, Any]:
+    return {"group": name, "instances": instances, "canary": False}
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Bench:
+    return Bench(tmp_path)
+
+
+def test_an_upgrade_has_new_ones_serve_before_old_ones_go(bench: Bench) -> None:
+    rounds = [one_round("worker", 1), one_round("worker", 2), one_round("manager", 1)]
+    bench.answers["node_rollout"] = [
+        seen(rounds=rounds),
+        *(seen(awaited=["i-9 to be in service"]), seen(going=["i-1"])),
+        *(seen(), seen(going=["i-2", "i-3"])),
+        *(seen(), seen(going=["i-m1"], managers=["i-m2"])),
+        seen(),
+    ]
+    code, said, asked = bench.run("upgrade.yml", "-e", "batch=2")
+    assert code == 0, said[-3000:]
+    watched = ["begun", "ready", "drained", "removed"]
+
+    def removal(*instances: str) -> list[str]:
+        checks = [f"requested {one} without replacement" for one in instances]
+        several = checks if len(instances) > 1 else []
+        return [*several, *checks, *(f"{stage} {one} without replacement" for one in instances for stage in watched)]
+
+    def wait(name: str) -> list[str]:
+        return [f"node_rollout group={name} until=joined", f"node_rollout group={name} until=serving"]
+
+    assert asked == [
+        "node_rollout",
+        "node_group_size group=worker surge=1",
+        *wait("worker"),
+        *removal("i-1"),
+        "node_group_size group=worker surge=2",
+        *wait("worker"),
+        *removal("i-2", "i-3"),
+        "node_group_size group=worker surge=0",
+        "node_group_size group=manager surge=1",
+        *wait("manager"),
+        *removal("i-m1"),
+        "node_group_size group=manager surge=0",
+        "node_rollout",
+    ]
+    assert "Launch as many more, in round 2 of 3" in said
+    assert "Wait for i-9 to be in service" in said
+    assert said.rpartition("Nothing is to be replaced")[1]
+
+
+@pytest.mark.fault(35)
+@pytest.mark.parametrize("stage", ["launch", "serve"])
+def test_fault_35_an_upgrade_stops_at_the_first_that_does_not_come_up_and_says_why(bench: Bench, stage: str) -> None:
+    failed = {"failed": True, "msg": "After 60 s the group worker still waits for i-9 to join the swarm."}
+    rounds = [one_round("worker", 1), one_round("manager", 1)]
+    before = {"launch": [], "serve": [seen(), failed]}[stage]
+    bench.answers["node_rollout"] = [seen(rounds=rounds), *before, seen()]
+    bench.answers["node_group_size"] = [failed] if stage == "launch" else [{}]
+    bench.answers["node_group_size"].append({"ended": ["i-9"]})
+    code, said, asked = bench.run("upgrade.yml")
+    assert code != 0
+    assert "The upgrade stopped in the group worker: After 60 s the group worker still waits for i-9" in said
+    assert "i-9 ended, and no others are launched. None of the old instances was taken out for it." in said
+    assert asked[-1] == "node_group_size group=worker call_off=True keep=['i-1', 'i-2', 'i-3']"
+    assert not any("without replacement" in one for one in asked)
+
+
+def test_a_cluster_that_is_not_well_is_not_upgraded_unless_an_upgrade_is_under_way_or_it_is_forced(
+    bench: Bench,
+) -> None:
+    short = {"example_web": "6 tasks of example_web to run (5 do)"}
+    sick = seen(rounds=[one_round("worker", 1)], short=short)
+    bench.answers["node_rollout"] = [sick, seen()]
+    code, said, asked = bench.run("upgrade.yml")
+    assert code != 0
+    assert "the cluster is not well: it waits for 6 tasks of example_web to run (5 do)" in said
+    assert asked == ["node_rollout"]
+    code, said, asked = bench.run("upgrade.yml", "-e", "force=true")
+    assert code == 0, said[-3000:]
+    assert "node_rollout group=worker until=serving ignore=['example_web']" in asked
+    bench.answers["node_rollout"] = [{**sick, "groups": [group("worker", usual=3)]}, seen()]
+    code, said, asked = bench.run("upgrade.yml")
+    assert code == 0, said[-3000:]
+    assert "node_rollout group=worker until=serving" in asked
+
+
+def test_a_plan_and_a_cancelled_upgrade_launch_nothing(bench: Bench) -> None:
+    under_way = [group("worker", usual=3, desired=4, behind=["i-1"])]
+    plan = seen(rounds=[one_round("worker", 1)], groups=under_way)
+    bench.answers["node_rollout"] = [plan, seen(groups=under_way), seen(going=["i-1"]), seen()]
+    code, said, asked = bench.run("upgrade.yml", "--check")
+    assert (code, asked) == (0, ["node_rollout"]), said[-3000:]
+    assert "Round 1: 1 of worker" in said
+    assert "worker: 1 behind version 2 of the launch template: i-1 (an upgrade is under way, usual are 3)" in said
+    code, said, asked = bench.run("upgrade.yml", "-e", "cancel=true")
+    assert code == 0, said[-3000:]
+    assert asked[2] == "node_group_size group=worker call_off=True keep=['i-1', 'i-2', 'i-3']"
+    assert "removed i-1 without replacement" in asked
+    assert asked[-2] == "node_group_size group=worker surge=0"
+    assert not any("surge=1" in one for one in asked)
+
+
+def test_a_group_is_made_larger_or_smaller_with_managers_one_by_one(bench: Bench) -> None:
+    bench.answers["node_rollout"] = [seen(add=2), seen()]
+    code, said, asked = bench.run("scale.yml", "-e", "group=worker", "-e", "desired=5")
+    assert code == 0, said[-3000:]
+    assert asked[1:4] == [
+        "node_group_size group=worker desired=5",
+        "node_rollout group=worker until=joined",
+        "node_rollout group=worker until=serving",
+    ]
+    for name, first in (("worker", ["requested i-1", "requested i-2"]), ("manager", ["requested i-1", "begun i-1"])):
+        bench.answers["node_rollout"] = [seen(going=["i-1", "i-2"])]
+        code, said, asked = bench.run("scale.yml", "-e", f"group={name}", "-e", "desired=1")
+        assert code == 0, said[-3000:]
+        assert asked[1:3] == [f"{one} without replacement" for one in first]
+        assert not any(one.startswith("node_group_size") for one in asked)
+    assert "node_groups says 3: change its desired too" not in said, "it has as many as the configuration says"
+
+
+@pytest.mark.parametrize("words", [[], ["-e", "group=worker"], ["-e", "group=worker", "-e", "desired=many"]])
+def test_nothing_is_guessed(bench: Bench, words: list[str]) -> None:
+    code, said, asked = bench.run("scale.yml", *words)
+    assert (code != 0, asked) == (True, [])
+    assert "Say it with -e group=worker -e desired=3" in said

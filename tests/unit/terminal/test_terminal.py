@@ -1,0 +1,244 @@
+"""The terminal's callback: what a playbook's run looks like in a terminal and in a pipe, and its parts with a clock."""
+
+from __future__ import annotations
+
+import os
+import pty
+import re
+import struct
+import subprocess
+import termios
+import threading
+import time
+from fcntl import ioctl
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from ansible_collections.swarm.aws.plugins.callback import terminal
+
+ROOT = Path(__file__).resolve().parents[3]
+COLUMNS = 72
+ERASE = "\r\x1b[2K"
+
+
+class Recorded:
+    """What a run wrote, byte by byte."""
+
+    def __init__(self, text: str, code: int) -> None:
+        self.text, self.code = text, code
+
+    @property
+    def paints(self) -> list[str]:
+        """The lines that were written over, in their order."""
+        return re.findall(r"(?:^|\n|\x1b\[2K)([^\n\r]+)" + re.escape(ERASE), self.text)
+
+    @property
+    def lines(self) -> list[str]:
+        """What stands in the end."""
+        return [line.rpartition(ERASE)[2] for line in self.text.split("\n")]
+
+
+def record(folder: Path, *, terminal_: bool, **more: str) -> Recorded:
+    """Run the tasks; the file that one of them waits for comes after three seconds of its wait."""
+    file = folder / "file"
+    words = [
+        "ansible-playbook",
+        "-i",
+        "one,two,",
+        "--diff",
+        "-e",
+        f"file={file}",
+        str(Path(__file__).with_name("tasks.yml")),
+    ]
+    usual = {key: value for key, value in os.environ.items() if key not in ("NO_COLOR", "ANSIBLE_NOCOLOR", "COLUMNS")}
+    environment = usual | {"TERM": "xterm-256color", "ANSIBLE_STDOUT_CALLBACK": "swarm.aws.terminal", **more}
+    ours, theirs = pty.openpty() if terminal_ else os.pipe()
+    if terminal_:
+        ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, COLUMNS, 0, 0))
+    output = theirs
+    process = subprocess.Popen(
+        words, cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, stdout=output, stderr=output, close_fds=True
+    )
+    os.close(theirs)
+    done = threading.Event()
+
+    def come_later() -> None:
+        while not file.exists() and not done.wait(0.1):
+            pass
+        if not done.wait(3):
+            file.with_suffix(".later").touch()
+
+    bringer = threading.Thread(target=come_later)
+    bringer.start()
+    read = b""
+    try:
+        while chunk := os.read(ours, 65536):
+            read += chunk
+    except OSError:
+        pass  # A terminal that nobody writes to any more.
+    done.set()
+    bringer.join()
+    os.close(ours)
+    return Recorded(read.decode().replace("\r\n", "\n"), process.wait())
+
+
+@pytest.fixture(scope="module")
+def in_terminal(tmp_path_factory) -> Recorded:
+    return record(tmp_path_factory.mktemp("terminal"), terminal_=True, NO_COLOR="1")
+
+
+@pytest.fixture(scope="module")
+def in_pipe(tmp_path_factory) -> Recorded:
+    return record(tmp_path_factory.mktemp("pipe"), terminal_=False)
+
+
+@pytest.mark.parametrize("where", ["in_terminal", "in_pipe"])
+def test_a_task_has_a_line_with_what_came_of_it_and_how_long_it_took(where, request):
+    run = request.getfixturevalue(where)
+    for line in (
+        r"  Say something \.+ 2 ok  [\d.]+ s",
+        r"  Make a file \.+ changed  [\d.]+ s",
+        r"  Try until nothing is missing \.+ ok  [\d.]+ s",
+        r"  Fail with a secret \.+ failed, ignored  [\d.]+ s",
+        r"  Refuse \.+ 1 FAILED, 1 skipped  [\d.]+ s",
+    ):
+        assert [one for one in run.lines if re.fullmatch(line, one)], f"{line} in\n{run.text}"
+    assert "      +++ after: " in run.text and "      +made" in run.lines
+    assert "      it's the second" in run.lines
+    assert run.code == 2
+
+
+@pytest.mark.parametrize("where", ["in_terminal", "in_pipe"])
+def test_the_recap_is_ansibles_and_tells_what_was_slow_and_what_failed(where, request):
+    run = request.getfixturevalue(where)
+    assert re.search(r"\nPLAY RECAP\none +: ok=6 +changed=3 +unreachable=0 +failed=0", run.text), run.text
+    assert re.search(r"\n7 tasks in [\d.]+ s\.\n +[\d.]+ s  \w", run.text), run.text
+    assert re.search(r"\n +[\d.]+ s  Wait for what takes a while\n", run.text), run.text
+    assert run.lines[-2] == "Failed: Refuse (two)"
+
+
+@pytest.mark.parametrize("where", ["in_terminal", "in_pipe"])
+def test_a_failure_is_shown_whole_and_no_secret_is(where, request):
+    run = request.getfixturevalue(where)
+    sentence = "A sentence that is longer than any line. " * 5 + "It ends here."
+    assert f"      two: {sentence}" in run.lines
+    assert re.search(r"\n      at tests/unit/terminal/tasks\.yml:\d+\n", run.text)
+    assert "hunter2" not in run.text
+
+
+def test_a_terminal_shows_how_long_is_waited_and_for_what(in_terminal):
+    waits = [one for one in in_terminal.paints if "Wait for what takes" in one]
+    assert waits and re.search(r"0:0\d of at most 1:30$", waits[-1]), in_terminal.paints
+    tries = [one for one in in_terminal.paints if "Try until" in one]
+    assert [one for one in tries if re.search(r"try \d of 6: one", one)], in_terminal.paints
+
+
+def test_what_is_painted_fits_the_terminal(in_terminal):
+    assert max(len(one) for one in in_terminal.paints) < COLUMNS
+    titles = [one for one in in_terminal.lines if re.search(r" \.\.\.+ ", one)]
+    assert {len(one) for one in titles} == {COLUMNS}
+
+
+def test_colours_are_left_out_on_request(in_terminal):
+    assert "\x1b[" not in in_terminal.text.replace(ERASE, "")
+
+
+def test_a_pipe_gets_no_control_characters_and_no_failure_that_is_none(in_pipe):
+    assert "\x1b" not in in_pipe.text and "\r" not in in_pipe.text
+    assert "RETRYING" not in in_pipe.text
+
+
+def test_a_pipe_has_a_tasks_name_as_soon_as_it_begins(tmp_path):
+    """So that who reads along, or kills it, knows where it is."""
+    reading, writing = os.pipe()
+    words = [
+        "ansible-playbook",
+        "-i",
+        "one,",
+        "-e",
+        f"file={tmp_path}/file",
+        str(Path(__file__).with_name("tasks.yml")),
+    ]
+    environment = os.environ | {"ANSIBLE_STDOUT_CALLBACK": "swarm.aws.terminal"}
+    process = subprocess.Popen(words, cwd=ROOT, env=environment, stdout=writing, stderr=writing)
+    os.close(writing)
+    read, deadline = b"", time.monotonic() + 60
+    try:
+        while not read.endswith(b"\n  Wait for what takes a while ") and time.monotonic() < deadline:
+            read += os.read(reading, 1)
+    finally:
+        process.kill()
+        process.wait()
+        os.close(reading)
+    assert read.endswith(b"\n  Wait for what takes a while "), read
+
+
+# The parts
+
+
+class Screen:
+    """Ansible's display, of which everything can be read again."""
+
+    verbosity = 0
+
+    def __init__(self) -> None:
+        self.text = ""
+
+    def display(self, text, color=None, newline=True, log_only=False, **more) -> None:
+        if not log_only:
+            self.text += text + ("\n" if newline else "")
+
+
+def task(name: str = "Wait for the nodes", **more):
+    given = {"_uuid": name, "name": name, "args": {}, "timeout": 0, "action": "swarm.aws.stack_nodes", "loop": None}
+    return SimpleNamespace(**(given | more), get_path=lambda: "", get_name=lambda: name)
+
+
+def test_a_pipe_is_told_of_a_long_wait_from_time_to_time():
+    seconds, screen = [0.0], Screen()
+    callback = terminal.CallbackModule(display=screen, now=lambda: seconds[0])
+    callback._live = False
+    callback.v2_playbook_on_task_start(task(args={"timeout": 900}), False)
+    callback.v2_runner_on_start(SimpleNamespace(get_name=lambda: "one"), callback._running.task)
+    for now in range(100):
+        seconds[0] = float(now)
+        callback._tell(callback._running)
+    callback._running.tries, callback._running.said = "try 3 of 60", "one node is missing"
+    seconds[0] = 160.0
+    callback._tell(callback._running)
+    assert screen.text.split("\n") == [
+        "  Wait for the nodes ",
+        "      still waiting: 0:30 of at most 15:00",
+        "      still waiting: 1:30 of at most 15:00",
+        "      still waiting: 2:40 of at most 15:00, try 3 of 60: one node is missing",
+        "",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"), [(0.04, "0.0 s"), (59.94, "59.9 s"), (64, "1:04"), (3723, "1:02:03"), (600, "10:00")]
+)
+def test_durations_are_for_people(seconds, words):
+    assert terminal.duration(seconds) == words
+
+
+@pytest.mark.parametrize(
+    ("text", "width", "short"),
+    [
+        ("short", 8, "short"),
+        ("much too long", 8, "much to…"),
+        ("two\nlines", 20, "two lines"),
+        ("日本語です", 7, "日本語…"),
+    ],
+)
+def test_a_text_is_shortened_to_columns_not_to_characters(text, width, short):
+    assert terminal.shorten(text, width) == short
+
+
+@pytest.mark.parametrize(
+    ("value", "lines"),
+    [("a\nb\n", ["a", "b"]), (["a", "b\nc"], ["a", "b", "c"]), ({"a": 1}, None), ([1], None), (None, None)],
+)
+def test_a_message_is_lines_only_if_it_is_text(value, lines):
+    assert terminal.lines_of(value) == lines

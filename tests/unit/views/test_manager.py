@@ -1,0 +1,50 @@
+"""What a manager tells when not all of it can be told."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from types import SimpleNamespace
+
+import pytest
+from ansible_collections.swarm.aws.plugins.module_utils._core.errors import SwarmError, Unavailable
+from ansible_collections.swarm.aws.plugins.modules import cluster_info
+
+from tests.unit.core.world import POLICY, instance, node, observed, record
+
+SEEN = observed([instance(1)], [node(1)], record(1))
+
+
+def keeper(seen, *failures, status=None, manager="n001"):
+    def read_status():
+        if status is None:
+            raise Unavailable("S3 rests.")
+        return status
+
+    return SimpleNamespace(
+        swarm=SimpleNamespace(here=lambda: manager),
+        policy=lambda: POLICY,
+        observe=lambda policy: seen,
+        observer=SimpleNamespace(failures=[SimpleNamespace(message=one) for one in failures]),
+        fleet=SimpleNamespace(groups=lambda: ()),
+        read_status=read_status,
+    )
+
+
+def test_all_of_it():
+    found = cluster_info.show(keeper(SEEN, status={"at": "now", "version": "1", "last_actions": [{"action": "Drain"}]}))
+    assert (found["failures"], found["agent"], len(found["last_actions"])) == ([], {"at": "now", "version": "1"}, 1)
+    assert found["quorum"]["voters"] == 1
+    assert found["record"]["name"] == "www.example.com"
+
+
+def test_what_cannot_be_told_is_left_out_and_named():
+    found = cluster_info.show(keeper(replace(SEEN, record=None), "Route 53 rests."))
+    assert found["failures"] == ["Route 53 rests.", "S3 rests."]
+    assert (found["record"]["ipv4_values"], len(found["members"])) == (None, 1)
+
+
+def test_without_the_nodes_there_is_nothing_to_tell():
+    with pytest.raises(SwarmError, match="The engine rests"):
+        cluster_info.show(keeper(replace(SEEN, nodes=None), "The engine rests."))
+    with pytest.raises(SwarmError, match="no manager of a swarm"):
+        cluster_info.show(keeper(SEEN, manager=None))

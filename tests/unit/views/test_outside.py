@@ -1,0 +1,83 @@
+"""What AWS alone tells of a cluster, over an account in memory."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from ansible_collections.swarm.aws.plugins.module_utils.provision.errors import ProvisionError
+from ansible_collections.swarm.aws.plugins.modules import fleet_info
+from moto.ec2.models import ec2_backends
+
+from tests.unit.provision_modules.account import ACCOUNT_ID, REGION, Account, account
+
+BUCKET = f"example-swarm-{ACCOUNT_ID}-{REGION}"
+GIVEN = {"cluster_name": "example", "account_id": ACCOUNT_ID}
+
+
+@pytest.fixture
+def there():
+    """An account with an instance of the cluster's and one of another's."""
+    with account() as found:
+        image = found.aws.ec2.register_image(Name="any", RootDeviceName="/dev/xvda")["ImageId"]
+        # moto takes no architecture with an image.
+        ec2_backends[ACCOUNT_ID][REGION].amis[image].architecture = "x86_64"
+        for cluster in ("example", "other"):
+            tags = [{"Key": "swarm.aws/cluster", "Value": cluster}, {"Key": "swarm.aws/role", "Value": "manager"}]
+            found.aws.ec2.run_instances(
+                ImageId=image,
+                InstanceType="t3.small",
+                MinCount=1,
+                MaxCount=1,
+                UserData="password=hidden",
+                TagSpecifications=[{"ResourceType": "instance", "Tags": tags}],
+            )
+        yield found
+
+
+def look(there: Account, **more):
+    return there.run(fleet_info.ARGUMENTS, fleet_info.work, {**GIVEN, **more})
+
+
+def write(there: Account, key: str, document: object) -> None:
+    there.aws.s3.put_object(Bucket=BUCKET, Key=key, Body=json.dumps(document).encode())
+
+
+def test_a_cluster_without_a_bucket_has_its_instances_told_and_the_rest_explained(there):
+    found = look(there)
+    (row,) = found["members"]
+    assert (row["role"], row["state"], row["kind"], row["node"]) == ("manager", "running", "t3.small", None)
+    assert (found["record"], found["last_actions"], found["agent"]["at"]) == (None, [], None)
+    assert all("NoSuchBucket" in one for one in found["failures"]) and found["failures"]
+    assert not found["changed"]
+
+
+def test_the_record_and_what_the_agent_wrote_are_told(there):
+    there.aws.s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION})
+    zone = there.aws.route53.create_hosted_zone(Name="example.com", CallerReference="1")["HostedZone"]["Id"]
+    dns = {"zone_id": zone.rsplit("/", 1)[-1], "record": "www.example.com", "ttl": 60}
+    write(there, "policy.json", {"cluster": "example", "groups": {"manager": {"role": "manager"}}, "dns": dns})
+    write(there, "manager/status.json", {"at": "then", "version": "1", "last_actions": [{"action": "Drain"}]})
+    found = look(there)
+    assert found["record"]["name"] == "www.example.com"
+    assert (found["record"]["ipv4_values"], found["record"]["wanted"]) == ([], None)
+    assert (found["agent"], found["last_actions"]) == ({"at": "then", "version": "1"}, [{"action": "Drain"}])
+    assert found["failures"] == []
+
+
+def test_aws_own_answers_are_of_this_cluster_and_without_user_data(there):
+    found = look(there, answers=True)["answers"]
+    told = json.dumps(found, default=str)
+    assert "hidden" not in told and '"other"' not in told
+    assert len(found["ec2 describe_instances"][0]["Reservations"]) == 1
+    assert "NoSuchBucket" in found["s3 list_objects_v2"][0]
+
+
+def test_another_account_is_refused(there):
+    with pytest.raises(ProvisionError, match=f"for the account {ACCOUNT_ID}, but account_id is 999999999999"):
+        look(there, account_id="999999999999")
+
+
+def test_ec2_that_does_not_tell_is_an_error(there):
+    with there.refusing("DescribeInstances"), pytest.raises(ProvisionError, match="AWS refused to describe"):
+        look(there)

@@ -1,0 +1,86 @@
+"""What the views are made of: rows, groups, services, and the record beside what it should say."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from ansible_collections.swarm.aws.plugins.module_utils._core import report
+from ansible_collections.swarm.aws.plugins.module_utils._core.cluster import ScalingGroup, Service
+from ansible_collections.swarm.aws.plugins.module_utils._core.decision import Decision
+from ansible_collections.swarm.aws.plugins.module_utils._core.plan import decide
+
+from tests.unit.core.world import POLICY, dead, gone, instance, node, observed, record
+
+THREE = [instance(number) for number in (1, 2, 3)]
+NODES = [node(1, leader=True), node(2), node(3)]
+
+
+def standing(seen):
+    return report.standing(seen, POLICY, decide(seen, POLICY, 0))
+
+
+def test_a_row_has_what_ec2_auto_scaling_raft_and_dns_say():
+    hosts = [replace(THREE[0], kind="t3.small", image="ami-1", template="4", launched=0.0), instance(4, "worker")]
+    rows = report.members(observed(hosts, [replace(NODES[0], engine="26.1.5")], record(1)), "public")
+    first, second = rows
+    assert (first["kind"], first["image"], first["template"]) == ("t3.small", "ami-1", "4")
+    assert (first["raft"], first["engine"], first["published"]) == ("leader", "26.1.5", True)
+    assert first["launched"] == "1970-01-01T00:00:00+00:00"
+    assert (second["node"], second["raft"], second["engine"], second["published"]) == (None, None, None, False)
+
+
+def test_a_node_whose_instance_has_ended_is_told_from_one_of_which_ec2_does_not_tell():
+    (row,) = report.members(observed([gone(1)], [dead(1)]), "public")
+    assert (row["instance"], row["state"], row["raft"]) == ("i-001", "gone", "unreachable")
+    (row,) = report.members(replace(observed([], [dead(1)]), instances=None), "public")
+    assert (row["instance"], row["state"]) == ("i-001", "unknown")
+
+
+def test_a_record_that_says_what_it_should():
+    found = standing(observed(THREE, NODES, record(1, 2, 3)))
+    assert found["wanted"] == found["ipv4_values"] == ["198.51.100.1", "198.51.100.2", "198.51.100.3"]
+    assert found["leads_to"]["198.51.100.2"] == "i-002"
+
+
+def test_a_record_that_lags_behind_and_names_an_address_of_nobody():
+    found = standing(observed(THREE, NODES, record(1, 9)))
+    assert found["wanted"] == ["198.51.100.1", "198.51.100.2", "198.51.100.3"]
+    assert found["leads_to"] == {"198.51.100.1": "i-001", "198.51.100.9": None}
+
+
+def test_what_a_record_should_say_is_not_known_for_somebody_elses_or_without_nodes():
+    seen = observed(THREE, NODES, record(1, owner="somebody"))
+    assert (standing(seen)["wanted"], standing(seen)["ipv4_values"]) == (None, ["198.51.100.1"])
+    alone = replace(observed(THREE, [], record(1)), nodes=None)
+    assert report.standing(alone, POLICY, Decision())["wanted"] is None
+    blind = replace(observed(THREE, NODES), record=None)
+    assert (standing(blind)["addresses"], standing(blind)["leads_to"]) == (None, {})
+    assert report.standing(seen, replace(POLICY, dns=None), Decision()) is None
+
+
+def test_services_are_counted_against_what_was_declared_for_them():
+    replicated = Service("1", "web", replicas=8, labels={"swarm.aws.surge": "6+2"}, healthy={"n1": 5}, pending=1)
+    everywhere = Service("2", "proxy", mode="global", healthy={"n1": 1}, starting={"n2": 1})
+    seen = replace(observed(THREE, NODES), services=(replicated, everywhere))
+    web, proxy = report.services(seen)
+    assert (web["running"], web["wanted"], web["pending"]) == (5, 6, 1)
+    assert (proxy["running"], proxy["wanted"]) == (1, 2)
+    assert report.services(replace(seen, services=None)) is None
+
+
+def test_instances_of_another_template_than_their_groups_are_named():
+    group = ScalingGroup("example-manager", "manager", 3, 3, 5, 3, "2")
+    old, new, unknown = replace(THREE[0], template="1"), replace(THREE[1], template="2"), THREE[2]
+    assert report.behind(observed([old, new, unknown], []), [group]) == ["i-001"]
+    assert report.groups([group])[0]["desired"] == 3
+
+
+def test_an_aaaa_record_is_part_of_what_leads_to_an_instance():
+    both = replace(POLICY, dns=replace(POLICY.dns, ipv6=True))
+    hosts = [replace(THREE[0], ipv6_address="2001:db8::1")]
+    seen = observed(hosts, [NODES[0]], record(1))
+    found = report.standing(seen, both, decide(seen, both, 0))
+    assert (found["ipv4_values"], found["wanted"]) == (["198.51.100.1"], ["198.51.100.1", "2001:db8::1"])
+    there = replace(seen.record, addresses=("198.51.100.1", "2001:db8::1"), ipv6_ttl=10)
+    found = report.standing(replace(seen, record=there), both, Decision())
+    assert (found["ipv6_values"], found["leads_to"]["2001:db8::1"]) == (["2001:db8::1"], "i-001")

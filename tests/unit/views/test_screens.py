@@ -1,0 +1,103 @@
+"""What is shown of a cluster in trouble, as the playbooks show it, from what the modules told."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from ansible_collections.swarm.aws.plugins.module_utils._core import report
+from ansible_collections.swarm.aws.plugins.module_utils._core.cluster import ScalingGroup, Service
+from ansible_collections.swarm.aws.plugins.module_utils._core.plan import decide
+
+from tests.unit.core.world import POLICY, dead, gone, instance, node, observed, record
+
+ROOT = Path(__file__).resolve().parents[3]
+GROUP = ScalingGroup("example-manager", "manager", 3, 3, 5, 3, "2")
+
+
+def told() -> dict[str, object]:
+    """What a manager tells: one manager has ended, one is of an old template, and the record lags behind."""
+    hosts = [gone(1), *(replace(instance(number), template="1") for number in (2, 3))]
+    nodes = [dead(1), node(2, leader=True, engine="26.1.5"), node(3)]
+    web = Service("1", "web", replicas=3, healthy={"n002": 1}, pending=2, why_pending="no suitable node")
+    seen = replace(observed(hosts, nodes, record(1, 2, 3)), services=(web,))
+    decision = decide(seen, POLICY, 0)
+    return {
+        "members": report.members(seen, "public"),
+        "groups": report.groups([GROUP]),
+        "behind": report.behind(seen, [GROUP]),
+        "record": report.standing(seen, POLICY, decision),
+        "services": report.services(seen),
+        "quorum": report.quorum(seen),
+        "agent": {"at": "then", "version": "1"},
+        "last_actions": [{"at": "then", "action": "Drain", "resource": "node of i-001"}],
+        "failures": ["S3 rests."],
+        **report.outlook(decision),
+    }
+
+
+def shown(tmp_path: Path, view: str, states: dict[str, object], facts: dict[str, object]) -> tuple[int, str, str]:
+    """The exit code, the screen and the errors of a view."""
+    role = {"ansible.builtin.import_role": {"name": "swarm.aws.views", "tasks_from": view}}
+    variables = {"cluster_name": "example", "region": "eu-west-1", **facts}
+    (tmp_path / "hosts.json").write_text(
+        json.dumps({"all": {"hosts": {"localhost": None}, "children": {"swarm_role_manager": {"hosts": states}}}})
+    )
+    (tmp_path / "play.yml").write_text(
+        json.dumps(
+            [{"hosts": "localhost", "connection": "local", "gather_facts": False, "vars": variables, "tasks": [role]}]
+        )
+    )
+    done = subprocess.run(
+        ["ansible-playbook", "-i", str(tmp_path / "hosts.json"), str(tmp_path / "play.yml")],
+        cwd=ROOT,
+        env=os.environ | {"ANSIBLE_STDOUT_CALLBACK": "swarm.aws.document", "ANSIBLE_INVENTORY_ENABLED": "yaml"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return done.returncode, done.stdout, done.stderr
+
+
+@pytest.mark.parametrize("view", ["status", "managers"])
+def test_a_manager_tells(tmp_path, view):
+    acting = {"views_state": {"manager": True, "msg": "fine"}, "views_cluster": told()}
+    away = {"views_state": {"msg": "Task failed: Timeout\n", "unreachable": True}}
+    code, screen, errors = shown(tmp_path, view, {"i-002": acting, "i-001": away}, {})
+    assert code == 0, errors
+    assert "i-001 cannot act: It did not answer: Timeout\n" in screen
+    assert "Quorum: 2 of 3 managers heard, 2 needed, 0 may fail" in screen
+    row = next(line.split() for line in screen.splitlines() if line.startswith("i-001  "))
+    assert "gone" in row and "unreachable" in row
+    if view == "managers":
+        return
+    for sentence in (
+        "DNS: www.example.com should lead to 198.51.100.2, 198.51.100.3",
+        "DNS: no instance of the cluster runs at 198.51.100.1",
+        "Not of their group's template: i-002, i-003",
+        "Next: SyncRecord: update the DNS record www.example.com",
+        "Not told: S3 rests.",
+        "What the leader's agent (1) did last, as it wrote at then:",
+    ):
+        assert sentence in screen, screen
+    assert ["web", "replicated", "1", "3", "0", "0", "2", "no", "no", "suitable", "node"] in [
+        line.split() for line in screen.splitlines()
+    ]
+
+
+def test_none_can_tell(tmp_path):
+    away = {"views_state": {"manager": False, "msg": "The swarm does not have a leader."}}
+    whole = told()
+    fleet = {
+        name: whole[name] for name in ("members", "groups", "behind", "record", "last_actions", "failures", "agent")
+    }
+    code, screen, errors = shown(tmp_path, "status", {"i-001": away}, {"views_fleet": fleet})
+    assert code == 2
+    assert "No manager can tell, so this is what EC2, Auto Scaling and DNS say." in screen
+    assert "i-001 cannot act: The swarm does not have a leader." in screen
+    assert "Quorum" not in screen and "In flight" not in screen
+    assert "bring the swarm back with playbooks/restore.yml" in " ".join(errors.split())

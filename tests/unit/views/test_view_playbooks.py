@@ -1,0 +1,154 @@
+"""The filter, the callback, and the playbooks as far as they go without a cluster."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from ansible.errors import AnsibleFilterError
+from ansible_collections.swarm.aws.plugins.filter.table import table
+from ansible_collections.swarm.aws.plugins.module_utils.diagnosis.archive import unpack
+from moto.server import ThreadedMotoServer
+
+ROOT = Path(__file__).resolve().parents[3]
+INVENTORY = """
+[swarm_role_manager]
+i-0000000000000000a ansible_host=198.51.100.7 ansible_user=admin ansible_port=2222 ansible_private_key_file='/k/a key'
+i-0000000000000000b ansible_host=198.51.100.8 ansible_ssh_common_args='-o ProxyJump=bastion'
+i-0000000000000000c ansible_connection=amazon.aws.aws_ssm
+[all:vars]
+cluster_name=example
+region=eu-west-1
+account_id=123456789012
+"""
+
+
+@pytest.fixture(scope="module")
+def empty_account() -> Iterator[str]:
+    """The endpoint of an account in which nothing is."""
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()
+
+
+@pytest.fixture
+def run(tmp_path, empty_account):
+    """Runs a playbook whose output is only its document."""
+    inventory = tmp_path / "hosts"
+    inventory.write_text(INVENTORY)
+    own = {
+        "ANSIBLE_STDOUT_CALLBACK": "swarm.aws.document",
+        "AWS_ENDPOINT_URL": empty_account,
+        "AWS_ACCESS_KEY_ID": "nobody",
+        "AWS_SECRET_ACCESS_KEY": "nothing-to-hide",
+    }
+
+    def playbook(name: str, *options: str) -> subprocess.CompletedProcess[str]:
+        environment = os.environ | own
+        # Of the lab, or of ansible-test.
+        for foreign in ("ANSIBLE_PRIVATE_KEY_FILE", "ANSIBLE_HOST_PATTERN_MISMATCH"):
+            environment.pop(foreign, None)
+        command = ["ansible-playbook", "-i", str(inventory), f"playbooks/{name}.yml", *options]
+        return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+
+    return playbook
+
+
+@pytest.mark.parametrize(
+    ("instance", "command"),
+    [
+        (
+            "i-0000000000000000a",
+            "ssh -i '/k/a key' -p 2222 -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o LogLevel=ERROR "
+            "admin@198.51.100.7",
+        ),
+        (
+            "i-0000000000000000b",
+            "ssh -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o LogLevel=ERROR "
+            "-o ProxyJump=bastion 198.51.100.8",
+        ),
+        ("i-0000000000000000c", "aws ssm start-session --region eu-west-1 --target i-0000000000000000c"),
+    ],
+)
+def test_the_command_for_a_shell_is_made_of_the_inventorys_own_settings(run, instance, command):
+    done = run("ssh", "-e", f"id={instance}")
+    assert (done.returncode, done.stdout) == (0, command + "\n"), done.stderr
+
+
+def test_the_ways_to_all_managers_are_one_document(run):
+    done = run("shells")
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert sorted(found) == ["i-0000000000000000a", "i-0000000000000000b", "i-0000000000000000c"]
+    assert found["i-0000000000000000c"] == "aws ssm start-session --region eu-west-1 --target i-0000000000000000c"
+    assert found["i-0000000000000000a"].endswith("admin@198.51.100.7")
+
+
+def test_an_account_without_a_cluster_gets_no_picture(run, tmp_path):
+    done = run("picture", "-e", f"output={tmp_path / 'none.svg'}")
+    assert done.returncode != 0
+    assert "There is nothing of the cluster 'example' in eu-west-1: provision it with site.yml" in done.stderr
+    assert not (tmp_path / "none.svg").exists()
+
+
+def test_what_does_not_answer_is_named_in_what_is_gathered(run, tmp_path):
+    bundle = tmp_path / "fault.tar.gz"
+    node, variables = "i-0000000000000000a", INVENTORY[INVENTORY.index("[all:vars]") :]
+    (tmp_path / "hosts").write_text(f"[swarm_role_manager]\n{node} ansible_host=127.0.0.1 ansible_port=1\n{variables}")
+    done = run("diagnose", "-e", f"output={bundle}")
+    assert done.returncode == 0, done.stderr
+    first, second, *missing = done.stdout.strip().splitlines()
+    assert (first, second.startswith("0 of 1 nodes")) == (str(bundle), True)
+    assert [one.split(": ")[:3] for one in missing] == [["Not in it", node, "It did not answer"]]
+    files = unpack(bundle)
+    assert '"Reservations": []' in files["fault/aws.json"]
+    assert list(json.loads(files["fault/index.json"])["missing"]) == [node]
+
+
+@pytest.mark.parametrize(
+    ("playbook", "option", "sentence"),
+    [
+        ("ssh", "id=i-xyz", "id is 'i-xyz', which is no instance ID: one is i- and 17 hexadecimal digits."),
+        ("ssh", "id=i-0123456789abcdef0", "no instance of the cluster 'example' with that ID runs"),
+        ("status", "format=xml", "format is 'xml', but must be text or json."),
+        ("diagnose", "hours=0", "hours is 0, but must be above 0."),
+        ("diagnose", "output=/nowhere/x", "output is '/nowhere/x', but there is no folder '/nowhere': make it first."),
+        ("instances", "output=/nowhere/x", "output is '/nowhere/x', but there is no folder '/nowhere': make it first."),
+    ],
+)
+def test_bad_input_is_refused_in_a_sentence_on_the_standard_error(run, playbook, option, sentence):
+    done = run(playbook, "-e", option)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert sentence in done.stderr
+
+
+def test_a_table_is_as_wide_as_it_needs_to_be_and_shows_what_is_missing_as_a_dash():
+    rows = [
+        {"id": "i-1", "state": None, "lifecycle": "InService", "yes": True},
+        {"id": None, "state": "gone", "yes": False},
+    ]
+    assert table(rows, {"ID": "id", "STATE": ["lifecycle", "state"], "YES": "yes", "NOTE": "note"}).splitlines() == [
+        "ID   STATE      YES  NOTE",
+        "i-1  InService  yes  -",
+        "-    gone       no   -",
+    ]
+    assert table([], {"ID": "id"}) == "ID"
+    with pytest.raises(AnsibleFilterError):
+        table("text", {})
+
+
+def test_a_document_is_printed_whole_and_alone(tmp_path):
+    kept = {"a": [1, None], "b": "two\nlines"}
+    task = {"ansible.builtin.set_stats": {"data": {"swarm_aws_document": kept}}}
+    play = tmp_path / "play.yml"
+    play.write_text(json.dumps([{"hosts": "localhost", "gather_facts": False, "tasks": [task]}]))
+    environment = os.environ | {"ANSIBLE_STDOUT_CALLBACK": "swarm.aws.document", "ANSIBLE_INVENTORY": "/dev/null"}
+    command = ["ansible-playbook", str(play)]
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True)
+    assert json.loads(done.stdout) == kept
