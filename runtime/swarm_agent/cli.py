@@ -12,12 +12,13 @@ from typing import Callable, Optional, Sequence
 
 from ansible_collections.swarm.aws.plugins.module_utils._core.errors import SwarmError
 
-from . import DESCRIPTION, VERSION
-from .config import PATH, Config
+from . import DESCRIPTION, VERSION, backup, look, volumes
+from .config import DRILL, PATH, Config
 from .join import join
 from .log import Log
 from .notify import Notifier
 from .status import status
+from .watch import Watch
 
 _SOONEST, _LATEST = 1.0, 60.0
 
@@ -30,9 +31,12 @@ def main(arguments: Optional[Sequence[str]] = None) -> None:
     parser.add_argument(
         "command",
         nargs="?",
-        choices=["run", "status"],
+        choices=["run", "status", "backup", "volumes", "look"],
         default="run",
-        help="run: join and, on a manager, keep the cluster true (the default); status: show how far the node is",
+        help="run: join and, on a manager, keep the cluster true (the default); status: show how far the node is; "
+        "backup: back the swarm's state up if one is due and it is this manager's turn; "
+        "volumes: mount this node's data volumes; "
+        "look: print what a manager sees of the cluster, a JSON document a second, until nobody reads it",
     )
     options = parser.parse_args(arguments)
     try:
@@ -42,11 +46,22 @@ def main(arguments: Optional[Sequence[str]] = None) -> None:
     if options.command == "status":
         print(json.dumps(status(config), indent=2))
         return
-    run(config, Notifier(), Log(cluster=config.cluster, role=config.role))
+    if options.command == "backup":
+        sys.exit(backup.run(config, Log(cluster=config.cluster, role=config.role)))
+    if options.command == "look":
+        sys.exit(look.run(config))
+    log = Log(cluster=config.cluster, role=config.role)
+    if options.command == "volumes":
+        sys.exit(volumes.run(config, log))
+    if config.role == DRILL:
+        Notifier().ready()
+        log.info("This instance is for trying a backup, and joins no swarm.")
+        return
+    run(config, Notifier(), log)
 
 
 def run(config: Config, notify: Notifier, log: Log, sleep: Callable[[float], None] = time.sleep) -> None:
-    """Be the agent: until the node is a member on a worker, for ever on a manager.
+    """Be the agent for ever: join, and on a manager keep the cluster true.
 
     An error that nobody foresaw is logged and the work begun again, ever more slowly, rather than left to systemd,
     which gives up on a unit that keeps failing.
@@ -56,8 +71,8 @@ def run(config: Config, notify: Notifier, log: Log, sleep: Callable[[float], Non
     while True:
         try:
             work(config, notify, log)
-            notify.stopping()
-            return
+            delay = _SOONEST
+            continue
         except Exception as error:
             where = traceback.extract_tb(error.__traceback__)[-1]
             log.error(
@@ -71,12 +86,16 @@ def run(config: Config, notify: Notifier, log: Log, sleep: Callable[[float], Non
 
 
 def work(config: Config, notify: Notifier, log: Log) -> None:
-    """Join and, on a manager, stay."""
+    """Join, do the member's work, and return when this node must be made a member anew."""
     joined = join(config, notify, log)
     log.info(f"This node is a member of the swarm {joined.cluster_id}.", node_id=joined.node_id)
     notify.status(f"Member of the swarm {joined.cluster_id}")
+    watch = Watch(config, notify)
     if config.role == "manager":
         # Workers have no use for it.
         from . import loop
 
-        loop.run(config, notify, log)
+        loop.run(config, notify, log, watch)
+    else:
+        watch.wait()
+    log.warning("This node must be made a member anew.")

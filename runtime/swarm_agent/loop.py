@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from datetime import datetime, timezone
-from typing import Any, Callable, Deque, Dict, List, Optional
+from typing import Any, Callable, Deque, Dict, List, Mapping, Optional
 
 from ansible_collections.swarm.aws.plugins.module_utils._core import events, identity, interruptions, report
 from ansible_collections.swarm.aws.plugins.module_utils._core.cluster import Interruption
@@ -13,16 +13,21 @@ from ansible_collections.swarm.aws.plugins.module_utils._core.policy import Poli
 from ansible_collections.swarm.aws.plugins.module_utils._core.reconcile import Pass
 from ansible_collections.swarm.aws.plugins.module_utils.adapters.clock import SystemClock
 from ansible_collections.swarm.aws.plugins.module_utils.adapters.keeping import Keeper
+from ansible_collections.swarm.aws.plugins.module_utils.adapters.monitoring import Sources
 from ansible_collections.swarm.aws.plugins.module_utils.adapters.queue import Message, Queue
 
+from . import VERSION
 from .config import Config
 from .log import Log
+from .monitor import Monitor
 from .notify import Notifier
+from .watch import Watch
 
 # All in seconds. How long a manager that does not lead waits until it looks again whether it does.
 STANDBY = 3.0
-# Between two passes while something is about to change, and when nothing is.
-QUICK, IDLE = 1.0, 30.0
+# Between two passes while something is about to change, and when nothing is; then it is looked so often whether a node
+# has changed, so that nothing hangs on a message that gets lost.
+QUICK, IDLE, LOOK = 1.0, 30.0, 5.0
 # Passes that follow one another at once as long as each does something.
 MOST_BUSY = 8
 STATUS_EVERY = 60.0
@@ -31,12 +36,13 @@ MOST_MESSAGES = 100
 LAST_ACTIONS = 20
 
 
-def run(config: Config, notify: Notifier, log: Log) -> None:
-    """Keep the cluster true, for as long as the process lives. May be killed at any moment."""
+def run(config: Config, notify: Notifier, log: Log, watch: Watch) -> None:
+    """Keep the cluster true, until this node must be made a member anew. May be killed at any moment."""
     keeper = Keeper(config.cluster, config.region, config.bucket, alive=notify.alive)
-    loop = Loop(keeper, SystemClock(), notify, log)
-    while True:
-        loop.turn()
+    with Monitor(Sources(config.region, config.bucket), log) as monitor:
+        loop = Loop(keeper, SystemClock(), notify, log, monitor=monitor)
+        while not watch.left_behind():
+            loop.turn()
 
 
 class Loop:
@@ -49,12 +55,16 @@ class Loop:
         notify: Notifier,
         log: Log,
         wall: Callable[[], datetime] = lambda: datetime.now(timezone.utc),
+        monitor: Optional[Monitor] = None,
     ) -> None:
         self._keeper, self._clock, self._notify, self._log, self._wall = keeper, clock, notify, log, wall
+        self._monitor = monitor
         self._policy: Optional[Policy] = None
         self._policy_read_at: Optional[float] = None
         self._queue: Optional[Queue] = None
         self._queue_rests_until = 0.0
+        # The nodes as they were before the last pass.
+        self._versions: Optional[Mapping[str, int]] = None
         self._messages: List[Message] = []
         self._actions: Deque[Dict[str, Any]] = deque(maxlen=LAST_ACTIONS)
         self._status_at: Optional[float] = None
@@ -68,6 +78,8 @@ class Loop:
         """One pass and the wait after it; on a manager that does not lead, only the wait."""
         self._notify.alive()
         if not self._leads():
+            if self._monitor is not None:
+                self._monitor.stands_by(self._current_policy())
             self._clock.wait(STANDBY, "another manager to stop leading")
             return
         policy = self._current_policy()
@@ -75,7 +87,11 @@ class Loop:
             self._clock.wait(STANDBY, "policy.json")
             return
         self._keeper.observer.announced = self._announced()
+        self._versions = self._look()
+        began = self._clock.now()
         result = self._keeper.reconcile(policy)
+        if self._monitor is not None:
+            self._monitor.passed(result, policy, self._clock.now() - began)
         self._tell(result)
         self._dismiss_messages(result)
         self._write_status(result)
@@ -96,10 +112,14 @@ class Loop:
             leads = self._keeper.swarm.leads()
         except SwarmError as error:
             # Also when too many managers are lost: then nobody leads, and nothing can be changed.
-            self._say("leader", f"Whether this manager leads cannot be told, so nothing is done: {error}")
+            self._say(
+                "leader",
+                f"Whether this manager leads cannot be told, so nothing is done: {error} If too many managers are lost "
+                "for good, bring the swarm back: ansible-playbook playbooks/restore.yml.",
+            )
             self._notify.status(
-                "Nobody is known to lead the swarm; if more managers are lost than it can do without, "
-                "restore it from a backup"
+                "Nobody is known to lead the swarm; if more managers are lost for good than it can do without, "
+                "bring it back with playbooks/restore.yml"
             )
             self._leading = None
             return False
@@ -165,6 +185,7 @@ class Loop:
             return
         status = {
             "at": self._wall().isoformat(timespec="seconds"),
+            "version": VERSION,
             "quorum": report.quorum(result.observed),
             "record": report.record(result.observed.record),
             "last_actions": list(self._actions),
@@ -184,13 +205,20 @@ class Loop:
     # Events, which only wake
 
     def _wait(self, policy: Policy, seconds: float) -> None:
-        """Wait for so long, or until something is in the queue."""
+        """Wait for so long, or until something is in the queue, or a node is not as it was before the last pass."""
         deadline = self._clock.now() + seconds
         while True:
             self._notify.alive()
             left = deadline - self._clock.now()
-            if left <= 0 or self._receive(policy, left):
+            if left <= 0 or self._receive(policy, min(left, LOOK)) or self._look() != self._versions:
                 return
+
+    def _look(self) -> Optional[Mapping[str, int]]:
+        """The nodes' versions; None if the engine does not tell, which the next pass says."""
+        try:
+            return self._keeper.swarm.versions()
+        except SwarmError:
+            return None
 
     def _receive(self, policy: Policy, seconds: float) -> bool:
         """Wait at the queue, and return whether there was a message. If the queue cannot be asked, only wait."""

@@ -1,0 +1,66 @@
+"""Show the cluster on a page that only this machine serves: `python -m look`, or `make look`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import secrets
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from types import FrameType
+
+from .hub import Hub
+from .link import Link, NoShells, Shells
+from .server import Server
+
+ROOT = Path(__file__).resolve().parents[1]
+PORT = 8377
+
+
+def shells() -> Shells:
+    """How to get to the managers, by the inventory. Raises NoShells."""
+    done = subprocess.run(
+        ["ansible-playbook", "playbooks/shells.yml"],
+        cwd=ROOT,
+        env=os.environ | {"ANSIBLE_STDOUT_CALLBACK": "swarm.aws.document"},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        raise NoShells(" ".join(done.stderr.split()))
+    found: Shells = json.loads(done.stdout)
+    return found
+
+
+def main() -> None:
+    """Serve until it is interrupted."""
+    parser = argparse.ArgumentParser(prog="look", description=__doc__)
+    parser.add_argument("--port", type=int, default=PORT, help="0 takes any that is free (%(default)s)")
+    options = parser.parse_args()
+    hub = Hub()
+    try:
+        server = Server(hub, secrets.token_urlsafe(24), options.port)
+    except OSError as error:
+        sys.exit(f"look: the port {options.port} cannot be had ({error.strerror}): choose another one with --port.")
+    link = Link(hub, shells)
+
+    def end(number: int, frame: FrameType | None) -> None:
+        # It waits for the loop, which this thread is.
+        threading.Thread(target=server.shutdown).start()
+
+    signal.signal(signal.SIGTERM, end)
+    signal.signal(signal.SIGINT, end)
+    link.start()
+    print(f"look: {server.address}", flush=True)
+    server.serve_forever()
+    link.stop()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,125 @@
+"""The link to a manager: what it tells, a JSON document a second, through a shell on it."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import selectors
+import shlex
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+
+from .hub import Hub
+
+# What a manager runs: the agent's own archive, which sees the cluster with the instance's credentials.
+REMOTE = "sudo /usr/bin/python3 /usr/local/lib/swarm-agent/swarm-agent.pyz look"
+# A manager that is lost must be noticed: by SSH, and by that nothing comes.
+SSH_OPTIONS = "-o BatchMode=yes -o ConnectTimeout=5 -o ServerAliveInterval=2 -o ServerAliveCountMax=2"
+# Seconds without a document after which another manager is asked; the first may take longer.
+SILENCE, FIRST = 6.0, 20.0
+# Seconds before all managers are asked for anew, if none told anything.
+REST = 2.0
+
+Shells = Mapping[str, str]
+
+
+class NoShells(Exception):
+    """How to get to the managers cannot be told."""
+
+
+def command(shell: str, remote: str = REMOTE) -> str:
+    """A shell's command with what is to run there, for SSH or for Session Manager."""
+    if shell.startswith("aws ssm "):
+        parameters = shlex.quote(json.dumps({"command": [remote]}))
+        return f"{shell} --document-name AWS-StartInteractiveCommand --parameters {parameters}"
+    program, _, rest = shell.partition(" ")
+    return f"{program} {SSH_OPTIONS} {rest} {shlex.quote(remote)}"
+
+
+class Link(threading.Thread):
+    """Listens to one manager, and to another one when that falls silent, for ever."""
+
+    def __init__(self, hub: Hub, shells: Callable[[], Shells], *, silence: float = SILENCE, rest: float = REST) -> None:
+        """``shells`` tells by instance ID how to get to the managers, and raises NoShells."""
+        super().__init__(name="link", daemon=True)
+        self._hub, self._shells, self._silence, self._rest = hub, shells, silence, rest
+        self._process: subprocess.Popen[bytes] | None = None
+        self._over = threading.Event()
+
+    def run(self) -> None:
+        """Listen until `stop`."""
+        while not self._over.is_set():
+            try:
+                shells = self._shells()
+            except NoShells as error:
+                self._hub.lost(str(error))
+                self._over.wait(self._rest)
+                continue
+            told = True
+            # Those that told something are worth another try before the inventory is.
+            while told and not self._over.is_set():
+                told = False
+                for name, shell in shells.items():
+                    told = self._listen(name, shell) or told
+            self._over.wait(self._rest)
+
+    def stop(self) -> None:
+        """Listen no more, and leave no process behind."""
+        self._over.set()
+        # The thread ends its shell itself, or what it reads would be closed under it.
+        self.join(self._silence)
+
+    def _listen(self, name: str, shell: str) -> bool:
+        """Hand on what a manager tells until it falls silent, and return whether it told anything."""
+        if self._over.is_set():
+            return False
+        self._hub.lost(f"Asking {name}")
+        self._process = subprocess.Popen(
+            ["/bin/bash", "-c", f"exec {command(shell)}"],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
+        )
+        told = False
+        try:
+            for line in self._lines(self._process):
+                # Session Manager has words of its own around it.
+                if line.startswith(b"{"):
+                    with contextlib.suppress(ValueError):
+                        self._hub.tell(json.loads(line))
+                        told = True
+        finally:
+            said = self._end().split("\n")[-1]
+        self._hub.lost(f"{name} tells nothing{' any more' if told else ''}" + (f": {said}" if said else ""))
+        return told
+
+    def _lines(self, process: subprocess.Popen[bytes]) -> Iterator[bytes]:
+        """Lines as they come, until it ends or is silent for too long."""
+        assert process.stdout is not None
+        rest, deadline = b"", time.monotonic() + max(FIRST, self._silence)
+        with selectors.DefaultSelector() as selector:
+            selector.register(process.stdout, selectors.EVENT_READ)
+            while (left := deadline - time.monotonic()) > 0 and not self._over.is_set():
+                if not selector.select(min(left, 0.5)):
+                    continue
+                chunk = os.read(process.stdout.fileno(), 1 << 16)
+                if not chunk:
+                    return
+                *lines, rest = (rest + chunk).split(b"\n")
+                if lines:
+                    deadline = time.monotonic() + self._silence
+                yield from (line.strip() for line in lines)
+
+    def _end(self) -> str:
+        """End the shell, and return what it complained of."""
+        process, self._process = self._process, None
+        if process is None:
+            return ""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGTERM)
+        return process.communicate()[1].decode(errors="replace").strip()

@@ -1,0 +1,22 @@
+"""The scheduled backup, which a timer runs on every manager and one of them takes."""
+
+from __future__ import annotations
+
+from ansible_collections.swarm.aws.plugins.module_utils._core.errors import SwarmError
+from ansible_collections.swarm.aws.plugins.module_utils.adapters.backing import Backing
+
+from .config import Config
+from .log import Log
+
+
+def run(config: Config, log: Log) -> int:
+    """Back up if it is time to, and return the exit code."""
+    try:
+        done = Backing(config.cluster, config.region, config.bucket).if_due()
+    except SwarmError as error:
+        log.error(f"The swarm was not backed up: {error}")
+        return 1
+    if done.manifest is not None:
+        held = round(done.held, 3)
+        log.info(f"Backed up as {done.manifest.summary}.", event="backup", held_seconds=held, removed=done.removed)
+    return 0

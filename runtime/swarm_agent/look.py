@@ -1,0 +1,110 @@
+"""What a manager sees of the cluster, a JSON document a second, for whoever looks at it. Changes nothing."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from dataclasses import replace
+from datetime import datetime, timezone
+from typing import Any, Callable, Dict, Mapping, Optional, TextIO
+
+from ansible_collections.swarm.aws.plugins.module_utils._core import report
+from ansible_collections.swarm.aws.plugins.module_utils._core.cluster import Cluster
+from ansible_collections.swarm.aws.plugins.module_utils._core.errors import SwarmError
+from ansible_collections.swarm.aws.plugins.module_utils._core.plan import decide
+from ansible_collections.swarm.aws.plugins.module_utils._core.policy import Policy
+from ansible_collections.swarm.aws.plugins.module_utils.adapters.keeping import Keeper
+from ansible_collections.swarm.aws.plugins.module_utils.adapters.swarm import manager_here
+
+from . import VERSION
+from .config import Config
+
+# Seconds between two documents; the engine is asked for each of them, AWS only so often.
+EVERY, AWS_EVERY = 1.0, 4.0
+# Documents in a row without any node, after which another manager may tell more.
+BLIND = 5
+
+
+def run(config: Config, stream: Optional[TextIO] = None) -> int:
+    """Print documents until nobody reads them (0), or until this node cannot tell (1)."""
+    stream = stream or sys.stdout
+    try:
+        keeper = Keeper(config.cluster, config.region, config.bucket)
+        view = View(keeper, config, manager_here(keeper.swarm))
+        blind = 0
+        while blind < BLIND:
+            began = time.monotonic()
+            document = view.look()
+            blind = blind + 1 if document["quorum"] is None else 0
+            stream.write(json.dumps(document, separators=(",", ":")) + "\n")
+            stream.flush()
+            time.sleep(max(0.1, EVERY - (time.monotonic() - began)))
+    except BrokenPipeError:
+        # Python would complain once more when it flushes at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except SwarmError as error:
+        print(f"swarm-agent: {error}", file=sys.stderr)
+    return 1
+
+
+class View:
+    """The cluster as this manager sees it, looked at again and again."""
+
+    def __init__(self, keeper: Keeper, config: Config, node: str, now: Callable[[], float] = time.time) -> None:
+        """``node`` is this manager's ID in the swarm."""
+        self._keeper, self._now = keeper, now
+        self._head = {"cluster": config.cluster, "region": config.region, "told_by": node, "version": VERSION}
+        self._policy: Optional[Policy] = None
+        self._seen: Optional[Cluster] = None
+        self._looked_at: Optional[float] = None
+        # What AWS said last, beside what is in ``_seen``.
+        self._failures: list[str] = []
+        self._groups: list[Dict[str, Any]] = []
+        self._behind: list[str] = []
+        self._status: Mapping[str, Any] = {}
+
+    def look(self) -> Dict[str, Any]:
+        """One document. Raises SwarmError if there is no policy."""
+        now = self._now()
+        if self._looked_at is None or self._policy is None or not 0 <= now - self._looked_at < AWS_EVERY:
+            policy, observed = self._look_at_all()
+            self._looked_at = now
+        else:
+            policy, observed = self._policy, self._look_at_swarm()
+        self._seen = observed
+        decision = decide(observed, policy, now)
+        return {
+            "at": datetime.fromtimestamp(now, timezone.utc).isoformat(timespec="milliseconds"),
+            **self._head,
+            **report.moment(observed, policy, decision, now),
+            "groups": self._groups,
+            "behind": self._behind,
+            "agent": {name: self._status.get(name) for name in ("at", "version")},
+            "last_actions": self._status.get("last_actions", []),
+            "failures": self._failures,
+        }
+
+    def _look_at_all(self) -> tuple[Policy, Cluster]:
+        keeper = self._keeper
+        policy = self._policy = keeper.policy()
+        observed = keeper.observe(policy)
+        self._failures = [failure.message for failure in keeper.observer.failures]
+        try:
+            groups = keeper.fleet.groups()
+            self._groups, self._behind = report.groups(groups), report.behind(observed, groups)
+            self._status = keeper.read_status()
+        except SwarmError as error:
+            self._failures.append(str(error))
+        return policy, observed
+
+    def _look_at_swarm(self) -> Cluster:
+        """What was seen last, with nodes and services as they are now."""
+        assert self._seen is not None  # noqa: S101
+        try:
+            return replace(self._seen, nodes=self._keeper.swarm.nodes(), services=self._keeper.swarm.services())
+        except SwarmError as error:
+            self._failures = [str(error)]
+            return replace(self._seen, nodes=None, services=None)

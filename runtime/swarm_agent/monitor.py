@@ -1,0 +1,237 @@
+"""What the agent measures: served to Prometheus, and sent to CloudWatch.
+
+In threads of its own, so that neither holds up a pass, and a pass that hangs is seen by its metrics going away.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, Callable, Dict, List, Optional
+
+from ansible_collections.swarm.aws.plugins.module_utils._core import metrics
+from ansible_collections.swarm.aws.plugins.module_utils._core.errors import SwarmError
+from ansible_collections.swarm.aws.plugins.module_utils._core.metrics import Sample, sample
+from ansible_collections.swarm.aws.plugins.module_utils._core.policy import Policy
+from ansible_collections.swarm.aws.plugins.module_utils._core.reconcile import Pass
+
+from .log import Log
+
+# All in seconds. How long what a pass saw is taken for true; the leader makes one every half minute at least.
+FRESH = 120.0
+# How often is asked what changes slowly, as a multiple of the period, and at most.
+SLOW_PERIODS, SLOW = 5, 300.0
+TICK = 1.0
+
+
+class Monitor:
+    """Measurements of one agent. Use it as a context, in which its threads run."""
+
+    def __init__(self, sources: Any, log: Log, now: Callable[[], float] = time.time) -> None:
+        """``sources`` is the adapter of that name."""
+        self._sources, self._log, self._now = sources, log, now
+        self._lock = threading.Lock()
+        self._policy: Optional[Policy] = None
+        self._leading = False
+        self._pass: List[Sample] = []
+        self._pass_at = self._pass_seconds = 0.0
+        self._passes = self._passes_sent = self._postponed = 0
+        self._actions: Counter[str] = Counter()
+        self._failures: Counter[str] = Counter()
+        # What is asked beside the passes, by its source, and when.
+        self._asked: Dict[str, List[Sample]] = {}
+        self._asked_at: Dict[str, float] = {}
+        self._due = 0.0
+        self._certificate_sent_at = 0.0
+        self._said: Dict[str, str] = {}
+        self._stopped = threading.Event()
+        self._threads: List[threading.Thread] = []
+        self._server: Optional[ThreadingHTTPServer] = None
+
+    def __enter__(self) -> Monitor:
+        thread = threading.Thread(target=self._run, daemon=True, name="monitor")
+        self._threads.append(thread)
+        thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stopped.set()
+        # One that asks AWS may take a while; it is a daemon, and does nothing any more.
+        self._threads[0].join(timeout=TICK * 2)
+        self._close()
+
+    # What the loop tells
+
+    def stands_by(self, policy: Optional[Policy]) -> None:
+        """Another manager leads, or nobody is known to."""
+        with self._lock:
+            self._policy, self._leading, self._pass = policy or self._policy, False, []
+            for source in ("backup", "queues"):
+                self._asked.pop(source, None)
+                self._asked_at.pop(source, None)
+
+    def passed(self, result: Pass, policy: Policy, seconds: float) -> None:
+        """A pass is over, which took so long."""
+        seen = metrics.measure(result.observed, policy, result.decision)
+        with self._lock:
+            self._policy, self._leading, self._pass = policy, True, seen
+            self._pass_at, self._pass_seconds = self._now(), seconds
+            self._passes += 1
+            self._postponed += len(result.postponed)
+            self._actions.update(type(action).__name__ for action, _change in result.done)
+            self._failures.update(failure.service for failure in result.failures)
+
+    # What is made of it
+
+    def samples(self) -> List[Sample]:
+        """All that is known now."""
+        with self._lock:
+            own = [
+                sample(metrics.LEADING, self._leading),
+                sample(metrics.PASSES, self._passes),
+                sample(metrics.PASS_AT, self._pass_at),
+                sample(metrics.PASS_SECONDS, self._pass_seconds),
+                sample(metrics.POSTPONED, self._postponed),
+                *(sample(metrics.ACTIONS, count, action=name) for name, count in sorted(self._actions.items())),
+                *(sample(metrics.FAILURES, count, service=name) for name, count in sorted(self._failures.items())),
+            ]
+            asked = [one for found in self._asked.values() for one in found]
+            return [*own, *asked, *(self._pass if self._fresh() else [])]
+
+    def text(self) -> str:
+        """The same for Prometheus."""
+        return metrics.exposition(self.samples())
+
+    def tick(self) -> None:
+        """Do what is due: serve, ask and send."""
+        policy = self._policy
+        if policy is None:
+            return
+        wanted, now = policy.monitoring, self._now()
+        self._keep_server(wanted.port)
+        if now < self._due or not (wanted.port or wanted.namespace):
+            return
+        self._due = now + wanted.period
+        self._ask(policy, now)
+        if wanted.namespace:
+            self._send(wanted.namespace, wanted.period, now)
+
+    def _fresh(self) -> bool:
+        return self._leading and self._now() - self._pass_at <= FRESH
+
+    def _ask(self, policy: Policy, now: float) -> None:
+        slow = min(SLOW, SLOW_PERIODS * policy.monitoring.period)
+        self._keep("certificate", slow, now, lambda: metrics.left(self._sources.certificate(), now))
+        if not self._leading:
+            return
+        if policy.backup_seconds:
+            self._keep("backup", slow, now, lambda: self._backup(now))
+        queue = policy.queue
+        if queue is not None:
+            self._keep("queues", 0, now, lambda: self._depths(queue))
+
+    def _backup(self, now: float) -> List[Sample]:
+        newest, since = self._sources.backup()
+        return metrics.age(newest, since, now)
+
+    def _depths(self, queue: str) -> List[Sample]:
+        found = self._sources.depths(queue)
+        return [sample(metrics.QUEUE, depth, queue=kind) for kind, depth in found.items()]
+
+    def _keep(self, source: str, every: float, now: float, ask: Callable[[], List[Sample]]) -> None:
+        """Ask a source anew if it is time to. What it does not tell is not known."""
+        if source in self._asked and now - self._asked_at[source] < every:
+            return
+        try:
+            found = ask()
+            self._say(source, "")
+        except SwarmError as error:
+            found = []
+            self._say(source, str(error))
+        with self._lock:
+            self._asked_at[source] = now
+            # Leading may have ended meanwhile.
+            if self._leading or source == "certificate":
+                self._asked[source] = found
+
+    def _send(self, namespace: str, period: int, now: float) -> None:
+        with self._lock:
+            passes = self._passes
+            found = list(self._asked.get("certificate", ()))
+            if self._leading:
+                found.append(sample(metrics.PASSES, passes - self._passes_sent))
+                if self._fresh():
+                    found += [*self._pass, *self._asked.get("backup", ())]
+                    found.append(sample(metrics.PASS_SECONDS, self._pass_seconds))
+            elif now - self._certificate_sent_at < min(SLOW, SLOW_PERIODS * period):
+                return
+        if not any(one.family.cloudwatch for one in found):
+            return
+        try:
+            self._sources.put(namespace, found, 1 if period < 60 else 60)
+        except SwarmError as error:
+            self._say("cloudwatch", str(error))
+            return
+        self._say("cloudwatch", "")
+        self._passes_sent, self._certificate_sent_at = passes, now
+
+    def _say(self, subject: str, sentence: str) -> None:
+        """Log a warning unless it was the last one about the same."""
+        if sentence and self._said.get(subject) != sentence:
+            self._log.warning(sentence)
+        self._said[subject] = sentence
+
+    # Threads
+
+    def _run(self) -> None:
+        while not self._stopped.wait(TICK):
+            try:
+                self.tick()
+            except Exception as error:
+                # Whatever it is, the swarm is kept all the same.
+                self._say("monitor", f"Unexpected {type(error).__name__} while measuring: {error}")
+
+    def _keep_server(self, port: Optional[int]) -> None:
+        if self._server is not None and self._server.server_port != port:
+            self._close()
+        if port is None or self._server is not None:
+            return
+        try:
+            server = ThreadingHTTPServer((self._sources.address(), port), _handler(self.text))
+        except (SwarmError, OSError) as error:
+            self._say("port", f"Metrics cannot be served at port {port}: {error}")
+            return
+        server.daemon_threads = True
+        self._server = server
+        thread = threading.Thread(target=server.serve_forever, daemon=True, name="metrics")
+        self._threads.append(thread)
+        thread.start()
+
+    def _close(self) -> None:
+        if self._server is not None:
+            self._server.shutdown()
+            self._server.server_close()
+            self._server = None
+
+
+def _handler(text: Callable[[], str]) -> Any:
+    class Handler(BaseHTTPRequestHandler):
+        """Answers `GET /metrics`."""
+
+        timeout = 10
+
+        def do_GET(self) -> None:
+            found = self.path.partition("?")[0] == "/metrics"
+            content = (text() if found else "There is only /metrics here.\n").encode()
+            self.send_response(200 if found else 404)
+            self.send_header("Content-Type", f"text/plain; {'version=0.0.4; ' if found else ''}charset=utf-8")
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+
+        def log_message(self, format: str, *_: object) -> None:
+            """Nothing: who looks is no news."""
+
+    return Handler

@@ -1,0 +1,152 @@
+"""The node's data volumes: found, formatted if they are blank, and mounted, at every boot before the engine starts."""
+
+from __future__ import annotations
+
+import json
+import stat
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Callable, List, Mapping, Optional, Sequence
+
+from ansible_collections.swarm.aws.plugins.module_utils._core.errors import SwarmError, Unavailable
+from ansible_collections.swarm.aws.plugins.module_utils._core.join.ports import Clock
+from ansible_collections.swarm.aws.plugins.module_utils.adapters.aws import Aws
+from ansible_collections.swarm.aws.plugins.module_utils.adapters.clock import SystemClock
+from ansible_collections.swarm.aws.plugins.module_utils.adapters.metadata import Metadata
+
+from .config import Config
+from .log import Log
+
+PATH = Path("/etc/swarm-agent/volumes.json")
+# Seconds, for a volume to be attached and for EC2 to tell of it.
+DEADLINE, EVERY = 300.0, 2.0
+# What blkid returns when it finds neither a file system nor a partition table, nor anything else that it knows.
+NOTHING_FOUND = 2
+
+
+@dataclass(frozen=True)
+class Volume:
+    """A data volume, with the device's name in the launch template."""
+
+    label: str
+    device: str
+    mount: str
+
+
+def command(*words: str) -> subprocess.CompletedProcess[str]:
+    """Run a command of the node's. Raises SwarmError if there is none of that name."""
+    try:
+        return subprocess.run(  # noqa: S603 - the words are this module's own, and what the user data says
+            words, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
+        )
+    except OSError as error:
+        raise SwarmError(f"{words[0]} cannot be run: {error.strerror}") from error
+
+
+class Volumes:
+    """Makes volumes ready. Can be repeated, and killed at any moment."""
+
+    def __init__(
+        self,
+        attached: Callable[[], Mapping[str, str]],
+        log: Log,
+        clock: Clock,
+        run: Callable[..., Any] = command,
+        root: Path = Path("/"),
+    ) -> None:
+        """``attached`` tells the IDs of the attached volumes by their devices' names, and may raise Unavailable."""
+        self._attached, self._log, self._clock, self._run, self._root = attached, log, clock, run, root
+
+    def keep(self, volumes: Sequence[Volume]) -> None:
+        """Have all of them mounted. Raises SwarmError, which says what cannot be done."""
+        for volume in volumes:
+            if self._run("mountpoint", "--quiet", volume.mount).returncode == 0:
+                continue
+            device = self._wait_for(volume)
+            if self._is_blank(device):
+                self._must("mkfs.ext4", "-q", "-L", volume.label, device)
+                self._log.info(f"The volume {volume.label} was blank and has a file system now.", device=device)
+            (self._root / volume.mount.lstrip("/")).mkdir(parents=True, exist_ok=True)
+            self._must("mount", device, volume.mount)
+            self._log.info(f"The volume {volume.label} is mounted at {volume.mount}.", device=device)
+
+    def _is_blank(self, device: str) -> bool:
+        """Whether nothing is on it. What cannot be told is an error, so that nothing is ever formatted by mistake."""
+        found = self._run("blkid", "--probe", device)
+        if found.returncode not in (0, NOTHING_FOUND):
+            raise SwarmError(f"What is on {device} cannot be told: {found.stderr.strip() or found.stdout.strip()}")
+        return bool(found.returncode == NOTHING_FOUND)
+
+    def _must(self, *words: str) -> None:
+        done = self._run(*words)
+        if done.returncode:
+            raise SwarmError(f"`{' '.join(words)}` failed: {done.stderr.strip() or done.stdout.strip()}")
+
+    # Finding the device
+
+    def _wait_for(self, volume: Volume) -> str:
+        deadline, problem = self._clock.now() + DEADLINE, ""
+        while self._clock.now() < deadline:
+            try:
+                found = self._find(volume)
+                if found:
+                    return found
+            except Unavailable as error:
+                problem = f" {error}"
+            self._clock.wait(EVERY, f"the volume {volume.label}")
+        raise SwarmError(f"The volume {volume.label} ({volume.device}) is not there.{problem}")
+
+    def _find(self, volume: Volume) -> Optional[str]:
+        for name in (volume.device, volume.device.replace("/dev/sd", "/dev/xvd")):
+            if self._is_device(name):
+                return name
+        known = self._run("blkid", "-L", volume.label)
+        if known.returncode == 0:
+            return str(known.stdout.strip())
+        # NVMe devices are numbered as they are found, and their serial numbers are the volumes' IDs without the hyphen:
+        # "Amazon EBS volumes and NVMe" in the EBS user guide.
+        serial = self._attached().get(volume.device, "").replace("-", "")
+        for path in (self._root / "sys/block").glob("nvme*/device/serial"):
+            if serial and path.read_text().strip() == serial:
+                return f"/dev/{path.parents[1].name}"
+        return None
+
+    def _is_device(self, name: str) -> bool:
+        try:
+            return stat.S_ISBLK((self._root / name.lstrip("/")).stat().st_mode)
+        except OSError:
+            return False
+
+
+def attached(aws: Aws, instance: str) -> Mapping[str, str]:
+    """The volumes of an instance, by their devices' names. Raises Unavailable."""
+    with aws.asked(f"describe the volumes of {instance}"):
+        answer = aws.client("ec2").describe_instances(InstanceIds=[instance])
+    mappings = [
+        one
+        for reservation in answer["Reservations"]
+        for found in reservation["Instances"]
+        for one in found.get("BlockDeviceMappings", [])
+    ]
+    return {one["DeviceName"]: one["Ebs"]["VolumeId"] for one in mappings if "Ebs" in one}
+
+
+def load(path: Path = PATH) -> List[Volume]:
+    """What the user data tells of them. Raises SwarmError."""
+    try:
+        return [Volume(**one) for one in json.loads(path.read_text(encoding="utf-8"))]
+    except (OSError, TypeError, ValueError) as error:
+        raise SwarmError(f"{path} does not tell the data volumes: {error}") from error
+
+
+def run(config: Config, log: Log) -> int:
+    """Have the volumes mounted, and return the exit code."""
+    try:
+        aws = Aws(config.region)
+        work = Volumes(lambda: attached(aws, Metadata().identity().instance), log, SystemClock())
+        work.keep(load())
+    except SwarmError as error:
+        log.error(str(error))
+        return 1
+    return 0

@@ -1,0 +1,57 @@
+"""Noticing that this node must be made a member anew: the swarm was restored without it, or its engine is locked."""
+
+from __future__ import annotations
+
+from typing import Optional
+
+from ansible_collections.swarm.aws.plugins.module_utils._core.errors import SwarmError
+from ansible_collections.swarm.aws.plugins.module_utils._core.join.decide import Leave, Unlock, decide
+from ansible_collections.swarm.aws.plugins.module_utils._core.join.joiner import Joiner
+from ansible_collections.swarm.aws.plugins.module_utils.adapters.clock import SystemClock
+from ansible_collections.swarm.aws.plugins.module_utils.adapters.joining import joiner
+
+from .config import Config
+from .notify import Notifier
+
+# Seconds between two looks at what the bucket publishes.
+EVERY = 20.0
+# Seconds between two signs of life, of which systemd wants one every three minutes.
+SIGN = 10.0
+
+
+class Watch:
+    """Looks from time to time. Keeps its connections, and concludes nothing from what it cannot see."""
+
+    def __init__(self, config: Config, notify: Notifier) -> None:
+        self._config, self._notify = config, notify
+        self._work: Optional[Joiner] = None
+        self._clock = SystemClock()
+        self._looked_at: Optional[float] = None
+
+    def left_behind(self) -> bool:
+        """Whether this node must be made a member anew. Looks only if the last look was a while ago."""
+        now = self._clock.now()
+        if self._looked_at is not None and now - self._looked_at < EVERY:
+            return False
+        self._looked_at = now
+        config = self._config
+        try:
+            if self._work is None:
+                self._work = joiner(
+                    config.cluster,
+                    config.region,
+                    config.bucket,
+                    config.role,
+                    self._clock,
+                    lambda sentence: None,
+                    self._notify.alive,
+                )
+            return isinstance(decide(self._work.me, self._work.look()), (Leave, Unlock))
+        except SwarmError:
+            return False
+
+    def wait(self) -> None:
+        """Return when the node is left behind."""
+        while not self.left_behind():
+            self._notify.alive()
+            self._clock.wait(SIGN, "the swarm to be restored without this node")

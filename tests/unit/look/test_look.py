@@ -1,0 +1,306 @@
+"""The page's server and its link to managers, of which scripts take the place."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import threading
+import time
+from collections.abc import Iterator
+from types import SimpleNamespace
+
+import pytest
+from ansible_collections.swarm.aws.plugins.module_utils._core.cluster import Cluster, Instance, Node, Record, Service
+from ansible_collections.swarm.aws.plugins.module_utils._core.errors import Unavailable
+from ansible_collections.swarm.aws.plugins.module_utils._core.policy import Group, Policy
+from ansible_collections.swarm.aws.runtime.swarm_agent import look as agent
+from ansible_collections.swarm.aws.runtime.swarm_agent.config import Config
+
+from lab.waiting import until
+from look.hub import Hub
+from look.link import Link, NoShells, command
+from look.server import Server
+
+KEY = "the-key"
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    server = Server(Hub(), KEY, 0)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield server
+    server.shutdown()
+    server.server_close()
+
+
+def get(server: Server, path: str, **headers: str) -> http.client.HTTPResponse:
+    connection = http.client.HTTPConnection("127.0.0.1", server.server_port, timeout=10)
+    connection.request("GET", path, headers=headers)
+    answer = connection.getresponse()
+    if path != "/moments":
+        answer.body = answer.read()  # type: ignore[attr-defined]
+    return answer
+
+
+ANYTHING = [
+    "/",
+    "/page.js",
+    "/page.css",
+    "/moment.json",
+    "/moments?x",
+    "/nothing",
+    "/?key=wrong",
+    "/moment.json?key=the-key",
+]
+
+
+@pytest.mark.parametrize("path", ANYTHING)
+def test_without_the_key_there_is_nothing(server, path):
+    assert get(server, path).status == 401
+    assert get(server, path, Authorization="Bearer wrong", Cookie=f"{server.cookie}=wrong").status == 401
+
+
+def test_the_address_that_is_printed_lets_a_browser_in(server):
+    entered = get(server, f"/?key={KEY}")
+    cookie = entered.headers["Set-Cookie"]
+    assert (entered.status, entered.headers["Location"]) == (303, "/")
+    assert {"HttpOnly", "SameSite=Strict"} < set(cookie.split("; "))
+    assert server.address == f"http://127.0.0.1:{server.server_port}/?key={KEY}"
+    for path in ("/", "/page.js", "/page.css", "/moment.json"):
+        answer = get(server, path, Cookie=cookie.split(";")[0])
+        assert answer.status == 200
+        assert answer.headers["Content-Security-Policy"].startswith("default-src 'none'")
+    assert get(server, "/look.py", Cookie=cookie.split(";")[0]).status == 404
+
+
+def test_a_program_may_have_the_key_in_a_header(server):
+    server.hub.tell({"cluster": "example"})
+    answer = get(server, "/moment.json", Authorization=f"Bearer {KEY}")
+    assert json.loads(answer.body) == {"lost": "", "moment": {"cluster": "example"}}
+
+
+def test_a_foreign_name_that_leads_here_is_refused(server):
+    assert get(server, "/moment.json", Authorization=f"Bearer {KEY}", Host="evil.example").status == 421
+
+
+def test_it_listens_on_this_machine_alone(server):
+    assert server.server_address[0] == "127.0.0.1"
+
+
+def test_every_moment_is_streamed(server):
+    answer = get(server, "/moments", Authorization=f"Bearer {KEY}")
+    assert answer.headers["Content-Type"] == "text/event-stream"
+    seen = [json.loads(answer.readline()[6:])]
+    answer.readline()
+    for number in range(3):
+        server.hub.tell({"number": number})
+        seen.append(json.loads(answer.readline()[6:]))
+        answer.readline()
+    assert [one["moment"] for one in seen] == [None, {"number": 0}, {"number": 1}, {"number": 2}]
+    assert [one["lost"] for one in seen] == ["Looking for a manager", "", "", ""]
+
+
+# The link
+
+
+def told(hub: Hub) -> dict:
+    return hub.now()[1]["moment"] or {}
+
+
+@pytest.fixture
+def managers(tmp_path, monkeypatch):
+    """Makes a manager of a script: its text gets the name `$0`."""
+    monkeypatch.setattr("look.link.FIRST", 1.0)
+
+    def made(**scripts: str) -> dict[str, str]:
+        for name, text in scripts.items():
+            (tmp_path / name).write_text(f"#!/bin/bash\n{text}\n")
+            (tmp_path / name).chmod(0o755)
+        return {name: f"{tmp_path / name} somewhere" for name in scripts}
+
+    return made
+
+
+ALIVE = """for i in $(seq 100); do echo '{"told_by": "'${0##*/}'"}'; sleep 0.1; done"""
+
+
+@pytest.fixture
+def linked():
+    """Starts links, and stops them."""
+    links = []
+
+    def start(shells, **more) -> Hub:
+        hub = Hub()
+        links.append(Link(hub, shells, **({"silence": 1.0, "rest": 0.05} | more)))
+        links[-1].start()
+        return hub
+
+    yield start
+    for one in links:
+        one.stop()
+        one.join(10)
+        assert not one.is_alive()
+
+
+def test_a_manager_that_ends_or_cannot_tell_is_followed_by_another(linked, managers):
+    shells = managers(
+        one="echo 'no manager' >&2; exit 1",
+        two="""echo '{"told_by": "two"}'""",
+        three=f"echo Starting session; {ALIVE}",
+    )
+    hub = linked(lambda: shells)
+    until("the third manager to tell", lambda: told(hub).get("told_by") == "three", seconds=20)
+    assert hub.now()[1]["lost"] == ""
+
+
+def test_a_manager_that_falls_silent_is_followed_by_another(linked, managers):
+    shells = managers(one="""echo '{"told_by": "one"}'; exec sleep 100""", two=ALIVE)
+    hub = linked(lambda: shells)
+    until("the first manager to tell", lambda: told(hub).get("told_by") == "one", seconds=20)
+    until("the second manager to tell", lambda: told(hub).get("told_by") == "two", seconds=20)
+
+
+def test_the_page_says_why_a_manager_tells_nothing(linked, managers):
+    shells = managers(one="echo 'swarm-agent: This host is no manager of a swarm.' >&2; exit 1")
+    hub = linked(lambda: shells, rest=5.0)
+    sentence = "one tells nothing: swarm-agent: This host is no manager of a swarm."
+    until("the page to say why", lambda: hub.now()[1]["lost"] == sentence, seconds=20)
+
+
+def test_the_inventory_is_read_again_when_none_tells(linked, managers):
+    answers = iter([NoShells("There is no network."), managers(one="exit 1"), managers(two=ALIVE)])
+
+    def shells():
+        answer = next(answers)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    hub = linked(shells, rest=1.0)
+    until("the page to say what is wrong", lambda: hub.now()[1]["lost"] == "There is no network.", seconds=20)
+    until("the new manager to tell", lambda: told(hub).get("told_by") == "two", seconds=20)
+
+
+def test_the_shell_is_ssh_or_session_manager():
+    assert command("ssh -i '/k/a key' admin@h", "sudo x").endswith(" -i '/k/a key' admin@h 'sudo x'")
+    assert "ServerAliveInterval" in command("ssh h", "x")
+    assert command("aws ssm start-session --target i-1", "sudo x").endswith(
+        """ --document-name AWS-StartInteractiveCommand --parameters '{"command": ["sudo x"]}'"""
+    )
+
+
+# What the manager tells
+
+NODE = Node("n1", "manager", "ready", voter=True, reachable=True, leader=True, labels={"swarm.aws.instance": "i-1"})
+WORKER = Node(
+    "n2",
+    "worker",
+    "ready",
+    availability="pause",
+    labels={
+        "swarm.aws.instance": "i-2",
+        "swarm.aws.remove-requested": "90",
+        "swarm.aws.leaving-since": "91.000",
+        "swarm.aws.paused-at": "92.000",
+    },
+)
+INSTANCES = tuple(
+    Instance(name, role, role, "a", "running", lifecycle="InService")
+    for name, role in (("i-1", "manager"), ("i-2", "worker"))
+)
+WEB = Service("s1", "web", replicas=3, healthy={"n1": 1, "n2": 2}, starting={"n1": 1}, stopping={})
+
+
+class Keeper:
+    """A keeper of a cluster in memory; also its swarm, observer and fleet."""
+
+    def __init__(self) -> None:
+        self.swarm = self.observer = self.fleet = self
+        self.failures: list[SimpleNamespace] = []
+        self.node, self.looks = WORKER, 0
+        self.away = False
+
+    def policy(self):
+        return Policy("example", {"manager": Group("manager"), "worker": Group("worker")})
+
+    def observe(self, policy):
+        self.looks += 1
+        return Cluster("s", "s", self.nodes(), INSTANCES, Record(), (), services=self.services())
+
+    def nodes(self):
+        if self.away:
+            raise Unavailable("The engine does not answer.")
+        return (NODE, self.node)
+
+    def services(self):
+        return (WEB,)
+
+    def groups(self):
+        return ()
+
+    def read_status(self):
+        return {"at": "then", "version": "1", "last_actions": [{"action": "Pause"}]}
+
+
+def view(keeper, clock):
+    config = Config("example", "eu-west-1", "1", "bucket", "manager", "manager")
+    return agent.View(keeper, config, "n1", now=lambda: clock[0])
+
+
+def test_a_moment_tells_what_runs_where_and_how_far_a_node_is_on_its_way_out():
+    moment = view(Keeper(), [100.0]).look()
+    rows = {row["instance"]: row for row in moment["members"]}
+    assert rows["i-1"]["runs"] == [{"service": "web", "running": 1, "starting": 1, "stopping": 0}]
+    assert (rows["i-1"]["going"], moment["told_by"]) == (None, "n1")
+    going = rows["i-2"]["going"]
+    assert (going["why"], going["stage"]) == ("requested", "begun")
+    assert moment["quorum"] == {"voters": 1, "reachable": 1, "needed": 1, "margin": 0}
+    assert moment["last_actions"] == [{"action": "Pause"}]
+    assert json.loads(json.dumps(moment)) == moment
+
+
+def test_the_engine_is_asked_for_every_moment_and_aws_now_and_then():
+    keeper, clock = Keeper(), [100.0]
+    seen = view(keeper, clock)
+    stages = []
+    for availability, drained in (("pause", {}), ("drain", {"swarm.aws.drained-at": "100.000"})):
+        labels = {**WORKER.labels, **drained}
+        keeper.node = Node("n2", "worker", "ready", availability=availability, labels=labels)
+        stages.append({row["instance"]: row for row in seen.look()["members"]}["i-2"]["going"]["stage"])
+        clock[0] += 1
+    assert (stages, keeper.looks) == (["begun", "ready"], 1)
+    clock[0] += agent.AWS_EVERY
+    seen.look()
+    assert keeper.looks == 2
+
+
+def test_an_engine_that_does_not_answer_is_said_and_nothing_is_made_up():
+    keeper, clock = Keeper(), [100.0]
+    seen = view(keeper, clock)
+    seen.look()
+    keeper.away = True
+    clock[0] += 1
+    moment = seen.look()
+    assert (moment["quorum"], moment["services"]) == (None, None)
+    assert moment["failures"] == ["The engine does not answer."]
+
+
+def test_it_ends_when_nobody_reads(monkeypatch):
+    class Closed:
+        lines = 0
+
+        def write(self, text):
+            self.lines += 1
+            if self.lines > 2:
+                raise BrokenPipeError
+
+        def flush(self):
+            pass
+
+    monkeypatch.setattr(agent, "Keeper", lambda *words: Keeper())
+    monkeypatch.setattr(agent, "manager_here", lambda swarm: "n1")
+    monkeypatch.setattr(agent, "EVERY", 0.0)
+    monkeypatch.setattr(agent.os, "dup2", lambda *words: None)
+    began = time.monotonic()
+    assert agent.run(Config("example", "eu-west-1", "1", "bucket", "manager", "manager"), Closed()) == 0
+    assert time.monotonic() - began < 10
