@@ -76,7 +76,10 @@ CONFIG
 
 # What a server does every second.
 tend_server() {
-  role=$(replication role)
+  # One answer for both: a replica that is promoted between two has no link, and would follow the one whose role it took.
+  set -- $(server 127.0.0.1 INFO replication | tr -d '\r' | awk -F: '
+    $1 == "role" {role = $2} $1 == "master_link_status" {link = $2} END {print role, link}')
+  role=${1:-} link=${2:-}
   case $role in
     master)
       if [ "$was" = slave ]; then server 127.0.0.1 INCRBY "$PULSE" 1000000; else server 127.0.0.1 INCR "$PULSE"; fi >/dev/null
@@ -87,11 +90,12 @@ tend_server() {
         server 127.0.0.1 REPLICAOF "$other" 6379 >/dev/null
       fi ;;
     slave)
-      if [ "$(replication master_link_status)" = up ]; then
+      if [ "$link" = up ]; then
         touch /tmp/ready
       elif primary=$(living_primary) && [ -n "$primary" ]; then
-        # Promoted this very moment, it would name itself.
-        if [ "$primary" != "$(own_address)" ] && [ "$primary" != "$(replication master_host)" ]; then
+        # Asking took a while, in which it may have been promoted.
+        if [ "$primary" != "$(own_address)" ] && [ "$primary" != "$(replication master_host)" ] &&
+          [ "$(replication role)" = slave ]; then
           say "following $primary"
           server 127.0.0.1 REPLICAOF "$primary" 6379 >/dev/null
         fi
@@ -102,17 +106,18 @@ tend_server() {
   [ -n "$role" ] && was=$role
 }
 
-# A primary that stops: pause writes, have a sentinel promote a replica, and wait until one is.
+# A primary that stops: pause writes, have a sentinel promote a replica, and wait until one is. A sentinel of the same node
+# is told to stop at the same moment, so one that ends meanwhile is not waited for.
 hand_over() {
   trap '' TERM INT
   [ "$(replication role)" = master ] && [ "$(replication connected_slaves)" -gt 0 ] || return 0
   say "handing the primary's role over"
   server 127.0.0.1 CLIENT PAUSE 20000 WRITE >/dev/null
   own=$(own_address)
+  deadline=$(($(date +%s) + 15))
   for peer in $(addresses "$SENTINELS"); do
     [ "$(sentinel "$peer" SENTINEL FAILOVER "$NAME")" = OK ] || continue
-    tick=0
-    while [ "$((tick += 1))" -le 20 ]; do
+    while [ "$(date +%s)" -lt "$deadline" ] && [ "$(sentinel "$peer" PING)" = PONG ]; do
       for other in $(addresses "$STORES"); do
         if [ "$other" != "$own" ] && is_primary "$other"; then
           say "$other has taken the primary's role over"

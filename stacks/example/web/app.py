@@ -89,6 +89,10 @@ class Connection:
         raise OSError(f"an answer of unknown kind {kind!r}")
 
 
+def _left(deadline: float) -> float:
+    return max(0.0, deadline - time.monotonic())
+
+
 class Store:
     """The visits' count, at whichever server is the primary now. A thread of its own keeps it connected."""
 
@@ -107,9 +111,11 @@ class Store:
 
         ``replicas`` is how many replicas confirmed that they have the count: with one or more it survives any node.
         """
+        # One deadline for both, so that visitors who queue do not each wait for those before them.
+        deadline = time.monotonic() + STORE_TIMEOUT
         # Waiting is for a change of primary; in a longer absence no visitor should wait for what will not come.
-        patience = max(0.0, self._lost_at + STORE_TIMEOUT - time.monotonic())
-        if self._connected.wait(patience) and self._lock.acquire(timeout=STORE_TIMEOUT):
+        connected = self._connected.wait(_left(self._lost_at + STORE_TIMEOUT))
+        if connected and self._lock.acquire(timeout=_left(deadline)):
             try:
                 if self._connection:
                     visits, replicas = self._connection.ask(["INCR", "visits"], ["WAIT", "1", "300"])
@@ -179,6 +185,8 @@ class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     server: Server
     timeout = 75
+    # An answer leaves in one piece, since a health check hangs up after its first line.
+    wbufsize = -1
     disable_nagle_algorithm = True
 
     def do_GET(self) -> None:
