@@ -5,10 +5,10 @@ SHELL := /bin/bash
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 LAB := .venv/bin/python -m lab
 
-.PHONY: help setup demo test soak lint lab-up lab-down lab-env
+.PHONY: help setup demo test units soak lint docs status instances managers diagnose ssh look lab-up lab-down lab-env
 
 help: ## Show what there is to make
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1\t\2/' | expand -t 12
+	@grep -hE '^[a-z -]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z -]+):.*## (.*)/\1\t\2/' | expand -t 28
 
 setup: .venv/ready ## Install the controller's tools into .venv
 
@@ -24,8 +24,26 @@ test: setup ## Check everything and run every test, the lab's among them
 soak: setup ## Simulate a hundred thousand stories of keeping a cluster, on all cores
 	@SWARM_SCHEDULES=$${SWARM_SCHEDULES:-100000} .venv/bin/python -m pytest tests/simulation/keeping/test_schedules.py
 
+units: setup ## Run the unit tests by ansible-test units, on all cores
+	@tools/units
+
 lint: setup ## Check style, types, documentation and Ansible's own rules
 	@tools/lint
+
+docs: setup ## Build the documentation site, .build/docs/html
+	@tools/docs
+
+status instances managers: setup ## Show the cluster, its instances or its managers; FORMAT=json for programs
+	@ANSIBLE_STDOUT_CALLBACK=swarm.aws.document ansible-playbook playbooks/$@.yml $(if $(FORMAT),-e format=$(FORMAT))
+
+diagnose: setup ## Gather logs, versions and states of all nodes into one archive without secrets
+	@ANSIBLE_STDOUT_CALLBACK=swarm.aws.document ansible-playbook playbooks/diagnose.yml
+
+ssh: setup ## Open a shell on a manager that can act, or on ID=i-…; CMD='…' runs that instead
+	@tools/ssh
+
+look: setup ## Show the cluster as it is now on a page that this machine serves; PORT=… for another port
+	@.venv/bin/python -m look $(if $(PORT),--port $(PORT))
 
 lab-up: setup ## Start the lab
 	@$(LAB) up

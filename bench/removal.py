@@ -15,7 +15,6 @@ import time
 from lab.state import labs
 from tests.lab.load import Load
 from tests.lab.site import RECORD, Site
-from tests.lab.test_5_removal import _one
 
 TTL = 10.0
 # The share of the waits that is aimed at.
@@ -25,7 +24,7 @@ TARGET = 0.15
 def measure(site: Site, kind: str) -> dict[str, float]:
     """Remove one node of a kind under load, and return the seconds of each step."""
     site.settle()
-    instance = _one(site, kind)
+    instance = site.one(kind)
     manager = next(one for one in site.managers() if one != instance)
     # One watch without a gap, rather than one for each stage as the playbook has it.
     words = ["ansible", manager, "--become", "-m", "swarm.aws.node_drain", "-a", f"instance={instance}"]

@@ -3,6 +3,14 @@
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).resolve().parent.parent
 for path in (ROOT / ".collections", ROOT):
     sys.path.insert(0, str(path))
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Register the markers here, since ansible-test brings a configuration file of its own."""
+    config.addinivalue_line("markers", "lab: runs on the lab's real engines")
+    config.addinivalue_line("markers", "fault(number): a row of the fault table")

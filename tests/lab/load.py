@@ -33,28 +33,43 @@ class Resolver:
         self._lock = threading.Lock()
         self._addresses: list[str] = []
         self._until = 0.0
+        self.asked_at = 0.0
+        """When it asked last, in epoch seconds."""
 
-    def addresses(self) -> list[str]:
-        """What is known now. An old answer is not used, and an empty one is an error."""
+    def addresses(self) -> tuple[list[str], float]:
+        """What is known now, and since when. An old answer is not used, and an empty one is an error."""
         with self._lock:
             if time.monotonic() >= self._until:
-                asked = time.monotonic()
-                reply = DNSRecord.parse(DNSRecord.question(self._name, "A").send(self._lab.address, 53, timeout=3))
+                asked, self.asked_at = time.monotonic(), time.time()
+                reply = self._ask()
                 found = [one for one in reply.rr if one.rtype == QTYPE.A]
                 self._addresses = [str(one.rdata) for one in found]
                 self._until = asked + min((one.ttl for one in found), default=0)
             if not self._addresses:
                 raise OSError(f"{self._name} has no address")
-            return self._addresses
+            return self._addresses, self.asked_at
+
+    def _ask(self) -> DNSRecord:
+        """The name server's answer. A datagram may be lost, so it is asked twice, as resolv.conf(5) has it."""
+        question = DNSRecord.question(self._name, "A")
+        try:
+            answer = question.send(self._lab.address, 53, timeout=2)
+        except TimeoutError:
+            answer = question.send(self._lab.address, 53, timeout=2)
+        return DNSRecord.parse(answer)
 
 
 @dataclass(frozen=True)
 class Failure:
-    """A request that was not answered as it should be: when (epoch seconds), by whom, and what came instead."""
+    """A request that was not answered as it should be.
+
+    When and by whom, what came instead, and when the name server was asked where to send it; times are epoch seconds.
+    """
 
     at: float
     address: str
     reason: str
+    resolved_at: float
 
 
 @dataclass
@@ -90,10 +105,12 @@ class Result:
 class Load:
     """Asks from the beginning of a ``with`` block to its end, about `rate` times a second."""
 
-    def __init__(self, lab: Lab, name: str, path: str = "/api", rate: float = 260.0) -> None:
+    def __init__(self, lab: Lab, name: str, path: str = "/api", rate: float = 260.0, longest: float = LONGEST) -> None:
+        """``rate`` is in requests a second; after ``longest`` seconds it asks no more."""
         self.result = Result()
+        self._longest = longest
         self._name, self._path = name, path
-        self._resolver = Resolver(lab, name)
+        self.resolver = Resolver(lab, name)
         self._interval = THREADS / rate
         self._stop = threading.Event()
         self._lock = threading.Lock()
@@ -118,13 +135,13 @@ class Load:
         turn, left = number, 0
         while not self._stop.wait(max(0.0, following - time.monotonic())):
             now = time.monotonic()
-            if now - self._began > LONGEST:
+            if now - self._began > self._longest:
                 return
             # Whoever is late does not hurry, so that a slow moment is not followed by a burst.
             following = max(following + self._interval, now - self._interval)
-            address = "?"
+            address, resolved_at = "?", time.time()
             try:
-                addresses = self._resolver.addresses()
+                addresses, resolved_at = self.resolver.addresses()
                 if connection is None or not left or connection.host not in addresses:
                     if connection is not None:
                         connection.close()
@@ -135,19 +152,20 @@ class Load:
                 connection.request("GET", self._path, headers={"Host": self._name})
                 answer = connection.getresponse()
                 answer.read()
-                self._note(address, "" if answer.status == 200 else f"HTTP {answer.status}", time.monotonic() - now)
+                wrong = "" if answer.status == 200 else f"HTTP {answer.status}"
+                self._note(address, wrong, time.monotonic() - now, resolved_at)
                 if answer.will_close:
                     connection = None
             except (OSError, http.client.HTTPException) as error:
-                self._note(address, type(error).__name__, time.monotonic() - now)
+                self._note(address, type(error).__name__, time.monotonic() - now, resolved_at)
                 if connection is not None:
                     connection.close()
                 connection = None
 
-    def _note(self, address: str, failure: str, seconds: float) -> None:
+    def _note(self, address: str, failure: str, seconds: float, resolved_at: float) -> None:
         with self._lock:
             self.result.sent += 1
             self.result.slowest = max(self.result.slowest, seconds)
             self.result.answered_by[address] += 1
             if failure:
-                self.result.failures.append(Failure(time.time(), address, failure))
+                self.result.failures.append(Failure(time.time(), address, failure, resolved_at))

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
+import signal
 import subprocess
+import tempfile
+import time
+import urllib.parse
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -24,6 +29,11 @@ ROOT = Path(__file__).resolve().parents[2]
 CLUSTER = "example"
 RECORD = "www.swarm.test"
 _RECAP = re.compile(r"^\S+\s+: ok=(\d+)\s+changed=(\d+)\s+unreachable=(\d+)\s+failed=(\d+)", re.MULTILINE)
+
+
+def say(sentence: str) -> None:
+    """Figures for whoever runs the tests with -s, or reads the report."""
+    print(f"\nfigures: {sentence}")
 
 
 @dataclass(frozen=True)
@@ -60,17 +70,21 @@ class Site:
     def __init__(self, lab: Lab) -> None:
         self.lab = lab
         self.first_run = Run(1, "")
+        # What the account holds before anything is built.
+        self.before = self.inventory()
+        self.printed: list[str] = []
+        """All that commands have said so far."""
 
     @cached_property
     def environment(self) -> dict[str, str]:
         """The environment of someone who has evaluated `make -s lab-env`."""
         return os.environ | lifecycle.environment(self.lab) | {"ANSIBLE_NOCOLOR": "1", "ANSIBLE_FORCE_COLOR": "0"}
 
-    def command(self, *words: str, seconds: float = 900, **more: str) -> Run:
-        """Run a command in the checkout, with the lab's environment."""
+    def command(self, *words: str, seconds: float = 900, folder: Path = ROOT, **more: str) -> Run:
+        """Run a command in the checkout, or in another folder, with the lab's environment."""
         done = subprocess.run(
             words,
-            cwd=ROOT,
+            cwd=folder,
             env=self.environment | more,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -79,11 +93,51 @@ class Site:
             timeout=seconds,
             check=False,
         )
+        self.printed.append(done.stdout)
         return Run(done.returncode, done.stdout)
 
     def playbook(self, *words: str, seconds: float = 900, **more: str) -> Run:
         """Run `ansible-playbook`."""
         return self.command("ansible-playbook", *words, seconds=seconds, **more)
+
+    def killed_playbook(self, *words: str, when: Callable[[], bool], seconds: float = 900) -> bool:
+        """Run `ansible-playbook` and kill it, and all that it has started, as soon as ``when`` holds.
+
+        Returns whether it was killed; if it ended before, it must have succeeded.
+        """
+        with tempfile.TemporaryFile("w+") as output:
+            process = subprocess.Popen(
+                ["ansible-playbook", *words],
+                cwd=ROOT,
+                env=self.environment,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+            )
+            deadline = time.monotonic() + seconds
+            try:
+                while process.poll() is None and time.monotonic() < deadline:
+                    if when():
+                        return True
+                    time.sleep(0.1)
+            finally:
+                if process.poll() is None:
+                    for pid in [process.pid, *_descendants(process.pid)]:
+                        with contextlib.suppress(ProcessLookupError):
+                            os.kill(pid, signal.SIGKILL)
+                process.wait()
+            output.seek(0)
+            assert process.returncode == 0, output.read()[-4000:]
+            return False
+
+    def _told(self, name: str) -> Any:
+        """What the lab itself tells under a name."""
+        with urllib.request.urlopen(f"{self.lab.endpoint}/_lab/{name}", timeout=30) as answer:
+            return json.load(answer)
+
+    def inventory(self) -> list[str]:
+        """A line for everything that any of the lab's services holds."""
+        return self._told("inventory")  # type: ignore[no-any-return]
 
     def aws(self, service: str) -> Any:
         """A boto3 client with the administrator's credentials."""
@@ -91,12 +145,35 @@ class Site:
 
     def calls(self) -> list[dict[str, Any]]:
         """The API calls since the lab's log of them was last emptied."""
-        with urllib.request.urlopen(f"{self.lab.endpoint}/_lab/calls", timeout=10) as answer:
-            return json.load(answer)  # type: ignore[no-any-return]
+        return self._told("calls")  # type: ignore[no-any-return]
+
+    def written(self) -> list[dict[str, Any]]:
+        """The operator's own calls that changed something since the log of calls was emptied."""
+        reading = ("Describe", "Get", "List", "Head", "Lookup")
+        return [one for one in self.calls() if one["caller"] == "lab" and not one["action"].startswith(reading)]
+
+    def writes(self) -> list[str]:
+        """What those calls were, each once."""
+        return sorted({call["action"] for call in self.written()})
+
+    def judgements(self) -> dict[str, Any]:
+        """What IAM allowed and refused the instances' roles since the lab is up."""
+        return self._told("judgements")  # type: ignore[no-any-return]
+
+    def credentials(self) -> list[str]:
+        """The secret keys and session tokens that instances were given since the lab is up."""
+        return self._told("credentials")  # type: ignore[no-any-return]
 
     def forget_calls(self) -> None:
         """Empty the lab's log of calls."""
         request = urllib.request.Request(f"{self.lab.endpoint}/_lab/calls", method="DELETE")
+        with urllib.request.urlopen(request, timeout=10):
+            pass
+
+    def control(self, verb: str, instance: str, **more: object) -> None:
+        """Have the lab do something to an instance, as its command line does."""
+        query = urllib.parse.urlencode({"instance": instance, **more})
+        request = urllib.request.Request(f"{self.lab.endpoint}/_lab/{verb}?{query}", method="POST")
         with urllib.request.urlopen(request, timeout=10):
             pass
 
@@ -106,6 +183,10 @@ class Site:
         """The emulator's own view of the instances that are not terminated."""
         found = [one for one in status.instances(self.lab) if one["state"] not in ("terminated", "shutting-down")]
         return [one for one in found if group is None or one["group"] == f"{CLUSTER}-{group}"]
+
+    def ids(self, group: str | None = None) -> set[str]:
+        """The IDs of a group's instances, or of all, that are not terminated."""
+        return {one["instance_id"] for one in self.instances(group)}
 
     def on(self, instance: str, *words: str) -> Run:
         """Run a command as root on an instance's console, which needs neither network nor SSH."""
@@ -126,6 +207,11 @@ class Site:
     def agent_log(self, instance: str) -> str:
         """All that an instance's agent has said."""
         return self.on(instance, "journalctl", "--unit=swarm-agent", "--no-pager").output
+
+    def actions(self, instance: str) -> list[dict[str, Any]]:
+        """What an instance's agent has logged of its actions: `time`, `action`, `before`, `after` and more."""
+        words = ["journalctl", "--unit=swarm-agent", "--output=cat", "--no-pager", '--grep="event": "action"']
+        return [json.loads(line) for line in self.on(instance, *words).output.splitlines() if line.startswith("{")]
 
     def ssh(self, instance: str, command: str) -> Run:
         """Run a command on an instance over SSH, as its login user."""
@@ -150,6 +236,45 @@ class Site:
         assert listed.code == 0, listed.output
         return [_node(one) for one in json.loads(listed.output)]
 
+    def listed(self) -> list[Node]:
+        """The nodes, in the middle of a change: it may take a few questions."""
+
+        def found() -> list[Node]:
+            with contextlib.suppress(AssertionError, ValueError):
+                return self.nodes()
+            return []
+
+        nodes: list[Node] = self.wait("a manager to list the nodes", found)
+        return nodes
+
+    def members(self) -> set[str]:
+        """The instances whose nodes are in the swarm."""
+        return {node.instance for node in self.listed()}
+
+    def down(self) -> set[str]:
+        """The instances whose nodes are not ready."""
+        return {node.instance for node in self.listed() if not node.ready}
+
+    def one(self, kind: str) -> str:
+        """An instance that is a `worker`, the `leader`, or a `follower`: a manager that does not lead."""
+        manager = self.managers()[0]
+        listed = self.on(manager, "docker", "node", "ls", "--format", "{{.ID}} {{.ManagerStatus}}").output
+        status = {line.split()[0]: line.split()[1:] for line in listed.splitlines()}
+        wanted = {"worker": [], "leader": ["Leader"], "follower": ["Reachable"]}[kind]
+        return next(node.instance for node in self.nodes() if status.get(node.node_id) == wanted)
+
+    @contextlib.contextmanager
+    def agents_stopped(self) -> Iterator[None]:
+        """Have the managers' agents stand still."""
+        managers = self.managers()
+        for instance in managers:
+            self.on(instance, "systemctl", "stop", "swarm-agent")
+        try:
+            yield
+        finally:
+            for instance in managers:
+                self.on(instance, "systemctl", "start", "--no-block", "swarm-agent")
+
     def clusters(self) -> set[str]:
         """The IDs of the clusters that the managers are in, of which there is to be one."""
         return {self.cluster_of(one) for one in self.managers()}
@@ -158,8 +283,8 @@ class Site:
         """The ID of the cluster that a manager is in."""
         return self.on(manager, "docker", "info", "--format", "{{.Swarm.Cluster.ID}}").output.strip()
 
-    def is_whole(self) -> bool:
-        """Whether the swarm has just the nodes that the example asks for, all of them fit and labelled."""
+    def is_whole(self, workers: int = 1) -> bool:
+        """Whether the swarm has just the nodes that the groups ask for, all of them fit and labelled."""
         try:
             nodes = self.nodes()
         except (AssertionError, ValueError):
@@ -167,12 +292,24 @@ class Site:
         running = {one["instance_id"] for one in self.instances() if one["lifecycle_state"] == "InService"}
         fit = [node for node in nodes if node.ready and node.availability == "active" and node.labels]
         managers = [node for node in fit if node.role == "manager" and node.reachability == "reachable"]
-        return len(nodes) == len(fit) == 4 and len(managers) == 3 and {node.instance for node in nodes} == running
+        expected = {node.instance for node in nodes} == running and len(nodes) == 3 + workers
+        return expected and len(fit) == len(nodes) and len(managers) == 3
 
-    def settle(self, seconds: float = 240) -> list[Node]:
+    def settle(self, seconds: float = 240, *, workers: int = 1) -> list[Node]:
         """Wait until the swarm is whole."""
-        until("the swarm to be whole", self.is_whole, seconds=seconds, every=2)
+        until("the swarm to be whole", lambda: self.is_whole(workers), seconds=seconds, every=2)
         return self.nodes()
+
+    @contextlib.contextmanager
+    def brisk(self, **durations: float) -> Iterator[None]:
+        """Have other durations in the agents' policy, in seconds."""
+        s3, where = self.aws("s3"), {"Bucket": self.bucket, "Key": "policy.json"}
+        usual = s3.get_object(**where)["Body"].read()
+        s3.put_object(**where, Body=json.dumps({**json.loads(usual), **durations}).encode())
+        try:
+            yield
+        finally:
+            s3.put_object(**where, Body=usual)
 
     def truth(self) -> dict[str, Any]:
         """What the bucket says of the cluster."""
@@ -184,11 +321,26 @@ class Site:
         """The discovery bucket's name."""
         return f"{CLUSTER}-swarm-123456789012-eu-west-1"
 
+    def backups(self) -> list[str]:
+        """The names of the backups, the newest first."""
+        found = self.aws("s3").list_objects_v2(Bucket=self.bucket, Prefix="backups/").get("Contents", [])
+        keys = [one["Key"] for one in found if one["Key"].endswith(".json")]
+        return sorted((key.removeprefix("backups/").removesuffix(".json") for key in keys), reverse=True)
+
+    def history(self, service: str) -> str:
+        """A service's tasks, those that have ended among them, as `docker service ps` shows them."""
+        shown = ["--no-trunc", "--format", "{{.ID}} {{.Name}} {{.Node}} {{.DesiredState}} {{.CurrentState}} {{.Error}}"]
+        return self.on(self.managers()[0], "docker", "service", "ps", *shown, service).output
+
     # What users see
 
-    def addresses(self) -> set[str]:
-        """The record's addresses, from the lab's name server."""
-        return set(pages.lookup(self.lab, RECORD))
+    def addresses(self, kind: str = "A") -> set[str]:
+        """The addresses of the A or of the AAAA record, from the lab's name server."""
+        return set(pages.lookup(self.lab, RECORD, kind))
+
+    def ipv6_addresses(self, group: str = "manager") -> set[str]:
+        """The IPv6 addresses that a group's running instances have."""
+        return {one["ipv6"] for one in self.instances(group)}
 
     def public_addresses(self, group: str = "manager") -> set[str]:
         """The public addresses that a group's running instances have."""
@@ -198,9 +350,27 @@ class Site:
         """The example stack's answer, found through DNS."""
         return pages.fetch(self.lab, f"http://{RECORD}{path}")
 
+    def page_at(self, address: str, path: str = "/api") -> pages.Page:
+        """The example stack's answer at one of the record's addresses."""
+        return pages.ask(address, f"http://{RECORD}{path}")
+
     def wait(self, what: str, condition: Callable[[], Any], seconds: float = 120) -> Any:
         """Wait for a condition of the cluster's."""
         return until(what, condition, seconds=seconds, every=1)
+
+
+def _descendants(pid: int) -> list[int]:
+    """A process's children and theirs, wherever they have put themselves."""
+    children: dict[int, list[int]] = {}
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            parent = int(stat.read_text().rpartition(")")[2].split()[1])
+            children.setdefault(parent, []).append(int(stat.parent.name))
+    found, todo = [], [pid]
+    while todo:
+        todo += children.get(todo[0], [])
+        found.append(todo.pop(0))
+    return found[1:]
 
 
 def _node(inspected: dict[str, Any]) -> Node:

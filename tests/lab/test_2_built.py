@@ -7,6 +7,7 @@ import re
 
 import pytest
 
+from lab.network import ipv6_works
 from lab.state import ENDPOINT_PORT, SERVICES_ADDRESS
 
 from .site import CLUSTER, Site
@@ -81,6 +82,14 @@ def test_inventory_api_ssh_engine_and_dns_show_the_same_cluster(site: Site) -> N
     site.wait("the record to name the managers", lambda: site.addresses() == addresses)
 
 
+def test_the_aaaa_record_names_the_managers_and_a_page_comes_over_ipv6(site: Site) -> None:
+    site.wait("the AAAA record to name the managers", lambda: site.addresses("AAAA") == site.ipv6_addresses())
+    addresses = site.addresses("AAAA")
+    assert len(addresses) == 3
+    if ipv6_works():
+        assert {site.page_at(address).status for address in addresses} == {200}
+
+
 def test_ansible_reaches_every_instance(site: Site) -> None:
     run = site.command("ansible", "all", "-m", "ansible.builtin.ping")
     assert run.code == 0, run.output
@@ -129,7 +138,7 @@ def test_no_secret_is_in_any_output_or_log(site: Site) -> None:
 def test_every_node_is_from_inside_as_it_should_be(site: Site) -> None:
     """Molecule's own verification, on the nodes that stand here."""
     site.settle()
-    run = site.command("python", "-m", "pytest", "--quiet", "-p", "no:cacheprovider", "molecule/default/tests")
+    run = site.command("python", "-m", "pytest", "--quiet", "-p", "no:cacheprovider", "molecule/cluster/tests")
     assert run.code == 0, run.output
 
 

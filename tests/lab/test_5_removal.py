@@ -2,31 +2,23 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import subprocess
 import time
-import urllib.parse
-import urllib.request
-from collections.abc import Iterator
+from datetime import UTC, datetime
 
 import pytest
 
 from lab.engine import connect
 from tests.lab.load import Load
 
-from .site import CLUSTER, RECORD, Node, Site
+from .site import CLUSTER, RECORD, Site, say
 
-# Seconds: the record's TTL, and how long until the managers notice that a node is silent.
-TTL, NOTICED = 10, 40
+# Seconds: the record's TTL.
+TTL = 10
 # Requests that a removal must have met for their success to mean something. The client asks for 220 a second and more.
 ENOUGH = 2000
 STUBBORN = """trap "" TERM; while :; do sleep 1; done"""
-
-
-def say(sentence: str) -> None:
-    """Figures for whoever runs the tests with -s, or reads the report."""
-    print(f"\nfigures: {sentence}")
 
 
 # Planned removals under load
@@ -38,7 +30,7 @@ def test_fault_23_no_request_fails_while_a_node_is_removed(site: Site, kind: str
     """The managers are the DNS record's group, so the last two are also instances that the record leads to."""
     site.settle()
     site.wait("the record to name the managers", lambda: site.addresses() == site.public_addresses())
-    instance = _one(site, kind)
+    instance = site.one(kind)
     with Load(site.lab, RECORD) as load:
         began = time.monotonic()
         run = site.playbook("remove_node.yml", "-e", f"id={instance}")
@@ -47,10 +39,12 @@ def test_fault_23_no_request_fails_while_a_node_is_removed(site: Site, kind: str
     say(f"{kind}: {load.result}; the command took {seconds:.0f} s; {_line(run.output, 'Seconds:')}")
     assert load.result.failures == []
     assert load.result.sent >= ENOUGH, str(load.result)
-    assert "example_web: 6 of 6 tasks healthy at the lowest" in run.output
+    healthy = "example_web: 6 of 6 tasks healthy at the lowest"
+    assert healthy in run.output, f"{run.output[-3000:]}\n{site.history('example_web')}"
     nodes = site.settle()
     assert instance not in {node.instance for node in nodes}
     assert site.addresses() == site.public_addresses()
+    assert site.addresses("AAAA") == site.ipv6_addresses()
     site.wait("the services to have as many tasks as they declare", lambda: _replicas(site) == "6")
 
 
@@ -109,7 +103,7 @@ def test_fault_24_two_of_three_managers_are_refused_with_the_numbers(site: Site)
 def test_fault_25_26_30_no_place_elsewhere_a_deaf_container_and_everybody_killed(site: Site) -> None:
     """One forced removal serves three faults: refused first, killed in the middle, and finished by the next run."""
     site.settle()
-    worker, manager = _one(site, "worker"), _one(site, "leader")
+    worker, manager = site.one("worker"), site.one("leader")
     pinned = ["--name", "pinned", "--replicas", "2", "--constraint", "node.role==worker"]
     options = ["--update-order", "start-first", "--stop-grace-period", "25s"]
     command = ["python:3.13-slim", "sh", "-c", STUBBORN]
@@ -141,14 +135,22 @@ def test_fault_25_26_30_no_place_elsewhere_a_deaf_container_and_everybody_killed
 @pytest.mark.parametrize(("verb", "seconds"), [("spot-interrupt", 120), ("scheduled-event", 600)])
 def test_fault_28_an_announced_end_is_drained_inside_its_deadline(site: Site, verb: str, seconds: int) -> None:
     site.settle()
-    worker = _one(site, "worker")
-    announced = time.monotonic()
-    _control(site, verb, worker, seconds=seconds)
-    site.wait("the worker to be out of the swarm", lambda: worker not in _members(site), seconds)
-    took = time.monotonic() - announced
-    say(f"{verb}: out of the swarm after {took:.0f} of {seconds} s")
-    assert took < seconds - 10
+    worker, leader = site.one("worker"), site.one("leader")
+    site.control(verb, worker, seconds=seconds)
+    site.wait("the worker to be out of the swarm", lambda: worker not in site.members(), seconds)
+    # Facts that the agent notes: until when there was time, and when it took the node out.
+    done = [line for line in site.actions(leader) if worker in line["message"]]
+    (announced,) = {label for line in done if (label := (line["after"] or {}).get("swarm.aws.interruption"))}
+    deadline = float(announced.partition("@")[2])
+    (removed,) = [datetime.fromisoformat(line["time"]) for line in done if line["action"] == "Remove"]
+    say(f"{verb}: {announced}, out of the swarm {deadline - removed.timestamp():.0f} of {seconds} s before")
+    assert removed.timestamp() < deadline
     site.settle()
+    # It ended before EC2 would have taken it back.
+    (ended,) = site.aws("ec2").describe_instances(InstanceIds=[worker])["Reservations"][0]["Instances"]
+    assert ended.get("StateReason", {}).get("Code") != "Server.SpotInstanceTermination", (
+        "it went before it was taken back"
+    )
 
 
 # What nobody planned
@@ -157,33 +159,41 @@ def test_fault_28_an_announced_end_is_drained_inside_its_deadline(site: Site, ve
 @pytest.mark.fault(12)
 def test_fault_12_a_host_that_fails_under_load_costs_requests_only_until_dns_forgets_it(site: Site) -> None:
     site.settle()
-    manager = _one(site, "follower")
+    manager, leader = site.one("follower"), site.one("leader")
     address = next(one["public_ip"] for one in site.instances() if one["instance_id"] == manager)
     with Load(site.lab, RECORD) as load:
         site.wait("the load to have begun", lambda: load.result.sent > 200)
         connect().containers.get(site.lab.container(manager)).kill()
-        killed = time.time()
+        killed, began = time.time(), datetime.now(UTC).isoformat(timespec="milliseconds")
         site.wait("the record to forget it", lambda: address not in site.addresses())
         forgotten = time.time() - killed
-        site.wait("the resolvers to forget it", lambda: time.time() > killed + forgotten + TTL + 8, TTL + 20)
+        site.wait("the resolver to forget it", lambda: load.resolver.asked_at > killed + forgotten)
+        sent = load.result.sent
+        site.wait("the load to go on", lambda: load.result.sent > sent + ENOUGH / 2)
     last = max((one.at for one in load.result.failures), default=killed) - killed
     say(f"hard kill: {load.result}; withdrawn after {forgotten:.1f} s, the last failure after {last:.1f} s")
-    assert last <= forgotten + TTL + 6, "requests failed although no resolver knew the host any more"
-    assert forgotten <= NOTICED
+    misled = [one for one in load.result.failures if one.resolved_at > killed + forgotten or one.address != address]
+    assert misled == [], "requests failed although no resolver knew the host any more, or at another one"
     site.settle()
+    done = [line for line in site.actions(leader) if line["time"] > began]
+    withdrawn = [line["action"] == "SyncRecord" and address not in line["after"]["ipv4_values"] for line in done]
+    replaced = [line["action"] == "CompleteLifecycle" and "launching" in line["after"]["hook"] for line in done]
+    assert withdrawn.index(True) < replaced.index(True), "it is withdrawn when it is missed, not when it is replaced"
 
 
 @pytest.mark.fault(21)
 def test_fault_21_an_instance_that_ends_before_it_joined_is_let_go_at_once(site: Site) -> None:
     site.settle()
-    autoscaling, known = site.aws("autoscaling"), {one["instance_id"] for one in site.instances()}
+    autoscaling, known, leader = site.aws("autoscaling"), site.ids(), site.one("leader")
     autoscaling.set_desired_capacity(AutoScalingGroupName=f"{CLUSTER}-worker", DesiredCapacity=2)
-    fresh = site.wait("another instance", lambda: [one for one in _ids(site) if one not in known])[0]
+    fresh = site.wait("another instance", lambda: [one for one in site.ids() if one not in known])[0]
     autoscaling.terminate_instance_in_auto_scaling_group(InstanceId=fresh, ShouldDecrementDesiredCapacity=True)
-    began = time.monotonic()
-    site.wait("it to be gone", lambda: fresh not in _ids(site), 60)
-    say(f"an instance that never joined was let go after {time.monotonic() - began:.0f} s")
-    assert fresh not in site.addresses()
+    site.wait("it to be gone", lambda: fresh not in site.ids())
+    # The hook was answered, and nothing else was done.
+    done = [line for line in site.actions(leader) if line["message"].endswith(f"lifecycle of {fresh}")]
+    assert [line["after"]["result"] for line in done] == ["CONTINUE"], (
+        "the hook was answered, and nothing else was done"
+    )
     site.settle()
 
 
@@ -196,16 +206,16 @@ def test_fault_31_15_22_only_what_ec2_says_is_gone_is_tidied_away(site: Site) ->
     run = site.playbook("playbooks/tidy.yml")
     assert (run.code, run.changed) == (0, 0), run.output[-3000:]
     assert "Nothing is to be removed" in run.output
-    worker, cut_off = _one(site, "worker"), _one(site, "follower")
+    worker, cut_off = site.one("worker"), site.one("follower")
     before = {node.instance: node.node_id for node in site.nodes()}
-    with _agents_stopped(site):
+    with site.agents_stopped():
         site.aws("ec2").terminate_instances(InstanceIds=[worker])
-        _control(site, "partition", cut_off)
+        site.control("partition", cut_off)
         try:
-            site.wait("both to be seen as down", lambda: _down(site) >= {worker, cut_off}, 90)
+            site.wait("both to be seen as down", lambda: site.down() >= {worker, cut_off}, 90)
             run = site.playbook("playbooks/tidy.yml")
         finally:
-            _control(site, "heal", cut_off)
+            site.control("heal", cut_off)
     assert run.code == 0, run.output[-3000:]
     said = " ".join(run.output.split())
     assert f"Removed: {worker}, since its instance is gone" in said
@@ -213,11 +223,11 @@ def test_fault_31_15_22_only_what_ec2_says_is_gone_is_tidied_away(site: Site) ->
     after = {node.instance: node.node_id for node in site.settle()}
     assert after[cut_off] == before[cut_off], "it came back as the node that it was"
 
-    hanging = _one(site, "worker")
+    hanging = site.one("worker")
     site.on(hanging, "pkill", "-STOP", "dockerd")
     try:
-        site.wait("its engine to be seen as down", lambda: hanging in _down(site), 90)
-        assert hanging in _members(site)
+        site.wait("its engine to be seen as down", lambda: hanging in site.down(), 90)
+        assert hanging in site.members()
     finally:
         site.on(hanging, "pkill", "-CONT", "dockerd")
     assert {node.instance for node in site.settle()} >= {hanging}
@@ -226,18 +236,21 @@ def test_fault_31_15_22_only_what_ec2_says_is_gone_is_tidied_away(site: Site) ->
 @pytest.mark.fault(13)
 def test_fault_13_without_a_quorum_nothing_is_touched_and_that_is_said(site: Site) -> None:
     before = site.settle()
-    followers = [node.instance for node in before if node.role == "manager" and node.instance != _one(site, "leader")]
+    followers = [node.instance for node in before if node.role == "manager" and node.instance != site.one("leader")]
     record = site.addresses()
     for instance in followers:
-        _control(site, "partition", instance)
+        site.control("partition", instance)
     try:
         site.wait("the quorum to be lost", lambda: not site.managers(), 90)
         run = site.playbook("playbooks/status.yml")
     finally:
         for instance in followers:
-            _control(site, "heal", instance)
+            site.control("heal", instance)
     assert run.code != 0
-    assert "has to be restored from a backup" in " ".join(run.output.split())
+    assert "bring the swarm back with playbooks/restore.yml" in " ".join(run.output.split())
+    assert "No manager can tell, so this is what EC2, Auto Scaling and DNS say" in run.output
+    assert {one for one in site.ids() if f"{one}  " in run.output} == site.ids(), "all instances are shown"
+    assert {address for address in record if f"{address}, " in run.output} == record, "so is where DNS leads"
     assert site.addresses() == record
     assert {node.node_id for node in site.settle()} == {node.node_id for node in before}
 
@@ -270,7 +283,7 @@ def test_fault_17_messages_that_nobody_can_read_end_as_dead_letters(site: Site) 
 def test_fault_19_a_record_of_somebody_else_is_refused_and_shown(site: Site) -> None:
     site.settle()
     owner = f"_swarm-aws.{RECORD}"
-    mine = '"heritage=swarm.aws,cluster=example,region=eu-west-1"'
+    mine = '"heritage=swarm.aws,cluster=example,region=eu-west-1,records=A+AAAA"'
     _write_owner(site, owner, '"heritage=swarm.aws,cluster=other,region=eu-west-1"')
     try:
         _set_record(site, "203.0.113.9")
@@ -286,39 +299,6 @@ def test_fault_19_a_record_of_somebody_else_is_refused_and_shown(site: Site) -> 
 # What the tests ask and do
 
 
-def _one(site: Site, kind: str) -> str:
-    """An instance that is a worker, the leader, or a manager that does not lead."""
-    manager = site.managers()[0]
-    listed = site.on(manager, "docker", "node", "ls", "--format", "{{.ID}} {{.ManagerStatus}}").output
-    status = {line.split()[0]: line.split()[1:] for line in listed.splitlines()}
-    wanted = {"worker": [], "leader": ["Leader"], "follower": ["Reachable"]}[kind]
-    return next(node.instance for node in site.nodes() if status.get(node.node_id) == wanted)
-
-
-def _members(site: Site) -> set[str]:
-    return {node.instance for node in _nodes(site)}
-
-
-def _down(site: Site) -> set[str]:
-    return {node.instance for node in _nodes(site) if not node.ready}
-
-
-def _nodes(site: Site) -> list[Node]:
-    """The nodes; in the middle of a change it may take a few questions."""
-
-    def listed() -> list[Node]:
-        with contextlib.suppress(AssertionError, ValueError):
-            return site.nodes()
-        return []
-
-    found: list[Node] = site.wait("a manager to list the nodes", listed)
-    return found
-
-
-def _ids(site: Site) -> set[str]:
-    return {one["instance_id"] for one in site.instances()}
-
-
 def _replicas(site: Site, service: str = "example_web", *, running: bool = False) -> str:
     if running:
         words = ["docker", "service", "ls", "--filter", f"name={service}", "--format", "{{.Replicas}}"]
@@ -329,25 +309,6 @@ def _replicas(site: Site, service: str = "example_web", *, running: bool = False
 
 def _line(output: str, words: str) -> str:
     return next((line.strip(" -'") for line in output.splitlines() if words in line), "")
-
-
-def _control(site: Site, verb: str, instance: str, **more: object) -> None:
-    query = urllib.parse.urlencode({"instance": instance, **more})
-    request = urllib.request.Request(f"{site.lab.endpoint}/_lab/{verb}?{query}", method="POST")
-    with urllib.request.urlopen(request, timeout=10):
-        pass
-
-
-@contextlib.contextmanager
-def _agents_stopped(site: Site) -> Iterator[None]:
-    managers = site.managers()
-    for instance in managers:
-        site.on(instance, "systemctl", "stop", "swarm-agent")
-    try:
-        yield
-    finally:
-        for instance in managers:
-            site.on(instance, "systemctl", "start", "--no-block", "swarm-agent")
 
 
 def _started(site: Site, instance: str) -> str:

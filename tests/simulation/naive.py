@@ -53,6 +53,6 @@ def _attempt(world: World, node: Node, store: SimStore, engine: SimEngine, ec2: 
         return False
     for peer in ec2.running_managers():
         if peer.instance != node.instance and engine.answers(peer.address):
-            engine.join(peer.address, token.value.secret)
+            engine.join(peer.address, token.value.secret, 0)
             return True
     return False

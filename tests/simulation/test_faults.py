@@ -189,7 +189,7 @@ def test_fault_05_when_all_managers_are_gone_it_waits_and_says_what_mends_that()
     for old in list(world.nodes):
         world.terminate(old)
     late = world.launch(MANAGER)
-    until(world, lambda: any("restore the swarm from a backup" in sentence for sentence in late.said))
+    until(world, lambda: any("playbooks/restore.yml" in sentence for sentence in late.said))
     world.scheduler.run(lambda: False, world.now + 3600)
     assert late.state == ports.INACTIVE
     assert len(world.published) == 1

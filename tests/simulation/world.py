@@ -477,7 +477,7 @@ class SimEngine:
         self._enter(Swarm(f"swarm{world.ids}", made_by), manager=True)
         world.pause(node, 0.01)
 
-    def join(self, address: str, token: str) -> None:
+    def join(self, address: str, token: str, epoch: int) -> None:
         world, node = self._world, self._node
         self._asked(world.rng.uniform(0.3, 3))
         if node.state != ports.INACTIVE:

@@ -22,7 +22,7 @@ from ansible_collections.swarm.aws.runtime.swarm_agent.loop import Loop
 from greenlet import GreenletExit, getcurrent, greenlet
 
 from .cloud import EPOCH, Machine
-from .ports import SimFleet, SimQueue, SimRecords, SimStore, SimSwarm
+from .ports import SimFleet, SimQueue, SimRecords, SimRegistries, SimStore, SimSwarm
 from .swarm import Swarm
 
 if TYPE_CHECKING:
@@ -46,7 +46,9 @@ class SimKeeper(Keeper):
             scaling=SimFleet(agent),
             tokens=Published(SimStore(agent), self.swarm),  # type: ignore[arg-type]
             records=SimRecords(agent),
+            registries=SimRegistries(agent),
         )
+        self.fleet = self._world.scaling  # type: ignore[assignment]
         self.observer = Observer(self._world, agent.now)
         self._backoff = Backoff()
 

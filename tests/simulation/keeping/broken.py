@@ -6,7 +6,15 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from ansible_collections.swarm.aws.plugins.module_utils._core import apply, dns, identity, leaving, plan, published
+from ansible_collections.swarm.aws.plugins.module_utils._core import (
+    apply,
+    dns,
+    identity,
+    leaving,
+    plan,
+    propagation,
+    published,
+)
 from ansible_collections.swarm.aws.plugins.module_utils._core.errors import Unavailable
 from ansible_collections.swarm.aws.plugins.module_utils._core.join import tokens
 from ansible_collections.swarm.aws.plugins.module_utils._core.quorum import Interlock
@@ -55,8 +63,8 @@ def nothing_is_withdrawn(patch: pytest.MonkeyPatch) -> None:
     """The record only ever grows."""
     honest = dns.addresses
 
-    def grown(membership: Any, policy: Any, going: Any, present: Any) -> tuple[str, ...]:
-        return tuple(sorted({*present.addresses, *honest(membership, policy, going, present)}))
+    def grown(membership: Any, policy: Any, going: Any, present: Any, services: Any) -> tuple[str, ...]:
+        return tuple(sorted({*present.addresses, *honest(membership, policy, going, present, services)}))
 
     patch.setattr(dns, "addresses", grown)
 
@@ -86,7 +94,12 @@ def hooks_are_never_answered(patch: pytest.MonkeyPatch) -> None:
 
 def resolvers_are_not_waited_for(patch: pytest.MonkeyPatch) -> None:
     """A node is drained as soon as its address is not in the record any more."""
-    patch.setattr(leaving.Leaving, "_withdrawn", lambda self, instance, node: True)
+    patch.setattr(leaving.Leaving, "_remembered", lambda self, instance, node: 0.0)
+
+
+def name_servers_are_not_waited_for(patch: pytest.MonkeyPatch) -> None:
+    """What the API tells is taken for what all name servers answer."""
+    patch.setattr(propagation.Propagation, "over", lambda self, record, now: True)
 
 
 def drains_at_once(patch: pytest.MonkeyPatch) -> None:
@@ -96,7 +109,7 @@ def drains_at_once(patch: pytest.MonkeyPatch) -> None:
 
 def no_interlock(patch: pytest.MonkeyPatch) -> None:
     """Every voter may go."""
-    patch.setattr(Interlock, "refusal", lambda self, node: "")
+    patch.setattr(Interlock, "refusal", lambda self, node, **_: "")
 
 
 def votes_of_those_that_are_up(patch: pytest.MonkeyPatch) -> None:
@@ -120,6 +133,7 @@ ALL: tuple[tuple[Break, str], ...] = (
     (facts_are_forgotten, "not as it should be"),
     (hooks_are_never_answered, "not as it should be"),
     (resolvers_are_not_waited_for, "I6:"),
+    (name_servers_are_not_waited_for, "I6:"),
     (drains_at_once, "I6:"),
     (no_interlock, "I7:"),
     (votes_of_those_that_are_up, "I7:"),

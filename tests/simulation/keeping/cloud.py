@@ -44,6 +44,7 @@ class Machine:
     zone: str
     private: str
     public: str | None
+    ipv6: str | None
     # As EC2 and as Auto Scaling names it; None outside of a group.
     state: str = "pending"
     lifecycle: str | None = "Pending"
@@ -62,6 +63,11 @@ class Machine:
     def alive(self) -> bool:
         """Whether its host runs."""
         return self.state in ("pending", "running")
+
+    @property
+    def addresses(self) -> frozenset[str]:
+        """Where clients may be sent."""
+        return frozenset(address for address in (self.public, self.ipv6) if address)
 
     @property
     def waits(self) -> bool:
@@ -102,6 +108,7 @@ class Cloud:
                 state=one.state,
                 private_address=one.private if one.ended_at is None else None,
                 public_address=one.public if one.ended_at is None else None,
+                ipv6_address=one.ipv6 if one.ended_at is None else None,
                 scaling_group=one.scaling_group,
                 lifecycle=one.lifecycle,
                 launched=EPOCH + one.launched_at,
@@ -217,13 +224,14 @@ class Cloud:
             number = self._free.pop(0)
         else:
             self._addresses = number = self._addresses + 1
-        identifier = f"i-{len(self.machines) + 1:03}"
+        identifier = f"i-{len(self.machines) + 1:08}"
         machine = Machine(
             identifier,
             group,
             "abc"[number % 3],
             f"10.0.0.{number}",
             f"198.51.100.{number}" if self.public else None,
+            f"2001:db8::{number:x}" if self.public and self._world.weather.ipv6 else None,
             scaling_group=group.scaling_group,
             launched_at=self._world.now,
         )

@@ -79,10 +79,13 @@ def scale_workers(world: World) -> None:
     world.cloud.scale(group, world.rng.randint(0, 3))
 
 
-def grow_managers(world: World) -> None:
+def scale_managers(world: World) -> None:
+    """To any odd number, as long as all are well: nobody plans a scale-in for a swarm that has lost somebody."""
     group = world.cloud.groups["manager"]
-    if group.desired in (3, 5):
-        world.cloud.scale(group, 8 - group.desired)
+    others = {1, 3, 5} - {group.desired}
+    whole = all(one.machine.engine_up and not one.left for one in world.swarm.voters)
+    if whole and len(world.swarm.voters) == len(world.cloud.members(group)) == group.desired:
+        world.cloud.scale(group, world.rng.choice(sorted(others)))
 
 
 def request_removal(world: World) -> None:
@@ -191,7 +194,8 @@ def change_record(world: World) -> None:
     zone = world.zone
     if not zone.record.absent and not world.record_is_foreign:
         keep = zone.record.addresses[:1]
-        zone.put_by_hand(world.rng.choice((world.own_record("203.0.113.7"), world.own_record(*keep), Record())))
+        stray = world.own_record("203.0.113.7", *(["2001:db8:ffff::7"] if world.weather.ipv6 else []))
+        zone.put_by_hand(world.rng.choice((stray, world.own_record(*keep), Record())))
 
 
 def take_record(world: World) -> None:
@@ -205,6 +209,7 @@ def take_record(world: World) -> None:
             (
                 Record(("203.0.113.7",), 60, "heritage=other"),
                 Record(("203.0.113.7",), 60, None),
+                Record(("2001:db8:ffff::7",), ipv6_ttl=60),
                 Record(owner=before.owner, obstacle="a CNAME"),
             )
         )
@@ -274,7 +279,7 @@ ALL: tuple[Fault, ...] = (
     retire,
     retire,
     scale_workers,
-    grow_managers,
+    scale_managers,
     request_removal,
     request_removal,
     force_removal,

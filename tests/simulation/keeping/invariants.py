@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from ansible_collections.swarm.aws.plugins.module_utils._core import labels
+from ansible_collections.swarm.aws.plugins.module_utils._core import interruptions, labels
 from ansible_collections.swarm.aws.plugins.module_utils._core.cluster import Node, Record
 from ansible_collections.swarm.aws.plugins.module_utils._core.identity import INSTANCE_LABEL
 from ansible_collections.swarm.aws.plugins.module_utils._core.join.ports import ROLES, Token
@@ -115,7 +115,7 @@ class Invariants:
             withdrawn = zone.withdrawn_at.get(address)
             if withdrawn is not None and withdrawn < read:
                 since = max(since, withdrawn - LATE)
-            machines = [one for one in cloud.machines.values() if one.public == address]
+            machines = [one for one in cloud.machines.values() if address in one.addresses]
             if not any(self._was_fit(one, since) for one in machines):
                 raise Broken(f"I3: {agent.machine.id} publishes {address}, which serves nobody")
             drained = [one.drained_at for one in agent.swarm.members.values() if one.machine in machines]
@@ -211,7 +211,7 @@ class Invariants:
         agent = self._world.agents.get(leader.machine.id) if leader else None
         if labels.REQUESTED not in member.labels or agent is None or agent.last is None:
             return False
-        return machine.id in agent.last.decision.held or self._world.serving() == (machine.public,)
+        return machine.id in agent.last.decision.held or set(self._world.serving()) == machine.addresses
 
     # Parts
 
@@ -222,22 +222,27 @@ class Invariants:
         if subject is None or subject.role != "manager":
             return
         left = sum(one.reachable and one.role == "manager" for one in voters if one is not subject)
-        if left < len(voters) // 2 + 1:
+        machine = agent.swarm.members[node].machine
+        # Of one that ends anyway, or that nobody wants another one for, only a quorum of the others has to be left.
+        request = interruptions.read_request(subject.labels.get(labels.REQUESTED, ""), machine.id)
+        ends = machine.leaving or machine.ends_at is not None or (request is not None and not request.replace)
+        of = len(voters) - 1 if ends else len(voters)
+        if left < of // 2 + 1:
             raise Broken(f"I7: {agent.machine.id} {verb} {node}, which leaves {left} of {len(voters)} voters")
 
     def _unknown_to_clients(self, agent: Agent, member: Member) -> None:
         machine, zone = member.machine, self._world.zone
-        address = machine.public
         group = self._world.policy.groups.get(machine.group.name)
         if group is None or not group.dns:
             # Never published; one before it may have had its address.
             return
-        if not zone.known(address, SLACK + 2 * self._world.weather.skew):
-            zone.republished_late.discard(address)
-            return
-        if address in zone.republished_late or not machine.engine_up or self._world.hurried(machine, member):
-            return
-        raise Broken(f"I6: {agent.machine.id} drains {machine.id}, whose address {address} clients may know")
+        for address in sorted(machine.addresses):
+            if not zone.known(address, SLACK + 2 * self._world.weather.skew):
+                zone.republished_late.discard(address)
+                continue
+            if address in zone.republished_late or not machine.engine_up or self._world.hurried(machine, member):
+                continue
+            raise Broken(f"I6: {agent.machine.id} drains {machine.id}, whose address {address} clients may know")
 
     def _waited_long(self, member: Member) -> bool:
         """Whether its tasks' replacements had all the time that the policy gives them, or nobody wants them."""

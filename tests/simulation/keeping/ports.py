@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ansible_collections.swarm.aws.plugins.module_utils._core import actions as act
 from ansible_collections.swarm.aws.plugins.module_utils._core.cluster import Instance, Node, Record, Service
@@ -11,16 +12,22 @@ from ansible_collections.swarm.aws.plugins.module_utils._core.errors import Unav
 from ansible_collections.swarm.aws.plugins.module_utils._core.join.ports import ROLES, Outcome, Stored, Token
 from ansible_collections.swarm.aws.plugins.module_utils._core.join.truth import Truth
 from ansible_collections.swarm.aws.plugins.module_utils._core.policy import Dns
+from ansible_collections.swarm.aws.plugins.module_utils._core.propagation import Propagation
+from ansible_collections.swarm.aws.plugins.module_utils._core.registries import Grant, Registry
 from ansible_collections.swarm.aws.plugins.module_utils.adapters.queue import Message
 
 from .bucket import TRUTH, token_key
 
 if TYPE_CHECKING:
     from .agent import Agent
+    from .cloud import Machine
 
+Found = TypeVar("Found")
 SQS = "sqs"
 # How late EC2 and Auto Scaling may be, in seconds.
 STALE_SECONDS = 8.0
+# How long ECR's credentials are good, in seconds: much shorter than they are, as a simulated while is.
+ECR_SECONDS = 800.0
 
 
 class SimSwarm:
@@ -37,6 +44,15 @@ class SimSwarm:
     def swarm_id(self) -> str:
         return self._ask("tell its swarm", lambda: self._swarm.leader_for(self._agent.machine) and self._swarm.id)
 
+    def here(self) -> str | None:
+        def question() -> str | None:
+            self._swarm.leader_for(self._agent.machine)
+            member = self._swarm.member_of(self._agent.machine)
+            return member.id if member else None
+
+        found: str | None = self._ask("tell its role", question)
+        return found
+
     def leads(self) -> bool:
         def question() -> bool:
             member = self._swarm.member_of(self._agent.machine)
@@ -46,6 +62,14 @@ class SimSwarm:
             return leader.machine is self._agent.machine or self._agent.acts_anyway
 
         return self._ask("tell who leads", question)
+
+    def versions(self) -> Mapping[str, int]:
+        def question() -> Mapping[str, int]:
+            found: tuple[Node, ...] = self._swarm.nodes(self._agent.machine)
+            return {one.id: hash((self._swarm.version(one.id), one.role, one.state, one.voter)) for one in found}
+
+        found: Mapping[str, int] = self._ask("list the nodes", question)
+        return found
 
     def nodes(self) -> tuple[Node, ...]:
         def question() -> tuple[Node, ...]:
@@ -103,6 +127,17 @@ class SimSwarm:
 
         self._agent.call(act.SWARM, f"scale {service} to {replicas}", effect, write=True)
 
+    def authorize(self, service: str, grant: Grant, labels: Mapping[str, str]) -> None:
+        if service not in self._read:
+            raise Unavailable(f"The service {service} was not read before it was to be changed.")
+        version = self._read.pop(service)
+
+        def effect() -> None:
+            self._swarm.deciding(self._agent.machine)
+            self._world.work.authorize(service, version, grant, labels)
+
+        self._agent.call(act.SWARM, f"give {service} credentials", effect, write=True)
+
     def tokens(self) -> Mapping[str, str]:
         def question() -> Mapping[str, str]:
             self._swarm.leader_for(self._agent.machine)
@@ -120,6 +155,7 @@ class SimFleet:
     def __init__(self, agent: Agent) -> None:
         self._agent, self._world = agent, agent.world
         self.heartbeats: dict[str, float] = {}
+        self.desired: dict[str, int] = {}
 
     def instances(self) -> tuple[Instance, ...]:
         def question() -> tuple[Instance, ...]:
@@ -129,7 +165,22 @@ class SimFleet:
             return world.cloud.instances()
 
         found: tuple[Instance, ...] = self._agent.call(act.SCALING, "describe the instances", question)
+        self.desired = {one.name: one.desired for one in self._world.cloud.groups.values() if not one.deleted}
         return found
+
+    def gone_or_going(self, instance: str) -> bool:
+        machine: Machine | None = self._ask(f"describe {instance}", lambda: self._world.cloud.machines.get(instance))
+        return machine is None or machine.lifecycle in (None, "Terminating:Proceed")
+
+    def sizes(self, scaling_group: str) -> tuple[int, int]:
+        groups = self._world.cloud.groups.values()
+        return self._ask(
+            f"describe {scaling_group}",
+            lambda: next((0, one.desired) for one in groups if one.scaling_group == scaling_group),
+        )
+
+    def _ask(self, what: str, question: Callable[[], Found]) -> Found:
+        return self._agent.call(act.SCALING, what, question)
 
     def gone(self, instance: str) -> bool:
         return bool(self._agent.call(act.SCALING, f"describe {instance}", lambda: self._world.cloud.gone(instance)))
@@ -166,25 +217,48 @@ class SimFleet:
         return bool(done)
 
 
+class SimRegistries:
+    """ECR: the core's ``Registries``."""
+
+    def __init__(self, agent: Agent) -> None:
+        self._agent, self._world = agent, agent.world
+
+    def grant(self, registry: Registry) -> Grant:
+        def question() -> Grant:
+            # It looks like a join token, so that it is as little to be told.
+            password = f"SWMTKN-ecr-{len(self._world.registries)}"
+            self._world.registries[password] = self._world.now + ECR_SECONDS
+            return Grant("AWS", password, self._agent.now(), ECR_SECONDS)
+
+        found: Grant = self._agent.call(act.REGISTRY, f"give credentials for {registry.host}", question)
+        return found
+
+
 class SimRecords:
     """Route 53: the core's ``Records``."""
 
     def __init__(self, agent: Agent) -> None:
         self._agent, self._world = agent, agent.world
+        self._propagation = Propagation(self._in_sync)
 
     def read(self, wanted: Dns) -> Record:
         found: Record = self._agent.call(act.DNS, "read the record", self._world.zone.read)
         self._agent.record_read_at = self._world.now
-        return found
+        return replace(found, in_sync=self._propagation.over(found, self._agent.now()))
+
+    def _in_sync(self, change: str) -> bool:
+        return bool(self._agent.call(act.DNS, f"tell of {change}", lambda: self._world.zone.in_sync(change)))
 
     def write(self, wanted: Dns, before: Record, after: Record) -> None:
         agent, began, read = self._agent, self._agent.pass_began, self._agent.record_read_at
 
-        def effect() -> None:
-            self._world.zone.write(before, after)
+        def effect() -> str:
+            change = self._world.zone.write(before, after)
             self._world.invariants.record(agent, after, began, read)
+            return change
 
-        agent.call(act.DNS, f"write the record: {', '.join(after.addresses)}", effect, write=True)
+        change = agent.call(act.DNS, f"write the record: {', '.join(after.addresses)}", effect, write=True)
+        self._propagation.wrote(after, change, agent.now())
 
 
 class SimStore:
@@ -230,6 +304,9 @@ class SimQueue:
             self._agent.world.pause(min(seconds, 18.0), self._queue.bell)
             found = self._queue.receive()
         return found
+
+    def send(self, body: str) -> None:
+        self._agent.call(SQS, "send a message", lambda: self._queue.publish(body), write=True)
 
     def delete(self, messages: Sequence[Message]) -> None:
         receipts = {message.receipt for message in messages}

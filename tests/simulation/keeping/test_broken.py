@@ -1,4 +1,4 @@
-"""The simulator can fail: each plan that is wrong on purpose is caught within a few hundred stories."""
+"""The simulator can fail: each plan that is wrong on purpose is caught within a thousand stories."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from .broken import ALL, Break
 from .invariants import Broken
 from .schedule import tell
 
-SCHEDULES = 400
+SCHEDULES = 1000
 
 
 @pytest.mark.parametrize(("wrong", "told"), ALL, ids=lambda value: getattr(value, "__name__", None))

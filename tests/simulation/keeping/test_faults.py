@@ -13,6 +13,7 @@ from ansible_collections.swarm.aws.plugins.module_utils._core import labels
 from ansible_collections.swarm.aws.plugins.module_utils._core.cluster import Record
 from ansible_collections.swarm.aws.plugins.module_utils._core.errors import Unavailable
 from ansible_collections.swarm.aws.plugins.module_utils._core.policy import Group
+from ansible_collections.swarm.aws.runtime.swarm_agent.loop import LOOK
 
 from . import faults
 from .cloud import HOOK_SECONDS, TERMINATING, Machine
@@ -261,6 +262,19 @@ def test_fault_17_no_event_ever_arrives() -> None:
 
 
 @pytest.mark.fault(17)
+def test_fault_17_the_operators_request_is_seen_without_its_message() -> None:
+    with settled(replace(CALM, lose_message=1.0)) as world:
+        # In the middle of the wait between two passes.
+        passes = world.leader_agent.passes
+        world.until(lambda: world.leader_agent.passes > passes)
+        world.run(PERIOD / 3)
+        machine = workers(world)[0]
+        faults.ask_removal(world, machine)
+        world.until(lambda: labels.LEAVING in node(world, machine).labels, LOOK + 2.0)
+        world.settle()
+
+
+@pytest.mark.fault(17)
 def test_fault_17_events_come_twice_late_and_out_of_order() -> None:
     for seed in range(20):
         with settled(replace(CALM, double_message=1.0, slow_message=0.7), seed=seed) as world:
@@ -448,6 +462,18 @@ def test_fault_24_two_of_three_are_taken_out_one_after_the_other() -> None:
 
 
 @pytest.mark.fault(24)
+def test_fault_24_auto_scaling_takes_two_of_three_and_nobody_comes() -> None:
+    """Their votes are taken while they live, or the one that stays would wait for them for ever."""
+    for seed in range(10):
+        with settled(seed=seed) as world:
+            world.cloud.scale(world.cloud.groups["manager"], 1)
+            world.run(1.0)
+            world.settle()
+            assert (len(world.swarm.voters), live_voters(world)) == (1, 1)
+            assert world.zone.record.addresses == (managers(world)[0].public,)
+
+
+@pytest.mark.fault(24)
 def test_fault_24_more_than_the_quorum_allows_is_refused_before_anything_changes() -> None:
     with settled() as world:
         dead, asked = follower(world), leader(world)
@@ -563,43 +589,25 @@ def test_fault_28_a_rebalance_recommendation_and_scheduled_maintenance_have_the_
         assert len(workers(world)) == 2
 
 
-def _removal(whose: Callable[[World], Machine]) -> Callable[[World], None]:
-    return lambda world: faults.ask_removal(world, whose(world))
-
-
-STORIES: dict[str, Callable[[World], None]] = {
-    "remove a worker": _removal(lambda world: workers(world)[0]),
-    "remove a manager": _removal(follower),
-    "remove the leader": _removal(leader),
-    "terminate a manager": lambda world: world.cloud.begin_termination(follower(world)),
-    "repair after a hard kill": lambda world: world.kill(follower(world)),
-    "replace the leader": lambda world: world.kill(leader(world)),
-    "publish rotated tokens": lambda world: world.rotate(),
-    "put the record right": lambda world: world.zone.put(world.own_record("203.0.113.7")),
-}
-
-
-@pytest.mark.fault(16)
-@pytest.mark.fault(30)
-@pytest.mark.parametrize("story", STORIES)
-def test_fault_30_the_agent_is_killed_before_and_after_each_of_its_effects(story: str) -> None:
-    """The effects are those that the agents have in the same story when nobody kills them."""
-    with settled() as world:
-        begun = len(world.effects)
-        STORIES[story](world)
-        world.run(1.0)
+@pytest.mark.fault(28)
+def test_fault_28_where_auto_scaling_replaces_what_is_at_risk_itself_it_leaves_once_another_one_serves() -> None:
+    groups = {**POLICY.groups, "worker": replace(POLICY.groups["worker"], rebalance=True)}
+    world = World(1, CALM, policy=replace(POLICY, groups=groups))
+    try:
         world.settle()
-        effects = len(world.effects)
-    assert effects > begun
-    for effect in range(begun + 1, effects + 1):
-        for before in (True, False):
-            with settled() as world:
-                assert len(world.effects) == begun
-                world.crash_at = (effect, before)
-                STORIES[story](world)
-                world.run(1.0)
-                world.settle()
-                assert (len(world.swarm.voters), live_voters(world)) == (3, 3)
+        world.calm = False
+        risky, other = workers(world)
+        world.queue.publish(json.dumps({**REBALANCE, "detail": {"instance-id": risky.id}}))
+        # One more than desired, until it serves.
+        replacement = world.cloud.launch(risky.group)
+        world.until(lambda: replacement.lifecycle == "InService", BOUND)
+        assert node(world, risky).availability == "active"
+        assert risky.lifecycle == "InService"
+        world.cloud.begin_termination(risky)
+        world.settle()
+        assert {one.id for one in workers(world)} == {other.id, replacement.id}
+    finally:
+        world.end()
 
 
 @pytest.mark.fault(31)

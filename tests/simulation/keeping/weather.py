@@ -32,8 +32,12 @@ class Weather:
     """Per effect: the agent stands still before it, for as long as it takes others to go on without it."""
     skew: float = 0.0
     """Agents' clocks are off by so much at most."""
+    propagation: float = 0.0
+    """Until all name servers know a change of the record, at most."""
     reuse_addresses: bool = False
     """A new instance may get the addresses of one that ended."""
+    ipv6: bool = False
+    """Instances have IPv6 addresses, and the cluster an AAAA record."""
 
     @classmethod
     def of(cls, rng: random.Random) -> Weather:
@@ -56,5 +60,7 @@ class Weather:
             crash=some(0.02, 0.1),
             freeze=some(0.02, 0.05),
             skew=some(0.5),
+            propagation=some(5.0, 30.0),
             reuse_addresses=rng.random() < 0.3,
+            ipv6=rng.random() < 0.3,
         )

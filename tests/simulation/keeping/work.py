@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from ansible_collections.swarm.aws.plugins.module_utils._core import cluster
 from ansible_collections.swarm.aws.plugins.module_utils._core.errors import Unavailable
+from ansible_collections.swarm.aws.plugins.module_utils._core.registries import Grant
 
 from .swarm import Member
 
@@ -45,6 +46,10 @@ class Service:
     stops_in: float = 2.0
     labels: Mapping[str, str] = field(default_factory=dict)
     version: int = 0
+    image: str = ""
+    granted: str = ""
+    """The password that its image is pulled with, and when that ends."""
+    grant_ends: float = float("-inf")
     declared: int = 0
     """What its owner wants; others may raise its replicas for a while."""
     tasks: list[Task] = field(default_factory=list)
@@ -110,6 +115,15 @@ class Work:
         service.replicas, service.labels = replicas, dict(labels)
         self.orchestrate()
 
+    def authorize(self, name: str, version: int, grant: Grant, labels: Mapping[str, str]) -> None:
+        """Change a service's credentials and labels. Raises Unavailable."""
+        service = self.services.get(name)
+        if service is None or service.version != version:
+            raise Unavailable("update out of sequence")
+        service.version += 1
+        service.labels = dict(labels)
+        service.granted, service.grant_ends = grant.password, self._world.registries[grant.password]
+
     def deploy(self, service: Service, replicas: int) -> None:
         """What its owner does: set the count anew, and labels that know nothing of ours."""
         service.version += 1
@@ -138,10 +152,13 @@ class Work:
             needs=cluster.Needs(
                 constraints=(f"node.role == {service.role}",) if service.role else (),
                 most_per_node=service.per_node,
+                host_ports=(80,) if service.replicas is None else (),
             ),
             healthy=dict(healthy),
             starting=dict(starting),
             stopping=dict(stopping),
+            image=service.image,
+            renewable=True,
             pending=pending,
             why_pending="no suitable node" if pending and self.place(service) is None else "",
         )

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 
-from ansible_collections.swarm.aws.plugins.module_utils._core import labels
+from ansible_collections.swarm.aws.plugins.module_utils._core import dns, labels
 from ansible_collections.swarm.aws.plugins.module_utils._core.cluster import Record
 from ansible_collections.swarm.aws.plugins.module_utils._core.deadlines import RESERVE
 from ansible_collections.swarm.aws.plugins.module_utils._core.errors import Unavailable
@@ -51,12 +52,16 @@ class World:
         self.rng = random.Random(seed)
         self.weather = weather or Weather.of(self.rng)
         self.policy = policy
+        if self.weather.ipv6 and policy.dns:
+            self.policy = replace(policy, dns=replace(policy.dns, ipv6=True))
         self.tracing = trace
         self.scheduler = Scheduler()
         self.calm = False
         # Services that answer nobody, with the time until when.
         self.outages: dict[str, float] = {}
         self.record_is_foreign = False
+        # When each of ECR's credentials ends.
+        self.registries: dict[str, float] = {}
         # What agents did or began to do, in its order; at one of them, before or after it, the agent may be killed.
         self.effects: list[str] = []
         self.crash_at: tuple[int, bool] | None = None
@@ -68,6 +73,7 @@ class World:
         self.queue = Queue(self)
         self.bucket = Bucket(self)
         self.agents: dict[str, Agent] = {}
+        self.operators: list[Agent] = []
         self._form()
 
     def _form(self) -> None:
@@ -232,16 +238,17 @@ class World:
         groups = {name for name, group in self.policy.groups.items() if group.dns}
         return tuple(
             sorted(
-                one.public
+                address
                 for one in self.cloud.machines.values()
-                if one.public and one.group.name in groups and one.lifecycle == "InService" and one.state == "running"
+                if one.group.name in groups and one.lifecycle == "InService" and one.state == "running"
+                for address in one.addresses
             )
         )
 
     def serves(self, address: str) -> bool:
         """Whether a request to the address is answered: by a healthy task of the edge service there."""
         edge = self.work.services["edge"]
-        return any(edge.serves(task, self.now) and task.member.machine.public == address for task in edge.tasks)
+        return any(edge.serves(task, self.now) and address in task.member.machine.addresses for task in edge.tasks)
 
     def dips_count(self, service: Service) -> bool:
         """Whether a planned action has no excuse for that service's being short."""
@@ -300,9 +307,9 @@ class World:
         return self.invariants.unsettled()
 
     def end(self) -> None:
-        """Stop all agents, so that nothing is left running."""
-        for agent in self.agents.values():
-            agent.stop()
+        """Stop all processes, so that nothing is left running."""
+        for process in (*self.agents.values(), *self.operators):
+            process.stop()
         self.run(0.0)
 
     def suffer(self, fault: Callable[[World], None]) -> None:
@@ -322,4 +329,6 @@ class World:
 
     def own_record(self, *addresses: str) -> Record:
         """The cluster's record with these addresses."""
-        return Record(tuple(sorted(addresses)), TTL, self.policy.owner)
+        assert self.policy.dns
+        values = tuple(sorted(addresses))
+        return dns.sync(values, Record(), self.policy.dns, self.policy.owner).after

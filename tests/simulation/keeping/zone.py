@@ -16,27 +16,40 @@ class Zone:
 
     def __init__(self, world: World) -> None:
         self._world = world
-        self.record = Record()
+        # What the API tells, and what the name servers answer, which follow it.
+        self.record = self.answered = Record()
+        # When all name servers know what the API tells, and of each change by its number.
+        self.known_at = 0.0
+        self.changes: list[float] = []
         self.gone = False
         # Until when some resolver may know an address that is not published any more, and when it was withdrawn.
         self.known_until: dict[str, float] = {}
         self.withdrawn_at: dict[str, float] = {}
         # Addresses that a write which was under way for long has published, perhaps again.
-        self.republished_late: set[str | None] = set()
+        self.republished_late: set[str] = set()
 
     def read(self) -> Record:
         if self.gone:
             raise Unavailable("NoSuchHostedZone: No hosted zone found with ID: Z1")
         return self.record
 
-    def write(self, before: Record, after: Record) -> None:
-        """Route 53's batch of CREATE, where the writer saw nothing, or UPSERT, for record and owner: all or nothing."""
+    def in_sync(self, change: str) -> bool:
+        """Whether all name servers know a change."""
+        return self._world.now >= self.changes[int(change)]
+
+    def write(self, before: Record, after: Record) -> str:
+        """Route 53's batch of CREATE, where the writer saw nothing, or UPSERT, for record and owner: all or nothing.
+
+        The answer is the change's number.
+        """
         present = self.read()
-        if (before.absent and not present.absent) or (before.owner is None and present.owner is not None):
+        pairs = ((before.ipv4, present.ipv4), (before.ipv6, present.ipv6), (before.owner, present.owner))
+        if any(there and not seen for seen, there in pairs):
             raise Unavailable("InvalidChangeBatch: it already exists")
         if present.obstacle:
             raise Unavailable(f"InvalidChangeBatch: {present.obstacle} stands there")
         self.put(after)
+        return str(len(self.changes) - 1)
 
     def put_by_hand(self, record: Record) -> None:
         """Have somebody write a record who does not care for those that are about to go."""
@@ -46,16 +59,24 @@ class Zone:
     def put(self, record: Record) -> None:
         """Have something else stand there, whoever says so."""
         now = self._world.now
+        self.known_at = max(self.known_at, now + self._world.rng.uniform(0.0, self._world.weather.propagation))
+        self.changes.append(self.known_at)
         for address in set(self.record.addresses) - set(record.addresses):
-            self.known_until[address] = max(self.known_until.get(address, 0.0), now + (self.record.ttl or 0))
+            known_until = self.known_at + (self.record.known_for or 0)
+            self.known_until[address] = max(self.known_until.get(address, 0.0), known_until)
             self.withdrawn_at[address] = now
         self.record = record
+        if self.known_at > now:
+            self._world.at(self.known_at - now, lambda: self._answer(record))
+        else:
+            self._answer(record)
         self._world.changed()
 
-    def known(self, address: str | None, slack: float = 0.0) -> bool:
+    def _answer(self, record: Record) -> None:
+        self.answered = record
+
+    def known(self, address: str, slack: float = 0.0) -> bool:
         """Whether a client may be told the address, now or by a resolver that asked before."""
-        if address is None:
-            return False
         return address in self.record.addresses or self._world.now < self.known_until.get(address, 0.0) - slack
 
 
@@ -70,8 +91,8 @@ class Resolver:
     def resolve(self) -> tuple[str, ...]:
         """The addresses under the cluster's name."""
         if self._world.now >= self._until:
-            record = self._world.zone.record
-            self._answer, self._until = record.addresses, self._world.now + (record.ttl or 0)
+            record = self._world.zone.answered
+            self._answer, self._until = record.addresses, self._world.now + (record.known_for or 0)
         return self._answer
 
 

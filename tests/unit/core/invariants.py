@@ -5,21 +5,23 @@ from __future__ import annotations
 from ansible_collections.swarm.aws.plugins.module_utils._core import actions as act
 from ansible_collections.swarm.aws.plugins.module_utils._core.apply import Refused
 from ansible_collections.swarm.aws.plugins.module_utils._core.cluster import Cluster
+from ansible_collections.swarm.aws.plugins.module_utils._core.dns import BOTH
 from ansible_collections.swarm.aws.plugins.module_utils._core.plan import decide, plan
+from ansible_collections.swarm.aws.plugins.module_utils._core.policy import Policy
 
-from .world import POLICY, ModelWorld, shuffled
+from .world import DUAL, POLICY, ModelWorld, shuffled
 
 NOW = 1_000_000.0
 PASSES = 120
 
 
-def plan_is_safe(cluster: Cluster) -> None:
+def plan_is_safe(cluster: Cluster, policy: Policy) -> None:
     """I3 and I7 of one plan, and that it only takes out what is gone or told to go."""
     nodes = {node.id: node for node in cluster.nodes or ()}
     instances = {one.id: one for one in cluster.instances or ()}
     voters = [node for node in nodes.values() if node.voter]
     needed = len(voters) // 2 + 1
-    planned = plan(cluster, POLICY, NOW)
+    planned = plan(cluster, policy, NOW)
     demoted = {action.node for action in planned if isinstance(action, act.Demote) and nodes[action.node].voter}
     if demoted:
         left = [node for node in voters if node.reachable and node.id not in demoted]
@@ -31,13 +33,19 @@ def plan_is_safe(cluster: Cluster) -> None:
             assert host is None or host.gone, "removed as gone, though EC2 says that it is there"
             assert nodes[action.node].state == "down", "removed, though it is up"
         if isinstance(action, act.SyncRecord):
-            _record_is_true(cluster, action)
+            _record_is_true(cluster, action, policy)
 
 
-def _record_is_true(cluster: Cluster, action: act.SyncRecord) -> None:
+def _record_is_true(cluster: Cluster, action: act.SyncRecord, policy: Policy) -> None:
     assert action.addresses, "I3: the record would be empty"
-    assert action.before.owner in (None, POLICY.owner), "the record is somebody else's"
-    hosts = {one.public_address: one for one in cluster.instances or () if one.public_address and not one.gone}
+    assert action.before.owner in (None, POLICY.owner, POLICY.owner + BOTH), "the record is somebody else's"
+    ours = policy == DUAL and not action.before.ipv6_unowned
+    assert ours or not action.after.ipv6, "an AAAA record that is not wanted, or somebody else's"
+    living = [one for one in cluster.instances or () if not one.gone]
+    hosts = {address: one for one in living for address in one.addresses("public", ipv6=True)}
+    if action.after.ipv4 == action.before.ipv4 and not hosts.keys() & set(action.after.ipv4):
+        # Nobody could be in it, and it is never emptied.
+        hosts.update(dict.fromkeys(action.after.ipv4, living[-1]))
     ready = {node.labels.get("swarm.aws.instance") for node in cluster.nodes or () if node.ready} | {
         node.engine_labels.get("swarm.aws.instance") for node in cluster.nodes or () if node.ready
     }
@@ -47,28 +55,28 @@ def _record_is_true(cluster: Cluster, action: act.SyncRecord) -> None:
         assert hosts[address].lifecycle not in ("Pending", "Pending:Wait"), f"I3: {address} is not in service yet"
 
 
-def converges(cluster: Cluster, seed: int | None) -> None:
+def converges(cluster: Cluster, seed: int | None, policy: Policy) -> None:
     """I2, I3, I5 and I7 on the way to a cluster that nothing is planned for.
 
     With a seed, the agent is killed in most passes, before it has done all of them.
     """
-    world = ModelWorld(cluster)
+    world = ModelWorld(cluster, policy)
     for number in range(PASSES):
-        decision = decide(world.observe(), POLICY, world.time)
+        decision = decide(world.observe(), policy, world.time)
         planned = decision.actions
         # A last undisturbed while, or an unlucky agent would never get to the end of its plan.
         if seed is not None and number < PASSES // 2:
             planned = shuffled(planned, seed + number)
         for action in planned:
-            before, served = world.quorum, bool(world.record.addresses)
+            before, served = world.quorum, bool(world.record.ipv4)
             try:
                 world.do(action)
             except Refused:
                 continue
             assert before.margin < 0 or world.quorum.margin >= 0, f"I7: {action} lost the quorum"
-            assert not served or world.record.addresses, "I3: the record was emptied"
+            assert not served or world.record.ipv4, "I3: the record was emptied"
         world.tick()
-    left = decide(world.observe(), POLICY, world.time)
+    left = decide(world.observe(), policy, world.time)
     busy = [action for action in left.actions if not isinstance(action, act.Heartbeat)]
     assert not busy, f"I5: after {PASSES} passes there still is {busy}"
     if world.quorum.margin < 0:

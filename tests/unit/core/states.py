@@ -37,7 +37,8 @@ def clusters(draw: st.DrawFn, quorum: bool = False) -> Cluster:
             nodes.append(draw(st.sampled_from((world.dead(number, role), world.node(number, role, tasks=tasks)))))
             continue
         one = world.instance(number, role, lifecycle=lifecycle)
-        instances.append(one if public else replace(one, public_address=None))
+        one = one if public else replace(one, public_address=None)
+        instances.append(one if draw(st.sampled_from((True, True, False))) else replace(one, ipv6_address=None))
         if fate == "fresh":
             nodes.append(world.joined(number, role))
         elif fate == "silent":
@@ -55,10 +56,13 @@ def clusters(draw: st.DrawFn, quorum: bool = False) -> Cluster:
         silent = [one for one in voters if not one.reachable]
         for one in silent[: max(0, len(silent) - (len(voters) - 1) // 2)]:
             nodes.remove(one)
+    some = st.lists(st.integers(1, 9), min_size=1, max_size=4, unique=True)
     found = draw(
         st.one_of(
             st.just(Record()),
-            st.lists(st.integers(1, 9), min_size=1, max_size=4, unique=True).map(lambda some: world.record(*some)),
+            some.map(lambda numbers: world.record(*numbers)),
+            some.map(lambda numbers: world.record(*numbers, ipv6_unowned=True)),
+            some.map(lambda numbers: world.dual_record(*numbers)),
             st.just(world.record(3, owner="heritage=swarm.aws,cluster=other")),
             st.just(Record(obstacle="a CNAME")),
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from dataclasses import replace
 
@@ -95,6 +96,21 @@ def test_fault_17_doubled_and_reordered_announcements_come_to_the_earliest_deadl
     assert interruptions.remembered(unknown, found, identity.join(found)), "nobody is there to remember it"
 
 
+def test_where_auto_scaling_replaces_instances_at_risk_their_removal_begins_when_it_ends_them():
+    said = worker(**{labels.ANNOUNCED: events.REBALANCE})
+    group = replace(POLICY.groups["worker"], rebalance=True)
+    policy = replace(POLICY, groups={**POLICY.groups, "worker": group})
+    found = replace(four(said), interruptions=(Interruption("i-004", events.REBALANCE),))
+    members = identity.join(found)
+    assert interruptions.of(found, members, POLICY, NOW)["i-004"].kind == events.REBALANCE
+    assert decide(found, policy, NOW).actions == []
+    assert interruptions.remembered(found.interruptions[0], found, members), "nor is the message kept"
+    taken = replace(found, interruptions=(Interruption("i-004", events.SPOT, NOW + 120),))
+    assert interruptions.of(taken, members, policy, NOW)["i-004"].kind == events.SPOT
+    ending = replace(found, instances=four(said, lifecycle="Terminating:Wait").instances)
+    assert interruptions.of(ending, identity.join(ending), policy, NOW)["i-004"].kind == interruptions.TERMINATING
+
+
 @pytest.mark.parametrize("value", ["", "@12", "spot@soon"])
 def test_a_label_that_nobody_understands_announces_nothing(value):
     assert interruptions.read_announcement(value, "i-1") is None
@@ -140,6 +156,14 @@ def test_what_is_called_off_lets_the_node_work_again():
     assert world.members["n004"].availability == "active"
     assert not set(labels.FACTS) & set(world.members["n004"].labels)
     assert run(world) == []
+
+
+def test_a_manager_that_has_lost_its_vote_goes_even_if_it_is_called_off():
+    facts = {labels.LEAVING: "999990.000", labels.PAUSED: "999991.000"}
+    demoted = replace(with_labels(node(3), **facts), role="worker", voter=False, reachable=False, availability="pause")
+    world = ModelWorld(observed(THREE, [*NODES[:2], demoted], record(1, 2)))
+    names = [name for name, identifier in run(world, 8) if identifier == "i-003"]
+    assert names == ["NoteFact", "Terminate", "Drain", "Remove", "CompleteLifecycle"]
 
 
 def test_a_pause_that_the_operator_made_stays():
@@ -248,9 +272,17 @@ def test_fault_29_a_foreign_instance_is_named(tags, reason):
 def test_fault_24_too_many_managers_are_refused_with_the_numbers(alive, asked, numbers):
     found = observed(THREE[:alive], NODES[:alive], record(1))
     with pytest.raises(refusals.RequestRefused, match=numbers):
-        refusals.check_quorum(found, identity.join(found), asked)
+        refusals.check_quorum(found, identity.join(found), asked, replace=True)
     three = observed(THREE, NODES, record(1))
-    refusals.check_quorum(three, identity.join(three), ["i-003"])
+    refusals.check_quorum(three, identity.join(three), ["i-003"], replace=True)
+
+
+@pytest.mark.fault(24)
+def test_fault_24_without_replacement_two_managers_become_one_and_none_goes_too_far():
+    for alive, asked, refused in ((2, ["i-002"], False), (1, ["i-001"], True), (3, ["i-001", "i-002"], True)):
+        found = observed(THREE[:alive], NODES[:alive], record(1))
+        with pytest.raises(refusals.RequestRefused) if refused else contextlib.nullcontext():
+            refusals.check_quorum(found, identity.join(found), asked, replace=False)
 
 
 @pytest.mark.fault(25)

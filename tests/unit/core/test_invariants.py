@@ -12,26 +12,28 @@ from hypothesis import strategies as st
 
 from .invariants import converges, plan_is_safe
 from .states import clusters
+from .world import DUAL, POLICY
 
 QUICK = settings(deadline=None, database=None, suppress_health_check=list(HealthCheck))
+POLICIES = st.sampled_from((POLICY, DUAL))
 
 
 @settings(QUICK, max_examples=3000)
-@given(clusters())
-def test_no_plan_breaks_an_invariant(cluster):
-    plan_is_safe(cluster)
+@given(clusters(), POLICIES)
+def test_no_plan_breaks_an_invariant(cluster, policy):
+    plan_is_safe(cluster, policy)
 
 
 @settings(QUICK, max_examples=300)
-@given(clusters(quorum=True))
-def test_every_cluster_converges(cluster):
-    converges(cluster, None)
+@given(clusters(quorum=True), POLICIES)
+def test_every_cluster_converges(cluster, policy):
+    converges(cluster, None, policy)
 
 
 @settings(QUICK, max_examples=300)
-@given(clusters(quorum=True), st.integers(0, 1000))
-def test_every_cluster_converges_though_the_agent_is_killed(cluster, seed):
-    converges(cluster, seed)
+@given(clusters(quorum=True), st.integers(0, 1000), POLICIES)
+def test_every_cluster_converges_though_the_agent_is_killed(cluster, seed, policy):
+    converges(cluster, seed, policy)
 
 
 def falsified(check: Callable[..., object], *strategies: st.SearchStrategy) -> None:
@@ -42,7 +44,7 @@ def falsified(check: Callable[..., object], *strategies: st.SearchStrategy) -> N
 
 
 def _no_interlock(monkeypatch):
-    monkeypatch.setattr(Interlock, "refusal", lambda self, node: "")
+    monkeypatch.setattr(Interlock, "refusal", lambda self, node, **_: "")
 
 
 def _instances_instead_of_raft(monkeypatch):
@@ -59,7 +61,7 @@ def _down_is_gone(monkeypatch):
 
 
 def _not_ready_is_published(monkeypatch):
-    def every(membership, policy, leaving, present):
+    def every(membership, *_):
         hosts = (membership.instances[one].public_address for one in membership.node_of)
         return tuple(sorted(filter(None, hosts)))
 
@@ -94,7 +96,7 @@ def _foreign_is_taken(monkeypatch):
 )
 def test_a_broken_plan_is_caught(broken, monkeypatch):
     broken(monkeypatch)
-    falsified(plan_is_safe, clusters())
+    falsified(plan_is_safe, clusters(), st.just(DUAL))
 
 
 def _ghosts_stay(monkeypatch):
@@ -108,4 +110,4 @@ def _facts_are_lost(monkeypatch):
 @pytest.mark.parametrize("broken", [_ghosts_stay, _facts_are_lost])
 def test_a_plan_that_gets_nowhere_is_caught(broken, monkeypatch):
     broken(monkeypatch)
-    falsified(converges, clusters(quorum=True), st.none())
+    falsified(converges, clusters(quorum=True), st.none(), st.just(DUAL))

@@ -6,12 +6,27 @@ from dataclasses import replace
 
 import pytest
 from ansible_collections.swarm.aws.plugins.module_utils._core import actions as act
+from ansible_collections.swarm.aws.plugins.module_utils._core import labels
 from ansible_collections.swarm.aws.plugins.module_utils._core.apply import Refused
-from ansible_collections.swarm.aws.plugins.module_utils._core.cluster import Record
+from ansible_collections.swarm.aws.plugins.module_utils._core.cluster import Needs, Record, Service
+from ansible_collections.swarm.aws.plugins.module_utils._core.dns import BOTH, published
 from ansible_collections.swarm.aws.plugins.module_utils._core.identity import join
 from ansible_collections.swarm.aws.plugins.module_utils._core.plan import decide, plan
+from ansible_collections.swarm.aws.plugins.module_utils._core.quorum import Interlock, Quorum
 
-from .world import POLICY, ModelWorld, dead, gone, instance, joined, node, observed, record
+from .world import (
+    DUAL,
+    POLICY,
+    ModelWorld,
+    dead,
+    dual_record,
+    gone,
+    instance,
+    joined,
+    node,
+    observed,
+    record,
+)
 
 NOW = 1_000_000.0
 THREE = [instance(1), instance(2), instance(3)]
@@ -23,11 +38,11 @@ def kinds(cluster, now=NOW):
     return [(type(action).__name__, getattr(action, "instance", None)) for action in plan(cluster, POLICY, now)]
 
 
-def run(world, passes=1):
+def run(world, passes=1, policy=POLICY):
     """Passes of an agent that nothing happens to; returns the kinds of what it did, in their order."""
     done = []
     for _ in range(passes):
-        for action in plan(world.observe(), POLICY, world.time):
+        for action in plan(world.observe(), policy, world.time):
             if world.do(action) and not isinstance(action, act.Heartbeat):
                 done.append((type(action).__name__, getattr(action, "instance", None)))
         world.tick()
@@ -47,6 +62,18 @@ def test_a_new_node_is_labelled_launched_and_published():
     assert run(world) == [("SyncRecord", None)]
     assert world.record == record(1)
     assert run(world) == []
+
+
+def test_a_node_is_labelled_with_the_volumes_that_it_and_its_group_have():
+    told = {**NODES[0].engine_labels, labels.VOLUMES: "data,mine"}
+    group = replace(POLICY.groups["manager"], volumes=frozenset({"data", "new"}))
+    policy = replace(POLICY, groups={**POLICY.groups, "manager": group})
+    world = ModelWorld(observed(THREE[:1], [replace(NODES[0], engine_labels=told)], record(1)))
+    run(world, policy=policy)
+    kept = {key: value for key, value in world.members["n001"].labels.items() if key.startswith("volume.")}
+    assert kept == {"volume.data": "true"}
+    run(world)
+    assert "volume.data" not in world.members["n001"].labels
 
 
 def test_labels_that_the_configuration_no_longer_has_go_and_others_stay():
@@ -160,6 +187,154 @@ def test_fault_20_an_instance_without_an_address_is_skipped_and_the_record_is_ne
     ]
 
 
+EDGE = Service("proxy", "proxy", mode="global", needs=Needs(("node.labels.edge == true",), host_ports=(80,)))
+
+
+@pytest.mark.parametrize("lifecycle", ["Pending:Wait", "InService"])
+def test_users_are_sent_to_a_new_node_once_what_answers_there_runs(lifecycle):
+    everywhere = {"n001": 1, "n002": 1, "n003": 1}
+    cluster = observed([*THREE, instance(4, lifecycle=lifecycle)], [*NODES, node(4)], record(1, 2, 3))
+    # The engine has not made its task yet, or it is not healthy yet.
+    for starting in ({}, {"n004": 1}):
+        service = replace(EDGE, healthy=everywhere, starting=starting)
+        assert kinds(replace(cluster, services=(service,))) == []
+    # It is not waited for where its constraint does not let it run or cannot be read, nor where it has ended for good.
+    next_step = [("SyncRecord", None)] if lifecycle == "InService" else [("CompleteLifecycle", "i-004")]
+    for service in (
+        replace(EDGE, healthy={**everywhere, "n004": 1}),
+        replace(EDGE, healthy=everywhere, needs=Needs(("node.labels.edge == no",), host_ports=(80,))),
+        replace(EDGE, healthy=everywhere, needs=Needs(("node.ip == 10.0.0.4",), host_ports=(80,))),
+        replace(EDGE, healthy=everywhere, over=frozenset({"n004"})),
+    ):
+        assert kinds(replace(cluster, services=(service,))) == next_step
+
+
+def test_a_node_that_the_record_leads_to_stays_while_its_proxy_is_replaced_and_any_is_better_than_none():
+    cluster = observed(THREE, NODES, record(1, 2, 3))
+    assert kinds(replace(cluster, services=(replace(EDGE, healthy={"n001": 1}, starting={"n002": 1}),))) == []
+    assert kinds(replace(cluster, services=(EDGE,), record=Record())) == [("SyncRecord", None)]
+
+
+def test_a_launch_does_not_wait_for_ever_for_what_does_not_run_there():
+    late = instance(4, lifecycle="Pending:Wait", launched=NOW - POLICY.launch_seconds)
+    cluster = observed([*THREE, late], [*NODES, node(4)], record(1, 2, 3))
+    starting = replace(EDGE, healthy={"n001": 1, "n002": 1, "n003": 1})
+    assert kinds(replace(cluster, services=(starting,))) == [("CompleteLifecycle", "i-004")]
+
+
+@pytest.mark.fault(20)
+@pytest.mark.parametrize(
+    ("desired", "said"), [({"manager": 3}, True), ({"manager": 3, "worker": 0}, False), ({}, False)]
+)
+def test_fault_20_a_group_that_somebody_deleted_is_told_from_one_at_zero(desired, said):
+    notes = decide(replace(observed(THREE, NODES, record(1, 2, 3)), desired=desired), POLICY, NOW).notes
+    assert ("The node group worker has no Auto Scaling group: run site.yml to make it anew." in notes) is said
+
+
+def dual(instances, nodes, found, policy=DUAL):
+    """What is decided with an AAAA record wanted: the values, or None if the record is right, and the decision."""
+    decision = decide(observed(instances, nodes, found), policy, NOW)
+    sync = next((action for action in decision.actions if isinstance(action, act.SyncRecord)), None)
+    return sync and sync.after, decision
+
+
+def test_an_aaaa_record_stands_beside_the_a_record():
+    after, decision = dual(THREE, NODES, record(1, 2, 3))
+    assert after == dual_record(1, 2, 3)
+    assert dual(THREE, NODES, Record())[0] == after
+    assert dual(THREE, NODES, after)[1].actions == []
+    assert decision.notes == []
+
+
+def test_an_aaaa_record_that_is_not_wanted_any_more_goes_if_it_is_the_clusters():
+    after, _ = dual(THREE, NODES, dual_record(1, 2, 3), POLICY)
+    assert after == record(1, 2, 3)
+    assert dual(THREE, NODES, record(1, 2, 3, ipv6_unowned=True), POLICY)[0] is None
+
+
+def test_ttls_that_somebody_changed_are_put_right_and_the_longer_one_counts():
+    found = dual_record(1, 2, 3, ipv6_ttl=5)
+    assert dual(THREE, NODES, found)[0] == dual_record(1, 2, 3)
+    assert (found.known_for, dual_record(1, ipv6_ttl=300).known_for, Record().known_for) == (10, 300, None)
+
+
+@pytest.mark.fault(19)
+@pytest.mark.parametrize("policy", [POLICY, DUAL])
+def test_fault_19_an_aaaa_record_of_somebody_else_is_refused(policy):
+    """Where nothing is the cluster's yet, all of the name is somebody else's; else the A record is kept true."""
+    theirs = Record(("2001:db8:ffff::1",), ipv6_ttl=60)
+    after, decision = dual(THREE, NODES, theirs, policy)
+    assert after is None
+    assert "www.example.com stands there already" in decision.refused[0]
+    after, decision = dual(THREE, NODES, record(1, 2, ipv6_unowned=True), policy)
+    assert after == record(1, 2, 3, ipv6_unowned=True)
+    refused = ["www.example.com has an AAAA record that is not this cluster's"] if policy is DUAL else []
+    assert [one.split(",")[0] for one in decision.refused] == refused
+
+
+@pytest.mark.fault(20)
+def test_fault_20_an_instance_without_an_ipv6_address_is_left_out_of_the_aaaa_record():
+    old = replace(THREE[2], ipv6_address=None)
+    after, decision = dual([*THREE[:2], old], NODES, record(1, 2, 3))
+    assert after == replace(dual_record(1, 2), addresses=(*record(1, 2, 3).addresses, "2001:db8::1", "2001:db8::2"))
+    assert decision.notes == [
+        "i-003 has no IPv6 address, so the AAAA record of www.example.com omits it: one that takes its place has one."
+    ]
+    none = [replace(one, ipv6_address=None) for one in THREE]
+    assert dual(none, NODES, dual_record(1, 2, 3))[0] == record(1, 2, 3, owner=POLICY.owner + BOTH)
+
+
+def test_a_node_that_leaves_is_not_kept_for_its_ipv6_address_alone():
+    """Clients turn to the A record, so the AAAA record may go."""
+    old = [replace(one, ipv6_address=None) for one in THREE[:2]]
+    leaving = replace(THREE[2], lifecycle="Terminating:Wait")
+    assert dual([*old, leaving], NODES, dual_record(1, 2, 3))[0] == record(1, 2, owner=POLICY.owner + BOTH)
+
+
+def test_an_a_record_is_left_as_it_is_where_nobody_has_an_address_for_it():
+    bare = [replace(one, public_address=None) for one in THREE]
+    after, decision = dual(bare[:1], NODES[:1], dual_record(1, 2))
+    assert after == dual_record(1, 2, addresses=(*record(1, 2).addresses, "2001:db8::1"))
+    assert "No node can serve www.example.com" in decision.notes[0]
+
+
+@pytest.mark.parametrize(("policy", "most"), [(POLICY, 400), (DUAL, 249)])
+def test_as_many_addresses_are_published_as_route_53_takes_and_the_rest_is_told(policy, most):
+    hosts = [instance(0), *(_of_many(number) for number in range(1, 450))]
+    nodes = [node(number, leader=number == 0) for number in range(450)]
+    after, decision = dual(hosts, nodes, Record(), policy)
+    assert len(after.ipv4) == most
+    assert len(after.ipv6) == (most if policy is DUAL else 0)
+    assert f"www.example.com omits {450 - most} of the nodes that serve, for Route 53 takes {most}" in decision.notes[0]
+    # Those that are published stay so, whoever comes.
+    later = [instance(0, public_address="1.0.0.1", ipv6_address="2000::1"), *hosts[1:]]
+    found = dual(later, nodes, replace(after, ttl=1), policy)[0]
+    assert set(found.addresses) <= {*after.addresses, "1.0.0.1", "2000::1"}
+
+
+def _of_many(number):
+    return instance(
+        number, public_address=f"198.51.{number // 256}.{number % 256}", ipv6_address=f"2001:db8::{number:x}"
+    )
+
+
+def test_a_removal_takes_the_node_out_of_both_records():
+    asked = replace(NODES[2], labels={**NODES[2].labels, labels.REQUESTED: labels.noted(NOW)})
+    world = ModelWorld(observed(THREE, [*NODES[:2], asked], dual_record(1, 2, 3, ipv6_ttl=300)), DUAL)
+    for _ in range(2):
+        for action in plan(world.observe(), DUAL, world.time):
+            world.do(action)
+        world.tick()
+    assert world.record == dual_record(1, 2)
+
+
+def test_a_node_that_only_the_aaaa_record_leads_to_is_not_drained_yet():
+    asked = replace(NODES[2], labels={**NODES[2].labels, labels.REQUESTED: labels.noted(NOW)})
+    leading = dual_record(1, 2, addresses=(*record(1, 2).addresses, "2001:db8::3"))
+    assert published(leading, THREE[2], asked, DUAL.dns, DUAL.owner)
+    assert not published(dual_record(1, 2), THREE[2], asked, DUAL.dns, DUAL.owner)
+
+
 def test_rather_a_leaving_node_is_published_than_none():
     leaving = instance(1, lifecycle="Terminating:Wait")
     cluster = observed([leaving, instance(2, "worker")], [node(1, leader=True), node(2, "worker")], record(1, 3))
@@ -196,6 +371,8 @@ def test_fault_23_a_manager_is_taken_out_step_by_step():
     assert world.record == record(1, 2)
     assert run(world) == [("NoteFact", "i-003"), ("Pause", "i-003")]
     withdrawn = world.time - 5
+    # Another leader is found while resolvers still forget this one.
+    assert run(world) == [("Demote", "i-003")]
     done = []
     while not done:
         done = run(world)
@@ -203,18 +380,16 @@ def test_fault_23_a_manager_is_taken_out_step_by_step():
     assert world.time - 5 - withdrawn >= POLICY.dns.ttl
     done = []
     while not done:
-        assert world.members["n003"].role == "manager"
         done = run(world)
-    assert (done, world.members["n003"].tasks) == ([("Demote", "i-003")], 0)
-    assert run(world, 2) == [("Remove", "i-003"), ("CompleteLifecycle", "i-003")]
+    assert done == [("Remove", "i-003")]
+    assert run(world) == [("CompleteLifecycle", "i-003")]
     assert world.fleet["i-003"].gone
     assert kinds(world.observe(), world.time) == []
 
 
 @pytest.mark.fault(24)
 def test_fault_24_the_second_manager_waits_for_the_first_ones_replacement():
-    two = [instance(2, lifecycle="Terminating:Wait"), instance(3, lifecycle="Terminating:Wait")]
-    world = ModelWorld(observed([instance(1), *two], NODES, record(1)))
+    world = _one_of_three_stays(desired=3)
     run(world, 20)
     assert sorted(world.members) in (["n001", "n002"], ["n001", "n003"])
     decision = decide(world.observe(), POLICY, world.time)
@@ -222,6 +397,60 @@ def test_fault_24_the_second_manager_waits_for_the_first_ones_replacement():
     world.fleet["i-004"], world.members["n004"] = instance(4), node(4)
     run(world, 20)
     assert sorted(world.members) == ["n001", "n004"]
+
+
+@pytest.mark.fault(24)
+def test_fault_24_a_vote_that_is_lost_anyway_is_taken_while_there_are_two_to_agree():
+    world = _one_of_three_stays(desired=1)
+    run(world, 20)
+    assert (sorted(world.members), world.quorum) == (["n001"], Quorum(1, 1))
+
+
+@pytest.mark.fault(24)
+def test_fault_24_a_replacement_is_not_waited_for_until_the_vote_is_lost():
+    world = _one_of_three_stays(desired=3)
+    run(world, 20)
+    assert world.quorum == Quorum(2, 2)
+    world.time += POLICY.hold_seconds
+    run(world, 3)
+    assert world.quorum == Quorum(1, 1)
+
+
+@pytest.mark.fault(24)
+@pytest.mark.parametrize(
+    ("words", "wanted", "voters"), [(" no-replacement", 2, 1), ("", 2, 2), (" no-replacement", 3, 2)]
+)
+def test_fault_24_the_second_of_two_managers_goes_if_nobody_wants_another_one(words, wanted, voters):
+    """Of three that are wanted another one may still come, so that the vote is kept for it."""
+    asked = replace(node(2), labels={**node(2).labels, "swarm.aws.remove-requested": f"1000000 {words}"})
+    world = ModelWorld(observed([instance(1), instance(2)], [node(1, leader=True), asked], record(1, 2)))
+    world.wanted = {"manager": wanted}
+    run(world, 20)
+    assert world.quorum == Quorum(voters, voters)
+    assert world.ended == ([("i-002", False)] if voters == 1 else [])
+
+
+def _one_of_three_stays(desired):
+    two = [instance(2, lifecycle="Terminating:Wait"), instance(3, lifecycle="Terminating:Wait")]
+    world = ModelWorld(observed([instance(1), *two], NODES, record(1)))
+    world.wanted = {"manager": desired}
+    return world
+
+
+@pytest.mark.fault(24)
+@pytest.mark.parametrize(
+    ("nodes", "granted"),
+    [
+        ([node(1), node(2)], True),
+        ([node(1)], False),
+        ([node(1), node(2), dead(3)], False),
+        ([dead(1), node(2)], False),
+        ([node(1), node(2, role="worker")], False),
+    ],
+)
+def test_fault_24_what_is_lost_anyway_has_to_leave_a_quorum_of_the_others(nodes, granted):
+    assert (Interlock(nodes).refusal(nodes[0], lost_anyway=True) == "") is granted
+    assert Interlock(nodes).refusal(nodes[0]), "who is not lost is not let go"
 
 
 @pytest.mark.fault(24)

@@ -64,7 +64,7 @@ def test_pauses_grow_up_to_a_limit_and_are_forgotten():
 def test_a_service_that_does_not_answer_leaves_its_part_out(method, monkeypatch):
     model = ModelWorld(observed([instance(1)], [node(1)], record(1)))
     records = type("Records", (), {"read": lambda self, wanted: record(1)})()
-    observer = Observer(World(model, model, model, records), lambda: model.time)
+    observer = Observer(World(model, model, model, records, model), lambda: model.time)
     monkeypatch.setattr(records if method == "read" else model, method, lambda *arguments: failing(), raising=False)
     cluster = observer.observe(POLICY)
     part = {"read": "record", "stale": "stale_tokens"}.get(method, method)
@@ -78,6 +78,7 @@ def test_a_policy_is_read():
     assert (policy.dns.record, policy.dns.addresses) == ("www.example.com", "private")
     assert policy.owner == "heritage=swarm.aws,cluster=example,region=eu-west-1"
     assert Policy.parse({**DOCUMENT, "dns": None}).dns is None
+    assert Policy.parse({**DOCUMENT, "ecr": True}).ecr and not policy.ecr
 
 
 @pytest.mark.parametrize(

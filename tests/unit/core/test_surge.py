@@ -39,7 +39,7 @@ def scaled(services, **more):
 
 @pytest.mark.fault(23)
 def test_fault_23_as_many_tasks_start_elsewhere_as_are_on_the_node():
-    assert scaled([WEB]) == [("web", 8, "6+2")]
+    assert scaled([WEB]) == [("web", 8, "6+2@1000000")]
 
 
 @pytest.mark.parametrize(
@@ -72,8 +72,8 @@ def test_more_is_raised_when_another_node_leaves_too():
     other = replace(leaving(2), role="worker", voter=False, reachable=False)
     nodes = (node(1, leader=True), other, leaving(3))
     service = replace(WEB, replicas=8, labels={LABEL: "6+2"}, healthy={"n001": 2, "n002": 4, "n003": 2})
-    surge = Surge([service], nodes, {"n002", "n003"})
-    assert [(one.wanted, one.after[LABEL]) for one in surge.actions()] == [(12, "6+6")]
+    surge = Surge([service], nodes, {"n002", "n003"}, NOW)
+    assert [(one.wanted, one.after[LABEL]) for one in surge.actions()] == [(12, "6+6@1000000")]
 
 
 def ready(service, now=NOW + 20, **more):
@@ -90,6 +90,20 @@ def test_fault_23_the_drain_waits_until_as_many_are_healthy_elsewhere_as_are_dec
     assert (drained, held) == (False, "")
     assert "2 tasks of web to run elsewhere" in waits[0]
     assert ready(replace(raised, starting={}, healthy={"n001": 4, "n002": 2, "n003": 2}))[0]
+
+
+@pytest.mark.parametrize(
+    ("asked", "drained"), [(None, False), (NOW + 300, False), (NOW + 50, True), (NOW + 5000, False)]
+)
+def test_replacements_have_their_time_from_when_they_are_asked_for(asked, drained):
+    """Not from the pause: all agents may have stood still in between."""
+    one = replace(WEB, healthy={"n001": 2, "n003": 2}) if asked is None else raised_at(asked)
+    ended = [*THREE[:2], instance(3, lifecycle="Terminating:Wait")]
+    assert ready(one, NOW + 400, instances=ended)[0] is drained
+
+
+def raised_at(moment):
+    return replace(WEB, replicas=8, labels={LABEL: f"6+2@{moment:.0f}"}, starting={"n001": 2})
 
 
 @pytest.mark.fault(25)
@@ -177,7 +191,7 @@ def test_fault_30_a_change_of_the_count_that_was_done_is_not_done_twice():
     (scale,) = [one for one in decide(world.observe(), POLICY, NOW).actions if isinstance(one, act.SetReplicas)]
     assert world.do(scale)
     assert world.do(scale) is None
-    assert world.all_services["web"].labels == {LABEL: "6+2"}
+    assert world.all_services["web"].labels == {LABEL: "6+2@1000000"}
 
 
 @pytest.mark.parametrize(

@@ -14,8 +14,10 @@ from ansible_collections.swarm.aws.plugins.module_utils._core import apply as co
 from ansible_collections.swarm.aws.plugins.module_utils._core.actions import Action
 from ansible_collections.swarm.aws.plugins.module_utils._core.change import Change
 from ansible_collections.swarm.aws.plugins.module_utils._core.cluster import Cluster, Instance, Node, Record, Service
+from ansible_collections.swarm.aws.plugins.module_utils._core.dns import BOTH
 from ansible_collections.swarm.aws.plugins.module_utils._core.policy import Dns, Group, Policy
 from ansible_collections.swarm.aws.plugins.module_utils._core.quorum import Quorum
+from ansible_collections.swarm.aws.plugins.module_utils._core.registries import Grant, Registry
 
 SWARM_ID = "swarm"
 POLICY = Policy(
@@ -27,7 +29,12 @@ POLICY = Policy(
     drain_seconds=60,
     hold_seconds=600,
 )
+# The same with an AAAA record.
+DUAL = replace(POLICY, dns=replace(POLICY.dns, ipv6=True))  # type: ignore[type-var]
 TICK = 5.0
+
+
+WITHOUT_ADDRESSES: dict[str, None] = dict.fromkeys(("private_address", "public_address", "ipv6_address"))
 
 
 def instance(number: int, role: str = "manager", **more: object) -> Instance:
@@ -39,6 +46,7 @@ def instance(number: int, role: str = "manager", **more: object) -> Instance:
         "state": "running",
         "private_address": f"10.0.0.{number}",
         "public_address": f"198.51.100.{number}",
+        "ipv6_address": f"2001:db8::{number:x}",
         "scaling_group": f"example-{role}",
         "lifecycle": "InService",
     }
@@ -47,9 +55,7 @@ def instance(number: int, role: str = "manager", **more: object) -> Instance:
 
 def gone(number: int, role: str = "manager") -> Instance:
     """An instance that has ended; EC2 still shows it, without addresses."""
-    return instance(
-        number, role, state="terminated", private_address=None, public_address=None, scaling_group=None, lifecycle=None
-    )
+    return instance(number, role, **WITHOUT_ADDRESSES, state="terminated", scaling_group=None, lifecycle=None)
 
 
 def node(number: int, role: str = "manager", **more: object) -> Node:
@@ -89,6 +95,13 @@ def record(*numbers: int, **more: object) -> Record:
     return replace(Record(addresses, 10, POLICY.owner), **more)  # type: ignore[arg-type]
 
 
+def dual_record(*numbers: int, **more: object) -> Record:
+    """The same with an AAAA record beside the A record."""
+    ipv6 = [f"2001:db8::{number:x}" for number in numbers]
+    found = record(*numbers, owner=POLICY.owner + BOTH, ipv6_ttl=10)
+    return replace(found, **{"addresses": tuple(sorted([*found.addresses, *ipv6])), **more})  # type: ignore[arg-type]
+
+
 def observed(instances: Sequence[Instance], nodes: Sequence[Node], found: Record | None = None) -> Cluster:
     """An observation of these."""
     return Cluster(SWARM_ID, SWARM_ID, tuple(nodes), tuple(instances), found or Record(), ())
@@ -106,8 +119,12 @@ class ModelWorld:
         self.record = cluster.record or Record()
         self.stale_roles = set(cluster.stale_tokens or ())
         self.beats: dict[str, float] = {}
+        # Groups whose desired capacity is more than nobody.
+        self.wanted: dict[str, int] = {}
         # Whom Auto Scaling was told to end, and whether to replace.
         self.ended: list[tuple[str, bool]] = []
+        # Services that were given new credentials, and which.
+        self.authorized: list[tuple[str, str]] = []
         self.had_quorum = self.quorum.margin >= 0
 
     # What tests ask
@@ -126,11 +143,12 @@ class ModelWorld:
             self.record,
             self.stale(),
             services=self.services(),
+            desired=self.desired,
             heartbeats=dict(self.beats),
         )
 
     def do(self, action: Action) -> Change | None:
-        return core.apply(action, core.World(self, self, self, _Records(self)), self.policy)
+        return core.apply(action, core.World(self, self, self, _Records(self), self), self.policy)
 
     def tick(self) -> None:
         """Let what was begun go on."""
@@ -177,7 +195,21 @@ class ModelWorld:
     def scale(self, service: str, replicas: int, labels: Mapping[str, str]) -> None:
         self.all_services[service] = replace(self.all_services[service], replicas=replicas, labels=dict(labels))
 
+    def authorize(self, service: str, grant: Grant, labels: Mapping[str, str]) -> None:
+        self.authorized.append((service, grant.password))
+        self.all_services[service] = replace(self.all_services[service], labels=dict(labels))
+
+    # Registries
+
+    def grant(self, registry: Registry) -> Grant:
+        return Grant("AWS", f"{registry.host} at {self.time:.0f}", self.time, 43200)
+
     # Scaling
+
+    @property
+    def desired(self) -> Mapping[str, int]:
+        groups = {one.group: 0 for one in self.fleet.values()}
+        return {**groups, **self.wanted}
 
     @property
     def heartbeats(self) -> Mapping[str, float]:
@@ -211,8 +243,7 @@ class ModelWorld:
                 lifecycle=None,
                 scaling_group=None,
                 state="terminated",
-                private_address=None,
-                public_address=None,
+                **WITHOUT_ADDRESSES,
             )
         return True
 
@@ -245,6 +276,7 @@ class _Records:
     def write(self, wanted: Dns, before: Record, after: Record) -> None:
         assert before == self._world.record
         assert after.addresses, "Route 53 takes no empty record"
+        assert after.ipv4 or not before.ipv4, "an A record is never deleted"
         self._world.record = after
 
 

@@ -10,8 +10,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 
-def pem(**names: str) -> bytes:
-    """A certificate for these names, issued by another."""
+def pem(*, days: int = 90, **names: str) -> bytes:
+    """A certificate for these names, issued by another, which is valid for so many days."""
     key = ec.generate_private_key(ec.SECP256R1())
     oids = {"O": NameOID.ORGANIZATION_NAME, "OU": NameOID.ORGANIZATIONAL_UNIT_NAME, "CN": NameOID.COMMON_NAME}
     whom = x509.Name([x509.NameAttribute(oids[name], value) for name, value in names.items()])
@@ -24,7 +24,7 @@ def pem(**names: str) -> bytes:
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
         .not_valid_before(now)
-        .not_valid_after(now + datetime.timedelta(days=90))
+        .not_valid_after(now + datetime.timedelta(days=days))
         .sign(key, hashes.SHA256())
     )
     return made.public_bytes(serialization.Encoding.PEM)

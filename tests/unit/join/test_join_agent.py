@@ -51,20 +51,52 @@ def test_without_systemd_nobody_is_told() -> None:
     Notifier({}).ready()
 
 
-def test_a_workers_agent_ends_when_it_has_joined(monkeypatch: pytest.MonkeyPatch) -> None:
+class Killed(BaseException):
+    """What ends an agent."""
+
+
+class FakeWatch:
+    """A watch by which the node is left behind that many times, before the agent is killed."""
+
+    times = 0
+
+    def __init__(self, *arguments: Any) -> None:
+        pass
+
+    def wait(self) -> None:
+        if not FakeWatch.times:
+            raise Killed
+        FakeWatch.times -= 1
+
+
+@pytest.fixture
+def left_behind(monkeypatch: pytest.MonkeyPatch) -> type[FakeWatch]:
+    monkeypatch.setattr(FakeWatch, "times", 0)
+    monkeypatch.setattr(cli, "Watch", FakeWatch)
+    return FakeWatch
+
+
+def test_a_workers_agent_joins_anew_when_the_swarm_was_restored_without_it(
+    monkeypatch: pytest.MonkeyPatch, left_behind: type[FakeWatch]
+) -> None:
     monkeypatch.setattr(cli, "join", lambda *arguments: JOINED)
+    left_behind.times = 1
     stream = io.StringIO()
-    cli.run(WORKER, Notifier({}), Log(stream, cluster="demo"))
-    (line,) = lines(stream)
-    assert (line["level"], line["node_id"], line["cluster"]) == ("info", "node", "demo")
+    with pytest.raises(Killed):
+        cli.run(WORKER, Notifier({}), Log(stream, cluster="demo"))
+    joined, restored, again = lines(stream)
+    assert (joined["level"], joined["node_id"], joined["cluster"]) == ("info", "node", "demo")
+    assert (restored["level"], again["message"]) == ("warning", joined["message"])
 
 
+@pytest.mark.usefixtures("left_behind")
 def test_an_error_that_nobody_foresaw_is_logged_and_the_work_begun_again(monkeypatch: pytest.MonkeyPatch) -> None:
     outcomes: list[Any] = [KeyError("x"), ZeroDivisionError("y"), JOINED]
     slept: list[float] = []
     monkeypatch.setattr(cli, "join", lambda *arguments: Work(outcomes).run())
     stream = io.StringIO()
-    cli.run(WORKER, Notifier({}), Log(stream), slept.append)
+    with pytest.raises(Killed):
+        cli.run(WORKER, Notifier({}), Log(stream), slept.append)
     assert slept == [1.0, 2.0]
     assert [line["level"] for line in lines(stream)] == ["error", "error", "info"]
 

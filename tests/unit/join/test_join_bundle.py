@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from ansible_collections.swarm.aws.plugins.module_utils import bundle
+from ansible_collections.swarm.aws.plugins.module_utils.provision import bundle
 
 ROOT = Path(__file__).resolve().parents[3]
 

@@ -59,7 +59,7 @@ def test_a_manager_tells_its_swarm_and_who_made_it(tmp_path: Path) -> None:
     cluster = {"ID": "swarm", "Spec": {"Labels": {MADE_BY: "demo/i-1"}}}
     api = Api(tmp_path, LocalNodeState="active", NodeID="node", ControlAvailable=True, Cluster=cluster, Nodes=1)
     found = engine(api).membership()
-    assert found == Membership("active", "swarm", "node", manager=True, made_by="demo/i-1", alone=True)
+    assert found == Membership("active", "swarm", "node", manager=True, made_by="demo/i-1", alone=True, swarm_epoch=0)
 
 
 def test_a_workers_swarm_is_told_by_its_certificate(tmp_path: Path) -> None:
@@ -79,7 +79,7 @@ def test_a_swarm_is_marked_with_its_maker_and_advertised_by_the_private_address(
     assert api.told == [
         {
             "advertise_addr": "10.0.0.1",
-            "listen_addr": "0.0.0.0:2377",
+            "listen_addr": "10.0.0.1:2377",
             "swarm_spec": {"labels": {MADE_BY: "demo/i-1"}},
         }
     ]
@@ -90,7 +90,7 @@ def test_fault_08_a_refused_token_is_told_from_an_engine_that_is_down(tmp_path: 
     api = Api(tmp_path)
     api.refusal = f"rpc error: code = InvalidArgument desc = invalid join token {TOKEN}"
     with pytest.raises(JoinRefused, match="invalid join token") as raised:
-        engine(api).join("10.0.0.2", TOKEN)
+        engine(api).join("10.0.0.2", TOKEN, 0)
     assert TOKEN not in str(raised.value)
     assert raised.value.__cause__ is None
 
@@ -100,7 +100,7 @@ def test_fault_09_what_is_left_of_a_refused_join_is_cleared(tmp_path: Path) -> N
     api = Api(tmp_path, LocalNodeState="error", Error="no route to host")
     api.refusal = "no route to host"
     with pytest.raises(JoinRefused):
-        engine(api).join("10.0.0.2", TOKEN)
+        engine(api).join("10.0.0.2", TOKEN, 0)
     assert api.told[-1] == "leave"
 
 
@@ -112,7 +112,7 @@ def test_fault_09_a_join_in_the_background_is_remembered_until_it_is_done(tmp_pa
         "Timeout was reached before node joined. The attempt to join the swarm will continue in the background."
     )
     with pytest.raises(JoinPending):
-        engine(api).join("10.0.0.2", TOKEN)
+        engine(api).join("10.0.0.2", TOKEN, 0)
     api.swarm.update(LocalNodeState="pending")
     assert engine(api).membership().unfinished
     api.swarm.update(LocalNodeState="active", NodeID="node")

@@ -14,7 +14,8 @@ from ansible_collections.swarm.aws.plugins.module_utils.adapters.aws import Aws
 from ansible_collections.swarm.aws.plugins.module_utils.adapters.instances import Ec2Instances
 from ansible_collections.swarm.aws.plugins.module_utils.adapters.store import S3Store, bucket_of
 from botocore.exceptions import ClientError, ReadTimeoutError
-from moto import mock_aws
+
+from tests.unit.bucket import account_with
 
 REGION = "eu-west-1"
 BUCKET = bucket_of("demo", "123456789012", REGION)
@@ -23,14 +24,8 @@ CLAIM = Truth.claim("i-1", "2026-01-01T00:00:00Z")
 
 @pytest.fixture
 def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[Aws]:
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-        monkeypatch.setenv(name, "testing")
-    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
-    with mock_aws():
-        boto3.client("s3", REGION).create_bucket(
-            Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION}
-        )
-        yield Aws(REGION)
+    with account_with(BUCKET, REGION, monkeypatch) as found:
+        yield found
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ def test_its_agent_goes_on(host: Host) -> None:
 
 
 def test_managers_listen_for_nodes_that_join(host: Host) -> None:
-    assert host.socket("tcp://2377").is_listening
+    assert nodes.listens(host, 2377)
 
 
 def test_every_node_carries_its_instance_as_a_label(host: Host) -> None:

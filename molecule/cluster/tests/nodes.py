@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
+from testinfra.host import Host
+
 CHECKOUT = Path(__file__).resolve().parents[3]
 LOGIN_USER = "admin"
 
@@ -44,3 +46,8 @@ def urls(group: str) -> list[str]:
     )
     variables = found["_meta"]["hostvars"]
     return [f"ssh://{LOGIN_USER}@{variables[host]['aws_public_ip_address']}?{options}" for host in hosts]
+
+
+def listens(host: Host, port: int) -> bool:
+    """Whether something listens on the port, at whichever address of the node's."""
+    return any(line.split()[3].endswith(f":{port}") for line in host.check_output("ss -Hltn").splitlines())

@@ -1,0 +1,79 @@
+"""A real browser without a screen, which Debian has packaged; it is installed where it is missing."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from axe_selenium_python import Axe
+from selenium import webdriver
+from selenium.webdriver.chrome.service import Service
+
+PACKAGES = ["chromium", "chromium-driver"]
+
+
+def install() -> None:
+    """Install the browser unless it is there. Raises CalledProcessError."""
+    if shutil.which("chromium") and shutil.which("chromedriver"):
+        return
+    environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
+    for words in (["update", "-q"], ["install", "-q", "-y", "--no-install-recommends", *PACKAGES]):
+        subprocess.run(["apt-get", *words], env=environment, check=True, stdout=subprocess.DEVNULL)
+
+
+class Browser(webdriver.Chrome):
+    """Chromium, driven."""
+
+    def __init__(self) -> None:
+        options = webdriver.ChromeOptions()
+        options.binary_location = shutil.which("chromium") or ""
+        # The lab's tests run as root, for whom Chromium has no sandbox; a container's /dev/shm may be small.
+        for argument in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu"):
+            options.add_argument(argument)
+        options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+        super().__init__(options=options, service=Service(shutil.which("chromedriver")))
+        # A busy machine takes its time over axe-core's rules.
+        self.set_script_timeout(180)
+
+    def prefer(self, scheme: str) -> None:
+        """Have the `light` or the `dark` scheme preferred, as an operating system's setting does."""
+        media = {"features": [{"name": "prefers-color-scheme", "value": scheme}]}
+        self.execute_cdp_cmd("Emulation.setEmulatedMedia", media)
+
+    def size(self, width: int, height: int) -> None:
+        """Have a page of so many pixels."""
+        metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
+        self.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+
+    def violations(self) -> list[str]:
+        """What axe-core, with all its rules, finds wrong with the page's accessibility."""
+        axe = Axe(self)
+        axe.inject()
+        found: dict[str, Any] = axe.run()
+        return [f"{one['id']}: {[node['html'][:200] for node in one['nodes']]}" for one in found["violations"]]
+
+    def complaints(self) -> list[str]:
+        """What the browser itself says of the page, such as an error in its script or something that was refused."""
+        return [json.dumps(one) for one in self.get_log("browser")]
+
+    def picture(self, path: Path) -> None:
+        """Keep what the page looks like."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(self.get_screenshot_as_png())
+
+
+@contextlib.contextmanager
+def browser() -> Iterator[Browser]:
+    """A browser, for a time."""
+    install()
+    driven = Browser()
+    try:
+        yield driven
+    finally:
+        driven.quit()

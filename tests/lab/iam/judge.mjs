@@ -1,0 +1,38 @@
+// Reads the lab's judgements (`GET /_lab/judgements`) from standard input, and prints what another evaluator says to each:
+// a JSON list of "Allowed", "ImplicitlyDenied", "ExplicitlyDenied", or what was wrong with the question.
+import { readFileSync } from 'node:fs'
+import { runSimulation } from '@cloud-copilot/iam-simulate'
+
+const ACCOUNT = '123456789012'
+const { documents, judgements } = JSON.parse(readFileSync(0, 'utf8'))
+// The evaluator's data has this key without the tag that it ends in, so it cannot be asked with one. A policy that went by
+// it would be judged otherwise here than by the lab.
+const UNKNOWN = 'secretsmanager:ResourceTag/'
+const values = (context) =>
+  Object.fromEntries(
+    Object.entries(context)
+      .filter(([key]) => !key.startsWith(UNKNOWN))
+      .map(([key, value]) => [key, Array.isArray(value) ? value : String(value)]),
+  )
+
+const verdicts = []
+for (const { role, action, resource, identity, resource_policies, context } of judgements) {
+  const session = context['aws:userid']?.split(':')[1] ?? 'session'
+  const response = await runSimulation(
+    {
+      identityPolicies: documents[identity].map((policy, index) => ({ name: `${role}-${index}`, policy })),
+      resourcePolicy: documents[resource_policies][0],
+      serviceControlPolicies: [],
+      resourceControlPolicies: [],
+      request: {
+        principal: `arn:aws:sts::${ACCOUNT}:assumed-role/${role}/${session}`,
+        action,
+        resource: { resource, accountId: ACCOUNT },
+        contextVariables: values(context),
+      },
+    },
+    {},
+  )
+  verdicts.push(response.resultType === 'error' ? JSON.stringify(response.errors) : response.overallResult)
+}
+console.log(JSON.stringify(verdicts))

@@ -1,0 +1,142 @@
+"""The account: what the plan says of it, whose it must be, and that nothing is left of a cluster that was destroyed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+import pytest
+
+from lab import lifecycle
+
+from .conftest import say
+from .site import CLUSTER, Site
+
+# One worker fewer to declare, and managers whose disks are to be larger.
+CHANGED = {"name": "manager", "role": "manager", "desired": 3, "min": 3, "max": 5, "dns": True, "volume_size": 21}
+FOREIGN = "a printer"
+NO_KEYS = {"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": "", "AWS_SHARED_CREDENTIALS_FILE": "/dev/null"}
+# How to be somebody else, and what is said to that.
+OTHERS: dict[str, tuple[list[str], dict[str, str], str]] = {
+    "account": (["-e", "account_id=210987654321"], {}, "The credentials are for the account 123456789012"),
+    "region": (["-e", "region=eu-central-1"], {}, "regions is eu-west-1, but region is eu-central-1"),
+    "profile": ([], {**NO_KEYS, "AWS_PROFILE": "nobody"}, "The config profile (nobody) could not be found"),
+    "no credentials": ([], NO_KEYS, "There are no AWS credentials"),
+}
+
+
+@pytest.fixture(scope="module")
+def site() -> Iterator[Site]:
+    """A lab of its own, so that nothing but this cluster was ever in the account that it is taken out of."""
+    lab = lifecycle.up("account", say)
+    try:
+        site = Site(lab)
+        site.first_run = site.playbook("site.yml")
+        assert site.first_run.code == 0, site.first_run.output[-6000:]
+        yield site
+    finally:
+        lifecycle.down(lab, say)
+
+
+def words(output: str) -> str:
+    """The output without the breaks and quotes that it is printed with."""
+    return " ".join(output.replace("''", "'").split())
+
+
+def test_the_plan_of_what_stands_is_empty_and_says_what_it_costs(site: Site) -> None:
+    run = site.playbook("playbooks/plan.yml")
+    assert run.code == 0, run.output[-4000:]
+    assert "Nothing is to be changed." in run.output
+    assert "No orphans" in run.output
+    assert "whole cluster" in run.output
+
+
+def test_the_plan_names_what_is_behind_a_changed_template_and_what_nothing_asks_for(site: Site) -> None:
+    site.forget_calls()
+    run = site.playbook("playbooks/plan.yml", "-e", json.dumps({"node_groups": [CHANGED]}))
+    assert run.code == 0, run.output[-4000:]
+    said = words(run.output)
+    assert f"~ launch template {CLUSTER}-manager" in said
+    for instance in site.ids("manager"):
+        assert instance in said.split("Behind the launch template of the group manager: ")[1]
+    assert f"Orphan: Auto Scaling group {CLUSTER}-worker (1 instances), since node_groups has no worker" in said
+    assert site.writes() == []
+
+
+@pytest.mark.fault(34)
+@pytest.mark.parametrize("playbook", ["tidy", "destroy"])
+@pytest.mark.parametrize("other", OTHERS)
+def test_fault_34_nothing_is_written_to_an_account_that_is_not_the_clusters(
+    site: Site, playbook: str, other: str
+) -> None:
+    arguments, environment, sentence = OTHERS[other]
+    site.forget_calls()
+    run = site.playbook(f"playbooks/{playbook}.yml", "-e", f"confirm={CLUSTER}", *arguments, **environment)
+    assert run.code != 0
+    assert sentence in words(run.output), run.output[-3000:]
+    assert site.writes() == []
+
+
+def test_a_cluster_is_only_destroyed_by_its_name(site: Site) -> None:
+    site.forget_calls()
+    for arguments in ([], ["-e", "confirm=exampel"]):
+        run = site.playbook("playbooks/destroy.yml", *arguments)
+        assert run.code != 0
+        assert "Nothing was deleted" in words(run.output), run.output[-3000:]
+    run = site.playbook("playbooks/destroy.yml", "--check", "--diff")
+    assert run.code == 0, run.output[-3000:]
+    for instance in site.ids():
+        assert instance in run.output
+    assert site.writes() == []
+
+
+@pytest.mark.fault(33)
+def test_fault_33_what_is_destroyed_in_spite_of_everything_leaves_the_account_as_it_was(site: Site) -> None:
+    ec2, sqs = site.aws("ec2"), site.aws("sqs")
+    subnet = ec2.describe_subnets(Filters=[{"Name": "tag:swarm.aws/cluster", "Values": [CLUSTER]}])["Subnets"][0]
+    interface = ec2.create_network_interface(SubnetId=subnet["SubnetId"], Description=FOREIGN)["NetworkInterface"]
+    sqs.delete_queue(QueueUrl=sqs.get_queue_url(QueueName=f"{CLUSTER}-events")["QueueUrl"])
+    command = ("playbooks/destroy.yml", "-e", f"confirm={CLUSTER}")
+
+    site.forget_calls()
+    site.killed_playbook(*command, when=lambda: "DeleteAutoScalingGroup" in site.writes())
+    site.killed_playbook(*command, when=lambda: "DeleteSubnet" in site.writes())
+    run = site.playbook(*command)
+    assert run.code == 0, run.output[-4000:]
+    said = words(run.output)
+    identifier = interface["NetworkInterfaceId"]
+    assert f"Left: network interface {identifier}, since it is not this cluster's." in said
+    assert f"since the network interface {identifier} needs it, and it is not this cluster's." in said
+    assert "Nothing is left of it." not in said
+
+    ec2.delete_network_interface(NetworkInterfaceId=identifier)
+    run = site.playbook(*command)
+    assert run.code == 0, run.output[-4000:]
+    assert "Nothing is left of it." in words(run.output)
+    assert site.inventory() == site.before
+
+    run = site.playbook("playbooks/destroy.yml")
+    assert run.code == 0, run.output[-4000:]
+    assert run.changed == 0
+    assert "Nothing is left of it." in words(run.output)
+
+
+@pytest.mark.fault(32)
+def test_fault_32_a_run_that_is_killed_amid_its_writes_to_any_service_is_finished_by_the_next(site: Site) -> None:
+    """The services are those that its own calls name; each single write is tried in memory."""
+    interrupted: set[str] = set()
+
+    def reaches_another() -> bool:
+        reached = {call["service"] for call in site.written()} - interrupted
+        interrupted.update(reached)
+        return bool(reached)
+
+    while True:
+        site.forget_calls()
+        if not site.killed_playbook("site.yml", when=reaches_another):
+            break
+    assert len(interrupted) >= 6, interrupted
+    run = site.playbook("site.yml")
+    assert run.code == 0, run.output[-4000:]
+    assert run.changed == 0, run.output[-6000:]
+    site.settle()

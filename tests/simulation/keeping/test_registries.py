@@ -1,0 +1,74 @@
+"""Credentials of ECR, kept good by agents that are killed, refused, and two at once."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from ansible_collections.swarm.aws.plugins.module_utils._core import apply, registries
+from ansible_collections.swarm.aws.plugins.module_utils._core.registries import LABEL
+
+from .ports import ECR_SECONDS
+from .weather import Weather
+from .work import Service
+from .world import POLICY, World
+
+IMAGE = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/shop:1"
+ALLOWED = replace(POLICY, ecr=True)
+# So long may two agents in bad weather take for what is due.
+PATIENCE = ECR_SECONDS / 2
+HOURS = 3 * ECR_SECONDS
+
+
+def story(seed: int, weather: Weather) -> World:
+    """A while in which the credentials would end several times; they are looked at as they are at its end."""
+    world = World(seed, weather, policy=ALLOWED)
+    world.work.add(Service("shop", 2, image=IMAGE))
+    world.at(0.0, lambda: _watch(world))
+    try:
+        world.run(HOURS)
+        world.settle()
+    finally:
+        world.end()
+    return world
+
+
+def _watch(world: World) -> None:
+    shop = world.work.services["shop"]
+    if world.now > PATIENCE and world.now >= shop.grant_ends:
+        world.broken(f"the credentials of {shop.name} ended at {shop.grant_ends:g}")
+    if world.now < HOURS:
+        world.at(5.0, lambda: _watch(world))
+
+
+def test_credentials_are_renewed_in_time_and_not_more_often() -> None:
+    world = story(1, Weather(managers=3, workers=1))
+    renewed = [effect for effect in world.effects if effect == "give shop credentials"]
+    assert len(renewed) == len(world.registries)
+    # At first, and then whenever half of the time is over; settling may take a while more.
+    assert 6 <= len(renewed) <= 7
+    assert LABEL in world.work.services["shop"].labels
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_credentials_never_end_in_bad_weather(seed: int) -> None:
+    story(seed, Weather(managers=3, workers=1, refuse=0.05, stall=0.02, lose_reply=0.1, crash=0.05, freeze=0.02))
+
+
+def test_a_plan_that_never_renews_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(registries, "due", lambda labels, now: LABEL not in labels)
+    with pytest.raises(AssertionError, match="the credentials of shop ended"):
+        story(1, Weather(managers=3, workers=1))
+
+
+def test_a_password_in_a_log_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
+    honest = apply._refresh_registry_auth
+
+    def telling(action: object, world: apply.World) -> object:
+        change = honest(action, world)  # type: ignore[arg-type]
+        password = world.registries.grant(action.registry).password  # type: ignore[attr-defined]
+        return change and replace(change, resource=f"{change.resource}, now {password}")
+
+    monkeypatch.setattr(apply, "_refresh_registry_auth", telling)
+    with pytest.raises(AssertionError, match="I4"):
+        story(1, Weather(managers=3, workers=1))

@@ -1,0 +1,140 @@
+"""Credentials of ECR, which are renewed before they end."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from ansible_collections.swarm.aws.plugins.module_utils._core import actions as act
+from ansible_collections.swarm.aws.plugins.module_utils._core.apply import Refused
+from ansible_collections.swarm.aws.plugins.module_utils._core.cluster import Service
+from ansible_collections.swarm.aws.plugins.module_utils._core.plan import decide, plan
+from ansible_collections.swarm.aws.plugins.module_utils._core.registries import LABEL, Grant, Registry, due
+from ansible_collections.swarm.aws.plugins.module_utils.adapters.aws import Aws
+from ansible_collections.swarm.aws.plugins.module_utils.adapters.ecr import Ecr
+
+from .world import POLICY, ModelWorld, instance, node, observed, record
+
+NOW = 1_000_000.0
+HOST = "123456789012.dkr.ecr.eu-west-1.amazonaws.com"
+ALLOWED = replace(POLICY, ecr=True)
+SHOP = Service("s1", "shop", replicas=1, image=f"{HOST}/shop:1@sha256:{'a' * 64}", renewable=True)
+
+
+def world(*services: Service) -> ModelWorld:
+    return ModelWorld(replace(observed([instance(1)], [node(1)], record(1)), services=services), ALLOWED)
+
+
+def planned(one: ModelWorld) -> list[act.Action]:
+    return plan(one.observe(), ALLOWED, one.time)
+
+
+@pytest.mark.parametrize(
+    ("image", "account", "region"),
+    [
+        (f"{HOST}/shop:1", "123456789012", "eu-west-1"),
+        (f"{HOST}/team/shop@sha256:{'a' * 64}", "123456789012", "eu-west-1"),
+        ("123456789012.dkr.ecr-fips.us-east-1.amazonaws.com/shop", "123456789012", "us-east-1"),
+        ("123456789012.dkr.ecr.cn-north-1.amazonaws.com.cn/shop", "123456789012", "cn-north-1"),
+    ],
+)
+def test_registries_of_ecr_are_known_by_their_names(image: str, account: str, region: str) -> None:
+    found = Registry.of_image(image)
+    assert found is not None
+    assert (found.account, found.region) == (account, region)
+
+
+@pytest.mark.parametrize(
+    "image", ["shop", "shop:1", "public.ecr.aws/shop", f"x{HOST}/shop", f"{HOST}.example.com/shop"]
+)
+def test_others_are_left_alone(image: str) -> None:
+    assert Registry.of_image(image) is None
+
+
+def test_a_service_gets_credentials_at_once_and_again_when_half_of_their_time_is_over() -> None:
+    one = world(SHOP)
+    (action,) = planned(one)
+    assert action == act.RefreshRegistryAuth("s1", "shop", Registry(HOST, "123456789012", "eu-west-1"), one.time)
+    change = one.do(action)
+    assert change is not None
+    assert "AWS" not in str(change)
+    assert one.all_services["s1"].labels == {LABEL: "1000000+43200"}
+    assert planned(one) == []
+    one.time += 21599
+    assert planned(one) == []
+    one.time += 1
+    assert [type(action) for action in planned(one)] == [act.RefreshRegistryAuth]
+
+
+def test_who_comes_second_does_nothing() -> None:
+    one = world(SHOP)
+    (action,) = planned(one)
+    assert one.do(action)
+    assert one.do(action) is None
+    assert len(one.authorized) == 1
+
+
+def test_a_service_whose_tasks_would_run_again_is_not_touched() -> None:
+    assert planned(world(replace(SHOP, renewable=False))) == []
+    one = world(SHOP)
+    (action,) = planned(one)
+    one.all_services["s1"] = replace(SHOP, renewable=False)
+    with pytest.raises(Refused, match="The service shop was changed in the meantime"):
+        one.do(action)
+    one.all_services["s1"] = replace(SHOP, image="elsewhere.example.com/shop")
+    with pytest.raises(Refused, match="changed in the meantime"):
+        one.do(action)
+    del one.all_services["s1"]
+    with pytest.raises(Refused, match="There is no service shop any more"):
+        one.do(action)
+    assert one.authorized == []
+
+
+def test_where_managers_may_not_ask_it_is_said() -> None:
+    decision = decide(world(SHOP).observe(), POLICY, NOW)
+    assert decision.actions == []
+    assert [note for note in decision.notes if "shop" in note] == [
+        f"The service shop pulls from {HOST}, and nobody renews its credentials: name the repository in "
+        "ecr_repositories."
+    ]
+
+
+@pytest.mark.parametrize(
+    ("label", "expected"),
+    [(None, True), ("", True), ("x+y", True), ("1000000+100", False), ("999951+100", False), ("999950+100", True)],
+)
+def test_when_credentials_are_due(label: str | None, expected: bool) -> None:
+    assert due({} if label is None else {LABEL: label}, NOW) is expected
+
+
+def test_a_clock_that_ran_far_ahead_is_not_believed_for_long() -> None:
+    assert not due({LABEL: "1000001+100"}, NOW)
+    assert due({LABEL: "1000101+100"}, NOW)
+
+
+def test_a_password_is_in_no_text() -> None:
+    assert "hunter2" not in repr(Grant("AWS", "hunter2", 0, 1))
+
+
+def test_ecr_is_asked_in_the_registrys_region(monkeypatch: pytest.MonkeyPatch) -> None:
+    regions = []
+
+    class Client:
+        def get_authorization_token(self) -> object:
+            import base64
+            from datetime import UTC, datetime
+
+            token = base64.b64encode(b"AWS:pass:word").decode()
+            ends = datetime.fromtimestamp(NOW + 43200, UTC)
+            return {"authorizationData": [{"authorizationToken": token, "expiresAt": ends}]}
+
+    def client(self: Aws, service: str) -> Client:
+        regions.append((self.region, service))
+        return Client()
+
+    monkeypatch.setattr(Aws, "client", client)
+    ecr = Ecr(Aws("eu-west-1"), lambda: NOW)
+    grant = ecr.grant(Registry(HOST.replace("eu-west-1", "us-east-1"), "123456789012", "us-east-1"))
+    assert (grant.username, grant.password, grant.noted) == ("AWS", "pass:word", "1000000+43200")
+    ecr.grant(Registry(HOST, "123456789012", "eu-west-1"))
+    assert regions == [("us-east-1", "ecr"), ("eu-west-1", "ecr")]

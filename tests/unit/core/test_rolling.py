@@ -1,0 +1,365 @@
+"""In which order instances are replaced, who goes when a group shrinks, and what new ones are waited for."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import replace
+
+import pytest
+from ansible_collections.swarm.aws.plugins.module_utils._core import rolling
+from ansible_collections.swarm.aws.plugins.module_utils._core.cluster import ScalingGroup, Service
+from ansible_collections.swarm.aws.plugins.module_utils._core.errors import SwarmError
+from ansible_collections.swarm.aws.plugins.module_utils._core.quorum import Quorum
+from ansible_collections.swarm.aws.plugins.module_utils._core.rolling import Fleet, Member, Round
+from ansible_collections.swarm.aws.plugins.module_utils._core.usual import TAG, Usual
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.unit.core.world import POLICY, instance, node, observed, record
+
+WORKERS = ScalingGroup("example-worker", "worker", 1, 3, 4, 3, "2", "worker")
+MANAGERS = ScalingGroup("example-manager", "manager", 3, 3, 5, 3, "2", "manager")
+
+
+def member(number, role="worker", **more):
+    usual = {"group": role, "role": role, "zone": "abc"[number % 3], "behind": True, "node": f"n{number}"}
+    return Member(f"i-{number}", **{**usual, "heard": role == "manager", **more})
+
+
+def fleet(*members, groups=(MANAGERS, WORKERS), short=None):
+    return Fleet(tuple(groups), tuple(members), short or {})
+
+
+ALL = [*(member(number, "manager", leader=number == 2) for number in (1, 2, 3)), *(member(n) for n in (4, 5, 6))]
+
+
+# Rounds
+
+
+def test_workers_come_first_with_one_as_a_canary_and_managers_go_one_by_one():
+    assert fleet(*ALL).rounds(batch=2) == [
+        Round("worker", 1, canary=True),
+        Round("worker", 2),
+        Round("manager", 1, canary=True),
+        Round("manager", 1),
+        Round("manager", 1),
+    ]
+
+
+def test_the_group_of_the_leader_is_the_last_one():
+    other = replace(MANAGERS, group="zzz", name="example-zzz", desired=1)
+    several = [member(1, "manager", leader=True), member(7, "manager", group="zzz")]
+    assert [one.group for one in fleet(*several, groups=(MANAGERS, other)).rounds(1)] == ["zzz", "manager"]
+
+
+def test_what_serves_with_the_new_template_already_makes_a_canary_needless():
+    new = member(4, behind=False)
+    assert fleet(new, member(5), member(6)).rounds(batch=5) == [Round("worker", 2)]
+    not_yet = replace(new, awaited=("it to join",))
+    assert fleet(not_yet, member(5), member(6)).rounds(batch=5) == [Round("worker", 1, canary=True), Round("worker", 1)]
+
+
+def test_nothing_is_to_be_replaced_when_all_are_new_and_no_upgrade_is_under_way():
+    assert fleet(*(replace(one, behind=False) for one in ALL)).rounds(3) == []
+
+
+def test_what_a_stopped_run_added_is_used_up_first():
+    under_way = replace(WORKERS, desired=5, largest=5, usual=3)
+    new = [member(7, behind=False), member(8, behind=False)]
+    found = fleet(*new, member(4), member(5), member(6), groups=[under_way])
+    assert found.rounds(batch=1) == [Round("worker", 2), Round("worker", 1)]
+    assert found.going("worker", under_way.surplus) == ["i-4", "i-5"]
+
+
+def test_a_stopped_run_that_has_only_to_settle_gets_a_round_for_it():
+    found = fleet(*(member(number, behind=False) for number in (4, 5, 6)), groups=[replace(WORKERS, usual=3)])
+    assert found.rounds(1) == [Round("worker", 0)]
+    one_more = fleet(
+        *(member(number, behind=False) for number in (4, 5, 6, 7)), groups=[replace(WORKERS, desired=4, usual=3)]
+    )
+    assert one_more.rounds(1) == [Round("worker", 1)]
+
+
+# Who goes
+
+
+def test_the_leader_goes_last_though_its_zone_has_most():
+    several = [
+        member(1, "manager", zone="a"),
+        member(2, "manager", zone="b", leader=True),
+        member(3, "manager", zone="c"),
+        member(4, "manager", zone="b", behind=False),
+    ]
+    assert fleet(*several).going("manager", 3) == ["i-1", "i-3", "i-2"]
+
+
+def test_zones_stay_even_and_what_serves_badly_goes_first():
+    several = [member(1, zone="a"), member(2, zone="b"), member(3, zone="b"), member(4, zone="c")]
+    assert fleet(*several).going("worker", 1) == ["i-2"]
+    sick = [*several[:3], replace(several[3], awaited=("the node of i-4 to be ready",))]
+    assert fleet(*sick).going("worker", 1) == ["i-4"]
+
+
+def test_who_goes_already_is_gone_on_with_and_who_is_ending_is_counted_no_more():
+    several = [member(4), member(5, leaving=True), member(6, leaving=True, terminating=True)]
+    found = fleet(*several)
+    assert found.going("worker", 1) == ["i-5"]
+    assert found.ending("worker") == ["i-6"]
+    assert [one.id for one in found.of_group("worker")] == ["i-4", "i-5"]
+
+
+def test_one_works_from_a_manager_that_stays_and_rather_from_where_one_is():
+    found = fleet(*ALL[:2], replace(ALL[2], heard=False))
+    assert found.managers([], "n2") == ["i-2", "i-1"]
+    assert found.managers(["i-2"], "n2") == ["i-1"]
+
+
+# Waiting
+
+
+def seen(*extra, nodes=(), groups=None, **more):
+    """Three managers and a worker that are as they should be, and what a test adds."""
+    hosts = [instance(number, "manager", template="2") for number in (1, 2, 3)]
+    members = [node(number, "manager") for number in (1, 2, 3)]
+    both = observed(
+        [*hosts, instance(4, "worker", template="1"), *extra],
+        [*members, node(4, "worker"), *nodes],
+        more.pop("record", record(1, 2, 3)),
+    )
+    groups = groups or (MANAGERS, replace(WORKERS, desired=1))
+    return Fleet.of(replace(both, **more), POLICY, groups, now=1_000.0)
+
+
+def test_a_cluster_that_is_as_it_should_be_waits_for_nothing():
+    found = seen()
+    assert found.awaited("manager", set()) == []
+    assert found.awaited("worker", set()) == []
+    assert [one.id for one in found.members if one.behind] == ["i-004"]
+
+
+@pytest.mark.parametrize(
+    ("host", "nodes", "expected"),
+    [
+        (None, (), "1 more instances of the group worker"),
+        ({"lifecycle": "Pending:Wait"}, (), "i-005 to join the swarm"),
+        ({"lifecycle": "Pending:Wait"}, (node(5, "worker"),), "i-005 to be in service"),
+        ({}, (node(5, "worker", state="unknown"),), "the node of i-005 to be ready"),
+        ({}, (node(5, "worker", availability="pause"),), "the node of i-005 to take tasks"),
+    ],
+)
+def test_a_new_worker_is_waited_for_step_by_step(host, nodes, expected):
+    extra = () if host is None else (instance(5, "worker", template="2", **host),)
+    found = seen(*extra, nodes=nodes, groups=(MANAGERS, replace(WORKERS, desired=2)))
+    assert found.awaited("worker", set()) == [expected]
+    assert found.awaited("manager", set()) == []
+
+
+def test_a_new_manager_serves_only_when_it_is_heard_in_raft_and_the_record_leads_to_it():
+    four = (replace(MANAGERS, desired=4), replace(WORKERS, desired=1))
+    host = instance(5, "manager", template="2")
+    unheard = seen(host, nodes=[node(5, "manager", reachable=False)], groups=four)
+    assert unheard.awaited("manager", set())[0] == "the node of i-005 to be ready"
+    unpublished = seen(host, nodes=[node(5, "manager")], groups=four)
+    assert unpublished.awaited("manager", set()) == ["www.example.com to lead to i-005"]
+    published = seen(host, nodes=[node(5, "manager")], groups=four, record=record(1, 2, 3, 5))
+    assert published.awaited("manager", set()) == []
+    foreign = seen(host, nodes=[node(5, "manager")], groups=four, record=record(9, owner="other"))
+    assert foreign.awaited("manager", set()) == []
+
+
+def test_services_are_waited_for_unless_they_lacked_tasks_before():
+    web = Service("web", "web", replicas=3, healthy={"n001": 2})
+    proxy = Service("proxy", "proxy", mode="global", healthy={"n001": 1, "n002": 1, "n003": 1}, starting={"n004": 1})
+    found = seen(services=(web, proxy))
+    assert found.short == {"web": "3 tasks of web to run (2 do)"}
+    assert found.awaited("worker", set()) == ["proxy to run on i-004", "3 tasks of web to run (2 do)"]
+    assert found.awaited("manager", {"web"}) == []
+    surging = replace(web, replicas=5, labels={"swarm.aws.surge": "3+2"}, healthy={"n001": 3})
+    assert seen(services=(surging,)).short == {}
+
+
+def test_managers_wait_for_those_of_other_groups_too():
+    other = replace(MANAGERS, group="other", name="example-other", desired=1)
+    several = [member(1, "manager", behind=False), member(9, "manager", group="other", leaving=True)]
+    found = fleet(*several, groups=[replace(MANAGERS, desired=1), other])
+    assert found.awaited("manager", set()) == ["the removal of i-9 to end"]
+
+
+# Another size
+
+
+def test_more_are_added_and_fewer_are_named():
+    found = fleet(*ALL)
+    assert found.resize("worker", 4) == rolling.Resize(add=1)
+    assert found.resize("worker", 3) == rolling.Resize()
+    assert found.resize("worker", 1) == rolling.Resize(going=("i-4", "i-5"))
+
+
+@pytest.mark.parametrize(
+    ("name", "desired", "said"),
+    [
+        ("wroker", 2, "There is no node group 'wroker'; known are manager, worker"),
+        ("worker", 5, "may have 1 to 4 instances, and 5 are asked for: change its max in node_groups"),
+        ("worker", 0, "may have 1 to 4 instances, and 0 are asked for: change its min in node_groups"),
+    ],
+)
+def test_what_a_group_may_not_have_is_refused(name, desired, said):
+    with pytest.raises(SwarmError, match=said):
+        fleet(*ALL).resize(name, desired)
+
+
+def test_managers_are_judged_all_together():
+    free = replace(MANAGERS, smallest=0, largest=9)
+    found = fleet(*ALL, groups=(free, WORKERS))
+    with pytest.raises(SwarmError, match="without a manager"):
+        found.resize("manager", 0)
+    with pytest.raises(SwarmError, match="9 managers, but more than 7"):
+        found.resize("manager", 9)
+    assert found.resize("manager", 1).going == ("i-1", "i-3"), "the leader stays"
+    assert "4 managers survive the loss of 1, which 3 would too" in found.resize("manager", 4).warnings[0]
+    assert "A single manager" in found.resize("manager", 1).warnings[0]
+    assert found.resize("manager", 5).warnings == ()
+    other = replace(MANAGERS, group="other", desired=1)
+    assert fleet(*ALL, groups=(free, other)).resize("manager", 0).going == ("i-1", "i-3", "i-2")
+
+
+def test_a_group_that_is_being_upgraded_is_not_scaled():
+    with pytest.raises(
+        SwarmError, match=r"upgrade of the group worker is under way: finish it with playbooks/upgrade.yml"
+    ):
+        fleet(*ALL, groups=(MANAGERS, replace(WORKERS, usual=3))).resize("worker", 2)
+
+
+def test_what_is_usual_is_read_as_it_was_written():
+    assert Usual.read({TAG: Usual(3).write()}) == Usual(3)
+    several = Usual(3, 5, "AZRebalance")
+    assert several.write() == "3 max=5 paused=AZRebalance"
+    assert Usual.read({TAG: several.write()}) == several
+    for unreadable in ({}, {TAG: ""}, {TAG: "x"}, {TAG: "3 max=x"}):
+        assert Usual.read(unreadable) is None
+
+
+# A whole upgrade, killed anywhere
+
+
+class Cloud:
+    """Groups that do what the playbook asks for, in steps between which anybody may be killed."""
+
+    def __init__(self, sizes, draw, broken=False):
+        self.draw, self.broken, self.number = draw, broken, 0
+        self.groups, self.members = {}, {}
+        for name, role, size in sizes:
+            self.groups[name] = ScalingGroup(f"example-{name}", name, 0, size, size, size, "2", role)
+            for _ in range(size):
+                self.launch(name, behind=True)
+        managers = [one.id for one in self.members.values() if one.role == "manager"]
+        self.lead(draw.choice(managers))
+
+    def launch(self, name, *, behind):
+        self.number += 1
+        role = self.groups[name].role
+        sick = ("it to join",) if self.broken and not behind else ()
+        one = member(self.number, role, group=name, behind=behind, awaited=sick, heard=role == "manager" and not sick)
+        self.members[one.id] = replace(one, zone=self.draw.choice("abc"))
+
+    def lead(self, identifier):
+        for key, one in self.members.items():
+            self.members[key] = replace(one, leader=key == identifier)
+
+    @property
+    def fleet(self):
+        return Fleet(tuple(self.groups.values()), tuple(self.members.values()), {})
+
+    def steps(self, batch):
+        """The playbook's steps, each of which has taken effect when it is yielded."""
+        rounds = self.fleet.rounds(batch)
+        for number, one in enumerate(rounds):
+            group = self.groups[one.group]
+            usual = group.desired if group.usual is None else group.usual
+            self.groups[one.group] = replace(group, usual=usual)
+            yield "noted"
+            wanted = max(group.desired, usual + one.instances)
+            self.groups[one.group] = replace(self.groups[one.group], desired=wanted, largest=max(wanted, group.largest))
+            while len(self.fleet.of_group(one.group)) < wanted:
+                self.launch(one.group, behind=False)
+            yield "surged"
+            if self.fleet.awaited(one.group, set()):
+                yield "stopped"
+                return
+            going = self.fleet.going(one.group, self.groups[one.group].surplus)
+            for parts in [[each] for each in going] if group.role == "manager" else [going]:
+                yield from self.take_out(parts)
+            if all(other.group != one.group for other in rounds[number + 1 :]):
+                now = self.groups[one.group]
+                assert now.desired == usual
+                self.groups[one.group] = replace(now, usual=None)
+                yield "settled"
+
+    def take_out(self, going):
+        for identifier in going:
+            self.members[identifier] = replace(self.members[identifier], leaving=True)
+            yield "asked"
+        for identifier in going:
+            one = self.members.pop(identifier)
+            group = self.groups[one.group]
+            self.groups[one.group] = replace(group, desired=group.desired - 1)
+            if one.leader:
+                self.lead(self.draw.choice([other.id for other in self.members.values() if other.heard]))
+            yield f"removed {identifier}"
+
+
+sizes = st.tuples(st.sampled_from([1, 3, 5]), st.integers(0, 2), st.integers(0, 5))
+
+
+@settings(deadline=None)
+@given(sizes, st.integers(1, 3), st.integers(0, 60), st.randoms(use_true_random=False))
+def test_an_upgrade_that_is_killed_anywhere_is_finished_by_the_next_run(size, batch, killed_after, draw):
+    managers, more, workers = size
+    cloud = Cloud([("manager", "manager", managers), ("other", "manager", more), ("worker", "worker", workers)], draw)
+    old_leader = next(one.id for one in cloud.members.values() if one.leader)
+    before = {name: group.desired for name, group in cloud.groups.items()}
+    removed = []
+    for run in range(2):
+        for number, step in enumerate(cloud.steps(batch)):
+            here = [one for one in cloud.members.values() if one.role == "manager"]
+            voters = Quorum(len(here), sum(one.heard for one in here))
+            assert voters.margin >= min(1, (managers + more - 1) // 2), "a manager may fail at any moment"
+            assert sum(one.leaving for one in here) <= 1, "never two managers at once"
+            for name, group in cloud.groups.items():
+                serving = sum(one.serves for one in cloud.members.values() if one.group == name)
+                assert serving >= before[name], "no group ever has fewer than usual that serve"
+                assert len(cloud.fleet.of_group(name)) == group.desired
+            removed += [step.split()[1]] if step.startswith("removed") else []
+            if run == 0 and number == killed_after:
+                break
+    assert not any(one.behind or one.leaving for one in cloud.members.values())
+    assert {name: group.desired for name, group in cloud.groups.items()} == before
+    assert all(group.usual is None for group in cloud.groups.values())
+    assert removed[-1] == old_leader, "the leader goes last"
+    assert len(removed) == len(set(removed)) == managers + more + workers
+    assert cloud.fleet.rounds(batch) == []
+
+
+@pytest.mark.fault(35)
+@settings(deadline=None)
+@given(sizes, st.integers(1, 3), st.randoms(use_true_random=False))
+def test_fault_35_an_upgrade_whose_new_instances_never_serve_takes_nothing_out(size, batch, draw):
+    managers, more, workers = size
+    all_groups = [("manager", "manager", managers), ("other", "manager", more), ("worker", "worker", workers)]
+    cloud = Cloud(all_groups, draw, broken=True)
+    old = set(cloud.members)
+    steps = list(cloud.steps(batch))
+    assert steps == ["noted", "surged", "stopped"]
+    assert old <= set(cloud.members)
+    assert len(cloud.members) == len(old) + 1, "the first one is tried alone"
+
+
+def test_a_story_for_those_who_read_tests_first():
+    cloud = Cloud([("manager", "manager", 3), ("worker", "worker", 3)], random.Random(1))
+    steps = list(cloud.steps(batch=2))
+    assert [one for one in steps if not one.startswith("removed")] == [
+        *("noted", "surged", "asked"),
+        *("noted", "surged", "asked", "asked", "settled"),
+        *("noted", "surged", "asked") * 2,
+        *("noted", "surged", "asked", "settled"),
+    ]

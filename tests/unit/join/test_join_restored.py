@@ -1,0 +1,84 @@
+"""What nodes do when the swarm is brought back, with them or without."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from ansible_collections.swarm.aws.plugins.module_utils._core.errors import SwarmError
+from ansible_collections.swarm.aws.plugins.module_utils._core.join.decide import (
+    STUCK_SECONDS,
+    Finish,
+    Join,
+    Leave,
+    Me,
+    Refuse,
+    Unlock,
+    View,
+    Wait,
+    decide,
+)
+from ansible_collections.swarm.aws.plugins.module_utils._core.join.ports import Membership, Stored
+from ansible_collections.swarm.aws.plugins.module_utils._core.join.truth import Truth
+
+FORMED = Truth("formed", "i-1", "", 2, "swarm")
+SURVIVED = FORMED.restoring("i-1", "").restored("swarm", ("manager",))
+RESTORED = FORMED.restoring("i-1", "").restored("swarm", ("manager", "worker"))
+MANAGER, WORKER = Me("demo", "i-2", "manager"), Me("demo", "i-3", "worker")
+VOTER = Membership("active", "swarm", "n2", manager=True)
+RUNS = Membership("active", "swarm", "n3")
+pytestmark = pytest.mark.fault(36)
+
+
+def seen(truth: Truth, membership: Membership, age: float = STUCK_SECONDS + 1) -> View:
+    return View(Stored(truth, "v"), 0.0, membership, age)
+
+
+def test_nobody_does_anything_while_it_is_restored() -> None:
+    for me, membership in ((MANAGER, Membership("inactive")), (MANAGER, VOTER), (WORKER, RUNS)):
+        action = decide(me, seen(FORMED.restoring("i-1", ""), membership))
+        assert isinstance(action, Wait)
+        assert "i-1 is restoring the swarm" in action.reason
+
+
+def test_workers_of_a_survivor_stay_and_those_of_a_backup_join_anew() -> None:
+    assert isinstance(decide(WORKER, seen(SURVIVED, RUNS)), Finish)
+    assert isinstance(decide(WORKER, seen(RESTORED, RUNS)), Leave)
+    assert decide(WORKER, seen(RESTORED, Membership("inactive"))) == Join("swarm", "i-1", 1)
+    assert isinstance(decide(WORKER, seen(RESTORED, replace(RUNS, epoch=1))), Finish)
+
+
+@pytest.mark.parametrize("truth", [SURVIVED, RESTORED])
+def test_managers_from_before_join_anew(truth: Truth) -> None:
+    assert isinstance(decide(MANAGER, seen(truth, VOTER)), Leave)
+    assert isinstance(decide(MANAGER, seen(truth, replace(VOTER, swarm_epoch=0))), Leave)
+    assert isinstance(decide(MANAGER, seen(truth, Membership("locked", "swarm", "n2"))), Leave)
+
+
+def test_a_manager_that_was_joining_at_that_moment_does_not_take_its_vote_along() -> None:
+    """It remembers the epoch from before, and is in the restored swarm."""
+    assert not isinstance(decide(MANAGER, seen(SURVIVED, Membership("pending", "swarm", "n2"), age=5)), Leave)
+    assert not isinstance(decide(MANAGER, seen(SURVIVED, replace(VOTER, message="no leader"), age=5)), Leave)
+    assert decide(MANAGER, seen(SURVIVED, replace(VOTER, swarm_epoch=1))) == Finish("swarm", "n2", True, 1)
+
+
+def test_another_swarm_in_its_place_is_joined_and_a_foreign_one_is_not_left() -> None:
+    other = FORMED.restoring("i-1", "").restored("older", ("manager", "worker"))
+    assert other.former == ("swarm",)
+    assert isinstance(decide(WORKER, seen(other, RUNS)), Leave)
+    assert isinstance(decide(WORKER, seen(other, Membership("active", "foreign", "n3"))), Refuse)
+
+
+def test_a_locked_manager_is_unlocked_and_a_worker_has_no_key() -> None:
+    locked = Membership("locked", "swarm", "n2")
+    assert decide(MANAGER, seen(FORMED, locked)) == Unlock()
+    assert isinstance(decide(WORKER, seen(FORMED, locked)), Wait)
+
+
+def test_the_truth_is_read_as_it_was_written_also_by_agents_of_before() -> None:
+    for truth in (FORMED, RESTORED, FORMED.restoring("i-1", ""), Truth("restoring", "i-1", "", 1)):
+        assert Truth.decode(truth.encode()) == truth
+    old = b'{"phase": "formed", "claimed_by": "i-1", "claimed_at": "", "generation": 2, "cluster_id": "swarm"}'
+    assert Truth.decode(old) == FORMED
+    with pytest.raises(SwarmError):
+        Truth.decode(old.replace(b"2", b'2, "epochs": {"manager": "x"}'))

@@ -1,0 +1,137 @@
+"""The collection as a package: what Galaxy imports, what environments get, what its group of modules takes."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+import tarfile
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parents[3]
+BIN = Path(sys.executable).parent
+GALAXY = yaml.safe_load((ROOT / "galaxy.yml").read_text())
+GROUP = yaml.safe_load((ROOT / "meta/runtime.yml").read_text())["action_groups"]["all"]
+NO_OPTION = "nobody_has_this_option"
+
+
+def run(*words: str | Path, folder: Path = ROOT, **more: str) -> subprocess.CompletedProcess[str]:
+    """Run a command in the checkout, or in another folder; it is to succeed."""
+    environment = os.environ | {"PATH": f"{BIN}:{os.environ['PATH']}", "ANSIBLE_NOCOLOR": "1"} | more
+    done = subprocess.run(words, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    return done
+
+
+@pytest.fixture(scope="module")
+def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The collection as it would be published."""
+    folder = tmp_path_factory.mktemp("package")
+    run("ansible-galaxy", "collection", "build", "--output-path", folder)
+    (built,) = folder.glob("*.tar.gz")
+    return built
+
+
+def test_galaxys_own_import_finds_nothing_to_say(archive: Path) -> None:
+    # ansible-lint has a step of its own in tools/lint.
+    options = {"RUN_ANSIBLE_LINT": "false", "CHECK_REQUIRED_TAGS": "true", "TMP_ROOT_DIR": str(archive.parent)}
+    done = run(
+        *(sys.executable, "-m", "galaxy_importer.main", archive),
+        folder=archive.parent,  # where it writes what it found
+        **{f"GALAXY_IMPORTER_{key}": value for key, value in options.items()},
+    )
+    said = (done.stdout + done.stderr).splitlines()
+    assert said[-1] == "Importer processing completed successfully"
+    assert "Loading playbook site.yml" in said
+    assert [line for line in said if re.match("(WARNING|ERROR)", line)] == []
+
+
+def test_an_execution_environment_has_the_collection_of_this_checkout(archive: Path, tmp_path: Path) -> None:
+    defined = yaml.safe_load((ROOT / "execution-environment.yml").read_text())
+    (added,) = defined["additional_build_files"]
+    assert Path(added["src"]).name == archive.name, "of the version in galaxy.yml"
+    # Beside a copy of the definition, so that the checkout's .build is left alone.
+    (tmp_path / added["src"]).parent.mkdir()
+    (tmp_path / added["src"]).write_bytes(archive.read_bytes())
+    definition = tmp_path / "execution-environment.yml"
+    definition.write_text((ROOT / "execution-environment.yml").read_text())
+    context = tmp_path / "context"
+    run("ansible-builder", "create", "--file", definition, "--context", context, "--output-filename", "Containerfile")
+    container = (context / "Containerfile").read_text()
+    image = re.search(r'^ARG EE_BASE_IMAGE="(.+)"$', container, flags=re.MULTILINE)
+    assert image and re.fullmatch(r"[\w./-]+:\d[\w.]*", image[1]), "its base image has a version"
+    (wanted,) = yaml.safe_load((context / "_build/requirements.yml").read_text())["collections"]
+    assert (context / "_build" / Path(wanted["name"]).relative_to("/build")).read_bytes() == archive.read_bytes()
+
+
+def test_an_execution_environments_ansible_is_the_one_that_is_tested() -> None:
+    dependencies = yaml.safe_load((ROOT / "execution-environment.yml").read_text())["dependencies"]
+    locked = re.search(r'name = "ansible-core"\nversion = "(.+)"', (ROOT / "uv.lock").read_text())
+    assert locked
+    assert dependencies["ansible_core"]["package_pip"] == f"ansible-core=={locked[1]}"
+
+
+def test_an_execution_environment_gets_what_the_collection_asks_for(archive: Path, tmp_path: Path) -> None:
+    collection = tmp_path / "ansible_collections/swarm/aws"
+    with tarfile.open(archive) as packed:
+        packed.extractall(collection, filter="data")
+    found = yaml.safe_load(run("ansible-builder", "introspect", tmp_path).stdout)
+    assert [line.split("  #")[0] for line in found["python"]] == ["boto3>=1.36.0"]
+    assert [line.split("  #")[0] for line in found["system"]] == [
+        "openssh-clients [platform:rpm]",
+        "openssh-client [platform:dpkg]",
+    ]
+
+
+def options(modules: Iterable[str]) -> dict[str, dict[str, dict[str, Any]]]:
+    """The modules' options, as they are documented."""
+    told = json.loads(run("ansible-doc", "--json", *(f"swarm.aws.{module}" for module in modules)).stdout)
+    return {name.removeprefix("swarm.aws."): one["doc"]["options"] for name, one in told.items()}
+
+
+def test_every_module_that_asks_aws_with_somebodys_credentials_is_in_the_group() -> None:
+    every = options(path.stem for path in (ROOT / "plugins/modules").glob("*.py"))
+    assert {name for name, taken in every.items() if "profile" in taken} == set(GROUP)
+
+
+def test_module_defaults_of_the_group_reach_every_module_in_it(tmp_path: Path) -> None:
+    """Each is given an option that no module has, besides what it requires, and has to complain of it."""
+    tasks = [
+        {
+            "block": [
+                {f"swarm.aws.{module}": {name: _some(one) for name, one in taken.items() if one.get("required")}}
+            ],
+            "rescue": [{"ansible.builtin.meta": "noop"}],
+        }
+        for module, taken in options(GROUP).items()
+    ]
+    play = {
+        "hosts": "localhost",
+        "gather_facts": False,
+        "vars": {"ansible_python_interpreter": sys.executable},
+        "module_defaults": {"group/swarm.aws.all": {NO_OPTION: True}},
+        "tasks": tasks,
+    }
+    file = tmp_path / "play.yml"
+    file.write_text(yaml.safe_dump([play]))
+    done = run("ansible-playbook", "--inventory", "localhost,", "--connection", "local", file)
+    complaints = re.findall(
+        rf"Unsupported parameters for \(swarm\.aws\.(\w+)\) module: {NO_OPTION}", " ".join(done.stdout.split())
+    )
+    assert set(complaints) == set(GROUP), done.stdout[-3000:]
+
+
+def _some(option: dict[str, Any]) -> Any:
+    """A value of an option's type, with what that requires."""
+    if "suboptions" in option and option["type"] == "dict":
+        return {key: _some(one) for key, one in option["suboptions"].items() if one.get("required")}
+    if option.get("choices"):
+        return option["choices"][0]
+    return {"dict": {}, "int": 1, "list": [], "path": "/", "str": "x"}[option["type"]]
