@@ -52,13 +52,14 @@ class Connection:
         self.host = host
         self.ask(["AUTH", password])
 
-    def ask(self, *commands: list[str]) -> list[object]:
+    def ask(self, *commands: list[str], seconds: float = STORE_TIMEOUT) -> list[object]:
         """Send commands in one go and return their answers; a command that was refused raises StoreError."""
         request = b"".join(
             b"*%d\r\n" % len(words) + b"".join(b"$%d\r\n%s\r\n" % (len(word.encode()), word.encode()) for word in words)
             for words in commands
         )
         try:
+            self._socket.settimeout(seconds)
             self._socket.sendall(request)
             answers = [self._answer() for _ in commands]
         except (OSError, ValueError) as error:
@@ -111,14 +112,17 @@ class Store:
 
         ``replicas`` is how many replicas confirmed that they have the count: with one or more it survives any node.
         """
-        # One deadline for both, so that visitors who queue do not each wait for those before them.
+        # One deadline for all, so that visitors who queue do not each wait for those before them, and an answer comes
+        # before the proxy asks another task.
         deadline = time.monotonic() + STORE_TIMEOUT
         # Waiting is for a change of primary; in a longer absence no visitor should wait for what will not come.
         connected = self._connected.wait(_left(self._lost_at + STORE_TIMEOUT))
         if connected and self._lock.acquire(timeout=_left(deadline)):
             try:
                 if self._connection:
-                    visits, replicas = self._connection.ask(["INCR", "visits"], ["WAIT", "1", "300"])
+                    # One who queued for long does not call a slow store a lost one.
+                    seconds = max(_left(deadline), STORE_TIMEOUT / 2)
+                    visits, replicas = self._connection.ask(["INCR", "visits"], ["WAIT", "1", "300"], seconds=seconds)
                     return {"visits": visits, "replicas": replicas, "primary": self._connection.host}
             except StoreError as error:
                 self._disconnect(error)
