@@ -23,6 +23,7 @@ LONGEST = 1500.0
 USUAL_SIZE, DESIRED = "swarm.aws/usual-size", "swarm.aws/desired"
 # It is run before the node joins, and never ends.
 NEVER_JOINS = "#!/bin/sh\nsleep 100000\n"
+CALLED_OFF = "#cloud-config\n# the template that is called off\n"
 SECOND = "#cloud-config\n# the second template\n"
 
 
@@ -86,6 +87,27 @@ def test_fault_35_a_template_whose_instances_never_join_stops_at_the_first_with_
     assert sizes(site) == usual
 
 
+def test_an_upgrade_that_is_called_off_leaves_groups_as_large_as_they_were(site: Site, tmp_path: Path) -> None:
+    before, usual = members(site), sizes(site)
+    template(site, tmp_path, CALLED_OFF)
+    first = start(site, "playbooks/upgrade.yml")
+    site.wait("the canary to be asked for", lambda: sizes(site)["worker"][0] == usual["worker"][0] + 1)
+    first.kill()
+    first.wait()
+    refused = site.playbook("playbooks/scale.yml", "-e", "group=worker", "-e", "desired=2")
+    assert refused.code != 0
+    assert "An upgrade of the group worker is under way: finish it with playbooks/upgrade.yml" in said(refused)
+    run = site.playbook("playbooks/upgrade.yml", "-e", "cancel=true")
+    assert run.code == 0, run.output[-4000:]
+    site.wait("as many instances as before", lambda: len(site.instances()) == len(before))
+    site.settle(workers=3)
+    assert sizes(site) == usual
+    # A canary that served already has taken the place of an old one.
+    assert len(members(site) - before) <= 1
+    again = site.playbook("playbooks/upgrade.yml", "-e", "cancel=true")
+    assert (again.code, again.changed) == (0, 0), again.output[-4000:]
+
+
 @pytest.mark.fault(35)
 def test_an_upgrade_that_is_killed_is_finished_by_the_next_without_a_request_failing(
     site: Site, tmp_path: Path
@@ -119,6 +141,28 @@ def test_an_upgrade_that_is_killed_is_finished_by_the_next_without_a_request_fai
     again = site.playbook(*words)
     assert (again.code, again.changed) == (0, 0)
     assert "Nothing is to be replaced" in said(again)
+
+
+def test_three_managers_become_one_and_three_again_without_a_request_failing(site: Site, tmp_path: Path) -> None:
+    """Whatever the order, each step leaves a majority of the managers that there are then."""
+    usual, changed = sizes(site), groups(tmp_path, user_data=SECOND, min=1)
+    allowed = site.playbook("site.yml", "--tags", "groups", "-e", f"@{changed}")
+    assert (allowed.code, allowed.changed) == (0, 1), allowed.output[-4000:]
+    with Load(site.lab, RECORD) as load:
+        fewer = site.playbook("playbooks/scale.yml", "-e", "group=manager", "-e", "desired=1", "-e", f"@{changed}")
+        assert fewer.code == 0, fewer.output[-4000:]
+        assert "A single manager has no quorum to lose but itself" in said(fewer)
+        assert [node.role for node in site.nodes()].count("manager") == 1
+        assert len(site.addresses()) == 1
+        more = site.playbook("playbooks/scale.yml", "-e", "group=manager", "-e", "desired=3", "-e", f"@{changed}")
+    assert more.code == 0, more.output[-4000:]
+    say(f"three managers, one and three: {load.result}")
+    assert load.result.failures == []
+    site.settle(workers=3)
+    assert site.addresses() == site.public_addresses()
+    restored = site.playbook("site.yml", "--tags", "groups", "-e", f"@{groups(tmp_path, user_data=SECOND)}")
+    assert (restored.code, restored.changed) == (0, 1), restored.output[-4000:]
+    assert sizes(site) == usual
 
 
 def test_a_group_gets_fewer_instances_without_a_request_failing(site: Site) -> None:
@@ -156,12 +200,16 @@ def sizes(site: Site) -> dict[str, tuple[int, int, dict[str, str]]]:
 
 def template(site: Site, folder: Path, user_data: str) -> None:
     """Have site.yml give all groups a launch template with this user data."""
-    configured = yaml.safe_load((ROOT / "inventories/lab/group_vars/all.yml").read_text())
-    groups = [{**group, "user_data": user_data} for group in configured["node_groups"]]
-    changed = folder / "groups.json"
-    changed.write_text(json.dumps({"node_groups": groups}))
-    run = site.playbook("site.yml", "--tags", "groups", "-e", f"@{changed}")
+    run = site.playbook("site.yml", "--tags", "groups", "-e", f"@{groups(folder, user_data=user_data)}")
     assert (run.code, run.changed) == (0, 1), run.output[-4000:]
+
+
+def groups(folder: Path, **more: object) -> Path:
+    """A file that says of every group of the lab's configuration something more, or else."""
+    configured = yaml.safe_load((ROOT / "inventories/lab/group_vars/all.yml").read_text())
+    file = folder / "groups.json"
+    file.write_text(json.dumps({"node_groups": [{**group, **more} for group in configured["node_groups"]]}))
+    return file
 
 
 def start(site: Site, *words: str) -> subprocess.Popen[bytes]:
