@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import subprocess
+
 import pytest
 
-from .site import CLUSTER, Site
+from .site import CLUSTER, ROOT, Site
 
 WORKERS = f"{CLUSTER}-worker"
 
@@ -44,6 +46,26 @@ def test_a_removal_without_replacement_leaves_the_group_with_one_less(site: Site
     assert run.code != 0
     assert "may not have fewer than 1" in " ".join(run.output.split())
     assert run.changed == 0
+
+
+@pytest.mark.fault(12)
+def test_fault_12_a_command_on_a_node_that_falls_silent_comes_back(site: Site) -> None:
+    """Nothing ends the connection: it is for those who wait at its other end to notice."""
+    site.settle()
+    worker = site.one("worker")
+    words = ("ansible", worker, "--module-name", "ansible.builtin.raw", "--args", "sleep 600")
+    ends = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+    waiting = subprocess.Popen(words, cwd=ROOT, env=site.environment, text=True, **ends)
+    try:
+        site.wait("it to have begun", lambda: site.on(worker, "pgrep", "--full", "^sleep 600").code == 0)
+        site.control("partition", worker)
+        said, _ = waiting.communicate(timeout=120)
+    finally:
+        site.control("heal", worker)
+        waiting.kill()
+    assert waiting.returncode != 0
+    assert "UNREACHABLE" in said
+    site.settle()
 
 
 @pytest.mark.fault(22)

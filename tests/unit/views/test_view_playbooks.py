@@ -15,6 +15,7 @@ from ansible_collections.swarm.aws.plugins.module_utils.diagnosis.archive import
 from moto.server import ThreadedMotoServer
 
 ROOT = Path(__file__).resolve().parents[3]
+KEPT_ALIVE = "-o ServerAliveInterval=10 -o ServerAliveCountMax=3"
 INVENTORY = """
 [swarm_role_manager]
 i-0000000000000000a ansible_host=198.51.100.7 ansible_user=admin ansible_port=2222 ansible_private_key_file='/k/a key'
@@ -66,12 +67,12 @@ def run(tmp_path, empty_account):
         (
             "i-0000000000000000a",
             "ssh -i '/k/a key' -p 2222 -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o LogLevel=ERROR "
-            "admin@198.51.100.7",
+            f"{KEPT_ALIVE} admin@198.51.100.7",
         ),
         (
             "i-0000000000000000b",
             "ssh -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o LogLevel=ERROR "
-            "-o ProxyJump=bastion 198.51.100.8",
+            f"-o ProxyJump=bastion {KEPT_ALIVE} 198.51.100.8",
         ),
         ("i-0000000000000000c", "aws ssm start-session --region eu-west-1 --target i-0000000000000000c"),
     ],
