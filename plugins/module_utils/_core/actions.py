@@ -13,6 +13,7 @@ from .registries import Registry
 SWARM = "swarm"
 SCALING = "autoscaling"
 DNS = "route53"
+BALANCING = "elasticloadbalancing"
 STORE = "s3"
 REGISTRY = "ecr"
 KEYS = "secretsmanager"
@@ -299,6 +300,22 @@ class SyncRecord:
         return Change(f"DNS record {self.name}", None if self.before.absent else self.before.shown, self.after.shown)
 
 
+@dataclass(frozen=True)
+class SyncTargets:
+    """Have a target group send requests to instances that serve, and no more to others of the cluster."""
+
+    target_group: str
+    register: Tuple[str, ...]
+    deregister: Tuple[str, ...]
+    service = BALANCING
+
+    @property
+    def change(self) -> Change:
+        before = {**dict.fromkeys(self.register, "no target"), **dict.fromkeys(self.deregister, "target")}
+        after = {**dict.fromkeys(self.register, "target"), **dict.fromkeys(self.deregister, "no target")}
+        return Change(f"target group {self.target_group.split('/')[-2]}", before, after)
+
+
 Action = Union[
     SetLabels,
     NoteFact,
@@ -316,4 +333,5 @@ Action = Union[
     SetLock,
     KeepKey,
     SyncRecord,
+    SyncTargets,
 ]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Dict, Mapping, Optional, Protocol, Sequence, Tuple
 
 from . import actions as act
-from . import dns, labels, registries
+from . import dns, labels, registries, targets
 from .actions import Action
 from .change import Change
 from .cluster import Instance, Node, Record, Service
@@ -118,6 +118,19 @@ class Records(Protocol):
         """Write the record and its owner at once. One that was not there must not have come in between."""
 
 
+class Balancing(Protocol):
+    """Elastic Load Balancing."""
+
+    def health(self, target_group: str) -> Mapping[str, str]:
+        """A state for each instance that is a target, or was one and still has requests to answer."""
+
+    def register(self, target_group: str, instances: Sequence[str]) -> None:
+        """Make instances targets."""
+
+    def deregister(self, target_group: str, instances: Sequence[str]) -> None:
+        """Have none of them be a target any more. No error for those that are none."""
+
+
 class Registries(Protocol):
     """ECR."""
 
@@ -136,6 +149,8 @@ class World:
     registries: Registries
     # None where nothing is to be known of it.
     lock: Optional[Lock] = None
+    # None where there are no load balancers.
+    balancing: Optional[Balancing] = None
 
 
 def apply(action: Action, world: World, policy: Policy) -> Optional[Change]:
@@ -174,6 +189,8 @@ def apply(action: Action, world: World, policy: Policy) -> Optional[Change]:
         return _set_lock(action, world, policy)
     if isinstance(action, act.KeepKey):
         return _keep_key(action, world)
+    if isinstance(action, act.SyncTargets):
+        return _sync_targets(action, world)
     return _sync_record(action, world, policy)
 
 
@@ -336,6 +353,22 @@ def _keep_key(action: act.KeepKey, world: World) -> Optional[Change]:
         return None
     world.lock.keep()
     return action.change
+
+
+def _sync_targets(action: act.SyncTargets, world: World) -> Optional[Change]:
+    if world.balancing is None:
+        return None
+    health = world.balancing.health(action.target_group)
+    there = set(targets.registered(health))
+    coming = tuple(one for one in action.register if one not in there)
+    going = tuple(one for one in action.deregister if one in there)
+    if going and not any(targets.fit(health, one) for one in there - set(going)):
+        raise Refused(f"No other target of {targets.name(action.target_group)} gets requests any more.")
+    if coming:
+        world.balancing.register(action.target_group, coming)
+    if going:
+        world.balancing.deregister(action.target_group, going)
+    return act.SyncTargets(action.target_group, coming, going).change if coming or going else None
 
 
 def _sync_record(action: act.SyncRecord, world: World, policy: Policy) -> Optional[Change]:

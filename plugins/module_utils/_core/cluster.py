@@ -294,3 +294,5 @@ class Cluster:
     desired: Mapping[str, int] = field(default_factory=dict)
     # When an instance's hook was last kept waiting, in epoch seconds, as far as this observer did it.
     heartbeats: Mapping[str, float] = field(default_factory=dict)
+    # What each target group says of its targets, by its ARN: a state by instance ID. None for one that did not answer.
+    targets: Mapping[str, Optional[Mapping[str, str]]] = field(default_factory=dict)

@@ -9,10 +9,10 @@ observed and in facts on the node, so each pass plans the first step that is not
 
 from __future__ import annotations
 
-from typing import AbstractSet, Dict, List, Mapping, Optional, Tuple
+from typing import AbstractSet, Dict, Iterator, List, Mapping, Optional, Tuple
 
 from . import actions as act
-from . import dns, interruptions, labels
+from . import dns, interruptions, labels, targets
 from .cluster import MANAGER, Cluster, Instance, Interruption, Node, Service
 from .deadlines import Limits, passed
 from .decision import Decision
@@ -137,7 +137,7 @@ class Leaving:
         """Whether nobody needs it any more, or the time for that has run out. Both conditions come at the same time."""
         if labels.fact(node.labels, labels.DRAINED, self._now) is not None:
             return True
-        remembered = self._remembered(instance, node)
+        remembered = self._in_use(instance, node)
         replaced = self._replaced(instance, node, interruption)
         if remembered is not None and replaced:
             if not remembered:
@@ -149,6 +149,28 @@ class Leaving:
             return False
         self._out.notes.append(f"{instance.id} is drained before it is ready, for it goes at a deadline.")
         return True
+
+    def _in_use(self, instance: Instance, node: Node) -> Optional[float]:
+        """For how many seconds users may still be led to it, as far as known; None while new ones are."""
+        ways = [self._remembered(instance, node), *self._balanced(instance)]
+        known = [one for one in ways if one is not None]
+        return max(known) if len(known) == len(ways) else None
+
+    def _balanced(self, instance: Instance) -> Iterator[Optional[float]]:
+        """The same for each load balancer that has it as a target. How long one goes on is its own matter."""
+        for target_group in targets.of(instance, self._policy):
+            name, health = targets.name(target_group), self._observed.targets.get(target_group)
+            if health is None:
+                self._out.wait(instance.id, f"an answer from the target group {name}, to deregister {instance.id}")
+                yield None
+            elif health.get(instance.id) == targets.DRAINING:
+                self._out.wait(instance.id, f"the target group {name} to end what it has sent to {instance.id}")
+                yield float("inf")
+            elif instance.id in health:
+                self._out.wait(instance.id, f"the target group {name} to send requests elsewhere than to {instance.id}")
+                yield None
+            else:
+                yield 0.0
 
     def _remembered(self, instance: Instance, node: Node) -> Optional[float]:
         """For how many seconds a resolver may still know its address; None while the record itself leads to it."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Callable, Dict, List, Optional, Tuple, TypeVar
+from typing import Callable, Dict, List, Mapping, Optional, Tuple, TypeVar
 
 from . import actions as act
 from .apply import World
@@ -55,6 +55,7 @@ class Observer:
             nodes=nodes,
             instances=self._ask(act.SCALING, self._world.scaling.instances),
             record=record,
+            targets={one: self._targets(one) for one in policy.target_groups},
             stale_tokens=self._stale_tokens(),
             **self._lock(policy),
             interruptions=tuple(self.announced),
@@ -69,6 +70,10 @@ class Observer:
 
     def _record(self, wanted: Optional[Dns]) -> Optional[Record]:
         return None if wanted is None else self._ask(act.DNS, lambda: self._world.records.read(wanted))
+
+    def _targets(self, target_group: str) -> Optional[Mapping[str, str]]:
+        balancing = self._world.balancing
+        return None if balancing is None else self._ask(act.BALANCING, lambda: balancing.health(target_group))
 
     def _stale_tokens(self) -> Optional[Tuple[str, ...]]:
         if not self._due("tokens"):

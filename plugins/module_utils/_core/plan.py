@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Dict, List, Optional, Set
 
 from . import actions as act
-from . import dns, identity, interruptions, labels, placement, registries
+from . import dns, identity, interruptions, labels, placement, registries, targets
 from .actions import Action
 from .cluster import MANAGER, Cluster, Instance, Node, Record, is_ipv6
 from .decision import Decision
@@ -83,6 +83,7 @@ class _Planner:
             if instance.lifecycle == LAUNCH_WAIT:
                 self._launch(instance, self._members.node_of.get(identifier))
         self._record()
+        self._targets()
         self._leaving.run()
         self._registries()
         self._notes()
@@ -231,6 +232,18 @@ class _Planner:
         nodes = ((self._members.instances[identifier], node) for identifier, node in self._members.node_of.items())
         known = [one for one, node in nodes if node.ready and self._published_again(one, node)]
         return {address for one in known for address in dns.of(one, wanted, record) if address in record.addresses}
+
+    # The load balancers
+
+    def _targets(self) -> None:
+        present, leaving = self._observed.targets, set(self._leaving.all)
+        for target_group in self._policy.target_groups:
+            if present.get(target_group) is None:
+                self._out.awaited.append(f"an answer from the target group {targets.name(target_group)}")
+        if Quorum.of(self._observed.nodes or ()).margin < 0:
+            return  # As with the record, which says so.
+        services = self._observed.services or ()
+        self._out.actions.extend(targets.sync(self._members, self._policy, leaving, present, services))
 
     # The services' registries
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, FrozenSet, Mapping, Optional
+from typing import Any, FrozenSet, Mapping, Optional, Tuple
 
 from .cluster import MANAGER, WORKER, Instance
 from .errors import SwarmError
@@ -34,6 +34,8 @@ class Group:
     dns: bool = False
     # Labels of the data volumes that its instances have, if they started after the volumes were configured.
     volumes: FrozenSet[str] = frozenset()
+    # The ARNs of the load balancers' target groups that its instances are targets of.
+    target_groups: Tuple[str, ...] = ()
     # Whether Auto Scaling itself replaces instances that EC2 recommends to replace, and ends them after that.
     rebalance: bool = False
 
@@ -101,6 +103,11 @@ class Policy:
         place = f",region={self.region}" if self.region else ""
         return f"heritage=swarm.aws,cluster={self.cluster}{place}"
 
+    @property
+    def target_groups(self) -> Tuple[str, ...]:
+        """The target groups that instances of any group are targets of, by their ARNs."""
+        return tuple(sorted({one for group in self.groups.values() for one in group.target_groups}))
+
     def role_of(self, instance: Instance) -> str:
         """The role that an instance's node is to have."""
         group = self.groups.get(instance.group)
@@ -147,8 +154,15 @@ def _group(value: Any, where: str) -> Group:
         {str(key): _label(one) for key, one in labels.items()},
         bool(group.get("dns", False)),
         frozenset(map(str, group.get("volumes") or ())),
+        tuple(_target_group(one, f"{where}.target_groups") for one in group.get("target_groups") or ()),
         bool(group.get("rebalance", False)),
     )
+
+
+def _target_group(value: Any, where: str) -> str:
+    if not isinstance(value, str) or ":targetgroup/" not in value or value.count("/") != 2:
+        raise PolicyError(f"policy.json is not valid: {where} has {value!r}, but must have ARNs of target groups.")
+    return value
 
 
 def _label(value: Any) -> str:

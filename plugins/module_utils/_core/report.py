@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import datetime, timezone
 from typing import Any, Dict, List, Mapping, Optional, Sequence
 
-from . import dns, identity, interruptions, surge
+from . import dns, identity, interruptions, surge, targets
 from .actions import Action, SyncRecord
 from .change import Change
 from .cluster import Cluster, Instance, Node, Record, ScalingGroup, Service
@@ -79,6 +80,18 @@ def standing(observed: Cluster, policy: Policy, decision: Decision) -> Optional[
     }
 
 
+def balancing(observed: Cluster) -> List[Dict[str, Any]]:
+    """The load balancers' target groups, a row each; ``states`` counts the targets, and is None if it is not known."""
+    return [
+        {
+            "name": targets.name(target_group),
+            "states": None if health is None else dict(Counter(sorted(health.values()))),
+            "targets": None if health is None else dict(sorted(health.items())),
+        }
+        for target_group, health in sorted(observed.targets.items())
+    ]
+
+
 def services(observed: Cluster) -> Optional[List[Dict[str, Any]]]:
     """The services and how many tasks each has of those it is to have; None if they are not known."""
     if observed.services is None:
@@ -147,6 +160,7 @@ def moment(observed: Cluster, policy: Policy, decision: Decision, now: float) ->
     return {
         "members": rows,
         "record": standing(observed, policy, decision),
+        "balancing": balancing(observed),
         "services": services(observed),
         "quorum": quorum(observed),
         **outlook(decision),

@@ -11,7 +11,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Dict, Iterator, List, Optional, Sequence, Set, Tuple
 
-from . import dns, identity, interruptions, placement, surge
+from . import dns, identity, interruptions, placement, surge, targets
 from .cluster import MANAGER, Cluster, Instance, Node, ScalingGroup
 from .identity import Membership
 from .policy import Policy
@@ -262,6 +262,9 @@ def _awaited(
         yield f"{' and '.join(arriving)} to run on {instance.id}"
     if not instance.in_service:
         yield f"{instance.id} to be in service"
+    for target_group in targets.of(instance, policy):
+        if not targets.fit(observed.targets.get(target_group) or {}, instance.id):
+            yield f"the target group {targets.name(target_group)} to send requests to {instance.id}"
     own, wanted = policy.groups.get(instance.group), policy.dns
     if own is None or not own.dns or wanted is None or observed.record is None or not instance.in_service:
         return

@@ -16,6 +16,7 @@ from .._core.published import Published
 from .._core.reconcile import Pass, reconcile
 from .autoscaling import Fleet
 from .aws import Aws
+from .balancing import TargetGroups
 from .documents import read_status, write_status
 from .ecr import Ecr
 from .engine import DockerEngine
@@ -61,6 +62,7 @@ class Keeper:
             records=Zone(self._aws, now),
             registries=Ecr(self._aws, now),
             lock=self.lock,
+            balancing=TargetGroups(self._aws),
         )
         self.observer = Observer(self._world, now, alive)
         self._backoff = Backoff()

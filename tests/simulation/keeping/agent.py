@@ -22,7 +22,7 @@ from ansible_collections.swarm.aws.runtime.swarm_agent.loop import Loop
 from greenlet import GreenletExit, getcurrent, greenlet
 
 from .cloud import EPOCH, Machine
-from .ports import SimFleet, SimQueue, SimRecords, SimRegistries, SimStore, SimSwarm
+from .ports import SimBalancing, SimFleet, SimQueue, SimRecords, SimRegistries, SimStore, SimSwarm
 from .swarm import Swarm
 
 if TYPE_CHECKING:
@@ -47,6 +47,7 @@ class SimKeeper(Keeper):
             tokens=Published(SimStore(agent), self.swarm),  # type: ignore[arg-type]
             records=SimRecords(agent),
             registries=SimRegistries(agent),
+            balancing=SimBalancing(agent),
         )
         self.fleet = self._world.scaling  # type: ignore[assignment]
         self.observer = Observer(self._world, agent.now)

@@ -97,6 +97,16 @@ def resolvers_are_not_waited_for(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(leaving.Leaving, "_remembered", lambda self, instance, node: 0.0)
 
 
+def load_balancers_are_not_waited_for(patch: pytest.MonkeyPatch) -> None:
+    """A node is drained whatever a target group sends to it."""
+    patch.setattr(leaving.Leaving, "_balanced", lambda self, instance: iter(()))
+
+
+def nobody_is_deregistered(patch: pytest.MonkeyPatch) -> None:
+    """Target groups only ever get more targets."""
+    patch.setattr(apply, "_sync_targets", lambda action, world: None)
+
+
 def name_servers_are_not_waited_for(patch: pytest.MonkeyPatch) -> None:
     """What the API tells is taken for what all name servers answer."""
     patch.setattr(propagation.Propagation, "over", lambda self, record, now: True)
@@ -133,6 +143,8 @@ ALL: tuple[tuple[Break, str], ...] = (
     (facts_are_forgotten, "not as it should be"),
     (hooks_are_never_answered, "not as it should be"),
     (resolvers_are_not_waited_for, "I6:"),
+    (load_balancers_are_not_waited_for, "I6:"),
+    (nobody_is_deregistered, "are targets"),
     (name_servers_are_not_waited_for, "I6:"),
     (drains_at_once, "I6:"),
     (no_interlock, "I7:"),

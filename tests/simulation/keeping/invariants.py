@@ -75,6 +75,7 @@ class Invariants:
             if unseen or self._world.hurried(member.machine, member) or self._waited_long(member):
                 self._world.work.excuse()
             self._unknown_to_clients(agent, member)
+            self._unbalanced(agent, member)
 
     def remove(self, agent: Agent, node: str) -> None:
         """I2: nobody is removed whose instance runs and is to stay, and nobody who votes."""
@@ -177,6 +178,9 @@ class Invariants:
         wanted = world.serving()
         if not world.record_is_foreign and wanted and world.zone.record.addresses != wanted:
             return f"I3: {world.zone.record.addresses} are published, {wanted} serve"
+        stay = {one.machine.id for one in swarm.members.values() if self._held(one.machine, one)}
+        if world.targets() and world.balancing.registered() - stay != world.targets() - stay:
+            return f"I3: {sorted(world.balancing.registered())} are targets, {sorted(world.targets())} serve"
         held = any(self._held(one.machine, one) for one in swarm.members.values())
         for service in world.work.services.values():
             if service.replicas is not None and service.replicas != service.declared and not held:
@@ -243,6 +247,14 @@ class Invariants:
             if address in zone.republished_late or not machine.engine_up or self._world.hurried(machine, member):
                 continue
             raise Broken(f"I6: {agent.machine.id} drains {machine.id}, whose address {address} clients may know")
+
+    def _unbalanced(self, agent: Agent, member: Member) -> None:
+        machine, world = member.machine, self._world
+        if not machine.engine_up or world.hurried(machine, member):
+            return
+        # What somebody registered since its pass began, this agent could not know.
+        if world.balancing.sends_to(machine.id, agent.pass_began - SLACK):
+            raise Broken(f"I6: {agent.machine.id} drains {machine.id}, to which the load balancer sends requests")
 
     def _waited_long(self, member: Member) -> bool:
         """Whether its tasks' replacements had all the time that the policy gives them, or nobody wants them."""

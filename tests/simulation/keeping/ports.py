@@ -261,6 +261,25 @@ class SimRecords:
         self._propagation.wrote(after, change, agent.now())
 
 
+class SimBalancing:
+    """Elastic Load Balancing: the core's ``Balancing``."""
+
+    def __init__(self, agent: Agent) -> None:
+        self._agent, self._balancing = agent, agent.world.balancing
+
+    def health(self, target_group: str) -> Mapping[str, str]:
+        found: Mapping[str, str] = self._agent.call(act.BALANCING, "tell the targets' health", self._balancing.health)
+        return found
+
+    def register(self, target_group: str, instances: Sequence[str]) -> None:
+        what = f"register {', '.join(instances)}"
+        self._agent.call(act.BALANCING, what, lambda: self._balancing.register(instances), write=True)
+
+    def deregister(self, target_group: str, instances: Sequence[str]) -> None:
+        what = f"deregister {', '.join(instances)}"
+        self._agent.call(act.BALANCING, what, lambda: self._balancing.deregister(instances), write=True)
+
+
 class SimStore:
     """The bucket: the core's ``Store``."""
 

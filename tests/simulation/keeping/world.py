@@ -17,6 +17,7 @@ from ansible_collections.swarm.aws.plugins.module_utils._core.policy import Dns,
 from tests.simulation.scheduler import Bell, Scheduler
 
 from .agent import Agent
+from .balancing import TARGET_GROUP, Balancing
 from .bucket import Bucket, token_key
 from .cloud import EPOCH, Cloud, Machine
 from .invariants import SLACK, Broken, Invariants
@@ -39,6 +40,10 @@ POLICY = Policy(
     launch_seconds=60,
     hold_seconds=90,
     heartbeat_seconds=10,
+)
+# The same with a load balancer in front of the managers.
+BALANCED = replace(
+    POLICY, groups={**POLICY.groups, "manager": replace(POLICY.groups["manager"], target_groups=(TARGET_GROUP,))}
 )
 # How long it may take from the last fault to a cluster that is as it should be, in seconds.
 CONVERGES = 600.0
@@ -70,6 +75,7 @@ class World:
         self.work = Work(self)
         self.swarm = Swarm(self)
         self.zone = Zone(self)
+        self.balancing = Balancing(self)
         self.queue = Queue(self)
         self.bucket = Bucket(self)
         self.agents: dict[str, Agent] = {}
@@ -243,6 +249,16 @@ class World:
                 if one.group.name in groups and one.lifecycle == "InService" and one.state == "running"
                 for address in one.addresses
             )
+        )
+
+    def targets(self) -> frozenset[str]:
+        """The instances that the target group should send requests to once all is quiet."""
+        groups = {name for name, group in self.policy.groups.items() if group.target_groups}
+        machines = self.cloud.machines.values()
+        return frozenset(
+            one.id
+            for one in machines
+            if one.group.name in groups and one.lifecycle == "InService" and one.state == "running"
         )
 
     def serves(self, address: str) -> bool:

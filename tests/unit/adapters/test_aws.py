@@ -12,6 +12,7 @@ from ansible_collections.swarm.aws.plugins.module_utils._core.errors import Unav
 from ansible_collections.swarm.aws.plugins.module_utils._core.policy import Dns
 from ansible_collections.swarm.aws.plugins.module_utils.adapters.autoscaling import Fleet
 from ansible_collections.swarm.aws.plugins.module_utils.adapters.aws import Aws
+from ansible_collections.swarm.aws.plugins.module_utils.adapters.balancing import TargetGroups
 from ansible_collections.swarm.aws.plugins.module_utils.adapters.documents import STATUS_KEY, read_status, write_status
 from ansible_collections.swarm.aws.plugins.module_utils.adapters.queue import Queue
 from ansible_collections.swarm.aws.plugins.module_utils.adapters.route53 import Zone
@@ -313,3 +314,22 @@ def test_the_status_is_written_where_managers_may(aws, account):
     assert read_status(aws, "bucket") == {"awaited": []}
     found = account.client("s3").get_object(Bucket="bucket", Key=STATUS_KEY)["Body"].read()
     assert (STATUS_KEY, json.loads(found)) == ("manager/status.json", {"awaited": []})
+
+
+def test_targets_are_registered_and_deregistered(account, aws):
+    elb, ec2 = account.client("elbv2"), account.client("ec2")
+    vpc = ec2.describe_vpcs()["Vpcs"][0]["VpcId"]
+    made = elb.create_target_group(Name="web", Protocol="TCP", Port=80, VpcId=vpc, TargetType="instance")
+    web = made["TargetGroups"][0]["TargetGroupArn"]
+    started = ec2.run_instances(ImageId="ami-0123456789abcdef0", MinCount=2, MaxCount=2)["Instances"]
+    first, second = (one["InstanceId"] for one in started)
+    groups = TargetGroups(aws)
+    groups.register(web, [first, second])
+    assert groups.health(web) == {first: "healthy", second: "healthy"}
+    groups.deregister(web, [first])
+    assert groups.health(web) == {second: "healthy"}
+    elb.delete_target_group(TargetGroupArn=web)
+    # It keeps no instance from going, and who would be registered is told of it.
+    assert groups.health(web) == {}
+    with pytest.raises(Unavailable, match=r"AWS refused to register targets in .* with TargetGroupNotFound"):
+        groups.register(web, [first])

@@ -118,6 +118,8 @@ class ModelWorld:
         self.members = {one.id: one for one in cluster.nodes or ()}
         self.record = cluster.record or Record()
         self.stale_roles = set(cluster.stale_tokens or ())
+        # What each target group says of its targets; those that it still ends requests to are draining.
+        self.targets: dict[str, dict[str, str]] = {arn: dict(one or {}) for arn, one in cluster.targets.items()}
         self.beats: dict[str, float] = {}
         # Groups whose desired capacity is more than nobody.
         self.wanted: dict[str, int] = {}
@@ -141,18 +143,27 @@ class ModelWorld:
             self.nodes(),
             self.instances(),
             self.record,
-            self.stale(),
+            stale_tokens=self.stale(),
+            targets={arn: dict(self.targets.get(arn, {})) for arn in self.policy.target_groups},
             services=self.services(),
             desired=self.desired,
             heartbeats=dict(self.beats),
         )
 
     def do(self, action: Action) -> Change | None:
-        return core.apply(action, core.World(self, self, self, _Records(self), self), self.policy)
+        return core.apply(
+            action, core.World(self, self, self, _Records(self), self, balancing=_Balancing(self)), self.policy
+        )
 
     def tick(self) -> None:
         """Let what was begun go on."""
         self.time += TICK
+        for health in self.targets.values():
+            for one, state in list(health.items()):
+                if state == "draining":
+                    del health[one]
+                elif state == "initial":
+                    health[one] = "healthy"
         for identifier, one in list(self.members.items()):
             named = one.labels.get("swarm.aws.instance") or one.engine_labels.get("swarm.aws.instance", "")
             host = self.fleet.get(named)
@@ -278,6 +289,24 @@ class _Records:
         assert after.addresses, "Route 53 takes no empty record"
         assert after.ipv4 or not before.ipv4, "an A record is never deleted"
         self._world.record = after
+
+
+class _Balancing:
+    """The target groups, whose targets are healthy a tick after they are registered."""
+
+    def __init__(self, world: ModelWorld) -> None:
+        self._world = world
+
+    def health(self, target_group: str) -> Mapping[str, str]:
+        return dict(self._world.targets[target_group])
+
+    def register(self, target_group: str, instances: Sequence[str]) -> None:
+        self._world.targets[target_group].update(dict.fromkeys(instances, "initial"))
+
+    def deregister(self, target_group: str, instances: Sequence[str]) -> None:
+        health = self._world.targets[target_group]
+        health.update({one: "draining" for one in instances if one in health})
+        assert any(state == "healthy" for state in health.values()), "somebody is to get the requests"
 
 
 def shuffled(actions: Sequence[Action], seed: int) -> list[Action]:

@@ -1,0 +1,148 @@
+"""Which instances load balancers send requests to, and when one that is to go is drained."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from ansible_collections.swarm.aws.plugins.module_utils._core import labels, report, rolling, targets
+from ansible_collections.swarm.aws.plugins.module_utils._core.apply import Refused
+from ansible_collections.swarm.aws.plugins.module_utils._core.cluster import Needs, ScalingGroup, Service
+from ansible_collections.swarm.aws.plugins.module_utils._core.plan import decide
+from ansible_collections.swarm.aws.plugins.module_utils._core.policy import Policy, PolicyError
+
+from .test_plan import NODES, NOW, THREE, run
+from .world import POLICY, ModelWorld, dead, gone, instance, node, observed, record
+
+WEB = "arn:aws:elasticloadbalancing:eu-west-1:123456789012:targetgroup/web/0123456789abcdef"
+BALANCED = replace(POLICY, groups={**POLICY.groups, "manager": replace(POLICY.groups["manager"], target_groups=(WEB,))})
+# Without a record, so that nothing but the target group is waited for.
+ALONE = replace(BALANCED, dns=None)
+HEALTHY = dict.fromkeys(("i-001", "i-002", "i-003"), "healthy")
+
+
+def world(health=HEALTHY, nodes=NODES, instances=THREE, policy=ALONE):
+    seen = observed(instances, nodes, record(1, 2, 3))
+    return ModelWorld(replace(seen, targets={WEB: health}), policy)
+
+
+def asked(number):
+    """The node of an instance whose removal somebody asked for."""
+    return replace(node(number), labels={**node(number).labels, labels.REQUESTED: "1"})
+
+
+def leaving(health=HEALTHY):
+    """Of four managers, the fourth is to end and waits at its hook."""
+    return world(health, [*NODES, node(4)], [*THREE, instance(4, lifecycle="Terminating:Wait")])
+
+
+def syncs(seen, policy=ALONE):
+    return [one for one in decide(seen, policy, NOW).actions if hasattr(one, "register")]
+
+
+def test_those_that_serve_are_targets_and_nothing_is_done_then():
+    there = world({})
+    assert run(there, policy=ALONE) == [("SyncTargets", None)]
+    assert there.targets[WEB] == HEALTHY
+    assert run(there, policy=ALONE) == []
+
+
+def test_targets_that_are_no_instances_of_the_cluster_stay():
+    there = world({**HEALTHY, "i-999": "healthy", "10.0.0.9": "unhealthy"})
+    assert run(there, policy=ALONE) == []
+
+
+def test_a_node_comes_in_once_what_answers_at_its_own_ports_runs_there():
+    proxy = Service("s1", "proxy", "global", needs=Needs(host_ports=(80,)), healthy={"n001": 1, "n002": 1})
+    there = world({"i-001": "healthy", "i-002": "healthy"})
+    there.all_services = {"s1": proxy}
+    assert run(there, policy=ALONE) == []
+    there.all_services = {"s1": replace(proxy, healthy={**proxy.healthy, "n003": 1})}
+    run(there, policy=ALONE)
+    assert there.targets[WEB] == HEALTHY
+
+
+@pytest.mark.parametrize("balanced", [ALONE, BALANCED], ids=["alone", "beside the record"])
+def test_one_that_is_to_go_is_deregistered_and_drained_when_no_request_is_left(balanced):
+    there = leaving({**HEALTHY, "i-004": "healthy"})
+    there.policy = balanced
+    done = []
+    while there.members["n004"].availability != "drain":
+        before = there.targets[WEB].get("i-004")
+        done += run(there, policy=balanced)
+        assert len(done) < 30
+    assert before is None
+    assert done.index(("SyncTargets", None)) < done.index(("Drain", "i-004"))
+    assert there.targets[WEB] == HEALTHY
+
+
+def test_it_says_what_it_waits_for():
+    labelled = replace(node(4), labels={**node(4).labels, labels.LEAVING: labels.noted(NOW)})
+    for state, sentence in (
+        ("healthy", "the target group web to send requests elsewhere than to i-004"),
+        ("draining", "the target group web to end what it has sent to i-004"),
+    ):
+        there = leaving({**HEALTHY, "i-004": state})
+        there.members["n004"] = labelled
+        assert sentence in decide(there.observe(), ALONE, NOW).awaited
+    unknown = replace(there.observe(), targets={WEB: None})
+    awaited = decide(unknown, ALONE, NOW).awaited
+    assert "an answer from the target group web, to deregister i-004" in awaited
+
+
+def test_nobody_is_deregistered_before_another_gets_the_requests():
+    there = leaving({"i-001": "initial", "i-002": "unhealthy", "i-004": "healthy"})
+    (action,) = syncs(there.observe())
+    assert (action.register, action.deregister) == (("i-003",), ())
+    there = leaving({"i-001": "initial", "i-002": "healthy", "i-003": "unhealthy", "i-004": "healthy"})
+    (action,) = syncs(there.observe())
+    assert (action.register, action.deregister) == ((), ("i-004",))
+    there.targets[WEB]["i-002"] = "unhealthy"
+    del there.targets[WEB]["i-003"]
+    with pytest.raises(Refused, match="No other target of web gets requests any more"):
+        there.do(action)
+    assert there.targets[WEB]["i-004"] == "healthy"
+
+
+def test_one_that_is_down_or_gone_is_no_target_and_one_that_a_new_leader_has_not_heard_stays():
+    down = world(nodes=[*NODES[:2], dead(3)])
+    (action,) = syncs(down.observe())
+    assert action.deregister == ("i-003",)
+    ended = world(nodes=[*NODES[:2], dead(3)], instances=[*THREE[:2], gone(3)])
+    assert syncs(ended.observe())[0].deregister == ("i-003",)
+    unheard = world(nodes=[*NODES[:2], replace(node(3), state="unknown")])
+    assert syncs(unheard.observe()) == []
+
+
+def test_a_target_group_without_a_load_balancer_or_a_health_check_counts_as_fit():
+    assert targets.fit({"i-1": "unused"}, "i-1")
+    assert targets.fit({"i-1": "unavailable"}, "i-1")
+    assert not targets.fit({"i-1": "initial"}, "i-1")
+    assert not targets.fit({}, "i-1")
+
+
+def test_without_a_quorum_nobody_is_deregistered():
+    lost = world(nodes=[node(1, leader=True), dead(2), dead(3)])
+    assert syncs(lost.observe()) == []
+
+
+def test_an_upgrade_waits_until_requests_are_sent_to_the_new_one():
+    there = world({**HEALTHY, "i-003": "initial"})
+    group = ScalingGroup("example-manager", "manager", 3, 3, 5, 3, role="manager")
+    seen = rolling.Fleet.of(there.observe(), ALONE, [group], NOW)
+    assert "the target group web to send requests to i-003" in seen.awaited("manager", set())
+
+
+def test_it_is_shown():
+    (row,) = report.balancing(world({**HEALTHY, "i-003": "initial"}).observe())
+    assert (row["name"], row["states"]) == ("web", {"healthy": 2, "initial": 1})
+    (row,) = report.balancing(replace(world().observe(), targets={WEB: None}))
+    assert (row["states"], row["targets"]) == (None, None)
+
+
+def test_the_policy_names_target_groups_by_their_arns():
+    document = {"cluster": "example", "groups": {"manager": {"role": "manager", "target_groups": [WEB]}}}
+    assert Policy.parse(document).target_groups == (WEB,)
+    document["groups"]["manager"]["target_groups"] = ["web"]
+    with pytest.raises(PolicyError, match=r"groups.manager.target_groups has 'web', but must have ARNs"):
+        Policy.parse(document)
