@@ -15,7 +15,10 @@ _KINDS = {"A": A, "AAAA": AAAA, "CNAME": CNAME}
 
 
 class _Zones:
-    """Answers with authority within a hosted zone, and of ECR, and refuses everything else: the lab has no way out."""
+    """Answers with authority within a hosted zone, of ECR and of load balancers.
+
+    Everything else is refused: the lab has no way out.
+    """
 
     def resolve(self, request: DNSRecord, _handler: DNSHandler) -> DNSRecord:
         reply = request.reply()
@@ -24,6 +27,11 @@ class _Zones:
         if name == ECR_HOST:
             if kind == "A":
                 reply.add_answer(RR(request.q.qname, QTYPE.A, rdata=A(SERVICES_ADDRESS), ttl=60))
+            return reply
+        balanced = view.load_balancers().get(name)
+        if balanced:
+            if kind == "A":
+                reply.add_answer(RR(request.q.qname, QTYPE.A, rdata=A(balanced), ttl=60))
             return reply
         records = view.zone_records()
         zones = {record.zone.rstrip(".").lower() for record in records}

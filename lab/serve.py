@@ -9,6 +9,7 @@ from contextlib import ExitStack
 
 from lab import registry
 from lab.aws import ecr, imds, server
+from lab.balancers import Balancers
 from lab.engine import connect
 from lab.machines import ContainerMachines
 from lab.names import NameServer
@@ -37,4 +38,5 @@ def serve(lab: Lab) -> None:
         stack.callback(metadata.stop)
         private = ecr.Registry(SERVICES_ADDRESS, 80, (lab.address, REGISTRY_PORT), aws.calls)
         stack.callback(private.stop)
+        stack.callback(Balancers().stop)
         stop.wait()

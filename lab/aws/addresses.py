@@ -59,6 +59,9 @@ def _public_in_use() -> Iterator[str]:
             yield interface.public_ip
     for address in world.ec2().addresses:
         yield address.public_ip
+    for balancer in world.elbv2().load_balancers.values():
+        if hasattr(balancer, "lab_address"):
+            yield balancer.lab_address
 
 
 def _private_address(subnet: Any, instance: Any) -> str:

@@ -20,7 +20,12 @@ from lab.state import REGION
 
 log = logging.getLogger(__name__)
 # Where a service signs by another name than botocore calls it.
-_SERVICES = {"monitoring": "cloudwatch", "eventbridge": "events", "tagging": "resourcegroupstaggingapi"}
+_SERVICES = {
+    "monitoring": "cloudwatch",
+    "eventbridge": "events",
+    "tagging": "resourcegroupstaggingapi",
+    "elasticloadbalancing": "elbv2",
+}
 _CREDENTIAL = re.compile(r"Credential=([^/,\s]+)/\d+/([^/]+)/([^/]+)/aws4_request")
 _CBOR_PATH = re.compile(r"/service/[^/]+/operation/(\w+)$")
 KEPT = 10000

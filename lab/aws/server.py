@@ -18,6 +18,7 @@ from werkzeug.serving import BaseWSGIServer, make_server
 
 from lab.aws import (
     addresses,
+    balancing,
     calls,
     ecr,
     instances,
@@ -179,6 +180,7 @@ def start(
         ipv6.install(grafts, ipv6_pool)
         repairs.install(grafts)
         ecr.install(grafts)
+        balancing.install(grafts)
         interruptions.reset()
         world.reset()
         seed.plant()

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from lab.aws import world
+from lab.aws import balancing, world
 from lab.aws.instances import LabInstance
 
 
@@ -83,6 +83,12 @@ def zone_records() -> list[ZoneRecord]:
             for record in zone.rrsets
             if record.records and record.ttl is not None
         ]
+
+
+def load_balancers() -> dict[str, str]:
+    """The address of each load balancer, by its DNS name."""
+    with world.LOCK:
+        return balancing.addresses()
 
 
 def instances() -> list[InstanceView]:

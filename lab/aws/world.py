@@ -72,6 +72,12 @@ def ecr() -> Any:
     return ecr_backends[ACCOUNT_ID][REGION]
 
 
+def elbv2() -> Any:
+    from moto.elbv2.models import elbv2_backends
+
+    return elbv2_backends[ACCOUNT_ID][REGION]
+
+
 def kms() -> Any:
     from moto.kms.models import kms_backends
 

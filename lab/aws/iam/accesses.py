@@ -306,6 +306,13 @@ def _cloudwatch(action: str, parameters: Parameters) -> Iterator[Access]:
     yield Access(f"cloudwatch:{action}", "*", {"cloudwatch:namespace": namespace} if namespace else {})
 
 
+def _elbv2(action: str, parameters: Parameters) -> Iterator[Access]:
+    # What describes has no resources.
+    named = parameters.get("TargetGroupArn") or parameters.get("LoadBalancerArn") or parameters.get("ListenerArn")
+    on = None if action.startswith("Describe") else named
+    yield Access(f"elasticloadbalancing:{action}", on or "*")
+
+
 def _events(action: str, parameters: Parameters) -> Iterator[Access]:
     rule = parameters.get("Rule") or parameters.get("Name")
     yield Access(f"events:{action}", f"arn:aws:events:{REGION}:{ACCOUNT_ID}:rule/{rule}" if rule else "*")
@@ -324,6 +331,7 @@ _SERVICES: dict[str, Callable[[str, Parameters], Iterator[Access]]] = {
     "ssm": _ssm,
     "ecr": _ecr,
     "logs": _logs,
+    "elbv2": _elbv2,
     "cloudwatch": _cloudwatch,
     "events": _events,
 }

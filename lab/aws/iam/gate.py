@@ -21,7 +21,7 @@ from lab.state import ACCOUNT_ID, REGION
 
 log = logging.getLogger(__name__)
 ROOT = f"arn:aws:iam::{ACCOUNT_ID}:root"
-_QUERY = ("autoscaling", "iam", "sts")
+_QUERY = ("autoscaling", "elbv2", "iam", "sts")
 
 
 class Gate:

@@ -1,0 +1,127 @@
+"""Load balancers at work: they listen at addresses of their own, look after their targets' health, and pass on bytes.
+
+Like a network load balancer, a connection is passed on as a whole, to a target that is healthy when it is made; it may
+go on with a target that is draining, until the deregistration delay is over.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import threading
+from collections import Counter
+from collections.abc import Callable
+
+from lab.aws import balancing, world
+from lab.aws.balancing import Look, Way
+from lab.commands import run
+
+EVERY = 0.25
+"""Seconds between two looks at what there is to be done."""
+_CONNECT_SECONDS = 2.0
+
+
+def own(address: str) -> None:
+    """Have an address in the lab's namespace."""
+    run("ip", "addr", "replace", f"{address}/32", "dev", "lo")
+
+
+class Balancers:
+    """All of the account's load balancers, in a thread of their own."""
+
+    def __init__(self, claim: Callable[[str], object] = own) -> None:
+        """``claim`` makes an address one at which can be listened."""
+        self._claim = claim
+        self._ways: dict[tuple[str, int], Way] = {}
+        self._servers: dict[tuple[str, int], asyncio.Server] = {}
+        # Who is connected to whom: a target group's ARN and an instance's ID.
+        self._connected: Counter[tuple[str, str]] = Counter()
+        self._turn = itertools.count()
+        self._loop = asyncio.new_event_loop()
+        self._stopping = asyncio.Event()
+        self._thread = threading.Thread(target=self._loop.run_until_complete, args=(self._run(),), daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Listen no more."""
+        self._loop.call_soon_threadsafe(self._stopping.set)
+        self._thread.join(timeout=5)
+
+    async def _run(self) -> None:
+        looking: set[asyncio.Task[None]] = set()
+        while not self._stopping.is_set():
+            ways, looks = await asyncio.to_thread(self._ask)
+            self._ways = {(way.address, way.port): way for way in ways}
+            await self._listen()
+            for look in looks:
+                task = asyncio.create_task(_look(look))
+                looking.add(task)
+                task.add_done_callback(looking.discard)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._stopping.wait(), EVERY)
+        for server in self._servers.values():
+            server.close()
+
+    def _ask(self) -> tuple[list[Way], list[Look]]:
+        with world.LOCK:
+            balancing.forget({key for key, count in self._connected.items() if count > 0})
+            return balancing.ways(), balancing.looks()
+
+    async def _listen(self) -> None:
+        for key in self._ways.keys() - self._servers.keys():
+            await asyncio.to_thread(self._claim, key[0])
+            self._servers[key] = await asyncio.start_server(
+                lambda reader, writer, key=key: self._serve(key, reader, writer),  # type: ignore[misc]
+                *key,
+                backlog=512,
+            )
+        for key in self._servers.keys() - self._ways.keys():
+            self._servers.pop(key).close()
+
+    async def _serve(self, key: tuple[str, int], reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        way = self._ways.get(key)
+        if way is None or not way.fit:
+            writer.transport.abort()
+            return
+        instance, address, port = way.fit[next(self._turn) % len(way.fit)]
+        connected = (way.target_group, instance)
+        self._connected[connected] += 1
+        try:
+            async with asyncio.timeout(_CONNECT_SECONDS):
+                back_reader, back_writer = await asyncio.open_connection(address, port)
+        except (OSError, TimeoutError):
+            self._connected[connected] -= 1
+            writer.transport.abort()
+            return
+        try:
+            await asyncio.gather(_pass_on(reader, back_writer), _pass_on(back_reader, writer))
+        finally:
+            self._connected[connected] -= 1
+
+
+async def _pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    try:
+        while data := await reader.read(65536):
+            writer.write(data)
+            await writer.drain()
+    except OSError:
+        writer.transport.abort()
+    finally:
+        writer.close()
+
+
+async def _look(look: Look) -> None:
+    """Whether something listens there."""
+    good = False
+    with contextlib.suppress(OSError, TimeoutError):
+        async with asyncio.timeout(look.timeout):
+            _, writer = await asyncio.open_connection(look.address, look.port)
+        writer.close()
+        good = True
+    await asyncio.to_thread(_note, look, good)
+
+
+def _note(look: Look, good: bool) -> None:
+    with world.CHANGED:
+        balancing.found(look, good=good)

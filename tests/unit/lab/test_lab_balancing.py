@@ -1,0 +1,124 @@
+"""The lab's target groups know how their targets are, and let them drain."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from lab.aws import balancing, view, world
+from tests.unit.lab.fakes import LittleAws, refused
+
+
+@pytest.fixture
+def elb(aws: LittleAws) -> Any:
+    return aws.client("elbv2")
+
+
+@pytest.fixture
+def instances(aws: LittleAws) -> list[str]:
+    """Two instances that run."""
+    network = aws.network()
+    aws.template("web", network.group)
+    aws.group("web", network, 2)
+    return sorted(one["InstanceId"] for one in aws.settled("web", 2))
+
+
+@pytest.fixture
+def group(aws: LittleAws, elb: Any, instances: list[str]) -> str:
+    """A target group behind a load balancer that listens at port 80."""
+    found = aws.instance(instances[0])
+    made = elb.create_target_group(
+        Name="web", Protocol="TCP", Port=8080, VpcId=found["VpcId"], TargetType="instance", HealthyThresholdCount=2
+    )
+    arn: str = made["TargetGroups"][0]["TargetGroupArn"]
+    balancer = elb.create_load_balancer(Name="web", Type="network", Subnets=[found["SubnetId"]])["LoadBalancers"][0]
+    elb.create_listener(
+        LoadBalancerArn=balancer["LoadBalancerArn"],
+        Protocol="TCP",
+        Port=80,
+        DefaultActions=[{"Type": "forward", "TargetGroupArn": arn}],
+    )
+    return arn
+
+
+def states(elb: Any, group: str) -> dict[str, str]:
+    found = elb.describe_target_health(TargetGroupArn=group)["TargetHealthDescriptions"]
+    return {one["Target"]["Id"]: one["TargetHealth"]["State"] for one in found}
+
+
+def look(*, good: bool) -> None:
+    """Have every target be looked at now."""
+    with world.LOCK:
+        for target_group in world.elbv2().target_groups.values():
+            for target in target_group.lab_targets.values():
+                target.looked = 0.0
+        for one in balancing.looks():
+            balancing.found(one, good=good)
+
+
+def ways() -> list[tuple[str, int, list[str]]]:
+    with world.LOCK:
+        return [(one.address, one.port, sorted(target for target, *_ in one.fit)) for one in balancing.ways()]
+
+
+def test_a_target_gets_connections_once_it_is_healthy(elb: Any, group: str, instances: list[str]) -> None:
+    first, second = instances
+    elb.register_targets(TargetGroupArn=group, Targets=[{"Id": first}])
+    assert states(elb, group) == {first: "initial"}
+    look(good=True)
+    assert states(elb, group) == {first: "initial"}
+    look(good=True)
+    assert states(elb, group) == {first: "healthy"}
+    elb.register_targets(TargetGroupArn=group, Targets=[{"Id": second}])
+    ((address, port, fit),) = ways()
+    assert (port, fit) == (80, [first])
+    assert list(view.load_balancers().values()) == [address]
+    look(good=False)
+    look(good=False)
+    assert set(states(elb, group).values()) == {"unhealthy"}
+    assert ways()[0][2] == instances, "with nobody healthy all are tried"
+
+
+def test_one_that_is_deregistered_drains_while_somebody_is_connected(
+    elb: Any, group: str, instances: list[str]
+) -> None:
+    first, second = instances
+    elb.register_targets(TargetGroupArn=group, Targets=[{"Id": one} for one in instances])
+    look(good=True)
+    look(good=True)
+    elb.deregister_targets(TargetGroupArn=group, Targets=[{"Id": first}])
+    assert states(elb, group) == {first: "draining", second: "healthy"}
+    assert ways()[0][2] == [second]
+    with world.LOCK:
+        balancing.forget({(group, first)})
+    assert states(elb, group)[first] == "draining"
+    with world.LOCK:
+        balancing.forget(set())
+    assert states(elb, group) == {second: "healthy"}
+    named = elb.describe_target_health(TargetGroupArn=group, Targets=[{"Id": first}])["TargetHealthDescriptions"]
+    assert [one["TargetHealth"]["State"] for one in named] == ["unused"]
+    elb.modify_target_group_attributes(TargetGroupArn=group, Attributes=[{"Key": balancing.DELAY, "Value": "0"}])
+    elb.deregister_targets(TargetGroupArn=group, Targets=[{"Id": second}])
+    with world.LOCK:
+        balancing.forget({(group, second)})
+    assert states(elb, group) == {}, "its deregistration delay is over"
+
+
+def test_an_instance_that_ends_is_no_target(aws: LittleAws, elb: Any, group: str, instances: list[str]) -> None:
+    elb.register_targets(TargetGroupArn=group, Targets=[{"Id": one} for one in instances])
+    aws.client("ec2").terminate_instances(InstanceIds=instances[:1])
+    with world.LOCK:
+        balancing.forget(set())
+    assert set(states(elb, group)) == {instances[1]}
+
+
+def test_a_role_registers_only_in_the_target_group_that_it_may(
+    aws: LittleAws, group: str, instances: list[str]
+) -> None:
+    statement = {"Effect": "Allow", "Action": "elasticloadbalancing:RegisterTargets", "Resource": group}
+    allowed = aws.client("elbv2", aws.as_role(aws.role("may", statement)))
+    allowed.register_targets(TargetGroupArn=group, Targets=[{"Id": instances[0]}])
+    assert refused(lambda: allowed.deregister_targets(TargetGroupArn=group, Targets=[{"Id": instances[0]}])) == (
+        "AccessDenied"
+    )
