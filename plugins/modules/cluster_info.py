@@ -148,6 +148,23 @@ record:
     addresses: [198.51.100.1]
     wanted: [198.51.100.1]
     leads_to: {198.51.100.1: i-0123456789abcdef0}
+balancing:
+  description: The load balancers' target groups that node groups name.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    name:
+      description: Its name.
+      type: str
+    states:
+      description: How many targets are in which state. Null if it did not answer.
+      type: dict
+      sample: {healthy: 3}
+    targets:
+      description: The state of each target, by its ID. Null if it did not answer.
+      type: dict
+      sample: {i-0123456789abcdef0: healthy}
 services:
   description: The services and how many tasks each has of those it is to have.
   returned: success
@@ -261,6 +278,7 @@ def show(cluster):
         "groups": report.groups(groups),
         "behind": report.behind(observed, groups),
         "record": report.standing(observed, policy, decision),
+        "balancing": report.balancing(observed),
         "services": report.services(observed),
         "quorum": report.quorum(observed),
         "agent": {name: status.get(name) for name in ("at", "version")},

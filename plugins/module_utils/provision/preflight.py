@@ -36,6 +36,7 @@ class Preflight:
             self._collect(lambda: zones.find(self._aws, self._config["dns"]["zone"]))
         if self._config["monitoring"] is not None and self._config["monitoring"]["topic_arn"]:
             self._collect(self._topic)
+        self._collect(self._target_groups)
         return self._findings
 
     def _error(self, text: str) -> None:
@@ -76,6 +77,35 @@ class Preflight:
         if unless_missing(lambda: self._aws.sns.get_topic_attributes(TopicArn=arn), *NO_TOPIC, "InvalidParameter"):
             return
         self._error(f"monitoring.topic_arn is '{arn}', but there is no such topic: make it, or leave topic_arn out.")
+
+    def _target_groups(self) -> None:
+        """Each for itself, since one that is not there spoils the whole answer."""
+        named = [(group["name"], one) for group in self._config["node_groups"] for one in group["target_groups"]]
+        for group, arn in named:
+            if rules.TARGET_GROUP.fullmatch(arn):
+                self._target_group(f"node_groups[{group}]: target_groups has {arn}", arn)
+
+    def _target_group(self, where: str, arn: str) -> None:
+        found = unless_missing(
+            lambda: self._aws.elbv2.describe_target_groups(TargetGroupArns=[arn]),
+            "TargetGroupNotFound",
+            "ValidationError",
+        )
+        if not found:
+            self._error(f"{where}, but there is no such target group: make it, or leave it out.")
+            return
+        (one,) = found["TargetGroups"]
+        if one.get("TargetType") != "instance":
+            self._error(
+                f"{where}, whose target type is {one.get('TargetType')}, but must be instance: make another one."
+            )
+            return
+        vpcs = self._aws.ec2.describe_vpcs(Filters=tags.of_cluster_filter(self._config["cluster_name"]))["Vpcs"]
+        if one.get("VpcId") not in [vpc["VpcId"] for vpc in vpcs]:
+            self._error(
+                f"{where}, which is in the VPC {one.get('VpcId')} and not in the cluster's: make one there, for which "
+                "site.yml --tags network makes the VPC first."
+            )
 
     def _instance_types(self) -> None:
         wanted = sorted({one for group in self._config["node_groups"] for one in group["instance_types"]})

@@ -18,6 +18,9 @@ GROUP_NAME = re.compile(r"[a-z][a-z0-9-]{0,30}")
 LABEL = re.compile(r"[a-zA-Z0-9]([a-zA-Z0-9._/-]*[a-zA-Z0-9])?")
 HOST_NAME = re.compile(r"(\*\.)?([a-z0-9_]([a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 REPOSITORY = re.compile(r"(arn:aws[a-z-]*:ecr:[a-z0-9-]+:\d{12}:repository/)?[a-z0-9*?][a-z0-9*?._/-]*")
+TARGET_GROUP = re.compile(
+    r"arn:aws[a-z-]*:elasticloadbalancing:[a-z0-9-]+:\d{12}:targetgroup/[A-Za-z0-9-]{1,32}/[0-9a-f]{16}"
+)
 MAIL_ADDRESS = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
 # Seconds. CloudWatch's alarms look back a day at most, and some look at ten periods.
 SHORT_PERIODS, LONGEST_PERIOD = (10, 20, 30), 3600
@@ -241,6 +244,13 @@ def _group_problems(group: Mapping[str, Any], zones: Sequence[str]) -> Iterable[
             if zone not in zones:
                 yield f"zone {zone} is not one of the cluster's zones{suggestion(zone, zones) or '.'}"
     yield from _spot_problems(group)
+    for one in group["target_groups"]:
+        if not TARGET_GROUP.fullmatch(one):
+            yield (
+                f"target_groups has '{one}', which is not the ARN of a target group, such as "
+                "arn:aws:elasticloadbalancing:eu-west-1:123456789012:targetgroup/web/0123456789abcdef."
+            )
+    yield from (f"target_groups has {one} more than once." for one in _twice(group["target_groups"]))
     for key, value in group["labels"].items():
         if not LABEL.fullmatch(str(key)):
             yield f"label '{key}' must be of letters, digits, and . _ / - between them."

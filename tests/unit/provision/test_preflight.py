@@ -206,6 +206,31 @@ def test_a_name_that_a_cluster_in_another_region_has_is_refused(session: boto3.s
         iam.delete_role(RoleName=role)
 
 
+def test_target_groups_must_be_there_for_instances_in_the_clusters_vpc(session: boto3.session.Session) -> None:
+    elb, ec2 = session.client("elbv2"), session.client("ec2")
+    vpc = ec2.describe_vpcs()["Vpcs"][0]["VpcId"]
+
+    def made(name: str, kind: str) -> str:
+        answer = elb.create_target_group(Name=name, Protocol="TCP", Port=80, VpcId=vpc, TargetType=kind)
+        arn: str = answer["TargetGroups"][0]["TargetGroupArn"]
+        return arn
+
+    missing = "arn:aws:elasticloadbalancing:eu-west-1:123456789012:targetgroup/web/0123456789abcdef"
+    for arn, words in (
+        (missing, r"target_groups has arn:.*, but there is no such target group: make it, or leave it out"),
+        (made("addresses", "ip"), r"whose target type is ip, but must be instance: make another one"),
+        (made("elsewhere", "instance"), rf"which is in the VPC {vpc} and not in the cluster's: make one there"),
+    ):
+        with pytest.raises(ProvisionError, match=words):
+            look(session, node_groups=[group(target_groups=[arn])])
+    arn = made("web", "instance")
+    ec2.create_tags(Resources=[vpc], Tags=[{"Key": "swarm.aws/cluster", "Value": "example"}])
+    try:
+        assert look(session, vpc_cidr="172.31.0.0/16", node_groups=[group(target_groups=[arn])])["warnings"] == []
+    finally:
+        ec2.delete_tags(Resources=[vpc], Tags=[{"Key": "swarm.aws/cluster"}])
+
+
 def test_a_topic_of_the_operators_must_be_there(session: boto3.session.Session) -> None:
     topics = "arn:aws:sns:eu-west-1:123456789012:"
     assert look(session, monitoring={"topic_arn": f"{topics}pager"})["warnings"] == []

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from tests.unit.provision.configuration import group, settled
 
 REGIONS = ["eu-west-1", "eu-west-2", "us-east-1"]
+TARGET_GROUP = "arn:aws:elasticloadbalancing:eu-west-1:123456789012:targetgroup/web/0123456789abcdef"
 
 
 def check(**changed: Any) -> rules.Findings:
@@ -131,6 +132,11 @@ def test_repositories_are_named_in_either_way() -> None:
             "volumes has 12, but an instance takes 11 beside its root volume",
         ),
         ({"node_groups": [group(labels={"volume.data": "true"})]}, "label 'volume.data' is taken"),
+        (
+            {"node_groups": [group(target_groups=["web"])]},
+            "target_groups has 'web', which is not the ARN of a target group, such as arn:aws:elasticloadbalancing:",
+        ),
+        ({"node_groups": [group(target_groups=[TARGET_GROUP] * 2)]}, f"target_groups has {TARGET_GROUP} more than"),
         ({"node_groups": managers(3, spot={})}, "spot is for workers: AWS can take spot managers away together"),
         ({"node_groups": [*managers(3), spot_workers({"share": 0})]}, "spot.share is 0, but must be a percentage"),
         ({"node_groups": [*managers(3), spot_workers({"share": 101})]}, "spot.share is 101, but must be a percentage"),

@@ -75,6 +75,7 @@ def _render(node_os: str, group: dict[str, Any]) -> str:
                     "volume_iops": None,
                     "volume_throughput": None,
                     "volumes": [],
+                    "target_groups": [],
                     "user_data": "",
                     **group,
                 }

@@ -205,6 +205,12 @@ def test_a_managers_group_gets_its_subnets_security_groups_and_profile() -> None
     assert group["subnets"] == ["subnet-a", "subnet-eu-west-1b"]
 
 
+def test_a_group_behind_a_load_balancer_is_open_to_clients() -> None:
+    (group,) = rendering.groups("debian13", name="worker", role="worker", dns=False, target_groups=["arn:web"])
+
+    assert group["security_groups"] == ["sg-1", "sg-3"]
+
+
 def test_a_workers_group_is_no_manager_and_not_open_to_clients() -> None:
     (group,) = rendering.groups("debian13", name="worker", role="worker", dns=False, zones=["eu-west-1a"])
 

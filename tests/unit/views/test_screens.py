@@ -16,6 +16,7 @@ from ansible_collections.swarm.aws.plugins.module_utils._core.plan import decide
 from tests.unit.core.world import POLICY, dead, gone, instance, node, observed, record
 
 ROOT = Path(__file__).resolve().parents[3]
+WEB = "arn:aws:elasticloadbalancing:eu-west-1:123456789012:targetgroup/web/0123456789abcdef"
 GROUP = ScalingGroup("example-manager", "manager", 3, 3, 5, 3, "2")
 
 
@@ -24,13 +25,18 @@ def told() -> dict[str, object]:
     hosts = [gone(1), *(replace(instance(number), template="1") for number in (2, 3))]
     nodes = [dead(1), node(2, leader=True, engine="26.1.5"), node(3)]
     web = Service("1", "web", replicas=3, healthy={"n002": 1}, pending=2, why_pending="no suitable node")
-    seen = replace(observed(hosts, nodes, record(1, 2, 3)), services=(web,))
+    seen = replace(
+        observed(hosts, nodes, record(1, 2, 3)),
+        services=(web,),
+        targets={WEB: {"i-002": "healthy", "i-003": "healthy"}},
+    )
     decision = decide(seen, POLICY, 0)
     return {
         "members": report.members(seen, "public"),
         "groups": report.groups([GROUP]),
         "behind": report.behind(seen, [GROUP]),
         "record": report.standing(seen, POLICY, decision),
+        "balancing": report.balancing(seen),
         "services": report.services(seen),
         "quorum": report.quorum(seen),
         "agent": {"at": "then", "version": "1"},
@@ -79,6 +85,7 @@ def test_a_manager_tells(tmp_path, view):
         "DNS: www.example.com should lead to 198.51.100.2, 198.51.100.3",
         "DNS: no instance of the cluster runs at 198.51.100.1",
         "Not of their group's template: i-002, i-003",
+        "Target group: web has 2 healthy",
         "Next: SyncRecord: update the DNS record www.example.com",
         "Not told: S3 rests.",
         "What the leader's agent (1) did last, as it wrote at then:",
