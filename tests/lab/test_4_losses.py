@@ -41,5 +41,20 @@ def test_fault_12_a_host_that_fails_is_replaced(site: Site) -> None:
     site.wait("the record to name the three", lambda: site.addresses() == site.public_addresses())
 
 
+def test_an_engine_removes_what_one_before_it_left_of_a_network(site: Site) -> None:
+    """As one leaves it that is stopped while it makes the network; its VXLAN could not be made a second time."""
+    site.settle()
+    manager = site.one("follower")
+    word = '{{index .Options "com.docker.network.driver.overlay.vxlanid_list"}}'
+    vxlan = site.must(manager, "docker", "network", "inspect", "--format", word, "example_front").strip()
+    site.must(manager, "systemctl", "stop", "docker.socket", "docker")
+    site.must(manager, "ip", "link", "add", "vx-left", "type", "vxlan", "id", vxlan, "dstport", "4789")
+    site.must(manager, "systemctl", "start", "docker")
+    proxies = ("docker", "ps", "--filter", "label=com.docker.swarm.service.name=example_proxy", "--format", "{{.Status}}")
+    site.wait("the proxy to run there again", lambda: "(healthy)" in site.on(manager, *proxies).output)
+    assert site.on(manager, "ip", "link", "show", "vx-left").code != 0
+    site.settle()
+
+
 def _group(site: Site, group: str) -> set[str]:
     return {one["instance_id"] for one in site.instances(group)}
