@@ -50,7 +50,14 @@ def test_an_engine_removes_what_one_before_it_left_of_a_network(site: Site) -> N
     site.must(manager, "systemctl", "stop", "docker.socket", "docker")
     site.must(manager, "ip", "link", "add", "vx-left", "type", "vxlan", "id", vxlan, "dstport", "4789")
     site.must(manager, "systemctl", "start", "docker")
-    proxies = ("docker", "ps", "--filter", "label=com.docker.swarm.service.name=example_proxy", "--format", "{{.Status}}")
+    proxies = (
+        "docker",
+        "ps",
+        "--filter",
+        "label=com.docker.swarm.service.name=example_proxy",
+        "--format",
+        "{{.Status}}",
+    )
     site.wait("the proxy to run there again", lambda: "(healthy)" in site.on(manager, *proxies).output)
     assert site.on(manager, "ip", "link", "show", "vx-left").code != 0
     site.settle()

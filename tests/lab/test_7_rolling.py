@@ -91,7 +91,7 @@ def test_an_upgrade_that_is_called_off_leaves_groups_as_large_as_they_were(site:
     before, usual = members(site), sizes(site)
     template(site, tmp_path, CALLED_OFF)
     first = start(site, "playbooks/upgrade.yml")
-    site.wait("the canary to be asked for", lambda: sizes(site)["worker"][0] == usual["worker"][0] + 1)
+    site.wait("the canary to be launched", lambda: len(site.instances()) == len(before) + 1)
     first.kill()
     first.wait()
     refused = site.playbook("playbooks/scale.yml", "-e", "group=worker", "-e", "desired=2")
