@@ -46,7 +46,6 @@ class Target:
 class Way:
     """An address and port at which a load balancer listens, and where it sends what comes."""
 
-    load_balancer: str
     address: str
     port: int
     target_group: str
@@ -87,7 +86,7 @@ def ways() -> list[Way]:
             group = world.elbv2().target_groups.get(_forwards_to(listener))
             if group is not None:
                 fit = tuple(_fit(group))
-                result.append(Way(balancer.arn, balancer.lab_address, int(listener.port), group.arn, fit))
+                result.append(Way(balancer.lab_address, int(listener.port), group.arn, fit))
     return result
 
 

@@ -227,6 +227,12 @@ def little_aws() -> Iterator[LittleAws]:
         endpoint.stop()
 
 
+def target_states(elb: Any, group: str) -> dict[str, str]:
+    """The state of each target of a target group, by the instance's ID."""
+    found = elb.describe_target_health(TargetGroupArn=group)["TargetHealthDescriptions"]
+    return {one["Target"]["Id"]: one["TargetHealth"]["State"] for one in found}
+
+
 def until(condition: Callable[[], Any], what: str, seconds: float = 10) -> Any:
     """Wait for a condition and return what it said. Fails when it does not come true."""
     deadline = time.monotonic() + seconds

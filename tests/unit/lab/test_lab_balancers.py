@@ -6,13 +6,12 @@ import http.client
 import http.server
 import threading
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 
 from lab.aws import balancing
 from lab.balancers import Balancers
-from tests.unit.lab.fakes import LittleAws, until
+from tests.unit.lab.fakes import LittleAws, target_states, until
 
 ADDRESS, PORT = "127.99.0.1", 8480
 
@@ -89,17 +88,12 @@ def ask(connection: http.client.HTTPConnection | None = None) -> str:
     return answer
 
 
-def states(elb: Any, group: str) -> dict[str, str]:
-    found = elb.describe_target_health(TargetGroupArn=group)["TargetHealthDescriptions"]
-    return {one["Target"]["Id"]: one["TargetHealth"]["State"] for one in found}
-
-
 def test_a_connection_goes_to_a_healthy_target_and_on_with_one_that_drains(
     aws: LittleAws, group: str, servers: dict[str, str]
 ) -> None:
     elb = aws.client("elbv2")
     elb.register_targets(TargetGroupArn=group, Targets=[{"Id": one} for one in servers])
-    until(lambda: states(elb, group) == dict.fromkeys(servers, "healthy"), "both to be healthy", 20)
+    until(lambda: target_states(elb, group) == dict.fromkeys(servers, "healthy"), "both to be healthy", 20)
     assert {ask() for _ in range(4)} == set(servers.values())
     kept = http.client.HTTPConnection(ADDRESS, PORT, timeout=5)
     first = ask(kept)
@@ -107,6 +101,6 @@ def test_a_connection_goes_to_a_healthy_target_and_on_with_one_that_drains(
     elb.deregister_targets(TargetGroupArn=group, Targets=[{"Id": gone}])
     until(lambda: {ask() for _ in range(4)} == set(servers.values()) - {first}, "new connections to go elsewhere")
     assert ask(kept) == first
-    assert states(elb, group)[gone] == "draining"
+    assert target_states(elb, group)[gone] == "draining"
     kept.close()
-    until(lambda: gone not in states(elb, group), "it to have drained")
+    until(lambda: gone not in target_states(elb, group), "it to have drained")

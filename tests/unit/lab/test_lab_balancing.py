@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from lab.aws import balancing, view, world
-from tests.unit.lab.fakes import LittleAws, refused
+from tests.unit.lab.fakes import LittleAws, refused, target_states
 
 
 @pytest.fixture
@@ -42,11 +42,6 @@ def group(aws: LittleAws, elb: Any, instances: list[str]) -> str:
     return arn
 
 
-def states(elb: Any, group: str) -> dict[str, str]:
-    found = elb.describe_target_health(TargetGroupArn=group)["TargetHealthDescriptions"]
-    return {one["Target"]["Id"]: one["TargetHealth"]["State"] for one in found}
-
-
 def look(*, good: bool) -> None:
     """Have every target be looked at now."""
     with world.LOCK:
@@ -65,18 +60,18 @@ def ways() -> list[tuple[str, int, list[str]]]:
 def test_a_target_gets_connections_once_it_is_healthy(elb: Any, group: str, instances: list[str]) -> None:
     first, second = instances
     elb.register_targets(TargetGroupArn=group, Targets=[{"Id": first}])
-    assert states(elb, group) == {first: "initial"}
+    assert target_states(elb, group) == {first: "initial"}
     look(good=True)
-    assert states(elb, group) == {first: "initial"}
+    assert target_states(elb, group) == {first: "initial"}
     look(good=True)
-    assert states(elb, group) == {first: "healthy"}
+    assert target_states(elb, group) == {first: "healthy"}
     elb.register_targets(TargetGroupArn=group, Targets=[{"Id": second}])
     ((address, port, fit),) = ways()
     assert (port, fit) == (80, [first])
     assert list(view.load_balancers().values()) == [address]
     look(good=False)
     look(good=False)
-    assert set(states(elb, group).values()) == {"unhealthy"}
+    assert set(target_states(elb, group).values()) == {"unhealthy"}
     assert ways()[0][2] == instances, "with nobody healthy all are tried"
 
 
@@ -88,21 +83,21 @@ def test_one_that_is_deregistered_drains_while_somebody_is_connected(
     look(good=True)
     look(good=True)
     elb.deregister_targets(TargetGroupArn=group, Targets=[{"Id": first}])
-    assert states(elb, group) == {first: "draining", second: "healthy"}
+    assert target_states(elb, group) == {first: "draining", second: "healthy"}
     assert ways()[0][2] == [second]
     with world.LOCK:
         balancing.forget({(group, first)})
-    assert states(elb, group)[first] == "draining"
+    assert target_states(elb, group)[first] == "draining"
     with world.LOCK:
         balancing.forget(set())
-    assert states(elb, group) == {second: "healthy"}
+    assert target_states(elb, group) == {second: "healthy"}
     named = elb.describe_target_health(TargetGroupArn=group, Targets=[{"Id": first}])["TargetHealthDescriptions"]
     assert [one["TargetHealth"]["State"] for one in named] == ["unused"]
     elb.modify_target_group_attributes(TargetGroupArn=group, Attributes=[{"Key": balancing.DELAY, "Value": "0"}])
     elb.deregister_targets(TargetGroupArn=group, Targets=[{"Id": second}])
     with world.LOCK:
         balancing.forget({(group, second)})
-    assert states(elb, group) == {}, "its deregistration delay is over"
+    assert target_states(elb, group) == {}, "its deregistration delay is over"
 
 
 def test_an_instance_that_ends_is_no_target(aws: LittleAws, elb: Any, group: str, instances: list[str]) -> None:
@@ -110,7 +105,7 @@ def test_an_instance_that_ends_is_no_target(aws: LittleAws, elb: Any, group: str
     aws.client("ec2").terminate_instances(InstanceIds=instances[:1])
     with world.LOCK:
         balancing.forget(set())
-    assert set(states(elb, group)) == {instances[1]}
+    assert set(target_states(elb, group)) == {instances[1]}
 
 
 def test_a_role_registers_only_in_the_target_group_that_it_may(
