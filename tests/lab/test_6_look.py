@@ -100,7 +100,8 @@ def test_a_removal_and_a_lost_manager_on_the_page(site: Site, address: str) -> N
             output.seek(0)
             assert removal.returncode == 0, output.read()[-4000:]
         stages, seen = _stages(page), _seen(page)
-        assert {"begun", "ready"} <= set(stages), stages
+        # The first ones may pass between two looks of the managers.
+        assert "ready" in stages
         assert stages == sorted(stages, key=STAGES.index), "one after the other, as they happen"
         assert "example_web" in " ".join(seen[0]["tasks"]), "it had tasks"
         assert not seen[-2]["tasks"] or all("stopping" in one for one in seen[-2]["tasks"]), "and had none in the end"

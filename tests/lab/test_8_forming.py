@@ -47,3 +47,11 @@ def test_fault_02_and_09_a_dead_holders_claim_is_taken_over_and_a_late_engine_jo
     nodes = site.settle()
     assert holder not in {node.instance for node in nodes}
     assert site.clusters() == {site.truth()["cluster_id"]}
+    (ours,) = {tuple(sorted(networks(site, one))) for one in site.managers()}
+    for one in site.instances():
+        assert set(networks(site, one["instance_id"])) <= set(ours), "it has a network of the swarm before this one"
+
+
+def networks(site: Site, instance: str) -> list[str]:
+    """The IDs of the swarm's networks that the engine knows."""
+    return site.must(instance, "docker", "network", "ls", "--quiet", "--no-trunc", "--filter", "scope=swarm").split()

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import subprocess
 from pathlib import Path
-from typing import Any, Iterator, Mapping, Optional
+from typing import Any, Callable, Iterator, Mapping, Optional
 
 from .._core.errors import SwarmError, Unavailable
 from .._core.join.ports import ACTIVE, ERROR, INACTIVE, MANAGER, PENDING, WORKER, JoinPending, JoinRefused, Membership
@@ -29,6 +30,7 @@ PORT = 2377
 # The engine itself gives up waiting for a join after 20 s, and for an initialisation after as long.
 _SECONDS = 60
 _PROBE_SECONDS = 2
+_RESTART_SECONDS = 120
 _REVIVAL_SECONDS = 180
 # Stands there from when this node is told to join until its engine is active, over restarts of either.
 UNFINISHED = Path("/var/lib/swarm-agent/joining")
@@ -40,17 +42,35 @@ MADE_BY = "swarm.aws.made-by"
 EPOCH_LABEL = "swarm.aws.epoch"
 
 
+def restart() -> None:
+    """Restart this host's engine, and return when it answers again. Raises Unavailable."""
+    try:
+        subprocess.run(
+            ["/bin/systemctl", "restart", "docker.service"], check=True, capture_output=True, timeout=_RESTART_SECONDS
+        )
+    except (OSError, subprocess.SubprocessError) as error:
+        raise Unavailable(f"The engine could not be restarted: {error}") from error
+
+
 class DockerEngine:
     """The core's ``Engine`` on this node. Connects when it is first used, since the engine may come up later."""
 
-    def __init__(self, address: str, url: str = SOCKET, unfinished: Path = UNFINISHED) -> None:
+    def __init__(
+        self,
+        address: str,
+        url: str = SOCKET,
+        unfinished: Path = UNFINISHED,
+        restart: Callable[[], None] = restart,
+    ) -> None:
         """``address`` is the node's private IPv4 address, which other nodes are to reach it at.
+
+        ``restart`` restarts the engine at ``url``.
 
         Raises SwarmError if the SDK is missing.
         """
         if MISSING:
             raise SwarmError("The Docker SDK for Python is missing on this node: install python3-docker.") from MISSING
-        self.address, self._url, self._unfinished = address, url, unfinished
+        self.address, self._url, self._unfinished, self._restart = address, url, unfinished, restart
         self._connected: Any = None
 
     def membership(self) -> Membership:
@@ -107,6 +127,7 @@ class DockerEngine:
 
     def init(self, made_by: str) -> None:
         with self._asked("initialise a swarm"):
+            self._forget_networks()
             api = self._api
             api.init_swarm(
                 advertise_addr=self.address,
@@ -141,6 +162,7 @@ class DockerEngine:
     def join(self, address: str, token: str, epoch: int) -> None:
         self.remember(epoch)
         with self._asked("join a swarm"):
+            self._forget_networks()
             self._mark(True)
             try:
                 self._api.join_swarm(
@@ -191,6 +213,17 @@ class DockerEngine:
                 self._unfinished.touch()
             elif self._unfinished.exists():
                 self._unfinished.unlink()
+
+    def _forget_networks(self) -> None:
+        """Leave no network of a former swarm.
+
+        An engine that leaves a swarm while tasks end may keep one. The next swarm has networks of the same addresses,
+        and each task of them would be rejected here: "Pool overlaps with other one on this address space". Only a
+        manager may remove such a network, but the engine does not write it down, so that a restart is enough.
+        """
+        if any(network["Scope"] == "swarm" for network in self._api.networks()):
+            self._restart()
+            self._connected = None
 
     def _abandon(self) -> None:
         """Leave nothing behind of a join that was refused, or the engine would not try another address."""

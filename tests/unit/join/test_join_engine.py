@@ -24,6 +24,16 @@ class Api:
         self.root, self.swarm = root, {"LocalNodeState": "inactive", "NodeID": "", **swarm}
         self.told: list[Any] = []
         self.refusal = ""
+        self.kept: list[str] = []
+
+    def networks(self) -> list[dict[str, str]]:
+        return [
+            {"Name": name, "Scope": scope} for name, scope in [("bridge", "local"), *((n, "swarm") for n in self.kept)]
+        ]
+
+    def restart(self) -> None:
+        self.told.append("restart")
+        self.kept = []
 
     def info(self) -> dict[str, Any]:
         return {"DockerRootDir": str(self.root), "Swarm": self.swarm}
@@ -44,7 +54,7 @@ class Api:
 
 
 def engine(api: Api) -> DockerEngine:
-    made = DockerEngine("10.0.0.1", unfinished=api.root / "agent" / "joining")
+    made = DockerEngine("10.0.0.1", unfinished=api.root / "agent" / "joining", restart=api.restart)
     made._connected = api
     return made
 
@@ -83,6 +93,21 @@ def test_a_swarm_is_marked_with_its_maker_and_advertised_by_the_private_address(
             "swarm_spec": {"labels": {MADE_BY: "demo/i-1"}},
         }
     ]
+
+
+@pytest.mark.parametrize("join", [False, True])
+@pytest.mark.parametrize("kept", [[], ["example_front"]])
+def test_networks_of_a_former_swarm_are_gone_before_the_next_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, join: bool, kept: list[str]
+) -> None:
+    api = Api(tmp_path)
+    api.kept = kept
+    monkeypatch.setattr("docker.APIClient", lambda **_: api)
+    if join:
+        engine(api).join("10.0.0.2", TOKEN, 0)
+    else:
+        engine(api).init("demo/i-1")
+    assert api.told[:-1] == (["restart"] if kept else [])
 
 
 @pytest.mark.fault(8)
