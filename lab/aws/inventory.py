@@ -10,6 +10,8 @@ from typing import Any
 
 from moto.core.base_backend import BackendDict, BaseBackend
 
+from lab.aws.nat import LabNatGateway
+
 # What a service writes down beside its resources, by the name of its attribute, and what that is.
 JOURNALS = {
     "_activities": "what Auto Scaling did",
@@ -111,6 +113,8 @@ def _is_gone(one: Any) -> bool:
     own = getattr(one, "__dict__", {})
     if own.get("key_state") == "PendingDeletion":
         return True
+    if isinstance(one, LabNatGateway):
+        return one.state in ("deleting", "deleted")
     # The default bus, and AWS's own keys, are made when they are first used.
     aliases = own.get("aliases") or ()
     managed = bool(aliases) and all(str(alias).startswith("alias/aws/") for alias in aliases)

@@ -24,6 +24,7 @@ from lab.aws import (
     instances,
     interruptions,
     ipv6,
+    nat,
     polling,
     repairs,
     seed,
@@ -178,6 +179,7 @@ def start(
         instances.install(grafts)
         addresses.install(grafts, public_pool)
         ipv6.install(grafts, ipv6_pool)
+        nat.install(grafts, nat.PENDING_SECONDS)
         repairs.install(grafts)
         ecr.install(grafts)
         balancing.install(grafts)

@@ -10,6 +10,7 @@ short_description: Keep the network of a swarm
 version_added: 0.1.0
 description:
   - Keeps a VPC with a public subnet in each zone, an internet gateway, the route to it and a gateway endpoint for S3.
+  - Keeps a private subnet in each zone too, if that is asked for, with a route to a NAT gateway in a public one.
   - All of it is found by the tag C(swarm.aws/cluster), so that a run that was interrupted is finished by the next one.
   - It is one module because a run of a module costs more than all the questions that this one asks.
 author:
@@ -30,6 +31,15 @@ options:
       - A range that they have once stays when this is turned off, since instances may have addresses of it.
     type: bool
     default: false
+  nat:
+    description:
+      - How many NAT gateways private subnets have, V(one) for all or one for each zone. Without it there are public
+        subnets alone.
+      - Of V(one), the failure of its zone cuts the nodes of all zones off from what is outside of the VPC.
+      - Private subnets that there are once stay with all that they need when this is turned off, since instances may be
+        in them.
+    type: str
+    choices: [one, per_zone]
   zones:
     description: Availability zones. The subnet of a zone that is no longer named stays.
     type: list
@@ -54,17 +64,32 @@ vpc_id:
   type: str
   sample: vpc-0123456789abcdef0
 subnets:
-  description: The subnet of each zone.
+  description: The public subnet of each zone.
   returned: success
   type: dict
   sample: {"eu-west-1a": "subnet-0123456789abcdef0"}
+private_subnets:
+  description: The private subnet of each zone; empty without O(nat).
+  returned: success
+  type: dict
+  sample: {"eu-west-1a": "subnet-0123456789abcdef1"}
+node_subnets:
+  description: The subnets that nodes are to be in, the private ones if there are to be any.
+  returned: success
+  type: dict
+  sample: {"eu-west-1a": "subnet-0123456789abcdef1"}
 internet_gateway_id:
   description: The internet gateway.
   returned: success
   type: str
   sample: igw-0123456789abcdef0
+nat_gateway_ids:
+  description: The NAT gateway of each zone; empty without O(nat).
+  returned: success
+  type: dict
+  sample: {"eu-west-1a": "nat-0123456789abcdef0"}
 route_table_id:
-  description: The subnets' route table.
+  description: The public subnets' route table.
   returned: success
   type: str
   sample: rtb-0123456789abcdef0
@@ -86,6 +111,7 @@ api_calls:
   sample: 7
 """
 
+from ..module_utils.provision.nat import ONE, PER_ZONE
 from ..module_utils.provision.network import Builder, Network
 from ..module_utils.provision.shell import TAGS_ARGUMENT, run
 
@@ -95,11 +121,14 @@ ARGUMENTS = {
     "vpc_cidr": {"type": "str", "required": True},
     "zones": {"type": "list", "elements": "str", "required": True},
     "ipv6": {"type": "bool", "default": False},
+    "nat": {"type": "str", "choices": [ONE, PER_ZONE]},
 }
 
 
 def work(aws, params, changes):
-    wanted = Network(params["cluster_name"], params["vpc_cidr"], params["zones"], params["tags"], params["ipv6"])
+    wanted = Network(
+        params["cluster_name"], params["vpc_cidr"], params["zones"], params["tags"], params["ipv6"], params["nat"]
+    )
     return Builder(aws, wanted, changes).build()
 
 

@@ -20,6 +20,7 @@ _CHECKS: dict[tuple[str, str], Check] = {
     ("ec2", "DeleteSecurityGroup"): dependencies.check_security_group,
     ("ec2", "DetachInternetGateway"): dependencies.check_gateway_detached,
     ("ec2", "DeleteInternetGateway"): dependencies.check_gateway,
+    ("ec2", "ReleaseAddress"): dependencies.check_address,
     ("iam", "DeleteRole"): dependencies.check_role,
     ("iam", "DeleteInstanceProfile"): dependencies.check_profile,
 }

@@ -44,6 +44,14 @@ def check_gateway_detached(parameters: Mapping[str, Any]) -> None:
         raise _in_use(f"Network {vpc_id} has some mapped public address(es). Please unmap those first.")
 
 
+def check_address(parameters: Mapping[str, Any]) -> None:
+    """Raises AwsError while the address is something's."""
+    allocation = parameters.get("AllocationId")
+    address = next((one for one in world.ec2().addresses if one.allocation_id == allocation), None)
+    if address is not None and address.association_id:
+        raise AwsError("InvalidIPAddress.InUse", f"The address {address.public_ip} is in use.")
+
+
 def check_gateway(parameters: Mapping[str, Any]) -> None:
     """Raises AwsError while the gateway is attached."""
     gateway_id = parameters["InternetGatewayId"]

@@ -9,10 +9,11 @@ from typing import Any, Mapping, Sequence
 from . import subnets, tags
 from .changes import Changes
 from .errors import ProvisionError
+from .nat import PER_ZONE, NatGateways
+from .owned import Owned
+from .routes import ANYWHERE, ANYWHERE_IPV6, RouteTables, Target
 from .shell import Aws, awaited, not_found, once_visible
 
-ANYWHERE = "0.0.0.0/0"
-ANYWHERE_IPV6 = "::/0"
 _THERE = ("associating", "associated")
 # In a plan, for what only AWS can choose.
 TO_COME = "a range that AWS chooses"
@@ -28,11 +29,22 @@ class Network:
     tags: Mapping[str, str]
     # Whether it has an IPv6 range beside that. One that it has once stays, for instances may have addresses of it.
     ipv6: bool = False
+    # How many NAT gateways the private subnets have, ONE or PER_ZONE; None for public subnets alone. Private subnets
+    # that it has once stay with all that they need, for instances may be in them.
+    nat: str | None = None
+
+
+@dataclass(frozen=True)
+class Plot:
+    """A subnet to be."""
+
+    zone: str
+    private: bool
 
     @property
-    def destinations(self) -> Sequence[str]:
-        """What is reached through the internet gateway."""
-        return (ANYWHERE, ANYWHERE_IPV6) if self.ipv6 else (ANYWHERE,)
+    def key(self) -> str:
+        """Its name without the cluster's."""
+        return f"{self.zone}-private" if self.private else self.zone
 
 
 class Builder:
@@ -40,49 +52,76 @@ class Builder:
 
     def __init__(self, aws: Aws, wanted: Network, changes: Changes) -> None:
         self._aws, self._ec2, self._wanted, self._changes = aws, aws.ec2, wanted, changes
+        self._owned = Owned(aws.ec2, wanted.cluster, wanted.tags, changes)
+        self._tables = RouteTables(aws.ec2, self._owned, changes)
 
     def build(self) -> dict[str, Any]:
         """Build what is missing. IDs of what does not exist yet are None in check mode."""
         vpc = self._vpc()
-        by_zone = self._subnets(vpc, self._ipv6_range(vpc))
+        by_key = self._subnets(vpc, self._ipv6_range(vpc))
+        public = {zone: by_key[Plot(zone, False).key] for zone in self._wanted.zones}
         gateway = self._gateway(vpc)
-        table = self._route_table(vpc, gateway, by_zone)
-        endpoint = self._endpoint(vpc, table)
+        tables = self._route_tables(vpc)
+        through_gateway = Target("GatewayId", gateway, "the internet gateway")
+        table = self._tables.keep(
+            self._owned.only("public route table", tables.get("", []), "RouteTableId"),
+            self._owned.tags(f"{self._wanted.cluster}-public"),
+            vpc,
+            dict.fromkeys((ANYWHERE, ANYWHERE_IPV6) if self._wanted.ipv6 else (ANYWHERE,), through_gateway),
+            {f"{self._wanted.cluster}-{zone}": subnet for zone, subnet in public.items()},
+        )
+        private, nat, private_tables = self._private(vpc, by_key, public, tables)
+        endpoint = self._endpoint(vpc, {f"{self._wanted.cluster}-public": table, **private_tables})
         return {
             "vpc_id": vpc,
-            "subnets": by_zone,
+            "subnets": public,
+            "private_subnets": private,
+            "node_subnets": private or public,
             "internet_gateway_id": gateway,
+            "nat_gateway_ids": nat,
             "route_table_id": table,
             "s3_endpoint_id": endpoint,
         }
 
-    def _tags(self, name: str) -> dict[str, str]:
-        return tags.of_cluster(self._wanted.cluster, self._wanted.tags, Name=name)
-
-    def _only(self, kind: str, found: Sequence[Mapping[str, Any]], key: str) -> Mapping[str, Any] | None:
-        if len(found) > 1:
-            names = ", ".join(sorted(one[key] for one in found))
-            raise ProvisionError(
-                f"The cluster '{self._wanted.cluster}' has more than one {kind} ({names}): "
-                f"remove the tag {tags.CLUSTER} from those that are not in use."
+    def _private(
+        self,
+        vpc: str | None,
+        by_key: Mapping[str, str | None],
+        public: Mapping[str, str | None],
+        tables: Mapping[str, Sequence[Mapping[str, Any]]],
+    ) -> tuple[dict[str, str | None], dict[str, str | None], dict[str, str | None]]:
+        """The private subnets by zone, their NAT gateways by zone, and their route tables by name."""
+        if self._wanted.nat is None:
+            return {}, {}, {}
+        private = {zone: by_key[Plot(zone, True).key] for zone in self._wanted.zones}
+        gateways = NatGateways(self._ec2, self._owned, self._changes, per_zone=self._wanted.nat == PER_ZONE)
+        nat = gateways.keep(public)
+        kept = {}
+        for zone, subnet in private.items():
+            name = f"{self._wanted.cluster}-{Plot(zone, True).key}"
+            kept[name] = self._tables.keep(
+                self._owned.only(f"private route table of the zone {zone}", tables.get(zone, []), "RouteTableId"),
+                self._owned.tags(name, **{tags.PRIVATE: zone}),
+                vpc,
+                {ANYWHERE: Target("NatGatewayId", nat[zone], "the NAT gateway")},
+                {name: subnet},
             )
-        return found[0] if found else None
+        gateways.remove_others()
+        return private, nat, kept
 
-    def _keep_tags(self, resource: str, identifier: str, present: Sequence[Mapping[str, str]], name: str) -> None:
-        before = tags.from_list(present)
-        missing = tags.missing(before, self._tags(name))
-        if missing:
-            self._changes.apply(
-                f"{resource} {identifier}",
-                {"tags": before},
-                {"tags": {**before, **missing}},
-                lambda: self._ec2.create_tags(Resources=[identifier], Tags=tags.to_list(missing)),
-            )
+    def _route_tables(self, vpc: str | None) -> dict[str, list[Mapping[str, Any]]]:
+        """The route tables that stand: the private ones by their zone, public ones under no name."""
+        tables: dict[str, list[Mapping[str, Any]]] = {}
+        if vpc:
+            filters = [*tags.of_cluster_filter(self._wanted.cluster), {"Name": "vpc-id", "Values": [vpc]}]
+            for one in self._ec2.describe_route_tables(Filters=filters)["RouteTables"]:
+                tables.setdefault(tags.from_list(one["Tags"]).get(tags.PRIVATE, ""), []).append(one)
+        return tables
 
     def _vpc(self) -> str | None:
         name, cidr = self._wanted.cluster, self._wanted.cidr
         found = self._ec2.describe_vpcs(Filters=tags.of_cluster_filter(name))["Vpcs"]
-        vpc = self._only("VPC", found, "VpcId")
+        vpc = self._owned.only("VPC", found, "VpcId")
         if vpc is None:
             identifier = self._changes.apply(
                 f"VPC {name}",
@@ -92,7 +131,7 @@ class Builder:
                     **({"ipv6_cidr": TO_COME} if self._wanted.ipv6 else {}),
                     "dns_support": True,
                     "dns_hostnames": True,
-                    "tags": self._tags(name),
+                    "tags": self._owned.tags(name),
                 },
                 lambda: self._create_vpc(name, cidr),
             )
@@ -105,12 +144,12 @@ class Builder:
                     f"vpc_cidr is {cidr}, but the cluster's VPC {identifier} has {vpc['CidrBlock']}, "
                     "which cannot be changed: put that back, or build another cluster."
                 )
-            self._keep_tags("VPC", identifier, vpc.get("Tags", []), name)
+            self._owned.keep_tags("VPC", identifier, vpc.get("Tags", []), self._owned.tags(name))
         self._dns_attributes(identifier, fresh=vpc is None)
         return identifier
 
     def _create_vpc(self, name: str, cidr: str) -> str:
-        specification = tags.specification("vpc", self._tags(name))
+        specification = tags.specification("vpc", self._owned.tags(name))
         return self._ec2.create_vpc(
             CidrBlock=cidr, AmazonProvidedIpv6CidrBlock=self._wanted.ipv6, TagSpecifications=specification
         )["Vpc"]["VpcId"]
@@ -161,83 +200,94 @@ class Builder:
                 self._changes.apply(f"VPC {vpc}", {label: False}, {label: True}, switch_on)
 
     def _subnets(self, vpc: str | None, ipv6_range: IPv6Network | None) -> dict[str, str | None]:
-        cluster = self._wanted.cluster
-        found = {}
-        if vpc:
-            filters = [*tags.of_cluster_filter(cluster), {"Name": "vpc-id", "Values": [vpc]}]
-            found = {one["AvailabilityZone"]: one for one in self._ec2.describe_subnets(Filters=filters)["Subnets"]}
-        taken = {zone: IPv4Network(one["CidrBlock"]) for zone, one in found.items()}
+        """The subnets by their plots' keys."""
+        found = self._present_subnets(vpc)
+        wanted = [Plot(zone, False) for zone in self._wanted.zones]
+        if self._wanted.nat is not None:
+            wanted += [Plot(zone, True) for zone in self._wanted.zones]
+        taken = {key: IPv4Network(one["CidrBlock"]) for key, one in found.items()}
+        parts = subnets.carve(IPv4Network(self._wanted.cidr), [plot.key for plot in wanted], taken)
         ipv6 = _ipv6_parts(found, self._wanted.zones, ipv6_range)
-        result: dict[str, str | None] = {}
-        for zone, cidr in subnets.carve(IPv4Network(self._wanted.cidr), self._wanted.zones, taken).items():
-            name = f"{cluster}-{zone}"
-            if zone in found:
-                result[zone] = found[zone]["SubnetId"]
-                self._keep_tags("subnet", found[zone]["SubnetId"], found[zone].get("Tags", []), name)
-                public = found[zone]["MapPublicIpOnLaunch"]
-            else:
-                result[zone] = self._changes.apply(
-                    f"subnet {name}",
-                    None,
-                    {
-                        "zone": zone,
-                        "cidr": str(cidr),
-                        **({"ipv6_cidr": ipv6.get(zone, TO_COME)} if self._wanted.ipv6 else {}),
-                        "public_addresses": True,
-                        "tags": self._tags(name),
-                    },
-                    lambda zone=zone, cidr=cidr, name=name: self._create_subnet(  # type: ignore[misc]
-                        vpc, zone, cidr, ipv6.get(zone), name
-                    ),
-                )
-                continue
-            if self._wanted.ipv6 and not _ipv6_part(found[zone]):
-                self._changes.apply(
-                    f"subnet {result[zone]}",
-                    {"ipv6_cidr": None},
-                    {"ipv6_cidr": ipv6.get(zone, TO_COME)},
-                    lambda zone=zone, subnet=result[zone]: self._ec2.associate_subnet_cidr_block(  # type: ignore[misc]
-                        SubnetId=subnet, Ipv6CidrBlock=ipv6[zone]
-                    ),
-                )
-            if not public:
-                self._changes.apply(
-                    f"subnet {result[zone]}",
-                    {"public_addresses": False},
-                    {"public_addresses": True},
-                    lambda subnet=result[zone]: self._publish(subnet),  # type: ignore[misc]
-                )
-        return result
+        return {plot.key: self._subnet(vpc, plot, found.get(plot.key), str(parts[plot.key]), ipv6) for plot in wanted}
 
-    def _create_subnet(self, vpc: str, zone: str, cidr: IPv4Network, ipv6: str | None, name: str) -> str:
+    def _present_subnets(self, vpc: str | None) -> dict[str, Mapping[str, Any]]:
+        if vpc is None:
+            return {}
+        filters = [*tags.of_cluster_filter(self._wanted.cluster), {"Name": "vpc-id", "Values": [vpc]}]
+        return {
+            Plot(one["AvailabilityZone"], tags.PRIVATE in tags.from_list(one["Tags"])).key: one
+            for one in self._ec2.describe_subnets(Filters=filters)["Subnets"]
+        }
+
+    def _subnet(
+        self, vpc: str | None, plot: Plot, present: Mapping[str, Any] | None, cidr: str, ipv6: Mapping[str, str]
+    ) -> str | None:
+        name = f"{self._wanted.cluster}-{plot.key}"
+        own_tags = self._owned.tags(name, **({tags.PRIVATE: plot.zone} if plot.private else {}))
+        has_ipv6 = self._wanted.ipv6 and not plot.private
+        if present is None:
+            return self._changes.apply(
+                f"subnet {name}",
+                None,
+                {
+                    "zone": plot.zone,
+                    "cidr": cidr,
+                    **({"ipv6_cidr": ipv6.get(plot.zone, TO_COME)} if has_ipv6 else {}),
+                    "public_addresses": not plot.private,
+                    "tags": own_tags,
+                },
+                lambda: self._create_subnet(vpc, plot, cidr, ipv6.get(plot.zone) if has_ipv6 else None, own_tags),
+            )
+        identifier = present["SubnetId"]
+        self._owned.keep_tags("subnet", identifier, present.get("Tags", []), own_tags)
+        if has_ipv6 and not _ipv6_part(present):
+            self._changes.apply(
+                f"subnet {identifier}",
+                {"ipv6_cidr": None},
+                {"ipv6_cidr": ipv6.get(plot.zone, TO_COME)},
+                lambda: self._ec2.associate_subnet_cidr_block(SubnetId=identifier, Ipv6CidrBlock=ipv6[plot.zone]),
+            )
+        if present["MapPublicIpOnLaunch"] is plot.private:
+            self._changes.apply(
+                f"subnet {identifier}",
+                {"public_addresses": plot.private},
+                {"public_addresses": not plot.private},
+                lambda: self._publish(identifier, public=not plot.private),
+            )
+        return identifier
+
+    def _create_subnet(
+        self, vpc: str | None, plot: Plot, cidr: str, ipv6: str | None, own_tags: Mapping[str, str]
+    ) -> str:
         subnet = self._ec2.create_subnet(
             VpcId=vpc,
-            AvailabilityZone=zone,
-            CidrBlock=str(cidr),
+            AvailabilityZone=plot.zone,
+            CidrBlock=cidr,
             **({"Ipv6CidrBlock": ipv6} if ipv6 else {}),
-            TagSpecifications=tags.specification("subnet", self._tags(name)),
+            TagSpecifications=tags.specification("subnet", own_tags),
         )["Subnet"]["SubnetId"]
-        self._publish(subnet)
+        if not plot.private:
+            self._publish(subnet, public=True)
         return subnet
 
-    def _publish(self, subnet: str) -> None:
+    def _publish(self, subnet: str, *, public: bool) -> None:
         once_visible(
-            lambda: self._ec2.modify_subnet_attribute(SubnetId=subnet, MapPublicIpOnLaunch={"Value": True}), not_found
+            lambda: self._ec2.modify_subnet_attribute(SubnetId=subnet, MapPublicIpOnLaunch={"Value": public}), not_found
         )
 
     def _gateway(self, vpc: str | None) -> str | None:
         cluster = self._wanted.cluster
         found = self._ec2.describe_internet_gateways(Filters=tags.of_cluster_filter(cluster))["InternetGateways"]
-        gateway = self._only("internet gateway", found, "InternetGatewayId")
+        gateway = self._owned.only("internet gateway", found, "InternetGatewayId")
         if gateway is None:
             return self._changes.apply(
                 f"internet gateway {cluster}",
                 None,
-                {"vpc": vpc or cluster, "tags": self._tags(cluster)},
+                {"vpc": vpc or cluster, "tags": self._owned.tags(cluster)},
                 lambda: self._create_gateway(vpc, cluster),
             )
         identifier = gateway["InternetGatewayId"]
-        self._keep_tags("internet gateway", identifier, gateway.get("Tags", []), cluster)
+        self._owned.keep_tags("internet gateway", identifier, gateway.get("Tags", []), self._owned.tags(cluster))
         attached = [attachment["VpcId"] for attachment in gateway.get("Attachments", [])]
         if vpc not in attached:
             if attached:
@@ -255,80 +305,13 @@ class Builder:
 
     def _create_gateway(self, vpc: str | None, name: str) -> str:
         identifier = self._ec2.create_internet_gateway(
-            TagSpecifications=tags.specification("internet-gateway", self._tags(name))
+            TagSpecifications=tags.specification("internet-gateway", self._owned.tags(name))
         )["InternetGateway"]["InternetGatewayId"]
         once_visible(lambda: self._ec2.attach_internet_gateway(InternetGatewayId=identifier, VpcId=vpc), not_found)
         return identifier
 
-    def _route_table(self, vpc: str | None, gateway: str | None, by_zone: Mapping[str, str | None]) -> str | None:
-        cluster = self._wanted.cluster
-        name = f"{cluster}-public"
-        table: Mapping[str, Any] | None = None
-        if vpc:
-            filters = [*tags.of_cluster_filter(cluster), {"Name": "vpc-id", "Values": [vpc]}]
-            found = self._ec2.describe_route_tables(Filters=filters)["RouteTables"]
-            table = self._only("route table", found, "RouteTableId")
-        if table is None:
-            identifier = self._changes.apply(
-                f"route table {name}",
-                None,
-                {
-                    "routes": dict.fromkeys(self._wanted.destinations, gateway or "the internet gateway"),
-                    "tags": self._tags(name),
-                },
-                lambda: self._create_route_table(vpc, gateway, name),
-            )
-        else:
-            identifier = table["RouteTableId"]
-            self._keep_tags("route table", identifier, table.get("Tags", []), name)
-            for destination in self._wanted.destinations:
-                self._keep_route(table, destination, gateway)
-        associated = {one.get("SubnetId") for one in (table or {}).get("Associations", [])}
-        for zone, subnet in by_zone.items():
-            if subnet is None or subnet not in associated:
-                self._changes.apply(
-                    f"route table {name}'s association with the subnet {cluster}-{zone}",
-                    None,
-                    {"route_table": identifier or name, "subnet": subnet or f"{cluster}-{zone}"},
-                    lambda subnet=subnet: self._associate(identifier, subnet),  # type: ignore[misc]
-                )
-        return identifier
-
-    def _create_route_table(self, vpc: str | None, gateway: str | None, name: str) -> str:
-        identifier = self._ec2.create_route_table(
-            VpcId=vpc, TagSpecifications=tags.specification("route-table", self._tags(name))
-        )["RouteTable"]["RouteTableId"]
-        for destination in self._wanted.destinations:
-            self._create_route(identifier, destination, gateway)
-        return identifier
-
-    def _create_route(self, table: str, destination: str, gateway: str | None) -> None:
-        once_visible(
-            lambda: self._ec2.create_route(RouteTableId=table, GatewayId=gateway, **_to(destination)), not_found
-        )
-
-    def _keep_route(self, table: Mapping[str, Any], destination: str, gateway: str | None) -> None:
-        identifier = table["RouteTableId"]
-        route = next((one for one in table["Routes"] if _to(destination).items() <= one.items()), None)
-        if route is None:
-            self._changes.apply(
-                f"route table {identifier}",
-                {"routes": {}},
-                {"routes": {destination: gateway or "the internet gateway"}},
-                lambda: self._create_route(identifier, destination, gateway),
-            )
-        elif route.get("GatewayId") != gateway or route.get("State") == "blackhole":
-            self._changes.apply(
-                f"route table {identifier}",
-                {"routes": {destination: route.get("GatewayId"), "state": route.get("State")}},
-                {"routes": {destination: gateway or "the internet gateway"}},
-                lambda: self._ec2.replace_route(RouteTableId=identifier, GatewayId=gateway, **_to(destination)),
-            )
-
-    def _associate(self, table: str | None, subnet: str | None) -> None:
-        once_visible(lambda: self._ec2.associate_route_table(RouteTableId=table, SubnetId=subnet), not_found)
-
-    def _endpoint(self, vpc: str | None, table: str | None) -> str | None:
+    def _endpoint(self, vpc: str | None, tables: Mapping[str, str | None]) -> str | None:
+        """The gateway endpoint for S3, which costs nothing, for the route tables by name."""
         cluster = self._wanted.cluster
         name, service = f"{cluster}-s3", f"com.amazonaws.{self._aws.region}.s3"
         endpoint: Mapping[str, Any] | None = None
@@ -340,41 +323,42 @@ class Builder:
             ]
             found = self._ec2.describe_vpc_endpoints(Filters=filters)["VpcEndpoints"]
             living = [one for one in found if one["State"].lower() not in ("deleting", "deleted", "failed")]
-            endpoint = self._only("gateway endpoint for S3", living, "VpcEndpointId")
+            endpoint = self._owned.only("gateway endpoint for S3", living, "VpcEndpointId")
         if endpoint is None:
             return self._changes.apply(
                 f"gateway endpoint {name}",
                 None,
-                {"service": service, "route_table": table or f"{cluster}-public", "tags": self._tags(name)},
-                lambda: self._create_endpoint(vpc, table, service, name),
+                {
+                    "service": service,
+                    "route_tables": [table or of for of, table in tables.items()],
+                    "tags": self._owned.tags(name),
+                },
+                lambda: self._create_endpoint(vpc, list(tables.values()), service, name),
             )
         identifier = endpoint["VpcEndpointId"]
-        self._keep_tags("gateway endpoint", identifier, endpoint.get("Tags", []), name)
-        if table not in endpoint.get("RouteTableIds", []):
+        self._owned.keep_tags("gateway endpoint", identifier, endpoint.get("Tags", []), self._owned.tags(name))
+        present = list(endpoint.get("RouteTableIds", []))
+        missing = [table or of for of, table in tables.items() if table not in present]
+        if missing:
             self._changes.apply(
                 f"gateway endpoint {identifier}",
-                {"route_tables": list(endpoint.get("RouteTableIds", []))},
-                {"route_tables": [*endpoint.get("RouteTableIds", []), table or f"{cluster}-public"]},
-                lambda: self._ec2.modify_vpc_endpoint(VpcEndpointId=identifier, AddRouteTableIds=[table]),
+                {"route_tables": present},
+                {"route_tables": [*present, *missing]},
+                lambda: self._ec2.modify_vpc_endpoint(VpcEndpointId=identifier, AddRouteTableIds=missing),
             )
         return identifier
 
-    def _create_endpoint(self, vpc: str | None, table: str | None, service: str, name: str) -> str:
+    def _create_endpoint(self, vpc: str | None, tables: Sequence[str | None], service: str, name: str) -> str:
         return once_visible(
             lambda: self._ec2.create_vpc_endpoint(
                 VpcId=vpc,
                 ServiceName=service,
                 VpcEndpointType="Gateway",
-                RouteTableIds=[table],
-                TagSpecifications=tags.specification("vpc-endpoint", self._tags(name)),
+                RouteTableIds=tables,
+                TagSpecifications=tags.specification("vpc-endpoint", self._owned.tags(name)),
             ),
             not_found,
         )["VpcEndpoint"]["VpcEndpointId"]
-
-
-def _to(destination: str) -> dict[str, str]:
-    """A route's destination as EC2 names it."""
-    return {"DestinationIpv6CidrBlock" if ":" in destination else "DestinationCidrBlock": destination}
 
 
 def _ipv6_part(subnet: Mapping[str, Any]) -> str | None:
@@ -385,7 +369,7 @@ def _ipv6_part(subnet: Mapping[str, Any]) -> str | None:
 def _ipv6_parts(
     found: Mapping[str, Mapping[str, Any]], zones: Sequence[str], ipv6_range: IPv6Network | None
 ) -> dict[str, str]:
-    """Each zone's part of the VPC's IPv6 range, if that is known."""
+    """Each zone's part of the VPC's IPv6 range, if that is known; ``found`` are the subnets by their plots' keys."""
     if ipv6_range is None:
         return {}
     parts = {zone: _ipv6_part(subnet) for zone, subnet in found.items()}

@@ -9,6 +9,8 @@ GROUP = "swarm.aws/group"
 ROLE = "swarm.aws/role"
 # Of an IAM role, whose name is one for all regions: that of its cluster.
 REGION = "swarm.aws/region"
+# Of a private subnet, its route table, its NAT gateway and that one's address: the zone.
+PRIVATE = "swarm.aws/private"
 # Of an Auto Scaling group: the `desired` of node_groups that was applied last.
 DESIRED = "swarm.aws/desired"
 

@@ -21,7 +21,7 @@ from botocore.awsrequest import AWSResponse
 from moto import mock_aws
 from moto.autoscaling import models
 
-from lab.aws import ipv6, repairs
+from lab.aws import ipv6, nat, repairs
 from lab.aws.autoscaling import api
 from lab.aws.autoscaling.backend import LabAutoScaling
 from lab.aws.grafts import Grafts
@@ -31,7 +31,7 @@ ACCOUNT_ID = "123456789012"
 READS = ("Describe", "Get", "Head", "List")
 # What differs from one account to the next although it says the same.
 RANDOM = re.compile(
-    r"\b(vpc|subnet|igw|rtb|rtbassoc|vpce|sg|sgr|lt|acl)-[0-9a-f]{8,}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+    r"\b(vpc|subnet|igw|nat|eipalloc|rtb|rtbassoc|vpce|sg|sgr|lt|acl)-[0-9a-f]{8,}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 )
 
 
@@ -82,6 +82,17 @@ class Account:
         finally:
             events.unregister("before-call", unique_id="refusing")
 
+    @contextmanager
+    def changing(self, operation: str, change: Callable[..., None]) -> Iterator[None]:
+        """What AWS answers to an operation is changed on its way."""
+        events = _session().events
+        name = f"after-call.ec2.{operation}"
+        events.register(name, change, "changing")
+        try:
+            yield
+        finally:
+            events.unregister(name, unique_id="changing")
+
     def run(
         self, arguments: Mapping[str, Any], work: Callable[..., Any], params: Mapping[str, Any], *, check: bool = False
     ) -> dict[str, Any]:
@@ -128,6 +139,7 @@ def auto_scaling() -> Iterator[None]:
     grafts = Grafts()
     api.install(grafts)
     ipv6.install(grafts)
+    nat.install(grafts)
     repairs.install(grafts)
     # By which moto finds the API's addresses.
     grafts.attribute(LabAutoScaling, "__module__", models.__name__)

@@ -10,7 +10,10 @@ from tests.unit.provision_modules.account import Killed, account
 from tests.unit.provision_modules.cases import events, groups, identity, monitoring, network, security, store
 from tests.unit.provision_modules.cases.case import Case
 
-CASES = [module.CASE for module in (network, security, store, events, identity, groups, monitoring)]
+CASES = [
+    *(module.CASE for module in (network, security, store, events, identity, groups, monitoring)),
+    network.PRIVATE_CASE,
+]
 every_case = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 every_drift = pytest.mark.parametrize(
     ("case", "drift"),

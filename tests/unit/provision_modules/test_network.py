@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from ansible_collections.swarm.aws.plugins.module_utils.provision.errors import ProvisionError
 from ansible_collections.swarm.aws.plugins.module_utils.provision.shell import awaited
@@ -87,3 +89,63 @@ def test_two_clusters_in_one_account_have_a_network_each() -> None:
         other = network.CASE.run(world, {**network.PARAMS, "cluster_name": "other", "vpc_cidr": "10.30.0.0/16"})
         assert one["vpc_id"] != other["vpc_id"]
         assert network.CASE.run(world, network.PARAMS)["changes"] == []
+
+
+def test_private_subnets_come_beside_the_public_ones_of_a_network_that_stands() -> None:
+    public = {key: value for key, value in network.PRIVATE_PARAMS.items() if key != "nat"}
+    with account() as world:
+        before = network.PRIVATE_CASE.run(world, public)
+        assert before["node_subnets"] == before["subnets"]
+        after = network.PRIVATE_CASE.run(world, network.PRIVATE_PARAMS)
+        assert after["subnets"] == before["subnets"]
+        assert after["node_subnets"] == after["private_subnets"]
+        assert not set(after["private_subnets"].values()) & set(after["subnets"].values())
+        built = network.PRIVATE_CASE.state(world)
+        back = network.PRIVATE_CASE.run(world, public)
+        assert back["changes"] == [], "instances may be in the private ones"
+        assert back["node_subnets"] == before["subnets"]
+    with account() as fresh:
+        network.PRIVATE_CASE.run(fresh, network.PRIVATE_PARAMS)
+        state = network.PRIVATE_CASE.state(fresh)
+        # Of route tables that an endpoint gets later, moto shows no route to it.
+        assert {**state, "tables": None} == {**built, "tables": None}
+
+
+def test_one_nat_gateway_serves_all_zones_and_those_that_are_needed_no_more_go() -> None:
+    one = {**network.PRIVATE_PARAMS, "nat": "one"}
+    with account() as world:
+        each = network.PRIVATE_CASE.run(world, network.PRIVATE_PARAMS)["nat_gateway_ids"]
+        assert len(set(each.values())) == 2
+        planned = network.PRIVATE_CASE.run(world, one, check=True)
+        fewer = network.PRIVATE_CASE.run(world, one)
+        assert planned["changes"] == fewer["changes"]
+        assert set(fewer["nat_gateway_ids"].values()) == {each["eu-west-1a"]}
+        state = network.PRIVATE_CASE.state(world)
+        assert len(state["nat"]) == len(state["addresses"]) == 1
+        assert network.PRIVATE_CASE.run(world, one)["changes"] == []
+    with account() as fresh:
+        network.PRIVATE_CASE.run(fresh, one)
+        assert network.PRIVATE_CASE.state(fresh) == state
+
+
+def test_the_one_nat_gateway_stays_where_it_is_when_zones_come_before_it() -> None:
+    one = {**network.PRIVATE_PARAMS, "nat": "one", "zones": ["eu-west-1b"]}
+    with account() as world:
+        before = network.PRIVATE_CASE.run(world, one)["nat_gateway_ids"]["eu-west-1b"]
+        after = network.PRIVATE_CASE.run(world, {**one, "zones": ["eu-west-1a", "eu-west-1b"]})["nat_gateway_ids"]
+        assert set(after.values()) == {before}
+
+
+def test_a_nat_gateway_that_failed_is_named_with_aws_reason() -> None:
+    failing = {"State": "failed", "FailureMessage": "Network vpc-1 has no Internet gateway attached."}
+
+    def fail(parsed: dict[str, Any], **_: object) -> None:
+        for gateway in parsed.get("NatGateways", []):
+            gateway.update(failing)
+
+    with (
+        account() as world,
+        world.changing("DescribeNatGateways", fail),
+        pytest.raises(ProvisionError, match=r"could not make the NAT gateway nat-.*no Internet gateway attached"),
+    ):
+        network.PRIVATE_CASE.run(world, network.PRIVATE_PARAMS)

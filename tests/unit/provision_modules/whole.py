@@ -36,7 +36,7 @@ POLICY = {
 
 def build(account: Account) -> None:
     """What the roles of site.yml run, in their order, and what the agents make afterwards."""
-    net = network.CASE.run(account, network.PARAMS)
+    net = network.CASE.run(account, {**network.PARAMS, "nat": "one"})
     security.CASE.run(account, {**security.PLANNED, "vpc_id": net["vpc_id"]})
     events.CASE.run(account, events.PARAMS)
     store.CASE.run(account, {**store.PARAMS, "bucket_policy": POLICY})

@@ -24,6 +24,7 @@ MISSING = (
     "NoSuchHostedZone",
     "NotFoundException",
     "NotFound",
+    "NatGatewayNotFound",
     "ParameterNotFound",
     "ResourceNotFound",
     "ResourceNotFoundException",
@@ -183,6 +184,18 @@ class Destroyer:
         )
         endpoints = found["VpcEndpoints"] if found else []
         return [one["VpcEndpointId"] for one in endpoints if one["State"].lower() != "deleted"]
+
+    def _nat_gateway(self, one: Resource) -> None:
+        self._aws.ec2.delete_nat_gateway(NatGatewayId=one.id)
+
+    def _left_nat_gateway(self, batch: Sequence[Resource]) -> list[str]:
+        # Its address is in use until it has gone, which takes a minute or two.
+        wanted = [{"Name": "nat-gateway-id", "Values": [one.id for one in batch]}]
+        found = self._aws.ec2.describe_nat_gateways(Filters=wanted)["NatGateways"]
+        return [one["NatGatewayId"] for one in found if one["State"] not in ("deleted", "failed")]
+
+    def _elastic_ip_address(self, one: Resource) -> None:
+        self._aws.ec2.release_address(AllocationId=one.id)
 
     def _rules_of_the_security_group(self, one: Resource) -> None:
         self._aws.ec2.revoke_security_group_ingress(

@@ -11,6 +11,8 @@ from .shared import flat
 
 Found = Mapping[str, Any]
 FOREIGN = "it is not this cluster's"
+# The type of a NAT gateway's interface.
+NAT = "nat_gateway"
 GONE = ("deleting", "deleted", "failed")
 
 
@@ -37,6 +39,8 @@ class Ec2Survey:
             *self._subnets(inside, tables),
             *self._security_groups(inside),
             *self._endpoints(inside),
+            *self._nat_gateways(inside, ways_out),
+            *self._addresses(ways_out),
             *self._instances(living, ways_out),
             *self._interfaces(inside, {one["InstanceId"] for one in living}, ways_out),
             *self._volumes(
@@ -119,6 +123,19 @@ class Ec2Survey:
                 on = [one["VpcId"], *one.get("RouteTableIds", []), *one.get("SubnetIds", [])]
                 yield self._resource("gateway endpoint", one, "VpcEndpointId", on)
 
+    def _nat_gateways(self, vpcs: list[str], ways_out: list[str]) -> Iterator[Resource]:
+        for one in self._both("describe_nat_gateways", "NatGateways", vpcs):
+            # One that failed has no address any more, and goes by itself.
+            if one["State"] not in GONE:
+                addresses = [address.get("AllocationId") for address in one.get("NatGatewayAddresses", [])]
+                yield self._resource("NAT gateway", one, "NatGatewayId", [one["SubnetId"], *addresses, *ways_out])
+
+    def _addresses(self, ways_out: list[str]) -> Iterator[Resource]:
+        filters = tags.of_cluster_filter(self._cluster)
+        for one in self._ec2.describe_addresses(Filters=filters)["Addresses"]:
+            # AWS detaches no gateway from a VPC that has public addresses.
+            yield self._resource("elastic IP address", one, "AllocationId", ways_out, note=one["PublicIp"])
+
     # The instances
 
     def _instances(self, found: Iterable[Found], ways_out: list[str]) -> Iterator[Resource]:
@@ -139,8 +156,8 @@ class Ec2Survey:
 
     def _interfaces(self, vpcs: list[str], living: set[str], ways_out: list[str]) -> Iterator[Resource]:
         for one in self._both("describe_network_interfaces", "NetworkInterfaces", vpcs):
-            # An instance's own goes with it.
-            if (one.get("Attachment") or {}).get("InstanceId") not in living:
+            # An instance's own goes with it, and a NAT gateway's.
+            if (one.get("Attachment") or {}).get("InstanceId") not in living and one.get("InterfaceType") != NAT:
                 groups = [group["GroupId"] for group in one.get("Groups", [])]
                 through = ways_out if one.get("Association") else []
                 yield self._resource(

@@ -19,6 +19,8 @@ KINDS = (
     "volume",
     "launch template",
     "network interface",
+    "NAT gateway",
+    "elastic IP address",
     "gateway endpoint",
     "rules of the security group",
     "security group",

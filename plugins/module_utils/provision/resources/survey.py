@@ -300,9 +300,11 @@ class Survey:
 _LOOKED_AT = {
     f"ec2:{kind}"
     for kind in (
+        "elastic-ip",
         "instance",
         "internet-gateway",
         "launch-template",
+        "natgateway",
         "network-interface",
         "route-table",
         "security-group",

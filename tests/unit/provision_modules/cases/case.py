@@ -30,10 +30,12 @@ class Case:
     look: Callable[[Aws], Any]
     # What others may do to it, by a phrase that says what.
     drifts: Mapping[str, Drift] = field(default_factory=dict)
+    # What tells it from another case of the same module.
+    what: str = ""
 
     @property
     def name(self) -> str:
-        return self.module.__name__.rsplit(".", 1)[-1]
+        return f"{self.what} {self.module.__name__.rsplit('.', 1)[-1]}".strip()
 
     def run(self, account: Account, params: Mapping[str, Any], *, check: bool = False) -> dict[str, Any]:
         """Run the module."""

@@ -18,6 +18,7 @@ PARAMS = {
     "ipv6": True,
 }
 OURS = [{"Name": "tag:swarm.aws/cluster", "Values": [CLUSTER]}]
+PRIVATE = "swarm.aws/private"
 
 
 def vpc(aws: Aws) -> str:
@@ -26,7 +27,9 @@ def vpc(aws: Aws) -> str:
 
 def subnet(aws: Aws, zone: str = "a") -> str:
     found = aws.ec2.describe_subnets(Filters=OURS)["Subnets"]
-    return next(one["SubnetId"] for one in found if one["AvailabilityZone"] == REGION + zone)
+    return next(
+        one["SubnetId"] for one in found if one["AvailabilityZone"] == REGION + zone and PRIVATE not in tags_of(one)
+    )
 
 
 def gateway(aws: Aws) -> str:
@@ -34,7 +37,9 @@ def gateway(aws: Aws) -> str:
 
 
 def table(aws: Aws) -> dict[str, Any]:
-    return aws.ec2.describe_route_tables(Filters=OURS)["RouteTables"][0]
+    return next(
+        one for one in aws.ec2.describe_route_tables(Filters=OURS)["RouteTables"] if PRIVATE not in tags_of(one)
+    )
 
 
 def endpoint(aws: Aws) -> str:
@@ -49,7 +54,11 @@ def look(aws: Aws) -> Any:
     endpoints = ec2.describe_vpc_endpoints()["VpcEndpoints"]
     subnets = ec2.describe_subnets(Filters=inside)["Subnets"]
     gateways = ec2.describe_internet_gateways()["InternetGateways"]
+    nat = [one for one in ec2.describe_nat_gateways()["NatGateways"] if one["State"] == "available"]
     names = {one["InternetGatewayId"]: tags_of(one).get("Name") for one in gateways}
+    names |= {one["NatGatewayId"]: tags_of(one).get("Name") for one in nat}
+    addresses = {one["AllocationId"]: tags_of(one) for one in ec2.describe_addresses()["Addresses"]}
+    zones = {one["SubnetId"]: one["AvailabilityZone"] for one in subnets}
     # Of a subnet that was deleted, moto keeps the association.
     there = {one["SubnetId"] for one in subnets}
     return {
@@ -75,13 +84,22 @@ def look(aws: Aws) -> Any:
             }
             for one in subnets
         ],
+        "nat": [
+            {
+                "zone": zones.get(one["SubnetId"]),
+                "address": addresses[one["NatGatewayAddresses"][0]["AllocationId"]],
+                "tags": tags_of(one),
+            }
+            for one in nat
+        ],
+        "addresses": list(addresses.values()),
         "gateways": [{"attached": len(one["Attachments"]), "tags": tags_of(one)} for one in gateways],
         "tables": [
             {
                 "routes": [
                     [
                         one.get("DestinationCidrBlock") or one.get("DestinationIpv6CidrBlock"),
-                        names.get(one.get("GatewayId"), one.get("GatewayId")),
+                        names.get(one.get("NatGatewayId") or one.get("GatewayId"), one.get("GatewayId")),
                     ]
                     for one in found["Routes"]
                 ],
@@ -170,6 +188,77 @@ CASE = Case(
         "the endpoint was deleted": lambda aws: aws.ec2.delete_vpc_endpoints(VpcEndpointIds=[endpoint(aws)]),
         "the endpoint serves no route table": lambda aws: aws.ec2.modify_vpc_endpoint(
             VpcEndpointId=endpoint(aws), RemoveRouteTableIds=[table(aws)["RouteTableId"]]
+        ),
+    },
+)
+
+
+def private(found: list[dict[str, Any]], zone: str = "a") -> dict[str, Any]:
+    return next(one for one in found if tags_of(one).get(PRIVATE) == REGION + zone)
+
+
+def private_subnet(aws: Aws, zone: str = "a") -> str:
+    return private(aws.ec2.describe_subnets(Filters=OURS)["Subnets"], zone)["SubnetId"]
+
+
+def private_table(aws: Aws, zone: str = "a") -> dict[str, Any]:
+    return private(aws.ec2.describe_route_tables(Filters=OURS)["RouteTables"], zone)
+
+
+def nat_gateway(aws: Aws, zone: str = "a") -> dict[str, Any]:
+    found = aws.ec2.describe_nat_gateways(Filters=[*OURS, {"Name": "state", "Values": ["available"]}])["NatGateways"]
+    return private(found, zone)
+
+
+def nat_address(aws: Aws, zone: str = "a") -> str:
+    return private(aws.ec2.describe_addresses(Filters=OURS)["Addresses"], zone)["AllocationId"]
+
+
+def lose_nat_gateway(aws: Aws) -> None:
+    aws.ec2.delete_nat_gateway(NatGatewayId=nat_gateway(aws)["NatGatewayId"])
+
+
+def lose_nat_gateway_and_address(aws: Aws) -> None:
+    address = nat_address(aws)
+    lose_nat_gateway(aws)
+    aws.ec2.release_address(AllocationId=address)
+
+
+def lead_to_the_other(aws: Aws) -> None:
+    aws.ec2.replace_route(
+        RouteTableId=private_table(aws)["RouteTableId"],
+        DestinationCidrBlock="0.0.0.0/0",
+        NatGatewayId=nat_gateway(aws, "b")["NatGatewayId"],
+    )
+
+
+PRIVATE_PARAMS = {**PARAMS, "ipv6": False, "nat": "per_zone"}
+PRIVATE_CASE = Case(
+    module=network,
+    what="private",
+    prepare=lambda account: PRIVATE_PARAMS,
+    planned=PRIVATE_PARAMS,
+    look=look,
+    drifts={
+        "a private subnet lost a tag": lambda aws: untag(aws, private_subnet(aws)),
+        "a private subnet gives public addresses": lambda aws: aws.ec2.modify_subnet_attribute(
+            SubnetId=private_subnet(aws), MapPublicIpOnLaunch={"Value": True}
+        ),
+        "a private subnet was deleted": lambda aws: aws.ec2.delete_subnet(SubnetId=private_subnet(aws)),
+        "a NAT gateway lost a tag": lambda aws: untag(aws, nat_gateway(aws)["NatGatewayId"]),
+        "a NAT gateway was deleted": lose_nat_gateway,
+        "a NAT gateway was deleted and its address released": lose_nat_gateway_and_address,
+        "an address lost a tag": lambda aws: untag(aws, nat_address(aws)),
+        "a private route table lost a tag": lambda aws: untag(aws, private_table(aws)["RouteTableId"]),
+        "a private route was deleted": lambda aws: aws.ec2.delete_route(
+            RouteTableId=private_table(aws)["RouteTableId"], DestinationCidrBlock="0.0.0.0/0"
+        ),
+        "a private route leads to the other zone": lead_to_the_other,
+        "a private subnet uses the main route table": lambda aws: aws.ec2.disassociate_route_table(
+            AssociationId=private_table(aws)["Associations"][0]["RouteTableAssociationId"]
+        ),
+        "the endpoint serves no private route table": lambda aws: aws.ec2.modify_vpc_endpoint(
+            VpcEndpointId=endpoint(aws), RemoveRouteTableIds=[private_table(aws)["RouteTableId"]]
         ),
     },
 )
