@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from lab import lifecycle, pages, status
+from lab import lifecycle, pages, status, tunnel
 from lab.engine import connect
 from lab.errors import LabError
 from lab.state import Lab, default_name, find, labs
@@ -68,10 +68,22 @@ def show_status(name: Name) -> None:
 def ssh(instance: Instance, name: Name, command: Annotated[list[str] | None, typer.Argument()] = None) -> None:
     """Open a shell on an instance over SSH, or run a command there."""
     lab = find(name)
-    address = _known(lab, instance)["public_ip"]
+    known = _known(lab, instance)
     options = ["StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null", "LogLevel=ERROR"]
+    if not known["public_ip"]:
+        options.append(f"ProxyCommand={sys.executable} -m lab tunnel --name {name} %h %p")
     arguments = ["ssh", "-i", str(lab.private_key), *(word for option in options for word in ("-o", option))]
-    os.execvp("ssh", [*arguments, f"admin@{address}", *(command or [])])
+    os.execvp("ssh", [*arguments, f"admin@{known['public_ip'] or known['private_ip']}", *(command or [])])
+
+
+@app.command(name="tunnel")
+def open_tunnel(
+    address: Annotated[str, typer.Argument(help="An instance's private address.")],
+    name: Name,
+    port: Annotated[int, typer.Argument(help="The port.")] = 22,
+) -> None:
+    """Be SSH's ProxyCommand to an instance without a public address, as Session Manager would be."""
+    tunnel.tunnel(find(name), address, port)
 
 
 @app.command()

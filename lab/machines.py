@@ -192,7 +192,7 @@ class ContainerMachines:
             try:
                 firewall = view.firewall()
                 rules = [Rule(**vars(rule)) for rule in firewall.rules]
-                self._router.enforce(rules, firewall.members)
+                self._router.enforce(rules, firewall.members, firewall.seen_as)
             except Exception:
                 log.exception("the firewall could not be brought up to date")
 

@@ -48,6 +48,8 @@ class Wiring:
     rules: list[Rule] = field(default_factory=list)
     members: dict[str, set[str]] = field(default_factory=dict)
     """Security group ID to the private and IPv6 addresses in it."""
+    seen_as: dict[str, str | None] = field(default_factory=dict)
+    """Private address to the public one that it has outside, or None if it does not get there."""
 
 
 def create(lab: Lab) -> None:
@@ -182,10 +184,10 @@ class Router:
             (self._wiring.cut_off.add if cut else self._wiring.cut_off.discard)(private_ip)
         self.apply()
 
-    def enforce(self, rules: list[Rule], members: dict[str, set[str]]) -> None:
-        """Let in what these security groups let in and nothing else."""
+    def enforce(self, rules: list[Rule], members: dict[str, set[str]], seen_as: dict[str, str | None]) -> None:
+        """Let in what these security groups let in and nothing else, and out who has a way out."""
         with self._lock:
-            self._wiring.rules, self._wiring.members = rules, members
+            self._wiring.rules, self._wiring.members, self._wiring.seen_as = rules, members, seen_as
         self.apply()
 
     def apply(self) -> None:
@@ -199,8 +201,10 @@ def ruleset(wiring: Wiring) -> str:
     """The firewall and the address translation as one atomic nft script."""
     lines = ["table ip lab {}", "delete table ip lab", "table ip lab {"]
     lines += _map("public_to_private", {public: private for private, public in wiring.public.items()})
-    lines += _map("private_to_public", wiring.public)
+    translated = {private: public for private, public in wiring.seen_as.items() if public}
+    lines += _map("private_to_public", wiring.public | translated)
     lines += _set("cut_off", wiring.cut_off)
+    lines += _set("shut_in", {private for private, public in wiring.seen_as.items() if public is None})
     lines += _set("vpc", set(wiring.vpcs.values()), flags="flags interval;")
     for group in sorted(_used(wiring)):
         lines += _set(_set_name(group), {one for one in wiring.members.get(group, set()) if ":" not in one})
@@ -209,11 +213,13 @@ def ruleset(wiring: Wiring) -> str:
         "chain local { type nat hook output priority -100; dnat to ip daddr map @public_to_private; }",
         "chain after { type nat hook postrouting priority 100;"
         " ip saddr @vpc ip daddr != @vpc snat to ip saddr map @private_to_public; }",
-        "chain services { type filter hook input priority 0; ip saddr @cut_off drop; }",
+        "chain services { type filter hook input priority 0; ip saddr @cut_off drop;"
+        f" ip saddr @shut_in ip daddr {SERVICES_ADDRESS} drop; }}",
         "chain replies { type filter hook output priority 0; ip daddr @cut_off drop; }",
         "chain passing { type filter hook forward priority 0; policy drop;",
         "ip saddr @cut_off drop; ip daddr @cut_off drop;",
         "ct state established,related accept;",
+        "ip saddr @shut_in ip daddr != @vpc drop;",
     ]
     lines += _admissions(wiring, "ip")
     return "\n".join([*lines, "}", "}", ""])

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from lab.aws import balancing, world
+from lab.aws import balancing, routing, world
 from lab.aws.instances import LabInstance
 
 
@@ -24,11 +24,13 @@ class FirewallRule:
 
 @dataclass(frozen=True)
 class Firewall:
-    """All security groups."""
+    """All security groups, and who gets out of the VPC."""
 
     rules: list[FirewallRule] = field(default_factory=list)
     members: dict[str, set[str]] = field(default_factory=dict)
     """Security group ID to the private and IPv6 addresses in it."""
+    seen_as: dict[str, str | None] = field(default_factory=dict)
+    """Private address to the public one that it has outside, or None if it does not get there."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,7 @@ class InstanceView:
 
 
 def firewall() -> Firewall:
-    """What the security groups let in, and who is in them."""
+    """What the security groups let in, who is in them, and who gets out."""
     with world.LOCK:
         result = Firewall()
         for groups in world.ec2().groups.values():
@@ -67,6 +69,7 @@ def firewall() -> Firewall:
                 result.rules.extend(_rules(group))
         for instance in _instances():
             if instance.alive:
+                result.seen_as[str(instance.private_ip)] = routing.seen_as(instance)
                 for interface in instance.nics.values():
                     own = {str(interface.private_ip_address), *interface.ipv6_addresses}
                     for group in interface.group_set:

@@ -10,7 +10,7 @@ version_added: 0.2.0
 description:
   - Estimates from a table of prices what the node groups of a cluster and its key cost a month.
   - Counts the instances that are desired with their volumes and public addresses, on demand. Traffic is left out.
-positional: _input, region, prices, monitoring
+positional: _input, region, prices, monitoring, nat_gateways
 options:
   _input:
     description: The node groups, as the configuration has them with its defaults.
@@ -28,6 +28,9 @@ options:
   monitoring:
     description: The configuration's key of that name. Without it nothing is counted for metrics and alarms.
     type: dict
+  nat_gateways:
+    description: How many NAT gateways there are, where nodes have no public addresses.
+    type: int
 """
 
 EXAMPLES = r"""
@@ -41,7 +44,7 @@ _value:
   description:
     - RV(ignore:groups) with RV(ignore:name), RV(ignore:count), RV(ignore:type), RV(ignore:spot),
       RV(ignore:instances), RV(ignore:volumes), RV(ignore:addresses) and RV(ignore:total) each,
-      RV(ignore:key), RV(ignore:monitoring), RV(ignore:total), RV(ignore:currency), RV(ignore:as_of),
+      RV(ignore:key), RV(ignore:monitoring), RV(ignore:nat), RV(ignore:total), RV(ignore:currency), RV(ignore:as_of),
       RV(ignore:left_out), and RV(ignore:unpriced), which is not counted.
   type: dict
 """
@@ -51,9 +54,9 @@ from ansible.errors import AnsibleFilterError
 from ..module_utils.provision.prices import monthly
 
 
-def monthly_cost(groups, region, prices, monitoring=None):
+def monthly_cost(groups, region, prices, monitoring=None, nat_gateways=None):
     try:
-        return monthly(groups, region, prices, monitoring)
+        return monthly(groups, region, prices, monitoring, nat_gateways)
     except (KeyError, TypeError, AttributeError) as error:
         raise AnsibleFilterError(
             f"The table of prices is not like roles/account/files/prices.yml: {error!r} is missing or not what it "

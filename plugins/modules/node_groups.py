@@ -27,6 +27,10 @@ options:
     description: Whether new instances have an IPv6 address, for which the subnets must have a range.
     type: bool
     default: false
+  public_addresses:
+    description: Whether new instances have a public IPv4 address.
+    type: bool
+    default: true
   launch_timeout:
     description: Seconds after which an instance that did not join is given up and replaced.
     type: int
@@ -246,6 +250,7 @@ ARGUMENTS = {
     "tags": TAGS_ARGUMENT,
     "key_name": {"type": "str", "no_log": False},
     "ipv6": {"type": "bool", "default": False},
+    "public_addresses": {"type": "bool", "default": True},
     "launch_timeout": {"type": "int", "default": 900},
     "termination_timeout": {"type": "int", "default": 300},
     "groups": {
@@ -323,6 +328,7 @@ def work(aws, params, changes):
             spot=Spot(**group["spot"]) if group["spot"] else None,
             key_name=params["key_name"],
             ipv6=params["ipv6"],
+            public=params["public_addresses"],
         )
         for group in params["groups"]
     ]

@@ -1,16 +1,23 @@
-"""The account: what the plan says of it, whose it must be, and that nothing is left of a cluster that was destroyed."""
+"""The account: what the plan says of it, whose it must be, and that nothing is left of a cluster that was destroyed.
+
+The cluster is one of private nodes, so that what those need is planned, kept and destroyed too.
+"""
 
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+import yaml
 
 from lab import lifecycle
+from lab.state import ENDPOINT_PORT, SERVICES_ADDRESS
 
 from .conftest import say
-from .site import CLUSTER, Site
+from .site import CLUSTER, ROOT, Site
 
 # One worker fewer to declare, and managers whose disks are to be larger.
 CHANGED = {"name": "manager", "role": "manager", "desired": 3, "min": 3, "max": 5, "dns": True, "volume_size": 21}
@@ -25,12 +32,17 @@ OTHERS: dict[str, tuple[list[str], dict[str, str], str]] = {
 }
 
 
+PRIVATE = {"private_nodes": {"nat": "one"}, "dns": {"addresses": "private", "ipv6": False}}
+REACHES_AWS = f"import socket; socket.create_connection(('{SERVICES_ADDRESS}', {ENDPOINT_PORT}), 3)"
+
+
 @pytest.fixture(scope="module")
-def site() -> Iterator[Site]:
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """A lab of its own, so that nothing but this cluster was ever in the account that it is taken out of."""
     lab = lifecycle.up("account", say)
     try:
         site = Site(lab)
+        site.environment["ANSIBLE_INVENTORY"] = str(private_inventory(tmp_path_factory.mktemp("private")))
         site.first_run = site.playbook("site.yml")
         assert site.first_run.code == 0, site.first_run.output[-6000:]
         yield site
@@ -38,9 +50,46 @@ def site() -> Iterator[Site]:
         lifecycle.down(lab, say)
 
 
+def private_inventory(folder: Path) -> Path:
+    """The lab's inventory, with nodes that are private."""
+    shutil.copytree(ROOT / "inventories/lab", folder, dirs_exist_ok=True)
+    configuration = folder / "group_vars/all.yml"
+    usual = yaml.safe_load(configuration.read_text())
+    configuration.write_text(yaml.safe_dump({**usual, **PRIVATE, "dns": {**usual["dns"], **PRIVATE["dns"]}}))
+    return folder
+
+
 def words(output: str) -> str:
     """The output without the breaks and quotes that it is printed with."""
     return " ".join(output.replace("''", "'").split())
+
+
+def test_private_nodes_have_no_public_address_and_are_reached_all_the_same(site: Site) -> None:
+    nodes = site.instances()
+    assert {one["public_ip"] for one in nodes} == {None}
+    assert site.addresses() == {one["private_ip"] for one in site.instances("manager")}
+    run = site.command("ansible", "all", "-m", "ansible.builtin.ping")
+    assert run.code == 0, run.output[-4000:]
+    assert run.output.count('"pong"') == len(nodes)
+    removed = site.one("worker")
+    run = site.playbook("remove_node.yml", "-e", f"id={removed}")
+    assert run.code == 0, run.output[-4000:]
+    assert removed not in {node.instance for node in site.settle()}
+
+
+def test_without_a_nat_gateway_private_nodes_do_not_reach_aws_and_the_next_run_brings_it_back(site: Site) -> None:
+    ec2, node = site.aws("ec2"), site.one("leader")
+    living = [{"Name": "state", "Values": ["available"]}]
+    (gateway,) = ec2.describe_nat_gateways(Filters=living)["NatGateways"]
+    assert site.on(node, "python3", "-c", REACHES_AWS).code == 0
+    ec2.delete_nat_gateway(NatGatewayId=gateway["NatGatewayId"])
+    site.wait("the nodes to be cut off", lambda: site.on(node, "python3", "-c", REACHES_AWS).code != 0)
+    run = site.playbook("site.yml", "--tags", "network")
+    assert run.code == 0, run.output[-4000:]
+    (another,) = ec2.describe_nat_gateways(Filters=living)["NatGateways"]
+    assert another["NatGatewayAddresses"][0]["PublicIp"] == gateway["NatGatewayAddresses"][0]["PublicIp"]
+    site.wait("the nodes to reach AWS", lambda: site.on(node, "python3", "-c", REACHES_AWS).code == 0)
+    site.settle()
 
 
 def test_the_plan_of_what_stands_is_empty_and_says_what_it_costs(site: Site) -> None:
@@ -48,6 +97,7 @@ def test_the_plan_of_what_stands_is_empty_and_says_what_it_costs(site: Site) -> 
     assert run.code == 0, run.output[-4000:]
     assert "Nothing is to be changed." in run.output
     assert "No orphans" in run.output
+    assert "NAT gateways" in run.output
     assert "whole cluster" in run.output
 
 

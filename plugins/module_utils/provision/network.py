@@ -13,6 +13,7 @@ from .nat import PER_ZONE, NatGateways
 from .owned import Owned
 from .routes import ANYWHERE, ANYWHERE_IPV6, RouteTables, Target
 from .shell import Aws, awaited, not_found, once_visible
+from .subnets import Plot
 
 _THERE = ("associating", "associated")
 # In a plan, for what only AWS can choose.
@@ -32,19 +33,6 @@ class Network:
     # How many NAT gateways the private subnets have, ONE or PER_ZONE; None for public subnets alone. Private subnets
     # that it has once stay with all that they need, for instances may be in them.
     nat: str | None = None
-
-
-@dataclass(frozen=True)
-class Plot:
-    """A subnet to be."""
-
-    zone: str
-    private: bool
-
-    @property
-    def key(self) -> str:
-        """Its name without the cluster's."""
-        return f"{self.zone}-private" if self.private else self.zone
 
 
 class Builder:
@@ -202,9 +190,7 @@ class Builder:
     def _subnets(self, vpc: str | None, ipv6_range: IPv6Network | None) -> dict[str, str | None]:
         """The subnets by their plots' keys."""
         found = self._present_subnets(vpc)
-        wanted = [Plot(zone, False) for zone in self._wanted.zones]
-        if self._wanted.nat is not None:
-            wanted += [Plot(zone, True) for zone in self._wanted.zones]
+        wanted = subnets.plots(self._wanted.zones, private=self._wanted.nat is not None)
         taken = {key: IPv4Network(one["CidrBlock"]) for key, one in found.items()}
         parts = subnets.carve(IPv4Network(self._wanted.cidr), [plot.key for plot in wanted], taken)
         ipv6 = _ipv6_parts(found, self._wanted.zones, ipv6_range)

@@ -127,6 +127,7 @@ class _Picture:
         found: Dict[str, Tuple[List[Row], List[Row]]] = {}
         for one in self._of("subnet"):
             zone = one["name"][len(self._cluster) + 1 :] if one["name"].startswith(f"{self._cluster}-") else one["name"]
+            zone = zone.replace("-private", "")
             found.setdefault(zone or one["id"], ([], []))[0].append(one)
         for one in self._of("instance"):
             zone = (self._members.get(one["id"]) or {}).get("zone") or "zone not known"
@@ -138,7 +139,7 @@ class _Picture:
     def _entrance(self, x: int, y: int) -> Tuple[int, int]:
         """The way in; returns where the gateway's upper edge is."""
         # The gateway comes last, where the way to it does not cross the VPC's name.
-        chips = [*self._of("gateway endpoint", "route table"), *self._of("internet gateway")]
+        chips = [*self._of("gateway endpoint", "route table", "NAT gateway"), *self._of("internet gateway")]
         at = x + PAD
         middle = x + 80
         for one in chips:
@@ -172,12 +173,13 @@ class _Picture:
 
     def _zone(self, x: int, y: int, zone: str, subnets: List[Row], instances: List[Row]) -> int:
         card = TITLE + 2 * LINE + 2 * PAD
-        height = 3 * PAD + TITLE + LINE + len(instances) * (card + GAP // 2)
+        height = 3 * PAD + TITLE + max(1, len(subnets)) * LINE + len(instances) * (card + GAP // 2)
         self._box(x, y, ZONE, height, "zone", subnets)
         self._text(x + PAD, y + 20, zone, "t")
-        for one in subnets[:1]:
-            self._text(x + PAD, y + 20 + LINE, f"subnet {one['id']}", "m")
-        at = y + 20 + LINE + PAD
+        for number, one in enumerate(subnets, start=1):
+            kind = "private subnet" if one["name"].endswith("-private") else "subnet"
+            self._text(x + PAD, y + 20 + number * LINE, f"{kind} {one['id']}", "m")
+        at = y + 20 + max(1, len(subnets)) * LINE + PAD
         for one in sorted(instances, key=self._rank):
             member = self._members.get(one["id"]) or {}
             role = member.get("role") or ("manager" if "manager" in one["name"] else "worker")

@@ -20,21 +20,25 @@ def monthly(
     region: str,
     table: Mapping[str, Any],
     monitoring: Mapping[str, Any] | None = None,
+    nat_gateways: int | None = None,
 ) -> dict[str, Any]:
     """The cost of each node group and of the whole, in the currency's units a month.
 
+    With ``nat_gateways`` the nodes have no public addresses, and the gateways have one each.
     ``groups`` are the configuration's, ``table`` is like the one in ``roles/account/files/prices.yml``. What it has no
     price for is named in ``unpriced``, and the whole is then more than is said. The price of spot capacity moves: what
     is said is the most that it can be, that of the dearest of its instance types on demand.
     """
     unpriced: list[str] = []
-    lines = [_group(group, region, table, unpriced) for group in groups]
+    lines = [_group(group, region, table, unpriced, public=nat_gateways is None) for group in groups]
     watching = _watching(monitoring, groups, table)
-    total = sum(line["total"] for line in lines) + table["key"] + watching
+    nat = _nat(nat_gateways or 0, region, table, unpriced)
+    total = sum(line["total"] for line in lines) + table["key"] + watching + nat
     return {
         "groups": lines,
         "key": table["key"],
         "monitoring": round(watching, 2),
+        "nat": round(nat, 2),
         "total": round(total, 2),
         "currency": table["currency"],
         "as_of": str(table["as_of"]),
@@ -55,7 +59,17 @@ def _watching(
     return sent * table["metric"] + (6 * dearer + 1 + 3 * len(groups)) * table["alarm"]
 
 
-def _group(group: Mapping[str, Any], region: str, table: Mapping[str, Any], unpriced: list[str]) -> dict[str, Any]:
+def _nat(count: int, region: str, table: Mapping[str, Any], unpriced: list[str]) -> float:
+    """The cost of so many NAT gateways, without what passes through them."""
+    hourly = table["regions"].get(region, {}).get("nat")
+    if count and hourly is None:
+        unpriced.append(f"NAT gateway in {region}")
+    return count * table["hours"] * ((hourly or 0) + table["address"])
+
+
+def _group(
+    group: Mapping[str, Any], region: str, table: Mapping[str, Any], unpriced: list[str], *, public: bool
+) -> dict[str, Any]:
     prices = table["regions"].get(region, {})
     # On demand the first of the types is preferred, whereas AWS chooses among all of them for spot capacity.
     kinds = group["instance_types"] if group["spot"] else group["instance_types"][:1]
@@ -70,7 +84,7 @@ def _group(group: Mapping[str, Any], region: str, table: Mapping[str, Any], unpr
     count = group["desired"]
     instances = (hours[kind] or 0) * table["hours"] * count
     volumes = sum((gibs[disk] or 0) * size for disk, size in disks) * count
-    addresses = table["address"] * table["hours"] * count
+    addresses = table["address"] * table["hours"] * count if public else 0.0
     return {
         "name": group["name"],
         "count": count,

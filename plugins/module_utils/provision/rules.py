@@ -53,6 +53,7 @@ def check(config: Mapping[str, Any], regions: Sequence[str]) -> Findings:
     _repositories(config["ecr_repositories"], findings)
     _addresses(config, findings)
     _dns(config, findings)
+    _private_nodes(config, findings)
     _groups(config, findings)
     _managers(config, findings)
     _monitoring(config, findings)
@@ -165,11 +166,13 @@ def _addresses(config: Mapping[str, Any], findings: Findings) -> None:
                 f"vpc_cidr {vpc} overlaps {cidr}, where {owner} are: choose another range, such as 10.20.0.0/16."
             )
     try:
-        parts = subnets.carve(vpc, list(dict.fromkeys(zones)), {})
+        private = config["private_nodes"] is not None
+        plots = subnets.plots(list(dict.fromkeys(zones)), private=private)
+        parts = subnets.carve(vpc, [plot.key for plot in plots], {})
     except ProvisionError as error:
         findings.errors.append(str(error))
         return
-    room = {zone: subnets.usable(part) for zone, part in parts.items()}
+    room = {plot.zone: subnets.usable(parts[plot.key]) for plot in plots if plot.private is private}
     most = sum(group["max"] for group in config["node_groups"])
     if room and most > sum(room.values()):
         findings.errors.append(
@@ -205,6 +208,28 @@ def _dns(config: Mapping[str, Any], findings: Findings) -> None:
         )
     if not any(group["dns"] for group in groups):
         findings.warnings.append("dns is set, but no group has dns: true, so that the record would have no addresses.")
+
+
+def _private_nodes(config: Mapping[str, Any], findings: Findings) -> None:
+    dns, groups = config["dns"], config["node_groups"]
+    if config["private_nodes"] is None:
+        return
+    if dns is not None and dns["addresses"] == "public":
+        findings.errors.append(
+            "dns.addresses is public, but with private_nodes no node has a public address: set it to private, for "
+            "clients that reach the VPC, or leave dns out and give groups the target_groups of a load balancer."
+        )
+    if dns is not None and dns["ipv6"]:
+        findings.errors.append("dns.ipv6 is true, but IPv6 addresses are public: leave it out, or private_nodes.")
+    if dns is None and not any(group["target_groups"] for group in groups):
+        findings.warnings.append(
+            "The nodes are private, and neither dns nor target_groups of a group are set: clients find none of them."
+        )
+    if not config["session_manager"]:
+        findings.warnings.append(
+            "The nodes are private, and session_manager is false: only who is in the VPC, or connected to it, reaches "
+            "them by SSH."
+        )
 
 
 def _groups(config: Mapping[str, Any], findings: Findings) -> None:

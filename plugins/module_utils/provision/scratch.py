@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from typing import Any, Mapping, Sequence
+from typing import Any, Mapping
 
 from . import tags
 from .changes import Changes
@@ -19,7 +19,7 @@ class Scratch:
     """Launches the instance and ends it."""
 
     def __init__(self, aws: Aws, cluster: str, own_tags: Mapping[str, str], changes: Changes) -> None:
-        self._ec2, self._changes, self._cluster = aws.ec2, changes, cluster
+        self._ec2, self._autoscaling, self._changes, self._cluster = aws.ec2, aws.autoscaling, changes, cluster
         self._tags = {**tags.of_cluster(cluster, own_tags, Name=f"{cluster}-{ROLE}"), tags.ROLE: ROLE}
 
     def present(self, template: str, security_group: str) -> str | None:
@@ -43,7 +43,7 @@ class Scratch:
                     NetworkInterfaces=[
                         {
                             "DeviceIndex": 0,
-                            "AssociatePublicIpAddress": True,
+                            "AssociatePublicIpAddress": data["NetworkInterfaces"][0]["AssociatePublicIpAddress"],
                             "DeleteOnTermination": True,
                             "SubnetId": self._subnet(),
                             "Groups": [self._group(security_group)],
@@ -94,12 +94,13 @@ class Scratch:
         return data
 
     def _subnet(self) -> str:
-        found: Sequence[Mapping[str, Any]] = self._ec2.describe_subnets(Filters=tags.of_cluster_filter(self._cluster))[
-            "Subnets"
-        ]
+        """One that managers are in, with the same way to the bucket and from here."""
+        filters = [*tags.of_cluster_filter(self._cluster), {"Name": f"tag:{tags.ROLE}", "Values": ["manager"]}]
+        pages = self._autoscaling.get_paginator("describe_auto_scaling_groups").paginate(Filters=filters)
+        found = [one["VPCZoneIdentifier"] for page in pages for one in page["AutoScalingGroups"]]
         if not found:
-            raise ProvisionError(f"The cluster '{self._cluster}' has no subnets: run site.yml first.")
-        return str(min(found, key=lambda one: one["AvailabilityZone"])["SubnetId"])
+            raise ProvisionError(f"The cluster '{self._cluster}' has no group of managers: run site.yml first.")
+        return str(min(found[0].split(",")))
 
     def _group(self, name: str) -> str:
         filters = [*tags.of_cluster_filter(self._cluster), {"Name": "group-name", "Values": [name]}]

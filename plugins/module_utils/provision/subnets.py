@@ -1,7 +1,8 @@
-"""Which part of the VPC's address range each zone's subnet gets."""
+"""Which subnets there are, and which part of the VPC's address range each gets."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network
 from typing import Mapping, Sequence
 
@@ -14,6 +15,24 @@ RESERVED_ADDRESSES = 5
 SPARE_BITS = 4
 
 
+@dataclass(frozen=True)
+class Plot:
+    """A subnet to be."""
+
+    zone: str
+    private: bool
+
+    @property
+    def key(self) -> str:
+        """Its name without the cluster's."""
+        return f"{self.zone}-private" if self.private else self.zone
+
+
+def plots(zones: Sequence[str], *, private: bool) -> list[Plot]:
+    """A public subnet in each zone and, if nodes are private, one for them beside it."""
+    return [Plot(zone, kind) for kind in ((False, True) if private else (False,)) for zone in zones]
+
+
 def prefix_of(vpc: IPv4Network) -> int:
     """The prefix length of the subnets of a VPC."""
     return max(vpc.prefixlen, min(vpc.prefixlen + SPARE_BITS, SMALLEST_PREFIX))
@@ -24,11 +43,11 @@ def usable(subnet: IPv4Network) -> int:
     return subnet.num_addresses - RESERVED_ADDRESSES
 
 
-def carve(vpc: IPv4Network, zones: Sequence[str], taken: Mapping[str, IPv4Network]) -> dict[str, IPv4Network]:
-    """The subnet of each zone: the one it has in ``taken``, or else the first that is free, in the order of the zones.
+def carve(vpc: IPv4Network, keys: Sequence[str], taken: Mapping[str, IPv4Network]) -> dict[str, IPv4Network]:
+    """The range of each plot by its key: what it has in ``taken``, or else the first that is free, in their order.
 
-    What a zone has once got stays its own, whatever zones come and go.
-    Raises ProvisionError when the VPC is too small for the zones.
+    What a plot has once got stays its own, whatever zones come and go.
+    Raises ProvisionError when the VPC is too small for them.
     """
     free = (
         subnet
@@ -36,14 +55,14 @@ def carve(vpc: IPv4Network, zones: Sequence[str], taken: Mapping[str, IPv4Networ
         if not any(subnet.overlaps(other) for other in taken.values())
     )
     subnets = {}
-    for zone in zones:
-        subnet = taken.get(zone) or next(free, None)
+    for key in keys:
+        subnet = taken.get(key) or next(free, None)
         if subnet is None:
             raise ProvisionError(
                 f"vpc_cidr {vpc} has room for {2 ** (prefix_of(vpc) - vpc.prefixlen)} subnets, which is too small for "
-                f"the {len(zones)} zones: give a larger range, such as /16."
+                f"the {len(keys)} that its zones need: give a larger range, such as /16."
             )
-        subnets[zone] = subnet
+        subnets[key] = subnet
     return subnets
 
 

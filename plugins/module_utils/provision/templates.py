@@ -47,6 +47,8 @@ class Group:
     volumes: Sequence[Mapping[str, Any]] = ()
     key_name: str | None = None
     ipv6: bool = False
+    # Whether instances have public IPv4 addresses.
+    public: bool = True
 
     @property
     def mixed(self) -> bool:
@@ -89,7 +91,7 @@ def data(group: Group, volume_tags: Mapping[str, str]) -> dict[str, Any]:
         "NetworkInterfaces": [
             {
                 "DeviceIndex": 0,
-                "AssociatePublicIpAddress": True,
+                "AssociatePublicIpAddress": group.public,
                 "DeleteOnTermination": True,
                 "Groups": sorted(group.security_groups),
                 **({"Ipv6AddressCount": 1} if group.ipv6 else {}),

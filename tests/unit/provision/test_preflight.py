@@ -106,7 +106,7 @@ def test_the_example_is_right_and_comes_back_with_its_defaults(session: boto3.se
             "key_name 'operater' is no key pair in the region eu-west-1; did you mean 'operator'?",
         ),
         ({"vpc_cidr": "172.31.0.0/20"}, "vpc_cidr 172.31.0.0/20 overlaps 172.31.0.0/16 of the VPC vpc-"),
-        ({"vpc_cidr": "10.20.0.0/28"}, "which is too small for the 3 zones"),
+        ({"vpc_cidr": "10.20.0.0/28"}, "which is too small for the 3 that its zones need"),
         ({"dns": {"zone": "exmaple.com", "record": "exmaple.com"}}, "did you mean 'example.com'"),
         ({"node_groups": [group(instance_types=["t3.tiny"])]}, "instance type t3.tiny does not exist"),
         ({"node_groups": [group(architecture="arm64")]}, "instance type t3.small is x86_64, but the group's"),

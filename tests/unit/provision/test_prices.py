@@ -39,6 +39,17 @@ def test_metrics_and_alarms_of_two_groups() -> None:
     assert monthly(groups, "eu-west-1", TABLE, {"alarms": False, "period_seconds": 60})["monitoring"] == 0
 
 
+def test_private_nodes_have_no_addresses_and_nat_gateways_cost_more_than_those() -> None:
+    cost = monthly([group()], "eu-west-1", TABLE, nat_gateways=1)
+    assert cost["groups"][0]["addresses"] == 0
+    # 730 h at 0.048 and at 0.005
+    assert cost["nat"] == 38.69
+    assert cost["total"] == pytest.approx(49.93 + 5.28 + 1 + 38.69)
+    assert monthly([group()], "eu-west-1", TABLE, nat_gateways=3)["nat"] == pytest.approx(3 * 38.69)
+    assert "NAT gateway in eu-south-9" in monthly([group()], "eu-south-9", TABLE, nat_gateways=1)["unpriced"]
+    assert monthly([group()], "eu-west-1", TABLE)["nat"] == 0
+
+
 @pytest.mark.parametrize(
     ("region", "kind", "price"),
     [("us-east-1", "t3.micro", 0.0104), ("us-east-1", "m5.xlarge", 0.192), ("eu-central-1", "t4g.small", 0.0192)],

@@ -16,6 +16,9 @@ REGIONS = ["eu-west-1", "eu-west-2", "us-east-1"]
 TARGET_GROUP = "arn:aws:elasticloadbalancing:eu-west-1:123456789012:targetgroup/web/0123456789abcdef"
 
 
+DNS = {"zone": "swarm.test", "record": "www.swarm.test"}
+
+
 def check(**changed: Any) -> rules.Findings:
     return rules.check(settled(**changed), REGIONS)
 
@@ -74,6 +77,18 @@ def test_repositories_are_named_in_either_way() -> None:
             {"monitoring": {"topic_arn": "arn:aws:sns:eu-west-1:123456789012:a", "emails": ["a@example.com"]}},
             "monitoring has both emails and topic_arn: subscribe the addresses to that topic, or leave it out.",
         ),
+        (
+            {"private_nodes": {}},
+            "dns.addresses is public, but with private_nodes no node has a public address: set it to private",
+        ),
+        (
+            {"private_nodes": {}, "dns": {**DNS, "addresses": "private", "ipv6": True}},
+            "dns.ipv6 is true, but IPv6 addresses are public: leave it out, or private_nodes.",
+        ),
+        (
+            {"private_nodes": {}, "vpc_cidr": "10.20.0.0/26"},
+            "vpc_cidr 10.20.0.0/26 has room for 4 subnets, which is too small for the 6 that its zones need",
+        ),
         ({"account_id": "12345"}, "account_id is '12345', but an AWS account's ID has 12 digits"),
         ({"region": "eu-west-9"}, "region 'eu-west-9' is not an AWS region; did you mean 'eu-west-"),
         ({"cluster_name": "My Swarm"}, "cluster_name is 'My Swarm', but must be"),
@@ -85,7 +100,7 @@ def test_repositories_are_named_in_either_way() -> None:
         ({"vpc_cidr": "10.20.0.0"}, "vpc_cidr has '10.20.0.0', which is not where a range starts"),
         ({"vpc_cidr": "10.20.0.1/16"}, "did you mean '10.20.0.0/16'?"),
         ({"vpc_cidr": "10.0.0.0/8"}, "vpc_cidr is 10.0.0.0/8, but a VPC's range must be between /16 and /28"),
-        ({"vpc_cidr": "10.20.0.0/28"}, "which is too small for the 3 zones"),
+        ({"vpc_cidr": "10.20.0.0/28"}, "which is too small for the 3 that its zones need"),
         ({"vpc_cidr": "10.20.0.0/26", "node_groups": managers(3, max=40)}, "vpc_cidr 10.20.0.0/26 is too small"),
         ({"vpc_cidr": "172.17.0.0/16"}, "overlaps 172.17.0.0/16, where Docker's bridge network are"),
         ({"vpc_cidr": "10.0.0.0/16"}, "overlaps 10.0.0.0/16, where the swarm's first overlay networks are"),
@@ -186,6 +201,14 @@ def test_what_is_wrong_is_one_sentence(changed: dict[str, Any], error: str) -> N
             "may have 250 nodes together, but Route 53 takes 249 addresses of each kind in a record",
         ),
         ({"node_groups": managers(3, dns=False)}, "dns is set, but no group has dns: true"),
+        (
+            {"private_nodes": {}, "dns": None, "node_groups": managers(3, dns=False)},
+            "The nodes are private, and neither dns nor target_groups of a group are set",
+        ),
+        (
+            {"private_nodes": {}, "dns": {**DNS, "addresses": "private"}, "session_manager": False},
+            "only who is in the VPC, or connected to it, reaches them by SSH",
+        ),
     ],
 )
 def test_what_is_unwise_is_a_warning(changed: dict[str, Any], warning: str) -> None:

@@ -149,3 +149,9 @@ def test_more_keys_do_not_matter_but_other_values_do(present: dict[str, Any], ot
     assert templates.contains({**present, "more than three": other}, present)
     if other is not None:
         assert not templates.contains(present, {**present, "more than three": other})
+
+
+@pytest.mark.parametrize("public", [True, False])
+def test_whether_instances_have_public_addresses_is_said_whatever_the_subnet_says(public: bool) -> None:
+    (interface,) = templates.data(group(public=public), {})["NetworkInterfaces"]
+    assert interface["AssociatePublicIpAddress"] is public

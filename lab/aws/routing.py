@@ -1,0 +1,43 @@
+"""Whether and how an instance gets out of its VPC, by the route table of its subnet."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lab.aws import world
+from lab.aws.instances import LabInstance
+
+ANYWHERE = "0.0.0.0/0"
+
+
+def seen_as(instance: LabInstance) -> str | None:
+    """The public address that an instance has outside: its own or its NAT gateway's. None if it does not get there."""
+    own: str | None = instance.public_ip
+    if instance.subnet_id is None or world.ec2().get_vpc(instance.vpc_id).is_default:
+        return own
+    route = _default_route(instance.subnet_id)
+    if _through_internet_gateway(route):
+        return own
+    if route is None or route.nat_gateway is None:
+        return None
+    gateway = route.nat_gateway
+    if gateway.state != "available" or not _through_internet_gateway(_default_route(gateway.subnet_id)):
+        return None
+    address: str = gateway.address_set[0]["publicIp"]
+    return address
+
+
+def _through_internet_gateway(route: Any) -> bool:
+    return route is not None and route.gateway is not None and bool(getattr(route.gateway, "vpc", None))
+
+
+def _default_route(subnet_id: str) -> Any:
+    """The route to anywhere of a subnet's route table, its own or its VPC's main one; None if there is none."""
+    ec2 = world.ec2()
+    vpc_id = ec2.get_subnet(subnet_id).vpc_id
+    tables = [one for one in ec2.route_tables.values() if one.vpc_id == vpc_id]
+    own = [one for one in tables if subnet_id in one._associations.values()]
+    main = [one for one in tables if one.main_association_id]
+    for table in (own or main)[:1]:
+        return next((one for one in table.routes if one.destination_cidr_block == ANYWHERE), None)
+    return None

@@ -1,0 +1,91 @@
+"""NAT gateways come and go as on AWS, and decide who gets out of a VPC."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from lab.aws import view
+from tests.unit.lab.fakes import LittleAws, Network, refused, until
+
+ANYWHERE = "0.0.0.0/0"
+TAGS = [{"ResourceType": "natgateway", "Tags": [{"Key": "of", "Value": "mine"}]}]
+
+
+@pytest.fixture
+def network(aws: LittleAws) -> Network:
+    return aws.network()
+
+
+def table(aws: LittleAws, network: Network, subnet: str, **target: str) -> str:
+    """A route table of that subnet's which leads everywhere through the target."""
+    ec2 = aws.client("ec2")
+    identifier: str = ec2.create_route_table(VpcId=network.vpc)["RouteTable"]["RouteTableId"]
+    ec2.create_route(RouteTableId=identifier, DestinationCidrBlock=ANYWHERE, **target)
+    ec2.associate_route_table(RouteTableId=identifier, SubnetId=subnet)
+    return identifier
+
+
+def gateway(aws: LittleAws, subnet: str) -> tuple[str, dict[str, Any]]:
+    ec2 = aws.client("ec2")
+    address = ec2.allocate_address(Domain="vpc")
+    made = ec2.create_nat_gateway(SubnetId=subnet, AllocationId=address["AllocationId"], TagSpecifications=TAGS)
+    return made["NatGateway"]["NatGatewayId"], address
+
+
+def state(aws: LittleAws, identifier: str) -> str:
+    found = aws.client("ec2").describe_nat_gateways(NatGatewayIds=[identifier])["NatGateways"]
+    return str(found[0]["State"])
+
+
+def test_a_nat_gateway_takes_a_while_to_come_and_to_go_and_has_its_address_until_then(
+    aws: LittleAws, network: Network
+) -> None:
+    ec2 = aws.client("ec2")
+    identifier, address = gateway(aws, network.subnets[0])
+    assert state(aws, identifier) == "pending"
+    until(lambda: state(aws, identifier) == "available", "the gateway")
+    ours = [{"Name": "tag:of", "Values": ["mine"]}]
+    assert [one["NatGatewayId"] for one in ec2.describe_nat_gateways(Filters=ours)["NatGateways"]] == [identifier]
+    others = [{"Name": "tag:of", "Values": ["others"]}]
+    assert ec2.describe_nat_gateways(Filters=others)["NatGateways"] == []
+    release = lambda: ec2.release_address(AllocationId=address["AllocationId"])  # noqa: E731
+    assert refused(release) == "InvalidIPAddress.InUse"
+    assert refused(lambda: ec2.delete_subnet(SubnetId=network.subnets[0])) == "DependencyViolation"
+    ec2.delete_nat_gateway(NatGatewayId=identifier)
+    assert state(aws, identifier) == "deleting"
+    until(lambda: state(aws, identifier) == "deleted", "its end")
+    release()
+    ec2.delete_subnet(SubnetId=network.subnets[0])
+    assert refused(lambda: ec2.describe_nat_gateways(NatGatewayIds=["nat-1"])) == "NatGatewayNotFound"
+
+
+def test_who_gets_out_and_how_is_what_the_route_tables_say(aws: LittleAws, network: Network) -> None:
+    ec2, (public, private, lost) = aws.client("ec2"), network.subnets
+    internet = ec2.create_internet_gateway()["InternetGateway"]["InternetGatewayId"]
+    ec2.attach_internet_gateway(InternetGatewayId=internet, VpcId=network.vpc)
+    table(aws, network, public, GatewayId=internet)
+    identifier, address = gateway(aws, public)
+    private_table = table(aws, network, private, NatGatewayId=identifier)
+    until(lambda: state(aws, identifier) == "available", "the gateway")
+    aws.template("any", network.group)
+    launched = {}
+    for subnet in (public, private, lost):
+        interface = {"DeviceIndex": 0, "SubnetId": subnet, "AssociatePublicIpAddress": subnet == public}
+        made = ec2.run_instances(
+            LaunchTemplate={"LaunchTemplateName": "any"}, MinCount=1, MaxCount=1, NetworkInterfaces=[interface]
+        )["Instances"][0]
+        launched[subnet] = aws.instance(made["InstanceId"])
+
+    def seen(subnet: str) -> str | None:
+        return view.firewall().seen_as[launched[subnet]["PrivateIpAddress"]]
+
+    assert seen(public) == launched[public]["PublicIpAddress"]
+    assert "PublicIpAddress" not in launched[private]
+    assert seen(private) == address["PublicIp"]
+    assert seen(lost) is None, "the VPC's main table leads nowhere"
+    before = aws.machines.firewall_changes
+    ec2.delete_route(RouteTableId=private_table, DestinationCidrBlock=ANYWHERE)
+    assert seen(private) is None
+    assert aws.machines.firewall_changes > before
