@@ -100,6 +100,7 @@ from ..module_utils._core.errors import SwarmError
 from ..module_utils._core.join.decide import Finish, Refuse, Wait, decide, describe
 from ..module_utils._core.join.joiner import CannotJoin
 from ..module_utils.adapters.clock import SystemClock
+from ..module_utils.adapters.commands import Commands
 from ..module_utils.adapters.config import Config
 from ..module_utils.adapters.joining import joiner
 
@@ -145,7 +146,8 @@ def main():
     module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
     log, work = [], None
     try:
-        work = joiner(clock=SystemClock(), report=log.append, **place(module.params))
+        commands = Commands(module.run_command)
+        work = joiner(clock=SystemClock(), report=log.append, commands=commands, **place(module.params))
         if module.check_mode:
             module.exit_json(log=log, **preview(work))
         joined = work.run(module.params["timeout"])

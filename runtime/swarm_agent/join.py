@@ -7,8 +7,10 @@ from typing import Optional
 from ansible_collections.swarm.aws.plugins.module_utils._core.errors import SwarmError
 from ansible_collections.swarm.aws.plugins.module_utils._core.join.joiner import CannotJoin, Joined
 from ansible_collections.swarm.aws.plugins.module_utils.adapters.clock import SystemClock
+from ansible_collections.swarm.aws.plugins.module_utils.adapters.commands import Commands
 from ansible_collections.swarm.aws.plugins.module_utils.adapters.joining import joiner
 
+from .command import run_command
 from .config import Config
 from .log import Log
 from .notify import Notifier
@@ -27,7 +29,16 @@ def join(config: Config, notify: Notifier, log: Log) -> Joined:
     said: Optional[str] = None
     while True:
         try:
-            work = joiner(config.cluster, config.region, config.bucket, config.role, clock, report, notify.alive)
+            work = joiner(
+                config.cluster,
+                config.region,
+                config.bucket,
+                config.role,
+                clock,
+                report,
+                notify.alive,
+                Commands(run_command),
+            )
             result = work.run()
         except CannotJoin as error:
             reason, tell = str(error), log.error

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import stat
-import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Callable, List, Mapping, Optional, Sequence
@@ -15,6 +14,7 @@ from ansible_collections.swarm.aws.plugins.module_utils.adapters.aws import Aws
 from ansible_collections.swarm.aws.plugins.module_utils.adapters.clock import SystemClock
 from ansible_collections.swarm.aws.plugins.module_utils.adapters.metadata import Metadata
 
+from .command import command
 from .config import Config
 from .log import Log
 
@@ -32,16 +32,6 @@ class Volume:
     label: str
     device: str
     mount: str
-
-
-def command(*words: str) -> subprocess.CompletedProcess[str]:
-    """Run a command of the node's. Raises SwarmError if there is none of that name."""
-    try:
-        return subprocess.run(  # noqa: S603 - the words are this module's own, and what the user data says
-            words, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
-        )
-    except OSError as error:
-        raise SwarmError(f"{words[0]} cannot be run: {error.strerror}") from error
 
 
 class Volumes:

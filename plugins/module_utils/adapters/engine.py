@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import socket
-import subprocess
 from pathlib import Path
-from typing import Any, Callable, Iterator, Mapping, Optional
+from typing import Any, Iterator, Mapping, Optional
 
 from .._core.errors import SwarmError, Unavailable
 from .._core.join.ports import ACTIVE, ERROR, INACTIVE, MANAGER, PENDING, WORKER, JoinPending, JoinRefused, Membership
 from .certificate import subject
+from .commands import Commands
 from .missing import exceptions
 
 try:
@@ -30,7 +30,6 @@ PORT = 2377
 # The engine itself gives up waiting for a join after 20 s, and for an initialisation after as long.
 _SECONDS = 60
 _PROBE_SECONDS = 2
-_RESTART_SECONDS = 120
 _REVIVAL_SECONDS = 180
 # Stands there from when this node is told to join until its engine is active, over restarts of either.
 UNFINISHED = Path("/var/lib/swarm-agent/joining")
@@ -42,16 +41,6 @@ MADE_BY = "swarm.aws.made-by"
 EPOCH_LABEL = "swarm.aws.epoch"
 
 
-def restart() -> None:
-    """Restart this host's engine, and return when it answers again. Raises Unavailable."""
-    try:
-        subprocess.run(
-            ["/bin/systemctl", "restart", "docker.service"], check=True, capture_output=True, timeout=_RESTART_SECONDS
-        )
-    except (OSError, subprocess.SubprocessError) as error:
-        raise Unavailable(f"The engine could not be restarted: {error}") from error
-
-
 class DockerEngine:
     """The core's ``Engine`` on this node. Connects when it is first used, since the engine may come up later."""
 
@@ -60,17 +49,17 @@ class DockerEngine:
         address: str,
         url: str = SOCKET,
         unfinished: Path = UNFINISHED,
-        restart: Callable[[], None] = restart,
+        commands: Optional[Commands] = None,
     ) -> None:
         """``address`` is the node's private IPv4 address, which other nodes are to reach it at.
 
-        ``restart`` restarts the engine at ``url``.
+        ``commands`` are this host's, by which the engine may have to be restarted before it becomes a member.
 
         Raises SwarmError if the SDK is missing.
         """
         if MISSING:
             raise SwarmError("The Docker SDK for Python is missing on this node: install python3-docker.") from MISSING
-        self.address, self._url, self._unfinished, self._restart = address, url, unfinished, restart
+        self.address, self._url, self._unfinished, self._commands = address, url, unfinished, commands
         self._connected: Any = None
 
     def membership(self) -> Membership:
@@ -222,7 +211,9 @@ class DockerEngine:
         manager may remove such a network, but the engine does not write it down, so that a restart is enough.
         """
         if any(network["Scope"] == "swarm" for network in self._api.networks()):
-            self._restart()
+            if self._commands is None:
+                raise Unavailable("The engine has networks of a swarm that it left: restart it.")
+            self._commands.run("systemctl", "restart", "docker.service")
             self._connected = None
 
     def _abandon(self) -> None:

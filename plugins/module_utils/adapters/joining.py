@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Callable
+from typing import Callable, Optional
 
 from .._core.join.decide import Me
 from .._core.join.joiner import Joiner
 from .._core.join.ports import Clock, Reporter
 from .aws import Aws
+from .commands import Commands
 from .engine import DockerEngine
 from .instances import Ec2Instances
 from .keys import UnlockKeys
@@ -23,8 +24,10 @@ def joiner(
     clock: Clock,
     report: Reporter,
     alive: Callable[[], None] = lambda: None,
+    commands: Optional[Commands] = None,
 ) -> Joiner:
-    """``alive`` is called before each request to AWS, all of which take less than a minute and a half.
+    """``commands`` are needed to become a member, and not to see what would have to be done. ``alive`` is called before
+    each request to AWS, all of which take less than a minute and a half.
 
     Raises SwarmError when an SDK is missing, Unavailable when the metadata service does not answer."""
     identity = Metadata().identity()
@@ -33,7 +36,7 @@ def joiner(
         Me(cluster, identity.instance, role),
         S3Store(aws, bucket, UnlockKeys(aws, cluster)),
         Ec2Instances(aws, cluster),
-        DockerEngine(identity.private_address),
+        DockerEngine(identity.private_address, commands=commands),
         clock,
         report,
     )

@@ -19,6 +19,7 @@ from ..adapters.autoscaling import Fleet
 from ..adapters.aws import Aws
 from ..adapters.backups import Backups
 from ..adapters.clock import SystemClock
+from ..adapters.commands import Commands, RunCommand
 from ..adapters.engine import DockerEngine
 from ..adapters.keeping import Secrets
 from ..adapters.metadata import Metadata
@@ -41,19 +42,19 @@ class Host:
         cluster: str,
         region: str,
         bucket: str,
-        run_command: revival.RunCommand,
+        run_command: RunCommand,
         report: Callable[[str], None] = lambda sentence: None,
         mark: Path = MARK,
     ) -> None:
         """``report`` takes sentences about the progress. Raises SwarmError."""
         self._cluster, self._report, self._mark = cluster, report, mark
-        self._commands = revival.Commands(run_command)
+        self._commands = Commands(run_command)
         self._clock = SystemClock()
         self._identity = Metadata().identity()
         self._aws = Aws(region)
         self.store = S3Store(self._aws, bucket)
         self.backups = Backups(self._aws, bucket)
-        self.engine = DockerEngine(self._identity.private_address)
+        self.engine = DockerEngine(self._identity.private_address, commands=self._commands)
         self.swarm = DockerSwarm()
         self.root = self.engine.root()
 

@@ -13,9 +13,10 @@ import contextlib
 import shutil
 import time
 from pathlib import Path
-from typing import Callable, Iterator, List, Optional, Tuple
+from typing import Callable, Iterator, Optional
 
-from .._core.errors import SwarmError, Unavailable
+from .._core.errors import Unavailable
+from ..adapters.commands import Commands
 from ..adapters.engine import DockerEngine
 from ..adapters.swarm import DockerSwarm
 
@@ -26,28 +27,6 @@ _CONTAINERD = "/run/containerd/containerd.sock"
 # Seconds. An engine starts in a few, and a new leader is elected after about ten.
 _ENGINE_SECONDS, _SWARM_SECONDS = 60.0, 120.0
 _LOOK = 0.3
-
-
-# As Ansible's `run_command`: a command's exit code and what it printed.
-RunCommand = Callable[[List[str]], Tuple[int, str, str]]
-
-
-class Commands:
-    """Runs commands on this host."""
-
-    def __init__(self, run_command: RunCommand) -> None:
-        self._run_command = run_command
-
-    def run(self, *words: str) -> None:
-        """Raises SwarmError if the command fails."""
-        code, output, errors = self._run_command(list(words))
-        if code:
-            lines = (errors or output).strip().splitlines() or ["no reason given"]
-            raise SwarmError(f"`{' '.join(words[:3])}` failed: {lines[-1]}")
-
-    def attempt(self, *words: str) -> None:
-        """Run a command that may have nothing to do."""
-        self._run_command(list(words))
 
 
 def until(what: str, condition: Callable[[], bool], seconds: float) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from ansible_collections.swarm.aws.plugins.module_utils._core.errors import SwarmError, Unavailable
 from ansible_collections.swarm.aws.runtime.swarm_agent import volumes
+from ansible_collections.swarm.aws.runtime.swarm_agent.command import command
 from ansible_collections.swarm.aws.runtime.swarm_agent.log import Log
 from ansible_collections.swarm.aws.runtime.swarm_agent.volumes import Volume, Volumes
 
@@ -131,4 +132,4 @@ def test_what_the_user_data_tells_is_read_or_said_to_be_wrong(tmp_path: Path) ->
 
 def test_a_program_that_is_missing_is_named() -> None:
     with pytest.raises(SwarmError, match=r"no-such-mkfs cannot be run: No such file"):
-        volumes.command("no-such-mkfs", "/dev/sdf")
+        command("no-such-mkfs", "/dev/sdf")

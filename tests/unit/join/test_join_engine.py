@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from ansible_collections.swarm.aws.plugins.module_utils._core.errors import Unavailable
 from ansible_collections.swarm.aws.plugins.module_utils._core.join.ports import JoinPending, JoinRefused, Membership
+from ansible_collections.swarm.aws.plugins.module_utils.adapters.commands import Commands
 from ansible_collections.swarm.aws.plugins.module_utils.adapters.engine import MADE_BY, DockerEngine
 from docker.errors import APIError
 from requests.exceptions import ConnectionError as NoConnection
@@ -31,9 +32,10 @@ class Api:
             {"Name": name, "Scope": scope} for name, scope in [("bridge", "local"), *((n, "swarm") for n in self.kept)]
         ]
 
-    def restart(self) -> None:
-        self.told.append("restart")
+    def run_command(self, words: list[str]) -> tuple[int, str, str]:
+        self.told.append(words)
         self.kept = []
+        return 0, "", ""
 
     def info(self) -> dict[str, Any]:
         return {"DockerRootDir": str(self.root), "Swarm": self.swarm}
@@ -54,7 +56,7 @@ class Api:
 
 
 def engine(api: Api) -> DockerEngine:
-    made = DockerEngine("10.0.0.1", unfinished=api.root / "agent" / "joining", restart=api.restart)
+    made = DockerEngine("10.0.0.1", unfinished=api.root / "agent" / "joining", commands=Commands(api.run_command))
     made._connected = api
     return made
 
@@ -107,7 +109,7 @@ def test_networks_of_a_former_swarm_are_gone_before_the_next_one(
         engine(api).join("10.0.0.2", TOKEN, 0)
     else:
         engine(api).init("demo/i-1")
-    assert api.told[:-1] == (["restart"] if kept else [])
+    assert api.told[:-1] == ([["systemctl", "restart", "docker.service"]] if kept else [])
 
 
 @pytest.mark.fault(8)
