@@ -6,12 +6,13 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: monitoring
-short_description: Keep the alarms, the topic and the dashboard of a swarm
+short_description: Keep the alarms, the topic, the dashboard and the log group of a swarm
 version_added: 0.2.0
 description:
   - Keeps CloudWatch alarms, the SNS topic that they go to, a dashboard, and the collection of the metrics of Auto
     Scaling groups.
-  - Alarms, topic and dashboard of the cluster that are not given are deleted.
+  - Keeps the log group C(/swarm/CLUSTER), to which nodes send their journals.
+  - Alarms, topic and dashboard of the cluster that are not given are deleted. The log group stays.
 author:
   - The swarm.aws maintainers (@swarm-aws)
 extends_documentation_fragment:
@@ -59,6 +60,9 @@ options:
     type: list
     elements: str
     default: []
+  retention_days:
+    description: Days for which the log group keeps what it is sent. Without it there need not be one.
+    type: int
 """
 
 EXAMPLES = r"""
@@ -129,6 +133,7 @@ ARGUMENTS = {
     },
     "dashboard": {"type": "dict"},
     "scaling_groups": {"type": "list", "elements": "str", "default": []},
+    "retention_days": {"type": "int"},
 }
 
 
@@ -142,6 +147,7 @@ def work(aws, params, changes):
     # First and last of all, so that no alarm goes where there is nothing.
     if topic is not None:
         builder.topic(topic["policy"], topic["emails"])
+    builder.log_group(params["retention_days"])
     builder.group_metrics(params["scaling_groups"])
     builder.alarms(alarms)
     builder.dashboard(params["dashboard"])

@@ -12,7 +12,7 @@ from typing import Callable, Optional, Sequence
 
 from ansible_collections.swarm.aws.plugins.module_utils._core.errors import SwarmError
 
-from . import DESCRIPTION, VERSION, backup, look, volumes
+from . import DESCRIPTION, VERSION, backup, look, shipping, volumes
 from .config import DRILL, PATH, Config
 from .join import join
 from .log import Log
@@ -57,6 +57,7 @@ def main(arguments: Optional[Sequence[str]] = None) -> None:
         Notifier().ready()
         log.info("This instance is for trying a backup, and joins no swarm.")
         return
+    shipping.start(config, log)
     run(config, Notifier(), log)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Mapping, Optional
 
 from .._core.errors import SwarmError
 from .._core.join.ports import ROLES
@@ -12,6 +13,17 @@ from .._core.join.ports import ROLES
 # An instance that is in no swarm, on which a backup is tried.
 DRILL = "drill"
 PATH = Path("/etc/swarm-agent/config.json")
+
+
+TEXTS = ("cluster", "region", "account_id", "bucket", "group", "role")
+
+
+@dataclass(frozen=True)
+class Logs:
+    """Where the node's journal is sent."""
+
+    group: str
+    mib_per_day: int
 
 
 @dataclass(frozen=True)
@@ -25,23 +37,30 @@ class Config:
     group: str
     role: str
     """``manager`` or ``worker``, or ``drill`` for an instance on which a backup is tried."""
+    logs: Optional[Logs] = None
+    """Where the journal is sent; None if it stays here."""
 
     @classmethod
     def load(cls, path: Path = PATH) -> Config:
         """Raises SwarmError, naming the file and what is wrong with it."""
         try:
             found = json.loads(path.read_text(encoding="utf-8"))
-            config = cls(**{name: found[name] for name in cls.__dataclass_fields__})
+            config = cls(**{name: found[name] for name in TEXTS}, logs=_logs(found.get("logs")))
         except OSError as error:
             raise SwarmError(f"{path} cannot be read: {error.strerror}") from error
         except KeyError as error:
             raise SwarmError(f"{path} does not say {error.args[0]!r}.") from error
         except (TypeError, ValueError) as error:
             raise SwarmError(f"{path} is not a JSON object: {error}") from error
-        for name, value in vars(config).items():
+        for name in TEXTS:
+            value = getattr(config, name)
             if not isinstance(value, str) or not value:
                 raise SwarmError(f"{path} says {name} is {value!r}, but it must be a text.")
         roles = (*ROLES, DRILL)
         if config.role not in roles:
             raise SwarmError(f"{path} says role is {config.role!r}, but it must be one of {', '.join(roles)}.")
         return config
+
+
+def _logs(found: Optional[Mapping[str, Any]]) -> Optional[Logs]:
+    return Logs(str(found["group"]), int(found["mib_per_day"])) if found else None

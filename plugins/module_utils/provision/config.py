@@ -72,8 +72,8 @@ def _check_value(path: str, value: Any, rule: Mapping[str, Any]) -> list[str]:
         return [f"{path} is {value!r}, but must be {_KINDS[kind]}: {_purpose(rule)}"]
     choices = rule.get("choices")
     if choices and value not in choices:
-        hint = suggestion(str(value), choices)
-        return [f"{path} is '{value}', but must be one of {', '.join(choices)}{hint or '.'}"]
+        hint = suggestion(str(value), map(str, choices))
+        return [f"{path} is '{value}', but must be one of {', '.join(map(str, choices))}{hint or '.'}"]
     if kind == "dict" and "options" in rule:
         return [*unknown_keys(path, value, rule["options"]), *check(value, rule["options"], path)]
     if kind == "list":

@@ -1,4 +1,4 @@
-"""Alarms, the topic that they go to, the dashboard, and what Auto Scaling measures for them."""
+"""Alarms, the topic that they go to, the dashboard, what Auto Scaling measures for them, and the log group."""
 
 from __future__ import annotations
 
@@ -30,6 +30,11 @@ def topic_name(cluster: str) -> str:
 def topic_arn(aws: Aws, cluster: str, account: str) -> str:
     """ARN of that topic, whether it is there or not."""
     return f"arn:{aws.ec2.meta.partition}:sns:{aws.region}:{account}:{topic_name(cluster)}"
+
+
+def log_group_name(cluster: str) -> str:
+    """Name of the log group that a cluster's nodes send their journals to."""
+    return f"/swarm/{cluster}"
 
 
 def dashboard_name(cluster: str) -> str:
@@ -203,6 +208,47 @@ class Builder:
             raise ProvisionError(
                 f"CloudWatch does not take all of the dashboard {name}: {complaints[0].get('Message')}"
             )
+
+    # The log group
+
+    def log_group(self, retention_days: int | None) -> None:
+        """Keep the log group, and have it keep what it has for so many days. Without them it is left as it is."""
+        if retention_days is None:
+            return
+        name, logs = log_group_name(self._cluster), self._aws.logs
+        found = logs.describe_log_groups(logGroupNamePrefix=name)["logGroups"]
+        present = next((one for one in found if one["logGroupName"] == name), None)
+        if present is None:
+            self._changes.apply(
+                f"log group {name}",
+                None,
+                {"retention_days": retention_days, "tags": self._tags},
+                lambda: self._create_log_group(name, retention_days),
+            )
+            return
+        before = present.get("retentionInDays")
+        if before != retention_days:
+            self._changes.apply(
+                f"log group {name}",
+                {"retention_days": before},
+                {"retention_days": retention_days},
+                lambda: logs.put_retention_policy(logGroupName=name, retentionInDays=retention_days),
+            )
+        # By the ARN as tags want it, which other calls end with an asterisk.
+        arn = present["arn"].removesuffix(":*")
+        own = logs.list_tags_for_resource(resourceArn=arn)["tags"]
+        missing = tags.missing(own, self._tags)
+        if missing:
+            self._changes.apply(
+                f"log group {name}",
+                {"tags": own},
+                {"tags": {**own, **missing}},
+                lambda: logs.tag_resource(resourceArn=arn, tags=missing),
+            )
+
+    def _create_log_group(self, name: str, retention_days: int) -> None:
+        self._aws.logs.create_log_group(logGroupName=name, tags=self._tags)
+        self._aws.logs.put_retention_policy(logGroupName=name, retentionInDays=retention_days)
 
     # Auto Scaling
 

@@ -57,6 +57,7 @@ def check(config: Mapping[str, Any], regions: Sequence[str]) -> Findings:
     _groups(config, findings)
     _managers(config, findings)
     _monitoring(config, findings)
+    _logs(config, findings)
     return findings
 
 
@@ -376,6 +377,12 @@ def _monitoring(config: Mapping[str, Any], findings: Findings) -> None:
             "monitoring has neither emails nor topic_arn: alarms go off, but nobody hears of it unless they subscribe "
             f"to the topic {config['cluster_name']}-alarms."
         )
+
+
+def _logs(config: Mapping[str, Any], findings: Findings) -> None:
+    wanted = config["logs"]
+    if wanted is not None and wanted["mib_per_day"] < 1:
+        findings.errors.append(f"logs.mib_per_day is {wanted['mib_per_day']}, but must be 1 or more.")
 
 
 def _twice(values: Iterable[Any]) -> list[Any]:

@@ -52,7 +52,7 @@ def fill(world: Account, zone: str) -> None:
     aws.ec2.create_volume(
         AvailabilityZone="eu-west-1a", Size=8, TagSpecifications=[{"ResourceType": "volume", "Tags": ours}]
     )
-    aws.logs.create_log_group(logGroupName="/swarm/example", tags={"swarm.aws/cluster": CLUSTER})
+    aws.logs.create_log_group(logGroupName="/swarm/example/traces", tags={"swarm.aws/cluster": CLUSTER})
     aws.ssm.put_parameter(Name="/swarm/example", Value="1", Type="String", Tags=ours)
     aws.iam.attach_role_policy(RoleName=f"{CLUSTER}-worker", PolicyArn=THEIRS)
 

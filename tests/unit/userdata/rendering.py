@@ -49,7 +49,7 @@ def _render(node_os: str, group: dict[str, Any]) -> str:
     variables |= {
         "ansible_search_path": [str(ROLE)],
         "check_result": {"images": {"x86_64": {"id": "ami-1", "root_device": "/dev/xvda"}}},
-        "network_built": {"subnets": {"eu-west-1a": "subnet-a", "eu-west-1b": None}},
+        "network_built": {"node_subnets": {"eu-west-1a": "subnet-a", "eu-west-1b": None}},
         "network_firewall": {"ids": {"example-member": "sg-1", "example-manager": "sg-2", "example-edge": "sg-3"}},
         "discovery_built": {"bundle_sha256": DIGEST},
         "cluster": {
@@ -58,6 +58,7 @@ def _render(node_os: str, group: dict[str, Any]) -> str:
             "region": "eu-west-1",
             "zones": ["eu-west-1a", "eu-west-1b"],
             "session_manager": True,
+            "logs": {"retention_days": 30, "mib_per_day": 100},
             "node_groups": [
                 {
                     "name": "manager",

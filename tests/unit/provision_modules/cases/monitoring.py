@@ -16,6 +16,7 @@ from tests.unit.provision_modules.cases.case import CLUSTER, TAGS, Case
 TOPIC = f"arn:aws:sns:{REGION}:{ACCOUNT_ID}:{CLUSTER}-alarms"
 DOWN, CAPACITY = f"{CLUSTER}/node-down", f"{CLUSTER}/capacity-manager"
 GROUP = f"{CLUSTER}-manager"
+LOGS = f"/swarm/{CLUSTER}"
 
 
 def stat(identifier: str, metric: str) -> dict[str, Any]:
@@ -66,6 +67,7 @@ PARAMS: Mapping[str, Any] = {
     ],
     "dashboard": {"widgets": [{"type": "text", "x": 0, "y": 0, "properties": {"markdown": "# The swarm"}}]},
     "scaling_groups": [GROUP],
+    "retention_days": 7,
 }
 NOTHING: Mapping[str, Any] = {key: PARAMS[key] for key in ("cluster_name", "account_id", "tags")}
 
@@ -76,7 +78,7 @@ def prepare(account: Account) -> Mapping[str, Any]:
 
 
 def look(aws: Aws) -> Any:
-    sns, cloudwatch = aws.sns, aws.cloudwatch
+    sns, cloudwatch, logs = aws.sns, aws.cloudwatch, aws.logs
     alarms = cloudwatch.describe_alarms()["MetricAlarms"]
     for one in alarms:
         one["Tags"] = cloudwatch.list_tags_for_resource(ResourceARN=one["AlarmArn"])["Tags"]
@@ -97,6 +99,14 @@ def look(aws: Aws) -> Any:
         "dashboards": [
             json.loads(cloudwatch.get_dashboard(DashboardName=one["DashboardName"])["DashboardBody"])
             for one in cloudwatch.list_dashboards()["DashboardEntries"]
+        ],
+        "logs": [
+            {
+                "name": one["logGroupName"],
+                "days": one.get("retentionInDays"),
+                "tags": logs.list_tags_for_resource(resourceArn=one["arn"].removesuffix(":*"))["tags"],
+            }
+            for one in logs.describe_log_groups()["logGroups"]
         ],
         "metrics": [
             [one["AutoScalingGroupName"], one["EnabledMetrics"]]
@@ -146,6 +156,11 @@ CASE = Case(
         "the dashboard was deleted": lambda aws: aws.cloudwatch.delete_dashboards(DashboardNames=[f"{CLUSTER}-swarm"]),
         "the dashboard was altered": lambda aws: aws.cloudwatch.put_dashboard(
             DashboardName=f"{CLUSTER}-swarm", DashboardBody='{"widgets": []}'
+        ),
+        "the log group was deleted": lambda aws: aws.logs.delete_log_group(logGroupName=LOGS),
+        "the log group keeps what it has for ever": lambda aws: aws.logs.delete_retention_policy(logGroupName=LOGS),
+        "the log group lost a tag": lambda aws: aws.logs.untag_resource(
+            resourceArn=f"arn:aws:logs:{REGION}:{ACCOUNT_ID}:log-group:{LOGS}", tagKeys=["team"]
         ),
         "the group's metrics are not collected": lambda aws: aws.autoscaling.disable_metrics_collection(
             AutoScalingGroupName=GROUP

@@ -1,0 +1,153 @@
+"""Sending the node's journal to CloudWatch Logs, so that it outlives the node.
+
+In a thread of its own beside the agent's work, and from before the node joins, since it is then that most goes wrong.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import threading
+import time
+from itertools import islice
+from pathlib import Path
+from typing import Callable, Iterator, List, Optional
+
+from ansible_collections.swarm.aws.plugins.module_utils._core import journal
+from ansible_collections.swarm.aws.plugins.module_utils._core.errors import SwarmError
+from ansible_collections.swarm.aws.plugins.module_utils._core.journal import Entry
+from ansible_collections.swarm.aws.plugins.module_utils.adapters.aws import Aws
+from ansible_collections.swarm.aws.plugins.module_utils.adapters.logs import LogStreams
+from ansible_collections.swarm.aws.plugins.module_utils.adapters.metadata import Metadata
+
+from .config import Config, Logs
+from .log import Log
+
+CURSOR = Path("/var/lib/swarm-agent/journal-cursor")
+# Seconds between two looks, and at most after errors.
+EVERY, LATEST = 10.0, 160.0
+# Entries that are read at once.
+MOST = 2_000
+FIELDS = "MESSAGE,_SYSTEMD_UNIT,UNIT,SYSLOG_IDENTIFIER"
+DAY = 24 * 3600.0
+
+Read = Callable[[Optional[str], int], List[str]]
+Put = Callable[[str, List[Entry]], None]
+
+
+def entries(cursor: Optional[str], most: int) -> List[str]:
+    """So many lines of the journal after a cursor, or from when the node was booted. Raises SwarmError."""
+    where = [f"--after-cursor={cursor}"] if cursor else ["--boot"]
+    words = ["journalctl", "--quiet", "--no-pager", "--output=json", f"--output-fields={FIELDS}", *where]
+    try:
+        with subprocess.Popen(  # noqa: S603 - the words are the agent's own, and the cursor is journald's
+            words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, errors="replace"
+        ) as process:
+            found = list(islice(process.stdout or (), most))
+            if len(found) == most:
+                process.kill()
+            elif process.wait():
+                reason = " ".join(process.stderr or ()).strip()
+                raise SwarmError(f"The journal cannot be read: {reason}")
+    except OSError as error:
+        raise SwarmError(f"The journal cannot be read: {error.strerror}") from error
+    return found
+
+
+class Shipper:
+    """Sends what is new. An entry may be sent twice after an error or a restart, and none is left out below the cap."""
+
+    def __init__(
+        self,
+        read: Read,
+        put: Put,
+        log: Log,
+        bytes_per_day: int,
+        cursor: Path = CURSOR,
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        self._read, self._put, self._log, self._now = read, put, log, now
+        self._bytes_per_day, self._path = bytes_per_day, cursor
+        self._cursor: Optional[str] = None
+        self._day = -1
+        self._sent = self._left_out = 0
+
+    def tick(self) -> bool:
+        """Send what is new, and return whether there may be more at once. Raises SwarmError."""
+        if self._cursor is None:
+            self._cursor = self._remembered()
+        lines = self._read(self._cursor, MOST)
+        found = [entry for entry in map(journal.read, lines) if entry is not None]
+        if lines:
+            self._send(list(self._within_the_cap(found)))
+            self._remember(journal.cursor(lines[-1]))
+        return len(lines) == MOST
+
+    def _within_the_cap(self, found: List[Entry]) -> Iterator[Entry]:
+        day = int(self._now() // DAY)
+        if day != self._day:
+            if self._left_out:
+                self._log.warning(f"{self._left_out} entries of the journal were not sent on the day before.")
+            self._day, self._sent, self._left_out = day, 0, 0
+        for entry in found:
+            if self._sent + entry.size <= self._bytes_per_day:
+                self._sent += entry.size
+                yield entry
+                continue
+            if not self._left_out:
+                self._log.warning(
+                    f"The journal's {self._bytes_per_day // 2**20} MiB of today are sent (logs.mib_per_day): the rest "
+                    "of the day stays on this node."
+                )
+            self._left_out += 1
+
+    def _send(self, found: List[Entry]) -> None:
+        for source in sorted({entry.source for entry in found}):
+            for batch in journal.batches(entry for entry in found if entry.source == source):
+                self._put(source, batch)
+
+    def _remembered(self) -> Optional[str]:
+        try:
+            return self._path.read_text(encoding="utf-8").strip() or None
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError) as error:
+            raise SwarmError(f"{self._path} does not tell how far the journal was sent: {error}") from error
+
+    def _remember(self, cursor: str) -> None:
+        part = self._path.with_suffix(".part")
+        try:
+            part.write_text(cursor, encoding="utf-8")
+            part.replace(self._path)
+        except OSError as error:
+            raise SwarmError(f"{self._path} cannot be written: {error.strerror}") from error
+        self._cursor = cursor
+
+
+def start(config: Config, log: Log) -> None:
+    """Begin to send the journal, if that is wanted. It ends with the process."""
+    if config.logs is not None:
+        threading.Thread(target=_run, args=(config.region, config.logs, log), daemon=True, name="shipping").start()
+
+
+def _run(region: str, logs: Logs, log: Log) -> None:
+    shipper: Optional[Shipper] = None
+    delay, said = EVERY, ""
+    while True:
+        more = False
+        try:
+            shipper = shipper or _shipper(region, logs, log)
+            more = shipper.tick()
+            delay, said = EVERY, ""
+        except Exception as error:
+            # Whatever it is, the node does its work all the same.
+            reason = str(error) if isinstance(error, SwarmError) else f"Unexpected {type(error).__name__}: {error}"
+            if reason != said:
+                log.warning(f"The journal is not sent: {reason}")
+            delay, said = min(delay * 2, LATEST), reason
+        if not more:
+            time.sleep(delay)
+
+
+def _shipper(region: str, logs: Logs, log: Log) -> Shipper:
+    streams = LogStreams(Aws(region), logs.group, Metadata().identity().instance)
+    return Shipper(entries, streams.put, log, logs.mib_per_day * 2**20)

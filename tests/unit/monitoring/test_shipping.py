@@ -1,0 +1,222 @@
+"""The journal is sent whole and in parts that CloudWatch takes, and goes on where it stopped."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.swarm.aws.plugins.module_utils._core import journal
+from ansible_collections.swarm.aws.plugins.module_utils._core.errors import SwarmError, Unavailable
+from ansible_collections.swarm.aws.plugins.module_utils._core.journal import Entry
+from ansible_collections.swarm.aws.runtime.swarm_agent import shipping
+from ansible_collections.swarm.aws.runtime.swarm_agent.log import Log
+from ansible_collections.swarm.aws.runtime.swarm_agent.shipping import DAY, Shipper
+from hypothesis import given
+from hypothesis import strategies as st
+
+HOUR = 3600 * 1000
+
+
+def line(number: int, message: Any = None, unit: str = "docker.service", **fields: Any) -> str:
+    at = {"__CURSOR": f"c{number}", "__REALTIME_TIMESTAMP": str(number * 1_000_000)}
+    return json.dumps(
+        {**at, "MESSAGE": f"line {number}" if message is None else message, "_SYSTEMD_UNIT": unit, **fields}
+    )
+
+
+class Node:
+    """A journal, and what CloudWatch was sent of it."""
+
+    def __init__(self, folder: Path, lines: list[str], bytes_per_day: int = 2**20) -> None:
+        self.lines, self.cursor, self.cap = lines, folder / "cursor", bytes_per_day
+        self.sent: list[tuple[str, str]] = []
+        self.failing = ""
+        self.log = io.StringIO()
+        self.now = 0.0
+        self.begin()
+
+    def begin(self) -> None:
+        """The agent is started."""
+        self.shipper = Shipper(self.read, self.put, Log(self.log), self.cap, self.cursor, lambda: self.now)
+
+    def read(self, cursor: str | None, most: int) -> list[str]:
+        cursors = [json.loads(one)["__CURSOR"] for one in self.lines]
+        first = cursors.index(cursor) + 1 if cursor else 0
+        return self.lines[first : first + most]
+
+    def put(self, source: str, batch: list[Entry]) -> None:
+        if source == self.failing:
+            raise Unavailable("CloudWatch does not answer.")
+        self.sent += [(source, one.text) for one in batch]
+
+
+def test_each_source_has_a_stream_and_says_what_a_reader_needs() -> None:
+    found = [
+        journal.read(line(1)),
+        journal.read(line(2, unit="containerd.service")),
+        journal.read(line(3, '{"level": "info"}', "swarm-agent.service")),
+        journal.read(line(4, "started", "init.scope", UNIT="swarm-backup.service")),
+        journal.read(line(5, "session opened", "ssh.service", SYSLOG_IDENTIFIER="sshd")),
+        journal.read(line(6, [104, 105, 255], "", SYSLOG_IDENTIFIER="kernel")),
+    ]
+    assert [(one.source, one.text) for one in found if one] == [
+        ("engine", "line 1"),
+        ("engine", "line 2"),
+        ("agent", '{"level": "info"}'),
+        ("system", "init.scope: started"),
+        ("system", "sshd: session opened"),
+        ("system", "kernel: hi\ufffd"),
+    ]
+    assert journal.read(line(7, "")) is None
+    assert journal.read(line(8, None).replace('"line 8"', "null")) is None
+
+
+def test_an_entry_that_is_too_long_is_cut() -> None:
+    entry = journal.read(line(1, "ä" * 200_000))
+    assert entry is not None
+    assert entry.size <= 256 * 1024
+    assert entry.text.endswith("ä …")
+
+
+@given(
+    st.lists(
+        st.builds(
+            Entry,
+            time=st.integers(0, 72 * HOUR),
+            source=st.just("engine"),
+            text=st.sampled_from(["x", "x" * 1000, "x" * 200_000]),
+        ),
+        max_size=40,
+    )
+)
+def test_batches_are_all_of_it_in_order_and_within_what_cloudwatch_takes(entries: list[Entry]) -> None:
+    batches = list(journal.batches(entries))
+    assert [one for batch in batches for one in batch] == sorted(entries, key=lambda one: one.time)
+    for batch in batches:
+        assert sum(one.size for one in batch) <= journal.MOST_BYTES
+        assert batch[-1].time - batch[0].time < journal.LONGEST_SPAN
+
+
+def test_many_short_entries_are_more_than_one_batch() -> None:
+    entries = [Entry(1, "engine", "x")] * (journal.MOST_EVENTS + 1)
+    assert [len(batch) for batch in journal.batches(entries)] == [journal.MOST_EVENTS, 1]
+
+
+def test_what_is_new_is_sent_once_also_by_an_agent_that_was_started_anew(tmp_path: Path) -> None:
+    node = Node(tmp_path, [line(1), line(2, "")])
+    assert node.shipper.tick() is False
+    node.lines += [line(3)]
+    node.begin()
+    node.shipper.tick()
+    node.shipper.tick()
+    assert node.sent == [("engine", "line 1"), ("engine", "line 3")]
+
+
+def test_a_journal_that_is_longer_than_one_look_is_read_on_at_once(tmp_path: Path) -> None:
+    node = Node(tmp_path, [line(number) for number in range(1, shipping.MOST + 2)])
+    assert node.shipper.tick() is True
+    assert node.shipper.tick() is False
+    assert len(node.sent) == shipping.MOST + 1
+
+
+def test_what_could_not_be_sent_is_sent_later_and_nothing_is_left_out(tmp_path: Path) -> None:
+    node = Node(tmp_path, [line(1, unit="swarm-agent.service"), line(2)])
+    node.failing = "engine"
+    with pytest.raises(Unavailable):
+        node.shipper.tick()
+    node.failing = ""
+    node.begin()
+    node.shipper.tick()
+    assert set(node.sent) == {("agent", "line 1"), ("engine", "line 2")}
+
+
+def test_beyond_the_days_cap_entries_stay_on_the_node_and_that_is_said_once_a_day(tmp_path: Path) -> None:
+    node = Node(tmp_path, [line(number, "x" * 100) for number in range(1, 6)], bytes_per_day=300)
+    node.shipper.tick()
+    assert len(node.sent) == 2
+    assert node.log.getvalue().count("stays on this node") == 1
+    node.now, node.lines = DAY, [*node.lines, line(6, "of tomorrow")]
+    node.shipper.tick()
+    assert node.sent[-1] == ("engine", "of tomorrow")
+    assert "3 entries of the journal were not sent on the day before" in node.log.getvalue()
+
+
+def test_a_cursor_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:
+    node = Node(tmp_path / "missing", [line(1)])
+    with pytest.raises(SwarmError, match="cannot be written"):
+        node.shipper.tick()
+
+
+def test_the_journal_is_read_from_the_boot_and_then_after_the_cursor(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = tmp_path / "said"
+    script = tmp_path / "journalctl"
+    script.write_text(f'#!/bin/sh\necho "$@" >> {said}\nfor one in 1 2 3; do echo "$one"; done\n')
+    script.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    assert shipping.entries(None, 10) == ["1\n", "2\n", "3\n"]
+    assert shipping.entries("c3", 2) == ["1\n", "2\n"]
+    first, second = said.read_text().splitlines()
+    assert first.endswith("--boot")
+    assert second.endswith("--after-cursor=c3")
+
+
+@pytest.mark.parametrize(
+    ("script", "reason"),
+    [("echo broken >&2; exit 1", "cannot be read: broken"), (None, "cannot be read: No such file")],
+)
+def test_a_journal_that_cannot_be_read_is_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str | None, reason: str
+) -> None:
+    if script:
+        (tmp_path / "journalctl").write_text(f"#!/bin/sh\n{script}\n")
+        (tmp_path / "journalctl").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/nowhere")
+    with pytest.raises(SwarmError, match=reason):
+        shipping.entries(None, 10)
+
+
+class Logs:
+    """CloudWatch Logs that knows a few streams."""
+
+    def __init__(self, *streams: str) -> None:
+        self.streams, self.events = set(streams), []
+
+    def put_log_events(self, **given: Any) -> None:
+        if given["logStreamName"] not in self.streams:
+            raise refusal("ResourceNotFoundException")
+        self.events.append(given)
+
+    def create_log_stream(self, **given: Any) -> None:
+        self.streams.add(given["logStreamName"])
+
+
+def refusal(code: str) -> Exception:
+    from botocore.exceptions import ClientError
+
+    return ClientError({"Error": {"Code": code, "Message": "No."}}, "PutLogEvents")
+
+
+def test_a_stream_is_made_when_it_is_first_written_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    from ansible_collections.swarm.aws.plugins.module_utils.adapters.aws import Aws
+    from ansible_collections.swarm.aws.plugins.module_utils.adapters.logs import LogStreams
+
+    logs, aws = Logs(), Aws("eu-west-1")
+    client: Callable[[str], Any] = lambda service: logs  # noqa: E731
+    monkeypatch.setattr(aws, "client", client)
+    streams = LogStreams(aws, "/swarm/example", "i-1")
+    for number in (1, 2):
+        streams.put("engine", [Entry(number, "engine", f"line {number}")])
+    assert logs.streams == {"i-1/engine"}
+    assert [one["logEvents"] for one in logs.events] == [
+        [{"timestamp": 1, "message": "line 1"}],
+        [{"timestamp": 2, "message": "line 2"}],
+    ]
+    monkeypatch.setattr(logs, "put_log_events", lambda **_: (_ for _ in ()).throw(refusal("ThrottlingException")))
+    with pytest.raises(Unavailable, match="refused to write to the log stream i-1/engine of /swarm/example"):
+        streams.put("engine", [Entry(3, "engine", "line 3")])
