@@ -5,10 +5,12 @@ from __future__ import annotations
 import configparser
 import json
 import subprocess
+from pathlib import Path
 
 import jsonschema
 import pytest
 from ansible_collections.swarm.aws.plugins.module_utils.provision import disks, rules
+from ansible_collections.swarm.aws.runtime.swarm_agent.config import Config, Logs
 from ansible_collections.swarm.aws.runtime.swarm_agent.volumes import Volume
 
 from tests.unit.userdata import rendering
@@ -110,19 +112,19 @@ def test_without_data_volumes_nothing_waits_for_them(node_os: str) -> None:
 
 
 @every_os
-def test_the_agent_is_told_where_it_is(node_os: str) -> None:
-    config = json.loads(
-        files(cloud_config(user_data(node_os, role="worker", name="web")))["/etc/swarm-agent/config.json"]
-    )
+def test_the_agent_is_told_where_it_is(node_os: str, tmp_path: Path) -> None:
+    file = tmp_path / "config.json"
+    file.write_text(files(cloud_config(user_data(node_os, role="worker", name="web")))["/etc/swarm-agent/config.json"])
 
-    assert config == {
-        "cluster": "example",
-        "region": "eu-west-1",
-        "account_id": "123456789012",
-        "bucket": "example-swarm-123456789012-eu-west-1",
-        "group": "web",
-        "role": "worker",
-    }
+    assert Config.load(file) == Config(
+        cluster="example",
+        region="eu-west-1",
+        account_id="123456789012",
+        bucket="example-swarm-123456789012-eu-west-1",
+        group="web",
+        role="worker",
+        logs=Logs("/swarm/example", 100),
+    )
 
 
 @every_os
