@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 
@@ -29,15 +30,21 @@ TO_COME = [
     f"Auto Scaling group {CLUSTER}-manager",
     f"Auto Scaling group {CLUSTER}-worker",
 ]
-WRONG = {
+WRONG: dict[str, tuple[Any, ...]] = {
     "account": ({"account_id": "210987654321"}, "The credentials are for the account 123456789012"),
     "region": ({"region": "eu-west-9"}, "region 'eu-west-9' is not an AWS region"),
-    "zone": ({"zones": ["eu-west-1a", "eu-west-1z"]}, "zones has eu-west-1z, but the region eu-west-1 has"),
-    "key pair": ({"key_name": "labb"}, "key_name 'labb' is no key pair"),
     "overlap": ({"vpc_cidr": "172.31.0.0/20"}, "overlaps 172.31.0.0/16 of the VPC"),
-    "small": ({"vpc_cidr": "10.20.0.0/28"}, "too small"),
-    "hosted zone": (
-        {"dns": {"zone": "swarm.tset", "record": "www.swarm.tset"}},
+    # All that is wrong is said at once.
+    "zone, key pair, size and hosted zone": (
+        {
+            "zones": ["eu-west-1a", "eu-west-1z"],
+            "key_name": "labb",
+            "vpc_cidr": "10.20.0.0/28",
+            "dns": {"zone": "swarm.tset", "record": "www.swarm.tset"},
+        },
+        "zones has eu-west-1z, but the region eu-west-1 has",
+        "key_name 'labb' is no key pair",
+        "too small",
         "dns.zone swarm.tset does not exist in this account",
     ),
 }
@@ -60,10 +67,11 @@ def test_the_plan_names_every_resource_to_come_and_writes_nothing(untouched: Sit
 
 @pytest.mark.parametrize("wrong", WRONG)
 def test_a_wrong_configuration_is_refused_in_a_sentence_before_the_first_write(untouched: Site, wrong: str) -> None:
-    values, sentence = WRONG[wrong]
+    values, *sentences = WRONG[wrong]
     run = untouched.playbook("site.yml", "-e", json.dumps(values))
     assert run.code != 0
-    assert sentence in " ".join(run.output.split())
+    said = " ".join(run.output.split())
+    assert [sentence for sentence in sentences if sentence not in said] == []
     assert untouched.writes() == []
 
 

@@ -53,12 +53,6 @@ def test_a_second_run_changes_nothing(site: Site) -> None:
     assert run.changed == 0, run.output[-6000:]
 
 
-def test_the_plan_for_what_stands_is_empty(site: Site) -> None:
-    run = site.playbook("site.yml", "--check", "--diff")
-    assert run.code == 0, run.output[-4000:]
-    assert run.changed == 0, run.output[-6000:]
-
-
 def test_inventory_api_ssh_engine_and_dns_show_the_same_cluster(site: Site) -> None:
     graph = site.command("ansible-inventory", "--graph")
     reservations = site.aws("ec2").describe_instances(

@@ -18,7 +18,13 @@ REMOVE = r"ansible-playbook remove_node\.yml -e id="
 # Run by tests that look closer at what comes of it.
 THERE = {
     r"ansible-playbook site\.yml": "test_2_built.py::test_a_second_run_changes_nothing",
-    r"ansible-playbook site\.yml --check --diff": "test_2_built.py::test_the_plan_for_what_stands_is_empty",
+    r"ansible-playbook site\.yml --check( --diff)?": (
+        "test_1_empty_account.py::test_the_plan_names_every_resource_to_come_and_writes_nothing"
+    ),
+    PLAYBOOK + r"upgrade\.yml --check": "test_2_versions.py::test_the_oldest_ansible_core_finds_all_as_it_should_be",
+    PLAYBOOK + r"picture\.yml": "test_6_views.py::test_a_picture_of_what_stands_in_the_account",
+    PLAYBOOK
+    + r"diagnose\.yml": "test_6_views.py::test_what_is_gathered_has_no_secret_and_names_the_node_that_is_cut_off",
     r"pip install .*|ansible-galaxy collection (build|install) .*|ansible-galaxy collection build": (
         "test_2_installed.py::test_the_archive_has_what_the_playbooks_need_and_nothing_else"
     ),
@@ -59,7 +65,8 @@ THERE = {
     ),
     PLAYBOOK + r"restore_drill\.yml": "test_7_total_loss.py::test_a_drill_proves_that_the_newest_backup_restores",
     PLAYBOOK + r"rotate\.yml": "test_8_security.py::test_no_secret_was_printed_or_logged_in_the_whole_story",
-    PLAYBOOK + r"plan\.yml": "test_9_account.py::test_the_plan_of_what_stands_is_empty_and_says_what_it_costs",
+    PLAYBOOK
+    + r"plan\.yml( --diff)?": "test_9_account.py::test_the_plan_of_what_stands_is_empty_and_says_what_it_costs",
     PLAYBOOK + r"destroy\.yml( --check)?": "test_9_account.py::test_a_cluster_is_only_destroyed_by_its_name",
     PLAYBOOK + r"destroy\.yml -e confirm=\w+( -e keep_backups=true)?": (
         "test_9_account.py::test_fault_33_what_is_destroyed_in_spite_of_everything_leaves_the_account_as_it_was"
