@@ -10,7 +10,7 @@ import threading
 import time
 from itertools import islice
 from pathlib import Path
-from typing import Callable, Iterator, List, Optional
+from typing import Callable, List, Optional
 
 from ansible_collections.swarm.aws.plugins.module_utils._core import journal
 from ansible_collections.swarm.aws.plugins.module_utils._core.errors import SwarmError
@@ -78,32 +78,37 @@ class Shipper:
         lines = self._read(self._cursor, MOST)
         found = [entry for entry in map(journal.read, lines) if entry is not None]
         if lines:
-            self._send(list(self._within_the_cap(found)))
+            self._send(found)
             self._remember(journal.cursor(lines[-1]))
         return len(lines) == MOST
 
-    def _within_the_cap(self, found: List[Entry]) -> Iterator[Entry]:
-        day = int(self._now() // DAY)
-        if day != self._day:
-            if self._left_out:
-                self._log.warning(f"{self._left_out} entries of the journal were not sent on the day before.")
-            self._day, self._sent, self._left_out = day, 0, 0
+    def _send(self, found: List[Entry]) -> None:
+        """Send what is within the day's cap. What could not be sent does not count."""
+        self._begin_day()
+        allowed: List[Entry] = []
+        size = 0
         for entry in found:
-            if self._sent + entry.size <= self._bytes_per_day:
-                self._sent += entry.size
-                yield entry
-                continue
+            if self._sent + size + entry.size <= self._bytes_per_day:
+                allowed.append(entry)
+                size += entry.size
+        for source in sorted({entry.source for entry in allowed}):
+            for batch in journal.batches(entry for entry in allowed if entry.source == source):
+                self._put(source, batch)
+        self._sent += size
+        if len(allowed) < len(found):
             if not self._left_out:
                 self._log.warning(
                     f"The journal's {self._bytes_per_day // 2**20} MiB of today are sent (logs.mib_per_day): the rest "
                     "of the day stays on this node."
                 )
-            self._left_out += 1
+            self._left_out += len(found) - len(allowed)
 
-    def _send(self, found: List[Entry]) -> None:
-        for source in sorted({entry.source for entry in found}):
-            for batch in journal.batches(entry for entry in found if entry.source == source):
-                self._put(source, batch)
+    def _begin_day(self) -> None:
+        day = int(self._now() // DAY)
+        if day != self._day:
+            if self._left_out:
+                self._log.warning(f"{self._left_out} entries of the journal were not sent on the day before.")
+            self._day, self._sent, self._left_out = day, 0, 0
 
     def _remembered(self) -> Optional[str]:
         try:

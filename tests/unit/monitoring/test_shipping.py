@@ -145,6 +145,18 @@ def test_beyond_the_days_cap_entries_stay_on_the_node_and_that_is_said_once_a_da
     assert "3 entries of the journal were not sent on the day before" in node.log.getvalue()
 
 
+def test_what_could_not_be_sent_does_not_count(tmp_path: Path) -> None:
+    node = Node(tmp_path, [line(1, "x" * 100), line(2, "x" * 100)], bytes_per_day=300)
+    node.failing = "engine"
+    for _ in range(9):
+        with pytest.raises(Unavailable):
+            node.shipper.tick()
+    node.failing = ""
+    node.shipper.tick()
+    assert len(node.sent) == 2
+    assert node.log.getvalue() == ""
+
+
 def test_a_cursor_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:
     node = Node(tmp_path / "missing", [line(1)])
     with pytest.raises(SwarmError, match="cannot be written"):
