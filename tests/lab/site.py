@@ -327,6 +327,15 @@ class Site:
         keys = [one["Key"] for one in found if one["Key"].endswith(".json")]
         return sorted((key.removeprefix("backups/").removesuffix(".json") for key in keys), reverse=True)
 
+    def kept_logs(self, *streams: str) -> dict[str, str]:
+        """What CloudWatch has of the nodes' journals, those of nodes that are gone too, by ``INSTANCE/SOURCE``."""
+        found: dict[str, list[str]] = {}
+        wanted = {"logGroupName": f"/swarm/{CLUSTER}", **({"logStreamNames": streams} if streams else {})}
+        for page in self.aws("logs").get_paginator("filter_log_events").paginate(**wanted):
+            for event in page["events"]:
+                found.setdefault(event["logStreamName"], []).append(event["message"])
+        return {stream: "\n".join(lines) for stream, lines in found.items()}
+
     def history(self, service: str) -> str:
         """A service's tasks, those that have ended among them, as `docker service ps` shows them."""
         shown = ["--no-trunc", "--format", "{{.ID}} {{.Name}} {{.Node}} {{.DesiredState}} {{.CurrentState}} {{.Error}}"]

@@ -6,7 +6,7 @@ import pytest
 
 from lab.engine import connect
 
-from .site import CLUSTER, Site
+from .site import Site
 
 
 @pytest.mark.fault(14)
@@ -30,7 +30,8 @@ def test_fault_12_a_terminated_manager_is_replaced_and_its_vote_goes_with_it(sit
     site.wait("the record to name the three", lambda: site.addresses() == site.public_addresses())
     assert site.page().status == 200
     for source, said in (("agent", "is a member of the swarm"), ("engine", "API listen on"), ("system", "systemd: ")):
-        assert said in _kept_log(site, manager, source), "CloudWatch has what the manager that is gone had to say"
+        stream = f"{manager}/{source}"
+        assert said in site.kept_logs(stream)[stream], "CloudWatch has what the manager that is gone had to say"
 
 
 @pytest.mark.fault(12)
@@ -67,10 +68,3 @@ def test_an_engine_removes_what_one_before_it_left_of_a_network(site: Site) -> N
 
 def _group(site: Site, group: str) -> set[str]:
     return {one["instance_id"] for one in site.instances(group)}
-
-
-def _kept_log(site: Site, instance: str, source: str) -> str:
-    """What the cluster's log group has of an instance, from the first line on."""
-    where = {"logGroupName": f"/swarm/{CLUSTER}", "logStreamName": f"{instance}/{source}"}
-    events = site.aws("logs").get_log_events(**where, startFromHead=True, limit=10_000)["events"]
-    return "\n".join(event["message"] for event in events)

@@ -98,6 +98,7 @@ def test_no_secret_was_printed_or_logged_in_the_whole_story(site: Site) -> None:
         )
         userdata = site.aws("ec2").describe_instance_attribute(InstanceId=instance, Attribute="userData")
         texts[f"the user data of {instance}"] = json.dumps(userdata["UserData"])
+    texts |= {f"CloudWatch's {stream}": text for stream, text in site.kept_logs().items()}
     for key in ("policy.json", "cluster.json", "manager/status.json"):
         texts[key] = site.aws("s3").get_object(Bucket=site.bucket, Key=key)["Body"].read().decode()
     secrets = set(_secrets(site))
