@@ -10,6 +10,8 @@ Row = Mapping[str, Any]
 # Pixels. A zone is wide enough for an instance's ID.
 MARGIN, GAP, PAD = 24, 14, 12
 ZONE, SIDE = 214, 324
+# How the names of private subnets and of their route tables end.
+PRIVATE = "-private"
 LINE, TITLE, CHIP = 15, 18, 26
 # The widths of a character of the two sizes, on the wide side.
 SMALL, BOLD = 6.7, 8.3
@@ -122,12 +124,15 @@ class _Picture:
     def _of(self, *kinds: str) -> List[Row]:
         return [one for one in self._all if one["kind"] in kinds]
 
+    def _tables(self, *, private: bool) -> List[Row]:
+        return [one for one in self._of("route table") if one["name"].endswith(PRIVATE) is private]
+
     def _zones(self) -> List[Tuple[str, List[Row], List[Row]]]:
         """Zones with their subnets and instances; the last is for instances of which no zone is known."""
         found: Dict[str, Tuple[List[Row], List[Row]]] = {}
         for one in self._of("subnet"):
             zone = one["name"][len(self._cluster) + 1 :] if one["name"].startswith(f"{self._cluster}-") else one["name"]
-            zone = zone.replace("-private", "")
+            zone = zone[: -len(PRIVATE)] if zone.endswith(PRIVATE) else zone
             found.setdefault(zone or one["id"], ([], []))[0].append(one)
         for one in self._of("instance"):
             zone = (self._members.get(one["id"]) or {}).get("zone") or "zone not known"
@@ -139,7 +144,7 @@ class _Picture:
     def _entrance(self, x: int, y: int) -> Tuple[int, int]:
         """The way in; returns where the gateway's upper edge is."""
         # The gateway comes last, where the way to it does not cross the VPC's name.
-        chips = [*self._of("gateway endpoint", "route table", "NAT gateway"), *self._of("internet gateway")]
+        chips = [*self._of("gateway endpoint"), *self._tables(private=False), *self._of("internet gateway")]
         at = x + PAD
         middle = x + 80
         for one in chips:
@@ -161,6 +166,9 @@ class _Picture:
             heights.append(self._zone(left, top, zone, subnets, instances))
         bottom = top + max(heights) + GAP
         bottom = self._chips(x + PAD, bottom, width - 2 * PAD, "Security groups", self._of("security group")) + PAD
+        ways_out = [*self._tables(private=True), *self._of("NAT gateway", "elastic IP address")]
+        if ways_out:
+            bottom = self._chips(x + PAD, bottom, width - 2 * PAD, "The way out", ways_out, kinds=True) + PAD
         title = "; ".join(f"VPC {one['name']} ({one['id']})" for one in vpcs) or "no VPC"
         # Below what is in it.
         entrance = self._drawn[:at]
@@ -177,7 +185,7 @@ class _Picture:
         self._box(x, y, ZONE, height, "zone", subnets)
         self._text(x + PAD, y + 20, zone, "t")
         for number, one in enumerate(subnets, start=1):
-            kind = "private subnet" if one["name"].endswith("-private") else "subnet"
+            kind = "private subnet" if one["name"].endswith(PRIVATE) else "subnet"
             self._text(x + PAD, y + 20 + number * LINE, f"{kind} {one['id']}", "m")
         at = y + 20 + max(1, len(subnets)) * LINE + PAD
         for one in sorted(instances, key=self._rank):

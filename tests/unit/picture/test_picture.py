@@ -47,6 +47,13 @@ def everything() -> list[dict[str, str]]:
         one("network interface", "eni-1"),
     ]
     found += [one("subnet", f"subnet-{zone}", f"example-{zone}") for zone in ZONES]
+    for zone in ZONES:
+        found += [
+            one("subnet", f"subnet-private-{zone}", f"example-{zone}-private"),
+            one("route table", f"rtb-{zone}", f"example-{zone}-private"),
+            one("NAT gateway", f"nat-{zone}", f"example-{zone}-nat"),
+            one("elastic IP address", f"eipalloc-{zone}", f"example-{zone}-nat", "198.51.100.2"),
+        ]
     for name in ("member", "manager", "edge"):
         found.append(one("security group", f"sg-{name}", f"example-{name}"))
         found.append(one("rules of the security group", f"sg-{name}/rules", f"example-{name}"))
