@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable, TypeVar, Union
+from typing import Any, Callable, Mapping, TypeVar, Union
 
 from .._core.change import Change, State
+from . import tags
 
 Result = TypeVar("Result")
 
@@ -24,6 +25,18 @@ class Changes:
         result = None if self.check_mode else effect()
         self._made.append(Change(resource, before, after))
         return result
+
+    def add_tags(
+        self,
+        resource: str,
+        before: Mapping[str, str],
+        wanted: Mapping[str, str],
+        effect: Callable[[dict[str, str]], Any],
+    ) -> None:
+        """Give a resource the tags that it lacks, if any, by calling ``effect`` with those alone."""
+        missing = tags.missing(before, wanted)
+        if missing:
+            self.apply(resource, {"tags": before}, {"tags": {**before, **missing}}, lambda: effect(missing))
 
     def result(self) -> dict[str, Any]:
         """What a module returns of them: ``changed``, ``changes`` and ``diff``."""

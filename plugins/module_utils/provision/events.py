@@ -72,14 +72,12 @@ class Wiring:
                 ),
             )
         tags_before = self._sqs.list_queue_tags(QueueUrl=url).get("Tags", {})
-        missing = tags.missing(tags_before, self._tags)
-        if missing:
-            self._changes.apply(
-                f"queue {wanted.name}",
-                {"tags": tags_before},
-                {"tags": {**tags_before, **missing}},
-                lambda: self._sqs.tag_queue(QueueUrl=url, Tags=missing),
-            )
+        self._changes.add_tags(
+            f"queue {wanted.name}",
+            tags_before,
+            self._tags,
+            lambda missing: self._sqs.tag_queue(QueueUrl=url, Tags=missing),
+        )
         return url
 
     def rule(self, wanted: Rule) -> None:
@@ -118,14 +116,12 @@ class Wiring:
             self._changes.apply(f"event rule {wanted.name}", before, after, lambda: self._put_rule(wanted))
         arn = found["Arn"]
         tags_before = tags.from_list(self._events.list_tags_for_resource(ResourceARN=arn)["Tags"])
-        missing = tags.missing(tags_before, self._tags)
-        if missing:
-            self._changes.apply(
-                f"event rule {wanted.name}",
-                {"tags": tags_before},
-                {"tags": {**tags_before, **missing}},
-                lambda: self._events.tag_resource(ResourceARN=arn, Tags=tags.to_list(missing)),
-            )
+        self._changes.add_tags(
+            f"event rule {wanted.name}",
+            tags_before,
+            self._tags,
+            lambda missing: self._events.tag_resource(ResourceARN=arn, Tags=tags.to_list(missing)),
+        )
 
     def _put_rule(self, wanted: Rule, **more: Any) -> None:
         self._events.put_rule(

@@ -90,14 +90,12 @@ class Fleet:
             )
             return 1
         before = tags.from_list(present.get("Tags", []))
-        missing = tags.missing(before, own_tags)
-        if missing:
-            self._changes.apply(
-                resource,
-                {"tags": before},
-                {"tags": {**before, **missing}},
-                lambda: self._ec2.create_tags(Resources=[present["LaunchTemplateId"]], Tags=tags.to_list(missing)),
-            )
+        self._changes.add_tags(
+            resource,
+            before,
+            own_tags,
+            lambda missing: self._ec2.create_tags(Resources=[present["LaunchTemplateId"]], Tags=tags.to_list(missing)),
+        )
         latest: int = present["LatestVersionNumber"]
         data = self._ec2.describe_launch_template_versions(LaunchTemplateName=name, Versions=[str(latest)])[
             "LaunchTemplateVersions"
@@ -197,14 +195,12 @@ class Fleet:
 
     def _keep_group_tags(self, name: str, wanted: Mapping[str, str], present: Sequence[Mapping[str, Any]]) -> None:
         before = tags.from_list([tag for tag in present if tag.get("PropagateAtLaunch")])  # type: ignore[misc]
-        missing = tags.missing(before, wanted)
-        if missing:
-            self._changes.apply(
-                f"Auto Scaling group {name}",
-                {"tags": before},
-                {"tags": {**before, **missing}},
-                lambda: self._autoscaling.create_or_update_tags(Tags=_group_tag_list(name, missing)),
-            )
+        self._changes.add_tags(
+            f"Auto Scaling group {name}",
+            before,
+            wanted,
+            lambda missing: self._autoscaling.create_or_update_tags(Tags=_group_tag_list(name, missing)),
+        )
 
     def _keep_desired(self, name: str, group: Group, present: Mapping[str, str]) -> None:
         before, after = present.get(tags.DESIRED), str(group.desired)

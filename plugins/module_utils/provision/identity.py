@@ -52,14 +52,12 @@ class Identities:
                 lambda: self._iam.update_assume_role_policy(RoleName=name, PolicyDocument=json.dumps(self._trust)),
             )
         before = tags.from_list(role.get("Tags", []))
-        missing = tags.missing(before, self._tags)
-        if missing:
-            self._changes.apply(
-                f"IAM role {name}",
-                {"tags": before},
-                {"tags": {**before, **missing}},
-                lambda: self._iam.tag_role(RoleName=name, Tags=tags.to_list(missing)),
-            )
+        self._changes.add_tags(
+            f"IAM role {name}",
+            before,
+            self._tags,
+            lambda missing: self._iam.tag_role(RoleName=name, Tags=tags.to_list(missing)),
+        )
         return True
 
     def _policy(self, name: str, policy: Mapping[str, Any], *, there: bool) -> None:
@@ -94,14 +92,12 @@ class Identities:
             return
         profile = found["InstanceProfile"]
         before = tags.from_list(profile.get("Tags", []))
-        missing = tags.missing(before, self._tags)
-        if missing:
-            self._changes.apply(
-                f"instance profile {name}",
-                {"tags": before},
-                {"tags": {**before, **missing}},
-                lambda: self._iam.tag_instance_profile(InstanceProfileName=name, Tags=tags.to_list(missing)),
-            )
+        self._changes.add_tags(
+            f"instance profile {name}",
+            before,
+            self._tags,
+            lambda missing: self._iam.tag_instance_profile(InstanceProfileName=name, Tags=tags.to_list(missing)),
+        )
         roles = [role["RoleName"] for role in profile["Roles"]]
         if roles != [name]:
             self._changes.apply(

@@ -111,14 +111,12 @@ class Builder:
                     TopicArn=arn, AttributeName="Policy", AttributeValue=json.dumps(policy)
                 ),
             )
-        missing = tags.missing(before, self._tags)
-        if missing:
-            self._changes.apply(
-                f"topic {name}",
-                {"tags": before},
-                {"tags": {**before, **missing}},
-                lambda: self._sns.tag_resource(ResourceArn=arn, Tags=tags.to_list(missing)),
-            )
+        self._changes.add_tags(
+            f"topic {name}",
+            before,
+            self._tags,
+            lambda missing: self._sns.tag_resource(ResourceArn=arn, Tags=tags.to_list(missing)),
+        )
 
     def _subscribe(self, name: str, emails: Sequence[str], *, there: bool) -> None:
         subscribed = set()
@@ -176,14 +174,12 @@ class Builder:
             )
         arn = present["AlarmArn"]
         own = tags.from_list(self._cloudwatch.list_tags_for_resource(ResourceARN=arn)["Tags"])
-        missing = tags.missing(own, self._tags)
-        if missing:
-            self._changes.apply(
-                f"alarm {name}",
-                {"tags": own},
-                {"tags": {**own, **missing}},
-                lambda: self._cloudwatch.tag_resource(ResourceARN=arn, Tags=tags.to_list(missing)),
-            )
+        self._changes.add_tags(
+            f"alarm {name}",
+            own,
+            self._tags,
+            lambda missing: self._cloudwatch.tag_resource(ResourceARN=arn, Tags=tags.to_list(missing)),
+        )
 
     # The dashboard
 
@@ -237,14 +233,12 @@ class Builder:
         # By the ARN as tags want it, which other calls end with an asterisk.
         arn = present["arn"].removesuffix(":*")
         own = logs.list_tags_for_resource(resourceArn=arn)["tags"]
-        missing = tags.missing(own, self._tags)
-        if missing:
-            self._changes.apply(
-                f"log group {name}",
-                {"tags": own},
-                {"tags": {**own, **missing}},
-                lambda: logs.tag_resource(resourceArn=arn, tags=missing),
-            )
+        self._changes.add_tags(
+            f"log group {name}",
+            own,
+            self._tags,
+            lambda missing: logs.tag_resource(resourceArn=arn, tags=missing),
+        )
 
     def _create_log_group(self, name: str, retention_days: int) -> None:
         self._aws.logs.create_log_group(logGroupName=name, tags=self._tags)

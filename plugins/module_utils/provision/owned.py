@@ -35,11 +35,9 @@ class Owned:
     ) -> None:
         """Give it the tags that it does not have."""
         before = tags.from_list(present)
-        missing = tags.missing(before, wanted)
-        if missing:
-            self._changes.apply(
-                f"{resource} {identifier}",
-                {"tags": before},
-                {"tags": {**before, **missing}},
-                lambda: self._ec2.create_tags(Resources=[identifier], Tags=tags.to_list(missing)),
-            )
+        self._changes.add_tags(
+            f"{resource} {identifier}",
+            before,
+            wanted,
+            lambda missing: self._ec2.create_tags(Resources=[identifier], Tags=tags.to_list(missing)),
+        )

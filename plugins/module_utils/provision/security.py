@@ -123,14 +123,12 @@ class Firewall:
                 f"The security group {name} ({present['GroupId']}) belongs to the cluster '{before[tags.CLUSTER]}': "
                 "rename one of the two clusters."
             )
-        missing = tags.missing(before, wanted)
-        if missing:
-            self._changes.apply(
-                f"security group {name}",
-                {"tags": before},
-                {"tags": {**before, **missing}},
-                lambda: self._ec2.create_tags(Resources=[present["GroupId"]], Tags=tags.to_list(missing)),
-            )
+        self._changes.add_tags(
+            f"security group {name}",
+            before,
+            wanted,
+            lambda missing: self._ec2.create_tags(Resources=[present["GroupId"]], Tags=tags.to_list(missing)),
+        )
         return present["GroupId"]
 
     @staticmethod

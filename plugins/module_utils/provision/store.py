@@ -113,15 +113,14 @@ class Keeper:
                 resource, {"rotation": False}, {"rotation": True}, lambda: kms.enable_key_rotation(KeyId=arn)
             )
         before = self._key_tags(arn)
-        missing = tags.missing(before, self._tags)
-        if missing:
-            added = [{"TagKey": key, "TagValue": value} for key, value in sorted(missing.items())]
-            self._changes.apply(
-                resource,
-                {"tags": before},
-                {"tags": {**before, **missing}},
-                lambda: kms.tag_resource(KeyId=arn, Tags=added),
-            )
+        self._changes.add_tags(
+            resource,
+            before,
+            self._tags,
+            lambda missing: kms.tag_resource(
+                KeyId=arn, Tags=[{"TagKey": key, "TagValue": value} for key, value in sorted(missing.items())]
+            ),
+        )
 
     # The secret
 
@@ -148,14 +147,12 @@ class Keeper:
                 "managers cannot be unlocked without it."
             )
         before = tags.from_list(found.get("Tags", []))
-        missing = tags.missing(before, self._tags)
-        if missing:
-            self._changes.apply(
-                resource,
-                {"tags": before},
-                {"tags": {**before, **missing}},
-                lambda: client.tag_resource(SecretId=name, Tags=tags.to_list(missing)),
-            )
+        self._changes.add_tags(
+            resource,
+            before,
+            self._tags,
+            lambda missing: client.tag_resource(SecretId=name, Tags=tags.to_list(missing)),
+        )
 
     # The bucket
 
