@@ -11,7 +11,8 @@ from .owned import Owned
 from .shell import awaited, code, not_found, once_visible
 
 ONE, PER_ZONE = "one", "per_zone"
-LIVING = ("pending", "available")
+AVAILABLE = "available"
+LIVING = ("pending", AVAILABLE)
 # While the gateway that had the address before is on its way out.
 IN_USE = "Resource.AlreadyAssociated"
 # Seconds. AWS takes a minute or two for either.
@@ -23,43 +24,40 @@ class NatGateways:
 
     def __init__(self, ec2: Any, owned: Owned, changes: Changes, *, per_zone: bool) -> None:
         self._ec2, self._owned, self._changes, self._per_zone = ec2, owned, changes, per_zone
-        self._homes: Sequence[str] = ()
-        self._zones: Sequence[str] = ()
+        self._surplus_gateways: dict[str, str] = {}
+        self._surplus_addresses: dict[str, str] = {}
 
     def keep(self, public: Mapping[str, str | None]) -> dict[str, str | None]:
         """The NAT gateway of each zone; ``public`` are the public subnets by zone. Waits until they are available."""
-        self._zones = list(public)
         present, addresses = self._present(), self._addresses()
         # The one that stands serves on, whatever zones come before it.
-        only = next((zone for zone in public if zone in present), self._zones[0])
-        self._homes = self._zones if self._per_zone else [only]
+        only = next((zone for zone in public if zone in present), next(iter(public)))
+        homes = list(public) if self._per_zone else [only]
+        surplus = set(public) - set(homes)
+        self._surplus_gateways = {zone: one["NatGatewayId"] for zone, one in present.items() if zone in surplus}
+        self._surplus_addresses = {zone: one["AllocationId"] for zone, one in addresses.items() if zone in surplus}
         made = {
             zone: self._gateway(zone, present.get(zone), self._address(zone, addresses.get(zone)), public[zone])
-            for zone in self._homes
+            for zone in homes
         }
         return {zone: made[zone if self._per_zone else only] for zone in public}
 
     def remove_others(self) -> None:
         """Delete those that no zone needs any more, once no route leads there. Those of zones not named stay."""
-        surplus = set(self._zones) - set(self._homes)
-        for zone, gateway in self._present().items():
-            if zone in surplus:
-                self._changes.apply(
-                    f"NAT gateway {self._name(zone)}",
-                    {"id": gateway["NatGatewayId"]},
-                    None,
-                    lambda identifier=gateway["NatGatewayId"]: self._delete(identifier),  # type: ignore[misc]
-                )
-        for zone, address in self._addresses().items():
-            if zone in surplus:
-                self._changes.apply(
-                    f"elastic IP address {self._name(zone)}",
-                    {"id": address["AllocationId"]},
-                    None,
-                    lambda identifier=address["AllocationId"]: self._ec2.release_address(  # type: ignore[misc]
-                        AllocationId=identifier
-                    ),
-                )
+        for zone, identifier in self._surplus_gateways.items():
+            self._changes.apply(
+                f"NAT gateway {self._name(zone)}",
+                {"id": identifier},
+                None,
+                lambda identifier=identifier: self._delete(identifier),  # type: ignore[misc]
+            )
+        for zone, identifier in self._surplus_addresses.items():
+            self._changes.apply(
+                f"elastic IP address {self._name(zone)}",
+                {"id": identifier},
+                None,
+                lambda identifier=identifier: self._ec2.release_address(AllocationId=identifier),  # type: ignore[misc]
+            )
 
     def _name(self, zone: str) -> str:
         return f"{self._owned.cluster}-{zone}-nat"
@@ -125,8 +123,10 @@ class NatGateways:
         else:
             identifier = present["NatGatewayId"]
             self._owned.keep_tags("NAT gateway", identifier, present["Tags"], self._tags(zone))
+            if present["State"] == AVAILABLE:
+                return identifier
         if not self._changes.check_mode:
-            awaited(lambda: self._state(identifier) == "available" or None, f"the NAT gateway {name}", _TO_COME)
+            awaited(lambda: self._state(identifier) == AVAILABLE or None, f"the NAT gateway {name}", _TO_COME)
         return identifier
 
     def _create(self, zone: str, address: str | None, subnet: str | None) -> str:

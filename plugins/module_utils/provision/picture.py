@@ -5,13 +5,13 @@ from __future__ import annotations
 from html import escape
 from typing import Any, Dict, Iterable, List, Mapping, Optional, Sequence, Tuple
 
+from .subnets import PRIVATE
+
 Row = Mapping[str, Any]
 
 # Pixels. A zone is wide enough for an instance's ID.
 MARGIN, GAP, PAD = 24, 14, 12
 ZONE, SIDE = 214, 324
-# How the names of private subnets and of their route tables end.
-PRIVATE = "-private"
 LINE, TITLE, CHIP = 15, 18, 26
 # The widths of a character of the two sizes, on the wide side.
 SMALL, BOLD = 6.7, 8.3

@@ -13,6 +13,8 @@ SMALLEST_PREFIX = 28
 RESERVED_ADDRESSES = 5
 # Room for sixteen subnets, where the VPC is large enough for that.
 SPARE_BITS = 4
+# How the names of private subnets end, and those of their route tables.
+PRIVATE = "-private"
 
 
 @dataclass(frozen=True)
@@ -25,7 +27,7 @@ class Plot:
     @property
     def key(self) -> str:
         """Its name without the cluster's."""
-        return f"{self.zone}-private" if self.private else self.zone
+        return f"{self.zone}{PRIVATE}" if self.private else self.zone
 
 
 def plots(zones: Sequence[str], *, private: bool) -> list[Plot]:
