@@ -19,18 +19,14 @@ REMOVE = r"ansible-playbook remove_node\.yml -e id="
 # Run by tests that look closer at what comes of it.
 THERE = {
     r"ansible-playbook site\.yml": "test_2_built.py::test_a_second_run_changes_nothing",
-    r"ansible-playbook site\.yml --check( --diff)?": (
+    r"ansible-playbook (site\.yml|swarm\.aws\.site) --check( --diff)?": (
         "test_1_empty_account.py::test_the_plan_names_every_resource_to_come_and_writes_nothing"
     ),
-    PLAYBOOK + r"upgrade\.yml --check": "test_2_versions.py::test_the_oldest_ansible_core_finds_all_as_it_should_be",
     PLAYBOOK + r"picture\.yml": "test_6_views.py::test_a_picture_of_what_stands_in_the_account",
     PLAYBOOK
     + r"diagnose\.yml": "test_6_views.py::test_what_is_gathered_has_no_secret_and_names_the_node_that_is_cut_off",
     r"pip install .*|ansible-galaxy collection (build|install) .*|ansible-galaxy collection build": (
         "test_2_installed.py::test_the_archive_has_what_the_playbooks_need_and_nothing_else"
-    ),
-    r"ansible-playbook swarm\.aws\.site --check --diff": (
-        "test_2_installed.py::test_another_cluster_is_planned_in_full_and_nothing_is_written"
     ),
     r"ansible-playbook swarm\.aws\.site": (
         "test_2_installed.py::test_what_a_checkout_has_built_is_not_changed_by_the_collection"
