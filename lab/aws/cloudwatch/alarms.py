@@ -10,6 +10,7 @@ import ast
 import json
 import logging
 import operator
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -65,12 +66,12 @@ def install(grafts: Grafts) -> None:
 
 def look() -> None:
     """Look at every alarm once."""
-    now = utcnow()
+    now, measured = utcnow(), _measured()
     for alarm in list(world.cloudwatch().alarms.values()):
         if alarm.rule is not None:
             continue
         try:
-            points = _points(alarm, now)
+            points = _points(alarm, now, measured)
         except ValueError as error:
             log.warning("the alarm %s cannot be looked at: %s", alarm.name, error)
             continue
@@ -100,42 +101,49 @@ def judged(alarm: Alarm, points: Sequence[float | None]) -> str:
     return str(alarm.state_value) if sum(found) + missing >= enough and alarm.state_value != UNKNOWN else OK
 
 
+# The moments and values of each metric, by its namespace, its name and its dimensions.
+_Measured = Mapping[tuple[str, str, frozenset[tuple[str, str]]], Sequence[tuple[datetime, float]]]
+
+
+def _measured() -> _Measured:
+    found = defaultdict(list)
+    for one in world.cloudwatch().metric_data:
+        dimensions = frozenset((each.name, each.value) for each in one.dimensions)
+        found[one.namespace, one.name, dimensions].append((naive(one.timestamp), one.value))
+    return found
+
+
 @dataclass(frozen=True)
 class _Series:
     """A metric, and what is made of its values in a period of so many seconds."""
 
     namespace: str
     name: str
-    dimensions: Mapping[str, str]
+    dimensions: frozenset[tuple[str, str]]
     statistic: str
     seconds: float
 
     @classmethod
     def of(cls, metric: Any, statistic: Any, period: Any) -> _Series:
         """``metric`` is moto's metric, or an alarm on one."""
-        dimensions = {str(one.name): str(one.value) for one in metric.dimensions}
+        dimensions = frozenset((str(one.name), str(one.value)) for one in metric.dimensions)
         speed = AWS_SPEED if metric.namespace.startswith("AWS/") else 1
         return cls(metric.namespace, metric.metric_name, dimensions, statistic, float(period) / speed)
 
-    def value(self, number: int, now: datetime) -> float | None:
+    def value(self, number: int, now: datetime, measured: _Measured) -> float | None:
         """The statistic of a period, counted back from now; None if it has no data."""
         end = now - timedelta(seconds=self.seconds * number)
         start = end - timedelta(seconds=self.seconds)
-        found = [
-            one.value
-            for one in world.cloudwatch().metric_data
-            if (one.namespace, one.name) == (self.namespace, self.name)
-            and {each.name: each.value for each in one.dimensions} == self.dimensions
-            and start < naive(one.timestamp) <= end
-        ]
+        moments = measured.get((self.namespace, self.name, self.dimensions), ())
+        found = [value for at, value in moments if start < at <= end]
         return float(_STATISTICS[self.statistic](found)) if found else None
 
 
-def _points(alarm: Any, now: datetime) -> list[float | None]:
+def _points(alarm: Any, now: datetime, measured: _Measured) -> list[float | None]:
     periods = range(int(alarm.evaluation_periods) + FURTHER_BACK)
     if not alarm.metric_data_queries:
         series = _Series.of(alarm, alarm.statistic, alarm.period)
-        return [series.value(number, now) for number in periods]
+        return [series.value(number, now, measured) for number in periods]
     parts = {
         one.id: _Series.of(one.metric_stat.metric, one.metric_stat.stat, one.metric_stat.period)
         for one in alarm.metric_data_queries
@@ -145,7 +153,7 @@ def _points(alarm: Any, now: datetime) -> list[float | None]:
     tree = ast.parse(returned, mode="eval").body
     result: list[float | None] = []
     for number in periods:
-        values = {name: series.value(number, now) for name, series in parts.items()}
+        values = {name: series.value(number, now, measured) for name, series in parts.items()}
         result.append(None if None in values.values() else calculated(tree, values))
     return result
 

@@ -12,7 +12,7 @@ from moto.core.utils import utcnow
 from lab.aws import world
 
 # What is older is of no use to any alarm.
-KEPT = timedelta(hours=1)
+KEPT = timedelta(minutes=30)
 
 
 def measure() -> None:
