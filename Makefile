@@ -3,6 +3,8 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
+# Images of Python say that nothing compiled is to be kept; then every command compiles all of Ansible anew.
+export PYTHONDONTWRITEBYTECODE :=
 LAB := .venv/bin/python -m lab
 
 .PHONY: help setup demo test units soak lint docs status instances managers diagnose ssh look lab-up lab-down lab-env
