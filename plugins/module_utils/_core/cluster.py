@@ -147,6 +147,9 @@ class Service:
     parallelism: int = 1
     # Whether an update or a rollback of it is under way.
     updating: bool = False
+    # Whether one has stopped half-way. Whatever is written to the service begins it anew, and is what Docker then rolls
+    # back to.
+    paused: bool = False
     labels: Mapping[str, str] = field(default_factory=dict)
     # How long its tasks may take to stop, in seconds.
     stop_seconds: float = 10

@@ -56,6 +56,8 @@ def _unfit(service: Service) -> str:
         return "it has no healthcheck, so that nobody could tell when a new task serves"
     if service.updating:
         return "an update of it is under way"
+    if service.paused:
+        return "an update of it is paused"
     if surge.LABEL in service.labels:
         return "it has more tasks than usual while a node is taken out"
     if service.running < service.replicas:

@@ -61,7 +61,7 @@ def check_room(observed: Cluster, node: Node, instance: str) -> None:
         each = " and ".join(f"{need.missing} tasks of {need.service} ({need.obstacle})" for need in hopeless)
         raise RequestRefused(
             f"{instance} is not removed, for there is no place elsewhere for {each}: "
-            "add a node first, or lose them with force."
+            "put that right or add a node first, or lose them with force."
         )
 
 

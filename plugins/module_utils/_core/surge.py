@@ -120,8 +120,8 @@ class Surge:
             return service.replicas
         if not moving:
             return usual if self._settled(service) else service.replicas
-        # An update in the middle would lose what it can be rolled back to.
-        if not service.start_first or service.updating:
+        # An update in the middle would lose what it can be rolled back to, and one that failed would begin anew.
+        if not service.start_first or service.updating or service.paused:
             return service.replicas
         return max(service.replicas, usual + self._placeable(service, moving, service.replicas - usual))
 
@@ -152,6 +152,8 @@ class Surge:
         return None if at is None else min(at, self._now)
 
     def _obstacle(self, service: Service) -> str:
+        if service.paused:
+            return "its update is paused, so that none is started first: update it again, or roll it back"
         if service.pending and service.why_pending:
             return service.why_pending
         extra = service.replicas - declared(service)

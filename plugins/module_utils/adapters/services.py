@@ -12,7 +12,8 @@ _STARTING = ("new", "pending", "assigned", "accepted", "preparing", "ready", "st
 _ENDED = ("complete", "failed", "shutdown", "rejected", "orphaned", "remove")
 _NANOSECONDS = 1e9
 # States of an update that goes on, or would, when the specification is written anew.
-_UNSETTLED = ("updating", "paused", "rollback_started", "rollback_paused")
+_UNDER_WAY = ("updating", "rollback_started")
+_PAUSED = ("paused", "rollback_paused")
 # Docker's own, where a service says nothing.
 _STOP_SECONDS = 10.0
 
@@ -50,6 +51,7 @@ def _service(service: Mapping[str, Any], tasks: Sequence[Mapping[str, Any]]) -> 
     container = spec["TaskTemplate"].get("ContainerSpec") or {}
     grace = container.get("StopGracePeriod")
     over = _over(spec["TaskTemplate"], tasks)
+    update = (service.get("UpdateStatus") or {}).get("State")
     return Service(
         id=service["ID"],
         name=spec["Name"],
@@ -59,7 +61,8 @@ def _service(service: Mapping[str, Any], tasks: Sequence[Mapping[str, Any]]) -> 
         # Docker takes 0 for all at once, and one at a time where nothing is said.
         parallelism=(spec.get("UpdateConfig") or {}).get("Parallelism", 1),
         health_checked=_health_checked(container.get("Healthcheck") or {}),
-        updating=(service.get("UpdateStatus") or {}).get("State") in ("updating", "rollback_started"),
+        updating=update in _UNDER_WAY,
+        paused=update in _PAUSED,
         labels=dict(spec.get("Labels") or {}),
         stop_seconds=_STOP_SECONDS if grace is None else grace / _NANOSECONDS,
         needs=_needs(service),
@@ -68,7 +71,7 @@ def _service(service: Mapping[str, Any], tasks: Sequence[Mapping[str, Any]]) -> 
         stopping=dict(stopping),
         image=container.get("Image") or "",
         over=over,
-        renewable=mode != "job" and (service.get("UpdateStatus") or {}).get("State") not in _UNSETTLED and not over,
+        renewable=mode != "job" and update not in (*_UNDER_WAY, *_PAUSED) and not over,
         pending=pending,
         why_pending=" ".join(why.split()),
     )

@@ -220,6 +220,23 @@ def _renewable(template, *tasks, mode=None, update=None):
 ONCE = {"RestartPolicy": {"Condition": "none"}}
 
 
+@pytest.mark.parametrize(
+    ("update", "updating", "paused"),
+    [
+        ("updating", True, False),
+        ("rollback_started", True, False),
+        ("paused", False, True),
+        ("rollback_paused", False, True),
+        ("completed", False, False),
+        (None, False, False),
+    ],
+)
+def test_an_update_is_under_way_or_has_stopped_half_way(update, updating, paused):
+    spec = {"Name": "x", "Mode": {"Replicated": {"Replicas": 1}}, "TaskTemplate": {}}
+    (found,) = services.read([{"ID": "s1", "Spec": spec, "UpdateStatus": update and {"State": update}}], [])
+    assert (found.updating, found.paused) == (updating, paused)
+
+
 @pytest.mark.parametrize("update", ["updating", "paused", "rollback_started", "rollback_paused"])
 def test_an_update_that_is_not_over_is_not_disturbed(update):
     assert not _renewable({}, update=update)

@@ -41,6 +41,7 @@ def test_what_is_even_is_left_alone(healthy):
         ({"mode": "global"}, "it runs on every node"),
         ({"mode": "job"}, "it is a job"),
         ({"updating": True}, "an update of it is under way"),
+        ({"paused": True}, "an update of it is paused"),
         ({"labels": {"swarm.aws.surge": "5+1"}}, "more tasks than usual while a node is taken out"),
         ({"replicas": 7}, "6 of its 7 tasks are healthy"),
     ],

@@ -49,6 +49,7 @@ def test_fault_23_as_many_tasks_start_elsewhere_as_are_on_the_node():
         replace(WEB, mode="global", replicas=0),
         replace(WEB, mode="job", replicas=0),
         replace(WEB, updating=True),
+        replace(WEB, paused=True),
         replace(WEB, healthy={"n001": 3, "n002": 3}),
     ],
 )
@@ -114,6 +115,7 @@ def raised_at(moment):
         ({"needs": Needs(most_per_node=2)}, "the 2 other nodes may have 2 of them each"),
         ({"pending": 2, "why_pending": "no suitable node (insufficient resources)"}, "insufficient resources"),
         ({"start_first": False, "needs": Needs(host_ports=(80,))}, "port 80 is taken on the 2 other nodes"),
+        ({"paused": True}, "its update is paused"),
     ],
 )
 def test_fault_25_without_a_place_elsewhere_a_request_stops_before_the_drain_and_force_goes_on(change, reason):
