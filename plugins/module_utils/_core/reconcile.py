@@ -15,6 +15,9 @@ from .errors import SwarmError
 from .plan import decide
 from .policy import Policy
 
+# Seconds after which what was seen is not acted on any more: whoever stood still so long finds another world.
+STALE = 30.0
+
 
 @dataclass
 class Pass:
@@ -24,7 +27,8 @@ class Pass:
     decision: Decision
     done: List[Tuple[Action, Change]] = field(default_factory=list)
     failures: List[Failure] = field(default_factory=list)
-    # Planned, but not done, with the reason: not right on second sight, or its service rests after a failure.
+    # Planned, but not done, with the reason: not right on second sight, planned too long ago, or its service rests after a
+    # failure.
     postponed: List[str] = field(default_factory=list)
 
     @property
@@ -42,9 +46,14 @@ def reconcile(
 ) -> Pass:
     """Do one pass. ``observe`` returns what it can; ``apply`` raises SwarmError; ``now`` gives epoch seconds."""
     backoff = backoff or Backoff()
+    began = now()
     observed = observe()
     result = Pass(observed, decide(observed, policy, now()))
     for action in result.decision.actions:
+        age = now() - began
+        if age > STALE:
+            result.postponed.append(f"{action.change.sentence}: what it was planned by was seen {age:.0f} s ago")
+            continue
         if backoff.rests(action.service, now()):
             result.postponed.append(f"{action.change.sentence}: {action.service} failed a moment ago")
             continue

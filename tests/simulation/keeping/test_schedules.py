@@ -40,6 +40,11 @@ def test_no_schedule_breaks_an_invariant_and_all_converge() -> None:
     assert sum(lost for _, lost in results) <= SCHEDULES * LOST_AT_MOST
 
 
+def test_a_plan_that_its_agent_stood_still_with_is_not_carried_out_late() -> None:
+    """The story in which another one led meanwhile, found among a hundred thousand: the record led to a dead node."""
+    tell(38520)
+
+
 def test_the_same_seed_tells_the_same_story(capsys: pytest.CaptureFixture[str]) -> None:
     stories = []
     for _ in range(2):

@@ -12,7 +12,7 @@ from ansible_collections.swarm.aws.plugins.module_utils._core.cluster import Int
 from ansible_collections.swarm.aws.plugins.module_utils._core.errors import Unavailable
 from ansible_collections.swarm.aws.plugins.module_utils._core.observe import Observer
 from ansible_collections.swarm.aws.plugins.module_utils._core.policy import Policy, PolicyError
-from ansible_collections.swarm.aws.plugins.module_utils._core.reconcile import reconcile
+from ansible_collections.swarm.aws.plugins.module_utils._core.reconcile import STALE, reconcile
 
 from .world import POLICY, ModelWorld, dead, gone, instance, node, observed, record
 
@@ -49,6 +49,22 @@ def test_fault_18_a_service_that_fails_stops_nothing_else_and_rests():
     third = reconcile(world.observe, world.do, POLICY, lambda: world.time, backoff)
     assert world.record == record(1, 2)
     assert third.failures == []
+
+
+@pytest.mark.fault(16)
+def test_fault_16_what_was_planned_before_the_agent_stood_still_is_not_done_after_it():
+    world = ModelWorld(observed([instance(1), instance(2), gone(3)], [node(1), node(2), dead(3)], record(1, 2, 3)))
+
+    def slow(action):
+        world.time += STALE + 1
+        return world.do(action)
+
+    late = reconcile(world.observe, slow, POLICY, lambda: world.time)
+    assert len(late.done) == 1
+    assert late.postponed
+    assert all("what it was planned by was seen 31 s ago" in one for one in late.postponed)
+    again = reconcile(world.observe, world.do, POLICY, lambda: world.time)
+    assert again.done and not again.postponed
 
 
 def test_pauses_grow_up_to_a_limit_and_are_forgotten():
