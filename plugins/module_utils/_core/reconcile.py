@@ -27,8 +27,7 @@ class Pass:
     decision: Decision
     done: List[Tuple[Action, Change]] = field(default_factory=list)
     failures: List[Failure] = field(default_factory=list)
-    # Planned, but not done, with the reason: not right on second sight, planned too long ago, or its service rests after a
-    # failure.
+    # Planned, but not done, with the reason: not right on second sight, planned too long ago, or its service rests.
     postponed: List[str] = field(default_factory=list)
 
     @property
