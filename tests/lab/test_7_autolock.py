@@ -20,17 +20,18 @@ try:
 except ClientError as error:
     print(error.response["Error"]["Code"])
 """
+BUILD = ("site.yml", "--skip-tags", "stack")
 ON = ("-e", json.dumps({"autolock": True}))
 
 
 @pytest.fixture(scope="module")
 def locked(site: Site) -> Iterator[Site]:
     site.settle()
-    run = site.playbook("site.yml", *ON)
+    run = site.playbook(*BUILD, *ON)
     assert run.code == 0, run.output[-4000:]
     site.wait("the leader's agent to lock the swarm", lambda: _locks(site))
     yield site
-    run = site.playbook("site.yml")
+    run = site.playbook(*BUILD)
     assert run.code == 0, run.output[-4000:]
     site.wait("the leader's agent to unlock the swarm for good", lambda: not _locks(site))
 
@@ -40,7 +41,7 @@ def test_the_key_is_kept_for_managers_only_and_a_second_run_changes_nothing(lock
     locked.wait("the key to be kept", lambda: key in _kept(locked))
     assert int(_read(locked, locked.one("follower"))) >= len(key)
     assert _read(locked, locked.one("worker")) == "AccessDeniedException"
-    run = locked.playbook("site.yml", *ON)
+    run = locked.playbook(*BUILD, *ON)
     assert (run.code, run.changed) == (0, 0), run.output[-4000:]
 
 
