@@ -7,7 +7,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export PYTHONDONTWRITEBYTECODE :=
 LAB := .venv/bin/python -m lab
 
-.PHONY: help setup demo test units soak lint docs status instances managers diagnose ssh look lab-up lab-down lab-env
+.PHONY: help setup demo test test-long units soak lint docs status instances managers diagnose ssh look lab-up lab-down lab-env
 
 help: ## Show what there is to make
 	@grep -hE '^[a-z -]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z -]+):.*## (.*)/\1\t\2/' | expand -t 28
@@ -25,6 +25,9 @@ test: setup ## Check everything and run every test, the lab's among them
 
 soak: setup ## Simulate a hundred thousand stories of keeping a cluster, on all cores
 	@SWARM_SCHEDULES=$${SWARM_SCHEDULES:-100000} .venv/bin/python -m pytest tests/simulation/keeping/test_schedules.py
+
+test-long: setup ## Run all of the lab's tests, also those that `make test` leaves out for their length
+	@SWARM_LAB_NAME=$${SWARM_LAB_NAME:-test} .venv/bin/python -m pytest tests/lab
 
 units: setup ## Run the unit tests by ansible-test units, on all cores
 	@tools/units

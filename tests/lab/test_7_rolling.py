@@ -87,6 +87,7 @@ def test_fault_35_a_template_whose_instances_never_join_stops_at_the_first_with_
     assert sizes(site) == usual
 
 
+@pytest.mark.long
 def test_an_upgrade_that_is_called_off_leaves_groups_as_large_as_they_were(site: Site, tmp_path: Path) -> None:
     before, usual = members(site), sizes(site)
     template(site, tmp_path, CALLED_OFF)
@@ -143,6 +144,7 @@ def test_an_upgrade_that_is_killed_is_finished_by_the_next_without_a_request_fai
     assert "Nothing is to be replaced" in said(again)
 
 
+@pytest.mark.long
 def test_three_managers_become_one_and_three_again_without_a_request_failing(site: Site, tmp_path: Path) -> None:
     """Whatever the order, each step leaves a majority of the managers that there are then."""
     usual, changed = sizes(site), groups(tmp_path, user_data=SECOND, min=1)

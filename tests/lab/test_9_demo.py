@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
+
 from .site import Site
 
 
+@pytest.mark.long
 def test_the_demonstration_serves_a_page_and_can_be_run_again(empty: Site) -> None:
     own = {"SWARM_LAB_NAME": "demo"}
     try:
