@@ -20,14 +20,14 @@ setup: .venv/ready ## Install the controller's tools into .venv
 demo: setup ## Build a swarm on the lab and get a page from it; the lab stays up until `make lab-down`
 	@tools/demo
 
-test: setup ## Check everything and run every test, the lab's among them
+test: setup ## Check everything and run the tests, the lab's among them but for three long ones
 	@tools/test
 
 soak: setup ## Simulate a hundred thousand stories of keeping a cluster, on all cores
 	@SWARM_SCHEDULES=$${SWARM_SCHEDULES:-100000} .venv/bin/python -m pytest tests/simulation/keeping/test_schedules.py
 
 test-long: setup ## Run all of the lab's tests, also those that `make test` leaves out for their length
-	@SWARM_LAB_NAME=$${SWARM_LAB_NAME:-test} .venv/bin/python -m pytest tests/lab
+	@tools/test tests/lab
 
 units: setup ## Run the unit tests by ansible-test units, on all cores
 	@tools/units
