@@ -73,8 +73,8 @@ from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ..module_utils._core.redact import Redactor
 from ..module_utils.diagnosis.archive import pack, unpack
-from ..module_utils.diagnosis.redact import Redactor
 
 ARGUMENTS = {
     "folder": {"type": "path", "required": True},

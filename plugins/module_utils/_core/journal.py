@@ -6,6 +6,8 @@ import json
 from dataclasses import dataclass
 from typing import Any, Iterable, Iterator, List, Mapping, Optional
 
+from .redact import without_plain_secrets
+
 ENGINE, AGENT, SYSTEM = "engine", "agent", "system"
 # PutLogEvents takes so many events and bytes at once, counts some bytes more for each event, and takes no more than a
 # day's: https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutLogEvents.html
@@ -36,9 +38,9 @@ def cursor(line: str) -> str:
 
 
 def read(line: str) -> Optional[Entry]:
-    """The entry of such a line; None for one that says nothing."""
+    """The entry of such a line, without plain secrets; None for one that says nothing."""
     found = json.loads(line)
-    text = _text(found.get("MESSAGE")).rstrip()
+    text = without_plain_secrets(_text(found.get("MESSAGE"))).rstrip()
     if not text:
         return None
     source = _source(found)

@@ -75,6 +75,13 @@ def test_each_source_has_a_stream_and_says_what_a_reader_needs() -> None:
     assert journal.read(line(8, None).replace('"line 8"', "null")) is None
 
 
+def test_a_join_token_in_the_journal_stays_there() -> None:
+    said = f"root : COMMAND=/usr/bin/docker swarm join --token SWMTKN-1-{'a1' * 25}-{'b2' * 12}c 10.0.0.1:2377"
+    entry = journal.read(line(1, said, "", SYSLOG_IDENTIFIER="sudo"))
+    assert entry is not None
+    assert entry.text == ("sudo: root : COMMAND=/usr/bin/docker swarm join --token SWMTKN-[removed] 10.0.0.1:2377")
+
+
 def test_an_entry_that_is_too_long_is_cut() -> None:
     entry = journal.read(line(1, "ä" * 200_000))
     assert entry is not None

@@ -5,7 +5,12 @@ from __future__ import annotations
 import json
 
 import pytest
-from ansible_collections.swarm.aws.plugins.module_utils.diagnosis.redact import REMOVED, Redactor, environment_values
+from ansible_collections.swarm.aws.plugins.module_utils._core.redact import (
+    REMOVED,
+    Redactor,
+    environment_values,
+    without_plain_secrets,
+)
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -24,28 +29,33 @@ session_token = texts(BASE64, 200, 400).map(lambda text: "FwoGZXIvYXdzE" + text)
 key_body = texts(BASE64, 64, 64).map(lambda text: "xY1" + text)
 password = st.text("abcdefghijkmnopqrstuvwxyzABCDEFGH0123456789!$%^*-_.~", min_size=8, max_size=30)
 tokens = st.tuples(texts(BASE36, 50), texts(BASE36, 25)).map(lambda two: f"SWMTKN-1-{two[0]}-{two[1]}")
-SECRETS = st.one_of(
+# Those that one knows by their look.
+PLAIN = st.one_of(
     tokens.map(lambda one: (one, one)),
     texts(BASE64, 43).map(lambda one: (f"SWMKEY-1-{one}", f"SWMKEY-1-{one}")),
     st.tuples(st.sampled_from(["AKIA", "ASIA"]), texts(UPPER, 16)).map(lambda two: ("".join(two), "".join(two))),
-    access_secret.map(lambda one: (one, one)),
-    access_secret.map(lambda one: (one, f'"SecretAccessKey" : "{one}"')),
-    session_token.map(lambda one: (one, f'"Token" : "{one}",')),
-    session_token.map(lambda one: (one, f"export AWS_SESSION_TOKEN={one}")),
-    password.map(lambda one: (one, f"password={one}")),
-    password.map(lambda one: (one, f"DB_PASSWORD: '{one}'")),
-    password.map(lambda one: (one, f"mysql --password {one} -h db")),
-    password.map(lambda one: (one, f"mysql --db-password={one}")),
-    password.map(lambda one: (one, json.dumps({"api_key": one}))),
-    password.map(lambda one: (one, json.dumps(json.dumps({"client_secret": one})))),
     password.map(lambda one: (one, f"postgres://app:{one}@db:5432/shop")),
-    password.map(lambda one: (one, f"Authorization: Bearer {one}")),
+    texts(BASE36, 30).map(lambda one: (one, f"Authorization: Bearer {one}")),
     key_body.map(
         lambda one: (one, f"-----BEGIN OPENSSH PRIVATE KEY-----\n{one}\n{one}\n-----END OPENSSH PRIVATE KEY-----")
     ),
     # One whose end was cut off, and one that JSON wrote on a line.
     key_body.map(lambda one: (one, f"-----BEGIN RSA PRIVATE KEY-----\n{one}")),
     key_body.map(lambda one: (one, json.dumps(f"-----BEGIN PRIVATE KEY-----\n{one}\n-----END PRIVATE KEY-----\n"))),
+)
+SECRETS = st.one_of(
+    PLAIN,
+    access_secret.map(lambda one: (one, one)),
+    access_secret.map(lambda one: (one, f'"SecretAccessKey" : "{one}"')),
+    session_token.map(lambda one: (one, f'"Token" : "{one}",')),
+    session_token.map(lambda one: (one, f"export AWS_SESSION_TOKEN={one}")),
+    password.map(lambda one: (one, f"password={one}")),
+    password.map(lambda one: (one, f"Authorization: Bearer {one}")),
+    password.map(lambda one: (one, f"DB_PASSWORD: '{one}'")),
+    password.map(lambda one: (one, f"mysql --password {one} -h db")),
+    password.map(lambda one: (one, f"mysql --db-password={one}")),
+    password.map(lambda one: (one, json.dumps({"api_key": one}))),
+    password.map(lambda one: (one, json.dumps(json.dumps({"client_secret": one})))),
 )
 # Of other characters than the secrets.
 AROUND = st.text("äöü ÄÖÜ\n:;,", max_size=40)
@@ -57,6 +67,19 @@ def test_no_secret_comes_through_a_text(secret, before, after):
     redacted = Redactor().text(f"{before}\n{written} {after}")
     assert value not in redacted
     assert REMOVED in redacted
+
+
+@given(secret=PLAIN, before=AROUND, after=AROUND)
+def test_what_is_a_secret_by_its_look_goes_and_words_around_it_stay(secret, before, after):
+    value, written = secret
+    redacted = without_plain_secrets(f"{before}\n{written} {after}")
+    assert value not in redacted
+    assert redacted.startswith(before) and redacted.strip().endswith(after.strip())
+
+
+@pytest.mark.parametrize("text", ["token=abc", "the password is kept", "a" * 300, f"sha256:{'0123456789abcdef' * 4}"])
+def test_what_is_only_suspect_stays_where_looks_alone_count(text):
+    assert without_plain_secrets(text) == text
 
 
 @given(secret=SECRETS)

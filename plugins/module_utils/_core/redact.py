@@ -57,11 +57,12 @@ def _if_mixed(match: "re.Match[str]") -> str:
     return REMOVED if all(sorts) else text
 
 
-_PATTERNS: Sequence[Tuple[Pattern[str], Replacement]] = (
+# Secrets that one knows by their look alone. A search takes time that grows with the text's length and no faster.
+_PLAIN: Sequence[Tuple[Pattern[str], Replacement]] = (
     (
         re.compile(
             # One without an end goes as far as it looks like one.
-            rf"-----BEGIN (?P<kind>[A-Z0-9 ]*PRIVATE KEY)-----"
+            rf"-----BEGIN (?P<kind>[A-Z0-9 ]{{0,20}}PRIVATE KEY)-----"
             rf"(?:(?:(?!-----BEGIN).){{0,{_KEY_SIZE}}}?-----END (?P=kind)-----|[A-Za-z0-9+/=\s\\]*)",
             re.DOTALL,
         ),
@@ -70,14 +71,28 @@ _PATTERNS: Sequence[Tuple[Pattern[str], Replacement]] = (
     (re.compile(r"SWMTKN-[\w-]+"), "SWMTKN-" + REMOVED),
     (re.compile(r"SWMKEY-[\w+/=-]+"), "SWMKEY-" + REMOVED),
     (re.compile(r"(?<![A-Za-z0-9])(?:AKIA|ASIA)[A-Z0-9]{12,}"), REMOVED),
-    (re.compile(r"(?P<name>[a-z][a-z0-9+.-]*://)[^\s/@\"']+@", re.IGNORECASE), rf"\g<name>{REMOVED}@"),
+    (re.compile(r"(?P<name>[a-z][a-z0-9+.-]{0,20}://)[^\s/@\"']+@", re.IGNORECASE), rf"\g<name>{REMOVED}@"),
     (re.compile(r"(?P<name>X-Amz-(?:Signature|Credential|Security-Token)=)[^&\s\"']+", re.IGNORECASE), _keep_name),
     (re.compile(r"(?P<name>\bBearer\s+)[\w.~+/=-]{8,}", re.IGNORECASE), _keep_name),
+)
+# What is suspect by the name before it, or by how long and mixed it is.
+_SUSPECTS: Sequence[Tuple[Pattern[str], Replacement]] = (
     (_PAIR, _keep_name),
     (_OPTION, _keep_name),
     (_LONG, _if_mixed),
     (_ACCESS_SECRET, _if_mixed),
 )
+
+
+def without_plain_secrets(text: str) -> str:
+    """The text without what is a secret by its look alone, such as join tokens; other words stay as they are."""
+    return _replaced(text, _PLAIN)
+
+
+def _replaced(text: str, patterns: Sequence[Tuple[Pattern[str], Replacement]]) -> str:
+    for pattern, replacement in patterns:
+        text = pattern.sub(replacement, text)
+    return text
 
 
 class Redactor:
@@ -94,9 +109,7 @@ class Redactor:
         """The text without secrets."""
         if self._known:
             text = self._known.sub(REMOVED, text)
-        for pattern, replacement in _PATTERNS:
-            text = pattern.sub(replacement, text)
-        return text
+        return _replaced(text, (*_PLAIN, *_SUSPECTS))
 
     def document(self, value: Any, name: str = "") -> Any:
         """A decoded JSON document without secrets; of environments the variables' names stay."""
