@@ -26,7 +26,6 @@ LINES = (
 
 def test_status_tells_programs_what_is_true(site: Site, tmp_path: Path) -> None:
     nodes = site.settle()
-    addresses = {one["public_ip"] for one in site.instances("manager")}
     site.wait("the record to name all managers", lambda: site.addresses() == site.public_addresses())
     written = tmp_path / "status.json"
     seen = _document(site.playbook("playbooks/status.yml", "-e", "format=json", "-e", f"output={written}", **ALONE))
