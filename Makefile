@@ -7,7 +7,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export PYTHONDONTWRITEBYTECODE :=
 LAB := .venv/bin/python -m lab
 
-.PHONY: help setup demo test test-long units soak lint docs status instances managers diagnose ssh look lab-up lab-down lab-env
+.PHONY: help setup demo test test-long units soak audit lint docs status instances managers diagnose ssh look lab-up lab-down lab-env
 
 help: ## Show what there is to make
 	@grep -hE '^[a-z -]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z -]+):.*## (.*)/\1\t\2/' | expand -t 28
@@ -31,6 +31,9 @@ test-long: setup ## Run all of the lab's tests, also those that `make test` leav
 
 units: setup ## Run the unit tests by ansible-test units, on all cores
 	@tools/units
+
+audit: setup ## Have Prowler judge what stands in the account of a lab, against the exceptions in tools/audit.yml
+	@tools/audit
 
 lint: setup ## Check style, types, documentation and Ansible's own rules
 	@tools/lint

@@ -14,7 +14,7 @@ from moto.ec2.responses.instances import InstanceResponse
 from moto.ec2.responses.launch_templates import LaunchTemplates
 from moto.ec2.responses.security_groups import SecurityGroups
 from moto.iam.access_control import PermissionResult
-from moto.kms.models import KmsBackend
+from moto.kms.models import Alias, KmsBackend
 from moto.route53.models import ChangeList
 from moto.s3.models import FakeBucket
 from moto.sqs.models import Queue
@@ -49,11 +49,25 @@ def install(grafts: Grafts) -> None:
     grafts.attribute(ChangeList, "__contains__", lambda *_: False)
     grafts.attribute(STSBackend, "get_caller_identity", _identity(STSBackend.get_caller_identity))
     grafts.attribute(Queue, "_set_attributes", _keeping_its_policy(Queue._set_attributes))
+    grafts.attribute(KmsBackend, "create_alias", _of_aws(KmsBackend.create_alias))
     delete_key = KmsBackend.schedule_key_deletion
     # moto takes no ARN here.
     grafts.attribute(
         KmsBackend, "schedule_key_deletion", lambda self, key, days: delete_key(self, self.get_key_id(key), days)
     )
+
+
+def _of_aws(create_alias: Callable[..., Alias]) -> Callable[..., Alias]:
+    """The keys that AWS has for its services are its own, and it rotates them."""
+
+    def creating(self: KmsBackend, key_id: str, alias_name: str) -> Alias:
+        alias = create_alias(self, key_id, alias_name)
+        if alias_name.startswith("alias/aws/"):
+            key = self.keys[self.get_key_id(key_id)]
+            key.key_manager, key.key_rotation_status = "AWS", True
+        return alias
+
+    return creating
 
 
 def _keeping_its_policy(set_attributes: Callable[..., None]) -> Callable[..., None]:

@@ -175,3 +175,12 @@ def test_a_role_in_use_stays(aws: LittleAws) -> None:
     iam.remove_role_from_instance_profile(InstanceProfileName="node", RoleName="node")
     iam.delete_role(RoleName="node")
     iam.delete_instance_profile(InstanceProfileName="node")
+
+
+def test_the_key_that_aws_has_for_volumes_is_not_the_accounts(aws: LittleAws) -> None:
+    kms = aws.client("kms")
+    aws.client("ec2").create_volume(AvailabilityZone=f"{REGION}a", Size=1, Encrypted=True)
+    of_aws = kms.describe_key(KeyId="alias/aws/ebs")["KeyMetadata"]
+    own = kms.create_key()["KeyMetadata"]
+    rotated = [kms.get_key_rotation_status(KeyId=key["KeyId"])["KeyRotationEnabled"] for key in (of_aws, own)]
+    assert (of_aws["KeyManager"], own["KeyManager"], rotated) == ("AWS", "CUSTOMER", [True, False])
