@@ -164,6 +164,8 @@ class Service:
     image: str = ""
     # Nodes, or slots of one that is not global, whose task has ended and that get no other one.
     over: FrozenSet[str] = frozenset()
+    # Nodes on which none of its tasks is healthy and the last ones have failed, one soon after the other.
+    failing: FrozenSet[str] = frozenset()
     # Whether its specification can be written anew, with other credentials, and its tasks are left as they are: not
     # those of a job, which would run again, nor tasks that have ended for good, nor an update that was paused.
     renewable: bool = False

@@ -44,7 +44,8 @@ def addresses(
 ) -> Tuple[str, ...]:
     """The values that the record should have, sorted; empty if no node can serve, and then it is to stay as it is.
 
-    ``present`` is the record as it is. A node that it does not lead to yet comes in once what answers there does.
+    ``present`` is the record as it is. A node that it does not lead to yet comes in once what answers there does, and
+    one on which that fails again and again goes.
     """
     if policy.dns is None:
         return ()
@@ -62,7 +63,8 @@ def addresses(
         if not node.ready and not (node.unheard and _leads_to(present, own)):
             continue
         if instance.in_service and identifier not in leaving and node.availability != "drain":
-            is_open = _leads_to(present, own) or not _unanswered(node, services)
+            known = _leads_to(present, own)
+            is_open = not (failing(node, services) if known else _unanswered(node, services))
             (serving if is_open else closed).append(own)
         elif _was_in_service(instance):
             left.append(own)
@@ -75,6 +77,11 @@ def addresses(
     by_ipv4 = [nodes for nodes in ranked if any(not is_ipv6(address) for own in nodes for address in own)]
     best = next((nodes for nodes in (*by_ipv4, *ranked) if nodes), [])
     return tuple(sorted({address for own in (*best, *serving) for address in own}))
+
+
+def failing(node: Node, services: Sequence[Service]) -> List[str]:
+    """Services that are to answer at the node's own ports and fail there again and again, by their names."""
+    return _unanswered(node, [one for one in services if node.id in one.failing])
 
 
 def _unanswered(node: Node, services: Sequence[Service]) -> List[str]:

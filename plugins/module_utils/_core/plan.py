@@ -282,6 +282,12 @@ class _Planner:
         elif wanted and group and group.dns and instance.in_service:
             if not instance.addresses(wanted.addresses, ipv6=False):
                 self._out.notes.append(f"{instance.id} has no {wanted.addresses} address, so {wanted.record} omits it.")
+            failing = dns.failing(self._members.node_of[instance.id], self._observed.services or ())
+            if failing:
+                self._out.notes.append(
+                    f"{' and '.join(failing)} fails on {instance.id} again and again, so {wanted.record} omits it "
+                    "while others serve: docker service ps tells why."
+                )
             if wanted.ipv6 and not instance.ipv6_address:
                 self._out.notes.append(
                     f"{instance.id} has no IPv6 address, so the AAAA record of {wanted.record} omits it: "

@@ -6,9 +6,11 @@ from collections import Counter
 from typing import Any, Dict, FrozenSet, List, Mapping, Sequence, Tuple
 
 from .._core.cluster import Needs, Service
+from .moments import moment
 
 # States of a task on its way to running, and of one that has not ended.
 _STARTING = ("new", "pending", "assigned", "accepted", "preparing", "ready", "starting")
+_FAILED = ("failed", "rejected")
 _ENDED = ("complete", "failed", "shutdown", "rejected", "orphaned", "remove")
 _NANOSECONDS = 1e9
 # States of an update that goes on, or would, when the specification is written anew.
@@ -16,6 +18,9 @@ _UNDER_WAY = ("updating", "rollback_started")
 _PAUSED = ("paused", "rollback_paused")
 # Docker's own, where a service says nothing.
 _STOP_SECONDS = 10.0
+# So many failures within so many seconds are no accident. A swarm remembers five tasks, and one that is never healthy
+# takes its start period, two minutes for instance, and a few checks.
+_FAILURES, _FAILING_SECONDS = 3, 600.0
 
 
 def read(services: Sequence[Mapping[str, Any]], tasks: Sequence[Mapping[str, Any]]) -> Tuple[Service, ...]:
@@ -71,6 +76,7 @@ def _service(service: Mapping[str, Any], tasks: Sequence[Mapping[str, Any]]) -> 
         stopping=dict(stopping),
         image=container.get("Image") or "",
         over=over,
+        failing=_failing(tasks, healthy),
         renewable=mode != "job" and update not in (*_UNDER_WAY, *_PAUSED) and not over,
         pending=pending,
         why_pending=" ".join(why.split()),
@@ -90,6 +96,22 @@ def _over(template: Mapping[str, Any], tasks: Sequence[Mapping[str, Any]]) -> Fr
         elif task["DesiredState"] in ("running", "ready", "complete"):
             live.add(place)
     return frozenset(ended - live)
+
+
+def _failing(tasks: Sequence[Mapping[str, Any]], healthy: Mapping[str, int]) -> FrozenSet[str]:
+    """Nodes on which no task is healthy and the last that ended have failed, one soon after the other."""
+    ended: Dict[str, List[Tuple[float, str]]] = {}
+    for task in tasks:
+        node, status = task.get("NodeID") or "", task["Status"]
+        if node and status["State"] in _ENDED and not healthy.get(node):
+            ended.setdefault(node, []).append((moment(status.get("Timestamp")), status["State"]))
+    found = set()
+    for node, all_of_node in ended.items():
+        last = sorted(all_of_node)[-_FAILURES:]
+        soon = last[-1][0] - last[0][0] <= _FAILING_SECONDS
+        if len(last) == _FAILURES and soon and all(state in _FAILED for _, state in last):
+            found.add(node)
+    return frozenset(found)
 
 
 def _health_checked(check: Mapping[str, Any]) -> bool:

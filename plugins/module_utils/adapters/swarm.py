@@ -8,7 +8,6 @@ import ipaddress
 import json
 from collections import Counter
 from dataclasses import dataclass
-from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, Callable, Dict, Iterator, Mapping, Optional, Tuple
 
@@ -28,6 +27,7 @@ from .engine import (
     _plain,
     _reason,
 )
+from .moments import moment
 
 try:
     import docker
@@ -106,9 +106,7 @@ class DockerSwarm:
     def since(self) -> float:
         """When the swarm was made, in epoch seconds. Raises Unavailable, also when no manager leads."""
         with self._asked("tell since when there is its swarm"):
-            # Python before 3.11 reads no fractions of other than three or six digits.
-            text = self._api.inspect_swarm()["CreatedAt"][:19]
-        return datetime.strptime(text, "%Y-%m-%dT%H:%M:%S").replace(tzinfo=timezone.utc).timestamp()
+            return moment(self._api.inspect_swarm()["CreatedAt"])
 
     def certificate_until(self) -> float:
         """When this node's certificate expires, in epoch seconds. Raises Unavailable."""

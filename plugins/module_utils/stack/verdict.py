@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timezone
 from typing import Any
 
+from ..adapters.moments import moment
 from .compose import FINGERPRINT
 
 CONVERGED, COMPLETE, PROGRESSING = "converged", "complete", "progressing"
@@ -168,7 +168,7 @@ class _Case:
         if self._job or (self._template.get("ContainerSpec") or {}).get("Healthcheck"):
             return False
         monitor = (self._service["Spec"].get("UpdateConfig") or {}).get("Monitor")
-        return self._now - _moment(task) < (monitor / _NANOSECONDS if monitor else _MONITOR_SECONDS)
+        return self._now - _since(task) < (monitor / _NANOSECONDS if monitor else _MONITOR_SECONDS)
 
     # Failures
 
@@ -193,7 +193,7 @@ class _Case:
         last = {self._place(task): task for task in sorted(self._current, key=lambda task: str(task["CreatedAt"]))}
         live = self._places(self._live)
         return {
-            place: _moment(task)
+            place: _since(task)
             for place, task in last.items()
             if task["Status"]["State"] in _ENDED_BADLY and place not in live and task.get("NodeID") in self._nodes
         }
@@ -251,14 +251,9 @@ def _wanted(task: Mapping[str, Any]) -> bool:
     return task["DesiredState"] in ("running", "ready", "complete")
 
 
-def _moment(task: Mapping[str, Any]) -> float:
+def _since(task: Mapping[str, Any]) -> float:
     """Since when it is in its state, in epoch seconds by its node's clock."""
-    text = str(task["Status"].get("Timestamp") or "")
-    try:
-        # Nanoseconds are more than Python reads.
-        return datetime.strptime(text[:19], "%Y-%m-%dT%H:%M:%S").replace(tzinfo=timezone.utc).timestamp()
-    except ValueError:
-        return 0.0
+    return moment(task["Status"].get("Timestamp"))
 
 
 def _is_current(task: Mapping[str, Any], service: Mapping[str, Any]) -> bool:

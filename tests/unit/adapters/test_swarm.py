@@ -13,6 +13,8 @@ from ansible_collections.swarm.aws.plugins.module_utils._core.registries import 
 from ansible_collections.swarm.aws.plugins.module_utils.adapters import services
 from ansible_collections.swarm.aws.plugins.module_utils.adapters.swarm import DockerSwarm
 from docker.errors import APIError
+from hypothesis import given
+from hypothesis import strategies as st
 
 MANAGER = {
     "ID": "n1",
@@ -136,8 +138,9 @@ PLAIN = {
 }
 
 
-def _task(state, desired, node="n1", error=""):
-    return {"ServiceID": "s1", "NodeID": node, "DesiredState": desired, "Status": {"State": state, "Err": error}}
+def _task(state, desired, node="n1", error="", at="2026-11-28T07:00:00.123456789Z"):
+    status = {"State": state, "Err": error, "Timestamp": at}
+    return {"ServiceID": "s1", "NodeID": node, "DesiredState": desired, "Status": status}
 
 
 def test_services_are_told_with_where_their_tasks_are(swarm, monkeypatch):
@@ -258,6 +261,24 @@ def test_where_a_global_service_ended_for_good():
     service = {"ID": "s1", "Spec": {"Name": "x", "Mode": {"Global": {}}, "TaskTemplate": ONCE}}
     tasks = [_task("complete", "shutdown", node="n1"), _task("running", "running", node="n2")]
     assert services.read([service], tasks)[0].over == {"n1"}
+
+
+ENDED = ("failed", "rejected", "shutdown")
+
+
+@given(
+    ended=st.lists(st.tuples(st.sampled_from(ENDED), st.integers(0, 1200)), max_size=5),
+    healthy=st.booleans(),
+    order=st.randoms(),
+)
+def test_where_a_service_fails_again_and_again(ended, healthy, order):
+    tasks = [_task(state, "shutdown", at=f"2026-11-28T07:{at // 60:02}:{at % 60:02}.123456789Z") for state, at in ended]
+    tasks += [_task("running" if healthy else "starting", "running"), *[_task("failed", "shutdown", node="n2")] * 2]
+    order.shuffle(tasks)
+    service = {"ID": "s1", "Spec": {"Name": "x", "Mode": {"Global": {}}, "TaskTemplate": {}}}
+    last = sorted((at, state) for state, at in ended)[-3:]
+    fails = len(last) == 3 and last[-1][0] - last[0][0] <= 600 and all(state != "shutdown" for _, state in last)
+    assert services.read([service], tasks)[0].failing == ({"n1"} if fails and not healthy else set())
 
 
 def test_all_tasks_are_started_anew_by_a_counter_and_nothing_else(swarm, sent, monkeypatch):

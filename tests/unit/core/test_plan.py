@@ -215,6 +215,26 @@ def test_a_node_that_the_record_leads_to_stays_while_its_proxy_is_replaced_and_a
     assert kinds(replace(cluster, services=(EDGE,), record=Record())) == [("SyncRecord", None)]
 
 
+def test_a_node_whose_proxy_fails_again_and_again_goes_while_others_serve():
+    cluster = observed(THREE, NODES, record(1, 2, 3))
+    proxy = replace(EDGE, starting={"n002": 1}, failing=frozenset({"n002"}))
+    decision = decide(replace(cluster, services=(replace(proxy, healthy={"n001": 1, "n003": 1}),)), POLICY, NOW)
+    (sync,) = decision.actions
+    assert sync.addresses == record(1, 3).addresses
+    assert decision.notes == [
+        "proxy fails on i-002 again and again, so www.example.com omits it while others serve: "
+        "docker service ps tells why."
+    ]
+    # It comes back once the proxy is healthy, and not before.
+    gone = replace(cluster, record=record(1, 3))
+    assert kinds(replace(gone, services=(replace(proxy, healthy={"n001": 1, "n003": 1}),))) == []
+    healthy = replace(EDGE, healthy={"n001": 1, "n002": 1, "n003": 1})
+    assert kinds(replace(gone, services=(healthy,))) == [("SyncRecord", None)]
+    # Where all fail, nobody is better than the others.
+    everywhere = replace(EDGE, failing=frozenset({"n001", "n002", "n003"}))
+    assert kinds(replace(cluster, services=(everywhere,))) == []
+
+
 def test_a_launch_does_not_wait_for_ever_for_what_does_not_run_there():
     late = instance(4, lifecycle="Pending:Wait", launched=NOW - POLICY.launch_seconds)
     cluster = observed([*THREE, late], [*NODES, node(4)], record(1, 2, 3))
