@@ -7,12 +7,14 @@ import shlex
 import sys
 import urllib.parse
 import urllib.request
+from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
 
 from lab import lifecycle, pages, status, tunnel
+from lab.authority import Authority
 from lab.engine import connect
 from lab.errors import LabError
 from lab.state import Lab, default_name, find, labs
@@ -130,8 +132,21 @@ def spot_interrupt(instance: Instance, name: Name) -> None:
 def get(
     url: Annotated[str, typer.Argument(help="A page of the lab's, such as http://www.swarm.test/.")], name: Name
 ) -> None:
-    """Fetch a page as a browser would whose name server is the lab's, and print it."""
+    """Fetch a page as a browser would whose name server is the lab's, and print it.
+
+    Over TLS, the lab's certificate authority is the only one that it trusts.
+    """
     print(pages.fetch(find(name), url).body)
+
+
+@app.command()
+def certificate(
+    host: Annotated[str, typer.Argument(help="The name that it is for, such as www.swarm.test.")],
+    folder: Annotated[Path, typer.Argument(help="Where fullchain.pem and privkey.pem are written to.")],
+    name: Name,
+) -> None:
+    """Have the lab's certificate authority sign a certificate, in the place of an ACME server."""
+    Authority(find(name).folder).issue(host, folder)
 
 
 @app.command(hidden=True)

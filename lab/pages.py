@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import http.client
+import socket
+import ssl
 import urllib.parse
 from dataclasses import dataclass
 
 from dnslib import QTYPE, RCODE, DNSRecord
 
+from lab.authority import Authority
 from lab.errors import LabError
 from lab.state import Lab
 
@@ -19,6 +22,28 @@ class Page:
     address: str
     status: int
     body: str
+    certificate: bytes = b""
+    """What the server showed for itself over TLS, in DER."""
+
+
+class Tls(http.client.HTTPSConnection):
+    """A connection to an address whose server is to prove that it has a name."""
+
+    def __init__(self, address: str, name: str, context: ssl.SSLContext, *, port: int = 443, seconds: float) -> None:
+        super().__init__(address, port, timeout=seconds)
+        self._name, self._trust = name, context
+
+    def connect(self) -> None:
+        plain = socket.create_connection((self.host, self.port), self.timeout)
+        try:
+            self.sock = self._trust.wrap_socket(plain, server_hostname=self._name)
+        except OSError:
+            plain.close()
+            raise
+
+    def certificate(self) -> bytes:
+        """The server's, in DER, once there is a connection."""
+        return self.sock.getpeercert(binary_form=True) or b""
 
 
 def lookup(lab: Lab, name: str, kind: str = "A") -> list[str]:
@@ -41,28 +66,38 @@ def fetch(lab: Lab, url: str, *, seconds: float = 5) -> Page:
     Raises LabError when the name has no address or none of them answers within ``seconds``.
     """
     parts = urllib.parse.urlsplit(url)
-    if parts.scheme != "http" or not parts.hostname:
+    if parts.scheme not in ("http", "https") or not parts.hostname:
         raise LabError(f"'{url}' is not a page of the lab's: give one such as http://www.swarm.test/.")
     addresses = lookup(lab, parts.hostname)
     if not addresses:
         raise LabError(f"{parts.hostname} has no address in the lab's DNS: is the cluster up? `lab status` tells.")
+    trust = Authority(lab.folder).trusting() if parts.scheme == "https" else None
     failures = []
     for address in addresses:
         try:
-            return ask(address, url, seconds=seconds)
+            return ask(address, url, seconds=seconds, trust=trust)
         except OSError as error:
             failures.append(f"{address}: {error}")
     raise LabError(f"No address of {parts.hostname} answers ({'; '.join(failures)}).")
 
 
-def ask(address: str, url: str, *, seconds: float = 5) -> Page:
-    """Ask the server at an address for a page, whatever the page's name leads to. Raises OSError."""
+def ask(address: str, url: str, *, seconds: float = 5, trust: ssl.SSLContext | None = None) -> Page:
+    """Ask the server at an address for a page, whatever the page's name leads to.
+
+    ``trust`` says whose certificates are good, for a page over TLS. Raises OSError.
+    """
     parts = urllib.parse.urlsplit(url)
-    connection = http.client.HTTPConnection(address, parts.port or 80, timeout=seconds)
+    connection: http.client.HTTPConnection
+    if trust:
+        connection = Tls(address, str(parts.hostname), trust, port=parts.port or 443, seconds=seconds)
+    else:
+        connection = http.client.HTTPConnection(address, parts.port or 80, timeout=seconds)
     try:
         path = urllib.parse.urlunsplit(("", "", parts.path or "/", parts.query, ""))
+        connection.connect()
+        shown = connection.certificate() if isinstance(connection, Tls) else b""
         connection.request("GET", path, headers={"Host": parts.netloc})
         answer = connection.getresponse()
-        return Page(address, answer.status, answer.read().decode(errors="replace"))
+        return Page(address, answer.status, answer.read().decode(errors="replace"), shown)
     finally:
         connection.close()
