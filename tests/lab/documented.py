@@ -7,7 +7,7 @@ import re
 from .site import ROOT
 
 # How a command begins. Files' contents may begin so, too, but then a colon follows.
-BEGINNING = r"(ansible|ANSIBLE_|make |\S*python -m|tools/|aws |dig |curl |pip |eval )(?!\S*:\s)"
+BEGINNING = r"(ansible|ANSIBLE_|make |\S*python -m|tools/|aws |dig |curl |pip |eval |certbot )(?!\S*:\s)"
 
 
 def commands() -> set[str]:

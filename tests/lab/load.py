@@ -7,6 +7,7 @@ some requests, as browsers do.
 from __future__ import annotations
 
 import http.client
+import ssl
 import threading
 import time
 from collections import Counter
@@ -15,6 +16,7 @@ from types import TracebackType
 
 from dnslib import QTYPE, DNSRecord
 
+from lab.pages import Tls
 from lab.state import Lab
 
 # Seconds. A request that takes longer than a person waits has failed.
@@ -105,10 +107,21 @@ class Result:
 class Load:
     """Asks from the beginning of a ``with`` block to its end, about `rate` times a second."""
 
-    def __init__(self, lab: Lab, name: str, path: str = "/api", rate: float = 260.0, longest: float = LONGEST) -> None:
-        """``rate`` is in requests a second; after ``longest`` seconds it asks no more."""
+    def __init__(
+        self,
+        lab: Lab,
+        name: str,
+        path: str = "/api",
+        rate: float = 260.0,
+        longest: float = LONGEST,
+        trust: ssl.SSLContext | None = None,
+    ) -> None:
+        """``rate`` is in requests a second; after ``longest`` seconds it asks no more.
+
+        With ``trust`` it asks over TLS.
+        """
         self.result = Result()
-        self._longest = longest
+        self._longest, self._trust = longest, trust
         self._name, self._path = name, path
         self.resolver = Resolver(lab, name)
         self._interval = THREADS / rate
@@ -147,7 +160,7 @@ class Load:
                         connection.close()
                     turn, left = turn + 1, REQUESTS
                     address = addresses[turn % len(addresses)]
-                    connection = http.client.HTTPConnection(address, 80, timeout=PATIENCE)
+                    connection = self._connection(address)
                 address, left = connection.host, left - 1
                 connection.request("GET", self._path, headers={"Host": self._name})
                 answer = connection.getresponse()
@@ -161,6 +174,11 @@ class Load:
                 if connection is not None:
                     connection.close()
                 connection = None
+
+    def _connection(self, address: str) -> http.client.HTTPConnection:
+        if self._trust:
+            return Tls(address, self._name, self._trust, seconds=PATIENCE)
+        return http.client.HTTPConnection(address, 80, timeout=PATIENCE)
 
     def _note(self, address: str, failure: str, seconds: float, resolved_at: float) -> None:
         with self._lock:

@@ -40,6 +40,12 @@ THERE = {
     PLAYBOOK + r"(deploy|rollback|stop)\.yml -e stack_(file|name)=\S+( --check --diff)?": (
         "test_6_stack.py::test_a_stack_is_deployed_rotated_failed_rolled_back_and_stopped"
     ),
+    r"export EDGE_CERTIFICATE=\S+; " + PLAYBOOK + r"deploy\.yml -e stack_file=\$PWD/stacks/edge/\S+": (
+        "test_7_tls.py::test_no_request_fails_while_a_certificate_is_renewed"
+    ),
+    r"export EDGE_CERTIFICATE=\S+; \S*python -m lab (certificate|get) .*": (
+        "test_7_tls.py::test_a_page_comes_over_tls_and_its_certificate_is_verified"
+    ),
     PLAYBOOK + r"scale\.yml -e group=worker -e desired=3": (
         "test_7_rolling.py::test_a_group_gets_more_instances_that_serve_and_site_yml_leaves_them"
     ),
@@ -78,6 +84,7 @@ NOWHERE = {
     r"make audit": "Prowler is two gigabytes",
     r"tools/molecule .*": "the scenarios take longer than all of the tests",
     r"aws ssm .*": "Session Manager's agent takes its commands from AWS",
+    r"certbot .*": "the lab has no ACME server; what comes of it, two files, the lab's own authority writes",
     r"dig .*": "the tests have a resolver of their own",
     r"ansible-builder build .*": "it takes base images from registries; what it reads is checked by the linters",
 }

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 from ansible_collections.swarm.aws.plugins.module_utils.stack import compose, images
 from ansible_collections.swarm.aws.plugins.module_utils.stack.errors import StackError
+from ansible_collections.swarm.aws.plugins.module_utils.stack.files import beside
 from ansible_collections.swarm.aws.plugins.module_utils.stack.interpolation import interpolate
 
 from tests.unit.stack import world
@@ -192,11 +194,12 @@ def test_what_is_no_image_is_refused() -> None:
         images.without_digest("Not An Image")
 
 
-def test_the_example_is_whole(pytestconfig: pytest.Config) -> None:
-    folder = pytestconfig.rootpath / "stacks/example"
+def deployable(folder: Path, **variables: str) -> compose.Bundle:
     document = yaml.safe_load((folder / "docker-compose.yml").read_text())
-    stack = compose.bundle("example", document, {}, lambda name: (folder / name).read_bytes(), source="the example")
-    assert stack.generate == {"example_store-password": 40}
+    return compose.bundle(folder.name, document, variables, beside(folder / "docker-compose.yml"), source="it")
+
+
+def check_hardened(stack: compose.Bundle) -> None:
     assert all(len(blob.data) < 500_000 for blob in stack.configs)
     for name, options in stack.definition["services"].items():
         assert options["deploy"]["endpoint_mode"] == "dnsrr", name
@@ -206,5 +209,75 @@ def test_the_example_is_whole(pytestconfig: pytest.Config) -> None:
         assert options["healthcheck"]["test"], name
         assert options["deploy"]["resources"]["limits"]["memory"], name
         assert options["deploy"]["update_config"]["failure_action"] == "rollback", name
+
+
+def test_the_example_is_whole(pytestconfig: pytest.Config) -> None:
+    stack = deployable(pytestconfig.rootpath / "stacks/example")
+    assert stack.generate == {"example_store-password": 40}
+    check_hardened(stack)
     assert stack.definition["services"]["web"]["deploy"]["update_config"]["order"] == "start-first"
     assert stack.definition["services"]["web"]["deploy"]["replicas"] == 6
+
+
+@pytest.fixture
+def certificate(tmp_path: Path) -> Path:
+    (tmp_path / "fullchain.pem").write_text("a certificate")
+    (tmp_path / "privkey.pem").write_text("its key")
+    return tmp_path
+
+
+def test_the_edge_is_whole(pytestconfig: pytest.Config, certificate: Path) -> None:
+    stack = deployable(pytestconfig.rootpath / "stacks/edge", EDGE_CERTIFICATE=str(certificate))
+    check_hardened(stack)
+    entry, tls = stack.definition["services"]["entry"], stack.definition["services"]["tls"]
+    assert entry["ports"] == [{"target": 8443, "published": 443, "mode": "host"}]
+    # In nothing but internal networks a task gets no port on its node.
+    assert [stack.definition["networks"][name] for name in entry["networks"]] == [{"driver": "overlay"}]
+    assert "secrets" not in entry
+    assert "ports" not in tls
+    assert tls["deploy"]["update_config"]["order"] == "start-first"
+    assert stack.definition["networks"]["behind"] == {"external": True, "name": "example_front"}
+    assert sorted(blob.data for blob in stack.secrets) == [b"a certificate", b"its key"]
+
+
+def test_the_edge_stands_in_front_of_another_stack_where_variables_say_so(
+    pytestconfig: pytest.Config, certificate: Path
+) -> None:
+    stack = deployable(
+        pytestconfig.rootpath / "stacks/edge",
+        EDGE_CERTIFICATE=str(certificate),
+        EDGE_NETWORK="shop_public",
+        EDGE_TASKS="tasks.page:3000",
+        EDGE_HEALTH="/up",
+        EDGE_HSTS="63072000",
+    )
+    assert stack.definition["networks"]["behind"]["name"] == "shop_public"
+    assert stack.definition["services"]["tls"]["environment"] == {
+        "TASKS": "tasks.page:3000",
+        "HEALTH": "/up",
+        "HSTS": "63072000",
+    }
+
+
+@pytest.mark.parametrize("file", ["fullchain.pem", "privkey.pem"])
+def test_a_renewed_certificate_leaves_alone_what_holds_the_port(
+    pytestconfig: pytest.Config, certificate: Path, file: str
+) -> None:
+    def fingerprints() -> dict[str, str]:
+        definition = deployable(pytestconfig.rootpath / "stacks/edge", EDGE_CERTIFICATE=str(certificate)).definition
+        services = compose.pinned(definition, DIGESTS)["services"]
+        return {name: options["deploy"]["labels"][compose.FINGERPRINT] for name, options in services.items()}
+
+    before = fingerprints()
+    (certificate / file).write_text("another")
+    after = fingerprints()
+    assert after["entry"] == before["entry"]
+    assert after["tls"] != before["tls"]
+
+
+def test_the_edge_without_a_certificate_is_refused(pytestconfig: pytest.Config, tmp_path: Path) -> None:
+    folder = pytestconfig.rootpath / "stacks/edge"
+    with pytest.raises(StackError, match=r"EDGE_CERTIFICATE, .* \(the folder with fullchain.pem and privkey.pem\)"):
+        deployable(folder)
+    with pytest.raises(StackError, match=r"fullchain\.pem', which cannot be read"):
+        deployable(folder, EDGE_CERTIFICATE=str(tmp_path))
