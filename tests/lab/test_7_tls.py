@@ -12,6 +12,7 @@ import pytest
 
 from lab import pages
 from lab.authority import Authority
+from lab.engine import connect
 from tests.lab.load import Load
 
 from .site import RECORD, ROOT, Run, Site, say
@@ -21,6 +22,8 @@ pytestmark = pytest.mark.long
 STACK = ROOT / "stacks/edge/docker-compose.yml"
 # Requests that a change must have met for their success to mean something.
 ENOUGH = 1000
+# Seconds until connections that were under way to a failed host are given up: `tcp-ut`, the client's patience and some.
+CUT_OFF = 10
 
 
 class Edge:
@@ -132,6 +135,7 @@ def test_a_key_that_is_not_the_certificates_leaves_the_old_one_in_place(site: Si
     assert wrong.code != 0
     said = " ".join(wrong.output.split())
     assert "The stack 'edge' did not converge: edge_tls rolled back" in said, wrong.output[-4000:]
+    assert "inconsistencies between private key and certificate" in said, wrong.output[-4000:]
     assert edge.shown() == before
 
 
@@ -146,4 +150,30 @@ def test_no_request_fails_over_tls_while_a_node_is_removed(site: Site, edge: Edg
     say(f"a removal over TLS: {load.result}")
     assert load.result.failures == []
     assert load.result.sent >= ENOUGH
+    site.settle()
+
+
+def test_a_host_that_fails_takes_along_no_more_than_what_was_under_way(site: Site, edge: Edge) -> None:
+    """A connection that came in at another node may have been to the failed host's `tls`; it is over within seconds."""
+    site.settle()
+    site.wait("the record to name the managers", lambda: site.addresses() == site.public_addresses())
+    instance = site.one("follower")
+    address = next(one["public_ip"] for one in site.instances() if one["instance_id"] == instance)
+    with Load(site.lab, RECORD, trust=edge.trust) as load:
+        site.wait("the load to have begun", lambda: load.result.sent >= ENOUGH)
+        connect().containers.get(site.lab.container(instance)).kill()
+        killed = time.time()
+        site.wait("the record to be without it", lambda: address not in site.addresses())
+        forgotten = time.time() - killed
+        site.wait("the resolver to forget it", lambda: load.resolver.asked_at > killed + forgotten)
+        site.wait("the load to have met it", lambda: time.time() > killed + forgotten + CUT_OFF)
+    elsewhere = [one for one in load.result.failures if one.address != address]
+    say(
+        f"a host that fails, over TLS: {load.result}; withdrawn after {forgotten:.1f} s, {len(elsewhere)} failed at "
+        f"other addresses, the last after {max((one.at - killed for one in elsewhere), default=0):.1f} s"
+    )
+    assert [one for one in elsewhere if one.at > killed + CUT_OFF] == []
+    assert [
+        one for one in load.result.failures if one.address == address and one.resolved_at > killed + forgotten
+    ] == []
     site.settle()
