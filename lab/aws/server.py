@@ -30,7 +30,7 @@ from lab.aws import (
     seed,
     world,
 )
-from lab.aws.autoscaling import api
+from lab.aws.autoscaling import api, tracking
 from lab.aws.calls import Call, CallLog
 from lab.aws.cloudwatch import EVERY, alarms, measuring
 from lab.aws.control import Control
@@ -145,6 +145,7 @@ class Server:
                     if now - looked >= ALARMS_SECONDS:
                         looked = now
                         alarms.look()
+                        tracking.look()
                 except Exception:
                     log.exception("a round of the control loop failed")
                 world.CHANGED.wait(self._tick)

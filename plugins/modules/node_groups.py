@@ -9,7 +9,8 @@ module: node_groups
 short_description: Keep the node groups of a swarm
 version_added: 0.1.0
 description:
-  - Keeps for each group a launch template, an Auto Scaling group and its lifecycle hooks.
+  - Keeps for each group a launch template, an Auto Scaling group and its lifecycle hooks, and a scaling policy
+    for those that scale.
   - A launch template gets a new version only if what it says really differs. Instances that run are left alone.
   - Waits for no instance. Groups that are no longer declared are reported and left alone.
 author:
@@ -158,6 +159,17 @@ options:
             description: Whether an instance at an elevated risk of interruption is replaced before it is interrupted.
             type: bool
             required: true
+      scaling:
+        description:
+          - Has Auto Scaling change the number of instances by what the swarm's tasks need, between O(groups[].min) and
+            O(groups[].max). O(groups[].desired) is then how many it begins with. Without it there is no such policy.
+          - For groups whose role is V(worker) alone.
+        type: dict
+        suboptions:
+          target:
+            description: How many percent of the instances are to be needed.
+            type: int
+            required: true
 """
 
 EXAMPLES = r"""
@@ -206,7 +218,9 @@ groups:
       type: int
       sample: 3
     scaled:
-      description: Whether that is another number, since it was scaled or is being upgraded.
+      description: >-
+        Whether that is another number, since it was scaled or is being upgraded. It is not said of
+        one with O(groups[].scaling), where that is as it should be.
       type: bool
       sample: true
     template_version:
@@ -295,6 +309,7 @@ ARGUMENTS = {
                     "rebalance": {"type": "bool", "required": True},
                 },
             },
+            "scaling": {"type": "dict", "options": {"target": {"type": "int", "required": True}}},
         },
     },
 }
@@ -326,6 +341,7 @@ def work(aws, params, changes):
             instance_profile=group["instance_profile"],
             user_data=group["user_data"],
             spot=Spot(**group["spot"]) if group["spot"] else None,
+            scaling_target=group["scaling"]["target"] if group["scaling"] else None,
             key_name=params["key_name"],
             ipv6=params["ipv6"],
             public=params["public_addresses"],

@@ -14,7 +14,7 @@ from typing import Any, Callable, Dict, List, Optional
 from ansible_collections.swarm.aws.plugins.module_utils._core import metrics
 from ansible_collections.swarm.aws.plugins.module_utils._core.errors import SwarmError
 from ansible_collections.swarm.aws.plugins.module_utils._core.metrics import Sample, sample
-from ansible_collections.swarm.aws.plugins.module_utils._core.policy import Policy
+from ansible_collections.swarm.aws.plugins.module_utils._core.policy import Policy, metrics_namespace
 from ansible_collections.swarm.aws.plugins.module_utils._core.reconcile import Pass
 
 from .log import Log
@@ -111,12 +111,16 @@ class Monitor:
             return
         wanted, now = policy.monitoring, self._now()
         self._keep_server(wanted.port)
-        if now < self._due or not (wanted.port or wanted.namespace):
+        monitored = wanted.port or wanted.namespace
+        if now < self._due or not (monitored or policy.scales):
             return
         self._due = now + wanted.period
-        self._ask(policy, now)
+        if monitored:
+            self._ask(policy, now)
         if wanted.namespace:
             self._send(wanted.namespace, wanted.period, now)
+        elif policy.scales:
+            self._send_capacity(metrics_namespace(policy.cluster))
 
     def _fresh(self) -> bool:
         return self._leading and self._now() - self._pass_at <= FRESH
@@ -176,6 +180,19 @@ class Monitor:
             return
         self._say("cloudwatch", "")
         self._passes_sent, self._certificate_sent_at = passes, now
+
+    def _send_capacity(self, namespace: str) -> None:
+        """Tell CloudWatch nothing but what groups scale by."""
+        with self._lock:
+            found = [one for one in self._pass if one.family is metrics.RESERVATION] if self._fresh() else []
+        if not found:
+            return
+        try:
+            self._sources.put(namespace, found, 60)
+        except SwarmError as error:
+            self._say("cloudwatch", str(error))
+            return
+        self._say("cloudwatch", "")
 
     def _say(self, subject: str, sentence: str) -> None:
         """Log a warning unless it was the last one about the same."""

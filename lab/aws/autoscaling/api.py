@@ -220,6 +220,35 @@ class LabAutoScalingResponse(AutoScalingResponse):
         group.warm_pool = None
         return EmptyResult()
 
+    # Policies
+
+    def put_scaling_policy(self) -> ActionResult:
+        self._backend.put_policy(self._group.name, _plain(self._get_params()))
+        return ActionResult({"PolicyARN": policy_arn(self._group, self._get_param("PolicyName")), "Alarms": []})
+
+    def describe_policies(self) -> ActionResult:
+        name, wanted = self._get_param("AutoScalingGroupName"), self._get_param("PolicyNames", [])
+        groups = [self._group] if name else list(self._backend.groups.values())
+        found = [
+            {
+                **policy.settings,
+                "AutoScalingGroupName": group.name,
+                "PolicyName": policy.name,
+                "PolicyARN": policy_arn(group, policy.name),
+                "Alarms": [],
+                "Enabled": True,
+            }
+            for group in groups
+            for policy in group.policies.values()
+            if not wanted or policy.name in wanted
+        ]
+        page, token = self._page(found, 50)
+        return ActionResult({"ScalingPolicies": page, "NextToken": token})
+
+    def delete_policy(self) -> ActionResult:
+        self._backend.drop_policy(self._group.name, self._get_param("PolicyName"))
+        return EmptyResult()
+
     # Tags
 
     def create_or_update_tags(self) -> ActionResult:
@@ -286,6 +315,11 @@ class LabAutoScalingResponse(AutoScalingResponse):
             self._get_param("InstanceId"),
             self._get_param("LifecycleActionToken"),
         )
+
+
+def policy_arn(group: Group, name: str) -> str:
+    """A policy's ARN. AWS's has a number of its own besides."""
+    return group.arn.replace(":autoScalingGroup:", ":scalingPolicy:") + f":policyName/{name}"
 
 
 def _plain(value: Any) -> Any:

@@ -10,7 +10,7 @@ from moto.autoscaling.models import AutoScalingBackend
 from moto.core.exceptions import ServiceException
 
 from lab.aws import world
-from lab.aws.autoscaling.group import Action, Activity, Group, Hook, Member
+from lab.aws.autoscaling.group import Action, Activity, Group, Hook, Member, ScalingPolicy
 from lab.aws.autoscaling.launching import specification, template_version
 from lab.aws.autoscaling.loop import Loop
 from lab.aws.errors import AwsError
@@ -198,6 +198,22 @@ class LabAutoScaling(AutoScalingBackend):
         if pool.get("PoolState", "Stopped") != "Stopped":
             raise AwsError("ValidationError", f"The lab's warm pools are Stopped, not {pool['PoolState']}.")
         group.warm_pool = {"MinSize": 0, "PoolState": "Stopped", **pool}
+
+    # Policies
+
+    def put_policy(self, group_name: str, given: Mapping[str, Any]) -> None:
+        if given.get("PolicyType") != "TargetTrackingScaling":
+            raise AwsError("ValidationError", "The lab's scaling policies are of the type TargetTrackingScaling.")
+        tracking = given["TargetTrackingConfiguration"]
+        if not tracking.get("CustomizedMetricSpecification"):
+            raise AwsError("ValidationError", "The lab's target tracking follows customized metrics alone.")
+        group, name = self.group(group_name), given["PolicyName"]
+        keys = ("PolicyType", "EstimatedInstanceWarmup", "TargetTrackingConfiguration")
+        group.policies[name] = ScalingPolicy(name, {key: given[key] for key in keys if key in given})
+
+    def drop_policy(self, group_name: str, name: str) -> None:
+        if self.group(group_name).policies.pop(name, None) is None:
+            raise AwsError("ValidationError", f"The scaling policy {name} was not found")
 
     # Hooks
 

@@ -126,6 +126,16 @@ class Member:
         }
 
 
+@dataclass
+class ScalingPolicy:
+    """A target tracking policy; its settings have the API's names."""
+
+    name: str
+    settings: dict[str, Any]
+    changed_at: float | None = None
+    """When it last changed the group's size, on the monotonic clock."""
+
+
 class Group:
     """An Auto Scaling group; its settings have the API's names."""
 
@@ -147,6 +157,7 @@ class Group:
         self.tags: list[dict[str, Any]] = []
         self.members: list[Member] = []
         self.hooks: dict[str, Hook] = {}
+        self.policies: dict[str, ScalingPolicy] = {}
         self.suspended: set[str] = set()
         self.metrics: set[str] = set()
         self.warm_pool: dict[str, Any] | None = None

@@ -66,7 +66,7 @@ def install(grafts: Grafts) -> None:
 
 def look() -> None:
     """Look at every alarm once."""
-    now, measured = utcnow(), _measured()
+    now, measured = utcnow(), measurements()
     for alarm in list(world.cloudwatch().alarms.values()):
         if alarm.rule is not None:
             continue
@@ -102,10 +102,11 @@ def judged(alarm: Alarm, points: Sequence[float | None]) -> str:
 
 
 # The moments and values of each metric, by its namespace, its name and its dimensions.
-_Measured = Mapping[tuple[str, str, frozenset[tuple[str, str]]], Sequence[tuple[datetime, float]]]
+Measured = Mapping[tuple[str, str, frozenset[tuple[str, str]]], Sequence[tuple[datetime, float]]]
 
 
-def _measured() -> _Measured:
+def measurements() -> Measured:
+    """All that CloudWatch has."""
     found = defaultdict(list)
     for one in world.cloudwatch().metric_data:
         dimensions = frozenset((each.name, each.value) for each in one.dimensions)
@@ -114,7 +115,7 @@ def _measured() -> _Measured:
 
 
 @dataclass(frozen=True)
-class _Series:
+class Series:
     """A metric, and what is made of its values in a period of so many seconds."""
 
     namespace: str
@@ -124,13 +125,13 @@ class _Series:
     seconds: float
 
     @classmethod
-    def of(cls, metric: Any, statistic: Any, period: Any) -> _Series:
+    def of(cls, metric: Any, statistic: Any, period: Any) -> Series:
         """``metric`` is moto's metric, or an alarm on one."""
         dimensions = frozenset((str(one.name), str(one.value)) for one in metric.dimensions)
         speed = AWS_SPEED if metric.namespace.startswith("AWS/") else 1
         return cls(metric.namespace, metric.metric_name, dimensions, statistic, float(period) / speed)
 
-    def value(self, number: int, now: datetime, measured: _Measured) -> float | None:
+    def value(self, number: int, now: datetime, measured: Measured) -> float | None:
         """The statistic of a period, counted back from now; None if it has no data."""
         end = now - timedelta(seconds=self.seconds * number)
         start = end - timedelta(seconds=self.seconds)
@@ -139,13 +140,13 @@ class _Series:
         return float(_STATISTICS[self.statistic](found)) if found else None
 
 
-def _points(alarm: Any, now: datetime, measured: _Measured) -> list[float | None]:
+def _points(alarm: Any, now: datetime, measured: Measured) -> list[float | None]:
     periods = range(int(alarm.evaluation_periods) + FURTHER_BACK)
     if not alarm.metric_data_queries:
-        series = _Series.of(alarm, alarm.statistic, alarm.period)
+        series = Series.of(alarm, alarm.statistic, alarm.period)
         return [series.value(number, now, measured) for number in periods]
     parts = {
-        one.id: _Series.of(one.metric_stat.metric, one.metric_stat.stat, one.metric_stat.period)
+        one.id: Series.of(one.metric_stat.metric, one.metric_stat.stat, one.metric_stat.period)
         for one in alarm.metric_data_queries
         if one.metric_stat
     }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Dict, Mapping, Optional, Protocol, Sequence, Tuple
+from typing import Dict, FrozenSet, Mapping, Optional, Protocol, Sequence, Tuple
 
 from . import actions as act
 from . import dns, labels, registries, targets
@@ -62,6 +62,10 @@ class Scaling(Protocol):
     @property
     def desired(self) -> Mapping[str, int]:
         """How many instances each node group is to have, as of the last answer of ``instances``."""
+
+    @property
+    def upgrading(self) -> FrozenSet[str]:
+        """The node groups that are being upgraded, as of the same."""
 
     def instances(self) -> Tuple[Instance, ...]:
         """The cluster's instances, those that ended a while ago among them as long as EC2 tells them."""

@@ -297,6 +297,8 @@ class Cluster:
     services: Optional[Tuple[Service, ...]] = ()
     # How many instances each node group is to have, as far as that is known.
     desired: Mapping[str, int] = field(default_factory=dict)
+    # The node groups that are being upgraded, as far as that is known.
+    upgrading: FrozenSet[str] = frozenset()
     # When an instance's hook was last kept waiting, in epoch seconds, as far as this observer did it.
     heartbeats: Mapping[str, float] = field(default_factory=dict)
     # What each target group says of its targets, by its ARN: a state by instance ID. None for one that did not answer.

@@ -10,7 +10,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Dict, Iterable, Iterator, List, Mapping, Optional, Sequence, Tuple
 
-from . import report
+from . import report, scaling
 from .cluster import Cluster
 from .decision import Decision
 from .policy import Policy
@@ -31,6 +31,8 @@ class Family:
     # Its name in CloudWatch, and its unit there; empty if it does not go there.
     cloudwatch: str = ""
     unit: str = "Count"
+    # The dimension by which CloudWatch tells several apart, if there are; its value is that of their only label.
+    dimension: str = ""
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,14 @@ TASKS_UNSCHEDULABLE = Family(
 )
 ALL_UNSCHEDULABLE = Family(
     "swarm_tasks_unschedulable", "Tasks for which the scheduler has no node.", cloudwatch="TasksUnschedulable"
+)
+NODES_NEEDED = Family("swarm_group_nodes_needed", "Nodes that a group which scales needs for the swarm's tasks.")
+RESERVATION = Family(
+    "swarm_group_capacity_reservation",
+    "The same in percent of the nodes that the group is to have.",
+    cloudwatch="CapacityReservation",
+    unit="Percent",
+    dimension="NodeGroup",
 )
 RECORD_ADDRESSES = Family("swarm_record_addresses", "Addresses that the cluster's record has.")
 RECORD_DIFFERENCES = Family(
@@ -105,6 +115,7 @@ def measure(observed: Cluster, policy: Policy, decision: Decision) -> List[Sampl
     return [
         *_nodes(observed),
         *_tasks(observed),
+        *_capacities(observed, policy),
         *_record(observed, policy, decision),
         sample(INTERRUPTIONS, len(set(decision.waits) - set(decision.held)), state="waiting"),
         sample(INTERRUPTIONS, len(decision.held), state="held"),
@@ -142,6 +153,12 @@ def _tasks(observed: Cluster) -> Iterator[Sample]:
     yield sample(ALL_UNSCHEDULABLE, homeless)
 
 
+def _capacities(observed: Cluster, policy: Policy) -> Iterator[Sample]:
+    for name, capacity in scaling.capacities(observed, policy).items():
+        yield sample(NODES_NEEDED, capacity.needed, group=name)
+        yield sample(RESERVATION, capacity.reservation, group=name)
+
+
 def _record(observed: Cluster, policy: Policy, decision: Decision) -> Iterator[Sample]:
     standing = report.standing(observed, policy, decision)
     if standing is None or standing["addresses"] is None:
@@ -171,10 +188,16 @@ def data(samples: Sequence[Sample], resolution: int) -> List[Mapping[str, object
             "Value": one.value,
             "Unit": one.family.unit,
             "StorageResolution": resolution,
+            **({"Dimensions": [dimension(one.family, value) for _name, value in one.labels]} if one.labels else {}),
         }
         for one in samples
         if one.family.cloudwatch
     ]
+
+
+def dimension(family: Family, value: str) -> Mapping[str, str]:
+    """What tells a family's metric from the others of it, as CloudWatch wants it."""
+    return {"Name": family.dimension, "Value": value}
 
 
 def left(until: Optional[float], now: float) -> List[Sample]:

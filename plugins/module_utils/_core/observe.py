@@ -61,6 +61,7 @@ class Observer:
             interruptions=tuple(self.announced),
             services=services,
             desired=dict(self._world.scaling.desired),
+            upgrading=frozenset(self._world.scaling.upgrading),
             heartbeats=dict(self._world.scaling.heartbeats),
         )
 

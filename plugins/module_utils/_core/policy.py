@@ -25,6 +25,19 @@ class PolicyError(SwarmError):
     """`policy.json` is not what the role `discovery` writes."""
 
 
+def metrics_namespace(cluster: str) -> str:
+    """Where CloudWatch has what the agents of the cluster measure."""
+    return f"swarm.aws/{cluster}"
+
+
+@dataclass(frozen=True)
+class Scaling:
+    """Between which sizes a group follows the swarm's tasks."""
+
+    minimum: int
+    maximum: int
+
+
 @dataclass(frozen=True)
 class Group:
     """A node group, by its name in the configuration."""
@@ -38,6 +51,8 @@ class Group:
     target_groups: Tuple[str, ...] = ()
     # Whether Auto Scaling itself replaces instances that EC2 recommends to replace, and ends them after that.
     rebalance: bool = False
+    # None if nothing but people change how many nodes it has.
+    scaling: Optional[Scaling] = None
 
 
 @dataclass(frozen=True)
@@ -108,6 +123,11 @@ class Policy:
         """The target groups that instances of any group are targets of, by their ARNs."""
         return tuple(sorted({one for group in self.groups.values() for one in group.target_groups}))
 
+    @property
+    def scales(self) -> bool:
+        """Whether any group follows the swarm's tasks."""
+        return any(group.scaling for group in self.groups.values())
+
     def role_of(self, instance: Instance) -> str:
         """The role that an instance's node is to have."""
         group = self.groups.get(instance.group)
@@ -156,7 +176,13 @@ def _group(value: Any, where: str) -> Group:
         frozenset(map(str, group.get("volumes") or ())),
         tuple(_target_group(one, f"{where}.target_groups") for one in group.get("target_groups") or ()),
         bool(group.get("rebalance", False)),
+        None if group.get("scaling") is None else _scaling(group["scaling"], f"{where}.scaling"),
     )
+
+
+def _scaling(value: Any, where: str) -> Scaling:
+    found = _mapping(value, where)
+    return Scaling(_count(found.get("min"), f"{where}.min"), _count(found.get("max"), f"{where}.max"))
 
 
 def _target_group(value: Any, where: str) -> str:

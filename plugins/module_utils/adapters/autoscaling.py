@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable, Dict, Iterable, List, Mapping, Optional, Tuple
+from typing import Any, Callable, Dict, FrozenSet, Iterable, List, Mapping, Optional, Tuple
 
 from .._core.cluster import WORKER, Instance, ScalingGroup
 from .._core.errors import Unavailable
-from .._core.usual import Usual
+from .._core.usual import TAG, Usual
 from ..provision import tags
 from .aws import Aws, ClientError, code
 
@@ -19,10 +19,15 @@ class Fleet:
         self._aws, self._cluster, self._now = aws, cluster, now
         self._heartbeats: Dict[str, float] = {}
         self._desired: Dict[str, int] = {}
+        self._upgrading: FrozenSet[str] = frozenset()
 
     @property
     def desired(self) -> Mapping[str, int]:
         return self._desired
+
+    @property
+    def upgrading(self) -> FrozenSet[str]:
+        return self._upgrading
 
     @property
     def heartbeats(self) -> Mapping[str, float]:
@@ -109,7 +114,9 @@ class Fleet:
     def _members(self) -> Dict[str, Tuple[str, Mapping[str, Any]]]:
         """By instance ID, the group's name and what the group says of the instance."""
         groups = self._groups()
-        self._desired = {tags.from_list(one["Tags"]).get(tags.GROUP, ""): one["DesiredCapacity"] for one in groups}
+        own = [(tags.from_list(one["Tags"]), one["DesiredCapacity"]) for one in groups]
+        self._desired = {each.get(tags.GROUP, ""): desired for each, desired in own}
+        self._upgrading = frozenset(each.get(tags.GROUP, "") for each, _desired in own if TAG in each)
         return {
             instance["InstanceId"]: (group["AutoScalingGroupName"], instance)
             for group in groups

@@ -1,10 +1,13 @@
-"""Launch templates, Auto Scaling groups and their lifecycle hooks."""
+"""Launch templates, Auto Scaling groups, their lifecycle hooks and what scales them."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any, Mapping, Sequence
 
+from .._core import metrics
+from .._core.cluster import WORKER
+from .._core.policy import metrics_namespace
 from .._core.usual import TAG
 from . import tags, templates
 from .changes import Changes
@@ -15,6 +18,10 @@ from .templates import Group, Spot
 # Replaced and scaled-in instances are those of an old template first.
 TERMINATION_POLICIES = ["OldestLaunchTemplate", "OldestInstance"]
 HEALTH_CHECK_GRACE = 120
+SCALING_POLICY = "needed-nodes"
+# Seconds in service before target tracking counts an instance. Few: what is measured is a part of the instances that
+# the group is to have, whether they serve yet or not, and so needs no time to settle.
+WARMUP = 30
 
 
 @dataclass(frozen=True)
@@ -160,6 +167,7 @@ class Fleet:
                 {**wanted, "hooks": hooks, "tags": own_tags},
                 lambda: self._create_group(name, wanted, own_tags),
             )
+            self._keep_scaling(name, group, there=False)
             return
         if present.get("Status"):
             raise ProvisionError(f"The Auto Scaling group {name} is being deleted: run this again when it is gone.")
@@ -182,6 +190,7 @@ class Fleet:
         # After the size itself, so that one that was not applied is not taken for one that was.
         self._keep_desired(name, group, present_tags)
         self._keep_hooks(name)
+        self._keep_scaling(name, group, there=True)
 
     def _create_group(self, name: str, wanted: Mapping[str, Any], own_tags: Mapping[str, str]) -> None:
         _once_launchable(
@@ -227,6 +236,59 @@ class Fleet:
                 lambda wanted=wanted: self._autoscaling.put_lifecycle_hook(AutoScalingGroupName=name, **wanted),  # type: ignore[misc]
             )
 
+    def _keep_scaling(self, name: str, group: Group, *, there: bool) -> None:
+        """Keep the policy by which Auto Scaling follows what agents measure; without a target there is to be none."""
+        if group.role != WORKER:
+            return
+        found: Sequence[Mapping[str, Any]] = ()
+        if there:
+            found = self._autoscaling.describe_policies(AutoScalingGroupName=name, PolicyNames=[SCALING_POLICY])[
+                "ScalingPolicies"
+            ]
+        present = found[0] if found else None
+        wanted = self._tracking(group)
+        resource = f"scaling policy {SCALING_POLICY} of {name}"
+        if wanted is None:
+            if present is not None:
+                self._changes.apply(
+                    resource,
+                    {"TargetTrackingConfiguration": present.get("TargetTrackingConfiguration")},
+                    None,
+                    lambda: self._autoscaling.delete_policy(AutoScalingGroupName=name, PolicyName=SCALING_POLICY),
+                )
+            return
+        if present is not None and templates.contains(present, wanted):
+            return
+        self._changes.apply(
+            resource,
+            {key: present.get(key) for key in wanted} if present else None,
+            wanted,
+            lambda: self._autoscaling.put_scaling_policy(
+                AutoScalingGroupName=name, PolicyName=SCALING_POLICY, **wanted
+            ),
+        )
+
+    def _tracking(self, group: Group) -> dict[str, Any] | None:
+        """The policy in the words of Auto Scaling."""
+        if group.scaling_target is None:
+            return None
+        return {
+            "PolicyType": "TargetTrackingScaling",
+            "EstimatedInstanceWarmup": WARMUP,
+            "TargetTrackingConfiguration": {
+                "CustomizedMetricSpecification": {
+                    "Namespace": metrics_namespace(self._cluster),
+                    "MetricName": metrics.RESERVATION.cloudwatch,
+                    "Dimensions": [metrics.dimension(metrics.RESERVATION, group.name)],
+                    # For a moment two agents may take themselves for the leader's.
+                    "Statistic": "Maximum",
+                    "Unit": metrics.RESERVATION.unit,
+                },
+                "TargetValue": float(group.scaling_target),
+                "DisableScaleIn": False,
+            },
+        }
+
     # What is left to do
 
     def _report(self, group: Group, version: int, present: Mapping[str, Any] | None) -> dict[str, Any]:
@@ -243,7 +305,7 @@ class Fleet:
             "role": group.role,
             "desired": group.desired,
             "size": size,
-            "scaled": size != group.desired,
+            "scaled": size != group.desired and group.scaling_target is None,
             "template_version": version,
             "instances": [one["InstanceId"] for one in instances],
             "behind": sorted(behind),
@@ -263,10 +325,11 @@ def _distribution(spot: Spot | None) -> dict[str, Any]:
 def _size(group: Group, present: Mapping[str, Any]) -> int:
     """How many instances the group is to have now.
 
-    What was scaled stays as it is until `desired` is changed in the configuration, within its min and max.
+    What was scaled stays as it is until `desired` is changed in the configuration, within its min and max. One that
+    follows the swarm's tasks stays even then.
     """
     own, size = tags.from_list(present.get("Tags", [])), int(present["DesiredCapacity"])
-    if TAG not in own and own.get(tags.DESIRED) != str(group.desired):
+    if TAG not in own and own.get(tags.DESIRED) != str(group.desired) and group.scaling_target is None:
         size = group.desired
     return max(group.minimum, size if TAG in own else min(size, group.maximum))
 

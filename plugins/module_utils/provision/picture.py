@@ -47,6 +47,7 @@ WITHIN = {
     "objects of the bucket": "bucket",
     "KMS alias": "KMS key",
     "lifecycle hook": "Auto Scaling group",
+    "scaling policy": "Auto Scaling group",
     "launch template": "Auto Scaling group",
 }
 
@@ -221,11 +222,13 @@ class _Picture:
             lines = [one["note"]]
             if known:
                 lines = [f"{known['in_service']} in service of {known['desired']}, {known['min']} to {known['max']}"]
+            followed = [policy for policy in self._of("scaling policy") if policy["id"].startswith(f"{one['id']}/")]
             made_from = [template for template in templates if template["name"] == one["id"]]
             lines += [f"launch template {template['id']}" for template in made_from]
             lines += [f"hooks: {', '.join(hook['id'].rpartition('-')[2] for hook in own)}"] if own else []
+            lines += ["follows what the swarm's tasks need"] if followed else []
             height = self._card(
-                x, at, SIDE, [f"Auto Scaling group {one['id']}"], lines, "card", [one, *own, *made_from]
+                x, at, SIDE, [f"Auto Scaling group {one['id']}"], lines, "card", [one, *own, *followed, *made_from]
             )
             if own:
                 hooks.append(at + height // 2)

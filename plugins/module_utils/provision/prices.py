@@ -51,12 +51,14 @@ def _watching(
     monitoring: Mapping[str, Any] | None, groups: Sequence[Mapping[str, Any]], table: Mapping[str, Any]
 ) -> float:
     """The cost of metrics and alarms, without what an account has for nothing."""
+    # A group that scales has a metric, and target tracking two alarms on it.
+    scaling = sum(bool(group["scaling"]) for group in groups) * (table["metric"] + 2 * table["alarm"])
     if not monitoring or not monitoring["alarms"]:
-        return 0.0
-    sent = sum(bool(family.cloudwatch) for family in metrics.FAMILIES)
+        return float(scaling)
+    sent = sum(bool(family.cloudwatch) and not family.dimension for family in metrics.FAMILIES)
     dearer = HIGH_RESOLUTION if monitoring["period_seconds"] < 60 else 1
     # Six on the metrics sent, one on dead letters; for each group one on one of AWS's metrics and one on two.
-    return sent * table["metric"] + (6 * dearer + 1 + 3 * len(groups)) * table["alarm"]
+    return scaling + sent * table["metric"] + (6 * dearer + 1 + 3 * len(groups)) * table["alarm"]
 
 
 def _nat(count: int, region: str, table: Mapping[str, Any], unpriced: list[str]) -> float:

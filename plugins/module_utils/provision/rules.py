@@ -24,6 +24,8 @@ TARGET_GROUP = re.compile(
 MAIL_ADDRESS = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
 # Seconds. CloudWatch's alarms look back a day at most, and some look at ten periods.
 SHORT_PERIODS, LONGEST_PERIOD = (10, 20, 30), 3600
+# Target tracking looks at periods of a minute.
+LONGEST_SCALING_PERIOD = 60
 BUCKET_NAME_LIMIT = 63
 MOST_MANAGERS = 7
 # What a group may add to the user data, of which EC2 takes 16 KB in all.
@@ -57,6 +59,7 @@ def check(config: Mapping[str, Any], regions: Sequence[str]) -> Findings:
     _groups(config, findings)
     _managers(config, findings)
     _monitoring(config, findings)
+    _scaling_period(config, findings)
     _logs(config, findings)
     return findings
 
@@ -270,6 +273,7 @@ def _group_problems(group: Mapping[str, Any], zones: Sequence[str]) -> Iterable[
             if zone not in zones:
                 yield f"zone {zone} is not one of the cluster's zones{suggestion(zone, zones) or '.'}"
     yield from _spot_problems(group)
+    yield from _scaling_problems(group)
     for one in group["target_groups"]:
         if not TARGET_GROUP.fullmatch(one):
             yield (
@@ -310,6 +314,26 @@ def _spot_problems(group: Mapping[str, Any]) -> Iterable[str]:
             f"spot.on_demand_base is {spot['on_demand_base']}, but must be between 0 and less than max, "
             f"{group['max']}, for any to be spot."
         )
+
+
+def _scaling_problems(group: Mapping[str, Any]) -> Iterable[str]:
+    scaling = group["scaling"]
+    if scaling is None:
+        return
+    if group["role"] == "manager":
+        yield (
+            "scaling is for workers: how many managers there are says how many may fail, which no task changes. Leave "
+            "scaling out."
+        )
+    if not 1 <= scaling["target"] <= 100:
+        yield f"scaling.target is {scaling['target']}, but must be a percentage from 1 to 100."
+    if group["min"] < 1:
+        yield (
+            f"min is {group['min']}, but a group that scales keeps a node, from which is known what another one would "
+            "have: set min to 1 or more."
+        )
+    if group["min"] == group["max"]:
+        yield f"scaling has nothing to do between min {group['min']} and max {group['max']}: set max to more."
 
 
 def _managers(config: Mapping[str, Any], findings: Findings) -> None:
@@ -376,6 +400,16 @@ def _monitoring(config: Mapping[str, Any], findings: Findings) -> None:
         findings.warnings.append(
             "monitoring has neither emails nor topic_arn: alarms go off, but nobody hears of it unless they subscribe "
             f"to the topic {config['cluster_name']}-alarms."
+        )
+
+
+def _scaling_period(config: Mapping[str, Any], findings: Findings) -> None:
+    period = (config["monitoring"] or {}).get("period_seconds", LONGEST_SCALING_PERIOD)
+    names = [group["name"] for group in config["node_groups"] if group["scaling"] is not None]
+    if names and period > LONGEST_SCALING_PERIOD:
+        findings.errors.append(
+            f"monitoring.period_seconds is {period}, but Auto Scaling looks every minute at what the groups "
+            f"{', '.join(names)} scale by: set it to {LONGEST_SCALING_PERIOD} or less."
         )
 
 

@@ -41,6 +41,8 @@ class Group:
     instance_profile: str
     user_data: str
     spot: Spot | None = None
+    # The reservation, in percent, at which its size follows the swarm's tasks; None if it does not.
+    scaling_target: int | None = None
     volume_iops: int | None = None
     volume_throughput: int | None = None
     # Those for data: device, type, size in GiB, iops and throughput each.

@@ -156,6 +156,7 @@ class SimFleet:
         self._agent, self._world = agent, agent.world
         self.heartbeats: dict[str, float] = {}
         self.desired: dict[str, int] = {}
+        self.upgrading: frozenset[str] = frozenset()
 
     def instances(self) -> tuple[Instance, ...]:
         def question() -> tuple[Instance, ...]:

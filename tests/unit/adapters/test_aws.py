@@ -114,6 +114,15 @@ def test_an_instance_is_ended_with_or_without_another_one_in_its_place(aws, grou
         fleet.sizes("other")
 
 
+def test_a_group_is_being_upgraded_while_its_tag_says_what_is_usual(aws, group):
+    fleet = Fleet(aws, "example", lambda: 0)
+    assert fleet.instances() and fleet.upgrading == frozenset()
+    usual = {"Key": "swarm.aws/usual-size", "Value": "2", "PropagateAtLaunch": False}
+    resource = {"ResourceId": "example-blue", "ResourceType": "auto-scaling-group"}
+    group.scaling.create_or_update_tags(Tags=[{**usual, **resource}])
+    assert fleet.instances() and fleet.upgrading == {"blue"}
+
+
 @pytest.mark.fault(29)
 def test_fault_29_whose_an_instance_is_is_told_by_its_tags(aws, group):
     fleet, others = Fleet(aws, "example", lambda: 0), Fleet(aws, "other", lambda: 0)

@@ -223,6 +223,10 @@ class ModelWorld:
         return {**groups, **self.wanted}
 
     @property
+    def upgrading(self) -> frozenset[str]:
+        return frozenset()
+
+    @property
     def heartbeats(self) -> Mapping[str, float]:
         return self.beats
 

@@ -78,7 +78,7 @@ def test_alarms_look_at_what_the_agents_send_and_at_nothing_else_of_theirs() -> 
         for metric in widget["properties"].get("metrics", ())
         if metric[0] == "swarm.aws/example"
     }
-    assert shown == {one.cloudwatch for one in metrics.FAMILIES if one.cloudwatch}
+    assert shown == {one.cloudwatch for one in metrics.FAMILIES if one.cloudwatch and not one.dimension}
 
 
 def test_the_plan_counts_the_alarms_that_there_are() -> None:

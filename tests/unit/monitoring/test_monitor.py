@@ -17,7 +17,7 @@ from ansible_collections.swarm.aws.plugins.module_utils._core.change import Chan
 from ansible_collections.swarm.aws.plugins.module_utils._core.errors import Unavailable
 from ansible_collections.swarm.aws.plugins.module_utils._core.metrics import Sample
 from ansible_collections.swarm.aws.plugins.module_utils._core.plan import decide
-from ansible_collections.swarm.aws.plugins.module_utils._core.policy import Monitoring, Policy
+from ansible_collections.swarm.aws.plugins.module_utils._core.policy import Group, Monitoring, Policy, Scaling
 from ansible_collections.swarm.aws.plugins.module_utils._core.reconcile import Pass
 from ansible_collections.swarm.aws.runtime.swarm_agent.log import Log
 from ansible_collections.swarm.aws.runtime.swarm_agent.monitor import Monitor
@@ -40,6 +40,13 @@ EVERYTHING = {
     "RecordDifferences",
     "TasksUnschedulable",
 }
+
+
+SCALING = replace(
+    world.POLICY,
+    groups={**world.POLICY.groups, "worker": Group("worker", scaling=Scaling(1, 4))},
+    monitoring=Monitoring(),
+)
 
 
 class FakeSources:
@@ -89,6 +96,10 @@ class Bench:
     def passed(self, policy: Policy = POLICY, **more: object) -> None:
         nodes = [world.node(number, leader=number == 1) for number in (1, 2, 3)]
         observed = world.observed([world.instance(number) for number in (1, 2, 3)], nodes, world.record(1, 2, 3))
+        if policy.scales:
+            nodes.append(world.node(4, "worker"))
+            instances = (*(observed.instances or ()), world.instance(4, "worker"))
+            observed = replace(observed, nodes=tuple(nodes), instances=instances, desired={"worker": 2})
         self.monitor.passed(Pass(observed, decide(observed, policy, 0), **more), policy, 0.5)  # type: ignore[arg-type]
 
     def after(self, seconds: float) -> dict[str, float]:
@@ -117,6 +128,30 @@ def test_the_leader_sends_everything_once_a_period(bench: Bench) -> None:
     bench.passed()
     assert bench.after(1)["Passes"] == 1, "since the last time"
     assert bench.sources.resolutions == [60, 60]
+
+
+def test_what_a_group_scales_by_is_sent_without_anything_else_being_measured(bench: Bench) -> None:
+    bench.passed(SCALING)
+    assert bench.after(0) == {"CapacityReservation": 50}
+    assert bench.sources.asked == ["put"]
+    assert bench.after(59) == {}
+    bench.passed(SCALING)
+    assert bench.after(1) == {"CapacityReservation": 50}
+    assert bench.after(180) == {}, "of what nobody has seen for a while Auto Scaling is told nothing"
+    bench.monitor.stands_by(SCALING)
+    assert bench.after(60) == {}
+
+
+def test_what_a_group_scales_by_is_sent_with_the_rest(bench: Bench) -> None:
+    bench.passed(replace(SCALING, queue=POLICY.queue, monitoring=POLICY.monitoring))
+    assert set(bench.after(0)) == {*EVERYTHING, "CapacityReservation"}
+
+
+def test_cloudwatch_that_does_not_hear_what_a_group_scales_by_is_said_once(bench: Bench) -> None:
+    bench.sources.broken = "put"
+    bench.passed(SCALING)
+    assert bench.after(0) == bench.after(60) == {}
+    assert bench.lines() == ["No put today."]
 
 
 def test_short_periods_are_of_high_resolution(bench: Bench) -> None:

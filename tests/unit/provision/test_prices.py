@@ -16,7 +16,7 @@ TABLE = yaml.safe_load((Path(__file__).resolve().parents[3] / "roles/account/fil
 
 def group(**more: Any) -> dict[str, Any]:
     plain = {"name": "manager", "desired": 3, "instance_types": ["t3.small"], "volume_size": 20, "volume_type": "gp3"}
-    return {**plain, "volumes": [], "spot": None, **more}
+    return {**plain, "volumes": [], "spot": None, "scaling": None, **more}
 
 
 def test_the_default_cluster_in_ireland() -> None:
@@ -37,6 +37,12 @@ def test_metrics_and_alarms_of_two_groups() -> None:
     assert (plain["monitoring"], plain["total"]) == (4.30, 93.51)
     assert monthly(groups, "eu-west-1", TABLE, {"alarms": True, "period_seconds": 10})["monitoring"] == 5.50
     assert monthly(groups, "eu-west-1", TABLE, {"alarms": False, "period_seconds": 60})["monitoring"] == 0
+
+
+def test_a_group_that_scales_has_a_metric_and_two_alarms_on_it() -> None:
+    groups = [group(), group(name="worker", desired=1, scaling={"target": 100})]
+    assert monthly(groups, "eu-west-1", TABLE)["monitoring"] == 0.50
+    assert monthly(groups, "eu-west-1", TABLE, {"alarms": True, "period_seconds": 60})["monitoring"] == 4.80
 
 
 def test_private_nodes_have_no_addresses_and_nat_gateways_cost_more_than_those() -> None:

@@ -35,6 +35,10 @@ def spot_workers(spot: dict[str, Any], kinds: Sequence[str] = ("t3.small", "t3a.
     return workers(instance_types=list(kinds), spot=spot)
 
 
+def scaling_workers(**scaling: Any) -> dict[str, Any]:
+    return workers(desired=1, max=4, scaling=scaling)
+
+
 def data(*more: dict[str, Any], **changed: Any) -> list[dict[str, Any]]:
     """A group with a data volume, some of whose keys are changed, and more volumes."""
     return [group(volumes=[{"label": "data", "size": 50, **changed}, *more])]
@@ -52,6 +56,11 @@ def test_a_volume_may_have_all_that_its_type_can() -> None:
     found = check(node_groups=[group(volume_iops=10000, volume_throughput=1000, volumes=[fast, slow])])
 
     assert (found.errors, found.warnings) == ([], [])
+
+
+def test_a_group_of_workers_may_scale_whatever_else_is_measured() -> None:
+    for monitoring in (None, {"emails": ["operator@example.com"], "period_seconds": 10}):
+        assert check(node_groups=[*managers(3), scaling_workers(target=80)], monitoring=monitoring).errors == []
 
 
 def test_repositories_are_named_in_either_way() -> None:
@@ -152,6 +161,24 @@ def test_repositories_are_named_in_either_way() -> None:
             "target_groups has 'web', which is not the ARN of a target group, such as arn:aws:elasticloadbalancing:",
         ),
         ({"node_groups": [group(target_groups=[TARGET_GROUP] * 2)]}, f"target_groups has {TARGET_GROUP} more than"),
+        (
+            {"node_groups": managers(3, max=5, scaling={})},
+            "scaling is for workers: how many managers there are says how many may fail",
+        ),
+        ({"node_groups": [*managers(3), scaling_workers(target=0)]}, "scaling.target is 0, but must be a percentage"),
+        ({"node_groups": [*managers(3), scaling_workers(target=101)]}, "scaling.target is 101, but must be a"),
+        (
+            {"node_groups": [*managers(3), workers(desired=1, min=0, max=4, scaling={})]},
+            "min is 0, but a group that scales keeps a node",
+        ),
+        (
+            {"node_groups": [*managers(3), workers(desired=2, scaling={})]},
+            "scaling has nothing to do between min 2 and max 2: set max to more",
+        ),
+        (
+            {"node_groups": [*managers(3), scaling_workers()], "monitoring": {"period_seconds": 300}},
+            "monitoring.period_seconds is 300, but Auto Scaling looks every minute at what the groups worker scale by",
+        ),
         ({"node_groups": managers(3, spot={})}, "spot is for workers: AWS can take spot managers away together"),
         ({"node_groups": [*managers(3), spot_workers({"share": 0})]}, "spot.share is 0, but must be a percentage"),
         ({"node_groups": [*managers(3), spot_workers({"share": 101})]}, "spot.share is 101, but must be a percentage"),

@@ -6,6 +6,7 @@ import base64
 from typing import Any
 
 import pytest
+from ansible_collections.swarm.aws.plugins.module_utils._core import metrics
 from ansible_collections.swarm.aws.plugins.module_utils.provision import templates
 from ansible_collections.swarm.aws.plugins.module_utils.provision.errors import ProvisionError
 from hypothesis import given
@@ -63,6 +64,39 @@ def test_a_group_that_is_no_longer_declared_is_reported_and_left_alone() -> None
             result = CASE.run(world, {**told, "groups": told["groups"][:1]})
         assert result["unknown_groups"] == [WORKER]
         assert writes == []
+
+
+def test_a_group_that_scales_keeps_its_size_even_when_desired_changes_and_its_policy_goes_with_the_key() -> None:
+    with account() as world:
+        told = prepare(world)
+        CASE.run(world, told)
+        world.aws.autoscaling.set_desired_capacity(AutoScalingGroupName=WORKER, DesiredCapacity=3)
+        told["groups"][1]["desired"] = 2
+        report = CASE.run(world, told)
+        assert (report["groups"][1]["size"], report["groups"][1]["scaled"]) == (3, False)
+        assert report["changes"] == [f"update the tag swarm.aws/desired of {WORKER}"]
+        told["groups"][1]["max"] = 2
+        assert CASE.run(world, told)["groups"][1]["size"] == 2
+
+        del told["groups"][1]["scaling"]
+        planned, report = CASE.run(world, told, check=True), CASE.run(world, told)
+        assert planned["changes"] == report["changes"] == [f"delete the scaling policy needed-nodes of {WORKER}"]
+        assert CASE.run(world, told)["changes"] == []
+        assert world.aws.autoscaling.describe_policies(AutoScalingGroupName=WORKER)["ScalingPolicies"] == []
+
+
+def test_a_group_follows_what_the_agents_measure_of_it() -> None:
+    with account() as world:
+        CASE.run(world, prepare(world))
+        (policy,) = world.aws.autoscaling.describe_policies()["ScalingPolicies"]
+        (sent,) = metrics.data([metrics.sample(metrics.RESERVATION, 50, group="worker")], 60)
+    tracking = policy["TargetTrackingConfiguration"]
+    assert (policy["AutoScalingGroupName"], tracking["TargetValue"]) == (WORKER, 80)
+    followed = tracking["CustomizedMetricSpecification"]
+    assert followed["Namespace"] == "swarm.aws/example"
+    assert {key: followed[key] for key in ("MetricName", "Dimensions", "Unit")} == {
+        key: sent[key] for key in ("MetricName", "Dimensions", "Unit")
+    }
 
 
 def test_user_data_that_is_too_long_is_refused_before_the_first_write() -> None:

@@ -147,6 +147,12 @@ class Destroyer:
             )
         )
 
+    def _scaling_policy(self, one: Resource) -> None:
+        autoscaling = self._aws.autoscaling
+        _unless_unknown(
+            lambda: autoscaling.delete_policy(AutoScalingGroupName=one.facts["group"], PolicyName=one.facts["policy"])
+        )
+
     def _auto_scaling_group(self, one: Resource) -> None:
         autoscaling = self._aws.autoscaling
         _unless_unknown(lambda: autoscaling.delete_auto_scaling_group(AutoScalingGroupName=one.id, ForceDelete=True))

@@ -14,6 +14,7 @@ KINDS = (
     "event rule",
     "DNS record",
     "lifecycle hook",
+    "scaling policy",
     "Auto Scaling group",
     "instance",
     "volume",

@@ -77,6 +77,19 @@ class Survey:
                     facts={"group": name, "hook": hook["LifecycleHookName"]},
                 )
 
+            policies = unless_missing(
+                lambda name=name: autoscaling.describe_policies(AutoScalingGroupName=name),  # type: ignore[misc]
+                "ValidationError",
+            )
+            for policy in (policies or {}).get("ScalingPolicies", []):
+                # Its alarms are target tracking's own, and go with it.
+                yield Resource(
+                    "scaling policy",
+                    f"{name}/{policy['PolicyName']}",
+                    on=(name,),
+                    facts={"group": name, "policy": policy["PolicyName"]},
+                )
+
     # Events
 
     def _queues(self) -> Iterator[Resource]:

@@ -43,6 +43,7 @@ GROUPS = [
         "max": 4,
         "instance_profile": WORKER,
         "spot": {"share": 70, "on_demand_base": 1, "strategy": "price-capacity-optimized", "rebalance": True},
+        "scaling": {"target": 80},
     },
 ]
 
@@ -95,6 +96,9 @@ def look(aws: Aws) -> Any:
                 "hooks": autoscaling.describe_lifecycle_hooks(AutoScalingGroupName=group["AutoScalingGroupName"])[
                     "LifecycleHooks"
                 ],
+                "policies": autoscaling.describe_policies(AutoScalingGroupName=group["AutoScalingGroupName"])[
+                    "ScalingPolicies"
+                ],
             }
             for group in autoscaling.describe_auto_scaling_groups()["AutoScalingGroups"]
         ],
@@ -132,6 +136,19 @@ def put_hook(aws: Aws, **other: Any) -> None:
         **other,
     }
     aws.autoscaling.put_lifecycle_hook(AutoScalingGroupName=MANAGER, **hook)
+
+
+def track(aws: Aws, target: float, **other: Any) -> None:
+    """The group follows something else."""
+    (policy,) = aws.autoscaling.describe_policies(AutoScalingGroupName=WORKER)["ScalingPolicies"]
+    tracking = {**policy["TargetTrackingConfiguration"], "TargetValue": target, **other}
+    aws.autoscaling.put_scaling_policy(
+        AutoScalingGroupName=WORKER,
+        PolicyName=policy["PolicyName"],
+        PolicyType="TargetTrackingScaling",
+        EstimatedInstanceWarmup=policy["EstimatedInstanceWarmup"],
+        TargetTrackingConfiguration=tracking,
+    )
 
 
 def update(aws: Aws, name: str, **settings: Any) -> None:
@@ -183,6 +200,11 @@ CASE = Case(
         ),
         "a hook lets what never joined in": lambda aws: put_hook(aws, DefaultResult="CONTINUE"),
         "a hook gives up early": lambda aws: put_hook(aws, HeartbeatTimeout=30),
+        "a scaling policy was deleted": lambda aws: aws.autoscaling.delete_policy(
+            AutoScalingGroupName=WORKER, PolicyName="needed-nodes"
+        ),
+        "the group keeps more free": lambda aws: track(aws, 50),
+        "the group never gets smaller": lambda aws: track(aws, 80, DisableScaleIn=True),
         "a group was deleted": delete_group,
     },
 )

@@ -1,0 +1,75 @@
+"""Target tracking: groups whose desired capacity follows a metric, about as AWS does it.
+
+AWS makes two alarms for each policy, which look at minutes: three of them above the target, or fifteen well below it.
+Here there are none to be seen, and minutes pass as fast as for all that AWS itself measures.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from moto.core.utils import utcnow
+
+from lab.aws import world
+from lab.aws.autoscaling.group import Group, ScalingPolicy
+from lab.aws.cloudwatch import AWS_SPEED
+from lab.aws.cloudwatch.alarms import FURTHER_BACK, Measured, Series, measurements
+
+log = logging.getLogger(__name__)
+MINUTE = 60 / AWS_SPEED
+# How many minutes in a row, and below which part of the target AWS takes instances away.
+HIGH, LOW, LOW_PART = 3, 15, 0.9
+# Nothing is changed before the metric can tell of the last change.
+REST = 2 * MINUTE
+
+
+def look() -> None:
+    """Look at every policy once. Whoever calls holds the world's lock."""
+    followed = [(group, policy) for group in world.autoscaling().groups.values() for policy in group.policies.values()]
+    if not followed:
+        return
+    found = measurements()
+    for group, policy in followed:
+        points = _points(policy, found)
+        size = wanted(group, policy, points, time.monotonic())
+        if size != group.desired and not group.deleting and "AlarmNotification" not in group.suspended:
+            log.info("%s has %s go from %d to %d: %s", policy.name, group.name, group.desired, size, points)
+            group.settings["DesiredCapacity"] = size
+            policy.changed_at = time.monotonic()
+
+
+def wanted(group: Group, policy: ScalingPolicy, points: Sequence[float | None], now: float) -> int:
+    """How many instances the group is to have, by the metric's last minutes, the newest first; None without any."""
+    if policy.changed_at is not None and now - policy.changed_at < REST:
+        return group.desired
+    tracking = policy.settings["TargetTrackingConfiguration"]
+    target, low, high = float(tracking["TargetValue"]), int(group.settings["MinSize"]), int(group.settings["MaxSize"])
+    recent = _newest(points, HIGH)
+    if len(recent) == HIGH and min(recent) > target:
+        # Instances that warm up are not counted, so that one want is not met twice.
+        warmup = float(policy.settings.get("EstimatedInstanceWarmup") or group.settings["DefaultCooldown"])
+        warm = [one for one in group.members if one.in_service_since and now - one.in_service_since >= warmup]
+        serving = sum(one.state == "InService" for one in warm)
+        return max(group.desired, min(high, math.ceil(max(1, serving) * recent[0] / target)))
+    longer = _newest(points, LOW)
+    scales_in = str(tracking.get("DisableScaleIn", False)).lower() != "true"
+    if scales_in and len(longer) == LOW and max(longer) < LOW_PART * target:
+        return min(group.desired, max(low, math.ceil(group.desired * longer[0] / target)))
+    return group.desired
+
+
+def _newest(points: Sequence[float | None], count: int) -> list[float]:
+    """So many that there are, of somewhat more minutes: who measures every minute now and then misses one."""
+    return [one for one in points[: count + FURTHER_BACK] if one is not None][:count]
+
+
+def _points(policy: ScalingPolicy, found: Measured) -> list[float | None]:
+    metric: dict[str, Any] = policy.settings["TargetTrackingConfiguration"]["CustomizedMetricSpecification"]
+    dimensions = frozenset((one["Name"], one["Value"]) for one in metric.get("Dimensions") or ())
+    series = Series(metric["Namespace"], metric["MetricName"], dimensions, metric["Statistic"], MINUTE)
+    now = utcnow()
+    return [series.value(number, now, found) for number in range(LOW + FURTHER_BACK)]

@@ -1,0 +1,285 @@
+"""How many nodes a group needs, of chosen and of random swarms."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import pytest
+from ansible_collections.swarm.aws.plugins.module_utils._core import placement, scaling
+from ansible_collections.swarm.aws.plugins.module_utils._core.cluster import Cluster, Needs, Node, Service
+from ansible_collections.swarm.aws.plugins.module_utils._core.policy import Group, Policy, PolicyError, Scaling
+from hypothesis import given
+from hypothesis import strategies as st
+
+from . import world
+
+MOST = 6
+POLICY = replace(
+    world.POLICY,
+    groups={**world.POLICY.groups, "worker": Group("worker", {"disk": "ssd"}, scaling=Scaling(1, MOST))},
+)
+GIB, CPU = 2**30, 10**9
+
+
+def worker(number: int, **more: object) -> Node:
+    return replace(world.node(number, "worker"), memory=4 * GIB, cpus=2 * CPU, **more)  # type: ignore[arg-type]
+
+
+def swarm(nodes: list[Node], services: list[Service], desired: int | None = None) -> Cluster:
+    """Managers aside, a swarm of these workers."""
+    instances = [world.instance(int(one.id[1:]), "worker") for one in nodes]
+    seen = world.observed([world.instance(99), *instances], [world.node(99, leader=True), *nodes])
+    wanted = len(nodes) if desired is None else desired
+    return replace(seen, services=tuple(services), desired={"manager": 1, "worker": wanted})
+
+
+def service(name: str, on: dict[str, int] | None = None, pending: int = 0, mode: str = "replicated", **needs: object):
+    replicas = sum((on or {}).values()) + pending
+    why = "no suitable node" if pending else ""
+    asked = Needs(**needs)  # type: ignore[arg-type]
+    return Service(name, name, mode, replicas, needs=asked, healthy=on or {}, pending=pending, why_pending=why)
+
+
+def needed(observed: Cluster, policy: Policy = POLICY) -> int:
+    return scaling.capacities(observed, policy)["worker"].needed
+
+
+def test_what_stands_busy_is_needed_and_what_only_has_global_tasks_is_not() -> None:
+    agents = service("agents", {"n001": 1, "n002": 1, "n003": 1}, mode="global")
+    web = service("web", {"n002": 2})
+    found = scaling.capacities(swarm([worker(1), worker(2), worker(3)], [agents, web]), POLICY)["worker"]
+    assert (found.needed, found.desired, found.reservation) == (1, 3, 33.333)
+
+
+@pytest.mark.parametrize(
+    ("needs", "pending", "more"),
+    [
+        ({"memory": 3 * GIB}, 1, 1),
+        ({"memory": 2 * GIB}, 4, 2),
+        ({"cpus": CPU}, 3, 2),
+        ({"most_per_node": 1}, 2, 2),
+        ({"host_ports": (80,)}, 2, 2),
+        ({"constraints": ("node.labels.disk == ssd",), "memory": GIB}, 1, 1),
+        ({"constraints": ("node.labels.swarm.aws.group==worker",), "memory": GIB}, 1, 1),
+        # Which zone a new node is in is not known beforehand.
+        ({"constraints": ("node.labels.swarm.aws.zone == eu-west-1c",)}, 1, 1),
+        # Another node of the group would be of no use.
+        ({"memory": 5 * GIB}, 1, 0),
+        ({"constraints": ("node.labels.disk == hdd",)}, 1, 0),
+        ({"constraints": ("node.role == manager",)}, 1, 0),
+        ({"constraints": ("node.hostname == other",)}, 1, 0),
+        # No more than the group may have.
+        ({"memory": 3 * GIB}, 50, MOST - 2),
+    ],
+)
+def test_what_finds_no_node_asks_for_so_many_as_take_it(needs: dict[str, object], pending: int, more: int) -> None:
+    full = service("full", {"n001": 1, "n002": 1}, memory=4 * GIB)
+    assert needed(swarm([worker(1), worker(2)], [full, service("web", pending=pending, **needs)])) == 2 + more
+
+
+def test_a_task_that_the_scheduler_has_not_looked_at_asks_for_nothing() -> None:
+    waiting = replace(service("web", pending=1, memory=GIB), why_pending="")
+    assert needed(swarm([worker(1)], [service("full", {"n001": 1}), waiting])) == 1
+
+
+def test_global_services_take_up_a_new_node_too() -> None:
+    agents = service("agents", {"n001": 1}, mode="global", memory=2 * GIB)
+    full = service("full", {"n001": 1}, memory=2 * GIB)
+    assert needed(swarm([worker(1)], [agents, full, service("web", pending=2, memory=2 * GIB)])) == 3
+    assert needed(swarm([worker(1)], [agents, full, service("web", pending=2, memory=3 * GIB)])) == 1
+
+
+def test_a_node_that_is_on_its_way_is_not_asked_for_twice() -> None:
+    tasks = [service("full", {"n001": 1}, memory=4 * GIB), service("web", pending=1, memory=3 * GIB)]
+    found = scaling.capacities(swarm([worker(1)], tasks, desired=2), POLICY)["worker"]
+    assert found.reservation == 100
+    # It has come, and the scheduler is about to look.
+    assert needed(swarm([worker(1), worker(2)], tasks)) == 2
+
+
+def test_a_node_that_is_kept_free_or_is_down_counts_until_auto_scaling_lets_it_go() -> None:
+    web = service("web", {"n001": 1})
+    assert needed(swarm([worker(1), worker(2, availability="drain")], [web])) == 2
+    down = replace(worker(2), state="down")
+    assert needed(swarm([worker(1), down], [web])) == 2
+    seen = swarm([worker(1), worker(2)], [web], desired=1)
+    ending = tuple(
+        replace(one, lifecycle="Terminating:Wait") if one.id == "i-002" else one for one in seen.instances or ()
+    )
+    assert needed(replace(seen, instances=ending, services=(service("web", {"n001": 1, "n002": 1}),))) == 1
+
+
+def test_a_node_to_which_others_tasks_could_not_go_is_no_spare() -> None:
+    """Auto Scaling chooses which one it ends."""
+    pinned = service("pinned", {"n001": 1}, constraints=("node.labels.volume.data == true",))
+    first = worker(1)
+    first = replace(first, labels={**first.labels, "volume.data": "true"})
+    assert needed(swarm([first, worker(2)], [pinned])) == 2
+    assert needed(swarm([worker(1), replace(worker(2), memory=GIB)], [service("web", {"n001": 2}, memory=GIB)])) == 2
+
+
+def test_the_first_group_that_a_task_suits_gets_the_node_until_it_may_have_no_more() -> None:
+    more = Group("worker", scaling=Scaling(1, 2))
+    policy = replace(POLICY, groups={**world.POLICY.groups, "worker": more, "other": replace(more)})
+    other = replace(worker(2), labels={**worker(2).labels, "swarm.aws.group": "other"})
+    seen = swarm([worker(1), other], [service("full", {"n001": 1, "n002": 1}, memory=4 * GIB)])
+    instances = tuple(replace(one, group="other") if one.id == "i-002" else one for one in seen.instances or ())
+    seen = replace(seen, instances=instances, desired={"worker": 1, "other": 1})
+    for pending, expected in ((1, (2, 1)), (2, (2, 2)), (3, (2, 2))):
+        services = (*(seen.services or ()), service("web", pending=pending, memory=4 * GIB))
+        found = scaling.capacities(replace(seen, services=services), policy)
+        assert (found["worker"].needed, found["other"].needed) == expected
+
+
+def test_nothing_is_told_of_groups_that_do_not_scale_are_upgraded_or_are_not_known_enough() -> None:
+    seen = swarm([worker(1)], [])
+    assert list(scaling.capacities(seen, POLICY)) == ["worker"]
+    assert not scaling.capacities(seen, world.POLICY)
+    assert not scaling.capacities(replace(seen, upgrading=frozenset({"worker"})), POLICY)
+    for unknown in ({"nodes": None}, {"services": None}, {"instances": None}, {"desired": {}}):
+        assert not scaling.capacities(replace(seen, **unknown), POLICY)  # type: ignore[arg-type]
+    assert not scaling.capacities(swarm([replace(worker(1), state="down")], []), POLICY)
+
+
+def test_policy_json_says_who_scales() -> None:
+    document = {"cluster": "example", "groups": {"worker": {"role": "worker", "scaling": {"min": 1, "max": 4}}}}
+    assert Policy.parse(document).groups["worker"].scaling == Scaling(1, 4)
+    assert Policy.parse(document).scales
+    document["groups"]["worker"]["scaling"] = {"min": 0, "max": 4}  # type: ignore[index]
+    with pytest.raises(PolicyError, match=r"groups\.worker\.scaling\.min is 0, but must be a whole number from 1 on"):
+        Policy.parse(document)
+
+
+# Random swarms. Tasks are placed as the scheduler does: where the constraints and reservations let them, spread.
+
+
+@st.composite
+def asked(draw: st.DrawFn) -> list[Service]:
+    """Services without a task anywhere yet, each with how many are to be as ``pending``."""
+    found = []
+    for number in range(draw(st.integers(0, 4))):
+        mode = draw(st.sampled_from(("replicated", "replicated", "replicated", "global")))
+        needs = {
+            "memory": draw(st.integers(0, 5)) * GIB,
+            "cpus": draw(st.integers(0, 4)) * CPU // 2,
+            "most_per_node": draw(st.sampled_from((0, 0, 1, 2))),
+            "constraints": draw(
+                st.sampled_from(((), (), ("node.role == worker",), ("node.labels.disk != ssd",), ("node.id == n001",)))
+            ),
+        }
+        found.append(service(f"s{number}", pending=draw(st.integers(0, 5)), mode=mode, **needs))
+    return found
+
+
+def scheduled(nodes: list[Node], services: list[Service]) -> list[Service]:
+    """The same once the scheduler has looked: what runs where, and what does not."""
+    bins = [scaling._Bin(one) for one in nodes]
+    placed: list[Service] = []
+    for one in sorted(services, key=lambda each: each.mode != placement.GLOBAL):
+        on: dict[str, int] = {}
+        if one.mode == placement.GLOBAL:
+            for each in bins:
+                if each.takes(one):
+                    each.put(one)
+                    on[each.node.id] = 1
+            placed.append(replace(one, healthy=on, pending=0, why_pending=""))
+            continue
+        left = one.pending + one.running
+        while left:
+            room = [each for each in bins if each.takes(one)]
+            if not room:
+                break
+            best = min(room, key=lambda each: (on.get(each.node.id, 0), sum(count for _one, count in each.load)))
+            best.put(one)
+            on[best.node.id] = on.get(best.node.id, 0) + 1
+            left -= 1
+        placed.append(replace(one, healthy=on, pending=left, why_pending="no suitable node" if left else ""))
+    return placed
+
+
+def labelled(count: int) -> list[Node]:
+    return [replace(worker(one), labels={**worker(one).labels, "disk": "ssd"}) for one in range(1, count + 1)]
+
+
+def busy(seen: Cluster) -> int:
+    ids = {node.id for node in seen.nodes or () if node.role == "worker"}
+    on = {node for one in seen.services or () if one.mode != placement.GLOBAL for node in one.healthy}
+    return len(ids & on)
+
+
+@given(st.integers(1, MOST), asked(), st.integers(0, 2))
+def test_never_below_what_stands_busy_nor_beyond_the_limits(count: int, services: list[Service], coming: int) -> None:
+    nodes = labelled(count)
+    seen = swarm(nodes, scheduled(nodes, services), desired=min(MOST, count + coming))
+    assert max(1, busy(seen)) <= needed(seen) <= MOST
+
+
+@given(st.integers(1, MOST), asked(), st.integers(1, 4))
+def test_what_would_run_on_a_new_node_always_raises_it(count: int, services: list[Service], memory: int) -> None:
+    nodes = labelled(count)
+    settled = [replace(one, pending=0, why_pending="") for one in scheduled(nodes, services)]
+    before = needed(swarm(nodes, settled))
+    reserved = sum(one.needs.memory for one in services if one.mode == placement.GLOBAL)
+    more = service("more", pending=1, memory=memory * GIB)
+    fits = reserved + memory * GIB <= 4 * GIB
+    after = needed(swarm(nodes, [*settled, more]))
+    assert after >= before
+    if fits:
+        # Of one task the least service is an idle node that is kept.
+        assert after >= min(MOST, busy(swarm(nodes, settled)) + 1)
+    full = [*settled, service("full", {one.id: 1 for one in nodes}, memory=4 * GIB)]
+    if fits:
+        assert needed(swarm(nodes, [*full, more])) == min(MOST, count + 1)
+
+
+@given(st.integers(1, MOST), asked())
+def test_with_the_same_tasks_it_comes_to_rest_and_stays(count: int, services: list[Service]) -> None:
+    """Target tracking goes where the ratio says. Whichever node Auto Scaling ends, its tasks go elsewhere."""
+    nodes, sizes = labelled(count), []
+    tasks = scheduled(nodes, services)
+    for _round in range(3 * MOST):
+        seen = swarm(nodes, tasks)
+        capacity = scaling.capacities(seen, POLICY)["worker"]
+        wanted = math.ceil(capacity.desired * capacity.reservation / 100)
+        assert wanted == capacity.needed
+        sizes.append(len(nodes))
+        if wanted < len(nodes):
+            # The worst choice: those that have tasks, which then are scheduled anew.
+            nodes = sorted(nodes, key=lambda one: any(one.id in each.healthy for each in tasks))[:wanted]
+        elif wanted > len(nodes):
+            free = [one for one in labelled(2 * MOST) if one.id not in {each.id for each in nodes}]
+            nodes = [*nodes, *free[: wanted - len(nodes)]]
+        tasks = _moved(nodes, tasks)
+    assert sizes[-1] == sizes[-2] == sizes[MOST + 2], sizes
+
+
+def _moved(nodes: list[Node], tasks: list[Service]) -> list[Service]:
+    """What runs on nodes that stay goes on there, and the rest is scheduled."""
+    ids = {one.id for one in nodes}
+    bins = {one.id: scaling._Bin(one) for one in nodes}
+    result = []
+    for one in tasks:
+        for node, number in one.healthy.items():
+            if node in ids:
+                bins[node].put(one, number)
+    for one in sorted(tasks, key=lambda each: each.mode != placement.GLOBAL):
+        on = {node: number for node, number in one.healthy.items() if node in ids}
+        if one.mode == placement.GLOBAL:
+            for name, each in bins.items():
+                if name not in on and each.takes(one):
+                    each.put(one)
+                    on[name] = 1
+            result.append(replace(one, healthy=on))
+            continue
+        left = one.pending + one.running - sum(on.values())
+        while left:
+            room = [name for name, each in bins.items() if each.takes(one)]
+            if not room:
+                break
+            best = min(room, key=lambda name: (on.get(name, 0), sum(count for _one, count in bins[name].load)))
+            bins[best].put(one)
+            on[best] = on.get(best, 0) + 1
+            left -= 1
+        result.append(replace(one, healthy=on, pending=left, why_pending="no suitable node" if left else ""))
+    return result
