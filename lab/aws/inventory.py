@@ -30,6 +30,7 @@ JOURNALS = {
     "metric_data": "measurements",
     "assumed_roles": "sessions of the instances, which expire",
     "request_history": "what was asked",
+    "operations": "what Cloud Map did",
     "_reset_model_refs": "moto's own",
     "rotation": "the next free address",
     "opt_out_numbers": "telephones of moto's own, which SNS does not write to",

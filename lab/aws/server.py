@@ -20,6 +20,7 @@ from lab.aws import (
     addresses,
     balancing,
     calls,
+    cloud_map,
     ecr,
     instances,
     interruptions,
@@ -183,6 +184,7 @@ def start(
         nat.install(grafts, nat.PENDING_SECONDS)
         repairs.install(grafts)
         ecr.install(grafts)
+        cloud_map.install(grafts)
         balancing.install(grafts)
         interruptions.reset()
         world.reset()

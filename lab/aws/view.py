@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from lab.aws import balancing, routing, world
+from lab.aws import balancing, cloud_map, routing, world
 from lab.aws.instances import LabInstance
 
 
@@ -78,9 +78,12 @@ def firewall() -> Firewall:
 
 
 def zone_records() -> list[ZoneRecord]:
-    """The record sets of all hosted zones that have values of their own (no aliases)."""
+    """The record sets of all hosted zones that have values of their own (no aliases), and those of Cloud Map."""
     with world.LOCK:
-        return [
+        registered = [
+            ZoneRecord(one.namespace, one.name, one.kind, one.addresses, one.ttl) for one in cloud_map.answers()
+        ]
+        return registered + [
             ZoneRecord(zone.name, record.name, record.type, [str(value) for value in record.records], int(record.ttl))
             for zone in world.route53().zones.values()
             for record in zone.rrsets

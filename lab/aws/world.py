@@ -60,6 +60,12 @@ def route53() -> Any:
     return route53_backends[ACCOUNT_ID]["aws"]
 
 
+def servicediscovery() -> Any:
+    from moto.servicediscovery.models import servicediscovery_backends
+
+    return servicediscovery_backends[ACCOUNT_ID][REGION]
+
+
 def s3() -> Any:
     from moto.s3.models import s3_backends
 

@@ -241,6 +241,35 @@ def _route53(action: str, parameters: Parameters) -> Iterator[Access]:
         yield Access(f"route53:{action}")
 
 
+# Cloud Map
+
+
+def _servicediscovery(action: str, parameters: Parameters) -> Iterator[Access]:
+    # Whether the tagged resource is a service or a namespace, its ARN names it.
+    named = parameters.get("ResourceARN")
+    identifier = parameters.get("ServiceId") or (parameters.get("Id") if action.endswith("Service") else None)
+    if identifier is None:
+        yield Access(f"servicediscovery:{action}", named or "*")
+        return
+    backend = world.servicediscovery()
+    service = backend.services.get(identifier)
+    arn = service.arn if service else f"arn:aws:servicediscovery:{REGION}:{ACCOUNT_ID}:service/{identifier}"
+    yield Access(f"servicediscovery:{action}", arn, {"servicediscovery:ServiceArn": arn})
+    if service is None or action not in ("RegisterInstance", "DeregisterInstance"):
+        return
+    namespace = backend.namespaces[service.namespace_id]
+    kinds = sorted({one["Type"] for one in (service.dns_config or {}).get("DnsRecords", [])})
+    if kinds and namespace.type != "HTTP":
+        # Which Cloud Map does with the caller's rights.
+        context: Context = {
+            "route53:ChangeResourceRecordSetsNormalizedRecordNames": [f"{service.name}.{namespace.name}".lower()],
+            "route53:ChangeResourceRecordSetsRecordTypes": kinds,
+            "route53:ChangeResourceRecordSetsActions": ["UPSERT" if action == "RegisterInstance" else "DELETE"],
+        }
+        zone = namespace.dns_properties["HostedZoneId"]
+        yield Access("route53:ChangeResourceRecordSets", f"arn:aws:route53:::hostedzone/{zone}", context)
+
+
 # The rest
 
 
@@ -325,6 +354,7 @@ _SERVICES: dict[str, Callable[[str, Parameters], Iterator[Access]]] = {
     "autoscaling": _autoscaling,
     "sqs": _sqs,
     "route53": _route53,
+    "servicediscovery": _servicediscovery,
     "iam": _iam,
     "sts": _sts,
     "secretsmanager": _secretsmanager,

@@ -1,0 +1,191 @@
+"""Cloud Map, where moto's differs: its operations take a moment, and what is in use is not deleted."""
+
+from __future__ import annotations
+
+import json
+import random
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from moto.servicediscovery.models import ServiceDiscoveryBackend, ServiceInstance
+from moto.servicediscovery.responses import ServiceDiscoveryResponse
+
+from lab.aws import world
+from lab.aws.errors import AwsError
+from lab.aws.grafts import Grafts
+
+OPERATION_SECONDS = 2.0
+# Route 53 answers with so many values of records with the multivalue answer routing.
+MOST_ANSWERS = 8
+_NEEDED = {"A": "AWS_INSTANCE_IPV4", "AAAA": "AWS_INSTANCE_IPV6"}
+# By service and instance: when it is done, its operation, and what it does.
+_under_way: dict[tuple[str, str], tuple[float, Any, Callable[[], None]]] = {}
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The addresses of a kind under a service's name; names have no dot at the end."""
+
+    namespace: str
+    name: str
+    kind: str
+    addresses: list[str]
+    ttl: int
+
+
+def install(grafts: Grafts, seconds: float = OPERATION_SECONDS) -> None:
+    """Put it right; an operation takes so many seconds."""
+    _under_way.clear()
+    backend = ServiceDiscoveryBackend
+    grafts.attribute(backend, "register_instance", _register(seconds))
+    grafts.attribute(backend, "deregister_instance", _deregister(seconds))
+    for name in ("get_operation", "list_instances", "get_instance", "discover_instances"):
+        grafts.attribute(backend, name, _settled(getattr(backend, name)))
+    grafts.attribute(backend, "delete_service", _delete_service)
+    grafts.attribute(backend, "delete_namespace", _delete_namespace(backend.delete_namespace))
+    for name in ("create_public_dns_namespace", "create_private_dns_namespace"):
+        grafts.attribute(backend, name, _with_its_zone(getattr(backend, name)))
+    grafts.attribute(ServiceDiscoveryResponse, "list_services", _list_services)
+
+
+def answers() -> Iterator[Answer]:
+    """What DNS says of the services: eight addresses of a name and kind at most. The caller holds the world's lock."""
+    backend = world.servicediscovery()
+    settle()
+    for service in backend.services.values():
+        namespace = backend.namespaces.get(service.namespace_id)
+        if namespace is None or namespace.type == "HTTP":
+            continue
+        for record in (service.dns_config or {}).get("DnsRecords", []):
+            attribute = _NEEDED.get(record["Type"])
+            found = [one.attributes[attribute] for one in service.instances if attribute in one.attributes]
+            if attribute and found:
+                some = random.sample(found, min(len(found), MOST_ANSWERS))
+                name = f"{service.name}.{namespace.name}"
+                yield Answer(namespace.name, name, record["Type"], some, int(record["TTL"]))
+
+
+def settle() -> None:
+    """Do what is due."""
+    now = time.monotonic()
+    for key, (due, operation, effect) in list(_under_way.items()):
+        if due <= now:
+            del _under_way[key]
+            effect()
+            operation.status = "SUCCESS"
+
+
+def _begin(backend: Any, kind: str, service: str, instance: str, seconds: float, effect: Callable[[], None]) -> str:
+    settle()
+    if (service, instance) in _under_way:
+        raise AwsError("DuplicateRequest", f"An operation for the instance {instance} is in progress already.")
+    identifier: str = backend._create_operation(kind, targets={"INSTANCE": instance})
+    operation = backend.operations[identifier]
+    operation.status = "PENDING"
+    _under_way[service, instance] = (time.monotonic() + seconds, operation, effect)
+    settle()
+    return identifier
+
+
+def _register(seconds: float) -> Callable[..., str]:
+    def register(
+        self: Any, service_id: str, instance_id: str, creator_request_id: str, attributes: dict[str, str]
+    ) -> str:
+        service = self.get_service(service_id)
+        for record in (service.dns_config or {}).get("DnsRecords", []):
+            needed = _NEEDED.get(record["Type"])
+            if needed and not attributes.get(needed):
+                raise AwsError("InvalidInput", f"The service has {record['Type']} records, so {needed} is required.")
+
+        def effect() -> None:
+            kept = [one for one in service.instances if one.instance_id != instance_id]
+            service.instances[:] = [
+                *kept,
+                ServiceInstance(service_id, instance_id, creator_request_id, attributes),
+            ]
+            revision = service.instances_revision
+            revision[instance_id] = revision.get(instance_id, 0) + 1
+
+        return _begin(self, "REGISTER_INSTANCE", service_id, instance_id, seconds, effect)
+
+    return register
+
+
+def _deregister(seconds: float) -> Callable[..., str]:
+    def deregister(self: Any, service_id: str, instance_id: str) -> str:
+        settle()
+        service = self.get_service(service_id)
+        if (service_id, instance_id) not in _under_way and not _has(service, instance_id):
+            raise AwsError("InstanceNotFound", f"There is no instance {instance_id}.", 404)
+
+        def effect() -> None:
+            service.instances[:] = [one for one in service.instances if one.instance_id != instance_id]
+
+        return _begin(self, "DEREGISTER_INSTANCE", service_id, instance_id, seconds, effect)
+
+    return deregister
+
+
+def _has(service: Any, instance: str) -> bool:
+    return any(one.instance_id == instance for one in service.instances)
+
+
+def _settled(method: Callable[..., Any]) -> Callable[..., Any]:
+    def settled(self: Any, *arguments: Any, **named: Any) -> Any:
+        settle()
+        return method(self, *arguments, **named)
+
+    return settled
+
+
+def _delete_service(self: Any, service_id: str) -> None:
+    settle()
+    service = self.get_service(service_id)
+    if service.instances or any(key[0] == service_id for key in _under_way):
+        raise AwsError("ResourceInUse", "The service has registered instances: deregister them first.")
+    del self.services[service_id]
+    service.instances_revision.clear()
+
+
+def _delete_namespace(delete: Callable[[Any, str], str]) -> Callable[[Any, str], str]:
+    def delete_namespace(self: Any, namespace_id: str) -> str:
+        if any(one.namespace_id == namespace_id for one in self.services.values()):
+            raise AwsError("ResourceInUse", "The namespace has services: delete them first.")
+        zone = self.get_namespace(namespace_id).dns_properties.get("HostedZoneId")
+        operation = delete(self, namespace_id)
+        world.route53().zones.pop(zone, None)
+        return operation
+
+    return delete_namespace
+
+
+def _with_its_zone(create: Callable[..., str]) -> Callable[..., str]:
+    """moto calls the hosted zone otherwise than the namespace, and its ID as Route 53 alone does."""
+
+    def create_namespace(self: Any, name: str, **named: Any) -> str:
+        operation = create(self, name=name, **named)
+        namespace = self.namespaces[self.operations[operation].targets["NAMESPACE"]]
+        identifier = namespace.dns_properties["HostedZoneId"].rsplit("/", 1)[-1]
+        namespace.dns_properties["HostedZoneId"] = identifier
+        zone = world.route53().zones[identifier]
+        wrong, zone.name = zone.name, f"{name}."
+        for record in zone.rrsets:
+            record.name = record.name.replace(wrong, zone.name)
+        return operation
+
+    return create_namespace
+
+
+def _list_services(self: Any) -> str:
+    """By the namespace that is asked for."""
+    wanted = {
+        value
+        for one in json.loads(self.body).get("Filters", [])
+        if one["Name"] == "NAMESPACE_ID"
+        for value in one["Values"]
+    }
+    services = self.servicediscovery_backend.list_services()
+    found = [one.to_json() for one in services if not wanted or one.namespace_id in wanted]
+    return json.dumps({"Services": found})

@@ -1,0 +1,77 @@
+"""The lab's Cloud Map takes its time, keeps what is in use, and is judged and resolved as Route 53 is."""
+
+from __future__ import annotations
+
+import pytest
+
+from lab.aws import cloud_map, view
+from tests.unit.lab.fakes import ACCOUNT_ID, REGION, LittleAws, refused
+from tests.unit.lab.test_lab_iam import allow
+
+
+@pytest.fixture
+def service(aws: LittleAws) -> str:
+    """The ID of a service with A records in a public namespace."""
+    client = aws.client("servicediscovery")
+    operation = client.create_public_dns_namespace(Name="cloud.test")["OperationId"]
+    namespace = client.get_operation(OperationId=operation)["Operation"]["Targets"]["NAMESPACE"]
+    records = {"RoutingPolicy": "MULTIVALUE", "DnsRecords": [{"Type": "A", "TTL": 10}]}
+    return str(client.create_service(Name="www", NamespaceId=namespace, DnsConfig=records)["Service"]["Id"])
+
+
+def answers() -> list[tuple[str, int, int]]:
+    return [(one.name, len(one.values), one.ttl) for one in view.zone_records() if one.type == "A"]
+
+
+def test_a_name_leads_to_what_is_registered_once_that_is_done(
+    aws: LittleAws, service: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client, moment = aws.client("servicediscovery"), [0.0]
+    monkeypatch.setattr(cloud_map.time, "monotonic", lambda: moment[0])
+    asked = {"ServiceId": service, "InstanceId": "i-1"}
+    operation = client.register_instance(**asked, Attributes={"AWS_INSTANCE_IPV4": "198.51.100.1"})["OperationId"]
+    assert client.get_operation(OperationId=operation)["Operation"]["Status"] == "PENDING"
+    assert (answers(), client.list_instances(ServiceId=service)["Instances"]) == ([], [])
+    assert refused(lambda: client.deregister_instance(**asked)) == "DuplicateRequest"
+    assert refused(lambda: client.delete_service(Id=service)) == "ResourceInUse"
+    moment[0] = cloud_map.OPERATION_SECONDS
+    assert client.get_operation(OperationId=operation)["Operation"]["Status"] == "SUCCESS"
+    assert answers() == [("www.cloud.test", 1, 10)]
+    assert refused(lambda: client.delete_service(Id=service)) == "ResourceInUse"
+    client.deregister_instance(**asked)
+    moment[0] *= 2
+    assert answers() == []
+    assert refused(lambda: client.deregister_instance(**asked)) == "InstanceNotFound"
+    client.delete_service(Id=service)
+
+
+def test_an_answer_has_eight_values_at_most_and_an_instance_is_there_once(
+    aws: LittleAws, service: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client, moment = aws.client("servicediscovery"), [0.0]
+    monkeypatch.setattr(cloud_map.time, "monotonic", lambda: moment[0])
+    for number in (*range(1, 11), 1):
+        own = {"AWS_INSTANCE_IPV4": f"198.51.100.{number}"}
+        client.register_instance(ServiceId=service, InstanceId=f"i-{number}", Attributes=own)
+        moment[0] += cloud_map.OPERATION_SECONDS
+    assert len(client.list_instances(ServiceId=service)["Instances"]) == 10
+    assert answers() == [("www.cloud.test", 8, 10)]
+    other = {"ServiceId": service, "InstanceId": "i-0", "Attributes": {"AWS_INSTANCE_IPV6": "2001:db8::1"}}
+    assert refused(lambda: client.register_instance(**other)) == "InvalidInput"
+
+
+def test_an_instance_is_registered_by_who_may_change_the_service_and_the_name(aws: LittleAws, service: str) -> None:
+    arn = f"arn:aws:servicediscovery:{REGION}:{ACCOUNT_ID}:service/{service}"
+    actions = ["servicediscovery:RegisterInstance", "servicediscovery:ListInstances"]
+    registering = allow(actions, ArnEquals={"servicediscovery:ServiceArn": arn})
+    names = {"route53:ChangeResourceRecordSetsNormalizedRecordNames": ["www.cloud.test"]}
+    writing = allow("route53:ChangeResourceRecordSets", **{"ForAllValues:StringEquals": names})
+    asked = {"ServiceId": service, "InstanceId": "i-1", "Attributes": {"AWS_INSTANCE_IPV4": "198.51.100.1"}}
+    without = aws.client("servicediscovery", aws.as_role(aws.role("without", registering)))
+    assert refused(lambda: without.register_instance(**asked)) == "AccessDeniedException"
+    assert without.list_instances(ServiceId=service)["Instances"] == []
+    other = allow(actions, ArnEquals={"servicediscovery:ServiceArn": f"{arn}0"})
+    foreign = aws.client("servicediscovery", aws.as_role(aws.role("other", other, writing)))
+    assert refused(lambda: foreign.register_instance(**asked)) == "AccessDeniedException"
+    node = aws.client("servicediscovery", aws.as_role(aws.role("node", registering, writing)))
+    assert node.register_instance(**asked)["OperationId"]
