@@ -20,7 +20,7 @@ setup: .venv/ready ## Install the controller's tools into .venv
 demo: setup ## Build a swarm on the lab and get a page from it; the lab stays up until `make lab-down`
 	@tools/demo
 
-test: setup ## Check everything and run the tests, the lab's among them but for three long ones
+test: setup ## Check everything and run the tests, the lab's among them but for the long ones
 	@tools/test
 
 soak: setup ## Simulate a hundred thousand stories of keeping a cluster, on all cores

@@ -51,6 +51,10 @@ options:
       record:
         description: Name of the DNS record, if there is one.
         type: str
+      service:
+        description: Name of the Cloud Map service with its namespace's, if there is one.
+        type: str
+        version_added: 0.2.0
 seealso:
   - module: swarm.aws.cluster_destroy
 """
@@ -144,6 +148,7 @@ ARGUMENTS = {
             "groups": {"type": "list", "elements": "str", "required": True},
             "zones": {"type": "list", "elements": "str", "required": True},
             "record": {"type": "str"},
+            "service": {"type": "str"},
         },
     },
 }
@@ -154,8 +159,8 @@ def work(aws, params, changes):
     found = Survey(aws, cluster, params["account_id"]).find()
     left_over = None
     if declared is not None:
-        record = (declared["record"] or "").lower().rstrip(".") or None
-        left_over = orphans(found, Declared(cluster, declared["groups"], declared["zones"], record))
+        record, service = ((declared[key] or "").lower().rstrip(".") or None for key in ("record", "service"))
+        left_over = orphans(found, Declared(cluster, declared["groups"], declared["zones"], record, service))
     return {
         "resources": [one.report() for one in found],
         "orphans": left_over and [{"resource": str(one), "why": why, "note": one.note} for one, why in left_over],

@@ -12,6 +12,8 @@ description:
   - Makes the cluster's Route 53 record say the addresses of the nodes that are in service and ready, of the groups
     that are configured with C(dns). The leader's agent does the same by itself, with the same code.
   - With C(dns.ipv6) that is an A record and an AAAA record, which change at once.
+  - With C(dns.cloud_map) those nodes are the instances of the cluster's Cloud Map service instead, and whose it is
+    stands in its tag C(swarm.aws/cluster).
   - The record is never emptied, and one that is not this cluster's is not touched. Whose it is stands in a TXT record
     under C(_swarm-aws.) and the record's name.
   - Runs on a manager, with the credentials of its instance profile.
@@ -67,7 +69,7 @@ record:
       type: int
       sample: 60
     owner:
-      description: What the TXT record says.
+      description: What the TXT record, or the service's tag, says.
       type: str
       sample: heritage=swarm.aws,cluster=example,region=eu-west-1,records=A+AAAA
 changes:

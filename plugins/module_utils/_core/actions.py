@@ -281,6 +281,7 @@ class SyncRecord:
     # Of both kinds. An AAAA record without values goes; an A record stays.
     addresses: Tuple[str, ...]
     ttl: int
+    what: str = "DNS record"
     service = DNS
 
     @property
@@ -297,7 +298,7 @@ class SyncRecord:
 
     @property
     def change(self) -> Change:
-        return Change(f"DNS record {self.name}", None if self.before.absent else self.before.shown, self.after.shown)
+        return Change(f"{self.what} {self.name}", None if self.before.absent else self.before.shown, self.after.shown)
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Dict, FrozenSet, Mapping, Optional, Protocol, Sequence, Tuple
 
 from . import actions as act
@@ -113,13 +113,17 @@ class Lock(Protocol):
 
 
 class Records(Protocol):
-    """The cluster's record in its zone."""
+    """The cluster's record: in its zone, or as a Cloud Map service."""
 
     def read(self, wanted: Dns) -> Record:
-        """What stands there now."""
+        """What stands there now, with what was written and is not everywhere yet."""
 
     def write(self, wanted: Dns, before: Record, after: Record) -> None:
-        """Write the record and its owner at once. One that was not there must not have come in between."""
+        """Have the record say this.
+
+        In a zone it is written together with its owner, at once, and one that was not there must not have come in
+        between. A service's instances change one by one, none going before one that stays is there.
+        """
 
 
 class Balancing(Protocol):
@@ -388,4 +392,4 @@ def _sync_record(action: act.SyncRecord, world: World, policy: Policy) -> Option
         # Another agent may have withdrawn a node since, which is not to be undone by a plan from before.
         raise Refused("The record has changed in the meantime.")
     world.records.write(policy.dns, present, action.after)
-    return act.SyncRecord(action.zone_id, action.name, action.owner, present, action.addresses, action.ttl).change
+    return replace(action, before=present).change

@@ -2,6 +2,9 @@
 
 The record is an A record and, if it is wanted, an AAAA record under the same name, both plain: each answer has all of
 its values. (Route 53's multivalue answer routing would give up to eight of them, from a record set a value.)
+
+A Cloud Map service is seen as the same record: its values are its instances' addresses, and its owner is who its tag
+says. Cloud Map makes record sets of them with that very routing.
 """
 
 from __future__ import annotations
@@ -22,6 +25,8 @@ BOTH = ",records=A+AAAA"
 # record's one, that is 249 for each of two records, and these keep within a request's 32,000 characters too.
 MOST_VALUES = 400
 MOST_VALUES_OF_BOTH = 249
+# The same page: a name takes 100 record sets with multivalue answers of a type, and Cloud Map makes one an instance.
+MOST_INSTANCES = 100
 
 
 def most_values(ipv6: bool) -> int:
@@ -35,7 +40,14 @@ def owner_name(record: str) -> str:
 
 
 def of(instance: Instance, wanted: Dns, present: Record) -> Tuple[str, ...]:
-    """The addresses by which the record, as it is at ``present``, may lead to the instance."""
+    """The addresses by which the record, as it is at ``present``, may lead to the instance.
+
+    Cloud Map registers an instance only with an address of each kind that its service has records of.
+    (https://docs.aws.amazon.com/cloud-map/latest/api/API_RegisterInstance.html)
+    """
+    if wanted.service_id is not None and wanted.ipv6:
+        both = instance.addresses(wanted.addresses, ipv6=True)
+        return both if len(both) == 2 else ()
     return instance.addresses(wanted.addresses, ipv6=wanted.ipv6 and not present.ipv6_unowned)
 
 
@@ -120,6 +132,10 @@ def crowded(wanted: Dns, left_out: int) -> str:
 def sync(values: Tuple[str, ...], present: Record, wanted: Dns, owner: str) -> act.SyncRecord:
     """The action that makes the record have these values."""
     both = BOTH if wanted.ipv6 and not present.ipv6_unowned else ""
+    if wanted.service_id is not None:
+        # The TTL is the service's, which is site.yml's to keep.
+        ttl = wanted.ttl if present.known_for is None else present.known_for
+        return act.SyncRecord("", wanted.record, owner + both, present, values, ttl, "Cloud Map service")
     return act.SyncRecord(wanted.zone_id, wanted.record, owner + both, present, values, wanted.ttl)
 
 
@@ -136,6 +152,13 @@ def _owner(record: Record) -> str:
 def foreign(record: Record, dns: Dns, owner: str) -> str:
     """Why the record is not this cluster's to change, as a sentence; empty if it is."""
     name, other = dns.record, owner_name(dns.record)
+    if dns.service_id is not None:
+        if record.owner is not None and _owner(record) == owner:
+            return ""
+        return (
+            f"The Cloud Map service {name} has no tag swarm.aws/cluster that says that it is this cluster's: "
+            "run site.yml, or choose another dns.cloud_map.service."
+        )
     if record.obstacle:
         return f"{name} is {record.obstacle}, which is not this cluster's: delete it, or choose another dns.record."
     if record.owner is not None and _owner(record) != owner:

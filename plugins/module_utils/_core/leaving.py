@@ -179,7 +179,7 @@ class Leaving:
         if wanted is None or group is None or not group.dns:
             return 0.0
         if record is None:
-            self._out.wait(instance.id, f"an answer from Route 53, to withdraw {instance.id}")
+            self._out.wait(instance.id, f"an answer from {wanted.keeper}, to withdraw {instance.id}")
             return None
         published = dns.published(record, instance, node, wanted, self._policy.owner)
         own = instance.addresses(wanted.addresses, ipv6=True)

@@ -190,7 +190,7 @@ class _Planner:
         if wanted is None:
             return
         if record is None:
-            self._out.awaited.append("an answer from Route 53")
+            self._out.awaited.append(f"an answer from {wanted.keeper}")
             return
         quorum = Quorum.of(self._observed.nodes or ())
         if quorum.margin < 0:
@@ -289,7 +289,7 @@ class _Planner:
                     "while others serve: docker service ps tells why."
                 )
             if wanted.ipv6 and not instance.ipv6_address:
+                what = f"the AAAA record of {wanted.record}" if wanted.service_id is None else wanted.record
                 self._out.notes.append(
-                    f"{instance.id} has no IPv6 address, so the AAAA record of {wanted.record} omits it: "
-                    "one that takes its place has one."
+                    f"{instance.id} has no IPv6 address, so {what} omits it: one that takes its place has one."
                 )

@@ -57,10 +57,11 @@ class Group:
 
 @dataclass(frozen=True)
 class Dns:
-    """The record that leads to the cluster."""
+    """The record that leads to the cluster, or the Cloud Map service that stands for it."""
 
+    # Empty for a Cloud Map service.
     zone_id: str
-    # Lower case, without the dot at the end.
+    # Lower case, without the dot at the end. Of a Cloud Map service, its name in its namespace.
     record: str
     # Seconds that resolvers may keep an answer, and that a removal therefore waits.
     ttl: int
@@ -68,6 +69,13 @@ class Dns:
     addresses: str = "public"
     # Whether there is to be an AAAA record with the nodes' IPv6 addresses beside it.
     ipv6: bool = False
+    # The Cloud Map service that has the nodes as its instances; None for a record in a zone.
+    service_id: Optional[str] = None
+
+    @property
+    def keeper(self) -> str:
+        """Which of AWS's services has it, by the name that people know it by."""
+        return "Route 53" if self.service_id is None else "Cloud Map"
 
 
 @dataclass(frozen=True)
@@ -206,6 +214,8 @@ def _dns(value: Any) -> Dns:
     if not isinstance(ipv6, bool):
         raise PolicyError(f"policy.json is not valid: dns.ipv6 is {ipv6!r}, but must be true or false.")
     record = _text(dns.get("record"), "dns.record").rstrip(".").lower()
+    if dns.get("service_id") is not None:
+        return Dns("", record, ttl, addresses, ipv6, _text(dns["service_id"], "dns.service_id"))
     return Dns(_text(dns.get("zone_id"), "dns.zone_id"), record, ttl, addresses, ipv6)
 
 

@@ -22,7 +22,7 @@ from .ecr import Ecr
 from .engine import DockerEngine
 from .keys import Locks, UnlockKeys
 from .queue import Queue
-from .route53 import Zone
+from .records import Records
 from .store import POLICY_KEY, S3Store
 from .swarm import DockerSwarm
 
@@ -59,7 +59,7 @@ class Keeper:
             swarm=self.swarm,
             scaling=self.fleet,
             tokens=self.tokens,
-            records=Zone(self._aws, now),
+            records=Records(self._aws, now, self.fleet.instances),
             registries=Ecr(self._aws, now),
             lock=self.lock,
             balancing=TargetGroups(self._aws),

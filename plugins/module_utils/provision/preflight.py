@@ -5,8 +5,8 @@ from __future__ import annotations
 from ipaddress import IPv4Network
 from typing import Any, Callable, Mapping, Sequence
 
+from . import cloud_map, disks, inventory, rules, tags, zones
 from . import config as configuration
-from . import disks, inventory, rules, tags, zones
 from .config import suggestion
 from .errors import ProvisionError
 from .monitoring import NO_TOPIC
@@ -32,8 +32,7 @@ class Preflight:
         self._collect(self._images)
         self._collect(self._vpcs)
         self._collect(self._roles)
-        if self._config["dns"] is not None:
-            self._collect(lambda: zones.find(self._aws, self._config["dns"]["zone"]))
+        self._collect(self._dns)
         if self._config["monitoring"] is not None and self._config["monitoring"]["topic_arn"]:
             self._collect(self._topic)
         self._collect(self._target_groups)
@@ -70,6 +69,14 @@ class Preflight:
             others = [pair["KeyName"] for pair in self._aws.ec2.describe_key_pairs()["KeyPairs"]]
             hint = suggestion(name, others) or ": import one, or leave key_name out and use Session Manager."
             self._error(f"key_name '{name}' is no key pair in the region {self._config['region']}{hint}")
+
+    def _dns(self) -> None:
+        dns = self._config["dns"] or {}
+        # Of neither or both the rules say that that is wrong.
+        if dns.get("zone"):
+            zones.find(self._aws, dns["zone"])
+        if dns.get("cloud_map"):
+            cloud_map.find(self._aws, dns["cloud_map"]["namespace"])
 
     def _topic(self) -> None:
         arn = self._config["monitoring"]["topic_arn"]
@@ -291,7 +298,7 @@ def run(
     asked = preflight.look()
     if findings.errors or asked.errors:
         raise ProvisionError(_list([*findings.errors, *asked.errors]))
-    return {"warnings": findings.warnings, "images": preflight.images, "config": config}
+    return {"warnings": findings.warnings, "images": preflight.images, "config": _with_record(config)}
 
 
 def _settled(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -310,6 +317,14 @@ def _settled(config: Mapping[str, Any]) -> dict[str, Any]:
         for group in config["node_groups"]
     ]
     return {**config, "account_id": str(config["account_id"]), "node_groups": groups}
+
+
+def _with_record(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The configuration in which ``dns.record`` is the name of a Cloud Map service too."""
+    dns = config["dns"]
+    if dns is None or dns["cloud_map"] is None:
+        return {**config}
+    return {**config, "dns": {**dns, "record": rules.service_name(dns["cloud_map"])}}
 
 
 def _text(value: Any) -> Any:

@@ -21,9 +21,12 @@ def monthly(
     table: Mapping[str, Any],
     monitoring: Mapping[str, Any] | None = None,
     nat_gateways: int | None = None,
+    *,
+    cloud_map: bool = False,
 ) -> dict[str, Any]:
     """The cost of each node group and of the whole, in the currency's units a month.
 
+    With ``cloud_map`` the nodes of groups with ``dns`` are instances of a Cloud Map service.
     With ``nat_gateways`` the nodes have no public addresses, and the gateways have one each.
     ``groups`` are the configuration's, ``table`` is like the one in ``roles/account/files/prices.yml``. What it has no
     price for is named in ``unpriced``, and the whole is then more than is said. The price of spot capacity moves: what
@@ -33,12 +36,14 @@ def monthly(
     lines = [_group(group, region, table, unpriced, public=nat_gateways is None) for group in groups]
     watching = _watching(monitoring, groups, table)
     nat = _nat(nat_gateways or 0, region, table, unpriced)
-    total = sum(line["total"] for line in lines) + table["key"] + watching + nat
+    registered = sum(group["desired"] for group in groups if group["dns"]) * table["registration"] if cloud_map else 0.0
+    total = sum(line["total"] for line in lines) + table["key"] + watching + nat + registered
     return {
         "groups": lines,
         "key": table["key"],
         "monitoring": round(watching, 2),
         "nat": round(nat, 2),
+        "cloud_map": round(registered, 2),
         "total": round(total, 2),
         "currency": table["currency"],
         "as_of": str(table["as_of"]),

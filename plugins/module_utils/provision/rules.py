@@ -7,7 +7,7 @@ from collections import Counter
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Any, Iterable, Mapping, Sequence
 
-from .._core.dns import most_values
+from .._core.dns import MOST_INSTANCES, most_values
 from .._core.labels import VOLUME_PREFIX
 from . import disks, subnets
 from .config import suggestion
@@ -194,6 +194,23 @@ def _dns(config: Mapping[str, Any], findings: Findings) -> None:
                 f"The groups {', '.join(named)} ask for a DNS record, but dns is not set: there will be none."
             )
         return
+    if dns["cloud_map"] is None:
+        _record(dns, groups, findings)
+    else:
+        _service(dns, groups, findings)
+    if not 1 <= dns["ttl"] <= 86400:
+        findings.errors.append(f"dns.ttl is {dns['ttl']}, but must be between 1 and 86400 seconds.")
+    if not any(group["dns"] for group in groups):
+        findings.warnings.append("dns is set, but no group has dns: true, so that the record would have no addresses.")
+
+
+def _record(dns: Mapping[str, Any], groups: Sequence[Mapping[str, Any]], findings: Findings) -> None:
+    missing = [f"dns.{key}" for key in ("zone", "record") if not dns[key]]
+    if missing:
+        findings.errors.append(
+            f"{' and '.join(missing)} missing: dns needs a zone and the name of a record in it, or cloud_map instead."
+        )
+        return
     zone, record = dns["zone"].rstrip(".").lower(), dns["record"].rstrip(".").lower()
     for key, name in (("zone", zone), ("record", record)):
         if not HOST_NAME.fullmatch(name) or len(name) > 253:
@@ -202,16 +219,35 @@ def _dns(config: Mapping[str, Any], findings: Findings) -> None:
         findings.errors.append(
             f"dns.record {dns['record']} is not in the zone {dns['zone']}: give a name that ends in .{zone}."
         )
-    if not 1 <= dns["ttl"] <= 86400:
-        findings.errors.append(f"dns.ttl is {dns['ttl']}, but must be between 1 and 86400 seconds.")
     most, limit = sum(group["max"] for group in groups if group["dns"]), most_values(dns["ipv6"])
     if most > limit:
         findings.warnings.append(
             f"The groups with dns may have {most} nodes together, but Route 53 takes {limit} addresses"
             f"{' of each kind' if dns['ipv6'] else ''} in a record: the others would not be in it."
         )
-    if not any(group["dns"] for group in groups):
-        findings.warnings.append("dns is set, but no group has dns: true, so that the record would have no addresses.")
+
+
+def _service(dns: Mapping[str, Any], groups: Sequence[Mapping[str, Any]], findings: Findings) -> None:
+    if dns["zone"] or dns["record"]:
+        findings.errors.append(
+            "dns has a record in a zone and cloud_map, and a cluster has one of them: leave out zone and record, or "
+            "cloud_map."
+        )
+        return
+    name = service_name(dns["cloud_map"])
+    if not HOST_NAME.fullmatch(name) or len(name) > 253 or "." in dns["cloud_map"]["service"] or name.startswith("*"):
+        findings.errors.append(f"dns.cloud_map makes the name '{name}', which is not a domain name with one more part.")
+    most = sum(group["max"] for group in groups if group["dns"])
+    if most > MOST_INSTANCES:
+        findings.errors.append(
+            f"The groups with dns may have {most} nodes together, but Cloud Map takes {MOST_INSTANCES} of a service: "
+            "give dns to fewer groups, or have fewer and larger nodes in them."
+        )
+
+
+def service_name(service: Mapping[str, str]) -> str:
+    """The name by which clients find a Cloud Map service; ``service`` is `dns.cloud_map`."""
+    return f"{service['service']}.{service['namespace']}".rstrip(".").lower()
 
 
 def _private_nodes(config: Mapping[str, Any], findings: Findings) -> None:

@@ -13,7 +13,7 @@ from .._core.policy import Policy, PolicyError
 from ..adapters import aws as adapter
 from ..adapters.autoscaling import Fleet
 from ..adapters.documents import read_status
-from ..adapters.route53 import Zone
+from ..adapters.records import Records
 from ..adapters.store import POLICY_KEY, S3Store, bucket_of
 from ..provision import tags
 from ..provision.errors import ProvisionError
@@ -99,7 +99,9 @@ class Outside:
             *(("autoscaling", "describe_scaling_activities", {"AutoScalingGroupName": name}) for name in names),
             ("s3", "list_objects_v2", {"Bucket": self.bucket}),
         ]
-        if policy and policy.dns:
+        if policy and policy.dns and policy.dns.service_id:
+            calls.append(("servicediscovery", "list_instances", {"ServiceId": policy.dns.service_id}))
+        elif policy and policy.dns:
             zone = {"HostedZoneId": policy.dns.zone_id, "StartRecordName": policy.dns.record, "MaxItems": "10"}
             calls.append(("route53", "list_resource_record_sets", zone))
         return calls
@@ -111,7 +113,9 @@ class Outside:
         return Policy.parse(document, self._aws.region)
 
     def _record(self, policy: Policy) -> Optional[Record]:
-        return Zone(self._aws, time.time).read(policy.dns) if policy.dns else None
+        if policy.dns is None:
+            return None
+        return Records(self._aws, time.time, tuple).read(policy.dns)
 
     def _asked(self, question: Callable[[], Result]) -> Optional[Result]:
         try:

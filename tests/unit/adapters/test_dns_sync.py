@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -58,6 +59,16 @@ def test_an_aaaa_record_is_shown_beside_the_a_record(bench):
     (diff,) = dns_sync.sync({}, check=True)["diff"]
     assert diff["before"] == {**NEW, "ipv6_values": ["2001:db8::1"], "ipv6_ttl": 10, "owner": both.owner}
     assert diff["after"] == NEW
+
+
+def test_a_service_in_cloud_map_is_brought_up_to_date_in_the_same_way(bench):
+    policy = replace(POLICY, dns=Dns("", "www.example.com", 10, service_id="srv-1"))
+    bench.there(OLD, policy)
+    result = dns_sync.sync(bench.keeper, check=False)
+    assert (result["changes"], result["record"]) == (["update the Cloud Map service www.example.com"], NEW)
+    bench.there(Record(), policy)
+    with pytest.raises(SwarmError, match=r"www\.example\.com has no tag swarm\.aws/cluster that says that it is this"):
+        dns_sync.sync(bench.keeper, check=False)
 
 
 def test_what_cannot_be_done_is_said(bench):

@@ -35,7 +35,7 @@ def test_what_is_missing_is_named_with_what_it_is_for(key: str) -> None:
             "node_os is 'debian12', but must be one of debian13, amazonlinux2023, ubuntu2404; did ",
         ),
         ({"session_manager": "yes"}, "session_manager is 'yes', but must be true or false: "),
-        ({"dns": {"zone": "example.com"}}, "dns.record is missing: "),
+        ({"dns": {"cloud_map": {"service": "www"}}}, "dns.cloud_map.namespace is missing: "),
         ({"dns": {"zone": "e.com", "record": "e.com", "tll": 5}}, "dns: unknown key 'tll'; did you mean 'ttl'?"),
         ({"node_groups": [group(desired="3")]}, "node_groups[manager].desired is '3', but must be a whole number: "),
         ({"node_groups": [group(role="master")]}, "node_groups[manager].role is 'master', but must be one of manager"),

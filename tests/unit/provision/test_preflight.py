@@ -40,6 +40,7 @@ def session() -> Iterator[boto3.session.Session]:
         ec2.create_key_pair(KeyName="operator")
         session.client("sns").create_topic(Name="pager")
         session.client("route53").create_hosted_zone(Name="example.com", CallerReference="test")
+        session.client("servicediscovery").create_http_namespace(Name="example.internal")
         image = _image()
         session.client("ssm").put_parameter(Name=PARAMETERS["debian13"]["x86_64"], Value=image, Type="String")
         yield session
@@ -108,6 +109,11 @@ def test_the_example_is_right_and_comes_back_with_its_defaults(session: boto3.se
         ({"vpc_cidr": "172.31.0.0/20"}, "vpc_cidr 172.31.0.0/20 overlaps 172.31.0.0/16 of the VPC vpc-"),
         ({"vpc_cidr": "10.20.0.0/28"}, "which is too small for the 3 that its zones need"),
         ({"dns": {"zone": "exmaple.com", "record": "exmaple.com"}}, "did you mean 'example.com'"),
+        (
+            {"dns": {"cloud_map": {"namespace": "exmaple.internal", "service": "www"}}},
+            "dns.cloud_map.namespace exmaple.internal does not exist in this account and region; did you mean "
+            "'example.internal': create a namespace of that name in Cloud Map, or set dns to null.",
+        ),
         ({"node_groups": [group(instance_types=["t3.tiny"])]}, "instance type t3.tiny does not exist"),
         ({"node_groups": [group(architecture="arm64")]}, "instance type t3.small is x86_64, but the group's"),
         (

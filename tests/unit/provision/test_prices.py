@@ -56,6 +56,14 @@ def test_private_nodes_have_no_addresses_and_nat_gateways_cost_more_than_those()
     assert monthly([group()], "eu-west-1", TABLE)["nat"] == 0
 
 
+def test_an_instance_of_a_cloud_map_service_costs_by_the_month() -> None:
+    groups = [group(dns=True), group(name="worker", desired=1, dns=False)]
+    assert monthly(groups, "eu-west-1", TABLE, cloud_map=True)["cloud_map"] == 0.30
+    without = monthly(groups, "eu-west-1", TABLE)
+    assert without["cloud_map"] == 0
+    assert monthly_cost(groups, "eu-west-1", TABLE, cloud_map=True)["total"] == pytest.approx(without["total"] + 0.30)
+
+
 @pytest.mark.parametrize(
     ("region", "kind", "price"),
     [("us-east-1", "t3.micro", 0.0104), ("us-east-1", "m5.xlarge", 0.192), ("eu-central-1", "t4g.small", 0.0192)],

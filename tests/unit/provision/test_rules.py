@@ -19,6 +19,9 @@ TARGET_GROUP = "arn:aws:elasticloadbalancing:eu-west-1:123456789012:targetgroup/
 DNS = {"zone": "swarm.test", "record": "www.swarm.test"}
 
 
+CLOUD_MAP = {"namespace": "swarm.test", "service": "www"}
+
+
 def check(**changed: Any) -> rules.Findings:
     return rules.check(settled(**changed), REGIONS)
 
@@ -28,7 +31,7 @@ def managers(count: int, **more: Any) -> list[dict[str, Any]]:
 
 
 def workers(**more: Any) -> dict[str, Any]:
-    return group(name="worker", role="worker", dns=False, **more)
+    return group(**{"name": "worker", "role": "worker", "dns": False, **more})
 
 
 def spot_workers(spot: dict[str, Any], kinds: Sequence[str] = ("t3.small", "t3a.small")) -> dict[str, Any]:
@@ -66,6 +69,13 @@ def test_a_group_of_workers_may_scale_whatever_else_is_measured() -> None:
 def test_repositories_are_named_in_either_way() -> None:
     names = ["shop", "shop/*", "arn:aws:ecr:us-east-1:210987654321:repository/shop/page"]
     assert check(ecr_repositories=names).errors == []
+
+
+def test_a_service_in_cloud_map_may_stand_for_the_record() -> None:
+    found = check(dns={"cloud_map": CLOUD_MAP})
+
+    assert (found.errors, found.warnings) == ([], [])
+    assert rules.service_name({"namespace": "Swarm.test.", "service": "WWW"}) == "www.swarm.test"
 
 
 @pytest.mark.parametrize(
@@ -121,6 +131,18 @@ def test_repositories_are_named_in_either_way() -> None:
         ({"published_ports": [{"port": 80, "from": ["2001:db8::/32"]}]}, "no node has an IPv6 address: set dns.ipv6"),
         ({"dns": {"zone": "example.com", "record": "swarm.example.org"}}, "is not in the zone example.com"),
         ({"dns": {"zone": "example.com", "record": "example.com", "ttl": 0}}, "dns.ttl is 0"),
+        ({"dns": {"zone": "example.com"}}, "dns.record missing: dns needs a zone and the name of a record in it, or"),
+        ({"dns": {"ttl": 60}}, "dns.zone and dns.record missing"),
+        ({"dns": {**DNS, "cloud_map": CLOUD_MAP}}, "dns has a record in a zone and cloud_map, and a cluster has one"),
+        (
+            {"dns": {"cloud_map": {**CLOUD_MAP, "service": "a.b"}}},
+            "dns.cloud_map makes the name 'a.b.swarm.test', which",
+        ),
+        ({"dns": {"cloud_map": {**CLOUD_MAP, "service": "*"}}}, "dns.cloud_map makes the name '*.swarm.test', which"),
+        (
+            {"dns": {"cloud_map": CLOUD_MAP}, "node_groups": [*managers(3), workers(desired=98, dns=True)]},
+            "The groups with dns may have 101 nodes together, but Cloud Map takes 100 of a service",
+        ),
         ({"node_groups": []}, "node_groups is empty"),
         ({"node_groups": [group(), group()]}, "node_groups has two groups named 'manager'"),
         ({"node_groups": [group(role="worker")]}, "node_groups has no managers"),

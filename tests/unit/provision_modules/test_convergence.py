@@ -7,11 +7,11 @@ from ansible_collections.swarm.aws.plugins.module_utils.provision.errors import 
 from botocore.exceptions import ClientError
 
 from tests.unit.provision_modules.account import Killed, account
-from tests.unit.provision_modules.cases import events, groups, identity, monitoring, network, security, store
+from tests.unit.provision_modules.cases import cloud_map, events, groups, identity, monitoring, network, security, store
 from tests.unit.provision_modules.cases.case import Case
 
 CASES = [
-    *(module.CASE for module in (network, security, store, events, identity, groups, monitoring)),
+    *(module.CASE for module in (network, security, store, events, identity, groups, monitoring, cloud_map)),
     network.PRIVATE_CASE,
 ]
 every_case = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
@@ -38,6 +38,7 @@ def test_the_second_run_changes_nothing(case: Case) -> None:
 @every_case
 def test_check_mode_on_an_empty_account_writes_nothing_and_names_all_that_is_to_come(case: Case) -> None:
     with account() as world:
+        case.ground(world)
         with world.recording() as writes:
             planned = case.run(world, case.planned, check=True)
         assert writes == []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -15,7 +16,7 @@ from hypothesis import strategies as st
 from lab.aws import inventory
 from tests.unit.provision_modules import whole
 from tests.unit.provision_modules.account import Account, Killed, account
-from tests.unit.provision_modules.cases import groups, identity, network, security
+from tests.unit.provision_modules.cases import cloud_map, groups, identity, network, security
 from tests.unit.provision_modules.cases.case import CLUSTER
 
 THEIRS = "arn:aws:iam::123456789012:policy/theirs"
@@ -30,9 +31,10 @@ def world() -> Iterator[Account]:
 
 @pytest.fixture
 def zone(world: Account) -> str:
-    """The account before there is a cluster: it has a hosted zone and somebody's policy."""
+    """The account before there is a cluster: it has a hosted zone, a namespace and somebody's policy."""
     policy = json.dumps(identity.allow("s3:GetObject"))
     world.aws.iam.create_policy(PolicyName="theirs", PolicyDocument=policy)
+    cloud_map.namespace(world.aws)
     made = whole.zone(world.aws)
     # What every account has, moto makes when it is first asked.
     whole.look(world)
@@ -44,6 +46,7 @@ def fill(world: Account, zone: str) -> None:
     aws = world.aws
     whole.build(world)
     whole.publish(aws, zone)
+    whole.register(world)
     whole.put(aws, "cluster.json", b"{}", b"{ }")
     whole.put(aws, "backups/1.tar.gz", b"1", b"2")
     aws.s3.delete_object(Bucket=whole.store.BUCKET, Key="cluster.json")
@@ -93,6 +96,7 @@ def test_a_plan_to_destroy_writes_nothing_and_begins_with_the_nodes_permissions(
     assert sentences[0] == f"delete the policy of the IAM role {CLUSTER}-manager"
     assert sentences[-1].startswith("delete the KMS key ")
     assert "delete the DNS record www.swarm.test" in sentences
+    assert "delete the Cloud Map service www.cloud.test" in " ".join(sentences)
 
 
 def test_a_cluster_can_be_built_again_where_one_was_destroyed(world: Account, zone: str) -> None:
@@ -204,6 +208,23 @@ def test_a_resource_of_another_cluster_is_left_alone(world: Account, zone: str) 
     assert aws.sqs.get_queue_url(QueueName=f"{CLUSTER}-else")
 
 
+def test_a_service_of_another_cluster_keeps_its_instances(world: Account, zone: str) -> None:
+    service = whole.register(world)
+    client = world.aws.servicediscovery
+    arn = client.get_service(Id=service)["Service"]["Arn"]
+    client.tag_resource(ResourceARN=arn, Tags=[{"Key": "swarm.aws/cluster", "Value": "other"}])
+    assert whole.destroy(world)["changes"] == []
+    assert len(client.list_instances(ServiceId=service)["Instances"]) == 1
+    with pytest.raises(ProvisionError, match=r"has no tag swarm\.aws/cluster that says that it is example's"):
+        cloud_map.CASE.run(world, cloud_map.PARAMS)
+
+
+def test_a_service_whose_records_are_of_other_types_is_refused(world: Account, zone: str) -> None:
+    whole.register(world)
+    with pytest.raises(ProvisionError, match="has A records, which cannot be changed, and A and AAAA records"):
+        cloud_map.CASE.run(world, {**cloud_map.PARAMS, "ipv6": True})
+
+
 @pytest.mark.parametrize(("more", "left"), [("", {"AAAA"}), (",records=A+AAAA", set())])
 def test_an_aaaa_record_goes_if_the_cluster_says_that_it_is_its_own(
     world: Account, zone: str, more: str, left: set[str]
@@ -262,13 +283,15 @@ def test_what_nothing_asks_for_any_more_is_an_orphan(world: Account, zone: str) 
     groups.new_version(world.aws)
     declared = {"groups": ["manager"], "zones": ["eu-west-1a"], "record": "new.swarm.test"}
     found = whole.look(world, declared)
-    kinds = {one["resource"].split(f" {CLUSTER}")[0].split(" vol-")[0]: one["why"] for one in found["orphans"]}
+    shown = re.compile(f" ({CLUSTER}|vol-|[(]srv-).*")
+    kinds = {shown.sub("", one["resource"]): one["why"] for one in found["orphans"]}
     assert kinds == {
         "Auto Scaling group": "node_groups has no worker",
         "launch template": "the configuration asks for no launch template of this name",
         "subnet": "zones has no eu-west-1b",
         "volume": "it is attached to nothing",
         "DNS record www.swarm.test": "dns.record is new.swarm.test",
+        "Cloud Map service www.cloud.test": "dns.cloud_map is not set",
     }
     assert found["old_versions"] == {groups.MANAGER: 1}
 

@@ -13,7 +13,7 @@ from ansible_collections.swarm.aws.plugins.modules import cluster_destroy, clust
 from moto.autoscaling import models
 
 from tests.unit.provision_modules.account import ACCOUNT_ID, REGION, Account
-from tests.unit.provision_modules.cases import events, groups, identity, monitoring, network, security, store
+from tests.unit.provision_modules.cases import cloud_map, events, groups, identity, monitoring, network, security, store
 from tests.unit.provision_modules.cases.case import CLUSTER
 
 WHO: Mapping[str, Any] = {"cluster_name": CLUSTER, "account_id": ACCOUNT_ID}
@@ -53,6 +53,14 @@ def publish(aws: Aws, zone: str, owner: str = OWNER, name: str = RECORD) -> None
     ]
     changes = [{"Action": "CREATE", "ResourceRecordSet": one} for one in sets]
     aws.route53.change_resource_record_sets(HostedZoneId=zone, ChangeBatch={"Changes": changes})
+
+
+def register(account: Account) -> str:
+    """A Cloud Map service in the operator's namespace, with an instance that an agent has registered; its ID."""
+    service = cloud_map.CASE.run(account, cloud_map.PARAMS)["service_id"]
+    attributes = {"AWS_INSTANCE_IPV4": "198.51.100.7"}
+    account.aws.servicediscovery.register_instance(ServiceId=service, InstanceId="i-7", Attributes=attributes)
+    return str(service)
 
 
 def zone(aws: Aws) -> str:

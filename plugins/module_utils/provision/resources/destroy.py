@@ -8,6 +8,7 @@ from typing import Any, Callable, Sequence
 from ..changes import Changes
 from ..errors import ProvisionError
 from ..shell import Aws, ClientError, code, sentence, unless_missing
+from . import registries
 from .model import RANKS, Resource, batches, staying
 from .survey import BACKUPS, NO_QUEUE, Survey
 
@@ -28,6 +29,7 @@ MISSING = (
     "ParameterNotFound",
     "ResourceNotFound",
     "ResourceNotFoundException",
+    "ServiceNotFound",
 )
 # What still stands there may be on its way out, such as the interface of an instance that has ended.
 IN_USE = ("DependencyViolation", "DeleteConflict", "ResourceInUse", "BucketNotEmpty", "ScalingActivityInProgress")
@@ -137,6 +139,9 @@ class Destroyer:
             HostedZoneId=one.facts["zone"],
             ChangeBatch={"Comment": "swarm.aws: the cluster is destroyed", "Changes": changes},
         )
+
+    def _cloud_map_service(self, one: Resource) -> None:
+        registries.delete_service(self._aws, one.id)
 
     def _lifecycle_hook(self, one: Resource) -> None:
         # An instance that waits there goes on at once.

@@ -13,6 +13,7 @@ KINDS = (
     "alarm",
     "event rule",
     "DNS record",
+    "Cloud Map service",
     "lifecycle hook",
     "scaling policy",
     "Auto Scaling group",

@@ -17,6 +17,8 @@ class Declared:
     zones: Sequence[str]
     # The name of the record, as Route 53 writes it but for the dot at the end.
     record: str | None = None
+    # The name of the Cloud Map service, with its namespace's.
+    service: str | None = None
 
 
 def orphans(resources: Iterable[Resource], declared: Declared) -> list[tuple[Resource, str]]:
@@ -59,6 +61,9 @@ def _orphans(resources: Sequence[Resource], declared: Declared) -> Iterator[tupl
         "network interface": lambda one: "it is attached to nothing",
         "DNS record": lambda one: (
             "" if one.name == declared.record else f"dns.record is {declared.record or 'not set'}"
+        ),
+        "Cloud Map service": lambda one: (
+            "" if one.name == declared.service else f"dns.cloud_map is {declared.service or 'not set'}"
         ),
         "KMS key": lambda one: "" if one.id in aliased else "the cluster uses another key",
     }

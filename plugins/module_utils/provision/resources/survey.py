@@ -10,6 +10,7 @@ from ..shell import Aws, ClientError, code, unless_missing
 from .ec2 import Ec2Survey
 from .model import Resource, unique
 from .records import owned_records
+from .registries import owned_services
 from .shared import flat, named_and_tagged
 
 BACKUPS = "backups/"
@@ -35,6 +36,7 @@ class Survey:
             *self._rules(),
             *self._watchers(),
             *owned_records(self._aws, self.cluster),
+            *owned_services(self._aws, self.cluster),
             *self._roles(),
             *self._keys(),
             *self._bucket(),

@@ -30,6 +30,8 @@ class Case:
     look: Callable[[Aws], Any]
     # What others may do to it, by a phrase that says what.
     drifts: Mapping[str, Drift] = field(default_factory=dict)
+    # Makes what even a plan needs to be there, for it is the operator's.
+    ground: Callable[[Account], object] = lambda _: None
     # What tells it from another case of the same module.
     what: str = ""
 

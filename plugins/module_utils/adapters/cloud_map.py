@@ -1,0 +1,164 @@
+"""The nodes that serve as the instances of the cluster's Cloud Map service."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple
+
+from .._core.cluster import Instance, Record, is_ipv6
+from .._core.dns import BOTH
+from .._core.errors import Unavailable
+from .._core.policy import Dns, Policy
+from .._core.propagation import Propagation
+from .aws import Aws, ClientError, code
+
+OWNER_TAG = "swarm.aws/cluster"
+IPV4, IPV6 = "AWS_INSTANCE_IPV4", "AWS_INSTANCE_IPV6"
+# An instance's addresses by those two names.
+Attributes = Mapping[str, str]
+
+
+class Service:
+    """The core's ``Records``. An instance is registered by the ID that EC2 knows it by.
+
+    Cloud Map says yes to a registration before it is done, and tells by its operation how that went. Until then it is
+    taken for done here, but for not known to all: as a record's change that is accepted and not in sync.
+    """
+
+    def __init__(self, aws: Aws, now: Callable[[], float], instances: Callable[[], Sequence[Instance]]) -> None:
+        """``now`` gives epoch seconds; ``instances`` are the cluster's, by which an address is one's."""
+        self._aws, self._now, self._instances = aws, now, instances
+        # By service and instance: the operation, and the attributes it gives; None if it takes the instance out.
+        self._begun: Dict[Tuple[str, str], Tuple[str, Optional[Attributes]]] = {}
+        self._propagation = _propagation()
+
+    def read(self, wanted: Dns) -> Record:
+        self._settle(wanted)
+        record = self._read(wanted)
+        if any(service == wanted.service_id for service, _dummy in self._begun):
+            return replace(record, in_sync=False)
+        # Of what Cloud Map has Route 53 do it tells no ID, so that from here on only time tells.
+        return replace(record, in_sync=self._propagation.over(record, self._now()))
+
+    def write(self, wanted: Dns, before: Record, after: Record) -> None:
+        present = self._registered(wanted)
+        due = self._due(wanted, after, present)
+        self._propagation = _propagation()
+        for identifier, attributes in sorted(due.items()):
+            if present.get(identifier) != attributes:
+                self._register(wanted, identifier, attributes)
+        if any((wanted.service_id or "", identifier) not in self._begun for identifier in due):
+            for identifier in sorted(set(present) - set(due)):
+                self._deregister(wanted, identifier)
+        # Else all that stay are still to come, and the others go in a later pass.
+
+    def _read(self, wanted: Dns) -> Record:
+        with self._aws.asked(f"read the Cloud Map service {wanted.record}"):
+            client = self._aws.client("servicediscovery")
+            service = client.get_service(Id=wanted.service_id)["Service"]
+            tags = client.list_tags_for_resource(ResourceARN=service["Arn"])["Tags"]
+        cluster = next((one["Value"] for one in tags if one["Key"] == OWNER_TAG), None)
+        owner = None
+        if cluster is not None:
+            owner = Policy(cluster, {}, region=self._aws.region).owner + (BOTH if wanted.ipv6 else "")
+        ttls = {one["Type"]: int(one["TTL"]) for one in (service.get("DnsConfig") or {}).get("DnsRecords", [])}
+        addresses = {address for own in self._registered(wanted).values() for address in own.values()}
+        kinds = {is_ipv6(address) for address in addresses}
+        # A service of an HTTP namespace has no records, and clients ask as often as they are told to.
+        return Record(
+            tuple(sorted(addresses)),
+            ttls.get("A", wanted.ttl) if False in kinds else None,
+            owner,
+            ipv6_ttl=ttls.get("AAAA", wanted.ttl) if True in kinds else None,
+        )
+
+    def _registered(self, wanted: Dns) -> Dict[str, Attributes]:
+        """The addresses of the instances by their IDs, as they are once all that was begun is done."""
+        with self._aws.asked(f"list the instances of the Cloud Map service {wanted.record}"):
+            pages = self._aws.client("servicediscovery").get_paginator("list_instances")
+            listed = [one for page in pages.paginate(ServiceId=wanted.service_id) for one in page["Instances"]]
+        found: Dict[str, Attributes] = {one["Id"]: _addresses(one.get("Attributes") or {}) for one in listed}
+        for (service, identifier), (_dummy, attributes) in self._begun.items():
+            if service == wanted.service_id:
+                found[identifier] = attributes or {}
+        return {identifier: attributes for identifier, attributes in found.items() if attributes}
+
+    def _due(self, wanted: Dns, after: Record, present: Mapping[str, Attributes]) -> Dict[str, Attributes]:
+        """What is to be registered, by the instances' IDs."""
+        # An address of none that EC2 knows is that of one that is registered, and stays so.
+        at = {address: identifier for identifier, own in present.items() for address in own.values()}
+        for instance in self._instances():
+            at.update(dict.fromkeys(instance.addresses(wanted.addresses, ipv6=True), instance.id))
+        due: Dict[str, Dict[str, str]] = {}
+        for address in after.addresses:
+            if address in at:
+                due.setdefault(at[address], {})[IPV6 if is_ipv6(address) else IPV4] = address
+        return {**due}
+
+    def _register(self, wanted: Dns, identifier: str, attributes: Attributes) -> None:
+        self._begin(
+            wanted,
+            identifier,
+            attributes,
+            f"register {identifier} in the Cloud Map service {wanted.record}",
+            lambda client: client.register_instance(
+                ServiceId=wanted.service_id, InstanceId=identifier, Attributes=dict(attributes)
+            ),
+        )
+
+    def _deregister(self, wanted: Dns, identifier: str) -> None:
+        self._begin(
+            wanted,
+            identifier,
+            None,
+            f"deregister {identifier} from the Cloud Map service {wanted.record}",
+            lambda client: client.deregister_instance(ServiceId=wanted.service_id, InstanceId=identifier),
+        )
+
+    def _begin(
+        self,
+        wanted: Dns,
+        identifier: str,
+        attributes: Optional[Attributes],
+        what: str,
+        ask: Callable[[Any], Mapping[str, Any]],
+    ) -> None:
+        with self._aws.asked(what):
+            try:
+                operation = ask(self._aws.client("servicediscovery"))["OperationId"]
+            except ClientError as error:
+                if code(error) == "InstanceNotFound" and attributes is None:
+                    return
+                if code(error) != "DuplicateRequest":
+                    raise
+                # Another agent, or this one before it was started again, has asked for it.
+                operation = error.response.get("DuplicateOperationId")
+        if operation:
+            self._begun[(wanted.service_id or "", identifier)] = (operation, attributes)
+
+    def _settle(self, wanted: Dns) -> None:
+        """Forget what is done. Raises Unavailable if Cloud Map could not do it; what stands then counts again."""
+        failed: List[str] = []
+        for key, (operation, _dummy) in list(self._begun.items()):
+            with self._aws.asked(f"tell how far {key[1]} is in the Cloud Map service {wanted.record}"):
+                try:
+                    found = self._aws.client("servicediscovery").get_operation(OperationId=operation)["Operation"]
+                except ClientError as error:
+                    if code(error) != "OperationNotFound":
+                        raise
+                    found = {"Status": "SUCCESS"}
+            if found["Status"] in ("SUCCESS", "FAIL"):
+                del self._begun[key]
+            if found["Status"] == "FAIL":
+                failed.append(f"{key[1]}: {found.get('ErrorMessage') or found.get('ErrorCode') or 'no reason given'}")
+        if failed:
+            raise Unavailable(f"Cloud Map could not change the service {wanted.record} for {', '.join(failed)}.")
+
+
+def _propagation() -> Propagation:
+    """Of a change that nobody can ask after."""
+    return Propagation(lambda _dummy: False)
+
+
+def _addresses(attributes: Mapping[str, str]) -> Attributes:
+    return {key: attributes[key] for key in (IPV4, IPV6) if attributes.get(key)}

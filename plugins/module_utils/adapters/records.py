@@ -1,0 +1,28 @@
+"""The cluster's record, wherever the policy has it."""
+
+from __future__ import annotations
+
+from typing import Callable, Sequence, Union
+
+from .._core.cluster import Instance, Record
+from .._core.policy import Dns
+from .aws import Aws
+from .cloud_map import Service
+from .route53 import Zone
+
+
+class Records:
+    """The core's ``Records``: a record in a Route 53 zone, or a Cloud Map service."""
+
+    def __init__(self, aws: Aws, now: Callable[[], float], instances: Callable[[], Sequence[Instance]]) -> None:
+        """``now`` gives epoch seconds; ``instances`` are the cluster's."""
+        self._zone, self._service = Zone(aws, now), Service(aws, now, instances)
+
+    def read(self, wanted: Dns) -> Record:
+        return self._of(wanted).read(wanted)
+
+    def write(self, wanted: Dns, before: Record, after: Record) -> None:
+        self._of(wanted).write(wanted, before, after)
+
+    def _of(self, wanted: Dns) -> Union[Zone, Service]:
+        return self._zone if wanted.service_id is None else self._service

@@ -1,0 +1,108 @@
+#!/usr/bin/python
+# Copyright (c) The swarm.aws maintainers
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: cloud_map_service
+short_description: Keep the Cloud Map service that has the nodes of a swarm as its instances
+version_added: 0.2.0
+description:
+  - Keeps a service in a namespace that exists. In one for DNS it has A records, or A and AAAA records, whose answers
+    have several values; in an HTTP namespace it has none.
+  - Its instances are the agents' to keep.
+  - Fails if there is a service of that name that is not this cluster's, as its tag C(swarm.aws/cluster) says, or that
+    has records of other types, which Cloud Map cannot change.
+author:
+  - The swarm.aws maintainers (@swarm-aws)
+extends_documentation_fragment:
+  - swarm.aws.kept
+  - amazon.aws.common.modules
+  - amazon.aws.region.modules
+  - amazon.aws.boto3
+options:
+  namespace:
+    description: Name of the namespace, which may be public, private or for HTTP.
+    type: str
+    required: true
+  service:
+    description: Name of the service.
+    type: str
+    required: true
+  ttl:
+    description: Seconds for which clients keep an answer.
+    type: int
+    required: true
+  ipv6:
+    description: Whether its instances have IPv6 addresses too.
+    type: bool
+    default: false
+seealso:
+  - module: swarm.aws.dns_sync
+"""
+
+EXAMPLES = r"""
+- name: Keep the service
+  swarm.aws.cloud_map_service:
+    region: eu-west-1
+    cluster_name: example
+    namespace: example.internal
+    service: www
+    ttl: 60
+  register: dns_service
+"""
+
+RETURN = r"""
+service_id:
+  description: The service's ID. Null if it is to come.
+  returned: success
+  type: str
+  sample: srv-0123456789abcdef
+service_arn:
+  description: Its ARN. Null if it is to come.
+  returned: success
+  type: str
+  sample: arn:aws:servicediscovery:eu-west-1:123456789012:service/srv-0123456789abcdef
+zone_id:
+  description: ID of the hosted zone in which Cloud Map keeps the namespace's records. Null for an HTTP namespace.
+  returned: success
+  type: str
+  sample: Z0123456789ABCDEFGHIJ
+changes:
+  description: What was, or in check mode would be, created, updated or deleted.
+  returned: always
+  type: list
+  elements: str
+  sample: [create the Cloud Map service www.example.internal]
+api_calls:
+  description: How many requests it sent to AWS.
+  returned: always
+  type: int
+  sample: 3
+"""
+
+from ..module_utils.provision.cloud_map import Keeper
+from ..module_utils.provision.shell import TAGS_ARGUMENT, run
+
+ARGUMENTS = {
+    "cluster_name": {"type": "str", "required": True},
+    "tags": TAGS_ARGUMENT,
+    "namespace": {"type": "str", "required": True},
+    "service": {"type": "str", "required": True},
+    "ttl": {"type": "int", "required": True},
+    "ipv6": {"type": "bool", "default": False},
+}
+
+
+def work(aws, params, changes):
+    keeper = Keeper(aws, params["cluster_name"], params["tags"], changes)
+    return keeper.keep(params["namespace"], params["service"], params["ttl"], ipv6=params["ipv6"])
+
+
+def main():
+    run(ARGUMENTS, work)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,212 @@
+"""The Cloud Map service as the agent keeps it, against moto with the lab's operations that take a moment."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import boto3
+import pytest
+from ansible_collections.swarm.aws.plugins.module_utils._core.cluster import Instance, Record
+from ansible_collections.swarm.aws.plugins.module_utils._core.dns import BOTH
+from ansible_collections.swarm.aws.plugins.module_utils._core.errors import Unavailable
+from ansible_collections.swarm.aws.plugins.module_utils._core.policy import Dns
+from ansible_collections.swarm.aws.plugins.module_utils.adapters.aws import Aws
+from ansible_collections.swarm.aws.plugins.module_utils.adapters.cloud_map import Service
+from ansible_collections.swarm.aws.plugins.module_utils.adapters.records import Records
+from moto import mock_aws
+
+from lab.aws import cloud_map
+from lab.aws.grafts import Grafts
+
+REGION = "eu-west-1"
+OWNER = "heritage=swarm.aws,cluster=example,region=eu-west-1"
+
+
+class Bench:
+    """A service in a namespace, and the adapter, whose time the test makes."""
+
+    def __init__(self, *kinds: str, tags: bool = True) -> None:
+        self.now, self.clock = 1000.0, 0.0
+        self.fleet = {f"i-{number}": instance(number) for number in (1, 2, 3)}
+        self.client: Any = boto3.client("servicediscovery", region_name=REGION)
+        if kinds:
+            operation = self.client.create_public_dns_namespace(Name="cloud.test")["OperationId"]
+        else:
+            operation = self.client.create_http_namespace(Name="cloud.test")["OperationId"]
+        namespace = self.client.get_operation(OperationId=operation)["Operation"]["Targets"]["NAMESPACE"]
+        records = [{"Type": kind, "TTL": 20} for kind in kinds]
+        config = {"DnsConfig": {"RoutingPolicy": "MULTIVALUE", "DnsRecords": records}} if kinds else {}
+        own = [{"Key": "swarm.aws/cluster", "Value": "example"}] if tags else []
+        made = self.client.create_service(Name="www", NamespaceId=namespace, Tags=own, **config)["Service"]
+        self.wanted = Dns("", "www.cloud.test", 10, ipv6="AAAA" in kinds, service_id=made["Id"])
+        self.records = self.another()
+
+    def another(self) -> Service:
+        """An agent that knows nothing of what was asked for before."""
+        return Service(Aws(REGION), lambda: self.now, lambda: tuple(self.fleet.values()))
+
+    def read(self) -> Record:
+        return self.records.read(self.wanted)
+
+    def write(self, *addresses: str) -> Record:
+        """Have these stand there, and return what does once all is done."""
+        before = self.read()
+        kinds = {":" in one for one in addresses}
+        owner = OWNER + (BOTH if self.wanted.ipv6 else "")
+        after = Record(tuple(sorted(addresses)), 20, owner, ipv6_ttl=20 if True in kinds else None)
+        self.records.write(self.wanted, before, after)
+        return after
+
+    def registered(self) -> dict[str, dict[str, str]]:
+        found = self.client.list_instances(ServiceId=self.wanted.service_id)["Instances"]
+        return {one["Id"]: one["Attributes"] for one in found}
+
+
+def instance(number: int) -> Instance:
+    addresses = (f"10.0.0.{number}", f"198.51.100.{number}", f"2001:db8::{number}")
+    return Instance(f"i-{number}", "manager", "manager", "a", "running", *addresses)
+
+
+@pytest.fixture(autouse=True)
+def account(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "testing")
+    for name in ("AWS_ENDPOINT_URL", "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    grafts = Grafts()
+    with mock_aws():
+        cloud_map.install(grafts, seconds=5)
+        yield
+        grafts.remove()
+
+
+@pytest.fixture(autouse=True)
+def moment(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """What Cloud Map's clock says, in seconds."""
+    moment = [0.0]
+    monkeypatch.setattr(cloud_map.time, "monotonic", lambda: moment[0])
+    return moment
+
+
+def test_instances_are_registered_by_their_ids_and_read_back(moment: list[float]) -> None:
+    bench = Bench("A")
+    assert bench.read() == Record(owner=OWNER)
+    after = bench.write("198.51.100.1", "198.51.100.2")
+    assert bench.registered() == {}
+    found = bench.read()
+    assert found == after and not found.in_sync
+    moment[0] += 5
+    assert bench.read() == after
+    assert bench.registered() == {
+        "i-1": {"AWS_INSTANCE_IPV4": "198.51.100.1"},
+        "i-2": {"AWS_INSTANCE_IPV4": "198.51.100.2"},
+    }
+
+
+def test_an_instance_that_goes_is_known_to_all_a_while_after_the_operation_is_done(moment: list[float]) -> None:
+    bench = Bench("A")
+    bench.write("198.51.100.1", "198.51.100.2")
+    moment[0] += 5
+    bench.read()
+    bench.now += 60
+    assert bench.read().in_sync
+    after = bench.write("198.51.100.2")
+    bench.now += 60
+    assert bench.read() == after and not bench.read().in_sync
+    moment[0] += 5
+    assert [bench.read().in_sync, set(bench.registered())] == [False, {"i-2"}]
+    bench.now += 59
+    assert not bench.read().in_sync
+    bench.now += 1
+    assert bench.read().in_sync
+
+
+def test_none_goes_before_one_that_stays_is_there(moment: list[float]) -> None:
+    bench = Bench("A")
+    bench.write("198.51.100.1")
+    moment[0] += 5
+    bench.write("198.51.100.2")
+    moment[0] += 5
+    assert bench.read().addresses == ("198.51.100.1", "198.51.100.2")
+    bench.write("198.51.100.2")
+    moment[0] += 5
+    assert set(bench.registered()) == {"i-2"}
+
+
+def test_an_address_of_nobody_stays_where_it_is_registered(moment: list[float]) -> None:
+    bench = Bench("A")
+    bench.write("198.51.100.1")
+    moment[0] += 5
+    del bench.fleet["i-1"]
+    bench.write("198.51.100.1", "198.51.100.2")
+    moment[0] += 5
+    assert set(bench.registered()) == {"i-1", "i-2"}
+
+
+def test_an_instance_has_both_of_its_addresses_at_once(moment: list[float]) -> None:
+    bench = Bench("A", "AAAA")
+    after = bench.write("198.51.100.1", "2001:db8::1")
+    moment[0] += 5
+    assert bench.read() == after
+    both = {"AWS_INSTANCE_IPV4": "198.51.100.1", "AWS_INSTANCE_IPV6": "2001:db8::1"}
+    assert bench.registered() == {"i-1": both}
+
+
+def test_an_instance_whose_address_is_another_is_registered_anew(moment: list[float]) -> None:
+    bench = Bench("A")
+    bench.write("198.51.100.1")
+    moment[0] += 5
+    bench.fleet["i-1"] = replace(bench.fleet["i-1"], public_address="198.51.100.9")
+    bench.write("198.51.100.9")
+    moment[0] += 5
+    assert bench.registered() == {"i-1": {"AWS_INSTANCE_IPV4": "198.51.100.9"}}
+
+
+def test_what_another_agent_has_begun_is_not_begun_again(moment: list[float]) -> None:
+    bench = Bench("A")
+    bench.write("198.51.100.1")
+    bench.records = bench.another()
+    bench.write("198.51.100.1")
+    moment[0] += 5
+    assert set(bench.registered()) == {"i-1"}
+
+
+def test_an_operation_that_fails_is_told_once_and_what_stands_counts_again(
+    moment: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench = Bench("A")
+    bench.write("198.51.100.1")
+    client = bench.records._aws.client("servicediscovery")
+    answer = {"Operation": {"Status": "FAIL", "ErrorMessage": "no access to Route 53"}}
+    with monkeypatch.context() as patch:
+        patch.setattr(client, "get_operation", lambda **_: answer)
+        with pytest.raises(Unavailable, match=r"www\.cloud\.test for i-1: no access to Route 53"):
+            bench.read()
+    assert bench.read() == Record(owner=OWNER)
+
+
+def test_a_service_in_an_http_namespace_has_the_ttl_that_is_wanted(moment: list[float]) -> None:
+    bench = Bench()
+    bench.write("198.51.100.1")
+    moment[0] += 5
+    assert bench.read() == Record(("198.51.100.1",), 10, OWNER)
+
+
+def test_whose_a_service_is_is_what_its_tag_says() -> None:
+    assert Bench("A", tags=False).read() == Record()
+
+
+def test_a_service_that_is_gone_is_no_empty_one() -> None:
+    bench = Bench("A")
+    with pytest.raises(Unavailable, match="ServiceNotFound"):
+        bench.records.read(replace(bench.wanted, service_id="srv-0"))
+
+
+def test_the_policy_says_where_the_record_is() -> None:
+    bench = Bench("A")
+    records = Records(Aws(REGION), lambda: 0.0, tuple)
+    assert records.read(bench.wanted).owner == OWNER
+    zone = boto3.client("route53", region_name=REGION).create_hosted_zone(Name="example.com", CallerReference="1")
+    assert records.read(Dns(zone["HostedZone"]["Id"].split("/")[-1], "www.example.com", 10)) == Record()
