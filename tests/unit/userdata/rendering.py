@@ -73,6 +73,7 @@ def _render(node_os: str, group: dict[str, Any]) -> str:
                     "zones": None,
                     "dns": True,
                     "spot": None,
+                    "scaling": None,
                     "volume_iops": None,
                     "volume_throughput": None,
                     "volumes": [],
