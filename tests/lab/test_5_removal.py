@@ -128,7 +128,7 @@ def test_fault_25_26_30_no_place_elsewhere_a_deaf_container_and_everybody_killed
         run = site.playbook(*asked)
         assert run.code == 0, run.output[-4000:]
         assert worker not in {node.instance for node in site.nodes()}
-        assert "pinned did not stop when told to and took all of its 35 s" in " ".join(run.output.split())
+        assert "pinned did not stop when told to and took all or nearly all of its 35 s" in " ".join(run.output.split())
     finally:
         site.on(site.managers()[0], "docker", "service", "rm", "pinned")
 

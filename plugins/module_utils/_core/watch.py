@@ -13,6 +13,9 @@ REQUESTED, BEGUN, READY, DRAINED, REMOVED = STAGES = ("requested", "begun", "rea
 # The moment at which each step was done: by facts of the node's, and by what was seen.
 _FACTS = {"requested": labels.LEAVING, "paused": labels.PAUSED, "withdrawn": labels.WITHDRAWN, "ready": labels.DRAINED}
 
+# Of the time that tasks have to stop. Where much is going on there are seconds between two looks.
+NEARLY_ALL = 0.85
+
 
 @dataclass
 class Watch:
@@ -23,7 +26,7 @@ class Watch:
     services: Dict[str, Dict[str, int]] = field(default_factory=dict)
     # Services that were drained without replacements that ran before.
     plain: List[str] = field(default_factory=list)
-    # Services with tasks that took all the time they had to stop, with that time in seconds.
+    # Services with tasks that took nearly all the time they had to stop or all of it, with that time in seconds.
     stubborn: Dict[str, float] = field(default_factory=dict)
     # Epoch seconds of each step.
     times: Dict[str, float] = field(default_factory=dict)
@@ -68,8 +71,7 @@ class Watch:
         if node.availability != "drain" or drained is None:
             return BEGUN if "paused" in self.times else REQUESTED
         for one in here:
-            # A second, since that is how often one looks.
-            if one.stopping.get(node.id) and now - drained >= max(1.0, one.stop_seconds - 1):
+            if one.stopping.get(node.id) and now - drained >= max(1.0, NEARLY_ALL * one.stop_seconds):
                 self.stubborn[one.name] = one.stop_seconds
         if here:
             return READY

@@ -195,5 +195,5 @@ def describe(watch: Watch) -> List[str]:
         names = ", ".join(watch.plain)
         lines.append(f"Drained without replacements that ran before, since they are not start-first: {names}.")
     for name, seconds in sorted(watch.stubborn.items()):
-        lines.append(f"{name} did not stop when told to and took all of its {seconds:.0f} s.")
+        lines.append(f"{name} did not stop when told to and took all or nearly all of its {seconds:.0f} s.")
     return lines

@@ -263,5 +263,5 @@ def test_the_report_names_what_was_not_smooth():
     watch = removal.Watch("n1", plain=["store", "proxy"], stubborn={"deaf": 30.0})
     assert removal.describe(watch) == [
         "Drained without replacements that ran before, since they are not start-first: store, proxy.",
-        "deaf did not stop when told to and took all of its 30 s.",
+        "deaf did not stop when told to and took all or nearly all of its 30 s.",
     ]
