@@ -109,7 +109,7 @@ def _failing(tasks: Sequence[Mapping[str, Any]], healthy: Mapping[str, int]) -> 
     for node, all_of_node in ended.items():
         last = sorted(all_of_node)[-_FAILURES:]
         soon = last[-1][0] - last[0][0] <= _FAILING_SECONDS
-        if len(last) == _FAILURES and soon and all(state in _FAILED for _, state in last):
+        if len(last) == _FAILURES and soon and all(state in _FAILED for _at, state in last):
             found.add(node)
     return frozenset(found)
 
