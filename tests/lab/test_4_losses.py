@@ -71,3 +71,33 @@ def test_an_engine_removes_what_one_before_it_left_of_a_network(site: Site) -> N
 
 def _group(site: Site, group: str) -> set[str]:
     return {one["instance_id"] for one in site.instances(group)}
+
+
+# Takes the port as soon as nobody has it.
+_TAKES = """import socket, time
+while True:
+    try:
+        taken = socket.create_server(("0.0.0.0", 80))
+        break
+    except OSError:
+        time.sleep(0.05)
+time.sleep(600)
+"""
+
+
+@pytest.mark.long
+def test_a_node_on_which_something_else_has_the_proxys_port_is_in_the_record_only_before_and_after(site: Site) -> None:
+    site.settle()
+    manager = site.one("follower")
+    address = next(one["public_ip"] for one in site.instances() if one["instance_id"] == manager)
+    everywhere = site.public_addresses()
+    site.wait("the record to be whole", lambda: site.addresses() == everywhere)
+    site.must(manager, "systemd-run", "--quiet", "--unit=taker", "python3", "-c", _TAKES)
+    try:
+        proxy = "docker ps --quiet --filter label=com.docker.swarm.service.name=example_proxy"
+        site.must(manager, "sh", "-c", f"docker kill $({proxy})")
+        site.wait("the node to be left out", lambda: site.addresses() == everywhere - {address}, 180)
+        assert site.page().status == 200
+    finally:
+        site.must(manager, "systemctl", "stop", "taker")
+    site.wait("the node to be back", lambda: site.addresses() == everywhere, 180)
