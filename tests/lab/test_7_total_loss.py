@@ -154,6 +154,7 @@ def test_fault_36_all_managers_are_gone_and_the_latest_backup_brings_them_back(
     assert "The swarm works" in run.output
 
 
+@pytest.mark.long
 def test_a_backup_takes_the_place_of_a_swarm_that_works(site: Site, kept: dict[str, set[str]]) -> None:
     before = site.settle()
     (chosen, *_) = site.backups()
