@@ -173,26 +173,25 @@ class Monitor:
                 return
         if not any(one.family.cloudwatch for one in found):
             return
-        try:
-            self._sources.put(namespace, found, 1 if period < 60 else 60)
-        except SwarmError as error:
-            self._say("cloudwatch", str(error))
-            return
-        self._say("cloudwatch", "")
-        self._passes_sent, self._certificate_sent_at = passes, now
+        if self._put(namespace, found, 1 if period < 60 else 60):
+            self._passes_sent, self._certificate_sent_at = passes, now
 
     def _send_capacity(self, namespace: str) -> None:
         """Tell CloudWatch nothing but what groups scale by."""
         with self._lock:
             found = [one for one in self._pass if one.family is metrics.RESERVATION] if self._fresh() else []
-        if not found:
-            return
+        if found:
+            self._put(namespace, found, 60)
+
+    def _put(self, namespace: str, found: List[Sample], resolution: int) -> bool:
+        """Send samples, and tell whether CloudWatch took them."""
         try:
-            self._sources.put(namespace, found, 60)
+            self._sources.put(namespace, found, resolution)
         except SwarmError as error:
             self._say("cloudwatch", str(error))
-            return
+            return False
         self._say("cloudwatch", "")
+        return True
 
     def _say(self, subject: str, sentence: str) -> None:
         """Log a warning unless it was the last one about the same."""
