@@ -145,8 +145,9 @@ class Server:
                         measuring.measure()
                     if now - looked >= ALARMS_SECONDS:
                         looked = now
-                        alarms.look()
-                        tracking.look()
+                        metrics = alarms.measurements()
+                        alarms.look(metrics)
+                        tracking.look(metrics)
                 except Exception:
                     log.exception("a round of the control loop failed")
                 world.CHANGED.wait(self._tick)

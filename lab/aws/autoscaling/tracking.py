@@ -17,7 +17,7 @@ from moto.core.utils import utcnow
 from lab.aws import world
 from lab.aws.autoscaling.group import Group, ScalingPolicy
 from lab.aws.cloudwatch import AWS_SPEED
-from lab.aws.cloudwatch.alarms import FURTHER_BACK, Measured, Series, measurements
+from lab.aws.cloudwatch.alarms import FURTHER_BACK, Measured, Series
 
 log = logging.getLogger(__name__)
 MINUTE = 60 / AWS_SPEED
@@ -27,14 +27,11 @@ HIGH, LOW, LOW_PART = 3, 15, 0.9
 REST = 2 * MINUTE
 
 
-def look() -> None:
+def look(measured: Measured) -> None:
     """Look at every policy once. Whoever calls holds the world's lock."""
     followed = [(group, policy) for group in world.autoscaling().groups.values() for policy in group.policies.values()]
-    if not followed:
-        return
-    found = measurements()
     for group, policy in followed:
-        points = _points(policy, found)
+        points = _points(policy, measured)
         size = wanted(group, policy, points, time.monotonic())
         if size != group.desired and not group.deleting and "AlarmNotification" not in group.suspended:
             log.info("%s has %s go from %d to %d: %s", policy.name, group.name, group.desired, size, points)
@@ -67,9 +64,9 @@ def _newest(points: Sequence[float | None], count: int) -> list[float]:
     return [one for one in points[: count + FURTHER_BACK] if one is not None][:count]
 
 
-def _points(policy: ScalingPolicy, found: Measured) -> list[float | None]:
+def _points(policy: ScalingPolicy, measured: Measured) -> list[float | None]:
     metric: dict[str, Any] = policy.settings["TargetTrackingConfiguration"]["CustomizedMetricSpecification"]
     dimensions = frozenset((one["Name"], one["Value"]) for one in metric.get("Dimensions") or ())
     series = Series(metric["Namespace"], metric["MetricName"], dimensions, metric["Statistic"], MINUTE)
     now = utcnow()
-    return [series.value(number, now, found) for number in range(LOW + FURTHER_BACK)]
+    return [series.value(number, now, measured) for number in range(LOW + FURTHER_BACK)]

@@ -64,9 +64,9 @@ def install(grafts: Grafts) -> None:
     grafts.attribute(CloudWatchBackend, "put_metric_alarm", put_metric_alarm)
 
 
-def look() -> None:
+def look(measured: Measured) -> None:
     """Look at every alarm once."""
-    now, measured = utcnow(), measurements()
+    now = utcnow()
     for alarm in list(world.cloudwatch().alarms.values()):
         if alarm.rule is not None:
             continue
