@@ -55,7 +55,7 @@ def test_a_task_that_fits_nowhere_gets_a_node_which_goes_with_it(scaling: tuple[
         return sum(line.startswith("Running") for line in lines)
 
     site.wait("another node to take the second task", lambda: running() == 2, seconds=240)
-    (group,) = [described(site)]
+    group = described(site)
     assert (group["DesiredCapacity"], len(group["Instances"])) == (2, 2), "one task more is one node more"
 
     # Nobody's site.yml takes it back.
