@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 from parliament import analyze_policy_string
 
 from lab import lifecycle, pages
+from lab.state import Lab
 from tests.lab.load import Load
 
-from .conftest import say as tell
-from .site import CLUSTER, ROOT, Site, say
+from .own import Configuration, cluster
+from .site import CLUSTER, Site, say
 
 NAMESPACE, SERVICE = "cloud.test", "www"
 NAME = f"{SERVICE}.{NAMESPACE}"
@@ -26,27 +24,18 @@ pytestmark = pytest.mark.long
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """A lab of its own, which is destroyed in the end. The namespace is the operator's, and there before."""
-    lab = lifecycle.up("cloud", tell)
-    try:
+
+    def prepare(lab: Lab) -> None:
         lifecycle.client(lab, "servicediscovery").create_public_dns_namespace(Name=NAMESPACE)
-        site = Site(lab)
-        site.environment["ANSIBLE_INVENTORY"] = str(inventory(tmp_path_factory.mktemp("cloud")))
-        site.first_run = site.playbook("site.yml")
-        assert site.first_run.code == 0, site.first_run.output[-6000:]
+
+    with cluster("cloud", tmp_path_factory.mktemp("cloud"), with_service, prepare) as site:
         yield site
-    finally:
-        lifecycle.down(lab, tell)
 
 
-def inventory(folder: Path) -> Path:
-    """The lab's inventory, with the service."""
-    shutil.copytree(ROOT / "inventories/lab", folder, dirs_exist_ok=True)
-    configuration = folder / "group_vars/all.yml"
-    usual = yaml.safe_load(configuration.read_text())
+def with_service(usual: Configuration) -> Configuration:
+    """The configuration with the service in the place of the record."""
     dns = {key: value for key, value in usual["dns"].items() if key not in ("zone", "record")}
-    dns["cloud_map"] = {"namespace": NAMESPACE, "service": SERVICE}
-    configuration.write_text(yaml.safe_dump({**usual, "dns": dns}))
-    return folder
+    return {**usual, "dns": {**dns, "cloud_map": {"namespace": NAMESPACE, "service": SERVICE}}}
 
 
 def registered(site: Site) -> dict[str, dict[str, Any]]:

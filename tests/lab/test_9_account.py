@@ -6,18 +6,14 @@ The cluster is one of private nodes, so that what those need is planned, kept an
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
-import yaml
 
-from lab import lifecycle
 from lab.state import ENDPOINT_PORT, SERVICES_ADDRESS
 
-from .conftest import say
-from .site import CLUSTER, ROOT, Site
+from .own import Configuration, cluster
+from .site import CLUSTER, Site
 
 # One worker fewer to declare, and managers whose disks are to be larger.
 CHANGED = {"name": "manager", "role": "manager", "desired": 3, "min": 3, "max": 5, "dns": True, "volume_size": 21}
@@ -39,24 +35,13 @@ REACHES_AWS = f"import socket; socket.create_connection(('{SERVICES_ADDRESS}', {
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """A lab of its own, so that nothing but this cluster was ever in the account that it is taken out of."""
-    lab = lifecycle.up("account", say)
-    try:
-        site = Site(lab)
-        site.environment["ANSIBLE_INVENTORY"] = str(private_inventory(tmp_path_factory.mktemp("private")))
-        site.first_run = site.playbook("site.yml")
-        assert site.first_run.code == 0, site.first_run.output[-6000:]
+    with cluster("account", tmp_path_factory.mktemp("private"), private) as site:
         yield site
-    finally:
-        lifecycle.down(lab, say)
 
 
-def private_inventory(folder: Path) -> Path:
-    """The lab's inventory, with nodes that are private."""
-    shutil.copytree(ROOT / "inventories/lab", folder, dirs_exist_ok=True)
-    configuration = folder / "group_vars/all.yml"
-    usual = yaml.safe_load(configuration.read_text())
-    configuration.write_text(yaml.safe_dump({**usual, **PRIVATE, "dns": {**usual["dns"], **PRIVATE["dns"]}}))
-    return folder
+def private(usual: Configuration) -> Configuration:
+    """The configuration with nodes that are private."""
+    return {**usual, **PRIVATE, "dns": {**usual["dns"], **PRIVATE["dns"]}}
 
 
 def words(output: str) -> str:
