@@ -355,6 +355,10 @@ class Site:
         """The public addresses that a group's running instances have."""
         return {one["public_ip"] for one in self.instances(group)}
 
+    def settle_record(self) -> None:
+        """Wait until the record names the managers that run, and nobody else."""
+        self.wait("the record to name the managers", lambda: self.addresses() == self.public_addresses())
+
     def page(self, path: str = "/api") -> pages.Page:
         """The example stack's answer, found through DNS."""
         return pages.fetch(self.lab, f"http://{RECORD}{path}")

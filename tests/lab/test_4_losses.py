@@ -27,7 +27,7 @@ def test_fault_12_a_terminated_manager_is_replaced_and_its_vote_goes_with_it(sit
     nodes = site.settle()
     assert manager not in {node.instance for node in nodes}
     assert site.truth()["cluster_id"] == cluster
-    site.wait("the record to name the three", lambda: site.addresses() == site.public_addresses())
+    site.settle_record()
     assert site.page().status == 200
     for source, said in (("agent", "is a member of the swarm"), ("engine", "API listen on"), ("system", "systemd: ")):
         stream = f"{manager}/{source}"
@@ -41,7 +41,7 @@ def test_fault_12_a_host_that_fails_is_replaced(site: Site) -> None:
     connect().containers.get(site.lab.container(manager)).kill()
     site.wait("another manager", lambda: manager not in _group(site, "manager") and len(_group(site, "manager")) == 3)
     assert manager not in {node.instance for node in site.settle()}
-    site.wait("the record to name the three", lambda: site.addresses() == site.public_addresses())
+    site.settle_record()
 
 
 def test_an_engine_removes_what_one_before_it_left_of_a_network(site: Site) -> None:

@@ -28,7 +28,7 @@ STUBBORN = """trap "" TERM; while :; do sleep 1; done"""
 def test_fault_23_no_request_fails_while_a_node_is_removed(site: Site, kind: str) -> None:
     """The managers are the DNS record's group, so the last two are also instances that the record leads to."""
     site.settle()
-    site.wait("the record to name the managers", lambda: site.addresses() == site.public_addresses())
+    site.settle_record()
     instance = site.one(kind)
     with Load(site.lab, RECORD) as load:
         began = time.monotonic()

@@ -157,7 +157,7 @@ def _services(site: Site) -> dict[str, tuple[object, object]]:
 def _all_is_as_declared(site: Site, before: dict[str, tuple[object, object]]) -> None:
     """No count and no label is left of what went on, the record is right, and every service has its tasks."""
     site.wait("the services to be as they were", lambda: _services(site) == before)
-    site.wait("the record to name the managers", lambda: site.addresses() == site.public_addresses())
+    site.settle_record()
     ways = ("remove-requested", "interruption", "leaving-since", "paused-at", "withdrawn-at", "drained-at")
     left = {f"swarm.aws.{way}" for way in ways}
     assert not [node.instance for node in site.nodes() if left & set(node.labels)]

@@ -26,7 +26,7 @@ LINES = (
 
 def test_status_tells_programs_what_is_true(site: Site, tmp_path: Path) -> None:
     nodes = site.settle()
-    site.wait("the record to name all managers", lambda: site.addresses() == site.public_addresses())
+    site.settle_record()
     written = tmp_path / "status.json"
     seen = _document(site.playbook("playbooks/status.yml", "-e", "format=json", "-e", f"output={written}", **ALONE))
     assert json.loads(written.read_text()) == seen

@@ -141,11 +141,11 @@ def test_a_key_that_is_not_the_certificates_leaves_the_old_one_in_place(site: Si
 
 def test_no_request_fails_over_tls_while_a_node_is_removed(site: Site, edge: Edge) -> None:
     site.settle()
-    site.wait("the record to name the managers", lambda: site.addresses() == site.public_addresses())
+    site.settle_record()
     instance = site.one("follower")
     with Load(site.lab, RECORD, trust=edge.trust) as load:
         run = site.playbook("remove_node.yml", "-e", f"id={instance}")
-        site.wait("the record to name the managers", lambda: site.addresses() == site.public_addresses())
+        site.settle_record()
     assert run.code == 0, run.output[-4000:]
     say(f"a removal over TLS: {load.result}")
     assert load.result.failures == []
@@ -156,7 +156,7 @@ def test_no_request_fails_over_tls_while_a_node_is_removed(site: Site, edge: Edg
 def test_a_host_that_fails_takes_along_no_more_than_what_was_under_way(site: Site, edge: Edge) -> None:
     """A connection that came in at another node may have been to the failed host's `tls`; it is over within seconds."""
     site.settle()
-    site.wait("the record to name the managers", lambda: site.addresses() == site.public_addresses())
+    site.settle_record()
     instance = site.one("follower")
     address = next(one["public_ip"] for one in site.instances() if one["instance_id"] == instance)
     with Load(site.lab, RECORD, trust=edge.trust) as load:

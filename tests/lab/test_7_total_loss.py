@@ -116,7 +116,7 @@ def test_fault_36_two_of_three_managers_disks_are_gone(site: Site, kept: dict[st
     site.settle()
     assert site.truth()["cluster_id"] == cluster
     assert _kept(site) == kept
-    site.wait("the record to name the managers", lambda: site.addresses() == site.public_addresses())
+    site.settle_record()
     assert site.page().status == 200
 
 
@@ -147,7 +147,7 @@ def test_fault_36_all_managers_are_gone_and_the_latest_backup_brings_them_back(
     assert not {node.node_id for node in before} & {node.node_id for node in after}, "all joined anew"
     assert site.truth()["cluster_id"] == cluster
     assert _kept(site) == kept
-    site.wait("the record to name the managers", lambda: site.addresses() == site.public_addresses())
+    site.settle_record()
     site.wait("the page", lambda: site.page().status == 200)
     run = site.playbook("playbooks/restore.yml")
     assert run.code != 0
