@@ -24,6 +24,7 @@ def test_fault_06_a_joined_node_reboots_and_does_nothing(site: Site) -> None:
     assert after == before
 
 
+@pytest.mark.long
 @pytest.mark.fault(8)
 def test_fault_08_a_node_joins_after_the_tokens_were_rotated(site: Site) -> None:
     manager = site.managers()[0]

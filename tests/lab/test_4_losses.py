@@ -44,6 +44,7 @@ def test_fault_12_a_host_that_fails_is_replaced(site: Site) -> None:
     site.settle_record()
 
 
+@pytest.mark.long
 def test_an_engine_removes_what_one_before_it_left_of_a_network(site: Site) -> None:
     """As one leaves it that is stopped while it makes the network; its VXLAN could not be made a second time."""
     site.settle()

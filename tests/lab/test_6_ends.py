@@ -48,6 +48,7 @@ def test_a_removal_without_replacement_leaves_the_group_with_one_less(site: Site
     assert run.changed == 0
 
 
+@pytest.mark.long
 @pytest.mark.fault(12)
 def test_fault_12_a_command_on_a_node_that_falls_silent_comes_back(site: Site) -> None:
     """Nothing ends the connection: it is for those who wait at its other end to notice."""
@@ -68,6 +69,7 @@ def test_fault_12_a_command_on_a_node_that_falls_silent_comes_back(site: Site) -
     site.settle()
 
 
+@pytest.mark.long
 @pytest.mark.fault(22)
 def test_fault_22_a_node_whose_engine_hangs_is_replaced_when_the_policy_says_so(site: Site) -> None:
     site.settle()

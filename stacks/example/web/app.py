@@ -14,10 +14,8 @@ import os
 import random
 import signal
 import socket
-import sys
 import threading
 import time
-import urllib.request
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -285,17 +283,6 @@ class Server(ThreadingHTTPServer):
             connection.shutdown(socket.SHUT_RD)
 
 
-def is_healthy() -> bool:
-    """Whether the server in this container answers; one that is stopping is left to stop."""
-    try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{PORT}/healthz", timeout=2):
-            return True
-    except urllib.error.HTTPError as error:
-        return error.code == 503
-    except OSError:
-        return False
-
-
 SERVICE, TASK, SLOT, NODE = (os.environ.get(name, "?") for name in ("SERVICE", "TASK", "SLOT", "NODE"))
 
 
@@ -309,6 +296,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    if sys.argv[1:] == ["healthy"]:
-        sys.exit(0 if is_healthy() else 1)
     main()
