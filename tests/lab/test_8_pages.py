@@ -18,7 +18,9 @@ REMOVE = r"ansible-playbook remove_node\.yml -e id="
 
 # Run by tests that look closer at what comes of it.
 THERE = {
-    r"(ANSIBLE_STDOUT_CALLBACK=default )?ansible-playbook site\.yml": "test_2_built.py::test_a_second_run_changes_nothing",
+    r"(ANSIBLE_STDOUT_CALLBACK=default )?ansible-playbook site\.yml": (
+        "test_2_built.py::test_a_second_run_changes_nothing"
+    ),
     r"ansible-playbook (site\.yml|swarm\.aws\.site) --check( --diff)?": (
         "test_1_empty_account.py::test_the_plan_names_every_resource_to_come_and_writes_nothing"
     ),
