@@ -43,7 +43,11 @@ MODULES = (
 CONFIG = {
     "region": "eu-west-1",
     "cluster_name": "example",
-    "node_groups": [{"name": "manager", "desired": 3}, {"name": "worker", "desired": 3}],
+    "node_groups": [
+        {"name": "manager", "desired": 3, "scaling": None},
+        {"name": "worker", "desired": 3, "scaling": None},
+        {"name": "burst", "desired": 1, "min": 1, "max": 5, "scaling": {"target": 100}},
+    ],
 }
 REMOVED = {"awaited": [], "seen": {}, "seconds": {"all": 1.0}, "services": {}, "notes": []}
 
@@ -241,6 +245,14 @@ def test_a_group_is_made_larger_or_smaller_with_managers_one_by_one(bench: Bench
         assert asked[1:3] == [f"{one} without replacement" for one in first]
         assert not any(one.startswith("node_group_size") for one in asked)
     assert "node_groups says 3: change its desired too" not in said, "it has as many as the configuration says"
+
+
+def test_a_group_that_scales_by_itself_is_said_to_go_on(bench: Bench) -> None:
+    bench.answers["node_rollout"] = [seen(add=2, groups=[group("burst")]), seen(groups=[group("burst")])]
+    code, said, _ = bench.run("scale.yml", "-e", "group=burst", "-e", "desired=3")
+    assert code == 0, said[-3000:]
+    assert "It follows what the swarm's tasks need, and goes on from there between 1 and 5." in said
+    assert "change its desired too" not in said
 
 
 @pytest.mark.parametrize("words", [[], ["-e", "group=worker"], ["-e", "group=worker", "-e", "desired=many"]])
