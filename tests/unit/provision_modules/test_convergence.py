@@ -15,10 +15,6 @@ CASES = [
     network.PRIVATE_CASE,
 ]
 every_case = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-every_drift = pytest.mark.parametrize(
-    ("case", "drift"),
-    [pytest.param(case, drift, id=f"{case.name}: {drift}") for case in CASES for drift in case.drifts],
-)
 
 
 @every_case
@@ -46,22 +42,25 @@ def test_check_mode_on_an_empty_account_writes_nothing_and_names_all_that_is_to_
     assert planned["changes"] == made["changes"]
 
 
-@every_drift
-def test_what_others_did_is_repaired(case: Case, drift: str) -> None:
+@every_case
+def test_what_others_did_is_repaired(case: Case, subtests: pytest.Subtests) -> None:
+    """One after the other in one account, since each is repaired to what was built."""
     with account() as world:
         params = case.prepare(world)
         case.run(world, params)
         built = case.state(world)
-        case.drifts[drift](world.aws)
-        assert case.state_or_error(world) != built, "the drift is none"
-        with world.recording() as writes:
-            planned = case.run(world, params, check=True)
-        assert writes == []
-        repaired = case.run(world, params)
-        assert repaired["changed"]
-        assert planned["changes"] == repaired["changes"]
-        assert case.state(world) == built
-        assert case.run(world, params)["changes"] == []
+        for drift, befalls in case.drifts.items():
+            with subtests.test(drift):
+                befalls(world.aws)
+                assert case.state_or_error(world) != built, "the drift is none"
+                with world.recording() as writes:
+                    planned = case.run(world, params, check=True)
+                assert writes == []
+                repaired = case.run(world, params)
+                assert repaired["changed"]
+                assert planned["changes"] == repaired["changes"]
+                assert case.state(world) == built
+                assert case.run(world, params)["changes"] == []
 
 
 @every_case
