@@ -52,6 +52,7 @@ def test_fault_07_a_member_of_another_cluster_is_told_so_and_left_alone(site: Si
     site.settle()
 
 
+@pytest.mark.long
 @pytest.mark.fault(5)
 def test_fault_05_managers_are_found_after_all_of_them_were_replaced(site: Site) -> None:
     site.settle()

@@ -25,6 +25,12 @@ SCHEMES = ("light", "dark")
 # Where pictures of the page are kept, if they are asked for.
 PICTURES = os.environ.get("SWARM_PICTURES", "")
 STAGES = ["requested", "begun", "ready", "drained", "removed"]
+# As one sees it who has just opened it.
+TOP = """
+for (const one of document.querySelectorAll('details[open]')) one.open = false;
+document.activeElement.blur();
+scrollTo(0, 0);
+"""
 # Notes what the page shows of an instance, whenever that changes.
 RECORD = """
 window.seen = [];
@@ -94,6 +100,7 @@ def test_a_removal_and_a_lost_manager_on_the_page(site: Site, address: str) -> N
             for scheme in SCHEMES:
                 page.prefer(scheme)
                 if PICTURES:
+                    page.execute_script(TOP)
                     page.picture(Path(PICTURES) / f"look-{scheme}.png")
             site.wait("the node to be gone from the page", lambda: _seen(page)[-1]["stage"] == "away", 240)
             removal.wait(240)

@@ -109,11 +109,12 @@ def test_an_upgrade_that_is_called_off_leaves_groups_as_large_as_they_were(site:
     assert (again.code, again.changed) == (0, 0), again.output[-4000:]
 
 
+@pytest.mark.fault(5)
 @pytest.mark.fault(35)
 def test_an_upgrade_that_is_killed_is_finished_by_the_next_without_a_request_failing(
     site: Site, tmp_path: Path
 ) -> None:
-    before, usual, leader = members(site), sizes(site), site.one("leader")
+    before, usual, leader, cluster = members(site), sizes(site), site.one("leader"), site.truth()["cluster_id"]
     template(site, tmp_path, SECOND)
     words = ["playbooks/upgrade.yml", "-e", "batch=2"]
     with Load(site.lab, RECORD, longest=LONGEST) as load:
@@ -134,6 +135,7 @@ def test_an_upgrade_that_is_killed_is_finished_by_the_next_without_a_request_fai
     assert load.result.sent >= ENOUGH, str(load.result)
     assert not members(site) & before, "all of them are new"
     assert len(members(site)) == len(before)
+    assert site.clusters() == {site.truth()["cluster_id"]} == {cluster}, "they found the managers that there were then"
     assert sizes(site) == usual
     assert [line for line in run.output.splitlines() if "is removed." in line][-1].strip(
         " -'"
