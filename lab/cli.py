@@ -15,7 +15,7 @@ from rich.console import Console
 
 from lab import lifecycle, pages, status, tunnel
 from lab.authority import Authority
-from lab.engine import connect
+from lab.engine import connect, execute
 from lab.errors import LabError
 from lab.state import Lab, default_name, find, labs
 
@@ -99,7 +99,7 @@ def logs(
         return
     _known(lab, instance)
     container = connect().containers.get(lab.container(instance))
-    sys.stdout.write(container.exec_run(["journalctl", "--no-pager", "--output=short-precise"]).output.decode())
+    sys.stdout.write(execute(container, "journalctl", "--no-pager", "--output=short-precise")[1])
 
 
 @app.command()

@@ -11,6 +11,7 @@ import docker
 from docker.errors import APIError, NotFound
 from rich.table import Table
 
+from lab.engine import execute
 from lab.errors import LabError
 from lab.state import Lab
 
@@ -55,13 +56,13 @@ def swarm_state(lab: Lab, engine: docker.DockerClient, instance_id: str) -> str:
     try:
         container = engine.containers.get(lab.container(instance_id))
         # The command succeeds without an engine too, and then has nothing to say of the swarm.
-        code, output = container.exec_run(["docker", "info", "--format", _SWARM], stderr=False)
-        state, manager, node = (output or b"").decode().strip().split("|") if code == 0 else ("", "", "")
+        code, output = execute(container, "docker", "info", "--format", _SWARM, stderr=False)
+        state, manager, node = output.strip().split("|") if code == 0 else ("", "", "")
         if state != "active":
             return state or "engine down"
         if manager != "true":
             return "worker"
-        code, output = container.exec_run(["docker", "node", "inspect", node, "--format", _NODE])
-        return "manager: " + (output.decode().strip() if code == 0 else "no quorum")
+        code, output = execute(container, "docker", "node", "inspect", node, "--format", _NODE)
+        return "manager: " + (output.strip() if code == 0 else "no quorum")
     except (NotFound, APIError):
         return "not running"

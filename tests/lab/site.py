@@ -21,7 +21,7 @@ from typing import Any
 from docker.errors import APIError
 
 from lab import lifecycle, pages, status
-from lab.engine import connect
+from lab.engine import connect, execute
 from lab.state import Lab
 from lab.waiting import until
 
@@ -192,11 +192,10 @@ class Site:
         """Run a command as root on an instance's console, which needs neither network nor SSH."""
         try:
             container = connect().containers.get(self.lab.container(instance))
-            code, output = container.exec_run(list(words))
+            return Run(*execute(container, *words))
         except APIError as error:
             # It may have ended a moment ago.
             return Run(255, str(error.explanation))
-        return Run(code, output.decode(errors="replace"))
 
     def must(self, instance: str, *words: str) -> str:
         """Run a command on an instance that is to succeed, and return what it printed."""
