@@ -14,6 +14,8 @@ from tests.lab.load import Load
 
 from .site import ROOT, Run, Site, say
 
+pytestmark = pytest.mark.long
+
 # Requests that a removal must have met for their success to mean something.
 ENOUGH = 1000
 

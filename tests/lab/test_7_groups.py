@@ -11,6 +11,8 @@ import yaml
 
 from .site import CLUSTER, ROOT, Site
 
+pytestmark = pytest.mark.long
+
 FLEET = {
     "name": "fleet",
     "role": "worker",
