@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 from ansible_collections.swarm.aws.plugins.module_utils._core.join.truth import Truth
 
@@ -11,8 +13,8 @@ ENGINE = ("docker.service", "docker.socket")
 
 
 @pytest.fixture(scope="module")
-def unformed(site: Site) -> Site:
-    """The cluster's instances before any of them was a member of anything."""
+def unformed(site: Site) -> Iterator[Site]:
+    """The cluster's instances before any of them was a member of anything; the stack is deployed again afterwards."""
     site.settle()
     for one in site.instances():
         site.must(one["instance_id"], "systemctl", "stop", "swarm-agent")
@@ -20,7 +22,9 @@ def unformed(site: Site) -> Site:
         site.must(one["instance_id"], "docker", "swarm", "leave", "--force")
     for key in ("cluster.json", "manager/token", "worker/token"):
         site.aws("s3").delete_object(Bucket=site.bucket, Key=key)
-    return site
+    yield site
+    deployed = site.playbook("playbooks/deploy.yml")
+    assert deployed.code == 0, deployed.output[-4000:]
 
 
 @pytest.mark.fault(2)

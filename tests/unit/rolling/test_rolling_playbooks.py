@@ -260,3 +260,10 @@ def test_nothing_is_guessed(bench: Bench, words: list[str]) -> None:
     code, said, asked = bench.run("scale.yml", *words)
     assert (code != 0, asked) == (True, [])
     assert "Say it with -e group=worker -e desired=3" in said
+
+
+def test_where_no_service_runs_nothing_is_spread(bench: Bench) -> None:
+    bench.answers["service_rebalance"] = [{"services": [], "at": 0.0}]
+    code, said, _ = bench.run("rebalance.yml")
+    assert code == 0, said[-3000:]
+    assert "There are no services, so there is nothing to spread." in said
