@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from lab import lifecycle, pages, status, tunnel
+from lab import images, lifecycle, pages, status, tunnel
 from lab.authority import Authority
 from lab.engine import connect, execute
 from lab.errors import LabError
@@ -126,6 +126,12 @@ def heal(instance: Instance, name: Name) -> None:
 def spot_interrupt(instance: Instance, name: Name) -> None:
     """Send the two-minute warning of a spot interruption, then take the instance away."""
     _control(find(name), "spot-interrupt", instance)
+
+
+@app.command()
+def publish() -> None:
+    """Build the images that only stacks/ci needs, and have the lab's registry serve them."""
+    images.ensure_all(connect(), say)
 
 
 @app.command()

@@ -29,12 +29,16 @@ Say = Callable[[str], None]
 
 
 def ensure(engine: docker.DockerClient, say: Say) -> None:
-    """Build and publish what is missing."""
-    if not _has(engine, node_image()) or _unpublished():
-        _ensure_base(engine, say)
+    """Build and publish what is missing, but for what is made on request."""
     if not _has(engine, node_image()):
+        _ensure_base(engine, say)
         _build(engine, RECIPES / "node", node_image(), say)
-    _publish(engine, say)
+    _publish(engine, _unpublished(on_request=False), say)
+
+
+def ensure_all(engine: docker.DockerClient, say: Say) -> None:
+    """Publish what is made on request, too, if it is missing."""
+    _publish(engine, _unpublished(on_request=True), say)
 
 
 def node_image() -> str:
@@ -69,28 +73,29 @@ def _ensure_base(engine: docker.DockerClient, say: Say) -> None:
         ) from None
 
 
-def _stack_images() -> dict[str, Path]:
-    """Reference at the registry to the folder of its recipe."""
+def _stack_images(*, on_request: bool) -> dict[str, Path]:
+    """Reference at the registry to the folder of its recipe; with those that are made on request, or without."""
     listed = yaml.safe_load((RECIPES / "images.yml").read_text())
-    return {image["reference"]: RECIPES / image["folder"] for image in listed}
+    return {one["reference"]: RECIPES / one["folder"] for one in listed if on_request or not one.get("on_request")}
 
 
 def _stamp(reference: str) -> Path:
     return registry.FOLDER / "published" / reference.replace("/", "_")
 
 
-def _unpublished() -> dict[str, Path]:
+def _unpublished(*, on_request: bool) -> dict[str, Path]:
     def current(reference: str, recipe: Path) -> bool:
         stamp = _stamp(reference)
         return stamp.exists() and stamp.read_text() == _digest(recipe)
 
-    return {reference: recipe for reference, recipe in _stack_images().items() if not current(reference, recipe)}
+    images = _stack_images(on_request=on_request)
+    return {reference: recipe for reference, recipe in images.items() if not current(reference, recipe)}
 
 
-def _publish(engine: docker.DockerClient, say: Say) -> None:
-    wanted = _unpublished()
+def _publish(engine: docker.DockerClient, wanted: dict[str, Path], say: Say) -> None:
     if not wanted:
         return
+    _ensure_base(engine, say)
     # Engines push over plain HTTP to loopback only, so the registry serves there while images are published.
     with registry.serving("127.0.0.1", registry.free_port()) as address:
         for reference, recipe in wanted.items():

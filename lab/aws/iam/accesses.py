@@ -47,6 +47,9 @@ _S3_ACTIONS = {
     "ListBuckets": "ListAllMyBuckets",
     "CreateMultipartUpload": "PutObject",
     "UploadPart": "PutObject",
+    "UploadPartCopy": "PutObject",
+    "ListMultipartUploads": "ListBucketMultipartUploads",
+    "ListParts": "ListMultipartUploadParts",
     "CompleteMultipartUpload": "PutObject",
     "CopyObject": "PutObject",
     "DeleteObjects": "DeleteObject",
@@ -80,7 +83,7 @@ def _s3(action: str, parameters: Parameters) -> Iterator[Access]:
         context["s3:x-amz-server-side-encryption"] = parameters["ServerSideEncryption"]
     for resource in [f"{arn}/{key}" for key in keys] or [arn]:
         yield Access(f"s3:{name}", resource, context)
-    if action == "CopyObject":
+    if action in ("CopyObject", "UploadPartCopy"):
         source = parameters.get("CopySource", "")
         text = f"{source['Bucket']}/{source['Key']}" if isinstance(source, dict) else str(source).lstrip("/")
         yield Access("s3:GetObject", f"arn:aws:s3:::{text.split('?')[0]}")

@@ -69,6 +69,31 @@ def test_what_is_encrypted_takes_the_right_to_the_key(aws: LittleAws) -> None:
     assert refused(lambda: direct.describe_key(KeyId="alias/example-swarm")) == "AccessDeniedException"
 
 
+def test_an_upload_in_parts_is_writing_and_its_parts_are_listed_by_a_right_of_their_own(aws: LittleAws) -> None:
+    key = bucket_with_key(aws)
+    kms = allow(["kms:Decrypt", "kms:GenerateDataKey"], key)
+    writing = allow("s3:PutObject", f"arn:aws:s3:::{BUCKET}/registry/*")
+    s3 = aws.client("s3", aws.as_role(aws.role("writer", writing, kms)))
+    where = {"Bucket": BUCKET, "Key": "registry/layer"}
+    upload = s3.create_multipart_upload(**where)["UploadId"]
+    part = s3.upload_part(**where, UploadId=upload, PartNumber=1, Body=b"layer")["ETag"]
+    assert refused(lambda: s3.list_parts(**where, UploadId=upload)) == "AccessDenied"
+    assert refused(lambda: s3.list_multipart_uploads(Bucket=BUCKET)) == "AccessDenied"
+    s3.complete_multipart_upload(**where, UploadId=upload, MultipartUpload={"Parts": [{"ETag": part, "PartNumber": 1}]})
+    # To copy is to read what is copied as well.
+    copied = {"Bucket": BUCKET, "Key": "registry/copy", "CopySource": {"Bucket": BUCKET, "Key": "registry/layer"}}
+    assert refused(lambda: s3.copy_object(**copied)) == "AccessDenied"
+    listing = [allow("s3:ListMultipartUploadParts", f"arn:aws:s3:::{BUCKET}/registry/*")]
+    listing += [allow(["s3:ListBucketMultipartUploads"], f"arn:aws:s3:::{BUCKET}")]
+    reading = allow("s3:GetObject", f"arn:aws:s3:::{BUCKET}/registry/*")
+    whole = aws.client("s3", aws.as_role(aws.role("whole", writing, kms, reading, *listing)))
+    upload = whole.create_multipart_upload(**where)["UploadId"]
+    source = {"Bucket": BUCKET, "Key": "registry/layer"}
+    whole.upload_part_copy(**where, UploadId=upload, PartNumber=1, CopySource=source)
+    assert len(whole.list_parts(**where, UploadId=upload)["Parts"]) == 1
+    assert [one["UploadId"] for one in whole.list_multipart_uploads(Bucket=BUCKET)["Uploads"]] == [upload]
+
+
 def test_a_missing_object_is_denied_to_who_may_not_list(aws: LittleAws) -> None:
     bucket_with_key(aws)
     reading = allow("s3:GetObject", f"arn:aws:s3:::{BUCKET}/*")
