@@ -16,7 +16,7 @@ from pathlib import Path
 
 from lab.commands import run
 from lab.errors import LabError
-from lab.state import METADATA_ADDRESS, SERVICES_ADDRESS, Lab
+from lab.state import ECR_PORT, ENDPOINT_PORT, METADATA_ADDRESS, SERVICES_ADDRESS, Lab
 
 # What every instance finds at the other end of its cable, as on AWS a link-local address.
 _ROUTER = "fe80::1"
@@ -214,6 +214,8 @@ def ruleset(wiring: Wiring) -> str:
         "chain after { type nat hook postrouting priority 100;"
         " ip saddr @vpc ip daddr != @vpc snat to ip saddr map @private_to_public; }",
         "chain services { type filter hook input priority 0; ip saddr @cut_off drop;"
+        # Who has no way out may come to AWS by an endpoint, of which the services know, and to no other registry.
+        f" ip saddr @shut_in ip daddr {SERVICES_ADDRESS} tcp dport {{ {ECR_PORT}, {ENDPOINT_PORT} }} accept;"
         f" ip saddr @shut_in ip daddr {SERVICES_ADDRESS} drop; }}",
         "chain replies { type filter hook output priority 0; ip daddr @cut_off drop; }",
         "chain passing { type filter hook forward priority 0; policy drop;",

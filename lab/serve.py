@@ -14,7 +14,7 @@ from lab.engine import connect
 from lab.machines import ContainerMachines
 from lab.names import NameServer
 from lab.network import Router
-from lab.state import ENDPOINT_PORT, METADATA_ADDRESS, REGISTRY_PORT, SERVICES_ADDRESS, Lab
+from lab.state import ECR_PORT, ENDPOINT_PORT, METADATA_ADDRESS, REGISTRY_PORT, SERVICES_ADDRESS, Lab
 
 
 def serve(lab: Lab) -> None:
@@ -36,7 +36,7 @@ def serve(lab: Lab) -> None:
         stack.callback(aws.stop)
         metadata = imds.serve(METADATA_ADDRESS, 80)
         stack.callback(metadata.stop)
-        private = ecr.Registry(SERVICES_ADDRESS, 80, (lab.address, REGISTRY_PORT), aws.calls)
+        private = ecr.Registry(SERVICES_ADDRESS, ECR_PORT, (lab.address, REGISTRY_PORT), aws.calls)
         stack.callback(private.stop)
         stack.callback(Balancers().stop)
         stop.wait()

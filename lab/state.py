@@ -22,6 +22,7 @@ SERVICES_ADDRESS = "198.19.0.1"
 """Where instances find the AWS endpoint and the registry; the same in every lab, so that it can stand in the image."""
 ECR_HOST = f"{ACCOUNT_ID}.dkr.ecr.{REGION}.amazonaws.com"
 """The account's own registry."""
+ECR_PORT = 80
 METADATA_ADDRESS = "169.254.169.254"
 PUBLIC_RANGES = ("198.51.100.0/24", "203.0.113.0/24")
 """Documentation ranges (RFC 5737) that serve as public addresses: nothing on the internet answers to them. IPv6

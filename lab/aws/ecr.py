@@ -21,7 +21,7 @@ from typing import Any
 from moto.core.responses import ActionResult
 from moto.ecr.responses import ECRResponse
 
-from lab.aws import credentials, world
+from lab.aws import credentials, reach, world
 from lab.aws.calls import CallLog, Record
 from lab.aws.credentials import Role
 from lab.aws.grafts import Grafts
@@ -114,6 +114,11 @@ class _Handler(BaseHTTPRequestHandler):
     log: CallLog
 
     def do_GET(self) -> None:
+        # What it has of an image, S3 hands out.
+        needed = ["ecr.dkr", *(["s3"] if "/blobs/" in self.path else [])]
+        if not all(reach.comes_to(self.client_address[0], one) for one in needed):
+            self.close_connection = True
+            return
         with world.LOCK:
             token = _tokens.get(self._password())
         if token is None:

@@ -10,6 +10,7 @@ from typing import Any
 
 from moto.core.base_backend import BackendDict, BaseBackend
 
+from lab.aws.endpoints import LabEndpoint
 from lab.aws.nat import LabNatGateway
 
 # What a service writes down beside its resources, by the name of its attribute, and what that is.
@@ -114,7 +115,7 @@ def _is_gone(one: Any) -> bool:
     own = getattr(one, "__dict__", {})
     if own.get("key_state") == "PendingDeletion":
         return True
-    if isinstance(one, LabNatGateway):
+    if isinstance(one, LabNatGateway | LabEndpoint):
         return one.state in ("deleting", "deleted")
     # The default bus, and AWS's own keys, are made when they are first used.
     aliases = own.get("aliases") or ()

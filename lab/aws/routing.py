@@ -27,17 +27,26 @@ def seen_as(instance: LabInstance) -> str | None:
     return address
 
 
+def table_of(instance: LabInstance) -> str | None:
+    """The ID of the route table of an instance's subnet, its own or its VPC's main one."""
+    table = _table(instance.subnet_id) if instance.subnet_id else None
+    return str(table.id) if table else None
+
+
 def _through_internet_gateway(route: Any) -> bool:
     return route is not None and route.gateway is not None and bool(getattr(route.gateway, "vpc", None))
 
 
 def _default_route(subnet_id: str) -> Any:
     """The route to anywhere of a subnet's route table, its own or its VPC's main one; None if there is none."""
+    table = _table(subnet_id)
+    return table and next((one for one in table.routes if one.destination_cidr_block == ANYWHERE), None)
+
+
+def _table(subnet_id: str) -> Any:
     ec2 = world.ec2()
     vpc_id = ec2.get_subnet(subnet_id).vpc_id
     tables = [one for one in ec2.route_tables.values() if one.vpc_id == vpc_id]
     own = [one for one in tables if subnet_id in one._associations.values()]
     main = [one for one in tables if one.main_association_id]
-    for table in (own or main)[:1]:
-        return next((one for one in table.routes if one.destination_cidr_block == ANYWHERE), None)
-    return None
+    return next(iter(own or main), None)

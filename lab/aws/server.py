@@ -22,11 +22,13 @@ from lab.aws import (
     calls,
     cloud_map,
     ecr,
+    endpoints,
     instances,
     interruptions,
     ipv6,
     nat,
     polling,
+    reach,
     repairs,
     seed,
     world,
@@ -72,6 +74,10 @@ class Application:
         content = _buffer(environ)
         call = calls.read(environ)
         environ["wsgi.input"] = io.BytesIO(content)
+        if not reach.comes_to(call.source, call.service):
+            log.info("%s comes to no endpoint of %s", call.source, call.service or "AWS")
+            # Which ends the connection without an answer.
+            raise ConnectionResetError(f"no way to {call.service}")
         try:
             return self._serve(call, environ, content, start_response)
         except AwsError as error:
@@ -154,6 +160,10 @@ class Server:
 
 
 class _Handler(MotoRequestHandler):
+    def connection_dropped(self, error: BaseException, environ: Any = None) -> None:
+        """Wait for no further request, whichever side dropped it."""
+        self.close_connection = True
+
     def log_request(self, *_: Any) -> None:
         """Nothing: the call log has it."""
 
@@ -184,6 +194,7 @@ def start(
         ipv6.install(grafts, ipv6_pool)
         nat.install(grafts, nat.PENDING_SECONDS)
         repairs.install(grafts)
+        endpoints.install(grafts, endpoints.PENDING_SECONDS)
         ecr.install(grafts)
         cloud_map.install(grafts)
         balancing.install(grafts)

@@ -29,7 +29,11 @@ OTHERS: dict[str, tuple[list[str], dict[str, str], str]] = {
 
 
 PRIVATE = {"private_nodes": {"nat": "one"}, "dns": {"addresses": "private", "ipv6": False}}
-REACHES_AWS = f"import socket; socket.create_connection(('{SERVICES_ADDRESS}', {ENDPOINT_PORT}), 3)"
+# Any answer is one; who does not come there has the connection closed without.
+REACHES_AWS = (
+    f"import http.client; aws = http.client.HTTPConnection('{SERVICES_ADDRESS}', {ENDPOINT_PORT}, timeout=3); "
+    "aws.request('GET', '/'); aws.getresponse()"
+)
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ def check_vpc(parameters: Mapping[str, Any]) -> None:
     vpc_id, ec2 = parameters["VpcId"], world.ec2()
     groups = [one for one in ec2.groups.get(vpc_id, {}).values() if one.name != "default"]
     gateways = [one for one in ec2.internet_gateways.values() if one.vpc and one.vpc.id == vpc_id]
-    endpoints = [one for one in ec2.vpc_end_points.values() if one.vpc_id == vpc_id]
+    endpoints = [one for one in ec2.vpc_end_points.values() if one.vpc_id == vpc_id and one.state != "deleted"]
     tables = [one for one in ec2.route_tables.values() if one.vpc_id == vpc_id and not one.main_association_id]
     if groups or gateways or endpoints or tables or any(one.vpc_id == vpc_id for one in _subnets()):
         raise _in_use(f"The vpc '{vpc_id}' has dependencies and cannot be deleted.")

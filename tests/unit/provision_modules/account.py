@@ -21,7 +21,7 @@ from botocore.awsrequest import AWSResponse
 from moto import mock_aws
 from moto.autoscaling import models
 
-from lab.aws import cloud_map, ipv6, nat, repairs
+from lab.aws import cloud_map, endpoints, ipv6, nat, repairs
 from lab.aws.autoscaling import api
 from lab.aws.autoscaling.backend import LabAutoScaling
 from lab.aws.grafts import Grafts
@@ -141,6 +141,7 @@ def auto_scaling() -> Iterator[None]:
     ipv6.install(grafts)
     nat.install(grafts)
     repairs.install(grafts)
+    endpoints.install(grafts)
     cloud_map.install(grafts, seconds=0)
     # By which moto finds the API's addresses.
     grafts.attribute(LabAutoScaling, "__module__", models.__name__)

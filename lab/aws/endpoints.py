@@ -1,0 +1,234 @@
+"""VPC endpoints: which services have any, what AWS refuses, and that they take a while to come and go."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from moto.core.responses import ActionResult
+from moto.ec2.models import vpcs
+from moto.ec2.models.availability_zones_and_regions import RegionsAndZonesBackend
+from moto.ec2.models.vpcs import AWS_ENDPOINT_SERVICES, VPCBackend, VPCEndPoint
+from moto.ec2.responses.vpcs import VPCs
+
+from lab.aws.errors import AwsError
+from lab.aws.grafts import Grafts
+
+PENDING_SECONDS = 2.0
+"""AWS takes a minute or two."""
+GLOBAL_HOME = "us-east-1"
+_GLOBAL = ("route53", "iam")
+"""One for all regions; they are used from the others too, as some more are that the lab knows in their own alone."""
+_MORE = ("ecr.api", "ecr.dkr")
+"""Which moto has elsewhere."""
+_ON_THE_WAY = {"available": "pending", "deleted": "deleting"}
+INTERFACE, GATEWAY = "Interface", "Gateway"
+
+
+def install(grafts: Grafts, seconds: float = 0) -> None:
+    """Make interface endpoints take so many seconds to come or go."""
+
+    class Endpoint(LabEndpoint):
+        lag = seconds
+
+    grafts.attribute(vpcs, "VPCEndPoint", Endpoint)
+    grafts.attribute(VPCs, "create_vpc_endpoint", _create)
+    grafts.attribute(VPCs, "modify_vpc_endpoint", _modify(VPCs.modify_vpc_endpoint))
+    grafts.attribute(VPCs, "describe_vpc_endpoint_services", _describe_services)
+    grafts.attribute(VPCBackend, "describe_vpc_endpoints", _describe(VPCBackend.describe_vpc_endpoints))
+    grafts.attribute(VPCBackend, "delete_vpc_endpoints", _delete(VPCBackend.delete_vpc_endpoints))
+
+
+class LabEndpoint(VPCEndPoint):
+    """A VPC endpoint; one of the kind Interface has an interface in each of its subnets."""
+
+    lag = 0.0
+
+    @property
+    def state(self) -> str:
+        """As AWS words it."""
+        passed = self.vpc_endpoint_type != INTERFACE or time.monotonic() >= self._settled
+        return self._state if passed else _ON_THE_WAY[self._state]
+
+    @state.setter
+    def state(self, state: str) -> None:
+        self._state, self._settled = state, time.monotonic() + self.lag
+
+    def keep_interfaces(self) -> None:
+        """Have an interface in each subnet, in its security groups, and no others."""
+        enis = self.ec2_backend.enis
+        present = {enis[one].subnet.id: one for one in self.network_interface_ids if one in enis}
+        for subnet in set(present) - set(self.subnet_ids or []):
+            self.ec2_backend.delete_network_interface(present.pop(subnet))
+        for subnet in self.subnet_ids or []:
+            if subnet not in present:
+                made = self.ec2_backend.create_network_interface(
+                    subnet, [], description=f"VPC Endpoint Interface {self.id}"
+                )
+                made.interface_type, made.requester_managed, made.status = "vpc_endpoint", True, "in-use"
+                present[subnet] = made.id
+        self.network_interface_ids = [present[subnet] for subnet in self.subnet_ids or []]
+        for one in self.network_interface_ids:
+            groups = [self.ec2_backend.get_security_group_from_id(group) for group in self.security_group_ids]
+            enis[one]._group_set = groups
+
+    def let_go(self) -> None:
+        """Be deleted."""
+        self.state = "deleted"
+        for one in self.network_interface_ids:
+            self.ec2_backend.enis.pop(one, None)
+
+
+def services(region: str) -> list[dict[str, Any]]:
+    """What endpoints there are for the services of a region."""
+    zones = [zone.name for zone in RegionsAndZonesBackend.zones[region]]
+    names = [f"com.amazonaws.{region}.{one}" for one in (*AWS_ENDPOINT_SERVICES, *_MORE)]
+    names += [f"com.amazonaws.{one}" for one in _GLOBAL if region == GLOBAL_HOME]
+    s3 = f"com.amazonaws.{region}.s3"
+    kinds = [*((name, INTERFACE) for name in names), (s3, INTERFACE), (s3, GATEWAY)]
+    return [
+        {
+            "ServiceName": name,
+            "ServiceType": [{"ServiceType": kind}],
+            "ServiceRegion": region,
+            "AvailabilityZones": zones,
+            "Owner": "amazon",
+            "VpcEndpointPolicySupported": True,
+            "AcceptanceRequired": False,
+        }
+        for name, kind in kinds
+    ]
+
+
+def _offered(region: str, home: str) -> list[dict[str, Any]]:
+    """What there is in a region for the services of another, or of its own."""
+    found = services(home)
+    own = [f"com.amazonaws.{one}" for one in _GLOBAL]
+    return found if region == home else [one for one in found if one["ServiceName"] in own]
+
+
+def _describe_services(self: Any) -> ActionResult:
+    homes = self._get_param("ServiceRegions", []) or [self.region]
+    found = [one for home in homes for one in _offered(self.region, home)]
+    names = self._get_param("ServiceNames", [])
+    unknown = [name for name in names if name not in {one["ServiceName"] for one in found}]
+    if unknown:
+        raise _no_service(unknown[0])
+    filters = {one["Name"]: one.get("Values") or one.get("Value") for one in self._get_param("Filters", [])}
+    wanted = [*names, *(filters.pop("service-name", None) or [])]
+    if filters:
+        raise NotImplementedError(f"filters {sorted(filters)} of endpoint services")
+    if wanted:
+        found = [one for one in found if one["ServiceName"] in wanted]
+    return ActionResult(
+        {"ServiceNames": sorted({one["ServiceName"] for one in found}), "ServiceDetails": found, "NextToken": None}
+    )
+
+
+def _create(self: Any) -> ActionResult:
+    kind, name = self._get_param("VpcEndpointType") or GATEWAY, self._get_param("ServiceName")
+    home = self._get_param("ServiceRegion") or self.region
+    if (name, kind) not in {
+        (one["ServiceName"], one["ServiceType"][0]["ServiceType"]) for one in _offered(self.region, home)
+    }:
+        raise _no_service(name)
+    backend, vpc_id = self.ec2_backend, self._get_param("VpcId")
+    private_dns = kind == INTERFACE and self._get_bool_param("PrivateDnsEnabled", if_none=True)
+    vpc = backend.get_vpc(vpc_id)
+    if private_dns:
+        _check_dns(backend, vpc, name)
+    subnets: list[str] = self._get_param("SubnetIds", [])
+    _check_subnets(backend, subnets)
+    endpoint: LabEndpoint = backend.create_vpc_endpoint(
+        vpc_id=vpc_id,
+        service_name=name,
+        endpoint_type=kind,
+        policy_document=self._get_param("PolicyDocument"),
+        route_table_ids=self._get_param("RouteTableIds", []),
+        client_token=self._get_param("ClientToken"),
+        security_group_ids=self._get_param("SecurityGroupIds", []),
+        tags=_tags(self._get_param("TagSpecifications", [])),
+        private_dns_enabled=private_dns,
+    )
+    if kind == INTERFACE:
+        default = backend.get_default_security_group(vpc_id)
+        endpoint.subnet_ids, endpoint.security_group_ids = subnets, endpoint.security_group_ids or [default.id]
+        endpoint.keep_interfaces()
+    return ActionResult({"VpcEndpoint": endpoint})
+
+
+def _modify(modify: Callable[[Any], ActionResult]) -> Callable[[Any], ActionResult]:
+    def modifying(self: Any) -> ActionResult:
+        (endpoint,) = self.ec2_backend.describe_vpc_endpoints([self._get_param("VpcEndpointId")])
+        private_dns = self._get_bool_param("PrivateDnsEnabled")
+        if private_dns and not endpoint.private_dns_enabled:
+            _check_dns(self.ec2_backend, self.ec2_backend.get_vpc(endpoint.vpc_id), endpoint.service_name)
+        _check_subnets(self.ec2_backend, [*(endpoint.subnet_ids or []), *self._get_param("AddSubnetIds", [])])
+        answer = modify(self)
+        if private_dns is not None:
+            endpoint.private_dns_enabled = private_dns
+        if endpoint.vpc_endpoint_type == INTERFACE:
+            endpoint.keep_interfaces()
+        return answer
+
+    return modifying
+
+
+def _describe(describe: Callable[..., list[VPCEndPoint]]) -> Callable[..., list[VPCEndPoint]]:
+    def describing(self: Any, vpc_end_point_ids: list[str] | None = None, filters: Any = None) -> list[VPCEndPoint]:
+        for identifier in [one.id for one in self.vpc_end_points.values() if one.state == "deleted"]:
+            del self.vpc_end_points[identifier]
+        return describe(self, vpc_end_point_ids, filters)
+
+    return describing
+
+
+def _delete(delete: Callable[[Any, list[str] | None], None]) -> Callable[[Any, list[str] | None], None]:
+    """Others than interface endpoints are gone at once."""
+
+    def deleting(self: Any, vpce_ids: list[str] | None = None) -> None:
+        for identifier in vpce_ids or []:
+            endpoint = self.vpc_end_points.get(identifier)
+            if endpoint is not None and endpoint.vpc_endpoint_type == INTERFACE:
+                endpoint.let_go()
+            else:
+                delete(self, [identifier])
+
+    return deleting
+
+
+def _check_dns(backend: Any, vpc: Any, service: str) -> None:
+    """Raises AwsError if the VPC does not take private names, or has an endpoint that has them already."""
+    if not (vpc.enable_dns_support and vpc.enable_dns_hostnames):
+        raise AwsError(
+            "InvalidParameter",
+            "Enabling private DNS requires both enableDnsSupport and enableDnsHostnames VPC attributes set to true "
+            f"for {vpc.id}",
+        )
+    others = [one for one in backend.vpc_end_points.values() if one.vpc_id == vpc.id and one.state != "deleted"]
+    if any(one.service_name == service and one.private_dns_enabled for one in others):
+        raise AwsError(
+            "InvalidParameter",
+            f"private-dns-enabled cannot be set because there is already a conflicting DNS domain for {service} in "
+            f"the VPC {vpc.id}",
+        )
+
+
+def _check_subnets(backend: Any, subnets: Sequence[str]) -> None:
+    zones = [backend.get_subnet(one).availability_zone for one in dict.fromkeys(subnets)]
+    if len(zones) != len(set(zones)):
+        raise AwsError("DuplicateSubnetsInSameZone", "Found another VPC endpoint subnet in the availability zone")
+
+
+def _no_service(name: str) -> AwsError:
+    return AwsError("InvalidServiceName", f"The Vpc Endpoint Service '{name}' does not exist")
+
+
+def _tags(specifications: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    return {
+        tag["Key"]: tag["Value"]
+        for one in specifications
+        if one.get("ResourceType") == "vpc-endpoint"
+        for tag in one.get("Tags", [])
+    }

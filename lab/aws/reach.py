@@ -1,0 +1,64 @@
+"""Which of AWS's services an instance comes to: by an endpoint in its VPC, or by its way out."""
+
+from __future__ import annotations
+
+from ipaddress import ip_address, ip_network
+
+from lab.aws import routing, view, world
+from lab.aws.endpoints import INTERFACE, LabEndpoint
+from lab.aws.instances import LabInstance
+from lab.state import REGION
+
+_ENDPOINTS = {
+    "cloudwatch": f"com.amazonaws.{REGION}.monitoring",
+    "elbv2": f"com.amazonaws.{REGION}.elasticloadbalancing",
+    "ecr": f"com.amazonaws.{REGION}.ecr.api",
+    "route53": "com.amazonaws.route53",
+    "iam": "com.amazonaws.iam",
+}
+"""The names of those that are not called as botocore calls the service."""
+HTTPS = 443
+
+
+def comes_to(address: str, service: str | None) -> bool:
+    """Whether who speaks from this address comes to a service; whoever is no instance does.
+
+    :param service: as botocore names it, or as EC2 names its endpoint, such as ``ecr.dkr``; None is none in particular.
+    """
+    with world.LOCK:
+        instance = view.by_address(address)
+        if instance is None:
+            return True
+        endpoints = [one for one in world.ec2().vpc_end_points.values() if one.vpc_id == instance.vpc_id]
+        available = [one for one in endpoints if one.state == "available"]
+        table = routing.table_of(instance)
+        if service == "s3" and any(table in one.route_table_ids for one in available):
+            return True
+        name = _ENDPOINTS.get(service or "", f"com.amazonaws.{REGION}.{service}")
+        # Its private name leads everyone in the VPC to it, whoever it lets in.
+        named = [
+            one
+            for one in available
+            if one.vpc_endpoint_type == INTERFACE and one.private_dns_enabled and one.service_name == name
+        ]
+        if named:
+            return any(_lets_in(one, instance) for one in named)
+        return routing.seen_as(instance) is not None
+
+
+def _lets_in(endpoint: LabEndpoint, instance: LabInstance) -> bool:
+    """Whether one of the endpoint's security groups has a rule for HTTPS from the instance."""
+    if not endpoint.network_interface_ids:
+        return False
+    mine = {group.id for interface in instance.nics.values() for group in interface.group_set}
+    address = ip_address(str(instance.private_ip))
+    return any(
+        rule.group_id in endpoint.security_group_ids
+        and rule.protocol in ("tcp", "-1")
+        and rule.from_port <= HTTPS <= rule.to_port
+        and (
+            mine & set(rule.source_group_ids)
+            or any(address in ip_network(cidr) for cidr in rule.cidrs if ":" not in cidr)
+        )
+        for rule in view.firewall().rules
+    )
