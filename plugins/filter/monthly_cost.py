@@ -10,7 +10,7 @@ version_added: 0.2.0
 description:
   - Estimates from a table of prices what the node groups of a cluster and its key cost a month.
   - Counts the instances that are desired with their volumes and public addresses, on demand. Traffic is left out.
-positional: _input, region, prices, monitoring, nat_gateways, cloud_map
+positional: _input, region, prices, monitoring, nat_gateways, cloud_map, endpoints
 options:
   _input:
     description: The node groups, as the configuration has them with its defaults.
@@ -34,6 +34,9 @@ options:
   cloud_map:
     description: Whether the nodes of groups with C(dns) are instances of a Cloud Map service.
     type: bool
+  endpoints:
+    description: How many addresses interface endpoints have, one for each of them and each zone.
+    type: int
 """
 
 EXAMPLES = r"""
@@ -47,8 +50,9 @@ _value:
   description:
     - RV(ignore:groups) with RV(ignore:name), RV(ignore:count), RV(ignore:type), RV(ignore:spot),
       RV(ignore:instances), RV(ignore:volumes), RV(ignore:addresses) and RV(ignore:total) each,
-      RV(ignore:key), RV(ignore:monitoring), RV(ignore:nat), RV(ignore:cloud_map), RV(ignore:total),
-      RV(ignore:currency), RV(ignore:as_of), RV(ignore:left_out), and RV(ignore:unpriced), which is not counted.
+      RV(ignore:key), RV(ignore:monitoring), RV(ignore:nat), RV(ignore:endpoints), RV(ignore:cloud_map),
+      RV(ignore:total), RV(ignore:currency), RV(ignore:as_of), RV(ignore:left_out), and RV(ignore:unpriced), which is
+      not counted.
   type: dict
 """
 
@@ -57,9 +61,9 @@ from ansible.errors import AnsibleFilterError
 from ..module_utils.provision.prices import monthly
 
 
-def monthly_cost(groups, region, prices, monitoring=None, nat_gateways=None, cloud_map=False):
+def monthly_cost(groups, region, prices, monitoring=None, nat_gateways=None, cloud_map=False, endpoints=0):
     try:
-        return monthly(groups, region, prices, monitoring, nat_gateways, cloud_map=cloud_map)
+        return monthly(groups, region, prices, monitoring, nat_gateways, cloud_map=cloud_map, endpoints=endpoints)
     except (KeyError, TypeError, AttributeError) as error:
         raise AnsibleFilterError(
             f"The table of prices is not like roles/account/files/prices.yml: {error!r} is missing or not what it "

@@ -35,11 +35,13 @@ options:
     description:
       - How many NAT gateways private subnets have, V(one) for all or one for each zone. Without it there are public
         subnets alone.
+      - With V(none) they have no way out but endpoints, which M(swarm.aws.interface_endpoints) keeps. NAT gateways that
+        there are stay until it has made them.
       - Of V(one), the failure of its zone cuts the nodes of all zones off from what is outside of the VPC.
       - Private subnets that there are once stay with all that they need when this is turned off, since instances may be
         in them.
     type: str
-    choices: [one, per_zone]
+    choices: [one, per_zone, none]
   zones:
     description: Availability zones. The subnet of a zone that is no longer named stays.
     type: list
@@ -84,7 +86,7 @@ internet_gateway_id:
   type: str
   sample: igw-0123456789abcdef0
 nat_gateway_ids:
-  description: The NAT gateway of each zone; empty without O(nat).
+  description: The NAT gateway of each zone; empty without O(nat), and of V(none).
   returned: success
   type: dict
   sample: {"eu-west-1a": "nat-0123456789abcdef0"}
@@ -111,7 +113,7 @@ api_calls:
   sample: 7
 """
 
-from ..module_utils.provision.nat import ONE, PER_ZONE
+from ..module_utils.provision.nat import NONE, ONE, PER_ZONE
 from ..module_utils.provision.network import Builder, Network
 from ..module_utils.provision.shell import TAGS_ARGUMENT, run
 
@@ -121,7 +123,7 @@ ARGUMENTS = {
     "vpc_cidr": {"type": "str", "required": True},
     "zones": {"type": "list", "elements": "str", "required": True},
     "ipv6": {"type": "bool", "default": False},
-    "nat": {"type": "str", "choices": [ONE, PER_ZONE]},
+    "nat": {"type": "str", "choices": [ONE, PER_ZONE, NONE]},
 }
 
 

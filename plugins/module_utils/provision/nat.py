@@ -11,6 +11,8 @@ from .owned import Owned
 from .shell import awaited, code, not_found, once_visible
 
 ONE, PER_ZONE = "one", "per_zone"
+# Interface endpoints in their place.
+NONE = "none"
 AVAILABLE = "available"
 LIVING = ("pending", AVAILABLE)
 # While the gateway that had the address before is on its way out.
@@ -41,6 +43,12 @@ class NatGateways:
             for zone in homes
         }
         return {zone: made[zone if self._per_zone else only] for zone in public}
+
+    def all(self) -> set[str]:
+        """The gateways of all zones, of which none is to stay: `remove_others` deletes them then."""
+        self._surplus_gateways = {zone: one["NatGatewayId"] for zone, one in self._present().items()}
+        self._surplus_addresses = {zone: one["AllocationId"] for zone, one in self._addresses().items()}
+        return set(self._surplus_gateways.values())
 
     def remove_others(self) -> None:
         """Delete those that no zone needs any more, once no route leads there. Those of zones not named stay."""

@@ -9,7 +9,7 @@ from typing import Any, Mapping, Sequence
 from . import subnets, tags
 from .changes import Changes
 from .errors import ProvisionError
-from .nat import PER_ZONE, NatGateways
+from .nat import NONE, PER_ZONE, NatGateways
 from .owned import Owned
 from .routes import ANYWHERE, ANYWHERE_IPV6, RouteTables, Target
 from .shell import Aws, awaited, not_found, once_visible
@@ -30,8 +30,9 @@ class Network:
     tags: Mapping[str, str]
     # Whether it has an IPv6 range beside that. One that it has once stays, for instances may have addresses of it.
     ipv6: bool = False
-    # How many NAT gateways the private subnets have, ONE or PER_ZONE; None for public subnets alone. Private subnets
-    # that it has once stay with all that they need, for instances may be in them.
+    # How many NAT gateways the private subnets have, ONE, PER_ZONE or NONE; None for public subnets alone. Private
+    # subnets that it has once stay with all that they need, for instances may be in them. With NONE, those that there
+    # are stay until there is another way out, which is for who makes that to see to.
     nat: str | None = None
 
 
@@ -83,7 +84,7 @@ class Builder:
             return {}, {}, {}
         private = {zone: by_key[Plot(zone, True).key] for zone in self._wanted.zones}
         gateways = NatGateways(self._ec2, self._owned, self._changes, per_zone=self._wanted.nat == PER_ZONE)
-        nat = gateways.keep(public)
+        nat = {} if self._wanted.nat == NONE else gateways.keep(public)
         kept = {}
         for zone, subnet in private.items():
             name = f"{self._wanted.cluster}-{Plot(zone, True).key}"
@@ -91,7 +92,7 @@ class Builder:
                 self._owned.only(f"private route table of the zone {zone}", tables.get(zone, []), "RouteTableId"),
                 self._owned.tags(name, **{tags.PRIVATE: zone}),
                 vpc,
-                {ANYWHERE: Target("NatGatewayId", nat[zone], "the NAT gateway")},
+                {ANYWHERE: Target("NatGatewayId", nat[zone], "the NAT gateway")} if zone in nat else {},
                 {name: subnet},
             )
         gateways.remove_others()

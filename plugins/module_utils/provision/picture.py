@@ -167,7 +167,7 @@ class _Picture:
             heights.append(self._zone(left, top, zone, subnets, instances))
         bottom = top + max(heights) + GAP
         bottom = self._chips(x + PAD, bottom, width - 2 * PAD, "Security groups", self._of("security group")) + PAD
-        ways_out = [*self._tables(private=True), *self._of("NAT gateway", "elastic IP address")]
+        ways_out = [*self._tables(private=True), *self._of("NAT gateway", "elastic IP address", "interface endpoint")]
         if ways_out:
             bottom = self._chips(x + PAD, bottom, width - 2 * PAD, "The way out", ways_out, kinds=True) + PAD
         title = "; ".join(f"VPC {one['name']} ({one['id']})" for one in vpcs) or "no VPC"

@@ -5,11 +5,12 @@ from __future__ import annotations
 from ipaddress import IPv4Network
 from typing import Any, Callable, Mapping, Sequence
 
-from . import cloud_map, disks, inventory, rules, tags, zones
+from . import cloud_map, disks, endpoints, inventory, rules, tags, zones
 from . import config as configuration
 from .config import suggestion
 from .errors import ProvisionError
 from .monitoring import NO_TOPIC
+from .nat import NONE
 from .shell import Aws, BotoCoreError, ClientError, code, sentence, unless_missing
 
 
@@ -36,6 +37,7 @@ class Preflight:
         if self._config["monitoring"] is not None and self._config["monitoring"]["topic_arn"]:
             self._collect(self._topic)
         self._collect(self._target_groups)
+        self._collect(self._endpoints)
         return self._findings
 
     def _error(self, text: str) -> None:
@@ -77,6 +79,17 @@ class Preflight:
             zones.find(self._aws, dns["zone"])
         if dns.get("cloud_map"):
             cloud_map.find(self._aws, dns["cloud_map"]["namespace"])
+
+    def _endpoints(self) -> None:
+        nodes = self._config["private_nodes"]
+        if nodes is None or not nodes["endpoints"]:
+            return
+        for endpoint, found in endpoints.zones_of(self._aws, nodes["endpoints"]).items():
+            if found is not None and not set(found) & set(self._config["zones"]):
+                self._error(
+                    f"private_nodes.nat is none, but the interface endpoint for {endpoint} can have no address in the "
+                    f"zones {', '.join(self._config['zones'])}: add one of {', '.join(found)} to zones."
+                )
 
     def _topic(self) -> None:
         arn = self._config["monitoring"]["topic_arn"]
@@ -302,7 +315,7 @@ def run(
 
 
 def _settled(config: Mapping[str, Any]) -> dict[str, Any]:
-    """The configuration with the groups' sizes that follow from others, and labels as the texts that they become."""
+    """The configuration with what follows from the rest of it, and labels as the texts that they become."""
     groups = [
         {
             **group,
@@ -316,7 +329,12 @@ def _settled(config: Mapping[str, Any]) -> dict[str, Any]:
         }
         for group in config["node_groups"]
     ]
-    return {**config, "account_id": str(config["account_id"]), "node_groups": groups}
+    config = {**config, "account_id": str(config["account_id"]), "node_groups": groups}
+    nodes = config["private_nodes"]
+    if nodes is None:
+        return config
+    by_endpoints = endpoints.needed(config) if nodes["nat"] == NONE else []
+    return {**config, "private_nodes": {**nodes, "endpoints": by_endpoints}}
 
 
 def _with_record(config: Mapping[str, Any]) -> dict[str, Any]:

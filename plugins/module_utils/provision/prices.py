@@ -23,11 +23,13 @@ def monthly(
     nat_gateways: int | None = None,
     *,
     cloud_map: bool = False,
+    endpoints: int = 0,
 ) -> dict[str, Any]:
     """The cost of each node group and of the whole, in the currency's units a month.
 
     With ``cloud_map`` the nodes of groups with ``dns`` are instances of a Cloud Map service.
-    With ``nat_gateways`` the nodes have no public addresses, and the gateways have one each.
+    With ``nat_gateways`` the nodes have no public addresses, and the gateways have one each. ``endpoints`` are the
+    addresses of interface endpoints, one for each of them and each zone.
     ``groups`` are the configuration's, ``table`` is like the one in ``roles/account/files/prices.yml``. What it has no
     price for is named in ``unpriced``, and the whole is then more than is said. The price of spot capacity moves: what
     is said is the most that it can be, that of the dearest of its instance types on demand.
@@ -36,13 +38,15 @@ def monthly(
     lines = [_group(group, region, table, unpriced, public=nat_gateways is None) for group in groups]
     watching = _watching(monitoring, groups, table)
     nat = _nat(nat_gateways or 0, region, table, unpriced)
+    endpoint_hours = _endpoints(endpoints, region, table, unpriced)
     registered = sum(group["desired"] for group in groups if group["dns"]) * table["registration"] if cloud_map else 0.0
-    total = sum(line["total"] for line in lines) + table["key"] + watching + nat + registered
+    total = sum(line["total"] for line in lines) + table["key"] + watching + nat + endpoint_hours + registered
     return {
         "groups": lines,
         "key": table["key"],
         "monitoring": round(watching, 2),
         "nat": round(nat, 2),
+        "endpoints": round(endpoint_hours, 2),
         "cloud_map": round(registered, 2),
         "total": round(total, 2),
         "currency": table["currency"],
@@ -72,6 +76,14 @@ def _nat(count: int, region: str, table: Mapping[str, Any], unpriced: list[str])
     if count and hourly is None:
         unpriced.append(f"NAT gateway in {region}")
     return count * table["hours"] * ((hourly or 0) + table["address"])
+
+
+def _endpoints(count: int, region: str, table: Mapping[str, Any], unpriced: list[str]) -> float:
+    """The cost of so many addresses of interface endpoints, without what passes through them."""
+    hourly = table["regions"].get(region, {}).get("endpoint")
+    if count and hourly is None:
+        unpriced.append(f"interface endpoint in {region}")
+    return count * table["hours"] * (hourly or 0.0)
 
 
 def _group(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Mapping
+from typing import Any, Collection, Mapping
 
 from . import tags
 from .changes import Changes
@@ -73,6 +73,22 @@ class RouteTables:
                     lambda subnet=subnet: self._associate(identifier, subnet),  # type: ignore[misc]
                 )
         return identifier
+
+    def remove_routes(self, table: Mapping[str, Any], key: str, targets: Collection[str]) -> None:
+        """Take the routes of a table away that lead to one of the targets; ``key`` is EC2's name for their kind."""
+        identifier = table["RouteTableId"]
+        for route in table["Routes"]:
+            destination = route.get("DestinationCidrBlock")
+            # One whose target has gone leads nowhere.
+            if destination and (route.get(key) in targets or (route.get(key) and route.get("State") == "blackhole")):
+                self._changes.apply(
+                    f"route table {identifier}",
+                    {"routes": {destination: route[key]}},
+                    {"routes": {}},
+                    lambda destination=destination: self._ec2.delete_route(  # type: ignore[misc]
+                        RouteTableId=identifier, **_to(destination)
+                    ),
+                )
 
     def _create(self, vpc: str | None, routes: Mapping[str, Target], own_tags: Mapping[str, str]) -> str:
         identifier = self._ec2.create_route_table(

@@ -12,6 +12,7 @@ from .._core.labels import VOLUME_PREFIX
 from . import disks, subnets
 from .config import suggestion
 from .errors import ProvisionError
+from .nat import NONE
 
 CLUSTER_NAME = re.compile(r"[a-z][a-z0-9-]{1,30}")
 GROUP_NAME = re.compile(r"[a-z][a-z0-9-]{0,30}")
@@ -265,10 +266,39 @@ def _private_nodes(config: Mapping[str, Any], findings: Findings) -> None:
         findings.warnings.append(
             "The nodes are private, and neither dns nor target_groups of a group are set: clients find none of them."
         )
+    if config["private_nodes"]["nat"] == NONE:
+        _no_way_out(config, findings)
     if not config["session_manager"]:
         findings.warnings.append(
             "The nodes are private, and session_manager is false: only who is in the VPC, or connected to it, reaches "
             "them by SSH."
+        )
+
+
+def _no_way_out(config: Mapping[str, Any], findings: Findings) -> None:
+    """What nodes cannot have that reach AWS and nothing else."""
+    for group in config["node_groups"]:
+        if not config["node_images"].get(group["architecture"]) and not group["user_data"]:
+            findings.errors.append(
+                f"node_groups[{group['name']}]: private_nodes.nat is none, so that its nodes reach no mirror of the "
+                f"packages that they need: set node_images for {group['architecture']} to an image that has them, or "
+                "have user_data fetch them from where nodes come to."
+            )
+    findings.warnings.append(
+        "private_nodes.nat is none: a node never joins if one of the packages that it needs is neither in its image "
+        "nor fetched by user_data."
+    )
+    for one in config["ecr_repositories"]:
+        region = one.split(":")[3] if one.startswith("arn:") and one.count(":") >= 3 else config["region"]
+        if region != config["region"]:
+            findings.errors.append(
+                f"ecr_repositories has {one}, but with private_nodes.nat none the nodes reach ECR in "
+                f"{config['region']} alone: replicate the repository there, or set nat to one or per_zone."
+            )
+    if not config["ecr_repositories"]:
+        findings.warnings.append(
+            "private_nodes.nat is none, and ecr_repositories is empty: the nodes reach no registry, and run only "
+            "images that their machine image has."
         )
 
 

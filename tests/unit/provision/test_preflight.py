@@ -16,8 +16,11 @@ from moto import mock_aws
 from moto.ec2.models import ec2_backends
 from moto.ec2.models.amis import Ami
 
+from lab.aws import endpoints
+from lab.aws.grafts import Grafts
 from tests.unit.provision.configuration import group, raw, spec
 
+EVERY = ("autoscaling", "ec2", "sqs")
 READS = ("Describe", "Get", "List")
 PARAMETERS = {"debian13": {"x86_64": "/images/debian13/amd64", "arm64": "/images/debian13/arm64"}}
 INVENTORY = {
@@ -73,6 +76,26 @@ def look(session: boto3.session.Session, inventories: dict[str, Any] | None = No
         return preflight.run(Aws(session), raw(**changed), spec(), {}, [], inventories or {}, PARAMETERS)
     finally:
         session.events.unregister("before-call", unique_id="only-reads")
+
+
+def test_private_nodes_without_a_nat_gateway_come_back_with_the_endpoints_that_they_need(
+    session: boto3.session.Session,
+) -> None:
+    assert look(session)["config"]["private_nodes"] is None
+    dns = {"zone": "example.com", "record": "www.example.com", "addresses": "private"}
+    private = {"dns": dns, "ecr_repositories": ["shop"], "node_groups": [group(user_data="#!/bin/sh\n")]}
+    by_nat = look(session, private_nodes={}, **private)
+    assert by_nat["config"]["private_nodes"] == {"nat": "one", "endpoints": []}
+    grafts = Grafts()
+    endpoints.install(grafts)
+    try:
+        found = look(session, private_nodes={"nat": "none"}, **private)["config"]["private_nodes"]["endpoints"]
+        assert found == sorted([*EVERY, "ecr.api", "ecr.dkr", "monitoring", "route53", "ssm", "ssmmessages"])
+        grafts.attribute(endpoints, "AWS_ENDPOINT_SERVICES", ["ec2", "monitoring"])
+        with pytest.raises(ProvisionError, match="no interface endpoint for autoscaling, sqs, ssm, ssmmessages"):
+            look(session, private_nodes={"nat": "none"}, **private)
+    finally:
+        grafts.remove()
 
 
 def test_the_example_is_right_and_comes_back_with_its_defaults(session: boto3.session.Session) -> None:

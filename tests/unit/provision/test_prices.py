@@ -56,6 +56,16 @@ def test_private_nodes_have_no_addresses_and_nat_gateways_cost_more_than_those()
     assert monthly([group()], "eu-west-1", TABLE)["nat"] == 0
 
 
+def test_interface_endpoints_cost_by_the_hour_and_the_zone() -> None:
+    nine_in_three = monthly([group()], "eu-west-1", TABLE, nat_gateways=0, endpoints=9 * 3)
+    # 27 of 730 h at 0.011
+    assert (nine_in_three["endpoints"], nine_in_three["nat"]) == (216.81, 0)
+    assert nine_in_three["groups"][0]["addresses"] == 0
+    assert nine_in_three["total"] == pytest.approx(49.93 + 5.28 + 1 + 216.81)
+    assert "interface endpoint in eu-south-9" in monthly([group()], "eu-south-9", TABLE, endpoints=1)["unpriced"]
+    assert monthly_cost([group()], "eu-west-1", TABLE)["endpoints"] == 0
+
+
 def test_an_instance_of_a_cloud_map_service_costs_by_the_month() -> None:
     groups = [group(dns=True), group(name="worker", desired=1, dns=False)]
     assert monthly(groups, "eu-west-1", TABLE, cloud_map=True)["cloud_map"] == 0.30
@@ -105,3 +115,4 @@ def test_every_price_of_the_table_is_one() -> None:
     for region, prices in TABLE["regions"].items():
         assert all(0.03 < price < 0.3 for price in prices["families"].values()), region
         assert all(0.05 < price < 0.2 for price in prices["volumes"].values()), region
+        assert 0.005 < prices["endpoint"] < prices.get("nat", 0.05), region

@@ -22,6 +22,12 @@ DNS = {"zone": "swarm.test", "record": "www.swarm.test"}
 CLOUD_MAP = {"namespace": "swarm.test", "service": "www"}
 
 
+ENDPOINTS = {"private_nodes": {"nat": "none"}, "dns": {**DNS, "addresses": "private"}, "ecr_repositories": ["shop/*"]}
+
+
+IMAGES = {"node_images": {"x86_64": "ami-0123456789abcdef0"}}
+
+
 def check(**changed: Any) -> rules.Findings:
     return rules.check(settled(**changed), REGIONS)
 
@@ -103,6 +109,15 @@ def test_a_service_in_cloud_map_may_stand_for_the_record() -> None:
         (
             {"private_nodes": {}, "dns": {**DNS, "addresses": "private", "ipv6": True}},
             "dns.ipv6 is true, but IPv6 addresses are public: leave it out, or private_nodes.",
+        ),
+        (
+            ENDPOINTS,
+            "node_groups[manager]: private_nodes.nat is none, so that its nodes reach no mirror of the packages that "
+            "they need: set node_images for x86_64 to an image that has them, or have user_data fetch them",
+        ),
+        (
+            {**ENDPOINTS, "ecr_repositories": ["arn:aws:ecr:us-east-1:210987654321:repository/shop"]},
+            "with private_nodes.nat none the nodes reach ECR in eu-west-1 alone: replicate the repository there",
         ),
         (
             {"private_nodes": {}, "vpc_cidr": "10.20.0.0/26"},
@@ -253,6 +268,15 @@ def test_what_is_wrong_is_one_sentence(changed: dict[str, Any], error: str) -> N
         (
             {"private_nodes": {}, "dns": None, "node_groups": managers(3, dns=False)},
             "The nodes are private, and neither dns nor target_groups of a group are set",
+        ),
+        ({**ENDPOINTS, **IMAGES}, "a node never joins if one of the packages that it needs is neither in its image"),
+        (
+            {**ENDPOINTS, "node_groups": managers(3, user_data="#!/bin/sh\n")},
+            "a node never joins if one of the packages that it needs is neither in its image nor fetched by user_data",
+        ),
+        (
+            {**ENDPOINTS, **IMAGES, "ecr_repositories": []},
+            "ecr_repositories is empty: the nodes reach no registry, and run only images that their machine image has",
         ),
         (
             {"private_nodes": {}, "dns": {**DNS, "addresses": "private"}, "session_manager": False},

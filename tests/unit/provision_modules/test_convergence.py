@@ -7,12 +7,23 @@ from ansible_collections.swarm.aws.plugins.module_utils.provision.errors import 
 from botocore.exceptions import ClientError
 
 from tests.unit.provision_modules.account import Killed, account
-from tests.unit.provision_modules.cases import cloud_map, events, groups, identity, monitoring, network, security, store
+from tests.unit.provision_modules.cases import (
+    cloud_map,
+    endpoints,
+    events,
+    groups,
+    identity,
+    monitoring,
+    network,
+    security,
+    store,
+)
 from tests.unit.provision_modules.cases.case import Case
 
 CASES = [
     *(module.CASE for module in (network, security, store, events, identity, groups, monitoring, cloud_map)),
     network.PRIVATE_CASE,
+    endpoints.CASE,
 ]
 every_case = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 

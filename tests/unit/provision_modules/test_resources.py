@@ -51,6 +51,7 @@ def fill(world: Account, zone: str) -> None:
     whole.put(aws, "backups/1.tar.gz", b"1", b"2")
     aws.s3.delete_object(Bucket=whole.store.BUCKET, Key="cluster.json")
     whole.secret(aws)
+    whole.endpoint(aws)
     ours = [{"Key": "swarm.aws/cluster", "Value": CLUSTER}]
     aws.ec2.create_volume(
         AvailabilityZone="eu-west-1a", Size=8, TagSpecifications=[{"ResourceType": "volume", "Tags": ours}]

@@ -95,3 +95,16 @@ def look(account: Account, declared: Mapping[str, Any] | None = None) -> dict[st
 def secret(aws: Aws, name: str = f"{CLUSTER}-unlock-key") -> str:
     tags = [{"Key": "swarm.aws/cluster", "Value": CLUSTER}]
     return aws.secretsmanager.create_secret(Name=name, SecretString=json.dumps({}), Tags=tags)["ARN"]
+
+
+def endpoint(aws: Aws) -> str:
+    """An interface endpoint, such as stands beside a NAT gateway when the way from one to the other was cut."""
+    made = aws.ec2.create_vpc_endpoint(
+        VpcEndpointType="Interface",
+        VpcId=network.vpc(aws),
+        ServiceName=f"com.amazonaws.{REGION}.ec2",
+        SubnetIds=[network.private_subnet(aws)],
+        SecurityGroupIds=[security.group(aws, security.WORKER)["GroupId"]],
+        TagSpecifications=[{"ResourceType": "vpc-endpoint", "Tags": [{"Key": "swarm.aws/cluster", "Value": CLUSTER}]}],
+    )
+    return str(made["VpcEndpoint"]["VpcEndpointId"])

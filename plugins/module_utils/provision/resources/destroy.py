@@ -196,6 +196,8 @@ class Destroyer:
         endpoints = found["VpcEndpoints"] if found else []
         return [one["VpcEndpointId"] for one in endpoints if one["State"].lower() != "deleted"]
 
+    _interface_endpoint, _left_interface_endpoint = _gateway_endpoint, _left_gateway_endpoint
+
     def _nat_gateway(self, one: Resource) -> None:
         self._aws.ec2.delete_nat_gateway(NatGatewayId=one.id)
 

@@ -5,14 +5,15 @@ from __future__ import annotations
 from typing import Any, Iterable, Iterator, Mapping
 
 from .. import tags
+from ..endpoints import INTERFACE
 from ..shell import Aws
 from .model import Resource
 from .shared import flat
 
 Found = Mapping[str, Any]
 FOREIGN = "it is not this cluster's"
-# The type of a NAT gateway's interface.
-NAT = "nat_gateway"
+# The types of the interfaces of NAT gateways and of endpoints.
+THEIR_OWN = ("nat_gateway", "vpc_endpoint")
 GONE = ("deleting", "deleted", "failed")
 
 
@@ -120,8 +121,10 @@ class Ec2Survey:
     def _endpoints(self, vpcs: list[str]) -> Iterator[Resource]:
         for one in self._both("describe_vpc_endpoints", "VpcEndpoints", vpcs):
             if one["State"].lower() not in GONE:
-                on = [one["VpcId"], *one.get("RouteTableIds", []), *one.get("SubnetIds", [])]
-                yield self._resource("gateway endpoint", one, "VpcEndpointId", on)
+                groups = [group["GroupId"] for group in one.get("Groups", [])]
+                on = [one["VpcId"], *one.get("RouteTableIds", []), *one.get("SubnetIds", []), *groups]
+                kind = "interface endpoint" if one.get("VpcEndpointType") == INTERFACE else "gateway endpoint"
+                yield self._resource(kind, one, "VpcEndpointId", on)
 
     def _nat_gateways(self, vpcs: list[str], ways_out: list[str]) -> Iterator[Resource]:
         for one in self._both("describe_nat_gateways", "NatGateways", vpcs):
@@ -156,8 +159,9 @@ class Ec2Survey:
 
     def _interfaces(self, vpcs: list[str], living: set[str], ways_out: list[str]) -> Iterator[Resource]:
         for one in self._both("describe_network_interfaces", "NetworkInterfaces", vpcs):
-            # An instance's own goes with it, and a NAT gateway's.
-            if (one.get("Attachment") or {}).get("InstanceId") not in living and one.get("InterfaceType") != NAT:
+            # An instance's own goes with it, and a NAT gateway's and an endpoint's.
+            free = (one.get("Attachment") or {}).get("InstanceId") not in living
+            if free and one.get("InterfaceType") not in THEIR_OWN:
                 groups = [group["GroupId"] for group in one.get("Groups", [])]
                 through = ways_out if one.get("Association") else []
                 yield self._resource(

@@ -24,6 +24,7 @@ KINDS = (
     "NAT gateway",
     "elastic IP address",
     "gateway endpoint",
+    "interface endpoint",
     "rules of the security group",
     "security group",
     "subnet",
