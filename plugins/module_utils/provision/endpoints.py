@@ -94,8 +94,9 @@ def _details(aws: Aws, names: Sequence[str], **where: Any) -> list[Mapping[str, 
     # As a filter, for a name that is not known is an error otherwise.
     filters = [{"Name": "service-name", "Values": list(names)}]
     answer = aws.ec2.describe_vpc_endpoint_services(Filters=filters, **where)
-    kinds = {INTERFACE}
-    return [one for one in answer["ServiceDetails"] if kinds & {kind["ServiceType"] for kind in one["ServiceType"]}]
+    return [
+        one for one in answer["ServiceDetails"] if any(kind["ServiceType"] == INTERFACE for kind in one["ServiceType"])
+    ]
 
 
 @dataclass(frozen=True)
