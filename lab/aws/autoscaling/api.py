@@ -215,9 +215,7 @@ class LabAutoScalingResponse(AutoScalingResponse):
 
     def delete_warm_pool(self) -> ActionResult:
         group = self._group
-        if group.warm_pool is None:
-            raise AwsError("ValidationError", f"No warm pool found for {group.name}")
-        group.warm_pool = None
+        self._backend.drop_warm_pool(group.name, force=bool(self._get_bool_param("ForceDelete", False)))
         return EmptyResult()
 
     # Policies

@@ -10,7 +10,7 @@ from moto.autoscaling.models import AutoScalingBackend
 from moto.core.exceptions import ServiceException
 
 from lab.aws import world
-from lab.aws.autoscaling.group import Action, Activity, Group, Hook, Member, ScalingPolicy
+from lab.aws.autoscaling.group import WARMED, Action, Activity, Group, Hook, Member, ScalingPolicy
 from lab.aws.autoscaling.launching import specification, template_version
 from lab.aws.autoscaling.loop import Loop
 from lab.aws.errors import AwsError
@@ -105,10 +105,13 @@ class LabAutoScaling(AutoScalingBackend):
         if not force:
             return
         for member in group.members:
-            # Forced deletion does not wait for lifecycle actions.
-            if not member.leaving:
-                self.loop.begin_termination(group, member, "the group was deleted by force.")
-            member.state, member.actions = "Terminating:Proceed", {}
+            self._end_without_waiting(group, member, "the group was deleted by force.")
+
+    def _end_without_waiting(self, group: Group, member: Member, cause: str) -> None:
+        """Forced deletion does not wait for lifecycle actions."""
+        if not member.leaving:
+            self.loop.begin_termination(group, member, cause)
+        member.state, member.actions = f"{WARMED if member.warmed else ''}Terminating:Proceed", {}
 
     def desire(self, name: str, capacity: int) -> None:
         group = self.group(name)
@@ -197,7 +200,19 @@ class LabAutoScaling(AutoScalingBackend):
             raise AwsError("ValidationError", "Warm pools are not supported for groups with a mixed instances policy.")
         if pool.get("PoolState", "Stopped") != "Stopped":
             raise AwsError("ValidationError", f"The lab's warm pools are Stopped, not {pool['PoolState']}.")
+        if (group.warm_pool or {}).get("Status"):
+            raise AwsError("ScalingActivityInProgress", f"The warm pool of {name} is being deleted.")
         group.warm_pool = {"MinSize": 0, "PoolState": "Stopped", **pool}
+
+    def drop_warm_pool(self, name: str, *, force: bool) -> None:
+        """Begin to delete the warm pool, which is there until the last of its instances has ended."""
+        group = self.group(name)
+        if group.warm_pool is None:
+            raise AwsError("ValidationError", f"No warm pool found for {name}")
+        group.warm_pool = {**group.warm_pool, "Status": "PendingDelete"}
+        for member in group.members if force else ():
+            if member.warmed:
+                self._end_without_waiting(group, member, "the warm pool was deleted by force.")
 
     # Policies
 

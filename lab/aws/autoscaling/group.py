@@ -182,7 +182,7 @@ class Group:
     @property
     def warm_size(self) -> int:
         """How many members the warm pool is to have."""
-        if self.warm_pool is None or self.deleting:
+        if self.warm_pool is None or self.warm_pool.get("Status") or self.deleting:
             return 0
         prepared = self.warm_pool.get("MaxGroupPreparedCapacity")
         most = int(self.settings["MaxSize"] if prepared in (None, -1) else prepared)

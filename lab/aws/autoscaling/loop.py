@@ -167,6 +167,8 @@ class Loop:
             self._launch(group, group.warm_size - len(warmed), now, state=f"{WARMED}Pending")
         for member in warmed[group.warm_size :]:
             self.begin_termination(group, member, "the warm pool has more instances than it is to have.")
+        if (group.warm_pool or {}).get("Status") and not any(member.warmed for member in group.members):
+            group.warm_pool = None
 
     def _start_warmed(self, group: Group, count: int) -> int:
         """Take so many from the warm pool, as far as it has them, and return how many."""

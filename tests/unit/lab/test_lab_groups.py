@@ -278,7 +278,10 @@ def test_a_warm_pool_has_stopped_instances_which_a_larger_group_takes(aws: Littl
     until(lambda: list(pool().values()) == ["Warmed:Pending:Wait"], "another one in its place")
 
     autoscaling.delete_warm_pool(AutoScalingGroupName="example")
+    assert refused(lambda: autoscaling.put_warm_pool(AutoScalingGroupName="example")) == "ScalingActivityInProgress"
     until(lambda: not pool(), "the pool to be emptied")
+    (group,) = autoscaling.describe_auto_scaling_groups()["AutoScalingGroups"]
+    assert "WarmPoolConfiguration" not in group
     assert len(aws.machines.running) == 2
 
 
