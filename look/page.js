@@ -88,6 +88,7 @@ function now(moment) {
 function standing(row) {
   if (row.going) return ["busy", ["requested", "terminating"].includes(row.going.why) ? "is taken out" : `goes: ${row.going.why}`];
   if (row.state === "gone") return ["bad", "its instance is gone"];
+  if (!row.node && (row.lifecycle || "").startsWith("Warmed:")) return ["good", "in the warm pool"];
   if (!row.node) return ["busy", row.instance ? "joining" : "unknown"];
   if (row.node_state !== "ready") return ["bad", row.node_state];
   if (row.availability !== "active") return ["busy", row.availability];

@@ -14,12 +14,13 @@ from .command import run_command
 from .config import Config
 from .log import Log
 from .notify import Notifier
+from .warm import stay_out
 
 RETRY_SECONDS = 15.0
 
 
 def join(config: Config, notify: Notifier, log: Log) -> Joined:
-    """Make this node a member, however long that takes."""
+    """Make this node a member, however long that takes. An instance that waits in a warm pool becomes none."""
     clock = SystemClock(lambda seconds, reason: notify.status(reason))
 
     def report(sentence: str) -> None:
@@ -29,6 +30,7 @@ def join(config: Config, notify: Notifier, log: Log) -> Joined:
     said: Optional[str] = None
     while True:
         try:
+            stay_out(config, notify, log)
             work = joiner(
                 config.cluster,
                 config.region,

@@ -10,6 +10,8 @@ WORKER = "worker"
 
 # States of an instance from which there is no way back.
 GONE_STATES = ("shutting-down", "terminated")
+# What the lifecycle states of instances in a warm pool begin with.
+WARMED = "Warmed:"
 
 
 @dataclass(frozen=True)
@@ -48,9 +50,14 @@ class Instance:
         return self.lifecycle == "InService" and self.state == "running"
 
     @property
+    def warmed(self) -> bool:
+        """Whether it is in the warm pool of its group, or on its way there, and so in no swarm."""
+        return (self.lifecycle or "").startswith(WARMED)
+
+    @property
     def terminating(self) -> bool:
-        """Whether Auto Scaling is ending it."""
-        return (self.lifecycle or "").startswith("Terminating")
+        """Whether Auto Scaling is ending it, out of its group or out of the group's warm pool."""
+        return (self.lifecycle or "").removeprefix(WARMED).startswith("Terminating")
 
     def addresses(self, kind: str, *, ipv6: bool) -> Tuple[str, ...]:
         """Its ``public`` or ``private`` address, and with ``ipv6`` that one too, as far as it has them."""

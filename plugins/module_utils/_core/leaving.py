@@ -13,7 +13,7 @@ from typing import AbstractSet, Dict, Iterator, List, Mapping, Optional, Tuple
 
 from . import actions as act
 from . import dns, interruptions, labels, targets
-from .cluster import MANAGER, Cluster, Instance, Interruption, Node, Service
+from .cluster import MANAGER, WARMED, Cluster, Instance, Interruption, Node, Service
 from .deadlines import Limits, passed
 from .decision import Decision
 from .events import SPOT
@@ -24,6 +24,8 @@ from .retiring import demote, retire
 from .surge import Need, Surge
 
 TERMINATION_WAIT = "Terminating:Wait"
+# What ends in a warm pool waits there too, and nothing is to be done for it.
+TERMINATION_WAITS = (TERMINATION_WAIT, f"{WARMED}{TERMINATION_WAIT}")
 
 
 class Leaving:
@@ -68,7 +70,7 @@ class Leaving:
         node = self._members.node_of.get(instance.id)
         if node is None or instance.gone:
             # It never joined, or its node is out of the swarm, or there is nothing left to hold on to.
-            if instance.lifecycle == TERMINATION_WAIT:
+            if instance.lifecycle in TERMINATION_WAITS:
                 self._complete(instance)
             return
         since = labels.fact(node.labels, labels.LEAVING, self._now)

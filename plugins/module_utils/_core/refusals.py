@@ -37,6 +37,14 @@ def foreign(instance: str, tags: Optional[Mapping[str, str]], cluster: str, regi
     return RequestRefused(f"{instance} belongs to the cluster '{owner}', and this is '{cluster}'.")
 
 
+def warm(instance: str, scaling_group: Optional[str]) -> RequestRefused:
+    """Why an instance in a warm pool is not removed."""
+    return RequestRefused(
+        f"{instance} is in the warm pool of {scaling_group} and in no swarm, so there is nothing to take out: change "
+        "warm_pool of the group to have fewer there, or terminate it in EC2 to have another one."
+    )
+
+
 def check_quorum(observed: Cluster, members: Membership, instances: Sequence[str], *, replace: bool) -> None:
     """Raises RequestRefused, with the numbers, if not all of the instances may go one after the other.
 

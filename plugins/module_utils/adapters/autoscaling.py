@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import Any, Callable, Dict, FrozenSet, Iterable, List, Mapping, Optional, Tuple
 
-from .._core.cluster import WORKER, Instance, ScalingGroup
+from .._core.cluster import WARMED, WORKER, Instance, ScalingGroup
 from .._core.errors import Unavailable
 from .._core.usual import TAG, Usual
 from ..provision import tags
 from .aws import Aws, ClientError, code
+
+# Auto Scaling tells of no more instances at once.
+MOST_ASKED = 50
 
 
 class Fleet:
@@ -20,6 +23,8 @@ class Fleet:
         self._heartbeats: Dict[str, float] = {}
         self._desired: Dict[str, int] = {}
         self._upgrading: FrozenSet[str] = frozenset()
+        # Whether any group has a warm pool.
+        self._pools = False
 
     @property
     def desired(self) -> Mapping[str, int]:
@@ -39,6 +44,8 @@ class Fleet:
         members = self._members()
         with self._aws.asked("describe the cluster's instances"):
             described = self._described(Filters=tags.of_cluster_filter(self._cluster))
+        if self._pools:
+            members.update(self._warmed(one for one in described if one not in members))
         unseen = [identifier for identifier in members if identifier not in described]
         described.update(self._by_id(unseen))
         return tuple(
@@ -68,7 +75,7 @@ class Fleet:
         with self._aws.asked(f"describe the Auto Scaling instance {instance}"):
             answer = self._aws.client("autoscaling").describe_auto_scaling_instances(InstanceIds=[instance])
             states = [one["LifecycleState"] for one in answer["AutoScalingInstances"]]
-        return all(state in ("Terminating:Proceed", "Terminated") for state in states)
+        return all(state.removeprefix(WARMED) in ("Terminating:Proceed", "Terminated") for state in states)
 
     def sizes(self, scaling_group: str) -> Tuple[int, int]:
         """The smallest and the desired size of a group. Raises Unavailable."""
@@ -117,11 +124,25 @@ class Fleet:
         own = [(tags.from_list(one["Tags"]), one["DesiredCapacity"]) for one in groups]
         self._desired = {each.get(tags.GROUP, ""): desired for each, desired in own}
         self._upgrading = frozenset(each.get(tags.GROUP, "") for each, _desired in own if TAG in each)
+        self._pools = any("WarmPoolConfiguration" in one for one in groups)
         return {
             instance["InstanceId"]: (group["AutoScalingGroupName"], instance)
             for group in groups
             for instance in group["Instances"]
         }
+
+    def _warmed(self, identifiers: Iterable[str]) -> Dict[str, Tuple[str, Mapping[str, Any]]]:
+        """The same of instances in warm pools, of which the groups do not tell."""
+        asked = sorted(identifiers)
+        found: Dict[str, Tuple[str, Mapping[str, Any]]] = {}
+        for start in range(0, len(asked), MOST_ASKED):
+            with self._aws.asked("describe the instances in warm pools"):
+                answer = self._aws.client("autoscaling").describe_auto_scaling_instances(
+                    InstanceIds=asked[start : start + MOST_ASKED]
+                )
+            for one in answer["AutoScalingInstances"]:
+                found[one["InstanceId"]] = (one["AutoScalingGroupName"], one)
+        return found
 
     def _groups(self) -> List[Mapping[str, Any]]:
         with self._aws.asked("describe the Auto Scaling groups"):

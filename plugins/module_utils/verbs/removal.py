@@ -63,6 +63,8 @@ class Removal:
     def check(self, together: Sequence[str], *, replace: bool, force: bool) -> None:
         """Raises RequestRefused if it cannot be done, for all of the instances that are to go ``together``."""
         node, instance = self.node, self.instance
+        if node is None and instance is not None and instance.warmed and not (instance.gone or instance.terminating):
+            raise refusals.warm(self._id, instance.scaling_group)
         if node is None or instance is None or instance.gone or instance.terminating:
             return
         if not refusals.requested(node, self._id):

@@ -82,6 +82,30 @@ def test_an_instances_ipv6_address_is_that_of_its_first_interface(aws, group, mo
     assert {one.ipv6_address for one in fleet.instances() if one.lifecycle} == {"2001:db8::1"}
 
 
+def test_what_the_groups_do_not_tell_of_is_asked_for_where_one_has_a_warm_pool(aws, group, monkeypatch):
+    fleet = Fleet(aws, "example", lambda: 0)
+    found = fleet._groups()
+    hidden = found[0]["Instances"].pop()
+    monkeypatch.setattr(fleet, "_groups", lambda: found)
+    asked = []
+    client = aws.client("autoscaling")
+
+    def describe(**given):
+        asked.append(given["InstanceIds"])
+        place = {**hidden, "AutoScalingGroupName": "example-blue", "LifecycleState": "Warmed:Stopped"}
+        return {"AutoScalingInstances": [{**place, "HealthStatus": "HEALTHY"}]}
+
+    monkeypatch.setattr(client, "describe_auto_scaling_instances", describe)
+    states = {one.id: one.lifecycle for one in fleet.instances()}
+    assert (states[hidden["InstanceId"]], asked) == (None, []), "no group has a pool, so nothing more is asked"
+    found[0]["WarmPoolConfiguration"] = {"MinSize": 1}
+    (warm,) = (one for one in fleet.instances() if one.warmed)
+    assert asked == [[hidden["InstanceId"]]]
+    assert (warm.id, warm.scaling_group, warm.healthy) == (hidden["InstanceId"], "example-blue", True)
+    assert not warm.in_service
+    assert fleet.groups()[0].in_service == 1
+
+
 def test_an_ended_instance_is_gone_whether_or_not_ec2_still_knows_it(aws, group):
     fleet = Fleet(aws, "example", lambda: 0)
     first, second = fleet.instances()

@@ -216,6 +216,16 @@ def test_fault_21_an_instance_that_never_joined_is_ended_at_once(bench):
     assert bench.world.fleet[IDS[5]].gone
 
 
+def test_what_is_in_a_warm_pool_is_not_removed(bench):
+    warm = replace(instance(5, "worker", lifecycle="Warmed:Stopped", state="stopped"), id=IDS[5])
+    bench.world.fleet[IDS[5]] = warm
+    with pytest.raises(SwarmError, match=f"{IDS[5]} is in the warm pool of example-worker and in no swarm"):
+        drain(bench, 5)
+    assert bench.world.ended == []
+    bench.world.fleet[IDS[5]] = replace(warm, lifecycle="Warmed:Terminating:Wait")
+    assert not drain(bench, 5, timeout=30)["changed"]
+
+
 def test_a_leader_that_does_not_work_is_waited_for_and_said_to_be(bench):
     bench.agent_works = False
     with pytest.raises(SwarmError, match=r"After 30 s the removal of i-\w+ still waits for the leader's agent"):

@@ -19,6 +19,15 @@ LIFECYCLES = (
     "Pending",
 )
 
+# In a warm pool, and the instance's own state then.
+WARM = (
+    ("Pending:Wait", "running"),
+    ("Stopped", "stopped"),
+    ("Stopped", "stopping"),
+    ("Terminating:Wait", "stopped"),
+    ("Terminating:Wait", "terminated"),
+)
+
 
 @st.composite
 def clusters(draw: st.DrawFn, quorum: bool = False) -> Cluster:
@@ -26,7 +35,7 @@ def clusters(draw: st.DrawFn, quorum: bool = False) -> Cluster:
     instances, nodes = [], []
     for number in range(1, draw(st.integers(1, 7)) + 1):
         role = draw(st.sampled_from(("manager", "manager", "worker")))
-        fate = draw(st.sampled_from(("fine", "fine", "fine", "gone", "unjoined", "fresh", "silent", "anew")))
+        fate = draw(st.sampled_from(("fine", "fine", "fine", "gone", "unjoined", "fresh", "silent", "anew", "warm")))
         lifecycle = draw(st.sampled_from(LIFECYCLES))
         public = draw(st.sampled_from((True, True, True, False)))
         tasks = draw(st.integers(0, 3))
@@ -35,6 +44,10 @@ def clusters(draw: st.DrawFn, quorum: bool = False) -> Cluster:
             instances.append(replace(world.gone(number, role), lifecycle=lifecycle if waits else None))
             # It may take a while until the managers notice.
             nodes.append(draw(st.sampled_from((world.dead(number, role), world.node(number, role, tasks=tasks)))))
+            continue
+        if fate == "warm":
+            lifecycle, state = draw(st.sampled_from(WARM))
+            instances.append(world.instance(number, role, lifecycle=f"Warmed:{lifecycle}", state=state))
             continue
         one = world.instance(number, role, lifecycle=lifecycle)
         one = one if public else replace(one, public_address=None)

@@ -539,3 +539,21 @@ def test_what_could_not_be_observed_is_never_read_as_none(part):
     cluster = observed([*THREE[:2], gone(3)], [*NODES[:2], dead(3)], record(1))
     expected = [("Demote", "i-003")] if part == "record" else []
     assert kinds(replace(cluster, **{part: None})) == expected
+
+
+@pytest.mark.parametrize(
+    ("lifecycle", "state"),
+    [("Pending", "running"), ("Pending:Wait", "running"), ("Stopped", "stopped"), ("Terminating:Proceed", "stopped")],
+)
+def test_what_is_in_a_warm_pool_is_neither_awaited_nor_spoken_of(lifecycle, state):
+    hosts = [*THREE, instance(4, "worker", lifecycle=f"Warmed:{lifecycle}", state=state, launched=NOW - 10_000)]
+    decision = decide(observed(hosts, NODES, record(1, 2, 3)), POLICY, NOW)
+    assert (decision.actions, decision.awaited, decision.refused, decision.notes) == ([], [], [], [])
+
+
+def test_what_ends_in_a_warm_pool_is_let_go_and_what_leaves_it_for_service_joins_like_any_other():
+    ending = instance(4, "worker", lifecycle="Warmed:Terminating:Wait", state="stopped")
+    assert kinds(observed([*THREE, ending], NODES, record(1, 2, 3))) == [("CompleteLifecycle", "i-004")]
+    taken = instance(4, "worker", lifecycle="Pending:Wait", launched=NOW)
+    decision = decide(observed([*THREE, taken], NODES, record(1, 2, 3)), POLICY, NOW)
+    assert (decision.actions, decision.awaited) == ([], ["i-004 to join the swarm"])

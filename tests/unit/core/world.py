@@ -247,7 +247,7 @@ class ModelWorld:
 
     def complete(self, scaling_group: str, hook: str, instance: str, result: str) -> bool:
         present = self.fleet.get(instance)
-        if present is None or present.lifecycle not in ("Pending:Wait", "Terminating:Wait"):
+        if present is None or present.lifecycle not in ("Pending:Wait", "Terminating:Wait", "Warmed:Terminating:Wait"):
             return False
         if present.lifecycle == "Pending:Wait" and result == "CONTINUE":
             assert hook == "example-launching"

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from ansible_collections.swarm.aws.plugins.module_utils._core.errors import Unavailable
 from ansible_collections.swarm.aws.plugins.module_utils._core.join.joiner import CannotJoin, Joined
-from ansible_collections.swarm.aws.runtime.swarm_agent import cli, join
+from ansible_collections.swarm.aws.runtime.swarm_agent import cli, join, warm
 from ansible_collections.swarm.aws.runtime.swarm_agent.config import Config
 from ansible_collections.swarm.aws.runtime.swarm_agent.log import Log
 from ansible_collections.swarm.aws.runtime.swarm_agent.notify import Notifier
@@ -106,6 +106,7 @@ def test_fault_07_what_only_a_person_can_resolve_is_said_once(monkeypatch: pytes
     refusal = CannotJoin("This node is a member of another swarm.")
     outcomes: list[Any] = [Unavailable("no metadata"), refusal, refusal, JOINED]
     monkeypatch.setattr(join, "joiner", lambda *arguments: Work(outcomes))
+    monkeypatch.setattr(join, "stay_out", lambda *arguments: None)
     monkeypatch.setattr(join, "RETRY_SECONDS", 0.0)
     stream = io.StringIO()
     assert join.join(WORKER, Notifier({}), Log(stream)) == JOINED
@@ -113,3 +114,59 @@ def test_fault_07_what_only_a_person_can_resolve_is_said_once(monkeypatch: pytes
         ("warning", "no metadata"),
         ("error", "This node is a member of another swarm."),
     ]
+
+
+class Pool:
+    """An instance that is to be warm for that many looks, whose hook waits."""
+
+    def __init__(self, folder: Path, looks: int) -> None:
+        self.looks, self.entered, self.answers, self.slept = looks, 0, [True], 0
+        self.booted, self.mark, self.stream = folder / "boot-finished", folder / "warmed", io.StringIO()
+        self.pool = warm.Pool(self.read, self.enter, booted=self.booted, mark=self.mark, sleep=self.sleep)
+
+    def read(self, path: str) -> str | None:
+        assert path == "autoscaling/target-lifecycle-state"
+        self.looks -= 1
+        return "Warmed:Stopped" if self.looks >= 0 else "InService"
+
+    def enter(self) -> bool:
+        self.entered += 1
+        return self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+
+    def sleep(self, seconds: float) -> None:
+        self.slept += 1
+
+    def stay(self) -> None:
+        self.pool.stay(Notifier({}), Log(self.stream))
+
+
+def test_an_instance_that_is_to_serve_joins_at_once_and_so_does_one_in_no_group(tmp_path: Path) -> None:
+    pool = Pool(tmp_path, 0)
+    pool.stay()
+    warm.Pool(lambda path: None, pool.enter, mark=pool.mark).stay(Notifier({}), Log(pool.stream))
+    assert (pool.entered, pool.slept, pool.stream.getvalue()) == (0, 0, "")
+
+
+def test_an_instance_enters_the_warm_pool_once_its_setup_is_over_and_waits_there(tmp_path: Path) -> None:
+    pool = Pool(tmp_path, 3)
+    pool.stay()
+    assert (pool.entered, pool.slept) == (0, 3), "cloud-init is still at it"
+    pool.booted.touch()
+    pool.looks = 3
+    pool.stay()
+    assert (pool.entered, [line["message"] for line in lines(pool.stream)]) == (
+        1,
+        ["This instance is prepared, and waits in the warm pool."],
+    )
+    # On its way out the metadata may say for a moment what was true before; the hook is then the leader's.
+    pool.looks = 2
+    pool.stay()
+    assert pool.entered == 1
+
+
+def test_a_hook_that_is_not_there_yet_is_answered_when_it_is(tmp_path: Path) -> None:
+    pool = Pool(tmp_path, 4)
+    pool.booted.touch()
+    pool.answers = [False, False, True]
+    pool.stay()
+    assert (pool.entered, pool.mark.exists()) == (3, True)
