@@ -9,8 +9,8 @@ module: node_groups
 short_description: Keep the node groups of a swarm
 version_added: 0.1.0
 description:
-  - Keeps for each group a launch template, an Auto Scaling group and its lifecycle hooks, and a scaling policy
-    for those that scale.
+  - Keeps for each group a launch template, an Auto Scaling group and its lifecycle hooks, a scaling policy
+    for those that scale, and a warm pool for those that are to have one.
   - A launch template gets a new version only if what it says really differs. Instances that run are left alone.
   - Waits for no instance. Groups that are no longer declared are reported and left alone.
 author:
@@ -170,6 +170,23 @@ options:
             description: How many percent of the instances are to be needed.
             type: int
             required: true
+      warm_pool:
+        description:
+          - Keeps instances that are prepared and stopped beside the group, which it takes first when it gets larger.
+            Without it there is no warm pool, and one that there is is deleted.
+          - For groups of a single instance type without O(groups[].spot) alone.
+        type: dict
+        suboptions:
+          min:
+            description: How many instances there are in the pool at least.
+            type: int
+            required: true
+          max:
+            description: >-
+              How many instances the group and its pool have together at most, unless O(groups[].warm_pool.min) asks for
+              more.
+            type: int
+            required: true
 """
 
 EXAMPLES = r"""
@@ -231,8 +248,12 @@ groups:
       description: IDs of the instances that there were before.
       type: list
       elements: str
+    warm:
+      description: IDs of those that there were in its warm pool.
+      type: list
+      elements: str
     behind:
-      description: IDs of those that run another version of the launch template.
+      description: IDs of those, in the group or in its warm pool, that are of another version of the launch template.
       type: list
       elements: str
 unknown_groups:
@@ -310,6 +331,10 @@ ARGUMENTS = {
                 },
             },
             "scaling": {"type": "dict", "options": {"target": {"type": "int", "required": True}}},
+            "warm_pool": {
+                "type": "dict",
+                "options": {"min": {"type": "int", "required": True}, "max": {"type": "int", "required": True}},
+            },
         },
     },
 }
@@ -342,6 +367,7 @@ def work(aws, params, changes):
             user_data=group["user_data"],
             spot=Spot(**group["spot"]) if group["spot"] else None,
             scaling_target=group["scaling"]["target"] if group["scaling"] else None,
+            warm_pool=(group["warm_pool"]["min"], group["warm_pool"]["max"]) if group["warm_pool"] else None,
             key_name=params["key_name"],
             ipv6=params["ipv6"],
             public=params["public_addresses"],

@@ -1,4 +1,4 @@
-"""Launch templates, Auto Scaling groups, their lifecycle hooks and what scales them."""
+"""Launch templates, Auto Scaling groups, their lifecycle hooks and warm pools, and what scales them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from .._core import metrics
 from .._core.cluster import WORKER
 from .._core.policy import metrics_namespace
 from .._core.usual import TAG
-from . import tags, templates
+from . import tags, templates, warm_pools
 from .changes import Changes
 from .errors import ProvisionError
 from .shell import Aws, code, once_visible
@@ -168,9 +168,14 @@ class Fleet:
                 lambda: self._create_group(name, wanted, own_tags),
             )
             self._keep_scaling(name, group, there=False)
+            self._keep_warm_pool(name, group, None)
             return
         if present.get("Status"):
             raise ProvisionError(f"The Auto Scaling group {name} is being deleted: run this again when it is gone.")
+        pool = present.get("WarmPoolConfiguration")
+        if group.warm_pool is None:
+            # Before the group: Auto Scaling takes no mixed instances policy beside a warm pool.
+            self._delete_warm_pool(name, pool)
         present_tags = tags.from_list(present.get("Tags", []))
         wanted.update(_sizes(group, present))
         before = {key: _comparable(key, present.get(key)) for key in wanted}
@@ -191,6 +196,7 @@ class Fleet:
         self._keep_desired(name, group, present_tags)
         self._keep_hooks(name)
         self._keep_scaling(name, group, there=True)
+        self._keep_warm_pool(name, group, pool)
 
     def _create_group(self, name: str, wanted: Mapping[str, Any], own_tags: Mapping[str, str]) -> None:
         _once_launchable(
@@ -235,6 +241,34 @@ class Fleet:
                 wanted,
                 lambda wanted=wanted: self._autoscaling.put_lifecycle_hook(AutoScalingGroupName=name, **wanted),  # type: ignore[misc]
             )
+
+    def _keep_warm_pool(self, name: str, group: Group, present: Mapping[str, Any] | None) -> None:
+        """Keep the group's warm pool, if it is to have one. After its hooks, at which what comes there waits."""
+        if group.warm_pool is None:
+            return
+        if present is not None and present.get("Status"):
+            raise ProvisionError(f"The warm pool of {name} is being deleted: run this again when it is gone.")
+        least, most = group.warm_pool
+        wanted = {"MinSize": least, "MaxGroupPreparedCapacity": most, "PoolState": "Stopped"}
+        if present is not None and templates.contains(present, wanted):
+            return
+        self._changes.apply(
+            f"warm pool of {name}",
+            {key: present.get(key) for key in wanted} if present else None,
+            wanted,
+            lambda: self._autoscaling.put_warm_pool(AutoScalingGroupName=name, **wanted),
+        )
+
+    def _delete_warm_pool(self, name: str, present: Mapping[str, Any] | None) -> None:
+        if present is None or present.get("Status"):
+            return
+        self._changes.apply(
+            f"warm pool of {name}",
+            {key: present.get(key) for key in ("MinSize", "MaxGroupPreparedCapacity", "PoolState")},
+            None,
+            # By force, since nothing that is in there has to be waited for.
+            lambda: self._autoscaling.delete_warm_pool(AutoScalingGroupName=name, ForceDelete=True),
+        )
 
     def _keep_scaling(self, name: str, group: Group, *, there: bool) -> None:
         """Keep the policy by which Auto Scaling follows what agents measure; without a target there is to be none."""
@@ -294,12 +328,8 @@ class Fleet:
     def _report(self, group: Group, version: int, present: Mapping[str, Any] | None) -> dict[str, Any]:
         instances = (present or {}).get("Instances", [])
         size = group.desired if present is None else _size(group, present)
-        behind = [
-            one["InstanceId"]
-            for one in instances
-            if one.get("LaunchTemplate", {}).get("Version") != str(version)
-            and not one.get("LifecycleState", "").startswith("Terminat")
-        ]
+        warm = warm_pools.instances(self._autoscaling, present) if present else []
+        behind = [one["InstanceId"] for one in [*instances, *warm] if warm_pools.behind(one, str(version))]
         return {
             "name": group.name,
             "role": group.role,
@@ -308,6 +338,7 @@ class Fleet:
             "scaled": size != group.desired and group.scaling_target is None,
             "template_version": version,
             "instances": [one["InstanceId"] for one in instances],
+            "warm": sorted(one["InstanceId"] for one in warm),
             "behind": sorted(behind),
         }
 

@@ -322,6 +322,7 @@ def _settled(config: Mapping[str, Any]) -> dict[str, Any]:
             "min": group["desired"] if group["min"] is None else group["min"],
             "max": group["desired"] if group["max"] is None else group["max"],
             "labels": {key: _text(value) for key, value in group["labels"].items()},
+            "warm_pool": warm_pool(group),
             "volumes": [
                 {**volume, "mount": disks.mount(volume), "device": device}
                 for volume, device in zip(group["volumes"], disks.NAMES)
@@ -335,6 +336,15 @@ def _settled(config: Mapping[str, Any]) -> dict[str, Any]:
         return config
     by_endpoints = endpoints.needed(config) if nodes["nat"] == NONE else []
     return {**config, "private_nodes": {**nodes, "endpoints": by_endpoints}}
+
+
+def warm_pool(group: Mapping[str, Any]) -> dict[str, int] | None:
+    """What the group's warm pool is to be. By default it and the group have as many as the group may have."""
+    pool = group["warm_pool"]
+    if pool is None:
+        return None
+    most = group["desired"] if group["max"] is None else group["max"]
+    return {"min": pool["min"], "max": most if pool["max"] is None else pool["max"]}
 
 
 def _with_record(config: Mapping[str, Any]) -> dict[str, Any]:

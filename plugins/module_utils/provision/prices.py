@@ -100,13 +100,15 @@ def _group(
     ]
     gibs = {disk: prices.get("volumes", {}).get(disk) for disk, _size in disks}
     unpriced += [f"{name} in {region}" for name, price in [*hours.items(), *gibs.items()] if price is None]
-    count = group["desired"]
+    count, warm = group["desired"], _warm(group)
     instances = (hours[kind] or 0) * table["hours"] * count
-    volumes = sum((gibs[disk] or 0) * size for disk, size in disks) * count
+    # What is stopped costs its volumes and nothing else: it has no public address either.
+    volumes = sum((gibs[disk] or 0) * size for disk, size in disks) * (count + warm)
     addresses = table["address"] * table["hours"] * count if public else 0.0
     return {
         "name": group["name"],
         "count": count,
+        "warm": warm,
         "type": kind,
         "spot": bool(group["spot"]),
         "instances": round(instances, 2),
@@ -114,6 +116,12 @@ def _group(
         "addresses": round(addresses, 2),
         "total": round(instances + volumes + addresses, 2),
     }
+
+
+def _warm(group: Mapping[str, Any]) -> int:
+    """How many instances are in the group's warm pool beside those that are desired."""
+    pool = group["warm_pool"]
+    return max(pool["min"], pool["max"] - group["desired"]) if pool else 0
 
 
 def hourly(kind: str, families: Mapping[str, float], sizes: Mapping[str, float]) -> float | None:

@@ -340,6 +340,7 @@ def _group_problems(group: Mapping[str, Any], zones: Sequence[str]) -> Iterable[
                 yield f"zone {zone} is not one of the cluster's zones{suggestion(zone, zones) or '.'}"
     yield from _spot_problems(group)
     yield from _scaling_problems(group)
+    yield from _warm_pool_problems(group)
     for one in group["target_groups"]:
         if not TARGET_GROUP.fullmatch(one):
             yield (
@@ -400,6 +401,29 @@ def _scaling_problems(group: Mapping[str, Any]) -> Iterable[str]:
         )
     if group["min"] == group["max"]:
         yield f"scaling has nothing to do between min {group['min']} and max {group['max']}: set max to more."
+
+
+def _warm_pool_problems(group: Mapping[str, Any]) -> Iterable[str]:
+    pool = group["warm_pool"]
+    if pool is None:
+        return
+    if group["role"] == "manager":
+        yield "warm_pool is for workers: groups of managers do not grow with the load. Leave warm_pool out."
+    if group["spot"] is not None:
+        yield "warm_pool and spot exclude each other, since AWS keeps no spot instances warm: leave one of them out."
+    elif len(group["instance_types"]) > 1:
+        yield (
+            "warm_pool takes a single instance type, since AWS keeps none warm where it chooses among several: leave "
+            f"{group['instance_types'][0]} alone in instance_types, or warm_pool out."
+        )
+    low, high = pool["min"], pool["max"]
+    if low < 0 or high < 1:
+        yield f"warm_pool.min is {low} and warm_pool.max is {high}, but must be 0 and 1 or more."
+    elif not low and high <= group["min"]:
+        yield (
+            f"warm_pool would never have an instance, since the group's own {group['min']} are as many as both may "
+            "have: set warm_pool.min to 1 or more, or warm_pool.max to more."
+        )
 
 
 def _managers(config: Mapping[str, Any], findings: Findings) -> None:

@@ -43,6 +43,8 @@ class Group:
     spot: Spot | None = None
     # The reservation, in percent, at which its size follows the swarm's tasks; None if it does not.
     scaling_target: int | None = None
+    # Least number of instances in its warm pool, and most of both together; None if it has no warm pool.
+    warm_pool: tuple[int, int] | None = None
     volume_iops: int | None = None
     volume_throughput: int | None = None
     # Those for data: device, type, size in GiB, iops and throughput each.

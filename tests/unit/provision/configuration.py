@@ -10,6 +10,7 @@ from typing import Any
 
 import yaml
 from ansible_collections.swarm.aws.plugins.module_utils.provision import config as configuration
+from ansible_collections.swarm.aws.plugins.module_utils.provision import preflight
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -39,4 +40,5 @@ def settled(**changed: Any) -> dict[str, Any]:
     for one in config["node_groups"]:
         one["min"] = one["desired"] if one["min"] is None else one["min"]
         one["max"] = one["desired"] if one["max"] is None else one["max"]
+        one["warm_pool"] = preflight.warm_pool(one)
     return config

@@ -16,7 +16,7 @@ TABLE = yaml.safe_load((Path(__file__).resolve().parents[3] / "roles/account/fil
 
 def group(**more: Any) -> dict[str, Any]:
     plain = {"name": "manager", "desired": 3, "instance_types": ["t3.small"], "volume_size": 20, "volume_type": "gp3"}
-    return {**plain, "volumes": [], "spot": None, "scaling": None, **more}
+    return {**plain, "volumes": [], "spot": None, "scaling": None, "warm_pool": None, **more}
 
 
 def test_the_default_cluster_in_ireland() -> None:
@@ -43,6 +43,20 @@ def test_a_group_that_scales_has_a_metric_and_two_alarms_on_it() -> None:
     groups = [group(), group(name="worker", desired=1, scaling={"target": 100})]
     assert monthly(groups, "eu-west-1", TABLE)["monitoring"] == 0.50
     assert monthly(groups, "eu-west-1", TABLE, {"alarms": True, "period_seconds": 60})["monitoring"] == 4.80
+
+
+def test_what_is_stopped_in_a_warm_pool_costs_its_volumes() -> None:
+    plain, warm = (
+        monthly([group(desired=2, warm_pool=pool)], "eu-west-1", TABLE)["groups"][0]
+        for pool in (None, {"min": 1, "max": 5})
+    )
+    assert (plain["warm"], warm["warm"]) == (0, 3)
+    assert warm["volumes"] == pytest.approx(plain["volumes"] * 5 / 2)
+    assert [plain[key] for key in ("count", "instances", "addresses")] == [
+        warm[key] for key in ("count", "instances", "addresses")
+    ]
+    full = monthly([group(desired=5, warm_pool={"min": 1, "max": 5})], "eu-west-1", TABLE)["groups"][0]
+    assert full["warm"] == 1, "what min asks for is there whatever max says"
 
 
 def test_private_nodes_have_no_addresses_and_nat_gateways_cost_more_than_those() -> None:

@@ -48,6 +48,10 @@ def scaling_workers(**scaling: Any) -> dict[str, Any]:
     return workers(desired=1, max=4, scaling=scaling)
 
 
+def warm_workers(pool: dict[str, Any], **more: Any) -> list[dict[str, Any]]:
+    return [*managers(3), workers(**{"desired": 1, "max": 4, "warm_pool": pool, **more})]
+
+
 def data(*more: dict[str, Any], **changed: Any) -> list[dict[str, Any]]:
     """A group with a data volume, some of whose keys are changed, and more volumes."""
     return [group(volumes=[{"label": "data", "size": 50, **changed}, *more])]
@@ -70,6 +74,12 @@ def test_a_volume_may_have_all_that_its_type_can() -> None:
 def test_a_group_of_workers_may_scale_whatever_else_is_measured() -> None:
     for monitoring in (None, {"emails": ["operator@example.com"], "period_seconds": 10}):
         assert check(node_groups=[*managers(3), scaling_workers(target=80)], monitoring=monitoring).errors == []
+
+
+@pytest.mark.parametrize("pool", [{}, {"min": 0}, {"min": 2, "max": 2}, {"max": 9}], ids=str)
+def test_a_group_of_workers_may_have_a_warm_pool(pool: dict[str, Any]) -> None:
+    found = check(node_groups=warm_workers(pool, scaling={}))
+    assert (found.errors, found.warnings) == ([], [])
 
 
 def test_repositories_are_named_in_either_way() -> None:
@@ -215,6 +225,22 @@ def test_a_service_in_cloud_map_may_stand_for_the_record() -> None:
         (
             {"node_groups": [*managers(3), scaling_workers()], "monitoring": {"period_seconds": 300}},
             "monitoring.period_seconds is 300, but Auto Scaling looks every minute at what the groups worker scale by",
+        ),
+        (
+            {"node_groups": managers(3, max=5, warm_pool={})},
+            "warm_pool is for workers: groups of managers do not grow with the load",
+        ),
+        ({"node_groups": warm_workers({}, spot={})}, "warm_pool and spot exclude each other"),
+        (
+            {"node_groups": warm_workers({}, instance_types=["t3.small", "t3a.small"])},
+            "warm_pool takes a single instance type, since AWS keeps none warm where it chooses among several: leave "
+            "t3.small alone",
+        ),
+        ({"node_groups": warm_workers({"min": -1})}, "warm_pool.min is -1 and warm_pool.max is 4, but must be 0 and 1"),
+        ({"node_groups": warm_workers({"max": 0})}, "warm_pool.min is 1 and warm_pool.max is 0, but must be 0 and 1"),
+        (
+            {"node_groups": warm_workers({"min": 0, "max": 1})},
+            "warm_pool would never have an instance, since the group's own 1 are as many as both may have",
         ),
         ({"node_groups": managers(3, spot={})}, "spot is for workers: AWS can take spot managers away together"),
         ({"node_groups": [*managers(3), spot_workers({"share": 0})]}, "spot.share is 0, but must be a percentage"),

@@ -24,6 +24,7 @@ CASES = [
     *(module.CASE for module in (network, security, store, events, identity, groups, monitoring, cloud_map)),
     network.PRIVATE_CASE,
     endpoints.CASE,
+    groups.WARM_CASE,
 ]
 every_case = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 

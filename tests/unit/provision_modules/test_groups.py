@@ -11,9 +11,11 @@ from ansible_collections.swarm.aws.plugins.module_utils.provision import templat
 from ansible_collections.swarm.aws.plugins.module_utils.provision.errors import ProvisionError
 from hypothesis import given
 from hypothesis import strategies as st
+from moto.autoscaling import models
+from moto.ec2.models import ec2_backends
 
-from tests.unit.provision_modules.account import account
-from tests.unit.provision_modules.cases.groups import CASE, GROUPS, WORKER, params, prepare
+from tests.unit.provision_modules.account import ACCOUNT_ID, REGION, account
+from tests.unit.provision_modules.cases.groups import CASE, GROUPS, WARM_CASE, WORKER, params, prepare
 
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=3),
@@ -97,6 +99,57 @@ def test_a_group_follows_what_the_agents_measure_of_it() -> None:
     assert {key: followed[key] for key in ("MetricName", "Dimensions", "Unit")} == {
         key: sent[key] for key in ("MetricName", "Dimensions", "Unit")
     }
+
+
+def test_a_warm_pool_goes_with_its_key_and_only_then_may_the_group_mix_types() -> None:
+    with account() as world:
+        told = WARM_CASE.prepare(world)
+        WARM_CASE.run(world, told)
+        del told["groups"][1]["warm_pool"]
+        told["groups"][1]["instance_types"] = ["t3.small", "t3a.small"]
+        planned, report = WARM_CASE.run(world, told, check=True), WARM_CASE.run(world, told)
+        assert planned["changes"] == report["changes"]
+        assert report["changes"] == [f"delete the warm pool of {WORKER}", f"update the Auto Scaling group {WORKER}"]
+        assert report["diff"][0]["before"] == {"MinSize": 1, "MaxGroupPreparedCapacity": 4, "PoolState": "Stopped"}
+        assert WARM_CASE.run(world, told)["changes"] == [], "it is on its way"
+
+
+def test_a_warm_pool_that_is_being_deleted_is_waited_for_by_the_operator() -> None:
+    with account() as world:
+        told = WARM_CASE.prepare(world)
+        WARM_CASE.run(world, told)
+        world.aws.autoscaling.delete_warm_pool(AutoScalingGroupName=WORKER, ForceDelete=True)
+        with pytest.raises(ProvisionError, match=f"The warm pool of {WORKER} is being deleted: run this again"):
+            WARM_CASE.run(world, told)
+        models.autoscaling_backends[ACCOUNT_ID][REGION].step()
+        assert WARM_CASE.run(world, told)["changes"] == [f"create the warm pool of {WORKER}"]
+
+
+def test_what_waits_in_a_warm_pool_is_told_and_named_when_it_is_behind() -> None:
+    with account() as world:
+        told = WARM_CASE.prepare(world)
+        image = world.aws.ec2.register_image(Name="debian", Architecture="x86_64")["ImageId"]
+        # Which moto forgets.
+        ec2_backends[ACCOUNT_ID][REGION].amis[image].architecture = "x86_64"
+        world.aws.ec2.create_key_pair(KeyName="key")
+        (place,) = {
+            one["VpcId"] for one in world.aws.ec2.describe_subnets(SubnetIds=told["groups"][0]["subnets"])["Subnets"]
+        }
+        made = world.aws.ec2.create_security_group(GroupName="member", Description="nodes", VpcId=place)["GroupId"]
+        told = {**told, "groups": [{**one, "image": image, "security_groups": [made]} for one in told["groups"]]}
+        WARM_CASE.run(world, told)
+        scaling = models.autoscaling_backends[ACCOUNT_ID][REGION]
+        scaling.step()
+        there = [one.instance.id for one in scaling.members() if one.warmed]
+        assert len(there) == 3
+        report = WARM_CASE.run(world, told)
+        assert (report["changes"], report["groups"][1]["warm"], report["groups"][1]["behind"]) == (
+            [],
+            sorted(there),
+            [],
+        )
+        told["groups"][1]["user_data"] = "#cloud-config\n# new"
+        assert set(there) <= set(WARM_CASE.run(world, told)["groups"][1]["behind"])
 
 
 def test_user_data_that_is_too_long_is_refused_before_the_first_write() -> None:

@@ -74,6 +74,7 @@ def _render(node_os: str, group: dict[str, Any]) -> str:
                     "dns": True,
                     "spot": None,
                     "scaling": None,
+                    "warm_pool": None,
                     "volume_iops": None,
                     "volume_throughput": None,
                     "volumes": [],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Callable, Iterator, Mapping
 
-from .. import monitoring, tags
+from .. import monitoring, tags, warm_pools
 from ..errors import ProvisionError
 from ..shell import Aws, ClientError, code, unless_missing
 from .ec2 import Ec2Survey
@@ -54,17 +54,23 @@ class Survey:
             name = group["AutoScalingGroupName"]
             template = _template_of(group)
             own = tags.from_list(group.get("Tags", []))
+            inside = group.get("Instances", [])
+            warm = unless_missing(
+                lambda group=group: warm_pools.instances(autoscaling, group),  # type: ignore[misc]
+                "ValidationError",
+            )
             yield Resource(
                 "Auto Scaling group",
                 name,
                 on=(*filter(None, [template.get("LaunchTemplateId")]), *_split(group.get("VPCZoneIdentifier"))),
-                note=f"{len(group.get('Instances', []))} instances",
+                # A warm pool goes with its group.
+                note=f"{len(inside)} instances" + (f" and {len(warm)} in its warm pool" if warm else ""),
                 facts={
                     "arn": group.get("AutoScalingGroupARN"),
                     "group": own.get(tags.GROUP, ""),
                     "template": template.get("LaunchTemplateId"),
                     "versions": {template.get("Version")}
-                    | {one.get("LaunchTemplate", {}).get("Version") for one in group.get("Instances", [])},
+                    | {one.get("LaunchTemplate", {}).get("Version") for one in (*inside, *(warm or ()))},
                 },
             )
             hooks = unless_missing(

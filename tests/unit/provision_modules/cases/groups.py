@@ -90,6 +90,7 @@ def look(aws: Aws) -> Any:
                         "TerminationPolicies",
                         "CapacityRebalance",
                         "Tags",
+                        "WarmPoolConfiguration",
                     )
                 },
                 **_launch(group, ec2),
@@ -206,5 +207,44 @@ CASE = Case(
         "the group keeps more free": lambda aws: track(aws, 50),
         "the group never gets smaller": lambda aws: track(aws, 80, DisableScaleIn=True),
         "a group was deleted": delete_group,
+    },
+)
+
+WARM_GROUPS = [
+    GROUPS[0],
+    {
+        **{key: value for key, value in GROUPS[1].items() if key not in ("spot", "scaling")},
+        "instance_types": ["t3.small"],
+        "warm_pool": {"min": 1, "max": 4},
+    },
+]
+
+
+def prepare_warm(account: Account) -> Mapping[str, Any]:
+    told = prepare(account)
+    places = {key: told["groups"][1][key] for key in ("subnets", "security_groups")}
+    return {**told, "groups": [{**group, **places} for group in WARM_GROUPS]}
+
+
+def put_pool(aws: Aws, low: int, high: int) -> None:
+    aws.autoscaling.put_warm_pool(AutoScalingGroupName=WORKER, MinSize=low, MaxGroupPreparedCapacity=high)
+
+
+def lose_pool(_: Aws) -> None:
+    # Which takes Auto Scaling a while, too.
+    models.autoscaling_backends[ACCOUNT_ID][REGION].groups[WORKER].warm_pool = None
+
+
+WARM_CASE = Case(
+    module=node_groups,
+    what="warm",
+    prepare=prepare_warm,
+    planned=params(["subnet-0123456789abcdef0", "subnet-0123456789abcdef1"], WARM_GROUPS),
+    look=look,
+    drifts={
+        "the warm pool was deleted": lose_pool,
+        "the warm pool has fewer": lambda aws: put_pool(aws, 0, 4),
+        "the warm pool has more": lambda aws: put_pool(aws, 1, 9),
+        "the group with the warm pool was deleted": delete_group,
     },
 )
