@@ -49,13 +49,19 @@ options:
     description: Whether to end the additional instances that are not in O(keep), and to have everything as usual again.
     type: bool
     default: false
+  renew_warm:
+    description:
+      - Whether to end what waits in the group's warm pool and is of another version of its launch template. Auto
+        Scaling starts others in their place.
+    type: bool
+    default: false
   keep:
     description: IDs of the additional instances that serve.
     type: list
     elements: str
     default: []
   timeout:
-    description: Seconds to wait at most until the instances are launched.
+    description: Seconds to wait at most until the instances are launched, or have left the warm pool.
     type: int
     default: 300
 """
@@ -109,7 +115,7 @@ groups:
       type: list
       elements: str
 ended:
-  description: IDs of the instances that were ended with O(call_off).
+  description: IDs of the instances that were, or in check mode would be, ended with O(call_off) or O(renew_warm).
   returned: success
   type: list
   elements: str
@@ -136,6 +142,7 @@ ARGUMENTS = {
     "desired": {"type": "int"},
     "surge": {"type": "int"},
     "call_off": {"type": "bool", "default": False},
+    "renew_warm": {"type": "bool", "default": False},
     "keep": {"type": "list", "elements": "str", "default": []},
     "timeout": {"type": "int", "default": 300},
 }
@@ -143,9 +150,11 @@ ARGUMENTS = {
 
 def work(aws, params, changes):
     sizes, group = Sizes(aws, params["cluster_name"], changes), params["group"]
-    asked = [params["desired"] is not None, params["surge"] is not None, params["call_off"]]
+    asked = [params["desired"] is not None, params["surge"] is not None, params["call_off"], params["renew_warm"]]
     if sum(asked) > 1 or any(asked) != (group is not None):
-        raise ProvisionError("Give a group together with one of desired, surge and call_off, or none of them.")
+        raise ProvisionError(
+            "Give a group together with one of desired, surge, call_off and renew_warm, or none of them."
+        )
     ended = []
     if params["desired"] is not None:
         sizes.resize(group, params["desired"], params["timeout"])
@@ -155,6 +164,8 @@ def work(aws, params, changes):
         sizes.settle(group)
     elif params["call_off"]:
         ended = sizes.call_off(group, params["keep"])
+    elif params["renew_warm"]:
+        ended = sizes.renew(group, params["timeout"])
     return {"groups": sizes.all(), "ended": ended}
 
 

@@ -104,6 +104,10 @@ groups:
       description: IDs of those that are of another version.
       type: list
       elements: str
+    warm_behind:
+      description: IDs of those that are so in the group's warm pool.
+      type: list
+      elements: str
 rounds:
   description: All that is to be replaced, in its order.
   returned: success
@@ -199,6 +203,7 @@ def _group(group, fleet) -> dict:
         "template_version": group.template,
         "serving": [one.id for one in mine if one.serves],
         "behind": [one.id for one in mine if one.behind],
+        "warm_behind": fleet.behind_in_pool(group.group),
     }
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
-from typing import Dict, Iterator, List, Optional, Sequence, Set, Tuple
+from typing import Dict, Iterator, List, Mapping, Optional, Sequence, Set, Tuple
 
 from . import dns, identity, interruptions, placement, surge, targets
 from .cluster import MANAGER, Cluster, Instance, Node, ScalingGroup
@@ -53,6 +53,15 @@ class Member:
 
 
 @dataclass(frozen=True)
+class Warm:
+    """An instance in a group's warm pool, which no group counts and no swarm knows."""
+
+    id: str
+    group: str
+    behind: bool
+
+
+@dataclass(frozen=True)
 class Round:
     """Some instances of a group that are replaced together."""
 
@@ -79,6 +88,8 @@ class Fleet:
     members: Tuple[Member, ...]
     # Services that have fewer tasks than they declare: what is waited for, by name.
     short: Dict[str, str]
+    # Instances that wait in the groups' warm pools.
+    warm: Tuple[Warm, ...] = ()
 
     @classmethod
     def of(cls, observed: Cluster, policy: Policy, groups: Sequence[ScalingGroup], now: float) -> Fleet:
@@ -89,9 +100,10 @@ class Fleet:
         members = tuple(
             _member(instance, by_name[instance.scaling_group], joined, observed, policy, instance.id in leaving)
             for _dummy, instance in sorted(joined.instances.items())
-            if instance.scaling_group in by_name and not instance.gone
+            if instance.scaling_group in by_name and not instance.gone and not instance.warmed
         )
-        return cls(tuple(groups), members, dict(_short(observed)))
+        warm = tuple(_warm(one, by_name) for one in joined.instances.values() if _waits_in_pool(one, by_name))
+        return cls(tuple(groups), members, dict(_short(observed)), tuple(sorted(warm, key=lambda one: one.id)))
 
     def group(self, name: str) -> ScalingGroup:
         """The group of a name. Raises RequestRefused if there is none."""
@@ -106,6 +118,10 @@ class Fleet:
         return [one for one in self.members if one.group == name and not one.terminating]
 
     # An upgrade
+
+    def behind_in_pool(self, name: str) -> List[str]:
+        """Those in the group's warm pool that are behind. They go first, or a new instance would be one of them."""
+        return [one.id for one in self.warm if one.group == name and one.behind]
 
     def rounds(self, batch: int) -> List[Round]:
         """All that is to be replaced: workers by ``batch``, managers one at a time, the leader's group last.
@@ -225,6 +241,16 @@ class Fleet:
         if total == 1:
             return ["A single manager has no quorum to lose but itself: use 3 for a cluster that must last."]
         return []
+
+
+def _waits_in_pool(instance: Instance, groups: Mapping[str, ScalingGroup]) -> bool:
+    there = instance.warmed and not instance.terminating and not instance.gone
+    return there and instance.scaling_group in groups
+
+
+def _warm(instance: Instance, groups: Mapping[str, ScalingGroup]) -> Warm:
+    group = groups[instance.scaling_group or ""]
+    return Warm(instance.id, group.group, instance.template != group.template)
 
 
 def _member(

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any, Callable, Iterable, Mapping, Sequence
 
 from .._core.usual import TAG, Usual
-from . import tags
+from . import tags, warm_pools
 from .changes import Changes
 from .config import suggestion
 from .errors import ProvisionError
@@ -32,7 +32,7 @@ class Sizes:
         now: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        self._autoscaling, self._cluster, self._changes = aws.autoscaling, cluster, changes
+        self._autoscaling, self._ec2, self._cluster, self._changes = aws.autoscaling, aws.ec2, cluster, changes
         self._now, self._sleep = now, sleep
 
     def all(self) -> list[dict[str, Any]]:
@@ -129,6 +129,40 @@ class Sizes:
             self._desire(group, max(usual.desired, group["DesiredCapacity"] - lacking))
         self.settle(name)
         return failed
+
+    def renew(self, name: str, timeout: float) -> list[str]:
+        """End what waits in the group's warm pool and is behind its launch template, and return the IDs.
+
+        Auto Scaling starts others in their place. Raises ProvisionError if it does not notice within ``timeout``
+        seconds; until then a group that gets larger could still take one of them.
+        """
+        group = self._group(name)
+        version = _version(group)
+        going = [one for one in warm_pools.instances(self._autoscaling, group) if warm_pools.behind(one, version)]
+        for one in going:
+            self._changes.apply(
+                f"instance {one['InstanceId']} of the warm pool of {group['AutoScalingGroupName']}",
+                {"template": one.get("LaunchTemplate", {}).get("Version")},
+                None,
+                # Auto Scaling itself ends none that is in a warm pool.
+                lambda one=one: self._ec2.terminate_instances(InstanceIds=[one["InstanceId"]]),  # type: ignore[misc]
+            )
+        deadline = self._now() + timeout
+        ended = {one["InstanceId"] for one in going}
+        while ended and not self._changes.check_mode:
+            pool = warm_pools.instances(self._autoscaling, group)
+            left = sorted(
+                one["InstanceId"] for one in pool if one["InstanceId"] in ended and not warm_pools.ending(one)
+            )
+            if not left:
+                break
+            if self._now() >= deadline:
+                raise ProvisionError(
+                    f"After {timeout:.0f} s Auto Scaling still has {', '.join(left)} in the warm pool of the group "
+                    f"{name}, though ended: run this again."
+                )
+            self._sleep(LOOK_SECONDS)
+        return sorted(ended)
 
     # What is there
 

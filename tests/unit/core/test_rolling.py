@@ -363,3 +363,19 @@ def test_a_story_for_those_who_read_tests_first():
         *("noted", "surged", "asked") * 2,
         *("noted", "surged", "asked", "settled"),
     ]
+
+
+def test_what_is_in_a_warm_pool_is_no_member_and_goes_first_if_it_is_behind():
+    hosts = [
+        instance(1, template="2"),
+        instance(4, "worker", template="2"),
+        instance(5, "worker", lifecycle="Warmed:Stopped", state="stopped", template="1"),
+        instance(6, "worker", lifecycle="Warmed:Stopped", state="stopped", template="2"),
+        instance(7, "worker", lifecycle="Warmed:Terminating:Wait", state="stopped", template="1"),
+    ]
+    groups = (replace(MANAGERS, desired=1), replace(WORKERS, desired=1))
+    found = Fleet.of(observed(hosts, [node(1, leader=True), node(4, "worker")], record(1)), POLICY, groups, 0.0)
+    assert [one.id for one in found.members] == ["i-001", "i-004"]
+    assert found.rounds(1) == []
+    assert found.awaited("worker", set(), joined=True) == []
+    assert (found.behind_in_pool("worker"), found.behind_in_pool("manager")) == (["i-005"], [])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -140,7 +141,36 @@ class Scaling:
 
 class Account:
     def __init__(self, scaling: Scaling) -> None:
-        self.autoscaling = scaling
+        self.autoscaling = self.ec2 = scaling
+
+
+class WarmScaling(Scaling):
+    """The same with a warm pool whose instances are behind by the version that they say; time ends what is ended."""
+
+    def __init__(self, *versions: str) -> None:
+        super().__init__(WarmPoolConfiguration={"MinSize": 1})
+        self.ended: list[str] = []
+        self.notices = True
+        self.pool = [
+            {"InstanceId": f"i-9{number}", "LifecycleState": "Warmed:Stopped", "LaunchTemplate": {"Version": version}}
+            for number, version in enumerate(versions)
+        ]
+
+    def get_paginator(self, name: str) -> Any:
+        pages = [{"Instances": copy.deepcopy(self.pool)}]
+        return (
+            SimpleNamespace(paginate=lambda **_: pages) if name == "describe_warm_pool" else super().get_paginator(name)
+        )
+
+    def terminate_instances(self, **given: Any) -> None:
+        self.ended += given["InstanceIds"]
+        self._wrote()
+
+    def sleep(self, seconds: float) -> None:
+        super().sleep(seconds)
+        for one in self.pool:
+            if one["InstanceId"] in self.ended and self.notices:
+                one["LifecycleState"] = "Warmed:Terminating:Wait"
 
 
 def sizes(scaling: Scaling, check: bool = False) -> tuple[Sizes, Changes]:
@@ -163,6 +193,29 @@ def test_more_are_launched_for_good_and_waited_for() -> None:
     again, changes = sizes(scaling)
     again.resize("worker", 3, 60)
     assert not changes.result()["changed"]
+
+
+def test_what_waits_in_the_warm_pool_and_is_behind_is_ended_and_seen_to_go() -> None:
+    scaling = WarmScaling("1", "2", "1")
+    planned, changes = sizes(scaling, check=True)
+    assert planned.renew("worker", 60) == ["i-90", "i-92"]
+    assert scaling.writes == 0
+    work, made = sizes(scaling)
+    assert work.renew("worker", 60) == scaling.ended == ["i-90", "i-92"]
+    assert changes.result()["changes"] == made.result()["changes"]
+    assert made.result()["changes"][0] == f"delete the instance i-90 of the warm pool of {NAME}"
+    assert sizes(scaling)[0].renew("worker", 60) == [], "they are on their way"
+    assert (scaling.ids, scaling.settings) == (["i-1", "i-2", "i-3"], (3, 3, None, []))
+    assert sizes(Scaling())[0].renew("worker", 60) == [], "it has no warm pool"
+
+
+def test_a_warm_pool_that_keeps_what_was_ended_is_said_to() -> None:
+    scaling = WarmScaling("1")
+    scaling.notices = False
+    with pytest.raises(
+        ProvisionError, match="After 60 s Auto Scaling still has i-90 in the warm pool of the group worker"
+    ):
+        sizes(scaling)[0].renew("worker", 60)
 
 
 @pytest.mark.parametrize(

@@ -108,7 +108,7 @@ def _short(name: str, told: dict[str, Any]) -> str:
         return ""
     if name == "node_drain":
         return f"{told['until']} {told['instance']}{'' if told.get('replace', True) else ' without replacement'}"
-    keys = ("group", "desired", "surge", "call_off", "keep", "until", "ignore")
+    keys = ("group", "desired", "surge", "call_off", "renew_warm", "keep", "until", "ignore")
     return " ".join([name, *(f"{key}={told[key]}" for key in keys if _given(told.get(key)))])
 
 
@@ -118,7 +118,7 @@ def _given(value: Any) -> bool:
 
 def group(name: str, **more: Any) -> dict[str, Any]:
     usual = {"role": name, "min": 1, "desired": 3, "max": 5, "usual": None, "template_version": "2"}
-    return {"name": name, **usual, "serving": ["i-1", "i-2", "i-3"], "behind": [], **more}
+    return {"name": name, **usual, "serving": ["i-1", "i-2", "i-3"], "behind": [], "warm_behind": [], **more}
 
 
 def seen(**more: Any) -> dict[str, Any]:
@@ -175,6 +175,22 @@ def test_an_upgrade_has_new_ones_serve_before_old_ones_go(bench: Bench) -> None:
     assert "Launch as many more, in round 2 of 3" in said
     assert "Wait for i-9 to be in service" in said
     assert said.rpartition("Nothing is to be replaced")[1]
+
+
+def test_what_waits_in_a_warm_pool_and_is_behind_goes_before_a_group_takes_it(bench: Bench) -> None:
+    warm = [group("manager"), group("worker", warm_behind=["i-7"])]
+    bench.answers["node_rollout"] = [seen(groups=warm, rounds=[one_round("worker", 1)]), seen()]
+    code, said, asked = bench.run("upgrade.yml")
+    assert code == 0, said[-3000:]
+    assert "Behind in warm pools, from which they go before all others: i-7" in said
+    assert asked[1:3] == ["node_group_size group=worker renew_warm=True", "node_group_size group=worker surge=1"]
+    bench.answers["node_rollout"] = [seen(groups=warm), seen()]
+    code, said, asked = bench.run("upgrade.yml")
+    assert code == 0, said[-3000:]
+    assert asked == ["node_rollout", "node_group_size group=worker renew_warm=True", "node_rollout"]
+    bench.answers["node_rollout"] = [seen(groups=warm)]
+    code, said, asked = bench.run("upgrade.yml", "-e", "cancel=true")
+    assert (code, asked) == (0, ["node_rollout"] * 2), said[-3000:]
 
 
 @pytest.mark.fault(35)
