@@ -12,10 +12,9 @@ from ansible_collections.swarm.aws.plugins.module_utils.provision.errors import 
 from hypothesis import given
 from hypothesis import strategies as st
 from moto.autoscaling import models
-from moto.ec2.models import ec2_backends
 
 from tests.unit.provision_modules.account import ACCOUNT_ID, REGION, account
-from tests.unit.provision_modules.cases.groups import CASE, GROUPS, WARM_CASE, WORKER, params, prepare
+from tests.unit.provision_modules.cases.groups import CASE, GROUPS, WARM_CASE, WORKER, launchable, params, prepare
 
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=3),
@@ -127,16 +126,7 @@ def test_a_warm_pool_that_is_being_deleted_is_waited_for_by_the_operator() -> No
 
 def test_what_waits_in_a_warm_pool_is_told_and_named_when_it_is_behind() -> None:
     with account() as world:
-        told = WARM_CASE.prepare(world)
-        image = world.aws.ec2.register_image(Name="debian", Architecture="x86_64")["ImageId"]
-        # Which moto forgets.
-        ec2_backends[ACCOUNT_ID][REGION].amis[image].architecture = "x86_64"
-        world.aws.ec2.create_key_pair(KeyName="key")
-        (place,) = {
-            one["VpcId"] for one in world.aws.ec2.describe_subnets(SubnetIds=told["groups"][0]["subnets"])["Subnets"]
-        }
-        made = world.aws.ec2.create_security_group(GroupName="member", Description="nodes", VpcId=place)["GroupId"]
-        told = {**told, "groups": [{**one, "image": image, "security_groups": [made]} for one in told["groups"]]}
+        told = launchable(world, WARM_CASE.prepare(world))
         WARM_CASE.run(world, told)
         scaling = models.autoscaling_backends[ACCOUNT_ID][REGION]
         scaling.step()

@@ -12,10 +12,11 @@ from ansible_collections.swarm.aws.plugins.module_utils.provision.resources.mode
 from botocore.exceptions import ClientError
 from hypothesis import given
 from hypothesis import strategies as st
+from moto.autoscaling import models
 
 from lab.aws import inventory
 from tests.unit.provision_modules import whole
-from tests.unit.provision_modules.account import Account, Killed, account
+from tests.unit.provision_modules.account import ACCOUNT_ID, REGION, Account, Killed, account
 from tests.unit.provision_modules.cases import cloud_map, groups, identity, network, security
 from tests.unit.provision_modules.cases.case import CLUSTER
 
@@ -86,6 +87,23 @@ def test_what_was_destroyed_leaves_the_account_as_it_was_before_it_was_built(wor
     assert [one["kind"] for one in done["going"]] == ["KMS key"]
     again = whole.destroy(world)
     assert (again["changes"], again["left"]) == ([], [])
+
+
+def test_a_warm_pool_is_told_of_and_goes_with_its_group(world: Account) -> None:
+    told = groups.launchable(world, groups.WARM_CASE.prepare(world))
+    groups.WARM_CASE.run(world, told)
+    models.autoscaling_backends[ACCOUNT_ID][REGION].step()
+    warm = {
+        one["InstanceId"]
+        for one in world.aws.autoscaling.describe_warm_pool(AutoScalingGroupName=groups.WORKER)["Instances"]
+    }
+    notes = {one["id"]: one["note"] for one in whole.look(world)["resources"] if one["kind"] == "Auto Scaling group"}
+    assert notes == {groups.MANAGER: "3 instances", groups.WORKER: "1 instances and 3 in its warm pool"}
+    assert len(warm) == 3
+    whole.destroy(world)
+    assert world.aws.autoscaling.describe_auto_scaling_groups()["AutoScalingGroups"] == []
+    there = world.aws.ec2.describe_instances()["Reservations"]
+    assert {one["State"]["Name"] for each in there for one in each["Instances"]} == {"terminated"}
 
 
 def test_a_plan_to_destroy_writes_nothing_and_begins_with_the_nodes_permissions(world: Account, zone: str) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 from ansible_collections.swarm.aws.plugins.module_utils.provision.shell import Aws
 from ansible_collections.swarm.aws.plugins.modules import node_groups
 from moto.autoscaling import models
+from moto.ec2.models import ec2_backends
 
 from tests.unit.provision_modules.account import ACCOUNT_ID, REGION, Account, tags_of
 from tests.unit.provision_modules.cases import network
@@ -224,6 +225,18 @@ def prepare_warm(account: Account) -> Mapping[str, Any]:
     told = prepare(account)
     places = {key: told["groups"][1][key] for key in ("subnets", "security_groups")}
     return {**told, "groups": [{**group, **places} for group in WARM_GROUPS]}
+
+
+def launchable(account: Account, told: Mapping[str, Any]) -> dict[str, Any]:
+    """The same with what an instance needs, so that Auto Scaling gets on with each step."""
+    ec2 = account.aws.ec2
+    image = ec2.register_image(Name="debian", Architecture="x86_64")["ImageId"]
+    # Which moto forgets.
+    ec2_backends[ACCOUNT_ID][REGION].amis[image].architecture = "x86_64"
+    ec2.create_key_pair(KeyName=told["key_name"])
+    (vpc,) = {one["VpcId"] for one in ec2.describe_subnets(SubnetIds=told["groups"][0]["subnets"])["Subnets"]}
+    member = ec2.create_security_group(GroupName="member", Description="nodes", VpcId=vpc)["GroupId"]
+    return {**told, "groups": [{**one, "image": image, "security_groups": [member]} for one in told["groups"]]}
 
 
 def put_pool(aws: Aws, low: int, high: int) -> None:
