@@ -1,16 +1,18 @@
-"""A group of workers with a warm pool: what is in there is no node."""
+"""A group of workers with a warm pool: what is in there is no node, and is taken before anything is launched."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from parliament import analyze_policy_string
 
 from .own import Configuration, cluster
-from .site import CLUSTER, Site
+from .site import CLUSTER, Site, say
 
 WORKERS = f"{CLUSTER}-worker"
 pytestmark = pytest.mark.long
@@ -23,11 +25,13 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         yield site
 
 
-def with_pool(usual: Configuration) -> Configuration:
+def with_pool(usual: Configuration, **more: object) -> Configuration:
     """The configuration in which the workers and their pool are two together."""
-    pool = {"warm_pool": {"min": 0, "max": 2}}
-    groups = [{**one, **(pool if one["name"] == "worker" else {})} for one in usual["node_groups"]]
-    return {**usual, "node_groups": groups}
+    pool = {"warm_pool": {"min": 0, "max": 2}, **more}
+    return {
+        **usual,
+        "node_groups": [{**one, **(pool if one["name"] == "worker" else {})} for one in usual["node_groups"]],
+    }
 
 
 def pool(site: Site) -> dict[str, str]:
@@ -80,3 +84,48 @@ def test_a_second_run_changes_nothing_and_the_plan_knows_what_it_costs(site: Sit
     assert plan.code == 0, plan.output[-4000:]
     assert "Nothing is to be changed." in plan.output and "No orphans" in plan.output, plan.output[-4000:]
     assert "t3.small and 1 stopped" in plan.output, plan.output[-4000:]
+
+
+def test_what_is_behind_in_the_pool_is_replaced_too(site: Site) -> None:
+    before = {warmed(site), *site.ids("worker")}
+    configuration = Path(site.environment["ANSIBLE_INVENTORY"]) / "group_vars/all.yml"
+    changed = with_pool(yaml.safe_load(configuration.read_text()), user_data="#cloud-config\nruncmd: [[touch, /new]]\n")
+    configuration.write_text(yaml.safe_dump(changed))
+    run = site.playbook("site.yml")
+    assert run.code == 0, run.output[-4000:]
+    said = next(line for line in run.output.splitlines() if "still are as before the last change" in line)
+    assert all(one in said for one in before), said
+    run = site.playbook("playbooks/upgrade.yml")
+    assert run.code == 0, run.output[-4000:]
+    assert "Behind in warm pools, from which they go before all others" in run.output
+    # Of the group's own a node, and of the pool's what nobody knew.
+    site.settle()
+    assert before.isdisjoint({warmed(site), *site.ids("worker")})
+    report = site.playbook("site.yml")
+    assert (report.code, report.changed) == (0, 0), report.output[-4000:]
+    assert "still are as before the last change" not in report.output
+
+
+def test_a_group_that_gets_larger_takes_what_is_warm(site: Site) -> None:
+    warm = warmed(site)
+    before = site.ids("worker") - {warm}
+    launched = described(site, warm)["LaunchTime"]
+    run = site.playbook("playbooks/scale.yml", "-e", "group=worker", "-e", "desired=2")
+    assert run.code == 0, run.output[-4000:]
+    site.settle(workers=2)
+    assert site.ids("worker") == before | {warm}, "nothing was launched"
+    assert warm in nodes(site)
+    assert described(site, warm)["LaunchTime"] > launched
+    # What answered the hook this time was the leader, who had seen it join.
+    done = [one for manager in site.managers() for one in site.actions(manager) if warm in str(one)]
+    assert "CompleteLifecycle" in [one["action"] for one in done]
+    group = site.aws("autoscaling").describe_auto_scaling_groups(AutoScalingGroupNames=[WORKERS])
+    say(f"the warm pool then: {group['AutoScalingGroups'][0]['WarmPoolSize']}")
+    assert pool(site) == {}
+
+
+def test_nothing_of_it_is_left(site: Site) -> None:
+    run = site.playbook("playbooks/destroy.yml", "-e", f"confirm={CLUSTER}")
+    assert run.code == 0, run.output[-4000:]
+    assert "Nothing is left of it." in " ".join(run.output.split())
+    assert site.inventory() == site.before
