@@ -73,6 +73,7 @@ def address(site: Site) -> Iterator[str]:
         process.communicate(timeout=30)
 
 
+@pytest.mark.long
 def test_a_removal_and_a_lost_manager_on_the_page(site: Site, address: str) -> None:
     site.settle()
     victim = site.one("worker")

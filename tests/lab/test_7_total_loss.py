@@ -99,6 +99,7 @@ def test_a_drill_proves_that_the_newest_backup_restores(site: Site, kept: dict[s
     assert site.nodes() == before
 
 
+@pytest.mark.long
 @pytest.mark.fault(36)
 def test_fault_36_two_of_three_managers_disks_are_gone(site: Site, kept: dict[str, set[str]]) -> None:
     site.settle()
