@@ -20,6 +20,8 @@ def test_fault_06_a_joined_node_reboots_and_does_nothing(site: Site) -> None:
     boot = site.on(worker, "stat", "-c", "%Y", "/run/systemd").output
     site.aws("ec2").reboot_instances(InstanceIds=[worker])
     site.wait("the worker to have rebooted", lambda: _booted_again(site, worker, boot))
+    # The managers may not have missed it yet.
+    site.wait("its engine to be up", lambda: site.on(worker, "docker", "info").code == 0)
     after = {node.instance: node.node_id for node in site.settle()}
     assert after == before
 
