@@ -123,6 +123,8 @@ class Builder:
     def __init__(self, aws: Aws, wanted: Endpoints, changes: Changes) -> None:
         self._aws, self._ec2, self._wanted, self._changes = aws, aws.ec2, wanted, changes
         self._owned = Owned(aws.ec2, wanted.cluster, wanted.tags, changes)
+        # The role network makes it, and this deletes it.
+        self._group_name = f"{wanted.cluster}-endpoints"
 
     def build(self) -> dict[str, Any]:
         """Build what is missing. IDs of what does not exist yet are None in check mode."""
@@ -177,7 +179,6 @@ class Builder:
                 f"{', '.join(self._wanted.subnets)}, but in {', '.join(zones or [])}: add one of these to zones."
             )
         own_tags, group = self._owned.tags(name), self._wanted.security_group
-        group_name = f"{self._wanted.cluster}-endpoints"
         if present is None:
             return self._changes.apply(
                 f"interface endpoint {name}",
@@ -185,7 +186,7 @@ class Builder:
                 {
                     "service": service,
                     "subnets": [one or f"{self._wanted.cluster}-{zone}-private" for zone, one in subnets.items()],
-                    "security_groups": [group or group_name],
+                    "security_groups": [group or self._group_name],
                     "private_dns": True,
                     "tags": own_tags,
                 },
@@ -203,7 +204,7 @@ class Builder:
             arguments["AddSubnetIds"] = missing
         groups = [one["GroupId"] for one in present.get("Groups", [])]
         if groups != [group]:
-            before["security_groups"], after["security_groups"] = groups, [group or group_name]
+            before["security_groups"], after["security_groups"] = groups, [group or self._group_name]
             arguments["AddSecurityGroupIds"] = [group] if group not in groups else []
             arguments["RemoveSecurityGroupIds"] = [one for one in groups if one != group]
         if not present.get("PrivateDnsEnabled"):
@@ -284,15 +285,14 @@ class Builder:
     def _remove_security_group(self) -> None:
         if self._wanted.vpc is None:
             return
-        name = f"{self._wanted.cluster}-endpoints"
         filters = [
             *tags.of_cluster_filter(self._wanted.cluster),
             {"Name": "vpc-id", "Values": [self._wanted.vpc]},
-            {"Name": "group-name", "Values": [name]},
+            {"Name": "group-name", "Values": [self._group_name]},
         ]
         for one in self._ec2.describe_security_groups(Filters=filters)["SecurityGroups"]:
             self._changes.apply(
-                f"security group {name}",
+                f"security group {self._group_name}",
                 {"id": one["GroupId"]},
                 None,
                 lambda one=one: once_visible(  # type: ignore[misc]
