@@ -4,8 +4,12 @@ import sys
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 ROOT = Path(__file__).resolve().parent.parent
+# How long an example takes is the machine's business.
+settings.register_profile("swarm", deadline=None)
+settings.load_profile("swarm")
 for path in (ROOT / ".collections", ROOT):
     sys.path.insert(0, str(path))
 

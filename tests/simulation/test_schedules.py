@@ -34,7 +34,7 @@ def rates(most: float) -> st.SearchStrategy[float]:
     return st.one_of(st.just(0.0), st.floats(0.01, most))
 
 
-@settings(max_examples=300, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=300, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 @given(
     seed=st.integers(0, 2**32),
     weather=st.builds(

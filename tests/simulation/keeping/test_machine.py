@@ -71,7 +71,6 @@ TestKeeping = Keeping.TestCase
 TestKeeping.settings = settings(
     max_examples=600,
     stateful_step_count=12,
-    deadline=None,
     derandomize=True,
     database=None,
     suppress_health_check=list(HealthCheck),

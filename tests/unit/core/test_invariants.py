@@ -14,7 +14,7 @@ from .invariants import converges, plan_is_safe
 from .states import clusters
 from .world import DUAL, POLICY
 
-QUICK = settings(deadline=None, database=None, suppress_health_check=list(HealthCheck))
+QUICK = settings(database=None, suppress_health_check=list(HealthCheck))
 POLICIES = st.sampled_from((POLICY, DUAL))
 
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 from ansible_collections.swarm.aws.plugins.module_utils._core import rebalance
 from ansible_collections.swarm.aws.plugins.module_utils._core.cluster import Needs, Service
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.core.world import node
@@ -102,7 +102,6 @@ def test_nothing_is_moved_while_nodes_come_or_go():
     assert "host-3 is not ready" in rebalance.calm((*NODES[:2], replace(NODES[2], state="down")), [])
 
 
-@settings(deadline=None)
 @given(
     st.lists(st.sampled_from("abc"), min_size=1, max_size=6),
     st.integers(0, 12),

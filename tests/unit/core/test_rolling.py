@@ -12,7 +12,7 @@ from ansible_collections.swarm.aws.plugins.module_utils._core.errors import Swar
 from ansible_collections.swarm.aws.plugins.module_utils._core.quorum import Quorum
 from ansible_collections.swarm.aws.plugins.module_utils._core.rolling import Fleet, Member, Round
 from ansible_collections.swarm.aws.plugins.module_utils._core.usual import TAG, Usual
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.core.world import POLICY, instance, node, observed, record
@@ -311,7 +311,6 @@ class Cloud:
 sizes = st.tuples(st.sampled_from([1, 3, 5]), st.integers(0, 2), st.integers(0, 5))
 
 
-@settings(deadline=None)
 @given(sizes, st.integers(1, 3), st.integers(0, 60), st.randoms(use_true_random=False))
 def test_an_upgrade_that_is_killed_anywhere_is_finished_by_the_next_run(size, batch, killed_after, draw):
     managers, more, workers = size
@@ -341,7 +340,6 @@ def test_an_upgrade_that_is_killed_anywhere_is_finished_by_the_next_run(size, ba
 
 
 @pytest.mark.fault(35)
-@settings(deadline=None)
 @given(sizes, st.integers(1, 3), st.randoms(use_true_random=False))
 def test_fault_35_an_upgrade_whose_new_instances_never_serve_takes_nothing_out(size, batch, draw):
     managers, more, workers = size
