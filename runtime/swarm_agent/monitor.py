@@ -8,8 +8,9 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, Callable, Dict, List, Optional
+from typing import Any, Callable, Dict, List, Optional, Sequence
 
 from ansible_collections.swarm.aws.plugins.module_utils._core import metrics
 from ansible_collections.swarm.aws.plugins.module_utils._core.errors import SwarmError
@@ -36,6 +37,7 @@ class Monitor:
         self._policy: Optional[Policy] = None
         self._leading = False
         self._pass: List[Sample] = []
+        self._addresses: Sequence[str] = ()
         self._pass_at = self._pass_seconds = 0.0
         self._passes = self._passes_sent = self._postponed = 0
         self._actions: Counter[str] = Counter()
@@ -68,15 +70,15 @@ class Monitor:
         """Another manager leads, or nobody is known to."""
         with self._lock:
             self._policy, self._leading, self._pass = policy or self._policy, False, []
-            for source in ("backup", "queues"):
-                self._asked.pop(source, None)
-                self._asked_at.pop(source, None)
+            for source in set(self._asked) - {"certificate"}:
+                del self._asked[source], self._asked_at[source]
 
     def passed(self, result: Pass, policy: Policy, seconds: float) -> None:
         """A pass is over, which took so long."""
         seen = metrics.measure(result.observed, policy, result.decision)
         with self._lock:
             self._policy, self._leading, self._pass = policy, True, seen
+            self._addresses = result.observed.record.addresses if result.observed.record else ()
             self._pass_at, self._pass_seconds = self._now(), seconds
             self._passes += 1
             self._postponed += len(result.postponed)
@@ -135,6 +137,10 @@ class Monitor:
         queue = policy.queue
         if queue is not None:
             self._keep("queues", 0, now, lambda: self._depths(queue))
+        if policy.dns is not None and self._addresses:
+            name = policy.dns.record
+            for port in policy.monitoring.tls_ports:
+                self._keep(f"port {port}", slow, now, partial(self._shown, name, port, now))
 
     def _backup(self, now: float) -> List[Sample]:
         newest, since = self._sources.backup()
@@ -143,6 +149,10 @@ class Monitor:
     def _depths(self, queue: str) -> List[Sample]:
         found = self._sources.depths(queue)
         return [sample(metrics.QUEUE, depth, queue=kind) for kind, depth in found.items()]
+
+    def _shown(self, name: str, port: int, now: float) -> List[Sample]:
+        until = self._sources.shown_until(name, self._addresses, port)
+        return [sample(metrics.TLS_LEFT, until - now, port=str(port))]
 
     def _keep(self, source: str, every: float, now: float, ask: Callable[[], List[Sample]]) -> None:
         """Ask a source anew if it is time to. What it does not tell is not known."""
@@ -167,7 +177,8 @@ class Monitor:
             if self._leading:
                 found.append(sample(metrics.PASSES, passes - self._passes_sent))
                 if self._fresh():
-                    found += [*self._pass, *self._asked.get("backup", ())]
+                    found += self._pass
+                    found += [one for source in set(self._asked) - {"certificate"} for one in self._asked[source]]
                     found.append(sample(metrics.PASS_SECONDS, self._pass_seconds))
             elif now - self._certificate_sent_at < min(SLOW, SLOW_PERIODS * period):
                 return

@@ -7,6 +7,7 @@ import ssl
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,11 +16,12 @@ from lab.authority import Authority
 from lab.engine import connect
 from tests.lab.load import Load
 
-from .site import RECORD, ROOT, Run, Site, say
+from .site import CLUSTER, RECORD, ROOT, Run, Site, say
 
 pytestmark = pytest.mark.long
 
 STACK = ROOT / "stacks/edge/docker-compose.yml"
+MONITORING = {"emails": ["operator@swarm.test"], "period_seconds": 10, "prometheus_port": 9324, "tls_ports": [443]}
 # Requests that a change must have met for their success to mean something.
 ENOUGH = 1000
 # Seconds until connections that were under way to a failed host are given up: `tcp-ut`, the client's patience and some.
@@ -92,6 +94,28 @@ def test_a_page_comes_over_tls_and_its_certificate_is_verified(site: Site, edge:
     assert got.code == 0, got.output
     again = edge.deploy()
     assert (again.code, again.changed) == (0, 0), again.output[-4000:]
+
+
+def test_an_alarm_looks_at_the_certificate_that_clients_see(site: Site, edge: Edge) -> None:
+    """It is good for 90 days: an alarm that asks for more goes off, and one that asks for less does not."""
+    states = {}
+    try:
+        for days, state in ((14, "OK"), (100, "ALARM")):
+            told = json.dumps({"monitoring": {**MONITORING, "certificate_days": days}})
+            run = site.playbook("site.yml", "--tags", "discovery,monitoring", "-e", told)
+            assert run.code == 0, run.output[-4000:]
+            site.wait(f"the alarm to be {state}", lambda state=state: _alarm(site).get("StateValue") == state, 120)
+            states[days] = _alarm(site)["StateReason"]
+    finally:
+        again = site.playbook("site.yml", "--tags", "discovery,monitoring")
+    assert again.code == 0, again.output[-4000:]
+    say(f"the alarm: {states}")
+    assert _alarm(site) == {}, "nothing asks for it any more"
+
+
+def _alarm(site: Site) -> dict[str, Any]:
+    found = site.aws("cloudwatch").describe_alarms(AlarmNames=[f"{CLUSTER}/tls-443"])["MetricAlarms"]
+    return found[0] if found else {}
 
 
 @pytest.mark.filterwarnings("ignore:.*TLSv1.* is deprecated:DeprecationWarning")

@@ -93,6 +93,13 @@ CERTIFICATE_LEFT = Family(
     cloudwatch="CertificateLeft",
     unit="Seconds",
 )
+TLS_LEFT = Family(
+    "swarm_tls_certificate_left_seconds",
+    "How much longer the certificate is valid that the record's addresses show at a port; of several, the shortest.",
+    cloudwatch="TlsCertificateLeft",
+    unit="Seconds",
+    dimension="Port",
+)
 LEADING = Family("swarm_agent_leading", "Whether this node's agent is the one that acts.")
 PASSES = Family("swarm_agent_passes_total", "Passes that this agent made.", COUNTER, cloudwatch="Passes")
 PASS_AT = Family("swarm_agent_last_pass_timestamp_seconds", "When this agent's last pass ended; 0 before the first.")

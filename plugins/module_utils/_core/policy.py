@@ -88,6 +88,8 @@ class Monitoring:
     period: int = 60
     # At which every manager serves its metrics to Prometheus; None if none does.
     port: Optional[int] = None
+    # Of the nodes that the record leads to, where their certificates are looked at.
+    tls_ports: Tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -226,6 +228,7 @@ def _monitoring(value: Any) -> Monitoring:
         namespace=None if namespace is None else _text(namespace, "monitoring.namespace"),
         period=_count(found.get("period", Monitoring.period), "monitoring.period"),
         port=None if port is None else _count(port, "monitoring.port"),
+        tls_ports=tuple(_count(one, "monitoring.tls_ports") for one in found.get("tls_ports", ())),
     )
 
 

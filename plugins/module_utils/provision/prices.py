@@ -67,7 +67,9 @@ def _watching(
     sent = sum(bool(family.cloudwatch) and not family.dimension for family in metrics.FAMILIES)
     dearer = HIGH_RESOLUTION if monitoring["period_seconds"] < 60 else 1
     # Six on the metrics sent, one on dead letters; for each group one on one of AWS's metrics and one on two.
-    return scaling + sent * table["metric"] + (6 * dearer + 1 + 3 * len(groups)) * table["alarm"]
+    alarms = 6 * dearer + 1 + 3 * len(groups)
+    ports = len(monitoring["tls_ports"])
+    return scaling + (sent + ports) * table["metric"] + (alarms + ports * dearer) * table["alarm"]
 
 
 def _nat(count: int, region: str, table: Mapping[str, Any], unpriced: list[str]) -> float:

@@ -472,6 +472,7 @@ def _monitoring(config: Mapping[str, Any], findings: Findings) -> None:
             f"monitoring.prometheus_port is {port}, but must be between 1024 and 65535, and none of the engine's and "
             "the swarm's own, such as 9324."
         )
+    _tls_ports(config, findings)
     for address in wanted["emails"]:
         if not MAIL_ADDRESS.fullmatch(address):
             findings.errors.append(f"monitoring.emails has '{address}', which is not an e-mail address.")
@@ -490,6 +491,20 @@ def _monitoring(config: Mapping[str, Any], findings: Findings) -> None:
         findings.warnings.append(
             "monitoring has neither emails nor topic_arn: alarms go off, but nobody hears of it unless they subscribe "
             f"to the topic {config['cluster_name']}-alarms."
+        )
+
+
+def _tls_ports(config: Mapping[str, Any], findings: Findings) -> None:
+    wanted = config["monitoring"]["tls_ports"]
+    open_ports = {one["port"] for one in config["published_ports"] if one["protocol"] == "tcp"}
+    for port in sorted(set(wanted) - open_ports):
+        findings.errors.append(
+            f"monitoring.tls_ports has {port}, but no client reaches it: open it in published_ports, or leave it out."
+        )
+    if wanted and config["dns"] is None:
+        findings.errors.append(
+            "monitoring.tls_ports looks at the addresses of the cluster's record, but there is no dns: give it one, or "
+            "leave tls_ports out."
         )
 
 

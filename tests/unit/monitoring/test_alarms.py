@@ -22,6 +22,7 @@ from tests.unit.provision.configuration import settled
 ROOT = Path(__file__).resolve().parents[3]
 ROLE = ROOT / "roles/monitoring"
 PARTS = ("monitoring_alarms", "monitoring_dashboard", "monitoring_topic", "monitoring_groups")
+PORTS = [{"port": 443}, {"port": 8443}]
 # Of the metrics that the agents send, those that alarms look at; the others explain them.
 ALARMING = {"Passes", "QuorumMargin", "NodesDown", "TasksUnschedulable", "CertificateLeft", "BackupAge"}
 
@@ -81,9 +82,21 @@ def test_alarms_look_at_what_the_agents_send_and_at_nothing_else_of_theirs() -> 
     assert shown == {one.cloudwatch for one in metrics.FAMILIES if one.cloudwatch and not one.dimension}
 
 
+def test_each_port_whose_certificates_are_looked_at_has_an_alarm_and_its_line_in_the_graph() -> None:
+    found = built(monitoring={"tls_ports": [443, 8443], "certificate_days": 7}, published_ports=PORTS)
+    named = {one["name"]: one["settings"] for one in found["monitoring_alarms"]}
+    for port in ("443", "8443"):
+        dimension = metrics.dimension(metrics.TLS_LEFT, port)
+        settings = named[f"example/tls-{port}"]
+        assert (settings["MetricName"], settings["Dimensions"]) == (metrics.TLS_LEFT.cloudwatch, [dimension])
+        assert (settings["Threshold"], settings["ComparisonOperator"]) == (7 * 86400, "LessThanThreshold")
+        shown = [one["properties"].get("metrics", ()) for one in found["monitoring_dashboard"]["widgets"]]
+        assert ["swarm.aws/example", "TlsCertificateLeft", "Port", port] in [one for graph in shown for one in graph]
+
+
 def test_the_plan_counts_the_alarms_that_there_are() -> None:
-    config = settled()
-    looked_at = sum(len(sources(settings)) for settings in alarms().values())
+    config = settled(monitoring={"tls_ports": [443]})
+    looked_at = sum(len(sources(settings)) for settings in alarms(monitoring={"tls_ports": [443]}).values())
     table = {"metric": 0.0, "alarm": 1.0, "key": 0.0, "currency": "", "as_of": "", "regions": {}, "sizes": {}}
     counted = monthly(config["node_groups"], "", {**table, "hours": 0, "address": 0}, config["monitoring"])
     assert counted["monitoring"] == looked_at

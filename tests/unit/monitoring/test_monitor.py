@@ -74,6 +74,11 @@ class FakeSources:
         assert queue == "example-events"
         return {"events": 2, "dead": 1}
 
+    def shown_until(self, name: str, addresses: Sequence[str], port: int) -> float:
+        self._note("shown")
+        assert (name, port) == ("www.example.com", 443) and len(addresses) == 3
+        return 3000.0
+
     def put(self, namespace: str, samples: Sequence[Sample], resolution: int) -> None:
         self._note("put")
         assert namespace == NAMESPACE
@@ -183,6 +188,19 @@ def test_who_stops_leading_forgets_what_it_saw(bench: Bench) -> None:
     text = bench.monitor.text()
     assert "swarm_agent_leading 0" in text and "swarm_agent_passes_total 1" in text
     assert "swarm_quorum_margin" not in text and "swarm_queue_messages" not in text
+
+
+def test_the_leader_looks_at_the_certificates_that_clients_see(bench: Bench) -> None:
+    policy = replace(POLICY, monitoring=Monitoring(NAMESPACE, period=60, tls_ports=(443,)))
+    bench.passed(policy)
+    sent = bench.after(0)
+    assert set(sent) == {*EVERYTHING, "TlsCertificateLeft"} and sent["TlsCertificateLeft"] == 2000
+    assert 'swarm_tls_certificate_left_seconds{port="443"} 2000' in bench.monitor.text()
+    bench.passed(policy)
+    assert "TlsCertificateLeft" in bench.after(60)
+    assert bench.sources.asked.count("shown") == 1, "it changes slowly"
+    bench.monitor.stands_by(policy)
+    assert "swarm_tls_certificate" not in bench.monitor.text()
 
 
 def test_what_cannot_be_sent_is_said_once_and_passes_are_counted_on(bench: Bench) -> None:

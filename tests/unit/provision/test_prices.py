@@ -19,6 +19,9 @@ def group(**more: Any) -> dict[str, Any]:
     return {**plain, "volumes": [], "spot": None, "scaling": None, "warm_pool": None, **more}
 
 
+MONITORING = {"alarms": True, "period_seconds": 60, "tls_ports": []}
+
+
 def test_the_default_cluster_in_ireland() -> None:
     cost = monthly([group(), group(name="worker", desired=1)], "eu-west-1", TABLE)
     manager, worker = cost["groups"]
@@ -33,16 +36,16 @@ def test_the_default_cluster_in_ireland() -> None:
 def test_metrics_and_alarms_of_two_groups() -> None:
     groups = [group(), group(name="worker", desired=1)]
     # 10 metrics at 0.30; 6 alarms on those, one on dead letters and 3 metrics of each group at 0.10
-    plain = monthly(groups, "eu-west-1", TABLE, {"alarms": True, "period_seconds": 60})
+    plain = monthly(groups, "eu-west-1", TABLE, MONITORING)
     assert (plain["monitoring"], plain["total"]) == (4.30, 93.51)
-    assert monthly(groups, "eu-west-1", TABLE, {"alarms": True, "period_seconds": 10})["monitoring"] == 5.50
-    assert monthly(groups, "eu-west-1", TABLE, {"alarms": False, "period_seconds": 60})["monitoring"] == 0
+    assert monthly(groups, "eu-west-1", TABLE, {**MONITORING, "period_seconds": 10})["monitoring"] == 5.50
+    assert monthly(groups, "eu-west-1", TABLE, {**MONITORING, "alarms": False})["monitoring"] == 0
 
 
 def test_a_group_that_scales_has_a_metric_and_two_alarms_on_it() -> None:
     groups = [group(), group(name="worker", desired=1, scaling={"target": 100})]
     assert monthly(groups, "eu-west-1", TABLE)["monitoring"] == 0.50
-    assert monthly(groups, "eu-west-1", TABLE, {"alarms": True, "period_seconds": 60})["monitoring"] == 4.80
+    assert monthly(groups, "eu-west-1", TABLE, MONITORING)["monitoring"] == 4.80
 
 
 def test_what_is_stopped_in_a_warm_pool_costs_its_volumes() -> None:

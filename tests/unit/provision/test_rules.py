@@ -103,6 +103,11 @@ def test_a_service_in_cloud_map_may_stand_for_the_record() -> None:
         ),
         ({"monitoring": {"prometheus_port": 2377}}, "monitoring.prometheus_port is 2377, but must be between 1024"),
         ({"monitoring": {"emails": ["me"]}}, "monitoring.emails has 'me', which is not an e-mail address."),
+        ({"monitoring": {"tls_ports": [8443]}}, "monitoring.tls_ports has 8443, but no client reaches it: open it in"),
+        (
+            {"monitoring": {"tls_ports": [443]}, "dns": None},
+            "monitoring.tls_ports looks at the addresses of the cluster's record, but there is no dns: give it one, or",
+        ),
         ({"monitoring": {"certificate_days": 0}}, "monitoring.certificate_days is 0, but must be 1 or more."),
         (
             {"monitoring": {"topic_arn": "arn:aws:sns:us-east-1:123456789012:alarms"}},
