@@ -16,6 +16,7 @@ from lab.authority import Authority
 from lab.engine import connect
 from tests.lab.load import Load
 
+from . import acme
 from .site import CLUSTER, RECORD, ROOT, Run, Site, say
 
 pytestmark = pytest.mark.long
@@ -52,9 +53,9 @@ class Edge:
         """The page at one of the record's addresses."""
         return pages.ask(address, f"https://{RECORD}/api", trust=trust or self.trust)
 
-    def shown(self) -> set[bytes]:
+    def shown(self, trust: ssl.SSLContext | None = None) -> set[bytes]:
         """The certificates that the record's addresses show, each asked a few times, for there are several tasks."""
-        return {self.ask(address).certificate for address in self._site.addresses() for _ in range(6)}
+        return {self.ask(address, trust).certificate for address in self._site.addresses() for _ in range(6)}
 
 
 @pytest.fixture(scope="module")
@@ -161,6 +162,41 @@ def test_a_key_that_is_not_the_certificates_leaves_the_old_one_in_place(site: Si
     assert "The stack 'edge' did not converge: edge_tls rolled back" in said, wrong.output[-4000:]
     assert "inconsistencies between private key and certificate" in said, wrong.output[-4000:]
     assert edge.shown() == before
+
+
+def test_a_certificate_comes_by_acme_and_is_renewed_with_the_permissions_that_the_page_names(
+    site: Site, edge: Edge, tmp_path: Path
+) -> None:
+    with acme.authority(site, tmp_path) as authority:
+        site.forget_calls()
+        made = authority.documented("certonly")
+        assert made.code == 0, made.output[-4000:]
+        # The TXT record that proved the name is gone.
+        assert pages.lookup(site.lab, f"_acme-challenge.{RECORD}", "TXT") == []
+        asked = [one for one in site.calls() if one["caller"] == acme.ROLE]
+        assert asked and all(one["allowed"] for one in asked)
+        _deploys(site, edge, authority)
+        first = edge.shown(authority.trusting())
+        idle = authority.documented("renew")
+        assert idle.code == 0, idle.output[-4000:]
+        assert "not yet due" in idle.output
+        assert _deploys(site, edge, authority).changed == 0
+        renewed = authority.documented("renew", "--force-renewal")
+        assert renewed.code == 0, renewed.output[-4000:]
+        _deploys(site, edge, authority)
+        site.wait("the new certificate to be shown", lambda: edge.shown(authority.trusting()).isdisjoint(first), 60)
+        # Another name is not the role's to prove.
+        other = authority.documented("certonly", "--expand", "-d", f"other.{RECORD}")
+        assert other.code != 0
+        assert "AccessDenied" in other.output, other.output[-2000:]
+    back = edge.deploy()
+    assert back.code == 0, back.output[-4000:]
+
+
+def _deploys(site: Site, edge: Edge, authority: acme.Acme) -> Run:
+    run = site.playbook("playbooks/deploy.yml", "-e", f"stack_file={STACK}", EDGE_CERTIFICATE=str(authority.live))
+    assert run.code == 0, run.output[-4000:]
+    return run
 
 
 def test_no_request_fails_over_tls_while_a_node_is_removed(site: Site, edge: Edge) -> None:
