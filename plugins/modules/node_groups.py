@@ -174,7 +174,7 @@ options:
         description:
           - Keeps instances that are prepared and stopped beside the group, which it takes first when it gets larger.
             Without it there is no warm pool, and one that there is is deleted.
-          - For groups of a single instance type without O(groups[].spot) alone.
+          - For groups without O(groups[].spot) alone.
         type: dict
         suboptions:
           min:

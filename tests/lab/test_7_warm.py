@@ -27,7 +27,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 
 def with_pool(usual: Configuration, **more: object) -> Configuration:
     """The configuration in which the workers and their pool are two together."""
-    pool = {"warm_pool": {"min": 0, "max": 2}, **more}
+    pool = {"instance_types": ["t3.small", "t3a.small"], "warm_pool": {"min": 0, "max": 2}, **more}
     return {
         **usual,
         "node_groups": [{**one, **(pool if one["name"] == "worker" else {})} for one in usual["node_groups"]],

@@ -196,8 +196,10 @@ class LabAutoScaling(AutoScalingBackend):
     def keep_warm(self, name: str, pool: dict[str, Any]) -> None:
         """Have a warm pool, of stopped instances alone."""
         group = self.group(name)
-        if group.settings.get("MixedInstancesPolicy"):
-            raise AwsError("ValidationError", "Warm pools are not supported for groups with a mixed instances policy.")
+        distribution = (group.settings.get("MixedInstancesPolicy") or {}).get("InstancesDistribution") or {}
+        # Several types have been taken since November 2025.
+        if int(distribution.get("OnDemandPercentageAboveBaseCapacity", 100)) < 100:
+            raise AwsError("ValidationError", "Warm pools are not supported for groups of Spot Instances.")
         if pool.get("PoolState", "Stopped") != "Stopped":
             raise AwsError("ValidationError", f"The lab's warm pools are Stopped, not {pool['PoolState']}.")
         if (group.warm_pool or {}).get("Status"):

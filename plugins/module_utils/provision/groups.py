@@ -174,7 +174,7 @@ class Fleet:
             raise ProvisionError(f"The Auto Scaling group {name} is being deleted: run this again when it is gone.")
         pool = present.get("WarmPoolConfiguration")
         if group.warm_pool is None:
-            # Before the group: Auto Scaling takes no mixed instances policy beside a warm pool.
+            # Before the group: Auto Scaling takes no spot instances beside a warm pool.
             self._delete_warm_pool(name, pool)
         present_tags = tags.from_list(present.get("Tags", []))
         wanted.update(_sizes(group, present))

@@ -411,11 +411,6 @@ def _warm_pool_problems(group: Mapping[str, Any]) -> Iterable[str]:
         yield "warm_pool is for workers: groups of managers do not grow with the load. Leave warm_pool out."
     if group["spot"] is not None:
         yield "warm_pool and spot exclude each other, since AWS keeps no spot instances warm: leave one of them out."
-    elif len(group["instance_types"]) > 1:
-        yield (
-            "warm_pool takes a single instance type, since AWS keeps none warm where it chooses among several: leave "
-            f"{group['instance_types'][0]} alone in instance_types, or warm_pool out."
-        )
     low, high = pool["min"], pool["max"]
     if low < 0 or high < 1:
         yield f"warm_pool.min is {low} and warm_pool.max is {high}, but must be 0 and 1 or more."

@@ -236,11 +236,6 @@ def test_a_service_in_cloud_map_may_stand_for_the_record() -> None:
             "warm_pool is for workers: groups of managers do not grow with the load",
         ),
         ({"node_groups": warm_workers({}, spot={})}, "warm_pool and spot exclude each other"),
-        (
-            {"node_groups": warm_workers({}, instance_types=["t3.small", "t3a.small"])},
-            "warm_pool takes a single instance type, since AWS keeps none warm where it chooses among several: leave "
-            "t3.small alone",
-        ),
         ({"node_groups": warm_workers({"min": -1})}, "warm_pool.min is -1 and warm_pool.max is 4, but must be 0 and 1"),
         ({"node_groups": warm_workers({"max": 0})}, "warm_pool.min is 1 and warm_pool.max is 0, but must be 0 and 1"),
         (

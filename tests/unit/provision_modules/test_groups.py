@@ -100,12 +100,12 @@ def test_a_group_follows_what_the_agents_measure_of_it() -> None:
     }
 
 
-def test_a_warm_pool_goes_with_its_key_and_only_then_may_the_group_mix_types() -> None:
+def test_a_warm_pool_goes_with_its_key_and_only_then_may_the_group_be_of_spot() -> None:
     with account() as world:
         told = WARM_CASE.prepare(world)
         WARM_CASE.run(world, told)
         del told["groups"][1]["warm_pool"]
-        told["groups"][1]["instance_types"] = ["t3.small", "t3a.small"]
+        told["groups"][1]["spot"] = GROUPS[1]["spot"]
         planned, report = WARM_CASE.run(world, told, check=True), WARM_CASE.run(world, told)
         assert planned["changes"] == report["changes"]
         assert report["changes"] == [f"delete the warm pool of {WORKER}", f"update the Auto Scaling group {WORKER}"]

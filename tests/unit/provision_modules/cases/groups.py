@@ -215,7 +215,6 @@ WARM_GROUPS = [
     GROUPS[0],
     {
         **{key: value for key, value in GROUPS[1].items() if key not in ("spot", "scaling")},
-        "instance_types": ["t3.small"],
         "warm_pool": {"min": 1, "max": 4},
     },
 ]
@@ -228,7 +227,10 @@ def prepare_warm(account: Account) -> Mapping[str, Any]:
 
 
 def launchable(account: Account, told: Mapping[str, Any]) -> dict[str, Any]:
-    """The same with what an instance needs, so that Auto Scaling gets on with each step."""
+    """The same with what an instance needs, so that Auto Scaling gets on with each step.
+
+    Of one type, since an instance of moto's own cannot tell the market that the lab chooses by.
+    """
     ec2 = account.aws.ec2
     image = ec2.register_image(Name="debian", Architecture="x86_64")["ImageId"]
     # Which moto forgets.
@@ -236,7 +238,8 @@ def launchable(account: Account, told: Mapping[str, Any]) -> dict[str, Any]:
     ec2.create_key_pair(KeyName=told["key_name"])
     (vpc,) = {one["VpcId"] for one in ec2.describe_subnets(SubnetIds=told["groups"][0]["subnets"])["Subnets"]}
     member = ec2.create_security_group(GroupName="member", Description="nodes", VpcId=vpc)["GroupId"]
-    return {**told, "groups": [{**one, "image": image, "security_groups": [member]} for one in told["groups"]]}
+    more = {"image": image, "security_groups": [member], "instance_types": ["t3.small"]}
+    return {**told, "groups": [{**one, **more} for one in told["groups"]]}
 
 
 def put_pool(aws: Aws, low: int, high: int) -> None:
