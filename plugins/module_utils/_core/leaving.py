@@ -53,8 +53,7 @@ class Leaving:
             self._leave(self._members.instances[identifier], self.all[identifier])
         if self._observed.services is not None:
             self._out.actions.extend(self._surge.actions())
-            for service in self._surge.unsettled():
-                self._out.awaited.append(f"all {service.replicas} tasks of {service.name} to run, before it has fewer")
+            self._out.awaited.extend(self._surge.unsettled())
 
     def _emptied(self) -> frozenset[str]:
         nodes = ((identifier, self._members.node_of.get(identifier)) for identifier in self.all)

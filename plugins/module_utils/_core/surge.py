@@ -2,8 +2,8 @@
 
 Only for replicated services whose owner lets an old task and its replacement run at once (`update_config.order` is
 `start-first`). While the node takes no new tasks, a service gets as many more as it has there; they start elsewhere.
-After the drain, and once all of them run, the count goes back. The scheduler then stops tasks where most of a service's
-are, whatever their health, so it is lowered only when none that has a node is still starting.
+After the drain, once all of them run and no update is under way, the count goes back. The scheduler then stops tasks
+where most of a service's are, whatever their health, so it is lowered only when none that has a node is still starting.
 
 The label on the service says what was declared, until that is restored. A deploy in between replaces label and count
 with its own, and a count that is not the label's was set by somebody else: that one stays, and only the label goes.
@@ -75,6 +75,9 @@ class Surge:
     def actions(self) -> Iterator[Action]:
         """The counts to change."""
         for service in self._services:
+            # One in the middle would lose what it can be rolled back to, and one that failed would begin anew.
+            if service.updating or service.paused:
+                continue
             wanted = self._count(service)
             noted = LABEL in service.labels
             if wanted > declared(service):
@@ -106,22 +109,24 @@ class Surge:
             if missing > 0:
                 yield Need(service.name, missing, self._obstacle(service), self._since(service))
 
-    def unsettled(self) -> Iterator[Service]:
-        """Services that still have more tasks than declared, though nothing is emptied any more."""
+    def unsettled(self) -> Iterator[str]:
+        """What services wait for that still have more tasks than declared, though nothing is emptied any more."""
         for service in self._services:
             raised = LABEL in service.labels and service.replicas > declared(service)
             if raised and self._moving(service) == 0 and self._count(service) == service.replicas:
-                yield service
+                if service.updating or service.paused:
+                    yield f"the update of {service.name} to end, before it has fewer tasks"
+                else:
+                    yield f"all {service.replicas} tasks of {service.name} to run, before it has fewer"
 
     def _count(self, service: Service) -> int:
         """How many tasks the service is to have now."""
         moving, usual = self._moving(service), declared(service)
-        if service.mode != REPLICATED:
+        if service.mode != REPLICATED or service.updating or service.paused:
             return service.replicas
         if not moving:
             return usual if self._settled(service) else service.replicas
-        # An update in the middle would lose what it can be rolled back to, and one that failed would begin anew.
-        if not service.start_first or service.updating or service.paused:
+        if not service.start_first:
             return service.replicas
         return max(service.replicas, usual + self._placeable(service, moving, service.replicas - usual))
 

@@ -171,6 +171,15 @@ def test_the_count_goes_back_when_the_rest_has_no_node_since_those_are_stopped_f
     assert lowered(replace(stuck, why_pending=""))[0] == []
 
 
+@pytest.mark.parametrize("state", ["updating", "paused"])
+@pytest.mark.parametrize("replicas", [8, 10])
+def test_an_update_is_not_written_to_however_many_tasks_there_are(state, replicas):
+    service = replace(RAISED, replicas=replicas, healthy={"n001": 4, "n002": replicas - 4}, **{state: True})
+    changes, awaited = lowered(service)
+    assert changes == []
+    assert awaited == (["the update of web to end, before it has fewer tasks"] if replicas == 8 else [])
+
+
 @pytest.mark.parametrize("replicas", [4, 10])
 def test_a_count_that_somebody_else_set_stays_and_only_the_label_goes(replicas):
     service = replace(RAISED, replicas=replicas, healthy={"n001": replicas})
