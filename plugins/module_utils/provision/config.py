@@ -67,13 +67,14 @@ def with_defaults(config: Mapping[str, Any], spec: Spec) -> dict[str, Any]:
 
 
 def _check_value(path: str, value: Any, rule: Mapping[str, Any]) -> list[str]:
-    kind = rule.get("type", "str")
-    if not _is(value, kind):
-        return [f"{path} is {value!r}, but must be {_KINDS[kind]}: {_purpose(rule)}"]
-    choices = rule.get("choices")
-    if choices and value not in choices:
-        hint = suggestion(str(value), map(str, choices))
-        return [f"{path} is '{value}', but must be one of {', '.join(map(str, choices))}{hint or '.'}"]
+    kind, choices = rule.get("type", "str"), rule.get("choices")
+    is_kind = _is(value, kind)
+    if choices and not (is_kind and value in choices):
+        # Of two numbers that look alike none is meant by the other.
+        hint = suggestion(value, map(str, choices)) if isinstance(value, str) else ""
+        return [f"{path} is {value!r}, but must be one of {', '.join(map(str, choices))}{hint or '.'}"]
+    if not is_kind:
+        return [f"{path} is {value!r}, but must be {_what(kind, rule)}: {_purpose(rule)}"]
     if kind == "dict" and "options" in rule:
         return [*unknown_keys(path, value, rule["options"]), *check(value, rule["options"], path)]
     if kind == "list":
@@ -98,6 +99,12 @@ def _is(value: Any, kind: str) -> bool:
     if kind == "int":
         return isinstance(value, int) and not isinstance(value, bool)
     return isinstance(value, {"bool": bool, "list": list, "dict": Mapping}[kind])
+
+
+def _what(kind: str, rule: Mapping[str, Any]) -> str:
+    """What a value of this kind is, with the keys of a mapping that has some."""
+    keys = rule.get("options") if kind == "dict" else None
+    return f"{_KINDS[kind]} of {', '.join(sorted(keys))}" if keys else _KINDS[kind]
 
 
 def _purpose(rule: Mapping[str, Any]) -> str:

@@ -35,6 +35,13 @@ def test_what_is_missing_is_named_with_what_it_is_for(key: str) -> None:
             "node_os is 'debian12', but must be one of debian13, amazonlinux2023, ubuntu2404; did ",
         ),
         ({"session_manager": "yes"}, "session_manager is 'yes', but must be true or false: "),
+        (
+            {"private_nodes": {"nat": False}},  # what YAML makes of no
+            "private_nodes.nat is False, but must be one of one, per_zone, none.",
+        ),
+        ({"private_nodes": True}, "private_nodes is True, but must be a mapping of nat: "),
+        ({"logs": True}, "logs is True, but must be a mapping of mib_per_day, retention_days: "),
+        ({"cluster_tags": "web"}, "cluster_tags is 'web', but must be a mapping: "),
         ({"dns": {"cloud_map": {"service": "www"}}}, "dns.cloud_map.namespace is missing: "),
         ({"dns": {"zone": "e.com", "record": "e.com", "tll": 5}}, "dns: unknown key 'tll'; did you mean 'ttl'?"),
         ({"node_groups": [group(desired="3")]}, "node_groups[manager].desired is '3', but must be a whole number: "),
@@ -48,6 +55,13 @@ def test_what_is_wrong_is_said_with_where(changed: dict[str, Any], error: str) -
     (found,) = errors(**changed)
 
     assert found.startswith(error)
+
+
+def test_a_number_is_not_taken_for_a_word_that_is_misspelt() -> None:
+    (found,) = errors(logs={"retention_days": 15})
+
+    assert found.startswith("logs.retention_days is 15, but must be one of 1, 3, 5, 7, 14, 30, ")
+    assert "did you mean" not in found
 
 
 def test_all_that_is_wrong_is_said_at_once() -> None:
