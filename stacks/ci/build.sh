@@ -1,14 +1,18 @@
 #!/bin/sh
-# Builds IMAGE from SOURCE, which Docker fetches: a repository at a commit or a tag, or an archive. Pushes it, has SERVICE run it by
-# its digest, and only then gives it the tag `latest` and one made of its source. So it may run twice, and beside itself: what
-# has that tag is done, and what was killed before is done anew.
+# Builds IMAGE from SOURCE: a repository at a commit or a tag, or an archive. Pushes it, has SERVICE run it by its digest, and only
+# then gives it the tag `latest` and one made of its source. So it may run twice, and beside itself: what has that tag is
+# done, and what was killed before is done anew.
 set -eu
+# As one stream, so that the last line of the log is the reason of a failure.
+exec 2>&1
 
 say() { echo "build: $*"; }
 fail() { say "$*"; exit 1; }
 
 [ -n "$SOURCE" ] || { say "nothing is to be built: deploy with CI_SOURCE and CI_IMAGE"; exit 0; }
 [ -n "$IMAGE" ] || fail "CI_IMAGE is missing: the image's name, such as shop"
+[ -z "$SERVICE" ] || docker service inspect "$SERVICE" >/dev/null 2>&1 ||
+  fail "there is no service $SERVICE: build without CI_SERVICE and deploy its stack first"
 
 # A deployment may start the registry and this job at once.
 tries=0
@@ -25,8 +29,37 @@ if docker manifest inspect --insecure "$done" >/dev/null 2>&1; then
   exit 0
 fi
 
-docker build --pull --tag "$repository:built" "$SOURCE"
-docker push --quiet "$repository:built"
+# What SOURCE means, ADDRESS#REVISION:FOLDER, is as in Docker. It is fetched here, for an engine needs its node's git, and nodes
+# have none.
+fetched() {
+  address=${SOURCE%%#*} part=
+  case $SOURCE in *'#'*) part=${SOURCE#*#} ;; esac
+  revision=${part%%:*} folder=
+  case $part in *:*) folder=${part#*:} ;; esac
+  git init --quiet "$TREE"
+  git -C "$TREE" remote add origin "$address"
+  if git -C "$TREE" fetch --quiet --depth 1 origin "${revision:-HEAD}" 2>/dev/null; then
+    git -C "$TREE" checkout --quiet FETCH_HEAD
+  else
+    # Not every server gives a commit by its name, or the newest of the history alone.
+    rm -rf "$TREE"
+    git clone --quiet --no-checkout "$address" "$TREE" || fail "there is no repository at $address"
+    git -C "$TREE" checkout --quiet "${revision:-HEAD}" -- || fail "$address has no ${revision:-commit}"
+  fi
+  git -C "$TREE" submodule --quiet update --init --recursive
+  find "$TREE" -name .git -prune -exec rm -rf {} +
+  context=$TREE/$folder
+  [ -d "$context" ] || fail "$address has no folder $folder at ${revision:-its HEAD}"
+}
+
+case ${SOURCE%%#*} in
+  *.git | git://*) fetched ;;
+  *) context=$SOURCE ;;
+esac
+
+docker build --pull --tag "$repository:built" "$context"
+docker push --quiet "$repository:built" ||
+  fail "the registry on this node took no image; it may write into the bucket with registry: true in the configuration"
 image=$(docker image inspect --format '{{range .RepoDigests}}{{println .}}{{end}}' "$repository:built" | grep "^$repository@" | tail -n 1)
 [ -n "$image" ] || fail "the registry gave $IMAGE no digest"
 say "pushed $image"

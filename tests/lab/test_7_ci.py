@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -42,6 +43,27 @@ COPY page.txt /page.txt
 RUN test -s /page.txt
 CMD ["python3", "-c", "{runs}"]
 """
+# A repository that each manager has of its own, at its own loopback, with the page at a tag.
+REPOSITORY = """
+services:
+  daemon:
+    image: docker:28-cli
+    entrypoint:
+      - sh
+      - -euc
+      - |
+        git init --quiet /tmp/shop.git && cd /tmp/shop.git
+        printf %s "$$RECIPE" > Dockerfile && printf %s "$$PAGE" > page.txt && git add .
+        git -c user.name=a -c user.email=a commit --quiet --message page && git tag v1 && git rm --quiet page.txt
+        git -c user.name=a -c user.email=a commit --quiet --message newer
+        exec git daemon --listen=127.0.0.1 --export-all --base-path=/tmp
+    networks: [host]
+    stop_grace_period: 1s
+    environment: {RECIPE: %s, PAGE: of a repository}
+    deploy: {mode: global, placement: {constraints: [node.role == manager]}}
+networks:
+  host: {external: true}
+"""
 LASTS, ENDS = "import time; time.sleep(3600)", "raise SystemExit(3)"
 
 
@@ -71,6 +93,15 @@ class Ci:
         s3 = boto3.client("s3", "eu-west-1", endpoint_url=ENDPOINT, config=config, **self._who)
         address: str = s3.generate_presigned_url("get_object", Params=where, ExpiresIn=3600)
         return address
+
+    def repository(self) -> str:
+        """Where the repository is, at the tag that has the page."""
+        file = self._shop.parents[1] / "repository/docker-compose.yml"
+        file.parent.mkdir()
+        file.write_text(REPOSITORY % json.dumps(RECIPE.format(runs=LASTS)))
+        served = self.site.playbook("playbooks/deploy.yml", "-e", f"stack_file={file}")
+        assert served.code == 0, served.output[-4000:]
+        return "git://127.0.0.1/shop.git#v1"
 
     def deploy(self, source: str = "", service: str = "") -> Run:
         """Run `deploy.yml` as the documentation has it."""
@@ -105,7 +136,7 @@ def ci(site: Site, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ci]:
         assert deployed.code == 0, deployed.output[-4000:]
         yield made
     finally:
-        for stack in ("shop", "ci"):
+        for stack in ("shop", "repository", "ci"):
             stopped = site.playbook("playbooks/stop.yml", "-e", f"stack_name={stack}")
             assert stopped.code == 0, stopped.output[-3000:]
         assert site.playbook("site.yml", "--tags", "identity").code == 0
@@ -131,6 +162,12 @@ def test_a_build_rolls_the_service_and_the_shop_is_as_its_file_says(ci: Ci) -> N
     assert (again.code, again.changed) == (0, 0), again.output[-4000:]
 
 
+def test_a_repository_is_built_from_at_its_tag(ci: Ci) -> None:
+    run = ci.deploy(ci.repository(), "shop_page")
+    assert run.code == 0, run.output[-4000:]
+    ci.site.wait("the repository's page on every node", lambda: ci.all_have("of a repository"))
+
+
 def test_a_build_that_does_not_run_is_rolled_back_fails_the_play_and_is_not_the_latest(ci: Ci) -> None:
     run = ci.deploy(ci.source("three", ENDS), "shop_page")
     assert run.code != 0
@@ -139,7 +176,7 @@ def test_a_build_that_does_not_run_is_rolled_back_fails_the_play_and_is_not_the_
     assert (
         "build: shop_page did not take 127.0.0.1:5000/shop@sha256:" in said or "build: the update of shop_page" in said
     )
-    ci.site.wait("the page from before on every node", lambda: ci.all_have("two"))
+    ci.site.wait("the page from before on every node", lambda: ci.all_have("of a repository"))
     shown = [
         "docker",
         "run",
@@ -153,7 +190,7 @@ def test_a_build_that_does_not_run_is_rolled_back_fails_the_play_and_is_not_the_
         "cat",
         "/page.txt",
     ]
-    assert ci.site.must(ci.site.one("worker"), *shown) == "two"
+    assert ci.site.must(ci.site.one("worker"), *shown) == "of a repository"
 
 
 def test_a_node_that_comes_later_has_all_images_and_workers_write_none(site: Site, ci: Ci) -> None:
@@ -162,6 +199,6 @@ def test_a_node_that_comes_later_has_all_images_and_workers_write_none(site: Sit
     assert site.on(worker, "docker", "push", f"{IMAGE}:of-a-worker").code != 0
     site.aws("ec2").terminate_instances(InstanceIds=[worker])
     site.wait("another one to be there", lambda: worker not in site.ids() and site.is_whole(1), 240)
-    site.wait("the page on it", lambda: ci.all_have("two"))
+    site.wait("the page on it", lambda: ci.all_have("of a repository"))
     refused = {one["action"] for one in site.calls() if one["service"] == "s3" and not one["allowed"]}
     assert refused <= {"PutObject", "CreateMultipartUpload"}, "of the worker's push"
