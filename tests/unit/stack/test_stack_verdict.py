@@ -104,6 +104,14 @@ def test_an_update_under_way_is_waited_for(update: str) -> None:
     assert judged(service(update=update), task(), task(), expected="new").state == "progressing"
 
 
+def test_what_failed_of_an_earlier_deployment_is_not_what_this_one_waits_for() -> None:
+    failed = task("failed", desired="shutdown", Err="boom", Spec=OLD)
+    found = judged(service(update="updating"), task(), task(), failed)
+    assert (found.why, found.task) == ("the update is under way", None)
+    assert judged(service(), task(), failed).why == "1 of 2 tasks run"
+    assert "boom" in judged(service(update="rollback_started"), task(), task(), failed).why
+
+
 @pytest.mark.parametrize(
     ("update", "state"),
     [("paused", "paused"), ("rollback_paused", "paused"), ("rollback_completed", "rolled back")],
