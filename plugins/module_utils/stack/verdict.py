@@ -79,7 +79,7 @@ class _Case:
         completed = self._places(done)
         # A job is done by what has completed, even while Docker runs it once more (https://github.com/moby/moby/issues/53632).
         self._completed = completed if self._job else completed - self._places(self._live)
-        self._failing = self._last_bad(self._tasks)
+        self._failing: Mapping[str, Any] | None = None
 
     @property
     def _restarts(self) -> str:
@@ -88,19 +88,19 @@ class _Case:
 
     def verdict(self, expected: str | None) -> Verdict:
         update = (self._service.get("UpdateStatus") or {}).get("State", "")
+        deployed = (self._service["Spec"].get("Labels") or {}).get(FINGERPRINT)
+        replaced = bool(expected and deployed and expected != deployed)
+        # What went back did so for tasks that are not of its present specification; else none of those is of interest.
+        self._failing = self._last_bad(self._tasks if replaced or update.startswith("rollback") else self._current)
         trouble = self._trouble()
         if update == "rollback_completed":
             return self._say(ROLLED_BACK, f"{_UPDATES[update]}: {trouble or self._message()}")
         if update in ("paused", "rollback_paused") and not self._done:
             return self._say(PAUSED, f"{_UPDATES[update]}: {trouble or self._message()}")
-        if update == "rollback_started":
+        if update in ("updating", "rollback_started"):
             return self._say(PROGRESSING, trouble or _UPDATES[update])
-        if update == "updating":
-            return self._say(PROGRESSING, self._own_trouble() or _UPDATES[update])
-        deployed = (self._service["Spec"].get("Labels") or {}).get(FINGERPRINT)
-        if expected and deployed and expected != deployed:
+        if replaced:
             return self._say(ROLLED_BACK, f"it runs what was deployed before: {trouble or 'no reason is known'}")
-        trouble = self._own_trouble()
         if not self._tasks and not self._wanted and any(kind in self._mode for kind in ("Global", "GlobalJob")):
             constraints = ", ".join((self._template.get("Placement") or {}).get("Constraints") or [])
             reason = f"no node meets its constraints ({constraints})" if constraints else "no node takes it"
@@ -221,11 +221,6 @@ class _Case:
             what = f"{len(waiting)} tasks find" if len(waiting) > 1 else "a task finds"
             return f"{what} no node: {' '.join(waiting[-1]['Status']['Err'].split())}"
         return ""
-
-    def _own_trouble(self) -> str:
-        """The same, of the present specification alone: what failed of an earlier one is no reason to wait."""
-        self._failing = self._last_bad(self._current)
-        return self._trouble()
 
     def _so_far(self) -> str:
         """How many tasks are as they should be, and how far the others are; if none is on its way, how they ended."""
