@@ -373,6 +373,11 @@ def _sync_targets(action: act.SyncTargets, world: World) -> Optional[Change]:
     if going and not any(targets.fit(health, one) for one in there - set(going)):
         raise Refused(f"No other target of {targets.name(action.target_group)} gets requests any more.")
     if coming:
+        # Another agent may have emptied a node since, which would be sent requests until somebody noticed.
+        to_go = targets.to_go(world.swarm.nodes()).intersection(coming)
+        if to_go:
+            one, where = min(to_go), targets.name(action.target_group)
+            raise Refused(f"The node of {one} is to go, so {where} is not to send it requests.")
         world.balancing.register(action.target_group, coming)
     if going:
         world.balancing.deregister(action.target_group, going)

@@ -8,12 +8,12 @@ states are Elastic Load Balancing's
 
 from __future__ import annotations
 
-from typing import AbstractSet, Iterator, List, Mapping, Optional, Sequence, Tuple
+from typing import AbstractSet, FrozenSet, Iterable, Iterator, List, Mapping, Optional, Sequence, Tuple
 
 from . import actions as act
-from . import placement
+from . import labels, placement
 from .cluster import Instance, Node, Service
-from .identity import Membership
+from .identity import INSTANCE_LABEL, Membership
 from .policy import Policy
 
 Health = Mapping[str, str]
@@ -45,6 +45,17 @@ def fit(health: Health, instance: str) -> bool:
 def registered(health: Health) -> List[str]:
     """Those that new requests may be sent to, healthy or not."""
     return [instance for instance, state in health.items() if state != DRAINING]
+
+
+def to_go(nodes: Iterable[Node]) -> FrozenSet[str]:
+    """The instances whose nodes are drained or on their way out, as the nodes themselves say."""
+    return frozenset(
+        node.labels[INSTANCE_LABEL]
+        for node in nodes
+        if INSTANCE_LABEL in node.labels
+        and node.state != "down"
+        and (node.availability == "drain" or labels.LEAVING in node.labels)
+    )
 
 
 def sync(

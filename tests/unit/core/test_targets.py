@@ -114,6 +114,17 @@ def test_one_that_is_down_or_gone_is_no_target_and_one_that_a_new_leader_has_not
     assert syncs(unheard.observe()) == []
 
 
+@pytest.mark.parametrize("since", [{"availability": "drain"}, {"labels": {labels.LEAVING: labels.noted(NOW)}}])
+def test_one_that_was_taken_out_meanwhile_is_not_registered(since):
+    there = world({"i-001": "healthy", "i-002": "healthy"})
+    (action,) = syncs(there.observe())
+    assert action.register == ("i-003",)
+    there.members["n003"] = replace(node(3), **{**since, "labels": {**node(3).labels, **since.get("labels", {})}})
+    with pytest.raises(Refused, match="The node of i-003 is to go, so web is not to send it requests"):
+        there.do(action)
+    assert "i-003" not in there.targets[WEB]
+
+
 def test_a_target_group_without_a_load_balancer_or_a_health_check_counts_as_fit():
     assert targets.fit({"i-1": "unused"}, "i-1")
     assert targets.fit({"i-1": "unavailable"}, "i-1")
