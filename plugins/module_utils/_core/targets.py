@@ -8,7 +8,7 @@ states are Elastic Load Balancing's
 
 from __future__ import annotations
 
-from typing import AbstractSet, FrozenSet, Iterable, Iterator, List, Mapping, Optional, Sequence, Tuple
+from typing import AbstractSet, FrozenSet, Iterable, Iterator, List, Mapping, Optional, Sequence, Set, Tuple
 
 from . import actions as act
 from . import labels, placement
@@ -79,11 +79,32 @@ def sync(
                 (serving if serves else others).append(identifier)
         there = set(registered(health))
         coming = tuple(one for one in serving if one not in there)
-        # Rather one that is on its way out than none: until another one gets requests, nobody is deregistered.
+        # Until one gets requests that is to have them, some go on doing so, and without any nobody is deregistered.
         covered = any(fit(health, one) for one in serving)
-        going = tuple(one for one in others if one in there) if covered else ()
+        kept = set() if covered else _kept(others, members, health)
+        going = tuple(one for one in others if one in there and one not in kept) if covered or kept else ()
         if coming or going:
             yield act.SyncTargets(target_group, coming, going)
+
+
+def _kept(others: Sequence[str], members: Membership, health: Health) -> Set[str]:
+    """Which of those that are not to get requests go on getting them, rather than nobody.
+
+    Best those whose turn to go has not come, and then the one whose came last, so that the others get on: one that is
+    to be replaced is only replaced then.
+    """
+    nodes = {one: members.node_of[one] for one in others if one in members.node_of}
+    up = {one: node for one, node in nodes.items() if node.state != "down" and node.availability != "drain"}
+    waiting = {one for one, node in up.items() if node.availability == "active"}
+    if any(fit(health, one) for one in waiting):
+        return waiting
+    last = max((one for one in up if fit(health, one)), key=lambda one: (_begun(up[one]), one), default=None)
+    return set() if last is None else {last, *waiting}
+
+
+def _begun(node: Node) -> float:
+    since = labels.fact(node.labels, labels.LEAVING, float("inf"))
+    return float("inf") if since is None else since
 
 
 def _serves(instance: Instance, node: Optional[Node], health: Health, services: Sequence[Service]) -> bool:

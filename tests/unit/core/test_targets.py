@@ -104,6 +104,27 @@ def test_nobody_is_deregistered_before_another_gets_the_requests():
     assert there.targets[WEB]["i-004"] == "healthy"
 
 
+def test_of_those_that_are_all_to_go_one_whose_turn_has_not_come_lets_another_go():
+    """Or each would wait for the others for ever: none is replaced before it has no requests."""
+    going = replace(asked(1), labels={**asked(1).labels, labels.LEAVING: labels.noted(NOW)}, availability="pause")
+    there = world(nodes=[going, asked(2), asked(3)])
+    (action,) = syncs(there.observe())
+    assert (action.register, action.deregister) == ((), ("i-001",))
+    alone = world({"i-001": "healthy", "i-002": "unhealthy"}, nodes=[going, asked(2), asked(3)])
+    assert syncs(alone.observe()) == []
+
+
+def test_of_those_that_have_all_begun_to_go_the_last_one_stays_until_another_gets_requests():
+    began = {1: NOW - 2, 2: NOW - 1, 3: NOW - 1}
+    facts = {number: {labels.LEAVING: labels.noted(at)} for number, at in began.items()}
+    nodes = [replace(asked(one), labels={**asked(one).labels, **facts[one]}, availability="pause") for one in began]
+    (action,) = syncs(world(nodes=nodes).observe())
+    assert action.deregister == ("i-001", "i-002")
+    failing = world({"i-001": "healthy", "i-002": "healthy", "i-003": "unhealthy"}, nodes=nodes)
+    (action,) = syncs(failing.observe())
+    assert action.deregister == ("i-001", "i-003")
+
+
 def test_one_that_is_down_or_gone_is_no_target_and_one_that_a_new_leader_has_not_heard_stays():
     down = world(nodes=[*NODES[:2], dead(3)])
     (action,) = syncs(down.observe())
