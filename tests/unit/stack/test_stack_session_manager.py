@@ -1,0 +1,77 @@
+"""Managers that only Session Manager reaches are not waited for where its plugin is missing."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[3]
+MANAGER = "i-0000000000000000c"
+# As site.yml runs it when it has found the instances that came a moment ago.
+PLAYS: list[dict[str, Any]] = [
+    {
+        "hosts": "localhost",
+        "gather_facts": False,
+        "tasks": [{"ansible.builtin.set_fact": {"stack_instances": {}}}],
+    },
+    {
+        "hosts": MANAGER,
+        "gather_facts": False,
+        "vars": {
+            "cluster_name": "example",
+            "region": "eu-west-1",
+            "account_id": "123456789012",
+            "node_groups": [],
+            "stack_nodes_timeout": 1,
+        },
+        "tasks": [{"ansible.builtin.import_role": {"name": "swarm.aws.stack", "tasks_from": "choose"}}],
+    },
+]
+
+
+def choose(folder: Path, **variables: str) -> str:
+    """What a run says that cannot find a manager that can act."""
+    playbook, inventory = folder / "choose.yml", folder / "hosts.yml"
+    playbook.write_text(json.dumps(PLAYS))
+    of_manager = {"ansible_connection": "amazon.aws.aws_ssm", "ansible_aws_ssm_region": "eu-west-1", **variables}
+    inventory.write_text(json.dumps({"all": {"hosts": {MANAGER: of_manager}}}))
+    # Nothing but Python and Ansible, so that no plugin of this machine's is found.
+    path = folder / "bin"
+    path.mkdir()
+    (path / "ansible-playbook").symlink_to(Path(sys.executable).with_name("ansible-playbook"))
+    environment = os.environ | {"PATH": str(path), "AWS_SESSION_MANAGER_PLUGIN": "", "ANSIBLE_NOCOLOR": "1"}
+    done = subprocess.run(
+        [path / "ansible-playbook", "-i", inventory, playbook],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode != 0
+    return " ".join((done.stdout + done.stderr).split())
+
+
+def test_a_plugin_that_is_missing_is_said_at_once(tmp_path: Path) -> None:
+    said = choose(tmp_path)
+
+    assert (
+        f"{MANAGER} is reached through Session Manager, but AWS's session-manager-plugin is not installed here: "
+        "install it, or have the inventory reach the nodes otherwise, and run this again." in said
+    )
+    assert "Wait until managers" not in said
+
+
+def test_a_plugin_that_is_there_is_tried(tmp_path: Path) -> None:
+    plugin = tmp_path / "plugin"
+    plugin.write_text("#!/bin/sh\nexit 1\n")
+    plugin.chmod(0o755)
+
+    said = choose(tmp_path, ansible_aws_ssm_plugin=str(plugin))
+
+    assert "is reached through Session Manager, but" not in said
+    assert "Wait until managers" in said
