@@ -96,12 +96,14 @@ NOWHERE = {
     r"make audit": "Prowler is two gigabytes",
     r"tools/molecule .*": "the scenarios take longer than all of the tests",
     r"aws ssm .*": "Session Manager's agent takes its commands from AWS",
+    r"aws (cloudwatch|logs) .*": "the AWS CLI is none of the project's tools; tests ask the same by boto3",
     r"dig .*": "the tests have a resolver of their own",
     r"ansible-builder build .*": "it takes base images from registries; what it reads is checked by the linters",
 }
 # What changes nothing.
 ONLY_LOOKS = re.compile(
-    r".*(ansible all -m ping|ansible-inventory|lab (status|get)|make .*(ssh|status)|swarm\.aws\.ssh"
+    r".*(ansible all -m ping|ansible \S+ -m ansible\.builtin\.command|ansible-inventory"
+    r"|lab (status|get)|make .*(ssh|status)|swarm\.aws\.ssh"
     r"|playbooks/(diagnose|instances|managers|picture|plan|status)\.yml|--check).*"
 ).fullmatch
 # What the pages leave to be filled in, and names that are no cluster's.
