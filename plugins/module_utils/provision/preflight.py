@@ -304,6 +304,9 @@ def run(
     config = _settled(configuration.with_defaults(raw, spec))
     findings = rules.check(config, aws.regions())
     findings.errors += [error for path, found in inventories.items() for error in inventory.check(path, found, config)]
+    findings.warnings += [
+        text for path, found in inventories.items() for text in inventory.unreached(path, found, config)
+    ]
     # A region that does not exist cannot be asked.
     if config["region"] not in aws.regions():
         raise ProvisionError(_list(findings.errors))

@@ -219,6 +219,43 @@ def test_other_inventories_are_none_of_its_business(session: boto3.session.Sessi
     assert look(session, {"hosts.yml": {"all": {"hosts": {}}}, "empty.yml": None})["warnings"] == []
 
 
+BY_SSH = {**INVENTORY, "groups": {"session_manager": "aws_public_ip_address is not defined"}}
+
+
+@pytest.mark.parametrize("missing", [{"ssh_access": []}, {"key_name": None}])
+def test_nodes_that_only_ssh_reaches_without_a_key_or_an_open_port_are_warned_about(
+    session: boto3.session.Session, missing: dict[str, Any]
+) -> None:
+    config = {"ssh_access": ["192.0.2.7/32"], **missing}
+
+    (warning,) = look(session, {"mine/aws_ec2.yml": BY_SSH}, **config)["warnings"]
+
+    (name,) = missing
+    assert warning == (
+        f"mine/aws_ec2.yml: the nodes have public addresses and so are reached by SSH, but {name} is not set: set it, "
+        "or set the group session_manager to true there."
+    )
+
+
+@pytest.mark.parametrize(
+    ("inventory", "changed"),
+    [
+        (BY_SSH, {"ssh_access": ["192.0.2.7/32"]}),
+        ({**BY_SSH, "groups": {"session_manager": True}}, {}),
+        ({**BY_SSH, "groups": {"session_manager": "true"}}, {}),
+        (INVENTORY, {}),  # somebody's own way
+        (
+            BY_SSH,
+            {"private_nodes": {}, "dns": {"zone": "example.com", "record": "example.com", "addresses": "private"}},
+        ),
+    ],
+)
+def test_nodes_that_are_reached_are_not_warned_about(
+    session: boto3.session.Session, inventory: dict[str, Any], changed: dict[str, Any]
+) -> None:
+    assert look(session, {"mine/aws_ec2.yml": inventory}, **changed)["warnings"] == []
+
+
 def test_a_name_that_a_cluster_in_another_region_has_is_refused(session: boto3.session.Session) -> None:
     iam = session.client("iam")
     own_tags = {"swarm.aws/cluster": raw()["cluster_name"], "swarm.aws/region": "eu-central-1"}
