@@ -149,7 +149,7 @@ class Site:
 
     def written(self) -> list[dict[str, Any]]:
         """The operator's own calls that changed something since the log of calls was emptied."""
-        reading = ("Describe", "Get", "List", "Head", "Lookup")
+        reading = ("Describe", "Filter", "Get", "List", "Head", "Lookup")
         return [one for one in self.calls() if one["caller"] == "lab" and not one["action"].startswith(reading)]
 
     def writes(self) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 from collections.abc import Callable
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from . import environments
 from .documented import commands
 from .site import CLUSTER, ROOT, Site
 
@@ -96,16 +98,17 @@ NOWHERE = {
     r"make audit": "Prowler is two gigabytes",
     r"tools/molecule .*": "the scenarios take longer than all of the tests",
     r"aws ssm .*": "Session Manager's agent takes its commands from AWS",
-    r"aws (cloudwatch|logs) .*": "the AWS CLI is none of the project's tools; tests ask the same by boto3",
     r"dig .*": "the tests have a resolver of their own",
     r"ansible-builder build .*": "it takes base images from registries; what it reads is checked by the linters",
 }
 # What changes nothing.
 ONLY_LOOKS = re.compile(
-    r".*(ansible all -m ping|ansible \S+ -m ansible\.builtin\.command|ansible-inventory"
+    r".*(aws (cloudwatch|logs)|ansible all -m ping|ansible \S+ -m ansible\.builtin\.command|ansible-inventory"
     r"|lab (status|get)|make .*(ssh|status)|swarm\.aws\.ssh"
     r"|playbooks/(diagnose|instances|managers|picture|plan|status)\.yml|--check).*"
 ).fullmatch
+# The AWS CLI, which users have and the project does not need.
+AWS_CLI = "awscli==1.46.3"
 # What the pages leave to be filled in, and names that are no cluster's.
 FILLED: dict[str, Callable[[Site], str]] = {
     r"\bi-[0-9a-f]{17}\b|\bi-[0-9a-f]*…": lambda site: site.one("worker"),
@@ -151,10 +154,12 @@ def test_commands_of_the_documentation_that_only_look_work_and_write_nothing(
     assert len(texts) > 20
     site.settle()
     newest_backup(site)
+    environments.make(tmp_path / "aws", AWS_CLI)
     site.forget_calls()
     with ThreadPoolExecutor(2) as pool:
         runs = {
-            text: pool.submit(_works, site, text, tmp_path / str(number)) for number, text in enumerate(texts, start=1)
+            text: pool.submit(_works, site, text, tmp_path / str(number), tmp_path / "aws/bin")
+            for number, text in enumerate(texts, start=1)
         }
     for text, run in runs.items():
         with subtests.test(text):
@@ -162,7 +167,7 @@ def test_commands_of_the_documentation_that_only_look_work_and_write_nothing(
     assert site.writes() == []
 
 
-def _works(site: Site, text: str, folder: Path) -> None:
+def _works(site: Site, text: str, folder: Path, *programs: Path) -> None:
     for pattern, value in FILLED.items():
         if re.search(pattern, text):
             text = re.sub(pattern, value(site), text)
@@ -174,7 +179,9 @@ def _works(site: Site, text: str, folder: Path) -> None:
     for entry in ROOT.iterdir():
         if entry.name != "docs":
             (folder / entry.name).symlink_to(entry)
-    run = site.command("bash", "-o", "errexit", "-o", "pipefail", "-c", text, folder=folder)
+    # Last, for an environment has a Python of its own.
+    path = os.pathsep.join([os.environ["PATH"], *map(str, programs)])
+    run = site.command("bash", "-o", "errexit", "-o", "pipefail", "-c", text, folder=folder, PATH=path)
     assert run.code == 0, f"{text}: {run.output[-3000:]}"
     for file in re.findall(r"output=(\S+)", text):
         assert (folder / file).is_file(), f"{file} is not where it was asked for"
