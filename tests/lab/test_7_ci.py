@@ -53,12 +53,13 @@ services:
       - -euc
       - |
         git init --quiet /tmp/shop.git && cd /tmp/shop.git
-        printf %s "$$RECIPE" > Dockerfile && printf %s "$$PAGE" > page.txt && git add .
+        printf %%s "$$RECIPE" > Dockerfile && printf %%s "$$PAGE" > page.txt && git add .
         git -c user.name=a -c user.email=a commit --quiet --message page && git tag v1 && git rm --quiet page.txt
         git -c user.name=a -c user.email=a commit --quiet --message newer
         exec git daemon --listen=127.0.0.1 --export-all --base-path=/tmp
     networks: [host]
     stop_grace_period: 1s
+    healthcheck: {test: [CMD, git, ls-remote, "git://127.0.0.1/shop.git"], interval: 2s}
     environment: {RECIPE: %s, PAGE: of a repository}
     deploy: {mode: global, placement: {constraints: [node.role == manager]}}
 networks:
