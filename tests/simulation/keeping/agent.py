@@ -66,6 +66,7 @@ class SimKeeper(Keeper):
         result = super().reconcile(policy)
         self._agent.passes += 1
         self._agent.last = result
+        self._agent.world.invariants.passed(self._agent, result)
         return result
 
     def queue(self, name: str) -> SimQueue:  # type: ignore[override]
@@ -140,7 +141,9 @@ class Agent:
             self._maybe_crash(number, before=True)
             if world.happens(weather.freeze):
                 self.trace("agent stands still")
-                world.pause(world.rng.uniform(15, 60))
+                seconds = world.rng.uniform(15, 60)
+                world.stands_still_until = max(world.stands_still_until, world.now + seconds)
+                world.pause(seconds)
         world.pause(world.rng.uniform(2, 20) if stalls else world.rng.uniform(0.005, 0.05))
         if world.now < world.outages.get(service, 0.0) or world.happens(weather.refuse):
             raise Unavailable(f"{service}: {what}: {world.rng.choice(REFUSALS)}")

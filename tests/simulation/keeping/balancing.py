@@ -1,40 +1,96 @@
-"""Elastic Load Balancing: a target group, whose targets take a while to be healthy, and to drain."""
+"""Elastic Load Balancing: a target group, what it sends to its targets, and clients that come by it.
+
+Whether a target answers is looked at every so often, so that a load balancer learns of it late. One that is taken out
+gets no new requests and ends those under way, and is called draining until its deregistration delay is over, whether
+there are any or not
+(https://docs.aws.amazon.com/elasticloadbalancing/latest/application/edit-target-group-attributes.html).
+"""
 
 from __future__ import annotations
 
+import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ansible_collections.swarm.aws.plugins.module_utils._core.errors import Unavailable
 
+from .work import Task
+
 if TYPE_CHECKING:
     from .world import World
 
 TARGET_GROUP = "arn:aws:elasticloadbalancing:eu-west-1:123456789012:targetgroup/sim/0123456789abcdef"
-# Seconds from its registration until a target may be healthy, and from its deregistration until it is none any more.
-HEALTHY_AFTER = 4.0
-DELAY = 12.0
+# Targets of somebody else, with whom the target group is shared: an instance and an address.
+STRANGERS = ("i-elsewhere", "192.0.2.9")
+# Seconds between two looks at a target's health, and how many in a row change what is thought of it.
+EVERY, IN_A_ROW = 2.0, 2
 
 
 @dataclass
 class Target:
-    """An instance in the target group."""
+    """What is in the target group."""
 
     registered_at: float
     deregistered_at: float | None = None
+    state: str = "initial"
+    # How many looks in a row have said otherwise.
+    otherwise: int = 0
 
 
 class Balancing:
-    """The target group."""
+    """The target group and its load balancer. Its chance is its own, so that worlds without one are as they were."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World, seed: int) -> None:
         self._world = world
+        self.rng = random.Random(f"balancing {seed}")
+        # The deregistration delay, in seconds; no request takes longer.
+        self.delay = self.rng.choice((0.0, 6.0, 12.0, 12.0, 30.0))
         self._targets: dict[str, Target] = {}
+        # What was answered and when, for answers that are late.
+        self._told: list[tuple[float, Mapping[str, str]]] = []
+        if world.policy.target_groups:
+            for stranger in self.rng.choice(((), STRANGERS[1:], STRANGERS)):
+                self._targets[stranger] = Target(0.0)
+            world.at(EVERY, self._look)
+
+    # What others ask
 
     def health(self) -> Mapping[str, str]:
         """What the API tells now."""
-        return {instance: self._state(instance, target) for instance, target in self._present().items()}
+        states = {one: self._state(target) for one, target in self._present().items()}
+        self._told = [*self._told[-8:], (self._world.now, states)]
+        return states
+
+    def health_some_time_ago(self, seconds: float) -> Mapping[str, str]:
+        """What the API told at most so long ago."""
+        earliest = self._world.now - seconds
+        return next((told for at, told in self._told if at >= earliest), None) or self.health()
+
+    def sends_to(self, instance: str, since: float) -> bool:
+        """Whether it sends requests to an instance, or ends some, as one could have known since that moment."""
+        target = self._present().get(instance)
+        return target is not None and target.registered_at < since
+
+    def registered(self) -> frozenset[str]:
+        """Those to which new requests may be sent."""
+        return frozenset(one for one, target in self._present().items() if target.deregistered_at is None)
+
+    def is_healthy(self, target: str) -> bool:
+        """Whether it gets its share of the requests."""
+        return target in self.registered() and self._targets[target].state == "healthy"
+
+    def strangers(self) -> frozenset[str]:
+        """Those of somebody else."""
+        return frozenset(self._present()) - frozenset(self._world.cloud.machines)
+
+    def route(self) -> str | None:
+        """Where the next request is sent: to one that is healthy, or to any if none is."""
+        registered = sorted(self.registered())
+        healthy = [one for one in registered if self.is_healthy(one)]
+        return self.rng.choice(healthy or registered) if registered else None
+
+    # What others do
 
     def register(self, instances: Sequence[str]) -> None:
         for one in instances:
@@ -51,25 +107,58 @@ class Balancing:
             if target is not None and target.deregistered_at is None:
                 target.deregistered_at = self._world.now
 
-    def sends_to(self, instance: str, since: float) -> bool:
-        """Whether it sends requests to an instance, or ends some, as one could have known since that moment."""
-        target = self._present().get(instance)
-        return target is not None and target.registered_at < since
-
-    def registered(self) -> frozenset[str]:
-        """Those to which new requests may be sent."""
-        return frozenset(one for one, target in self._present().items() if target.deregistered_at is None)
+    # What goes on by itself
 
     def _present(self) -> dict[str, Target]:
+        machines = self._world.cloud.machines
         for one, target in list(self._targets.items()):
-            drained = target.deregistered_at is not None and self._world.now - target.deregistered_at >= DELAY
-            if drained or not self._world.cloud.machines[one].alive:
+            drained = target.deregistered_at is not None and self._world.now - target.deregistered_at >= self.delay
+            if drained or (one in machines and not machines[one].alive):
                 del self._targets[one]
         return self._targets
 
-    def _state(self, instance: str, target: Target) -> str:
-        if target.deregistered_at is not None:
-            return "draining"
-        if not self._world.cloud.machines[instance].engine_up:
-            return "unhealthy"
-        return "healthy" if self._world.now - target.registered_at >= HEALTHY_AFTER else "initial"
+    def _state(self, target: Target) -> str:
+        return target.state if target.deregistered_at is None else "draining"
+
+    def _look(self) -> None:
+        self._world.at(EVERY, self._look)
+        for one, target in self._present().items():
+            seen = "healthy" if self._world.answers(one) else "unhealthy"
+            target.otherwise = 0 if seen == target.state else target.otherwise + 1
+            if target.otherwise >= IN_A_ROW:
+                target.state, target.otherwise = seen, 0
+
+
+class Client:
+    """A user who comes by the load balancer, and whose requests take as long as they may."""
+
+    def __init__(self, world: World, every: float = 0.5) -> None:
+        self._world, self._every = world, every
+        self.requests = self.failures = 0
+        self.last_failure: float | None = None
+        world.at(every, self._ask)
+
+    def _ask(self) -> None:
+        world, balancing = self._world, self._world.balancing
+        world.at(self._every, self._ask)
+        target = balancing.route()
+        if target is None and not self.requests:
+            # It is made with the cluster.
+            return
+        self.requests += 1
+        task = None if target is None else world.task_at(target)
+        if target is None or (task is None and not world.answers(target)):
+            self._failed(target, world.now)
+        elif task is not None:
+            began = world.now
+            world.at(balancing.rng.uniform(0.0, balancing.delay), lambda: self._end(target, task, began))
+
+    def _end(self, target: str, task: Task, began: float) -> None:
+        if not self._world.runs(task):
+            self._failed(target, began)
+
+    def _failed(self, target: str | None, began: float) -> None:
+        self.failures += 1
+        self.last_failure = self._world.now
+        self._world.trace("client", f"no answer from {target or 'the load balancer'} to what began at {began:.1f}")
+        self._world.invariants.request(target, began)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from ansible_collections.swarm.aws.plugins.module_utils._core import (
     plan,
     propagation,
     published,
+    targets,
 )
 from ansible_collections.swarm.aws.plugins.module_utils._core.errors import Unavailable
 from ansible_collections.swarm.aws.plugins.module_utils._core.join import tokens
@@ -102,6 +104,19 @@ def load_balancers_are_not_waited_for(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(leaving.Leaving, "_balanced", lambda self, instance: iter(()))
 
 
+def strangers_are_deregistered(patch: pytest.MonkeyPatch) -> None:
+    """A target group is taken for the cluster's alone."""
+    honest = targets.sync
+
+    def every(members: Any, policy: Any, leaving: Any, present: Any, services: Any) -> Any:
+        for action in honest(members, policy, leaving, present, services):
+            strangers = set(present[action.target_group]) - set(members.instances)
+            yield replace(action, deregister=(*action.deregister, *sorted(strangers)))
+
+    patch.setattr(targets, "sync", every)
+    patch.setattr(targets, "fit", lambda health, instance: True)
+
+
 def nobody_is_deregistered(patch: pytest.MonkeyPatch) -> None:
     """Target groups only ever get more targets."""
     patch.setattr(apply, "_sync_targets", lambda action, world: None)
@@ -144,6 +159,7 @@ ALL: tuple[tuple[Break, str], ...] = (
     (hooks_are_never_answered, "not as it should be"),
     (resolvers_are_not_waited_for, "I6:"),
     (load_balancers_are_not_waited_for, "I6:"),
+    (strangers_are_deregistered, "somebody else's"),
     (nobody_is_deregistered, "are targets"),
     (name_servers_are_not_waited_for, "I6:"),
     (drains_at_once, "I6:"),

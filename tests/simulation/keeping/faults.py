@@ -271,6 +271,30 @@ def deploy(world: World) -> None:
     world.work.deploy(world.work.services["web"], world.rng.randint(1, 4))
 
 
+def balancer_outage(world: World) -> None:
+    """Elastic Load Balancing answers nobody for a while; the load balancer goes on."""
+    world.trace(act.BALANCING, "outage")
+    world.outages[act.BALANCING] = world.now + world.rng.uniform(5, 60)
+
+
+def register_target(world: World) -> None:
+    """Somebody registers a manager by hand, whatever becomes of it."""
+    there = world.balancing.registered()
+    found = [one for one in world.cloud.machines.values() if one.state == "running" and one.group.role == "manager"]
+    absent = [one.id for one in found if one.id not in there]
+    if absent:
+        world.work.excuse()
+        world.balancing.register([world.rng.choice(absent)])
+
+
+def deregister_target(world: World) -> None:
+    """Somebody deregisters one of the cluster's targets by hand."""
+    there = sorted(world.balancing.registered() - world.balancing.strangers())
+    if there:
+        world.work.excuse()
+        world.balancing.deregister([world.rng.choice(there)])
+
+
 Fault = Callable[[World], None]
 ALL: tuple[Fault, ...] = (
     kill,
@@ -307,3 +331,5 @@ ALL: tuple[Fault, ...] = (
     never_joins,
     deploy,
 )
+# What else there is where a load balancer is in front of the managers.
+BALANCED: tuple[Fault, ...] = (*ALL, balancer_outage, balancer_outage, register_target, deregister_target)

@@ -7,15 +7,17 @@ before the writer read the record, that moment must be after the withdrawal. Wha
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ansible_collections.swarm.aws.plugins.module_utils._core import interruptions, labels
+from ansible_collections.swarm.aws.plugins.module_utils._core import interruptions, labels, targets
 from ansible_collections.swarm.aws.plugins.module_utils._core.cluster import Node, Record
 from ansible_collections.swarm.aws.plugins.module_utils._core.identity import INSTANCE_LABEL
 from ansible_collections.swarm.aws.plugins.module_utils._core.join.ports import ROLES, Token
 from ansible_collections.swarm.aws.plugins.module_utils._core.join.truth import Truth
+from ansible_collections.swarm.aws.plugins.module_utils._core.reconcile import Pass
 
+from .balancing import TARGET_GROUP
 from .bucket import token_key
 from .cloud import EPOCH, LAUNCHING, TERMINATING, Machine
 from .ports import STALE_SECONDS
@@ -30,6 +32,8 @@ SECRET = "SWMTKN-"
 SLACK = 1.0
 # So late may be what EC2 tells, and what managers know of a node that is silent.
 LATE = max(STALE_SECONDS, SILENCE) + SLACK
+# For how long clients may feel something that nobody planned, in seconds.
+FELT = 60.0
 
 
 class Broken(AssertionError):
@@ -45,6 +49,8 @@ class Invariants:
         # Machines whose addresses may be published, and when those that could before ceased to be.
         self._fit: set[Machine] = set()
         self._ceased_at: dict[Machine, float] = {}
+        # Since when a machine does not serve, as a target group's targets have to.
+        self._unfit_since: dict[Machine, float] = {}
 
     # At an effect
 
@@ -126,6 +132,51 @@ class Invariants:
             if self._world.now - read > 2.0:
                 zone.republished_late.add(address)
 
+    def register(self, agent: Agent, instances: Sequence[str], began: float, told_at: float) -> None:
+        """I6: a node that was drained before one looked for the last time is not sent requests again."""
+        for member in agent.swarm.members.values():
+            at = member.drained_at
+            if member.machine.id in instances and at is not None and began < at < told_at:
+                raise Broken(f"I6: {agent.machine.id} registers {member.machine.id}, which was drained meanwhile")
+
+    def deregister(self, agent: Agent, instances: Sequence[str], told: Mapping[str, str]) -> None:
+        """I3: the target group is never emptied, and what is somebody else's stays in it."""
+        for one in instances:
+            if one not in self._world.cloud.machines:
+                raise Broken(f"I3: {agent.machine.id} deregisters {one}, which is somebody else's")
+        if set(targets.registered(told)) <= set(instances):
+            raise Broken(f"I3: {agent.machine.id} empties the target group")
+
+    def request(self, target: str | None, began: float) -> None:
+        """I6: what comes by the load balancer is answered, unless something happened that nobody planned."""
+        if max(self._world.work.excused_at, self._world.stands_still_until) < began - FELT:
+            raise Broken(f"I6: {target or 'the load balancer'} does not answer a request")
+
+    def passed(self, agent: Agent, result: Pass) -> None:
+        """I3: after a pass that went well, no target is left that had not served for long before it, if others do."""
+        world, seen, since = self._world, result.observed, agent.pass_began - LATE
+        leader, health = world.swarm.leader, seen.targets.get(TARGET_GROUP)
+        if leader is None or leader.machine is not agent.machine or not world.swarm.works:
+            return
+        if health is None or seen.nodes is None or seen.instances is None:
+            return
+        acted = not (result.failures or result.postponed or result.decision.refused)
+        if not acted or not any(self._takes_over(one, health) for one in health):
+            return
+        for one in sorted(world.balancing.registered() & set(world.cloud.machines)):
+            machine = world.cloud.machines[one]
+            if self._unfit_since.get(machine, since) < since and world.balancing.sends_to(one, since):
+                raise Broken(f"I3: {agent.machine.id} leaves {one} a target, which serves nobody")
+
+    def _takes_over(self, target: str, health: Mapping[str, str]) -> bool:
+        """Whether a target is one of the cluster's that gets requests, as was told, and is to stay."""
+        machine = self._world.cloud.machines.get(target)
+        member = self._world.swarm.member_of(machine) if machine else None
+        if machine is None or member is None or machine in self._unfit_since:
+            return False
+        asked = {labels.REQUESTED, labels.ANNOUNCED, labels.LEAVING}
+        return health[target] == "healthy" and asked.isdisjoint(member.labels)
+
     # After every change
 
     def step(self) -> None:
@@ -139,6 +190,7 @@ class Invariants:
             elif machine in self._fit:
                 self._fit.remove(machine)
                 self._ceased_at[machine] = now
+            self._note_unfit(machine)
         for service in self._world.work.services.values():
             if service.replicas is None:
                 continue
@@ -148,6 +200,14 @@ class Invariants:
                 service.excused = any(not one.member.machine.engine_up or one.member.left for one in service.tasks)
             elif not service.excused and self._world.dips_count(service):
                 raise Broken(f"I6: {service.name} has {healthy} of {service.declared} healthy tasks")
+
+    def _note_unfit(self, machine: Machine) -> None:
+        member = self._world.swarm.member_of(machine)
+        serves = machine.engine_up and member is not None and not member.removed and member.state != "down"
+        if serves and member and member.availability != "drain" and machine.lifecycle == "InService":
+            self._unfit_since.pop(machine, None)
+        else:
+            self._unfit_since.setdefault(machine, self._world.now)
 
     # In the end
 
@@ -179,8 +239,9 @@ class Invariants:
         if not world.record_is_foreign and wanted and world.zone.record.addresses != wanted:
             return f"I3: {world.zone.record.addresses} are published, {wanted} serve"
         stay = {one.machine.id for one in swarm.members.values() if self._held(one.machine, one)}
-        if world.targets() and world.balancing.registered() - stay != world.targets() - stay:
-            return f"I3: {sorted(world.balancing.registered())} are targets, {sorted(world.targets())} serve"
+        registered = world.balancing.registered() - world.balancing.strangers()
+        if world.targets() and registered - stay != world.targets() - stay:
+            return f"I3: {sorted(registered)} are targets, {sorted(world.targets())} serve"
         held = any(self._held(one.machine, one) for one in swarm.members.values())
         for service in world.work.services.values():
             if service.replicas is not None and service.replicas != service.declared and not held:
@@ -252,8 +313,9 @@ class Invariants:
         machine, world = member.machine, self._world
         if not machine.engine_up or world.hurried(machine, member):
             return
-        # What somebody registered since its pass began, this agent could not know.
-        if world.balancing.sends_to(machine.id, agent.pass_began - SLACK):
+        # What somebody registered since its pass began, or a moment before, this agent could not know.
+        late = STALE_SECONDS if world.weather.stale else 0.0
+        if world.balancing.sends_to(machine.id, agent.pass_began - late - SLACK):
             raise Broken(f"I6: {agent.machine.id} drains {machine.id}, to which the load balancer sends requests")
 
     def _waited_long(self, member: Member) -> bool:

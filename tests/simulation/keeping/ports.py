@@ -266,19 +266,38 @@ class SimBalancing:
     """Elastic Load Balancing: the core's ``Balancing``."""
 
     def __init__(self, agent: Agent) -> None:
-        self._agent, self._balancing = agent, agent.world.balancing
+        self._agent, self._world, self._balancing = agent, agent.world, agent.world.balancing
+        # What was told last, and when.
+        self._told: Mapping[str, str] = {}
+        self._told_at = 0.0
 
     def health(self, target_group: str) -> Mapping[str, str]:
-        found: Mapping[str, str] = self._agent.call(act.BALANCING, "tell the targets' health", self._balancing.health)
-        return found
+        def question() -> Mapping[str, str]:
+            if self._world.happens(self._world.weather.stale):
+                return self._balancing.health_some_time_ago(STALE_SECONDS)
+            return self._balancing.health()
+
+        self._told = self._agent.call(act.BALANCING, "tell the targets' health", question)
+        self._told_at = self._world.now
+        return self._told
 
     def register(self, target_group: str, instances: Sequence[str]) -> None:
-        what = f"register {', '.join(instances)}"
-        self._agent.call(act.BALANCING, what, lambda: self._balancing.register(instances), write=True)
+        began, told_at = self._agent.pass_began, self._told_at
+
+        def effect() -> None:
+            self._world.invariants.register(self._agent, instances, began, told_at)
+            self._balancing.register(instances)
+
+        self._agent.call(act.BALANCING, f"register {', '.join(instances)}", effect, write=True)
 
     def deregister(self, target_group: str, instances: Sequence[str]) -> None:
-        what = f"deregister {', '.join(instances)}"
-        self._agent.call(act.BALANCING, what, lambda: self._balancing.deregister(instances), write=True)
+        told = self._told
+
+        def effect() -> None:
+            self._world.invariants.deregister(self._agent, instances, told)
+            self._balancing.deregister(instances)
+
+        self._agent.call(act.BALANCING, f"deregister {', '.join(instances)}", effect, write=True)
 
 
 class SimStore:

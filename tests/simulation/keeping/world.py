@@ -24,7 +24,7 @@ from .invariants import SLACK, Broken, Invariants
 from .queue import Queue
 from .swarm import Member, Swarm
 from .weather import Weather
-from .work import START_FIRST, Service, Work
+from .work import START_FIRST, Service, Task, Work
 from .zone import Zone
 
 TTL = 5
@@ -65,6 +65,8 @@ class World:
         # Services that answer nobody, with the time until when.
         self.outages: dict[str, float] = {}
         self.record_is_foreign = False
+        # Until when some agent stands still.
+        self.stands_still_until = float("-inf")
         # When each of ECR's credentials ends.
         self.registries: dict[str, float] = {}
         # What agents did or began to do, in its order; at one of them, before or after it, the agent may be killed.
@@ -75,7 +77,7 @@ class World:
         self.work = Work(self)
         self.swarm = Swarm(self)
         self.zone = Zone(self)
-        self.balancing = Balancing(self)
+        self.balancing = Balancing(self, seed)
         self.queue = Queue(self)
         self.bucket = Bucket(self)
         self.agents: dict[str, Agent] = {}
@@ -265,6 +267,20 @@ class World:
         """Whether a request to the address is answered: by a healthy task of the edge service there."""
         edge = self.work.services["edge"]
         return any(edge.serves(task, self.now) and address in task.member.machine.addresses for task in edge.tasks)
+
+    def task_at(self, target: str) -> Task | None:
+        """What answers a request that a load balancer sends to an instance: the edge service's healthy task there."""
+        tasks = self.work.services["edge"].tasks
+        return next((task for task in tasks if task.member.machine.id == target and self.runs(task)), None)
+
+    def runs(self, task: Task) -> bool:
+        """Whether a task of the edge service is still there and answers."""
+        edge = self.work.services["edge"]
+        return task in edge.tasks and edge.serves(task, self.now)
+
+    def answers(self, target: str) -> bool:
+        """Whether a target answers; those of somebody else always do."""
+        return target not in self.cloud.machines or self.task_at(target) is not None
 
     def dips_count(self, service: Service) -> bool:
         """Whether a planned action has no excuse for that service's being short."""
