@@ -12,7 +12,7 @@ from __future__ import annotations
 from typing import AbstractSet, Iterable, List, Sequence, Tuple
 
 from . import actions as act
-from . import placement
+from . import labels, placement
 from .cluster import Instance, Node, Record, Service, is_ipv6
 from .identity import Membership
 from .policy import Dns, Policy
@@ -63,7 +63,7 @@ def addresses(
         return ()
     serving: List[Tuple[str, ...]] = []
     waiting: List[Tuple[str, ...]] = []
-    left: List[Tuple[str, ...]] = []
+    left: List[Tuple[Tuple[bool, float], Tuple[str, ...]]] = []
     closed: List[Tuple[str, ...]] = []
     for identifier, node in membership.node_of.items():
         instance = membership.instances[identifier]
@@ -79,14 +79,16 @@ def addresses(
             is_open = not (failing(node, services) if known else _unanswered(node, services))
             (serving if is_open else closed).append(own)
         elif _was_in_service(instance):
-            left.append(own)
+            left.append(((node.availability != "drain", labels.leaving_since(node)), own))
             if node.availability == "active":
                 waiting.append(own)
-    # Rather a node that is on its way out than none: best one whose turn has not come, so that those whose turn it is
-    # get on, and then one that is there still, for others may be drained next.
-    ranked = [serving, waiting, [own for own in left if _leads_to(present, own)], left, closed]
+    # Rather a node that is on its way out than none: best one whose turn has not come, and then, of those that it leads
+    # to still, the one whose turn came last. So the others get on, and are replaced, which they only are then.
+    going = [own for _since, own in sorted(left)]
+    there = [own for own in going if _leads_to(present, own)]
+    ranked = [serving, waiting, [own for own in there if _has_ipv4(own)][-1:], there[-1:], going, closed]
     # There always is to be somebody in the A record. In the AAAA record there need not: clients turn to the other one.
-    by_ipv4 = [nodes for nodes in ranked if any(not is_ipv6(address) for own in nodes for address in own)]
+    by_ipv4 = [nodes for nodes in ranked if any(_has_ipv4(own) for own in nodes)]
     best = next((nodes for nodes in (*by_ipv4, *ranked) if nodes), [])
     return tuple(sorted({address for own in (*best, *serving) for address in own}))
 
@@ -99,6 +101,10 @@ def failing(node: Node, services: Sequence[Service]) -> List[str]:
 def _unanswered(node: Node, services: Sequence[Service]) -> List[str]:
     """Services that are to answer at the node's own ports, and do not yet, by their names."""
     return placement.arriving(node, (one for one in services if one.needs.host_ports))
+
+
+def _has_ipv4(own: Iterable[str]) -> bool:
+    return any(not is_ipv6(address) for address in own)
 
 
 def _leads_to(record: Record, own: Iterable[str]) -> bool:

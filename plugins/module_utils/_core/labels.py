@@ -70,6 +70,12 @@ def wanted(
     return result
 
 
+def leaving_since(node: Node) -> float:
+    """When its removal began, in epoch seconds; infinite if it has not."""
+    since = fact(node.labels, LEAVING, math.inf)
+    return math.inf if since is None else since
+
+
 def noted(at: float) -> str:
     """A moment as a label's value. Rounded down, or whoever reads it at once would take it for one to come."""
     return f"{math.floor(at * 1000) / 1000:.3f}"

@@ -98,13 +98,9 @@ def _kept(others: Sequence[str], members: Membership, health: Health) -> Set[str
     waiting = {one for one, node in up.items() if node.availability == "active"}
     if any(fit(health, one) for one in waiting):
         return waiting
-    last = max((one for one in up if fit(health, one)), key=lambda one: (_begun(up[one]), one), default=None)
+    there = [one for one in up if fit(health, one)]
+    last = max(there, key=lambda one: (labels.leaving_since(up[one]), one), default=None)
     return set() if last is None else {last, *waiting}
-
-
-def _begun(node: Node) -> float:
-    since = labels.fact(node.labels, labels.LEAVING, float("inf"))
-    return float("inf") if since is None else since
 
 
 def _serves(instance: Instance, node: Optional[Node], health: Health, services: Sequence[Service]) -> bool:

@@ -740,3 +740,23 @@ def test_fault_24_all_managers_are_to_go_at_once_and_one_makes_way_for_the_next(
             world.settle()
             assert not any(machine.alive for machine in old)
             assert (len(world.swarm.voters), live_voters(world)) == (3, 3)
+
+
+@pytest.mark.fault(24)
+def test_fault_24_all_workers_are_to_go_at_once_though_the_record_leads_to_nobody_else() -> None:
+    """No quorum keeps workers back, so that all begin to go; the one that began last goes on being led to."""
+    groups = {"manager": replace(POLICY.groups["manager"], dns=False), "worker": Group("worker", dns=True)}
+    for seed in range(5):
+        world = World(seed, CALM, policy=replace(POLICY, groups=groups))
+        try:
+            world.settle()
+            world.calm = False
+            old = workers(world)
+            assert len(old) > 1
+            for machine in old:
+                faults.ask_removal(world, machine)
+            world.run(1.0)
+            world.settle()
+            assert not any(machine.alive for machine in old)
+        finally:
+            world.end()

@@ -12,6 +12,7 @@ from ansible_collections.swarm.aws.plugins.module_utils._core.cluster import Nee
 from ansible_collections.swarm.aws.plugins.module_utils._core.dns import BOTH, published
 from ansible_collections.swarm.aws.plugins.module_utils._core.identity import join
 from ansible_collections.swarm.aws.plugins.module_utils._core.plan import decide, plan
+from ansible_collections.swarm.aws.plugins.module_utils._core.policy import Group
 from ansible_collections.swarm.aws.plugins.module_utils._core.quorum import Interlock, Quorum
 
 from .world import (
@@ -360,6 +361,21 @@ def test_rather_a_leaving_node_is_published_than_none():
     cluster = observed([leaving, instance(2, "worker")], [node(1, leader=True), node(2, "worker")], record(1, 3))
     sync = [action for action in plan(cluster, POLICY, NOW) if isinstance(action, act.SyncRecord)]
     assert [action.addresses for action in sync] == [record(1).addresses]
+
+
+def test_of_nodes_that_have_all_begun_to_leave_the_last_one_stays_published_for_the_others_to_get_on():
+    def going(number, since):
+        facts = {labels.REQUESTED: labels.noted(since), labels.LEAVING: labels.noted(since)}
+        asked = joined(number, "worker")
+        paused = {labels.PAUSED: labels.noted(since)}
+        return replace(asked, availability="pause", labels={**asked.labels, **facts, **paused})
+
+    edge = replace(POLICY, groups={"manager": Group("manager"), "worker": Group("worker", dns=True)})
+    nodes = [node(1, leader=True), going(4, NOW - 9), going(5, NOW - 8), going(6, NOW - 9)]
+    instances = [instance(1), *(instance(number, "worker") for number in (4, 5, 6))]
+    cluster = observed(instances, nodes, record(4, 5, 6))
+    (sync,) = [action for action in plan(cluster, edge, NOW) if isinstance(action, act.SyncRecord)]
+    assert sync.addresses == record(5).addresses
 
 
 @pytest.mark.fault(21)
