@@ -114,7 +114,7 @@ class LittleAws:
     def control(self, method: str, path: str) -> Any:
         """Ask one of the lab's own endpoints."""
         request = urllib.request.Request(f"{self.url}/_lab/{path}", method=method)
-        with urllib.request.urlopen(request, timeout=5) as answer:
+        with urllib.request.urlopen(request, timeout=30) as answer:
             return json.load(answer)
 
     def role(self, name: str, *statements: Mapping[str, Any]) -> str:
@@ -192,7 +192,7 @@ class LittleAws:
 
     def ask(self, method: str, path: str, source: str, headers: Mapping[str, str] | None = None) -> tuple[int, str]:
         """Ask the metadata service from an address."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.metadata.port, source_address=(source, 0), timeout=5)
+        connection = http.client.HTTPConnection("127.0.0.1", self.metadata.port, source_address=(source, 0), timeout=30)
         connection.request(method, path, headers=dict(headers or {}))
         answer = connection.getresponse()
         content = answer.read().decode()
@@ -233,7 +233,7 @@ def target_states(elb: Any, group: str) -> dict[str, str]:
     return {one["Target"]["Id"]: one["TargetHealth"]["State"] for one in found}
 
 
-def until(condition: Callable[[], Any], what: str, seconds: float = 10) -> Any:
+def until(condition: Callable[[], Any], what: str, seconds: float = 60) -> Any:
     """Wait for a condition and return what it said. Fails when it does not come true."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:

@@ -80,7 +80,7 @@ def group(aws: LittleAws, servers: dict[str, str], monkeypatch: pytest.MonkeyPat
 
 def ask(connection: http.client.HTTPConnection | None = None) -> str:
     """Who answers."""
-    used = connection or http.client.HTTPConnection(ADDRESS, PORT, timeout=5)
+    used = connection or http.client.HTTPConnection(ADDRESS, PORT, timeout=30)
     used.request("GET", "/")
     answer = used.getresponse().read().decode()
     if connection is None:
@@ -95,7 +95,7 @@ def test_a_connection_goes_to_a_healthy_target_and_on_with_one_that_drains(
     elb.register_targets(TargetGroupArn=group, Targets=[{"Id": one} for one in servers])
     until(lambda: target_states(elb, group) == dict.fromkeys(servers, "healthy"), "both to be healthy", 20)
     assert {ask() for _ in range(4)} == set(servers.values())
-    kept = http.client.HTTPConnection(ADDRESS, PORT, timeout=5)
+    kept = http.client.HTTPConnection(ADDRESS, PORT, timeout=30)
     first = ask(kept)
     gone = next(instance for instance, address in servers.items() if address == first)
     elb.deregister_targets(TargetGroupArn=group, Targets=[{"Id": gone}])

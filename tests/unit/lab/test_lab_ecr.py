@@ -42,7 +42,7 @@ def registry(aws: LittleAws) -> Iterator[ecr.Registry]:
 
 
 def get(registry: ecr.Registry, password: str | None, path: str = "library/python/manifests/3") -> tuple[int, str]:
-    connection = http.client.HTTPConnection("127.0.0.1", registry.port, timeout=5)
+    connection = http.client.HTTPConnection("127.0.0.1", registry.port, timeout=30)
     headers = {}
     if password is not None:
         headers["Authorization"] = "Basic " + base64.b64encode(f"AWS:{password}".encode()).decode()

@@ -39,7 +39,7 @@ def answered(aws: LittleAws, source: str, service: str | None) -> bool:
     request = AWSRequest("GET", f"{aws.url}/")
     if service:
         SigV4Auth(Credentials("lab", "lab"), service, REGION).add_auth(request)
-    connection = http.client.HTTPConnection("127.0.0.1", aws.endpoint.port, source_address=(source, 0), timeout=5)
+    connection = http.client.HTTPConnection("127.0.0.1", aws.endpoint.port, source_address=(source, 0), timeout=30)
     try:
         connection.request("GET", "/", headers=dict(request.headers))
         connection.getresponse()

