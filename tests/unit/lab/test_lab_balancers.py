@@ -93,7 +93,7 @@ def test_a_connection_goes_to_a_healthy_target_and_on_with_one_that_drains(
 ) -> None:
     elb = aws.client("elbv2")
     elb.register_targets(TargetGroupArn=group, Targets=[{"Id": one} for one in servers])
-    until(lambda: target_states(elb, group) == dict.fromkeys(servers, "healthy"), "both to be healthy", 20)
+    until(lambda: target_states(elb, group) == dict.fromkeys(servers, "healthy"), "both to be healthy")
     assert {ask() for _ in range(4)} == set(servers.values())
     kept = http.client.HTTPConnection(ADDRESS, PORT, timeout=30)
     first = ask(kept)
