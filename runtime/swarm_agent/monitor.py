@@ -70,7 +70,7 @@ class Monitor:
         """Another manager leads, or nobody is known to."""
         with self._lock:
             self._policy, self._leading, self._pass = policy or self._policy, False, []
-            for source in set(self._asked) - {"certificate"}:
+            for source in self._of_the_leader():
                 del self._asked[source], self._asked_at[source]
 
     def passed(self, result: Pass, policy: Policy, seconds: float) -> None:
@@ -127,6 +127,10 @@ class Monitor:
     def _fresh(self) -> bool:
         return self._leading and self._now() - self._pass_at <= FRESH
 
+    def _of_the_leader(self) -> List[str]:
+        """The sources that have been asked and that only the leader asks."""
+        return [source for source in self._asked if source != "certificate"]
+
     def _ask(self, policy: Policy, now: float) -> None:
         slow = min(SLOW, SLOW_PERIODS * policy.monitoring.period)
         self._keep("certificate", slow, now, lambda: metrics.left(self._sources.certificate(), now))
@@ -178,7 +182,7 @@ class Monitor:
                 found.append(sample(metrics.PASSES, passes - self._passes_sent))
                 if self._fresh():
                     found += self._pass
-                    found += [one for source in set(self._asked) - {"certificate"} for one in self._asked[source]]
+                    found += [one for source in self._of_the_leader() for one in self._asked[source]]
                     found.append(sample(metrics.PASS_SECONDS, self._pass_seconds))
             elif now - self._certificate_sent_at < min(SLOW, SLOW_PERIODS * period):
                 return

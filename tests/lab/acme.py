@@ -16,6 +16,7 @@ from pathlib import Path
 
 from lab import packages
 from lab.authority import Authority
+from lab.registry import free_port
 from lab.waiting import until
 
 from . import environments
@@ -69,7 +70,7 @@ def authority(site: Site, folder: Path) -> Iterator[Acme]:
     environments.make(folder / "environment", CERTBOT)
     # Its own pages are served with a certificate of the lab's.
     Authority(site.lab.folder).issue("localhost", folder / "served")
-    ports = _free_ports(2)
+    ports = [free_port(), free_port()]
     settings = {
         "listenAddress": f"127.0.0.1:{ports[0]}",
         "managementListenAddress": f"127.0.0.1:{ports[1]}",
@@ -110,12 +111,6 @@ def _role(site: Site) -> Iterator[dict[str, str]]:
     finally:
         iam.delete_role_policy(RoleName=ROLE, PolicyName=ROLE)
         iam.delete_role(RoleName=ROLE)
-
-
-def _free_ports(count: int) -> list[int]:
-    with contextlib.ExitStack() as held:
-        sockets = [held.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
-        return [int(one.getsockname()[1]) for one in sockets]
 
 
 def _listens(port: int) -> bool:

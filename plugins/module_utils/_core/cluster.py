@@ -180,6 +180,14 @@ class Service:
     pending: int = 0
     why_pending: str = ""
 
+    @property
+    def mid_update(self) -> bool:
+        """Whether an update of it is under way or has stopped half-way, so that nothing is to be written to it.
+
+        One under way would lose what it can be rolled back to, and one that failed would begin anew.
+        """
+        return self.updating or self.paused
+
     def wanted_on(self, node: str) -> int:
         """How many tasks are to run there."""
         return self.healthy.get(node, 0) + self.starting.get(node, 0)

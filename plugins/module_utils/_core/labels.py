@@ -70,9 +70,9 @@ def wanted(
     return result
 
 
-def leaving_since(node: Node) -> float:
-    """When its removal began, in epoch seconds; infinite if it has not."""
-    since = fact(node.labels, LEAVING, math.inf)
+def leaving_since(node: Node, now: float = math.inf) -> float:
+    """When its removal began, in epoch seconds; infinite if it has not, or by a clock that runs ahead of ``now``."""
+    since = fact(node.labels, LEAVING, now)
     return math.inf if since is None else since
 
 

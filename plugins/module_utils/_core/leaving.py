@@ -61,8 +61,7 @@ class Leaving:
 
     def _begun(self, identifier: str) -> Tuple[float, str]:
         node = self._members.node_of.get(identifier)
-        since = labels.fact(node.labels, labels.LEAVING, self._now) if node else None
-        return (float("inf") if since is None else since), identifier
+        return (labels.leaving_since(node, self._now) if node else float("inf")), identifier
 
     def _leave(self, instance: Instance, interruption: Interruption) -> None:
         """Plan the next step of a removal: the first one of which it is not observed that it is done."""

@@ -75,8 +75,7 @@ class Surge:
     def actions(self) -> Iterator[Action]:
         """The counts to change."""
         for service in self._services:
-            # One in the middle would lose what it can be rolled back to, and one that failed would begin anew.
-            if service.updating or service.paused:
+            if service.mid_update:
                 continue
             wanted = self._count(service)
             noted = LABEL in service.labels
@@ -114,7 +113,7 @@ class Surge:
         for service in self._services:
             raised = LABEL in service.labels and service.replicas > declared(service)
             if raised and self._moving(service) == 0 and self._count(service) == service.replicas:
-                if service.updating or service.paused:
+                if service.mid_update:
                     yield f"the update of {service.name} to end, before it has fewer tasks"
                 else:
                     yield f"all {service.replicas} tasks of {service.name} to run, before it has fewer"
@@ -122,7 +121,7 @@ class Surge:
     def _count(self, service: Service) -> int:
         """How many tasks the service is to have now."""
         moving, usual = self._moving(service), declared(service)
-        if service.mode != REPLICATED or service.updating or service.paused:
+        if service.mode != REPLICATED or service.mid_update:
             return service.replicas
         if not moving:
             return usual if self._settled(service) else service.replicas
