@@ -7,7 +7,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export PYTHONDONTWRITEBYTECODE :=
 LAB := .venv/bin/python -m lab
 
-.PHONY: help setup demo test test-long units soak audit lint docs status instances managers diagnose ssh look lab-up lab-down lab-env
+.PHONY: help setup demo check test test-long units soak audit lint docs status instances managers diagnose ssh look lab-up lab-down lab-env
 
 help: ## Show what there is to make
 	@grep -hE '^[a-z -]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z -]+):.*## (.*)/\1\t\2/' | expand -t 28
@@ -20,14 +20,17 @@ setup: .venv/ready ## Install the controller's tools into .venv
 demo: setup ## Build a swarm on the lab and get a page from it; the lab stays up until `make lab-down`
 	@tools/demo
 
-test: setup ## Check everything and run the tests, the lab's among them but for the long ones
+check: setup ## Run the linters, the unit tests and the simulations, without a lab
+	@tools/check
+
+test: setup ## Run `check`, then the story of one cluster on the lab
 	@tools/test
 
-soak: setup ## Simulate a hundred thousand stories of keeping a cluster, on all cores
-	@SWARM_SCHEDULES=$${SWARM_SCHEDULES:-100000} .venv/bin/python -m pytest tests/simulation/keeping/test_schedules.py
+soak: setup ## Simulate a hundred thousand boots and as many stories of keeping a cluster, on all cores
+	@SWARM_SCHEDULES=$${SWARM_SCHEDULES:-100000} .venv/bin/python -m pytest --numprocesses auto tests/simulation/test_schedules.py tests/simulation/keeping/test_schedules.py
 
-test-long: setup ## Run all of the lab's tests, also those that `make test` leaves out for their length
-	@tools/test tests/lab
+test-long: setup ## Run the lab's long tests, all of them or PART=upgrade,tls, each part on a lab of its own
+	@.venv/bin/python -m tests.lab.parts $(PART)
 
 units: setup ## Run the unit tests by ansible-test units, on all cores
 	@tools/units

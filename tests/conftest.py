@@ -17,5 +17,5 @@ for path in (ROOT / ".collections", ROOT):
 def pytest_configure(config: pytest.Config) -> None:
     """Register the markers here, since ansible-test brings a configuration file of its own."""
     config.addinivalue_line("markers", "lab: runs on the lab's real engines")
-    config.addinivalue_line("markers", "long: takes minutes and is left to `make test-long`")
-    config.addinivalue_line("markers", "fault(number): a row of the fault table")
+    config.addinivalue_line("markers", "real(what): needs a real server, program or package build, and says why")
+    config.addinivalue_line("markers", "fault(number): a row of the table in docs/faults.md")

@@ -17,6 +17,8 @@ from ansible_collections.swarm.aws.plugins.module_utils.adapters.monitoring impo
 
 from lab.authority import Authority
 
+pytestmark = pytest.mark.real("a server: a certificate is what a TLS handshake shows")
+
 NAME = "www.swarm.test"
 
 

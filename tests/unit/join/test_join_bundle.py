@@ -11,6 +11,10 @@ from pathlib import Path
 import pytest
 from ansible_collections.swarm.aws.plugins.module_utils.provision import bundle
 
+pytestmark = pytest.mark.real(
+    "the built bundle, run by the oldest Python of a node: it has to start without the checkout"
+)
+
 ROOT = Path(__file__).resolve().parents[3]
 
 

@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from tests.unit.lab.fakes import LittleAws, little_aws
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What the lab's AWS answers is what its clients read from HTTP, so it is served to them."""
+    for item in items:
+        if "aws" in getattr(item, "fixturenames", ()) and item.path.parent == Path(__file__).parent:
+            item.add_marker(pytest.mark.real("a server: the lab's AWS is what its clients are answered over HTTP"))
 
 
 @pytest.fixture

@@ -13,6 +13,8 @@ from lab.aws import balancing
 from lab.balancers import Balancers
 from tests.unit.lab.fakes import LittleAws, target_states, until
 
+pytestmark = pytest.mark.real("a server: connections are passed on")
+
 ADDRESS, PORT = "127.99.0.1", 8480
 
 

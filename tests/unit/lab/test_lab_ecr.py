@@ -16,6 +16,8 @@ from lab.aws.calls import CallLog
 from lab.aws.credentials import Role
 from tests.unit.lab.fakes import LittleAws
 
+pytestmark = pytest.mark.real("a server: the registry is asked over HTTP")
+
 
 class _Backend(http.server.BaseHTTPRequestHandler):
     def do_GET(self) -> None:

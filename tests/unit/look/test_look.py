@@ -20,6 +20,8 @@ from look.hub import Hub
 from look.link import Link, NoShells, command
 from look.server import Server
 
+pytestmark = pytest.mark.real("a server: the page is served, and its stream read, over HTTP")
+
 KEY = "the-key"
 
 

@@ -247,6 +247,7 @@ def test_actions_and_failures_are_counted(bench: Bench) -> None:
         assert line in text.splitlines()
 
 
+@pytest.mark.real("a server: the page is read over HTTP")
 def test_prometheus_is_served_at_the_port_of_the_policy_and_nothing_else(bench: Bench) -> None:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))

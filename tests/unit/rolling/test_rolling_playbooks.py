@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+pytestmark = pytest.mark.real("ansible-playbook: conditions and loops of playbooks are evaluated by Ansible alone")
+
 ROOT = Path(__file__).resolve().parents[3]
 # Ansible hands such a module its arguments as a file.
 STUB = """#!/usr/bin/python

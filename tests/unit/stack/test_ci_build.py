@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.real("git and a shell: the job is a shell script that fetches with git")
+
 SCRIPT = Path(__file__).parents[3] / "stacks/ci/build.sh"
 PUSHED = "127.0.0.1:5000/shop@sha256:0"
 # Nothing is built yet, services and the registry are there; what is built from is shown.

@@ -9,6 +9,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+pytestmark = pytest.mark.real("ansible-playbook: which connection plugin is tried is Ansible's to decide")
+
 ROOT = Path(__file__).resolve().parents[3]
 MANAGER = "i-0000000000000000c"
 # As site.yml runs it when it has found the instances that came a moment ago.

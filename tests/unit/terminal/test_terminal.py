@@ -17,6 +17,10 @@ from types import SimpleNamespace
 import pytest
 from ansible_collections.swarm.aws.plugins.callback import terminal
 
+pytestmark = pytest.mark.real(
+    "ansible-playbook: a callback is called by its process alone, in a terminal and in a pipe"
+)
+
 ROOT = Path(__file__).resolve().parents[3]
 COLUMNS = 72
 ERASE = "\r\x1b[2K"

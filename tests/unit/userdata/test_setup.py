@@ -9,6 +9,8 @@ import pytest
 
 from tests.unit.userdata.rendering import OPERATING_SYSTEMS, cloud_config, files, user_data
 
+pytestmark = pytest.mark.real("a shell: the setup is a shell script, run on stand-ins for package managers")
+
 # What is there on an image with all packages, and what an instance lacks that has none.
 READY = {"dpkg-query": "echo installed", "rpm": "true", "python3": "true", "docker": "echo ' swarm.aws.instance=i-0'"}
 BARE = {**READY, "dpkg-query": "exit 1", "rpm": "exit 1"}

@@ -15,6 +15,8 @@ from ansible_collections.swarm.aws.plugins.module_utils._core.plan import decide
 
 from tests.unit.core.world import POLICY, dead, gone, instance, node, observed, record
 
+pytestmark = pytest.mark.real("ansible-playbook: a view is what Ansible makes of its templates")
+
 ROOT = Path(__file__).resolve().parents[3]
 WEB = "arn:aws:elasticloadbalancing:eu-west-1:123456789012:targetgroup/web/0123456789abcdef"
 GROUP = ScalingGroup("example-manager", "manager", 3, 3, 5, 3, "2")

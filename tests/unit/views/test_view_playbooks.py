@@ -14,6 +14,10 @@ from ansible_collections.swarm.aws.plugins.filter.table import table
 from ansible_collections.swarm.aws.plugins.module_utils.diagnosis.archive import unpack
 from moto.server import ThreadedMotoServer
 
+pytestmark = pytest.mark.real(
+    "ansible-playbook and a server: conditions and loops of playbooks are evaluated by Ansible alone"
+)
+
 ROOT = Path(__file__).resolve().parents[3]
 KEPT_ALIVE = "-o ServerAliveInterval=10 -o ServerAliveCountMax=3"
 INVENTORY = """
