@@ -21,7 +21,7 @@ from lab.state import Lab
 
 # Seconds. A request that takes longer than a person waits has failed.
 PATIENCE = 5.0
-LONGEST = 300.0
+LONGEST = 1500.0
 THREADS = 10
 # Requests on one connection; then the next of the name's addresses has its turn.
 REQUESTS = 25
@@ -113,15 +113,14 @@ class Load:
         name: str,
         path: str = "/api",
         rate: float = 260.0,
-        longest: float = LONGEST,
         trust: ssl.SSLContext | None = None,
     ) -> None:
-        """``rate`` is in requests a second; after ``longest`` seconds it asks no more.
+        """``rate`` is in requests a second; after `LONGEST` seconds it asks no more.
 
         With ``trust`` it asks over TLS.
         """
         self.result = Result()
-        self._longest, self._trust = longest, trust
+        self._trust = trust
         self._name, self._path = name, path
         self.resolver = Resolver(lab, name)
         self._interval = THREADS / rate
@@ -148,7 +147,7 @@ class Load:
         turn, left = number, 0
         while not self._stop.wait(max(0.0, following - time.monotonic())):
             now = time.monotonic()
-            if now - self._began > self._longest:
+            if now - self._began > LONGEST:
                 return
             # Whoever is late does not hurry, so that a slow moment is not followed by a burst.
             following = max(following + self._interval, now - self._interval)

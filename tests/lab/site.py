@@ -50,6 +50,15 @@ class Run:
         assert found, f"there is no recap in:\n{self.output[-3000:]}"
         return sum(int(changed) for _, changed, _, _ in found)
 
+    @property
+    def said(self) -> str:
+        """All that was printed in one line, without the breaks and doubled quotes of Ansible's."""
+        return " ".join(self.output.replace("''", "'").split())
+
+    def line(self, part: str) -> str:
+        """The last line with this part in it; empty if there is none."""
+        return next((line.strip(" -'\"") for line in reversed(self.output.splitlines()) if part in line), "")
+
 
 @dataclass(frozen=True)
 class Node:
@@ -80,7 +89,7 @@ class Site:
         """The environment of someone who has evaluated `make -s lab-env`."""
         return os.environ | lifecycle.environment(self.lab) | {"ANSIBLE_NOCOLOR": "1", "ANSIBLE_FORCE_COLOR": "0"}
 
-    def command(self, *words: str, seconds: float = 900, folder: Path = ROOT, **more: str) -> Run:
+    def command(self, *words: str, seconds: float = 1500, folder: Path = ROOT, **more: str) -> Run:
         """Run a command in the checkout, or in another folder, with the lab's environment."""
         done = subprocess.run(
             words,
@@ -96,11 +105,11 @@ class Site:
         self.printed.append(done.stdout)
         return Run(done.returncode, done.stdout)
 
-    def playbook(self, *words: str, seconds: float = 900, **more: str) -> Run:
+    def playbook(self, *words: str, seconds: float = 1500, **more: str) -> Run:
         """Run `ansible-playbook`."""
         return self.command("ansible-playbook", *words, seconds=seconds, **more)
 
-    def killed_playbook(self, *words: str, when: Callable[[], bool], seconds: float = 900) -> bool:
+    def killed_playbook(self, *words: str, when: Callable[[], bool], seconds: float = 1500) -> bool:
         """Run `ansible-playbook` and kill it, and all that it has started, as soon as ``when`` holds.
 
         Returns whether it was killed; if it ended before, it must have succeeded.
@@ -294,7 +303,7 @@ class Site:
         expected = {node.instance for node in nodes} == running and len(nodes) == 3 + workers
         return expected and len(fit) == len(nodes) and len(managers) == 3
 
-    def settle(self, seconds: float = 240, *, workers: int = 1) -> list[Node]:
+    def settle(self, seconds: float = 600, *, workers: int = 1) -> list[Node]:
         """Wait until the swarm is whole."""
         until("the swarm to be whole", lambda: self.is_whole(workers), seconds=seconds, every=2)
         return self.nodes()
@@ -326,6 +335,14 @@ class Site:
         keys = [one["Key"] for one in found if one["Key"].endswith(".json")]
         return sorted((key.removeprefix("backups/").removesuffix(".json") for key in keys), reverse=True)
 
+    def kept(self) -> dict[str, set[str]]:
+        """The IDs of what Raft keeps besides nodes and tasks, by kind."""
+        manager = self.managers()[0]
+        return {
+            kind: set(self.must(manager, "docker", kind, "ls", "-q").split())
+            for kind in ("service", "secret", "config")
+        }
+
     def kept_logs(self, *streams: str) -> dict[str, str]:
         """What CloudWatch has of the nodes' journals, those of nodes that are gone too, by ``INSTANCE/SOURCE``."""
         found: dict[str, list[str]] = {}
@@ -339,6 +356,11 @@ class Site:
         """A service's tasks, those that have ended among them, as `docker service ps` shows them."""
         shown = ["--no-trunc", "--format", "{{.ID}} {{.Name}} {{.Node}} {{.DesiredState}} {{.CurrentState}} {{.Error}}"]
         return self.on(self.managers()[0], "docker", "service", "ps", *shown, service).output
+
+    def replicas(self, service: str) -> str:
+        """How many tasks of a service run and how many it declares, as in ``6/6``; empty if there is none."""
+        shown = ["--filter", f"name={service}", "--format", "{{.Replicas}}"]
+        return self.on(self.managers()[0], "docker", "service", "ls", *shown).output.strip()
 
     # What users see
 
@@ -366,8 +388,8 @@ class Site:
         """The example stack's answer at one of the record's addresses."""
         return pages.ask(address, f"http://{RECORD}{path}")
 
-    def wait(self, what: str, condition: Callable[[], Any], seconds: float = 120) -> Any:
-        """Wait for a condition of the cluster's."""
+    def wait(self, what: str, condition: Callable[[], Any], seconds: float = 300) -> Any:
+        """Wait for a condition of the cluster's. The deadline is for machines that are busy."""
         return until(what, condition, seconds=seconds, every=1)
 
 

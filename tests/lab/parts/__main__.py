@@ -1,0 +1,56 @@
+"""Run the long tests by their parts, each on a lab of its own: `python -m tests.lab.parts [PART …]`, or all of them.
+
+Prints a table of what was run in the end, and fails if a part did.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from lab import lifecycle
+from lab.state import labs
+
+HERE = Path(__file__).parent
+PARTS = sorted(folder.name for folder in HERE.iterdir() if list(folder.glob("test_*.py")))
+
+
+def run(part: str) -> int:
+    """Run a part's tests on a lab that has its name, which is gone afterwards; pytest's exit code."""
+    name = part.replace("_", "-")
+    try:
+        words = [sys.executable, "-m", "pytest", "--durations=0", "--durations-min=5", str(HERE / part)]
+        return subprocess.run(words, env=os.environ | {"SWARM_LAB_NAME": name}, check=False).returncode
+    finally:
+        # Whatever is left if the tests were killed, also the labs that they bring up beside it.
+        for lab in labs():
+            if lab.name == name or lab.name.startswith(f"{name}-"):
+                lifecycle.down(lab, lambda line: print(f"lab: {line}", file=sys.stderr))
+
+
+def main(wanted: list[str]) -> int:
+    """Run the parts; 0 if all passed, 1 if not, 2 for a part that does not exist."""
+    unknown = sorted(set(wanted) - set(PARTS))
+    if unknown:
+        print(f"There is no part {', '.join(unknown)}; the parts are: {', '.join(PARTS)}.", file=sys.stderr)
+        return 2
+    # As Ctrl-C does it: the lab is taken down.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    table: list[tuple[str, float, bool]] = []
+    for part in wanted or PARTS:
+        print(f"\n=== {part}", flush=True)
+        began = time.monotonic()
+        passed = run(part) == 0
+        table.append((part, time.monotonic() - began, passed))
+    print()
+    for part, seconds, passed in table:
+        print(f"{part:12} {seconds / 60:5.1f} min  {'passed' if passed else 'FAILED'}")
+    return 0 if all(passed for *_, passed in table) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main([part for word in sys.argv[1:] for part in word.split(",")]))

@@ -1,0 +1,219 @@
+"""Every alarm goes off, by what it is for, and is quiet again when that is put right."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from tests.lab.site import CLUSTER, Site
+
+TOPIC = f"arn:aws:sns:eu-west-1:123456789012:{CLUSTER}-alarms"
+HEARD = "alarms-heard"
+# What does not need the agents, beside what they measure themselves.
+OF_AGENTS = {"quorum-margin", "node-down", "tasks-unschedulable", "certificate", "backup-age"}
+OF_AWS = {"dead-letters", "status-manager", "capacity-manager", "capacity-worker"}
+EVERYTHING = OF_AGENTS | OF_AWS | {"agent-silent", "status-worker"}
+OLD = "backups/20200101T000000Z-i-0123456789abcdef0.json"
+FETCH = "import sys, urllib.request; print(urllib.request.urlopen(sys.argv[1], timeout=5).read().decode())"
+
+
+class Alarms:
+    """The cluster's alarms, and what a subscriber to their topic hears."""
+
+    def __init__(self, site: Site) -> None:
+        self._site, self._cloudwatch, self._sqs = site, site.aws("cloudwatch"), site.aws("sqs")
+        self.url = self._sqs.create_queue(QueueName=HEARD)["QueueUrl"]
+        self.heard: set[tuple[str, str]] = set()
+
+    def states(self) -> dict[str, str]:
+        found = self._cloudwatch.describe_alarms(AlarmNamePrefix=f"{CLUSTER}/")["MetricAlarms"]
+        return {one["AlarmName"].partition("/")[2]: one["StateValue"] for one in found}
+
+    def become(self, names: set[str], state: str, seconds: float = 180) -> None:
+        """Wait until all of them are so, and have said so."""
+
+        def missing() -> set[str]:
+            self._listen()
+            states = self.states()
+            return {
+                one for one in names if states[one] != state or (state == "ALARM" and (one, state) not in self.heard)
+            }
+
+        self._site.wait(f"{', '.join(sorted(names))} to be {state}", lambda: not missing(), seconds)
+
+    def _listen(self) -> None:
+        for one in self._sqs.receive_message(QueueUrl=self.url, MaxNumberOfMessages=10).get("Messages", []):
+            message = json.loads(json.loads(one["Body"])["Message"])
+            self.heard.add((message["AlarmName"].partition("/")[2], message["NewStateValue"]))
+
+
+@pytest.fixture(scope="module")
+def alarms(site: Site) -> Iterator[Alarms]:
+    site.settle()
+    site.forget_calls()
+    found, sns = Alarms(site), site.aws("sns")
+    endpoint = f"arn:aws:sqs:eu-west-1:123456789012:{HEARD}"
+    subscription = sns.subscribe(TopicArn=TOPIC, Protocol="sqs", Endpoint=endpoint)["SubscriptionArn"]
+    try:
+        yield found
+    finally:
+        sns.unsubscribe(SubscriptionArn=subscription)
+        site.aws("sqs").delete_queue(QueueUrl=found.url)
+
+
+def test_a_cluster_that_is_well_sets_no_alarm_off(alarms: Alarms) -> None:
+    assert set(alarms.states()) == EVERYTHING
+    alarms.become(EVERYTHING, "OK")
+
+
+def test_every_metric_of_the_dashboard_is_measured(site: Site, alarms: Alarms) -> None:
+    cloudwatch = site.aws("cloudwatch")
+    body = json.loads(cloudwatch.get_dashboard(DashboardName=f"{CLUSTER}-swarm")["DashboardBody"])
+    shown = {tuple(one) for widget in body["widgets"] for one in widget["properties"].get("metrics", ())}
+    listed = cloudwatch.list_metrics()["Metrics"]
+    measured = {
+        (one["Namespace"], one["MetricName"], *(word for each in one["Dimensions"] for word in each.values()))
+        for one in listed
+    }
+    # Nothing was backed up yet perhaps, and then the age is the swarm's.
+    assert shown - measured == set()
+    (shown_alarms,) = [one["properties"]["alarms"] for one in body["widgets"] if one["type"] == "alarm"]
+    assert {one.partition("/")[2] for one in shown_alarms} == EVERYTHING
+
+
+def test_other_nodes_read_the_metrics_of_every_manager(site: Site, alarms: Alarms) -> None:
+    worker = site.one("worker")
+
+    def read(address: str) -> dict[tuple[str, ...], float]:
+        page = site.must(worker, "python3", "-c", FETCH, f"http://{address}:9324/metrics")
+        samples = [one for family in text_string_to_metric_families(page) for one in family.samples]
+        return {(one.name, *one.labels.values()): one.value for one in samples}
+
+    pages = {one["instance_id"]: read(one["private_ip"]) for one in site.instances("manager")}
+    assert all(page[("swarm_certificate_left_seconds",)] > 80 * 86400 for page in pages.values())
+    (leader,) = [instance for instance, page in pages.items() if page[("swarm_agent_leading",)]]
+    assert leader == site.one("leader")
+    address = next(one["private_ip"] for one in site.instances("manager") if one["instance_id"] == leader)
+    # What a pass saw, which is half a minute old at most.
+    whole = {
+        ("swarm_raft_voters",): 3,
+        ("swarm_quorum_margin",): 1,
+        ("swarm_nodes_ready",): 4,
+        ("swarm_nodes_down",): 0,
+        ("swarm_service_tasks_running", "example_web"): 6,
+        ("swarm_queue_messages", "dead"): 0,
+    }
+    site.wait("the leader's metrics to show the whole cluster", lambda: whole.items() <= read(address).items())
+
+
+def test_every_alarm_goes_off_by_what_it_is_for(site: Site, alarms: Alarms) -> None:
+    follower = site.one("follower")
+    with contextlib.ExitStack() as slow:
+        for group in ("manager", "worker"):
+            slow.enter_context(_short_of_one(site, f"{CLUSTER}-{group}"))
+        with contextlib.ExitStack() as causes:
+            causes.enter_context(_certificates_last(site, 100))
+            causes.enter_context(_poison(site))
+            causes.enter_context(_homeless_service(site))
+            causes.enter_context(_old_backup(site))
+            site.control("partition", follower)
+            causes.callback(site.control, "heal", follower)
+            alarms.become(OF_AGENTS | {"dead-letters", "status-manager"}, "ALARM")
+        alarms.become(OF_AGENTS | {"dead-letters", "status-manager"}, "OK")
+        with site.agents_stopped():
+            alarms.become({"agent-silent", "capacity-manager", "capacity-worker"}, "ALARM")
+    alarms.become(EVERYTHING, "OK")
+    assert {name for name, state in alarms.heard if state == "ALARM"} == EVERYTHING - {"status-worker"}
+    site.settle()
+
+
+def test_managers_were_refused_nothing_of_it(site: Site, alarms: Alarms) -> None:
+    def calls() -> list[dict[str, Any]]:
+        return [one for one in site.calls() if one["service"] in ("cloudwatch", "sqs") and one["caller"] != "lab"]
+
+    asked = {"PutMetricData", "GetQueueAttributes"}
+    site.wait("the managers to have measured", lambda: asked <= {one["action"] for one in calls()})
+    assert [one for one in calls() if not one["allowed"]] == []
+
+
+@contextlib.contextmanager
+def _certificates_last(site: Site, days: int) -> Iterator[None]:
+    """Be alarmed when certificates expire within so many days, which all do: they are made for 90."""
+    cloudwatch = site.aws("cloudwatch")
+    (found,) = cloudwatch.describe_alarms(AlarmNames=[f"{CLUSTER}/certificate"])["MetricAlarms"]
+    known = cloudwatch.meta.service_model.operation_model("PutMetricAlarm").input_shape.members
+    usual = {key: value for key, value in found.items() if key in known}
+    cloudwatch.put_metric_alarm(**{**usual, "Threshold": days * 86400.0})
+    try:
+        yield
+    finally:
+        cloudwatch.put_metric_alarm(**usual)
+
+
+@contextlib.contextmanager
+def _poison(site: Site) -> Iterator[None]:
+    """A message that no agent can read. It comes again at once, rather than after a minute."""
+    sqs = site.aws("sqs")
+    url, dead = (sqs.get_queue_url(QueueName=f"{CLUSTER}-events{name}")["QueueUrl"] for name in ("", "-dead"))
+    usual = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["VisibilityTimeout"])["Attributes"]
+    sqs.set_queue_attributes(QueueUrl=url, Attributes={"VisibilityTimeout": "1"})
+    sqs.send_message(QueueUrl=url, MessageBody="nobody can read this")
+    try:
+        yield
+    finally:
+        sqs.set_queue_attributes(QueueUrl=url, Attributes=usual)
+        sqs.purge_queue(QueueUrl=dead)
+
+
+@contextlib.contextmanager
+def _homeless_service(site: Site) -> Iterator[None]:
+    """A service whose constraint no node fulfils."""
+    constraint = ["--constraint", "node.labels.there==nowhere"]
+    image = ["python:3.13-slim", "sleep", "600"]
+    site.must(site.one("leader"), "docker", "service", "create", "-d", "--name", "homeless", *constraint, *image)
+    try:
+        yield
+    finally:
+        site.must(site.managers()[0], "docker", "service", "rm", "homeless")
+
+
+@contextlib.contextmanager
+def _old_backup(site: Site) -> Iterator[None]:
+    """The newest backup is of years ago, and none is made."""
+    s3, timer = site.aws("s3"), "swarm-backup.timer"
+    managers = site.managers()
+    for manager in managers:
+        site.must(manager, "systemctl", "stop", timer)
+    listed = s3.list_objects_v2(Bucket=site.bucket, Prefix="backups/").get("Contents", [])
+    usual = {one["Key"]: s3.get_object(Bucket=site.bucket, Key=one["Key"])["Body"].read() for one in listed}
+    for key in usual:
+        s3.delete_object(Bucket=site.bucket, Key=key)
+    s3.put_object(Bucket=site.bucket, Key=OLD, Body=b"{}")
+    try:
+        yield
+    finally:
+        s3.delete_object(Bucket=site.bucket, Key=OLD)
+        for key, body in usual.items():
+            s3.put_object(Bucket=site.bucket, Key=key, Body=body)
+        for manager in managers:
+            site.on(manager, "systemctl", "start", timer)
+
+
+@contextlib.contextmanager
+def _short_of_one(site: Site, group: str) -> Iterator[None]:
+    """A group gets no instance that it is to have."""
+    autoscaling, where = site.aws("autoscaling"), {"AutoScalingGroupName": group}
+    (found,) = autoscaling.describe_auto_scaling_groups(AutoScalingGroupNames=[group])["AutoScalingGroups"]
+    usual = found["DesiredCapacity"]
+    autoscaling.suspend_processes(**where, ScalingProcesses=["Launch"])
+    autoscaling.set_desired_capacity(**where, DesiredCapacity=usual + 1)
+    try:
+        yield
+    finally:
+        autoscaling.set_desired_capacity(**where, DesiredCapacity=usual)
+        autoscaling.resume_processes(**where, ScalingProcesses=["Launch"])

@@ -1,0 +1,127 @@
+"""A network load balancer of the operator's in front of the managers."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+
+from lab import pages
+from tests.lab.load import Load
+from tests.lab.site import ROOT, Run, Site, say
+
+# Requests that a removal must have met for their success to mean something.
+ENOUGH = 1000
+
+
+class Balancer:
+    """The load balancer, its one listener and its target group."""
+
+    def __init__(self, site: Site) -> None:
+        self._elb = site.aws("elbv2")
+        ours = [{"Name": "tag:swarm.aws/cluster", "Values": ["example"]}]
+        subnets = site.aws("ec2").describe_subnets(Filters=ours)["Subnets"]
+        self.target_group: str = self._elb.create_target_group(
+            Name="web",
+            Protocol="TCP",
+            Port=80,
+            VpcId=subnets[0]["VpcId"],
+            TargetType="instance",
+            HealthCheckIntervalSeconds=5,
+            HealthCheckTimeoutSeconds=2,
+            HealthyThresholdCount=2,
+            UnhealthyThresholdCount=2,
+        )["TargetGroups"][0]["TargetGroupArn"]
+        delay = {"Key": "deregistration_delay.timeout_seconds", "Value": "20"}
+        self._elb.modify_target_group_attributes(TargetGroupArn=self.target_group, Attributes=[delay])
+        made = self._elb.create_load_balancer(Name="web", Type="network", Subnets=[one["SubnetId"] for one in subnets])
+        self._arn: str = made["LoadBalancers"][0]["LoadBalancerArn"]
+        self.name: str = made["LoadBalancers"][0]["DNSName"]
+        self._elb.create_listener(
+            LoadBalancerArn=self._arn,
+            Protocol="TCP",
+            Port=80,
+            DefaultActions=[{"Type": "forward", "TargetGroupArn": self.target_group}],
+        )
+
+    def states(self) -> dict[str, str]:
+        """The state of each target, by the instance's ID."""
+        found = self._elb.describe_target_health(TargetGroupArn=self.target_group)["TargetHealthDescriptions"]
+        return {one["Target"]["Id"]: one["TargetHealth"]["State"] for one in found}
+
+    def delete(self) -> None:
+        self._elb.delete_load_balancer(LoadBalancerArn=self._arn)
+        self._elb.delete_target_group(TargetGroupArn=self.target_group)
+
+
+def build(site: Site, folder: Path, *target_groups: str) -> Run:
+    """Run site.yml with these target groups for the managers."""
+    groups = yaml.safe_load((ROOT / "inventories/lab/group_vars/all.yml").read_text())["node_groups"]
+    for group in groups:
+        if group["role"] == "manager":
+            group["target_groups"] = list(target_groups)
+    file = folder / "groups.json"
+    file.write_text(json.dumps({"node_groups": groups}))
+    return site.playbook("site.yml", "--skip-tags", "stack", "-e", f"@{file}")
+
+
+@pytest.fixture(scope="module")
+def balancer(site: Site, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Balancer]:
+    """In front of the managers for this file's time."""
+    site.settle()
+    made, folder = Balancer(site), tmp_path_factory.mktemp("balancer")
+    try:
+        built = build(site, folder, made.target_group)
+        assert built.code == 0, built.output[-4000:]
+        yield made
+    finally:
+        again = build(site, folder)
+        made.delete()
+        assert again.code == 0, again.output[-4000:]
+
+
+def healthy(site: Site, balancer: Balancer) -> bool:
+    """Whether just the managers are targets, and get requests."""
+    return balancer.states() == dict.fromkeys(site.ids("manager"), "healthy")
+
+
+def test_the_managers_are_targets_and_a_page_comes_from_them(site: Site, balancer: Balancer) -> None:
+    site.wait("the managers to be healthy targets", lambda: healthy(site, balancer))
+    again = site.playbook("playbooks/status.yml")
+    assert "Target group: web has 3 healthy" in again.output, again.output[-3000:]
+    assert pages.fetch(site.lab, f"http://{balancer.name}/api").status == 200
+
+
+def test_no_request_fails_while_a_target_is_removed(site: Site, balancer: Balancer) -> None:
+    site.settle()
+    site.wait("the managers to be healthy targets", lambda: healthy(site, balancer))
+    instance = site.one("leader")
+    with Load(site.lab, balancer.name) as load:
+        run = site.playbook("remove_node.yml", "-e", f"id={instance}")
+        site.wait("the one that took its place to be a healthy target", lambda: healthy(site, balancer))
+        site.wait("the load to have met it", lambda: load.result.sent >= ENOUGH)
+    assert run.code == 0, run.output[-4000:]
+    say(f"behind a load balancer: {load.result}; {run.line('Seconds:')}")
+    assert load.result.failures == []
+    assert instance not in balancer.states()
+
+
+def test_a_target_whose_host_fails_is_deregistered(site: Site, balancer: Balancer) -> None:
+    site.settle()
+    site.wait("the managers to be healthy targets", lambda: healthy(site, balancer))
+    instance = site.one("follower")
+    site.aws("ec2").terminate_instances(InstanceIds=[instance])
+    site.wait("it to be no target", lambda: instance not in balancer.states())
+    site.settle()
+    site.wait("the managers to be healthy targets", lambda: healthy(site, balancer))
+
+
+def test_a_target_group_that_is_not_there_is_refused(site: Site, balancer: Balancer, tmp_path: Path) -> None:
+    missing = balancer.target_group[:-4] + "0000"
+    run = build(site, tmp_path, missing)
+    assert run.code != 0
+    assert f"target_groups has {missing}, but there is no such target group" in run.said
+    assert run.changed == 0

@@ -1,0 +1,113 @@
+"""A cluster whose nodes are the instances of a Cloud Map service, instead of standing in a record of its own."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from parliament import analyze_policy_string
+
+from lab import lifecycle, pages
+from lab.state import Lab
+from tests.lab.configured import Configuration, build
+from tests.lab.load import Load
+from tests.lab.site import CLUSTER, Site, say
+
+NAMESPACE, SERVICE = "cloud.test", "www"
+NAME = f"{SERVICE}.{NAMESPACE}"
+
+
+@pytest.fixture(scope="module")
+def site(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Site:
+    """The cluster, which is destroyed in the end. The namespace is the operator's, and there before."""
+    lifecycle.client(lab, "servicediscovery").create_public_dns_namespace(Name=NAMESPACE)
+    return build(lab, tmp_path_factory.mktemp("cloud"), with_service)
+
+
+def with_service(usual: Configuration) -> Configuration:
+    """The configuration with the service in the place of the record."""
+    dns = {key: value for key, value in usual["dns"].items() if key not in ("zone", "record")}
+    return {**usual, "dns": {**dns, "cloud_map": {"namespace": NAMESPACE, "service": SERVICE}}}
+
+
+def registered(site: Site) -> dict[str, dict[str, Any]]:
+    """The attributes of the service's instances, by their IDs."""
+    client = site.aws("servicediscovery")
+    (service,) = client.list_services()["Services"]
+    return {one["Id"]: one["Attributes"] for one in client.list_instances(ServiceId=service["Id"])["Instances"]}
+
+
+def addresses(site: Site, kind: str = "A") -> set[str]:
+    """What DNS says of the service."""
+    return set(pages.lookup(site.lab, NAME, kind))
+
+
+def test_dns_answers_with_the_managers_and_a_page_comes_from_them(site: Site) -> None:
+    site.wait("DNS to name the managers", lambda: addresses(site) == site.public_addresses())
+    assert addresses(site, "AAAA") == site.ipv6_addresses()
+    assert set(registered(site)) == site.ids("manager")
+    assert pages.fetch(site.lab, f"http://{NAME}/api").status == 200
+    again = site.playbook("playbooks/status.yml")
+    assert again.code == 0, again.output[-3000:]
+    said = next(line for line in again.output.splitlines() if f"DNS: {NAME} leads to" in line)
+    assert said.rstrip().endswith("for 10 s, as it should")
+    assert all(one in said for one in site.public_addresses() | site.ipv6_addresses())
+
+
+def test_a_second_run_changes_nothing_and_the_plan_knows_what_it_costs(site: Site) -> None:
+    site.settle()
+    run = site.playbook("site.yml")
+    assert (run.code, run.changed) == (0, 0), run.output[-6000:]
+    plan = site.playbook("playbooks/plan.yml")
+    assert plan.code == 0, plan.output[-4000:]
+    assert "Nothing is to be changed." in plan.output and "No orphans" in plan.output, plan.output[-4000:]
+    assert "Cloud Map" in plan.output.split("Monthly cost")[1]
+
+
+def test_a_node_is_withdrawn_before_it_is_drained_and_no_request_fails(site: Site) -> None:
+    site.settle()
+    leader, instance = site.one("leader"), site.one("follower")
+    (own,) = [one for one in site.instances() if one["instance_id"] == instance]
+    with Load(site.lab, NAME) as load:
+        run = site.playbook("remove_node.yml", "-e", f"id={instance}")
+        site.wait("the one that took its place to be in DNS", lambda: addresses(site) == site.public_addresses())
+    assert run.code == 0, run.output[-4000:]
+    say(f"behind Cloud Map: {load.result}")
+    assert load.result.failures == []
+    assert instance not in registered(site)
+    done = site.actions(leader)
+    drained = next(at for at, one in enumerate(done) if one["action"] == "Drain" and instance in str(one))
+    withdrawn = [
+        at
+        for at, one in enumerate(done)
+        if one["action"] == "SyncRecord"
+        and own["public_ip"] in ((one["before"] or {}).get("ipv4_values") or ())
+        and own["public_ip"] not in one["after"]["ipv4_values"]
+    ]
+    assert withdrawn and withdrawn[0] < drained, done
+    _nodes_may_do_just_what_they_did(site)
+
+
+def test_a_service_is_destroyed_with_its_instances_and_the_namespace_stays(site: Site) -> None:
+    run = site.playbook("playbooks/destroy.yml", "-e", f"confirm={CLUSTER}")
+    assert run.code == 0, run.output[-4000:]
+    said = run.said
+    assert f"Cloud Map service {NAME}" in said
+    assert "Nothing is left of it." in said
+    assert f"The namespace {NAMESPACE} is yours and stays." in said
+    assert site.aws("servicediscovery").list_services()["Services"] == []
+    assert site.inventory() == site.before
+
+
+def _nodes_may_do_just_what_they_did(site: Site) -> None:
+    """Of all that a removal and the build before it asked of Cloud Map and Route 53."""
+    policy = site.aws("iam").get_role_policy(RoleName=f"{CLUSTER}-manager", PolicyName="swarm")["PolicyDocument"]
+    assert [finding.issue for finding in analyze_policy_string(json.dumps(policy)).findings] == []
+    nodes = [one for one in site.calls() if one["caller"].startswith(f"{CLUSTER}-")]
+    about = [one for one in nodes if one["service"] in ("servicediscovery", "route53")]
+    assert [one for one in about if not one["allowed"]] == []
+    # Records are Cloud Map's to write.
+    used = ("GetService", "ListTagsForResource", "ListInstances", "RegisterInstance", "DeregisterInstance")
+    assert {one["action"] for one in about} == {*used, "GetOperation"}
+    assert {one["caller"] for one in about} == {f"{CLUSTER}-manager"}

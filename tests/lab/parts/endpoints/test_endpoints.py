@@ -1,0 +1,187 @@
+"""Private nodes that reach AWS by interface endpoints and nothing else, and whose images are in ECR."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from lab import lifecycle
+from lab.state import ECR_HOST, REGISTRY_PORT, SERVICES_ADDRESS, Lab
+from tests.lab.configured import Configuration, build
+from tests.lab.site import CLUSTER, ROOT, Site, say
+
+NAMESPACE, SERVICE = "cloud.test", "www"
+NAME = f"{SERVICE}.{NAMESPACE}"
+# Where Docker Hub has the example's images, and so the lab's registry.
+REPOSITORIES = {
+    "haproxy:": "library/haproxy",
+    "python:": "library/python",
+    "valkey/valkey:": "valkey/valkey",
+}
+# For what the lab's configuration has the nodes do.
+WANTED = {
+    "autoscaling",
+    "ec2",
+    "ecr.api",
+    "ecr.dkr",
+    "logs",
+    "monitoring",
+    "servicediscovery",
+    "sqs",
+    "ssm",
+    "ssmmessages",
+}
+HUB = f"import socket; socket.create_connection(('{SERVICES_ADDRESS}', {REGISTRY_PORT}), 3)"
+PAGE = f"import urllib.request; print(urllib.request.urlopen('http://{NAME}/api', timeout=5).status)"
+BY_NAT = ("site.yml", "--tags", "network", "-e", json.dumps({"private_nodes": {"nat": "one"}}))
+
+
+@pytest.fixture(scope="module")
+def site(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Site:
+    """The cluster, which is destroyed in the end. The namespace and the repositories are the operator's."""
+    folder = tmp_path_factory.mktemp("endpoints")
+    lifecycle.client(lab, "servicediscovery").create_public_dns_namespace(Name=NAMESPACE)
+    for repository in REPOSITORIES.values():
+        lifecycle.client(lab, "ecr").create_repository(repositoryName=repository)
+    ours = [{"Name": "name", "Values": ["debian-13-amd64"]}]
+    (image,) = lifecycle.client(lab, "ec2").describe_images(Filters=ours)["Images"]
+
+    def shut_in(usual: Configuration) -> Configuration:
+        return {
+            **usual,
+            "private_nodes": {"nat": "none"},
+            "node_images": {"x86_64": image["ImageId"]},
+            "ecr_repositories": list(REPOSITORIES.values()),
+            "stack_file": str(example(folder)),
+            "dns": {"cloud_map": {"namespace": NAMESPACE, "service": SERVICE}, "ttl": 10, "addresses": "private"},
+        }
+
+    return build(lab, folder / "inventory", shut_in)
+
+
+def example(folder: Path) -> Path:
+    """The example stack with its images in ECR."""
+    path: Path = shutil.copytree(ROOT / "stacks/example", folder / "example") / "docker-compose.yml"
+    text = path.read_text()
+    for image, repository in REPOSITORIES.items():
+        assert f"image: {image}" in text
+        text = text.replace(f"image: {image}", f"image: {ECR_HOST}/{repository}:")
+    path.write_text(text)
+    return path
+
+
+def endpoints(site: Site) -> dict[str, str]:
+    """The cluster's interface endpoints: their IDs by the last part of their services' names."""
+    wanted = [{"Name": "vpc-endpoint-type", "Values": ["Interface"]}]
+    found = site.aws("ec2").describe_vpc_endpoints(Filters=wanted)["VpcEndpoints"]
+    return {
+        one["ServiceName"].removeprefix("com.amazonaws.").removeprefix("eu-west-1."): one["VpcEndpointId"]
+        for one in found
+        if one["State"] == "available"
+    }
+
+
+def gateways(site: Site) -> int:
+    wanted = [{"Name": "state", "Values": ["pending", "available"]}]
+    return len(site.aws("ec2").describe_nat_gateways(Filters=wanted)["NatGateways"])
+
+
+def registered(site: Site) -> set[str]:
+    """The IDs of the service's instances."""
+    client = site.aws("servicediscovery")
+    (service,) = client.list_services()["Services"]
+    return {one["Id"] for one in client.list_instances(ServiceId=service["Id"])["Instances"]}
+
+
+def served(site: Site) -> bool:
+    """Whether a page comes to a client in the VPC that asks by the service's name."""
+    run = site.on(site.one("worker"), "python3", "-c", PAGE)
+    return run.code == 0 and run.output.strip() == "200"
+
+
+def test_a_page_comes_from_nodes_that_reach_nothing_but_aws(site: Site) -> None:
+    assert set(endpoints(site)) == WANTED
+    assert gateways(site) == 0
+    site.settle()
+    assert {one["public_ip"] for one in site.instances()} == {None}
+    site.wait("the managers to be registered", lambda: registered(site) == site.ids("manager"))
+    site.wait("a page", lambda: served(site))
+    for node in site.ids():
+        assert site.on(node, "python3", "-c", HUB).code != 0, "Docker Hub is reached"
+    nodes = [one for one in site.calls() if one["caller"].startswith(f"{CLUSTER}-")]
+    assert [one for one in nodes if not one["allowed"]] == []
+    say(f"by endpoints alone: {len(nodes)} calls to {', '.join(sorted({one['service'] for one in nodes}))}")
+
+
+def test_a_second_run_changes_nothing_and_the_plan_knows_what_it_costs(site: Site) -> None:
+    site.settle()
+    run = site.playbook("site.yml")
+    assert (run.code, run.changed) == (0, 0), run.output[-6000:]
+    plan = site.playbook("playbooks/plan.yml")
+    assert plan.code == 0, plan.output[-4000:]
+    assert "Nothing is to be changed." in plan.output and "No orphans" in plan.output, plan.output[-4000:]
+    cost = plan.output.split("Monthly cost")[1]
+    # Ten in three zones, 730 hours at 0.011.
+    assert "240.90" in next(line for line in cost.splitlines() if "interface endpoints" in line)
+    assert "NAT gateways" not in cost
+
+
+def test_nodes_that_end_are_replaced(site: Site) -> None:
+    manager, worker = site.one("follower"), site.one("worker")
+    site.aws("ec2").terminate_instances(InstanceIds=[worker])
+    run = site.playbook("remove_node.yml", "-e", f"id={manager}")
+    assert run.code == 0, run.output[-4000:]
+    assert not {manager, worker} & {node.instance for node in site.settle()}
+    site.wait("the one that took its place to be registered", lambda: registered(site) == site.ids("manager"))
+    site.wait("a page", lambda: served(site))
+
+
+def test_an_endpoint_that_is_gone_is_missed_by_the_agents_and_made_again(site: Site) -> None:
+    leader, before = site.one("leader"), endpoints(site)
+    missed = f"AWS did not answer the request to receive messages of the queue {CLUSTER}-events"
+    assert missed not in site.agent_log(leader)
+    site.aws("ec2").delete_vpc_endpoints(VpcEndpointIds=[before["sqs"]])
+    site.wait("the leader to say so", lambda: missed in site.agent_log(leader))
+    assert served(site)
+    plan = site.playbook("site.yml", "--tags", "network", "--check")
+    assert plan.code == 0 and f"interface endpoint {CLUSTER}-sqs" in plan.output, plan.output[-4000:]
+    run = site.playbook("site.yml", "--tags", "network")
+    assert (run.code, run.changed) == (0, 1), run.output[-4000:]
+    assert set(endpoints(site)) == WANTED
+    site.forget_calls()
+
+    def listens() -> bool:
+        return any(one["service"] == "sqs" and one["caller"] == f"{CLUSTER}-manager" for one in site.calls())
+
+    site.wait("a manager to listen again", listens)
+
+
+def test_the_way_to_a_nat_gateway_and_back_is_walked_with_nodes_in_place(site: Site) -> None:
+    nodes = site.ids()
+    run = site.playbook(*BY_NAT)
+    assert run.code == 0, run.output[-4000:]
+    assert (endpoints(site), gateways(site)) == ({}, 1)
+    site.wait("Docker Hub to be reached", lambda: site.on(site.one("worker"), "python3", "-c", HUB).code == 0)
+    again = site.playbook(*BY_NAT)
+    assert (again.code, again.changed) == (0, 0), again.output[-4000:]
+    run = site.playbook("site.yml", "--tags", "network")
+    assert run.code == 0, run.output[-4000:]
+    assert (set(endpoints(site)), gateways(site)) == (WANTED, 0)
+    assert site.aws("ec2").describe_addresses()["Addresses"] == []
+    again = site.playbook("site.yml", "--tags", "network")
+    assert (again.code, again.changed) == (0, 0), again.output[-4000:]
+    site.settle()
+    assert site.ids() == nodes
+    assert served(site)
+
+
+def test_what_was_destroyed_leaves_the_account_as_it_was(site: Site) -> None:
+    run = site.playbook("playbooks/destroy.yml", "-e", f"confirm={CLUSTER}")
+    assert run.code == 0, run.output[-4000:]
+    said = run.said
+    assert f"interface endpoint {CLUSTER}-sqs" in said
+    assert "Nothing is left of it." in said
+    assert site.inventory() == site.before

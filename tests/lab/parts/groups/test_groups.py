@@ -1,0 +1,126 @@
+"""Groups that are spot in part, have data volumes, and replace instances at risk beforehand."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.lab.site import CLUSTER, ROOT, Site
+
+FLEET = {
+    "name": "fleet",
+    "role": "worker",
+    "desired": 2,
+    "max": 3,
+    "instance_types": ["t3.small", "t3a.small"],
+    "spot": {"on_demand_base": 1},
+    "volumes": [{"label": "data", "size": 1}],
+}
+SCALING_GROUP = f"{CLUSTER}-fleet"
+PARTS = ("--tags", "groups")
+
+
+@pytest.fixture(scope="module")
+def fleet(site: Site, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """The cluster with one more group for this file's time."""
+    site.settle()
+    usual_groups = yaml.safe_load((ROOT / "inventories/lab/group_vars/all.yml").read_text())["node_groups"]
+    more = tmp_path_factory.mktemp("groups") / "groups.yml"
+    more.write_text(yaml.safe_dump({"node_groups": [*usual_groups, FLEET]}))
+    built = site.playbook("site.yml", "-e", f"@{more}", *PARTS)
+    try:
+        assert built.code == 0, built.output[-4000:]
+        yield site
+    finally:
+        autoscaling, ec2 = site.aws("autoscaling"), site.aws("ec2")
+        autoscaling.delete_auto_scaling_group(AutoScalingGroupName=SCALING_GROUP, ForceDelete=True)
+        ec2.delete_launch_template(LaunchTemplateName=SCALING_GROUP)
+        # Their instances' volumes go with them.
+        site.wait("the volumes to go", lambda: not list((site.lab.folder / "disks").glob("vol-*")))
+        again = site.playbook("site.yml", *PARTS)
+        assert again.code == 0, again.output[-4000:]
+        site.settle()
+
+
+def states(site: Site) -> dict[str, str]:
+    """The lifecycle states of the group's instances, by their IDs."""
+    found = site.aws("autoscaling").describe_auto_scaling_groups(AutoScalingGroupNames=[SCALING_GROUP])
+    return {one["InstanceId"]: one["LifecycleState"] for one in found["AutoScalingGroups"][0]["Instances"]}
+
+
+def described(site: Site) -> list[dict[str, Any]]:
+    found = site.aws("ec2").describe_instances(InstanceIds=sorted(states(site)))
+    return [one for reservation in found["Reservations"] for one in reservation["Instances"]]
+
+
+def awaited_labels(site: Site) -> set[str]:
+    """The group's instances, once the label of their volume is on just their nodes."""
+
+    def labelled() -> set[str]:
+        return {one.instance for one in site.listed() if one.labels.get("volume.data") == "true"}
+
+    site.wait("the group's nodes to be labelled", lambda: labelled() == set(states(site)))
+    return labelled()
+
+
+def test_a_group_is_spot_in_part(fleet: Site) -> None:
+    fleet.settle(workers=3)
+
+    instances = described(fleet)
+    assert Counter(one.get("InstanceLifecycle", "on demand") for one in instances) == {"on demand": 1, "spot": 1}
+    assert {one["InstanceType"] for one in instances} <= set(FLEET["instance_types"])
+
+
+def test_data_volumes_are_formatted_once_mounted_and_labelled(fleet: Site) -> None:
+    instances = awaited_labels(fleet)
+
+    volumes = fleet.aws("ec2").describe_volumes(Filters=[{"Name": "size", "Values": ["1"]}])["Volumes"]
+    assert [one["Encrypted"] for one in volumes] == [True, True]
+    for instance in sorted(instances):
+        mounted = fleet.must(instance, "findmnt", "--noheadings", "--output=SOURCE,FSTYPE", "/srv/data")
+        assert mounted.split() == ["/dev/sdf", "ext4"]
+        fleet.must(instance, "sh", "-c", "echo kept > /srv/data/kept && umount /srv/data")
+        fleet.must(instance, "systemctl", "restart", "swarm-volumes")
+        assert fleet.must(instance, "cat", "/srv/data/kept") == "kept\n"
+
+
+def test_a_service_is_placed_by_the_label_and_writes_to_the_volume(fleet: Site) -> None:
+    writes = "open('/data/written', 'w').close(); import time; time.sleep(1e6)"
+    words = ["docker", "service", "create", "--detach", "--quiet", "--name=keeper", "--stop-grace-period=1s"]
+    words += ["--constraint=node.labels.volume.data==true", "--mount=type=bind,source=/srv/data,target=/data"]
+    manager = fleet.managers()[0]
+    fleet.must(manager, *words, "python:3.13-slim", "python", "-c", writes)
+    try:
+
+        def written() -> bool:
+            return any(fleet.on(one, "test", "-e", "/srv/data/written").code == 0 for one in states(fleet))
+
+        fleet.wait("the service to write to a data volume", written)
+    finally:
+        fleet.must(manager, "docker", "service", "rm", "keeper")
+
+
+def test_an_instance_at_risk_leaves_only_after_its_replacement_serves(fleet: Site) -> None:
+    before = set(states(fleet))
+    (risky,) = [one["InstanceId"] for one in described(fleet) if one.get("InstanceLifecycle") == "spot"]
+    seen: list[dict[str, str]] = []
+    fleet.forget_calls()
+    fleet.control("rebalance", risky)
+
+    def replaced() -> bool:
+        seen.append(states(fleet))
+        return risky not in seen[-1] and list(seen[-1].values()) == ["InService"] * 2
+
+    fleet.wait("the instance at risk to be replaced", replaced)
+    assert all(list(moment.values()).count("InService") >= 2 for moment in seen), seen
+    # One was launched in its place and no more, by Auto Scaling, which ended it too; the agents only let it go.
+    assert len(set().union(*seen) - before) == 1
+    asked = {call["action"] for call in fleet.calls() if call["caller"] != "lab"}
+    assert "CompleteLifecycleAction" in asked
+    assert "TerminateInstanceInAutoScalingGroup" not in asked
+    fleet.settle(workers=3)
+    awaited_labels(fleet)

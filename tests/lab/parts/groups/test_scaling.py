@@ -1,0 +1,77 @@
+"""A group that follows what the swarm's tasks need, there and back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.lab.site import CLUSTER, ROOT, Site
+
+SCALING_GROUP, SERVICE = f"{CLUSTER}-worker", "heavy"
+PARTS = ("--tags", "discovery,identity,groups")
+
+
+@pytest.fixture
+def scaling(site: Site, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Site, tuple[str, ...]]]:
+    """The cluster whose workers scale for this file's time, and what site.yml has to be told for that."""
+    site.settle()
+    groups = yaml.safe_load((ROOT / "inventories/lab/group_vars/all.yml").read_text())["node_groups"]
+    groups = [{**one, "scaling": {}} if one["name"] == "worker" else one for one in groups]
+    more = tmp_path_factory.mktemp("scaling") / "groups.yml"
+    more.write_text(yaml.safe_dump({"node_groups": groups}))
+    words = ("site.yml", "-e", f"@{more}", *PARTS)
+    built = site.playbook(*words)
+    try:
+        assert built.code == 0, built.output[-4000:]
+        yield site, words
+    finally:
+        site.on(site.managers()[0], "docker", "service", "rm", SERVICE)
+        again = site.playbook("site.yml", *PARTS)
+        assert again.code == 0, again.output[-4000:]
+        site.aws("autoscaling").set_desired_capacity(AutoScalingGroupName=SCALING_GROUP, DesiredCapacity=1)
+        site.settle()
+
+
+def described(site: Site) -> dict[str, Any]:
+    found = site.aws("autoscaling").describe_auto_scaling_groups(AutoScalingGroupNames=[SCALING_GROUP])
+    return found["AutoScalingGroups"][0]  # type: ignore[no-any-return]
+
+
+def test_a_task_that_fits_nowhere_gets_a_node_which_goes_with_it(scaling: tuple[Site, tuple[str, ...]]) -> None:
+    site, words = scaling
+    before, cores = site.ids("worker"), int(site.must(site.managers()[0], "nproc"))
+    create = ["docker", "service", "create", "--detach", "--quiet", f"--name={SERVICE}", "--replicas=2"]
+    # More than half of a node, so that no node takes two.
+    create += [f"--reserve-cpu={cores * 0.6:.1f}", "--constraint=node.role==worker", "--stop-grace-period=1s"]
+    site.must(site.managers()[0], *create, "python:3.13-slim", "python", "-c", "import time; time.sleep(1e6)")
+
+    def running() -> int:
+        shown = ["docker", "service", "ps", "--filter=desired-state=running", "--format={{.CurrentState}}", SERVICE]
+        lines = site.on(site.managers()[0], *shown).output.splitlines()
+        return sum(line.startswith("Running") for line in lines)
+
+    site.wait("another node to take the second task", lambda: running() == 2)
+    group = described(site)
+    assert (group["DesiredCapacity"], len(group["Instances"])) == (2, 2), "one task more is one node more"
+
+    # Nobody's site.yml takes it back.
+    site.forget_calls()
+    again = site.playbook(*words)
+    assert again.code == 0, again.output[-4000:]
+    assert site.written() == []
+    assert described(site)["DesiredCapacity"] == 2
+
+    site.must(site.managers()[0], "docker", "service", "scale", "--detach", f"{SERVICE}=0")
+    site.wait("the group to get smaller", lambda: described(site)["DesiredCapacity"] == 1)
+    both = before | site.ids("worker")
+    site.settle()
+    (gone,) = both - site.ids("worker")
+    done = [one for manager in site.managers() for one in site.actions(manager) if gone in str(one)]
+    assert [one["action"] for one in done if one["action"] in ("Drain", "Remove")] == ["Drain", "Remove"]
+    # Auto Scaling ended it, and the agents let it go once it was drained.
+    asked = {call["action"] for call in site.calls() if call["caller"] != "lab"}
+    assert "CompleteLifecycleAction" in asked
+    assert "TerminateInstanceInAutoScalingGroup" not in asked

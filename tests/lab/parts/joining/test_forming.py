@@ -1,0 +1,61 @@
+"""A cluster that forms anew on the instances that stand, with a claim whose holder dies and an engine that is late."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from ansible_collections.swarm.aws.plugins.module_utils._core.join.truth import Truth
+
+from tests.lab.site import Site
+
+ENGINE = ("docker.service", "docker.socket")
+
+
+@pytest.fixture(scope="module")
+def unformed(site: Site) -> Iterator[Site]:
+    """The cluster's instances before any of them was a member of anything; the stack is deployed again afterwards."""
+    site.settle()
+    for one in site.instances():
+        site.must(one["instance_id"], "systemctl", "stop", "swarm-agent")
+    for one in site.instances():
+        site.must(one["instance_id"], "docker", "swarm", "leave", "--force")
+    for key in ("cluster.json", "manager/token", "worker/token"):
+        site.aws("s3").delete_object(Bucket=site.bucket, Key=key)
+    yield site
+    deployed = site.playbook("playbooks/deploy.yml")
+    assert deployed.code == 0, deployed.output[-4000:]
+
+
+@pytest.mark.fault(2)
+@pytest.mark.fault(9)
+def test_fault_02_and_09_a_dead_holders_claim_is_taken_over_and_a_late_engine_joins(unformed: Site) -> None:
+    site = unformed
+    holder, late, ready = sorted(one["instance_id"] for one in site.instances("manager"))
+    claim = Truth.claim(holder, "2026-01-01T00:00:00+00:00")
+    site.aws("s3").put_object(Bucket=site.bucket, Key="cluster.json", Body=claim.encode())
+    site.must(late, "systemctl", "mask", "--runtime", "--now", *ENGINE)
+    for one in site.instances():
+        if one["instance_id"] != holder:
+            site.must(one["instance_id"], "systemctl", "start", "--no-block", "swarm-agent")
+    site.wait("the others to see the claim", lambda: f"{holder} is initialising the swarm" in site.agent_log(ready))
+    assert site.truth()["phase"] == "claimed", "the holder may be slow, so it is waited for"
+
+    site.aws("ec2").terminate_instances(InstanceIds=[holder])
+    site.wait("another manager to form the swarm", lambda: site.truth()["phase"] == "formed")
+    assert site.truth()["claimed_by"] != holder
+    assert site.on(late, "docker", "info").code != 0, "its engine is not up yet"
+
+    site.must(late, "systemctl", "unmask", "--runtime", *ENGINE)
+    site.must(late, "systemctl", "start", *ENGINE)
+    nodes = site.settle()
+    assert holder not in {node.instance for node in nodes}
+    assert site.clusters() == {site.truth()["cluster_id"]}
+    (ours,) = {tuple(sorted(networks(site, one))) for one in site.managers()}
+    for one in site.instances():
+        assert set(networks(site, one["instance_id"])) <= set(ours), "it has a network of the swarm before this one"
+
+
+def networks(site: Site, instance: str) -> list[str]:
+    """The IDs of the swarm's networks that the engine knows."""
+    return site.must(instance, "docker", "network", "ls", "--quiet", "--no-trunc", "--filter", "scope=swarm").split()

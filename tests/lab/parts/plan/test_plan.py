@@ -1,0 +1,74 @@
+"""What an operator meets before anything is built: refusals, the plan of a part, and a first run that is killed."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.lab.site import CLUSTER, Site
+
+WRONG: dict[str, tuple[Any, ...]] = {
+    "account": ({"account_id": "210987654321"}, "The credentials are for the account 123456789012"),
+    "region": ({"region": "eu-west-9"}, "region 'eu-west-9' is not an AWS region"),
+    "overlap": ({"vpc_cidr": "172.31.0.0/20"}, "overlaps 172.31.0.0/16 of the VPC"),
+    # All that is wrong is said at once.
+    "zone, key pair, size and hosted zone": (
+        {
+            "zones": ["eu-west-1a", "eu-west-1z"],
+            "key_name": "labb",
+            "vpc_cidr": "10.20.0.0/28",
+            "dns": {"zone": "swarm.tset", "record": "www.swarm.tset"},
+        },
+        "zones has eu-west-1z, but the region eu-west-1 has",
+        "key_name 'labb' is no key pair",
+        "too small",
+        "dns.zone swarm.tset does not exist in this account",
+    ),
+}
+
+
+@pytest.fixture
+def untouched(empty: Site) -> Site:
+    """The empty account with an empty log of calls."""
+    empty.forget_calls()
+    return empty
+
+
+@pytest.mark.parametrize("wrong", WRONG)
+def test_a_wrong_configuration_is_refused_in_a_sentence_before_the_first_write(untouched: Site, wrong: str) -> None:
+    values, *sentences = WRONG[wrong]
+    run = untouched.playbook("site.yml", "-e", json.dumps(values))
+    assert run.code != 0
+    said = run.said
+    assert [sentence for sentence in sentences if sentence not in said] == []
+    assert untouched.writes() == []
+
+
+def test_a_tag_plans_its_part_with_what_it_needs(untouched: Site) -> None:
+    run = untouched.playbook("site.yml", "--check", "--diff", "--tags", "groups")
+    assert run.code == 0, run.output[-3000:]
+    assert f"+++ after: launch template {CLUSTER}" in run.output
+    assert f"+++ after: queue {CLUSTER}" not in run.output
+
+
+@pytest.mark.fault(32)
+def test_fault_32_a_run_that_is_killed_amid_its_writes_to_any_service_is_finished_by_the_next(empty: Site) -> None:
+    """The services are those that its own calls name; each single write is tried in memory."""
+    interrupted: set[str] = set()
+
+    def reaches_another() -> bool:
+        reached = {call["service"] for call in empty.written()} - interrupted
+        interrupted.update(reached)
+        return bool(reached)
+
+    while True:
+        empty.forget_calls()
+        if not empty.killed_playbook("site.yml", when=reaches_another):
+            break
+    assert len(interrupted) >= 6, interrupted
+    run = empty.playbook("site.yml")
+    assert run.code == 0, run.output[-4000:]
+    assert run.changed == 0, run.output[-6000:]
+    empty.settle()

@@ -1,0 +1,150 @@
+"""The swarm's state is backed up and rotated, and the swarm comes back after its managers are lost for good."""
+
+from __future__ import annotations
+
+import contextlib
+
+import pytest
+from docker.errors import NotFound
+
+from lab.engine import connect, remove_instance
+from lab.state import ENDPOINT_PORT, SERVICES_ADDRESS
+from tests.lab.load import Load
+from tests.lab.site import CLUSTER, RECORD, Site, say
+
+SECRET = "kept-over-everything"
+
+
+@pytest.fixture(scope="module")
+def kept(site: Site) -> dict[str, set[str]]:
+    """What the swarm and its two backups have besides nodes, by kind: IDs that no restore may change."""
+    site.settle()
+    site.must(site.managers()[0], "sh", "-c", f"echo {SECRET} | docker secret create {SECRET} -")
+    for _ in range(2):
+        run = site.playbook("playbooks/backup.yml")
+        assert run.code == 0, run.output[-4000:]
+    return site.kept()
+
+
+def test_a_backup_costs_no_request_and_workers_cannot_read_it(site: Site, kept: dict[str, set[str]]) -> None:
+    with Load(site.lab, RECORD) as load:
+        run = site.playbook("playbooks/backup.yml")
+    assert run.code == 0, run.output[-4000:]
+    say(f"backup: {load.result}; {run.line('The engine was held')}")
+    assert load.result.failures == []
+    assert f"{len(kept['secret'])} secrets" in run.output
+    newest = site.backups()[0]
+    assert newest in run.output
+    worker = site.instances("worker")[0]["instance_id"]
+    endpoint = f"AWS_ENDPOINT_URL=http://{SERVICES_ADDRESS}:{ENDPOINT_PORT}"
+    read = _READ.format(bucket=site.bucket, key=f"backups/{newest}.tar.gz")
+    assert "AccessDenied" in site.on(worker, "env", endpoint, "python3", "-c", read).output
+
+
+@pytest.mark.fault(37)
+def test_fault_37_an_altered_backup_is_refused_and_an_older_one_offered(site: Site, kept: dict[str, set[str]]) -> None:
+    before, (newest, older, *_) = site.settle(), site.backups()
+    s3, key = site.aws("s3"), f"backups/{newest}.tar.gz"
+    content = s3.get_object(Bucket=site.bucket, Key=key)["Body"].read()
+    refusals = {
+        ("-e", f"backup={newest}"): "The swarm works: 3 of 3 managers are heard. Nothing was done.",
+        ("-e", "backup=nonsense", "-e", "force=example"): "There is no backup 'nonsense'.",
+        ("-e", "force=another"): "force is 'another', but this is the cluster 'example'",
+        ("-e", "force=example"): f"is refused, for it is not what was written: it has {len(content) - 9} bytes",
+    }
+    s3.put_object(Bucket=site.bucket, Key=key, Body=content[:-9])
+    try:
+        for words, reason in refusals.items():
+            run = site.playbook("playbooks/restore.yml", *words)
+            assert run.code != 0
+            assert reason in run.said
+            assert run.changed == 0
+        assert f"take it with -e backup={older}" in run.said
+    finally:
+        s3.put_object(Bucket=site.bucket, Key=key, Body=content)
+    assert site.nodes() == before
+
+
+@pytest.mark.fault(8)
+def test_fault_08_tokens_and_ca_are_rotated_and_nodes_stay(site: Site) -> None:
+    before, tokens = site.settle(), _tokens(site)
+    run = site.playbook("playbooks/rotate.yml", "-e", "what=tokens,ca")
+    assert run.code == 0, run.output[-4000:]
+    assert "Every node has a certificate of the new CA" in run.output
+    assert not set(tokens) & set(_tokens(site))
+    assert not any(token in run.output for token in (*tokens, *_tokens(site)))
+    assert {node.node_id for node in site.settle()} == {node.node_id for node in before}
+    run = site.playbook("playbooks/rotate.yml", "-e", "what=unlock_key")
+    assert run.code != 0
+    assert "there is no unlock key" in run.said
+
+
+def test_a_drill_proves_that_the_newest_backup_restores(site: Site, kept: dict[str, set[str]]) -> None:
+    before = site.settle()
+    run = site.playbook("playbooks/restore_drill.yml")
+    assert run.code == 0, run.output[-4000:]
+    said = run.said
+    assert (
+        f"The backup {site.backups()[0]} restores: {len(kept['service'])} services, {len(kept['secret'])} secrets"
+        in said
+    )
+    filters = [{"Name": "tag:swarm.aws/role", "Values": ["drill"]}]
+    states = [
+        one["State"]["Name"]
+        for reservation in site.aws("ec2").describe_instances(Filters=filters)["Reservations"]
+        for one in reservation["Instances"]
+    ]
+    assert states == ["terminated"]
+    assert site.nodes() == before
+
+
+@pytest.mark.fault(36)
+def test_fault_36_two_of_three_managers_disks_are_gone(site: Site, kept: dict[str, set[str]]) -> None:
+    site.settle()
+    cluster, (survivor, *lost) = site.truth()["cluster_id"], sorted(site.managers())
+    for instance in lost:
+        with contextlib.suppress(NotFound):
+            connect().containers.get(site.lab.container(instance)).kill()
+        remove_instance(connect(), site.lab.container(instance))
+    site.wait("the quorum to be lost", lambda: not site.managers())
+    run = site.playbook("playbooks/restore.yml")
+    assert run.code == 0, run.output[-6000:]
+    assert f"{survivor} still has the state of the swarm {cluster}, so nothing of it is lost" in run.said
+    site.settle()
+    assert site.truth()["cluster_id"] == cluster
+    assert site.kept() == kept
+    site.settle_record()
+    assert site.page().status == 200
+
+
+def test_a_backup_takes_the_place_of_a_swarm_that_works(site: Site, kept: dict[str, set[str]]) -> None:
+    before = site.settle()
+    (chosen, *_) = site.backups()
+    # What the backup does not have goes, and what was removed since comes back.
+    manager = site.managers()[0]
+    site.must(manager, "sh", "-c", "echo later | docker config create later -")
+    run = site.playbook("playbooks/restore.yml", "-e", f"force={CLUSTER}", "-e", f"backup={chosen}")
+    assert run.code == 0, run.output[-6000:]
+    assert f"The backup {chosen}" in run.said
+    site.settle()
+    assert "later" not in site.must(site.managers()[0], "docker", "config", "ls", "--format", "{{.Name}}")
+    assert site.kept() == kept
+    assert len(before) == len(site.nodes())
+    site.wait("the page", lambda: site.page().status == 200)
+
+
+_READ = """
+import boto3
+try:
+    boto3.client("s3", region_name="eu-west-1").get_object(Bucket="{bucket}", Key="{key}")
+except Exception as error:
+    print(error)
+"""
+
+
+def _tokens(site: Site) -> list[str]:
+    """The published join tokens."""
+    s3 = site.aws("s3")
+    return [
+        s3.get_object(Bucket=site.bucket, Key=f"{role}/token")["Body"].read().decode() for role in ("manager", "worker")
+    ]

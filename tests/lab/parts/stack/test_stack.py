@@ -1,0 +1,226 @@
+"""Stacks of an operator's own beside the example: deployed, failed, rolled back and stopped, and pulled from ECR."""
+
+from __future__ import annotations
+
+import json
+import re
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lab.state import ECR_HOST
+from tests.lab.site import Run, Site
+
+SHOP = """
+services:
+  page:
+    image: python:3.13-slim
+    command: [python3, -c, "import time; time.sleep(${SECONDS:-3600})"]
+    stop_grace_period: 1s
+    configs: [{source: motd, target: /motd}]
+    secrets: [password]
+    volumes: ["data:/data"]
+    deploy:
+      replicas: 2
+      endpoint_mode: dnsrr
+      update_config: {order: start-first, monitor: 4s, failure_action: rollback}
+      restart_policy: {delay: 1s}
+  migrate:
+    image: python:3.13-slim
+    command: [python3, -c, "print('the table is locked'); raise SystemExit(${EXIT:-0})"]
+    deploy:
+      mode: replicated-job
+      restart_policy: {condition: none}
+volumes: {data: {}}
+configs: {motd: {content: "${MOTD}"}}
+secrets: {password: {content: "${PASSWORD}"}}
+"""
+ECR = """
+services:
+  page:
+    image: ${REPOSITORY}
+    command: [python3, -c, "import time; time.sleep(3600)"]
+    stop_grace_period: 1s
+    deploy:
+      endpoint_mode: dnsrr
+      placement: {max_replicas_per_node: 1}
+      restart_policy: {delay: 1s}
+"""
+MINUTE = 60
+
+
+@pytest.fixture
+def shop(site: Site, tmp_path: Path) -> Iterator[Path]:
+    """The shop's compose file. Nothing of it is left in the swarm."""
+    site.settle()
+    (tmp_path / "shop").mkdir()
+    path = tmp_path / "shop" / "docker-compose.yml"
+    path.write_text(SHOP)
+    yield path
+    stopped = site.playbook("playbooks/stop.yml", "-e", "stack_name=shop")
+    assert stopped.code == 0, stopped.output[-3000:]
+
+
+def _deploy(site: Site, path: Path, *words: str, **variables: str) -> Run:
+    more = json.dumps({"stack_file": str(path), "stack_environment": variables})
+    return site.playbook("playbooks/deploy.yml", "-e", more, *words)
+
+
+def _swarm(site: Site, *words: str) -> Any:
+    """What an inspecting command of docker's on a manager tells, as JSON."""
+    return json.loads(site.must(site.managers()[0], "docker", *words))
+
+
+def _names(site: Site, kind: str) -> set[str]:
+    listed = site.must(site.managers()[0], "docker", kind, "ls", "--format", "{{.Name}}")
+    return {name for name in listed.split() if name.startswith("shop_")}
+
+
+def _motd(site: Site) -> str:
+    """The content of the config that the page has now."""
+    (page,) = _swarm(site, "service", "inspect", "shop_page")
+    name = page["Spec"]["TaskTemplate"]["ContainerSpec"]["Configs"][0]["ConfigName"]
+    shown = ["--format", "{{.Spec.Data | printf `%s`}}"]
+    return site.must(site.managers()[0], "docker", "config", "inspect", *shown, name)
+
+
+def test_a_stack_is_deployed_rotated_failed_rolled_back_and_stopped(site: Site, shop: Path) -> None:
+    first = _deploy(site, shop, "-vvv", MOTD="one", PASSWORD="correct-horse-one")
+    assert first.code == 0, first.output[-4000:]
+    assert "shop_migrate: complete, 1 of 1 tasks" in first.said
+    assert "shop_page: converged, 2 of 2 tasks" in first.said
+    assert "correct-horse" not in first.output
+    again = _deploy(site, shop, MOTD="one", PASSWORD="correct-horse-one")
+    assert (again.code, again.changed) == (0, 0), f"{again.output[-4000:]}\n{site.history('shop_migrate')}"
+
+    before = _names(site, "secret")
+    plan = _deploy(site, shop, "--check", "--diff", MOTD="two", PASSWORD="battery-staple-two")
+    assert plan.code == 0, plan.output[-4000:]
+    assert plan.changed > 0
+    assert "battery-staple" not in plan.output
+    assert _names(site, "secret") == before
+    second = _deploy(site, shop, "--diff", MOTD="two", PASSWORD="battery-staple-two")
+    assert second.code == 0, second.output[-4000:]
+    assert "battery-staple" not in second.output
+    # What a rollback would need stays.
+    assert len(_names(site, "secret") - before) == 1
+    assert before < _names(site, "secret")
+
+    failed = _deploy(site, shop, MOTD="three", PASSWORD="battery-staple-two", SECONDS="0")
+    assert failed.code != 0
+    assert "The stack 'shop' did not converge: shop_page rolled back" in failed.said
+    assert "the update failed and was rolled back: a task on" in failed.said
+    assert "ended by itself (exit code 0)" in failed.said
+    assert _motd(site).strip() == "two"
+
+    job = _deploy(site, shop, MOTD="two", PASSWORD="battery-staple-two", EXIT="7")
+    assert job.code != 0
+    assert "shop_migrate failed (0 of 1 tasks run): a task on" in job.said
+    # Docker runs it once for each time that the managers have changed leaders.
+    assert re.search(r"non-zero exit \(7\)(, \d+ of them so far)?; its log ends: the table is locked", job.said)
+
+    plan = site.playbook("playbooks/rollback.yml", "-e", "stack_name=shop", "--check", "--diff")
+    assert plan.code == 0, plan.output[-3000:]
+    assert _motd(site).strip() == "two"
+    for expected in ("two", "one"):
+        back = site.playbook("playbooks/rollback.yml", "-e", "stack_name=shop")
+        assert back.code == 0, back.output[-4000:]
+        assert "shop_page: converged, 2 of 2 tasks" in back.said
+        assert _motd(site).strip() == expected
+
+    plan = site.playbook("playbooks/stop.yml", "-e", "stack_name=shop", "--check", "--diff")
+    assert plan.code == 0, plan.output[-3000:]
+    assert _names(site, "service") == {"shop_page", "shop_migrate"}
+    stopped = site.playbook("playbooks/stop.yml", "-e", "stack_name=shop")
+    assert stopped.code == 0, stopped.output[-3000:]
+    assert "Kept: the volume shop_data on " in stopped.said
+    for kind in ("service", "network", "config", "secret"):
+        assert _names(site, kind) == set()
+    again = site.playbook("playbooks/stop.yml", "-e", "stack_name=shop")
+    assert (again.code, again.changed) == (0, 0)
+    assert "The swarm has no stack 'shop', so there is nothing to stop." in again.said
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["playbooks/stop.yml"], "Which stack is to be stopped? Say it with -e stack_name=…."),
+        (["playbooks/rollback.yml"], "Which stack is to be rolled back? Say it with -e stack_name=…."),
+        (["playbooks/rollback.yml", "-e", "stack_name=shopp"], "No release of a stack 'shopp' is known here"),
+        (["playbooks/deploy.yml", "-e", "stack_file=/nowhere/compose.yml"], "/nowhere/compose.yml cannot be read"),
+    ],
+)
+def test_what_cannot_be_done_is_said_in_a_sentence(site: Site, words: list[str], sentence: str) -> None:
+    run = site.playbook(*words)
+    assert run.code != 0
+    assert run.changed == 0
+    assert sentence in run.said
+
+
+def _tokens(site: Site, seconds: float) -> None:
+    """Have ECR's tokens be good for so long, those that were given before among them."""
+    request = urllib.request.Request(f"{site.lab.endpoint}/_lab/ecr-tokens?seconds={seconds}", method="POST")
+    with urllib.request.urlopen(request, timeout=10):
+        pass
+
+
+def _tasks(site: Site) -> dict[str, str]:
+    """The page's tasks by ID, with what is the matter with those that ended."""
+    shown = ["--no-trunc", "--format", "{{.ID}} {{.CurrentState}} {{.Error}}"]
+    listed = site.must(site.managers()[0], "docker", "service", "ps", *shown, "shop_page")
+    return {line.split()[0]: line.partition(" ")[2] for line in listed.splitlines()}
+
+
+def _running(site: Site) -> set[str]:
+    return {task for task, state in _tasks(site).items() if state.startswith("Running")}
+
+
+def _granted(site: Site) -> str:
+    (page,) = _swarm(site, "service", "inspect", "shop_page")
+    return str(page["Spec"]["Labels"].get("swarm.aws.registry-auth", ""))
+
+
+def test_images_in_ecr_are_pulled_by_nodes_that_get_a_task_long_after_the_deployment(site: Site, shop: Path) -> None:
+    shop.write_text(ECR)
+    for name in ("library/python", "valkey/valkey"):
+        site.aws("ecr").create_repository(repositoryName=name)
+    anyone = site.on(site.managers()[0], "docker", "pull", f"{ECR_HOST}/library/python:3.13-slim")
+    assert anyone.code != 0
+    assert "no basic auth credentials" in anyone.output
+
+    # The manager's role may pull from library/*, as the lab's configuration says.
+    refused = _deploy(site, shop, REPOSITORY=f"{ECR_HOST}/valkey/valkey:8.1")
+    assert refused.code != 0
+    assert "is not authorized to perform: ecr:BatchGetImage" in refused.said
+    assert _names(site, "service") == set()
+
+    _tokens(site, MINUTE)
+    try:
+        deployed = _deploy(site, shop, "-vvv", REPOSITORY=f"{ECR_HOST}/library/python:3.13-slim")
+        assert deployed.code == 0, deployed.output[-4000:]
+        (task,) = _running(site)
+        known = _granted(site)
+        assert known, "the deployment notes how old the credentials are"
+        site.wait("the agent to renew the credentials", lambda: _granted(site) != known)
+        assert set(_tasks(site)) == {task}, "the task was left alone"
+
+        with site.agents_stopped():
+            _tokens(site, 0)
+            site.must(site.managers()[0], "docker", "service", "scale", "--detach", "shop_page=2")
+            site.wait("a node to be refused the image", lambda: len(_tasks(site)) > 2)
+            assert _running(site) == {task}
+            _tokens(site, 12 * 3600)
+        site.wait("the node to pull with new credentials", lambda: len(_running(site)) == 2)
+        assert task in _running(site)
+    finally:
+        _tokens(site, 12 * 3600)
+    logs = deployed.output + "".join(site.agent_log(one) for one in site.managers())
+    assert '"action": "RefreshRegistryAuth"' in logs
+    with urllib.request.urlopen(f"{site.lab.endpoint}/_lab/ecr-tokens", timeout=10) as answer:
+        given = json.load(answer)
+    assert len(given) > 3
+    assert not [one for one in given if one in logs]
+    site.settle()

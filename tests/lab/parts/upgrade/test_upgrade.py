@@ -1,0 +1,238 @@
+"""Groups get another size and instances of a new launch template, while a client asks hundreds of times a second."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import time
+from collections import Counter
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.lab.load import Load
+from tests.lab.site import CLUSTER, RECORD, ROOT, Run, Site, say
+
+# Requests that an upgrade must have met for their success to mean something.
+ENOUGH = 10_000
+USUAL_SIZE, DESIRED = "swarm.aws/usual-size", "swarm.aws/desired"
+# It is run before the node joins, and never ends.
+NEVER_JOINS = "#!/bin/sh\nsleep 100000\n"
+CALLED_OFF = "#cloud-config\n# the template that is called off\n"
+SECOND = "#cloud-config\n# the second template\n"
+
+
+@pytest.fixture
+def site(site: Site) -> Site:
+    """The cluster with three workers."""
+    scaled = scale(site, 3)
+    assert scaled.code == 0, scaled.output[-4000:]
+    site.settle(workers=3)
+    return site
+
+
+def test_a_group_gets_more_instances_that_serve_and_site_yml_leaves_them(site: Site) -> None:
+    assert scale(site, 1).code == 0
+    run = scale(site, 3)
+    assert run.code == 0, run.output[-4000:]
+    assert run.changed == 1
+    assert "The group worker has 3 instances, of which 3 serve" in run.said
+    assert len(members(site, "worker")) == 3
+    again = site.playbook("site.yml", "--tags", "groups")
+    assert (again.code, again.changed) == (0, 0), again.output[-4000:]
+    assert "The group 'worker' has 3 instances, since it was scaled" in again.said
+    assert sizes(site)["worker"][:2] == (3, 4)
+
+
+def test_what_a_group_may_not_have_is_refused_and_nothing_changed(site: Site) -> None:
+    for words, sentence in (
+        (["-e", "group=worker", "-e", "desired=9"], "may have 1 to 4 instances, and 9 are asked for: change its max"),
+        (["-e", "group=manager", "-e", "desired=0"], "may have 3 to 5 instances, and 0 are asked for: change its min"),
+        (["-e", "group=worker"], "Say it with -e group=worker -e desired=3"),
+    ):
+        run = site.playbook("playbooks/scale.yml", *words)
+        assert run.code != 0
+        assert sentence in run.said
+        assert run.changed == 0
+
+
+def test_services_are_spread_over_the_new_nodes_without_a_request_failing(site: Site) -> None:
+    before = spread(site)
+    with Load(site.lab, RECORD) as load:
+        run = site.playbook("playbooks/rebalance.yml", "-e", f"services={CLUSTER}_web,{CLUSTER}_store")
+    assert run.code == 0, run.output[-4000:]
+    after = spread(site)
+    say(f"rebalance: {before} became {after}; {load.result}")
+    assert load.result.failures == []
+    assert f"{CLUSTER}_store: left alone, since it is not start-first" in run.said
+    # Where the scheduler had spread them evenly by itself there is nothing to do.
+    assert ("to be spread anew" in run.output) is (run.changed == 1)
+    again = site.playbook("playbooks/rebalance.yml", "-e", f"services={CLUSTER}_web", "--check")
+    assert f"{CLUSTER}_web: left alone, since it is spread as evenly as it can be" in again.said
+
+
+@pytest.mark.fault(35)
+def test_fault_35_a_template_whose_instances_never_join_stops_at_the_first_with_the_old_ones_in_place(
+    site: Site, tmp_path: Path
+) -> None:
+    before, usual = members(site), sizes(site)
+    template(site, tmp_path, NEVER_JOINS)
+    try:
+        run = site.playbook("playbooks/upgrade.yml", "-e", "batch=2", "-e", "timeout=30")
+    finally:
+        mended = site.playbook("site.yml", "--tags", "groups")
+    assert mended.code == 0, mended.output[-4000:]
+    assert run.code != 0
+    assert "The upgrade stopped in the group worker: After 30 s the group worker still waits for i-" in run.said
+    assert "to join the swarm" in run.said
+    site.wait("the new one to end", lambda: len(site.instances()) == len(before))
+    assert members(site) == before, "all old ones serve on, and none of the managers was tried"
+    assert sizes(site) == usual
+
+
+def test_an_upgrade_that_is_called_off_leaves_groups_as_large_as_they_were(site: Site, tmp_path: Path) -> None:
+    before, usual = members(site), sizes(site)
+    template(site, tmp_path, CALLED_OFF)
+    first = start(site, "playbooks/upgrade.yml")
+    site.wait("the canary to be launched", lambda: len(site.instances()) == len(before) + 1)
+    first.kill()
+    first.wait()
+    refused = site.playbook("playbooks/scale.yml", "-e", "group=worker", "-e", "desired=2")
+    assert refused.code != 0
+    assert "An upgrade of the group worker is under way: finish it with playbooks/upgrade.yml" in refused.said
+    run = site.playbook("playbooks/upgrade.yml", "-e", "cancel=true")
+    assert run.code == 0, run.output[-4000:]
+    site.wait("as many instances as before", lambda: len(site.instances()) == len(before))
+    site.settle(workers=3)
+    assert sizes(site) == usual
+    # A canary that served already has taken the place of an old one.
+    assert len(members(site) - before) <= 1
+    again = site.playbook("playbooks/upgrade.yml", "-e", "cancel=true")
+    assert (again.code, again.changed) == (0, 0), again.output[-4000:]
+
+
+@pytest.mark.fault(5)
+@pytest.mark.fault(35)
+def test_an_upgrade_that_is_killed_is_finished_by_the_next_without_a_request_failing(
+    site: Site, tmp_path: Path
+) -> None:
+    before, usual, leader, cluster = members(site), sizes(site), site.one("leader"), site.truth()["cluster_id"]
+    template(site, tmp_path, SECOND)
+    words = ["playbooks/upgrade.yml", "-e", "batch=2"]
+    with Load(site.lab, RECORD) as load:
+        began = time.monotonic()
+        first = start(site, *words)
+        site.wait("the canary to be in the swarm", lambda: len(site.members()) == len(before) + 1)
+        first.kill()
+        first.wait()
+        run = site.playbook(*words)
+        took = time.monotonic() - began
+    assert run.code == 0, run.output[-6000:]
+    removals = [float(one) for one in re.findall(r"Seconds: .*\ball (\d+\.\d)", run.output)]
+    say(
+        f"upgrade of {len(before)} nodes: {load.result}; {took:.0f} s, {took / len(before):.0f} s a node, of which the "
+        f"removals that it saw took {removals} s"
+    )
+    assert load.result.failures == []
+    assert load.result.sent >= ENOUGH, str(load.result)
+    assert not members(site) & before, "all of them are new"
+    assert len(members(site)) == len(before)
+    assert site.clusters() == {site.truth()["cluster_id"]} == {cluster}, "they found the managers that there were then"
+    assert sizes(site) == usual
+    assert [line for line in run.output.splitlines() if "is removed." in line][-1].strip(
+        " -'"
+    ) == f"{leader} is removed."
+    assert site.addresses() == site.public_addresses()
+    again = site.playbook(*words)
+    assert (again.code, again.changed) == (0, 0)
+    assert "Nothing is to be replaced" in again.said
+
+
+def test_three_managers_become_one_and_three_again_without_a_request_failing(site: Site, tmp_path: Path) -> None:
+    """Whatever the order, each step leaves a majority of the managers that there are then."""
+    usual, changed = sizes(site), groups(tmp_path, user_data=SECOND, min=1)
+    allowed = site.playbook("site.yml", "--tags", "groups", "-e", f"@{changed}")
+    assert (allowed.code, allowed.changed) == (0, 1), allowed.output[-4000:]
+    with Load(site.lab, RECORD) as load:
+        fewer = site.playbook("playbooks/scale.yml", "-e", "group=manager", "-e", "desired=1", "-e", f"@{changed}")
+        assert fewer.code == 0, fewer.output[-4000:]
+        assert "A single manager has no quorum to lose but itself" in fewer.said
+        assert [node.role for node in site.nodes()].count("manager") == 1
+        assert len(site.addresses()) == 1
+        more = site.playbook("playbooks/scale.yml", "-e", "group=manager", "-e", "desired=3", "-e", f"@{changed}")
+    assert more.code == 0, more.output[-4000:]
+    say(f"three managers, one and three: {load.result}")
+    assert load.result.failures == []
+    site.settle(workers=3)
+    assert site.addresses() == site.public_addresses()
+    restored = site.playbook("site.yml", "--tags", "groups", "-e", f"@{groups(tmp_path, user_data=SECOND)}")
+    assert (restored.code, restored.changed) == (0, 1), restored.output[-4000:]
+    assert sizes(site) == usual
+
+
+def test_a_group_gets_fewer_instances_without_a_request_failing(site: Site) -> None:
+    with Load(site.lab, RECORD) as load:
+        run = scale(site, 1)
+    assert run.code == 0, run.output[-4000:]
+    say(f"two workers fewer: {load.result}")
+    assert load.result.failures == []
+    assert sizes(site)["worker"] == (1, 4, {DESIRED: "1"})
+    site.settle()
+
+
+# What the tests ask and do
+
+
+def members(site: Site, group: str | None = None) -> set[str]:
+    """The instances that Auto Scaling counts on and the swarm has."""
+    serving = {one["instance_id"] for one in site.instances(group) if one["lifecycle_state"] == "InService"}
+    return serving & site.members()
+
+
+def sizes(site: Site) -> dict[str, tuple[int, int, dict[str, str]]]:
+    """Desired and greatest size of each group, what its tags say of them, and that nothing of it is paused."""
+    found = site.aws("autoscaling").describe_auto_scaling_groups()["AutoScalingGroups"]
+    assert not any(group["SuspendedProcesses"] for group in found)
+    return {
+        group["AutoScalingGroupName"].removeprefix(f"{CLUSTER}-"): (
+            group["DesiredCapacity"],
+            group["MaxSize"],
+            {tag["Key"]: tag["Value"] for tag in group["Tags"] if tag["Key"] in (USUAL_SIZE, DESIRED)},
+        )
+        for group in found
+    }
+
+
+def template(site: Site, folder: Path, user_data: str) -> None:
+    """Have site.yml give all groups a launch template with this user data."""
+    run = site.playbook("site.yml", "--tags", "groups", "-e", f"@{groups(folder, user_data=user_data)}")
+    assert (run.code, run.changed) == (0, 1), run.output[-4000:]
+
+
+def groups(folder: Path, **more: object) -> Path:
+    """A file that says of every group of the lab's configuration something more, or else."""
+    configured = yaml.safe_load((ROOT / "inventories/lab/group_vars/all.yml").read_text())
+    file = folder / "groups.json"
+    file.write_text(json.dumps({"node_groups": [{**group, **more} for group in configured["node_groups"]]}))
+    return file
+
+
+def scale(site: Site, workers: int) -> Run:
+    """Run scale.yml for the workers."""
+    return site.playbook("playbooks/scale.yml", "-e", "group=worker", "-e", f"desired={workers}")
+
+
+def start(site: Site, *words: str) -> subprocess.Popen[bytes]:
+    """Begin a playbook."""
+    silent = subprocess.DEVNULL
+    return subprocess.Popen(
+        ["ansible-playbook", *words], cwd=ROOT, env=site.environment, stdin=silent, stdout=silent, stderr=silent
+    )
+
+
+def spread(site: Site) -> dict[str, int]:
+    """How many tasks of the page each node has, by its name."""
+    words = ["docker", "service", "ps", f"{CLUSTER}_web", "--filter", "desired-state=running", "--format", "{{.Node}}"]
+    return dict(Counter(site.must(site.managers()[0], *words).split()))

@@ -1,0 +1,219 @@
+"""The page that shows the cluster, in a real browser, while a node is removed and a manager is lost."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
+
+from tests.lab.browser import Browser, browser
+from tests.lab.site import ROOT, Site
+
+SCHEMES = ("light", "dark")
+# Where pictures of the page are kept, if they are asked for.
+PICTURES = os.environ.get("SWARM_PICTURES", "")
+STAGES = ["requested", "begun", "ready", "drained", "removed"]
+# As one sees it who has just opened it.
+TOP = """
+for (const one of document.querySelectorAll('details[open]')) one.open = false;
+document.activeElement.blur();
+scrollTo(0, 0);
+"""
+# Notes what the page shows of an instance, whenever that changes.
+RECORD = """
+window.seen = [];
+window.said = [];
+const look = () => {
+  const node = document.querySelector(`[data-instance="${arguments[0]}"]`);
+  const now = JSON.stringify({
+    stage: node ? node.querySelector('[aria-current=step]')?.dataset.stage ?? null : 'away',
+    tasks: node ? [...node.querySelectorAll('.tasks li')].map((one) => one.textContent) : [],
+  });
+  if (window.seen.at(-1) !== now) window.seen.push(now);
+  const said = document.getElementById('said').textContent;
+  if (window.said.at(-1) !== said) window.said.push(said);
+};
+const all = {subtree: true, childList: true, attributes: true, characterData: true};
+new MutationObserver(look).observe(document.body, all);
+look();
+"""
+
+
+@pytest.fixture
+def address(site: Site) -> Iterator[str]:
+    """What `make look` says to open."""
+    process = subprocess.Popen(
+        ["make", "-s", "look", "PORT=0"],
+        cwd=ROOT,
+        env=site.environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    assert process.stdout is not None
+    line = process.stdout.readline()
+    try:
+        assert line.startswith("look: http://127.0.0.1:"), line
+        yield line.split()[1]
+    finally:
+        os.killpg(process.pid, signal.SIGTERM)
+        process.communicate(timeout=30)
+
+
+def test_a_removal_and_a_lost_manager_on_the_page(site: Site, address: str) -> None:
+    site.settle()
+    victim = site.one("worker")
+    for path in ("/", "/moment.json", "/moments"):
+        assert _status(address, path) == 401, "nobody gets in without the key"
+    with browser() as page:
+        page.size(1280, 1000)
+        page.get(address)
+        site.wait("the page to be live", lambda: _link(page) == "live")
+        assert "key=" not in page.current_url
+        _shows_what_is(page, site)
+        _is_accessible(page)
+        _works_by_keyboard(page)
+        page.execute_script(RECORD, victim)
+        with tempfile.TemporaryFile("w+") as output:
+            removal = subprocess.Popen(
+                ["ansible-playbook", "remove_node.yml", "-e", f"id={victim}"],
+                cwd=ROOT,
+                env=site.environment,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+            )
+            site.wait("its tasks to be told to end, on the page", lambda: "ready" in _stages(page))
+            for scheme in SCHEMES:
+                page.prefer(scheme)
+                if PICTURES:
+                    page.execute_script(TOP)
+                    page.picture(Path(PICTURES) / f"look-{scheme}.png")
+            site.wait("the node to be gone from the page", lambda: _seen(page)[-1]["stage"] == "away")
+            removal.wait(240)
+            output.seek(0)
+            assert removal.returncode == 0, output.read()[-4000:]
+        stages, seen = _stages(page), _seen(page)
+        # The first ones may pass between two looks of the managers.
+        assert "ready" in stages
+        assert stages == sorted(stages, key=STAGES.index), "one after the other, as they happen"
+        assert "example_web" in " ".join(seen[0]["tasks"]), "it had tasks"
+        assert not seen[-2]["tasks"] or all("stopping" in one for one in seen[-2]["tasks"]), "and had none in the end"
+        said = page.execute_script("return window.said")
+        assert [one for one in said if f"{victim}: tasks end." in one], f"what happens is said aloud: {said}"
+        site.settle()
+        site.wait("the page to show the node that took its place", lambda: _shown(page) == site.ids())
+        _is_accessible(page)
+        _survives_the_loss_of_the_manager_that_tells(page, site)
+        assert page.complaints() == []
+
+
+def _survives_the_loss_of_the_manager_that_tells(page: Browser, site: Site) -> None:
+    teller = _teller(page)
+    assert teller in site.ids("manager")
+    site.control("partition", teller)
+    try:
+        site.wait("another manager to tell", lambda: _link(page) == "live" and _teller(page) != teller)
+    finally:
+        site.control("heal", teller)
+    site.settle()
+
+
+def _shows_what_is(page: Browser, site: Site) -> None:
+    site.wait("the page to show all instances", lambda: _shown(page) == site.ids())
+    leader = site.one("leader")
+    for one in site.instances():
+        node = page.find_element(By.CSS_SELECTOR, f'[data-instance="{one["instance_id"]}"]')
+        zone = node.find_element(By.XPATH, "ancestor::section[@class='zone']").get_attribute("aria-label")
+        assert zone == f"Zone {one['zone']}"
+        words = {badge.text for badge in node.find_elements(By.CSS_SELECTOR, ".badges li")}
+        assert {"ready", one["group"].rpartition("-")[2]} <= words
+        assert ("leader" in words) is (one["instance_id"] == leader)
+    now = page.find_element(By.ID, "now").text
+    assert "3 of 3 managers heard, 2 needed: 1 may fail" in now
+    assert all(address in now for address in site.addresses())
+    assert "example_web 6 of 6" in page.find_element(By.ID, "services").text
+    listed = "return [...document.querySelectorAll('.tasks .running')].map((one) => one.textContent)"
+    tasks = [text for text in page.execute_script(listed) if text.startswith("example_web")]
+    assert sum(int((re.findall(r" \S (\d+)$", text) or ["1"])[0]) for text in tasks) == 6
+    assert page.find_elements(By.CSS_SELECTOR, "#done time"), "what the agent did last"
+
+
+def _is_accessible(page: Browser) -> None:
+    grounds = set()
+    for scheme in SCHEMES:
+        page.prefer(scheme)
+        assert page.violations() == [], scheme
+        grounds.add(page.execute_script("return getComputedStyle(document.body).backgroundColor"))
+    assert len(grounds) == len(SCHEMES), "the schemes differ"
+
+
+def _works_by_keyboard(page: Browser) -> None:
+    page.find_element(By.TAG_NAME, "body").send_keys(Keys.TAB)
+    assert page.switch_to.active_element.text == "Skip to the nodes"
+    page.switch_to.active_element.send_keys(Keys.ENTER, Keys.TAB)
+    more = page.switch_to.active_element
+    assert more.tag_name == "summary"
+    more.send_keys(Keys.ENTER)
+    deadline = time.monotonic() + 30
+    # It stays open, and keeps the focus, while moments come.
+    count = "window.moments = 0; new EventSource('/moments').onmessage = () => { window.moments += 1; };"
+    page.execute_script(count)
+    while page.execute_script("return window.moments") < 4:
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+    assert page.switch_to.active_element == more
+    assert page.execute_script("return arguments[0].parentElement.open", more)
+    more.send_keys(Keys.ENTER)
+    assert not page.execute_script("return arguments[0].parentElement.open", more)
+    page.execute_script("arguments[0].blur(); window.scrollTo(0, 0)", more)
+
+
+def _status(address: str, path: str) -> int:
+    parts = urlsplit(address)
+    try:
+        with urllib.request.urlopen(f"{parts.scheme}://{parts.netloc}{path}", timeout=30) as answer:
+            return int(answer.status)
+    except urllib.error.HTTPError as error:
+        return error.code
+
+
+def _link(page: Browser) -> str | None:
+    return page.find_element(By.ID, "link").get_attribute("data-state")
+
+
+def _teller(page: Browser) -> str:
+    return page.find_element(By.ID, "link").text.rpartition(" ")[2]
+
+
+def _shown(page: Browser) -> set[str]:
+    shown = page.execute_script(
+        "return [...document.querySelectorAll('[data-instance]')].map((one) => one.dataset.instance)"
+    )
+    return set(shown)
+
+
+def _seen(page: Browser) -> list[dict]:
+    return page.execute_script("return window.seen.map((one) => JSON.parse(one))")
+
+
+def _stages(page: Browser) -> list[str]:
+    """The stages that were seen, one after the other."""
+    stages: list[str] = []
+    for one in _seen(page):
+        if one["stage"] in STAGES and one["stage"] not in stages[-1:]:
+            stages.append(one["stage"])
+    return stages

@@ -1,0 +1,138 @@
+"""A group of workers with a warm pool: what is in there is no node, and is taken before anything is launched."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from parliament import analyze_policy_string
+
+from lab.state import Lab
+from tests.lab.configured import Configuration, build
+from tests.lab.site import CLUSTER, Run, Site, say
+
+WORKERS = f"{CLUSTER}-worker"
+
+
+@pytest.fixture(scope="module")
+def site(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Site:
+    """The cluster, which is destroyed in the end."""
+    return build(lab, tmp_path_factory.mktemp("warm"), with_pool)
+
+
+def with_pool(usual: Configuration, **more: object) -> Configuration:
+    """The configuration in which the workers and their pool are two together."""
+    pool = {"instance_types": ["t3.small", "t3a.small"], "warm_pool": {"min": 0, "max": 2}, **more}
+    return {
+        **usual,
+        "node_groups": [{**one, **(pool if one["name"] == "worker" else {})} for one in usual["node_groups"]],
+    }
+
+
+def pool(site: Site) -> dict[str, str]:
+    """The states of what is in the warm pool, by instance ID."""
+    found = site.aws("autoscaling").describe_warm_pool(AutoScalingGroupName=WORKERS)["Instances"]
+    return {one["InstanceId"]: one["LifecycleState"] for one in found}
+
+
+def warmed(site: Site) -> str:
+    """The one instance that is stopped in the pool."""
+    site.wait("an instance to be stopped in the pool", lambda: list(pool(site).values()) == ["Warmed:Stopped"])
+    (identifier,) = pool(site)
+
+    def stopped() -> bool:
+        return described(site, identifier)["State"]["Name"] == "stopped"
+
+    site.wait("EC2 to have stopped it", stopped)
+    return identifier
+
+
+def described(site: Site, instance: str) -> dict[str, Any]:
+    found = site.aws("ec2").describe_instances(InstanceIds=[instance])
+    return found["Reservations"][0]["Instances"][0]  # type: ignore[no-any-return]
+
+
+def nodes(site: Site) -> set[str]:
+    return {node.instance for node in site.nodes()}
+
+
+def test_an_instance_is_prepared_stopped_and_in_no_swarm(site: Site) -> None:
+    warm = warmed(site)
+    site.settle()
+    assert warm not in nodes(site)
+    # It said so itself, once; and it may say it of its group alone.
+    calls = [one for one in site.calls() if one["caller"] == WORKERS and one["service"] == "autoscaling"]
+    assert {(one["action"], one["allowed"]) for one in calls} == {("CompleteLifecycleAction", True)}
+    policy = site.aws("iam").get_role_policy(RoleName=WORKERS, PolicyName="swarm")["PolicyDocument"]
+    assert [finding.issue for finding in analyze_policy_string(json.dumps(policy)).findings] == []
+    seen = site.playbook("playbooks/status.yml")
+    assert seen.code == 0, seen.output[-3000:]
+    assert any(warm in line and "Warmed:Stopped" in line for line in seen.output.splitlines()), seen.output
+    assert "In flight: nothing" in seen.output and "Note:" not in seen.output, seen.output
+
+
+def test_a_second_run_changes_nothing_and_the_plan_knows_what_it_costs(site: Site) -> None:
+    site.settle()
+    run = site.playbook("site.yml")
+    assert (run.code, run.changed) == (0, 0), run.output[-6000:]
+    plan = site.playbook("playbooks/plan.yml")
+    assert plan.code == 0, plan.output[-4000:]
+    assert "Nothing is to be changed." in plan.output and "No orphans" in plan.output, plan.output[-4000:]
+    assert "t3.small and 1 stopped" in plan.output, plan.output[-4000:]
+
+
+def test_what_is_behind_in_the_pool_is_replaced_too(site: Site) -> None:
+    before = {warmed(site), *site.ids("worker")}
+    configuration = Path(site.environment["ANSIBLE_INVENTORY"]) / "group_vars/all.yml"
+    changed = with_pool(yaml.safe_load(configuration.read_text()), user_data="#cloud-config\nruncmd: [[touch, /new]]\n")
+    configuration.write_text(yaml.safe_dump(changed))
+    run = site.playbook("site.yml")
+    assert run.code == 0, run.output[-4000:]
+    said = next(line for line in run.output.splitlines() if "still are as before the last change" in line)
+    assert all(one in said for one in before), said
+    run = site.playbook("playbooks/upgrade.yml")
+    assert run.code == 0, run.output[-4000:]
+    assert "Behind in warm pools, from which they go before all others" in run.output
+    # Of the group's own a node, and of the pool's what nobody knew.
+    site.settle()
+    assert before.isdisjoint({warmed(site), *site.ids("worker")})
+    report = site.playbook("site.yml")
+    assert (report.code, report.changed) == (0, 0), report.output[-4000:]
+    assert "still are as before the last change" not in report.output
+
+
+def test_a_group_that_gets_larger_takes_what_is_warm(site: Site) -> None:
+    warm = warmed(site)
+    before = site.ids("worker") - {warm}
+    launched = described(site, warm)["LaunchTime"]
+    run = site.playbook("playbooks/scale.yml", "-e", "group=worker", "-e", "desired=2")
+    try:
+        _took_what_is_warm(site, run, before, warm, launched)
+    finally:
+        back = site.playbook("playbooks/scale.yml", "-e", "group=worker", "-e", "desired=1")
+    assert back.code == 0, back.output[-4000:]
+
+
+def _took_what_is_warm(site: Site, run: Run, before: set[str], warm: str, launched: datetime) -> None:
+    assert run.code == 0, run.output[-4000:]
+    site.settle(workers=2)
+    assert site.ids("worker") == before | {warm}, "nothing was launched"
+    assert warm in nodes(site)
+    assert described(site, warm)["LaunchTime"] > launched
+    # What answered the hook this time was the leader, who had seen it join.
+    done = [one for manager in site.managers() for one in site.actions(manager) if warm in str(one)]
+    assert "CompleteLifecycle" in [one["action"] for one in done]
+    group = site.aws("autoscaling").describe_auto_scaling_groups(AutoScalingGroupNames=[WORKERS])
+    say(f"the warm pool then: {group['AutoScalingGroups'][0]['WarmPoolSize']}")
+    assert pool(site) == {}
+
+
+def test_nothing_of_it_is_left(site: Site) -> None:
+    run = site.playbook("playbooks/destroy.yml", "-e", f"confirm={CLUSTER}")
+    assert run.code == 0, run.output[-4000:]
+    assert "Nothing is left of it." in run.said
+    assert site.inventory() == site.before

@@ -1,0 +1,50 @@
+"""A worker and the leader are removed while a client asks the cluster hundreds of times a second."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.lab.load import Load
+from tests.lab.site import RECORD, Site, say
+
+# Requests that a removal must have met for their success to mean something. The client asks for 220 a second and more.
+ENOUGH = 2000
+
+
+@pytest.mark.fault(23)
+@pytest.mark.fault(29)
+@pytest.mark.parametrize("kind", ["worker", "leader"])
+def test_no_request_fails_while_a_node_is_removed(site: Site, kind: str) -> None:
+    """The managers are the group of the DNS record, so the leader is also an instance that the record points to."""
+    site.settle()
+    site.settle_record()
+    instance = site.one(kind)
+    with Load(site.lab, RECORD) as load:
+        run = site.playbook("remove_node.yml", "-e", f"id={instance}")
+    assert run.code == 0, run.output[-4000:]
+    say(f"{kind}: {load.result}; {run.line('Seconds:')}")
+    assert load.result.failures == []
+    assert load.result.sent >= ENOUGH, str(load.result)
+    healthy = "example_web: 6 of 6 tasks healthy at the lowest"
+    assert healthy in run.output, f"{run.output[-3000:]}\n{site.history('example_web')}"
+    nodes = site.settle()
+    assert instance not in {node.instance for node in nodes}
+    site.settle_record()
+    site.wait("the AAAA record", lambda: site.addresses("AAAA") == site.ipv6_addresses())
+    site.wait("the services to have as many tasks as they declare", lambda: site.replicas("example_web") == "6/6")
+
+    again = site.playbook("remove_node.yml", "-e", f"id={instance}")
+    assert again.code == 0, again.output[-3000:]
+    assert again.changed == 0
+    assert f"{instance} is not in the swarm any more" in again.output
+
+
+@pytest.mark.fault(24)
+def test_two_of_three_managers_are_refused_with_the_numbers(site: Site) -> None:
+    before = site.settle()
+    managers = [node.instance for node in before if node.role == "manager"]
+    run = site.playbook("remove_node.yml", "-e", f"id={managers[0]},{managers[1]}")
+    assert run.code != 0
+    assert "it would leave 1 of 3 managers reachable, fewer than their quorum of 2" in run.said
+    assert run.changed == 0
+    assert site.nodes() == before

@@ -1,0 +1,145 @@
+"""What the whole story shows of the cluster's security: permissions that were used, and no secret anywhere."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from parliament import analyze_policy_string
+
+from tests.lab.site import CLUSTER, ROOT, Site, say
+
+JUDGE = Path(__file__).parents[1] / "iam"
+ROLES = (f"{CLUSTER}-manager", f"{CLUSTER}-worker")
+# What the roles are allowed and may not have done in the whole story, and why it is allowed all the same.
+SESSIONS = "AWS's own agent for Session Manager asks for it, which the lab has not"
+PULLS = "the registry asks IAM about each pull, which is no call of the API; tests/lab/parts/stack has some"
+UNUSED = {
+    "ssm:UpdateInstanceInformation": SESSIONS,
+    "ssmmessages:CreateControlChannel": SESSIONS,
+    "ssmmessages:CreateDataChannel": SESSIONS,
+    "ssmmessages:OpenControlChannel": SESSIONS,
+    "ssmmessages:OpenDataChannel": SESSIONS,
+    "ecr:BatchCheckLayerAvailability": PULLS,
+    "ecr:BatchGetImage": PULLS,
+    "ecr:GetDownloadUrlForLayer": PULLS,
+    "s3:DeleteObject": "a backup beyond the fourteenth goes, and the story has fewer",
+    "autoscaling:RecordLifecycleActionHeartbeat": "a removal that takes longer than its hook waits",
+    "autoscaling:DescribeAutoScalingInstances": "asked only while a removal ends under the eyes of its command",
+    "s3:ListBucket": "S3 asks for it where an object is not there, which a worker may never have met",
+}
+
+
+# Permissions
+
+
+def test_parliament_finds_nothing_in_the_policies(site: Site) -> None:
+    found = {
+        f"{role}: {finding.issue} {json.dumps(finding.detail, default=str)}"
+        for role in ROLES
+        for document in _policies(site, role)
+        for finding in analyze_policy_string(json.dumps(document)).findings
+    }
+    assert found == set()
+
+
+def test_another_evaluator_agrees_with_every_judgement_of_the_story(site: Site) -> None:
+    made = site.judgements()
+    verdicts = _judged_again(made)
+    judged = made["judgements"]
+    say(f"{len(judged)} different judgements, of which {sum(not one['allowed'] for one in judged)} are refusals")
+    assert {one["role"] for one in judged} >= set(ROLES)
+    different = [
+        (one["role"], one["action"], one["resource"], one["allowed"], verdict)
+        for one, verdict in zip(judged, verdicts, strict=True)
+        if (verdict == "Allowed") is not one["allowed"] or ("Denied" not in verdict and verdict != "Allowed")
+    ]
+    assert different == []
+
+
+def test_whatever_is_allowed_was_used_or_has_its_reason(site: Site) -> None:
+    used = {(one["role"], one["action"]) for one in site.judgements()["judgements"] if one["allowed"]}
+    allowed = {
+        (role, action)
+        for role in ROLES
+        for document in _policies(site, role)
+        for statement in document["Statement"]
+        for action in _list(statement["Action"])
+    }
+    say(f"{len(allowed & used)} of {len(allowed)} allowed actions were used")
+    assert {(role, action) for role, action in allowed - used if action not in UNUSED} == set()
+
+
+# Secrets
+
+
+def test_no_secret_was_printed_or_logged_in_the_whole_story(site: Site) -> None:
+    site.settle()
+    # All that Ansible can say; site.yml, backup.yml and deploy.yml have said so before this.
+    for playbook in ("rotate", "status"):
+        run = site.playbook(f"playbooks/{playbook}.yml", "-vvv")
+        assert run.code == 0, run.output[-3000:]
+    facts = site.command("ansible", "all", "-vvv", "--become", "--module-name", "ansible.builtin.setup")
+    assert facts.code == 0, facts.output[-3000:]
+    texts = {f"what command {number} printed": text for number, text in enumerate(site.printed)}
+    texts["the log of the lab's AWS"] = site.lab.log_file.read_text()
+    for instance in sorted(site.ids()):
+        texts[f"the journal of {instance}"] = site.must(instance, "journalctl", "--no-pager", "--output=export")
+        texts[f"cloud-init's log of {instance}"] = site.must(instance, "sh", "-c", "cat /var/log/cloud-init*.log")
+        texts[f"the processes of {instance}"] = site.must(
+            instance, "sh", "-c", "cat /proc/[0-9]*/cmdline 2>/dev/null; :"
+        )
+        userdata = site.aws("ec2").describe_instance_attribute(InstanceId=instance, Attribute="userData")
+        texts[f"the user data of {instance}"] = json.dumps(userdata["UserData"])
+    texts |= {f"CloudWatch's {stream}": text for stream, text in site.kept_logs().items()}
+    for key in ("policy.json", "cluster.json", "manager/status.json"):
+        texts[key] = site.aws("s3").get_object(Bucket=site.bucket, Key=key)["Body"].read().decode()
+    secrets = set(_secrets(site))
+    say(f"{len(secrets)} secrets were looked for in {len(texts)} texts of {sum(map(len, texts.values())) / 1e6:.1f} MB")
+    assert len(secrets) > 10
+    found = [where for where, text in texts.items() if _KINDS.search(text) or any(one in text for one in secrets)]
+    assert found == []
+
+
+_KINDS = re.compile(
+    "SWMTKN-1-[0-9a-z]{50}-[0-9a-z]{25}|SWMKEY-1-[A-Za-z0-9+/]{43}|PRIVATE KEY-----\\n[A-Za-z0-9+/]{40}"
+)
+
+
+def _secrets(site: Site) -> Iterator[str]:
+    """Secrets of which nobody may ever read anything."""
+    yield from site.credentials()
+    manager = site.managers()[0]
+    for role in ("manager", "worker"):
+        yield site.must(manager, "docker", "swarm", "join-token", "--quiet", role).strip()
+    web = "docker ps --quiet --filter label=com.docker.swarm.service.name=example_web"
+    # Where it is read matters to nobody, as long as a task of it runs there.
+    on = next(one for one in site.ids() if site.must(one, "sh", "-c", web).strip())
+    yield site.must(on, "sh", "-c", f"docker exec $({web} | head -1) cat /run/secrets/store-password").strip()
+
+
+def _policies(site: Site, role: str) -> list[dict[str, Any]]:
+    iam = site.aws("iam")
+    names = iam.list_role_policies(RoleName=role)["PolicyNames"]
+    return [iam.get_role_policy(RoleName=role, PolicyName=name)["PolicyDocument"] for name in names]
+
+
+def _judged_again(made: dict[str, Any]) -> list[str]:
+    """The verdicts of an evaluator that is not the lab's own, one for each judgement."""
+    cached = ROOT / ".build/iam"
+    cached.mkdir(parents=True, exist_ok=True)
+    for one in JUDGE.iterdir():
+        (cached / one.name).write_bytes(one.read_bytes())
+    subprocess.run(["npm", "ci", "--silent", "--no-audit", "--no-fund"], cwd=cached, check=True)
+    done = subprocess.run(
+        ["node", "judge.mjs"], cwd=cached, input=json.dumps(made), capture_output=True, text=True, check=True
+    )
+    return json.loads(done.stdout)  # type: ignore[no-any-return]
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
