@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -16,12 +17,24 @@ from .site import ROOT, Site
 Configuration = Mapping[str, Any]
 
 
+def usual() -> Configuration:
+    """The lab's own configuration."""
+    return yaml.safe_load((ROOT / "inventories/lab/group_vars/all.yml").read_text())  # type: ignore[no-any-return]
+
+
+def node_groups(**settings: Mapping[str, Any]) -> tuple[str, str]:
+    """The words for `ansible-playbook` that give the lab's node groups of these names other settings, or add groups."""
+    groups = {group["name"]: group for group in usual()["node_groups"]}
+    changed = {name: groups.get(name, {"name": name}) | setting for name, setting in settings.items()}
+    return "-e", json.dumps({"node_groups": list((groups | changed).values())})
+
+
 def build(lab: Lab, folder: Path, change: Callable[[Configuration], Configuration]) -> Site:
     """Run `site.yml` with what ``change`` makes of the usual configuration, whose inventory is then in ``folder``."""
     site = Site(lab)
     shutil.copytree(ROOT / "inventories/lab", folder, dirs_exist_ok=True)
     configuration = folder / "group_vars/all.yml"
-    configuration.write_text(yaml.safe_dump(change(yaml.safe_load(configuration.read_text()))))
+    configuration.write_text(yaml.safe_dump(change(usual())))
     site.environment["ANSIBLE_INVENTORY"] = str(folder)
     site.first_run = site.playbook("site.yml")
     assert site.first_run.code == 0, site.first_run.output[-6000:]

@@ -2,27 +2,20 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
-
-import yaml
-
+from tests.lab.configured import node_groups
 from tests.lab.load import Load
-from tests.lab.site import RECORD, ROOT, Site, say
+from tests.lab.site import RECORD, Site, say
 
 
-def test_two_nodes_are_upgraded_and_no_request_fails(site: Site, tmp_path: Path) -> None:
+def test_two_nodes_are_upgraded_and_no_request_fails(site: Site) -> None:
     site.settle()
     larger = site.playbook("playbooks/scale.yml", "-e", "group=worker", "-e", "desired=2")
     assert larger.code == 0, larger.output[-4000:]
     old, managers = site.ids("worker"), site.ids("manager")
     assert len(old) == 2
 
-    changed = tmp_path / "groups.json"
-    configured = yaml.safe_load((ROOT / "inventories/lab/group_vars/all.yml").read_text())["node_groups"]
-    user_data = {"worker": {"user_data": "#cloud-config\n# a new launch template\n"}}
-    changed.write_text(json.dumps({"node_groups": [group | user_data.get(group["name"], {}) for group in configured]}))
-    built = site.playbook("site.yml", "--tags", "groups", "-e", f"@{changed}")
+    template = node_groups(worker={"user_data": "#cloud-config\n# a new launch template\n"})
+    built = site.playbook("site.yml", "--tags", "groups", *template)
     assert (built.code, built.changed) == (0, 1), built.output[-4000:]
 
     with Load(site.lab, RECORD) as load:

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
-import yaml
 
 from lab import pages
+from tests.lab.configured import node_groups
 from tests.lab.load import Load
-from tests.lab.site import ROOT, Run, Site, say
+from tests.lab.site import Run, Site, say
 
 # Requests that a removal must have met for their success to mean something.
 ENOUGH = 1000
@@ -57,28 +55,22 @@ class Balancer:
         self._elb.delete_target_group(TargetGroupArn=self.target_group)
 
 
-def build(site: Site, folder: Path, *target_groups: str) -> Run:
+def build(site: Site, *target_groups: str) -> Run:
     """Run site.yml with these target groups for the managers."""
-    groups = yaml.safe_load((ROOT / "inventories/lab/group_vars/all.yml").read_text())["node_groups"]
-    for group in groups:
-        if group["role"] == "manager":
-            group["target_groups"] = list(target_groups)
-    file = folder / "groups.json"
-    file.write_text(json.dumps({"node_groups": groups}))
-    return site.playbook("site.yml", "--skip-tags", "stack", "-e", f"@{file}")
+    return site.playbook("site.yml", "--skip-tags", "stack", *node_groups(manager={"target_groups": target_groups}))
 
 
 @pytest.fixture(scope="module")
-def balancer(site: Site, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Balancer]:
+def balancer(site: Site) -> Iterator[Balancer]:
     """In front of the managers for this file's time."""
     site.settle()
-    made, folder = Balancer(site), tmp_path_factory.mktemp("balancer")
+    made = Balancer(site)
     try:
-        built = build(site, folder, made.target_group)
+        built = build(site, made.target_group)
         assert built.code == 0, built.output[-4000:]
         yield made
     finally:
-        again = build(site, folder)
+        again = build(site)
         made.delete()
         assert again.code == 0, again.output[-4000:]
 
@@ -119,9 +111,9 @@ def test_a_target_whose_host_fails_is_deregistered(site: Site, balancer: Balance
     site.wait("the managers to be healthy targets", lambda: healthy(site, balancer))
 
 
-def test_a_target_group_that_is_not_there_is_refused(site: Site, balancer: Balancer, tmp_path: Path) -> None:
+def test_a_target_group_that_is_not_there_is_refused(site: Site, balancer: Balancer) -> None:
     missing = balancer.target_group[:-4] + "0000"
-    run = build(site, tmp_path, missing)
+    run = build(site, missing)
     assert run.code != 0
     assert f"target_groups has {missing}, but there is no such target group" in run.said
     assert run.changed == 0

@@ -7,12 +7,11 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-import yaml
 
-from tests.lab.site import CLUSTER, ROOT, Site
+from tests.lab.configured import node_groups
+from tests.lab.site import CLUSTER, Site
 
 FLEET = {
-    "name": "fleet",
     "role": "worker",
     "desired": 2,
     "max": 3,
@@ -25,13 +24,10 @@ PARTS = ("--tags", "groups")
 
 
 @pytest.fixture(scope="module")
-def fleet(site: Site, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+def fleet(site: Site) -> Iterator[Site]:
     """The cluster with one more group for this file's time."""
     site.settle()
-    usual_groups = yaml.safe_load((ROOT / "inventories/lab/group_vars/all.yml").read_text())["node_groups"]
-    more = tmp_path_factory.mktemp("groups") / "groups.yml"
-    more.write_text(yaml.safe_dump({"node_groups": [*usual_groups, FLEET]}))
-    built = site.playbook("site.yml", "-e", f"@{more}", *PARTS)
+    built = site.playbook("site.yml", *node_groups(fleet=FLEET), *PARTS)
     try:
         assert built.code == 0, built.output[-4000:]
         yield site

@@ -6,23 +6,19 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-import yaml
 
-from tests.lab.site import CLUSTER, ROOT, Site
+from tests.lab.configured import node_groups
+from tests.lab.site import CLUSTER, Site
 
 SCALING_GROUP, SERVICE = f"{CLUSTER}-worker", "heavy"
 PARTS = ("--tags", "discovery,identity,groups")
 
 
 @pytest.fixture
-def scaling(site: Site, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Site, tuple[str, ...]]]:
+def scaling(site: Site) -> Iterator[tuple[Site, tuple[str, ...]]]:
     """The cluster whose workers scale for this file's time, and what site.yml has to be told for that."""
     site.settle()
-    groups = yaml.safe_load((ROOT / "inventories/lab/group_vars/all.yml").read_text())["node_groups"]
-    groups = [{**one, "scaling": {}} if one["name"] == "worker" else one for one in groups]
-    more = tmp_path_factory.mktemp("scaling") / "groups.yml"
-    more.write_text(yaml.safe_dump({"node_groups": groups}))
-    words = ("site.yml", "-e", f"@{more}", *PARTS)
+    words = ("site.yml", *node_groups(worker={"scaling": {}}), *PARTS)
     built = site.playbook(*words)
     try:
         assert built.code == 0, built.output[-4000:]

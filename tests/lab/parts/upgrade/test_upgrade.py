@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import re
 import subprocess
 import time
 from collections import Counter
-from pathlib import Path
 
 import pytest
-import yaml
 
+from tests.lab.configured import node_groups
 from tests.lab.load import Load
 from tests.lab.site import CLUSTER, RECORD, ROOT, Run, Site, say
 
@@ -75,10 +73,10 @@ def test_services_are_spread_over_the_new_nodes_without_a_request_failing(site: 
 
 @pytest.mark.fault(35)
 def test_fault_35_a_template_whose_instances_never_join_stops_at_the_first_with_the_old_ones_in_place(
-    site: Site, tmp_path: Path
+    site: Site,
 ) -> None:
     before, usual = members(site), sizes(site)
-    template(site, tmp_path, NEVER_JOINS)
+    template(site, NEVER_JOINS)
     try:
         run = site.playbook("playbooks/upgrade.yml", "-e", "batch=2", "-e", "timeout=30")
     finally:
@@ -92,9 +90,9 @@ def test_fault_35_a_template_whose_instances_never_join_stops_at_the_first_with_
     assert sizes(site) == usual
 
 
-def test_an_upgrade_that_is_called_off_leaves_groups_as_large_as_they_were(site: Site, tmp_path: Path) -> None:
+def test_an_upgrade_that_is_called_off_leaves_groups_as_large_as_they_were(site: Site) -> None:
     before, usual = members(site), sizes(site)
-    template(site, tmp_path, CALLED_OFF)
+    template(site, CALLED_OFF)
     first = start(site, "playbooks/upgrade.yml")
     site.wait("the canary to be launched", lambda: len(site.instances()) == len(before) + 1)
     first.kill()
@@ -116,10 +114,10 @@ def test_an_upgrade_that_is_called_off_leaves_groups_as_large_as_they_were(site:
 @pytest.mark.fault(5)
 @pytest.mark.fault(35)
 def test_an_upgrade_that_is_killed_is_finished_by_the_next_without_a_request_failing(
-    site: Site, tmp_path: Path
+    site: Site,
 ) -> None:
     before, usual, leader, cluster = members(site), sizes(site), site.one("leader"), site.truth()["cluster_id"]
-    template(site, tmp_path, SECOND)
+    template(site, SECOND)
     words = ["playbooks/upgrade.yml", "-e", "batch=2"]
     with Load(site.lab, RECORD) as load:
         began = time.monotonic()
@@ -150,24 +148,24 @@ def test_an_upgrade_that_is_killed_is_finished_by_the_next_without_a_request_fai
     assert "Nothing is to be replaced" in again.said
 
 
-def test_three_managers_become_one_and_three_again_without_a_request_failing(site: Site, tmp_path: Path) -> None:
+def test_three_managers_become_one_and_three_again_without_a_request_failing(site: Site) -> None:
     """Whatever the order, each step leaves a majority of the managers that there are then."""
-    usual, changed = sizes(site), groups(tmp_path, user_data=SECOND, min=1)
-    allowed = site.playbook("site.yml", "--tags", "groups", "-e", f"@{changed}")
+    usual, changed = sizes(site), groups(user_data=SECOND, min=1)
+    allowed = site.playbook("site.yml", "--tags", "groups", *changed)
     assert (allowed.code, allowed.changed) == (0, 1), allowed.output[-4000:]
     with Load(site.lab, RECORD) as load:
-        fewer = site.playbook("playbooks/scale.yml", "-e", "group=manager", "-e", "desired=1", "-e", f"@{changed}")
+        fewer = site.playbook("playbooks/scale.yml", "-e", "group=manager", "-e", "desired=1", *changed)
         assert fewer.code == 0, fewer.output[-4000:]
         assert "A single manager has no quorum to lose but itself" in fewer.said
         assert [node.role for node in site.nodes()].count("manager") == 1
         assert len(site.addresses()) == 1
-        more = site.playbook("playbooks/scale.yml", "-e", "group=manager", "-e", "desired=3", "-e", f"@{changed}")
+        more = site.playbook("playbooks/scale.yml", "-e", "group=manager", "-e", "desired=3", *changed)
     assert more.code == 0, more.output[-4000:]
     say(f"three managers, one and three: {load.result}")
     assert load.result.failures == []
     site.settle(workers=3)
     assert site.addresses() == site.public_addresses()
-    restored = site.playbook("site.yml", "--tags", "groups", "-e", f"@{groups(tmp_path, user_data=SECOND)}")
+    restored = site.playbook("site.yml", "--tags", "groups", *groups(user_data=SECOND))
     assert (restored.code, restored.changed) == (0, 1), restored.output[-4000:]
     assert sizes(site) == usual
 
@@ -205,18 +203,15 @@ def sizes(site: Site) -> dict[str, tuple[int, int, dict[str, str]]]:
     }
 
 
-def template(site: Site, folder: Path, user_data: str) -> None:
+def template(site: Site, user_data: str) -> None:
     """Have site.yml give all groups a launch template with this user data."""
-    run = site.playbook("site.yml", "--tags", "groups", "-e", f"@{groups(folder, user_data=user_data)}")
+    run = site.playbook("site.yml", "--tags", "groups", *groups(user_data=user_data))
     assert (run.code, run.changed) == (0, 1), run.output[-4000:]
 
 
-def groups(folder: Path, **more: object) -> Path:
-    """A file that says of every group of the lab's configuration something more, or else."""
-    configured = yaml.safe_load((ROOT / "inventories/lab/group_vars/all.yml").read_text())
-    file = folder / "groups.json"
-    file.write_text(json.dumps({"node_groups": [{**group, **more} for group in configured["node_groups"]]}))
-    return file
+def groups(**settings: object) -> tuple[str, str]:
+    """The words that give all groups these settings."""
+    return node_groups(manager=settings, worker=settings)
 
 
 def scale(site: Site, workers: int) -> Run:
