@@ -90,6 +90,9 @@ class _Case:
         update = (self._service.get("UpdateStatus") or {}).get("State", "")
         deployed = (self._service["Spec"].get("Labels") or {}).get(FINGERPRINT)
         replaced = bool(expected and deployed and expected != deployed)
+        if update == "rollback_completed" and expected and expected == deployed:
+            # It runs what is asked for. Docker says so of the last update until there is another one.
+            update = ""
         # What went back did so for tasks that are not of its present specification; else none of those is of interest.
         self._failing = self._last_bad(self._tasks if replaced or update.startswith("rollback") else self._current)
         trouble = self._trouble()

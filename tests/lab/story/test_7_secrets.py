@@ -17,13 +17,14 @@ JUDGE = Path(__file__).parents[1] / "iam"
 ROLES = (f"{CLUSTER}-manager", f"{CLUSTER}-worker")
 # What the roles are allowed and may not have done in the whole story, and why it is allowed all the same.
 SESSIONS = "AWS's own agent for Session Manager asks for it, which the lab has not"
-PULLS = "the registry asks IAM about each pull, which is no call of the API; tests/lab/parts/stack has some"
+PULLS = "no image of the story is in ECR; tests/lab/parts/stack has some"
 UNUSED = {
     "ssm:UpdateInstanceInformation": SESSIONS,
     "ssmmessages:CreateControlChannel": SESSIONS,
     "ssmmessages:CreateDataChannel": SESSIONS,
     "ssmmessages:OpenControlChannel": SESSIONS,
     "ssmmessages:OpenDataChannel": SESSIONS,
+    "ecr:GetAuthorizationToken": PULLS,
     "ecr:BatchCheckLayerAvailability": PULLS,
     "ecr:BatchGetImage": PULLS,
     "ecr:GetDownloadUrlForLayer": PULLS,

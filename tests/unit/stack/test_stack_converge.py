@@ -48,6 +48,8 @@ def test_an_update_that_fails_fails_the_stack(engine: MemoryEngine, ends_as: str
     deployed(engine, bundle())
     engine.update_ends_as = ends_as
     assert deployment(engine, bundle(TAG="2.0")).run(check=False).changed
+    if ends_as == "rollback_completed":
+        engine.go_back("shop_web")
     found = state(engine)
     assert found.problem == f"The stack 'shop' did not converge: shop_web {said}."
     assert found.services["shop_web"]["verdict"] == said.partition(" (")[0]

@@ -132,6 +132,16 @@ def test_what_was_rolled_back_is_known_even_when_the_engine_has_forgotten_it() -
     assert judged(service(), task(), task(), expected="new").state == "converged"
 
 
+def test_the_release_that_an_update_went_back_to_has_converged_if_it_is_deployed() -> None:
+    """Docker goes on saying `rollback_completed` until the next update."""
+    back = service(update="rollback_completed")
+    back["Spec"]["Labels"] = {FINGERPRINT: "old"}
+    bad = task("failed", desired="shutdown", Spec=TEMPLATE | {"ForceUpdate": 1})
+    assert judged(back, task(), task(), bad, expected="old") == Verdict("converged", 2, 2)
+    assert judged(back, task(), task(), bad, expected="new").state == "rolled back"
+    assert judged(back, task(), task(), bad).state == "rolled back"
+
+
 def test_a_completed_update_is_judged_by_its_tasks() -> None:
     assert judged(service(update="completed"), task(), task()).state == "converged"
 

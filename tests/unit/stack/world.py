@@ -152,6 +152,11 @@ class MemoryEngine:
                 self.made[full] = [self._task(full, spec, node) for node in list(NODES)]
         self.live = kept
 
+    def go_back(self, service: str) -> None:
+        """Docker puts a service's former specification in the place of the one that failed."""
+        self.live[service]["Spec"] = self.live[service]["PreviousSpec"]
+        self.made[service] = [self._task(service, self.live[service]["Spec"], node) for node in NODES]
+
     def log(self, task: str, lines: int) -> list[str]:
         return self.log_lines[-lines:]
 
