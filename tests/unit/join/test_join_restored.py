@@ -62,6 +62,14 @@ def test_a_manager_that_was_joining_at_that_moment_does_not_take_its_vote_along(
     assert decide(MANAGER, seen(SURVIVED, replace(VOTER, swarm_epoch=1))) == Finish("swarm", "n2", True, 1)
 
 
+def test_a_manager_without_a_leader_is_no_member_before_it_knows_which_swarm_it_is_in() -> None:
+    """Or its agent would call it a member, count anew how long there has been no leader, and never leave."""
+    without_a_leader = replace(VOTER, message="no leader")
+    assert isinstance(decide(MANAGER, seen(RESTORED, without_a_leader, age=0)), Wait)
+    assert isinstance(decide(MANAGER, seen(RESTORED, without_a_leader)), Leave)
+    assert decide(MANAGER, seen(RESTORED, replace(VOTER, state="locked"), age=0)) == Unlock()
+
+
 def test_another_swarm_in_its_place_is_joined_and_a_foreign_one_is_not_left() -> None:
     other = FORMED.restoring("i-1", "").restored("older", ("manager", "worker"))
     assert other.former == ("swarm",)

@@ -140,22 +140,27 @@ def _restored(me: Me, view: View) -> Optional[Action]:
     if truth.phase == RESTORING:
         return Wait(f"{truth.claimed_by} is restoring the swarm; if that was interrupted, run playbooks/restore.yml.")
     mine = engine.cluster_id in (truth.cluster_id, *truth.former) if engine.cluster_id else False
-    if truth.phase == FORMED and mine and engine.state != INACTIVE and _outdated(me, view, truth):
-        return Leave(engine.cluster_id, f"The swarm was restored on {truth.claimed_by} since this node joined it.")
+    if truth.phase == FORMED and mine and engine.state != INACTIVE:
+        return _outdated(me, view, truth)
     return None
 
 
-def _outdated(me: Me, view: View, truth: Truth) -> bool:
-    """Whether the node's swarm is the one from before it was restored.
+def _outdated(me: Me, view: View, truth: Truth) -> Optional[Action]:
+    """What to do in the swarm from before it was restored.
 
     A manager that was joining at that moment may be in the restored one without knowing it, and its vote may be one of
-    two, so it does not leave on what it remembers alone while its engine may yet find a leader.
+    two, so it does not leave on what it remembers alone while its engine may yet find a leader. Nor does it count as a
+    member so long: its agent would do a member's work, and count anew how long there has been no leader.
     """
     engine = view.membership
+    because = f"The swarm was restored on {truth.claimed_by} since this node joined it."
     if engine.swarm_epoch is not None:
-        return engine.swarm_epoch < truth.epoch(MANAGER)
-    patient = me.role == MANAGER and view.membership_age <= STUCK_SECONDS
-    return engine.epoch < truth.epoch(me.role) and not patient
+        return Leave(engine.cluster_id, because) if engine.swarm_epoch < truth.epoch(MANAGER) else None
+    if engine.epoch >= truth.epoch(me.role):
+        return None
+    if me.role != MANAGER or view.membership_age > STUCK_SECONDS:
+        return Leave(engine.cluster_id, because)
+    return Wait(f"{because} Its engine has {STUCK_SECONDS} s to find a leader.") if engine.state == ACTIVE else None
 
 
 def _unsettled(me: Me, view: View) -> Optional[Action]:
