@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -69,11 +69,13 @@ def _verdicts(engine: Engine, stack: str, now: float, since: float) -> dict[str,
         tasks.setdefault(task["ServiceID"], []).append(task)
     up = {node["ID"]: node["Description"]["Hostname"] for node in engine.nodes() if node["Status"]["State"] == "ready"}
     releases = engine.releases(stack)
-    expected = releases[-1].fingerprints if releases else {}
-    return {
-        name: judge(service, tasks.get(service["ID"], []), up, now, since, expected.get(name.removeprefix(f"{stack}_")))
-        for name, service in services.items()
-    }
+    fingerprints, images = (releases[-1].fingerprints, releases[-1].images) if releases else ({}, {})
+
+    def judged(name: str, service: Mapping[str, Any]) -> Verdict:
+        own = name.removeprefix(f"{stack}_")
+        return judge(service, tasks.get(service["ID"], []), up, now, since, fingerprints.get(own), images.get(own))
+
+    return {name: judged(name, service) for name, service in services.items()}
 
 
 def _state(engine: Engine, stack: str, verdicts: dict[str, Verdict]) -> State:

@@ -36,6 +36,11 @@ class Release:
         services = self.definition["services"]
         return {name: service["deploy"]["labels"][FINGERPRINT] for name, service in services.items()}
 
+    @property
+    def images(self) -> dict[str, str]:
+        """By the names of the services in the definition, the image with its digest."""
+        return {name: service["image"] for name, service in self.definition["services"].items()}
+
     def names(self, section: str) -> set[str]:
         """The names in the swarm of its ``configs`` or ``secrets``."""
         return {entry.get("name") or key for key, entry in (self.definition.get(section) or {}).items()}

@@ -46,13 +46,15 @@ def judge(
     now: float,
     since: float,
     expected: str | None = None,
+    image: str | None = None,
 ) -> Verdict:
     """Judge a service by its tasks.
 
     ``nodes`` maps the IDs of nodes that are up to their names. ``now`` is in epoch seconds, and so is ``since``, from
-    when on the service is waited for. ``expected`` is the fingerprint that it was deployed with last, if that is known.
+    when on the service is waited for. ``expected`` and ``image`` are the fingerprint and the image that it was deployed
+    with last, if that is known.
     """
-    return _Case(service, tasks, nodes, now, now - since).verdict(expected)
+    return _Case(service, tasks, nodes, now, now - since).verdict(expected, image)
 
 
 class _Case:
@@ -86,11 +88,12 @@ class _Case:
         default = "on-failure" if self._job else "any"
         return str((self._template.get("RestartPolicy") or {}).get("Condition") or default)
 
-    def verdict(self, expected: str | None) -> Verdict:
+    def verdict(self, expected: str | None, image: str | None) -> Verdict:
         update = (self._service.get("UpdateStatus") or {}).get("State", "")
         deployed = (self._service["Spec"].get("Labels") or {}).get(FINGERPRINT)
         replaced = bool(expected and deployed and expected != deployed)
-        if update == "rollback_completed" and expected and expected == deployed:
+        runs = (self._template.get("ContainerSpec") or {}).get("Image")
+        if update == "rollback_completed" and expected and (expected, image) == (deployed, runs):
             # It runs what is asked for. Docker says so of the last update until there is another one.
             update = ""
         # What went back did so for tasks that are not of its present specification; else none of those is of interest.

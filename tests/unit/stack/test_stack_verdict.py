@@ -26,13 +26,15 @@ def task(state: str = "running", node: str = "n1", desired: str = "running", **m
     return made | more
 
 
-def judged(of: dict[str, Any], *tasks: dict[str, Any], waited: float = 0.0, expected: str | None = None) -> Verdict:
+def judged(
+    of: dict[str, Any], *tasks: dict[str, Any], waited: float = 0.0, expected: str | None = None, image: str = "app:2"
+) -> Verdict:
     restarts = of["Spec"]["TaskTemplate"].get("RestartPolicy")
     own = [
         one if "RestartPolicy" in one["Spec"] or not restarts else one | {"Spec": of["Spec"]["TaskTemplate"]}
         for one in tasks
     ]
-    return judge(of, own, UP, NOW, NOW - waited, expected)
+    return judge(of, own, UP, NOW, NOW - waited, expected, image)
 
 
 def test_all_tasks_of_the_present_definition_run() -> None:
@@ -140,6 +142,8 @@ def test_the_release_that_an_update_went_back_to_has_converged_if_it_is_deployed
     assert judged(back, task(), task(), bad, expected="old") == Verdict("converged", 2, 2)
     assert judged(back, task(), task(), bad, expected="new").state == "rolled back"
     assert judged(back, task(), task(), bad).state == "rolled back"
+    # As after `docker service update --image`, which leaves the label alone.
+    assert judged(back, task(), task(), bad, expected="old", image="app:3").state == "rolled back"
 
 
 def test_a_completed_update_is_judged_by_its_tasks() -> None:

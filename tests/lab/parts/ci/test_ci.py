@@ -204,6 +204,7 @@ def test_a_build_that_does_not_run_is_rolled_back_fails_the_play_and_is_not_the_
 @pytest.mark.usefixtures("shop")
 def test_a_node_that_comes_later_has_all_images_and_workers_write_none(site: Site, ci: Ci) -> None:
     worker = site.one("worker")
+    site.must(worker, "docker", "pull", "--quiet", f"{IMAGE}:latest")
     site.must(worker, "docker", "tag", f"{IMAGE}:latest", f"{IMAGE}:of-a-worker")
     assert site.on(worker, "docker", "push", f"{IMAGE}:of-a-worker").code != 0
     site.aws("ec2").terminate_instances(InstanceIds=[worker])
