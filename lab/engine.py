@@ -15,7 +15,6 @@ import docker
 from docker.errors import APIError, DockerException, NotFound
 from docker.models.containers import Container
 
-from lab.commands import run
 from lab.errors import LabError
 from lab.packages import install
 from lab.state import HOME
@@ -62,13 +61,20 @@ def stop_own() -> None:
         os.kill(pid, signal.SIGTERM)
         until("the lab's engine to stop", lambda: not _is(pid, "dockerd"), seconds=30)
     pid_file.unlink(missing_ok=True)
-    # An engine leaves its own network namespace and its data's bind mount behind; the last that was mounted goes first.
-    for line in reversed(Path("/proc/self/mounts").read_text().splitlines()):
-        mounted = line.split()[1]
-        if Path(mounted).is_relative_to(OWN):
-            run("umount", mounted)
+    until("the mounts of the lab's engine to be let go", _unmount_own, seconds=30)
     shutil.rmtree(OWN / "exec", ignore_errors=True)
     Path(OWN / "docker.sock").unlink(missing_ok=True)
+
+
+def _unmount_own() -> bool:
+    """Unmount what an engine leaves behind, its network namespace and its data's bind mount; whether all of it is.
+
+    What was a container's a moment ago may still keep a mount busy.
+    """
+    mounted = [line.split()[1] for line in Path("/proc/self/mounts").read_text().splitlines()]
+    # The last that was mounted goes first.
+    left = [path for path in reversed(mounted) if Path(path).is_relative_to(OWN)]
+    return all(subprocess.run(["umount", path], capture_output=True, check=False).returncode == 0 for path in left)
 
 
 def execute(container: Container, *words: str, stderr: bool = True) -> tuple[int, str]:
