@@ -39,3 +39,14 @@ def build(lab: Lab, folder: Path, change: Callable[[Configuration], Configuratio
     site.first_run = site.playbook("site.yml")
     assert site.first_run.code == 0, site.first_run.output[-6000:]
     return site
+
+
+def unchanged(site: Site) -> str:
+    """Run `site.yml` once more, which may change nothing, and return what the plan then says."""
+    site.settle()
+    run = site.playbook("site.yml")
+    assert (run.code, run.changed) == (0, 0), run.output[-6000:]
+    plan = site.playbook("playbooks/plan.yml")
+    assert plan.code == 0, plan.output[-4000:]
+    assert "Nothing is to be changed." in plan.output and "No orphans" in plan.output, plan.output[-4000:]
+    return plan.output

@@ -10,7 +10,7 @@ from parliament import analyze_policy_string
 
 from lab import lifecycle, pages
 from lab.state import Lab
-from tests.lab.configured import Configuration, build
+from tests.lab.configured import Configuration, build, unchanged
 from tests.lab.load import Load
 from tests.lab.site import CLUSTER, Site, say
 
@@ -56,13 +56,8 @@ def test_dns_answers_with_the_managers_and_a_page_comes_from_them(site: Site) ->
 
 
 def test_a_second_run_changes_nothing_and_the_plan_knows_what_it_costs(site: Site) -> None:
-    site.settle()
-    run = site.playbook("site.yml")
-    assert (run.code, run.changed) == (0, 0), run.output[-6000:]
-    plan = site.playbook("playbooks/plan.yml")
-    assert plan.code == 0, plan.output[-4000:]
-    assert "Nothing is to be changed." in plan.output and "No orphans" in plan.output, plan.output[-4000:]
-    assert "Cloud Map" in plan.output.split("Monthly cost")[1]
+    plan = unchanged(site)
+    assert "Cloud Map" in plan.split("Monthly cost")[1]
 
 
 def test_a_node_is_withdrawn_before_it_is_drained_and_no_request_fails(site: Site) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from lab import lifecycle
 from lab.state import ECR_HOST, REGISTRY_PORT, SERVICES_ADDRESS, Lab
-from tests.lab.configured import Configuration, build
+from tests.lab.configured import Configuration, build, unchanged
 from tests.lab.site import CLUSTER, ROOT, Site, say
 
 NAMESPACE, SERVICE = "cloud.test", "www"
@@ -117,13 +117,8 @@ def test_a_page_comes_from_nodes_that_reach_nothing_but_aws(site: Site) -> None:
 
 
 def test_a_second_run_changes_nothing_and_the_plan_knows_what_it_costs(site: Site) -> None:
-    site.settle()
-    run = site.playbook("site.yml")
-    assert (run.code, run.changed) == (0, 0), run.output[-6000:]
-    plan = site.playbook("playbooks/plan.yml")
-    assert plan.code == 0, plan.output[-4000:]
-    assert "Nothing is to be changed." in plan.output and "No orphans" in plan.output, plan.output[-4000:]
-    cost = plan.output.split("Monthly cost")[1]
+    plan = unchanged(site)
+    cost = plan.split("Monthly cost")[1]
     # Ten in three zones, 730 hours at 0.011.
     assert "240.90" in next(line for line in cost.splitlines() if "interface endpoints" in line)
     assert "NAT gateways" not in cost
