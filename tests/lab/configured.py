@@ -29,15 +29,27 @@ def node_groups(**settings: Mapping[str, Any]) -> tuple[str, str]:
     return "-e", json.dumps({"node_groups": list((groups | changed).values())})
 
 
-def build(lab: Lab, folder: Path, change: Callable[[Configuration], Configuration]) -> Site:
-    """Run `site.yml` with what ``change`` makes of the usual configuration, whose inventory is then in ``folder``."""
+def private(usual: Configuration) -> Configuration:
+    """The configuration with nodes that have no public address, behind a NAT gateway."""
+    dns = {**usual["dns"], "addresses": "private", "ipv6": False}
+    return {**usual, "private_nodes": {"nat": "one"}, "dns": dns}
+
+
+def configure(lab: Lab, folder: Path, change: Callable[[Configuration], Configuration]) -> Site:
+    """The lab with what ``change`` makes of the usual configuration, whose inventory is then in ``folder``."""
     site = Site(lab)
     shutil.copytree(ROOT / "inventories/lab", folder, dirs_exist_ok=True)
     configuration = folder / "group_vars/all.yml"
     configuration.write_text(yaml.safe_dump(change(usual())))
     site.environment["ANSIBLE_INVENTORY"] = str(folder)
-    site.first_run = site.playbook("site.yml")
-    assert site.first_run.code == 0, site.first_run.output[-6000:]
+    return site
+
+
+def build(lab: Lab, folder: Path, change: Callable[[Configuration], Configuration]) -> Site:
+    """Run `site.yml` with another configuration, as `configure` writes it."""
+    site = configure(lab, folder, change)
+    run = site.playbook("site.yml")
+    assert run.code == 0, run.output[-6000:]
     return site
 
 

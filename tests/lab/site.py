@@ -78,7 +78,6 @@ class Site:
 
     def __init__(self, lab: Lab) -> None:
         self.lab = lab
-        self.first_run = Run(1, "")
         # What the account holds before anything is built.
         self.before = self.inventory()
         self.printed: list[str] = []

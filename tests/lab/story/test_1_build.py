@@ -81,7 +81,7 @@ def test_the_first_run_ends_with_a_swarm_of_three_managers_and_a_worker(site: Si
 
 
 def test_a_second_run_changes_nothing(site: Site) -> None:
-    """Shown as Ansible shows it, as docs/terminal.md has it; in full, for the search for secrets at the end."""
+    """Shown as Ansible shows it, as docs/terminal.md has it."""
     run = site.playbook("site.yml", "-vvv", ANSIBLE_STDOUT_CALLBACK="default")
     assert run.code == 0, run.output[-4000:]
     assert run.changed == 0, run.output[-6000:]

@@ -10,7 +10,7 @@ import json
 import pytest
 
 from lab.state import ENDPOINT_PORT, SERVICES_ADDRESS, Lab
-from tests.lab.configured import Configuration, build
+from tests.lab.configured import build, private
 from tests.lab.site import CLUSTER, Site
 
 # One worker fewer to declare, and managers whose disks are to be larger.
@@ -26,7 +26,6 @@ OTHERS: dict[str, tuple[list[str], dict[str, str], str]] = {
 }
 
 
-PRIVATE = {"private_nodes": {"nat": "one"}, "dns": {"addresses": "private", "ipv6": False}}
 # Any answer is one; who does not come there has the connection closed without.
 REACHES_AWS = (
     f"import http.client; aws = http.client.HTTPConnection('{SERVICES_ADDRESS}', {ENDPOINT_PORT}, timeout=3); "
@@ -38,11 +37,6 @@ REACHES_AWS = (
 def site(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Site:
     """The cluster, which is destroyed in the end. Nothing else was ever in its account."""
     return build(lab, tmp_path_factory.mktemp("private"), private)
-
-
-def private(usual: Configuration) -> Configuration:
-    """The configuration with nodes that are private."""
-    return {**usual, **PRIVATE, "dns": {**usual["dns"], **PRIVATE["dns"]}}
 
 
 def test_private_nodes_have_no_public_address_and_are_reached_all_the_same(site: Site) -> None:

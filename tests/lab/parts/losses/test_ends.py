@@ -23,9 +23,9 @@ def test_fault_21_28_a_launch_that_cannot_join_is_given_up_while_one_at_risk_is_
         site.control("partition", stray)
         site.control("rebalance", at_risk)
         site.wait("both to be gone", lambda: not site.ids() & {stray, at_risk})
-        nodes = site.settle(workers=2)
-        _want_workers(site, 1)
-        site.settle()
+    nodes = site.settle(workers=2)
+    _want_workers(site, 1)
+    site.settle()
     assert not {stray, at_risk} & {node.instance for node in nodes}
     said = {one: [line for line in site.actions(leader) if one in line["message"]] for one in (stray, at_risk)}
     answers = [line["after"] for line in said[stray] if line["action"] == "CompleteLifecycle"]
@@ -61,7 +61,7 @@ def test_fault_12_a_command_on_a_node_that_falls_silent_comes_back(site: Site) -
     try:
         site.wait("it to have begun", lambda: site.on(worker, "pgrep", "--full", "^sleep 600").code == 0)
         site.control("partition", worker)
-        said, _ = waiting.communicate(timeout=120)
+        said, _ = waiting.communicate(timeout=300)
     finally:
         site.control("heal", worker)
         waiting.kill()

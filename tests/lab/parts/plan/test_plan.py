@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from lab.state import Lab
+from tests.lab.configured import configure, private
 from tests.lab.site import CLUSTER, Site
 
 WRONG: dict[str, tuple[Any, ...]] = {
@@ -54,21 +57,24 @@ def test_a_tag_plans_its_part_with_what_it_needs(untouched: Site) -> None:
 
 
 @pytest.mark.fault(32)
-def test_fault_32_a_run_that_is_killed_amid_its_writes_to_any_service_is_finished_by_the_next(empty: Site) -> None:
+def test_fault_32_a_run_that_is_killed_amid_its_writes_to_any_service_is_finished_by_the_next(
+    lab: Lab, tmp_path: Path
+) -> None:
     """The services are those that its own calls name; each single write is tried in memory."""
+    site = configure(lab, tmp_path, private)
     interrupted: set[str] = set()
 
     def reaches_another() -> bool:
-        reached = {call["service"] for call in empty.written()} - interrupted
+        reached = {call["service"] for call in site.written()} - interrupted
         interrupted.update(reached)
         return bool(reached)
 
     while True:
-        empty.forget_calls()
-        if not empty.killed_playbook("site.yml", when=reaches_another):
+        site.forget_calls()
+        if not site.killed_playbook("site.yml", when=reaches_another):
             break
     assert len(interrupted) >= 6, interrupted
-    run = empty.playbook("site.yml")
+    run = site.playbook("site.yml")
     assert run.code == 0, run.output[-4000:]
     assert run.changed == 0, run.output[-6000:]
-    empty.settle()
+    site.settle()
