@@ -275,7 +275,7 @@ api_calls:
   sample: 7
 """
 
-from ..module_utils._core.policy import launching_hook, terminating_hook
+from ..module_utils._core.names import launching_hook, terminating_hook
 from ..module_utils.provision.groups import Fleet, Hook
 from ..module_utils.provision.shell import TAGS_ARGUMENT, run
 from ..module_utils.provision.templates import Group, Spot

@@ -70,7 +70,9 @@ images:
   type: dict
   sample: {"x86_64": {"id": "ami-0123456789abcdef0", "root_device": "/dev/xvda"}}
 config:
-  description: The configuration with the defaults in place of what is not set.
+  description: >-
+    The configuration with the defaults in place of what is not set, the C(names) of the cluster's resources, their C(tags),
+    and the hosted zone as C(dns.zone_id).
   returned: success
   type: dict
 changes:

@@ -15,7 +15,8 @@ from typing import Any, Callable, Dict, List, Optional, Sequence
 from ansible_collections.swarm.aws.plugins.module_utils._core import metrics
 from ansible_collections.swarm.aws.plugins.module_utils._core.errors import SwarmError
 from ansible_collections.swarm.aws.plugins.module_utils._core.metrics import Sample, sample
-from ansible_collections.swarm.aws.plugins.module_utils._core.policy import Policy, metrics_namespace
+from ansible_collections.swarm.aws.plugins.module_utils._core.names import metrics_namespace
+from ansible_collections.swarm.aws.plugins.module_utils._core.policy import Policy
 from ansible_collections.swarm.aws.plugins.module_utils._core.reconcile import Pass
 
 from .log import Log

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Callable, Optional
 
 from ansible_collections.swarm.aws.plugins.module_utils._core.cluster import WARMED
-from ansible_collections.swarm.aws.plugins.module_utils._core.policy import launching_hook
+from ansible_collections.swarm.aws.plugins.module_utils._core.names import launching_hook
 from ansible_collections.swarm.aws.plugins.module_utils.adapters.autoscaling import Fleet
 from ansible_collections.swarm.aws.plugins.module_utils.adapters.aws import Aws
 from ansible_collections.swarm.aws.plugins.module_utils.adapters.metadata import Metadata

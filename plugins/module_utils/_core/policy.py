@@ -5,29 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, FrozenSet, Mapping, Optional, Tuple
 
+from . import names
 from .cluster import MANAGER, WORKER, Instance
 from .errors import SwarmError
 
 _DURATIONS = ("drain_seconds", "surge_seconds", "hold_seconds", "launch_seconds", "down_seconds", "backup_seconds")
 
 
-def launching_hook(cluster: str) -> str:
-    """Name of the hook at which a new instance of the cluster waits."""
-    return f"{cluster}-launching"
-
-
-def terminating_hook(cluster: str) -> str:
-    """Name of the hook at which one waits before it ends."""
-    return f"{cluster}-terminating"
-
-
 class PolicyError(SwarmError):
     """`policy.json` is not what the role `discovery` writes."""
-
-
-def metrics_namespace(cluster: str) -> str:
-    """Where CloudWatch has what the agents of the cluster measure."""
-    return f"swarm.aws/{cluster}"
 
 
 @dataclass(frozen=True)
@@ -146,12 +132,12 @@ class Policy:
     @property
     def launching_hook(self) -> str:
         """Name of the hook at which a new instance waits."""
-        return launching_hook(self.cluster)
+        return names.launching_hook(self.cluster)
 
     @property
     def terminating_hook(self) -> str:
         """Name of the hook at which an instance waits before it ends."""
-        return terminating_hook(self.cluster)
+        return names.terminating_hook(self.cluster)
 
     @classmethod
     def parse(cls, document: Any, region: str = "") -> Policy:

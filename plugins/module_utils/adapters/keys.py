@@ -6,6 +6,7 @@ import json
 from typing import List, Sequence
 
 from .._core.errors import SwarmError
+from .._core.names import unlock_secret
 from .aws import Aws, ClientError, code
 from .swarm import DockerSwarm
 
@@ -13,16 +14,11 @@ from .swarm import DockerSwarm
 KEPT = 20
 
 
-def secret_of(cluster: str) -> str:
-    """The name of a cluster's secret."""
-    return f"{cluster}-unlock-keys"
-
-
 class UnlockKeys:
     """Every method raises Unavailable when Secrets Manager does not answer, or refuses. No message has a key in it."""
 
     def __init__(self, aws: Aws, cluster: str) -> None:
-        self._aws, self._secret = aws, secret_of(cluster)
+        self._aws, self._secret = aws, unlock_secret(cluster)
 
     def read(self) -> List[str]:
         """The keys, the newest first; none if none was kept yet."""

@@ -15,11 +15,6 @@ TRUTH_KEY = "cluster.json"
 POLICY_KEY = "policy.json"
 
 
-def bucket_of(cluster: str, account: str, region: str) -> str:
-    """The name of a cluster's bucket."""
-    return f"{cluster}-swarm-{account}-{region}"
-
-
 def token_key(role: str) -> str:
     """The object with the join token of a role."""
     return f"{role}/token"

@@ -7,7 +7,7 @@ from typing import Any, Mapping, Sequence
 
 from .._core import metrics
 from .._core.cluster import WORKER
-from .._core.policy import metrics_namespace
+from .._core.names import metrics_namespace
 from .._core.usual import TAG
 from . import tags, templates, warm_pools
 from .changes import Changes

@@ -5,6 +5,7 @@ from __future__ import annotations
 from ipaddress import IPv4Network
 from typing import Any, Callable, Mapping, Sequence
 
+from .._core.names import resource_names
 from . import cloud_map, disks, endpoints, inventory, rules, tags, zones
 from . import config as configuration
 from .config import suggestion
@@ -21,6 +22,7 @@ class Preflight:
         self._aws, self._config, self._image_parameters = aws, config, image_parameters
         self._findings = rules.Findings()
         self.images: dict[str, dict[str, Any]] = {}
+        self.zone_id: str | None = None
 
     def look(self) -> rules.Findings:
         """Look everything up. With the wrong account nothing else is looked at."""
@@ -76,7 +78,7 @@ class Preflight:
         dns = self._config["dns"] or {}
         # Of neither or both the rules say that that is wrong.
         if dns.get("zone"):
-            zones.find(self._aws, dns["zone"])
+            self.zone_id = zones.find(self._aws, dns["zone"])["id"]
         if dns.get("cloud_map"):
             cloud_map.find(self._aws, dns["cloud_map"]["namespace"])
 
@@ -314,7 +316,7 @@ def run(
     asked = preflight.look()
     if findings.errors or asked.errors:
         raise ProvisionError(_list([*findings.errors, *asked.errors]))
-    return {"warnings": findings.warnings, "images": preflight.images, "config": _with_record(config)}
+    return {"warnings": findings.warnings, "images": preflight.images, "config": _complete(config, preflight.zone_id)}
 
 
 def _settled(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -350,12 +352,18 @@ def warm_pool(group: Mapping[str, Any]) -> dict[str, int] | None:
     return {"min": pool["min"], "max": most if pool["max"] is None else pool["max"]}
 
 
-def _with_record(config: Mapping[str, Any]) -> dict[str, Any]:
-    """The configuration in which ``dns.record`` is the name of a Cloud Map service too."""
-    dns = config["dns"]
-    if dns is None or dns["cloud_map"] is None:
-        return {**config}
-    return {**config, "dns": {**dns, "record": rules.service_name(dns["cloud_map"])}}
+def _complete(config: Mapping[str, Any], zone_id: str | None) -> dict[str, Any]:
+    """The configuration with what all roles need besides: names, tags, and what stands for the cluster in DNS."""
+    cluster, dns = config["cluster_name"], config["dns"]
+    if dns is not None:
+        record = rules.service_name(dns["cloud_map"]) if dns["cloud_map"] else dns["record"].lower().rstrip(".")
+        dns = {**dns, "record": record, "zone_id": zone_id}
+    return {
+        **config,
+        "dns": dns,
+        "names": resource_names(cluster, config["account_id"], config["region"]),
+        "tags": tags.of_cluster(cluster, config["cluster_tags"]),
+    }
 
 
 def _text(value: Any) -> Any:

@@ -9,6 +9,7 @@ from typing import Any, Iterable, Mapping, Sequence
 
 from .._core.dns import MOST_INSTANCES, most_values
 from .._core.labels import VOLUME_PREFIX
+from .._core.names import bucket as bucket_name
 from . import disks, subnets
 from .config import suggestion
 from .errors import ProvisionError
@@ -82,7 +83,7 @@ def names(config: Mapping[str, Any], regions: Sequence[str], findings: Findings)
         findings.errors.append(
             f"cluster_name is '{cluster}', but must be 2 to 31 lower-case letters, digits and hyphens, a letter first."
         )
-    bucket = f"{cluster}-swarm-{account}-{region}"
+    bucket = bucket_name(cluster, account, region)
     if len(bucket) > BUCKET_NAME_LIMIT:
         findings.errors.append(
             f"cluster_name '{cluster}' makes the bucket's name {bucket} longer than the {BUCKET_NAME_LIMIT} characters "

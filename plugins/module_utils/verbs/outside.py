@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple, TypeVar
 
-from .._core import report
+from .._core import names, report
 from .._core.cluster import Cluster, Record
 from .._core.decision import Decision
 from .._core.errors import SwarmError
@@ -14,7 +14,7 @@ from ..adapters import aws as adapter
 from ..adapters.autoscaling import Fleet
 from ..adapters.documents import read_status
 from ..adapters.records import Records
-from ..adapters.store import POLICY_KEY, S3Store, bucket_of
+from ..adapters.store import POLICY_KEY, S3Store
 from ..provision import tags
 from ..provision.errors import ProvisionError
 from ..provision.shell import Aws
@@ -46,7 +46,7 @@ class Outside:
                 f"The credentials are for the account {own}, but account_id is {account}: use the right profile."
             )
         self._aws, self._cluster = _Clients(aws), cluster
-        self.bucket = bucket_of(cluster, own, aws.region)
+        self.bucket = names.bucket(cluster, own, aws.region)
         # What could not be told, a sentence each.
         self.failures: List[str] = []
 

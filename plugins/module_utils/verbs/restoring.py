@@ -11,7 +11,7 @@ from .._core.backups import Manifest
 from .._core.errors import SwarmError, Unavailable
 from .._core.join.ports import ACTIVE, INACTIVE, MANAGER, ROLES, Outcome, Stored
 from .._core.join.truth import RESTORING, Truth
-from .._core.policy import launching_hook
+from .._core.names import launching_hook
 from .._core.published import Published
 from .._core.restoring import SURVIVOR, Manager, counted
 from ..adapters import state

@@ -10,15 +10,16 @@ import pytest
 from ansible_collections.swarm.aws.plugins.module_utils._core.errors import SwarmError, Unavailable
 from ansible_collections.swarm.aws.plugins.module_utils._core.join.ports import Outcome, Peer, Token
 from ansible_collections.swarm.aws.plugins.module_utils._core.join.truth import Truth
+from ansible_collections.swarm.aws.plugins.module_utils._core.names import bucket
 from ansible_collections.swarm.aws.plugins.module_utils.adapters.aws import Aws
 from ansible_collections.swarm.aws.plugins.module_utils.adapters.instances import Ec2Instances
-from ansible_collections.swarm.aws.plugins.module_utils.adapters.store import S3Store, bucket_of
+from ansible_collections.swarm.aws.plugins.module_utils.adapters.store import S3Store
 from botocore.exceptions import ClientError, ReadTimeoutError
 
 from tests.unit.bucket import account_with
 
 REGION = "eu-west-1"
-BUCKET = bucket_of("demo", "123456789012", REGION)
+BUCKET = bucket("demo", "123456789012", REGION)
 CLAIM = Truth.claim("i-1", "2026-01-01T00:00:00Z")
 
 

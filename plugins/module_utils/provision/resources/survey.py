@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Callable, Iterator, Mapping
 
+from ..._core import names
 from .. import monitoring, tags, warm_pools
 from ..errors import ProvisionError
 from ..shell import Aws, ClientError, code, unless_missing
@@ -25,7 +26,7 @@ class Survey:
     def __init__(self, aws: Aws, cluster: str, account: str, *, keep_backups: bool = False) -> None:
         self._aws, self.cluster, self._account = aws, cluster, account
         self._keep_backups = keep_backups
-        self.bucket = f"{cluster}-swarm-{account}-{aws.region}"
+        self.bucket = names.bucket(cluster, account, aws.region)
 
     def find(self) -> list[Resource]:
         """All that there is. Changes nothing."""

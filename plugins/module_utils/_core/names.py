@@ -1,0 +1,74 @@
+"""The names of a cluster's resources in AWS, each once. Roles get them from the preflight, as ``cluster.names``."""
+
+from __future__ import annotations
+
+from typing import Dict
+
+
+def resource_names(cluster: str, account: str, region: str) -> Dict[str, str]:
+    """Name of each resource of which a cluster has one; the rest have names that begin with the cluster's and a hyphen.
+
+    ``account`` is the account's ID, 12 digits.
+    """
+    return {
+        "bucket": bucket(cluster, account, region),
+        "key_alias": f"{cluster}-swarm",
+        "unlock_secret": unlock_secret(cluster),
+        "manager_role": f"{cluster}-manager",
+        "worker_role": f"{cluster}-worker",
+        "queue": f"{cluster}-events",
+        "dead_letter_queue": f"{cluster}-events-dead",
+        "event_rule": f"{cluster}-events",
+        "alarm_topic": alarm_topic(cluster),
+        "alarm_prefix": alarm_prefix(cluster),
+        "metrics_namespace": metrics_namespace(cluster),
+        "dashboard": dashboard(cluster),
+        "log_group": log_group(cluster),
+        "launching_hook": launching_hook(cluster),
+        "terminating_hook": terminating_hook(cluster),
+    }
+
+
+def bucket(cluster: str, account: str, region: str) -> str:
+    """Name of the bucket, which is one for all accounts of the world."""
+    return f"{cluster}-swarm-{account}-{region}"
+
+
+def unlock_secret(cluster: str) -> str:
+    """Name of the secret with the managers' unlock keys."""
+    return f"{cluster}-unlock-keys"
+
+
+def alarm_topic(cluster: str) -> str:
+    """Name of the topic that the alarms go to."""
+    return f"{cluster}-alarms"
+
+
+def alarm_prefix(cluster: str) -> str:
+    """How the names of the alarms begin; no cluster's name has a slash."""
+    return f"{cluster}/"
+
+
+def metrics_namespace(cluster: str) -> str:
+    """Where CloudWatch has what the agents measure."""
+    return f"swarm.aws/{cluster}"
+
+
+def dashboard(cluster: str) -> str:
+    """Name of the dashboard."""
+    return f"{cluster}-swarm"
+
+
+def log_group(cluster: str) -> str:
+    """Name of the log group that the nodes send their journals to."""
+    return f"/swarm/{cluster}"
+
+
+def launching_hook(cluster: str) -> str:
+    """Name of the lifecycle hook at which a new instance waits until it has joined."""
+    return f"{cluster}-launching"
+
+
+def terminating_hook(cluster: str) -> str:
+    """Name of the lifecycle hook at which an instance waits until its node is removed."""
+    return f"{cluster}-terminating"
