@@ -13,6 +13,7 @@ from moto.ec2.models.vpcs import VPCBackend
 from moto.ec2.responses.instances import InstanceResponse
 from moto.ec2.responses.launch_templates import LaunchTemplates
 from moto.ec2.responses.security_groups import SecurityGroups
+from moto.ec2.utils import EC2_PREFIX_TO_RESOURCE
 from moto.iam.access_control import PermissionResult
 from moto.kms.models import Alias, KmsBackend
 from moto.route53.models import ChangeList
@@ -26,10 +27,15 @@ from lab.aws.grafts import Grafts
 from lab.aws.strict.launch_templates import check_launchable
 from lab.state import ACCOUNT_ID
 
+RESOURCE_TYPES = {"eipalloc": "elastic-ip", "nat": "natgateway"}
+"""Types of EC2's resources by the beginning of their IDs, as DescribeTags has them."""
+
 
 def install(grafts: Grafts) -> None:
     """Put them right."""
     grafts.attribute(InstanceResponse, "run_instances", _run_instances)
+    for prefix, kind in RESOURCE_TYPES.items():
+        grafts.item(EC2_PREFIX_TO_RESOURCE, prefix, kind)
     for direction in ("ingress", "egress"):
         name = f"update_security_group_rule_descriptions_{direction}"
         grafts.attribute(SecurityGroups, name, _describing(name))

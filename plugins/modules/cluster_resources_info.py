@@ -11,7 +11,7 @@ version_added: 0.2.0
 description:
   - Finds what carries the tag C(swarm.aws/cluster), what has a name made of the cluster's, and the records of which a
     TXT record says that they are the cluster's. Also finds what is not the cluster's but stands in its VPC.
-  - Told what the configuration asks for, it says what nothing there asks for any more.
+  - Told the configuration, it says what that asks for and is missing, and what nothing there asks for any more.
 author:
   - The swarm.aws maintainers (@swarm-aws)
 attributes:
@@ -34,27 +34,16 @@ options:
     description: ID of the account, by which the bucket is named.
     type: str
     required: true
-  declared:
-    description: What the configuration asks for. Without it nothing is called an orphan.
+  configuration:
+    description: >-
+      The cluster's configuration, as the role P(swarm.aws.check#role) leaves it. Without it nothing is said to be
+      missing or left over.
     type: dict
-    suboptions:
-      groups:
-        description: Names of the node groups.
-        type: list
-        elements: str
-        required: true
-      zones:
-        description: The availability zones.
-        type: list
-        elements: str
-        required: true
-      record:
-        description: Name of the DNS record, if there is one.
-        type: str
-      service:
-        description: Name of the Cloud Map service with its namespace's, if there is one.
-        type: str
-        version_added: 0.2.0
+  alarms:
+    description: Names of the alarms that the configuration asks for.
+    type: list
+    elements: str
+    default: []
 seealso:
   - module: swarm.aws.cluster_destroy
 """
@@ -65,10 +54,7 @@ EXAMPLES = r"""
     region: eu-west-1
     cluster_name: example
     account_id: "123456789012"
-    declared:
-      groups: [manager, worker]
-      zones: [eu-west-1a, eu-west-1b, eu-west-1c]
-      record: www.example.com
+    configuration: "{{ cluster }}"
   register: found
 """
 
@@ -100,8 +86,15 @@ resources:
     going:
       description: When AWS deletes it, if that was asked for; else empty.
       type: str
+missing:
+  description: >-
+    What the configuration asks for and is not there, each as its kind and name. Null without O(configuration).
+  returned: success
+  type: list
+  elements: str
+  sample: [subnet example-eu-west-1c]
 orphans:
-  description: What the configuration does not ask for, and why that is so. Null without RV(ignore:declared).
+  description: What the configuration does not ask for, and why that is so. Null without O(configuration).
   returned: success
   type: list
   elements: dict
@@ -135,37 +128,32 @@ api_calls:
   sample: 30
 """
 
-from ..module_utils.provision.resources.orphans import Declared, old_versions, orphans
+from ..module_utils.provision.resources.declared import declared, missing
+from ..module_utils.provision.resources.orphans import old_versions, orphans
 from ..module_utils.provision.resources.survey import Survey
 from ..module_utils.provision.shell import run
 
 ARGUMENTS = {
     "cluster_name": {"type": "str", "required": True},
     "account_id": {"type": "str", "required": True},
-    "declared": {
-        "type": "dict",
-        "options": {
-            "groups": {"type": "list", "elements": "str", "required": True},
-            "zones": {"type": "list", "elements": "str", "required": True},
-            "record": {"type": "str"},
-            "service": {"type": "str"},
-        },
-    },
+    "configuration": {"type": "dict"},
+    "alarms": {"type": "list", "elements": "str", "default": []},
 }
 
 
 def work(aws, params, changes):
-    cluster, declared = params["cluster_name"], params["declared"]
-    found = Survey(aws, cluster, params["account_id"]).find()
-    left_over = None
-    if declared is not None:
-        record, service = ((declared[key] or "").lower().rstrip(".") or None for key in ("record", "service"))
-        left_over = orphans(found, Declared(cluster, declared["groups"], declared["zones"], record, service))
-    return {
+    cluster = params["configuration"]
+    found = Survey(aws, params["cluster_name"], params["account_id"]).find()
+    result = {
         "resources": [one.report() for one in found],
-        "orphans": left_over and [{"resource": str(one), "why": why, "note": one.note} for one, why in left_over],
+        "missing": None,
+        "orphans": None,
         "old_versions": old_versions(found),
     }
+    if cluster is not None:
+        left_over = [{"resource": str(one), "why": why, "note": one.note} for one, why in orphans(found, cluster)]
+        result.update(missing=missing(declared(cluster, params["alarms"]), found), orphans=left_over)
+    return result
 
 
 def main():

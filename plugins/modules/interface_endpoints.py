@@ -11,11 +11,10 @@ version_added: 0.2.0
 description:
   - Keeps an interface endpoint with private DNS for each of the services, with an address in each private subnet whose
     zone the service is in, and waits until it is available.
-  - Deletes the cluster's interface endpoints for other services, and once all are there its NAT gateways with their
-    addresses and the routes that lead to them.
-  - Without any services it deletes the endpoints and their security group, since then NAT gateways lead out.
-  - M(swarm.aws.network) makes the subnets, and the NAT gateways before this module is told to delete endpoints, so that
-    nodes have a way to AWS at every moment.
+  - Deletes the cluster's interface endpoints for other services, and waits until they are gone.
+  - M(amazon.aws.ec2_vpc_endpoint) only tags an endpoint that is there. A zone that is added to the cluster, or
+    another security group,
+    is a change that this module makes.
 author:
   - The swarm.aws maintainers (@swarm-aws)
 extends_documentation_fragment:
@@ -30,7 +29,7 @@ options:
   subnets:
     description: The private subnet of each zone. Those of others that an endpoint is in stay.
     type: dict
-    required: true
+    default: {}
   security_group:
     description: ID of the security group that lets the nodes in. Without it, which is for check mode, it is to come.
     type: str
@@ -41,19 +40,15 @@ options:
     type: list
     elements: str
     required: true
-seealso:
-  - module: swarm.aws.network
-  - module: swarm.aws.security_groups
 """
 
 EXAMPLES = r"""
-- name: Keep the endpoints
+- name: Create the interface endpoints
   swarm.aws.interface_endpoints:
-    region: eu-west-1
     cluster_name: example
-    vpc_id: "{{ network_built.vpc_id }}"
-    subnets: "{{ network_built.private_subnets }}"
-    security_group: "{{ network_firewall.ids['example-endpoints'] }}"
+    vpc_id: vpc-0123456789abcdef0
+    subnets: {eu-west-1a: subnet-0123456789abcdef0}
+    security_group: sg-0123456789abcdef0
     services: [autoscaling, ec2, sqs]
 """
 
@@ -83,7 +78,7 @@ ARGUMENTS = {
     "cluster_name": {"type": "str", "required": True},
     "tags": TAGS_ARGUMENT,
     "vpc_id": {"type": "str"},
-    "subnets": {"type": "dict", "required": True},
+    "subnets": {"type": "dict", "default": {}},
     "security_group": {"type": "str"},
     "services": {"type": "list", "elements": "str", "required": True},
 }

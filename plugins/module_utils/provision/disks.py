@@ -82,16 +82,22 @@ def _inside(folder: str, other: str) -> bool:
     return f"{other}/".startswith(f"{folder}/")
 
 
-def mapping(name: str, kind: str, size: int, iops: int | None, throughput: int | None) -> dict[str, Any]:
-    """A block device of a launch template: encrypted, and gone with its instance."""
-    performance = {"Iops": iops, "Throughput": throughput}
+def block_devices(root: str, group: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The block devices of a group's launch template, as `amazon.aws.ec2_launch_template` wants them; encrypted."""
+    own = {key: group[f"volume_{key}"] for key in ("size", "type", "iops", "throughput")}
+    return [_block_device(root, own), *(_block_device(volume["device"], volume) for volume in group["volumes"])]
+
+
+def _block_device(name: str, volume: Mapping[str, Any]) -> dict[str, Any]:
+    performance = {key: volume[key] for key in ("iops", "throughput") if volume[key] is not None}
     return {
-        "DeviceName": name,
-        "Ebs": {
-            "VolumeSize": size,
-            "VolumeType": kind,
-            "Encrypted": True,
-            "DeleteOnTermination": True,
-            **{key: value for key, value in performance.items() if value is not None},
+        "device_name": name,
+        "ebs": {
+            "volume_size": volume["size"],
+            "volume_type": volume["type"],
+            "encrypted": True,
+            # It goes with its instance.
+            "delete_on_termination": True,
+            **performance,
         },
     }

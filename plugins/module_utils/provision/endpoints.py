@@ -8,10 +8,8 @@ from typing import Any, Mapping, Sequence
 from . import tags
 from .changes import Changes
 from .errors import ProvisionError
-from .nat import NatGateways
 from .owned import Owned
-from .routes import RouteTables
-from .shell import Aws, awaited, code, not_found, once_visible
+from .shell import Aws, awaited, not_found, once_visible
 
 # For each service that the nodes' policies name: the last part of the names by which EC2 knows its endpoints.
 # https://docs.aws.amazon.com/vpc/latest/privatelink/aws-services-privatelink-support.html
@@ -69,6 +67,11 @@ def service_name(endpoint: str, region: str) -> str:
     return f"com.amazonaws.{endpoint}" if endpoint in GLOBAL else f"com.amazonaws.{region}.{endpoint}"
 
 
+def endpoint_name(cluster: str, endpoint: str) -> str:
+    """Name of a cluster's interface endpoint."""
+    return f"{cluster}-{endpoint}"
+
+
 def zones_of(aws: Aws, endpoints: Sequence[str]) -> dict[str, list[str] | None]:
     """In which zones each endpoint can have an address; None if in all, since its service is another region's.
 
@@ -114,16 +117,11 @@ class Endpoints:
 
 
 class Builder:
-    """Keeps the endpoints that are wanted and no others, and of both ways out never none.
-
-    The NAT gateways go when all endpoints are there; those go when none is wanted, for which the NAT gateways are made
-    before.
-    """
+    """Keeps the endpoints that are wanted and no others."""
 
     def __init__(self, aws: Aws, wanted: Endpoints, changes: Changes) -> None:
         self._aws, self._ec2, self._wanted, self._changes = aws, aws.ec2, wanted, changes
         self._owned = Owned(aws.ec2, wanted.cluster, wanted.tags, changes)
-        # The role network makes it, and this deletes it.
         self._group_name = f"{wanted.cluster}-endpoints"
 
     def build(self) -> dict[str, Any]:
@@ -134,10 +132,6 @@ class Builder:
         self._wait([one for one in ids.values() if one])
         wanted = {self._service(one) for one in ids}
         self._remove([one for service, one in present.items() if service not in wanted])
-        if ids:
-            self._close_the_other_way()
-        else:
-            self._remove_security_group()
         return {"endpoint_ids": ids}
 
     def _service(self, endpoint: str) -> str:
@@ -146,7 +140,7 @@ class Builder:
     def _name(self, service: str) -> str:
         own = service[len("com.amazonaws.") :]
         own = own[len(self._aws.region) + 1 :] if own.startswith(f"{self._aws.region}.") else own
-        return f"{self._wanted.cluster}-{own}"
+        return endpoint_name(self._wanted.cluster, own)
 
     def _present(self) -> dict[str, Mapping[str, Any]]:
         """The cluster's interface endpoints, by their services."""
@@ -270,34 +264,3 @@ class Builder:
         pages = self._ec2.get_paginator("describe_vpc_endpoints").paginate(Filters=filters)
         found = [one for page in pages for one in page["VpcEndpoints"]]
         return {one["VpcEndpointId"] for one in found if one["State"].lower() not in ("deleted", "failed")}
-
-    def _close_the_other_way(self) -> None:
-        """Have no route lead through the cluster's NAT gateways, and delete them with their addresses."""
-        gateways = NatGateways(self._ec2, self._owned, self._changes, per_zone=True)
-        leaving = gateways.all()
-        tables = RouteTables(self._ec2, self._owned, self._changes)
-        if self._wanted.vpc is not None:
-            filters = [*tags.of_cluster_filter(self._wanted.cluster), {"Name": "tag-key", "Values": [tags.PRIVATE]}]
-            for table in self._ec2.describe_route_tables(Filters=filters)["RouteTables"]:
-                tables.remove_routes(table, "NatGatewayId", leaving)
-        gateways.remove_others()
-
-    def _remove_security_group(self) -> None:
-        if self._wanted.vpc is None:
-            return
-        filters = [
-            *tags.of_cluster_filter(self._wanted.cluster),
-            {"Name": "vpc-id", "Values": [self._wanted.vpc]},
-            {"Name": "group-name", "Values": [self._group_name]},
-        ]
-        for one in self._ec2.describe_security_groups(Filters=filters)["SecurityGroups"]:
-            self._changes.apply(
-                f"security group {self._group_name}",
-                {"id": one["GroupId"]},
-                None,
-                lambda one=one: once_visible(  # type: ignore[misc]
-                    lambda: self._ec2.delete_security_group(GroupId=one["GroupId"]),
-                    lambda error: code(error) == "DependencyViolation",
-                    _TO_GO,
-                ),
-            )

@@ -5,9 +5,11 @@ from __future__ import annotations
 from ipaddress import IPv4Network
 from typing import Any, Callable, Mapping, Sequence
 
+from .._core.cluster import MANAGER
 from .._core.names import resource_names
 from . import cloud_map, disks, endpoints, inventory, rules, tags, zones
 from . import config as configuration
+from .clashes import clashes
 from .config import suggestion
 from .errors import ProvisionError
 from .monitoring import NO_TOPIC
@@ -34,7 +36,7 @@ class Preflight:
         self._collect(self._instance_types)
         self._collect(self._images)
         self._collect(self._vpcs)
-        self._collect(self._roles)
+        self._collect(self._clashes)
         self._collect(self._dns)
         if self._config["monitoring"] is not None and self._config["monitoring"]["topic_arn"]:
             self._collect(self._topic)
@@ -231,18 +233,19 @@ class Preflight:
                         "so that the two could never be connected: choose another range."
                     )
 
-    def _roles(self) -> None:
-        cluster, region = self._config["cluster_name"], self._config["region"]
-        for role in (f"{cluster}-manager", f"{cluster}-worker"):
-            found = unless_missing(lambda role=role: self._aws.iam.get_role(RoleName=role), "NoSuchEntity")
-            own_tags = tags.from_list(found["Role"].get("Tags", [])) if found else {}
-            elsewhere = own_tags.get(tags.REGION, region)
-            if own_tags.get(tags.CLUSTER) == cluster and elsewhere != region:
-                self._error(
-                    f"cluster_name {cluster} is taken by the cluster in {elsewhere}, whose IAM role {role} would be "
-                    "this one's too: IAM is one for all regions, so choose another name."
-                )
-                return
+    def _clashes(self) -> None:
+        cluster, account, region = (self._config[key] for key in ("cluster_name", "account_id", "region"))
+        config = {**self._config, "names": resource_names(cluster, account, region)}
+        self._findings.errors += clashes(self._aws, config)
+        role = config["names"]["manager_role"]
+        found = unless_missing(lambda: self._aws.iam.get_role(RoleName=role), "NoSuchEntity")
+        own_tags = tags.from_list(found["Role"].get("Tags", [])) if found else {}
+        elsewhere = own_tags.get(tags.REGION, region)
+        if own_tags.get(tags.CLUSTER) == cluster and elsewhere != region:
+            self._error(
+                f"cluster_name {cluster} is taken by the cluster in {elsewhere}, whose IAM role {role} would be "
+                "this one's too: IAM is one for all regions, so choose another name."
+            )
 
 
 def account_errors(aws: Aws, config: Mapping[str, Any]) -> list[str]:
@@ -316,7 +319,7 @@ def run(
     asked = preflight.look()
     if findings.errors or asked.errors:
         raise ProvisionError(_list([*findings.errors, *asked.errors]))
-    return {"warnings": findings.warnings, "images": preflight.images, "config": _complete(config, preflight.zone_id)}
+    return {"warnings": findings.warnings, "images": preflight.images, "config": _complete(config, preflight)}
 
 
 def _settled(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -352,17 +355,36 @@ def warm_pool(group: Mapping[str, Any]) -> dict[str, int] | None:
     return {"min": pool["min"], "max": most if pool["max"] is None else pool["max"]}
 
 
-def _complete(config: Mapping[str, Any], zone_id: str | None) -> dict[str, Any]:
-    """The configuration with what all roles need besides: names, tags, and what stands for the cluster in DNS."""
+def _complete(config: Mapping[str, Any], found: Preflight) -> dict[str, Any]:
+    """The configuration with what roles need besides: names, tags, images, and what stands for the cluster in DNS."""
     cluster, dns = config["cluster_name"], config["dns"]
     if dns is not None:
         record = rules.service_name(dns["cloud_map"]) if dns["cloud_map"] else dns["record"].lower().rstrip(".")
-        dns = {**dns, "record": record, "zone_id": zone_id}
+        dns = {**dns, "record": record, "zone_id": found.zone_id}
     return {
         **config,
         "dns": dns,
         "names": resource_names(cluster, config["account_id"], config["region"]),
         "tags": tags.of_cluster(cluster, config["cluster_tags"]),
+        "node_groups": [_complete_group(config, group, found.images) for group in config["node_groups"]],
+    }
+
+
+def _complete_group(config: Mapping[str, Any], group: Mapping[str, Any], images: Mapping[str, Any]) -> dict[str, Any]:
+    """A node group with its image, its block devices, the names of its security groups, and its tags."""
+    cluster, image = config["cluster_name"], images[group["architecture"]]
+    serves = group["dns"] or group["target_groups"]
+    groups = ["member", *(["manager"] if group["role"] == MANAGER else []), *(["edge"] if serves else [])]
+    return {
+        **group,
+        "image": image["id"],
+        "block_devices": disks.block_devices(image["root_device"], group),
+        "security_groups": [f"{cluster}-{name}" for name in groups],
+        "tags": {
+            **tags.of_cluster(cluster, config["cluster_tags"], Name=f"{cluster}-{group['name']}"),
+            tags.GROUP: group["name"],
+            tags.ROLE: group["role"],
+        },
     }
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network
-from typing import Mapping, Sequence
+from typing import Any, Mapping, Sequence
 
+from . import tags
 from .errors import ProvisionError
 
 # AWS allows nothing smaller, and keeps five addresses of each subnet to itself.
@@ -72,3 +73,48 @@ def carve_ipv6(vpc: IPv6Network, zones: Sequence[str], taken: Mapping[str, IPv6N
     """Each zone's part of the VPC's IPv6 range: what it has already, or the first free /64, the only size AWS takes."""
     free = (subnet for subnet in vpc.subnets(new_prefix=64) if subnet not in taken.values())
     return {zone: taken.get(zone) or next(free) for zone in zones}
+
+
+def planned(cluster: Mapping[str, Any], found: Sequence[Mapping[str, Any]], ipv6_range: str) -> list[dict[str, Any]]:
+    """The subnets of a configuration, as the filter `subnets` documents them.
+
+    Raises ProvisionError when the VPC is too small for them.
+    """
+    private = cluster["private_nodes"] is not None
+    wanted = plots(cluster["zones"], private=private)
+    present = {Plot(subnet["availability_zone"], tags.PRIVATE in subnet["tags"]).key: subnet for subnet in found}
+    taken = {key: IPv4Network(subnet["cidr_block"]) for key, subnet in present.items()}
+    parts = carve(IPv4Network(cluster["vpc_cidr"]), [plot.key for plot in wanted], taken)
+    has = {key: _ipv6_cidr(subnet) for key, subnet in present.items()}
+    ipv6: dict[str, Any] = dict(has)
+    if ipv6_range and cluster["dns"] is not None and cluster["dns"]["ipv6"]:
+        public = {key: IPv6Network(cidr) for key, cidr in has.items() if cidr}
+        ipv6 = {**has, **carve_ipv6(IPv6Network(ipv6_range), cluster["zones"], public)}
+    result = []
+    for plot in wanted:
+        name = f"{cluster['cluster_name']}-{plot.key}"
+        own_tags = {"Name": name, **({tags.PRIVATE: plot.zone} if plot.private else {})}
+        result.append(
+            {
+                "name": name,
+                "zone": plot.zone,
+                "private": plot.private,
+                "cidr": str(parts[plot.key]),
+                "ipv6_cidr": str(ipv6.get(plot.key) or ""),
+                "tags": own_tags,
+            }
+        )
+    return result
+
+
+def _ipv6_cidr(subnet: Mapping[str, Any]) -> str:
+    """A subnet's IPv6 range, which stays once it has one; empty without."""
+    states = ("associating", "associated")
+    return next(
+        (
+            block["ipv6_cidr_block"]
+            for block in subnet["ipv6_cidr_block_association_set"]
+            if block["ipv6_cidr_block_state"]["state"] in states
+        ),
+        "",
+    )

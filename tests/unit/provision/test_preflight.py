@@ -21,7 +21,7 @@ from lab.aws.grafts import Grafts
 from tests.unit.provision.configuration import group, raw, spec
 
 EVERY = ("autoscaling", "ec2", "sqs")
-READS = ("Describe", "Get", "List")
+READS = ("Describe", "Get", "Head", "List")
 PARAMETERS = {"debian13": {"x86_64": "/images/debian13/amd64", "arm64": "/images/debian13/arm64"}}
 INVENTORY = {
     "plugin": "amazon.aws.aws_ec2",
@@ -108,6 +108,13 @@ def test_the_example_is_right_and_comes_back_with_its_defaults(session: boto3.se
     assert found["images"]["x86_64"]["id"].startswith("ami-")
     (one,) = found["config"]["node_groups"]
     assert (one["min"], one["desired"], one["max"]) == (3, 3, 3)
+    assert one["image"] == found["images"]["x86_64"]["id"]
+    assert one["security_groups"] == ["example-member", "example-manager", "example-edge"]
+    assert one["tags"]["swarm.aws/group"] == one["name"]
+    disks = one["block_devices"]
+    assert [disk["device_name"] for disk in disks] == ["/dev/xvda", "/dev/sdf", "/dev/sdg"]
+    assert all(disk["ebs"]["encrypted"] and disk["ebs"]["delete_on_termination"] for disk in disks)
+    assert disks[1]["ebs"]["volume_size"] == 50
     assert one["labels"] == {"edge": "true", "slots": "3"}
     assert [(disk["device"], disk["mount"]) for disk in one["volumes"]] == [
         ("/dev/sdf", "/srv/data"),

@@ -16,15 +16,12 @@ from tests.unit.provision_modules.cases import (
     groups,
     identity,
     monitoring,
-    network,
-    security,
     store,
 )
 from tests.unit.provision_modules.cases.case import Case
 
 CASES = [
-    *(module.CASE for module in (network, security, store, events, identity, groups, monitoring, cloud_map)),
-    network.PRIVATE_CASE,
+    *(module.CASE for module in (store, events, identity, groups, monitoring, cloud_map)),
     endpoints.CASE,
     groups.WARM_CASE,
 ]

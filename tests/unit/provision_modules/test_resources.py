@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import pytest
 from ansible_collections.swarm.aws.plugins.module_utils.provision.errors import ProvisionError
 from ansible_collections.swarm.aws.plugins.module_utils.provision.resources.model import Resource, batches, staying
+from ansible_collections.swarm.aws.plugins.module_utils.provision.shell import Aws
 from botocore.exceptions import ClientError
 from hypothesis import given
 from hypothesis import strategies as st
@@ -17,11 +18,11 @@ from moto.autoscaling import models
 from lab.aws import inventory
 from tests.unit.provision_modules import whole
 from tests.unit.provision_modules.account import ACCOUNT_ID, REGION, Account, Killed, account
-from tests.unit.provision_modules.cases import cloud_map, groups, identity, network, security
+from tests.unit.provision_modules.cases import cloud_map, groups, identity
 from tests.unit.provision_modules.cases.case import CLUSTER
+from tests.unit.provision_modules.ground import MANAGER, MEMBER, ZONES, group_of, subnet_of, vpc_of
 
 THEIRS = "arn:aws:iam::123456789012:policy/theirs"
-DECLARED = {"groups": ["manager", "worker"], "zones": network.PARAMS["zones"], "record": whole.RECORD}
 
 
 @pytest.fixture
@@ -68,8 +69,16 @@ def stand(world: Account) -> list[str]:
 
 
 def foreign_interface(world: Account, **more: object) -> str:
-    made = world.aws.ec2.create_network_interface(SubnetId=network.subnet(world.aws), Description="a printer", **more)
+    made = world.aws.ec2.create_network_interface(
+        SubnetId=subnet_of(world.aws, ZONES[0]), Description="a printer", **more
+    )
     return made["NetworkInterface"]["NetworkInterfaceId"]
+
+
+def close(aws: Aws, name: str) -> None:
+    """Take all rules of a security group away."""
+    group = group_of(aws, name)
+    aws.ec2.revoke_security_group_ingress(GroupId=group["GroupId"], IpPermissions=group["IpPermissions"])
 
 
 # Destroying
@@ -151,7 +160,7 @@ def test_fault_33_a_destruction_that_is_killed_after_every_third_of_its_writes_g
 BY_HAND = {
     "an Auto Scaling group": lambda aws: groups.delete_group(aws),
     "a queue": lambda aws: aws.sqs.delete_queue(QueueUrl=aws.sqs.get_queue_url(QueueName="example-events")["QueueUrl"]),
-    "a security group's rules": lambda aws: security.close(aws, security.MANAGER, 2377),
+    "a security group's rules": lambda aws: close(aws, MANAGER),
     "the alias of the key": lambda aws: aws.kms.delete_alias(AliasName=f"alias/{CLUSTER}-swarm"),
     "a role's policy": lambda aws: aws.iam.delete_role_policy(RoleName=f"{CLUSTER}-manager", PolicyName="swarm"),
     "the bucket's encryption": lambda aws: aws.s3.delete_bucket_encryption(Bucket=whole.store.BUCKET),
@@ -175,7 +184,7 @@ def test_fault_33_what_was_deleted_by_hand_is_no_obstacle(world: Account, zone: 
 def test_fault_33_what_is_foreign_stays_with_all_that_it_needs_and_is_named(world: Account, zone: str) -> None:
     fill(world, zone)
     interface = foreign_interface(world)
-    subnet, other = network.subnet(world.aws), network.subnet(world.aws, "b")
+    subnet, other = subnet_of(world.aws, ZONES[0]), subnet_of(world.aws, ZONES[1])
     done = whole.destroy(world)
     why = {one["id"]: one["why"] for one in done["left"]}
     assert why[interface] == "it is not this cluster's"
@@ -195,8 +204,8 @@ def test_fault_33_what_is_foreign_stays_with_all_that_it_needs_and_is_named(worl
 def test_a_foreign_security_group_that_names_ours_keeps_it(world: Account, zone: str) -> None:
     whole.build(world)
     ec2 = world.aws.ec2
-    made = ec2.create_security_group(GroupName="theirs", Description="theirs", VpcId=network.vpc(world.aws))["GroupId"]
-    ours = security.group(world.aws, security.WORKER)["GroupId"]
+    made = ec2.create_security_group(GroupName="theirs", Description="theirs", VpcId=vpc_of(world.aws))["GroupId"]
+    ours = group_of(world.aws, MEMBER)["GroupId"]
     pair = [{"IpProtocol": "tcp", "FromPort": 1, "ToPort": 1, "UserIdGroupPairs": [{"GroupId": ours}]}]
     ec2.authorize_security_group_ingress(GroupId=made, IpPermissions=pair)
     left = whole.destroy(world)["left"]
@@ -290,8 +299,7 @@ def test_what_stays_in_use_is_said_with_the_reason_in_the_end(world: Account) ->
 def test_a_cluster_as_it_was_built_has_no_orphans(world: Account, zone: str) -> None:
     whole.build(world)
     whole.publish(world.aws, zone)
-    declared = {**DECLARED, "groups": ["manager", "worker"]}
-    found = whole.look(world, declared)
+    found = whole.look(world, whole.configuration())
     assert found["orphans"] == []
     assert found["old_versions"] == {}
 
@@ -300,8 +308,8 @@ def test_what_nothing_asks_for_any_more_is_an_orphan(world: Account, zone: str) 
     fill(world, zone)
     foreign_interface(world)
     groups.new_version(world.aws)
-    declared = {"groups": ["manager"], "zones": ["eu-west-1a"], "record": "new.swarm.test"}
-    found = whole.look(world, declared)
+    dns = {"record": "new.swarm.test", "cloud_map": None}
+    found = whole.look(world, whole.configuration(node_groups=groups.GROUPS[:1], zones=ZONES[:1], dns=dns))
     shown = re.compile(f" ({CLUSTER}|vol-|[(]srv-).*")
     kinds = {shown.sub("", one["resource"]): one["why"] for one in found["orphans"]}
     assert kinds == {

@@ -7,14 +7,16 @@ from collections.abc import Mapping
 from typing import Any
 from unittest.mock import patch
 
+from ansible_collections.swarm.aws.plugins.module_utils._core.names import resource_names
 from ansible_collections.swarm.aws.plugins.module_utils.provision.resources.destroy import Destroyer
 from ansible_collections.swarm.aws.plugins.module_utils.provision.shell import Aws
 from ansible_collections.swarm.aws.plugins.modules import cluster_destroy, cluster_resources_info
 from moto.autoscaling import models
 
 from tests.unit.provision_modules.account import ACCOUNT_ID, REGION, Account
-from tests.unit.provision_modules.cases import cloud_map, events, groups, identity, monitoring, network, security, store
+from tests.unit.provision_modules.cases import cloud_map, events, groups, identity, monitoring, store
 from tests.unit.provision_modules.cases.case import CLUSTER
+from tests.unit.provision_modules.ground import ENDPOINTS, ZONES, group_of, network, subnet_of, vpc_of
 
 WHO: Mapping[str, Any] = {"cluster_name": CLUSTER, "account_id": ACCOUNT_ID}
 OWNER = f"heritage=swarm.aws,cluster={CLUSTER},region={REGION}"
@@ -36,12 +38,13 @@ POLICY = {
 
 def build(account: Account) -> None:
     """What the roles of site.yml run, in their order, and what the agents make afterwards."""
-    net = network.CASE.run(account, {**network.PARAMS, "nat": "one"})
-    security.CASE.run(account, {**security.PLANNED, "vpc_id": net["vpc_id"]})
+    built = network(account.aws)
+    for name in (groups.MANAGER, groups.WORKER):
+        groups.template(account.aws, name)
     events.CASE.run(account, events.PARAMS)
     store.CASE.run(account, {**store.PARAMS, "bucket_policy": POLICY})
     identity.CASE.run(account, identity.PARAMS)
-    groups.CASE.run(account, groups.params(list(net["subnets"].values())))
+    groups.CASE.run(account, groups.params(built.public))
     monitoring.CASE.run(account, monitoring.PARAMS)
 
 
@@ -87,9 +90,25 @@ def destroy(account: Account, *, check: bool = False, **more: Any) -> dict[str, 
         return account.run(cluster_destroy.ARGUMENTS, cluster_destroy.work, {**WHO, **more}, check=check)
 
 
-def look(account: Account, declared: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    more = {} if declared is None else {"declared": declared}
+def look(account: Account, configuration: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    more = {} if configuration is None else {"configuration": configuration}
     return account.run(cluster_resources_info.ARGUMENTS, cluster_resources_info.work, {**WHO, **more})
+
+
+def configuration(**more: Any) -> dict[str, Any]:
+    """What `build` has made, as the preflight leaves it."""
+    return {
+        "cluster_name": CLUSTER,
+        "names": resource_names(CLUSTER, ACCOUNT_ID, REGION),
+        "zones": ZONES,
+        "private_nodes": {"nat": "one", "endpoints": []},
+        "node_groups": groups.GROUPS,
+        "dns": {"record": RECORD, "cloud_map": None},
+        "monitoring": {"alarms": True, "topic_arn": None},
+        "logs": None,
+        "autolock": False,
+        **more,
+    }
 
 
 def secret(aws: Aws, name: str = f"{CLUSTER}-unlock-key") -> str:
@@ -101,10 +120,10 @@ def endpoint(aws: Aws) -> str:
     """An interface endpoint, such as stands beside a NAT gateway when the way from one to the other was cut."""
     made = aws.ec2.create_vpc_endpoint(
         VpcEndpointType="Interface",
-        VpcId=network.vpc(aws),
+        VpcId=vpc_of(aws),
         ServiceName=f"com.amazonaws.{REGION}.ec2",
-        SubnetIds=[network.private_subnet(aws)],
-        SecurityGroupIds=[security.group(aws, security.WORKER)["GroupId"]],
+        SubnetIds=[subnet_of(aws, f"{ZONES[0]}-private")],
+        SecurityGroupIds=[group_of(aws, ENDPOINTS)["GroupId"]],
         TagSpecifications=[{"ResourceType": "vpc-endpoint", "Tags": [{"Key": "swarm.aws/cluster", "Value": CLUSTER}]}],
     )
     return str(made["VpcEndpoint"]["VpcEndpointId"])

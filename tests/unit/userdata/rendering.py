@@ -1,4 +1,4 @@
-"""Renders the role groups' user data as Ansible does, and then as cloud-init on an instance does."""
+"""Renders the user data of the role node_groups as Ansible does, and then as cloud-init on an instance does."""
 
 from __future__ import annotations
 
@@ -18,19 +18,20 @@ import yaml
 from ansible.parsing.dataloader import DataLoader
 from ansible.plugins.loader import init_plugin_loader
 from ansible.template import Templar, trust_as_template
+from ansible_collections.swarm.aws.plugins.module_utils._core.names import resource_names
 
 from lab import packages
 
 ROOT = Path(__file__).resolve().parents[3]
-ROLE = ROOT / "roles/groups"
+ROLE = ROOT / "roles/node_groups"
 INSTANCE = {"instance_id": "i-0123456789abcdef0", "availability_zone": "eu-west-1a"}
 DIGEST = "5891b5b522d5df086d0ff0b110fbd9d21bb4fc7163af34d08286a2e846f6be03"
 OPERATING_SYSTEMS = ("debian13", "amazonlinux2023", "ubuntu2404")
 
 
-def groups(node_os: str, **group: Any) -> list[dict[str, Any]]:
-    """What the role hands to its module for one group of managers, some of whose keys are given."""
-    return json.loads(_ansible().submit(_render, node_os, group).result())
+def user_data(node_os: str, **group: Any) -> str:
+    """The user data of a group of managers, some of whose keys are given."""
+    return _ansible().submit(_render, node_os, group).result()
 
 
 @cache
@@ -48,49 +49,20 @@ def _render(node_os: str, group: dict[str, Any]) -> str:
         variables |= loader.load_from_file(str(ROLE / name), trusted_as_template=True)
     variables |= {
         "ansible_search_path": [str(ROLE)],
-        "check_result": {"images": {"x86_64": {"id": "ami-1", "root_device": "/dev/xvda"}}},
-        "network_built": {"node_subnets": {"eu-west-1a": "subnet-a", "eu-west-1b": None}},
-        "network_firewall": {"ids": {"example-member": "sg-1", "example-manager": "sg-2", "example-edge": "sg-3"}},
         "discovery_built": {"bundle_sha256": DIGEST},
         "cluster": {
             "cluster_name": "example",
             "account_id": "123456789012",
             "region": "eu-west-1",
-            "zones": ["eu-west-1a", "eu-west-1b"],
             "session_manager": True,
             "logs": {"retention_days": 30, "mib_per_day": 100},
-            "node_groups": [
-                {
-                    "name": "manager",
-                    "role": "manager",
-                    "architecture": "x86_64",
-                    "instance_types": ["t3.small"],
-                    "volume_size": 20,
-                    "volume_type": "gp3",
-                    "min": 3,
-                    "desired": 3,
-                    "max": 3,
-                    "zones": None,
-                    "dns": True,
-                    "spot": None,
-                    "scaling": None,
-                    "warm_pool": None,
-                    "volume_iops": None,
-                    "volume_throughput": None,
-                    "volumes": [],
-                    "target_groups": [],
-                    "user_data": "",
-                    **group,
-                }
-            ],
+            "names": resource_names("example", "123456789012", "eu-west-1"),
         },
+        "group": {"name": "manager", "role": "manager", "volumes": [], "user_data": "", **group},
     }
-    return Templar(loader, variables).template(trust_as_template("{{ groups_declared | to_json }}"))
-
-
-def user_data(node_os: str, **group: Any) -> str:
-    """The user data of one group."""
-    return groups(node_os, **group)[0]["user_data"]
+    return Templar(loader, variables).template(
+        trust_as_template("{{ lookup('ansible.builtin.template', 'user-data.j2') }}")
+    )
 
 
 def parts(text: str) -> list[Message]:

@@ -14,7 +14,7 @@ from ansible_collections.swarm.aws.runtime.swarm_agent.config import Config, Log
 from ansible_collections.swarm.aws.runtime.swarm_agent.volumes import Volume
 
 from tests.unit.userdata import rendering
-from tests.unit.userdata.rendering import DIGEST, OPERATING_SYSTEMS, cloud_config, files, groups, parts, user_data
+from tests.unit.userdata.rendering import DIGEST, OPERATING_SYSTEMS, cloud_config, files, parts, user_data
 
 VOLUMES = [
     {
@@ -98,8 +98,6 @@ def test_the_engine_waits_for_the_data_volumes_and_says_which_it_has(node_os: st
     setup = written["/usr/local/lib/swarm-agent/setup"]
     assert " e2fsprogs" in setup
     assert setup.index("systemctl start swarm-volumes") < setup.index("systemctl enable --now docker")
-    (told_to_aws,) = groups(node_os, volumes=VOLUMES[:1])[0]["volumes"]
-    assert told_to_aws == {"device": "/dev/sdf", "type": "gp3", "size": 50, "iops": 4000, "throughput": None}
 
 
 @every_os
@@ -108,7 +106,6 @@ def test_without_data_volumes_nothing_waits_for_them(node_os: str) -> None:
 
     assert "volumes.json" not in text
     assert "swarm-volumes" not in text
-    assert "volumes" not in groups(node_os)[0]
 
 
 @every_os
@@ -196,26 +193,3 @@ def test_a_cloud_config_is_added_to_the_nodes_own() -> None:
     assert more.get_content_type() == "text/cloud-config"
     assert more["X-Merge-Type"] == "list(append)+dict(no_replace,recurse_list)+str()"
     assert str(more.get_payload()).startswith(CONFIG)
-
-
-def test_a_managers_group_gets_its_subnets_security_groups_and_profile() -> None:
-    (group,) = rendering.groups("debian13")
-
-    assert group["security_groups"] == ["sg-1", "sg-2", "sg-3"]
-    assert group["instance_profile"] == "example-manager"
-    # The second one is still to come, as in check mode on an empty account.
-    assert group["subnets"] == ["subnet-a", "subnet-eu-west-1b"]
-
-
-def test_a_group_behind_a_load_balancer_is_open_to_clients() -> None:
-    (group,) = rendering.groups("debian13", name="worker", role="worker", dns=False, target_groups=["arn:web"])
-
-    assert group["security_groups"] == ["sg-1", "sg-3"]
-
-
-def test_a_workers_group_is_no_manager_and_not_open_to_clients() -> None:
-    (group,) = rendering.groups("debian13", name="worker", role="worker", dns=False, zones=["eu-west-1a"])
-
-    assert group["security_groups"] == ["sg-1"]
-    assert group["instance_profile"] == "example-worker"
-    assert group["subnets"] == ["subnet-a"]

@@ -2,28 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, Callable, Iterable, Iterator, Mapping, Sequence
 
+from .declared import declared
 from .model import Resource
 
-
-@dataclass(frozen=True)
-class Declared:
-    """What the configuration asks for, as far as things can be left over from it."""
-
-    cluster: str
-    groups: Sequence[str]
-    zones: Sequence[str]
-    # The name of the record, as Route 53 writes it but for the dot at the end.
-    record: str | None = None
-    # The name of the Cloud Map service, with its namespace's.
-    service: str | None = None
+# Kinds of which each has a name that the configuration asks for.
+NAMED = ("launch template", "IAM role", "instance profile", "queue", "event rule")
 
 
-def orphans(resources: Iterable[Resource], declared: Declared) -> list[tuple[Resource, str]]:
-    """Each resource that nothing in the configuration asks for, and why. What is not the cluster's is none."""
-    return list(_orphans(list(resources), declared))
+def orphans(resources: Iterable[Resource], cluster: Mapping[str, Any]) -> list[tuple[Resource, str]]:
+    """Each resource that nothing in the configuration asks for, and why. What is not the cluster's is none.
+
+    ``cluster`` is the configuration as the preflight leaves it.
+    """
+    return list(_orphans(list(resources), cluster))
 
 
 def old_versions(resources: Iterable[Resource]) -> dict[str, int]:
@@ -40,31 +33,22 @@ def old_versions(resources: Iterable[Resource]) -> dict[str, int]:
     }
 
 
-def _orphans(resources: Sequence[Resource], declared: Declared) -> Iterator[tuple[Resource, str]]:
+def _orphans(resources: Sequence[Resource], cluster: Mapping[str, Any]) -> Iterator[tuple[Resource, str]]:
     scaling = {one.id for one in resources if one.kind == "Auto Scaling group"}
     aliased = {key for one in resources if one.kind == "KMS alias" for key in one.on}
-    cluster = declared.cluster
-    names: Mapping[str, set[str]] = {
-        "launch template": {f"{cluster}-{group}" for group in declared.groups},
-        "IAM role": {f"{cluster}-{name}" for name in ("manager", "worker")},
-        "instance profile": {f"{cluster}-{name}" for name in ("manager", "worker")},
-        "queue": {f"{cluster}-events", f"{cluster}-events-dead"},
-        "event rule": {f"{cluster}-events"},
-    }
+    names, groups, dns = declared(cluster), [group["name"] for group in cluster["node_groups"]], cluster["dns"]
+    record = dns["record"] if dns is not None and dns["cloud_map"] is None else None
+    service = dns["record"] if dns is not None and dns["cloud_map"] is not None else None
     looks: Mapping[str, Callable[[Resource], str]] = {
         "Auto Scaling group": lambda one: (
-            "" if one.facts["group"] in declared.groups else f"node_groups has no {one.facts['group'] or 'such group'}"
+            "" if one.facts["group"] in groups else f"node_groups has no {one.facts['group'] or 'such group'}"
         ),
         "instance": lambda one: "" if one.facts["scaled_by"] in scaling else "no Auto Scaling group keeps it",
-        "subnet": lambda one: "" if one.facts["zone"] in declared.zones else f"zones has no {one.facts['zone']}",
+        "subnet": lambda one: "" if one.facts["zone"] in cluster["zones"] else f"zones has no {one.facts['zone']}",
         "volume": lambda one: "" if one.facts["attached"] else "it is attached to nothing",
         "network interface": lambda one: "it is attached to nothing",
-        "DNS record": lambda one: (
-            "" if one.name == declared.record else f"dns.record is {declared.record or 'not set'}"
-        ),
-        "Cloud Map service": lambda one: (
-            "" if one.name == declared.service else f"dns.cloud_map is {declared.service or 'not set'}"
-        ),
+        "DNS record": lambda one: "" if one.name == record else f"dns.record is {record or 'not set'}",
+        "Cloud Map service": lambda one: "" if one.name == service else f"dns.cloud_map is {service or 'not set'}",
         "KMS key": lambda one: "" if one.id in aliased else "the cluster uses another key",
     }
     for one in resources:
@@ -74,8 +58,7 @@ def _orphans(resources: Sequence[Resource], declared: Declared) -> Iterator[tupl
                 yield one, one.kept
             continue
         why = looks[one.kind](one) if one.kind in looks else ""
-        known = names.get(one.kind)
-        if known is not None and (one.name or one.id) not in known:
+        if one.kind in NAMED and (one.name or one.id) not in names[one.kind]:
             why = f"the configuration asks for no {one.kind} of this name"
         if why:
             yield one, why

@@ -20,7 +20,7 @@ FLEET = {
     "volumes": [{"label": "data", "size": 1}],
 }
 SCALING_GROUP = f"{CLUSTER}-fleet"
-PARTS = ("--tags", "groups")
+PARTS = ("--tags", "node_groups")
 
 
 @pytest.fixture(scope="module")

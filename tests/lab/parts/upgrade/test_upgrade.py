@@ -38,7 +38,7 @@ def test_a_group_gets_more_instances_that_serve_and_site_yml_leaves_them(site: S
     assert run.changed == 1
     assert "The group worker has 3 instances, of which 3 serve" in run.said
     assert len(members(site, "worker")) == 3
-    again = site.playbook("site.yml", "--tags", "groups")
+    again = site.playbook("site.yml", "--tags", "node_groups")
     assert (again.code, again.changed) == (0, 0), again.output[-4000:]
     assert "The group 'worker' has 3 instances, since it was scaled" in again.said
     assert sizes(site)["worker"][:2] == (3, 4)
@@ -80,7 +80,7 @@ def test_fault_35_a_template_whose_instances_never_join_stops_at_the_first_with_
     try:
         run = site.playbook("playbooks/upgrade.yml", "-e", "batch=2", "-e", "timeout=30")
     finally:
-        mended = site.playbook("site.yml", "--tags", "groups")
+        mended = site.playbook("site.yml", "--tags", "node_groups")
     assert mended.code == 0, mended.output[-4000:]
     assert run.code != 0
     assert "The upgrade stopped in the group worker: After 30 s the group worker still waits for i-" in run.said
@@ -151,7 +151,7 @@ def test_an_upgrade_that_is_killed_is_finished_by_the_next_without_a_request_fai
 def test_three_managers_become_one_and_three_again_without_a_request_failing(site: Site) -> None:
     """Whatever the order, each step leaves a majority of the managers that there are then."""
     usual, changed = sizes(site), groups(user_data=SECOND, min=1)
-    allowed = site.playbook("site.yml", "--tags", "groups", *changed)
+    allowed = site.playbook("site.yml", "--tags", "node_groups", *changed)
     assert (allowed.code, allowed.changed) == (0, 1), allowed.output[-4000:]
     with Load(site.lab, RECORD) as load:
         fewer = site.playbook("playbooks/scale.yml", "-e", "group=manager", "-e", "desired=1", *changed)
@@ -165,7 +165,7 @@ def test_three_managers_become_one_and_three_again_without_a_request_failing(sit
     assert load.result.failures == []
     site.settle(workers=3)
     assert site.addresses() == site.public_addresses()
-    restored = site.playbook("site.yml", "--tags", "groups", *groups(user_data=SECOND))
+    restored = site.playbook("site.yml", "--tags", "node_groups", *groups(user_data=SECOND))
     assert (restored.code, restored.changed) == (0, 1), restored.output[-4000:]
     assert sizes(site) == usual
 
@@ -205,7 +205,7 @@ def sizes(site: Site) -> dict[str, tuple[int, int, dict[str, str]]]:
 
 def template(site: Site, user_data: str) -> None:
     """Have site.yml give all groups a launch template with this user data."""
-    run = site.playbook("site.yml", "--tags", "groups", *groups(user_data=user_data))
+    run = site.playbook("site.yml", "--tags", "node_groups", *groups(user_data=user_data))
     assert (run.code, run.changed) == (0, 1), run.output[-4000:]
 
 

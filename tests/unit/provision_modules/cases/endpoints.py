@@ -9,43 +9,29 @@ from ansible_collections.swarm.aws.plugins.module_utils.provision.shell import A
 from ansible_collections.swarm.aws.plugins.modules import interface_endpoints
 
 from tests.unit.provision_modules.account import REGION, Account, tags_of
-from tests.unit.provision_modules.cases import network, security
 from tests.unit.provision_modules.cases.case import CLUSTER, TAGS, Case
+from tests.unit.provision_modules.ground import ENDPOINTS, MANAGER, OURS, ZONES, group_of, network, subnet_of, vpc_of
 
-GROUP = f"{CLUSTER}-endpoints"
-NETWORK = {**network.PRIVATE_PARAMS, "nat": "none"}
-GROUPS = [
-    *security.GROUPS,
-    {"name": GROUP, "description": "Endpoints", "rules": [security.rule(443, "nodes", group=security.WORKER)]},
-]
 PLANNED = {
     "cluster_name": CLUSTER,
     "tags": TAGS,
-    "subnets": dict.fromkeys(network.PARAMS["zones"]),
+    "subnets": dict.fromkeys(ZONES),
     "services": ["ec2", "ecr.api", "route53", "sqs"],
 }
 
 
-def params(account: Account, nat: str = "none") -> dict[str, Any]:
-    """The parameters, for a network that is built, and the security groups as the configuration has them then."""
-    net = network.CASE.run(account, {**NETWORK, "nat": nat})
-    groups = GROUPS if nat == "none" else security.GROUPS
-    ids = security.CASE.run(account, {**security.PLANNED, "groups": groups, "vpc_id": net["vpc_id"]})["ids"]
+def prepare(account: Account) -> Mapping[str, Any]:
+    built = network(account.aws)
     return {
         **PLANNED,
-        "vpc_id": net["vpc_id"],
-        "subnets": net["private_subnets"],
-        "security_group": ids.get(GROUP),
-        "services": PLANNED["services"] if nat == "none" else [],
+        "vpc_id": built.vpc,
+        "subnets": built.private,
+        "security_group": built.groups[ENDPOINTS],
     }
 
 
-def prepare(account: Account) -> Mapping[str, Any]:
-    return params(account)
-
-
 def endpoint(aws: Aws, name: str = "ec2") -> dict[str, Any]:
-    found = aws.ec2.describe_vpc_endpoints(Filters=network.OURS)["VpcEndpoints"]
+    found = aws.ec2.describe_vpc_endpoints(Filters=OURS)["VpcEndpoints"]
     return next(one for one in found if one["ServiceName"].endswith(f".{name}"))
 
 
@@ -54,7 +40,6 @@ def look(aws: Aws) -> Any:
     zones = {one["SubnetId"]: one["AvailabilityZone"] for one in aws.ec2.describe_subnets()["Subnets"]}
     interfaces = aws.ec2.describe_network_interfaces()["NetworkInterfaces"]
     return {
-        "network": network.look(aws),
         "endpoints": [
             {
                 "service": one["ServiceName"],
@@ -79,8 +64,8 @@ def change(aws: Aws, **arguments: Any) -> None:
 
 
 def move_to_another_group(aws: Aws) -> None:
-    other = security.group(aws, security.MANAGER)["GroupId"]
-    change(aws, AddSecurityGroupIds=[other], RemoveSecurityGroupIds=[security.group(aws, GROUP)["GroupId"]])
+    other = group_of(aws, MANAGER)["GroupId"]
+    change(aws, AddSecurityGroupIds=[other], RemoveSecurityGroupIds=[group_of(aws, ENDPOINTS)["GroupId"]])
 
 
 CASE = Case(
@@ -89,16 +74,18 @@ CASE = Case(
     planned=PLANNED,
     look=look,
     drifts={
-        "an endpoint lost a tag": lambda aws: network.untag(aws, endpoint(aws)["VpcEndpointId"]),
+        "an endpoint lost a tag": lambda aws: aws.ec2.delete_tags(
+            Resources=[endpoint(aws)["VpcEndpointId"]], Tags=[{"Key": "team"}]
+        ),
         "an endpoint was deleted": lambda aws: aws.ec2.delete_vpc_endpoints(
             VpcEndpointIds=[endpoint(aws)["VpcEndpointId"]]
         ),
-        "an endpoint left a zone": lambda aws: change(aws, RemoveSubnetIds=[network.private_subnet(aws)]),
+        "an endpoint left a zone": lambda aws: change(aws, RemoveSubnetIds=[subnet_of(aws, f"{ZONES[0]}-private")]),
         "an endpoint has another security group": move_to_another_group,
         "an endpoint lost its private name": lambda aws: change(aws, PrivateDnsEnabled=False),
         "an endpoint for what nobody calls was made": lambda aws: aws.ec2.create_vpc_endpoint(
             VpcEndpointType="Interface",
-            VpcId=network.vpc(aws),
+            VpcId=vpc_of(aws),
             ServiceName=f"com.amazonaws.{REGION}.kms",
             TagSpecifications=[
                 {"ResourceType": "vpc-endpoint", "Tags": [{"Key": "swarm.aws/cluster", "Value": CLUSTER}]}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,72 +11,72 @@ from ansible_collections.swarm.aws.plugins.modules import node_groups
 from moto.autoscaling import models
 from moto.ec2.models import ec2_backends
 
-from tests.unit.provision_modules.account import ACCOUNT_ID, REGION, Account, tags_of
-from tests.unit.provision_modules.cases import network
+from tests.unit.provision_modules.account import ACCOUNT_ID, REGION, Account
 from tests.unit.provision_modules.cases.case import CLUSTER, TAGS, Case
+from tests.unit.provision_modules.ground import MEMBER, ZONES, group_of, network, tagged
 
 MANAGER, WORKER = f"{CLUSTER}-manager", f"{CLUSTER}-worker"
 LAUNCHING = f"{CLUSTER}-launching"
+PLANNED = {zone: f"subnet-{zone}" for zone in ZONES}
 GROUP = {
-    "image": "ami-0123456789abcdef0",
-    "root_device": "/dev/xvda",
-    "volume_size": 20,
-    "volume_type": "gp3",
-    "user_data": "#cloud-config\nhostname: {}",
+    "architecture": "x86_64",
+    "instance_types": ["t3.small"],
+    "zones": None,
+    "spot": None,
+    "scaling": None,
+    "warm_pool": None,
 }
+
+
+def group(name: str, **more: Any) -> dict[str, Any]:
+    """A node group as the preflight leaves it, as far as the module looks at it."""
+    tags = {**TAGS, "Name": f"{CLUSTER}-{name}", "swarm.aws/cluster": CLUSTER}
+    tags |= {"swarm.aws/group": name, "swarm.aws/role": name}
+    return {**GROUP, "name": name, "role": name, "tags": tags, **more}
+
+
 GROUPS = [
-    {
-        **GROUP,
-        "name": "manager",
-        "role": "manager",
-        "instance_types": ["t3.small"],
-        "min": 3,
-        "desired": 3,
-        "max": 3,
-        "instance_profile": MANAGER,
-    },
-    {
-        **GROUP,
-        "name": "worker",
-        "role": "worker",
-        "instance_types": ["t3.small", "t3a.small"],
-        "min": 0,
-        "desired": 1,
-        "max": 4,
-        "instance_profile": WORKER,
-        "spot": {"share": 70, "on_demand_base": 1, "strategy": "price-capacity-optimized", "rebalance": True},
-        "scaling": {"target": 80},
-    },
+    group("manager", min=3, desired=3, max=3),
+    group(
+        "worker",
+        instance_types=["t3.small", "t3a.small"],
+        min=0,
+        desired=1,
+        max=4,
+        spot={"share": 70, "on_demand_base": 1, "strategy": "price-capacity-optimized", "rebalance": True},
+        scaling={"target": 80},
+    ),
 ]
 
 
-def params(subnets: list[str], groups: list[dict[str, Any]] | None = None, **more: Any) -> dict[str, Any]:
-    where = {"subnets": subnets, "security_groups": ["sg-0123456789abcdef0"]}
-    declared = [{**group, **where} for group in groups or GROUPS]
-    return {"cluster_name": CLUSTER, "tags": TAGS, "key_name": "key", "ipv6": True, "groups": declared, **more}
+def params(subnets: Mapping[str, str], groups: list[dict[str, Any]] | None = None) -> dict[str, Any]:
+    return {
+        "cluster_name": CLUSTER,
+        "groups": copy.deepcopy(groups or GROUPS),
+        "subnets": dict(subnets),
+        "template_versions": {"manager": 1, "worker": 1},
+        "measured": True,
+    }
+
+
+def template(aws: Aws, name: str, **data: Any) -> None:
+    """A launch template, as the role has made it before."""
+    said = {"ImageId": "ami-0123456789abcdef0", "InstanceType": "t3.small", **data}
+    aws.ec2.create_launch_template(
+        LaunchTemplateName=name, LaunchTemplateData=said, TagSpecifications=tagged("launch-template", name)
+    )
 
 
 def prepare(account: Account) -> Mapping[str, Any]:
-    built = network.CASE.run(account, network.PARAMS)
+    built = network(account.aws)
     for name in (MANAGER, WORKER):
-        account.aws.iam.create_instance_profile(InstanceProfileName=name)
-    return params(list(built["subnets"].values()))
+        template(account.aws, name)
+    return params(built.public)
 
 
 def look(aws: Aws) -> Any:
-    ec2, autoscaling = aws.ec2, aws.autoscaling
-    templates = []
-    for template in ec2.describe_launch_templates()["LaunchTemplates"]:
-        name, latest = template["LaunchTemplateName"], str(template["LatestVersionNumber"])
-        versions = ec2.describe_launch_template_versions(LaunchTemplateName=name, Versions=[latest])
-        data = versions["LaunchTemplateVersions"][0]["LaunchTemplateData"]
-        # Into the first version moto puts the tags of the template itself.
-        data["TagSpecifications"] = [
-            one for one in data.get("TagSpecifications", []) if one["ResourceType"] != "launch-template"
-        ]
-        templates.append({"name": name, "tags": tags_of(template), "data": data})
+    autoscaling = aws.autoscaling
     return {
-        "templates": templates,
         "groups": [
             {
                 **{
@@ -92,9 +93,10 @@ def look(aws: Aws) -> Any:
                         "CapacityRebalance",
                         "Tags",
                         "WarmPoolConfiguration",
+                        "EnabledMetrics",
                     )
                 },
-                **_launch(group, ec2),
+                **_launch(group),
                 "hooks": autoscaling.describe_lifecycle_hooks(AutoScalingGroupName=group["AutoScalingGroupName"])[
                     "LifecycleHooks"
                 ],
@@ -107,14 +109,13 @@ def look(aws: Aws) -> Any:
     }
 
 
-def _launch(group: Mapping[str, Any], ec2: Any) -> dict[str, Any]:
-    """What the group launches; of the template's version only whether it is the latest."""
+def _launch(group: Mapping[str, Any]) -> dict[str, Any]:
+    """What the group launches."""
     mixed = group.get("MixedInstancesPolicy")
     template = mixed["LaunchTemplate"]["LaunchTemplateSpecification"] if mixed else group["LaunchTemplate"]
-    found = ec2.describe_launch_templates(LaunchTemplateNames=[template["LaunchTemplateName"]])["LaunchTemplates"][0]
     return {
         "template": template["LaunchTemplateName"],
-        "latest": template["Version"] == str(found["LatestVersionNumber"]),
+        "version": template["Version"],
         "overrides": mixed and mixed["LaunchTemplate"]["Overrides"],
         "distribution": mixed and mixed["InstancesDistribution"],
     }
@@ -172,10 +173,13 @@ def delete_group(_: Aws) -> None:
 CASE = Case(
     module=node_groups,
     prepare=prepare,
-    planned=params(["subnet-0123456789abcdef0", "subnet-0123456789abcdef1"]),
+    planned=params(PLANNED),
     look=look,
     drifts={
-        "the template got a version of others": new_version,
+        "the group launches another version": new_version,
+        "its metrics are not collected": lambda aws: aws.autoscaling.disable_metrics_collection(
+            AutoScalingGroupName=MANAGER
+        ),
         "the group is smaller": lambda aws: update(aws, MANAGER, MinSize=1, DesiredCapacity=1),
         "the group may grow": lambda aws: update(aws, MANAGER, MaxSize=9),
         "a load balancer judges": lambda aws: update(aws, MANAGER, HealthCheckType="ELB"),
@@ -213,17 +217,12 @@ CASE = Case(
 
 WARM_GROUPS = [
     GROUPS[0],
-    {
-        **{key: value for key, value in GROUPS[1].items() if key not in ("spot", "scaling")},
-        "warm_pool": {"min": 1, "max": 4},
-    },
+    {**GROUPS[1], "spot": None, "scaling": None, "warm_pool": {"min": 1, "max": 4}},
 ]
 
 
 def prepare_warm(account: Account) -> Mapping[str, Any]:
-    told = prepare(account)
-    places = {key: told["groups"][1][key] for key in ("subnets", "security_groups")}
-    return {**told, "groups": [{**group, **places} for group in WARM_GROUPS]}
+    return {**prepare(account), "groups": copy.deepcopy(WARM_GROUPS)}
 
 
 def launchable(account: Account, told: Mapping[str, Any]) -> dict[str, Any]:
@@ -235,11 +234,16 @@ def launchable(account: Account, told: Mapping[str, Any]) -> dict[str, Any]:
     image = ec2.register_image(Name="debian", Architecture="x86_64")["ImageId"]
     # Which moto forgets.
     ec2_backends[ACCOUNT_ID][REGION].amis[image].architecture = "x86_64"
-    ec2.create_key_pair(KeyName=told["key_name"])
-    (vpc,) = {one["VpcId"] for one in ec2.describe_subnets(SubnetIds=told["groups"][0]["subnets"])["Subnets"]}
-    member = ec2.create_security_group(GroupName="member", Description="nodes", VpcId=vpc)["GroupId"]
-    more = {"image": image, "security_groups": [member], "instance_types": ["t3.small"]}
-    return {**told, "groups": [{**one, **more} for one in told["groups"]]}
+    interfaces = [{"DeviceIndex": 0, "Groups": [group_of(account.aws, MEMBER)["GroupId"]]}]
+    for name in (MANAGER, WORKER):
+        data = {"ImageId": image, "InstanceType": "t3.small", "NetworkInterfaces": interfaces}
+        ec2.create_launch_template_version(LaunchTemplateName=name, LaunchTemplateData=data)
+    versions = {"manager": 2, "worker": 2}
+    return {
+        **told,
+        "template_versions": versions,
+        "groups": [{**one, "instance_types": ["t3.small"]} for one in told["groups"]],
+    }
 
 
 def put_pool(aws: Aws, low: int, high: int) -> None:
@@ -255,7 +259,7 @@ WARM_CASE = Case(
     module=node_groups,
     what="warm",
     prepare=prepare_warm,
-    planned=params(["subnet-0123456789abcdef0", "subnet-0123456789abcdef1"], WARM_GROUPS),
+    planned=params(PLANNED, WARM_GROUPS),
     look=look,
     drifts={
         "the warm pool was deleted": lose_pool,

@@ -1,0 +1,60 @@
+# Copyright (c) The swarm.aws maintainers
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+name: plan
+short_description: What a run of site.yml would change
+version_added: 0.2.0
+description:
+  - Puts together what the configuration asks for and is not there, and what the tasks of the roles said in check mode.
+author:
+  - The swarm.aws maintainers (@swarm-aws)
+options:
+  _input:
+    description: >-
+      What is not there, as M(swarm.aws.cluster_resources_info) returns it in
+      RV(swarm.aws.cluster_resources_info#module:missing).
+    type: list
+    elements: str
+    required: true
+  cluster:
+    description: Name of the cluster.
+    type: str
+    required: true
+  kept:
+    description: What the tasks that keep resources returned, by the resources' kinds.
+    type: dict
+    required: true
+  deleted:
+    description: What the tasks that delete resources returned, by the resources' kinds.
+    type: dict
+    default: {}
+"""
+
+EXAMPLES = r"""
+- name: Show what would be changed
+  ansible.builtin.debug:
+    msg: "{{ found.missing | swarm.aws.plan('example', {'VPC': network_vpc}) }}"
+"""
+
+RETURN = r"""
+_value:
+  description: Lists of resources under V(to_create), V(to_update) and V(to_delete).
+  type: dict
+"""
+
+from ..module_utils.provision.plan import plan as _plan
+
+
+def plan(missing, cluster, kept, deleted=None):
+    """The plan."""
+    return _plan(cluster, missing, kept, deleted or {})
+
+
+class FilterModule:
+    """Filters for the plan."""
+
+    def filters(self):
+        return {"plan": plan}

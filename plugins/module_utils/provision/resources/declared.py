@@ -1,0 +1,94 @@
+"""What a configuration asks for: the name of each resource, by its kind. The plan and the orphans are told from it."""
+
+from __future__ import annotations
+
+from typing import Any, Iterable, Mapping, Sequence
+
+from ..._core.cluster import WORKER
+from ..endpoints import endpoint_name
+from ..nat import NONE, PER_ZONE
+from ..nat import name as nat_name
+from .model import Resource
+
+# By the part of `site.yml` that makes them.
+PARTS: Mapping[str, Sequence[str]] = {
+    "Network": (
+        "VPC",
+        "subnet",
+        "internet gateway",
+        "route table",
+        "security group",
+        "elastic IP address",
+        "NAT gateway",
+        "interface endpoint",
+        "gateway endpoint",
+    ),
+    "DNS": ("Cloud Map service",),
+    "Events": ("queue", "event rule"),
+    "Bucket and key": ("KMS key", "KMS alias", "bucket", "secret"),
+    "Roles": ("IAM role", "policy of the IAM role", "instance profile"),
+    "Node groups": ("launch template", "Auto Scaling group", "lifecycle hook", "scaling policy"),
+    "Monitoring": ("topic", "log group", "alarm", "dashboard"),
+}
+
+
+def declared(cluster: Mapping[str, Any], alarms: Sequence[str] = ()) -> dict[str, list[str]]:
+    """The names by kind, as `resources/survey.py` has them.
+
+    ``cluster`` is the configuration as the preflight leaves it, ``alarms`` the names of the alarms.
+    """
+    name, names, zones, groups = (cluster[key] for key in ("cluster_name", "names", "zones", "node_groups"))
+    private, dns, monitoring = cluster["private_nodes"], cluster["dns"], cluster["monitoring"]
+    watched = monitoring is not None and monitoring["alarms"]
+    endpoints = private["endpoints"] if private else []
+    nat = [] if private is None or private["nat"] == NONE else zones if private["nat"] == PER_ZONE else zones[:1]
+    tables = [f"{name}-public", *(f"{name}-{zone}-private" for zone in zones if private)]
+    roles = [names["manager_role"], names["worker_role"]]
+    scaled = [f"{name}-{group['name']}" for group in groups]
+    security = ["member", "manager", "edge", "drill", *(["endpoints"] if endpoints else [])]
+    hooks = (names["launching_hook"], names["terminating_hook"])
+    return {
+        "VPC": [name],
+        "subnet": [*(f"{name}-{zone}" for zone in zones), *(f"{name}-{zone}-private" for zone in zones if private)],
+        "internet gateway": [name],
+        "route table": tables,
+        "security group": [f"{name}-{group}" for group in security],
+        "elastic IP address": [nat_name(name, zone) for zone in nat],
+        "NAT gateway": [nat_name(name, zone) for zone in nat],
+        "interface endpoint": [endpoint_name(name, endpoint) for endpoint in endpoints],
+        "gateway endpoint": tables,
+        "Cloud Map service": [dns["record"]] if dns is not None and dns["cloud_map"] is not None else [],
+        "queue": [names["dead_letter_queue"], names["queue"]],
+        "event rule": [names["event_rule"]],
+        "KMS key": [names["key_alias"]],
+        "KMS alias": [f"alias/{names['key_alias']}"],
+        "bucket": [names["bucket"]],
+        "secret": [names["unlock_secret"]] if cluster["autolock"] else [],
+        "IAM role": roles,
+        "policy of the IAM role": roles,
+        "instance profile": roles,
+        "launch template": scaled,
+        "Auto Scaling group": scaled,
+        "lifecycle hook": [f"{group}/{hook}" for group in scaled for hook in hooks],
+        "scaling policy": [
+            f"{name}-{group['name']}/needed-nodes" for group in groups if group["role"] == WORKER and group["scaling"]
+        ],
+        "topic": [names["alarm_topic"]] if watched and monitoring["topic_arn"] is None else [],
+        "log group": [names["log_group"]] if cluster["logs"] is not None else [],
+        "alarm": list(alarms) if watched else [],
+        "dashboard": [names["dashboard"]] if watched else [],
+    }
+
+
+def missing(wanted: Mapping[str, Sequence[str]], found: Iterable[Resource]) -> list[str]:
+    """What is declared and not there, as kind and name."""
+    there: dict[str, set[str]] = {}
+    for resource in found:
+        if not resource.kept and not resource.going:
+            there.setdefault(resource.kind, set()).add(resource.name or resource.id)
+    # A key is told by its alias. Of one NAT gateway for all zones it does not matter in which zone it is.
+    there["KMS key"] = {alias.split("/", 1)[1] for alias in there.get("KMS alias", ())}
+    for kind in ("NAT gateway", "elastic IP address"):
+        if len(wanted[kind]) == 1 and there.get(kind):
+            there[kind].update(wanted[kind])
+    return [f"{kind} {name}" for kind, names in wanted.items() for name in names if name not in there.get(kind, ())]
