@@ -71,7 +71,8 @@ images:
   sample: {"x86_64": {"id": "ami-0123456789abcdef0", "root_device": "/dev/xvda"}}
 config:
   description: >-
-    The configuration with the defaults in place of what is not set, the C(names) of the cluster's resources, their C(tags),
+    The configuration with the defaults in place of what is not set, the C(names) of the cluster's resources, their
+    C(tags),
     and the hosted zone as C(dns.zone_id).
   returned: success
   type: dict

@@ -176,7 +176,7 @@ class DockerEngine:
             try:
                 self._api.leave_swarm(force=True)
             except APIError as error:
-                # The engine gives its manager 15 seconds to stop, which a busy host exceeds. Asked again, it is stopped.
+                # The engine gives its manager 15 seconds to stop, which a busy host exceeds. Asked again, it stops.
                 if "deadline exceeded" not in _reason(error):
                     raise
                 if self.membership().state != INACTIVE:
