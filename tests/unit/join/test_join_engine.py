@@ -24,7 +24,7 @@ class Api:
     def __init__(self, root: Path, **swarm: Any) -> None:
         self.root, self.swarm = root, {"LocalNodeState": "inactive", "NodeID": "", **swarm}
         self.told: list[Any] = []
-        self.refusal = ""
+        self.refusal = self.stays = ""
         self.kept: list[str] = []
 
     def networks(self) -> list[dict[str, str]]:
@@ -53,6 +53,9 @@ class Api:
 
     def leave_swarm(self, force: bool) -> None:
         self.told.append("leave")
+        if self.stays:
+            reason, self.stays = self.stays, ""
+            raise APIError("500 Server Error", explanation=reason)
 
 
 def engine(api: Api) -> DockerEngine:
@@ -164,6 +167,16 @@ def test_only_the_swarm_that_was_meant_is_left(tmp_path: Path) -> None:
     assert api.told == []
     engine(api).leave("swarm")
     assert api.told == ["leave"]
+
+
+def test_an_engine_that_did_not_stop_its_manager_in_time_is_asked_again(tmp_path: Path) -> None:
+    api = Api(tmp_path, LocalNodeState="active", NodeID="node", Cluster={"ID": "swarm"})
+    api.stays = "context deadline exceeded"
+    engine(api).leave("swarm")
+    assert api.told == ["leave", "leave"]
+    api.stays = "the raft log is locked"
+    with pytest.raises(Unavailable, match="refused to leave its swarm: the raft log is locked"):
+        engine(api).leave("swarm")
 
 
 def test_a_lost_connection_is_made_anew(tmp_path: Path) -> None:
