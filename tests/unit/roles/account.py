@@ -52,6 +52,8 @@ class Run:
 class RolesAccount:
     """The account and its playbooks."""
 
+    root = ROOT
+
     def __init__(self, aws: LittleAws, folder: Path) -> None:
         self.aws, self._folder = aws, folder
         aws.client("route53").create_hosted_zone(Name="swarm.test", CallerReference="1")
@@ -65,12 +67,15 @@ class RolesAccount:
         """
         playbook = self._folder / "roles.yml"
         playbook.write_text(yaml.safe_dump([_play(roles)], sort_keys=False))
-        command = ["ansible-playbook", str(playbook), "-e", json.dumps(variables), *words]
+        return self.playbook(str(playbook), *words, *(["--check"] if check else []), **variables)
+
+    def playbook(self, *words: str, **variables: Any) -> Run:
+        """Run a playbook, with words of the command line, and variables in place of those of ``inventories/lab``."""
         self.aws.control("DELETE", "calls")
         done = subprocess.run(
-            [*command, "--check"] if check else command,
-            cwd=ROOT,
-            env=self._environment(),
+            ["ansible-playbook", *words, "-e", json.dumps(variables)],
+            cwd=self.root,
+            env=self.environment(),
             capture_output=True,
             text=True,
             check=False,
@@ -82,7 +87,8 @@ class RolesAccount:
         ]
         return Run(done.returncode, done.stdout + done.stderr, _changed(done.stdout), writes)
 
-    def _environment(self) -> dict[str, str]:
+    def environment(self) -> dict[str, str]:
+        """What points ansible-playbook at the account."""
         return {
             **os.environ,
             "PATH": f"{ROOT / '.venv/bin'}:{os.environ['PATH']}",

@@ -1,0 +1,129 @@
+"""Every configuration is planned, built, left alone by the next run, and destroyed; on an account without engines."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from ansible_collections.swarm.aws.plugins.module_utils.provision.resources.survey import Survey
+from ansible_collections.swarm.aws.plugins.module_utils.provision.shell import Aws
+
+from tests.lab.configured import private, usual
+from tests.unit.roles.account import ACCOUNT_ID, REGION, RolesAccount, roles_account
+
+# Kinds that a plan does not name: they come with others, or are the agents' and Auto Scaling's.
+UNNAMED = ("instance", "network interface", "objects of the bucket", "rules of the security group", "volume")
+PRIVATE = private(usual())
+MANAGERS, WORKERS = usual()["node_groups"]
+DISK = {"label": "data", "size": 50, "iops": 4000}
+
+
+def nodes(nat: str) -> dict[str, Any]:
+    return {"private_nodes": {"nat": nat}, "dns": PRIVATE["dns"]}
+
+
+CONFIGURATIONS: dict[str, dict[str, Any]] = {
+    "public nodes with IPv6": {},
+    "private nodes, one NAT gateway, own tags": {**nodes("one"), "cluster_tags": {"team": "blue", "cost centre": "7"}},
+    "a NAT gateway for each zone, spot, types, scaling, volumes": {
+        **nodes("per_zone"),
+        "node_groups": [
+            {**MANAGERS, "volumes": [DISK], "user_data": "#!/bin/sh\ntrue\n"},
+            {**WORKERS, "instance_types": ["t3.small", "t3a.small"], "spot": {"share": 50}, "scaling": {"target": 80}},
+        ],
+    },
+    "interface endpoints alone, warm pool, autolock": {
+        **nodes("none"),
+        "autolock": True,
+        "node_groups": [MANAGERS, {**WORKERS, "warm_pool": {"min": 1}}],
+    },
+    "Cloud Map, registry, no ECR": {
+        "dns": {"cloud_map": {"namespace": "swarm.internal", "service": "www"}, "ipv6": False},
+        "registry": True,
+        "ecr_repositories": [],
+    },
+    "no record, no alarms, no logs, no backups": {
+        "dns": None,
+        "monitoring": None,
+        "logs": None,
+        "backup_hours": 0,
+        "published_ports": [],
+    },
+}
+
+
+@pytest.fixture
+def account(tmp_path: Path) -> Iterator[RolesAccount]:
+    with roles_account(tmp_path) as made:
+        made.aws.client("servicediscovery").create_http_namespace(Name="swarm.internal")
+        yield made
+
+
+def made(account: RolesAccount) -> set[str]:
+    """What stands of the cluster, as a plan names it."""
+    session = boto3.session.Session(aws_access_key_id="lab", aws_secret_access_key="lab", region_name=REGION)
+    found = Survey(Aws(session, endpoint_url=account.aws.url), "example", ACCOUNT_ID).find()
+    named = {f"{one.kind} {one.name or one.id}" for one in found if one.kind not in UNNAMED and not one.kept}
+    # A key has no name but its alias's.
+    return {"KMS key example-swarm" if name.startswith("KMS key ") else name for name in named}
+
+
+def planned(output: str, sign: str = "+") -> set[str]:
+    """What a plan says is to come."""
+    return {line.strip()[2:] for line in output.splitlines() if line.strip().startswith(f"{sign} ")}
+
+
+@pytest.mark.parametrize("what", CONFIGURATIONS)
+def test_a_configuration_is_planned_built_left_alone_and_destroyed(account: RolesAccount, what: str) -> None:
+    configuration = CONFIGURATIONS[what]
+    before = account.aws.control("GET", "inventory")
+    plan = account.playbook("playbooks/plan.yml", **configuration)
+    assert (plan.code, plan.writes) == (0, []), plan.output[-4000:]
+    first = account.playbook("site.yml", "--skip-tags", "stack", **configuration)
+    assert first.code == 0, first.output[-4000:]
+    assert planned(plan.output) == made(account), "the plan of the empty account names what is then made"
+
+    again = account.playbook("site.yml", "--skip-tags", "stack", **configuration)
+    assert (again.code, dict(again.changed), again.writes) == (0, {}, []), again.output[-4000:]
+    plan = account.playbook("playbooks/plan.yml", **configuration)
+    assert (plan.code, plan.writes) == (0, []), plan.output[-4000:]
+    assert "Nothing is to be changed." in plan.output and "No orphans" in plan.output, plan.output[-4000:]
+
+    destroyed = account.playbook("playbooks/destroy.yml", "-e", "confirm=example", **configuration)
+    assert destroyed.code == 0, destroyed.output[-4000:]
+    assert account.aws.control("GET", "inventory") == before
+
+
+def test_nodes_behind_a_load_balancer_are_planned_and_built_once_its_target_group_is_there(
+    account: RolesAccount,
+) -> None:
+    """The target group is in the cluster's VPC, which is therefore made before."""
+    network = account.playbook("site.yml", "--tags", "network")
+    assert network.code == 0, network.output[-4000:]
+    (vpc,) = [one for one in account.aws.client("ec2").describe_vpcs()["Vpcs"] if one.get("Tags")]
+    group = account.aws.client("elbv2").create_target_group(
+        Name="web", Protocol="TCP", Port=80, VpcId=vpc["VpcId"], TargetType="instance"
+    )["TargetGroups"][0]["TargetGroupArn"]
+    configuration = {"node_groups": [{**MANAGERS, "target_groups": [group]}, WORKERS]}
+    for expected in (1, 0):
+        run = account.playbook("site.yml", "--skip-tags", "stack", **configuration)
+        assert (run.code, bool(run.writes)) == (0, bool(expected)), run.output[-4000:]
+
+
+def test_private_nodes_change_their_way_out_and_have_one_at_every_moment(account: RolesAccount) -> None:
+    for nat in ("one", "per_zone", "none", "one"):
+        run = account.playbook("site.yml", "--tags", "network", **nodes(nat))
+        assert run.code == 0, run.output[-4000:]
+        _has_a_way_out_first(run.writes)
+        again = account.playbook("site.yml", "--tags", "network", **nodes(nat))
+        assert (again.code, again.writes) == (0, []), again.output[-4000:]
+
+
+def _has_a_way_out_first(writes: list[str]) -> None:
+    """What leads out is made before what led out goes."""
+    new = [at for at, write in enumerate(writes) if write in ("ec2:CreateNatGateway", "ec2:CreateVpcEndpoint")]
+    old = [at for at, write in enumerate(writes) if write in ("ec2:DeleteNatGateway", "ec2:DeleteVpcEndpoints")]
+    assert not new or not old or max(new) < min(old), writes
