@@ -39,6 +39,12 @@ options:
       The cluster's configuration, as the role P(swarm.aws.check#role) leaves it. Without it nothing is said to be
       missing or left over.
     type: dict
+  parts:
+    description: Roles of C(site.yml) of whose resources it says which are missing.
+    type: list
+    elements: str
+    choices: [network, dns, events, discovery, iam, node_groups, monitoring]
+    default: [network, dns, events, discovery, iam, node_groups, monitoring]
   alarms:
     description: Names of the alarms that the configuration asks for.
     type: list
@@ -128,7 +134,7 @@ api_calls:
   sample: 30
 """
 
-from ..module_utils.provision.resources.declared import declared, missing
+from ..module_utils.provision.resources.declared import PARTS, declared, missing
 from ..module_utils.provision.resources.orphans import old_versions, orphans
 from ..module_utils.provision.resources.survey import Survey
 from ..module_utils.provision.shell import run
@@ -137,6 +143,7 @@ ARGUMENTS = {
     "cluster_name": {"type": "str", "required": True},
     "account_id": {"type": "str", "required": True},
     "configuration": {"type": "dict"},
+    "parts": {"type": "list", "elements": "str", "choices": list(PARTS), "default": list(PARTS)},
     "alarms": {"type": "list", "elements": "str", "default": []},
 }
 
@@ -152,7 +159,7 @@ def work(aws, params, changes):
     }
     if cluster is not None:
         left_over = [{"resource": str(one), "why": why, "note": one.note} for one, why in orphans(found, cluster)]
-        result.update(missing=missing(declared(cluster, params["alarms"]), found), orphans=left_over)
+        result.update(missing=missing(declared(cluster, params["alarms"]), found, params["parts"]), orphans=left_over)
     return result
 
 

@@ -10,9 +10,9 @@ from ..nat import NONE, PER_ZONE
 from ..nat import name as nat_name
 from .model import Resource
 
-# By the part of `site.yml` that makes them.
+# By the role of `site.yml` that makes them.
 PARTS: Mapping[str, Sequence[str]] = {
-    "Network": (
+    "network": (
         "VPC",
         "subnet",
         "internet gateway",
@@ -23,12 +23,12 @@ PARTS: Mapping[str, Sequence[str]] = {
         "interface endpoint",
         "gateway endpoint",
     ),
-    "DNS": ("Cloud Map service",),
-    "Events": ("queue", "event rule"),
-    "Bucket and key": ("KMS key", "KMS alias", "bucket", "secret"),
-    "Roles": ("IAM role", "policy of the IAM role", "instance profile"),
-    "Node groups": ("launch template", "Auto Scaling group", "lifecycle hook", "scaling policy"),
-    "Monitoring": ("topic", "log group", "alarm", "dashboard"),
+    "dns": ("Cloud Map service",),
+    "events": ("queue", "event rule"),
+    "discovery": ("KMS key", "KMS alias", "bucket", "secret"),
+    "iam": ("IAM role", "policy of the IAM role", "instance profile"),
+    "node_groups": ("launch template", "Auto Scaling group", "lifecycle hook", "scaling policy"),
+    "monitoring": ("topic", "log group", "alarm", "dashboard"),
 }
 
 
@@ -80,8 +80,8 @@ def declared(cluster: Mapping[str, Any], alarms: Sequence[str] = ()) -> dict[str
     }
 
 
-def missing(wanted: Mapping[str, Sequence[str]], found: Iterable[Resource]) -> list[str]:
-    """What is declared and not there, as kind and name."""
+def missing(wanted: Mapping[str, Sequence[str]], found: Iterable[Resource], roles: Sequence[str]) -> list[str]:
+    """What is declared and not there, as kind and name, of the kinds that these roles make."""
     there: dict[str, set[str]] = {}
     for resource in found:
         if not resource.kept and not resource.going:
@@ -91,4 +91,5 @@ def missing(wanted: Mapping[str, Sequence[str]], found: Iterable[Resource]) -> l
     for kind in ("NAT gateway", "elastic IP address"):
         if len(wanted[kind]) == 1 and there.get(kind):
             there[kind].update(wanted[kind])
-    return [f"{kind} {name}" for kind, names in wanted.items() for name in names if name not in there.get(kind, ())]
+    kinds = [kind for role in roles for kind in PARTS[role]]
+    return [f"{kind} {name}" for kind in kinds for name in wanted[kind] if name not in there.get(kind, ())]

@@ -52,8 +52,8 @@ def test_a_wrong_configuration_is_refused_in_a_sentence_before_the_first_write(u
 def test_a_tag_plans_its_part_with_what_it_needs(untouched: Site) -> None:
     run = untouched.playbook("site.yml", "--check", "--diff", "--tags", "node_groups")
     assert run.code == 0, run.output[-3000:]
-    assert f"+++ after: launch template {CLUSTER}" in run.output
-    assert f"+++ after: queue {CLUSTER}" not in run.output
+    assert f"+ launch template {CLUSTER}" in run.output
+    assert f"+ queue {CLUSTER}" not in run.output
 
 
 @pytest.mark.fault(32)
