@@ -14,6 +14,8 @@ description:
   - Any number of nodes may run it at once, beside their agents too, and it may be killed and run again at any moment.
     There is only ever one swarm.
   - A node that is a member already is left alone. A node that is a member of another swarm makes it fail.
+  - A node that has left the swarm joins it again as a new node, with another ID and without labels; the leader's agent
+    sets those of the configuration.
   - Needs the rights of the instance's own role, and root.
 author:
   - The swarm.aws maintainers (@swarm-aws)
@@ -41,6 +43,13 @@ options:
     description: Which part the node takes in the swarm.
     type: str
     choices: [manager, worker]
+  deleted_node:
+    description:
+      - ID of a node that was deleted from the swarm (C(docker node rm)), if there is one.
+      - The engine of such a node is not told, and takes itself for a member. If this host's does for this node, it
+        leaves the swarm before it joins again.
+    type: str
+    version_added: 0.2.0
   timeout:
     description: Seconds to go on trying.
     type: int
@@ -49,6 +58,7 @@ requirements:
   - boto3
   - docker (Python SDK)
 seealso:
+  - module: swarm.aws.cluster_info
   - module: swarm.aws.discovery_store
 """
 
@@ -62,6 +72,11 @@ EXAMPLES = r"""
   become: true
   check_mode: true
   register: joining
+
+- name: Join again as another node than the one that was deleted
+  swarm.aws.cluster_join:
+    deleted_node: "{{ joining.node_id }}"
+  become: true
 """
 
 RETURN = r"""
@@ -71,7 +86,7 @@ cluster_id:
   type: str
   sample: 7yekslzqnk0p4nxu9rjlcp6t0
 node_id:
-  description: The node's ID in it. Null in check mode if it is not a member.
+  description: The node's ID in it. In check mode the one that its engine takes it for, null if that is in no swarm.
   returned: success
   type: str
   sample: iw6m2bm0l4yt3r4h1qk2h8zfb
@@ -94,11 +109,14 @@ changes:
   sample: [create the swarm of this node]
 """
 
+from dataclasses import replace
+
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils._core.errors import SwarmError
 from ..module_utils._core.join.decide import Finish, Refuse, Wait, decide, describe
 from ..module_utils._core.join.joiner import CannotJoin
+from ..module_utils._core.join.ports import ROLES
 from ..module_utils.adapters.clock import SystemClock
 from ..module_utils.adapters.commands import Commands
 from ..module_utils.adapters.config import Config
@@ -109,6 +127,7 @@ ARGUMENTS = {
     "region": {"type": "str"},
     "bucket": {"type": "str"},
     "role": {"type": "str", "choices": ["manager", "worker"]},
+    "deleted_node": {"type": "str"},
     "timeout": {"type": "int", "default": 600},
 }
 PLACE = ("cluster", "region", "bucket", "role")
@@ -120,7 +139,10 @@ def place(params):
     if all(given.values()):
         return given
     config = Config.load()
-    return {name: given[name] or getattr(config, name) for name in PLACE}
+    found = {name: given[name] or getattr(config, name) for name in PLACE}
+    if found["role"] not in ROLES:
+        raise SwarmError("This instance is for trying a backup, and joins no swarm.")
+    return found
 
 
 def preview(work):
@@ -138,7 +160,7 @@ def preview(work):
         "diff": [{"before": before + "\n", "after": sentence + "\n"}] if changed else [],
         "next": sentence,
         "cluster_id": action.cluster_id if member else None,
-        "node_id": action.node_id if member else None,
+        "node_id": view.membership.node_id,
     }
 
 
@@ -148,6 +170,7 @@ def main():
     try:
         commands = Commands(module.run_command)
         work = joiner(clock=SystemClock(), report=log.append, commands=commands, **place(module.params))
+        work.me = replace(work.me, deleted=module.params["deleted_node"] or None)
         if module.check_mode:
             module.exit_json(log=log, **preview(work))
         joined = work.run(module.params["timeout"])

@@ -16,6 +16,8 @@ description:
     stands in its tag C(swarm.aws/cluster).
   - The record is never emptied, and one that is not this cluster's is not touched. Whose it is stands in a TXT record
     under C(_swarm-aws.) and the record's name.
+  - What the record should have comes from C(policy.json) in the cluster's bucket, as the agent has it. After a change
+    the module waits until all name servers answer so.
   - Runs on a manager, with the credentials of its instance profile.
 author:
   - The swarm.aws maintainers (@swarm-aws)
@@ -28,6 +30,14 @@ attributes:
   diff_mode:
     description: Shows the record's values, TTL and owner before and after.
     support: full
+options:
+  timeout:
+    description:
+      - Seconds to wait at most until all name servers answer with a change. Route 53 tells when they do; of Cloud Map's
+        changes nobody can tell, so that they are given 60 seconds.
+    type: int
+    default: 150
+    version_added: 0.2.0
 seealso:
   - module: swarm.aws.cluster_info
 """
@@ -45,6 +55,11 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+name:
+  description: The record's name, or that of the Cloud Map service in its namespace.
+  returned: success
+  type: str
+  sample: www.example.com
 record:
   description: The record as it is then, or in check mode would be. Null if there is none.
   returned: success
@@ -79,46 +94,77 @@ changes:
   elements: str
   sample: [update the DNS record www.example.com]
 notes:
-  description: Why the record is not what it should be, if it is not.
+  description: What was refused, such as an AAAA record of somebody else's, and what somebody should look at.
   returned: success
   type: list
   elements: str
 """
 
+import contextlib
 import time
 
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils._core import dns, report
 from ..module_utils._core.actions import SyncRecord
+from ..module_utils._core.apply import Refused
 from ..module_utils._core.errors import SwarmError
 from ..module_utils._core.plan import decide
 from ..module_utils.verbs.on_manager import ARGUMENTS, keeper, look
 
+# Seconds between two looks.
+PAUSE = 2.0
 
-def sync(cluster, *, check: bool) -> dict:
+
+def sync(cluster, *, check: bool, timeout: float = 0, now=time.monotonic, sleep=time.sleep) -> dict:
     """Do the module's work with a Keeper and return its result. Raises SwarmError."""
-    policy, observed = look(cluster)
+    changes, deadline, late = [], now() + timeout, False
+    while True:
+        policy, observed = look(cluster)
+        decision, action = due(policy, observed)
+        notes = [*decision.refused, *decision.notes]
+        if check or (action is None and (late or not changes or observed.record.in_sync)):
+            break
+        if action is not None:
+            if late:
+                raise SwarmError(f"After {timeout:g} s it still is to be done: {action.change.sentence}.")
+            # The leader's agent may change the record meanwhile; what there is to do then is seen anew.
+            with contextlib.suppress(Refused):
+                changes += filter(None, [cluster.apply(action, policy)])
+        sleep(PAUSE)
+        late = now() >= deadline
+    if action is not None:
+        changes.append(action.change)
+    elif changes and not observed.record.in_sync:
+        notes.append(f"Not all name servers are known to answer so for {policy.dns.record} yet.")
+    return {
+        "changed": bool(changes),
+        "changes": [change.sentence for change in changes],
+        "diff": [change.diff() for change in changes],
+        "name": policy.dns.record,
+        "record": report.record(action.after if action else observed.record),
+        "notes": notes,
+    }
+
+
+def due(policy, observed):
+    """The whole decision, and what is to be done to the record. Raises SwarmError if there is none to change."""
     if policy.dns is None:
         raise SwarmError("No DNS record is configured for this cluster: set dns and run site.yml.")
     foreign = dns.foreign(observed.record, policy.dns, policy.owner)
     if foreign:
         raise SwarmError(foreign)
     decision = decide(observed, policy, time.time())
-    action = next((one for one in decision.actions if isinstance(one, SyncRecord)), None)
-    result = {"changed": False, "changes": [], "diff": [], "notes": [*decision.refused, *decision.notes]}
-    if action is None:
-        return {**result, "record": report.record(observed.record)}
-    change = action.change if check else cluster.apply(action, policy)
-    if change is not None:
-        result.update(changed=True, changes=[change.sentence], diff=[change.diff()])
-    return {**result, "record": report.record(action.after)}
+    return decision, next((action for action in decision.actions if isinstance(action, SyncRecord)), None)
 
 
 def main() -> None:
-    module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
+    module = AnsibleModule(
+        argument_spec={"timeout": {"type": "int", "default": 150}, **ARGUMENTS}, supports_check_mode=True
+    )
+    check, timeout = module.check_mode, module.params["timeout"]
     try:
-        module.exit_json(**sync(keeper(module.params), check=module.check_mode))
+        module.exit_json(**sync(keeper(module.params), check=check, timeout=timeout))
     except SwarmError as error:
         module.fail_json(msg=str(error))
 

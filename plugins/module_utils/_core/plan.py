@@ -268,7 +268,9 @@ class _Planner:
             self._out.notes.append(f"No instance of the cluster answers for the node {node.id}: it is left alone.")
         for identifier, instance in sorted(self._members.instances.items()):
             if instance.in_service and identifier not in self._members.node_of:
-                self._out.notes.append(f"{identifier} is in service, but not in the swarm.")
+                self._out.notes.append(
+                    f"{identifier} is in service, but not in the swarm: playbooks/join.yml brings it back."
+                )
             elif instance.state == "running" and identifier in self._members.node_of:
                 self._note_unpublished(instance)
 

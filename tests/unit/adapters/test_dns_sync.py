@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from types import SimpleNamespace
 
 import pytest
+from ansible_collections.swarm.aws.plugins.module_utils._core.apply import Refused
 from ansible_collections.swarm.aws.plugins.module_utils._core.cluster import Cluster, Instance, Node, Record
 from ansible_collections.swarm.aws.plugins.module_utils._core.errors import SwarmError
 from ansible_collections.swarm.aws.plugins.module_utils._core.policy import Dns, Group, Policy
@@ -25,38 +25,84 @@ def cluster(record):
     return Cluster("swarm", "swarm", (node,), (one,), record, ())
 
 
+class Bench:
+    """A cluster whose record is what was last applied, and time that passes while it is waited."""
+
+    def __init__(self):
+        self.applied, self.now = [], 0.0
+        # How long after a change all name servers have it, and whether the next change comes too late.
+        self.propagation, self.overtaken = 0.0, False
+        self.since = -1000.0
+
+    def there(self, record, policy=POLICY):
+        self.record, self.policy = record, policy
+
+    def look(self, keeper):
+        in_sync = self.now - self.since >= self.propagation
+        return self.policy, cluster(replace(self.record, in_sync=in_sync))
+
+    def apply(self, action, policy):
+        if self.overtaken:
+            self.overtaken = False
+            raise Refused("The record has changed in the meantime.")
+        self.applied.append(action)
+        self.record, self.since = action.after, self.now
+        return action.change
+
+    def sleep(self, seconds):
+        self.now += seconds
+
+    def sync(self, *, check=False, timeout=60):
+        return dns_sync.sync(self, check=check, timeout=timeout, now=lambda: self.now, sleep=self.sleep)
+
+
 @pytest.fixture
 def bench(monkeypatch):
-    """Says what there is, and notes what is applied."""
-    applied = []
-    keeper = SimpleNamespace(apply=lambda action, policy: applied.append(action) or action.change)
-
-    def there(record, policy=POLICY):
-        monkeypatch.setattr(dns_sync, "look", lambda keeper: (policy, cluster(record)))
-
-    return SimpleNamespace(there=there, applied=applied, keeper=keeper)
+    bench = Bench()
+    monkeypatch.setattr(dns_sync, "look", bench.look)
+    return bench
 
 
 @pytest.mark.parametrize("check", [True, False])
 def test_the_record_is_brought_up_to_date_or_only_said_to_be(bench, check):
     bench.there(OLD)
-    result = dns_sync.sync(bench.keeper, check=check)
+    result = bench.sync(check=check)
     assert (result["changed"], result["record"], len(bench.applied)) == (True, NEW, 0 if check else 1)
     assert result["changes"] == ["update the DNS record www.example.com"]
     (diff,) = result["diff"]
     assert (diff["before"]["ipv4_values"], diff["after"]) == (["198.51.100.9"], NEW)
 
 
+def test_a_change_is_waited_for_until_all_name_servers_have_it(bench):
+    bench.there(OLD)
+    bench.propagation = 40
+    assert (bench.sync()["notes"], bench.now) == ([], 40)
+    assert (bench.sync()["changed"], bench.now) == (False, 40)
+    bench.there(OLD)
+    (note,) = bench.sync(timeout=20)["notes"]
+    assert note == "Not all name servers are known to answer so for www.example.com yet."
+
+
+def test_what_the_agent_has_changed_meanwhile_is_looked_at_anew(bench):
+    bench.there(OLD)
+    bench.overtaken = True
+    assert (bench.sync()["changed"], len(bench.applied)) == (True, 1)
+    bench.there(OLD)
+    bench.apply = lambda action, policy: None
+    with pytest.raises(SwarmError, match="After 60 s it still is to be done: update the DNS record"):
+        bench.sync()
+
+
 def test_a_record_that_is_right_is_left_alone(bench):
     bench.there(Record(("198.51.100.1",), 10, POLICY.owner))
-    result = dns_sync.sync(bench.keeper, check=False)
+    result = bench.sync()
     assert (result["changed"], result["diff"], result["record"], bench.applied) == (False, [], NEW, [])
 
 
 def test_an_aaaa_record_is_shown_beside_the_a_record(bench):
     both = Record(("198.51.100.1", "2001:db8::1"), 10, f"{POLICY.owner},records=A+AAAA", ipv6_ttl=10)
     bench.there(both)
-    (diff,) = dns_sync.sync({}, check=True)["diff"]
+    (diff,) = bench.sync(check=True)["diff"]
     assert diff["before"] == {**NEW, "ipv6_values": ["2001:db8::1"], "ipv6_ttl": 10, "owner": both.owner}
     assert diff["after"] == NEW
 
@@ -64,20 +110,20 @@ def test_an_aaaa_record_is_shown_beside_the_a_record(bench):
 def test_a_service_in_cloud_map_is_brought_up_to_date_in_the_same_way(bench):
     policy = replace(POLICY, dns=Dns("", "www.example.com", 10, service_id="srv-1"))
     bench.there(OLD, policy)
-    result = dns_sync.sync(bench.keeper, check=False)
+    result = bench.sync()
     assert (result["changes"], result["record"]) == (["update the Cloud Map service www.example.com"], NEW)
     bench.there(Record(), policy)
     with pytest.raises(SwarmError, match=r"www\.example\.com has no tag swarm\.aws/cluster that says that it is this"):
-        dns_sync.sync(bench.keeper, check=False)
+        bench.sync()
 
 
 def test_what_cannot_be_done_is_said(bench):
     bench.there(Record(("203.0.113.1",), 10))
     with pytest.raises(SwarmError, match="stands there already"):
-        dns_sync.sync(bench.keeper, check=False)
+        bench.sync()
     bench.there(OLD, Policy("example", {}))
     with pytest.raises(SwarmError, match="No DNS record is configured"):
-        dns_sync.sync(bench.keeper, check=False)
+        bench.sync()
 
 
 def test_what_is_not_given_is_the_nodes_own(monkeypatch):

@@ -2,46 +2,16 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.unit import playbooks
+
 pytestmark = pytest.mark.real("ansible-playbook: conditions and loops of playbooks are evaluated by Ansible alone")
 
-ROOT = Path(__file__).resolve().parents[3]
-# Ansible hands such a module its arguments as a file.
-STUB = """#!/usr/bin/python
-# WANT_JSON
-import fcntl, json, os, pathlib, sys
-
-asked = json.loads(pathlib.Path(sys.argv[1]).read_text())
-told = {key: value for key, value in asked.items() if not key.startswith("_ansible")}
-with open(os.environ["STUB_CALLS"], "a") as calls:
-    calls.write(json.dumps(["NAME", told]) + "\\n")
-state = pathlib.Path(os.environ["STUB_ANSWERS"])
-# Managers are asked at the same time. It is let go when this ends.
-lock = state.with_suffix(".lock").open("w")
-fcntl.flock(lock, fcntl.LOCK_EX)
-answers = json.loads(state.read_text())
-several = answers.get("NAME", [{}])
-answer = several.pop(0) if len(several) > 1 else several[0]
-state.write_text(json.dumps(answers))
-print(json.dumps({"changed": False, **answer}))
-"""
-MODULES = (
-    "node_rollout",
-    "node_group_size",
-    "node_drain",
-    "service_rebalance",
-    "stack_nodes",
-    "preflight",
-    "account_check",
-)
+MODULES = ("node_rollout", "node_group_size", "node_drain", "service_rebalance", "preflight")
 CONFIG = {
     "region": "eu-west-1",
     "cluster_name": "example",
@@ -54,60 +24,21 @@ CONFIG = {
 REMOVED = {"awaited": [], "seen": {}, "seconds": {"all": 1.0}, "services": {}, "notes": []}
 
 
-class Bench:
-    """A collection whose modules are stubs, and an inventory of two managers that are this machine."""
+class Bench(playbooks.Bench):
+    """A cluster of two managers."""
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        collection = folder / "ansible_collections/swarm/aws"
-        modules = collection / "plugins/modules"
-        modules.mkdir(parents=True)
-        for name in ("roles", "playbooks", "galaxy.yml"):
-            (collection / name).symlink_to(ROOT / name)
-        for name in MODULES:
-            (modules / f"{name}.py").write_text(STUB.replace("NAME", name))
-        own = {"ansible_connection": "local", "ansible_become": False, "ansible_python_interpreter": sys.executable}
-        managers = {f"i-m{number}": own for number in (1, 2)}
-        inventory = {"all": {"children": {"swarm_role_manager": {"hosts": managers}}}}
-        (folder / "inventory.json").write_text(json.dumps(inventory))
-        self.answers: dict[str, list[dict[str, Any]]] = {
-            "stack_nodes": [{"manager": True}],
-            "preflight": [{"config": CONFIG}],
-            "node_drain": [REMOVED],
-        }
+        super().__init__(folder, MODULES, {"manager": ["i-m1", "i-m2"]})
+        self.answers.update(preflight=[{"config": CONFIG}], node_drain=[REMOVED])
 
-    def run(self, playbook: str, *words: str) -> tuple[int, str, list[str]]:
-        """Run a playbook; returns its exit code, its output in one line, and what was asked of the stubs."""
-        calls, answers = self._folder / "calls", self._folder / "answers"
-        calls.write_text("")
-        answers.write_text(json.dumps(self.answers))
-        environment = {
-            **os.environ,
-            "PATH": f"{ROOT / '.venv/bin'}:{os.environ['PATH']}",
-            "ANSIBLE_COLLECTIONS_PATH": str(self._folder),
-            "ANSIBLE_INVENTORY": str(self._folder / "inventory.json"),
-            # The collection of stubs has no callback of its own.
-            "ANSIBLE_STDOUT_CALLBACK": "ansible.builtin.default",
-            "ANSIBLE_NOCOLOR": "1",
-            "STUB_CALLS": str(calls),
-            "STUB_ANSWERS": str(answers),
-        }
-        done = subprocess.run(
-            ["ansible-playbook", str(ROOT / "playbooks" / playbook), *words],
-            cwd=ROOT,
-            env=environment,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        asked = [_short(*json.loads(line)) for line in calls.read_text().splitlines()]
-        return done.returncode, " ".join((done.stdout + done.stderr).split()), [one for one in asked if one]
+    def short(self, playbook: str, *words: str) -> tuple[int, str, list[str]]:
+        """Run a playbook; returns its exit code, its output in one line, and what it asked for in a few words."""
+        code, said, asked = self.run(playbook, *words)
+        return code, said, [_short(name, told) for name, told in asked if name != "preflight"]
 
 
 def _short(name: str, told: dict[str, Any]) -> str:
-    """A call in a few words; none for those that only find a manager."""
-    if name in ("stack_nodes", "preflight", "account_check"):
-        return ""
+    """A call in a few words."""
     if name == "node_drain":
         return f"{told['until']} {told['instance']}{'' if told.get('replace', True) else ' without replacement'}"
     keys = ("group", "desired", "surge", "call_off", "renew_warm", "keep", "until", "ignore")
@@ -147,7 +78,7 @@ def test_an_upgrade_has_new_ones_serve_before_old_ones_go(bench: Bench) -> None:
         *(seen(), seen(going=["i-m1"], managers=["i-m2"])),
         seen(),
     ]
-    code, said, asked = bench.run("upgrade.yml", "-e", "batch=2")
+    code, said, asked = bench.short("upgrade.yml", "-e", "batch=2")
     assert code == 0, said[-3000:]
     watched = ["begun", "ready", "drained", "removed"]
 
@@ -182,16 +113,16 @@ def test_an_upgrade_has_new_ones_serve_before_old_ones_go(bench: Bench) -> None:
 def test_what_waits_in_a_warm_pool_and_is_behind_goes_before_a_group_takes_it(bench: Bench) -> None:
     warm = [group("manager"), group("worker", warm_behind=["i-7"])]
     bench.answers["node_rollout"] = [seen(groups=warm, rounds=[one_round("worker", 1)]), seen()]
-    code, said, asked = bench.run("upgrade.yml")
+    code, said, asked = bench.short("upgrade.yml")
     assert code == 0, said[-3000:]
     assert "Behind in warm pools, from which they go before all others: i-7" in said
     assert asked[1:3] == ["node_group_size group=worker renew_warm=True", "node_group_size group=worker surge=1"]
     bench.answers["node_rollout"] = [seen(groups=warm), seen()]
-    code, said, asked = bench.run("upgrade.yml")
+    code, said, asked = bench.short("upgrade.yml")
     assert code == 0, said[-3000:]
     assert asked == ["node_rollout", "node_group_size group=worker renew_warm=True", "node_rollout"]
     bench.answers["node_rollout"] = [seen(groups=warm)]
-    code, said, asked = bench.run("upgrade.yml", "-e", "cancel=true")
+    code, said, asked = bench.short("upgrade.yml", "-e", "cancel=true")
     assert (code, asked) == (0, ["node_rollout"] * 2), said[-3000:]
 
 
@@ -204,7 +135,7 @@ def test_fault_35_an_upgrade_stops_at_the_first_that_does_not_come_up_and_says_w
     bench.answers["node_rollout"] = [seen(rounds=rounds), *before, seen()]
     bench.answers["node_group_size"] = [failed] if stage == "launch" else [{}]
     bench.answers["node_group_size"].append({"ended": ["i-9"]})
-    code, said, asked = bench.run("upgrade.yml")
+    code, said, asked = bench.short("upgrade.yml")
     assert code != 0
     assert "The upgrade stopped in the group worker: After 60 s the group worker still waits for i-9" in said
     assert "i-9 ended, and no others are launched. None of the old instances was taken out for it." in said
@@ -218,15 +149,15 @@ def test_a_cluster_that_is_not_well_is_not_upgraded_unless_an_upgrade_is_under_w
     short = {"example_web": "6 tasks of example_web to run (5 do)"}
     sick = seen(rounds=[one_round("worker", 1)], short=short)
     bench.answers["node_rollout"] = [sick, seen()]
-    code, said, asked = bench.run("upgrade.yml")
+    code, said, asked = bench.short("upgrade.yml")
     assert code != 0
     assert "the cluster is not well: it waits for 6 tasks of example_web to run (5 do)" in said
     assert asked == ["node_rollout"]
-    code, said, asked = bench.run("upgrade.yml", "-e", "force=true")
+    code, said, asked = bench.short("upgrade.yml", "-e", "force=true")
     assert code == 0, said[-3000:]
     assert "node_rollout group=worker until=serving ignore=['example_web']" in asked
     bench.answers["node_rollout"] = [{**sick, "groups": [group("worker", usual=3)]}, seen()]
-    code, said, asked = bench.run("upgrade.yml")
+    code, said, asked = bench.short("upgrade.yml")
     assert code == 0, said[-3000:]
     assert "node_rollout group=worker until=serving" in asked
 
@@ -235,11 +166,11 @@ def test_a_plan_and_a_cancelled_upgrade_launch_nothing(bench: Bench) -> None:
     under_way = [group("worker", usual=3, desired=4, behind=["i-1"])]
     plan = seen(rounds=[one_round("worker", 1)], groups=under_way)
     bench.answers["node_rollout"] = [plan, seen(groups=under_way), seen(going=["i-1"]), seen()]
-    code, said, asked = bench.run("upgrade.yml", "--check")
+    code, said, asked = bench.short("upgrade.yml", "--check")
     assert (code, asked) == (0, ["node_rollout"]), said[-3000:]
     assert "Round 1: 1 of worker" in said
     assert "worker: 1 behind version 2 of the launch template: i-1 (an upgrade is under way, usual are 3)" in said
-    code, said, asked = bench.run("upgrade.yml", "-e", "cancel=true")
+    code, said, asked = bench.short("upgrade.yml", "-e", "cancel=true")
     assert code == 0, said[-3000:]
     assert asked[2] == "node_group_size group=worker call_off=True keep=['i-1', 'i-2', 'i-3']"
     assert "removed i-1 without replacement" in asked
@@ -249,7 +180,7 @@ def test_a_plan_and_a_cancelled_upgrade_launch_nothing(bench: Bench) -> None:
 
 def test_a_group_is_made_larger_or_smaller_with_managers_one_by_one(bench: Bench) -> None:
     bench.answers["node_rollout"] = [seen(add=2), seen()]
-    code, said, asked = bench.run("scale.yml", "-e", "group=worker", "-e", "desired=5")
+    code, said, asked = bench.short("scale.yml", "-e", "group=worker", "-e", "desired=5")
     assert code == 0, said[-3000:]
     assert asked[1:4] == [
         "node_group_size group=worker desired=5",
@@ -258,7 +189,7 @@ def test_a_group_is_made_larger_or_smaller_with_managers_one_by_one(bench: Bench
     ]
     for name, first in (("worker", ["requested i-1", "requested i-2"]), ("manager", ["requested i-1", "begun i-1"])):
         bench.answers["node_rollout"] = [seen(going=["i-1", "i-2"])]
-        code, said, asked = bench.run("scale.yml", "-e", f"group={name}", "-e", "desired=1")
+        code, said, asked = bench.short("scale.yml", "-e", f"group={name}", "-e", "desired=1")
         assert code == 0, said[-3000:]
         assert asked[1:3] == [f"{one} without replacement" for one in first]
         assert not any(one.startswith("node_group_size") for one in asked)
@@ -267,7 +198,7 @@ def test_a_group_is_made_larger_or_smaller_with_managers_one_by_one(bench: Bench
 
 def test_a_group_that_scales_by_itself_is_said_to_go_on(bench: Bench) -> None:
     bench.answers["node_rollout"] = [seen(add=2, groups=[group("burst")]), seen(groups=[group("burst")])]
-    code, said, _ = bench.run("scale.yml", "-e", "group=burst", "-e", "desired=3")
+    code, said, _ = bench.short("scale.yml", "-e", "group=burst", "-e", "desired=3")
     assert code == 0, said[-3000:]
     assert "It follows what the swarm's tasks need, and goes on from there between 1 and 5." in said
     assert "change its desired too" not in said
@@ -275,13 +206,13 @@ def test_a_group_that_scales_by_itself_is_said_to_go_on(bench: Bench) -> None:
 
 @pytest.mark.parametrize("words", [[], ["-e", "group=worker"], ["-e", "group=worker", "-e", "desired=many"]])
 def test_nothing_is_guessed(bench: Bench, words: list[str]) -> None:
-    code, said, asked = bench.run("scale.yml", *words)
+    code, said, asked = bench.short("scale.yml", *words)
     assert (code != 0, asked) == (True, [])
     assert "Say it with -e group=worker -e desired=3" in said
 
 
 def test_where_no_service_runs_nothing_is_spread(bench: Bench) -> None:
     bench.answers["service_rebalance"] = [{"services": [], "at": 0.0}]
-    code, said, _ = bench.run("rebalance.yml")
+    code, said, _ = bench.short("rebalance.yml")
     assert code == 0, said[-3000:]
     assert "There are no services, so there is nothing to spread." in said

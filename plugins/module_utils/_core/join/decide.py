@@ -23,6 +23,8 @@ class Me:
     cluster: str
     instance: str
     role: str
+    deleted: Optional[str] = None
+    """The ID of a node that the swarm's managers do not list any more; they do not tell the node itself."""
 
     @property
     def mark(self) -> str:
@@ -118,6 +120,7 @@ def decide(me: Me, view: View) -> Action:
     """The next thing to do."""
     return (
         _restored(me, view)
+        or _deleted(me, view)
         or _unsettled(me, view)
         or (
             _formed(me, view, view.truth.value)
@@ -161,6 +164,16 @@ def _outdated(me: Me, view: View, truth: Truth) -> Optional[Action]:
     if me.role != MANAGER or view.membership_age > STUCK_SECONDS:
         return Leave(engine.cluster_id, because)
     return Wait(f"{because} Its engine has {STUCK_SECONDS} s to find a leader.") if engine.state == ACTIVE else None
+
+
+def _deleted(me: Me, view: View) -> Optional[Action]:
+    """What to do as a node that was deleted from the swarm, and still takes itself for a member."""
+    engine, truth = view.membership, view.truth
+    if me.deleted is None or engine.node_id != me.deleted or engine.state == INACTIVE:
+        return None
+    if truth is None or truth.value.phase != FORMED or engine.cluster_id != truth.value.cluster_id:
+        return None
+    return Leave(engine.cluster_id, f"The swarm does not have the node {me.deleted} of this host any more.")
 
 
 def _unsettled(me: Me, view: View) -> Optional[Action]:

@@ -60,6 +60,28 @@ def test_a_second_run_changes_nothing_and_the_plan_knows_what_it_costs(site: Sit
     assert "Cloud Map" in plan.split("Monthly cost")[1]
 
 
+def test_an_instance_that_other_hands_deregistered_is_registered_at_once(site: Site) -> None:
+    site.settle()
+    site.wait("the managers to be registered", lambda: set(registered(site)) == site.ids("manager"))
+    client = site.aws("servicediscovery")
+    (service,) = client.list_services()["Services"]
+    lost = min(registered(site))
+    with site.agents_stopped():
+        client.deregister_instance(ServiceId=service["Id"], InstanceId=lost)
+        site.wait("it to be deregistered", lambda: lost not in registered(site))
+        plan = site.playbook("playbooks/dns.yml", "--check", "--diff")
+        assert (plan.code, plan.changed) == (0, 1), plan.output[-4000:]
+        assert f"To do: update the Cloud Map service {NAME}" in plan.said
+        assert [one for one in site.public_addresses() if one not in plan.output] == []
+        assert lost not in registered(site)
+        run = site.playbook("playbooks/dns.yml")
+        assert (run.code, run.changed) == (0, 1), run.output[-4000:]
+        assert set(registered(site)) == site.ids("manager")
+        again = site.playbook("playbooks/dns.yml")
+        assert (again.code, again.changed) == (0, 0), again.output[-4000:]
+    assert addresses(site) == site.public_addresses()
+
+
 def test_a_node_is_withdrawn_before_it_is_drained_and_no_request_fails(site: Site) -> None:
     site.settle()
     leader, instance = site.one("leader"), site.one("follower")

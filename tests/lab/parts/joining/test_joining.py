@@ -64,6 +64,70 @@ def test_fault_05_managers_are_found_after_all_of_them_were_replaced(site: Site)
     assert site.page().status == 200
 
 
+@pytest.mark.fault(38)
+def test_fault_38_nodes_that_left_or_were_deleted_by_hand_come_back(site: Site) -> None:
+    before = {node.instance: node.node_id for node in site.settle()}
+    cluster, leader = site.truth()["cluster_id"], site.one("leader")
+    worker, manager = site.one("worker"), site.one("follower")
+    site.must(worker, "docker", "swarm", "leave")
+    site.must(leader, "docker", "node", "demote", before[manager])
+    _delete(site, leader, before[manager])
+    site.must(manager, "docker", "swarm", "leave", "--force")
+
+    plan = site.playbook("playbooks/join.yml", "-e", f"id={worker}", "--check")
+    assert (plan.code, plan.changed) == (0, 1), plan.output[-4000:]
+    assert f"{worker} would join again. First: Join the swarm {cluster}." in plan.said
+    assert [_engine(site, one, "LocalNodeState") for one in (worker, manager)] == ["inactive", "inactive"]
+
+    # Without an ID both are found.
+    run = site.playbook("playbooks/join.yml")
+    assert (run.code, run.changed) == (0, 2), run.output[-4000:]
+    after = {node.instance: node for node in site.settle()}
+    for instance in (worker, manager):
+        assert f"{instance} is in the swarm again, as the node {after[instance].node_id}." in run.said
+        assert after[instance].node_id != before[instance]
+    assert (after[manager].role, after[manager].labels["edge"]) == ("manager", "true"), "its labels came back"
+    assert {one: node.node_id for one, node in after.items() if one not in (worker, manager)} == {
+        one: node_id for one, node_id in before.items() if one not in (worker, manager)
+    }
+    again = site.playbook("playbooks/join.yml")
+    assert (again.code, again.changed) == (0, 0), again.output[-4000:]
+    site.settle_record()
+
+
+@pytest.mark.fault(38)
+def test_fault_38_a_deleted_node_that_takes_itself_for_a_member_comes_back(site: Site) -> None:
+    site.settle()
+    cluster, worker = site.truth()["cluster_id"], site.one("worker")
+    deleted = _engine(site, worker, "NodeID")
+    _delete(site, site.one("leader"), deleted)
+    assert [_engine(site, worker, key) for key in ("LocalNodeState", "NodeID")] == ["active", deleted]
+
+    plan = site.playbook("playbooks/join.yml", "-e", f"id={worker}", "--check")
+    assert (plan.code, plan.changed) == (0, 1), plan.output[-4000:]
+    assert f"The swarm does not have the node {deleted} of this host any more. Leave it." in plan.said
+    assert _engine(site, worker, "NodeID") == deleted
+
+    run = site.playbook("playbooks/join.yml", "-e", f"id={worker}")
+    assert (run.code, run.changed) == (0, 1), run.output[-4000:]
+    (back,) = [node for node in site.settle() if node.instance == worker]
+    assert back.node_id != deleted
+    assert site.truth()["cluster_id"] == cluster
+    again = site.playbook("playbooks/join.yml", "-e", f"id={worker}")
+    assert (again.code, again.changed) == (0, 0), again.output[-4000:]
+
+
+def _delete(site: Site, manager: str, node_id: str) -> None:
+    """Delete a node from the swarm, without its engine; a manager that was demoted first has to lose its vote."""
+    words = ("docker", "node", "rm", "--force", node_id)
+    site.wait("the node to be deleted", lambda: site.on(manager, *words).code == 0)
+
+
+def _engine(site: Site, instance: str, key: str) -> str:
+    """What an instance's engine says of its own place in a swarm."""
+    return site.must(instance, "docker", "info", "--format", f"{{{{.Swarm.{key}}}}}").strip()
+
+
 def _ids(site: Site) -> set[str]:
     return {one["instance_id"] for one in site.instances()}
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
@@ -261,7 +262,40 @@ def test_fault_19_a_record_of_somebody_else_is_refused_and_shown(site: Site) -> 
     site.wait("the record to be the cluster's again", lambda: site.addresses() == site.public_addresses())
 
 
+def test_a_record_that_other_hands_changed_or_emptied_is_put_right_at_once(site: Site) -> None:
+    site.settle()
+    site.settle_record()
+    managers, owner = site.public_addresses(), f"_swarm-aws.{RECORD}"
+    with site.agents_stopped():
+        _set_record(site, "203.0.113.9")
+        _empty(site, RECORD, "AAAA")
+        _put_right(site, "203.0.113.9", *managers, *site.ipv6_addresses())
+        for name, kind in ((RECORD, "A"), (RECORD, "AAAA"), (owner, "TXT")):
+            _empty(site, name, kind)
+        _put_right(site, "heritage=swarm.aws,cluster=example,region=eu-west-1,records=A+AAAA", *managers)
+        assert [one["ResourceRecords"] for one in _sets(site, owner, "TXT")] == [
+            [{"Value": '"heritage=swarm.aws,cluster=example,region=eu-west-1,records=A+AAAA"'}]
+        ]
+
+
 # What the tests ask and do
+
+
+def _put_right(site: Site, *shown: str) -> None:
+    """Run `dns.yml`: to show a difference with all of these, to make it, and when there is none any more."""
+    before = [_sets(site, RECORD, kind) for kind in ("A", "AAAA")]
+    plan = site.playbook("playbooks/dns.yml", "--check", "--diff")
+    assert (plan.code, plan.changed) == (0, 1), plan.output[-4000:]
+    assert [one for one in shown if one not in plan.output] == []
+    assert [_sets(site, RECORD, kind) for kind in ("A", "AAAA")] == before
+    run = site.playbook("playbooks/dns.yml")
+    assert (run.code, run.changed) == (0, 1), run.output[-4000:]
+    assert f"Done: {'update' if any(before) else 'create'} the DNS record {RECORD}" in run.said
+    assert site.addresses() == site.public_addresses()
+    assert site.addresses("AAAA") == site.ipv6_addresses()
+    again = site.playbook("playbooks/dns.yml")
+    assert (again.code, again.changed) == (0, 0), again.output[-4000:]
+    assert "nothing to do" in again.said
 
 
 def _started(site: Site, instance: str) -> str:
@@ -297,9 +331,25 @@ def _set_record(site: Site, address: str) -> None:
 
 
 def _upsert(site: Site, name: str, kind: str, ttl: int, value: str) -> None:
-    route53 = site.aws("route53")
-    zone = route53.list_hosted_zones_by_name(DNSName=RECORD.partition(".")[2])["HostedZones"][0]["Id"]
-    wanted = {"Name": name, "Type": kind, "TTL": ttl, "ResourceRecords": [{"Value": value}]}
-    route53.change_resource_record_sets(
-        HostedZoneId=zone, ChangeBatch={"Changes": [{"Action": "UPSERT", "ResourceRecordSet": wanted}]}
-    )
+    _change(site, "UPSERT", {"Name": name, "Type": kind, "TTL": ttl, "ResourceRecords": [{"Value": value}]})
+
+
+def _empty(site: Site, name: str, kind: str) -> None:
+    for present in _sets(site, name, kind):
+        _change(site, "DELETE", present)
+
+
+def _change(site: Site, action: str, record_set: dict[str, Any]) -> None:
+    changes = [{"Action": action, "ResourceRecordSet": record_set}]
+    site.aws("route53").change_resource_record_sets(HostedZoneId=_zone(site), ChangeBatch={"Changes": changes})
+
+
+def _sets(site: Site, name: str, kind: str) -> list[dict[str, Any]]:
+    """The record sets of a name and a type: one, or none."""
+    found = site.aws("route53").list_resource_record_sets(HostedZoneId=_zone(site))["ResourceRecordSets"]
+    return [one for one in found if (one["Name"], one["Type"]) == (f"{name}.", kind)]
+
+
+def _zone(site: Site) -> str:
+    zones = site.aws("route53").list_hosted_zones_by_name(DNSName=RECORD.partition(".")[2])["HostedZones"]
+    return str(zones[0]["Id"])

@@ -1,0 +1,68 @@
+"""What a node does that was deleted from the swarm, which its engine is not told; and what the module makes of it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from ansible_collections.swarm.aws.plugins.module_utils._core.errors import SwarmError
+from ansible_collections.swarm.aws.plugins.module_utils._core.join.decide import (
+    Finish,
+    Join,
+    Leave,
+    Me,
+    Refuse,
+    View,
+    Wait,
+    decide,
+)
+from ansible_collections.swarm.aws.plugins.module_utils._core.join.ports import Membership, Stored
+from ansible_collections.swarm.aws.plugins.module_utils._core.join.truth import Truth
+from ansible_collections.swarm.aws.plugins.module_utils.adapters.config import DRILL, Config
+from ansible_collections.swarm.aws.plugins.modules import cluster_join
+
+pytestmark = pytest.mark.fault(38)
+FORMED = Truth("formed", "i-1", "", 2, "swarm")
+ME = Me("demo", "i-3", "worker", deleted="n3")
+RUNS = Membership("active", "swarm", "n3")
+
+
+def seen(membership: Membership, truth: Truth = FORMED) -> View:
+    return View(Stored(truth, "v"), 0.0, membership, 0.0)
+
+
+@pytest.mark.parametrize("state", ["active", "pending", "error", "locked"])
+def test_a_deleted_node_leaves_and_joins_again(state: str) -> None:
+    action = decide(ME, seen(replace(RUNS, state=state)))
+    assert isinstance(action, Leave) and action.cluster_id == "swarm"
+    assert decide(ME, seen(Membership("inactive"))) == Join("swarm", "i-1", 0)
+    assert decide(ME, seen(replace(RUNS, node_id="n4"))) == Finish("swarm", "n4", False)
+
+
+def test_a_node_of_that_id_stays_where_the_swarm_is_another_or_is_being_restored() -> None:
+    assert isinstance(decide(ME, seen(replace(RUNS, cluster_id="foreign"))), Refuse)
+    assert isinstance(decide(ME, seen(RUNS, FORMED.restoring("i-1", ""))), Wait)
+    assert isinstance(decide(replace(ME, deleted=None), seen(RUNS)), Finish)
+
+
+def previewed(me: Me, membership: Membership) -> dict[str, Any]:
+    return cluster_join.preview(SimpleNamespace(me=me, look=lambda: seen(membership)))
+
+
+def test_check_mode_tells_which_node_the_engine_takes_itself_for() -> None:
+    found = previewed(replace(ME, deleted=None), RUNS)
+    assert (found["changed"], found["cluster_id"], found["node_id"]) == (False, "swarm", "n3")
+    found = previewed(ME, RUNS)
+    assert (found["changed"], found["cluster_id"], found["node_id"]) == (True, None, "n3")
+    assert found["next"] == "The swarm does not have the node n3 of this host any more. Leave it."
+    found = previewed(ME, Membership("inactive"))
+    assert (found["changed"], found["node_id"], found["next"]) == (True, None, "Join the swarm swarm.")
+
+
+def test_an_instance_on_which_a_backup_is_tried_joins_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    own = Config("demo", "eu-west-1", "123456789012", "bucket", "manager", DRILL)
+    monkeypatch.setattr(cluster_join.Config, "load", lambda: own)
+    with pytest.raises(SwarmError, match="joins no swarm"):
+        cluster_join.place(dict.fromkeys(cluster_join.PLACE))

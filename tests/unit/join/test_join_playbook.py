@@ -1,0 +1,118 @@
+"""The playbook that brings nodes back, with modules that answer what a test says."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.unit.playbooks import Bench
+
+pytestmark = [
+    pytest.mark.real("ansible-playbook: conditions and loops of playbooks are evaluated by Ansible alone"),
+    pytest.mark.fault(38),
+]
+
+MANAGER, WORKER, WARM = "i-0000000000000000a", "i-0000000000000000b", "i-0000000000000000c"
+JOIN = "Join the swarm s1."
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Bench:
+    """A manager, a worker, and an instance of a warm pool."""
+    bench = Bench(tmp_path, ["cluster_join", "cluster_info"], {"manager": [MANAGER], "worker": [WORKER, WARM]})
+    bench.answers["cluster_info"] = [
+        {"members": [node(MANAGER, "m1"), node(WORKER, "w1"), node(WARM, None, "Warmed:Stopped")]}
+    ]
+    return bench
+
+
+def node(instance: str, identifier: str | None, lifecycle: str = "InService", state: str = "ready") -> dict[str, Any]:
+    return {
+        "instance": instance,
+        "lifecycle": lifecycle,
+        "node": identifier,
+        "node_state": state if identifier else None,
+    }
+
+
+def member(identifier: str) -> dict[str, Any]:
+    return {"node_id": identifier, "cluster_id": "s1", "next": "Nothing: this node is a member of the swarm s1."}
+
+
+def out() -> dict[str, Any]:
+    return {"changed": True, "node_id": None, "cluster_id": None, "next": JOIN}
+
+
+def joins(asked: list[tuple[str, dict[str, Any]]]) -> list[dict[str, Any]]:
+    """What was asked of cluster_join other than to look."""
+    return [told for name, told in asked if name == "cluster_join" and told.get("timeout")]
+
+
+def test_members_stay_as_they_are_and_a_warm_instance_stays_out(bench: Bench) -> None:
+    bench.answers["cluster_join"] = [member("m1"), member("w1"), out(), member("m1"), member("w1")]
+    code, said, asked = bench.run("join.yml")
+    assert code == 0, said[-3000:]
+    assert f"Nothing to do: {MANAGER}, {WORKER} in the swarm already." in said
+    assert [told.get("deleted_node") for told in joins(asked)] == [None, None]
+    assert "changed=1" not in said
+
+
+def test_nodes_that_left_or_were_deleted_come_back_and_are_waited_for(bench: Bench) -> None:
+    """The worker's engine takes itself for a node that the managers do not have."""
+    back = {**member("m2"), "changed": True}, {**member("w2"), "changed": True}
+    bench.answers["cluster_join"] = [out(), member("w1"), out(), *back]
+    left = [node(MANAGER, "m1", state="down"), node(WORKER, None), node(WARM, None, "Warmed:Running")]
+    bench.answers["cluster_info"] = [
+        {"members": left},
+        {"members": [node(MANAGER, "m2"), node(WORKER, "w2"), node(WARM, None, "Warmed:Running")]},
+    ]
+    code, said, asked = bench.run("join.yml", "-e", "timeout=5")
+    assert code == 0, said[-3000:]
+    assert [told.get("deleted_node") for told in joins(asked)] == [None, "w1"]
+    assert [told["check"] for name, told in asked if name == "cluster_join"] == [True] * 3 + [False] * 2
+    assert f"{MANAGER} is in the swarm again, as the node m2." in said
+    assert f"{WORKER} is in the swarm again, as the node w2." in said
+
+
+def test_check_mode_says_what_it_would_do_to_one_instance(bench: Bench) -> None:
+    bench.answers["cluster_join"] = [out()]
+    code, said, asked = bench.run("join.yml", "--check", "-e", f"id={WORKER}")
+    assert code == 0, said[-3000:]
+    assert f"{WORKER} would join again. First: {JOIN}" in said
+    assert [told["check"] for _, told in asked] == [True] * 3
+
+
+def test_a_node_that_the_managers_do_not_see_ready_is_named(bench: Bench) -> None:
+    bench.answers["cluster_join"] = [member("w1")]
+    bench.answers["cluster_info"] = [{"members": [node(WORKER, "w1", state="down")]}]
+    code, said, _ = bench.run("join.yml", "-e", f"id={WORKER}", "-e", "timeout=5")
+    assert code != 0
+    assert f"The engine of {WORKER} is in the swarm, but the managers do not see its node ready" in said
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        ("i-xyz", "id is 'i-xyz', which is no instance ID: one is i- and 17 hexadecimal digits."),
+        ("i-0123456789abcdef0", "no instance of the cluster 'example' with that ID runs"),
+        (WARM, f"{WARM} is Warmed:Stopped in its Auto Scaling group, so it does not join the swarm"),
+    ],
+)
+def test_what_cannot_be_a_node_is_refused_in_a_sentence(bench: Bench, given: str, sentence: str) -> None:
+    bench.answers["cluster_join"] = [out()]
+    code, said, asked = bench.run("join.yml", "-e", f"id={given}")
+    assert code != 0
+    assert sentence in said
+    assert joins(asked) == []
+
+
+def test_an_engine_of_another_swarm_is_left_alone_and_the_others_join(bench: Bench) -> None:
+    foreign = {"failed": True, "msg": "This node is a member of the swarm s2"}
+    bench.answers["cluster_join"] = [member("m1"), foreign, out(), member("m1")]
+    code, said, asked = bench.run("join.yml")
+    assert code != 0
+    assert "This node is a member of the swarm s2" in said
+    assert f"Nothing to do: {MANAGER} in the swarm already." in said
+    assert len(joins(asked)) == 1
