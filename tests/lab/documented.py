@@ -45,7 +45,7 @@ THERE = {
     r"(export CI_.*; )?" + PLAYBOOK + r"deploy\.yml -e stack_file=\$PWD/stacks/ci/\S+": (
         "test_what_is_built_is_in_the_bucket_and_every_node_pulls_it"
     ),
-    r"ansible-playbook site\.yml --tags identity": ("test_what_is_built_is_in_the_bucket_and_every_node_pulls_it"),
+    r"ansible-playbook site\.yml --tags iam": ("test_what_is_built_is_in_the_bucket_and_every_node_pulls_it"),
     r"\S*python -m lab publish": "test_a_build_rolls_the_service_and_the_shop_is_as_its_file_says",
     PLAYBOOK + r"scale\.yml -e group=worker -e desired=3": (
         "test_a_group_gets_more_instances_that_serve_and_site_yml_leaves_them"

@@ -10,9 +10,10 @@ from . import cloud_map, disks, endpoints, inventory, rules, tags, zones
 from . import config as configuration
 from .config import suggestion
 from .errors import ProvisionError
-from .monitoring import NO_TOPIC
 from .nat import NONE
 from .shell import Aws, BotoCoreError, ClientError, code, sentence, unless_missing
+
+NO_TOPIC = ("NotFound", "NotFoundException")
 
 
 class Preflight:

@@ -11,11 +11,9 @@ from botocore.exceptions import ClientError
 from tests.unit.provision_modules.account import Account, Killed, account
 from tests.unit.provision_modules.cases import (
     cloud_map,
+    cloudwatch,
     endpoints,
-    events,
     groups,
-    identity,
-    monitoring,
     network,
     security,
     store,
@@ -23,10 +21,12 @@ from tests.unit.provision_modules.cases import (
 from tests.unit.provision_modules.cases.case import Case
 
 CASES = [
-    *(module.CASE for module in (network, security, store, events, identity, groups, monitoring, cloud_map)),
+    *(module.CASE for module in (network, security, store, groups, cloud_map)),
     network.PRIVATE_CASE,
     endpoints.CASE,
     groups.WARM_CASE,
+    cloudwatch.ALARMS_CASE,
+    cloudwatch.DASHBOARD_CASE,
 ]
 every_case = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 

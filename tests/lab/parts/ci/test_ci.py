@@ -127,7 +127,7 @@ def ci(site: Site, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ci]:
     images.ensure_all(connect(), say)
     site.settle()
     made = Ci(site, tmp_path_factory.mktemp("ci"))
-    allowed = site.playbook("site.yml", "--tags", "identity", "-e", '{"registry": true}')
+    allowed = site.playbook("site.yml", "--tags", "iam", "-e", '{"registry": true}')
     assert allowed.code == 0, allowed.output[-4000:]
     try:
         deployed = made.deploy()
@@ -137,7 +137,7 @@ def ci(site: Site, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ci]:
         for stack in ("shop", "repository", "ci"):
             stopped = site.playbook("playbooks/stop.yml", "-e", f"stack_name={stack}")
             assert stopped.code == 0, stopped.output[-3000:]
-        assert site.playbook("site.yml", "--tags", "identity").code == 0
+        assert site.playbook("site.yml", "--tags", "iam").code == 0
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from tests.lab.configured import node_groups
 from tests.lab.site import CLUSTER, Site
 
 SCALING_GROUP, SERVICE = f"{CLUSTER}-worker", "heavy"
-PARTS = ("--tags", "discovery,identity,groups")
+PARTS = ("--tags", "discovery,iam,groups")
 
 
 @pytest.fixture
