@@ -8,8 +8,8 @@
         account.aws.client("sqs")                         # what others do by hand
         account.run("events", "iam", logs=None, iam_key_arn="arn:…")    # other configuration, other variables
 
-A run takes about six seconds, so a module shares an account: a fixture of the scope ``module``. The tests have the marker
-``real(REASON)``, and do not depend on each other's order.
+A run takes about six seconds, so a module shares an account: a fixture of the scope ``module``. The tests have the
+marker ``real(REASON)``, and do not depend on each other's order.
 """
 
 from __future__ import annotations
