@@ -53,7 +53,7 @@ def test_events_a_queue_with_one_for_what_nobody_can_read(aws: boto3.session.Ses
 
 
 @pytest.mark.parametrize("name", GROUPS)
-def test_identity_a_role_and_its_profile(aws: boto3.session.Session, name: str) -> None:
+def test_iam_a_role_and_its_profile(aws: boto3.session.Session, name: str) -> None:
     profile = aws.client("iam").get_instance_profile(InstanceProfileName=f"{CLUSTER}-{name}")["InstanceProfile"]
     assert [role["RoleName"] for role in profile["Roles"]] == [f"{CLUSTER}-{name}"]
 

@@ -12,9 +12,10 @@ from . import config as configuration
 from .clashes import clashes
 from .config import suggestion
 from .errors import ProvisionError
-from .monitoring import NO_TOPIC
 from .nat import NONE
 from .shell import Aws, BotoCoreError, ClientError, code, sentence, unless_missing
+
+NO_TOPIC = ("NotFound", "NotFoundException")
 
 
 class Preflight:

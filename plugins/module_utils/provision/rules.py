@@ -23,6 +23,7 @@ REPOSITORY = re.compile(r"(arn:aws[a-z-]*:ecr:[a-z0-9-]+:\d{12}:repository/)?[a-
 TARGET_GROUP = re.compile(
     r"arn:aws[a-z-]*:elasticloadbalancing:[a-z0-9-]+:\d{12}:targetgroup/[A-Za-z0-9-]{1,32}/[0-9a-f]{16}"
 )
+BOUNDARY = re.compile(r"arn:aws[a-z-]*:iam::(\d{12}|aws):policy/[A-Za-z0-9+=,.@_/-]+")
 MAIL_ADDRESS = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
 # Seconds. CloudWatch's alarms look back a day at most, and some look at ten periods.
 SHORT_PERIODS, LONGEST_PERIOD = (10, 20, 30), 3600
@@ -55,6 +56,7 @@ def check(config: Mapping[str, Any], regions: Sequence[str]) -> Findings:
     names(config, regions, findings)
     _tags(config["cluster_tags"], findings)
     _repositories(config["ecr_repositories"], findings)
+    _permissions_boundary(config["permissions_boundary"], findings)
     _addresses(config, findings)
     _dns(config, findings)
     _private_nodes(config, findings)
@@ -101,6 +103,14 @@ def _tags(tags: Mapping[str, Any], findings: Findings) -> None:
             findings.errors.append(
                 f"cluster_tags has '{str(key)[:40]}', but AWS takes keys of up to 128 and values of up to 256 letters."
             )
+
+
+def _permissions_boundary(arn: str | None, findings: Findings) -> None:
+    if arn is not None and not BOUNDARY.fullmatch(arn):
+        findings.errors.append(
+            f"permissions_boundary is '{arn}', which is not the ARN of a managed policy: give one such as "
+            "arn:aws:iam::123456789012:policy/boundary, or leave it out."
+        )
 
 
 def _repositories(repositories: Sequence[str], findings: Findings) -> None:

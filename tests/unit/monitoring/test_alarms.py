@@ -17,19 +17,19 @@ from ansible_collections.swarm.aws.plugins.module_utils._core import metrics
 from ansible_collections.swarm.aws.plugins.module_utils.provision.prices import monthly
 from botocore.validate import ParamValidator
 
-from tests.unit.provision.configuration import settled
+from tests.unit.provision.configuration import complete, settled
 
 ROOT = Path(__file__).resolve().parents[3]
 ROLE = ROOT / "roles/monitoring"
-PARTS = ("monitoring_alarms", "monitoring_dashboard", "monitoring_topic", "monitoring_groups")
+PARTS = ("monitoring_wanted_alarms", "monitoring_wanted_dashboard", "monitoring_topic_policy", "monitoring_groups")
 PORTS = [{"port": 443}, {"port": 8443}]
 # Of the metrics that the agents send, those that alarms look at; the others explain them.
 ALARMING = {"Passes", "QuorumMargin", "NodesDown", "TasksUnschedulable", "CertificateLeft", "BackupAge"}
 
 
 def built(**changed: Any) -> dict[str, Any]:
-    """What the role hands to its module for the example's configuration with some keys changed."""
-    return json.loads(_ansible().submit(_render, settled(**changed)).result())
+    """What the role makes of the example's configuration with some keys changed."""
+    return json.loads(_ansible().submit(_render, complete(**changed)).result())
 
 
 @cache
@@ -50,7 +50,7 @@ def _render(cluster: dict[str, Any]) -> str:
 
 def alarms(**changed: Any) -> dict[str, dict[str, Any]]:
     """The alarms' settings by their names, without the cluster's."""
-    return {one["name"].partition("/")[2]: one["settings"] for one in built(**changed)["monitoring_alarms"]}
+    return {one["name"].partition("/")[2]: one["settings"] for one in built(**changed)["monitoring_wanted_alarms"]}
 
 
 def sources(settings: dict[str, Any]) -> list[dict[str, Any]]:
@@ -75,7 +75,7 @@ def test_alarms_look_at_what_the_agents_send_and_at_nothing_else_of_theirs() -> 
     assert ours == ALARMING
     shown = {
         metric[1]
-        for widget in built()["monitoring_dashboard"]["widgets"]
+        for widget in built()["monitoring_wanted_dashboard"]["widgets"]
         for metric in widget["properties"].get("metrics", ())
         if metric[0] == "swarm.aws/example"
     }
@@ -84,13 +84,13 @@ def test_alarms_look_at_what_the_agents_send_and_at_nothing_else_of_theirs() -> 
 
 def test_each_port_whose_certificates_are_looked_at_has_an_alarm_and_its_line_in_the_graph() -> None:
     found = built(monitoring={"tls_ports": [443, 8443], "certificate_days": 7}, published_ports=PORTS)
-    named = {one["name"]: one["settings"] for one in found["monitoring_alarms"]}
+    named = {one["name"]: one["settings"] for one in found["monitoring_wanted_alarms"]}
     for port in ("443", "8443"):
         dimension = metrics.dimension(metrics.TLS_LEFT, port)
         settings = named[f"example/tls-{port}"]
         assert (settings["MetricName"], settings["Dimensions"]) == (metrics.TLS_LEFT.cloudwatch, [dimension])
         assert (settings["Threshold"], settings["ComparisonOperator"]) == (7 * 86400, "LessThanThreshold")
-        shown = [one["properties"].get("metrics", ()) for one in found["monitoring_dashboard"]["widgets"]]
+        shown = [one["properties"].get("metrics", ()) for one in found["monitoring_wanted_dashboard"]["widgets"]]
         assert ["swarm.aws/example", "TlsCertificateLeft", "Port", port] in [one for graph in shown for one in graph]
 
 
@@ -123,7 +123,7 @@ def test_alarms_go_to_a_topic_of_the_operators() -> None:
 
 
 def test_the_topic_is_open_to_the_clusters_alarms_alone() -> None:
-    allowed, refused = built()["monitoring_topic"]["policy"]["Statement"]
+    allowed, refused = built()["monitoring_topic_policy"]["Statement"]
     assert allowed["Condition"] == {
         "ArnLike": {"aws:SourceArn": "arn:aws:cloudwatch:eu-west-1:123456789012:alarm:example/*"},
         "StringEquals": {"aws:SourceAccount": "123456789012"},
@@ -135,7 +135,7 @@ def test_no_two_widgets_overlap() -> None:
     groups = [{"name": f"g{number}", "role": "manager", "desired": 1} for number in range(5)]
     places = [
         (one["x"] + x, one["y"] + y)
-        for one in built(node_groups=groups)["monitoring_dashboard"]["widgets"]
+        for one in built(node_groups=groups)["monitoring_wanted_dashboard"]["widgets"]
         for x in range(one["width"])
         for y in range(one["height"])
     ]

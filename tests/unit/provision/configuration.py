@@ -42,3 +42,8 @@ def settled(**changed: Any) -> dict[str, Any]:
         one["max"] = one["desired"] if one["max"] is None else one["max"]
         one["warm_pool"] = preflight.warm_pool(one)
     return config
+
+
+def complete(**changed: Any) -> dict[str, Any]:
+    """The configuration as the roles get it."""
+    return preflight._complete(settled(**changed), "Z1")

@@ -15,9 +15,9 @@ from ansible.template import Templar, trust_as_template
 from ansible_collections.swarm.aws.plugins.module_utils.provision import endpoints
 from moto.ec2.models.vpcs import AWS_ENDPOINT_SERVICES
 
-from tests.unit.provision.configuration import ROOT, group, settled
+from tests.unit.provision.configuration import ROOT, complete, group, settled
 
-ROLE = ROOT / "roles/identity"
+ROLE = ROOT / "roles/iam"
 CLOUD_MAP = {"cloud_map": {"namespace": "swarm.test", "service": "www"}}
 TARGETS = ["arn:aws:elasticloadbalancing:eu-west-1:123456789012:targetgroup/web/0123456789abcdef"]
 LEAST: dict[str, Any] = {"dns": None, "monitoring": None, "session_manager": False, "ecr_repositories": []}
@@ -46,11 +46,8 @@ FOR_AWS = {"LetCloudMapWriteTheRecords": "servicediscovery"}
 
 
 def statements(**changed: Any) -> list[dict[str, Any]]:
-    """What both policies allow, as the role identity writes them."""
-    config = settled(**{**LEAST, **changed})
-    if config["dns"] and config["dns"]["cloud_map"]:
-        config["dns"]["record"] = "www.swarm.test"
-    return json.loads(_ansible().submit(_render, config).result())
+    """What both policies allow, as the role iam writes them."""
+    return json.loads(_ansible().submit(_render, complete(**{**LEAST, **changed})).result())
 
 
 @cache
@@ -67,9 +64,8 @@ def _render(config: dict[str, Any]) -> str:
     variables |= {
         "ansible_search_path": [str(ROLE)],
         "cluster": config,
-        "dns_found": {"zone_id": "Z1"},
         "dns_service": {"zone_id": "Z2", "service_arn": "arn:aws:servicediscovery:eu-west-1:1:service/srv-1"},
-        "discovery_built": {"key_arn": "arn:aws:kms:eu-west-1:123456789012:key/1"},
+        "discovery_key": {"key_arn": "arn:aws:kms:eu-west-1:123456789012:key/1"},
     }
     policy = "(lookup('ansible.builtin.template', '{}.yml.j2') | from_yaml).Statement"
     both = " + ".join(policy.format(role) for role in ("manager", "worker"))

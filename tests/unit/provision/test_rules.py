@@ -63,6 +63,11 @@ def test_the_example_is_right() -> None:
     assert (found.errors, found.warnings) == ([], [])
 
 
+@pytest.mark.parametrize("owner", ["123456789012", "aws"])
+def test_a_permissions_boundary_is_the_accounts_policy_or_aws_own(owner: str) -> None:
+    assert check(permissions_boundary=f"arn:aws:iam::{owner}:policy/teams/boundary").errors == []
+
+
 def test_a_volume_may_have_all_that_its_type_can() -> None:
     fast = {"label": "fast", "size": 160, "iops": 80000, "throughput": 2000, "mount": "/mnt/fast"}
     slow = {"label": "slow", "size": 16384, "type": "gp2"}
@@ -144,6 +149,11 @@ def test_a_service_in_cloud_map_may_stand_for_the_record() -> None:
         ({"cluster_tags": {"aws:team": "web"}}, "cluster_tags has the key 'aws:team'"),
         ({"ecr_repositories": ["shop:latest"]}, "ecr_repositories has 'shop:latest', which is neither a repository's"),
         ({"ecr_repositories": ["arn:aws:s3:::shop"]}, "ecr_repositories has 'arn:aws:s3:::shop', which is neither"),
+        (
+            {"permissions_boundary": "boundary"},
+            "permissions_boundary is 'boundary', which is not the ARN of a managed policy: give one such as arn:aws:",
+        ),
+        ({"permissions_boundary": "arn:aws:iam::123456789012:role/boundary"}, "not the ARN of a managed policy"),
         ({"zones": []}, "zones is empty"),
         ({"zones": ["eu-west-1a", "eu-west-1a"]}, "zones has eu-west-1a more than once"),
         ({"vpc_cidr": "10.20.0.0"}, "vpc_cidr has '10.20.0.0', which is not where a range starts"),

@@ -11,19 +11,19 @@ from botocore.exceptions import ClientError
 from tests.unit.provision_modules.account import Account, Killed, account
 from tests.unit.provision_modules.cases import (
     cloud_map,
+    cloudwatch,
     endpoints,
-    events,
     groups,
-    identity,
-    monitoring,
     store,
 )
 from tests.unit.provision_modules.cases.case import Case
 
 CASES = [
-    *(module.CASE for module in (store, events, identity, groups, monitoring, cloud_map)),
+    *(module.CASE for module in (store, groups, cloud_map)),
     endpoints.CASE,
     groups.WARM_CASE,
+    cloudwatch.ALARMS_CASE,
+    cloudwatch.DASHBOARD_CASE,
 ]
 every_case = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator
 
@@ -18,7 +17,7 @@ from moto.autoscaling import models
 from lab.aws import inventory
 from tests.unit.provision_modules import whole
 from tests.unit.provision_modules.account import ACCOUNT_ID, REGION, Account, Killed, account
-from tests.unit.provision_modules.cases import cloud_map, groups, identity
+from tests.unit.provision_modules.cases import cloud_map, groups
 from tests.unit.provision_modules.cases.case import CLUSTER
 from tests.unit.provision_modules.ground import MANAGER, MEMBER, ZONES, group_of, subnet_of, vpc_of
 
@@ -34,8 +33,7 @@ def world() -> Iterator[Account]:
 @pytest.fixture
 def zone(world: Account) -> str:
     """The account before there is a cluster: it has a hosted zone, a namespace and somebody's policy."""
-    policy = json.dumps(identity.allow("s3:GetObject"))
-    world.aws.iam.create_policy(PolicyName="theirs", PolicyDocument=policy)
+    world.aws.iam.create_policy(PolicyName="theirs", PolicyDocument=whole.ALLOW)
     cloud_map.namespace(world.aws)
     made = whole.zone(world.aws)
     # What every account has, moto makes when it is first asked.
@@ -159,6 +157,9 @@ def test_fault_33_a_destruction_that_is_killed_after_every_third_of_its_writes_g
 
 BY_HAND = {
     "an Auto Scaling group": lambda aws: groups.delete_group(aws),
+    "the tags that a run which was killed had not set": lambda aws: aws.sqs.untag_queue(
+        QueueUrl=aws.sqs.get_queue_url(QueueName=whole.QUEUE)["QueueUrl"], TagKeys=["swarm.aws/cluster"]
+    ),
     "a queue": lambda aws: aws.sqs.delete_queue(QueueUrl=aws.sqs.get_queue_url(QueueName="example-events")["QueueUrl"]),
     "a security group's rules": lambda aws: close(aws, MANAGER),
     "the alias of the key": lambda aws: aws.kms.delete_alias(AliasName=f"alias/{CLUSTER}-swarm"),
@@ -230,7 +231,11 @@ def test_a_resource_of_another_cluster_is_left_alone(world: Account, zone: str) 
     aws.iam.tag_role(RoleName=f"{CLUSTER}-worker", Tags=[{"Key": "swarm.aws/cluster", "Value": "other"}])
     whole.publish(aws, zone, owner="heritage=swarm.aws,cluster=other,region=eu-west-1")
     aws.sqs.create_queue(QueueName=f"{CLUSTER}-else")
+    aws.events.put_targets(
+        Rule=whole.QUEUE, Targets=[{"Id": "queue", "Arn": f"arn:aws:sqs:{REGION}:{ACCOUNT_ID}:theirs"}]
+    )
     whole.destroy(world)
+    assert aws.events.describe_rule(Name=whole.QUEUE)
     assert aws.iam.get_role(RoleName=f"{CLUSTER}-worker")
     assert len(aws.route53.list_resource_record_sets(HostedZoneId=zone)["ResourceRecordSets"]) == 4
     assert aws.sqs.get_queue_url(QueueName=f"{CLUSTER}-else")

@@ -13,14 +13,21 @@ from ansible_collections.swarm.aws.plugins.module_utils.provision.shell import A
 from ansible_collections.swarm.aws.plugins.modules import cluster_destroy, cluster_resources_info
 from moto.autoscaling import models
 
+from tests.unit.lab.fakes import EC2_TRUST
 from tests.unit.provision_modules.account import ACCOUNT_ID, REGION, Account
-from tests.unit.provision_modules.cases import cloud_map, events, groups, identity, monitoring, store
+from tests.unit.provision_modules.cases import cloud_map, cloudwatch, groups, store
 from tests.unit.provision_modules.cases.case import CLUSTER
 from tests.unit.provision_modules.ground import ENDPOINTS, ZONES, group_of, network, subnet_of, vpc_of
 
 WHO: Mapping[str, Any] = {"cluster_name": CLUSTER, "account_id": ACCOUNT_ID}
 OWNER = f"heritage=swarm.aws,cluster={CLUSTER},region={REGION}"
 RECORD = "www.swarm.test"
+QUEUE, TOPIC = f"{CLUSTER}-events", f"{CLUSTER}-alarms"
+TAG = [{"Key": "swarm.aws/cluster", "Value": CLUSTER}]
+ALLOW = json.dumps(
+    {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:GetObject", "Resource": "*"}]}
+)
+TRUST = json.dumps(EC2_TRUST)
 # The one of the modules' own tests keeps the bucket from being deleted.
 POLICY = {
     "Version": "2012-10-17",
@@ -41,11 +48,32 @@ def build(account: Account) -> None:
     built = network(account.aws)
     for name in (groups.MANAGER, groups.WORKER):
         groups.template(account.aws, name)
-    events.CASE.run(account, events.PARAMS)
+    events(account.aws)
     store.CASE.run(account, {**store.PARAMS, "bucket_policy": POLICY})
-    identity.CASE.run(account, identity.PARAMS)
+    roles(account.aws)
     groups.CASE.run(account, groups.params(built.public))
-    monitoring.CASE.run(account, monitoring.PARAMS)
+    cloudwatch.ALARMS_CASE.run(account, cloudwatch.ALARMS)
+    cloudwatch.DASHBOARD_CASE.run(account, cloudwatch.DASHBOARD_CASE.planned)
+    account.aws.sns.create_topic(Name=TOPIC, Tags=TAG)
+    account.aws.logs.create_log_group(logGroupName=f"/swarm/{CLUSTER}", tags={"swarm.aws/cluster": CLUSTER})
+
+
+def events(aws: Aws) -> None:
+    """The queues, and the rule, which has no tags."""
+    for name in (QUEUE, f"{QUEUE}-dead"):
+        aws.sqs.create_queue(QueueName=name, tags={"swarm.aws/cluster": CLUSTER})
+    aws.events.put_rule(Name=QUEUE, EventPattern=json.dumps({"source": ["aws.ec2"]}))
+    target = {"Id": "queue", "Arn": f"arn:aws:sqs:{REGION}:{ACCOUNT_ID}:{QUEUE}"}
+    aws.events.put_targets(Rule=QUEUE, Targets=[target])
+
+
+def roles(aws: Aws) -> None:
+    """The IAM roles with their policies and instance profiles."""
+    for name in (f"{CLUSTER}-manager", f"{CLUSTER}-worker"):
+        aws.iam.create_role(RoleName=name, AssumeRolePolicyDocument=TRUST, Tags=TAG)
+        aws.iam.put_role_policy(RoleName=name, PolicyName="swarm", PolicyDocument=ALLOW)
+        aws.iam.create_instance_profile(InstanceProfileName=name, Tags=TAG)
+        aws.iam.add_role_to_instance_profile(InstanceProfileName=name, RoleName=name)
 
 
 def publish(aws: Aws, zone: str, owner: str = OWNER, name: str = RECORD) -> None:
@@ -112,8 +140,7 @@ def configuration(**more: Any) -> dict[str, Any]:
 
 
 def secret(aws: Aws, name: str = f"{CLUSTER}-unlock-key") -> str:
-    tags = [{"Key": "swarm.aws/cluster", "Value": CLUSTER}]
-    return aws.secretsmanager.create_secret(Name=name, SecretString=json.dumps({}), Tags=tags)["ARN"]
+    return aws.secretsmanager.create_secret(Name=name, SecretString=json.dumps({}), Tags=TAG)["ARN"]
 
 
 def endpoint(aws: Aws) -> str:
@@ -124,6 +151,6 @@ def endpoint(aws: Aws) -> str:
         ServiceName=f"com.amazonaws.{REGION}.ec2",
         SubnetIds=[subnet_of(aws, f"{ZONES[0]}-private")],
         SecurityGroupIds=[group_of(aws, ENDPOINTS)["GroupId"]],
-        TagSpecifications=[{"ResourceType": "vpc-endpoint", "Tags": [{"Key": "swarm.aws/cluster", "Value": CLUSTER}]}],
+        TagSpecifications=[{"ResourceType": "vpc-endpoint", "Tags": TAG}],
     )
     return str(made["VpcEndpoint"]["VpcEndpointId"])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Callable, Iterator, Mapping
 
 from ..._core import names
-from .. import monitoring, tags, warm_pools
+from .. import cloudwatch, tags, warm_pools
 from ..errors import ProvisionError
 from ..shell import Aws, ClientError, code, unless_missing
 from .ec2 import Ec2Survey
@@ -16,7 +16,7 @@ from .shared import flat, named_and_tagged
 
 BACKUPS = "backups/"
 NO_QUEUE = ("AWS.SimpleQueueService.NonExistentQueue", "QueueDoesNotExist")
-NO_TOPIC_TAGS = (*monitoring.NO_TOPIC, "ResourceNotFound", "ResourceNotFoundException")
+NO_TOPIC_TAGS = ("NotFound", "NotFoundException", "ResourceNotFound", "ResourceNotFoundException")
 UNKNOWN = "swarm.aws does not make its kind, and does not know how to delete it"
 
 
@@ -26,7 +26,8 @@ class Survey:
     def __init__(self, aws: Aws, cluster: str, account: str, *, keep_backups: bool = False) -> None:
         self._aws, self.cluster, self._account = aws, cluster, account
         self._keep_backups = keep_backups
-        self.bucket = names.bucket(cluster, account, aws.region)
+        self._names = names.resource_names(cluster, account, aws.region)
+        self.bucket = self._names["bucket"]
 
     def find(self) -> list[Resource]:
         """All that there is. Changes nothing."""
@@ -107,31 +108,42 @@ class Survey:
         for url in flat(pages, "QueueUrls"):
             # One that was deleted is listed for another minute.
             found = unless_missing(lambda url=url: sqs.list_queue_tags(QueueUrl=url), *NO_QUEUE)  # type: ignore[misc]
-            if found and found.get("Tags", {}).get(tags.CLUSTER) == self.cluster:
-                name = url.rsplit("/", 1)[-1]
-                arn = f"arn:{self._partition}:sqs:{self._aws.region}:{self._account}:{name}"
-                yield Resource("queue", f"queue/{name}", name, facts={"url": url, "arn": arn})
+            if found is None:
+                continue
+            name = url.rsplit("/", 1)[-1]
+            # A queue gets its tags last, so that a run that was killed may have left one without.
+            untagged = self.cluster if name in (self._names["queue"], self._names["dead_letter_queue"]) else None
+            if found.get("Tags", {}).get(tags.CLUSTER, untagged) == self.cluster:
+                yield Resource("queue", f"queue/{name}", name, facts={"url": url, "arn": self._queue_arn(name)})
 
     def _rules(self) -> Iterator[Resource]:
-        events = self._aws.events
-        for rule in flat(events.get_paginator("list_rules").paginate(NamePrefix=f"{self.cluster}-"), "Rules"):
-            own = tags.from_list(events.list_tags_for_resource(ResourceARN=rule["Arn"])["Tags"])
-            if own.get(tags.CLUSTER) == self.cluster:
-                yield Resource("event rule", f"rule/{rule['Name']}", rule["Name"], facts={"arn": rule["Arn"]})
+        events, name = self._aws.events, self._names["event_rule"]
+        rule = unless_missing(lambda: events.describe_rule(Name=name), "ResourceNotFoundException")
+        if rule is None:
+            return
+        # It has no tags. Its name and where it sends to say whose it is; a run that was killed may have left no target.
+        targets = [target["Arn"] for target in events.list_targets_by_rule(Rule=name)["Targets"]]
+        if not targets or self._queue_arn(self._names["queue"]) in targets:
+            yield Resource("event rule", f"rule/{name}", name, facts={"arn": rule["Arn"]})
+
+    def _queue_arn(self, name: str) -> str:
+        return f"arn:{self._partition}:sqs:{self._aws.region}:{self._account}:{name}"
 
     # Monitoring
 
     def _watchers(self) -> Iterator[Resource]:
-        cloudwatch, sns = self._aws.cloudwatch, self._aws.sns
-        for alarm, _own in monitoring.alarms_of(self._aws, self.cluster):
+        sns = self._aws.sns
+        for alarm in cloudwatch.alarms_of(self._aws, self.cluster):
             name = alarm["AlarmName"]
             yield Resource("alarm", f"alarm/{name}", name, facts={"arn": alarm["AlarmArn"]})
-        name = monitoring.dashboard_name(self.cluster)
-        if unless_missing(lambda: cloudwatch.get_dashboard(DashboardName=name), *monitoring.NO_DASHBOARD):
+        dashboard = self._names["dashboard"]
+        if unless_missing(
+            lambda: self._aws.cloudwatch.get_dashboard(DashboardName=dashboard), *cloudwatch.NO_DASHBOARD
+        ):
             # It takes no tags, and the name alone says whose it is.
-            yield Resource("dashboard", f"dashboard/{name}", name)
-        name = monitoring.topic_name(self.cluster)
-        arn = monitoring.topic_arn(self._aws, self.cluster, self._account)
+            yield Resource("dashboard", f"dashboard/{dashboard}", dashboard)
+        name = self._names["alarm_topic"]
+        arn = f"arn:{self._partition}:sns:{self._aws.region}:{self._account}:{name}"
         found = unless_missing(lambda: sns.list_tags_for_resource(ResourceArn=arn), *NO_TOPIC_TAGS)
         if found and tags.from_list(found["Tags"]).get(tags.CLUSTER) == self.cluster:
             yield Resource("topic", f"topic/{name}", name, facts={"arn": arn})

@@ -1,0 +1,99 @@
+#!/usr/bin/python
+# Copyright (c) The swarm.aws maintainers
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: cloudwatch_alarms
+short_description: Create the CloudWatch alarms of a swarm
+version_added: 0.2.0
+description:
+  - Creates and updates alarms on metrics and on metric math, with their tags.
+  - Deletes the alarms that carry the cluster's tag and are not given.
+author:
+  - The swarm.aws maintainers (@swarm-aws)
+extends_documentation_fragment:
+  - swarm.aws.kept
+  - amazon.aws.common.modules
+  - amazon.aws.region.modules
+  - amazon.aws.boto3
+options:
+  alarms:
+    description: The alarms.
+    type: list
+    elements: dict
+    required: true
+    suboptions:
+      name:
+        description: Name of the alarm. It begins with the cluster's and a slash.
+        type: str
+        required: true
+      settings:
+        description: What C(PutMetricAlarm) takes besides, as it names it.
+        type: dict
+        required: true
+"""
+
+EXAMPLES = r"""
+- name: Create an alarm
+  swarm.aws.cloudwatch_alarms:
+    region: eu-west-1
+    cluster_name: example
+    alarms:
+      - name: example/node-down
+        settings:
+          Namespace: swarm.aws/example
+          MetricName: NodesDown
+          Statistic: Minimum
+          Period: 60
+          EvaluationPeriods: 5
+          ComparisonOperator: GreaterThanOrEqualToThreshold
+          Threshold: 1
+          AlarmActions: [arn:aws:sns:eu-west-1:123456789012:example-alarms]
+"""
+
+RETURN = r"""
+changes:
+  description: What was, or in check mode would be, created, updated or deleted.
+  returned: always
+  type: list
+  elements: str
+  sample: [create the alarm example/node-down]
+api_calls:
+  description: How many requests it sent to AWS.
+  returned: always
+  type: int
+  sample: 7
+"""
+
+from ..module_utils.provision.cloudwatch import keep_alarms
+from ..module_utils.provision.shell import TAGS_ARGUMENT, run
+
+ARGUMENTS = {
+    "cluster_name": {"type": "str", "required": True},
+    "tags": TAGS_ARGUMENT,
+    "alarms": {
+        "type": "list",
+        "elements": "dict",
+        "required": True,
+        "options": {
+            "name": {"type": "str", "required": True},
+            "settings": {"type": "dict", "required": True},
+        },
+    },
+}
+
+
+def work(aws, params, changes):
+    alarms = {alarm["name"]: alarm["settings"] for alarm in params["alarms"]}
+    keep_alarms(aws, params["cluster_name"], params["tags"], alarms, changes)
+    return {}
+
+
+def main():
+    run(ARGUMENTS, work)
+
+
+if __name__ == "__main__":
+    main()

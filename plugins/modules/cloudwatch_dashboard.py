@@ -1,0 +1,83 @@
+#!/usr/bin/python
+# Copyright (c) The swarm.aws maintainers
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: cloudwatch_dashboard
+short_description: Create a CloudWatch dashboard
+version_added: 0.2.0
+description:
+  - Creates, updates or deletes a dashboard, for which amazon.aws and community.aws have no module.
+author:
+  - The swarm.aws maintainers (@swarm-aws)
+extends_documentation_fragment:
+  - amazon.aws.common.modules
+  - amazon.aws.region.modules
+  - amazon.aws.boto3
+attributes:
+  check_mode:
+    description: Says what it would change.
+    support: full
+  diff_mode:
+    description: Shows the dashboard before and after.
+    support: full
+options:
+  name:
+    description: Name of the dashboard.
+    type: str
+    required: true
+  body:
+    description: Its body. Without one it is deleted.
+    type: dict
+"""
+
+EXAMPLES = r"""
+- name: Create a dashboard
+  swarm.aws.cloudwatch_dashboard:
+    region: eu-west-1
+    name: example-swarm
+    body:
+      widgets:
+        - type: text
+          x: 0
+          y: 0
+          properties:
+            markdown: "# The swarm"
+"""
+
+RETURN = r"""
+changes:
+  description: What was, or in check mode would be, created, updated or deleted.
+  returned: always
+  type: list
+  elements: str
+  sample: [create the dashboard example-swarm]
+api_calls:
+  description: How many requests it sent to AWS.
+  returned: always
+  type: int
+  sample: 7
+"""
+
+from ..module_utils.provision.cloudwatch import keep_dashboard
+from ..module_utils.provision.shell import run
+
+ARGUMENTS = {
+    "name": {"type": "str", "required": True},
+    "body": {"type": "dict"},
+}
+
+
+def work(aws, params, changes):
+    keep_dashboard(aws, params["name"], params["body"], changes)
+    return {}
+
+
+def main():
+    run(ARGUMENTS, work)
+
+
+if __name__ == "__main__":
+    main()
