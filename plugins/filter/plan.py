@@ -20,8 +20,8 @@ options:
     elements: str
     required: true
   cluster:
-    description: Name of the cluster.
-    type: str
+    description: The cluster's configuration, as the role P(swarm.aws.check#role) leaves it.
+    type: dict
     required: true
   kept:
     description: What the tasks that keep resources returned, by the resources' kinds.
@@ -36,7 +36,7 @@ options:
 EXAMPLES = r"""
 - name: Show what would be changed
   ansible.builtin.debug:
-    msg: "{{ found.missing | swarm.aws.plan('example', {'VPC': network_vpc}) }}"
+    msg: "{{ found.missing | swarm.aws.plan(cluster, {'VPC': network_vpc}) }}"
 """
 
 RETURN = r"""

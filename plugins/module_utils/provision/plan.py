@@ -4,15 +4,25 @@ from __future__ import annotations
 
 from typing import Any, Iterator, Mapping, Sequence
 
+# Kinds of which a cluster has one, with the key of its name in the configuration's ``names``. Of others it is the cluster's.
+SINGLE = {
+    "KMS key": "key_alias",
+    "bucket": "bucket",
+    "lifecycle of the bucket": "bucket",
+    "secret": "unlock_secret",
+    "event rule": "event_rule",
+    "topic": "alarm_topic",
+    "log group": "log_group",
+}
 CREATE, UPDATE, DELETE = "to_create", "to_update", "to_delete"
 
 
 def plan(
-    cluster: str, missing: Sequence[str], kept: Mapping[str, Any], deleted: Mapping[str, Any]
+    cluster: Mapping[str, Any], missing: Sequence[str], kept: Mapping[str, Any], deleted: Mapping[str, Any]
 ) -> dict[str, list[str]]:
     """Resources by what would happen to them, each as its kind and name.
 
-    ``missing`` are those that are declared and not there. ``kept`` and ``deleted`` are what tasks that keep and delete
+    ``cluster`` is the configuration as the preflight leaves it. ``missing`` are those that are declared and not there. ``kept`` and ``deleted`` are what tasks that keep and delete
     resources returned, by their kinds. Modules of ours tell of each change themselves, in their diffs.
     """
     result: dict[str, list[str]] = {CREATE: list(missing), UPDATE: [], DELETE: []}
@@ -26,7 +36,7 @@ def plan(
     return result
 
 
-def _changes(cluster: str, kind: str, returned: Any, what: str) -> Iterator[tuple[str, str]]:
+def _changes(cluster: Mapping[str, Any], kind: str, returned: Any, what: str) -> Iterator[tuple[str, str]]:
     """What happens to each resource of a task, which may be a loop's."""
     for result in returned.get("results", [returned]):
         if not result.get("changed"):
@@ -36,11 +46,16 @@ def _changes(cluster: str, kind: str, returned: Any, what: str) -> Iterator[tupl
                 what = CREATE if not change["before"] else DELETE if not change["after"] else UPDATE
                 yield what, change["before_header"]
         else:
-            yield what, f"{kind} {_name(cluster, result)}"
+            yield what, f"{kind} {_name(cluster, kind, result)}"
 
 
-def _name(cluster: str, result: Mapping[str, Any]) -> str:
-    """The name of what a task was about: its loop's item, or the cluster's."""
-    item = result.get(result.get("ansible_loop_var", "item"), cluster)
-    name = str(item["name"] if isinstance(item, Mapping) else item)
-    return name if name.startswith(cluster) else f"{cluster}-{name}"
+def _name(cluster: Mapping[str, Any], kind: str, result: Mapping[str, Any]) -> str:
+    """The name of what a task was about: its loop's item, or the one resource of the kind."""
+    item = result.get(result.get("ansible_loop_var", "item"))
+    if item is None:
+        return str(cluster["names"][SINGLE[kind]] if kind in SINGLE else cluster["cluster_name"])
+    while isinstance(item, Mapping) and "name" not in item:
+        # What another task's loop returned.
+        item = item["item"]
+    name, prefix = str(item["name"] if isinstance(item, Mapping) else item), cluster["cluster_name"]
+    return name if name.startswith(prefix) else f"{prefix}-{name}"
