@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Iterator, Mapping, Sequence
 
-# Kinds of which a cluster has one, with the key of its name in the configuration's ``names``. Of others it is the cluster's.
+# Kinds of which a cluster has one, and where the configuration's `names` have its name. Others have the cluster's.
 SINGLE = {
     "KMS key": "key_alias",
     "bucket": "bucket",
@@ -22,8 +22,9 @@ def plan(
 ) -> dict[str, list[str]]:
     """Resources by what would happen to them, each as its kind and name.
 
-    ``cluster`` is the configuration as the preflight leaves it. ``missing`` are those that are declared and not there. ``kept`` and ``deleted`` are what tasks that keep and delete
-    resources returned, by their kinds. Modules of ours tell of each change themselves, in their diffs.
+    ``cluster`` is the configuration as the preflight leaves it, ``missing`` are those that are declared and not there.
+    ``kept`` and ``deleted`` are what tasks that keep and delete resources returned, by their kinds. Modules of ours tell
+    of each change themselves, in their diffs.
     """
     result: dict[str, list[str]] = {CREATE: list(missing), UPDATE: [], DELETE: []}
     found = [
