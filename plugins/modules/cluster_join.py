@@ -49,7 +49,7 @@ requirements:
   - boto3
   - docker (Python SDK)
 seealso:
-  - module: swarm.aws.discovery_store
+  - module: swarm.aws.cluster_policy
 """
 
 EXAMPLES = r"""

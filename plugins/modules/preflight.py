@@ -71,8 +71,8 @@ images:
   sample: {"x86_64": {"id": "ami-0123456789abcdef0", "root_device": "/dev/xvda"}}
 config:
   description: >-
-    The configuration with the defaults in place of what is not set, the C(names) of the cluster's resources, their C(tags),
-    and the hosted zone as C(dns.zone_id).
+    The configuration with the defaults in place of what is not set, the C(names) of the cluster's resources, their
+    C(tags), the hosted zone as C(dns.zone_id), and as C(key_id) the cluster's KMS key if its alias does not name it.
   returned: success
   type: dict
 changes:

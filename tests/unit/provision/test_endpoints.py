@@ -48,8 +48,10 @@ FOR_AWS = {"LetCloudMapWriteTheRecords": "servicediscovery"}
 def statements(**changed: Any) -> list[dict[str, Any]]:
     """What both policies allow, as the role identity writes them."""
     config = settled(**{**LEAST, **changed})
-    if config["dns"] and config["dns"]["cloud_map"]:
-        config["dns"]["record"] = "www.swarm.test"
+    if config["dns"]:
+        config["dns"]["zone_id"] = "Z1"
+        if config["dns"]["cloud_map"]:
+            config["dns"]["record"] = "www.swarm.test"
     return json.loads(_ansible().submit(_render, config).result())
 
 
@@ -67,9 +69,8 @@ def _render(config: dict[str, Any]) -> str:
     variables |= {
         "ansible_search_path": [str(ROLE)],
         "cluster": config,
-        "dns_found": {"zone_id": "Z1"},
         "dns_service": {"zone_id": "Z2", "service_arn": "arn:aws:servicediscovery:eu-west-1:1:service/srv-1"},
-        "discovery_built": {"key_arn": "arn:aws:kms:eu-west-1:123456789012:key/1"},
+        "discovery_key": {"key_arn": "arn:aws:kms:eu-west-1:123456789012:key/1"},
     }
     policy = "(lookup('ansible.builtin.template', '{}.yml.j2') | from_yaml).Statement"
     both = " + ".join(policy.format(role) for role in ("manager", "worker"))

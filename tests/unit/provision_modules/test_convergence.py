@@ -17,13 +17,13 @@ from tests.unit.provision_modules.cases import (
     identity,
     monitoring,
     network,
+    policy,
     security,
-    store,
 )
 from tests.unit.provision_modules.cases.case import Case
 
 CASES = [
-    *(module.CASE for module in (network, security, store, events, identity, groups, monitoring, cloud_map)),
+    *(module.CASE for module in (network, security, policy, events, identity, groups, monitoring, cloud_map)),
     network.PRIVATE_CASE,
     endpoints.CASE,
     groups.WARM_CASE,

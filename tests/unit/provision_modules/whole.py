@@ -7,31 +7,29 @@ from collections.abc import Mapping
 from typing import Any
 from unittest.mock import patch
 
+from ansible_collections.swarm.aws.plugins.module_utils.provision import tags
 from ansible_collections.swarm.aws.plugins.module_utils.provision.resources.destroy import Destroyer
 from ansible_collections.swarm.aws.plugins.module_utils.provision.shell import Aws
 from ansible_collections.swarm.aws.plugins.modules import cluster_destroy, cluster_resources_info
 from moto.autoscaling import models
 
 from tests.unit.provision_modules.account import ACCOUNT_ID, REGION, Account
-from tests.unit.provision_modules.cases import cloud_map, events, groups, identity, monitoring, network, security, store
+from tests.unit.provision_modules.cases import (
+    cloud_map,
+    events,
+    groups,
+    identity,
+    monitoring,
+    network,
+    policy,
+    security,
+)
 from tests.unit.provision_modules.cases.case import CLUSTER
 
 WHO: Mapping[str, Any] = {"cluster_name": CLUSTER, "account_id": ACCOUNT_ID}
 OWNER = f"heritage=swarm.aws,cluster={CLUSTER},region={REGION}"
 RECORD = "www.swarm.test"
-# The one of the modules' own tests keeps the bucket from being deleted.
-POLICY = {
-    "Version": "2012-10-17",
-    "Statement": [
-        {
-            "Sid": "NotPublic",
-            "Effect": "Deny",
-            "Principal": "*",
-            "Action": "s3:PutBucketAcl",
-            "Resource": f"arn:aws:s3:::{store.BUCKET}",
-        }
-    ],
-}
+BUCKET = policy.BUCKET
 
 
 def build(account: Account) -> None:
@@ -39,10 +37,23 @@ def build(account: Account) -> None:
     net = network.CASE.run(account, {**network.PARAMS, "nat": "one"})
     security.CASE.run(account, {**security.PLANNED, "vpc_id": net["vpc_id"]})
     events.CASE.run(account, events.PARAMS)
-    store.CASE.run(account, {**store.PARAMS, "bucket_policy": POLICY})
+    discovery(account)
     identity.CASE.run(account, identity.PARAMS)
     groups.CASE.run(account, groups.params(list(net["subnets"].values())))
     monitoring.CASE.run(account, monitoring.PARAMS)
+
+
+def discovery(account: Account) -> None:
+    """The bucket, its key and its objects, as the role discovery leaves them to be found."""
+    own, aws = {"Key": tags.CLUSTER, "Value": CLUSTER}, account.aws
+    key = aws.kms.create_key(Tags=[{"TagKey": tags.CLUSTER, "TagValue": CLUSTER}])["KeyMetadata"]["Arn"]
+    aws.kms.create_alias(AliasName=f"alias/{CLUSTER}-swarm", TargetKeyId=key)
+    policy.CASE.run(account, policy.CASE.prepare(account))
+    aws.s3.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Enabled"})
+    encryption = {"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": key}}
+    aws.s3.put_bucket_encryption(Bucket=BUCKET, ServerSideEncryptionConfiguration={"Rules": [encryption]})
+    aws.s3.put_bucket_tagging(Bucket=BUCKET, Tagging={"TagSet": [own]})
+    put(aws, "agent/0.pyz", b"")
 
 
 def publish(aws: Aws, zone: str, owner: str = OWNER, name: str = RECORD) -> None:
@@ -72,7 +83,7 @@ def zone(aws: Aws) -> str:
 def put(aws: Aws, key: str, *bodies: bytes) -> None:
     """Versions of an object."""
     for body in bodies:
-        aws.s3.put_object(Bucket=store.BUCKET, Key=key, Body=body)
+        aws.s3.put_object(Bucket=BUCKET, Key=key, Body=body)
 
 
 def destroy(account: Account, *, check: bool = False, **more: Any) -> dict[str, Any]:

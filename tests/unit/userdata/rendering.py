@@ -51,7 +51,7 @@ def _render(node_os: str, group: dict[str, Any]) -> str:
         "check_result": {"images": {"x86_64": {"id": "ami-1", "root_device": "/dev/xvda"}}},
         "network_built": {"node_subnets": {"eu-west-1a": "subnet-a", "eu-west-1b": None}},
         "network_firewall": {"ids": {"example-member": "sg-1", "example-manager": "sg-2", "example-edge": "sg-3"}},
-        "discovery_built": {"bundle_sha256": DIGEST},
+        "discovery_bundle": {"sha256": DIGEST},
         "cluster": {
             "cluster_name": "example",
             "account_id": "123456789012",
