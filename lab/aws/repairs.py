@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable
 from typing import Any
 
@@ -17,7 +18,7 @@ from moto.ec2.utils import EC2_PREFIX_TO_RESOURCE
 from moto.iam.access_control import PermissionResult
 from moto.kms.models import Alias, KmsBackend
 from moto.route53.models import ChangeList
-from moto.s3.models import FakeBucket
+from moto.s3.models import FakeBucket, FakeKey, S3Backend
 from moto.sqs.models import Queue
 from moto.sts.models import STSBackend
 
@@ -44,6 +45,7 @@ def install(grafts: Grafts) -> None:
         grafts.attribute(LaunchTemplates, name, _warning(getattr(LaunchTemplates, name)))
     # The gate has judged the bucket's policy already, conditions and all.
     grafts.attribute(FakeBucket, "get_permission", lambda *_: PermissionResult.NEUTRAL)
+    grafts.attribute(S3Backend, "put_object", _of_ciphertext(S3Backend.put_object))
     delete_subnet = SubnetBackend.delete_subnet
     grafts.attribute(SubnetBackend, "delete_subnet", _leaving_its_table(delete_subnet))
     delete_endpoints = VPCBackend.delete_vpc_endpoints
@@ -74,6 +76,19 @@ def _of_aws(create_alias: Callable[..., Alias]) -> Callable[..., Alias]:
         return alias
 
     return creating
+
+
+def _of_ciphertext(put_object: Callable[..., FakeKey]) -> Callable[..., FakeKey]:
+    """The ETag of an object that KMS encrypts is not the MD5 of what was written, and differs with each write."""
+
+    def putting(self: S3Backend, *arguments: Any, **named: Any) -> FakeKey:
+        key = put_object(self, *arguments, **named)
+        if key.encryption == "aws:kms":
+            _, dash, parts = key.etag.strip('"').partition("-")
+            key._etag = f"{secrets.token_hex(16)}{dash}{parts}"
+        return key
+
+    return putting
 
 
 def _keeping_its_policy(set_attributes: Callable[..., None]) -> Callable[..., None]:

@@ -59,7 +59,7 @@ requirements:
   - docker (Python SDK)
 seealso:
   - module: swarm.aws.cluster_info
-  - module: swarm.aws.discovery_store
+  - module: swarm.aws.cluster_policy
 """
 
 EXAMPLES = r"""

@@ -72,8 +72,7 @@ images:
 config:
   description: >-
     The configuration with the defaults in place of what is not set, the C(names) of the cluster's resources, their
-    C(tags),
-    and the hosted zone as C(dns.zone_id).
+    C(tags), the hosted zone as C(dns.zone_id), and as C(key_id) the cluster's KMS key if its alias does not name it.
   returned: success
   type: dict
 changes:

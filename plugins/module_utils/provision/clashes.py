@@ -95,7 +95,8 @@ def _rule(aws: Aws, cluster: Mapping[str, Any]) -> Mapping[str, str] | None:
 
 def _bucket(aws: Aws, name: str) -> Mapping[str, str] | None:
     """The tags come last, and the name, in which the account and the region are, says whose it is without them."""
-    found = unless_missing(lambda: aws.s3.head_bucket(Bucket=name), "404", "NoSuchBucket")
+    # The preflight says what one of another account or region means.
+    found = unless_missing(lambda: aws.s3.head_bucket(Bucket=name), "404", "NoSuchBucket", "403", "301")
     if found is None:
         return None
     own = unless_missing(lambda: aws.s3.get_bucket_tagging(Bucket=name), "NoSuchTagSet")

@@ -23,8 +23,8 @@ def plan(
     """Resources by what would happen to them, each as its kind and name.
 
     ``cluster`` is the configuration as the preflight leaves it, ``missing`` are those that are declared and not there.
-    ``kept`` and ``deleted`` are what tasks that keep and delete resources returned, by their kinds. Modules of ours tell
-    of each change themselves, in their diffs.
+    ``kept`` and ``deleted`` are what tasks that keep and delete resources returned, by their kinds. Modules of ours
+    tell of each change themselves, in their diffs.
     """
     result: dict[str, list[str]] = {CREATE: list(missing), UPDATE: [], DELETE: []}
     found = [

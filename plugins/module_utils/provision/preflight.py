@@ -7,7 +7,7 @@ from typing import Any, Callable, Mapping, Sequence
 
 from .._core.cluster import MANAGER
 from .._core.names import resource_names
-from . import cloud_map, disks, endpoints, inventory, rules, tags, zones
+from . import bucket, cloud_map, disks, endpoints, inventory, rules, tags, zones
 from . import config as configuration
 from .clashes import clashes
 from .config import suggestion
@@ -23,9 +23,12 @@ class Preflight:
 
     def __init__(self, aws: Aws, config: Mapping[str, Any], image_parameters: Mapping[str, str]) -> None:
         self._aws, self._config, self._image_parameters = aws, config, image_parameters
+        self._names = _names(config)
         self._findings = rules.Findings()
         self.images: dict[str, dict[str, Any]] = {}
         self.zone_id: str | None = None
+        # Of a key that its alias does not name.
+        self.key_id: str | None = None
 
     def look(self) -> rules.Findings:
         """Look everything up. With the wrong account nothing else is looked at."""
@@ -37,8 +40,14 @@ class Preflight:
         self._collect(self._instance_types)
         self._collect(self._images)
         self._collect(self._vpcs)
-        self._collect(self._clashes)
         self._collect(self._dns)
+        # Of any other name the rules say that it is wrong, and boto3 would too.
+        if rules.CLUSTER_NAME.fullmatch(self._config["cluster_name"]):
+            self._collect(self._clashes)
+            self._collect(self._bucket)
+            self._collect(self._key)
+        if self._config["autolock"]:
+            self._collect(self._secret)
         if self._config["monitoring"] is not None and self._config["monitoring"]["topic_arn"]:
             self._collect(self._topic)
         self._collect(self._target_groups)
@@ -84,6 +93,15 @@ class Preflight:
             self.zone_id = zones.find(self._aws, dns["zone"])["id"]
         if dns.get("cloud_map"):
             cloud_map.find(self._aws, dns["cloud_map"]["namespace"])
+
+    def _bucket(self) -> None:
+        bucket.check_bucket(self._aws, self._names["bucket"])
+
+    def _key(self) -> None:
+        self.key_id = bucket.find_key(self._aws, self._config["cluster_name"], self._names["key_alias"])
+
+    def _secret(self) -> None:
+        bucket.check_secret(self._aws, self._names["unlock_secret"])
 
     def _endpoints(self) -> None:
         nodes = self._config["private_nodes"]
@@ -235,10 +253,8 @@ class Preflight:
                     )
 
     def _clashes(self) -> None:
-        cluster, account, region = (self._config[key] for key in ("cluster_name", "account_id", "region"))
-        config = {**self._config, "names": resource_names(cluster, account, region)}
-        self._findings.errors += clashes(self._aws, config)
-        role = config["names"]["manager_role"]
+        cluster, region, role = self._config["cluster_name"], self._config["region"], self._names["manager_role"]
+        self._findings.errors += clashes(self._aws, {**self._config, "names": self._names})
         found = unless_missing(lambda: self._aws.iam.get_role(RoleName=role), "NoSuchEntity")
         own_tags = tags.from_list(found["Role"].get("Tags", [])) if found else {}
         elsewhere = own_tags.get(tags.REGION, region)
@@ -356,17 +372,22 @@ def warm_pool(group: Mapping[str, Any]) -> dict[str, int] | None:
     return {"min": pool["min"], "max": most if pool["max"] is None else pool["max"]}
 
 
+def _names(config: Mapping[str, Any]) -> dict[str, str]:
+    return resource_names(config["cluster_name"], config["account_id"], config["region"])
+
+
 def _complete(config: Mapping[str, Any], found: Preflight) -> dict[str, Any]:
     """The configuration with what roles need besides: names, tags, images, and what stands for the cluster in DNS."""
-    cluster, dns = config["cluster_name"], config["dns"]
+    dns = config["dns"]
     if dns is not None:
         record = rules.service_name(dns["cloud_map"]) if dns["cloud_map"] else dns["record"].lower().rstrip(".")
         dns = {**dns, "record": record, "zone_id": found.zone_id}
     return {
         **config,
         "dns": dns,
-        "names": resource_names(cluster, config["account_id"], config["region"]),
-        "tags": tags.of_cluster(cluster, config["cluster_tags"]),
+        "key_id": found.key_id,
+        "names": _names(config),
+        "tags": tags.of_cluster(config["cluster_name"], config["cluster_tags"]),
         "node_groups": [_complete_group(config, group, found.images) for group in config["node_groups"]],
     }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -131,6 +132,18 @@ def test_of_many_who_claim_an_object_one_wins(aws: LittleAws) -> None:
     assert refused(stale) == "PreconditionFailed"
     missing = lambda: s3.put_object(Bucket="truth", Key="other", Body=b"", IfMatch=etag)  # noqa: E731
     assert refused(missing) == "NoSuchKey"
+
+
+@pytest.mark.parametrize("encryption", ["AES256", "aws:kms"])
+def test_etag_is_the_md5_unless_kms_encrypts_the_object(aws: LittleAws, encryption: str) -> None:
+    s3, bucket = aws.client("s3"), encryption.replace(":", "-").lower()
+    s3.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": REGION})
+    rule = {"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": encryption}}
+    s3.put_bucket_encryption(Bucket=bucket, ServerSideEncryptionConfiguration={"Rules": [rule]})
+    first, second = (s3.put_object(Bucket=bucket, Key="policy.json", Body=b"{}")["ETag"] for _ in range(2))
+    md5 = f'"{hashlib.md5(b"{}").hexdigest()}"'
+    assert (first == md5, first == second) == (encryption == "AES256", encryption == "AES256")
+    assert s3.head_object(Bucket=bucket, Key="policy.json")["ETag"] == second
 
 
 def test_nothing_is_deleted_that_something_stands_on(aws: LittleAws) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from typing import Any
-from unittest.mock import patch
+from unittest.mock import Mock, patch
 
 import boto3
 import pytest
@@ -96,6 +96,15 @@ def test_private_nodes_without_a_nat_gateway_come_back_with_the_endpoints_that_t
             look(session, private_nodes={"nat": "none"}, **private)
     finally:
         grafts.remove()
+
+
+def test_bucket_key_and_secret_are_looked_at(session: boto3.session.Session) -> None:
+    with patch.object(preflight.bucket, "find_key", return_value="key-1"):
+        assert look(session)["config"]["key_id"] == "key-1"
+    looks = {look: Mock(side_effect=ProvisionError(look)) for look in ("check_bucket", "find_key", "check_secret")}
+    with patch.multiple(preflight.bucket, **looks), pytest.raises(ProvisionError) as error:
+        look(session, autolock=True)
+    assert [line[2:] for line in str(error.value).splitlines()[1:]] == list(looks)
 
 
 def test_the_example_is_right_and_comes_back_with_its_defaults(session: boto3.session.Session) -> None:

@@ -14,12 +14,12 @@ from tests.unit.provision_modules.cases import (
     cloudwatch,
     endpoints,
     groups,
-    store,
+    policy,
 )
 from tests.unit.provision_modules.cases.case import Case
 
 CASES = [
-    *(module.CASE for module in (store, groups, cloud_map)),
+    *(module.CASE for module in (policy, groups, cloud_map)),
     endpoints.CASE,
     groups.WARM_CASE,
     cloudwatch.ALARMS_CASE,

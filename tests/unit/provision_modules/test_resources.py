@@ -49,7 +49,7 @@ def fill(world: Account, zone: str) -> None:
     whole.register(world)
     whole.put(aws, "cluster.json", b"{}", b"{ }")
     whole.put(aws, "backups/1.tar.gz", b"1", b"2")
-    aws.s3.delete_object(Bucket=whole.store.BUCKET, Key="cluster.json")
+    aws.s3.delete_object(Bucket=whole.BUCKET, Key="cluster.json")
     whole.secret(aws)
     whole.endpoint(aws)
     ours = [{"Key": "swarm.aws/cluster", "Value": CLUSTER}]
@@ -164,8 +164,8 @@ BY_HAND = {
     "a security group's rules": lambda aws: close(aws, MANAGER),
     "the alias of the key": lambda aws: aws.kms.delete_alias(AliasName=f"alias/{CLUSTER}-swarm"),
     "a role's policy": lambda aws: aws.iam.delete_role_policy(RoleName=f"{CLUSTER}-manager", PolicyName="swarm"),
-    "the bucket's encryption": lambda aws: aws.s3.delete_bucket_encryption(Bucket=whole.store.BUCKET),
-    "the bucket's tags": lambda aws: aws.s3.delete_bucket_tagging(Bucket=whole.store.BUCKET),
+    "the bucket's encryption": lambda aws: aws.s3.delete_bucket_encryption(Bucket=whole.BUCKET),
+    "the bucket's tags": lambda aws: aws.s3.delete_bucket_tagging(Bucket=whole.BUCKET),
     "the rule's target": lambda aws: aws.events.remove_targets(Rule="example-events", Ids=["queue"]),
 }
 
@@ -218,7 +218,7 @@ def test_backups_stay_with_what_is_needed_to_read_them_if_that_is_asked_for(worl
     fill(world, zone)
     done = whole.destroy(world, keep_backups=True)
     assert {one["kind"] for one in done["left"]} == {"bucket", "KMS alias", "KMS key", "secret"}
-    listed = world.aws.s3.list_object_versions(Bucket=whole.store.BUCKET)
+    listed = world.aws.s3.list_object_versions(Bucket=whole.BUCKET)
     assert {one["Key"] for one in listed["Versions"]} == {"backups/1.tar.gz"}
     assert len(listed["Versions"]) == 2
     assert whole.destroy(world, keep_backups=True)["changes"] == []

@@ -8,6 +8,7 @@ from typing import Any
 from unittest.mock import patch
 
 from ansible_collections.swarm.aws.plugins.module_utils._core.names import resource_names
+from ansible_collections.swarm.aws.plugins.module_utils.provision import tags
 from ansible_collections.swarm.aws.plugins.module_utils.provision.resources.destroy import Destroyer
 from ansible_collections.swarm.aws.plugins.module_utils.provision.shell import Aws
 from ansible_collections.swarm.aws.plugins.modules import cluster_destroy, cluster_resources_info
@@ -15,7 +16,7 @@ from moto.autoscaling import models
 
 from tests.unit.lab.fakes import EC2_TRUST
 from tests.unit.provision_modules.account import ACCOUNT_ID, REGION, Account
-from tests.unit.provision_modules.cases import cloud_map, cloudwatch, groups, store
+from tests.unit.provision_modules.cases import cloud_map, cloudwatch, groups, policy
 from tests.unit.provision_modules.cases.case import CLUSTER
 from tests.unit.provision_modules.ground import ENDPOINTS, ZONES, group_of, network, subnet_of, vpc_of
 
@@ -28,19 +29,7 @@ ALLOW = json.dumps(
     {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:GetObject", "Resource": "*"}]}
 )
 TRUST = json.dumps(EC2_TRUST)
-# The one of the modules' own tests keeps the bucket from being deleted.
-POLICY = {
-    "Version": "2012-10-17",
-    "Statement": [
-        {
-            "Sid": "NotPublic",
-            "Effect": "Deny",
-            "Principal": "*",
-            "Action": "s3:PutBucketAcl",
-            "Resource": f"arn:aws:s3:::{store.BUCKET}",
-        }
-    ],
-}
+BUCKET = policy.BUCKET
 
 
 def build(account: Account) -> None:
@@ -49,7 +38,7 @@ def build(account: Account) -> None:
     for name in (groups.MANAGER, groups.WORKER):
         groups.template(account.aws, name)
     events(account.aws)
-    store.CASE.run(account, {**store.PARAMS, "bucket_policy": POLICY})
+    discovery(account)
     roles(account.aws)
     groups.CASE.run(account, groups.params(built.public))
     cloudwatch.ALARMS_CASE.run(account, cloudwatch.ALARMS)
@@ -74,6 +63,19 @@ def roles(aws: Aws) -> None:
         aws.iam.put_role_policy(RoleName=name, PolicyName="swarm", PolicyDocument=ALLOW)
         aws.iam.create_instance_profile(InstanceProfileName=name, Tags=TAG)
         aws.iam.add_role_to_instance_profile(InstanceProfileName=name, RoleName=name)
+
+
+def discovery(account: Account) -> None:
+    """The bucket, its key and its objects, as the role discovery leaves them to be found."""
+    aws = account.aws
+    key = aws.kms.create_key(Tags=[{"TagKey": tags.CLUSTER, "TagValue": CLUSTER}])["KeyMetadata"]["Arn"]
+    aws.kms.create_alias(AliasName=f"alias/{CLUSTER}-swarm", TargetKeyId=key)
+    policy.CASE.run(account, policy.CASE.prepare(account))
+    aws.s3.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Enabled"})
+    encryption = {"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": key}}
+    aws.s3.put_bucket_encryption(Bucket=BUCKET, ServerSideEncryptionConfiguration={"Rules": [encryption]})
+    aws.s3.put_bucket_tagging(Bucket=BUCKET, Tagging={"TagSet": TAG})
+    put(aws, "agent/0.pyz", b"")
 
 
 def publish(aws: Aws, zone: str, owner: str = OWNER, name: str = RECORD) -> None:
@@ -103,7 +105,7 @@ def zone(aws: Aws) -> str:
 def put(aws: Aws, key: str, *bodies: bytes) -> None:
     """Versions of an object."""
     for body in bodies:
-        aws.s3.put_object(Bucket=store.BUCKET, Key=key, Body=body)
+        aws.s3.put_object(Bucket=BUCKET, Key=key, Body=body)
 
 
 def destroy(account: Account, *, check: bool = False, **more: Any) -> dict[str, Any]:

@@ -1,0 +1,56 @@
+# Copyright (c) The swarm.aws maintainers
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+name: agent_bundle
+short_description: Pack the agent that runs on the nodes of a swarm
+version_added: 0.2.0
+description:
+  - Packs the collection's agent into one file that Python runs, in Ansible's temporary folder on the controller.
+  - The same sources give the same bytes.
+author:
+  - The swarm.aws maintainers (@swarm-aws)
+options: {}
+"""
+
+EXAMPLES = r"""
+- name: Pack the agent
+  ansible.builtin.set_fact:
+    bundle: "{{ lookup('swarm.aws.agent_bundle') }}"
+"""
+
+RETURN = r"""
+_raw:
+  description: One bundle, with its RV(ignore:sha256) and its RV(ignore:path), which lasts as long as the playbook runs.
+  type: list
+  elements: dict
+  sample:
+    - path: /home/operator/.ansible/tmp/ansible-local-4711/agent.pyz
+      sha256: 5891b5b522d5df086d0ff0b110fbd9d21bb4fc7163af34d08286a2e846f6be03
+"""
+
+import hashlib
+from pathlib import Path
+
+from ansible import constants
+from ansible.errors import AnsibleLookupError
+from ansible.plugins.lookup import LookupBase
+
+from ..module_utils.provision.bundle import BundleError, pack
+
+COLLECTION = Path(__file__).resolve().parents[2]
+
+
+class LookupModule(LookupBase):
+    """The agent of this collection."""
+
+    def run(self, terms, variables=None, **kwargs):
+        try:
+            content = pack(COLLECTION)
+        except BundleError as error:
+            raise AnsibleLookupError(str(error)) from error
+        path = Path(constants.DEFAULT_LOCAL_TMP, "agent.pyz")
+        path.write_bytes(content)
+        return [{"sha256": hashlib.sha256(content).hexdigest(), "path": str(path)}]

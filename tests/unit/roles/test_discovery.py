@@ -1,0 +1,168 @@
+"""The roles dns and discovery: the Cloud Map service, the bucket, its key and secret, and what the agents need."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.unit.roles.account import ACCOUNT_ID, REASON, REGION, RolesAccount, Run, roles_account
+
+pytestmark = pytest.mark.real(REASON)
+CLUSTER, KEPT = "example", b"the agents' own"
+BUCKET = f"{CLUSTER}-swarm-{ACCOUNT_ID}-{REGION}"
+ALIAS, SECRET = f"alias/{CLUSTER}-swarm", f"{CLUSTER}-unlock-keys"
+UNLOCK_KEY = "SWMKEY-1-4l0ckedm4n4g3rs"
+TASKS = [
+    "Create the Cloud Map service",
+    "Create the KMS key",
+    "Create the secret for the unlock keys",
+    "Create the bucket",
+    "Expire old versions and unfinished uploads",
+    "Write the agents' policy",
+    "Upload the agent",
+]
+CONFIGURATION = {
+    "autolock": True,
+    "cluster_tags": {"team": "blue"},
+    "dns": {"cloud_map": {"namespace": "swarm.internal", "service": "WWW"}, "ttl": 10},
+}
+
+
+@pytest.fixture(scope="module")
+def account(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RolesAccount]:
+    with roles_account(tmp_path_factory.mktemp("discovery")) as account:
+        account.aws.client("servicediscovery").create_public_dns_namespace(Name="swarm.internal")
+        yield account
+
+
+@pytest.fixture(scope="module")
+def plan(account: RolesAccount) -> Run:
+    return run(account, check=True)
+
+
+@pytest.fixture(scope="module")
+def first(account: RolesAccount, plan: Run) -> Run:
+    return run(account)
+
+
+def run(account: RolesAccount, *words: str, check: bool = False) -> Run:
+    done = account.run("dns", "discovery", check=check, words=words, **CONFIGURATION)
+    assert done.code == 0, done.output
+    if check:
+        assert done.writes == []
+    return done
+
+
+def test_check_mode_on_an_empty_account_names_what_is_to_come(plan: Run) -> None:
+    # The stock modules for a bucket have no check mode, and without a bucket there is none to look for the agent in.
+    assert list(plan.changed) == [TASKS[0], TASKS[1], TASKS[2], TASKS[5]]
+
+
+def test_first_run_creates_what_is_declared(account: RolesAccount, first: Run) -> None:
+    assert list(first.changed) == TASKS
+    found = look(account)
+    assert found["secret"] == {"keys": []}
+    policy = json.loads(found["objects"].pop("policy.json"))
+    assert (policy["cluster"], policy["dns"]["service_id"], policy["dns"]["record"]) == (
+        CLUSTER,
+        found["service"],
+        "www.swarm.internal",
+    )
+    ((name, bundle),) = found["objects"].items()
+    assert name == f"agent/{hashlib.sha256(bundle).hexdigest()}.pyz"
+    assert found["public"] == dict.fromkeys(found["public"], True)
+    assert found["policy"]["Statement"][0]["Sid"] == "OnlyEncryptedConnections"
+    assert (found["versioning"], found["ownership"]) == ("Enabled", "BucketOwnerEnforced")
+    assert found["encryption"]["BucketKeyEnabled"]
+    assert found["encryption"]["ApplyServerSideEncryptionByDefault"]["KMSMasterKeyID"] == found["keys"][0]
+    (rule,) = found["lifecycle"]
+    assert rule["NoncurrentVersionExpiration"] == {"NoncurrentDays": 30}
+    assert rule["AbortIncompleteMultipartUpload"] == {"DaysAfterInitiation": 7}
+    assert found["rotation"]
+    tags = {"team": "blue", "swarm.aws/cluster": CLUSTER}
+    assert [found["tags"][what] for what in ("key", "secret", "bucket")] == [tags] * 3
+
+
+def test_second_run_changes_nothing(account: RolesAccount, first: Run) -> None:
+    built = look(account)
+    second = run(account)
+    assert (dict(second.changed), second.writes) == ({}, [])
+    planned = run(account, check=True)
+    assert dict(planned.changed) == {}
+    assert look(account) == built
+
+
+def test_what_others_changed_is_put_right_and_what_agents_wrote_stays(account: RolesAccount, first: Run) -> None:
+    built = look(account)
+    s3, kms, secrets = (account.aws.client(service) for service in ("s3", "kms", "secretsmanager"))
+    s3.put_object(Bucket=BUCKET, Key="cluster.json", Body=KEPT)
+    secrets.put_secret_value(SecretId=SECRET, SecretString=json.dumps({"keys": [UNLOCK_KEY]}))
+    s3.delete_bucket_policy(Bucket=BUCKET)
+    s3.delete_public_access_block(Bucket=BUCKET)
+    s3.delete_bucket_lifecycle(Bucket=BUCKET)
+    s3.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Suspended"})
+    s3.put_bucket_encryption(
+        Bucket=BUCKET,
+        ServerSideEncryptionConfiguration={
+            "Rules": [{"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}]
+        },
+    )
+    s3.delete_bucket_tagging(Bucket=BUCKET)
+    s3.put_object(Bucket=BUCKET, Key="policy.json", Body=b"{}")
+    kms.disable_key_rotation(KeyId=built["keys"][0])
+    # As after a run that was killed before it named the key.
+    kms.delete_alias(AliasName=ALIAS)
+    repaired = run(account, "-vvv")
+    assert list(repaired.changed) == [TASKS[1], *TASKS[3:6]]
+    built["objects"]["cluster.json"], built["secret"] = KEPT, {"keys": [UNLOCK_KEY]}
+    assert look(account) == built
+    assert not [secret for secret in (UNLOCK_KEY, "X-Amz-Signature") if secret in repaired.output]
+
+
+def test_half_built_account_is_planned_and_finished(account: RolesAccount, first: Run) -> None:
+    s3 = account.aws.client("s3")
+    versions = s3.list_object_versions(Bucket=BUCKET)
+    for version in versions["Versions"] + versions.get("DeleteMarkers", []):
+        s3.delete_object(Bucket=BUCKET, Key=version["Key"], VersionId=version["VersionId"])
+    s3.delete_bucket(Bucket=BUCKET)
+    assert list(run(account, check=True).changed) == [TASKS[5]]
+    assert list(run(account).changed) == TASKS[3:]
+
+
+def look(account: RolesAccount) -> dict[str, Any]:
+    """All that the two roles keep."""
+    s3, kms, secrets = (account.aws.client(service) for service in ("s3", "kms", "secretsmanager"))
+    service_discovery = account.aws.client("servicediscovery")
+    keys = [key["KeyArn"] for key in kms.list_keys()["Keys"]]
+    keys = [key for key in keys if kms.describe_key(KeyId=key)["KeyMetadata"]["KeyManager"] == "CUSTOMER"]
+    named = kms.describe_key(KeyId=ALIAS)["KeyMetadata"]["Arn"]
+    objects = [found["Key"] for found in s3.list_objects_v2(Bucket=BUCKET)["Contents"]]
+    encryption = s3.get_bucket_encryption(Bucket=BUCKET)["ServerSideEncryptionConfiguration"]
+    ownership = s3.get_bucket_ownership_controls(Bucket=BUCKET)["OwnershipControls"]
+    key_tags = kms.list_resource_tags(KeyId=named)["Tags"]
+    lists = {
+        "secret": secrets.describe_secret(SecretId=SECRET)["Tags"],
+        "bucket": s3.get_bucket_tagging(Bucket=BUCKET)["TagSet"],
+    }
+    return {
+        "service": service_discovery.list_services()["Services"][0]["Id"],
+        "keys": keys,
+        "named": named,
+        "rotation": kms.get_key_rotation_status(KeyId=named)["KeyRotationEnabled"],
+        "secret": json.loads(secrets.get_secret_value(SecretId=SECRET)["SecretString"]),
+        "public": s3.get_public_access_block(Bucket=BUCKET)["PublicAccessBlockConfiguration"],
+        "policy": json.loads(s3.get_bucket_policy(Bucket=BUCKET)["Policy"]),
+        "versioning": s3.get_bucket_versioning(Bucket=BUCKET).get("Status"),
+        "encryption": encryption["Rules"][0],
+        "ownership": ownership["Rules"][0]["ObjectOwnership"],
+        "lifecycle": s3.get_bucket_lifecycle_configuration(Bucket=BUCKET)["Rules"],
+        "objects": {name: s3.get_object(Bucket=BUCKET, Key=name)["Body"].read() for name in objects},
+        "tags": {
+            "key": {tag["TagKey"]: tag["TagValue"] for tag in key_tags},
+            **{what: {tag["Key"]: tag["Value"] for tag in tags} for what, tags in lists.items()},
+        },
+    }
