@@ -54,6 +54,12 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+names:
+  description: Names of the alarms that were given.
+  returned: success
+  type: list
+  elements: str
+  sample: [example/node-down]
 changes:
   description: What was, or in check mode would be, created, updated or deleted.
   returned: always
@@ -88,7 +94,7 @@ ARGUMENTS = {
 def work(aws, params, changes):
     alarms = {alarm["name"]: alarm["settings"] for alarm in params["alarms"]}
     keep_alarms(aws, params["cluster_name"], params["tags"], alarms, changes)
-    return {}
+    return {"names": list(alarms)}
 
 
 def main():

@@ -72,7 +72,8 @@ images:
 config:
   description: >-
     The configuration with the defaults in place of what is not set, the C(names) of the cluster's resources, their
-    C(tags), the hosted zone as C(dns.zone_id), and as C(key_id) the cluster's KMS key if its alias does not name it.
+    C(tags), the hosted zone as C(dns.zone_id), and as C(key_id) the cluster's KMS key if its alias does not name it,
+    and whether the play is in C(check_mode).
   returned: success
   type: dict
 changes:
@@ -102,7 +103,7 @@ ARGUMENTS = {
 
 
 def work(aws, params, changes):
-    return preflight.run(
+    found = preflight.run(
         aws,
         params["config"],
         params["spec"],
@@ -111,6 +112,9 @@ def work(aws, params, changes):
         params["inventories"],
         params["image_parameters"],
     )
+    # A play can be in check mode without Ansible's variable saying so.
+    found["config"]["check_mode"] = changes.check_mode
+    return found
 
 
 def main():
