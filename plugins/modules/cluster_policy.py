@@ -10,7 +10,7 @@ short_description: Write the policy of a swarm's agents into its bucket
 version_added: 0.2.0
 description:
   - Writes C(policy.json), which tells the agents what the configuration wants, if its content differs.
-  - M(amazon.aws.s3_object) compares an object's ETag with an MD5, which the ETag of an object that KMS encrypts is not.
+  - C(amazon.aws.s3_object) compares an object's ETag with an MD5, which the ETag of an object that KMS encrypts is not.
 author:
   - The swarm.aws maintainers (@swarm-aws)
 extends_documentation_fragment:
@@ -33,8 +33,6 @@ options:
     description: Content of C(policy.json).
     type: dict
     required: true
-seealso:
-  - module: amazon.aws.s3_object
 """
 
 EXAMPLES = r"""

@@ -5,12 +5,11 @@ from __future__ import annotations
 import json
 from typing import Any, Mapping
 
+from ..adapters.store import POLICY_KEY
 from . import tags
 from .changes import Changes
 from .errors import ProvisionError
 from .shell import Aws, ClientError, code, once_visible, unless_missing
-
-POLICY = "policy.json"
 
 
 def check_bucket(aws: Aws, name: str) -> None:
@@ -64,7 +63,7 @@ def write_policy(aws: Aws, bucket: str, policy: Mapping[str, Any], changes: Chan
     """Write the agents' policy if it differs, and return whether the bucket exists, which in check mode it may not."""
     found, exists = None, True
     try:
-        found = unless_missing(lambda: aws.s3.get_object(Bucket=bucket, Key=POLICY), "NoSuchKey")
+        found = unless_missing(lambda: aws.s3.get_object(Bucket=bucket, Key=POLICY_KEY), "NoSuchKey")
     except ClientError as error:
         if code(error) != "NoSuchBucket":
             raise
@@ -73,11 +72,11 @@ def write_policy(aws: Aws, bucket: str, policy: Mapping[str, Any], changes: Chan
     if before != policy:
         content = json.dumps(policy, indent=2, sort_keys=True).encode()
         changes.apply(
-            f"object {POLICY}",
+            f"object {POLICY_KEY}",
             before,
             policy,
             lambda: once_visible(
-                lambda: aws.s3.put_object(Bucket=bucket, Key=POLICY, Body=content, ContentType="application/json"),
+                lambda: aws.s3.put_object(Bucket=bucket, Key=POLICY_KEY, Body=content, ContentType="application/json"),
                 lambda error: code(error) == "NoSuchBucket",
             ),
         )

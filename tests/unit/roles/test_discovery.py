@@ -66,23 +66,20 @@ def test_first_run_creates_what_is_declared(account: RolesAccount, first: Run) -
     assert list(first.changed) == TASKS
     found = look(account)
     assert found["secret"] == {"keys": []}
-    policy = json.loads(found["objects"].pop("policy.json"))
-    assert (policy["cluster"], policy["dns"]["service_id"], policy["dns"]["record"]) == (
-        CLUSTER,
-        found["service"],
-        "www.swarm.internal",
-    )
+    dns = json.loads(found["objects"].pop("policy.json"))["dns"]
+    assert (dns["service_id"], dns["record"]) == (found["service"], "www.swarm.internal")
     ((name, bundle),) = found["objects"].items()
     assert name == f"agent/{hashlib.sha256(bundle).hexdigest()}.pyz"
     assert found["public"] == dict.fromkeys(found["public"], True)
     assert found["policy"]["Statement"][0]["Sid"] == "OnlyEncryptedConnections"
-    assert (found["versioning"], found["ownership"]) == ("Enabled", "BucketOwnerEnforced")
-    assert found["encryption"]["BucketKeyEnabled"]
-    assert found["encryption"]["ApplyServerSideEncryptionByDefault"]["KMSMasterKeyID"] == found["keys"][0]
+    assert (found["versioning"], found["ownership"]) == ("Enabled", [{"ObjectOwnership": "BucketOwnerEnforced"}])
+    key = found["key"][0]
+    assert found["key"] == (key, 1, True)
+    default = {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": key}
+    assert found["encryption"] == [{"ApplyServerSideEncryptionByDefault": default, "BucketKeyEnabled": True}]
     (rule,) = found["lifecycle"]
     assert rule["NoncurrentVersionExpiration"] == {"NoncurrentDays": 30}
     assert rule["AbortIncompleteMultipartUpload"] == {"DaysAfterInitiation": 7}
-    assert found["rotation"]
     tags = {"team": "blue", "swarm.aws/cluster": CLUSTER}
     assert [found["tags"][what] for what in ("key", "secret", "bucket")] == [tags] * 3
 
@@ -105,15 +102,10 @@ def test_what_others_changed_is_put_right_and_what_agents_wrote_stays(account: R
     s3.delete_public_access_block(Bucket=BUCKET)
     s3.delete_bucket_lifecycle(Bucket=BUCKET)
     s3.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Suspended"})
-    s3.put_bucket_encryption(
-        Bucket=BUCKET,
-        ServerSideEncryptionConfiguration={
-            "Rules": [{"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}]
-        },
-    )
+    s3.delete_bucket_encryption(Bucket=BUCKET)
     s3.delete_bucket_tagging(Bucket=BUCKET)
     s3.put_object(Bucket=BUCKET, Key="policy.json", Body=b"{}")
-    kms.disable_key_rotation(KeyId=built["keys"][0])
+    kms.disable_key_rotation(KeyId=built["key"][0])
     # As after a run that was killed before it named the key.
     kms.delete_alias(AliasName=ALIAS)
     repaired = run(account, "-vvv")
@@ -136,33 +128,25 @@ def test_half_built_account_is_planned_and_finished(account: RolesAccount, first
 def look(account: RolesAccount) -> dict[str, Any]:
     """All that the two roles keep."""
     s3, kms, secrets = (account.aws.client(service) for service in ("s3", "kms", "secretsmanager"))
-    service_discovery = account.aws.client("servicediscovery")
-    keys = [key["KeyArn"] for key in kms.list_keys()["Keys"]]
-    keys = [key for key in keys if kms.describe_key(KeyId=key)["KeyMetadata"]["KeyManager"] == "CUSTOMER"]
-    named = kms.describe_key(KeyId=ALIAS)["KeyMetadata"]["Arn"]
-    objects = [found["Key"] for found in s3.list_objects_v2(Bucket=BUCKET)["Contents"]]
-    encryption = s3.get_bucket_encryption(Bucket=BUCKET)["ServerSideEncryptionConfiguration"]
-    ownership = s3.get_bucket_ownership_controls(Bucket=BUCKET)["OwnershipControls"]
-    key_tags = kms.list_resource_tags(KeyId=named)["Tags"]
-    lists = {
+    services = account.aws.client("servicediscovery").list_services()["Services"]
+    key = kms.describe_key(KeyId=ALIAS)["KeyMetadata"]["Arn"]
+    keys = [found for found in kms.list_keys()["Keys"] if "aws/" not in str(kms.list_aliases(KeyId=found["KeyId"]))]
+    objects = s3.list_objects_v2(Bucket=BUCKET)["Contents"]
+    tags = {
+        "key": [{"Key": tag["TagKey"], "Value": tag["TagValue"]} for tag in kms.list_resource_tags(KeyId=key)["Tags"]],
         "secret": secrets.describe_secret(SecretId=SECRET)["Tags"],
         "bucket": s3.get_bucket_tagging(Bucket=BUCKET)["TagSet"],
     }
     return {
-        "service": service_discovery.list_services()["Services"][0]["Id"],
-        "keys": keys,
-        "named": named,
-        "rotation": kms.get_key_rotation_status(KeyId=named)["KeyRotationEnabled"],
+        "service": services[0]["Id"],
+        "key": (key, len(keys), kms.get_key_rotation_status(KeyId=key)["KeyRotationEnabled"]),
         "secret": json.loads(secrets.get_secret_value(SecretId=SECRET)["SecretString"]),
         "public": s3.get_public_access_block(Bucket=BUCKET)["PublicAccessBlockConfiguration"],
         "policy": json.loads(s3.get_bucket_policy(Bucket=BUCKET)["Policy"]),
-        "versioning": s3.get_bucket_versioning(Bucket=BUCKET).get("Status"),
-        "encryption": encryption["Rules"][0],
-        "ownership": ownership["Rules"][0]["ObjectOwnership"],
+        "versioning": s3.get_bucket_versioning(Bucket=BUCKET)["Status"],
+        "encryption": s3.get_bucket_encryption(Bucket=BUCKET)["ServerSideEncryptionConfiguration"]["Rules"],
+        "ownership": s3.get_bucket_ownership_controls(Bucket=BUCKET)["OwnershipControls"]["Rules"],
         "lifecycle": s3.get_bucket_lifecycle_configuration(Bucket=BUCKET)["Rules"],
-        "objects": {name: s3.get_object(Bucket=BUCKET, Key=name)["Body"].read() for name in objects},
-        "tags": {
-            "key": {tag["TagKey"]: tag["TagValue"] for tag in key_tags},
-            **{what: {tag["Key"]: tag["Value"] for tag in tags} for what, tags in lists.items()},
-        },
+        "objects": {found["Key"]: s3.get_object(Bucket=BUCKET, Key=found["Key"])["Body"].read() for found in objects},
+        "tags": {what: {tag["Key"]: tag["Value"] for tag in found} for what, found in tags.items()},
     }
