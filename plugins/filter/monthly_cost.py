@@ -58,7 +58,7 @@ _value:
 
 from ansible.errors import AnsibleFilterError
 
-from ..module_utils.provision.prices import monthly
+from ..module_utils.account.prices import monthly
 
 
 def monthly_cost(groups, region, prices, monitoring=None, nat_gateways=None, cloud_map=False, endpoints=0):

@@ -42,7 +42,7 @@ _value:
   type: dict
 """
 
-from ..module_utils.provision.nat import planned
+from ..module_utils.account.nat import planned
 
 
 def nat_gateways(cluster, found):

@@ -58,7 +58,7 @@ _value:
 """
 
 from ansible.errors import AnsibleFilterError
-from ansible_collections.swarm.aws.plugins.module_utils.provision.picture import draw
+from ansible_collections.swarm.aws.plugins.module_utils.account.picture import draw
 
 
 def picture(resources, cluster, region, members=(), groups=(), record=None):

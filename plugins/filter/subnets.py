@@ -48,8 +48,8 @@ _value:
 
 from ansible.errors import AnsibleFilterError
 
-from ..module_utils.provision.errors import ProvisionError
-from ..module_utils.provision.subnets import planned
+from ..module_utils.account.subnets import planned
+from ..module_utils.aws.errors import ProvisionError
 
 
 def subnets(cluster, found, ipv6_range=""):

@@ -38,7 +38,7 @@ from ansible import constants
 from ansible.errors import AnsibleLookupError
 from ansible.plugins.lookup import LookupBase
 
-from ..module_utils.provision.bundle import BundleError, pack
+from ..module_utils.account.bundle import BundleError, pack
 
 COLLECTION = Path(__file__).resolve().parents[2]
 

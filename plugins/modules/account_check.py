@@ -61,8 +61,8 @@ api_calls:
   sample: 1
 """
 
-from ..module_utils.provision import preflight
-from ..module_utils.provision.shell import run
+from ..module_utils.account import preflight
+from ..module_utils.aws.module_runner import run
 
 ARGUMENTS = {
     "account_id": {"type": "str", "required": True},

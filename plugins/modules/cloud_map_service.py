@@ -82,8 +82,8 @@ api_calls:
   sample: 3
 """
 
-from ..module_utils.provision.cloud_map import Keeper
-from ..module_utils.provision.shell import TAGS_ARGUMENT, run
+from ..module_utils.account.cloud_map import Keeper
+from ..module_utils.aws.module_runner import TAGS_ARGUMENT, run
 
 ARGUMENTS = {
     "cluster_name": {"type": "str", "required": True},

@@ -73,8 +73,8 @@ api_calls:
   sample: 7
 """
 
-from ..module_utils.provision.cloudwatch import keep_alarms
-from ..module_utils.provision.shell import TAGS_ARGUMENT, run
+from ..module_utils.account.cloudwatch import keep_alarms
+from ..module_utils.aws.module_runner import TAGS_ARGUMENT, run
 
 ARGUMENTS = {
     "cluster_name": {"type": "str", "required": True},

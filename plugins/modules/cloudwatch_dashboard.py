@@ -61,8 +61,8 @@ api_calls:
   sample: 7
 """
 
-from ..module_utils.provision.cloudwatch import keep_dashboard
-from ..module_utils.provision.shell import run
+from ..module_utils.account.cloudwatch import keep_dashboard
+from ..module_utils.aws.module_runner import run
 
 ARGUMENTS = {
     "name": {"type": "str", "required": True},

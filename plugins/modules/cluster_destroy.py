@@ -125,9 +125,9 @@ api_calls:
   sample: 80
 """
 
-from ..module_utils.provision.resources.destroy import Destroyer
-from ..module_utils.provision.resources.survey import Survey
-from ..module_utils.provision.shell import run
+from ..module_utils.account.resources.destroy import Destroyer
+from ..module_utils.account.resources.survey import Survey
+from ..module_utils.aws.module_runner import run
 
 ARGUMENTS = {
     "cluster_name": {"type": "str", "required": True},

@@ -68,8 +68,8 @@ api_calls:
   sample: 2
 """
 
-from ..module_utils.provision.bucket import write_policy
-from ..module_utils.provision.shell import run
+from ..module_utils.account.bucket import write_policy
+from ..module_utils.aws.module_runner import run
 
 ARGUMENTS = {
     "bucket": {"type": "str", "required": True},

@@ -134,10 +134,10 @@ api_calls:
   sample: 30
 """
 
-from ..module_utils.provision.resources.declared import PARTS, declared, missing
-from ..module_utils.provision.resources.orphans import old_versions, orphans
-from ..module_utils.provision.resources.survey import Survey
-from ..module_utils.provision.shell import run
+from ..module_utils.account.resources.declared import PARTS, declared, missing
+from ..module_utils.account.resources.orphans import old_versions, orphans
+from ..module_utils.account.resources.survey import Survey
+from ..module_utils.aws.module_runner import run
 
 ARGUMENTS = {
     "cluster_name": {"type": "str", "required": True},

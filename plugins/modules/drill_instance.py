@@ -65,8 +65,8 @@ api_calls:
   sample: 7
 """
 
-from ..module_utils.provision.scratch import Scratch
-from ..module_utils.provision.shell import TAGS_ARGUMENT, run
+from ..module_utils.account.drill_instance import Scratch
+from ..module_utils.aws.module_runner import TAGS_ARGUMENT, run
 
 ARGUMENTS = {
     "cluster_name": {"type": "str", "required": True},

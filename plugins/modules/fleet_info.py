@@ -203,7 +203,7 @@ api_calls:
   sample: 6
 """
 
-from ..module_utils.provision.shell import run
+from ..module_utils.aws.module_runner import run
 from ..module_utils.verbs.outside import Outside
 
 ARGUMENTS = {

@@ -132,9 +132,9 @@ api_calls:
   sample: 4
 """
 
-from ..module_utils.provision.errors import ProvisionError
-from ..module_utils.provision.shell import run
-from ..module_utils.provision.sizes import Sizes
+from ..module_utils.account.capacity import Sizes
+from ..module_utils.aws.errors import ProvisionError
+from ..module_utils.aws.module_runner import run
 
 ARGUMENTS = {
     "cluster_name": {"type": "str", "required": True},

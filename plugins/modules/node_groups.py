@@ -128,8 +128,8 @@ api_calls:
   sample: 7
 """
 
-from ..module_utils.provision.node_groups import NodeGroups, lifecycle_hooks
-from ..module_utils.provision.shell import run
+from ..module_utils.account.node_groups import NodeGroups, lifecycle_hooks
+from ..module_utils.aws.module_runner import run
 
 ARGUMENTS = {
     "cluster_name": {"type": "str", "required": True},

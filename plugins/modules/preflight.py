@@ -89,8 +89,8 @@ api_calls:
   sample: 7
 """
 
-from ..module_utils.provision import preflight
-from ..module_utils.provision.shell import run
+from ..module_utils.account import preflight
+from ..module_utils.aws.module_runner import run
 
 ARGUMENTS = {
     "config": {"type": "dict", "required": True},

@@ -7,7 +7,7 @@ from typing import Any, Callable, Dict, FrozenSet, Iterable, List, Mapping, Opti
 from .._core.cluster import WARMED, WORKER, Instance, ScalingGroup
 from .._core.errors import Unavailable
 from .._core.usual import TAG, Usual
-from ..provision import tags
+from ..aws import tags
 from .aws import Aws, ClientError, code
 
 # Auto Scaling tells of no more instances at once.

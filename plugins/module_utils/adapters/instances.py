@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Dict, Iterator, Optional, Sequence
 
 from .._core.join.ports import MANAGER, Peer
-from ..provision import tags
+from ..aws import tags
 from .aws import Aws, ClientError, code
 
 

@@ -15,9 +15,9 @@ from ..adapters.autoscaling import Fleet
 from ..adapters.documents import read_status
 from ..adapters.records import Records
 from ..adapters.store import POLICY_KEY, S3Store
-from ..provision import tags
-from ..provision.errors import ProvisionError
-from ..provision.shell import Aws
+from ..aws import tags
+from ..aws.errors import ProvisionError
+from ..aws.session import Aws
 
 Result = TypeVar("Result")
 # What an answer has that is not for other people's eyes: user data may carry what its author put there.

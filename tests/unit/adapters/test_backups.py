@@ -15,13 +15,13 @@ import boto3
 import pytest
 from ansible_collections.swarm.aws.plugins.module_utils._core.backups import BackupError, Manifest
 from ansible_collections.swarm.aws.plugins.module_utils._core.errors import SwarmError, Unavailable
+from ansible_collections.swarm.aws.plugins.module_utils.account.drill_instance import user_data
 from ansible_collections.swarm.aws.plugins.module_utils.adapters import backing, state
 from ansible_collections.swarm.aws.plugins.module_utils.adapters.aws import Aws
 from ansible_collections.swarm.aws.plugins.module_utils.adapters.backups import Backups
 from ansible_collections.swarm.aws.plugins.module_utils.adapters.keys import KEPT, Locks, UnlockKeys
 from ansible_collections.swarm.aws.plugins.module_utils.adapters.swarm import Facts
-from ansible_collections.swarm.aws.plugins.module_utils.provision.errors import ProvisionError
-from ansible_collections.swarm.aws.plugins.module_utils.provision.scratch import user_data
+from ansible_collections.swarm.aws.plugins.module_utils.aws.errors import ProvisionError
 
 from tests.unit.bucket import account_with
 

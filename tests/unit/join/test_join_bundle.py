@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from ansible_collections.swarm.aws.plugins.module_utils.provision import bundle
+from ansible_collections.swarm.aws.plugins.module_utils.account import bundle
 
 pytestmark = pytest.mark.real(
     "the built bundle, run by the oldest Python of a node: it has to start without the checkout"
@@ -58,7 +58,7 @@ def test_every_module_in_it_can_be_imported(python: str, agent: Path) -> None:
 
 
 def test_the_same_sources_make_the_same_bytes(tmp_path: Path) -> None:
-    for folder in (*bundle.SOURCES, "plugins/module_utils/provision"):
+    for folder in (*bundle.SOURCES, "plugins/module_utils/account"):
         shutil.copytree(ROOT / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__pycache__"))
     first = bundle.pack(tmp_path)
     for path in tmp_path.rglob("*.py"):

@@ -14,10 +14,10 @@ from ansible.parsing.dataloader import DataLoader
 from ansible.plugins.loader import init_plugin_loader
 from ansible.template import Templar, trust_as_template
 from ansible_collections.swarm.aws.plugins.module_utils._core import metrics
-from ansible_collections.swarm.aws.plugins.module_utils.provision.prices import monthly
+from ansible_collections.swarm.aws.plugins.module_utils.account.prices import monthly
 from botocore.validate import ParamValidator
 
-from tests.unit.provision.configuration import complete, settled
+from tests.unit.configuration.configuration import complete, settled
 
 ROOT = Path(__file__).resolve().parents[3]
 ROLE = ROOT / "roles/monitoring"

@@ -10,8 +10,8 @@ from xml.etree import ElementTree
 import pytest
 from ansible.errors import AnsibleFilterError
 from ansible_collections.swarm.aws.plugins.filter.picture import picture
-from ansible_collections.swarm.aws.plugins.module_utils.provision.picture import draw
-from ansible_collections.swarm.aws.plugins.module_utils.provision.resources.model import KINDS
+from ansible_collections.swarm.aws.plugins.module_utils.account.picture import draw
+from ansible_collections.swarm.aws.plugins.module_utils.account.resources.model import KINDS
 
 SVG = "{http://www.w3.org/2000/svg}"
 ZONES = ("eu-west-1a", "eu-west-1b", "eu-west-1c")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import jsonschema
 import pytest
-from ansible_collections.swarm.aws.plugins.module_utils.provision import disks, rules
+from ansible_collections.swarm.aws.plugins.module_utils.account import disks, rules
 from ansible_collections.swarm.aws.runtime.swarm_agent.config import Config, Logs
 from ansible_collections.swarm.aws.runtime.swarm_agent.volumes import Volume
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 
 import pytest
-from ansible_collections.swarm.aws.plugins.module_utils.provision.errors import ProvisionError
+from ansible_collections.swarm.aws.plugins.module_utils.aws.errors import ProvisionError
 from ansible_collections.swarm.aws.plugins.modules import fleet_info
 from moto.ec2.models import ec2_backends
 
-from tests.unit.provision_modules.account import ACCOUNT_ID, REGION, Account, account
+from tests.unit.account.account import ACCOUNT_ID, REGION, Account, account
 
 BUCKET = f"example-swarm-{ACCOUNT_ID}-{REGION}"
 GIVEN = {"cluster_name": "example", "account_id": ACCOUNT_ID}

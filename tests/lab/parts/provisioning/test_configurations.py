@@ -8,8 +8,8 @@ from typing import Any
 
 import boto3
 import pytest
-from ansible_collections.swarm.aws.plugins.module_utils.provision.resources.survey import Survey
-from ansible_collections.swarm.aws.plugins.module_utils.provision.shell import Aws
+from ansible_collections.swarm.aws.plugins.module_utils.account.resources.survey import Survey
+from ansible_collections.swarm.aws.plugins.module_utils.aws.session import Aws
 
 from tests.lab.configured import private, usual
 from tests.unit.roles.account import ACCOUNT_ID, REGION, RolesAccount, roles_account

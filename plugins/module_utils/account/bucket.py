@@ -1,0 +1,92 @@
+"""The cluster's bucket, its key and its secret, as far as amazon.aws's modules do not keep them."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Mapping
+
+from ..adapters.store import POLICY_KEY
+from ..aws import tags
+from ..aws.changes import Changes
+from ..aws.errors import ProvisionError
+from ..aws.session import Aws, ClientError, code, unless_missing
+from ..aws.waiting import once_visible
+
+
+def check_bucket(aws: Aws, name: str) -> None:
+    """Raise ProvisionError if the bucket exists and is somebody else's."""
+    try:
+        unless_missing(lambda: aws.s3.head_bucket(Bucket=name), "404", "NoSuchBucket")
+    except ClientError as error:
+        if code(error) in ("403", "301"):
+            raise ProvisionError(
+                f"The bucket {name} belongs to another account or region, or your credentials may not look at it: "
+                "choose another cluster_name, or ask for the right to it."
+            ) from error
+        raise
+
+
+def find_key(aws: Aws, cluster: str, alias: str) -> str | None:
+    """ID of the cluster's key if the alias does not name it, because a run was interrupted or somebody deleted it.
+
+    Raises ProvisionError if the alias names a key that cannot be used.
+    """
+    described = unless_missing(lambda: aws.kms.describe_key(KeyId=f"alias/{alias}"), "NotFoundException")
+    if described is not None:
+        state = described["KeyMetadata"]["KeyState"]
+        if state != "Enabled":
+            raise ProvisionError(
+                f"The KMS key of the cluster '{cluster}' (alias/{alias}) is in the state {state}: cancel its deletion "
+                "and enable it, since the bucket cannot be read without it."
+            )
+        return None
+    pages = aws.resourcegroupstaggingapi.get_paginator("get_resources").paginate(
+        TagFilters=[{"Key": tags.CLUSTER, "Values": [cluster]}], ResourceTypeFilters=["kms:key"]
+    )
+    for resource in (resource for page in pages for resource in page["ResourceTagMappingList"]):
+        key = aws.kms.describe_key(KeyId=resource["ResourceARN"])["KeyMetadata"]
+        if key["KeyState"] == "Enabled":
+            return key["KeyId"]
+    return None
+
+
+def check_secret(aws: Aws, name: str) -> None:
+    """Raise ProvisionError if the secret is being deleted."""
+    found = unless_missing(lambda: aws.secretsmanager.describe_secret(SecretId=name), "ResourceNotFoundException")
+    if found and found.get("DeletedDate"):
+        raise ProvisionError(
+            f"The secret {name} is being deleted: restore it (`aws secretsmanager restore-secret`), since the "
+            "managers cannot be unlocked without it."
+        )
+
+
+def write_policy(aws: Aws, bucket: str, policy: Mapping[str, Any], changes: Changes) -> bool:
+    """Write the agents' policy if it differs, and return whether the bucket exists, which in check mode it may not."""
+    found, exists = None, True
+    try:
+        found = unless_missing(lambda: aws.s3.get_object(Bucket=bucket, Key=POLICY_KEY), "NoSuchKey")
+    except ClientError as error:
+        if code(error) != "NoSuchBucket":
+            raise
+        exists = not changes.check_mode
+    before = _parsed(found["Body"].read()) if found else None
+    if before != policy:
+        content = json.dumps(policy, indent=2, sort_keys=True).encode()
+        changes.apply(
+            f"object {POLICY_KEY}",
+            before,
+            policy,
+            lambda: once_visible(
+                lambda: aws.s3.put_object(Bucket=bucket, Key=POLICY_KEY, Body=content, ContentType="application/json"),
+                lambda error: code(error) == "NoSuchBucket",
+            ),
+        )
+    return exists
+
+
+def _parsed(content: bytes) -> Any:
+    """What stands in the object; as text if somebody has put there what is not JSON."""
+    try:
+        return json.loads(content)
+    except ValueError:
+        return content.decode(errors="replace")

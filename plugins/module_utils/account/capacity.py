@@ -1,0 +1,320 @@
+"""How many instances a group has: for good, or a few more for the time of an upgrade."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from typing import Any, Callable, Iterable, Mapping, Sequence
+
+from .._core.usual import TAG, Usual
+from ..aws import tags
+from ..aws.changes import Changes
+from ..aws.errors import ProvisionError
+from ..aws.session import Aws
+from . import warm_pools
+from .schema import suggestion
+
+# It would move instances between zones while an upgrade has one more in one of them.
+REBALANCING = "AZRebalance"
+LOOK_SECONDS = 1.0
+# Activities that are looked back on for a launch that failed.
+ACTIVITIES = 10
+
+
+class Sizes:
+    """The sizes of a cluster's groups."""
+
+    def __init__(
+        self,
+        aws: Aws,
+        cluster: str,
+        changes: Changes,
+        *,
+        now: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._autoscaling, self._ec2, self._cluster, self._changes = aws.autoscaling, aws.ec2, cluster, changes
+        self._now, self._sleep = now, sleep
+
+    def all(self) -> list[dict[str, Any]]:
+        """Every group as it is, by name."""
+        return sorted((_told(group) for group in self._groups()), key=lambda one: one["name"])
+
+    def resize(self, name: str, desired: int, timeout: float) -> None:
+        """Have that many for good, and wait until Auto Scaling has launched them.
+
+        Raises ProvisionError if the group may not have that many or has more, is being upgraded, or nothing can be
+        launched.
+        """
+        group = self._group(name)
+        if _usual(group) is not None:
+            raise ProvisionError(
+                f"An upgrade of the group {name} is under way: finish it with playbooks/upgrade.yml, or call it off "
+                "there with -e cancel=true."
+            )
+        least, most, present = group["MinSize"], group["MaxSize"], group["DesiredCapacity"]
+        if desired < present:
+            raise ProvisionError(
+                f"The group {name} has {present} instances, and Auto Scaling would choose which of them to end: take "
+                "out those that are to go, one by one, without replacement."
+            )
+        if not least <= desired <= most:
+            raise ProvisionError(
+                f"The group {name} may have {least} to {most} instances, and {desired} are asked for: change that in "
+                "node_groups and run site.yml first."
+            )
+        failed = self._failed(group)
+        self._desire(group, desired)
+        self._wait_for_launch(name, timeout, failed)
+
+    def surge(self, name: str, more: int, timeout: float) -> None:
+        """Have so many more than usual, and wait until Auto Scaling has launched them.
+
+        What is usual is noted first, so that it can be found again whatever comes. Raises ProvisionError if nothing
+        can be launched.
+        """
+        group = self._group(name)
+        noted = _usual(group)
+        usual = noted or Usual(group["DesiredCapacity"])
+        wanted = max(group["DesiredCapacity"], usual.desired + more)
+        if usual.maximum is None and group["MaxSize"] < wanted:
+            usual = replace(usual, maximum=group["MaxSize"])
+        if noted is None and REBALANCING not in _paused(group):
+            usual = replace(usual, paused=REBALANCING)
+        if usual != noted:
+            self._note(group, noted, usual)
+        if usual.paused and usual.paused not in _paused(group):
+            self._pause(group, usual.paused)
+        if group["MaxSize"] < wanted:
+            self._update(group, MaxSize=wanted)
+        failed = self._failed(group)
+        self._desire(group, wanted)
+        self._wait_for_launch(name, timeout, failed)
+
+    def settle(self, name: str) -> None:
+        """Have everything as usual again, once the group has no more instances than that. Does nothing before."""
+        group = self._group(name)
+        usual = _usual(group)
+        if usual is None or group["DesiredCapacity"] > usual.desired:
+            return
+        if usual.paused in _paused(group):
+            self._resume(group, usual.paused)
+        if usual.maximum is not None and group["MaxSize"] > usual.maximum >= group["DesiredCapacity"]:
+            self._update(group, MaxSize=usual.maximum)
+        self._forget(group, usual)
+
+    def call_off(self, name: str, keep: Iterable[str]) -> list[str]:
+        """End the surge's instances that do not serve, and return their IDs; ``keep`` are IDs of those that do.
+
+        Each is ended by itself together with its share of the desired capacity, since Auto Scaling, asked for fewer,
+        would end old ones.
+        """
+        group, kept = self._group(name), set(keep)
+        usual = _usual(group)
+        if usual is None:
+            return []
+        surplus = max(0, group["DesiredCapacity"] - usual.desired)
+        version = _version(group)
+        failed = [
+            one["InstanceId"]
+            for one in _living(group)
+            if one.get("LaunchTemplate", {}).get("Version") == version and one["InstanceId"] not in kept
+        ][:surplus]
+        for identifier in failed:
+            self._end(group, identifier)
+        if not self._changes.check_mode:
+            group = self._group(name)
+        # What was never launched.
+        lacking = group["DesiredCapacity"] - len(_living(group))
+        if lacking > 0 and group["DesiredCapacity"] > usual.desired:
+            self._desire(group, max(usual.desired, group["DesiredCapacity"] - lacking))
+        self.settle(name)
+        return failed
+
+    def renew(self, name: str, timeout: float) -> list[str]:
+        """End what waits in the group's warm pool and is behind its launch template, and return the IDs.
+
+        Auto Scaling starts others in their place. Raises ProvisionError if it does not notice within ``timeout``
+        seconds; until then a group that gets larger could still take one of them.
+        """
+        group = self._group(name)
+        version = _version(group)
+        going = [one for one in warm_pools.instances(self._autoscaling, group) if warm_pools.behind(one, version)]
+        for one in going:
+            self._changes.apply(
+                f"instance {one['InstanceId']} of the warm pool of {group['AutoScalingGroupName']}",
+                {"template": one.get("LaunchTemplate", {}).get("Version")},
+                None,
+                # Auto Scaling itself ends none that is in a warm pool.
+                lambda one=one: self._ec2.terminate_instances(InstanceIds=[one["InstanceId"]]),  # type: ignore[misc]
+            )
+        deadline = self._now() + timeout
+        ended = {one["InstanceId"] for one in going}
+        while ended and not self._changes.check_mode:
+            pool = warm_pools.instances(self._autoscaling, group)
+            left = sorted(
+                one["InstanceId"] for one in pool if one["InstanceId"] in ended and not warm_pools.ending(one)
+            )
+            if not left:
+                break
+            if self._now() >= deadline:
+                raise ProvisionError(
+                    f"After {timeout:.0f} s Auto Scaling still has {', '.join(left)} in the warm pool of the group "
+                    f"{name}, though ended: run this again."
+                )
+            self._sleep(LOOK_SECONDS)
+        return sorted(ended)
+
+    # What is there
+
+    def _groups(self) -> list[Mapping[str, Any]]:
+        pages = self._autoscaling.get_paginator("describe_auto_scaling_groups").paginate(
+            Filters=tags.of_cluster_filter(self._cluster)
+        )
+        return [group for page in pages for group in page["AutoScalingGroups"]]
+
+    def _group(self, name: str) -> Mapping[str, Any]:
+        found = {_name(group): group for group in self._groups()}
+        if name not in found:
+            hint = suggestion(name, found) or f"; known are {', '.join(sorted(found))}."
+            none = f"The cluster '{self._cluster}' has no node groups yet: run site.yml."
+            raise ProvisionError(f"There is no node group '{name}'{hint}" if found else none)
+        return found[name]
+
+    def _failed(self, group: Mapping[str, Any]) -> dict[str, str]:
+        """Launches that failed, by activity: what Auto Scaling says of each."""
+        activities = self._autoscaling.describe_scaling_activities(
+            AutoScalingGroupName=group["AutoScalingGroupName"], MaxRecords=ACTIVITIES
+        )["Activities"]
+        return {
+            one["ActivityId"]: one.get("StatusMessage") or one["Description"]
+            for one in activities
+            # Those of an instance are the swarm's to judge.
+            if one["StatusCode"] == "Failed" and "i-" not in one["Description"]
+        }
+
+    def _wait_for_launch(self, name: str, timeout: float, known: Mapping[str, str]) -> None:
+        """Wait for as many instances as desired, whatever their state."""
+        deadline = self._now() + timeout
+        while not self._changes.check_mode:
+            group = self._group(name)
+            lacking = group["DesiredCapacity"] - len(_living(group))
+            if lacking <= 0:
+                return
+            news = {key: message for key, message in self._failed(group).items() if key not in known}
+            for message in news.values():
+                raise ProvisionError(f"Auto Scaling cannot launch an instance for the group {name}: {message}")
+            if self._now() >= deadline:
+                raise ProvisionError(
+                    f"After {timeout:.0f} s Auto Scaling has not launched {lacking} more instances of the group {name}."
+                )
+            self._sleep(LOOK_SECONDS)
+
+    # Writing
+
+    def _desire(self, group: Mapping[str, Any], desired: int) -> None:
+        name = group["AutoScalingGroupName"]
+        if group["DesiredCapacity"] != desired:
+            self._changes.apply(
+                f"Auto Scaling group {name}",
+                {"DesiredCapacity": group["DesiredCapacity"]},
+                {"DesiredCapacity": desired},
+                lambda: self._autoscaling.set_desired_capacity(
+                    AutoScalingGroupName=name, DesiredCapacity=desired, HonorCooldown=False
+                ),
+            )
+
+    def _update(self, group: Mapping[str, Any], **settings: Any) -> None:
+        name = group["AutoScalingGroupName"]
+        self._changes.apply(
+            f"Auto Scaling group {name}",
+            {key: group[key] for key in settings},
+            settings,
+            lambda: self._autoscaling.update_auto_scaling_group(AutoScalingGroupName=name, **settings),
+        )
+
+    def _note(self, group: Mapping[str, Any], before: Usual | None, after: Usual) -> None:
+        name = group["AutoScalingGroupName"]
+        self._changes.apply(
+            f"tag {TAG} of {name}",
+            {"value": before.write()} if before else None,
+            {"value": after.write()},
+            lambda: self._autoscaling.create_or_update_tags(Tags=[{**_tag(name), "Value": after.write()}]),
+        )
+
+    def _forget(self, group: Mapping[str, Any], usual: Usual) -> None:
+        name = group["AutoScalingGroupName"]
+        self._changes.apply(
+            f"tag {TAG} of {name}",
+            {"value": usual.write()},
+            None,
+            lambda: self._autoscaling.delete_tags(Tags=[_tag(name)]),
+        )
+
+    def _pause(self, group: Mapping[str, Any], process: str) -> None:
+        name = group["AutoScalingGroupName"]
+        self._changes.apply(
+            f"process {process} of {name}",
+            {"paused": False},
+            {"paused": True},
+            lambda: self._autoscaling.suspend_processes(AutoScalingGroupName=name, ScalingProcesses=[process]),
+        )
+
+    def _resume(self, group: Mapping[str, Any], process: str) -> None:
+        name = group["AutoScalingGroupName"]
+        self._changes.apply(
+            f"process {process} of {name}",
+            {"paused": True},
+            {"paused": False},
+            lambda: self._autoscaling.resume_processes(AutoScalingGroupName=name, ScalingProcesses=[process]),
+        )
+
+    def _end(self, group: Mapping[str, Any], instance: str) -> None:
+        self._changes.apply(
+            f"instance {instance} of {group['AutoScalingGroupName']}",
+            {"state": "launched, but does not serve"},
+            None,
+            lambda: self._autoscaling.terminate_instance_in_auto_scaling_group(
+                InstanceId=instance, ShouldDecrementDesiredCapacity=True
+            ),
+        )
+
+
+def _told(group: Mapping[str, Any]) -> dict[str, Any]:
+    usual = _usual(group)
+    return {
+        "name": _name(group),
+        "role": tags.from_list(group.get("Tags", [])).get(tags.ROLE, ""),
+        "min": group["MinSize"],
+        "desired": group["DesiredCapacity"],
+        "max": group["MaxSize"],
+        "usual": usual.desired if usual else None,
+        "instances": [one["InstanceId"] for one in _living(group)],
+    }
+
+
+def _name(group: Mapping[str, Any]) -> str:
+    return tags.from_list(group.get("Tags", [])).get(tags.GROUP, group["AutoScalingGroupName"])
+
+
+def _usual(group: Mapping[str, Any]) -> Usual | None:
+    return Usual.read(tags.from_list(group.get("Tags", [])))
+
+
+def _paused(group: Mapping[str, Any]) -> Sequence[str]:
+    return [one["ProcessName"] for one in group.get("SuspendedProcesses", [])]
+
+
+def _version(group: Mapping[str, Any]) -> str:
+    policy = group.get("MixedInstancesPolicy")
+    template = policy["LaunchTemplate"]["LaunchTemplateSpecification"] if policy else group["LaunchTemplate"]
+    version: str = template["Version"]
+    return version
+
+
+def _living(group: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    return [one for one in group["Instances"] if not one["LifecycleState"].startswith("Terminat")]
+
+
+def _tag(group: str) -> dict[str, Any]:
+    return {"ResourceId": group, "ResourceType": "auto-scaling-group", "Key": TAG, "PropagateAtLaunch": False}

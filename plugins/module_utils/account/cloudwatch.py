@@ -1,0 +1,116 @@
+"""A cluster's alarms, and a dashboard."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Iterator, Mapping
+
+from .._core import names
+from ..aws import tags
+from ..aws.changes import Changes
+from ..aws.errors import ProvisionError
+from ..aws.session import Aws, unless_missing
+
+NO_DASHBOARD = ("ResourceNotFound", "DashboardNotFoundError")
+
+
+def alarms_of(aws: Aws, cluster: str) -> Iterator[Mapping[str, Any]]:
+    """The alarms that carry the cluster's tag."""
+    for alarm in _named_alarms(aws, cluster).values():
+        if _tags(aws, alarm).get(tags.CLUSTER) == cluster:
+            yield alarm
+
+
+def keep_alarms(
+    aws: Aws, cluster: str, own_tags: Mapping[str, str], wanted: Mapping[str, Mapping[str, Any]], changes: Changes
+) -> None:
+    """Keep the alarms, whose settings by name are PutMetricAlarm's; delete the cluster's others."""
+    alarm_tags = tags.of_cluster(cluster, own_tags)
+    present = _named_alarms(aws, cluster)
+    for name, settings in wanted.items():
+        if not name.startswith(names.alarm_prefix(cluster)):
+            raise ProvisionError(f"The alarm {name} must have a name that begins with {names.alarm_prefix(cluster)}")
+        if name in present:
+            _update_alarm(aws, present[name], settings, alarm_tags, changes)
+        else:
+            _create_alarm(aws, name, settings, alarm_tags, changes)
+    for name in sorted(set(present) - set(wanted)):
+        if _tags(aws, present[name]).get(tags.CLUSTER) == cluster:
+            changes.apply(
+                f"alarm {name}",
+                {"description": present[name].get("AlarmDescription")},
+                None,
+                lambda name=name: aws.cloudwatch.delete_alarms(AlarmNames=[name]),  # type: ignore[misc]
+            )
+
+
+def keep_dashboard(aws: Aws, name: str, body: Mapping[str, Any] | None, changes: Changes) -> None:
+    """Keep the dashboard; without a body delete it."""
+    found = unless_missing(lambda: aws.cloudwatch.get_dashboard(DashboardName=name), *NO_DASHBOARD)
+    before = json.loads(found["DashboardBody"]) if found else None
+    if before == body:
+        return
+    if body is None:
+        changes.apply(
+            f"dashboard {name}", before, None, lambda: aws.cloudwatch.delete_dashboards(DashboardNames=[name])
+        )
+    else:
+        changes.apply(f"dashboard {name}", before, body, lambda: _put_dashboard(aws, name, body))
+
+
+def _named_alarms(aws: Aws, cluster: str) -> dict[str, Mapping[str, Any]]:
+    pages = aws.cloudwatch.get_paginator("describe_alarms").paginate(AlarmNamePrefix=names.alarm_prefix(cluster))
+    return {alarm["AlarmName"]: alarm for page in pages for alarm in page["MetricAlarms"]}
+
+
+def _tags(aws: Aws, alarm: Mapping[str, Any]) -> dict[str, str]:
+    return tags.from_list(aws.cloudwatch.list_tags_for_resource(ResourceARN=alarm["AlarmArn"])["Tags"])
+
+
+def _create_alarm(
+    aws: Aws, name: str, settings: Mapping[str, Any], alarm_tags: Mapping[str, str], changes: Changes
+) -> None:
+    changes.apply(
+        f"alarm {name}",
+        None,
+        {**settings, "tags": alarm_tags},
+        lambda: aws.cloudwatch.put_metric_alarm(AlarmName=name, Tags=tags.to_list(alarm_tags), **settings),
+    )
+
+
+def _update_alarm(
+    aws: Aws, present: Mapping[str, Any], wanted: Mapping[str, Any], alarm_tags: Mapping[str, str], changes: Changes
+) -> None:
+    name, arn = present["AlarmName"], present["AlarmArn"]
+    before = {key: _comparable(wanted[key], present.get(key)) for key in wanted}
+    differing = [key for key in wanted if wanted[key] != before[key]]
+    if differing:
+        # It replaces all of the settings; the tags stay.
+        changes.apply(
+            f"alarm {name}",
+            {key: before[key] for key in differing},
+            {key: wanted[key] for key in differing},
+            lambda: aws.cloudwatch.put_metric_alarm(AlarmName=name, **wanted),
+        )
+    changes.add_tags(
+        f"alarm {name}",
+        _tags(aws, present),
+        alarm_tags,
+        lambda missing: aws.cloudwatch.tag_resource(ResourceARN=arn, Tags=tags.to_list(missing)),
+    )
+
+
+def _put_dashboard(aws: Aws, name: str, body: Mapping[str, Any]) -> None:
+    answer = aws.cloudwatch.put_dashboard(DashboardName=name, DashboardBody=json.dumps(body))
+    complaints = answer.get("DashboardValidationMessages")
+    if complaints:
+        raise ProvisionError(f"CloudWatch does not take all of the dashboard {name}: {complaints[0].get('Message')}")
+
+
+def _comparable(wanted: Any, present: Any) -> Any:
+    """What is there in place of what is wanted, without what CloudWatch adds of its own."""
+    if isinstance(wanted, Mapping) and isinstance(present, Mapping):
+        return {key: _comparable(wanted[key], present.get(key)) for key in wanted}
+    if isinstance(wanted, list) and isinstance(present, list) and len(wanted) == len(present):
+        return [_comparable(*pair) for pair in zip(wanted, present)]
+    return present

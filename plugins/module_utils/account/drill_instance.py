@@ -1,0 +1,119 @@
+"""An instance like the managers' that is in no swarm, on which a backup is tried."""
+
+from __future__ import annotations
+
+import base64
+from typing import Any, Mapping
+
+from ..aws import tags
+from ..aws.changes import Changes
+from ..aws.errors import ProvisionError
+from ..aws.session import Aws, code
+from ..aws.waiting import once_visible
+
+ROLE = "drill"
+_MANAGERS, _OURS = '"role": "manager"', f'"role": "{ROLE}"'
+_WAIT = {"Delay": 2, "MaxAttempts": 300}
+
+
+class Scratch:
+    """Launches the instance and ends it."""
+
+    def __init__(self, aws: Aws, cluster: str, own_tags: Mapping[str, str], changes: Changes) -> None:
+        self._ec2, self._autoscaling, self._changes, self._cluster = aws.ec2, aws.autoscaling, changes, cluster
+        self._tags = {**tags.of_cluster(cluster, own_tags, Name=f"{cluster}-{ROLE}"), tags.ROLE: ROLE}
+
+    def present(self, template: str, security_group: str) -> str | None:
+        """Launch it, made as instances of that launch template are; its ID, or None in check mode."""
+        for instance in self._instances():
+            # Of a run that was killed. What was tried on it is not known.
+            self._end(instance)
+        data = self._template(template)
+        image = {"user data": f"as {template}'s, with the role {ROLE}", "tags": self._tags}
+        launched = self._changes.apply(
+            f"instance {self._cluster}-{ROLE}",
+            None,
+            image,
+            lambda: once_visible(
+                lambda: self._ec2.run_instances(
+                    LaunchTemplate={"LaunchTemplateName": template, "Version": "$Latest"},
+                    MinCount=1,
+                    MaxCount=1,
+                    UserData=user_data(data),
+                    InstanceInitiatedShutdownBehavior="terminate",
+                    NetworkInterfaces=[
+                        {
+                            "DeviceIndex": 0,
+                            "AssociatePublicIpAddress": data["NetworkInterfaces"][0]["AssociatePublicIpAddress"],
+                            "DeleteOnTermination": True,
+                            "SubnetId": self._subnet(),
+                            "Groups": [self._group(security_group)],
+                        }
+                    ],
+                    TagSpecifications=tags.specification("instance", self._tags),
+                ),
+                lambda error: code(error) == "InvalidParameterValue" and "profile" in str(error).lower(),
+            ),
+        )
+        if launched is None:
+            return None
+        identifier: str = launched["Instances"][0]["InstanceId"]
+        self._ec2.get_waiter("instance_running").wait(InstanceIds=[identifier], WaiterConfig=_WAIT)
+        return identifier
+
+    def absent(self) -> list[str]:
+        """End all of them that there are, and return their IDs."""
+        found = self._instances()
+        for instance in found:
+            self._end(instance)
+        return found
+
+    def _end(self, instance: str) -> None:
+        def end() -> None:
+            self._ec2.terminate_instances(InstanceIds=[instance])
+            self._ec2.get_waiter("instance_terminated").wait(InstanceIds=[instance], WaiterConfig=_WAIT)
+
+        self._changes.apply(f"instance {instance}", {"role": ROLE}, None, end)
+
+    def _instances(self) -> list[str]:
+        filters = [
+            *tags.of_cluster_filter(self._cluster),
+            {"Name": f"tag:{tags.ROLE}", "Values": [ROLE]},
+            {"Name": "instance-state-name", "Values": ["pending", "running", "stopping", "stopped"]},
+        ]
+        pages = self._ec2.get_paginator("describe_instances").paginate(Filters=filters)
+        return [one["InstanceId"] for page in pages for two in page["Reservations"] for one in two["Instances"]]
+
+    def _template(self, name: str) -> Mapping[str, Any]:
+        try:
+            found = self._ec2.describe_launch_template_versions(LaunchTemplateName=name, Versions=["$Latest"])
+        except Exception as error:
+            if code(error).startswith("InvalidLaunchTemplate"):
+                raise ProvisionError(f"There is no launch template {name}: run site.yml first.") from error
+            raise
+        data: Mapping[str, Any] = found["LaunchTemplateVersions"][0]["LaunchTemplateData"]
+        return data
+
+    def _subnet(self) -> str:
+        """One that managers are in, with the same way to the bucket and from here."""
+        filters = [*tags.of_cluster_filter(self._cluster), {"Name": f"tag:{tags.ROLE}", "Values": ["manager"]}]
+        pages = self._autoscaling.get_paginator("describe_auto_scaling_groups").paginate(Filters=filters)
+        found = [one["VPCZoneIdentifier"] for page in pages for one in page["AutoScalingGroups"]]
+        if not found:
+            raise ProvisionError(f"The cluster '{self._cluster}' has no group of managers: run site.yml first.")
+        return str(min(found[0].split(",")))
+
+    def _group(self, name: str) -> str:
+        filters = [*tags.of_cluster_filter(self._cluster), {"Name": "group-name", "Values": [name]}]
+        found = self._ec2.describe_security_groups(Filters=filters)["SecurityGroups"]
+        if not found:
+            raise ProvisionError(f"There is no security group {name}: run site.yml first.")
+        return str(found[0]["GroupId"])
+
+
+def user_data(template: Mapping[str, Any]) -> str:
+    """A manager's user data for an instance that joins nothing. Raises ProvisionError if it is no manager's."""
+    text = base64.b64decode(template.get("UserData", "")).decode(errors="replace")
+    if text.count(_MANAGERS) != 1:
+        raise ProvisionError("The launch template's user data is not a manager's: run site.yml first.")
+    return text.replace(_MANAGERS, _OURS)

@@ -1,0 +1,395 @@
+"""Auto Scaling groups of a cluster's nodes, with their lifecycle hooks, warm pools, metrics, and what scales them."""
+
+from __future__ import annotations
+
+from typing import Any, Mapping, Sequence
+
+from .._core import metrics
+from .._core.cluster import WORKER
+from .._core.names import launching_hook, metrics_namespace, terminating_hook
+from .._core.usual import TAG
+from ..aws import tags
+from ..aws.changes import Changes
+from ..aws.errors import ProvisionError
+from ..aws.session import Aws, code
+from ..aws.waiting import once_visible
+from . import warm_pools
+
+# A node group as the configuration has it, with its defaults; see roles/check/meta/argument_specs.yml.
+Group = Mapping[str, Any]
+
+# Replaced and scaled-in instances are those of an old template first.
+TERMINATION_POLICIES = ["OldestLaunchTemplate", "OldestInstance"]
+HEALTH_CHECK_GRACE = 120
+SCALING_POLICY = "needed-nodes"
+# Seconds in service before target tracking counts an instance. Few: what is measured is a part of the instances that
+# the group is to have, whether they serve yet or not, and so needs no time to settle.
+WARMUP = 30
+# Of a group's metrics, those that alarms and the dashboard need. They cost nothing.
+GROUP_METRICS = ["GroupDesiredCapacity", "GroupInServiceInstances"]
+
+
+def lifecycle_hooks(cluster: str, launch_timeout: int, termination_timeout: int) -> list[dict[str, Any]]:
+    """The hooks of each group, as Auto Scaling wants them: it waits there until the leader's agent says to go on.
+
+    The timeouts are seconds without a heartbeat after which Auto Scaling goes on by itself.
+    """
+    return [
+        {
+            "LifecycleHookName": name,
+            "LifecycleTransition": f"autoscaling:EC2_INSTANCE_{transition}",
+            "HeartbeatTimeout": timeout,
+            "DefaultResult": result,
+        }
+        for name, transition, timeout, result in (
+            (launching_hook(cluster), "LAUNCHING", launch_timeout, "ABANDON"),
+            (terminating_hook(cluster), "TERMINATING", termination_timeout, "CONTINUE"),
+        )
+    ]
+
+
+class NodeGroups:
+    """Brings the Auto Scaling groups of a cluster to what they should be. Waits for no instance."""
+
+    def __init__(
+        self,
+        aws: Aws,
+        cluster: str,
+        hooks: Sequence[Mapping[str, Any]],
+        subnets: Mapping[str, str],
+        changes: Changes,
+        *,
+        measured: bool = False,
+    ) -> None:
+        self._autoscaling, self._changes = aws.autoscaling, changes
+        self._cluster, self._hooks = cluster, hooks
+        # IDs by zone. In check mode, those of some zones may be to come.
+        self._subnets, self._measured = subnets, measured
+
+    def keep(self, groups: Sequence[Group], versions: Mapping[str, Any]) -> dict[str, Any]:
+        """Keep the groups; tell of each how far it is, and which groups there are besides.
+
+        ``versions`` are those of the launch templates for new instances by the groups' names, without those to come.
+        """
+        present_groups = self._groups()
+        report = []
+        for group in groups:
+            present = present_groups.pop(self._name(group), None)
+            version = versions.get(group["name"])
+            self._keep_group(group, str(version or "to come"), present)
+            report.append(self._report(group, version, present))
+        return {"groups": report, "unknown_groups": sorted(present_groups)}
+
+    def _name(self, group: Group) -> str:
+        return f"{self._cluster}-{group['name']}"
+
+    def _groups(self) -> dict[str, Mapping[str, Any]]:
+        pages = self._autoscaling.get_paginator("describe_auto_scaling_groups").paginate(
+            Filters=tags.of_cluster_filter(self._cluster)
+        )
+        return {group["AutoScalingGroupName"]: group for page in pages for group in page["AutoScalingGroups"]}
+
+    def _settings(self, group: Group, version: str) -> dict[str, Any]:
+        """What the group should be, in the words of Auto Scaling."""
+        zones = group["zones"] or self._subnets
+        settings: dict[str, Any] = {
+            "MinSize": group["min"],
+            "DesiredCapacity": group["desired"],
+            "MaxSize": group["max"],
+            "VPCZoneIdentifier": ",".join(sorted(self._subnets.get(zone, f"subnet-{zone}") for zone in zones)),
+            "HealthCheckType": "EC2",
+            "HealthCheckGracePeriod": HEALTH_CHECK_GRACE,
+            "TerminationPolicies": TERMINATION_POLICIES,
+            # A replacement is started before a spot instance at risk is taken.
+            "CapacityRebalance": group["spot"] is not None and group["spot"]["rebalance"],
+        }
+        template = {"LaunchTemplateName": self._name(group), "Version": version}
+        # Auto Scaling chooses between types or markets, rather than the launch template alone.
+        if group["spot"] is None and len(group["instance_types"]) == 1:
+            return {**settings, "LaunchTemplate": template}
+        return {
+            **settings,
+            "MixedInstancesPolicy": {
+                "LaunchTemplate": {
+                    "LaunchTemplateSpecification": template,
+                    "Overrides": [{"InstanceType": instance_type} for instance_type in group["instance_types"]],
+                },
+                "InstancesDistribution": _distribution(group["spot"]),
+            },
+        }
+
+    def _keep_group(self, group: Group, version: str, present: Mapping[str, Any] | None) -> None:
+        name, wanted = self._name(group), self._settings(group, version)
+        if present is None:
+            self._changes.apply(
+                f"Auto Scaling group {name}",
+                None,
+                {**wanted, "hooks": self._hooks, "tags": group["tags"]},
+                lambda: self._create_group(name, wanted, group["tags"]),
+            )
+            self._keep_metrics(name, {})
+            self._keep_scaling(name, group, there=False)
+            self._keep_warm_pool(name, group, None)
+            return
+        if present.get("Status"):
+            raise ProvisionError(f"The Auto Scaling group {name} is being deleted: run this again when it is gone.")
+        pool = present.get("WarmPoolConfiguration")
+        if group["warm_pool"] is None:
+            # Before the group: Auto Scaling takes no spot instances beside a warm pool.
+            self._delete_warm_pool(name, pool)
+        present_tags = tags.from_list(present.get("Tags", []))
+        wanted.update(_sizes(group, present))
+        before = {key: _comparable(key, present.get(key)) for key in wanted}
+        differing = [key for key in wanted if not contains(before[key], wanted[key])]
+        if differing:
+            self._changes.apply(
+                f"Auto Scaling group {name}",
+                {key: before[key] for key in differing},
+                {key: wanted[key] for key in differing},
+                lambda: _once_launchable(
+                    lambda: self._autoscaling.update_auto_scaling_group(
+                        AutoScalingGroupName=name, **{key: wanted[key] for key in differing}
+                    )
+                ),
+            )
+        self._keep_group_tags(name, group["tags"], present.get("Tags", []))
+        # After the size itself, so that one that was not applied is not taken for one that was.
+        self._keep_desired(name, group, present_tags)
+        self._keep_hooks(name)
+        self._keep_metrics(name, present)
+        self._keep_scaling(name, group, there=True)
+        self._keep_warm_pool(name, group, pool)
+
+    def _create_group(self, name: str, wanted: Mapping[str, Any], own_tags: Mapping[str, str]) -> None:
+        _once_launchable(
+            lambda: self._autoscaling.create_auto_scaling_group(
+                AutoScalingGroupName=name,
+                LifecycleHookSpecificationList=self._hooks,
+                Tags=[*_group_tag_list(name, own_tags), _desired_tag(name, wanted["DesiredCapacity"])],
+                **wanted,
+            )
+        )
+
+    def _keep_group_tags(self, name: str, wanted: Mapping[str, str], present: Sequence[Mapping[str, Any]]) -> None:
+        before = tags.from_list([tag for tag in present if tag.get("PropagateAtLaunch")])  # type: ignore[misc]
+        self._changes.add_tags(
+            f"Auto Scaling group {name}",
+            before,
+            wanted,
+            lambda missing: self._autoscaling.create_or_update_tags(Tags=_group_tag_list(name, missing)),
+        )
+
+    def _keep_desired(self, name: str, group: Group, present: Mapping[str, str]) -> None:
+        before, after = present.get(tags.DESIRED), str(group["desired"])
+        if before == after or TAG in present:
+            return
+        self._changes.apply(
+            f"tag {tags.DESIRED} of {name}",
+            None if before is None else {"value": before},
+            {"value": after},
+            lambda: self._autoscaling.create_or_update_tags(Tags=[_desired_tag(name, group["desired"])]),
+        )
+
+    def _keep_hooks(self, name: str) -> None:
+        found = self._autoscaling.describe_lifecycle_hooks(AutoScalingGroupName=name)["LifecycleHooks"]
+        by_name = {hook["LifecycleHookName"]: hook for hook in found}
+        for hook in self._hooks:
+            present = by_name.get(hook["LifecycleHookName"])
+            if present is not None and contains(present, hook):
+                continue
+            self._changes.apply(
+                f"lifecycle hook {hook['LifecycleHookName']} of {name}",
+                {key: present.get(key) for key in hook} if present else None,
+                hook,
+                lambda hook=hook: self._autoscaling.put_lifecycle_hook(AutoScalingGroupName=name, **hook),  # type: ignore[misc]
+            )
+
+    def _keep_warm_pool(self, name: str, group: Group, present: Mapping[str, Any] | None) -> None:
+        """Keep the group's warm pool, if it is to have one. After its hooks, at which what comes there waits."""
+        if group["warm_pool"] is None:
+            return
+        if present is not None and present.get("Status"):
+            raise ProvisionError(f"The warm pool of {name} is being deleted: run this again when it is gone.")
+        pool = group["warm_pool"]
+        wanted = {"MinSize": pool["min"], "MaxGroupPreparedCapacity": pool["max"], "PoolState": "Stopped"}
+        if present is not None and contains(present, wanted):
+            return
+        self._changes.apply(
+            f"warm pool of {name}",
+            {key: present.get(key) for key in wanted} if present else None,
+            wanted,
+            lambda: self._autoscaling.put_warm_pool(AutoScalingGroupName=name, **wanted),
+        )
+
+    def _delete_warm_pool(self, name: str, present: Mapping[str, Any] | None) -> None:
+        if present is None or present.get("Status"):
+            return
+        self._changes.apply(
+            f"warm pool of {name}",
+            {key: present.get(key) for key in ("MinSize", "MaxGroupPreparedCapacity", "PoolState")},
+            None,
+            # By force, since nothing that is in there has to be waited for.
+            lambda: self._autoscaling.delete_warm_pool(AutoScalingGroupName=name, ForceDelete=True),
+        )
+
+    def _keep_scaling(self, name: str, group: Group, *, there: bool) -> None:
+        """Keep the policy by which Auto Scaling follows what agents measure; without a target there is to be none."""
+        if group["role"] != WORKER:
+            return
+        found: Sequence[Mapping[str, Any]] = ()
+        if there:
+            found = self._autoscaling.describe_policies(AutoScalingGroupName=name, PolicyNames=[SCALING_POLICY])[
+                "ScalingPolicies"
+            ]
+        present = found[0] if found else None
+        wanted = self._tracking(group)
+        resource = f"scaling policy {SCALING_POLICY} of {name}"
+        if wanted is None:
+            if present is not None:
+                self._changes.apply(
+                    resource,
+                    {"TargetTrackingConfiguration": present.get("TargetTrackingConfiguration")},
+                    None,
+                    lambda: self._autoscaling.delete_policy(AutoScalingGroupName=name, PolicyName=SCALING_POLICY),
+                )
+            return
+        if present is not None and contains(present, wanted):
+            return
+        self._changes.apply(
+            resource,
+            {key: present.get(key) for key in wanted} if present else None,
+            wanted,
+            lambda: self._autoscaling.put_scaling_policy(
+                AutoScalingGroupName=name, PolicyName=SCALING_POLICY, **wanted
+            ),
+        )
+
+    def _tracking(self, group: Group) -> dict[str, Any] | None:
+        """The policy in the words of Auto Scaling."""
+        if group["scaling"] is None:
+            return None
+        return {
+            "PolicyType": "TargetTrackingScaling",
+            "EstimatedInstanceWarmup": WARMUP,
+            "TargetTrackingConfiguration": {
+                "CustomizedMetricSpecification": {
+                    "Namespace": metrics_namespace(self._cluster),
+                    "MetricName": metrics.RESERVATION.cloudwatch,
+                    "Dimensions": [metrics.dimension(metrics.RESERVATION, group["name"])],
+                    # For a moment two agents may take themselves for the leader's.
+                    "Statistic": "Maximum",
+                    "Unit": metrics.RESERVATION.unit,
+                },
+                "TargetValue": float(group["scaling"]["target"]),
+                "DisableScaleIn": False,
+            },
+        }
+
+    def _keep_metrics(self, name: str, present: Mapping[str, Any]) -> None:
+        """Have Auto Scaling measure how many instances the group has and should have, if that is watched."""
+        collected = {metric["Metric"] for metric in present.get("EnabledMetrics", [])}
+        if not self._measured or collected.issuperset(GROUP_METRICS):
+            return
+        self._changes.apply(
+            f"metrics of the Auto Scaling group {name}",
+            {"collected": sorted(collected)} if collected else None,
+            {"collected": sorted(collected.union(GROUP_METRICS))},
+            lambda: self._autoscaling.enable_metrics_collection(
+                AutoScalingGroupName=name, Metrics=GROUP_METRICS, Granularity="1Minute"
+            ),
+        )
+
+    def _report(self, group: Group, version: Any, present: Mapping[str, Any] | None) -> dict[str, Any]:
+        instances = (present or {}).get("Instances", [])
+        size = group["desired"] if present is None else _size(group, present)
+        warm = warm_pools.instances(self._autoscaling, present) if present else []
+        behind = [one["InstanceId"] for one in [*instances, *warm] if warm_pools.behind(one, str(version))]
+        return {
+            "name": group["name"],
+            "role": group["role"],
+            "desired": group["desired"],
+            "size": size,
+            "scaled": size != group["desired"] and group["scaling"] is None,
+            "template_version": version,
+            "instances": [one["InstanceId"] for one in instances],
+            "warm": sorted(one["InstanceId"] for one in warm),
+            "behind": sorted(behind),
+        }
+
+
+def _distribution(spot: Mapping[str, Any] | None) -> dict[str, Any]:
+    if spot is None:
+        return {"OnDemandBaseCapacity": 0, "OnDemandPercentageAboveBaseCapacity": 100}
+    return {
+        "OnDemandBaseCapacity": spot["on_demand_base"],
+        "OnDemandPercentageAboveBaseCapacity": 100 - spot["share"],
+        "SpotAllocationStrategy": spot["strategy"],
+    }
+
+
+def _size(group: Group, present: Mapping[str, Any]) -> int:
+    """How many instances the group is to have now.
+
+    What was scaled stays as it is until `desired` is changed in the configuration, within its min and max. One that
+    follows the swarm's tasks stays even then.
+    """
+    own, size = tags.from_list(present.get("Tags", [])), int(present["DesiredCapacity"])
+    if TAG not in own and own.get(tags.DESIRED) != str(group["desired"]) and group["scaling"] is None:
+        size = group["desired"]
+    return max(group["min"], size if TAG in own else min(size, group["max"]))
+
+
+def _sizes(group: Group, present: Mapping[str, Any]) -> dict[str, int]:
+    """What of the wanted settings is another number, since the group was scaled or is being upgraded."""
+    size = _size(group, present)
+    return {"DesiredCapacity": size, "MaxSize": max(group["max"], size)}
+
+
+def _comparable(key: str, value: Any) -> Any:
+    if key == "VPCZoneIdentifier":
+        return ",".join(sorted((value or "").split(",")))
+    if key == "CapacityRebalance":
+        return bool(value)
+    return value
+
+
+def _group_tag_list(name: str, own_tags: Mapping[str, str]) -> list[dict[str, Any]]:
+    return [
+        {**tag, "ResourceId": name, "ResourceType": "auto-scaling-group", "PropagateAtLaunch": True}
+        for tag in tags.to_list(own_tags)
+    ]
+
+
+def _desired_tag(name: str, desired: int) -> dict[str, Any]:
+    """Not for the instances."""
+    return {
+        "Key": tags.DESIRED,
+        "Value": str(desired),
+        "ResourceId": name,
+        "ResourceType": "auto-scaling-group",
+        "PropagateAtLaunch": False,
+    }
+
+
+def _once_launchable(call: Any) -> Any:
+    """Call until Auto Scaling sees the instance profile and the template, which may have been made a moment ago."""
+
+    def not_yet(error: Exception) -> bool:
+        message = str(error).lower().replace(" ", "")
+        unseen = "instanceprofile" in message or ("launchtemplate" in message and "notexist" in message)
+        return code(error) == "ValidationError" and unseen
+
+    return once_visible(call, not_yet)
+
+
+def contains(present: Any, wanted: Any) -> bool:
+    """Whether all that is wanted is present; mappings may have more."""
+    if isinstance(wanted, Mapping):
+        return isinstance(present, Mapping) and all(contains(present.get(key), wanted[key]) for key in wanted)
+    if isinstance(wanted, list):
+        return (
+            isinstance(present, list)
+            and len(present) == len(wanted)
+            and all(contains(*pair) for pair in zip(present, wanted))
+        )
+    return bool(present == wanted)

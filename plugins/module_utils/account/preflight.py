@@ -1,0 +1,424 @@
+"""Checks a configuration against itself and against the account, before anything is written."""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Network
+from typing import Any, Callable, Mapping, Sequence
+
+from .._core.cluster import MANAGER
+from .._core.names import resource_names
+from ..aws import tags
+from ..aws.errors import ProvisionError
+from ..aws.session import Aws, BotoCoreError, ClientError, code, sentence, unless_missing
+from . import bucket, cloud_map, disks, endpoints, inventory, rules, zones
+from . import schema as configuration
+from .clashes import clashes
+from .nat import NONE
+from .schema import suggestion
+
+NO_TOPIC = ("NotFound", "NotFoundException")
+
+
+class Preflight:
+    """Asks AWS about all that a configuration names, and collects what is wrong."""
+
+    def __init__(self, aws: Aws, config: Mapping[str, Any], image_parameters: Mapping[str, str]) -> None:
+        self._aws, self._config, self._image_parameters = aws, config, image_parameters
+        self._names = _names(config)
+        self._findings = rules.Findings()
+        self.images: dict[str, dict[str, Any]] = {}
+        self.zone_id: str | None = None
+        # Of a key that its alias does not name.
+        self.key_id: str | None = None
+
+    def look(self) -> rules.Findings:
+        """Look everything up. With the wrong account nothing else is looked at."""
+        self._findings.errors += account_errors(self._aws, self._config)
+        if self._findings.errors:
+            return self._findings
+        self._collect(self._zones)
+        self._collect(self._key_pair)
+        self._collect(self._instance_types)
+        self._collect(self._images)
+        self._collect(self._vpcs)
+        self._collect(self._dns)
+        # Of any other name the rules say that it is wrong, and boto3 would too.
+        if rules.CLUSTER_NAME.fullmatch(self._config["cluster_name"]):
+            self._collect(self._clashes)
+            self._collect(self._bucket)
+            self._collect(self._key)
+        if self._config["autolock"]:
+            self._collect(self._secret)
+        if self._config["monitoring"] is not None and self._config["monitoring"]["topic_arn"]:
+            self._collect(self._topic)
+        self._collect(self._target_groups)
+        self._collect(self._endpoints)
+        return self._findings
+
+    def _error(self, text: str) -> None:
+        self._findings.errors.append(text)
+
+    def _collect(self, look: Callable[[], Any]) -> None:
+        try:
+            look()
+        except ProvisionError as error:
+            self._error(str(error))
+        except (ClientError, BotoCoreError) as error:
+            self._error(sentence(error))
+
+    def _zones(self) -> None:
+        region = self._config["region"]
+        found = self._aws.ec2.describe_availability_zones(
+            Filters=[{"Name": "zone-type", "Values": ["availability-zone"]}]
+        )["AvailabilityZones"]
+        available = sorted(zone["ZoneName"] for zone in found if zone["State"] == "available")
+        for zone in self._config["zones"]:
+            if zone not in available:
+                hint = suggestion(zone, available)
+                self._error(f"zones has {zone}, but the region {region} has {', '.join(available)}{hint or '.'}")
+
+    def _key_pair(self) -> None:
+        name = self._config["key_name"]
+        if not name:
+            return
+        found = self._aws.ec2.describe_key_pairs(Filters=[{"Name": "key-name", "Values": [name]}])["KeyPairs"]
+        if not found:
+            others = [pair["KeyName"] for pair in self._aws.ec2.describe_key_pairs()["KeyPairs"]]
+            hint = suggestion(name, others) or ": import one, or leave key_name out and use Session Manager."
+            self._error(f"key_name '{name}' is no key pair in the region {self._config['region']}{hint}")
+
+    def _dns(self) -> None:
+        dns = self._config["dns"] or {}
+        # Of neither or both the rules say that that is wrong.
+        if dns.get("zone"):
+            self.zone_id = zones.find(self._aws, dns["zone"])["id"]
+        if dns.get("cloud_map"):
+            cloud_map.find(self._aws, dns["cloud_map"]["namespace"])
+
+    def _bucket(self) -> None:
+        bucket.check_bucket(self._aws, self._names["bucket"])
+
+    def _key(self) -> None:
+        self.key_id = bucket.find_key(self._aws, self._config["cluster_name"], self._names["key_alias"])
+
+    def _secret(self) -> None:
+        bucket.check_secret(self._aws, self._names["unlock_secret"])
+
+    def _endpoints(self) -> None:
+        nodes = self._config["private_nodes"]
+        if nodes is None or not nodes["endpoints"]:
+            return
+        for endpoint, found in endpoints.zones_of(self._aws, nodes["endpoints"]).items():
+            if found is not None and not set(found) & set(self._config["zones"]):
+                self._error(
+                    f"private_nodes.nat is none, but the interface endpoint for {endpoint} can have no address in the "
+                    f"zones {', '.join(self._config['zones'])}: add one of {', '.join(found)} to zones."
+                )
+
+    def _topic(self) -> None:
+        arn = self._config["monitoring"]["topic_arn"]
+        # SNS refuses what is no ARN of a topic, which the rules have said already.
+        if unless_missing(lambda: self._aws.sns.get_topic_attributes(TopicArn=arn), *NO_TOPIC, "InvalidParameter"):
+            return
+        self._error(f"monitoring.topic_arn is '{arn}', but there is no such topic: make it, or leave topic_arn out.")
+
+    def _target_groups(self) -> None:
+        """Each for itself, since one that is not there spoils the whole answer."""
+        named = [(group["name"], one) for group in self._config["node_groups"] for one in group["target_groups"]]
+        for group, arn in named:
+            if rules.TARGET_GROUP.fullmatch(arn):
+                self._target_group(f"node_groups[{group}]: target_groups has {arn}", arn)
+
+    def _target_group(self, where: str, arn: str) -> None:
+        found = unless_missing(
+            lambda: self._aws.elbv2.describe_target_groups(TargetGroupArns=[arn]),
+            "TargetGroupNotFound",
+            "ValidationError",
+        )
+        if not found:
+            self._error(f"{where}, but there is no such target group: make it, or leave it out.")
+            return
+        (one,) = found["TargetGroups"]
+        if one.get("TargetType") != "instance":
+            self._error(
+                f"{where}, whose target type is {one.get('TargetType')}, but must be instance: make another one."
+            )
+            return
+        vpcs = self._aws.ec2.describe_vpcs(Filters=tags.of_cluster_filter(self._config["cluster_name"]))["Vpcs"]
+        if one.get("VpcId") not in [vpc["VpcId"] for vpc in vpcs]:
+            self._error(
+                f"{where}, which is in the VPC {one.get('VpcId')} and not in the cluster's: make one there, for which "
+                "site.yml --tags network makes the VPC first."
+            )
+
+    def _instance_types(self) -> None:
+        wanted = sorted({one for group in self._config["node_groups"] for one in group["instance_types"]})
+        if not wanted:
+            return
+        pages = self._aws.ec2.get_paginator("describe_instance_types").paginate(
+            Filters=[{"Name": "instance-type", "Values": wanted}]
+        )
+        found = {
+            one["InstanceType"]: one["ProcessorInfo"]["SupportedArchitectures"]
+            for page in pages
+            for one in page["InstanceTypes"]
+        }
+        for group in self._config["node_groups"]:
+            for one in group["instance_types"]:
+                where = f"node_groups[{group['name']}]"
+                if one not in found:
+                    self._error(f"{where}: instance type {one} does not exist in the region {self._config['region']}.")
+                elif group["architecture"] not in found[one]:
+                    self._error(
+                        f"{where}: instance type {one} is {' or '.join(found[one])}, "
+                        f"but the group's architecture is {group['architecture']}."
+                    )
+
+    def _images(self) -> None:
+        own = self._config["node_images"]
+        wanted = {group["architecture"] for group in self._config["node_groups"]}
+        identifiers = {architecture: own[architecture] for architecture in sorted(wanted) if own.get(architecture)}
+        names = {one: self._image_parameters[one] for one in sorted(wanted) if one not in identifiers}
+        if names:
+            found = self._aws.ssm.get_parameters(Names=sorted(names.values()))["Parameters"]
+            values = {parameter["Name"]: parameter["Value"] for parameter in found}
+            for architecture, name in names.items():
+                if name in values:
+                    identifiers[architecture] = values[name]
+                else:
+                    self._error(
+                        f"The region {self._config['region']} has no image of {self._config['node_os']} for "
+                        f"{architecture} (SSM parameter {name}): choose another node_os, or set node_images."
+                    )
+        if identifiers:
+            self._read_images(identifiers)
+
+    def _read_images(self, identifiers: Mapping[str, str]) -> None:
+        try:
+            found = self._aws.ec2.describe_images(ImageIds=sorted(set(identifiers.values())))["Images"]
+        except ClientError as error:
+            if not code(error).startswith("InvalidAMIID"):
+                raise
+            found = []
+        by_id = {image["ImageId"]: image for image in found}
+        for architecture, identifier in identifiers.items():
+            image = by_id.get(identifier)
+            if image is None or image.get("State") != "available":
+                self._error(
+                    f"The image {identifier} for {architecture} is not there in the region {self._config['region']}: "
+                    "correct node_images, or share the image with this account."
+                )
+            elif image["Architecture"] != architecture:
+                self._error(f"The image {identifier} is {image['Architecture']}, but it is set for {architecture}.")
+            else:
+                self._read_image(architecture, image)
+
+    def _read_image(self, architecture: str, image: Mapping[str, Any]) -> None:
+        device = image["RootDeviceName"]
+        self.images[architecture] = {"id": image["ImageId"], "root_device": device}
+        sizes = [
+            mapping["Ebs"].get("VolumeSize", 0)
+            for mapping in image.get("BlockDeviceMappings", [])
+            if mapping.get("DeviceName") == device and "Ebs" in mapping
+        ]
+        for group in self._config["node_groups"]:
+            if group["architecture"] == architecture and sizes and group["volume_size"] < sizes[0]:
+                self._error(
+                    f"node_groups[{group['name']}]: volume_size is {group['volume_size']}, "
+                    f"but the image {image['ImageId']} needs {sizes[0]} GiB."
+                )
+
+    def _vpcs(self) -> None:
+        try:
+            wanted = IPv4Network(self._config["vpc_cidr"])
+        except ValueError:
+            # The rules have said so already.
+            return
+        pages = self._aws.ec2.get_paginator("describe_vpcs").paginate()
+        for vpc in (vpc for page in pages for vpc in page["Vpcs"]):
+            own_tags = tags.from_list(vpc.get("Tags", []))
+            if own_tags.get(tags.CLUSTER) == self._config["cluster_name"]:
+                if vpc["CidrBlock"] != str(wanted):
+                    self._error(
+                        f"vpc_cidr is {wanted}, but the cluster's VPC {vpc['VpcId']} has {vpc['CidrBlock']}, "
+                        "which cannot be changed: put that back, or build another cluster."
+                    )
+                continue
+            blocks = [one["CidrBlock"] for one in vpc.get("CidrBlockAssociationSet", [])] or [vpc["CidrBlock"]]
+            for block in blocks:
+                if wanted.overlaps(IPv4Network(block)):
+                    name = own_tags.get("Name") or ("the default VPC" if vpc.get("IsDefault") else "without a name")
+                    self._error(
+                        f"vpc_cidr {wanted} overlaps {block} of the VPC {vpc['VpcId']} ({name}) in the same region, "
+                        "so that the two could never be connected: choose another range."
+                    )
+
+    def _clashes(self) -> None:
+        cluster, region, role = self._config["cluster_name"], self._config["region"], self._names["manager_role"]
+        self._findings.errors += clashes(self._aws, {**self._config, "names": self._names})
+        found = unless_missing(lambda: self._aws.iam.get_role(RoleName=role), "NoSuchEntity")
+        own_tags = tags.from_list(found["Role"].get("Tags", [])) if found else {}
+        elsewhere = own_tags.get(tags.REGION, region)
+        if own_tags.get(tags.CLUSTER) == cluster and elsewhere != region:
+            self._error(
+                f"cluster_name {cluster} is taken by the cluster in {elsewhere}, whose IAM role {role} would be "
+                "this one's too: IAM is one for all regions, so choose another name."
+            )
+
+
+def account_errors(aws: Aws, config: Mapping[str, Any]) -> list[str]:
+    """Why the credentials are not those of the account that is configured, as sentences."""
+    try:
+        account = aws.sts.get_caller_identity()["Account"]
+    except ClientError as error:
+        hint = ""
+        if code(error) in ("InvalidClientTokenId", "UnrecognizedClientException", "AuthFailure"):
+            hint = f" Check the credentials, and that the region {config['region']} is enabled."
+        return [sentence(error) + hint]
+    except BotoCoreError as error:
+        return [sentence(error)]
+    if account != str(config["account_id"]):
+        return [
+            f"The credentials are for the account {account}, but account_id is {config['account_id']}: "
+            "nothing was changed; use the right profile, or correct account_id."
+        ]
+    return []
+
+
+def identify(aws: Aws, config: Mapping[str, Any], inventories: Mapping[str, Any]) -> None:
+    """Check only that the right cluster in the right account is meant, which takes one request.
+
+    ``config`` needs ``account_id``, ``region`` and ``cluster_name``; ``inventories`` are the contents of the inventory
+    files that find the cluster's instances. Raises one ProvisionError that says all that is wrong.
+    """
+    findings = rules.Findings()
+    rules.names(config, aws.regions(), findings)
+    findings.errors += [error for path, found in inventories.items() for error in inventory.check(path, found, config)]
+    # A region that does not exist cannot be asked.
+    if not findings.errors:
+        findings.errors += account_errors(aws, config)
+    if findings.errors:
+        raise ProvisionError(_list(findings.errors))
+
+
+def run(
+    aws: Aws,
+    raw: Mapping[str, Any],
+    spec: configuration.Spec,
+    files: Mapping[str, Sequence[str]],
+    known: Sequence[str],
+    inventories: Mapping[str, Any],
+    image_parameters: Mapping[str, Mapping[str, str]],
+) -> dict[str, Any]:
+    """Check everything and return what was found out; raise one ProvisionError that says all that is wrong.
+
+    ``files`` are the names of the variables that each configuration file sets, of which ``known`` are all there are;
+    ``inventories`` are the contents of the inventory files that find the cluster's instances.
+    """
+    errors = [
+        error
+        for path, keys in files.items()
+        # Ansible's own variables are not the cluster's configuration.
+        for error in configuration.unknown_keys(path, [key for key in keys if not key.startswith("ansible_")], known)
+    ]
+    errors += configuration.check(raw, spec)
+    if errors:
+        raise ProvisionError(_list(errors))
+    config = _settled(configuration.with_defaults(raw, spec))
+    findings = rules.check(config, aws.regions())
+    findings.errors += [error for path, found in inventories.items() for error in inventory.check(path, found, config)]
+    findings.warnings += [
+        text for path, found in inventories.items() for text in inventory.unreached(path, found, config)
+    ]
+    # A region that does not exist cannot be asked.
+    if config["region"] not in aws.regions():
+        raise ProvisionError(_list(findings.errors))
+    preflight = Preflight(aws, config, image_parameters[config["node_os"]])
+    asked = preflight.look()
+    if findings.errors or asked.errors:
+        raise ProvisionError(_list([*findings.errors, *asked.errors]))
+    return {"warnings": findings.warnings, "images": preflight.images, "config": _complete(config, preflight)}
+
+
+def _settled(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The configuration with what follows from the rest of it, and labels as the texts that they become."""
+    groups = [
+        {
+            **group,
+            "min": group["desired"] if group["min"] is None else group["min"],
+            "max": group["desired"] if group["max"] is None else group["max"],
+            "labels": {key: _text(value) for key, value in group["labels"].items()},
+            "warm_pool": warm_pool(group),
+            "volumes": [
+                {**volume, "mount": disks.mount(volume), "device": device}
+                for volume, device in zip(group["volumes"], disks.NAMES)
+            ],
+        }
+        for group in config["node_groups"]
+    ]
+    config = {**config, "account_id": str(config["account_id"]), "node_groups": groups}
+    nodes = config["private_nodes"]
+    if nodes is None:
+        return config
+    by_endpoints = endpoints.needed(config) if nodes["nat"] == NONE else []
+    return {**config, "private_nodes": {**nodes, "endpoints": by_endpoints}}
+
+
+def warm_pool(group: Mapping[str, Any]) -> dict[str, int] | None:
+    """What the group's warm pool is to be. By default it and the group have as many as the group may have."""
+    pool = group["warm_pool"]
+    if pool is None:
+        return None
+    most = group["desired"] if group["max"] is None else group["max"]
+    return {"min": pool["min"], "max": most if pool["max"] is None else pool["max"]}
+
+
+def _names(config: Mapping[str, Any]) -> dict[str, str]:
+    return resource_names(config["cluster_name"], config["account_id"], config["region"])
+
+
+def _complete(config: Mapping[str, Any], found: Preflight) -> dict[str, Any]:
+    """The configuration with what roles need besides: names, tags, images, and what stands for the cluster in DNS."""
+    dns = config["dns"]
+    if dns is not None:
+        record = rules.service_name(dns["cloud_map"]) if dns["cloud_map"] else dns["record"].lower().rstrip(".")
+        dns = {**dns, "record": record, "zone_id": found.zone_id}
+    return {
+        **config,
+        "dns": dns,
+        "key_id": found.key_id,
+        "names": _names(config),
+        "tags": tags.of_cluster(config["cluster_name"], config["cluster_tags"]),
+        "node_groups": [_complete_group(config, group, found.images) for group in config["node_groups"]],
+    }
+
+
+def _complete_group(config: Mapping[str, Any], group: Mapping[str, Any], images: Mapping[str, Any]) -> dict[str, Any]:
+    """A node group with its image, its block devices, the names of its security groups, and its tags."""
+    cluster, image = config["cluster_name"], images[group["architecture"]]
+    serves = group["dns"] or group["target_groups"]
+    groups = ["member", *(["manager"] if group["role"] == MANAGER else []), *(["edge"] if serves else [])]
+    return {
+        **group,
+        "image": image["id"],
+        "block_devices": disks.block_devices(image["root_device"], group),
+        "security_groups": [f"{cluster}-{name}" for name in groups],
+        "tags": {
+            **tags.of_cluster(cluster, config["cluster_tags"], Name=f"{cluster}-{group['name']}"),
+            tags.GROUP: group["name"],
+            tags.ROLE: group["role"],
+        },
+    }
+
+
+def _text(value: Any) -> Any:
+    if isinstance(value, (list, Mapping)):
+        # Which the rules refuse.
+        return value
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _list(errors: Sequence[str]) -> str:
+    if len(errors) == 1:
+        return errors[0]
+    return "\n".join([f"{len(errors)} things are wrong:", *(f"- {error}" for error in errors)])

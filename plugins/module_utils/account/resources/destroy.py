@@ -1,0 +1,312 @@
+"""Deletes a cluster's resources, each when nothing stands on it any more."""
+
+from __future__ import annotations
+
+import time
+from typing import Any, Callable, Sequence
+
+from ...aws.changes import Changes
+from ...aws.errors import ProvisionError
+from ...aws.session import Aws, ClientError, code, sentence, unless_missing
+from . import registries
+from .model import RANKS, Resource, batches, staying
+from .survey import BACKUPS, NO_QUEUE, Survey
+
+# KMS takes no less.
+KEY_DAYS = 7
+# S3 takes no more in one request.
+MOST_OBJECTS = 1000
+# Codes by which AWS says that there is nothing to delete, or that a record is another by now; the next pass sees it.
+MISSING = (
+    *NO_QUEUE,
+    "InvalidChangeBatch",
+    "NoSuchBucket",
+    "NoSuchEntity",
+    "NoSuchHostedZone",
+    "NotFoundException",
+    "NotFound",
+    "NatGatewayNotFound",
+    "ParameterNotFound",
+    "ResourceNotFound",
+    "ResourceNotFoundException",
+    "ServiceNotFound",
+)
+# What still stands there may be on its way out, such as the interface of an instance that has ended.
+IN_USE = ("DependencyViolation", "DeleteConflict", "ResourceInUse", "BucketNotEmpty", "ScalingActivityInProgress")
+# What was made while others were deleted, such as by an agent that could still write, is found by the next pass.
+PASSES = 3
+
+
+class Destroyer:
+    """Deletes what a survey finds. Killed anywhere and started again, it goes on with what is left."""
+
+    def __init__(
+        self,
+        aws: Aws,
+        survey: Survey,
+        changes: Changes,
+        *,
+        timeout: float = 900,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._aws, self._survey, self._changes = aws, survey, changes
+        self._timeout, self._clock, self._sleep = timeout, clock, sleep
+
+    def run(self, *, instances_only: bool = False) -> dict[str, Any]:
+        """Delete what can go: all of it, or only what serves, up to the instances. Tell what stays and what is going.
+
+        Raises ProvisionError when something does not go in time.
+        """
+        once = instances_only or self._changes.check_mode
+        left, passes = self._survey.find(), 0
+        remaining = any(batches(left))
+        while remaining and passes < (1 if once else PASSES):
+            self._pass(left, instances_only=instances_only)
+            passes += 1
+            if not self._changes.check_mode:
+                left = self._survey.find()
+            remaining = any(batches(left))
+        if remaining and not once:
+            back = ", ".join(str(one) for batch in batches(left) for one in batch)
+            raise ProvisionError(f"These came back while they were deleted: {back}. Find what makes them, and go on.")
+        reasons = staying(left)
+        return {
+            "left": [{**one.report(), "why": reasons[one.id]} for one in left if one.id in reasons],
+            "going": [one.report() for one in left if one.going],
+        }
+
+    def _pass(self, found: Sequence[Resource], *, instances_only: bool) -> None:
+        for batch in batches(found):
+            if instances_only and RANKS[batch[0].kind] > RANKS["instance"]:
+                return
+            self._delete(batch)
+
+    def _delete(self, batch: Sequence[Resource]) -> None:
+        method = batch[0].kind.lower().replace(" ", "_")
+        delete, still_there = getattr(self, f"_{method}"), getattr(self, f"_left_{method}", None)
+        for one in batch:
+            before = {"id": one.id, **({"note": one.note} if one.note else {})}
+            self._changes.apply(str(one), before, None, lambda one=one: self._once_unused(one, delete))  # type: ignore[misc]
+        if still_there is not None and not self._changes.check_mode:
+            self._until(lambda: not still_there(batch), f"{', '.join(map(str, batch))} to end")
+
+    def _once_unused(self, resource: Resource, delete: Callable[[Resource], None]) -> None:
+        """Delete it, again and again while AWS says that something still stands on it."""
+        last: list[Exception] = []
+
+        def deleted() -> bool:
+            try:
+                delete(resource)
+            except ClientError as error:
+                if code(error) in MISSING or code(error).endswith((".NotFound", ".NotFoundException")):
+                    return True
+                if code(error) not in IN_USE:
+                    raise
+                last[:] = [error]
+                return False
+            return True
+
+        self._until(deleted, f"the {resource} to be unused", lambda: sentence(last[0]) if last else "")
+
+    def _until(self, holds: Callable[[], bool], what: str, said: Callable[[], str] = lambda: "") -> None:
+        deadline, delay = self._clock() + self._timeout, 0.5
+        while not holds():
+            if self._clock() + delay > deadline:
+                reason = f": {said()}" if said() else ""
+                raise ProvisionError(
+                    f"Waited {self._timeout:.0f} seconds for {what}{reason}. What was deleted is gone; run this again "
+                    "when that is put right, and it goes on."
+                )
+            self._sleep(delay)
+            delay = min(delay * 1.5, 5)
+
+    # A method for each kind: how to delete one, and, where AWS takes a while, which of a batch are still there.
+
+    def _policy_of_the_iam_role(self, one: Resource) -> None:
+        self._aws.iam.delete_role_policy(RoleName=one.name, PolicyName=one.facts["policy"])
+
+    def _event_rule(self, one: Resource) -> None:
+        events = self._aws.events
+        targets = events.list_targets_by_rule(Rule=one.name)["Targets"]
+        if targets:
+            events.remove_targets(Rule=one.name, Ids=[target["Id"] for target in targets])
+        events.delete_rule(Name=one.name)
+
+    def _dns_record(self, one: Resource) -> None:
+        changes = [{"Action": "DELETE", "ResourceRecordSet": record} for record in one.facts["sets"]]
+        self._aws.route53.change_resource_record_sets(
+            HostedZoneId=one.facts["zone"],
+            ChangeBatch={"Comment": "swarm.aws: the cluster is destroyed", "Changes": changes},
+        )
+
+    def _cloud_map_service(self, one: Resource) -> None:
+        registries.delete_service(self._aws, one.id)
+
+    def _lifecycle_hook(self, one: Resource) -> None:
+        # An instance that waits there goes on at once.
+        autoscaling = self._aws.autoscaling
+        _unless_unknown(
+            lambda: autoscaling.delete_lifecycle_hook(
+                AutoScalingGroupName=one.facts["group"], LifecycleHookName=one.facts["hook"]
+            )
+        )
+
+    def _scaling_policy(self, one: Resource) -> None:
+        autoscaling = self._aws.autoscaling
+        _unless_unknown(
+            lambda: autoscaling.delete_policy(AutoScalingGroupName=one.facts["group"], PolicyName=one.facts["policy"])
+        )
+
+    def _auto_scaling_group(self, one: Resource) -> None:
+        autoscaling = self._aws.autoscaling
+        _unless_unknown(lambda: autoscaling.delete_auto_scaling_group(AutoScalingGroupName=one.id, ForceDelete=True))
+
+    def _left_auto_scaling_group(self, batch: Sequence[Resource]) -> list[str]:
+        # A group is there until the last of its instances has ended.
+        found = self._aws.autoscaling.describe_auto_scaling_groups(AutoScalingGroupNames=[one.id for one in batch])
+        return [group["AutoScalingGroupName"] for group in found["AutoScalingGroups"]]
+
+    def _instance(self, one: Resource) -> None:
+        self._aws.ec2.terminate_instances(InstanceIds=[one.id])
+
+    def _left_instance(self, batch: Sequence[Resource]) -> list[str]:
+        wanted = [{"Name": "instance-id", "Values": [one.id for one in batch]}]
+        reservations = self._aws.ec2.describe_instances(Filters=wanted)["Reservations"]
+        instances = [one for reservation in reservations for one in reservation["Instances"]]
+        return [one["InstanceId"] for one in instances if one["State"]["Name"] != "terminated"]
+
+    def _volume(self, one: Resource) -> None:
+        self._aws.ec2.delete_volume(VolumeId=one.id)
+
+    def _launch_template(self, one: Resource) -> None:
+        self._aws.ec2.delete_launch_template(LaunchTemplateId=one.id)
+
+    def _network_interface(self, one: Resource) -> None:
+        self._aws.ec2.delete_network_interface(NetworkInterfaceId=one.id)
+
+    def _gateway_endpoint(self, one: Resource) -> None:
+        self._aws.ec2.delete_vpc_endpoints(VpcEndpointIds=[one.id])
+
+    def _left_gateway_endpoint(self, batch: Sequence[Resource]) -> list[str]:
+        ids = [one.id for one in batch]
+        found = unless_missing(
+            lambda: self._aws.ec2.describe_vpc_endpoints(VpcEndpointIds=ids), "InvalidVpcEndpointId.NotFound"
+        )
+        endpoints = found["VpcEndpoints"] if found else []
+        return [one["VpcEndpointId"] for one in endpoints if one["State"].lower() != "deleted"]
+
+    _interface_endpoint, _left_interface_endpoint = _gateway_endpoint, _left_gateway_endpoint
+
+    def _nat_gateway(self, one: Resource) -> None:
+        self._aws.ec2.delete_nat_gateway(NatGatewayId=one.id)
+
+    def _left_nat_gateway(self, batch: Sequence[Resource]) -> list[str]:
+        # Its address is in use until it has gone, which takes a minute or two.
+        wanted = [{"Name": "nat-gateway-id", "Values": [one.id for one in batch]}]
+        found = self._aws.ec2.describe_nat_gateways(Filters=wanted)["NatGateways"]
+        return [one["NatGatewayId"] for one in found if one["State"] not in ("deleted", "failed")]
+
+    def _elastic_ip_address(self, one: Resource) -> None:
+        self._aws.ec2.release_address(AllocationId=one.id)
+
+    def _rules_of_the_security_group(self, one: Resource) -> None:
+        self._aws.ec2.revoke_security_group_ingress(
+            GroupId=one.facts["group"], IpPermissions=list(one.facts["permissions"])
+        )
+
+    def _security_group(self, one: Resource) -> None:
+        self._aws.ec2.delete_security_group(GroupId=one.id)
+
+    def _subnet(self, one: Resource) -> None:
+        self._aws.ec2.delete_subnet(SubnetId=one.id)
+
+    def _route_table(self, one: Resource) -> None:
+        self._aws.ec2.delete_route_table(RouteTableId=one.id)
+
+    def _internet_gateway(self, one: Resource) -> None:
+        ec2 = self._aws.ec2
+        for vpc in one.facts["vpcs"]:
+            unless_missing(
+                lambda vpc=vpc: ec2.detach_internet_gateway(InternetGatewayId=one.id, VpcId=vpc),  # type: ignore[misc]
+                "Gateway.NotAttached",
+            )
+        ec2.delete_internet_gateway(InternetGatewayId=one.id)
+
+    def _vpc(self, one: Resource) -> None:
+        self._aws.ec2.delete_vpc(VpcId=one.id)
+
+    def _queue(self, one: Resource) -> None:
+        self._aws.sqs.delete_queue(QueueUrl=one.facts["url"])
+
+    def _topic(self, one: Resource) -> None:
+        self._aws.sns.delete_topic(TopicArn=one.facts["arn"])
+
+    def _alarm(self, one: Resource) -> None:
+        self._aws.cloudwatch.delete_alarms(AlarmNames=[one.name])
+
+    def _dashboard(self, one: Resource) -> None:
+        self._aws.cloudwatch.delete_dashboards(DashboardNames=[one.name])
+
+    def _instance_profile(self, one: Resource) -> None:
+        for role in one.facts["roles"]:
+            unless_missing(
+                lambda role=role: self._aws.iam.remove_role_from_instance_profile(  # type: ignore[misc]
+                    InstanceProfileName=one.name, RoleName=role
+                ),
+                "NoSuchEntity",
+            )
+        self._aws.iam.delete_instance_profile(InstanceProfileName=one.name)
+
+    def _iam_role(self, one: Resource) -> None:
+        iam = self._aws.iam
+        # Policies that others attached to it are theirs, and stay.
+        for policy in iam.list_attached_role_policies(RoleName=one.name)["AttachedPolicies"]:
+            iam.detach_role_policy(RoleName=one.name, PolicyArn=policy["PolicyArn"])
+        iam.delete_role(RoleName=one.name)
+
+    def _log_group(self, one: Resource) -> None:
+        self._aws.logs.delete_log_group(logGroupName=one.name)
+
+    def _parameter(self, one: Resource) -> None:
+        self._aws.ssm.delete_parameter(Name=one.name)
+
+    def _secret(self, one: Resource) -> None:
+        # Otherwise its name stays taken for weeks, and a new cluster of the name could not be built.
+        self._aws.secretsmanager.delete_secret(SecretId=one.id, ForceDeleteWithoutRecovery=True)
+
+    def _objects_of_the_bucket(self, one: Resource) -> None:
+        s3, bucket = self._aws.s3, one.name
+        doomed = [
+            {"Key": version["Key"], "VersionId": version["VersionId"]}
+            for version in self._survey.versions()
+            if not (one.facts["keep"] and version["Key"].startswith(BACKUPS))
+        ]
+        for start in range(0, len(doomed), MOST_OBJECTS):
+            part = doomed[start : start + MOST_OBJECTS]
+            refused = s3.delete_objects(Bucket=bucket, Delete={"Objects": part, "Quiet": True}).get("Errors", [])
+            if refused:
+                raise ProvisionError(
+                    f"S3 did not delete {refused[0]['Key']} from the bucket {bucket}: {refused[0].get('Message')}"
+                )
+        for upload in s3.list_multipart_uploads(Bucket=bucket).get("Uploads", []):
+            s3.abort_multipart_upload(Bucket=bucket, Key=upload["Key"], UploadId=upload["UploadId"])
+
+    def _bucket(self, one: Resource) -> None:
+        self._aws.s3.delete_bucket(Bucket=one.id)
+
+    def _kms_alias(self, one: Resource) -> None:
+        self._aws.kms.delete_alias(AliasName=one.id)
+
+    def _kms_key(self, one: Resource) -> None:
+        self._aws.kms.schedule_key_deletion(KeyId=one.id, PendingWindowInDays=KEY_DAYS)
+
+
+def _unless_unknown(call: Callable[[], Any]) -> None:
+    """Auto Scaling calls what is not there a ValidationError, as it does much else."""
+    try:
+        call()
+    except ClientError as error:
+        text = str(error).lower()
+        if code(error) != "ValidationError" or not ("not found" in text or "no lifecycle hook found" in text):
+            raise

@@ -1,0 +1,199 @@
+"""What EC2 has of a cluster, and what of others stands in its VPC."""
+
+from __future__ import annotations
+
+from typing import Any, Iterable, Iterator, Mapping
+
+from ...aws import tags
+from ...aws.session import Aws
+from ..endpoints import INTERFACE
+from .model import Resource
+from .shared import flat
+
+Found = Mapping[str, Any]
+FOREIGN = "it is not this cluster's"
+# The types of the interfaces of NAT gateways and of endpoints.
+THEIR_OWN = ("nat_gateway", "vpc_endpoint")
+GONE = ("deleting", "deleted", "failed")
+
+
+class Ec2Survey:
+    """Looks for what carries the cluster's tag, and for all that is in its VPC."""
+
+    def __init__(self, aws: Aws, cluster: str) -> None:
+        self._ec2, self._cluster = aws.ec2, cluster
+
+    def find(self) -> list[Resource]:
+        """All of it."""
+        vpcs = list(self._tagged("describe_vpcs", "Vpcs"))
+        inside = [vpc["VpcId"] for vpc in vpcs]
+        gateways = list(self._both("describe_internet_gateways", "InternetGateways", inside, "attachment.vpc-id"))
+        tables = list(self._both("describe_route_tables", "RouteTables", inside))
+        reservations = list(self._both("describe_instances", "Reservations", inside))
+        instances = [one for reservation in reservations for one in reservation["Instances"]]
+        living = [one for one in instances if one["State"]["Name"] != "terminated"]
+        ways_out = [gateway["InternetGatewayId"] for gateway in gateways]
+        return [
+            *(self._resource("VPC", one, "VpcId") for one in vpcs),
+            *self._internet_gateways(gateways),
+            *self._route_tables(tables),
+            *self._subnets(inside, tables),
+            *self._security_groups(inside),
+            *self._endpoints(inside),
+            *self._nat_gateways(inside, ways_out),
+            *self._addresses(ways_out),
+            *self._instances(living, ways_out),
+            *self._interfaces(inside, {one["InstanceId"] for one in living}, ways_out),
+            *self._volumes(
+                {disk["VolumeId"] for one in living for disk in _disks(one) if disk.get("DeleteOnTermination")}
+            ),
+            *self._launch_templates(),
+        ]
+
+    # Asking
+
+    def _ask(self, operation: str, key: str, filters: list[dict[str, Any]]) -> Iterator[Found]:
+        yield from flat(self._ec2.get_paginator(operation).paginate(Filters=filters), key)
+
+    def _tagged(self, operation: str, key: str) -> Iterator[Found]:
+        yield from self._ask(operation, key, tags.of_cluster_filter(self._cluster))
+
+    def _both(self, operation: str, key: str, vpcs: list[str], where: str = "vpc-id") -> Iterator[Found]:
+        """What is tagged, and what is in the VPC without being so."""
+        yield from self._tagged(operation, key)
+        if vpcs:
+            yield from self._ask(operation, key, [{"Name": where, "Values": vpcs}])
+
+    def _resource(self, kind: str, found: Found, key: str, on: Iterable[str | None] = (), **more: Any) -> Resource:
+        own = tags.from_list(found.get("Tags") or found.get("TagSet") or [])
+        more.setdefault("kept", "" if own.get(tags.CLUSTER) == self._cluster else FOREIGN)
+        name = own.get("Name") or found.get("GroupName") or ""
+        return Resource(kind, found[key], name, on=tuple(one for one in on if one), **more)
+
+    # The network
+
+    def _internet_gateways(self, found: Iterable[Found]) -> Iterator[Resource]:
+        for one in found:
+            attached = [attachment["VpcId"] for attachment in one.get("Attachments", [])]
+            yield self._resource("internet gateway", one, "InternetGatewayId", attached, facts={"vpcs": attached})
+
+    def _route_tables(self, found: Iterable[Found]) -> Iterator[Resource]:
+        for one in found:
+            # The VPC's own goes with it.
+            if not any(association.get("Main") for association in one.get("Associations", [])):
+                # Routes to endpoints are theirs: they go with them.
+                targets = [route["GatewayId"] for route in one.get("Routes", []) if "GatewayId" in route]
+                targets = [target for target in targets if target.startswith("igw-")]
+                yield self._resource("route table", one, "RouteTableId", [one["VpcId"], *targets])
+
+    def _subnets(self, vpcs: list[str], tables: Iterable[Found]) -> Iterator[Resource]:
+        table_of = {
+            association["SubnetId"]: table["RouteTableId"]
+            for table in tables
+            for association in table.get("Associations", [])
+            if association.get("SubnetId")
+        }
+        for one in self._both("describe_subnets", "Subnets", vpcs):
+            on = [one["VpcId"], table_of.get(one["SubnetId"])]
+            yield self._resource("subnet", one, "SubnetId", on, facts={"zone": one["AvailabilityZone"]})
+
+    def _security_groups(self, vpcs: list[str]) -> Iterator[Resource]:
+        for one in self._both("describe_security_groups", "SecurityGroups", vpcs):
+            if one["GroupName"] == "default":
+                continue
+            naming = [rule for rule in one.get("IpPermissions", []) if rule.get("UserIdGroupPairs")]
+            named = {pair["GroupId"] for rule in naming for pair in rule["UserIdGroupPairs"]} - {one["GroupId"]}
+            group = self._resource("security group", one, "GroupId", [one["VpcId"]])
+            if group.kept:
+                # Whose rules we do not touch: what they name stays.
+                yield self._resource("security group", one, "GroupId", [one["VpcId"], *named])
+                continue
+            yield group
+            if named:
+                yield Resource(
+                    "rules of the security group",
+                    f"{group.id}/rules",
+                    group.name,
+                    on=(group.id, *sorted(named)),
+                    facts={"group": group.id, "permissions": naming},
+                )
+
+    def _endpoints(self, vpcs: list[str]) -> Iterator[Resource]:
+        for one in self._both("describe_vpc_endpoints", "VpcEndpoints", vpcs):
+            if one["State"].lower() not in GONE:
+                groups = [group["GroupId"] for group in one.get("Groups", [])]
+                on = [one["VpcId"], *one.get("RouteTableIds", []), *one.get("SubnetIds", []), *groups]
+                kind = "interface endpoint" if one.get("VpcEndpointType") == INTERFACE else "gateway endpoint"
+                yield self._resource(kind, one, "VpcEndpointId", on)
+
+    def _nat_gateways(self, vpcs: list[str], ways_out: list[str]) -> Iterator[Resource]:
+        for one in self._both("describe_nat_gateways", "NatGateways", vpcs):
+            # One that failed has no address any more, and goes by itself.
+            if one["State"] not in GONE:
+                addresses = [address.get("AllocationId") for address in one.get("NatGatewayAddresses", [])]
+                yield self._resource("NAT gateway", one, "NatGatewayId", [one["SubnetId"], *addresses, *ways_out])
+
+    def _addresses(self, ways_out: list[str]) -> Iterator[Resource]:
+        filters = tags.of_cluster_filter(self._cluster)
+        for one in self._ec2.describe_addresses(Filters=filters)["Addresses"]:
+            # AWS detaches no gateway from a VPC that has public addresses.
+            yield self._resource("elastic IP address", one, "AllocationId", ways_out, note=one["PublicIp"])
+
+    # The instances
+
+    def _instances(self, found: Iterable[Found], ways_out: list[str]) -> Iterator[Resource]:
+        for one in found:
+            own = tags.from_list(one.get("Tags", []))
+            disks = [disk["VolumeId"] for disk in _disks(one)]
+            groups = [group["GroupId"] for group in one.get("SecurityGroups", [])]
+            # AWS detaches no gateway from a VPC that has public addresses.
+            through = ways_out if one.get("PublicIpAddress") else []
+            yield self._resource(
+                "instance",
+                one,
+                "InstanceId",
+                [one.get("SubnetId"), *groups, *disks, *through],
+                note=f"{one['InstanceType']}, {one['State']['Name']}",
+                facts={"group": own.get(tags.GROUP, ""), "scaled_by": _scaled_by(one)},
+            )
+
+    def _interfaces(self, vpcs: list[str], living: set[str], ways_out: list[str]) -> Iterator[Resource]:
+        for one in self._both("describe_network_interfaces", "NetworkInterfaces", vpcs):
+            # An instance's own goes with it, and a NAT gateway's and an endpoint's.
+            free = (one.get("Attachment") or {}).get("InstanceId") not in living
+            if free and one.get("InterfaceType") not in THEIR_OWN:
+                groups = [group["GroupId"] for group in one.get("Groups", [])]
+                through = ways_out if one.get("Association") else []
+                yield self._resource(
+                    "network interface",
+                    one,
+                    "NetworkInterfaceId",
+                    [one["SubnetId"], *groups, *through],
+                    note=one.get("Description", ""),
+                )
+
+    def _volumes(self, going_along: set[str]) -> Iterator[Resource]:
+        for one in self._tagged("describe_volumes", "Volumes"):
+            # An instance's own goes with it.
+            if one["VolumeId"] in going_along:
+                continue
+            attachments = one.get("Attachments", [])
+            state = "attached to nothing" if not attachments else f"attached to {attachments[0]['InstanceId']}"
+            yield self._resource(
+                "volume", one, "VolumeId", note=f"{one['Size']} GiB, {state}", facts={"attached": bool(attachments)}
+            )
+
+    def _launch_templates(self) -> Iterator[Resource]:
+        for one in self._tagged("describe_launch_templates", "LaunchTemplates"):
+            facts = {"latest": one["LatestVersionNumber"]}
+            yield Resource("launch template", one["LaunchTemplateId"], one["LaunchTemplateName"], facts=facts)
+
+
+def _disks(instance: Found) -> list[Found]:
+    return [disk["Ebs"] for disk in instance.get("BlockDeviceMappings", []) if "Ebs" in disk]
+
+
+def _scaled_by(instance: Found) -> str:
+    """The Auto Scaling group that keeps an instance; AWS tags it so."""
+    names = [tag["Value"] for tag in instance.get("Tags", []) if tag["Key"] == "aws:autoscaling:groupName"]
+    return names[0] if names else ""

@@ -1,0 +1,371 @@
+"""Finds all that is a cluster's: by its tag, by names made of the cluster's, and by what says so in a hosted zone."""
+
+from __future__ import annotations
+
+from typing import Any, Callable, Iterator, Mapping
+
+from ..._core import names
+from ...aws import tags
+from ...aws.errors import ProvisionError
+from ...aws.session import Aws, ClientError, code, unless_missing
+from .. import cloudwatch, warm_pools
+from .ec2 import Ec2Survey
+from .model import Resource, unique
+from .records import owned_records
+from .registries import owned_services
+from .shared import flat, named_and_tagged
+
+BACKUPS = "backups/"
+NO_QUEUE = ("AWS.SimpleQueueService.NonExistentQueue", "QueueDoesNotExist")
+NO_TOPIC_TAGS = ("NotFound", "NotFoundException", "ResourceNotFound", "ResourceNotFoundException")
+UNKNOWN = "swarm.aws does not make its kind, and does not know how to delete it"
+
+
+class Survey:
+    """Asks every service that a cluster uses, and the tagging service about all others."""
+
+    def __init__(self, aws: Aws, cluster: str, account: str, *, keep_backups: bool = False) -> None:
+        self._aws, self.cluster, self._account = aws, cluster, account
+        self._keep_backups = keep_backups
+        self._names = names.resource_names(cluster, account, aws.region)
+        self.bucket = self._names["bucket"]
+
+    def find(self) -> list[Resource]:
+        """All that there is. Changes nothing."""
+        found = [
+            *Ec2Survey(self._aws, self.cluster).find(),
+            *self._groups(),
+            *self._queues(),
+            *self._rules(),
+            *self._watchers(),
+            *owned_records(self._aws, self.cluster),
+            *owned_services(self._aws, self.cluster),
+            *self._roles(),
+            *self._keys(),
+            *self._bucket(),
+        ]
+        return unique([*found, *self._others({one.id for one in found} | {one.facts.get("arn") for one in found})])
+
+    # Auto Scaling
+
+    def _groups(self) -> Iterator[Resource]:
+        autoscaling = self._aws.autoscaling
+        pages = autoscaling.get_paginator("describe_auto_scaling_groups").paginate(
+            Filters=tags.of_cluster_filter(self.cluster)
+        )
+        for group in flat(pages, "AutoScalingGroups"):
+            name = group["AutoScalingGroupName"]
+            template = _template_of(group)
+            own = tags.from_list(group.get("Tags", []))
+            inside = group.get("Instances", [])
+            warm = unless_missing(
+                lambda group=group: warm_pools.instances(autoscaling, group),  # type: ignore[misc]
+                "ValidationError",
+            )
+            yield Resource(
+                "Auto Scaling group",
+                name,
+                on=(*filter(None, [template.get("LaunchTemplateId")]), *_split(group.get("VPCZoneIdentifier"))),
+                # A warm pool goes with its group.
+                note=f"{len(inside)} instances" + (f" and {len(warm)} in its warm pool" if warm else ""),
+                facts={
+                    "arn": group.get("AutoScalingGroupARN"),
+                    "group": own.get(tags.GROUP, ""),
+                    "template": template.get("LaunchTemplateId"),
+                    "versions": {template.get("Version")}
+                    | {one.get("LaunchTemplate", {}).get("Version") for one in (*inside, *(warm or ()))},
+                },
+            )
+            hooks = unless_missing(
+                lambda name=name: autoscaling.describe_lifecycle_hooks(AutoScalingGroupName=name),  # type: ignore[misc]
+                "ValidationError",
+            )
+            for hook in (hooks or {}).get("LifecycleHooks", []):
+                yield Resource(
+                    "lifecycle hook",
+                    f"{name}/{hook['LifecycleHookName']}",
+                    on=(name,),
+                    facts={"group": name, "hook": hook["LifecycleHookName"]},
+                )
+
+            policies = unless_missing(
+                lambda name=name: autoscaling.describe_policies(AutoScalingGroupName=name),  # type: ignore[misc]
+                "ValidationError",
+            )
+            for policy in (policies or {}).get("ScalingPolicies", []):
+                # Its alarms are target tracking's own, and go with it.
+                yield Resource(
+                    "scaling policy",
+                    f"{name}/{policy['PolicyName']}",
+                    on=(name,),
+                    facts={"group": name, "policy": policy["PolicyName"]},
+                )
+
+    # Events
+
+    def _queues(self) -> Iterator[Resource]:
+        sqs = self._aws.sqs
+        pages = sqs.get_paginator("list_queues").paginate(QueueNamePrefix=f"{self.cluster}-")
+        for url in flat(pages, "QueueUrls"):
+            # One that was deleted is listed for another minute.
+            found = unless_missing(lambda url=url: sqs.list_queue_tags(QueueUrl=url), *NO_QUEUE)  # type: ignore[misc]
+            if found is None:
+                continue
+            name = url.rsplit("/", 1)[-1]
+            # A queue gets its tags last, so that a run that was killed may have left one without.
+            untagged = self.cluster if name in (self._names["queue"], self._names["dead_letter_queue"]) else None
+            if found.get("Tags", {}).get(tags.CLUSTER, untagged) == self.cluster:
+                yield Resource("queue", f"queue/{name}", name, facts={"url": url, "arn": self._queue_arn(name)})
+
+    def _rules(self) -> Iterator[Resource]:
+        events, name = self._aws.events, self._names["event_rule"]
+        rule = unless_missing(lambda: events.describe_rule(Name=name), "ResourceNotFoundException")
+        if rule is None:
+            return
+        # It has no tags. Its name and where it sends to say whose it is; a run that was killed may have left no target.
+        targets = [target["Arn"] for target in events.list_targets_by_rule(Rule=name)["Targets"]]
+        if not targets or self._queue_arn(self._names["queue"]) in targets:
+            yield Resource("event rule", f"rule/{name}", name, facts={"arn": rule["Arn"]})
+
+    def _queue_arn(self, name: str) -> str:
+        return f"arn:{self._partition}:sqs:{self._aws.region}:{self._account}:{name}"
+
+    # Monitoring
+
+    def _watchers(self) -> Iterator[Resource]:
+        sns = self._aws.sns
+        for alarm in cloudwatch.alarms_of(self._aws, self.cluster):
+            name = alarm["AlarmName"]
+            yield Resource("alarm", f"alarm/{name}", name, facts={"arn": alarm["AlarmArn"]})
+        dashboard = self._names["dashboard"]
+        if unless_missing(
+            lambda: self._aws.cloudwatch.get_dashboard(DashboardName=dashboard), *cloudwatch.NO_DASHBOARD
+        ):
+            # It takes no tags, and the name alone says whose it is.
+            yield Resource("dashboard", f"dashboard/{dashboard}", dashboard)
+        name = self._names["alarm_topic"]
+        arn = f"arn:{self._partition}:sns:{self._aws.region}:{self._account}:{name}"
+        found = unless_missing(lambda: sns.list_tags_for_resource(ResourceArn=arn), *NO_TOPIC_TAGS)
+        if found and tags.from_list(found["Tags"]).get(tags.CLUSTER) == self.cluster:
+            yield Resource("topic", f"topic/{name}", name, facts={"arn": arn})
+
+    # Identities
+
+    def _roles(self) -> Iterator[Resource]:
+        iam, ours = self._aws.iam, f"{self.cluster}-"
+        roles = named_and_tagged(
+            iam, "list_roles", "Roles", "RoleName", lambda name: iam.get_role(RoleName=name)["Role"], ours, self.cluster
+        )
+        for role in roles:
+            name = role["RoleName"]
+            yield Resource("IAM role", f"role/{name}", name, facts={"arn": role["Arn"]})
+            for policy in iam.list_role_policies(RoleName=name)["PolicyNames"]:
+                yield Resource(
+                    "policy of the IAM role",
+                    f"role/{name}/{policy}",
+                    name,
+                    on=(f"role/{name}",),
+                    facts={"policy": policy},
+                )
+        profiles = named_and_tagged(
+            iam,
+            "list_instance_profiles",
+            "InstanceProfiles",
+            "InstanceProfileName",
+            lambda name: iam.get_instance_profile(InstanceProfileName=name)["InstanceProfile"],
+            ours,
+            self.cluster,
+        )
+        for profile in profiles:
+            name = profile["InstanceProfileName"]
+            held = [role["RoleName"] for role in profile["Roles"]]
+            yield Resource(
+                "instance profile",
+                f"instance-profile/{name}",
+                name,
+                on=tuple(f"role/{role}" for role in held),
+                facts={"arn": profile["Arn"], "roles": held},
+            )
+
+    # The bucket and its key
+
+    def _keys(self) -> Iterator[Resource]:
+        alias = f"alias/{self.cluster}-swarm"
+        described = unless_missing(lambda: self._aws.kms.describe_key(KeyId=alias), "NotFoundException")
+        if described is None:
+            return
+        metadata = described["KeyMetadata"]
+        key = self._key(metadata)
+        if key is not None:
+            yield Resource("KMS alias", alias, on=(key.id,))
+            yield key
+
+    def _key(self, metadata: Mapping[str, Any]) -> Resource | None:
+        """A key that carries the cluster's tag; None if it is somebody else's."""
+        identifier = metadata["KeyId"]
+        found = self._aws.kms.list_resource_tags(KeyId=identifier)["Tags"]
+        if {tag["TagKey"]: tag["TagValue"] for tag in found}.get(tags.CLUSTER) != self.cluster:
+            return None
+        going = ""
+        if metadata["KeyState"] == "PendingDeletion":
+            moment = metadata.get("DeletionDate")
+            going = f"{moment:%Y-%m-%d}" if moment else "within a month"
+        return Resource("KMS key", identifier, going=going, facts={"arn": metadata["Arn"]})
+
+    def _bucket(self) -> Iterator[Resource]:
+        s3, name = self._aws.s3, self.bucket
+        try:
+            if unless_missing(lambda: s3.head_bucket(Bucket=name), "404", "NoSuchBucket") is None:
+                return
+        except ClientError as error:
+            if code(error) == "403":
+                raise ProvisionError(
+                    f"You may not look at the bucket {name}, or it is another account's: ask for the right to it."
+                ) from error
+            raise
+        own = unless_missing(lambda: s3.get_bucket_tagging(Bucket=name), "NoSuchTagSet")
+        # The tag is the last thing that a bucket gets, and the name alone says whose it is.
+        if tags.from_list((own or {}).get("TagSet", [])).get(tags.CLUSTER, self.cluster) != self.cluster:
+            return
+        backups, others = [], 0
+        for one in self.versions():
+            if one["Key"].startswith(BACKUPS):
+                if one.get("IsLatest") and "Size" in one:
+                    backups.append(one["Key"])
+            else:
+                others += 1
+        count = len(backups)
+        note = f"{count} backup{'' if count == 1 else 's'}, the newest is {max(backups)}" if backups else ""
+        kept = "keep_backups is set" if backups and self._keep_backups else ""
+        on = (f"alias/{self.cluster}-swarm", *self._keys_of_the_bucket())
+        yield Resource("bucket", name, on=on, note=note, kept=kept, facts={"arn": f"arn:{self._partition}:s3:::{name}"})
+        if others or (backups and not kept):
+            yield Resource(
+                "objects of the bucket",
+                f"{name}/*",
+                name,
+                on=(name,),
+                note=f"{others} versions" + (" and all versions of the backups" if backups and not kept else ""),
+                facts={"keep": BACKUPS if kept else None},
+            )
+
+    def _keys_of_the_bucket(self) -> list[str]:
+        """IDs of the keys without which what is in the bucket cannot be read."""
+        found = unless_missing(
+            lambda: self._aws.s3.get_bucket_encryption(Bucket=self.bucket),
+            "ServerSideEncryptionConfigurationNotFoundError",
+        )
+        rules = found["ServerSideEncryptionConfiguration"]["Rules"] if found else []
+        named = [rule.get("ApplyServerSideEncryptionByDefault", {}).get("KMSMasterKeyID") for rule in rules]
+        return [one.rsplit("/", 1)[-1] for one in named if one]
+
+    def versions(self) -> Iterator[Mapping[str, Any]]:
+        """All versions of the bucket's objects, and what marks them as deleted."""
+        for page in self._aws.s3.get_paginator("list_object_versions").paginate(Bucket=self.bucket):
+            yield from page.get("Versions", [])
+            yield from page.get("DeleteMarkers", [])
+
+    # Whatever else carries the tag
+
+    def _others(self, known: set[Any]) -> Iterator[Resource]:
+        pages = self._aws.resourcegroupstaggingapi.get_paginator("get_resources").paginate(
+            TagFilters=[{"Key": tags.CLUSTER, "Values": [self.cluster]}]
+        )
+        looks: dict[str, Callable[[str], Resource | None]] = {
+            "kms:key": self._tagged_key,
+            "secretsmanager:secret": self._secret,
+            "logs:log-group": self._log_group,
+            "ssm:parameter": self._parameter,
+            "sqs": self._tagged_queue,
+        }
+        for one in flat(pages, "ResourceTagMappingList"):
+            arn = one["ResourceARN"]
+            service, kind, name = _parts(arn)
+            if arn in known or name in known or service == "autoscaling" or f"{service}:{kind}" in _LOOKED_AT:
+                continue
+            look = looks.get(f"{service}:{kind}") or looks.get(service)
+            found = (
+                look(arn) if look else Resource(f"{service} {kind}".strip(), arn, kept=UNKNOWN, facts={"tagged": True})
+            )
+            if found is not None:
+                yield found
+
+    def _tagged_key(self, arn: str) -> Resource | None:
+        described = unless_missing(lambda: self._aws.kms.describe_key(KeyId=arn), "NotFoundException")
+        return self._key(described["KeyMetadata"]) if described else None
+
+    def _secret(self, arn: str) -> Resource | None:
+        secrets = self._aws.secretsmanager
+        found = unless_missing(lambda: secrets.describe_secret(SecretId=arn), "ResourceNotFoundException")
+        if found is None:
+            return None
+        kept = "keep_backups is set, and a backup may need it" if self._keep_backups else ""
+        moment = found.get("DeletedDate")
+        on = tuple(filter(None, [(found.get("KmsKeyId") or "").rsplit("/", 1)[-1]]))
+        if found.get("KmsKeyId", "").startswith("alias/"):
+            on = (found["KmsKeyId"],)
+        going = f"{moment:%Y-%m-%d}" if moment else ""
+        return Resource("secret", arn, found["Name"], on=on, kept="" if going else kept, going=going)
+
+    def _log_group(self, arn: str) -> Resource | None:
+        name = arn.split(":log-group:", 1)[1].removesuffix(":*")
+        found = self._aws.logs.describe_log_groups(logGroupNamePrefix=name)["logGroups"]
+        return (
+            Resource("log group", f"log-group/{name}", name)
+            if any(one["logGroupName"] == name for one in found)
+            else None
+        )
+
+    def _parameter(self, arn: str) -> Resource | None:
+        name = arn.split(":parameter", 1)[1]
+        found = self._aws.ssm.describe_parameters(ParameterFilters=[{"Key": "Name", "Values": [name]}])["Parameters"]
+        return Resource("parameter", f"parameter/{name}", name) if found else None
+
+    def _tagged_queue(self, arn: str) -> Resource | None:
+        name = arn.rsplit(":", 1)[-1]
+        found = unless_missing(lambda: self._aws.sqs.get_queue_url(QueueName=name), *NO_QUEUE)
+        return Resource("queue", f"queue/{name}", name, facts={"url": found["QueueUrl"], "arn": arn}) if found else None
+
+    @property
+    def _partition(self) -> str:
+        return self._aws.ec2.meta.partition
+
+
+# Kinds that EC2 itself was asked about, whose answer is fresher than the tagging service's.
+_LOOKED_AT = {
+    f"ec2:{kind}"
+    for kind in (
+        "elastic-ip",
+        "instance",
+        "internet-gateway",
+        "launch-template",
+        "natgateway",
+        "network-interface",
+        "route-table",
+        "security-group",
+        "security-group-rule",
+        "spot-instances-request",
+        "subnet",
+        "volume",
+        "vpc",
+        "vpc-endpoint",
+    )
+}
+
+
+def _parts(arn: str) -> tuple[str, str, str]:
+    """Service, kind and name of an ARN, whichever way it separates the last two."""
+    service, rest = arn.split(":")[2], arn.split(":", 5)[5]
+    separator = next((one for one in rest if one in "/:"), "")
+    kind, name = rest.split(separator, 1) if separator else ("", rest)
+    return service, kind, name
+
+
+def _template_of(group: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The launch template that a group names, itself or in its mixed instances policy."""
+    mixed = (group.get("MixedInstancesPolicy") or {}).get("LaunchTemplate", {})
+    return group.get("LaunchTemplate") or mixed.get("LaunchTemplateSpecification") or {}
+
+
+def _split(text: str | None) -> list[str]:
+    return [one for one in (text or "").split(",") if one]

@@ -1,0 +1,120 @@
+"""Which subnets there are, and which part of the VPC's address range each gets."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from ipaddress import IPv4Network, IPv6Network
+from typing import Any, Mapping, Sequence
+
+from ..aws import tags
+from ..aws.errors import ProvisionError
+
+# AWS allows nothing smaller, and keeps five addresses of each subnet to itself.
+SMALLEST_PREFIX = 28
+RESERVED_ADDRESSES = 5
+# Room for sixteen subnets, where the VPC is large enough for that.
+SPARE_BITS = 4
+# How the names of private subnets end, and those of their route tables.
+PRIVATE = "-private"
+
+
+@dataclass(frozen=True)
+class Plot:
+    """A subnet to be."""
+
+    zone: str
+    private: bool
+
+    @property
+    def key(self) -> str:
+        """Its name without the cluster's."""
+        return f"{self.zone}{PRIVATE}" if self.private else self.zone
+
+
+def plots(zones: Sequence[str], *, private: bool) -> list[Plot]:
+    """A public subnet in each zone and, if nodes are private, one for them beside it."""
+    return [Plot(zone, kind) for kind in ((False, True) if private else (False,)) for zone in zones]
+
+
+def prefix_of(vpc: IPv4Network) -> int:
+    """The prefix length of the subnets of a VPC."""
+    return max(vpc.prefixlen, min(vpc.prefixlen + SPARE_BITS, SMALLEST_PREFIX))
+
+
+def usable(subnet: IPv4Network) -> int:
+    """How many instances a subnet has addresses for."""
+    return subnet.num_addresses - RESERVED_ADDRESSES
+
+
+def carve(vpc: IPv4Network, keys: Sequence[str], taken: Mapping[str, IPv4Network]) -> dict[str, IPv4Network]:
+    """The range of each plot by its key: what it has in ``taken``, or else the first that is free, in their order.
+
+    What a plot has once got stays its own, whatever zones come and go.
+    Raises ProvisionError when the VPC is too small for them.
+    """
+    free = (
+        subnet
+        for subnet in vpc.subnets(new_prefix=prefix_of(vpc))
+        if not any(subnet.overlaps(other) for other in taken.values())
+    )
+    subnets = {}
+    for key in keys:
+        subnet = taken.get(key) or next(free, None)
+        if subnet is None:
+            raise ProvisionError(
+                f"vpc_cidr {vpc} has room for {2 ** (prefix_of(vpc) - vpc.prefixlen)} subnets, which is too small for "
+                f"the {len(keys)} that its zones need: give a larger range, such as /16."
+            )
+        subnets[key] = subnet
+    return subnets
+
+
+def carve_ipv6(vpc: IPv6Network, zones: Sequence[str], taken: Mapping[str, IPv6Network]) -> dict[str, IPv6Network]:
+    """Each zone's part of the VPC's IPv6 range: what it has already, or the first free /64, the only size AWS takes."""
+    free = (subnet for subnet in vpc.subnets(new_prefix=64) if subnet not in taken.values())
+    return {zone: taken.get(zone) or next(free) for zone in zones}
+
+
+def planned(cluster: Mapping[str, Any], found: Sequence[Mapping[str, Any]], ipv6_range: str) -> list[dict[str, Any]]:
+    """The subnets of a configuration, as the filter `subnets` documents them.
+
+    Raises ProvisionError when the VPC is too small for them.
+    """
+    private = cluster["private_nodes"] is not None
+    wanted = plots(cluster["zones"], private=private)
+    present = {Plot(subnet["availability_zone"], tags.PRIVATE in subnet["tags"]).key: subnet for subnet in found}
+    taken = {key: IPv4Network(subnet["cidr_block"]) for key, subnet in present.items()}
+    parts = carve(IPv4Network(cluster["vpc_cidr"]), [plot.key for plot in wanted], taken)
+    has = {key: _ipv6_cidr(subnet) for key, subnet in present.items()}
+    ipv6: dict[str, Any] = dict(has)
+    if ipv6_range and cluster["dns"] is not None and cluster["dns"]["ipv6"]:
+        public = {key: IPv6Network(cidr) for key, cidr in has.items() if cidr}
+        ipv6 = {**has, **carve_ipv6(IPv6Network(ipv6_range), cluster["zones"], public)}
+    result = []
+    for plot in wanted:
+        name = f"{cluster['cluster_name']}-{plot.key}"
+        own_tags = {"Name": name, **({tags.PRIVATE: plot.zone} if plot.private else {})}
+        result.append(
+            {
+                "name": name,
+                "zone": plot.zone,
+                "private": plot.private,
+                "cidr": str(parts[plot.key]),
+                "ipv6_cidr": str(ipv6.get(plot.key) or ""),
+                "tags": own_tags,
+            }
+        )
+    return result
+
+
+def _ipv6_cidr(subnet: Mapping[str, Any]) -> str:
+    """A subnet's IPv6 range, which stays once it has one; empty without."""
+    states = ("associating", "associated")
+    return next(
+        (
+            block["ipv6_cidr_block"]
+            for block in subnet["ipv6_cidr_block_association_set"]
+            if block["ipv6_cidr_block_state"]["state"] in states
+        ),
+        "",
+    )

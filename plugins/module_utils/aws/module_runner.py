@@ -1,0 +1,34 @@
+"""How a module that runs on the controller begins and ends: arguments, session, errors as sentences, result."""
+
+from __future__ import annotations
+
+from typing import Any, Callable, Mapping
+
+from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
+
+from .changes import Changes
+from .errors import ProvisionError
+from .session import Aws, BotoCoreError, ClientError, sentence
+
+Work = Callable[[Aws, Mapping[str, Any], Changes], Mapping[str, Any]]
+
+TAGS_ARGUMENT = {"type": "dict", "default": {}}
+
+
+def run(arguments: Mapping[str, Any], work: Work) -> None:
+    """Be a module: parse the arguments, do the work and report. Never returns."""
+    module = AnsibleAWSModule(argument_spec=dict(arguments), supports_check_mode=True)
+    changes = Changes(module.check_mode)
+    try:
+        aws = Aws.of_module(module)
+    except BotoCoreError as error:
+        module.fail_json(msg=sentence(error), api_calls=0, **changes.result())
+    try:
+        result = dict(work(aws, module.params, changes))
+    except ProvisionError as error:
+        module.fail_json(msg=str(error), api_calls=aws.calls, **changes.result())
+    except (ClientError, BotoCoreError) as error:
+        module.fail_json(msg=sentence(error), api_calls=aws.calls, **changes.result())
+    for warning in result.pop("warnings", []):
+        module.warn(warning)
+    module.exit_json(api_calls=aws.calls, **changes.result(), **result)

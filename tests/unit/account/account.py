@@ -1,0 +1,177 @@
+"""An AWS account in memory, which knows what was written to it and can fail in the middle of it."""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+import re
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+from unittest.mock import patch
+
+import boto3
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+from ansible_collections.swarm.aws.plugins.module_utils.aws import waiting
+from ansible_collections.swarm.aws.plugins.module_utils.aws.changes import Changes
+from ansible_collections.swarm.aws.plugins.module_utils.aws.session import Aws
+from botocore.awsrequest import AWSResponse
+from moto import mock_aws
+from moto.autoscaling import models
+
+from lab.aws import cloud_map, endpoints, ipv6, nat, repairs
+from lab.aws.autoscaling import api
+from lab.aws.autoscaling.backend import LabAutoScaling
+from lab.aws.grafts import Grafts
+
+REGION = "eu-west-1"
+ACCOUNT_ID = "123456789012"
+READS = ("Describe", "Get", "Head", "List")
+# What differs from one account to the next although it says the same.
+RANDOM = re.compile(
+    r"\b(vpc|subnet|igw|nat|eipalloc|rtb|rtbassoc|vpce|sg|sgr|lt|acl)-[0-9a-f]{8,}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+)
+
+
+class Killed(BaseException):
+    """The process ends here; nothing may catch it."""
+
+
+class Account:
+    """An empty account, and the modules' way to it."""
+
+    def __init__(self) -> None:
+        self.reads: list[str] = []
+        self.writes: list[str] = []
+        self._killed_after: int | None = None
+        self.aws = Aws(_session())
+
+    @contextmanager
+    def recording(self, killed_after: int | None = None) -> Iterator[list[str]]:
+        """The operations that write, in their order; ``reads`` has the others.
+
+        The process is killed when ``killed_after`` of them have taken effect.
+        """
+        writes: list[str] = []
+        self.reads, self.writes, self._killed_after = [], writes, killed_after
+        events = _session().events
+        events.register("before-call", self._note, "recording-before")
+        events.register("after-call", self._kill, "recording-after")
+        try:
+            yield writes
+        finally:
+            events.unregister("before-call", unique_id="recording-before")
+            events.unregister("after-call", unique_id="recording-after")
+
+    @contextmanager
+    def refusing(self, operation: str, code: str = "AccessDenied") -> Iterator[None]:
+        """AWS refuses an operation, by default as to one who has no right to it."""
+        # To a HEAD request there is no answer but the status.
+        error = {"Code": "403" if operation.startswith("Head") else code, "Message": "Forbidden"}
+        parsed = {"Error": error, "ResponseMetadata": {"HTTPStatusCode": 403}}
+
+        def refuse(model: Any, **_: Any) -> Any:
+            return (AWSResponse("", 403, {}, None), parsed) if model.name == operation else None
+
+        events = _session().events
+        events.register("before-call", refuse, "refusing")
+        try:
+            yield
+        finally:
+            events.unregister("before-call", unique_id="refusing")
+
+    @contextmanager
+    def changing(self, operation: str, change: Callable[..., None]) -> Iterator[None]:
+        """What AWS answers to an operation is changed on its way."""
+        events = _session().events
+        name = f"after-call.ec2.{operation}"
+        events.register(name, change, "changing")
+        try:
+            yield
+        finally:
+            events.unregister(name, unique_id="changing")
+
+    def run(
+        self, arguments: Mapping[str, Any], work: Callable[..., Any], params: Mapping[str, Any], *, check: bool = False
+    ) -> dict[str, Any]:
+        """Run a module's work as the module would, and return what it would."""
+        validated = ArgumentSpecValidator(dict(arguments)).validate(dict(params))
+        assert not validated.error_messages, validated.error_messages
+        changes = Changes(check)
+        # Clients of its own, as a module's process has. One that was made before a recording would not be recorded.
+        result = work(Aws(_session()), validated.validated_parameters, changes)
+        return {**changes.result(), **result}
+
+    def _note(self, model: Any, **_: Any) -> None:
+        (self.reads if model.name.startswith(READS) else self.writes).append(model.name)
+
+    def _kill(self, model: Any, http_response: Any, **_: Any) -> None:
+        if model.name.startswith(READS) or http_response.status_code >= 300:
+            return
+        if self._killed_after is not None and len(self.writes) >= self._killed_after:
+            raise Killed(f"after {model.name}")
+
+
+@contextmanager
+def account() -> Iterator[Account]:
+    """An empty account for as long as the context lasts."""
+    # No machine is booted here, and moto takes longer to make up its images than all the rest takes.
+    with (
+        patch.dict(os.environ, {"MOTO_EC2_LOAD_DEFAULT_AMIS": "false"}),
+        # What was made is visible at once here, so that waiting for it would only make a failing test slow.
+        patch.object(waiting.once_visible, "__defaults__", (0, time.monotonic, time.sleep)),
+        auto_scaling(),
+        mock_aws(),
+    ):
+        # A lab may be up for other tests.
+        os.environ.pop("AWS_ENDPOINT_URL", None)
+        yield Account()
+
+
+@contextmanager
+def auto_scaling() -> Iterator[None]:
+    """The lab's Auto Scaling instead of moto's, which forgets hooks and policies. Its groups launch nothing here.
+
+    The lab's IPv6 too, which is not by chance, and what else it puts right.
+    """
+    grafts = Grafts()
+    api.install(grafts)
+    ipv6.install(grafts)
+    nat.install(grafts)
+    repairs.install(grafts)
+    endpoints.install(grafts)
+    cloud_map.install(grafts, seconds=0)
+    # By which moto finds the API's addresses.
+    grafts.attribute(LabAutoScaling, "__module__", models.__name__)
+    models.autoscaling_backends.reset()
+    try:
+        yield
+    finally:
+        grafts.remove()
+        models.autoscaling_backends.reset()
+
+
+def settled(found: Any) -> Any:
+    """What AWS told, without what is random in it and in an order that can be compared."""
+    return _sorted(json.loads(RANDOM.sub(lambda match: match[1] or "uuid", json.dumps(found, default=str))))
+
+
+def tags_of(found: Mapping[str, Any]) -> dict[str, str]:
+    """A resource's tags."""
+    return {tag["Key"]: tag["Value"] for tag in found.get("Tags", [])}
+
+
+def _sorted(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _sorted(one) for key, one in value.items()}
+    if isinstance(value, list):
+        return sorted((_sorted(one) for one in value), key=lambda one: json.dumps(one, sort_keys=True))
+    return value
+
+
+@functools.cache
+def _session() -> Any:
+    """One for all accounts, since reading the services' models takes far longer than the calls."""
+    return boto3.session.Session(aws_access_key_id="test", aws_secret_access_key="test", region_name=REGION)

@@ -1,0 +1,55 @@
+"""What a module is told, how to see what it built, and what others may do to that."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from types import ModuleType
+from typing import Any
+
+from ansible_collections.swarm.aws.plugins.module_utils.aws.session import Aws
+from botocore.exceptions import ClientError
+
+from tests.unit.account.account import Account, settled
+
+CLUSTER = "example"
+TAGS = {"team": "blue"}
+Drift = Callable[[Aws], object]
+
+
+@dataclass(frozen=True)
+class Case:
+    """A module with arguments that make it build all that it can."""
+
+    module: ModuleType
+    # Builds what must be there before, and returns the module's parameters.
+    prepare: Callable[[Account], Mapping[str, Any]]
+    # The parameters for an account in which nothing is there before.
+    planned: Mapping[str, Any]
+    # What AWS tells of what the module built.
+    look: Callable[[Aws], Any]
+    # What others may do to it, by a phrase that says what.
+    drifts: Mapping[str, Drift] = field(default_factory=dict)
+    # Makes what even a plan needs to be there, for it is the operator's.
+    ground: Callable[[Account], object] = lambda _: None
+    # What tells it from another case of the same module.
+    what: str = ""
+
+    @property
+    def name(self) -> str:
+        return f"{self.what} {self.module.__name__.rsplit('.', 1)[-1]}".strip()
+
+    def run(self, account: Account, params: Mapping[str, Any], *, check: bool = False) -> dict[str, Any]:
+        """Run the module."""
+        return account.run(self.module.ARGUMENTS, self.module.work, params, check=check)
+
+    def state(self, account: Account) -> Any:
+        """What stands, comparable with what stands in another account."""
+        return settled(self.look(account.aws))
+
+    def state_or_error(self, account: Account) -> Any:
+        """The same where so much may be missing that it cannot be told."""
+        try:
+            return self.state(account)
+        except ClientError as error:
+            return str(error)

@@ -1,0 +1,72 @@
+"""The service in a namespace that is the operator's."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ansible_collections.swarm.aws.plugins.module_utils.aws.session import Aws
+from ansible_collections.swarm.aws.plugins.modules import cloud_map_service
+
+from tests.unit.account.account import Account
+from tests.unit.account.cases.case import CLUSTER, TAGS, Case
+
+NAMESPACE = "cloud.test"
+PARAMS: Mapping[str, Any] = {
+    "cluster_name": CLUSTER,
+    "tags": TAGS,
+    "namespace": NAMESPACE,
+    "service": "www",
+    "ttl": 60,
+}
+
+
+def namespace(aws: Aws, name: str = NAMESPACE) -> str:
+    """Make one, and return its ID."""
+    client = aws.servicediscovery
+    operation = client.create_public_dns_namespace(Name=name)["OperationId"]
+    return str(client.get_operation(OperationId=operation)["Operation"]["Targets"]["NAMESPACE"])
+
+
+def prepare(account: Account) -> Mapping[str, Any]:
+    if not account.aws.servicediscovery.list_namespaces()["Namespaces"]:
+        namespace(account.aws)
+    return PARAMS
+
+
+def service(aws: Aws) -> dict[str, Any]:
+    (found,) = aws.servicediscovery.list_services()["Services"]
+    return dict(found)
+
+
+def look(aws: Aws) -> Any:
+    found = aws.servicediscovery.list_services()["Services"]
+    return [
+        {
+            "name": one["Name"],
+            "records": one["DnsConfig"],
+            "tags": aws.servicediscovery.list_tags_for_resource(ResourceARN=one["Arn"])["Tags"],
+        }
+        for one in found
+    ]
+
+
+def let_it_be_kept_longer(aws: Aws) -> None:
+    records = [{"Type": "A", "TTL": 3600}]
+    aws.servicediscovery.update_service(Id=service(aws)["Id"], Service={"DnsConfig": {"DnsRecords": records}})
+
+
+CASE = Case(
+    module=cloud_map_service,
+    prepare=prepare,
+    planned=PARAMS,
+    ground=prepare,
+    look=look,
+    drifts={
+        "clients keep answers for an hour": let_it_be_kept_longer,
+        "the service lost a tag": lambda aws: aws.servicediscovery.untag_resource(
+            ResourceARN=service(aws)["Arn"], TagKeys=["team"]
+        ),
+        "the service was deleted": lambda aws: aws.servicediscovery.delete_service(Id=service(aws)["Id"]),
+    },
+)

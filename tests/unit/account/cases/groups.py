@@ -1,0 +1,270 @@
+"""The node groups."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from typing import Any
+
+from ansible_collections.swarm.aws.plugins.module_utils.aws.session import Aws
+from ansible_collections.swarm.aws.plugins.modules import node_groups
+from moto.autoscaling import models
+from moto.ec2.models import ec2_backends
+
+from tests.unit.account.account import ACCOUNT_ID, REGION, Account
+from tests.unit.account.cases.case import CLUSTER, TAGS, Case
+from tests.unit.account.ground import MEMBER, ZONES, group_of, network, tagged
+
+MANAGER, WORKER = f"{CLUSTER}-manager", f"{CLUSTER}-worker"
+LAUNCHING = f"{CLUSTER}-launching"
+PLANNED = {zone: f"subnet-{zone}" for zone in ZONES}
+GROUP = {
+    "architecture": "x86_64",
+    "instance_types": ["t3.small"],
+    "zones": None,
+    "spot": None,
+    "scaling": None,
+    "warm_pool": None,
+}
+
+
+def group(name: str, **more: Any) -> dict[str, Any]:
+    """A node group as the preflight leaves it, as far as the module looks at it."""
+    tags = {**TAGS, "Name": f"{CLUSTER}-{name}", "swarm.aws/cluster": CLUSTER}
+    tags |= {"swarm.aws/group": name, "swarm.aws/role": name}
+    return {**GROUP, "name": name, "role": name, "tags": tags, **more}
+
+
+GROUPS = [
+    group("manager", min=3, desired=3, max=3),
+    group(
+        "worker",
+        instance_types=["t3.small", "t3a.small"],
+        min=0,
+        desired=1,
+        max=4,
+        spot={"share": 70, "on_demand_base": 1, "strategy": "price-capacity-optimized", "rebalance": True},
+        scaling={"target": 80},
+    ),
+]
+
+
+def params(subnets: Mapping[str, str], groups: list[dict[str, Any]] | None = None) -> dict[str, Any]:
+    return {
+        "cluster_name": CLUSTER,
+        "groups": copy.deepcopy(groups or GROUPS),
+        "subnets": dict(subnets),
+        "template_versions": {"manager": 1, "worker": 1},
+        "measured": True,
+    }
+
+
+def template(aws: Aws, name: str, **data: Any) -> None:
+    """A launch template, as the role has made it before."""
+    said = {"ImageId": "ami-0123456789abcdef0", "InstanceType": "t3.small", **data}
+    aws.ec2.create_launch_template(
+        LaunchTemplateName=name, LaunchTemplateData=said, TagSpecifications=tagged("launch-template", name)
+    )
+
+
+def prepare(account: Account) -> Mapping[str, Any]:
+    built = network(account.aws)
+    for name in (MANAGER, WORKER):
+        template(account.aws, name)
+    return params(built.public)
+
+
+def look(aws: Aws) -> Any:
+    autoscaling = aws.autoscaling
+    return {
+        "groups": [
+            {
+                **{
+                    key: group.get(key)
+                    for key in (
+                        "AutoScalingGroupName",
+                        "MinSize",
+                        "DesiredCapacity",
+                        "MaxSize",
+                        "VPCZoneIdentifier",
+                        "HealthCheckType",
+                        "HealthCheckGracePeriod",
+                        "TerminationPolicies",
+                        "CapacityRebalance",
+                        "Tags",
+                        "WarmPoolConfiguration",
+                        "EnabledMetrics",
+                    )
+                },
+                **_launch(group),
+                "hooks": autoscaling.describe_lifecycle_hooks(AutoScalingGroupName=group["AutoScalingGroupName"])[
+                    "LifecycleHooks"
+                ],
+                "policies": autoscaling.describe_policies(AutoScalingGroupName=group["AutoScalingGroupName"])[
+                    "ScalingPolicies"
+                ],
+            }
+            for group in autoscaling.describe_auto_scaling_groups()["AutoScalingGroups"]
+        ],
+    }
+
+
+def _launch(group: Mapping[str, Any]) -> dict[str, Any]:
+    """What the group launches."""
+    mixed = group.get("MixedInstancesPolicy")
+    template = mixed["LaunchTemplate"]["LaunchTemplateSpecification"] if mixed else group["LaunchTemplate"]
+    return {
+        "template": template["LaunchTemplateName"],
+        "version": template["Version"],
+        "overrides": mixed and mixed["LaunchTemplate"]["Overrides"],
+        "distribution": mixed and mixed["InstancesDistribution"],
+    }
+
+
+def new_version(aws: Aws) -> None:
+    """Another version, that all new instances get."""
+    aws.ec2.create_launch_template_version(
+        LaunchTemplateName=MANAGER, LaunchTemplateData={"ImageId": "ami-1", "InstanceType": "t3.nano"}
+    )
+    template = {"LaunchTemplateName": MANAGER, "Version": "2"}
+    aws.autoscaling.update_auto_scaling_group(AutoScalingGroupName=MANAGER, LaunchTemplate=template)
+
+
+def put_hook(aws: Aws, **other: Any) -> None:
+    hook = {
+        "LifecycleHookName": LAUNCHING,
+        "LifecycleTransition": "autoscaling:EC2_INSTANCE_LAUNCHING",
+        "HeartbeatTimeout": 900,
+        "DefaultResult": "ABANDON",
+        **other,
+    }
+    aws.autoscaling.put_lifecycle_hook(AutoScalingGroupName=MANAGER, **hook)
+
+
+def track(aws: Aws, target: float, **other: Any) -> None:
+    """The group follows something else."""
+    (policy,) = aws.autoscaling.describe_policies(AutoScalingGroupName=WORKER)["ScalingPolicies"]
+    tracking = {**policy["TargetTrackingConfiguration"], "TargetValue": target, **other}
+    aws.autoscaling.put_scaling_policy(
+        AutoScalingGroupName=WORKER,
+        PolicyName=policy["PolicyName"],
+        PolicyType="TargetTrackingScaling",
+        EstimatedInstanceWarmup=policy["EstimatedInstanceWarmup"],
+        TargetTrackingConfiguration=tracking,
+    )
+
+
+def update(aws: Aws, name: str, **settings: Any) -> None:
+    aws.autoscaling.update_auto_scaling_group(AutoScalingGroupName=name, **settings)
+
+
+def distribute(aws: Aws) -> None:
+    found = aws.autoscaling.describe_auto_scaling_groups(AutoScalingGroupNames=[WORKER])["AutoScalingGroups"][0]
+    policy = found["MixedInstancesPolicy"]
+    policy["InstancesDistribution"]["OnDemandPercentageAboveBaseCapacity"] = 100
+    update(aws, WORKER, MixedInstancesPolicy=policy)
+
+
+def delete_group(_: Aws) -> None:
+    # Which takes Auto Scaling a while, in which the API still tells of it.
+    del models.autoscaling_backends[ACCOUNT_ID][REGION].groups[WORKER]
+
+
+CASE = Case(
+    module=node_groups,
+    prepare=prepare,
+    planned=params(PLANNED),
+    look=look,
+    drifts={
+        "the group launches another version": new_version,
+        "its metrics are not collected": lambda aws: aws.autoscaling.disable_metrics_collection(
+            AutoScalingGroupName=MANAGER
+        ),
+        "the group is smaller": lambda aws: update(aws, MANAGER, MinSize=1, DesiredCapacity=1),
+        "the group may grow": lambda aws: update(aws, MANAGER, MaxSize=9),
+        "a load balancer judges": lambda aws: update(aws, MANAGER, HealthCheckType="ELB"),
+        "instances have less time to boot": lambda aws: update(aws, MANAGER, HealthCheckGracePeriod=1),
+        "newer instances go first": lambda aws: update(aws, MANAGER, TerminationPolicies=["NewestInstance"]),
+        "spot capacity is not used": distribute,
+        "spot instances at risk stay": lambda aws: update(aws, WORKER, CapacityRebalance=False),
+        "the group lost a tag": lambda aws: aws.autoscaling.delete_tags(
+            Tags=[{"ResourceId": WORKER, "ResourceType": "auto-scaling-group", "Key": "team"}]
+        ),
+        "a tag is no longer given to instances": lambda aws: aws.autoscaling.create_or_update_tags(
+            Tags=[
+                {
+                    "ResourceId": WORKER,
+                    "ResourceType": "auto-scaling-group",
+                    "Key": "team",
+                    "Value": "blue",
+                    "PropagateAtLaunch": False,
+                }
+            ]
+        ),
+        "a hook was deleted": lambda aws: aws.autoscaling.delete_lifecycle_hook(
+            AutoScalingGroupName=MANAGER, LifecycleHookName=LAUNCHING
+        ),
+        "a hook lets what never joined in": lambda aws: put_hook(aws, DefaultResult="CONTINUE"),
+        "a hook gives up early": lambda aws: put_hook(aws, HeartbeatTimeout=30),
+        "a scaling policy was deleted": lambda aws: aws.autoscaling.delete_policy(
+            AutoScalingGroupName=WORKER, PolicyName="needed-nodes"
+        ),
+        "the group keeps more free": lambda aws: track(aws, 50),
+        "the group never gets smaller": lambda aws: track(aws, 80, DisableScaleIn=True),
+        "a group was deleted": delete_group,
+    },
+)
+
+WARM_GROUPS = [
+    GROUPS[0],
+    {**GROUPS[1], "spot": None, "scaling": None, "warm_pool": {"min": 1, "max": 4}},
+]
+
+
+def prepare_warm(account: Account) -> Mapping[str, Any]:
+    return {**prepare(account), "groups": copy.deepcopy(WARM_GROUPS)}
+
+
+def launchable(account: Account, told: Mapping[str, Any]) -> dict[str, Any]:
+    """The same with what an instance needs, so that Auto Scaling gets on with each step.
+
+    Of one type, since an instance of moto's own cannot tell the market that the lab chooses by.
+    """
+    ec2 = account.aws.ec2
+    image = ec2.register_image(Name="debian", Architecture="x86_64")["ImageId"]
+    # Which moto forgets.
+    ec2_backends[ACCOUNT_ID][REGION].amis[image].architecture = "x86_64"
+    interfaces = [{"DeviceIndex": 0, "Groups": [group_of(account.aws, MEMBER)["GroupId"]]}]
+    for name in (MANAGER, WORKER):
+        data = {"ImageId": image, "InstanceType": "t3.small", "NetworkInterfaces": interfaces}
+        ec2.create_launch_template_version(LaunchTemplateName=name, LaunchTemplateData=data)
+    versions = {"manager": 2, "worker": 2}
+    return {
+        **told,
+        "template_versions": versions,
+        "groups": [{**one, "instance_types": ["t3.small"]} for one in told["groups"]],
+    }
+
+
+def put_pool(aws: Aws, low: int, high: int) -> None:
+    aws.autoscaling.put_warm_pool(AutoScalingGroupName=WORKER, MinSize=low, MaxGroupPreparedCapacity=high)
+
+
+def lose_pool(_: Aws) -> None:
+    # Which takes Auto Scaling a while, too.
+    models.autoscaling_backends[ACCOUNT_ID][REGION].groups[WORKER].warm_pool = None
+
+
+WARM_CASE = Case(
+    module=node_groups,
+    what="warm",
+    prepare=prepare_warm,
+    planned=params(PLANNED, WARM_GROUPS),
+    look=look,
+    drifts={
+        "the warm pool was deleted": lose_pool,
+        "the warm pool has fewer": lambda aws: put_pool(aws, 0, 4),
+        "the warm pool has more": lambda aws: put_pool(aws, 1, 9),
+        "the group with the warm pool was deleted": delete_group,
+    },
+)

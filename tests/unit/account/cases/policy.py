@@ -1,0 +1,41 @@
+"""The agents' policy in the bucket."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ansible_collections.swarm.aws.plugins.module_utils.aws.session import Aws
+from ansible_collections.swarm.aws.plugins.modules import cluster_policy
+
+from tests.unit.account.account import ACCOUNT_ID, REGION, Account
+from tests.unit.account.cases.case import CLUSTER, Case
+
+BUCKET = f"{CLUSTER}-swarm-{ACCOUNT_ID}-{REGION}"
+OBJECT = {"Bucket": BUCKET, "Key": "policy.json"}
+PARAMS: Mapping[str, Any] = {
+    "bucket": BUCKET,
+    "policy": {"cluster": CLUSTER, "groups": {"manager": {"role": "manager", "labels": {}, "dns": True}}},
+}
+
+
+def prepare(account: Account) -> Mapping[str, Any]:
+    account.aws.s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION})
+    return PARAMS
+
+
+def look(aws: Aws) -> Any:
+    return aws.s3.get_object(**OBJECT)["Body"].read().decode()
+
+
+CASE = Case(
+    module=cluster_policy,
+    prepare=prepare,
+    planned=PARAMS,
+    look=look,
+    drifts={
+        "it was deleted": lambda aws: aws.s3.delete_object(**OBJECT),
+        "it was edited": lambda aws: aws.s3.put_object(**OBJECT, Body=b'{"cluster": "other"}'),
+        "it is not JSON": lambda aws: aws.s3.put_object(**OBJECT, Body=b"{"),
+    },
+)

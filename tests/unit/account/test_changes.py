@@ -1,0 +1,61 @@
+"""How changes are made, noted and shown."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from ansible_collections.swarm.aws.plugins.module_utils.aws.changes import Changes
+
+
+def never() -> Any:
+    raise AssertionError("check mode has no effects")
+
+
+def fail() -> Any:
+    raise RuntimeError("refused")
+
+
+def test_a_change_is_made_once_and_its_result_handed_on() -> None:
+    made: list[int] = []
+    changes = Changes(check_mode=False)
+    assert changes.apply("VPC x", None, {"cidr": "10.20.0.0/16"}, lambda: made.append(1) or "vpc-1") == "vpc-1"
+    assert made == [1]
+    assert changes.result()["changed"]
+
+
+def test_check_mode_notes_the_same_and_does_nothing() -> None:
+    real, check = Changes(check_mode=False), Changes(check_mode=True)
+    assert real.apply("VPC x", None, "there", lambda: "vpc-1") == "vpc-1"
+    assert check.apply("VPC x", None, "there", never) is None
+    assert real.result() == check.result()
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "sentence"),
+    [
+        (None, "new", "create the queue x"),
+        ("old", "new", "update the queue x"),
+        ("old", None, "delete the queue x"),
+    ],
+)
+def test_a_change_is_a_sentence_and_a_diff(before: str | None, after: str | None, sentence: str) -> None:
+    changes = Changes(check_mode=True)
+    changes.apply("queue x", before, after, never)
+    result = changes.result()
+    assert result["changes"] == [sentence]
+    assert result["diff"] == [
+        {"before_header": "queue x", "after_header": "queue x", "before": before or "", "after": after or ""}
+    ]
+
+
+def test_a_change_that_failed_is_not_noted_but_those_before_it_are() -> None:
+    changes = Changes(check_mode=False)
+    changes.apply("VPC x", None, "there", lambda: None)
+    with pytest.raises(RuntimeError):
+        changes.apply("subnet x", None, "there", fail)
+    assert changes.result()["changes"] == ["create the VPC x"]
+
+
+def test_no_change_is_no_change() -> None:
+    assert Changes(check_mode=False).result() == {"changed": False, "changes": [], "diff": []}

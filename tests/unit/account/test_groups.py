@@ -1,0 +1,114 @@
+"""What is told of node groups, and how their size, scaling and warm pools are kept."""
+
+from __future__ import annotations
+
+import pytest
+from ansible_collections.swarm.aws.plugins.module_utils._core import metrics
+from ansible_collections.swarm.aws.plugins.module_utils.aws.errors import ProvisionError
+from hypothesis import strategies as st
+from moto.autoscaling import models
+
+from tests.unit.account.account import ACCOUNT_ID, REGION, account
+from tests.unit.account.cases.groups import CASE, GROUPS, WARM_CASE, WORKER, launchable, prepare
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=3),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+def test_a_group_that_is_no_longer_declared_is_reported_and_left_alone() -> None:
+    with account() as world:
+        told = prepare(world)
+        CASE.run(world, told)
+        with world.recording() as writes:
+            result = CASE.run(world, {**told, "groups": told["groups"][:1]})
+        assert result["unknown_groups"] == [WORKER]
+        assert writes == []
+
+
+def test_a_group_that_scales_keeps_its_size_even_when_desired_changes_and_its_policy_goes_with_the_key() -> None:
+    with account() as world:
+        told = prepare(world)
+        CASE.run(world, told)
+        world.aws.autoscaling.set_desired_capacity(AutoScalingGroupName=WORKER, DesiredCapacity=3)
+        told["groups"][1]["desired"] = 2
+        report = CASE.run(world, told)
+        assert (report["groups"][1]["size"], report["groups"][1]["scaled"]) == (3, False)
+        assert report["changes"] == [f"update the tag swarm.aws/desired of {WORKER}"]
+        told["groups"][1]["max"] = 2
+        assert CASE.run(world, told)["groups"][1]["size"] == 2
+
+        told["groups"][1]["scaling"] = None
+        planned, report = CASE.run(world, told, check=True), CASE.run(world, told)
+        assert planned["changes"] == report["changes"] == [f"delete the scaling policy needed-nodes of {WORKER}"]
+        assert CASE.run(world, told)["changes"] == []
+        assert world.aws.autoscaling.describe_policies(AutoScalingGroupName=WORKER)["ScalingPolicies"] == []
+
+
+def test_a_group_follows_what_the_agents_measure_of_it() -> None:
+    with account() as world:
+        CASE.run(world, prepare(world))
+        (policy,) = world.aws.autoscaling.describe_policies()["ScalingPolicies"]
+        (sent,) = metrics.data([metrics.sample(metrics.RESERVATION, 50, group="worker")], 60)
+    tracking = policy["TargetTrackingConfiguration"]
+    assert (policy["AutoScalingGroupName"], tracking["TargetValue"]) == (WORKER, 80)
+    followed = tracking["CustomizedMetricSpecification"]
+    assert followed["Namespace"] == "swarm.aws/example"
+    assert {key: followed[key] for key in ("MetricName", "Dimensions", "Unit")} == {
+        key: sent[key] for key in ("MetricName", "Dimensions", "Unit")
+    }
+
+
+def test_a_warm_pool_goes_with_its_key_and_only_then_may_the_group_be_of_spot() -> None:
+    with account() as world:
+        told = WARM_CASE.prepare(world)
+        WARM_CASE.run(world, told)
+        told["groups"][1]["warm_pool"] = None
+        told["groups"][1]["spot"] = GROUPS[1]["spot"]
+        planned, report = WARM_CASE.run(world, told, check=True), WARM_CASE.run(world, told)
+        assert planned["changes"] == report["changes"]
+        assert report["changes"] == [f"delete the warm pool of {WORKER}", f"update the Auto Scaling group {WORKER}"]
+        assert report["diff"][0]["before"] == {"MinSize": 1, "MaxGroupPreparedCapacity": 4, "PoolState": "Stopped"}
+        assert WARM_CASE.run(world, told)["changes"] == [], "it is on its way"
+
+
+def test_a_warm_pool_that_is_being_deleted_is_waited_for_by_the_operator() -> None:
+    with account() as world:
+        told = WARM_CASE.prepare(world)
+        WARM_CASE.run(world, told)
+        world.aws.autoscaling.delete_warm_pool(AutoScalingGroupName=WORKER, ForceDelete=True)
+        with pytest.raises(ProvisionError, match=f"The warm pool of {WORKER} is being deleted: run this again"):
+            WARM_CASE.run(world, told)
+        models.autoscaling_backends[ACCOUNT_ID][REGION].step()
+        assert WARM_CASE.run(world, told)["changes"] == [f"create the warm pool of {WORKER}"]
+
+
+def test_what_waits_in_a_warm_pool_is_told_and_named_when_it_is_behind() -> None:
+    with account() as world:
+        told = launchable(world, WARM_CASE.prepare(world))
+        WARM_CASE.run(world, told)
+        scaling = models.autoscaling_backends[ACCOUNT_ID][REGION]
+        scaling.step()
+        there = [one.instance.id for one in scaling.members() if one.warmed]
+        assert len(there) == 3
+        report = WARM_CASE.run(world, told)
+        assert (report["changes"], report["groups"][1]["warm"], report["groups"][1]["behind"]) == (
+            [],
+            sorted(there),
+            [],
+        )
+        template = {"ImageId": "ami-1", "InstanceType": "t3.small"}
+        world.aws.ec2.create_launch_template_version(LaunchTemplateName=WORKER, LaunchTemplateData=template)
+        told["template_versions"] = {"manager": 2, "worker": 3}
+        assert set(there) <= set(WARM_CASE.run(world, told)["groups"][1]["behind"])
+
+
+def test_a_group_that_is_being_deleted_is_waited_for_by_the_operator() -> None:
+    with account() as world:
+        told = prepare(world)
+        CASE.run(world, told)
+        world.aws.autoscaling.delete_auto_scaling_group(AutoScalingGroupName=WORKER, ForceDelete=True)
+        with pytest.raises(ProvisionError, match=f"{WORKER} is being deleted: run this again"):
+            CASE.run(world, told)

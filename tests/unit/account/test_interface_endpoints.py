@@ -1,0 +1,99 @@
+"""Interface endpoints for services that are not called any more, and where a service is not to be had."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from ansible_collections.swarm.aws.plugins.module_utils.account.endpoints import Builder, Endpoints
+from ansible_collections.swarm.aws.plugins.module_utils.aws.changes import Changes
+from ansible_collections.swarm.aws.plugins.module_utils.aws.errors import ProvisionError
+
+from tests.unit.account.account import REGION, account
+from tests.unit.account.cases import endpoints
+from tests.unit.account.cases.case import CLUSTER
+
+
+def test_what_nobody_calls_any_more_has_no_endpoint_any_more() -> None:
+    with account() as world:
+        params = endpoints.prepare(world)
+        endpoints.CASE.run(world, params)
+        fewer = {**params, "services": ["ec2", "sqs"]}
+        assert endpoints.CASE.run(world, fewer)["changes"] == [
+            f"delete the interface endpoint {CLUSTER}-ecr.api",
+            f"delete the interface endpoint {CLUSTER}-route53",
+        ]
+        assert endpoints.CASE.run(world, fewer)["changes"] == []
+        assert len(endpoints.look(world.aws)["interfaces"]) == 4
+
+
+def offering(**zones: list[str]) -> Any:
+    """A change of what AWS says of endpoint services: the zones of each, and those that are not named are gone."""
+
+    def change(parsed: dict[str, Any], **_: object) -> None:
+        details = []
+        for one in parsed.get("ServiceDetails", []):
+            name = one["ServiceName"].rsplit(".", 1)[-1]
+            if name in zones:
+                details.append({**one, "AvailabilityZones": zones[name]})
+        parsed["ServiceDetails"] = details
+
+    return change
+
+
+def test_a_service_that_the_region_has_no_endpoint_for_is_named_before_anything_changes() -> None:
+    with account() as world:
+        params = endpoints.prepare(world)
+        some = offering(ec2=[f"{REGION}a"], api=[f"{REGION}a"])
+        with (
+            world.changing("DescribeVpcEndpointServices", some),
+            world.recording() as writes,
+            pytest.raises(ProvisionError, match=r"eu-west-1 there is no .* for route53, sqs: set it to"),
+        ):
+            endpoints.CASE.run(world, params)
+        assert writes == []
+
+
+def test_in_a_zone_that_a_service_is_not_in_its_endpoint_has_no_address() -> None:
+    both = [f"{REGION}a", f"{REGION}b"]
+    with account() as world:
+        params = {**endpoints.prepare(world), "services": ["ec2", "sqs"]}
+        with world.changing("DescribeVpcEndpointServices", offering(ec2=both, sqs=both[1:])):
+            endpoints.CASE.run(world, params)
+            assert endpoints.CASE.run(world, params)["changes"] == []
+        zones = {one["service"]: one["zones"] for one in endpoints.look(world.aws)["endpoints"] if one["private_dns"]}
+        assert zones == {f"com.amazonaws.{REGION}.ec2": both, f"com.amazonaws.{REGION}.sqs": both[1:]}
+        with (
+            world.changing("DescribeVpcEndpointServices", offering(ec2=both, sqs=[f"{REGION}c"])),
+            pytest.raises(ProvisionError, match="in the zones eu-west-1a, eu-west-1b, but in eu-west-1c: add"),
+        ):
+            endpoints.CASE.run(world, params)
+
+
+def test_an_endpoint_that_aws_could_not_make_is_named_with_its_reason() -> None:
+    def fail(parsed: dict[str, Any], **_: object) -> None:
+        for one in parsed.get("VpcEndpoints", []):
+            one.update(State="failed", LastError={"Code": "1", "Message": "The subnet is full."})
+
+    with (
+        account() as world,
+        world.changing("DescribeVpcEndpoints", fail),
+        pytest.raises(ProvisionError, match=r"could not make the interface endpoint vpce-.*: The subnet is full"),
+    ):
+        endpoints.CASE.run(world, endpoints.prepare(world))
+
+
+def test_an_endpoint_is_waited_for() -> None:
+    answers = [{"State": "pending"}, {"State": "available"}]
+
+    class Ec2:
+        def describe_vpc_endpoints(self, **_: Any) -> Any:
+            return {"VpcEndpoints": [answers.pop(0)]}
+
+    class Aws:
+        ec2, region = Ec2(), REGION
+
+    wanted = Endpoints(CLUSTER, {}, "vpc-1", {}, "sg-1", ["ec2"])
+    builder = Builder(Aws(), wanted, Changes(False))  # type: ignore[arg-type]
+    assert builder._all_serve(["vpce-1"]) is False
+    assert builder._all_serve(["vpce-1"]) is True

@@ -1,0 +1,360 @@
+"""What is found of a cluster, what of it nothing asks for, and that destroying it leaves the account as it was."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import pytest
+from ansible_collections.swarm.aws.plugins.module_utils.account.resources.model import Resource, batches, staying
+from ansible_collections.swarm.aws.plugins.module_utils.aws.errors import ProvisionError
+from ansible_collections.swarm.aws.plugins.module_utils.aws.session import Aws
+from botocore.exceptions import ClientError
+from hypothesis import given
+from hypothesis import strategies as st
+from moto.autoscaling import models
+
+from lab.aws import inventory
+from tests.unit.account import whole
+from tests.unit.account.account import ACCOUNT_ID, REGION, Account, Killed, account
+from tests.unit.account.cases import cloud_map, groups
+from tests.unit.account.cases.case import CLUSTER
+from tests.unit.account.ground import MANAGER, MEMBER, ZONES, group_of, subnet_of, vpc_of
+
+THEIRS = "arn:aws:iam::123456789012:policy/theirs"
+
+
+@pytest.fixture
+def world() -> Iterator[Account]:
+    with account() as made:
+        yield made
+
+
+@pytest.fixture
+def zone(world: Account) -> str:
+    """The account before there is a cluster: it has a hosted zone, a namespace and somebody's policy."""
+    world.aws.iam.create_policy(PolicyName="theirs", PolicyDocument=whole.ALLOW)
+    cloud_map.namespace(world.aws)
+    made = whole.zone(world.aws)
+    # What every account has, moto makes when it is first asked.
+    whole.look(world)
+    return made
+
+
+def fill(world: Account, zone: str) -> None:
+    """A cluster with all that agents, operators and AWS add to it."""
+    aws = world.aws
+    whole.build(world)
+    whole.publish(aws, zone)
+    whole.register(world)
+    whole.put(aws, "cluster.json", b"{}", b"{ }")
+    whole.put(aws, "backups/1.tar.gz", b"1", b"2")
+    aws.s3.delete_object(Bucket=whole.BUCKET, Key="cluster.json")
+    whole.secret(aws)
+    whole.endpoint(aws)
+    ours = [{"Key": "swarm.aws/cluster", "Value": CLUSTER}]
+    aws.ec2.create_volume(
+        AvailabilityZone="eu-west-1a", Size=8, TagSpecifications=[{"ResourceType": "volume", "Tags": ours}]
+    )
+    aws.logs.create_log_group(logGroupName="/swarm/example/traces", tags={"swarm.aws/cluster": CLUSTER})
+    aws.ssm.put_parameter(Name="/swarm/example", Value="1", Type="String", Tags=ours)
+    aws.iam.attach_role_policy(RoleName=f"{CLUSTER}-worker", PolicyArn=THEIRS)
+
+
+def stand(world: Account) -> list[str]:
+    """All that the account holds."""
+    return inventory.resources()
+
+
+def foreign_interface(world: Account, **more: object) -> str:
+    made = world.aws.ec2.create_network_interface(
+        SubnetId=subnet_of(world.aws, ZONES[0]), Description="a printer", **more
+    )
+    return made["NetworkInterface"]["NetworkInterfaceId"]
+
+
+def close(aws: Aws, name: str) -> None:
+    """Take all rules of a security group away."""
+    group = group_of(aws, name)
+    aws.ec2.revoke_security_group_ingress(GroupId=group["GroupId"], IpPermissions=group["IpPermissions"])
+
+
+# Destroying
+
+
+def test_what_was_destroyed_leaves_the_account_as_it_was_before_it_was_built(world: Account, zone: str) -> None:
+    before = stand(world)
+    fill(world, zone)
+    assert len(stand(world)) > len(before)
+    planned = whole.destroy(world, check=True)
+    done = whole.destroy(world)
+    assert planned["changes"] == done["changes"]
+    assert stand(world) == before
+    assert done["left"] == []
+    assert [one["kind"] for one in done["going"]] == ["KMS key"]
+    again = whole.destroy(world)
+    assert (again["changes"], again["left"]) == ([], [])
+
+
+def test_a_warm_pool_is_told_of_and_goes_with_its_group(world: Account) -> None:
+    told = groups.launchable(world, groups.WARM_CASE.prepare(world))
+    groups.WARM_CASE.run(world, told)
+    models.autoscaling_backends[ACCOUNT_ID][REGION].step()
+    warm = {
+        one["InstanceId"]
+        for one in world.aws.autoscaling.describe_warm_pool(AutoScalingGroupName=groups.WORKER)["Instances"]
+    }
+    notes = {one["id"]: one["note"] for one in whole.look(world)["resources"] if one["kind"] == "Auto Scaling group"}
+    assert notes == {groups.MANAGER: "3 instances", groups.WORKER: "1 instances and 3 in its warm pool"}
+    assert len(warm) == 3
+    whole.destroy(world)
+    assert world.aws.autoscaling.describe_auto_scaling_groups()["AutoScalingGroups"] == []
+    there = world.aws.ec2.describe_instances()["Reservations"]
+    assert {one["State"]["Name"] for each in there for one in each["Instances"]} == {"terminated"}
+
+
+def test_a_plan_to_destroy_writes_nothing_and_begins_with_the_nodes_permissions(world: Account, zone: str) -> None:
+    fill(world, zone)
+    with world.recording() as writes:
+        planned = whole.destroy(world, check=True)
+    assert writes == []
+    sentences = planned["changes"]
+    assert sentences[0] == f"delete the policy of the IAM role {CLUSTER}-manager"
+    assert sentences[-1].startswith("delete the KMS key ")
+    assert "delete the DNS record www.swarm.test" in sentences
+    assert "delete the Cloud Map service www.cloud.test" in " ".join(sentences)
+
+
+def test_a_cluster_can_be_built_again_where_one_was_destroyed(world: Account, zone: str) -> None:
+    fill(world, zone)
+    whole.destroy(world)
+    whole.build(world)
+    whole.publish(world.aws, zone)
+    kinds = {one["kind"] for one in whole.look(world)["resources"] if not one["going"]}
+    assert {"VPC", "bucket", "KMS key", "Auto Scaling group", "DNS record", "IAM role"} <= kinds
+
+
+@pytest.mark.fault(33)
+def test_fault_33_a_destruction_that_is_killed_after_every_third_of_its_writes_gets_to_its_end(
+    world: Account, zone: str
+) -> None:
+    before = stand(world)
+    fill(world, zone)
+    planned = whole.destroy(world, check=True)["changes"]
+    written, killed = [], True
+    while killed:
+        # Three, so that it is killed between writes that belong together too, and sooner or later.
+        with world.recording(killed_after=3) as writes:
+            try:
+                assert whole.destroy(world)["left"] == []
+                killed = False
+            except Killed:
+                written += writes
+    assert len(written) >= len(planned)
+    assert stand(world) == before
+    assert whole.destroy(world)["changes"] == []
+
+
+BY_HAND = {
+    "an Auto Scaling group": lambda aws: groups.delete_group(aws),
+    "the tags that a run which was killed had not set": lambda aws: aws.sqs.untag_queue(
+        QueueUrl=aws.sqs.get_queue_url(QueueName=whole.QUEUE)["QueueUrl"], TagKeys=["swarm.aws/cluster"]
+    ),
+    "a queue": lambda aws: aws.sqs.delete_queue(QueueUrl=aws.sqs.get_queue_url(QueueName="example-events")["QueueUrl"]),
+    "a security group's rules": lambda aws: close(aws, MANAGER),
+    "the alias of the key": lambda aws: aws.kms.delete_alias(AliasName=f"alias/{CLUSTER}-swarm"),
+    "a role's policy": lambda aws: aws.iam.delete_role_policy(RoleName=f"{CLUSTER}-manager", PolicyName="swarm"),
+    "the bucket's encryption": lambda aws: aws.s3.delete_bucket_encryption(Bucket=whole.BUCKET),
+    "the bucket's tags": lambda aws: aws.s3.delete_bucket_tagging(Bucket=whole.BUCKET),
+    "the rule's target": lambda aws: aws.events.remove_targets(Rule="example-events", Ids=["queue"]),
+}
+
+
+@pytest.mark.fault(33)
+@pytest.mark.parametrize("what", BY_HAND)
+def test_fault_33_what_was_deleted_by_hand_is_no_obstacle(world: Account, zone: str, what: str) -> None:
+    before = stand(world)
+    whole.build(world)
+    whole.publish(world.aws, zone)
+    BY_HAND[what](world.aws)
+    assert whole.destroy(world)["left"] == []
+    assert stand(world) == before
+
+
+@pytest.mark.fault(33)
+def test_fault_33_what_is_foreign_stays_with_all_that_it_needs_and_is_named(world: Account, zone: str) -> None:
+    fill(world, zone)
+    interface = foreign_interface(world)
+    subnet, other = subnet_of(world.aws, ZONES[0]), subnet_of(world.aws, ZONES[1])
+    done = whole.destroy(world)
+    why = {one["id"]: one["why"] for one in done["left"]}
+    assert why[interface] == "it is not this cluster's"
+    reason = f"the network interface {interface} needs it, and it is not this cluster's"
+    assert why[subnet] == reason
+    # What it needs to be reached stays too; the rest goes.
+    kinds = {one["kind"] for one in done["left"]}
+    assert kinds == {"network interface", "subnet", "route table", "internet gateway", "VPC"}
+    assert other not in why
+    found = whole.look(world)["resources"]
+    assert {one["id"] for one in found if not one["going"]} == set(why)
+    world.aws.ec2.delete_network_interface(NetworkInterfaceId=interface)
+    assert whole.destroy(world)["left"] == []
+    assert whole.destroy(world)["changes"] == []
+
+
+def test_a_foreign_security_group_that_names_ours_keeps_it(world: Account, zone: str) -> None:
+    whole.build(world)
+    ec2 = world.aws.ec2
+    made = ec2.create_security_group(GroupName="theirs", Description="theirs", VpcId=vpc_of(world.aws))["GroupId"]
+    ours = group_of(world.aws, MEMBER)["GroupId"]
+    pair = [{"IpProtocol": "tcp", "FromPort": 1, "ToPort": 1, "UserIdGroupPairs": [{"GroupId": ours}]}]
+    ec2.authorize_security_group_ingress(GroupId=made, IpPermissions=pair)
+    left = whole.destroy(world)["left"]
+    assert {one["kind"] for one in left} == {"security group", "VPC"}
+    assert {one["id"] for one in left} >= {made, ours}
+
+
+def test_backups_stay_with_what_is_needed_to_read_them_if_that_is_asked_for(world: Account, zone: str) -> None:
+    fill(world, zone)
+    done = whole.destroy(world, keep_backups=True)
+    assert {one["kind"] for one in done["left"]} == {"bucket", "KMS alias", "KMS key", "secret"}
+    listed = world.aws.s3.list_object_versions(Bucket=whole.BUCKET)
+    assert {one["Key"] for one in listed["Versions"]} == {"backups/1.tar.gz"}
+    assert len(listed["Versions"]) == 2
+    assert whole.destroy(world, keep_backups=True)["changes"] == []
+    assert whole.destroy(world)["left"] == []
+
+
+def test_a_resource_of_another_cluster_is_left_alone(world: Account, zone: str) -> None:
+    whole.build(world)
+    aws = world.aws
+    aws.iam.tag_role(RoleName=f"{CLUSTER}-worker", Tags=[{"Key": "swarm.aws/cluster", "Value": "other"}])
+    whole.publish(aws, zone, owner="heritage=swarm.aws,cluster=other,region=eu-west-1")
+    aws.sqs.create_queue(QueueName=f"{CLUSTER}-else")
+    aws.events.put_targets(
+        Rule=whole.QUEUE, Targets=[{"Id": "queue", "Arn": f"arn:aws:sqs:{REGION}:{ACCOUNT_ID}:theirs"}]
+    )
+    whole.destroy(world)
+    assert aws.events.describe_rule(Name=whole.QUEUE)
+    assert aws.iam.get_role(RoleName=f"{CLUSTER}-worker")
+    assert len(aws.route53.list_resource_record_sets(HostedZoneId=zone)["ResourceRecordSets"]) == 4
+    assert aws.sqs.get_queue_url(QueueName=f"{CLUSTER}-else")
+
+
+def test_a_service_of_another_cluster_keeps_its_instances(world: Account, zone: str) -> None:
+    service = whole.register(world)
+    client = world.aws.servicediscovery
+    arn = client.get_service(Id=service)["Service"]["Arn"]
+    client.tag_resource(ResourceARN=arn, Tags=[{"Key": "swarm.aws/cluster", "Value": "other"}])
+    assert whole.destroy(world)["changes"] == []
+    assert len(client.list_instances(ServiceId=service)["Instances"]) == 1
+    with pytest.raises(ProvisionError, match=r"has no tag swarm\.aws/cluster that says that it is example's"):
+        cloud_map.CASE.run(world, cloud_map.PARAMS)
+
+
+def test_a_service_whose_records_are_of_other_types_is_refused(world: Account, zone: str) -> None:
+    whole.register(world)
+    with pytest.raises(ProvisionError, match="has A records, which cannot be changed, and A and AAAA records"):
+        cloud_map.CASE.run(world, {**cloud_map.PARAMS, "ipv6": True})
+
+
+@pytest.mark.parametrize(("more", "left"), [("", {"AAAA"}), (",records=A+AAAA", set())])
+def test_an_aaaa_record_goes_if_the_cluster_says_that_it_is_its_own(
+    world: Account, zone: str, more: str, left: set[str]
+) -> None:
+    whole.publish(world.aws, zone, owner=whole.OWNER + more)
+    theirs = {"Name": whole.RECORD, "Type": "AAAA", "TTL": 60, "ResourceRecords": [{"Value": "2001:db8::1"}]}
+    changes = [{"Action": "CREATE", "ResourceRecordSet": theirs}]
+    world.aws.route53.change_resource_record_sets(HostedZoneId=zone, ChangeBatch={"Changes": changes})
+    whole.destroy(world)
+    found = world.aws.route53.list_resource_record_sets(HostedZoneId=zone)["ResourceRecordSets"]
+    assert {one["Type"] for one in found} - {"NS", "SOA"} == left
+
+
+def test_what_carries_the_tag_and_is_of_no_known_kind_is_named(world: Account) -> None:
+    whole.build(world)
+    topic = world.aws.sns.create_topic(Name="theirs", Tags=[{"Key": "swarm.aws/cluster", "Value": CLUSTER}])["TopicArn"]
+    (left,) = whole.destroy(world)["left"]
+    assert left["id"] == topic
+    assert "does not know how to delete it" in left["why"]
+
+
+def test_what_may_not_be_read_is_never_taken_for_missing(world: Account, zone: str, subtests: pytest.Subtests) -> None:
+    fill(world, zone)
+    with world.recording():
+        whole.look(world)
+        reads = sorted(set(world.reads))
+    for read in reads:
+        with subtests.test(read), world.recording() as writes:
+            with world.refusing(read), pytest.raises((ClientError, ProvisionError)):
+                whole.destroy(world)
+            assert writes == []
+
+
+def test_what_stays_in_use_is_said_with_the_reason_in_the_end(world: Account) -> None:
+    whole.build(world)
+    with world.refusing("DeleteVpc", "DependencyViolation"), pytest.raises(ProvisionError, match="Waited 900 seconds"):
+        whole.destroy(world)
+    assert whole.destroy(world)["left"] == []
+
+
+# What is left over
+
+
+def test_a_cluster_as_it_was_built_has_no_orphans(world: Account, zone: str) -> None:
+    whole.build(world)
+    whole.publish(world.aws, zone)
+    found = whole.look(world, whole.configuration())
+    assert found["orphans"] == []
+    assert found["old_versions"] == {}
+
+
+def test_what_nothing_asks_for_any_more_is_an_orphan(world: Account, zone: str) -> None:
+    fill(world, zone)
+    foreign_interface(world)
+    groups.new_version(world.aws)
+    dns = {"record": "new.swarm.test", "cloud_map": None}
+    found = whole.look(world, whole.configuration(node_groups=groups.GROUPS[:1], zones=ZONES[:1], dns=dns))
+    shown = re.compile(f" ({CLUSTER}|vol-|[(]srv-).*")
+    kinds = {shown.sub("", one["resource"]): one["why"] for one in found["orphans"]}
+    assert kinds == {
+        "Auto Scaling group": "node_groups has no worker",
+        "launch template": "the configuration asks for no launch template of this name",
+        "subnet": "zones has no eu-west-1b",
+        "volume": "it is attached to nothing",
+        "DNS record www.swarm.test": "dns.record is new.swarm.test",
+        "Cloud Map service www.cloud.test": "dns.cloud_map is not set",
+    }
+    assert found["old_versions"] == {groups.MANAGER: 1}
+
+
+# What stands on what
+
+
+@st.composite
+def estates(draw: st.DrawFn) -> list[Resource]:
+    """Things of which each stands on some that come before it, some of them foreign."""
+    kinds = st.sampled_from(["VPC", "subnet", "instance", "volume", "security group", "something else"])
+    made: list[Resource] = []
+    for number in range(draw(st.integers(0, 12))):
+        on = draw(st.lists(st.sampled_from([one.id for one in made]), max_size=3)) if made else []
+        kept = draw(st.sampled_from(["", "", "", "it is not this cluster's"]))
+        made.append(Resource(draw(kinds), str(number), on=tuple(on), kept=kept))
+    return draw(st.permutations(made))
+
+
+@given(estates())
+def test_nothing_goes_before_what_stands_on_it_and_all_goes_that_nothing_foreign_needs(estate: list[Resource]) -> None:
+    gone = [one for batch in batches(estate) for one in batch]
+    order = {one.id: number for number, one in enumerate(gone)}
+    stays = staying(estate)
+    assert set(order) | set(stays) == {one.id for one in estate}
+    assert not set(order) & set(stays)
+    for one in estate:
+        for under in one.on:
+            if one.id in stays:
+                assert under in stays
+            elif under in order:
+                assert order[one.id] < order[under]
+    needed = {under for one in estate if one.id in stays for under in one.on}
+    assert all(one.kept or one.id in needed for one in estate if one.id in stays)

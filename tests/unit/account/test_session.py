@@ -1,0 +1,89 @@
+"""Waiting for what AWS does not see yet, and its errors as sentences."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from ansible_collections.swarm.aws.plugins.module_utils.aws import session, waiting
+from botocore.exceptions import ClientError, EndpointConnectionError, NoCredentialsError
+
+from tests.unit.account.account import account
+
+
+def refusal(code: str, message: str = "") -> ClientError:
+    return ClientError({"Error": {"Code": code, "Message": message}}, "CreateRoute")
+
+
+class World:
+    """Refuses with one error after the other, and has a clock that only sleeping moves."""
+
+    def __init__(self, *errors: Exception) -> None:
+        self.errors, self.now, self.calls = list(errors), 0.0, 0
+
+    def call(self) -> str:
+        self.calls += 1
+        if self.errors:
+            raise self.errors.pop(0)
+        return "done"
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+    def once_visible(self) -> str:
+        return waiting.once_visible(self.call, session.not_found, clock=lambda: self.now, sleep=self.sleep)
+
+
+def test_what_is_not_visible_yet_is_asked_for_again() -> None:
+    world = World(refusal("InvalidVpcID.NotFound"), refusal("InvalidVpcID.NotFound"))
+    assert world.once_visible() == "done"
+    assert world.calls == 3
+
+
+def test_what_never_becomes_visible_is_given_up_in_time_with_its_error() -> None:
+    world = World(*[refusal("InvalidVpcID.NotFound")] * 100)
+    with pytest.raises(ClientError, match=r"InvalidVpcID\.NotFound"):
+        world.once_visible()
+    assert 60 < world.now <= 90
+
+
+def test_another_error_is_not_waited_out() -> None:
+    world = World(refusal("UnauthorizedOperation"))
+    with pytest.raises(ClientError, match="UnauthorizedOperation"):
+        world.once_visible()
+    assert world.now == 0
+
+
+def test_only_the_named_codes_mean_missing() -> None:
+    assert session.unless_missing(World(refusal("NoSuchEntity")).call, "NoSuchEntity") is None
+    assert session.unless_missing(World().call, "NoSuchEntity") == "done"
+    with pytest.raises(ClientError, match="Throttling"):
+        session.unless_missing(World(refusal("Throttling")).call, "NoSuchEntity")
+
+
+@pytest.mark.parametrize(
+    ("error", "sentence"),
+    [
+        (NoCredentialsError(), "There are no AWS credentials: set AWS_PROFILE"),
+        (refusal("AccessDenied", "not you"), "AWS refused CreateRoute with AccessDenied: not you"),
+        (refusal("AccessDenied"), "AWS refused CreateRoute with AccessDenied: no reason given"),
+        (EndpointConnectionError(endpoint_url="https://ec2"), "AWS did not answer: Could not connect"),
+    ],
+)
+def test_errors_are_sentences(error: Exception, sentence: str) -> None:
+    assert session.sentence(error).startswith(sentence)
+
+
+def test_requests_are_counted_over_all_clients() -> None:
+    with account() as world:
+        world.aws.ec2.describe_vpcs()
+        world.aws.sqs.list_queues()
+        assert world.aws.calls == 2
+
+
+def test_a_client_is_made_once_and_only_for_services() -> None:
+    with account() as world:
+        aws: Any = world.aws
+        assert aws.ec2 is aws.ec2
+        with pytest.raises(AttributeError):
+            _ = aws._nothing

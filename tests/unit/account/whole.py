@@ -1,0 +1,158 @@
+"""A whole cluster in the account in memory, as site.yml would build it, and what happens to it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+from unittest.mock import patch
+
+from ansible_collections.swarm.aws.plugins.module_utils._core.names import resource_names
+from ansible_collections.swarm.aws.plugins.module_utils.account.resources.destroy import Destroyer
+from ansible_collections.swarm.aws.plugins.module_utils.aws import tags
+from ansible_collections.swarm.aws.plugins.module_utils.aws.session import Aws
+from ansible_collections.swarm.aws.plugins.modules import cluster_destroy, cluster_resources_info
+from moto.autoscaling import models
+
+from tests.unit.account.account import ACCOUNT_ID, REGION, Account
+from tests.unit.account.cases import cloud_map, cloudwatch, groups, policy
+from tests.unit.account.cases.case import CLUSTER
+from tests.unit.account.ground import ENDPOINTS, ZONES, group_of, network, subnet_of, vpc_of
+from tests.unit.lab.fakes import EC2_TRUST
+
+WHO: Mapping[str, Any] = {"cluster_name": CLUSTER, "account_id": ACCOUNT_ID}
+OWNER = f"heritage=swarm.aws,cluster={CLUSTER},region={REGION}"
+RECORD = "www.swarm.test"
+QUEUE, TOPIC = f"{CLUSTER}-events", f"{CLUSTER}-alarms"
+TAG = [{"Key": "swarm.aws/cluster", "Value": CLUSTER}]
+ALLOW = json.dumps(
+    {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:GetObject", "Resource": "*"}]}
+)
+TRUST = json.dumps(EC2_TRUST)
+BUCKET = policy.BUCKET
+
+
+def build(account: Account) -> None:
+    """What the roles of site.yml run, in their order, and what the agents make afterwards."""
+    built = network(account.aws)
+    for name in (groups.MANAGER, groups.WORKER):
+        groups.template(account.aws, name)
+    events(account.aws)
+    discovery(account)
+    roles(account.aws)
+    groups.CASE.run(account, groups.params(built.public))
+    cloudwatch.ALARMS_CASE.run(account, cloudwatch.ALARMS)
+    cloudwatch.DASHBOARD_CASE.run(account, cloudwatch.DASHBOARD_CASE.planned)
+    account.aws.sns.create_topic(Name=TOPIC, Tags=TAG)
+    account.aws.logs.create_log_group(logGroupName=f"/swarm/{CLUSTER}", tags={"swarm.aws/cluster": CLUSTER})
+
+
+def events(aws: Aws) -> None:
+    """The queues, and the rule, which has no tags."""
+    for name in (QUEUE, f"{QUEUE}-dead"):
+        aws.sqs.create_queue(QueueName=name, tags={"swarm.aws/cluster": CLUSTER})
+    aws.events.put_rule(Name=QUEUE, EventPattern=json.dumps({"source": ["aws.ec2"]}))
+    target = {"Id": "queue", "Arn": f"arn:aws:sqs:{REGION}:{ACCOUNT_ID}:{QUEUE}"}
+    aws.events.put_targets(Rule=QUEUE, Targets=[target])
+
+
+def roles(aws: Aws) -> None:
+    """The IAM roles with their policies and instance profiles."""
+    for name in (f"{CLUSTER}-manager", f"{CLUSTER}-worker"):
+        aws.iam.create_role(RoleName=name, AssumeRolePolicyDocument=TRUST, Tags=TAG)
+        aws.iam.put_role_policy(RoleName=name, PolicyName="swarm", PolicyDocument=ALLOW)
+        aws.iam.create_instance_profile(InstanceProfileName=name, Tags=TAG)
+        aws.iam.add_role_to_instance_profile(InstanceProfileName=name, RoleName=name)
+
+
+def discovery(account: Account) -> None:
+    """The bucket, its key and its objects, as the role discovery leaves them to be found."""
+    aws = account.aws
+    key = aws.kms.create_key(Tags=[{"TagKey": tags.CLUSTER, "TagValue": CLUSTER}])["KeyMetadata"]["Arn"]
+    aws.kms.create_alias(AliasName=f"alias/{CLUSTER}-swarm", TargetKeyId=key)
+    policy.CASE.run(account, policy.CASE.prepare(account))
+    aws.s3.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Enabled"})
+    encryption = {"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": key}}
+    aws.s3.put_bucket_encryption(Bucket=BUCKET, ServerSideEncryptionConfiguration={"Rules": [encryption]})
+    aws.s3.put_bucket_tagging(Bucket=BUCKET, Tagging={"TagSet": TAG})
+    put(aws, "agent/0.pyz", b"")
+
+
+def publish(aws: Aws, zone: str, owner: str = OWNER, name: str = RECORD) -> None:
+    """What an agent writes into the hosted zone."""
+    sets = [
+        {"Name": name, "Type": "A", "TTL": 60, "ResourceRecords": [{"Value": "198.51.100.7"}]},
+        {"Name": f"_swarm-aws.{name}", "Type": "TXT", "TTL": 300, "ResourceRecords": [{"Value": f'"{owner}"'}]},
+    ]
+    changes = [{"Action": "CREATE", "ResourceRecordSet": one} for one in sets]
+    aws.route53.change_resource_record_sets(HostedZoneId=zone, ChangeBatch={"Changes": changes})
+
+
+def register(account: Account) -> str:
+    """A Cloud Map service in the operator's namespace, with an instance that an agent has registered; its ID."""
+    service = cloud_map.CASE.run(account, cloud_map.PARAMS)["service_id"]
+    attributes = {"AWS_INSTANCE_IPV4": "198.51.100.7"}
+    account.aws.servicediscovery.register_instance(ServiceId=service, InstanceId="i-7", Attributes=attributes)
+    return str(service)
+
+
+def zone(aws: Aws) -> str:
+    """A hosted zone, which is the user's."""
+    made = aws.route53.create_hosted_zone(Name="swarm.test", CallerReference="1")["HostedZone"]["Id"]
+    return made.rsplit("/", 1)[-1]
+
+
+def put(aws: Aws, key: str, *bodies: bytes) -> None:
+    """Versions of an object."""
+    for body in bodies:
+        aws.s3.put_object(Bucket=BUCKET, Key=key, Body=body)
+
+
+def destroy(account: Account, *, check: bool = False, **more: Any) -> dict[str, Any]:
+    """Run the module. Its time passes only while it waits, and then Auto Scaling gets on."""
+    now = [0.0]
+
+    def wait(seconds: float) -> None:
+        now[0] += seconds
+        models.autoscaling_backends[ACCOUNT_ID][REGION].step()
+
+    with patch.dict(Destroyer.__init__.__kwdefaults__, sleep=wait, clock=lambda: now[0]):
+        return account.run(cluster_destroy.ARGUMENTS, cluster_destroy.work, {**WHO, **more}, check=check)
+
+
+def look(account: Account, configuration: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    more = {} if configuration is None else {"configuration": configuration}
+    return account.run(cluster_resources_info.ARGUMENTS, cluster_resources_info.work, {**WHO, **more})
+
+
+def configuration(**more: Any) -> dict[str, Any]:
+    """What `build` has made, as the preflight leaves it."""
+    return {
+        "cluster_name": CLUSTER,
+        "names": resource_names(CLUSTER, ACCOUNT_ID, REGION),
+        "zones": ZONES,
+        "private_nodes": {"nat": "one", "endpoints": []},
+        "node_groups": groups.GROUPS,
+        "dns": {"record": RECORD, "cloud_map": None},
+        "monitoring": {"alarms": True, "topic_arn": None},
+        "logs": None,
+        "autolock": False,
+        **more,
+    }
+
+
+def secret(aws: Aws, name: str = f"{CLUSTER}-unlock-key") -> str:
+    return aws.secretsmanager.create_secret(Name=name, SecretString=json.dumps({}), Tags=TAG)["ARN"]
+
+
+def endpoint(aws: Aws) -> str:
+    """An interface endpoint, such as stands beside a NAT gateway when the way from one to the other was cut."""
+    made = aws.ec2.create_vpc_endpoint(
+        VpcEndpointType="Interface",
+        VpcId=vpc_of(aws),
+        ServiceName=f"com.amazonaws.{REGION}.ec2",
+        SubnetIds=[subnet_of(aws, f"{ZONES[0]}-private")],
+        SecurityGroupIds=[group_of(aws, ENDPOINTS)["GroupId"]],
+        TagSpecifications=[{"ResourceType": "vpc-endpoint", "Tags": TAG}],
+    )
+    return str(made["VpcEndpoint"]["VpcEndpointId"])

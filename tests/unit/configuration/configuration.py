@@ -1,0 +1,49 @@
+"""A configuration that is right, to be made wrong in one place at a time, and the spec that it is checked against."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from copy import deepcopy
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+from ansible_collections.swarm.aws.plugins.module_utils.account import preflight
+from ansible_collections.swarm.aws.plugins.module_utils.account import schema as configuration
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+@cache
+def spec() -> Mapping[str, Any]:
+    """The options that the role check declares."""
+    text = (ROOT / "roles/check/meta/argument_specs.yml").read_text()
+    return yaml.safe_load(text)["argument_specs"]["configuration"]["options"]
+
+
+def raw(**changed: Any) -> dict[str, Any]:
+    """The example's configuration with some keys changed; those that are set to None are left out."""
+    example = yaml.safe_load((ROOT / "inventories/example/group_vars/all.yml").read_text())
+    example["key_name"] = "operator"
+    return {key: value for key, value in deepcopy({**example, **changed}).items() if value is not None}
+
+
+def group(**changed: Any) -> dict[str, Any]:
+    """A group of three managers with some keys changed."""
+    return {"name": "manager", "role": "manager", "desired": 3, "dns": True, **changed}
+
+
+def settled(**changed: Any) -> dict[str, Any]:
+    """The configuration with its defaults, as the rules get it."""
+    config = configuration.with_defaults(raw(**changed), spec())
+    for one in config["node_groups"]:
+        one["min"] = one["desired"] if one["min"] is None else one["min"]
+        one["max"] = one["desired"] if one["max"] is None else one["max"]
+        one["warm_pool"] = preflight.warm_pool(one)
+    return config
+
+
+def complete(**changed: Any) -> dict[str, Any]:
+    """The configuration as the roles get it."""
+    return preflight._complete(settled(**changed), "Z1")

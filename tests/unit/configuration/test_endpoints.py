@@ -1,0 +1,110 @@
+"""Every service that the nodes' policies let them call has an endpoint where no NAT gateway leads out."""
+
+from __future__ import annotations
+
+import json
+from concurrent.futures import ProcessPoolExecutor
+from functools import cache
+from multiprocessing import get_context
+from typing import Any
+
+import pytest
+from ansible.parsing.dataloader import DataLoader
+from ansible.plugins.loader import init_plugin_loader
+from ansible.template import Templar, trust_as_template
+from ansible_collections.swarm.aws.plugins.module_utils.account import endpoints
+from moto.ec2.models.vpcs import AWS_ENDPOINT_SERVICES
+
+from tests.unit.configuration.configuration import ROOT, complete, group, settled
+
+ROLE = ROOT / "roles/iam"
+CLOUD_MAP = {"cloud_map": {"namespace": "swarm.test", "service": "www"}}
+TARGETS = ["arn:aws:elasticloadbalancing:eu-west-1:123456789012:targetgroup/web/0123456789abcdef"]
+LEAST: dict[str, Any] = {"dns": None, "monitoring": None, "session_manager": False, "ecr_repositories": []}
+# What a configuration may have besides, each of which may have the nodes call something more.
+MORE: dict[str, dict[str, Any]] = {
+    "nothing": {},
+    "a record": {"dns": {"zone": "swarm.test", "record": "www.swarm.test"}},
+    "a service in Cloud Map": {"dns": CLOUD_MAP},
+    "Session Manager": {"session_manager": True},
+    "logs": {"logs": {"retention_days": 7}},
+    "autolock": {"autolock": True},
+    "alarms": {"monitoring": {"emails": []}},
+    "Prometheus alone": {"monitoring": {"alarms": False, "prometheus_port": 9324}},
+    "repositories": {"ecr_repositories": ["shop/*"]},
+    "a load balancer": {"node_groups": [group(target_groups=TARGETS)]},
+    "scaling": {
+        "node_groups": [
+            group(),
+            group(name="worker", role="worker", dns=False, desired=1, max=4, scaling={"target": 80}),
+        ]
+    },
+}
+MORE["all of it"] = {key: value for more in MORE.values() for key, value in more.items()}
+# Statements for what AWS calls with the nodes' rights, and not they.
+FOR_AWS = {"LetCloudMapWriteTheRecords": "servicediscovery"}
+
+
+def statements(**changed: Any) -> list[dict[str, Any]]:
+    """What both policies allow, as the role iam writes them."""
+    return json.loads(_ansible().submit(_render, complete(**{**LEAST, **changed})).result())
+
+
+@cache
+def _ansible() -> ProcessPoolExecutor:
+    """A process of Ansible's own, whose plugin loader takes over how collections are imported, which others do too."""
+    return ProcessPoolExecutor(
+        1, get_context("spawn"), initializer=init_plugin_loader, initargs=([str(ROOT / ".collections")],)
+    )
+
+
+def _render(config: dict[str, Any]) -> str:
+    loader = DataLoader()
+    variables = loader.load_from_file(str(ROLE / "vars/main.yml"), trusted_as_template=True)
+    variables |= {
+        "ansible_search_path": [str(ROLE)],
+        "cluster": config,
+        "dns_service": {"zone_id": "Z2", "service_arn": "arn:aws:servicediscovery:eu-west-1:1:service/srv-1"},
+        "discovery_key": {"key_arn": "arn:aws:kms:eu-west-1:123456789012:key/1"},
+    }
+    policy = "(lookup('ansible.builtin.template', '{}.yml.j2') | from_yaml).Statement"
+    both = " + ".join(policy.format(role) for role in ("manager", "worker"))
+    return Templar(loader, variables).template(trust_as_template("{{ (" + both + ") | to_json }}"))
+
+
+def called(found: list[dict[str, Any]]) -> set[str]:
+    """The services that the nodes call by themselves."""
+    return {
+        action.split(":")[0]
+        for one in found
+        if one["Sid"] not in FOR_AWS and "kms:ViaService" not in str(one.get("Condition"))
+        for action in ([one["Action"]] if isinstance(one["Action"], str) else one["Action"])
+    }
+
+
+@pytest.mark.parametrize("more", MORE)
+def test_the_endpoints_are_those_of_the_services_that_the_policies_name(more: str) -> None:
+    found = called(statements(**MORE[more]))
+    without = found - set(endpoints.SERVICES)
+    assert without <= set(endpoints.WITHOUT), f"{without} has neither an endpoint nor a reason for none"
+    wanted = {one for service in found - without for one in endpoints.SERVICES[service]}
+    assert set(endpoints.needed(settled(**{**LEAST, **MORE[more]}))) == wanted
+
+
+def test_what_is_said_to_be_aws_own_is_named_by_the_policies() -> None:
+    found = statements(**{**MORE["all of it"], **MORE["a service in Cloud Map"]})
+    assert set(FOR_AWS) <= {one["Sid"] for one in found}
+    for one in found:
+        if "kms" in str(one["Action"]):
+            assert "kms:ViaService" in one["Condition"]["StringEquals"], "nodes would call KMS themselves"
+
+
+def test_aws_has_endpoints_of_these_names() -> None:
+    """By moto's list, which was taken from AWS."""
+    known = {*AWS_ENDPOINT_SERVICES, "ecr.api", "ecr.dkr", *endpoints.GLOBAL}
+    assert {one for several in endpoints.SERVICES.values() for one in several} <= known
+
+
+def test_a_service_that_is_one_for_all_regions_is_named_without_one() -> None:
+    assert endpoints.service_name("sqs", "eu-west-1") == "com.amazonaws.eu-west-1.sqs"
+    assert endpoints.service_name("route53", "eu-west-1") == "com.amazonaws.route53"

@@ -1,0 +1,63 @@
+"""What a plan says, from what is missing and what tasks returned in check mode."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ansible_collections.swarm.aws.plugins.module_utils._core.names import resource_names
+from ansible_collections.swarm.aws.plugins.module_utils.account.plan import plan
+
+CLUSTER = {"cluster_name": "prod", "names": resource_names("prod", "123456789012", "eu-west-1")}
+
+
+def loop(*items: Any, changed: bool = True, var: str = "item") -> dict[str, Any]:
+    return {"results": [{"changed": changed, "ansible_loop_var": var, var: item} for item in items]}
+
+
+def made(missing: list[str], kept: dict[str, Any], deleted: dict[str, Any] | None = None) -> dict[str, list[str]]:
+    return plan(CLUSTER, missing, kept, deleted or {})
+
+
+def test_what_is_missing_is_to_be_created_and_not_to_be_updated_too() -> None:
+    kept = {"VPC": {"changed": True}, "subnet": loop({"name": "prod-eu-west-1a"}, {"name": "prod-eu-west-1b"})}
+    found = made(["VPC prod", "subnet prod-eu-west-1b"], kept)
+    assert found == {
+        "to_create": ["VPC prod", "subnet prod-eu-west-1b"],
+        "to_update": ["subnet prod-eu-west-1a"],
+        "to_delete": [],
+    }
+
+
+def test_resources_are_named_by_their_items_or_their_kind() -> None:
+    kept = {
+        "launch template": loop({"name": "worker"}, var="group"),
+        "policy of the IAM role": loop({"item": {"name": "prod-manager"}, "changed": False}),
+        "topic": {"changed": True},
+        "route table": loop("prod-public"),
+    }
+    assert made([], kept)["to_update"] == [
+        "launch template prod-worker",
+        "policy of the IAM role prod-manager",
+        "topic prod-alarms",
+        "route table prod-public",
+    ]
+
+
+def test_own_modules_say_themselves_what_happens() -> None:
+    diff = [
+        {"before_header": "warm pool of prod-worker", "before": "", "after": "1"},
+        {"before_header": "Auto Scaling group prod-worker", "before": "1", "after": "2"},
+        {"before_header": "alarm prod/old", "before": "1", "after": ""},
+    ]
+    found = made([], {"Auto Scaling group": {"changed": True, "changes": ["..."], "diff": diff}})
+    assert found == {
+        "to_create": ["warm pool of prod-worker"],
+        "to_update": ["Auto Scaling group prod-worker"],
+        "to_delete": ["alarm prod/old"],
+    }
+
+
+def test_what_tasks_delete_is_to_be_deleted_and_what_did_not_change_or_run_is_not_named() -> None:
+    kept = {"subnet": loop({"name": "prod-a"}, changed=False), "VPC": {"skipped": True}, "queue": {}}
+    assert made([], kept, {"topic": {"changed": True}})["to_delete"] == ["topic prod-alarms"]
+    assert made([], kept)["to_update"] == []

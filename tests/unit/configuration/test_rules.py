@@ -1,0 +1,348 @@
+"""What a configuration must hold to that no account needs to be asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+from ansible_collections.swarm.aws.plugins.module_utils.account import rules
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.unit.configuration.configuration import group, settled
+
+REGIONS = ["eu-west-1", "eu-west-2", "us-east-1"]
+TARGET_GROUP = "arn:aws:elasticloadbalancing:eu-west-1:123456789012:targetgroup/web/0123456789abcdef"
+
+
+DNS = {"zone": "swarm.test", "record": "www.swarm.test"}
+
+
+CLOUD_MAP = {"namespace": "swarm.test", "service": "www"}
+
+
+ENDPOINTS = {"private_nodes": {"nat": "none"}, "dns": {**DNS, "addresses": "private"}, "ecr_repositories": ["shop/*"]}
+
+
+IMAGES = {"node_images": {"x86_64": "ami-0123456789abcdef0"}}
+
+
+def check(**changed: Any) -> rules.Findings:
+    return rules.check(settled(**changed), REGIONS)
+
+
+def managers(count: int, **more: Any) -> list[dict[str, Any]]:
+    return [group(desired=count, **more)]
+
+
+def workers(**more: Any) -> dict[str, Any]:
+    return group(**{"name": "worker", "role": "worker", "dns": False, **more})
+
+
+def spot_workers(spot: dict[str, Any], kinds: Sequence[str] = ("t3.small", "t3a.small")) -> dict[str, Any]:
+    return workers(instance_types=list(kinds), spot=spot)
+
+
+def scaling_workers(**scaling: Any) -> dict[str, Any]:
+    return workers(desired=1, max=4, scaling=scaling)
+
+
+def warm_workers(pool: dict[str, Any], **more: Any) -> list[dict[str, Any]]:
+    return [*managers(3), workers(**{"desired": 1, "max": 4, "warm_pool": pool, **more})]
+
+
+def data(*more: dict[str, Any], **changed: Any) -> list[dict[str, Any]]:
+    """A group with a data volume, some of whose keys are changed, and more volumes."""
+    return [group(volumes=[{"label": "data", "size": 50, **changed}, *more])]
+
+
+def test_the_example_is_right() -> None:
+    found = check()
+
+    assert (found.errors, found.warnings) == ([], [])
+
+
+@pytest.mark.parametrize("owner", ["123456789012", "aws"])
+def test_a_permissions_boundary_is_the_accounts_policy_or_aws_own(owner: str) -> None:
+    assert check(permissions_boundary=f"arn:aws:iam::{owner}:policy/teams/boundary").errors == []
+
+
+def test_a_volume_may_have_all_that_its_type_can() -> None:
+    fast = {"label": "fast", "size": 160, "iops": 80000, "throughput": 2000, "mount": "/mnt/fast"}
+    slow = {"label": "slow", "size": 16384, "type": "gp2"}
+    found = check(node_groups=[group(volume_iops=10000, volume_throughput=1000, volumes=[fast, slow])])
+
+    assert (found.errors, found.warnings) == ([], [])
+
+
+def test_a_group_of_workers_may_scale_whatever_else_is_measured() -> None:
+    for monitoring in (None, {"emails": ["operator@example.com"], "period_seconds": 10}):
+        assert check(node_groups=[*managers(3), scaling_workers(target=80)], monitoring=monitoring).errors == []
+
+
+@pytest.mark.parametrize("pool", [{}, {"min": 0}, {"min": 2, "max": 2}, {"max": 9}], ids=str)
+def test_a_group_of_workers_may_have_a_warm_pool(pool: dict[str, Any]) -> None:
+    found = check(node_groups=warm_workers(pool, scaling={}))
+    assert (found.errors, found.warnings) == ([], [])
+
+
+def test_repositories_are_named_in_either_way() -> None:
+    names = ["shop", "shop/*", "arn:aws:ecr:us-east-1:210987654321:repository/shop/page"]
+    assert check(ecr_repositories=names).errors == []
+
+
+def test_a_service_in_cloud_map_may_stand_for_the_record() -> None:
+    found = check(dns={"cloud_map": CLOUD_MAP})
+
+    assert (found.errors, found.warnings) == ([], [])
+    assert rules.service_name({"namespace": "Swarm.test.", "service": "WWW"}) == "www.swarm.test"
+
+
+@pytest.mark.parametrize(
+    ("changed", "error"),
+    [
+        (
+            {"monitoring": {"period_seconds": 45}},
+            "monitoring.period_seconds is 45, but CloudWatch's alarms know 10, 20",
+        ),
+        ({"monitoring": {"prometheus_port": 2377}}, "monitoring.prometheus_port is 2377, but must be between 1024"),
+        ({"monitoring": {"emails": ["me"]}}, "monitoring.emails has 'me', which is not an e-mail address."),
+        ({"monitoring": {"tls_ports": [8443]}}, "monitoring.tls_ports has 8443, but no client reaches it: open it in"),
+        (
+            {"monitoring": {"tls_ports": [443]}, "dns": None},
+            "monitoring.tls_ports looks at the addresses of the cluster's record, but there is no dns: give it one, or",
+        ),
+        ({"monitoring": {"certificate_days": 0}}, "monitoring.certificate_days is 0, but must be 1 or more."),
+        (
+            {"monitoring": {"topic_arn": "arn:aws:sns:us-east-1:123456789012:alarms"}},
+            "alarms go to topics of their own account and region only: give one such as arn:aws:sns:eu-west-1:",
+        ),
+        (
+            {"monitoring": {"topic_arn": "arn:aws:sns:eu-west-1:123456789012:a", "emails": ["a@example.com"]}},
+            "monitoring has both emails and topic_arn: subscribe the addresses to that topic, or leave it out.",
+        ),
+        (
+            {"private_nodes": {}},
+            "dns.addresses is public, but with private_nodes no node has a public address: set it to private",
+        ),
+        (
+            {"private_nodes": {}, "dns": {**DNS, "addresses": "private", "ipv6": True}},
+            "dns.ipv6 is true, but IPv6 addresses are public: leave it out, or private_nodes.",
+        ),
+        (
+            ENDPOINTS,
+            "node_groups[manager]: private_nodes.nat is none, so that its nodes reach no mirror of the packages that "
+            "they need: set node_images for x86_64 to an image that has them, or have user_data fetch them",
+        ),
+        (
+            {**ENDPOINTS, "ecr_repositories": ["arn:aws:ecr:us-east-1:210987654321:repository/shop"]},
+            "with private_nodes.nat none the nodes reach ECR in eu-west-1 alone: replicate the repository there",
+        ),
+        (
+            {"private_nodes": {}, "vpc_cidr": "10.20.0.0/26"},
+            "vpc_cidr 10.20.0.0/26 has room for 4 subnets, which is too small for the 6 that its zones need",
+        ),
+        ({"account_id": "12345"}, "account_id is '12345', but an AWS account's ID has 12 digits"),
+        ({"region": "eu-west-9"}, "region 'eu-west-9' is not an AWS region; did you mean 'eu-west-"),
+        ({"cluster_name": "My Swarm"}, "cluster_name is 'My Swarm', but must be"),
+        ({"cluster_tags": {"aws:team": "web"}}, "cluster_tags has the key 'aws:team'"),
+        ({"ecr_repositories": ["shop:latest"]}, "ecr_repositories has 'shop:latest', which is neither a repository's"),
+        ({"ecr_repositories": ["arn:aws:s3:::shop"]}, "ecr_repositories has 'arn:aws:s3:::shop', which is neither"),
+        (
+            {"permissions_boundary": "boundary"},
+            "permissions_boundary is 'boundary', which is not the ARN of a managed policy: give one such as arn:aws:",
+        ),
+        ({"permissions_boundary": "arn:aws:iam::123456789012:role/boundary"}, "not the ARN of a managed policy"),
+        ({"zones": []}, "zones is empty"),
+        ({"zones": ["eu-west-1a", "eu-west-1a"]}, "zones has eu-west-1a more than once"),
+        ({"vpc_cidr": "10.20.0.0"}, "vpc_cidr has '10.20.0.0', which is not where a range starts"),
+        ({"vpc_cidr": "10.20.0.1/16"}, "did you mean '10.20.0.0/16'?"),
+        ({"vpc_cidr": "10.0.0.0/8"}, "vpc_cidr is 10.0.0.0/8, but a VPC's range must be between /16 and /28"),
+        ({"vpc_cidr": "10.20.0.0/28"}, "which is too small for the 3 that its zones need"),
+        ({"vpc_cidr": "10.20.0.0/26", "node_groups": managers(3, max=40)}, "vpc_cidr 10.20.0.0/26 is too small"),
+        ({"vpc_cidr": "172.17.0.0/16"}, "overlaps 172.17.0.0/16, where Docker's bridge network are"),
+        ({"vpc_cidr": "10.0.0.0/16"}, "overlaps 10.0.0.0/16, where the swarm's first overlay networks are"),
+        ({"ssh_access": ["0.0.0.0/0"]}, "opens SSH to the whole internet"),
+        ({"ssh_access": ["home"]}, "ssh_access has 'home', which is not a range of addresses"),
+        ({"ssh_access": ["2001:db8::/32"]}, "only IPv4 ranges are supported"),
+        ({"published_ports": [{"port": 2375}]}, "published_ports has 2375, which is not for the public"),
+        ({"published_ports": [{"port": 0}]}, "published_ports has 0, but ports go from 1 to 65535"),
+        ({"published_ports": [{"port": 80, "from": ["2001:db8::/32"]}]}, "no node has an IPv6 address: set dns.ipv6"),
+        ({"dns": {"zone": "example.com", "record": "swarm.example.org"}}, "is not in the zone example.com"),
+        ({"dns": {"zone": "example.com", "record": "example.com", "ttl": 0}}, "dns.ttl is 0"),
+        ({"dns": {"zone": "example.com"}}, "dns.record missing: dns needs a zone and the name of a record in it, or"),
+        ({"dns": {"ttl": 60}}, "dns.zone and dns.record missing"),
+        ({"dns": {**DNS, "cloud_map": CLOUD_MAP}}, "dns has a record in a zone and cloud_map, and a cluster has one"),
+        (
+            {"dns": {"cloud_map": {**CLOUD_MAP, "service": "a.b"}}},
+            "dns.cloud_map makes the name 'a.b.swarm.test', which",
+        ),
+        ({"dns": {"cloud_map": {**CLOUD_MAP, "service": "*"}}}, "dns.cloud_map makes the name '*.swarm.test', which"),
+        (
+            {"dns": {"cloud_map": CLOUD_MAP}, "node_groups": [*managers(3), workers(desired=98, dns=True)]},
+            "The groups with dns may have 101 nodes together, but Cloud Map takes 100 of a service",
+        ),
+        ({"node_groups": []}, "node_groups is empty"),
+        ({"node_groups": [group(), group()]}, "node_groups has two groups named 'manager'"),
+        ({"node_groups": [group(role="worker")]}, "node_groups has no managers"),
+        ({"node_groups": managers(9)}, "node_groups has 9 managers, but more than 7"),
+        ({"node_groups": [group(desired=4, max=3)]}, "min 4, desired 4 and max 3 must be in ascending order"),
+        ({"node_groups": [group(zones=["eu-west-1d"])]}, "zone eu-west-1d is not one of the cluster's zones; did you"),
+        ({"node_groups": [group(name="Web_1")]}, "name must be 1 to 31 lower-case letters"),
+        ({"node_groups": [group(volume_size=4)]}, "volume_size is 4, but must be between 8 and 16384"),
+        ({"node_groups": [group(instance_types=[])]}, "instance_types is empty"),
+        ({"node_groups": [group(labels={"swarm.aws.zone": "x"})]}, "label 'swarm.aws.zone' is taken"),
+        ({"node_groups": [group(labels={"edge": ["a"]})]}, "label 'edge' must have a plain value"),
+        ({"node_groups": [group(volume_iops=90000)]}, "volume_iops is 90000, but must be between 3000 and 80000"),
+        ({"node_groups": [group(volume_iops=15000)]}, "volume_iops is 15000, but 20 GiB have 10000 at most"),
+        ({"node_groups": [group(volume_throughput=100)]}, "volume_throughput is 100, but must be between 125 and 2000"),
+        (
+            {"node_groups": [group(volume_throughput=800)]},
+            "which takes 3200 iops, but there are 3000: raise volume_iops",
+        ),
+        ({"node_groups": [group(volume_type="gp2", volume_iops=3000)]}, "volume_iops is for volumes of type gp3, but"),
+        ({"node_groups": data(label="My data")}, "volumes[0].label is 'My data', but must be up to 16 lower-case"),
+        ({"node_groups": data(size=0)}, "volumes[0].size is 0, but a volume of type gp3 has 1 to 65536 GiB"),
+        ({"node_groups": data(size=20000, type="gp2")}, "volumes[0].size is 20000, but a volume of type gp2 has 1 to"),
+        ({"node_groups": data(iops=4000, size=7)}, "volumes[0].iops is 4000, but 7 GiB have 3500 at most"),
+        ({"node_groups": data(mount="/etc")}, "volumes[0].mount is '/etc', but must be a folder under /srv or /mnt"),
+        ({"node_groups": data(mount="/srv/../etc")}, "volumes[0].mount is '/srv/../etc', but must be a folder"),
+        ({"node_groups": data({"label": "data", "size": 1, "mount": "/mnt/x"})}, "the label 'data' more than once"),
+        (
+            {"node_groups": data({"label": "more", "size": 1, "mount": "/srv/data/more"})},
+            "volumes has /srv/data and /srv/data/more, one of which would hide the other",
+        ),
+        (
+            {"node_groups": data(*({"label": f"disk{one}", "size": 1} for one in range(11)))},
+            "volumes has 12, but an instance takes 11 beside its root volume",
+        ),
+        ({"node_groups": [group(labels={"volume.data": "true"})]}, "label 'volume.data' is taken"),
+        (
+            {"node_groups": [group(target_groups=["web"])]},
+            "target_groups has 'web', which is not the ARN of a target group, such as arn:aws:elasticloadbalancing:",
+        ),
+        ({"node_groups": [group(target_groups=[TARGET_GROUP] * 2)]}, f"target_groups has {TARGET_GROUP} more than"),
+        (
+            {"node_groups": managers(3, max=5, scaling={})},
+            "scaling is for workers: how many managers there are says how many may fail",
+        ),
+        ({"node_groups": [*managers(3), scaling_workers(target=0)]}, "scaling.target is 0, but must be a percentage"),
+        ({"node_groups": [*managers(3), scaling_workers(target=101)]}, "scaling.target is 101, but must be a"),
+        (
+            {"node_groups": [*managers(3), workers(desired=1, min=0, max=4, scaling={})]},
+            "min is 0, but a group that scales keeps a node",
+        ),
+        (
+            {"node_groups": [*managers(3), workers(desired=2, scaling={})]},
+            "scaling has nothing to do between min 2 and max 2: set max to more",
+        ),
+        (
+            {"node_groups": [*managers(3), scaling_workers()], "monitoring": {"period_seconds": 300}},
+            "monitoring.period_seconds is 300, but Auto Scaling looks every minute at what the groups worker scale by",
+        ),
+        (
+            {"node_groups": managers(3, max=5, warm_pool={})},
+            "warm_pool is for workers: groups of managers do not grow with the load",
+        ),
+        ({"node_groups": warm_workers({}, spot={})}, "warm_pool and spot exclude each other"),
+        ({"node_groups": warm_workers({"min": -1})}, "warm_pool.min is -1 and warm_pool.max is 4, but must be 0 and 1"),
+        ({"node_groups": warm_workers({"max": 0})}, "warm_pool.min is 1 and warm_pool.max is 0, but must be 0 and 1"),
+        (
+            {"node_groups": warm_workers({"min": 0, "max": 1})},
+            "warm_pool would never have an instance, since the group's own 1 are as many as both may have",
+        ),
+        ({"node_groups": managers(3, spot={})}, "spot is for workers: AWS can take spot managers away together"),
+        ({"node_groups": [*managers(3), spot_workers({"share": 0})]}, "spot.share is 0, but must be a percentage"),
+        ({"node_groups": [*managers(3), spot_workers({"share": 101})]}, "spot.share is 101, but must be a percentage"),
+        (
+            {"node_groups": [*managers(3), spot_workers({"on_demand_base": 3})]},
+            "spot.on_demand_base is 3, but must be between 0 and less than max, 3",
+        ),
+        ({"node_groups": [group(user_data="echo")]}, "user_data must start with #! (a script) or #cloud-config"),
+        ({"node_groups": [group(user_data="#!" + "x" * 7167)]}, "user_data has 7169 bytes, but 7168 is the most"),
+        (
+            {"node_groups": [{**data()[0], "user_data": "#!" + "x" * 4095}]},
+            "user_data has 4097 bytes, but 4096 is the most there is room for beside what mounts the volumes",
+        ),
+    ],
+)
+def test_what_is_wrong_is_one_sentence(changed: dict[str, Any], error: str) -> None:
+    found = check(**changed).errors
+
+    assert [one for one in found if error in one], found
+    assert all(one.count("\n") == 0 and one.endswith((".", "?")) for one in found), found
+
+
+@pytest.mark.parametrize(
+    ("changed", "warning"),
+    [
+        (
+            {"node_groups": managers(4)},
+            "An even number of managers, 4, needs 3 of them for a quorum and so survives the loss of 1, "
+            "which 3 would too: use 3 or 5.",
+        ),
+        ({"node_groups": managers(1)}, "A single manager has no quorum to lose but itself"),
+        ({"node_groups": managers(3, zones=["eu-west-1a"])}, "3 managers in 1 zone: the loss of one zone"),
+        (
+            {"node_groups": [*managers(3), spot_workers({}, kinds=["t3.small"])]},
+            "spot capacity of a single instance type, t3.small, is often taken away or not to be had",
+        ),
+        ({"dns": None}, "The groups manager ask for a DNS record, but dns is not set"),
+        (
+            {"node_groups": [*managers(3), group(name="web", role="worker", max=398)]},
+            "The groups with dns may have 401 nodes together, but Route 53 takes 400 addresses in a record",
+        ),
+        (
+            {
+                "dns": {"zone": "example.com", "record": "example.com", "ipv6": True},
+                "node_groups": [*managers(3), group(name="web", role="worker", max=247)],
+            },
+            "may have 250 nodes together, but Route 53 takes 249 addresses of each kind in a record",
+        ),
+        ({"node_groups": managers(3, dns=False)}, "dns is set, but no group has dns: true"),
+        (
+            {"private_nodes": {}, "dns": None, "node_groups": managers(3, dns=False)},
+            "The nodes are private, and neither dns nor target_groups of a group are set",
+        ),
+        ({**ENDPOINTS, **IMAGES}, "a node never joins if one of the packages that it needs is neither in its image"),
+        (
+            {**ENDPOINTS, "node_groups": managers(3, user_data="#!/bin/sh\n")},
+            "a node never joins if one of the packages that it needs is neither in its image nor fetched by user_data",
+        ),
+        (
+            {**ENDPOINTS, **IMAGES, "ecr_repositories": []},
+            "ecr_repositories is empty: the nodes reach no registry, and run only images that their machine image has",
+        ),
+        (
+            {"private_nodes": {}, "dns": {**DNS, "addresses": "private"}, "session_manager": False},
+            "only who is in the VPC, or connected to it, reaches them by SSH",
+        ),
+    ],
+)
+def test_what_is_unwise_is_a_warning(changed: dict[str, Any], warning: str) -> None:
+    found = check(**changed)
+
+    assert found.errors == []
+    assert [one for one in found.warnings if warning in one], found.warnings
+
+
+def test_ports_may_be_open_to_ipv6_ranges_where_nodes_have_such_addresses() -> None:
+    dns = {"zone": "example.com", "record": "example.com", "ipv6": True}
+    found = check(dns=dns, published_ports=[{"port": 80, "from": ["2001:db8::/32", "192.0.2.0/24"]}])
+
+    assert (found.errors, found.warnings) == ([], [])
+
+
+@given(st.integers(1, 7))
+def test_a_quorum_is_more_than_half(count: int) -> None:
+    assert 2 * rules.quorum(count) > count >= 2 * rules.quorum(count) - 2
+
+
+def test_alarms_that_nobody_hears_of_are_warned_about() -> None:
+    found = check(monitoring={"emails": []})
+    assert found.errors == []
+    assert "nobody hears of it unless they subscribe to the topic example-alarms" in found.warnings[0]
+    topic = "arn:aws:sns:eu-west-1:123456789012:alarms"
+    for quiet in ({"alarms": False}, {"emails": ["a@example.com"]}, {"topic_arn": topic}):
+        assert check(monitoring=quiet).warnings == []
