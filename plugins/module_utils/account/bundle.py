@@ -10,7 +10,7 @@ from typing import Iterator, Tuple
 PACKAGE = "ansible_collections/swarm/aws"
 # The archive has the collection's own layout, so that the same imports work in it.
 SOURCES = ("runtime/swarm_agent", "plugins/module_utils/_core", "plugins/module_utils/adapters")
-FILES = ("plugins/module_utils/account/__init__.py", "plugins/module_utils/account/tags.py")
+FILES = ("plugins/module_utils/aws/__init__.py", "plugins/module_utils/aws/tags.py")
 MAIN = f"from {PACKAGE.replace('/', '.')}.runtime.swarm_agent.cli import main\n\nmain()\n"
 SHEBANG = b"#!/usr/bin/env python3\n"
 # The earliest that a zip archive can say. The content alone decides about the archive's bytes.

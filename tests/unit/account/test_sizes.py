@@ -378,7 +378,7 @@ def desired(aws: Aws) -> int:
 def test_a_group_that_was_scaled_stays_so_until_the_configuration_says_something_new() -> None:
     with account() as world:
         params = prepare(world)
-        del params["groups"][1]["scaling"]
+        params["groups"][1]["scaling"] = None
         CASE.run(world, params)
         world.aws.autoscaling.set_desired_capacity(AutoScalingGroupName=WORKER, DesiredCapacity=3)
         result = CASE.run(world, params)

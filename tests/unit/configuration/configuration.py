@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from copy import deepcopy
 from functools import cache
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import yaml
@@ -46,4 +47,6 @@ def settled(**changed: Any) -> dict[str, Any]:
 
 def complete(**changed: Any) -> dict[str, Any]:
     """The configuration as the roles get it."""
-    return preflight._complete(settled(**changed), "Z1")
+    image = {"id": "ami-1", "root_device": "/dev/xvda"}
+    found = SimpleNamespace(zone_id="Z1", key_id=None, images={"x86_64": image, "arm64": image})
+    return preflight._complete(settled(**changed), found)  # type: ignore[arg-type]
