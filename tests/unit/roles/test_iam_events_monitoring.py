@@ -151,13 +151,12 @@ def test_what_others_changed_is_put_right_and_what_they_added_stays(account: Rol
     sns.subscribe(TopicArn=TOPIC, Protocol="email", Endpoint="pager@swarm.test")
     before = state(aws)
 
-    iam.untag_role(RoleName=MANAGER, TagKeys=["swarm.aws/cluster"])
+    iam.untag_role(RoleName=MANAGER, TagKeys=["swarm.aws/region"])
     iam.put_role_policy(RoleName=MANAGER, PolicyName="swarm", PolicyDocument=json.dumps(ALLOW_ALL))
     iam.remove_role_from_instance_profile(InstanceProfileName=WORKER, RoleName=WORKER)
     iam.delete_instance_profile(InstanceProfileName=WORKER)
     url = sqs.get_queue_url(QueueName=QUEUE)["QueueUrl"]
     sqs.set_queue_attributes(QueueUrl=url, Attributes={"VisibilityTimeout": "5", "Policy": json.dumps(ALLOW_ALL)})
-    sqs.untag_queue(QueueUrl=url, TagKeys=["swarm.aws/cluster"])
     events = aws.client("events")
     events.disable_rule(Name=QUEUE)
     # As earlier versions made it.
