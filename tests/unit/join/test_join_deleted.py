@@ -23,7 +23,7 @@ from ansible_collections.swarm.aws.plugins.module_utils._core.join.truth import 
 from ansible_collections.swarm.aws.plugins.module_utils.adapters.config import DRILL, Config
 from ansible_collections.swarm.aws.plugins.modules import cluster_join
 
-pytestmark = pytest.mark.fault(38)
+pytestmark = pytest.mark.fault(43)
 FORMED = Truth("formed", "i-1", "", 2, "swarm")
 ME = Me("demo", "i-3", "worker", deleted="n3")
 RUNS = Membership("active", "swarm", "n3")

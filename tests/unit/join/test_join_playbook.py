@@ -11,7 +11,7 @@ from tests.unit.playbooks import Bench
 
 pytestmark = [
     pytest.mark.real("ansible-playbook: conditions and loops of playbooks are evaluated by Ansible alone"),
-    pytest.mark.fault(38),
+    pytest.mark.fault(43),
 ]
 
 MANAGER, WORKER, WARM = "i-0000000000000000a", "i-0000000000000000b", "i-0000000000000000c"

@@ -64,8 +64,8 @@ def test_fault_05_managers_are_found_after_all_of_them_were_replaced(site: Site)
     assert site.page().status == 200
 
 
-@pytest.mark.fault(38)
-def test_fault_38_nodes_that_left_or_were_deleted_by_hand_come_back(site: Site) -> None:
+@pytest.mark.fault(43)
+def test_fault_43_nodes_that_left_or_were_deleted_by_hand_come_back(site: Site) -> None:
     before = {node.instance: node.node_id for node in site.settle()}
     cluster, leader = site.truth()["cluster_id"], site.one("leader")
     worker, manager = site.one("worker"), site.one("follower")
@@ -95,8 +95,8 @@ def test_fault_38_nodes_that_left_or_were_deleted_by_hand_come_back(site: Site) 
     site.settle_record()
 
 
-@pytest.mark.fault(38)
-def test_fault_38_a_deleted_node_that_takes_itself_for_a_member_comes_back(site: Site) -> None:
+@pytest.mark.fault(43)
+def test_fault_43_a_deleted_node_that_takes_itself_for_a_member_comes_back(site: Site) -> None:
     site.settle()
     cluster, worker = site.truth()["cluster_id"], site.one("worker")
     deleted = _engine(site, worker, "NodeID")

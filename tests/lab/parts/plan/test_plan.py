@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from lab.state import Lab
-from tests.lab.configured import configure, private
+from tests.lab.configured import configure, node_groups, private
 from tests.lab.site import CLUSTER, Site
 
 WRONG: dict[str, tuple[Any, ...]] = {
@@ -47,6 +47,30 @@ def test_a_wrong_configuration_is_refused_in_a_sentence_before_the_first_write(u
     said = run.said
     assert [sentence for sentence in sentences if sentence not in said] == []
     assert untouched.writes() == []
+
+
+@pytest.mark.fault(48)
+def test_fault_48_a_resource_of_another_cluster_is_refused_by_its_name(untouched: Site) -> None:
+    """The cluster `example-eu` with a group `worker` makes the same name as `example` with a group `eu-worker`."""
+    ec2, name = untouched.aws("ec2"), f"{CLUSTER}-eu-worker"
+    ec2.create_launch_template(
+        LaunchTemplateName=name,
+        LaunchTemplateData={"InstanceType": "t3.small"},
+        TagSpecifications=[
+            {
+                "ResourceType": "launch-template",
+                "Tags": [{"Key": "swarm.aws/cluster", "Value": f"{CLUSTER}-eu"}],
+            }
+        ],
+    )
+    untouched.forget_calls()
+    try:
+        run = untouched.playbook("site.yml", *node_groups(**{"eu-worker": {"role": "worker", "desired": 1}}))
+        assert run.code != 0
+        assert f"The launch template {name} is there already and belongs to the cluster '{CLUSTER}-eu'" in run.said
+        assert untouched.writes() == []
+    finally:
+        ec2.delete_launch_template(LaunchTemplateName=name)
 
 
 def test_a_tag_plans_its_part_with_what_it_needs(untouched: Site) -> None:
