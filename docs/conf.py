@@ -50,7 +50,7 @@ def navigation(readme):
     """Add to each table of pages a hidden list of the same pages, from which Sphinx makes the navigation."""
     head, tables = readme.split(PAGES)
     for title, table in re.findall(r"^### (.+)\n((?:\n|\|.*\n)+)", tables, flags=re.MULTILINE):
-        pages = re.findall(r"\]\((\w+)\.md\)", table) + (["collections/index"] if title == MODULES else [])
+        pages = re.findall(r"\]\(([\w/-]+)\.md\)", table) + (["collections/index"] if title == MODULES else [])
         toctree = "\n".join(["```{toctree}", ":hidden:", f":caption: {title}", "", *pages, "```"])
         tables = tables.replace(table, f"{table}{toctree}\n\n")
     return head + PAGES + tables

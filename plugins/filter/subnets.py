@@ -19,7 +19,7 @@ options:
     type: dict
     required: true
   found:
-    description: The subnets that are there, as M(amazon.aws.ec2_vpc_subnet_info) returns them.
+    description: The subnets that are there, as C(amazon.aws.ec2_vpc_subnet_info) returns them.
     type: list
     elements: dict
     required: true

@@ -12,7 +12,7 @@ description:
   - Keeps an interface endpoint with private DNS for each of the services, with an address in each private subnet whose
     zone the service is in, and waits until it is available.
   - Deletes the cluster's interface endpoints for other services, and waits until they are gone.
-  - M(amazon.aws.ec2_vpc_endpoint) only tags an endpoint that is there. A zone that is added to the cluster, or
+  - C(amazon.aws.ec2_vpc_endpoint) only tags an endpoint that is there. A zone that is added to the cluster, or
     another security group,
     is a change that this module makes.
 author:

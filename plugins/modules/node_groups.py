@@ -12,7 +12,7 @@ description:
   - Keeps an Auto Scaling group for each node group, with the lifecycle hooks at which instances wait for the swarm,
     with its tags,
     its scaling policy, its warm pool and its metrics. A new group has its hooks before its first instance.
-  - M(amazon.aws.autoscaling_group) has no hooks at a group's birth, no C(CapacityRebalance), no warm pool, and sets
+  - C(amazon.aws.autoscaling_group) has no hooks at a group's birth, no C(CapacityRebalance), no warm pool, and sets
     the desired
     capacity at each run. What is said of a group here and not there is why this module exists.
   - C(desired) is applied when it is new or changes. A group that was scaled since then stays as it is, between its
@@ -22,11 +22,21 @@ description:
 author:
   - The swarm.aws maintainers (@swarm-aws)
 extends_documentation_fragment:
-  - swarm.aws.kept
   - amazon.aws.common.modules
   - amazon.aws.region.modules
   - amazon.aws.boto3
+attributes:
+  check_mode:
+    description: Says what it would change, also where nothing exists yet.
+    support: full
+  diff_mode:
+    description: Shows every resource before and after.
+    support: full
 options:
+  cluster_name:
+    description: Name of the cluster, with which the groups' names begin.
+    type: str
+    required: true
   groups:
     description: The node groups, as the role P(swarm.aws.check#role) leaves them in the cluster's configuration.
     type: list

@@ -8,7 +8,7 @@ from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleA
 
 from .changes import Changes
 from .errors import ProvisionError
-from .session import Aws, BotoCoreError, ClientError, sentence
+from .session import AWS_ERRORS, Aws, sentence
 
 Work = Callable[[Aws, Mapping[str, Any], Changes], Mapping[str, Any]]
 
@@ -21,13 +21,13 @@ def run(arguments: Mapping[str, Any], work: Work) -> None:
     changes = Changes(module.check_mode)
     try:
         aws = Aws.of_module(module)
-    except BotoCoreError as error:
+    except AWS_ERRORS as error:
         module.fail_json(msg=sentence(error), api_calls=0, **changes.result())
     try:
         result = dict(work(aws, module.params, changes))
     except ProvisionError as error:
         module.fail_json(msg=str(error), api_calls=aws.calls, **changes.result())
-    except (ClientError, BotoCoreError) as error:
+    except AWS_ERRORS as error:
         module.fail_json(msg=sentence(error), api_calls=aws.calls, **changes.result())
     for warning in result.pop("warnings", []):
         module.warn(warning)

@@ -20,6 +20,8 @@ except ImportError:
     )
 
 Result = TypeVar("Result")
+# What the SDK raises: AWS's own refusals, and everything else.
+AWS_ERRORS = (ClientError, BotoCoreError)
 
 
 class Aws:
