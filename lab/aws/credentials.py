@@ -39,6 +39,30 @@ class Role:
     def session_arn(self) -> str:
         return f"arn:aws:sts::{self.arn.split(':')[4]}:assumed-role/{self.name}/{self.session}"
 
+    def entity(self) -> Any | None:
+        """The role as IAM has it, unless it was deleted since."""
+        return next((one for one in world.iam().roles.values() if one.arn == self.arn), None)
+
+
+@dataclass(frozen=True)
+class User:
+    """Who signs with a user's access key, which does not end and comes without a token."""
+
+    name: str
+    arn: str
+    token = expires = None
+
+    @property
+    def session_arn(self) -> str:
+        return self.arn
+
+    def entity(self) -> Any | None:
+        """The user as IAM has it."""
+        return world.iam().users.get(self.name)
+
+
+Caller = Role | User
+
 
 def role_of(instance: LabInstance) -> Any | None:
     """The role in the instance's profile, as IAM has it."""
@@ -65,14 +89,21 @@ def of_instance(instance: LabInstance) -> Credentials | None:
         return fresh
 
 
-def role_with_key(access_key: str) -> Role | None:
-    """The role whose temporary credentials have this access key."""
+def caller_with_key(access_key: str) -> Caller | None:
+    """The role whose temporary credentials have this access key, or the user who has it."""
     assumed = world.sts().get_assumed_role_from_access_key(access_key)
     if assumed is None:
-        return None
+        return _user_with_key(access_key)
     arn: str = assumed.role_arn
     expires = assumed.expiration.replace(tzinfo=UTC)
     return Role(arn.rsplit("/", 1)[-1], arn, assumed.session_name, assumed.session_token, expires)
+
+
+def _user_with_key(access_key: str) -> User | None:
+    for user in world.iam().users.values():
+        if any(key.access_key_id == access_key and key.status == "Active" for key in user.access_keys):
+            return User(user.name, user.arn)
+    return None
 
 
 def handed_out() -> list[str]:

@@ -23,7 +23,7 @@ from moto.ecr.responses import ECRResponse
 
 from lab.aws import credentials, reach, world
 from lab.aws.calls import CallLog, Record
-from lab.aws.credentials import Role
+from lab.aws.credentials import Caller
 from lab.aws.grafts import Grafts
 from lab.aws.iam.gate import allows
 from lab.aws.iam.policy import Access
@@ -43,7 +43,7 @@ _PASSED = ("Content-Type", "Content-Length", "Docker-Content-Digest", "Etag")
 
 @dataclass
 class _Token:
-    role: Role | None
+    role: Caller | None
     """None is the administrator."""
     expires: datetime
 
@@ -77,7 +77,7 @@ def shorten(seconds: float) -> None:
 def _authorization_token(self: Any) -> ActionResult:
     password = secrets.token_urlsafe(32)
     expires = datetime.now(UTC) + timedelta(seconds=_lifetime)
-    _tokens[password] = _Token(credentials.role_with_key(self.get_access_key()), expires)
+    _tokens[password] = _Token(credentials.caller_with_key(self.get_access_key()), expires)
     answer = {
         "authorizationToken": base64.b64encode(f"AWS:{password}".encode()).decode(),
         "expiresAt": expires,
@@ -144,7 +144,7 @@ class _Handler(BaseHTTPRequestHandler):
             return ""
         return password if (kind, username) == ("Basic", "AWS") else ""
 
-    def _pull(self, role: Role | None) -> None:
+    def _pull(self, role: Caller | None) -> None:
         found = _PATH.fullmatch(self.path)
         if found is None:
             self._refuse(404, "UNSUPPORTED", "The lab's ECR knows pulls only.")

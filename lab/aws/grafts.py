@@ -19,6 +19,11 @@ class Grafts:
         self._undo.append(lambda: setattr(owner, name, before))
         return before
 
+    def new(self, owner: Any, name: str, value: Any) -> None:
+        """Add an attribute that is not there."""
+        setattr(owner, name, value)
+        self._undo.append(lambda: delattr(owner, name))
+
     def item(self, mapping: MutableMapping[str, Any], key: str, value: Any) -> None:
         """Replace or add an item of a mapping."""
         if key in mapping:

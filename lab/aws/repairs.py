@@ -105,7 +105,7 @@ def _keeping_its_policy(set_attributes: Callable[..., None]) -> Callable[..., No
 
 def _identity(of_role: Callable[..., Any]) -> Callable[..., Any]:
     def identity(self: Any, access_key_id: str, region: str) -> tuple[str, str, str]:
-        if self.get_assumed_role_from_access_key(access_key_id) is None:
+        if access_key_id == world.ADMINISTRATOR:
             return ACCOUNT_ID, f"arn:aws:iam::{ACCOUNT_ID}:root", ACCOUNT_ID
         return of_role(self, access_key_id, region)  # type: ignore[no-any-return]
 

@@ -40,6 +40,7 @@ from lab.aws.control import Control
 from lab.aws.errors import AwsError, body
 from lab.aws.grafts import Grafts
 from lab.aws.hosts import Hosts
+from lab.aws.iam import boundaries
 from lab.aws.iam.gate import Gate
 from lab.aws.iam.judgements import Judgements
 from lab.aws.ports import Machines
@@ -196,6 +197,7 @@ def start(
         repairs.install(grafts)
         endpoints.install(grafts, endpoints.PENDING_SECONDS)
         ecr.install(grafts)
+        boundaries.install(grafts)
         cloud_map.install(grafts)
         balancing.install(grafts)
         interruptions.reset()

@@ -10,6 +10,7 @@ from moto.s3.models import FakeDeleteMarker
 
 from lab.aws import world
 from lab.aws.calls import Call
+from lab.aws.iam import launches, tags
 from lab.aws.iam.policy import Access
 from lab.state import ACCOUNT_ID, REGION
 
@@ -31,11 +32,6 @@ def of(call: Call, common: Context) -> list[Access] | None:
     ]
 
 
-def tag_context(tags: Mapping[str, str], *prefixes: str) -> Context:
-    """Condition keys for a resource's tags, such as ``aws:ResourceTag/Name``."""
-    return {f"{prefix}/{key}": value for prefix in ("aws:ResourceTag", *prefixes) for key, value in tags.items()}
-
-
 # S3
 
 _S3_ACTIONS = {
@@ -53,12 +49,30 @@ _S3_ACTIONS = {
     "CompleteMultipartUpload": "PutObject",
     "CopyObject": "PutObject",
     "DeleteObjects": "DeleteObject",
+    "DeleteBucketEncryption": "PutEncryptionConfiguration",
+    "DeleteBucketLifecycle": "PutLifecycleConfiguration",
+    "DeleteBucketOwnershipControls": "PutBucketOwnershipControls",
+    "DeleteBucketTagging": "PutBucketTagging",
+    "DeletePublicAccessBlock": "PutBucketPublicAccessBlock",
+    "GetBucketAccelerateConfiguration": "GetAccelerateConfiguration",
+    "GetBucketCors": "GetBucketCORS",
     "GetBucketEncryption": "GetEncryptionConfiguration",
     "PutBucketEncryption": "PutEncryptionConfiguration",
     "GetBucketLifecycleConfiguration": "GetLifecycleConfiguration",
     "PutBucketLifecycleConfiguration": "PutLifecycleConfiguration",
+    "GetBucketNotificationConfiguration": "GetBucketNotification",
+    "GetBucketReplication": "GetReplicationConfiguration",
+    "GetObjectLockConfiguration": "GetBucketObjectLockConfiguration",
     "GetPublicAccessBlock": "GetBucketPublicAccessBlock",
     "PutPublicAccessBlock": "PutBucketPublicAccessBlock",
+    "ListBucketInventoryConfigurations": "GetInventoryConfiguration",
+}
+# What a parameter asks for besides.
+_S3_ALSO = {
+    ("CreateBucket", "ACL"): "PutBucketAcl",
+    ("CreateBucket", "ObjectOwnership"): "PutBucketOwnershipControls",
+    ("PutObject", "ACL"): "PutObjectAcl",
+    ("PutObject", "Tagging"): "PutObjectTagging",
 }
 
 
@@ -72,7 +86,10 @@ def _s3(action: str, parameters: Parameters) -> Iterator[Access]:
         return
     arn = f"arn:aws:s3:::{bucket}"
     if action == "DeleteObjects":
-        keys = [one["Key"] for one in parameters.get("Delete", {}).get("Objects", [])]
+        for deleted in parameters.get("Delete", {}).get("Objects", []):
+            version = "Version" if deleted.get("VersionId") else ""
+            yield Access(f"s3:DeleteObject{version}", f"{arn}/{deleted['Key']}")
+        return
     context: Context = {}
     for parameter, key in (("Prefix", "s3:prefix"), ("Delimiter", "s3:delimiter"), ("MaxKeys", "s3:max-keys")):
         if parameters.get(parameter) is not None:
@@ -81,8 +98,10 @@ def _s3(action: str, parameters: Parameters) -> Iterator[Access]:
         context.setdefault("s3:prefix", "")
     if parameters.get("ServerSideEncryption"):
         context["s3:x-amz-server-side-encryption"] = parameters["ServerSideEncryption"]
+    also = [value for (of, parameter), value in _S3_ALSO.items() if of == action and parameters.get(parameter)]
     for resource in [f"{arn}/{key}" for key in keys] or [arn]:
-        yield Access(f"s3:{name}", resource, context)
+        for needed in (name, *also):
+            yield Access(f"s3:{needed}", resource, context)
     if action in ("CopyObject", "UploadPartCopy"):
         source = parameters.get("CopySource", "")
         text = f"{source['Bucket']}/{source['Key']}" if isinstance(source, dict) else str(source).lstrip("/")
@@ -137,10 +156,22 @@ def _kms(action: str, parameters: Parameters) -> Iterator[Access]:
         f"kms:EncryptionContext:{key}": value for key, value in (parameters.get("EncryptionContext") or {}).items()
     }
     context["kms:EncryptionContextKeys"] = sorted(parameters.get("EncryptionContext") or {})
-    key = parameters.get("KeyId") or parameters.get("TargetKeyId")
+    context |= tags.of_request(parameters.get("Tags"))
+    alias, key = parameters.get("AliasName"), parameters.get("KeyId") or parameters.get("TargetKeyId")
     if key is None and parameters.get("CiphertextBlob"):
         key = _key_of_ciphertext(parameters["CiphertextBlob"])
-    yield _key_access(f"kms:{action}", key, context) if key else Access(f"kms:{action}", "*", context)
+    keys = {key} if key else set()
+    if alias:
+        # The key that it was of before, too.
+        yield Access(f"kms:{action}", f"arn:aws:kms:{REGION}:{ACCOUNT_ID}:{alias}", context)
+        before = find_key(alias)
+        keys = {before.id} if before and not key else keys | ({before.id} if before else set())
+    for named in sorted(keys):
+        yield _key_access(f"kms:{action}", named, context)
+    if not keys and not alias:
+        yield Access(f"kms:{action}", "*", context)
+    if action == "CreateKey" and parameters.get("Tags"):
+        yield Access("kms:TagResource", f"arn:aws:kms:{REGION}:{ACCOUNT_ID}:key/*", context)
 
 
 def _key_access(action: str, named: str, context: Context) -> Access:
@@ -148,8 +179,10 @@ def _key_access(action: str, named: str, context: Context) -> Access:
     if key is None:
         return Access(action, f"arn:aws:kms:{REGION}:{ACCOUNT_ID}:key/{named}", context)
     kms = world.kms()
-    tags = {tag["TagKey"]: tag["TagValue"] for tag in kms.list_resource_tags(key.id)["Tags"]}
-    return Access(action, key.arn, {**context, **tag_context(tags), "kms:ResourceAliases": sorted(key.aliases)})
+    own = tags.of_resource(kms.list_resource_tags(key.id)["Tags"])
+    # A key without an alias has no such condition key.
+    aliases = {"kms:ResourceAliases": sorted(key.aliases)} if key.aliases else {}
+    return Access(action, key.arn, {**context, **own, **aliases})
 
 
 def find_key(named: str) -> Any | None:
@@ -167,64 +200,68 @@ def _key_of_ciphertext(blob: bytes) -> str | None:
     return found.group().decode() if found else None
 
 
-# EC2, Auto Scaling, SQS
+# Auto Scaling, SQS, SNS
 
-_INSTANCE_ACTIONS = [
-    "TerminateInstances",
-    "RebootInstances",
-    "StopInstances",
-    "StartInstances",
-    "ModifyInstanceAttribute",
-    "ModifyInstanceMetadataOptions",
-    "GetConsoleOutput",
-    "CreateTags",
-    "DeleteTags",
-]
-
-
-def _ec2(action: str, parameters: Parameters) -> Iterator[Access]:
-    ids = parameters.get("InstanceIds") or parameters.get("Resources") or []
-    ids = ids or ([parameters["InstanceId"]] if parameters.get("InstanceId") else [])
-    if action not in _INSTANCE_ACTIONS or not ids:
-        yield Access(f"ec2:{action}")
-        return
-    instances = {instance.id: instance for instance in world.ec2().all_instances()}
-    for one in ids:
-        kind = {"i": "instance", "vol": "volume", "sg": "security-group", "eni": "network-interface"}
-        arn = f"arn:aws:ec2:{REGION}:{ACCOUNT_ID}:{kind.get(one.split('-')[0], '*')}/{one}"
-        instance = instances.get(one)
-        tags = {tag["key"]: tag["value"] for tag in instance.get_tags()} if instance else {}
-        yield Access(f"ec2:{action}", arn, tag_context(tags, "ec2:ResourceTag"))
+AUTO_SCALING = "autoscaling.amazonaws.com"
 
 
 def _autoscaling(action: str, parameters: Parameters) -> Iterator[Access]:
     backend = world.autoscaling()
-    name = parameters.get("AutoScalingGroupName")
-    group = backend.groups.get(name) if name else None
-    if group is None and parameters.get("InstanceId"):
-        group = next((one.group for one in backend.members() if one.instance.id == parameters["InstanceId"]), None)
+    given = tags.of_request(parameters.get("Tags"))
+    names = {tag.get("ResourceId") for tag in parameters.get("Tags") or []} if action.endswith("Tags") else set()
+    names |= {parameters["AutoScalingGroupName"]} if parameters.get("AutoScalingGroupName") else set()
+    if not names and parameters.get("InstanceId"):
+        names = {one.group.name for one in backend.members() if one.instance.id == parameters["InstanceId"]}
     if action.startswith("Describe"):
         yield Access(f"autoscaling:{action}")
-    elif group is None:
-        arn = f"arn:aws:autoscaling:{REGION}:{ACCOUNT_ID}:autoScalingGroup:*:autoScalingGroupName/{name or '*'}"
-        yield Access(f"autoscaling:{action}", arn)
-    else:
-        tags = {tag["Key"]: tag["Value"] for tag in group.tags}
-        yield Access(f"autoscaling:{action}", group.arn, tag_context(tags, "autoscaling:ResourceTag"))
+        return
+    for name in sorted(names) or ["*"]:
+        group = backend.groups.get(name)
+        arn = f"arn:aws:autoscaling:{REGION}:{ACCOUNT_ID}:autoScalingGroup:*:autoScalingGroupName/{name}"
+        own = tags.of_resource(group.tags, "autoscaling:ResourceTag") if group else {}
+        yield Access(f"autoscaling:{action}", group.arn if group else arn, {**own, **given})
+    if action in ("CreateAutoScalingGroup", "UpdateAutoScalingGroup"):
+        group = backend.groups.get(parameters.get("AutoScalingGroupName"))
+        subnets = parameters.get("VPCZoneIdentifier") or (group.settings.get("VPCZoneIdentifier") if group else "")
+        yield from launches.of_group(parameters, list(filter(None, str(subnets or "").split(","))))
+    if action == "CreateAutoScalingGroup" and "AWSServiceRoleForAutoScaling" not in _role_names():
+        # An account's first group makes the role that Auto Scaling has there; in the lab's it never comes to be.
+        arn = f"arn:aws:iam::{ACCOUNT_ID}:role/aws-service-role/{AUTO_SCALING}/AWSServiceRoleForAutoScaling"
+        yield Access("iam:CreateServiceLinkedRole", arn, {"iam:AWSServiceName": AUTO_SCALING})
+
+
+def _role_names() -> set[str]:
+    return {role.name for role in world.iam().roles.values()}
 
 
 def _sqs(action: str, parameters: Parameters) -> Iterator[Access]:
     name = parameters.get("QueueName") or str(parameters.get("QueueUrl") or "*").rsplit("/", 1)[-1]
     queue = world.sqs().queues.get(name)
-    arn = f"arn:aws:sqs:{REGION}:{ACCOUNT_ID}:{name}"
-    yield Access(f"sqs:{action.removesuffix('Batch')}", arn, tag_context(queue.tags if queue else {}))
+    given = tags.of_request(parameters.get("tags") or parameters.get("Tags"))
+    arn = "*" if action == "ListQueues" else f"arn:aws:sqs:{REGION}:{ACCOUNT_ID}:{name}"
+    context = {**tags.of_resource(queue.tags if queue else {}), **given}
+    yield Access(f"sqs:{action.removesuffix('Batch')}", arn, context)
+    if action == "CreateQueue" and given:
+        yield Access("sqs:TagQueue", arn, context)
+
+
+def _sns(action: str, parameters: Parameters) -> Iterator[Access]:
+    arn = parameters.get("TopicArn") or parameters.get("TargetArn") or parameters.get("ResourceArn") or "*"
+    if action == "CreateTopic":
+        arn = f"arn:aws:sns:{REGION}:{ACCOUNT_ID}:{parameters.get('Name')}"
+    topic = world.sns().topics.get(arn)
+    context = {**tags.of_resource(topic._tags if topic else {}), **tags.of_request(parameters.get("Tags"))}
+    yield Access(f"sns:{action}", arn, context)
+    if action == "CreateTopic" and parameters.get("Tags"):
+        yield Access("sns:TagResource", arn, context)
 
 
 # Route 53
 
 
 def _route53(action: str, parameters: Parameters) -> Iterator[Access]:
-    identifier = str(parameters.get("Id") or parameters.get("HostedZoneId") or "").rsplit("/", 1)[-1]
+    named = parameters.get("Id") or parameters.get("HostedZoneId") or parameters.get("ResourceId") or ""
+    identifier = str(named).rsplit("/", 1)[-1]
     if action == "GetChange":
         yield Access("route53:GetChange", f"arn:aws:route53:::change/{identifier}")
         return
@@ -238,7 +275,7 @@ def _route53(action: str, parameters: Parameters) -> Iterator[Access]:
             "route53:ChangeResourceRecordSetsRecordTypes": sorted({one["Type"] for one in sets}),
             "route53:ChangeResourceRecordSetsActions": sorted({change["Action"] for change in changes}),
         }
-    if action == "ListResourceRecordSets" or identifier:
+    if (action == "ListResourceRecordSets" or identifier) and action != "ListHostedZonesByName":
         yield Access(f"route53:{action}", f"arn:aws:route53:::hostedzone/{identifier}", context)
     else:
         yield Access(f"route53:{action}")
@@ -248,16 +285,26 @@ def _route53(action: str, parameters: Parameters) -> Iterator[Access]:
 
 
 def _servicediscovery(action: str, parameters: Parameters) -> Iterator[Access]:
-    # Whether the tagged resource is a service or a namespace, its ARN names it.
-    named = parameters.get("ResourceARN")
     identifier = parameters.get("ServiceId") or (parameters.get("Id") if action.endswith("Service") else None)
+    backend, prefix = world.servicediscovery(), f"arn:aws:servicediscovery:{REGION}:{ACCOUNT_ID}"
+    namespace = parameters.get("NamespaceId") or (parameters.get("Id") if action == "GetNamespace" else None)
+    given = tags.of_request(parameters.get("Tags"))
+    if namespace:
+        found = backend.namespaces.get(namespace)
+        arn = found.arn if found else f"{prefix}:namespace/{namespace}"
+        yield Access(f"servicediscovery:{action}", arn, {"servicediscovery:NamespaceArn": arn, **given})
+    if action == "CreateService":
+        yield Access("servicediscovery:CreateService", f"{prefix}:service/*", given)
+        if given:
+            yield Access("servicediscovery:TagResource", "*", given)
     if identifier is None:
-        yield Access(f"servicediscovery:{action}", named or "*")
+        if not namespace:
+            yield Access(f"servicediscovery:{action}", "*", given)
         return
-    backend = world.servicediscovery()
     service = backend.services.get(identifier)
-    arn = service.arn if service else f"arn:aws:servicediscovery:{REGION}:{ACCOUNT_ID}:service/{identifier}"
-    yield Access(f"servicediscovery:{action}", arn, {"servicediscovery:ServiceArn": arn})
+    arn = service.arn if service else f"{prefix}:service/{identifier}"
+    own = tags.of_resource(backend.tagger.get_tag_dict_for_resource(arn))
+    yield Access(f"servicediscovery:{action}", arn, {"servicediscovery:ServiceArn": arn, **own})
     if service is None or action not in ("RegisterInstance", "DeregisterInstance"):
         return
     namespace = backend.namespaces[service.namespace_id]
@@ -276,12 +323,32 @@ def _servicediscovery(action: str, parameters: Parameters) -> Iterator[Access]:
 # The rest
 
 
+_IAM_TAGGING = {"CreateRole": "TagRole", "CreateInstanceProfile": "TagInstanceProfile"}
+
+
 def _iam(action: str, parameters: Parameters) -> Iterator[Access]:
-    for parameter, kind in (("RoleName", "role"), ("InstanceProfileName", "instance-profile"), ("UserName", "user")):
-        if parameters.get(parameter):
-            yield Access(f"iam:{action}", f"arn:aws:iam::{ACCOUNT_ID}:{kind}/{parameters[parameter]}")
-            return
-    yield Access(f"iam:{action}", parameters.get("PolicyArn") or "*")
+    account, name = f"arn:aws:iam::{ACCOUNT_ID}", parameters.get("RoleName")
+    role = next((one for one in world.iam().roles.values() if one.name == name), None)
+    context, boundary = tags.of_request(parameters.get("Tags")), parameters.get("PermissionsBoundary")
+    if parameters.get("InstanceProfileName"):
+        resource = f"{account}:instance-profile/{parameters['InstanceProfileName']}"
+    elif name:
+        resource = role.arn if role else f"{account}:role/{name}"
+        context |= tags.of_resource(role.tags if role else [], "iam:ResourceTag")
+        boundary = boundary or (role.permissions_boundary_arn if role else None)
+    elif parameters.get("UserName"):
+        resource = f"{account}:user/{parameters['UserName']}"
+    else:
+        resource = parameters.get("PolicyArn") or "*"
+    if boundary:
+        context["iam:PermissionsBoundary"] = boundary
+    if parameters.get("PolicyArn"):
+        context["iam:PolicyARN"] = parameters["PolicyArn"]
+    yield Access(f"iam:{action}", resource, context)
+    if action == "AddRoleToInstanceProfile" and role is not None:
+        yield launches.passing(role)
+    if action in _IAM_TAGGING and parameters.get("Tags"):
+        yield Access(f"iam:{_IAM_TAGGING[action]}", resource, context)
 
 
 def _sts(action: str, parameters: Parameters) -> Iterator[Access]:
@@ -305,37 +372,70 @@ def _ecr(action: str, parameters: Parameters) -> Iterator[Access]:
     yield Access(f"ecr:{action}", f"arn:aws:ecr:{REGION}:{ACCOUNT_ID}:repository/{name}" if name else "*")
 
 
+_SECRET_KEY_USES = {
+    "CreateSecret": ["kms:GenerateDataKey", "kms:Decrypt"],
+    "GetSecretValue": ["kms:Decrypt"],
+    "PutSecretValue": ["kms:GenerateDataKey", "kms:Decrypt"],
+    "UpdateSecret": ["kms:GenerateDataKey", "kms:Decrypt"],
+}
+
+
 def _secretsmanager(action: str, parameters: Parameters) -> Iterator[Access]:
     named = parameters.get("SecretId") or parameters.get("Name")
     if named is None:
         yield Access(f"secretsmanager:{action}")
         return
     found = next((one for one in world.secretsmanager().secrets.values() if named in (one.name, one.arn)), None)
-    tags = {tag["Key"]: tag["Value"] for tag in (found.tags if found else None) or []}
+    own = tags.of_resource((found.tags if found else None) or [], "secretsmanager:ResourceTag")
     arn = found.arn if found else f"arn:aws:secretsmanager:{REGION}:{ACCOUNT_ID}:secret:{named}-??????"
-    yield Access(f"secretsmanager:{action}", arn, tag_context(tags, "secretsmanager:ResourceTag"))
-    uses = {"GetSecretValue": ["kms:Decrypt"], "PutSecretValue": ["kms:GenerateDataKey", "kms:Decrypt"]}
-    if found and found.kms_key_id:
+    given = tags.of_request(parameters.get("Tags"))
+    yield Access(f"secretsmanager:{action}", arn, {**own, **given})
+    if action == "CreateSecret" and given:
+        yield Access("secretsmanager:TagResource", arn, given)
+    key = parameters.get("KmsKeyId") or (found.kms_key_id if found else None)
+    if key:
         context: Context = {
             "kms:ViaService": f"secretsmanager.{REGION}.amazonaws.com",
             "kms:CallerAccount": ACCOUNT_ID,
             "kms:EncryptionContext:SecretARN": arn,
             "kms:EncryptionContextKeys": ["SecretARN", "SecretVersionId"],
         }
-        for use in uses.get(action, []):
-            yield _key_access(use, found.kms_key_id, context)
+        for use in _SECRET_KEY_USES.get(action, []):
+            yield _key_access(use, key, context)
 
 
 def _logs(action: str, parameters: Parameters) -> Iterator[Access]:
-    group = parameters.get("logGroupName") or parameters.get("logGroupNamePrefix") or "*"
-    arn = f"arn:aws:logs:{REGION}:{ACCOUNT_ID}:log-group:{group}"
+    if action == "DescribeLogGroups":
+        yield Access("logs:DescribeLogGroups")
+        return
+    named = str(parameters.get("resourceArn") or "").removesuffix(":*")
+    arn = named or f"arn:aws:logs:{REGION}:{ACCOUNT_ID}:log-group:{parameters.get('logGroupName') or '*'}"
     stream = parameters.get("logStreamName")
-    yield Access(f"logs:{action}", f"{arn}:log-stream:{stream}" if stream else f"{arn}:*")
+    given = tags.of_request(parameters.get("tags"))
+    # Tags go by the group's own ARN, all else by one that has its streams behind it.
+    tagging = named or action in ("ListTagsLogGroup", "TagLogGroup", "UntagLogGroup")
+    resource = arn if tagging else f"{arn}:log-stream:{stream}" if stream else f"{arn}:*"
+    yield Access(f"logs:{action}", resource, given)
+    if action == "CreateLogGroup" and given:
+        yield Access("logs:TagResource", arn, given)
 
 
 def _cloudwatch(action: str, parameters: Parameters) -> Iterator[Access]:
-    namespace = parameters.get("Namespace")
-    yield Access(f"cloudwatch:{action}", "*", {"cloudwatch:namespace": namespace} if namespace else {})
+    alarm, dashboard = f"arn:aws:cloudwatch:{REGION}:{ACCOUNT_ID}:alarm", f"arn:aws:cloudwatch::{ACCOUNT_ID}:dashboard"
+    given = tags.of_request(parameters.get("Tags"))
+    arns = [f"{alarm}:{name}" for name in [parameters.get("AlarmName"), *(parameters.get("AlarmNames") or [])] if name]
+    names = [parameters.get("DashboardName"), *(parameters.get("DashboardNames") or [])]
+    arns += [f"{dashboard}/{name}" for name in names if name]
+    arns += [parameters["ResourceARN"]] if parameters.get("ResourceARN") else []
+    if action == "DescribeAlarms":
+        # Those of one name too, since whoever asks may be told of any.
+        arns = [f"{alarm}:*"]
+    namespace = parameters.get("Namespace") if action == "PutMetricData" else None
+    context = {"cloudwatch:namespace": namespace} if namespace else given
+    for arn in arns or ["*"]:
+        yield Access(f"cloudwatch:{action}", arn, context)
+    if action == "PutMetricAlarm" and given:
+        yield Access("cloudwatch:TagResource", arns[0], given)
 
 
 def _elbv2(action: str, parameters: Parameters) -> Iterator[Access]:
@@ -347,15 +447,24 @@ def _elbv2(action: str, parameters: Parameters) -> Iterator[Access]:
 
 def _events(action: str, parameters: Parameters) -> Iterator[Access]:
     rule = parameters.get("Rule") or parameters.get("Name")
-    yield Access(f"events:{action}", f"arn:aws:events:{REGION}:{ACCOUNT_ID}:rule/{rule}" if rule else "*")
+    arn = parameters.get("ResourceARN") or (f"arn:aws:events:{REGION}:{ACCOUNT_ID}:rule/{rule}" if rule else "*")
+    given = tags.of_request(parameters.get("Tags"))
+    yield Access(f"events:{action}", arn, given)
+    if action == "PutRule" and given:
+        yield Access("events:TagResource", arn, given)
+
+
+def _tagging(action: str, parameters: Parameters) -> Iterator[Access]:
+    yield Access(f"tag:{action}")
 
 
 _SERVICES: dict[str, Callable[[str, Parameters], Iterator[Access]]] = {
     "s3": _s3,
     "kms": _kms,
-    "ec2": _ec2,
+    "ec2": launches.of_ec2,
     "autoscaling": _autoscaling,
     "sqs": _sqs,
+    "sns": _sns,
     "route53": _route53,
     "servicediscovery": _servicediscovery,
     "iam": _iam,
@@ -367,4 +476,5 @@ _SERVICES: dict[str, Callable[[str, Parameters], Iterator[Access]]] = {
     "elbv2": _elbv2,
     "cloudwatch": _cloudwatch,
     "events": _events,
+    "resourcegroupstaggingapi": _tagging,
 }

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Mapping
-from dataclasses import asdict
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from lab.aws import credentials, world
 from lab.aws.calls import Call, CallLog, Record
-from lab.aws.credentials import Role
+from lab.aws.credentials import Caller, Role
 from lab.aws.errors import AwsError
 from lab.aws.iam import accesses
 from lab.aws.iam.judgements import Judgements
@@ -21,6 +21,7 @@ from lab.state import ACCOUNT_ID, REGION
 
 log = logging.getLogger(__name__)
 ROOT = f"arn:aws:iam::{ACCOUNT_ID}:root"
+_EVERYTHING: Mapping[str, Any] = {"Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}
 _QUERY = ("autoscaling", "elbv2", "iam", "sts")
 
 
@@ -34,61 +35,81 @@ class Gate:
         """Return if the call may go on. Raises AwsError."""
         if call.access_key is None:
             raise _unsigned(call)
-        role = None if call.access_key == world.ADMINISTRATOR else self._role(call)
-        wanted = accesses.of(call, _context(call, role))
-        refused = self._refused(call, wanted, role)
+        caller = None if call.access_key == world.ADMINISTRATOR else self._caller(call)
+        wanted = accesses.of(call, _context(call, caller))
+        refused = self._refused(call, wanted, caller)
         self._calls.add(
             Record(
                 service=call.service or "",
                 action=call.action,
-                caller=role.name if role else world.ADMINISTRATOR,
+                caller=caller.name if caller else world.ADMINISTRATOR,
                 allowed=refused is None,
                 resources=[access.resource for access in wanted or []],
                 accesses=[asdict(access) for access in wanted or []],
             )
         )
         if refused is not None:
-            log.info("refused %s the action %s on %s", role and role.session_arn, refused.action, refused.resource)
-            raise _denied(call, refused, role)
+            log.info("refused %s the action %s on %s", _signed_by(caller), refused.action, refused.resource)
+            raise _denied(call, refused, caller)
 
     @staticmethod
-    def _role(call: Call) -> Role:
-        role = credentials.role_with_key(call.access_key or "")
-        if role is None or call.token != role.token:
+    def _caller(call: Call) -> Caller:
+        caller = credentials.caller_with_key(call.access_key or "")
+        if caller is None or call.token != caller.token:
             raise _unknown_key(call)
-        if role.expires <= datetime.now(UTC):
+        if caller.expires is not None and caller.expires <= datetime.now(UTC):
             raise _expired(call)
-        return role
+        return caller
 
-    def _refused(self, call: Call, wanted: list[Access] | None, role: Role | None) -> Access | None:
+    def _refused(self, call: Call, wanted: list[Access] | None, caller: Caller | None) -> Access | None:
         """The first access that is not allowed."""
-        if role is None:
-            denied = [one for one in wanted or [] if _resource_verdict(one, None) is Verdict.DENY]
-            return denied[0] if denied else None
-        if wanted is None or not call.action:
+        if caller is not None and (wanted is None or not call.action):
             return Access(f"{call.service}:{call.action or 'Unknown'}")
-        documents = _documents(role)
-        for access in wanted:
-            allowed = _allowed(access, documents, role)
-            self._judgements.add(role.name, access, documents, _resource_policies(access), allowed=allowed)
+        policies = _policies(caller)
+        for access in wanted or []:
+            allowed = _allowed(access, policies, caller)
+            self._judgements.add(
+                caller.name if caller else world.ADMINISTRATOR,
+                _signed_by(caller),
+                access,
+                {
+                    "identity": policies.identity,
+                    "boundary": policies.boundary or [],
+                    "resource_policies": _resource_policies(access),
+                },
+                allowed=allowed,
+            )
             if not allowed:
                 return access
-        return _hidden(call, documents, role)
+        return _hidden(call, policies, caller)
 
 
-def allows(role: Role, access: Access) -> bool:
-    """Whether a role may do something that is no call of the API's."""
-    return _allowed(access, _documents(role), role)
+@dataclass(frozen=True)
+class _Policies:
+    """What IAM holds against whoever calls: their own policies, and the boundary of what those can give, if any."""
+
+    identity: list[Mapping[str, Any]]
+    boundary: list[Mapping[str, Any]] | None = None
+
+    def judge(self, access: Access) -> Verdict:
+        own = judge(self.identity, access)
+        bound = Verdict.ALLOW if self.boundary is None else judge(self.boundary, access)
+        return bound if own is Verdict.ALLOW else own
 
 
-def _allowed(access: Access, documents: list[Mapping[str, Any]], role: Role) -> bool:
-    verdicts = {judge(documents, access), _resource_verdict(access, role)}
+def allows(caller: Caller, access: Access) -> bool:
+    """Whether somebody may do something that is no call of the API's."""
+    return _allowed(access, _policies(caller), caller)
+
+
+def _allowed(access: Access, policies: _Policies, caller: Caller | None) -> bool:
+    verdicts = {policies.judge(access), _resource_verdict(access, caller)}
     return Verdict.DENY not in verdicts and Verdict.ALLOW in verdicts
 
 
-def _resource_verdict(access: Access, role: Role | None) -> Verdict:
+def _resource_verdict(access: Access, caller: Caller | None) -> Verdict:
     """What the policy of the bucket or queue says."""
-    principal = Principal((role.arn, role.session_arn) if role else (ROOT,))
+    principal = Principal((caller.arn, caller.session_arn) if caller else (ROOT,))
     # A key's says that IAM decides, which the lab takes for granted.
     policies = [] if access.action.startswith("kms:") else _resource_policies(access)
     return judge(policies, access, principal)
@@ -109,7 +130,7 @@ def _resource_policies(access: Access) -> list[Mapping[str, Any]]:
     return []
 
 
-def _hidden(call: Call, documents: list[Mapping[str, Any]], role: Role) -> Access | None:
+def _hidden(call: Call, policies: _Policies, caller: Caller | None) -> Access | None:
     """Who may not list a bucket is not told that an object is not there, but that it may not be read."""
     if call.service != "s3" or call.action not in ("GetObject", "HeadObject"):
         return None
@@ -117,44 +138,61 @@ def _hidden(call: Call, documents: list[Mapping[str, Any]], role: Role) -> Acces
     bucket = world.s3().buckets.get(name)
     if bucket is None or accesses.stored_object(bucket, key) is not None:
         return None
-    listing = Access("s3:ListBucket", f"arn:aws:s3:::{name}", {**_context(call, role), "s3:prefix": key})
-    return None if _allowed(listing, documents, role) else Access("s3:GetObject", f"arn:aws:s3:::{name}/{key}")
+    listing = Access("s3:ListBucket", f"arn:aws:s3:::{name}", {**_context(call, caller), "s3:prefix": key})
+    return None if _allowed(listing, policies, caller) else Access("s3:GetObject", f"arn:aws:s3:::{name}/{key}")
 
 
-def _documents(role: Role) -> list[Mapping[str, Any]]:
-    found = next((one for one in world.iam().roles.values() if one.arn == role.arn), None)
-    if found is None:
-        return []
-    inline = [json.loads(text) for text in found.policies.values()]
-    versions = [one for policy in found.managed_policies.values() for one in policy.versions if one.is_default]
-    attached = [json.loads(one.document) for one in versions]
-    return inline + attached
+def _policies(caller: Caller | None) -> _Policies:
+    if caller is None:
+        return _Policies([_EVERYTHING])
+    iam, entity = world.iam(), caller.entity()
+    if entity is None:
+        return _Policies([])
+    # A user has those of the groups as well.
+    holders = [entity, *(group for group in iam.groups.values() if entity in group.users)]
+    inline = [json.loads(text) for holder in holders for text in holder.policies.values()]
+    attached = [policy for holder in holders for policy in holder.managed_policies.values()]
+    boundary = getattr(entity, "permissions_boundary_arn", None)
+    # Of one that is gone nothing is allowed any more.
+    bound = _documents(filter(None, [iam.managed_policies.get(boundary)])) if boundary else None
+    return _Policies(inline + _documents(attached), bound)
 
 
-def _context(call: Call, role: Role | None) -> dict[str, Any]:
+def _documents(managed: Iterable[Any]) -> list[Mapping[str, Any]]:
+    versions = [version for policy in managed for version in policy.versions if version.is_default]
+    return [json.loads(version.document) for version in versions]
+
+
+def _context(call: Call, caller: Caller | None) -> dict[str, Any]:
+    role = caller if isinstance(caller, Role) else None
     context: dict[str, Any] = {
         # The lab speaks plain HTTP on a wire that nobody else is on; a client cannot tell, and nor shall policies.
         "aws:SecureTransport": "true",
         "aws:SourceIp": call.source,
         "aws:RequestedRegion": call.region or REGION,
         "aws:PrincipalAccount": ACCOUNT_ID,
-        "aws:PrincipalArn": role.arn if role else ROOT,
-        "aws:PrincipalType": "AssumedRole" if role else "Account",
+        "aws:PrincipalArn": caller.arn if caller else ROOT,
+        "aws:PrincipalType": "AssumedRole" if role else "User" if caller else "Account",
         "aws:CurrentTime": world.timestamp(),
     }
     if role:
         context["aws:userid"] = f"AROALAB:{role.session}"
         if role.session.startswith("i-"):
             context["ec2:SourceInstanceARN"] = f"arn:aws:ec2:{REGION}:{ACCOUNT_ID}:instance/{role.session}"
+    elif caller:
+        context["aws:username"] = caller.name
     return context
+
+
+def _signed_by(caller: Caller | None) -> str:
+    return caller.session_arn if caller else ROOT
 
 
 # AWS's many ways to say no
 
 
-def _denied(call: Call, access: Access, role: Role | None) -> AwsError:
-    who = role.session_arn if role else ROOT
-    text = f"User: {who} is not authorized to perform: {access.action} on resource: {access.resource}"
+def _denied(call: Call, access: Access, caller: Caller | None) -> AwsError:
+    text = f"User: {_signed_by(caller)} is not authorized to perform: {access.action} on resource: {access.resource}"
     if call.service == "ec2":
         return AwsError("UnauthorizedOperation", f"You are not authorized to perform this operation. {text}", 403)
     if call.service in ("s3", "sqs", "route53", *_QUERY):

@@ -16,32 +16,33 @@ Documents = Sequence[Mapping[str, Any]]
 
 
 class Judgements:
-    """What the instances' roles were allowed and refused since the lab is up."""
+    """What everybody was allowed and refused since the lab is up."""
 
     def __init__(self) -> None:
         self._documents: dict[str, list[Mapping[str, Any]]] = {}
         self._made: dict[str, dict[str, Any]] = {}
         self._lock = threading.Lock()
 
-    def add(self, role: str, access: Access, identity: Documents, resource: Documents, *, allowed: bool) -> None:
+    def add(
+        self, caller: str, principal: str, access: Access, policies: Mapping[str, Documents], *, allowed: bool
+    ) -> None:
         """Keep a judgement, unless the same was made before.
 
-        :param role: the name of the role that asked.
-        :param identity: the policies of the role.
-        :param resource: the policies of what is asked for.
+        :param caller: the name of the role or user who asked.
+        :param principal: who asked, as an ARN; that of a role's session.
+        :param policies: the ``identity``'s own, its ``boundary``, and the ``resource_policies`` of what is asked for.
         """
         what = {
-            "role": role,
+            "caller": caller,
             "action": access.action,
             "resource": access.resource,
             "allowed": allowed,
-            "identity": self._kept(identity),
-            "resource_policies": self._kept(resource),
+            **{name: self._kept(documents) for name, documents in policies.items()},
         }
         lasting = {key: value for key, value in access.context.items() if key not in _PASSING}
         key = json.dumps([what, lasting], sort_keys=True)
         with self._lock:
-            self._made.setdefault(key, {**what, "context": dict(access.context)})
+            self._made.setdefault(key, {**what, "principal": principal, "context": dict(access.context)})
 
     def as_json(self) -> dict[str, Any]:
         """``judgements``, oldest first, whose policies are lists in ``documents``."""

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from lab.aws.calls import Call
-from lab.aws.strict import dependencies, groups, launch_templates, records
+from lab.aws.strict import dependencies, groups, launch_templates, policies, records
 
 Check = Callable[[Mapping[str, Any]], None]
 _CHECKS: dict[tuple[str, str], Check] = {
@@ -21,6 +21,11 @@ _CHECKS: dict[tuple[str, str], Check] = {
     ("ec2", "DetachInternetGateway"): dependencies.check_gateway_detached,
     ("ec2", "DeleteInternetGateway"): dependencies.check_gateway,
     ("ec2", "ReleaseAddress"): dependencies.check_address,
+    ("iam", "CreatePolicy"): policies.check,
+    ("iam", "CreatePolicyVersion"): policies.check,
+    ("iam", "PutGroupPolicy"): policies.check,
+    ("iam", "PutRolePolicy"): policies.check,
+    ("iam", "PutUserPolicy"): policies.check,
     ("iam", "DeleteRole"): dependencies.check_role,
     ("iam", "DeleteInstanceProfile"): dependencies.check_profile,
 }

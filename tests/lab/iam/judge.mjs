@@ -16,19 +16,20 @@ const values = (context) =>
   )
 
 const verdicts = []
-for (const { role, action, resource, identity, resource_policies, context } of judgements) {
-  const session = context['aws:userid']?.split(':')[1] ?? 'session'
+for (const judgement of judgements) {
+  const named = (kind) => documents[judgement[kind]].map((policy, index) => ({ name: `${kind}-${index}`, policy }))
   const response = await runSimulation(
     {
-      identityPolicies: documents[identity].map((policy, index) => ({ name: `${role}-${index}`, policy })),
-      resourcePolicy: documents[resource_policies][0],
+      identityPolicies: named('identity'),
+      permissionBoundaryPolicies: documents[judgement.boundary].length ? named('boundary') : undefined,
+      resourcePolicy: documents[judgement.resource_policies][0],
       serviceControlPolicies: [],
       resourceControlPolicies: [],
       request: {
-        principal: `arn:aws:sts::${ACCOUNT}:assumed-role/${role}/${session}`,
-        action,
-        resource: { resource, accountId: ACCOUNT },
-        contextVariables: values(context),
+        principal: judgement.principal,
+        action: judgement.action,
+        resource: { resource: judgement.resource, accountId: ACCOUNT },
+        contextVariables: values(judgement.context),
       },
     },
     {},

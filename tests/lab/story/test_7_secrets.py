@@ -50,12 +50,13 @@ def test_parliament_finds_nothing_in_the_policies(site: Site) -> None:
 
 def test_another_evaluator_agrees_with_every_judgement_of_the_story(site: Site) -> None:
     made = site.judgements()
+    # The administrator may do everything, and is the tests themselves.
+    judged = made["judgements"] = [one for one in made["judgements"] if one["caller"] != "lab"]
     verdicts = _judged_again(made)
-    judged = made["judgements"]
     say(f"{len(judged)} different judgements, of which {sum(not one['allowed'] for one in judged)} are refusals")
-    assert {one["role"] for one in judged} >= set(ROLES)
+    assert {one["caller"] for one in judged} >= set(ROLES)
     different = [
-        (one["role"], one["action"], one["resource"], one["allowed"], verdict)
+        (one["caller"], one["action"], one["resource"], one["allowed"], verdict)
         for one, verdict in zip(judged, verdicts, strict=True)
         if (verdict == "Allowed") is not one["allowed"] or ("Denied" not in verdict and verdict != "Allowed")
     ]
@@ -63,7 +64,7 @@ def test_another_evaluator_agrees_with_every_judgement_of_the_story(site: Site) 
 
 
 def test_whatever_is_allowed_was_used_or_has_its_reason(site: Site) -> None:
-    used = {(one["role"], one["action"]) for one in site.judgements()["judgements"] if one["allowed"]}
+    used = {(one["caller"], one["action"]) for one in site.judgements()["judgements"] if one["allowed"]}
     allowed = {
         (role, action)
         for role in ROLES

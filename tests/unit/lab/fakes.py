@@ -96,7 +96,7 @@ class LittleAws:
     def url(self) -> str:
         return f"http://127.0.0.1:{self.endpoint.port}"
 
-    def client(self, service: str, credentials: Mapping[str, str] | None = None) -> Any:
+    def client(self, service: str, credentials: Mapping[str, Any] | None = None) -> Any:
         """A boto3 client: the administrator's, or of these credentials as the metadata service gives them."""
         given = credentials or {"AccessKeyId": "lab", "SecretAccessKey": "lab", "Token": None}
         key = service, str(given["AccessKeyId"])
@@ -136,6 +136,16 @@ class LittleAws:
             "SecretAccessKey": given["SecretAccessKey"],
             "Token": given["SessionToken"],
         }
+
+    def user(self, name: str, *statements: Mapping[str, Any], **more: Any) -> dict[str, Any]:
+        """A user with these statements as their own policy, and the credentials of their access key."""
+        iam = self.client("iam")
+        iam.create_user(UserName=name, **more)
+        if statements:
+            policy = {"Version": "2012-10-17", "Statement": list(statements)}
+            iam.put_user_policy(UserName=name, PolicyName="own", PolicyDocument=json.dumps(policy))
+        key = iam.create_access_key(UserName=name)["AccessKey"]
+        return {"AccessKeyId": key["AccessKeyId"], "SecretAccessKey": key["SecretAccessKey"], "Token": None}
 
     def network(self) -> Network:
         """A VPC with a subnet in each zone and a security group."""

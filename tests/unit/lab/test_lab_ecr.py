@@ -75,7 +75,7 @@ def test_a_token_lets_pull_until_it_ends(aws: LittleAws, registry: ecr.Registry)
 def test_a_role_pulls_what_it_may(aws: LittleAws, registry: ecr.Registry, monkeypatch: pytest.MonkeyPatch) -> None:
     role = Role("example-manager", "arn:aws:iam::123456789012:role/example-manager", "i-1", "t", None)  # type: ignore[arg-type]
     allowed: list[str] = []
-    monkeypatch.setattr(ecr.credentials, "role_with_key", lambda key: role)
+    monkeypatch.setattr(ecr.credentials, "caller_with_key", lambda key: role)
     monkeypatch.setattr(ecr, "allows", lambda role, access: allowed.append(f"{access.action} {access.resource}"))
     status, body = get(registry, token(aws))
     assert status == 403

@@ -120,7 +120,7 @@ def test_credentials_are_renewed_before_they_end(aws: LittleAws, address: str, m
 
 def test_expired_credentials_are_refused(aws: LittleAws, monkeypatch: pytest.MonkeyPatch) -> None:
     given = aws.as_role(aws.role("node"))
-    role = credentials.role_with_key(given["AccessKeyId"])
+    role = credentials.caller_with_key(given["AccessKeyId"])
     assert role is not None and role.expires > datetime.now(UTC)
     found = credentials.world.sts().get_assumed_role_from_access_key(given["AccessKeyId"])
     monkeypatch.setattr(found, "expiration", found.expiration - timedelta(days=1))

@@ -1,0 +1,214 @@
+"""Which actions on which resources a call of EC2's amounts to, and a launch that Auto Scaling is asked for."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from moto.core.exceptions import ServiceException
+
+from lab.aws import world
+from lab.aws.autoscaling.launching import template_version
+from lab.aws.iam import tags
+from lab.aws.iam.policy import Access
+from lab.state import ACCOUNT_ID, REGION
+
+Parameters = Mapping[str, Any]
+
+_KINDS = {
+    "ami": "image",
+    "eigw": "egress-only-internet-gateway",
+    "eipalloc": "elastic-ip",
+    "eni": "network-interface",
+    "i": "instance",
+    "igw": "internet-gateway",
+    "lt": "launch-template",
+    "nat": "natgateway",
+    "rtb": "route-table",
+    "sg": "security-group",
+    "snap": "snapshot",
+    "subnet": "subnet",
+    "vol": "volume",
+    "vpc": "vpc",
+    "vpce": "vpc-endpoint",
+}
+_ID = re.compile(r"([a-z]+)-[0-9a-f]+")
+# The kinds of resources that each action is about; what a `+` stands before is created. The others, such as nearly all
+# that describe, are about none.
+_RESOURCES = {
+    "AllocateAddress": "+elastic-ip",
+    "AssociateRouteTable": "route-table subnet internet-gateway",
+    "AssociateSubnetCidrBlock": "subnet",
+    "AssociateVpcCidrBlock": "vpc",
+    "AttachInternetGateway": "internet-gateway vpc",
+    "AuthorizeSecurityGroupEgress": "security-group",
+    "AuthorizeSecurityGroupIngress": "security-group",
+    "CreateEgressOnlyInternetGateway": "+egress-only-internet-gateway vpc",
+    "CreateInternetGateway": "+internet-gateway",
+    "CreateKeyPair": "+key-pair",
+    "CreateLaunchTemplate": "+launch-template",
+    "CreateLaunchTemplateVersion": "launch-template",
+    "CreateNatGateway": "+natgateway elastic-ip subnet",
+    "CreateNetworkInterface": "+network-interface security-group subnet",
+    "CreateRoute": "route-table",
+    "CreateRouteTable": "+route-table vpc",
+    "CreateSecurityGroup": "+security-group vpc",
+    "CreateSubnet": "+subnet vpc",
+    "CreateTags": " ".join(_KINDS.values()),
+    "CreateVolume": "+volume snapshot",
+    "CreateVpc": "+vpc",
+    "CreateVpcEndpoint": "+vpc-endpoint route-table security-group subnet vpc",
+    "DeleteEgressOnlyInternetGateway": "egress-only-internet-gateway",
+    "DeleteInternetGateway": "internet-gateway",
+    "DeleteLaunchTemplate": "launch-template",
+    "DeleteLaunchTemplateVersions": "launch-template",
+    "DeleteNatGateway": "natgateway",
+    "DeleteNetworkInterface": "network-interface",
+    "DeleteRoute": "route-table",
+    "DeleteRouteTable": "route-table",
+    "DeleteSecurityGroup": "security-group",
+    "DeleteSubnet": "subnet",
+    "DeleteTags": " ".join(_KINDS.values()),
+    "DeleteVolume": "volume",
+    "DeleteVpc": "vpc",
+    "DeleteVpcEndpoints": "vpc-endpoint",
+    "DescribeInstanceAttribute": "instance",
+    "DescribeVpcAttribute": "vpc",
+    "DetachInternetGateway": "internet-gateway vpc",
+    "DisassociateAddress": "elastic-ip network-interface",
+    "DisassociateRouteTable": "route-table subnet internet-gateway",
+    "DisassociateVpcCidrBlock": "vpc",
+    "GetConsoleOutput": "instance",
+    "ImportKeyPair": "+key-pair",
+    "ModifyInstanceAttribute": "instance security-group volume",
+    "ModifyInstanceMetadataOptions": "instance",
+    "ModifyLaunchTemplate": "launch-template",
+    "ModifySubnetAttribute": "subnet",
+    "ModifyVpcAttribute": "vpc",
+    "ModifyVpcEndpoint": "vpc-endpoint route-table security-group subnet",
+    "RebootInstances": "instance",
+    "ReleaseAddress": "elastic-ip",
+    "ReplaceRoute": "route-table",
+    "ReplaceRouteTableAssociation": "route-table subnet internet-gateway",
+    "RevokeSecurityGroupEgress": "security-group",
+    "RevokeSecurityGroupIngress": "security-group",
+    "StartInstances": "instance",
+    "StopInstances": "instance",
+    "TerminateInstances": "instance",
+    "UpdateSecurityGroupRuleDescriptionsEgress": "security-group",
+    "UpdateSecurityGroupRuleDescriptionsIngress": "security-group",
+}
+
+
+def of_ec2(action: str, parameters: Parameters) -> Iterator[Access]:
+    """The accesses of a call of EC2's."""
+    if action == "RunInstances":
+        yield from _run_instances(parameters)
+        return
+    kinds = _RESOURCES.get(action, "").split()
+    name, given = f"ec2:{action}", _given_tags(parameters)
+    # Those of CreateTags and DeleteTags.
+    request = tags.of_request(parameters.get("Tags"))
+    found = [
+        Access(name, _arn(identifier), {**_tags(identifier), **request})
+        for identifier in _identifiers(parameters)
+        if _kind(identifier) in kinds
+    ]
+    made = [kind.removeprefix("+") for kind in kinds if kind.startswith("+")]
+    found += [Access(name, _arn(kind=kind), tags.of_request(given.get(kind))) for kind in made]
+    yield from found or [Access(name)]
+    yield from _tagging(action, given)
+
+
+def of_group(parameters: Parameters, subnets: list[str]) -> Iterator[Access]:
+    """What a group's launch template asks of whoever gives it to the group, as Auto Scaling holds it against EC2."""
+    policy = parameters.get("MixedInstancesPolicy") or {}
+    named = parameters.get("LaunchTemplate") or policy.get("LaunchTemplate", {}).get("LaunchTemplateSpecification")
+    version = _version(named)
+    if version is not None:
+        yield from _launch(version.data, version.template.id, subnets)
+
+
+def passing(role: Any) -> Access:
+    """Handing a role to EC2."""
+    return Access("iam:PassRole", role.arn, {"iam:PassedToService": "ec2.amazonaws.com"})
+
+
+def _run_instances(parameters: Parameters) -> Iterator[Access]:
+    version = _version(parameters.get("LaunchTemplate"))
+    own = {key: value for key, value in parameters.items() if value is not None}
+    yield from _launch({**(version.data if version else {}), **own}, version.template.id if version else None, [])
+
+
+def _launch(data: Parameters, template: str | None, subnets: list[str]) -> Iterator[Access]:
+    interfaces = data.get("NetworkInterfaces") or []
+    used = [data.get("ImageId"), template, *subnets, *(data.get("SecurityGroupIds") or [])]
+    used += [] if subnets else [data.get("SubnetId"), *(interface.get("SubnetId") for interface in interfaces)]
+    used += [group for interface in interfaces for group in interface.get("Groups") or []]
+    context = {"ec2:LaunchTemplate": _arn(template)} if template else {}
+    for identifier in dict.fromkeys(filter(None, used)):
+        yield Access("ec2:RunInstances", _arn(identifier), {**_tags(identifier), **context})
+    if data.get("KeyName"):
+        yield Access("ec2:RunInstances", f"arn:aws:ec2:{REGION}:{ACCOUNT_ID}:key-pair/{data['KeyName']}", context)
+    given = _given_tags(data)
+    for kind in ("instance", "network-interface", "volume"):
+        yield Access("ec2:RunInstances", _arn(kind=kind), {**tags.of_request(given.get(kind)), **context})
+    yield from _tagging("RunInstances", given)
+    named = data.get("IamInstanceProfile") or {}
+    name = named.get("Name") or str(named.get("Arn")).rsplit("/", 1)[-1]
+    for profile in world.iam().instance_profiles.values():
+        if profile.name == name:
+            yield from map(passing, profile.roles)
+
+
+def _tagging(action: str, given: Mapping[str, Any]) -> Iterator[Access]:
+    """What EC2 asks for the tags that something is created with."""
+    for kind, values in given.items():
+        if values:
+            yield Access("ec2:CreateTags", _arn(kind=kind), {**tags.of_request(values), "ec2:CreateAction": action})
+
+
+def _given_tags(parameters: Parameters) -> dict[str, Any]:
+    return {one["ResourceType"]: one.get("Tags") for one in parameters.get("TagSpecifications") or []}
+
+
+def _version(named: Parameters | None) -> Any | None:
+    """The version of a launch template, unless there is none."""
+    try:
+        return template_version(dict(named)) if named else None
+    except ServiceException:
+        return None
+
+
+def _identifiers(parameters: Parameters) -> Iterator[str]:
+    """The IDs of what a call names itself; those within its rules or its template are another matter."""
+    ec2 = world.ec2()
+    for name, value in parameters.items():
+        for text in value if isinstance(value, list) else [value]:
+            if name == "LaunchTemplateName" and text in ec2.launch_template_name_to_ids:
+                yield ec2.launch_template_name_to_ids[text]
+            elif name == "AssociationId":
+                yield from _associated(text)
+            elif isinstance(text, str) and _ID.fullmatch(text):
+                yield text
+
+
+def _associated(association: str) -> Iterator[str]:
+    for table in world.ec2().route_tables.values():
+        if association in table._associations:
+            yield from (table.id, table._associations[association])
+
+
+def _kind(identifier: str) -> str:
+    return _KINDS.get(identifier.split("-")[0], "*")
+
+
+def _arn(identifier: str = "*", kind: str | None = None) -> str:
+    kind = kind or _kind(identifier)
+    account = "" if kind in ("image", "snapshot") else ACCOUNT_ID
+    return f"arn:aws:ec2:{REGION}:{account}:{kind}/{identifier}"
+
+
+def _tags(identifier: str) -> dict[str, Any]:
+    return tags.of_resource(world.ec2().tags.get(identifier, {}), "ec2:ResourceTag")

@@ -1,0 +1,318 @@
+"""Calls with a user's access key are judged as a role's are; what an operator's calls amount to, service by service."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import pytest
+
+from tests.unit.lab.fakes import ACCOUNT_ID, IMAGE, REGION, VPC_CIDR, LittleAws, refused
+
+EC2 = f"arn:aws:ec2:{REGION}:{ACCOUNT_ID}"
+IAM = f"arn:aws:iam::{ACCOUNT_ID}"
+OURS = {"Key": "swarm.aws/cluster", "Value": "example"}
+REQUESTED = {"StringEquals": {"aws:RequestTag/swarm.aws/cluster": "example"}}
+TAGGED = {"StringEquals": {"aws:ResourceTag/swarm.aws/cluster": "example"}}
+
+
+def allow(*actions: str, on: str | list[str] = "*", when: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    statement = {"Effect": "Allow", "Action": list(actions), "Resource": on}
+    return {**statement, "Condition": when} if when else statement
+
+
+def document(*statements: Mapping[str, Any]) -> str:
+    return json.dumps({"Version": "2012-10-17", "Statement": list(statements)})
+
+
+def tagged(kind: str) -> list[dict[str, Any]]:
+    return [{"ResourceType": kind, "Tags": [OURS]}]
+
+
+@pytest.fixture
+def asked(aws: LittleAws) -> Callable[[Callable[[], Any]], list[str]]:
+    """What the administrator's calls are judged by: each action and resource, without the account's own names."""
+
+    def ask(call: Callable[[], Any]) -> list[str]:
+        aws.control("DELETE", "calls")
+        call()
+        found = [access for record in aws.control("GET", "calls") for access in record["accesses"]]
+        return [f"{access['action']} {access['resource']}" for access in found]
+
+    return ask
+
+
+# Users
+
+
+def test_a_user_may_do_what_their_policies_groups_and_managed_policies_say(aws: LittleAws) -> None:
+    iam = aws.client("iam")
+    key = aws.user("operator", allow("ec2:DescribeVpcs"))
+    ec2 = aws.client("ec2", key)
+    assert ec2.describe_vpcs()["Vpcs"] is not None
+    assert refused(ec2.describe_subnets) == "UnauthorizedOperation"
+    made = iam.create_policy(PolicyName="more", PolicyDocument=document(allow("ec2:DescribeSubnets")))
+    iam.attach_user_policy(UserName="operator", PolicyArn=made["Policy"]["Arn"])
+    assert ec2.describe_subnets()["Subnets"] is not None
+    iam.create_group(GroupName="operators")
+    iam.put_group_policy(GroupName="operators", PolicyName="own", PolicyDocument=document(allow("ec2:DescribeImages")))
+    assert refused(ec2.describe_images) == "UnauthorizedOperation"
+    iam.add_user_to_group(GroupName="operators", UserName="operator")
+    assert ec2.describe_images()["Images"]
+    assert aws.client("sts", key).get_caller_identity()["Arn"] == f"{IAM}:user/operator"
+
+
+def test_a_key_that_was_deactivated_or_comes_with_a_token_is_refused(aws: LittleAws) -> None:
+    key = aws.user("operator", allow("ec2:*"))
+    other = aws.client("ec2", {**key, "Token": "x"})
+    assert refused(other.describe_vpcs) == "AuthFailure"
+    aws.clients.clear()
+    aws.client("iam").update_access_key(UserName="operator", AccessKeyId=key["AccessKeyId"], Status="Inactive")
+    assert refused(aws.client("ec2", key).describe_vpcs) == "AuthFailure"
+
+
+def test_a_boundary_bounds_what_users_and_roles_may(aws: LittleAws) -> None:
+    iam = aws.client("iam")
+    made = iam.create_policy(
+        PolicyName="bounds", PolicyDocument=document(allow("ec2:DescribeVpcs", "ec2:RunInstances"))
+    )
+    boundary = made["Policy"]["Arn"]
+    user = aws.client("ec2", aws.user("bounded", allow("ec2:Describe*"), PermissionsBoundary=boundary))
+    iam.put_role_permissions_boundary(
+        RoleName=aws.role("node", allow("ec2:Describe*")).rsplit("/", 1)[-1], PermissionsBoundary=boundary
+    )
+    role = aws.client("ec2", aws.as_role(f"{IAM}:role/node"))
+    for client in (user, role):
+        assert client.describe_vpcs()["Vpcs"] is not None
+        assert refused(client.describe_subnets) == "UnauthorizedOperation"
+    iam.delete_user_permissions_boundary(UserName="bounded")
+    assert user.describe_subnets()["Subnets"] is not None
+    iam.put_user_permissions_boundary(UserName="bounded", PermissionsBoundary=boundary)
+    assert refused(user.describe_subnets) == "UnauthorizedOperation"
+
+
+def test_what_everybody_asked_for_is_recorded_with_the_policies_that_it_was_judged_by(aws: LittleAws) -> None:
+    key = aws.user("operator", allow("ec2:DescribeVpcs"))
+    aws.client("ec2", key).describe_vpcs()
+    refused(aws.client("ec2", key).describe_subnets)
+    told = aws.control("GET", "judgements")
+    judged = {(one["caller"], one["action"]): one for one in told["judgements"]}
+    assert judged["operator", "ec2:DescribeVpcs"]["allowed"] is True
+    assert judged["operator", "ec2:DescribeVpcs"]["principal"] == f"{IAM}:user/operator"
+    assert judged["operator", "ec2:DescribeSubnets"]["allowed"] is False
+    (policy,) = told["documents"][judged["operator", "ec2:DescribeVpcs"]["identity"]]
+    assert policy["Statement"][0]["Action"] == ["ec2:DescribeVpcs"]
+    assert judged["lab", "iam:CreateUser"]["resource"] == f"{IAM}:user/operator"
+
+
+# EC2
+
+
+def test_what_is_created_takes_its_tags_and_what_it_is_created_in_has_them(aws: LittleAws) -> None:
+    creating = allow("ec2:CreateVpc", "ec2:CreateSubnet", on=f"{EC2}:*/*", when=REQUESTED)
+    within = allow("ec2:CreateSubnet", on=f"{EC2}:vpc/*", when=TAGGED)
+    at_once = {"Null": {"ec2:CreateAction": "false"}, **REQUESTED}
+    tagging = allow("ec2:CreateTags", on=f"{EC2}:*/*", when=at_once)
+    ec2 = aws.client("ec2", aws.user("operator", creating, within, tagging))
+    assert refused(lambda: ec2.create_vpc(CidrBlock=VPC_CIDR)) == "UnauthorizedOperation"
+    vpc = ec2.create_vpc(CidrBlock=VPC_CIDR, TagSpecifications=tagged("vpc"))["Vpc"]["VpcId"]
+    where = {"CidrBlock": "127.20.1.0/24", "TagSpecifications": tagged("subnet")}
+    assert ec2.create_subnet(VpcId=vpc, **where)["Subnet"]["VpcId"] == vpc
+    others = aws.client("ec2").create_vpc(CidrBlock="10.9.0.0/16")["Vpc"]["VpcId"]
+    assert refused(lambda: ec2.create_subnet(VpcId=others, **where)) == "UnauthorizedOperation"
+    # What others have cannot be taken in by tagging it.
+    assert refused(lambda: ec2.create_tags(Resources=[others], Tags=[OURS])) == "UnauthorizedOperation"
+
+
+def test_a_call_asks_for_each_thing_that_it_names_and_not_for_what_its_rules_name(
+    aws: LittleAws, asked: Callable[[Callable[[], Any]], list[str]]
+) -> None:
+    ec2, network = aws.client("ec2"), aws.network()
+    table = ec2.create_route_table(VpcId=network.vpc)["RouteTable"]["RouteTableId"]
+    given: list[str] = []
+
+    def associate() -> None:
+        given.append(ec2.associate_route_table(RouteTableId=table, SubnetId=network.subnets[0])["AssociationId"])
+
+    both = [f"{EC2}:route-table/{table}", f"{EC2}:subnet/{network.subnets[0]}"]
+    assert sorted(asked(associate)) == [f"ec2:AssociateRouteTable {arn}" for arn in both]
+    gone = asked(lambda: ec2.disassociate_route_table(AssociationId=given[0]))
+    assert sorted(gone) == [f"ec2:DisassociateRouteTable {arn}" for arn in both]
+    other = ec2.create_security_group(GroupName="other", Description="other", VpcId=network.vpc)["GroupId"]
+    rule = {"IpProtocol": "tcp", "FromPort": 22, "ToPort": 22, "UserIdGroupPairs": [{"GroupId": other}]}
+    opened = asked(lambda: ec2.authorize_security_group_ingress(GroupId=network.group, IpPermissions=[rule]))
+    assert opened == [f"ec2:AuthorizeSecurityGroupIngress {EC2}:security-group/{network.group}"]
+    aws.template("example", network.group)
+    removed = asked(lambda: ec2.delete_launch_template(LaunchTemplateName="example"))
+    assert removed[0].startswith(f"ec2:DeleteLaunchTemplate {EC2}:launch-template/lt-")
+    assert asked(ec2.describe_vpcs) == ["ec2:DescribeVpcs *"]
+
+
+def test_a_launch_asks_for_all_that_its_template_names_and_hands_over_its_role(
+    aws: LittleAws, asked: Callable[[Callable[[], Any]], list[str]]
+) -> None:
+    network, role = aws.network(), aws.role("node")
+    interface = [{"DeviceIndex": 0, "Groups": [network.group], "SubnetId": network.subnets[0]}]
+    more = {"IamInstanceProfile": {"Name": "node"}, "TagSpecifications": tagged("volume")}
+    aws.template("example", network.group, NetworkInterfaces=interface, **more)
+    named = {"LaunchTemplateName": "example", "Version": "$Latest"}
+    wanted = asked(lambda: aws.client("ec2").run_instances(LaunchTemplate=named, MinCount=1, MaxCount=1))
+    template = next(one for one in wanted if "launch-template" in one)
+    launched = ["instance/*", "network-interface/*", "volume/*", f"subnet/{network.subnets[0]}"]
+    assert sorted(wanted) == sorted(
+        [
+            template,
+            f"ec2:RunInstances arn:aws:ec2:{REGION}::image/{IMAGE}",
+            f"ec2:RunInstances {EC2}:security-group/{network.group}",
+            *(f"ec2:RunInstances {EC2}:{one}" for one in launched),
+            f"ec2:CreateTags {EC2}:volume/*",
+            f"iam:PassRole {role}",
+        ]
+    )
+
+
+def test_a_group_asks_for_the_launch_of_its_template_and_for_auto_scalings_own_role(aws: LittleAws) -> None:
+    network, role = aws.network(), aws.role("node")
+    aws.template("example", network.group, IamInstanceProfile={"Name": "node"})
+    service = "autoscaling.amazonaws.com"
+    linked = f"{IAM}:role/aws-service-role/{service}/AWSServiceRoleForAutoScaling"
+    statements = {
+        "groups": allow("autoscaling:CreateAutoScalingGroup", when=REQUESTED),
+        "launches": allow("ec2:RunInstances"),
+        "roles": allow("iam:PassRole", on=role, when={"StringEquals": {"iam:PassedToService": "ec2.amazonaws.com"}}),
+        "linked": allow(
+            "iam:CreateServiceLinkedRole", on=linked, when={"StringEquals": {"iam:AWSServiceName": service}}
+        ),
+    }
+    group = {
+        "AutoScalingGroupName": "example",
+        "MinSize": 0,
+        "MaxSize": 1,
+        "VPCZoneIdentifier": network.subnets[0],
+        "LaunchTemplate": {"LaunchTemplateName": "example"},
+        "Tags": [{**OURS, "PropagateAtLaunch": True}],
+    }
+    for missing in statements:
+        has = [statement for name, statement in statements.items() if name != missing]
+        lacking = aws.client("autoscaling", aws.user(f"without-{missing}", *has))
+        assert refused(lambda client=lacking: client.create_auto_scaling_group(**group)) == "AccessDenied"  # type: ignore[misc]
+    aws.client("autoscaling", aws.user("operator", *statements.values())).create_auto_scaling_group(**group)
+    assert aws.members("example") == []
+
+
+# The others
+
+ARN = {
+    service: f"arn:aws:{service}:{REGION}:{ACCOUNT_ID}" for service in ("cloudwatch", "events", "kms", "logs", "sns")
+}
+ARN |= {service: f"arn:aws:{service}:{REGION}:{ACCOUNT_ID}" for service in ("secretsmanager", "sqs")}
+Calls = Mapping[str, tuple[str, Callable[[Any], Any], list[str]]]
+CALLS: Calls = {
+    "a queue with tags": (
+        "sqs",
+        lambda sqs: sqs.create_queue(QueueName="q", tags={"a": "b"}),
+        [f"sqs:CreateQueue {ARN['sqs']}:q", f"sqs:TagQueue {ARN['sqs']}:q"],
+    ),
+    "a topic with tags": (
+        "sns",
+        lambda sns: sns.create_topic(Name="t", Tags=[{"Key": "a", "Value": "b"}]),
+        [f"sns:CreateTopic {ARN['sns']}:t", f"sns:TagResource {ARN['sns']}:t"],
+    ),
+    "a rule with tags": (
+        "events",
+        lambda events: events.put_rule(Name="r", ScheduleExpression="rate(1 day)", Tags=[{"Key": "a", "Value": "b"}]),
+        [f"events:PutRule {ARN['events']}:rule/r", f"events:TagResource {ARN['events']}:rule/r"],
+    ),
+    "a log group with tags": (
+        "logs",
+        lambda logs: logs.create_log_group(logGroupName="/g", tags={"a": "b"}),
+        [f"logs:CreateLogGroup {ARN['logs']}:log-group:/g:*", f"logs:TagResource {ARN['logs']}:log-group:/g"],
+    ),
+    "log groups": ("logs", lambda logs: logs.describe_log_groups(), ["logs:DescribeLogGroups *"]),
+    "a dashboard": (
+        "cloudwatch",
+        lambda cloudwatch: cloudwatch.put_dashboard(DashboardName="d", DashboardBody='{"widgets": []}'),
+        [f"cloudwatch:PutDashboard arn:aws:cloudwatch::{ACCOUNT_ID}:dashboard/d"],
+    ),
+    "alarms": (
+        "cloudwatch",
+        lambda cloudwatch: cloudwatch.delete_alarms(AlarmNames=["example/a", "example/b"]),
+        [f"cloudwatch:DeleteAlarms {ARN['cloudwatch']}:alarm:example/{name}" for name in "ab"],
+    ),
+    "a key with tags": (
+        "kms",
+        lambda kms: kms.create_key(Tags=[{"TagKey": "a", "TagValue": "b"}]),
+        ["kms:CreateKey *", f"kms:TagResource {ARN['kms']}:key/*"],
+    ),
+    "a role with tags": (
+        "iam",
+        lambda iam: iam.create_role(RoleName="r", AssumeRolePolicyDocument="{}", Tags=[{"Key": "a", "Value": "b"}]),
+        [f"iam:CreateRole {IAM}:role/r", f"iam:TagRole {IAM}:role/r"],
+    ),
+    "tags": ("resourcegroupstaggingapi", lambda tagging: tagging.get_resources(), ["tag:GetResources *"]),
+    "zones": ("route53", lambda route53: route53.list_hosted_zones_by_name(), ["route53:ListHostedZonesByName *"]),
+    "who one is": ("sts", lambda sts: sts.get_caller_identity(), []),
+    "a bucket of its owner's alone": (
+        "s3",
+        lambda s3: s3.create_bucket(
+            Bucket="bucket",
+            ObjectOwnership="BucketOwnerEnforced",
+            CreateBucketConfiguration={"LocationConstraint": REGION},
+        ),
+        ["s3:CreateBucket arn:aws:s3:::bucket", "s3:PutBucketOwnershipControls arn:aws:s3:::bucket"],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_what_a_call_amounts_to(aws: LittleAws, asked: Callable[[Callable[[], Any]], list[str]], name: str) -> None:
+    service, call, wanted = CALLS[name]
+    assert asked(lambda: call(aws.client(service))) == wanted
+
+
+def test_an_alias_asks_for_itself_and_its_key(aws: LittleAws, asked: Callable[[Callable[[], Any]], list[str]]) -> None:
+    kms = aws.client("kms")
+    key, other = (kms.create_key()["KeyMetadata"]["Arn"] for _ in range(2))
+    alias = f"{ARN['kms']}:alias/a"
+    made = asked(lambda: kms.create_alias(AliasName="alias/a", TargetKeyId=key))
+    assert made == [f"kms:CreateAlias {alias}", f"kms:CreateAlias {key}"]
+    moved = asked(lambda: kms.update_alias(AliasName="alias/a", TargetKeyId=other))
+    assert sorted(moved) == sorted(f"kms:UpdateAlias {arn}" for arn in (alias, key, other))
+    assert asked(lambda: kms.delete_alias(AliasName="alias/a")) == [f"kms:DeleteAlias {arn}" for arn in (alias, other)]
+
+
+def test_a_version_of_an_object_is_deleted_by_a_right_of_its_own(
+    aws: LittleAws, asked: Callable[[Callable[[], Any]], list[str]]
+) -> None:
+    s3 = aws.client("s3")
+    s3.create_bucket(Bucket="bucket", CreateBucketConfiguration={"LocationConstraint": REGION})
+    s3.put_bucket_versioning(Bucket="bucket", VersioningConfiguration={"Status": "Enabled"})
+    version = s3.put_object(Bucket="bucket", Key="k", Body=b"")["VersionId"]
+    doomed = {"Objects": [{"Key": "k"}, {"Key": "k", "VersionId": version}]}
+    gone = asked(lambda: s3.delete_objects(Bucket="bucket", Delete=doomed))
+    assert gone == ["s3:DeleteObject arn:aws:s3:::bucket/k", "s3:DeleteObjectVersion arn:aws:s3:::bucket/k"]
+
+
+def test_putting_a_role_into_a_profile_hands_it_over(
+    aws: LittleAws, asked: Callable[[Callable[[], Any]], list[str]]
+) -> None:
+    aws.role("other")
+    iam = aws.client("iam")
+    iam.create_instance_profile(InstanceProfileName="node")
+    added = asked(lambda: iam.add_role_to_instance_profile(InstanceProfileName="node", RoleName="other"))
+    assert added == [
+        f"iam:AddRoleToInstanceProfile {IAM}:instance-profile/node",
+        f"iam:PassRole {IAM}:role/other",
+    ]
+
+
+def test_a_secret_under_a_key_of_ones_own_takes_the_right_to_the_key(
+    aws: LittleAws, asked: Callable[[Callable[[], Any]], list[str]]
+) -> None:
+    key = aws.client("kms").create_key()["KeyMetadata"]["Arn"]
+    secrets = aws.client("secretsmanager")
+    made = asked(lambda: secrets.create_secret(Name="s", SecretString="x", KmsKeyId=key, Tags=[OURS]))
+    arn = f"{ARN['secretsmanager']}:secret:s-??????"
+    actions = [f"secretsmanager:CreateSecret {arn}", f"secretsmanager:TagResource {arn}"]
+    assert made == [*actions, f"kms:GenerateDataKey {key}", f"kms:Decrypt {key}"]
