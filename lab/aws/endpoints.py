@@ -11,6 +11,7 @@ from moto.ec2.models import vpcs
 from moto.ec2.models.availability_zones_and_regions import RegionsAndZonesBackend
 from moto.ec2.models.vpcs import AWS_ENDPOINT_SERVICES, VPCBackend, VPCEndPoint
 from moto.ec2.responses.vpcs import VPCs
+from moto.ec2.utils import generate_route_id
 
 from lab.aws.errors import AwsError
 from lab.aws.grafts import Grafts
@@ -72,6 +73,19 @@ class LabEndpoint(VPCEndPoint):
         for one in self.network_interface_ids:
             groups = [self.ec2_backend.get_security_group_from_id(group) for group in self.security_group_ids]
             enis[one]._group_set = groups
+
+    def keep_routes(self) -> None:
+        """As one of the kind Gateway, have a route in each of its route tables, and in no others."""
+        prefix_list = self.destination_prefix_list_id
+        for table in self.ec2_backend.route_tables.values():
+            route = generate_route_id(table.id, prefix_list)
+            wanted = table.id in self.route_table_ids
+            if wanted and route not in table._routes:
+                self.ec2_backend.create_route(
+                    table.id, None, gateway_id=self.id, destination_prefix_list_id=prefix_list
+                )
+            elif not wanted and route in table._routes and table._routes[route].gateway is self:
+                del table._routes[route]
 
     def let_go(self) -> None:
         """Be deleted."""
@@ -170,6 +184,8 @@ def _modify(modify: Callable[[Any], ActionResult]) -> Callable[[Any], ActionResu
             endpoint.private_dns_enabled = private_dns
         if endpoint.vpc_endpoint_type == INTERFACE:
             endpoint.keep_interfaces()
+        elif endpoint.destination_prefix_list_id:
+            endpoint.keep_routes()
         return answer
 
     return modifying

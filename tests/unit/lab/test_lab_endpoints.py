@@ -111,6 +111,27 @@ def test_s3_is_come_to_by_a_gateway_endpoint_of_the_route_table(aws: LittleAws, 
     assert reached(aws, source) == {"s3"}
 
 
+def test_a_gateway_endpoint_has_a_route_in_each_of_its_tables_and_takes_them_along(
+    aws: LittleAws, network: Network
+) -> None:
+    ec2 = aws.client("ec2")
+    first, second = (ec2.create_route_table(VpcId=network.vpc)["RouteTable"]["RouteTableId"] for _ in range(2))
+    s3 = {"VpcId": network.vpc, "ServiceName": f"com.amazonaws.{REGION}.s3", "RouteTableIds": [first]}
+    endpoint = ec2.create_vpc_endpoint(VpcEndpointType="Gateway", **s3)["VpcEndpoint"]["VpcEndpointId"]
+
+    def routed() -> set[str]:
+        tables = ec2.describe_route_tables(RouteTableIds=[first, second])["RouteTables"]
+        return {one["RouteTableId"] for one in tables for route in one["Routes"] if route.get("GatewayId") == endpoint}
+
+    assert routed() == {first}
+    ec2.modify_vpc_endpoint(VpcEndpointId=endpoint, AddRouteTableIds=[second], RemoveRouteTableIds=[first])
+    assert routed() == {second}
+    ec2.modify_vpc_endpoint(VpcEndpointId=endpoint, AddRouteTableIds=[first])
+    assert routed() == {first, second}
+    ec2.delete_vpc_endpoints(VpcEndpointIds=[endpoint])
+    assert routed() == set()
+
+
 def test_an_endpoint_takes_a_while_to_come_and_to_go_and_has_its_group_and_subnets_until_then(
     aws: LittleAws, network: Network
 ) -> None:
