@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import Callable
 from typing import Any
 
 from moto.ec2.models import vpcs
@@ -31,6 +32,22 @@ def install(grafts: Grafts, pool: str = DOCUMENTATION) -> None:
 
     grafts.attribute(vpcs, "random_ipv6_cidr", next_range)
     grafts.attribute(Subnet, "ipv6_cidr_block_association_set", property(_associations))
+    grafts.attribute(Subnet, "get_filter_value", _filtering(Subnet.get_filter_value))
+
+
+def _filtering(value_of: Callable[..., Any]) -> Callable[..., Any]:
+    """Let subnets be found by their IPv6 ranges and the states of those."""
+    filters: dict[str, Callable[[dict[str, Any]], str]] = {
+        "ipv6-cidr-block-association.ipv6-cidr-block": lambda association: association["ipv6CidrBlock"],
+        "ipv6-cidr-block-association.state": lambda association: association["ipv6CidrBlockState"]["state"],
+    }
+
+    def filtering(self: Any, name: str, method: str | None = None) -> Any:
+        if name in filters:
+            return [filters[name](association) for association in _associations(self)]
+        return value_of(self, name, method)
+
+    return filtering
 
 
 def _associations(subnet: Any) -> list[dict[str, Any]]:

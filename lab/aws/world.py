@@ -102,6 +102,12 @@ def ssm() -> Any:
     return ssm_backends[ACCOUNT_ID][REGION]
 
 
+def logs() -> Any:
+    from moto.logs.models import logs_backends
+
+    return logs_backends[ACCOUNT_ID][REGION]
+
+
 def cloudwatch() -> Any:
     from moto.cloudwatch.models import cloudwatch_backends
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import yaml
 
+from lab.aws.seed import IMAGES
 from lab.state import Lab
 
 from .site import ROOT, Site
@@ -62,3 +63,46 @@ def unchanged(site: Site) -> str:
     assert plan.code == 0, plan.output[-4000:]
     assert "Nothing is to be changed." in plan.output and "No orphans" in plan.output, plan.output[-4000:]
     return plan.output
+
+
+def private_nodes(nat: str) -> dict[str, Any]:
+    """What a configuration of private nodes has instead of the usual, with this way out."""
+    # Without a way out the packages come with the image.
+    images = {"node_images": {"x86_64": IMAGES[0].image_id}} if nat == "none" else {}
+    return {"private_nodes": {"nat": nat}, "dns": private(usual())["dns"], **images}
+
+
+_MANAGERS, _WORKERS = usual()["node_groups"]
+_DISK = {"label": "data", "size": 50, "iops": 4000}
+CONFIGURATIONS: Mapping[str, Configuration] = {
+    "public nodes with IPv6": {},
+    "private nodes, one NAT gateway, own tags": {
+        **private_nodes("one"),
+        "cluster_tags": {"team": "blue", "cost centre": "7"},
+    },
+    "a NAT gateway for each zone, spot, types, scaling, volumes": {
+        **private_nodes("per_zone"),
+        "node_groups": [
+            {**_MANAGERS, "volumes": [_DISK], "user_data": "#!/bin/sh\ntrue\n"},
+            {**_WORKERS, "instance_types": ["t3.small", "t3a.small"], "spot": {"share": 50}, "scaling": {"target": 80}},
+        ],
+    },
+    "interface endpoints alone, warm pool, autolock": {
+        **private_nodes("none"),
+        "autolock": True,
+        "node_groups": [_MANAGERS, {**_WORKERS, "warm_pool": {"min": 1}}],
+    },
+    "Cloud Map, registry, no ECR": {
+        "dns": {"cloud_map": {"namespace": "swarm.internal", "service": "www"}, "ipv6": False},
+        "registry": True,
+        "ecr_repositories": [],
+    },
+    "no record, no alarms, no logs, no backups": {
+        "dns": None,
+        "monitoring": None,
+        "logs": None,
+        "backup_hours": 0,
+        "published_ports": [],
+    },
+}
+"""What a cluster may be, as what it has instead of the usual: together they call for all that is provisioned."""

@@ -70,6 +70,9 @@ THERE = {
     PLAYBOOK + r"destroy\.yml -e confirm=\w+( -e keep_backups=true)?": (
         "test_fault_33_what_is_destroyed_in_spite_of_everything_leaves_the_account_as_it_was"
     ),
+    r"aws iam (create-policy|attach-role-policy) .*": (
+        "test_a_cluster_is_built_kept_and_destroyed_with_the_permissions_of_the_page"
+    ),
     r"make (demo|lab-down)": "test_the_demonstration_serves_a_page_and_can_be_run_again",
 }
 # Run by no test, and why.

@@ -12,7 +12,7 @@ import tempfile
 import time
 import urllib.parse
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -82,11 +82,26 @@ class Site:
         self.before = self.inventory()
         self.printed: list[str] = []
         """All that commands have said so far."""
+        self.caller = "lab"
+        """Whose credentials they have."""
 
     @cached_property
     def environment(self) -> dict[str, str]:
         """The environment of someone who has evaluated `make -s lab-env`."""
         return os.environ | lifecycle.environment(self.lab) | {"ANSIBLE_NOCOLOR": "1", "ANSIBLE_FORCE_COLOR": "0"}
+
+    def become(self, user: str, policies: Mapping[str, Mapping[str, Any]]) -> None:
+        """Have all commands from now on run as a new IAM user with these managed policies and no others."""
+        iam = self.aws("iam")
+        iam.create_user(UserName=user)
+        for name, document in policies.items():
+            made = iam.create_policy(PolicyName=f"{user}-{name}", PolicyDocument=json.dumps(document))
+            iam.attach_user_policy(UserName=user, PolicyArn=made["Policy"]["Arn"])
+        key = iam.create_access_key(UserName=user)["AccessKey"]
+        self.caller = user
+        self.environment["AWS_ACCESS_KEY_ID"] = key["AccessKeyId"]
+        self.environment["AWS_SECRET_ACCESS_KEY"] = key["SecretAccessKey"]
+        self.before = self.inventory()
 
     def command(self, *words: str, seconds: float = 1500, folder: Path = ROOT, **more: str) -> Run:
         """Run a command in the checkout, or in another folder, with the lab's environment."""
@@ -158,14 +173,14 @@ class Site:
     def written(self) -> list[dict[str, Any]]:
         """The operator's own calls that changed something since the log of calls was emptied."""
         reading = ("Describe", "Filter", "Get", "List", "Head", "Lookup")
-        return [one for one in self.calls() if one["caller"] == "lab" and not one["action"].startswith(reading)]
+        return [one for one in self.calls() if one["caller"] == self.caller and not one["action"].startswith(reading)]
 
     def writes(self) -> list[str]:
         """What those calls were, each once."""
         return sorted({call["action"] for call in self.written()})
 
     def judgements(self) -> dict[str, Any]:
-        """What IAM allowed and refused the instances' roles since the lab is up."""
+        """What IAM allowed and refused everybody since the lab is up."""
         return self._told("judgements")  # type: ignore[no-any-return]
 
     def credentials(self) -> list[str]:

@@ -364,7 +364,8 @@ def _ssm(action: str, parameters: Parameters) -> Iterator[Access]:
     for name in (one for one in names if one is not None):
         # Public parameters belong to no account.
         account = "" if name.startswith("/aws/") else ACCOUNT_ID
-        yield Access(f"ssm:{action}", f"arn:aws:ssm:{REGION}:{account}:parameter/{name.lstrip('/')}")
+        own = tags.of_resource(world.ssm()._resource_tags["Parameter"].get(name))
+        yield Access(f"ssm:{action}", f"arn:aws:ssm:{REGION}:{account}:parameter/{name.lstrip('/')}", own)
 
 
 def _ecr(action: str, parameters: Parameters) -> Iterator[Access]:
@@ -412,10 +413,11 @@ def _logs(action: str, parameters: Parameters) -> Iterator[Access]:
     arn = named or f"arn:aws:logs:{REGION}:{ACCOUNT_ID}:log-group:{parameters.get('logGroupName') or '*'}"
     stream = parameters.get("logStreamName")
     given = tags.of_request(parameters.get("tags"))
+    own = tags.of_resource(world.logs().list_tags_for_resource(arn))
     # Tags go by the group's own ARN, all else by one that has its streams behind it.
     tagging = named or action in ("ListTagsLogGroup", "TagLogGroup", "UntagLogGroup")
     resource = arn if tagging else f"{arn}:log-stream:{stream}" if stream else f"{arn}:*"
-    yield Access(f"logs:{action}", resource, given)
+    yield Access(f"logs:{action}", resource, {**own, **given})
     if action == "CreateLogGroup" and given:
         yield Access("logs:TagResource", arn, given)
 

@@ -22,6 +22,9 @@ from lab.state import ACCOUNT_ID, REGION
 log = logging.getLogger(__name__)
 ROOT = f"arn:aws:iam::{ACCOUNT_ID}:root"
 _EVERYTHING: Mapping[str, Any] = {"Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}
+_KEY_POLICY: Mapping[str, Any] = {
+    "Statement": [{"Effect": "Allow", "Principal": {"AWS": ROOT}, "Action": "kms:*", "Resource": "*"}]
+}
 _QUERY = ("autoscaling", "elbv2", "iam", "sts")
 
 
@@ -126,7 +129,8 @@ def _resource_policies(access: Access) -> list[Mapping[str, Any]]:
         return list(policy_of(world.sqs().queues[name]))
     if service == "kms":
         key = accesses.find_key(access.resource)
-        return [json.loads(key.policy)] if key is not None else []
+        # That of one which is just being made lets IAM decide.
+        return [json.loads(key.policy) if key is not None else _KEY_POLICY]
     return []
 
 

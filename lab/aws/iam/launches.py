@@ -119,6 +119,8 @@ def of_ec2(action: str, parameters: Parameters) -> Iterator[Access]:
     found += [Access(name, _arn(kind=kind), tags.of_request(given.get(kind))) for kind in made]
     yield from found or [Access(name)]
     yield from _tagging(action, given)
+    if action == "CreateVpcEndpoint" and parameters.get("ServiceRegion") not in (None, REGION):
+        yield Access("vpce:AllowMultiRegion", _arn(kind="vpc-endpoint"))
 
 
 def of_group(parameters: Parameters, subnets: list[str]) -> Iterator[Access]:

@@ -8,6 +8,8 @@ const { documents, judgements } = JSON.parse(readFileSync(0, 'utf8'))
 // The evaluator's data has this key without the tag that it ends in, so it cannot be asked with one. A policy that went by
 // it would be judged otherwise here than by the lab.
 const UNKNOWN = 'secretsmanager:ResourceTag/'
+// Nor does it know that a public parameter belongs to no account.
+const owned = (resource) => resource.replace(/^(arn:aws:ssm:[^:]*):(:parameter\/aws\/)/, `$1:${ACCOUNT}$2`)
 const values = (context) =>
   Object.fromEntries(
     Object.entries(context)
@@ -28,7 +30,7 @@ for (const judgement of judgements) {
       request: {
         principal: judgement.principal,
         action: judgement.action,
-        resource: { resource: judgement.resource, accountId: ACCOUNT },
+        resource: { resource: owned(judgement.resource), accountId: ACCOUNT },
         contextVariables: values(judgement.context),
       },
     },

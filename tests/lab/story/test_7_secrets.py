@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 from parliament import analyze_policy_string
 
-from tests.lab.site import CLUSTER, ROOT, Site, say
+from tests.lab.iam import judged_otherwise
+from tests.lab.site import CLUSTER, Site, say
 
-JUDGE = Path(__file__).parents[1] / "iam"
 ROLES = (f"{CLUSTER}-manager", f"{CLUSTER}-worker")
 # What the roles are allowed and may not have done in the whole story, and why it is allowed all the same.
 SESSIONS = "AWS's own agent for Session Manager asks for it, which the lab has not"
@@ -52,15 +50,9 @@ def test_another_evaluator_agrees_with_every_judgement_of_the_story(site: Site) 
     made = site.judgements()
     # The administrator may do everything, and is the tests themselves.
     judged = made["judgements"] = [one for one in made["judgements"] if one["caller"] != "lab"]
-    verdicts = _judged_again(made)
     say(f"{len(judged)} different judgements, of which {sum(not one['allowed'] for one in judged)} are refusals")
     assert {one["caller"] for one in judged} >= set(ROLES)
-    different = [
-        (one["caller"], one["action"], one["resource"], one["allowed"], verdict)
-        for one, verdict in zip(judged, verdicts, strict=True)
-        if (verdict == "Allowed") is not one["allowed"] or ("Denied" not in verdict and verdict != "Allowed")
-    ]
-    assert different == []
+    assert judged_otherwise(made) == []
 
 
 def test_whatever_is_allowed_was_used_or_has_its_reason(site: Site) -> None:
@@ -128,19 +120,6 @@ def _policies(site: Site, role: str) -> list[dict[str, Any]]:
     iam = site.aws("iam")
     names = iam.list_role_policies(RoleName=role)["PolicyNames"]
     return [iam.get_role_policy(RoleName=role, PolicyName=name)["PolicyDocument"] for name in names]
-
-
-def _judged_again(made: dict[str, Any]) -> list[str]:
-    """The verdicts of an evaluator that is not the lab's own, one for each judgement."""
-    cached = ROOT / ".build/iam"
-    cached.mkdir(parents=True, exist_ok=True)
-    for one in JUDGE.iterdir():
-        (cached / one.name).write_bytes(one.read_bytes())
-    subprocess.run(["npm", "ci", "--silent", "--no-audit", "--no-fund"], cwd=cached, check=True)
-    done = subprocess.run(
-        ["node", "judge.mjs"], cwd=cached, input=json.dumps(made), capture_output=True, text=True, check=True
-    )
-    return json.loads(done.stdout)  # type: ignore[no-any-return]
 
 
 def _list(value: Any) -> list[Any]:

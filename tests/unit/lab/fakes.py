@@ -137,13 +137,18 @@ class LittleAws:
             "Token": given["SessionToken"],
         }
 
-    def user(self, name: str, *statements: Mapping[str, Any], **more: Any) -> dict[str, Any]:
-        """A user with these statements as their own policy, and the credentials of their access key."""
+    def user(
+        self, name: str, *statements: Mapping[str, Any], managed: Mapping[str, Any] | None = None, **more: Any
+    ) -> dict[str, Any]:
+        """A user with these statements as their own policy and these managed policies: their access key."""
         iam = self.client("iam")
         iam.create_user(UserName=name, **more)
         if statements:
             policy = {"Version": "2012-10-17", "Statement": list(statements)}
             iam.put_user_policy(UserName=name, PolicyName="own", PolicyDocument=json.dumps(policy))
+        for title, policy in (managed or {}).items():
+            made = iam.create_policy(PolicyName=title, PolicyDocument=json.dumps(policy))["Policy"]
+            iam.attach_user_policy(UserName=name, PolicyArn=made["Arn"])
         key = iam.create_access_key(UserName=name)["AccessKey"]
         return {"AccessKeyId": key["AccessKeyId"], "SecretAccessKey": key["SecretAccessKey"], "Token": None}
 

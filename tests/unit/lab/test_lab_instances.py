@@ -61,6 +61,9 @@ def test_an_instance_has_an_ipv6_address_if_its_launch_template_asks_for_one(aws
     ec2.associate_subnet_cidr_block(SubnetId=network.subnets[0], Ipv6CidrBlock="2001:db8:0:7::/64")
     (subnet,) = ec2.describe_subnets(SubnetIds=network.subnets[:1])["Subnets"]
     assert [one["Ipv6CidrBlockState"] for one in subnet["Ipv6CidrBlockAssociationSet"]] == [{"State": "associated"}]
+    ranged = {"Name": "ipv6-cidr-block-association.ipv6-cidr-block", "Values": ["2001:db8:0:7::/64"]}
+    state = {"Name": "ipv6-cidr-block-association.state", "Values": ["associated"]}
+    assert [one["SubnetId"] for one in ec2.describe_subnets(Filters=[ranged, state])["Subnets"]] == network.subnets[:1]
     interface = {"DeviceIndex": 0, "AssociatePublicIpAddress": True, "Groups": [network.group], "Ipv6AddressCount": 1}
     aws.template("dual", network.group, NetworkInterfaces=[interface])
     aws.group("dual", Network(network.vpc, network.subnets[:1], network.group), capacity=1)

@@ -56,8 +56,13 @@ class RolesAccount:
 
     def __init__(self, aws: LittleAws, folder: Path) -> None:
         self.aws, self._folder = aws, folder
+        self._key = {"AccessKeyId": "lab", "SecretAccessKey": "nothing-to-hide"}
         aws.client("route53").create_hosted_zone(Name="swarm.test", CallerReference="1")
         aws.client("ec2").create_key_pair(KeyName="lab")
+
+    def become(self, user: str, policies: Mapping[str, Any]) -> None:
+        """Have playbooks run as a new IAM user with these managed policies and no others."""
+        self._key = self.aws.user(user, managed=policies)
 
     def run(self, *roles: str, check: bool = False, words: tuple[str, ...] = (), **variables: Any) -> Run:
         """Run the role check, then these.
@@ -93,8 +98,8 @@ class RolesAccount:
             **os.environ,
             "PATH": f"{ROOT / '.venv/bin'}:{os.environ['PATH']}",
             "AWS_ENDPOINT_URL": self.aws.url,
-            "AWS_ACCESS_KEY_ID": "lab",
-            "AWS_SECRET_ACCESS_KEY": "nothing-to-hide",
+            "AWS_ACCESS_KEY_ID": self._key["AccessKeyId"],
+            "AWS_SECRET_ACCESS_KEY": self._key["SecretAccessKey"],
             "AWS_REGION": REGION,
             "ANSIBLE_INVENTORY": str(ROOT / "inventories/lab"),
             "ANSIBLE_STDOUT_CALLBACK": "ansible.builtin.default",

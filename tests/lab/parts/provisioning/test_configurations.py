@@ -1,64 +1,32 @@
-"""Every configuration is planned, built, left alone by the next run, and destroyed; on an account without engines."""
+"""Every configuration is planned, built, left alone by the next run, and destroyed; on an account without engines.
+
+Whoever does so has the operator's permissions of docs/permissions.md.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import boto3
 import pytest
 from ansible_collections.swarm.aws.plugins.module_utils.account.resources.survey import Survey
 from ansible_collections.swarm.aws.plugins.module_utils.aws.session import Aws
 
-from tests.lab.configured import private, usual
+from tests.lab import permissions
+from tests.lab.configured import CONFIGURATIONS, private_nodes, usual
 from tests.unit.roles.account import ACCOUNT_ID, REGION, RolesAccount, roles_account
 
 # Kinds that a plan does not name: they come with others, or are the agents' and Auto Scaling's.
 UNNAMED = ("instance", "network interface", "objects of the bucket", "rules of the security group", "volume")
-PRIVATE = private(usual())
 MANAGERS, WORKERS = usual()["node_groups"]
-DISK = {"label": "data", "size": 50, "iops": 4000}
-
-
-def nodes(nat: str) -> dict[str, Any]:
-    return {"private_nodes": {"nat": nat}, "dns": PRIVATE["dns"]}
-
-
-CONFIGURATIONS: dict[str, dict[str, Any]] = {
-    "public nodes with IPv6": {},
-    "private nodes, one NAT gateway, own tags": {**nodes("one"), "cluster_tags": {"team": "blue", "cost centre": "7"}},
-    "a NAT gateway for each zone, spot, types, scaling, volumes": {
-        **nodes("per_zone"),
-        "node_groups": [
-            {**MANAGERS, "volumes": [DISK], "user_data": "#!/bin/sh\ntrue\n"},
-            {**WORKERS, "instance_types": ["t3.small", "t3a.small"], "spot": {"share": 50}, "scaling": {"target": 80}},
-        ],
-    },
-    "interface endpoints alone, warm pool, autolock": {
-        **nodes("none"),
-        "autolock": True,
-        "node_groups": [MANAGERS, {**WORKERS, "warm_pool": {"min": 1}}],
-    },
-    "Cloud Map, registry, no ECR": {
-        "dns": {"cloud_map": {"namespace": "swarm.internal", "service": "www"}, "ipv6": False},
-        "registry": True,
-        "ecr_repositories": [],
-    },
-    "no record, no alarms, no logs, no backups": {
-        "dns": None,
-        "monitoring": None,
-        "logs": None,
-        "backup_hours": 0,
-        "published_ports": [],
-    },
-}
 
 
 @pytest.fixture
 def account(tmp_path: Path) -> Iterator[RolesAccount]:
     with roles_account(tmp_path) as made:
         made.aws.client("servicediscovery").create_http_namespace(Name="swarm.internal")
+        made.become(permissions.OPERATOR, permissions.policies())
         yield made
 
 
@@ -115,10 +83,10 @@ def test_nodes_behind_a_load_balancer_are_planned_and_built_once_its_target_grou
 
 def test_private_nodes_change_their_way_out_and_have_one_at_every_moment(account: RolesAccount) -> None:
     for nat in ("one", "per_zone", "none", "one"):
-        run = account.playbook("site.yml", "--tags", "network", **nodes(nat))
+        run = account.playbook("site.yml", "--tags", "network", **private_nodes(nat))
         assert run.code == 0, run.output[-4000:]
         _has_a_way_out_first(run.writes)
-        again = account.playbook("site.yml", "--tags", "network", **nodes(nat))
+        again = account.playbook("site.yml", "--tags", "network", **private_nodes(nat))
         assert (again.code, again.writes) == (0, []), again.output[-4000:]
 
 

@@ -1,0 +1,31 @@
+"""An evaluator of policies that is not the lab's own, and what it says to the lab's judgements."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).parent
+BUILT = HERE.parents[2] / ".build/iam"
+
+
+def judged_otherwise(told: dict[str, Any]) -> list[tuple[Any, ...]]:
+    """The judgements, as ``/_lab/judgements`` tells them, to which the evaluator says something else."""
+    return [
+        (one["caller"], one["action"], one["resource"], one["allowed"], verdict)
+        for one, verdict in zip(told["judgements"], _verdicts(told), strict=True)
+        if (verdict == "Allowed") is not one["allowed"] or ("Denied" not in verdict and verdict != "Allowed")
+    ]
+
+
+def _verdicts(told: dict[str, Any]) -> list[str]:
+    BUILT.mkdir(parents=True, exist_ok=True)
+    for name in ("judge.mjs", "package.json", "package-lock.json"):
+        (BUILT / name).write_bytes((HERE / name).read_bytes())
+    subprocess.run(["npm", "ci", "--silent", "--no-audit", "--no-fund"], cwd=BUILT, check=True)
+    done = subprocess.run(
+        ["node", "judge.mjs"], cwd=BUILT, input=json.dumps(told), capture_output=True, text=True, check=True
+    )
+    return json.loads(done.stdout)  # type: ignore[no-any-return]
