@@ -5,6 +5,7 @@ Whoever does so has the operator's permissions of docs/permissions.md.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -35,13 +36,16 @@ def made(account: RolesAccount) -> set[str]:
     session = boto3.session.Session(aws_access_key_id="lab", aws_secret_access_key="lab", region_name=REGION)
     found = Survey(Aws(session, endpoint_url=account.aws.url), "example", ACCOUNT_ID).find()
     named = {f"{one.kind} {one.name or one.id}" for one in found if one.kind not in UNNAMED and not one.kept}
+    objects = account.aws.client("s3").list_objects_v2(Bucket=f"example-swarm-{ACCOUNT_ID}-{REGION}")["Contents"]
     # A key has no name but its alias's.
-    return {"KMS key example-swarm" if name.startswith("KMS key ") else name for name in named}
+    return {"KMS key example-swarm" if name.startswith("KMS key ") else name for name in named} | {
+        f"object {one['Key']}" for one in objects
+    }
 
 
-def planned(output: str, sign: str = "+") -> set[str]:
+def planned(output: str) -> set[str]:
     """What a plan says is to come."""
-    return {line.strip()[2:] for line in output.splitlines() if line.strip().startswith(f"{sign} ")}
+    return set(re.findall(r"^ *- '  \+ (.*)'$", output, re.MULTILINE))
 
 
 @pytest.mark.parametrize("what", CONFIGURATIONS)
