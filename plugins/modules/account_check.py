@@ -14,14 +14,8 @@ description:
   - Every playbook of the collection begins with it. M(swarm.aws.preflight) checks the same and much more.
 author:
   - The swarm.aws maintainers (@swarm-aws)
-attributes:
-  check_mode:
-    description: Only reads.
-    support: full
-  diff_mode:
-    description: Changes nothing.
-    support: full
 extends_documentation_fragment:
+  - swarm.aws.attributes.reads
   - amazon.aws.common.modules
   - amazon.aws.region.modules
   - amazon.aws.boto3

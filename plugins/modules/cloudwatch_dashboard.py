@@ -13,16 +13,10 @@ description:
 author:
   - The swarm.aws maintainers (@swarm-aws)
 extends_documentation_fragment:
+  - swarm.aws.attributes.changes
   - amazon.aws.common.modules
   - amazon.aws.region.modules
   - amazon.aws.boto3
-attributes:
-  check_mode:
-    description: Says what it would change.
-    support: full
-  diff_mode:
-    description: Shows the dashboard before and after.
-    support: full
 options:
   name:
     description: Name of the dashboard.

@@ -19,13 +19,7 @@ author:
   - The swarm.aws maintainers (@swarm-aws)
 extends_documentation_fragment:
   - swarm.aws.on_manager
-attributes:
-  check_mode:
-    description: Says whether it could back up, and which backups it would remove.
-    support: full
-  diff_mode:
-    description: Shows which backups come and go.
-    support: full
+  - swarm.aws.attributes.changes
 seealso:
   - module: swarm.aws.cluster_restore
 """

@@ -19,11 +19,8 @@ author:
 attributes:
   check_mode:
     description: Says all that it would delete, in the order in which it would.
-    support: full
-  diff_mode:
-    description: Shows every resource that goes.
-    support: full
 extends_documentation_fragment:
+  - swarm.aws.attributes.changes
   - amazon.aws.common.modules
   - amazon.aws.region.modules
   - amazon.aws.boto3

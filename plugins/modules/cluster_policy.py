@@ -14,16 +14,10 @@ description:
 author:
   - The swarm.aws maintainers (@swarm-aws)
 extends_documentation_fragment:
+  - swarm.aws.attributes.changes
   - amazon.aws.common.modules
   - amazon.aws.region.modules
   - amazon.aws.boto3
-attributes:
-  check_mode:
-    description: Says whether it would write, also if the bucket does not exist yet.
-    support: full
-  diff_mode:
-    description: Shows the policy before and after.
-    support: full
 options:
   bucket:
     description: Name of the bucket.

@@ -14,14 +14,8 @@ description:
   - Told the configuration, it says what that asks for and is missing, and what nothing there asks for any more.
 author:
   - The swarm.aws maintainers (@swarm-aws)
-attributes:
-  check_mode:
-    description: Only reads.
-    support: full
-  diff_mode:
-    description: Changes nothing.
-    support: full
 extends_documentation_fragment:
+  - swarm.aws.attributes.reads
   - amazon.aws.common.modules
   - amazon.aws.region.modules
   - amazon.aws.boto3

@@ -18,13 +18,10 @@ author:
   - The swarm.aws maintainers (@swarm-aws)
 extends_documentation_fragment:
   - swarm.aws.on_manager
+  - swarm.aws.attributes.changes
 attributes:
   check_mode:
     description: Says what it would do. A backup is not fetched.
-    support: full
-  diff_mode:
-    description: Shows what the instance is before and after.
-    support: full
 options:
   source:
     description: Whether it is the instance's own state (V(survivor)) or a backup.

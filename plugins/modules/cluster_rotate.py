@@ -19,13 +19,7 @@ author:
   - The swarm.aws maintainers (@swarm-aws)
 extends_documentation_fragment:
   - swarm.aws.on_manager
-attributes:
-  check_mode:
-    description: Says what it would rotate.
-    support: full
-  diff_mode:
-    description: Shows what is rotated, and nothing of it.
-    support: full
+  - swarm.aws.attributes.changes
 options:
   what:
     description: What to rotate.

@@ -23,13 +23,7 @@ author:
   - The swarm.aws maintainers (@swarm-aws)
 extends_documentation_fragment:
   - swarm.aws.on_manager
-attributes:
-  check_mode:
-    description: Says what it would change.
-    support: full
-  diff_mode:
-    description: Shows the record's values, TTL and owner before and after.
-    support: full
+  - swarm.aws.attributes.changes
 options:
   timeout:
     description:

@@ -15,14 +15,8 @@ description:
   - Apart from the instances, what cannot be told is left out, and C(failures) says why.
 author:
   - The swarm.aws maintainers (@swarm-aws)
-attributes:
-  check_mode:
-    description: Only reads.
-    support: full
-  diff_mode:
-    description: Changes nothing.
-    support: none
 extends_documentation_fragment:
+  - swarm.aws.attributes.reads
   - amazon.aws.common.modules
   - amazon.aws.region.modules
   - amazon.aws.boto3

@@ -22,16 +22,10 @@ description:
 author:
   - The swarm.aws maintainers (@swarm-aws)
 extends_documentation_fragment:
+  - swarm.aws.attributes.changes
   - amazon.aws.common.modules
   - amazon.aws.region.modules
   - amazon.aws.boto3
-attributes:
-  check_mode:
-    description: Says what it would change, also where nothing exists yet.
-    support: full
-  diff_mode:
-    description: Shows every resource before and after.
-    support: full
 options:
   cluster_name:
     description: Name of the cluster, with which the groups' names begin.

@@ -18,13 +18,7 @@ author:
   - The swarm.aws maintainers (@swarm-aws)
 extends_documentation_fragment:
   - swarm.aws.on_manager
-attributes:
-  check_mode:
-    description: Says what it would remove.
-    support: full
-  diff_mode:
-    description: Shows the nodes that are removed.
-    support: full
+  - swarm.aws.attributes.changes
 options:
   nodes:
     description: IDs of more nodes to remove, which are down and which no instance of the cluster answers for.

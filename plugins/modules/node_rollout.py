@@ -19,13 +19,7 @@ author:
   - The swarm.aws maintainers (@swarm-aws)
 extends_documentation_fragment:
   - swarm.aws.on_manager
-attributes:
-  check_mode:
-    description: Only reads.
-    support: full
-  diff_mode:
-    description: Changes nothing.
-    support: none
+  - swarm.aws.attributes.reads
 options:
   group:
     description: Name of the node group to look at. By default all groups are told of, and none is waited for.

@@ -13,14 +13,8 @@ description:
   - Fails with a sentence for each thing that is wrong, all at once. What is allowed but unwise is a warning.
 author:
   - The swarm.aws maintainers (@swarm-aws)
-attributes:
-  check_mode:
-    description: Only reads.
-    support: full
-  diff_mode:
-    description: Changes nothing.
-    support: full
 extends_documentation_fragment:
+  - swarm.aws.attributes.reads
   - amazon.aws.common.modules
   - amazon.aws.region.modules
   - amazon.aws.boto3

@@ -14,13 +14,8 @@ description:
   - Fails for a swarm that works.
 author:
   - The swarm.aws maintainers (@swarm-aws)
-attributes:
-  check_mode:
-    description: Only chooses.
-    support: full
-  diff_mode:
-    description: Changes nothing.
-    support: none
+extends_documentation_fragment:
+  - swarm.aws.attributes.reads
 options:
   found:
     description: The results of M(swarm.aws.restore_info), of all managers that answered.

@@ -15,13 +15,7 @@ author:
   - The swarm.aws maintainers (@swarm-aws)
 extends_documentation_fragment:
   - swarm.aws.on_manager
-attributes:
-  check_mode:
-    description: Only reads.
-    support: full
-  diff_mode:
-    description: Changes nothing.
-    support: none
+  - swarm.aws.attributes.reads
 seealso:
   - module: swarm.aws.restore_choice
   - module: swarm.aws.cluster_restore

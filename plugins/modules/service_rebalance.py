@@ -19,13 +19,7 @@ author:
   - The swarm.aws maintainers (@swarm-aws)
 extends_documentation_fragment:
   - swarm.aws.on_manager
-attributes:
-  check_mode:
-    description: Says which services it would spread anew, and why.
-    support: full
-  diff_mode:
-    description: Shows how many tasks each node has.
-    support: full
+  - swarm.aws.attributes.changes
 options:
   services:
     description: Names of the services to look at. By default all.

@@ -17,13 +17,8 @@ description:
     none of its name, and is never shown. Without a C(name) it gets the stack's name before its own.
 author:
   - The swarm.aws maintainers (@swarm-aws)
-attributes:
-  check_mode:
-    description: Only reads.
-    support: full
-  diff_mode:
-    description: Changes nothing.
-    support: none
+extends_documentation_fragment:
+  - swarm.aws.attributes.reads
 options:
   src:
     description: Path of the compose file. The files that it names are looked for beside it.

@@ -16,13 +16,8 @@ description:
     default, so that one that ends a moment after it started is no success.
 author:
   - The swarm.aws maintainers (@swarm-aws)
-attributes:
-  check_mode:
-    description: Only reads.
-    support: full
-  diff_mode:
-    description: Changes nothing.
-    support: none
+extends_documentation_fragment:
+  - swarm.aws.attributes.reads
 options:
   name:
     description: Name of the stack.

@@ -22,13 +22,11 @@ description:
     manager's instance profile, and its agent renews them.
 author:
   - The swarm.aws maintainers (@swarm-aws)
+extends_documentation_fragment:
+  - swarm.aws.attributes.changes
 attributes:
-  check_mode:
-    description: Tells what would change, images' digests included.
-    support: full
   diff_mode:
     description: Shows services before and after, without the values of variables, configs and secrets.
-    support: full
 options:
   bundle:
     description: What M(swarm.aws.stack_bundle) returned as RV(swarm.aws.stack_bundle#module:bundle).

@@ -13,13 +13,8 @@ description:
   - It looks once and does not fail for a swarm that is not complete, so that a task can wait with C(until).
 author:
   - The swarm.aws maintainers (@swarm-aws)
-attributes:
-  check_mode:
-    description: Only reads.
-    support: full
-  diff_mode:
-    description: Changes nothing.
-    support: none
+extends_documentation_fragment:
+  - swarm.aws.attributes.reads
 options:
   groups:
     description: The node groups of the configuration. Other keys than these are ignored.

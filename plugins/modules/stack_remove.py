@@ -16,13 +16,8 @@ description:
   - A stack that is not there is no error.
 author:
   - The swarm.aws maintainers (@swarm-aws)
-attributes:
-  check_mode:
-    description: Tells what would be removed.
-    support: full
-  diff_mode:
-    description: Shows what there is of the stack, by name.
-    support: full
+extends_documentation_fragment:
+  - swarm.aws.attributes.changes
 options:
   name:
     description: Name of the stack.

@@ -14,13 +14,8 @@ description:
   - To be run when M(swarm.aws.stack_converged) has said so.
 author:
   - The swarm.aws maintainers (@swarm-aws)
-attributes:
-  check_mode:
-    description: Tells what would be removed.
-    support: full
-  diff_mode:
-    description: Shows the names of what is removed.
-    support: full
+extends_documentation_fragment:
+  - swarm.aws.attributes.changes
 options:
   name:
     description: Name of the stack.
