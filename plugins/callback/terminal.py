@@ -7,7 +7,7 @@ DOCUMENTATION = r"""
 name: terminal
 type: stdout
 short_description: Print a line per task, with what is waited for and how long it took
-version_added: 0.2.0
+version_added: 0.1.0
 description:
   - Prints one line for each task, with what came of it on all hosts and how long it took, then what it changed, what it
     had to say, and differences if they are asked for. What fails is shown whole, with where it stands.
@@ -17,8 +17,7 @@ description:
     time instead.
   - The end is Ansible's own recap, how long everything took, and which tasks took the longest.
   - E(NO_COLOR) and what else Ansible has for colours is honoured. With C(-v) the results are printed as well.
-author:
-  - The swarm.aws maintainers (@swarm-aws)
+author: The swarm.aws maintainers (@swarm-aws)
 requirements:
   - ansible-core 2.19 or later
 extends_documentation_fragment:

@@ -11,8 +11,7 @@ description:
   - Makes a dictionary with an entry for each item that has both values. Items without one of them are left out, such
     as what a
     task in check mode did not make.
-author:
-  - The swarm.aws maintainers (@swarm-aws)
+author: The swarm.aws maintainers (@swarm-aws)
 options:
   _input:
     description: The items.

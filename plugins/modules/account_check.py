@@ -7,13 +7,12 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: account_check
 short_description: Refuse the credentials of another account than the configured one
-version_added: 0.2.0
+version_added: 0.1.0
 description:
   - Fails unless the credentials are those of the account that is configured, in a region that exists, and unless the
     inventory files find the instances of the cluster that is configured. Changes nothing.
   - Every playbook of the collection begins with it. M(swarm.aws.preflight) checks the same and much more.
-author:
-  - The swarm.aws maintainers (@swarm-aws)
+author: The swarm.aws maintainers (@swarm-aws)
 extends_documentation_fragment:
   - swarm.aws.attributes.reads
   - amazon.aws.common.modules

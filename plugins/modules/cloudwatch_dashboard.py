@@ -7,11 +7,10 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: cloudwatch_dashboard
 short_description: Create a CloudWatch dashboard
-version_added: 0.2.0
+version_added: 0.1.0
 description:
   - Creates, updates or deletes a dashboard, for which amazon.aws and community.aws have no module.
-author:
-  - The swarm.aws maintainers (@swarm-aws)
+author: The swarm.aws maintainers (@swarm-aws)
 extends_documentation_fragment:
   - swarm.aws.attributes.changes
   - amazon.aws.common.modules

@@ -15,8 +15,7 @@ description:
   - The archive is encrypted with the cluster's key, and stands beside a manifest with its SHA-256. Workers cannot read
     it.
   - Volumes are not part of it.
-author:
-  - The swarm.aws maintainers (@swarm-aws)
+author: The swarm.aws maintainers (@swarm-aws)
 extends_documentation_fragment:
   - swarm.aws.on_manager
   - swarm.aws.attributes.changes

@@ -7,15 +7,14 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: cluster_destroy
 short_description: Delete all that is a swarm's in the account
-version_added: 0.2.0
+version_added: 0.1.0
 description:
   - Deletes what M(swarm.aws.cluster_resources_info) finds, each when nothing stands on it any more. The nodes lose
     their permissions first, so that no agent makes anew what is deleted. Instances end without a drain.
   - What is not the cluster's stays, and so does what it stands on. Both are returned with the reason.
   - A KMS key can only be scheduled for deletion. That takes seven days, in which it can be kept after all.
   - Asks nobody. C(playbooks/destroy.yml) does.
-author:
-  - The swarm.aws maintainers (@swarm-aws)
+author: The swarm.aws maintainers (@swarm-aws)
 attributes:
   check_mode:
     description: Says all that it would delete, in the order in which it would.

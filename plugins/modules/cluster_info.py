@@ -13,8 +13,7 @@ description:
   - Tells how many managers could fail, how many tasks the services have, what the leader's agent did last and what it
     would do next. What cannot be told now is left out, and C(failures) says why.
   - Runs on a manager, with the credentials of its instance profile. Changes nothing.
-author:
-  - The swarm.aws maintainers (@swarm-aws)
+author: The swarm.aws maintainers (@swarm-aws)
 extends_documentation_fragment:
   - swarm.aws.on_manager
   - swarm.aws.attributes.reads

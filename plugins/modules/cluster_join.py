@@ -17,8 +17,7 @@ description:
   - A node that has left the swarm joins it again as a new node, with another ID and without labels; the leader's agent
     sets those of the configuration.
   - Needs the rights of the instance's own role, and root.
-author:
-  - The swarm.aws maintainers (@swarm-aws)
+author: The swarm.aws maintainers (@swarm-aws)
 attributes:
   check_mode:
     description: Says what it would do first, as things are now.
@@ -49,7 +48,6 @@ options:
       - The engine of such a node is not told, and takes itself for a member. If this host's does for this node, it
         leaves the swarm before it joins again.
     type: str
-    version_added: 0.2.0
   timeout:
     description: Seconds to go on trying.
     type: int

@@ -14,8 +14,7 @@ description:
   - Nobody joins meanwhile. A run that was stopped is to be run again.
   - With O(try=true) the backup is only tried. It runs in a swarm of its own that reaches nobody, and that ends again.
   - Needs root.
-author:
-  - The swarm.aws maintainers (@swarm-aws)
+author: The swarm.aws maintainers (@swarm-aws)
 extends_documentation_fragment:
   - swarm.aws.on_manager
   - swarm.aws.attributes.changes

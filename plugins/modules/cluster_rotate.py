@@ -15,8 +15,7 @@ description:
   - The new CA is waited for until every node has a certificate of it. A node that is down keeps that from ending.
   - The unlock keys from before are kept, for managers that are down meanwhile and for backups of that time.
   - No token or key is ever in a result.
-author:
-  - The swarm.aws maintainers (@swarm-aws)
+author: The swarm.aws maintainers (@swarm-aws)
 extends_documentation_fragment:
   - swarm.aws.on_manager
   - swarm.aws.attributes.changes

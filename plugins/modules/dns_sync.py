@@ -19,8 +19,7 @@ description:
   - What the record should have comes from C(policy.json) in the cluster's bucket, as the agent has it. After a change
     the module waits until all name servers answer so.
   - Runs on a manager, with the credentials of its instance profile.
-author:
-  - The swarm.aws maintainers (@swarm-aws)
+author: The swarm.aws maintainers (@swarm-aws)
 extends_documentation_fragment:
   - swarm.aws.on_manager
   - swarm.aws.attributes.changes
@@ -31,7 +30,6 @@ options:
         changes nobody can tell, so that they are given 60 seconds.
     type: int
     default: 150
-    version_added: 0.2.0
 seealso:
   - module: swarm.aws.cluster_info
 """

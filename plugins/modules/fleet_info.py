@@ -13,8 +13,7 @@ description:
     cluster's bucket. It needs no manager, and so tells the same when none answers.
   - Runs on the controller, with the operator's credentials. Changes nothing.
   - Apart from the instances, what cannot be told is left out, and C(failures) says why.
-author:
-  - The swarm.aws maintainers (@swarm-aws)
+author: The swarm.aws maintainers (@swarm-aws)
 extends_documentation_fragment:
   - swarm.aws.attributes.reads
   - amazon.aws.common.modules

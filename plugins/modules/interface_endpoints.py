@@ -7,7 +7,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: interface_endpoints
 short_description: Keep the interface endpoints by which the private nodes of a swarm reach AWS
-version_added: 0.2.0
+version_added: 0.1.0
 description:
   - Keeps an interface endpoint with private DNS for each of the services, with an address in each private subnet whose
     zone the service is in, and waits until it is available.
@@ -15,8 +15,7 @@ description:
   - C(amazon.aws.ec2_vpc_endpoint) only tags an endpoint that is there. A zone that is added to the cluster, or
     another security group,
     is a change that this module makes.
-author:
-  - The swarm.aws maintainers (@swarm-aws)
+author: The swarm.aws maintainers (@swarm-aws)
 extends_documentation_fragment:
   - swarm.aws.kept
   - amazon.aws.common.modules

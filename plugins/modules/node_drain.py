@@ -17,8 +17,7 @@ description:
     elsewhere for its tasks.
   - Runs on any manager but the one that is removed, with the credentials of its instance profile. The node itself need
     not be reachable.
-author:
-  - The swarm.aws maintainers (@swarm-aws)
+author: The swarm.aws maintainers (@swarm-aws)
 extends_documentation_fragment:
   - swarm.aws.on_manager
   - swarm.aws.attributes.changes

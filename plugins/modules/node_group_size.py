@@ -16,8 +16,7 @@ description:
   - Never asks Auto Scaling for fewer instances than run, since that would choose which to end. M(swarm.aws.node_drain)
     takes out what is named.
   - Without O(group) it only tells the sizes of all groups.
-author:
-  - The swarm.aws maintainers (@swarm-aws)
+author: The swarm.aws maintainers (@swarm-aws)
 extends_documentation_fragment:
   - swarm.aws.attributes.changes
   - amazon.aws.common.modules

@@ -19,8 +19,7 @@ description:
     C(min) and
     C(max), as does one that is being upgraded, and one that follows the swarm's tasks.
   - Groups that are not declared are left alone.
-author:
-  - The swarm.aws maintainers (@swarm-aws)
+author: The swarm.aws maintainers (@swarm-aws)
 extends_documentation_fragment:
   - swarm.aws.attributes.changes
   - amazon.aws.common.modules

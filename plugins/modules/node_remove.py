@@ -14,8 +14,7 @@ description:
   - A node that is down is left alone as long as EC2 says that its instance runs, since it may come back.
   - No more managers are taken out than leave a quorum.
   - Runs on a manager, with the credentials of its instance profile.
-author:
-  - The swarm.aws maintainers (@swarm-aws)
+author: The swarm.aws maintainers (@swarm-aws)
 extends_documentation_fragment:
   - swarm.aws.on_manager
   - swarm.aws.attributes.changes

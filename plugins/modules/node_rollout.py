@@ -15,8 +15,7 @@ description:
     of every node run on it, Auto Scaling counts on it, the DNS record leads to it if its group has one, and all
     services have the tasks that they declare.
   - Changes nothing. Runs on a manager, with the credentials of its instance profile.
-author:
-  - The swarm.aws maintainers (@swarm-aws)
+author: The swarm.aws maintainers (@swarm-aws)
 extends_documentation_fragment:
   - swarm.aws.on_manager
   - swarm.aws.attributes.reads

@@ -11,8 +11,7 @@ version_added: 0.1.0
 description:
   - Checks a configuration against its argument specs, against itself and against the account, and changes nothing.
   - Fails with a sentence for each thing that is wrong, all at once. What is allowed but unwise is a warning.
-author:
-  - The swarm.aws maintainers (@swarm-aws)
+author: The swarm.aws maintainers (@swarm-aws)
 extends_documentation_fragment:
   - swarm.aws.attributes.reads
   - amazon.aws.common.modules

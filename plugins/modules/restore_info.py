@@ -11,8 +11,7 @@ version_added: 0.1.0
 description:
   - Tells what the engine of this instance knows of the cluster's swarm, whether or not that works, what the bucket
     publishes, and which backups there are. It is what M(swarm.aws.restore_choice) chooses by. Changes nothing.
-author:
-  - The swarm.aws maintainers (@swarm-aws)
+author: The swarm.aws maintainers (@swarm-aws)
 extends_documentation_fragment:
   - swarm.aws.on_manager
   - swarm.aws.attributes.reads

@@ -15,8 +15,7 @@ description:
     notices. The others are told of, with the reason.
   - One service after the other, each of which is waited for. Refused while a node comes or goes.
   - Runs on a manager.
-author:
-  - The swarm.aws maintainers (@swarm-aws)
+author: The swarm.aws maintainers (@swarm-aws)
 extends_documentation_fragment:
   - swarm.aws.on_manager
   - swarm.aws.attributes.changes

@@ -15,8 +15,7 @@ description:
     use it.
   - A secret that is C(external) and has C(x-generate) with a length is made once by the deployment, if the swarm has
     none of its name, and is never shown. Without a C(name) it gets the stack's name before its own.
-author:
-  - The swarm.aws maintainers (@swarm-aws)
+author: The swarm.aws maintainers (@swarm-aws)
 extends_documentation_fragment:
   - swarm.aws.attributes.reads
 options:

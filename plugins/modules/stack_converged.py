@@ -7,15 +7,14 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: stack_converged
 short_description: Wait until a stack runs, and tell how each of its services is
-version_added: 0.2.0
+version_added: 0.1.0
 description:
   - Waits until every service of a stack runs as it is defined, and every job of it is complete. Fails with the reason,
     by service, when an update is paused or rolled back, when tasks cannot be prepared or have ended for good, or when
     the deadline passes.
   - A task without a health check counts once it has run for as long as its C(update_config.monitor) says, 5 seconds by
     default, so that one that ends a moment after it started is no success.
-author:
-  - The swarm.aws maintainers (@swarm-aws)
+author: The swarm.aws maintainers (@swarm-aws)
 extends_documentation_fragment:
   - swarm.aws.attributes.reads
 options:

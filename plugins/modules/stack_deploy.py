@@ -20,8 +20,7 @@ description:
     of replicas, configs, secrets and environment; O(reapply) deploys even so.
   - Credentials for the images' registries are handed on to the nodes. For registries of ECR they are those of the
     manager's instance profile, and its agent renews them.
-author:
-  - The swarm.aws maintainers (@swarm-aws)
+author: The swarm.aws maintainers (@swarm-aws)
 extends_documentation_fragment:
   - swarm.aws.attributes.changes
 attributes:

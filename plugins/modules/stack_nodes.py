@@ -11,8 +11,7 @@ version_added: 0.1.0
 description:
   - Tells whether this host is a manager that can act, and which of the configured nodes its swarm lacks.
   - It looks once and does not fail for a swarm that is not complete, so that a task can wait with C(until).
-author:
-  - The swarm.aws maintainers (@swarm-aws)
+author: The swarm.aws maintainers (@swarm-aws)
 extends_documentation_fragment:
   - swarm.aws.attributes.reads
 options:

@@ -7,15 +7,14 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: stack_remove
 short_description: Remove a stack from a swarm, and wait until it is gone
-version_added: 0.2.0
+version_added: 0.1.0
 description:
   - Removes a stack's services, and its networks, configs and secrets once nothing uses them any more. It is gone when
     its tasks have ended too, other than those on nodes that are down.
   - Volumes stay on their nodes, and so do secrets that the compose file calls C(external), among them those that
     M(swarm.aws.stack_deploy) made. They are named.
   - A stack that is not there is no error.
-author:
-  - The swarm.aws maintainers (@swarm-aws)
+author: The swarm.aws maintainers (@swarm-aws)
 extends_documentation_fragment:
   - swarm.aws.attributes.changes
 options:

@@ -7,13 +7,12 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: stack_tidy
 short_description: Remove what a stack that has converged needs no more
-version_added: 0.2.0
+version_added: 0.1.0
 description:
   - Notes that the newest release of a stack has converged, so that a later one can be rolled back to it, and removes
     the stack's configs and secrets that neither its services nor a rollback need any more.
   - To be run when M(swarm.aws.stack_converged) has said so.
-author:
-  - The swarm.aws maintainers (@swarm-aws)
+author: The swarm.aws maintainers (@swarm-aws)
 extends_documentation_fragment:
   - swarm.aws.attributes.changes
 options:
