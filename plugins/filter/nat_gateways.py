@@ -36,8 +36,7 @@ RETURN = r"""
 _value:
   description: >-
     C(wanted), the gateways with C(name), C(zone) and C(tags) each; C(by_zone), the name of each zone's gateway;
-    C(unwanted), names of
-    gateways that no zone needs.
+    C(unwanted), names of gateways that no zone needs.
   type: dict
 """
 

@@ -51,7 +51,6 @@ api_calls:
   description: How many requests it sent to AWS.
   returned: always
   type: int
-  sample: 1
 """
 
 from ..module_utils.account import preflight

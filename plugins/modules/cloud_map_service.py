@@ -78,7 +78,6 @@ api_calls:
   description: How many requests it sent to AWS.
   returned: always
   type: int
-  sample: 3
 """
 
 from ..module_utils.account.cloud_map import Keeper

@@ -51,7 +51,6 @@ api_calls:
   description: How many requests it sent to AWS.
   returned: always
   type: int
-  sample: 7
 """
 
 from ..module_utils.account.cloudwatch import keep_dashboard

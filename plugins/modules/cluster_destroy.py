@@ -70,44 +70,22 @@ EXAMPLES = r"""
 
 RETURN = r"""
 left:
-  description: What stays, and why.
+  description: >-
+    What stays, each with what RV(swarm.aws.cluster_resources_info#module:resources) has of it, and why it stays.
   returned: success
   type: list
   elements: dict
   contains:
-    kind:
-      description: What it is.
-      type: str
-      sample: VPC
-    id:
-      description: Its ID.
-      type: str
-      sample: vpc-0123456789abcdef0
-    name:
-      description: Its name, if it has one besides.
-      type: str
-      sample: example
     why:
       description: Why it stays.
       type: str
       sample: the instance web (i-0123456789abcdef0) needs it, and it is not this cluster's
 going:
-  description: What AWS deletes later, and when.
+  description: >-
+    What AWS deletes later, as in RV(swarm.aws.cluster_resources_info#module:resources), where C(going) is the day.
   returned: success
   type: list
   elements: dict
-  contains:
-    kind:
-      description: What it is.
-      type: str
-      sample: KMS key
-    id:
-      description: Its ID.
-      type: str
-    going:
-      description: The day.
-      type: str
-      sample: "2026-12-01"
 changes:
   description: What was, or in check mode would be, deleted.
   returned: always
@@ -118,7 +96,6 @@ api_calls:
   description: How many requests it sent to AWS.
   returned: always
   type: int
-  sample: 80
 """
 
 from ..module_utils.account.resources.destroy import Destroyer

@@ -58,7 +58,6 @@ api_calls:
   description: How many requests it sent to AWS.
   returned: always
   type: int
-  sample: 2
 """
 
 from ..module_utils.account.bucket import write_policy

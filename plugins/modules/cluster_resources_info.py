@@ -124,7 +124,6 @@ api_calls:
   description: How many requests it sent to AWS.
   returned: always
   type: int
-  sample: 30
 """
 
 from ..module_utils.account.resources.declared import PARTS, declared, missing

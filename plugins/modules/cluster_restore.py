@@ -45,11 +45,6 @@ EXAMPLES = r"""
   swarm.aws.cluster_restore:
     source: survivor
   become: true
-
-- name: Go back to the newest backup
-  swarm.aws.cluster_restore:
-    source: backup
-  become: true
 """
 
 RETURN = r"""

@@ -38,11 +38,6 @@ EXAMPLES = r"""
 - name: Make the join tokens that somebody has seen worthless
   swarm.aws.cluster_rotate:
   become: true
-
-- name: Rotate all
-  swarm.aws.cluster_rotate:
-    what: [tokens, ca, unlock_key]
-  become: true
 """
 
 RETURN = r"""

@@ -38,12 +38,6 @@ EXAMPLES = r"""
 - name: Bring the record up to date
   swarm.aws.dns_sync:
   become: true
-
-- name: Show what it would change
-  swarm.aws.dns_sync:
-  become: true
-  check_mode: true
-  diff: true
 """
 
 RETURN = r"""

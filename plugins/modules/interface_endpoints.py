@@ -13,8 +13,7 @@ description:
     zone the service is in, and waits until it is available.
   - Deletes the cluster's interface endpoints for other services, and waits until they are gone.
   - C(amazon.aws.ec2_vpc_endpoint) only tags an endpoint that is there. A zone that is added to the cluster, or
-    another security group,
-    is a change that this module makes.
+    another security group, is a change that this module makes.
 author: The swarm.aws maintainers (@swarm-aws)
 extends_documentation_fragment:
   - swarm.aws.kept
@@ -67,7 +66,6 @@ api_calls:
   description: How many requests it sent to AWS.
   returned: always
   type: int
-  sample: 7
 """
 
 from ..module_utils.account.endpoints import Builder, Endpoints

@@ -122,7 +122,6 @@ api_calls:
   description: How many requests it sent to AWS.
   returned: always
   type: int
-  sample: 4
 """
 
 from ..module_utils.account.capacity import Sizes

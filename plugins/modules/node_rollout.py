@@ -63,29 +63,13 @@ EXAMPLES = r"""
 
 RETURN = r"""
 groups:
-  description: The groups, by name.
+  description: >-
+    The groups, by name, each with C(name), C(role), C(min), C(desired), C(max) and C(usual) as in
+    RV(swarm.aws.node_group_size#module:groups).
   returned: success
   type: list
   elements: dict
   contains:
-    name:
-      description: Name of the group.
-      type: str
-    role:
-      description: Role of its nodes.
-      type: str
-    min:
-      description: Least number of instances.
-      type: int
-    desired:
-      description: Number of instances to have.
-      type: int
-    max:
-      description: Greatest number of instances.
-      type: int
-    usual:
-      description: Number of instances to have once its upgrade is over. Null if none is under way.
-      type: int
     template_version:
       description: Version of the launch template that new instances get.
       type: str

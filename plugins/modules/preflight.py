@@ -70,16 +70,14 @@ config:
   returned: success
   type: dict
 changes:
-  description: What was, or in check mode would be, created, updated or deleted.
+  description: Always empty.
   returned: always
   type: list
   elements: str
-  sample: [create the VPC example]
 api_calls:
   description: How many requests it sent to AWS.
   returned: always
   type: int
-  sample: 7
 """
 
 from ..module_utils.account import preflight

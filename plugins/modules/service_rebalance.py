@@ -38,12 +38,6 @@ EXAMPLES = r"""
 - name: Spread all services that can be
   swarm.aws.service_rebalance:
   become: true
-
-- name: See what would be done about one
-  swarm.aws.service_rebalance:
-    services: [shop_web]
-  check_mode: true
-  become: true
 """
 
 RETURN = r"""
