@@ -117,7 +117,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.stack import converge
 from ..module_utils.stack.compose import Bundle
-from ..module_utils.stack.engine import DockerEngine
+from ..module_utils.stack.engine import Engine
 from ..module_utils.stack.errors import StackError
 
 
@@ -138,7 +138,7 @@ def main() -> None:
         if given["bundle"]:
             blobs = Bundle.unpack(given["bundle"]).secrets
             module.no_log_values.update(blob.data.decode(errors="ignore") for blob in blobs if blob.data.strip())
-        engine = DockerEngine(module.run_command)
+        engine = Engine(module.run_command)
         reason = engine.manages()
         if reason:
             raise StackError(reason)

@@ -130,7 +130,7 @@ from ..module_utils.adapters.ecr import Ecr
 from ..module_utils.stack import credentials
 from ..module_utils.stack.compose import Bundle
 from ..module_utils.stack.deploy import Deployment, Options, Report, rollback
-from ..module_utils.stack.engine import DockerEngine
+from ..module_utils.stack.engine import Engine
 from ..module_utils.stack.errors import StackError
 
 
@@ -182,7 +182,7 @@ def main() -> None:
     deployment = None
     try:
         known = credentials.given(module.params["registries"])
-        engine = DockerEngine(module.run_command)
+        engine = Engine(module.run_command)
         packed = module.params["bundle"]
         bundle = Bundle.unpack(packed) if packed else rollback(engine, module.params["rollback"])
         deployment = Deployment(engine, bundle, options, known, ask_ecr)

@@ -76,7 +76,7 @@ msg:
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.stack import nodes
-from ..module_utils.stack.engine import DockerEngine
+from ..module_utils.stack.engine import Engine
 from ..module_utils.stack.errors import StackError
 
 
@@ -90,7 +90,7 @@ def main() -> None:
         supports_check_mode=True,
     )
     try:
-        engine = DockerEngine(module.run_command)
+        engine = Engine(module.run_command)
         reason = engine.manages()
         groups = nodes.scaled(module.params["groups"], module.params["sizes"])
         missing = [] if reason else nodes.missing(engine.nodes(), groups)

@@ -62,7 +62,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.stack import removal
 from ..module_utils.stack.converge import Clock
-from ..module_utils.stack.engine import DockerEngine
+from ..module_utils.stack.engine import Engine
 from ..module_utils.stack.errors import StackError
 
 
@@ -73,7 +73,7 @@ def main() -> None:
     )
     name = module.params["name"]
     try:
-        engine = DockerEngine(module.run_command)
+        engine = Engine(module.run_command)
         reason = engine.manages()
         if reason:
             raise StackError(reason)
