@@ -114,16 +114,6 @@ def test_what_failed_of_an_earlier_deployment_is_not_what_this_one_waits_for() -
     assert "boom" in judged(service(update="rollback_started"), task(), task(), failed).why
 
 
-@pytest.mark.parametrize(
-    ("update", "state"),
-    [("paused", "paused"), ("rollback_paused", "paused"), ("rollback_completed", "rolled back")],
-)
-def test_an_update_that_went_wrong_is_no_success_even_if_tasks_run(update: str, state: str) -> None:
-    verdict = judged(service(update=update), task(), task())
-    assert verdict.state == state
-    assert verdict.why.endswith(": said")
-
-
 def test_what_was_rolled_back_is_known_even_when_the_engine_has_forgotten_it() -> None:
     found = service()
     found["Spec"]["Labels"] = {FINGERPRINT: "old"}
