@@ -125,11 +125,6 @@ def sources(service: Mapping[str, Any], section: str) -> list[str]:
     return [item["source"] if isinstance(item, dict) else item for item in found]
 
 
-def environment(service: Mapping[str, Any]) -> dict[str, str]:
-    """A service's variables, after :func:`bundle` settled them."""
-    return dict(service.get("environment") or {})
-
-
 def repeated(definition: Mapping[str, Any]) -> list[str]:
     """A sentence on the services that Docker may run more often than they ask for, if there are any.
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from ansible_collections.swarm.aws.plugins.module_utils.stack import nodes
 from ansible_collections.swarm.aws.plugins.module_utils.stack.compose import FINGERPRINT
-from ansible_collections.swarm.aws.plugins.module_utils.stack.verdict import Verdict, judge
+from ansible_collections.swarm.aws.plugins.module_utils.stack.verdict import Case, Verdict
 
 UP = {"n1": "one", "n2": "two"}
 TEMPLATE = {"ContainerSpec": {"Image": "app:2"}, "Placement": {"Constraints": ["node.labels.edge == true"]}}
@@ -34,7 +34,7 @@ def judged(
         one if "RestartPolicy" in one["Spec"] or not restarts else one | {"Spec": of["Spec"]["TaskTemplate"]}
         for one in tasks
     ]
-    return judge(of, own, UP, NOW, NOW - waited, expected, image)
+    return Case(of, own, UP, NOW, NOW - waited).verdict(expected, image)
 
 
 def test_all_tasks_of_the_present_definition_run() -> None:
