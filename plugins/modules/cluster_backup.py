@@ -38,6 +38,7 @@ backup:
     name:
       description: Its name, which begins with the time in UTC.
       type: str
+      sample: 20260102T030405Z-i-0123456789abcdef0
     sha256:
       description: SHA-256 of the archive.
       type: str
@@ -47,10 +48,7 @@ backup:
     counts:
       description: How many nodes, services, secrets and configs the swarm had.
       type: dict
-  sample:
-    name: 20260102T030405Z-i-0123456789abcdef0
-    size: 304710
-    counts: {services: 4, secrets: 2, configs: 3, nodes: 4}
+      sample: {services: 4, secrets: 2, configs: 3, nodes: 4}
 held_seconds:
   description: For how long the engine was held.
   returned: success

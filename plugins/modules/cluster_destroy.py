@@ -52,14 +52,6 @@ options:
 """
 
 EXAMPLES = r"""
-- name: Say what would go
-  swarm.aws.cluster_destroy:
-    region: eu-west-1
-    cluster_name: example
-    account_id: "123456789012"
-  check_mode: true
-  diff: true
-
 - name: Delete everything but the backups
   swarm.aws.cluster_destroy:
     region: eu-west-1
