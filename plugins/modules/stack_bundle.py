@@ -73,7 +73,7 @@ import pathlib
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 
-from ..module_utils.stack import compose, files
+from ..module_utils.stack import compose
 from ..module_utils.stack.errors import StackError
 
 try:
@@ -116,7 +116,7 @@ def main() -> None:
             module.params["name"],
             load(path),
             {**os.environ, **given},
-            files.beside(path),
+            compose.beside(path),
             source=str(path),
         )
     except StackError as error:

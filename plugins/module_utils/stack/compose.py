@@ -13,6 +13,7 @@ import re
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from .errors import StackError
@@ -70,6 +71,14 @@ class Bundle:
 
 def _plain(blobs: Sequence[Blob]) -> list[dict[str, Any]]:
     return [{**vars(blob), "data": base64.b64encode(blob.data).decode()} for blob in blobs]
+
+
+def beside(compose_file: Path) -> Read:
+    """What reads a file by the name that a compose file gives it: from the compose file's folder, or from ``~``.
+
+    Reading raises OSError.
+    """
+    return lambda name: (compose_file.parent / Path(name).expanduser()).read_bytes()
 
 
 def bundle(stack: str, document: Any, variables: Mapping[str, str], read: Read, *, source: str) -> Bundle:
