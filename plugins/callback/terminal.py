@@ -53,14 +53,15 @@ PAINT = 1.0
 SLOWEST = 5
 SLOW = 1.0
 
+# What came of a task, the worst first, by which a task of several hosts is coloured.
 COLOURS = {
-    "ok": constants.COLOR_OK,
-    "changed": constants.COLOR_CHANGED,
-    "skipped": constants.COLOR_SKIP,
     "FAILED": constants.COLOR_ERROR,
     "UNREACHABLE": constants.COLOR_UNREACHABLE,
     "failed, ignored": constants.COLOR_WARN,
     "unreachable, ignored": constants.COLOR_WARN,
+    "changed": constants.COLOR_CHANGED,
+    "ok": constants.COLOR_OK,
+    "skipped": constants.COLOR_SKIP,
 }
 # Of a result, what is told by other words, or is no news.
 TOLD = {
@@ -83,8 +84,6 @@ TOLD = {
 VALIDATE = {"validate_argument_spec", "ansible.builtin.validate_argument_spec"}
 # While it waits for somebody to type, nothing is written over.
 PAUSE = {"pause", "ansible.builtin.pause", "ansible.legacy.pause"}
-# What is worth most is what a task of several hosts is coloured by.
-WORST = ["FAILED", "UNREACHABLE", "failed, ignored", "unreachable, ignored", "changed", "ok", "skipped"]
 
 
 def duration(seconds):
@@ -154,11 +153,11 @@ class Running:
         kinds = list(self.outcomes.values())
         if len(kinds) <= 1:
             return kinds[0] if kinds else "done"
-        return ", ".join(f"{kinds.count(kind)} {kind}" for kind in WORST if kind in kinds)
+        return ", ".join(f"{kinds.count(kind)} {kind}" for kind in COLOURS if kind in kinds)
 
     @property
     def colour(self):
-        return next((COLOURS[kind] for kind in WORST if kind in self.outcomes.values()), constants.COLOR_OK)
+        return next((COLOURS[kind] for kind in COLOURS if kind in self.outcomes.values()), constants.COLOR_OK)
 
     def waited(self, now):
         """How long it has been waited, as in `0:42 of at most 15:00, try 9 of 60`."""
