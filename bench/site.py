@@ -56,23 +56,11 @@ def describe(site: Site) -> None:
     cluster = [{"Name": "tag:swarm.aws/cluster", "Values": [CLUSTER]}]
     aws("sts").get_caller_identity()
     ec2 = aws("ec2")
-    for call in (
-        ec2.describe_availability_zones,
-        ec2.describe_key_pairs,
-        ec2.describe_instance_types,
-        ec2.describe_vpcs,
-    ):
-        call()
-    for call in (
-        ec2.describe_vpcs,
-        ec2.describe_subnets,
-        ec2.describe_internet_gateways,
-        ec2.describe_route_tables,
-        ec2.describe_vpc_endpoints,
-        ec2.describe_security_groups,
-        ec2.describe_instances,
-    ):
-        call(Filters=cluster)
+    for what in ("availability_zones", "key_pairs", "instance_types", "vpcs"):
+        getattr(ec2, f"describe_{what}")()
+    kept = ("vpcs", "subnets", "internet_gateways", "route_tables", "vpc_endpoints", "security_groups", "instances")
+    for what in kept:
+        getattr(ec2, f"describe_{what}")(Filters=cluster)
     vpc = ec2.describe_vpcs(Filters=cluster)["Vpcs"][0]["VpcId"]
     for attribute in ("enableDnsSupport", "enableDnsHostnames"):
         ec2.describe_vpc_attribute(VpcId=vpc, Attribute=attribute)
@@ -88,16 +76,10 @@ def describe(site: Site) -> None:
         events.list_targets_by_rule(Rule=rule["Name"])
         events.list_tags_for_resource(ResourceARN=rule["Arn"])
     s3, kms, iam = aws("s3"), aws("kms"), aws("iam")
-    for call in (
-        s3.head_bucket,
-        s3.get_public_access_block,
-        s3.get_bucket_policy,
-        s3.get_bucket_versioning,
-        s3.get_bucket_encryption,
-        s3.get_bucket_lifecycle_configuration,
-        s3.get_bucket_tagging,
-    ):
-        call(Bucket=site.bucket)
+    s3.head_bucket(Bucket=site.bucket)
+    s3.get_public_access_block(Bucket=site.bucket)
+    for what in ("policy", "versioning", "encryption", "lifecycle_configuration", "tagging"):
+        getattr(s3, f"get_bucket_{what}")(Bucket=site.bucket)
     s3.get_object(Bucket=site.bucket, Key="policy.json")
     key = kms.describe_key(KeyId=f"alias/{CLUSTER}-swarm")["KeyMetadata"]["KeyId"]
     kms.get_key_rotation_status(KeyId=key)

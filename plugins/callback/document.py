@@ -13,8 +13,7 @@ description:
     C(jq) and others. What fails is said on the standard error, and the exit code is Ansible's own.
   - The document is what the playbook keeps with M(ansible.builtin.set_stats) as C(swarm_aws_document); a text is
     printed as it is, anything else as JSON.
-author:
-  - The swarm.aws maintainers (@swarm-aws)
+author: The swarm.aws maintainers (@swarm-aws)
 requirements:
   - to be named in E(ANSIBLE_STDOUT_CALLBACK)
 """

@@ -7,7 +7,7 @@ DOCUMENTATION = r"""
 name: terminal
 type: stdout
 short_description: Print a line per task, with what is waited for and how long it took
-version_added: 0.2.0
+version_added: 0.1.0
 description:
   - Prints one line for each task, with what came of it on all hosts and how long it took, then what it changed, what it
     had to say, and differences if they are asked for. What fails is shown whole, with where it stands.
@@ -17,8 +17,7 @@ description:
     time instead.
   - The end is Ansible's own recap, how long everything took, and which tasks took the longest.
   - E(NO_COLOR) and what else Ansible has for colours is honoured. With C(-v) the results are printed as well.
-author:
-  - The swarm.aws maintainers (@swarm-aws)
+author: The swarm.aws maintainers (@swarm-aws)
 requirements:
   - ansible-core 2.19 or later
 extends_documentation_fragment:
@@ -54,14 +53,15 @@ PAINT = 1.0
 SLOWEST = 5
 SLOW = 1.0
 
+# What came of a task, the worst first, by which a task of several hosts is coloured.
 COLOURS = {
-    "ok": constants.COLOR_OK,
-    "changed": constants.COLOR_CHANGED,
-    "skipped": constants.COLOR_SKIP,
     "FAILED": constants.COLOR_ERROR,
     "UNREACHABLE": constants.COLOR_UNREACHABLE,
     "failed, ignored": constants.COLOR_WARN,
     "unreachable, ignored": constants.COLOR_WARN,
+    "changed": constants.COLOR_CHANGED,
+    "ok": constants.COLOR_OK,
+    "skipped": constants.COLOR_SKIP,
 }
 # Of a result, what is told by other words, or is no news.
 TOLD = {
@@ -84,8 +84,6 @@ TOLD = {
 VALIDATE = {"validate_argument_spec", "ansible.builtin.validate_argument_spec"}
 # While it waits for somebody to type, nothing is written over.
 PAUSE = {"pause", "ansible.builtin.pause", "ansible.legacy.pause"}
-# What is worth most is what a task of several hosts is coloured by.
-WORST = ["FAILED", "UNREACHABLE", "failed, ignored", "unreachable, ignored", "changed", "ok", "skipped"]
 
 
 def duration(seconds):
@@ -155,11 +153,11 @@ class Running:
         kinds = list(self.outcomes.values())
         if len(kinds) <= 1:
             return kinds[0] if kinds else "done"
-        return ", ".join(f"{kinds.count(kind)} {kind}" for kind in WORST if kind in kinds)
+        return ", ".join(f"{kinds.count(kind)} {kind}" for kind in COLOURS if kind in kinds)
 
     @property
     def colour(self):
-        return next((COLOURS[kind] for kind in WORST if kind in self.outcomes.values()), constants.COLOR_OK)
+        return next((COLOURS[kind] for kind in COLOURS if kind in self.outcomes.values()), constants.COLOR_OK)
 
     def waited(self, now):
         """How long it has been waited, as in `0:42 of at most 15:00, try 9 of 60`."""

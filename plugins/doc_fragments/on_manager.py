@@ -5,7 +5,7 @@ from __future__ import annotations
 
 
 class ModuleDocFragment:
-    """What the modules that run on a manager, with its own credentials, have in common."""
+    """What the modules that run on a node, nearly all on a manager, with its own credentials have in common."""
 
     DOCUMENTATION = r"""
 options:

@@ -6,7 +6,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 name: monthly_cost
 short_description: Estimate what a swarm costs a month
-version_added: 0.2.0
+version_added: 0.1.0
 description:
   - Estimates from a table of prices what the node groups of a cluster and its key cost a month.
   - Counts the instances that are desired with their volumes and public addresses, on demand. Traffic is left out.

@@ -11,8 +11,7 @@ description:
   - Gives one NAT gateway for all zones, one for each, or none, as C(private_nodes.nat) says.
   - Where one is wanted and some are there, it is the first of those. Gateways of zones that are not in the
     configuration any more stay.
-author:
-  - The swarm.aws maintainers (@swarm-aws)
+author: The swarm.aws maintainers (@swarm-aws)
 options:
   _input:
     description: The cluster's configuration, as the role P(swarm.aws.check#role) leaves it.
@@ -37,8 +36,7 @@ RETURN = r"""
 _value:
   description: >-
     C(wanted), the gateways with C(name), C(zone) and C(tags) each; C(by_zone), the name of each zone's gateway;
-    C(unwanted), names of
-    gateways that no zone needs.
+    C(unwanted), names of gateways that no zone needs.
   type: dict
 """
 

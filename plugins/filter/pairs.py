@@ -9,10 +9,8 @@ short_description: A dictionary of two values of each item
 version_added: 0.1.0
 description:
   - Makes a dictionary with an entry for each item that has both values. Items without one of them are left out, such
-    as what a
-    task in check mode did not make.
-author:
-  - The swarm.aws maintainers (@swarm-aws)
+    as what a task in check mode did not make.
+author: The swarm.aws maintainers (@swarm-aws)
 options:
   _input:
     description: The items.

@@ -6,13 +6,12 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 name: picture
 short_description: A cluster's resources as an architecture picture
-version_added: 0.2.0
+version_added: 0.1.0
 description:
   - Makes an SVG of what stands in the account, with the VPC, its zones and instances, and what is beside it. Whoever
     points at a part sees its kind, name and ID. It is the same for the same account, and follows the reader's light or
     dark scheme.
-author:
-  - The swarm.aws maintainers (@swarm-aws)
+author: The swarm.aws maintainers (@swarm-aws)
 options:
   _input:
     description: The RV(swarm.aws.cluster_resources_info#module:resources) of M(swarm.aws.cluster_resources_info).

@@ -6,11 +6,10 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 name: plan
 short_description: What a run of site.yml would change
-version_added: 0.2.0
+version_added: 0.1.0
 description:
   - Puts together what the configuration asks for and is not there, and what the tasks of the roles said in check mode.
-author:
-  - The swarm.aws maintainers (@swarm-aws)
+author: The swarm.aws maintainers (@swarm-aws)
 options:
   _input:
     description: >-

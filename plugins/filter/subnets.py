@@ -11,8 +11,7 @@ description:
   - Gives a public subnet for each zone and, if nodes are private, a private one beside it, each with its part of the
     VPC's ranges.
   - A subnet that is there keeps its ranges, whatever zones come and go. New ones get the first that are free.
-author:
-  - The swarm.aws maintainers (@swarm-aws)
+author: The swarm.aws maintainers (@swarm-aws)
 options:
   _input:
     description: The cluster's configuration, as the role P(swarm.aws.check#role) leaves it.

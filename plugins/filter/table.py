@@ -10,8 +10,7 @@ version_added: 0.1.0
 description:
   - Makes a text of a list of dictionaries, a line each below the headings, with columns as wide as they need to be.
   - What is null or empty is shown as a dash, and a boolean as yes or no.
-author:
-  - The swarm.aws maintainers (@swarm-aws)
+author: The swarm.aws maintainers (@swarm-aws)
 options:
   _input:
     description: The rows.

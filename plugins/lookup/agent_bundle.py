@@ -6,12 +6,11 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 name: agent_bundle
 short_description: Pack the agent that runs on the nodes of a swarm
-version_added: 0.2.0
+version_added: 0.1.0
 description:
   - Packs the collection's agent into one file that Python runs, in Ansible's temporary folder on the controller.
   - The same sources give the same bytes.
-author:
-  - The swarm.aws maintainers (@swarm-aws)
+author: The swarm.aws maintainers (@swarm-aws)
 options: {}
 """
 

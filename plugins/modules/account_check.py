@@ -7,21 +7,14 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: account_check
 short_description: Refuse the credentials of another account than the configured one
-version_added: 0.2.0
+version_added: 0.1.0
 description:
   - Fails unless the credentials are those of the account that is configured, in a region that exists, and unless the
     inventory files find the instances of the cluster that is configured. Changes nothing.
   - Every playbook of the collection begins with it. M(swarm.aws.preflight) checks the same and much more.
-author:
-  - The swarm.aws maintainers (@swarm-aws)
-attributes:
-  check_mode:
-    description: Only reads.
-    support: full
-  diff_mode:
-    description: Changes nothing.
-    support: full
+author: The swarm.aws maintainers (@swarm-aws)
 extends_documentation_fragment:
+  - swarm.aws.attributes.reads
   - amazon.aws.common.modules
   - amazon.aws.region.modules
   - amazon.aws.boto3
@@ -58,7 +51,6 @@ api_calls:
   description: How many requests it sent to AWS.
   returned: always
   type: int
-  sample: 1
 """
 
 from ..module_utils.account import preflight

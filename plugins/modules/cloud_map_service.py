@@ -7,15 +7,14 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: cloud_map_service
 short_description: Keep the Cloud Map service that has the nodes of a swarm as its instances
-version_added: 0.2.0
+version_added: 0.1.0
 description:
   - Keeps a service in a namespace that exists. In one for DNS it has A records, or A and AAAA records, whose answers
     have several values; in an HTTP namespace it has none.
   - Its instances are the agents' to keep.
   - Fails if there is a service of that name that is not this cluster's, as its tag C(swarm.aws/cluster) says, or that
     has records of other types, which Cloud Map cannot change.
-author:
-  - The swarm.aws maintainers (@swarm-aws)
+author: The swarm.aws maintainers (@swarm-aws)
 extends_documentation_fragment:
   - swarm.aws.kept
   - amazon.aws.common.modules
@@ -79,7 +78,6 @@ api_calls:
   description: How many requests it sent to AWS.
   returned: always
   type: int
-  sample: 3
 """
 
 from ..module_utils.account.cloud_map import Keeper

@@ -7,12 +7,11 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: cloudwatch_alarms
 short_description: Create the CloudWatch alarms of a swarm
-version_added: 0.2.0
+version_added: 0.1.0
 description:
   - Creates and updates alarms on metrics and on metric math, with their tags.
   - Deletes the alarms that carry the cluster's tag and are not given.
-author:
-  - The swarm.aws maintainers (@swarm-aws)
+author: The swarm.aws maintainers (@swarm-aws)
 extends_documentation_fragment:
   - swarm.aws.kept
   - amazon.aws.common.modules
@@ -70,7 +69,6 @@ api_calls:
   description: How many requests it sent to AWS.
   returned: always
   type: int
-  sample: 7
 """
 
 from ..module_utils.account.cloudwatch import keep_alarms

@@ -7,22 +7,15 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: cloudwatch_dashboard
 short_description: Create a CloudWatch dashboard
-version_added: 0.2.0
+version_added: 0.1.0
 description:
   - Creates, updates or deletes a dashboard, for which amazon.aws and community.aws have no module.
-author:
-  - The swarm.aws maintainers (@swarm-aws)
+author: The swarm.aws maintainers (@swarm-aws)
 extends_documentation_fragment:
+  - swarm.aws.attributes.changes
   - amazon.aws.common.modules
   - amazon.aws.region.modules
   - amazon.aws.boto3
-attributes:
-  check_mode:
-    description: Says what it would change.
-    support: full
-  diff_mode:
-    description: Shows the dashboard before and after.
-    support: full
 options:
   name:
     description: Name of the dashboard.
@@ -58,7 +51,6 @@ api_calls:
   description: How many requests it sent to AWS.
   returned: always
   type: int
-  sample: 7
 """
 
 from ..module_utils.account.cloudwatch import keep_dashboard

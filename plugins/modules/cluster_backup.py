@@ -15,17 +15,10 @@ description:
   - The archive is encrypted with the cluster's key, and stands beside a manifest with its SHA-256. Workers cannot read
     it.
   - Volumes are not part of it.
-author:
-  - The swarm.aws maintainers (@swarm-aws)
+author: The swarm.aws maintainers (@swarm-aws)
 extends_documentation_fragment:
   - swarm.aws.on_manager
-attributes:
-  check_mode:
-    description: Says whether it could back up, and which backups it would remove.
-    support: full
-  diff_mode:
-    description: Shows which backups come and go.
-    support: full
+  - swarm.aws.attributes.changes
 seealso:
   - module: swarm.aws.cluster_restore
 """
@@ -45,6 +38,7 @@ backup:
     name:
       description: Its name, which begins with the time in UTC.
       type: str
+      sample: 20260102T030405Z-i-0123456789abcdef0
     sha256:
       description: SHA-256 of the archive.
       type: str
@@ -54,10 +48,7 @@ backup:
     counts:
       description: How many nodes, services, secrets and configs the swarm had.
       type: dict
-  sample:
-    name: 20260102T030405Z-i-0123456789abcdef0
-    size: 304710
-    counts: {services: 4, secrets: 2, configs: 3, nodes: 4}
+      sample: {services: 4, secrets: 2, configs: 3, nodes: 4}
 held_seconds:
   description: For how long the engine was held.
   returned: success

@@ -7,23 +7,19 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: cluster_destroy
 short_description: Delete all that is a swarm's in the account
-version_added: 0.2.0
+version_added: 0.1.0
 description:
   - Deletes what M(swarm.aws.cluster_resources_info) finds, each when nothing stands on it any more. The nodes lose
     their permissions first, so that no agent makes anew what is deleted. Instances end without a drain.
   - What is not the cluster's stays, and so does what it stands on. Both are returned with the reason.
   - A KMS key can only be scheduled for deletion. That takes seven days, in which it can be kept after all.
   - Asks nobody. C(playbooks/destroy.yml) does.
-author:
-  - The swarm.aws maintainers (@swarm-aws)
+author: The swarm.aws maintainers (@swarm-aws)
 attributes:
   check_mode:
     description: Says all that it would delete, in the order in which it would.
-    support: full
-  diff_mode:
-    description: Shows every resource that goes.
-    support: full
 extends_documentation_fragment:
+  - swarm.aws.attributes.changes
   - amazon.aws.common.modules
   - amazon.aws.region.modules
   - amazon.aws.boto3
@@ -56,14 +52,6 @@ options:
 """
 
 EXAMPLES = r"""
-- name: Say what would go
-  swarm.aws.cluster_destroy:
-    region: eu-west-1
-    cluster_name: example
-    account_id: "123456789012"
-  check_mode: true
-  diff: true
-
 - name: Delete everything but the backups
   swarm.aws.cluster_destroy:
     region: eu-west-1
@@ -74,44 +62,22 @@ EXAMPLES = r"""
 
 RETURN = r"""
 left:
-  description: What stays, and why.
+  description: >-
+    What stays, each with what RV(swarm.aws.cluster_resources_info#module:resources) has of it, and why it stays.
   returned: success
   type: list
   elements: dict
   contains:
-    kind:
-      description: What it is.
-      type: str
-      sample: VPC
-    id:
-      description: Its ID.
-      type: str
-      sample: vpc-0123456789abcdef0
-    name:
-      description: Its name, if it has one besides.
-      type: str
-      sample: example
     why:
       description: Why it stays.
       type: str
       sample: the instance web (i-0123456789abcdef0) needs it, and it is not this cluster's
 going:
-  description: What AWS deletes later, and when.
+  description: >-
+    What AWS deletes later, as in RV(swarm.aws.cluster_resources_info#module:resources), where C(going) is the day.
   returned: success
   type: list
   elements: dict
-  contains:
-    kind:
-      description: What it is.
-      type: str
-      sample: KMS key
-    id:
-      description: Its ID.
-      type: str
-    going:
-      description: The day.
-      type: str
-      sample: "2026-12-01"
 changes:
   description: What was, or in check mode would be, deleted.
   returned: always
@@ -122,7 +88,6 @@ api_calls:
   description: How many requests it sent to AWS.
   returned: always
   type: int
-  sample: 80
 """
 
 from ..module_utils.account.resources.destroy import Destroyer

@@ -13,17 +13,10 @@ description:
   - Tells how many managers could fail, how many tasks the services have, what the leader's agent did last and what it
     would do next. What cannot be told now is left out, and C(failures) says why.
   - Runs on a manager, with the credentials of its instance profile. Changes nothing.
-author:
-  - The swarm.aws maintainers (@swarm-aws)
+author: The swarm.aws maintainers (@swarm-aws)
 extends_documentation_fragment:
   - swarm.aws.on_manager
-attributes:
-  check_mode:
-    description: Only reads.
-    support: full
-  diff_mode:
-    description: Changes nothing.
-    support: none
+  - swarm.aws.attributes.reads
 seealso:
   - module: swarm.aws.dns_sync
   - module: swarm.aws.fleet_info

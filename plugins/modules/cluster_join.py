@@ -17,8 +17,9 @@ description:
   - A node that has left the swarm joins it again as a new node, with another ID and without labels; the leader's agent
     sets those of the configuration.
   - Needs the rights of the instance's own role, and root.
-author:
-  - The swarm.aws maintainers (@swarm-aws)
+author: The swarm.aws maintainers (@swarm-aws)
+extends_documentation_fragment:
+  - swarm.aws.on_manager
 attributes:
   check_mode:
     description: Says what it would do first, as things are now.
@@ -27,20 +28,8 @@ attributes:
     description: Shows what was claimed, published, left and joined, without tokens.
     support: full
 options:
-  cluster:
-    description:
-      - Name of the cluster.
-      - The default of this and of the options below is what the instance's user data wrote to
-        C(/etc/swarm-agent/config.json).
-    type: str
-  region:
-    description: Region of the cluster.
-    type: str
-  bucket:
-    description: The cluster's bucket.
-    type: str
   role:
-    description: Which part the node takes in the swarm.
+    description: Which part the node takes in the swarm, by default that of the host's C(/etc/swarm-agent/config.json).
     type: str
     choices: [manager, worker]
   deleted_node:
@@ -49,14 +38,10 @@ options:
       - The engine of such a node is not told, and takes itself for a member. If this host's does for this node, it
         leaves the swarm before it joins again.
     type: str
-    version_added: 0.2.0
   timeout:
     description: Seconds to go on trying.
     type: int
     default: 600
-requirements:
-  - boto3
-  - docker (Python SDK)
 seealso:
   - module: swarm.aws.cluster_info
   - module: swarm.aws.cluster_policy
@@ -121,16 +106,15 @@ from ..module_utils.adapters.clock import SystemClock
 from ..module_utils.adapters.commands import Commands
 from ..module_utils.adapters.config import Config
 from ..module_utils.adapters.joining import joiner
+from ..module_utils.verbs import on_manager
 
 ARGUMENTS = {
-    "cluster": {"type": "str"},
-    "region": {"type": "str"},
-    "bucket": {"type": "str"},
+    **on_manager.ARGUMENTS,
     "role": {"type": "str", "choices": ["manager", "worker"]},
     "deleted_node": {"type": "str"},
     "timeout": {"type": "int", "default": 600},
 }
-PLACE = ("cluster", "region", "bucket", "role")
+PLACE = (*on_manager.ARGUMENTS, "role")
 
 
 def place(params):

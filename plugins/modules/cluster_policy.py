@@ -7,23 +7,16 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: cluster_policy
 short_description: Write the policy of a swarm's agents into its bucket
-version_added: 0.2.0
+version_added: 0.1.0
 description:
   - Writes C(policy.json), which tells the agents what the configuration wants, if its content differs.
   - C(amazon.aws.s3_object) compares an object's ETag with an MD5, which the ETag of an object that KMS encrypts is not.
-author:
-  - The swarm.aws maintainers (@swarm-aws)
+author: The swarm.aws maintainers (@swarm-aws)
 extends_documentation_fragment:
+  - swarm.aws.attributes.changes
   - amazon.aws.common.modules
   - amazon.aws.region.modules
   - amazon.aws.boto3
-attributes:
-  check_mode:
-    description: Says whether it would write, also if the bucket does not exist yet.
-    support: full
-  diff_mode:
-    description: Shows the policy before and after.
-    support: full
 options:
   bucket:
     description: Name of the bucket.
@@ -65,7 +58,6 @@ api_calls:
   description: How many requests it sent to AWS.
   returned: always
   type: int
-  sample: 2
 """
 
 from ..module_utils.account.bucket import write_policy

@@ -7,21 +7,14 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: cluster_resources_info
 short_description: List all that is a swarm's in the account
-version_added: 0.2.0
+version_added: 0.1.0
 description:
   - Finds what carries the tag C(swarm.aws/cluster), what has a name made of the cluster's, and the records of which a
     TXT record says that they are the cluster's. Also finds what is not the cluster's but stands in its VPC.
   - Told the configuration, it says what that asks for and is missing, and what nothing there asks for any more.
-author:
-  - The swarm.aws maintainers (@swarm-aws)
-attributes:
-  check_mode:
-    description: Only reads.
-    support: full
-  diff_mode:
-    description: Changes nothing.
-    support: full
+author: The swarm.aws maintainers (@swarm-aws)
 extends_documentation_fragment:
+  - swarm.aws.attributes.reads
   - amazon.aws.common.modules
   - amazon.aws.region.modules
   - amazon.aws.boto3
@@ -131,7 +124,6 @@ api_calls:
   description: How many requests it sent to AWS.
   returned: always
   type: int
-  sample: 30
 """
 
 from ..module_utils.account.resources.declared import PARTS, declared, missing

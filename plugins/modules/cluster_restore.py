@@ -14,17 +14,13 @@ description:
   - Nobody joins meanwhile. A run that was stopped is to be run again.
   - With O(try=true) the backup is only tried. It runs in a swarm of its own that reaches nobody, and that ends again.
   - Needs root.
-author:
-  - The swarm.aws maintainers (@swarm-aws)
+author: The swarm.aws maintainers (@swarm-aws)
 extends_documentation_fragment:
   - swarm.aws.on_manager
+  - swarm.aws.attributes.changes
 attributes:
   check_mode:
     description: Says what it would do. A backup is not fetched.
-    support: full
-  diff_mode:
-    description: Shows what the instance is before and after.
-    support: full
 options:
   source:
     description: Whether it is the instance's own state (V(survivor)) or a backup.
@@ -48,11 +44,6 @@ EXAMPLES = r"""
 - name: Go on with what this manager knows
   swarm.aws.cluster_restore:
     source: survivor
-  become: true
-
-- name: Go back to the newest backup
-  swarm.aws.cluster_restore:
-    source: backup
   become: true
 """
 

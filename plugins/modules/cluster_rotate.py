@@ -15,17 +15,10 @@ description:
   - The new CA is waited for until every node has a certificate of it. A node that is down keeps that from ending.
   - The unlock keys from before are kept, for managers that are down meanwhile and for backups of that time.
   - No token or key is ever in a result.
-author:
-  - The swarm.aws maintainers (@swarm-aws)
+author: The swarm.aws maintainers (@swarm-aws)
 extends_documentation_fragment:
   - swarm.aws.on_manager
-attributes:
-  check_mode:
-    description: Says what it would rotate.
-    support: full
-  diff_mode:
-    description: Shows what is rotated, and nothing of it.
-    support: full
+  - swarm.aws.attributes.changes
 options:
   what:
     description: What to rotate.
@@ -44,11 +37,6 @@ seealso:
 EXAMPLES = r"""
 - name: Make the join tokens that somebody has seen worthless
   swarm.aws.cluster_rotate:
-  become: true
-
-- name: Rotate all
-  swarm.aws.cluster_rotate:
-    what: [tokens, ca, unlock_key]
   become: true
 """
 

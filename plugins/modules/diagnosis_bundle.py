@@ -12,8 +12,7 @@ description:
   - Packs what M(swarm.aws.node_diagnosis) gathered on the nodes, and documents beside it, from which secrets are
     removed.
   - Runs on the controller.
-author:
-  - The swarm.aws maintainers (@swarm-aws)
+author: The swarm.aws maintainers (@swarm-aws)
 attributes:
   check_mode:
     description: Writes nothing.

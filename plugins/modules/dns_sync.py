@@ -19,17 +19,10 @@ description:
   - What the record should have comes from C(policy.json) in the cluster's bucket, as the agent has it. After a change
     the module waits until all name servers answer so.
   - Runs on a manager, with the credentials of its instance profile.
-author:
-  - The swarm.aws maintainers (@swarm-aws)
+author: The swarm.aws maintainers (@swarm-aws)
 extends_documentation_fragment:
   - swarm.aws.on_manager
-attributes:
-  check_mode:
-    description: Says what it would change.
-    support: full
-  diff_mode:
-    description: Shows the record's values, TTL and owner before and after.
-    support: full
+  - swarm.aws.attributes.changes
 options:
   timeout:
     description:
@@ -37,7 +30,6 @@ options:
         changes nobody can tell, so that they are given 60 seconds.
     type: int
     default: 150
-    version_added: 0.2.0
 seealso:
   - module: swarm.aws.cluster_info
 """
@@ -46,12 +38,6 @@ EXAMPLES = r"""
 - name: Bring the record up to date
   swarm.aws.dns_sync:
   become: true
-
-- name: Show what it would change
-  swarm.aws.dns_sync:
-  become: true
-  check_mode: true
-  diff: true
 """
 
 RETURN = r"""

@@ -12,8 +12,7 @@ description:
   - Launches an instance that is made as the managers' are, but joins no swarm and is in no Auto Scaling group.
   - Its security group lets it reach no manager's port of the swarm.
   - There is one of a cluster at most. One that is left of an earlier run is ended first.
-author:
-  - The swarm.aws maintainers (@swarm-aws)
+author: The swarm.aws maintainers (@swarm-aws)
 extends_documentation_fragment:
   - swarm.aws.kept
   - amazon.aws.common.modules
@@ -62,7 +61,6 @@ api_calls:
   description: How many requests it sent to AWS.
   returned: always
   type: int
-  sample: 7
 """
 
 from ..module_utils.account.drill_instance import Scratch

@@ -7,16 +7,14 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: interface_endpoints
 short_description: Keep the interface endpoints by which the private nodes of a swarm reach AWS
-version_added: 0.2.0
+version_added: 0.1.0
 description:
   - Keeps an interface endpoint with private DNS for each of the services, with an address in each private subnet whose
     zone the service is in, and waits until it is available.
   - Deletes the cluster's interface endpoints for other services, and waits until they are gone.
   - C(amazon.aws.ec2_vpc_endpoint) only tags an endpoint that is there. A zone that is added to the cluster, or
-    another security group,
-    is a change that this module makes.
-author:
-  - The swarm.aws maintainers (@swarm-aws)
+    another security group, is a change that this module makes.
+author: The swarm.aws maintainers (@swarm-aws)
 extends_documentation_fragment:
   - swarm.aws.kept
   - amazon.aws.common.modules
@@ -68,7 +66,6 @@ api_calls:
   description: How many requests it sent to AWS.
   returned: always
   type: int
-  sample: 7
 """
 
 from ..module_utils.account.endpoints import Builder, Endpoints

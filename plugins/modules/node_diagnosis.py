@@ -15,8 +15,7 @@ description:
     variables of services and containers, private keys, AWS credentials, and whatever stands behind a name such as
     C(password) or C(token). Logs of services are not gathered.
   - Runs on any node, as root.
-author:
-  - The swarm.aws maintainers (@swarm-aws)
+author: The swarm.aws maintainers (@swarm-aws)
 attributes:
   check_mode:
     description: Gathers nothing and writes nothing.

@@ -17,17 +17,10 @@ description:
     elsewhere for its tasks.
   - Runs on any manager but the one that is removed, with the credentials of its instance profile. The node itself need
     not be reachable.
-author:
-  - The swarm.aws maintainers (@swarm-aws)
+author: The swarm.aws maintainers (@swarm-aws)
 extends_documentation_fragment:
   - swarm.aws.on_manager
-attributes:
-  check_mode:
-    description: Says whether it would ask, and what stands against it.
-    support: full
-  diff_mode:
-    description: Shows the node's label by which the removal is asked for.
-    support: full
+  - swarm.aws.attributes.changes
 options:
   instance:
     description: ID of the instance.

@@ -16,19 +16,12 @@ description:
   - Never asks Auto Scaling for fewer instances than run, since that would choose which to end. M(swarm.aws.node_drain)
     takes out what is named.
   - Without O(group) it only tells the sizes of all groups.
-author:
-  - The swarm.aws maintainers (@swarm-aws)
+author: The swarm.aws maintainers (@swarm-aws)
 extends_documentation_fragment:
+  - swarm.aws.attributes.changes
   - amazon.aws.common.modules
   - amazon.aws.region.modules
   - amazon.aws.boto3
-attributes:
-  check_mode:
-    description: Says what it would change.
-    support: full
-  diff_mode:
-    description: Shows the group's settings before and after.
-    support: full
 options:
   cluster_name:
     description: Name of the cluster.
@@ -129,7 +122,6 @@ api_calls:
   description: How many requests it sent to AWS.
   returned: always
   type: int
-  sample: 4
 """
 
 from ..module_utils.account.capacity import Sizes

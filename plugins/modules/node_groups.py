@@ -10,28 +10,19 @@ short_description: Keep the Auto Scaling groups of a swarm's nodes
 version_added: 0.1.0
 description:
   - Keeps an Auto Scaling group for each node group, with the lifecycle hooks at which instances wait for the swarm,
-    with its tags,
-    its scaling policy, its warm pool and its metrics. A new group has its hooks before its first instance.
+    with its tags, its scaling policy, its warm pool and its metrics. A new group has its hooks before its first
+    instance.
   - C(amazon.aws.autoscaling_group) has no hooks at a group's birth, no C(CapacityRebalance), no warm pool, and sets
-    the desired
-    capacity at each run. What is said of a group here and not there is why this module exists.
+    the desired capacity at each run.
   - C(desired) is applied when it is new or changes. A group that was scaled since then stays as it is, between its
-    C(min) and
-    C(max), as does one that is being upgraded, and one that follows the swarm's tasks.
+    C(min) and C(max), as does one that is being upgraded, and one that follows the swarm's tasks.
   - Groups that are not declared are left alone.
-author:
-  - The swarm.aws maintainers (@swarm-aws)
+author: The swarm.aws maintainers (@swarm-aws)
 extends_documentation_fragment:
+  - swarm.aws.attributes.changes
   - amazon.aws.common.modules
   - amazon.aws.region.modules
   - amazon.aws.boto3
-attributes:
-  check_mode:
-    description: Says what it would change, also where nothing exists yet.
-    support: full
-  diff_mode:
-    description: Shows every resource before and after.
-    support: full
 options:
   cluster_name:
     description: Name of the cluster, with which the groups' names begin.
@@ -135,7 +126,6 @@ api_calls:
   description: How many requests it sent to AWS.
   returned: always
   type: int
-  sample: 7
 """
 
 from ..module_utils.account.node_groups import NodeGroups, lifecycle_hooks

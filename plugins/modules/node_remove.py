@@ -14,17 +14,10 @@ description:
   - A node that is down is left alone as long as EC2 says that its instance runs, since it may come back.
   - No more managers are taken out than leave a quorum.
   - Runs on a manager, with the credentials of its instance profile.
-author:
-  - The swarm.aws maintainers (@swarm-aws)
+author: The swarm.aws maintainers (@swarm-aws)
 extends_documentation_fragment:
   - swarm.aws.on_manager
-attributes:
-  check_mode:
-    description: Says what it would remove.
-    support: full
-  diff_mode:
-    description: Shows the nodes that are removed.
-    support: full
+  - swarm.aws.attributes.changes
 options:
   nodes:
     description: IDs of more nodes to remove, which are down and which no instance of the cluster answers for.

@@ -15,17 +15,10 @@ description:
     of every node run on it, Auto Scaling counts on it, the DNS record leads to it if its group has one, and all
     services have the tasks that they declare.
   - Changes nothing. Runs on a manager, with the credentials of its instance profile.
-author:
-  - The swarm.aws maintainers (@swarm-aws)
+author: The swarm.aws maintainers (@swarm-aws)
 extends_documentation_fragment:
   - swarm.aws.on_manager
-attributes:
-  check_mode:
-    description: Only reads.
-    support: full
-  diff_mode:
-    description: Changes nothing.
-    support: none
+  - swarm.aws.attributes.reads
 options:
   group:
     description: Name of the node group to look at. By default all groups are told of, and none is waited for.
@@ -70,29 +63,13 @@ EXAMPLES = r"""
 
 RETURN = r"""
 groups:
-  description: The groups, by name.
+  description: >-
+    The groups, by name, each with C(name), C(role), C(min), C(desired), C(max) and C(usual) as in
+    RV(swarm.aws.node_group_size#module:groups).
   returned: success
   type: list
   elements: dict
   contains:
-    name:
-      description: Name of the group.
-      type: str
-    role:
-      description: Role of its nodes.
-      type: str
-    min:
-      description: Least number of instances.
-      type: int
-    desired:
-      description: Number of instances to have.
-      type: int
-    max:
-      description: Greatest number of instances.
-      type: int
-    usual:
-      description: Number of instances to have once its upgrade is over. Null if none is under way.
-      type: int
     template_version:
       description: Version of the launch template that new instances get.
       type: str

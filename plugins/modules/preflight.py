@@ -11,16 +11,9 @@ version_added: 0.1.0
 description:
   - Checks a configuration against its argument specs, against itself and against the account, and changes nothing.
   - Fails with a sentence for each thing that is wrong, all at once. What is allowed but unwise is a warning.
-author:
-  - The swarm.aws maintainers (@swarm-aws)
-attributes:
-  check_mode:
-    description: Only reads.
-    support: full
-  diff_mode:
-    description: Changes nothing.
-    support: full
+author: The swarm.aws maintainers (@swarm-aws)
 extends_documentation_fragment:
+  - swarm.aws.attributes.reads
   - amazon.aws.common.modules
   - amazon.aws.region.modules
   - amazon.aws.boto3
@@ -77,16 +70,14 @@ config:
   returned: success
   type: dict
 changes:
-  description: What was, or in check mode would be, created, updated or deleted.
+  description: Always empty.
   returned: always
   type: list
   elements: str
-  sample: [create the VPC example]
 api_calls:
   description: How many requests it sent to AWS.
   returned: always
   type: int
-  sample: 7
 """
 
 from ..module_utils.account import preflight

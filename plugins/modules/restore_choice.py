@@ -12,15 +12,9 @@ description:
   - Chooses by what M(swarm.aws.restore_info) told of the managers that can be reached. Asks nobody, changes nothing.
   - A manager that still has the swarm's state comes before every backup, since nothing is lost then.
   - Fails for a swarm that works.
-author:
-  - The swarm.aws maintainers (@swarm-aws)
-attributes:
-  check_mode:
-    description: Only chooses.
-    support: full
-  diff_mode:
-    description: Changes nothing.
-    support: none
+author: The swarm.aws maintainers (@swarm-aws)
+extends_documentation_fragment:
+  - swarm.aws.attributes.reads
 options:
   found:
     description: The results of M(swarm.aws.restore_info), of all managers that answered.

@@ -11,17 +11,10 @@ version_added: 0.1.0
 description:
   - Tells what the engine of this instance knows of the cluster's swarm, whether or not that works, what the bucket
     publishes, and which backups there are. It is what M(swarm.aws.restore_choice) chooses by. Changes nothing.
-author:
-  - The swarm.aws maintainers (@swarm-aws)
+author: The swarm.aws maintainers (@swarm-aws)
 extends_documentation_fragment:
   - swarm.aws.on_manager
-attributes:
-  check_mode:
-    description: Only reads.
-    support: full
-  diff_mode:
-    description: Changes nothing.
-    support: none
+  - swarm.aws.attributes.reads
 seealso:
   - module: swarm.aws.restore_choice
   - module: swarm.aws.cluster_restore

@@ -15,17 +15,10 @@ description:
     notices. The others are told of, with the reason.
   - One service after the other, each of which is waited for. Refused while a node comes or goes.
   - Runs on a manager.
-author:
-  - The swarm.aws maintainers (@swarm-aws)
+author: The swarm.aws maintainers (@swarm-aws)
 extends_documentation_fragment:
   - swarm.aws.on_manager
-attributes:
-  check_mode:
-    description: Says which services it would spread anew, and why.
-    support: full
-  diff_mode:
-    description: Shows how many tasks each node has.
-    support: full
+  - swarm.aws.attributes.changes
 options:
   services:
     description: Names of the services to look at. By default all.
@@ -44,12 +37,6 @@ options:
 EXAMPLES = r"""
 - name: Spread all services that can be
   swarm.aws.service_rebalance:
-  become: true
-
-- name: See what would be done about one
-  swarm.aws.service_rebalance:
-    services: [shop_web]
-  check_mode: true
   become: true
 """
 

@@ -15,15 +15,9 @@ description:
     use it.
   - A secret that is C(external) and has C(x-generate) with a length is made once by the deployment, if the swarm has
     none of its name, and is never shown. Without a C(name) it gets the stack's name before its own.
-author:
-  - The swarm.aws maintainers (@swarm-aws)
-attributes:
-  check_mode:
-    description: Only reads.
-    support: full
-  diff_mode:
-    description: Changes nothing.
-    support: none
+author: The swarm.aws maintainers (@swarm-aws)
+extends_documentation_fragment:
+  - swarm.aws.attributes.reads
 options:
   src:
     description: Path of the compose file. The files that it names are looked for beside it.
@@ -79,7 +73,7 @@ import pathlib
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 
-from ..module_utils.stack import compose, files
+from ..module_utils.stack import compose
 from ..module_utils.stack.errors import StackError
 
 try:
@@ -122,7 +116,7 @@ def main() -> None:
             module.params["name"],
             load(path),
             {**os.environ, **given},
-            files.beside(path),
+            compose.beside(path),
             source=str(path),
         )
     except StackError as error:

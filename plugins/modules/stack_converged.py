@@ -7,22 +7,16 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: stack_converged
 short_description: Wait until a stack runs, and tell how each of its services is
-version_added: 0.2.0
+version_added: 0.1.0
 description:
   - Waits until every service of a stack runs as it is defined, and every job of it is complete. Fails with the reason,
     by service, when an update is paused or rolled back, when tasks cannot be prepared or have ended for good, or when
     the deadline passes.
   - A task without a health check counts once it has run for as long as its C(update_config.monitor) says, 5 seconds by
     default, so that one that ends a moment after it started is no success.
-author:
-  - The swarm.aws maintainers (@swarm-aws)
-attributes:
-  check_mode:
-    description: Only reads.
-    support: full
-  diff_mode:
-    description: Changes nothing.
-    support: none
+author: The swarm.aws maintainers (@swarm-aws)
+extends_documentation_fragment:
+  - swarm.aws.attributes.reads
 options:
   name:
     description: Name of the stack.
@@ -123,7 +117,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.stack import converge
 from ..module_utils.stack.compose import Bundle
-from ..module_utils.stack.engine import DockerEngine
+from ..module_utils.stack.engine import Engine
 from ..module_utils.stack.errors import StackError
 
 
@@ -144,7 +138,7 @@ def main() -> None:
         if given["bundle"]:
             blobs = Bundle.unpack(given["bundle"]).secrets
             module.no_log_values.update(blob.data.decode(errors="ignore") for blob in blobs if blob.data.strip())
-        engine = DockerEngine(module.run_command)
+        engine = Engine(module.run_command)
         reason = engine.manages()
         if reason:
             raise StackError(reason)

@@ -20,15 +20,12 @@ description:
     of replicas, configs, secrets and environment; O(reapply) deploys even so.
   - Credentials for the images' registries are handed on to the nodes. For registries of ECR they are those of the
     manager's instance profile, and its agent renews them.
-author:
-  - The swarm.aws maintainers (@swarm-aws)
+author: The swarm.aws maintainers (@swarm-aws)
+extends_documentation_fragment:
+  - swarm.aws.attributes.changes
 attributes:
-  check_mode:
-    description: Tells what would change, images' digests included.
-    support: full
   diff_mode:
     description: Shows services before and after, without the values of variables, configs and secrets.
-    support: full
 options:
   bundle:
     description: What M(swarm.aws.stack_bundle) returned as RV(swarm.aws.stack_bundle#module:bundle).
@@ -133,7 +130,7 @@ from ..module_utils.adapters.ecr import Ecr
 from ..module_utils.stack import credentials
 from ..module_utils.stack.compose import Bundle
 from ..module_utils.stack.deploy import Deployment, Options, Report, rollback
-from ..module_utils.stack.engine import DockerEngine
+from ..module_utils.stack.engine import Engine
 from ..module_utils.stack.errors import StackError
 
 
@@ -185,7 +182,7 @@ def main() -> None:
     deployment = None
     try:
         known = credentials.given(module.params["registries"])
-        engine = DockerEngine(module.run_command)
+        engine = Engine(module.run_command)
         packed = module.params["bundle"]
         bundle = Bundle.unpack(packed) if packed else rollback(engine, module.params["rollback"])
         deployment = Deployment(engine, bundle, options, known, ask_ecr)

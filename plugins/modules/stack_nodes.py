@@ -11,15 +11,9 @@ version_added: 0.1.0
 description:
   - Tells whether this host is a manager that can act, and which of the configured nodes its swarm lacks.
   - It looks once and does not fail for a swarm that is not complete, so that a task can wait with C(until).
-author:
-  - The swarm.aws maintainers (@swarm-aws)
-attributes:
-  check_mode:
-    description: Only reads.
-    support: full
-  diff_mode:
-    description: Changes nothing.
-    support: none
+author: The swarm.aws maintainers (@swarm-aws)
+extends_documentation_fragment:
+  - swarm.aws.attributes.reads
 options:
   groups:
     description: The node groups of the configuration. Other keys than these are ignored.
@@ -82,7 +76,7 @@ msg:
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.stack import nodes
-from ..module_utils.stack.engine import DockerEngine
+from ..module_utils.stack.engine import Engine
 from ..module_utils.stack.errors import StackError
 
 
@@ -96,7 +90,7 @@ def main() -> None:
         supports_check_mode=True,
     )
     try:
-        engine = DockerEngine(module.run_command)
+        engine = Engine(module.run_command)
         reason = engine.manages()
         groups = nodes.scaled(module.params["groups"], module.params["sizes"])
         missing = [] if reason else nodes.missing(engine.nodes(), groups)

@@ -7,22 +7,16 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: stack_remove
 short_description: Remove a stack from a swarm, and wait until it is gone
-version_added: 0.2.0
+version_added: 0.1.0
 description:
   - Removes a stack's services, and its networks, configs and secrets once nothing uses them any more. It is gone when
     its tasks have ended too, other than those on nodes that are down.
   - Volumes stay on their nodes, and so do secrets that the compose file calls C(external), among them those that
     M(swarm.aws.stack_deploy) made. They are named.
   - A stack that is not there is no error.
-author:
-  - The swarm.aws maintainers (@swarm-aws)
-attributes:
-  check_mode:
-    description: Tells what would be removed.
-    support: full
-  diff_mode:
-    description: Shows what there is of the stack, by name.
-    support: full
+author: The swarm.aws maintainers (@swarm-aws)
+extends_documentation_fragment:
+  - swarm.aws.attributes.changes
 options:
   name:
     description: Name of the stack.
@@ -68,7 +62,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.stack import removal
 from ..module_utils.stack.converge import Clock
-from ..module_utils.stack.engine import DockerEngine
+from ..module_utils.stack.engine import Engine
 from ..module_utils.stack.errors import StackError
 
 
@@ -79,7 +73,7 @@ def main() -> None:
     )
     name = module.params["name"]
     try:
-        engine = DockerEngine(module.run_command)
+        engine = Engine(module.run_command)
         reason = engine.manages()
         if reason:
             raise StackError(reason)

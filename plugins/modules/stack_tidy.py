@@ -7,20 +7,14 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: stack_tidy
 short_description: Remove what a stack that has converged needs no more
-version_added: 0.2.0
+version_added: 0.1.0
 description:
   - Notes that the newest release of a stack has converged, so that a later one can be rolled back to it, and removes
     the stack's configs and secrets that neither its services nor a rollback need any more.
   - To be run when M(swarm.aws.stack_converged) has said so.
-author:
-  - The swarm.aws maintainers (@swarm-aws)
-attributes:
-  check_mode:
-    description: Tells what would be removed.
-    support: full
-  diff_mode:
-    description: Shows the names of what is removed.
-    support: full
+author: The swarm.aws maintainers (@swarm-aws)
+extends_documentation_fragment:
+  - swarm.aws.attributes.changes
 options:
   name:
     description: Name of the stack.
@@ -51,14 +45,14 @@ removed:
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.stack.deploy import tidied
-from ..module_utils.stack.engine import DockerEngine
+from ..module_utils.stack.engine import Engine
 from ..module_utils.stack.errors import StackError
 
 
 def main() -> None:
     module = AnsibleModule(argument_spec={"name": {"type": "str", "required": True}}, supports_check_mode=True)
     try:
-        removed = tidied(DockerEngine(module.run_command), module.params["name"], check=module.check_mode)
+        removed = tidied(Engine(module.run_command), module.params["name"], check=module.check_mode)
     except StackError as error:
         module.fail_json(msg=str(error))
     module.exit_json(

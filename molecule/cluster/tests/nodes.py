@@ -48,6 +48,12 @@ def urls(group: str) -> list[str]:
     return [f"ssh://{LOGIN_USER}@{variables[host]['aws_public_ip_address']}?{options}" for host in hosts]
 
 
+def listening(host: Host) -> set[tuple[str, int]]:
+    """Addresses and ports of all TCP sockets that listen."""
+    sockets = (line.split()[3].rsplit(":", 1) for line in host.check_output("ss -Hltn").splitlines())
+    return {(address, int(port)) for address, port in sockets}
+
+
 def listens(host: Host, port: int) -> bool:
     """Whether something listens on the port, at whichever address of the node's."""
-    return any(line.split()[3].endswith(f":{port}") for line in host.check_output("ss -Hltn").splitlines())
+    return port in {used for _, used in listening(host)}

@@ -124,11 +124,7 @@ def test_7_2_and_7_3_managers_are_as_few_as_needed_and_nodes_listen_on_their_own
     swarm = info(host)["Swarm"]
     if swarm["ControlAvailable"]:
         assert swarm["Managers"] in (3, 5, 7)
-    listening = host.check_output("ss -Hltn").splitlines()
-    addresses = {
-        line.split()[3].rsplit(":", 1)[0] for line in listening if line.split()[3].endswith((":2377", ":7946"))
-    }
-    assert addresses == {swarm["NodeAddr"]}
+    assert {address for address, port in nodes.listening(host) if port in (2377, 7946)} == {swarm["NodeAddr"]}
 
 
 def test_7_5_to_7_9_secrets_are_managed_and_certificates_expire(host: Host) -> None:

@@ -10,19 +10,11 @@ from testinfra.host import Host
 
 testinfra_hosts = [*nodes.urls("swarm_role_manager"), *nodes.urls("swarm_role_worker")]
 AGENT = "/usr/local/lib/swarm-agent"
-ENGINE_API = ("2375", "2376")
-
-
-def listening(host: Host) -> set[tuple[str, str]]:
-    """Addresses and ports of all TCP sockets that listen."""
-    lines = host.check_output("ss -Hltn").splitlines()
-    return {tuple(line.split()[3].rsplit(":", 1)) for line in lines if line.strip()}  # type: ignore[misc]
+ENGINE_API = {2375, 2376}
 
 
 def test_the_engine_is_configured(host: Host) -> None:
     settings = json.loads(host.file("/etc/docker/daemon.json").content_string)
-    assert settings["live-restore"] is False
-    assert settings["log-driver"] == "json-file"
     assert settings["log-opts"]["max-size"]
     assert int(settings["log-opts"]["max-file"]) > 1
     assert settings["metrics-addr"].startswith("127.0.0.1:")
@@ -71,8 +63,9 @@ def test_the_agent_is_the_one_that_was_asked_for(host: Host) -> None:
     assert host.file(f"{AGENT}/swarm-agent.pyz").sha256sum in wanted
 
 
-def test_the_agent_starts_with_the_node_and_has_not_failed(host: Host) -> None:
+def test_the_agent_starts_with_the_node_goes_on_and_has_not_failed(host: Host) -> None:
     assert host.service("swarm-agent").is_enabled
+    assert host.service("swarm-agent").is_running
     assert host.check_output("systemctl show --property=Result --value swarm-agent") == "success"
     assert host.check_output("systemctl show --property=NRestarts --value swarm-agent") == "0"
 
@@ -87,10 +80,10 @@ def test_the_login_user_may_use_the_engine(host: Host) -> None:
 
 
 def test_nobody_reaches_the_engine_but_on_the_node_itself(host: Host) -> None:
-    sockets = listening(host)
+    sockets = nodes.listening(host)
     assert sockets
-    assert not {port for _, port in sockets} & set(ENGINE_API)
-    assert {address for address, port in sockets if port == "9323"} == {"127.0.0.1"}
+    assert not {port for _, port in sockets} & ENGINE_API
+    assert {address for address, port in sockets if port == 9323} == {"127.0.0.1"}
     assert host.file("/var/run/docker.sock").mode & 0o007 == 0
 
 
@@ -106,8 +99,3 @@ def test_no_join_token_is_on_the_disk_but_where_the_engine_keeps_its_own(host: H
         "| grep -vx /var/lib/docker | xargs grep -rIl --devices=skip -e $part-1-"
     )
     assert host.run(f"sh -c '{search}'").stdout == ""
-
-
-def test_no_join_token_is_in_the_journal(host: Host) -> None:
-    count = host.run("sh -c 'p=SWMTKN; journalctl --no-pager | grep -c -e $p-1-'").stdout
-    assert count.strip() == "0"

@@ -17,10 +17,6 @@ def test_it_is_one_of_three_managers_that_reach_each_other_and_has_a_worker(host
     assert sorted(node["ManagerStatus"] for node in found) == ["", "Leader", "Reachable", "Reachable"]
 
 
-def test_its_agent_goes_on(host: Host) -> None:
-    assert host.service("swarm-agent").is_running
-
-
 def test_managers_listen_for_nodes_that_join(host: Host) -> None:
     assert nodes.listens(host, 2377)
 

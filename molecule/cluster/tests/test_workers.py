@@ -9,7 +9,6 @@ testinfra_hosts = nodes.urls("swarm_role_worker")
 
 
 def test_its_agent_watches_whether_the_swarm_is_restored_without_it(host: Host) -> None:
-    assert host.check_output("systemctl show --property=ActiveState --value swarm-agent") == "active"
     status = host.check_output("systemctl show --property=StatusText --value swarm-agent")
     assert status.startswith("Member of the swarm ")
 

@@ -1,4 +1,4 @@
-"""What the roles have made in the account, and what the instances are like before any stack."""
+"""What the roles have made in the account, as far as it takes instances; tests/unit/roles looks at the rest."""
 
 from __future__ import annotations
 
@@ -36,26 +36,6 @@ def test_network_nobody_reaches_the_swarms_ports_from_outside(aws: boto3.session
             if rule.get("FromPort") in (2377, 7946, 4789):
                 assert rule["IpRanges"] == rule["Ipv6Ranges"] == []
                 assert rule["UserIdGroupPairs"]
-
-
-def test_discovery_a_bucket_that_is_private_versioned_and_encrypted(aws: boto3.session.Session) -> None:
-    s3 = aws.client("s3")
-    (bucket,) = [one["Name"] for one in s3.list_buckets()["Buckets"] if one["Name"].startswith(f"{CLUSTER}-swarm-")]
-    assert all(s3.get_public_access_block(Bucket=bucket)["PublicAccessBlockConfiguration"].values())
-    assert s3.get_bucket_versioning(Bucket=bucket)["Status"] == "Enabled"
-    (rule,) = s3.get_bucket_encryption(Bucket=bucket)["ServerSideEncryptionConfiguration"]["Rules"]
-    assert rule["ApplyServerSideEncryptionByDefault"]["SSEAlgorithm"] == "aws:kms"
-
-
-def test_events_a_queue_with_one_for_what_nobody_can_read(aws: boto3.session.Session) -> None:
-    queues = [one.rsplit("/", 1)[1] for one in aws.client("sqs").list_queues(QueueNamePrefix=CLUSTER)["QueueUrls"]]
-    assert sorted(queues) == [f"{CLUSTER}-events", f"{CLUSTER}-events-dead"]
-
-
-@pytest.mark.parametrize("name", GROUPS)
-def test_iam_a_role_and_its_profile(aws: boto3.session.Session, name: str) -> None:
-    profile = aws.client("iam").get_instance_profile(InstanceProfileName=f"{CLUSTER}-{name}")["InstanceProfile"]
-    assert [role["RoleName"] for role in profile["Roles"]] == [f"{CLUSTER}-{name}"]
 
 
 @pytest.mark.parametrize("name", GROUPS)

@@ -13,6 +13,7 @@ import re
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from .errors import StackError
@@ -72,6 +73,14 @@ def _plain(blobs: Sequence[Blob]) -> list[dict[str, Any]]:
     return [{**vars(blob), "data": base64.b64encode(blob.data).decode()} for blob in blobs]
 
 
+def beside(compose_file: Path) -> Read:
+    """What reads a file by the name that a compose file gives it: from the compose file's folder, or from ``~``.
+
+    Reading raises OSError.
+    """
+    return lambda name: (compose_file.parent / Path(name).expanduser()).read_bytes()
+
+
 def bundle(stack: str, document: Any, variables: Mapping[str, str], read: Read, *, source: str) -> Bundle:
     """Make a bundle of a compose document.
 
@@ -123,11 +132,6 @@ def sources(service: Mapping[str, Any], section: str) -> list[str]:
     """The names of the configs, secrets or networks that a service uses, as the definition calls them."""
     found = service.get(section) or []
     return [item["source"] if isinstance(item, dict) else item for item in found]
-
-
-def environment(service: Mapping[str, Any]) -> dict[str, str]:
-    """A service's variables, after :func:`bundle` settled them."""
-    return dict(service.get("environment") or {})
 
 
 def repeated(definition: Mapping[str, Any]) -> list[str]:

@@ -9,7 +9,7 @@ from typing import Any
 from . import images
 from .engine import Engine
 from .errors import StackError
-from .verdict import FAILED, GOOD, PROGRESSING, Verdict, judge
+from .verdict import FAILED, GOOD, PROGRESSING, Case, Verdict
 
 _LOG_LINES = 5
 _POLL_SECONDS = 0.5
@@ -73,7 +73,8 @@ def _verdicts(engine: Engine, stack: str, now: float, since: float) -> dict[str,
 
     def judged(name: str, service: Mapping[str, Any]) -> Verdict:
         own = name.removeprefix(f"{stack}_")
-        return judge(service, tasks.get(service["ID"], []), up, now, since, fingerprints.get(own), images.get(own))
+        case = Case(service, tasks.get(service["ID"], []), up, now, since)
+        return case.verdict(fingerprints.get(own), images.get(own))
 
     return {name: judged(name, service) for name, service in services.items()}
 

@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from .._core.registries import Grant
 from .errors import StackError
 
 
@@ -17,11 +16,6 @@ class Credentials:
 
     username: str
     password: str = field(repr=False)
-
-    @classmethod
-    def of(cls, grant: Grant) -> Credentials:
-        """What ECR gave."""
-        return cls(grant.username, grant.password)
 
     def plain(self) -> dict[str, str]:
         """As the engine's API takes it."""

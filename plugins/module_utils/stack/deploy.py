@@ -138,8 +138,8 @@ class Deployment:
                 if host in self._known:
                     self._credentials[host] = self._known[host]
                 elif registry:
-                    self._grants[host] = self._ask(registry)
-                    self._credentials[host] = Credentials.of(self._grants[host])
+                    grant = self._grants[host] = self._ask(registry)
+                    self._credentials[host] = Credentials(grant.username, grant.password)
             except StackError as error:
                 self._refused[host] = str(error)
 
@@ -195,7 +195,7 @@ class Deployment:
         # Values are compared here and not shown: variables may hold what should have been a secret.
         for name, service in definition["services"].items():
             live = services.get(f"{stack}_{name}")
-            if live and _live_environment(live["Spec"]) != compose.environment(service):
+            if live and _live_environment(live["Spec"]) != service.get("environment", {}):
                 after[f"{stack}_{name}"]["environment"] = "changed"
                 before[f"{stack}_{name}"]["environment"] = "present"
         for section in {section for section, dummy in missing}:

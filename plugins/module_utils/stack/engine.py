@@ -10,7 +10,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from . import releases as known_releases
 from .compose import NAMESPACE, Blob
@@ -33,58 +33,8 @@ _ENDED = ("complete", "failed", "shutdown", "rejected", "orphaned", "remove")
 Run = Callable[..., tuple[int, str, str]]
 
 
-class Engine(Protocol):
-    """What a deployment asks of a swarm's manager."""
-
-    def manages(self) -> str:
-        """Empty if this engine is a manager that can act; otherwise why not, as a sentence."""
-
-    def nodes(self) -> list[dict[str, Any]]: ...
-
-    def services(self, stack: str) -> dict[str, dict[str, Any]]:
-        """The stack's services by their names in the swarm."""
-
-    def tasks(self, stack: str) -> list[dict[str, Any]]: ...
-
-    def names(self, section: str, stack: str | None = None) -> dict[str, str]:
-        """Name to ID of the swarm's ``configs`` or ``secrets``, of one stack or all."""
-
-    def add(self, section: str, blob: Blob) -> None: ...
-
-    def drop(self, section: str, identifier: str) -> None: ...
-
-    def digest(self, image: str, credentials: Credentials | None = None) -> str:
-        """The digest of an image in its registry. Raises StackError with the registry's reason."""
-
-    def check(self, definition: str) -> list[str]:
-        """Have the docker command read a definition; returns its warnings, raises StackError for what it refuses."""
-
-    def deploy(
-        self, stack: str, definition: str, *, registry_auth: bool, credentials: Mapping[str, Credentials]
-    ) -> None:
-        """Deploy. The nodes get the credentials, by registry, and with ``registry_auth`` this manager's own too."""
-
-    def releases(self, stack: str) -> list[Release]:
-        """What the stack was deployed as, the newest last."""
-
-    def mark_converged(self, release: Release) -> None:
-        """Note that the stack once was as the release says."""
-
-    def left(self, stack: str) -> dict[str, list[str]]:
-        """By kind, the names of what there is of a stack: services, tasks, networks, configs and secrets.
-
-        Only tasks on nodes that are up: others cannot end.
-        """
-
-    def remove(self, stack: str) -> None:
-        """Remove what can be removed of a stack now: its services, then what they do not use any more."""
-
-    def log(self, task: str, lines: int) -> list[str]:
-        """The last lines of a task's log; empty when they cannot be had."""
-
-
-class DockerEngine:
-    """:class:`Engine` on the manager itself."""
+class Engine:
+    """The engine of the manager that the module runs on."""
 
     def __init__(self, run: Run) -> None:
         """``run`` runs a command as Ansible's ``run_command`` does.
@@ -103,6 +53,7 @@ class DockerEngine:
             raise StackError(f"The Docker engine does not answer{hint}: {_innermost(error)}.") from None
 
     def manages(self) -> str:
+        """Empty if this engine is a manager that can act; otherwise why not, as a sentence."""
         swarm = self._api.info()["Swarm"]
         if swarm["LocalNodeState"] != "active":
             return f"This node is not in a swarm (its state is {swarm['LocalNodeState']})."
@@ -118,6 +69,7 @@ class DockerEngine:
         return list(self._api.nodes())
 
     def services(self, stack: str) -> dict[str, dict[str, Any]]:
+        """The stack's services by their names in the swarm."""
         found = self._api.services(filters=_of(stack))
         return {service["Spec"]["Name"]: service for service in found}
 
@@ -125,6 +77,7 @@ class DockerEngine:
         return list(self._api.tasks(filters=_of(stack)))
 
     def names(self, section: str, stack: str | None = None) -> dict[str, str]:
+        """Name to ID of the swarm's ``configs`` or ``secrets``, of one stack or all."""
         listed = self._api.configs if section == "configs" else self._api.secrets
         return {item["Spec"]["Name"]: item["ID"] for item in listed(filters=_of(stack) if stack else None)}
 
@@ -151,6 +104,7 @@ class DockerEngine:
                 raise
 
     def digest(self, image: str, credentials: Credentials | None = None) -> str:
+        """The digest of an image in its registry. Raises StackError with the registry's reason."""
         auth = credentials.plain() if credentials else None
         try:
             return str(self._api.inspect_distribution(image, auth_config=auth)["Descriptor"]["digest"])
@@ -163,20 +117,24 @@ class DockerEngine:
                 raise StackError(str(asked.explanation or asked)) from None
 
     def check(self, definition: str) -> list[str]:
+        """Have the docker command read a definition; returns its warnings, raises StackError for what it refuses."""
         return self._stack(["config", "--compose-file", "-"], definition).splitlines()
 
     def deploy(
         self, stack: str, definition: str, *, registry_auth: bool, credentials: Mapping[str, Credentials]
     ) -> None:
+        """Deploy. The nodes get the credentials, by registry, and with ``registry_auth`` this manager's own too."""
         options = ["--prune", "--resolve-image", "never", "--detach=true"]
         options += ["--with-registry-auth"] if registry_auth or credentials else []
         with _logged_in(credentials, own=registry_auth) as environment:
             self._stack(["deploy", *options, "--compose-file", "-", stack], definition, environment)
 
     def releases(self, stack: str) -> list[Release]:
+        """What the stack was deployed as, the newest last."""
         return known_releases.read(self._api.configs(filters=_of(stack)))
 
     def mark_converged(self, release: Release) -> None:
+        """Note that the stack once was as the release says."""
         present = self._api.inspect_config(release.id)
         spec = {**present["Spec"], "Labels": {**present["Spec"]["Labels"], known_releases.CONVERGED: "true"}}
         # The SDK has no call for it.
@@ -186,6 +144,10 @@ class DockerEngine:
         )
 
     def left(self, stack: str) -> dict[str, list[str]]:
+        """By kind, the names of what there is of a stack: services, tasks, networks, configs and secrets.
+
+        Only tasks on nodes that are up: others cannot end.
+        """
         up = {node["ID"] for node in self.nodes() if node["Status"]["State"] == "ready"}
         found = {
             "services": sorted(self.services(stack)),
@@ -201,6 +163,7 @@ class DockerEngine:
         return {kind: names for kind, names in found.items() if names}
 
     def remove(self, stack: str) -> None:
+        """Remove what can be removed of a stack now: its services, then what they do not use any more."""
         services = [service["ID"] for service in self.services(stack).values()]
         for identifier in services:
             self._unless_in_use(self._api.remove_service, identifier)
@@ -225,6 +188,7 @@ class DockerEngine:
                 raise StackError(f"The engine refused to remove {identifier}: {error.explanation or error}") from None
 
     def log(self, task: str, lines: int) -> list[str]:
+        """The last lines of a task's log; empty when they cannot be had."""
         # The command waits for nodes that do not answer.
         limited = ["timeout", str(_LOG_SECONDS), "docker", "service", "logs", "--raw", "--tail", str(lines), task]
         code, output, errors = self._run(limited)

@@ -39,25 +39,7 @@ class Verdict:
     """The task whose log says more, if there is one."""
 
 
-def judge(
-    service: Mapping[str, Any],
-    tasks: Sequence[Mapping[str, Any]],
-    nodes: Mapping[str, str],
-    now: float,
-    since: float,
-    expected: str | None = None,
-    image: str | None = None,
-) -> Verdict:
-    """Judge a service by its tasks.
-
-    ``nodes`` maps the IDs of nodes that are up to their names. ``now`` is in epoch seconds, and so is ``since``, from
-    when on the service is waited for. ``expected`` and ``image`` are the fingerprint and the image that it was deployed
-    with last, if that is known.
-    """
-    return _Case(service, tasks, nodes, now, now - since).verdict(expected, image)
-
-
-class _Case:
+class Case:
     """One service, and all that is known of it."""
 
     def __init__(
@@ -66,9 +48,13 @@ class _Case:
         tasks: Sequence[Mapping[str, Any]],
         nodes: Mapping[str, str],
         now: float,
-        waited: float,
+        since: float,
     ) -> None:
-        self._service, self._nodes, self._now, self._waited = service, nodes, now, waited
+        """``nodes`` maps the IDs of nodes that are up to their names.
+
+        ``now`` is in epoch seconds, and so is ``since``, from when on the service is waited for.
+        """
+        self._service, self._nodes, self._now, self._waited = service, nodes, now, now - since
         self._template = service["Spec"]["TaskTemplate"]
         self._mode = service["Spec"]["Mode"]
         self._job = any(kind in self._mode for kind in _JOBS)
@@ -89,6 +75,7 @@ class _Case:
         return str((self._template.get("RestartPolicy") or {}).get("Condition") or default)
 
     def verdict(self, expected: str | None, image: str | None) -> Verdict:
+        """Judge it, given the fingerprint and the image that it was deployed with last, if they are known."""
         update = (self._service.get("UpdateStatus") or {}).get("State", "")
         deployed = (self._service["Spec"].get("Labels") or {}).get(FINGERPRINT)
         replaced = bool(expected and deployed and expected != deployed)

@@ -8,7 +8,6 @@ import re
 import subprocess
 import sys
 import tarfile
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -94,18 +93,31 @@ def test_an_execution_environment_gets_what_the_collection_asks_for(archive: Pat
     ]
 
 
-def options(modules: Iterable[str]) -> dict[str, dict[str, dict[str, Any]]]:
-    """The modules' options, as they are documented."""
-    told = json.loads(run("ansible-doc", "--json", *(f"swarm.aws.{module}" for module in modules)).stdout)
-    return {name.removeprefix("swarm.aws."): one["doc"]["options"] for name, one in told.items()}
+@pytest.fixture(scope="module")
+def modules() -> dict[str, dict[str, Any]]:
+    """What is documented of every module, with what it has of fragments."""
+    names = (f"swarm.aws.{path.stem}" for path in (ROOT / "plugins/modules").glob("*.py"))
+    told = json.loads(run("ansible-doc", "--json", *names).stdout)
+    return {name.removeprefix("swarm.aws."): one for name, one in told.items()}
 
 
-def test_every_module_that_asks_aws_with_somebodys_credentials_is_in_the_group() -> None:
-    every = options(path.stem for path in (ROOT / "plugins/modules").glob("*.py"))
-    assert {name for name, taken in every.items() if "profile" in taken} == set(GROUP)
+def test_every_module_is_documented_and_has_a_check_mode(modules: dict[str, dict[str, Any]]) -> None:
+    for name, one in modules.items():
+        assert one["doc"]["module"] == name
+        assert one["doc"]["attributes"]["check_mode"]["support"] in ("full", "partial"), name
+        assert one["return"], name
+        assert any(f"swarm.aws.{name}" in task for task in yaml.safe_load(one["examples"])), name
 
 
-def test_module_defaults_of_the_group_reach_every_module_in_it(tmp_path: Path) -> None:
+def test_the_group_has_every_module_that_asks_aws_with_somebodys_credentials(
+    modules: dict[str, dict[str, Any]],
+) -> None:
+    assert sorted(name for name, one in modules.items() if "profile" in one["doc"]["options"]) == GROUP
+
+
+def test_module_defaults_of_the_group_reach_every_module_in_it(
+    modules: dict[str, dict[str, Any]], tmp_path: Path
+) -> None:
     """Each is given an option that no module has, besides what it requires, and has to complain of it."""
     tasks = [
         {
@@ -114,7 +126,7 @@ def test_module_defaults_of_the_group_reach_every_module_in_it(tmp_path: Path) -
             ],
             "rescue": [{"ansible.builtin.meta": "noop"}],
         }
-        for module, taken in options(GROUP).items()
+        for module, taken in ((module, modules[module]["doc"]["options"]) for module in GROUP)
     ]
     play = {
         "hosts": "localhost",

@@ -8,7 +8,6 @@ import pytest
 import yaml
 from ansible_collections.swarm.aws.plugins.module_utils.stack import compose, images
 from ansible_collections.swarm.aws.plugins.module_utils.stack.errors import StackError
-from ansible_collections.swarm.aws.plugins.module_utils.stack.files import beside
 from ansible_collections.swarm.aws.plugins.module_utils.stack.interpolation import interpolate
 
 from tests.unit.stack import world
@@ -196,7 +195,7 @@ def test_what_is_no_image_is_refused() -> None:
 
 def deployable(folder: Path, **variables: str) -> compose.Bundle:
     document = yaml.safe_load((folder / "docker-compose.yml").read_text())
-    return compose.bundle(folder.name, document, variables, beside(folder / "docker-compose.yml"), source="it")
+    return compose.bundle(folder.name, document, variables, compose.beside(folder / "docker-compose.yml"), source="it")
 
 
 def check_hardened(stack: compose.Bundle) -> None:

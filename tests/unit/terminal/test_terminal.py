@@ -22,6 +22,7 @@ pytestmark = pytest.mark.real(
 )
 
 ROOT = Path(__file__).resolve().parents[3]
+TASKS = Path(__file__).with_name("tasks.yml")
 COLUMNS = 72
 ERASE = "\r\x1b[2K"
 
@@ -43,28 +44,25 @@ class Recorded:
         return [line.rpartition(ERASE)[2] for line in self.text.split("\n")]
 
 
-def record(folder: Path, *, terminal_: bool, **more: str) -> Recorded:
-    """Run the tasks; the file that one of them waits for comes after three seconds of its wait."""
-    file = folder / "file"
-    words = [
-        "ansible-playbook",
-        "-i",
-        "one,two,",
-        "--diff",
-        "-e",
-        f"file={file}",
-        str(Path(__file__).with_name("tasks.yml")),
-    ]
+def start(file: Path, output: int, **more: str) -> subprocess.Popen[bytes]:
+    """Begin to run the tasks, one of which waits for a file of a longer name."""
+    words = ["ansible-playbook", "-i", "one,two,", "--diff", "-e", f"file={file}", TASKS]
     usual = {key: value for key, value in os.environ.items() if key not in ("NO_COLOR", "ANSIBLE_NOCOLOR", "COLUMNS")}
     environment = usual | {"TERM": "xterm-256color", "ANSIBLE_STDOUT_CALLBACK": "swarm.aws.terminal", **more}
-    ours, theirs = pty.openpty() if terminal_ else os.pipe()
-    if terminal_:
-        ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, COLUMNS, 0, 0))
-    output = theirs
     process = subprocess.Popen(
         words, cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, stdout=output, stderr=output, close_fds=True
     )
-    os.close(theirs)
+    os.close(output)
+    return process
+
+
+def record(folder: Path, *, terminal_: bool, **more: str) -> Recorded:
+    """Run the tasks; the file that one of them waits for comes after three seconds of its wait."""
+    file = folder / "file"
+    ours, theirs = pty.openpty() if terminal_ else os.pipe()
+    if terminal_:
+        ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, COLUMNS, 0, 0))
+    process = start(file, theirs, **more)
     done = threading.Event()
 
     def come_later() -> None:
@@ -156,17 +154,7 @@ def test_a_pipe_gets_no_control_characters_and_no_failure_that_is_none(in_pipe):
 def test_a_pipe_has_a_tasks_name_as_soon_as_it_begins(tmp_path):
     """So that who reads along, or kills it, knows where it is."""
     reading, writing = os.pipe()
-    words = [
-        "ansible-playbook",
-        "-i",
-        "one,",
-        "-e",
-        f"file={tmp_path}/file",
-        str(Path(__file__).with_name("tasks.yml")),
-    ]
-    environment = os.environ | {"ANSIBLE_STDOUT_CALLBACK": "swarm.aws.terminal"}
-    process = subprocess.Popen(words, cwd=ROOT, env=environment, stdout=writing, stderr=writing)
-    os.close(writing)
+    process = start(tmp_path / "file", writing)
     read, deadline = b"", time.monotonic() + 60
     try:
         while not read.endswith(b"\n  Wait for what takes a while ") and time.monotonic() < deadline:

@@ -14,7 +14,7 @@ from tests.unit.core.world import POLICY, instance, node, observed, record
 SEEN = observed([instance(1)], [node(1)], record(1))
 
 
-def keeper(seen, *failures, status=None, manager="n001"):
+def keeper(seen, *failures, groups=(), status=None, manager="n001"):
     def read_status():
         if status is None:
             raise Unavailable("S3 rests.")
@@ -25,7 +25,7 @@ def keeper(seen, *failures, status=None, manager="n001"):
         policy=lambda: POLICY,
         observe=lambda policy: seen,
         observer=SimpleNamespace(failures=[SimpleNamespace(message=one) for one in failures]),
-        fleet=SimpleNamespace(groups=lambda: ()),
+        fleet=SimpleNamespace(groups=lambda: groups),
         read_status=read_status,
     )
 

@@ -9,11 +9,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from ansible_collections.swarm.aws.plugins.module_utils._core import report
 from ansible_collections.swarm.aws.plugins.module_utils._core.cluster import ScalingGroup, Service
-from ansible_collections.swarm.aws.plugins.module_utils._core.plan import decide
+from ansible_collections.swarm.aws.plugins.modules import cluster_info
 
-from tests.unit.core.world import POLICY, dead, gone, instance, node, observed, record
+from tests.unit.core.world import dead, gone, instance, node, observed, record
+from tests.unit.views.test_manager import keeper
 
 pytestmark = pytest.mark.real("ansible-playbook: a view is what Ansible makes of its templates")
 
@@ -32,20 +32,9 @@ def told() -> dict[str, object]:
         services=(web,),
         targets={WEB: {"i-002": "healthy", "i-003": "healthy"}},
     )
-    decision = decide(seen, POLICY, 0)
-    return {
-        "members": report.members(seen, "public"),
-        "groups": report.groups([GROUP]),
-        "behind": report.behind(seen, [GROUP]),
-        "record": report.standing(seen, POLICY, decision),
-        "balancing": report.balancing(seen),
-        "services": report.services(seen),
-        "quorum": report.quorum(seen),
-        "agent": {"at": "then", "version": "1"},
-        "last_actions": [{"at": "then", "action": "Drain", "resource": "node of i-001"}],
-        "failures": ["S3 rests."],
-        **report.outlook(decision),
-    }
+    done = {"at": "then", "action": "Drain", "resource": "node of i-001"}
+    status = {"at": "then", "version": "1", "last_actions": [done]}
+    return cluster_info.show(keeper(seen, "S3 rests.", groups=[GROUP], status=status))
 
 
 def shown(tmp_path: Path, view: str, states: dict[str, object], facts: dict[str, object]) -> tuple[int, str, str]:

@@ -146,14 +146,3 @@ def test_a_table_is_as_wide_as_it_needs_to_be_and_shows_what_is_missing_as_a_das
     assert table([], {"ID": "id"}) == "ID"
     with pytest.raises(AnsibleFilterError):
         table("text", {})
-
-
-def test_a_document_is_printed_whole_and_alone(tmp_path):
-    kept = {"a": [1, None], "b": "two\nlines"}
-    task = {"ansible.builtin.set_stats": {"data": {"swarm_aws_document": kept}}}
-    play = tmp_path / "play.yml"
-    play.write_text(json.dumps([{"hosts": "localhost", "gather_facts": False, "tasks": [task]}]))
-    environment = os.environ | {"ANSIBLE_STDOUT_CALLBACK": "swarm.aws.document", "ANSIBLE_INVENTORY": "/dev/null"}
-    command = ["ansible-playbook", str(play)]
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True)
-    assert json.loads(done.stdout) == kept
