@@ -41,8 +41,37 @@ MADE_BY = "swarm.aws.made-by"
 EPOCH_LABEL = "swarm.aws.epoch"
 
 
-class DockerEngine:
-    """The core's ``Engine`` on this node. Connects when it is first used, since the engine may come up later."""
+class EngineApi:
+    """An engine's API. Connects when it is first used, since the engine may come up later."""
+
+    def __init__(self, url: str, seconds: int) -> None:
+        """``seconds`` are those in which it has to answer. Raises SwarmError if the SDK is missing."""
+        if MISSING:
+            raise SwarmError("The Docker SDK for Python is missing on this node: install python3-docker.") from MISSING
+        self._url, self._seconds = url, seconds
+        self._connected: Any = None
+
+    @property
+    def _api(self) -> Any:
+        if self._connected is None:
+            self._connected = docker.APIClient(base_url=self._url, version="auto", timeout=self._seconds)
+        return self._connected
+
+    @contextlib.contextmanager
+    def _asked(self, what: str) -> Iterator[None]:
+        try:
+            yield
+        except SwarmError:
+            raise
+        except APIError as error:
+            raise Unavailable(f"The engine refused to {what}: {_plain(_reason(error))}") from error
+        except (DockerException, RequestException, OSError, KeyError) as error:
+            self._connected = None
+            raise Unavailable(f"The engine does not answer when asked to {what}: {_innermost(error)}") from error
+
+
+class DockerEngine(EngineApi):
+    """The core's ``Engine`` on this node."""
 
     def __init__(
         self,
@@ -57,10 +86,8 @@ class DockerEngine:
 
         Raises SwarmError if the SDK is missing.
         """
-        if MISSING:
-            raise SwarmError("The Docker SDK for Python is missing on this node: install python3-docker.") from MISSING
-        self.address, self._url, self._unfinished, self._commands = address, url, unfinished, commands
-        self._connected: Any = None
+        super().__init__(url, _SECONDS)
+        self.address, self._unfinished, self._commands = address, unfinished, commands
 
     def membership(self) -> Membership:
         with self._asked("tell its state"):
@@ -194,12 +221,6 @@ class DockerEngine:
             return False
         return True
 
-    @property
-    def _api(self) -> Any:
-        if self._connected is None:
-            self._connected = docker.APIClient(base_url=self._url, version="auto", timeout=_SECONDS)
-        return self._connected
-
     def _mark(self, unfinished: bool) -> None:
         """Remember whether a join is under way."""
         # Where this fails, a join that got stuck is waited for rather than begun anew.
@@ -241,18 +262,6 @@ class DockerEngine:
         except (OSError, ValueError) as error:
             raise Unavailable(f"{path} does not tell the swarm's ID: {error}") from error
         return found.cluster_id, node_id or found.node_id
-
-    @contextlib.contextmanager
-    def _asked(self, what: str) -> Iterator[None]:
-        try:
-            yield
-        except SwarmError:
-            raise
-        except APIError as error:
-            raise Unavailable(f"The engine refused to {what}: {_plain(_reason(error))}") from error
-        except (DockerException, RequestException, OSError, KeyError) as error:
-            self._connected = None
-            raise Unavailable(f"The engine does not answer when asked to {what}: {_innermost(error)}") from error
 
 
 def _epoch_of(cluster: Mapping[str, Any]) -> Optional[int]:

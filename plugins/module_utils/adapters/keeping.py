@@ -17,7 +17,6 @@ from .._core.reconcile import Pass, reconcile
 from .autoscaling import Fleet
 from .aws import Aws
 from .balancing import TargetGroups
-from .documents import read_status, write_status
 from .ecr import Ecr
 from .engine import DockerEngine
 from .keys import Locks, UnlockKeys
@@ -69,10 +68,7 @@ class Keeper:
 
     def policy(self) -> Policy:
         """What the operator wants. Raises PolicyError if it is not there or not valid, Unavailable if unknown."""
-        document = self._store.policy()
-        if document is None:
-            raise PolicyError(f"There is no {POLICY_KEY} in the bucket {self._bucket}: run site.yml.")
-        policy = Policy.parse(document, self._aws.region)
+        policy = self._store.policy()
         if policy.cluster != self._cluster:
             raise PolicyError(f"{POLICY_KEY} in the bucket {self._bucket} is of the cluster {policy.cluster}.")
         return policy
@@ -104,8 +100,8 @@ class Keeper:
 
     def read_status(self) -> Mapping[str, Any]:
         """What the leader's agent told last. Raises Unavailable."""
-        return read_status(self._aws, self._bucket)
+        return self._store.status()
 
     def write_status(self, status: Mapping[str, Any]) -> None:
         """Tell people. Raises Unavailable."""
-        write_status(self._aws, self._bucket, status)
+        self._store.write_status(status)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
-from typing import Any, Callable, Dict, List
+from typing import Any, Callable, Dict, Mapping
 
 from .._core.backups import Manifest
 from .._core.errors import SwarmError, Unavailable
@@ -209,7 +209,7 @@ class Host:
                 facts = there.facts()
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
-        wrong = counted(tuple(manifest.counts.items()), tuple(facts.counts.items()))
+        wrong = counted(manifest.counts, facts.counts)
         if facts.cluster_id != manifest.cluster_id:
             wrong = f"the swarm {facts.cluster_id} rather than {manifest.cluster_id}"
         if wrong:
@@ -217,9 +217,6 @@ class Host:
         return {"cluster_id": facts.cluster_id, "counts": dict(facts.counts)}
 
 
-def _compared(manifest: Manifest, found: Any) -> str:
-    names: List[str] = [name for name in manifest.counts if name != "nodes"]
-    wrong = counted(
-        tuple((name, manifest.counts[name]) for name in names), tuple((name, found[name]) for name in names)
-    )
+def _compared(manifest: Manifest, found: Mapping[str, int]) -> str:
+    wrong = counted({name: number for name, number in manifest.counts.items() if name != "nodes"}, found)
     return f"The swarm is back, but with {wrong}." if wrong else "The swarm is back with all that the backup had."

@@ -13,9 +13,9 @@ from ansible_collections.swarm.aws.plugins.module_utils._core.policy import Dns
 from ansible_collections.swarm.aws.plugins.module_utils.adapters.autoscaling import Fleet
 from ansible_collections.swarm.aws.plugins.module_utils.adapters.aws import Aws
 from ansible_collections.swarm.aws.plugins.module_utils.adapters.balancing import TargetGroups
-from ansible_collections.swarm.aws.plugins.module_utils.adapters.documents import STATUS_KEY, read_status, write_status
 from ansible_collections.swarm.aws.plugins.module_utils.adapters.queue import Queue
 from ansible_collections.swarm.aws.plugins.module_utils.adapters.route53 import Zone
+from ansible_collections.swarm.aws.plugins.module_utils.adapters.store import STATUS_KEY, S3Store
 from botocore.exceptions import ClientError
 from moto import mock_aws
 
@@ -342,9 +342,10 @@ def test_messages_come_until_they_are_deleted(aws, account):
 
 def test_the_status_is_written_where_managers_may(aws, account):
     account.client("s3").create_bucket(Bucket="bucket", CreateBucketConfiguration={"LocationConstraint": REGION})
-    assert read_status(aws, "bucket") == {}
-    write_status(aws, "bucket", {"awaited": []})
-    assert read_status(aws, "bucket") == {"awaited": []}
+    store = S3Store(aws, "bucket")
+    assert store.status() == {}
+    store.write_status({"awaited": []})
+    assert store.status() == {"awaited": []}
     found = account.client("s3").get_object(Bucket="bucket", Key=STATUS_KEY)["Body"].read()
     assert (STATUS_KEY, json.loads(found)) == ("manager/status.json", {"awaited": []})
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import jsonschema
 import pytest
 from ansible_collections.swarm.aws.plugins.module_utils.account import disks, rules
-from ansible_collections.swarm.aws.runtime.swarm_agent.config import Config, Logs
+from ansible_collections.swarm.aws.plugins.module_utils.adapters.config import Config, Logs
 from ansible_collections.swarm.aws.runtime.swarm_agent.volumes import Volume
 
 from tests.unit.userdata import rendering
