@@ -29,8 +29,7 @@ def story(seed: int, weather: Weather) -> World:
     world.work.add(Service("shop", 2, image=IMAGE))
     world.at(0.0, lambda: _watch(world))
     try:
-        world.run(HOURS)
-        world.settle()
+        world.settle(after=HOURS)
     finally:
         world.end()
     return world

@@ -299,7 +299,6 @@ class World:
     @property
     def leader_agent(self) -> Agent:
         """The agent that acts."""
-        assert self.swarm.leader is not None
         return self.agents[self.swarm.leader.machine.id]
 
     # The story
@@ -315,8 +314,10 @@ class World:
         if not self.scheduler.run(condition, self.now + limit):
             raise Broken(f"not so within {limit:g} s")
 
-    def settle(self, limit: float = CONVERGES) -> None:
-        """Let nothing more go wrong, and see that all becomes as it should be. Raises Broken."""
+    def settle(self, limit: float = CONVERGES, *, after: float = 0.0) -> None:
+        """Let some time pass, and then nothing more go wrong; see that all becomes as it should be. Raises Broken."""
+        if after:
+            self.run(after)
         self.calm = True
         self.outages.clear()
         self.zone.gone = False
@@ -361,6 +362,5 @@ class World:
 
     def own_record(self, *addresses: str) -> Record:
         """The cluster's record with these addresses."""
-        assert self.policy.dns
         values = tuple(sorted(addresses))
         return dns.sync(values, Record(), self.policy.dns, self.policy.owner).after

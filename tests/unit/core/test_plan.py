@@ -96,41 +96,6 @@ def test_a_worker_cannot_claim_to_be_another_instance(claimed, reason):
     assert kinds(cluster) == []
 
 
-@pytest.mark.fault(12)
-def test_fault_12_a_dead_manager_loses_its_vote_before_its_replacement_counts():
-    new = instance(4, lifecycle="Pending:Wait")
-    world = ModelWorld(observed([*THREE[:2], gone(3), new], [*NODES[:2], dead(3), node(4)], record(1, 2, 3)))
-    assert run(world) == [("Demote", "i-003"), ("SyncRecord", None)]
-    assert world.record == record(1, 2)
-    done = run(world, 3)
-    assert done == [("Remove", "i-003"), ("CompleteLifecycle", "i-004"), ("SyncRecord", None)]
-    assert world.record == record(1, 2, 4)
-    assert world.quorum.voters == world.quorum.reachable == 3
-
-
-@pytest.mark.fault(13)
-def test_fault_13_two_of_five_managers_at_once_are_taken_out_in_one_pass():
-    nodes = [node(1, leader=True), node(2), node(3), dead(4), dead(5)]
-    world = ModelWorld(observed([*THREE, gone(4), gone(5)], nodes, record(1, 2, 3)))
-    assert run(world) == [("Demote", "i-004"), ("Demote", "i-005")]
-    run(world, 2)
-    assert world.quorum.voters == world.quorum.reachable == 3
-
-
-@pytest.mark.fault(13)
-def test_fault_13_without_a_quorum_nothing_is_taken_out():
-    cluster = observed([instance(1), gone(2), gone(3)], [node(1, leader=True), dead(2), dead(3)], record(1))
-    decision = decide(cluster, POLICY, NOW)
-    assert decision.actions == []
-    assert "1 of 3 managers reachable, fewer than their quorum of 2" in decision.refused[0]
-
-
-@pytest.mark.fault(15)
-def test_fault_15_a_partitioned_manager_is_withdrawn_but_not_removed():
-    silent = node(3, state="down", reachable=False)
-    assert kinds(observed(THREE, [*NODES[:2], silent], record(1, 2, 3))) == [("SyncRecord", None)]
-
-
 @pytest.mark.fault(16)
 def test_fault_16_an_action_of_another_time_is_looked_at_again():
     world = ModelWorld(observed([*THREE[:2], gone(3)], [*NODES[:2], dead(3)], record(1, 2)))
@@ -148,21 +113,6 @@ def test_fault_16_two_demotions_at_once_do_not_add_up():
     world.do(act.Demote("n002", "i-002", act.LEAVING))
     with pytest.raises(Refused, match="1 of 3 managers reachable"):
         world.do(act.Demote("n003", "i-003", act.LEAVING))
-
-
-@pytest.mark.fault(19)
-@pytest.mark.parametrize(
-    ("found", "reason"),
-    [
-        (record(9, owner=None), "stands there already"),
-        (record(9, owner="heritage=swarm.aws,cluster=other"), "belongs to 'heritage=swarm.aws,cluster=other'"),
-        (Record(obstacle="a CNAME"), "is a CNAME"),
-    ],
-)
-def test_fault_19_a_record_of_somebody_else_is_refused(found, reason):
-    decision = decide(observed(THREE, NODES, found), POLICY, NOW)
-    assert decision.actions == []
-    assert reason in decision.refused[0]
 
 
 @pytest.mark.fault(19)
@@ -436,13 +386,6 @@ def test_fault_24_the_second_manager_waits_for_the_first_ones_replacement():
 
 
 @pytest.mark.fault(24)
-def test_fault_24_a_vote_that_is_lost_anyway_is_taken_while_there_are_two_to_agree():
-    world = _one_of_three_stays(desired=1)
-    run(world, 20)
-    assert (sorted(world.members), world.quorum) == (["n001"], Quorum(1, 1))
-
-
-@pytest.mark.fault(24)
 def test_fault_24_a_replacement_is_not_waited_for_until_the_vote_is_lost():
     world = _one_of_three_stays(desired=3)
     run(world, 20)
@@ -509,12 +452,6 @@ def test_fault_26_a_drain_that_never_ends_ends_at_its_deadline():
     world = ModelWorld(observed([*THREE, leaving], [*NODES, node(4, "worker", tasks=10_000)], record(1, 2, 3)))
     done = run(world, 30)
     assert done[-3:] == [("Drain", "i-004"), ("Remove", "i-004"), ("CompleteLifecycle", "i-004")]
-
-
-@pytest.mark.fault(27)
-def test_fault_27_a_hook_that_somebody_else_completed_is_no_error():
-    world = ModelWorld(observed(THREE, NODES, record(1, 2, 3)))
-    assert world.do(act.CompleteLifecycle("i-003", "example-manager", "h", "CONTINUE", "Terminating:Wait")) is None
 
 
 def test_heartbeats_are_sent_in_their_time():

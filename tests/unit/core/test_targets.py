@@ -15,9 +15,9 @@ from .test_plan import NODES, NOW, THREE, run
 from .world import POLICY, ModelWorld, dead, gone, instance, node, observed, record
 
 WEB = "arn:aws:elasticloadbalancing:eu-west-1:123456789012:targetgroup/web/0123456789abcdef"
-BALANCED = replace(POLICY, groups={**POLICY.groups, "manager": replace(POLICY.groups["manager"], target_groups=(WEB,))})
+GROUPS = {**POLICY.groups, "manager": replace(POLICY.groups["manager"], target_groups=(WEB,))}
 # Without a record, so that nothing but the target group is waited for.
-ALONE = replace(BALANCED, dns=None)
+ALONE = replace(POLICY, groups=GROUPS, dns=None)
 HEALTHY = dict.fromkeys(("i-001", "i-002", "i-003"), "healthy")
 
 
@@ -47,11 +47,6 @@ def test_those_that_serve_are_targets_and_nothing_is_done_then():
     assert run(there, policy=ALONE) == []
 
 
-def test_targets_that_are_no_instances_of_the_cluster_stay():
-    there = world({**HEALTHY, "i-999": "healthy", "10.0.0.9": "unhealthy"})
-    assert run(there, policy=ALONE) == []
-
-
 def test_a_node_comes_in_once_what_answers_at_its_own_ports_runs_there():
     proxy = Service("s1", "proxy", "global", needs=Needs(host_ports=(80,)), healthy={"n001": 1, "n002": 1})
     there = world({"i-001": "healthy", "i-002": "healthy"})
@@ -59,20 +54,6 @@ def test_a_node_comes_in_once_what_answers_at_its_own_ports_runs_there():
     assert run(there, policy=ALONE) == []
     there.all_services = {"s1": replace(proxy, healthy={**proxy.healthy, "n003": 1})}
     run(there, policy=ALONE)
-    assert there.targets[WEB] == HEALTHY
-
-
-@pytest.mark.parametrize("balanced", [ALONE, BALANCED], ids=["alone", "beside the record"])
-def test_one_that_is_to_go_is_deregistered_and_drained_when_no_request_is_left(balanced):
-    there = leaving({**HEALTHY, "i-004": "healthy"})
-    there.policy = balanced
-    done = []
-    while there.members["n004"].availability != "drain":
-        before = there.targets[WEB].get("i-004")
-        done += run(there, policy=balanced)
-        assert len(done) < 30
-    assert before is None
-    assert done.index(("SyncTargets", None)) < done.index(("Drain", "i-004"))
     assert there.targets[WEB] == HEALTHY
 
 
