@@ -17,7 +17,8 @@ from ansible_collections.swarm.aws.plugins.module_utils.adapters.queue import Qu
 from ansible_collections.swarm.aws.plugins.module_utils.adapters.route53 import Zone
 from ansible_collections.swarm.aws.plugins.module_utils.adapters.store import STATUS_KEY, S3Store
 from botocore.exceptions import ClientError
-from moto import mock_aws
+
+from tests.unit.bucket import account as in_memory
 
 REGION = "eu-west-1"
 OWNER = "heritage=swarm.aws,cluster=example,region=eu-west-1"
@@ -25,13 +26,7 @@ OWNER = "heritage=swarm.aws,cluster=example,region=eu-west-1"
 
 @pytest.fixture(autouse=True)
 def account(monkeypatch):
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-        monkeypatch.setenv(name, "testing")
-    # Reading a thousand images takes seconds.
-    monkeypatch.setenv("MOTO_EC2_LOAD_DEFAULT_AMIS", "false")
-    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
-    monkeypatch.delenv("AWS_PROFILE", raising=False)
-    with mock_aws():
+    with in_memory(monkeypatch):
         yield boto3.session.Session(region_name=REGION)
 
 
