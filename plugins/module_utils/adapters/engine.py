@@ -69,6 +69,12 @@ class EngineApi:
             self._connected = None
             raise Unavailable(f"The engine does not answer when asked to {what}: {_innermost(error)}") from error
 
+    def tokens(self) -> Mapping[str, str]:
+        """The swarm's present join tokens by role. Raises Unavailable."""
+        with self._asked("tell the join tokens"):
+            tokens = self._api.inspect_swarm()["JoinTokens"]
+        return {MANAGER: tokens["Manager"], WORKER: tokens["Worker"]}
+
 
 class DockerEngine(EngineApi):
     """The core's ``Engine`` on this node."""
@@ -208,11 +214,6 @@ class DockerEngine(EngineApi):
                     raise
                 if self.membership().state != INACTIVE:
                     self._api.leave_swarm(force=True)
-
-    def tokens(self) -> Mapping[str, str]:
-        with self._asked("tell the join tokens"):
-            tokens = self._api.inspect_swarm()["JoinTokens"]
-        return {MANAGER: tokens["Manager"], WORKER: tokens["Worker"]}
 
     def answers(self, address: str) -> bool:
         try:

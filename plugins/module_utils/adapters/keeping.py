@@ -18,19 +18,11 @@ from .autoscaling import Fleet
 from .aws import Aws
 from .balancing import TargetGroups
 from .ecr import Ecr
-from .engine import DockerEngine
 from .keys import Locks, UnlockKeys
 from .queue import Queue
 from .records import Records
 from .store import POLICY_KEY, S3Store
 from .swarm import DockerSwarm
-
-
-class Secrets:
-    """The core's ``Secrets``: the engine's join tokens, and the swarm that they are for."""
-
-    def __init__(self, engine: DockerEngine, swarm: DockerSwarm) -> None:
-        self.tokens, self.swarm_id = engine.tokens, swarm.swarm_id
 
 
 class Keeper:
@@ -51,8 +43,7 @@ class Keeper:
         self._store = S3Store(self._aws, bucket)
         self.swarm = DockerSwarm()
         self.fleet = Fleet(self._aws, cluster, now)
-        # The engine's address is only for joining.
-        self.tokens = Published(self._store, Secrets(DockerEngine(address=""), self.swarm))
+        self.tokens = Published(self._store, self.swarm)
         self.lock = Locks(self.swarm, UnlockKeys(self._aws, cluster))
         self._world = core.World(
             swarm=self.swarm,

@@ -21,7 +21,6 @@ from ..adapters.backups import Backups
 from ..adapters.clock import SystemClock
 from ..adapters.commands import Commands, RunCommand
 from ..adapters.engine import DockerEngine
-from ..adapters.keeping import Secrets
 from ..adapters.metadata import Metadata
 from ..adapters.store import S3Store
 from ..adapters.swarm import DockerSwarm
@@ -191,7 +190,7 @@ class Host:
         outcome = self.store.replace(after, before.version)
         if outcome is not Outcome.WRITTEN:
             raise Unavailable(f"The swarm was not published: {outcome.value}. Run this again.")
-        Published(self.store, Secrets(self.engine, self.swarm)).publish(ROLES)
+        Published(self.store, self.swarm).publish(ROLES)
         self._report(f"Published the swarm {after.cluster_id}.")
 
     def _end(self) -> None:

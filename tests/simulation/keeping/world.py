@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -244,24 +244,15 @@ class World:
         if self.policy.dns is None:
             return ()
         groups = {name for name, group in self.policy.groups.items() if group.dns}
-        return tuple(
-            sorted(
-                address
-                for one in self.cloud.machines.values()
-                if one.group.name in groups and one.lifecycle == "InService" and one.state == "running"
-                for address in one.addresses
-            )
-        )
+        return tuple(sorted(address for one in self._in_service(groups) for address in one.addresses))
 
     def targets(self) -> frozenset[str]:
         """The instances that the target group should send requests to once all is quiet."""
         groups = {name for name, group in self.policy.groups.items() if group.target_groups}
-        machines = self.cloud.machines.values()
-        return frozenset(
-            one.id
-            for one in machines
-            if one.group.name in groups and one.lifecycle == "InService" and one.state == "running"
-        )
+        return frozenset(one.id for one in self._in_service(groups))
+
+    def _in_service(self, groups: set[str]) -> Iterator[Machine]:
+        return (one for one in self.cloud.machines.values() if one.group.name in groups and one.serves)
 
     def serves(self, address: str) -> bool:
         """Whether a request to the address is answered: by a healthy task of the edge service there."""
