@@ -453,7 +453,6 @@ class SimEngine:
         if node.state == ports.INACTIVE:
             return Membership(ports.INACTIVE)
         swarm = node.swarm
-        assert swarm is not None
         if node.state != ports.ACTIVE:
             known = swarm.id if node.certified else None
             return Membership(node.state, known, unfinished=node.unfinished, message="connection refused")
@@ -503,7 +502,6 @@ class SimEngine:
         world, node = self._world, self._node
         self._asked(world.rng.uniform(0.1, 1))
         if node.state == ports.ACTIVE:
-            assert node.swarm is not None
             if node.swarm.id != cluster_id:
                 raise Unavailable("The engine's swarm has changed meanwhile")
             if cluster_id in world.published or node.swarm.members != {node}:

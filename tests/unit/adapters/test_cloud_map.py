@@ -28,7 +28,7 @@ class Bench:
     """A service in a namespace, and the adapter, whose time the test makes."""
 
     def __init__(self, *kinds: str, tags: bool = True) -> None:
-        self.now, self.clock = 1000.0, 0.0
+        self.now = 1000.0
         self.fleet = {f"i-{number}": instance(number) for number in (1, 2, 3)}
         self.client: Any = boto3.client("servicediscovery", region_name=REGION)
         if kinds:
