@@ -45,9 +45,9 @@ def fails(monkeypatch: pytest.MonkeyPatch) -> Fails:
     return fail
 
 
-def formed(seed: int = 1, weather: Weather = CALM) -> World:
+def formed() -> World:
     """A world whose nodes have joined."""
-    world = World(seed, weather)
+    world = World(1, CALM)
     world.run()
     return world
 

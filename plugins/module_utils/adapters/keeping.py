@@ -28,33 +28,25 @@ from .swarm import DockerSwarm
 class Keeper:
     """One cluster, seen and kept from this manager."""
 
-    def __init__(
-        self,
-        cluster: str,
-        region: str,
-        bucket: str,
-        *,
-        now: Callable[[], float] = time.time,
-        alive: Callable[[], None] = lambda: None,
-    ) -> None:
+    def __init__(self, cluster: str, region: str, bucket: str, *, alive: Callable[[], None] = lambda: None) -> None:
         """``alive`` is called between requests. Raises SwarmError if an SDK is missing."""
-        self._cluster, self._bucket, self._now, self._alive = cluster, bucket, now, alive
+        self._cluster, self._bucket, self._now, self._alive = cluster, bucket, time.time, alive
         self._aws = Aws(region)
         self._store = S3Store(self._aws, bucket)
         self.swarm = DockerSwarm()
-        self.fleet = Fleet(self._aws, cluster, now)
+        self.fleet = Fleet(self._aws, cluster, self._now)
         self.tokens = Published(self._store, self.swarm)
         self.lock = Locks(self.swarm, UnlockKeys(self._aws, cluster))
         self._world = core.World(
             swarm=self.swarm,
             scaling=self.fleet,
             tokens=self.tokens,
-            records=Records(self._aws, now, self.fleet.instances),
-            registries=Ecr(self._aws, now),
+            records=Records(self._aws, self._now, self.fleet.instances),
+            registries=Ecr(self._aws, self._now),
             lock=self.lock,
             balancing=TargetGroups(self._aws),
         )
-        self.observer = Observer(self._world, now, alive)
+        self.observer = Observer(self._world, self._now, alive)
         self._backoff = Backoff()
 
     def policy(self) -> Policy:

@@ -43,10 +43,9 @@ class Host:
         bucket: str,
         run_command: RunCommand,
         report: Callable[[str], None] = lambda sentence: None,
-        mark: Path = MARK,
     ) -> None:
         """``report`` takes sentences about the progress. Raises SwarmError."""
-        self._cluster, self._report, self._mark = cluster, report, mark
+        self._cluster, self._report = cluster, report
         self._commands = Commands(run_command)
         self._clock = SystemClock()
         self._identity = Metadata().identity()
@@ -84,7 +83,7 @@ class Host:
             reachable=reachable,
             log=revival.own_log(self.root),
             locked=state.locked(self.root / "swarm"),
-            begun=self._mark.exists(),
+            begun=MARK.exists(),
         )
 
     # Restoring
@@ -130,8 +129,8 @@ class Host:
 
     def _begin(self, source: str, name: str) -> Stored[Truth]:
         """Have everybody else wait, and return what is published from now on."""
-        self._mark.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._mark.write_text(json.dumps({"source": source, "backup": name}), encoding="utf-8")
+        MARK.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        MARK.write_text(json.dumps({"source": source, "backup": name}), encoding="utf-8")
         found = self.store.read()
         before = found.value if found else Truth(RESTORING, self.instance, self._clock.timestamp(), 0)
         wanted = before.restoring(self.instance, self._clock.timestamp())
@@ -194,7 +193,7 @@ class Host:
         self._report(f"Published the swarm {after.cluster_id}.")
 
     def _end(self) -> None:
-        self._mark.unlink()
+        MARK.unlink()
         self._commands.run("systemctl", "start", "--no-block", AGENT)
 
     # Trying

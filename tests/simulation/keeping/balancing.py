@@ -17,6 +17,7 @@ from ansible_collections.swarm.aws.plugins.module_utils._core.errors import Unav
 
 from .cloud import Told
 from .work import Task
+from .zone import PAUSE
 
 if TYPE_CHECKING:
     from .world import World
@@ -130,15 +131,15 @@ class Balancing:
 class Client:
     """A user who comes by the load balancer, and whose requests take as long as they may."""
 
-    def __init__(self, world: World, every: float = 0.5) -> None:
-        self._world, self._every = world, every
+    def __init__(self, world: World) -> None:
+        self._world = world
         self.requests = self.failures = 0
         self.last_failure: float | None = None
-        world.at(every, self._ask)
+        world.at(PAUSE, self._ask)
 
     def _ask(self) -> None:
         world, balancing = self._world, self._world.balancing
-        world.at(self._every, self._ask)
+        world.at(PAUSE, self._ask)
         target = balancing.route()
         if target is None and not self.requests:
             # It is made with the cluster.

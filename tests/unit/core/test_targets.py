@@ -21,9 +21,9 @@ ALONE = replace(POLICY, groups=GROUPS, dns=None)
 HEALTHY = dict.fromkeys(("i-001", "i-002", "i-003"), "healthy")
 
 
-def world(health=HEALTHY, nodes=NODES, instances=THREE, policy=ALONE):
+def world(health=HEALTHY, nodes=NODES, instances=THREE):
     seen = observed(instances, nodes, record(1, 2, 3))
-    return ModelWorld(replace(seen, targets={WEB: health}), policy)
+    return ModelWorld(replace(seen, targets={WEB: health}), ALONE)
 
 
 def asked(number):
@@ -36,8 +36,8 @@ def leaving(health=HEALTHY):
     return world(health, [*NODES, node(4)], [*THREE, instance(4, lifecycle="Terminating:Wait")])
 
 
-def syncs(seen, policy=ALONE):
-    return [one for one in decide(seen, policy, NOW).actions if hasattr(one, "register")]
+def syncs(seen):
+    return [one for one in decide(seen, ALONE, NOW).actions if hasattr(one, "register")]
 
 
 def test_those_that_serve_are_targets_and_nothing_is_done_then():
