@@ -31,16 +31,8 @@ def join(config: Config, notify: Notifier, log: Log) -> Joined:
     while True:
         try:
             stay_out(config, notify, log)
-            work = joiner(
-                config.cluster,
-                config.region,
-                config.bucket,
-                config.role,
-                clock,
-                report,
-                notify.alive,
-                Commands(run_command),
-            )
+            commands = Commands(run_command)
+            work = joiner(*config.place, clock, report, notify.alive, commands)
             result = work.run()
         except CannotJoin as error:
             reason, tell = str(error), log.error

@@ -15,7 +15,7 @@ def status(config: Config) -> dict[str, Any]:
     """What the node sees and what it would do next; ``error`` says what cannot be seen."""
     result: dict[str, Any] = {"cluster": config.cluster, "group": config.group, "role": config.role}
     try:
-        work = joiner(config.cluster, config.region, config.bucket, config.role, SystemClock(), lambda sentence: None)
+        work = joiner(*config.place, SystemClock(), lambda sentence: None)
         view = work.look()
     except SwarmError as error:
         return {**result, "error": str(error)}

@@ -7,7 +7,7 @@ from typing import ClassVar, Mapping, Optional, Tuple
 
 from . import labels
 from .change import Change
-from .cluster import Record, is_ipv6
+from .cluster import Instance, Record, is_ipv6
 from .registries import Registry
 
 SWARM = "swarm"
@@ -147,17 +147,28 @@ class SetReplicas(Action):
 
 
 @dataclass(frozen=True)
-class CompleteLifecycle(Action):
-    """Tell Auto Scaling to go on with an instance that waits at a hook: CONTINUE, or ABANDON the launch."""
+class OnInstance(Action):
+    """Something is done to an instance of an Auto Scaling group."""
 
     instance: str
     scaling_group: str
+    service = SCALING
+
+
+@dataclass(frozen=True)
+class CompleteLifecycle(OnInstance):
+    """Tell Auto Scaling to go on with an instance that waits at a hook: CONTINUE, or ABANDON the launch."""
+
     hook: str
     result: str
     # The lifecycle state it waits in, and for a launch, the node that it has become.
     lifecycle: str
     node: Optional[str] = None
-    service = SCALING
+
+    @classmethod
+    def of(cls, instance: Instance, hook: str, result: str, node: Optional[str] = None) -> CompleteLifecycle:
+        """That of an instance which waits."""
+        return cls(instance.id, instance.scaling_group or "", hook, result, instance.lifecycle or "", node)
 
     @property
     def change(self) -> Change:
@@ -167,15 +178,12 @@ class CompleteLifecycle(Action):
 
 
 @dataclass(frozen=True)
-class Terminate(Action):
+class Terminate(OnInstance):
     """Have Auto Scaling end an instance that is given up; it then waits at the hook for its node's removal."""
 
-    instance: str
-    scaling_group: str
     node: str
     # Whether the group is to start another one, or to have one less.
     replace: bool
-    service = SCALING
 
     @property
     def change(self) -> Change:
@@ -187,13 +195,10 @@ class Terminate(Action):
 
 
 @dataclass(frozen=True)
-class Heartbeat(Action):
+class Heartbeat(OnInstance):
     """Have Auto Scaling wait on for an instance that is being taken out."""
 
-    instance: str
-    scaling_group: str
     hook: str
-    service = SCALING
 
     @property
     def change(self) -> Change:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ansible_collections.swarm.aws.plugins.module_utils._core import actions as act
@@ -113,22 +114,19 @@ class SimSwarm:
         return self._ask("list the services", question)
 
     def scale(self, service: str, replicas: int, labels: Mapping[str, str]) -> None:
-        version = self._version_read(service)
-
-        def effect() -> None:
-            self._swarm.deciding(self._agent.machine)
-            self._world.work.scale(service, version, replicas, labels)
-
-        self._agent.call(act.SWARM, f"scale {service} to {replicas}", effect, write=True)
+        change = partial(self._world.work.scale, service, self._version_read(service), replicas, labels)
+        self._decide(f"scale {service} to {replicas}", change)
 
     def authorize(self, service: str, grant: Grant, labels: Mapping[str, str]) -> None:
-        version = self._version_read(service)
+        change = partial(self._world.work.authorize, service, self._version_read(service), grant, labels)
+        self._decide(f"give {service} credentials", change)
 
+    def _decide(self, what: str, change: Callable[[], None]) -> None:
         def effect() -> None:
             self._swarm.deciding(self._agent.machine)
-            self._world.work.authorize(service, version, grant, labels)
+            change()
 
-        self._agent.call(act.SWARM, f"give {service} credentials", effect, write=True)
+        self._agent.call(act.SWARM, what, effect, write=True)
 
     def tokens(self) -> Mapping[str, str]:
         def question() -> Mapping[str, str]:
