@@ -13,8 +13,9 @@ from ansible_collections.swarm.aws.plugins.module_utils._core.join.decide import
 from ansible_collections.swarm.aws.plugins.module_utils._core.join.ports import MANAGER, WORKER, Outcome, Token
 from ansible_collections.swarm.aws.plugins.module_utils._core.join.truth import FORMED, Truth
 
+from tests.simulation.bucket import TRUTH
 from tests.simulation.weather import Weather
-from tests.simulation.world import REFUSALS, TRUTH, Node, SimStore, Swarm, World
+from tests.simulation.world import REFUSALS, Node, SimStore, Swarm, World
 
 CALM = Weather(workers=1, boot_spread=0.1, calm_after=0.0)
 # Engines come up within 15 s and agents wait at most 15 s between attempts.
@@ -126,14 +127,14 @@ def test_fault_02_a_holder_that_wakes_up_too_late_leaves_its_own_swarm_and_joins
 @pytest.mark.parametrize("refusal", REFUSALS)
 def test_fault_03_an_error_is_never_read_as_an_empty_cluster(refusal: str, fails: Fails) -> None:
     world = formed()
-    published, version = world.cluster_id, world.objects[TRUTH].version
+    published, version = world.cluster_id, world.bucket.objects[TRUTH].version
     world.launch(MANAGER)
     late = world.nodes[-1]
     broken = True
     fails(lambda: broken, f"S3: {refusal}")
     until(world, lambda: len(late.said) > 20, 600)
     assert late.state == ports.INACTIVE
-    assert world.objects[TRUTH].version == version
+    assert world.bucket.objects[TRUTH].version == version
     assert f"S3: {refusal}" in late.said
     broken = False
     world.settle()
@@ -204,14 +205,14 @@ def test_fault_05_when_all_managers_are_gone_it_waits_and_says_what_mends_that()
 @pytest.mark.fault(6)
 def test_fault_06_a_joined_node_reboots_and_does_nothing() -> None:
     world = formed()
-    before = dict(world.objects)
+    before = dict(world.bucket.objects)
     for node in world.nodes:
         identity, swarm = node.node_id, node.swarm
         node.joined = False
         world.crash(node, "reboot")
         world.settle()
         assert (node.node_id, node.swarm) == (identity, swarm)
-    assert world.objects == before
+    assert world.bucket.objects == before
 
 
 @pytest.mark.fault(7)
@@ -219,7 +220,7 @@ def test_fault_06_a_joined_node_reboots_and_does_nothing() -> None:
 @pytest.mark.parametrize("made_by", ["", "other/i-0009"])
 def test_fault_07_a_member_of_another_cluster_refuses_with_both_ids(role: str, made_by: str) -> None:
     world = formed()
-    before = dict(world.objects)
+    before = dict(world.bucket.objects)
     stray = world.launch(role)
     other = Swarm("foreign", made_by)
     enters(stray, other)
@@ -227,7 +228,7 @@ def test_fault_07_a_member_of_another_cluster_refuses_with_both_ids(role: str, m
     assert "foreign" in stray.refused
     assert str(world.cluster_id) in stray.refused
     assert stray.swarm is other
-    assert world.objects == before
+    assert world.bucket.objects == before
 
 
 @pytest.mark.fault(7)
@@ -236,7 +237,7 @@ def test_fault_07_a_stranger_does_not_become_the_cluster_either() -> None:
     enters(stray, Swarm("foreign", ""))
     until(world, lambda: bool(stray.refused))
     assert "foreign" in stray.refused
-    assert world.objects == {}
+    assert world.bucket.objects == {}
 
 
 @pytest.mark.fault(8)
@@ -248,7 +249,7 @@ def test_fault_08_a_token_that_was_rotated_is_read_again(role: str) -> None:
     swarm.epoch += 1
     until(world, lambda: any("invalid join token" in sentence for sentence in late.said))
     secret = swarm.token(role)
-    world.put(f"{role}/token", Token(swarm.id, secret))
+    world.bucket.put(f"{role}/token", Token(swarm.id, secret))
     world.settle(SOON)
     assert not any(secret in sentence for node in world.nodes for sentence in node.said)
 
@@ -256,7 +257,7 @@ def test_fault_08_a_token_that_was_rotated_is_read_again(role: str) -> None:
 @pytest.mark.fault(8)
 def test_fault_08_a_token_of_another_swarm_is_never_used_and_managers_repair_it() -> None:
     world = formed()
-    world.put(f"{WORKER}/token", Token("other", "SWMTKN-other-worker-0"))
+    world.bucket.put(f"{WORKER}/token", Token("other", "SWMTKN-other-worker-0"))
     late = world.launch(WORKER)
     until(world, lambda: any("has published no join token" in sentence for sentence in late.said))
     assert not any("Joining" in sentence for sentence in late.said)
@@ -298,7 +299,7 @@ def test_fault_10_the_clocks_of_two_hosts_are_never_compared() -> None:
     # By its own clock, which is minutes off, another node claimed the cluster in the far future, and then hangs.
     hanging = world.launch(MANAGER)
     hanging.crash_at[1] = "freeze"
-    world.put(TRUTH, Truth("claimed", hanging.instance, "2999-01-01T00:00:00Z", 1))
+    world.bucket.put(TRUTH, Truth("claimed", hanging.instance, "2999-01-01T00:00:00Z", 1))
     began = world.now
     world.rng.uniform = lambda low, high: high  # type: ignore[method-assign]
     until(world, lambda: node.joined, 2 * LEASE_SECONDS)

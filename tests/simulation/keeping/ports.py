@@ -10,14 +10,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from ansible_collections.swarm.aws.plugins.module_utils._core import actions as act
 from ansible_collections.swarm.aws.plugins.module_utils._core.cluster import Instance, Node, Record, Service
 from ansible_collections.swarm.aws.plugins.module_utils._core.errors import Unavailable
-from ansible_collections.swarm.aws.plugins.module_utils._core.join.ports import ROLES, Outcome, Stored, Token
-from ansible_collections.swarm.aws.plugins.module_utils._core.join.truth import Truth
+from ansible_collections.swarm.aws.plugins.module_utils._core.join.ports import ROLES, Outcome
 from ansible_collections.swarm.aws.plugins.module_utils._core.policy import Dns
 from ansible_collections.swarm.aws.plugins.module_utils._core.propagation import Propagation
 from ansible_collections.swarm.aws.plugins.module_utils._core.registries import Grant, Registry
 from ansible_collections.swarm.aws.plugins.module_utils.adapters.queue import Message
 
-from .bucket import TRUTH, token_key
+from tests.simulation.bucket import Store
 
 if TYPE_CHECKING:
     from .agent import Agent
@@ -286,28 +285,13 @@ class SimBalancing:
         self._agent.call(act.BALANCING, f"deregister {', '.join(instances)}", effect, write=True)
 
 
-class SimStore:
+class SimStore(Store):
     """The bucket: the core's ``Store``."""
 
     def __init__(self, agent: Agent) -> None:
         self._agent, self._bucket = agent, agent.world.bucket
 
-    def read(self) -> Stored[Truth] | None:
-        return self._get(TRUTH)
-
-    def create(self, truth: Truth) -> Outcome:
-        return self._swap(TRUTH, truth, None)
-
-    def replace(self, truth: Truth, version: str) -> Outcome:
-        return self._swap(TRUTH, truth, version)
-
-    def read_token(self, role: str) -> Stored[Token] | None:
-        return self._get(token_key(role))
-
-    def write_token(self, role: str, token: Token, version: str | None) -> Outcome:
-        return self._swap(token_key(role), token, version)
-
-    def _get(self, key: str) -> Any:
+    def get(self, key: str) -> Any:
         return self._agent.call(act.STORE, f"read {key}", lambda: self._bucket.get(key))
 
     def _swap(self, key: str, value: Any, version: str | None) -> Outcome:

@@ -14,11 +14,11 @@ from ansible_collections.swarm.aws.plugins.module_utils._core.errors import Unav
 from ansible_collections.swarm.aws.plugins.module_utils._core.join.ports import ROLES
 from ansible_collections.swarm.aws.plugins.module_utils._core.policy import Dns, Group, Policy
 
+from tests.simulation.bucket import Bucket, token_key
 from tests.simulation.scheduler import Bell, Scheduler
 
 from .agent import Agent
 from .balancing import TARGET_GROUP, Balancing
-from .bucket import Bucket, token_key
 from .cloud import EPOCH, Cloud, Machine
 from .invariants import SLACK, Broken, Invariants
 from .queue import Queue
@@ -79,7 +79,7 @@ class World:
         self.zone = Zone(self)
         self.balancing = Balancing(self, seed)
         self.queue = Queue(self)
-        self.bucket = Bucket(self)
+        self.bucket = Bucket(self.invariants.bucket)
         self.agents: dict[str, Agent] = {}
         self.operators: list[Agent] = []
         self._form()
