@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Callable, Optional, Sequence
 
 from ansible_collections.swarm.aws.plugins.module_utils._core.errors import SwarmError
+from ansible_collections.swarm.aws.plugins.module_utils.adapters.config import DRILL, PATH, Config
 
 from . import DESCRIPTION, VERSION, backup, look, shipping, volumes
-from .config import DRILL, PATH, Config
 from .join import join
 from .log import Log
 from .notify import Notifier

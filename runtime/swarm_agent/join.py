@@ -8,10 +8,10 @@ from ansible_collections.swarm.aws.plugins.module_utils._core.errors import Swar
 from ansible_collections.swarm.aws.plugins.module_utils._core.join.joiner import CannotJoin, Joined
 from ansible_collections.swarm.aws.plugins.module_utils.adapters.clock import SystemClock
 from ansible_collections.swarm.aws.plugins.module_utils.adapters.commands import Commands
+from ansible_collections.swarm.aws.plugins.module_utils.adapters.config import Config
 from ansible_collections.swarm.aws.plugins.module_utils.adapters.joining import joiner
 
 from .command import run_command
-from .config import Config
 from .log import Log
 from .notify import Notifier
 from .warm import stay_out
@@ -31,16 +31,8 @@ def join(config: Config, notify: Notifier, log: Log) -> Joined:
     while True:
         try:
             stay_out(config, notify, log)
-            work = joiner(
-                config.cluster,
-                config.region,
-                config.bucket,
-                config.role,
-                clock,
-                report,
-                notify.alive,
-                Commands(run_command),
-            )
+            commands = Commands(run_command)
+            work = joiner(*config.place, clock, report, notify.alive, commands)
             result = work.run()
         except CannotJoin as error:
             reason, tell = str(error), log.error

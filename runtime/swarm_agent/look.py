@@ -15,11 +15,11 @@ from ansible_collections.swarm.aws.plugins.module_utils._core.cluster import Clu
 from ansible_collections.swarm.aws.plugins.module_utils._core.errors import SwarmError
 from ansible_collections.swarm.aws.plugins.module_utils._core.plan import decide
 from ansible_collections.swarm.aws.plugins.module_utils._core.policy import Policy
+from ansible_collections.swarm.aws.plugins.module_utils.adapters.config import Config
 from ansible_collections.swarm.aws.plugins.module_utils.adapters.keeping import Keeper
 from ansible_collections.swarm.aws.plugins.module_utils.adapters.swarm import manager_here
 
 from . import VERSION
-from .config import Config
 
 # Seconds between two documents; the engine is asked for each of them, AWS only so often.
 EVERY, AWS_EVERY = 1.0, 4.0

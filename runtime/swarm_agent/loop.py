@@ -12,12 +12,12 @@ from ansible_collections.swarm.aws.plugins.module_utils._core.errors import Swar
 from ansible_collections.swarm.aws.plugins.module_utils._core.policy import Policy, PolicyError
 from ansible_collections.swarm.aws.plugins.module_utils._core.reconcile import Pass
 from ansible_collections.swarm.aws.plugins.module_utils.adapters.clock import SystemClock
+from ansible_collections.swarm.aws.plugins.module_utils.adapters.config import Config
 from ansible_collections.swarm.aws.plugins.module_utils.adapters.keeping import Keeper
 from ansible_collections.swarm.aws.plugins.module_utils.adapters.monitoring import Sources
 from ansible_collections.swarm.aws.plugins.module_utils.adapters.queue import Message, Queue
 
 from . import VERSION
-from .config import Config
 from .log import Log
 from .monitor import Monitor
 from .notify import Notifier
@@ -102,7 +102,7 @@ class Loop:
 
     def _pause(self, result: Pass) -> float:
         """How long to wait for an event after a pass."""
-        if not result.in_flight:
+        if not result.decision.in_flight:
             return IDLE
         due = result.decision.due
         return QUICK if due is None else max(0.0, min(QUICK, due - self._wall().timestamp()))

@@ -27,10 +27,6 @@ class Notifier:
         """A sign of life; without one for WatchdogSec, systemd starts the agent anew."""
         self._send("WATCHDOG=1")
 
-    def stopping(self) -> None:
-        """The agent ends as it should."""
-        self._send("STOPPING=1")
-
     def _send(self, state: str) -> None:
         if not self._address:
             return

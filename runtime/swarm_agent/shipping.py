@@ -16,10 +16,10 @@ from ansible_collections.swarm.aws.plugins.module_utils._core import journal
 from ansible_collections.swarm.aws.plugins.module_utils._core.errors import SwarmError
 from ansible_collections.swarm.aws.plugins.module_utils._core.journal import Entry
 from ansible_collections.swarm.aws.plugins.module_utils.adapters.aws import Aws
+from ansible_collections.swarm.aws.plugins.module_utils.adapters.config import Config, Logs
 from ansible_collections.swarm.aws.plugins.module_utils.adapters.logs import LogStreams
 from ansible_collections.swarm.aws.plugins.module_utils.adapters.metadata import Metadata
 
-from .config import Config, Logs
 from .log import Log
 
 CURSOR = Path("/var/lib/swarm-agent/journal-cursor")

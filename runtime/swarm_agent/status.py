@@ -7,16 +7,15 @@ from typing import Any
 from ansible_collections.swarm.aws.plugins.module_utils._core.errors import SwarmError
 from ansible_collections.swarm.aws.plugins.module_utils._core.join.decide import decide, describe
 from ansible_collections.swarm.aws.plugins.module_utils.adapters.clock import SystemClock
+from ansible_collections.swarm.aws.plugins.module_utils.adapters.config import Config
 from ansible_collections.swarm.aws.plugins.module_utils.adapters.joining import joiner
-
-from .config import Config
 
 
 def status(config: Config) -> dict[str, Any]:
     """What the node sees and what it would do next; ``error`` says what cannot be seen."""
     result: dict[str, Any] = {"cluster": config.cluster, "group": config.group, "role": config.role}
     try:
-        work = joiner(config.cluster, config.region, config.bucket, config.role, SystemClock(), lambda sentence: None)
+        work = joiner(*config.place, SystemClock(), lambda sentence: None)
         view = work.look()
     except SwarmError as error:
         return {**result, "error": str(error)}

@@ -12,10 +12,11 @@ from ansible_collections.swarm.aws.plugins.module_utils._core.errors import Swar
 from ansible_collections.swarm.aws.plugins.module_utils._core.join.ports import Clock
 from ansible_collections.swarm.aws.plugins.module_utils.adapters.aws import Aws
 from ansible_collections.swarm.aws.plugins.module_utils.adapters.clock import SystemClock
+from ansible_collections.swarm.aws.plugins.module_utils.adapters.config import Config
+from ansible_collections.swarm.aws.plugins.module_utils.adapters.instances import describe
 from ansible_collections.swarm.aws.plugins.module_utils.adapters.metadata import Metadata
 
 from .command import command
-from .config import Config
 from .log import Log
 
 PATH = Path("/etc/swarm-agent/volumes.json")
@@ -112,13 +113,8 @@ class Volumes:
 def attached(aws: Aws, instance: str) -> Mapping[str, str]:
     """The volumes of an instance, by their devices' names. Raises Unavailable."""
     with aws.asked(f"describe the volumes of {instance}"):
-        answer = aws.client("ec2").describe_instances(InstanceIds=[instance])
-    mappings = [
-        one
-        for reservation in answer["Reservations"]
-        for found in reservation["Instances"]
-        for one in found.get("BlockDeviceMappings", [])
-    ]
+        found = list(describe(aws, InstanceIds=[instance]))
+    mappings = [one for each in found for one in each.get("BlockDeviceMappings", [])]
     return {one["DeviceName"]: one["Ebs"]["VolumeId"] for one in mappings if "Ebs" in one}
 
 

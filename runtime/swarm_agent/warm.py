@@ -10,9 +10,9 @@ from ansible_collections.swarm.aws.plugins.module_utils._core.cluster import WAR
 from ansible_collections.swarm.aws.plugins.module_utils._core.names import launching_hook
 from ansible_collections.swarm.aws.plugins.module_utils.adapters.autoscaling import Fleet
 from ansible_collections.swarm.aws.plugins.module_utils.adapters.aws import Aws
+from ansible_collections.swarm.aws.plugins.module_utils.adapters.config import Config
 from ansible_collections.swarm.aws.plugins.module_utils.adapters.metadata import Metadata
 
-from .config import Config
 from .log import Log
 from .notify import Notifier
 

@@ -8,9 +8,9 @@ from ansible_collections.swarm.aws.plugins.module_utils._core.errors import Swar
 from ansible_collections.swarm.aws.plugins.module_utils._core.join.decide import Leave, Unlock, decide
 from ansible_collections.swarm.aws.plugins.module_utils._core.join.joiner import Joiner
 from ansible_collections.swarm.aws.plugins.module_utils.adapters.clock import SystemClock
+from ansible_collections.swarm.aws.plugins.module_utils.adapters.config import Config
 from ansible_collections.swarm.aws.plugins.module_utils.adapters.joining import joiner
 
-from .config import Config
 from .notify import Notifier
 
 # Seconds between two looks at what the bucket publishes.
@@ -34,18 +34,9 @@ class Watch:
         if self._looked_at is not None and now - self._looked_at < EVERY:
             return False
         self._looked_at = now
-        config = self._config
         try:
             if self._work is None:
-                self._work = joiner(
-                    config.cluster,
-                    config.region,
-                    config.bucket,
-                    config.role,
-                    self._clock,
-                    lambda sentence: None,
-                    self._notify.alive,
-                )
+                self._work = joiner(*self._config.place, self._clock, lambda sentence: None, self._notify.alive)
             return isinstance(decide(self._work.me, self._work.look()), (Leave, Unlock))
         except SwarmError:
             return False

@@ -9,8 +9,9 @@ from ansible_collections.swarm.aws.plugins.module_utils._core.errors import Swar
 from ansible_collections.swarm.aws.plugins.module_utils._core.join.ports import MANAGER, Token
 from ansible_collections.swarm.aws.plugins.module_utils._core.join.truth import FORMED, Truth
 
+from tests.simulation.bucket import TRUTH
 from tests.simulation.weather import Weather
-from tests.simulation.world import TRUTH, Node, SimEc2, SimEngine, SimStore, World
+from tests.simulation.world import Node, SimEc2, SimEngine, SimStore, World
 
 LOCK = "lock"
 SETTLE_SECONDS = 5.0

@@ -17,17 +17,15 @@ from ansible_collections.swarm.aws.plugins.module_utils._core.join.ports import 
     Membership,
     Outcome,
     Peer,
-    Stored,
-    Token,
 )
 from ansible_collections.swarm.aws.plugins.module_utils._core.join.truth import FORMED, Truth
 from greenlet import GreenletExit, getcurrent, greenlet
 
+from tests.simulation.bucket import TRUTH, Bucket, Store, token_key
 from tests.simulation.scheduler import Scheduler
 from tests.simulation.weather import Weather
 
 CLUSTER = "sim"
-TRUTH = "cluster.json"
 LIMIT = 1800.0
 REFUSALS = (
     "AccessDenied (403)",
@@ -116,10 +114,9 @@ class World:
         self.process = process or join
         self.scheduler = Scheduler()
         self.tracing = trace
-        self.objects: dict[str, Stored[Any]] = {}
+        self.bucket = Bucket(self._written)
         self.nodes: list[Node] = []
         self.published: set[str] = set()
-        self.versions = 0
         self.ids = 0
 
     # Time and chance
@@ -209,7 +206,7 @@ class World:
 
     @property
     def truth(self) -> Truth | None:
-        found = self.objects.get(TRUTH)
+        found = self.bucket.get(TRUTH)
         return found.value if found else None
 
     @property
@@ -217,10 +214,8 @@ class World:
         """The published swarm."""
         return self.truth.cluster_id if self.truth else None
 
-    def put(self, key: str, value: Any) -> None:
-        """Write an object, and see that there never is a second cluster."""
-        self.versions += 1
-        self.objects[key] = Stored(value, f'"{self.versions}"')
+    def _written(self, key: str, value: Any) -> None:
+        """See that there never is a second cluster."""
         if isinstance(value, Truth) and value.phase == FORMED:
             self.published.add(value.cluster_id or "")
             if len(self.published) > 1:
@@ -292,7 +287,7 @@ class World:
             if node.swarm is None or node.swarm.id != self.cluster_id:
                 raise Broken(f"{node.instance} is in {node.swarm and node.swarm.id}, published is {self.cluster_id}")
         for role in ports.ROLES:
-            stored = self.objects.get(f"{role}/token")
+            stored = self.bucket.get(token_key(role))
             if stored is None or stored.value.cluster_id != self.cluster_id:
                 raise Broken(f"the published {role} token is {stored}, published is {self.cluster_id}")
 
@@ -337,30 +332,15 @@ class SimClock:
         self._world.pause(self._node, seconds)
 
 
-class SimStore:
+class SimStore(Store):
     """The bucket as one node reaches it."""
 
     def __init__(self, world: World, node: Node) -> None:
         self._world, self._node = world, node
 
-    def read(self) -> Stored[Truth] | None:
-        return self.get(TRUTH)
-
-    def create(self, truth: Truth) -> Outcome:
-        return self._swap(TRUTH, truth, None)
-
-    def replace(self, truth: Truth, version: str) -> Outcome:
-        return self._swap(TRUTH, truth, version)
-
-    def read_token(self, role: str) -> Stored[Token] | None:
-        return self.get(f"{role}/token")
-
-    def write_token(self, role: str, token: Token, version: str | None) -> Outcome:
-        return self._swap(f"{role}/token", token, version)
-
     def get(self, key: str) -> Any:
         self._travel(f"read {key}")
-        found = self._world.objects.get(key)
+        found = self._world.bucket.get(key)
         self._return()
         return found
 
@@ -368,20 +348,18 @@ class SimStore:
         """Write unconditionally, which only an election of old does."""
         self._travel(f"write {key}")
         self._world.trace(self._node, f"put {key}: {value}")
-        self._world.put(key, value)
+        self._world.bucket.put(key, value)
         self._return()
 
     def _swap(self, key: str, value: Any, version: str | None) -> Outcome:
         world, weather = self._world, self._world.weather
 
         def effect() -> Outcome:
-            present = world.objects.get(key)
-            if (present.version if present else None) != version:
-                world.trace(self._node, f"put {key}: lost")
-                return Outcome.LOST
             world.trace(self._node, f"put {key}: {value}")
-            world.put(key, value)
-            return Outcome.WRITTEN
+            outcome = world.bucket.swap(key, value, version)
+            if outcome is Outcome.LOST:
+                world.trace(self._node, f"put {key}: lost")
+            return outcome
 
         self._travel(f"write {key}")
         if world.happens(weather.conflict):
@@ -453,7 +431,6 @@ class SimEngine:
         if node.state == ports.INACTIVE:
             return Membership(ports.INACTIVE)
         swarm = node.swarm
-        assert swarm is not None
         if node.state != ports.ACTIVE:
             known = swarm.id if node.certified else None
             return Membership(node.state, known, unfinished=node.unfinished, message="connection refused")
@@ -503,7 +480,6 @@ class SimEngine:
         world, node = self._world, self._node
         self._asked(world.rng.uniform(0.1, 1))
         if node.state == ports.ACTIVE:
-            assert node.swarm is not None
             if node.swarm.id != cluster_id:
                 raise Unavailable("The engine's swarm has changed meanwhile")
             if cluster_id in world.published or node.swarm.members != {node}:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Mapping, Optional, Tuple, Union
+from typing import ClassVar, Mapping, Optional, Tuple
 
 from . import labels
 from .change import Change
-from .cluster import Record, is_ipv6
+from .cluster import Instance, Record, is_ipv6
 from .registries import Registry
 
 SWARM = "swarm"
@@ -25,37 +25,45 @@ LEAVING = "its instance is to go"
 ENDING = "its instance ends, whatever becomes of its vote"
 
 
+class Action:
+    """One effect on one service."""
+
+    service: str
+
+    @property
+    def change(self) -> Change:
+        """What it changes, if it is still to be done."""
+        raise NotImplementedError
+
+
 @dataclass(frozen=True)
-class SetLabels:
-    """Make the node's labels what they should be."""
+class OnNode(Action):
+    """Something is done to the node of an instance."""
 
     node: str
     instance: str
+    service = SWARM
+
+
+@dataclass(frozen=True)
+class SetLabels(OnNode):
+    """Make the node's labels what they should be."""
+
     before: Mapping[str, str]
     after: Mapping[str, str]
-    service = SWARM
 
     @property
     def change(self) -> Change:
         """Only the labels that differ."""
-        keys = {*self.before, *self.after}
-        differing = sorted(key for key in keys if self.before.get(key) != self.after.get(key))
-        return Change(
-            f"labels of the node of {self.instance}",
-            {key: self.before[key] for key in differing if key in self.before},
-            {key: self.after[key] for key in differing if key in self.after},
-        )
+        return _relabelled(f"labels of the node of {self.instance}", self.before, self.after)
 
 
 @dataclass(frozen=True)
-class NoteFact:
+class NoteFact(OnNode):
     """Note on the node how far it is on its way out."""
 
-    node: str
-    instance: str
     label: str
     at: float
-    service = SWARM
 
     @property
     def change(self) -> Change:
@@ -63,36 +71,64 @@ class NoteFact:
 
 
 @dataclass(frozen=True)
-class Pause:
-    """Give the node no more tasks, and note since when."""
+class SetAvailability(OnNode):
+    """Make the node's availability another one."""
 
-    node: str
-    instance: str
     availability: str
-    at: float
-    service = SWARM
+    wanted: ClassVar[str]
 
     @property
     def change(self) -> Change:
-        return Change(f"node of {self.instance}", {"availability": self.availability}, {"availability": "pause"})
+        return Change(f"node of {self.instance}", {"availability": self.availability}, {"availability": self.wanted})
 
 
 @dataclass(frozen=True)
-class Resume:
+class Resume(SetAvailability):
     """Let a node that is not to go any more have tasks again, and forget how far it was."""
 
-    node: str
-    instance: str
-    availability: str
-    service = SWARM
-
-    @property
-    def change(self) -> Change:
-        return Change(f"node of {self.instance}", {"availability": self.availability}, {"availability": "active"})
+    wanted = "active"
 
 
 @dataclass(frozen=True)
-class SetReplicas:
+class Pause(SetAvailability):
+    """Give the node no more tasks, and note since when."""
+
+    at: float
+    wanted, label = "pause", labels.PAUSED
+
+
+@dataclass(frozen=True)
+class Drain(SetAvailability):
+    """Have the node's tasks run elsewhere, and note since when."""
+
+    at: float
+    wanted, label = "drain", labels.DRAINED
+
+
+@dataclass(frozen=True)
+class Demote(OnNode):
+    """Take a manager's vote, behind the interlock."""
+
+    reason: str
+
+    @property
+    def change(self) -> Change:
+        return Change(f"node of {self.instance}", {"role": "manager"}, {"role": "worker", "because": self.reason})
+
+
+@dataclass(frozen=True)
+class Remove(OnNode):
+    """Take a node that is no manager out of the swarm."""
+
+    reason: str
+
+    @property
+    def change(self) -> Change:
+        return Change(f"node of {self.instance}", {"id": self.node, "removed because": self.reason}, None)
+
+
+@dataclass(frozen=True)
+class SetReplicas(Action):
     """Have more or fewer tasks of a service, and keep in its labels what was declared."""
 
     service_id: str
@@ -106,70 +142,33 @@ class SetReplicas:
     @property
     def change(self) -> Change:
         if self.wanted == self.replicas:
-            keys = sorted(set(self.before) ^ set(self.after))
-            return Change(
-                f"labels of the service {self.name}",
-                {key: self.before[key] for key in keys if key in self.before},
-                {key: self.after[key] for key in keys if key in self.after},
-            )
+            return _relabelled(f"labels of the service {self.name}", self.before, self.after)
         return Change(f"service {self.name}", {"replicas": self.replicas}, {"replicas": self.wanted})
 
 
 @dataclass(frozen=True)
-class Drain:
-    """Have the node's tasks run elsewhere, and note since when."""
-
-    node: str
-    instance: str
-    availability: str
-    at: float
-    service = SWARM
-
-    @property
-    def change(self) -> Change:
-        return Change(f"node of {self.instance}", {"availability": self.availability}, {"availability": "drain"})
-
-
-@dataclass(frozen=True)
-class Demote:
-    """Take a manager's vote, behind the interlock."""
-
-    node: str
-    instance: str
-    reason: str
-    service = SWARM
-
-    @property
-    def change(self) -> Change:
-        return Change(f"node of {self.instance}", {"role": "manager"}, {"role": "worker", "because": self.reason})
-
-
-@dataclass(frozen=True)
-class Remove:
-    """Take a node that is no manager out of the swarm."""
-
-    node: str
-    instance: str
-    reason: str
-    service = SWARM
-
-    @property
-    def change(self) -> Change:
-        return Change(f"node of {self.instance}", {"id": self.node, "removed because": self.reason}, None)
-
-
-@dataclass(frozen=True)
-class CompleteLifecycle:
-    """Tell Auto Scaling to go on with an instance that waits at a hook: CONTINUE, or ABANDON the launch."""
+class OnInstance(Action):
+    """Something is done to an instance of an Auto Scaling group."""
 
     instance: str
     scaling_group: str
+    service = SCALING
+
+
+@dataclass(frozen=True)
+class CompleteLifecycle(OnInstance):
+    """Tell Auto Scaling to go on with an instance that waits at a hook: CONTINUE, or ABANDON the launch."""
+
     hook: str
     result: str
     # The lifecycle state it waits in, and for a launch, the node that it has become.
     lifecycle: str
     node: Optional[str] = None
-    service = SCALING
+
+    @classmethod
+    def of(cls, instance: Instance, hook: str, result: str, node: Optional[str] = None) -> CompleteLifecycle:
+        """That of an instance which waits."""
+        return cls(instance.id, instance.scaling_group or "", hook, result, instance.lifecycle or "", node)
 
     @property
     def change(self) -> Change:
@@ -179,15 +178,12 @@ class CompleteLifecycle:
 
 
 @dataclass(frozen=True)
-class Terminate:
+class Terminate(OnInstance):
     """Have Auto Scaling end an instance that is given up; it then waits at the hook for its node's removal."""
 
-    instance: str
-    scaling_group: str
     node: str
     # Whether the group is to start another one, or to have one less.
     replace: bool
-    service = SCALING
 
     @property
     def change(self) -> Change:
@@ -199,13 +195,10 @@ class Terminate:
 
 
 @dataclass(frozen=True)
-class Heartbeat:
+class Heartbeat(OnInstance):
     """Have Auto Scaling wait on for an instance that is being taken out."""
 
-    instance: str
-    scaling_group: str
     hook: str
-    service = SCALING
 
     @property
     def change(self) -> Change:
@@ -215,7 +208,7 @@ class Heartbeat:
 
 
 @dataclass(frozen=True)
-class PublishTokens:
+class PublishTokens(Action):
     """Publish the engine's join tokens of some roles. Knows none of them."""
 
     roles: Tuple[str, ...]
@@ -231,7 +224,7 @@ class PublishTokens:
 
 
 @dataclass(frozen=True)
-class RefreshRegistryAuth:
+class RefreshRegistryAuth(Action):
     """Have a service's tasks pulled with new credentials, before the present ones end. Its tasks run on."""
 
     service_id: str
@@ -248,7 +241,7 @@ class RefreshRegistryAuth:
 
 
 @dataclass(frozen=True)
-class SetLock:
+class SetLock(Action):
     """Have managers lock their state, or not."""
 
     wanted: bool
@@ -260,7 +253,7 @@ class SetLock:
 
 
 @dataclass(frozen=True)
-class KeepKey:
+class KeepKey(Action):
     """Keep the engine's unlock key where managers look for it when they boot. Knows it not."""
 
     service = KEYS
@@ -271,7 +264,7 @@ class KeepKey:
 
 
 @dataclass(frozen=True)
-class SyncRecord:
+class SyncRecord(Action):
     """Make the cluster's record say what it should, together with the record that says whose it is."""
 
     zone_id: str
@@ -302,7 +295,7 @@ class SyncRecord:
 
 
 @dataclass(frozen=True)
-class SyncTargets:
+class SyncTargets(Action):
     """Have a target group send requests to instances that serve, and no more to others of the cluster."""
 
     target_group: str
@@ -317,22 +310,10 @@ class SyncTargets:
         return Change(f"target group {self.target_group.split('/')[-2]}", before, after)
 
 
-Action = Union[
-    SetLabels,
-    NoteFact,
-    Pause,
-    Resume,
-    SetReplicas,
-    Drain,
-    Demote,
-    Remove,
-    Terminate,
-    CompleteLifecycle,
-    Heartbeat,
-    PublishTokens,
-    RefreshRegistryAuth,
-    SetLock,
-    KeepKey,
-    SyncRecord,
-    SyncTargets,
-]
+def _relabelled(what: str, before: Mapping[str, str], after: Mapping[str, str]) -> Change:
+    differing = sorted(key for key in {*before, *after} if before.get(key) != after.get(key))
+    return Change(
+        what,
+        {key: before[key] for key in differing if key in before},
+        {key: after[key] for key in differing if key in after},
+    )

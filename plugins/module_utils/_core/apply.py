@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Dict, FrozenSet, Mapping, Optional, Protocol, Sequence, Tuple
+from typing import Any, Callable, Dict, FrozenSet, Mapping, Optional, Protocol, Sequence, Tuple, Type, Union
 
 from . import actions as act
 from . import dns, labels, registries, targets
@@ -166,40 +166,7 @@ def apply(action: Action, world: World, policy: Policy) -> Optional[Change]:
 
     Raises Refused if it is not right any more, and SwarmError if a service fails.
     """
-    if isinstance(action, act.SetLabels):
-        return _set_labels(action, world)
-    if isinstance(action, act.NoteFact):
-        return _note(action, world)
-    if isinstance(action, act.Pause):
-        return _pause(action, world)
-    if isinstance(action, act.Resume):
-        return _resume(action, world)
-    if isinstance(action, act.SetReplicas):
-        return _set_replicas(action, world)
-    if isinstance(action, act.Drain):
-        return _drain(action, world)
-    if isinstance(action, act.Demote):
-        return _demote(action, world)
-    if isinstance(action, act.Remove):
-        return _remove(action, world)
-    if isinstance(action, act.Terminate):
-        return _terminate(action, world)
-    if isinstance(action, act.CompleteLifecycle):
-        return _complete(action, world)
-    if isinstance(action, act.Heartbeat):
-        done = world.scaling.heartbeat(action.scaling_group, action.hook, action.instance)
-        return action.change if done else None
-    if isinstance(action, act.PublishTokens):
-        return _publish_tokens(action, world)
-    if isinstance(action, act.RefreshRegistryAuth):
-        return _refresh_registry_auth(action, world)
-    if isinstance(action, act.SetLock):
-        return _set_lock(action, world, policy)
-    if isinstance(action, act.KeepKey):
-        return _keep_key(action, world)
-    if isinstance(action, act.SyncTargets):
-        return _sync_targets(action, world)
-    return _sync_record(action, world, policy)
+    return HANDLERS[type(action)](action, world, policy)
 
 
 def _find(world: World, identifier: str) -> Tuple[Tuple[Node, ...], Optional[Node]]:
@@ -214,7 +181,14 @@ def _present(world: World, identifier: str) -> Node:
     return node
 
 
-def _set_labels(action: act.SetLabels, world: World) -> Optional[Change]:
+def _service(world: World, action: Union[act.SetReplicas, act.RefreshRegistryAuth]) -> Service:
+    service = next((one for one in world.swarm.services() if one.id == action.service_id), None)
+    if service is None:
+        raise Refused(f"There is no service {action.name} any more.")
+    return service
+
+
+def _set_labels(action: act.SetLabels, world: World, policy: Policy) -> Optional[Change]:
     node = _present(world, action.node)
     if dict(node.labels) == dict(action.after):
         return None
@@ -224,7 +198,7 @@ def _set_labels(action: act.SetLabels, world: World) -> Optional[Change]:
     return action.change
 
 
-def _note(action: act.NoteFact, world: World) -> Optional[Change]:
+def _note(action: act.NoteFact, world: World, policy: Policy) -> Optional[Change]:
     node = _present(world, action.node)
     if labels.fact(node.labels, action.label, action.at) is not None:
         return None
@@ -232,18 +206,7 @@ def _note(action: act.NoteFact, world: World) -> Optional[Change]:
     return action.change
 
 
-def _pause(action: act.Pause, world: World) -> Optional[Change]:
-    node = _present(world, action.node)
-    if node.availability == "drain":
-        raise Refused(f"The node of {action.instance} is drained already.")
-    noted = labels.fact(node.labels, labels.PAUSED, action.at) is not None
-    if noted and node.availability == "pause":
-        return None
-    world.swarm.update(node.id, availability="pause", labels=_noted(node, labels.PAUSED, action.at))
-    return action.change
-
-
-def _resume(action: act.Resume, world: World) -> Optional[Change]:
+def _resume(action: act.Resume, world: World, policy: Policy) -> Optional[Change]:
     node = _present(world, action.node)
     if labels.REQUESTED in node.labels or labels.ANNOUNCED in node.labels:
         raise Refused(f"The node of {action.instance} is to go after all.")
@@ -254,10 +217,8 @@ def _resume(action: act.Resume, world: World) -> Optional[Change]:
     return action.change
 
 
-def _set_replicas(action: act.SetReplicas, world: World) -> Optional[Change]:
-    service = next((one for one in world.swarm.services() if one.id == action.service_id), None)
-    if service is None:
-        raise Refused(f"There is no service {action.name} any more.")
+def _set_replicas(action: act.SetReplicas, world: World, policy: Policy) -> Optional[Change]:
+    service = _service(world, action)
     if service.replicas == action.wanted and dict(service.labels) == dict(action.after):
         return None
     if service.replicas != action.replicas or dict(service.labels) != dict(action.before):
@@ -266,12 +227,14 @@ def _set_replicas(action: act.SetReplicas, world: World) -> Optional[Change]:
     return action.change
 
 
-def _drain(action: act.Drain, world: World) -> Optional[Change]:
+def _empty(action: Union[act.Pause, act.Drain], world: World, policy: Policy) -> Optional[Change]:
     node = _present(world, action.node)
-    noted = labels.fact(node.labels, labels.DRAINED, action.at) is not None
-    if noted and node.availability == "drain":
+    if isinstance(action, act.Pause) and node.availability == "drain":
+        raise Refused(f"The node of {action.instance} is drained already.")
+    noted = labels.fact(node.labels, action.label, action.at) is not None
+    if noted and node.availability == action.wanted:
         return None
-    world.swarm.update(node.id, availability="drain", labels=_noted(node, labels.DRAINED, action.at))
+    world.swarm.update(node.id, availability=action.wanted, labels=_noted(node, action.label, action.at))
     return action.change
 
 
@@ -279,7 +242,7 @@ def _noted(node: Node, label: str, at: float) -> Dict[str, str]:
     return {**node.labels, label: labels.noted(at)}
 
 
-def _demote(action: act.Demote, world: World) -> Optional[Change]:
+def _demote(action: act.Demote, world: World, policy: Policy) -> Optional[Change]:
     nodes, node = _find(world, action.node)
     if node is None or node.role != "manager":
         return None
@@ -291,7 +254,7 @@ def _demote(action: act.Demote, world: World) -> Optional[Change]:
     return action.change
 
 
-def _remove(action: act.Remove, world: World) -> Optional[Change]:
+def _remove(action: act.Remove, world: World, policy: Policy) -> Optional[Change]:
     node = _find(world, action.node)[1]
     if node is None:
         return None
@@ -311,7 +274,7 @@ def _still_dead(node: Node, reason: str, instance: str, world: World) -> None:
         raise Refused(f"EC2 does not confirm that {instance} is gone.")
 
 
-def _terminate(action: act.Terminate, world: World) -> Optional[Change]:
+def _terminate(action: act.Terminate, world: World, policy: Policy) -> Optional[Change]:
     node = _present(world, action.node)
     if node.availability == "active" and node.state != "down":
         raise Refused(f"The node of {action.instance} is to have tasks again.")
@@ -320,14 +283,19 @@ def _terminate(action: act.Terminate, world: World) -> Optional[Change]:
     return action.change if world.scaling.terminate(action.instance, replace=action.replace) else None
 
 
-def _complete(action: act.CompleteLifecycle, world: World) -> Optional[Change]:
+def _complete(action: act.CompleteLifecycle, world: World, policy: Policy) -> Optional[Change]:
     if action.result == "CONTINUE" and action.node is not None and not _present(world, action.node).ready:
         raise Refused(f"The node of {action.instance} is not ready any more.")
     done = world.scaling.complete(action.scaling_group, action.hook, action.instance, action.result)
     return action.change if done else None
 
 
-def _publish_tokens(action: act.PublishTokens, world: World) -> Optional[Change]:
+def _heartbeat(action: act.Heartbeat, world: World, policy: Policy) -> Optional[Change]:
+    done = world.scaling.heartbeat(action.scaling_group, action.hook, action.instance)
+    return action.change if done else None
+
+
+def _publish_tokens(action: act.PublishTokens, world: World, policy: Policy) -> Optional[Change]:
     roles = tuple(role for role in action.roles if role in world.tokens.stale())
     if not roles:
         return None
@@ -335,12 +303,10 @@ def _publish_tokens(action: act.PublishTokens, world: World) -> Optional[Change]
     return act.PublishTokens(roles).change
 
 
-def _refresh_registry_auth(action: act.RefreshRegistryAuth, world: World) -> Optional[Change]:
+def _refresh_registry_auth(action: act.RefreshRegistryAuth, world: World, policy: Policy) -> Optional[Change]:
     # First, since it may take a while in which the service changes.
     grant = world.registries.grant(action.registry)
-    service = next((one for one in world.swarm.services() if one.id == action.service_id), None)
-    if service is None:
-        raise Refused(f"There is no service {action.name} any more.")
+    service = _service(world, action)
     if not registries.due(service.labels, action.at):
         return None
     if not service.renewable or Registry.of_image(service.image) != action.registry:
@@ -356,14 +322,14 @@ def _set_lock(action: act.SetLock, world: World, policy: Policy) -> Optional[Cha
     return action.change
 
 
-def _keep_key(action: act.KeepKey, world: World) -> Optional[Change]:
+def _keep_key(action: act.KeepKey, world: World, policy: Policy) -> Optional[Change]:
     if world.lock is None or world.lock.kept():
         return None
     world.lock.keep()
     return action.change
 
 
-def _sync_targets(action: act.SyncTargets, world: World) -> Optional[Change]:
+def _sync_targets(action: act.SyncTargets, world: World, policy: Policy) -> Optional[Change]:
     if world.balancing is None:
         return None
     health = world.balancing.health(action.target_group)
@@ -398,3 +364,24 @@ def _sync_record(action: act.SyncRecord, world: World, policy: Policy) -> Option
         raise Refused("The record has changed in the meantime.")
     world.records.write(policy.dns, present, action.after)
     return replace(action, before=present).change
+
+
+HANDLERS: Dict[Type[Action], Callable[[Any, World, Policy], Optional[Change]]] = {
+    act.SetLabels: _set_labels,
+    act.NoteFact: _note,
+    act.Pause: _empty,
+    act.Drain: _empty,
+    act.Resume: _resume,
+    act.SetReplicas: _set_replicas,
+    act.Demote: _demote,
+    act.Remove: _remove,
+    act.Terminate: _terminate,
+    act.CompleteLifecycle: _complete,
+    act.Heartbeat: _heartbeat,
+    act.PublishTokens: _publish_tokens,
+    act.RefreshRegistryAuth: _refresh_registry_auth,
+    act.SetLock: _set_lock,
+    act.KeepKey: _keep_key,
+    act.SyncRecord: _sync_record,
+    act.SyncTargets: _sync_targets,
+}

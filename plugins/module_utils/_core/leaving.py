@@ -69,7 +69,7 @@ class Leaving:
         if node is None or instance.gone:
             # It never joined, or its node is out of the swarm, or there is nothing left to hold on to.
             if instance.lifecycle in TERMINATION_WAITS:
-                self._complete(instance)
+                self._out.actions.append(act.CompleteLifecycle.of(instance, self._policy.terminating_hook, "CONTINUE"))
             return
         since = labels.fact(node.labels, labels.LEAVING, self._now)
         held_too_long = since is not None and self._now - since >= self._policy.hold_seconds
@@ -277,17 +277,6 @@ class Leaving:
             return self._policy.drain_seconds
         longest = max((one.stop_seconds for one in services if one.left_on(node.id)), default=0)
         return min(longest, self._policy.drain_seconds)
-
-    def _complete(self, instance: Instance) -> None:
-        self._out.actions.append(
-            act.CompleteLifecycle(
-                instance.id,
-                instance.scaling_group or "",
-                self._policy.terminating_hook,
-                "CONTINUE",
-                instance.lifecycle or "",
-            )
-        )
 
 
 def _no_place(instance: Instance, needs: List[Need]) -> str:

@@ -19,11 +19,11 @@ def resource_names(cluster: str, account: str, region: str) -> Dict[str, str]:
         "queue": f"{cluster}-events",
         "dead_letter_queue": f"{cluster}-events-dead",
         "event_rule": f"{cluster}-events",
-        "alarm_topic": alarm_topic(cluster),
+        "alarm_topic": f"{cluster}-alarms",
         "alarm_prefix": alarm_prefix(cluster),
         "metrics_namespace": metrics_namespace(cluster),
-        "dashboard": dashboard(cluster),
-        "log_group": log_group(cluster),
+        "dashboard": f"{cluster}-swarm",
+        "log_group": f"/swarm/{cluster}",
         "launching_hook": launching_hook(cluster),
         "terminating_hook": terminating_hook(cluster),
     }
@@ -39,11 +39,6 @@ def unlock_secret(cluster: str) -> str:
     return f"{cluster}-unlock-keys"
 
 
-def alarm_topic(cluster: str) -> str:
-    """Name of the topic that the alarms go to."""
-    return f"{cluster}-alarms"
-
-
 def alarm_prefix(cluster: str) -> str:
     """How the names of the alarms begin; no cluster's name has a slash."""
     return f"{cluster}/"
@@ -52,16 +47,6 @@ def alarm_prefix(cluster: str) -> str:
 def metrics_namespace(cluster: str) -> str:
     """Where CloudWatch has what the agents measure."""
     return f"swarm.aws/{cluster}"
-
-
-def dashboard(cluster: str) -> str:
-    """Name of the dashboard."""
-    return f"{cluster}-swarm"
-
-
-def log_group(cluster: str) -> str:
-    """Name of the log group that the nodes send their journals to."""
-    return f"/swarm/{cluster}"
 
 
 def launching_hook(cluster: str) -> str:

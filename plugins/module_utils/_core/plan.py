@@ -91,11 +91,9 @@ class _Planner:
     # Nodes without an instance
 
     def _dead(self) -> None:
+        gone = [(node, identifier, act.GONE) for node, identifier in self._members.orphans]
         superseded = [(node, identifier, act.SUPERSEDED) for node, identifier in self._members.superseded]
-        for node, identifier, reason in [
-            *((node, identifier, act.GONE) for node, identifier in self._members.orphans),
-            *superseded,
-        ]:
+        for node, identifier, reason in (*gone, *superseded):
             if node.state != "down":
                 self._out.awaited.append(f"the node of {identifier} to be down, since {reason}")
                 self._repairing = self._repairing or node.voter
@@ -172,16 +170,7 @@ class _Planner:
         return node is not None and node.ready and node.role == self._policy.role_of(instance)
 
     def _complete(self, instance: Instance, result: str, node: Optional[str] = None) -> None:
-        self._out.actions.append(
-            act.CompleteLifecycle(
-                instance.id,
-                instance.scaling_group or "",
-                self._policy.launching_hook,
-                result,
-                instance.lifecycle or "",
-                node,
-            )
-        )
+        self._out.actions.append(act.CompleteLifecycle.of(instance, self._policy.launching_hook, result, node))
 
     # The record
 

@@ -30,11 +30,6 @@ class Pass:
     # Planned, but not done, with the reason: not right on second sight, planned too long ago, or its service rests.
     postponed: List[str] = field(default_factory=list)
 
-    @property
-    def in_flight(self) -> bool:
-        """Whether it is worth while to look again soon."""
-        return self.decision.in_flight
-
 
 def reconcile(
     observe: Callable[[], Cluster],

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Optional, Sequence, Tuple
+from typing import Mapping, Optional, Sequence, Tuple
 
 from . import backups
 from .errors import SwarmError
@@ -108,8 +108,7 @@ def _target(managers: Sequence[Manager]) -> Manager:
     return min(managers, key=lambda one: (one.state != INACTIVE, one.instance))
 
 
-def counted(before: Sequence[Tuple[str, int]], found: Sequence[Tuple[str, int]]) -> str:
-    """Which counts of what was restored are not those of the manifest; empty if all are."""
-    now = dict(found)
-    wrong = [f"{now.get(name, 0)} {name} rather than {number}" for name, number in before if now.get(name, 0) != number]
-    return ", ".join(wrong)
+def counted(before: Mapping[str, int], found: Mapping[str, int]) -> str:
+    """Which counts of what was restored are not those from before; empty if all are."""
+    wrong = [(name, number) for name, number in before.items() if found.get(name, 0) != number]
+    return ", ".join(f"{found.get(name, 0)} {name} rather than {number}" for name, number in wrong)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
-from typing import Dict, Iterator, List, Mapping, Optional, Sequence, Set, Tuple
+from typing import Dict, Iterator, List, Optional, Sequence, Set, Tuple
 
 from . import dns, identity, interruptions, placement, surge, targets
 from .cluster import MANAGER, Cluster, Instance, Node, ScalingGroup
@@ -53,15 +53,6 @@ class Member:
 
 
 @dataclass(frozen=True)
-class Warm:
-    """An instance in a group's warm pool, which no group counts and no swarm knows."""
-
-    id: str
-    group: str
-    behind: bool
-
-
-@dataclass(frozen=True)
 class Round:
     """Some instances of a group that are replaced together."""
 
@@ -88,8 +79,8 @@ class Fleet:
     members: Tuple[Member, ...]
     # Services that have fewer tasks than they declare: what is waited for, by name.
     short: Dict[str, str]
-    # Instances that wait in the groups' warm pools.
-    warm: Tuple[Warm, ...] = ()
+    # Groups and IDs of instances that are behind in their groups' warm pools, where no swarm knows them.
+    warm: Tuple[Tuple[str, str], ...] = ()
 
     @classmethod
     def of(cls, observed: Cluster, policy: Policy, groups: Sequence[ScalingGroup], now: float) -> Fleet:
@@ -97,13 +88,22 @@ class Fleet:
         joined = identity.join(observed)
         leaving = interruptions.of(observed, joined, policy, now)
         by_name = {group.name: group for group in groups}
-        members = tuple(
-            _member(instance, by_name[instance.scaling_group], joined, observed, policy, instance.id in leaving)
+        living = [
+            (instance, by_name[instance.scaling_group])
             for _dummy, instance in sorted(joined.instances.items())
-            if instance.scaling_group in by_name and not instance.gone and not instance.warmed
+            if instance.scaling_group in by_name and not instance.gone
+        ]
+        members = tuple(
+            _member(instance, group, joined, observed, policy, instance.id in leaving)
+            for instance, group in living
+            if not instance.warmed
         )
-        warm = tuple(_warm(one, by_name) for one in joined.instances.values() if _waits_in_pool(one, by_name))
-        return cls(tuple(groups), members, dict(_short(observed)), tuple(sorted(warm, key=lambda one: one.id)))
+        warm = tuple(
+            (group.group, instance.id)
+            for instance, group in living
+            if instance.warmed and not instance.terminating and instance.template != group.template
+        )
+        return cls(tuple(groups), members, dict(_short(observed)), warm)
 
     def group(self, name: str) -> ScalingGroup:
         """The group of a name. Raises RequestRefused if there is none."""
@@ -121,7 +121,7 @@ class Fleet:
 
     def behind_in_pool(self, name: str) -> List[str]:
         """Those in the group's warm pool that are behind. They go first, or a new instance would be one of them."""
-        return [one.id for one in self.warm if one.group == name and one.behind]
+        return [identifier for group, identifier in self.warm if group == name]
 
     def rounds(self, batch: int) -> List[Round]:
         """All that is to be replaced: workers by ``batch``, managers one at a time, the leader's group last.
@@ -241,16 +241,6 @@ class Fleet:
         if total == 1:
             return ["A single manager has no quorum to lose but itself: use 3 for a cluster that must last."]
         return []
-
-
-def _waits_in_pool(instance: Instance, groups: Mapping[str, ScalingGroup]) -> bool:
-    there = instance.warmed and not instance.terminating and not instance.gone
-    return there and instance.scaling_group in groups
-
-
-def _warm(instance: Instance, groups: Mapping[str, ScalingGroup]) -> Warm:
-    group = groups[instance.scaling_group or ""]
-    return Warm(instance.id, group.group, instance.template != group.template)
 
 
 def _member(

@@ -9,6 +9,7 @@ from .._core.errors import Unavailable
 from .._core.usual import TAG, Usual
 from ..aws import tags
 from .aws import Aws, ClientError, code
+from .instances import describe
 
 # Auto Scaling tells of no more instances at once.
 MOST_ASKED = 50
@@ -20,23 +21,11 @@ class Fleet:
     def __init__(self, aws: Aws, cluster: str, now: Callable[[], float]) -> None:
         """``now`` gives epoch seconds."""
         self._aws, self._cluster, self._now = aws, cluster, now
-        self._heartbeats: Dict[str, float] = {}
-        self._desired: Dict[str, int] = {}
-        self._upgrading: FrozenSet[str] = frozenset()
+        self.heartbeats: Dict[str, float] = {}
+        self.desired: Dict[str, int] = {}
+        self.upgrading: FrozenSet[str] = frozenset()
         # Whether any group has a warm pool.
         self._pools = False
-
-    @property
-    def desired(self) -> Mapping[str, int]:
-        return self._desired
-
-    @property
-    def upgrading(self) -> FrozenSet[str]:
-        return self._upgrading
-
-    @property
-    def heartbeats(self) -> Mapping[str, float]:
-        return self._heartbeats
 
     def instances(self) -> Tuple[Instance, ...]:
         # Auto Scaling first: an instance that it has started meanwhile is then only not known yet, rather than known
@@ -97,12 +86,12 @@ class Fleet:
 
     def complete(self, scaling_group: str, hook: str, instance: str, result: str) -> bool:
         done = self._lifecycle("complete_lifecycle_action", scaling_group, hook, instance, LifecycleActionResult=result)
-        self._heartbeats.pop(instance, None)
+        self.heartbeats.pop(instance, None)
         return done
 
     def heartbeat(self, scaling_group: str, hook: str, instance: str) -> bool:
         done = self._lifecycle("record_lifecycle_action_heartbeat", scaling_group, hook, instance)
-        self._heartbeats[instance] = self._now()
+        self.heartbeats[instance] = self._now()
         return done
 
     def _lifecycle(self, call: str, scaling_group: str, hook: str, instance: str, **more: str) -> bool:
@@ -122,8 +111,8 @@ class Fleet:
         """By instance ID, the group's name and what the group says of the instance."""
         groups = self._groups()
         own = [(tags.from_list(one["Tags"]), one["DesiredCapacity"]) for one in groups]
-        self._desired = {each.get(tags.GROUP, ""): desired for each, desired in own}
-        self._upgrading = frozenset(each.get(tags.GROUP, "") for each, _desired in own if TAG in each)
+        self.desired = {each.get(tags.GROUP, ""): desired for each, desired in own}
+        self.upgrading = frozenset(each.get(tags.GROUP, "") for each, _desired in own if TAG in each)
         self._pools = any("WarmPoolConfiguration" in one for one in groups)
         return {
             instance["InstanceId"]: (group["AutoScalingGroupName"], instance)
@@ -166,13 +155,7 @@ class Fleet:
         return found
 
     def _described(self, **arguments: Any) -> Dict[str, Mapping[str, Any]]:
-        pages = self._aws.client("ec2").get_paginator("describe_instances").paginate(**arguments)
-        return {
-            instance["InstanceId"]: instance
-            for page in pages
-            for reservation in page["Reservations"]
-            for instance in reservation["Instances"]
-        }
+        return {one["InstanceId"]: one for one in describe(self._aws, **arguments)}
 
 
 def _instance(

@@ -65,19 +65,10 @@ def settled(
 class Backing:
     """Backs one cluster up."""
 
-    def __init__(
-        self,
-        cluster: str,
-        region: str,
-        bucket: str,
-        *,
-        scratch: Path = SCRATCH,
-        now: Callable[[], float] = time.time,
-        sleep: Callable[[float], None] = time.sleep,
-    ) -> None:
+    def __init__(self, cluster: str, region: str, bucket: str) -> None:
         """Raises SwarmError if an SDK is missing."""
         aws = Aws(region)
-        self._cluster, self._scratch, self._now, self._sleep = cluster, scratch, now, sleep
+        self._cluster = cluster
         self._store, self._backups = S3Store(aws, bucket), Backups(aws, bucket)
         self._keeper = Keeper(cluster, region, bucket)
 
@@ -90,7 +81,7 @@ class Backing:
         own, policy = self._keeper.swarm.here(), self.policy()
         if own is None:
             return Done("This node is no manager.")
-        if not backups.due(self._backups.names(), policy.backup_seconds, self._now()):
+        if not backups.due(self._backups.names(), policy.backup_seconds, time.time()):
             return Done("No backup is due.")
         if not backups.on_duty(self._keeper.swarm.nodes(), own):
             return Done("Another manager backs up.")
@@ -125,13 +116,13 @@ class Backing:
             )
 
     def _name(self) -> str:
-        return backups.name_of(self._now(), Metadata().identity().instance)
+        return backups.name_of(time.time(), Metadata().identity().instance)
 
     def _take(self) -> tuple[Manifest, float]:
         identity = Metadata().identity()
-        facts = settled(self._keeper.swarm.facts, self._keeper.swarm.agree, self._now, self._sleep)
-        at = self._now()
-        folder, archive = self._scratch / "swarm", self._scratch / "swarm.tar.gz"
+        facts = settled(self._keeper.swarm.facts, self._keeper.swarm.agree, time.time, time.sleep)
+        at = time.time()
+        folder, archive = SCRATCH / "swarm", SCRATCH / "swarm.tar.gz"
         copy = self._copy_unlocked if facts.locked else self._copy
         held = copy(facts.root / "swarm", folder)
         digest, size = state.pack(folder, archive)
@@ -157,13 +148,13 @@ class Backing:
         Docker makes no new swarm out of a locked state, whoever has the key. If this process dies meanwhile, the
         leader's agent locks it again.
         """
-        lock, deadline = self._keeper.lock, self._now() + _UNLOCK_SECONDS
+        lock, deadline = self._keeper.lock, time.time() + _UNLOCK_SECONDS
         lock.lock(False)
         try:
             while state.locked(source):
-                if self._now() >= deadline:
+                if time.time() >= deadline:
                     raise Unavailable(f"The managers' state was still locked after {_UNLOCK_SECONDS:.0f} s.")
-                self._sleep(_LOOK)
+                time.sleep(_LOOK)
             held = self._copy(source, target)
             if state.locked(target):
                 raise Unavailable("Somebody else has locked the managers' state meanwhile: run this again.")
@@ -183,5 +174,5 @@ class Backing:
         raise AssertionError
 
     def _clear(self) -> None:
-        shutil.rmtree(self._scratch, ignore_errors=True)
-        self._scratch.mkdir(mode=0o700, parents=True, exist_ok=True)
+        shutil.rmtree(SCRATCH, ignore_errors=True)
+        SCRATCH.mkdir(mode=0o700, parents=True, exist_ok=True)

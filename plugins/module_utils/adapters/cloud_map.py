@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple
+from typing import Callable, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from .._core.cluster import Instance, Record, is_ipv6
 from .._core.dns import BOTH
@@ -96,43 +96,26 @@ class Service:
         return {**due}
 
     def _register(self, wanted: Dns, identifier: str, attributes: Attributes) -> None:
-        self._begin(
-            wanted,
-            identifier,
-            attributes,
-            f"register {identifier} in the Cloud Map service {wanted.record}",
-            lambda client: client.register_instance(
-                ServiceId=wanted.service_id, InstanceId=identifier, Attributes=dict(attributes)
-            ),
-        )
+        with self._aws.asked(f"register {identifier} in the Cloud Map service {wanted.record}"):
+            self._begin(wanted, identifier, attributes, "register_instance", Attributes=dict(attributes))
 
     def _deregister(self, wanted: Dns, identifier: str) -> None:
-        self._begin(
-            wanted,
-            identifier,
-            None,
-            f"deregister {identifier} from the Cloud Map service {wanted.record}",
-            lambda client: client.deregister_instance(ServiceId=wanted.service_id, InstanceId=identifier),
-        )
+        with self._aws.asked(f"deregister {identifier} from the Cloud Map service {wanted.record}"):
+            self._begin(wanted, identifier, None, "deregister_instance")
 
     def _begin(
-        self,
-        wanted: Dns,
-        identifier: str,
-        attributes: Optional[Attributes],
-        what: str,
-        ask: Callable[[Any], Mapping[str, Any]],
+        self, wanted: Dns, identifier: str, attributes: Optional[Attributes], call: str, **more: Attributes
     ) -> None:
-        with self._aws.asked(what):
-            try:
-                operation = ask(self._aws.client("servicediscovery"))["OperationId"]
-            except ClientError as error:
-                if code(error) == "InstanceNotFound" and attributes is None:
-                    return
-                if code(error) != "DuplicateRequest":
-                    raise
-                # Another agent, or this one before it was started again, has asked for it.
-                operation = error.response.get("DuplicateOperationId")
+        ask = getattr(self._aws.client("servicediscovery"), call)
+        try:
+            operation = ask(ServiceId=wanted.service_id, InstanceId=identifier, **more)["OperationId"]
+        except ClientError as error:
+            if code(error) == "InstanceNotFound" and attributes is None:
+                return
+            if code(error) != "DuplicateRequest":
+                raise
+            # Another agent, or this one before it was started again, has asked for it.
+            operation = error.response.get("DuplicateOperationId")
         if operation:
             self._begun[(wanted.service_id or "", identifier)] = (operation, attributes)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Mapping, Optional
+from typing import Any, Mapping, Optional, Tuple
 
 from .._core.errors import SwarmError
 from .._core.join.ports import ROLES
@@ -39,6 +39,11 @@ class Config:
     """``manager`` or ``worker``, or ``drill`` for an instance on which a backup is tried."""
     logs: Optional[Logs] = None
     """Where the journal is sent; None if it stays here."""
+
+    @property
+    def place(self) -> Tuple[str, str, str, str]:
+        """What a joiner has to know of it, in that order."""
+        return self.cluster, self.region, self.bucket, self.role
 
     @classmethod
     def load(cls, path: Path = PATH) -> Config:

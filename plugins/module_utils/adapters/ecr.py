@@ -13,14 +13,14 @@ from .aws import Aws
 class Ecr:
     """The core's ``Registries``."""
 
-    def __init__(self, aws: Aws, now: Callable[[], float], of_region: Callable[[str], Aws] = Aws) -> None:
-        """``now`` gives epoch seconds; ``of_region`` reaches another region than ``aws`` does."""
+    def __init__(self, aws: Aws, now: Callable[[], float]) -> None:
+        """``now`` gives epoch seconds."""
         self._aws: Dict[str, Aws] = {aws.region: aws}
-        self._now, self._of_region = now, of_region
+        self._now = now
 
     def grant(self, registry: Registry) -> Grant:
         if registry.region not in self._aws:
-            self._aws[registry.region] = self._of_region(registry.region)
+            self._aws[registry.region] = Aws(registry.region)
         aws = self._aws[registry.region]
         with aws.asked(f"give credentials for the registry {registry.host}"):
             answer = aws.client("ecr").get_authorization_token()["authorizationData"][0]

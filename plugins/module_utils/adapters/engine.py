@@ -41,8 +41,43 @@ MADE_BY = "swarm.aws.made-by"
 EPOCH_LABEL = "swarm.aws.epoch"
 
 
-class DockerEngine:
-    """The core's ``Engine`` on this node. Connects when it is first used, since the engine may come up later."""
+class EngineApi:
+    """An engine's API. Connects when it is first used, since the engine may come up later."""
+
+    def __init__(self, url: str, seconds: int) -> None:
+        """``seconds`` are those in which it has to answer. Raises SwarmError if the SDK is missing."""
+        if MISSING:
+            raise SwarmError("The Docker SDK for Python is missing on this node: install python3-docker.") from MISSING
+        self._url, self._seconds = url, seconds
+        self._connected: Any = None
+
+    @property
+    def _api(self) -> Any:
+        if self._connected is None:
+            self._connected = docker.APIClient(base_url=self._url, version="auto", timeout=self._seconds)
+        return self._connected
+
+    @contextlib.contextmanager
+    def _asked(self, what: str) -> Iterator[None]:
+        try:
+            yield
+        except SwarmError:
+            raise
+        except APIError as error:
+            raise Unavailable(f"The engine refused to {what}: {_plain(_reason(error))}") from error
+        except (DockerException, RequestException, OSError, KeyError) as error:
+            self._connected = None
+            raise Unavailable(f"The engine does not answer when asked to {what}: {_innermost(error)}") from error
+
+    def tokens(self) -> Mapping[str, str]:
+        """The swarm's present join tokens by role. Raises Unavailable."""
+        with self._asked("tell the join tokens"):
+            tokens = self._api.inspect_swarm()["JoinTokens"]
+        return {MANAGER: tokens["Manager"], WORKER: tokens["Worker"]}
+
+
+class DockerEngine(EngineApi):
+    """The core's ``Engine`` on this node."""
 
     def __init__(
         self,
@@ -57,10 +92,8 @@ class DockerEngine:
 
         Raises SwarmError if the SDK is missing.
         """
-        if MISSING:
-            raise SwarmError("The Docker SDK for Python is missing on this node: install python3-docker.") from MISSING
-        self.address, self._url, self._unfinished, self._commands = address, url, unfinished, commands
-        self._connected: Any = None
+        super().__init__(url, _SECONDS)
+        self.address, self._unfinished, self._commands = address, unfinished, commands
 
     def membership(self) -> Membership:
         with self._asked("tell its state"):
@@ -182,23 +215,12 @@ class DockerEngine:
                 if self.membership().state != INACTIVE:
                     self._api.leave_swarm(force=True)
 
-    def tokens(self) -> Mapping[str, str]:
-        with self._asked("tell the join tokens"):
-            tokens = self._api.inspect_swarm()["JoinTokens"]
-        return {MANAGER: tokens["Manager"], WORKER: tokens["Worker"]}
-
     def answers(self, address: str) -> bool:
         try:
             socket.create_connection((address, PORT), timeout=_PROBE_SECONDS).close()
         except OSError:
             return False
         return True
-
-    @property
-    def _api(self) -> Any:
-        if self._connected is None:
-            self._connected = docker.APIClient(base_url=self._url, version="auto", timeout=_SECONDS)
-        return self._connected
 
     def _mark(self, unfinished: bool) -> None:
         """Remember whether a join is under way."""
@@ -241,18 +263,6 @@ class DockerEngine:
         except (OSError, ValueError) as error:
             raise Unavailable(f"{path} does not tell the swarm's ID: {error}") from error
         return found.cluster_id, node_id or found.node_id
-
-    @contextlib.contextmanager
-    def _asked(self, what: str) -> Iterator[None]:
-        try:
-            yield
-        except SwarmError:
-            raise
-        except APIError as error:
-            raise Unavailable(f"The engine refused to {what}: {_plain(_reason(error))}") from error
-        except (DockerException, RequestException, OSError, KeyError) as error:
-            self._connected = None
-            raise Unavailable(f"The engine does not answer when asked to {what}: {_innermost(error)}") from error
 
 
 def _epoch_of(cluster: Mapping[str, Any]) -> Optional[int]:

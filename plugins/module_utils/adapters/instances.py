@@ -25,20 +25,22 @@ class Ec2Instances:
         with self._aws.asked("list the managers' instances"):
             return [
                 Peer(instance["InstanceId"], instance["PrivateIpAddress"])
-                for instance in self._described(Filters=filters)
+                for instance in describe(self._aws, Filters=filters)
                 if instance.get("PrivateIpAddress")
             ]
 
     def state(self, instance: str) -> Optional[str]:
         with self._aws.asked(f"describe the instance {instance}"):
             try:
-                return next((str(one["State"]["Name"]) for one in self._described(InstanceIds=[instance])), None)
+                return next((str(one["State"]["Name"]) for one in describe(self._aws, InstanceIds=[instance])), None)
             except ClientError as error:
                 if code(error).startswith("InvalidInstanceID."):
                     return None
                 raise
 
-    def _described(self, **arguments: Any) -> Iterator[Dict[str, Any]]:
-        for page in self._aws.client("ec2").get_paginator("describe_instances").paginate(**arguments):
-            for reservation in page["Reservations"]:
-                yield from reservation["Instances"]
+
+def describe(aws: Aws, **arguments: Any) -> Iterator[Dict[str, Any]]:
+    """What EC2 tells of instances, of those that the arguments of its DescribeInstances name."""
+    for page in aws.client("ec2").get_paginator("describe_instances").paginate(**arguments):
+        for reservation in page["Reservations"]:
+            yield from reservation["Instances"]

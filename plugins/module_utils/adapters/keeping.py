@@ -17,9 +17,7 @@ from .._core.reconcile import Pass, reconcile
 from .autoscaling import Fleet
 from .aws import Aws
 from .balancing import TargetGroups
-from .documents import read_status, write_status
 from .ecr import Ecr
-from .engine import DockerEngine
 from .keys import Locks, UnlockKeys
 from .queue import Queue
 from .records import Records
@@ -27,52 +25,33 @@ from .store import POLICY_KEY, S3Store
 from .swarm import DockerSwarm
 
 
-class Secrets:
-    """The core's ``Secrets``: the engine's join tokens, and the swarm that they are for."""
-
-    def __init__(self, engine: DockerEngine, swarm: DockerSwarm) -> None:
-        self.tokens, self.swarm_id = engine.tokens, swarm.swarm_id
-
-
 class Keeper:
     """One cluster, seen and kept from this manager."""
 
-    def __init__(
-        self,
-        cluster: str,
-        region: str,
-        bucket: str,
-        *,
-        now: Callable[[], float] = time.time,
-        alive: Callable[[], None] = lambda: None,
-    ) -> None:
+    def __init__(self, cluster: str, region: str, bucket: str, *, alive: Callable[[], None] = lambda: None) -> None:
         """``alive`` is called between requests. Raises SwarmError if an SDK is missing."""
-        self._cluster, self._bucket, self._now, self._alive = cluster, bucket, now, alive
+        self._cluster, self._bucket, self._now, self._alive = cluster, bucket, time.time, alive
         self._aws = Aws(region)
         self._store = S3Store(self._aws, bucket)
         self.swarm = DockerSwarm()
-        self.fleet = Fleet(self._aws, cluster, now)
-        # The engine's address is only for joining.
-        self.tokens = Published(self._store, Secrets(DockerEngine(address=""), self.swarm))
+        self.fleet = Fleet(self._aws, cluster, self._now)
+        self.tokens = Published(self._store, self.swarm)
         self.lock = Locks(self.swarm, UnlockKeys(self._aws, cluster))
         self._world = core.World(
             swarm=self.swarm,
             scaling=self.fleet,
             tokens=self.tokens,
-            records=Records(self._aws, now, self.fleet.instances),
-            registries=Ecr(self._aws, now),
+            records=Records(self._aws, self._now, self.fleet.instances),
+            registries=Ecr(self._aws, self._now),
             lock=self.lock,
             balancing=TargetGroups(self._aws),
         )
-        self.observer = Observer(self._world, now, alive)
+        self.observer = Observer(self._world, self._now, alive)
         self._backoff = Backoff()
 
     def policy(self) -> Policy:
         """What the operator wants. Raises PolicyError if it is not there or not valid, Unavailable if unknown."""
-        document = self._store.policy()
-        if document is None:
-            raise PolicyError(f"There is no {POLICY_KEY} in the bucket {self._bucket}: run site.yml.")
-        policy = Policy.parse(document, self._aws.region)
+        policy = self._store.policy()
         if policy.cluster != self._cluster:
             raise PolicyError(f"{POLICY_KEY} in the bucket {self._bucket} is of the cluster {policy.cluster}.")
         return policy
@@ -104,8 +83,8 @@ class Keeper:
 
     def read_status(self) -> Mapping[str, Any]:
         """What the leader's agent told last. Raises Unavailable."""
-        return read_status(self._aws, self._bucket)
+        return self._store.status()
 
     def write_status(self, status: Mapping[str, Any]) -> None:
         """Tell people. Raises Unavailable."""
-        write_status(self._aws, self._bucket, status)
+        self._store.write_status(status)

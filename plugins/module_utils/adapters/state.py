@@ -103,12 +103,12 @@ def locked(folder: Path) -> bool:
         raise Unavailable(f"{path} cannot be read: {error.strerror}") from error
 
 
-def engine_pid(path: Path = PID_FILE) -> int:
+def engine_pid() -> int:
     """The engine's process. Raises SwarmError."""
     try:
-        return int(path.read_text(encoding="ascii"))
+        return int(PID_FILE.read_text(encoding="ascii"))
     except (OSError, ValueError) as error:
-        raise SwarmError(f"{path} does not tell the engine's process: {error}") from error
+        raise SwarmError(f"{PID_FILE} does not tell the engine's process: {error}") from error
 
 
 def pack(folder: Path, archive: Path) -> Tuple[str, int]:

@@ -1,18 +1,21 @@
-"""The cluster's bucket as the store of the truth and of the join tokens."""
+"""The cluster's bucket as the store of the truth, the join tokens, the policy and the status."""
 
 from __future__ import annotations
 
 import json
-from typing import Any, Dict, Optional, Sequence
+from typing import Any, Dict, Mapping, Optional, Sequence
 
 from .._core.errors import SwarmError
 from .._core.join.ports import Outcome, Stored, Token
 from .._core.join.truth import Truth
+from .._core.policy import Policy, PolicyError
 from .aws import Aws, ClientError, code
 from .keys import UnlockKeys
 
 TRUTH_KEY = "cluster.json"
 POLICY_KEY = "policy.json"
+# For people, in the managers' part.
+STATUS_KEY = "manager/status.json"
 
 
 def token_key(role: str) -> str:
@@ -56,15 +59,33 @@ class S3Store:
     def unlock_keys(self) -> Sequence[str]:
         return self._keys.read() if self._keys else []
 
-    def policy(self) -> Any:
-        """What the agents are to hold to, decoded; None if there is none yet."""
+    def policy(self) -> Policy:
+        """What the agents are to hold to. Raises PolicyError if it is not there or not valid."""
         found = self._get(POLICY_KEY)
         if found is None:
-            return None
+            raise PolicyError(f"There is no {POLICY_KEY} in the bucket {self._bucket}: run site.yml.")
         try:
-            return json.loads(found.value)
+            document = json.loads(found.value)
         except ValueError as error:
             raise SwarmError(f"{POLICY_KEY} in the bucket {self._bucket} is not JSON: {error}") from None
+        return Policy.parse(document, self._aws.region)
+
+    def status(self) -> Mapping[str, Any]:
+        """What `write_status` wrote last; empty if there is none, or none that can be read."""
+        found = self._get(STATUS_KEY)
+        try:
+            document = json.loads(found.value) if found else {}
+        except ValueError:
+            return {}
+        return document if isinstance(document, dict) else {}
+
+    def write_status(self, status: Mapping[str, Any]) -> None:
+        """Write what the leader's agent did last and what it waits for."""
+        content = (json.dumps(status, indent=2, default=str) + "\n").encode()
+        with self._aws.asked(f"write {STATUS_KEY} of the bucket {self._bucket}"):
+            self._aws.client("s3").put_object(
+                Bucket=self._bucket, Key=STATUS_KEY, Body=content, ContentType="application/json"
+            )
 
     def _get(self, key: str) -> Optional[Stored[bytes]]:
         with self._aws.asked(f"read {key} of the bucket {self._bucket}"):

@@ -3,36 +3,20 @@
 from __future__ import annotations
 
 import base64
-import contextlib
 import ipaddress
 import json
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Callable, Dict, Iterator, Mapping, Optional, Tuple
+from typing import Any, Callable, Dict, Mapping, Optional, Tuple
 
 from .._core.cluster import MANAGER, WORKER, Node, Service
 from .._core.errors import SwarmError, Unavailable
 from .._core.registries import Grant
 from . import services
 from .certificate import expiry
-from .engine import (
-    EPOCH_LABEL,
-    MISSING,
-    SOCKET,
-    APIError,
-    DockerException,
-    RequestException,
-    _innermost,
-    _plain,
-    _reason,
-)
+from .engine import EPOCH_LABEL, SOCKET, APIError, EngineApi
 from .moments import moment
-
-try:
-    import docker
-except ImportError:
-    docker = None
 
 _SECONDS = 30
 # States of a task that has a container, or is about to.
@@ -64,15 +48,12 @@ def manager_here(swarm: Any) -> str:
     return node
 
 
-class DockerSwarm:
+class DockerSwarm(EngineApi):
     """The core's ``Swarm``."""
 
     def __init__(self, url: str = SOCKET) -> None:
-        """Raises SwarmError if the SDK is missing. Connects when it is first used."""
-        if MISSING:
-            raise SwarmError("The Docker SDK for Python is missing on this node: install python3-docker.") from MISSING
-        self._url = url
-        self._connected: Any = None
+        """Raises SwarmError if the SDK is missing."""
+        super().__init__(url, _SECONDS)
         # As they were last read, so that a write is of what was judged: (version, specification) by ID.
         self._read: Dict[str, Tuple[int, Mapping[str, Any]]] = {}
 
@@ -288,24 +269,6 @@ class DockerSwarm:
                 url, data={**present, **changes}, params={"version": version}, headers=dict(headers or {})
             )
             api._raise_for_status(answer)
-
-    @property
-    def _api(self) -> Any:
-        if self._connected is None:
-            self._connected = docker.APIClient(base_url=self._url, version="auto", timeout=_SECONDS)
-        return self._connected
-
-    @contextlib.contextmanager
-    def _asked(self, what: str) -> Iterator[None]:
-        try:
-            yield
-        except SwarmError:
-            raise
-        except APIError as error:
-            raise Unavailable(f"The engine refused to {what}: {_plain(_reason(error))}") from error
-        except (DockerException, RequestException, OSError, KeyError) as error:
-            self._connected = None
-            raise Unavailable(f"The engine does not answer when asked to {what}: {_innermost(error)}") from error
 
 
 def _node(node: Mapping[str, Any], tasks: int) -> Node:

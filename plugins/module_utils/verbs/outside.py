@@ -9,12 +9,11 @@ from .._core import names, report
 from .._core.cluster import Cluster, Record
 from .._core.decision import Decision
 from .._core.errors import SwarmError
-from .._core.policy import Policy, PolicyError
+from .._core.policy import Policy
 from ..adapters import aws as adapter
 from ..adapters.autoscaling import Fleet
-from ..adapters.documents import read_status
 from ..adapters.records import Records
-from ..adapters.store import POLICY_KEY, S3Store
+from ..adapters.store import S3Store
 from ..aws import tags
 from ..aws.errors import ProvisionError
 from ..aws.session import Aws
@@ -47,6 +46,7 @@ class Outside:
             )
         self._aws, self._cluster = _Clients(aws), cluster
         self.bucket = names.bucket(cluster, own, aws.region)
+        self._store = S3Store(self._aws, self.bucket)
         # What could not be told, a sentence each.
         self.failures: List[str] = []
 
@@ -58,9 +58,9 @@ class Outside:
         except SwarmError as error:
             raise ProvisionError(str(error)) from error
         groups = self._asked(fleet.groups) or ()
-        policy = self._asked(self._policy)
+        policy = self._asked(self._store.policy)
         record = self._asked(lambda: self._record(policy)) if policy else None
-        status: Mapping[str, Any] = self._asked(lambda: read_status(self._aws, self.bucket)) or {}
+        status: Mapping[str, Any] = self._asked(self._store.status) or {}
         observed = Cluster(None, None, None, instances, record, services=None)
         kind = policy.dns.addresses if policy and policy.dns else "public"
         return {
@@ -88,7 +88,7 @@ class Outside:
     def _calls(self) -> Sequence[Tuple[str, str, Dict[str, Any]]]:
         tagged = {"Filters": tags.of_cluster_filter(self._cluster)}
         names = [one.name for one in self._asked(Fleet(self._aws, self._cluster, time.time).groups) or ()]
-        policy = self._asked(self._policy)
+        policy = self._asked(self._store.policy)
         calls: List[Tuple[str, str, Dict[str, Any]]] = [
             ("ec2", "describe_instances", tagged),
             ("ec2", "describe_launch_templates", tagged),
@@ -105,12 +105,6 @@ class Outside:
             zone = {"HostedZoneId": policy.dns.zone_id, "StartRecordName": policy.dns.record, "MaxItems": "10"}
             calls.append(("route53", "list_resource_record_sets", zone))
         return calls
-
-    def _policy(self) -> Policy:
-        document = S3Store(self._aws, self.bucket).policy()
-        if document is None:
-            raise PolicyError(f"There is no {POLICY_KEY} in the bucket {self.bucket}: run site.yml.")
-        return Policy.parse(document, self._aws.region)
 
     def _record(self, policy: Policy) -> Optional[Record]:
         if policy.dns is None:

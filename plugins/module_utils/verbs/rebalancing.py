@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
 
 from .._core import identity, interruptions, rebalance
@@ -29,8 +28,8 @@ class Rebalancing:
         swarm: Any,
         look: Callable[[], Tuple[Policy, Cluster]],
         *,
-        now: Callable[[], float] = time.time,
-        sleep: Callable[[float], None] = time.sleep,
+        now: Callable[[], float],
+        sleep: Callable[[float], None],
     ) -> None:
         """``swarm`` is the adapter of the engine."""
         self._swarm, self._look, self._now, self._sleep = swarm, look, now, sleep

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
 
 from .._core import identity, interruptions, labels, refusals
@@ -28,8 +27,8 @@ class Removal:
         observed: Cluster,
         instance: str,
         *,
-        now: Callable[[], float] = time.time,
-        sleep: Callable[[float], None] = time.sleep,
+        now: Callable[[], float],
+        sleep: Callable[[float], None],
     ) -> None:
         """Raises RequestRefused if there is no such instance of this cluster."""
         self._keeper, self._policy, self._observed = keeper, policy, observed

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
-from typing import Any, Callable, Dict, List
+from typing import Any, Callable, Dict, Mapping
 
 from .._core.backups import Manifest
 from .._core.errors import SwarmError, Unavailable
@@ -21,7 +21,6 @@ from ..adapters.backups import Backups
 from ..adapters.clock import SystemClock
 from ..adapters.commands import Commands, RunCommand
 from ..adapters.engine import DockerEngine
-from ..adapters.keeping import Secrets
 from ..adapters.metadata import Metadata
 from ..adapters.store import S3Store
 from ..adapters.swarm import DockerSwarm
@@ -44,10 +43,9 @@ class Host:
         bucket: str,
         run_command: RunCommand,
         report: Callable[[str], None] = lambda sentence: None,
-        mark: Path = MARK,
     ) -> None:
         """``report`` takes sentences about the progress. Raises SwarmError."""
-        self._cluster, self._report, self._mark = cluster, report, mark
+        self._cluster, self._report = cluster, report
         self._commands = Commands(run_command)
         self._clock = SystemClock()
         self._identity = Metadata().identity()
@@ -85,7 +83,7 @@ class Host:
             reachable=reachable,
             log=revival.own_log(self.root),
             locked=state.locked(self.root / "swarm"),
-            begun=self._mark.exists(),
+            begun=MARK.exists(),
         )
 
     # Restoring
@@ -131,8 +129,8 @@ class Host:
 
     def _begin(self, source: str, name: str) -> Stored[Truth]:
         """Have everybody else wait, and return what is published from now on."""
-        self._mark.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._mark.write_text(json.dumps({"source": source, "backup": name}), encoding="utf-8")
+        MARK.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        MARK.write_text(json.dumps({"source": source, "backup": name}), encoding="utf-8")
         found = self.store.read()
         before = found.value if found else Truth(RESTORING, self.instance, self._clock.timestamp(), 0)
         wanted = before.restoring(self.instance, self._clock.timestamp())
@@ -191,11 +189,11 @@ class Host:
         outcome = self.store.replace(after, before.version)
         if outcome is not Outcome.WRITTEN:
             raise Unavailable(f"The swarm was not published: {outcome.value}. Run this again.")
-        Published(self.store, Secrets(self.engine, self.swarm)).publish(ROLES)
+        Published(self.store, self.swarm).publish(ROLES)
         self._report(f"Published the swarm {after.cluster_id}.")
 
     def _end(self) -> None:
-        self._mark.unlink()
+        MARK.unlink()
         self._commands.run("systemctl", "start", "--no-block", AGENT)
 
     # Trying
@@ -209,7 +207,7 @@ class Host:
                 facts = there.facts()
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
-        wrong = counted(tuple(manifest.counts.items()), tuple(facts.counts.items()))
+        wrong = counted(manifest.counts, facts.counts)
         if facts.cluster_id != manifest.cluster_id:
             wrong = f"the swarm {facts.cluster_id} rather than {manifest.cluster_id}"
         if wrong:
@@ -217,9 +215,6 @@ class Host:
         return {"cluster_id": facts.cluster_id, "counts": dict(facts.counts)}
 
 
-def _compared(manifest: Manifest, found: Any) -> str:
-    names: List[str] = [name for name in manifest.counts if name != "nodes"]
-    wrong = counted(
-        tuple((name, manifest.counts[name]) for name in names), tuple((name, found[name]) for name in names)
-    )
+def _compared(manifest: Manifest, found: Mapping[str, int]) -> str:
+    wrong = counted({name: number for name, number in manifest.counts.items() if name != "nodes"}, found)
     return f"The swarm is back, but with {wrong}." if wrong else "The swarm is back with all that the backup had."

@@ -16,7 +16,6 @@ from .._core.policy import Policy
 from .._core.quorum import Interlock
 
 Apply = Callable[[Any, Policy], Optional[Change]]
-FORCED = "no instance of the cluster answers for it"
 
 
 class Tidying:

@@ -15,7 +15,9 @@ from typing import TYPE_CHECKING
 
 from ansible_collections.swarm.aws.plugins.module_utils._core.errors import Unavailable
 
+from .cloud import Told
 from .work import Task
+from .zone import PAUSE
 
 if TYPE_CHECKING:
     from .world import World
@@ -47,8 +49,7 @@ class Balancing:
         # The deregistration delay, in seconds; no request takes longer.
         self.delay = self.rng.choice((0.0, 6.0, 12.0, 12.0, 30.0))
         self._targets: dict[str, Target] = {}
-        # What was answered and when, for answers that are late.
-        self._told: list[tuple[float, Mapping[str, str]]] = []
+        self._told: Told[Mapping[str, str]] = Told()
         if world.policy.target_groups:
             for stranger in self.rng.choice(((), STRANGERS[1:], STRANGERS)):
                 self._targets[stranger] = Target(0.0)
@@ -59,13 +60,11 @@ class Balancing:
     def health(self) -> Mapping[str, str]:
         """What the API tells now."""
         states = {one: self._state(target) for one, target in self._present().items()}
-        self._told = [*self._told[-8:], (self._world.now, states)]
-        return states
+        return self._told.note(self._world.now, states)
 
     def health_some_time_ago(self, seconds: float) -> Mapping[str, str]:
         """What the API told at most so long ago."""
-        earliest = self._world.now - seconds
-        return next((told for at, told in self._told if at >= earliest), None) or self.health()
+        return self._told.since(self._world.now - seconds) or self.health()
 
     def sends_to(self, instance: str, since: float) -> bool:
         """Whether it sends requests to an instance, or ends some, as one could have known since that moment."""
@@ -132,15 +131,15 @@ class Balancing:
 class Client:
     """A user who comes by the load balancer, and whose requests take as long as they may."""
 
-    def __init__(self, world: World, every: float = 0.5) -> None:
-        self._world, self._every = world, every
+    def __init__(self, world: World) -> None:
+        self._world = world
         self.requests = self.failures = 0
         self.last_failure: float | None = None
-        world.at(every, self._ask)
+        world.at(PAUSE, self._ask)
 
     def _ask(self) -> None:
         world, balancing = self._world, self._world.balancing
-        world.at(self._every, self._ask)
+        world.at(PAUSE, self._ask)
         target = balancing.route()
         if target is None and not self.requests:
             # It is made with the cluster.

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from ansible_collections.swarm.aws.plugins.module_utils._core import actions as act
 from ansible_collections.swarm.aws.plugins.module_utils._core import (
     apply,
     dns,
@@ -119,7 +120,7 @@ def strangers_are_deregistered(patch: pytest.MonkeyPatch) -> None:
 
 def nobody_is_deregistered(patch: pytest.MonkeyPatch) -> None:
     """Target groups only ever get more targets."""
-    patch.setattr(apply, "_sync_targets", lambda action, world: None)
+    patch.setitem(apply.HANDLERS, act.SyncTargets, lambda action, world, policy: None)
 
 
 def name_servers_are_not_waited_for(patch: pytest.MonkeyPatch) -> None:

@@ -70,6 +70,11 @@ class Machine:
         return frozenset(address for address in (self.public, self.ipv6) if address)
 
     @property
+    def serves(self) -> bool:
+        """Whether it is in service."""
+        return self.lifecycle == "InService" and self.state == "running"
+
+    @property
     def waits(self) -> bool:
         """Whether it waits at a hook."""
         return (self.lifecycle or "").endswith(":Wait")
@@ -78,6 +83,22 @@ class Machine:
     def leaving(self) -> bool:
         """Whether Auto Scaling is about to end it."""
         return (self.lifecycle or "").startswith("Terminat")
+
+
+class Told[Answer]:
+    """The last answers and when they were given, for answers that are late."""
+
+    def __init__(self) -> None:
+        self._answers: list[tuple[float, Answer]] = []
+
+    def note(self, at: float, answer: Answer) -> Answer:
+        """Keep an answer, and return it."""
+        self._answers = [*self._answers[-8:], (at, answer)]
+        return answer
+
+    def since(self, earliest: float) -> Answer | None:
+        """The first one from a moment on."""
+        return next((answer for at, answer in self._answers if at >= earliest), None)
 
 
 class Cloud:
@@ -91,8 +112,7 @@ class Cloud:
         self._addresses = 0
         # Whether what is launched next has a public address, and gets into the swarm.
         self.public = self.next_joins = True
-        # What was answered and when, for answers that are late.
-        self._told: list[tuple[float, tuple[Instance, ...]]] = []
+        self._told: Told[tuple[Instance, ...]] = Told()
 
     # What others ask
 
@@ -116,13 +136,11 @@ class Cloud:
             for one in self.machines.values()
             if one.ended_at is None or one.lifecycle or now - one.ended_at < REMEMBERED
         )
-        self._told = [*self._told[-8:], (now, told)]
-        return told
+        return self._told.note(now, told)
 
     def instances_some_time_ago(self, seconds: float) -> tuple[Instance, ...]:
         """What EC2 and Auto Scaling told at most so long ago."""
-        earliest = self._world.now - seconds
-        return next((told for at, told in self._told if at >= earliest), None) or self.instances()
+        return self._told.since(self._world.now - seconds) or self.instances()
 
     def gone(self, identifier: str) -> bool:
         machine = self.machines.get(identifier)

@@ -17,8 +17,9 @@ from ansible_collections.swarm.aws.plugins.module_utils._core.join.ports import 
 from ansible_collections.swarm.aws.plugins.module_utils._core.join.truth import Truth
 from ansible_collections.swarm.aws.plugins.module_utils._core.reconcile import Pass
 
+from tests.simulation.bucket import token_key
+
 from .balancing import TARGET_GROUP
-from .bucket import token_key
 from .cloud import EPOCH, LAUNCHING, TERMINATING, Machine
 from .ports import STALE_SECONDS
 from .swarm import LEADER_SILENCE, SILENCE, Member

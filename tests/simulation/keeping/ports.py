@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ansible_collections.swarm.aws.plugins.module_utils._core import actions as act
 from ansible_collections.swarm.aws.plugins.module_utils._core.cluster import Instance, Node, Record, Service
 from ansible_collections.swarm.aws.plugins.module_utils._core.errors import Unavailable
-from ansible_collections.swarm.aws.plugins.module_utils._core.join.ports import ROLES, Outcome, Stored, Token
-from ansible_collections.swarm.aws.plugins.module_utils._core.join.truth import Truth
+from ansible_collections.swarm.aws.plugins.module_utils._core.join.ports import ROLES, Outcome
 from ansible_collections.swarm.aws.plugins.module_utils._core.policy import Dns
 from ansible_collections.swarm.aws.plugins.module_utils._core.propagation import Propagation
 from ansible_collections.swarm.aws.plugins.module_utils._core.registries import Grant, Registry
 from ansible_collections.swarm.aws.plugins.module_utils.adapters.queue import Message
 
-from .bucket import TRUTH, token_key
+from tests.simulation.bucket import Store
 
 if TYPE_CHECKING:
     from .agent import Agent
@@ -50,8 +50,7 @@ class SimSwarm:
             member = self._swarm.member_of(self._agent.machine)
             return member.id if member else None
 
-        found: str | None = self._ask("tell its role", question)
-        return found
+        return self._ask("tell its role", question)
 
     def leads(self) -> bool:
         def question() -> bool:
@@ -65,15 +64,14 @@ class SimSwarm:
 
     def versions(self) -> Mapping[str, int]:
         def question() -> Mapping[str, int]:
-            found: tuple[Node, ...] = self._swarm.nodes(self._agent.machine)
+            found = self._swarm.nodes(self._agent.machine)
             return {one.id: hash((self._swarm.version(one.id), one.role, one.state, one.voter)) for one in found}
 
-        found: Mapping[str, int] = self._ask("list the nodes", question)
-        return found
+        return self._ask("list the nodes", question)
 
     def nodes(self) -> tuple[Node, ...]:
         def question() -> tuple[Node, ...]:
-            found: tuple[Node, ...] = self._swarm.nodes(self._agent.machine)
+            found = self._swarm.nodes(self._agent.machine)
             self._read.update({node.id: self._swarm.version(node.id) for node in found})
             self._agent.told = found
             return found
@@ -88,9 +86,7 @@ class SimSwarm:
         availability: str | None = None,
         labels: Mapping[str, str] | None = None,
     ) -> None:
-        if node not in self._read:
-            raise Unavailable(f"The node {node} was not read before it was to be changed.")
-        version = self._read.pop(node)
+        version = self._version_read(node)
         invariants, told, observed = self._world.invariants, self._agent.told, self._agent.observed
 
         def effect() -> None:
@@ -117,26 +113,19 @@ class SimSwarm:
         return self._ask("list the services", question)
 
     def scale(self, service: str, replicas: int, labels: Mapping[str, str]) -> None:
-        if service not in self._read:
-            raise Unavailable(f"The service {service} was not read before it was to be changed.")
-        version = self._read.pop(service)
-
-        def effect() -> None:
-            self._swarm.deciding(self._agent.machine)
-            self._world.work.scale(service, version, replicas, labels)
-
-        self._agent.call(act.SWARM, f"scale {service} to {replicas}", effect, write=True)
+        change = partial(self._world.work.scale, service, self._version_read(service), replicas, labels)
+        self._decide(f"scale {service} to {replicas}", change)
 
     def authorize(self, service: str, grant: Grant, labels: Mapping[str, str]) -> None:
-        if service not in self._read:
-            raise Unavailable(f"The service {service} was not read before it was to be changed.")
-        version = self._read.pop(service)
+        change = partial(self._world.work.authorize, service, self._version_read(service), grant, labels)
+        self._decide(f"give {service} credentials", change)
 
+    def _decide(self, what: str, change: Callable[[], None]) -> None:
         def effect() -> None:
             self._swarm.deciding(self._agent.machine)
-            self._world.work.authorize(service, version, grant, labels)
+            change()
 
-        self._agent.call(act.SWARM, f"give {service} credentials", effect, write=True)
+        self._agent.call(act.SWARM, what, effect, write=True)
 
     def tokens(self) -> Mapping[str, str]:
         def question() -> Mapping[str, str]:
@@ -145,7 +134,13 @@ class SimSwarm:
 
         return self._ask("tell its tokens", question)
 
-    def _ask(self, what: str, question: Any) -> Any:
+    def _version_read(self, what: str) -> int:
+        """The version of a node or service that was read last; each is good for one change."""
+        if what not in self._read:
+            raise Unavailable(f"{what} was not read before it was to be changed.")
+        return self._read.pop(what)
+
+    def _ask(self, what: str, question: Callable[[], Found]) -> Found:
         return self._agent.call(act.SWARM, what, question)
 
 
@@ -165,7 +160,7 @@ class SimFleet:
                 return world.cloud.instances_some_time_ago(STALE_SECONDS)
             return world.cloud.instances()
 
-        found: tuple[Instance, ...] = self._agent.call(act.SCALING, "describe the instances", question)
+        found = self._ask("describe the instances", question)
         self.desired = {one.name: one.desired for one in self._world.cloud.groups.values() if not one.deleted}
         return found
 
@@ -183,18 +178,14 @@ class SimFleet:
     def _ask(self, what: str, question: Callable[[], Found]) -> Found:
         return self._agent.call(act.SCALING, what, question)
 
+    def _do(self, what: str, effect: Callable[[], bool]) -> bool:
+        return self._agent.call(act.SCALING, what, effect, write=True)
+
     def gone(self, instance: str) -> bool:
-        return bool(self._agent.call(act.SCALING, f"describe {instance}", lambda: self._world.cloud.gone(instance)))
+        return self._ask(f"describe {instance}", lambda: self._world.cloud.gone(instance))
 
     def terminate(self, instance: str, *, replace: bool) -> bool:
-        return bool(
-            self._agent.call(
-                act.SCALING,
-                f"terminate {instance}",
-                lambda: self._world.cloud.terminate(instance, replace=replace),
-                write=True,
-            )
-        )
+        return self._do(f"terminate {instance}", lambda: self._world.cloud.terminate(instance, replace=replace))
 
     def complete(self, scaling_group: str, hook: str, instance: str, result: str) -> bool:
         began = self._agent.pass_began
@@ -203,19 +194,14 @@ class SimFleet:
             self._world.invariants.complete(self._agent, hook, instance, result, began)
             return self._world.cloud.complete(scaling_group, hook, instance, result)
 
-        done = self._agent.call(act.SCALING, f"complete {instance}: {result}", effect, write=True)
+        done = self._do(f"complete {instance}: {result}", effect)
         self.heartbeats.pop(instance, None)
-        return bool(done)
+        return done
 
     def heartbeat(self, scaling_group: str, hook: str, instance: str) -> bool:
-        done = self._agent.call(
-            act.SCALING,
-            f"keep {instance} waiting",
-            lambda: self._world.cloud.heartbeat(scaling_group, hook, instance),
-            write=True,
-        )
+        done = self._do(f"keep {instance} waiting", lambda: self._world.cloud.heartbeat(scaling_group, hook, instance))
         self.heartbeats[instance] = self._agent.now()
-        return bool(done)
+        return done
 
 
 class SimRegistries:
@@ -231,8 +217,7 @@ class SimRegistries:
             self._world.registries[password] = self._world.now + ECR_SECONDS
             return Grant("AWS", password, self._agent.now(), ECR_SECONDS)
 
-        found: Grant = self._agent.call(act.REGISTRY, f"give credentials for {registry.host}", question)
-        return found
+        return self._agent.call(act.REGISTRY, f"give credentials for {registry.host}", question)
 
 
 class SimRecords:
@@ -243,12 +228,12 @@ class SimRecords:
         self._propagation = Propagation(self._in_sync)
 
     def read(self, wanted: Dns) -> Record:
-        found: Record = self._agent.call(act.DNS, "read the record", self._world.zone.read)
+        found = self._agent.call(act.DNS, "read the record", self._world.zone.read)
         self._agent.record_read_at = self._world.now
         return replace(found, in_sync=self._propagation.over(found, self._agent.now()))
 
     def _in_sync(self, change: str) -> bool:
-        return bool(self._agent.call(act.DNS, f"tell of {change}", lambda: self._world.zone.in_sync(change)))
+        return self._agent.call(act.DNS, f"tell of {change}", lambda: self._world.zone.in_sync(change))
 
     def write(self, wanted: Dns, before: Record, after: Record) -> None:
         agent, began, read = self._agent, self._agent.pass_began, self._agent.record_read_at
@@ -300,35 +285,17 @@ class SimBalancing:
         self._agent.call(act.BALANCING, f"deregister {', '.join(instances)}", effect, write=True)
 
 
-class SimStore:
+class SimStore(Store):
     """The bucket: the core's ``Store``."""
 
     def __init__(self, agent: Agent) -> None:
         self._agent, self._bucket = agent, agent.world.bucket
 
-    def read(self) -> Stored[Truth] | None:
-        return self._get(TRUTH)
-
-    def create(self, truth: Truth) -> Outcome:
-        return self._swap(TRUTH, truth, None)
-
-    def replace(self, truth: Truth, version: str) -> Outcome:
-        return self._swap(TRUTH, truth, version)
-
-    def read_token(self, role: str) -> Stored[Token] | None:
-        return self._get(token_key(role))
-
-    def write_token(self, role: str, token: Token, version: str | None) -> Outcome:
-        return self._swap(token_key(role), token, version)
-
-    def _get(self, key: str) -> Any:
+    def get(self, key: str) -> Any:
         return self._agent.call(act.STORE, f"read {key}", lambda: self._bucket.get(key))
 
     def _swap(self, key: str, value: Any, version: str | None) -> Outcome:
-        outcome: Outcome = self._agent.call(
-            act.STORE, f"write {key}", lambda: self._bucket.swap(key, value, version), write=True
-        )
-        return outcome
+        return self._agent.call(act.STORE, f"write {key}", lambda: self._bucket.swap(key, value, version), write=True)
 
 
 class SimQueue:
@@ -338,7 +305,7 @@ class SimQueue:
         self._agent, self._queue = agent, agent.world.queue
 
     def receive(self, seconds: float) -> list[Message]:
-        found: list[Message] = self._agent.call(SQS, "receive", self._queue.receive)
+        found = self._agent.call(SQS, "receive", self._queue.receive)
         if not found and seconds >= 1:
             self._agent.world.pause(min(seconds, 18.0), self._queue.bell)
             found = self._queue.receive()

@@ -29,8 +29,7 @@ def tell(seed: int, *, trace: bool = False) -> World:
     """Have the story of a seed happen, and end well. Raises Broken."""
     world = story(seed, trace=trace)
     try:
-        world.run(WHILE)
-        world.settle()
+        world.settle(after=WHILE)
     finally:
         world.end()
     return world

@@ -46,8 +46,7 @@ def _client(world: World) -> Client:
 
 
 def _goes_well(world: World, going: Machine, client: Client, seconds: float = 90.0) -> None:
-    world.run(seconds)
-    world.settle()
+    world.settle(after=seconds)
     world.run(world.balancing.delay + 1.0)
     assert not going.alive
     assert client.requests > 2 * seconds - 5.0
@@ -98,8 +97,7 @@ def test_fault_23_so_they_do_when_all_managers_are_replaced_one_after_the_other_
             world.run(1.0)
             world.until(lambda machine=machine: not machine.alive and world.unsettled == "", 2 * BOUND)
         world.cloud.scale(world.cloud.groups["manager"], 1)
-        world.run(60.0)
-        world.settle()
+        world.settle(after=60.0)
         assert len(managers(world)) == 1
         assert client.requests > 200
         assert client.failures == 0
@@ -178,8 +176,7 @@ def test_fault_12_users_notice_a_hard_kill_no_longer_than_the_load_balancer_does
         killed = world.now
         # An instance that ends is no target any more, as soon as it does.
         world.kill(follower(world))
-        world.run(60.0)
-        world.settle()
+        world.settle(after=60.0)
         assert (client.last_failure or killed) - killed <= 1.0
 
 
@@ -201,8 +198,7 @@ def test_targets_of_somebody_else_stay_whatever_becomes_of_the_cluster() -> None
     with balanced(seed=seed) as world:
         for machine in managers(world):
             faults.ask_removal(world, machine)
-        world.run(1.0)
-        world.settle()
+        world.settle(after=1.0)
         assert world.balancing.registered() == {*STRANGERS, *(one.id for one in managers(world))}
 
 

@@ -27,7 +27,6 @@ def _command(world: World, command: Callable[[Operator], Result], *, away_from: 
     there = next(one for one in managers(world) if one is not away_from)
     operator = Operator(world, there, command)
     world.until(lambda: operator.result is not None)
-    assert operator.result is not None
     return operator.result
 
 
@@ -61,8 +60,7 @@ def _operator_keeps(world: World) -> None:
     faults.ask_removal(world, machine)
     world.until(lambda: node(world, machine).availability == "pause", 20.0)
     _command(world, lambda here: here.drain(machine, state="kept"), away_from=machine)
-    world.run(1.0)
-    world.settle()
+    world.settle(after=1.0)
     assert machine.alive
 
 
@@ -89,8 +87,7 @@ def _operator_is_told_that_there_is_no_place(world: World) -> None:
         return {}
 
     _command(world, command)
-    world.run(1.0)
-    world.settle()
+    world.settle(after=1.0)
     assert machine.alive
     assert batch.healthy(world.now) == 2
 
@@ -143,8 +140,7 @@ def test_fault_30_whoever_has_an_effect_is_killed_before_and_after_it(story: str
     with settled() as world:
         begun = len(world.effects)
         STORIES[story](world)
-        world.run(1.0)
-        world.settle()
+        world.settle(after=1.0)
         effects = len(world.effects)
     assert effects > begun
     for effect in range(begun + 1, effects + 1):
@@ -153,7 +149,6 @@ def test_fault_30_whoever_has_an_effect_is_killed_before_and_after_it(story: str
                 assert len(world.effects) == begun
                 world.crash_at = (effect, before)
                 STORIES[story](world)
-                world.run(1.0)
-                world.settle()
+                world.settle(after=1.0)
                 assert len(world.effects) >= effect
                 assert (len(world.swarm.voters), live_voters(world)) == (3, 3)

@@ -44,19 +44,16 @@ class Keeping(RuleBasedStateMachine):
 
     @rule(fault=st.sampled_from(FAULTS))
     def suffer(self, fault: Fault) -> None:
-        assert self.world is not None
         self.world.suffer(fault)
 
     @rule(seconds=st.sampled_from((0.1, 1.0, 5.0, 30.0)))
     def wait(self, seconds: float) -> None:
-        assert self.world is not None
         self.world.run(seconds)
 
     @precondition(lambda self: self.world is not None)
     @invariant()
     def holds(self) -> None:
         """The world checks itself at every effect, so this only counts what no effect shows."""
-        assert self.world is not None
         self.world.changed()
 
     def teardown(self) -> None:

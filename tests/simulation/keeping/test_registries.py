@@ -5,7 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from ansible_collections.swarm.aws.plugins.module_utils._core import actions as act
 from ansible_collections.swarm.aws.plugins.module_utils._core import apply, registries
+from ansible_collections.swarm.aws.plugins.module_utils._core.change import Change
+from ansible_collections.swarm.aws.plugins.module_utils._core.policy import Policy
 from ansible_collections.swarm.aws.plugins.module_utils._core.registries import LABEL
 
 from .ports import ECR_SECONDS
@@ -26,8 +29,7 @@ def story(seed: int, weather: Weather) -> World:
     world.work.add(Service("shop", 2, image=IMAGE))
     world.at(0.0, lambda: _watch(world))
     try:
-        world.run(HOURS)
-        world.settle()
+        world.settle(after=HOURS)
     finally:
         world.end()
     return world
@@ -62,13 +64,13 @@ def test_a_plan_that_never_renews_is_caught(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_a_password_in_a_log_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
-    honest = apply._refresh_registry_auth
+    honest = apply.HANDLERS[act.RefreshRegistryAuth]
 
-    def telling(action: object, world: apply.World) -> object:
-        change = honest(action, world)  # type: ignore[arg-type]
-        password = world.registries.grant(action.registry).password  # type: ignore[attr-defined]
+    def telling(action: act.RefreshRegistryAuth, world: apply.World, policy: Policy) -> Change | None:
+        change = honest(action, world, policy)
+        password = world.registries.grant(action.registry).password
         return change and replace(change, resource=f"{change.resource}, now {password}")
 
-    monkeypatch.setattr(apply, "_refresh_registry_auth", telling)
+    monkeypatch.setitem(apply.HANDLERS, act.RefreshRegistryAuth, telling)
     with pytest.raises(AssertionError, match="I4"):
         story(1, Weather(managers=3, workers=1))

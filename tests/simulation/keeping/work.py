@@ -108,21 +108,22 @@ class Work:
 
     def scale(self, name: str, version: int, replicas: int, labels: Mapping[str, str]) -> None:
         """Change a service's count and labels. Raises Unavailable."""
-        service = self.services.get(name)
-        if service is None or service.version != version:
-            raise Unavailable("update out of sequence")
-        service.version += 1
+        service = self._update(name, version)
         service.replicas, service.labels = replicas, dict(labels)
         self.orchestrate()
 
     def authorize(self, name: str, version: int, grant: Grant, labels: Mapping[str, str]) -> None:
         """Change a service's credentials and labels. Raises Unavailable."""
+        service = self._update(name, version)
+        service.labels = dict(labels)
+        service.granted, service.grant_ends = grant.password, self._world.registries[grant.password]
+
+    def _update(self, name: str, version: int) -> Service:
         service = self.services.get(name)
         if service is None or service.version != version:
             raise Unavailable("update out of sequence")
         service.version += 1
-        service.labels = dict(labels)
-        service.granted, service.grant_ends = grant.password, self._world.registries[grant.password]
+        return service
 
     def deploy(self, service: Service, replicas: int) -> None:
         """What its owner does: set the count anew, and labels that know nothing of ours."""

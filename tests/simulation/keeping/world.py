@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -14,11 +14,11 @@ from ansible_collections.swarm.aws.plugins.module_utils._core.errors import Unav
 from ansible_collections.swarm.aws.plugins.module_utils._core.join.ports import ROLES
 from ansible_collections.swarm.aws.plugins.module_utils._core.policy import Dns, Group, Policy
 
+from tests.simulation.bucket import Bucket, token_key
 from tests.simulation.scheduler import Bell, Scheduler
 
 from .agent import Agent
 from .balancing import TARGET_GROUP, Balancing
-from .bucket import Bucket, token_key
 from .cloud import EPOCH, Cloud, Machine
 from .invariants import SLACK, Broken, Invariants
 from .queue import Queue
@@ -79,7 +79,7 @@ class World:
         self.zone = Zone(self)
         self.balancing = Balancing(self, seed)
         self.queue = Queue(self)
-        self.bucket = Bucket(self)
+        self.bucket = Bucket(self.invariants.bucket)
         self.agents: dict[str, Agent] = {}
         self.operators: list[Agent] = []
         self._form()
@@ -244,24 +244,15 @@ class World:
         if self.policy.dns is None:
             return ()
         groups = {name for name, group in self.policy.groups.items() if group.dns}
-        return tuple(
-            sorted(
-                address
-                for one in self.cloud.machines.values()
-                if one.group.name in groups and one.lifecycle == "InService" and one.state == "running"
-                for address in one.addresses
-            )
-        )
+        return tuple(sorted(address for one in self._in_service(groups) for address in one.addresses))
 
     def targets(self) -> frozenset[str]:
         """The instances that the target group should send requests to once all is quiet."""
         groups = {name for name, group in self.policy.groups.items() if group.target_groups}
-        machines = self.cloud.machines.values()
-        return frozenset(
-            one.id
-            for one in machines
-            if one.group.name in groups and one.lifecycle == "InService" and one.state == "running"
-        )
+        return frozenset(one.id for one in self._in_service(groups))
+
+    def _in_service(self, groups: set[str]) -> Iterator[Machine]:
+        return (one for one in self.cloud.machines.values() if one.group.name in groups and one.serves)
 
     def serves(self, address: str) -> bool:
         """Whether a request to the address is answered: by a healthy task of the edge service there."""
@@ -299,7 +290,6 @@ class World:
     @property
     def leader_agent(self) -> Agent:
         """The agent that acts."""
-        assert self.swarm.leader is not None
         return self.agents[self.swarm.leader.machine.id]
 
     # The story
@@ -315,8 +305,10 @@ class World:
         if not self.scheduler.run(condition, self.now + limit):
             raise Broken(f"not so within {limit:g} s")
 
-    def settle(self, limit: float = CONVERGES) -> None:
-        """Let nothing more go wrong, and see that all becomes as it should be. Raises Broken."""
+    def settle(self, limit: float = CONVERGES, *, after: float = 0.0) -> None:
+        """Let some time pass, and then nothing more go wrong; see that all becomes as it should be. Raises Broken."""
+        if after:
+            self.run(after)
         self.calm = True
         self.outages.clear()
         self.zone.gone = False
@@ -361,6 +353,5 @@ class World:
 
     def own_record(self, *addresses: str) -> Record:
         """The cluster's record with these addresses."""
-        assert self.policy.dns
         values = tuple(sorted(addresses))
         return dns.sync(values, Record(), self.policy.dns, self.policy.owner).after

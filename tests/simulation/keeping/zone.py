@@ -9,6 +9,8 @@ from ansible_collections.swarm.aws.plugins.module_utils._core.errors import Unav
 
 if TYPE_CHECKING:
     from .world import World
+# Seconds between two of a client's requests.
+PAUSE = 0.5
 
 
 class Zone:
@@ -75,7 +77,7 @@ class Zone:
     def _answer(self, record: Record) -> None:
         self.answered = record
 
-    def known(self, address: str, slack: float = 0.0) -> bool:
+    def known(self, address: str, slack: float) -> bool:
         """Whether a client may be told the address, now or by a resolver that asked before."""
         return address in self.record.addresses or self._world.now < self.known_until.get(address, 0.0) - slack
 
@@ -99,15 +101,15 @@ class Resolver:
 class Client:
     """A user, who asks for the page every so often and counts how often there was none."""
 
-    def __init__(self, world: World, every: float = 0.5) -> None:
-        self._world, self._resolver, self._every = world, Resolver(world), every
+    def __init__(self, world: World) -> None:
+        self._world, self._resolver = world, Resolver(world)
         self.requests = self.failures = 0
         self.last_failure: float | None = None
-        world.at(every, self._ask)
+        world.at(PAUSE, self._ask)
 
     def _ask(self) -> None:
         world, addresses = self._world, self._resolver.resolve()
-        self._world.at(self._every, self._ask)
+        self._world.at(PAUSE, self._ask)
         if not addresses:
             return
         self.requests += 1

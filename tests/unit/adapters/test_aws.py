@@ -13,11 +13,12 @@ from ansible_collections.swarm.aws.plugins.module_utils._core.policy import Dns
 from ansible_collections.swarm.aws.plugins.module_utils.adapters.autoscaling import Fleet
 from ansible_collections.swarm.aws.plugins.module_utils.adapters.aws import Aws
 from ansible_collections.swarm.aws.plugins.module_utils.adapters.balancing import TargetGroups
-from ansible_collections.swarm.aws.plugins.module_utils.adapters.documents import STATUS_KEY, read_status, write_status
 from ansible_collections.swarm.aws.plugins.module_utils.adapters.queue import Queue
 from ansible_collections.swarm.aws.plugins.module_utils.adapters.route53 import Zone
+from ansible_collections.swarm.aws.plugins.module_utils.adapters.store import STATUS_KEY, S3Store
 from botocore.exceptions import ClientError
-from moto import mock_aws
+
+from tests.unit.bucket import account as in_memory
 
 REGION = "eu-west-1"
 OWNER = "heritage=swarm.aws,cluster=example,region=eu-west-1"
@@ -25,19 +26,18 @@ OWNER = "heritage=swarm.aws,cluster=example,region=eu-west-1"
 
 @pytest.fixture(autouse=True)
 def account(monkeypatch):
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-        monkeypatch.setenv(name, "testing")
-    # Reading a thousand images takes seconds.
-    monkeypatch.setenv("MOTO_EC2_LOAD_DEFAULT_AMIS", "false")
-    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
-    monkeypatch.delenv("AWS_PROFILE", raising=False)
-    with mock_aws():
+    with in_memory(monkeypatch):
         yield boto3.session.Session(region_name=REGION)
 
 
 @pytest.fixture
 def aws():
     return Aws(REGION)
+
+
+@pytest.fixture
+def fleet(aws, group):
+    return Fleet(aws, "example", lambda: 0)
 
 
 @pytest.fixture
@@ -61,8 +61,8 @@ def group(account):
     return SimpleNamespace(ec2=ec2, scaling=scaling)
 
 
-def test_instances_of_the_cluster_are_joined_with_their_group(aws, group):
-    first, second = Fleet(aws, "example", lambda: 0).instances()
+def test_instances_of_the_cluster_are_joined_with_their_group(fleet):
+    first, second = fleet.instances()
     assert first.scaling_group == "example-blue"
     assert (first.group, first.role, first.lifecycle, first.state) == ("blue", "worker", "InService", "running")
     assert first.in_service
@@ -70,8 +70,7 @@ def test_instances_of_the_cluster_are_joined_with_their_group(aws, group):
     assert first.private_address != second.private_address
 
 
-def test_an_instances_ipv6_address_is_that_of_its_first_interface(aws, group, monkeypatch):
-    fleet = Fleet(aws, "example", lambda: 0)
+def test_an_instances_ipv6_address_is_that_of_its_first_interface(fleet, monkeypatch):
     assert [one.ipv6_address for one in fleet.instances()] == [None, None]
     described = fleet._described()
     for found in described.values():
@@ -82,8 +81,7 @@ def test_an_instances_ipv6_address_is_that_of_its_first_interface(aws, group, mo
     assert {one.ipv6_address for one in fleet.instances() if one.lifecycle} == {"2001:db8::1"}
 
 
-def test_what_the_groups_do_not_tell_of_is_asked_for_where_one_has_a_warm_pool(aws, group, monkeypatch):
-    fleet = Fleet(aws, "example", lambda: 0)
+def test_what_the_groups_do_not_tell_of_is_asked_for_where_one_has_a_warm_pool(aws, fleet, monkeypatch):
     found = fleet._groups()
     hidden = found[0]["Instances"].pop()
     monkeypatch.setattr(fleet, "_groups", lambda: found)
@@ -106,8 +104,7 @@ def test_what_the_groups_do_not_tell_of_is_asked_for_where_one_has_a_warm_pool(a
     assert fleet.groups()[0].in_service == 1
 
 
-def test_an_ended_instance_is_gone_whether_or_not_ec2_still_knows_it(aws, group):
-    fleet = Fleet(aws, "example", lambda: 0)
+def test_an_ended_instance_is_gone_whether_or_not_ec2_still_knows_it(fleet, group):
     first, second = fleet.instances()
     group.ec2.terminate_instances(InstanceIds=[first.id])
     states = {one.id: one.gone for one in fleet.instances()}
@@ -116,14 +113,12 @@ def test_an_ended_instance_is_gone_whether_or_not_ec2_still_knows_it(aws, group)
     assert not fleet.gone(second.id)
 
 
-def test_an_instance_that_only_auto_scaling_knows_is_still_to_come(aws, group, monkeypatch):
-    fleet = Fleet(aws, "example", lambda: 0)
+def test_an_instance_that_only_auto_scaling_knows_is_still_to_come(fleet, monkeypatch):
     monkeypatch.setattr(fleet, "_described", lambda **arguments: {})
     assert [one.state for one in fleet.instances()] == ["pending", "pending"]
 
 
-def test_an_instance_is_ended_with_or_without_another_one_in_its_place(aws, group):
-    fleet = Fleet(aws, "example", lambda: 0)
+def test_an_instance_is_ended_with_or_without_another_one_in_its_place(fleet, group):
     first, second = fleet.instances()
     group.scaling.update_auto_scaling_group(AutoScalingGroupName="example-blue", MinSize=1)
     assert fleet.sizes("example-blue") == (1, 2)
@@ -138,8 +133,7 @@ def test_an_instance_is_ended_with_or_without_another_one_in_its_place(aws, grou
         fleet.sizes("other")
 
 
-def test_a_group_is_being_upgraded_while_its_tag_says_what_is_usual(aws, group):
-    fleet = Fleet(aws, "example", lambda: 0)
+def test_a_group_is_being_upgraded_while_its_tag_says_what_is_usual(aws, fleet, group):
     assert fleet.instances() and fleet.upgrading == frozenset()
     usual = {"Key": "swarm.aws/usual-size", "Value": "2", "PropagateAtLaunch": False}
     resource = {"ResourceId": "example-blue", "ResourceType": "auto-scaling-group"}
@@ -148,8 +142,8 @@ def test_a_group_is_being_upgraded_while_its_tag_says_what_is_usual(aws, group):
 
 
 @pytest.mark.fault(29)
-def test_fault_29_whose_an_instance_is_is_told_by_its_tags(aws, group):
-    fleet, others = Fleet(aws, "example", lambda: 0), Fleet(aws, "other", lambda: 0)
+def test_fault_29_whose_an_instance_is_is_told_by_its_tags(aws, fleet):
+    others = Fleet(aws, "other", lambda: 0)
     assert fleet.owner(others.instances()[0].id)["swarm.aws/cluster"] == "other"
     assert fleet.owner("i-0123456789abcdef0") is None
 
@@ -234,11 +228,8 @@ DUAL = Record(("198.51.100.1", "2001:db8::1", "2001:db8::2"), 10, BOTH, ipv6_ttl
 
 
 def test_an_aaaa_record_is_written_beside_the_a_record_and_goes_apart_from_it(aws, zone, monkeypatch):
-    records, wanted, client = (
-        Zone(aws, lambda: 0.0),
-        Dns(zone.id, "www.example.com", 10, ipv6=True),
-        aws.client("route53"),
-    )
+    records, client = Zone(aws, lambda: 0.0), aws.client("route53")
+    wanted = Dns(zone.id, "www.example.com", 10, ipv6=True)
     sent, send = [], client.change_resource_record_sets
 
     def note(**arguments):
@@ -342,9 +333,10 @@ def test_messages_come_until_they_are_deleted(aws, account):
 
 def test_the_status_is_written_where_managers_may(aws, account):
     account.client("s3").create_bucket(Bucket="bucket", CreateBucketConfiguration={"LocationConstraint": REGION})
-    assert read_status(aws, "bucket") == {}
-    write_status(aws, "bucket", {"awaited": []})
-    assert read_status(aws, "bucket") == {"awaited": []}
+    store = S3Store(aws, "bucket")
+    assert store.status() == {}
+    store.write_status({"awaited": []})
+    assert store.status() == {"awaited": []}
     found = account.client("s3").get_object(Bucket="bucket", Key=STATUS_KEY)["Body"].read()
     assert (STATUS_KEY, json.loads(found)) == ("manager/status.json", {"awaited": []})
 

@@ -228,34 +228,38 @@ def test_its_user_data_is_a_managers_but_for_the_role() -> None:
         user_data({"UserData": base64.b64encode(b'{"role": "worker"}').decode()})
 
 
+class Changing:
+    """A swarm to which something is added all the time, until so many seconds are over."""
+
+    def __init__(self, until: float) -> None:
+        self.began = self.now = 1000.0
+        self.until, self.agreed_at = until, 0.0
+
+    def facts(self) -> Facts:
+        secrets = int(min(self.now - self.began, self.until) * 10)
+        return Facts("c", "n", "10.0.0.1", "26.1.5", Path("/"), False, {"secrets": secrets})
+
+    def agree(self) -> None:
+        self.agreed_at = self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+    def settled(self) -> Facts:
+        return backing.settled(self.facts, self.agree, lambda: self.now, self.sleep)
+
+
 @pytest.mark.fault(36)
-@pytest.mark.parametrize(("changes_until", "seconds"), [(0.0, 3.0), (5.0, 8.0)])
-def test_fault_36_what_is_backed_up_was_known_to_this_manager_for_a_while(changes_until, seconds):
+@pytest.mark.parametrize(("until", "seconds"), [(0.0, 3.0), (5.0, 8.0)])
+def test_fault_36_what_is_backed_up_was_known_to_this_manager_for_a_while(until: float, seconds: float) -> None:
     """A follower writes down with the next entry what was decided, and a restore leaves out what is not written so."""
-    clock, agreed_at = [1000.0], []
-
-    def ask():
-        changed = min(clock[0] - 1000.0, changes_until)
-        return Facts("c", "n", "10.0.0.1", "26.1.5", Path("/"), False, {"secrets": int(changed * 10)})
-
-    def sleep(for_seconds):
-        clock[0] += for_seconds
-
-    facts = backing.settled(ask, lambda: agreed_at.append(clock[0]), lambda: clock[0], sleep)
-    assert clock[0] - agreed_at[-1] >= 3.0
-    assert agreed_at[-1] >= 1000.0 + changes_until, "what changed last was there to be written down"
-    assert facts.counts == {"secrets": int(changes_until * 10)}
-    assert seconds <= clock[0] - 1000.0 < seconds + 1.0
+    swarm = Changing(until)
+    assert swarm.settled().counts == {"secrets": int(until * 10)}
+    assert swarm.now - swarm.agreed_at >= 3.0
+    assert swarm.agreed_at >= swarm.began + until, "what changed last was there to be written down"
+    assert seconds <= swarm.now - swarm.began < seconds + 1.0
 
 
-def test_a_swarm_that_keeps_changing_is_not_backed_up():
-    clock = [1000.0]
-
-    def ask():
-        return Facts("c", "n", "10.0.0.1", "26.1.5", Path("/"), False, {"secrets": int(clock[0] * 10)})
-
-    def sleep(for_seconds):
-        clock[0] += for_seconds
-
+def test_a_swarm_that_keeps_changing_is_not_backed_up() -> None:
     with pytest.raises(Unavailable, match="has not stood still"):
-        backing.settled(ask, lambda: None, lambda: clock[0], sleep)
+        Changing(until=float("inf")).settled()

@@ -15,10 +15,10 @@ from ansible_collections.swarm.aws.plugins.module_utils._core.policy import Dns
 from ansible_collections.swarm.aws.plugins.module_utils.adapters.aws import Aws
 from ansible_collections.swarm.aws.plugins.module_utils.adapters.cloud_map import Service
 from ansible_collections.swarm.aws.plugins.module_utils.adapters.records import Records
-from moto import mock_aws
 
 from lab.aws import cloud_map
 from lab.aws.grafts import Grafts
+from tests.unit.bucket import account
 
 REGION = "eu-west-1"
 OWNER = "heritage=swarm.aws,cluster=example,region=eu-west-1"
@@ -28,7 +28,7 @@ class Bench:
     """A service in a namespace, and the adapter, whose time the test makes."""
 
     def __init__(self, *kinds: str, tags: bool = True) -> None:
-        self.now, self.clock = 1000.0, 0.0
+        self.now = 1000.0
         self.fleet = {f"i-{number}": instance(number) for number in (1, 2, 3)}
         self.client: Any = boto3.client("servicediscovery", region_name=REGION)
         if kinds:
@@ -70,13 +70,9 @@ def instance(number: int) -> Instance:
 
 
 @pytest.fixture(autouse=True)
-def account(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-        monkeypatch.setenv(name, "testing")
-    for name in ("AWS_ENDPOINT_URL", "AWS_PROFILE"):
-        monkeypatch.delenv(name, raising=False)
+def in_memory(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     grafts = Grafts()
-    with mock_aws():
+    with account(monkeypatch):
         cloud_map.install(grafts, seconds=5)
         yield
         grafts.remove()

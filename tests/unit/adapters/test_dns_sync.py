@@ -6,23 +6,22 @@ from dataclasses import replace
 
 import pytest
 from ansible_collections.swarm.aws.plugins.module_utils._core.apply import Refused
-from ansible_collections.swarm.aws.plugins.module_utils._core.cluster import Cluster, Instance, Node, Record
+from ansible_collections.swarm.aws.plugins.module_utils._core.cluster import Record
 from ansible_collections.swarm.aws.plugins.module_utils._core.errors import SwarmError
-from ansible_collections.swarm.aws.plugins.module_utils._core.policy import Dns, Group, Policy
+from ansible_collections.swarm.aws.plugins.module_utils._core.policy import Dns, Policy
 from ansible_collections.swarm.aws.plugins.module_utils._core.report import members
 from ansible_collections.swarm.aws.plugins.module_utils.adapters.config import Config
 from ansible_collections.swarm.aws.plugins.module_utils.verbs import on_manager
 from ansible_collections.swarm.aws.plugins.modules import dns_sync
 
-POLICY = Policy("example", {"manager": Group("manager", dns=True)}, Dns("Z1", "www.example.com", 10))
+from tests.unit.core.world import POLICY, instance, node, observed
+
 OLD = Record(("198.51.100.9",), 10, POLICY.owner)
 NEW = {"ipv4_values": ["198.51.100.1"], "ttl": 10, "owner": POLICY.owner}
 
 
-def cluster(record):
-    node = Node("n1", "manager", "ready", voter=True, reachable=True, labels={"swarm.aws.instance": "i-1"})
-    one = Instance("i-1", "manager", "manager", "a", "running", None, "198.51.100.1", lifecycle="InService")
-    return Cluster("swarm", "swarm", (node,), (one,), record, ())
+def cluster(found):
+    return observed([instance(1)], [node(1, leader=True)], found)
 
 
 class Bench:
@@ -136,4 +135,4 @@ def test_what_is_not_given_is_the_nodes_own(monkeypatch):
 
 def test_members_are_instances_nodes_and_addresses_joined():
     (row,) = members(cluster(Record(("198.51.100.1",), 10, POLICY.owner)), "public")
-    assert (row["instance"], row["node"], row["published"], row["voter"]) == ("i-1", "n1", True, True)
+    assert (row["instance"], row["node"], row["published"], row["voter"]) == ("i-001", "n001", True, True)

@@ -9,25 +9,20 @@ from dataclasses import replace
 import pytest
 from ansible_collections.swarm.aws.plugins.module_utils._core import plan
 from ansible_collections.swarm.aws.plugins.module_utils._core.actions import CompleteLifecycle
-from ansible_collections.swarm.aws.plugins.module_utils._core.cluster import Cluster, Instance, Node, Record
 from ansible_collections.swarm.aws.plugins.module_utils._core.errors import Unavailable
-from ansible_collections.swarm.aws.plugins.module_utils._core.policy import Group, Policy, PolicyError
+from ansible_collections.swarm.aws.plugins.module_utils._core.policy import Policy, PolicyError
 from ansible_collections.swarm.aws.plugins.module_utils._core.reconcile import Failure, reconcile
 from ansible_collections.swarm.aws.plugins.module_utils.adapters.queue import Message
 from ansible_collections.swarm.aws.runtime.swarm_agent import loop as agent
 from ansible_collections.swarm.aws.runtime.swarm_agent.log import Log
 
-GOOD = json.dumps({"detail-type": "EC2 Instance-terminate Lifecycle Action", "detail": {"EC2InstanceId": "i-2"}})
-LEAVING = Instance("i-2", "worker", "worker", "a", "running", scaling_group="g", lifecycle="Terminating:Wait")
-LABELS = {"swarm.aws.instance": "i-1", "swarm.aws.group": "manager", "swarm.aws.zone": "a"}
-QUIET = Cluster(
-    "swarm",
-    "swarm",
-    (Node("n1", "manager", "ready", voter=True, reachable=True, leader=True, labels=LABELS),),
-    (Instance("i-1", "manager", "manager", "a", "running", lifecycle="InService"),),
-    Record(),
-    (),
-)
+from tests.unit.core import world
+from tests.unit.core.world import instance, node, observed
+
+GOOD = json.dumps({"detail-type": "EC2 Instance-terminate Lifecycle Action", "detail": {"EC2InstanceId": "i-002"}})
+LEAVING = instance(2, "worker", lifecycle="Terminating:Wait")
+POLICY = replace(world.POLICY, dns=None)
+QUIET = observed([instance(1)], [node(1, leader=True)])
 
 
 class FakeKeeper:
@@ -37,7 +32,7 @@ class FakeKeeper:
         self.clock, self.cluster = clock, QUIET
         self.swarm = self.observer = self
         self.leading: bool | Exception = True
-        self.wanted: Policy | Exception = Policy("example", {"manager": Group("manager")}, queue="example-events")
+        self.wanted: Policy | Exception = POLICY
         self.messages: list[Message] = []
         self.deleted: list[str] = []
         self.statuses: list[dict] = []
@@ -175,7 +170,7 @@ def test_an_event_wakes_and_what_is_done_is_logged(bench):
     assert line["action"] == "CompleteLifecycle"
     assert line["before"] == {"state": "Terminating:Wait"}
     assert line["after"] == {"hook": "example-terminating", "result": "CONTINUE"}
-    assert bench.keeper.statuses[-1]["last_actions"][0]["resource"] == "lifecycle of i-2"
+    assert bench.keeper.statuses[-1]["last_actions"][0]["resource"] == "lifecycle of i-002"
 
 
 @pytest.mark.fault(17)
@@ -193,7 +188,7 @@ def test_fault_28_an_announcement_is_kept_in_the_queue_until_the_node_carries_it
     said = {
         "detail-type": "EC2 Spot Instance Interruption Warning",
         "time": "2026-01-27T06:02:51Z",
-        "detail": {"instance-id": "i-1"},
+        "detail": {"instance-id": "i-001"},
     }
     bench.keeper.messages = [Message("spot", json.dumps(said))]
     bench.turn()
@@ -242,4 +237,4 @@ def test_the_last_good_policy_serves_when_there_is_a_worse_one(bench):
 
 
 def test_the_fake_is_true_to_the_plan():
-    assert plan.plan(QUIET, Policy("example", {"manager": Group("manager")}), 0) == []
+    assert plan.plan(QUIET, POLICY, 0) == []

@@ -153,21 +153,6 @@ def test_fault_24_managers_are_judged_together(bench):
 
 
 @pytest.mark.fault(25)
-def test_fault_25_replacements_that_find_no_place_call_the_removal_off(bench):
-    """The estimate saw a place; the scheduler then does not."""
-    bench._schedule = lambda: bench.world.all_services.update(
-        web=replace(WEB, replicas=4, labels={"swarm.aws.surge": "3+1"}, pending=1, why_pending="no suitable node")
-    )
-    with pytest.raises(SwarmError, match=r"1 tasks of web \(no suitable node\).*called off"):
-        drain(bench)
-    assert labels.REQUESTED not in bench.world.members["n004"].labels
-    bench.sleep(1)
-    bench.sleep(1)
-    assert bench.world.members["n004"].availability == "active"
-    assert bench.world.ended == []
-
-
-@pytest.mark.fault(25)
 def test_fault_25_what_certainly_has_no_place_is_refused_at_once(bench):
     bench.world.all_services["web"] = replace(WEB, needs=Needs(most_per_node=1), healthy={"n001": 1, "n004": 1})
     for number in (2, 3):
@@ -192,10 +177,13 @@ def test_a_removal_is_called_off_on_demand_and_not_when_it_is_too_late(bench):
 
 @pytest.mark.fault(29)
 def test_fault_29_what_is_not_of_the_cluster_is_refused(bench):
-    with pytest.raises(SwarmError, match="EC2 knows no instance"):
+    with pytest.raises(SwarmError, match=r"EC2 knows no instance i-\w+ in eu-west-1 of this account"):
+        drain(bench, 5)
+    bench.owner_of = {}
+    with pytest.raises(SwarmError, match="is of no cluster"):
         drain(bench, 5)
     bench.owner_of = {"swarm.aws/cluster": "other"}
-    with pytest.raises(SwarmError, match="belongs to the cluster 'other'"):
+    with pytest.raises(SwarmError, match="belongs to the cluster 'other', and this is 'example'"):
         drain(bench, 5)
     with pytest.raises(SwarmError, match="is no instance ID"):
         drain(bench, instance="i-1")
@@ -207,13 +195,6 @@ def test_a_group_at_its_smallest_is_not_made_smaller(bench):
     bench.sizes_of = (0, 1)
     drain(bench, replace=False)
     assert bench.world.ended == [(IDS[4], False)]
-
-
-@pytest.mark.fault(21)
-def test_fault_21_an_instance_that_never_joined_is_ended_at_once(bench):
-    bench.world.fleet[IDS[5]] = replace(instance(5, "worker"), id=IDS[5])
-    assert drain(bench, 5)["changed"]
-    assert bench.world.fleet[IDS[5]].gone
 
 
 def test_what_is_in_a_warm_pool_is_not_removed(bench):

@@ -214,10 +214,14 @@ def test_credentials_are_handed_on_and_nothing_else_changes(swarm, sent):
     assert auth == {"username": "AWS", "password": "pass"}
 
 
-def _renewable(template, *tasks, mode=None, update=None):
+def _read(template, *tasks, mode=None, update=None):
     spec = {"Name": "x", "Mode": mode or {"Replicated": {"Replicas": 1}}, "TaskTemplate": template}
     service = {"ID": "s1", "Spec": spec, "UpdateStatus": update and {"State": update}}
-    return services.read([service], tasks)[0].renewable
+    return services.read([service], tasks)[0]
+
+
+def _renewable(template, *tasks, mode=None):
+    return _read(template, *tasks, mode=mode).renewable
 
 
 ONCE = {"RestartPolicy": {"Condition": "none"}}
@@ -231,19 +235,13 @@ ONCE = {"RestartPolicy": {"Condition": "none"}}
         ("paused", False, True),
         ("rollback_paused", False, True),
         ("completed", False, False),
+        ("rollback_completed", False, False),
         (None, False, False),
     ],
 )
-def test_an_update_is_under_way_or_has_stopped_half_way(update, updating, paused):
-    spec = {"Name": "x", "Mode": {"Replicated": {"Replicas": 1}}, "TaskTemplate": {}}
-    (found,) = services.read([{"ID": "s1", "Spec": spec, "UpdateStatus": update and {"State": update}}], [])
-    assert (found.updating, found.paused) == (updating, paused)
-
-
-@pytest.mark.parametrize("update", ["updating", "paused", "rollback_started", "rollback_paused"])
-def test_an_update_that_is_not_over_is_not_disturbed(update):
-    assert not _renewable({}, update=update)
-    assert _renewable({}, update="completed") and _renewable({}, update="rollback_completed")
+def test_an_update_is_under_way_or_has_stopped_half_way_and_is_then_not_disturbed(update, updating, paused):
+    found = _read({}, update=update)
+    assert (found.updating, found.paused, found.renewable) == (updating, paused, not (updating or paused))
 
 
 def test_what_ran_once_is_not_to_run_again():
@@ -258,9 +256,8 @@ def test_what_ran_once_is_not_to_run_again():
 
 
 def test_where_a_global_service_ended_for_good():
-    service = {"ID": "s1", "Spec": {"Name": "x", "Mode": {"Global": {}}, "TaskTemplate": ONCE}}
     tasks = [_task("complete", "shutdown", node="n1"), _task("running", "running", node="n2")]
-    assert services.read([service], tasks)[0].over == {"n1"}
+    assert _read(ONCE, *tasks, mode={"Global": {}}).over == {"n1"}
 
 
 ENDED = ("failed", "rejected", "shutdown")
@@ -275,10 +272,9 @@ def test_where_a_service_fails_again_and_again(ended, healthy, order):
     tasks = [_task(state, "shutdown", at=f"2026-11-28T07:{at // 60:02}:{at % 60:02}.123456789Z") for state, at in ended]
     tasks += [_task("running" if healthy else "starting", "running"), *[_task("failed", "shutdown", node="n2")] * 2]
     order.shuffle(tasks)
-    service = {"ID": "s1", "Spec": {"Name": "x", "Mode": {"Global": {}}, "TaskTemplate": {}}}
     last = sorted((at, state) for state, at in ended)[-3:]
     fails = len(last) == 3 and last[-1][0] - last[0][0] <= 600 and all(state != "shutdown" for _, state in last)
-    assert services.read([service], tasks)[0].failing == ({"n1"} if fails and not healthy else set())
+    assert _read({}, *tasks, mode={"Global": {}}).failing == ({"n1"} if fails and not healthy else set())
 
 
 def test_all_tasks_are_started_anew_by_a_counter_and_nothing_else(swarm, sent, monkeypatch):

@@ -5,20 +5,16 @@ from __future__ import annotations
 import pytest
 from ansible_collections.swarm.aws.plugins.module_utils._core import backups
 from ansible_collections.swarm.aws.plugins.module_utils._core.backups import BackupError, Manifest
-from ansible_collections.swarm.aws.plugins.module_utils._core.cluster import Node
 from hypothesis import given
 from hypothesis import strategies as st
+
+from .world import node
 
 COUNTS = {"nodes": 4, "services": 4, "secrets": 2, "configs": 3}
 MANIFEST = Manifest(
     "20260102T030405Z-i-01", "demo", "swarm", "i-01", "node", "10.0.0.1", "26.1", 1767323045.0, "ab", 7, COUNTS
 )
 times = st.integers(min_value=0, max_value=4102444800)
-
-
-def node(number: int, **more: object) -> Node:
-    usual: dict[str, object] = {"voter": True, "reachable": True}
-    return Node(f"n{number}", "manager", "ready", **{**usual, **more})  # type: ignore[arg-type]
 
 
 @given(times, st.integers(min_value=0, max_value=2**68))
@@ -51,9 +47,9 @@ def test_none_is_due_where_none_are_wanted() -> None:
 
 def test_it_is_a_followers_turn_and_the_leaders_when_it_is_alone() -> None:
     nodes = [node(1, leader=True), node(2, reachable=False), node(4), node(3)]
-    assert [one.id for one in nodes if backups.on_duty(nodes, one.id)] == ["n3"]
-    assert backups.on_duty(nodes[:2], "n1")
-    assert not backups.on_duty([], "n1")
+    assert [one.id for one in nodes if backups.on_duty(nodes, one.id)] == ["n003"]
+    assert backups.on_duty(nodes[:2], "n001")
+    assert not backups.on_duty([], "n001")
 
 
 def test_a_manifest_is_read_as_it_was_written() -> None:

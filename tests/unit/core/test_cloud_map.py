@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import pytest
 from ansible_collections.swarm.aws.plugins.module_utils._core import report
 from ansible_collections.swarm.aws.plugins.module_utils._core.actions import SyncRecord
 from ansible_collections.swarm.aws.plugins.module_utils._core.cluster import Cluster, Record
 from ansible_collections.swarm.aws.plugins.module_utils._core.dns import BOTH
 from ansible_collections.swarm.aws.plugins.module_utils._core.plan import decide, plan
-from ansible_collections.swarm.aws.plugins.module_utils._core.policy import Dns, Policy, PolicyError
+from ansible_collections.swarm.aws.plugins.module_utils._core.policy import Dns, Policy
 from hypothesis import given
 
 from . import states, world
@@ -92,9 +91,6 @@ def test_nothing_is_known_until_cloud_map_answers() -> None:
     assert "an answer from Cloud Map" in decide(seen, CLOUD_MAP, NOW).awaited
 
 
-def test_the_policy_names_a_service_or_a_zone() -> None:
-    dns = {"record": "www.example.com", "ttl": 10}
-    document = {"cluster": "example", "groups": {}, "dns": {**dns, "service_id": "srv-1"}}
-    assert Policy.parse(document).dns == SERVICE
-    with pytest.raises(PolicyError, match=r"dns\.zone_id"):
-        Policy.parse({**document, "dns": dns})
+def test_the_policy_may_name_a_service_instead_of_a_zone() -> None:
+    dns = {"record": "www.example.com", "ttl": 10, "service_id": "srv-1"}
+    assert Policy.parse({"cluster": "example", "groups": {}, "dns": dns}).dns == SERVICE

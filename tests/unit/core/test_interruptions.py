@@ -10,7 +10,7 @@ import pytest
 from ansible_collections.swarm.aws.plugins.module_utils._core import actions as act
 from ansible_collections.swarm.aws.plugins.module_utils._core import events, identity, interruptions, labels, refusals
 from ansible_collections.swarm.aws.plugins.module_utils._core.apply import Refused
-from ansible_collections.swarm.aws.plugins.module_utils._core.cluster import Interruption, Needs, Service
+from ansible_collections.swarm.aws.plugins.module_utils._core.cluster import Interruption, Service
 from ansible_collections.swarm.aws.plugins.module_utils._core.plan import decide
 from ansible_collections.swarm.aws.plugins.module_utils._core.watch import STAGES, Watch
 
@@ -247,19 +247,6 @@ def test_fault_29_what_is_no_instance_id_is_refused(wrong):
         refusals.well_formed(wrong)
 
 
-@pytest.mark.fault(29)
-@pytest.mark.parametrize(
-    ("tags", "reason"),
-    [
-        (None, "EC2 knows no instance i-1 in eu-west-1 of this account"),
-        ({}, "is of no cluster"),
-        ({"swarm.aws/cluster": "other"}, "belongs to the cluster 'other', and this is 'example'"),
-    ],
-)
-def test_fault_29_a_foreign_instance_is_named(tags, reason):
-    assert reason in str(refusals.foreign("i-1", tags, "example", "eu-west-1"))
-
-
 @pytest.mark.fault(24)
 @pytest.mark.parametrize(
     ("alive", "asked", "numbers"),
@@ -283,22 +270,6 @@ def test_fault_24_without_replacement_two_managers_become_one_and_none_goes_too_
         found = observed(THREE[:alive], NODES[:alive], record(1))
         with pytest.raises(refusals.RequestRefused) if refused else contextlib.nullcontext():
             refusals.check_quorum(found, identity.join(found), asked, replace=False)
-
-
-@pytest.mark.fault(25)
-def test_fault_25_no_place_is_seen_before_anything_is_changed():
-    service = Service("w", "web", replicas=1, healthy={"n004": 1}, needs=Needs(constraints=("node.role == worker",)))
-    found = replace(four(worker()), services=(service,))
-    with pytest.raises(refusals.RequestRefused, match="none of 3 other nodes meets node"):
-        refusals.check_room(found, worker(), "i-004")
-    refusals.check_room(found, node(3), "i-003")
-
-
-def test_a_group_is_not_made_smaller_than_it_may_be():
-    found = four(worker())
-    with pytest.raises(refusals.RequestRefused, match="has 1 instances and may not have fewer than 1"):
-        refusals.check_size(["i-004"], identity.join(found), {"example-worker": (1, 1)})
-    refusals.check_size(["i-004"], identity.join(found), {"example-worker": (0, 1)})
 
 
 # What is seen of it

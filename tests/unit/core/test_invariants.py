@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from ansible_collections.swarm.aws.plugins.module_utils._core import dns, identity, plan
-from ansible_collections.swarm.aws.plugins.module_utils._core.quorum import Interlock
+from ansible_collections.swarm.aws.plugins.module_utils._core import dns, plan
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
+
+from tests.simulation.keeping import broken
 
 from .invariants import converges, plan_is_safe
 from .states import clusters
@@ -43,23 +44,6 @@ def falsified(check: Callable[..., object], *strategies: st.SearchStrategy) -> N
         generous(given(*strategies)(check))()
 
 
-def _no_interlock(monkeypatch):
-    monkeypatch.setattr(Interlock, "refusal", lambda self, node, **_: "")
-
-
-def _instances_instead_of_raft(monkeypatch):
-    class Counting(Interlock):
-        def __init__(self, nodes):
-            super().__init__([node for node in nodes if node.state != "down"])
-
-    monkeypatch.setattr(plan, "Interlock", Counting)
-
-
-def _down_is_gone(monkeypatch):
-    monkeypatch.setattr(identity, "_proven", lambda node, at_address: None)
-    monkeypatch.setattr(identity, "_gone", lambda identifier, instances: True)
-
-
 def _not_ready_is_published(monkeypatch):
     def every(membership, *_):
         hosts = (membership.instances[one].public_address for one in membership.node_of)
@@ -84,30 +68,22 @@ def _foreign_is_taken(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "broken",
+    "wrong",
     [
-        _no_interlock,
-        _instances_instead_of_raft,
-        _down_is_gone,
+        broken.no_interlock,
+        broken.votes_of_those_that_are_up,
+        broken.down_is_gone,
         _not_ready_is_published,
         _record_is_emptied,
         _foreign_is_taken,
     ],
 )
-def test_a_broken_plan_is_caught(broken, monkeypatch):
-    broken(monkeypatch)
+def test_a_wrong_plan_is_caught(wrong, monkeypatch):
+    wrong(monkeypatch)
     falsified(plan_is_safe, clusters(), st.just(DUAL))
 
 
-def _ghosts_stay(monkeypatch):
-    monkeypatch.setattr(plan._Planner, "_dead", lambda self: None)
-
-
-def _facts_are_lost(monkeypatch):
-    monkeypatch.setattr(plan.labels, "FACTS", ())
-
-
-@pytest.mark.parametrize("broken", [_ghosts_stay, _facts_are_lost])
-def test_a_plan_that_gets_nowhere_is_caught(broken, monkeypatch):
-    broken(monkeypatch)
+@pytest.mark.parametrize("wrong", [broken.ghosts_stay, broken.facts_are_forgotten])
+def test_a_plan_that_gets_nowhere_is_caught(wrong, monkeypatch):
+    wrong(monkeypatch)
     falsified(converges, clusters(quorum=True), st.none(), st.just(DUAL))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 from ansible_collections.swarm.aws.plugins.module_utils._core import dns, events
@@ -105,10 +106,19 @@ def test_a_policy_is_read():
         ({"cluster": ""}, "cluster is ''"),
         ({"dns": {"zone_id": "Z", "record": "a", "ttl": "10"}}, "dns.ttl is '10'"),
         ({"dns": {"zone_id": "Z", "record": "a", "ttl": 1, "addresses": "both"}}, "dns.addresses is 'both'"),
+        ({"dns": {"record": "a", "ttl": 1}}, "dns.zone_id"),
+        (
+            {"groups": {"w": {"role": "worker", "scaling": {"min": 0, "max": 4}}}},
+            "groups.w.scaling.min is 0, but must be a whole number from 1 on",
+        ),
+        (
+            {"groups": {"m": {"role": "manager", "target_groups": ["web"]}}},
+            "groups.m.target_groups has 'web', but must have ARNs",
+        ),
     ],
 )
 def test_a_policy_that_is_wrong_is_refused(change, reason):
-    with pytest.raises(PolicyError, match=reason):
+    with pytest.raises(PolicyError, match=re.escape(reason)):
         Policy.parse({**DOCUMENT, **change})
 
 

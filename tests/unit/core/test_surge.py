@@ -64,11 +64,6 @@ def test_a_node_that_still_takes_tasks_is_paused_first():
     assert [type(one) for one in planned if getattr(one, "instance", "") == "i-003"][-1] is act.Pause
 
 
-def test_a_raise_is_planned_once():
-    raised = replace(WEB, replicas=8, labels={LABEL: "6+2"}, starting={"n001": 1, "n002": 1})
-    assert scaled([raised]) == []
-
-
 def test_more_is_raised_when_another_node_leaves_too():
     other = replace(leaving(2), role="worker", voter=False, reachable=False)
     nodes = (node(1, leader=True), other, leaving(3))
@@ -82,15 +77,6 @@ def ready(service, now=NOW + 20, **more):
     decision = decide(cluster([service], third=leaving(**{labels.WITHDRAWN: "999991.000"}), **more), POLICY, now)
     drains = [one for one in decision.actions if isinstance(one, act.Drain)]
     return bool(drains), decision.waits.get("i-003", []), decision.held.get("i-003", "")
-
-
-@pytest.mark.fault(23)
-def test_fault_23_the_drain_waits_until_as_many_are_healthy_elsewhere_as_are_declared():
-    raised = replace(WEB, replicas=8, labels={LABEL: "6+2"}, starting={"n001": 2})
-    drained, waits, held = ready(raised)
-    assert (drained, held) == (False, "")
-    assert "2 tasks of web to run elsewhere" in waits[0]
-    assert ready(replace(raised, starting={}, healthy={"n001": 4, "n002": 2, "n003": 2}))[0]
 
 
 @pytest.mark.parametrize(
@@ -194,15 +180,6 @@ def test_a_deploy_in_between_wins():
     with pytest.raises(Refused, match="was changed in the meantime"):
         world.do(scale)
     assert world.all_services["web"].replicas == 3
-
-
-@pytest.mark.fault(30)
-def test_fault_30_a_change_of_the_count_that_was_done_is_not_done_twice():
-    world = ModelWorld(cluster([WEB]))
-    (scale,) = [one for one in decide(world.observe(), POLICY, NOW).actions if isinstance(one, act.SetReplicas)]
-    assert world.do(scale)
-    assert world.do(scale) is None
-    assert world.all_services["web"].labels == {LABEL: "6+2@1000000"}
 
 
 @pytest.mark.parametrize(

@@ -183,16 +183,7 @@ class ModelWorld:
     def nodes(self) -> tuple[Node, ...]:
         return tuple(self.members[key] for key in sorted(self.members))
 
-    def update(
-        self,
-        node: str,
-        *,
-        role: str | None = None,
-        availability: str | None = None,
-        labels: Mapping[str, str] | None = None,
-    ) -> None:
-        wanted = {"role": role, "availability": availability, "labels": labels}
-        changes = {key: value for key, value in wanted.items() if value is not None}
+    def update(self, node: str, **changes: object) -> None:
         self.members[node] = replace(self.members[node], **changes)
 
     def remove(self, node: str) -> None:
@@ -253,13 +244,8 @@ class ModelWorld:
             assert hook == "example-launching"
             self.fleet[instance] = replace(present, lifecycle="InService")
         else:
-            self.fleet[instance] = replace(
-                present,
-                lifecycle=None,
-                scaling_group=None,
-                state="terminated",
-                **WITHOUT_ADDRESSES,
-            )
+            ended = {"lifecycle": None, "scaling_group": None, "state": "terminated", **WITHOUT_ADDRESSES}
+            self.fleet[instance] = replace(present, **ended)
         return True
 
     def heartbeat(self, scaling_group: str, hook: str, instance: str) -> bool:

@@ -14,41 +14,35 @@ from ansible_collections.swarm.aws.plugins.module_utils._core.join.decide import
     Leave,
     Me,
     Refuse,
-    View,
     Wait,
     decide,
 )
-from ansible_collections.swarm.aws.plugins.module_utils._core.join.ports import Membership, Stored
-from ansible_collections.swarm.aws.plugins.module_utils._core.join.truth import Truth
+from ansible_collections.swarm.aws.plugins.module_utils._core.join.ports import Membership
 from ansible_collections.swarm.aws.plugins.module_utils.adapters.config import DRILL, Config
 from ansible_collections.swarm.aws.plugins.modules import cluster_join
 
+from tests.unit.join.test_join_restored import FORMED, RUNS, WORKER, seen
+
 pytestmark = pytest.mark.fault(43)
-FORMED = Truth("formed", "i-1", "", 2, "swarm")
-ME = Me("demo", "i-3", "worker", deleted="n3")
-RUNS = Membership("active", "swarm", "n3")
-
-
-def seen(membership: Membership, truth: Truth = FORMED) -> View:
-    return View(Stored(truth, "v"), 0.0, membership, 0.0)
+ME = replace(WORKER, deleted="n3")
 
 
 @pytest.mark.parametrize("state", ["active", "pending", "error", "locked"])
 def test_a_deleted_node_leaves_and_joins_again(state: str) -> None:
-    action = decide(ME, seen(replace(RUNS, state=state)))
+    action = decide(ME, seen(FORMED, replace(RUNS, state=state)))
     assert isinstance(action, Leave) and action.cluster_id == "swarm"
-    assert decide(ME, seen(Membership("inactive"))) == Join("swarm", "i-1", 0)
-    assert decide(ME, seen(replace(RUNS, node_id="n4"))) == Finish("swarm", "n4", False)
+    assert decide(ME, seen(FORMED, Membership("inactive"))) == Join("swarm", "i-1", 0)
+    assert decide(ME, seen(FORMED, replace(RUNS, node_id="n4"))) == Finish("swarm", "n4", False)
 
 
 def test_a_node_of_that_id_stays_where_the_swarm_is_another_or_is_being_restored() -> None:
-    assert isinstance(decide(ME, seen(replace(RUNS, cluster_id="foreign"))), Refuse)
-    assert isinstance(decide(ME, seen(RUNS, FORMED.restoring("i-1", ""))), Wait)
-    assert isinstance(decide(replace(ME, deleted=None), seen(RUNS)), Finish)
+    assert isinstance(decide(ME, seen(FORMED, replace(RUNS, cluster_id="foreign"))), Refuse)
+    assert isinstance(decide(ME, seen(FORMED.restoring("i-1", ""), RUNS)), Wait)
+    assert isinstance(decide(replace(ME, deleted=None), seen(FORMED, RUNS)), Finish)
 
 
 def previewed(me: Me, membership: Membership) -> dict[str, Any]:
-    return cluster_join.preview(SimpleNamespace(me=me, look=lambda: seen(membership)))
+    return cluster_join.preview(SimpleNamespace(me=me, look=lambda: seen(FORMED, membership)))
 
 
 def test_check_mode_tells_which_node_the_engine_takes_itself_for() -> None:

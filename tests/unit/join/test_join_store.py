@@ -72,32 +72,37 @@ def test_fault_03_a_missing_bucket_is_not_an_empty_one(aws: Aws) -> None:
         S3Store(aws, "elsewhere").read()
 
 
+def refusal(code: str, operation: str = "GetObject") -> ClientError:
+    return ClientError({"Error": {"Code": code, "Message": "no"}}, operation)
+
+
 @pytest.mark.fault(3)
-@pytest.mark.parametrize("code", ["AccessDenied", "404", "SlowDown", "ServiceUnavailable", "InternalError"])
-def test_fault_03_a_refusal_is_not_an_answer(code: str, aws: Aws, store: S3Store) -> None:
-    refusing(aws, ClientError({"Error": {"Code": code, "Message": "no"}}, "GetObject"))
-    with pytest.raises(Unavailable, match=code):
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        *((refusal(code), code) for code in ("AccessDenied", "404", "SlowDown", "ServiceUnavailable", "InternalError")),
+        (ReadTimeoutError(endpoint_url="https://s3"), "did not answer"),
+    ],
+)
+def test_fault_03_a_refusal_is_not_an_answer_nor_is_a_time_out(
+    error: Exception, said: str, aws: Aws, store: S3Store
+) -> None:
+    refusing(aws, error)
+    with pytest.raises(Unavailable, match=said):
         store.read()
-    with pytest.raises(Unavailable, match=code):
+    with pytest.raises(Unavailable, match=said):
         store.create(CLAIM)
-
-
-@pytest.mark.fault(3)
-def test_fault_03_a_time_out_is_not_an_answer(aws: Aws, store: S3Store) -> None:
-    refusing(aws, ReadTimeoutError(endpoint_url="https://s3"))
-    with pytest.raises(Unavailable, match="did not answer"):
-        store.read()
 
 
 @pytest.mark.fault(4)
 def test_fault_04_a_conflict_is_told_from_a_lost_race(aws: Aws, store: S3Store) -> None:
-    refusing(aws, ClientError({"Error": {"Code": "ConditionalRequestConflict"}}, "PutObject"))
+    refusing(aws, refusal("ConditionalRequestConflict", "PutObject"))
     assert store.create(CLAIM) is Outcome.CONFLICT
 
 
 @pytest.mark.fault(10)
 def test_fault_10_expired_credentials_are_fetched_anew(aws: Aws, store: S3Store) -> None:
-    refusing(aws, ClientError({"Error": {"Code": "ExpiredToken", "Message": "expired"}}, "GetObject"))
+    refusing(aws, refusal("ExpiredToken"))
     with pytest.raises(Unavailable, match="ExpiredToken"):
         store.read()
     assert store.read() is None
@@ -105,7 +110,7 @@ def test_fault_10_expired_credentials_are_fetched_anew(aws: Aws, store: S3Store)
 
 @pytest.mark.fault(10)
 def test_fault_10_a_clock_that_is_off_is_named(aws: Aws, store: S3Store) -> None:
-    refusing(aws, ClientError({"Error": {"Code": "RequestTimeTooSkewed", "Message": "too far"}}, "GetObject"))
+    refusing(aws, refusal("RequestTimeTooSkewed"))
     with pytest.raises(Unavailable, match="clock"):
         store.read()
 

@@ -12,8 +12,8 @@ import pytest
 from ansible_collections.swarm.aws.plugins.module_utils._core.cluster import Cluster, Instance, Node, Record, Service
 from ansible_collections.swarm.aws.plugins.module_utils._core.errors import Unavailable
 from ansible_collections.swarm.aws.plugins.module_utils._core.policy import Group, Policy
+from ansible_collections.swarm.aws.plugins.module_utils.adapters.config import Config
 from ansible_collections.swarm.aws.runtime.swarm_agent import look as agent
-from ansible_collections.swarm.aws.runtime.swarm_agent.config import Config
 
 from lab.waiting import until
 from look.hub import Hub

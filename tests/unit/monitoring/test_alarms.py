@@ -3,23 +3,18 @@
 from __future__ import annotations
 
 import json
-from concurrent.futures import ProcessPoolExecutor
-from functools import cache
-from multiprocessing import get_context
-from pathlib import Path
 from typing import Any
 
 import botocore.session
 from ansible.parsing.dataloader import DataLoader
-from ansible.plugins.loader import init_plugin_loader
 from ansible.template import Templar, trust_as_template
 from ansible_collections.swarm.aws.plugins.module_utils._core import metrics
 from ansible_collections.swarm.aws.plugins.module_utils.account.prices import monthly
 from botocore.validate import ParamValidator
 
 from tests.unit.configuration.configuration import complete, settled
+from tests.unit.userdata.rendering import ROOT, ansible
 
-ROOT = Path(__file__).resolve().parents[3]
 ROLE = ROOT / "roles/monitoring"
 PARTS = ("monitoring_wanted_alarms", "monitoring_wanted_dashboard", "monitoring_topic_policy", "monitoring_groups")
 PORTS = [{"port": 443}, {"port": 8443}]
@@ -29,15 +24,7 @@ ALARMING = {"Passes", "QuorumMargin", "NodesDown", "TasksUnschedulable", "Certif
 
 def built(**changed: Any) -> dict[str, Any]:
     """What the role makes of the example's configuration with some keys changed."""
-    return json.loads(_ansible().submit(_render, complete(**changed)).result())
-
-
-@cache
-def _ansible() -> ProcessPoolExecutor:
-    """A process of Ansible's own, whose plugin loader takes over how collections are imported, which others do too."""
-    return ProcessPoolExecutor(
-        1, get_context("spawn"), initializer=init_plugin_loader, initargs=([str(ROOT / ".collections")],)
-    )
+    return json.loads(ansible().submit(_render, complete(**changed)).result())
 
 
 def _render(cluster: dict[str, Any]) -> str:

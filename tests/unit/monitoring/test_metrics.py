@@ -12,6 +12,7 @@ from hypothesis import given
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.unit.core import states, world
+from tests.unit.core.test_plan import NODES, THREE
 
 STUCK = Service("s1", "web", replicas=3, healthy={"n1": 2}, pending=1, why_pending="no suitable node")
 LOOKED_FOR = Service("s2", "api", replicas=1, pending=1)
@@ -24,19 +25,11 @@ def measured(observed: Cluster, policy: Policy = world.POLICY) -> dict[str, floa
 
 
 def test_a_lost_manager_takes_the_margin_and_is_down() -> None:
-    whole = [world.node(number, leader=number == 1) for number in (1, 2, 3)]
-    instances = [world.instance(number) for number in (1, 2, 3)]
-    good = measured(world.observed(instances, whole))
-    bad = measured(world.observed(instances, [*whole[:2], replace(whole[2], state="down", reachable=False)]))
-    names = (
-        "swarm_raft_voters",
-        "swarm_raft_reachable",
-        "swarm_quorum_margin",
-        "swarm_nodes_ready",
-        "swarm_nodes_down",
-    )
-    assert [good[name] for name in names] == [3, 3, 1, 3, 0]
-    assert [bad[name] for name in names] == [3, 2, 0, 2, 1]
+    good = measured(world.observed(THREE, NODES))
+    bad = measured(world.observed(THREE, [*NODES[:2], world.dead(3)]))
+    names = ("raft_voters", "raft_reachable", "quorum_margin", "nodes_ready", "nodes_down")
+    assert [good[f"swarm_{name}"] for name in names] == [3, 3, 1, 3, 0]
+    assert [bad[f"swarm_{name}"] for name in names] == [3, 2, 0, 2, 1]
     assert bad["swarm_nodes active manager down"] == 1
 
 
@@ -49,9 +42,7 @@ def test_only_tasks_of_which_the_scheduler_says_so_have_no_node() -> None:
 
 
 def test_a_record_is_compared_with_what_it_should_say() -> None:
-    instances = [world.instance(number) for number in (1, 2, 3)]
-    nodes = [world.node(number, leader=number == 1) for number in (1, 2, 3)]
-    found = measured(world.observed(instances, nodes, world.record(1, 2, 9)))
+    found = measured(world.observed(THREE, NODES, world.record(1, 2, 9)))
     assert found["swarm_record_addresses"] == 3
     assert found["swarm_record_differences"] == 2, "3 is missing and 9 is too many"
 

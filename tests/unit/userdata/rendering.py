@@ -31,11 +31,11 @@ OPERATING_SYSTEMS = ("debian13", "amazonlinux2023", "ubuntu2404")
 
 def user_data(node_os: str, **group: Any) -> str:
     """The user data of a group of managers, some of whose keys are given."""
-    return _ansible().submit(_render, node_os, group).result()
+    return ansible().submit(_render, node_os, group).result()
 
 
 @cache
-def _ansible() -> ProcessPoolExecutor:
+def ansible() -> ProcessPoolExecutor:
     """A process of Ansible's own, whose plugin loader takes over how collections are imported, which others do too."""
     return ProcessPoolExecutor(
         1, get_context("spawn"), initializer=init_plugin_loader, initargs=([str(ROOT / ".collections")],)

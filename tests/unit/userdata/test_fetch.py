@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import boto3
 import pytest
-from moto import mock_aws
 
+from tests.unit.bucket import account_with
 from tests.unit.userdata.rendering import ROLE
 
 BUCKET = "example-swarm-123456789012-eu-west-1"
@@ -21,13 +21,8 @@ DIGEST = hashlib.sha256(AGENT).hexdigest()
 
 @pytest.fixture
 def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-        monkeypatch.setenv(name, "testing")
-    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
-    with mock_aws():
-        client = boto3.client("s3", region_name="eu-west-1")
-        client.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
-        yield client
+    with account_with(BUCKET, "eu-west-1", monkeypatch) as aws:
+        yield aws.client("s3")
 
 
 def loaded() -> dict[str, Any]:
@@ -38,14 +33,16 @@ def loaded() -> dict[str, Any]:
     return names
 
 
-def fetch(folder: Path, monkeypatch: pytest.MonkeyPatch, seconds: int = 0) -> Path:
+def fetch(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, seconds: int = 0, slept: Callable[[float], object] = lambda _: None
+) -> Path:
     """Run the script as systemd does, with that long to wait; return where the agent should be."""
     config = folder / "config.json"
     config.write_text(json.dumps({"bucket": BUCKET, "region": "eu-west-1"}))
     target = folder / "agent.pyz"
     script = loaded()
     monkeypatch.setitem(script, "DEADLINE", seconds)
-    monkeypatch.setattr("time.sleep", lambda _: None)
+    monkeypatch.setattr("time.sleep", slept)
     script["main"](DIGEST, str(config), str(target))
     return target
 
@@ -82,10 +79,4 @@ def test_an_agent_that_comes_late_is_waited_for(s3: Any, tmp_path: Path, monkeyp
     def upload(_: float) -> None:
         s3.put_object(Bucket=BUCKET, Key=f"agent/{DIGEST}.pyz", Body=AGENT)
 
-    script = loaded()
-    monkeypatch.setattr("time.sleep", upload)
-    (tmp_path / "config.json").write_text(json.dumps({"bucket": BUCKET, "region": "eu-west-1"}))
-
-    script["main"](DIGEST, str(tmp_path / "config.json"), str(tmp_path / "agent.pyz"))
-
-    assert (tmp_path / "agent.pyz").read_bytes() == AGENT
+    assert fetch(tmp_path, monkeypatch, 60, upload).read_bytes() == AGENT

@@ -6,11 +6,12 @@ import configparser
 import json
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import jsonschema
 import pytest
 from ansible_collections.swarm.aws.plugins.module_utils.account import disks, rules
-from ansible_collections.swarm.aws.runtime.swarm_agent.config import Config, Logs
+from ansible_collections.swarm.aws.plugins.module_utils.adapters.config import Config, Logs
 from ansible_collections.swarm.aws.runtime.swarm_agent.volumes import Volume
 
 from tests.unit.userdata import rendering
@@ -51,16 +52,15 @@ def test_the_schema_refuses_what_is_wrong() -> None:
 
 
 @every_os
-def test_ec2_takes_it_even_with_the_longest_addition(node_os: str) -> None:
-    text = user_data(node_os, name="g" * 31, user_data="#!/bin/sh\n" + "x" * (rules.USER_DATA_LIMIT - 10))
-
-    assert len(text.encode()) <= 16384
-
-
-@every_os
-def test_ec2_takes_it_with_all_the_volumes_that_there_can_be(node_os: str) -> None:
-    room = rules.USER_DATA_LIMIT - rules.VOLUMES_ROOM
-    volumes = [{**VOLUMES[0], "device": name} for name in disks.NAMES]
+@pytest.mark.parametrize(
+    ("volumes", "room"),
+    [
+        ([], rules.USER_DATA_LIMIT),
+        ([{**VOLUMES[0], "device": name} for name in disks.NAMES], rules.USER_DATA_LIMIT - rules.VOLUMES_ROOM),
+    ],
+    ids=["without volumes", "with all that there can be"],
+)
+def test_ec2_takes_it_even_with_the_longest_addition(node_os: str, volumes: list[dict[str, Any]], room: int) -> None:
     text = user_data(node_os, name="g" * 31, volumes=volumes, user_data="#!/bin/sh\n" + "x" * (room - 10))
 
     assert len(text.encode()) <= 16384

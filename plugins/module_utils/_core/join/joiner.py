@@ -27,18 +27,7 @@ from .decide import (
     decide,
     holder_matters,
 )
-from .ports import (
-    Clock,
-    Engine,
-    Instances,
-    JoinPending,
-    JoinRefused,
-    Outcome,
-    Peer,
-    Reporter,
-    Store,
-    Stored,
-)
+from .ports import Clock, Engine, Instances, JoinPending, JoinRefused, Outcome, Peer, Reporter, Store, Stored
 from .truth import Truth
 
 _SOONEST, _LATEST = 0.5, 3.0

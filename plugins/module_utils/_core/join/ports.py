@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass, field
-from typing import Generic, Mapping, Optional, Protocol, Sequence, TypeVar
+from typing import Callable, Generic, Mapping, Optional, Protocol, Sequence, TypeVar
 
 from ..errors import SwarmError, Unavailable
 from .truth import Truth
@@ -170,7 +170,5 @@ class Clock(Protocol):
         """Let time pass."""
 
 
-class Reporter(Protocol):
-    """Takes sentences about the progress."""
-
-    def __call__(self, sentence: str) -> None: ...
+# Takes sentences about the progress.
+Reporter = Callable[[str], None]

@@ -1,15 +1,12 @@
-"""The bucket: the published truth, the join tokens, the policy and the status document."""
+"""The bucket: the published truth and the join tokens, and the core's ``Store`` over it."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from ansible_collections.swarm.aws.plugins.module_utils._core.join.ports import ROLES, Outcome, Stored, Token
 from ansible_collections.swarm.aws.plugins.module_utils._core.join.truth import FORMED, Truth
-
-if TYPE_CHECKING:
-    from .world import World
 
 TRUTH = "cluster.json"
 
@@ -22,8 +19,9 @@ def token_key(role: str) -> str:
 class Bucket:
     """Objects with versions."""
 
-    def __init__(self, world: World) -> None:
-        self._world = world
+    def __init__(self, written: Callable[[str, Any], None]) -> None:
+        """``written`` is told of each object that was written."""
+        self._written = written
         self.objects: dict[str, Stored[Any]] = {}
         self._versions = 0
 
@@ -36,7 +34,7 @@ class Bucket:
     def put(self, key: str, value: Any) -> None:
         self._versions += 1
         self.objects[key] = Stored(value, f'"{self._versions}"')
-        self._world.invariants.bucket(key, value)
+        self._written(key, value)
 
     def swap(self, key: str, value: Any, version: str | None) -> Outcome:
         """Write an object if it is of that version; None is 'if there is none'."""
@@ -48,3 +46,28 @@ class Bucket:
 
     def get(self, key: str) -> Any:
         return self.objects.get(key)
+
+
+class Store:
+    """The core's ``Store``; how a node gets and swaps objects is for others to say."""
+
+    def get(self, key: str) -> Any:
+        raise NotImplementedError
+
+    def _swap(self, key: str, value: Any, version: str | None) -> Outcome:
+        raise NotImplementedError
+
+    def read(self) -> Stored[Truth] | None:
+        return self.get(TRUTH)
+
+    def create(self, truth: Truth) -> Outcome:
+        return self._swap(TRUTH, truth, None)
+
+    def replace(self, truth: Truth, version: str) -> Outcome:
+        return self._swap(TRUTH, truth, version)
+
+    def read_token(self, role: str) -> Stored[Token] | None:
+        return self.get(token_key(role))
+
+    def write_token(self, role: str, token: Token, version: str | None) -> Outcome:
+        return self._swap(token_key(role), token, version)
