@@ -48,6 +48,13 @@ class Account:
         self._killed_after: int | None = None
         self.aws = Aws(_session())
 
+    @property
+    def scaling(self) -> LabAutoScaling:
+        """Auto Scaling itself, of which ``step()`` is what happens in a second."""
+        backend = models.autoscaling_backends[ACCOUNT_ID][REGION]
+        assert isinstance(backend, LabAutoScaling)
+        return backend
+
     @contextmanager
     def recording(self, killed_after: int | None = None) -> Iterator[list[str]]:
         """The operations that write, in their order; ``reads`` has the others.
@@ -64,6 +71,15 @@ class Account:
         finally:
             events.unregister("before-call", unique_id="recording-before")
             events.unregister("after-call", unique_id="recording-after")
+
+    def kills(self, call: Callable[[], object], writes: int = 1) -> bool:
+        """Whether a call came to so many writes, after which its process was killed."""
+        try:
+            with self.recording(killed_after=writes):
+                call()
+        except Killed:
+            return True
+        return False
 
     @contextmanager
     def refusing(self, operation: str, code: str = "AccessDenied") -> Iterator[None]:

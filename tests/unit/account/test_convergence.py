@@ -2,25 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 from ansible_collections.swarm.aws.plugins.module_utils.aws.errors import ProvisionError
 from botocore.exceptions import ClientError
 
-from tests.unit.account.account import Account, Killed, account
-from tests.unit.account.cases import (
-    cloud_map,
-    cloudwatch,
-    endpoints,
-    groups,
-    policy,
-)
+from tests.unit.account.account import account
+from tests.unit.account.cases import cloud_map, cloudwatch, endpoints, groups, policy
 from tests.unit.account.cases.case import Case
 
 CASES = [
-    *(module.CASE for module in (policy, groups, cloud_map)),
-    endpoints.CASE,
+    *(module.CASE for module in (policy, groups, cloud_map, endpoints)),
     groups.WARM_CASE,
     cloudwatch.ALARMS_CASE,
     cloudwatch.DASHBOARD_CASE,
@@ -84,22 +75,12 @@ def test_runs_that_are_each_killed_after_one_write_get_to_the_end(case: Case) ->
     assert writes
     with account() as world:
         params, killed = case.prepare(world), 0
-        while _is_killed_after_one_write(case, world, params):
+        while world.kills(lambda: case.run(world, params)):
             killed += 1
             assert killed <= len(writes), "nothing is written again"
         assert killed == len(writes)
         assert case.state(world) == built
         assert case.run(world, params)["changes"] == []
-
-
-def _is_killed_after_one_write(case: Case, world: Account, params: dict[str, Any]) -> bool:
-    """Run the module; whether it came to a write, after which it was killed."""
-    try:
-        with world.recording(killed_after=1):
-            case.run(world, params)
-    except Killed:
-        return True
-    return False
 
 
 @every_case

@@ -5,17 +5,9 @@ from __future__ import annotations
 import pytest
 from ansible_collections.swarm.aws.plugins.module_utils._core import metrics
 from ansible_collections.swarm.aws.plugins.module_utils.aws.errors import ProvisionError
-from hypothesis import strategies as st
-from moto.autoscaling import models
 
-from tests.unit.account.account import ACCOUNT_ID, REGION, account
+from tests.unit.account.account import account
 from tests.unit.account.cases.groups import CASE, GROUPS, WARM_CASE, WORKER, launchable, prepare
-
-json_values = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.text(max_size=3),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
-    max_leaves=8,
-)
 
 
 def test_a_group_that_is_no_longer_declared_is_reported_and_left_alone() -> None:
@@ -81,7 +73,7 @@ def test_a_warm_pool_that_is_being_deleted_is_waited_for_by_the_operator() -> No
         world.aws.autoscaling.delete_warm_pool(AutoScalingGroupName=WORKER, ForceDelete=True)
         with pytest.raises(ProvisionError, match=f"The warm pool of {WORKER} is being deleted: run this again"):
             WARM_CASE.run(world, told)
-        models.autoscaling_backends[ACCOUNT_ID][REGION].step()
+        world.scaling.step()
         assert WARM_CASE.run(world, told)["changes"] == [f"create the warm pool of {WORKER}"]
 
 
@@ -89,9 +81,8 @@ def test_what_waits_in_a_warm_pool_is_told_and_named_when_it_is_behind() -> None
     with account() as world:
         told = launchable(world, WARM_CASE.prepare(world))
         WARM_CASE.run(world, told)
-        scaling = models.autoscaling_backends[ACCOUNT_ID][REGION]
-        scaling.step()
-        there = [one.instance.id for one in scaling.members() if one.warmed]
+        world.scaling.step()
+        there = [one.instance.id for one in world.scaling.members() if one.warmed]
         assert len(there) == 3
         report = WARM_CASE.run(world, told)
         assert (report["changes"], report["groups"][1]["warm"], report["groups"][1]["behind"]) == (
@@ -99,8 +90,6 @@ def test_what_waits_in_a_warm_pool_is_told_and_named_when_it_is_behind() -> None
             sorted(there),
             [],
         )
-        template = {"ImageId": "ami-1", "InstanceType": "t3.small"}
-        world.aws.ec2.create_launch_template_version(LaunchTemplateName=WORKER, LaunchTemplateData=template)
         told["template_versions"] = {"manager": 2, "worker": 3}
         assert set(there) <= set(WARM_CASE.run(world, told)["groups"][1]["behind"])
 

@@ -12,11 +12,10 @@ from ansible_collections.swarm.aws.plugins.module_utils.aws.session import Aws
 from botocore.exceptions import ClientError
 from hypothesis import given
 from hypothesis import strategies as st
-from moto.autoscaling import models
 
 from lab.aws import inventory
 from tests.unit.account import whole
-from tests.unit.account.account import ACCOUNT_ID, REGION, Account, Killed, account
+from tests.unit.account.account import ACCOUNT_ID, REGION, Account, account
 from tests.unit.account.cases import cloud_map, groups
 from tests.unit.account.cases.case import CLUSTER
 from tests.unit.account.ground import MANAGER, MEMBER, ZONES, group_of, subnet_of, vpc_of
@@ -61,11 +60,6 @@ def fill(world: Account, zone: str) -> None:
     aws.iam.attach_role_policy(RoleName=f"{CLUSTER}-worker", PolicyArn=THEIRS)
 
 
-def stand(world: Account) -> list[str]:
-    """All that the account holds."""
-    return inventory.resources()
-
-
 def foreign_interface(world: Account, **more: object) -> str:
     made = world.aws.ec2.create_network_interface(
         SubnetId=subnet_of(world.aws, ZONES[0]), Description="a printer", **more
@@ -83,13 +77,19 @@ def close(aws: Aws, name: str) -> None:
 
 
 def test_what_was_destroyed_leaves_the_account_as_it_was_before_it_was_built(world: Account, zone: str) -> None:
-    before = stand(world)
+    before = inventory.resources()
     fill(world, zone)
-    assert len(stand(world)) > len(before)
-    planned = whole.destroy(world, check=True)
+    assert len(inventory.resources()) > len(before)
+    with world.recording() as writes:
+        planned = whole.destroy(world, check=True)["changes"]
+    assert writes == []
+    assert planned[0] == f"delete the policy of the IAM role {CLUSTER}-manager"
+    assert planned[-1].startswith("delete the KMS key ")
+    assert "delete the DNS record www.swarm.test" in planned
+    assert "delete the Cloud Map service www.cloud.test" in " ".join(planned)
     done = whole.destroy(world)
-    assert planned["changes"] == done["changes"]
-    assert stand(world) == before
+    assert done["changes"] == planned
+    assert inventory.resources() == before
     assert done["left"] == []
     assert [one["kind"] for one in done["going"]] == ["KMS key"]
     again = whole.destroy(world)
@@ -99,7 +99,7 @@ def test_what_was_destroyed_leaves_the_account_as_it_was_before_it_was_built(wor
 def test_a_warm_pool_is_told_of_and_goes_with_its_group(world: Account) -> None:
     told = groups.launchable(world, groups.WARM_CASE.prepare(world))
     groups.WARM_CASE.run(world, told)
-    models.autoscaling_backends[ACCOUNT_ID][REGION].step()
+    world.scaling.step()
     warm = {
         one["InstanceId"]
         for one in world.aws.autoscaling.describe_warm_pool(AutoScalingGroupName=groups.WORKER)["Instances"]
@@ -111,18 +111,6 @@ def test_a_warm_pool_is_told_of_and_goes_with_its_group(world: Account) -> None:
     assert world.aws.autoscaling.describe_auto_scaling_groups()["AutoScalingGroups"] == []
     there = world.aws.ec2.describe_instances()["Reservations"]
     assert {one["State"]["Name"] for each in there for one in each["Instances"]} == {"terminated"}
-
-
-def test_a_plan_to_destroy_writes_nothing_and_begins_with_the_nodes_permissions(world: Account, zone: str) -> None:
-    fill(world, zone)
-    with world.recording() as writes:
-        planned = whole.destroy(world, check=True)
-    assert writes == []
-    sentences = planned["changes"]
-    assert sentences[0] == f"delete the policy of the IAM role {CLUSTER}-manager"
-    assert sentences[-1].startswith("delete the KMS key ")
-    assert "delete the DNS record www.swarm.test" in sentences
-    assert "delete the Cloud Map service www.cloud.test" in " ".join(sentences)
 
 
 def test_a_cluster_can_be_built_again_where_one_was_destroyed(world: Account, zone: str) -> None:
@@ -138,21 +126,17 @@ def test_a_cluster_can_be_built_again_where_one_was_destroyed(world: Account, zo
 def test_fault_33_a_destruction_that_is_killed_after_every_third_of_its_writes_gets_to_its_end(
     world: Account, zone: str
 ) -> None:
-    before = stand(world)
+    before = inventory.resources()
     fill(world, zone)
     planned = whole.destroy(world, check=True)["changes"]
-    written, killed = [], True
-    while killed:
-        # Three, so that it is killed between writes that belong together too, and sooner or later.
-        with world.recording(killed_after=3) as writes:
-            try:
-                assert whole.destroy(world)["left"] == []
-                killed = False
-            except Killed:
-                written += writes
-    assert len(written) >= len(planned)
-    assert stand(world) == before
-    assert whole.destroy(world)["changes"] == []
+    killed = 0
+    # Three, so that it is killed between writes that belong together too, and sooner or later.
+    while world.kills(lambda: whole.destroy(world), writes=3):
+        killed += 1
+    assert 3 * killed >= len(planned)
+    assert inventory.resources() == before
+    again = whole.destroy(world)
+    assert (again["changes"], again["left"]) == ([], [])
 
 
 BY_HAND = {
@@ -173,12 +157,12 @@ BY_HAND = {
 @pytest.mark.fault(33)
 @pytest.mark.parametrize("what", BY_HAND)
 def test_fault_33_what_was_deleted_by_hand_is_no_obstacle(world: Account, zone: str, what: str) -> None:
-    before = stand(world)
+    before = inventory.resources()
     whole.build(world)
     whole.publish(world.aws, zone)
     BY_HAND[what](world.aws)
     assert whole.destroy(world)["left"] == []
-    assert stand(world) == before
+    assert inventory.resources() == before
 
 
 @pytest.mark.fault(33)

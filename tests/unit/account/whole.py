@@ -12,7 +12,6 @@ from ansible_collections.swarm.aws.plugins.module_utils.account.resources.destro
 from ansible_collections.swarm.aws.plugins.module_utils.aws import tags
 from ansible_collections.swarm.aws.plugins.module_utils.aws.session import Aws
 from ansible_collections.swarm.aws.plugins.modules import cluster_destroy, cluster_resources_info
-from moto.autoscaling import models
 
 from tests.unit.account.account import ACCOUNT_ID, REGION, Account
 from tests.unit.account.cases import cloud_map, cloudwatch, groups, policy
@@ -114,7 +113,7 @@ def destroy(account: Account, *, check: bool = False, **more: Any) -> dict[str, 
 
     def wait(seconds: float) -> None:
         now[0] += seconds
-        models.autoscaling_backends[ACCOUNT_ID][REGION].step()
+        account.scaling.step()
 
     with patch.dict(Destroyer.__init__.__kwdefaults__, sleep=wait, clock=lambda: now[0]):
         return account.run(cluster_destroy.ARGUMENTS, cluster_destroy.work, {**WHO, **more}, check=check)

@@ -126,8 +126,12 @@ def new_version(aws: Aws) -> None:
     aws.ec2.create_launch_template_version(
         LaunchTemplateName=MANAGER, LaunchTemplateData={"ImageId": "ami-1", "InstanceType": "t3.nano"}
     )
-    template = {"LaunchTemplateName": MANAGER, "Version": "2"}
-    aws.autoscaling.update_auto_scaling_group(AutoScalingGroupName=MANAGER, LaunchTemplate=template)
+    launch(aws, MANAGER, 2)
+
+
+def launch(aws: Aws, name: str, version: int) -> None:
+    """Have new instances launched from that version."""
+    update(aws, name, LaunchTemplate={"LaunchTemplateName": name, "Version": str(version)})
 
 
 def put_hook(aws: Aws, **other: Any) -> None:
@@ -226,7 +230,7 @@ def prepare_warm(account: Account) -> Mapping[str, Any]:
 
 
 def launchable(account: Account, told: Mapping[str, Any]) -> dict[str, Any]:
-    """The same with what an instance needs, so that Auto Scaling gets on with each step.
+    """The same with what an instance needs, so that Auto Scaling gets on with each step; version 3 has it too.
 
     Of one type, since an instance of moto's own cannot tell the market that the lab chooses by.
     """
@@ -237,11 +241,11 @@ def launchable(account: Account, told: Mapping[str, Any]) -> dict[str, Any]:
     interfaces = [{"DeviceIndex": 0, "Groups": [group_of(account.aws, MEMBER)["GroupId"]]}]
     for name in (MANAGER, WORKER):
         data = {"ImageId": image, "InstanceType": "t3.small", "NetworkInterfaces": interfaces}
-        ec2.create_launch_template_version(LaunchTemplateName=name, LaunchTemplateData=data)
-    versions = {"manager": 2, "worker": 2}
+        for _ in range(2):
+            ec2.create_launch_template_version(LaunchTemplateName=name, LaunchTemplateData=data)
     return {
         **told,
-        "template_versions": versions,
+        "template_versions": {"manager": 2, "worker": 2},
         "groups": [{**one, "instance_types": ["t3.small"]} for one in told["groups"]],
     }
 
