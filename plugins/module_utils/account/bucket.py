@@ -9,7 +9,7 @@ from ..adapters.store import POLICY_KEY
 from ..aws import tags
 from ..aws.changes import Changes
 from ..aws.errors import ProvisionError
-from ..aws.session import Aws, ClientError, code, unless_missing
+from ..aws.session import Aws, ClientError, code, listed, unless_missing
 from ..aws.waiting import once_visible
 
 
@@ -40,10 +40,13 @@ def find_key(aws: Aws, cluster: str, alias: str) -> str | None:
                 "and enable it, since the bucket cannot be read without it."
             )
         return None
-    pages = aws.resourcegroupstaggingapi.get_paginator("get_resources").paginate(
-        TagFilters=[{"Key": tags.CLUSTER, "Values": [cluster]}], ResourceTypeFilters=["kms:key"]
-    )
-    for resource in (resource for page in pages for resource in page["ResourceTagMappingList"]):
+    for resource in listed(
+        aws.resourcegroupstaggingapi,
+        "get_resources",
+        "ResourceTagMappingList",
+        TagFilters=[{"Key": tags.CLUSTER, "Values": [cluster]}],
+        ResourceTypeFilters=["kms:key"],
+    ):
         key = aws.kms.describe_key(KeyId=resource["ResourceARN"])["KeyMetadata"]
         if key["KeyState"] == "Enabled":
             return key["KeyId"]

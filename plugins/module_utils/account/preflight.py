@@ -9,7 +9,7 @@ from .._core.cluster import MANAGER
 from .._core.names import resource_names
 from ..aws import tags
 from ..aws.errors import ProvisionError
-from ..aws.session import Aws, BotoCoreError, ClientError, code, sentence, unless_missing
+from ..aws.session import Aws, BotoCoreError, ClientError, code, listed, sentence, unless_missing
 from . import bucket, cloud_map, disks, endpoints, inventory, rules, zones
 from . import schema as configuration
 from .clashes import clashes
@@ -45,10 +45,10 @@ class Preflight:
         # Of any other name the rules say that it is wrong, and boto3 would too.
         if rules.CLUSTER_NAME.fullmatch(self._config["cluster_name"]):
             self._collect(self._clashes)
-            self._collect(self._bucket)
+            self._collect(lambda: bucket.check_bucket(self._aws, self._names["bucket"]))
             self._collect(self._key)
         if self._config["autolock"]:
-            self._collect(self._secret)
+            self._collect(lambda: bucket.check_secret(self._aws, self._names["unlock_secret"]))
         if self._config["monitoring"] is not None and self._config["monitoring"]["topic_arn"]:
             self._collect(self._topic)
         self._collect(self._target_groups)
@@ -95,14 +95,8 @@ class Preflight:
         if dns.get("cloud_map"):
             cloud_map.find(self._aws, dns["cloud_map"]["namespace"])
 
-    def _bucket(self) -> None:
-        bucket.check_bucket(self._aws, self._names["bucket"])
-
     def _key(self) -> None:
         self.key_id = bucket.find_key(self._aws, self._config["cluster_name"], self._names["key_alias"])
-
-    def _secret(self) -> None:
-        bucket.check_secret(self._aws, self._names["unlock_secret"])
 
     def _endpoints(self) -> None:
         nodes = self._config["private_nodes"]
@@ -155,14 +149,9 @@ class Preflight:
         wanted = sorted({one for group in self._config["node_groups"] for one in group["instance_types"]})
         if not wanted:
             return
-        pages = self._aws.ec2.get_paginator("describe_instance_types").paginate(
-            Filters=[{"Name": "instance-type", "Values": wanted}]
-        )
-        found = {
-            one["InstanceType"]: one["ProcessorInfo"]["SupportedArchitectures"]
-            for page in pages
-            for one in page["InstanceTypes"]
-        }
+        filters = [{"Name": "instance-type", "Values": wanted}]
+        types = listed(self._aws.ec2, "describe_instance_types", "InstanceTypes", Filters=filters)
+        found = {one["InstanceType"]: one["ProcessorInfo"]["SupportedArchitectures"] for one in types}
         for group in self._config["node_groups"]:
             for one in group["instance_types"]:
                 where = f"node_groups[{group['name']}]"
@@ -234,8 +223,7 @@ class Preflight:
         except ValueError:
             # The rules have said so already.
             return
-        pages = self._aws.ec2.get_paginator("describe_vpcs").paginate()
-        for vpc in (vpc for page in pages for vpc in page["Vpcs"]):
+        for vpc in listed(self._aws.ec2, "describe_vpcs", "Vpcs"):
             own_tags = tags.from_list(vpc.get("Tags", []))
             if own_tags.get(tags.CLUSTER) == self._config["cluster_name"]:
                 if vpc["CidrBlock"] != str(wanted):

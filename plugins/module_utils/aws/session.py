@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable, TypeVar
+from typing import Any, Callable, Iterator, TypeVar
 
 from ansible_collections.amazon.aws.plugins.module_utils.botocore import get_aws_connection_info
 from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
@@ -74,6 +74,12 @@ class Aws:
 
     def _count(self, **_: Any) -> None:
         self.calls += 1
+
+
+def listed(client: Any, operation: str, key: str, **arguments: Any) -> Iterator[Any]:
+    """What stands under a key on all pages of an operation's answer."""
+    for page in client.get_paginator(operation).paginate(**arguments):
+        yield from page.get(key, [])
 
 
 def code(error: Exception) -> str:

@@ -6,24 +6,23 @@ from typing import Any, Iterator, Mapping
 
 from ..._core.dns import BOTH, OWNER_PREFIX, owns_ipv6
 from ..._core.policy import Policy
-from ...aws.session import Aws, unless_missing
+from ...aws.session import Aws, listed, unless_missing
 from .model import Resource
-from .shared import flat
 
 
 def owned_records(aws: Aws, cluster: str) -> Iterator[Resource]:
     """The records of the cluster in all public zones of the account, each with the TXT record that says whose it is."""
     owner = Policy(cluster, {}, region=aws.region).owner
-    for zone in flat(aws.route53.get_paginator("list_hosted_zones").paginate(), "HostedZones"):
+    for zone in listed(aws.route53, "list_hosted_zones", "HostedZones"):
         if not zone.get("Config", {}).get("PrivateZone"):
             yield from _in_zone(aws, zone, owner)
 
 
 def _in_zone(aws: Aws, zone: Mapping[str, Any], owner: str) -> Iterator[Resource]:
     identifier = zone["Id"].rsplit("/", 1)[-1]
-    pages = aws.route53.get_paginator("list_resource_record_sets").paginate(HostedZoneId=identifier)
+    found = listed(aws.route53, "list_resource_record_sets", "ResourceRecordSets", HostedZoneId=identifier)
     # Somebody may delete the zone meanwhile.
-    sets = unless_missing(lambda: list(flat(pages, "ResourceRecordSets")), "NoSuchHostedZone") or []
+    sets = unless_missing(lambda: list(found), "NoSuchHostedZone") or []
     for mark in sets:
         if mark["Type"] != "TXT" or not mark["Name"].startswith(OWNER_PREFIX):
             continue

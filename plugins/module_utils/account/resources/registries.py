@@ -5,15 +5,14 @@ from __future__ import annotations
 from typing import Iterator
 
 from ...aws import tags
-from ...aws.session import Aws, ClientError, code, unless_missing
+from ...aws.session import Aws, ClientError, code, listed, unless_missing
 from .model import Resource
-from .shared import flat
 
 
 def owned_services(aws: Aws, cluster: str) -> Iterator[Resource]:
     """The cluster's services, each with how many instances it has."""
     client = aws.servicediscovery
-    for service in flat(client.get_paginator("list_services").paginate(), "Services"):
+    for service in listed(client, "list_services", "Services"):
         arn = service["Arn"]
         # Somebody may delete it meanwhile.
         found = unless_missing(
@@ -50,6 +49,5 @@ def delete_service(aws: Aws, identifier: str) -> None:
 
 
 def _instances(aws: Aws, identifier: str) -> list[str]:
-    pages = aws.servicediscovery.get_paginator("list_instances").paginate(ServiceId=identifier)
-    found = unless_missing(lambda: list(flat(pages, "Instances")), "ServiceNotFound") or []
-    return [one["Id"] for one in found]
+    found = listed(aws.servicediscovery, "list_instances", "Instances", ServiceId=identifier)
+    return [one["Id"] for one in unless_missing(lambda: list(found), "ServiceNotFound") or []]

@@ -7,17 +7,15 @@ from typing import Any, Callable, Iterator, Mapping
 from ..._core import names
 from ...aws import tags
 from ...aws.errors import ProvisionError
-from ...aws.session import Aws, ClientError, code, unless_missing
+from ...aws.session import Aws, ClientError, code, listed, unless_missing
 from .. import cloudwatch, warm_pools
+from ..clashes import NO_QUEUE, NO_TOPIC
 from .ec2 import Ec2Survey
 from .model import Resource, unique
 from .records import owned_records
 from .registries import owned_services
-from .shared import flat, named_and_tagged
 
 BACKUPS = "backups/"
-NO_QUEUE = ("AWS.SimpleQueueService.NonExistentQueue", "QueueDoesNotExist")
-NO_TOPIC_TAGS = ("NotFound", "NotFoundException", "ResourceNotFound", "ResourceNotFoundException")
 UNKNOWN = "swarm.aws does not make its kind, and does not know how to delete it"
 
 
@@ -50,10 +48,8 @@ class Survey:
 
     def _groups(self) -> Iterator[Resource]:
         autoscaling = self._aws.autoscaling
-        pages = autoscaling.get_paginator("describe_auto_scaling_groups").paginate(
-            Filters=tags.of_cluster_filter(self.cluster)
-        )
-        for group in flat(pages, "AutoScalingGroups"):
+        ours = tags.of_cluster_filter(self.cluster)
+        for group in listed(autoscaling, "describe_auto_scaling_groups", "AutoScalingGroups", Filters=ours):
             name = group["AutoScalingGroupName"]
             template = _template_of(group)
             own = tags.from_list(group.get("Tags", []))
@@ -76,37 +72,24 @@ class Survey:
                     | {one.get("LaunchTemplate", {}).get("Version") for one in (*inside, *(warm or ()))},
                 },
             )
-            hooks = unless_missing(
-                lambda name=name: autoscaling.describe_lifecycle_hooks(AutoScalingGroupName=name),  # type: ignore[misc]
-                "ValidationError",
-            )
-            for hook in (hooks or {}).get("LifecycleHooks", []):
-                yield Resource(
-                    "lifecycle hook",
-                    f"{name}/{hook['LifecycleHookName']}",
-                    on=(name,),
-                    facts={"group": name, "hook": hook["LifecycleHookName"]},
-                )
-
-            policies = unless_missing(
-                lambda name=name: autoscaling.describe_policies(AutoScalingGroupName=name),  # type: ignore[misc]
-                "ValidationError",
-            )
-            for policy in (policies or {}).get("ScalingPolicies", []):
+            for kind, ask, key, id_key in (
+                ("lifecycle hook", autoscaling.describe_lifecycle_hooks, "LifecycleHooks", "LifecycleHookName"),
                 # Its alarms are target tracking's own, and go with it.
-                yield Resource(
-                    "scaling policy",
-                    f"{name}/{policy['PolicyName']}",
-                    on=(name,),
-                    facts={"group": name, "policy": policy["PolicyName"]},
+                ("scaling policy", autoscaling.describe_policies, "ScalingPolicies", "PolicyName"),
+            ):
+                found = unless_missing(
+                    lambda name=name, ask=ask: ask(AutoScalingGroupName=name),  # type: ignore[misc]
+                    "ValidationError",
                 )
+                for one in (found or {}).get(key, []):
+                    facts = {"AutoScalingGroupName": name, id_key: one[id_key]}
+                    yield Resource(kind, f"{name}/{one[id_key]}", on=(name,), facts=facts)
 
     # Events
 
     def _queues(self) -> Iterator[Resource]:
         sqs = self._aws.sqs
-        pages = sqs.get_paginator("list_queues").paginate(QueueNamePrefix=f"{self.cluster}-")
-        for url in flat(pages, "QueueUrls"):
+        for url in listed(sqs, "list_queues", "QueueUrls", QueueNamePrefix=f"{self.cluster}-"):
             # One that was deleted is listed for another minute.
             found = unless_missing(lambda url=url: sqs.list_queue_tags(QueueUrl=url), *NO_QUEUE)  # type: ignore[misc]
             if found is None:
@@ -145,47 +128,46 @@ class Survey:
             yield Resource("dashboard", f"dashboard/{dashboard}", dashboard)
         name = self._names["alarm_topic"]
         arn = f"arn:{self._partition}:sns:{self._aws.region}:{self._account}:{name}"
-        found = unless_missing(lambda: sns.list_tags_for_resource(ResourceArn=arn), *NO_TOPIC_TAGS)
+        found = unless_missing(lambda: sns.list_tags_for_resource(ResourceArn=arn), *NO_TOPIC)
         if found and tags.from_list(found["Tags"]).get(tags.CLUSTER) == self.cluster:
             yield Resource("topic", f"topic/{name}", name, facts={"arn": arn})
 
     # Identities
 
     def _roles(self) -> Iterator[Resource]:
-        iam, ours = self._aws.iam, f"{self.cluster}-"
-        roles = named_and_tagged(
-            iam, "list_roles", "Roles", "RoleName", lambda name: iam.get_role(RoleName=name)["Role"], ours, self.cluster
-        )
-        for role in roles:
-            name = role["RoleName"]
+        iam = self._aws.iam
+        for name in self._named("list_roles", "Roles", "RoleName"):
+            role = unless_missing(lambda name=name: iam.get_role(RoleName=name)["Role"], "NoSuchEntity")  # type: ignore[misc]
+            if not self._is_ours(role):
+                continue
             yield Resource("IAM role", f"role/{name}", name, facts={"arn": role["Arn"]})
             for policy in iam.list_role_policies(RoleName=name)["PolicyNames"]:
+                facts = {"RoleName": name, "PolicyName": policy}
                 yield Resource(
-                    "policy of the IAM role",
-                    f"role/{name}/{policy}",
-                    name,
-                    on=(f"role/{name}",),
-                    facts={"policy": policy},
+                    "policy of the IAM role", f"role/{name}/{policy}", name, on=(f"role/{name}",), facts=facts
                 )
-        profiles = named_and_tagged(
-            iam,
-            "list_instance_profiles",
-            "InstanceProfiles",
-            "InstanceProfileName",
-            lambda name: iam.get_instance_profile(InstanceProfileName=name)["InstanceProfile"],
-            ours,
-            self.cluster,
-        )
-        for profile in profiles:
-            name = profile["InstanceProfileName"]
-            held = [role["RoleName"] for role in profile["Roles"]]
-            yield Resource(
-                "instance profile",
-                f"instance-profile/{name}",
-                name,
-                on=tuple(f"role/{role}" for role in held),
-                facts={"arn": profile["Arn"], "roles": held},
+        for name in self._named("list_instance_profiles", "InstanceProfiles", "InstanceProfileName"):
+            profile = unless_missing(
+                lambda name=name: iam.get_instance_profile(InstanceProfileName=name)["InstanceProfile"],  # type: ignore[misc]
+                "NoSuchEntity",
             )
+            if self._is_ours(profile):
+                held = [role["RoleName"] for role in profile["Roles"]]
+                yield Resource(
+                    "instance profile",
+                    f"instance-profile/{name}",
+                    name,
+                    on=tuple(f"role/{role}" for role in held),
+                    facts={"arn": profile["Arn"], "roles": held},
+                )
+
+    def _named(self, listing: str, key: str, name: str) -> list[str]:
+        """Names of IAM's entities that begin as the cluster's do; IAM cannot look for tags, and its list has none."""
+        found = listed(self._aws.iam, listing, key)
+        return [one[name] for one in found if one[name].startswith(f"{self.cluster}-")]
+
+    def _is_ours(self, found: Mapping[str, Any] | None) -> bool:
+        return found is not None and tags.from_list(found.get("Tags", [])).get(tags.CLUSTER) == self.cluster
 
     # The bucket and its key
 
@@ -268,9 +250,7 @@ class Survey:
     # Whatever else carries the tag
 
     def _others(self, known: set[Any]) -> Iterator[Resource]:
-        pages = self._aws.resourcegroupstaggingapi.get_paginator("get_resources").paginate(
-            TagFilters=[{"Key": tags.CLUSTER, "Values": [self.cluster]}]
-        )
+        tagging, ours = self._aws.resourcegroupstaggingapi, [{"Key": tags.CLUSTER, "Values": [self.cluster]}]
         looks: dict[str, Callable[[str], Resource | None]] = {
             "kms:key": self._tagged_key,
             "secretsmanager:secret": self._secret,
@@ -278,7 +258,7 @@ class Survey:
             "ssm:parameter": self._parameter,
             "sqs": self._tagged_queue,
         }
-        for one in flat(pages, "ResourceTagMappingList"):
+        for one in listed(tagging, "get_resources", "ResourceTagMappingList", TagFilters=ours):
             arn = one["ResourceARN"]
             service, kind, name = _parts(arn)
             if arn in known or name in known or service == "autoscaling" or f"{service}:{kind}" in _LOOKED_AT:
