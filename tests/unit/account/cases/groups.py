@@ -17,6 +17,7 @@ from tests.unit.account.ground import MEMBER, ZONES, group_of, network, tagged
 
 MANAGER, WORKER = f"{CLUSTER}-manager", f"{CLUSTER}-worker"
 LAUNCHING = f"{CLUSTER}-launching"
+TEAM = {"ResourceId": WORKER, "ResourceType": "auto-scaling-group", "Key": "team"}
 PLANNED = {zone: f"subnet-{zone}" for zone in ZONES}
 GROUP = {
     "architecture": "x86_64",
@@ -76,49 +77,15 @@ def prepare(account: Account) -> Mapping[str, Any]:
 
 def look(aws: Aws) -> Any:
     autoscaling = aws.autoscaling
-    return {
-        "groups": [
-            {
-                **{
-                    key: group.get(key)
-                    for key in (
-                        "AutoScalingGroupName",
-                        "MinSize",
-                        "DesiredCapacity",
-                        "MaxSize",
-                        "VPCZoneIdentifier",
-                        "HealthCheckType",
-                        "HealthCheckGracePeriod",
-                        "TerminationPolicies",
-                        "CapacityRebalance",
-                        "Tags",
-                        "WarmPoolConfiguration",
-                        "EnabledMetrics",
-                    )
-                },
-                **_launch(group),
-                "hooks": autoscaling.describe_lifecycle_hooks(AutoScalingGroupName=group["AutoScalingGroupName"])[
-                    "LifecycleHooks"
-                ],
-                "policies": autoscaling.describe_policies(AutoScalingGroupName=group["AutoScalingGroupName"])[
-                    "ScalingPolicies"
-                ],
-            }
-            for group in autoscaling.describe_auto_scaling_groups()["AutoScalingGroups"]
-        ],
-    }
-
-
-def _launch(group: Mapping[str, Any]) -> dict[str, Any]:
-    """What the group launches."""
-    mixed = group.get("MixedInstancesPolicy")
-    template = mixed["LaunchTemplate"]["LaunchTemplateSpecification"] if mixed else group["LaunchTemplate"]
-    return {
-        "template": template["LaunchTemplateName"],
-        "version": template["Version"],
-        "overrides": mixed and mixed["LaunchTemplate"]["Overrides"],
-        "distribution": mixed and mixed["InstancesDistribution"],
-    }
+    found = autoscaling.describe_auto_scaling_groups()["AutoScalingGroups"]
+    for group in found:
+        # Which no two accounts have the same.
+        del group["CreatedTime"]
+        name = group["AutoScalingGroupName"]
+        hooks = autoscaling.describe_lifecycle_hooks(AutoScalingGroupName=name)["LifecycleHooks"]
+        policies = autoscaling.describe_policies(AutoScalingGroupName=name)["ScalingPolicies"]
+        group.update(hooks=hooks, policies=policies)
+    return found
 
 
 def new_version(aws: Aws) -> None:
@@ -191,19 +158,9 @@ CASE = Case(
         "newer instances go first": lambda aws: update(aws, MANAGER, TerminationPolicies=["NewestInstance"]),
         "spot capacity is not used": distribute,
         "spot instances at risk stay": lambda aws: update(aws, WORKER, CapacityRebalance=False),
-        "the group lost a tag": lambda aws: aws.autoscaling.delete_tags(
-            Tags=[{"ResourceId": WORKER, "ResourceType": "auto-scaling-group", "Key": "team"}]
-        ),
+        "the group lost a tag": lambda aws: aws.autoscaling.delete_tags(Tags=[TEAM]),
         "a tag is no longer given to instances": lambda aws: aws.autoscaling.create_or_update_tags(
-            Tags=[
-                {
-                    "ResourceId": WORKER,
-                    "ResourceType": "auto-scaling-group",
-                    "Key": "team",
-                    "Value": "blue",
-                    "PropagateAtLaunch": False,
-                }
-            ]
+            Tags=[{**TEAM, "Value": "blue", "PropagateAtLaunch": False}]
         ),
         "a hook was deleted": lambda aws: aws.autoscaling.delete_lifecycle_hook(
             AutoScalingGroupName=MANAGER, LifecycleHookName=LAUNCHING
