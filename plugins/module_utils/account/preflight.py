@@ -25,17 +25,17 @@ class Preflight:
     def __init__(self, aws: Aws, config: Mapping[str, Any], image_parameters: Mapping[str, str]) -> None:
         self._aws, self._config, self._image_parameters = aws, config, image_parameters
         self._names = _names(config)
-        self._findings = rules.Findings()
+        self.errors: list[str] = []
         self.images: dict[str, dict[str, Any]] = {}
         self.zone_id: str | None = None
         # Of a key that its alias does not name.
         self.key_id: str | None = None
 
-    def look(self) -> rules.Findings:
+    def look(self) -> None:
         """Look everything up. With the wrong account nothing else is looked at."""
-        self._findings.errors += account_errors(self._aws, self._config)
-        if self._findings.errors:
-            return self._findings
+        self.errors += account_errors(self._aws, self._config)
+        if self.errors:
+            return
         self._collect(self._zones)
         self._collect(self._key_pair)
         self._collect(self._instance_types)
@@ -53,10 +53,9 @@ class Preflight:
             self._collect(self._topic)
         self._collect(self._target_groups)
         self._collect(self._endpoints)
-        return self._findings
 
     def _error(self, text: str) -> None:
-        self._findings.errors.append(text)
+        self.errors.append(text)
 
     def _collect(self, look: Callable[[], Any]) -> None:
         try:
@@ -243,7 +242,7 @@ class Preflight:
 
     def _clashes(self) -> None:
         cluster, region, role = self._config["cluster_name"], self._config["region"], self._names["manager_role"]
-        self._findings.errors += clashes(self._aws, {**self._config, "names": self._names})
+        self.errors += clashes(self._aws, {**self._config, "names": self._names})
         found = unless_missing(lambda: self._aws.iam.get_role(RoleName=role), "NoSuchEntity")
         own_tags = tags.from_list(found["Role"].get("Tags", [])) if found else {}
         elsewhere = own_tags.get(tags.REGION, region)
@@ -279,14 +278,12 @@ def identify(aws: Aws, config: Mapping[str, Any], inventories: Mapping[str, Any]
     ``config`` needs ``account_id``, ``region`` and ``cluster_name``; ``inventories`` are the contents of the inventory
     files that find the cluster's instances. Raises one ProvisionError that says all that is wrong.
     """
-    findings = rules.Findings()
-    rules.names(config, aws.regions(), findings)
-    findings.errors += [error for path, found in inventories.items() for error in inventory.check(path, found, config)]
+    errors = list(rules.names(config, aws.regions()))
+    errors += [error for path, found in inventories.items() for error in inventory.check(path, found, config)]
     # A region that does not exist cannot be asked.
-    if not findings.errors:
-        findings.errors += account_errors(aws, config)
-    if findings.errors:
-        raise ProvisionError(_list(findings.errors))
+    errors = errors or account_errors(aws, config)
+    if errors:
+        raise ProvisionError(_list(errors))
 
 
 def run(
@@ -313,19 +310,17 @@ def run(
     if errors:
         raise ProvisionError(_list(errors))
     config = _settled(configuration.with_defaults(raw, spec))
-    findings = rules.check(config, aws.regions())
-    findings.errors += [error for path, found in inventories.items() for error in inventory.check(path, found, config)]
-    findings.warnings += [
-        text for path, found in inventories.items() for text in inventory.unreached(path, found, config)
-    ]
-    # A region that does not exist cannot be asked.
-    if config["region"] not in aws.regions():
-        raise ProvisionError(_list(findings.errors))
+    errors, warnings = rules.check(config, aws.regions())
+    for path, found in inventories.items():
+        errors += inventory.check(path, found, config)
+        warnings += inventory.unreached(path, found, config)
     preflight = Preflight(aws, config, image_parameters[config["node_os"]])
-    asked = preflight.look()
-    if findings.errors or asked.errors:
-        raise ProvisionError(_list([*findings.errors, *asked.errors]))
-    return {"warnings": findings.warnings, "images": preflight.images, "config": _complete(config, preflight)}
+    # A region that does not exist cannot be asked.
+    if config["region"] in aws.regions():
+        preflight.look()
+    if errors or preflight.errors:
+        raise ProvisionError(_list([*errors, *preflight.errors]))
+    return {"warnings": warnings, "images": preflight.images, "config": _complete(config, preflight)}
 
 
 def _settled(config: Mapping[str, Any]) -> dict[str, Any]:
