@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ipaddress import IPv4Network
+from itertools import zip_longest
 from typing import Any, Callable, Mapping, Sequence
 
 from .._core.cluster import MANAGER
@@ -111,7 +112,7 @@ class Preflight:
     def _topic(self) -> None:
         arn = self._config["monitoring"]["topic_arn"]
         # SNS refuses what is no ARN of a topic, which the rules have said already.
-        if unless_missing(lambda: self._aws.sns.get_topic_attributes(TopicArn=arn), *NO_TOPIC, "InvalidParameter"):
+        if unless_missing(self._aws.sns.get_topic_attributes, *NO_TOPIC, "InvalidParameter", TopicArn=arn):
             return
         self._error(f"monitoring.topic_arn is '{arn}', but there is no such topic: make it, or leave topic_arn out.")
 
@@ -124,9 +125,7 @@ class Preflight:
 
     def _target_group(self, where: str, arn: str) -> None:
         found = unless_missing(
-            lambda: self._aws.elbv2.describe_target_groups(TargetGroupArns=[arn]),
-            "TargetGroupNotFound",
-            "ValidationError",
+            self._aws.elbv2.describe_target_groups, "TargetGroupNotFound", "ValidationError", TargetGroupArns=[arn]
         )
         if not found:
             self._error(f"{where}, but there is no such target group: make it, or leave it out.")
@@ -243,7 +242,7 @@ class Preflight:
     def _clashes(self) -> None:
         cluster, region, role = self._config["cluster_name"], self._config["region"], self._names["manager_role"]
         self.errors += clashes(self._aws, {**self._config, "names": self._names})
-        found = unless_missing(lambda: self._aws.iam.get_role(RoleName=role), "NoSuchEntity")
+        found = unless_missing(self._aws.iam.get_role, "NoSuchEntity", RoleName=role)
         own_tags = tags.from_list(found["Role"].get("Tags", [])) if found else {}
         elsewhere = own_tags.get(tags.REGION, region)
         if own_tags.get(tags.CLUSTER) == cluster and elsewhere != region:
@@ -325,20 +324,7 @@ def run(
 
 def _settled(config: Mapping[str, Any]) -> dict[str, Any]:
     """The configuration with what follows from the rest of it, and labels as the texts that they become."""
-    groups = [
-        {
-            **group,
-            "min": group["desired"] if group["min"] is None else group["min"],
-            "max": group["desired"] if group["max"] is None else group["max"],
-            "labels": {key: _text(value) for key, value in group["labels"].items()},
-            "warm_pool": warm_pool(group),
-            "volumes": [
-                {**volume, "mount": disks.mount(volume), "device": device}
-                for volume, device in zip(group["volumes"], disks.NAMES)
-            ],
-        }
-        for group in config["node_groups"]
-    ]
+    groups = [_settled_group(group) for group in config["node_groups"]]
     config = {**config, "account_id": str(config["account_id"]), "node_groups": groups}
     nodes = config["private_nodes"]
     if nodes is None:
@@ -347,13 +333,22 @@ def _settled(config: Mapping[str, Any]) -> dict[str, Any]:
     return {**config, "private_nodes": {**nodes, "endpoints": by_endpoints}}
 
 
-def warm_pool(group: Mapping[str, Any]) -> dict[str, int] | None:
-    """What the group's warm pool is to be. By default it and the group have as many as the group may have."""
-    pool = group["warm_pool"]
-    if pool is None:
-        return None
+def _settled_group(group: Mapping[str, Any]) -> dict[str, Any]:
+    """By default a group's size is fixed, and its warm pool and it have as many as the group may have."""
     most = group["desired"] if group["max"] is None else group["max"]
-    return {"min": pool["min"], "max": most if pool["max"] is None else pool["max"]}
+    pool, volumes = group["warm_pool"], group["volumes"]
+    return {
+        **group,
+        "min": group["desired"] if group["min"] is None else group["min"],
+        "max": most,
+        "labels": {key: _text(value) for key, value in group["labels"].items()},
+        "warm_pool": pool and {"min": pool["min"], "max": most if pool["max"] is None else pool["max"]},
+        # One for which there is no device is left for the rules to refuse.
+        "volumes": [
+            {**volume, "mount": disks.mount(volume), "device": device}
+            for volume, device in zip_longest(volumes, disks.NAMES[: len(volumes)])
+        ],
+    }
 
 
 def _names(config: Mapping[str, Any]) -> dict[str, str]:
