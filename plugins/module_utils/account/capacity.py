@@ -12,6 +12,7 @@ from ..aws.changes import Changes
 from ..aws.errors import ProvisionError
 from ..aws.session import Aws, listed
 from . import warm_pools
+from .node_groups import template_of
 from .schema import suggestion
 
 # It would move instances between zones while an upgrade has one more in one of them.
@@ -114,7 +115,7 @@ class Sizes:
         if usual is None:
             return []
         surplus = max(0, group["DesiredCapacity"] - usual.desired)
-        version = _version(group)
+        version = template_of(group)["Version"]
         failed = [
             one["InstanceId"]
             for one in _living(group)
@@ -138,7 +139,7 @@ class Sizes:
         seconds; until then a group that gets larger could still take one of them.
         """
         group = self._group(name)
-        version = _version(group)
+        version = template_of(group)["Version"]
         going = [one for one in warm_pools.instances(self._autoscaling, group) if warm_pools.behind(one, version)]
         for one in going:
             self._changes.apply(
@@ -279,13 +280,6 @@ def _usual(group: Mapping[str, Any]) -> Usual | None:
 
 def _paused(group: Mapping[str, Any]) -> Sequence[str]:
     return [one["ProcessName"] for one in group.get("SuspendedProcesses", [])]
-
-
-def _version(group: Mapping[str, Any]) -> str:
-    policy = group.get("MixedInstancesPolicy")
-    template = policy["LaunchTemplate"]["LaunchTemplateSpecification"] if policy else group["LaunchTemplate"]
-    version: str = template["Version"]
-    return version
 
 
 def _living(group: Mapping[str, Any]) -> list[Mapping[str, Any]]:

@@ -53,7 +53,7 @@ def keep_alarms(
 
 def keep_dashboard(aws: Aws, name: str, body: Mapping[str, Any] | None, changes: Changes) -> None:
     """Keep the dashboard; without a body delete it."""
-    found = unless_missing(lambda: aws.cloudwatch.get_dashboard(DashboardName=name), *NO_DASHBOARD)
+    found = unless_missing(aws.cloudwatch.get_dashboard, *NO_DASHBOARD, DashboardName=name)
     before = json.loads(found["DashboardBody"]) if found else None
     if before == body:
         return

@@ -194,29 +194,25 @@ class Builder:
             own_tags,
             lambda missing: self._ec2.create_tags(Resources=[identifier], Tags=tags.to_list(missing)),
         )
-        before: dict[str, Any] = {}
-        after: dict[str, Any] = {}
-        arguments: dict[str, Any] = {}
-        has = list(present.get("SubnetIds", []))
+        has, groups = list(present.get("SubnetIds", [])), [one["GroupId"] for one in present.get("Groups", [])]
         missing = [one for one in subnets.values() if one not in has]
-        if missing:
-            before["subnets"], after["subnets"] = has, [*has, *missing]
-            arguments["AddSubnetIds"] = missing
-        groups = [one["GroupId"] for one in present.get("Groups", [])]
-        if groups != [group]:
-            before["security_groups"], after["security_groups"] = groups, [group or self._group_name]
-            arguments["AddSecurityGroupIds"] = [group] if group not in groups else []
-            arguments["RemoveSecurityGroupIds"] = [one for one in groups if one != group]
-        if not present.get("PrivateDnsEnabled"):
-            before["private_dns"], after["private_dns"] = False, True
-            arguments["PrivateDnsEnabled"] = True
-        arguments = {key: value for key, value in arguments.items() if value}
-        if arguments:
+        before = {"subnets": has, "security_groups": groups, "private_dns": bool(present.get("PrivateDnsEnabled"))}
+        after = {"subnets": [*has, *missing], "security_groups": [group or self._group_name], "private_dns": True}
+        differing = [key for key in after if after[key] != before[key]]
+        arguments = {
+            "AddSubnetIds": missing,
+            "AddSecurityGroupIds": [group] if group not in groups else [],
+            "RemoveSecurityGroupIds": [one for one in groups if one != group],
+            "PrivateDnsEnabled": "private_dns" in differing,
+        }
+        if differing:
             self._changes.apply(
                 f"interface endpoint {name}",
-                before,
-                after,
-                lambda: self._ec2.modify_vpc_endpoint(VpcEndpointId=identifier, **arguments),
+                {key: before[key] for key in differing},
+                {key: after[key] for key in differing},
+                lambda: self._ec2.modify_vpc_endpoint(
+                    VpcEndpointId=identifier, **{key: value for key, value in arguments.items() if value}
+                ),
             )
         return identifier
 

@@ -349,6 +349,12 @@ def _desired_tag(name: str, desired: int) -> list[dict[str, Any]]:
     return _group_tags(name, {tags.DESIRED: str(desired)}, propagate=False)
 
 
+def template_of(group: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The launch template that a group names, itself or in its mixed instances policy."""
+    mixed = (group.get("MixedInstancesPolicy") or {}).get("LaunchTemplate", {})
+    return group.get("LaunchTemplate") or mixed.get("LaunchTemplateSpecification") or {}
+
+
 def _once_launchable(call: Any) -> Any:
     """Call until Auto Scaling sees the instance profile and the template, which may have been made a moment ago."""
 

@@ -95,7 +95,9 @@ def _group(
     ]
     gibs = {disk: prices.get("volumes", {}).get(disk) for disk, _size in disks}
     unpriced += [f"{name} in {region}" for name, price in [*hours.items(), *gibs.items()] if price is None]
-    count, warm = group["desired"], _warm(group)
+    count, pool = group["desired"], group["warm_pool"]
+    # Those beside the ones that are desired.
+    warm = max(pool["min"], pool["max"] - count) if pool else 0
     instances = (hours[kind] or 0) * table["hours"] * count
     # What is stopped costs its volumes and nothing else: it has no public address either.
     volumes = sum((gibs[disk] or 0) * size for disk, size in disks) * (count + warm)
@@ -111,12 +113,6 @@ def _group(
         "addresses": round(addresses, 2),
         "total": round(instances + volumes + addresses, 2),
     }
-
-
-def _warm(group: Mapping[str, Any]) -> int:
-    """How many instances are in the group's warm pool beside those that are desired."""
-    pool = group["warm_pool"]
-    return max(pool["min"], pool["max"] - group["desired"]) if pool else 0
 
 
 def hourly(kind: str, families: Mapping[str, float], sizes: Mapping[str, float]) -> float | None:

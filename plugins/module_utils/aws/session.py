@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable, Iterator, TypeVar
+from typing import Any, Callable, Iterator
 
 from ansible_collections.amazon.aws.plugins.module_utils.botocore import get_aws_connection_info
 from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
@@ -19,7 +19,6 @@ except ImportError:
         "BotoCoreError", "ClientError", "NoCredentialsError", "ProfileNotFound"
     )
 
-Result = TypeVar("Result")
 # What the SDK raises: AWS's own refusals, and everything else.
 AWS_ERRORS = (ClientError, BotoCoreError)
 
@@ -87,10 +86,10 @@ def code(error: Exception) -> str:
     return getattr(error, "response", {}).get("Error", {}).get("Code", "")
 
 
-def unless_missing(call: Callable[[], Result], *codes: str) -> Any:
+def unless_missing(call: Callable[..., Any], *codes: str, **arguments: Any) -> Any:
     """What the call returns, or None if AWS answers with one of the codes, which say that it is not there."""
     try:
-        return call()
+        return call(**arguments)
     except ClientError as error:
         if code(error) in codes:
             return None

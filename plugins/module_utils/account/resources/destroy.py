@@ -9,7 +9,7 @@ from ...aws.changes import Changes
 from ...aws.errors import ProvisionError
 from ...aws.session import Aws, ClientError, code, sentence, unless_missing
 from ..clashes import NO_QUEUE
-from . import registries
+from . import published
 from .model import RANKS, Resource, batches, staying
 from .survey import BACKUPS, Survey
 
@@ -185,7 +185,7 @@ class Destroyer:
         )
 
     def _cloud_map_service(self, one: Resource) -> None:
-        registries.delete_service(self._aws, one.id)
+        published.delete_service(self._aws, one.id)
 
     def _left_auto_scaling_group(self, batch: Sequence[Resource]) -> list[str]:
         # A group is there until the last of its instances has ended.
@@ -199,10 +199,8 @@ class Destroyer:
         return [one["InstanceId"] for one in instances if one["State"]["Name"] != "terminated"]
 
     def _left_gateway_endpoint(self, batch: Sequence[Resource]) -> list[str]:
-        ids = [one.id for one in batch]
-        found = unless_missing(
-            lambda: self._aws.ec2.describe_vpc_endpoints(VpcEndpointIds=ids), "InvalidVpcEndpointId.NotFound"
-        )
+        ec2, ids = self._aws.ec2, [one.id for one in batch]
+        found = unless_missing(ec2.describe_vpc_endpoints, "InvalidVpcEndpointId.NotFound", VpcEndpointIds=ids)
         endpoints = found["VpcEndpoints"] if found else []
         return [one["VpcEndpointId"] for one in endpoints if one["State"].lower() != "deleted"]
 
@@ -217,19 +215,16 @@ class Destroyer:
     def _internet_gateway(self, one: Resource) -> None:
         ec2 = self._aws.ec2
         for vpc in one.facts["vpcs"]:
-            unless_missing(
-                lambda vpc=vpc: ec2.detach_internet_gateway(InternetGatewayId=one.id, VpcId=vpc),  # type: ignore[misc]
-                "Gateway.NotAttached",
-            )
+            unless_missing(ec2.detach_internet_gateway, "Gateway.NotAttached", InternetGatewayId=one.id, VpcId=vpc)
         ec2.delete_internet_gateway(InternetGatewayId=one.id)
 
     def _instance_profile(self, one: Resource) -> None:
         for role in one.facts["roles"]:
             unless_missing(
-                lambda role=role: self._aws.iam.remove_role_from_instance_profile(  # type: ignore[misc]
-                    InstanceProfileName=one.name, RoleName=role
-                ),
-                "NoSuchEntity",
+                self._aws.iam.remove_role_from_instance_profile,
+                "NoSuchEntity",  # type: ignore[misc]
+                InstanceProfileName=one.name,
+                RoleName=role,
             )
         self._aws.iam.delete_instance_profile(InstanceProfileName=one.name)
 

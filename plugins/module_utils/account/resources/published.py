@@ -1,4 +1,4 @@
-"""Record sets that say, in a TXT record beside them, that they are a cluster's."""
+"""What leads clients to a cluster: records that a TXT record says are its own, and Cloud Map services with its tag."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from typing import Any, Iterator, Mapping
 
 from ..._core.dns import BOTH, OWNER_PREFIX, owns_ipv6
 from ..._core.policy import Policy
-from ...aws.session import Aws, listed, unless_missing
+from ...aws import tags
+from ...aws.session import Aws, ClientError, code, listed, unless_missing
 from .model import Resource
 
 
@@ -48,3 +49,44 @@ def _marked(owner_name: str) -> str:
     """The name of the record that a TXT record of this name is about, as Route 53 writes it."""
     name = owner_name.removeprefix(OWNER_PREFIX)
     return f"\\052{name.removeprefix('wildcard')}" if name.startswith("wildcard.") else name
+
+
+def owned_services(aws: Aws, cluster: str) -> Iterator[Resource]:
+    """The cluster's services, each with how many instances it has."""
+    client = aws.servicediscovery
+    for service in listed(client, "list_services", "Services"):
+        arn = service["Arn"]
+        # Somebody may delete it meanwhile.
+        found = unless_missing(client.list_tags_for_resource, "ResourceNotFoundException", ResourceARN=arn)
+        if not found or tags.from_list(found["Tags"]).get(tags.CLUSTER) != cluster:
+            continue
+        described = unless_missing(client.get_service, "ServiceNotFound", Id=service["Id"])
+        if described is None:
+            continue
+        named = client.get_namespace(Id=described["Service"]["NamespaceId"])["Namespace"]["Name"]
+        count = len(_instances(aws, service["Id"]))
+        yield Resource(
+            "Cloud Map service",
+            service["Id"],
+            f"{service['Name']}.{named}",
+            note=f"{count} instance{'' if count == 1 else 's'}",
+            facts={"arn": arn},
+        )
+
+
+def delete_service(aws: Aws, identifier: str) -> None:
+    """Deregister the instances, then delete the service. Raises ClientError, of ResourceInUse while some are there."""
+    client = aws.servicediscovery
+    for instance in _instances(aws, identifier):
+        try:
+            client.deregister_instance(ServiceId=identifier, InstanceId=instance)
+        except ClientError as error:
+            # Done by another by now, or begun a moment ago.
+            if code(error) not in ("InstanceNotFound", "DuplicateRequest"):
+                raise
+    client.delete_service(Id=identifier)
+
+
+def _instances(aws: Aws, identifier: str) -> list[str]:
+    found = listed(aws.servicediscovery, "list_instances", "Instances", ServiceId=identifier)
+    return [one["Id"] for one in unless_missing(lambda: list(found), "ServiceNotFound") or []]
