@@ -174,11 +174,6 @@ def settled(found: Any) -> Any:
     return _sorted(json.loads(RANDOM.sub(lambda match: match[1] or "uuid", json.dumps(found, default=str))))
 
 
-def tags_of(found: Mapping[str, Any]) -> dict[str, str]:
-    """A resource's tags."""
-    return {tag["Key"]: tag["Value"] for tag in found.get("Tags", [])}
-
-
 def _sorted(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _sorted(one) for key, one in value.items()}

@@ -40,7 +40,7 @@ def test_what_others_did_is_repaired(case: Case, subtests: pytest.Subtests) -> N
         for drift, befalls in case.drifts.items():
             with subtests.test(drift):
                 befalls(world.aws)
-                assert case.state_or_error(world) != built, "the drift is none"
+                assert case.state(world) != built, "the drift is none"
                 with world.recording() as writes:
                     planned = case.run(world, params, check=True)
                 assert writes == []
@@ -85,3 +85,13 @@ def test_what_may_not_be_read_is_never_taken_for_missing(case: Case, subtests: p
                 with world.refusing(read), pytest.raises((ClientError, ProvisionError)):
                     case.run(world, params)
                 assert writes == []
+
+
+def test_the_policys_diff_shows_what_changed() -> None:
+    with account() as world:
+        params = policy.CASE.prepare(world)
+        policy.CASE.run(world, params)
+        changed = {**params["policy"], "queue": "example-events"}
+        result = policy.CASE.run(world, {**params, "policy": changed})
+    assert result["changes"] == ["update the object policy.json"]
+    assert (result["diff"][0]["before"], result["diff"][0]["after"]) == (params["policy"], changed)

@@ -74,16 +74,12 @@ def test_errors_are_sentences(error: Exception, sentence: str) -> None:
     assert session.sentence(error).startswith(sentence)
 
 
-def test_requests_are_counted_over_all_clients() -> None:
-    with account() as world:
-        world.aws.ec2.describe_vpcs()
-        world.aws.sqs.list_queues()
-        assert world.aws.calls == 2
-
-
-def test_a_client_is_made_once_and_only_for_services() -> None:
+def test_a_client_is_made_once_and_requests_are_counted_over_all_of_them() -> None:
     with account() as world:
         aws: Any = world.aws
         assert aws.ec2 is aws.ec2
+        aws.ec2.describe_vpcs()
+        aws.sqs.list_queues()
+        assert aws.calls == 2
         with pytest.raises(AttributeError):
             _ = aws._nothing

@@ -11,7 +11,6 @@ import pytest
 from ansible_collections.swarm.aws.plugins.module_utils._core.usual import TAG
 from ansible_collections.swarm.aws.plugins.module_utils.account.capacity import Sizes
 from ansible_collections.swarm.aws.plugins.module_utils.aws.errors import ProvisionError
-from ansible_collections.swarm.aws.plugins.module_utils.aws.session import Aws
 from ansible_collections.swarm.aws.plugins.modules import node_group_size
 
 from lab.aws import instances
@@ -250,52 +249,3 @@ def test_the_module_tells_the_sizes_and_refuses_what_is_not_clear() -> None:
             node_group_size.ARGUMENTS, node_group_size.work, {**asked, "group": "worker", "desired": 4}, check=True
         )
         assert planned["changes"] == [f"update the Auto Scaling group {WORKER}"]
-
-
-# site.yml, and what was scaled
-
-
-def desired(aws: Aws) -> int:
-    group = aws.autoscaling.describe_auto_scaling_groups(AutoScalingGroupNames=[WORKER])["AutoScalingGroups"][0]
-    size: int = group["DesiredCapacity"]
-    return size
-
-
-def test_a_group_that_was_scaled_stays_so_until_the_configuration_says_something_new() -> None:
-    with account() as world:
-        params = prepare(world)
-        params["groups"][1]["scaling"] = None
-        CASE.run(world, params)
-        world.aws.autoscaling.set_desired_capacity(AutoScalingGroupName=WORKER, DesiredCapacity=3)
-        result = CASE.run(world, params)
-        told = result["groups"][1]
-        assert (result["changes"], told["desired"], told["size"], told["scaled"]) == ([], 1, 3, True)
-        groups = [params["groups"][0], {**params["groups"][1], "desired": 2}]
-        changed = {**params, "groups": groups}
-        assert CASE.run(world, changed)["changes"] == [
-            f"update the Auto Scaling group {WORKER}",
-            f"update the tag swarm.aws/desired of {WORKER}",
-        ]
-        assert desired(world.aws) == 2
-        assert CASE.run(world, changed)["changes"] == []
-
-
-def test_a_group_that_was_scaled_follows_its_bounds() -> None:
-    with account() as world:
-        params = prepare(world)
-        CASE.run(world, params)
-        world.aws.autoscaling.set_desired_capacity(AutoScalingGroupName=WORKER, DesiredCapacity=4)
-        lower = {**params, "groups": [params["groups"][0], {**params["groups"][1], "max": 2}]}
-        CASE.run(world, lower)
-        assert desired(world.aws) == 2
-
-
-def test_a_group_in_the_middle_of_an_upgrade_keeps_what_that_added() -> None:
-    with account() as world:
-        params = prepare(world)
-        CASE.run(world, params)
-        name = f"{WORKER.rpartition('-')[0]}-manager"
-        tag = {"ResourceId": name, "ResourceType": "auto-scaling-group", "Key": TAG, "Value": "3 max=3"}
-        world.aws.autoscaling.create_or_update_tags(Tags=[{**tag, "PropagateAtLaunch": False}])
-        world.aws.autoscaling.update_auto_scaling_group(AutoScalingGroupName=name, MaxSize=4, DesiredCapacity=4)
-        assert CASE.run(world, params)["changes"] == []

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import Any
-from unittest.mock import Mock, patch
+from unittest.mock import patch
 
 import pytest
-from ansible_collections.swarm.aws.plugins.module_utils.account import bucket
 from ansible_collections.swarm.aws.plugins.module_utils.aws import tags
 from ansible_collections.swarm.aws.plugins.module_utils.aws.errors import ProvisionError
 from ansible_collections.swarm.aws.plugins.modules import preflight
@@ -76,13 +75,36 @@ def test_private_nodes_without_a_nat_gateway_come_back_with_the_endpoints_that_t
     assert "no interface endpoint for autoscaling, sqs, ssm, ssmmessages" in error
 
 
-def test_bucket_key_and_secret_are_looked_at(there: Account) -> None:
-    with patch.object(bucket, "find_key", return_value="key-1"):
-        assert look(there)["config"]["key_id"] == "key-1"
-    looks = {look: Mock(side_effect=ProvisionError(look)) for look in ("check_bucket", "find_key", "check_secret")}
-    with patch.multiple(bucket, **looks):
-        error = said(there, autolock=True)
-    assert [line[2:] for line in error.splitlines()[1:]] == list(looks)
+def test_a_bucket_of_another_account_is_refused(there: Account) -> None:
+    with there.refusing("HeadBucket"):
+        assert "belongs to another account or region" in said(there)
+
+
+def test_a_key_without_its_alias_is_found_unless_it_is_another_clusters_or_being_deleted(there: Account) -> None:
+    kms, alias = there.aws.kms, "alias/example-swarm"
+
+    def key(cluster: str) -> str:
+        made = kms.create_key(Tags=[{"TagKey": tags.CLUSTER, "TagValue": cluster}])
+        return str(made["KeyMetadata"]["KeyId"])
+
+    key("another")
+    kms.schedule_key_deletion(KeyId=key("example"))
+    assert look(there)["config"]["key_id"] is None
+    own = key("example")
+    assert look(there)["config"]["key_id"] == own
+    kms.create_alias(AliasName=alias, TargetKeyId=own)
+    assert look(there)["config"]["key_id"] is None
+    kms.schedule_key_deletion(KeyId=own)
+    assert "PendingDeletion: cancel its deletion" in said(there)
+    kms.delete_alias(AliasName=alias)
+
+
+def test_a_secret_that_is_being_deleted_is_refused(there: Account) -> None:
+    name = "example-unlock-keys"
+    there.aws.secretsmanager.create_secret(Name=name, Tags=tags.to_list({tags.CLUSTER: "example"}))
+    assert look(there, autolock=True)["warnings"] == []
+    there.aws.secretsmanager.delete_secret(SecretId=name)
+    assert "is being deleted: restore it" in said(there, autolock=True)
 
 
 def test_the_example_is_right_and_comes_back_with_its_defaults(there: Account) -> None:

@@ -8,7 +8,6 @@ from types import ModuleType
 from typing import Any
 
 from ansible_collections.swarm.aws.plugins.module_utils.aws.session import Aws
-from botocore.exceptions import ClientError
 
 from tests.unit.account.account import Account, settled
 
@@ -46,10 +45,3 @@ class Case:
     def state(self, account: Account) -> Any:
         """What stands, comparable with what stands in another account."""
         return settled(self.look(account.aws))
-
-    def state_or_error(self, account: Account) -> Any:
-        """The same where so much may be missing that it cannot be told."""
-        try:
-            return self.state(account)
-        except ClientError as error:
-            return str(error)

@@ -8,7 +8,7 @@ from typing import Any
 from ansible_collections.swarm.aws.plugins.module_utils.aws.session import Aws
 from ansible_collections.swarm.aws.plugins.modules import interface_endpoints
 
-from tests.unit.account.account import REGION, Account, tags_of
+from tests.unit.account.account import REGION, Account
 from tests.unit.account.cases.case import CLUSTER, TAGS, Case
 from tests.unit.account.ground import ENDPOINTS, MANAGER, OURS, ZONES, group_of, network, subnet_of, vpc_of
 
@@ -38,25 +38,16 @@ def endpoint(aws: Aws, name: str = "ec2") -> dict[str, Any]:
 def look(aws: Aws) -> Any:
     groups = {one["GroupId"]: one["GroupName"] for one in aws.ec2.describe_security_groups()["SecurityGroups"]}
     zones = {one["SubnetId"]: one["AvailabilityZone"] for one in aws.ec2.describe_subnets()["Subnets"]}
-    interfaces = aws.ec2.describe_network_interfaces()["NetworkInterfaces"]
-    return {
-        "endpoints": [
-            {
-                "service": one["ServiceName"],
-                "zones": [zones[subnet] for subnet in one.get("SubnetIds", [])],
-                "groups": [groups[group["GroupId"]] for group in one.get("Groups", [])],
-                "private_dns": one.get("PrivateDnsEnabled"),
-                "tags": tags_of(one),
-            }
-            for one in aws.ec2.describe_vpc_endpoints()["VpcEndpoints"]
-        ],
-        "interfaces": [
-            {"zone": one["AvailabilityZone"], "groups": [groups[group["GroupId"]] for group in one["Groups"]]}
-            for one in interfaces
-            if one["InterfaceType"] == "vpc_endpoint"
-        ],
-        "security_groups": sorted(groups.values()),
-    }
+    return [
+        {
+            "service": one["ServiceName"],
+            "zones": [zones[subnet] for subnet in one.get("SubnetIds", [])],
+            "groups": [groups[group["GroupId"]] for group in one.get("Groups", [])],
+            "private_dns": one.get("PrivateDnsEnabled"),
+            "tags": one.get("Tags"),
+        }
+        for one in aws.ec2.describe_vpc_endpoints()["VpcEndpoints"]
+    ]
 
 
 def change(aws: Aws, **arguments: Any) -> None:
