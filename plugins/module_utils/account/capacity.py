@@ -25,17 +25,8 @@ ACTIVITIES = 10
 class Sizes:
     """The sizes of a cluster's groups."""
 
-    def __init__(
-        self,
-        aws: Aws,
-        cluster: str,
-        changes: Changes,
-        *,
-        now: Callable[[], float] = time.monotonic,
-        sleep: Callable[[float], None] = time.sleep,
-    ) -> None:
+    def __init__(self, aws: Aws, cluster: str, changes: Changes) -> None:
         self._autoscaling, self._ec2, self._cluster, self._changes = aws.autoscaling, aws.ec2, cluster, changes
-        self._now, self._sleep = now, sleep
 
     def all(self) -> list[dict[str, Any]]:
         """Every group as it is, by name."""
@@ -149,7 +140,7 @@ class Sizes:
                 # Auto Scaling itself ends none that is in a warm pool.
                 lambda one=one: self._ec2.terminate_instances(InstanceIds=[one["InstanceId"]]),  # type: ignore[misc]
             )
-        deadline = self._now() + timeout
+        deadline = time.monotonic() + timeout
         ended = {one["InstanceId"] for one in going}
         while ended and not self._changes.check_mode:
             pool = warm_pools.instances(self._autoscaling, group)
@@ -158,12 +149,12 @@ class Sizes:
             )
             if not left:
                 break
-            if self._now() >= deadline:
+            if time.monotonic() >= deadline:
                 raise ProvisionError(
                     f"After {timeout:.0f} s Auto Scaling still has {', '.join(left)} in the warm pool of the group "
                     f"{name}, though ended: run this again."
                 )
-            self._sleep(LOOK_SECONDS)
+            time.sleep(LOOK_SECONDS)
         return sorted(ended)
 
     # What is there
@@ -194,7 +185,7 @@ class Sizes:
 
     def _wait_for_launch(self, name: str, timeout: float, known: Mapping[str, str]) -> None:
         """Wait for as many instances as desired, whatever their state."""
-        deadline = self._now() + timeout
+        deadline = time.monotonic() + timeout
         while not self._changes.check_mode:
             group = self._group(name)
             lacking = group["DesiredCapacity"] - len(_living(group))
@@ -203,11 +194,11 @@ class Sizes:
             news = {key: message for key, message in self._failed(group).items() if key not in known}
             for message in news.values():
                 raise ProvisionError(f"Auto Scaling cannot launch an instance for the group {name}: {message}")
-            if self._now() >= deadline:
+            if time.monotonic() >= deadline:
                 raise ProvisionError(
                     f"After {timeout:.0f} s Auto Scaling has not launched {lacking} more instances of the group {name}."
                 )
-            self._sleep(LOOK_SECONDS)
+            time.sleep(LOOK_SECONDS)
 
     # Writing
 

@@ -113,11 +113,11 @@ class Keeper:
         client = self._aws.servicediscovery
         operation = client.update_service(Id=service_id, Service={"DnsConfig": {"DnsRecords": records}})["OperationId"]
 
-        def done() -> bool | None:
+        def done() -> bool:
             found = client.get_operation(OperationId=operation)["Operation"]
             if found["Status"] == "FAIL":
                 raise ProvisionError(f"Cloud Map could not change the service {shown}: {found.get('ErrorMessage')}")
-            return True if found["Status"] == "SUCCESS" else None
+            return bool(found["Status"] == "SUCCESS")
 
         awaited(done, f"Cloud Map to change the service {shown}", seconds=300)
 

@@ -235,7 +235,7 @@ class Builder:
     def _wait(self, ids: Sequence[str]) -> None:
         """Wait until all of them serve. Raises ProvisionError if one failed."""
         if ids and not self._changes.check_mode:
-            awaited(lambda: self._all_serve(ids) or None, "the interface endpoints", _TO_COME)
+            awaited(lambda: self._all_serve(ids), "the interface endpoints", _TO_COME)
 
     def _all_serve(self, ids: Sequence[str]) -> bool:
         found = once_visible(lambda: self._ec2.describe_vpc_endpoints(VpcEndpointIds=list(ids)), not_found)
@@ -259,7 +259,7 @@ class Builder:
         if surplus and not self._changes.check_mode:
             gone = {one["VpcEndpointId"] for one in surplus}
             # Their interfaces keep their security group until then.
-            awaited(lambda: not (gone & self._living()) or None, "the end of interface endpoints", _TO_GO)
+            awaited(lambda: not (gone & self._living()), "the end of interface endpoints", _TO_GO)
 
     def _living(self) -> set[str]:
         return {one["VpcEndpointId"] for one in self._found() if one["State"].lower() not in ("deleted", "failed")}

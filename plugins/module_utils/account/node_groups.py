@@ -138,7 +138,9 @@ class NodeGroups:
             # Before the group: Auto Scaling takes no spot instances beside a warm pool.
             self._delete_warm_pool(name, pool)
         present_tags = tags.from_list(present.get("Tags", []))
-        wanted.update(_sizes(group, present))
+        # Other numbers where the group was scaled or is being upgraded.
+        size = _size(group, present)
+        wanted.update(DesiredCapacity=size, MaxSize=max(group["max"], size))
         before = {key: _comparable(key, present.get(key)) for key in wanted}
         differing = [key for key in wanted if not contains(before[key], wanted[key])]
         if differing:
@@ -323,12 +325,6 @@ def _size(group: Group, present: Mapping[str, Any]) -> int:
     if TAG not in own and own.get(tags.DESIRED) != str(group["desired"]) and group["scaling"] is None:
         size = group["desired"]
     return max(group["min"], size if TAG in own else min(size, group["max"]))
-
-
-def _sizes(group: Group, present: Mapping[str, Any]) -> dict[str, int]:
-    """What of the wanted settings is another number, since the group was scaled or is being upgraded."""
-    size = _size(group, present)
-    return {"DesiredCapacity": size, "MaxSize": max(group["max"], size)}
 
 
 def _comparable(key: str, value: Any) -> Any:

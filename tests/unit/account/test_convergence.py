@@ -20,17 +20,6 @@ every_case = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 
 
 @every_case
-def test_check_mode_on_an_empty_account_writes_nothing_and_names_all_that_is_to_come(case: Case) -> None:
-    with account() as world:
-        case.ground(world)
-        with world.recording() as writes:
-            planned = case.run(world, case.planned, check=True)
-        assert writes == []
-        made = case.run(world, case.prepare(world))
-    assert planned["changes"] == made["changes"]
-
-
-@every_case
 def test_what_others_did_is_repaired(case: Case, subtests: pytest.Subtests) -> None:
     """One after the other in one account, since each is repaired to what was built."""
     with account() as world:

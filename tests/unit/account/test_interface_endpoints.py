@@ -1,4 +1,4 @@
-"""Interface endpoints for services that are not called any more, and where a service is not to be had."""
+"""Interface endpoints where a service is not to be had, that are waited for, and that AWS could not make."""
 
 from __future__ import annotations
 
@@ -9,20 +9,6 @@ from ansible_collections.swarm.aws.plugins.module_utils.aws.errors import Provis
 
 from tests.unit.account.account import REGION, account
 from tests.unit.account.cases import endpoints
-from tests.unit.account.cases.case import CLUSTER
-
-
-def test_what_nobody_calls_any_more_has_no_endpoint_any_more() -> None:
-    with account() as world:
-        params = endpoints.prepare(world)
-        endpoints.CASE.run(world, params)
-        fewer = {**params, "services": ["ec2", "sqs"]}
-        assert endpoints.CASE.run(world, fewer)["changes"] == [
-            f"delete the interface endpoint {CLUSTER}-ecr.api",
-            f"delete the interface endpoint {CLUSTER}-route53",
-        ]
-        assert endpoints.CASE.run(world, fewer)["changes"] == []
-        assert len([one for one in endpoints.look(world.aws) if one["private_dns"]]) == 2
 
 
 def offering(**zones: list[str]) -> Any:

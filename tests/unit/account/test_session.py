@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 from ansible_collections.swarm.aws.plugins.module_utils.aws import session, waiting
@@ -27,11 +28,15 @@ class World:
             raise self.errors.pop(0)
         return "done"
 
+    def monotonic(self) -> float:
+        return self.now
+
     def sleep(self, seconds: float) -> None:
         self.now += seconds
 
     def once_visible(self) -> str:
-        return waiting.once_visible(self.call, session.not_found, clock=lambda: self.now, sleep=self.sleep)
+        with patch.object(waiting, "time", self):
+            return waiting.once_visible(self.call, session.not_found)
 
 
 def test_what_is_not_visible_yet_is_asked_for_again() -> None:

@@ -5,11 +5,10 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Iterator
 from typing import Any
-from unittest.mock import patch
 
 import pytest
 from ansible_collections.swarm.aws.plugins.module_utils._core.usual import TAG
-from ansible_collections.swarm.aws.plugins.module_utils.account.capacity import Sizes
+from ansible_collections.swarm.aws.plugins.module_utils.account import capacity
 from ansible_collections.swarm.aws.plugins.module_utils.aws.errors import ProvisionError
 from ansible_collections.swarm.aws.plugins.modules import node_group_size
 
@@ -27,7 +26,7 @@ class Scaling:
     """A group of workers whose instances are all behind its launch template."""
 
     def __init__(self, world: Account, desired: int = 3, maximum: int = 3, **more: Any) -> None:
-        self.world, self.time = world, 0.0
+        self.world = world
         workers = group("worker", min=1, desired=desired, max=maximum, **more)
         CASE.run(world, launchable(world, {**prepare(world), "groups": [workers]}))
         world.scaling.step()
@@ -53,14 +52,10 @@ class Scaling:
         return found["DesiredCapacity"], found["MaxSize"], tags.get(TAG), paused
 
     def run(self, *, check: bool = False, **asked: Any) -> dict[str, Any]:
-        """Run the module on the group. Its time passes only while it waits, and then Auto Scaling gets on."""
+        """Run the module on the group."""
         params = {"cluster_name": "example", "group": "worker", "timeout": 60, **asked}
-        with patch.dict(Sizes.__init__.__kwdefaults__, now=lambda: self.time, sleep=self._sleep):
+        with self.world.passing_time(capacity):
             return self.world.run(node_group_size.ARGUMENTS, node_group_size.work, params, check=check)
-
-    def _sleep(self, seconds: float) -> None:
-        self.time += seconds
-        self.world.scaling.step()
 
     def leave(self, identifier: str) -> None:
         """What a removal without replacement does."""

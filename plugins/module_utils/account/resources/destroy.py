@@ -81,18 +81,8 @@ PASSES = 3
 class Destroyer:
     """Deletes what a survey finds. Killed anywhere and started again, it goes on with what is left."""
 
-    def __init__(
-        self,
-        aws: Aws,
-        survey: Survey,
-        changes: Changes,
-        *,
-        timeout: float = 900,
-        clock: Callable[[], float] = time.monotonic,
-        sleep: Callable[[float], None] = time.sleep,
-    ) -> None:
-        self._aws, self._survey, self._changes = aws, survey, changes
-        self._timeout, self._clock, self._sleep = timeout, clock, sleep
+    def __init__(self, aws: Aws, survey: Survey, changes: Changes, *, timeout: float) -> None:
+        self._aws, self._survey, self._changes, self._timeout = aws, survey, changes, timeout
 
     def run(self, *, instances_only: bool = False) -> dict[str, Any]:
         """Delete what can go: all of it, or only what serves, up to the instances. Tell what stays and what is going.
@@ -157,15 +147,15 @@ class Destroyer:
         self._until(deleted, f"the {resource} to be unused", lambda: sentence(last[0]) if last else "")
 
     def _until(self, holds: Callable[[], bool], what: str, said: Callable[[], str] = lambda: "") -> None:
-        deadline, delay = self._clock() + self._timeout, 0.5
+        deadline, delay = time.monotonic() + self._timeout, 0.5
         while not holds():
-            if self._clock() + delay > deadline:
+            if time.monotonic() + delay > deadline:
                 reason = f": {said()}" if said() else ""
                 raise ProvisionError(
                     f"Waited {self._timeout:.0f} seconds for {what}{reason}. What was deleted is gone; run this again "
                     "when that is put right, and it goes on."
                 )
-            self._sleep(delay)
+            time.sleep(delay)
             delay = min(delay * 1.5, 5)
 
     # How to delete one of a kind that takes more than a request.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, Callable, Iterator, Mapping
 
 from ..._core import names
@@ -51,14 +52,14 @@ class Survey:
         ours = tags.of_cluster_filter(self.cluster)
         for group in listed(autoscaling, "describe_auto_scaling_groups", "AutoScalingGroups", Filters=ours):
             name = group["AutoScalingGroupName"]
-            template = template_of(group)
+            template, subnets = template_of(group), group.get("VPCZoneIdentifier") or ""
             own = tags.from_list(group.get("Tags", []))
             inside = group.get("Instances", [])
             warm = unless_missing(warm_pools.instances, "ValidationError", autoscaling=autoscaling, group=group)
             yield Resource(
                 "Auto Scaling group",
                 name,
-                on=(*filter(None, [template.get("LaunchTemplateId")]), *_split(group.get("VPCZoneIdentifier"))),
+                on=tuple(filter(None, [template.get("LaunchTemplateId"), *subnets.split(",")])),
                 # A warm pool goes with its group.
                 note=f"{len(inside)} instances" + (f" and {len(warm)} in its warm pool" if warm else ""),
                 facts={
@@ -324,11 +325,6 @@ _LOOKED_AT = {
 
 def _parts(arn: str) -> tuple[str, str, str]:
     """Service, kind and name of an ARN, whichever way it separates the last two."""
-    service, rest = arn.split(":")[2], arn.split(":", 5)[5]
-    separator = next((one for one in rest if one in "/:"), "")
-    kind, name = rest.split(separator, 1) if separator else ("", rest)
-    return service, kind, name
-
-
-def _split(text: str | None) -> list[str]:
-    return [one for one in (text or "").split(",") if one]
+    _, _, service, _, _, rest = arn.split(":", 5)
+    *kind, name = re.split("[/:]", rest, maxsplit=1)
+    return service, "".join(kind), name

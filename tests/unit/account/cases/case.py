@@ -23,14 +23,10 @@ class Case:
     module: ModuleType
     # Builds what must be there before, and returns the module's parameters.
     prepare: Callable[[Account], Mapping[str, Any]]
-    # The parameters for an account in which nothing is there before.
-    planned: Mapping[str, Any]
     # What AWS tells of what the module built.
     look: Callable[[Aws], Any]
     # What others may do to it, by a phrase that says what.
     drifts: Mapping[str, Drift] = field(default_factory=dict)
-    # Makes what even a plan needs to be there, for it is the operator's.
-    ground: Callable[[Account], object] = lambda _: None
     # What tells it from another case of the same module.
     what: str = ""
 

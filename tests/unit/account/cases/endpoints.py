@@ -12,27 +12,22 @@ from tests.unit.account.account import REGION, Account
 from tests.unit.account.cases.case import CLUSTER, TAGS, Case
 from tests.unit.account.ground import ENDPOINTS, MANAGER, OURS, ZONES, group_of, network, subnet_of, vpc_of
 
-PLANNED = {
-    "cluster_name": CLUSTER,
-    "tags": TAGS,
-    "subnets": dict.fromkeys(ZONES),
-    "services": ["ec2", "ecr.api", "route53", "sqs"],
-}
-
 
 def prepare(account: Account) -> Mapping[str, Any]:
     built = network(account.aws)
     return {
-        **PLANNED,
+        "cluster_name": CLUSTER,
+        "tags": TAGS,
         "vpc_id": built.vpc,
         "subnets": built.private,
         "security_group": built.groups[ENDPOINTS],
+        "services": ["ec2", "ecr.api", "route53", "sqs"],
     }
 
 
-def endpoint(aws: Aws, name: str = "ec2") -> dict[str, Any]:
+def endpoint(aws: Aws) -> dict[str, Any]:
     found = aws.ec2.describe_vpc_endpoints(Filters=OURS)["VpcEndpoints"]
-    return next(one for one in found if one["ServiceName"].endswith(f".{name}"))
+    return next(one for one in found if one["ServiceName"].endswith(".ec2"))
 
 
 def look(aws: Aws) -> Any:
@@ -62,7 +57,6 @@ def move_to_another_group(aws: Aws) -> None:
 CASE = Case(
     module=interface_endpoints,
     prepare=prepare,
-    planned=PLANNED,
     look=look,
     drifts={
         "an endpoint lost a tag": lambda aws: aws.ec2.delete_tags(

@@ -13,12 +13,11 @@ from moto.ec2.models import ec2_backends
 
 from tests.unit.account.account import ACCOUNT_ID, REGION, Account
 from tests.unit.account.cases.case import CLUSTER, TAGS, Case
-from tests.unit.account.ground import MEMBER, ZONES, group_of, network, tagged
+from tests.unit.account.ground import MEMBER, group_of, network, tagged
 
 MANAGER, WORKER = f"{CLUSTER}-manager", f"{CLUSTER}-worker"
 LAUNCHING = f"{CLUSTER}-launching"
 TEAM = {"ResourceId": WORKER, "ResourceType": "auto-scaling-group", "Key": "team"}
-PLANNED = {zone: f"subnet-{zone}" for zone in ZONES}
 GROUP = {
     "architecture": "x86_64",
     "instance_types": ["t3.small"],
@@ -50,10 +49,10 @@ GROUPS = [
 ]
 
 
-def params(subnets: Mapping[str, str], groups: list[dict[str, Any]] | None = None) -> dict[str, Any]:
+def params(subnets: Mapping[str, str]) -> dict[str, Any]:
     return {
         "cluster_name": CLUSTER,
-        "groups": copy.deepcopy(groups or GROUPS),
+        "groups": copy.deepcopy(GROUPS),
         "subnets": dict(subnets),
         "template_versions": {"manager": 1, "worker": 1},
         "measured": True,
@@ -144,7 +143,6 @@ def delete_group(_: Aws) -> None:
 CASE = Case(
     module=node_groups,
     prepare=prepare,
-    planned=params(PLANNED),
     look=look,
     drifts={
         "the group launches another version": new_version,
@@ -220,7 +218,6 @@ WARM_CASE = Case(
     module=node_groups,
     what="warm",
     prepare=prepare_warm,
-    planned=params(PLANNED, WARM_GROUPS),
     look=look,
     drifts={
         "the warm pool was deleted": lose_pool,

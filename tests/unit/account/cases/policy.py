@@ -32,7 +32,6 @@ def look(aws: Aws) -> Any:
 CASE = Case(
     module=cluster_policy,
     prepare=prepare,
-    planned=PARAMS,
     look=look,
     drifts={
         "it was deleted": lambda aws: aws.s3.delete_object(**OBJECT),
