@@ -9,14 +9,14 @@ from ..adapters.store import POLICY_KEY
 from ..aws import tags
 from ..aws.changes import Changes
 from ..aws.errors import ProvisionError
-from ..aws.session import Aws, ClientError, code, unless_missing
+from ..aws.session import Aws, ClientError, code, listed, unless_missing
 from ..aws.waiting import once_visible
 
 
 def check_bucket(aws: Aws, name: str) -> None:
     """Raise ProvisionError if the bucket exists and is somebody else's."""
     try:
-        unless_missing(lambda: aws.s3.head_bucket(Bucket=name), "404", "NoSuchBucket")
+        unless_missing(aws.s3.head_bucket, "404", "NoSuchBucket", Bucket=name)
     except ClientError as error:
         if code(error) in ("403", "301"):
             raise ProvisionError(
@@ -31,7 +31,7 @@ def find_key(aws: Aws, cluster: str, alias: str) -> str | None:
 
     Raises ProvisionError if the alias names a key that cannot be used.
     """
-    described = unless_missing(lambda: aws.kms.describe_key(KeyId=f"alias/{alias}"), "NotFoundException")
+    described = unless_missing(aws.kms.describe_key, "NotFoundException", KeyId=f"alias/{alias}")
     if described is not None:
         state = described["KeyMetadata"]["KeyState"]
         if state != "Enabled":
@@ -40,10 +40,13 @@ def find_key(aws: Aws, cluster: str, alias: str) -> str | None:
                 "and enable it, since the bucket cannot be read without it."
             )
         return None
-    pages = aws.resourcegroupstaggingapi.get_paginator("get_resources").paginate(
-        TagFilters=[{"Key": tags.CLUSTER, "Values": [cluster]}], ResourceTypeFilters=["kms:key"]
-    )
-    for resource in (resource for page in pages for resource in page["ResourceTagMappingList"]):
+    for resource in listed(
+        aws.resourcegroupstaggingapi,
+        "get_resources",
+        "ResourceTagMappingList",
+        TagFilters=[{"Key": tags.CLUSTER, "Values": [cluster]}],
+        ResourceTypeFilters=["kms:key"],
+    ):
         key = aws.kms.describe_key(KeyId=resource["ResourceARN"])["KeyMetadata"]
         if key["KeyState"] == "Enabled":
             return key["KeyId"]
@@ -52,7 +55,7 @@ def find_key(aws: Aws, cluster: str, alias: str) -> str | None:
 
 def check_secret(aws: Aws, name: str) -> None:
     """Raise ProvisionError if the secret is being deleted."""
-    found = unless_missing(lambda: aws.secretsmanager.describe_secret(SecretId=name), "ResourceNotFoundException")
+    found = unless_missing(aws.secretsmanager.describe_secret, "ResourceNotFoundException", SecretId=name)
     if found and found.get("DeletedDate"):
         raise ProvisionError(
             f"The secret {name} is being deleted: restore it (`aws secretsmanager restore-secret`), since the "
@@ -64,7 +67,7 @@ def write_policy(aws: Aws, bucket: str, policy: Mapping[str, Any], changes: Chan
     """Write the agents' policy if it differs, and return whether the bucket exists, which in check mode it may not."""
     found, exists = None, True
     try:
-        found = unless_missing(lambda: aws.s3.get_object(Bucket=bucket, Key=POLICY_KEY), "NoSuchKey")
+        found = unless_missing(aws.s3.get_object, "NoSuchKey", Bucket=bucket, Key=POLICY_KEY)
     except ClientError as error:
         if code(error) != "NoSuchBucket":
             raise

@@ -10,8 +10,9 @@ from .._core.usual import TAG, Usual
 from ..aws import tags
 from ..aws.changes import Changes
 from ..aws.errors import ProvisionError
-from ..aws.session import Aws
+from ..aws.session import Aws, listed
 from . import warm_pools
+from .node_groups import template_of
 from .schema import suggestion
 
 # It would move instances between zones while an upgrade has one more in one of them.
@@ -24,17 +25,8 @@ ACTIVITIES = 10
 class Sizes:
     """The sizes of a cluster's groups."""
 
-    def __init__(
-        self,
-        aws: Aws,
-        cluster: str,
-        changes: Changes,
-        *,
-        now: Callable[[], float] = time.monotonic,
-        sleep: Callable[[float], None] = time.sleep,
-    ) -> None:
+    def __init__(self, aws: Aws, cluster: str, changes: Changes) -> None:
         self._autoscaling, self._ec2, self._cluster, self._changes = aws.autoscaling, aws.ec2, cluster, changes
-        self._now, self._sleep = now, sleep
 
     def all(self) -> list[dict[str, Any]]:
         """Every group as it is, by name."""
@@ -84,9 +76,9 @@ class Sizes:
         if usual != noted:
             self._note(group, noted, usual)
         if usual.paused and usual.paused not in _paused(group):
-            self._pause(group, usual.paused)
+            self._pause(group, usual.paused, paused=True)
         if group["MaxSize"] < wanted:
-            self._update(group, MaxSize=wanted)
+            self._set(group, self._autoscaling.update_auto_scaling_group, MaxSize=wanted)
         failed = self._failed(group)
         self._desire(group, wanted)
         self._wait_for_launch(name, timeout, failed)
@@ -98,10 +90,10 @@ class Sizes:
         if usual is None or group["DesiredCapacity"] > usual.desired:
             return
         if usual.paused in _paused(group):
-            self._resume(group, usual.paused)
+            self._pause(group, usual.paused, paused=False)
         if usual.maximum is not None and group["MaxSize"] > usual.maximum >= group["DesiredCapacity"]:
-            self._update(group, MaxSize=usual.maximum)
-        self._forget(group, usual)
+            self._set(group, self._autoscaling.update_auto_scaling_group, MaxSize=usual.maximum)
+        self._note(group, usual, None)
 
     def call_off(self, name: str, keep: Iterable[str]) -> list[str]:
         """End the surge's instances that do not serve, and return their IDs; ``keep`` are IDs of those that do.
@@ -114,7 +106,7 @@ class Sizes:
         if usual is None:
             return []
         surplus = max(0, group["DesiredCapacity"] - usual.desired)
-        version = _version(group)
+        version = template_of(group)["Version"]
         failed = [
             one["InstanceId"]
             for one in _living(group)
@@ -138,7 +130,7 @@ class Sizes:
         seconds; until then a group that gets larger could still take one of them.
         """
         group = self._group(name)
-        version = _version(group)
+        version = template_of(group)["Version"]
         going = [one for one in warm_pools.instances(self._autoscaling, group) if warm_pools.behind(one, version)]
         for one in going:
             self._changes.apply(
@@ -148,7 +140,7 @@ class Sizes:
                 # Auto Scaling itself ends none that is in a warm pool.
                 lambda one=one: self._ec2.terminate_instances(InstanceIds=[one["InstanceId"]]),  # type: ignore[misc]
             )
-        deadline = self._now() + timeout
+        deadline = time.monotonic() + timeout
         ended = {one["InstanceId"] for one in going}
         while ended and not self._changes.check_mode:
             pool = warm_pools.instances(self._autoscaling, group)
@@ -157,21 +149,19 @@ class Sizes:
             )
             if not left:
                 break
-            if self._now() >= deadline:
+            if time.monotonic() >= deadline:
                 raise ProvisionError(
                     f"After {timeout:.0f} s Auto Scaling still has {', '.join(left)} in the warm pool of the group "
                     f"{name}, though ended: run this again."
                 )
-            self._sleep(LOOK_SECONDS)
+            time.sleep(LOOK_SECONDS)
         return sorted(ended)
 
     # What is there
 
     def _groups(self) -> list[Mapping[str, Any]]:
-        pages = self._autoscaling.get_paginator("describe_auto_scaling_groups").paginate(
-            Filters=tags.of_cluster_filter(self._cluster)
-        )
-        return [group for page in pages for group in page["AutoScalingGroups"]]
+        ours = tags.of_cluster_filter(self._cluster)
+        return list(listed(self._autoscaling, "describe_auto_scaling_groups", "AutoScalingGroups", Filters=ours))
 
     def _group(self, name: str) -> Mapping[str, Any]:
         found = {_name(group): group for group in self._groups()}
@@ -195,7 +185,7 @@ class Sizes:
 
     def _wait_for_launch(self, name: str, timeout: float, known: Mapping[str, str]) -> None:
         """Wait for as many instances as desired, whatever their state."""
-        deadline = self._now() + timeout
+        deadline = time.monotonic() + timeout
         while not self._changes.check_mode:
             group = self._group(name)
             lacking = group["DesiredCapacity"] - len(_living(group))
@@ -204,69 +194,47 @@ class Sizes:
             news = {key: message for key, message in self._failed(group).items() if key not in known}
             for message in news.values():
                 raise ProvisionError(f"Auto Scaling cannot launch an instance for the group {name}: {message}")
-            if self._now() >= deadline:
+            if time.monotonic() >= deadline:
                 raise ProvisionError(
                     f"After {timeout:.0f} s Auto Scaling has not launched {lacking} more instances of the group {name}."
                 )
-            self._sleep(LOOK_SECONDS)
+            time.sleep(LOOK_SECONDS)
 
     # Writing
 
     def _desire(self, group: Mapping[str, Any], desired: int) -> None:
-        name = group["AutoScalingGroupName"]
         if group["DesiredCapacity"] != desired:
-            self._changes.apply(
-                f"Auto Scaling group {name}",
-                {"DesiredCapacity": group["DesiredCapacity"]},
-                {"DesiredCapacity": desired},
-                lambda: self._autoscaling.set_desired_capacity(
-                    AutoScalingGroupName=name, DesiredCapacity=desired, HonorCooldown=False
-                ),
-            )
+            self._set(group, self._autoscaling.set_desired_capacity, DesiredCapacity=desired)
 
-    def _update(self, group: Mapping[str, Any], **settings: Any) -> None:
+    def _set(self, group: Mapping[str, Any], call: Callable[..., Any], **settings: int) -> None:
         name = group["AutoScalingGroupName"]
+        before = {key: group[key] for key in settings}
         self._changes.apply(
-            f"Auto Scaling group {name}",
-            {key: group[key] for key in settings},
-            settings,
-            lambda: self._autoscaling.update_auto_scaling_group(AutoScalingGroupName=name, **settings),
+            f"Auto Scaling group {name}", before, settings, lambda: call(AutoScalingGroupName=name, **settings)
         )
 
-    def _note(self, group: Mapping[str, Any], before: Usual | None, after: Usual) -> None:
+    def _note(self, group: Mapping[str, Any], before: Usual | None, after: Usual | None) -> None:
+        """Have the group's tag say what is usual, or without it nothing."""
         name = group["AutoScalingGroupName"]
-        self._changes.apply(
-            f"tag {TAG} of {name}",
-            {"value": before.write()} if before else None,
-            {"value": after.write()},
-            lambda: self._autoscaling.create_or_update_tags(Tags=[{**_tag(name), "Value": after.write()}]),
-        )
+        tag = {"ResourceId": name, "ResourceType": "auto-scaling-group", "Key": TAG, "PropagateAtLaunch": False}
 
-    def _forget(self, group: Mapping[str, Any], usual: Usual) -> None:
-        name = group["AutoScalingGroupName"]
-        self._changes.apply(
-            f"tag {TAG} of {name}",
-            {"value": usual.write()},
-            None,
-            lambda: self._autoscaling.delete_tags(Tags=[_tag(name)]),
-        )
+        def write() -> None:
+            if after is None:
+                self._autoscaling.delete_tags(Tags=[tag])
+            else:
+                self._autoscaling.create_or_update_tags(Tags=[{**tag, "Value": after.write()}])
 
-    def _pause(self, group: Mapping[str, Any], process: str) -> None:
+        states = [{"value": usual.write()} if usual else None for usual in (before, after)]
+        self._changes.apply(f"tag {TAG} of {name}", *states, write)
+
+    def _pause(self, group: Mapping[str, Any], process: str, *, paused: bool) -> None:
         name = group["AutoScalingGroupName"]
+        call = self._autoscaling.suspend_processes if paused else self._autoscaling.resume_processes
         self._changes.apply(
             f"process {process} of {name}",
-            {"paused": False},
-            {"paused": True},
-            lambda: self._autoscaling.suspend_processes(AutoScalingGroupName=name, ScalingProcesses=[process]),
-        )
-
-    def _resume(self, group: Mapping[str, Any], process: str) -> None:
-        name = group["AutoScalingGroupName"]
-        self._changes.apply(
-            f"process {process} of {name}",
-            {"paused": True},
-            {"paused": False},
-            lambda: self._autoscaling.resume_processes(AutoScalingGroupName=name, ScalingProcesses=[process]),
+            {"paused": not paused},
+            {"paused": paused},
+            lambda: call(AutoScalingGroupName=name, ScalingProcesses=[process]),
         )
 
     def _end(self, group: Mapping[str, Any], instance: str) -> None:
@@ -305,16 +273,5 @@ def _paused(group: Mapping[str, Any]) -> Sequence[str]:
     return [one["ProcessName"] for one in group.get("SuspendedProcesses", [])]
 
 
-def _version(group: Mapping[str, Any]) -> str:
-    policy = group.get("MixedInstancesPolicy")
-    template = policy["LaunchTemplate"]["LaunchTemplateSpecification"] if policy else group["LaunchTemplate"]
-    version: str = template["Version"]
-    return version
-
-
 def _living(group: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     return [one for one in group["Instances"] if not one["LifecycleState"].startswith("Terminat")]
-
-
-def _tag(group: str) -> dict[str, Any]:
-    return {"ResourceId": group, "ResourceType": "auto-scaling-group", "Key": TAG, "PropagateAtLaunch": False}

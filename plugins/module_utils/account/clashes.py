@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable, Iterator, Mapping
+from typing import Any, Iterator, Mapping
 
 from ..aws import tags
 from ..aws.session import Aws, unless_missing
@@ -36,43 +36,35 @@ def _named(aws: Aws, cluster: Mapping[str, Any]) -> Iterator[tuple[str, str, Map
     groups = [f"{cluster['cluster_name']}-{group['name']}" for group in cluster["node_groups"]]
     iam, roles = aws.iam, (names["manager_role"], names["worker_role"])
     for name in roles:
-        yield "IAM role", name, _tags(lambda name=name: iam.get_role(RoleName=name)["Role"], "NoSuchEntity")  # type: ignore[misc]
-        yield (
-            "instance profile",
-            name,
-            _tags(
-                lambda name=name: iam.get_instance_profile(InstanceProfileName=name)["InstanceProfile"],  # type: ignore[misc]
-                "NoSuchEntity",
-            ),
-        )
+        role = unless_missing(iam.get_role, "NoSuchEntity", RoleName=name)
+        yield "IAM role", name, _tags(role and role["Role"])
+        profile = unless_missing(iam.get_instance_profile, "NoSuchEntity", InstanceProfileName=name)
+        yield "instance profile", name, _tags(profile and profile["InstanceProfile"])
     filters = [{"Name": "launch-template-name", "Values": groups}]
     for template in aws.ec2.describe_launch_templates(Filters=filters)["LaunchTemplates"]:
         yield "launch template", template["LaunchTemplateName"], tags.from_list(template.get("Tags", []))
-    found = aws.autoscaling.describe_auto_scaling_groups(AutoScalingGroupNames=groups)["AutoScalingGroups"]
-    for group in found:
+    for group in aws.autoscaling.describe_auto_scaling_groups(AutoScalingGroupNames=groups)["AutoScalingGroups"]:
         yield "Auto Scaling group", group["AutoScalingGroupName"], tags.from_list(group.get("Tags", []))
     for name in (names["queue"], names["dead_letter_queue"]):
         yield "queue", name, _queue(aws, name)
     yield "event rule", names["event_rule"], _rule(aws, cluster)
     yield "bucket", names["bucket"], _bucket(aws, names["bucket"])
     yield "KMS key", f"alias/{names['key_alias']}", _key(aws, f"alias/{names['key_alias']}")
-    yield (
-        "secret",
-        names["unlock_secret"],
-        _tags(lambda: aws.secretsmanager.describe_secret(SecretId=names["unlock_secret"]), "ResourceNotFoundException"),
-    )
-    topic = f"arn:{aws.ec2.meta.partition}:sns:{cluster['region']}:{cluster['account_id']}:{names['alarm_topic']}"
-    yield "topic", names["alarm_topic"], _tags(lambda: aws.sns.list_tags_for_resource(ResourceArn=topic), *NO_TOPIC)
+    name = names["unlock_secret"]
+    secret = unless_missing(aws.secretsmanager.describe_secret, "ResourceNotFoundException", SecretId=name)
+    yield "secret", name, _tags(secret)
+    arn = f"arn:{aws.ec2.meta.partition}:sns:{cluster['region']}:{cluster['account_id']}:{names['alarm_topic']}"
+    topic = unless_missing(aws.sns.list_tags_for_resource, *NO_TOPIC, ResourceArn=arn)
+    yield "topic", names["alarm_topic"], _tags(topic)
     yield "log group", names["log_group"], _log_group(aws, names["log_group"])
 
 
-def _tags(call: Callable[[], Mapping[str, Any]], *missing: str) -> dict[str, str] | None:
-    found = unless_missing(call, *missing)
+def _tags(found: Mapping[str, Any] | None) -> dict[str, str] | None:
     return None if found is None else tags.from_list(found.get("Tags", []))
 
 
 def _queue(aws: Aws, name: str) -> Mapping[str, str] | None:
-    found = unless_missing(lambda: aws.sqs.get_queue_url(QueueName=name), *NO_QUEUE)
+    found = unless_missing(aws.sqs.get_queue_url, *NO_QUEUE, QueueName=name)
     if found is None:
         return None
     url = found["QueueUrl"]
@@ -86,7 +78,7 @@ def _queue(aws: Aws, name: str) -> Mapping[str, str] | None:
 def _rule(aws: Aws, cluster: Mapping[str, Any]) -> Mapping[str, str] | None:
     """Its module gives it no tags: it is the cluster's if it has no other target than the cluster's queue."""
     name, queue = cluster["names"]["event_rule"], cluster["names"]["queue"]
-    found = unless_missing(lambda: aws.events.list_targets_by_rule(Rule=name), "ResourceNotFoundException")
+    found = unless_missing(aws.events.list_targets_by_rule, "ResourceNotFoundException", Rule=name)
     if found is None:
         return None
     others = [target["Arn"] for target in found["Targets"] if not target["Arn"].endswith(f":{queue}")]
@@ -96,15 +88,15 @@ def _rule(aws: Aws, cluster: Mapping[str, Any]) -> Mapping[str, str] | None:
 def _bucket(aws: Aws, name: str) -> Mapping[str, str] | None:
     """The tags come last, and the name, in which the account and the region are, says whose it is without them."""
     # The preflight says what one of another account or region means.
-    found = unless_missing(lambda: aws.s3.head_bucket(Bucket=name), "404", "NoSuchBucket", "403", "301")
+    found = unless_missing(aws.s3.head_bucket, "404", "NoSuchBucket", "403", "301", Bucket=name)
     if found is None:
         return None
-    own = unless_missing(lambda: aws.s3.get_bucket_tagging(Bucket=name), "NoSuchTagSet")
+    own = unless_missing(aws.s3.get_bucket_tagging, "NoSuchTagSet", Bucket=name)
     return {**UNFINISHED, **tags.from_list((own or {}).get("TagSet", []))}
 
 
 def _key(aws: Aws, alias: str) -> Mapping[str, str] | None:
-    found = unless_missing(lambda: aws.kms.describe_key(KeyId=alias), "NotFoundException")
+    found = unless_missing(aws.kms.describe_key, "NotFoundException", KeyId=alias)
     if found is None:
         return None
     listed = aws.kms.list_resource_tags(KeyId=found["KeyMetadata"]["KeyId"])["Tags"]

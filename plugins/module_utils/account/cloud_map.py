@@ -7,7 +7,7 @@ from typing import Any, Mapping
 from ..aws import tags as tagging
 from ..aws.changes import Changes
 from ..aws.errors import ProvisionError
-from ..aws.session import Aws
+from ..aws.session import Aws, listed
 from ..aws.waiting import awaited
 from .schema import suggestion
 
@@ -20,8 +20,7 @@ def find(aws: Aws, name: str) -> dict[str, Any]:
     Raises ProvisionError unless there is one.
     """
     wanted = name.rstrip(".").lower()
-    pages = aws.servicediscovery.get_paginator("list_namespaces").paginate()
-    spaces = [one for page in pages for one in page["Namespaces"]]
+    spaces = list(listed(aws.servicediscovery, "list_namespaces", "Namespaces"))
     found = [one for one in spaces if one["Name"].rstrip(".").lower() == wanted]
     if not found:
         hint = suggestion(wanted, [one["Name"] for one in spaces]).rstrip("?")
@@ -76,10 +75,9 @@ class Keeper:
         return {"service_id": present["Id"], "service_arn": present["Arn"], "zone_id": space["zone_id"]}
 
     def _present(self, namespace_id: str, name: str) -> Mapping[str, Any] | None:
-        pages = self._aws.servicediscovery.get_paginator("list_services").paginate(
-            Filters=[{"Name": "NAMESPACE_ID", "Values": [namespace_id], "Condition": "EQ"}]
-        )
-        return next((one for page in pages for one in page["Services"] if one["Name"] == name), None)
+        filters = [{"Name": "NAMESPACE_ID", "Values": [namespace_id], "Condition": "EQ"}]
+        found = listed(self._aws.servicediscovery, "list_services", "Services", Filters=filters)
+        return next((one for one in found if one["Name"] == name), None)
 
     def _create(self, namespace_id: str, name: str, shown: str, records: list[dict[str, Any]]) -> Mapping[str, Any]:
         # Of weighted records, an answer would have one.
@@ -115,11 +113,11 @@ class Keeper:
         client = self._aws.servicediscovery
         operation = client.update_service(Id=service_id, Service={"DnsConfig": {"DnsRecords": records}})["OperationId"]
 
-        def done() -> bool | None:
+        def done() -> bool:
             found = client.get_operation(OperationId=operation)["Operation"]
             if found["Status"] == "FAIL":
                 raise ProvisionError(f"Cloud Map could not change the service {shown}: {found.get('ErrorMessage')}")
-            return True if found["Status"] == "SUCCESS" else None
+            return bool(found["Status"] == "SUCCESS")
 
         awaited(done, f"Cloud Map to change the service {shown}", seconds=300)
 

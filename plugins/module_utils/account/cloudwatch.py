@@ -9,7 +9,7 @@ from .._core import names
 from ..aws import tags
 from ..aws.changes import Changes
 from ..aws.errors import ProvisionError
-from ..aws.session import Aws, unless_missing
+from ..aws.session import Aws, listed, unless_missing
 
 NO_DASHBOARD = ("ResourceNotFound", "DashboardNotFoundError")
 
@@ -33,7 +33,14 @@ def keep_alarms(
         if name in present:
             _update_alarm(aws, present[name], settings, alarm_tags, changes)
         else:
-            _create_alarm(aws, name, settings, alarm_tags, changes)
+            changes.apply(
+                f"alarm {name}",
+                None,
+                {**settings, "tags": alarm_tags},
+                lambda name=name, settings=settings: aws.cloudwatch.put_metric_alarm(  # type: ignore[misc]
+                    AlarmName=name, Tags=tags.to_list(alarm_tags), **settings
+                ),
+            )
     for name in sorted(set(present) - set(wanted)):
         if _tags(aws, present[name]).get(tags.CLUSTER) == cluster:
             changes.apply(
@@ -46,36 +53,20 @@ def keep_alarms(
 
 def keep_dashboard(aws: Aws, name: str, body: Mapping[str, Any] | None, changes: Changes) -> None:
     """Keep the dashboard; without a body delete it."""
-    found = unless_missing(lambda: aws.cloudwatch.get_dashboard(DashboardName=name), *NO_DASHBOARD)
+    found = unless_missing(aws.cloudwatch.get_dashboard, *NO_DASHBOARD, DashboardName=name)
     before = json.loads(found["DashboardBody"]) if found else None
     if before == body:
         return
-    if body is None:
-        changes.apply(
-            f"dashboard {name}", before, None, lambda: aws.cloudwatch.delete_dashboards(DashboardNames=[name])
-        )
-    else:
-        changes.apply(f"dashboard {name}", before, body, lambda: _put_dashboard(aws, name, body))
+    changes.apply(f"dashboard {name}", before, body, lambda: _put_dashboard(aws, name, body))
 
 
 def _named_alarms(aws: Aws, cluster: str) -> dict[str, Mapping[str, Any]]:
-    pages = aws.cloudwatch.get_paginator("describe_alarms").paginate(AlarmNamePrefix=names.alarm_prefix(cluster))
-    return {alarm["AlarmName"]: alarm for page in pages for alarm in page["MetricAlarms"]}
+    found = listed(aws.cloudwatch, "describe_alarms", "MetricAlarms", AlarmNamePrefix=names.alarm_prefix(cluster))
+    return {alarm["AlarmName"]: alarm for alarm in found}
 
 
 def _tags(aws: Aws, alarm: Mapping[str, Any]) -> dict[str, str]:
     return tags.from_list(aws.cloudwatch.list_tags_for_resource(ResourceARN=alarm["AlarmArn"])["Tags"])
-
-
-def _create_alarm(
-    aws: Aws, name: str, settings: Mapping[str, Any], alarm_tags: Mapping[str, str], changes: Changes
-) -> None:
-    changes.apply(
-        f"alarm {name}",
-        None,
-        {**settings, "tags": alarm_tags},
-        lambda: aws.cloudwatch.put_metric_alarm(AlarmName=name, Tags=tags.to_list(alarm_tags), **settings),
-    )
 
 
 def _update_alarm(
@@ -100,7 +91,10 @@ def _update_alarm(
     )
 
 
-def _put_dashboard(aws: Aws, name: str, body: Mapping[str, Any]) -> None:
+def _put_dashboard(aws: Aws, name: str, body: Mapping[str, Any] | None) -> None:
+    if body is None:
+        aws.cloudwatch.delete_dashboards(DashboardNames=[name])
+        return
     answer = aws.cloudwatch.put_dashboard(DashboardName=name, DashboardBody=json.dumps(body))
     complaints = answer.get("DashboardValidationMessages")
     if complaints:

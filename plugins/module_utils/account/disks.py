@@ -25,12 +25,10 @@ def mount(volume: Mapping[str, Any]) -> str:
 
 def problems(group: Mapping[str, Any]) -> Iterable[str]:
     """What is wrong with a group's volumes, as sentences that begin with a key of the group."""
-    least, most = ROOT_SIZES
-    if not least <= group["volume_size"] <= most:
-        yield f"volume_size is {group['volume_size']}, but must be between {least} and {most} GiB."
-    yield from _performance(
-        "volume_", group["volume_type"], group["volume_size"], group["volume_iops"], group["volume_throughput"]
-    )
+    root, (least, most) = _root(group), ROOT_SIZES
+    if not least <= root["size"] <= most:
+        yield f"volume_size is {root['size']}, but must be between {least} and {most} GiB."
+    yield from _performance("volume_", root)
     volumes: Sequence[Mapping[str, Any]] = group["volumes"]
     if len(volumes) > len(NAMES):
         yield f"volumes has {len(volumes)}, but an instance takes {len(NAMES)} beside its root volume."
@@ -53,21 +51,18 @@ def _of_one(where: str, volume: Mapping[str, Any]) -> Iterable[str]:
     least, most = SIZES[volume["type"]]
     if not least <= volume["size"] <= most:
         yield f"{where}size is {volume['size']}, but a volume of type {volume['type']} has {least} to {most} GiB."
-    yield from _performance(where, volume["type"], volume["size"], volume["iops"], volume["throughput"])
+    yield from _performance(where, volume)
 
 
-def _performance(where: str, kind: str, size: int, iops: int | None, throughput: int | None) -> Iterable[str]:
-    given = {"iops": iops, "throughput": throughput}
-    if kind != "gp3":
-        yield from (
-            f"{where}{key} is for volumes of type gp3, but the type is {kind}."
-            for key, value in given.items()
-            if value is not None
-        )
+def _performance(where: str, volume: Mapping[str, Any]) -> Iterable[str]:
+    size, iops, throughput = volume["size"], volume["iops"], volume["throughput"]
+    for key, (least, most) in (("iops", IOPS), ("throughput", THROUGHPUT)):
+        if volume[key] is not None and volume["type"] != "gp3":
+            yield f"{where}{key} is for volumes of type gp3, but the type is {volume['type']}."
+        elif volume[key] is not None and not least <= volume[key] <= most:
+            yield f"{where}{key} is {volume[key]}, but must be between {least} and {most}."
+    if volume["type"] != "gp3":
         return
-    for key, value, (least, most) in (("iops", iops, IOPS), ("throughput", throughput, THROUGHPUT)):
-        if value is not None and not least <= value <= most:
-            yield f"{where}{key} is {value}, but must be between {least} and {most}."
     operations = IOPS[0] if iops is None else iops
     if operations > max(IOPS[0], IOPS_PER_GIB * size):
         yield f"{where}iops is {operations}, but {size} GiB have {max(IOPS[0], IOPS_PER_GIB * size)} at most."
@@ -78,26 +73,28 @@ def _performance(where: str, kind: str, size: int, iops: int | None, throughput:
         )
 
 
+def _root(group: Mapping[str, Any]) -> dict[str, Any]:
+    """The root volume, with the keys that other volumes have."""
+    return {key: group[f"volume_{key}"] for key in ("size", "type", "iops", "throughput")}
+
+
 def _inside(folder: str, other: str) -> bool:
     return f"{other}/".startswith(f"{folder}/")
 
 
 def block_devices(root: str, group: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The block devices of a group's launch template, as `amazon.aws.ec2_launch_template` wants them; encrypted."""
-    own = {key: group[f"volume_{key}"] for key in ("size", "type", "iops", "throughput")}
-    return [_block_device(root, own), *(_block_device(volume["device"], volume) for volume in group["volumes"])]
+    volumes = [{**_root(group), "device": root}, *group["volumes"]]
+    return [{"device_name": volume["device"], "ebs": _ebs(volume)} for volume in volumes]
 
 
-def _block_device(name: str, volume: Mapping[str, Any]) -> dict[str, Any]:
+def _ebs(volume: Mapping[str, Any]) -> dict[str, Any]:
     performance = {key: volume[key] for key in ("iops", "throughput") if volume[key] is not None}
     return {
-        "device_name": name,
-        "ebs": {
-            "volume_size": volume["size"],
-            "volume_type": volume["type"],
-            "encrypted": True,
-            # It goes with its instance.
-            "delete_on_termination": True,
-            **performance,
-        },
+        "volume_size": volume["size"],
+        "volume_type": volume["type"],
+        "encrypted": True,
+        # It goes with its instance.
+        "delete_on_termination": True,
+        **performance,
     }

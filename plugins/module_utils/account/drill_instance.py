@@ -8,7 +8,7 @@ from typing import Any, Mapping
 from ..aws import tags
 from ..aws.changes import Changes
 from ..aws.errors import ProvisionError
-from ..aws.session import Aws, code
+from ..aws.session import Aws, code, listed
 from ..aws.waiting import once_visible
 
 ROLE = "drill"
@@ -81,8 +81,8 @@ class Scratch:
             {"Name": f"tag:{tags.ROLE}", "Values": [ROLE]},
             {"Name": "instance-state-name", "Values": ["pending", "running", "stopping", "stopped"]},
         ]
-        pages = self._ec2.get_paginator("describe_instances").paginate(Filters=filters)
-        return [one["InstanceId"] for page in pages for two in page["Reservations"] for one in two["Instances"]]
+        reservations = listed(self._ec2, "describe_instances", "Reservations", Filters=filters)
+        return [one["InstanceId"] for reservation in reservations for one in reservation["Instances"]]
 
     def _template(self, name: str) -> Mapping[str, Any]:
         try:
@@ -97,11 +97,10 @@ class Scratch:
     def _subnet(self) -> str:
         """One that managers are in, with the same way to the bucket and from here."""
         filters = [*tags.of_cluster_filter(self._cluster), {"Name": f"tag:{tags.ROLE}", "Values": ["manager"]}]
-        pages = self._autoscaling.get_paginator("describe_auto_scaling_groups").paginate(Filters=filters)
-        found = [one["VPCZoneIdentifier"] for page in pages for one in page["AutoScalingGroups"]]
+        found = list(listed(self._autoscaling, "describe_auto_scaling_groups", "AutoScalingGroups", Filters=filters))
         if not found:
             raise ProvisionError(f"The cluster '{self._cluster}' has no group of managers: run site.yml first.")
-        return str(min(found[0].split(",")))
+        return str(min(found[0]["VPCZoneIdentifier"].split(",")))
 
     def _group(self, name: str) -> str:
         filters = [*tags.of_cluster_filter(self._cluster), {"Name": "group-name", "Values": [name]}]

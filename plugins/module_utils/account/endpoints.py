@@ -8,9 +8,8 @@ from typing import Any, Mapping, Sequence
 from ..aws import tags
 from ..aws.changes import Changes
 from ..aws.errors import ProvisionError
-from ..aws.session import Aws, not_found
+from ..aws.session import Aws, listed, not_found
 from ..aws.waiting import awaited, once_visible
-from .owned import Owned
 
 # For each service that the nodes' policies name: the last part of the names by which EC2 knows its endpoints.
 # https://docs.aws.amazon.com/vpc/latest/privatelink/aws-services-privatelink-support.html
@@ -122,7 +121,6 @@ class Builder:
 
     def __init__(self, aws: Aws, wanted: Endpoints, changes: Changes) -> None:
         self._aws, self._ec2, self._wanted, self._changes = aws, aws.ec2, wanted, changes
-        self._owned = Owned(aws.ec2, wanted.cluster, wanted.tags, changes)
         self._group_name = f"{wanted.cluster}-endpoints"
 
     def build(self) -> dict[str, Any]:
@@ -143,25 +141,26 @@ class Builder:
         own = own[len(self._aws.region) + 1 :] if own.startswith(f"{self._aws.region}.") else own
         return endpoint_name(self._wanted.cluster, own)
 
+    def _found(self) -> list[Mapping[str, Any]]:
+        """The cluster's endpoints, of whatever type and state."""
+        ours = tags.of_cluster_filter(self._wanted.cluster)
+        return list(listed(self._ec2, "describe_vpc_endpoints", "VpcEndpoints", Filters=ours))
+
     def _present(self) -> dict[str, Mapping[str, Any]]:
-        """The cluster's interface endpoints, by their services."""
-        if self._wanted.vpc is None:
-            return {}
-        filters = [
-            *tags.of_cluster_filter(self._wanted.cluster),
-            {"Name": "vpc-id", "Values": [self._wanted.vpc]},
-            {"Name": "vpc-endpoint-type", "Values": [INTERFACE]},
-        ]
-        by_service: dict[str, list[Mapping[str, Any]]] = {}
-        for page in self._ec2.get_paginator("describe_vpc_endpoints").paginate(Filters=filters):
-            for one in page["VpcEndpoints"]:
-                if one["State"].lower() not in GONE:
-                    by_service.setdefault(one["ServiceName"], []).append(one)
-        return {
-            service: several[0]
-            for service, several in by_service.items()
-            if self._owned.only(f"interface endpoint for {service}", several, "VpcEndpointId")
-        }
+        """The cluster's interface endpoints, by their services. Raises ProvisionError if there are two of one."""
+        present: dict[str, Mapping[str, Any]] = {}
+        for one in self._found() if self._wanted.vpc else []:
+            service = one["ServiceName"]
+            if one["VpcId"] != self._wanted.vpc or one["VpcEndpointType"] != INTERFACE or one["State"].lower() in GONE:
+                continue
+            if service in present:
+                names = ", ".join(sorted([one["VpcEndpointId"], present[service]["VpcEndpointId"]]))
+                raise ProvisionError(
+                    f"The cluster '{self._wanted.cluster}' has more than one interface endpoint for {service} "
+                    f"({names}): remove the tag {tags.CLUSTER} from those that are not in use."
+                )
+            present[service] = one
+        return present
 
     def _keep(self, endpoint: str, present: Mapping[str, Any] | None, zones: Sequence[str] | None) -> str | None:
         service = self._service(endpoint)
@@ -173,7 +172,8 @@ class Builder:
                 f"The interface endpoint for {endpoint} can have no address in the zones "
                 f"{', '.join(self._wanted.subnets)}, but in {', '.join(zones or [])}: add one of these to zones."
             )
-        own_tags, group = self._owned.tags(name), self._wanted.security_group
+        own_tags = tags.of_cluster(self._wanted.cluster, self._wanted.tags, Name=name)
+        group = self._wanted.security_group
         if present is None:
             return self._changes.apply(
                 f"interface endpoint {name}",
@@ -188,30 +188,31 @@ class Builder:
                 lambda: self._create(endpoint, list(subnets.values()), own_tags),
             )
         identifier: str = present["VpcEndpointId"]
-        self._owned.keep_tags("interface endpoint", identifier, present.get("Tags", []), own_tags)
-        before: dict[str, Any] = {}
-        after: dict[str, Any] = {}
-        arguments: dict[str, Any] = {}
-        has = list(present.get("SubnetIds", []))
+        self._changes.add_tags(
+            f"interface endpoint {identifier}",
+            tags.from_list(present.get("Tags", [])),
+            own_tags,
+            lambda missing: self._ec2.create_tags(Resources=[identifier], Tags=tags.to_list(missing)),
+        )
+        has, groups = list(present.get("SubnetIds", [])), [one["GroupId"] for one in present.get("Groups", [])]
         missing = [one for one in subnets.values() if one not in has]
-        if missing:
-            before["subnets"], after["subnets"] = has, [*has, *missing]
-            arguments["AddSubnetIds"] = missing
-        groups = [one["GroupId"] for one in present.get("Groups", [])]
-        if groups != [group]:
-            before["security_groups"], after["security_groups"] = groups, [group or self._group_name]
-            arguments["AddSecurityGroupIds"] = [group] if group not in groups else []
-            arguments["RemoveSecurityGroupIds"] = [one for one in groups if one != group]
-        if not present.get("PrivateDnsEnabled"):
-            before["private_dns"], after["private_dns"] = False, True
-            arguments["PrivateDnsEnabled"] = True
-        arguments = {key: value for key, value in arguments.items() if value}
-        if arguments:
+        before = {"subnets": has, "security_groups": groups, "private_dns": bool(present.get("PrivateDnsEnabled"))}
+        after = {"subnets": [*has, *missing], "security_groups": [group or self._group_name], "private_dns": True}
+        differing = [key for key in after if after[key] != before[key]]
+        arguments = {
+            "AddSubnetIds": missing,
+            "AddSecurityGroupIds": [group] if group not in groups else [],
+            "RemoveSecurityGroupIds": [one for one in groups if one != group],
+            "PrivateDnsEnabled": "private_dns" in differing,
+        }
+        if differing:
             self._changes.apply(
                 f"interface endpoint {name}",
-                before,
-                after,
-                lambda: self._ec2.modify_vpc_endpoint(VpcEndpointId=identifier, **arguments),
+                {key: before[key] for key in differing},
+                {key: after[key] for key in differing},
+                lambda: self._ec2.modify_vpc_endpoint(
+                    VpcEndpointId=identifier, **{key: value for key, value in arguments.items() if value}
+                ),
             )
         return identifier
 
@@ -234,7 +235,7 @@ class Builder:
     def _wait(self, ids: Sequence[str]) -> None:
         """Wait until all of them serve. Raises ProvisionError if one failed."""
         if ids and not self._changes.check_mode:
-            awaited(lambda: self._all_serve(ids) or None, "the interface endpoints", _TO_COME)
+            awaited(lambda: self._all_serve(ids), "the interface endpoints", _TO_COME)
 
     def _all_serve(self, ids: Sequence[str]) -> bool:
         found = once_visible(lambda: self._ec2.describe_vpc_endpoints(VpcEndpointIds=list(ids)), not_found)
@@ -258,10 +259,7 @@ class Builder:
         if surplus and not self._changes.check_mode:
             gone = {one["VpcEndpointId"] for one in surplus}
             # Their interfaces keep their security group until then.
-            awaited(lambda: not (gone & self._living()) or None, "the end of interface endpoints", _TO_GO)
+            awaited(lambda: not (gone & self._living()), "the end of interface endpoints", _TO_GO)
 
     def _living(self) -> set[str]:
-        filters = tags.of_cluster_filter(self._wanted.cluster)
-        pages = self._ec2.get_paginator("describe_vpc_endpoints").paginate(Filters=filters)
-        found = [one for page in pages for one in page["VpcEndpoints"]]
-        return {one["VpcEndpointId"] for one in found if one["State"].lower() not in ("deleted", "failed")}
+        return {one["VpcEndpointId"] for one in self._found() if one["State"].lower() not in ("deleted", "failed")}

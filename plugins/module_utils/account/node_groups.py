@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, Mapping, Sequence
+from functools import partial
+from typing import Any, Callable, Mapping, Sequence
 
 from .._core import metrics
 from .._core.cluster import WORKER
@@ -11,7 +12,7 @@ from .._core.usual import TAG
 from ..aws import tags
 from ..aws.changes import Changes
 from ..aws.errors import ProvisionError
-from ..aws.session import Aws, code
+from ..aws.session import Aws, code, listed
 from ..aws.waiting import once_visible
 from . import warm_pools
 
@@ -84,10 +85,9 @@ class NodeGroups:
         return f"{self._cluster}-{group['name']}"
 
     def _groups(self) -> dict[str, Mapping[str, Any]]:
-        pages = self._autoscaling.get_paginator("describe_auto_scaling_groups").paginate(
-            Filters=tags.of_cluster_filter(self._cluster)
-        )
-        return {group["AutoScalingGroupName"]: group for page in pages for group in page["AutoScalingGroups"]}
+        ours = tags.of_cluster_filter(self._cluster)
+        found = listed(self._autoscaling, "describe_auto_scaling_groups", "AutoScalingGroups", Filters=ours)
+        return {group["AutoScalingGroupName"]: group for group in found}
 
     def _settings(self, group: Group, version: str) -> dict[str, Any]:
         """What the group should be, in the words of Auto Scaling."""
@@ -138,7 +138,9 @@ class NodeGroups:
             # Before the group: Auto Scaling takes no spot instances beside a warm pool.
             self._delete_warm_pool(name, pool)
         present_tags = tags.from_list(present.get("Tags", []))
-        wanted.update(_sizes(group, present))
+        # Other numbers where the group was scaled or is being upgraded.
+        size = _size(group, present)
+        wanted.update(DesiredCapacity=size, MaxSize=max(group["max"], size))
         before = {key: _comparable(key, present.get(key)) for key in wanted}
         differing = [key for key in wanted if not contains(before[key], wanted[key])]
         if differing:
@@ -165,7 +167,7 @@ class NodeGroups:
             lambda: self._autoscaling.create_auto_scaling_group(
                 AutoScalingGroupName=name,
                 LifecycleHookSpecificationList=self._hooks,
-                Tags=[*_group_tag_list(name, own_tags), _desired_tag(name, wanted["DesiredCapacity"])],
+                Tags=[*_group_tags(name, own_tags), *_desired_tag(name, wanted["DesiredCapacity"])],
                 **wanted,
             )
         )
@@ -176,7 +178,7 @@ class NodeGroups:
             f"Auto Scaling group {name}",
             before,
             wanted,
-            lambda missing: self._autoscaling.create_or_update_tags(Tags=_group_tag_list(name, missing)),
+            lambda missing: self._autoscaling.create_or_update_tags(Tags=_group_tags(name, missing)),
         )
 
     def _keep_desired(self, name: str, group: Group, present: Mapping[str, str]) -> None:
@@ -187,39 +189,35 @@ class NodeGroups:
             f"tag {tags.DESIRED} of {name}",
             None if before is None else {"value": before},
             {"value": after},
-            lambda: self._autoscaling.create_or_update_tags(Tags=[_desired_tag(name, group["desired"])]),
+            lambda: self._autoscaling.create_or_update_tags(Tags=_desired_tag(name, group["desired"])),
         )
+
+    def _keep(
+        self, resource: str, present: Mapping[str, Any] | None, wanted: Mapping[str, Any], put: Callable[..., Any]
+    ) -> None:
+        """Put what is wanted, unless all of it is present."""
+        if present is None or not contains(present, wanted):
+            before = {key: present.get(key) for key in wanted} if present else None
+            self._changes.apply(resource, before, wanted, lambda: put(**wanted))
 
     def _keep_hooks(self, name: str) -> None:
         found = self._autoscaling.describe_lifecycle_hooks(AutoScalingGroupName=name)["LifecycleHooks"]
         by_name = {hook["LifecycleHookName"]: hook for hook in found}
+        put = partial(self._autoscaling.put_lifecycle_hook, AutoScalingGroupName=name)
         for hook in self._hooks:
-            present = by_name.get(hook["LifecycleHookName"])
-            if present is not None and contains(present, hook):
-                continue
-            self._changes.apply(
-                f"lifecycle hook {hook['LifecycleHookName']} of {name}",
-                {key: present.get(key) for key in hook} if present else None,
-                hook,
-                lambda hook=hook: self._autoscaling.put_lifecycle_hook(AutoScalingGroupName=name, **hook),  # type: ignore[misc]
-            )
+            own = hook["LifecycleHookName"]
+            self._keep(f"lifecycle hook {own} of {name}", by_name.get(own), hook, put)
 
     def _keep_warm_pool(self, name: str, group: Group, present: Mapping[str, Any] | None) -> None:
         """Keep the group's warm pool, if it is to have one. After its hooks, at which what comes there waits."""
-        if group["warm_pool"] is None:
+        pool = group["warm_pool"]
+        if pool is None:
             return
         if present is not None and present.get("Status"):
             raise ProvisionError(f"The warm pool of {name} is being deleted: run this again when it is gone.")
-        pool = group["warm_pool"]
         wanted = {"MinSize": pool["min"], "MaxGroupPreparedCapacity": pool["max"], "PoolState": "Stopped"}
-        if present is not None and contains(present, wanted):
-            return
-        self._changes.apply(
-            f"warm pool of {name}",
-            {key: present.get(key) for key in wanted} if present else None,
-            wanted,
-            lambda: self._autoscaling.put_warm_pool(AutoScalingGroupName=name, **wanted),
-        )
+        put = partial(self._autoscaling.put_warm_pool, AutoScalingGroupName=name)
+        self._keep(f"warm pool of {name}", present, wanted, put)
 
     def _delete_warm_pool(self, name: str, present: Mapping[str, Any] | None) -> None:
         if present is None or present.get("Status"):
@@ -236,33 +234,23 @@ class NodeGroups:
         """Keep the policy by which Auto Scaling follows what agents measure; without a target there is to be none."""
         if group["role"] != WORKER:
             return
-        found: Sequence[Mapping[str, Any]] = ()
+        own = {"AutoScalingGroupName": name, "PolicyName": SCALING_POLICY}
+        found = []
         if there:
-            found = self._autoscaling.describe_policies(AutoScalingGroupName=name, PolicyNames=[SCALING_POLICY])[
-                "ScalingPolicies"
-            ]
+            asked = {"AutoScalingGroupName": name, "PolicyNames": [SCALING_POLICY]}
+            found = self._autoscaling.describe_policies(**asked)["ScalingPolicies"]
         present = found[0] if found else None
         wanted = self._tracking(group)
         resource = f"scaling policy {SCALING_POLICY} of {name}"
-        if wanted is None:
-            if present is not None:
-                self._changes.apply(
-                    resource,
-                    {"TargetTrackingConfiguration": present.get("TargetTrackingConfiguration")},
-                    None,
-                    lambda: self._autoscaling.delete_policy(AutoScalingGroupName=name, PolicyName=SCALING_POLICY),
-                )
-            return
-        if present is not None and contains(present, wanted):
-            return
-        self._changes.apply(
-            resource,
-            {key: present.get(key) for key in wanted} if present else None,
-            wanted,
-            lambda: self._autoscaling.put_scaling_policy(
-                AutoScalingGroupName=name, PolicyName=SCALING_POLICY, **wanted
-            ),
-        )
+        if wanted is not None:
+            self._keep(resource, present, wanted, partial(self._autoscaling.put_scaling_policy, **own))
+        elif present is not None:
+            self._changes.apply(
+                resource,
+                {"TargetTrackingConfiguration": present.get("TargetTrackingConfiguration")},
+                None,
+                lambda: self._autoscaling.delete_policy(**own),
+            )
 
     def _tracking(self, group: Group) -> dict[str, Any] | None:
         """The policy in the words of Auto Scaling."""
@@ -339,12 +327,6 @@ def _size(group: Group, present: Mapping[str, Any]) -> int:
     return max(group["min"], size if TAG in own else min(size, group["max"]))
 
 
-def _sizes(group: Group, present: Mapping[str, Any]) -> dict[str, int]:
-    """What of the wanted settings is another number, since the group was scaled or is being upgraded."""
-    size = _size(group, present)
-    return {"DesiredCapacity": size, "MaxSize": max(group["max"], size)}
-
-
 def _comparable(key: str, value: Any) -> Any:
     if key == "VPCZoneIdentifier":
         return ",".join(sorted((value or "").split(",")))
@@ -353,22 +335,20 @@ def _comparable(key: str, value: Any) -> Any:
     return value
 
 
-def _group_tag_list(name: str, own_tags: Mapping[str, str]) -> list[dict[str, Any]]:
-    return [
-        {**tag, "ResourceId": name, "ResourceType": "auto-scaling-group", "PropagateAtLaunch": True}
-        for tag in tags.to_list(own_tags)
-    ]
+def _group_tags(name: str, own_tags: Mapping[str, str], *, propagate: bool = True) -> list[dict[str, Any]]:
+    """Tags in the form that Auto Scaling wants, by default for the instances too."""
+    more = {"ResourceId": name, "ResourceType": "auto-scaling-group", "PropagateAtLaunch": propagate}
+    return [{**tag, **more} for tag in tags.to_list(own_tags)]
 
 
-def _desired_tag(name: str, desired: int) -> dict[str, Any]:
-    """Not for the instances."""
-    return {
-        "Key": tags.DESIRED,
-        "Value": str(desired),
-        "ResourceId": name,
-        "ResourceType": "auto-scaling-group",
-        "PropagateAtLaunch": False,
-    }
+def _desired_tag(name: str, desired: int) -> list[dict[str, Any]]:
+    return _group_tags(name, {tags.DESIRED: str(desired)}, propagate=False)
+
+
+def template_of(group: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The launch template that a group names, itself or in its mixed instances policy."""
+    mixed = (group.get("MixedInstancesPolicy") or {}).get("LaunchTemplate", {})
+    return group.get("LaunchTemplate") or mixed.get("LaunchTemplateSpecification") or {}
 
 
 def _once_launchable(call: Any) -> Any:

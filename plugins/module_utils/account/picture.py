@@ -153,7 +153,7 @@ class _Picture:
             width = int(len(label) * SMALL) + 2 * PAD
             if one["kind"] == "internet gateway":
                 middle = at + width // 2
-            self._card(at, y + 30, width, [], [label], "card", [one], CHIP)
+            self._card(at, y + 30, width, "", [label], "card", [one], CHIP)
             at += width + GAP
         return middle, y + 30
 
@@ -192,18 +192,9 @@ class _Picture:
         for one in sorted(instances, key=self._rank):
             member = self._members.get(one["id"]) or {}
             role = member.get("role") or ("manager" if "manager" in one["name"] else "worker")
-            words = [one["note"], "in DNS" if member.get("published") else ""]
-            words = [word for word in (role if role not in one["name"] else "", *words) if word]
-            self._card(
-                x + PAD,
-                at,
-                ZONE - 2 * PAD,
-                [one["name"] or "instance"],
-                [one["id"], ", ".join(words)],
-                role,
-                [one],
-                card,
-            )
+            words = ["" if role in one["name"] else role, one["note"], "in DNS" if member.get("published") else ""]
+            lines = [one["id"], ", ".join(filter(None, words))]
+            self._card(x + PAD, at, ZONE - 2 * PAD, one["name"] or "instance", lines, role, [one], card)
             at += card + GAP // 2
         return height
 
@@ -212,59 +203,53 @@ class _Picture:
 
     def _side(self, x: int, y: int, vpc_right: int, vpc_top: int, vpc_bottom: int) -> int:
         """What stands beside the VPC, one below the other."""
-        edge = x + SIDE + GAP
+        edge, at = x + SIDE + GAP, y
         hooks: List[int] = []
-        at = y
-        templates = self._of("launch template")
+
+        def card(title: str, lines: Iterable[str], rows: Sequence[Row]) -> int:
+            """The next; returns the height of its middle."""
+            nonlocal at
+            height = self._card(x, at, SIDE, title, lines, "card", rows)
+            middle, at = at + height // 2, at + height + GAP
+            return middle
+
+        def within(kind: str, whole: Row) -> List[Row]:
+            return [one for one in self._of(kind) if one["id"].startswith(f"{whole['id']}/")]
+
         for one in self._of("Auto Scaling group"):
             known = self._groups.get(one["id"])
-            own = [hook for hook in self._of("lifecycle hook") if hook["id"].startswith(f"{one['id']}/")]
+            own, followed = within("lifecycle hook", one), within("scaling policy", one)
             lines = [one["note"]]
             if known:
                 lines = [f"{known['in_service']} in service of {known['desired']}, {known['min']} to {known['max']}"]
-            followed = [policy for policy in self._of("scaling policy") if policy["id"].startswith(f"{one['id']}/")]
-            made_from = [template for template in templates if template["name"] == one["id"]]
+            made_from = [template for template in self._of("launch template") if template["name"] == one["id"]]
             lines += [f"launch template {template['id']}" for template in made_from]
             lines += [f"hooks: {', '.join(hook['id'].rpartition('-')[2] for hook in own)}"] if own else []
             lines += ["follows what the swarm's tasks need"] if followed else []
-            height = self._card(
-                x, at, SIDE, [f"Auto Scaling group {one['id']}"], lines, "card", [one, *own, *followed, *made_from]
-            )
-            if own:
-                hooks.append(at + height // 2)
-            at += height + GAP
+            middle = card(f"Auto Scaling group {one['id']}", lines, [one, *own, *followed, *made_from])
+            hooks += [middle] if own else []
         for one in self._of("event rule"):
-            height = self._card(
-                x, at, SIDE, [f"Event rule {one['name']}"], ["spot, rebalance and health events"], "card", [one]
-            )
-            hooks.append(at + height // 2)
-            at += height + GAP
+            hooks.append(card(f"Event rule {one['name']}", ["spot, rebalance and health events"], [one]))
         queues = self._of("queue")
         dead = [one for one in queues if one["name"].endswith("-dead")]
         for one in [one for one in queues if one not in dead]:
             lines = [f"dead letters: {other['name']}" for other in dead]
-            height = self._card(x, at, SIDE, [f"Queue {one['name']}"], lines, "card", [one, *dead])
-            middle = at + height // 2
+            middle = card(f"Queue {one['name']}", lines, [one, *dead])
             for hook in hooks:
                 self._wire(f"M{x + SIDE} {hook} H{edge} V{middle - 4} H{x + SIDE + 2}")
             self._reach(x, middle, vpc_right, vpc_top, vpc_bottom, "wakes")
-            at += height + GAP
-        contents = self._of("objects of the bucket")
         for one in self._of("bucket"):
-            lines = ["truth, join tokens, agent, backups"]
-            held = [some for some in contents if some["id"].startswith(one["id"])]
-            height = self._card(x, at, SIDE, ["Bucket"], [one["id"], *lines], "card", [one, *held])
-            self._reach(x, at + height // 2, vpc_right, vpc_top, vpc_bottom, "joins by", both=True)
-            at += height + GAP
+            held = [some for some in self._of("objects of the bucket") if some["id"].startswith(one["id"])]
+            middle = card("Bucket", [one["id"], "truth, join tokens, agent, backups"], [one, *held])
+            self._reach(x, middle, vpc_right, vpc_top, vpc_bottom, "joins by", both=True)
         aliases = self._of("KMS alias")
         for one in self._of("KMS key"):
-            lines = [", ".join(alias["id"] for alias in aliases), one["id"]]
-            at += self._card(x, at, SIDE, ["KMS key"], lines, "card", [one, *aliases]) + GAP
+            card("KMS key", [", ".join(alias["id"] for alias in aliases), one["id"]], [one, *aliases])
         for one in self._of("IAM role"):
-            own = [other for other in self._of("policy of the IAM role") if other["id"].startswith(f"{one['id']}/")]
+            own = within("policy of the IAM role", one)
             own += [other for other in self._of("instance profile") if other["name"] == one["name"]]
             lines = ["its policy and its instance profile"] if len(own) > 1 else []
-            at += self._card(x, at, SIDE, [f"IAM role {one['name']}"], lines, "card", [one, *own]) + GAP
+            card(f"IAM role {one['name']}", lines, [one, *own])
         return at
 
     def _reach(self, x: int, y: int, right: int, top: int, bottom: int, label: str, *, both: bool = False) -> None:
@@ -290,7 +275,7 @@ class _Picture:
                 ]
                 counts += [f"TTL {self._record['ttl']} s"] if self._record.get("ttl") else []
             text = ", ".join(counts) or one["note"]
-            self._card(left, 20, 300, [f"DNS record {one['name']}"], [text], "card", records, 50)
+            self._card(left, 20, 300, f"DNS record {one['name']}", [text], "card", records, 50)
             self._wire(f"M{MARGIN + 44} 40 H{left - 2}")
             self._text((MARGIN + 44 + left) // 2, 34, "asks", "", "middle")
         self._wire(f"M{MARGIN + 26} 76 V100 H{x} V{y - 2}")
@@ -320,7 +305,7 @@ class _Picture:
                 for other in self._all
                 if WITHIN.get(other["kind"]) == one["kind"] and other["name"] == one["name"]
             ]
-            self._card(at, y, wide, [], [label], "card", [one, *within], CHIP)
+            self._card(at, y, wide, "", [label], "card", [one, *within], CHIP)
             at += wide + GAP // 2
         return y + CHIP
 
@@ -329,22 +314,22 @@ class _Picture:
         x: int,
         y: int,
         width: int,
-        titles: Iterable[str],
+        title: str,
         lines: Iterable[str],
         kind: str,
         rows: Sequence[Row],
         height: int = 0,
     ) -> int:
         """A box with words in it; returns its height."""
-        titles, lines = list(titles), [line for line in lines if line]
-        needed = TITLE * len(titles) + LINE * len(lines) + (PAD if titles else CHIP - LINE)
+        lines = [line for line in lines if line]
+        needed = LINE * len(lines) + (TITLE + PAD if title else CHIP - LINE)
         height = height or needed
         self._box(x, y, width, height, kind, rows)
-        at = y + (height - needed) // 2 + (6 if titles else 5)
+        at = y + (height - needed) // 2 + (6 if title else 5)
         room = width - 2 * PAD + 4
-        for text in titles:
+        if title:
             at += TITLE
-            self._text(x + PAD, at - 5, shortened(text, room, BOLD), "t")
+            self._text(x + PAD, at - 5, shortened(title, room, BOLD), "t")
         for text in lines:
             at += LINE
             self._text(x + PAD, at - 3, shortened(text, room, SMALL))

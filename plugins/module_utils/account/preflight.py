@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from ipaddress import IPv4Network
+from itertools import zip_longest
 from typing import Any, Callable, Mapping, Sequence
 
 from .._core.cluster import MANAGER
 from .._core.names import resource_names
 from ..aws import tags
 from ..aws.errors import ProvisionError
-from ..aws.session import Aws, BotoCoreError, ClientError, code, sentence, unless_missing
+from ..aws.session import Aws, BotoCoreError, ClientError, code, listed, sentence, unless_missing
 from . import bucket, cloud_map, disks, endpoints, inventory, rules, zones
 from . import schema as configuration
 from .clashes import clashes
@@ -25,17 +26,17 @@ class Preflight:
     def __init__(self, aws: Aws, config: Mapping[str, Any], image_parameters: Mapping[str, str]) -> None:
         self._aws, self._config, self._image_parameters = aws, config, image_parameters
         self._names = _names(config)
-        self._findings = rules.Findings()
+        self.errors: list[str] = []
         self.images: dict[str, dict[str, Any]] = {}
         self.zone_id: str | None = None
         # Of a key that its alias does not name.
         self.key_id: str | None = None
 
-    def look(self) -> rules.Findings:
+    def look(self) -> None:
         """Look everything up. With the wrong account nothing else is looked at."""
-        self._findings.errors += account_errors(self._aws, self._config)
-        if self._findings.errors:
-            return self._findings
+        self.errors += account_errors(self._aws, self._config)
+        if self.errors:
+            return
         self._collect(self._zones)
         self._collect(self._key_pair)
         self._collect(self._instance_types)
@@ -45,18 +46,17 @@ class Preflight:
         # Of any other name the rules say that it is wrong, and boto3 would too.
         if rules.CLUSTER_NAME.fullmatch(self._config["cluster_name"]):
             self._collect(self._clashes)
-            self._collect(self._bucket)
+            self._collect(lambda: bucket.check_bucket(self._aws, self._names["bucket"]))
             self._collect(self._key)
         if self._config["autolock"]:
-            self._collect(self._secret)
+            self._collect(lambda: bucket.check_secret(self._aws, self._names["unlock_secret"]))
         if self._config["monitoring"] is not None and self._config["monitoring"]["topic_arn"]:
             self._collect(self._topic)
         self._collect(self._target_groups)
         self._collect(self._endpoints)
-        return self._findings
 
     def _error(self, text: str) -> None:
-        self._findings.errors.append(text)
+        self.errors.append(text)
 
     def _collect(self, look: Callable[[], Any]) -> None:
         try:
@@ -95,14 +95,8 @@ class Preflight:
         if dns.get("cloud_map"):
             cloud_map.find(self._aws, dns["cloud_map"]["namespace"])
 
-    def _bucket(self) -> None:
-        bucket.check_bucket(self._aws, self._names["bucket"])
-
     def _key(self) -> None:
         self.key_id = bucket.find_key(self._aws, self._config["cluster_name"], self._names["key_alias"])
-
-    def _secret(self) -> None:
-        bucket.check_secret(self._aws, self._names["unlock_secret"])
 
     def _endpoints(self) -> None:
         nodes = self._config["private_nodes"]
@@ -118,7 +112,7 @@ class Preflight:
     def _topic(self) -> None:
         arn = self._config["monitoring"]["topic_arn"]
         # SNS refuses what is no ARN of a topic, which the rules have said already.
-        if unless_missing(lambda: self._aws.sns.get_topic_attributes(TopicArn=arn), *NO_TOPIC, "InvalidParameter"):
+        if unless_missing(self._aws.sns.get_topic_attributes, *NO_TOPIC, "InvalidParameter", TopicArn=arn):
             return
         self._error(f"monitoring.topic_arn is '{arn}', but there is no such topic: make it, or leave topic_arn out.")
 
@@ -131,9 +125,7 @@ class Preflight:
 
     def _target_group(self, where: str, arn: str) -> None:
         found = unless_missing(
-            lambda: self._aws.elbv2.describe_target_groups(TargetGroupArns=[arn]),
-            "TargetGroupNotFound",
-            "ValidationError",
+            self._aws.elbv2.describe_target_groups, "TargetGroupNotFound", "ValidationError", TargetGroupArns=[arn]
         )
         if not found:
             self._error(f"{where}, but there is no such target group: make it, or leave it out.")
@@ -155,14 +147,9 @@ class Preflight:
         wanted = sorted({one for group in self._config["node_groups"] for one in group["instance_types"]})
         if not wanted:
             return
-        pages = self._aws.ec2.get_paginator("describe_instance_types").paginate(
-            Filters=[{"Name": "instance-type", "Values": wanted}]
-        )
-        found = {
-            one["InstanceType"]: one["ProcessorInfo"]["SupportedArchitectures"]
-            for page in pages
-            for one in page["InstanceTypes"]
-        }
+        filters = [{"Name": "instance-type", "Values": wanted}]
+        types = listed(self._aws.ec2, "describe_instance_types", "InstanceTypes", Filters=filters)
+        found = {one["InstanceType"]: one["ProcessorInfo"]["SupportedArchitectures"] for one in types}
         for group in self._config["node_groups"]:
             for one in group["instance_types"]:
                 where = f"node_groups[{group['name']}]"
@@ -234,8 +221,7 @@ class Preflight:
         except ValueError:
             # The rules have said so already.
             return
-        pages = self._aws.ec2.get_paginator("describe_vpcs").paginate()
-        for vpc in (vpc for page in pages for vpc in page["Vpcs"]):
+        for vpc in listed(self._aws.ec2, "describe_vpcs", "Vpcs"):
             own_tags = tags.from_list(vpc.get("Tags", []))
             if own_tags.get(tags.CLUSTER) == self._config["cluster_name"]:
                 if vpc["CidrBlock"] != str(wanted):
@@ -255,8 +241,8 @@ class Preflight:
 
     def _clashes(self) -> None:
         cluster, region, role = self._config["cluster_name"], self._config["region"], self._names["manager_role"]
-        self._findings.errors += clashes(self._aws, {**self._config, "names": self._names})
-        found = unless_missing(lambda: self._aws.iam.get_role(RoleName=role), "NoSuchEntity")
+        self.errors += clashes(self._aws, {**self._config, "names": self._names})
+        found = unless_missing(self._aws.iam.get_role, "NoSuchEntity", RoleName=role)
         own_tags = tags.from_list(found["Role"].get("Tags", [])) if found else {}
         elsewhere = own_tags.get(tags.REGION, region)
         if own_tags.get(tags.CLUSTER) == cluster and elsewhere != region:
@@ -291,14 +277,12 @@ def identify(aws: Aws, config: Mapping[str, Any], inventories: Mapping[str, Any]
     ``config`` needs ``account_id``, ``region`` and ``cluster_name``; ``inventories`` are the contents of the inventory
     files that find the cluster's instances. Raises one ProvisionError that says all that is wrong.
     """
-    findings = rules.Findings()
-    rules.names(config, aws.regions(), findings)
-    findings.errors += [error for path, found in inventories.items() for error in inventory.check(path, found, config)]
+    errors = list(rules.names(config, aws.regions()))
+    errors += [error for path, found in inventories.items() for error in inventory.check(path, found, config)]
     # A region that does not exist cannot be asked.
-    if not findings.errors:
-        findings.errors += account_errors(aws, config)
-    if findings.errors:
-        raise ProvisionError(_list(findings.errors))
+    errors = errors or account_errors(aws, config)
+    if errors:
+        raise ProvisionError(_list(errors))
 
 
 def run(
@@ -325,37 +309,22 @@ def run(
     if errors:
         raise ProvisionError(_list(errors))
     config = _settled(configuration.with_defaults(raw, spec))
-    findings = rules.check(config, aws.regions())
-    findings.errors += [error for path, found in inventories.items() for error in inventory.check(path, found, config)]
-    findings.warnings += [
-        text for path, found in inventories.items() for text in inventory.unreached(path, found, config)
-    ]
-    # A region that does not exist cannot be asked.
-    if config["region"] not in aws.regions():
-        raise ProvisionError(_list(findings.errors))
+    errors, warnings = rules.check(config, aws.regions())
+    for path, found in inventories.items():
+        errors += inventory.check(path, found, config)
+        warnings += inventory.unreached(path, found, config)
     preflight = Preflight(aws, config, image_parameters[config["node_os"]])
-    asked = preflight.look()
-    if findings.errors or asked.errors:
-        raise ProvisionError(_list([*findings.errors, *asked.errors]))
-    return {"warnings": findings.warnings, "images": preflight.images, "config": _complete(config, preflight)}
+    # A region that does not exist cannot be asked.
+    if config["region"] in aws.regions():
+        preflight.look()
+    if errors or preflight.errors:
+        raise ProvisionError(_list([*errors, *preflight.errors]))
+    return {"warnings": warnings, "images": preflight.images, "config": _complete(config, preflight)}
 
 
 def _settled(config: Mapping[str, Any]) -> dict[str, Any]:
     """The configuration with what follows from the rest of it, and labels as the texts that they become."""
-    groups = [
-        {
-            **group,
-            "min": group["desired"] if group["min"] is None else group["min"],
-            "max": group["desired"] if group["max"] is None else group["max"],
-            "labels": {key: _text(value) for key, value in group["labels"].items()},
-            "warm_pool": warm_pool(group),
-            "volumes": [
-                {**volume, "mount": disks.mount(volume), "device": device}
-                for volume, device in zip(group["volumes"], disks.NAMES)
-            ],
-        }
-        for group in config["node_groups"]
-    ]
+    groups = [_settled_group(group) for group in config["node_groups"]]
     config = {**config, "account_id": str(config["account_id"]), "node_groups": groups}
     nodes = config["private_nodes"]
     if nodes is None:
@@ -364,13 +333,22 @@ def _settled(config: Mapping[str, Any]) -> dict[str, Any]:
     return {**config, "private_nodes": {**nodes, "endpoints": by_endpoints}}
 
 
-def warm_pool(group: Mapping[str, Any]) -> dict[str, int] | None:
-    """What the group's warm pool is to be. By default it and the group have as many as the group may have."""
-    pool = group["warm_pool"]
-    if pool is None:
-        return None
+def _settled_group(group: Mapping[str, Any]) -> dict[str, Any]:
+    """By default a group's size is fixed, and its warm pool and it have as many as the group may have."""
     most = group["desired"] if group["max"] is None else group["max"]
-    return {"min": pool["min"], "max": most if pool["max"] is None else pool["max"]}
+    pool, volumes = group["warm_pool"], group["volumes"]
+    return {
+        **group,
+        "min": group["desired"] if group["min"] is None else group["min"],
+        "max": most,
+        "labels": {key: _text(value) for key, value in group["labels"].items()},
+        "warm_pool": pool and {"min": pool["min"], "max": most if pool["max"] is None else pool["max"]},
+        # One for which there is no device is left for the rules to refuse.
+        "volumes": [
+            {**volume, "mount": disks.mount(volume), "device": device}
+            for volume, device in zip_longest(volumes, disks.NAMES[: len(volumes)])
+        ],
+    }
 
 
 def _names(config: Mapping[str, Any]) -> dict[str, str]:

@@ -37,8 +37,9 @@ def monthly(
     unpriced: list[str] = []
     lines = [_group(group, region, table, unpriced, public=nat_gateways is None) for group in groups]
     watching = _watching(monitoring, groups, table)
-    nat = _nat(nat_gateways or 0, region, table, unpriced)
-    endpoint_hours = _endpoints(endpoints, region, table, unpriced)
+    nat = _by_the_hour(nat_gateways or 0, "NAT gateway", "nat", region, table, unpriced)
+    nat += (nat_gateways or 0) * table["hours"] * table["address"]
+    endpoint_hours = _by_the_hour(endpoints, "interface endpoint", "endpoint", region, table, unpriced)
     registered = sum(group["desired"] for group in groups if group["dns"]) * table["registration"] if cloud_map else 0.0
     total = sum(line["total"] for line in lines) + table["key"] + watching + nat + endpoint_hours + registered
     return {
@@ -72,19 +73,11 @@ def _watching(
     return scaling + (sent + ports) * table["metric"] + (alarms + ports * dearer) * table["alarm"]
 
 
-def _nat(count: int, region: str, table: Mapping[str, Any], unpriced: list[str]) -> float:
-    """The cost of so many NAT gateways, without what passes through them."""
-    hourly = table["regions"].get(region, {}).get("nat")
+def _by_the_hour(count: int, what: str, key: str, region: str, table: Mapping[str, Any], unpriced: list[str]) -> float:
+    """The cost of so many of what has a price in the region, without what passes through them."""
+    hourly = table["regions"].get(region, {}).get(key)
     if count and hourly is None:
-        unpriced.append(f"NAT gateway in {region}")
-    return count * table["hours"] * ((hourly or 0) + table["address"])
-
-
-def _endpoints(count: int, region: str, table: Mapping[str, Any], unpriced: list[str]) -> float:
-    """The cost of so many addresses of interface endpoints, without what passes through them."""
-    hourly = table["regions"].get(region, {}).get("endpoint")
-    if count and hourly is None:
-        unpriced.append(f"interface endpoint in {region}")
+        unpriced.append(f"{what} in {region}")
     return count * table["hours"] * (hourly or 0.0)
 
 
@@ -102,7 +95,9 @@ def _group(
     ]
     gibs = {disk: prices.get("volumes", {}).get(disk) for disk, _size in disks}
     unpriced += [f"{name} in {region}" for name, price in [*hours.items(), *gibs.items()] if price is None]
-    count, warm = group["desired"], _warm(group)
+    count, pool = group["desired"], group["warm_pool"]
+    # Those beside the ones that are desired.
+    warm = max(pool["min"], pool["max"] - count) if pool else 0
     instances = (hours[kind] or 0) * table["hours"] * count
     # What is stopped costs its volumes and nothing else: it has no public address either.
     volumes = sum((gibs[disk] or 0) * size for disk, size in disks) * (count + warm)
@@ -118,12 +113,6 @@ def _group(
         "addresses": round(addresses, 2),
         "total": round(instances + volumes + addresses, 2),
     }
-
-
-def _warm(group: Mapping[str, Any]) -> int:
-    """How many instances are in the group's warm pool beside those that are desired."""
-    pool = group["warm_pool"]
-    return max(pool["min"], pool["max"] - group["desired"]) if pool else 0
 
 
 def hourly(kind: str, families: Mapping[str, float], sizes: Mapping[str, float]) -> float | None:

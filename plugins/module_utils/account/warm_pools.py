@@ -5,14 +5,15 @@ from __future__ import annotations
 from typing import Any, Mapping
 
 from .._core.cluster import WARMED
+from ..aws.session import listed
 
 
 def instances(autoscaling: Any, group: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     """Those in the warm pool of a group, as Auto Scaling describes it and them. No request for one without a pool."""
     if "WarmPoolConfiguration" not in group:
         return []
-    pages = autoscaling.get_paginator("describe_warm_pool").paginate(AutoScalingGroupName=group["AutoScalingGroupName"])
-    return [one for page in pages for one in page["Instances"]]
+    name = group["AutoScalingGroupName"]
+    return list(listed(autoscaling, "describe_warm_pool", "Instances", AutoScalingGroupName=name))
 
 
 def ending(instance: Mapping[str, Any]) -> bool:

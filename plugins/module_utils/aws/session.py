@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable, TypeVar
+from typing import Any, Callable, Iterator
 
 from ansible_collections.amazon.aws.plugins.module_utils.botocore import get_aws_connection_info
 from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
@@ -19,7 +19,6 @@ except ImportError:
         "BotoCoreError", "ClientError", "NoCredentialsError", "ProfileNotFound"
     )
 
-Result = TypeVar("Result")
 # What the SDK raises: AWS's own refusals, and everything else.
 AWS_ERRORS = (ClientError, BotoCoreError)
 
@@ -76,15 +75,21 @@ class Aws:
         self.calls += 1
 
 
+def listed(client: Any, operation: str, key: str, **arguments: Any) -> Iterator[Any]:
+    """What stands under a key on all pages of an operation's answer."""
+    for page in client.get_paginator(operation).paginate(**arguments):
+        yield from page.get(key, [])
+
+
 def code(error: Exception) -> str:
     """The code of an error that AWS answered with, or an empty string."""
     return getattr(error, "response", {}).get("Error", {}).get("Code", "")
 
 
-def unless_missing(call: Callable[[], Result], *codes: str) -> Any:
+def unless_missing(call: Callable[..., Any], *codes: str, **arguments: Any) -> Any:
     """What the call returns, or None if AWS answers with one of the codes, which say that it is not there."""
     try:
-        return call()
+        return call(**arguments)
     except ClientError as error:
         if code(error) in codes:
             return None

@@ -9,44 +9,31 @@ from .errors import ProvisionError
 from .session import ClientError
 
 Result = TypeVar("Result")
+# Within which AWS sees what it was asked to create.
+SECONDS = 90.0
 
 
-def once_visible(
-    call: Callable[[], Result],
-    not_yet: Callable[[Exception], bool],
-    seconds: float = 90,
-    clock: Callable[[], float] = time.monotonic,
-    sleep: Callable[[float], None] = time.sleep,
-) -> Result:
+def once_visible(call: Callable[[], Result], not_yet: Callable[[Exception], bool]) -> Result:
     """Call until AWS sees what was created a moment ago: again while ``not_yet`` holds for its error.
 
-    Raises the last error when the seconds are over.
+    Raises the last error when that takes too long.
     """
-    deadline = clock() + seconds
+    deadline = time.monotonic() + SECONDS
     delay = 0.5
     while True:
         try:
             return call()
         except ClientError as error:
-            if not not_yet(error) or clock() + delay > deadline:
+            if not not_yet(error) or time.monotonic() + delay > deadline:
                 raise
-        sleep(delay)
+        time.sleep(delay)
         delay = min(delay * 2, 5)
 
 
-def awaited(
-    look: Callable[[], Result | None],
-    what: str,
-    seconds: float = 90,
-    clock: Callable[[], float] = time.monotonic,
-    sleep: Callable[[float], None] = time.sleep,
-) -> Result:
-    """What ``look`` returns as soon as that is not None. Raises ProvisionError, which names it, after the seconds."""
-    deadline = clock() + seconds
-    while True:
-        found = look()
-        if found is not None:
-            return found
-        if clock() > deadline:
+def awaited(holds: Callable[[], bool], what: str, seconds: float) -> None:
+    """Wait until something holds. Raises ProvisionError, which names what is waited for, after the seconds."""
+    deadline = time.monotonic() + seconds
+    while not holds():
+        if time.monotonic() > deadline:
             raise ProvisionError(f"Waited {seconds:.0f} s for {what}, which did not come: run this again.")
-        sleep(1)
+        time.sleep(1)

@@ -6,9 +6,9 @@ import functools
 import json
 import os
 import re
-import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
+from types import ModuleType, SimpleNamespace
 from typing import Any
 from unittest.mock import patch
 
@@ -48,6 +48,13 @@ class Account:
         self._killed_after: int | None = None
         self.aws = Aws(_session())
 
+    @property
+    def scaling(self) -> LabAutoScaling:
+        """Auto Scaling itself, of which ``step()`` is what happens in a second."""
+        backend = models.autoscaling_backends[ACCOUNT_ID][REGION]
+        assert isinstance(backend, LabAutoScaling)
+        return backend
+
     @contextmanager
     def recording(self, killed_after: int | None = None) -> Iterator[list[str]]:
         """The operations that write, in their order; ``reads`` has the others.
@@ -56,14 +63,29 @@ class Account:
         """
         writes: list[str] = []
         self.reads, self.writes, self._killed_after = [], writes, killed_after
-        events = _session().events
-        events.register("before-call", self._note, "recording-before")
-        events.register("after-call", self._kill, "recording-after")
-        try:
+        with _hooked("before-call", self._note), _hooked("after-call", self._kill):
             yield writes
-        finally:
-            events.unregister("before-call", unique_id="recording-before")
-            events.unregister("after-call", unique_id="recording-after")
+
+    def kills(self, call: Callable[[], object], writes: int = 1) -> bool:
+        """Whether a call came to so many writes, after which its process was killed."""
+        try:
+            with self.recording(killed_after=writes):
+                call()
+        except Killed:
+            return True
+        return False
+
+    @contextmanager
+    def passing_time(self, module: ModuleType) -> Iterator[None]:
+        """A module's time passes only while it waits, and then Auto Scaling gets on."""
+        now = [0.0]
+
+        def sleep(seconds: float) -> None:
+            now[0] += seconds
+            self.scaling.step()
+
+        with patch.object(module, "time", SimpleNamespace(monotonic=lambda: now[0], sleep=sleep)):
+            yield
 
     @contextmanager
     def refusing(self, operation: str, code: str = "AccessDenied") -> Iterator[None]:
@@ -75,23 +97,12 @@ class Account:
         def refuse(model: Any, **_: Any) -> Any:
             return (AWSResponse("", 403, {}, None), parsed) if model.name == operation else None
 
-        events = _session().events
-        events.register("before-call", refuse, "refusing")
-        try:
+        with _hooked("before-call", refuse):
             yield
-        finally:
-            events.unregister("before-call", unique_id="refusing")
 
-    @contextmanager
-    def changing(self, operation: str, change: Callable[..., None]) -> Iterator[None]:
-        """What AWS answers to an operation is changed on its way."""
-        events = _session().events
-        name = f"after-call.ec2.{operation}"
-        events.register(name, change, "changing")
-        try:
-            yield
-        finally:
-            events.unregister(name, unique_id="changing")
+    def changing(self, operation: str, change: Callable[..., None]) -> AbstractContextManager[None]:
+        """What EC2 answers to an operation is changed on its way."""
+        return _hooked(f"after-call.ec2.{operation}", change)
 
     def run(
         self, arguments: Mapping[str, Any], work: Callable[..., Any], params: Mapping[str, Any], *, check: bool = False
@@ -116,38 +127,28 @@ class Account:
 
 @contextmanager
 def account() -> Iterator[Account]:
-    """An empty account for as long as the context lasts."""
-    # No machine is booted here, and moto takes longer to make up its images than all the rest takes.
-    with (
-        patch.dict(os.environ, {"MOTO_EC2_LOAD_DEFAULT_AMIS": "false"}),
-        # What was made is visible at once here, so that waiting for it would only make a failing test slow.
-        patch.object(waiting.once_visible, "__defaults__", (0, time.monotonic, time.sleep)),
-        auto_scaling(),
-        mock_aws(),
-    ):
-        # A lab may be up for other tests.
-        os.environ.pop("AWS_ENDPOINT_URL", None)
-        yield Account()
+    """An empty account for as long as the context lasts.
 
-
-@contextmanager
-def auto_scaling() -> Iterator[None]:
-    """The lab's Auto Scaling instead of moto's, which forgets hooks and policies. Its groups launch nothing here.
-
-    The lab's IPv6 too, which is not by chance, and what else it puts right.
+    It has the lab's Auto Scaling instead of moto's, which forgets hooks and policies, and what else the lab puts right.
     """
     grafts = Grafts()
-    api.install(grafts)
-    ipv6.install(grafts)
-    nat.install(grafts)
-    repairs.install(grafts)
-    endpoints.install(grafts)
+    for part in (api, ipv6, nat, repairs, endpoints):
+        part.install(grafts)
     cloud_map.install(grafts, seconds=0)
     # By which moto finds the API's addresses.
     grafts.attribute(LabAutoScaling, "__module__", models.__name__)
     models.autoscaling_backends.reset()
     try:
-        yield
+        with (
+            # No machine is booted here, and moto takes longer to make up its images than all the rest takes.
+            patch.dict(os.environ, {"MOTO_EC2_LOAD_DEFAULT_AMIS": "false"}),
+            # What was made is visible at once here, so that waiting for it would only make a failing test slow.
+            patch.object(waiting, "SECONDS", 0),
+            mock_aws(),
+        ):
+            # A lab may be up for other tests.
+            os.environ.pop("AWS_ENDPOINT_URL", None)
+            yield Account()
     finally:
         grafts.remove()
         models.autoscaling_backends.reset()
@@ -158,17 +159,23 @@ def settled(found: Any) -> Any:
     return _sorted(json.loads(RANDOM.sub(lambda match: match[1] or "uuid", json.dumps(found, default=str))))
 
 
-def tags_of(found: Mapping[str, Any]) -> dict[str, str]:
-    """A resource's tags."""
-    return {tag["Key"]: tag["Value"] for tag in found.get("Tags", [])}
-
-
 def _sorted(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _sorted(one) for key, one in value.items()}
     if isinstance(value, list):
         return sorted((_sorted(one) for one in value), key=lambda one: json.dumps(one, sort_keys=True))
     return value
+
+
+@contextmanager
+def _hooked(event: str, handler: Callable[..., Any]) -> Iterator[None]:
+    """Clients that are made meanwhile call the handler."""
+    events = _session().events
+    events.register(event, handler)
+    try:
+        yield
+    finally:
+        events.unregister(event, handler)
 
 
 @functools.cache

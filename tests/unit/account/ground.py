@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from ansible_collections.swarm.aws.plugins.module_utils.aws import tags
 from ansible_collections.swarm.aws.plugins.module_utils.aws.session import Aws
 
 from tests.unit.account.account import REGION
@@ -27,13 +28,8 @@ class Network:
 
 def tagged(kind: str, name: str, **more: str) -> list[dict[str, Any]]:
     """The tags of a resource of the cluster."""
-    own = {
-        **TAGS,
-        "Name": name,
-        "swarm.aws/cluster": CLUSTER,
-        **{f"swarm.aws/{key}": value for key, value in more.items()},
-    }
-    return [{"ResourceType": kind, "Tags": [{"Key": key, "Value": value} for key, value in own.items()]}]
+    own = tags.of_cluster(CLUSTER, TAGS, Name=name)
+    return tags.specification(kind, {**own, **{f"swarm.aws/{key}": value for key, value in more.items()}})
 
 
 def network(aws: Aws) -> Network:

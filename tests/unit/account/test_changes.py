@@ -16,34 +16,24 @@ def fail() -> Any:
     raise RuntimeError("refused")
 
 
-def test_a_change_is_made_once_and_its_result_handed_on() -> None:
-    made: list[int] = []
-    changes = Changes(check_mode=False)
-    assert changes.apply("VPC x", None, {"cidr": "10.20.0.0/16"}, lambda: made.append(1) or "vpc-1") == "vpc-1"
-    assert made == [1]
-    assert changes.result()["changed"]
-
-
-def test_check_mode_notes_the_same_and_does_nothing() -> None:
+def test_check_mode_notes_the_same_as_a_run_and_does_nothing() -> None:
     real, check = Changes(check_mode=False), Changes(check_mode=True)
-    assert real.apply("VPC x", None, "there", lambda: "vpc-1") == "vpc-1"
-    assert check.apply("VPC x", None, "there", never) is None
+    made: list[int] = []
+    assert real.apply("VPC x", None, {"cidr": "10.20.0.0/16"}, lambda: made.append(1) or "vpc-1") == "vpc-1"
+    assert check.apply("VPC x", None, {"cidr": "10.20.0.0/16"}, never) is None
+    assert made == [1]
     assert real.result() == check.result()
+    assert real.result()["changed"]
 
 
 @pytest.mark.parametrize(
-    ("before", "after", "sentence"),
-    [
-        (None, "new", "create the queue x"),
-        ("old", "new", "update the queue x"),
-        ("old", None, "delete the queue x"),
-    ],
+    ("before", "after", "verb"), [(None, "new", "create"), ("old", "new", "update"), ("old", None, "delete")]
 )
-def test_a_change_is_a_sentence_and_a_diff(before: str | None, after: str | None, sentence: str) -> None:
+def test_a_change_is_a_sentence_and_a_diff(before: str | None, after: str | None, verb: str) -> None:
     changes = Changes(check_mode=True)
     changes.apply("queue x", before, after, never)
     result = changes.result()
-    assert result["changes"] == [sentence]
+    assert result["changes"] == [f"{verb} the queue x"]
     assert result["diff"] == [
         {"before_header": "queue x", "after_header": "queue x", "before": before or "", "after": after or ""}
     ]

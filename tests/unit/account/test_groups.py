@@ -4,18 +4,12 @@ from __future__ import annotations
 
 import pytest
 from ansible_collections.swarm.aws.plugins.module_utils._core import metrics
+from ansible_collections.swarm.aws.plugins.module_utils._core.usual import TAG
 from ansible_collections.swarm.aws.plugins.module_utils.aws.errors import ProvisionError
-from hypothesis import strategies as st
-from moto.autoscaling import models
+from ansible_collections.swarm.aws.plugins.module_utils.aws.session import Aws
 
-from tests.unit.account.account import ACCOUNT_ID, REGION, account
-from tests.unit.account.cases.groups import CASE, GROUPS, WARM_CASE, WORKER, launchable, prepare
-
-json_values = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.text(max_size=3),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
-    max_leaves=8,
-)
+from tests.unit.account.account import account
+from tests.unit.account.cases.groups import CASE, GROUPS, MANAGER, WARM_CASE, WORKER, launchable, prepare
 
 
 def test_a_group_that_is_no_longer_declared_is_reported_and_left_alone() -> None:
@@ -38,7 +32,7 @@ def test_a_group_that_scales_keeps_its_size_even_when_desired_changes_and_its_po
         assert (report["groups"][1]["size"], report["groups"][1]["scaled"]) == (3, False)
         assert report["changes"] == [f"update the tag swarm.aws/desired of {WORKER}"]
         told["groups"][1]["max"] = 2
-        assert CASE.run(world, told)["groups"][1]["size"] == 2
+        assert CASE.run(world, told)["groups"][1]["size"] == desired(world.aws) == 2
 
         told["groups"][1]["scaling"] = None
         planned, report = CASE.run(world, told, check=True), CASE.run(world, told)
@@ -81,7 +75,7 @@ def test_a_warm_pool_that_is_being_deleted_is_waited_for_by_the_operator() -> No
         world.aws.autoscaling.delete_warm_pool(AutoScalingGroupName=WORKER, ForceDelete=True)
         with pytest.raises(ProvisionError, match=f"The warm pool of {WORKER} is being deleted: run this again"):
             WARM_CASE.run(world, told)
-        models.autoscaling_backends[ACCOUNT_ID][REGION].step()
+        world.scaling.step()
         assert WARM_CASE.run(world, told)["changes"] == [f"create the warm pool of {WORKER}"]
 
 
@@ -89,9 +83,8 @@ def test_what_waits_in_a_warm_pool_is_told_and_named_when_it_is_behind() -> None
     with account() as world:
         told = launchable(world, WARM_CASE.prepare(world))
         WARM_CASE.run(world, told)
-        scaling = models.autoscaling_backends[ACCOUNT_ID][REGION]
-        scaling.step()
-        there = [one.instance.id for one in scaling.members() if one.warmed]
+        world.scaling.step()
+        there = [one.instance.id for one in world.scaling.members() if one.warmed]
         assert len(there) == 3
         report = WARM_CASE.run(world, told)
         assert (report["changes"], report["groups"][1]["warm"], report["groups"][1]["behind"]) == (
@@ -99,8 +92,6 @@ def test_what_waits_in_a_warm_pool_is_told_and_named_when_it_is_behind() -> None
             sorted(there),
             [],
         )
-        template = {"ImageId": "ami-1", "InstanceType": "t3.small"}
-        world.aws.ec2.create_launch_template_version(LaunchTemplateName=WORKER, LaunchTemplateData=template)
         told["template_versions"] = {"manager": 2, "worker": 3}
         assert set(there) <= set(WARM_CASE.run(world, told)["groups"][1]["behind"])
 
@@ -112,3 +103,38 @@ def test_a_group_that_is_being_deleted_is_waited_for_by_the_operator() -> None:
         world.aws.autoscaling.delete_auto_scaling_group(AutoScalingGroupName=WORKER, ForceDelete=True)
         with pytest.raises(ProvisionError, match=f"{WORKER} is being deleted: run this again"):
             CASE.run(world, told)
+
+
+def desired(aws: Aws) -> int:
+    group = aws.autoscaling.describe_auto_scaling_groups(AutoScalingGroupNames=[WORKER])["AutoScalingGroups"][0]
+    size: int = group["DesiredCapacity"]
+    return size
+
+
+def test_a_group_that_was_scaled_stays_so_until_the_configuration_says_something_new() -> None:
+    with account() as world:
+        params = prepare(world)
+        params["groups"][1]["scaling"] = None
+        CASE.run(world, params)
+        world.aws.autoscaling.set_desired_capacity(AutoScalingGroupName=WORKER, DesiredCapacity=3)
+        result = CASE.run(world, params)
+        told = result["groups"][1]
+        assert (result["changes"], told["desired"], told["size"], told["scaled"]) == ([], 1, 3, True)
+        groups = [params["groups"][0], {**params["groups"][1], "desired": 2}]
+        changed = {**params, "groups": groups}
+        assert CASE.run(world, changed)["changes"] == [
+            f"update the Auto Scaling group {WORKER}",
+            f"update the tag swarm.aws/desired of {WORKER}",
+        ]
+        assert desired(world.aws) == 2
+        assert CASE.run(world, changed)["changes"] == []
+
+
+def test_a_group_in_the_middle_of_an_upgrade_keeps_what_that_added() -> None:
+    with account() as world:
+        params = prepare(world)
+        CASE.run(world, params)
+        tag = {"ResourceId": MANAGER, "ResourceType": "auto-scaling-group", "Key": TAG, "Value": "3 max=3"}
+        world.aws.autoscaling.create_or_update_tags(Tags=[{**tag, "PropagateAtLaunch": False}])
+        world.aws.autoscaling.update_auto_scaling_group(AutoScalingGroupName=MANAGER, MaxSize=4, DesiredCapacity=4)
+        assert CASE.run(world, params)["changes"] == []

@@ -1,30 +1,14 @@
-"""Interface endpoints for services that are not called any more, and where a service is not to be had."""
+"""Interface endpoints where a service is not to be had, that are waited for, and that AWS could not make."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import pytest
-from ansible_collections.swarm.aws.plugins.module_utils.account.endpoints import Builder, Endpoints
-from ansible_collections.swarm.aws.plugins.module_utils.aws.changes import Changes
 from ansible_collections.swarm.aws.plugins.module_utils.aws.errors import ProvisionError
 
 from tests.unit.account.account import REGION, account
 from tests.unit.account.cases import endpoints
-from tests.unit.account.cases.case import CLUSTER
-
-
-def test_what_nobody_calls_any_more_has_no_endpoint_any_more() -> None:
-    with account() as world:
-        params = endpoints.prepare(world)
-        endpoints.CASE.run(world, params)
-        fewer = {**params, "services": ["ec2", "sqs"]}
-        assert endpoints.CASE.run(world, fewer)["changes"] == [
-            f"delete the interface endpoint {CLUSTER}-ecr.api",
-            f"delete the interface endpoint {CLUSTER}-route53",
-        ]
-        assert endpoints.CASE.run(world, fewer)["changes"] == []
-        assert len(endpoints.look(world.aws)["interfaces"]) == 4
 
 
 def offering(**zones: list[str]) -> Any:
@@ -61,7 +45,7 @@ def test_in_a_zone_that_a_service_is_not_in_its_endpoint_has_no_address() -> Non
         with world.changing("DescribeVpcEndpointServices", offering(ec2=both, sqs=both[1:])):
             endpoints.CASE.run(world, params)
             assert endpoints.CASE.run(world, params)["changes"] == []
-        zones = {one["service"]: one["zones"] for one in endpoints.look(world.aws)["endpoints"] if one["private_dns"]}
+        zones = {one["service"]: one["zones"] for one in endpoints.look(world.aws) if one["private_dns"]}
         assert zones == {f"com.amazonaws.{REGION}.ec2": both, f"com.amazonaws.{REGION}.sqs": both[1:]}
         with (
             world.changing("DescribeVpcEndpointServices", offering(ec2=both, sqs=[f"{REGION}c"])),
@@ -84,16 +68,13 @@ def test_an_endpoint_that_aws_could_not_make_is_named_with_its_reason() -> None:
 
 
 def test_an_endpoint_is_waited_for() -> None:
-    answers = [{"State": "pending"}, {"State": "available"}]
+    looks = []
 
-    class Ec2:
-        def describe_vpc_endpoints(self, **_: Any) -> Any:
-            return {"VpcEndpoints": [answers.pop(0)]}
+    def pend(parsed: dict[str, Any], **_: object) -> None:
+        looks.append(parsed)
+        if len(looks) == 2:
+            parsed["VpcEndpoints"][0]["State"] = "pending"
 
-    class Aws:
-        ec2, region = Ec2(), REGION
-
-    wanted = Endpoints(CLUSTER, {}, "vpc-1", {}, "sg-1", ["ec2"])
-    builder = Builder(Aws(), wanted, Changes(False))  # type: ignore[arg-type]
-    assert builder._all_serve(["vpce-1"]) is False
-    assert builder._all_serve(["vpce-1"]) is True
+    with account() as world, world.changing("DescribeVpcEndpoints", pend):
+        endpoints.CASE.run(world, {**endpoints.prepare(world), "services": ["ec2"]})
+    assert len(looks) == 3, "what there is, that it is pending, and that it serves"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 from ansible_collections.swarm.aws.plugins.module_utils.aws import session, waiting
@@ -27,11 +28,15 @@ class World:
             raise self.errors.pop(0)
         return "done"
 
+    def monotonic(self) -> float:
+        return self.now
+
     def sleep(self, seconds: float) -> None:
         self.now += seconds
 
     def once_visible(self) -> str:
-        return waiting.once_visible(self.call, session.not_found, clock=lambda: self.now, sleep=self.sleep)
+        with patch.object(waiting, "time", self):
+            return waiting.once_visible(self.call, session.not_found)
 
 
 def test_what_is_not_visible_yet_is_asked_for_again() -> None:
@@ -74,16 +79,12 @@ def test_errors_are_sentences(error: Exception, sentence: str) -> None:
     assert session.sentence(error).startswith(sentence)
 
 
-def test_requests_are_counted_over_all_clients() -> None:
-    with account() as world:
-        world.aws.ec2.describe_vpcs()
-        world.aws.sqs.list_queues()
-        assert world.aws.calls == 2
-
-
-def test_a_client_is_made_once_and_only_for_services() -> None:
+def test_a_client_is_made_once_and_requests_are_counted_over_all_of_them() -> None:
     with account() as world:
         aws: Any = world.aws
         assert aws.ec2 is aws.ec2
+        aws.ec2.describe_vpcs()
+        aws.sqs.list_queues()
+        assert aws.calls == 2
         with pytest.raises(AttributeError):
             _ = aws._nothing

@@ -5,14 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from typing import Any
-from unittest.mock import patch
 
 from ansible_collections.swarm.aws.plugins.module_utils._core.names import resource_names
-from ansible_collections.swarm.aws.plugins.module_utils.account.resources.destroy import Destroyer
+from ansible_collections.swarm.aws.plugins.module_utils.account.resources import destroy as destroying
 from ansible_collections.swarm.aws.plugins.module_utils.aws import tags
 from ansible_collections.swarm.aws.plugins.module_utils.aws.session import Aws
 from ansible_collections.swarm.aws.plugins.modules import cluster_destroy, cluster_resources_info
-from moto.autoscaling import models
 
 from tests.unit.account.account import ACCOUNT_ID, REGION, Account
 from tests.unit.account.cases import cloud_map, cloudwatch, groups, policy
@@ -42,7 +40,7 @@ def build(account: Account) -> None:
     roles(account.aws)
     groups.CASE.run(account, groups.params(built.public))
     cloudwatch.ALARMS_CASE.run(account, cloudwatch.ALARMS)
-    cloudwatch.DASHBOARD_CASE.run(account, cloudwatch.DASHBOARD_CASE.planned)
+    cloudwatch.DASHBOARD_CASE.run(account, cloudwatch.DASHBOARD_CASE.prepare(account))
     account.aws.sns.create_topic(Name=TOPIC, Tags=TAG)
     account.aws.logs.create_log_group(logGroupName=f"/swarm/{CLUSTER}", tags={"swarm.aws/cluster": CLUSTER})
 
@@ -78,11 +76,11 @@ def discovery(account: Account) -> None:
     put(aws, "agent/0.pyz", b"")
 
 
-def publish(aws: Aws, zone: str, owner: str = OWNER, name: str = RECORD) -> None:
+def publish(aws: Aws, zone: str, owner: str = OWNER) -> None:
     """What an agent writes into the hosted zone."""
     sets = [
-        {"Name": name, "Type": "A", "TTL": 60, "ResourceRecords": [{"Value": "198.51.100.7"}]},
-        {"Name": f"_swarm-aws.{name}", "Type": "TXT", "TTL": 300, "ResourceRecords": [{"Value": f'"{owner}"'}]},
+        {"Name": RECORD, "Type": "A", "TTL": 60, "ResourceRecords": [{"Value": "198.51.100.7"}]},
+        {"Name": f"_swarm-aws.{RECORD}", "Type": "TXT", "TTL": 300, "ResourceRecords": [{"Value": f'"{owner}"'}]},
     ]
     changes = [{"Action": "CREATE", "ResourceRecordSet": one} for one in sets]
     aws.route53.change_resource_record_sets(HostedZoneId=zone, ChangeBatch={"Changes": changes})
@@ -109,14 +107,7 @@ def put(aws: Aws, key: str, *bodies: bytes) -> None:
 
 
 def destroy(account: Account, *, check: bool = False, **more: Any) -> dict[str, Any]:
-    """Run the module. Its time passes only while it waits, and then Auto Scaling gets on."""
-    now = [0.0]
-
-    def wait(seconds: float) -> None:
-        now[0] += seconds
-        models.autoscaling_backends[ACCOUNT_ID][REGION].step()
-
-    with patch.dict(Destroyer.__init__.__kwdefaults__, sleep=wait, clock=lambda: now[0]):
+    with account.passing_time(destroying):
         return account.run(cluster_destroy.ARGUMENTS, cluster_destroy.work, {**WHO, **more}, check=check)
 
 
@@ -139,10 +130,6 @@ def configuration(**more: Any) -> dict[str, Any]:
         "autolock": False,
         **more,
     }
-
-
-def secret(aws: Aws, name: str = f"{CLUSTER}-unlock-key") -> str:
-    return aws.secretsmanager.create_secret(Name=name, SecretString=json.dumps({}), Tags=TAG)["ARN"]
 
 
 def endpoint(aws: Aws) -> str:

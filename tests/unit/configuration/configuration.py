@@ -37,12 +37,7 @@ def group(**changed: Any) -> dict[str, Any]:
 
 def settled(**changed: Any) -> dict[str, Any]:
     """The configuration with its defaults, as the rules get it."""
-    config = configuration.with_defaults(raw(**changed), spec())
-    for one in config["node_groups"]:
-        one["min"] = one["desired"] if one["min"] is None else one["min"]
-        one["max"] = one["desired"] if one["max"] is None else one["max"]
-        one["warm_pool"] = preflight.warm_pool(one)
-    return config
+    return preflight._settled(configuration.with_defaults(raw(**changed), spec()))
 
 
 def complete(**changed: Any) -> dict[str, Any]:

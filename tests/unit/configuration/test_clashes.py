@@ -4,27 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from typing import Any
 
 import pytest
 from ansible_collections.swarm.aws.plugins.module_utils._core.names import resource_names
 from ansible_collections.swarm.aws.plugins.module_utils.account.clashes import clashes
 from ansible_collections.swarm.aws.plugins.module_utils.aws.session import Aws
+from ansible_collections.swarm.aws.plugins.module_utils.aws.tags import specification, to_list
 
 from tests.unit.account.account import ACCOUNT_ID, REGION, Account, account
 
 QUEUE = f"arn:aws:sqs:{REGION}:{ACCOUNT_ID}:"
-Make = Callable[[Aws, dict[str, str]], object]
-
-
-def cluster(name: str, *groups: str) -> dict[str, Any]:
-    return {
-        "cluster_name": name,
-        "account_id": ACCOUNT_ID,
-        "region": REGION,
-        "names": resource_names(name, ACCOUNT_ID, REGION),
-        "node_groups": [{"name": group} for group in groups],
-    }
 
 
 POLICY = {
@@ -33,11 +22,13 @@ POLICY = {
         {"Effect": "Allow", "Principal": "*", "Action": "sqs:SendMessage", "Resource": QUEUE + "prod-events"}
     ],
 }
-PROD = cluster("prod", "eu-manager")
-
-
-def listed(tags: dict[str, str]) -> list[dict[str, str]]:
-    return [{"Key": key, "Value": value} for key, value in tags.items()]
+PROD = {
+    "cluster_name": "prod",
+    "account_id": ACCOUNT_ID,
+    "region": REGION,
+    "names": resource_names("prod", ACCOUNT_ID, REGION),
+    "node_groups": [{"name": "eu-manager"}],
+}
 
 
 def key(aws: Aws, tags: dict[str, str]) -> None:
@@ -49,7 +40,7 @@ def key(aws: Aws, tags: dict[str, str]) -> None:
 def bucket(aws: Aws, tags: dict[str, str]) -> None:
     name = PROD["names"]["bucket"]
     aws.s3.create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": REGION})
-    aws.s3.put_bucket_tagging(Bucket=name, Tagging={"TagSet": listed(tags)})
+    aws.s3.put_bucket_tagging(Bucket=name, Tagging={"TagSet": to_list(tags)})
 
 
 def queue(aws: Aws, tags: dict[str, str]) -> None:
@@ -60,7 +51,7 @@ def template(aws: Aws, tags: dict[str, str]) -> None:
     aws.ec2.create_launch_template(
         LaunchTemplateName="prod-eu-manager",
         LaunchTemplateData={"InstanceType": "t3.small"},
-        TagSpecifications=[{"ResourceType": "launch-template", "Tags": listed(tags)}] if tags else [],
+        TagSpecifications=specification("launch-template", tags) if tags else [],
     )
 
 
@@ -74,16 +65,16 @@ def group(aws: Aws, tags: dict[str, str]) -> None:
         MinSize=0,
         MaxSize=0,
         VPCZoneIdentifier=subnet,
-        Tags=[{**tag, "PropagateAtLaunch": False} for tag in listed(tags)],
+        Tags=[{**tag, "PropagateAtLaunch": False} for tag in to_list(tags)],
     )
 
 
-MADE: dict[str, Make] = {
+MADE: dict[str, Callable[[Aws, dict[str, str]], object]] = {
     "IAM role prod-manager": lambda aws, tags: aws.iam.create_role(
-        RoleName="prod-manager", AssumeRolePolicyDocument="{}", Tags=listed(tags)
+        RoleName="prod-manager", AssumeRolePolicyDocument="{}", Tags=to_list(tags)
     ),
     "instance profile prod-worker": lambda aws, tags: aws.iam.create_instance_profile(
-        InstanceProfileName="prod-worker", Tags=listed(tags)
+        InstanceProfileName="prod-worker", Tags=to_list(tags)
     ),
     "launch template prod-eu-manager": template,
     "Auto Scaling group prod-eu-manager": group,
@@ -91,12 +82,11 @@ MADE: dict[str, Make] = {
     "bucket prod-swarm-123456789012-eu-west-1": bucket,
     "KMS key alias/prod-swarm": key,
     "secret prod-unlock-keys": lambda aws, tags: aws.secretsmanager.create_secret(
-        Name="prod-unlock-keys", Tags=listed(tags)
+        Name="prod-unlock-keys", Tags=to_list(tags)
     ),
-    "topic prod-alarms": lambda aws, tags: aws.sns.create_topic(Name="prod-alarms", Tags=listed(tags)),
+    "topic prod-alarms": lambda aws, tags: aws.sns.create_topic(Name="prod-alarms", Tags=to_list(tags)),
     "log group /swarm/prod": lambda aws, tags: aws.logs.create_log_group(logGroupName="/swarm/prod", tags=tags),
 }
-EVERY = pytest.mark.parametrize("what", MADE)
 
 
 @pytest.fixture
@@ -105,33 +95,21 @@ def world() -> Iterator[Account]:
         yield made
 
 
-def test_nothing_clashes_in_an_empty_account(world: Account) -> None:
-    assert list(clashes(world.aws, PROD)) == []
-
-
-@EVERY
-def test_what_is_another_clusters_is_named(world: Account, what: str) -> None:
-    MADE[what](world.aws, {"swarm.aws/cluster": "prod-eu"})
-    (sentence,) = clashes(world.aws, PROD)
-    assert sentence.startswith(f"The {what} is there already and belongs to the cluster 'prod-eu', ")
-
-
-@EVERY
-def test_what_is_nobodys_is_named_but_for_the_bucket_whose_name_says_it(world: Account, what: str) -> None:
-    MADE[what](world.aws, {} if what.startswith(("log", "queue")) else {"team": "blue"})
-    sentences = list(clashes(world.aws, PROD))
-    if what.startswith("bucket"):
-        assert sentences == []
-    else:
-        assert [one.split(", ")[0] for one in sentences] == [
-            f"The {what} is there already and has no tag swarm.aws/cluster"
-        ]
-
-
-@EVERY
-def test_what_is_its_own_is_no_clash(world: Account, what: str) -> None:
-    MADE[what](world.aws, {"swarm.aws/cluster": "prod"})
-    assert list(clashes(world.aws, PROD)) == []
+@pytest.mark.parametrize("what", MADE)
+@pytest.mark.parametrize(
+    ("tags", "whose"),
+    [
+        ({"swarm.aws/cluster": "prod-eu"}, "belongs to the cluster 'prod-eu'"),
+        ({}, "has no tag swarm.aws/cluster"),
+        ({"swarm.aws/cluster": "prod"}, ""),
+    ],
+)
+def test_what_is_not_the_clusters_is_named(world: Account, what: str, tags: dict[str, str], whose: str) -> None:
+    MADE[what](world.aws, tags)
+    # Without a tag the bucket's name says whose it is.
+    named = whose and (tags or not what.startswith("bucket"))
+    sentences = [one.partition(", ")[0] for one in clashes(world.aws, PROD)]
+    assert sentences == ([f"The {what} is there already and {whose}"] if named else [])
 
 
 def test_a_queue_that_was_made_and_not_yet_tagged_when_a_run_was_killed_is_taken(world: Account) -> None:

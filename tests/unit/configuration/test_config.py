@@ -30,15 +30,10 @@ def test_what_is_missing_is_named_with_what_it_is_for(key: str) -> None:
     ("changed", "error"),
     [
         ({"zones": "eu-west-1a"}, "zones is 'eu-west-1a', but must be a list: "),
-        (
-            {"node_os": "debian12"},
-            "node_os is 'debian12', but must be one of debian13, amazonlinux2023, ubuntu2404; did ",
-        ),
+        ({"node_os": "debian12"}, "node_os is 'debian12', but must be one of debian13, amazonlinux2023, ubuntu2404; d"),
         ({"session_manager": "yes"}, "session_manager is 'yes', but must be true or false: "),
-        (
-            {"private_nodes": {"nat": False}},  # what YAML makes of no
-            "private_nodes.nat is False, but must be one of one, per_zone, none.",
-        ),
+        # What YAML makes of no.
+        ({"private_nodes": {"nat": False}}, "private_nodes.nat is False, but must be one of one, per_zone, none."),
         ({"private_nodes": True}, "private_nodes is True, but must be a mapping of nat: "),
         ({"logs": True}, "logs is True, but must be a mapping of mib_per_day, retention_days: "),
         ({"cluster_tags": "web"}, "cluster_tags is 'web', but must be a mapping: "),

@@ -19,74 +19,73 @@ def group(**more: Any) -> dict[str, Any]:
     return {**plain, "volumes": [], "spot": None, "scaling": None, "warm_pool": None, **more}
 
 
+def cost(*groups: dict[str, Any], region: str = "eu-west-1", **more: Any) -> dict[str, Any]:
+    return monthly(groups or [group()], region, TABLE, **more)
+
+
+WORKER = group(name="worker", desired=1)
 MONITORING = {"alarms": True, "period_seconds": 60, "tls_ports": []}
 
 
 def test_the_default_cluster_in_ireland() -> None:
-    cost = monthly([group(), group(name="worker", desired=1)], "eu-west-1", TABLE)
-    manager, worker = cost["groups"]
+    found = cost(group(), WORKER)
+    manager, worker = found["groups"]
     # 3 of 730 h at 0.0228, 3 of 20 GiB at 0.088, 3 of 730 h at 0.005
     assert (manager["instances"], manager["volumes"], manager["addresses"]) == (49.93, 5.28, 10.95)
-    assert manager["total"] == 66.16
-    assert worker["total"] == 22.05
-    assert cost["total"] == 89.21
-    assert cost["unpriced"] == []
+    assert (manager["total"], worker["total"], found["total"]) == (66.16, 22.05, 89.21)
+    assert found["unpriced"] == []
 
 
 def test_metrics_and_alarms_of_two_groups() -> None:
-    groups = [group(), group(name="worker", desired=1)]
     # 10 metrics at 0.30; 6 alarms on those, one on dead letters and 3 metrics of each group at 0.10
-    plain = monthly(groups, "eu-west-1", TABLE, MONITORING)
+    plain = cost(group(), WORKER, monitoring=MONITORING)
     assert (plain["monitoring"], plain["total"]) == (4.30, 93.51)
-    assert monthly(groups, "eu-west-1", TABLE, {**MONITORING, "period_seconds": 10})["monitoring"] == 5.50
-    assert monthly(groups, "eu-west-1", TABLE, {**MONITORING, "alarms": False})["monitoring"] == 0
+    for changed, price in (({"period_seconds": 10}, 5.50), ({"alarms": False}, 0)):
+        assert cost(group(), WORKER, monitoring={**MONITORING, **changed})["monitoring"] == price
 
 
 def test_a_group_that_scales_has_a_metric_and_two_alarms_on_it() -> None:
-    groups = [group(), group(name="worker", desired=1, scaling={"target": 100})]
-    assert monthly(groups, "eu-west-1", TABLE)["monitoring"] == 0.50
-    assert monthly(groups, "eu-west-1", TABLE, MONITORING)["monitoring"] == 4.80
+    groups = [group(), {**WORKER, "scaling": {"target": 100}}]
+    assert cost(*groups)["monitoring"] == 0.50
+    assert cost(*groups, monitoring=MONITORING)["monitoring"] == 4.80
 
 
 def test_what_is_stopped_in_a_warm_pool_costs_its_volumes() -> None:
-    plain, warm = (
-        monthly([group(desired=2, warm_pool=pool)], "eu-west-1", TABLE)["groups"][0]
-        for pool in (None, {"min": 1, "max": 5})
-    )
+    pool = {"min": 1, "max": 5}
+    groups = [group(desired=2), group(desired=2, warm_pool=pool), group(desired=5, warm_pool=pool)]
+    plain, warm, full = cost(*groups)["groups"]
     assert (plain["warm"], warm["warm"]) == (0, 3)
     assert warm["volumes"] == pytest.approx(plain["volumes"] * 5 / 2)
-    assert [plain[key] for key in ("count", "instances", "addresses")] == [
-        warm[key] for key in ("count", "instances", "addresses")
-    ]
-    full = monthly([group(desired=5, warm_pool={"min": 1, "max": 5})], "eu-west-1", TABLE)["groups"][0]
+    for key in ("count", "instances", "addresses"):
+        assert plain[key] == warm[key]
     assert full["warm"] == 1, "what min asks for is there whatever max says"
 
 
 def test_private_nodes_have_no_addresses_and_nat_gateways_cost_more_than_those() -> None:
-    cost = monthly([group()], "eu-west-1", TABLE, nat_gateways=1)
-    assert cost["groups"][0]["addresses"] == 0
+    found = cost(nat_gateways=1)
+    assert found["groups"][0]["addresses"] == 0
     # 730 h at 0.048 and at 0.005
-    assert cost["nat"] == 38.69
-    assert cost["total"] == pytest.approx(49.93 + 5.28 + 1 + 38.69)
-    assert monthly([group()], "eu-west-1", TABLE, nat_gateways=3)["nat"] == pytest.approx(3 * 38.69)
-    assert "NAT gateway in eu-south-9" in monthly([group()], "eu-south-9", TABLE, nat_gateways=1)["unpriced"]
-    assert monthly([group()], "eu-west-1", TABLE)["nat"] == 0
+    assert found["nat"] == 38.69
+    assert found["total"] == pytest.approx(49.93 + 5.28 + 1 + 38.69)
+    assert cost(nat_gateways=3)["nat"] == pytest.approx(3 * 38.69)
+    assert "NAT gateway in eu-south-9" in cost(region="eu-south-9", nat_gateways=1)["unpriced"]
+    assert cost()["nat"] == 0
 
 
 def test_interface_endpoints_cost_by_the_hour_and_the_zone() -> None:
-    nine_in_three = monthly([group()], "eu-west-1", TABLE, nat_gateways=0, endpoints=9 * 3)
+    nine_in_three = cost(nat_gateways=0, endpoints=9 * 3)
     # 27 of 730 h at 0.011
     assert (nine_in_three["endpoints"], nine_in_three["nat"]) == (216.81, 0)
     assert nine_in_three["groups"][0]["addresses"] == 0
     assert nine_in_three["total"] == pytest.approx(49.93 + 5.28 + 1 + 216.81)
-    assert "interface endpoint in eu-south-9" in monthly([group()], "eu-south-9", TABLE, endpoints=1)["unpriced"]
+    assert "interface endpoint in eu-south-9" in cost(region="eu-south-9", endpoints=1)["unpriced"]
     assert monthly_cost([group()], "eu-west-1", TABLE)["endpoints"] == 0
 
 
 def test_an_instance_of_a_cloud_map_service_costs_by_the_month() -> None:
-    groups = [group(dns=True), group(name="worker", desired=1, dns=False)]
-    assert monthly(groups, "eu-west-1", TABLE, cloud_map=True)["cloud_map"] == 0.30
-    without = monthly(groups, "eu-west-1", TABLE)
+    groups = [group(dns=True), {**WORKER, "dns": False}]
+    assert cost(*groups, cloud_map=True)["cloud_map"] == 0.30
+    without = cost(*groups)
     assert without["cloud_map"] == 0
     assert monthly_cost(groups, "eu-west-1", TABLE, cloud_map=True)["total"] == pytest.approx(without["total"] + 0.30)
 
@@ -100,23 +99,21 @@ def test_sizes_of_a_family_cost_as_much_as_they_are_large(region: str, kind: str
 
 
 def test_what_has_no_price_is_named_and_not_guessed() -> None:
-    cost = monthly([group(instance_types=["x9.small"]), group(name="a", desired=0)], "eu-south-9", TABLE)
-    assert cost["unpriced"] == ["gp3 in eu-south-9", "t3.small in eu-south-9", "x9.small in eu-south-9"]
-    assert cost["groups"][0]["instances"] == 0
+    found = cost(group(instance_types=["x9.small"]), group(name="a", desired=0), region="eu-south-9")
+    assert found["unpriced"] == ["gp3 in eu-south-9", "t3.small in eu-south-9", "x9.small in eu-south-9"]
+    assert found["groups"][0]["instances"] == 0
 
 
 def test_data_volumes_cost_as_root_volumes_do() -> None:
     volumes = [{"type": "gp3", "size": 50}, {"type": "gp2", "size": 10}]
-    (plain,) = monthly([group()], "eu-west-1", TABLE)["groups"]
-    (more,) = monthly([group(volumes=volumes)], "eu-west-1", TABLE)["groups"]
+    plain, more = cost(group(), group(volumes=volumes))["groups"]
     prices = TABLE["regions"]["eu-west-1"]["volumes"]
     assert more["volumes"] - plain["volumes"] == pytest.approx(3 * (50 * prices["gp3"] + 10 * prices["gp2"]), abs=0.01)
 
 
 def test_spot_capacity_costs_at_most_what_the_dearest_of_its_types_does_on_demand() -> None:
     types, all_spot = ["t3.small", "t3.medium"], {"share": 100, "on_demand_base": 0}
-    groups = [group(instance_types=types), group(instance_types=types, spot=all_spot)]
-    on_demand, spot = monthly(groups, "eu-west-1", TABLE)["groups"]
+    on_demand, spot = cost(group(instance_types=types), group(instance_types=types, spot=all_spot))["groups"]
     assert (on_demand["type"], spot["type"]) == ("t3.small", "t3.medium")
     assert spot["instances"] == pytest.approx(2 * on_demand["instances"], abs=0.01)
 

@@ -14,17 +14,10 @@ from tests.unit.configuration.configuration import group, settled
 
 REGIONS = ["eu-west-1", "eu-west-2", "us-east-1"]
 TARGET_GROUP = "arn:aws:elasticloadbalancing:eu-west-1:123456789012:targetgroup/web/0123456789abcdef"
-
-
 DNS = {"zone": "swarm.test", "record": "www.swarm.test"}
-
-
+PRIVATE = {"private_nodes": {}, "dns": {**DNS, "addresses": "private"}}
 CLOUD_MAP = {"namespace": "swarm.test", "service": "www"}
-
-
-ENDPOINTS = {"private_nodes": {"nat": "none"}, "dns": {**DNS, "addresses": "private"}, "ecr_repositories": ["shop/*"]}
-
-
+ENDPOINTS = {**PRIVATE, "private_nodes": {"nat": "none"}, "ecr_repositories": ["shop/*"]}
 IMAGES = {"node_images": {"x86_64": "ami-0123456789abcdef0"}}
 
 
@@ -32,29 +25,24 @@ def check(**changed: Any) -> rules.Findings:
     return rules.check(settled(**changed), REGIONS)
 
 
-def managers(count: int, **more: Any) -> list[dict[str, Any]]:
-    return [group(desired=count, **more)]
+def managers(**changed: Any) -> dict[str, Any]:
+    """A single group, of three managers, with some keys changed."""
+    return {"node_groups": [group(**changed)]}
 
 
-def workers(**more: Any) -> dict[str, Any]:
-    return group(**{"name": "worker", "role": "worker", "dns": False, **more})
+def workers(**changed: Any) -> dict[str, Any]:
+    """A group of workers beside the managers, with one of four that it may have."""
+    given = {"name": "worker", "role": "worker", "dns": False, "desired": 1, "max": 4, **changed}
+    return {"node_groups": [group(), given]}
 
 
-def spot_workers(spot: dict[str, Any], kinds: Sequence[str] = ("t3.small", "t3a.small")) -> dict[str, Any]:
-    return workers(instance_types=list(kinds), spot=spot)
+def spot(kinds: Sequence[str] = ("t3.small", "t3a.small"), **changed: Any) -> dict[str, Any]:
+    return workers(instance_types=list(kinds), spot=changed)
 
 
-def scaling_workers(**scaling: Any) -> dict[str, Any]:
-    return workers(desired=1, max=4, scaling=scaling)
-
-
-def warm_workers(pool: dict[str, Any], **more: Any) -> list[dict[str, Any]]:
-    return [*managers(3), workers(**{"desired": 1, "max": 4, "warm_pool": pool, **more})]
-
-
-def data(*more: dict[str, Any], **changed: Any) -> list[dict[str, Any]]:
-    """A group with a data volume, some of whose keys are changed, and more volumes."""
-    return [group(volumes=[{"label": "data", "size": 50, **changed}, *more])]
+def volume(*more: dict[str, Any], **changed: Any) -> dict[str, Any]:
+    """Managers with a data volume, some of whose keys are changed, and more volumes."""
+    return managers(volumes=[{"label": "data", "size": 50, **changed}, *more])
 
 
 def test_the_example_is_right() -> None:
@@ -71,19 +59,19 @@ def test_a_permissions_boundary_is_the_accounts_policy_or_aws_own(owner: str) ->
 def test_a_volume_may_have_all_that_its_type_can() -> None:
     fast = {"label": "fast", "size": 160, "iops": 80000, "throughput": 2000, "mount": "/mnt/fast"}
     slow = {"label": "slow", "size": 16384, "type": "gp2"}
-    found = check(node_groups=[group(volume_iops=10000, volume_throughput=1000, volumes=[fast, slow])])
+    found = check(**managers(volume_iops=10000, volume_throughput=1000, volumes=[fast, slow]))
 
     assert (found.errors, found.warnings) == ([], [])
 
 
 def test_a_group_of_workers_may_scale_whatever_else_is_measured() -> None:
     for monitoring in (None, {"emails": ["operator@example.com"], "period_seconds": 10}):
-        assert check(node_groups=[*managers(3), scaling_workers(target=80)], monitoring=monitoring).errors == []
+        assert check(**workers(scaling={"target": 80}), monitoring=monitoring).errors == []
 
 
 @pytest.mark.parametrize("pool", [{}, {"min": 0}, {"min": 2, "max": 2}, {"max": 9}], ids=str)
 def test_a_group_of_workers_may_have_a_warm_pool(pool: dict[str, Any]) -> None:
-    found = check(node_groups=warm_workers(pool, scaling={}))
+    found = check(**workers(warm_pool=pool, scaling={}))
     assert (found.errors, found.warnings) == ([], [])
 
 
@@ -127,7 +115,7 @@ def test_a_service_in_cloud_map_may_stand_for_the_record() -> None:
             "dns.addresses is public, but with private_nodes no node has a public address: set it to private",
         ),
         (
-            {"private_nodes": {}, "dns": {**DNS, "addresses": "private", "ipv6": True}},
+            {**PRIVATE, "dns": {**PRIVATE["dns"], "ipv6": True}},
             "dns.ipv6 is true, but IPv6 addresses are public: leave it out, or private_nodes.",
         ),
         (
@@ -160,7 +148,7 @@ def test_a_service_in_cloud_map_may_stand_for_the_record() -> None:
         ({"vpc_cidr": "10.20.0.1/16"}, "did you mean '10.20.0.0/16'?"),
         ({"vpc_cidr": "10.0.0.0/8"}, "vpc_cidr is 10.0.0.0/8, but a VPC's range must be between /16 and /28"),
         ({"vpc_cidr": "10.20.0.0/28"}, "which is too small for the 3 that its zones need"),
-        ({"vpc_cidr": "10.20.0.0/26", "node_groups": managers(3, max=40)}, "vpc_cidr 10.20.0.0/26 is too small"),
+        ({"vpc_cidr": "10.20.0.0/26", **managers(max=40)}, "vpc_cidr 10.20.0.0/26 is too small"),
         ({"vpc_cidr": "172.17.0.0/16"}, "overlaps 172.17.0.0/16, where Docker's bridge network are"),
         ({"vpc_cidr": "10.0.0.0/16"}, "overlaps 10.0.0.0/16, where the swarm's first overlay networks are"),
         ({"ssh_access": ["0.0.0.0/0"]}, "opens SSH to the whole internet"),
@@ -180,89 +168,71 @@ def test_a_service_in_cloud_map_may_stand_for_the_record() -> None:
         ),
         ({"dns": {"cloud_map": {**CLOUD_MAP, "service": "*"}}}, "dns.cloud_map makes the name '*.swarm.test', which"),
         (
-            {"dns": {"cloud_map": CLOUD_MAP}, "node_groups": [*managers(3), workers(desired=98, dns=True)]},
+            {"dns": {"cloud_map": CLOUD_MAP}, **workers(desired=98, max=98, dns=True)},
             "The groups with dns may have 101 nodes together, but Cloud Map takes 100 of a service",
         ),
         ({"node_groups": []}, "node_groups is empty"),
         ({"node_groups": [group(), group()]}, "node_groups has two groups named 'manager'"),
-        ({"node_groups": [group(role="worker")]}, "node_groups has no managers"),
-        ({"node_groups": managers(9)}, "node_groups has 9 managers, but more than 7"),
-        ({"node_groups": [group(desired=4, max=3)]}, "min 4, desired 4 and max 3 must be in ascending order"),
-        ({"node_groups": [group(zones=["eu-west-1d"])]}, "zone eu-west-1d is not one of the cluster's zones; did you"),
-        ({"node_groups": [group(name="Web_1")]}, "name must be 1 to 31 lower-case letters"),
-        ({"node_groups": [group(volume_size=4)]}, "volume_size is 4, but must be between 8 and 16384"),
-        ({"node_groups": [group(instance_types=[])]}, "instance_types is empty"),
-        ({"node_groups": [group(labels={"swarm.aws.zone": "x"})]}, "label 'swarm.aws.zone' is taken"),
-        ({"node_groups": [group(labels={"edge": ["a"]})]}, "label 'edge' must have a plain value"),
-        ({"node_groups": [group(volume_iops=90000)]}, "volume_iops is 90000, but must be between 3000 and 80000"),
-        ({"node_groups": [group(volume_iops=15000)]}, "volume_iops is 15000, but 20 GiB have 10000 at most"),
-        ({"node_groups": [group(volume_throughput=100)]}, "volume_throughput is 100, but must be between 125 and 2000"),
+        (managers(role="worker"), "node_groups has no managers"),
+        (managers(desired=9), "node_groups has 9 managers, but more than 7"),
+        (managers(desired=4, max=3), "min 4, desired 4 and max 3 must be in ascending order"),
+        (managers(zones=["eu-west-1d"]), "zone eu-west-1d is not one of the cluster's zones; did you"),
+        (managers(name="Web_1"), "name must be 1 to 31 lower-case letters"),
+        (managers(volume_size=4), "volume_size is 4, but must be between 8 and 16384"),
+        (managers(instance_types=[]), "instance_types is empty"),
+        (managers(labels={"swarm.aws.zone": "x"}), "label 'swarm.aws.zone' is taken"),
+        (managers(labels={"edge": ["a"]}), "label 'edge' must have a plain value"),
+        (managers(volume_iops=90000), "volume_iops is 90000, but must be between 3000 and 80000"),
+        (managers(volume_iops=15000), "volume_iops is 15000, but 20 GiB have 10000 at most"),
+        (managers(volume_throughput=100), "volume_throughput is 100, but must be between 125 and 2000"),
+        (managers(volume_throughput=800), "which takes 3200 iops, but there are 3000: raise volume_iops"),
+        (managers(volume_type="gp2", volume_iops=3000), "volume_iops is for volumes of type gp3, but"),
+        (volume(label="My data"), "volumes[0].label is 'My data', but must be up to 16 lower-case"),
+        (volume(size=0), "volumes[0].size is 0, but a volume of type gp3 has 1 to 65536 GiB"),
+        (volume(size=20000, type="gp2"), "volumes[0].size is 20000, but a volume of type gp2 has 1 to"),
+        (volume(iops=4000, size=7), "volumes[0].iops is 4000, but 7 GiB have 3500 at most"),
+        (volume(mount="/etc"), "volumes[0].mount is '/etc', but must be a folder under /srv or /mnt"),
+        (volume(mount="/srv/../etc"), "volumes[0].mount is '/srv/../etc', but must be a folder"),
+        (volume({"label": "data", "size": 1, "mount": "/mnt/x"}), "the label 'data' more than once"),
         (
-            {"node_groups": [group(volume_throughput=800)]},
-            "which takes 3200 iops, but there are 3000: raise volume_iops",
-        ),
-        ({"node_groups": [group(volume_type="gp2", volume_iops=3000)]}, "volume_iops is for volumes of type gp3, but"),
-        ({"node_groups": data(label="My data")}, "volumes[0].label is 'My data', but must be up to 16 lower-case"),
-        ({"node_groups": data(size=0)}, "volumes[0].size is 0, but a volume of type gp3 has 1 to 65536 GiB"),
-        ({"node_groups": data(size=20000, type="gp2")}, "volumes[0].size is 20000, but a volume of type gp2 has 1 to"),
-        ({"node_groups": data(iops=4000, size=7)}, "volumes[0].iops is 4000, but 7 GiB have 3500 at most"),
-        ({"node_groups": data(mount="/etc")}, "volumes[0].mount is '/etc', but must be a folder under /srv or /mnt"),
-        ({"node_groups": data(mount="/srv/../etc")}, "volumes[0].mount is '/srv/../etc', but must be a folder"),
-        ({"node_groups": data({"label": "data", "size": 1, "mount": "/mnt/x"})}, "the label 'data' more than once"),
-        (
-            {"node_groups": data({"label": "more", "size": 1, "mount": "/srv/data/more"})},
+            volume({"label": "more", "size": 1, "mount": "/srv/data/more"}),
             "volumes has /srv/data and /srv/data/more, one of which would hide the other",
         ),
         (
-            {"node_groups": data(*({"label": f"disk{one}", "size": 1} for one in range(11)))},
+            volume(*({"label": f"disk{one}", "size": 1} for one in range(11))),
             "volumes has 12, but an instance takes 11 beside its root volume",
         ),
-        ({"node_groups": [group(labels={"volume.data": "true"})]}, "label 'volume.data' is taken"),
+        (managers(labels={"volume.data": "true"}), "label 'volume.data' is taken"),
         (
-            {"node_groups": [group(target_groups=["web"])]},
+            managers(target_groups=["web"]),
             "target_groups has 'web', which is not the ARN of a target group, such as arn:aws:elasticloadbalancing:",
         ),
-        ({"node_groups": [group(target_groups=[TARGET_GROUP] * 2)]}, f"target_groups has {TARGET_GROUP} more than"),
+        (managers(target_groups=[TARGET_GROUP] * 2), f"target_groups has {TARGET_GROUP} more than"),
+        (managers(max=5, scaling={}), "scaling is for workers: how many managers there are says how many may fail"),
+        (workers(scaling={"target": 0}), "scaling.target is 0, but must be a percentage"),
+        (workers(scaling={"target": 101}), "scaling.target is 101, but must be a"),
+        (workers(min=0, scaling={}), "min is 0, but a group that scales keeps a node"),
+        (workers(desired=2, max=2, scaling={}), "scaling has nothing to do between min 2 and max 2: set max to more"),
         (
-            {"node_groups": managers(3, max=5, scaling={})},
-            "scaling is for workers: how many managers there are says how many may fail",
-        ),
-        ({"node_groups": [*managers(3), scaling_workers(target=0)]}, "scaling.target is 0, but must be a percentage"),
-        ({"node_groups": [*managers(3), scaling_workers(target=101)]}, "scaling.target is 101, but must be a"),
-        (
-            {"node_groups": [*managers(3), workers(desired=1, min=0, max=4, scaling={})]},
-            "min is 0, but a group that scales keeps a node",
-        ),
-        (
-            {"node_groups": [*managers(3), workers(desired=2, scaling={})]},
-            "scaling has nothing to do between min 2 and max 2: set max to more",
-        ),
-        (
-            {"node_groups": [*managers(3), scaling_workers()], "monitoring": {"period_seconds": 300}},
+            {**workers(scaling={}), "monitoring": {"period_seconds": 300}},
             "monitoring.period_seconds is 300, but Auto Scaling looks every minute at what the groups worker scale by",
         ),
+        (managers(max=5, warm_pool={}), "warm_pool is for workers: groups of managers do not grow with the load"),
+        (workers(warm_pool={}, spot={}), "warm_pool and spot exclude each other"),
+        (workers(warm_pool={"min": -1}), "warm_pool.min is -1 and warm_pool.max is 4, but must be 0 and 1"),
+        (workers(warm_pool={"max": 0}), "warm_pool.min is 1 and warm_pool.max is 0, but must be 0 and 1"),
         (
-            {"node_groups": managers(3, max=5, warm_pool={})},
-            "warm_pool is for workers: groups of managers do not grow with the load",
-        ),
-        ({"node_groups": warm_workers({}, spot={})}, "warm_pool and spot exclude each other"),
-        ({"node_groups": warm_workers({"min": -1})}, "warm_pool.min is -1 and warm_pool.max is 4, but must be 0 and 1"),
-        ({"node_groups": warm_workers({"max": 0})}, "warm_pool.min is 1 and warm_pool.max is 0, but must be 0 and 1"),
-        (
-            {"node_groups": warm_workers({"min": 0, "max": 1})},
+            workers(warm_pool={"min": 0, "max": 1}),
             "warm_pool would never have an instance, since the group's own 1 are as many as both may have",
         ),
-        ({"node_groups": managers(3, spot={})}, "spot is for workers: AWS can take spot managers away together"),
-        ({"node_groups": [*managers(3), spot_workers({"share": 0})]}, "spot.share is 0, but must be a percentage"),
-        ({"node_groups": [*managers(3), spot_workers({"share": 101})]}, "spot.share is 101, but must be a percentage"),
+        (managers(spot={}), "spot is for workers: AWS can take spot managers away together"),
+        (spot(share=0), "spot.share is 0, but must be a percentage"),
+        (spot(share=101), "spot.share is 101, but must be a percentage"),
+        (spot(on_demand_base=4), "spot.on_demand_base is 4, but must be between 0 and less than max, 4"),
+        (managers(user_data="echo"), "user_data must start with #! (a script) or #cloud-config"),
+        (managers(user_data="#!" + "x" * 7167), "user_data has 7169 bytes, but 7168 is the most"),
         (
-            {"node_groups": [*managers(3), spot_workers({"on_demand_base": 3})]},
-            "spot.on_demand_base is 3, but must be between 0 and less than max, 3",
-        ),
-        ({"node_groups": [group(user_data="echo")]}, "user_data must start with #! (a script) or #cloud-config"),
-        ({"node_groups": [group(user_data="#!" + "x" * 7167)]}, "user_data has 7169 bytes, but 7168 is the most"),
-        (
-            {"node_groups": [{**data()[0], "user_data": "#!" + "x" * 4095}]},
+            managers(volumes=[{"label": "data", "size": 50}], user_data="#!" + "x" * 4095),
             "user_data has 4097 bytes, but 4096 is the most there is room for beside what mounts the volumes",
         ),
     ],
@@ -278,46 +248,37 @@ def test_what_is_wrong_is_one_sentence(changed: dict[str, Any], error: str) -> N
     ("changed", "warning"),
     [
         (
-            {"node_groups": managers(4)},
+            managers(desired=4),
             "An even number of managers, 4, needs 3 of them for a quorum and so survives the loss of 1, "
             "which 3 would too: use 3 or 5.",
         ),
-        ({"node_groups": managers(1)}, "A single manager has no quorum to lose but itself"),
-        ({"node_groups": managers(3, zones=["eu-west-1a"])}, "3 managers in 1 zone: the loss of one zone"),
-        (
-            {"node_groups": [*managers(3), spot_workers({}, kinds=["t3.small"])]},
-            "spot capacity of a single instance type, t3.small, is often taken away or not to be had",
-        ),
+        (managers(desired=1), "A single manager has no quorum to lose but itself"),
+        (managers(zones=["eu-west-1a"]), "3 managers in 1 zone: the loss of one zone"),
+        (spot(["t3.small"]), "spot capacity of a single instance type, t3.small, is often taken away or not to be had"),
         ({"dns": None}, "The groups manager ask for a DNS record, but dns is not set"),
         (
-            {"node_groups": [*managers(3), group(name="web", role="worker", max=398)]},
+            workers(name="web", max=398, dns=True),
             "The groups with dns may have 401 nodes together, but Route 53 takes 400 addresses in a record",
         ),
         (
-            {
-                "dns": {"zone": "example.com", "record": "example.com", "ipv6": True},
-                "node_groups": [*managers(3), group(name="web", role="worker", max=247)],
-            },
+            {"dns": {**DNS, "ipv6": True}, **workers(max=247, dns=True)},
             "may have 250 nodes together, but Route 53 takes 249 addresses of each kind in a record",
         ),
-        ({"node_groups": managers(3, dns=False)}, "dns is set, but no group has dns: true"),
+        (managers(dns=False), "dns is set, but no group has dns: true"),
         (
-            {"private_nodes": {}, "dns": None, "node_groups": managers(3, dns=False)},
+            {"private_nodes": {}, "dns": None, **managers(dns=False)},
             "The nodes are private, and neither dns nor target_groups of a group are set",
         ),
         ({**ENDPOINTS, **IMAGES}, "a node never joins if one of the packages that it needs is neither in its image"),
         (
-            {**ENDPOINTS, "node_groups": managers(3, user_data="#!/bin/sh\n")},
+            {**ENDPOINTS, **managers(user_data="#!/bin/sh\n")},
             "a node never joins if one of the packages that it needs is neither in its image nor fetched by user_data",
         ),
         (
             {**ENDPOINTS, **IMAGES, "ecr_repositories": []},
             "ecr_repositories is empty: the nodes reach no registry, and run only images that their machine image has",
         ),
-        (
-            {"private_nodes": {}, "dns": {**DNS, "addresses": "private"}, "session_manager": False},
-            "only who is in the VPC, or connected to it, reaches them by SSH",
-        ),
+        ({**PRIVATE, "session_manager": False}, "only who is in the VPC, or connected to it, reaches them by SSH"),
     ],
 )
 def test_what_is_unwise_is_a_warning(changed: dict[str, Any], warning: str) -> None:

@@ -17,6 +17,10 @@ SVG = "{http://www.w3.org/2000/svg}"
 ZONES = ("eu-west-1a", "eu-west-1b", "eu-west-1c")
 
 
+BUCKET = "example-swarm-123456789012-eu-west-1"
+SECRET = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:example-unlock-keys-abcdef"
+
+
 def one(kind: str, identifier: str, name: str = "", note: str = "") -> dict[str, str]:
     return {"kind": kind, "id": identifier, "name": name, "note": note, "kept": "", "going": ""}
 
@@ -24,31 +28,22 @@ def one(kind: str, identifier: str, name: str = "", note: str = "") -> dict[str,
 def everything() -> list[dict[str, str]]:
     """At least one of every kind that there is."""
     found = [
-        one("VPC", "vpc-1", "example"),
-        one("internet gateway", "igw-1", "example"),
         one("gateway endpoint", "vpce-1", "example-s3"),
         one("route table", "rtb-1", "example-public"),
         one("DNS record", "Z1/www.swarm.test.", "www.swarm.test", "198.51.100.1"),
         one("queue", "queue/example-events", "example-events"),
         one("queue", "queue/example-events-dead", "example-events-dead"),
-        one("event rule", "rule/example-events", "example-events"),
-        one("bucket", "example-swarm-123456789012-eu-west-1"),
-        one("objects of the bucket", "example-swarm-123456789012-eu-west-1/*", "example-swarm-123456789012-eu-west-1"),
+        one("bucket", BUCKET),
+        one("objects of the bucket", f"{BUCKET}/*", BUCKET),
         one("KMS key", "e5d0df0a-4e0a-4d0b-a50e-eb2331d52fde"),
         one("KMS alias", "alias/example-swarm"),
-        one(
-            "secret",
-            "arn:aws:secretsmanager:eu-west-1:123456789012:secret:example-unlock-keys-abcdef",
-            "example-unlock-keys",
-        ),
-        one("log group", "log-group/example", "example"),
-        one("parameter", "parameter/example", "example"),
+        one("secret", SECRET, "example-unlock-keys"),
         one("volume", "vol-1"),
         one("network interface", "eni-1"),
     ]
-    found += [one("subnet", f"subnet-{zone}", f"example-{zone}") for zone in ZONES]
     for zone in ZONES:
         found += [
+            one("subnet", f"subnet-{zone}", f"example-{zone}"),
             one("subnet", f"subnet-private-{zone}", f"example-{zone}-private"),
             one("route table", f"rtb-{zone}", f"example-{zone}-private"),
             one("NAT gateway", f"nat-{zone}", f"example-{zone}-nat"),
@@ -58,20 +53,19 @@ def everything() -> list[dict[str, str]]:
         found.append(one("security group", f"sg-{name}", f"example-{name}"))
         found.append(one("rules of the security group", f"sg-{name}/rules", f"example-{name}"))
     for group in ("manager", "worker"):
+        name = f"example-{group}"
         found += [
-            one("Auto Scaling group", f"example-{group}", note="3 instances"),
-            one("lifecycle hook", f"example-{group}/example-launching"),
-            one("launch template", f"lt-{group}", f"example-{group}"),
-            one("IAM role", f"role/example-{group}", f"example-{group}"),
-            one("policy of the IAM role", f"role/example-{group}/swarm", f"example-{group}"),
-            one("instance profile", f"instance-profile/example-{group}", f"example-{group}"),
+            one("Auto Scaling group", name, note="3 instances"),
+            one("lifecycle hook", f"{name}/example-launching"),
+            one("launch template", f"lt-{group}", name),
+            one("IAM role", f"role/{name}", name),
+            one("policy of the IAM role", f"role/{name}/swarm", name),
+            one("instance profile", f"instance-profile/{name}", name),
         ]
-    for number in range(5):
-        group = "manager" if number < 3 else "worker"
-        found.append(one("instance", f"i-{number:017x}", f"example-{group}", "t3.small, running"))
+    for member in MEMBERS:
+        found.append(one("instance", member["instance"], f"example-{member['role']}", "t3.small, running"))
     present = {resource["kind"] for resource in found}
-    found += [one(kind, f"{kind}/1", "example-one") for kind in KINDS if kind not in present]
-    return found
+    return found + [one(kind, f"{kind}/1", "example-one") for kind in KINDS if kind not in present]
 
 
 MEMBERS = [

@@ -28,11 +28,9 @@ MINE = {"swarm.aws/cluster": "example"}
 
 @dataclass(frozen=True)
 class Built:
-    """The account, the plan when it was empty, the run that followed, and what that made."""
+    """The account, and what the first run made in it."""
 
     account: RolesAccount
-    planned: Run
-    first: Run
     made: dict[str, Any]
 
 
@@ -45,8 +43,8 @@ def run(account: RolesAccount, *, check: bool = False, **variables: Any) -> Run:
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Built]:
     with roles_account(tmp_path_factory.mktemp("roles")) as account:
-        planned, first = run(account, check=True), run(account)
-        yield Built(account, planned, first, state(account.aws))
+        run(account)
+        yield Built(account, state(account.aws))
 
 
 @pytest.fixture
@@ -117,10 +115,6 @@ def _topic(sns: Any, arn: str) -> dict[str, Any]:
 
 
 def test_an_empty_account_gets_what_is_declared(built: Built) -> None:
-    assert built.planned.writes == []
-    # What cannot be asked before it, or the role that it is for, exists.
-    unnamed = {"Set the roles' policies", "Create the event rule", "Create the alarm topic"}
-    assert set(built.first.changed) - set(built.planned.changed) == unnamed
     made = built.made
     assert made["profiles"] == [([role], {**MINE, "swarm.aws/region": REGION}) for role in (MANAGER, WORKER)]
     queue, dead = made["queues"][QUEUE], made["queues"]["example-events-dead"]
@@ -134,12 +128,6 @@ def test_an_empty_account_gets_what_is_declared(built: Built) -> None:
     assert made["topics"][TOPIC]["tags"] == MINE
     assert "example/capacity-worker" in made["alarms"]
     assert made["logs"] == [("/swarm/example", 7, MINE)]
-
-
-def test_what_is_right_is_left_alone(account: RolesAccount) -> None:
-    for check in (False, True):
-        again = run(account, check=check)
-        assert (again.changed, again.writes) == ({}, [])
 
 
 def test_what_others_changed_is_put_right_and_what_they_added_stays(account: RolesAccount) -> None:

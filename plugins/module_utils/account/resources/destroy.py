@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import time
-from typing import Any, Callable, Sequence
+from typing import Any, Callable, Mapping, Sequence, Tuple
 
 from ...aws.changes import Changes
 from ...aws.errors import ProvisionError
 from ...aws.session import Aws, ClientError, code, sentence, unless_missing
-from . import registries
+from ..clashes import NO_QUEUE
+from . import published
 from .model import RANKS, Resource, batches, staying
-from .survey import BACKUPS, NO_QUEUE, Survey
+from .survey import BACKUPS, Survey
 
 # KMS takes no less.
 KEY_DAYS = 7
@@ -31,6 +32,46 @@ MISSING = (
     "ResourceNotFoundException",
     "ServiceNotFound",
 )
+# How a single request deletes one of a kind: the service, the operation and its arguments.
+REQUESTS: Mapping[str, Tuple[str, str, Callable[[Resource], Mapping[str, Any]]]] = {
+    "policy of the IAM role": ("iam", "delete_role_policy", lambda one: one.facts),
+    "alarm": ("cloudwatch", "delete_alarms", lambda one: {"AlarmNames": [one.name]}),
+    # An instance that waits at it goes on at once.
+    "lifecycle hook": ("autoscaling", "delete_lifecycle_hook", lambda one: one.facts),
+    "scaling policy": ("autoscaling", "delete_policy", lambda one: one.facts),
+    "Auto Scaling group": (
+        "autoscaling",
+        "delete_auto_scaling_group",
+        lambda one: {"AutoScalingGroupName": one.id, "ForceDelete": True},
+    ),
+    "instance": ("ec2", "terminate_instances", lambda one: {"InstanceIds": [one.id]}),
+    "volume": ("ec2", "delete_volume", lambda one: {"VolumeId": one.id}),
+    "launch template": ("ec2", "delete_launch_template", lambda one: {"LaunchTemplateId": one.id}),
+    "network interface": ("ec2", "delete_network_interface", lambda one: {"NetworkInterfaceId": one.id}),
+    "NAT gateway": ("ec2", "delete_nat_gateway", lambda one: {"NatGatewayId": one.id}),
+    "elastic IP address": ("ec2", "release_address", lambda one: {"AllocationId": one.id}),
+    "gateway endpoint": ("ec2", "delete_vpc_endpoints", lambda one: {"VpcEndpointIds": [one.id]}),
+    "interface endpoint": ("ec2", "delete_vpc_endpoints", lambda one: {"VpcEndpointIds": [one.id]}),
+    "rules of the security group": ("ec2", "revoke_security_group_ingress", lambda one: one.facts),
+    "security group": ("ec2", "delete_security_group", lambda one: {"GroupId": one.id}),
+    "subnet": ("ec2", "delete_subnet", lambda one: {"SubnetId": one.id}),
+    "route table": ("ec2", "delete_route_table", lambda one: {"RouteTableId": one.id}),
+    "VPC": ("ec2", "delete_vpc", lambda one: {"VpcId": one.id}),
+    "queue": ("sqs", "delete_queue", lambda one: {"QueueUrl": one.facts["url"]}),
+    "topic": ("sns", "delete_topic", lambda one: {"TopicArn": one.facts["arn"]}),
+    "dashboard": ("cloudwatch", "delete_dashboards", lambda one: {"DashboardNames": [one.name]}),
+    "log group": ("logs", "delete_log_group", lambda one: {"logGroupName": one.name}),
+    "parameter": ("ssm", "delete_parameter", lambda one: {"Name": one.name}),
+    # Otherwise its name stays taken for weeks, and a new cluster of the name could not be built.
+    "secret": (
+        "secretsmanager",
+        "delete_secret",
+        lambda one: {"SecretId": one.id, "ForceDeleteWithoutRecovery": True},
+    ),
+    "bucket": ("s3", "delete_bucket", lambda one: {"Bucket": one.id}),
+    "KMS alias": ("kms", "delete_alias", lambda one: {"AliasName": one.id}),
+    "KMS key": ("kms", "schedule_key_deletion", lambda one: {"KeyId": one.id, "PendingWindowInDays": KEY_DAYS}),
+}
 # What still stands there may be on its way out, such as the interface of an instance that has ended.
 IN_USE = ("DependencyViolation", "DeleteConflict", "ResourceInUse", "BucketNotEmpty", "ScalingActivityInProgress")
 # What was made while others were deleted, such as by an agent that could still write, is found by the next pass.
@@ -40,18 +81,8 @@ PASSES = 3
 class Destroyer:
     """Deletes what a survey finds. Killed anywhere and started again, it goes on with what is left."""
 
-    def __init__(
-        self,
-        aws: Aws,
-        survey: Survey,
-        changes: Changes,
-        *,
-        timeout: float = 900,
-        clock: Callable[[], float] = time.monotonic,
-        sleep: Callable[[float], None] = time.sleep,
-    ) -> None:
-        self._aws, self._survey, self._changes = aws, survey, changes
-        self._timeout, self._clock, self._sleep = timeout, clock, sleep
+    def __init__(self, aws: Aws, survey: Survey, changes: Changes, *, timeout: float) -> None:
+        self._aws, self._survey, self._changes, self._timeout = aws, survey, changes, timeout
 
     def run(self, *, instances_only: bool = False) -> dict[str, Any]:
         """Delete what can go: all of it, or only what serves, up to the instances. Tell what stays and what is going.
@@ -83,23 +114,29 @@ class Destroyer:
             self._delete(batch)
 
     def _delete(self, batch: Sequence[Resource]) -> None:
-        method = batch[0].kind.lower().replace(" ", "_")
-        delete, still_there = getattr(self, f"_{method}"), getattr(self, f"_left_{method}", None)
+        still_there = getattr(self, f"_left_{_method(batch[0])}", None)
         for one in batch:
             before = {"id": one.id, **({"note": one.note} if one.note else {})}
-            self._changes.apply(str(one), before, None, lambda one=one: self._once_unused(one, delete))  # type: ignore[misc]
+            self._changes.apply(str(one), before, None, lambda one=one: self._once_unused(one))  # type: ignore[misc]
         if still_there is not None and not self._changes.check_mode:
             self._until(lambda: not still_there(batch), f"{', '.join(map(str, batch))} to end")
 
-    def _once_unused(self, resource: Resource, delete: Callable[[Resource], None]) -> None:
+    def _delete_one(self, one: Resource) -> None:
+        if one.kind in REQUESTS:
+            service, operation, arguments = REQUESTS[one.kind]
+            getattr(getattr(self._aws, service), operation)(**arguments(one))
+        else:
+            getattr(self, f"_{_method(one)}")(one)
+
+    def _once_unused(self, resource: Resource) -> None:
         """Delete it, again and again while AWS says that something still stands on it."""
         last: list[Exception] = []
 
         def deleted() -> bool:
             try:
-                delete(resource)
+                self._delete_one(resource)
             except ClientError as error:
-                if code(error) in MISSING or code(error).endswith((".NotFound", ".NotFoundException")):
+                if _is_missing(error):
                     return True
                 if code(error) not in IN_USE:
                     raise
@@ -110,21 +147,18 @@ class Destroyer:
         self._until(deleted, f"the {resource} to be unused", lambda: sentence(last[0]) if last else "")
 
     def _until(self, holds: Callable[[], bool], what: str, said: Callable[[], str] = lambda: "") -> None:
-        deadline, delay = self._clock() + self._timeout, 0.5
+        deadline, delay = time.monotonic() + self._timeout, 0.5
         while not holds():
-            if self._clock() + delay > deadline:
+            if time.monotonic() + delay > deadline:
                 reason = f": {said()}" if said() else ""
                 raise ProvisionError(
                     f"Waited {self._timeout:.0f} seconds for {what}{reason}. What was deleted is gone; run this again "
                     "when that is put right, and it goes on."
                 )
-            self._sleep(delay)
+            time.sleep(delay)
             delay = min(delay * 1.5, 5)
 
-    # A method for each kind: how to delete one, and, where AWS takes a while, which of a batch are still there.
-
-    def _policy_of_the_iam_role(self, one: Resource) -> None:
-        self._aws.iam.delete_role_policy(RoleName=one.name, PolicyName=one.facts["policy"])
+    # How to delete one of a kind that takes more than a request.
 
     def _event_rule(self, one: Resource) -> None:
         events = self._aws.events
@@ -141,34 +175,12 @@ class Destroyer:
         )
 
     def _cloud_map_service(self, one: Resource) -> None:
-        registries.delete_service(self._aws, one.id)
-
-    def _lifecycle_hook(self, one: Resource) -> None:
-        # An instance that waits there goes on at once.
-        autoscaling = self._aws.autoscaling
-        _unless_unknown(
-            lambda: autoscaling.delete_lifecycle_hook(
-                AutoScalingGroupName=one.facts["group"], LifecycleHookName=one.facts["hook"]
-            )
-        )
-
-    def _scaling_policy(self, one: Resource) -> None:
-        autoscaling = self._aws.autoscaling
-        _unless_unknown(
-            lambda: autoscaling.delete_policy(AutoScalingGroupName=one.facts["group"], PolicyName=one.facts["policy"])
-        )
-
-    def _auto_scaling_group(self, one: Resource) -> None:
-        autoscaling = self._aws.autoscaling
-        _unless_unknown(lambda: autoscaling.delete_auto_scaling_group(AutoScalingGroupName=one.id, ForceDelete=True))
+        published.delete_service(self._aws, one.id)
 
     def _left_auto_scaling_group(self, batch: Sequence[Resource]) -> list[str]:
         # A group is there until the last of its instances has ended.
         found = self._aws.autoscaling.describe_auto_scaling_groups(AutoScalingGroupNames=[one.id for one in batch])
         return [group["AutoScalingGroupName"] for group in found["AutoScalingGroups"]]
-
-    def _instance(self, one: Resource) -> None:
-        self._aws.ec2.terminate_instances(InstanceIds=[one.id])
 
     def _left_instance(self, batch: Sequence[Resource]) -> list[str]:
         wanted = [{"Name": "instance-id", "Values": [one.id for one in batch]}]
@@ -176,30 +188,13 @@ class Destroyer:
         instances = [one for reservation in reservations for one in reservation["Instances"]]
         return [one["InstanceId"] for one in instances if one["State"]["Name"] != "terminated"]
 
-    def _volume(self, one: Resource) -> None:
-        self._aws.ec2.delete_volume(VolumeId=one.id)
-
-    def _launch_template(self, one: Resource) -> None:
-        self._aws.ec2.delete_launch_template(LaunchTemplateId=one.id)
-
-    def _network_interface(self, one: Resource) -> None:
-        self._aws.ec2.delete_network_interface(NetworkInterfaceId=one.id)
-
-    def _gateway_endpoint(self, one: Resource) -> None:
-        self._aws.ec2.delete_vpc_endpoints(VpcEndpointIds=[one.id])
-
     def _left_gateway_endpoint(self, batch: Sequence[Resource]) -> list[str]:
-        ids = [one.id for one in batch]
-        found = unless_missing(
-            lambda: self._aws.ec2.describe_vpc_endpoints(VpcEndpointIds=ids), "InvalidVpcEndpointId.NotFound"
-        )
+        ec2, ids = self._aws.ec2, [one.id for one in batch]
+        found = unless_missing(ec2.describe_vpc_endpoints, "InvalidVpcEndpointId.NotFound", VpcEndpointIds=ids)
         endpoints = found["VpcEndpoints"] if found else []
         return [one["VpcEndpointId"] for one in endpoints if one["State"].lower() != "deleted"]
 
-    _interface_endpoint, _left_interface_endpoint = _gateway_endpoint, _left_gateway_endpoint
-
-    def _nat_gateway(self, one: Resource) -> None:
-        self._aws.ec2.delete_nat_gateway(NatGatewayId=one.id)
+    _left_interface_endpoint = _left_gateway_endpoint
 
     def _left_nat_gateway(self, batch: Sequence[Resource]) -> list[str]:
         # Its address is in use until it has gone, which takes a minute or two.
@@ -207,54 +202,19 @@ class Destroyer:
         found = self._aws.ec2.describe_nat_gateways(Filters=wanted)["NatGateways"]
         return [one["NatGatewayId"] for one in found if one["State"] not in ("deleted", "failed")]
 
-    def _elastic_ip_address(self, one: Resource) -> None:
-        self._aws.ec2.release_address(AllocationId=one.id)
-
-    def _rules_of_the_security_group(self, one: Resource) -> None:
-        self._aws.ec2.revoke_security_group_ingress(
-            GroupId=one.facts["group"], IpPermissions=list(one.facts["permissions"])
-        )
-
-    def _security_group(self, one: Resource) -> None:
-        self._aws.ec2.delete_security_group(GroupId=one.id)
-
-    def _subnet(self, one: Resource) -> None:
-        self._aws.ec2.delete_subnet(SubnetId=one.id)
-
-    def _route_table(self, one: Resource) -> None:
-        self._aws.ec2.delete_route_table(RouteTableId=one.id)
-
     def _internet_gateway(self, one: Resource) -> None:
         ec2 = self._aws.ec2
         for vpc in one.facts["vpcs"]:
-            unless_missing(
-                lambda vpc=vpc: ec2.detach_internet_gateway(InternetGatewayId=one.id, VpcId=vpc),  # type: ignore[misc]
-                "Gateway.NotAttached",
-            )
+            unless_missing(ec2.detach_internet_gateway, "Gateway.NotAttached", InternetGatewayId=one.id, VpcId=vpc)
         ec2.delete_internet_gateway(InternetGatewayId=one.id)
-
-    def _vpc(self, one: Resource) -> None:
-        self._aws.ec2.delete_vpc(VpcId=one.id)
-
-    def _queue(self, one: Resource) -> None:
-        self._aws.sqs.delete_queue(QueueUrl=one.facts["url"])
-
-    def _topic(self, one: Resource) -> None:
-        self._aws.sns.delete_topic(TopicArn=one.facts["arn"])
-
-    def _alarm(self, one: Resource) -> None:
-        self._aws.cloudwatch.delete_alarms(AlarmNames=[one.name])
-
-    def _dashboard(self, one: Resource) -> None:
-        self._aws.cloudwatch.delete_dashboards(DashboardNames=[one.name])
 
     def _instance_profile(self, one: Resource) -> None:
         for role in one.facts["roles"]:
             unless_missing(
-                lambda role=role: self._aws.iam.remove_role_from_instance_profile(  # type: ignore[misc]
-                    InstanceProfileName=one.name, RoleName=role
-                ),
-                "NoSuchEntity",
+                self._aws.iam.remove_role_from_instance_profile,
+                "NoSuchEntity",  # type: ignore[misc]
+                InstanceProfileName=one.name,
+                RoleName=role,
             )
         self._aws.iam.delete_instance_profile(InstanceProfileName=one.name)
 
@@ -264,16 +224,6 @@ class Destroyer:
         for policy in iam.list_attached_role_policies(RoleName=one.name)["AttachedPolicies"]:
             iam.detach_role_policy(RoleName=one.name, PolicyArn=policy["PolicyArn"])
         iam.delete_role(RoleName=one.name)
-
-    def _log_group(self, one: Resource) -> None:
-        self._aws.logs.delete_log_group(logGroupName=one.name)
-
-    def _parameter(self, one: Resource) -> None:
-        self._aws.ssm.delete_parameter(Name=one.name)
-
-    def _secret(self, one: Resource) -> None:
-        # Otherwise its name stays taken for weeks, and a new cluster of the name could not be built.
-        self._aws.secretsmanager.delete_secret(SecretId=one.id, ForceDeleteWithoutRecovery=True)
 
     def _objects_of_the_bucket(self, one: Resource) -> None:
         s3, bucket = self._aws.s3, one.name
@@ -292,21 +242,14 @@ class Destroyer:
         for upload in s3.list_multipart_uploads(Bucket=bucket).get("Uploads", []):
             s3.abort_multipart_upload(Bucket=bucket, Key=upload["Key"], UploadId=upload["UploadId"])
 
-    def _bucket(self, one: Resource) -> None:
-        self._aws.s3.delete_bucket(Bucket=one.id)
 
-    def _kms_alias(self, one: Resource) -> None:
-        self._aws.kms.delete_alias(AliasName=one.id)
-
-    def _kms_key(self, one: Resource) -> None:
-        self._aws.kms.schedule_key_deletion(KeyId=one.id, PendingWindowInDays=KEY_DAYS)
+def _method(one: Resource) -> str:
+    return one.kind.lower().replace(" ", "_")
 
 
-def _unless_unknown(call: Callable[[], Any]) -> None:
-    """Auto Scaling calls what is not there a ValidationError, as it does much else."""
-    try:
-        call()
-    except ClientError as error:
-        text = str(error).lower()
-        if code(error) != "ValidationError" or not ("not found" in text or "no lifecycle hook found" in text):
-            raise
+def _is_missing(error: ClientError) -> bool:
+    text = str(error).lower()
+    # Auto Scaling calls what is not there a ValidationError, as it does much else.
+    if code(error) == "ValidationError":
+        return "not found" in text or "no lifecycle hook found" in text
+    return code(error) in MISSING or code(error).endswith((".NotFound", ".NotFoundException"))

@@ -5,16 +5,14 @@ from __future__ import annotations
 from typing import Any, Iterable, Iterator, Mapping
 
 from ...aws import tags
-from ...aws.session import Aws
-from ..endpoints import INTERFACE
+from ...aws.session import Aws, listed
+from ..endpoints import GONE, INTERFACE
 from .model import Resource
-from .shared import flat
 
 Found = Mapping[str, Any]
 FOREIGN = "it is not this cluster's"
 # The types of the interfaces of NAT gateways and of endpoints.
 THEIR_OWN = ("nat_gateway", "vpc_endpoint")
-GONE = ("deleting", "deleted", "failed")
 
 
 class Ec2Survey:
@@ -52,17 +50,14 @@ class Ec2Survey:
 
     # Asking
 
-    def _ask(self, operation: str, key: str, filters: list[dict[str, Any]]) -> Iterator[Found]:
-        yield from flat(self._ec2.get_paginator(operation).paginate(Filters=filters), key)
-
     def _tagged(self, operation: str, key: str) -> Iterator[Found]:
-        yield from self._ask(operation, key, tags.of_cluster_filter(self._cluster))
+        return listed(self._ec2, operation, key, Filters=tags.of_cluster_filter(self._cluster))
 
     def _both(self, operation: str, key: str, vpcs: list[str], where: str = "vpc-id") -> Iterator[Found]:
         """What is tagged, and what is in the VPC without being so."""
         yield from self._tagged(operation, key)
         if vpcs:
-            yield from self._ask(operation, key, [{"Name": where, "Values": vpcs}])
+            yield from listed(self._ec2, operation, key, Filters=[{"Name": where, "Values": vpcs}])
 
     def _resource(self, kind: str, found: Found, key: str, on: Iterable[str | None] = (), **more: Any) -> Resource:
         own = tags.from_list(found.get("Tags") or found.get("TagSet") or [])
@@ -115,7 +110,7 @@ class Ec2Survey:
                     f"{group.id}/rules",
                     group.name,
                     on=(group.id, *sorted(named)),
-                    facts={"group": group.id, "permissions": naming},
+                    facts={"GroupId": group.id, "IpPermissions": naming},
                 )
 
     def _endpoints(self, vpcs: list[str]) -> Iterator[Resource]:

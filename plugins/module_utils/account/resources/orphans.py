@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, Callable, Iterator, Mapping, Sequence
 
 from .declared import declared
 from .model import Resource
@@ -11,17 +11,8 @@ from .model import Resource
 NAMED = ("launch template", "IAM role", "instance profile", "queue", "event rule")
 
 
-def orphans(resources: Iterable[Resource], cluster: Mapping[str, Any]) -> list[tuple[Resource, str]]:
-    """Each resource that nothing in the configuration asks for, and why. What is not the cluster's is none.
-
-    ``cluster`` is the configuration as the preflight leaves it.
-    """
-    return list(_orphans(list(resources), cluster))
-
-
-def old_versions(resources: Iterable[Resource]) -> dict[str, int]:
+def old_versions(found: Sequence[Resource]) -> dict[str, int]:
     """By the name of a launch template, how many of its versions no group and no instance uses."""
-    found = list(resources)
     used: dict[str, set[str]] = {}
     for group in found:
         if group.kind == "Auto Scaling group" and group.facts.get("template"):
@@ -33,7 +24,11 @@ def old_versions(resources: Iterable[Resource]) -> dict[str, int]:
     }
 
 
-def _orphans(resources: Sequence[Resource], cluster: Mapping[str, Any]) -> Iterator[tuple[Resource, str]]:
+def orphans(resources: Sequence[Resource], cluster: Mapping[str, Any]) -> Iterator[tuple[Resource, str]]:
+    """Each resource that nothing in the configuration asks for, and why. What is not the cluster's is none.
+
+    ``cluster`` is the configuration as the preflight leaves it.
+    """
     scaling = {one.id for one in resources if one.kind == "Auto Scaling group"}
     aliased = {key for one in resources if one.kind == "KMS alias" for key in one.on}
     names, groups, dns = declared(cluster), [group["name"] for group in cluster["node_groups"]], cluster["dns"]

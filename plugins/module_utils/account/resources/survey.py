@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, Callable, Iterator, Mapping
 
 from ..._core import names
 from ...aws import tags
 from ...aws.errors import ProvisionError
-from ...aws.session import Aws, ClientError, code, unless_missing
+from ...aws.session import Aws, ClientError, code, listed, unless_missing
 from .. import cloudwatch, warm_pools
+from ..clashes import NO_QUEUE, NO_TOPIC
+from ..node_groups import template_of
 from .ec2 import Ec2Survey
 from .model import Resource, unique
-from .records import owned_records
-from .registries import owned_services
-from .shared import flat, named_and_tagged
+from .published import owned_records, owned_services
 
 BACKUPS = "backups/"
-NO_QUEUE = ("AWS.SimpleQueueService.NonExistentQueue", "QueueDoesNotExist")
-NO_TOPIC_TAGS = ("NotFound", "NotFoundException", "ResourceNotFound", "ResourceNotFoundException")
 UNKNOWN = "swarm.aws does not make its kind, and does not know how to delete it"
 
 
@@ -50,22 +49,17 @@ class Survey:
 
     def _groups(self) -> Iterator[Resource]:
         autoscaling = self._aws.autoscaling
-        pages = autoscaling.get_paginator("describe_auto_scaling_groups").paginate(
-            Filters=tags.of_cluster_filter(self.cluster)
-        )
-        for group in flat(pages, "AutoScalingGroups"):
+        ours = tags.of_cluster_filter(self.cluster)
+        for group in listed(autoscaling, "describe_auto_scaling_groups", "AutoScalingGroups", Filters=ours):
             name = group["AutoScalingGroupName"]
-            template = _template_of(group)
+            template, subnets = template_of(group), group.get("VPCZoneIdentifier") or ""
             own = tags.from_list(group.get("Tags", []))
             inside = group.get("Instances", [])
-            warm = unless_missing(
-                lambda group=group: warm_pools.instances(autoscaling, group),  # type: ignore[misc]
-                "ValidationError",
-            )
+            warm = unless_missing(warm_pools.instances, "ValidationError", autoscaling=autoscaling, group=group)
             yield Resource(
                 "Auto Scaling group",
                 name,
-                on=(*filter(None, [template.get("LaunchTemplateId")]), *_split(group.get("VPCZoneIdentifier"))),
+                on=tuple(filter(None, [template.get("LaunchTemplateId"), *subnets.split(",")])),
                 # A warm pool goes with its group.
                 note=f"{len(inside)} instances" + (f" and {len(warm)} in its warm pool" if warm else ""),
                 facts={
@@ -76,39 +70,24 @@ class Survey:
                     | {one.get("LaunchTemplate", {}).get("Version") for one in (*inside, *(warm or ()))},
                 },
             )
-            hooks = unless_missing(
-                lambda name=name: autoscaling.describe_lifecycle_hooks(AutoScalingGroupName=name),  # type: ignore[misc]
-                "ValidationError",
-            )
-            for hook in (hooks or {}).get("LifecycleHooks", []):
-                yield Resource(
-                    "lifecycle hook",
-                    f"{name}/{hook['LifecycleHookName']}",
-                    on=(name,),
-                    facts={"group": name, "hook": hook["LifecycleHookName"]},
-                )
-
-            policies = unless_missing(
-                lambda name=name: autoscaling.describe_policies(AutoScalingGroupName=name),  # type: ignore[misc]
-                "ValidationError",
-            )
-            for policy in (policies or {}).get("ScalingPolicies", []):
-                # Its alarms are target tracking's own, and go with it.
-                yield Resource(
-                    "scaling policy",
-                    f"{name}/{policy['PolicyName']}",
-                    on=(name,),
-                    facts={"group": name, "policy": policy["PolicyName"]},
-                )
+            hooks = unless_missing(autoscaling.describe_lifecycle_hooks, "ValidationError", AutoScalingGroupName=name)
+            # Their alarms are target tracking's own, and go with them.
+            policies = unless_missing(autoscaling.describe_policies, "ValidationError", AutoScalingGroupName=name)
+            for kind, found, key in (
+                ("lifecycle hook", (hooks or {}).get("LifecycleHooks", []), "LifecycleHookName"),
+                ("scaling policy", (policies or {}).get("ScalingPolicies", []), "PolicyName"),
+            ):
+                for one in found:
+                    facts = {"AutoScalingGroupName": name, key: one[key]}
+                    yield Resource(kind, f"{name}/{one[key]}", on=(name,), facts=facts)
 
     # Events
 
     def _queues(self) -> Iterator[Resource]:
         sqs = self._aws.sqs
-        pages = sqs.get_paginator("list_queues").paginate(QueueNamePrefix=f"{self.cluster}-")
-        for url in flat(pages, "QueueUrls"):
+        for url in listed(sqs, "list_queues", "QueueUrls", QueueNamePrefix=f"{self.cluster}-"):
             # One that was deleted is listed for another minute.
-            found = unless_missing(lambda url=url: sqs.list_queue_tags(QueueUrl=url), *NO_QUEUE)  # type: ignore[misc]
+            found = unless_missing(sqs.list_queue_tags, *NO_QUEUE, QueueUrl=url)
             if found is None:
                 continue
             name = url.rsplit("/", 1)[-1]
@@ -119,7 +98,7 @@ class Survey:
 
     def _rules(self) -> Iterator[Resource]:
         events, name = self._aws.events, self._names["event_rule"]
-        rule = unless_missing(lambda: events.describe_rule(Name=name), "ResourceNotFoundException")
+        rule = unless_missing(events.describe_rule, "ResourceNotFoundException", Name=name)
         if rule is None:
             return
         # It has no tags. Its name and where it sends to say whose it is; a run that was killed may have left no target.
@@ -138,60 +117,55 @@ class Survey:
             name = alarm["AlarmName"]
             yield Resource("alarm", f"alarm/{name}", name, facts={"arn": alarm["AlarmArn"]})
         dashboard = self._names["dashboard"]
-        if unless_missing(
-            lambda: self._aws.cloudwatch.get_dashboard(DashboardName=dashboard), *cloudwatch.NO_DASHBOARD
-        ):
+        if unless_missing(self._aws.cloudwatch.get_dashboard, *cloudwatch.NO_DASHBOARD, DashboardName=dashboard):
             # It takes no tags, and the name alone says whose it is.
             yield Resource("dashboard", f"dashboard/{dashboard}", dashboard)
         name = self._names["alarm_topic"]
         arn = f"arn:{self._partition}:sns:{self._aws.region}:{self._account}:{name}"
-        found = unless_missing(lambda: sns.list_tags_for_resource(ResourceArn=arn), *NO_TOPIC_TAGS)
+        found = unless_missing(sns.list_tags_for_resource, *NO_TOPIC, ResourceArn=arn)
         if found and tags.from_list(found["Tags"]).get(tags.CLUSTER) == self.cluster:
             yield Resource("topic", f"topic/{name}", name, facts={"arn": arn})
 
     # Identities
 
     def _roles(self) -> Iterator[Resource]:
-        iam, ours = self._aws.iam, f"{self.cluster}-"
-        roles = named_and_tagged(
-            iam, "list_roles", "Roles", "RoleName", lambda name: iam.get_role(RoleName=name)["Role"], ours, self.cluster
-        )
-        for role in roles:
-            name = role["RoleName"]
+        iam = self._aws.iam
+        for name in self._named("list_roles", "Roles", "RoleName"):
+            role = (unless_missing(iam.get_role, "NoSuchEntity", RoleName=name) or {}).get("Role")
+            if not self._is_ours(role):
+                continue
             yield Resource("IAM role", f"role/{name}", name, facts={"arn": role["Arn"]})
             for policy in iam.list_role_policies(RoleName=name)["PolicyNames"]:
+                facts = {"RoleName": name, "PolicyName": policy}
                 yield Resource(
-                    "policy of the IAM role",
-                    f"role/{name}/{policy}",
-                    name,
-                    on=(f"role/{name}",),
-                    facts={"policy": policy},
+                    "policy of the IAM role", f"role/{name}/{policy}", name, on=(f"role/{name}",), facts=facts
                 )
-        profiles = named_and_tagged(
-            iam,
-            "list_instance_profiles",
-            "InstanceProfiles",
-            "InstanceProfileName",
-            lambda name: iam.get_instance_profile(InstanceProfileName=name)["InstanceProfile"],
-            ours,
-            self.cluster,
-        )
-        for profile in profiles:
-            name = profile["InstanceProfileName"]
-            held = [role["RoleName"] for role in profile["Roles"]]
-            yield Resource(
-                "instance profile",
-                f"instance-profile/{name}",
-                name,
-                on=tuple(f"role/{role}" for role in held),
-                facts={"arn": profile["Arn"], "roles": held},
-            )
+        for name in self._named("list_instance_profiles", "InstanceProfiles", "InstanceProfileName"):
+            found = unless_missing(iam.get_instance_profile, "NoSuchEntity", InstanceProfileName=name) or {}
+            profile = found.get("InstanceProfile")
+            if self._is_ours(profile):
+                held = [role["RoleName"] for role in profile["Roles"]]
+                yield Resource(
+                    "instance profile",
+                    f"instance-profile/{name}",
+                    name,
+                    on=tuple(f"role/{role}" for role in held),
+                    facts={"arn": profile["Arn"], "roles": held},
+                )
+
+    def _named(self, listing: str, key: str, name: str) -> list[str]:
+        """Names of IAM's entities that begin as the cluster's do; IAM cannot look for tags, and its list has none."""
+        found = listed(self._aws.iam, listing, key)
+        return [one[name] for one in found if one[name].startswith(f"{self.cluster}-")]
+
+    def _is_ours(self, found: Mapping[str, Any] | None) -> bool:
+        return found is not None and tags.from_list(found.get("Tags", [])).get(tags.CLUSTER) == self.cluster
 
     # The bucket and its key
 
     def _keys(self) -> Iterator[Resource]:
         alias = f"alias/{self.cluster}-swarm"
-        described = unless_missing(lambda: self._aws.kms.describe_key(KeyId=alias), "NotFoundException")
+        described = unless_missing(self._aws.kms.describe_key, "NotFoundException", KeyId=alias)
         if described is None:
             return
         metadata = described["KeyMetadata"]
@@ -215,7 +189,7 @@ class Survey:
     def _bucket(self) -> Iterator[Resource]:
         s3, name = self._aws.s3, self.bucket
         try:
-            if unless_missing(lambda: s3.head_bucket(Bucket=name), "404", "NoSuchBucket") is None:
+            if unless_missing(s3.head_bucket, "404", "NoSuchBucket", Bucket=name) is None:
                 return
         except ClientError as error:
             if code(error) == "403":
@@ -223,7 +197,7 @@ class Survey:
                     f"You may not look at the bucket {name}, or it is another account's: ask for the right to it."
                 ) from error
             raise
-        own = unless_missing(lambda: s3.get_bucket_tagging(Bucket=name), "NoSuchTagSet")
+        own = unless_missing(s3.get_bucket_tagging, "NoSuchTagSet", Bucket=name)
         # The tag is the last thing that a bucket gets, and the name alone says whose it is.
         if tags.from_list((own or {}).get("TagSet", [])).get(tags.CLUSTER, self.cluster) != self.cluster:
             return
@@ -251,10 +225,8 @@ class Survey:
 
     def _keys_of_the_bucket(self) -> list[str]:
         """IDs of the keys without which what is in the bucket cannot be read."""
-        found = unless_missing(
-            lambda: self._aws.s3.get_bucket_encryption(Bucket=self.bucket),
-            "ServerSideEncryptionConfigurationNotFoundError",
-        )
+        none = "ServerSideEncryptionConfigurationNotFoundError"
+        found = unless_missing(self._aws.s3.get_bucket_encryption, none, Bucket=self.bucket)
         rules = found["ServerSideEncryptionConfiguration"]["Rules"] if found else []
         named = [rule.get("ApplyServerSideEncryptionByDefault", {}).get("KMSMasterKeyID") for rule in rules]
         return [one.rsplit("/", 1)[-1] for one in named if one]
@@ -268,9 +240,7 @@ class Survey:
     # Whatever else carries the tag
 
     def _others(self, known: set[Any]) -> Iterator[Resource]:
-        pages = self._aws.resourcegroupstaggingapi.get_paginator("get_resources").paginate(
-            TagFilters=[{"Key": tags.CLUSTER, "Values": [self.cluster]}]
-        )
+        tagging, ours = self._aws.resourcegroupstaggingapi, [{"Key": tags.CLUSTER, "Values": [self.cluster]}]
         looks: dict[str, Callable[[str], Resource | None]] = {
             "kms:key": self._tagged_key,
             "secretsmanager:secret": self._secret,
@@ -278,7 +248,7 @@ class Survey:
             "ssm:parameter": self._parameter,
             "sqs": self._tagged_queue,
         }
-        for one in flat(pages, "ResourceTagMappingList"):
+        for one in listed(tagging, "get_resources", "ResourceTagMappingList", TagFilters=ours):
             arn = one["ResourceARN"]
             service, kind, name = _parts(arn)
             if arn in known or name in known or service == "autoscaling" or f"{service}:{kind}" in _LOOKED_AT:
@@ -291,12 +261,12 @@ class Survey:
                 yield found
 
     def _tagged_key(self, arn: str) -> Resource | None:
-        described = unless_missing(lambda: self._aws.kms.describe_key(KeyId=arn), "NotFoundException")
+        described = unless_missing(self._aws.kms.describe_key, "NotFoundException", KeyId=arn)
         return self._key(described["KeyMetadata"]) if described else None
 
     def _secret(self, arn: str) -> Resource | None:
         secrets = self._aws.secretsmanager
-        found = unless_missing(lambda: secrets.describe_secret(SecretId=arn), "ResourceNotFoundException")
+        found = unless_missing(secrets.describe_secret, "ResourceNotFoundException", SecretId=arn)
         if found is None:
             return None
         kept = "keep_backups is set, and a backup may need it" if self._keep_backups else ""
@@ -323,7 +293,7 @@ class Survey:
 
     def _tagged_queue(self, arn: str) -> Resource | None:
         name = arn.rsplit(":", 1)[-1]
-        found = unless_missing(lambda: self._aws.sqs.get_queue_url(QueueName=name), *NO_QUEUE)
+        found = unless_missing(self._aws.sqs.get_queue_url, *NO_QUEUE, QueueName=name)
         return Resource("queue", f"queue/{name}", name, facts={"url": found["QueueUrl"], "arn": arn}) if found else None
 
     @property
@@ -355,17 +325,6 @@ _LOOKED_AT = {
 
 def _parts(arn: str) -> tuple[str, str, str]:
     """Service, kind and name of an ARN, whichever way it separates the last two."""
-    service, rest = arn.split(":")[2], arn.split(":", 5)[5]
-    separator = next((one for one in rest if one in "/:"), "")
-    kind, name = rest.split(separator, 1) if separator else ("", rest)
-    return service, kind, name
-
-
-def _template_of(group: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The launch template that a group names, itself or in its mixed instances policy."""
-    mixed = (group.get("MixedInstancesPolicy") or {}).get("LaunchTemplate", {})
-    return group.get("LaunchTemplate") or mixed.get("LaunchTemplateSpecification") or {}
-
-
-def _split(text: str | None) -> list[str]:
-    return [one for one in (text or "").split(",") if one]
+    _, _, service, _, _, rest = arn.split(":", 5)
+    *kind, name = re.split("[/:]", rest, maxsplit=1)
+    return service, "".join(kind), name

@@ -8,7 +8,6 @@ from types import ModuleType
 from typing import Any
 
 from ansible_collections.swarm.aws.plugins.module_utils.aws.session import Aws
-from botocore.exceptions import ClientError
 
 from tests.unit.account.account import Account, settled
 
@@ -24,14 +23,10 @@ class Case:
     module: ModuleType
     # Builds what must be there before, and returns the module's parameters.
     prepare: Callable[[Account], Mapping[str, Any]]
-    # The parameters for an account in which nothing is there before.
-    planned: Mapping[str, Any]
     # What AWS tells of what the module built.
     look: Callable[[Aws], Any]
     # What others may do to it, by a phrase that says what.
     drifts: Mapping[str, Drift] = field(default_factory=dict)
-    # Makes what even a plan needs to be there, for it is the operator's.
-    ground: Callable[[Account], object] = lambda _: None
     # What tells it from another case of the same module.
     what: str = ""
 
@@ -46,10 +41,3 @@ class Case:
     def state(self, account: Account) -> Any:
         """What stands, comparable with what stands in another account."""
         return settled(self.look(account.aws))
-
-    def state_or_error(self, account: Account) -> Any:
-        """The same where so much may be missing that it cannot be told."""
-        try:
-            return self.state(account)
-        except ClientError as error:
-            return str(error)

@@ -21,10 +21,10 @@ PARAMS: Mapping[str, Any] = {
 }
 
 
-def namespace(aws: Aws, name: str = NAMESPACE) -> str:
+def namespace(aws: Aws) -> str:
     """Make one, and return its ID."""
     client = aws.servicediscovery
-    operation = client.create_public_dns_namespace(Name=name)["OperationId"]
+    operation = client.create_public_dns_namespace(Name=NAMESPACE)["OperationId"]
     return str(client.get_operation(OperationId=operation)["Operation"]["Targets"]["NAMESPACE"])
 
 
@@ -59,8 +59,6 @@ def let_it_be_kept_longer(aws: Aws) -> None:
 CASE = Case(
     module=cloud_map_service,
     prepare=prepare,
-    planned=PARAMS,
-    ground=prepare,
     look=look,
     drifts={
         "clients keep answers for an hour": let_it_be_kept_longer,

@@ -86,7 +86,6 @@ def add_alarm(aws: Aws) -> None:
 ALARMS_CASE = Case(
     module=cloudwatch_alarms,
     prepare=lambda _: ALARMS,
-    planned=ALARMS,
     look=alarms,
     drifts={
         "an alarm was deleted": lambda aws: aws.cloudwatch.delete_alarms(AlarmNames=[DOWN]),
@@ -104,7 +103,6 @@ ALARMS_CASE = Case(
 DASHBOARD_CASE = Case(
     module=cloudwatch_dashboard,
     prepare=lambda _: {"name": DASHBOARD, "body": BODY},
-    planned={"name": DASHBOARD, "body": BODY},
     look=dashboards,
     drifts={
         "the dashboard was deleted": lambda aws: aws.cloudwatch.delete_dashboards(DashboardNames=[DASHBOARD]),

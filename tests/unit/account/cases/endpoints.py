@@ -8,55 +8,41 @@ from typing import Any
 from ansible_collections.swarm.aws.plugins.module_utils.aws.session import Aws
 from ansible_collections.swarm.aws.plugins.modules import interface_endpoints
 
-from tests.unit.account.account import REGION, Account, tags_of
+from tests.unit.account.account import REGION, Account
 from tests.unit.account.cases.case import CLUSTER, TAGS, Case
 from tests.unit.account.ground import ENDPOINTS, MANAGER, OURS, ZONES, group_of, network, subnet_of, vpc_of
-
-PLANNED = {
-    "cluster_name": CLUSTER,
-    "tags": TAGS,
-    "subnets": dict.fromkeys(ZONES),
-    "services": ["ec2", "ecr.api", "route53", "sqs"],
-}
 
 
 def prepare(account: Account) -> Mapping[str, Any]:
     built = network(account.aws)
     return {
-        **PLANNED,
+        "cluster_name": CLUSTER,
+        "tags": TAGS,
         "vpc_id": built.vpc,
         "subnets": built.private,
         "security_group": built.groups[ENDPOINTS],
+        "services": ["ec2", "ecr.api", "route53", "sqs"],
     }
 
 
-def endpoint(aws: Aws, name: str = "ec2") -> dict[str, Any]:
+def endpoint(aws: Aws) -> dict[str, Any]:
     found = aws.ec2.describe_vpc_endpoints(Filters=OURS)["VpcEndpoints"]
-    return next(one for one in found if one["ServiceName"].endswith(f".{name}"))
+    return next(one for one in found if one["ServiceName"].endswith(".ec2"))
 
 
 def look(aws: Aws) -> Any:
     groups = {one["GroupId"]: one["GroupName"] for one in aws.ec2.describe_security_groups()["SecurityGroups"]}
     zones = {one["SubnetId"]: one["AvailabilityZone"] for one in aws.ec2.describe_subnets()["Subnets"]}
-    interfaces = aws.ec2.describe_network_interfaces()["NetworkInterfaces"]
-    return {
-        "endpoints": [
-            {
-                "service": one["ServiceName"],
-                "zones": [zones[subnet] for subnet in one.get("SubnetIds", [])],
-                "groups": [groups[group["GroupId"]] for group in one.get("Groups", [])],
-                "private_dns": one.get("PrivateDnsEnabled"),
-                "tags": tags_of(one),
-            }
-            for one in aws.ec2.describe_vpc_endpoints()["VpcEndpoints"]
-        ],
-        "interfaces": [
-            {"zone": one["AvailabilityZone"], "groups": [groups[group["GroupId"]] for group in one["Groups"]]}
-            for one in interfaces
-            if one["InterfaceType"] == "vpc_endpoint"
-        ],
-        "security_groups": sorted(groups.values()),
-    }
+    return [
+        {
+            "service": one["ServiceName"],
+            "zones": [zones[subnet] for subnet in one.get("SubnetIds", [])],
+            "groups": [groups[group["GroupId"]] for group in one.get("Groups", [])],
+            "private_dns": one.get("PrivateDnsEnabled"),
+            "tags": one.get("Tags"),
+        }
+        for one in aws.ec2.describe_vpc_endpoints()["VpcEndpoints"]
+    ]
 
 
 def change(aws: Aws, **arguments: Any) -> None:
@@ -71,7 +57,6 @@ def move_to_another_group(aws: Aws) -> None:
 CASE = Case(
     module=interface_endpoints,
     prepare=prepare,
-    planned=PLANNED,
     look=look,
     drifts={
         "an endpoint lost a tag": lambda aws: aws.ec2.delete_tags(

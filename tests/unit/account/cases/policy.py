@@ -25,13 +25,13 @@ def prepare(account: Account) -> Mapping[str, Any]:
 
 
 def look(aws: Aws) -> Any:
-    return aws.s3.get_object(**OBJECT)["Body"].read().decode()
+    found = aws.s3.list_objects_v2(Bucket=BUCKET).get("Contents", [])
+    return [aws.s3.get_object(Bucket=BUCKET, Key=one["Key"])["Body"].read().decode() for one in found]
 
 
 CASE = Case(
     module=cluster_policy,
     prepare=prepare,
-    planned=PARAMS,
     look=look,
     drifts={
         "it was deleted": lambda aws: aws.s3.delete_object(**OBJECT),

@@ -1,0 +1,92 @@
+"""What leads clients to a cluster: records that a TXT record says are its own, and Cloud Map services with its tag."""
+
+from __future__ import annotations
+
+from typing import Any, Iterator, Mapping
+
+from ..._core.dns import BOTH, OWNER_PREFIX, owns_ipv6
+from ..._core.policy import Policy
+from ...aws import tags
+from ...aws.session import Aws, ClientError, code, listed, unless_missing
+from .model import Resource
+
+
+def owned_records(aws: Aws, cluster: str) -> Iterator[Resource]:
+    """The records of the cluster in all public zones of the account, each with the TXT record that says whose it is."""
+    owner = Policy(cluster, {}, region=aws.region).owner
+    for zone in listed(aws.route53, "list_hosted_zones", "HostedZones"):
+        if not zone.get("Config", {}).get("PrivateZone"):
+            yield from _in_zone(aws, zone, owner)
+
+
+def _in_zone(aws: Aws, zone: Mapping[str, Any], owner: str) -> Iterator[Resource]:
+    identifier = zone["Id"].rsplit("/", 1)[-1]
+    found = listed(aws.route53, "list_resource_record_sets", "ResourceRecordSets", HostedZoneId=identifier)
+    # Somebody may delete the zone meanwhile.
+    sets = unless_missing(lambda: list(found), "NoSuchHostedZone") or []
+    for mark in sets:
+        if mark["Type"] != "TXT" or not mark["Name"].startswith(OWNER_PREFIX):
+            continue
+        texts = [one["Value"].strip('"') for one in mark.get("ResourceRecords", [])]
+        if len(texts) != 1 or texts[0] not in (owner, owner + BOTH):
+            continue
+        name = _marked(mark["Name"])
+        kinds = ("A", "AAAA") if owns_ipv6(texts[0]) else ("A",)
+        # What is no plain set of addresses was not made by the agents.
+        ours = [one for one in sets if one["Name"] == name and one["Type"] in kinds and "ResourceRecords" in one]
+        plain = [one for one in ours if "SetIdentifier" not in one]
+        values = [value["Value"] for one in plain for value in one["ResourceRecords"]]
+        yield Resource(
+            "DNS record",
+            f"{identifier}/{name}",
+            name.rstrip(".").replace("\\052", "*"),
+            note=", ".join(values),
+            facts={"zone": identifier, "sets": [*plain, mark]},
+        )
+
+
+def _marked(owner_name: str) -> str:
+    """The name of the record that a TXT record of this name is about, as Route 53 writes it."""
+    name = owner_name.removeprefix(OWNER_PREFIX)
+    return f"\\052{name.removeprefix('wildcard')}" if name.startswith("wildcard.") else name
+
+
+def owned_services(aws: Aws, cluster: str) -> Iterator[Resource]:
+    """The cluster's services, each with how many instances it has."""
+    client = aws.servicediscovery
+    for service in listed(client, "list_services", "Services"):
+        arn = service["Arn"]
+        # Somebody may delete it meanwhile.
+        found = unless_missing(client.list_tags_for_resource, "ResourceNotFoundException", ResourceARN=arn)
+        if not found or tags.from_list(found["Tags"]).get(tags.CLUSTER) != cluster:
+            continue
+        described = unless_missing(client.get_service, "ServiceNotFound", Id=service["Id"])
+        if described is None:
+            continue
+        named = client.get_namespace(Id=described["Service"]["NamespaceId"])["Namespace"]["Name"]
+        count = len(_instances(aws, service["Id"]))
+        yield Resource(
+            "Cloud Map service",
+            service["Id"],
+            f"{service['Name']}.{named}",
+            note=f"{count} instance{'' if count == 1 else 's'}",
+            facts={"arn": arn},
+        )
+
+
+def delete_service(aws: Aws, identifier: str) -> None:
+    """Deregister the instances, then delete the service. Raises ClientError, of ResourceInUse while some are there."""
+    client = aws.servicediscovery
+    for instance in _instances(aws, identifier):
+        try:
+            client.deregister_instance(ServiceId=identifier, InstanceId=instance)
+        except ClientError as error:
+            # Done by another by now, or begun a moment ago.
+            if code(error) not in ("InstanceNotFound", "DuplicateRequest"):
+                raise
+    client.delete_service(Id=identifier)
+
+
+def _instances(aws: Aws, identifier: str) -> list[str]:
+    found = listed(aws.servicediscovery, "list_instances", "Instances", ServiceId=identifier)
+    return [one["Id"] for one in unless_missing(lambda: list(found), "ServiceNotFound") or []]
