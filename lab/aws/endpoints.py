@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -15,6 +14,7 @@ from moto.ec2.utils import generate_route_id
 
 from lab.aws.errors import AwsError
 from lab.aws.grafts import Grafts
+from lab.aws.lagging import Lagging
 
 PENDING_SECONDS = 2.0
 """AWS takes a minute or two."""
@@ -23,38 +23,26 @@ _GLOBAL = ("route53", "iam")
 """One for all regions; they are used from the others too, as some more are that the lab knows in their own alone."""
 _MORE = ("ecr.api", "ecr.dkr")
 """Which moto has elsewhere."""
-_ON_THE_WAY = {"available": "pending", "deleted": "deleting"}
 INTERFACE, GATEWAY = "Interface", "Gateway"
 
 
 def install(grafts: Grafts, seconds: float = 0) -> None:
     """Make interface endpoints take so many seconds to come or go."""
-
-    class Endpoint(LabEndpoint):
-        lag = seconds
-
-    grafts.attribute(vpcs, "VPCEndPoint", Endpoint)
+    grafts.new(LabEndpoint, "seconds", seconds)
+    grafts.attribute(vpcs, "VPCEndPoint", LabEndpoint)
     grafts.attribute(VPCs, "create_vpc_endpoint", _create)
-    grafts.attribute(VPCs, "modify_vpc_endpoint", _modify(VPCs.modify_vpc_endpoint))
+    grafts.around(VPCs, "modify_vpc_endpoint", _modify)
     grafts.attribute(VPCs, "describe_vpc_endpoint_services", _describe_services)
-    grafts.attribute(VPCBackend, "describe_vpc_endpoints", _describe(VPCBackend.describe_vpc_endpoints))
-    grafts.attribute(VPCBackend, "delete_vpc_endpoints", _delete(VPCBackend.delete_vpc_endpoints))
+    grafts.around(VPCBackend, "describe_vpc_endpoints", _describe)
+    grafts.around(VPCBackend, "delete_vpc_endpoints", _delete)
 
 
-class LabEndpoint(VPCEndPoint):
+class LabEndpoint(Lagging, VPCEndPoint):
     """A VPC endpoint; one of the kind Interface has an interface in each of its subnets."""
 
-    lag = 0.0
-
     @property
-    def state(self) -> str:
-        """As AWS words it."""
-        passed = self.vpc_endpoint_type != INTERFACE or time.monotonic() >= self._settled
-        return self._state if passed else _ON_THE_WAY[self._state]
-
-    @state.setter
-    def state(self, state: str) -> None:
-        self._state, self._settled = state, time.monotonic() + self.lag
+    def lag(self) -> float:
+        return self.seconds if self.vpc_endpoint_type == INTERFACE else 0.0
 
     def keep_interfaces(self) -> None:
         """Have an interface in each subnet, in its security groups, and no others."""
@@ -86,12 +74,6 @@ class LabEndpoint(VPCEndPoint):
                 )
             elif not wanted and route in table._routes and table._routes[route].gateway is self:
                 del table._routes[route]
-
-    def let_go(self) -> None:
-        """Be deleted."""
-        self.state = "deleted"
-        for one in self.network_interface_ids:
-            self.ec2_backend.enis.pop(one, None)
 
 
 def services(region: str) -> list[dict[str, Any]]:
@@ -172,46 +154,37 @@ def _create(self: Any) -> ActionResult:
     return ActionResult({"VpcEndpoint": endpoint})
 
 
-def _modify(modify: Callable[[Any], ActionResult]) -> Callable[[Any], ActionResult]:
-    def modifying(self: Any) -> ActionResult:
-        (endpoint,) = self.ec2_backend.describe_vpc_endpoints([self._get_param("VpcEndpointId")])
-        private_dns = self._get_bool_param("PrivateDnsEnabled")
-        if private_dns and not endpoint.private_dns_enabled:
-            _check_dns(self.ec2_backend, self.ec2_backend.get_vpc(endpoint.vpc_id), endpoint.service_name)
-        _check_subnets(self.ec2_backend, [*(endpoint.subnet_ids or []), *self._get_param("AddSubnetIds", [])])
-        answer = modify(self)
-        if private_dns is not None:
-            endpoint.private_dns_enabled = private_dns
-        if endpoint.vpc_endpoint_type == INTERFACE:
-            endpoint.keep_interfaces()
-        elif endpoint.destination_prefix_list_id:
-            endpoint.keep_routes()
-        return answer
-
-    return modifying
+def _modify(modify: Callable[[Any], ActionResult], self: Any) -> ActionResult:
+    (endpoint,) = self.ec2_backend.describe_vpc_endpoints([self._get_param("VpcEndpointId")])
+    private_dns = self._get_bool_param("PrivateDnsEnabled")
+    if private_dns and not endpoint.private_dns_enabled:
+        _check_dns(self.ec2_backend, self.ec2_backend.get_vpc(endpoint.vpc_id), endpoint.service_name)
+    _check_subnets(self.ec2_backend, [*(endpoint.subnet_ids or []), *self._get_param("AddSubnetIds", [])])
+    answer = modify(self)
+    if private_dns is not None:
+        endpoint.private_dns_enabled = private_dns
+    if endpoint.vpc_endpoint_type == INTERFACE:
+        endpoint.keep_interfaces()
+    elif endpoint.destination_prefix_list_id:
+        endpoint.keep_routes()
+    return answer
 
 
-def _describe(describe: Callable[..., list[VPCEndPoint]]) -> Callable[..., list[VPCEndPoint]]:
-    def describing(self: Any, vpc_end_point_ids: list[str] | None = None, filters: Any = None) -> list[VPCEndPoint]:
-        for identifier in [one.id for one in self.vpc_end_points.values() if one.state == "deleted"]:
+def _describe(
+    describe: Callable[..., list[VPCEndPoint]], self: Any, *arguments: Any, **named: Any
+) -> list[VPCEndPoint]:
+    for identifier in [one.id for one in self.vpc_end_points.values() if one.state == "deleted"]:
+        del self.vpc_end_points[identifier]
+    return describe(self, *arguments, **named)
+
+
+def _delete(delete: Callable[..., None], self: Any, vpce_ids: list[str] | None = None) -> None:
+    """Others than interface endpoints are gone at once, and keep no VPC from going."""
+    delete(self, vpce_ids)
+    for identifier in vpce_ids or []:
+        endpoint = self.vpc_end_points.get(identifier)
+        if endpoint is not None and endpoint.vpc_endpoint_type != INTERFACE:
             del self.vpc_end_points[identifier]
-        return describe(self, vpc_end_point_ids, filters)
-
-    return describing
-
-
-def _delete(delete: Callable[[Any, list[str] | None], None]) -> Callable[[Any, list[str] | None], None]:
-    """Others than interface endpoints are gone at once."""
-
-    def deleting(self: Any, vpce_ids: list[str] | None = None) -> None:
-        for identifier in vpce_ids or []:
-            endpoint = self.vpc_end_points.get(identifier)
-            if endpoint is not None and endpoint.vpc_endpoint_type == INTERFACE:
-                endpoint.let_go()
-            else:
-                delete(self, [identifier])
-
-    return deleting
 
 
 def _check_dns(backend: Any, vpc: Any, service: str) -> None:

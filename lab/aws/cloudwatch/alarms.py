@@ -53,15 +53,14 @@ _CALCULATE: Mapping[type, Callable[[float, float], float]] = {
 
 def install(grafts: Grafts) -> None:
     """Have new alarms know nothing yet, and changed ones stay as they are until they are looked at."""
-    put = CloudWatchBackend.put_metric_alarm
+    grafts.around(CloudWatchBackend, "put_metric_alarm", _put_metric_alarm)
 
-    def put_metric_alarm(self: CloudWatchBackend, name: str, *arguments: Any, **keywords: Any) -> Alarm:
-        before = self.alarms.get(name)
-        alarm = put(self, name, *arguments, **keywords)
-        alarm.state_value = before.state_value if before else UNKNOWN
-        return alarm
 
-    grafts.attribute(CloudWatchBackend, "put_metric_alarm", put_metric_alarm)
+def _put_metric_alarm(put: Callable[..., Alarm], self: Any, name: str, *arguments: Any, **keywords: Any) -> Alarm:
+    before = self.alarms.get(name)
+    alarm = put(self, name, *arguments, **keywords)
+    alarm.state_value = before.state_value if before else UNKNOWN
+    return alarm
 
 
 def look(measured: Measured) -> None:

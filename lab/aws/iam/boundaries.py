@@ -13,19 +13,16 @@ from lab.aws.grafts import Grafts
 
 def install(grafts: Grafts) -> None:
     """Have IAM take them."""
-    grafts.attribute(IamResponse, "create_user", _with_boundary(IamResponse.create_user))
+    grafts.around(IamResponse, "create_user", _create_user)
     grafts.new(IamResponse, "put_user_permissions_boundary", _put)
     # Which names none.
     grafts.new(IamResponse, "delete_user_permissions_boundary", _put)
 
 
-def _with_boundary(create_user: Callable[[Any], ActionResult]) -> Callable[[Any], ActionResult]:
-    def creating(self: Any) -> ActionResult:
-        answer = create_user(self)
-        _put(self)
-        return answer
-
-    return creating
+def _create_user(create: Callable[[Any], ActionResult], self: Any) -> ActionResult:
+    answer = create(self)
+    _put(self)
+    return answer
 
 
 def _put(self: Any) -> EmptyResult:
