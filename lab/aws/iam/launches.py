@@ -9,7 +9,7 @@ from typing import Any
 from moto.core.exceptions import ServiceException
 
 from lab.aws import world
-from lab.aws.autoscaling.launching import template_version
+from lab.aws.autoscaling.launching import specification, template_version
 from lab.aws.iam import tags
 from lab.aws.iam.policy import Access
 from lab.state import ACCOUNT_ID, REGION
@@ -125,9 +125,7 @@ def of_ec2(action: str, parameters: Parameters) -> Iterator[Access]:
 
 def of_group(parameters: Parameters, subnets: list[str]) -> Iterator[Access]:
     """What a group's launch template asks of whoever gives it to the group, as Auto Scaling holds it against EC2."""
-    policy = parameters.get("MixedInstancesPolicy") or {}
-    named = parameters.get("LaunchTemplate") or policy.get("LaunchTemplate", {}).get("LaunchTemplateSpecification")
-    version = _version(named)
+    version = _version(specification(parameters))
     if version is not None:
         yield from _launch(version.data, version.template.id, subnets)
 

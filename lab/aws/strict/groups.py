@@ -7,15 +7,14 @@ from typing import Any
 
 from moto.core.exceptions import ServiceException
 
-from lab.aws.autoscaling.launching import template_version
+from lab.aws.autoscaling.launching import specification, template_version
 from lab.aws.errors import AwsError
 from lab.aws.strict.launch_templates import check_launchable
 
 
 def check(parameters: Mapping[str, Any]) -> None:
     """Raises AwsError if no instance could be launched from the template."""
-    policy = parameters.get("MixedInstancesPolicy") or {}
-    named = parameters.get("LaunchTemplate") or policy.get("LaunchTemplate", {}).get("LaunchTemplateSpecification")
+    named = specification(parameters)
     if not named:
         return
     try:

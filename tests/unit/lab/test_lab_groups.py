@@ -50,7 +50,7 @@ def hurry(name: str, seconds: float) -> None:
     with world.LOCK:
         for one in world.autoscaling().groups["example"].hooks.values():
             if one.name == name:
-                one.heartbeat_timeout = seconds
+                one.settings["HeartbeatTimeout"] = seconds
 
 
 def complete(aws: LittleAws, name: str, instance_id: str, result: str = "CONTINUE") -> None:
