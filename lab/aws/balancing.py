@@ -15,7 +15,7 @@ from typing import Any
 from moto.ec2.models import elastic_network_interfaces
 from moto.elbv2.models import ELBv2Backend, FakeHealthStatus, FakeTargetGroup
 
-from lab.aws import world
+from lab.aws import instances, world
 from lab.aws.grafts import Grafts
 
 DELAY = "deregistration_delay.timeout_seconds"
@@ -182,15 +182,11 @@ def _describe(self: Any, target_group_arn: str, targets: list[dict[str, Any]]) -
 
 def _status(group: Any, target: Target) -> FakeHealthStatus:
     state = target.state
-    if state != "draining" and not any(_forwards_to(one) == group.arn for one in _listeners()):
+    listeners = [one for balancer in world.elbv2().load_balancers.values() for one in balancer.listeners.values()]
+    if state != "draining" and not any(_forwards_to(one) == group.arn for one in listeners):
         state = "unused"
     reason, description = _REASONS.get(state, (None, None))
     return FakeHealthStatus(target.id, str(target.port), group.health_check_port, state, reason, description)
-
-
-def _listeners() -> Iterator[Any]:
-    for balancer in world.elbv2().load_balancers.values():
-        yield from balancer.listeners.values()
 
 
 def _fit(group: Any) -> Iterator[tuple[str, str, int]]:
@@ -212,7 +208,5 @@ def _forwards_to(listener: Any) -> str:
 
 def _address(instance_id: str) -> str | None:
     """The private address of an instance that lives."""
-    for instance in world.ec2().all_instances():
-        if instance.id == instance_id and instance.alive:
-            return str(instance.private_ip)
-    return None
+    instance = instances.find(instance_id)
+    return str(instance.private_ip) if instance is not None and instance.alive else None

@@ -12,10 +12,9 @@ import json
 import re
 import secrets
 import shutil
-import threading
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 
 from moto.core.responses import ActionResult
@@ -27,6 +26,7 @@ from lab.aws.credentials import Caller
 from lab.aws.grafts import Grafts
 from lab.aws.iam.gate import allows
 from lab.aws.iam.policy import Access
+from lab.aws.serving import Serving
 from lab.state import ACCOUNT_ID, ECR_HOST, REGION
 
 LIFETIME = 43200.0
@@ -86,32 +86,18 @@ def _authorization_token(self: Any) -> ActionResult:
     return ActionResult({"authorizationData": [answer]})
 
 
-class Registry:
-    """A running registry. ``port`` is the one that it listens at."""
+class Registry(Serving):
+    """A running registry."""
 
     def __init__(self, address: str, port: int, behind: tuple[str, int], calls: CallLog) -> None:
         """``behind`` is the address of the lab's own registry."""
-
-        class Handler(_Handler):
-            backend, log = behind, calls
-
-        self._http = ThreadingHTTPServer((address, port), Handler)
-        self._http.daemon_threads = True
-        self.port = int(self._http.server_address[1])
-        self._thread = threading.Thread(target=self._http.serve_forever, args=(0.05,), daemon=True, name="ecr")
-        self._thread.start()
-
-    def stop(self) -> None:
-        """Stop answering and let go of the port."""
-        self._http.shutdown()
-        self._http.server_close()
-        self._thread.join(timeout=5)
+        self.behind, self.calls = behind, calls
+        super().__init__(address, port, _Handler)
 
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
-    backend: tuple[str, int]
-    log: CallLog
+    server: Registry
 
     def do_GET(self) -> None:
         # What it has of an image, S3 hands out.
@@ -155,7 +141,7 @@ class _Handler(BaseHTTPRequestHandler):
             allowed = role is None or allows(role, Access(f"ecr:{action}", arn))
             known = found["name"] in world.ecr().repositories
             caller = role.name if role else world.ADMINISTRATOR
-            self.log.add(Record(service="ecr", action=action, caller=caller, allowed=allowed, resources=[arn]))
+            self.server.calls.add(Record(service="ecr", action=action, caller=caller, allowed=allowed, resources=[arn]))
         if not allowed:
             text = f"User: {role and role.session_arn} is not authorized to perform: ecr:{action} on resource: {arn}"
             self._refuse(403, "DENIED", text)
@@ -165,7 +151,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._pass_on()
 
     def _pass_on(self) -> None:
-        backend = http.client.HTTPConnection(*self.backend, timeout=30)
+        backend = http.client.HTTPConnection(*self.server.behind, timeout=30)
         try:
             accepted = self.headers.get_all("Accept") or ["*/*"]
             backend.request(self.command, self.path, headers={"Accept": ", ".join(accepted)})

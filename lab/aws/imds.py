@@ -6,13 +6,13 @@ import logging
 import re
 import secrets
 import socket
-import threading
 import time
 from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 
 from lab.aws import metadata, view
 from lab.aws.instances import LabInstance
+from lab.aws.serving import Serving
 
 log = logging.getLogger(__name__)
 VERSIONS = ("1.0", "2009-04-04", "2016-09-02", "2018-09-24", "2021-03-23", "latest")
@@ -27,41 +27,18 @@ class _Token:
     expires: float
 
 
-class Metadata:
-    """A running metadata service. ``port`` is the one that it listens at."""
+class Metadata(Serving):
+    """A running metadata service."""
 
     def __init__(self, address: str, port: int) -> None:
-        tokens: dict[str, _Token] = {}
-
-        class Handler(_Handler):
-            held = tokens
-
-        self._http = _Server((address, port), Handler)
-        self.port = int(self._http.server_address[1])
-        self._thread = threading.Thread(target=self._http.serve_forever, args=(0.05,), daemon=True, name="imds")
-        self._thread.start()
-
-    def stop(self) -> None:
-        """Stop answering and let go of the port."""
-        self._http.shutdown()
-        self._http.server_close()
-        self._thread.join(timeout=5)
-
-
-def serve(address: str, port: int) -> Metadata:
-    """Answer instances' metadata requests at an address; port 0 is any that is free."""
-    return Metadata(address, port)
-
-
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-    request_queue_size = 64
+        self.held: dict[str, _Token] = {}
+        super().__init__(address, port, _Handler)
 
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     timeout = 30
-    held: dict[str, _Token]
+    server: Metadata
 
     def do_PUT(self) -> None:
         instance = self._instance()
@@ -80,7 +57,7 @@ class _Handler(BaseHTTPRequestHandler):
             return
         self._forget_old()
         token = secrets.token_urlsafe(42)
-        self.held[token] = _Token(instance.id, time.monotonic() + int(seconds))
+        self.server.held[token] = _Token(instance.id, time.monotonic() + int(seconds))
         # A token cannot travel further than the instance's owner allows, containers being a hop away.
         self._hops(instance.metadata_options.http_put_response_hop_limit)
         self._answer(200, token, {"X-aws-ec2-metadata-token-ttl-seconds": seconds})
@@ -120,14 +97,14 @@ class _Handler(BaseHTTPRequestHandler):
         given = self.headers.get("X-aws-ec2-metadata-token")
         if given is None:
             return bool(instance.metadata_options.http_tokens != "required")
-        token = self.held.get(given)
+        token = self.server.held.get(given)
         return token is not None and token.instance_id == instance.id and time.monotonic() < token.expires
 
     def _forget_old(self) -> None:
         now = time.monotonic()
-        for token, held in list(self.held.items()):
+        for token, held in list(self.server.held.items()):
             if held.expires <= now:
-                self.held.pop(token, None)
+                self.server.held.pop(token, None)
 
     def _hops(self, limit: int) -> None:
         self.connection.setsockopt(socket.IPPROTO_IP, socket.IP_TTL, limit)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import time
 import uuid
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from lab.aws import events, instances, world
@@ -17,15 +16,8 @@ SPOT_NOTICE = 120.0
 SCHEDULED_NOTICE = 14 * 24 * 3600.0
 
 
-@dataclass(frozen=True)
-class _Taking:
-    """A spot instance that EC2 takes back at a time."""
-
-    instance: LabInstance
-    at: float
-
-
-_takings: list[_Taking] = []
+_takings: list[tuple[float, LabInstance]] = []
+"""When EC2 takes back which spot instance, by the monotonic clock."""
 
 
 def reset() -> None:
@@ -38,7 +30,7 @@ def spot(instance_id: str, seconds: float = SPOT_NOTICE) -> None:
     instance = _alive(instance_id)
     at = world.timestamp(datetime.now(UTC) + timedelta(seconds=seconds))
     instance.interruption = {"action": "terminate", "time": at}
-    _takings.append(_Taking(instance, time.monotonic() + seconds))
+    _takings.append((time.monotonic() + seconds, instance))
     _put_at_risk(instance)
     _publish(
         "EC2 Spot Instance Interruption Warning", {"instance-id": instance_id, "instance-action": "terminate"}, instance
@@ -85,13 +77,13 @@ def scheduled_event(instance_id: str, seconds: float = SCHEDULED_NOTICE) -> None
 
 def tick() -> None:
     """Take back what is due. Whoever calls holds the world's lock."""
-    now = time.monotonic()
-    for taking in [one for one in _takings if now >= one.at]:
-        _takings.remove(taking)
-        if taking.instance.alive:
-            log.info("the spot instance %s is taken back", taking.instance.id)
-            taking.instance.terminate()
-            taking.instance.state_reason.code = "Server.SpotInstanceTermination"
+    due = [(at, instance) for at, instance in _takings if time.monotonic() >= at]
+    for at, instance in due:
+        _takings.remove((at, instance))
+        if instance.alive:
+            log.info("the spot instance %s is taken back", instance.id)
+            instance.terminate()
+            instance.state_reason.code = "Server.SpotInstanceTermination"
 
 
 def _alive(instance_id: str) -> LabInstance:

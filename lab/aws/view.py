@@ -3,30 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 from lab.aws import balancing, cloud_map, routing, world
-from lab.aws.instances import LabInstance
-
-
-@dataclass(frozen=True)
-class FirewallRule:
-    """What one security group lets in; a protocol of ``-1`` is any, ports are inclusive."""
-
-    group_id: str
-    protocol: str
-    from_port: int
-    to_port: int
-    cidrs: tuple[str, ...]
-    source_group_ids: tuple[str, ...]
+from lab.aws.instances import LabInstance, every
+from lab.aws.ports import Rule
 
 
 @dataclass(frozen=True)
 class Firewall:
     """All security groups, and who gets out of the VPC."""
 
-    rules: list[FirewallRule] = field(default_factory=list)
+    rules: list[Rule] = field(default_factory=list)
     members: dict[str, set[str]] = field(default_factory=dict)
     """Security group ID to the private and IPv6 addresses in it."""
     seen_as: dict[str, str | None] = field(default_factory=dict)
@@ -67,7 +56,7 @@ def firewall() -> Firewall:
         for groups in world.ec2().groups.values():
             for group in groups.values():
                 result.rules.extend(_rules(group))
-        for instance in _instances():
+        for instance in every():
             if instance.alive:
                 result.seen_as[str(instance.private_ip)] = routing.seen_as(instance)
                 for interface in instance.nics.values():
@@ -101,35 +90,26 @@ def instances() -> list[InstanceView]:
     """All instances, the terminated ones too."""
     with world.LOCK:
         members = {member.instance.id: member for member in world.autoscaling().members()}
-        return [_view(instance, members.get(instance.id)) for instance in _instances()]
-
-
-def instances_as_json() -> list[dict[str, Any]]:
-    """The same for the control endpoint."""
-    return [asdict(one) for one in instances()]
+        return [_view(instance, members.get(instance.id)) for instance in every()]
 
 
 def by_address(address: str) -> LabInstance | None:
     """The instance whose machine has this private address."""
     with world.LOCK:
-        for instance in _instances():
+        for instance in every():
             if instance.alive and address in (one.private_ip_address for one in instance.nics.values()):
                 return instance
     return None
 
 
-def _instances() -> Iterator[LabInstance]:
-    yield from world.ec2().all_instances()
-
-
-def _rules(group: Any) -> Iterator[FirewallRule]:
+def _rules(group: Any) -> Iterator[Rule]:
     for rule in group.ingress_rules:
         cidrs = tuple(cidr for cidr in (rule.cidr_ipv4, rule.cidr_ipv6) if cidr)
         sources = tuple(value for key, value in rule.source_group.items() if key == "GroupId" and value)
         if cidrs or sources:
             anything = rule.ip_protocol == "-1" or rule.from_port in (None, -1)
             first, last = (0, 65535) if anything else (rule.from_port, rule.to_port)
-            yield FirewallRule(group.id, rule.ip_protocol, first, last, cidrs, sources)
+            yield Rule(group.id, rule.ip_protocol, first, last, cidrs, sources)
 
 
 def _view(instance: LabInstance, member: Any | None) -> InstanceView:

@@ -224,14 +224,11 @@ def _autoscaling(action: str, parameters: Parameters) -> Iterator[Access]:
         group = backend.groups.get(parameters.get("AutoScalingGroupName"))
         subnets = parameters.get("VPCZoneIdentifier") or (group.settings.get("VPCZoneIdentifier") if group else "")
         yield from launches.of_group(parameters, list(filter(None, str(subnets or "").split(","))))
-    if action == "CreateAutoScalingGroup" and "AWSServiceRoleForAutoScaling" not in _role_names():
+    roles = {role.name for role in world.iam().roles.values()}
+    if action == "CreateAutoScalingGroup" and "AWSServiceRoleForAutoScaling" not in roles:
         # An account's first group makes the role that Auto Scaling has there; in the lab's it never comes to be.
         arn = f"arn:aws:iam::{ACCOUNT_ID}:role/aws-service-role/{AUTO_SCALING}/AWSServiceRoleForAutoScaling"
         yield Access("iam:CreateServiceLinkedRole", arn, {"iam:AWSServiceName": AUTO_SCALING})
-
-
-def _role_names() -> set[str]:
-    return {role.name for role in world.iam().roles.values()}
 
 
 def _sqs(action: str, parameters: Parameters) -> Iterator[Access]:

@@ -234,7 +234,7 @@ def little_aws() -> Iterator[LittleAws]:
     """A fresh account for as long as the context lasts."""
     machines = FakeMachines()
     endpoint = server.start(machines, "127.0.0.1", 0, public_pool="198.51.100.0/28", tick=0.05)
-    metadata = imds.serve("127.0.0.1", 0)
+    metadata = imds.Metadata("127.0.0.1", 0)
     try:
         yield LittleAws(endpoint, metadata, machines)
     finally:

@@ -8,8 +8,8 @@ from ipaddress import ip_address, ip_network
 import pytest
 
 from lab.aws import view
-from lab.aws.view import FirewallRule
-from lab.network import Rule, Wiring, ipv6_ruleset, ruleset
+from lab.aws.ports import Rule
+from lab.network import Wiring, ipv6_ruleset, ruleset
 from tests.unit.lab.fakes import IMAGE, REGION, LittleAws, Network, refused, until
 
 
@@ -79,7 +79,7 @@ def test_an_instance_has_an_ipv6_address_if_its_launch_template_asks_for_one(aws
     )
     firewall = view.firewall()
     assert own in firewall.members[network.group]
-    wiring = Wiring(rules=[Rule(**vars(rule)) for rule in firewall.rules], members=firewall.members)
+    wiring = Wiring(rules=firewall.rules, members=firewall.members)
     group = network.group.replace("-", "_")
     assert f"ip6 daddr @{group} ip6 saddr ::/0 tcp dport 80-80 accept;" in ipv6_ruleset(wiring)
     assert "::/0" not in ruleset(wiring)
@@ -115,8 +115,8 @@ def test_the_firewall_is_what_the_security_groups_say(aws: LittleAws, network: N
     assert firewall.members[network.group] == {aws.machines.running[instance_id].private_ip}
     own = [rule for rule in firewall.rules if rule.group_id == network.group]
     assert own == [
-        FirewallRule(network.group, "tcp", 2377, 2377, (), (network.group,)),
-        FirewallRule(network.group, "udp", 4789, 4789, ("10.0.0.0/8",), ()),
+        Rule(network.group, "tcp", 2377, 2377, (), (network.group,)),
+        Rule(network.group, "udp", 4789, 4789, ("10.0.0.0/8",), ()),
     ]
     before = aws.machines.firewall_changes
     ec2.terminate_instances(InstanceIds=[instance_id])
