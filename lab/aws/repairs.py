@@ -6,7 +6,7 @@ import secrets
 from collections.abc import Callable
 from typing import Any
 
-from moto.core.responses import ActionResult
+from moto.core.responses import ActionResult, EmptyResult
 from moto.ec2.models import launch_templates
 from moto.ec2.models.launch_templates import LaunchTemplateVersion
 from moto.ec2.models.subnets import SubnetBackend
@@ -16,6 +16,7 @@ from moto.ec2.responses.launch_templates import LaunchTemplates
 from moto.ec2.responses.security_groups import SecurityGroups
 from moto.ec2.utils import EC2_PREFIX_TO_RESOURCE
 from moto.iam.access_control import PermissionResult
+from moto.iam.responses import IamResponse
 from moto.kms.models import Alias, KmsBackend
 from moto.route53.models import ChangeList
 from moto.s3.models import FakeBucket, FakeKey, S3Backend
@@ -39,7 +40,7 @@ def install(grafts: Grafts) -> None:
         grafts.item(EC2_PREFIX_TO_RESOURCE, prefix, kind)
     for direction in ("ingress", "egress"):
         name = f"update_security_group_rule_descriptions_{direction}"
-        grafts.attribute(SecurityGroups, name, _describing(name))
+        grafts.around(SecurityGroups, name, _update_descriptions)
     grafts.attribute(launch_templates, "LaunchTemplateVersion", _TemplateVersion)
     for name in ("create_launch_template", "create_launch_template_version"):
         grafts.around(LaunchTemplates, name, _create_launch_template)
@@ -52,6 +53,10 @@ def install(grafts: Grafts) -> None:
     grafts.attribute(ChangeList, "has_insert_or_update", lambda *_: True)
     grafts.attribute(ChangeList, "__contains__", lambda *_: False)
     grafts.around(STSBackend, "get_caller_identity", _get_caller_identity)
+    grafts.around(IamResponse, "create_user", _create_user)
+    grafts.new(IamResponse, "put_user_permissions_boundary", _put_boundary)
+    # Which names none.
+    grafts.new(IamResponse, "delete_user_permissions_boundary", _put_boundary)
     grafts.around(Queue, "_set_attributes", _set_queue_attributes)
     grafts.around(KmsBackend, "create_alias", _create_alias)
     # moto takes no ARN here.
@@ -94,6 +99,18 @@ def _get_caller_identity(of_role: Callable[..., Any], self: Any, access_key_id: 
     return of_role(self, access_key_id, region)
 
 
+def _create_user(create: Callable[[Any], ActionResult], self: Any) -> ActionResult:
+    """With its permissions boundary, which moto has for roles alone."""
+    answer = create(self)
+    _put_boundary(self)
+    return answer
+
+
+def _put_boundary(self: Any) -> EmptyResult:
+    self.backend.get_user(self._get_param("UserName")).permissions_boundary_arn = self._get_param("PermissionsBoundary")
+    return EmptyResult()
+
+
 def _run_instances(self: Any) -> ActionResult:
     """With all that the launch template says, of which moto takes only a part."""
     given = dict(self.params) if isinstance(self.params, dict) else self.params.original_dict()
@@ -123,14 +140,9 @@ def _delete_vpc(delete: Callable[..., Any], self: Any, vpc_id: str) -> Any:
     return deleted
 
 
-def _describing(name: str) -> Any:
-    def update(self: Any) -> ActionResult:
-        for arguments in self._process_rules_from_querystring():
-            del arguments["sgrule_tags"]
-            getattr(self.ec2_backend, name)(**arguments)
-        return ActionResult({"Return": True})
-
-    return update
+def _update_descriptions(update: Callable[[Any], ActionResult], self: Any) -> ActionResult:
+    update(self)
+    return ActionResult({"Return": True})
 
 
 def _create_launch_template(create: Callable[[Any], ActionResult], self: Any) -> ActionResult:

@@ -15,8 +15,7 @@ from lab.aws.credentials import Caller, Role
 from lab.aws.errors import AwsError
 from lab.aws.iam import accesses
 from lab.aws.iam.judgements import Judgements
-from lab.aws.iam.policy import Access, Principal, Verdict, judge
-from lab.aws.iam.queues import policy_of
+from lab.aws.iam.policy import Access, Principal, Verdict, judge, queue_policies
 from lab.state import ACCOUNT_ID, REGION
 
 log = logging.getLogger(__name__)
@@ -126,7 +125,7 @@ def _resource_policies(access: Access) -> list[Mapping[str, Any]]:
         bucket = world.s3().buckets.get(name)
         return [json.loads(bucket.policy)] if bucket is not None and bucket.policy else []
     if service == "sqs" and name in world.sqs().queues:
-        return list(policy_of(world.sqs().queues[name]))
+        return queue_policies(world.sqs().queues[name])
     if service == "kms":
         key = accesses.find_key(access.resource)
         # That of one which is just being made lets IAM decide.

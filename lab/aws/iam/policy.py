@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
 from lab.aws.iam.conditions import Context, hold, substitute, wildcard
+from lab.state import ACCOUNT_ID
 
 
 class Verdict(Enum):
@@ -35,6 +37,19 @@ class Principal:
 
     arns: tuple[str, ...] = ()
     service: str | None = None
+
+
+def lets(documents: Iterable[Mapping[str, Any]], service: str, access: Access, source: str) -> bool:
+    """Whether a resource's policies let a service of AWS's do something on behalf of what has the ARN ``source``."""
+    context = {"aws:SourceArn": source, "aws:SourceAccount": ACCOUNT_ID, "aws:SecureTransport": "true"}
+    asked = Access(access.action, access.resource, context)
+    return judge(documents, asked, Principal(service=service)) is Verdict.ALLOW
+
+
+def queue_policies(queue: Any) -> list[Mapping[str, Any]]:
+    """The policy of moto's queue, if it has one."""
+    policy = getattr(queue, "policy", None)
+    return [json.loads(policy) if isinstance(policy, str) else policy] if policy else []
 
 
 def judge(documents: Iterable[Mapping[str, Any]], access: Access, principal: Principal | None = None) -> Verdict:

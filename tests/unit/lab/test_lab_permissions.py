@@ -11,7 +11,7 @@ import pytest
 from ansible_collections.swarm.aws.plugins.module_utils._core import names
 from parliament import analyze_policy_string
 
-from lab.aws.strict.policies import MANAGED
+from lab.aws.strict.checks import MOST_OF_A_MANAGED_POLICY
 from tests.lab import permissions
 from tests.unit.lab.fakes import ACCOUNT_ID, IMAGE, REGION, LittleAws, refused
 
@@ -38,7 +38,7 @@ STATEMENTS = [statement for policy in POLICIES.values() for statement in policy[
 
 @pytest.mark.parametrize("name", POLICIES)
 def test_a_policy_fits_into_what_iam_takes_with_the_longest_names(name: str) -> None:
-    assert permissions.size(permissions.policies(LONGEST)[name]) <= MANAGED
+    assert permissions.size(permissions.policies(LONGEST)[name]) <= MOST_OF_A_MANAGED_POLICY
 
 
 def test_parliament_finds_nothing_but_what_stands_in_two_statements() -> None:
@@ -173,6 +173,6 @@ def document(action: str) -> str:
 
 def test_a_policy_larger_than_iam_takes_is_refused(aws: LittleAws) -> None:
     iam = aws.client("iam")
-    big = document("s3:" + "x" * MANAGED)
+    big = document("s3:" + "x" * MOST_OF_A_MANAGED_POLICY)
     assert refused(lambda: iam.create_policy(PolicyName="big", PolicyDocument=big)) == "LimitExceeded"
-    iam.create_policy(PolicyName="white", PolicyDocument=document("s3:*") + " " * MANAGED)
+    iam.create_policy(PolicyName="white", PolicyDocument=document("s3:*") + " " * MOST_OF_A_MANAGED_POLICY)
