@@ -7,7 +7,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import urllib.error
 import urllib.request
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -32,7 +31,8 @@ _NEEDED = {"ip": "iproute2", "losetup": "mount", "nft": "nftables", "ssh-keygen"
 
 def up(name: str, say: Say) -> Lab:
     """Bring the lab up, or make sure that it is up: engine, images, network, services and an account to work in."""
-    _require_linux_root()
+    if sys.platform != "linux" or os.geteuid():
+        raise LabError("The lab wires network namespaces, which takes root on Linux: run this as root there.")
     missing = [package for program, package in _NEEDED.items() if not shutil.which(program)]
     if missing:
         packages.install(*missing, say=say, needed_for="What wires the lab's network")
@@ -88,11 +88,6 @@ def client(lab: Lab, service: str) -> Any:
     )
 
 
-def _require_linux_root() -> None:
-    if sys.platform != "linux" or os.geteuid():
-        raise LabError("The lab wires network namespaces, which takes root on Linux: run this as root there.")
-
-
 def _start(lab: Lab) -> None:
     command = ["ip", "netns", "exec", lab.namespace, sys.executable, "-m", "lab", "serve", "--name", lab.name]
     with lab.log_file.open("a") as log:
@@ -109,7 +104,7 @@ def _start(lab: Lab) -> None:
 
     def answering() -> bool:
         if process.poll() is not None:
-            raise LabError(f"The lab's server ended at once; the end of its log:\n{_tail(lab.log_file)}")
+            raise LabError(f"The lab's server ended at once; the end of its log:\n{lab.log_file.read_text()[-2000:]}")
         return _serving(lab)
 
     until("the lab's AWS endpoint to answer", answering, seconds=60)
@@ -141,7 +136,7 @@ def _serving(lab: Lab) -> bool:
     try:
         with urllib.request.urlopen(f"{lab.endpoint}/_lab/instances", timeout=2):
             return True
-    except (urllib.error.URLError, OSError):
+    except OSError:
         return False
 
 
@@ -170,7 +165,3 @@ def _remove_instances(lab: Lab, say: Say) -> None:
         say(f"removing {len(names)} instances")
     with ThreadPoolExecutor(max_workers=8) as pool:
         list(pool.map(lambda name: remove_instance(docker_client, name), sorted(names)))
-
-
-def _tail(path: Path, characters: int = 2000) -> str:
-    return path.read_text()[-characters:]

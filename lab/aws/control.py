@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import asdict
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -21,7 +20,7 @@ class Control:
 
     def __init__(self, hosts: Hosts, calls: CallLog, judgements: Judgements) -> None:
         self._routes: dict[tuple[str, str], Callable[[Query], Any]] = {
-            ("GET", "instances"): lambda _: [asdict(one) for one in view.instances()],
+            ("GET", "instances"): lambda _: view.instances(),
             ("GET", "inventory"): lambda _: inventory.resources(),
             ("GET", "calls"): lambda _: calls.as_json(),
             ("DELETE", "calls"): lambda _: calls.clear(),

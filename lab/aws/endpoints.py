@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from moto.core.responses import ActionResult
@@ -10,7 +10,7 @@ from moto.ec2.models import vpcs
 from moto.ec2.models.availability_zones_and_regions import RegionsAndZonesBackend
 from moto.ec2.models.vpcs import AWS_ENDPOINT_SERVICES, VPCBackend, VPCEndPoint
 from moto.ec2.responses.vpcs import VPCs
-from moto.ec2.utils import generate_route_id
+from moto.ec2.utils import convert_tag_spec, generate_route_id
 
 from lab.aws.errors import AwsError
 from lab.aws.grafts import Grafts
@@ -76,18 +76,18 @@ class LabEndpoint(Lagging, VPCEndPoint):
                 del table._routes[route]
 
 
-def services(region: str) -> list[dict[str, Any]]:
-    """What endpoints there are for the services of a region."""
-    zones = [zone.name for zone in RegionsAndZonesBackend.zones[region]]
-    names = [f"com.amazonaws.{region}.{one}" for one in (*AWS_ENDPOINT_SERVICES, *_MORE)]
-    names += [f"com.amazonaws.{one}" for one in _GLOBAL if region == GLOBAL_HOME]
-    s3 = f"com.amazonaws.{region}.s3"
-    kinds = [*((name, INTERFACE) for name in names), (s3, INTERFACE), (s3, GATEWAY)]
+def _offered(region: str, home: str) -> list[dict[str, Any]]:
+    """What endpoints there are in a region for the services of another, or of its own."""
+    zones = [zone.name for zone in RegionsAndZonesBackend.zones[home]]
+    kinds = [(f"com.amazonaws.{one}", INTERFACE) for one in _GLOBAL if home == GLOBAL_HOME]
+    if region == home:
+        names = [f"com.amazonaws.{home}.{one}" for one in (*AWS_ENDPOINT_SERVICES, *_MORE, "s3")]
+        kinds += [*((name, INTERFACE) for name in names), (f"com.amazonaws.{home}.s3", GATEWAY)]
     return [
         {
             "ServiceName": name,
             "ServiceType": [{"ServiceType": kind}],
-            "ServiceRegion": region,
+            "ServiceRegion": home,
             "AvailabilityZones": zones,
             "Owner": "amazon",
             "VpcEndpointPolicySupported": True,
@@ -95,13 +95,6 @@ def services(region: str) -> list[dict[str, Any]]:
         }
         for name, kind in kinds
     ]
-
-
-def _offered(region: str, home: str) -> list[dict[str, Any]]:
-    """What there is in a region for the services of another, or of its own."""
-    found = services(home)
-    own = [f"com.amazonaws.{one}" for one in _GLOBAL]
-    return found if region == home else [one for one in found if one["ServiceName"] in own]
 
 
 def _describe_services(self: Any) -> ActionResult:
@@ -144,7 +137,7 @@ def _create(self: Any) -> ActionResult:
         route_table_ids=self._get_param("RouteTableIds", []),
         client_token=self._get_param("ClientToken"),
         security_group_ids=self._get_param("SecurityGroupIds", []),
-        tags=_tags(self._get_param("TagSpecifications", [])),
+        tags=convert_tag_spec(self._get_param("TagSpecifications", [])).get("vpc-endpoint"),
         private_dns_enabled=private_dns,
     )
     if kind == INTERFACE:
@@ -212,12 +205,3 @@ def _check_subnets(backend: Any, subnets: Sequence[str]) -> None:
 
 def _no_service(name: str) -> AwsError:
     return AwsError("InvalidServiceName", f"The Vpc Endpoint Service '{name}' does not exist")
-
-
-def _tags(specifications: Sequence[Mapping[str, Any]]) -> dict[str, str]:
-    return {
-        tag["Key"]: tag["Value"]
-        for one in specifications
-        if one.get("ResourceType") == "vpc-endpoint"
-        for tag in one.get("Tags", [])
-    }

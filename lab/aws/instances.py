@@ -11,7 +11,7 @@ from moto.core.types import Base64EncodedString
 from moto.core.utils import utcnow
 from moto.ec2.models import instances as moto_instances
 from moto.ec2.models.instances import Instance, InstanceState, StateReason
-from moto.ec2.utils import parse_user_data
+from moto.ec2.utils import convert_tag_spec, parse_user_data
 
 from lab.aws import events, world
 from lab.aws.errors import AwsError
@@ -128,10 +128,7 @@ def launch(
     interface: Mapping[str, Any] = next(iter(data.get("NetworkInterfaces") or []), {})
     image = _image(data.get("ImageId"))
     profile, user_data = data.get("IamInstanceProfile") or {}, data.get("UserData")
-    given_tags = {
-        one["ResourceType"]: {tag["Key"]: tag["Value"] for tag in one.get("Tags", [])}
-        for one in data.get("TagSpecifications") or []
-    }
+    given_tags = convert_tag_spec(data.get("TagSpecifications") or [])
     given_tags["instance"] = {**given_tags.get("instance", {}), **(tags or {})}
     reservation = ec2.run_instances(
         image.id,

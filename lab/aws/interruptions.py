@@ -7,6 +7,8 @@ import time
 import uuid
 from datetime import UTC, datetime, timedelta
 
+from moto.core.utils import rfc_1123_datetime
+
 from lab.aws import events, instances, world
 from lab.aws.instances import LabInstance
 from lab.state import ACCOUNT_ID, REGION
@@ -50,10 +52,6 @@ def scheduled_event(instance_id: str, seconds: float = SCHEDULED_NOTICE) -> None
     _alive(instance_id)
     start = datetime.now(UTC) + timedelta(seconds=seconds)
     code = "AWS_EC2_INSTANCE_RETIREMENT_SCHEDULED"
-
-    def written(moment: datetime) -> str:
-        return moment.strftime("%a, %d %b %Y %H:%M:%S GMT")
-
     detail = {
         "eventArn": f"arn:aws:health:{REGION}::event/EC2/{code}/{code}_{uuid.uuid4()}",
         "service": "EC2",
@@ -61,13 +59,15 @@ def scheduled_event(instance_id: str, seconds: float = SCHEDULED_NOTICE) -> None
         "eventTypeCategory": "scheduledChange",
         "eventScopeCode": "ACCOUNT_SPECIFIC",
         "communicationId": uuid.uuid4().hex,
-        "startTime": written(start),
-        "endTime": written(start + timedelta(hours=1)),
-        "lastUpdatedTime": written(datetime.now(UTC)),
+        "startTime": rfc_1123_datetime(start),
+        "endTime": rfc_1123_datetime(start + timedelta(hours=1)),
+        "lastUpdatedTime": rfc_1123_datetime(datetime.now(UTC)),
         "statusCode": "upcoming",
         "eventRegion": REGION,
         "eventDescription": [{"language": "en_US", "latestDescription": "The host of the instance is to be retired."}],
-        "affectedEntities": [{"entityValue": instance_id, "status": "PENDING", "lastUpdatedTime": written(start)}],
+        "affectedEntities": [
+            {"entityValue": instance_id, "status": "PENDING", "lastUpdatedTime": rfc_1123_datetime(start)}
+        ],
         "affectedAccount": ACCOUNT_ID,
         "page": "1",
         "totalPages": "1",

@@ -33,22 +33,6 @@ class ZoneRecord:
     ttl: int
 
 
-@dataclass(frozen=True)
-class InstanceView:
-    """An instance as ``lab status`` shows it."""
-
-    instance_id: str
-    group: str | None
-    zone: str
-    state: str
-    lifecycle_state: str | None
-    health: str | None
-    private_ip: str | None
-    public_ip: str | None
-    ipv6: str | None
-    launched_at: str
-
-
 def firewall() -> Firewall:
     """What the security groups let in, who is in them, and who gets out."""
     with world.LOCK:
@@ -86,8 +70,8 @@ def load_balancers() -> dict[str, str]:
         return balancing.addresses()
 
 
-def instances() -> list[InstanceView]:
-    """All instances, the terminated ones too."""
+def instances() -> list[dict[str, Any]]:
+    """All instances as ``lab status`` shows them, the terminated ones too."""
     with world.LOCK:
         members = {member.instance.id: member for member in world.autoscaling().members()}
         return [_view(instance, members.get(instance.id)) for instance in every()]
@@ -112,20 +96,20 @@ def _rules(group: Any) -> Iterator[Rule]:
             yield Rule(group.id, rule.ip_protocol, first, last, cidrs, sources)
 
 
-def _view(instance: LabInstance, member: Any | None) -> InstanceView:
+def _view(instance: LabInstance, member: Any | None) -> dict[str, Any]:
     gone = instance.state == "terminated"
-    return InstanceView(
-        instance_id=instance.id,
-        group=member.group.name if member else _tag(instance, "aws:autoscaling:groupName"),
-        zone=instance.placement.zone or "",
-        state=instance.state,
-        lifecycle_state=member.state if member else None,
-        health=member.health if member else None,
-        private_ip=None if gone else instance.private_ip,
-        public_ip=None if gone else instance.public_ip,
-        ipv6=None if gone else next(iter(instance.nics[0].ipv6_addresses), None),
-        launched_at=world.timestamp(instance.launch_time),
-    )
+    return {
+        "instance_id": instance.id,
+        "group": member.group.name if member else _tag(instance, "aws:autoscaling:groupName"),
+        "zone": instance.placement.zone or "",
+        "state": instance.state,
+        "lifecycle_state": member.state if member else None,
+        "health": member.health if member else None,
+        "private_ip": None if gone else instance.private_ip,
+        "public_ip": None if gone else instance.public_ip,
+        "ipv6": None if gone else next(iter(instance.nics[0].ipv6_addresses), None),
+        "launched_at": world.timestamp(instance.launch_time),
+    }
 
 
 def _tag(instance: LabInstance, key: str) -> str | None:

@@ -165,7 +165,7 @@ def _kms(action: str, parameters: Parameters) -> Iterator[Access]:
         # The key that it was of before, too.
         yield Access(f"kms:{action}", f"arn:aws:kms:{REGION}:{ACCOUNT_ID}:{alias}", context)
         before = find_key(alias)
-        keys = {before.id} if before and not key else keys | ({before.id} if before else set())
+        keys |= {before.id} if before else set()
     for named in sorted(keys):
         yield _key_access(f"kms:{action}", named, context)
     if not keys and not alias:

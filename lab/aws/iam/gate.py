@@ -105,16 +105,11 @@ def allows(caller: Caller, access: Access) -> bool:
 
 
 def _allowed(access: Access, policies: _Policies, caller: Caller | None) -> bool:
-    verdicts = {policies.judge(access), _resource_verdict(access, caller)}
-    return Verdict.DENY not in verdicts and Verdict.ALLOW in verdicts
-
-
-def _resource_verdict(access: Access, caller: Caller | None) -> Verdict:
-    """What the policy of the bucket or queue says."""
     principal = Principal((caller.arn, caller.session_arn) if caller else (ROOT,))
-    # A key's says that IAM decides, which the lab takes for granted.
-    policies = [] if access.action.startswith("kms:") else _resource_policies(access)
-    return judge(policies, access, principal)
+    # A key's policy says that IAM decides, which the lab takes for granted.
+    of_resource = [] if access.action.startswith("kms:") else _resource_policies(access)
+    verdicts = {policies.judge(access), judge(of_resource, access, principal)}
+    return Verdict.DENY not in verdicts and Verdict.ALLOW in verdicts
 
 
 def _resource_policies(access: Access) -> list[Mapping[str, Any]]:

@@ -29,7 +29,7 @@ def check_new(parameters: Mapping[str, Any]) -> None:
             "A launch template name must be between 3 and 128 characters, and may contain letters, numbers, and "
             "the following characters: - ( ) . / _.",
         )
-    check_form(parameters.get("LaunchTemplateData") or {})
+    check_version(parameters)
 
 
 def check_version(parameters: Mapping[str, Any]) -> None:
