@@ -124,8 +124,7 @@ class LittleAws:
         iam.create_instance_profile(InstanceProfileName=name)
         iam.add_role_to_instance_profile(InstanceProfileName=name, RoleName=name)
         if statements:
-            policy = {"Version": "2012-10-17", "Statement": list(statements)}
-            iam.put_role_policy(RoleName=name, PolicyName="swarm", PolicyDocument=json.dumps(policy))
+            iam.put_role_policy(RoleName=name, PolicyName="swarm", PolicyDocument=document(*statements))
         return arn
 
     def as_role(self, arn: str) -> dict[str, str]:
@@ -137,6 +136,10 @@ class LittleAws:
             "Token": given["SessionToken"],
         }
 
+    def acting(self, service: str, role: str, *statements: Mapping[str, Any]) -> Any:
+        """A client with the credentials of a new role."""
+        return self.client(service, self.as_role(self.role(role, *statements)))
+
     def user(
         self, name: str, *statements: Mapping[str, Any], managed: Mapping[str, Any] | None = None, **more: Any
     ) -> dict[str, Any]:
@@ -144,8 +147,7 @@ class LittleAws:
         iam = self.client("iam")
         iam.create_user(UserName=name, **more)
         if statements:
-            policy = {"Version": "2012-10-17", "Statement": list(statements)}
-            iam.put_user_policy(UserName=name, PolicyName="own", PolicyDocument=json.dumps(policy))
+            iam.put_user_policy(UserName=name, PolicyName="own", PolicyDocument=document(*statements))
         for title, policy in (managed or {}).items():
             made = iam.create_policy(PolicyName=title, PolicyDocument=json.dumps(policy))["Policy"]
             iam.attach_user_policy(UserName=name, PolicyArn=made["Arn"])
@@ -186,6 +188,25 @@ class LittleAws:
             **more,
         }
         self.client("autoscaling").create_auto_scaling_group(AutoScalingGroupName=name, **arguments)
+
+    def desire(self, name: str, capacity: int) -> None:
+        """Set a group's desired capacity."""
+        self.client("autoscaling").set_desired_capacity(AutoScalingGroupName=name, DesiredCapacity=capacity)
+
+    def balanced(self, port: int, listening: int, **more: Any) -> tuple[str, list[str]]:
+        """A target group behind a load balancer, and two instances: the group's ARN and the instances' IDs."""
+        network, elb = self.network(), self.client("elbv2")
+        self.template("web", network.group)
+        self.group("web", network, 2)
+        made = elb.create_target_group(
+            Name="web", Protocol="TCP", Port=port, VpcId=network.vpc, TargetType="instance", **more
+        )
+        arn: str = made["TargetGroups"][0]["TargetGroupArn"]
+        (balancer,) = elb.create_load_balancer(Name="web", Type="network", Subnets=network.subnets)["LoadBalancers"]
+        to = [{"Type": "forward", "TargetGroupArn": arn}]
+        where = {"LoadBalancerArn": balancer["LoadBalancerArn"], "Protocol": "TCP", "Port": listening}
+        elb.create_listener(**where, DefaultActions=to)
+        return arn, sorted(one["InstanceId"] for one in self.settled("web", 2))
 
     def members(self, name: str) -> list[dict[str, Any]]:
         """The group's instances as Auto Scaling describes them."""
@@ -259,10 +280,21 @@ def until(condition: Callable[[], Any], what: str, seconds: float = 60) -> Any:
     raise AssertionError(f"waited {seconds} s for {what}, in vain")
 
 
-def refused(call: Callable[[], Any]) -> str:
+def allow(*actions: str, on: str | list[str] = "*", when: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """A statement of a policy."""
+    statement = {"Effect": "Allow", "Action": list(actions), "Resource": on}
+    return {**statement, "Condition": when} if when else statement
+
+
+def document(*statements: Mapping[str, Any]) -> str:
+    """A policy of these statements."""
+    return json.dumps({"Version": "2012-10-17", "Statement": list(statements)})
+
+
+def refused(call: Callable[..., Any], **arguments: Any) -> str:
     """The error code that a call is refused with."""
     try:
-        call()
+        call(**arguments)
     except ClientError as error:
         return str(error.response["Error"]["Code"])
     raise AssertionError("the call was let in")

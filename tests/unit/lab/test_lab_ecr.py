@@ -6,7 +6,6 @@ import base64
 import http.client
 import http.server
 import json
-import threading
 from collections.abc import Iterator
 
 import pytest
@@ -14,6 +13,7 @@ import pytest
 from lab.aws import ecr, world
 from lab.aws.calls import CallLog
 from lab.aws.credentials import Role
+from lab.aws.serving import Serving
 from tests.unit.lab.fakes import LittleAws
 
 pytestmark = pytest.mark.real("a server: the registry is asked over HTTP")
@@ -33,14 +33,12 @@ class _Backend(http.server.BaseHTTPRequestHandler):
 
 @pytest.fixture
 def registry(aws: LittleAws) -> Iterator[ecr.Registry]:
-    backend = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Backend)
-    threading.Thread(target=backend.serve_forever, args=(0.05,), daemon=True).start()
+    backend = Serving("127.0.0.1", 0, _Backend)
     aws.client("ecr").create_repository(repositoryName="library/python")
-    found = ecr.Registry("127.0.0.1", 0, ("127.0.0.1", backend.server_port), CallLog())
+    found = ecr.Registry("127.0.0.1", 0, ("127.0.0.1", backend.port), CallLog())
     yield found
     found.stop()
-    backend.shutdown()
-    backend.server_close()
+    backend.stop()
 
 
 def get(registry: ecr.Registry, password: str | None, path: str = "library/python/manifests/3") -> tuple[int, str]:
