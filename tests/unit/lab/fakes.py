@@ -189,6 +189,17 @@ class LittleAws:
         }
         self.client("autoscaling").create_auto_scaling_group(AutoScalingGroupName=name, **arguments)
 
+    def launch(self, template: str, subnet: str, group: str, count: int = 1, **more: Any) -> list[dict[str, Any]]:
+        """Instances of a template in a subnet, with more said of their interface."""
+        found: dict[str, Any] = self.client("ec2").run_instances(
+            LaunchTemplate={"LaunchTemplateName": template},
+            NetworkInterfaces=[{"DeviceIndex": 0, "SubnetId": subnet, "Groups": [group], **more}],
+            MinCount=count,
+            MaxCount=count,
+        )
+        instances: list[dict[str, Any]] = found["Instances"]
+        return instances
+
     def desire(self, name: str, capacity: int) -> None:
         """Set a group's desired capacity."""
         self.client("autoscaling").set_desired_capacity(AutoScalingGroupName=name, DesiredCapacity=capacity)
@@ -222,7 +233,7 @@ class LittleAws:
         return self.members(name)
 
     def instance(self, instance_id: str) -> dict[str, Any]:
-        found: dict[str, Any] = self.client("ec2").describe_instances(InstanceIds=[instance_id])["Reservations"][0]
+        (found,) = self.client("ec2").describe_instances(InstanceIds=[instance_id])["Reservations"]
         instance: dict[str, Any] = found["Instances"][0]
         return instance
 

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from lab.aws import credentials
-from tests.unit.lab.fakes import ACCOUNT_ID, LittleAws, refused, until
+from tests.unit.lab.fakes import ACCOUNT_ID, LittleAws, allow, refused, until
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIEvDESHALF4fvspa8SAXNLVYsxyh9dIkh1T5WRGp5REK me"
 TTL = "X-aws-ec2-metadata-token-ttl-seconds"
@@ -18,7 +18,7 @@ TTL = "X-aws-ec2-metadata-token-ttl-seconds"
 def address(aws: LittleAws) -> str:
     """The private address of an instance in a group."""
     network = aws.network()
-    aws.role("node", {"Effect": "Allow", "Action": "ec2:DescribeInstances", "Resource": "*"})
+    aws.role("node", allow("ec2:DescribeInstances"))
     aws.client("ec2").import_key_pair(KeyName="mine", PublicKeyMaterial=KEY.encode())
     aws.template("example", network.group, IamInstanceProfile={"Name": "node"}, KeyName="mine")
     aws.group("example", network, capacity=1)
@@ -53,7 +53,7 @@ def test_a_token_expires(aws: LittleAws, address: str) -> None:
 
 def test_a_token_is_its_instances_own(aws: LittleAws, address: str) -> None:
     token = aws.token(address)
-    aws.client("autoscaling").set_desired_capacity(AutoScalingGroupName="example", DesiredCapacity=2)
+    aws.desire("example", 2)
     aws.settled("example", 2)
     other = next(spec.private_ip for spec in aws.machines.running.values() if spec.private_ip != address)
     assert aws.ask("GET", "/latest/meta-data/instance-id", other, token)[0] == 401
