@@ -7,7 +7,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import urllib.request
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -21,7 +20,7 @@ from lab.commands import run
 from lab.engine import LABEL, remove_instance
 from lab.errors import LabError
 from lab.state import ACCOUNT_ID, REGION, Lab, claim, labs
-from lab.waiting import until
+from lab.waiting import answers, until
 
 Say = Callable[[str], None]
 ZONE = "swarm.test"
@@ -80,11 +79,7 @@ def environment(lab: Lab) -> dict[str, str]:
 def client(lab: Lab, service: str) -> Any:
     """A boto3 client with the lab's administrator's credentials."""
     return boto3.client(
-        service,
-        endpoint_url=lab.endpoint,
-        region_name=REGION,
-        aws_access_key_id="lab",
-        aws_secret_access_key="lab",
+        service, endpoint_url=lab.endpoint, region_name=REGION, aws_access_key_id="lab", aws_secret_access_key="lab"
     )
 
 
@@ -131,13 +126,7 @@ def _server_pid(lab: Lab) -> int | None:
 
 
 def _serving(lab: Lab) -> bool:
-    if not _server_pid(lab):
-        return False
-    try:
-        with urllib.request.urlopen(f"{lab.endpoint}/_lab/instances", timeout=2):
-            return True
-    except OSError:
-        return False
+    return bool(_server_pid(lab)) and answers(f"{lab.endpoint}/_lab/instances", seconds=2)
 
 
 def _prepare_account(lab: Lab) -> None:

@@ -25,13 +25,13 @@ _under_way: dict[tuple[str, str], tuple[float, Any, Callable[[], None]]] = {}
 
 
 @dataclass(frozen=True)
-class Answer:
-    """The addresses of a kind under a service's name; names have no dot at the end."""
+class ZoneRecord:
+    """A record set of a hosted zone or namespace; names end in a dot or not, as they were written."""
 
-    namespace: str
+    zone: str
     name: str
-    kind: str
-    addresses: list[str]
+    type: str
+    values: list[str]
     ttl: int
 
 
@@ -51,7 +51,7 @@ def install(grafts: Grafts, seconds: float = OPERATION_SECONDS) -> None:
     grafts.attribute(ServiceDiscoveryResponse, "list_services", _list_services)
 
 
-def answers() -> Iterator[Answer]:
+def answers() -> Iterator[ZoneRecord]:
     """What DNS says of the services: eight addresses of a name and kind at most. The caller holds the world's lock."""
     backend = world.servicediscovery()
     settle()
@@ -65,7 +65,7 @@ def answers() -> Iterator[Answer]:
             if attribute and found:
                 some = random.sample(found, min(len(found), MOST_ANSWERS))
                 name = f"{service.name}.{namespace.name}"
-                yield Answer(namespace.name, name, record["Type"], some, int(record["TTL"]))
+                yield ZoneRecord(namespace.name, name, record["Type"], some, int(record["TTL"]))
 
 
 def settle() -> None:

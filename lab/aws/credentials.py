@@ -8,16 +8,27 @@ from typing import Any
 
 from lab.aws import world
 from lab.aws.instances import LabInstance
-from lab.state import REGION
+from lab.state import ACCOUNT_ID, REGION
 
 LIFETIME = timedelta(hours=6)
 RENEWED_BEFORE = timedelta(hours=1)
 
 
 @dataclass(frozen=True)
+class Administrator:
+    """The account's owner, who may do everything."""
+
+    name = world.ADMINISTRATOR
+    arn = session_arn = f"arn:aws:iam::{ACCOUNT_ID}:root"
+    kind = "Account"
+    token = expires = None
+
+
+@dataclass(frozen=True)
 class Role:
     """Who signs with a role's temporary credentials."""
 
+    kind = "AssumedRole"
     name: str
     arn: str
     session: str
@@ -39,6 +50,7 @@ class User:
 
     name: str
     arn: str
+    kind = "User"
     token = expires = None
 
     @property
@@ -50,7 +62,7 @@ class User:
         return world.iam().users.get(self.name)
 
 
-Caller = Role | User
+Caller = Administrator | Role | User
 
 
 def role_of(instance: LabInstance) -> Any | None:

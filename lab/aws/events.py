@@ -16,7 +16,7 @@ log = logging.getLogger(__name__)
 
 
 def publish(source: str, detail_type: str, detail: dict[str, Any], resources: Sequence[str] = ()) -> None:
-    """Put an event on the account's default bus.
+    """Put an event on the account's default bus: it goes to every target of every enabled rule that matches it.
 
     :param source: such as ``aws.ec2``.
     :param resources: the ARNs that the event is about.
@@ -32,11 +32,6 @@ def publish(source: str, detail_type: str, detail: dict[str, Any], resources: Se
         "resources": list(resources),
         "detail": detail,
     }
-    deliver(event)
-
-
-def deliver(event: dict[str, Any]) -> None:
-    """Send an event to every target of every enabled rule that matches it."""
     with world.LOCK:
         for rule in list(world.events().event_buses["default"].rules.values()):
             if rule.state == "ENABLED" and rule.event_pattern.matches_event(event):

@@ -1,8 +1,9 @@
-"""A small HTTP server in a thread of its own."""
+"""Small HTTP servers, in a thread of their own each."""
 
 from __future__ import annotations
 
 import threading
+from collections.abc import Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 
@@ -23,3 +24,17 @@ class Serving(ThreadingHTTPServer):
         self.shutdown()
         self.server_close()
         self._thread.join(timeout=5)
+
+
+def answer(
+    to: BaseHTTPRequestHandler, status: int, content: bytes = b"", headers: Mapping[str, str] | None = None
+) -> None:
+    """Answer with a text, unless the headers say that it is something else."""
+    to.send_response(status)
+    usual = {"Content-Type": "text/plain", "Content-Length": str(len(content))}
+    for name, value in {**usual, **(headers or {})}.items():
+        to.send_header(name, value)
+    to.end_headers()
+    if to.command != "HEAD":
+        to.wfile.write(content)
+    to.wfile.flush()

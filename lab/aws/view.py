@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from lab.aws import balancing, cloud_map, routing, world
+from lab.aws import cloud_map, routing, world
+from lab.aws.cloud_map import ZoneRecord
 from lab.aws.instances import LabInstance, every
 from lab.aws.ports import Rule
 
@@ -20,17 +21,6 @@ class Firewall:
     """Security group ID to the private and IPv6 addresses in it."""
     seen_as: dict[str, str | None] = field(default_factory=dict)
     """Private address to the public one that it has outside, or None if it does not get there."""
-
-
-@dataclass(frozen=True)
-class ZoneRecord:
-    """A record set of a hosted zone; names end in a dot or not, as they were written."""
-
-    zone: str
-    name: str
-    type: str
-    values: list[str]
-    ttl: int
 
 
 def firewall() -> Firewall:
@@ -53,10 +43,7 @@ def firewall() -> Firewall:
 def zone_records() -> list[ZoneRecord]:
     """The record sets of all hosted zones that have values of their own (no aliases), and those of Cloud Map."""
     with world.LOCK:
-        registered = [
-            ZoneRecord(one.namespace, one.name, one.kind, one.addresses, one.ttl) for one in cloud_map.answers()
-        ]
-        return registered + [
+        return [*cloud_map.answers()] + [
             ZoneRecord(zone.name, record.name, record.type, [str(value) for value in record.records], int(record.ttl))
             for zone in world.route53().zones.values()
             for record in zone.rrsets
@@ -67,7 +54,8 @@ def zone_records() -> list[ZoneRecord]:
 def load_balancers() -> dict[str, str]:
     """The address of each load balancer, by its DNS name."""
     with world.LOCK:
-        return balancing.addresses()
+        found = world.elbv2().load_balancers.values()
+        return {one.dns_name.lower(): one.lab_address for one in found if hasattr(one, "lab_address")}
 
 
 def instances() -> list[dict[str, Any]]:
@@ -97,10 +85,10 @@ def _rules(group: Any) -> Iterator[Rule]:
 
 
 def _view(instance: LabInstance, member: Any | None) -> dict[str, Any]:
-    gone = instance.state == "terminated"
+    gone, tags = instance.state == "terminated", {tag["key"]: tag["value"] for tag in instance.get_tags()}
     return {
         "instance_id": instance.id,
-        "group": member.group.name if member else _tag(instance, "aws:autoscaling:groupName"),
+        "group": member.group.name if member else tags.get("aws:autoscaling:groupName"),
         "zone": instance.placement.zone or "",
         "state": instance.state,
         "lifecycle_state": member.state if member else None,
@@ -110,7 +98,3 @@ def _view(instance: LabInstance, member: Any | None) -> dict[str, Any]:
         "ipv6": None if gone else next(iter(instance.nics[0].ipv6_addresses), None),
         "launched_at": world.timestamp(instance.launch_time),
     }
-
-
-def _tag(instance: LabInstance, key: str) -> str | None:
-    return next((tag["value"] for tag in instance.get_tags() if tag["key"] == key), None)

@@ -11,7 +11,7 @@ from moto.core.responses import ActionResult, EmptyResult
 
 from lab.aws.autoscaling.backend import LabAutoScaling
 from lab.aws.autoscaling.group import Action, Group, Hook, Member, ScalingPolicy
-from lab.aws.errors import AwsError
+from lab.aws.errors import AwsError, invalid
 from lab.aws.grafts import Grafts
 
 _SETTINGS = (
@@ -75,7 +75,7 @@ class LabAutoScalingResponse(AutoScalingResponse):
     def _settings(self) -> dict[str, Any]:
         for key in _UNSUPPORTED:
             if self._get_param(key):
-                raise AwsError("ValidationError", f"The lab's Auto Scaling groups know no {key}.")
+                raise invalid(f"The lab's Auto Scaling groups know no {key}.")
         return self._given(*_SETTINGS)
 
     def create_auto_scaling_group(self) -> ActionResult:
@@ -161,21 +161,19 @@ class LabAutoScalingResponse(AutoScalingResponse):
         low, high = settings["MinSize"], settings["MaxSize"]
         if not low <= capacity <= high:
             bound = f"above max value {high}" if capacity > high else f"below min value {low}"
-            text = f"New SetDesiredCapacity value {capacity} is {bound} for the AutoScalingGroup."
-            raise AwsError("ValidationError", text)
+            raise invalid(f"New SetDesiredCapacity value {capacity} is {bound} for the AutoScalingGroup.")
         settings["DesiredCapacity"] = capacity
         return EmptyResult()
 
     def terminate_instance_in_auto_scaling_group(self) -> ActionResult:
         member = self._member
         if member.warmed:
-            raise AwsError("ValidationError", f"The instance {member.instance.id} is in a warm pool.")
+            raise invalid(f"The instance {member.instance.id} is in a warm pool.")
         settings = member.group.settings
         if not member.leaving:
             if self._get_param("ShouldDecrementDesiredCapacity", False):
                 if settings["DesiredCapacity"] <= settings["MinSize"]:
-                    raise AwsError(
-                        "ValidationError",
+                    raise invalid(
                         f"Currently, desiredSize equals minSize ({settings['MinSize']}). "
                         "Terminating instance without replacement will violate group's min size constraint.",
                     )
@@ -187,7 +185,7 @@ class LabAutoScalingResponse(AutoScalingResponse):
     def set_instance_health(self) -> ActionResult:
         member, status = self._member, self._get_param("HealthStatus")
         if status not in ("Healthy", "Unhealthy"):
-            raise AwsError("ValidationError", "Valid instance health states are: [Healthy, Unhealthy].")
+            raise invalid("Valid instance health states are: [Healthy, Unhealthy].")
         grace = member.group.settings["HealthCheckGracePeriod"]
         young = member.in_service_since is None or time.monotonic() - member.in_service_since < grace
         if not (young and self._get_param("ShouldRespectGracePeriod", True)):
@@ -222,9 +220,9 @@ class LabAutoScalingResponse(AutoScalingResponse):
         group, pool = self._group, self._given("MinSize", "MaxGroupPreparedCapacity", "PoolState")
         # Several types have been taken since November 2025.
         if group.distribution.get("OnDemandPercentageAboveBaseCapacity", 100) < 100:
-            raise AwsError("ValidationError", "Warm pools are not supported for groups of Spot Instances.")
+            raise invalid("Warm pools are not supported for groups of Spot Instances.")
         if pool.get("PoolState", "Stopped") != "Stopped":
-            raise AwsError("ValidationError", f"The lab's warm pools are Stopped, not {pool['PoolState']}.")
+            raise invalid(f"The lab's warm pools are Stopped, not {pool['PoolState']}.")
         if (group.warm_pool or {}).get("Status"):
             raise AwsError("ScalingActivityInProgress", f"The warm pool of {group.name} is being deleted.")
         group.warm_pool = {"MinSize": 0, "PoolState": "Stopped", **pool}
@@ -239,7 +237,7 @@ class LabAutoScalingResponse(AutoScalingResponse):
         """Begin to delete the warm pool, which is there until the last of its instances has ended."""
         group = self._group
         if group.warm_pool is None:
-            raise AwsError("ValidationError", f"No warm pool found for {group.name}")
+            raise invalid(f"No warm pool found for {group.name}")
         group.warm_pool = {**group.warm_pool, "Status": "PendingDelete"}
         for member in group.members if self._get_param("ForceDelete", False) else ():
             if member.warmed:
@@ -251,9 +249,9 @@ class LabAutoScalingResponse(AutoScalingResponse):
     def put_scaling_policy(self) -> ActionResult:
         group, name = self._group, self._get_param("PolicyName")
         if self._get_param("PolicyType") != "TargetTrackingScaling":
-            raise AwsError("ValidationError", "The lab's scaling policies are of the type TargetTrackingScaling.")
+            raise invalid("The lab's scaling policies are of the type TargetTrackingScaling.")
         if not self._get_param("TargetTrackingConfiguration").get("CustomizedMetricSpecification"):
-            raise AwsError("ValidationError", "The lab's target tracking follows customized metrics alone.")
+            raise invalid("The lab's target tracking follows customized metrics alone.")
         settings = self._given("PolicyType", "EstimatedInstanceWarmup", "TargetTrackingConfiguration")
         group.policies[name] = ScalingPolicy(name, settings)
         return ActionResult({"PolicyARN": _policy_arn(group, name), "Alarms": []})
@@ -279,7 +277,7 @@ class LabAutoScalingResponse(AutoScalingResponse):
     def delete_policy(self) -> ActionResult:
         name = self._get_param("PolicyName")
         if self._group.policies.pop(name, None) is None:
-            raise AwsError("ValidationError", f"The scaling policy {name} was not found")
+            raise invalid(f"The scaling policy {name} was not found")
         return EmptyResult()
 
     # Tags
@@ -313,9 +311,7 @@ class LabAutoScalingResponse(AutoScalingResponse):
     def delete_lifecycle_hook(self) -> ActionResult:
         group, name = self._group, self._get_param("LifecycleHookName")
         if group.hooks.pop(name, None) is None:
-            raise AwsError(
-                "ValidationError", f"No Lifecycle Hook found for AutoScalingGroup {group.name} with name {name}"
-            )
+            raise invalid(f"No Lifecycle Hook found for AutoScalingGroup {group.name} with name {name}")
         for member in group.members:
             # Whoever waits for it goes on.
             if name in member.actions:
@@ -334,7 +330,7 @@ class LabAutoScalingResponse(AutoScalingResponse):
     def complete_lifecycle_action(self) -> ActionResult:
         result = self._get_param("LifecycleActionResult")
         if result not in ("CONTINUE", "ABANDON"):
-            raise AwsError("ValidationError", "Lifecycle action result must be CONTINUE or ABANDON")
+            raise invalid("Lifecycle action result must be CONTINUE or ABANDON")
         self._action().result = result
         return EmptyResult()
 
@@ -352,7 +348,7 @@ class LabAutoScalingResponse(AutoScalingResponse):
             if action.token == token if token else member.instance.id == instance_id:
                 return action
         asked = f"instance ID {instance_id}" if instance_id else f"token {token}"
-        raise AwsError("ValidationError", f"No active Lifecycle Action found with {asked}")
+        raise invalid(f"No active Lifecycle Action found with {asked}")
 
 
 def _policy_arn(group: Group, name: str) -> str:
@@ -366,5 +362,5 @@ def _matches(group: Group, wanted: dict[str, Any]) -> bool:
         return any(tag["Key"] == name[4:] and tag["Value"] in values for tag in group.tags)
     key = {"tag-key": "Key", "tag-value": "Value"}.get(name)
     if key is None:
-        raise AwsError("ValidationError", f"Filter name {name} is invalid")
+        raise invalid(f"Filter name {name} is invalid")
     return any(tag[key] in values for tag in group.tags)

@@ -13,14 +13,9 @@ from lab.aws import world
 from lab.aws.autoscaling.group import Activity, Group, Member
 from lab.aws.autoscaling.launching import specification, template_version
 from lab.aws.autoscaling.loop import Loop
-from lab.aws.errors import AwsError
+from lab.aws.errors import invalid
 
-_SPOT_STRATEGIES = (
-    "lowest-price",
-    "capacity-optimized",
-    "capacity-optimized-prioritized",
-    "price-capacity-optimized",
-)
+_SPOT_STRATEGIES = ("lowest-price", "capacity-optimized", "capacity-optimized-prioritized", "price-capacity-optimized")
 
 
 class LabAutoScaling(AutoScalingBackend):
@@ -50,39 +45,35 @@ class LabAutoScaling(AutoScalingBackend):
 
     def group(self, name: str) -> Group:
         if name not in self.groups:
-            raise AwsError("ValidationError", f"AutoScalingGroup name not found - AutoScalingGroup '{name}' not found")
+            raise invalid(f"AutoScalingGroup name not found - AutoScalingGroup '{name}' not found")
         return self.groups[name]
 
     def member(self, instance_id: str) -> Member:
         for member in self.members():
             if member.instance.id == instance_id:
                 return member
-        raise AwsError(
-            "ValidationError", f"Instance Id not found - No managed instance found for instance ID: {instance_id}"
-        )
+        raise invalid(f"Instance Id not found - No managed instance found for instance ID: {instance_id}")
 
     def check(self, group: Group) -> None:
         """Raises AwsError for a group that cannot be as it is."""
         settings = group.settings
         low, desired, high = (settings[key] for key in ("MinSize", "DesiredCapacity", "MaxSize"))
         if low > high:
-            raise AwsError("ValidationError", f"Max bound, {high}, must be greater than or equal to min bound, {low}")
+            raise invalid(f"Max bound, {high}, must be greater than or equal to min bound, {low}")
         if not low <= desired <= high:
-            raise AwsError(
-                "ValidationError",
-                f"Desired capacity:{desired} must be between the specified min size:{low} and max size:{high}",
+            raise invalid(
+                f"Desired capacity:{desired} must be between the specified min size:{low} and max size:{high}"
             )
         if not group.subnets:
-            raise AwsError("ValidationError", "At least one Availability Zone or VPC Subnet is required.")
+            raise invalid("At least one Availability Zone or VPC Subnet is required.")
         known = {subnet.id for subnet in self.ec2_backend.describe_subnets()}
         unknown = [one for one in group.subnets if one not in known]
         if unknown:
-            raise AwsError("ValidationError", f"The subnet ID '{unknown[0]}' does not exist")
+            raise invalid(f"The subnet ID '{unknown[0]}' does not exist")
         if bool(settings.get("LaunchTemplate")) == bool(settings.get("MixedInstancesPolicy")):
-            raise AwsError(
-                "ValidationError",
+            raise invalid(
                 "Valid requests must contain either LaunchTemplate, LaunchConfigurationName, InstanceId "
-                "or MixedInstancesPolicy parameter.",
+                "or MixedInstancesPolicy parameter."
             )
         _check_distribution(group.distribution)
         _check_template(group)
@@ -98,26 +89,23 @@ def _check_template(group: Group) -> None:
     try:
         version = template_version(wanted)
     except ServiceException as error:
-        raise AwsError(
-            "ValidationError", f"You must use a valid fully-formed launch template. {error.message}"
-        ) from error
+        raise invalid(f"You must use a valid fully-formed launch template. {error.message}") from error
     # As AWS does, show both the ID and the name, whichever was given.
     wanted |= {"LaunchTemplateId": version.template.id, "LaunchTemplateName": version.template.name}
     profile = version.data.get("IamInstanceProfile") or {}
     name = profile.get("Name") or profile.get("Arn", "").rsplit("/", 1)[-1]
     if name and name not in {one.name for one in world.iam().instance_profiles.values()}:
-        raise AwsError(
-            "ValidationError",
+        raise invalid(
             "You must use a valid fully-formed launch template. "
-            f"Value ({name}) for parameter iamInstanceProfile.name is invalid. Invalid IAM Instance Profile name",
+            f"Value ({name}) for parameter iamInstanceProfile.name is invalid. Invalid IAM Instance Profile name"
         )
 
 
 def _check_distribution(distribution: Mapping[str, Any]) -> None:
     if not 0 <= distribution.get("OnDemandPercentageAboveBaseCapacity", 100) <= 100:
-        raise AwsError("ValidationError", "OnDemandPercentageAboveBaseCapacity must be between 0 and 100.")
+        raise invalid("OnDemandPercentageAboveBaseCapacity must be between 0 and 100.")
     if distribution.get("OnDemandBaseCapacity", 0) < 0:
-        raise AwsError("ValidationError", "OnDemandBaseCapacity must not be negative.")
+        raise invalid("OnDemandBaseCapacity must not be negative.")
     strategy = distribution.get("SpotAllocationStrategy")
     if strategy is not None and strategy not in _SPOT_STRATEGIES:
-        raise AwsError("ValidationError", f"{strategy} is not a supported Spot allocation strategy.")
+        raise invalid(f"{strategy} is not a supported Spot allocation strategy.")

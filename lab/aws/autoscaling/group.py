@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from lab.aws import world
-from lab.aws.errors import AwsError
+from lab.aws.errors import invalid
 from lab.aws.instances import LabInstance
 from lab.state import ACCOUNT_ID, REGION
 
@@ -19,17 +19,6 @@ LAUNCHING, TERMINATING = "autoscaling:EC2_INSTANCE_LAUNCHING", "autoscaling:EC2_
 WARMED = "Warmed:"
 MAX_WAIT = 172800
 """Seconds: no action waits longer, whatever its heartbeats."""
-
-
-_HOOK_SETTINGS = (
-    "LifecycleHookName",
-    "LifecycleTransition",
-    "HeartbeatTimeout",
-    "DefaultResult",
-    "NotificationTargetARN",
-    "RoleARN",
-    "NotificationMetadata",
-)
 
 
 @dataclass
@@ -42,11 +31,11 @@ class Hook:
     def of(cls, given: Mapping[str, Any], present: Hook | None = None) -> Hook:
         """A hook from the API's words; what is not said stays as it is. Raises AwsError."""
         before = present.settings if present else {"HeartbeatTimeout": 3600, "DefaultResult": "ABANDON"}
-        settings = {**before, **{key: given[key] for key in _HOOK_SETTINGS if given.get(key)}}
+        settings = {**before, **{key: value for key, value in given.items() if value}}
         if "LifecycleTransition" not in settings:
-            raise AwsError("ValidationError", "LifecycleTransition is required for a new lifecycle hook")
+            raise invalid("LifecycleTransition is required for a new lifecycle hook")
         if not 30 <= settings["HeartbeatTimeout"] <= 7200:
-            raise AwsError("ValidationError", "HeartbeatTimeout must be between 30 and 7200 seconds")
+            raise invalid("HeartbeatTimeout must be between 30 and 7200 seconds")
         return cls(settings)
 
     @property

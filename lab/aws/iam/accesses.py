@@ -370,11 +370,9 @@ def _ecr(action: str, parameters: Parameters) -> Iterator[Access]:
     yield Access(f"ecr:{action}", f"arn:aws:ecr:{REGION}:{ACCOUNT_ID}:repository/{name}" if name else "*")
 
 
-_SECRET_KEY_USES = {
-    "CreateSecret": ["kms:GenerateDataKey", "kms:Decrypt"],
-    "GetSecretValue": ["kms:Decrypt"],
-    "PutSecretValue": ["kms:GenerateDataKey", "kms:Decrypt"],
-    "UpdateSecret": ["kms:GenerateDataKey", "kms:Decrypt"],
+_SECRET_KEY_USES: dict[str, tuple[str, ...]] = {
+    **dict.fromkeys(("CreateSecret", "PutSecretValue", "UpdateSecret"), ("kms:GenerateDataKey", "kms:Decrypt")),
+    "GetSecretValue": ("kms:Decrypt",),
 }
 
 
@@ -398,7 +396,7 @@ def _secretsmanager(action: str, parameters: Parameters) -> Iterator[Access]:
             "kms:EncryptionContext:SecretARN": arn,
             "kms:EncryptionContextKeys": ["SecretARN", "SecretVersionId"],
         }
-        for use in _SECRET_KEY_USES.get(action, []):
+        for use in _SECRET_KEY_USES.get(action, ()):
             yield _key_access(use, key, context)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
@@ -69,25 +69,17 @@ def judge(documents: Iterable[Mapping[str, Any]], access: Access, principal: Pri
 def _applies(statement: Mapping[str, Any], access: Access, principal: Principal | None) -> bool:
     return (
         (principal is None or _names(statement, principal))
-        and _matches_action(statement, access.action)
-        and _matches_resource(statement, access)
+        and _matches(statement, "Action", lambda one: wildcard(one.lower(), access.action.lower()))
+        and _matches(statement, "Resource", lambda one: _matches_arn(substitute(one, access.context), access.resource))
         and hold(statement.get("Condition", {}), access.context)
     )
 
 
-def _matches_action(statement: Mapping[str, Any], action: str) -> bool:
-    key = "Action" if "Action" in statement else "NotAction"
-    matched = any(wildcard(one.lower(), action.lower()) for one in _listed(statement[key]))
-    return matched if key == "Action" else not matched
-
-
-def _matches_resource(statement: Mapping[str, Any], access: Access) -> bool:
-    key = next((one for one in ("Resource", "NotResource") if one in statement), None)
-    if key is None:
-        return True
-    patterns = [substitute(one, access.context) for one in _listed(statement[key])]
-    matched = any(_matches_arn(pattern, access.resource) for pattern in patterns)
-    return matched if key == "Resource" else not matched
+def _matches(statement: Mapping[str, Any], key: str, matches: Callable[[str], bool]) -> bool:
+    """Whether one of what a statement names matches, or none of what it excepts. Naming nothing, it is about all."""
+    if key in statement:
+        return any(map(matches, _listed(statement[key])))
+    return not any(map(matches, _listed(statement.get(f"Not{key}", []))))
 
 
 def _matches_arn(pattern: str, resource: str) -> bool:

@@ -10,7 +10,7 @@ from moto.core.exceptions import ServiceException
 
 from lab.aws.autoscaling.launching import specification, template_version
 from lab.aws.calls import Call
-from lab.aws.errors import AwsError
+from lab.aws.errors import AwsError, invalid
 from lab.aws.strict import dependencies, launch_templates, records
 
 MOST_OF_A_MANAGED_POLICY = 6144
@@ -39,9 +39,7 @@ def _check_group(parameters: Mapping[str, Any]) -> None:
     try:
         launch_templates.check_launchable(template_version(named).data)
     except ServiceException as error:
-        raise AwsError(
-            "ValidationError", f"You must use a valid fully-formed launch template. {error.message}"
-        ) from error
+        raise invalid(f"You must use a valid fully-formed launch template. {error.message}") from error
 
 
 _CHECKS: dict[tuple[str, str], Callable[[Mapping[str, Any]], None]] = {

@@ -6,19 +6,21 @@ import base64
 import functools
 import http.client
 import json
-import time
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 
 import boto3
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
+from lab import waiting
 from lab.aws import imds, server
 from lab.aws.ports import InstanceSpec
+from lab.aws.serving import answer
 
 REGION = "eu-west-1"
 ACCOUNT_ID = "123456789012"
@@ -75,6 +77,18 @@ class FakeMachines:
 
     def firewall_changed(self) -> None:
         self.firewall_changes += 1
+
+
+class Page(BaseHTTPRequestHandler):
+    """Tells at which address it was asked."""
+
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self) -> None:
+        answer(self, 200, str(self.server.server_address[0]).encode())
+
+    def log_message(self, *_: object) -> None:
+        """Nothing."""
 
 
 @functools.cache
@@ -282,13 +296,7 @@ def target_states(elb: Any, group: str) -> dict[str, str]:
 
 def until(condition: Callable[[], Any], what: str, seconds: float = 60) -> Any:
     """Wait for a condition and return what it said. Fails when it does not come true."""
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        found = condition()
-        if found:
-            return found
-        time.sleep(0.02)
-    raise AssertionError(f"waited {seconds} s for {what}, in vain")
+    return waiting.until(what, condition, seconds=seconds, every=0.02)
 
 
 def allow(*actions: str, on: str | list[str] = "*", when: Mapping[str, Any] | None = None) -> dict[str, Any]:

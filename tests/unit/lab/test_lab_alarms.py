@@ -44,11 +44,7 @@ def alarm(**changed: Any) -> Any:
         ([None, None, None, 0, 1], {"treat_missing_data": "breaching"}, "OK"),
         ([None, None, None, 1, 1], {"state_value": "ALARM"}, "ALARM"),
         ([None, None, None, 0, 0], {"state_value": "ALARM"}, "OK"),
-        (
-            [0.5],
-            {"comparison_operator": "LessThanThreshold", "evaluation_periods": 1, "datapoints_to_alarm": 1},
-            "ALARM",
-        ),
+        ([0.5] * 3, {"comparison_operator": "LessThanThreshold"}, "ALARM"),
     ],
 )
 def test_how_an_alarm_is_judged(points: list[float | None], changed: dict[str, Any], state: str) -> None:

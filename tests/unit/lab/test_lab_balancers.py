@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import http.client
-import http.server
 from collections.abc import Iterator
 
 import pytest
@@ -11,25 +10,11 @@ import pytest
 from lab.aws import balancing
 from lab.aws.serving import Serving
 from lab.balancers import Balancers
-from tests.unit.lab.fakes import LittleAws, target_states, until
+from tests.unit.lab.fakes import LittleAws, Page, target_states, until
 
 pytestmark = pytest.mark.real("a server: connections are passed on")
 
 ADDRESS, PORT = "127.99.0.1", 8480
-
-
-class _Page(http.server.BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-
-    def do_GET(self) -> None:
-        content = str(self.server.server_address[0]).encode()
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(content)))
-        self.end_headers()
-        self.wfile.write(content)
-
-    def log_message(self, *_: object) -> None:
-        """Nothing."""
 
 
 @pytest.fixture
@@ -39,7 +24,7 @@ def balanced(aws: LittleAws, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[
     checks = {"HealthCheckIntervalSeconds": 5, "HealthCheckTimeoutSeconds": 2, "HealthyThresholdCount": 2}
     group, instances = aws.balanced(PORT, PORT, **checks)
     addresses = {one: aws.instance(one)["PrivateIpAddress"] for one in instances}
-    running = [Serving(address, PORT, _Page) for address in addresses.values()]
+    running = [Serving(address, PORT, Page) for address in addresses.values()]
     balancers = Balancers(claim=lambda _: None)
     yield group, addresses
     balancers.stop()

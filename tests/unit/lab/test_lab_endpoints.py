@@ -19,15 +19,9 @@ SIGNED = ("ec2", "sqs", "monitoring", "s3", "route53")
 
 
 @pytest.fixture
-def network(aws: LittleAws) -> Network:
-    return aws.network()
-
-
-@pytest.fixture
 def source(aws: LittleAws, network: Network) -> str:
     """The address of an instance whose subnet leads nowhere."""
-    aws.template("any", network.group)
-    return str(aws.launch("any", network.subnets[0], network.group)[0]["PrivateIpAddress"])
+    return str(aws.launch("example", network.subnets[0], network.group)[0]["PrivateIpAddress"])
 
 
 def answered(aws: LittleAws, source: str, service: str | None) -> bool:

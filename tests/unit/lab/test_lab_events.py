@@ -69,13 +69,8 @@ def queue(aws: LittleAws) -> Queue:
 
 
 def complete(aws: LittleAws, event: dict[str, Any]) -> None:
-    detail = event["detail"]
-    aws.client("autoscaling").complete_lifecycle_action(
-        AutoScalingGroupName=detail["AutoScalingGroupName"],
-        LifecycleHookName=detail["LifecycleHookName"],
-        LifecycleActionToken=detail["LifecycleActionToken"],
-        LifecycleActionResult="CONTINUE",
-    )
+    named = {key: event["detail"][key] for key in ("AutoScalingGroupName", "LifecycleHookName", "LifecycleActionToken")}
+    aws.client("autoscaling").complete_lifecycle_action(**named, LifecycleActionResult="CONTINUE")
 
 
 def test_the_life_of_an_instance_is_told(aws: LittleAws, queue: Queue) -> None:

@@ -17,13 +17,6 @@ HOOKS = {
 }
 
 
-@pytest.fixture
-def network(aws: LittleAws) -> Network:
-    network = aws.network()
-    aws.template("example", network.group)
-    return network
-
-
 def hook(name: str) -> dict[str, Any]:
     transition, result = HOOKS[name]
     said = {"LifecycleHookName": name, "LifecycleTransition": transition, "DefaultResult": result}
@@ -49,12 +42,8 @@ def hurry(name: str, seconds: float) -> None:
 
 
 def complete(aws: LittleAws, name: str, instance_id: str, result: str = "CONTINUE") -> None:
-    aws.client("autoscaling").complete_lifecycle_action(
-        AutoScalingGroupName="example",
-        LifecycleHookName=name,
-        InstanceId=instance_id,
-        LifecycleActionResult=result,
-    )
+    answer = {"LifecycleHookName": name, "InstanceId": instance_id, "LifecycleActionResult": result}
+    aws.client("autoscaling").complete_lifecycle_action(AutoScalingGroupName="example", **answer)
 
 
 def waiting(aws: LittleAws, state: str = "Pending:Wait") -> str:

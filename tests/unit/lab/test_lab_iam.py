@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.lab.fakes import ACCOUNT_ID, REGION, LittleAws, allow, document, refused
+from tests.unit.lab.fakes import ACCOUNT_ID, REGION, LittleAws, Network, allow, document, refused
 
 BUCKET = f"example-swarm-{ACCOUNT_ID}-{REGION}"
 OBJECTS = f"arn:aws:s3:::{BUCKET}"
@@ -102,12 +102,10 @@ def test_a_bucket_policy_that_denies_binds_the_administrator_too(aws: LittleAws)
     assert refused(s3.put_object, Bucket=BUCKET, Key="new", Body=b"") == "AccessDenied"
 
 
-def test_hooks_are_answered_in_groups_of_the_cluster_only(aws: LittleAws) -> None:
-    network = aws.network()
-    aws.template("any", network.group)
+def test_hooks_are_answered_in_groups_of_the_cluster_only(aws: LittleAws, network: Network) -> None:
     for cluster in ("example", "other"):
         tag = {"Key": "swarm.aws/cluster", "Value": cluster, "PropagateAtLaunch": True}
-        aws.group(cluster, network, 0, Tags=[tag], LaunchTemplate={"LaunchTemplateName": "any"})
+        aws.group(cluster, network, 0, Tags=[tag], LaunchTemplate={"LaunchTemplateName": "example"})
     answering = allow(
         "autoscaling:CompleteLifecycleAction",
         on=f"arn:aws:autoscaling:{REGION}:{ACCOUNT_ID}:autoScalingGroup:*:autoScalingGroupName/*",
@@ -148,9 +146,7 @@ def test_records_are_changed_by_their_names(aws: LittleAws) -> None:
     assert refused(route53.list_resource_record_sets, HostedZoneId=zone) == "AccessDenied"
 
 
-def test_instances_are_terminated_by_their_tags(aws: LittleAws) -> None:
-    network = aws.network()
-    aws.template("example", network.group)
+def test_instances_are_terminated_by_their_tags(aws: LittleAws, network: Network) -> None:
     aws.group("example", network, 1, Tags=[{"Key": "role", "Value": "worker", "PropagateAtLaunch": True}])
     (member,) = aws.settled("example", 1)
     managers = {"StringEquals": {"ec2:ResourceTag/role": "manager"}}

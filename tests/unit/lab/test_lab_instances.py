@@ -20,13 +20,6 @@ def run(aws: LittleAws, network: Network, count: int = 1) -> list[str]:
     return ids
 
 
-@pytest.fixture
-def network(aws: LittleAws) -> Network:
-    network = aws.network()
-    aws.template("example", network.group)
-    return network
-
-
 def test_addresses_come_from_the_subnet_and_the_pool_and_go_back(aws: LittleAws, network: Network) -> None:
     first, second = run(aws, network, 2)
     specs = aws.machines.running

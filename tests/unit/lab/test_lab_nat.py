@@ -4,18 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
-
 from lab.aws import view
 from tests.unit.lab.fakes import LittleAws, Network, refused, until
 
 ANYWHERE = "0.0.0.0/0"
 TAGS = [{"ResourceType": "natgateway", "Tags": [{"Key": "of", "Value": "mine"}]}]
-
-
-@pytest.fixture
-def network(aws: LittleAws) -> Network:
-    return aws.network()
 
 
 def table(aws: LittleAws, network: Network, subnet: str, **target: str) -> str:
@@ -69,10 +62,9 @@ def test_who_gets_out_and_how_is_what_the_route_tables_say(aws: LittleAws, netwo
     identifier, address = gateway(aws, public)
     private_table = table(aws, network, private, NatGatewayId=identifier)
     until(lambda: state(aws, identifier) == "available", "the gateway")
-    aws.template("any", network.group)
     launched = {}
     for subnet in (public, private, lost):
-        (made,) = aws.launch("any", subnet, network.group, AssociatePublicIpAddress=subnet == public)
+        (made,) = aws.launch("example", subnet, network.group, AssociatePublicIpAddress=subnet == public)
         launched[subnet] = aws.instance(made["InstanceId"])
 
     def seen(subnet: str) -> str | None:

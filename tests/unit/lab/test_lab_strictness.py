@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.unit.lab.fakes import IMAGE, REGION, LittleAws, allow, refused
+from tests.unit.lab.fakes import IMAGE, REGION, LittleAws, Network, allow, refused
 
 
 @pytest.fixture
@@ -139,12 +139,10 @@ def test_etag_is_the_md5_unless_kms_encrypts_the_object(aws: LittleAws, encrypti
     assert s3.head_object(Bucket=bucket, Key="policy.json")["ETag"] == second
 
 
-def test_nothing_is_deleted_that_something_stands_on(aws: LittleAws) -> None:
-    network = aws.network()
+def test_nothing_is_deleted_that_something_stands_on(aws: LittleAws, network: Network) -> None:
     ec2 = aws.client("ec2")
     gateway = ec2.create_internet_gateway()["InternetGateway"]["InternetGatewayId"]
     ec2.attach_internet_gateway(InternetGatewayId=gateway, VpcId=network.vpc)
-    aws.template("example", network.group)
     aws.group("example", network)
     aws.settled("example", 3)
     deletions = (

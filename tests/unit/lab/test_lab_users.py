@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.lab.fakes import ACCOUNT_ID, IMAGE, REGION, VPC_CIDR, LittleAws, allow, document, refused
+from tests.unit.lab.fakes import ACCOUNT_ID, IMAGE, REGION, VPC_CIDR, LittleAws, Network, allow, document, refused
 
 EC2 = f"arn:aws:ec2:{REGION}:{ACCOUNT_ID}"
 IAM = f"arn:aws:iam::{ACCOUNT_ID}"
@@ -112,23 +112,22 @@ def test_what_is_created_takes_its_tags_and_what_it_is_created_in_has_them(aws: 
     assert refused(ec2.create_tags, Resources=[others], Tags=[OURS]) == "UnauthorizedOperation"
 
 
-def test_a_call_asks_for_each_thing_that_it_names_and_not_for_what_its_rules_name(aws: LittleAws, asked: Asked) -> None:
-    ec2, network = aws.client("ec2"), aws.network()
+def test_a_call_asks_for_what_it_names_and_not_for_what_its_rules_name(
+    aws: LittleAws, network: Network, asked: Asked
+) -> None:
+    ec2 = aws.client("ec2")
     table = ec2.create_route_table(VpcId=network.vpc)["RouteTable"]["RouteTableId"]
-    given: list[str] = []
-
-    def associate() -> None:
-        given.append(ec2.associate_route_table(RouteTableId=table, SubnetId=network.subnets[0])["AssociationId"])
-
     both = [f"{EC2}:route-table/{table}", f"{EC2}:subnet/{network.subnets[0]}"]
-    assert sorted(asked(associate)) == [f"ec2:AssociateRouteTable {arn}" for arn in both]
-    gone = asked(lambda: ec2.disassociate_route_table(AssociationId=given[0]))
+    associated = asked(lambda: ec2.associate_route_table(RouteTableId=table, SubnetId=network.subnets[0]))
+    assert sorted(associated) == [f"ec2:AssociateRouteTable {arn}" for arn in both]
+    (found,) = ec2.describe_route_tables(RouteTableIds=[table])["RouteTables"]
+    (association,) = (one["RouteTableAssociationId"] for one in found["Associations"])
+    gone = asked(lambda: ec2.disassociate_route_table(AssociationId=association))
     assert sorted(gone) == [f"ec2:DisassociateRouteTable {arn}" for arn in both]
     other = ec2.create_security_group(GroupName="other", Description="other", VpcId=network.vpc)["GroupId"]
     rule = {"IpProtocol": "tcp", "FromPort": 22, "ToPort": 22, "UserIdGroupPairs": [{"GroupId": other}]}
     opened = asked(lambda: ec2.authorize_security_group_ingress(GroupId=network.group, IpPermissions=[rule]))
     assert opened == [f"ec2:AuthorizeSecurityGroupIngress {EC2}:security-group/{network.group}"]
-    aws.template("example", network.group)
     removed = asked(lambda: ec2.delete_launch_template(LaunchTemplateName="example"))
     assert removed[0].startswith(f"ec2:DeleteLaunchTemplate {EC2}:launch-template/lt-")
     assert asked(ec2.describe_vpcs) == ["ec2:DescribeVpcs *"]
