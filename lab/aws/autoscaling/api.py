@@ -32,9 +32,8 @@ _UNSUPPORTED = ("LaunchConfigurationName", "InstanceId", "LoadBalancerNames", "T
 _PROCESSES = ("Launch", "Terminate", "HealthCheck", "ReplaceUnhealthy", "AZRebalance", "ScheduledActions")
 
 
-def install(grafts: Grafts | None = None) -> None:
+def install(grafts: Grafts) -> None:
     """Make moto's Auto Scaling this one."""
-    grafts = grafts or Grafts()
     grafts.attribute(models.autoscaling_backends, "backend", LabAutoScaling)
     grafts.item(urls.url_paths, "{0}/$", LabAutoScalingResponse.dispatch)
 

@@ -45,7 +45,7 @@ def _problems(change: Mapping[str, Any], zone: Any, present: Mapping[Any, Any]) 
     if change["Action"] == "DELETE":
         if found is None:
             problems.append(f"Tried to delete resource record set {shown}] but it was not found")
-        elif sorted(values) != sorted(found.records or []) or _ttl(wanted.get("TTL")) != _ttl(found.ttl):
+        elif sorted(values) != sorted(found.records or []) or str(wanted.get("TTL")) != str(found.ttl):
             problems.append(
                 f"Tried to delete resource record set {shown}] but the values provided do not match the current values"
             )
@@ -96,10 +96,6 @@ def _values(record_set: Mapping[str, Any]) -> list[str]:
 
 def _name(name: str) -> str:
     return name.rstrip(".").lower()
-
-
-def _ttl(ttl: Any) -> int | None:
-    return None if ttl is None else int(ttl)
 
 
 def _invalid(problems: Sequence[str]) -> AwsError:
