@@ -144,12 +144,7 @@ def _start_own() -> None:
     command: list[str | Path] = ["dockerd", "--data-root", OWN / "data", "--exec-root", OWN / "exec"]
     command += ["--pidfile", OWN / "docker.pid", "--host", OWN_SOCKET]
     command += ["--bridge=none", "--iptables=false", "--ip6tables=false", "--ip-forward=false"]
-    subprocess.Popen(
-        command,
-        stdout=log,
-        stderr=log,
-        start_new_session=True,
-    )
+    subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
     try:
         until("the lab's engine to answer", lambda: _try(OWN_SOCKET), seconds=60)
     except LabError as error:

@@ -7,8 +7,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import urllib.error
-import urllib.request
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -22,7 +20,7 @@ from lab.commands import run
 from lab.engine import LABEL, remove_instance
 from lab.errors import LabError
 from lab.state import ACCOUNT_ID, REGION, Lab, claim, labs
-from lab.waiting import until
+from lab.waiting import answers, until
 
 Say = Callable[[str], None]
 ZONE = "swarm.test"
@@ -32,7 +30,8 @@ _NEEDED = {"ip": "iproute2", "losetup": "mount", "nft": "nftables", "ssh-keygen"
 
 def up(name: str, say: Say) -> Lab:
     """Bring the lab up, or make sure that it is up: engine, images, network, services and an account to work in."""
-    _require_linux_root()
+    if sys.platform != "linux" or os.geteuid():
+        raise LabError("The lab wires network namespaces, which takes root on Linux: run this as root there.")
     missing = [package for program, package in _NEEDED.items() if not shutil.which(program)]
     if missing:
         packages.install(*missing, say=say, needed_for="What wires the lab's network")
@@ -80,17 +79,8 @@ def environment(lab: Lab) -> dict[str, str]:
 def client(lab: Lab, service: str) -> Any:
     """A boto3 client with the lab's administrator's credentials."""
     return boto3.client(
-        service,
-        endpoint_url=lab.endpoint,
-        region_name=REGION,
-        aws_access_key_id="lab",
-        aws_secret_access_key="lab",
+        service, endpoint_url=lab.endpoint, region_name=REGION, aws_access_key_id="lab", aws_secret_access_key="lab"
     )
-
-
-def _require_linux_root() -> None:
-    if sys.platform != "linux" or os.geteuid():
-        raise LabError("The lab wires network namespaces, which takes root on Linux: run this as root there.")
 
 
 def _start(lab: Lab) -> None:
@@ -109,7 +99,7 @@ def _start(lab: Lab) -> None:
 
     def answering() -> bool:
         if process.poll() is not None:
-            raise LabError(f"The lab's server ended at once; the end of its log:\n{_tail(lab.log_file)}")
+            raise LabError(f"The lab's server ended at once; the end of its log:\n{lab.log_file.read_text()[-2000:]}")
         return _serving(lab)
 
     until("the lab's AWS endpoint to answer", answering, seconds=60)
@@ -136,13 +126,7 @@ def _server_pid(lab: Lab) -> int | None:
 
 
 def _serving(lab: Lab) -> bool:
-    if not _server_pid(lab):
-        return False
-    try:
-        with urllib.request.urlopen(f"{lab.endpoint}/_lab/instances", timeout=2):
-            return True
-    except (urllib.error.URLError, OSError):
-        return False
+    return bool(_server_pid(lab)) and answers(f"{lab.endpoint}/_lab/instances", seconds=2)
 
 
 def _prepare_account(lab: Lab) -> None:
@@ -170,7 +154,3 @@ def _remove_instances(lab: Lab, say: Say) -> None:
         say(f"removing {len(names)} instances")
     with ThreadPoolExecutor(max_workers=8) as pool:
         list(pool.map(lambda name: remove_instance(docker_client, name), sorted(names)))
-
-
-def _tail(path: Path, characters: int = 2000) -> str:
-    return path.read_text()[-characters:]

@@ -15,7 +15,7 @@ from lab.aws.ports import InstanceSpec
 from lab.engine import LABEL, remove_instance
 from lab.images import node_image
 from lab.names import NameServer
-from lab.network import Router, Rule
+from lab.network import Router
 from lab.state import Lab
 
 log = logging.getLogger(__name__)
@@ -191,8 +191,7 @@ class ContainerMachines:
             self._firewall_stale.clear()
             try:
                 firewall = view.firewall()
-                rules = [Rule(**vars(rule)) for rule in firewall.rules]
-                self._router.enforce(rules, firewall.members, firewall.seen_as)
+                self._router.enforce(firewall.rules, firewall.members, firewall.seen_as)
             except Exception:
                 log.exception("the firewall could not be brought up to date")
 

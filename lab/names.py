@@ -11,7 +11,7 @@ from dnslib.server import DNSHandler, DNSLogger, DNSServer
 from lab.aws import view
 from lab.state import ECR_HOST, SERVICES_ADDRESS
 
-_KINDS = {"A": A, "AAAA": AAAA, "CNAME": CNAME}
+_KINDS = {"A": A, "AAAA": AAAA, "CNAME": CNAME, "TXT": lambda value: TXT(value.strip('"'))}
 
 
 class _Zones:
@@ -24,14 +24,10 @@ class _Zones:
         reply = request.reply()
         name = str(request.q.qname).rstrip(".").lower()
         kind = QTYPE[request.q.qtype]
-        if name == ECR_HOST:
+        address = SERVICES_ADDRESS if name == ECR_HOST else view.load_balancers().get(name)
+        if address:
             if kind == "A":
-                reply.add_answer(RR(request.q.qname, QTYPE.A, rdata=A(SERVICES_ADDRESS), ttl=60))
-            return reply
-        balanced = view.load_balancers().get(name)
-        if balanced:
-            if kind == "A":
-                reply.add_answer(RR(request.q.qname, QTYPE.A, rdata=A(balanced), ttl=60))
+                reply.add_answer(RR(request.q.qname, QTYPE.A, rdata=A(address), ttl=60))
             return reply
         records = view.zone_records()
         zones = {record.zone.rstrip(".").lower() for record in records}
@@ -40,12 +36,11 @@ class _Zones:
             return reply
         at_name = [record for record in records if record.name.rstrip(".").lower() == name]
         for record in at_name:
-            if record.type not in (kind, "CNAME"):
+            if record.type not in (kind, "CNAME") or record.type not in _KINDS:
                 continue
             for value in record.values:
-                data = TXT(value.strip('"')) if record.type == "TXT" else _data(record.type, value)
-                if data:
-                    reply.add_answer(RR(request.q.qname, getattr(QTYPE, record.type), rdata=data, ttl=record.ttl))
+                data = _KINDS[record.type](value)
+                reply.add_answer(RR(request.q.qname, getattr(QTYPE, record.type), rdata=data, ttl=record.ttl))
         if not at_name:
             reply.header.rcode = RCODE.NXDOMAIN
         return reply
@@ -74,8 +69,3 @@ class NameServer:
         for server in (server for servers in self._servers.values() for server in servers):
             with contextlib.suppress(OSError):
                 server.stop()
-
-
-def _data(kind: str, value: str) -> A | AAAA | CNAME | None:
-    maker = _KINDS.get(kind)
-    return maker(value) if maker else None

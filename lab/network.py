@@ -14,24 +14,13 @@ import threading
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from lab.aws.ports import Rule
 from lab.commands import run
 from lab.errors import LabError
 from lab.state import ECR_PORT, ENDPOINT_PORT, METADATA_ADDRESS, SERVICES_ADDRESS, Lab
 
 # What every instance finds at the other end of its cable, as on AWS a link-local address.
 _ROUTER = "fe80::1"
-
-
-@dataclass(frozen=True)
-class Rule:
-    """What one security group lets in; a protocol of ``-1`` is any, ports are inclusive."""
-
-    group_id: str
-    protocol: str
-    from_port: int
-    to_port: int
-    cidrs: tuple[str, ...]
-    source_group_ids: tuple[str, ...]
 
 
 @dataclass

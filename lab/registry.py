@@ -7,15 +7,13 @@ import shutil
 import socket
 import subprocess
 import tempfile
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from lab import packages
 from lab.state import HOME
-from lab.waiting import until
+from lab.waiting import answers, until
 
 FOLDER = HOME / "registry"
 IMAGES = FOLDER / "images"
@@ -54,7 +52,7 @@ def serving(address: str, port: int) -> Iterator[str]:
             env=os.environ | {"OTEL_TRACES_EXPORTER": "none"},
         )
         try:
-            until("the registry to answer", lambda: _answers(f"http://{address}:{port}/v2/"), seconds=20)
+            until("the registry to answer", lambda: answers(f"http://{address}:{port}/v2/", seconds=1), seconds=20)
             yield f"{address}:{port}"
         finally:
             process.terminate()
@@ -67,11 +65,3 @@ def free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
-
-
-def _answers(url: str) -> bool:
-    try:
-        with urllib.request.urlopen(url, timeout=1):
-            return True
-    except (urllib.error.URLError, OSError):
-        return False

@@ -34,7 +34,7 @@ def serve(lab: Lab) -> None:
         machines = ContainerMachines(lab, connect(), router, names)
         aws = server.start(machines, "0.0.0.0", ENDPOINT_PORT, public_pool=lab.public_pool, ipv6_pool=lab.ipv6_pool)
         stack.callback(aws.stop)
-        metadata = imds.serve(METADATA_ADDRESS, 80)
+        metadata = imds.Metadata(METADATA_ADDRESS, 80)
         stack.callback(metadata.stop)
         private = ecr.Registry(SERVICES_ADDRESS, ECR_PORT, (lab.address, REGISTRY_PORT), aws.calls)
         stack.callback(private.stop)

@@ -122,11 +122,10 @@ def claim(name: str) -> Lab:
     """The lab of that name, entered into the register of this machine's labs if it is new."""
     if not NAME.fullmatch(name):
         raise LabError(f"'{name}' cannot be a lab's name: use up to 20 of a-z, 0-9 and '-', beginning with a letter.")
-    known = labs()
-    for lab in known:
-        if lab.name == name:
-            return lab
-    free = set(range(len(_pools()))) - {lab.slot for lab in known}
+    known = {lab.name: lab for lab in labs()}
+    if name in known:
+        return known[name]
+    free = set(range(len(_pools()))) - {lab.slot for lab in known.values()}
     if not free:
         raise LabError(f"{len(known)} labs are up already and there are no addresses for more; take one down first.")
     lab = Lab(name, min(free))

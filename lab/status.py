@@ -23,7 +23,7 @@ _NODE = (
 
 
 def instances(lab: Lab) -> list[dict[str, Any]]:
-    """The emulator's instances, oldest first (:class:`lab.aws.view.InstanceView` as JSON).
+    """The emulator's instances, oldest first, as :func:`lab.aws.view.instances` has them.
 
     Raises LabError when the lab's server does not answer.
     """

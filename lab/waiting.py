@@ -3,9 +3,19 @@
 from __future__ import annotations
 
 import time
+import urllib.request
 from collections.abc import Callable
 
 from lab.errors import LabError
+
+
+def answers(url: str, *, seconds: float) -> bool:
+    """Whether a server answers at that address, and with no error, within ``seconds``."""
+    try:
+        with urllib.request.urlopen(url, timeout=seconds):
+            return True
+    except OSError:
+        return False
 
 
 def until[T](what: str, condition: Callable[[], T], *, seconds: float, every: float = 0.1) -> T:

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from moto.ec2.models import elastic_network_interfaces
-from moto.elbv2.models import ELBv2Backend, FakeHealthStatus, FakeTargetGroup
+from moto.elbv2.models import FakeHealthStatus, FakeTargetGroup
 
-from lab.aws import world
+from lab.aws import instances, world
 from lab.aws.grafts import Grafts
 
 DELAY = "deregistration_delay.timeout_seconds"
@@ -68,7 +68,7 @@ def install(grafts: Grafts) -> None:
     """Have moto's target groups know their targets' states."""
     grafts.attribute(FakeTargetGroup, "register", _register)
     grafts.attribute(FakeTargetGroup, "deregister", _deregister)
-    grafts.attribute(ELBv2Backend, "describe_target_health", _describe)
+    grafts.attribute(FakeTargetGroup, "health_for", _health_for)
 
 
 def free_address() -> str:
@@ -88,12 +88,6 @@ def ways() -> list[Way]:
                 fit = tuple(_fit(group))
                 result.append(Way(balancer.lab_address, int(listener.port), group.arn, fit))
     return result
-
-
-def addresses() -> dict[str, str]:
-    """The address of each load balancer, by its DNS name. Whoever calls holds the world's lock."""
-    found = world.elbv2().load_balancers.values()
-    return {one.dns_name.lower(): one.lab_address for one in found if hasattr(one, "lab_address")}
 
 
 def looks() -> list[Look]:
@@ -141,9 +135,7 @@ def forget(connected: set[tuple[str, str]]) -> None:
 
 
 def _targets(group: Any) -> dict[str, Target]:
-    if not hasattr(group, "lab_targets"):
-        group.lab_targets = {}
-    known: dict[str, Target] = group.lab_targets
+    known: dict[str, Target] = vars(group).setdefault("lab_targets", {})
     return known
 
 
@@ -161,36 +153,18 @@ def _deregister(self: Any, targets: list[dict[str, Any]]) -> None:
         target = _targets(self).get(one["Id"])
         if target is not None and target.left is None:
             target.state, target.left = "draining", time.monotonic()
-        self.targets.pop(one["Id"], None)
 
 
-def _describe(self: Any, target_group_arn: str, targets: list[dict[str, Any]]) -> list[FakeHealthStatus]:
-    group = self.describe_target_groups(None, [target_group_arn], None)[0]
-    known = _targets(group)
-    if not targets:
-        return [_status(group, one) for one in known.values()]
-    result = []
-    for asked in targets:
-        one = known.get(asked["Id"])
-        if one is not None:
-            result.append(_status(group, one))
-        else:
-            words = ("unused", "Target.NotRegistered", "Target is not registered to the target group")
-            result.append(FakeHealthStatus(asked["Id"], str(group.port), group.health_check_port, *words))
-    return result
-
-
-def _status(group: Any, target: Target) -> FakeHealthStatus:
-    state = target.state
-    if state != "draining" and not any(_forwards_to(one) == group.arn for one in _listeners()):
-        state = "unused"
+def _health_for(self: Any, target: dict[str, Any], ec2_backend: Any) -> FakeHealthStatus:
+    known = _targets(self).get(target["Id"])
+    if known is None:
+        words = ("unused", "Target.NotRegistered", "Target is not registered to the target group")
+        return FakeHealthStatus(target["Id"], str(self.port), self.health_check_port, *words)
+    listeners = [one for balancer in world.elbv2().load_balancers.values() for one in balancer.listeners.values()]
+    in_use = any(_forwards_to(one) == self.arn for one in listeners)
+    state = known.state if in_use or known.state == "draining" else "unused"
     reason, description = _REASONS.get(state, (None, None))
-    return FakeHealthStatus(target.id, str(target.port), group.health_check_port, state, reason, description)
-
-
-def _listeners() -> Iterator[Any]:
-    for balancer in world.elbv2().load_balancers.values():
-        yield from balancer.listeners.values()
+    return FakeHealthStatus(known.id, str(known.port), self.health_check_port, state, reason, description)
 
 
 def _fit(group: Any) -> Iterator[tuple[str, str, int]]:
@@ -212,7 +186,5 @@ def _forwards_to(listener: Any) -> str:
 
 def _address(instance_id: str) -> str | None:
     """The private address of an instance that lives."""
-    for instance in world.ec2().all_instances():
-        if instance.id == instance_id and instance.alive:
-            return str(instance.private_ip)
-    return None
+    instance = instances.find(instance_id)
+    return str(instance.private_ip) if instance is not None and instance.alive else None

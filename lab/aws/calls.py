@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import logging
 import re
-import threading
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
-from urllib.parse import parse_qs
+from urllib.parse import parse_qsl
 
 from moto.core.parse import PROTOCOL_PARSERS
 from moto.core.request import Request, determine_request_protocol
@@ -60,37 +59,28 @@ class Record:
 
 
 class CallLog:
-    """The last calls, oldest first."""
+    """The last calls, oldest first. Whoever looks or adds holds the world's lock."""
 
     def __init__(self) -> None:
         self._records: deque[Record] = deque(maxlen=KEPT)
-        self._lock = threading.Lock()
-
-    def add(self, record: Record) -> None:
-        with self._lock:
-            self._records.append(record)
-
-    def clear(self) -> None:
-        with self._lock:
-            self._records.clear()
+        self.add, self.clear = self._records.append, self._records.clear
 
     def as_json(self) -> list[dict[str, Any]]:
-        with self._lock:
-            return [asdict(record) for record in self._records]
+        return [asdict(record) for record in self._records]
 
 
 def read(environ: dict[str, Any]) -> Call:
     """What the request asks for; a request that cannot be read has no action."""
     request = Request(environ, populate_request=False)
     found = _CREDENTIAL.search(environ.get("HTTP_AUTHORIZATION", ""))
-    query = parse_qs(environ.get("QUERY_STRING", ""))
+    presigned = {name.lower(): value for name, value in parse_qsl(environ.get("QUERY_STRING", ""))}
     if found:
         access_key, region, signed_for = found.groups()
-    elif "X-Amz-Credential" in query:
-        access_key, _, region, signed_for = query["X-Amz-Credential"][0].split("/")[:4]
-    elif "AWSAccessKeyId" in query:
+    elif "x-amz-credential" in presigned:
+        access_key, _, region, signed_for = presigned["x-amz-credential"].split("/")[:4]
+    elif "awsaccesskeyid" in presigned:
         # boto3 still presigns S3's addresses the old way.
-        access_key, region, signed_for = query["AWSAccessKeyId"][0], REGION, "s3"
+        access_key, region, signed_for = presigned["awsaccesskeyid"], REGION, "s3"
     else:
         return Call(None, "", {}, "rest-xml", None, None, environ.get("REMOTE_ADDR", ""))
     service = _SERVICES.get(signed_for, signed_for)
@@ -108,15 +98,10 @@ def read(environ: dict[str, Any]) -> Call:
         parameters=parameters,
         protocol=protocol,
         access_key=access_key,
-        token=environ.get("HTTP_X_AMZ_SECURITY_TOKEN") or _token(query),
+        token=environ.get("HTTP_X_AMZ_SECURITY_TOKEN") or presigned.get("x-amz-security-token"),
         source=environ.get("REMOTE_ADDR", ""),
         region=region,
     )
-
-
-def _token(query: dict[str, list[str]]) -> str | None:
-    found = query.get("X-Amz-Security-Token") or query.get("x-amz-security-token")
-    return found[0] if found else None
 
 
 def _action(service: str, request: Request) -> tuple[str, dict[str, Any]]:

@@ -25,13 +25,13 @@ _under_way: dict[tuple[str, str], tuple[float, Any, Callable[[], None]]] = {}
 
 
 @dataclass(frozen=True)
-class Answer:
-    """The addresses of a kind under a service's name; names have no dot at the end."""
+class ZoneRecord:
+    """A record set of a hosted zone or namespace; names end in a dot or not, as they were written."""
 
-    namespace: str
+    zone: str
     name: str
-    kind: str
-    addresses: list[str]
+    type: str
+    values: list[str]
     ttl: int
 
 
@@ -39,18 +39,19 @@ def install(grafts: Grafts, seconds: float = OPERATION_SECONDS) -> None:
     """Put it right; an operation takes so many seconds."""
     _under_way.clear()
     backend = ServiceDiscoveryBackend
-    grafts.attribute(backend, "register_instance", _register(seconds))
-    grafts.attribute(backend, "deregister_instance", _deregister(seconds))
+    grafts.new(backend, "lab_seconds", seconds)
+    grafts.attribute(backend, "register_instance", _register)
+    grafts.attribute(backend, "deregister_instance", _deregister)
     for name in ("get_operation", "list_instances", "get_instance", "discover_instances"):
-        grafts.attribute(backend, name, _settled(getattr(backend, name)))
+        grafts.around(backend, name, _settled)
     grafts.attribute(backend, "delete_service", _delete_service)
-    grafts.attribute(backend, "delete_namespace", _delete_namespace(backend.delete_namespace))
+    grafts.around(backend, "delete_namespace", _delete_namespace)
     for name in ("create_public_dns_namespace", "create_private_dns_namespace"):
-        grafts.attribute(backend, name, _with_its_zone(getattr(backend, name)))
+        grafts.around(backend, name, _create_namespace)
     grafts.attribute(ServiceDiscoveryResponse, "list_services", _list_services)
 
 
-def answers() -> Iterator[Answer]:
+def answers() -> Iterator[ZoneRecord]:
     """What DNS says of the services: eight addresses of a name and kind at most. The caller holds the world's lock."""
     backend = world.servicediscovery()
     settle()
@@ -64,7 +65,7 @@ def answers() -> Iterator[Answer]:
             if attribute and found:
                 some = random.sample(found, min(len(found), MOST_ANSWERS))
                 name = f"{service.name}.{namespace.name}"
-                yield Answer(namespace.name, name, record["Type"], some, int(record["TTL"]))
+                yield ZoneRecord(namespace.name, name, record["Type"], some, int(record["TTL"]))
 
 
 def settle() -> None:
@@ -77,67 +78,50 @@ def settle() -> None:
             operation.status = "SUCCESS"
 
 
-def _begin(backend: Any, kind: str, service: str, instance: str, seconds: float, effect: Callable[[], None]) -> str:
+def _begin(backend: Any, kind: str, service: str, instance: str, effect: Callable[[], None]) -> str:
     settle()
     if (service, instance) in _under_way:
         raise AwsError("DuplicateRequest", f"An operation for the instance {instance} is in progress already.")
     identifier: str = backend._create_operation(kind, targets={"INSTANCE": instance})
     operation = backend.operations[identifier]
     operation.status = "PENDING"
-    _under_way[service, instance] = (time.monotonic() + seconds, operation, effect)
+    _under_way[service, instance] = (time.monotonic() + backend.lab_seconds, operation, effect)
     settle()
     return identifier
 
 
-def _register(seconds: float) -> Callable[..., str]:
-    def register(
-        self: Any, service_id: str, instance_id: str, creator_request_id: str, attributes: dict[str, str]
-    ) -> str:
-        service = self.get_service(service_id)
-        for record in (service.dns_config or {}).get("DnsRecords", []):
-            needed = _NEEDED.get(record["Type"])
-            if needed and not attributes.get(needed):
-                raise AwsError("InvalidInput", f"The service has {record['Type']} records, so {needed} is required.")
+def _register(self: Any, service_id: str, instance_id: str, creator_request_id: str, attributes: dict[str, str]) -> str:
+    service = self.get_service(service_id)
+    for record in (service.dns_config or {}).get("DnsRecords", []):
+        needed = _NEEDED.get(record["Type"])
+        if needed and not attributes.get(needed):
+            raise AwsError("InvalidInput", f"The service has {record['Type']} records, so {needed} is required.")
 
-        def effect() -> None:
-            kept = [one for one in service.instances if one.instance_id != instance_id]
-            service.instances[:] = [
-                *kept,
-                ServiceInstance(service_id, instance_id, creator_request_id, attributes),
-            ]
-            revision = service.instances_revision
-            revision[instance_id] = revision.get(instance_id, 0) + 1
+    def effect() -> None:
+        _remove(service, instance_id)
+        service.instances.append(ServiceInstance(service_id, instance_id, creator_request_id, attributes))
+        revision = service.instances_revision
+        revision[instance_id] = revision.get(instance_id, 0) + 1
 
-        return _begin(self, "REGISTER_INSTANCE", service_id, instance_id, seconds, effect)
-
-    return register
+    return _begin(self, "REGISTER_INSTANCE", service_id, instance_id, effect)
 
 
-def _deregister(seconds: float) -> Callable[..., str]:
-    def deregister(self: Any, service_id: str, instance_id: str) -> str:
-        settle()
-        service = self.get_service(service_id)
-        if (service_id, instance_id) not in _under_way and not _has(service, instance_id):
-            raise AwsError("InstanceNotFound", f"There is no instance {instance_id}.", 404)
-
-        def effect() -> None:
-            service.instances[:] = [one for one in service.instances if one.instance_id != instance_id]
-
-        return _begin(self, "DEREGISTER_INSTANCE", service_id, instance_id, seconds, effect)
-
-    return deregister
+def _deregister(self: Any, service_id: str, instance_id: str) -> str:
+    settle()
+    service = self.get_service(service_id)
+    known = any(one.instance_id == instance_id for one in service.instances)
+    if not known and (service_id, instance_id) not in _under_way:
+        raise AwsError("InstanceNotFound", f"There is no instance {instance_id}.", 404)
+    return _begin(self, "DEREGISTER_INSTANCE", service_id, instance_id, lambda: _remove(service, instance_id))
 
 
-def _has(service: Any, instance: str) -> bool:
-    return any(one.instance_id == instance for one in service.instances)
+def _remove(service: Any, instance_id: str) -> None:
+    service.instances[:] = [one for one in service.instances if one.instance_id != instance_id]
 
 
-def _settled(method: Callable[..., Any]) -> Callable[..., Any]:
-    def settled(self: Any, *arguments: Any, **named: Any) -> Any:
-        settle()
-        return method(self, *arguments, **named)
-
-    return settled
+def _settled(method: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
+    settle()
+    return method(*arguments, **named)
 
 
 def _delete_service(self: Any, service_id: str) -> None:
@@ -149,33 +133,26 @@ def _delete_service(self: Any, service_id: str) -> None:
     service.instances_revision.clear()
 
 
-def _delete_namespace(delete: Callable[[Any, str], str]) -> Callable[[Any, str], str]:
-    def delete_namespace(self: Any, namespace_id: str) -> str:
-        if any(one.namespace_id == namespace_id for one in self.services.values()):
-            raise AwsError("ResourceInUse", "The namespace has services: delete them first.")
-        zone = self.get_namespace(namespace_id).dns_properties.get("HostedZoneId")
-        operation = delete(self, namespace_id)
-        world.route53().zones.pop(zone, None)
-        return operation
-
-    return delete_namespace
+def _delete_namespace(delete: Callable[..., str], self: Any, namespace_id: str) -> str:
+    if any(one.namespace_id == namespace_id for one in self.services.values()):
+        raise AwsError("ResourceInUse", "The namespace has services: delete them first.")
+    zone = self.get_namespace(namespace_id).dns_properties.get("HostedZoneId")
+    operation = delete(self, namespace_id)
+    world.route53().zones.pop(zone, None)
+    return operation
 
 
-def _with_its_zone(create: Callable[..., str]) -> Callable[..., str]:
+def _create_namespace(create: Callable[..., str], self: Any, name: str, **named: Any) -> str:
     """moto calls the hosted zone otherwise than the namespace, and its ID as Route 53 alone does."""
-
-    def create_namespace(self: Any, name: str, **named: Any) -> str:
-        operation = create(self, name=name, **named)
-        namespace = self.namespaces[self.operations[operation].targets["NAMESPACE"]]
-        identifier = namespace.dns_properties["HostedZoneId"].rsplit("/", 1)[-1]
-        namespace.dns_properties["HostedZoneId"] = identifier
-        zone = world.route53().zones[identifier]
-        wrong, zone.name = zone.name, f"{name}."
-        for record in zone.rrsets:
-            record.name = record.name.replace(wrong, zone.name)
-        return operation
-
-    return create_namespace
+    operation = create(self, name=name, **named)
+    namespace = self.namespaces[self.operations[operation].targets["NAMESPACE"]]
+    identifier = namespace.dns_properties["HostedZoneId"].rsplit("/", 1)[-1]
+    namespace.dns_properties["HostedZoneId"] = identifier
+    zone = world.route53().zones[identifier]
+    wrong, zone.name = zone.name, f"{name}."
+    for record in zone.rrsets:
+        record.name = record.name.replace(wrong, zone.name)
+    return operation
 
 
 def _list_services(self: Any) -> str:

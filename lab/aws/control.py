@@ -20,7 +20,7 @@ class Control:
 
     def __init__(self, hosts: Hosts, calls: CallLog, judgements: Judgements) -> None:
         self._routes: dict[tuple[str, str], Callable[[Query], Any]] = {
-            ("GET", "instances"): lambda _: view.instances_as_json(),
+            ("GET", "instances"): lambda _: view.instances(),
             ("GET", "inventory"): lambda _: inventory.resources(),
             ("GET", "calls"): lambda _: calls.as_json(),
             ("DELETE", "calls"): lambda _: calls.clear(),

@@ -8,27 +8,27 @@ from typing import Any
 
 from lab.aws import world
 from lab.aws.instances import LabInstance
-from lab.state import REGION
+from lab.state import ACCOUNT_ID, REGION
 
 LIFETIME = timedelta(hours=6)
 RENEWED_BEFORE = timedelta(hours=1)
 
 
 @dataclass(frozen=True)
-class Credentials:
-    """Credentials of a role in the hands of an instance."""
+class Administrator:
+    """The account's owner, who may do everything."""
 
-    access_key: str
-    secret_key: str
-    token: str
-    issued: datetime
-    expires: datetime
+    name = world.ADMINISTRATOR
+    arn = session_arn = f"arn:aws:iam::{ACCOUNT_ID}:root"
+    kind = "Account"
+    token = expires = None
 
 
 @dataclass(frozen=True)
 class Role:
     """Who signs with a role's temporary credentials."""
 
+    kind = "AssumedRole"
     name: str
     arn: str
     session: str
@@ -50,6 +50,7 @@ class User:
 
     name: str
     arn: str
+    kind = "User"
     token = expires = None
 
     @property
@@ -61,7 +62,7 @@ class User:
         return world.iam().users.get(self.name)
 
 
-Caller = Role | User
+Caller = Administrator | Role | User
 
 
 def role_of(instance: LabInstance) -> Any | None:
@@ -70,36 +71,38 @@ def role_of(instance: LabInstance) -> Any | None:
     return profile.roles[0] if profile and profile.roles else None
 
 
-def of_instance(instance: LabInstance) -> Credentials | None:
-    """The instance's credentials, new ones if the last have not long to live; None without a role."""
+def of_instance(instance: LabInstance) -> dict[str, str] | None:
+    """The instance's credentials as it reads them, new ones if the last have not long to live; None without a role."""
     with world.LOCK:
         role = role_of(instance)
         if role is None:
             return None
         now = datetime.now(UTC)
-        held: tuple[str, Credentials] | None = getattr(instance, "held_credentials", None)
-        if held and held[0] == role.arn and held[1].expires - now > RENEWED_BEFORE:
-            return held[1]
+        held: tuple[str, datetime, dict[str, str]] | None = getattr(instance, "held_credentials", None)
+        if held and held[0] == role.arn and held[1] - now > RENEWED_BEFORE:
+            return held[2]
         seconds = int(LIFETIME.total_seconds())
         assumed = world.sts().assume_role(REGION, instance.id, role.arn, None, seconds, None)
-        fresh = Credentials(
-            assumed.access_key_id, assumed.secret_access_key, assumed.session_token, now, now + LIFETIME
-        )
-        instance.held_credentials = (role.arn, fresh)  # type: ignore[attr-defined]
+        fresh = {
+            "Code": "Success",
+            "LastUpdated": world.timestamp(now),
+            "Type": "AWS-HMAC",
+            "AccessKeyId": assumed.access_key_id,
+            "SecretAccessKey": assumed.secret_access_key,
+            "Token": assumed.session_token,
+            "Expiration": world.timestamp(now + LIFETIME),
+        }
+        instance.held_credentials = (role.arn, now + LIFETIME, fresh)  # type: ignore[attr-defined]
         return fresh
 
 
 def caller_with_key(access_key: str) -> Caller | None:
     """The role whose temporary credentials have this access key, or the user who has it."""
     assumed = world.sts().get_assumed_role_from_access_key(access_key)
-    if assumed is None:
-        return _user_with_key(access_key)
-    arn: str = assumed.role_arn
-    expires = assumed.expiration.replace(tzinfo=UTC)
-    return Role(arn.rsplit("/", 1)[-1], arn, assumed.session_name, assumed.session_token, expires)
-
-
-def _user_with_key(access_key: str) -> User | None:
+    if assumed is not None:
+        arn: str = assumed.role_arn
+        expires = assumed.expiration.replace(tzinfo=UTC)
+        return Role(arn.rsplit("/", 1)[-1], arn, assumed.session_name, assumed.session_token, expires)
     for user in world.iam().users.values():
         if any(key.access_key_id == access_key and key.status == "Active" for key in user.access_keys):
             return User(user.name, user.arn)

@@ -12,10 +12,9 @@ import json
 import re
 import secrets
 import shutil
-import threading
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 
 from moto.core.responses import ActionResult
@@ -23,10 +22,11 @@ from moto.ecr.responses import ECRResponse
 
 from lab.aws import credentials, reach, world
 from lab.aws.calls import CallLog, Record
-from lab.aws.credentials import Caller
+from lab.aws.credentials import Administrator, Caller
 from lab.aws.grafts import Grafts
 from lab.aws.iam.gate import allows
 from lab.aws.iam.policy import Access
+from lab.aws.serving import Serving, answer
 from lab.state import ACCOUNT_ID, ECR_HOST, REGION
 
 LIFETIME = 43200.0
@@ -43,8 +43,7 @@ _PASSED = ("Content-Type", "Content-Length", "Docker-Content-Digest", "Etag")
 
 @dataclass
 class _Token:
-    role: Caller | None
-    """None is the administrator."""
+    caller: Caller
     expires: datetime
 
 
@@ -77,7 +76,9 @@ def shorten(seconds: float) -> None:
 def _authorization_token(self: Any) -> ActionResult:
     password = secrets.token_urlsafe(32)
     expires = datetime.now(UTC) + timedelta(seconds=_lifetime)
-    _tokens[password] = _Token(credentials.caller_with_key(self.get_access_key()), expires)
+    # moto knows no key of the administrator's form, and the gate lets nobody else in who is not known.
+    caller = credentials.caller_with_key(self.get_access_key()) or Administrator()
+    _tokens[password] = _Token(caller, expires)
     answer = {
         "authorizationToken": base64.b64encode(f"AWS:{password}".encode()).decode(),
         "expiresAt": expires,
@@ -86,32 +87,18 @@ def _authorization_token(self: Any) -> ActionResult:
     return ActionResult({"authorizationData": [answer]})
 
 
-class Registry:
-    """A running registry. ``port`` is the one that it listens at."""
+class Registry(Serving):
+    """A running registry."""
 
     def __init__(self, address: str, port: int, behind: tuple[str, int], calls: CallLog) -> None:
         """``behind`` is the address of the lab's own registry."""
-
-        class Handler(_Handler):
-            backend, log = behind, calls
-
-        self._http = ThreadingHTTPServer((address, port), Handler)
-        self._http.daemon_threads = True
-        self.port = int(self._http.server_address[1])
-        self._thread = threading.Thread(target=self._http.serve_forever, args=(0.05,), daemon=True, name="ecr")
-        self._thread.start()
-
-    def stop(self) -> None:
-        """Stop answering and let go of the port."""
-        self._http.shutdown()
-        self._http.server_close()
-        self._thread.join(timeout=5)
+        self.behind, self.calls = behind, calls
+        super().__init__(address, port, _Handler)
 
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
-    backend: tuple[str, int]
-    log: CallLog
+    server: Registry
 
     def do_GET(self) -> None:
         # What it has of an image, S3 hands out.
@@ -126,15 +113,11 @@ class _Handler(BaseHTTPRequestHandler):
         elif token.expires <= datetime.now(UTC):
             self._refuse(403, "DENIED", "Your authorization token has expired. Reauthenticate and try again.")
         elif self.path == "/v2/":
-            self._answer(200, b"{}")
+            self._tell(200, b"{}")
         else:
-            self._pull(token.role)
+            self._pull(token.caller)
 
-    def do_HEAD(self) -> None:
-        self.do_GET()
-
-    def log_message(self, *_: Any) -> None:
-        """Nothing: the call log has what matters."""
+    do_HEAD = do_GET  # noqa: N815
 
     def _password(self) -> str:
         kind, _, encoded = self.headers.get("Authorization", "").partition(" ")
@@ -144,7 +127,7 @@ class _Handler(BaseHTTPRequestHandler):
             return ""
         return password if (kind, username) == ("Basic", "AWS") else ""
 
-    def _pull(self, role: Caller | None) -> None:
+    def _pull(self, caller: Caller) -> None:
         found = _PATH.fullmatch(self.path)
         if found is None:
             self._refuse(404, "UNSUPPORTED", "The lab's ECR knows pulls only.")
@@ -152,12 +135,11 @@ class _Handler(BaseHTTPRequestHandler):
         action = _ACTIONS[found["kind"], self.command]
         arn = f"arn:aws:ecr:{REGION}:{ACCOUNT_ID}:repository/{found['name']}"
         with world.LOCK:
-            allowed = role is None or allows(role, Access(f"ecr:{action}", arn))
+            allowed = allows(caller, Access(f"ecr:{action}", arn))
             known = found["name"] in world.ecr().repositories
-            caller = role.name if role else world.ADMINISTRATOR
-            self.log.add(Record(service="ecr", action=action, caller=caller, allowed=allowed, resources=[arn]))
+            self.server.calls.add(Record("ecr", action, caller.name, allowed, [arn]))
         if not allowed:
-            text = f"User: {role and role.session_arn} is not authorized to perform: ecr:{action} on resource: {arn}"
+            text = f"User: {caller.session_arn} is not authorized to perform: ecr:{action} on resource: {arn}"
             self._refuse(403, "DENIED", text)
         elif not known:
             self._refuse(404, "NAME_UNKNOWN", f"The repository with name '{found['name']}' does not exist")
@@ -165,7 +147,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._pass_on()
 
     def _pass_on(self) -> None:
-        backend = http.client.HTTPConnection(*self.backend, timeout=30)
+        backend = http.client.HTTPConnection(*self.server.behind, timeout=30)
         try:
             accepted = self.headers.get_all("Accept") or ["*/*"]
             backend.request(self.command, self.path, headers={"Accept": ", ".join(accepted)})
@@ -180,15 +162,13 @@ class _Handler(BaseHTTPRequestHandler):
             backend.close()
 
     def _refuse(self, status: int, code: str, message: str) -> None:
-        self._answer(status, json.dumps({"errors": [{"code": code, "message": message}]}).encode())
+        self._tell(status, json.dumps({"errors": [{"code": code, "message": message}]}).encode())
 
-    def _answer(self, status: int, content: bytes) -> None:
-        self.send_response(status)
-        self.send_header("Docker-Distribution-Api-Version", "registry/2.0")
+    def _tell(self, status: int, content: bytes) -> None:
+        headers = {"Docker-Distribution-Api-Version": "registry/2.0", "Content-Type": "application/json"}
         if status == 401:
-            self.send_header("WWW-Authenticate", f'Basic realm="https://{ECR_HOST}/",service="ecr.amazonaws.com"')
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(content)))
-        self.end_headers()
-        if self.command != "HEAD":
-            self.wfile.write(content)
+            headers["WWW-Authenticate"] = f'Basic realm="https://{ECR_HOST}/",service="ecr.amazonaws.com"'
+        answer(self, status, content, headers)
+
+    def log_message(self, *_: Any) -> None:
+        """Nothing: the call log has what matters."""

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from moto.core.responses import ActionResult
@@ -11,10 +10,11 @@ from moto.ec2.models import vpcs
 from moto.ec2.models.availability_zones_and_regions import RegionsAndZonesBackend
 from moto.ec2.models.vpcs import AWS_ENDPOINT_SERVICES, VPCBackend, VPCEndPoint
 from moto.ec2.responses.vpcs import VPCs
-from moto.ec2.utils import generate_route_id
+from moto.ec2.utils import convert_tag_spec, generate_route_id
 
 from lab.aws.errors import AwsError
 from lab.aws.grafts import Grafts
+from lab.aws.lagging import Lagging
 
 PENDING_SECONDS = 2.0
 """AWS takes a minute or two."""
@@ -23,38 +23,26 @@ _GLOBAL = ("route53", "iam")
 """One for all regions; they are used from the others too, as some more are that the lab knows in their own alone."""
 _MORE = ("ecr.api", "ecr.dkr")
 """Which moto has elsewhere."""
-_ON_THE_WAY = {"available": "pending", "deleted": "deleting"}
 INTERFACE, GATEWAY = "Interface", "Gateway"
 
 
 def install(grafts: Grafts, seconds: float = 0) -> None:
     """Make interface endpoints take so many seconds to come or go."""
-
-    class Endpoint(LabEndpoint):
-        lag = seconds
-
-    grafts.attribute(vpcs, "VPCEndPoint", Endpoint)
+    grafts.new(LabEndpoint, "seconds", seconds)
+    grafts.attribute(vpcs, "VPCEndPoint", LabEndpoint)
     grafts.attribute(VPCs, "create_vpc_endpoint", _create)
-    grafts.attribute(VPCs, "modify_vpc_endpoint", _modify(VPCs.modify_vpc_endpoint))
+    grafts.around(VPCs, "modify_vpc_endpoint", _modify)
     grafts.attribute(VPCs, "describe_vpc_endpoint_services", _describe_services)
-    grafts.attribute(VPCBackend, "describe_vpc_endpoints", _describe(VPCBackend.describe_vpc_endpoints))
-    grafts.attribute(VPCBackend, "delete_vpc_endpoints", _delete(VPCBackend.delete_vpc_endpoints))
+    grafts.around(VPCBackend, "describe_vpc_endpoints", _describe)
+    grafts.around(VPCBackend, "delete_vpc_endpoints", _delete)
 
 
-class LabEndpoint(VPCEndPoint):
+class LabEndpoint(Lagging, VPCEndPoint):
     """A VPC endpoint; one of the kind Interface has an interface in each of its subnets."""
 
-    lag = 0.0
-
     @property
-    def state(self) -> str:
-        """As AWS words it."""
-        passed = self.vpc_endpoint_type != INTERFACE or time.monotonic() >= self._settled
-        return self._state if passed else _ON_THE_WAY[self._state]
-
-    @state.setter
-    def state(self, state: str) -> None:
-        self._state, self._settled = state, time.monotonic() + self.lag
+    def lag(self) -> float:
+        return self.seconds if self.vpc_endpoint_type == INTERFACE else 0.0
 
     def keep_interfaces(self) -> None:
         """Have an interface in each subnet, in its security groups, and no others."""
@@ -87,25 +75,19 @@ class LabEndpoint(VPCEndPoint):
             elif not wanted and route in table._routes and table._routes[route].gateway is self:
                 del table._routes[route]
 
-    def let_go(self) -> None:
-        """Be deleted."""
-        self.state = "deleted"
-        for one in self.network_interface_ids:
-            self.ec2_backend.enis.pop(one, None)
 
-
-def services(region: str) -> list[dict[str, Any]]:
-    """What endpoints there are for the services of a region."""
-    zones = [zone.name for zone in RegionsAndZonesBackend.zones[region]]
-    names = [f"com.amazonaws.{region}.{one}" for one in (*AWS_ENDPOINT_SERVICES, *_MORE)]
-    names += [f"com.amazonaws.{one}" for one in _GLOBAL if region == GLOBAL_HOME]
-    s3 = f"com.amazonaws.{region}.s3"
-    kinds = [*((name, INTERFACE) for name in names), (s3, INTERFACE), (s3, GATEWAY)]
+def _offered(region: str, home: str) -> list[dict[str, Any]]:
+    """What endpoints there are in a region for the services of another, or of its own."""
+    zones = [zone.name for zone in RegionsAndZonesBackend.zones[home]]
+    kinds = [(f"com.amazonaws.{one}", INTERFACE) for one in _GLOBAL if home == GLOBAL_HOME]
+    if region == home:
+        names = [f"com.amazonaws.{home}.{one}" for one in (*AWS_ENDPOINT_SERVICES, *_MORE, "s3")]
+        kinds += [*((name, INTERFACE) for name in names), (f"com.amazonaws.{home}.s3", GATEWAY)]
     return [
         {
             "ServiceName": name,
             "ServiceType": [{"ServiceType": kind}],
-            "ServiceRegion": region,
+            "ServiceRegion": home,
             "AvailabilityZones": zones,
             "Owner": "amazon",
             "VpcEndpointPolicySupported": True,
@@ -113,13 +95,6 @@ def services(region: str) -> list[dict[str, Any]]:
         }
         for name, kind in kinds
     ]
-
-
-def _offered(region: str, home: str) -> list[dict[str, Any]]:
-    """What there is in a region for the services of another, or of its own."""
-    found = services(home)
-    own = [f"com.amazonaws.{one}" for one in _GLOBAL]
-    return found if region == home else [one for one in found if one["ServiceName"] in own]
 
 
 def _describe_services(self: Any) -> ActionResult:
@@ -162,7 +137,7 @@ def _create(self: Any) -> ActionResult:
         route_table_ids=self._get_param("RouteTableIds", []),
         client_token=self._get_param("ClientToken"),
         security_group_ids=self._get_param("SecurityGroupIds", []),
-        tags=_tags(self._get_param("TagSpecifications", [])),
+        tags=convert_tag_spec(self._get_param("TagSpecifications", [])).get("vpc-endpoint"),
         private_dns_enabled=private_dns,
     )
     if kind == INTERFACE:
@@ -172,46 +147,37 @@ def _create(self: Any) -> ActionResult:
     return ActionResult({"VpcEndpoint": endpoint})
 
 
-def _modify(modify: Callable[[Any], ActionResult]) -> Callable[[Any], ActionResult]:
-    def modifying(self: Any) -> ActionResult:
-        (endpoint,) = self.ec2_backend.describe_vpc_endpoints([self._get_param("VpcEndpointId")])
-        private_dns = self._get_bool_param("PrivateDnsEnabled")
-        if private_dns and not endpoint.private_dns_enabled:
-            _check_dns(self.ec2_backend, self.ec2_backend.get_vpc(endpoint.vpc_id), endpoint.service_name)
-        _check_subnets(self.ec2_backend, [*(endpoint.subnet_ids or []), *self._get_param("AddSubnetIds", [])])
-        answer = modify(self)
-        if private_dns is not None:
-            endpoint.private_dns_enabled = private_dns
-        if endpoint.vpc_endpoint_type == INTERFACE:
-            endpoint.keep_interfaces()
-        elif endpoint.destination_prefix_list_id:
-            endpoint.keep_routes()
-        return answer
-
-    return modifying
+def _modify(modify: Callable[[Any], ActionResult], self: Any) -> ActionResult:
+    (endpoint,) = self.ec2_backend.describe_vpc_endpoints([self._get_param("VpcEndpointId")])
+    private_dns = self._get_bool_param("PrivateDnsEnabled")
+    if private_dns and not endpoint.private_dns_enabled:
+        _check_dns(self.ec2_backend, self.ec2_backend.get_vpc(endpoint.vpc_id), endpoint.service_name)
+    _check_subnets(self.ec2_backend, [*(endpoint.subnet_ids or []), *self._get_param("AddSubnetIds", [])])
+    answer = modify(self)
+    if private_dns is not None:
+        endpoint.private_dns_enabled = private_dns
+    if endpoint.vpc_endpoint_type == INTERFACE:
+        endpoint.keep_interfaces()
+    elif endpoint.destination_prefix_list_id:
+        endpoint.keep_routes()
+    return answer
 
 
-def _describe(describe: Callable[..., list[VPCEndPoint]]) -> Callable[..., list[VPCEndPoint]]:
-    def describing(self: Any, vpc_end_point_ids: list[str] | None = None, filters: Any = None) -> list[VPCEndPoint]:
-        for identifier in [one.id for one in self.vpc_end_points.values() if one.state == "deleted"]:
+def _describe(
+    describe: Callable[..., list[VPCEndPoint]], self: Any, *arguments: Any, **named: Any
+) -> list[VPCEndPoint]:
+    for identifier in [one.id for one in self.vpc_end_points.values() if one.state == "deleted"]:
+        del self.vpc_end_points[identifier]
+    return describe(self, *arguments, **named)
+
+
+def _delete(delete: Callable[..., None], self: Any, vpce_ids: list[str] | None = None) -> None:
+    """Others than interface endpoints are gone at once, and keep no VPC from going."""
+    delete(self, vpce_ids)
+    for identifier in vpce_ids or []:
+        endpoint = self.vpc_end_points.get(identifier)
+        if endpoint is not None and endpoint.vpc_endpoint_type != INTERFACE:
             del self.vpc_end_points[identifier]
-        return describe(self, vpc_end_point_ids, filters)
-
-    return describing
-
-
-def _delete(delete: Callable[[Any, list[str] | None], None]) -> Callable[[Any, list[str] | None], None]:
-    """Others than interface endpoints are gone at once."""
-
-    def deleting(self: Any, vpce_ids: list[str] | None = None) -> None:
-        for identifier in vpce_ids or []:
-            endpoint = self.vpc_end_points.get(identifier)
-            if endpoint is not None and endpoint.vpc_endpoint_type == INTERFACE:
-                endpoint.let_go()
-            else:
-                delete(self, [identifier])
-
-    return deleting
 
 
 def _check_dns(backend: Any, vpc: Any, service: str) -> None:
@@ -239,12 +205,3 @@ def _check_subnets(backend: Any, subnets: Sequence[str]) -> None:
 
 def _no_service(name: str) -> AwsError:
     return AwsError("InvalidServiceName", f"The Vpc Endpoint Service '{name}' does not exist")
-
-
-def _tags(specifications: Sequence[Mapping[str, Any]]) -> dict[str, str]:
-    return {
-        tag["Key"]: tag["Value"]
-        for one in specifications
-        if one.get("ResourceType") == "vpc-endpoint"
-        for tag in one.get("Tags", [])
-    }

@@ -22,6 +22,11 @@ class AwsError(ServiceException):
         self.status = status
 
 
+def invalid(message: str) -> AwsError:
+    """What Auto Scaling answers to nearly all that it does not take."""
+    return AwsError("ValidationError", message)
+
+
 def body(error: AwsError, service: str, operation: str, protocol: str) -> tuple[dict[str, str], bytes]:
     """Headers and body of the answer.
 

@@ -9,13 +9,14 @@ from collections.abc import Sequence
 from typing import Any
 
 from lab.aws import world
+from lab.aws.iam.policy import Access, lets, queue_policies
 from lab.state import ACCOUNT_ID, REGION
 
 log = logging.getLogger(__name__)
 
 
 def publish(source: str, detail_type: str, detail: dict[str, Any], resources: Sequence[str] = ()) -> None:
-    """Put an event on the account's default bus.
+    """Put an event on the account's default bus: it goes to every target of every enabled rule that matches it.
 
     :param source: such as ``aws.ec2``.
     :param resources: the ARNs that the event is about.
@@ -31,11 +32,6 @@ def publish(source: str, detail_type: str, detail: dict[str, Any], resources: Se
         "resources": list(resources),
         "detail": detail,
     }
-    deliver(event)
-
-
-def deliver(event: dict[str, Any]) -> None:
-    """Send an event to every target of every enabled rule that matches it."""
     with world.LOCK:
         for rule in list(world.events().event_buses["default"].rules.values()):
             if rule.state == "ENABLED" and rule.event_pattern.matches_event(event):
@@ -55,14 +51,15 @@ def _send(rule: Any, target: dict[str, Any], event: dict[str, Any]) -> None:
 
 def _put(queue_arn: str, rule_arn: str, body: str) -> bool:
     """Whether the queue took it: it must exist, and its policy must let EventBridge send to it."""
-    from lab.aws.iam.queues import lets_rule_send
-
     service, name = queue_arn.split(":")[2], queue_arn.rsplit(":", 1)[-1]
     if service != "sqs":
         log.warning("the lab delivers events to SQS only, not to %s", queue_arn)
         return False
     queue = world.sqs().queues.get(name)
-    if queue is None or not lets_rule_send(queue, rule_arn):
+    if queue is None:
+        return False
+    sending = Access("sqs:SendMessage", queue.queue_arn)
+    if not lets(queue_policies(queue), "events.amazonaws.com", sending, rule_arn):
         return False
     world.sqs().send_message(queue_name=name, message_body=body)
     return True

@@ -12,12 +12,16 @@ class Grafts:
     def __init__(self) -> None:
         self._undo: list[Callable[[], None]] = []
 
-    def attribute(self, owner: Any, name: str, value: Any) -> Any:
-        """Replace an attribute of a module, class or object, and return what was there."""
+    def attribute(self, owner: Any, name: str, value: Any) -> None:
+        """Replace an attribute of a module, class or object."""
         before = owner.__dict__[name]
         setattr(owner, name, value)
         self._undo.append(lambda: setattr(owner, name, before))
-        return before
+
+    def around(self, owner: Any, name: str, wrapper: Callable[..., Any]) -> None:
+        """Replace a function by one that is given the old one, and then what it is called with."""
+        before = owner.__dict__[name]
+        self.attribute(owner, name, lambda *given, **named: wrapper(before, *given, **named))
 
     def new(self, owner: Any, name: str, value: Any) -> None:
         """Add an attribute that is not there."""

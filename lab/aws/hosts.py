@@ -6,7 +6,7 @@ import time
 from typing import Any
 
 from lab.aws import view, world
-from lab.aws.instances import LabInstance
+from lab.aws.instances import LabInstance, every, find
 from lab.aws.ports import Disk, InstanceSpec, Machines
 
 SHOWN_AFTER_END = 3600.0
@@ -24,7 +24,7 @@ class Hosts:
     def answer(self) -> None:
         """Carry out what a call has just asked for: nothing waits for the next tick that need not."""
         self._announce_vpcs()
-        for instance in _instances():
+        for instance in every():
             if instance.state == "pending" and instance.spec is None:
                 self._launch(instance)
             elif instance.state == "shutting-down":
@@ -44,7 +44,7 @@ class Hosts:
 
     def tick(self) -> None:
         """Let time pass: what was begun before is now done, and who died is found."""
-        for instance in _instances():
+        for instance in every():
             if instance.state == "shutting-down":
                 self._machines.terminate(instance.id)
                 instance.gone()
@@ -61,9 +61,9 @@ class Hosts:
     def cut_off(self, instance_id: str, *, cut: bool) -> None:
         """Partition an instance, or heal it. Raises KeyError for an unknown one."""
         self._machines.cut_off(instance_id, cut=cut)
-        for instance in _instances():
-            if instance.id == instance_id:
-                instance.cut_off = cut
+        instance = find(instance_id)
+        if instance is not None:
+            instance.cut_off = cut
 
     @staticmethod
     def _forget_the_long_gone() -> None:
@@ -93,7 +93,7 @@ class Hosts:
 
     def _announce_vpcs(self) -> None:
         present = {vpc.id: vpc.cidr_block for vpc in world.ec2().vpcs.values() if not vpc.is_default}
-        for instance in _instances():
+        for instance in every():
             # The default VPC is in every account, and hardly ever in use.
             if instance.alive and instance.vpc_id:
                 present[instance.vpc_id] = world.ec2().get_vpc(instance.vpc_id).cidr_block
@@ -102,8 +102,3 @@ class Hosts:
         for vpc_id in self._vpcs - world.ec2().vpcs.keys():
             self._machines.vpc_deleted(vpc_id)
         self._vpcs = (self._vpcs & world.ec2().vpcs.keys()) | present.keys()
-
-
-def _instances() -> list[LabInstance]:
-    found: list[LabInstance] = world.ec2().all_instances()
-    return found

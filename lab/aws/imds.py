@@ -6,13 +6,13 @@ import logging
 import re
 import secrets
 import socket
-import threading
 import time
 from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 
 from lab.aws import metadata, view
 from lab.aws.instances import LabInstance
+from lab.aws.serving import Serving, answer
 
 log = logging.getLogger(__name__)
 VERSIONS = ("1.0", "2009-04-04", "2016-09-02", "2018-09-24", "2021-03-23", "latest")
@@ -27,63 +27,40 @@ class _Token:
     expires: float
 
 
-class Metadata:
-    """A running metadata service. ``port`` is the one that it listens at."""
+class Metadata(Serving):
+    """A running metadata service."""
 
     def __init__(self, address: str, port: int) -> None:
-        tokens: dict[str, _Token] = {}
-
-        class Handler(_Handler):
-            held = tokens
-
-        self._http = _Server((address, port), Handler)
-        self.port = int(self._http.server_address[1])
-        self._thread = threading.Thread(target=self._http.serve_forever, args=(0.05,), daemon=True, name="imds")
-        self._thread.start()
-
-    def stop(self) -> None:
-        """Stop answering and let go of the port."""
-        self._http.shutdown()
-        self._http.server_close()
-        self._thread.join(timeout=5)
-
-
-def serve(address: str, port: int) -> Metadata:
-    """Answer instances' metadata requests at an address; port 0 is any that is free."""
-    return Metadata(address, port)
-
-
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-    request_queue_size = 64
+        self.held: dict[str, _Token] = {}
+        super().__init__(address, port, _Handler)
 
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     timeout = 30
-    held: dict[str, _Token]
+    server: Metadata
 
     def do_PUT(self) -> None:
         instance = self._instance()
         if instance is None:
             return
         if self.path.rstrip("/") != "/latest/api/token":
-            self._answer(404)
+            answer(self, 404)
             return
         seconds = self.headers.get("X-aws-ec2-metadata-token-ttl-seconds", "")
         if not seconds.isdigit() or not 1 <= int(seconds) <= LONGEST_TOKEN:
-            self._answer(400)
+            answer(self, 400)
             return
         if self.headers.get("X-Forwarded-For"):
             # Somebody is an open proxy.
-            self._answer(403)
+            answer(self, 403)
             return
         self._forget_old()
         token = secrets.token_urlsafe(42)
-        self.held[token] = _Token(instance.id, time.monotonic() + int(seconds))
+        self.server.held[token] = _Token(instance.id, time.monotonic() + int(seconds))
         # A token cannot travel further than the instance's owner allows, containers being a hop away.
         self._hops(instance.metadata_options.http_put_response_hop_limit)
-        self._answer(200, token, {"X-aws-ec2-metadata-token-ttl-seconds": seconds})
+        answer(self, 200, token.encode(), {"X-aws-ec2-metadata-token-ttl-seconds": seconds})
         self._hops(DEFAULT_TTL)
 
     def do_GET(self) -> None:
@@ -91,17 +68,17 @@ class _Handler(BaseHTTPRequestHandler):
         if instance is None:
             return
         if not self._admitted(instance):
-            self._answer(401)
+            answer(self, 401)
             return
         if self.path in ("", "/"):
-            self._answer(200, "\n".join(VERSIONS))
+            answer(self, 200, "\n".join(VERSIONS).encode())
             return
         found = _PATH.match(self.path)
         content = metadata.read(instance, found.group(2) or "/") if found else None
         if content is None:
-            self._answer(404)
+            answer(self, 404)
         else:
-            self._answer(200, content)
+            answer(self, 200, content.encode() if isinstance(content, str) else content)
 
     do_HEAD = do_GET  # noqa: N815
 
@@ -109,9 +86,9 @@ class _Handler(BaseHTTPRequestHandler):
         """Who asks; who is no instance, or has its metadata switched off, has been answered."""
         instance = view.by_address(self.client_address[0])
         if instance is None:
-            self._answer(404)
+            answer(self, 404)
         elif instance.metadata_options.http_endpoint == "disabled":
-            self._answer(403)
+            answer(self, 403)
         else:
             return instance
         return None
@@ -120,29 +97,17 @@ class _Handler(BaseHTTPRequestHandler):
         given = self.headers.get("X-aws-ec2-metadata-token")
         if given is None:
             return bool(instance.metadata_options.http_tokens != "required")
-        token = self.held.get(given)
+        token = self.server.held.get(given)
         return token is not None and token.instance_id == instance.id and time.monotonic() < token.expires
 
     def _forget_old(self) -> None:
         now = time.monotonic()
-        for token, held in list(self.held.items()):
+        for token, held in list(self.server.held.items()):
             if held.expires <= now:
-                self.held.pop(token, None)
+                self.server.held.pop(token, None)
 
     def _hops(self, limit: int) -> None:
         self.connection.setsockopt(socket.IPPROTO_IP, socket.IP_TTL, limit)
-
-    def _answer(self, status: int, content: str | bytes = b"", headers: dict[str, str] | None = None) -> None:
-        body = content.encode() if isinstance(content, str) else content
-        self.send_response(status)
-        self.send_header("Content-Type", "text/plain")
-        self.send_header("Content-Length", str(len(body)))
-        for name, value in (headers or {}).items():
-            self.send_header(name, value)
-        self.end_headers()
-        if self.command != "HEAD":
-            self.wfile.write(body)
-        self.wfile.flush()
 
     def log_message(self, *_: object) -> None:
         """Nothing: instances ask all the time."""

@@ -11,6 +11,7 @@ from moto.core.types import Base64EncodedString
 from moto.core.utils import utcnow
 from moto.ec2.models import instances as moto_instances
 from moto.ec2.models.instances import Instance, InstanceState, StateReason
+from moto.ec2.utils import convert_tag_spec, parse_user_data
 
 from lab.aws import events, world
 from lab.aws.errors import AwsError
@@ -126,16 +127,14 @@ def launch(
     check_launchable(data)
     interface: Mapping[str, Any] = next(iter(data.get("NetworkInterfaces") or []), {})
     image = _image(data.get("ImageId"))
-    profile = data.get("IamInstanceProfile") or {}
-    given_tags = {
-        one["ResourceType"]: {tag["Key"]: tag["Value"] for tag in one.get("Tags", [])}
-        for one in data.get("TagSpecifications") or []
-    }
+    profile, user_data = data.get("IamInstanceProfile") or {}, data.get("UserData")
+    given_tags = convert_tag_spec(data.get("TagSpecifications") or [])
     given_tags["instance"] = {**given_tags.get("instance", {}), **(tags or {})}
     reservation = ec2.run_instances(
         image.id,
         count,
-        _user_data(data.get("UserData")),
+        # Of RunInstances it is parsed already.
+        user_data if isinstance(user_data, Base64EncodedString | None) else parse_user_data(user_data),
         [],
         instance_type=data.get("InstanceType") or "m1.small",
         is_instance_type_default=False,
@@ -145,7 +144,7 @@ def launch(
         # Only the subnet's own setting decides where nothing is said.
         associate_public_ip=interface.get("AssociatePublicIpAddress"),
         nics=[{"DeviceIndex": 0, "DeleteOnTermination": True}],
-        ipv6_address_count=_ipv6_count(interface, data),
+        ipv6_address_count=interface.get("Ipv6AddressCount") or data.get("Ipv6AddressCount") or 0,
         private_ip=interface.get("PrivateIpAddress") or data.get("PrivateIpAddress"),
         key_name=data.get("KeyName"),
         metadata_options=dict(data.get("MetadataOptions") or {}),
@@ -162,27 +161,21 @@ def launch(
     return reservation
 
 
+def every() -> list[LabInstance]:
+    """All instances, terminated ones too."""
+    found: list[LabInstance] = world.ec2().all_instances()
+    return found
+
+
 def find(instance_id: str) -> LabInstance | None:
-    """The instance of that ID, terminated ones too."""
-    return next((one for one in world.ec2().all_instances() if one.id == instance_id), None)
+    """The instance of that ID, a terminated one too."""
+    return next((one for one in every() if one.id == instance_id), None)
 
 
 def _image(image_id: str | None) -> Any:
     if not image_id:
         raise AwsError("MissingParameter", "The request must contain the parameter ImageId")
     return world.ec2().amis[image_id]
-
-
-def _user_data(value: Any) -> Any:
-    if value is None or isinstance(value, Base64EncodedString):
-        return value
-    from moto.ec2.utils import parse_user_data
-
-    return parse_user_data(value)
-
-
-def _ipv6_count(interface: Mapping[str, Any], data: Mapping[str, Any]) -> int:
-    return int(interface.get("Ipv6AddressCount") or data.get("Ipv6AddressCount") or 0)
 
 
 def _default_subnet(data: Mapping[str, Any]) -> str:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import logging
 import time
 import uuid
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+
+from moto.core.utils import rfc_1123_datetime
 
 from lab.aws import events, instances, world
 from lab.aws.instances import LabInstance
@@ -17,15 +18,8 @@ SPOT_NOTICE = 120.0
 SCHEDULED_NOTICE = 14 * 24 * 3600.0
 
 
-@dataclass(frozen=True)
-class _Taking:
-    """A spot instance that EC2 takes back at a time."""
-
-    instance: LabInstance
-    at: float
-
-
-_takings: list[_Taking] = []
+_takings: list[tuple[float, LabInstance]] = []
+"""When EC2 takes back which spot instance, by the monotonic clock."""
 
 
 def reset() -> None:
@@ -38,7 +32,7 @@ def spot(instance_id: str, seconds: float = SPOT_NOTICE) -> None:
     instance = _alive(instance_id)
     at = world.timestamp(datetime.now(UTC) + timedelta(seconds=seconds))
     instance.interruption = {"action": "terminate", "time": at}
-    _takings.append(_Taking(instance, time.monotonic() + seconds))
+    _takings.append((time.monotonic() + seconds, instance))
     _put_at_risk(instance)
     _publish(
         "EC2 Spot Instance Interruption Warning", {"instance-id": instance_id, "instance-action": "terminate"}, instance
@@ -58,10 +52,6 @@ def scheduled_event(instance_id: str, seconds: float = SCHEDULED_NOTICE) -> None
     _alive(instance_id)
     start = datetime.now(UTC) + timedelta(seconds=seconds)
     code = "AWS_EC2_INSTANCE_RETIREMENT_SCHEDULED"
-
-    def written(moment: datetime) -> str:
-        return moment.strftime("%a, %d %b %Y %H:%M:%S GMT")
-
     detail = {
         "eventArn": f"arn:aws:health:{REGION}::event/EC2/{code}/{code}_{uuid.uuid4()}",
         "service": "EC2",
@@ -69,13 +59,15 @@ def scheduled_event(instance_id: str, seconds: float = SCHEDULED_NOTICE) -> None
         "eventTypeCategory": "scheduledChange",
         "eventScopeCode": "ACCOUNT_SPECIFIC",
         "communicationId": uuid.uuid4().hex,
-        "startTime": written(start),
-        "endTime": written(start + timedelta(hours=1)),
-        "lastUpdatedTime": written(datetime.now(UTC)),
+        "startTime": rfc_1123_datetime(start),
+        "endTime": rfc_1123_datetime(start + timedelta(hours=1)),
+        "lastUpdatedTime": rfc_1123_datetime(datetime.now(UTC)),
         "statusCode": "upcoming",
         "eventRegion": REGION,
         "eventDescription": [{"language": "en_US", "latestDescription": "The host of the instance is to be retired."}],
-        "affectedEntities": [{"entityValue": instance_id, "status": "PENDING", "lastUpdatedTime": written(start)}],
+        "affectedEntities": [
+            {"entityValue": instance_id, "status": "PENDING", "lastUpdatedTime": rfc_1123_datetime(start)}
+        ],
         "affectedAccount": ACCOUNT_ID,
         "page": "1",
         "totalPages": "1",
@@ -85,13 +77,13 @@ def scheduled_event(instance_id: str, seconds: float = SCHEDULED_NOTICE) -> None
 
 def tick() -> None:
     """Take back what is due. Whoever calls holds the world's lock."""
-    now = time.monotonic()
-    for taking in [one for one in _takings if now >= one.at]:
-        _takings.remove(taking)
-        if taking.instance.alive:
-            log.info("the spot instance %s is taken back", taking.instance.id)
-            taking.instance.terminate()
-            taking.instance.state_reason.code = "Server.SpotInstanceTermination"
+    due = [(at, instance) for at, instance in _takings if time.monotonic() >= at]
+    for at, instance in due:
+        _takings.remove((at, instance))
+        if instance.alive:
+            log.info("the spot instance %s is taken back", instance.id)
+            instance.terminate()
+            instance.state_reason.code = "Server.SpotInstanceTermination"
 
 
 def _alive(instance_id: str) -> LabInstance:

@@ -89,12 +89,10 @@ def _inside(path: str, value: Any, seen: set[int], depth: int) -> Iterator[str]:
             yield from _inside(f"{path}.{attribute}", one, seen, depth + 1)
 
 
-def _items(value: Any) -> Iterator[tuple[str, Any]]:
+def _items(value: Any) -> list[tuple[str, Any]]:
     if isinstance(value, Mapping):
-        yield from ((str(key), one) for key, one in list(value.items()))
-        return
-    for one in list(value):
-        yield _label(one), one
+        return [(str(key), one) for key, one in value.items()]
+    return [(_label(one), one) for one in value]
 
 
 def _label(one: Any) -> str:

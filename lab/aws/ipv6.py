@@ -32,22 +32,16 @@ def install(grafts: Grafts, pool: str = DOCUMENTATION) -> None:
 
     grafts.attribute(vpcs, "random_ipv6_cidr", next_range)
     grafts.attribute(Subnet, "ipv6_cidr_block_association_set", property(_associations))
-    grafts.attribute(Subnet, "get_filter_value", _filtering(Subnet.get_filter_value))
+    grafts.around(Subnet, "get_filter_value", _get_filter_value)
 
 
-def _filtering(value_of: Callable[..., Any]) -> Callable[..., Any]:
+def _get_filter_value(value_of: Callable[..., Any], self: Any, name: str, method: str | None = None) -> Any:
     """Let subnets be found by their IPv6 ranges and the states of those."""
-    filters: dict[str, Callable[[dict[str, Any]], str]] = {
-        "ipv6-cidr-block-association.ipv6-cidr-block": lambda association: association["ipv6CidrBlock"],
-        "ipv6-cidr-block-association.state": lambda association: association["ipv6CidrBlockState"]["state"],
-    }
-
-    def filtering(self: Any, name: str, method: str | None = None) -> Any:
-        if name in filters:
-            return [filters[name](association) for association in _associations(self)]
-        return value_of(self, name, method)
-
-    return filtering
+    if name == "ipv6-cidr-block-association.ipv6-cidr-block":
+        return [association["ipv6CidrBlock"] for association in _associations(self)]
+    if name == "ipv6-cidr-block-association.state":
+        return [association["ipv6CidrBlockState"]["state"] for association in _associations(self)]
+    return value_of(self, name, method)
 
 
 def _associations(subnet: Any) -> list[dict[str, Any]]:

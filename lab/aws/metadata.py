@@ -24,11 +24,9 @@ def read(instance: LabInstance, path: str) -> str | bytes | None:
         if not isinstance(node, dict) or part not in node or part == _LISTED_AS:
             return None
         node = node[part]
-    return _listing(node) if isinstance(node, dict) else node
-
-
-def _listing(directory: Tree) -> str:
-    return "\n".join(_entry(name, node) for name, node in directory.items() if name != _LISTED_AS)
+    if not isinstance(node, dict):
+        return node
+    return "\n".join(_entry(name, inner) for name, inner in node.items() if name != _LISTED_AS)
 
 
 def _entry(name: str, node: Tree | str | bytes) -> str:
@@ -86,11 +84,11 @@ def _meta_data(instance: LabInstance) -> Tree:
         "network": {"interfaces": {"macs": {interface.mac_address: _interface(instance, interface)}}},
         "placement": {
             "availability-zone": str(instance.placement.zone),
-            "availability-zone-id": _zone_id(instance),
+            "availability-zone-id": interface.subnet.availability_zone_id,
             "region": REGION,
         },
         "profile": "default-hvm",
-        "reservation-id": _reservation(instance),
+        "reservation-id": next(one.id for one in world.ec2().reservations.values() if instance in one.instances),
         "security-groups": "\n".join(sorted(group.name for group in interface.group_set)),
         "services": {"domain": "amazonaws.com", "partition": "aws"},
     }
@@ -112,9 +110,16 @@ def _conditional(instance: LabInstance) -> dict[str, Tree]:
     branches: dict[str, Tree] = {}
     profile, role = instance.profile, credentials.role_of(instance)
     if profile is not None:
-        branches["iam"] = {"info": _iam_info(profile)}
+        info = {
+            "Code": "Success",
+            "LastUpdated": world.timestamp(),
+            "InstanceProfileArn": profile.arn,
+            "InstanceProfileId": profile.id,
+        }
+        branches["iam"] = {"info": json.dumps(info, indent=2)}
     if role is not None:
-        branches["iam"]["security-credentials"] = {role.name: _credentials(instance)}
+        own = json.dumps(credentials.of_instance(instance), indent=2)
+        branches["iam"]["security-credentials"] = {role.name: own}
     if instance.interruption:
         terminates = {"termination-time": instance.interruption["time"]}
         branches["spot"] = {"instance-action": json.dumps(instance.interruption), **terminates}
@@ -134,32 +139,6 @@ def _target_state(state: str) -> str:
     if state.startswith(WARMED):
         return f"{WARMED}Stopped"
     return "InService" if state.startswith("Pending") else state
-
-
-def _iam_info(profile: Any) -> str:
-    info = {
-        "Code": "Success",
-        "LastUpdated": world.timestamp(),
-        "InstanceProfileArn": profile.arn,
-        "InstanceProfileId": profile.id,
-    }
-    return json.dumps(info, indent=2)
-
-
-def _credentials(instance: LabInstance) -> str:
-    held = credentials.of_instance(instance)
-    if held is None:
-        return ""
-    document = {
-        "Code": "Success",
-        "LastUpdated": world.timestamp(held.issued),
-        "Type": "AWS-HMAC",
-        "AccessKeyId": held.access_key,
-        "SecretAccessKey": held.secret_key,
-        "Token": held.token,
-        "Expiration": world.timestamp(held.expires),
-    }
-    return json.dumps(document, indent=2)
 
 
 def _interface(instance: LabInstance, interface: Any) -> Tree:
@@ -190,12 +169,3 @@ def _interface(instance: LabInstance, interface: Any) -> Tree:
         tree["ipv4-associations"] = {instance.public_ip: str(instance.private_ip)}
         tree |= {"public-hostname": str(instance.public_dns_name), "public-ipv4s": instance.public_ip}
     return tree
-
-
-def _zone_id(instance: LabInstance) -> str:
-    zones = {zone.name: zone.zone_id for zone in world.ec2().describe_availability_zones()}
-    return str(zones.get(instance.placement.zone, ""))
-
-
-def _reservation(instance: LabInstance) -> str:
-    return next((one.id for one in world.ec2().reservations.values() if instance in one.instances), "")

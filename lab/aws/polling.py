@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import io
 import json
 import threading
@@ -28,20 +27,16 @@ def receive(
     asked = json.loads(content or b"{}")
     deadline = time.monotonic() + _wait_seconds(asked)
     looked = json.dumps({**asked, "WaitTimeSeconds": 0}).encode()
+    answers: list[tuple[Any, ...]] = []
     while True:
-        answers: list[tuple[Any, ...]] = []
         with world.CHANGED:
             attempt = {**environ, "wsgi.input": io.BytesIO(looked), "CONTENT_LENGTH": str(len(looked))}
-            result = b"".join(look(attempt, functools.partial(_note, answers)))
+            result = b"".join(look(attempt, lambda *answer: answers.append(answer)))
             left = deadline - time.monotonic()
-            if b'"Messages"' in result or not answers[0][0].startswith("200") or left <= 0 or stopping.is_set():
-                respond(*answers[0])
+            if b'"Messages"' in result or not answers[-1][0].startswith("200") or left <= 0 or stopping.is_set():
+                respond(*answers[-1])
                 return [result]
             world.CHANGED.wait(min(left, LOOK_SECONDS))
-
-
-def _note(answers: list[tuple[Any, ...]], *arguments: Any) -> None:
-    answers.append(arguments)
 
 
 def _wait_seconds(asked: dict[str, Any]) -> float:

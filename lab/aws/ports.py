@@ -29,6 +29,18 @@ class InstanceSpec:
     disks: tuple[Disk, ...] = ()
 
 
+@dataclass(frozen=True)
+class Rule:
+    """What one security group lets in; a protocol of ``-1`` is any, ports are inclusive."""
+
+    group_id: str
+    protocol: str
+    from_port: int
+    to_port: int
+    cidrs: tuple[str, ...]
+    source_group_ids: tuple[str, ...]
+
+
 class Machines(Protocol):
     """Runs instances. Calls return at once and work goes on behind them; each may be repeated."""
 

@@ -6,7 +6,7 @@ import secrets
 from collections.abc import Callable
 from typing import Any
 
-from moto.core.responses import ActionResult
+from moto.core.responses import ActionResult, EmptyResult
 from moto.ec2.models import launch_templates
 from moto.ec2.models.launch_templates import LaunchTemplateVersion
 from moto.ec2.models.subnets import SubnetBackend
@@ -16,6 +16,7 @@ from moto.ec2.responses.launch_templates import LaunchTemplates
 from moto.ec2.responses.security_groups import SecurityGroups
 from moto.ec2.utils import EC2_PREFIX_TO_RESOURCE
 from moto.iam.access_control import PermissionResult
+from moto.iam.responses import IamResponse
 from moto.kms.models import Alias, KmsBackend
 from moto.route53.models import ChangeList
 from moto.s3.models import FakeBucket, FakeKey, S3Backend
@@ -39,77 +40,75 @@ def install(grafts: Grafts) -> None:
         grafts.item(EC2_PREFIX_TO_RESOURCE, prefix, kind)
     for direction in ("ingress", "egress"):
         name = f"update_security_group_rule_descriptions_{direction}"
-        grafts.attribute(SecurityGroups, name, _describing(name))
+        grafts.around(SecurityGroups, name, _update_descriptions)
     grafts.attribute(launch_templates, "LaunchTemplateVersion", _TemplateVersion)
     for name in ("create_launch_template", "create_launch_template_version"):
-        grafts.attribute(LaunchTemplates, name, _warning(getattr(LaunchTemplates, name)))
+        grafts.around(LaunchTemplates, name, _create_launch_template)
     # The gate has judged the bucket's policy already, conditions and all.
     grafts.attribute(FakeBucket, "get_permission", lambda *_: PermissionResult.NEUTRAL)
-    grafts.attribute(S3Backend, "put_object", _of_ciphertext(S3Backend.put_object))
-    delete_subnet = SubnetBackend.delete_subnet
-    grafts.attribute(SubnetBackend, "delete_subnet", _leaving_its_table(delete_subnet))
-    delete_endpoints = VPCBackend.delete_vpc_endpoints
-    grafts.attribute(VPCBackend, "delete_vpc_endpoints", _forgetting(delete_endpoints))
-    delete_vpc = VPCBackend.delete_vpc
-    grafts.attribute(VPCBackend, "delete_vpc", _with_its_acl(delete_vpc))
+    grafts.around(S3Backend, "put_object", _put_object)
+    grafts.around(SubnetBackend, "delete_subnet", _delete_subnet)
+    grafts.around(VPCBackend, "delete_vpc", _delete_vpc)
     # moto compares with its journal, in which the order of values counts; the strict checks compare with what stands.
     grafts.attribute(ChangeList, "has_insert_or_update", lambda *_: True)
     grafts.attribute(ChangeList, "__contains__", lambda *_: False)
-    grafts.attribute(STSBackend, "get_caller_identity", _identity(STSBackend.get_caller_identity))
-    grafts.attribute(Queue, "_set_attributes", _keeping_its_policy(Queue._set_attributes))
-    grafts.attribute(KmsBackend, "create_alias", _of_aws(KmsBackend.create_alias))
-    delete_key = KmsBackend.schedule_key_deletion
+    grafts.around(STSBackend, "get_caller_identity", _get_caller_identity)
+    grafts.around(IamResponse, "create_user", _create_user)
+    grafts.new(IamResponse, "put_user_permissions_boundary", _put_boundary)
+    # Which names none.
+    grafts.new(IamResponse, "delete_user_permissions_boundary", _put_boundary)
+    grafts.around(Queue, "_set_attributes", _set_queue_attributes)
+    grafts.around(KmsBackend, "create_alias", _create_alias)
     # moto takes no ARN here.
-    grafts.attribute(
-        KmsBackend, "schedule_key_deletion", lambda self, key, days: delete_key(self, self.get_key_id(key), days)
+    grafts.around(
+        KmsBackend, "schedule_key_deletion", lambda delete, self, key, days: delete(self, self.get_key_id(key), days)
     )
 
 
-def _of_aws(create_alias: Callable[..., Alias]) -> Callable[..., Alias]:
+def _create_alias(create: Callable[..., Alias], self: KmsBackend, key_id: str, alias_name: str) -> Alias:
     """The keys that AWS has for its services are its own, and it rotates them."""
-
-    def creating(self: KmsBackend, key_id: str, alias_name: str) -> Alias:
-        alias = create_alias(self, key_id, alias_name)
-        if alias_name.startswith("alias/aws/"):
-            key = self.keys[self.get_key_id(key_id)]
-            key.key_manager, key.key_rotation_status = "AWS", True
-        return alias
-
-    return creating
+    alias = create(self, key_id, alias_name)
+    if alias_name.startswith("alias/aws/"):
+        key = self.keys[self.get_key_id(key_id)]
+        key.key_manager, key.key_rotation_status = "AWS", True
+    return alias
 
 
-def _of_ciphertext(put_object: Callable[..., FakeKey]) -> Callable[..., FakeKey]:
+def _put_object(put: Callable[..., FakeKey], *arguments: Any, **named: Any) -> FakeKey:
     """The ETag of an object that KMS encrypts is not the MD5 of what was written, and differs with each write."""
-
-    def putting(self: S3Backend, *arguments: Any, **named: Any) -> FakeKey:
-        key = put_object(self, *arguments, **named)
-        if key.encryption == "aws:kms":
-            _, dash, parts = key.etag.strip('"').partition("-")
-            key._etag = f"{secrets.token_hex(16)}{dash}{parts}"
-        return key
-
-    return putting
+    key = put(*arguments, **named)
+    if key.encryption == "aws:kms":
+        _, dash, parts = key.etag.strip('"').partition("-")
+        key._etag = f"{secrets.token_hex(16)}{dash}{parts}"
+    return key
 
 
-def _keeping_its_policy(set_attributes: Callable[..., None]) -> Callable[..., None]:
+def _set_queue_attributes(
+    set_attributes: Callable[..., None], self: Any, attributes: dict[str, Any], now: Any = None
+) -> None:
     """A queue keeps its policy when other attributes are set."""
-
-    def keeping(self: Any, attributes: dict[str, Any], now: Any = None) -> None:
-        before = getattr(self, "policy", None)
-        set_attributes(self, attributes, now)
-        if "Policy" not in attributes:
-            self.policy = before
-
-    return keeping
+    before = getattr(self, "policy", None)
+    set_attributes(self, attributes, now)
+    if "Policy" not in attributes:
+        self.policy = before
 
 
-def _identity(of_role: Callable[..., Any]) -> Callable[..., Any]:
-    def identity(self: Any, access_key_id: str, region: str) -> tuple[str, str, str]:
-        if access_key_id == world.ADMINISTRATOR:
-            return ACCOUNT_ID, f"arn:aws:iam::{ACCOUNT_ID}:root", ACCOUNT_ID
-        return of_role(self, access_key_id, region)  # type: ignore[no-any-return]
+def _get_caller_identity(of_role: Callable[..., Any], self: Any, access_key_id: str, region: str) -> Any:
+    if access_key_id == world.ADMINISTRATOR:
+        return ACCOUNT_ID, f"arn:aws:iam::{ACCOUNT_ID}:root", ACCOUNT_ID
+    return of_role(self, access_key_id, region)
 
-    return identity
+
+def _create_user(create: Callable[[Any], ActionResult], self: Any) -> ActionResult:
+    """With its permissions boundary, which moto has for roles alone."""
+    answer = create(self)
+    _put_boundary(self)
+    return answer
+
+
+def _put_boundary(self: Any) -> EmptyResult:
+    self.backend.get_user(self._get_param("UserName")).permissions_boundary_arn = self._get_param("PermissionsBoundary")
+    return EmptyResult()
 
 
 def _run_instances(self: Any) -> ActionResult:
@@ -124,60 +123,37 @@ def _run_instances(self: Any) -> ActionResult:
     return ActionResult(instances.launch(data, count=int(given.get("MaxCount") or 1), template=named))
 
 
-def _leaving_its_table(delete: Callable[[Any, str], Any]) -> Callable[[Any, str], Any]:
-    def delete_subnet(self: Any, subnet_id: str) -> Any:
-        deleted = delete(self, subnet_id)
-        for table in self.route_tables.values():
-            stale = [key for key, subnet in table._associations.items() if subnet == subnet_id]
-            for key in stale:
-                del table._associations[key]
-        return deleted
-
-    return delete_subnet
+def _delete_subnet(delete: Callable[..., Any], self: Any, subnet_id: str) -> Any:
+    """Its associations with route tables go with it."""
+    deleted = delete(self, subnet_id)
+    for table in self.route_tables.values():
+        for key in [key for key, subnet in table._associations.items() if subnet == subnet_id]:
+            del table._associations[key]
+    return deleted
 
 
-def _forgetting(delete: Callable[[Any, list[str] | None], None]) -> Any:
-    """An endpoint that was deleted is gone, and keeps no VPC from going."""
-
-    def delete_vpc_endpoints(self: Any, vpce_ids: list[str] | None = None) -> None:
-        delete(self, vpce_ids)
-        for identifier in vpce_ids or []:
-            self.vpc_end_points.pop(identifier, None)
-
-    return delete_vpc_endpoints
+def _delete_vpc(delete: Callable[..., Any], self: Any, vpc_id: str) -> Any:
+    """Its network ACLs go with it."""
+    deleted = delete(self, vpc_id)
+    for identifier in [one.id for one in self.network_acls.values() if one.vpc_id == vpc_id]:
+        del self.network_acls[identifier]
+    return deleted
 
 
-def _with_its_acl(delete: Callable[[Any, str], Any]) -> Callable[[Any, str], Any]:
-    def delete_vpc(self: Any, vpc_id: str) -> Any:
-        deleted = delete(self, vpc_id)
-        for identifier in [one.id for one in self.network_acls.values() if one.vpc_id == vpc_id]:
-            del self.network_acls[identifier]
-        return deleted
-
-    return delete_vpc
+def _update_descriptions(update: Callable[[Any], ActionResult], self: Any) -> ActionResult:
+    update(self)
+    return ActionResult({"Return": True})
 
 
-def _describing(name: str) -> Any:
-    def update(self: Any) -> ActionResult:
-        for arguments in self._process_rules_from_querystring():
-            del arguments["sgrule_tags"]
-            getattr(self.ec2_backend, name)(**arguments)
-        return ActionResult({"Return": True})
-
-    return update
-
-
-def _warning(create: Callable[[Any], ActionResult]) -> Callable[[Any], ActionResult]:
-    def warn(self: Any) -> ActionResult:
-        answer = create(self)
-        try:
-            check_launchable(self._get_param("LaunchTemplateData", {}))
-        except AwsError as error:
-            problem = {"Code": error.code, "Message": error.message}
-            return ActionResult({**answer.result, "Warning": {"Errors": [problem]}})  # type: ignore[dict-item]
-        return answer
-
-    return warn
+def _create_launch_template(create: Callable[[Any], ActionResult], self: Any) -> ActionResult:
+    """What cannot be launched is warned of."""
+    answer = create(self)
+    try:
+        check_launchable(self._get_param("LaunchTemplateData", {}))
+    except AwsError as error:
+        problem = {"Code": error.code, "Message": error.message}
+        return ActionResult({**answer.result, "Warning": {"Errors": [problem]}})  # type: ignore[dict-item]
+    return answer
 
 
 class _TemplateVersion(LaunchTemplateVersion):

@@ -9,11 +9,7 @@ import time
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from moto.moto_server.werkzeug_app import (
-    DomainDispatcherApplication,
-    MotoRequestHandler,
-    create_backend_app,
-)
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
 from werkzeug.serving import BaseWSGIServer, make_server
 
 from lab.aws import (
@@ -40,7 +36,6 @@ from lab.aws.control import Control
 from lab.aws.errors import AwsError, body
 from lab.aws.grafts import Grafts
 from lab.aws.hosts import Hosts
-from lab.aws.iam import boundaries
 from lab.aws.iam.gate import Gate
 from lab.aws.iam.judgements import Judgements
 from lab.aws.ports import Machines
@@ -82,15 +77,14 @@ class Application:
         try:
             return self._serve(call, environ, content, start_response)
         except AwsError as error:
-            return _refuse(call, error, start_response)
+            refusal = error
         except NotImplementedError as error:
             log.warning("%s %s: %s", call.service, call.action, error)
-            return _refuse(
-                call, AwsError("NotImplemented", f"The lab knows no {call.action}: {error}", 501), start_response
-            )
+            refusal = AwsError("NotImplemented", f"The lab knows no {call.action}: {error}", 501)
         except Exception:
             log.exception("%s %s failed", call.service, call.action)
-            return _refuse(call, AwsError("InternalFailure", "The lab failed; its log says how.", 500), start_response)
+            refusal = AwsError("InternalFailure", "The lab failed; its log says how.", 500)
+        return _refuse(call, refusal, start_response)
 
     def _serve(
         self, call: Call, environ: dict[str, Any], content: bytes, start_response: Callable[..., Any]
@@ -188,18 +182,12 @@ def start(
     grafts = Grafts()
     with world.LOCK:
         seed.prepare(grafts)
-        api.install(grafts)
-        alarms.install(grafts)
-        instances.install(grafts)
+        for part in (api, alarms, instances, repairs, ecr, cloud_map, balancing):
+            part.install(grafts)
         addresses.install(grafts, public_pool)
         ipv6.install(grafts, ipv6_pool)
         nat.install(grafts, nat.PENDING_SECONDS)
-        repairs.install(grafts)
         endpoints.install(grafts, endpoints.PENDING_SECONDS)
-        ecr.install(grafts)
-        boundaries.install(grafts)
-        cloud_map.install(grafts)
-        balancing.install(grafts)
         interruptions.reset()
         world.reset()
         seed.plant()

@@ -3,61 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
-from lab.aws import balancing, cloud_map, routing, world
-from lab.aws.instances import LabInstance
-
-
-@dataclass(frozen=True)
-class FirewallRule:
-    """What one security group lets in; a protocol of ``-1`` is any, ports are inclusive."""
-
-    group_id: str
-    protocol: str
-    from_port: int
-    to_port: int
-    cidrs: tuple[str, ...]
-    source_group_ids: tuple[str, ...]
+from lab.aws import cloud_map, routing, world
+from lab.aws.cloud_map import ZoneRecord
+from lab.aws.instances import LabInstance, every
+from lab.aws.ports import Rule
 
 
 @dataclass(frozen=True)
 class Firewall:
     """All security groups, and who gets out of the VPC."""
 
-    rules: list[FirewallRule] = field(default_factory=list)
+    rules: list[Rule] = field(default_factory=list)
     members: dict[str, set[str]] = field(default_factory=dict)
     """Security group ID to the private and IPv6 addresses in it."""
     seen_as: dict[str, str | None] = field(default_factory=dict)
     """Private address to the public one that it has outside, or None if it does not get there."""
-
-
-@dataclass(frozen=True)
-class ZoneRecord:
-    """A record set of a hosted zone; names end in a dot or not, as they were written."""
-
-    zone: str
-    name: str
-    type: str
-    values: list[str]
-    ttl: int
-
-
-@dataclass(frozen=True)
-class InstanceView:
-    """An instance as ``lab status`` shows it."""
-
-    instance_id: str
-    group: str | None
-    zone: str
-    state: str
-    lifecycle_state: str | None
-    health: str | None
-    private_ip: str | None
-    public_ip: str | None
-    ipv6: str | None
-    launched_at: str
 
 
 def firewall() -> Firewall:
@@ -67,7 +30,7 @@ def firewall() -> Firewall:
         for groups in world.ec2().groups.values():
             for group in groups.values():
                 result.rules.extend(_rules(group))
-        for instance in _instances():
+        for instance in every():
             if instance.alive:
                 result.seen_as[str(instance.private_ip)] = routing.seen_as(instance)
                 for interface in instance.nics.values():
@@ -80,10 +43,7 @@ def firewall() -> Firewall:
 def zone_records() -> list[ZoneRecord]:
     """The record sets of all hosted zones that have values of their own (no aliases), and those of Cloud Map."""
     with world.LOCK:
-        registered = [
-            ZoneRecord(one.namespace, one.name, one.kind, one.addresses, one.ttl) for one in cloud_map.answers()
-        ]
-        return registered + [
+        return [*cloud_map.answers()] + [
             ZoneRecord(zone.name, record.name, record.type, [str(value) for value in record.records], int(record.ttl))
             for zone in world.route53().zones.values()
             for record in zone.rrsets
@@ -94,59 +54,47 @@ def zone_records() -> list[ZoneRecord]:
 def load_balancers() -> dict[str, str]:
     """The address of each load balancer, by its DNS name."""
     with world.LOCK:
-        return balancing.addresses()
+        found = world.elbv2().load_balancers.values()
+        return {one.dns_name.lower(): one.lab_address for one in found if hasattr(one, "lab_address")}
 
 
-def instances() -> list[InstanceView]:
-    """All instances, the terminated ones too."""
+def instances() -> list[dict[str, Any]]:
+    """All instances as ``lab status`` shows them, the terminated ones too."""
     with world.LOCK:
         members = {member.instance.id: member for member in world.autoscaling().members()}
-        return [_view(instance, members.get(instance.id)) for instance in _instances()]
-
-
-def instances_as_json() -> list[dict[str, Any]]:
-    """The same for the control endpoint."""
-    return [asdict(one) for one in instances()]
+        return [_view(instance, members.get(instance.id)) for instance in every()]
 
 
 def by_address(address: str) -> LabInstance | None:
     """The instance whose machine has this private address."""
     with world.LOCK:
-        for instance in _instances():
+        for instance in every():
             if instance.alive and address in (one.private_ip_address for one in instance.nics.values()):
                 return instance
     return None
 
 
-def _instances() -> Iterator[LabInstance]:
-    yield from world.ec2().all_instances()
-
-
-def _rules(group: Any) -> Iterator[FirewallRule]:
+def _rules(group: Any) -> Iterator[Rule]:
     for rule in group.ingress_rules:
         cidrs = tuple(cidr for cidr in (rule.cidr_ipv4, rule.cidr_ipv6) if cidr)
         sources = tuple(value for key, value in rule.source_group.items() if key == "GroupId" and value)
         if cidrs or sources:
             anything = rule.ip_protocol == "-1" or rule.from_port in (None, -1)
             first, last = (0, 65535) if anything else (rule.from_port, rule.to_port)
-            yield FirewallRule(group.id, rule.ip_protocol, first, last, cidrs, sources)
+            yield Rule(group.id, rule.ip_protocol, first, last, cidrs, sources)
 
 
-def _view(instance: LabInstance, member: Any | None) -> InstanceView:
-    gone = instance.state == "terminated"
-    return InstanceView(
-        instance_id=instance.id,
-        group=member.group.name if member else _tag(instance, "aws:autoscaling:groupName"),
-        zone=instance.placement.zone or "",
-        state=instance.state,
-        lifecycle_state=member.state if member else None,
-        health=member.health if member else None,
-        private_ip=None if gone else instance.private_ip,
-        public_ip=None if gone else instance.public_ip,
-        ipv6=None if gone else next(iter(instance.nics[0].ipv6_addresses), None),
-        launched_at=world.timestamp(instance.launch_time),
-    )
-
-
-def _tag(instance: LabInstance, key: str) -> str | None:
-    return next((tag["value"] for tag in instance.get_tags() if tag["key"] == key), None)
+def _view(instance: LabInstance, member: Any | None) -> dict[str, Any]:
+    gone, tags = instance.state == "terminated", {tag["key"]: tag["value"] for tag in instance.get_tags()}
+    return {
+        "instance_id": instance.id,
+        "group": member.group.name if member else tags.get("aws:autoscaling:groupName"),
+        "zone": instance.placement.zone or "",
+        "state": instance.state,
+        "lifecycle_state": member.state if member else None,
+        "health": member.health if member else None,
+        "private_ip": None if gone else instance.private_ip,
+        "public_ip": None if gone else instance.public_ip,
+        "ipv6": None if gone else next(iter(instance.nics[0].ipv6_addresses), None),
+        "launched_at": world.timestamp(instance.launch_time),
+    }

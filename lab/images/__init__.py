@@ -73,22 +73,19 @@ def _ensure_base(engine: docker.DockerClient, say: Say) -> None:
         ) from None
 
 
-def _stack_images(*, on_request: bool) -> dict[str, Path]:
-    """Reference at the registry to the folder of its recipe; with those that are made on request, or without."""
-    listed = yaml.safe_load((RECIPES / "images.yml").read_text())
-    return {one["reference"]: RECIPES / one["folder"] for one in listed if on_request or not one.get("on_request")}
-
-
 def _stamp(reference: str) -> Path:
     return registry.FOLDER / "published" / reference.replace("/", "_")
 
 
 def _unpublished(*, on_request: bool) -> dict[str, Path]:
+    """Reference at the registry to the folder of its recipe; with those that are made on request, or without."""
+
     def current(reference: str, recipe: Path) -> bool:
         stamp = _stamp(reference)
         return stamp.exists() and stamp.read_text() == _digest(recipe)
 
-    images = _stack_images(on_request=on_request)
+    listed = yaml.safe_load((RECIPES / "images.yml").read_text())
+    images = {one["reference"]: RECIPES / one["folder"] for one in listed if on_request or not one.get("on_request")}
     return {reference: recipe for reference, recipe in images.items() if not current(reference, recipe)}
 
 

@@ -9,13 +9,17 @@ from moto.autoscaling import models, urls
 from moto.autoscaling.responses import AutoScalingResponse
 from moto.core.responses import ActionResult, EmptyResult
 
-from lab.aws.autoscaling.backend import LabAutoScaling, hook_from
-from lab.aws.autoscaling.group import Group, Hook
-from lab.aws.errors import AwsError
+from lab.aws.autoscaling.backend import LabAutoScaling
+from lab.aws.autoscaling.group import Action, Group, Hook, Member, ScalingPolicy
+from lab.aws.errors import AwsError, invalid
 from lab.aws.grafts import Grafts
 
-_NUMBERS = ("MinSize", "MaxSize", "DesiredCapacity", "DefaultCooldown", "HealthCheckGracePeriod")
-_OTHERS = (
+_SETTINGS = (
+    "MinSize",
+    "MaxSize",
+    "DesiredCapacity",
+    "DefaultCooldown",
+    "HealthCheckGracePeriod",
     "LaunchTemplate",
     "MixedInstancesPolicy",
     "VPCZoneIdentifier",
@@ -25,17 +29,17 @@ _OTHERS = (
     "CapacityRebalance",
 )
 _UNSUPPORTED = ("LaunchConfigurationName", "InstanceId", "LoadBalancerNames", "TargetGroupARNs", "TrafficSources")
+_PROCESSES = ("Launch", "Terminate", "HealthCheck", "ReplaceUnhealthy", "AZRebalance", "ScheduledActions")
 
 
-def install(grafts: Grafts | None = None) -> None:
+def install(grafts: Grafts) -> None:
     """Make moto's Auto Scaling this one."""
-    grafts = grafts or Grafts()
     grafts.attribute(models.autoscaling_backends, "backend", LabAutoScaling)
     grafts.item(urls.url_paths, "{0}/$", LabAutoScalingResponse.dispatch)
 
 
 class LabAutoScalingResponse(AutoScalingResponse):
-    """Reads the API's parameters and writes its answers."""
+    """Answers calls. moto has parsed their parameters into the types that AWS's model gives them."""
 
     @property
     def _backend(self) -> LabAutoScaling:
@@ -47,28 +51,78 @@ class LabAutoScalingResponse(AutoScalingResponse):
     def _group(self) -> Group:
         return self._backend.group(self._get_param("AutoScalingGroupName"))
 
-    def _settings(self) -> dict[str, Any]:
-        for key in _UNSUPPORTED:
-            if self._get_param(key):
-                raise AwsError("ValidationError", f"The lab's Auto Scaling groups know no {key}.")
-        numbers = {key: self._get_int_param(key) for key in _NUMBERS}
-        given = {**numbers, **{key: self._get_param(key) for key in _OTHERS}}
-        return {key: _plain(value) for key, value in given.items() if value is not None}
+    @property
+    def _member(self) -> Member:
+        return self._backend.member(self._get_param("InstanceId"))
+
+    def _given(self, *names: str) -> dict[str, Any]:
+        return {name: self.params[name] for name in names if name in self.params}
+
+    def _page(self, name: str, found: list[Any], size: int = 50, **more: Any) -> ActionResult:
+        start = int(self._get_param("NextToken") or 0)
+        end = start + (self._get_param("MaxRecords") or size)
+        return ActionResult({name: found[start:end], "NextToken": str(end) if end < len(found) else None, **more})
+
+    def _none(self) -> ActionResult:
+        """moto's own would take the lab's groups for its own."""
+        raise NotImplementedError("its groups are the control loop's alone")
+
+    attach_instances = detach_instances = enter_standby = exit_standby = execute_policy = _none
 
     # Groups
 
+    def _settings(self) -> dict[str, Any]:
+        for key in _UNSUPPORTED:
+            if self._get_param(key):
+                raise invalid(f"The lab's Auto Scaling groups know no {key}.")
+        return self._given(*_SETTINGS)
+
     def create_auto_scaling_group(self) -> ActionResult:
-        hooks: list[Hook] = [hook_from(_plain(one)) for one in self._get_param("LifecycleHookSpecificationList", [])]
-        tags = [_plain(tag) for tag in self._get_param("Tags", [])]
-        self._backend.create(self._get_param("AutoScalingGroupName"), self._settings(), hooks, tags)
+        name, groups = self._get_param("AutoScalingGroupName"), self._backend.groups
+        if name in groups:
+            state = "is pending deletion" if groups[name].deleting else "already exists"
+            raise AwsError("AlreadyExists", f"AutoScalingGroup by this name {state} - A group with the name {name}")
+        group = Group(name, self._settings())
+        group.settings.setdefault("DesiredCapacity", group.settings["MinSize"])
+        self._backend.check(group)
+        hooks = [Hook.of(one) for one in self._get_param("LifecycleHookSpecificationList", [])]
+        group.hooks = {hook.name: hook for hook in hooks}
+        groups[name] = group
+        for tag in self._get_param("Tags", []):
+            group.tag(tag)
         return EmptyResult()
 
     def update_auto_scaling_group(self) -> ActionResult:
-        self._backend.update(self._get_param("AutoScalingGroupName"), self._settings())
+        group, settings = self._group, self._settings()
+        if group.deleting:
+            raise AwsError("ScalingActivityInProgress", f"Group {group.name} is being deleted")
+        before = dict(group.settings)
+        # The two say the same, so that one replaces the other.
+        for one, other in (("LaunchTemplate", "MixedInstancesPolicy"), ("MixedInstancesPolicy", "LaunchTemplate")):
+            if one in settings:
+                group.settings.pop(other, None)
+        group.settings.update(settings)
+        if "DesiredCapacity" not in settings:
+            low, high = group.settings["MinSize"], group.settings["MaxSize"]
+            group.settings["DesiredCapacity"] = min(max(before["DesiredCapacity"], low), high)
+        try:
+            self._backend.check(group)
+        except AwsError:
+            group.settings = before
+            raise
         return EmptyResult()
 
     def delete_auto_scaling_group(self) -> ActionResult:
-        self._backend.delete(self._get_param("AutoScalingGroupName"), force=bool(self._get_bool_param("ForceDelete")))
+        group, force = self._group, self._get_param("ForceDelete", False)
+        if group.members and not force:
+            raise AwsError(
+                "ResourceInUse",
+                "You cannot delete an AutoScalingGroup while there are instances or pending Spot "
+                "instance request(s) still in the group.",
+            )
+        group.deleting = True
+        for member in group.members if force else ():
+            self._backend.loop.end_without_waiting(member, "the group was deleted by force.")
         return EmptyResult()
 
     def describe_auto_scaling_groups(self) -> ActionResult:
@@ -79,8 +133,7 @@ class LabAutoScalingResponse(AutoScalingResponse):
             for group in self._backend.groups.values()
             if (not names or group.name in names) and all(_matches(group, one) for one in filters)
         ]
-        page, token = self._page(found, 50)
-        return ActionResult({"AutoScalingGroups": page, "NextToken": token})
+        return self._page("AutoScalingGroups", found)
 
     def describe_auto_scaling_instances(self) -> ActionResult:
         wanted = self._get_param("InstanceIds", [])
@@ -89,106 +142,66 @@ class LabAutoScalingResponse(AutoScalingResponse):
             for member in self._backend.members()
             if not wanted or member.instance.id in wanted
         ]
-        page, token = self._page(found, 50)
-        return ActionResult({"AutoScalingInstances": page, "NextToken": token})
+        return self._page("AutoScalingInstances", found)
 
     def describe_scaling_activities(self) -> ActionResult:
         name, ids = self._get_param("AutoScalingGroupName"), self._get_param("ActivityIds", [])
         found = [
-            activity.describe()
+            activity
             for activity in self._backend.activities
-            if (not name or activity.group == name) and (not ids or activity.activity_id in ids)
+            if (not name or activity.auto_scaling_group_name == name) and (not ids or activity.activity_id in ids)
         ]
-        page, token = self._page(found, 100)
-        return ActionResult({"Activities": page, "NextToken": token})
-
-    def _page(self, found: list[dict[str, Any]], size: int) -> tuple[list[dict[str, Any]], str | None]:
-        start = int(self._get_param("NextToken") or 0)
-        end = start + (self._get_int_param("MaxRecords") or size)
-        return found[start:end], str(end) if end < len(found) else None
+        return self._page("Activities", found, 100)
 
     # Capacity and members
 
     def set_desired_capacity(self) -> ActionResult:
-        self._backend.desire(self._group.name, self._get_int_param("DesiredCapacity") or 0)
+        settings, capacity = self._group.settings, self._get_param("DesiredCapacity")
+        low, high = settings["MinSize"], settings["MaxSize"]
+        if not low <= capacity <= high:
+            bound = f"above max value {high}" if capacity > high else f"below min value {low}"
+            raise invalid(f"New SetDesiredCapacity value {capacity} is {bound} for the AutoScalingGroup.")
+        settings["DesiredCapacity"] = capacity
         return EmptyResult()
 
     def terminate_instance_in_auto_scaling_group(self) -> ActionResult:
-        member = self._backend.member(self._get_param("InstanceId"))
+        member = self._member
         if member.warmed:
-            raise AwsError("ValidationError", f"The instance {member.instance.id} is in a warm pool.")
-        decrement = self._get_bool_param("ShouldDecrementDesiredCapacity", False)
-        group, settings = member.group, member.group.settings
-        if decrement and not member.leaving:
-            if settings["DesiredCapacity"] <= settings["MinSize"]:
-                raise AwsError(
-                    "ValidationError",
-                    f"Currently, desiredSize equals minSize ({settings['MinSize']}). "
-                    "Terminating instance without replacement will violate group's min size constraint.",
-                )
-            settings["DesiredCapacity"] -= 1
+            raise invalid(f"The instance {member.instance.id} is in a warm pool.")
+        settings = member.group.settings
         if not member.leaving:
+            if self._get_param("ShouldDecrementDesiredCapacity", False):
+                if settings["DesiredCapacity"] <= settings["MinSize"]:
+                    raise invalid(
+                        f"Currently, desiredSize equals minSize ({settings['MinSize']}). "
+                        "Terminating instance without replacement will violate group's min size constraint.",
+                    )
+                settings["DesiredCapacity"] -= 1
             cause = "an instance was taken out of service in response to a user request."
-            self._backend.loop.begin_termination(group, member, cause)
-        return ActionResult({"Activity": member.activity.describe()})
+            self._backend.loop.begin_termination(member, cause)
+        return ActionResult({"Activity": member.activity})
 
     def set_instance_health(self) -> ActionResult:
-        member = self._backend.member(self._get_param("InstanceId"))
-        status = self._get_param("HealthStatus")
+        member, status = self._member, self._get_param("HealthStatus")
         if status not in ("Healthy", "Unhealthy"):
-            raise AwsError("ValidationError", "Valid instance health states are: [Healthy, Unhealthy].")
-        grace = int(member.group.settings["HealthCheckGracePeriod"])
+            raise invalid("Valid instance health states are: [Healthy, Unhealthy].")
+        grace = member.group.settings["HealthCheckGracePeriod"]
         young = member.in_service_since is None or time.monotonic() - member.in_service_since < grace
-        if not (young and self._get_bool_param("ShouldRespectGracePeriod", True)):
+        if not (young and self._get_param("ShouldRespectGracePeriod", True)):
             member.health = status
         return EmptyResult()
 
     def set_instance_protection(self) -> ActionResult:
         for instance_id in self._get_param("InstanceIds", []):
-            self._backend.member(instance_id).protected = bool(self._get_bool_param("ProtectedFromScaleIn"))
+            self._backend.member(instance_id).protected = bool(self._get_param("ProtectedFromScaleIn"))
         return EmptyResult()
 
-    def detach_instances(self) -> ActionResult:
-        group, activities = self._group, []
-        for instance_id in self._get_param("InstanceIds", []):
-            member = self._backend.member(instance_id)
-            group.members.remove(member)
-            if self._get_bool_param("ShouldDecrementDesiredCapacity", False):
-                group.settings["DesiredCapacity"] -= 1
-            activities.append(member.activity.describe())
-        return ActionResult({"Activities": activities})
-
-    def enter_standby(self) -> ActionResult:
-        activities = []
-        for instance_id in self._get_param("InstanceIds", []):
-            member = self._backend.member(instance_id)
-            if member.state != "InService":
-                raise AwsError("ValidationError", f"The instance {instance_id} is not in InService.")
-            member.state = "Standby"
-            if self._get_bool_param("ShouldDecrementDesiredCapacity"):
-                member.group.settings["DesiredCapacity"] -= 1
-            activities.append(member.activity.describe())
-        return ActionResult({"Activities": activities})
-
-    def exit_standby(self) -> ActionResult:
-        activities = []
-        for instance_id in self._get_param("InstanceIds", []):
-            member = self._backend.member(instance_id)
-            if member.state != "Standby":
-                raise AwsError("ValidationError", f"The instance {instance_id} is not in Standby.")
-            member.state = "InService"
-            member.group.settings["DesiredCapacity"] += 1
-            activities.append(member.activity.describe())
-        return ActionResult({"Activities": activities})
-
     def suspend_processes(self) -> ActionResult:
-        every = ["Launch", "Terminate", "HealthCheck", "ReplaceUnhealthy", "AZRebalance", "ScheduledActions"]
-        self._group.suspended |= set(self._get_param("ScalingProcesses") or every)
+        self._group.suspended |= set(self._get_param("ScalingProcesses") or _PROCESSES)
         return EmptyResult()
 
     def resume_processes(self) -> ActionResult:
-        group = self._group
-        group.suspended -= set(self._get_param("ScalingProcesses") or group.suspended)
+        self._group.suspended -= set(self._get_param("ScalingProcesses") or self._group.suspended)
         return EmptyResult()
 
     def enable_metrics_collection(self) -> ActionResult:
@@ -196,33 +209,51 @@ class LabAutoScalingResponse(AutoScalingResponse):
         return EmptyResult()
 
     def disable_metrics_collection(self) -> ActionResult:
-        group = self._group
-        group.metrics -= set(self._get_param("Metrics") or group.metrics)
+        self._group.metrics -= set(self._get_param("Metrics") or self._group.metrics)
         return EmptyResult()
 
     # The warm pool
 
     def put_warm_pool(self) -> ActionResult:
-        numbers = {key: self._get_int_param(key) for key in ("MinSize", "MaxGroupPreparedCapacity")}
-        given = {**numbers, "PoolState": self._get_param("PoolState")}
-        self._backend.keep_warm(self._group.name, {key: value for key, value in given.items() if value is not None})
+        """Have a warm pool, of stopped instances alone."""
+        group, pool = self._group, self._given("MinSize", "MaxGroupPreparedCapacity", "PoolState")
+        # Several types have been taken since November 2025.
+        if group.distribution.get("OnDemandPercentageAboveBaseCapacity", 100) < 100:
+            raise invalid("Warm pools are not supported for groups of Spot Instances.")
+        if pool.get("PoolState", "Stopped") != "Stopped":
+            raise invalid(f"The lab's warm pools are Stopped, not {pool['PoolState']}.")
+        if (group.warm_pool or {}).get("Status"):
+            raise AwsError("ScalingActivityInProgress", f"The warm pool of {group.name} is being deleted.")
+        group.warm_pool = {"MinSize": 0, "PoolState": "Stopped", **pool}
         return EmptyResult()
 
     def describe_warm_pool(self) -> ActionResult:
         group = self._group
-        page, token = self._page([one.describe() for one in group.members if one.warmed], 50)
-        return ActionResult({"WarmPoolConfiguration": group.warm_pool, "Instances": page, "NextToken": token})
+        found = [one.describe() for one in group.members if one.warmed]
+        return self._page("Instances", found, WarmPoolConfiguration=group.warm_pool)
 
     def delete_warm_pool(self) -> ActionResult:
+        """Begin to delete the warm pool, which is there until the last of its instances has ended."""
         group = self._group
-        self._backend.drop_warm_pool(group.name, force=bool(self._get_bool_param("ForceDelete", False)))
+        if group.warm_pool is None:
+            raise invalid(f"No warm pool found for {group.name}")
+        group.warm_pool = {**group.warm_pool, "Status": "PendingDelete"}
+        for member in group.members if self._get_param("ForceDelete", False) else ():
+            if member.warmed:
+                self._backend.loop.end_without_waiting(member, "the warm pool was deleted by force.")
         return EmptyResult()
 
     # Policies
 
     def put_scaling_policy(self) -> ActionResult:
-        self._backend.put_policy(self._group.name, _plain(self._get_params()))
-        return ActionResult({"PolicyARN": policy_arn(self._group, self._get_param("PolicyName")), "Alarms": []})
+        group, name = self._group, self._get_param("PolicyName")
+        if self._get_param("PolicyType") != "TargetTrackingScaling":
+            raise invalid("The lab's scaling policies are of the type TargetTrackingScaling.")
+        if not self._get_param("TargetTrackingConfiguration").get("CustomizedMetricSpecification"):
+            raise invalid("The lab's target tracking follows customized metrics alone.")
+        settings = self._given("PolicyType", "EstimatedInstanceWarmup", "TargetTrackingConfiguration")
+        group.policies[name] = ScalingPolicy(name, settings)
+        return ActionResult({"PolicyARN": _policy_arn(group, name), "Alarms": []})
 
     def describe_policies(self) -> ActionResult:
         name, wanted = self._get_param("AutoScalingGroupName"), self._get_param("PolicyNames", [])
@@ -232,7 +263,7 @@ class LabAutoScalingResponse(AutoScalingResponse):
                 **policy.settings,
                 "AutoScalingGroupName": group.name,
                 "PolicyName": policy.name,
-                "PolicyARN": policy_arn(group, policy.name),
+                "PolicyARN": _policy_arn(group, policy.name),
                 "Alarms": [],
                 "Enabled": True,
             }
@@ -240,21 +271,24 @@ class LabAutoScalingResponse(AutoScalingResponse):
             for policy in group.policies.values()
             if not wanted or policy.name in wanted
         ]
-        page, token = self._page(found, 50)
-        return ActionResult({"ScalingPolicies": page, "NextToken": token})
+        return self._page("ScalingPolicies", found)
 
     def delete_policy(self) -> ActionResult:
-        self._backend.drop_policy(self._group.name, self._get_param("PolicyName"))
+        name = self._get_param("PolicyName")
+        if self._group.policies.pop(name, None) is None:
+            raise invalid(f"The scaling policy {name} was not found")
         return EmptyResult()
 
     # Tags
 
     def create_or_update_tags(self) -> ActionResult:
-        self._backend.tag([_plain(tag) for tag in self._get_param("Tags", [])])
+        for tag in self._get_param("Tags", []):
+            self._backend.group(tag["ResourceId"]).tag(tag)
         return EmptyResult()
 
     def delete_tags(self) -> ActionResult:
-        self._backend.untag([_plain(tag) for tag in self._get_param("Tags", [])])
+        for tag in self._get_param("Tags", []):
+            self._backend.group(tag["ResourceId"]).untag(tag["Key"])
         return EmptyResult()
 
     def describe_tags(self) -> ActionResult:
@@ -268,28 +302,25 @@ class LabAutoScalingResponse(AutoScalingResponse):
     # Hooks
 
     def put_lifecycle_hook(self) -> ActionResult:
-        self._backend.put_hook(self._group.name, _plain(self._get_params()))
+        hooks = self._group.hooks
+        hook = Hook.of(self.params, hooks.get(self._get_param("LifecycleHookName")))
+        hooks[hook.name] = hook
         return EmptyResult()
 
     def delete_lifecycle_hook(self) -> ActionResult:
-        self._backend.delete_hook(self._group.name, self._get_param("LifecycleHookName"))
+        group, name = self._group, self._get_param("LifecycleHookName")
+        if group.hooks.pop(name, None) is None:
+            raise invalid(f"No Lifecycle Hook found for AutoScalingGroup {group.name} with name {name}")
+        for member in group.members:
+            # Whoever waits for it goes on.
+            if name in member.actions:
+                member.actions[name].result = "ABANDON" if member.state.endswith("Pending:Wait") else "CONTINUE"
         return EmptyResult()
 
     def describe_lifecycle_hooks(self) -> ActionResult:
-        wanted = self._get_param("LifecycleHookNames", [])
-        group = self._group
+        wanted, group = self._get_param("LifecycleHookNames", []), self._group
         hooks = [
-            {
-                "LifecycleHookName": hook.name,
-                "AutoScalingGroupName": group.name,
-                "LifecycleTransition": hook.transition,
-                "HeartbeatTimeout": hook.heartbeat_timeout,
-                "GlobalTimeout": hook.global_timeout,
-                "DefaultResult": hook.default_result,
-                "NotificationTargetARN": hook.notification_target,
-                "RoleARN": hook.role,
-                "NotificationMetadata": hook.metadata,
-            }
+            {**hook.settings, "AutoScalingGroupName": group.name, "GlobalTimeout": hook.global_timeout}
             for hook in group.hooks.values()
             if not wanted or hook.name in wanted
         ]
@@ -298,7 +329,7 @@ class LabAutoScalingResponse(AutoScalingResponse):
     def complete_lifecycle_action(self) -> ActionResult:
         result = self._get_param("LifecycleActionResult")
         if result not in ("CONTINUE", "ABANDON"):
-            raise AwsError("ValidationError", "Lifecycle action result must be CONTINUE or ABANDON")
+            raise invalid("Lifecycle action result must be CONTINUE or ABANDON")
         self._action().result = result
         return EmptyResult()
 
@@ -306,25 +337,22 @@ class LabAutoScalingResponse(AutoScalingResponse):
         self._action().heartbeat = time.monotonic()
         return EmptyResult()
 
-    def _action(self) -> Any:
-        return self._backend.action(
-            self._group.name,
-            self._get_param("LifecycleHookName"),
-            self._get_param("InstanceId"),
-            self._get_param("LifecycleActionToken"),
-        )
+    def _action(self) -> Action:
+        """The action that a member waits for and the call names, by its token or by the instance."""
+        token, instance_id = self._get_param("LifecycleActionToken"), self._get_param("InstanceId")
+        for member in self._group.members:
+            action = member.actions.get(self._get_param("LifecycleHookName"))
+            if action is None or action.result is not None or not member.state.endswith(":Wait"):
+                continue
+            if action.token == token if token else member.instance.id == instance_id:
+                return action
+        asked = f"instance ID {instance_id}" if instance_id else f"token {token}"
+        raise invalid(f"No active Lifecycle Action found with {asked}")
 
 
-def policy_arn(group: Group, name: str) -> str:
+def _policy_arn(group: Group, name: str) -> str:
     """A policy's ARN. AWS's has a number of its own besides."""
     return group.arn.replace(":autoScalingGroup:", ":scalingPolicy:") + f":policyName/{name}"
-
-
-def _plain(value: Any) -> Any:
-    """moto's parsed parameters as plain dictionaries and lists."""
-    if isinstance(value, dict) or hasattr(value, "items"):
-        return {key: _plain(one) for key, one in value.items()}
-    return [_plain(one) for one in value] if isinstance(value, list) else value
 
 
 def _matches(group: Group, wanted: dict[str, Any]) -> bool:
@@ -333,5 +361,5 @@ def _matches(group: Group, wanted: dict[str, Any]) -> bool:
         return any(tag["Key"] == name[4:] and tag["Value"] in values for tag in group.tags)
     key = {"tag-key": "Key", "tag-value": "Value"}.get(name)
     if key is None:
-        raise AwsError("ValidationError", f"Filter name {name} is invalid")
+        raise invalid(f"Filter name {name} is invalid")
     return any(tag[key] in values for tag in group.tags)

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from lab.aws import world
+from lab.aws.errors import invalid
 from lab.aws.instances import LabInstance
 from lab.state import ACCOUNT_ID, REGION
 
@@ -22,19 +23,32 @@ MAX_WAIT = 172800
 
 @dataclass
 class Hook:
-    """A lifecycle hook."""
+    """A lifecycle hook; its settings have the API's names."""
 
-    name: str
-    transition: str
-    heartbeat_timeout: int = 3600
-    default_result: str = "ABANDON"
-    notification_target: str | None = None
-    role: str | None = None
-    metadata: str | None = None
+    settings: dict[str, Any]
+
+    @classmethod
+    def of(cls, given: Mapping[str, Any], present: Hook | None = None) -> Hook:
+        """A hook from the API's words; what is not said stays as it is. Raises AwsError."""
+        before = present.settings if present else {"HeartbeatTimeout": 3600, "DefaultResult": "ABANDON"}
+        settings = {**before, **{key: value for key, value in given.items() if value}}
+        if "LifecycleTransition" not in settings:
+            raise invalid("LifecycleTransition is required for a new lifecycle hook")
+        if not 30 <= settings["HeartbeatTimeout"] <= 7200:
+            raise invalid("HeartbeatTimeout must be between 30 and 7200 seconds")
+        return cls(settings)
 
     @property
-    def global_timeout(self) -> int:
-        return min(MAX_WAIT, 100 * self.heartbeat_timeout)
+    def name(self) -> str:
+        return str(self.settings["LifecycleHookName"])
+
+    @property
+    def transition(self) -> str:
+        return str(self.settings["LifecycleTransition"])
+
+    @property
+    def global_timeout(self) -> float:
+        return min(MAX_WAIT, 100 * float(self.settings["HeartbeatTimeout"]))
 
 
 @dataclass
@@ -48,39 +62,28 @@ class Action:
     result: str | None = None
 
     def timed_out(self, now: float) -> bool:
-        return now >= min(self.heartbeat + self.hook.heartbeat_timeout, self.began + self.hook.global_timeout)
+        timeout = self.hook.settings["HeartbeatTimeout"]
+        return bool(now >= min(self.heartbeat + timeout, self.began + self.hook.global_timeout))
 
 
 @dataclass
 class Activity:
-    """A scaling activity."""
+    """A scaling activity, by whose attributes moto's serializer finds what the API shows of it."""
 
-    group: str
+    auto_scaling_group_name: str
     description: str
     cause: str
     activity_id: str = field(default_factory=lambda: str(uuid.uuid4()))
-    started: datetime = field(default_factory=lambda: datetime.now(UTC))
-    ended: datetime | None = None
-    status: str = "InProgress"
+    start_time: datetime = field(default_factory=lambda: datetime.now(UTC))
+    end_time: datetime | None = None
+    status_code: str = "InProgress"
     status_message: str | None = None
+    progress: int = 50
+    details: str = "{}"
 
     def end(self, status: str = "Successful", message: str | None = None) -> None:
-        self.status, self.status_message, self.ended = status, message, datetime.now(UTC)
-
-    def describe(self) -> dict[str, Any]:
-        """As the API shows it."""
-        return {
-            "ActivityId": self.activity_id,
-            "AutoScalingGroupName": self.group,
-            "Description": self.description,
-            "Cause": self.cause,
-            "StartTime": self.started,
-            "EndTime": self.ended,
-            "StatusCode": self.status,
-            "StatusMessage": self.status_message,
-            "Progress": 100 if self.ended else 50,
-            "Details": "{}",
-        }
+        self.status_code, self.status_message, self.progress = status, message, 100
+        self.end_time = datetime.now(UTC)
 
 
 @dataclass
@@ -188,8 +191,21 @@ class Group:
         most = int(self.settings["MaxSize"] if prepared in (None, -1) else prepared)
         return max(int(self.warm_pool.get("MinSize", 0)), most - self.desired)
 
-    def hooks_of(self, transition: str) -> list[Hook]:
-        return [hook for hook in self.hooks.values() if hook.transition == transition]
+    @property
+    def distribution(self) -> Mapping[str, Any]:
+        """How instances are spread over on-demand and spot capacity, as far as that is said."""
+        distribution: Mapping[str, Any] = self.settings.get("MixedInstancesPolicy", {}).get("InstancesDistribution", {})
+        return distribution
+
+    def tag(self, given: Mapping[str, Any]) -> None:
+        """Set a tag, as the API gives it."""
+        self.untag(given["Key"])
+        usual = {"Value": "", "PropagateAtLaunch": False}
+        own = {"ResourceId": self.name, "ResourceType": "auto-scaling-group"}
+        self.tags.append({**usual, **given, **own})
+
+    def untag(self, key: str) -> None:
+        self.tags = [one for one in self.tags if one["Key"] != key]
 
     def instance_tags(self) -> dict[str, str]:
         """What its instances are tagged with at launch."""
@@ -198,22 +214,8 @@ class Group:
 
     def describe(self) -> dict[str, Any]:
         """As the API shows it."""
-        keys = [
-            "LaunchTemplate",
-            "MixedInstancesPolicy",
-            "MinSize",
-            "MaxSize",
-            "DesiredCapacity",
-            "DefaultCooldown",
-            "HealthCheckType",
-            "HealthCheckGracePeriod",
-            "VPCZoneIdentifier",
-            "TerminationPolicies",
-            "NewInstancesProtectedFromScaleIn",
-            "CapacityRebalance",
-        ]
         return {
-            **{key: self.settings.get(key) for key in keys},
+            **self.settings,
             "AutoScalingGroupName": self.name,
             "AutoScalingGroupARN": self.arn,
             "AvailabilityZones": self.zones,

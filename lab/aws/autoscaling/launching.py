@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from typing import Any
 
 from lab.aws import instances, world
@@ -11,13 +12,10 @@ from lab.aws.autoscaling.placement import subnet_for_next
 from lab.aws.instances import LabInstance
 
 
-def specification(group: Group) -> dict[str, Any]:
-    """The group's launch template: its ID or name, and its version if one was named."""
-    policy = group.settings.get("MixedInstancesPolicy")
-    if policy:
-        found: dict[str, Any] = policy["LaunchTemplate"]["LaunchTemplateSpecification"]
-        return found
-    return dict(group.settings["LaunchTemplate"])
+def specification(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The launch template that a group's settings name: its ID or name, and its version if one was named."""
+    policy = settings.get("MixedInstancesPolicy") or {}
+    return policy.get("LaunchTemplate", {}).get("LaunchTemplateSpecification") or settings.get("LaunchTemplate") or {}
 
 
 def template_version(wanted: dict[str, Any]) -> Any:
@@ -32,22 +30,18 @@ def template_version(wanted: dict[str, Any]) -> Any:
 
 def launch_one(group: Group) -> tuple[LabInstance, dict[str, str]]:
     """Launch an instance where the group has the fewest, and return it with the template version it came from."""
-    version = template_version(specification(group))
-    template = {
-        "LaunchTemplateId": version.template.id,
-        "LaunchTemplateName": version.template.name,
-        "Version": str(version.number),
-    }
+    version = template_version(specification(group.settings))
+    template = {"LaunchTemplateId": version.template.id, "Version": str(version.number)}
     zone_of = {subnet.id: subnet.availability_zone for subnet in world.ec2().describe_subnets(group.subnets)}
     market = _market(group)
     reservation = instances.launch(
         {**version.data, **_override(group, market)},
         subnet_id=subnet_for_next(group.subnets, zone_of, group.members),
-        template={"LaunchTemplateId": template["LaunchTemplateId"], "Version": template["Version"]},
+        template=template,
         tags=group.instance_tags(),
         market=market,
     )
-    return reservation.instances[0], template
+    return reservation.instances[0], {**template, "LaunchTemplateName": version.template.name}
 
 
 def _override(group: Group, market: str | None) -> dict[str, Any]:
@@ -66,13 +60,10 @@ def _override(group: Group, market: str | None) -> dict[str, Any]:
 
 
 def _market(group: Group) -> str | None:
-    policy = group.settings.get("MixedInstancesPolicy")
-    if not policy:
+    if not group.distribution:
         return None
-    distribution = policy.get("InstancesDistribution") or {}
-    base = int(distribution.get("OnDemandBaseCapacity") or 0)
-    percentage = distribution.get("OnDemandPercentageAboveBaseCapacity")
-    share = 100 if percentage is None else int(percentage)
+    base = group.distribution.get("OnDemandBaseCapacity", 0)
+    share = group.distribution.get("OnDemandPercentageAboveBaseCapacity", 100)
     on_demand = sum(1 for member in group.members if member.counts and not member.instance.spot)
     total = sum(1 for member in group.members if member.counts) + 1
     wanted_on_demand = min(total, base) + -(-max(0, total - base) * share // 100)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import logging
 import time
+from datetime import datetime
 from typing import Any
 
 from moto.core.exceptions import ServiceException
 
-from lab.aws import events
+from lab.aws import events, world
 from lab.aws.autoscaling.group import LAUNCHING, TERMINATING, WARMED, Action, Activity, Group, Member
 from lab.aws.autoscaling.launching import launch_one
 from lab.aws.autoscaling.placement import victim
@@ -29,32 +30,37 @@ class Loop:
         """Look at the group once."""
         now = time.monotonic()
         for member in list(group.members):
-            self._check_health(group, member)
-            self._advance(group, member, now)
+            self._check_health(member)
+            self._advance(member, now)
         self._fit_capacity(group, now)
         self._fit_warm_pool(group, now)
 
-    def begin_termination(self, group: Group, member: Member, cause: str) -> Activity:
+    def begin_termination(self, member: Member, cause: str) -> None:
         """Take a member out of service."""
-        activity = self._note(group, f"Terminating EC2 instance: {member.instance.id}", cause)
-        if not member.activity.ended:
+        activity = self._note(member.group, f"Terminating EC2 instance: {member.instance.id}", cause)
+        if not member.activity.end_time:
             member.activity.end("Cancelled")
         member.activity, member.actions = activity, {}
         member.state = f"{WARMED}Terminating" if member.warmed else "Terminating"
-        return activity
+
+    def end_without_waiting(self, member: Member, cause: str) -> None:
+        """Take a member out of service without its lifecycle actions, for which forced deletion does not wait."""
+        if not member.leaving:
+            self.begin_termination(member, cause)
+        member.state, member.actions = f"{WARMED if member.warmed else ''}Terminating:Proceed", {}
 
     # Health
 
-    def _check_health(self, group: Group, member: Member) -> None:
-        if member.leaving or "HealthCheck" in group.suspended:
+    def _check_health(self, member: Member) -> None:
+        suspended = member.group.suspended
+        if member.leaving or "HealthCheck" in suspended:
             return
         rests = member.state == f"{WARMED}Stopped" and member.instance.state in ("stopping", "stopped")
         if not member.instance.alive and not rests:
             # A state other than running is unhealthy at once; the grace period is for failing checks.
             member.health = "Unhealthy"
-        if member.health == "Unhealthy" and "ReplaceUnhealthy" not in group.suspended:
+        if member.health == "Unhealthy" and "ReplaceUnhealthy" not in suspended:
             self.begin_termination(
-                group,
                 member,
                 "an instance was taken out of service in response to an EC2 health check indicating it "
                 f"has been {'terminated or stopped' if not member.instance.alive else 'found unhealthy'}.",
@@ -62,66 +68,44 @@ class Loop:
 
     # Lifecycle
 
-    def _advance(self, group: Group, member: Member, now: float) -> None:
-        if member.warmed:
-            self._advance_warmed(group, member, now)
-        elif member.state == "Pending" and member.instance.state == "running":
-            if not self._wait_for_hooks(group, member, LAUNCHING, "Pending:Wait"):
-                member.state = "Pending:Proceed"
-        elif member.state == "Pending:Wait":
-            result = self._result(member, now)
-            if result == "CONTINUE":
-                member.state = "Pending:Proceed"
-            elif result == "ABANDON":
-                member.activity.end("Failed", "The launch was abandoned by a lifecycle hook.")
-                self._tell_launch(group, member, "EC2 Instance Launch Unsuccessful")
-                self.begin_termination(group, member, "a lifecycle hook abandoned the launch of the instance.")
-        elif member.state == "Terminating":
-            if not self._wait_for_hooks(group, member, TERMINATING, "Terminating:Wait"):
-                member.state = "Terminating:Proceed"
-        elif member.state == "Terminating:Wait" and self._result(member, now):
-            member.state = "Terminating:Proceed"
-        if member.state == "Pending:Proceed":
-            member.state, member.in_service_since = "InService", now
-            member.activity.end()
-            self._tell_launch(group, member, "EC2 Instance Launch Successful")
-        elif member.state == "Terminating:Proceed":
-            self._terminate(group, member)
-
-    def _advance_warmed(self, group: Group, member: Member, now: float) -> None:
-        """The same on the way into the warm pool, or from there to its end."""
-        state = member.state.removeprefix(WARMED)
+    def _advance(self, member: Member, now: float) -> None:
+        """One step of a member on its way into service or into the warm pool, or from there to its end."""
+        pool, state = WARMED if member.warmed else "", member.state.removeprefix(WARMED)
         if state == "Pending" and member.instance.state == "running":
-            if not self._wait_for_hooks(group, member, LAUNCHING, f"{WARMED}Pending:Wait"):
-                state = "Pending:Proceed"
+            state += self._call_hooks(member, LAUNCHING)
+        elif state == "Terminating":
+            state += self._call_hooks(member, TERMINATING)
         elif state == "Pending:Wait":
             result = self._result(member, now)
             if result == "ABANDON":
-                self.begin_termination(group, member, "a lifecycle hook abandoned the launch of the instance.")
-            elif result:
-                state = "Pending:Proceed"
-        elif state == "Terminating":
-            if not self._wait_for_hooks(group, member, TERMINATING, f"{WARMED}Terminating:Wait"):
-                state = "Terminating:Proceed"
+                if not pool:
+                    member.activity.end("Failed", "The launch was abandoned by a lifecycle hook.")
+                    _tell_activity(member, "EC2 Instance Launch Unsuccessful")
+                self.begin_termination(member, "a lifecycle hook abandoned the launch of the instance.")
+                return
+            state = "Pending:Proceed" if result else state
         elif state == "Terminating:Wait" and self._result(member, now):
             state = "Terminating:Proceed"
+        member.state = f"{pool}{state}"
         if state == "Pending:Proceed":
-            member.state = f"{WARMED}Stopped"
             member.activity.end()
-            member.instance.rest()
+            if pool:
+                member.state = f"{WARMED}Stopped"
+                member.instance.rest()
+            else:
+                member.state, member.in_service_since = "InService", now
+                _tell_activity(member, "EC2 Instance Launch Successful")
         elif state == "Terminating:Proceed":
-            member.state = f"{WARMED}Terminating:Proceed"
-            self._terminate(group, member)
+            self._terminate(member)
 
-    def _wait_for_hooks(self, group: Group, member: Member, transition: str, state: str) -> bool:
-        hooks = group.hooks_of(transition)
-        if not hooks:
-            return False
-        member.state = state
+    @staticmethod
+    def _call_hooks(member: Member, transition: str) -> str:
+        """Have a member wait for the hooks of a transition, and return how its state goes on."""
+        hooks = [hook for hook in member.group.hooks.values() if hook.transition == transition]
         member.actions = {hook.name: Action(hook) for hook in hooks}
         for action in member.actions.values():
-            self._tell_hook(group, member, action)
-        return True
+            _tell_hook(member, action)
+        return ":Wait" if hooks else ":Proceed"
 
     @staticmethod
     def _result(member: Member, now: float) -> str | None:
@@ -129,19 +113,20 @@ class Loop:
         for action in member.actions.values():
             if action.result is None and action.timed_out(now):
                 log.info("hook %s of %s timed out", action.hook.name, member.instance.id)
-                action.result = action.hook.default_result
+                action.result = action.hook.settings["DefaultResult"]
         results = [action.result for action in member.actions.values()]
         if "ABANDON" in results:
             return "ABANDON"
         return None if None in results else "CONTINUE"
 
-    def _terminate(self, group: Group, member: Member) -> None:
+    @staticmethod
+    def _terminate(member: Member) -> None:
         instance = member.instance
         if instance.state == "terminated":
             member.state = "Terminated"
             member.activity.end()
-            group.members.remove(member)
-            self._tell_end(group, member)
+            member.group.members.remove(member)
+            _tell_activity(member, "EC2 Instance Terminate Successful")
         elif instance.state != "shutting-down":
             instance.terminate()
 
@@ -159,14 +144,14 @@ class Loop:
         in_service = [one for one in counting if one.state == "InService" and one not in risky]
         if risky and len(in_service) >= group.desired:
             for member in risky:
-                self.begin_termination(group, member, "an instance at an elevated risk of interruption was replaced.")
+                self.begin_termination(member, "an instance at an elevated risk of interruption was replaced.")
 
     def _fit_warm_pool(self, group: Group, now: float) -> None:
         warmed = [member for member in group.members if member.warmed and not member.leaving]
         if len(warmed) < group.warm_size:
             self._launch(group, group.warm_size - len(warmed), now, state=f"{WARMED}Pending")
         for member in warmed[group.warm_size :]:
-            self.begin_termination(group, member, "the warm pool has more instances than it is to have.")
+            self.begin_termination(member, "the warm pool has more instances than it is to have.")
         if (group.warm_pool or {}).get("Status") and not any(member.warmed for member in group.members):
             group.warm_pool = None
 
@@ -210,67 +195,55 @@ class Loop:
             chosen = victim(group.members, group.settings["TerminationPolicies"])
             if chosen is None:
                 return
-            self.begin_termination(group, chosen, "a user request shrank the group's capacity.")
+            self.begin_termination(chosen, "a user request shrank the group's capacity.")
 
     # What others are told
 
     def _note(self, group: Group, description: str, cause: str) -> Activity:
-        activity = Activity(group.name, description, f"At {_now()} {cause}")
+        activity = Activity(group.name, description, f"At {world.timestamp()} {cause}")
         self._activities.insert(0, activity)
         del self._activities[KEPT_ACTIVITIES:]
         return activity
 
-    @staticmethod
-    def _tell_hook(group: Group, member: Member, action: Action) -> None:
-        launching = action.hook.transition == LAUNCHING
-        inside = "WarmPool" if member.warmed else "AutoScalingGroup"
-        detail: dict[str, Any] = {
-            "LifecycleActionToken": action.token,
-            "AutoScalingGroupName": group.name,
-            "LifecycleHookName": action.hook.name,
-            "EC2InstanceId": member.instance.id,
-            "LifecycleTransition": action.hook.transition,
-            "Origin": "EC2" if launching else inside,
-            "Destination": inside if launching else "EC2",
-        }
-        if action.hook.metadata is not None:
-            detail["NotificationMetadata"] = action.hook.metadata
-        kind = "EC2 Instance-launch Lifecycle Action" if launching else "EC2 Instance-terminate Lifecycle Action"
-        events.publish("aws.autoscaling", kind, detail, [group.arn])
 
-    @staticmethod
-    def _tell_launch(group: Group, member: Member, kind: str) -> None:
-        _tell_activity(group, member, kind, "EC2", "AutoScalingGroup")
-
-    @staticmethod
-    def _tell_end(group: Group, member: Member) -> None:
-        _tell_activity(group, member, "EC2 Instance Terminate Successful", "AutoScalingGroup", "EC2")
+def _tell_hook(member: Member, action: Action) -> None:
+    launching = action.hook.transition == LAUNCHING
+    inside = "WarmPool" if member.warmed else "AutoScalingGroup"
+    detail: dict[str, Any] = {
+        "LifecycleActionToken": action.token,
+        "AutoScalingGroupName": member.group.name,
+        "LifecycleHookName": action.hook.name,
+        "EC2InstanceId": member.instance.id,
+        "LifecycleTransition": action.hook.transition,
+        "Origin": "EC2" if launching else inside,
+        "Destination": inside if launching else "EC2",
+    }
+    if "NotificationMetadata" in action.hook.settings:
+        detail["NotificationMetadata"] = action.hook.settings["NotificationMetadata"]
+    kind = "EC2 Instance-launch Lifecycle Action" if launching else "EC2 Instance-terminate Lifecycle Action"
+    events.publish("aws.autoscaling", kind, detail, [member.group.arn])
 
 
-def _tell_activity(group: Group, member: Member, kind: str, origin: str, destination: str) -> None:
+def _tell_activity(member: Member, kind: str) -> None:
     activity, instance = member.activity, member.instance
-    described = activity.describe()
+    launching = "Launch" in kind
     detail = {
-        "StatusCode": "InProgress" if activity.status == "Successful" else activity.status,
-        "AutoScalingGroupName": group.name,
+        "StatusCode": "InProgress" if activity.status_code == "Successful" else activity.status_code,
+        "AutoScalingGroupName": member.group.name,
         "ActivityId": activity.activity_id,
         "Details": {"Availability Zone": instance.placement.zone, "Subnet ID": instance.subnet_id},
         "RequestId": activity.activity_id,
-        "EndTime": _time(described["EndTime"]),
+        "EndTime": _time(activity.end_time),
         "EC2InstanceId": instance.id,
-        "StartTime": _time(described["StartTime"]),
+        "StartTime": _time(activity.start_time),
         "Cause": activity.cause,
         "Description": activity.description,
         "StatusMessage": activity.status_message or "",
-        "Origin": origin,
-        "Destination": destination,
+        "Origin": "EC2" if launching else "AutoScalingGroup",
+        "Destination": "AutoScalingGroup" if launching else "EC2",
     }
-    events.publish("aws.autoscaling", kind, detail, [group.arn, events.instance_arn(instance.id)])
+    events.publish("aws.autoscaling", kind, detail, [member.group.arn, events.instance_arn(instance.id)])
 
 
-def _now() -> str:
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-
-
-def _time(moment: Any) -> str:
-    return moment.strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z" if moment else ""
+def _time(moment: datetime | None) -> str:
+    return f"{moment:%Y-%m-%dT%H:%M:%S}.{moment.microsecond // 1000:03}Z" if moment else ""

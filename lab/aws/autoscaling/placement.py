@@ -26,16 +26,9 @@ def victim(members: Sequence[Member], policies: Sequence[str]) -> Member | None:
         return None
     most = max(present[member.instance.placement.zone] for member in free)
     candidates = [member for member in free if present[member.instance.placement.zone] == most]
-    for policy in _expanded(policies):
+    for policy in policies:
         candidates = _narrowed(candidates, policy)
     return candidates[0]
-
-
-def _expanded(policies: Sequence[str]) -> list[str]:
-    result: list[str] = []
-    for policy in policies:
-        result += ["OldestLaunchTemplate", "OldestInstance"] if policy == "Default" else [policy]
-    return result
 
 
 def _narrowed(candidates: list[Member], policy: str) -> list[Member]:
@@ -45,6 +38,8 @@ def _narrowed(candidates: list[Member], policy: str) -> list[Member]:
     def version(member: Member) -> int:
         return int(member.template["Version"]) if member.template else 0
 
+    if policy == "Default":
+        return _narrowed(_narrowed(candidates, "OldestLaunchTemplate"), "OldestInstance")
     if policy == "OldestInstance":
         return [min(candidates, key=age)]
     if policy == "NewestInstance":

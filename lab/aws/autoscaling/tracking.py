@@ -44,17 +44,16 @@ def wanted(group: Group, policy: ScalingPolicy, points: Sequence[float | None], 
     if policy.changed_at is not None and now - policy.changed_at < REST:
         return group.desired
     tracking = policy.settings["TargetTrackingConfiguration"]
-    target, low, high = float(tracking["TargetValue"]), int(group.settings["MinSize"]), int(group.settings["MaxSize"])
+    target, low, high = tracking["TargetValue"], group.settings["MinSize"], group.settings["MaxSize"]
     recent = _newest(points, HIGH)
     if len(recent) == HIGH and min(recent) > target:
         # Instances that warm up are not counted, so that one want is not met twice.
-        warmup = float(policy.settings.get("EstimatedInstanceWarmup") or group.settings["DefaultCooldown"])
+        warmup = policy.settings.get("EstimatedInstanceWarmup") or group.settings["DefaultCooldown"]
         warm = [one for one in group.members if one.in_service_since and now - one.in_service_since >= warmup]
         serving = sum(one.state == "InService" for one in warm)
         return max(group.desired, min(high, math.ceil(max(1, serving) * recent[0] / target)))
     longer = _newest(points, LOW)
-    scales_in = str(tracking.get("DisableScaleIn", False)).lower() != "true"
-    if scales_in and len(longer) == LOW and max(longer) < LOW_PART * target:
+    if not tracking.get("DisableScaleIn") and len(longer) == LOW and max(longer) < LOW_PART * target:
         return min(group.desired, max(low, math.ceil(group.desired * longer[0] / target)))
     return group.desired
 

@@ -23,7 +23,7 @@ from lab.aws import world
 from lab.aws.cloudwatch import AWS_SPEED
 from lab.aws.cloudwatch.measuring import naive
 from lab.aws.grafts import Grafts
-from lab.aws.iam.policy import Access, Principal, Verdict, judge
+from lab.aws.iam.policy import Access, lets
 from lab.state import ACCOUNT_ID, REGION
 
 log = logging.getLogger(__name__)
@@ -53,15 +53,14 @@ _CALCULATE: Mapping[type, Callable[[float, float], float]] = {
 
 def install(grafts: Grafts) -> None:
     """Have new alarms know nothing yet, and changed ones stay as they are until they are looked at."""
-    put = CloudWatchBackend.put_metric_alarm
+    grafts.around(CloudWatchBackend, "put_metric_alarm", _put_metric_alarm)
 
-    def put_metric_alarm(self: CloudWatchBackend, name: str, *arguments: Any, **keywords: Any) -> Alarm:
-        before = self.alarms.get(name)
-        alarm = put(self, name, *arguments, **keywords)
-        alarm.state_value = before.state_value if before else UNKNOWN
-        return alarm
 
-    grafts.attribute(CloudWatchBackend, "put_metric_alarm", put_metric_alarm)
+def _put_metric_alarm(put: Callable[..., Alarm], self: Any, name: str, *arguments: Any, **keywords: Any) -> Alarm:
+    before = self.alarms.get(name)
+    alarm = put(self, name, *arguments, **keywords)
+    alarm.state_value = before.state_value if before else UNKNOWN
+    return alarm
 
 
 def look(measured: Measured) -> None:
@@ -188,10 +187,8 @@ def _notify(alarm: Alarm, arn: str, before: str) -> None:
     if topic is None:
         log.warning("the alarm %s has nobody to tell: there is no %s", alarm.name, arn)
         return
-    context = {"aws:SourceArn": alarm.alarm_arn, "aws:SourceAccount": ACCOUNT_ID, "aws:SecureTransport": "true"}
-    policy = json.loads(topic.policy)
-    caller = Principal(service="cloudwatch.amazonaws.com")
-    if judge([policy], Access("sns:Publish", arn, context), caller) is not Verdict.ALLOW:
+    policies = [json.loads(topic.policy)]
+    if not lets(policies, "cloudwatch.amazonaws.com", Access("sns:Publish", arn), alarm.alarm_arn):
         log.warning("the alarm %s may not publish to %s", alarm.name, arn)
         return
     message = {

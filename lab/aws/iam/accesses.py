@@ -165,7 +165,7 @@ def _kms(action: str, parameters: Parameters) -> Iterator[Access]:
         # The key that it was of before, too.
         yield Access(f"kms:{action}", f"arn:aws:kms:{REGION}:{ACCOUNT_ID}:{alias}", context)
         before = find_key(alias)
-        keys = {before.id} if before and not key else keys | ({before.id} if before else set())
+        keys |= {before.id} if before else set()
     for named in sorted(keys):
         yield _key_access(f"kms:{action}", named, context)
     if not keys and not alias:
@@ -224,14 +224,11 @@ def _autoscaling(action: str, parameters: Parameters) -> Iterator[Access]:
         group = backend.groups.get(parameters.get("AutoScalingGroupName"))
         subnets = parameters.get("VPCZoneIdentifier") or (group.settings.get("VPCZoneIdentifier") if group else "")
         yield from launches.of_group(parameters, list(filter(None, str(subnets or "").split(","))))
-    if action == "CreateAutoScalingGroup" and "AWSServiceRoleForAutoScaling" not in _role_names():
+    roles = {role.name for role in world.iam().roles.values()}
+    if action == "CreateAutoScalingGroup" and "AWSServiceRoleForAutoScaling" not in roles:
         # An account's first group makes the role that Auto Scaling has there; in the lab's it never comes to be.
         arn = f"arn:aws:iam::{ACCOUNT_ID}:role/aws-service-role/{AUTO_SCALING}/AWSServiceRoleForAutoScaling"
         yield Access("iam:CreateServiceLinkedRole", arn, {"iam:AWSServiceName": AUTO_SCALING})
-
-
-def _role_names() -> set[str]:
-    return {role.name for role in world.iam().roles.values()}
 
 
 def _sqs(action: str, parameters: Parameters) -> Iterator[Access]:
@@ -373,11 +370,9 @@ def _ecr(action: str, parameters: Parameters) -> Iterator[Access]:
     yield Access(f"ecr:{action}", f"arn:aws:ecr:{REGION}:{ACCOUNT_ID}:repository/{name}" if name else "*")
 
 
-_SECRET_KEY_USES = {
-    "CreateSecret": ["kms:GenerateDataKey", "kms:Decrypt"],
-    "GetSecretValue": ["kms:Decrypt"],
-    "PutSecretValue": ["kms:GenerateDataKey", "kms:Decrypt"],
-    "UpdateSecret": ["kms:GenerateDataKey", "kms:Decrypt"],
+_SECRET_KEY_USES: dict[str, tuple[str, ...]] = {
+    **dict.fromkeys(("CreateSecret", "PutSecretValue", "UpdateSecret"), ("kms:GenerateDataKey", "kms:Decrypt")),
+    "GetSecretValue": ("kms:Decrypt",),
 }
 
 
@@ -401,7 +396,7 @@ def _secretsmanager(action: str, parameters: Parameters) -> Iterator[Access]:
             "kms:EncryptionContext:SecretARN": arn,
             "kms:EncryptionContextKeys": ["SecretARN", "SecretVersionId"],
         }
-        for use in _SECRET_KEY_USES.get(action, []):
+        for use in _SECRET_KEY_USES.get(action, ()):
             yield _key_access(use, key, context)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import operator
 import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
@@ -18,8 +19,8 @@ def hold(conditions: Mapping[str, Mapping[str, Any]], context: Context) -> bool:
     """Whether all conditions of a statement hold."""
     lowered = {key.lower(): value for key, value in context.items()}
     return all(
-        _holds(operator, key, _as_list(values), lowered)
-        for operator, pairs in conditions.items()
+        _holds(said, key, _as_list(values), lowered)
+        for said, pairs in conditions.items()
         for key, values in pairs.items()
     )
 
@@ -44,8 +45,8 @@ def substitute(text: str, context: Context) -> str:
     return _VARIABLE.sub(value, text)
 
 
-def _holds(operator: str, key: str, wanted: list[str], context: Context) -> bool:
-    quantifier, _, name = operator.rpartition(":")
+def _holds(said: str, key: str, wanted: list[str], context: Context) -> bool:
+    quantifier, _, name = said.rpartition(":")
     optional = name.endswith("IfExists")
     name = name.removesuffix("IfExists")
     present = context.get(key.lower())
@@ -53,7 +54,7 @@ def _holds(operator: str, key: str, wanted: list[str], context: Context) -> bool
         return (present is None) == (str(wanted[0]).lower() == "true")
     if present is None:
         # A negated operator holds for what is not there, and so does 'all of none'.
-        return optional or quantifier == "ForAllValues" or (quantifier != "ForAnyValue" and _negated(name))
+        return optional or quantifier == "ForAllValues" or (quantifier != "ForAnyValue" and name in _NEGATED)
     values = [present] if isinstance(present, str) else list(present)
     wanted = [substitute(str(one), context) for one in wanted]
     if quantifier == "ForAllValues":
@@ -63,15 +64,11 @@ def _holds(operator: str, key: str, wanted: list[str], context: Context) -> bool
     return len(values) == 1 and _compare(name, values[0], wanted)
 
 
-def _negated(name: str) -> bool:
-    return "Not" in name
-
-
 def _compare(name: str, value: str, wanted: list[str]) -> bool:
-    if name not in _OPERATORS:
+    if name not in _OPERATORS and name not in _NEGATED:
         raise ValueError(f"the lab's IAM does not know the condition operator {name}")
-    matched = any(_OPERATORS[name](value, one) for one in wanted)
-    return not matched if _negated(name) else matched
+    matches = _OPERATORS[name.replace("Not", "")]
+    return any(matches(value, one) for one in wanted) != (name in _NEGATED)
 
 
 def _arn(value: str, pattern: str) -> bool:
@@ -79,14 +76,7 @@ def _arn(value: str, pattern: str) -> bool:
     return len(values) == len(patterns) and all(wildcard(*pair) for pair in zip(patterns, values, strict=True))
 
 
-def _number(compare: Callable[[float, float], bool]) -> Callable[[str, str], bool]:
-    return lambda value, wanted: compare(float(value), float(wanted))
-
-
-def _date(compare: Callable[[datetime, datetime], bool]) -> Callable[[str, str], bool]:
-    def read(text: str) -> datetime:
-        return datetime.fromisoformat(text.replace("Z", "+00:00"))
-
+def _reading(read: Callable[[str], Any], compare: Callable[[Any, Any], bool]) -> Callable[[str, str], bool]:
     return lambda value, wanted: compare(read(value), read(wanted))
 
 
@@ -94,35 +84,33 @@ def _within(value: str, network: str) -> bool:
     return ipaddress.ip_address(value) in ipaddress.ip_network(network, strict=False)
 
 
-_EQUAL: dict[str, Callable[[str, str], bool]] = {
-    "StringEquals": lambda value, wanted: value == wanted,
+_COMPARISONS: dict[str, Callable[[Any, Any], bool]] = {
+    "Equals": operator.eq,
+    "LessThan": operator.lt,
+    "LessThanEquals": operator.le,
+    "GreaterThan": operator.gt,
+    "GreaterThanEquals": operator.ge,
+}
+_OPERATORS: dict[str, Callable[[str, str], bool]] = {
+    "StringEquals": operator.eq,
     "StringEqualsIgnoreCase": lambda value, wanted: value.lower() == wanted.lower(),
     "StringLike": lambda value, wanted: wildcard(wanted, value),
     "ArnEquals": _arn,
     "ArnLike": _arn,
-    "NumericEquals": _number(lambda one, other: one == other),
-    "DateEquals": _date(lambda one, other: one == other),
-    "IpAddress": _within,
-}
-_OPERATORS: dict[str, Callable[[str, str], bool]] = {
-    **_EQUAL,
-    "StringNotEquals": _EQUAL["StringEquals"],
-    "StringNotEqualsIgnoreCase": _EQUAL["StringEqualsIgnoreCase"],
-    "StringNotLike": _EQUAL["StringLike"],
-    "ArnNotEquals": _arn,
-    "ArnNotLike": _arn,
-    "NumericNotEquals": _EQUAL["NumericEquals"],
-    "DateNotEquals": _EQUAL["DateEquals"],
-    "NotIpAddress": _within,
     "Bool": lambda value, wanted: value.lower() == wanted.lower(),
-    "NumericLessThan": _number(lambda one, other: one < other),
-    "NumericLessThanEquals": _number(lambda one, other: one <= other),
-    "NumericGreaterThan": _number(lambda one, other: one > other),
-    "NumericGreaterThanEquals": _number(lambda one, other: one >= other),
-    "DateLessThan": _date(lambda one, other: one < other),
-    "DateLessThanEquals": _date(lambda one, other: one <= other),
-    "DateGreaterThan": _date(lambda one, other: one > other),
-    "DateGreaterThanEquals": _date(lambda one, other: one >= other),
+    "IpAddress": _within,
+    **{f"Numeric{name}": _reading(float, compare) for name, compare in _COMPARISONS.items()},
+    **{f"Date{name}": _reading(datetime.fromisoformat, compare) for name, compare in _COMPARISONS.items()},
+}
+_NEGATED = {
+    "StringNotEquals",
+    "StringNotEqualsIgnoreCase",
+    "StringNotLike",
+    "ArnNotEquals",
+    "ArnNotLike",
+    "NumericNotEquals",
+    "DateNotEquals",
+    "NotIpAddress",
 }
 
 

@@ -11,19 +11,17 @@ from typing import Any
 
 from lab.aws import credentials, world
 from lab.aws.calls import Call, CallLog, Record
-from lab.aws.credentials import Caller, Role
+from lab.aws.credentials import Administrator, Caller, Role, User
 from lab.aws.errors import AwsError
 from lab.aws.iam import accesses
 from lab.aws.iam.judgements import Judgements
-from lab.aws.iam.policy import Access, Principal, Verdict, judge
-from lab.aws.iam.queues import policy_of
+from lab.aws.iam.policy import Access, Principal, Verdict, judge, queue_policies
 from lab.state import ACCOUNT_ID, REGION
 
 log = logging.getLogger(__name__)
-ROOT = f"arn:aws:iam::{ACCOUNT_ID}:root"
 _EVERYTHING: Mapping[str, Any] = {"Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}
 _KEY_POLICY: Mapping[str, Any] = {
-    "Statement": [{"Effect": "Allow", "Principal": {"AWS": ROOT}, "Action": "kms:*", "Resource": "*"}]
+    "Statement": [{"Effect": "Allow", "Principal": {"AWS": Administrator.arn}, "Action": "kms:*", "Resource": "*"}]
 }
 _QUERY = ("autoscaling", "elbv2", "iam", "sts")
 
@@ -38,21 +36,21 @@ class Gate:
         """Return if the call may go on. Raises AwsError."""
         if call.access_key is None:
             raise _unsigned(call)
-        caller = None if call.access_key == world.ADMINISTRATOR else self._caller(call)
+        caller = Administrator() if call.access_key == world.ADMINISTRATOR else self._caller(call)
         wanted = accesses.of(call, _context(call, caller))
         refused = self._refused(call, wanted, caller)
         self._calls.add(
             Record(
                 service=call.service or "",
                 action=call.action,
-                caller=caller.name if caller else world.ADMINISTRATOR,
+                caller=caller.name,
                 allowed=refused is None,
                 resources=[access.resource for access in wanted or []],
                 accesses=[asdict(access) for access in wanted or []],
             )
         )
         if refused is not None:
-            log.info("refused %s the action %s on %s", _signed_by(caller), refused.action, refused.resource)
+            log.info("refused %s the action %s on %s", caller.session_arn, refused.action, refused.resource)
             raise _denied(call, refused, caller)
 
     @staticmethod
@@ -64,16 +62,16 @@ class Gate:
             raise _expired(call)
         return caller
 
-    def _refused(self, call: Call, wanted: list[Access] | None, caller: Caller | None) -> Access | None:
+    def _refused(self, call: Call, wanted: list[Access] | None, caller: Caller) -> Access | None:
         """The first access that is not allowed."""
-        if caller is not None and (wanted is None or not call.action):
+        if not isinstance(caller, Administrator) and (wanted is None or not call.action):
             return Access(f"{call.service}:{call.action or 'Unknown'}")
         policies = _policies(caller)
         for access in wanted or []:
             allowed = _allowed(access, policies, caller)
             self._judgements.add(
-                caller.name if caller else world.ADMINISTRATOR,
-                _signed_by(caller),
+                caller.name,
+                caller.session_arn,
                 access,
                 {
                     "identity": policies.identity,
@@ -105,17 +103,12 @@ def allows(caller: Caller, access: Access) -> bool:
     return _allowed(access, _policies(caller), caller)
 
 
-def _allowed(access: Access, policies: _Policies, caller: Caller | None) -> bool:
-    verdicts = {policies.judge(access), _resource_verdict(access, caller)}
+def _allowed(access: Access, policies: _Policies, caller: Caller) -> bool:
+    principal = Principal((caller.arn, caller.session_arn))
+    # A key's policy says that IAM decides, which the lab takes for granted.
+    of_resource = [] if access.action.startswith("kms:") else _resource_policies(access)
+    verdicts = {policies.judge(access), judge(of_resource, access, principal)}
     return Verdict.DENY not in verdicts and Verdict.ALLOW in verdicts
-
-
-def _resource_verdict(access: Access, caller: Caller | None) -> Verdict:
-    """What the policy of the bucket or queue says."""
-    principal = Principal((caller.arn, caller.session_arn) if caller else (ROOT,))
-    # A key's says that IAM decides, which the lab takes for granted.
-    policies = [] if access.action.startswith("kms:") else _resource_policies(access)
-    return judge(policies, access, principal)
 
 
 def _resource_policies(access: Access) -> list[Mapping[str, Any]]:
@@ -126,7 +119,7 @@ def _resource_policies(access: Access) -> list[Mapping[str, Any]]:
         bucket = world.s3().buckets.get(name)
         return [json.loads(bucket.policy)] if bucket is not None and bucket.policy else []
     if service == "sqs" and name in world.sqs().queues:
-        return list(policy_of(world.sqs().queues[name]))
+        return queue_policies(world.sqs().queues[name])
     if service == "kms":
         key = accesses.find_key(access.resource)
         # That of one which is just being made lets IAM decide.
@@ -134,7 +127,7 @@ def _resource_policies(access: Access) -> list[Mapping[str, Any]]:
     return []
 
 
-def _hidden(call: Call, policies: _Policies, caller: Caller | None) -> Access | None:
+def _hidden(call: Call, policies: _Policies, caller: Caller) -> Access | None:
     """Who may not list a bucket is not told that an object is not there, but that it may not be read."""
     if call.service != "s3" or call.action not in ("GetObject", "HeadObject"):
         return None
@@ -146,8 +139,8 @@ def _hidden(call: Call, policies: _Policies, caller: Caller | None) -> Access | 
     return None if _allowed(listing, policies, caller) else Access("s3:GetObject", f"arn:aws:s3:::{name}/{key}")
 
 
-def _policies(caller: Caller | None) -> _Policies:
-    if caller is None:
+def _policies(caller: Caller) -> _Policies:
+    if isinstance(caller, Administrator):
         return _Policies([_EVERYTHING])
     iam, entity = world.iam(), caller.entity()
     if entity is None:
@@ -167,36 +160,31 @@ def _documents(managed: Iterable[Any]) -> list[Mapping[str, Any]]:
     return [json.loads(version.document) for version in versions]
 
 
-def _context(call: Call, caller: Caller | None) -> dict[str, Any]:
-    role = caller if isinstance(caller, Role) else None
+def _context(call: Call, caller: Caller) -> dict[str, Any]:
     context: dict[str, Any] = {
         # The lab speaks plain HTTP on a wire that nobody else is on; a client cannot tell, and nor shall policies.
         "aws:SecureTransport": "true",
         "aws:SourceIp": call.source,
         "aws:RequestedRegion": call.region or REGION,
         "aws:PrincipalAccount": ACCOUNT_ID,
-        "aws:PrincipalArn": caller.arn if caller else ROOT,
-        "aws:PrincipalType": "AssumedRole" if role else "User" if caller else "Account",
+        "aws:PrincipalArn": caller.arn,
+        "aws:PrincipalType": caller.kind,
         "aws:CurrentTime": world.timestamp(),
     }
-    if role:
-        context["aws:userid"] = f"AROALAB:{role.session}"
-        if role.session.startswith("i-"):
-            context["ec2:SourceInstanceARN"] = f"arn:aws:ec2:{REGION}:{ACCOUNT_ID}:instance/{role.session}"
-    elif caller:
+    if isinstance(caller, Role):
+        context["aws:userid"] = f"AROALAB:{caller.session}"
+        if caller.session.startswith("i-"):
+            context["ec2:SourceInstanceARN"] = f"arn:aws:ec2:{REGION}:{ACCOUNT_ID}:instance/{caller.session}"
+    elif isinstance(caller, User):
         context["aws:username"] = caller.name
     return context
-
-
-def _signed_by(caller: Caller | None) -> str:
-    return caller.session_arn if caller else ROOT
 
 
 # AWS's many ways to say no
 
 
-def _denied(call: Call, access: Access, caller: Caller | None) -> AwsError:
-    text = f"User: {_signed_by(caller)} is not authorized to perform: {access.action} on resource: {access.resource}"
+def _denied(call: Call, access: Access, caller: Caller) -> AwsError:
+    text = f"User: {caller.session_arn} is not authorized to perform: {access.action} on resource: {access.resource}"
     if call.service == "ec2":
         return AwsError("UnauthorizedOperation", f"You are not authorized to perform this operation. {text}", 403)
     if call.service in ("s3", "sqs", "route53", *_QUERY):

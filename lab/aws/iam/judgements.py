@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import threading
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -16,12 +15,11 @@ Documents = Sequence[Mapping[str, Any]]
 
 
 class Judgements:
-    """What everybody was allowed and refused since the lab is up."""
+    """What everybody was allowed and refused since the lab is up. Whoever looks or adds holds the world's lock."""
 
     def __init__(self) -> None:
         self._documents: dict[str, list[Mapping[str, Any]]] = {}
         self._made: dict[str, dict[str, Any]] = {}
-        self._lock = threading.Lock()
 
     def add(
         self, caller: str, principal: str, access: Access, policies: Mapping[str, Documents], *, allowed: bool
@@ -41,17 +39,14 @@ class Judgements:
         }
         lasting = {key: value for key, value in access.context.items() if key not in _PASSING}
         key = json.dumps([what, lasting], sort_keys=True)
-        with self._lock:
-            self._made.setdefault(key, {**what, "principal": principal, "context": dict(access.context)})
+        self._made.setdefault(key, {**what, "principal": principal, "context": dict(access.context)})
 
     def as_json(self) -> dict[str, Any]:
         """``judgements``, oldest first, whose policies are lists in ``documents``."""
-        with self._lock:
-            return {"documents": dict(self._documents), "judgements": list(self._made.values())}
+        return {"documents": dict(self._documents), "judgements": list(self._made.values())}
 
     def _kept(self, documents: Documents) -> str:
         text = json.dumps(list(documents), sort_keys=True)
         name = hashlib.sha256(text.encode()).hexdigest()[:16]
-        with self._lock:
-            self._documents.setdefault(name, list(documents))
+        self._documents.setdefault(name, list(documents))
         return name

@@ -6,10 +6,11 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from botocore import xform_name
 from moto.core.exceptions import ServiceException
 
 from lab.aws import world
-from lab.aws.autoscaling.launching import template_version
+from lab.aws.autoscaling.launching import specification, template_version
 from lab.aws.iam import tags
 from lab.aws.iam.policy import Access
 from lab.state import ACCOUNT_ID, REGION
@@ -34,71 +35,12 @@ _KINDS = {
     "vpce": "vpc-endpoint",
 }
 _ID = re.compile(r"([a-z]+)-[0-9a-f]+")
-# The kinds of resources that each action is about; what a `+` stands before is created. The others, such as nearly all
-# that describe, are about none.
-_RESOURCES = {
-    "AllocateAddress": "+elastic-ip",
-    "AssociateRouteTable": "route-table subnet internet-gateway",
-    "AssociateSubnetCidrBlock": "subnet",
-    "AssociateVpcCidrBlock": "vpc",
-    "AttachInternetGateway": "internet-gateway vpc",
-    "AuthorizeSecurityGroupEgress": "security-group",
-    "AuthorizeSecurityGroupIngress": "security-group",
-    "CreateEgressOnlyInternetGateway": "+egress-only-internet-gateway vpc",
-    "CreateInternetGateway": "+internet-gateway",
-    "CreateKeyPair": "+key-pair",
-    "CreateLaunchTemplate": "+launch-template",
-    "CreateLaunchTemplateVersion": "launch-template",
-    "CreateNatGateway": "+natgateway elastic-ip subnet",
-    "CreateNetworkInterface": "+network-interface security-group subnet",
-    "CreateRoute": "route-table",
-    "CreateRouteTable": "+route-table vpc",
-    "CreateSecurityGroup": "+security-group vpc",
-    "CreateSubnet": "+subnet vpc",
-    "CreateTags": " ".join(_KINDS.values()),
-    "CreateVolume": "+volume snapshot",
-    "CreateVpc": "+vpc",
-    "CreateVpcEndpoint": "+vpc-endpoint route-table security-group subnet vpc",
-    "DeleteEgressOnlyInternetGateway": "egress-only-internet-gateway",
-    "DeleteInternetGateway": "internet-gateway",
-    "DeleteLaunchTemplate": "launch-template",
-    "DeleteLaunchTemplateVersions": "launch-template",
-    "DeleteNatGateway": "natgateway",
-    "DeleteNetworkInterface": "network-interface",
-    "DeleteRoute": "route-table",
-    "DeleteRouteTable": "route-table",
-    "DeleteSecurityGroup": "security-group",
-    "DeleteSubnet": "subnet",
-    "DeleteTags": " ".join(_KINDS.values()),
-    "DeleteVolume": "volume",
-    "DeleteVpc": "vpc",
-    "DeleteVpcEndpoints": "vpc-endpoint",
-    "DescribeInstanceAttribute": "instance",
-    "DescribeVpcAttribute": "vpc",
-    "DetachInternetGateway": "internet-gateway vpc",
-    "DisassociateAddress": "elastic-ip network-interface",
-    "DisassociateRouteTable": "route-table subnet internet-gateway",
-    "DisassociateVpcCidrBlock": "vpc",
-    "GetConsoleOutput": "instance",
-    "ImportKeyPair": "+key-pair",
-    "ModifyInstanceAttribute": "instance security-group volume",
-    "ModifyInstanceMetadataOptions": "instance",
-    "ModifyLaunchTemplate": "launch-template",
-    "ModifySubnetAttribute": "subnet",
-    "ModifyVpcAttribute": "vpc",
-    "ModifyVpcEndpoint": "vpc-endpoint route-table security-group subnet",
-    "RebootInstances": "instance",
-    "ReleaseAddress": "elastic-ip",
-    "ReplaceRoute": "route-table",
-    "ReplaceRouteTableAssociation": "route-table subnet internet-gateway",
-    "RevokeSecurityGroupEgress": "security-group",
-    "RevokeSecurityGroupIngress": "security-group",
-    "StartInstances": "instance",
-    "StopInstances": "instance",
-    "TerminateInstances": "instance",
-    "UpdateSecurityGroupRuleDescriptionsEgress": "security-group",
-    "UpdateSecurityGroupRuleDescriptionsIngress": "security-group",
-}
+# What describes is about no resource, but for these.
+_DESCRIBING = ("DescribeInstanceAttribute", "DescribeVpcAttribute")
+# They name what the route leads to as well.
+_ROUTING = ("CreateRoute", "ReplaceRoute")
+# What these create they are not called after.
+_CREATING = {"AllocateAddress": "elastic-ip", "CreateNatGateway": "natgateway", "ImportKeyPair": "key-pair"}
 
 
 def of_ec2(action: str, parameters: Parameters) -> Iterator[Access]:
@@ -106,28 +48,38 @@ def of_ec2(action: str, parameters: Parameters) -> Iterator[Access]:
     if action == "RunInstances":
         yield from _run_instances(parameters)
         return
-    kinds = _RESOURCES.get(action, "").split()
-    name, given = f"ec2:{action}", _given_tags(parameters)
+    name, given, made = f"ec2:{action}", _given_tags(parameters), _created(action)
     # Those of CreateTags and DeleteTags.
     request = tags.of_request(parameters.get("Tags"))
     found = [
         Access(name, _arn(identifier), {**_tags(identifier), **request})
         for identifier in _identifiers(parameters)
-        if _kind(identifier) in kinds
+        if _kind(identifier) != made and _is_about(action, _kind(identifier))
     ]
-    made = [kind.removeprefix("+") for kind in kinds if kind.startswith("+")]
-    found += [Access(name, _arn(kind=kind), tags.of_request(given.get(kind))) for kind in made]
+    if made:
+        found.append(Access(name, _arn(kind=made), tags.of_request(given.get(made))))
     yield from found or [Access(name)]
     yield from _tagging(action, given)
     if action == "CreateVpcEndpoint" and parameters.get("ServiceRegion") not in (None, REGION):
         yield Access("vpce:AllowMultiRegion", _arn(kind="vpc-endpoint"))
 
 
+def _is_about(action: str, kind: str) -> bool:
+    """Whether a call asks for the right to what it names of a kind."""
+    if action.startswith("Describe"):
+        return action in _DESCRIBING
+    return kind == "route-table" if action in _ROUTING else kind != "*"
+
+
+def _created(action: str) -> str | None:
+    """The kind of what a call creates."""
+    kind = _CREATING.get(action) or xform_name(action, "-").removeprefix("create-")
+    return kind if kind in (*_KINDS.values(), "key-pair") else None
+
+
 def of_group(parameters: Parameters, subnets: list[str]) -> Iterator[Access]:
     """What a group's launch template asks of whoever gives it to the group, as Auto Scaling holds it against EC2."""
-    policy = parameters.get("MixedInstancesPolicy") or {}
-    named = parameters.get("LaunchTemplate") or policy.get("LaunchTemplate", {}).get("LaunchTemplateSpecification")
-    version = _version(named)
+    version = _version(specification(parameters))
     if version is not None:
         yield from _launch(version.data, version.template.id, subnets)
 

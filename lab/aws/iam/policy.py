@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import json
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
 from lab.aws.iam.conditions import Context, hold, substitute, wildcard
+from lab.state import ACCOUNT_ID
 
 
 class Verdict(Enum):
@@ -37,6 +39,19 @@ class Principal:
     service: str | None = None
 
 
+def lets(documents: Iterable[Mapping[str, Any]], service: str, access: Access, source: str) -> bool:
+    """Whether a resource's policies let a service of AWS's do something on behalf of what has the ARN ``source``."""
+    context = {"aws:SourceArn": source, "aws:SourceAccount": ACCOUNT_ID, "aws:SecureTransport": "true"}
+    asked = Access(access.action, access.resource, context)
+    return judge(documents, asked, Principal(service=service)) is Verdict.ALLOW
+
+
+def queue_policies(queue: Any) -> list[Mapping[str, Any]]:
+    """The policy of moto's queue, if it has one."""
+    policy = getattr(queue, "policy", None)
+    return [json.loads(policy) if isinstance(policy, str) else policy] if policy else []
+
+
 def judge(documents: Iterable[Mapping[str, Any]], access: Access, principal: Principal | None = None) -> Verdict:
     """What the policies say together. ``principal`` is given for the policies of resources, which name theirs."""
     verdict = Verdict.SILENT
@@ -54,25 +69,17 @@ def judge(documents: Iterable[Mapping[str, Any]], access: Access, principal: Pri
 def _applies(statement: Mapping[str, Any], access: Access, principal: Principal | None) -> bool:
     return (
         (principal is None or _names(statement, principal))
-        and _matches_action(statement, access.action)
-        and _matches_resource(statement, access)
+        and _matches(statement, "Action", lambda one: wildcard(one.lower(), access.action.lower()))
+        and _matches(statement, "Resource", lambda one: _matches_arn(substitute(one, access.context), access.resource))
         and hold(statement.get("Condition", {}), access.context)
     )
 
 
-def _matches_action(statement: Mapping[str, Any], action: str) -> bool:
-    key = "Action" if "Action" in statement else "NotAction"
-    matched = any(wildcard(one.lower(), action.lower()) for one in _listed(statement[key]))
-    return matched if key == "Action" else not matched
-
-
-def _matches_resource(statement: Mapping[str, Any], access: Access) -> bool:
-    key = next((one for one in ("Resource", "NotResource") if one in statement), None)
-    if key is None:
-        return True
-    patterns = [substitute(one, access.context) for one in _listed(statement[key])]
-    matched = any(_matches_arn(pattern, access.resource) for pattern in patterns)
-    return matched if key == "Resource" else not matched
+def _matches(statement: Mapping[str, Any], key: str, matches: Callable[[str], bool]) -> bool:
+    """Whether one of what a statement names matches, or none of what it excepts. Naming nothing, it is about all."""
+    if key in statement:
+        return any(map(matches, _listed(statement[key])))
+    return not any(map(matches, _listed(statement.get(f"Not{key}", []))))
 
 
 def _matches_arn(pattern: str, resource: str) -> bool:

@@ -2,33 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from lab.aws.calls import Call
-from lab.aws.strict import dependencies, groups, launch_templates, policies, records
+from moto.core.exceptions import ServiceException
 
-Check = Callable[[Mapping[str, Any]], None]
-_CHECKS: dict[tuple[str, str], Check] = {
-    ("route53", "ChangeResourceRecordSets"): records.check,
-    ("ec2", "CreateLaunchTemplate"): launch_templates.check_new,
-    ("ec2", "CreateLaunchTemplateVersion"): launch_templates.check_version,
-    ("autoscaling", "CreateAutoScalingGroup"): groups.check,
-    ("autoscaling", "UpdateAutoScalingGroup"): groups.check,
-    ("ec2", "DeleteVpc"): dependencies.check_vpc,
-    ("ec2", "DeleteSubnet"): dependencies.check_subnet,
-    ("ec2", "DeleteSecurityGroup"): dependencies.check_security_group,
-    ("ec2", "DetachInternetGateway"): dependencies.check_gateway_detached,
-    ("ec2", "DeleteInternetGateway"): dependencies.check_gateway,
-    ("ec2", "ReleaseAddress"): dependencies.check_address,
-    ("iam", "CreatePolicy"): policies.check,
-    ("iam", "CreatePolicyVersion"): policies.check,
-    ("iam", "PutGroupPolicy"): policies.check,
-    ("iam", "PutRolePolicy"): policies.check,
-    ("iam", "PutUserPolicy"): policies.check,
-    ("iam", "DeleteRole"): dependencies.check_role,
-    ("iam", "DeleteInstanceProfile"): dependencies.check_profile,
-}
+from lab.aws.autoscaling.launching import specification, template_version
+from lab.aws.calls import Call
+from lab.aws.errors import AwsError, invalid
+from lab.aws.strict import dependencies, launch_templates, records
+
+MOST_OF_A_MANAGED_POLICY = 6144
+_MOST = {"RoleName": 10240, "GroupName": 5120, "UserName": 2048}
 
 
 def check(call: Call) -> None:
@@ -36,3 +22,40 @@ def check(call: Call) -> None:
     found = _CHECKS.get((call.service or "", call.action))
     if found is not None:
         found(call.parameters)
+
+
+def _check_policy(parameters: Mapping[str, Any]) -> None:
+    """The size of a policy document, of which white space is no part, nor what an entity's policies have together."""
+    most = next((most for name, most in _MOST.items() if parameters.get(name)), MOST_OF_A_MANAGED_POLICY)
+    if len(re.sub(r"\s", "", str(parameters.get("PolicyDocument") or ""))) > most:
+        raise AwsError("LimitExceeded", f"Cannot exceed quota for PolicySize: {most}", 409)
+
+
+def _check_group(parameters: Mapping[str, Any]) -> None:
+    """An instance can be launched from a group's template."""
+    named = specification(parameters)
+    if not named:
+        return
+    try:
+        launch_templates.check_launchable(template_version(named).data)
+    except ServiceException as error:
+        raise invalid(f"You must use a valid fully-formed launch template. {error.message}") from error
+
+
+_CHECKS: dict[tuple[str, str], Callable[[Mapping[str, Any]], None]] = {
+    ("route53", "ChangeResourceRecordSets"): records.check,
+    ("ec2", "CreateLaunchTemplate"): launch_templates.check_new,
+    ("ec2", "CreateLaunchTemplateVersion"): launch_templates.check_version,
+    ("autoscaling", "CreateAutoScalingGroup"): _check_group,
+    ("autoscaling", "UpdateAutoScalingGroup"): _check_group,
+    ("ec2", "DeleteVpc"): dependencies.check_vpc,
+    ("ec2", "DeleteSubnet"): dependencies.check_subnet,
+    ("ec2", "DeleteSecurityGroup"): dependencies.check_security_group,
+    ("ec2", "DetachInternetGateway"): dependencies.check_gateway_detached,
+    ("ec2", "ReleaseAddress"): dependencies.check_address,
+    ("iam", "CreatePolicy"): _check_policy,
+    ("iam", "CreatePolicyVersion"): _check_policy,
+    ("iam", "PutGroupPolicy"): _check_policy,
+    ("iam", "PutRolePolicy"): _check_policy,
+    ("iam", "PutUserPolicy"): _check_policy,
+}

@@ -10,13 +10,12 @@ from lab.aws.errors import AwsError
 
 
 def check_vpc(parameters: Mapping[str, Any]) -> None:
-    """Raises AwsError while the VPC has subnets, gateways, endpoints or groups besides its default one."""
+    """Raises AwsError while the VPC has gateways, endpoints or groups besides its default one; moto sees the rest."""
     vpc_id, ec2 = parameters["VpcId"], world.ec2()
     groups = [one for one in ec2.groups.get(vpc_id, {}).values() if one.name != "default"]
     gateways = [one for one in ec2.internet_gateways.values() if one.vpc and one.vpc.id == vpc_id]
     endpoints = [one for one in ec2.vpc_end_points.values() if one.vpc_id == vpc_id and one.state != "deleted"]
-    tables = [one for one in ec2.route_tables.values() if one.vpc_id == vpc_id and not one.main_association_id]
-    if groups or gateways or endpoints or tables or any(one.vpc_id == vpc_id for one in _subnets()):
+    if groups or gateways or endpoints:
         raise _in_use(f"The vpc '{vpc_id}' has dependencies and cannot be deleted.")
 
 
@@ -50,38 +49,6 @@ def check_address(parameters: Mapping[str, Any]) -> None:
     address = next((one for one in world.ec2().addresses if one.allocation_id == allocation), None)
     if address is not None and address.association_id:
         raise AwsError("InvalidIPAddress.InUse", f"The address {address.public_ip} is in use.")
-
-
-def check_gateway(parameters: Mapping[str, Any]) -> None:
-    """Raises AwsError while the gateway is attached."""
-    gateway_id = parameters["InternetGatewayId"]
-    gateway = world.ec2().internet_gateways.get(gateway_id)
-    if gateway is not None and gateway.vpc:
-        raise _in_use(f"The internetGateway '{gateway_id}' has dependencies and cannot be deleted.")
-
-
-def check_role(parameters: Mapping[str, Any]) -> None:
-    """Raises AwsError while the role has policies or is in a profile."""
-    name = parameters["RoleName"]
-    role = next((one for one in world.iam().roles.values() if one.name == name), None)
-    if role is None:
-        return
-    if role.policies or role.managed_policies:
-        raise AwsError("DeleteConflict", "Cannot delete entity, must delete policies first.", 409)
-    if any(role in profile.roles for profile in world.iam().instance_profiles.values()):
-        raise AwsError("DeleteConflict", "Cannot delete entity, must remove roles from instance profile first.", 409)
-
-
-def check_profile(parameters: Mapping[str, Any]) -> None:
-    """Raises AwsError while a role is in the profile."""
-    name = parameters["InstanceProfileName"]
-    if any(one.name == name and one.roles for one in world.iam().instance_profiles.values()):
-        raise AwsError("DeleteConflict", "Cannot delete entity, must remove roles from instance profile first.", 409)
-
-
-def _subnets() -> Iterator[Any]:
-    for by_zone in world.ec2().subnets.values():
-        yield from by_zone.values()
 
 
 def _sources_of_others(group_id: str) -> Iterator[set[str]]:

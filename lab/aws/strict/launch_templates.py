@@ -29,9 +29,7 @@ def check_new(parameters: Mapping[str, Any]) -> None:
             "A launch template name must be between 3 and 128 characters, and may contain letters, numbers, and "
             "the following characters: - ( ) . / _.",
         )
-    if name in world.ec2().launch_template_name_to_ids:
-        raise AwsError("InvalidLaunchTemplateName.AlreadyExistsException", "Launch template name already in use.")
-    check_form(parameters.get("LaunchTemplateData") or {})
+    check_version(parameters)
 
 
 def check_version(parameters: Mapping[str, Any]) -> None:

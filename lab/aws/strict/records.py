@@ -19,14 +19,11 @@ def check(parameters: Mapping[str, Any]) -> None:
     """A ChangeResourceRecordSets as Route 53 sees it; UPSERTs count twice. Raises AwsError."""
     changes = parameters.get("ChangeBatch", {}).get("Changes", [])
     zone_id = str(parameters.get("HostedZoneId") or parameters.get("Id") or "").rsplit("/", 1)[-1]
-    weight = sum(2 if change["Action"] == "UPSERT" else 1 for change in changes)
-    characters = sum(
-        (2 if change["Action"] == "UPSERT" else 1) * sum(len(value) for value in _values(change["ResourceRecordSet"]))
-        for change in changes
-    )
+    counted = [*changes, *(change for change in changes if change["Action"] == "UPSERT")]
+    characters = sum(len(value) for change in counted for value in _values(change["ResourceRecordSet"]))
     if not changes:
         raise _invalid(["The request contained no changes."])
-    if weight > MOST_CHANGES:
+    if len(counted) > MOST_CHANGES:
         raise _invalid([f"Number of records limit of {MOST_CHANGES} exceeded."])
     if characters > MOST_CHARACTERS:
         raise _invalid([f"Character limit of {MOST_CHARACTERS} exceeded."])
@@ -48,7 +45,7 @@ def _problems(change: Mapping[str, Any], zone: Any, present: Mapping[Any, Any]) 
     if change["Action"] == "DELETE":
         if found is None:
             problems.append(f"Tried to delete resource record set {shown}] but it was not found")
-        elif sorted(values) != sorted(found.records or []) or _ttl(wanted.get("TTL")) != _ttl(found.ttl):
+        elif sorted(values) != sorted(found.records or []) or str(wanted.get("TTL")) != str(found.ttl):
             problems.append(
                 f"Tried to delete resource record set {shown}] but the values provided do not match the current values"
             )
@@ -99,10 +96,6 @@ def _values(record_set: Mapping[str, Any]) -> list[str]:
 
 def _name(name: str) -> str:
     return name.rstrip(".").lower()
-
-
-def _ttl(ttl: Any) -> int | None:
-    return None if ttl is None else int(ttl)
 
 
 def _invalid(problems: Sequence[str]) -> AwsError:

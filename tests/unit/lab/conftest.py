@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.lab.fakes import LittleAws, little_aws
+from tests.unit.lab.fakes import LittleAws, Network, little_aws
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -22,3 +22,11 @@ def aws() -> Iterator[LittleAws]:
     """A fresh account."""
     with little_aws() as account:
         yield account
+
+
+@pytest.fixture
+def network(aws: LittleAws) -> Network:
+    """A VPC, and the launch template ``example`` of its security group."""
+    network = aws.network()
+    aws.template("example", network.group)
+    return network

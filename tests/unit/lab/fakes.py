@@ -6,19 +6,21 @@ import base64
 import functools
 import http.client
 import json
-import time
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 
 import boto3
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
+from lab import waiting
 from lab.aws import imds, server
 from lab.aws.ports import InstanceSpec
+from lab.aws.serving import answer
 
 REGION = "eu-west-1"
 ACCOUNT_ID = "123456789012"
@@ -77,6 +79,18 @@ class FakeMachines:
         self.firewall_changes += 1
 
 
+class Page(BaseHTTPRequestHandler):
+    """Tells at which address it was asked."""
+
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self) -> None:
+        answer(self, 200, str(self.server.server_address[0]).encode())
+
+    def log_message(self, *_: object) -> None:
+        """Nothing."""
+
+
 @functools.cache
 def session() -> Any:
     """One for all, since reading the services' models takes far longer than the calls."""
@@ -124,8 +138,7 @@ class LittleAws:
         iam.create_instance_profile(InstanceProfileName=name)
         iam.add_role_to_instance_profile(InstanceProfileName=name, RoleName=name)
         if statements:
-            policy = {"Version": "2012-10-17", "Statement": list(statements)}
-            iam.put_role_policy(RoleName=name, PolicyName="swarm", PolicyDocument=json.dumps(policy))
+            iam.put_role_policy(RoleName=name, PolicyName="swarm", PolicyDocument=document(*statements))
         return arn
 
     def as_role(self, arn: str) -> dict[str, str]:
@@ -137,6 +150,10 @@ class LittleAws:
             "Token": given["SessionToken"],
         }
 
+    def acting(self, service: str, role: str, *statements: Mapping[str, Any]) -> Any:
+        """A client with the credentials of a new role."""
+        return self.client(service, self.as_role(self.role(role, *statements)))
+
     def user(
         self, name: str, *statements: Mapping[str, Any], managed: Mapping[str, Any] | None = None, **more: Any
     ) -> dict[str, Any]:
@@ -144,8 +161,7 @@ class LittleAws:
         iam = self.client("iam")
         iam.create_user(UserName=name, **more)
         if statements:
-            policy = {"Version": "2012-10-17", "Statement": list(statements)}
-            iam.put_user_policy(UserName=name, PolicyName="own", PolicyDocument=json.dumps(policy))
+            iam.put_user_policy(UserName=name, PolicyName="own", PolicyDocument=document(*statements))
         for title, policy in (managed or {}).items():
             made = iam.create_policy(PolicyName=title, PolicyDocument=json.dumps(policy))["Policy"]
             iam.attach_user_policy(UserName=name, PolicyArn=made["Arn"])
@@ -187,6 +203,36 @@ class LittleAws:
         }
         self.client("autoscaling").create_auto_scaling_group(AutoScalingGroupName=name, **arguments)
 
+    def launch(self, template: str, subnet: str, group: str, count: int = 1, **more: Any) -> list[dict[str, Any]]:
+        """Instances of a template in a subnet, with more said of their interface."""
+        found: dict[str, Any] = self.client("ec2").run_instances(
+            LaunchTemplate={"LaunchTemplateName": template},
+            NetworkInterfaces=[{"DeviceIndex": 0, "SubnetId": subnet, "Groups": [group], **more}],
+            MinCount=count,
+            MaxCount=count,
+        )
+        instances: list[dict[str, Any]] = found["Instances"]
+        return instances
+
+    def desire(self, name: str, capacity: int) -> None:
+        """Set a group's desired capacity."""
+        self.client("autoscaling").set_desired_capacity(AutoScalingGroupName=name, DesiredCapacity=capacity)
+
+    def balanced(self, port: int, listening: int, **more: Any) -> tuple[str, list[str]]:
+        """A target group behind a load balancer, and two instances: the group's ARN and the instances' IDs."""
+        network, elb = self.network(), self.client("elbv2")
+        self.template("web", network.group)
+        self.group("web", network, 2)
+        made = elb.create_target_group(
+            Name="web", Protocol="TCP", Port=port, VpcId=network.vpc, TargetType="instance", **more
+        )
+        arn: str = made["TargetGroups"][0]["TargetGroupArn"]
+        (balancer,) = elb.create_load_balancer(Name="web", Type="network", Subnets=network.subnets)["LoadBalancers"]
+        to = [{"Type": "forward", "TargetGroupArn": arn}]
+        where = {"LoadBalancerArn": balancer["LoadBalancerArn"], "Protocol": "TCP", "Port": listening}
+        elb.create_listener(**where, DefaultActions=to)
+        return arn, sorted(one["InstanceId"] for one in self.settled("web", 2))
+
     def members(self, name: str) -> list[dict[str, Any]]:
         """The group's instances as Auto Scaling describes them."""
         found = self.client("autoscaling").describe_auto_scaling_groups(AutoScalingGroupNames=[name])
@@ -201,7 +247,7 @@ class LittleAws:
         return self.members(name)
 
     def instance(self, instance_id: str) -> dict[str, Any]:
-        found: dict[str, Any] = self.client("ec2").describe_instances(InstanceIds=[instance_id])["Reservations"][0]
+        (found,) = self.client("ec2").describe_instances(InstanceIds=[instance_id])["Reservations"]
         instance: dict[str, Any] = found["Instances"][0]
         return instance
 
@@ -234,7 +280,7 @@ def little_aws() -> Iterator[LittleAws]:
     """A fresh account for as long as the context lasts."""
     machines = FakeMachines()
     endpoint = server.start(machines, "127.0.0.1", 0, public_pool="198.51.100.0/28", tick=0.05)
-    metadata = imds.serve("127.0.0.1", 0)
+    metadata = imds.Metadata("127.0.0.1", 0)
     try:
         yield LittleAws(endpoint, metadata, machines)
     finally:
@@ -250,19 +296,24 @@ def target_states(elb: Any, group: str) -> dict[str, str]:
 
 def until(condition: Callable[[], Any], what: str, seconds: float = 60) -> Any:
     """Wait for a condition and return what it said. Fails when it does not come true."""
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        found = condition()
-        if found:
-            return found
-        time.sleep(0.02)
-    raise AssertionError(f"waited {seconds} s for {what}, in vain")
+    return waiting.until(what, condition, seconds=seconds, every=0.02)
 
 
-def refused(call: Callable[[], Any]) -> str:
+def allow(*actions: str, on: str | list[str] = "*", when: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """A statement of a policy."""
+    statement = {"Effect": "Allow", "Action": list(actions), "Resource": on}
+    return {**statement, "Condition": when} if when else statement
+
+
+def document(*statements: Mapping[str, Any]) -> str:
+    """A policy of these statements."""
+    return json.dumps({"Version": "2012-10-17", "Statement": list(statements)})
+
+
+def refused(call: Callable[..., Any], **arguments: Any) -> str:
     """The error code that a call is refused with."""
     try:
-        call()
+        call(**arguments)
     except ClientError as error:
         return str(error.response["Error"]["Code"])
     raise AssertionError("the call was let in")

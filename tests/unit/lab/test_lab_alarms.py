@@ -10,21 +10,10 @@ from typing import Any
 import pytest
 
 from lab.aws.cloudwatch import alarms
-from tests.unit.lab.fakes import ACCOUNT_ID, REGION, LittleAws, until
+from tests.unit.lab.fakes import ACCOUNT_ID, REGION, LittleAws, allow, document, until
 
 NAMESPACE, TOPIC = "swarm.aws/example", f"arn:aws:sns:{REGION}:{ACCOUNT_ID}:example-alarms"
-PUBLISHING = {
-    "Version": "2012-10-17",
-    "Statement": [
-        {
-            "Effect": "Allow",
-            "Principal": {"Service": "cloudwatch.amazonaws.com"},
-            "Action": "sns:Publish",
-            "Resource": TOPIC,
-            "Condition": {"ArnLike": {"aws:SourceArn": f"arn:aws:cloudwatch:{REGION}:{ACCOUNT_ID}:alarm:example/*"}},
-        }
-    ],
-}
+OURS = {"Namespace": NAMESPACE, "MetricName": "NodesDown", "Statistic": "Maximum", "Period": 10}
 
 
 def alarm(**changed: Any) -> Any:
@@ -55,11 +44,7 @@ def alarm(**changed: Any) -> Any:
         ([None, None, None, 0, 1], {"treat_missing_data": "breaching"}, "OK"),
         ([None, None, None, 1, 1], {"state_value": "ALARM"}, "ALARM"),
         ([None, None, None, 0, 0], {"state_value": "ALARM"}, "OK"),
-        (
-            [0.5],
-            {"comparison_operator": "LessThanThreshold", "evaluation_periods": 1, "datapoints_to_alarm": 1},
-            "ALARM",
-        ),
+        ([0.5] * 3, {"comparison_operator": "LessThanThreshold"}, "ALARM"),
     ],
 )
 def test_how_an_alarm_is_judged(points: list[float | None], changed: dict[str, Any], state: str) -> None:
@@ -76,24 +61,17 @@ def test_metric_math() -> None:
 class Watched:
     """An account with an alarm's topic, and a queue that hears it."""
 
-    def __init__(self, aws: LittleAws, policy: dict[str, Any]) -> None:
+    def __init__(self, aws: LittleAws) -> None:
         self.cloudwatch, self.sqs, sns = aws.client("cloudwatch"), aws.client("sqs"), aws.client("sns")
         self.url = self.sqs.create_queue(QueueName="heard")["QueueUrl"]
-        sns.create_topic(Name="example-alarms", Attributes={"Policy": json.dumps(policy)})
+        ours = {"ArnLike": {"aws:SourceArn": f"arn:aws:cloudwatch:{REGION}:{ACCOUNT_ID}:alarm:example/*"}}
+        publishing = {**allow("sns:Publish", on=TOPIC, when=ours), "Principal": {"Service": "cloudwatch.amazonaws.com"}}
+        sns.create_topic(Name="example-alarms", Attributes={"Policy": document(publishing)})
         sns.subscribe(TopicArn=TOPIC, Protocol="sqs", Endpoint=f"arn:aws:sqs:{REGION}:{ACCOUNT_ID}:heard")
 
     def put(self, name: str, **more: Any) -> None:
-        self.cloudwatch.put_metric_alarm(
-            AlarmName=name,
-            **{
-                "EvaluationPeriods": 1,
-                "ComparisonOperator": "GreaterThanOrEqualToThreshold",
-                "Threshold": 1,
-                "AlarmActions": [TOPIC],
-                "OKActions": [TOPIC],
-                **more,
-            },
-        )
+        usual = {"EvaluationPeriods": 1, "ComparisonOperator": "GreaterThanOrEqualToThreshold", "Threshold": 1}
+        self.cloudwatch.put_metric_alarm(AlarmName=name, **usual, AlarmActions=[TOPIC], OKActions=[TOPIC], **more)
 
     def state(self, name: str) -> str:
         return self.cloudwatch.describe_alarms(AlarmNames=[name])["MetricAlarms"][0]["StateValue"]
@@ -107,22 +85,11 @@ class Watched:
         return [(one["AlarmName"], one["NewStateValue"]) for one in messages]
 
 
-OURS = {"Namespace": NAMESPACE, "MetricName": "NodesDown", "Statistic": "Maximum", "Period": 10}
-
-
-def test_an_alarm_goes_off_on_what_was_put_and_tells_its_topic(aws: LittleAws) -> None:
-    watched = Watched(aws, PUBLISHING)
-    watched.put("example/node-down", **OURS)
-    assert watched.state("example/node-down") == "INSUFFICIENT_DATA"
-    watched.cloudwatch.put_metric_data(Namespace=NAMESPACE, MetricData=[{"MetricName": "NodesDown", "Value": 2}])
-    watched.becomes("example/node-down", "ALARM")
-    until(lambda: ("example/node-down", "ALARM") in watched.heard(), "the message")
-
-
-def test_a_topic_that_does_not_let_alarms_publish_hears_nothing(aws: LittleAws) -> None:
-    watched = Watched(aws, PUBLISHING)
+def test_an_alarm_goes_off_on_what_was_put_and_tells_its_topic_if_that_lets_it(aws: LittleAws) -> None:
+    watched = Watched(aws)
     watched.put("other/node-down", **OURS)
     watched.put("example/node-down", **OURS)
+    assert watched.state("example/node-down") == "INSUFFICIENT_DATA"
     watched.cloudwatch.put_metric_data(Namespace=NAMESPACE, MetricData=[{"MetricName": "NodesDown", "Value": 2}])
     for name in ("other/node-down", "example/node-down"):
         watched.becomes(name, "ALARM")
@@ -130,7 +97,7 @@ def test_a_topic_that_does_not_let_alarms_publish_hears_nothing(aws: LittleAws) 
 
 
 def test_what_aws_measures_itself(aws: LittleAws) -> None:
-    watched = Watched(aws, PUBLISHING)
+    watched = Watched(aws)
     dead = watched.sqs.create_queue(QueueName="example-events-dead")["QueueUrl"]
     watched.put(
         "example/dead-letters",

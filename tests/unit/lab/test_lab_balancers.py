@@ -3,81 +3,33 @@
 from __future__ import annotations
 
 import http.client
-import http.server
-import threading
 from collections.abc import Iterator
 
 import pytest
 
 from lab.aws import balancing
+from lab.aws.serving import Serving
 from lab.balancers import Balancers
-from tests.unit.lab.fakes import LittleAws, target_states, until
+from tests.unit.lab.fakes import LittleAws, Page, target_states, until
 
 pytestmark = pytest.mark.real("a server: connections are passed on")
 
 ADDRESS, PORT = "127.99.0.1", 8480
 
 
-class _Page(http.server.BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-
-    def do_GET(self) -> None:
-        content = str(self.server.server_address[0]).encode()
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(content)))
-        self.end_headers()
-        self.wfile.write(content)
-
-    def log_message(self, *_: object) -> None:
-        """Nothing."""
-
-
 @pytest.fixture
-def servers(aws: LittleAws) -> Iterator[dict[str, str]]:
-    """Two instances, at whose private addresses somebody answers: their IDs and addresses."""
-    network = aws.network()
-    aws.template("web", network.group)
-    aws.group("web", network, 2)
-    found = {}
-    running = []
-    for one in aws.settled("web", 2):
-        address = aws.instance(one["InstanceId"])["PrivateIpAddress"]
-        server = http.server.ThreadingHTTPServer((address, PORT), _Page)
-        threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
-        running.append(server)
-        found[one["InstanceId"]] = address
-    yield found
-    for server in running:
-        server.shutdown()
-        server.server_close()
-
-
-@pytest.fixture
-def group(aws: LittleAws, servers: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """A target group behind a load balancer that listens at a loopback address."""
+def balanced(aws: LittleAws, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[str, dict[str, str]]]:
+    """A target group, and the addresses of two instances at which somebody answers, by their IDs."""
     monkeypatch.setattr(balancing, "free_address", lambda: ADDRESS)
-    elb, instance = aws.client("elbv2"), aws.instance(next(iter(servers)))
-    made = elb.create_target_group(
-        Name="web",
-        Protocol="TCP",
-        Port=PORT,
-        VpcId=instance["VpcId"],
-        TargetType="instance",
-        HealthCheckIntervalSeconds=5,
-        HealthCheckTimeoutSeconds=2,
-        HealthyThresholdCount=2,
-    )
-    arn: str = made["TargetGroups"][0]["TargetGroupArn"]
-    balancer = elb.create_load_balancer(Name="web", Type="network", Subnets=[instance["SubnetId"]])["LoadBalancers"][0]
-    elb.create_listener(
-        LoadBalancerArn=balancer["LoadBalancerArn"],
-        Protocol="TCP",
-        Port=PORT,
-        DefaultActions=[{"Type": "forward", "TargetGroupArn": arn}],
-    )
+    checks = {"HealthCheckIntervalSeconds": 5, "HealthCheckTimeoutSeconds": 2, "HealthyThresholdCount": 2}
+    group, instances = aws.balanced(PORT, PORT, **checks)
+    addresses = {one: aws.instance(one)["PrivateIpAddress"] for one in instances}
+    running = [Serving(address, PORT, Page) for address in addresses.values()]
     balancers = Balancers(claim=lambda _: None)
-    yield arn
+    yield group, addresses
     balancers.stop()
+    for server in running:
+        server.stop()
 
 
 def ask(connection: http.client.HTTPConnection | None = None) -> str:
@@ -91,9 +43,9 @@ def ask(connection: http.client.HTTPConnection | None = None) -> str:
 
 
 def test_a_connection_goes_to_a_healthy_target_and_on_with_one_that_drains(
-    aws: LittleAws, group: str, servers: dict[str, str]
+    aws: LittleAws, balanced: tuple[str, dict[str, str]]
 ) -> None:
-    elb = aws.client("elbv2")
+    elb, (group, servers) = aws.client("elbv2"), balanced
     elb.register_targets(TargetGroupArn=group, Targets=[{"Id": one} for one in servers])
     until(lambda: target_states(elb, group) == dict.fromkeys(servers, "healthy"), "both to be healthy")
     assert {ask() for _ in range(4)} == set(servers.values())

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from lab.aws import balancing, view, world
-from tests.unit.lab.fakes import LittleAws, refused, target_states
+from tests.unit.lab.fakes import LittleAws, allow, refused, target_states
 
 
 @pytest.fixture
@@ -16,30 +16,9 @@ def elb(aws: LittleAws) -> Any:
 
 
 @pytest.fixture
-def instances(aws: LittleAws) -> list[str]:
-    """Two instances that run."""
-    network = aws.network()
-    aws.template("web", network.group)
-    aws.group("web", network, 2)
-    return sorted(one["InstanceId"] for one in aws.settled("web", 2))
-
-
-@pytest.fixture
-def group(aws: LittleAws, elb: Any, instances: list[str]) -> str:
-    """A target group behind a load balancer that listens at port 80."""
-    found = aws.instance(instances[0])
-    made = elb.create_target_group(
-        Name="web", Protocol="TCP", Port=8080, VpcId=found["VpcId"], TargetType="instance", HealthyThresholdCount=2
-    )
-    arn: str = made["TargetGroups"][0]["TargetGroupArn"]
-    balancer = elb.create_load_balancer(Name="web", Type="network", Subnets=[found["SubnetId"]])["LoadBalancers"][0]
-    elb.create_listener(
-        LoadBalancerArn=balancer["LoadBalancerArn"],
-        Protocol="TCP",
-        Port=80,
-        DefaultActions=[{"Type": "forward", "TargetGroupArn": arn}],
-    )
-    return arn
+def balanced(aws: LittleAws) -> tuple[str, list[str]]:
+    """A target group behind a load balancer that listens at port 80, and two instances that run."""
+    return aws.balanced(8080, 80, HealthyThresholdCount=2)
 
 
 def look(*, good: bool) -> None:
@@ -57,7 +36,8 @@ def ways() -> list[tuple[str, int, list[str]]]:
         return [(one.address, one.port, sorted(target for target, *_ in one.fit)) for one in balancing.ways()]
 
 
-def test_a_target_gets_connections_once_it_is_healthy(elb: Any, group: str, instances: list[str]) -> None:
+def test_a_target_gets_connections_once_it_is_healthy(elb: Any, balanced: tuple[str, list[str]]) -> None:
+    group, instances = balanced
     first, second = instances
     elb.register_targets(TargetGroupArn=group, Targets=[{"Id": first}])
     assert target_states(elb, group) == {first: "initial"}
@@ -75,9 +55,8 @@ def test_a_target_gets_connections_once_it_is_healthy(elb: Any, group: str, inst
     assert ways()[0][2] == instances, "with nobody healthy all are tried"
 
 
-def test_one_that_is_deregistered_drains_while_somebody_is_connected(
-    elb: Any, group: str, instances: list[str]
-) -> None:
+def test_one_that_is_deregistered_drains_while_somebody_is_connected(elb: Any, balanced: tuple[str, list[str]]) -> None:
+    group, instances = balanced
     first, second = instances
     elb.register_targets(TargetGroupArn=group, Targets=[{"Id": one} for one in instances])
     look(good=True)
@@ -100,7 +79,8 @@ def test_one_that_is_deregistered_drains_while_somebody_is_connected(
     assert target_states(elb, group) == {}, "its deregistration delay is over"
 
 
-def test_an_instance_that_ends_is_no_target(aws: LittleAws, elb: Any, group: str, instances: list[str]) -> None:
+def test_an_instance_that_ends_is_no_target(aws: LittleAws, elb: Any, balanced: tuple[str, list[str]]) -> None:
+    group, instances = balanced
     elb.register_targets(TargetGroupArn=group, Targets=[{"Id": one} for one in instances])
     aws.client("ec2").terminate_instances(InstanceIds=instances[:1])
     with world.LOCK:
@@ -108,12 +88,8 @@ def test_an_instance_that_ends_is_no_target(aws: LittleAws, elb: Any, group: str
     assert set(target_states(elb, group)) == {instances[1]}
 
 
-def test_a_role_registers_only_in_the_target_group_that_it_may(
-    aws: LittleAws, group: str, instances: list[str]
-) -> None:
-    statement = {"Effect": "Allow", "Action": "elasticloadbalancing:RegisterTargets", "Resource": group}
-    allowed = aws.client("elbv2", aws.as_role(aws.role("may", statement)))
-    allowed.register_targets(TargetGroupArn=group, Targets=[{"Id": instances[0]}])
-    assert refused(lambda: allowed.deregister_targets(TargetGroupArn=group, Targets=[{"Id": instances[0]}])) == (
-        "AccessDenied"
-    )
+def test_a_role_registers_only_in_the_target_group_that_it_may(aws: LittleAws, balanced: tuple[str, list[str]]) -> None:
+    group, (first, _) = balanced
+    node = aws.acting("elbv2", "may", allow("elasticloadbalancing:RegisterTargets", on=group))
+    node.register_targets(TargetGroupArn=group, Targets=[{"Id": first}])
+    assert refused(node.deregister_targets, TargetGroupArn=group, Targets=[{"Id": first}]) == "AccessDenied"

@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 
 from lab.aws import cloud_map, view
-from tests.unit.lab.fakes import ACCOUNT_ID, REGION, LittleAws, refused
-from tests.unit.lab.test_lab_iam import allow
+from tests.unit.lab.fakes import ACCOUNT_ID, REGION, LittleAws, allow, refused
 
 
 @pytest.fixture
@@ -32,16 +31,16 @@ def test_a_name_leads_to_what_is_registered_once_that_is_done(
     operation = client.register_instance(**asked, Attributes={"AWS_INSTANCE_IPV4": "198.51.100.1"})["OperationId"]
     assert client.get_operation(OperationId=operation)["Operation"]["Status"] == "PENDING"
     assert (answers(), client.list_instances(ServiceId=service)["Instances"]) == ([], [])
-    assert refused(lambda: client.deregister_instance(**asked)) == "DuplicateRequest"
-    assert refused(lambda: client.delete_service(Id=service)) == "ResourceInUse"
+    assert refused(client.deregister_instance, **asked) == "DuplicateRequest"
+    assert refused(client.delete_service, Id=service) == "ResourceInUse"
     moment[0] = cloud_map.OPERATION_SECONDS
     assert client.get_operation(OperationId=operation)["Operation"]["Status"] == "SUCCESS"
     assert answers() == [("www.cloud.test", 1, 10)]
-    assert refused(lambda: client.delete_service(Id=service)) == "ResourceInUse"
+    assert refused(client.delete_service, Id=service) == "ResourceInUse"
     client.deregister_instance(**asked)
     moment[0] *= 2
     assert answers() == []
-    assert refused(lambda: client.deregister_instance(**asked)) == "InstanceNotFound"
+    assert refused(client.deregister_instance, **asked) == "InstanceNotFound"
     client.delete_service(Id=service)
 
 
@@ -57,21 +56,21 @@ def test_an_answer_has_eight_values_at_most_and_an_instance_is_there_once(
     assert len(client.list_instances(ServiceId=service)["Instances"]) == 10
     assert answers() == [("www.cloud.test", 8, 10)]
     other = {"ServiceId": service, "InstanceId": "i-0", "Attributes": {"AWS_INSTANCE_IPV6": "2001:db8::1"}}
-    assert refused(lambda: client.register_instance(**other)) == "InvalidInput"
+    assert refused(client.register_instance, **other) == "InvalidInput"
 
 
 def test_an_instance_is_registered_by_who_may_change_the_service_and_the_name(aws: LittleAws, service: str) -> None:
     arn = f"arn:aws:servicediscovery:{REGION}:{ACCOUNT_ID}:service/{service}"
-    actions = ["servicediscovery:RegisterInstance", "servicediscovery:ListInstances"]
-    registering = allow(actions, ArnEquals={"servicediscovery:ServiceArn": arn})
+    actions = ("servicediscovery:RegisterInstance", "servicediscovery:ListInstances")
+    registering, other = (
+        allow(*actions, when={"ArnEquals": {"servicediscovery:ServiceArn": one}}) for one in (arn, f"{arn}0")
+    )
     names = {"route53:ChangeResourceRecordSetsNormalizedRecordNames": ["www.cloud.test"]}
-    writing = allow("route53:ChangeResourceRecordSets", **{"ForAllValues:StringEquals": names})
+    writing = allow("route53:ChangeResourceRecordSets", when={"ForAllValues:StringEquals": names})
     asked = {"ServiceId": service, "InstanceId": "i-1", "Attributes": {"AWS_INSTANCE_IPV4": "198.51.100.1"}}
-    without = aws.client("servicediscovery", aws.as_role(aws.role("without", registering)))
-    assert refused(lambda: without.register_instance(**asked)) == "AccessDeniedException"
+    without = aws.acting("servicediscovery", "without", registering)
+    assert refused(without.register_instance, **asked) == "AccessDeniedException"
     assert without.list_instances(ServiceId=service)["Instances"] == []
-    other = allow(actions, ArnEquals={"servicediscovery:ServiceArn": f"{arn}0"})
-    foreign = aws.client("servicediscovery", aws.as_role(aws.role("other", other, writing)))
-    assert refused(lambda: foreign.register_instance(**asked)) == "AccessDeniedException"
-    node = aws.client("servicediscovery", aws.as_role(aws.role("node", registering, writing)))
-    assert node.register_instance(**asked)["OperationId"]
+    foreign = aws.acting("servicediscovery", "other", other, writing)
+    assert refused(foreign.register_instance, **asked) == "AccessDeniedException"
+    assert aws.acting("servicediscovery", "node", registering, writing).register_instance(**asked)["OperationId"]

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import base64
 import http.client
-import http.server
 import json
-import threading
 from collections.abc import Iterator
 
 import pytest
@@ -14,33 +12,20 @@ import pytest
 from lab.aws import ecr, world
 from lab.aws.calls import CallLog
 from lab.aws.credentials import Role
-from tests.unit.lab.fakes import LittleAws
+from lab.aws.serving import Serving
+from tests.unit.lab.fakes import LittleAws, Page
 
 pytestmark = pytest.mark.real("a server: the registry is asked over HTTP")
 
 
-class _Backend(http.server.BaseHTTPRequestHandler):
-    def do_GET(self) -> None:
-        self.send_response(200)
-        self.send_header("Content-Length", "4")
-        self.send_header("Docker-Content-Digest", "sha256:1")
-        self.end_headers()
-        self.wfile.write(b"data")
-
-    def log_message(self, *_: object) -> None:
-        """Nothing."""
-
-
 @pytest.fixture
 def registry(aws: LittleAws) -> Iterator[ecr.Registry]:
-    backend = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Backend)
-    threading.Thread(target=backend.serve_forever, args=(0.05,), daemon=True).start()
+    backend = Serving("127.0.0.1", 0, Page)
     aws.client("ecr").create_repository(repositoryName="library/python")
-    found = ecr.Registry("127.0.0.1", 0, ("127.0.0.1", backend.server_port), CallLog())
+    found = ecr.Registry("127.0.0.1", 0, ("127.0.0.1", backend.port), CallLog())
     yield found
     found.stop()
-    backend.shutdown()
-    backend.server_close()
+    backend.stop()
 
 
 def get(registry: ecr.Registry, password: str | None, path: str = "library/python/manifests/3") -> tuple[int, str]:
@@ -63,8 +48,8 @@ def test_a_token_lets_pull_until_it_ends(aws: LittleAws, registry: ecr.Registry)
     assert get(registry, None)[0] == 401
     assert get(registry, "guessed")[0] == 401
     good = token(aws)
-    assert get(registry, good) == (200, "data")
-    assert get(registry, good, "library/python/blobs/sha256:1") == (200, "data")
+    assert get(registry, good) == (200, "127.0.0.1")
+    assert get(registry, good, "library/python/blobs/sha256:1") == (200, "127.0.0.1")
     assert get(registry, good, "library/other/manifests/3")[0] == 404
     ecr.shorten(0)
     status, body = get(registry, good)

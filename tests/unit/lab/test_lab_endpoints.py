@@ -19,19 +19,9 @@ SIGNED = ("ec2", "sqs", "monitoring", "s3", "route53")
 
 
 @pytest.fixture
-def network(aws: LittleAws) -> Network:
-    return aws.network()
-
-
-@pytest.fixture
 def source(aws: LittleAws, network: Network) -> str:
     """The address of an instance whose subnet leads nowhere."""
-    aws.template("any", network.group)
-    interface = {"DeviceIndex": 0, "SubnetId": network.subnets[0], "Groups": [network.group]}
-    made = aws.client("ec2").run_instances(
-        LaunchTemplate={"LaunchTemplateName": "any"}, MinCount=1, MaxCount=1, NetworkInterfaces=[interface]
-    )
-    return str(made["Instances"][0]["PrivateIpAddress"])
+    return str(aws.launch("example", network.subnets[0], network.group)[0]["PrivateIpAddress"])
 
 
 def answered(aws: LittleAws, source: str, service: str | None) -> bool:
@@ -162,7 +152,7 @@ def test_what_aws_refuses_is_refused(aws: LittleAws, network: Network) -> None:
     create(aws, network)
     assert refused(lambda: create(aws, network)) == "InvalidParameter", "another has the name"
     for service in (f"com.amazonaws.{REGION}.nothing", f"com.amazonaws.{REGION}.route53", "com.amazonaws.route53"):
-        assert refused(lambda service=service: create(aws, network, service)) == "InvalidServiceName"  # type: ignore[misc]
+        assert refused(create, aws=aws, network=network, service=service) == "InvalidServiceName"
     another = ec2.create_subnet(VpcId=network.vpc, CidrBlock="127.20.9.0/24", AvailabilityZone=f"{REGION}a")
     both = [network.subnets[0], another["Subnet"]["SubnetId"]]
     logs = f"com.amazonaws.{REGION}.logs"

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.lab.fakes import ACCOUNT_ID, REGION, LittleAws, until
+from tests.unit.lab.fakes import ACCOUNT_ID, REGION, LittleAws, allow, document, until
 
 QUEUE = "example-events"
 PATTERN = {"source": ["aws.autoscaling", "aws.ec2", "aws.health"]}
@@ -19,14 +19,10 @@ def arn(queue: str) -> str:
 
 
 def sending(queue: str, rule: str) -> str:
-    statement = {
-        "Effect": "Allow",
-        "Principal": {"Service": "events.amazonaws.com"},
-        "Action": "sqs:SendMessage",
-        "Resource": arn(queue),
-        "Condition": {"ArnEquals": {"aws:SourceArn": f"arn:aws:events:{REGION}:{ACCOUNT_ID}:rule/{rule}"}},
-    }
-    return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    """A queue's policy that lets a rule send to it."""
+    by_rule = {"ArnEquals": {"aws:SourceArn": f"arn:aws:events:{REGION}:{ACCOUNT_ID}:rule/{rule}"}}
+    statement = allow("sqs:SendMessage", on=arn(queue), when=by_rule)
+    return document({**statement, "Principal": {"Service": "events.amazonaws.com"}})
 
 
 class Queue:
@@ -73,20 +69,14 @@ def queue(aws: LittleAws) -> Queue:
 
 
 def complete(aws: LittleAws, event: dict[str, Any]) -> None:
-    detail = event["detail"]
-    aws.client("autoscaling").complete_lifecycle_action(
-        AutoScalingGroupName=detail["AutoScalingGroupName"],
-        LifecycleHookName=detail["LifecycleHookName"],
-        LifecycleActionToken=detail["LifecycleActionToken"],
-        LifecycleActionResult="CONTINUE",
-    )
+    named = {key: event["detail"][key] for key in ("AutoScalingGroupName", "LifecycleHookName", "LifecycleActionToken")}
+    aws.client("autoscaling").complete_lifecycle_action(**named, LifecycleActionResult="CONTINUE")
 
 
 def test_the_life_of_an_instance_is_told(aws: LittleAws, queue: Queue) -> None:
     launching = queue.find("EC2 Instance-launch Lifecycle Action")
-    assert {"version", "id", "detail-type", "source", "account", "time", "region", "resources", "detail"} == set(
-        launching
-    )
+    envelope = {"version", "id", "detail-type", "source", "account", "time", "region", "resources", "detail"}
+    assert set(launching) == envelope
     instance_id = launching["detail"]["EC2InstanceId"]
     assert launching["source"] == "aws.autoscaling"
     assert launching["detail"] == {
@@ -104,7 +94,7 @@ def test_the_life_of_an_instance_is_told(aws: LittleAws, queue: Queue) -> None:
     assert running["resources"] == [f"arn:aws:ec2:{REGION}:{ACCOUNT_ID}:instance/{instance_id}"]
     complete(aws, launching)
     queue.find("EC2 Instance Launch Successful", EC2InstanceId=instance_id)
-    aws.client("autoscaling").set_desired_capacity(AutoScalingGroupName="example", DesiredCapacity=0)
+    aws.desire("example", 0)
     terminating = queue.find("EC2 Instance-terminate Lifecycle Action", EC2InstanceId=instance_id)
     complete(aws, terminating)
     queue.find("EC2 Instance Terminate Successful", EC2InstanceId=instance_id)
@@ -174,9 +164,8 @@ def test_a_message_that_is_received_too_often_goes_to_the_dead_letter_queue(aws:
     sqs = aws.client("sqs")
     dead = sqs.create_queue(QueueName="dead")["QueueUrl"]
     redrive = json.dumps({"deadLetterTargetArn": arn("dead"), "maxReceiveCount": 2})
-    url = sqs.create_queue(QueueName="live", Attributes={"RedrivePolicy": redrive, "VisibilityTimeout": "0"})[
-        "QueueUrl"
-    ]
+    attributes = {"RedrivePolicy": redrive, "VisibilityTimeout": "0"}
+    url = sqs.create_queue(QueueName="live", Attributes=attributes)["QueueUrl"]
     sqs.send_message(QueueUrl=url, MessageBody="bad")
     for _ in range(2):
         assert sqs.receive_message(QueueUrl=url, WaitTimeSeconds=5)["Messages"][0]["Body"] == "bad"
@@ -185,10 +174,7 @@ def test_a_message_that_is_received_too_often_goes_to_the_dead_letter_queue(aws:
 
 
 def test_a_queue_keeps_its_policy_when_something_else_of_it_is_set(aws: LittleAws) -> None:
-    sqs = aws.client("sqs")
-    events = {"Service": "events.amazonaws.com"}
-    statement = {"Effect": "Allow", "Principal": events, "Action": "sqs:SendMessage", "Resource": arn("kept")}
-    policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    sqs, policy = aws.client("sqs"), sending("kept", "example")
     url = sqs.create_queue(QueueName="kept", Attributes={"Policy": policy})["QueueUrl"]
     sqs.set_queue_attributes(QueueUrl=url, Attributes={"VisibilityTimeout": "5"})
     found = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -16,21 +17,10 @@ HOOKS = {
 }
 
 
-@pytest.fixture
-def network(aws: LittleAws) -> Network:
-    network = aws.network()
-    aws.template("example", network.group)
-    return network
-
-
 def hook(name: str) -> dict[str, Any]:
     transition, result = HOOKS[name]
-    return {
-        "LifecycleHookName": name,
-        "LifecycleTransition": transition,
-        "HeartbeatTimeout": 30,
-        "DefaultResult": result,
-    }
+    said = {"LifecycleHookName": name, "LifecycleTransition": transition, "DefaultResult": result}
+    return {**said, "HeartbeatTimeout": 30}
 
 
 def mixed(**distribution: Any) -> dict[str, Any]:
@@ -39,10 +29,8 @@ def mixed(**distribution: Any) -> dict[str, Any]:
         "LaunchTemplateSpecification": {"LaunchTemplateName": "example", "Version": "1"},
         "Overrides": [{"InstanceType": "t3.medium"}, {"InstanceType": "t3a.medium"}],
     }
-    return {
-        "LaunchTemplate": {},
-        "MixedInstancesPolicy": {"LaunchTemplate": template, "InstancesDistribution": distribution},
-    }
+    policy = {"LaunchTemplate": template, "InstancesDistribution": distribution}
+    return {"LaunchTemplate": {}, "MixedInstancesPolicy": policy}
 
 
 def hurry(name: str, seconds: float) -> None:
@@ -50,16 +38,18 @@ def hurry(name: str, seconds: float) -> None:
     with world.LOCK:
         for one in world.autoscaling().groups["example"].hooks.values():
             if one.name == name:
-                one.heartbeat_timeout = seconds
+                one.settings["HeartbeatTimeout"] = seconds
 
 
 def complete(aws: LittleAws, name: str, instance_id: str, result: str = "CONTINUE") -> None:
-    aws.client("autoscaling").complete_lifecycle_action(
-        AutoScalingGroupName="example",
-        LifecycleHookName=name,
-        InstanceId=instance_id,
-        LifecycleActionResult=result,
-    )
+    answer = {"LifecycleHookName": name, "InstanceId": instance_id, "LifecycleActionResult": result}
+    aws.client("autoscaling").complete_lifecycle_action(AutoScalingGroupName="example", **answer)
+
+
+def waiting(aws: LittleAws, state: str = "Pending:Wait") -> str:
+    """The group's only member, once it waits for a hook."""
+    until(lambda: aws.states("example") == [state], "the hook")
+    return str(aws.members("example")[0]["InstanceId"])
 
 
 def test_a_group_launches_its_capacity_over_its_zones(aws: LittleAws, network: Network) -> None:
@@ -75,16 +65,10 @@ def test_instances_are_what_the_template_and_the_group_say(aws: LittleAws) -> No
     aws.role("node")
     tags = [{"ResourceType": "volume", "Tags": [{"Key": "of", "Value": "disk"}]}]
     disk = {"DeviceName": "/dev/xvda", "Ebs": {"VolumeSize": 20, "VolumeType": "gp3", "Encrypted": True}}
-    aws.template(
-        "example",
-        network.group,
-        IamInstanceProfile={"Name": "node"},
-        TagSpecifications=tags,
-        BlockDeviceMappings=[disk],
-    )
-    aws.group(
-        "example", network, capacity=1, Tags=[{"Key": "swarm.aws/group", "Value": "worker", "PropagateAtLaunch": True}]
-    )
+    more = {"IamInstanceProfile": {"Name": "node"}, "TagSpecifications": tags, "BlockDeviceMappings": [disk]}
+    aws.template("example", network.group, **more)
+    tag = {"Key": "swarm.aws/group", "Value": "worker", "PropagateAtLaunch": True}
+    aws.group("example", network, capacity=1, Tags=[tag])
     (member,) = aws.settled("example", 1)
     instance = aws.instance(member["InstanceId"])
     spec = aws.machines.running[member["InstanceId"]]
@@ -102,31 +86,24 @@ def test_instances_are_what_the_template_and_the_group_say(aws: LittleAws) -> No
     assert spec.subnet_cidr == "127.20.0.0/24"
 
 
-def test_a_machine_that_died_is_replaced_in_its_zone(aws: LittleAws, network: Network) -> None:
+@pytest.mark.parametrize("way", ["host", "ec2", "health", "autoscaling"])
+def test_whoever_takes_an_instance_away_it_is_replaced_in_its_zone(aws: LittleAws, network: Network, way: str) -> None:
     aws.group("example", network)
-    dead = aws.settled("example", 3)[1]
-    aws.machines.terminate(dead["InstanceId"])
-    until(lambda: len(aws.machines.launched) == 4, "a replacement")
-    members = aws.settled("example", 3)
-    assert dead["InstanceId"] not in {one["InstanceId"] for one in members}
-    assert len({one["AvailabilityZone"] for one in members}) == 3
-    until(lambda: aws.instance(dead["InstanceId"])["State"]["Name"] == "terminated", "the end of the dead one")
-
-
-@pytest.mark.parametrize("way", ["ec2", "health", "autoscaling"])
-def test_whoever_takes_an_instance_away_it_is_replaced(aws: LittleAws, network: Network, way: str) -> None:
-    aws.group("example", network)
-    victim = aws.settled("example", 3)[0]["InstanceId"]
-    if way == "ec2":
-        aws.client("ec2").terminate_instances(InstanceIds=[victim])
-    elif way == "health":
-        aws.client("autoscaling").set_instance_health(InstanceId=victim, HealthStatus="Unhealthy")
-    else:
-        aws.client("autoscaling").terminate_instance_in_auto_scaling_group(
+    victim = aws.settled("example", 3)[1]["InstanceId"]
+    autoscaling = aws.client("autoscaling")
+    ways: dict[str, Callable[[], Any]] = {
+        "host": lambda: aws.machines.terminate(victim),
+        "ec2": lambda: aws.client("ec2").terminate_instances(InstanceIds=[victim]),
+        "health": lambda: autoscaling.set_instance_health(InstanceId=victim, HealthStatus="Unhealthy"),
+        "autoscaling": lambda: autoscaling.terminate_instance_in_auto_scaling_group(
             InstanceId=victim, ShouldDecrementDesiredCapacity=False
-        )
+        ),
+    }
+    ways[way]()
+    until(lambda: len(aws.machines.launched) == 4, "a replacement")
     until(lambda: victim not in {one["InstanceId"] for one in aws.members("example")}, "the end of the victim")
-    assert victim not in {one["InstanceId"] for one in aws.settled("example", 3)}
+    assert len({one["AvailabilityZone"] for one in aws.settled("example", 3)}) == 3
+    until(lambda: aws.instance(victim)["State"]["Name"] == "terminated", "the end of the victim")
 
 
 def test_shrinking_takes_from_the_fullest_zone_the_oldest_template_first(aws: LittleAws, network: Network) -> None:
@@ -135,11 +112,11 @@ def test_shrinking_takes_from_the_fullest_zone_the_oldest_template_first(aws: Li
     aws.client("ec2").create_launch_template_version(
         LaunchTemplateName="example", SourceVersion="1", LaunchTemplateData={"ImageId": "ami-0deb1a13000000064"}
     )
-    aws.client("autoscaling").set_desired_capacity(AutoScalingGroupName="example", DesiredCapacity=4)
+    aws.desire("example", 4)
     members = aws.settled("example", 4)
     (new,) = [one for one in members if one["InstanceId"] not in old]
     assert new["LaunchTemplate"]["Version"] == "2"
-    aws.client("autoscaling").set_desired_capacity(AutoScalingGroupName="example", DesiredCapacity=3)
+    aws.desire("example", 3)
     until(lambda: len(aws.members("example")) == 3, "one less")
     (gone,) = old - {one["InstanceId"] for one in aws.settled("example", 3)}
     assert aws.instance(gone)["Placement"]["AvailabilityZone"] == new["AvailabilityZone"]
@@ -148,52 +125,46 @@ def test_shrinking_takes_from_the_fullest_zone_the_oldest_template_first(aws: Li
 def test_protected_instances_stay(aws: LittleAws, network: Network) -> None:
     aws.group("example", network, capacity=2)
     kept = aws.settled("example", 2)[0]["InstanceId"]
-    autoscaling = aws.client("autoscaling")
-    autoscaling.set_instance_protection(AutoScalingGroupName="example", InstanceIds=[kept], ProtectedFromScaleIn=True)
-    autoscaling.set_desired_capacity(AutoScalingGroupName="example", DesiredCapacity=0)
+    protected = {"InstanceIds": [kept], "ProtectedFromScaleIn": True}
+    aws.client("autoscaling").set_instance_protection(AutoScalingGroupName="example", **protected)
+    aws.desire("example", 0)
     until(lambda: len(aws.members("example")) == 1, "the unprotected one to go")
     assert [one["InstanceId"] for one in aws.settled("example", 1)] == [kept]
 
 
-def test_a_launching_instance_waits_for_its_hook(aws: LittleAws, network: Network) -> None:
+def test_a_launching_instance_waits_for_its_hook_and_is_tried_again_if_it_is_abandoned(
+    aws: LittleAws, network: Network
+) -> None:
     aws.group("example", network, capacity=1, LifecycleHookSpecificationList=[hook("launching")])
-    until(lambda: aws.states("example") == ["Pending:Wait"], "the hook")
-    (member,) = aws.members("example")
-    assert aws.instance(member["InstanceId"])["State"]["Name"] == "running"
-    aws.client("autoscaling").record_lifecycle_action_heartbeat(
-        AutoScalingGroupName="example", LifecycleHookName="launching", InstanceId=member["InstanceId"]
-    )
-    complete(aws, "launching", member["InstanceId"])
-    assert aws.settled("example", 1)[0]["InstanceId"] == member["InstanceId"]
-    assert refused(lambda: complete(aws, "launching", member["InstanceId"])) == "ValidationError"
-
-
-def test_an_abandoned_launch_is_tried_again(aws: LittleAws, network: Network) -> None:
-    aws.group("example", network, capacity=1, LifecycleHookSpecificationList=[hook("launching")])
-    until(lambda: aws.states("example") == ["Pending:Wait"], "the hook")
-    (first,) = aws.members("example")
-    complete(aws, "launching", first["InstanceId"], "ABANDON")
-    until(lambda: first["InstanceId"] not in {one["InstanceId"] for one in aws.members("example")}, "its end")
-    until(lambda: aws.states("example") == ["Pending:Wait"], "the next one's hook")
-    activities = aws.client("autoscaling").describe_scaling_activities(AutoScalingGroupName="example")["Activities"]
+    abandoned = waiting(aws)
+    assert aws.instance(abandoned)["State"]["Name"] == "running"
+    complete(aws, "launching", abandoned, "ABANDON")
+    until(lambda: abandoned not in {one["InstanceId"] for one in aws.members("example")}, "its end")
+    autoscaling, next_one = aws.client("autoscaling"), waiting(aws)
+    activities = autoscaling.describe_scaling_activities(AutoScalingGroupName="example")["Activities"]
     assert "Failed" in {one["StatusCode"] for one in activities}
+    autoscaling.record_lifecycle_action_heartbeat(
+        AutoScalingGroupName="example", LifecycleHookName="launching", InstanceId=next_one
+    )
+    complete(aws, "launching", next_one)
+    assert aws.settled("example", 1)[0]["InstanceId"] == next_one
+    assert refused(lambda: complete(aws, "launching", next_one)) == "ValidationError"
 
 
 def test_a_hook_without_a_heartbeat_comes_to_its_default_result(aws: LittleAws, network: Network) -> None:
     aws.group("example", network, capacity=1, LifecycleHookSpecificationList=[hook("launching"), hook("terminating")])
-    until(lambda: aws.states("example") == ["Pending:Wait"], "the hook")
-    (member,) = aws.members("example")
-    complete(aws, "launching", member["InstanceId"])
+    instance_id = waiting(aws)
+    complete(aws, "launching", instance_id)
     aws.settled("example", 1)
-    aws.client("autoscaling").set_desired_capacity(AutoScalingGroupName="example", DesiredCapacity=0)
-    until(lambda: aws.states("example") == ["Terminating:Wait"], "the hook")
-    assert aws.instance(member["InstanceId"])["State"]["Name"] == "running"
+    aws.desire("example", 0)
+    assert waiting(aws, "Terminating:Wait") == instance_id
+    assert aws.instance(instance_id)["State"]["Name"] == "running"
     hurry("terminating", 0.1)
     until(lambda: not aws.members("example"), "the default result")
     assert not aws.machines.running
 
     hurry("launching", 0.1)
-    aws.client("autoscaling").set_desired_capacity(AutoScalingGroupName="example", DesiredCapacity=1)
+    aws.desire("example", 1)
     until(lambda: len(aws.machines.launched) >= 3, "one launch after another to be abandoned")
 
 
@@ -213,11 +184,7 @@ def test_a_group_can_be_changed_while_it_stands(aws: LittleAws, network: Network
     autoscaling = aws.client("autoscaling")
     autoscaling.update_auto_scaling_group(AutoScalingGroupName="example", MinSize=2, DesiredCapacity=2)
     aws.settled("example", 2)
-
-    def too_many() -> None:
-        autoscaling.set_desired_capacity(AutoScalingGroupName="example", DesiredCapacity=3)
-
-    assert refused(too_many) == "ValidationError"
+    assert refused(lambda: aws.desire("example", 3)) == "ValidationError"
     (group,) = autoscaling.describe_auto_scaling_groups(AutoScalingGroupNames=["example"])["AutoScalingGroups"]
     assert (group["MinSize"], group["MaxSize"], group["DesiredCapacity"]) == (2, 2, 2)
 
@@ -256,8 +223,7 @@ def test_a_warm_pool_has_stopped_instances_which_a_larger_group_takes(aws: Littl
         found = autoscaling.describe_warm_pool(AutoScalingGroupName="example")["Instances"]
         return {one["InstanceId"]: one["LifecycleState"] for one in found}
 
-    until(lambda: aws.states("example") == ["Pending:Wait"], "the hook")
-    complete(aws, "launching", aws.members("example")[0]["InstanceId"])
+    complete(aws, "launching", waiting(aws))
     aws.settled("example", 1)
     autoscaling.put_warm_pool(AutoScalingGroupName="example", MinSize=1, MaxGroupPreparedCapacity=1)
     until(lambda: list(pool().values()) == ["Warmed:Pending:Wait"], "the hook on the way into the pool")
@@ -269,7 +235,7 @@ def test_a_warm_pool_has_stopped_instances_which_a_larger_group_takes(aws: Littl
     assert len(aws.settled("example", 1)) == 1
     launched = aws.instance(warmed)["LaunchTime"]
 
-    autoscaling.set_desired_capacity(AutoScalingGroupName="example", DesiredCapacity=2)
+    aws.desire("example", 2)
     until(lambda: aws.states("example") == ["InService", "Pending:Wait"], "the hook on the way into service")
     assert warmed in aws.machines.running
     assert aws.instance(warmed)["LaunchTime"] >= launched
@@ -289,8 +255,7 @@ def test_a_deleted_group_takes_its_instances_along(aws: LittleAws, network: Netw
     aws.group("example", network, LifecycleHookSpecificationList=[hook("terminating")])
     aws.settled("example", 3)
     autoscaling = aws.client("autoscaling")
-    in_use = refused(lambda: autoscaling.delete_auto_scaling_group(AutoScalingGroupName="example"))
-    assert in_use == "ResourceInUse"
+    assert refused(autoscaling.delete_auto_scaling_group, AutoScalingGroupName="example") == "ResourceInUse"
     autoscaling.delete_auto_scaling_group(AutoScalingGroupName="example", ForceDelete=True)
     until(lambda: not autoscaling.describe_auto_scaling_groups()["AutoScalingGroups"], "the group to go")
     assert not aws.machines.running

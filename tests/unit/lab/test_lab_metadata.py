@@ -8,9 +8,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from lab.aws import credentials
-from tests.unit.lab.fakes import ACCOUNT_ID, LittleAws, refused, until
+from tests.unit.lab.fakes import ACCOUNT_ID, LittleAws, allow, refused, until
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIEvDESHALF4fvspa8SAXNLVYsxyh9dIkh1T5WRGp5REK me"
+ID, TOKEN = "/latest/meta-data/instance-id", "/latest/api/token"
 TTL = "X-aws-ec2-metadata-token-ttl-seconds"
 
 
@@ -18,7 +19,7 @@ TTL = "X-aws-ec2-metadata-token-ttl-seconds"
 def address(aws: LittleAws) -> str:
     """The private address of an instance in a group."""
     network = aws.network()
-    aws.role("node", {"Effect": "Allow", "Action": "ec2:DescribeInstances", "Resource": "*"})
+    aws.role("node", allow("ec2:DescribeInstances"))
     aws.client("ec2").import_key_pair(KeyName="mine", PublicKeyMaterial=KEY.encode())
     aws.template("example", network.group, IamInstanceProfile={"Name": "node"}, KeyName="mine")
     aws.group("example", network, capacity=1)
@@ -26,37 +27,36 @@ def address(aws: LittleAws) -> str:
     return aws.machines.running[member["InstanceId"]].private_ip
 
 
-def test_without_a_token_nothing_is_told(aws: LittleAws, address: str) -> None:
-    assert aws.ask("GET", "/latest/meta-data/instance-id", address)[0] == 401
-    assert aws.ask("GET", "/latest/meta-data/instance-id", address, {"X-aws-ec2-metadata-token": "x"})[0] == 401
-
-
-def test_who_is_no_instance_gets_no_token(aws: LittleAws, address: str) -> None:
-    assert aws.ask("PUT", "/latest/api/token", "127.0.0.1", {TTL: "60"})[0] == 404
-
-
 @pytest.mark.parametrize(
-    ("headers", "status"),
-    [({}, 400), ({TTL: "0"}, 400), ({TTL: "21601"}, 400), ({TTL: "60", "X-Forwarded-For": "10.0.0.1"}, 403)],
+    ("method", "path", "headers", "status"),
+    [
+        ("GET", ID, {}, 401),
+        ("GET", ID, {"X-aws-ec2-metadata-token": "x"}, 401),
+        ("PUT", TOKEN, {}, 400),
+        ("PUT", TOKEN, {TTL: "0"}, 400),
+        ("PUT", TOKEN, {TTL: "21601"}, 400),
+        ("PUT", TOKEN, {TTL: "60", "X-Forwarded-For": "10.0.0.1"}, 403),
+    ],
 )
-def test_a_token_is_given_to_the_right_question_only(
-    aws: LittleAws, address: str, headers: dict[str, str], status: int
+def test_without_a_token_nothing_is_told_and_it_is_given_to_the_right_question_only(
+    aws: LittleAws, address: str, method: str, path: str, headers: dict[str, str], status: int
 ) -> None:
-    assert aws.ask("PUT", "/latest/api/token", address, headers)[0] == status
+    assert aws.ask(method, path, address, headers)[0] == status
+    assert aws.ask("PUT", TOKEN, "127.0.0.1", {TTL: "60"})[0] == 404, "who asks is no instance"
 
 
 def test_a_token_expires(aws: LittleAws, address: str) -> None:
     token = aws.token(address, seconds=1)
-    assert aws.ask("GET", "/latest/meta-data/instance-id", address, token)[0] == 200
-    until(lambda: aws.ask("GET", "/latest/meta-data/instance-id", address, token)[0] == 401, "the token's end")
+    assert aws.ask("GET", ID, address, token)[0] == 200
+    until(lambda: aws.ask("GET", ID, address, token)[0] == 401, "the token's end")
 
 
 def test_a_token_is_its_instances_own(aws: LittleAws, address: str) -> None:
     token = aws.token(address)
-    aws.client("autoscaling").set_desired_capacity(AutoScalingGroupName="example", DesiredCapacity=2)
+    aws.desire("example", 2)
     aws.settled("example", 2)
     other = next(spec.private_ip for spec in aws.machines.running.values() if spec.private_ip != address)
-    assert aws.ask("GET", "/latest/meta-data/instance-id", other, token)[0] == 401
+    assert aws.ask("GET", ID, other, token)[0] == 401
 
 
 def test_the_tree_can_be_crawled_as_cloud_init_does(aws: LittleAws, address: str) -> None:

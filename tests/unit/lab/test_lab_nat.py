@@ -4,18 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
-
 from lab.aws import view
 from tests.unit.lab.fakes import LittleAws, Network, refused, until
 
 ANYWHERE = "0.0.0.0/0"
 TAGS = [{"ResourceType": "natgateway", "Tags": [{"Key": "of", "Value": "mine"}]}]
-
-
-@pytest.fixture
-def network(aws: LittleAws) -> Network:
-    return aws.network()
 
 
 def table(aws: LittleAws, network: Network, subnet: str, **target: str) -> str:
@@ -50,13 +43,13 @@ def test_a_nat_gateway_takes_a_while_to_come_and_to_go_and_has_its_address_until
     assert [one["NatGatewayId"] for one in ec2.describe_nat_gateways(Filters=ours)["NatGateways"]] == [identifier]
     others = [{"Name": "tag:of", "Values": ["others"]}]
     assert ec2.describe_nat_gateways(Filters=others)["NatGateways"] == []
-    release = lambda: ec2.release_address(AllocationId=address["AllocationId"])  # noqa: E731
-    assert refused(release) == "InvalidIPAddress.InUse"
+    allocated = {"AllocationId": address["AllocationId"]}
+    assert refused(ec2.release_address, **allocated) == "InvalidIPAddress.InUse"
     assert refused(lambda: ec2.delete_subnet(SubnetId=network.subnets[0])) == "DependencyViolation"
     ec2.delete_nat_gateway(NatGatewayId=identifier)
     assert state(aws, identifier) == "deleting"
     until(lambda: state(aws, identifier) == "deleted", "its end")
-    release()
+    ec2.release_address(**allocated)
     ec2.delete_subnet(SubnetId=network.subnets[0])
     assert refused(lambda: ec2.describe_nat_gateways(NatGatewayIds=["nat-1"])) == "NatGatewayNotFound"
 
@@ -69,13 +62,9 @@ def test_who_gets_out_and_how_is_what_the_route_tables_say(aws: LittleAws, netwo
     identifier, address = gateway(aws, public)
     private_table = table(aws, network, private, NatGatewayId=identifier)
     until(lambda: state(aws, identifier) == "available", "the gateway")
-    aws.template("any", network.group)
     launched = {}
     for subnet in (public, private, lost):
-        interface = {"DeviceIndex": 0, "SubnetId": subnet, "AssociatePublicIpAddress": subnet == public}
-        made = ec2.run_instances(
-            LaunchTemplate={"LaunchTemplateName": "any"}, MinCount=1, MaxCount=1, NetworkInterfaces=[interface]
-        )["Instances"][0]
+        (made,) = aws.launch("example", subnet, network.group, AssociatePublicIpAddress=subnet == public)
         launched[subnet] = aws.instance(made["InstanceId"])
 
     def seen(subnet: str) -> str | None:

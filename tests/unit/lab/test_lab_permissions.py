@@ -11,9 +11,9 @@ import pytest
 from ansible_collections.swarm.aws.plugins.module_utils._core import names
 from parliament import analyze_policy_string
 
-from lab.aws.strict.policies import MANAGED
+from lab.aws.strict.checks import MOST_OF_A_MANAGED_POLICY
 from tests.lab import permissions
-from tests.unit.lab.fakes import ACCOUNT_ID, IMAGE, REGION, LittleAws, refused
+from tests.unit.lab.fakes import ACCOUNT_ID, IMAGE, REGION, LittleAws, allow, document, refused
 
 LONGEST = {"ACCOUNT": ACCOUNT_ID, "REGION": "ap-southeast-2", "CLUSTER": "c" * 31, "RECORD": f"{'r' * 40}.example.com"}
 # What parliament looks for in one statement stands in two here, one by name or kind and one by tag; and what describes
@@ -38,7 +38,7 @@ STATEMENTS = [statement for policy in POLICIES.values() for statement in policy[
 
 @pytest.mark.parametrize("name", POLICIES)
 def test_a_policy_fits_into_what_iam_takes_with_the_longest_names(name: str) -> None:
-    assert permissions.size(permissions.policies(LONGEST)[name]) <= MANAGED
+    assert permissions.size(permissions.policies(LONGEST)[name]) <= MOST_OF_A_MANAGED_POLICY
 
 
 def test_parliament_finds_nothing_but_what_stands_in_two_statements() -> None:
@@ -116,7 +116,7 @@ def test_what_is_anothers_is_left_alone(aws: LittleAws, operator: Callable[[str]
 
 def test_a_boundary_can_be_required_of_the_roles(aws: LittleAws) -> None:
     boundary = f"arn:aws:iam::{ACCOUNT_ID}:policy/boundary"
-    aws.client("iam").create_policy(PolicyName="boundary", PolicyDocument=document("ec2:DescribeInstances"))
+    aws.client("iam").create_policy(PolicyName="boundary", PolicyDocument=document(allow("ec2:DescribeInstances")))
     (keeping,) = (statement for statement in STATEMENTS if statement["Sid"] == "ManageRoles")
     moved = {"iam:CreateRole", "iam:PutRolePolicy", "iam:PutRolePermissionsBoundary"}
     rest = sorted(set(keeping["Action"]) - moved - {"iam:DeleteRolePermissionsBoundary"})
@@ -124,7 +124,7 @@ def test_a_boundary_can_be_required_of_the_roles(aws: LittleAws) -> None:
     bound = {**keeping, "Sid": "Bound", "Action": sorted(moved), "Condition": condition}
     key = aws.user("operator", {**keeping, "Action": rest}, bound)
     iam, role = aws.client("iam", key), {"RoleName": "example-manager", "AssumeRolePolicyDocument": "{}"}
-    policy = {"RoleName": "example-manager", "PolicyName": "swarm", "PolicyDocument": document("s3:GetObject")}
+    policy = {"RoleName": "example-manager", "PolicyName": "swarm", "PolicyDocument": document(allow("s3:GetObject"))}
     assert refused(lambda: iam.create_role(**role)) == "AccessDenied"
     iam.create_role(**role, PermissionsBoundary=boundary)
     iam.put_role_policy(**policy)
@@ -166,13 +166,8 @@ def test_what_nobody_asked_for_is_named_unless_it_has_a_reason() -> None:
     assert not {action for _, action in unused} & set(permissions.REASONS)
 
 
-def document(action: str) -> str:
-    statement = {"Effect": "Allow", "Action": action, "Resource": "*"}
-    return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
-
-
 def test_a_policy_larger_than_iam_takes_is_refused(aws: LittleAws) -> None:
     iam = aws.client("iam")
-    big = document("s3:" + "x" * MANAGED)
+    big = document(allow("s3:" + "x" * MOST_OF_A_MANAGED_POLICY))
     assert refused(lambda: iam.create_policy(PolicyName="big", PolicyDocument=big)) == "LimitExceeded"
-    iam.create_policy(PolicyName="white", PolicyDocument=document("s3:*") + " " * MANAGED)
+    iam.create_policy(PolicyName="white", PolicyDocument=document(allow("s3:*")) + " " * MOST_OF_A_MANAGED_POLICY)

@@ -17,18 +17,32 @@ def document(*statements: dict[str, Any]) -> dict[str, Any]:
 READ = {"Effect": "Allow", "Action": "s3:Get*", "Resource": "arn:aws:s3:::b/worker/*"}
 
 
+ALL_BUT = {"Effect": "Allow", "NotAction": "iam:*", "NotResource": "arn:aws:s3:::secret/*"}
+QUEUE = {"Effect": "Allow", "Action": "sqs:*", "Resource": "arn:aws:sqs:*:queue"}
+OWN = {"Effect": "Allow", "Action": "s3:*", "Resource": "arn:aws:s3:::b/${aws:PrincipalAccount}/*"}
+
+
 @pytest.mark.parametrize(
-    ("action", "resource", "verdict"),
+    ("statement", "action", "resource", "verdict"),
     [
-        ("s3:GetObject", "arn:aws:s3:::b/worker/token", Verdict.ALLOW),
-        ("S3:getobject", "arn:aws:s3:::b/worker/a/b", Verdict.ALLOW),
-        ("s3:GetObject", "arn:aws:s3:::b/manager/token", Verdict.SILENT),
-        ("s3:PutObject", "arn:aws:s3:::b/worker/token", Verdict.SILENT),
-        ("s3:GetObject", "arn:aws:s3:::other/worker/token", Verdict.SILENT),
+        (READ, "s3:GetObject", "arn:aws:s3:::b/worker/token", Verdict.ALLOW),
+        (READ, "S3:getobject", "arn:aws:s3:::b/worker/a/b", Verdict.ALLOW),
+        (READ, "s3:GetObject", "arn:aws:s3:::b/manager/token", Verdict.SILENT),
+        (READ, "s3:PutObject", "arn:aws:s3:::b/worker/token", Verdict.SILENT),
+        (READ, "s3:GetObject", "arn:aws:s3:::other/worker/token", Verdict.SILENT),
+        (ALL_BUT, "s3:GetObject", "arn:aws:s3:::b/k", Verdict.ALLOW),
+        (ALL_BUT, "iam:GetRole", "arn:aws:iam::1:role/r", Verdict.SILENT),
+        (ALL_BUT, "s3:GetObject", "arn:aws:s3:::secret/k", Verdict.SILENT),
+        # A wildcard does not reach into the next part of an ARN.
+        (QUEUE, "sqs:SendMessage", "arn:aws:sqs:eu-west-1:1:queue", Verdict.SILENT),
+        # Variables stand for what the request says.
+        (OWN, "s3:GetObject", "arn:aws:s3:::b/42/k", Verdict.ALLOW),
+        (OWN, "s3:GetObject", "arn:aws:s3:::b/43/k", Verdict.SILENT),
     ],
 )
-def test_actions_and_resources_match_by_wildcard(action: str, resource: str, verdict: Verdict) -> None:
-    assert judge([document(READ)], Access(action, resource)) is verdict
+def test_what_a_statement_matches(statement: dict[str, Any], action: str, resource: str, verdict: Verdict) -> None:
+    access = Access(action, resource, {"aws:PrincipalAccount": "42"})
+    assert judge([document(statement)], access) is verdict
 
 
 def test_a_denial_wins_over_whatever_allows() -> None:
@@ -36,25 +50,6 @@ def test_a_denial_wins_over_whatever_allows() -> None:
     access = Access("s3:GetObject", "arn:aws:s3:::b/worker/token")
     assert judge([document(denial), document(READ)], access) is Verdict.DENY
     assert judge([document(READ), document(denial)], access) is Verdict.DENY
-
-
-def test_the_negative_forms_match_all_else() -> None:
-    statement = {"Effect": "Allow", "NotAction": "iam:*", "NotResource": "arn:aws:s3:::secret/*"}
-    assert judge([document(statement)], Access("s3:GetObject", "arn:aws:s3:::b/k")) is Verdict.ALLOW
-    assert judge([document(statement)], Access("iam:GetRole", "arn:aws:iam::1:role/r")) is Verdict.SILENT
-    assert judge([document(statement)], Access("s3:GetObject", "arn:aws:s3:::secret/k")) is Verdict.SILENT
-
-
-def test_a_wildcard_does_not_reach_into_the_next_part_of_an_arn() -> None:
-    statement = {"Effect": "Allow", "Action": "sqs:*", "Resource": "arn:aws:sqs:*:queue"}
-    assert judge([document(statement)], Access("sqs:SendMessage", "arn:aws:sqs:eu-west-1:1:queue")) is Verdict.SILENT
-
-
-def test_variables_stand_for_what_the_request_says() -> None:
-    statement = {"Effect": "Allow", "Action": "s3:*", "Resource": "arn:aws:s3:::b/${aws:PrincipalAccount}/*"}
-    context = {"aws:PrincipalAccount": "42"}
-    assert judge([document(statement)], Access("s3:GetObject", "arn:aws:s3:::b/42/k", context)) is Verdict.ALLOW
-    assert judge([document(statement)], Access("s3:GetObject", "arn:aws:s3:::b/43/k", context)) is Verdict.SILENT
 
 
 def test_resource_policies_name_their_principals() -> None:

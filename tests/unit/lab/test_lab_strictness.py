@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.unit.lab.fakes import IMAGE, REGION, LittleAws, refused
+from tests.unit.lab.fakes import IMAGE, REGION, LittleAws, Network, allow, refused
 
 
 @pytest.fixture
@@ -66,17 +66,14 @@ def test_user_data_has_a_limit(aws: LittleAws) -> None:
     assert refused(lambda: make_template(aws, UserData=sized(16385))) == "InvalidParameterValue"
     assert refused(lambda: make_template(aws, UserData="not base64!")) == "InvalidUserData.Malformed"
     make_template(aws, UserData=sized(16384))
-    more = {"UserData": sized(16385)}
-    version = lambda: aws.client("ec2").create_launch_template_version(  # noqa: E731
-        LaunchTemplateName="example", LaunchTemplateData=more
-    )
-    assert refused(version) == "InvalidParameterValue"
+    version = {"LaunchTemplateName": "example", "LaunchTemplateData": {"UserData": sized(16385)}}
+    assert refused(aws.client("ec2").create_launch_template_version, **version) == "InvalidParameterValue"
 
 
 def test_a_template_is_called_what_no_other_is(aws: LittleAws) -> None:
     make_template(aws, InstanceType="t3.small")
-    again = refused(lambda: make_template(aws, InstanceType="t3.small"))
-    assert again == "InvalidLaunchTemplateName.AlreadyExistsException"
+    code = "InvalidLaunchTemplateName.AlreadyExistsException"
+    assert refused(lambda: make_template(aws, InstanceType="t3.small")) == code
 
 
 @pytest.mark.parametrize(
@@ -93,31 +90,29 @@ def test_what_cannot_be_launched_is_warned_of_and_used_by_no_group(aws: LittleAw
     assert make_template(aws, **data)["Warning"]["Errors"]
     network = aws.network()
     assert refused(lambda: aws.group("example", network)) == "ValidationError"
-    template = {"LaunchTemplateName": "example"}
-    launch = lambda: aws.client("ec2").run_instances(LaunchTemplate=template, MinCount=1, MaxCount=1)  # noqa: E731
-    assert refused(launch).startswith("Invalid")
+    launch = {"LaunchTemplate": {"LaunchTemplateName": "example"}, "MinCount": 1, "MaxCount": 1}
+    assert refused(aws.client("ec2").run_instances, **launch).startswith("Invalid")
 
 
 def test_a_templates_own_tags_are_not_its_instances(aws: LittleAws) -> None:
     tags = [{"ResourceType": "launch-template", "Tags": [{"Key": "a", "Value": "b"}]}]
-    aws.client("ec2").create_launch_template(
-        LaunchTemplateName="example", LaunchTemplateData={"InstanceType": "t3.small"}, TagSpecifications=tags
-    )
-    (template,) = aws.client("ec2").describe_launch_templates()["LaunchTemplates"]
+    ec2, data = aws.client("ec2"), {"InstanceType": "t3.small"}
+    ec2.create_launch_template(LaunchTemplateName="example", LaunchTemplateData=data, TagSpecifications=tags)
+    (template,) = ec2.describe_launch_templates()["LaunchTemplates"]
     assert template["Tags"] == [{"Key": "a", "Value": "b"}]
-    (version,) = aws.client("ec2").describe_launch_template_versions(LaunchTemplateName="example")[
-        "LaunchTemplateVersions"
-    ]
-    assert version["LaunchTemplateData"] == {"InstanceType": "t3.small"}
+    (version,) = ec2.describe_launch_template_versions(LaunchTemplateName="example")["LaunchTemplateVersions"]
+    assert version["LaunchTemplateData"] == data
 
 
 def test_of_many_who_claim_an_object_one_wins(aws: LittleAws) -> None:
     s3 = aws.client("s3")
     s3.create_bucket(Bucket="truth", CreateBucketConfiguration={"LocationConstraint": REGION})
 
+    truth = {"Bucket": "truth", "Key": "cluster.json"}
+
     def claim(number: int) -> str | None:
         try:
-            s3.put_object(Bucket="truth", Key="cluster.json", Body=str(number).encode(), IfNoneMatch="*")
+            s3.put_object(**truth, Body=str(number).encode(), IfNoneMatch="*")
         except ClientError as error:
             return str(error.response["Error"]["Code"])
         return None
@@ -126,12 +121,10 @@ def test_of_many_who_claim_an_object_one_wins(aws: LittleAws) -> None:
         outcomes = list(pool.map(claim, range(8)))
     assert outcomes.count(None) == 1
     assert set(outcomes) == {None, "PreconditionFailed"}
-    etag = s3.head_object(Bucket="truth", Key="cluster.json")["ETag"]
-    s3.put_object(Bucket="truth", Key="cluster.json", Body=b"new", IfMatch=etag)
-    stale = lambda: s3.put_object(Bucket="truth", Key="cluster.json", Body=b"old", IfMatch=etag)  # noqa: E731
-    assert refused(stale) == "PreconditionFailed"
-    missing = lambda: s3.put_object(Bucket="truth", Key="other", Body=b"", IfMatch=etag)  # noqa: E731
-    assert refused(missing) == "NoSuchKey"
+    etag = s3.head_object(**truth)["ETag"]
+    s3.put_object(**truth, Body=b"new", IfMatch=etag)
+    assert refused(s3.put_object, **truth, Body=b"old", IfMatch=etag) == "PreconditionFailed"
+    assert refused(s3.put_object, Bucket="truth", Key="other", Body=b"", IfMatch=etag) == "NoSuchKey"
 
 
 @pytest.mark.parametrize("encryption", ["AES256", "aws:kms"])
@@ -146,12 +139,10 @@ def test_etag_is_the_md5_unless_kms_encrypts_the_object(aws: LittleAws, encrypti
     assert s3.head_object(Bucket=bucket, Key="policy.json")["ETag"] == second
 
 
-def test_nothing_is_deleted_that_something_stands_on(aws: LittleAws) -> None:
-    network = aws.network()
+def test_nothing_is_deleted_that_something_stands_on(aws: LittleAws, network: Network) -> None:
     ec2 = aws.client("ec2")
     gateway = ec2.create_internet_gateway()["InternetGateway"]["InternetGatewayId"]
     ec2.attach_internet_gateway(InternetGatewayId=gateway, VpcId=network.vpc)
-    aws.template("example", network.group)
     aws.group("example", network)
     aws.settled("example", 3)
     deletions = (
@@ -164,8 +155,8 @@ def test_nothing_is_deleted_that_something_stands_on(aws: LittleAws) -> None:
     for delete in deletions:
         assert refused(delete) == "DependencyViolation"
     aws.client("autoscaling").delete_auto_scaling_group(AutoScalingGroupName="example", ForceDelete=True)
-    ids = [one["InstanceId"] for one in aws.members("example")]
-    ec2.get_waiter("instance_terminated").wait(InstanceIds=ids or list(aws.machines.running) or _all(aws))
+    ids = [one.instance_id for one in aws.machines.launched]
+    ec2.get_waiter("instance_terminated").wait(InstanceIds=ids)
     for subnet in network.subnets:
         ec2.delete_subnet(SubnetId=subnet)
     for delete in deletions[:3]:
@@ -174,12 +165,8 @@ def test_nothing_is_deleted_that_something_stands_on(aws: LittleAws) -> None:
     assert network.vpc not in aws.machines.vpcs
 
 
-def _all(aws: LittleAws) -> list[str]:
-    return [one.instance_id for one in aws.machines.launched]
-
-
 def test_a_role_in_use_stays(aws: LittleAws) -> None:
-    aws.role("node", {"Effect": "Allow", "Action": "s3:*", "Resource": "*"})
+    aws.role("node", allow("s3:*"))
     iam = aws.client("iam")
     assert refused(lambda: iam.delete_role(RoleName="node")) == "DeleteConflict"
     assert refused(lambda: iam.delete_instance_profile(InstanceProfileName="node")) == "DeleteConflict"

@@ -2,28 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
 
-from tests.unit.lab.fakes import ACCOUNT_ID, IMAGE, REGION, VPC_CIDR, LittleAws, refused
+from tests.unit.lab.fakes import ACCOUNT_ID, IMAGE, REGION, VPC_CIDR, LittleAws, Network, allow, document, refused
 
 EC2 = f"arn:aws:ec2:{REGION}:{ACCOUNT_ID}"
 IAM = f"arn:aws:iam::{ACCOUNT_ID}"
 OURS = {"Key": "swarm.aws/cluster", "Value": "example"}
 REQUESTED = {"StringEquals": {"aws:RequestTag/swarm.aws/cluster": "example"}}
+Asked = Callable[[Callable[[], Any]], list[str]]
 TAGGED = {"StringEquals": {"aws:ResourceTag/swarm.aws/cluster": "example"}}
-
-
-def allow(*actions: str, on: str | list[str] = "*", when: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    statement = {"Effect": "Allow", "Action": list(actions), "Resource": on}
-    return {**statement, "Condition": when} if when else statement
-
-
-def document(*statements: Mapping[str, Any]) -> str:
-    return json.dumps({"Version": "2012-10-17", "Statement": list(statements)})
 
 
 def tagged(kind: str) -> list[dict[str, Any]]:
@@ -31,7 +22,7 @@ def tagged(kind: str) -> list[dict[str, Any]]:
 
 
 @pytest.fixture
-def asked(aws: LittleAws) -> Callable[[Callable[[], Any]], list[str]]:
+def asked(aws: LittleAws) -> Asked:
     """What the administrator's calls are judged by: each action and resource, without the account's own names."""
 
     def ask(call: Callable[[], Any]) -> list[str]:
@@ -74,15 +65,11 @@ def test_a_key_that_was_deactivated_or_comes_with_a_token_is_refused(aws: Little
 
 def test_a_boundary_bounds_what_users_and_roles_may(aws: LittleAws) -> None:
     iam = aws.client("iam")
-    made = iam.create_policy(
-        PolicyName="bounds", PolicyDocument=document(allow("ec2:DescribeVpcs", "ec2:RunInstances"))
-    )
-    boundary = made["Policy"]["Arn"]
+    bounds = document(allow("ec2:DescribeVpcs", "ec2:RunInstances"))
+    boundary = iam.create_policy(PolicyName="bounds", PolicyDocument=bounds)["Policy"]["Arn"]
     user = aws.client("ec2", aws.user("bounded", allow("ec2:Describe*"), PermissionsBoundary=boundary))
-    iam.put_role_permissions_boundary(
-        RoleName=aws.role("node", allow("ec2:Describe*")).rsplit("/", 1)[-1], PermissionsBoundary=boundary
-    )
-    role = aws.client("ec2", aws.as_role(f"{IAM}:role/node"))
+    role = aws.acting("ec2", "node", allow("ec2:Describe*"))
+    iam.put_role_permissions_boundary(RoleName="node", PermissionsBoundary=boundary)
     for client in (user, role):
         assert client.describe_vpcs()["Vpcs"] is not None
         assert refused(client.describe_subnets) == "UnauthorizedOperation"
@@ -115,43 +102,38 @@ def test_what_is_created_takes_its_tags_and_what_it_is_created_in_has_them(aws: 
     at_once = {"Null": {"ec2:CreateAction": "false"}, **REQUESTED}
     tagging = allow("ec2:CreateTags", on=f"{EC2}:*/*", when=at_once)
     ec2 = aws.client("ec2", aws.user("operator", creating, within, tagging))
-    assert refused(lambda: ec2.create_vpc(CidrBlock=VPC_CIDR)) == "UnauthorizedOperation"
+    assert refused(ec2.create_vpc, CidrBlock=VPC_CIDR) == "UnauthorizedOperation"
     vpc = ec2.create_vpc(CidrBlock=VPC_CIDR, TagSpecifications=tagged("vpc"))["Vpc"]["VpcId"]
     where = {"CidrBlock": "127.20.1.0/24", "TagSpecifications": tagged("subnet")}
     assert ec2.create_subnet(VpcId=vpc, **where)["Subnet"]["VpcId"] == vpc
     others = aws.client("ec2").create_vpc(CidrBlock="10.9.0.0/16")["Vpc"]["VpcId"]
-    assert refused(lambda: ec2.create_subnet(VpcId=others, **where)) == "UnauthorizedOperation"
+    assert refused(ec2.create_subnet, VpcId=others, **where) == "UnauthorizedOperation"
     # What others have cannot be taken in by tagging it.
-    assert refused(lambda: ec2.create_tags(Resources=[others], Tags=[OURS])) == "UnauthorizedOperation"
+    assert refused(ec2.create_tags, Resources=[others], Tags=[OURS]) == "UnauthorizedOperation"
 
 
-def test_a_call_asks_for_each_thing_that_it_names_and_not_for_what_its_rules_name(
-    aws: LittleAws, asked: Callable[[Callable[[], Any]], list[str]]
+def test_a_call_asks_for_what_it_names_and_not_for_what_its_rules_name(
+    aws: LittleAws, network: Network, asked: Asked
 ) -> None:
-    ec2, network = aws.client("ec2"), aws.network()
+    ec2 = aws.client("ec2")
     table = ec2.create_route_table(VpcId=network.vpc)["RouteTable"]["RouteTableId"]
-    given: list[str] = []
-
-    def associate() -> None:
-        given.append(ec2.associate_route_table(RouteTableId=table, SubnetId=network.subnets[0])["AssociationId"])
-
     both = [f"{EC2}:route-table/{table}", f"{EC2}:subnet/{network.subnets[0]}"]
-    assert sorted(asked(associate)) == [f"ec2:AssociateRouteTable {arn}" for arn in both]
-    gone = asked(lambda: ec2.disassociate_route_table(AssociationId=given[0]))
+    associated = asked(lambda: ec2.associate_route_table(RouteTableId=table, SubnetId=network.subnets[0]))
+    assert sorted(associated) == [f"ec2:AssociateRouteTable {arn}" for arn in both]
+    (found,) = ec2.describe_route_tables(RouteTableIds=[table])["RouteTables"]
+    (association,) = (one["RouteTableAssociationId"] for one in found["Associations"])
+    gone = asked(lambda: ec2.disassociate_route_table(AssociationId=association))
     assert sorted(gone) == [f"ec2:DisassociateRouteTable {arn}" for arn in both]
     other = ec2.create_security_group(GroupName="other", Description="other", VpcId=network.vpc)["GroupId"]
     rule = {"IpProtocol": "tcp", "FromPort": 22, "ToPort": 22, "UserIdGroupPairs": [{"GroupId": other}]}
     opened = asked(lambda: ec2.authorize_security_group_ingress(GroupId=network.group, IpPermissions=[rule]))
     assert opened == [f"ec2:AuthorizeSecurityGroupIngress {EC2}:security-group/{network.group}"]
-    aws.template("example", network.group)
     removed = asked(lambda: ec2.delete_launch_template(LaunchTemplateName="example"))
     assert removed[0].startswith(f"ec2:DeleteLaunchTemplate {EC2}:launch-template/lt-")
     assert asked(ec2.describe_vpcs) == ["ec2:DescribeVpcs *"]
 
 
-def test_a_launch_asks_for_all_that_its_template_names_and_hands_over_its_role(
-    aws: LittleAws, asked: Callable[[Callable[[], Any]], list[str]]
-) -> None:
+def test_a_launch_asks_for_all_that_its_template_names_and_hands_over_its_role(aws: LittleAws, asked: Asked) -> None:
     network, role = aws.network(), aws.role("node")
     interface = [{"DeviceIndex": 0, "Groups": [network.group], "SubnetId": network.subnets[0]}]
     more = {"IamInstanceProfile": {"Name": "node"}, "TagSpecifications": tagged("volume")}
@@ -196,17 +178,15 @@ def test_a_group_asks_for_the_launch_of_its_template_and_for_auto_scalings_own_r
     for missing in statements:
         has = [statement for name, statement in statements.items() if name != missing]
         lacking = aws.client("autoscaling", aws.user(f"without-{missing}", *has))
-        assert refused(lambda client=lacking: client.create_auto_scaling_group(**group)) == "AccessDenied"  # type: ignore[misc]
+        assert refused(lacking.create_auto_scaling_group, **group) == "AccessDenied"
     aws.client("autoscaling", aws.user("operator", *statements.values())).create_auto_scaling_group(**group)
     assert aws.members("example") == []
 
 
 # The others
 
-ARN = {
-    service: f"arn:aws:{service}:{REGION}:{ACCOUNT_ID}" for service in ("cloudwatch", "events", "kms", "logs", "sns")
-}
-ARN |= {service: f"arn:aws:{service}:{REGION}:{ACCOUNT_ID}" for service in ("secretsmanager", "sqs")}
+SERVICES = ("cloudwatch", "events", "kms", "logs", "secretsmanager", "sns", "sqs")
+ARN = {service: f"arn:aws:{service}:{REGION}:{ACCOUNT_ID}" for service in SERVICES}
 Calls = Mapping[str, tuple[str, Callable[[Any], Any], list[str]]]
 CALLS: Calls = {
     "a queue with tags": (
@@ -266,12 +246,12 @@ CALLS: Calls = {
 
 
 @pytest.mark.parametrize("name", CALLS)
-def test_what_a_call_amounts_to(aws: LittleAws, asked: Callable[[Callable[[], Any]], list[str]], name: str) -> None:
+def test_what_a_call_amounts_to(aws: LittleAws, asked: Asked, name: str) -> None:
     service, call, wanted = CALLS[name]
     assert asked(lambda: call(aws.client(service))) == wanted
 
 
-def test_an_alias_asks_for_itself_and_its_key(aws: LittleAws, asked: Callable[[Callable[[], Any]], list[str]]) -> None:
+def test_an_alias_asks_for_itself_and_its_key(aws: LittleAws, asked: Asked) -> None:
     kms = aws.client("kms")
     key, other = (kms.create_key()["KeyMetadata"]["Arn"] for _ in range(2))
     alias = f"{ARN['kms']}:alias/a"
@@ -282,9 +262,7 @@ def test_an_alias_asks_for_itself_and_its_key(aws: LittleAws, asked: Callable[[C
     assert asked(lambda: kms.delete_alias(AliasName="alias/a")) == [f"kms:DeleteAlias {arn}" for arn in (alias, other)]
 
 
-def test_a_version_of_an_object_is_deleted_by_a_right_of_its_own(
-    aws: LittleAws, asked: Callable[[Callable[[], Any]], list[str]]
-) -> None:
+def test_a_version_of_an_object_is_deleted_by_a_right_of_its_own(aws: LittleAws, asked: Asked) -> None:
     s3 = aws.client("s3")
     s3.create_bucket(Bucket="bucket", CreateBucketConfiguration={"LocationConstraint": REGION})
     s3.put_bucket_versioning(Bucket="bucket", VersioningConfiguration={"Status": "Enabled"})
@@ -294,22 +272,15 @@ def test_a_version_of_an_object_is_deleted_by_a_right_of_its_own(
     assert gone == ["s3:DeleteObject arn:aws:s3:::bucket/k", "s3:DeleteObjectVersion arn:aws:s3:::bucket/k"]
 
 
-def test_putting_a_role_into_a_profile_hands_it_over(
-    aws: LittleAws, asked: Callable[[Callable[[], Any]], list[str]]
-) -> None:
+def test_putting_a_role_into_a_profile_hands_it_over(aws: LittleAws, asked: Asked) -> None:
     aws.role("other")
     iam = aws.client("iam")
     iam.create_instance_profile(InstanceProfileName="node")
     added = asked(lambda: iam.add_role_to_instance_profile(InstanceProfileName="node", RoleName="other"))
-    assert added == [
-        f"iam:AddRoleToInstanceProfile {IAM}:instance-profile/node",
-        f"iam:PassRole {IAM}:role/other",
-    ]
+    assert added == [f"iam:AddRoleToInstanceProfile {IAM}:instance-profile/node", f"iam:PassRole {IAM}:role/other"]
 
 
-def test_a_secret_under_a_key_of_ones_own_takes_the_right_to_the_key(
-    aws: LittleAws, asked: Callable[[Callable[[], Any]], list[str]]
-) -> None:
+def test_a_secret_under_a_key_of_ones_own_takes_the_right_to_the_key(aws: LittleAws, asked: Asked) -> None:
     key = aws.client("kms").create_key()["KeyMetadata"]["Arn"]
     secrets = aws.client("secretsmanager")
     made = asked(lambda: secrets.create_secret(Name="s", SecretString="x", KmsKeyId=key, Tags=[OURS]))

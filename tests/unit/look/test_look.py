@@ -7,6 +7,7 @@ import json
 import threading
 from collections.abc import Iterator
 from types import SimpleNamespace
+from unittest.mock import Mock
 
 import pytest
 from ansible_collections.swarm.aws.plugins.module_utils._core.cluster import Cluster, Instance, Node, Record, Service
@@ -23,6 +24,7 @@ from look.server import Server
 pytestmark = pytest.mark.real("a server: the page is served, and its stream read, over HTTP")
 
 KEY = "the-key"
+FILES = ("/page.js", "/page.css")
 
 
 @pytest.fixture
@@ -43,19 +45,9 @@ def get(server: Server, path: str, **headers: str) -> http.client.HTTPResponse:
     return answer
 
 
-ANYTHING = [
-    "/",
-    "/page.js",
-    "/page.css",
-    "/moment.json",
-    "/moments?x",
-    "/nothing",
-    "/?key=wrong",
-    "/moment.json?key=the-key",
-]
-
-
-@pytest.mark.parametrize("path", ANYTHING)
+@pytest.mark.parametrize(
+    "path", ["/", *FILES, "/moment.json", "/moments?x", "/nothing", "/?key=wrong", "/moment.json?key=the-key"]
+)
 def test_without_the_key_there_is_nothing(server, path):
     assert get(server, path).status == 401
     assert get(server, path, Authorization="Bearer wrong", Cookie=f"{server.cookie}=wrong").status == 401
@@ -67,7 +59,7 @@ def test_the_address_that_is_printed_lets_a_browser_in(server):
     assert (entered.status, entered.headers["Location"]) == (303, "/")
     assert {"HttpOnly", "SameSite=Strict"} < set(cookie.split("; "))
     assert server.address == f"http://127.0.0.1:{server.server_port}/?key={KEY}"
-    for path in ("/", "/page.js", "/page.css", "/moment.json"):
+    for path in ("/", *FILES, "/moment.json"):
         answer = get(server, path, Cookie=cookie.split(";")[0])
         assert answer.status == 200
         assert answer.headers["Content-Security-Policy"].startswith("default-src 'none'")
@@ -193,18 +185,10 @@ def test_the_shell_is_ssh_or_session_manager():
 # What the manager tells
 
 NODE = Node("n1", "manager", "ready", voter=True, reachable=True, leader=True, labels={"swarm.aws.instance": "i-1"})
-WORKER = Node(
-    "n2",
-    "worker",
-    "ready",
-    availability="pause",
-    labels={
-        "swarm.aws.instance": "i-2",
-        "swarm.aws.remove-requested": "90",
-        "swarm.aws.leaving-since": "91.000",
-        "swarm.aws.paused-at": "92.000",
-    },
-)
+LEAVING = {"remove-requested": "90", "leaving-since": "91.000", "paused-at": "92.000", "instance": "i-2"}
+LABELS = {f"swarm.aws.{name}": value for name, value in LEAVING.items()}
+WORKER = Node("n2", "worker", "ready", availability="pause", labels=LABELS)
+CONFIG = Config("example", "eu-west-1", "1", "bucket", "manager", "manager")
 INSTANCES = tuple(
     Instance(name, role, role, "a", "running", lifecycle="InService")
     for name, role in (("i-1", "manager"), ("i-2", "worker"))
@@ -244,8 +228,7 @@ class Keeper:
 
 
 def view(keeper, clock):
-    config = Config("example", "eu-west-1", "1", "bucket", "manager", "manager")
-    return agent.View(keeper, config, "n1", now=lambda: clock[0])
+    return agent.View(keeper, CONFIG, "n1", now=lambda: clock[0])
 
 
 def test_a_moment_tells_what_runs_where_and_how_far_a_node_is_on_its_way_out():
@@ -265,8 +248,7 @@ def test_the_engine_is_asked_for_every_moment_and_aws_now_and_then():
     seen = view(keeper, clock)
     stages = []
     for availability, drained in (("pause", {}), ("drain", {"swarm.aws.drained-at": "100.000"})):
-        labels = {**WORKER.labels, **drained}
-        keeper.node = Node("n2", "worker", "ready", availability=availability, labels=labels)
+        keeper.node = Node("n2", "worker", "ready", availability=availability, labels={**LABELS, **drained})
         stages.append({row["instance"]: row for row in seen.look()["members"]}["i-2"]["going"]["stage"])
         clock[0] += 1
     assert (stages, keeper.looks) == (["begun", "ready"], 1)
@@ -287,19 +269,10 @@ def test_an_engine_that_does_not_answer_is_said_and_nothing_is_made_up():
 
 
 def test_it_ends_when_nobody_reads(monkeypatch):
-    class Closed:
-        lines = 0
-
-        def write(self, text):
-            self.lines += 1
-            if self.lines > 2:
-                raise BrokenPipeError
-
-        def flush(self):
-            pass
-
+    closed = Mock()
+    closed.write.side_effect = [None, None, BrokenPipeError]
     monkeypatch.setattr(agent, "Keeper", lambda *words: Keeper())
     monkeypatch.setattr(agent, "manager_here", lambda swarm: "n1")
     monkeypatch.setattr(agent, "EVERY", 0.0)
     monkeypatch.setattr(agent.os, "dup2", lambda *words: None)
-    assert agent.run(Config("example", "eu-west-1", "1", "bucket", "manager", "manager"), Closed()) == 0
+    assert agent.run(CONFIG, closed) == 0
