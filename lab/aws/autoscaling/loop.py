@@ -181,7 +181,9 @@ class Loop:
             except ServiceException as error:
                 group.no_launch_before = now + RETRY_SECONDS
                 activity = self._note(group, "Launching a new EC2 instance", cause)
-                activity.end("Failed", f"{error.message} Launching EC2 instance failed.")
+                reason = f"{error.message} Launching EC2 instance failed."
+                activity.description += f".  Status Reason: {reason}"
+                activity.end("Failed", reason)
                 log.warning("group %s could not launch: %s", group.name, error.message)
                 return
             activity = self._note(group, f"Launching a new EC2 instance: {instance.id}", cause)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from dataclasses import replace
 from typing import Any, Callable, Iterable, Mapping, Sequence
@@ -20,6 +21,8 @@ REBALANCING = "AZRebalance"
 LOOK_SECONDS = 1.0
 # Activities that are looked back on for a launch that failed.
 ACTIVITIES = 10
+# An instance's ID in an activity's description. That of a failed launch may name an image: '[ami-0…]'.
+INSTANCE = re.compile(r"\bi-[0-9a-f]")
 
 
 class Sizes:
@@ -180,7 +183,7 @@ class Sizes:
             one["ActivityId"]: one.get("StatusMessage") or one["Description"]
             for one in activities
             # Those of an instance are the swarm's to judge.
-            if one["StatusCode"] == "Failed" and "i-" not in one["Description"]
+            if one["StatusCode"] == "Failed" and not INSTANCE.search(one["Description"])
         }
 
     def _wait_for_launch(self, name: str, timeout: float, known: Mapping[str, str]) -> None:

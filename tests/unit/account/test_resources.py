@@ -53,7 +53,8 @@ def fill(world: Account, zone: str) -> None:
     whole.endpoint(aws)
     aws.ec2.create_volume(AvailabilityZone=ZONES[0], Size=8, TagSpecifications=tagged("volume", f"{CLUSTER}-left-over"))
     aws.logs.create_log_group(logGroupName="/swarm/example/traces", tags={"swarm.aws/cluster": CLUSTER})
-    aws.ssm.put_parameter(Name="/swarm/example", Value="1", Type="String", Tags=whole.TAG)
+    for parameter in ("/swarm/example", "example-two"):
+        aws.ssm.put_parameter(Name=parameter, Value="1", Type="String", Tags=whole.TAG)
     aws.iam.attach_role_policy(RoleName=f"{CLUSTER}-worker", PolicyArn=THEIRS)
 
 

@@ -287,9 +287,11 @@ class Survey:
         )
 
     def _parameter(self, arn: str) -> Resource | None:
+        # An ARN does not tell whether the name begins with a slash.
         name = arn.split(":parameter", 1)[1]
-        found = self._aws.ssm.describe_parameters(ParameterFilters=[{"Key": "Name", "Values": [name]}])["Parameters"]
-        return Resource("parameter", f"parameter/{name}", name) if found else None
+        names = [{"Key": "Name", "Values": [name, name[1:]]}]
+        found = [one["Name"] for one in self._aws.ssm.describe_parameters(ParameterFilters=names)["Parameters"]]
+        return Resource("parameter", f"parameter/{found[0]}", found[0]) if found else None
 
     def _tagged_queue(self, arn: str) -> Resource | None:
         name = arn.rsplit(":", 1)[-1]
