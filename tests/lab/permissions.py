@@ -170,6 +170,9 @@ def record() -> dict[str, Any]:
         for name, changed in reversed(CONFIGURATIONS.items()):
             print(name, file=sys.stderr, flush=True)
             _play(account, "site.yml", "--skip-tags", "stack", **changed)
+            if changed.get("autolock"):
+                # The secret's value is read once it is there.
+                _play(account, "site.yml", "--skip-tags", "stack", **changed)
         _play(account, "playbooks/plan.yml")
         # What else carries the tag goes with it.
         tags = {"swarm.aws/cluster": VALUES["CLUSTER"]}
