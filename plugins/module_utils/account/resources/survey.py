@@ -327,6 +327,6 @@ _LOOKED_AT = {
 
 def _parts(arn: str) -> tuple[str, str, str]:
     """Service, kind and name of an ARN, whichever way it separates the last two."""
-    _, _, service, _, _, rest = arn.split(":", 5)
-    *kind, name = re.split("[/:]", rest, maxsplit=1)
-    return service, "".join(kind), name
+    parts = arn.split(":", 5)
+    *kind, name = re.split("[/:]", parts[5], maxsplit=1)
+    return parts[2], "".join(kind), name
