@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -110,9 +111,21 @@ def _stop(lab: Lab) -> None:
     if pid:
         os.kill(pid, signal.SIGTERM)
         try:
-            until("the lab's server to stop", lambda: not _server_pid(lab), seconds=15)
+            until("the lab's server to stop", lambda: _ended(pid), seconds=15)
         except LabError:
             os.kill(pid, signal.SIGKILL)
+            until("the lab's server to end", lambda: _ended(pid), seconds=15)
+
+
+def _ended(pid: int) -> bool:
+    """Whether a process has ended. One that is about to end has no command line any more, and is still there."""
+    with suppress(ChildProcessError):
+        os.waitpid(pid, os.WNOHANG)
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except (FileNotFoundError, ProcessLookupError):
+        return True
+    return state == "Z"
 
 
 def _server_pid(lab: Lab) -> int | None:
