@@ -18,12 +18,17 @@ from lab.state import labs
 HERE = Path(__file__).parent
 PARTS = sorted(folder.name for folder in HERE.iterdir() if list(folder.glob("test_*.py")))
 
+# Without engines, and with an account for each test.
+PARALLEL = ("provisioning",)
+
 
 def run(part: str) -> int:
     """Run a part's tests on a lab that has its name, which is gone afterwards; pytest's exit code."""
     name = part.replace("_", "-")
     try:
         words = [sys.executable, "-m", "pytest", "--durations=0", "--durations-min=5", str(HERE / part)]
+        if part in PARALLEL:
+            words += ["--numprocesses", "auto"]
         return subprocess.run(words, env=os.environ | {"SWARM_LAB_NAME": name}, check=False).returncode
     finally:
         # Whatever is left if the tests were killed, also the labs that they bring up beside it.
