@@ -11,9 +11,9 @@ from .._core.usual import TAG, Usual
 from ..aws import tags
 from ..aws.changes import Changes
 from ..aws.errors import ProvisionError
-from ..aws.session import Aws, listed
+from ..aws.session import Aws
 from . import warm_pools
-from .node_groups import template_of
+from .node_groups import groups_of, template_of
 from .schema import suggestion
 
 # It would move instances between zones while an upgrade has one more in one of them.
@@ -163,8 +163,7 @@ class Sizes:
     # What is there
 
     def _groups(self) -> list[Mapping[str, Any]]:
-        ours = tags.of_cluster_filter(self._cluster)
-        return list(listed(self._autoscaling, "describe_auto_scaling_groups", "AutoScalingGroups", Filters=ours))
+        return groups_of(self._autoscaling, self._cluster)
 
     def _group(self, name: str) -> Mapping[str, Any]:
         found = {_name(group): group for group in self._groups()}

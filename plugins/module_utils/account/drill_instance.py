@@ -10,6 +10,7 @@ from ..aws.changes import Changes
 from ..aws.errors import ProvisionError
 from ..aws.session import Aws, code, listed
 from ..aws.waiting import once_visible
+from .node_groups import groups_of
 
 ROLE = "drill"
 _MANAGERS, _OURS = '"role": "manager"', f'"role": "{ROLE}"'
@@ -96,8 +97,8 @@ class Scratch:
 
     def _subnet(self) -> str:
         """One that managers are in, with the same way to the bucket and from here."""
-        filters = [*tags.of_cluster_filter(self._cluster), {"Name": f"tag:{tags.ROLE}", "Values": ["manager"]}]
-        found = list(listed(self._autoscaling, "describe_auto_scaling_groups", "AutoScalingGroups", Filters=filters))
+        of_managers = {"Name": f"tag:{tags.ROLE}", "Values": ["manager"]}
+        found = groups_of(self._autoscaling, self._cluster, of_managers)
         if not found:
             raise ProvisionError(f"The cluster '{self._cluster}' has no group of managers: run site.yml first.")
         return str(min(found[0]["VPCZoneIdentifier"].split(",")))

@@ -85,9 +85,7 @@ class NodeGroups:
         return f"{self._cluster}-{group['name']}"
 
     def _groups(self) -> dict[str, Mapping[str, Any]]:
-        ours = tags.of_cluster_filter(self._cluster)
-        found = listed(self._autoscaling, "describe_auto_scaling_groups", "AutoScalingGroups", Filters=ours)
-        return {group["AutoScalingGroupName"]: group for group in found}
+        return {group["AutoScalingGroupName"]: group for group in groups_of(self._autoscaling, self._cluster)}
 
     def _settings(self, group: Group, version: str) -> dict[str, Any]:
         """What the group should be, in the words of Auto Scaling."""
@@ -343,6 +341,12 @@ def _group_tags(name: str, own_tags: Mapping[str, str], *, propagate: bool = Tru
 
 def _desired_tag(name: str, desired: int) -> list[dict[str, Any]]:
     return _group_tags(name, {tags.DESIRED: str(desired)}, propagate=False)
+
+
+def groups_of(autoscaling: Any, cluster: str, *filters: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The cluster's groups as Auto Scaling describes them, or those of them that more of its filters leave."""
+    wanted = [*tags.of_cluster_filter(cluster), *filters]
+    return list(listed(autoscaling, "describe_auto_scaling_groups", "AutoScalingGroups", Filters=wanted))
 
 
 def template_of(group: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -11,7 +11,7 @@ from ...aws.errors import ProvisionError
 from ...aws.session import Aws, ClientError, code, listed, unless_missing
 from .. import cloudwatch, warm_pools
 from ..clashes import NO_QUEUE, NO_TOPIC
-from ..node_groups import template_of
+from ..node_groups import groups_of, template_of
 from .ec2 import Ec2Survey
 from .model import Resource, unique
 from .published import owned_records, owned_services
@@ -49,8 +49,7 @@ class Survey:
 
     def _groups(self) -> Iterator[Resource]:
         autoscaling = self._aws.autoscaling
-        ours = tags.of_cluster_filter(self.cluster)
-        for group in listed(autoscaling, "describe_auto_scaling_groups", "AutoScalingGroups", Filters=ours):
+        for group in groups_of(autoscaling, self.cluster):
             name = group["AutoScalingGroupName"]
             template, subnets = template_of(group), group.get("VPCZoneIdentifier") or ""
             own = tags.from_list(group.get("Tags", []))
