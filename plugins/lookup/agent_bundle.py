@@ -22,11 +22,14 @@ EXAMPLES = r"""
 
 RETURN = r"""
 _raw:
-  description: One bundle, with its RV(ignore:sha256) and its RV(ignore:path), which lasts as long as the playbook runs.
+  description: >-
+    One bundle, with its RV(ignore:sha256), the RV(ignore:key) that it has in the bucket, and its RV(ignore:path), which
+    lasts as long as the playbook runs.
   type: list
   elements: dict
   sample:
-    - path: /home/operator/.ansible/tmp/ansible-local-4711/agent.pyz
+    - key: agent/5891b5b522d5df086d0ff0b110fbd9d21bb4fc7163af34d08286a2e846f6be03.pyz
+      path: /home/operator/.ansible/tmp/ansible-local-4711/agent.pyz
       sha256: 5891b5b522d5df086d0ff0b110fbd9d21bb4fc7163af34d08286a2e846f6be03
 """
 
@@ -52,4 +55,5 @@ class LookupModule(LookupBase):
             raise AnsibleLookupError(str(error)) from error
         path = Path(constants.DEFAULT_LOCAL_TMP, "agent.pyz")
         path.write_bytes(content)
-        return [{"sha256": hashlib.sha256(content).hexdigest(), "path": str(path)}]
+        sha256 = hashlib.sha256(content).hexdigest()
+        return [{"sha256": sha256, "key": f"agent/{sha256}.pyz", "path": str(path)}]
