@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from lab.aws.iam.conditions import wildcard
-from lab.aws.iam.policy import Access, Verdict, judge
+from lab.aws.iam.policy import Access, Verdict, judge, listed
 from lab.state import ACCOUNT_ID, REGION
 from tests.lab.configured import CONFIGURATIONS
 from tests.unit.roles.account import RolesAccount, roles_account
@@ -99,7 +99,7 @@ def lacking(judged: Iterable[Judgement]) -> list[Judgement]:
 def unused(judged: Iterable[Judgement]) -> set[tuple[str, str]]:
     """Statements and actions of theirs that nobody asked for, without those that have their reason."""
     statements = list(_statements(policies()))
-    allowed = {(statement["Sid"], action) for statement in statements for action in _listed(statement["Action"])}
+    allowed = {(statement["Sid"], action) for statement in statements for action in listed(statement["Action"])}
     return {(sid, action) for sid, action in allowed - _used(statements, judged) if action not in REASONS}
 
 
@@ -109,9 +109,9 @@ def made_anew(judged: Sequence[Judgement]) -> tuple[Policies, list[Judgement]]:
     used = _used(list(_statements(policies())), judged)
     # The same statements, with their placeholders and without.
     pairs = list(zip(_statements(found), _statements(policies()), strict=True))
-    services = {statement["Sid"]: {one.split(":")[0] for one in _listed(statement["Action"])} for statement, _ in pairs}
+    services = {statement["Sid"]: {one.split(":")[0] for one in listed(statement["Action"])} for statement, _ in pairs}
     for statement, _ in pairs:
-        actions = _listed(statement["Action"])
+        actions = listed(statement["Action"])
         statement["Action"] = [one for one in actions if (statement["Sid"], one) in used or one in REASONS]
     for judgement in lacking(judged):
         access = _access(judgement)
@@ -138,7 +138,7 @@ def _used(statements: list[Mapping[str, Any]], judged: Iterable[Judgement]) -> s
     for access in map(_access, judged):
         for statement in statements:
             if judge([{"Statement": statement}], access) is Verdict.ALLOW:
-                matching = (one for one in _listed(statement["Action"]) if wildcard(one.lower(), access.action.lower()))
+                matching = (one for one in listed(statement["Action"]) if wildcard(one.lower(), access.action.lower()))
                 used |= {(statement["Sid"], action) for action in matching}
     return used
 
@@ -150,10 +150,6 @@ def _statements(found: Policies) -> Iterator[dict[str, Any]]:
 
 def _access(judgement: Judgement) -> Access:
     return Access(judgement["action"], judgement["resource"], judgement["context"])
-
-
-def _listed(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else [value]
 
 
 # The command
@@ -183,9 +179,14 @@ def record() -> dict[str, Any]:
         client("ssm").put_parameter(Name="/more", Value="more", Type="String", Tags=listed)
         _play(account, "playbooks/destroy.yml", confirm=VALUES["CLUSTER"])
         told: dict[str, Any] = account.aws.control("GET", "judgements")
-        RECORD.parent.mkdir(exist_ok=True)
-        RECORD.write_text(json.dumps(told))
-        return told
+        return keep(told)
+
+
+def keep(told: dict[str, Any]) -> dict[str, Any]:
+    """Write a record to :data:`RECORD`, and return it."""
+    RECORD.parent.mkdir(exist_ok=True)
+    RECORD.write_text(json.dumps(told))
+    return told
 
 
 def _play(account: RolesAccount, *words: str, **variables: Any) -> None:

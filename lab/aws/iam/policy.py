@@ -56,8 +56,7 @@ def judge(documents: Iterable[Mapping[str, Any]], access: Access, principal: Pri
     """What the policies say together. ``principal`` is given for the policies of resources, which name theirs."""
     verdict = Verdict.SILENT
     for document in documents:
-        statements = document.get("Statement", [])
-        for statement in statements if isinstance(statements, list) else [statements]:
+        for statement in listed(document.get("Statement", [])):
             if not _applies(statement, access, principal):
                 continue
             if statement["Effect"] == "Deny":
@@ -78,8 +77,8 @@ def _applies(statement: Mapping[str, Any], access: Access, principal: Principal 
 def _matches(statement: Mapping[str, Any], key: str, matches: Callable[[str], bool]) -> bool:
     """Whether one of what a statement names matches, or none of what it excepts. Naming nothing, it is about all."""
     if key in statement:
-        return any(map(matches, _listed(statement[key])))
-    return not any(map(matches, _listed(statement.get(f"Not{key}", []))))
+        return any(map(matches, listed(statement[key])))
+    return not any(map(matches, listed(statement.get(f"Not{key}", []))))
 
 
 def _matches_arn(pattern: str, resource: str) -> bool:
@@ -100,9 +99,9 @@ def _names(statement: Mapping[str, Any], principal: Principal) -> bool:
 def _named(named: Any, principal: Principal) -> bool:
     if named == "*":
         return True
-    if principal.service is not None and principal.service in _listed(named.get("Service", [])):
+    if principal.service is not None and principal.service in listed(named.get("Service", [])):
         return True
-    for one in _listed(named.get("AWS", [])):
+    for one in listed(named.get("AWS", [])):
         account = one.split(":")[4] if one.count(":") >= 4 else one
         whole_account = one.endswith(":root") or one.isdigit()
         if one == "*" or one in principal.arns:
@@ -112,5 +111,6 @@ def _named(named: Any, principal: Principal) -> bool:
     return False
 
 
-def _listed(value: Any) -> list[Any]:
+def listed(value: Any) -> list[Any]:
+    """A policy's value, which may stand without a list where there is one."""
     return value if isinstance(value, list) else [value]

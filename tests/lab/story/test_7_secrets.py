@@ -9,6 +9,7 @@ from typing import Any
 
 from parliament import analyze_policy_string
 
+from lab.aws.iam.policy import listed
 from tests.lab.iam import judged_otherwise
 from tests.lab.site import CLUSTER, Site, say
 
@@ -62,7 +63,7 @@ def test_whatever_is_allowed_was_used_or_has_its_reason(site: Site) -> None:
         for role in ROLES
         for document in _policies(site, role)
         for statement in document["Statement"]
-        for action in _list(statement["Action"])
+        for action in listed(statement["Action"])
     }
     say(f"{len(allowed & used)} of {len(allowed)} allowed actions were used")
     assert {(role, action) for role, action in allowed - used if action not in UNUSED} == set()
@@ -120,7 +121,3 @@ def _policies(site: Site, role: str) -> list[dict[str, Any]]:
     iam = site.aws("iam")
     names = iam.list_role_policies(RoleName=role)["PolicyNames"]
     return [iam.get_role_policy(RoleName=role, PolicyName=name)["PolicyDocument"] for name in names]
-
-
-def _list(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else [value]

@@ -6,7 +6,6 @@ With SWARM_PERMISSIONS=record the user may do everything instead, and what was a
 
 from __future__ import annotations
 
-import json
 import os
 from pathlib import Path
 from typing import Any
@@ -67,7 +66,7 @@ def test_a_cluster_is_built_kept_and_destroyed_with_the_permissions_of_the_page(
     judged = permissions.asked(told, OPERATOR)
     say(f"the operator was judged {len(judged)} times")
     if RECORD:
-        permissions.RECORD.write_text(json.dumps(told))
+        permissions.keep(told)
         return
     assert _shown(one for one in judged if not one["allowed"]) == []
     assert _shown(permissions.lacking(judged)) == []
