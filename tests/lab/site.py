@@ -24,6 +24,7 @@ from lab import lifecycle, pages, status
 from lab.engine import connect, execute
 from lab.state import Lab
 from lab.waiting import until
+from tests.lab.iam import new_user
 
 ROOT = Path(__file__).resolve().parents[2]
 CLUSTER = "example"
@@ -92,12 +93,7 @@ class Site:
 
     def become(self, user: str, policies: Mapping[str, Mapping[str, Any]]) -> None:
         """Have all commands from now on run as a new IAM user with these managed policies and no others."""
-        iam = self.aws("iam")
-        iam.create_user(UserName=user)
-        for name, document in policies.items():
-            made = iam.create_policy(PolicyName=f"{user}-{name}", PolicyDocument=json.dumps(document))
-            iam.attach_user_policy(UserName=user, PolicyArn=made["Policy"]["Arn"])
-        key = iam.create_access_key(UserName=user)["AccessKey"]
+        key = new_user(self.aws("iam"), user, policies)
         self.caller = user
         self.environment["AWS_ACCESS_KEY_ID"] = key["AccessKeyId"]
         self.environment["AWS_SECRET_ACCESS_KEY"] = key["SecretAccessKey"]

@@ -1,14 +1,24 @@
-"""An evaluator of policies that is not the lab's own, and what it says to the lab's judgements."""
+"""IAM users to run commands as, and an evaluator of policies that is not the lab's own."""
 
 from __future__ import annotations
 
 import json
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).parent
 BUILT = HERE.parents[2] / ".build/iam"
+
+
+def new_user(iam: Any, name: str, managed: Mapping[str, Any], **more: Any) -> dict[str, str]:
+    """Make a user with these managed policies; returns the new access key."""
+    iam.create_user(UserName=name, **more)
+    for title, policy in managed.items():
+        made = iam.create_policy(PolicyName=f"{name}-{title}", PolicyDocument=json.dumps(policy))["Policy"]
+        iam.attach_user_policy(UserName=name, PolicyArn=made["Arn"])
+    return iam.create_access_key(UserName=name)["AccessKey"]  # type: ignore[no-any-return]
 
 
 def judged_otherwise(told: dict[str, Any]) -> list[tuple[Any, ...]]:

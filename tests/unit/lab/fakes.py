@@ -21,6 +21,7 @@ from lab import waiting
 from lab.aws import imds, server
 from lab.aws.ports import InstanceSpec
 from lab.aws.serving import answer
+from tests.lab.iam import new_user
 
 REGION = "eu-west-1"
 ACCOUNT_ID = "123456789012"
@@ -159,13 +160,9 @@ class LittleAws:
     ) -> dict[str, Any]:
         """A user with these statements as their own policy and these managed policies: their access key."""
         iam = self.client("iam")
-        iam.create_user(UserName=name, **more)
+        key = new_user(iam, name, managed or {}, **more)
         if statements:
             iam.put_user_policy(UserName=name, PolicyName="own", PolicyDocument=document(*statements))
-        for title, policy in (managed or {}).items():
-            made = iam.create_policy(PolicyName=title, PolicyDocument=json.dumps(policy))["Policy"]
-            iam.attach_user_policy(UserName=name, PolicyArn=made["Arn"])
-        key = iam.create_access_key(UserName=name)["AccessKey"]
         return {"AccessKeyId": key["AccessKeyId"], "SecretAccessKey": key["SecretAccessKey"], "Token": None}
 
     def network(self) -> Network:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import boto3
 import pytest
+from ansible_collections.swarm.aws.plugins.module_utils._core import names
 from ansible_collections.swarm.aws.plugins.module_utils.account.resources.survey import Survey
 from ansible_collections.swarm.aws.plugins.module_utils.aws.session import Aws
 
@@ -36,7 +37,8 @@ def made(account: RolesAccount) -> set[str]:
     session = boto3.session.Session(aws_access_key_id="lab", aws_secret_access_key="lab", region_name=REGION)
     found = Survey(Aws(session, endpoint_url=account.aws.url), "example", ACCOUNT_ID).find()
     named = {f"{one.kind} {one.name or one.id}" for one in found if one.kind not in UNNAMED and not one.kept}
-    objects = account.aws.client("s3").list_objects_v2(Bucket=f"example-swarm-{ACCOUNT_ID}-{REGION}")["Contents"]
+    bucket = names.bucket("example", ACCOUNT_ID, REGION)
+    objects = account.aws.client("s3").list_objects_v2(Bucket=bucket)["Contents"]
     # A key has no name but its alias's.
     return {"KMS key example-swarm" if name.startswith("KMS key ") else name for name in named} | {
         f"object {one['Key']}" for one in objects
