@@ -38,6 +38,12 @@ options:
       - The engine of such a node is not told, and takes itself for a member. If this host's does for this node, it
         leaves the swarm before it joins again.
     type: str
+  new_swarm:
+    description:
+      - Initialise a swarm even if another running manager may be in one that the bucket does not name.
+      - Only if there is no swarm, as after C(docker swarm leave) on all managers. Otherwise the cluster has two then.
+    type: bool
+    default: false
   timeout:
     description: Seconds to go on trying.
     type: int
@@ -112,6 +118,7 @@ ARGUMENTS = {
     **on_manager.ARGUMENTS,
     "role": {"type": "str", "choices": ["manager", "worker"]},
     "deleted_node": {"type": "str"},
+    "new_swarm": {"type": "bool", "default": False},
     "timeout": {"type": "int", "default": 600},
 }
 PLACE = (*on_manager.ARGUMENTS, "role")
@@ -154,7 +161,8 @@ def main():
     try:
         commands = Commands(module.run_command)
         work = joiner(clock=SystemClock(), report=log.append, commands=commands, **place(module.params))
-        work.me = replace(work.me, deleted=module.params["deleted_node"] or None)
+        params = module.params
+        work.me = replace(work.me, deleted=params["deleted_node"] or None, new_swarm=params["new_swarm"])
         if module.check_mode:
             module.exit_json(log=log, **preview(work))
         joined = work.run(module.params["timeout"])

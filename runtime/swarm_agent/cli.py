@@ -68,10 +68,10 @@ def run(config: Config, notify: Notifier, log: Log, sleep: Callable[[float], Non
     which gives up on a unit that keeps failing.
     """
     notify.ready()
-    delay = _SOONEST
+    delay, deleted = _SOONEST, None
     while True:
         try:
-            work(config, notify, log)
+            deleted = work(config, notify, log, deleted)
             delay = _SOONEST
             continue
         except Exception as error:
@@ -86,9 +86,13 @@ def run(config: Config, notify: Notifier, log: Log, sleep: Callable[[float], Non
         delay = min(delay * 2, _LATEST)
 
 
-def work(config: Config, notify: Notifier, log: Log) -> None:
-    """Join, do the member's work, and return when this node must be made a member anew."""
-    joined = join(config, notify, log)
+def work(config: Config, notify: Notifier, log: Log, deleted: Optional[str] = None) -> Optional[str]:
+    """Join, do the member's work, and return when this node must be made a member anew.
+
+    ``deleted`` is the ID of a node of this host that the swarm does not have any more, which the engine is not told; so
+    is what is returned.
+    """
+    joined = join(config, notify, log, deleted)
     log.info(f"This node is a member of the swarm {joined.cluster_id}.", node_id=joined.node_id)
     notify.status(f"Member of the swarm {joined.cluster_id}")
     watch = Watch(config, notify)
@@ -100,3 +104,4 @@ def work(config: Config, notify: Notifier, log: Log) -> None:
     else:
         watch.wait()
     log.warning("This node must be made a member anew.")
+    return watch.deleted

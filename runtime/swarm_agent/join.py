@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Optional
 
 from ansible_collections.swarm.aws.plugins.module_utils._core.errors import SwarmError
@@ -19,8 +20,11 @@ from .warm import stay_out
 RETRY_SECONDS = 15.0
 
 
-def join(config: Config, notify: Notifier, log: Log) -> Joined:
-    """Make this node a member, however long that takes. An instance that waits in a warm pool becomes none."""
+def join(config: Config, notify: Notifier, log: Log, deleted: Optional[str] = None) -> Joined:
+    """Make this node a member, however long that takes. An instance that waits in a warm pool becomes none.
+
+    ``deleted`` is the ID of a node of this host that the swarm does not have any more.
+    """
     clock = SystemClock(lambda seconds, reason: notify.status(reason))
 
     def report(sentence: str) -> None:
@@ -33,6 +37,7 @@ def join(config: Config, notify: Notifier, log: Log) -> Joined:
             stay_out(config, notify, log)
             commands = Commands(run_command)
             work = joiner(*config.place, clock, report, notify.alive, commands)
+            work.me = replace(work.me, deleted=deleted)
             result = work.run()
         except CannotJoin as error:
             reason, tell = str(error), log.error

@@ -31,6 +31,7 @@ QUICK, IDLE, LOOK = 1.0, 30.0, 5.0
 # Passes that follow one another at once as long as each does something.
 MOST_BUSY = 8
 STATUS_EVERY = 60.0
+LIST_EVERY = 20.0
 # Messages that wake one pass at most.
 MOST_MESSAGES = 100
 LAST_ACTIONS = 20
@@ -68,6 +69,7 @@ class Loop:
         self._messages: List[Message] = []
         self._actions: Deque[Dict[str, Any]] = deque(maxlen=LAST_ACTIONS)
         self._status_at: Optional[float] = None
+        self._listed_at: Optional[float] = None
         self._leading: Optional[bool] = None
         # Passes in a row that did something.
         self._busy = 0
@@ -95,6 +97,7 @@ class Loop:
         self._tell(result)
         self._dismiss_messages(result)
         self._write_status(result)
+        self._list_nodes(result)
         # What was just done is seen at once, and so is what comes next; but never without end.
         self._busy = self._busy + 1 if result.done else 0
         if not 0 < self._busy < MOST_BUSY:
@@ -201,6 +204,20 @@ class Loop:
         except SwarmError as error:
             self._say("status", str(error))
         self._status_at = now
+
+    def _list_nodes(self, result: Pass) -> None:
+        """List the swarm's nodes in the bucket, again and again: the swarm does not tell a node that it was deleted."""
+        now, observed = self._clock.now(), result.observed
+        if not result.decision.acts or observed.nodes is None or observed.swarm_id is None:
+            return
+        if self._listed_at is None or now - self._listed_at >= LIST_EVERY:
+            nodes = [node.id for node in observed.nodes]
+            try:
+                self._keeper.list_nodes(observed.swarm_id, nodes, self._wall().isoformat())
+                self._said.pop("nodes", None)
+            except SwarmError as error:
+                self._say("nodes", str(error))
+            self._listed_at = now
 
     # Events, which only wake
 

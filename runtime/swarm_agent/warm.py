@@ -27,6 +27,11 @@ MARK = Path("/var/lib/swarm-agent/warmed")
 LOOK = 5.0
 
 
+def ending() -> bool:
+    """Whether Auto Scaling is about to end this instance. Raises Unavailable."""
+    return Metadata().read(TARGET) == "Terminated"
+
+
 class Pool:
     """The warm pool that this instance may be on its way to."""
 

@@ -1,17 +1,21 @@
-"""Noticing that this node must be made a member anew: the swarm was restored without it, or its engine is locked."""
+"""Noticing that this node must be made a member anew.
+
+The swarm was restored without it, its engine is locked, or somebody had it leave the swarm or deleted it there by hand.
+"""
 
 from __future__ import annotations
 
 from typing import Optional
 
 from ansible_collections.swarm.aws.plugins.module_utils._core.errors import SwarmError
-from ansible_collections.swarm.aws.plugins.module_utils._core.join.decide import Leave, Unlock, decide
+from ansible_collections.swarm.aws.plugins.module_utils._core.join.decide import Join, Leave, Unlock, decide
 from ansible_collections.swarm.aws.plugins.module_utils._core.join.joiner import Joiner
 from ansible_collections.swarm.aws.plugins.module_utils.adapters.clock import SystemClock
 from ansible_collections.swarm.aws.plugins.module_utils.adapters.config import Config
 from ansible_collections.swarm.aws.plugins.module_utils.adapters.joining import joiner
 
 from .notify import Notifier
+from .warm import ending
 
 # Seconds between two looks at what the bucket publishes.
 EVERY = 20.0
@@ -27,6 +31,8 @@ class Watch:
         self._work: Optional[Joiner] = None
         self._clock = SystemClock()
         self._looked_at: Optional[float] = None
+        # The ID of this host's node, if the swarm does not have it any more.
+        self.deleted: Optional[str] = None
 
     def left_behind(self) -> bool:
         """Whether this node must be made a member anew. Looks only if the last look was a while ago."""
@@ -37,7 +43,11 @@ class Watch:
         try:
             if self._work is None:
                 self._work = joiner(*self._config.place, self._clock, lambda sentence: None, self._notify.alive)
-            return isinstance(decide(self._work.me, self._work.look()), (Leave, Unlock))
+            view = self._work.look()
+            action = decide(self._work.me, view)
+            self.deleted = view.membership.node_id if view.deleted else None
+            # Whoever takes the instance out deletes its node too, and it is not to come back.
+            return isinstance(action, (Join, Leave, Unlock)) and not ending()
         except SwarmError:
             return False
 

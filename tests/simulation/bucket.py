@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from ansible_collections.swarm.aws.plugins.module_utils._core.join.ports import ROLES, Outcome, Stored, Token
-from ansible_collections.swarm.aws.plugins.module_utils._core.join.truth import FORMED, Truth
+from ansible_collections.swarm.aws.plugins.module_utils._core.join.truth import FORMED, InvalidTruth, Truth
 
 TRUTH = "cluster.json"
+NODES = "worker/nodes.json"
 
 
 def token_key(role: str) -> str:
@@ -23,6 +24,8 @@ class Bucket:
         """``written`` is told of each object that was written."""
         self._written = written
         self.objects: dict[str, Stored[Any]] = {}
+        # All that was written, by key.
+        self.history: dict[str, list[Any]] = {}
         self._versions = 0
 
     def form(self, cluster_id: str, by: str, secrets: Mapping[str, str]) -> None:
@@ -34,7 +37,13 @@ class Bucket:
     def put(self, key: str, value: Any) -> None:
         self._versions += 1
         self.objects[key] = Stored(value, f'"{self._versions}"')
+        self.history.setdefault(key, []).append(value)
         self._written(key, value)
+
+    def restore(self, key: str, value: Any) -> None:
+        """Have somebody write what is not to be judged, such as an earlier version of an object."""
+        self._versions += 1
+        self.objects[key] = Stored(value, f'"{self._versions}"')
 
     def swap(self, key: str, value: Any, version: str | None) -> Outcome:
         """Write an object if it is of that version; None is 'if there is none'."""
@@ -58,13 +67,22 @@ class Store:
         raise NotImplementedError
 
     def read(self) -> Stored[Truth] | None:
-        return self.get(TRUTH)
+        found = self.get(TRUTH)
+        if found and not isinstance(found.value, Truth):
+            error = InvalidTruth("cluster.json in the bucket is not JSON as it should be")
+            error.version = found.version
+            raise error
+        return found
 
     def create(self, truth: Truth) -> Outcome:
         return self._swap(TRUTH, truth, None)
 
     def replace(self, truth: Truth, version: str) -> Outcome:
         return self._swap(TRUTH, truth, version)
+
+    def read_nodes(self, cluster_id: str) -> Stored[Collection[str]] | None:
+        found = self.get(NODES)
+        return Stored(found.value[1], found.version) if found and found.value[0] == cluster_id else None
 
     def read_token(self, role: str) -> Stored[Token] | None:
         return self.get(token_key(role))

@@ -6,7 +6,7 @@ It is here to be caught by the simulator, which proves that the simulator can fa
 from __future__ import annotations
 
 from ansible_collections.swarm.aws.plugins.module_utils._core.errors import SwarmError
-from ansible_collections.swarm.aws.plugins.module_utils._core.join.ports import MANAGER, Token
+from ansible_collections.swarm.aws.plugins.module_utils._core.join.ports import LISTENS, MANAGER, Token
 from ansible_collections.swarm.aws.plugins.module_utils._core.join.truth import FORMED, Truth
 
 from tests.simulation.bucket import TRUTH
@@ -53,7 +53,7 @@ def _attempt(world: World, node: Node, store: SimStore, engine: SimEngine, ec2: 
     if store.get(TRUTH) is None or token is None:
         return False
     for peer in ec2.running_managers():
-        if peer.instance != node.instance and engine.answers(peer.address):
+        if peer.instance != node.instance and engine.probe(peer.address) == LISTENS:
             engine.join(peer.address, token.value.secret, 0)
             return True
     return False

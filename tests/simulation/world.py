@@ -27,6 +27,8 @@ from tests.simulation.weather import Weather
 
 CLUSTER = "sim"
 LIMIT = 1800.0
+# How long a host is silent after its launch.
+BOOT_SECONDS = 3.0
 REFUSALS = (
     "AccessDenied (403)",
     "NoSuchBucket (404)",
@@ -50,6 +52,8 @@ class Swarm:
     epoch: int = 0
     members: set[Node] = field(default_factory=set)
     voters: set[Node] = field(default_factory=set)
+    # The cluster's record as a leader had it remember.
+    remembered: Truth | None = None
 
     def token(self, role: str) -> str:
         """The join token of a role, which names the swarm's CA like a real one."""
@@ -82,6 +86,8 @@ class Node:
     certified: bool = False
     attempt: int = 0
     unfinished: bool = False
+    served: bool = False
+    """Whether a leader has taken it into service."""
     process: greenlet | None = None
     joined: bool = False
     refused: str = ""
@@ -207,7 +213,7 @@ class World:
     @property
     def truth(self) -> Truth | None:
         found = self.bucket.get(TRUTH)
-        return found.value if found else None
+        return found.value if found and isinstance(found.value, Truth) else None
 
     @property
     def cluster_id(self) -> str | None:
@@ -215,11 +221,13 @@ class World:
         return self.truth.cluster_id if self.truth else None
 
     def _written(self, key: str, value: Any) -> None:
-        """See that there never is a second cluster."""
-        if isinstance(value, Truth) and value.phase == FORMED:
-            self.published.add(value.cluster_id or "")
-            if len(self.published) > 1:
-                raise Broken(f"two clusters were published: {', '.join(sorted(self.published))}")
+        """See that there never is a second cluster, as long as a manager of the first one lives."""
+        if not isinstance(value, Truth) or value.phase != FORMED:
+            return
+        self.published.add(value.cluster_id or "")
+        alive = {voter.swarm.id for voter in self.living if voter.swarm and voter in voter.swarm.voters}
+        if len(self.published & {value.cluster_id, *alive}) > 1:
+            raise Broken(f"two clusters were published: {', '.join(sorted(self.published))}")
 
     # The story
 
@@ -292,14 +300,14 @@ class World:
                 raise Broken(f"the published {role} token is {stored}, published is {self.cluster_id}")
 
 
-def join(world: World, node: Node) -> None:
-    """The real agent's first half."""
+def join(world: World, node: Node, deleted: str | None = None) -> None:
+    """The real agent's first half. ``deleted`` is a node of this host that the swarm does not have any more."""
 
     def report(sentence: str) -> None:
         node.said.append(sentence)
         world.trace(node, sentence)
 
-    me = Me(CLUSTER, node.instance, node.role)
+    me = Me(CLUSTER, node.instance, node.role, deleted)
     joiner = Joiner(
         me, SimStore(world, node), SimEc2(world, node), SimEngine(world, node), SimClock(world, node), report
     )
@@ -309,7 +317,7 @@ def join(world: World, node: Node) -> None:
         report(f"refused: {error}")
         node.refused = str(error)
         return
-    if node.swarm is None or joined.cluster_id != node.swarm.id:
+    if node.swarm is not None and joined.cluster_id != node.swarm.id:
         raise Broken(f"{node.instance} says it joined {joined.cluster_id}, but is in {node.swarm}")
     world.trace(node, "joined")
     node.joined = True
@@ -345,7 +353,7 @@ class SimStore(Store):
         return found
 
     def put(self, key: str, value: Any) -> None:
-        """Write unconditionally, which only an election of old does."""
+        """Write unconditionally."""
         self._travel(f"write {key}")
         self._world.trace(self._node, f"put {key}: {value}")
         self._world.bucket.put(key, value)
@@ -404,6 +412,10 @@ class SimEc2:
             if node.role == MANAGER and node.state_at(time) == "running"
         ]
 
+    def launching(self, instances: Sequence[str]) -> set[str]:
+        self._asked()
+        return {node.instance for node in self._world.nodes if node.instance in instances and not node.served}
+
     def state(self, instance: str) -> str | None:
         time = self._asked()
         return next(node.state_at(time) for node in self._world.nodes if node.instance == instance)
@@ -442,6 +454,7 @@ class SimEngine:
             manager=manages,
             made_by=swarm.made_by if manages and swarm.quorate else None,
             alone=len(swarm.members) == 1,
+            remembered=swarm.remembered if manages and swarm.quorate else None,
             message="" if not manages or swarm.quorate else "The swarm does not have a leader",
         )
 
@@ -450,6 +463,11 @@ class SimEngine:
         self._asked(world.rng.uniform(0.3, 3))
         if node.state != ports.INACTIVE:
             raise Unavailable("This node is already part of a swarm")
+        others = [
+            one for one in world.living if one.swarm and one.swarm.id in world.published and one in one.swarm.voters
+        ]
+        if others:
+            raise Broken(f"{node.instance} initialises a swarm beside {others[0].swarm.id}, which was published")
         world.ids += 1
         self._enter(Swarm(f"swarm{world.ids}", made_by), manager=True)
         world.pause(node, 0.01)
@@ -462,7 +480,7 @@ class SimEngine:
         node.unfinished = True
         target = next(one for one in world.nodes if one.address == address)
         swarm = self._admitting(target, token)
-        if swarm.id != world.cluster_id:
+        if swarm.id not in world.published:
             raise Broken(f"{node.instance} joins {swarm.id}, published is {world.cluster_id}")
         if world.happens(world.weather.slow_join):
             node.state, node.swarm, node.certified = ports.PENDING, swarm, world.rng.random() < 0.5
@@ -476,13 +494,16 @@ class SimEngine:
         self._enter(swarm, manager="-manager-" in token)
         world.pause(node, 0.01)
 
+    def remember(self, epoch: int) -> None:
+        """Nothing is brought back here."""
+
     def leave(self, cluster_id: str | None) -> None:
         world, node = self._world, self._node
         self._asked(world.rng.uniform(0.1, 1))
         if node.state == ports.ACTIVE:
             if node.swarm.id != cluster_id:
                 raise Unavailable("The engine's swarm has changed meanwhile")
-            if cluster_id in world.published or node.swarm.members != {node}:
+            if node in node.swarm.members and (cluster_id in world.published or node.swarm.members != {node}):
                 raise Broken(f"{node.instance} leaves {cluster_id}, published is {world.cluster_id}")
             node.swarm.members.discard(node)
             node.swarm.voters.discard(node)
@@ -497,10 +518,13 @@ class SimEngine:
             raise Unavailable("The swarm does not have a leader")
         return {role: node.swarm.token(role) for role in ports.ROLES}
 
-    def answers(self, address: str) -> bool:
-        self._world.pause(self._node, self._world.rng.uniform(0.001, 2))
-        target = next(one for one in self._world.nodes if one.address == address)
-        return self._world.up(target) and target.manages
+    def probe(self, address: str) -> str:
+        world = self._world
+        world.pause(self._node, world.rng.uniform(0.001, 2))
+        target = next(one for one in world.nodes if one.address == address)
+        if target.terminated_at is not None or world.now < target.launched_at + BOOT_SECONDS:
+            return ports.SILENT
+        return ports.LISTENS if world.up(target) and target.manages else ports.REFUSES
 
     def _asked(self, seconds: float) -> None:
         world, node = self._world, self._node

@@ -8,6 +8,7 @@ from typing import ClassVar, Mapping, Optional, Tuple
 from . import labels
 from .change import Change
 from .cluster import Instance, Record, is_ipv6
+from .join.truth import Published, Truth
 from .registries import Registry
 
 SWARM = "swarm"
@@ -103,6 +104,15 @@ class Drain(SetAvailability):
 
     at: float
     wanted, label = "drain", labels.DRAINED
+
+
+@dataclass(frozen=True)
+class Promote(OnNode):
+    """Give a manager its vote back that somebody took by hand."""
+
+    @property
+    def change(self) -> Change:
+        return Change(f"node of {self.instance}", {"role": "worker"}, {"role": "manager"})
 
 
 @dataclass(frozen=True)
@@ -205,6 +215,34 @@ class Heartbeat(OnInstance):
         return Change(
             f"lifecycle of {self.instance}", {"state": "Terminating:Wait"}, {"hook": self.hook, "heartbeat": ""}
         )
+
+
+@dataclass(frozen=True)
+class PublishRecord(Action):
+    """Write the cluster's record again, over what the bucket has in its place."""
+
+    before: Published
+    after: Truth
+    service = STORE
+
+    @property
+    def change(self) -> Change:
+        found = self.before.truth
+        before = {"object": "unreadable"} if self.before.flaw else None
+        return Change("cluster's record in the bucket", found.shown if found else before, self.after.shown)
+
+
+@dataclass(frozen=True)
+class RememberRecord(Action):
+    """Have the swarm remember what is published of it."""
+
+    before: Optional[Truth]
+    after: Truth
+    service = SWARM
+
+    @property
+    def change(self) -> Change:
+        return Change("cluster's record in the swarm", self.before.shown if self.before else None, self.after.shown)
 
 
 @dataclass(frozen=True)

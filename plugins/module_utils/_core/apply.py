@@ -11,6 +11,7 @@ from .actions import Action
 from .change import Change
 from .cluster import Instance, Node, Record, Service
 from .errors import SwarmError
+from .join.truth import Memory, Published, Truth
 from .policy import Dns, Policy
 from .quorum import Interlock
 from .registries import Grant, Registry
@@ -23,8 +24,11 @@ class Refused(SwarmError):
 class Swarm(Protocol):
     """The swarm, through its leader's engine. Each write is of the node as it was read, or fails."""
 
-    def swarm_id(self) -> str:
-        """The ID of the swarm that the engine is in."""
+    def memory(self) -> Memory:
+        """The swarm that the engine is in, and what it remembers of the cluster's record."""
+
+    def remember(self, record: Truth) -> None:
+        """Have the swarm remember the cluster's record."""
 
     def nodes(self) -> Tuple[Node, ...]:
         """All nodes as they are now."""
@@ -50,6 +54,13 @@ class Swarm(Protocol):
 
     def authorize(self, service: str, grant: Grant, labels: Mapping[str, str]) -> None:
         """Change the credentials that a service's images are pulled with, and its labels, and nothing of its tasks."""
+
+
+class Peers(Protocol):
+    """The cluster's other managers, without a word from their swarm."""
+
+    def listens(self, address: str) -> bool:
+        """Whether something listens at that address on the swarm's port."""
 
 
 class Scaling(Protocol):
@@ -86,8 +97,11 @@ class Scaling(Protocol):
 class Tokens(Protocol):
     """What the bucket publishes: which swarm is the cluster's, and its join tokens."""
 
-    def published_id(self) -> Optional[str]:
-        """The ID of the published swarm; None if none is published."""
+    def published(self) -> Published:
+        """The cluster's record in the bucket."""
+
+    def republish(self, record: Truth, version: Optional[str]) -> bool:
+        """Write the record if the object still is of that version, None being 'if there is none'. Whether it was."""
 
     def stale(self) -> Tuple[str, ...]:
         """Roles whose published token is not the engine's."""
@@ -159,6 +173,8 @@ class World:
     lock: Optional[Lock] = None
     # None where there are no load balancers.
     balancing: Optional[Balancing] = None
+    # None where nothing is to be known of them.
+    peers: Optional[Peers] = None
 
 
 def apply(action: Action, world: World, policy: Policy) -> Optional[Change]:
@@ -242,6 +258,18 @@ def _noted(node: Node, label: str, at: float) -> Dict[str, str]:
     return {**node.labels, label: labels.noted(at)}
 
 
+def _promote(action: act.Promote, world: World, policy: Policy) -> Optional[Change]:
+    node = _present(world, action.node)
+    if node.role == "manager":
+        return None
+    if labels.LEAVING in node.labels or labels.REQUESTED in node.labels:
+        raise Refused(f"The node of {action.instance} is to go after all.")
+    if not node.ready:
+        raise Refused(f"The node of {action.instance} is not ready any more.")
+    world.swarm.update(node.id, role="manager")
+    return action.change
+
+
 def _demote(action: act.Demote, world: World, policy: Policy) -> Optional[Change]:
     nodes, node = _find(world, action.node)
     if node is None or node.role != "manager":
@@ -293,6 +321,25 @@ def _complete(action: act.CompleteLifecycle, world: World, policy: Policy) -> Op
 def _heartbeat(action: act.Heartbeat, world: World, policy: Policy) -> Optional[Change]:
     done = world.scaling.heartbeat(action.scaling_group, action.hook, action.instance)
     return action.change if done else None
+
+
+def _publish_record(action: act.PublishRecord, world: World, policy: Policy) -> Optional[Change]:
+    memory = world.swarm.memory()
+    if memory.swarm_id != action.after.cluster_id or memory.remembered is None:
+        raise Refused("The engine is in another swarm meanwhile.")
+    if not world.tokens.republish(action.after, action.before.version):
+        raise Refused("The cluster's record in the bucket has changed in the meantime.")
+    return action.change
+
+
+def _remember_record(action: act.RememberRecord, world: World, policy: Policy) -> Optional[Change]:
+    memory = world.swarm.memory()
+    if memory.remembered == action.after:
+        return None
+    if memory.swarm_id != action.after.cluster_id or memory.remembered != action.before:
+        raise Refused("The swarm remembers another record meanwhile.")
+    world.swarm.remember(action.after)
+    return action.change
 
 
 def _publish_tokens(action: act.PublishTokens, world: World, policy: Policy) -> Optional[Change]:
@@ -373,11 +420,14 @@ HANDLERS: Dict[Type[Action], Callable[[Any, World, Policy], Optional[Change]]] =
     act.Drain: _empty,
     act.Resume: _resume,
     act.SetReplicas: _set_replicas,
+    act.Promote: _promote,
     act.Demote: _demote,
     act.Remove: _remove,
     act.Terminate: _terminate,
     act.CompleteLifecycle: _complete,
     act.Heartbeat: _heartbeat,
+    act.PublishRecord: _publish_record,
+    act.RememberRecord: _remember_record,
     act.PublishTokens: _publish_tokens,
     act.RefreshRegistryAuth: _refresh_registry_auth,
     act.SetLock: _set_lock,

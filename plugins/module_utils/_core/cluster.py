@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import FrozenSet, Mapping, Optional, Tuple
 
+from .join.truth import Published, Truth
+
 MANAGER = "manager"
 WORKER = "worker"
 
@@ -12,6 +14,8 @@ WORKER = "worker"
 GONE_STATES = ("shutting-down", "terminated")
 # What the lifecycle states of instances in a warm pool begin with.
 WARMED = "Warmed:"
+# The state of one that waits at its group's launch hook.
+LAUNCH_WAIT = "Pending:Wait"
 
 
 @dataclass(frozen=True)
@@ -296,9 +300,9 @@ class ScalingGroup:
 class Cluster:
     """All of it at one moment. A part that could not be observed is None, which is never read as 'there is none'."""
 
-    # The swarm of the engine that looks, and the one that the bucket publishes.
+    # The swarm of the engine that looks, and the cluster's record in the bucket.
     swarm_id: Optional[str]
-    published_id: Optional[str]
+    published: Optional[Published]
     nodes: Optional[Tuple[Node, ...]]
     instances: Optional[Tuple[Instance, ...]]
     record: Optional[Record] = None
@@ -318,3 +322,8 @@ class Cluster:
     heartbeats: Mapping[str, float] = field(default_factory=dict)
     # What each target group says of its targets, by its ARN: a state by instance ID. None for one that did not answer.
     targets: Mapping[str, Optional[Mapping[str, str]]] = field(default_factory=dict)
+    # What the swarm itself remembers of the cluster's record, and how often it says that it was brought back.
+    remembered: Optional[Truth] = None
+    epoch: int = 0
+    # Instances of managers that listen for a swarm, and have for a while, though this one does not reach them.
+    elsewhere: Tuple[str, ...] = ()

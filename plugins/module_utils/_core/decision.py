@@ -19,6 +19,8 @@ class Decision:
     # Of instances that are to go, by their IDs: what each waits for, and why it stays until somebody does something.
     waits: Dict[str, List[str]] = field(default_factory=dict)
     held: Dict[str, str] = field(default_factory=dict)
+    # Whether this engine's swarm is the cluster's, so that its agent acts.
+    acts: bool = False
     # When the first of the waits ends of which that is known, in epoch seconds.
     due: Optional[float] = None
 

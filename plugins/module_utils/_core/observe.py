@@ -6,13 +6,18 @@ from typing import Callable, Dict, List, Mapping, Optional, Tuple, TypeVar
 
 from . import actions as act
 from .apply import World
+from .authority import judge
 from .backoff import Backoff, Failure
-from .cluster import Cluster, Interruption, Record
+from .cluster import MANAGER, Cluster, Instance, Interruption, Node, Record
 from .errors import SwarmError
+from .identity import INSTANCE_LABEL
+from .join.truth import Published
 from .policy import Dns, Policy
 
 # How long what the bucket says is taken for granted, in seconds.
 PUBLISHED_FOR = 30.0
+# How long a manager may listen that the swarm does not reach, as one does that joins or restarts, in seconds.
+ELSEWHERE_AFTER = 30.0
 Result = TypeVar("Result")
 
 
@@ -29,7 +34,9 @@ class Observer:
         self._world, self._now, self._alive = world, now, alive
         # Not that of the actions: a service may tell everything and yet refuse to change anything.
         self._backoff = Backoff()
-        self._published_id: Optional[str] = None
+        self._published: Optional[Published] = None
+        # Since when managers listen that the swarm does not reach.
+        self._elsewhere: Dict[str, float] = {}
         self._read_at: Dict[str, float] = {}
         # What the queue said of instances that are to go, for the next look.
         self.announced: List[Interruption] = []
@@ -40,30 +47,62 @@ class Observer:
         """What there is now."""
         self.failures = []
         if self._due("published"):
-            found = self._ask(act.STORE, self._world.tokens.published_id)
-            if found is not None:
-                self._published_id = found
+            published = self._ask(act.STORE, self._world.tokens.published)
+            if published is not None:
+                self._published = published
                 self._read_at["published"] = self._now()
         # Before the rest, so that whoever withdraws a node after what is seen of it here changes the record too.
         record = self._record(policy.dns)
         nodes = self._ask(act.SWARM, self._world.swarm.nodes)
         services = self._ask(act.SWARM, self._world.swarm.services)
-        return Cluster(
-            # After the nodes, so that they are not those of a swarm that the engine has been moved to meanwhile.
-            swarm_id=self._ask(act.SWARM, self._world.swarm.swarm_id),
-            published_id=self._published_id,
+        # After the nodes, so that they are not those of a swarm that the engine has been moved to meanwhile.
+        memory = self._ask(act.SWARM, self._world.swarm.memory)
+        instances = self._ask(act.SCALING, self._world.scaling.instances)
+        locked, key_kept = self._lock(policy)
+        found = Cluster(
+            swarm_id=memory.swarm_id if memory else None,
+            remembered=memory.remembered if memory else None,
+            epoch=memory.epoch if memory else 0,
+            published=self._published,
+            elsewhere=self._listening(nodes, instances),
             nodes=nodes,
-            instances=self._ask(act.SCALING, self._world.scaling.instances),
+            instances=instances,
             record=record,
             targets={one: self._targets(one) for one in policy.target_groups},
             stale_tokens=self._stale_tokens(),
-            **self._lock(policy),
+            locked=locked,
+            key_kept=key_kept,
             interruptions=tuple(self.announced),
             services=services,
             desired=dict(self._world.scaling.desired),
             upgrading=frozenset(self._world.scaling.upgrading),
             heartbeats=dict(self._world.scaling.heartbeats),
         )
+        if judge(found).action:
+            # What is about to be written is looked at again at once.
+            self._read_at.pop("published", None)
+        return found
+
+    def _listening(
+        self, nodes: Optional[Tuple[Node, ...]], instances: Optional[Tuple[Instance, ...]]
+    ) -> Tuple[str, ...]:
+        """Managers' instances that listen for a swarm, and have for a while, though this swarm does not reach them."""
+        peers = self._world.peers
+        if peers is None or nodes is None or instances is None:
+            return ()
+        voters = [node for node in nodes if node.voter and node.reachable]
+        # A leader's own address need not be the one that others know it by.
+        reached = {node.address for node in voters} | {node.engine_labels.get(INSTANCE_LABEL) for node in voters}
+        apart = {
+            instance.id: instance.private_address
+            for instance in instances
+            if instance.role == MANAGER
+            and instance.state == "running"
+            and not {instance.id, instance.private_address} & reached
+        }
+        listening = {identifier for identifier, address in apart.items() if address and peers.listens(address)}
+        self._elsewhere = {identifier: self._elsewhere.get(identifier, self._now()) for identifier in listening}
+        return tuple(sorted(one for one, since in self._elsewhere.items() if self._now() - since >= ELSEWHERE_AFTER))
 
     def forget(self) -> None:
         """Look at everything anew the next time."""
@@ -85,16 +124,17 @@ class Observer:
             self._read_at["tokens"] = self._now()
         return stale
 
-    def _lock(self, policy: Policy) -> Dict[str, Optional[bool]]:
+    def _lock(self, policy: Policy) -> Tuple[Optional[bool], Optional[bool]]:
+        """Whether the managers lock their state, and whether the key to it is kept."""
         lock = self._world.lock
         if lock is None or not self._due("lock"):
-            return {}
+            return None, None
         locked = self._ask(act.SWARM, lock.locked)
         # Where nobody locks anything there is no key to ask for, nor a right to ask.
         kept = self._ask(act.KEYS, lock.kept) if locked and policy.autolock else None
         if locked == policy.autolock and kept is not False:
             self._read_at["lock"] = self._now()
-        return {"locked": locked, "key_kept": kept}
+        return locked, kept
 
     def _due(self, what: str) -> bool:
         at = self._read_at.get(what)

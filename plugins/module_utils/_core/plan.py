@@ -11,15 +11,14 @@ from typing import Dict, List, Optional, Set
 from . import actions as act
 from . import dns, identity, interruptions, labels, placement, registries, targets
 from .actions import Action
-from .cluster import MANAGER, Cluster, Instance, Node, Record, is_ipv6
+from .authority import judge
+from .cluster import LAUNCH_WAIT, MANAGER, Cluster, Instance, Node, Record, is_ipv6
 from .decision import Decision
 from .leaving import Leaving
 from .policy import Dns, Policy
 from .quorum import Interlock, Quorum
 from .registries import Registry
 from .retiring import retire
-
-LAUNCH_WAIT = "Pending:Wait"
 
 
 def plan(observed: Cluster, policy: Policy, now: float) -> List[Action]:
@@ -30,10 +29,14 @@ def plan(observed: Cluster, policy: Policy, now: float) -> List[Action]:
 def decide(observed: Cluster, policy: Policy, now: float) -> Decision:
     """The same with the reasons for what is not done."""
     decision = Decision()
-    reason = _unfit(observed)
-    if reason:
-        decision.refused.append(reason)
+    authority = judge(observed)
+    if authority.reason:
+        decision.refused.append(authority.reason)
+    decision.acts = authority.acts
+    if not authority.acts:
         return decision
+    if authority.action:
+        decision.actions.append(authority.action)
     if observed.stale_tokens:
         decision.actions.append(act.PublishTokens(observed.stale_tokens))
     if observed.locked is not None and observed.locked != policy.autolock:
@@ -48,20 +51,6 @@ def decide(observed: Cluster, policy: Policy, now: float) -> Decision:
     else:
         _Planner(observed, policy, now, decision).run()
     return decision
-
-
-def _unfit(observed: Cluster) -> str:
-    """Why this engine must not act for the cluster; empty if it may."""
-    if observed.published_id is None:
-        return "Which swarm is the published one is not known yet, so nothing is done."
-    if observed.swarm_id is None:
-        return "The engine does not say which swarm it is in, so nothing is done."
-    if observed.swarm_id != observed.published_id:
-        return (
-            f"This engine is in the swarm {observed.swarm_id}, but the published one is {observed.published_id}: "
-            "nothing is done."
-        )
-    return ""
 
 
 class _Planner:
@@ -133,9 +122,16 @@ class _Planner:
             # Nobody wants it to go any more.
             self._out.actions.append(act.Resume(node.id, instance.id, node.availability))
             return
+        if self._demoted_by_hand(instance, node):
+            self._out.actions.append(act.Promote(node.id, instance.id))
         wanted = self._wanted(instance, node)
         if wanted != dict(node.labels):
             self._out.actions.append(act.SetLabels(node.id, instance.id, dict(node.labels), wanted))
+
+    def _demoted_by_hand(self, instance: Instance, node: Node) -> bool:
+        """Whether a manager in service is a worker in the swarm although nobody wants it to go."""
+        serves = instance.in_service and node.ready and node.role != MANAGER
+        return serves and self._policy.role_of(instance) == MANAGER and instance.id not in self._leaving.all
 
     def _launch(self, instance: Instance, node: Optional[Node]) -> None:
         if instance.gone or (self._overdue(instance) and not self._joined(instance, node)):

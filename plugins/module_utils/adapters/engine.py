@@ -8,7 +8,21 @@ from pathlib import Path
 from typing import Any, Iterator, Mapping, Optional
 
 from .._core.errors import SwarmError, Unavailable
-from .._core.join.ports import ACTIVE, ERROR, INACTIVE, MANAGER, PENDING, WORKER, JoinPending, JoinRefused, Membership
+from .._core.join.ports import (
+    ACTIVE,
+    ERROR,
+    INACTIVE,
+    LISTENS,
+    MANAGER,
+    PENDING,
+    REFUSES,
+    SILENT,
+    WORKER,
+    JoinPending,
+    JoinRefused,
+    Membership,
+)
+from .._core.join.truth import InvalidTruth, Memory, Truth
 from .certificate import subject
 from .commands import Commands
 from .missing import exceptions
@@ -39,6 +53,26 @@ _EPOCH = "epoch"
 MADE_BY = "swarm.aws.made-by"
 # And how often it was brought back.
 EPOCH_LABEL = "swarm.aws.epoch"
+# And the cluster's record as it was published last.
+RECORD_LABEL = "swarm.aws.cluster-record"
+
+
+def probe(address: str) -> str:
+    """How a host answers on the swarm's port, on which only managers listen."""
+    try:
+        socket.create_connection((address, PORT), timeout=_PROBE_SECONDS).close()
+    except ConnectionRefusedError:
+        return REFUSES
+    except OSError:
+        return SILENT
+    return LISTENS
+
+
+class Managers:
+    """The core's ``Peers``."""
+
+    def listens(self, address: str) -> bool:
+        return probe(address) == LISTENS
 
 
 class EngineApi:
@@ -106,6 +140,7 @@ class DockerEngine(EngineApi):
         if state == INACTIVE:
             return Membership(INACTIVE)
         cluster = swarm.get("Cluster") or {}
+        known = memory(cluster)
         node_id = swarm.get("NodeID") or None
         cluster_id = cluster.get("ID") or None
         if not cluster_id or not node_id:
@@ -121,7 +156,8 @@ class DockerEngine(EngineApi):
             unfinished=self._unfinished.exists(),
             message=message,
             epoch=self.epoch(),
-            swarm_epoch=_epoch_of(cluster),
+            swarm_epoch=known.epoch if known else None,
+            remembered=known.remembered if known else None,
         )
 
     def epoch(self) -> int:
@@ -215,12 +251,8 @@ class DockerEngine(EngineApi):
                 if self.membership().state != INACTIVE:
                     self._api.leave_swarm(force=True)
 
-    def answers(self, address: str) -> bool:
-        try:
-            socket.create_connection((address, PORT), timeout=_PROBE_SECONDS).close()
-        except OSError:
-            return False
-        return True
+    def probe(self, address: str) -> str:
+        return probe(address)
 
     def _mark(self, unfinished: bool) -> None:
         """Remember whether a join is under way."""
@@ -265,14 +297,20 @@ class DockerEngine(EngineApi):
         return found.cluster_id, node_id or found.node_id
 
 
-def _epoch_of(cluster: Mapping[str, Any]) -> Optional[int]:
-    """The epoch that the swarm says it is in; None if its managers have no leader, or this is none of them."""
+def memory(cluster: Mapping[str, Any]) -> Optional[Memory]:
+    """What the engine's `info` says of its swarm; None if its managers have no leader, or this is none of them."""
     if not cluster.get("ID"):
         return None
+    labels = (cluster.get("Spec") or {}).get("Labels") or {}
     try:
-        return int(((cluster.get("Spec") or {}).get("Labels") or {}).get(EPOCH_LABEL, 0))
+        epoch = int(labels.get(EPOCH_LABEL, 0))
     except ValueError:
-        return 0
+        epoch = 0
+    try:
+        remembered = Truth.decode(labels[RECORD_LABEL]) if RECORD_LABEL in labels else None
+    except InvalidTruth:
+        remembered = None
+    return Memory(str(cluster["ID"]), remembered, epoch)
 
 
 def _reason(error: Any) -> str:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, Iterator, Optional, Sequence
+from typing import Any, Dict, Iterator, Optional, Sequence, Set
 
+from .._core.cluster import LAUNCH_WAIT, WARMED
 from .._core.join.ports import MANAGER, Peer
 from ..aws import tags
 from .aws import Aws, ClientError, code
@@ -37,6 +38,15 @@ class Ec2Instances:
                 if code(error).startswith("InvalidInstanceID."):
                     return None
                 raise
+
+    def launching(self, instances: Sequence[str]) -> Set[str]:
+        with self._aws.asked("describe the managers' Auto Scaling instances"):
+            answer = self._aws.client("autoscaling").describe_auto_scaling_instances(InstanceIds=list(instances))
+        return {
+            found["InstanceId"]
+            for found in answer["AutoScalingInstances"]
+            if found["LifecycleState"] in ("Pending", LAUNCH_WAIT) or found["LifecycleState"].startswith(WARMED)
+        }
 
 
 def describe(aws: Aws, **arguments: Any) -> Iterator[Dict[str, Any]]:

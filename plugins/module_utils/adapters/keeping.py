@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import Any, Callable, Mapping, Optional
+from typing import Any, Callable, Collection, Mapping, Optional
 
 from .._core import apply as core
 from .._core.actions import Action
@@ -12,12 +12,13 @@ from .._core.change import Change
 from .._core.cluster import Cluster
 from .._core.observe import Observer
 from .._core.policy import Policy, PolicyError
-from .._core.published import Published
+from .._core.publication import Publication
 from .._core.reconcile import Pass, reconcile
 from .autoscaling import Fleet
 from .aws import Aws
 from .balancing import TargetGroups
 from .ecr import Ecr
+from .engine import Managers
 from .keys import Locks, UnlockKeys
 from .queue import Queue
 from .records import Records
@@ -35,7 +36,7 @@ class Keeper:
         self._store = S3Store(self._aws, bucket)
         self.swarm = DockerSwarm()
         self.fleet = Fleet(self._aws, cluster, self._now)
-        self.tokens = Published(self._store, self.swarm)
+        self.tokens = Publication(self._store, self.swarm)
         self.lock = Locks(self.swarm, UnlockKeys(self._aws, cluster))
         self._world = core.World(
             swarm=self.swarm,
@@ -45,6 +46,7 @@ class Keeper:
             registries=Ecr(self._aws, self._now),
             lock=self.lock,
             balancing=TargetGroups(self._aws),
+            peers=Managers(),
         )
         self.observer = Observer(self._world, self._now, alive)
         self._backoff = Backoff()
@@ -84,6 +86,10 @@ class Keeper:
     def read_status(self) -> Mapping[str, Any]:
         """What the leader's agent told last. Raises Unavailable."""
         return self._store.status()
+
+    def list_nodes(self, swarm_id: str, nodes: Collection[str], at: str) -> None:
+        """List the swarm's nodes for their agents. Raises Unavailable."""
+        self._store.write_nodes(swarm_id, nodes, at)
 
     def write_status(self, status: Mapping[str, Any]) -> None:
         """Tell people. Raises Unavailable."""

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import json
-from typing import Any, Dict, Mapping, Optional, Sequence
+from typing import Any, Collection, Dict, Mapping, Optional, Sequence
 
 from .._core.errors import SwarmError
 from .._core.join.ports import Outcome, Stored, Token
-from .._core.join.truth import Truth
+from .._core.join.truth import InvalidTruth, Truth
 from .._core.policy import Policy, PolicyError
 from .aws import Aws, ClientError, code
 from .keys import UnlockKeys
 
 TRUTH_KEY = "cluster.json"
 POLICY_KEY = "policy.json"
+# Which nodes the managers have: they do not tell a node that it was deleted.
+NODES_KEY = "worker/nodes.json"
 # For people, in the managers' part.
 STATUS_KEY = "manager/status.json"
 
@@ -32,7 +34,13 @@ class S3Store:
 
     def read(self) -> Optional[Stored[Truth]]:
         found = self._get(TRUTH_KEY)
-        return Stored(Truth.decode(found.value), found.version) if found else None
+        if found is None:
+            return None
+        try:
+            return Stored(Truth.decode(found.value), found.version)
+        except InvalidTruth as error:
+            error.version = found.version
+            raise
 
     def create(self, truth: Truth) -> Outcome:
         return self._put(TRUTH_KEY, truth.encode(), None)
@@ -55,6 +63,20 @@ class S3Store:
     def write_token(self, role: str, token: Token, version: Optional[str]) -> Outcome:
         content = json.dumps({"cluster_id": token.cluster_id, "token": token.secret}).encode()
         return self._put(token_key(role), content, version)
+
+    def read_nodes(self, cluster_id: str) -> Optional[Stored[Collection[str]]]:
+        found = self._get(NODES_KEY)
+        try:
+            document = json.loads(found.value) if found else {}
+            nodes = frozenset(map(str, document["nodes"]))
+        except (ValueError, TypeError, KeyError, RecursionError):
+            # As good as none, and to be replaced by the leader.
+            return None
+        return Stored(nodes, found.version) if found and document["cluster_id"] == cluster_id else None
+
+    def write_nodes(self, cluster_id: str, nodes: Collection[str], at: str) -> None:
+        """List the nodes of a swarm; ``at`` is the time, so that each list differs. Raises Unavailable."""
+        self._write(NODES_KEY, {"at": at, "cluster_id": cluster_id, "nodes": sorted(nodes)})
 
     def unlock_keys(self) -> Sequence[str]:
         return self._keys.read() if self._keys else []
@@ -81,10 +103,13 @@ class S3Store:
 
     def write_status(self, status: Mapping[str, Any]) -> None:
         """Write what the leader's agent did last and what it waits for."""
-        content = (json.dumps(status, indent=2, default=str) + "\n").encode()
-        with self._aws.asked(f"write {STATUS_KEY} of the bucket {self._bucket}"):
+        self._write(STATUS_KEY, status)
+
+    def _write(self, key: str, document: Mapping[str, Any]) -> None:
+        content = (json.dumps(document, indent=2, default=str) + "\n").encode()
+        with self._aws.asked(f"write {key} of the bucket {self._bucket}"):
             self._aws.client("s3").put_object(
-                Bucket=self._bucket, Key=STATUS_KEY, Body=content, ContentType="application/json"
+                Bucket=self._bucket, Key=key, Body=content, ContentType="application/json"
             )
 
     def _get(self, key: str) -> Optional[Stored[bytes]]:

@@ -12,10 +12,11 @@ from typing import Any, Callable, Dict, Mapping, Optional, Tuple
 
 from .._core.cluster import MANAGER, WORKER, Node, Service
 from .._core.errors import SwarmError, Unavailable
+from .._core.join.truth import Memory, Truth
 from .._core.registries import Grant
 from . import services
 from .certificate import expiry
-from .engine import EPOCH_LABEL, SOCKET, APIError, EngineApi
+from .engine import EPOCH_LABEL, RECORD_LABEL, SOCKET, APIError, EngineApi, memory
 from .moments import moment
 
 _SECONDS = 30
@@ -58,11 +59,20 @@ class DockerSwarm(EngineApi):
         self._read: Dict[str, Tuple[int, Mapping[str, Any]]] = {}
 
     def swarm_id(self) -> str:
+        """Its ID. Raises Unavailable, also when no manager leads."""
+        return self.memory().swarm_id
+
+    def memory(self) -> Memory:
+        """What the swarm says of itself. Raises Unavailable, also when no manager leads."""
         with self._asked("tell its swarm"):
-            cluster = self._api.info()["Swarm"].get("Cluster") or {}
-        if not cluster.get("ID"):
+            found = memory(self._api.info()["Swarm"].get("Cluster") or {})
+        if found is None:
             raise Unavailable("The engine does not say which swarm it is in.")
-        return str(cluster["ID"])
+        return found
+
+    def remember(self, record: Truth) -> None:
+        """Have the swarm remember the cluster's record. Raises Unavailable."""
+        self._label_swarm("remember the cluster's record", RECORD_LABEL, record.line())
 
     def facts(self) -> Facts:
         """What there is. Raises Unavailable, also when no manager leads."""
@@ -118,11 +128,13 @@ class DockerSwarm(EngineApi):
 
     def set_epoch(self, epoch: int) -> None:
         """Have the swarm say which epoch it is in. Raises Unavailable."""
+        self._label_swarm("note its epoch", EPOCH_LABEL, str(epoch))
 
+    def _label_swarm(self, what: str, label: str, value: str) -> None:
         def change(spec: Dict[str, Any]) -> None:
-            spec["Labels"] = {**(spec.get("Labels") or {}), EPOCH_LABEL: str(epoch)}
+            spec["Labels"] = {**(spec.get("Labels") or {}), label: value}
 
-        self._update_swarm("note its epoch", change)
+        self._update_swarm(what, change)
 
     def agree(self) -> None:
         """Have the managers agree on something that changes nothing. Raises Unavailable.

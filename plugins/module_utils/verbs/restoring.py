@@ -12,7 +12,7 @@ from .._core.errors import SwarmError, Unavailable
 from .._core.join.ports import ACTIVE, INACTIVE, MANAGER, ROLES, Outcome, Stored
 from .._core.join.truth import RESTORING, Truth
 from .._core.names import launching_hook
-from .._core.published import Published
+from .._core.publication import Publication
 from .._core.restoring import SURVIVOR, Manager, counted
 from ..adapters import state
 from ..adapters.autoscaling import Fleet
@@ -183,13 +183,15 @@ class Host:
 
     def _publish(self, before: Stored[Truth], roles: tuple[str, ...]) -> None:
         """Publish the swarm and its tokens, so that the others join it."""
-        after = before.value.restored(self.swarm.swarm_id(), roles)
+        memory = self.swarm.memory()
+        # The bucket may have lost what the restored swarm remembers: how often it was brought back before.
+        after = before.value.after(memory.remembered).restored(memory.swarm_id, roles)
         self.swarm.set_epoch(after.epoch(MANAGER))
         self.engine.remember(after.epoch(MANAGER))
         outcome = self.store.replace(after, before.version)
         if outcome is not Outcome.WRITTEN:
             raise Unavailable(f"The swarm was not published: {outcome.value}. Run this again.")
-        Published(self.store, self.swarm).publish(ROLES)
+        Publication(self.store, self.swarm).publish(ROLES)
         self._report(f"Published the swarm {after.cluster_id}.")
 
     def _end(self) -> None:

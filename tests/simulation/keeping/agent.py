@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -14,15 +14,17 @@ from ansible_collections.swarm.aws.plugins.module_utils._core.cluster import Clu
 from ansible_collections.swarm.aws.plugins.module_utils._core.errors import SwarmError, Unavailable
 from ansible_collections.swarm.aws.plugins.module_utils._core.observe import Observer
 from ansible_collections.swarm.aws.plugins.module_utils._core.policy import Policy
-from ansible_collections.swarm.aws.plugins.module_utils._core.published import Published
+from ansible_collections.swarm.aws.plugins.module_utils._core.publication import Publication
 from ansible_collections.swarm.aws.plugins.module_utils._core.reconcile import Pass
 from ansible_collections.swarm.aws.plugins.module_utils.adapters.keeping import Keeper
 from ansible_collections.swarm.aws.runtime.swarm_agent.log import Log
 from ansible_collections.swarm.aws.runtime.swarm_agent.loop import Loop
 from greenlet import GreenletExit, getcurrent, greenlet
 
+from tests.simulation.bucket import NODES
+
 from .cloud import EPOCH, Machine
-from .ports import SimBalancing, SimFleet, SimQueue, SimRecords, SimRegistries, SimStore, SimSwarm
+from .ports import SimBalancing, SimFleet, SimPeers, SimQueue, SimRecords, SimRegistries, SimStore, SimSwarm
 from .swarm import Swarm
 
 if TYPE_CHECKING:
@@ -44,10 +46,11 @@ class SimKeeper(Keeper):
         self._world = core.World(
             swarm=self.swarm,
             scaling=SimFleet(agent),
-            tokens=Published(SimStore(agent), self.swarm),  # type: ignore[arg-type]
+            tokens=Publication(SimStore(agent), self.swarm),  # type: ignore[arg-type]
             records=SimRecords(agent),
             registries=SimRegistries(agent),
             balancing=SimBalancing(agent),
+            peers=SimPeers(agent),
         )
         self.fleet = self._world.scaling  # type: ignore[assignment]
         self.observer = Observer(self._world, agent.now)
@@ -71,6 +74,10 @@ class SimKeeper(Keeper):
 
     def queue(self, name: str) -> SimQueue:  # type: ignore[override]
         return SimQueue(self._agent)
+
+    def list_nodes(self, swarm_id: str, nodes: Collection[str], at: str) -> None:
+        bucket = self._agent.world.bucket
+        self._agent.call(act.STORE, "list the nodes", lambda: bucket.put(NODES, (swarm_id, nodes)), write=True)
 
     def write_status(self, status: Mapping[str, Any]) -> None:
         self._agent.world.invariants.spoken(self._agent, str(status))

@@ -10,12 +10,13 @@ import pytest
 from ansible_collections.swarm.aws.plugins.module_utils._core import actions as act
 from ansible_collections.swarm.aws.plugins.module_utils._core import (
     apply,
+    authority,
     dns,
     identity,
     leaving,
     plan,
     propagation,
-    published,
+    publication,
     targets,
 )
 from ansible_collections.swarm.aws.plugins.module_utils._core.errors import Unavailable
@@ -27,9 +28,9 @@ Break = Callable[[pytest.MonkeyPatch], None]
 
 def any_swarm_will_do(patch: pytest.MonkeyPatch) -> None:
     """It acts for whatever swarm its engine is in."""
-    patch.setattr(plan, "_unfit", lambda observed: "")
+    patch.setattr(plan, "judge", lambda observed: authority.Authority(True))
     patch.setattr(
-        published.Published,
+        publication.Publication,
         "publish",
         lambda self, roles: tokens.publish(self._store, self._engine.swarm_id(), self._engine.tokens),
     )

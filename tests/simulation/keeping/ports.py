@@ -11,6 +11,7 @@ from ansible_collections.swarm.aws.plugins.module_utils._core import actions as 
 from ansible_collections.swarm.aws.plugins.module_utils._core.cluster import Instance, Node, Record, Service
 from ansible_collections.swarm.aws.plugins.module_utils._core.errors import Unavailable
 from ansible_collections.swarm.aws.plugins.module_utils._core.join.ports import ROLES, Outcome
+from ansible_collections.swarm.aws.plugins.module_utils._core.join.truth import Memory, Truth
 from ansible_collections.swarm.aws.plugins.module_utils._core.policy import Dns
 from ansible_collections.swarm.aws.plugins.module_utils._core.propagation import Propagation
 from ansible_collections.swarm.aws.plugins.module_utils._core.registries import Grant, Registry
@@ -42,7 +43,17 @@ class SimSwarm:
         return self._agent.swarm
 
     def swarm_id(self) -> str:
-        return self._ask("tell its swarm", lambda: self._swarm.leader_for(self._agent.machine) and self._swarm.id)
+        return self.memory().swarm_id
+
+    def memory(self) -> Memory:
+        def question() -> Memory:
+            self._swarm.leader_for(self._agent.machine)
+            return Memory(self._swarm.id, self._swarm.remembered)
+
+        return self._ask("tell its swarm", question)
+
+    def remember(self, record: Truth) -> None:
+        self._decide("remember the cluster's record", lambda: setattr(self._swarm, "remembered", record))
 
     def here(self) -> str | None:
         def question() -> str | None:
@@ -142,6 +153,21 @@ class SimSwarm:
 
     def _ask(self, what: str, question: Callable[[], Found]) -> Found:
         return self._agent.call(act.SWARM, what, question)
+
+
+class SimPeers:
+    """The other managers' hosts: the core's ``Peers``."""
+
+    def __init__(self, agent: Agent) -> None:
+        self._agent = agent
+
+    def listens(self, address: str) -> bool:
+        def question() -> bool:
+            machines = self._agent.world.cloud.machines.values()
+            machine = next((one for one in machines if one.private == address), None)
+            return machine is not None and self._agent.world.listens(machine, self._agent.machine)
+
+        return self._agent.call(act.SWARM, f"knock at {address}", question)
 
 
 class SimFleet:

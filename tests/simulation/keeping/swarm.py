@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from ansible_collections.swarm.aws.plugins.module_utils._core import cluster
 from ansible_collections.swarm.aws.plugins.module_utils._core.errors import Unavailable
 from ansible_collections.swarm.aws.plugins.module_utils._core.identity import INSTANCE_LABEL
+from ansible_collections.swarm.aws.plugins.module_utils._core.join.truth import Truth
 
 from .cloud import Machine
 
@@ -53,6 +54,8 @@ class Swarm:
         self._world = world
         self.id = identifier
         self.epoch = 0
+        # The cluster's record as its leader had it remember.
+        self.remembered: Truth | None = None
         self.members: dict[str, Member] = {}
         # Who leads, as those see it who hear them: more than one only while a partition is young.
         self.leader: Member | None = None

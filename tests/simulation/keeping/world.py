@@ -209,6 +209,13 @@ class World:
         agent.swarm.add(machine, "manager")
         self.swarm.disturbed()
 
+    def listens(self, machine: Machine, asking: Machine) -> bool:
+        """Whether a manager's engine answers another host on the swarm's port."""
+        agent = self.agents.get(machine.id)
+        swarm = agent.swarm if agent else self.swarm
+        member = swarm.member_of(machine)
+        return machine.engine_up and member is not None and member.voter and self.swarm.hears(machine, asking)
+
     def rotate(self) -> None:
         """Rotate the join tokens."""
         self.trace("operator", "rotates the tokens")

@@ -37,6 +37,7 @@ class FakeKeeper:
         self.deleted: list[str] = []
         self.statuses: list[dict] = []
         self.applied: list[str] = []
+        self.listed: list[tuple[str, ...]] = []
         self.announced = []
         self.broken = ""
         # The nodes' versions, by the time from which they are so.
@@ -68,6 +69,9 @@ class FakeKeeper:
 
     def write_status(self, status):
         self.statuses.append(json.loads(json.dumps(status)))
+
+    def list_nodes(self, swarm_id, nodes, at):
+        self.listed.append((swarm_id, *nodes))
 
     def queue(self, name):
         assert name == "example-events"

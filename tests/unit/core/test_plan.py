@@ -11,6 +11,7 @@ from ansible_collections.swarm.aws.plugins.module_utils._core.apply import Refus
 from ansible_collections.swarm.aws.plugins.module_utils._core.cluster import Needs, Record, Service
 from ansible_collections.swarm.aws.plugins.module_utils._core.dns import BOTH, published
 from ansible_collections.swarm.aws.plugins.module_utils._core.identity import join
+from ansible_collections.swarm.aws.plugins.module_utils._core.join.truth import Published
 from ansible_collections.swarm.aws.plugins.module_utils._core.plan import decide, plan
 from ansible_collections.swarm.aws.plugins.module_utils._core.quorum import Interlock, Quorum
 
@@ -412,8 +413,8 @@ def test_a_node_that_joined_anew_takes_its_old_selfs_place():
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        ({"published_id": "other"}, "is in the swarm swarm, but the published one is other"),
-        ({"published_id": None}, "is not known yet"),
+        ({"remembered": None, "published": None}, "is not known yet"),
+        ({"remembered": None, "published": Published(None, None)}, "swarm, which was never published"),
         ({"swarm_id": None}, "does not say"),
         ({"instances": ()}, "EC2 shows no instance of this cluster"),
     ],

@@ -77,14 +77,14 @@ def test_pauses_grow_up_to_a_limit_and_are_forgotten():
     assert not backoff.rests("s3", 1)
 
 
-@pytest.mark.parametrize("method", ["instances", "nodes", "read", "stale", "published_id", "swarm_id"])
+@pytest.mark.parametrize("method", ["instances", "nodes", "read", "stale", "published", "memory"])
 def test_a_service_that_does_not_answer_leaves_its_part_out(method, monkeypatch):
     model = ModelWorld(observed([instance(1)], [node(1)], record(1)))
     records = type("Records", (), {"read": lambda self, wanted: record(1)})()
     observer = Observer(World(model, model, model, records, model), lambda: model.time)
     monkeypatch.setattr(records if method == "read" else model, method, lambda *arguments: failing(), raising=False)
     cluster = observer.observe(POLICY)
-    part = {"read": "record", "stale": "stale_tokens"}.get(method, method)
+    part = {"read": "record", "stale": "stale_tokens", "memory": "swarm_id"}.get(method, method)
     assert getattr(cluster, part) is None
     assert [failure.message for failure in observer.failures] == ["throttled"]
 

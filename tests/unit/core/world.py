@@ -15,11 +15,14 @@ from ansible_collections.swarm.aws.plugins.module_utils._core.actions import Act
 from ansible_collections.swarm.aws.plugins.module_utils._core.change import Change
 from ansible_collections.swarm.aws.plugins.module_utils._core.cluster import Cluster, Instance, Node, Record, Service
 from ansible_collections.swarm.aws.plugins.module_utils._core.dns import BOTH
+from ansible_collections.swarm.aws.plugins.module_utils._core.join.truth import FORMED, Memory, Published, Truth
 from ansible_collections.swarm.aws.plugins.module_utils._core.policy import Dns, Group, Policy
 from ansible_collections.swarm.aws.plugins.module_utils._core.quorum import Quorum
 from ansible_collections.swarm.aws.plugins.module_utils._core.registries import Grant, Registry
 
 SWARM_ID = "swarm"
+FORMED_RECORD = Truth(FORMED, "i-001", "", 2, SWARM_ID)
+PUBLISHED = Published(FORMED_RECORD, "v2")
 POLICY = Policy(
     cluster="example",
     groups={"manager": Group("manager", {"edge": "true"}, dns=True), "worker": Group("worker")},
@@ -104,7 +107,7 @@ def dual_record(*numbers: int, **more: object) -> Record:
 
 def observed(instances: Sequence[Instance], nodes: Sequence[Node], found: Record | None = None) -> Cluster:
     """An observation of these."""
-    return Cluster(SWARM_ID, SWARM_ID, tuple(nodes), tuple(instances), found or Record(), ())
+    return Cluster(SWARM_ID, PUBLISHED, tuple(nodes), tuple(instances), found or Record(), (), remembered=FORMED_RECORD)
 
 
 class ModelWorld:
@@ -127,6 +130,9 @@ class ModelWorld:
         self.ended: list[tuple[str, bool]] = []
         # Services that were given new credentials, and which.
         self.authorized: list[tuple[str, str]] = []
+        # The cluster's record in the bucket and in the swarm.
+        self.bucket = cluster.published or Published(None, None)
+        self.remembered = cluster.remembered
         self.had_quorum = self.quorum.margin >= 0
 
     # What tests ask
@@ -139,7 +145,7 @@ class ModelWorld:
     def observe(self) -> Cluster:
         return Cluster(
             SWARM_ID,
-            SWARM_ID,
+            self.bucket,
             self.nodes(),
             self.instances(),
             self.record,
@@ -148,6 +154,7 @@ class ModelWorld:
             services=self.services(),
             desired=self.desired,
             heartbeats=dict(self.beats),
+            remembered=self.remembered,
         )
 
     def do(self, action: Action) -> Change | None:
@@ -177,8 +184,11 @@ class ModelWorld:
 
     # Swarm
 
-    def swarm_id(self) -> str:
-        return SWARM_ID
+    def memory(self) -> Memory:
+        return Memory(SWARM_ID, self.remembered)
+
+    def remember(self, record: Truth) -> None:
+        self.remembered = record
 
     def nodes(self) -> tuple[Node, ...]:
         return tuple(self.members[key] for key in sorted(self.members))
@@ -255,8 +265,13 @@ class ModelWorld:
 
     # Tokens
 
-    def published_id(self) -> str | None:
-        return SWARM_ID
+    def published(self) -> Published:
+        return self.bucket
+
+    def republish(self, record: Truth, version: str | None) -> bool:
+        fits = version == self.bucket.version
+        self.bucket = Published(record, "again") if fits else self.bucket
+        return fits
 
     def stale(self) -> tuple[str, ...]:
         return tuple(sorted(self.stale_roles))

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.swarm.aws.plugins.module_utils._core.errors import Unavailable
+from ansible_collections.swarm.aws.plugins.module_utils._core.join.decide import Me
 from ansible_collections.swarm.aws.plugins.module_utils._core.join.joiner import CannotJoin, Joined
 from ansible_collections.swarm.aws.plugins.module_utils.adapters.config import Config
 from ansible_collections.swarm.aws.runtime.swarm_agent import cli, join, warm
@@ -25,6 +26,7 @@ class Work:
 
     def __init__(self, outcomes: list[Any]) -> None:
         self.outcomes, self.changes = outcomes, []
+        self.me = Me("demo", "i-001", "worker")
 
     def run(self) -> Joined:
         outcome = self.outcomes.pop(0)
@@ -59,6 +61,7 @@ class FakeWatch:
     """A watch by which the node is left behind that many times, before the agent is killed."""
 
     times = 0
+    deleted = "node"
 
     def __init__(self, *arguments: Any) -> None:
         pass
@@ -79,7 +82,8 @@ def left_behind(monkeypatch: pytest.MonkeyPatch) -> type[FakeWatch]:
 def test_a_workers_agent_joins_anew_when_the_swarm_was_restored_without_it(
     monkeypatch: pytest.MonkeyPatch, left_behind: type[FakeWatch]
 ) -> None:
-    monkeypatch.setattr(cli, "join", lambda *arguments: JOINED)
+    told: list[Any] = []
+    monkeypatch.setattr(cli, "join", lambda *arguments: told.append(arguments[-1]) or JOINED)
     left_behind.times = 1
     stream = io.StringIO()
     with pytest.raises(Killed):
@@ -87,6 +91,7 @@ def test_a_workers_agent_joins_anew_when_the_swarm_was_restored_without_it(
     joined, restored, again = lines(stream)
     assert (joined["level"], joined["node_id"], joined["cluster"]) == ("info", "node", "demo")
     assert (restored["level"], again["message"]) == ("warning", joined["message"])
+    assert told == [None, "node"], "the engine of a node that was deleted is not told"
 
 
 @pytest.mark.usefixtures("left_behind")

@@ -3,9 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Optional, Union
+from typing import Optional, Sequence, Union
 
-from .ports import ACTIVE, ERROR, GONE, INACTIVE, LOCKED, MANAGER, PENDING, Membership, Stored
+from .ports import (
+    ACTIVE,
+    ERROR,
+    GONE,
+    INACTIVE,
+    LISTENS,
+    LOCKED,
+    MANAGER,
+    PENDING,
+    REFUSES,
+    Membership,
+    Stored,
+)
 from .truth import FORMED, RESTORING, Truth
 
 # A claim is only about who tries first, and losing one costs little, so these bound the waiting and nothing else.
@@ -14,6 +26,8 @@ LEASE_SECONDS = 180
 UNKNOWN_SECONDS = 60
 # The engine gives up waiting for its own join after 20 s, and for the far side's answers after about as long again.
 STUCK_SECONDS = 60
+# So long a swarm that the bucket does not name may need to come back by itself: after that a person is asked.
+PATIENCE_SECONDS = 600
 
 
 @dataclass(frozen=True)
@@ -25,6 +39,8 @@ class Me:
     role: str
     deleted: Optional[str] = None
     """The ID of a node that the swarm's managers do not list any more; they do not tell the node itself."""
+    new_swarm: bool = False
+    """Whether an operator says that no running manager is in a swarm of the cluster."""
 
     @property
     def mark(self) -> str:
@@ -42,6 +58,10 @@ class View:
     membership_age: float
     holder: Optional[str] = None
     """EC2's state of the instance that holds the claim, where it matters; None is unknown to EC2."""
+    flaw: str = ""
+    """Why nobody can tell what the cluster's record says, where there is one; it is then not read as none."""
+    deleted: bool = False
+    """Whether the swarm's leader does not list this node, list after list."""
 
 
 @dataclass(frozen=True)
@@ -169,11 +189,12 @@ def _outdated(me: Me, view: View, truth: Truth) -> Optional[Action]:
 def _deleted(me: Me, view: View) -> Optional[Action]:
     """What to do as a node that was deleted from the swarm, and still takes itself for a member."""
     engine, truth = view.membership, view.truth
-    if me.deleted is None or engine.node_id != me.deleted or engine.state == INACTIVE:
+    told = me.deleted is not None and engine.node_id == me.deleted
+    if engine.state == INACTIVE or not (told or view.deleted):
         return None
     if truth is None or truth.value.phase != FORMED or engine.cluster_id != truth.value.cluster_id:
         return None
-    return Leave(engine.cluster_id, f"The swarm does not have the node {me.deleted} of this host any more.")
+    return Leave(engine.cluster_id, f"The swarm does not have the node {engine.node_id} of this host any more.")
 
 
 def _unsettled(me: Me, view: View) -> Optional[Action]:
@@ -199,13 +220,22 @@ def _unsettled(me: Me, view: View) -> Optional[Action]:
 def _forming(me: Me, view: View, claim: Optional[Stored[Truth]]) -> Action:
     """What to do while no swarm is published."""
     engine = view.membership
+    if view.flaw and not (me.role == MANAGER and _remembers(engine)):
+        return Wait(view.flaw)
+    if me.role != MANAGER and engine.state == ACTIVE:
+        return Wait(
+            f"The bucket names no swarm. This node stays in {engine.cluster_id}, whose leader publishes it again."
+        )
     if me.role != MANAGER:
         return Wait("No swarm is published yet; a manager has to initialise it.")
+    if _remembers(engine):
+        return _finish(me, view)
     if engine.state == ACTIVE and not (engine.made_by or "").startswith(f"{me.cluster}/"):
         return _foreign(
             engine,
-            f"This node is a member of the swarm {engine.cluster_id}, while the cluster '{me.cluster}' has published "
-            "none: leave that swarm (`docker swarm leave`), or replace the instance.",
+            f"This node is in the swarm {engine.cluster_id}, which the cluster '{me.cluster}' never published. "
+            "If it is not the cluster's, run `docker swarm leave --force` on this node, and its agent goes on; if it "
+            "is, run playbooks/restore.yml.",
         )
     if claim is None:
         return Claim()
@@ -233,23 +263,72 @@ def _formed(me: Me, view: View, truth: Truth) -> Action:
     engine, published = view.membership, truth.cluster_id or ""
     if engine.state == INACTIVE:
         return Join(published, truth.claimed_by, truth.epoch(me.role))
-    if engine.cluster_id == published:
-        repair = engine.manager and me.role == MANAGER
-        known = engine.epoch if engine.swarm_epoch is None else truth.epoch(me.role)
-        return Finish(published, engine.node_id or "", repair, max(engine.epoch, known))
+    if engine.cluster_id == published or _remembers(engine):
+        return _finish(me, view)
     if engine.made_by == me.mark and engine.alone:
         return Leave(engine.cluster_id, f"{truth.claimed_by} was first: this node's own swarm was never published.")
     return _foreign(
         engine,
-        f"This node is a member of the swarm {engine.cluster_id}, but the cluster '{me.cluster}' is the swarm "
-        f"{published}: leave the former (`docker swarm leave`), or replace the instance.",
+        f"This node is a member of the swarm {engine.cluster_id}, but the record of the cluster '{me.cluster}' in the "
+        f"bucket names {published}. If {published} is the cluster's swarm, run `docker swarm leave --force` on this "
+        f"node, and its agent joins it; if {engine.cluster_id} is, delete cluster.json from the bucket, and its leader "
+        "writes it again.",
     )
+
+
+def _remembers(engine: Membership) -> bool:
+    """Whether the swarm itself says that it is the cluster's, whatever the bucket says: its leader settles that."""
+    return engine.state == ACTIVE and bool(engine.remembered and engine.remembered.cluster_id == engine.cluster_id)
+
+
+def _finish(me: Me, view: View) -> Finish:
+    engine, truth = view.membership, view.truth.value if view.truth else None
+    if truth is None or truth.phase != FORMED or truth.cluster_id != engine.cluster_id:
+        return Finish(engine.cluster_id or "", engine.node_id or "", False, engine.epoch)
+    known = engine.epoch if engine.swarm_epoch is None else truth.epoch(me.role)
+    repair = engine.manager and me.role == MANAGER
+    return Finish(engine.cluster_id or "", engine.node_id or "", repair, max(engine.epoch, known))
 
 
 def _foreign(engine: Membership, reason: str) -> Action:
     """What to do with a swarm that is not known to be this cluster's."""
     # A manager without a leader cannot tell who made its swarm.
     return Wait(f"The engine has trouble with its swarm: {engine.message}") if engine.message else Refuse(reason)
+
+
+@dataclass(frozen=True)
+class Sighting:
+    """Another running manager of the cluster, as it looks from here."""
+
+    instance: str
+    answer: str
+    """``LISTENS``, ``REFUSES`` or ``SILENT``."""
+    launching: bool = False
+    """Whether no leader has taken it into service yet."""
+
+
+def hindrance(sightings: Sequence[Sighting], waited: float) -> str:
+    """Why no swarm may be initialised, since a running manager may be in one; empty if none is.
+
+    Only one that was never in service is in no swarm for certain when nothing listens there: the engine of another one
+    may be stopped or about to start. ``waited`` are the seconds for which something has stood in the way.
+    """
+    listening = [seen.instance for seen in sightings if seen.answer == LISTENS]
+    if listening:
+        return (
+            f"{' and '.join(listening)} answer on port 2377, so there may be a swarm that the bucket does not name: no "
+            "other one is initialised. Its leader publishes it again."
+        )
+    unknown = [seen.instance for seen in sightings if seen.answer != REFUSES or not seen.launching]
+    if not unknown:
+        return ""
+    reason = f"{' and '.join(unknown)} may be in a swarm that the bucket does not name: no other one is initialised."
+    if waited < PATIENCE_SECONDS:
+        return reason
+    return (
+        f"{reason} If they are lost for good, terminate them. If there is a backup, run playbooks/restore.yml. If "
+        "there is no swarm, run playbooks/join.yml -e id=INSTANCE -e new_swarm=true for one manager."
+    )
 
 
 def describe(action: Action) -> str:

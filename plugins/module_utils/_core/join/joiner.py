@@ -6,7 +6,7 @@ It keeps nothing that matters in memory, so that it can be killed anywhere and s
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Dict, Optional, Sequence, Union
+from typing import Dict, Optional, Sequence, Set, Tuple, Union
 
 from ..change import Change, State
 from ..errors import SwarmError
@@ -21,19 +21,37 @@ from .decide import (
     Me,
     Publish,
     Refuse,
+    Sighting,
     Unlock,
     View,
     Wait,
     decide,
+    hindrance,
     holder_matters,
 )
-from .ports import Clock, Engine, Instances, JoinPending, JoinRefused, Outcome, Peer, Reporter, Store, Stored
-from .truth import Truth
+from .ports import (
+    ACTIVE,
+    LISTENS,
+    Clock,
+    Engine,
+    Instances,
+    JoinPending,
+    JoinRefused,
+    Membership,
+    Outcome,
+    Peer,
+    Reporter,
+    Store,
+    Stored,
+)
+from .truth import InvalidTruth, Truth
 
 _SOONEST, _LATEST = 0.5, 3.0
 # When something does not answer, more patience.
 _SOONEST_AFTER_ERROR, _LATEST_AFTER_ERROR = 1.0, 15.0
 _SLOWER = 1.5
+# So many lists of nodes, one after the other, do not have a node that was deleted.
+LISTS = 3
 
 
 class JoinTimeout(SwarmError):
@@ -68,6 +86,9 @@ class Joiner:
         """What was changed so far."""
         self._truth_since = _Since(clock)
         self.membership_since = _Since(clock)
+        self._hindered_since = _Since(clock)
+        # The node that is not on the managers' list, and the versions of the list that did not have it.
+        self._unlisted: Tuple[str, Set[str]] = ("", set())
         self._failures: Dict[str, int] = {}
         self._said = ""
         self._delay = 0.0
@@ -111,14 +132,35 @@ class Joiner:
         """What the node sees. Raises SwarmError when something that matters cannot be seen."""
         membership = self._engine.membership()
         # After the engine, so that nothing is initialised or left on a truth that is older than need be.
-        truth = self._store.read()
+        truth, flaw = None, ""
+        try:
+            truth = self._store.read()
+        except InvalidTruth as error:
+            flaw = str(error)
         return View(
             truth=truth,
             truth_age=self._truth_since.age(truth.version if truth else None),
             membership=membership,
             membership_age=self.membership_since.age((membership.state, membership.cluster_id)),
             holder=self._holder(truth),
+            flaw=flaw,
+            deleted=self._deleted(truth, membership),
         )
+
+    def _deleted(self, truth: Optional[Stored[Truth]], engine: Membership) -> bool:
+        """Whether this node was deleted, although its engine takes it for a member.
+
+        The first list that does not have it may be from before it joined, and the second was perhaps begun before that.
+        """
+        published = truth.value.cluster_id if truth else None
+        if engine.state != ACTIVE or engine.node_id is None or engine.cluster_id != published or published is None:
+            return False
+        nodes = self._store.read_nodes(published)
+        if nodes is None or engine.node_id in nodes.value or self._unlisted[0] != engine.node_id:
+            self._unlisted = (engine.node_id, set())
+        if nodes is not None and engine.node_id not in nodes.value:
+            self._unlisted[1].add(nodes.version)
+        return len(self._unlisted[1]) >= LISTS
 
     def _holder(self, truth: Optional[Stored[Truth]]) -> Optional[str]:
         if truth is None or not holder_matters(self.me, truth.value):
@@ -133,10 +175,7 @@ class Joiner:
         if isinstance(action, Claim):
             return self._claim(action)
         if isinstance(action, Initialise):
-            self._say("Initialising the swarm.")
-            self._engine.init(self.me.mark)
-            self._note("swarm of this node", None, {"made_by": self.me.mark})
-            return None
+            return self._initialise()
         if isinstance(action, Publish):
             return self._publish(action)
         if isinstance(action, Leave):
@@ -163,6 +202,22 @@ class Joiner:
             {"claimed_by": claim.claimed_by},
         )
         return None
+
+    def _initialise(self) -> Optional[str]:
+        reason = "" if self.me.new_swarm else hindrance(self._sightings(), self._hindered_since.age(True))
+        if reason:
+            return reason
+        self._say("Initialising the swarm.")
+        self._engine.init(self.me.mark)
+        self._note("swarm of this node", None, {"made_by": self.me.mark})
+        return None
+
+    def _sightings(self) -> Sequence[Sighting]:
+        """The cluster's other running managers."""
+        peers = [peer for peer in self._instances.running_managers() if peer.instance != self.me.instance]
+        answers = {peer.instance: self._engine.probe(peer.address) for peer in peers}
+        launching = self._instances.launching(list(answers)) if answers else set()
+        return [Sighting(instance, answer, instance in launching) for instance, answer in sorted(answers.items())]
 
     def _publish(self, action: Publish) -> Optional[str]:
         """Publish the tokens and then the swarm.
@@ -197,7 +252,7 @@ class Joiner:
         failures = self._failures
         refusals = []
         for peer in sorted(peers, key=lambda one: (failures.get(one.instance, 0), one.instance != action.initialiser)):
-            if not self._engine.answers(peer.address):
+            if self._engine.probe(peer.address) != LISTENS:
                 continue
             failures[peer.instance] = failures.get(peer.instance, 0) + 1
             self._say(f"Joining the swarm {action.cluster_id} through {peer.instance} ({peer.address}).")

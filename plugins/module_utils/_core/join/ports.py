@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass, field
-from typing import Callable, Generic, Mapping, Optional, Protocol, Sequence, TypeVar
+from typing import Callable, Collection, Generic, Mapping, Optional, Protocol, Sequence, Set, TypeVar
 
 from ..errors import SwarmError, Unavailable
 from .truth import Truth
@@ -59,6 +59,9 @@ class Store(Protocol):
     def read_token(self, role: str) -> Optional[Stored[Token]]:
         """The join token of a role; None if there is none."""
 
+    def read_nodes(self, cluster_id: str) -> Optional[Stored[Collection[str]]]:
+        """IDs of the nodes of that swarm, as its leader lists them again and again; None if it does not."""
+
     def unlock_keys(self) -> Sequence[str]:
         """The kept unlock keys, the newest first. For managers only."""
 
@@ -79,7 +82,7 @@ GONE = ("shutting-down", "terminated")
 
 
 class Instances(Protocol):
-    """EC2, whose answers may be minutes old. Both methods raise :class:`Unavailable`."""
+    """EC2 and Auto Scaling, whose answers may be minutes old. Every method raises :class:`Unavailable`."""
 
     def running_managers(self) -> Sequence[Peer]:
         """The cluster's manager instances that are pending or running."""
@@ -87,12 +90,20 @@ class Instances(Protocol):
     def state(self, instance: str) -> Optional[str]:
         """An instance's state in EC2's words; None if EC2 does not know it."""
 
+    def launching(self, instances: Sequence[str]) -> Set[str]:
+        """Those of them whose launch is not over, so that no leader has taken them into service yet."""
+
 
 INACTIVE = "inactive"
 PENDING = "pending"
 ACTIVE = "active"
 ERROR = "error"
 LOCKED = "locked"
+
+# How a host answers on the swarm's port, on which only managers listen. A silent one may boot, hang or be cut off.
+LISTENS = "listens"
+REFUSES = "refuses"
+SILENT = "silent"
 
 
 @dataclass(frozen=True)
@@ -117,6 +128,8 @@ class Membership:
     """The published swarm's epoch when this node was told to join it."""
     swarm_epoch: Optional[int] = None
     """The epoch that the swarm itself is in; None where the engine cannot tell, as on workers and without a leader."""
+    remembered: Optional[Truth] = None
+    """The cluster's record as the swarm itself remembers it; None where the engine cannot tell, too."""
 
 
 class JoinRefused(SwarmError):
@@ -153,8 +166,8 @@ class Engine(Protocol):
     def tokens(self) -> Mapping[str, str]:
         """The swarm's present join tokens by role."""
 
-    def answers(self, address: str) -> bool:
-        """Whether something listens at that address on the swarm's port."""
+    def probe(self, address: str) -> str:
+        """How that address answers on the swarm's port: ``LISTENS``, ``REFUSES`` or ``SILENT``."""
 
 
 class Clock(Protocol):

@@ -4,13 +4,46 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass, field, replace
-from typing import Mapping, Optional, Tuple
+from typing import Mapping, Optional, Tuple, Union
 
 from ..errors import SwarmError
 
 CLAIMED = "claimed"
 FORMED = "formed"
 RESTORING = "restoring"
+
+
+_REPAIR = "The swarm's leader writes it again; if there is no swarm, restore an older version of the object."
+
+
+class InvalidTruth(SwarmError):
+    """The object is there, but nobody can tell what it says."""
+
+    version = ""
+    """The object's version (an ETag), where that is known."""
+
+
+@dataclass(frozen=True)
+class Memory:
+    """What a swarm says of itself."""
+
+    swarm_id: str
+    remembered: Optional[Truth] = None
+    """The cluster's record as it was published last; None if it does not remember any."""
+    epoch: int = 0
+    """How often it was brought back."""
+
+
+@dataclass(frozen=True)
+class Published:
+    """What stands in the bucket as ``cluster.json``."""
+
+    truth: Optional[Truth]
+    """None if there is no such object, or nobody can tell what it says."""
+    version: Optional[str]
+    """The object's version (an ETag); None if there is none."""
+    flaw: str = ""
+    """Why nobody can tell what it says."""
 
 
 @dataclass(frozen=True)
@@ -57,17 +90,48 @@ class Truth:
             former=tuple(dict.fromkeys(former)),
         )
 
+    def after(self, other: Optional[Truth]) -> Truth:
+        """This record with nothing forgotten that the other one knows, if there is one: epochs and former swarms."""
+        if other is None:
+            return self
+        roles = {*self.epochs, *other.epochs}
+        known = (*other.former, other.cluster_id or "", *self.former)
+        return replace(
+            self,
+            generation=max(self.generation, other.generation),
+            epochs={role: max(self.epoch(role), other.epoch(role)) for role in roles},
+            former=tuple(dict.fromkeys(swarm for swarm in known if swarm and swarm != self.cluster_id)),
+        )
+
+    def again(self, over: Optional[Truth]) -> Truth:
+        """This record, to be written over another version of the object."""
+        return replace(self, generation=max(self.generation, over.generation if over else 0) + 1)
+
     def epoch(self, role: str) -> int:
         """The epoch in which nodes of that role must have joined to be members."""
         return self.epochs.get(role, 0)
 
+    @property
+    def rank(self) -> Tuple[int, int]:
+        """Grows with every write. A restore comes first: it may count on from an object that was rolled back."""
+        return sum(self.epochs.values()), self.generation
+
+    @property
+    def shown(self) -> Mapping[str, object]:
+        """The same for people."""
+        return {"phase": self.phase, "swarm": self.cluster_id, "by": self.claimed_by, "generation": self.generation}
+
     def encode(self) -> bytes:
         """As it stands in the bucket."""
-        return (json.dumps(asdict(self), indent=2, sort_keys=True) + "\n").encode()
+        return (self.line(indent=2) + "\n").encode()
+
+    def line(self, indent: Optional[int] = None) -> str:
+        """As JSON, in one line as the swarm remembers it."""
+        return json.dumps(asdict(self), indent=indent, sort_keys=True)
 
     @classmethod
-    def decode(cls, content: bytes) -> Truth:
-        """Raises SwarmError for anything that no version of this code wrote: it is never read as 'nobody'."""
+    def decode(cls, content: Union[bytes, str]) -> Truth:
+        """Raises InvalidTruth for anything that no version of this code wrote: it is never read as 'nobody'."""
         try:
             found = json.loads(content)
             fields = {name: found.get(name) for name in cls.__dataclass_fields__}
@@ -75,12 +139,11 @@ class Truth:
             fields["former"] = tuple(str(one) for one in fields["former"] or ())
             truth = cls(**fields)
         except (ValueError, AttributeError, TypeError) as error:
-            raise SwarmError(f"cluster.json in the bucket is not JSON as it should be: {error}") from None
+            raise InvalidTruth(f"cluster.json in the bucket is not JSON as it should be: {error}. {_REPAIR}") from None
         complete = isinstance(truth.generation, int) and bool(truth.claimed_by)
         possible = {CLAIMED: not truth.cluster_id, FORMED: bool(truth.cluster_id), RESTORING: True}
         if not complete or not possible.get(truth.phase, False):
-            raise SwarmError(
-                "cluster.json in the bucket does not say who claimed the cluster or which swarm it formed: restore an "
-                "older version of the object."
+            raise InvalidTruth(
+                f"cluster.json in the bucket does not say who claimed the cluster or which swarm it formed. {_REPAIR}"
             )
         return truth

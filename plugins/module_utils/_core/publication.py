@@ -6,7 +6,8 @@ from typing import Mapping, Optional, Protocol, Sequence, Tuple
 
 from .errors import Unavailable
 from .join import tokens
-from .join.ports import Store
+from .join.ports import Outcome, Store
+from .join.truth import InvalidTruth, Published, Truth
 
 
 class Secrets(Protocol):
@@ -19,16 +20,32 @@ class Secrets(Protocol):
         """The swarm that they are for."""
 
 
-class Published:
-    """The truth and the join tokens in the bucket."""
+class Publication:
+    """The cluster's record and the join tokens in the bucket."""
 
     def __init__(self, store: Store, engine: Secrets) -> None:
         self._store, self._engine = store, engine
 
+    def published(self) -> Published:
+        """The cluster's record as it stands there. Raises Unavailable."""
+        try:
+            stored = self._store.read()
+        except InvalidTruth as error:
+            return Published(None, error.version, str(error))
+        return Published(stored.value, stored.version) if stored else Published(None, None)
+
     def published_id(self) -> Optional[str]:
         """The ID of the published swarm; None while there is none. Raises Unavailable."""
-        stored = self._store.read()
-        return stored.value.cluster_id if stored else None
+        truth = self.published().truth
+        return truth.cluster_id if truth else None
+
+    def republish(self, record: Truth, version: Optional[str]) -> bool:
+        """Write the record if the object still is of that version, None being 'if there is none'. Whether it was.
+
+        Raises Unavailable.
+        """
+        outcome = self._store.create(record) if version is None else self._store.replace(record, version)
+        return outcome is Outcome.WRITTEN
 
     def stale(self) -> Tuple[str, ...]:
         """Roles whose published token is not the engine's. Raises Unavailable."""

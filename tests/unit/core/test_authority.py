@@ -1,0 +1,127 @@
+"""Whose word counts: the swarm's memory of what was published, or the bucket's."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from ansible_collections.swarm.aws.plugins.module_utils._core.actions import PublishRecord, RememberRecord
+from ansible_collections.swarm.aws.plugins.module_utils._core.apply import Refused
+from ansible_collections.swarm.aws.plugins.module_utils._core.authority import judge
+from ansible_collections.swarm.aws.plugins.module_utils._core.join.truth import (
+    CLAIMED,
+    FORMED,
+    RESTORING,
+    Published,
+    Truth,
+)
+from ansible_collections.swarm.aws.plugins.module_utils._core.plan import decide, plan
+
+from .world import POLICY, SWARM_ID, ModelWorld, gone, instance, node, observed, record
+
+THREE = [instance(number) for number in (1, 2, 3)]
+NODES = [node(number, leader=number == 1) for number in (1, 2, 3)]
+# The swarm's own memory: it was formed, and brought back once.
+KNOWN = Truth(FORMED, "i-001", "", 6, SWARM_ID, {"manager": 1}, ("before",))
+MISSING = Published(None, None)
+NOW = 1_000_000.0
+
+
+def seen(published: Published | None, remembered: Truth | None = KNOWN, **more):
+    cluster = observed(THREE, NODES, record(1, 2, 3))
+    return replace(cluster, published=published, remembered=remembered, epoch=1, **more)
+
+
+def stored(truth: Truth) -> Published:
+    return Published(truth, "v1")
+
+
+OLDER = {
+    "missing": MISSING,
+    "unreadable": Published(None, "v1", "cluster.json is not JSON."),
+    "the first claim": stored(Truth(CLAIMED, "i-009", "", 1)),
+    "a newer claim": stored(Truth(CLAIMED, "i-009", "", 9)),
+    "formed before the restore": stored(Truth(FORMED, "i-001", "", 2, SWARM_ID)),
+    "the restore of before": stored(Truth(RESTORING, "i-001", "", 5, SWARM_ID, {}, ())),
+    "another swarm from before": stored(Truth(FORMED, "i-001", "", 2, "before")),
+}
+
+
+@pytest.mark.fault(38)
+@pytest.mark.fault(40)
+@pytest.mark.parametrize("published", OLDER.values(), ids=OLDER)
+def test_what_the_bucket_has_lost_is_published_again(published):
+    cluster = seen(published)
+    authority = judge(cluster)
+    assert authority.acts and not authority.reason
+    assert isinstance(authority.action, PublishRecord)
+    world = ModelWorld(cluster)
+    world.remembered = KNOWN
+    assert world.do(authority.action)
+    again = world.bucket.truth
+    assert replace(again, generation=6) == KNOWN
+    assert again.rank > KNOWN.rank and (published.truth is None or again.generation > published.truth.generation)
+    assert judge(replace(cluster, published=world.bucket)).action == RememberRecord(KNOWN, again)
+
+
+@pytest.mark.fault(38)
+def test_a_record_that_changed_meanwhile_is_not_written_over():
+    world = ModelWorld(seen(MISSING))
+    action = judge(world.observe()).action
+    world.bucket = stored(Truth(RESTORING, "i-002", "", 9))
+    with pytest.raises(Refused, match="has changed in the meantime"):
+        world.do(action)
+
+
+@pytest.mark.fault(38)
+def test_without_a_quorum_nothing_is_published():
+    nodes = [NODES[0], *(replace(one, reachable=False) for one in NODES[1:])]
+    authority = judge(replace(seen(MISSING), nodes=tuple(nodes)))
+    assert authority.action is None and "once there is a quorum" in authority.reason
+
+
+@pytest.mark.fault(39)
+@pytest.mark.parametrize(
+    "found",
+    [Truth(FORMED, "i-009", "", 7, "other", {"manager": 1}), Truth(RESTORING, "i-009", "", 2, None, {"manager": 2})],
+)
+def test_a_newer_record_of_another_swarm_is_told_and_left_alone(found):
+    authority = judge(seen(stored(found)))
+    assert authority.acts and authority.action is None
+    for word in (SWARM_ID, found.cluster_id or "being restored", "i-009", "delete cluster.json"):
+        assert word in authority.reason
+    # Somebody may be in it.
+    assert not judge(seen(stored(found), elsewhere=("i-009",))).acts
+
+
+@pytest.mark.fault(42)
+def test_the_record_is_kept_while_the_bucket_does_not_answer_or_names_another_swarm():
+    dead = [*NODES[:2], replace(NODES[2], state="down", reachable=False)]
+    for published in (None, MISSING, stored(Truth(FORMED, "i-009", "", 9, "other", {"manager": 1}))):
+        cluster = replace(seen(published), instances=(*THREE[:2], gone(3)), nodes=tuple(dead))
+        kinds = [type(action).__name__ for action in plan(cluster, POLICY, NOW)]
+        assert "SyncRecord" in kinds and "Demote" in kinds
+
+
+def test_what_was_published_is_remembered_but_not_in_a_swarm_that_was_restored_without_it():
+    after = Truth(FORMED, "i-001", "", 8, SWARM_ID, {"manager": 2})
+    assert (
+        judge(
+            seen(
+                stored(after),
+                None,
+            )
+        ).action
+        is None
+    )
+    assert judge(replace(seen(stored(after), None), epoch=2)).action == RememberRecord(None, after)
+    assert judge(seen(stored(KNOWN))).action is None
+
+
+def test_a_swarm_beside_which_most_managers_are_in_another_one_does_not_act():
+    alone = replace(seen(stored(KNOWN)), nodes=(NODES[0],), elsewhere=("i-002", "i-003"))
+    decision = decide(alone, POLICY, NOW)
+    assert (decision.actions, decision.acts) == ([], False)
+    assert "i-002 and i-003 answer on port 2377" in decision.refused[0]
+    most = replace(seen(stored(KNOWN)), nodes=tuple(NODES[:2]), elsewhere=("i-003",))
+    assert decide(most, POLICY, NOW).acts
