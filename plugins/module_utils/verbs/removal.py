@@ -15,6 +15,8 @@ from ..adapters.keeping import Keeper
 
 # Seconds between two looks at the swarm, and between two at all there is.
 LOOK, LOOK_AROUND = 0.5, 4.0
+# How long a removal is held before it is called off: a node that missed a heartbeat comes back within that, in seconds.
+HELD = 20.0
 
 
 class Removal:
@@ -37,6 +39,7 @@ class Removal:
         self._members = identity.join(observed)
         self.awaited: List[str] = []
         self.notes: List[str] = []
+        self._held_since: Optional[float] = None
         if self._id not in self._members.instances and self._orphan is None:
             raise refusals.foreign(self._id, keeper.fleet.owner(self._id), policy.cluster, policy.region)
 
@@ -182,7 +185,11 @@ class Removal:
         decision = decide(observed, self._policy, self._now())
         self.awaited = decision.waits.get(self._id, [])
         held = decision.held.get(self._id)
-        if held and stage in (REQUESTED, BEGUN, None):
+        if not held:
+            self._held_since = None
+        elif self._held_since is None:
+            self._held_since = self._now()
+        elif stage in (REQUESTED, BEGUN, None) and self._now() - self._held_since >= HELD:
             self.withdraw(check_mode=False)
             raise refusals.RequestRefused(f"{held} Its removal was called off, and it goes on working.")
         if stage == READY and not self.awaited:

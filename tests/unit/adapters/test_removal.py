@@ -162,6 +162,24 @@ def test_fault_25_what_certainly_has_no_place_is_refused_at_once(bench):
     assert drain(bench, force=True)["changed"]
 
 
+@pytest.mark.fault(25)
+def test_fault_25_a_place_that_is_away_for_a_moment_is_waited_for(bench, monkeypatch):
+    bench.world.all_services["web"] = replace(WEB, needs=Needs(most_per_node=1), healthy={"n001": 1, "n004": 1})
+    drain(bench, until="begun", force=False)
+    away = {f"n{number:03}": bench.world.members[f"n{number:03}"] for number in (2, 3)}
+    back_at = bench.world.time + 12
+    slept = bench.sleep
+
+    def sleep(seconds):
+        there = {} if bench.world.time < back_at else away
+        bench.world.members.update(there or {key: replace(one, state="down") for key, one in away.items()})
+        slept(seconds)
+
+    monkeypatch.setattr(bench, "sleep", sleep)
+    assert drain(bench)["over"] is False
+    assert bench.world.ended == [(IDS[4], True)]
+
+
 def test_a_removal_is_called_off_on_demand_and_not_when_it_is_too_late(bench):
     drain(bench, until="begun")
     result = drain(bench, state="kept")
