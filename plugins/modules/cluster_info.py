@@ -254,9 +254,9 @@ from ..module_utils.verbs.on_manager import ARGUMENTS, keeper
 def show(cluster):
     """What there is, as far as it can be told. Raises SwarmError if the nodes cannot."""
     manager_here(cluster.swarm)
-    policy = cluster.policy()
+    policy, flaw = cluster.policy_or_last()
     observed = cluster.observe(policy)
-    failures = [failure.message for failure in cluster.observer.failures]
+    failures = [*filter(None, [flaw]), *(failure.message for failure in cluster.observer.failures)]
     if observed.nodes is None:
         raise SwarmError(" ".join(failures) or "The engine does not tell the nodes.")
     groups, status = (), {}

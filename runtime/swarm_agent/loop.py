@@ -9,7 +9,7 @@ from typing import Any, Callable, Deque, Dict, List, Mapping, Optional
 from ansible_collections.swarm.aws.plugins.module_utils._core import events, identity, interruptions, report
 from ansible_collections.swarm.aws.plugins.module_utils._core.cluster import Interruption
 from ansible_collections.swarm.aws.plugins.module_utils._core.errors import SwarmError
-from ansible_collections.swarm.aws.plugins.module_utils._core.policy import Policy, PolicyError
+from ansible_collections.swarm.aws.plugins.module_utils._core.policy import Policy
 from ansible_collections.swarm.aws.plugins.module_utils._core.reconcile import Pass
 from ansible_collections.swarm.aws.plugins.module_utils.adapters.clock import SystemClock
 from ansible_collections.swarm.aws.plugins.module_utils.adapters.config import Config
@@ -62,6 +62,8 @@ class Loop:
         self._monitor = monitor
         self._policy: Optional[Policy] = None
         self._policy_read_at: Optional[float] = None
+        # Why the policy cannot be read, if it cannot.
+        self._policy_flaw = ""
         self._queue: Optional[Queue] = None
         self._queue_rests_until = 0.0
         # The nodes as they were before the last pass.
@@ -141,12 +143,10 @@ class Loop:
         now = self._clock.now()
         if self._policy_read_at is None or now - self._policy_read_at >= IDLE:
             try:
-                self._policy = self._keeper.policy()
-                self._said.pop("policy", None)
-            except PolicyError as error:
-                self._say("policy", str(error))
+                self._policy, self._policy_flaw = self._keeper.policy_or_last()
             except SwarmError as error:
-                self._say("policy", f"The policy is not known: {error}")
+                self._policy_flaw = str(error)
+            self._say("policy", self._policy_flaw)
             if self._policy is not None:
                 self._policy_read_at = now
         return self._policy
@@ -195,6 +195,7 @@ class Loop:
             **report.outlook(result.decision),
             "failures": [f"{failure.service}: {failure.message}" for failure in result.failures],
             "postponed": result.postponed,
+            "policy": self._policy_flaw,
         }
         # What was planned has been done.
         del status["planned"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
 from typing import Any, FrozenSet, Mapping, Optional, Tuple
 
@@ -138,6 +139,15 @@ class Policy:
     def terminating_hook(self) -> str:
         """Name of the hook at which an instance waits before it ends."""
         return names.terminating_hook(self.cluster)
+
+    @classmethod
+    def read(cls, content: bytes, region: str = "") -> Policy:
+        """Read a `policy.json`. Raises PolicyError, which says what is wrong where."""
+        try:
+            document = json.loads(content)
+        except (ValueError, RecursionError) as error:
+            raise PolicyError(f"policy.json is not valid: it is not JSON: {error}. Run site.yml.") from None
+        return cls.parse(document, region)
 
     @classmethod
     def parse(cls, document: Any, region: str = "") -> Policy:

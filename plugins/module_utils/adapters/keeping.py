@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
-from typing import Any, Callable, Collection, Mapping, Optional
+from pathlib import Path
+from typing import Any, Callable, Collection, Mapping, Optional, Tuple
 
 from .._core import apply as core
 from .._core.actions import Action
 from .._core.backoff import Backoff
 from .._core.change import Change
 from .._core.cluster import Cluster
+from .._core.errors import SwarmError
 from .._core.observe import Observer
 from .._core.policy import Policy, PolicyError
 from .._core.publication import Publication
@@ -24,6 +27,9 @@ from .queue import Queue
 from .records import Records
 from .store import POLICY_KEY, S3Store
 from .swarm import DockerSwarm
+
+# The last valid policy, for the time when the bucket has none.
+LAST_POLICY = Path("/var/lib/swarm-agent/policy.json")
 
 
 class Keeper:
@@ -50,13 +56,37 @@ class Keeper:
         )
         self.observer = Observer(self._world, self._now, alive)
         self._backoff = Backoff()
+        self._last_policy = LAST_POLICY
 
     def policy(self) -> Policy:
         """What the operator wants. Raises PolicyError if it is not there or not valid, Unavailable if unknown."""
-        policy = self._store.policy()
+        content = self._store.policy()
+        policy = Policy.read(content, self._aws.region)
         if policy.cluster != self._cluster:
             raise PolicyError(f"{POLICY_KEY} in the bucket {self._bucket} is of the cluster {policy.cluster}.")
+        self._remember(content)
         return policy
+
+    def policy_or_last(self) -> Tuple[Policy, str]:
+        """The same, or else the last valid one that this host has seen, and why. Raises SwarmError if it has none."""
+        try:
+            return self.policy(), ""
+        except SwarmError as error:
+            try:
+                last = Policy.read(self._last_policy.read_bytes(), self._aws.region)
+            except (OSError, PolicyError):
+                raise error from None
+            return last, f"{error} Until that is mended, the last valid policy counts."
+
+    def _remember(self, content: bytes) -> None:
+        path = self._last_policy
+        # Without it only the time without a policy gets harder.
+        with contextlib.suppress(OSError):
+            if not path.exists() or path.read_bytes() != content:
+                # At once or not at all.
+                part = path.with_suffix(".part")
+                part.write_bytes(content)
+                part.replace(path)
 
     def observe(self, policy: Policy) -> Cluster:
         """What there is now; what could not be observed stands in ``observer.failures``."""

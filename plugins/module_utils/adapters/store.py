@@ -5,10 +5,9 @@ from __future__ import annotations
 import json
 from typing import Any, Collection, Dict, Mapping, Optional, Sequence
 
-from .._core.errors import SwarmError
 from .._core.join.ports import Outcome, Stored, Token
 from .._core.join.truth import InvalidTruth, Truth
-from .._core.policy import Policy, PolicyError
+from .._core.policy import PolicyError
 from .aws import Aws, ClientError, code
 from .keys import UnlockKeys
 
@@ -81,16 +80,12 @@ class S3Store:
     def unlock_keys(self) -> Sequence[str]:
         return self._keys.read() if self._keys else []
 
-    def policy(self) -> Policy:
-        """What the agents are to hold to. Raises PolicyError if it is not there or not valid."""
+    def policy(self) -> bytes:
+        """The operator's policy as it stands there. Raises PolicyError if it does not, Unavailable if unknown."""
         found = self._get(POLICY_KEY)
         if found is None:
             raise PolicyError(f"There is no {POLICY_KEY} in the bucket {self._bucket}: run site.yml.")
-        try:
-            document = json.loads(found.value)
-        except ValueError as error:
-            raise SwarmError(f"{POLICY_KEY} in the bucket {self._bucket} is not JSON: {error}") from None
-        return Policy.parse(document, self._aws.region)
+        return found.value
 
     def status(self) -> Mapping[str, Any]:
         """What `write_status` wrote last; empty if there is none, or none that can be read."""

@@ -35,7 +35,7 @@ def keeper(params: Mapping[str, Any]) -> Keeper:
 def look(keeper_: Keeper) -> Tuple[Policy, Cluster]:
     """The policy and what there is. Raises SwarmError unless this host is a manager that can tell."""
     manager_here(keeper_.swarm)
-    policy = keeper_.policy()
+    policy, _flaw = keeper_.policy_or_last()
     observed = keeper_.observe(policy)
     if keeper_.observer.failures:
         raise SwarmError(" ".join(failure.message for failure in keeper_.observer.failures))

@@ -59,6 +59,9 @@ class SimKeeper(Keeper):
     def policy(self) -> Policy:
         return self._agent.call(act.STORE, "read policy.json", lambda: self._agent.world.policy)
 
+    def policy_or_last(self) -> tuple[Policy, str]:
+        return self.policy(), ""
+
     def observe(self, policy: Policy) -> Cluster:
         self._agent.pass_began = self._agent.world.now
         found = super().observe(policy)

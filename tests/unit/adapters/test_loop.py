@@ -33,6 +33,7 @@ class FakeKeeper:
         self.swarm = self.observer = self
         self.leading: bool | Exception = True
         self.wanted: Policy | Exception = POLICY
+        self.last: Policy | None = None
         self.messages: list[Message] = []
         self.deleted: list[str] = []
         self.statuses: list[dict] = []
@@ -54,6 +55,14 @@ class FakeKeeper:
 
     def policy(self):
         return _or_raise(self.wanted)
+
+    def policy_or_last(self):
+        try:
+            return self.policy(), ""
+        except PolicyError as error:
+            if self.last is None:
+                raise
+            return self.last, f"{error} The last valid policy counts."
 
     def reconcile(self, policy):
         seen = replace(self.cluster, interruptions=tuple(self.announced))
@@ -227,17 +236,17 @@ def test_a_queue_that_fails_only_costs_time(bench):
     assert bench.notify.signs > 20
 
 
-def test_the_last_good_policy_serves_when_there_is_a_worse_one(bench):
-    good, bench.keeper.wanted = bench.keeper.wanted, PolicyError("policy.json is not valid")
+@pytest.mark.fault(41)
+def test_fault_41_without_a_valid_policy_the_last_one_counts_and_that_is_told(bench):
+    bench.keeper.wanted = PolicyError("policy.json is not valid.")
     assert bench.turn() == agent.STANDBY
     assert bench.keeper.statuses == []
-    bench.keeper.wanted = good
-    bench.turn()
-    bench.keeper.wanted = PolicyError("policy.json is not valid")
+    bench.keeper.last = POLICY
     bench.turn()
     bench.turn()
-    assert len(bench.keeper.statuses) == 2
-    assert [line["message"] for line in bench.lines("warning")] == ["policy.json is not valid"] * 2
+    told = [line["message"] for line in bench.lines("warning")]
+    assert told == ["policy.json is not valid.", "policy.json is not valid. The last valid policy counts."]
+    assert {status["policy"] for status in bench.keeper.statuses} == {told[1]}
 
 
 def test_the_fake_is_true_to_the_plan():

@@ -1,0 +1,45 @@
+"""The policy that counts while the bucket has none."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from ansible_collections.swarm.aws.plugins.module_utils._core.errors import SwarmError
+from ansible_collections.swarm.aws.plugins.module_utils._core.policy import PolicyError
+from ansible_collections.swarm.aws.plugins.module_utils.adapters.keeping import Keeper
+
+pytestmark = pytest.mark.fault(41)
+GOOD = json.dumps({"cluster": "example", "groups": {"manager": {"role": "manager"}}}).encode()
+
+
+def keeper(folder: Path, content: bytes) -> Keeper:
+    """A keeper of a cluster whose bucket has that policy."""
+    made = Keeper.__new__(Keeper)
+    made._cluster, made._bucket, made._last_policy = "example", "bucket", folder / "policy.json"
+    made._aws = SimpleNamespace(region="eu-west-1")  # type: ignore[assignment]
+
+    def policy() -> bytes:
+        if not content:
+            raise PolicyError("There is no policy.json in the bucket.")
+        return content
+
+    made._store = SimpleNamespace(policy=policy)  # type: ignore[assignment]
+    return made
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[" * 100_000, b'{"cluster": 7}', GOOD.replace(b"example", b"other")])
+def test_the_last_valid_policy_counts_while_the_bucket_has_no_valid_one(tmp_path: Path, content: bytes) -> None:
+    with pytest.raises(SwarmError):
+        keeper(tmp_path, content).policy_or_last()
+    good, flaw = keeper(tmp_path, GOOD).policy_or_last()
+    assert flaw == ""
+    last, flaw = keeper(tmp_path, content).policy_or_last()
+    assert last == good and flaw.endswith("the last valid policy counts.")
+    assert json.loads((tmp_path / "policy.json").read_text()) == json.loads(GOOD)
+
+
+def test_a_host_that_cannot_keep_it_goes_on(tmp_path: Path) -> None:
+    assert keeper(tmp_path / "missing", GOOD).policy_or_last()[1] == ""
