@@ -9,6 +9,9 @@ from ansible_collections.swarm.aws.plugins.module_utils._core import actions as 
 from ansible_collections.swarm.aws.plugins.module_utils._core import interruptions, labels
 from ansible_collections.swarm.aws.plugins.module_utils._core.cluster import Record
 from ansible_collections.swarm.aws.plugins.module_utils._core.events import SPOT_NOTICE
+from ansible_collections.swarm.aws.plugins.module_utils._core.join.truth import CLAIMED, Truth
+
+from tests.simulation.bucket import TRUTH
 
 from .cloud import EPOCH, Machine
 from .ports import SQS
@@ -230,6 +233,37 @@ def outage(world: World) -> None:
     world.outages[service] = world.now + world.rng.uniform(5, 60)
 
 
+def roll_back_record(world: World) -> None:
+    """Somebody puts an earlier version of the cluster's record back, or the claim that it began with."""
+    first = Truth(CLAIMED, "i-elsewhere", "", 1)
+    world.bucket.restore(TRUTH, world.rng.choice((first, *world.bucket.history[TRUTH])))
+
+
+def spoil_record(world: World) -> None:
+    """Somebody edits the cluster's record by hand, and it cannot be read any more."""
+    world.bucket.restore(TRUTH, "{")
+
+
+def empty_bucket(world: World) -> None:
+    world.bucket.objects.clear()
+
+
+def demote_by_hand(world: World) -> None:
+    """Somebody runs `docker node demote` for a manager that does its work."""
+    machine = some(world, "manager")
+    member = _member(world, machine)
+    if member and world.swarm.works and member is not world.swarm.leader and len(world.swarm.voters) > 2:
+        world.swarm.demote_by_hand(member)
+
+
+def delete_by_hand(world: World) -> None:
+    """Somebody runs `docker node rm --force` for a worker, whose agent notices that after a while."""
+    machine = some(world, "worker")
+    member = _member(world, machine)
+    if machine and member and world.swarm.works:
+        world.delete_by_hand(machine, member)
+
+
 def junk(world: World) -> None:
     """Messages that nobody can read, or of others."""
     for body in world.rng.sample(JUNK + FOREIGN, 3):
@@ -323,6 +357,11 @@ ALL: tuple[Fault, ...] = (
     lose_zone,
     outage,
     outage,
+    roll_back_record,
+    spoil_record,
+    empty_bucket,
+    demote_by_hand,
+    delete_by_hand,
     junk,
     second_agent,
     second_agent,

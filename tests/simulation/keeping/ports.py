@@ -162,12 +162,10 @@ class SimPeers:
         self._agent = agent
 
     def listens(self, address: str) -> bool:
-        def question() -> bool:
-            machines = self._agent.world.cloud.machines.values()
-            machine = next((one for one in machines if one.private == address), None)
-            return machine is not None and self._agent.world.listens(machine, self._agent.machine)
-
-        return self._agent.call(act.SWARM, f"knock at {address}", question)
+        world = self._agent.world
+        world.pause(world.rng.uniform(0.001, 2))
+        machine = next((one for one in world.cloud.machines.values() if one.alive and one.private == address), None)
+        return machine is not None and world.listens(machine, self._agent.machine)
 
 
 class SimFleet:

@@ -164,6 +164,8 @@ class Swarm:
             if not self._can_lose(member):
                 raise Unavailable("can't remove member from the raft: this would result in a loss of quorum")
             self._world.at(self._world.rng.uniform(0.2, 2), lambda: self._demote(member))
+        if role == "manager" and member.role == "worker":
+            self._world.at(self._world.rng.uniform(0.2, 2), lambda: self._promote(member))
         member.version += 1
         member.role = role or member.role
         if availability:
@@ -173,6 +175,13 @@ class Swarm:
             member.labels = dict(labels)
         self._world.work.orchestrate()
         self._world.changed()
+
+    def demote_by_hand(self, member: Member) -> None:
+        """Somebody has a manager be a worker."""
+        if self._can_lose(member):
+            member.role = "worker"
+            member.version += 1
+            self._world.at(self._world.rng.uniform(0.2, 2), lambda: self._demote(member))
 
     def remove(self, machine: Machine, node: str) -> None:
         """Take a node out, up or not. One that is to be no manager is not asked whether it still votes."""
@@ -307,6 +316,13 @@ class Swarm:
         if member.removed:
             del self.members[member.id]
         self.disturbed()
+
+    def _promote(self, member: Member) -> None:
+        """Have one vote that is to be a manager, as the leader does when it can."""
+        if member.role == "manager" and member.id in self.members and self.works and self.up(member):
+            member.voter = True
+            self._world.note("votes", member.machine)
+            self.disturbed()
 
     def _can_lose(self, member: Member) -> bool:
         """Whether the rest would be a quorum of itself."""

@@ -14,7 +14,7 @@ from ansible_collections.swarm.aws.plugins.module_utils._core.errors import Unav
 from ansible_collections.swarm.aws.plugins.module_utils._core.join.ports import ROLES
 from ansible_collections.swarm.aws.plugins.module_utils._core.policy import Dns, Group, Policy
 
-from tests.simulation.bucket import Bucket, token_key
+from tests.simulation.bucket import TRUTH, Bucket, token_key
 from tests.simulation.scheduler import Bell, Scheduler
 
 from .agent import Agent
@@ -93,6 +93,8 @@ class World:
                 self.swarm.add(machine, name)
         first = next(iter(self.cloud.machines.values()))
         self.bucket.form(self.swarm.id, first.id, {role: self.swarm.token(role) for role in ROLES})
+        # The first pass after that has it remembered.
+        self.swarm.remembered = self.bucket.objects[TRUTH].value
         self.work.add(Service("edge", None, role="manager"))
         self.work.add(Service("web", 2, START_FIRST))
         self.work.add(Service("queue", 1))
@@ -197,6 +199,15 @@ class World:
         self._silence(machine)
         self.at(self.rng.uniform(1, 5), lambda: self._join(machine))
 
+    def delete_by_hand(self, machine: Machine, member: Member) -> None:
+        """Have somebody delete a live worker's node; its agent joins anew once it has read that often enough."""
+        self.trace(machine.id, "is deleted from the swarm")
+        del self.swarm.members[member.id]
+        member.removed = True
+        self.work.excuse()
+        self.swarm.disturbed()
+        self.at(self.rng.uniform(60, 120), lambda: self._join(machine))
+
     def split(self, machine: Machine) -> None:
         """Have somebody make a swarm of its own on a manager, whose agent goes on."""
         member, agent = self.swarm.member_of(machine), self.agents.get(machine.id)
@@ -232,6 +243,8 @@ class World:
             return
         stored = self.bucket.get(token_key(machine.group.role))
         try:
+            if stored is None:
+                raise Unavailable("no join token is published")
             member = self.swarm.join(machine, stored.value.secret)
         except Unavailable:
             self.at(3.0, lambda: self._join(machine))
