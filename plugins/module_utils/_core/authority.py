@@ -81,8 +81,8 @@ def _remember(observed: Cluster, stored: Truth) -> Optional[Action]:
 
 def _outnumbered(observed: Cluster, own: str) -> str:
     return (
-        f"{' and '.join(observed.elsewhere)} answer on port 2377 and are no reachable managers of this engine's swarm "
-        f"{own}: they are in another one, or cut off from this one, so nothing is done. If somebody made a new swarm "
+        f"Port 2377 answers on {' and '.join(observed.elsewhere)}, which this engine's swarm {own} does not reach: they "
+        "are in another swarm or cut off from this one, so nothing is done. If somebody made a new swarm "
         "here (`docker swarm init --force-new-cluster`), run `docker swarm leave --force` on this node, and its agent "
         "joins theirs. If this swarm is to stay, run playbooks/restore.yml."
     )

@@ -150,9 +150,12 @@ class Invariants:
 
     def request(self, target: str | None, began: float) -> None:
         """I6: what comes by the load balancer is answered, unless something happened that nobody planned."""
+        world = self._world
         # Where many calls are refused, what is planned takes so much longer.
-        felt = FELT / (1 - self._world.weather.refuse)
-        if max(0.0, self._world.work.excused_at, self._world.stands_still_until) < began - felt:
+        felt = FELT / (1 - world.weather.refuse)
+        # At first nothing is a target yet.
+        excuses = (0.0, world.work.excused_at, world.stands_still_until, *world.outages.values())
+        if max(excuses) < began - felt:
             raise Broken(f"I6: {target or 'the load balancer'} does not answer a request")
 
     def passed(self, agent: Agent, result: Pass) -> None:

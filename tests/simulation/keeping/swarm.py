@@ -188,7 +188,7 @@ class Swarm:
         if node not in self.members:
             return
         member = self._deciding(machine, node)
-        if member.role == "manager":
+        if member.role == "manager" and member.voter:
             raise Unavailable("node is a cluster manager and is a member of the raft cluster")
         member.removed = True
         if not member.voter:

@@ -122,6 +122,6 @@ def test_a_swarm_beside_which_most_managers_are_in_another_one_does_not_act():
     alone = replace(seen(stored(KNOWN)), nodes=(NODES[0],), elsewhere=("i-002", "i-003"))
     decision = decide(alone, POLICY, NOW)
     assert (decision.actions, decision.acts) == ([], False)
-    assert "i-002 and i-003 answer on port 2377" in decision.refused[0]
+    assert "Port 2377 answers on i-002 and i-003" in decision.refused[0]
     most = replace(seen(stored(KNOWN)), nodes=tuple(NODES[:2]), elsewhere=("i-003",))
     assert decide(most, POLICY, NOW).acts

@@ -316,7 +316,7 @@ def hindrance(sightings: Sequence[Sighting], waited: float) -> str:
     listening = [seen.instance for seen in sightings if seen.answer == LISTENS]
     if listening:
         return (
-            f"{' and '.join(listening)} answer on port 2377, so there may be a swarm that the bucket does not name: no "
+            f"Port 2377 answers on {' and '.join(listening)}, so there may be a swarm that the bucket does not name: no "
             "other one is initialised. Its leader publishes it again."
         )
     unknown = [seen.instance for seen in sightings if seen.answer != REFUSES or not seen.launching]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.lab.site import Site
+from tests.lab.site import Node, Site
 
 
 @pytest.mark.fault(6)
@@ -65,10 +65,34 @@ def test_fault_05_managers_are_found_after_all_of_them_were_replaced(site: Site)
 
 
 @pytest.mark.fault(43)
-def test_fault_43_nodes_that_left_or_were_deleted_by_hand_come_back(site: Site) -> None:
+def test_fault_43_agents_bring_nodes_back_that_left_or_were_deleted_or_demoted(site: Site) -> None:
+    before = {node.instance: node for node in site.settle()}
+    cluster, leader = site.truth()["cluster_id"], site.one("leader")
+    worker, follower = site.one("worker"), site.one("follower")
+    site.must(worker, "docker", "swarm", "leave")
+    site.wait("the worker to be back", lambda: _moved(site, before[worker]))
+    deleted = _engine(site, worker, "NodeID")
+    _delete(site, leader, deleted)
+    assert [_engine(site, worker, key) for key in ("LocalNodeState", "NodeID")] == ["active", deleted]
+    site.must(follower, "docker", "swarm", "leave", "--force")
+    site.wait("the follower to be back", lambda: _moved(site, before[follower]))
+    site.wait("the worker to be back", lambda: _engine(site, worker, "NodeID") != deleted)
+    after = {node.instance: node for node in site.settle()}
+    site.must(leader, "docker", "node", "demote", after[follower].node_id)
+    site.must(follower, "systemctl", "reboot")
+    site.wait("the follower to be a manager again", lambda: _role(site, leader, after[follower].node_id) == "manager")
+    assert {node.instance for node in site.settle()} == set(before)
+    assert site.truth()["cluster_id"] == cluster
+    site.settle_record()
+
+
+@pytest.mark.fault(43)
+def test_fault_43_join_yml_brings_back_what_has_no_agent(site: Site) -> None:
     before = {node.instance: node.node_id for node in site.settle()}
     cluster, leader = site.truth()["cluster_id"], site.one("leader")
     worker, manager = site.one("worker"), site.one("follower")
+    for instance in (worker, manager):
+        site.must(instance, "systemctl", "stop", "swarm-agent")
     site.must(worker, "docker", "swarm", "leave")
     site.must(leader, "docker", "node", "demote", before[manager])
     _delete(site, leader, before[manager])
@@ -92,6 +116,8 @@ def test_fault_43_nodes_that_left_or_were_deleted_by_hand_come_back(site: Site) 
     }
     again = site.playbook("playbooks/join.yml")
     assert (again.code, again.changed) == (0, 0), again.output[-4000:]
+    for instance in (worker, manager):
+        site.must(instance, "systemctl", "start", "swarm-agent")
     site.settle_record()
 
 
@@ -99,6 +125,7 @@ def test_fault_43_nodes_that_left_or_were_deleted_by_hand_come_back(site: Site) 
 def test_fault_43_a_deleted_node_that_takes_itself_for_a_member_comes_back(site: Site) -> None:
     site.settle()
     cluster, worker = site.truth()["cluster_id"], site.one("worker")
+    site.must(worker, "systemctl", "stop", "swarm-agent")
     deleted = _engine(site, worker, "NodeID")
     _delete(site, site.one("leader"), deleted)
     assert [_engine(site, worker, key) for key in ("LocalNodeState", "NodeID")] == ["active", deleted]
@@ -115,6 +142,16 @@ def test_fault_43_a_deleted_node_that_takes_itself_for_a_member_comes_back(site:
     assert site.truth()["cluster_id"] == cluster
     again = site.playbook("playbooks/join.yml", "-e", f"id={worker}")
     assert (again.code, again.changed) == (0, 0), again.output[-4000:]
+    site.must(worker, "systemctl", "start", "swarm-agent")
+
+
+def _moved(site: Site, before: Node) -> bool:
+    """Whether an instance is ready in the swarm as another node."""
+    return any(node.instance == before.instance and node.node_id != before.node_id for node in site.nodes())
+
+
+def _role(site: Site, manager: str, node_id: str) -> str:
+    return site.on(manager, "docker", "node", "inspect", "--format", "{{.Spec.Role}}", node_id).output.strip()
 
 
 def _delete(site: Site, manager: str, node_id: str) -> None:
