@@ -95,7 +95,7 @@ class Loop:
         began = self._clock.now()
         result = self._keeper.reconcile(policy)
         if self._monitor is not None:
-            self._monitor.passed(result, policy, self._clock.now() - began)
+            self._monitor.passed(result, policy, self._clock.now() - began, self._policy_flaw)
         self._tell(result)
         self._dismiss_messages(result)
         self._write_status(result)
@@ -174,7 +174,9 @@ class Loop:
         self._say("notes", " ".join(decision.notes))
         self._say("postponed", " ".join(result.postponed))
         waiting = f", waiting for {'; '.join(decision.awaited)}" if decision.awaited else ""
-        self._notify.status(f"Keeping the cluster true{waiting}")
+        doing = "Keeping the cluster true" if decision.acts else "Leads, and does nothing"
+        why = " ".join(filter(None, [self._policy_flaw, *decision.refused[:1]]))
+        self._notify.status(f"{doing}{waiting}{': ' if why else ''}{why}")
 
     def _say(self, subject: str, sentence: str) -> None:
         """Log a warning unless it was the last one about the same."""

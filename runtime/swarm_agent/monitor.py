@@ -74,14 +74,14 @@ class Monitor:
             for source in self._of_the_leader():
                 del self._asked[source], self._asked_at[source]
 
-    def passed(self, result: Pass, policy: Policy, seconds: float) -> None:
-        """A pass is over, which took so long."""
-        seen = metrics.measure(result.observed, policy, result.decision)
+    def passed(self, result: Pass, policy: Policy, seconds: float, policy_flaw: str = "") -> None:
+        """A pass is over, which took so long; ``policy_flaw`` says why the bucket's policy does not count, if so."""
+        seen = metrics.measure(result.observed, policy, result.decision, policy_flaw)
         with self._lock:
             self._policy, self._leading, self._pass = policy, True, seen
             self._addresses = result.observed.record.addresses if result.observed.record else ()
             self._pass_at, self._pass_seconds = self._now(), seconds
-            self._passes += 1
+            self._passes += result.decision.acts
             self._postponed += len(result.postponed)
             self._actions.update(type(action).__name__ for action, _change in result.done)
             self._failures.update(failure.service for failure in result.failures)

@@ -26,6 +26,8 @@ class Authority:
     # Why it does not act, or what a person has to settle although it acts.
     reason: str = ""
     action: Optional[Action] = None
+    # Whether the cluster's record in the bucket is missing or wrong; None if that is not known.
+    flawed: Optional[bool] = None
 
 
 def judge(observed: Cluster) -> Authority:
@@ -43,15 +45,14 @@ def judge(observed: Cluster) -> Authority:
         return Authority(True)
     stored = observed.published.truth
     if stored is not None and stored.cluster_id == own and stored.rank >= remembered.rank:
-        return Authority(True, action=_remember(observed, stored))
+        return Authority(True, action=_remember(observed, stored), flawed=False)
     if stored is None or stored.phase == CLAIMED or stored.rank <= remembered.rank:
         if quorum.margin < 0:
-            return Authority(
-                True, "The cluster's record in the bucket is out of date, and is written once there is a quorum."
-            )
+            reason = "The cluster's record in the bucket is out of date, and is written once there is a quorum."
+            return Authority(True, reason, flawed=True)
         record = remembered.again(stored)
-        return Authority(True, action=act.PublishRecord(observed.published, record))
-    return Authority(not observed.elsewhere, _disputed(own, stored))
+        return Authority(True, action=act.PublishRecord(observed.published, record), flawed=True)
+    return Authority(not observed.elsewhere, _disputed(own, stored), flawed=True)
 
 
 def _unpublished(observed: Cluster, own: str) -> Authority:
@@ -60,17 +61,16 @@ def _unpublished(observed: Cluster, own: str) -> Authority:
         return Authority(False, "The cluster's record in the bucket is not known yet, so nothing is done.")
     stored = observed.published.truth
     if stored is not None and stored.cluster_id == own:
-        return Authority(True, action=_remember(observed, stored))
+        return Authority(True, action=_remember(observed, stored), flawed=False)
     if stored is None or stored.cluster_id is None:
         what = observed.published.flaw or "The cluster's record in the bucket names no swarm."
-        return Authority(
-            False, f"This engine is in the swarm {own}, which was never published. {what} Nothing is done."
+        reason = f"This engine is in the swarm {own}, which was never published. {what} Nothing is done."
+    else:
+        reason = (
+            f"This engine is in the swarm {own}, but the cluster's record in the bucket names {stored.cluster_id}: "
+            "nothing is done. Run `docker swarm leave --force` on this node, and its agent joins the cluster's swarm."
         )
-    return Authority(
-        False,
-        f"This engine is in the swarm {own}, but the cluster's record in the bucket names {stored.cluster_id}: nothing "
-        "is done. Run `docker swarm leave --force` on this node, and its agent joins the cluster's swarm.",
-    )
+    return Authority(False, reason, flawed=True)
 
 
 def _remember(observed: Cluster, stored: Truth) -> Optional[Action]:
@@ -81,8 +81,8 @@ def _remember(observed: Cluster, stored: Truth) -> Optional[Action]:
 
 def _outnumbered(observed: Cluster, own: str) -> str:
     return (
-        f"Port 2377 answers on {' and '.join(observed.elsewhere)}, which this engine's swarm {own} does not reach: they "
-        "are in another swarm or cut off from this one, so nothing is done. If somebody made a new swarm "
+        f"Port 2377 answers on {' and '.join(observed.elsewhere)}, which this engine's swarm {own} does not reach: "
+        "they are in another swarm or cut off from this one, so nothing is done. If somebody made a new swarm "
         "here (`docker swarm init --force-new-cluster`), run `docker swarm leave --force` on this node, and its agent "
         "joins theirs. If this swarm is to stay, run playbooks/restore.yml."
     )

@@ -21,6 +21,8 @@ class Decision:
     held: Dict[str, str] = field(default_factory=dict)
     # Whether this engine's swarm is the cluster's, so that its agent acts.
     acts: bool = False
+    # Whether the cluster's record in the bucket is missing or wrong; None if that is not known.
+    record_flawed: Optional[bool] = None
     # When the first of the waits ends of which that is known, in epoch seconds.
     due: Optional[float] = None
 

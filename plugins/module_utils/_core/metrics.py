@@ -45,7 +45,7 @@ class Sample:
 
 
 VOTERS = Family("swarm_raft_voters", "Managers that have a vote in Raft.")
-REACHABLE = Family("swarm_raft_reachable", "Voters that the leader hears.", cloudwatch="ManagersReachable")
+REACHABLE = Family("swarm_raft_reachable", "Voters that the leader hears.")
 MARGIN = Family(
     "swarm_quorum_margin",
     "How many reachable managers may fail before nothing can be decided; negative once that is so.",
@@ -76,6 +76,11 @@ RECORD_DIFFERENCES = Family(
     "Addresses that the cluster's record has and should not, or should and has not.",
     cloudwatch="RecordDifferences",
 )
+BUCKET_FLAWS = Family(
+    "swarm_bucket_flaws",
+    "What is missing or wrong in the bucket: the cluster's record, the policy.",
+    cloudwatch="BucketFlaws",
+)
 INTERRUPTIONS = Family("swarm_interruptions", "Instances that are to go, and whether they wait or are held back.")
 PLANNED = Family("swarm_actions_planned", "Actions that the last pass found to be due.")
 BACKUP_AT = Family("swarm_backup_timestamp_seconds", "When the newest backup was taken; 0 if there is none.")
@@ -101,7 +106,7 @@ TLS_LEFT = Family(
     dimension="Port",
 )
 LEADING = Family("swarm_agent_leading", "Whether this node's agent is the one that acts.")
-PASSES = Family("swarm_agent_passes_total", "Passes that this agent made.", COUNTER, cloudwatch="Passes")
+PASSES = Family("swarm_agent_passes_total", "Passes in which this agent was free to act.", COUNTER, cloudwatch="Passes")
 PASS_AT = Family("swarm_agent_last_pass_timestamp_seconds", "When this agent's last pass ended; 0 before the first.")
 PASS_SECONDS = Family(
     "swarm_agent_pass_seconds", "How long this agent's last pass took.", cloudwatch="PassDuration", unit="Seconds"
@@ -117,17 +122,26 @@ def sample(family: Family, value: float, **labels: str) -> Sample:
     return Sample(family, float(value), tuple(sorted(labels.items())))
 
 
-def measure(observed: Cluster, policy: Policy, decision: Decision) -> List[Sample]:
-    """What a pass has seen of the cluster. What could not be observed is left out rather than said to be nothing."""
+def measure(observed: Cluster, policy: Policy, decision: Decision, policy_flaw: str = "") -> List[Sample]:
+    """What a pass has seen of the cluster. What could not be observed is left out rather than said to be nothing.
+
+    ``policy_flaw`` says why the last valid policy counts rather than the bucket's, if it does.
+    """
     return [
         *_nodes(observed),
         *_tasks(observed),
         *_capacities(observed, policy),
         *_record(observed, policy, decision),
+        *_bucket(decision, policy_flaw),
         sample(INTERRUPTIONS, len(set(decision.waits) - set(decision.held)), state="waiting"),
         sample(INTERRUPTIONS, len(decision.held), state="held"),
         sample(PLANNED, len(decision.actions)),
     ]
+
+
+def _bucket(decision: Decision, policy_flaw: str) -> Iterator[Sample]:
+    if decision.record_flawed is not None or policy_flaw:
+        yield sample(BUCKET_FLAWS, bool(decision.record_flawed) + bool(policy_flaw))
 
 
 def _nodes(observed: Cluster) -> Iterator[Sample]:

@@ -32,7 +32,7 @@ def decide(observed: Cluster, policy: Policy, now: float) -> Decision:
     authority = judge(observed)
     if authority.reason:
         decision.refused.append(authority.reason)
-    decision.acts = authority.acts
+    decision.acts, decision.record_flawed = authority.acts, authority.flawed
     if not authority.acts:
         return decision
     if authority.action:

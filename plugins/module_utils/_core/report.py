@@ -71,12 +71,15 @@ def standing(observed: Cluster, policy: Policy, decision: Decision) -> Optional[
     known = found is not None and observed.nodes is not None and observed.instances is not None
     refused = found is not None and bool(dns.foreign(found, policy.dns, policy.owner))
     present = list(found.addresses) if found else None
+    leads_to = _leads_to(observed, policy.dns.addresses)
+    # Also while nothing is changed, such as without a quorum.
+    right = [address for address in present or () if leads_to[address]]
     return {
         "name": policy.dns.record,
         **(found.shown if found else {"ipv4_values": None, "ttl": None, "owner": None}),
         "addresses": present,
-        "wanted": None if refused or not known else list(planned[0]) if planned else present,
-        "leads_to": _leads_to(observed, policy.dns.addresses),
+        "wanted": None if refused or not known else list(planned[0]) if planned else right,
+        "leads_to": leads_to,
     }
 
 

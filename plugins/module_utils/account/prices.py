@@ -67,8 +67,8 @@ def _watching(
         return float(scaling)
     sent = sum(bool(family.cloudwatch) and not family.dimension for family in metrics.FAMILIES)
     dearer = HIGH_RESOLUTION if monitoring["period_seconds"] < 60 else 1
-    # Six on the metrics sent, one on dead letters; for each group one on one of AWS's metrics and one on two.
-    alarms = 6 * dearer + 1 + 3 * len(groups)
+    # Seven on the metrics sent, one on dead letters; for each group one on one of AWS's metrics and one on two.
+    alarms = 7 * dearer + 1 + 3 * len(groups)
     ports = len(monitoring["tls_ports"])
     return scaling + (sent + ports) * table["metric"] + (alarms + ports * dearer) * table["alarm"]
 

@@ -58,7 +58,7 @@ class Outside:
         except SwarmError as error:
             raise ProvisionError(str(error)) from error
         groups = self._asked(fleet.groups) or ()
-        policy = self._asked(self._store.policy)
+        policy = self._asked(self._policy)
         record = self._asked(lambda: self._record(policy)) if policy else None
         status: Mapping[str, Any] = self._asked(self._store.status) or {}
         observed = Cluster(None, None, None, instances, record, services=None)
@@ -88,7 +88,7 @@ class Outside:
     def _calls(self) -> Sequence[Tuple[str, str, Dict[str, Any]]]:
         tagged = {"Filters": tags.of_cluster_filter(self._cluster)}
         names = [one.name for one in self._asked(Fleet(self._aws, self._cluster, time.time).groups) or ()]
-        policy = self._asked(self._store.policy)
+        policy = self._asked(self._policy)
         calls: List[Tuple[str, str, Dict[str, Any]]] = [
             ("ec2", "describe_instances", tagged),
             ("ec2", "describe_launch_templates", tagged),
@@ -105,6 +105,9 @@ class Outside:
             zone = {"HostedZoneId": policy.dns.zone_id, "StartRecordName": policy.dns.record, "MaxItems": "10"}
             calls.append(("route53", "list_resource_record_sets", zone))
         return calls
+
+    def _policy(self) -> Policy:
+        return Policy.read(self._store.policy(), self._aws.region)
 
     def _record(self, policy: Policy) -> Optional[Record]:
         if policy.dns is None:

@@ -37,17 +37,17 @@ def test_the_default_cluster_in_ireland() -> None:
 
 
 def test_metrics_and_alarms_of_two_groups() -> None:
-    # 10 metrics at 0.30; 6 alarms on those, one on dead letters and 3 metrics of each group at 0.10
+    # 10 metrics at 0.30; 7 alarms on those, one on dead letters and 3 metrics of each group at 0.10
     plain = cost(group(), WORKER, monitoring=MONITORING)
-    assert (plain["monitoring"], plain["total"]) == (4.30, 93.51)
-    for changed, price in (({"period_seconds": 10}, 5.50), ({"alarms": False}, 0)):
+    assert (plain["monitoring"], plain["total"]) == (4.40, 93.61)
+    for changed, price in (({"period_seconds": 10}, 5.80), ({"alarms": False}, 0)):
         assert cost(group(), WORKER, monitoring={**MONITORING, **changed})["monitoring"] == price
 
 
 def test_a_group_that_scales_has_a_metric_and_two_alarms_on_it() -> None:
     groups = [group(), {**WORKER, "scaling": {"target": 100}}]
     assert cost(*groups)["monitoring"] == 0.50
-    assert cost(*groups, monitoring=MONITORING)["monitoring"] == 4.80
+    assert cost(*groups, monitoring=MONITORING)["monitoring"] == 4.90
 
 
 def test_what_is_stopped_in_a_warm_pool_costs_its_volumes() -> None:

@@ -31,7 +31,7 @@ POLICY = replace(world.POLICY, queue="example-events", monitoring=Monitoring(NAM
 EVERYTHING = {
     "BackupAge",
     "CertificateLeft",
-    "ManagersReachable",
+    "BucketFlaws",
     "NodesDown",
     "NodesReady",
     "PassDuration",

@@ -22,7 +22,7 @@ def keeper(seen, *failures, groups=(), status=None, manager="n001"):
 
     return SimpleNamespace(
         swarm=SimpleNamespace(here=lambda: manager),
-        policy=lambda: POLICY,
+        policy_or_last=lambda: (POLICY, ""),
         observe=lambda policy: seen,
         observer=SimpleNamespace(failures=[SimpleNamespace(message=one) for one in failures]),
         fleet=SimpleNamespace(groups=lambda: groups),

@@ -316,8 +316,8 @@ def hindrance(sightings: Sequence[Sighting], waited: float) -> str:
     listening = [seen.instance for seen in sightings if seen.answer == LISTENS]
     if listening:
         return (
-            f"Port 2377 answers on {' and '.join(listening)}, so there may be a swarm that the bucket does not name: no "
-            "other one is initialised. Its leader publishes it again."
+            f"Port 2377 answers on {' and '.join(listening)}, so there may be a swarm that the bucket does not name: "
+            "no other one is initialised. Its leader publishes it again."
         )
     unknown = [seen.instance for seen in sightings if seen.answer != REFUSES or not seen.launching]
     if not unknown:
