@@ -1,0 +1,140 @@
+"""The bucket loses what it said of a cluster that runs, and managers boot meanwhile: there is one swarm all along."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from lab.engine import connect
+from tests.lab.load import Load
+from tests.lab.site import RECORD, Site, say
+
+CLAIM = {"phase": "claimed", "claimed_at": "", "cluster_id": None, "generation": 1, "epochs": {}, "former": []}
+
+
+def put(site: Site, document: dict[str, Any]) -> None:
+    site.aws("s3").put_object(Bucket=site.bucket, Key="cluster.json", Body=json.dumps(document).encode())
+
+
+def oldest(site: Site) -> None:
+    """The first version of the record, which is a claim."""
+    listed = site.aws("s3").list_object_versions(Bucket=site.bucket, Prefix="cluster.json")["Versions"]
+    first = min(listed, key=lambda one: one["LastModified"])["VersionId"]
+    body = site.aws("s3").get_object(Bucket=site.bucket, Key="cluster.json", VersionId=first)["Body"].read()
+    assert json.loads(body)["phase"] == "claimed"
+    site.aws("s3").put_object(Bucket=site.bucket, Key="cluster.json", Body=body)
+
+
+def claimed_by_the_leader(site: Site) -> None:
+    put(site, {**CLAIM, "claimed_by": site.one("leader")})
+
+
+def claimed_by_the_dead(site: Site) -> None:
+    put(site, {**CLAIM, "claimed_by": "i-0123456789abcdef0"})
+
+
+def unreadable(site: Site) -> None:
+    site.aws("s3").put_object(Bucket=site.bucket, Key="cluster.json", Body=b"{")
+
+
+def emptied(site: Site, *keep: str) -> None:
+    """Without the objects that the nodes do not write themselves nothing boots, so those stay."""
+    s3 = site.aws("s3")
+    for page in s3.get_paginator("list_object_versions").paginate(Bucket=site.bucket):
+        for found in (*page.get("Versions", ()), *page.get("DeleteMarkers", ())):
+            if not found["Key"].startswith(("agent/", "policy.json")):
+                s3.delete_object(Bucket=site.bucket, Key=found["Key"], VersionId=found["VersionId"])
+
+
+def kill_follower(site: Site) -> str:
+    """End the host of a manager that does not lead, as failing hardware would. Returns its public address."""
+    follower = site.one("follower")
+    address: str = next(one["public_ip"] for one in site.instances() if one["instance_id"] == follower)
+    connect().containers.get(site.lab.container(follower)).kill()
+    return address
+
+
+def since(site: Site, began: str) -> str:
+    """What all managers' agents have said since a moment."""
+    lines = [line for one in site.managers() for line in site.agent_log(one).splitlines() if '"time": "' in line]
+    return "\n".join(line for line in lines if line.partition('"time": "')[2][: len(began)] >= began)
+
+
+@pytest.mark.fault(38)
+@pytest.mark.fault(40)
+@pytest.mark.fault(42)
+@pytest.mark.parametrize("lose", [oldest, claimed_by_the_leader, claimed_by_the_dead, unreadable, emptied])
+def test_there_is_one_swarm_whatever_the_bucket_has_lost(site: Site, lose: Callable[[Site], None]) -> None:
+    site.settle()
+    before = site.truth()
+    began = datetime.now(UTC).isoformat(timespec="milliseconds")
+    with Load(site.lab, RECORD) as load:
+        site.wait("the load to have begun", lambda: load.result.sent > 200)
+        lose(site)
+        address = kill_follower(site)
+        site.wait("the record to forget it", lambda: address not in site.addresses())
+        site.settle()
+    say(f"{lose.__name__}: {load.result}")
+    after = site.truth()
+    assert (after["phase"], after["cluster_id"]) == ("formed", before["cluster_id"])
+    assert after["generation"] > before["generation"]
+    assert site.clusters() == {before["cluster_id"]}
+    assert "Initialising the swarm" not in since(site, began)
+    assert {one.address for one in load.result.failures} <= {address}, "only the host that failed cost requests"
+    site.settle_record()
+    tokens = site.aws("s3").list_objects_v2(Bucket=site.bucket, Prefix="worker/")["Contents"]
+    assert "worker/token" in {one["Key"] for one in tokens}
+
+
+@pytest.mark.fault(39)
+@pytest.mark.fault(42)
+def test_fault_39_a_record_of_another_swarm_is_told_and_moves_nobody(site: Site) -> None:
+    site.settle()
+    before = site.truth()
+    other = {**before, "cluster_id": "another0swarm0of0somebody", "generation": before["generation"] + 9}
+    with Load(site.lab, RECORD) as load:
+        site.wait("the load to have begun", lambda: load.result.sent > 200)
+        put(site, other)
+        address = kill_follower(site)
+        site.wait("the record to forget it", lambda: address not in site.addresses())
+
+        def told() -> bool:
+            status = site.playbook("playbooks/status.yml")
+            return all(
+                word in status.output for word in (other["cluster_id"], before["cluster_id"], "delete cluster.json")
+            )
+
+        site.wait("status.yml to tell both swarms", told)
+        state = site.must(site.one("leader"), "systemctl", "show", "--property=StatusText", "swarm-agent")
+        assert other["cluster_id"] in state
+        assert site.truth() == other
+        assert site.clusters() == {before["cluster_id"]}
+        site.aws("s3").delete_object(Bucket=site.bucket, Key="cluster.json")
+        site.settle()
+    say(f"another swarm: {load.result}")
+    assert site.truth()["cluster_id"] == before["cluster_id"]
+    assert site.clusters() == {before["cluster_id"]}
+    site.settle_record()
+
+
+@pytest.mark.fault(41)
+def test_fault_41_without_a_policy_the_last_valid_one_counts(site: Site) -> None:
+    site.settle()
+    s3, where = site.aws("s3"), {"Bucket": site.bucket, "Key": "policy.json"}
+    usual = s3.get_object(**where)["Body"].read()
+    try:
+        s3.delete_object(**where)
+        for manager in site.managers():
+            site.must(manager, "systemctl", "restart", "swarm-agent")
+        address = kill_follower(site)
+        site.wait("the record to forget it", lambda: address not in site.addresses())
+        assert "the last valid policy counts" in site.playbook("playbooks/status.yml").said
+        s3.put_object(**where, Body=b"[" * 100_000)
+        site.settle()
+    finally:
+        s3.put_object(**where, Body=usual)
+    site.settle_record()
