@@ -56,8 +56,10 @@ def test_fault_32_runs_that_are_each_killed_after_one_task_get_to_the_end(accoun
     killed = 0
     while killed_after_a_change(account):
         killed += 1
-        plan = account.playbook("playbooks/plan.yml")
-        assert (plan.code, plan.writes) == (0, []), plan.output[-4000:]
+        # Each plan takes as long as a run.
+        if killed % 4 == 0:
+            plan = account.playbook("playbooks/plan.yml")
+            assert (plan.code, plan.writes) == (0, []), plan.output[-4000:]
     say(f"{killed} runs were killed")
     assert killed > 15
     last = account.playbook(*WORDS)
