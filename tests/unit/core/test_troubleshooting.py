@@ -1,0 +1,90 @@
+"""The page of what is said when bucket and swarm disagree has each sentence of the code, and no other."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from ansible_collections.swarm.aws.plugins.module_utils._core.authority import judge
+from ansible_collections.swarm.aws.plugins.module_utils._core.join.decide import (
+    PATIENCE_SECONDS,
+    Me,
+    Sighting,
+    View,
+    decide,
+    hindrance,
+)
+from ansible_collections.swarm.aws.plugins.module_utils._core.join.ports import LISTENS, SILENT, Membership, Stored
+from ansible_collections.swarm.aws.plugins.module_utils._core.join.truth import (
+    CLAIMED,
+    FORMED,
+    RESTORING,
+    InvalidTruth,
+    Published,
+    Truth,
+)
+from ansible_collections.swarm.aws.plugins.module_utils._core.policy import Policy, PolicyError
+
+from tests.unit.core.world import FORMED_RECORD, instance, node, observed
+
+PAGE = Path(__file__).parents[3] / "docs/troubleshooting.md"
+OTHER = Truth(FORMED, "i-9", "", 9, "other")
+SEEN = observed([instance(1)], [node(1, leader=True)])
+MANAGER, WORKER = Me("demo", "i-2", "manager"), Me("demo", "i-3", "worker")
+MEMBER = Membership("active", "swarm", "n2")
+
+
+def judged() -> Iterator[str]:
+    """What the leader's agent says."""
+    forgets = replace(SEEN, remembered=None)
+    for cluster in (
+        replace(forgets, published=Published(OTHER, "v")),
+        replace(forgets, published=Published(None, None)),
+        replace(forgets, published=None),
+        replace(SEEN, swarm_id=None),
+        replace(SEEN, published=Published(OTHER, "v")),
+        replace(SEEN, published=Published(Truth(RESTORING, "i-9", "", 9), "v")),
+        replace(SEEN, published=Published(None, None), nodes=(node(1), *(node(n, reachable=False) for n in (2, 3, 4)))),
+        replace(SEEN, elsewhere=("i-2", "i-3")),
+    ):
+        yield judge(cluster).reason
+
+
+def joining() -> Iterator[str]:
+    """What an agent says that is to make its node a member."""
+    yield hindrance([Sighting("i-4", LISTENS)], 0)
+    yield hindrance([Sighting("i-4", SILENT)], 0)
+    yield hindrance([Sighting("i-4", SILENT)], PATIENCE_SECONDS)
+    none = View(None, 0, MEMBER, 0)
+    other = replace(none, truth=Stored(OTHER, "v"))
+    deleted = replace(none, truth=Stored(FORMED_RECORD, "v"), deleted=True)
+    for me, view in ((WORKER, none), (MANAGER, none), (MANAGER, other), (MANAGER, deleted)):
+        yield decide(me, view).reason  # type: ignore[union-attr]
+    for content in ("{", Truth(CLAIMED, "", "", 1).line()):
+        with pytest.raises(InvalidTruth) as invalid:
+            Truth.decode(content)
+        yield str(invalid.value)
+
+
+def policies() -> Iterator[str]:
+    """What is said of a policy, with what `policy_or_last` adds."""
+    with pytest.raises(PolicyError) as invalid:
+        Policy.read(b"{")
+    for why in ("There is no policy.json in the bucket b: run site.yml.", str(invalid.value)):
+        yield f"{why} Until that is mended, the last valid policy counts."
+
+
+def test_the_page_has_every_sentence_and_no_other() -> None:
+    quoted = [line.strip() for line in PAGE.read_text().splitlines() if line.startswith("    ")]
+    sentences = [line for line in quoted if not line.startswith(("ansible-playbook", "aws "))]
+    said = [*judged(), *joining(), *policies()]
+    assert all(said)
+
+    def matches(pattern: str, sentence: str) -> bool:
+        return re.fullmatch(".+".join(map(re.escape, pattern.split("…"))), sentence) is not None
+
+    assert [one for one in said if not any(matches(pattern, one) for pattern in sentences)] == []
+    assert [one for one in sentences if not any(matches(one, sentence) for sentence in said)] == []
