@@ -111,13 +111,13 @@ def _stop(lab: Lab) -> None:
     if pid:
         os.kill(pid, signal.SIGTERM)
         try:
-            until("the lab's server to stop", lambda: _ended(pid), seconds=15)
+            until("the lab's server to stop", lambda: ended(pid), seconds=15)
         except LabError:
             os.kill(pid, signal.SIGKILL)
-            until("the lab's server to end", lambda: _ended(pid), seconds=15)
+            until("the lab's server to end", lambda: ended(pid), seconds=15)
 
 
-def _ended(pid: int) -> bool:
+def ended(pid: int) -> bool:
     """Whether a process has ended. One that is about to end has no command line any more, and is still there."""
     with suppress(ChildProcessError):
         os.waitpid(pid, os.WNOHANG)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from docker.errors import DockerException
 
+from lab import lifecycle
 from lab.engine import LABEL, connect
 from lab.errors import LabError
 from lab.state import HOME, Lab, labs
@@ -17,8 +18,10 @@ def remains(lab: Lab, server: str) -> list[str]:
 
     ``server`` is the process ID that its server had.
     """
-    paths = [f"/proc/{server}", f"/run/netns/{lab.namespace}", f"/sys/class/net/{lab.host_link}", str(lab.folder)]
+    paths = [f"/run/netns/{lab.namespace}", f"/sys/class/net/{lab.host_link}", str(lab.folder)]
     found = [path for path in paths if Path(path).exists()]
+    # One that has ended stays in /proc until somebody reaps it.
+    found += [] if lifecycle.ended(int(server)) else [f"process {server}"]
     processes = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
     found += [line for line in processes.splitlines() if lab.namespace in line]
     try:
