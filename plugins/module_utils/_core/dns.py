@@ -157,7 +157,7 @@ def _owner(record: Record) -> str:
 
 def foreign(record: Record, dns: Dns, owner: str) -> str:
     """Why the record is not this cluster's to change, as a sentence; empty if it is."""
-    name, other = dns.record, owner_name(dns.record)
+    name, other, text = dns.record, owner_name(dns.record), owner + (BOTH if dns.ipv6 else "")
     if dns.service_id is not None:
         if record.owner is not None and _owner(record) == owner:
             return ""
@@ -174,8 +174,8 @@ def foreign(record: Record, dns: Dns, owner: str) -> str:
         )
     if record.owner is None and not record.absent:
         return (
-            f"{name} stands there already and no TXT record {other} says that it is this cluster's: "
-            "delete it, or choose another dns.record."
+            f"{name} stands there already and no TXT record {other} says that it is this cluster's: delete it, choose "
+            f'another dns.record, or, if it is this cluster\'s, create that TXT record with the value "{text}".'
         )
     return ""
 
@@ -186,6 +186,11 @@ def foreign_ipv6(dns: Dns) -> str:
         f"{dns.record} has an AAAA record that is not this cluster's, as the TXT record {owner_name(dns.record)} says: "
         "delete it, or set dns.ipv6 to false. The A record is kept up to date."
     )
+
+
+def unchangeable(record: Record, instance: Instance, dns: Dns, owner: str) -> str:
+    """Why the record cannot be led away from an instance that it leads to, as a sentence; empty if it can."""
+    return foreign(record, dns, owner) if _leads_to(record, instance.addresses(dns.addresses, ipv6=True)) else ""
 
 
 def published(record: Record, instance: Instance, node: Node, dns: Dns, owner: str) -> bool:

@@ -137,7 +137,7 @@ class Leaving:
         """Whether nobody needs it any more, or the time for that has run out. Both conditions come at the same time."""
         if labels.fact(node.labels, labels.DRAINED, self._now) is not None:
             return True
-        remembered = self._in_use(instance, node)
+        remembered = self._in_use(instance, node, interruption)
         replaced = self._replaced(instance, node, interruption)
         if remembered is not None and replaced:
             if not remembered:
@@ -150,9 +150,9 @@ class Leaving:
         self._out.notes.append(f"{instance.id} is drained before it is ready, for it goes at a deadline.")
         return True
 
-    def _in_use(self, instance: Instance, node: Node) -> Optional[float]:
+    def _in_use(self, instance: Instance, node: Node, interruption: Interruption) -> Optional[float]:
         """For how many seconds users may still be led to it, as far as known; None while new ones are."""
-        ways = [self._remembered(instance, node), *self._balanced(instance)]
+        ways = [self._remembered(instance, node, interruption), *self._balanced(instance)]
         known = [one for one in ways if one is not None]
         return max(known) if len(known) == len(ways) else None
 
@@ -172,7 +172,7 @@ class Leaving:
             else:
                 yield 0.0
 
-    def _remembered(self, instance: Instance, node: Node) -> Optional[float]:
+    def _remembered(self, instance: Instance, node: Node, interruption: Interruption) -> Optional[float]:
         """For how many seconds a resolver may still know its address; None while the record itself leads to it."""
         wanted, record = self._policy.dns, self._observed.record
         group = self._policy.groups.get(instance.group)
@@ -180,6 +180,14 @@ class Leaving:
             return 0.0
         if record is None:
             self._out.wait(instance.id, f"an answer from {wanted.keeper}, to withdraw {instance.id}")
+            return None
+        unchangeable = dns.unchangeable(record, instance, wanted, self._policy.owner)
+        if unchangeable:
+            sentence = f"{instance.id} cannot be withdrawn: {unchangeable}"
+            if interruption.kind == interruptions.REQUESTED and not interruption.force:
+                self._out.hold(instance.id, sentence)
+            else:
+                self._out.wait(instance.id, sentence.rstrip("."))
             return None
         published = dns.published(record, instance, node, wanted, self._policy.owner)
         own = instance.addresses(wanted.addresses, ipv6=True)

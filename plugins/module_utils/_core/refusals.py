@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from typing import Mapping, Optional, Sequence
 
-from . import interruptions, labels
-from .cluster import Cluster, Node
+from . import dns, interruptions, labels
+from .cluster import Cluster, Instance, Node
 from .errors import SwarmError
 from .identity import Membership
+from .policy import Policy
 from .quorum import Interlock
 from .surge import Surge
 
@@ -71,6 +72,16 @@ def check_room(observed: Cluster, node: Node, instance: str) -> None:
             f"{instance} is not removed, for there is no place elsewhere for {each}: "
             "put that right or add a node first, or lose them with force."
         )
+
+
+def check_record(observed: Cluster, instance: Instance, policy: Policy) -> None:
+    """Raises RequestRefused if the record leads to an instance and is not the cluster's to change."""
+    group = policy.groups.get(instance.group)
+    if policy.dns is None or observed.record is None or group is None or not group.dns:
+        return
+    reason = dns.unchangeable(observed.record, instance, policy.dns, policy.owner)
+    if reason:
+        raise RequestRefused(f"{instance.id} is not removed, for it cannot be withdrawn: {reason}")
 
 
 def check_size(instances: Sequence[str], members: Membership, sizes: Mapping[str, "tuple[int, int]"]) -> None:

@@ -77,6 +77,7 @@ class Removal:
                 refusals.check_size(every, self._members, sizes)
         if not force:
             refusals.check_room(self._observed, node, self._id)
+            refusals.check_record(self._observed, instance, self._policy)
 
     def request(self, *, replace: bool, force: bool, check_mode: bool) -> Optional[Tuple[str, str]]:
         """Ask the leader's agent for it, and return the label before and after; None if it was asked already."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 
 from ansible_collections.swarm.aws.plugins.module_utils._core import actions as act
 from ansible_collections.swarm.aws.plugins.module_utils._core import interruptions, labels
@@ -214,6 +215,7 @@ def take_record(world: World) -> None:
                 Record(("203.0.113.7",), 60, None),
                 Record(("2001:db8:ffff::7",), ipv6_ttl=60),
                 Record(owner=before.owner, obstacle="a CNAME"),
+                replace(before, owner=None),
             )
         )
     )

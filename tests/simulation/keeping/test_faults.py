@@ -21,7 +21,7 @@ from .ports import SQS
 from .swarm import SILENCE, Member
 from .weather import Weather
 from .work import START_FIRST, Service
-from .world import POLICY, TTL, World
+from .world import POLICY, RECORD, TTL, World
 from .zone import Client
 
 CALM = Weather(managers=3, workers=2)
@@ -332,6 +332,26 @@ def test_fault_19_somebody_elses_record_is_left_alone_and_shown(foreign: Record,
         assert world.zone.record == foreign
         assert reason in world.leader_agent.document["refused"][0]
         assert (len(world.swarm.voters), live_voters(world)) == (3, 3)
+
+
+@pytest.mark.fault(46)
+@pytest.mark.parametrize("asks", [faults.ask_removal, lambda world, machine: world.cloud.begin_termination(machine)])
+def test_fault_46_a_node_is_not_drained_while_nobody_can_withdraw_it(asks: Callable[..., None]) -> None:
+    with settled() as world:
+        before, machine = world.zone.record, follower(world)
+        member = world.swarm.member_of(machine)
+        world.record_is_foreign = True
+        world.zone.put_by_hand(replace(before, owner=None))
+        asks(world, machine)
+        # Less than a termination is held for.
+        world.run(60.0)
+        assert member.availability != "drain" and member.voter
+        decision = world.leader_agent.last.decision
+        why = f"{machine.id} cannot be withdrawn: {RECORD} stands there already"
+        assert why in " ".join((*decision.refused, *decision.awaited))
+        world.give_record_back(before)
+        world.until(lambda: not machine.alive)
+        world.settle()
 
 
 @pytest.mark.fault(20)

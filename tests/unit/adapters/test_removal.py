@@ -180,6 +180,15 @@ def test_fault_25_a_place_that_is_away_for_a_moment_is_waited_for(bench, monkeyp
     assert bench.world.ended == [(IDS[4], True)]
 
 
+@pytest.mark.fault(46)
+def test_fault_46_what_nobody_can_withdraw_is_refused_before_anything_is_changed(bench):
+    bench.world.record = replace(record(1, 2, 3), owner=None)
+    with pytest.raises(SwarmError, match=f"{IDS[2]} is not removed, for it cannot be withdrawn: .* create that TXT"):
+        drain(bench, 2)
+    assert bench.sent == []
+    assert drain(bench, 4)["changed"], "no record leads to a worker"
+
+
 def test_a_removal_is_called_off_on_demand_and_not_when_it_is_too_late(bench):
     drain(bench, until="begun")
     result = drain(bench, state="kept")

@@ -262,6 +262,30 @@ def test_fault_19_a_record_of_somebody_else_is_refused_and_shown(site: Site) -> 
     site.wait("the record to be the cluster's again", lambda: site.addresses() == site.public_addresses())
 
 
+@pytest.mark.fault(46)
+def test_fault_46_a_node_that_nobody_can_withdraw_is_not_removed(site: Site) -> None:
+    before = site.settle()
+    site.settle_record()
+    follower, owner = site.one("follower"), f"_swarm-aws.{RECORD}"
+    (mine,) = _sets(site, owner, "TXT")
+    _empty(site, owner, "TXT")
+    with Load(site.lab, RECORD) as load:
+        run = site.playbook("remove_node.yml", "-e", f"id={follower}")
+        assert run.code != 0 and run.changed == 0
+        assert f"{follower} is not removed, for it cannot be withdrawn: {RECORD} stands there already" in run.said
+        assert f"create that TXT record with the value {mine['ResourceRecords'][0]['Value']}" in run.said
+        assert site.nodes() == before
+        # As the refusal says.
+        _change(site, "CREATE", mine)
+        run = site.playbook("remove_node.yml", "-e", f"id={follower}")
+        assert run.code == 0, run.output[-4000:]
+        site.wait("the load to have met it", lambda: load.result.sent > ENOUGH)
+    say(f"the record's ownership was lost: {load.result}")
+    assert load.result.failures == []
+    site.settle()
+    site.settle_record()
+
+
 def test_a_record_that_other_hands_changed_or_emptied_is_put_right_at_once(site: Site) -> None:
     site.settle()
     site.settle_record()
