@@ -43,6 +43,10 @@ options:
     description: SSM parameters that name the machine image, by operating system and architecture.
     type: dict
     required: true
+  stack_name:
+    description: Name of the stack that is to be deployed to the cluster. Empty if it has the example's.
+    type: str
+    default: ""
 """
 
 EXAMPLES = r"""
@@ -90,6 +94,7 @@ ARGUMENTS = {
     "known": {"type": "list", "elements": "str", "default": []},
     "inventories": {"type": "dict", "default": {}},
     "image_parameters": {"type": "dict", "required": True},
+    "stack_name": {"type": "str", "default": ""},
 }
 
 
@@ -102,6 +107,7 @@ def work(aws, params, changes):
         params["known"],
         params["inventories"],
         params["image_parameters"],
+        params["stack_name"],
     )
     # A play can be in check mode without Ansible's variable saying so.
     found["config"]["check_mode"] = changes.check_mode

@@ -10,8 +10,9 @@ short_description: Choose where a swarm is brought back, and from what
 version_added: 0.1.0
 description:
   - Chooses by what M(swarm.aws.restore_info) told of the managers that can be reached. Asks nobody, changes nothing.
-  - A manager that still has the swarm's state comes before every backup, since nothing is lost then.
-  - Fails for a swarm that works.
+  - A manager that still has the swarm's state comes before every backup, since nothing is lost then. Where the bucket
+    does not name the swarm, it is the one that the states of all managers are of.
+  - Fails for a swarm that works, and says who holds it.
 author: The swarm.aws maintainers (@swarm-aws)
 extends_documentation_fragment:
   - swarm.aws.attributes.reads

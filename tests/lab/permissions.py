@@ -61,6 +61,7 @@ REASONS = {
     "elasticloadbalancing:DescribeTargetHealth": "a group with target_groups",
     "iam:DeleteRolePermissionsBoundary": BOUNDARY,
     "iam:DetachRolePolicy": "a policy that others attached to a role",
+    "iam:GetPolicy": BOUNDARY,
     "iam:PutRolePermissionsBoundary": BOUNDARY,
     "iam:UpdateAssumeRolePolicy": REPAIRS,
     "route53:ChangeResourceRecordSets": AGENTS,

@@ -42,7 +42,7 @@ class Bench:
         collection = folder / "ansible_collections/swarm/aws"
         modules = collection / "plugins/modules"
         modules.mkdir(parents=True)
-        for name in ("roles", "playbooks", "galaxy.yml"):
+        for name in ("roles", "playbooks", "galaxy.yml", "meta", "plugins/filter", "plugins/module_utils"):
             (collection / name).symlink_to(ROOT / name)
         for name in (*FINDING, *stubs):
             (modules / f"{name}.py").write_text(STUB.replace("NAME", name))

@@ -12,6 +12,7 @@ from .cluster import MANAGER, Node
 from .errors import SwarmError
 
 FORMAT = 1
+NONE = "The bucket has no backup of the swarm, so there is nothing to restore it from."
 _NAME = re.compile(r"\d{8}T\d{6}Z-i-[0-9a-f]+")
 _COUNTED = ("nodes", "services", "secrets", "configs")
 
@@ -110,7 +111,7 @@ def chosen(names: Iterable[str], wanted: str) -> str:
     """The backup to restore: the one that is wanted, or the newest. Raises BackupError."""
     present = newest_first(names)
     if not present:
-        raise BackupError("The bucket has no backup of the swarm, so there is nothing to restore it from.")
+        raise BackupError(NONE)
     if not wanted:
         return present[0]
     if wanted not in present:

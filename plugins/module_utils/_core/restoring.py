@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Mapping, Optional, Sequence, Tuple
+from typing import Dict, Iterable, Iterator, List, Mapping, Optional, Sequence, Tuple
 
 from . import backups
 from .errors import SwarmError
 from .join.ports import INACTIVE
 from .join.truth import RESTORING, Truth
+from .quorum import Quorum
 
 SURVIVOR = "survivor"
 BACKUP = "backup"
+_GO_ON = "and run playbooks/restore.yml again, which goes on with its state and needs no backup"
 
 
 class CannotRestore(SwarmError):
@@ -27,7 +29,7 @@ class Manager:
     state: str
     # The swarm that its state is of.
     cluster_id: Optional[str] = None
-    # Whether its engine knows of a leader, and how many managers vote and are heard.
+    # Whether its engine knows of a leader, and how many managers vote and are reachable.
     works: bool = False
     voters: int = 0
     reachable: int = 0
@@ -73,34 +75,102 @@ def choose(
     begun = next((one for one in managers if one.begun), None)
     published = truth.cluster_id if truth else None
     interrupted = truth is not None and truth.phase == RESTORING
-    if begun is None and not interrupted:
-        _refuse_a_working_swarm(managers, published, cluster, force)
+    if begun is None and not interrupted and not force:
+        _refuse_a_working_swarm(managers, published, cluster, names)
     survivors = _survivors(managers, published)
     if not wanted and not force and survivors:
         best = survivors[-1]
-        reason = f"{best.instance} still has the state of the swarm {published}, so nothing of it is lost."
+        reason = f"{best.instance} still has the state of the swarm {best.cluster_id}, so nothing of it is lost."
         return Choice(best.instance, SURVIVOR, "", reason)
+    if not backups.newest_first(names):
+        raise CannotRestore(" ".join([backups.NONE, *_left(managers, published)]))
     name = backups.chosen(names, wanted)
     target = begun or _target(managers)
     asked = "as asked for" if wanted else "the newest one"
     return Choice(target.instance, BACKUP, name, f"The backup {name}, {asked}, is restored on {target.instance}.")
 
 
-def _refuse_a_working_swarm(managers: Sequence[Manager], published: Optional[str], cluster: str, force: str) -> None:
-    working = next((one for one in managers if one.works and one.cluster_id == published), None)
-    if working is not None and not force:
-        raise CannotRestore(
-            f"The swarm works: {working.reachable} of {working.voters} managers are heard. Nothing was done. To put a "
-            f"backup in its place all the same, which loses what came after it, add -e force={cluster}."
+def _refuse_a_working_swarm(
+    managers: Sequence[Manager], published: Optional[str], cluster: str, names: Sequence[str]
+) -> None:
+    """Where the bucket names no swarm, any that works may be the cluster's."""
+    working = next((one for one in managers if one.works and published in (None, one.cluster_id)), None)
+    if working is None:
+        return
+    holders = _named(one for one in managers if one.cluster_id == working.cluster_id)
+    said = (
+        f"The swarm works: {_reachable(working)}. Its state ({working.cluster_id}) is on {holders}. Nothing was done, "
+        "for no restore is needed."
+    )
+    if published is None:
+        said += (
+            " The cluster's record in the bucket names no swarm: if this is the cluster's, its leader's agent writes "
+            "the record again by itself within half a minute, and playbooks/status.yml shows whether it has."
         )
+    if backups.newest_first(names):
+        said += f" To put a backup in its place all the same, which loses what came after it, add -e force={cluster}."
+    else:
+        said += " There is no backup: playbooks/backup.yml makes one."
+    raise CannotRestore(said)
 
 
 def _survivors(managers: Sequence[Manager], published: Optional[str]) -> Tuple[Manager, ...]:
-    """Managers with the published swarm's state, the one that knows most last."""
-    mine = [one for one in managers if published and one.cluster_id == published and one.state != INACTIVE]
-    found = [one for one in mine if not one.locked]
+    """Managers with the published swarm's state, the one that knows most last.
+
+    Where the bucket names no swarm, it is the one that all of them are of.
+    """
+    held = _holders(managers)
+    swarm = published or (next(iter(held)) if len(held) == 1 else "")
+    found = [one for one in held.get(swarm, ()) if not one.locked]
     # One on which this was begun already goes on.
     return tuple(sorted(found, key=lambda one: (one.begun, one.log, one.instance)))
+
+
+def _holders(managers: Sequence[Manager]) -> Dict[str, List[Manager]]:
+    """Managers with a state, by the swarm that it is of."""
+    swarms: Dict[str, List[Manager]] = {}
+    for manager in managers:
+        if manager.cluster_id and manager.state != INACTIVE:
+            swarms.setdefault(manager.cluster_id, []).append(manager)
+    return swarms
+
+
+def _left(managers: Sequence[Manager], published: Optional[str]) -> Iterator[str]:
+    """What the managers have in place of a backup, and what can be done with it, as sentences."""
+    swarms = _holders(managers)
+    for swarm, holders in swarms.items():
+        working = next((one for one in holders if one.works), None)
+        if working is not None:
+            yield f"The swarm {swarm} works on {_named(holders)}: {_reachable(working)}. It needs no restore."
+        else:
+            yield f"The state of the swarm {swarm} is on {_named(holders)}, without a leader."
+        if published not in (None, swarm):
+            then = "and its leader's agent writes it again" if working else _GO_ON
+            yield (
+                f"The cluster's record in the bucket names {published}: if {swarm} is the cluster's swarm, delete "
+                f"cluster.json from the bucket, {then}."
+            )
+        elif working is None and all(one.locked for one in holders):
+            yield (
+                "It is locked (autolock), and Docker makes no new swarm out of a locked state: start as many of its "
+                "managers again as a quorum needs."
+            )
+        elif working is None and (published or len(swarms) == 1):
+            yield f"Leave out -e backup and -e force, {_GO_ON}."
+    if published is None and len(swarms) > 1:
+        yield (
+            "The bucket does not say which of them is the cluster's: put an older version of cluster.json back, or "
+            f"terminate the instances of the others, {_GO_ON}."
+        )
+
+
+def _named(managers: Iterable[Manager]) -> str:
+    return ", ".join(sorted(one.instance for one in managers))
+
+
+def _reachable(manager: Manager) -> str:
+    quorum = Quorum(manager.voters, manager.reachable)
+    return f"{quorum.reachable} of {quorum.voters} managers are reachable, quorum {quorum.needed}"
 
 
 def _target(managers: Sequence[Manager]) -> Manager:

@@ -11,6 +11,8 @@ from .._core.names import resource_names
 from ..aws import tags
 from ..aws.errors import ProvisionError
 from ..aws.session import Aws, BotoCoreError, ClientError, code, listed, sentence, unless_missing
+from ..stack import compose
+from ..stack.errors import StackError
 from . import bucket, cloud_map, disks, endpoints, inventory, rules, zones
 from . import schema as configuration
 from .clashes import clashes
@@ -39,6 +41,7 @@ class Preflight:
             return
         self._collect(self._zones)
         self._collect(self._key_pair)
+        self._collect(self._permissions_boundary)
         self._collect(self._instance_types)
         self._collect(self._images)
         self._collect(self._vpcs)
@@ -81,11 +84,21 @@ class Preflight:
         name = self._config["key_name"]
         if not name:
             return
-        found = self._aws.ec2.describe_key_pairs(Filters=[{"Name": "key-name", "Values": [name]}])["KeyPairs"]
-        if not found:
-            others = [pair["KeyName"] for pair in self._aws.ec2.describe_key_pairs()["KeyPairs"]]
+        others = [pair["KeyName"] for pair in self._aws.ec2.describe_key_pairs()["KeyPairs"]]
+        if name not in others:
             hint = suggestion(name, others) or ": import one, or leave key_name out and use Session Manager."
             self._error(f"key_name '{name}' is no key pair in the region {self._config['region']}{hint}")
+
+    def _permissions_boundary(self) -> None:
+        arn = self._config["permissions_boundary"]
+        # Of any other the rules say that it is wrong.
+        if arn is None or not rules.BOUNDARY.fullmatch(arn):
+            return
+        if unless_missing(self._aws.iam.get_policy, "NoSuchEntity", PolicyArn=arn) is None:
+            self._error(
+                f"permissions_boundary is '{arn}', but there is no such policy: make it, or leave permissions_boundary "
+                "out."
+            )
 
     def _dns(self) -> None:
         dns = self._config["dns"] or {}
@@ -293,11 +306,13 @@ def run(
     known: Sequence[str],
     inventories: Mapping[str, Any],
     image_parameters: Mapping[str, Mapping[str, str]],
+    stack_name: str = "",
 ) -> dict[str, Any]:
     """Check everything and return what was found out; raise one ProvisionError that says all that is wrong.
 
     ``files`` are the names of the variables that each configuration file sets, of which ``known`` are all there are;
-    ``inventories`` are the contents of the inventory files that find the cluster's instances.
+    ``inventories`` are the contents of the inventory files that find the cluster's instances; ``stack_name`` is the
+    name of the stack that is to be deployed, empty for the example's.
     """
     errors = [
         error
@@ -313,6 +328,8 @@ def run(
     for path, found in inventories.items():
         errors += inventory.check(path, found, config)
         warnings += inventory.unreached(path, found, config)
+    if stack_name:
+        errors += _stack_name_errors(stack_name)
     preflight = Preflight(aws, config, image_parameters[config["node_os"]])
     # A region that does not exist cannot be asked.
     if config["region"] in aws.regions():
@@ -322,10 +339,22 @@ def run(
     return {"warnings": warnings, "images": preflight.images, "config": _complete(config, preflight)}
 
 
+def _stack_name_errors(name: str) -> list[str]:
+    try:
+        compose.check_name(name)
+    except StackError as error:
+        return [str(error)]
+    return []
+
+
 def _settled(config: Mapping[str, Any]) -> dict[str, Any]:
-    """The configuration with what follows from the rest of it, and labels as the texts that they become."""
-    groups = [_settled_group(group) for group in config["node_groups"]]
-    config = {**config, "account_id": str(config["account_id"]), "node_groups": groups}
+    """The configuration with what follows from the rest of it, and tags and labels as the texts that they become."""
+    config = {
+        **config,
+        "account_id": str(config["account_id"]),
+        "cluster_tags": _texts(config["cluster_tags"]),
+        "node_groups": [_settled_group(group) for group in config["node_groups"]],
+    }
     nodes = config["private_nodes"]
     if nodes is None:
         return config
@@ -341,7 +370,7 @@ def _settled_group(group: Mapping[str, Any]) -> dict[str, Any]:
         **group,
         "min": group["desired"] if group["min"] is None else group["min"],
         "max": most,
-        "labels": {key: _text(value) for key, value in group["labels"].items()},
+        "labels": _texts(group["labels"]),
         "warm_pool": pool and {"min": pool["min"], "max": most if pool["max"] is None else pool["max"]},
         # One for which there is no device is left for the rules to refuse.
         "volumes": [
@@ -389,11 +418,15 @@ def _complete_group(config: Mapping[str, Any], group: Mapping[str, Any], images:
     }
 
 
+def _texts(values: Mapping[Any, Any]) -> dict[str, Any]:
+    """Keys and values as texts; a value that is none, such as a list, is left for the rules to refuse."""
+    return {str(key): _text(value) for key, value in values.items()}
+
+
 def _text(value: Any) -> Any:
-    if isinstance(value, (list, Mapping)):
-        # Which the rules refuse.
-        return value
-    return str(value).lower() if isinstance(value, bool) else str(value)
+    if isinstance(value, bool):
+        return str(value).lower()
+    return str(value) if isinstance(value, (int, float)) else value
 
 
 def _list(errors: Sequence[str]) -> str:

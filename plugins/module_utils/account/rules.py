@@ -7,11 +7,11 @@ from collections import Counter
 from ipaddress import IPv4Network, ip_network
 from typing import Any, Iterable, Iterator, List, Mapping, NamedTuple, Sequence
 
-from .._core.dns import MOST_INSTANCES, most_values
+from .._core.dns import MOST_INSTANCES, most_values, owner_name
 from .._core.labels import VOLUME_PREFIX
 from .._core.names import bucket as bucket_name
 from ..aws.errors import ProvisionError
-from . import disks, subnets
+from . import cluster_tags, disks, subnets
 from .nat import NONE
 from .schema import suggestion
 
@@ -23,8 +23,18 @@ REPOSITORY = re.compile(r"(arn:aws[a-z-]*:ecr:[a-z0-9-]+:\d{12}:repository/)?[a-
 TARGET_GROUP = re.compile(
     r"arn:aws[a-z-]*:elasticloadbalancing:[a-z0-9-]+:\d{12}:targetgroup/[A-Za-z0-9-]{1,32}/[0-9a-f]{16}"
 )
-BOUNDARY = re.compile(r"arn:aws[a-z-]*:iam::(\d{12}|aws):policy/[A-Za-z0-9+=,.@_/-]+")
-MAIL_ADDRESS = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
+BOUNDARY = re.compile(r"arn:aws[a-z-]*:iam::(\d{12}|aws):policy/([!-.0-~]+/)*[A-Za-z0-9+=,.@_-]{1,128}")
+# As mail servers without extensions take it (RFC 5321), which is what SNS writes to.
+MAIL_ADDRESS = re.compile(
+    r"(?=[^@]{1,64}@)[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*"
+    r"@([A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)+[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
+)
+# Of a name, as DNS has it without the final dot.
+NAME_LENGTH = 253
+# How no bucket's name and no security group's may begin
+# (https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html,
+# https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_CreateSecurityGroup.html).
+TAKEN = {"xn--": "bucket", "sthree-": "bucket", "amzn-s3-demo-": "bucket", "sg-": "security group"}
 # Seconds. CloudWatch's alarms look back a day at most, and some look at ten periods.
 SHORT_PERIODS, LONGEST_PERIOD = (10, 20, 30), 3600
 # Target tracking looks at periods of a minute.
@@ -57,7 +67,7 @@ def check(config: Mapping[str, Any], regions: Sequence[str]) -> Findings:
     """Check a configuration that has its defaults and whose values are of the right types."""
     said = list(names(config, regions))
     for rule in (
-        _tags,
+        lambda config: cluster_tags.problems(config["cluster_tags"]),
         _repositories,
         _permissions_boundary,
         _addresses,
@@ -91,6 +101,13 @@ def names(config: Mapping[str, Any], regions: Sequence[str]) -> Iterator[str]:
         yield (
             f"cluster_name is '{cluster}', but must be 2 to 31 lower-case letters, digits and hyphens, a letter first."
         )
+    for beginning, kind in TAKEN.items():
+        if f"{cluster}-".startswith(beginning):
+            service = "S3" if kind == "bucket" else "EC2"
+            yield (
+                f"cluster_name is '{cluster}', but {service} takes no {kind} whose name begins with {beginning}: "
+                "choose another name."
+            )
     bucket = bucket_name(cluster, account, region)
     if len(bucket) > BUCKET_NAME_LIMIT:
         yield (
@@ -99,22 +116,19 @@ def names(config: Mapping[str, Any], regions: Sequence[str]) -> Iterator[str]:
         )
 
 
-def _tags(config: Mapping[str, Any]) -> Iterator[str]:
-    for key, value in config["cluster_tags"].items():
-        if str(key).startswith(("aws:", "swarm.aws/")):
-            yield f"cluster_tags has the key '{key}', but keys that start with aws: or swarm.aws/ are taken."
-        if len(str(key)) > 128 or len(str(value)) > 256:
-            yield (
-                f"cluster_tags has '{str(key)[:40]}', but AWS takes keys of up to 128 and values of up to 256 letters."
-            )
-
-
 def _permissions_boundary(config: Mapping[str, Any]) -> Iterator[str]:
     arn = config["permissions_boundary"]
     if arn is not None and not BOUNDARY.fullmatch(arn):
         yield (
             f"permissions_boundary is '{arn}', which is not the ARN of a managed policy: give one such as "
             "arn:aws:iam::123456789012:policy/boundary, or leave it out."
+        )
+        return
+    owner = arn.split(":")[4] if arn else "aws"
+    if owner not in ("aws", str(config["account_id"])):
+        yield (
+            f"permissions_boundary is a policy of the account {owner}, but IAM takes only one of the cluster's own, "
+            f"{config['account_id']}, or of AWS: make it there."
         )
 
 
@@ -219,10 +233,16 @@ def _record(dns: Mapping[str, Any], groups: Sequence[Mapping[str, Any]]) -> Iter
         return
     zone, record = dns["zone"].rstrip(".").lower(), dns["record"].rstrip(".").lower()
     for key, name in (("zone", zone), ("record", record)):
-        if not HOST_NAME.fullmatch(name) or len(name) > 253:
+        if not HOST_NAME.fullmatch(name) or len(name) > NAME_LENGTH:
             yield f"dns.{key} is '{dns[key]}', which is not a domain name."
     if record != zone and not record.endswith(f".{zone}"):
         yield f"dns.record {dns['record']} is not in the zone {dns['zone']}: give a name that ends in .{zone}."
+    room = NAME_LENGTH - (len(owner_name(record)) - len(record))
+    if room < len(record) <= NAME_LENGTH:
+        yield (
+            f"dns.record has {len(record)} characters, but {room} are the most, for the TXT record beside it is called "
+            f"{owner_name(record)}: give a shorter name."
+        )
     most, limit = sum(group["max"] for group in groups if group["dns"]), most_values(dns["ipv6"])
     if most > limit:
         yield Advice(
@@ -239,7 +259,8 @@ def _service(dns: Mapping[str, Any], groups: Sequence[Mapping[str, Any]]) -> Ite
         )
         return
     name = service_name(dns["cloud_map"])
-    if not HOST_NAME.fullmatch(name) or len(name) > 253 or "." in dns["cloud_map"]["service"] or name.startswith("*"):
+    valid = HOST_NAME.fullmatch(name) and len(name) <= NAME_LENGTH and not name.startswith("*")
+    if not valid or "." in dns["cloud_map"]["service"]:
         yield f"dns.cloud_map makes the name '{name}', which is not a domain name with one more part."
     most = sum(group["max"] for group in groups if group["dns"])
     if most > MOST_INSTANCES:
@@ -358,6 +379,8 @@ def _group_problems(group: Mapping[str, Any], zones: Sequence[str]) -> Iterable[
             yield f"label '{key}' is taken: labels that start with swarm.aws are the agent's."
         if str(key).startswith(VOLUME_PREFIX):
             yield f"label '{key}' is taken: labels that start with {VOLUME_PREFIX} tell of the group's volumes."
+        if value is None:
+            yield f"label '{key}' has no value: give it one, such as 'true', or leave it out."
         if isinstance(value, (list, Mapping)):
             yield f"label '{key}' must have a plain value."
     user_data = group["user_data"]
@@ -471,7 +494,10 @@ def _monitoring(config: Mapping[str, Any]) -> Iterator[str]:
     yield from _tls_ports(config)
     for address in wanted["emails"]:
         if not MAIL_ADDRESS.fullmatch(address):
-            yield f"monitoring.emails has '{address}', which is not an e-mail address."
+            yield (
+                f"monitoring.emails has '{address}', which is not an e-mail address: give one such as "
+                "operator@example.com, without a name or other signs around it."
+            )
     if topic is not None:
         prefix = f"arn:aws:sns:{config['region']}:{config['account_id']}:"
         if not re.fullmatch(r"arn:aws[a-z-]*:" + re.escape(prefix[len("arn:aws:") :]) + r"[A-Za-z0-9_-]{1,256}", topic):

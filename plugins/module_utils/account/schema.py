@@ -45,7 +45,7 @@ def check(config: Mapping[str, Any], spec: Spec, where: str = "") -> list[str]:
         value = config.get(key)
         if value is None:
             if rule.get("required"):
-                errors.append(f"{path} is missing: {_purpose(rule)}")
+                errors.append(f"{path} is missing: {purpose(rule)}")
             continue
         errors += _check_value(path, value, rule)
     return errors
@@ -74,7 +74,7 @@ def _check_value(path: str, value: Any, rule: Mapping[str, Any]) -> list[str]:
         hint = suggestion(value, map(str, choices)) if isinstance(value, str) else ""
         return [f"{path} is {value!r}, but must be one of {', '.join(map(str, choices))}{hint or '.'}"]
     if not is_kind:
-        return [f"{path} is {value!r}, but must be {_what(kind, rule)}: {_purpose(rule)}"]
+        return [f"{path} is {value!r}, but must be {_what(kind, rule)}: {purpose(rule)}"]
     if kind == "dict" and "options" in rule:
         return [*unknown_keys(path, value, rule["options"]), *check(value, rule["options"], path)]
     if kind == "list":
@@ -107,7 +107,7 @@ def _what(kind: str, rule: Mapping[str, Any]) -> str:
     return f"{_KINDS[kind]} of {', '.join(sorted(keys))}" if keys else _KINDS[kind]
 
 
-def _purpose(rule: Mapping[str, Any]) -> str:
+def purpose(rule: Mapping[str, Any]) -> str:
     """The first sentence of an option's description."""
     description = rule.get("description", "")
     text = description if isinstance(description, str) else str(description[0])

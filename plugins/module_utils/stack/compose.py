@@ -25,6 +25,9 @@ GENERATE = "x-generate"
 _NAME_LIMIT = 64
 _DIGITS = 12
 _STACK_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,40}")
+# As a part of a name in DNS, which finds a service by its name (swarmkit, manager/controlapi/common.go).
+_SERVICE_NAME = re.compile(r"[a-zA-Z0-9]([a-zA-Z0-9_-]*[a-zA-Z0-9])?")
+_SERVICE_NAME_LIMIT = 63
 _SECTIONS = ("services", "networks", "volumes", "configs", "secrets")
 Read = Callable[[str], bytes]
 
@@ -87,19 +90,24 @@ def bundle(stack: str, document: Any, variables: Mapping[str, str], read: Read, 
     ``read`` returns the content of a file that the document names, by the name as written there. ``source`` is what
     errors call the document. Raises StackError.
     """
+    check_name(stack)
+    definition = _checked(document, source)
+    definition = {section: interpolate(definition[section], variables, section) for section in definition}
+    for name, service in definition["services"].items():
+        _check_service(stack, name, service, source)
+        _settle_environment(name, service, variables, read, source)
+    configs = _contents(stack, definition, "configs", variables, read, source)
+    secrets = _contents(stack, definition, "secrets", variables, read, source)
+    return Bundle(stack, definition, configs, secrets, _to_generate(stack, definition, source))
+
+
+def check_name(stack: str) -> None:
+    """Raises StackError unless Docker takes it as a stack's name, with room for those of its services."""
     if not _STACK_NAME.fullmatch(stack):
         raise StackError(
             f"The stack name '{stack}' is not valid: use lower-case letters, digits, '-' and '_', 41 at most, "
             "beginning with a letter or digit."
         )
-    definition = _checked(document, source)
-    definition = {section: interpolate(definition[section], variables, section) for section in definition}
-    for name, service in definition["services"].items():
-        _check_service(name, service, source)
-        _settle_environment(name, service, variables, read, source)
-    configs = _contents(stack, definition, "configs", variables, read, source)
-    secrets = _contents(stack, definition, "secrets", variables, read, source)
-    return Bundle(stack, definition, configs, secrets, _to_generate(stack, definition, source))
 
 
 def pinned(definition: Mapping[str, Any], digests: Mapping[str, str]) -> dict[str, Any]:
@@ -168,7 +176,13 @@ def _checked(document: Any, source: str) -> dict[str, Any]:
     return {key: value for key, value in definition.items() if value is not None}
 
 
-def _check_service(name: str, service: Any, source: str) -> None:
+def _check_service(stack: str, name: str, service: Any, source: str) -> None:
+    full_name = f"{stack}_{name}"
+    if not _SERVICE_NAME.fullmatch(full_name) or len(full_name) > _SERVICE_NAME_LIMIT:
+        raise StackError(
+            f"Service '{name}' in {source} would be called '{full_name}', but Docker takes letters, digits, and '-' "
+            f"and '_' between them, {_SERVICE_NAME_LIMIT} at most: rename it."
+        )
     if not isinstance(service, dict):
         raise StackError(f"Service '{name}' in {source} is to be a mapping of options.")
     if not service.get("image"):

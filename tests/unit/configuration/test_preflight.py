@@ -15,6 +15,7 @@ from moto.ec2.models.amis import Ami
 from lab.aws import endpoints, world
 from tests.unit.account.account import Account, account
 from tests.unit.configuration.configuration import group, raw, spec
+from tests.unit.lab.fakes import allow, document
 
 EVERY = ("autoscaling", "ec2", "sqs")
 PARAMETERS = {"debian13": {"x86_64": "/images/debian13/amd64", "arm64": "/images/debian13/arm64"}}
@@ -42,9 +43,11 @@ def there() -> Iterator[Account]:
         yield made
 
 
-def look(there: Account, inventories: dict[str, Any] | None = None, **changed: Any) -> dict[str, Any]:
+def look(
+    there: Account, inventories: dict[str, Any] | None = None, stack_name: Any = "", **changed: Any
+) -> dict[str, Any]:
     """Run the check, and make sure that it writes nothing."""
-    given = {"config": raw(**changed), "spec": spec(), "image_parameters": PARAMETERS}
+    given = {"stack_name": stack_name, "config": raw(**changed), "spec": spec(), "image_parameters": PARAMETERS}
     given["inventories"] = inventories or {}
     with there.recording() as writes:
         try:
@@ -144,6 +147,12 @@ def test_the_example_is_right_and_comes_back_with_its_defaults(there: Account) -
         (
             {"key_name": "operater"},
             "key_name 'operater' is no key pair in the region eu-west-1; did you mean 'operator'?",
+        ),
+        ({"key_name": "oper*"}, "key_name 'oper*' is no key pair in the region eu-west-1"),
+        (
+            {"permissions_boundary": "arn:aws:iam::123456789012:policy/bounds"},
+            "permissions_boundary is 'arn:aws:iam::123456789012:policy/bounds', but there is no such policy: make it, "
+            "or leave permissions_boundary out.",
         ),
         ({"vpc_cidr": "172.31.0.0/20"}, "vpc_cidr 172.31.0.0/20 overlaps 172.31.0.0/16 of the VPC vpc-"),
         ({"dns": {"zone": "exmaple.com", "record": "exmaple.com"}}, "did you mean 'example.com'"),
@@ -283,6 +292,17 @@ def test_target_groups_must_be_there_for_instances_in_the_clusters_vpc(there: Ac
         assert look(there, vpc_cidr="172.31.0.0/16", node_groups=[group(target_groups=[arn])])["warnings"] == []
     finally:
         ec2.delete_tags(Resources=[vpc], Tags=[{"Key": "swarm.aws/cluster"}])
+
+
+def test_a_permissions_boundary_that_is_there_is_taken(there: Account) -> None:
+    made = there.aws.iam.create_policy(PolicyName="bounds", Path="/teams/", PolicyDocument=document(allow("ec2:*")))
+    assert look(there, permissions_boundary=made["Policy"]["Arn"])["warnings"] == []
+
+
+@pytest.mark.parametrize("name", ["My Shop", "-shop", "x" * 42, ["shop"]])
+def test_a_stack_that_docker_would_not_name_so_is_refused(there: Account, name: Any) -> None:
+    with pytest.raises(ProvisionError, match=r"^The stack name .* is not valid: use lower-case letters"):
+        look(there, stack_name=name)
 
 
 def test_a_topic_of_the_operators_must_be_there(there: Account) -> None:

@@ -95,7 +95,17 @@ def test_a_service_in_cloud_map_may_stand_for_the_record() -> None:
             "monitoring.period_seconds is 45, but CloudWatch's alarms know 10, 20",
         ),
         ({"monitoring": {"prometheus_port": 2377}}, "monitoring.prometheus_port is 2377, but must be between 1024"),
-        ({"monitoring": {"emails": ["me"]}}, "monitoring.emails has 'me', which is not an e-mail address."),
+        *(
+            (
+                {"monitoring": {"emails": [address]}},
+                f"monitoring.emails has '{address}', which is not an e-mail address",
+            )
+            for address in (
+                *("me", "Me <me@example.com>", "<me@example.com>", "mailto:me@example.com", "me@example..com"),
+                *("a@example.com,b@example.com", "me@-example.com", ".me@example.com", "jürgen@example.com"),
+                f"{'x' * 65}@example.com",
+            )
+        ),
         ({"monitoring": {"tls_ports": [8443]}}, "monitoring.tls_ports has 8443, but no client reaches it: open it in"),
         (
             {"monitoring": {"tls_ports": [443]}, "dns": None},
@@ -134,7 +144,10 @@ def test_a_service_in_cloud_map_may_stand_for_the_record() -> None:
         ({"account_id": "12345"}, "account_id is '12345', but an AWS account's ID has 12 digits"),
         ({"region": "eu-west-9"}, "region 'eu-west-9' is not an AWS region; did you mean 'eu-west-"),
         ({"cluster_name": "My Swarm"}, "cluster_name is 'My Swarm', but must be"),
-        ({"cluster_tags": {"aws:team": "web"}}, "cluster_tags has the key 'aws:team'"),
+        ({"cluster_name": "xn--web"}, "cluster_name is 'xn--web', but S3 takes no bucket whose name begins with xn--"),
+        ({"cluster_name": "sthree"}, "cluster_name is 'sthree', but S3 takes no bucket whose name begins with sthree-"),
+        ({"cluster_name": "amzn-s3-demo"}, "S3 takes no bucket whose name begins with amzn-s3-demo-: choose another"),
+        ({"cluster_name": "sg"}, "cluster_name is 'sg', but EC2 takes no security group whose name begins with sg-"),
         ({"ecr_repositories": ["shop:latest"]}, "ecr_repositories has 'shop:latest', which is neither a repository's"),
         ({"ecr_repositories": ["arn:aws:s3:::shop"]}, "ecr_repositories has 'arn:aws:s3:::shop', which is neither"),
         (
@@ -142,6 +155,12 @@ def test_a_service_in_cloud_map_may_stand_for_the_record() -> None:
             "permissions_boundary is 'boundary', which is not the ARN of a managed policy: give one such as arn:aws:",
         ),
         ({"permissions_boundary": "arn:aws:iam::123456789012:role/boundary"}, "not the ARN of a managed policy"),
+        ({"permissions_boundary": "arn:aws:iam::123456789012:policy/teams/"}, "not the ARN of a managed policy"),
+        (
+            {"permissions_boundary": "arn:aws:iam::210987654321:policy/boundary"},
+            "permissions_boundary is a policy of the account 210987654321, but IAM takes only one of the cluster's "
+            "own, 123456789012, or of AWS: make it there.",
+        ),
         ({"zones": []}, "zones is empty"),
         ({"zones": ["eu-west-1a", "eu-west-1a"]}, "zones has eu-west-1a more than once"),
         ({"vpc_cidr": "10.20.0.0"}, "vpc_cidr has '10.20.0.0', which is not where a range starts"),
@@ -159,6 +178,10 @@ def test_a_service_in_cloud_map_may_stand_for_the_record() -> None:
         ({"published_ports": [{"port": 80, "from": ["2001:db8::/32"]}]}, "no node has an IPv6 address: set dns.ipv6"),
         ({"dns": {"zone": "example.com", "record": "swarm.example.org"}}, "is not in the zone example.com"),
         ({"dns": {"zone": "example.com", "record": "example.com", "ttl": 0}}, "dns.ttl is 0"),
+        (
+            {"dns": {"zone": "example.com", "record": f"{'.'.join(['x' * 59] * 4)}.example.com"}},
+            "dns.record has 251 characters, but 242 are the most, for the TXT record beside it is called _swarm-aws.x",
+        ),
         ({"dns": {"zone": "example.com"}}, "dns.record missing: dns needs a zone and the name of a record in it, or"),
         ({"dns": {"ttl": 60}}, "dns.zone and dns.record missing"),
         ({"dns": {**DNS, "cloud_map": CLOUD_MAP}}, "dns has a record in a zone and cloud_map, and a cluster has one"),
@@ -182,6 +205,7 @@ def test_a_service_in_cloud_map_may_stand_for_the_record() -> None:
         (managers(instance_types=[]), "instance_types is empty"),
         (managers(labels={"swarm.aws.zone": "x"}), "label 'swarm.aws.zone' is taken"),
         (managers(labels={"edge": ["a"]}), "label 'edge' must have a plain value"),
+        (managers(labels={"edge": None}), "label 'edge' has no value: give it one, such as 'true', or leave it out."),
         (managers(volume_iops=90000), "volume_iops is 90000, but must be between 3000 and 80000"),
         (managers(volume_iops=15000), "volume_iops is 15000, but 20 GiB have 10000 at most"),
         (managers(volume_throughput=100), "volume_throughput is 100, but must be between 125 and 2000"),

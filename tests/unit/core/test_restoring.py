@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
 import pytest
 from ansible_collections.swarm.aws.plugins.module_utils._core.backups import BackupError
 from ansible_collections.swarm.aws.plugins.module_utils._core.join.truth import Truth
@@ -15,13 +18,14 @@ from ansible_collections.swarm.aws.plugins.module_utils._core.restoring import (
 )
 
 TRUTH = Truth("formed", "i-1", "", 3, "swarm")
+CLAIM = Truth("claimed", "i-1", "", 1)
 NAMES = ["20260102T000000Z-i-01", "20260101T000000Z-i-01"]
 EMPTY, OTHER = Manager("i-2", "inactive"), Manager("i-3", "inactive")
 LEFT = Manager("i-1", "active", "swarm", log="0000-0001.wal")
 WORKS = Manager("i-1", "active", "swarm", works=True, voters=3, reachable=3)
 
 
-def chosen(*managers: Manager, truth: Truth | None = TRUTH, names: list[str] = NAMES, **more: str) -> Choice:
+def chosen(*managers: Manager, truth: Truth | None = TRUTH, names: list[str] = NAMES, **more: Any) -> Choice:
     return choose(managers, truth, names, cluster="demo", **more)
 
 
@@ -50,7 +54,7 @@ def test_a_locked_state_makes_no_new_swarm_and_its_backups_do() -> None:
 
 
 def test_a_swarm_that_works_is_left_alone_unless_its_name_is_given() -> None:
-    with pytest.raises(CannotRestore, match=r"3 of 3 managers are heard\. Nothing was done\. .*force=demo"):
+    with pytest.raises(CannotRestore, match=r"3 of 3 managers are reachable, .* Nothing was done, .*force=demo"):
         chosen(WORKS, EMPTY)
     with pytest.raises(CannotRestore, match="force is 'yes', but this is the cluster 'demo'"):
         chosen(WORKS, force="yes")
@@ -75,7 +79,7 @@ def test_a_restore_whose_host_is_lost_begins_on_another_one() -> None:
 def test_nothing_to_restore_on_or_from_is_said() -> None:
     with pytest.raises(CannotRestore, match="No manager's instance can be reached"):
         chosen()
-    with pytest.raises(BackupError, match="no backup"):
+    with pytest.raises(CannotRestore, match=r"^The bucket has no backup of the swarm, .* from\.$"):
         chosen(EMPTY, names=[])
     with pytest.raises(BackupError, match="There is no backup 'x'"):
         chosen(EMPTY, wanted="x")
@@ -83,3 +87,91 @@ def test_nothing_to_restore_on_or_from_is_said() -> None:
 
 def test_an_empty_bucket_but_for_backups_takes_one() -> None:
     assert chosen(EMPTY, truth=None).backup == NAMES[0]
+
+
+# Without a backup, or without the cluster's record
+
+NO_BACKUP = "The bucket has no backup of the swarm, so there is nothing to restore it from."
+WORKING = (
+    "The swarm works: 3 of 3 managers are reachable, quorum 2. Its state (swarm) is on i-1. Nothing was done, for no "
+    "restore is needed."
+)
+NO_RECORD = (
+    "The cluster's record in the bucket names no swarm: if this is the cluster's, its leader's agent writes the record "
+    "again by itself within half a minute, and playbooks/status.yml shows whether it has."
+)
+FORCED = "To put a backup in its place all the same, which loses what came after it, add -e force=demo."
+UNBACKED = "There is no backup: playbooks/backup.yml makes one."
+GO_ON = "and run playbooks/restore.yml again, which goes on with its state and needs no backup."
+
+
+def refusal(*managers: Manager, **more: Any) -> str:
+    with pytest.raises(CannotRestore) as refused:
+        chosen(*managers, **more)
+    return str(refused.value)
+
+
+@pytest.mark.parametrize(("truth", "why"), [(TRUTH, ""), (None, f" {NO_RECORD}"), (CLAIM, f" {NO_RECORD}")])
+@pytest.mark.parametrize(("names", "then"), [(NAMES, FORCED), ([], UNBACKED)])
+def test_a_swarm_that_works_is_told_with_its_quorum(truth: Truth | None, why: str, names: list[str], then: str) -> None:
+    assert refusal(EMPTY, WORKS, truth=truth, names=names) == f"{WORKING}{why} {then}"
+
+
+def test_all_managers_that_hold_the_swarm_are_named() -> None:
+    others = [replace(WORKS, instance=name) for name in ("i-3", "i-2")]
+    assert "Its state (swarm) is on i-1, i-2, i-3. " in refusal(WORKS, *others, names=[])
+
+
+def test_force_without_a_backup_is_told_that_the_swarm_works() -> None:
+    assert refusal(WORKS, EMPTY, names=[], force="demo") == (
+        f"{NO_BACKUP} The swarm swarm works on i-1: 3 of 3 managers are reachable, quorum 2. It needs no restore."
+    )
+
+
+@pytest.mark.parametrize("names", [[], NAMES])
+def test_survivors_of_a_swarm_are_enough_without_a_record(names: list[str]) -> None:
+    choice = chosen(EMPTY, LEFT, replace(LEFT, instance="i-2", log="0000-0002.wal"), truth=None, names=names)
+    assert (choice.instance, choice.source, choice.backup) == ("i-2", SURVIVOR, "")
+    assert choice.reason == "i-2 still has the state of the swarm swarm, so nothing of it is lost."
+
+
+def test_a_survivor_is_enough_without_a_backup() -> None:
+    assert chosen(EMPTY, LEFT, names=[]).source == SURVIVOR
+
+
+def test_a_survivor_goes_on_where_it_was_stopped_without_a_record() -> None:
+    truth = Truth("restoring", "i-1", "", 1)
+    choice = chosen(replace(LEFT, begun=True), replace(LEFT, instance="i-2"), truth=truth, names=[])
+    assert (choice.instance, choice.source) == ("i-1", SURVIVOR)
+
+
+@pytest.mark.parametrize("asked", [{"wanted": NAMES[0]}, {"force": "demo"}])
+def test_who_asks_for_a_backup_in_vain_is_told_of_survivors(asked: dict[str, str]) -> None:
+    assert refusal(LEFT, EMPTY, names=[], **asked) == (
+        f"{NO_BACKUP} The state of the swarm swarm is on i-1, without a leader. Leave out -e backup and -e force, "
+        f"{GO_ON}"
+    )
+
+
+def test_survivors_that_are_not_used_are_named_with_the_reason() -> None:
+    locked, foreign = replace(LEFT, locked=True), replace(LEFT, instance="i-2", cluster_id="other")
+    mine, others = (
+        f"The state of the swarm {swarm} is on {name}, without a leader."
+        for swarm, name in (("swarm", "i-1"), ("other", "i-2"))
+    )
+    delete = (
+        "The cluster's record in the bucket names swarm: if other is the cluster's swarm, delete cluster.json from "
+    )
+    assert refusal(locked, EMPTY, names=[]) == (
+        f"{NO_BACKUP} {mine} It is locked (autolock), and Docker makes no new swarm out of a locked state: start as "
+        "many of its managers again as a quorum needs."
+    )
+    assert refusal(foreign, EMPTY, names=[]) == f"{NO_BACKUP} {others} {delete}the bucket, {GO_ON}"
+    assert refusal(replace(foreign, works=True, voters=1, reachable=1), names=[]) == (
+        f"{NO_BACKUP} The swarm other works on i-2: 1 of 1 managers are reachable, quorum 1. It needs no restore. "
+        f"{delete}the bucket, and its leader's agent writes it again."
+    )
+    assert refusal(LEFT, foreign, truth=None, names=[]) == (
+        f"{NO_BACKUP} {mine} {others} The bucket does not say which of them is the cluster's: put an older version of "
+        f"cluster.json back, or terminate the instances of the others, {GO_ON}"
+    )

@@ -27,7 +27,7 @@ TASKS = [
 ]
 CONFIGURATION = {
     "autolock": True,
-    "cluster_tags": {"team": "blue"},
+    "cluster_tags": {"team": "blue", "cost": 7},
     "dns": {"cloud_map": {"namespace": "swarm.internal", "service": "WWW"}, "ttl": 10},
 }
 
@@ -68,7 +68,7 @@ def test_first_run_creates_what_is_declared(account: RolesAccount, first: Run) -
     (rule,) = found["lifecycle"]
     assert rule["NoncurrentVersionExpiration"] == {"NoncurrentDays": 30}
     assert rule["AbortIncompleteMultipartUpload"] == {"DaysAfterInitiation": 7}
-    tags = {"team": "blue", "swarm.aws/cluster": CLUSTER}
+    tags = {"team": "blue", "cost": "7", "swarm.aws/cluster": CLUSTER}
     assert [found["tags"][what] for what in ("key", "secret", "bucket")] == [tags] * 3
 
 

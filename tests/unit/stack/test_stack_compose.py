@@ -147,6 +147,12 @@ def test_environments_are_settled_where_their_files_are(monkeypatch: pytest.Monk
         ({"services": {"web": None}}, "Service 'web' in compose.yml is to be a mapping"),
         ({"services": {"web": {}}}, "Service 'web' in compose.yml names no image"),
         ({"services": {"web": {"build": "."}}}, "is to be built, which a swarm cannot do"),
+        (
+            {"services": {"web.api": {"image": "web"}}},
+            "Service 'web.api' in compose.yml would be called '\\w+_web.api', but Docker takes letters, digits, and "
+            "'-' and '_' between them, 63 at most: rename it.",
+        ),
+        ({"services": {"w" * 60: {"image": "web"}}}, "63 at most: rename it."),
         (service(volumes=["./data:/data"]), "mounts './data' from beside the compose file"),
         (service(volumes=[{"type": "bind", "source": "../x", "target": "/x"}]), "mounts '../x'"),
         (service(env_file=["no.env"]), "service 'web' in compose.yml names the file 'no.env', which cannot be read"),

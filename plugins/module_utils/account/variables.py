@@ -1,0 +1,58 @@
+"""What an operator gives with -e: whether it is of the type that its option takes, as typed or as JSON."""
+
+from __future__ import annotations
+
+from typing import Any, Callable, Mapping
+
+from .schema import Spec, purpose
+
+# The one that is an instance's ID, or those of several, whatever option it is for.
+INSTANCE = "id"
+# What the filter `bool` knows; anything else it would take for false.
+BOOLEANS = ("true", "false", "yes", "no", "on", "off", "1", "0")
+_KINDS: Mapping[str, tuple[str, Callable[[Any], bool]]] = {
+    "str": ("a text", lambda value: isinstance(value, str)),
+    "path": ("a path", lambda value: isinstance(value, str)),
+    "int": ("a whole number from 0 on", lambda value: not isinstance(value, bool) and str(value).strip().isdecimal()),
+    "bool": ("true or false", lambda value: str(value).lower() in BOOLEANS),
+    "dict": ("a mapping", lambda value: isinstance(value, Mapping)),
+    "list": ("a list", lambda value: isinstance(value, list)),
+    "texts": ("a list of texts, or a text with commas between them", lambda value: not _no_texts(value)),
+}
+
+
+def refusals(given: Mapping[str, Any], options: Spec) -> list[str]:
+    """A sentence for each value that is not what its option takes; ``options`` has that of each of them by its name.
+
+    A text is as good as what it reads as, for on the command line everything is one. What is in a mapping or a list
+    stays untold, for it may be secret.
+    """
+    return [sentence for name, value in given.items() for sentence in _refusals(name, value, options[name])]
+
+
+def _refusals(name: str, value: Any, option: Mapping[str, Any]) -> list[str]:
+    kind = option.get("type", "str")
+    if kind == "list" and option.get("elements", "str") == "str":
+        kind = "texts"
+    if name == INSTANCE:
+        wrong = _no_texts(value) if kind == "texts" else [value] * (not isinstance(value, str))
+        return [
+            f"{name} is {_shown(one)}, which is no instance ID: one is i- and 17 hexadecimal digits." for one in wrong
+        ]
+    words, takes = _KINDS[kind]
+    if takes(value):
+        return []
+    return [f"{name} is {_shown(value)}, but must be {words}: {purpose(option)}"]
+
+
+def _no_texts(value: Any) -> list[Any]:
+    """What is no text of a list, or of what stands in place of one."""
+    return [one for one in (value if isinstance(value, list) else [value]) if not isinstance(one, str)]
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, (list, Mapping)):
+        return "a mapping" if isinstance(value, Mapping) else "a list"
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    return f"'{value}'" if isinstance(value, str) else str(value)

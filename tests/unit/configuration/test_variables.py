@@ -1,0 +1,169 @@
+"""What is given with -e is of the type that its option takes, or is refused in a sentence before anything else."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from ansible_collections.swarm.aws.plugins.module_utils.account.variables import refusals
+
+from tests.unit.playbooks import ROOT, Bench
+
+NO_ID = "which is no instance ID: one is i- and 17 hexadecimal digits."
+OPTIONS: dict[str, dict[str, Any]] = {
+    "name": {"type": "str", "description": "The name."},
+    "count": {"type": "int", "description": "How many."},
+    "force": {"type": "bool", "description": ["Whether to insist. It is not wise."]},
+    "names": {"type": "list", "elements": "str", "description": "The names."},
+    "logins": {"type": "list", "elements": "dict", "description": "The logins."},
+    "values": {"type": "dict", "description": "The values."},
+}
+TEXTS = "a list of texts, or a text with commas between them"
+WRONG = [
+    ("name", ["a"], "name is a list, but must be a text: The name."),
+    ("name", {"a": 1}, "name is a mapping, but must be a text: The name."),
+    ("name", 5, "name is 5, but must be a text: The name."),
+    ("name", None, "name is null, but must be a text: The name."),
+    ("count", "many", "count is 'many', but must be a whole number from 0 on: How many."),
+    ("count", "-1", "count is '-1', but must be a whole number from 0 on: How many."),
+    ("count", True, "count is true, but must be a whole number from 0 on: How many."),
+    ("count", 1.5, "count is 1.5, but must be a whole number from 0 on: How many."),
+    ("count", None, "count is null, but must be a whole number from 0 on: How many."),
+    ("count", [1], "count is a list, but must be a whole number from 0 on: How many."),
+    ("force", "ture", "force is 'ture', but must be true or false: Whether to insist."),
+    ("force", {}, "force is a mapping, but must be true or false: Whether to insist."),
+    ("force", None, "force is null, but must be true or false: Whether to insist."),
+    ("force", 2, "force is 2, but must be true or false: Whether to insist."),
+    ("names", {"a": 1}, f"names is a mapping, but must be {TEXTS}: The names."),
+    ("names", [["a"]], f"names is a list, but must be {TEXTS}: The names."),
+    ("names", 5, f"names is 5, but must be {TEXTS}: The names."),
+    ("logins", {"password": "secret"}, "logins is a mapping, but must be a list: The logins."),
+    ("values", ["secret"], "values is a list, but must be a mapping: The values."),
+]
+
+
+@pytest.mark.parametrize(("name", "value", "sentence"), WRONG)
+def test_a_value_of_another_type_gets_one_sentence(name: str, value: Any, sentence: str) -> None:
+    assert refusals({name: value}, OPTIONS) == [sentence]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *(("name", text) for text in ("", "web", "5", "true")),
+        *(("count", number) for number in (0, 5, "0", "600")),
+        *(("force", word) for word in (True, False, 1, 0, "1", "0", "yes", "No", "TRUE", "off")),
+        *(("names", names) for names in ("", "a", "a,b", [], ["a", "b"])),
+        *(("logins", logins) for logins in ([], [{"host": "a"}])),
+        ("values", {}),
+    ],
+)
+def test_a_text_is_taken_for_what_it_reads_as(name: str, value: Any) -> None:
+    assert refusals({name: value}, OPTIONS) == []
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [({"a": 1}, "a mapping"), (True, "true"), (5, "5"), (None, "null"), ([["i-1"]], "a list"), (["i-1", 5], "5")],
+)
+def test_what_cannot_be_an_instance_is_no_instance_id(value: Any, shown: str) -> None:
+    assert refusals({"id": value}, {"id": {"type": "list", "elements": "str"}}) == [f"id is {shown}, {NO_ID}"]
+
+
+def test_all_that_is_wrong_is_said_at_once() -> None:
+    assert len(refusals({"name": [], "force": "maybe", "count": 1}, OPTIONS)) == 2
+
+
+# The playbooks
+
+INSTANCE, OTHER = "i-0000000000000000a", "i-0000000000000000b"
+MODULES = sorted(path.stem for path in (ROOT / "plugins/modules").glob("*.py"))
+PLAYBOOKS = {path.name: path.read_text() for path in sorted((ROOT / "playbooks").glob("*.yml"))}
+# Of the configuration, of Ansible's own, or refused by the playbook itself with what to say.
+OTHERS = {"cluster_name", "groups", "stack_name", "group", "desired"}
+real = pytest.mark.real("ansible-playbook: the variables of a playbook are put together by Ansible alone")
+
+
+def checked(text: str) -> list[tuple[str, str, dict[str, str]]]:
+    """The role, its entry point and the variables that each of a playbook's checks is for."""
+    plays = [play.get("vars", {}) for play in yaml.safe_load(text) if "check_variables.yml" in str(play)]
+    return [(play["check_role"], play["check_entry"], play.get("check_variables", {})) for play in plays]
+
+
+@pytest.mark.parametrize("name", PLAYBOOKS)
+def test_a_playbook_checks_every_variable_that_it_reads(name: str) -> None:
+    read = set(re.findall(r"(\w+) \| default\(", PLAYBOOKS[name])) - OTHERS
+    # These are of the playbooks that import them, or import what checks theirs.
+    read -= {"format", "output"} if "import_playbook: look.yml" in PLAYBOOKS[name] else set()
+
+    assert read - {variable for _, _, variables in checked(PLAYBOOKS[name]) for variable in variables} == set()
+
+
+@pytest.mark.parametrize("name", [name for name, text in PLAYBOOKS.items() if checked(text)])
+def test_a_checked_variable_is_for_an_option_of_the_role(name: str) -> None:
+    for role, entry, variables in checked(PLAYBOOKS[name]):
+        specs = yaml.safe_load((ROOT / f"roles/{role}/meta/argument_specs.yml").read_text())["argument_specs"]
+        assert set(variables.values()) - set(specs[entry]["options"]) == set()
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Bench:
+    return Bench(tmp_path, MODULES, {"manager": [INSTANCE, OTHER]})
+
+
+@real
+@pytest.mark.parametrize(
+    ("playbook", "given", "sentences"),
+    [
+        (
+            "upgrade",
+            {"batch": {}, "cancel": "ture"},
+            [
+                "batch is a mapping, but must be a whole number from 0 on: How many workers to replace at a time, ",
+                "cancel is 'ture', but must be true or false: Whether to end the round that is under way and begin no",
+            ],
+        ),
+        (
+            "site",
+            {"stack_timeout": "long", "account_id": 123456789012},
+            ["Action failed: stack_timeout is 'long', but must be a whole number from 0 on: Seconds to wait for the"],
+        ),
+        ("scale", {"group": ["worker"], "desired": 3}, ["Say it with -e group=worker -e desired=3."]),
+        ("join", {"id": [INSTANCE]}, [f"id is a list, {NO_ID}"]),
+        ("remove_node", {"id": []}, ["Which instance is to be removed? Say it with -e id=i-… (or several"]),
+        (
+            "remove_node",
+            {"id": True, "replace": None},
+            [f"id is true, {NO_ID}", "replace is null, but must be true or"],
+        ),
+    ],
+)
+def test_a_playbook_refuses_variables_of_another_type(
+    bench: Bench, playbook: str, given: dict[str, Any], sentences: list[str]
+) -> None:
+    code, said, asked = bench.run(f"{playbook}.yml", "-e", json.dumps(given))
+
+    assert (code, asked) == (2, [])
+    assert [one for one in sentences if one not in said] == [], said[-3000:]
+    assert "account_id is" not in said, "what the configuration's own check takes is left to it"
+
+
+@real
+@pytest.mark.parametrize("given", [[INSTANCE, OTHER, INSTANCE], f"{INSTANCE}, {OTHER}"])
+def test_a_removal_takes_a_list_as_well_as_a_text(bench: Bench, given: Any) -> None:
+    code, said, asked = bench.run("remove_node.yml", "-e", json.dumps({"id": given, "cancel": True}))
+
+    assert code == 0, said[-3000:]
+    assert [told["instance"] for _, told in asked] == [INSTANCE, OTHER]
+
+
+@real
+def test_what_is_rotated_may_be_a_list(bench: Bench) -> None:
+    bench.answers["cluster_rotate"] = [{"rotated": ["tokens", "ca"], "log": []}]
+    _, said, asked = bench.run("rotate.yml", "-e", json.dumps({"what": ["tokens", "ca"]}))
+
+    assert asked[0][1]["what"] == ["tokens", "ca"], said[-3000:]
