@@ -159,7 +159,9 @@ balancing:
       type: dict
       sample: {i-0123456789abcdef0: healthy}
 services:
-  description: The services and how many tasks each has of those it is to have.
+  description:
+    - The services and how many tasks each has of those it is to have. C(wanted) of a replicated one leaves out tasks
+      that were to end and have.
   returned: success
   type: list
   elements: dict

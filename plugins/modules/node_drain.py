@@ -106,7 +106,7 @@ awaited:
 services:
   description:
     - By the name of each replicated service, how many tasks it declares and how many were healthy at the lowest, as
-      seen about every second.
+      seen about every second. Tasks that were to end and have count as healthy.
   returned: success
   type: dict
   sample: {shop_web: {declared: 6, lowest: 6}}

@@ -116,7 +116,8 @@ managers:
   type: list
   elements: str
 short:
-  description: Services that have fewer tasks than they declare, and what is waited for.
+  description:
+    - Services that have fewer tasks than they declare, and what is waited for. Tasks that were to end and have count.
   returned: success
   type: dict
 awaited:

@@ -175,6 +175,8 @@ class Service:
     image: str = ""
     # Nodes, or slots of one that is not global, whose task has ended and that get no other one.
     over: FrozenSet[str] = frozenset()
+    # How many of these were to end: all if nothing is to be restarted, and what has completed if failures are.
+    done: int = 0
     # Nodes on which none of its tasks is healthy and the last ones have failed, one soon after the other.
     failing: FrozenSet[str] = frozenset()
     # Whether its specification can be written anew, with other credentials, and its tasks are left as they are: not
@@ -204,6 +206,11 @@ class Service:
     def running(self) -> int:
         """How many tasks are healthy, wherever they are."""
         return sum(self.healthy.values())
+
+    @property
+    def running_or_done(self) -> int:
+        """How many tasks nobody has to wait for."""
+        return self.running + self.done
 
 
 def is_ipv6(address: str) -> bool:

@@ -60,6 +60,8 @@ def _unfit(service: Service) -> str:
         return "an update of it is paused"
     if surge.LABEL in service.labels:
         return "it has more tasks than usual while a node is taken out"
+    if service.over:
+        return "some of its tasks have ended for good, and would run again"
     if service.running < service.replicas:
         return f"{service.running} of its {service.replicas} tasks are healthy"
     return ""

@@ -96,7 +96,7 @@ def balancing(observed: Cluster) -> List[Dict[str, Any]]:
 
 
 def services(observed: Cluster) -> Optional[List[Dict[str, Any]]]:
-    """The services and how many tasks each has of those it is to have; None if they are not known."""
+    """The services and how many tasks each has of those that are to run; None if they are not known."""
     if observed.services is None:
         return None
     return [
@@ -104,7 +104,7 @@ def services(observed: Cluster) -> Optional[List[Dict[str, Any]]]:
             "name": one.name,
             "mode": one.mode,
             "running": one.running,
-            "wanted": surge.declared(one) if one.mode == surge.REPLICATED else one.running + _coming(one),
+            "wanted": _wanted(one),
             "starting": sum(one.starting.values()),
             "stopping": sum(one.stopping.values()),
             "pending": one.pending,
@@ -206,8 +206,11 @@ def _leads_to(observed: Cluster, addresses: str) -> Dict[str, Optional[str]]:
     return {address: at.get(address) for address in (observed.record.addresses if observed.record else ())}
 
 
-def _coming(service: Service) -> int:
-    return sum(service.starting.values()) + service.pending
+def _wanted(service: Service) -> int:
+    """How many tasks are to run now: not those that were to end and have."""
+    if service.mode == surge.REPLICATED:
+        return max(0, surge.declared(service) - service.done)
+    return service.running + sum(service.starting.values()) + service.pending
 
 
 def _row(instance: Optional[Instance], node: Optional[Node], published: bool) -> Dict[str, Any]:

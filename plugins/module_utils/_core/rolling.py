@@ -294,5 +294,5 @@ def _short(observed: Cluster) -> Iterator[Tuple[str, str]]:
     for one in observed.services or ():
         if one.updating:
             yield one.name, f"the update of {one.name} to end"
-        elif one.mode == surge.REPLICATED and one.running < surge.declared(one):
-            yield one.name, f"{surge.declared(one)} tasks of {one.name} to run ({one.running} do)"
+        elif one.mode == surge.REPLICATED and one.running_or_done < surge.declared(one):
+            yield one.name, f"{surge.declared(one) - one.done} tasks of {one.name} to run ({one.running} do)"

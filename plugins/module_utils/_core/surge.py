@@ -104,7 +104,7 @@ class Surge:
                 if free < moving:
                     yield Need(service.name, moving - free, placement.obstacle(service, self._others))
                 continue
-            missing = min(declared(service), declared(service) - self._healthy(service))
+            missing = declared(service) - service.done - self._healthy(service)
             if missing > 0:
                 yield Need(service.name, missing, self._obstacle(service), self._since(service))
 
@@ -138,10 +138,10 @@ class Surge:
 
     def _settled(self, service: Service) -> bool:
         """Whether lowering the count stops no more than it should."""
-        if service.running >= service.replicas:
+        if service.running_or_done >= service.replicas:
             return True
         starting = sum(service.starting.values()) or (service.pending and not service.why_pending)
-        return not starting and service.running >= declared(service)
+        return not starting and service.running_or_done >= declared(service)
 
     def _moving(self, service: Service) -> int:
         return sum(service.wanted_on(node) for node in self._emptied)
@@ -169,12 +169,15 @@ class Surge:
 
 
 def lowest(seen: Mapping[str, Mapping[str, int]], services: Sequence[Service]) -> Dict[str, Dict[str, int]]:
-    """Replicated services' declared counts and the lowest healthy ones, with another look taken in."""
+    """Replicated services' declared counts and the lowest healthy ones, with another look taken in.
+
+    Tasks that were to end and have count as healthy.
+    """
     result = {name: dict(one) for name, one in seen.items()}
     for service in services:
         if service.mode != REPLICATED:
             continue
         before = result.get(service.name)
-        known = service.running if before is None else min(before["lowest"], service.running)
+        known = service.running_or_done if before is None else min(before["lowest"], service.running_or_done)
         result[service.name] = {"declared": declared(service), "lowest": known}
     return result

@@ -55,7 +55,7 @@ def _service(service: Mapping[str, Any], tasks: Sequence[Mapping[str, Any]]) -> 
     stopping.pop("", None)
     container = spec["TaskTemplate"].get("ContainerSpec") or {}
     grace = container.get("StopGracePeriod")
-    over = _over(spec["TaskTemplate"], tasks)
+    over, done = _over(spec["TaskTemplate"], tasks)
     update = (service.get("UpdateStatus") or {}).get("State")
     return Service(
         id=service["ID"],
@@ -65,7 +65,7 @@ def _service(service: Mapping[str, Any], tasks: Sequence[Mapping[str, Any]]) -> 
         start_first=(spec.get("UpdateConfig") or {}).get("Order") == "start-first",
         # Docker takes 0 for all at once, and one at a time where nothing is said.
         parallelism=(spec.get("UpdateConfig") or {}).get("Parallelism", 1),
-        health_checked=_health_checked(container.get("Healthcheck") or {}),
+        health_checked=health_checked(container.get("Healthcheck") or {}),
         updating=update in _UNDER_WAY,
         paused=update in _PAUSED,
         labels=dict(spec.get("Labels") or {}),
@@ -76,6 +76,7 @@ def _service(service: Mapping[str, Any], tasks: Sequence[Mapping[str, Any]]) -> 
         stopping=dict(stopping),
         image=container.get("Image") or "",
         over=over,
+        done=done,
         failing=_failing(tasks, healthy),
         renewable=mode != "job" and update not in (*_UNDER_WAY, *_PAUSED) and not over,
         pending=pending,
@@ -83,19 +84,27 @@ def _service(service: Mapping[str, Any], tasks: Sequence[Mapping[str, Any]]) -> 
     )
 
 
-def _over(template: Mapping[str, Any], tasks: Sequence[Mapping[str, Any]]) -> FrozenSet[str]:
-    """Where a task ended that nobody starts again. It would be, if the service were touched."""
+def _over(template: Mapping[str, Any], tasks: Sequence[Mapping[str, Any]]) -> Tuple[FrozenSet[str], int]:
+    """Where a task ended that nobody starts again, and at how many of these places it was to end.
+
+    It would be started, if the service were touched.
+    """
     policy = template.get("RestartPolicy") or {}
-    if policy.get("Condition", "any") == "any" and not policy.get("MaxAttempts"):
-        return frozenset()
-    live, ended = set(), set()
-    for task in tasks:
-        place = str(task.get("Slot") or task.get("NodeID"))
-        if task["Status"]["State"] in ("complete", "failed", "rejected"):
-            ended.add(place)
+    condition = policy.get("Condition", "any")
+    if condition == "any" and not policy.get("MaxAttempts"):
+        return frozenset(), 0
+    ended: Dict[str, str] = {}
+    live = set()
+    for task in sorted(tasks, key=lambda one: str(one.get("CreatedAt"))):
+        place, state = str(task.get("Slot") or task.get("NodeID")), task["Status"]["State"]
+        # Without restarts, not even a task that was told to stop gets a successor.
+        if state in (_ENDED if condition == "none" else ("complete", *_FAILED)):
+            ended[place] = state
         elif task["DesiredState"] in ("running", "ready", "complete"):
             live.add(place)
-    return frozenset(ended - live)
+    over = frozenset(ended.keys() - live)
+    done = (condition == "none" or (condition == "on-failure" and ended[place] == "complete") for place in over)
+    return over, sum(done)
 
 
 def _failing(tasks: Sequence[Mapping[str, Any]], healthy: Mapping[str, int]) -> FrozenSet[str]:
@@ -114,7 +123,7 @@ def _failing(tasks: Sequence[Mapping[str, Any]], healthy: Mapping[str, int]) -> 
     return frozenset(found)
 
 
-def _health_checked(check: Mapping[str, Any]) -> bool:
+def health_checked(check: Mapping[str, Any]) -> bool:
     """Whether a check is set and not turned off. One that only the image has is not seen."""
     return (check.get("Test") or ["NONE"])[0] != "NONE"
 

@@ -68,7 +68,7 @@ class Rebalancing:
                 present, state, waiting = None, "", str(error)
             if present is not None:
                 waiting = f"{present.running} of {present.replicas} tasks run"
-                if state == "completed" and present.running >= present.replicas:
+                if state == "completed" and present.running_or_done >= present.replicas:
                     return {node: present.wanted_on(node) for node in sorted({*present.healthy, *present.starting})}
             if self._now() >= deadline:
                 raise SwarmError(f"After {timeout:.0f} s {name} still is being spread anew: {waiting}. It goes on.")

@@ -174,6 +174,15 @@ def test_a_service_is_started_anew_and_waited_for(bench):
     assert (again["changed"], bench.restarted) == (False, ["web"])
 
 
+def test_a_task_that_ends_while_its_service_is_spread_is_not_waited_for(bench):
+    def moved():
+        bench.seen = replace(bench.seen, services=(replace(EVEN, healthy={"n003": 3}, over=frozenset("1"), done=1),))
+
+    bench.seen, bench.state, bench.to_come = replace(bench.seen, services=(WEB,)), ("completed", ""), [moved]
+    bench.update_state = lambda service: ("updating" if bench.to_come else "completed", "")
+    assert rebalance(bench)["services"][0]["after"] == {"n003": 3}
+
+
 @pytest.mark.parametrize(
     ("state", "said"),
     [

@@ -252,12 +252,39 @@ def test_what_ran_once_is_not_to_run_again():
     assert _renewable({}, {**_task("complete", "shutdown"), "Slot": 1})
     again = {**_task("running", "running"), "Slot": 1}
     assert _renewable({"RestartPolicy": {"Condition": "on-failure"}}, {**_task("failed", "shutdown"), "Slot": 1}, again)
-    assert _renewable(ONCE, {**_task("shutdown", "shutdown"), "Slot": 2}, again)
+    # Docker gives it no successor, not even if it was its node that was drained.
+    assert not _renewable(ONCE, {**_task("shutdown", "shutdown"), "Slot": 2}, again)
 
 
 def test_where_a_global_service_ended_for_good():
     tasks = [_task("complete", "shutdown", node="n1"), _task("running", "running", node="n2")]
     assert _read(ONCE, *tasks, mode={"Global": {}}).over == {"n1"}
+
+
+ON_FAILURE = {"RestartPolicy": {"Condition": "on-failure"}}
+
+
+@pytest.mark.parametrize(
+    ("template", "states", "done"),
+    [
+        (ONCE, ["complete"], 1),
+        (ONCE, ["failed"], 1),
+        (ONCE, ["shutdown"], 1),
+        (ONCE, ["complete", "running"], 0),
+        (ON_FAILURE, ["failed", "complete"], 1),
+        (ON_FAILURE, ["complete", "starting"], 0),
+        (ON_FAILURE, ["shutdown"], 0),
+        ({"RestartPolicy": {"Condition": "on-failure", "MaxAttempts": 2}}, ["failed", "failed"], 0),
+        ({"RestartPolicy": {"Condition": "any", "MaxAttempts": 2}}, ["complete", "complete"], 0),
+        ({}, ["complete"], 0),
+    ],
+)
+def test_a_task_that_was_to_end_and_has_is_done(template, states, done):
+    tasks = [
+        {**_task(state, "running" if state in ("running", "starting") else "shutdown"), "Slot": 1, "CreatedAt": str(at)}
+        for at, state in enumerate(states)
+    ]
+    assert _read(template, *reversed(tasks)).done == done
 
 
 ENDED = ("failed", "rejected", "shutdown")

@@ -44,6 +44,7 @@ def test_what_is_even_is_left_alone(healthy):
         ({"paused": True}, "an update of it is paused"),
         ({"labels": {"swarm.aws.surge": "5+1"}}, "more tasks than usual while a node is taken out"),
         ({"replicas": 7}, "6 of its 7 tasks are healthy"),
+        ({"replicas": 7, "over": frozenset("1"), "done": 1}, "some of its tasks have ended for good"),
     ],
 )
 def test_what_cannot_be_started_anew_unnoticed_is_left_alone_with_the_reason(more, said):

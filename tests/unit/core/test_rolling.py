@@ -174,6 +174,9 @@ def test_services_are_waited_for_unless_they_lacked_tasks_before():
     assert found.short == {"web": "3 tasks of web to run (2 do)"}
     assert found.awaited("worker", set()) == ["proxy to run on i-004", "3 tasks of web to run (2 do)"]
     assert found.awaited("manager", {"web"}) == []
+    once = replace(web, over=frozenset("1"), done=1)
+    assert seen(services=(once, replace(once, healthy={}, done=3))).short == {}
+    assert seen(services=(replace(once, healthy={}),)).short == {"web": "2 tasks of web to run (0 do)"}
     surging = replace(web, replicas=5, labels={"swarm.aws.surge": "3+2"}, healthy={"n001": 3})
     assert seen(services=(surging,)).short == {}
 

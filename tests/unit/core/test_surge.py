@@ -151,6 +151,14 @@ def test_the_count_stays_while_a_task_starts_since_a_healthy_one_might_be_stoppe
     assert awaited == ["all 8 tasks of web to run, before it has fewer"]
 
 
+def test_tasks_that_were_to_end_and_have_are_not_waited_for():
+    ended = replace(WEB, over=frozenset("1234"), done=4)
+    assert ready(replace(ended, replicas=7, labels={LABEL: "6+1"}, healthy={"n001": 2, "n003": 1}))[0]
+    assert not ready(replace(ended, replicas=7, labels={LABEL: "6+1"}, healthy={"n001": 1, "n003": 1}))[0]
+    assert lowered(replace(RAISED, done=4, healthy={"n001": 2, "n002": 2}))[0] == [(6, {"mine": "1"})]
+    assert lowest({}, [replace(ended, healthy={"n001": 2})]) == {"web": {"declared": 6, "lowest": 6}}
+
+
 def test_the_count_goes_back_when_the_rest_has_no_node_since_those_are_stopped_first():
     stuck = replace(RAISED, healthy={"n001": 3, "n002": 3}, pending=2, why_pending="no suitable node")
     assert lowered(stuck)[0] == [(6, {"mine": "1"})]

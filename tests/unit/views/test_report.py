@@ -65,6 +65,8 @@ def test_services_are_counted_against_what_was_declared_for_them():
     web, proxy = report.services(seen)
     assert (web["running"], web["wanted"], web["pending"]) == (5, 6, 1)
     assert (proxy["running"], proxy["wanted"]) == (1, 2)
+    (once,) = report.services(replace(seen, services=(replace(replicated, healthy={}, done=6),)))
+    assert (once["running"], once["wanted"]) == (0, 0)
     assert report.services(replace(seen, services=None)) is None
 
 

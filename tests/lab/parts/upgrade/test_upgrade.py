@@ -6,6 +6,7 @@ import re
 import subprocess
 import time
 from collections import Counter
+from collections.abc import Iterator
 
 import pytest
 
@@ -29,6 +30,22 @@ def site(site: Site) -> Site:
     assert scaled.code == 0, scaled.output[-4000:]
     site.settle(workers=3)
     return site
+
+
+@pytest.fixture
+def ended(site: Site) -> Iterator[None]:
+    """Services whose tasks were to end and have."""
+    made = {"once": ["--restart-condition=none"], "on-failure": ["--restart-condition=on-failure", "--replicas=2"]}
+    made |= {"job": ["--mode=replicated-job"], "global-job": ["--mode=global-job"]}
+    try:
+        for name, options in made.items():
+            words = ["docker", "service", "create", "--detach", "--quiet", f"--name=ended-{name}", *options]
+            site.must(site.managers()[0], *words, "python:3.13-slim", "true")
+        for name in made:
+            site.wait(f"the tasks of {name} to end", lambda name=name: have_ended(site, f"ended-{name}"))
+        yield
+    finally:
+        site.on(site.managers()[0], "docker", "service", "rm", *(f"ended-{name}" for name in made))
 
 
 def test_a_group_gets_more_instances_that_serve_and_site_yml_leaves_them(site: Site) -> None:
@@ -111,8 +128,19 @@ def test_an_upgrade_that_is_called_off_leaves_groups_as_large_as_they_were(site:
     assert (again.code, again.changed) == (0, 0), again.output[-4000:]
 
 
+@pytest.mark.usefixtures("ended")
+def test_an_upgrade_begins_though_tasks_have_ended_that_were_to(site: Site) -> None:
+    run = site.playbook("playbooks/upgrade.yml", "--check")
+    assert run.code == 0, run.output[-4000:]
+    assert "Round 1: 1 of " in run.said
+    assert "the cluster is not well" not in run.said
+    rebalanced = site.playbook("playbooks/rebalance.yml", "--check")
+    assert "ended-once: left alone, since it is not start-first" in rebalanced.said
+
+
 @pytest.mark.fault(5)
 @pytest.mark.fault(35)
+@pytest.mark.usefixtures("ended")
 def test_an_upgrade_that_is_killed_is_finished_by_the_next_without_a_request_failing(
     site: Site,
 ) -> None:
@@ -187,6 +215,13 @@ def members(site: Site, group: str | None = None) -> set[str]:
     """The instances that Auto Scaling counts on and the swarm has."""
     serving = {one["instance_id"] for one in site.instances(group) if one["lifecycle_state"] == "InService"}
     return serving & site.members()
+
+
+def have_ended(site: Site, service: str) -> bool:
+    """Whether all tasks of a service are complete."""
+    shown = ["docker", "service", "ps", "--format={{.CurrentState}}", service]
+    states = site.must(site.managers()[0], *shown).splitlines()
+    return bool(states) and all(state.startswith("Complete") for state in states)
 
 
 def sizes(site: Site) -> dict[str, tuple[int, int, dict[str, str]]]:
