@@ -327,7 +327,7 @@ def hindrance(sightings: Sequence[Sighting], waited: float) -> str:
         return reason
     return (
         f"{reason} If they are lost for good, terminate them. If there is a backup, run playbooks/restore.yml. If "
-        "there is no swarm, run playbooks/join.yml -e id=INSTANCE -e new_swarm=true for one manager."
+        "there is no swarm, have one manager make it: ansible INSTANCE -b -m swarm.aws.cluster_join -a new_swarm=true."
     )
 
 
