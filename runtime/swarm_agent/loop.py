@@ -8,6 +8,7 @@ from typing import Any, Callable, Deque, Dict, List, Mapping, Optional
 
 from ansible_collections.swarm.aws.plugins.module_utils._core import events, identity, interruptions, report
 from ansible_collections.swarm.aws.plugins.module_utils._core.cluster import Interruption
+from ansible_collections.swarm.aws.plugins.module_utils._core.deputy import Deputy
 from ansible_collections.swarm.aws.plugins.module_utils._core.errors import SwarmError
 from ansible_collections.swarm.aws.plugins.module_utils._core.policy import Policy
 from ansible_collections.swarm.aws.plugins.module_utils._core.reconcile import Pass
@@ -72,7 +73,10 @@ class Loop:
         self._actions: Deque[Dict[str, Any]] = deque(maxlen=LAST_ACTIONS)
         self._status_at: Optional[float] = None
         self._listed_at: Optional[float] = None
+        # Whether it acts: as the leader's agent, or for one that is silent.
         self._leading: Optional[bool] = None
+        self._deputy, self._silent = Deputy(), ""
+        self._looked_for_leader_at: Optional[float] = None
         # Passes in a row that did something.
         self._busy = 0
         # What was said last of each subject, so that it is not said every two seconds.
@@ -113,30 +117,47 @@ class Loop:
         return QUICK if due is None else max(0.0, min(QUICK, due - self._wall().timestamp()))
 
     def _leads(self) -> bool:
+        """Whether this agent is the one that acts."""
         try:
             leads = self._keeper.swarm.leads()
+            silent = "" if leads else self._silent_leader()
         except SwarmError as error:
             # Also when too many managers are lost: then nobody leads, and nothing can be changed.
             self._say(
                 "leader",
-                f"Whether this manager leads cannot be told, so nothing is done: {error} If too many managers are lost "
-                "for good, bring the swarm back: ansible-playbook playbooks/restore.yml.",
+                f"Whether this manager leads cannot be told, so nothing is done: {error} If its engine hangs, restart "
+                "it (`systemctl restart docker`) or remove the node. If too many managers are lost for good, bring the "
+                "swarm back: ansible-playbook playbooks/restore.yml.",
             )
-            self._notify.status(
-                "Nobody is known to lead the swarm; if more managers are lost for good than it can do without, "
-                "bring it back with playbooks/restore.yml"
-            )
+            self._notify.status(f"Cannot tell who leads: {error} If managers are lost for good: playbooks/restore.yml")
             self._leading = None
             return False
-        if leads != self._leading:
+        self._say("deputy", f"The agent of the leader {silent} is silent, so this one acts for it." if silent else "")
+        acts = leads or bool(silent)
+        if acts != self._leading:
             self._log.info("This manager leads the swarm." if leads else "Another manager leads the swarm.")
-            self._notify.status("Keeping the cluster true" if leads else "Standing by: another manager leads")
-            self._said.clear()
-            self._leading = leads
-            # Whoever led in between may have changed anything.
+            self._notify.status("Keeping the cluster true" if acts else "Standing by: another manager leads")
+            self._said = {"deputy": self._said.get("deputy", "")}
+            self._leading = acts
+            # Whoever acted in between may have changed anything.
             self._keeper.observer.forget()
             self._policy_read_at = None
-        return leads
+        return acts
+
+    def _silent_leader(self) -> str:
+        """The leader whose agent is silent and for which this one has to act. Raises SwarmError."""
+        now = self._clock.now()
+        if self._looked_for_leader_at is None or now - self._looked_for_leader_at >= LIST_EVERY:
+            self._looked_for_leader_at = now
+            try:
+                listed = self._keeper.listed_by()
+            except SwarmError:
+                # Whom S3 does not answer hears nobody, and nobody hears it.
+                self._deputy, self._silent = Deputy(), ""
+                return ""
+            own = self._keeper.swarm.here() or ""
+            self._silent = self._deputy.acts(own, self._keeper.swarm.nodes(), listed, now)
+        return self._silent
 
     def _current_policy(self) -> Optional[Policy]:
         """The policy, read anew from time to time; the last good one if it cannot be read."""

@@ -13,6 +13,7 @@ from .._core.backoff import Backoff
 from .._core.change import Change
 from .._core.cluster import Cluster
 from .._core.errors import SwarmError
+from .._core.join.ports import Stored
 from .._core.observe import Observer
 from .._core.policy import Policy, PolicyError
 from .._core.publication import Publication
@@ -119,7 +120,11 @@ class Keeper:
 
     def list_nodes(self, swarm_id: str, nodes: Collection[str], at: str) -> None:
         """List the swarm's nodes for their agents. Raises Unavailable."""
-        self._store.write_nodes(swarm_id, nodes, at)
+        self._store.write_nodes(swarm_id, nodes, self.swarm.here() or "", at)
+
+    def listed_by(self) -> Optional[Stored[str]]:
+        """The node whose agent listed the nodes last, as the one that acts does again and again. Raises Unavailable."""
+        return self._store.listed_by()
 
     def write_status(self, status: Mapping[str, Any]) -> None:
         """Tell people. Raises Unavailable."""

@@ -73,9 +73,20 @@ class S3Store:
             return None
         return Stored(nodes, found.version) if found and document["cluster_id"] == cluster_id else None
 
-    def write_nodes(self, cluster_id: str, nodes: Collection[str], at: str) -> None:
-        """List the nodes of a swarm; ``at`` is the time, so that each list differs. Raises Unavailable."""
-        self._write(NODES_KEY, {"at": at, "cluster_id": cluster_id, "nodes": sorted(nodes)})
+    def write_nodes(self, cluster_id: str, nodes: Collection[str], by: str, at: str) -> None:
+        """List the nodes of a swarm; ``by`` is the node whose agent does, and ``at`` makes each list differ.
+
+        Raises Unavailable.
+        """
+        self._write(NODES_KEY, {"at": at, "by": by, "cluster_id": cluster_id, "nodes": sorted(nodes)})
+
+    def listed_by(self) -> Optional[Stored[str]]:
+        """The node whose agent listed the nodes last; None if nobody has. Raises Unavailable."""
+        found = self._get(NODES_KEY)
+        try:
+            return Stored(str(json.loads(found.value)["by"]), found.version) if found else None
+        except (ValueError, TypeError, KeyError, RecursionError):
+            return None
 
     def unlock_keys(self) -> Sequence[str]:
         return self._keys.read() if self._keys else []

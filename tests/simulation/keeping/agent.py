@@ -12,6 +12,7 @@ from ansible_collections.swarm.aws.plugins.module_utils._core import apply as co
 from ansible_collections.swarm.aws.plugins.module_utils._core.backoff import Backoff
 from ansible_collections.swarm.aws.plugins.module_utils._core.cluster import Cluster, Node
 from ansible_collections.swarm.aws.plugins.module_utils._core.errors import SwarmError, Unavailable
+from ansible_collections.swarm.aws.plugins.module_utils._core.join.ports import Stored
 from ansible_collections.swarm.aws.plugins.module_utils._core.observe import Observer
 from ansible_collections.swarm.aws.plugins.module_utils._core.policy import Policy
 from ansible_collections.swarm.aws.plugins.module_utils._core.publication import Publication
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
 
 # How long systemd waits before it starts an agent anew, at most.
 RESTART_SECONDS = 10.0
+# How long an engine is waited for that answers nothing.
+ENGINE_SECONDS = 30.0
 REFUSALS = ("ThrottlingException", "ServiceUnavailable (503)", "InternalError (500)", "Read timeout")
 Result = TypeVar("Result")
 
@@ -80,7 +83,12 @@ class SimKeeper(Keeper):
 
     def list_nodes(self, swarm_id: str, nodes: Collection[str], at: str) -> None:
         bucket = self._agent.world.bucket
-        self._agent.call(act.STORE, "list the nodes", lambda: bucket.put(NODES, (swarm_id, nodes)), write=True)
+        own = self.swarm.here()
+        self._agent.call(act.STORE, "list the nodes", lambda: bucket.put(NODES, (swarm_id, nodes, own)), write=True)
+
+    def listed_by(self) -> Stored[str] | None:
+        found = self._agent.call(act.STORE, "read the list of nodes", lambda: self._agent.world.bucket.get(NODES))
+        return Stored(found.value[2], found.version) if found else None
 
     def write_status(self, status: Mapping[str, Any]) -> None:
         self._agent.world.invariants.spoken(self._agent, str(status))
@@ -96,6 +104,8 @@ class Agent:
         self.skew = world.rng.uniform(-1, 1) * world.weather.skew
         # Has it act though it does not lead, as an operator's command does beside the leader's agent.
         self.acts_anyway = False
+        # Until when its engine answers nothing, though Raft goes on.
+        self.hangs_until = 0.0
         self.passes = 0
         self.last: Pass | None = None
         # What it wrote for people, and told systemd last.
@@ -155,6 +165,9 @@ class Agent:
                 world.stands_still_until = max(world.stands_still_until, world.now + seconds)
                 world.pause(seconds)
         world.pause(world.rng.uniform(2, 20) if stalls else world.rng.uniform(0.005, 0.05))
+        if service == act.SWARM and world.now < self.hangs_until:
+            world.pause(ENGINE_SECONDS)
+            raise Unavailable(f"{service}: {what}: the engine does not answer")
         if world.now < world.outages.get(service, 0.0) or world.happens(weather.refuse):
             raise Unavailable(f"{service}: {what}: {world.rng.choice(REFUSALS)}")
         if not write:

@@ -291,6 +291,13 @@ def kill_agent(world: World) -> None:
         agent.start(world.rng.uniform(1, 20))
 
 
+def hang(world: World) -> None:
+    """The leader's engine answers nothing for a while, though Raft goes on."""
+    leader = world.swarm.leader
+    if leader and leader.machine.id in world.agents:
+        world.agents[leader.machine.id].hangs_until = world.now + world.rng.uniform(40, 300)
+
+
 def hide_address(world: World) -> None:
     """Instances that are launched from now on have no public address, for a while."""
     world.cloud.public = False
@@ -368,6 +375,7 @@ ALL: tuple[Fault, ...] = (
     second_agent,
     second_agent,
     kill_agent,
+    hang,
     hide_address,
     never_joins,
     deploy,

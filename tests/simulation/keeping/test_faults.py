@@ -11,6 +11,7 @@ import pytest
 from ansible_collections.swarm.aws.plugins.module_utils._core import actions as act
 from ansible_collections.swarm.aws.plugins.module_utils._core import labels
 from ansible_collections.swarm.aws.plugins.module_utils._core.cluster import Record
+from ansible_collections.swarm.aws.plugins.module_utils._core.deputy import SILENT_AFTER
 from ansible_collections.swarm.aws.plugins.module_utils._core.errors import Unavailable
 from ansible_collections.swarm.aws.plugins.module_utils._core.policy import Group, Policy
 from ansible_collections.swarm.aws.runtime.swarm_agent.loop import LOOK
@@ -332,6 +333,30 @@ def test_fault_19_somebody_elses_record_is_left_alone_and_shown(foreign: Record,
         assert world.zone.record == foreign
         assert reason in world.leader_agent.document["refused"][0]
         assert (len(world.swarm.voters), live_voters(world)) == (3, 3)
+
+
+@pytest.mark.fault(44)
+def test_fault_44_a_leader_whose_engine_hangs_is_removed_by_another_agent() -> None:
+    with settled() as world:
+        leader = world.swarm.leader.machine
+        world.agents[leader.id].hangs_until = float("inf")
+        world.run(SILENT_AFTER + 60.0)
+        assert "the engine does not answer" in world.agents[leader.id].state
+        assert said(world).count("is silent, so this one acts for it.") == 1
+        faults.ask_removal(world, leader)
+        world.until(lambda: not leader.alive)
+        world.settle()
+
+
+@pytest.mark.fault(44)
+def test_fault_44_the_leaders_agent_acts_again_when_its_engine_answers() -> None:
+    with settled() as world:
+        leader = world.swarm.leader.machine
+        world.agents[leader.id].hangs_until = world.now + SILENT_AFTER + 60.0
+        world.run(SILENT_AFTER + 200.0)
+        passes = {one: agent.passes for one, agent in world.agents.items()}
+        world.run(60.0)
+        assert {one for one, agent in world.agents.items() if agent.passes > passes[one]} == {leader.id}
 
 
 @pytest.mark.fault(46)

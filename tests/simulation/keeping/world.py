@@ -335,7 +335,7 @@ class World:
         self.cloud.public = self.cloud.next_joins = True
         self.give_record_back(Record())
         for agent in self.agents.values():
-            agent.acts_anyway = False
+            agent.acts_anyway, agent.hangs_until = False, 0.0
         if self.swarm.isolated:
             self.partition(frozenset())
         end = self.now + limit

@@ -79,6 +79,15 @@ class FakeKeeper:
     def write_status(self, status):
         self.statuses.append(json.loads(json.dumps(status)))
 
+    def here(self):
+        return "n001"
+
+    def nodes(self):
+        return self.cluster.nodes
+
+    def listed_by(self):
+        return None
+
     def list_nodes(self, swarm_id, nodes, at):
         self.listed.append((swarm_id, *nodes))
 
@@ -223,8 +232,9 @@ def test_only_the_leader_acts(bench):
     assert [bench.turn(), bench.turn()] == [agent.STANDBY] * 2
     assert (len(bench.keeper.messages), bench.keeper.statuses, bench.keeper.applied) == (1, [], [])
     assert [line["message"] for line in bench.lines("warning")] == [
-        "Whether this manager leads cannot be told, so nothing is done: The swarm does not have a leader. If too many "
-        "managers are lost for good, bring the swarm back: ansible-playbook playbooks/restore.yml."
+        "Whether this manager leads cannot be told, so nothing is done: The swarm does not have a leader. If its "
+        "engine hangs, restart it (`systemctl restart docker`) or remove the node. If too many managers are lost for "
+        "good, bring the swarm back: ansible-playbook playbooks/restore.yml."
     ]
 
 

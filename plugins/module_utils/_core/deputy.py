@@ -1,0 +1,37 @@
+"""Who acts when the leader's agent is silent: its engine may hang, or the agent may be dead, while Raft goes on.
+
+Every agent could act at any time, for whatever it does is looked at once more and goes through Raft. That only the
+leader's does keeps them out of each other's way.
+"""
+
+from __future__ import annotations
+
+from typing import Optional, Sequence, Tuple
+
+from .cluster import Node
+from .join.ports import Stored
+
+# The agent that acts lists the nodes every half minute, and may take a while to take over, in seconds.
+SILENT_AFTER = 90.0
+
+
+class Deputy:
+    """Notices on a manager that does not lead whether the leader's agent is heard of."""
+
+    def __init__(self) -> None:
+        self._leader = ""
+        self._heard: Optional[Tuple[str, float]] = None
+
+    def acts(self, own: str, nodes: Sequence[Node], listed: Optional[Stored[str]], now: float) -> str:
+        """The leader whose agent is silent and for which the node ``own`` has to act; empty if it has not.
+
+        ``listed`` is who listed the nodes last; ``now`` only ever grows, in seconds.
+        """
+        leader = next((node.id for node in nodes if node.leader), "")
+        said = listed.version if listed and listed.value == leader else ""
+        if self._heard is None or leader != self._leader or (said and said != self._heard[0]):
+            self._leader, self._heard = leader, (said, now)
+        if not leader or now - self._heard[1] < SILENT_AFTER:
+            return ""
+        others = sorted(node.id for node in nodes if node.voter and node.reachable and node.id != leader)
+        return leader if others[:1] == [own] else ""
