@@ -18,6 +18,8 @@ description:
     has converged, with its images' digests, configs and secrets, and needs no compose file.
   - A stack that already is as it should be is left alone. What is compared is every service's definition, image, number
     of replicas, configs, secrets and environment; O(reapply) deploys even so.
+  - Where somebody has just removed the stack, its tasks are waited for up to 60 seconds and its networks up to 10,
+    since nodes reject new tasks meanwhile.
   - Credentials for the images' registries are handed on to the nodes. For registries of ECR they are those of the
     manager's instance profile, and its agent renews them.
 author: The swarm.aws maintainers (@swarm-aws)
@@ -129,6 +131,7 @@ from ..module_utils.adapters.aws import Aws
 from ..module_utils.adapters.ecr import Ecr
 from ..module_utils.stack import credentials
 from ..module_utils.stack.compose import Bundle
+from ..module_utils.stack.converge import Clock
 from ..module_utils.stack.deploy import Deployment, Options, Report, rollback
 from ..module_utils.stack.engine import Engine
 from ..module_utils.stack.errors import StackError
@@ -185,7 +188,7 @@ def main() -> None:
         engine = Engine(module.run_command)
         packed = module.params["bundle"]
         bundle = Bundle.unpack(packed) if packed else rollback(engine, module.params["rollback"])
-        deployment = Deployment(engine, bundle, options, known, ask_ecr)
+        deployment = Deployment(engine, bundle, options, known, ask_ecr, Clock(time.time, time.sleep))
         report = deployment.run(check=module.check_mode)
     except StackError as error:
         module.fail_json(msg=str(error), **(result(deployment.report) if deployment else {}))

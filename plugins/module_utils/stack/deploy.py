@@ -11,8 +11,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from .._core import registries, surge
-from . import compose, images, releases
+from . import compose, images, releases, removal
 from .compose import FINGERPRINT, Blob, Bundle
+from .converge import Clock
 from .credentials import Credentials
 from .engine import Engine
 from .errors import StackError
@@ -56,10 +57,11 @@ class Deployment:
         options: Options,
         known: Mapping[str, Credentials],
         ask: Callable[[registries.Registry], registries.Grant],
+        clock: Clock,
     ) -> None:
         """``known`` are the operator's credentials, by registry; ``ask`` gets those of ECR, or raises StackError."""
         self._engine, self._bundle, self._options = engine, bundle, options
-        self._known, self._ask = known, ask
+        self._known, self._ask, self._clock = known, ask, clock
         self._credentials: dict[str, Credentials] = {}
         self._grants: dict[str, registries.Grant] = {}
         # Registries that gave none, with the reason.
@@ -83,6 +85,8 @@ class Deployment:
         self.report.changed = bool(missing) or self.report.before != self.report.after
         if check:
             return self.report
+        if not before:
+            removal.settle(self._engine, self._bundle.stack, self._clock)
         for section, blob in missing:
             self._engine.add(section, blob)
         present = self._engine.releases(self._bundle.stack)

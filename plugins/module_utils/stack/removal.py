@@ -10,6 +10,8 @@ from .engine import Engine
 from .errors import StackError
 
 _POLL_SECONDS = 0.5
+# How long a deployment waits for what is left of a stack that somebody else removed, by kind.
+_LEFT_SECONDS = {"tasks": 60.0, "networks": 10.0}
 
 
 def remove(engine: Engine, stack: str, clock: Clock, *, timeout: float) -> None:
@@ -27,6 +29,17 @@ def remove(engine: Engine, stack: str, clock: Clock, *, timeout: float) -> None:
                 "see what holds them with `docker stack ps`."
             )
         clock.sleep(_POLL_SECONDS)
+
+
+def settle(engine: Engine, stack: str, clock: Clock) -> None:
+    """Wait, for a while, until the tasks and then the networks of a removed stack are gone.
+
+    Nodes that still have its networks reject tasks of the next one. A network that others use stays, and does no harm.
+    """
+    for kind, seconds in _LEFT_SECONDS.items():
+        until = clock.now() + seconds
+        while kind in engine.left(stack) and clock.now() < until:
+            clock.sleep(_POLL_SECONDS)
 
 
 def kept(engine: Engine, stack: str) -> list[str]:

@@ -282,6 +282,25 @@ def test_a_removal_that_takes_too_long_says_what_is_left(engine: MemoryEngine) -
         removal.remove(engine, "shop", world.FakeTime().clock(), timeout=5)
 
 
+@pytest.mark.parametrize(("lingers", "left"), [(30, 0), (1000, 880)])
+def test_a_deployment_lets_a_stack_end_that_was_removed_by_hand(engine: MemoryEngine, lingers: int, left: int) -> None:
+    """As long as a minute: tasks may take longer to stop, and new ones are then rejected for a while."""
+    time, engine.lingers = world.FakeTime(), lingers
+    time.events.append(lambda: setattr(engine, "lingers", engine.lingers - 1))
+    deployment(engine, bundle(), time=time).run(check=True)
+    assert engine.lingers == lingers
+    deployment(engine, bundle(), time=time).run(check=False)
+    assert (engine.deployed, engine.lingers) == (1, left)
+
+
+def test_a_deployment_of_a_stack_that_is_there_waits_for_none_of_its_tasks(engine: MemoryEngine) -> None:
+    deployed(engine, bundle())
+    time, engine.lingers = world.FakeTime(), 1
+    began = time.seconds
+    assert deployment(engine, bundle(TAG="2.0"), time=time).run(check=False).changed
+    assert time.seconds == began
+
+
 # What is refused
 
 

@@ -7,7 +7,7 @@ import copy
 import hashlib
 import itertools
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from ansible_collections.swarm.aws.plugins.module_utils._core.registries import Grant, Registry
@@ -191,9 +191,13 @@ class FakeTime:
     def __init__(self) -> None:
         # Long after the tasks began.
         self.seconds = 2_000_000_000.0
+        # What happens while somebody waits.
+        self.events: list[Callable[[], None]] = []
 
     def sleep(self, seconds: float) -> None:
         self.seconds += seconds
+        for happens in self.events:
+            happens()
 
     def clock(self) -> Clock:
         return Clock(lambda: self.seconds, self.sleep)
@@ -207,15 +211,19 @@ def grant(registry: Registry) -> Grant:
 
 
 def deployment(
-    engine: MemoryEngine, stack: compose.Bundle, known: Mapping[str, Credentials] | None = None, **options: Any
+    engine: MemoryEngine,
+    stack: compose.Bundle,
+    known: Mapping[str, Credentials] | None = None,
+    time: FakeTime | None = None,
+    **options: Any,
 ) -> Deployment:
     """A deployment that has not run yet."""
-    return Deployment(engine, stack, Options(**options), known or {}, grant)
+    return Deployment(engine, stack, Options(**options), known or {}, grant, (time or FakeTime()).clock())
 
 
-def state(engine: MemoryEngine, timeout: float = 300.0, look_for: float = 300.0) -> State:
+def state(engine: MemoryEngine, timeout: float = 300.0, look_for: float = 300.0, time: FakeTime | None = None) -> State:
     """How the stack is when nothing is to be waited for any more."""
-    clock = FakeTime().clock()
+    clock = (time or FakeTime()).clock()
     return converge.wait(engine, "shop", clock, since=clock.now(), timeout=timeout, look_for=look_for)
 
 
