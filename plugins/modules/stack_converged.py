@@ -12,8 +12,11 @@ description:
   - Waits until every service of a stack runs as it is defined, and every job of it is complete. Fails with the reason,
     by service, when an update is paused or rolled back, when tasks cannot be prepared or have ended for good, or when
     the deadline passes.
-  - A task without a health check counts once it has run for as long as its C(update_config.monitor) says, 5 seconds by
-    default, so that one that ends a moment after it started is no success.
+  - A task without a health check, or with a disabled one, counts once it has run for 5 seconds, or for as long as its
+    C(update_config.monitor) says if that is longer, so that one that ends a moment after it started is no success.
+    After tasks in its place have ended it is 5 more seconds for each, up to 30.
+  - Tasks that a node rejects fail the service when the last three in one place were rejected and that has gone on for
+    10 seconds. Rejections because of a network, as of a stack that was just removed, are waited for until O(timeout).
 author: The swarm.aws maintainers (@swarm-aws)
 extends_documentation_fragment:
   - swarm.aws.attributes.reads

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime, timezone
 from typing import Any
 
 
 def moment(text: Any) -> float:
-    """Epoch seconds, whole ones; 0 for none."""
-    try:
-        # Python before 3.11 reads no fractions of other than three or six digits.
-        return datetime.strptime(str(text)[:19], "%Y-%m-%dT%H:%M:%S").replace(tzinfo=timezone.utc).timestamp()
-    except ValueError:
+    """Epoch seconds; 0 for none."""
+    found = re.match(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(\.\d+)?", str(text))
+    if found is None:
         return 0.0
+    # Python before 3.11 reads no fractions of other than three or six digits.
+    whole = datetime.strptime(found[1], "%Y-%m-%dT%H:%M:%S").replace(tzinfo=timezone.utc)
+    return whole.timestamp() + float(found[2] or 0)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from ..adapters.moments import moment
+from ..adapters.services import health_checked
 from .compose import FINGERPRINT
 
 CONVERGED, COMPLETE, PROGRESSING = "converged", "complete", "progressing"
@@ -17,11 +19,15 @@ _ENDED_BADLY = ("failed", "rejected")
 _ENDED = ("complete", "shutdown", *_ENDED_BADLY, "remove", "orphaned")
 _JOBS = ("ReplicatedJob", "GlobalJob")
 # Rejected means that the node could not even prepare the task (no such image, bad mount): trying again rarely helps.
+# It does help where a node still has the networks of a stack that was removed a moment ago.
 _ENOUGH_REJECTIONS = 3
+_PASSING = re.compile(r"network|subnet|overlap", re.IGNORECASE)
 # Long enough for the scheduler to have made a service's tasks, or one in place of one that ended.
 _SCHEDULING_SECONDS = 10.0
-# How long a task runs until it is believed to stay; Docker's own, where a service says nothing.
+# How long a task runs until it is believed to stay: Docker's own where a service says nothing, and as much again for
+# each task before it that ended, up to a limit.
 _MONITOR_SECONDS = 5.0
+_MONITORED_FAILURES = 5
 _NANOSECONDS = 1e9
 
 
@@ -61,6 +67,9 @@ class Case:
         self._tasks = [task for task in tasks if not self._job or _iteration(task) == self._iteration()]
         self._live = [task for task in self._tasks if _wanted(task) and task["Status"]["State"] not in _ENDED]
         self._current = [task for task in self._tasks if _is_current(task, service)]
+        self._of_place: dict[str, list[Mapping[str, Any]]] = {}
+        for task in sorted(self._current, key=lambda task: str(task["CreatedAt"])):
+            self._of_place.setdefault(self._place(task), []).append(task)
         # A task that is not started again is done when it has completed, in a job and elsewhere.
         self._once = self._job or self._restarts in ("none", "on-failure")
         done = (task for task in self._current if self._once and task["Status"]["State"] == "complete")
@@ -157,10 +166,12 @@ class Case:
 
     def _is_young(self, task: Mapping[str, Any]) -> bool:
         """Whether it may yet turn out not to stay. One with a health check runs only once it is healthy."""
-        if self._job or (self._template.get("ContainerSpec") or {}).get("Healthcheck"):
+        if self._job or health_checked((self._template.get("ContainerSpec") or {}).get("Healthcheck") or {}):
             return False
-        monitor = (self._service["Spec"].get("UpdateConfig") or {}).get("Monitor")
-        return self._now - _since(task) < (monitor / _NANOSECONDS if monitor else _MONITOR_SECONDS)
+        monitor = (self._service["Spec"].get("UpdateConfig") or {}).get("Monitor") or 0
+        failures = sum(self._ended_badly(other) for other in self._of_place[self._place(task)])
+        patience = _MONITOR_SECONDS * (1 + min(failures, _MONITORED_FAILURES))
+        return self._now - _since(task) < max(monitor / _NANOSECONDS, patience)
 
     # Failures
 
@@ -174,8 +185,7 @@ class Case:
 
     def _gives_up(self) -> bool:
         """Whether waiting is in vain."""
-        rejected = sum(1 for task in self._current if task["Status"]["State"] == "rejected")
-        if rejected >= _ENOUGH_REJECTIONS and not self._reached:
+        if not self._reached and any(self._is_refused(tasks) for tasks in self._of_place.values()):
             return True
         bounded = self._once or (self._template.get("RestartPolicy") or {}).get("MaxAttempts")
         if not bounded:
@@ -184,14 +194,23 @@ class Case:
         patience = 0.0 if self._restarts == "none" else _SCHEDULING_SECONDS
         return any(self._now - ended >= patience for ended in self._lost().values())
 
+    def _is_refused(self, tasks: Iterable[Mapping[str, Any]]) -> bool:
+        """Whether a place's last tasks were all rejected, for a reason that does not pass and not just in a moment."""
+        ended = [task["Status"] for task in tasks if task["Status"]["State"] in _ENDED]
+        last = ended[-_ENOUGH_REJECTIONS:]
+        if len(last) < _ENOUGH_REJECTIONS or any(
+            status["State"] != "rejected" or _PASSING.search(status.get("Err") or "") for status in last
+        ):
+            return False
+        return max(self._waited, self._now - moment(last[0].get("Timestamp"))) >= _SCHEDULING_SECONDS
+
     def _lost(self) -> dict[str, float]:
         """Places whose last task ended badly and has no successor, with when it ended."""
-        last = {self._place(task): task for task in sorted(self._current, key=lambda task: str(task["CreatedAt"]))}
         live = self._places(self._live)
         return {
-            place: _since(task)
-            for place, task in last.items()
-            if task["Status"]["State"] in _ENDED_BADLY and place not in live and task.get("NodeID") in self._nodes
+            place: _since(tasks[-1])
+            for place, tasks in self._of_place.items()
+            if self._ended_badly(tasks[-1]) and place not in live and tasks[-1].get("NodeID") in self._nodes
         }
 
     def _trouble(self) -> str:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+from typing import Any
+
 import pytest
 from ansible_collections.swarm.aws.plugins.module_utils.stack.errors import StackError
 
 from tests.unit.stack import world
-from tests.unit.stack.world import MemoryEngine, bundle, deployed, deployment, state
+from tests.unit.stack.world import FakeTime, MemoryEngine, bundle, deployed, deployment, state
 
 
 @pytest.fixture
@@ -69,3 +72,110 @@ def test_the_reason_has_the_tasks_error_and_its_last_words(engine: MemoryEngine)
 def test_a_stack_that_is_not_there_is_an_error(engine: MemoryEngine) -> None:
     with pytest.raises(StackError, match="The swarm has no stack 'shop': deploy it, or check its name"):
         state(engine)
+
+
+# What Docker starts again and again
+
+
+class Restarted:
+    """Docker's restarts of a service of one task, five seconds after it ended; the last four that ended are known.
+
+    After so many ``failures`` it runs on.
+    """
+
+    def __init__(
+        self,
+        engine: MemoryEngine,
+        time: FakeTime,
+        *,
+        ends_as: str,
+        life: float,
+        err: str = "",
+        failures: float = float("inf"),
+    ) -> None:
+        self._engine, self._time, self._began = engine, time, time.seconds
+        self._ends_as, self._life, self._err, self._failures = ends_as, life, err, failures
+        time.events.append(self.look)
+        self.look()
+
+    def look(self) -> None:
+        elapsed, cycle = self._time.seconds - self._began, self._life + 5
+        number = int(min(elapsed // cycle, self._failures))
+        tasks = [self._ended(each * cycle + self._life, each) for each in range(max(0, number - 4), number)]
+        start = number * cycle
+        if elapsed < start + self._life or number == self._failures:
+            tasks.append(self._task("running", start, number))
+        else:
+            tasks += [self._ended(start + self._life, number), self._task("ready", start + self._life, number + 1)]
+        self._engine.made["shop_web"] = tasks
+
+    def _ended(self, at: float, number: int) -> dict[str, Any]:
+        return self._task(self._ends_as, at, number) | {"DesiredState": "shutdown"}
+
+    def _task(self, state: str, at: float, number: int) -> dict[str, Any]:
+        when = datetime.fromtimestamp(self._began + at, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+        return {
+            "ID": f"task-{number}",
+            "ServiceID": "id-shop_web",
+            "NodeID": "n1",
+            "CreatedAt": f"{number:03}",
+            "DesiredState": "running",
+            "Slot": 1,
+            "Status": {"State": state, "Timestamp": when, "Err": self._err if state == self._ends_as else ""},
+            "Spec": self._engine.live["shop_web"]["Spec"]["TaskTemplate"],
+        }
+
+
+@pytest.fixture
+def time() -> FakeTime:
+    return FakeTime()
+
+
+@pytest.fixture
+def single(engine: MemoryEngine) -> MemoryEngine:
+    """A stack of one service of one task, which has been deployed."""
+    document = {"services": {"web": {"image": "app:1.0", "deploy": {"replicas": 1}}}}
+    deployment(engine, bundle(document)).run(check=False)
+    return engine
+
+
+@pytest.mark.parametrize(("check", "life"), [({"Test": ["NONE"]}, 4), (None, 4.6)])
+def test_a_service_that_ends_after_seconds_again_and_again_has_failed(
+    single: MemoryEngine, time: FakeTime, check: dict[str, Any] | None, life: float
+) -> None:
+    time.seconds += 0.9
+    single.live["shop_web"]["Spec"]["TaskTemplate"]["ContainerSpec"]["Healthcheck"] = check
+    Restarted(single, time, ends_as="complete", life=life)
+    found = state(single, timeout=60, time=time)
+    assert found.services["shop_web"]["verdict"] == "failed"
+    assert "not within 60 s: a task on ip-10-0-0-1 ended by itself (exit code 0)" in found.problem
+
+
+def test_a_service_that_fails_a_few_times_and_then_runs_converges(single: MemoryEngine, time: FakeTime) -> None:
+    began = time.seconds
+    Restarted(single, time, ends_as="failed", life=1, err="no database", failures=2)
+    found = state(single, timeout=60, time=time)
+    assert (found.problem, found.services["shop_web"]["verdict"]) == ("", "converged")
+    assert time.seconds - began < 30
+
+
+def test_tasks_that_are_rejected_while_old_networks_go_are_waited_for(single: MemoryEngine, time: FakeTime) -> None:
+    why = "invalid pool request: Pool overlaps with other one on this address space"
+    Restarted(single, time, ends_as="rejected", life=0, err=why, failures=6)
+    found = state(single, timeout=120, time=time)
+    assert (found.problem, found.services["shop_web"]["verdict"]) == ("", "converged")
+
+
+def test_tasks_whose_image_is_nowhere_are_not_waited_for_to_the_end(single: MemoryEngine, time: FakeTime) -> None:
+    began = time.seconds
+    Restarted(single, time, ends_as="rejected", life=0, err="No such image: app:1.0")
+    found = state(single, timeout=120, time=time)
+    assert "shop_web failed (0 of 1 tasks run): a task on ip-10-0-0-1 rejected: No such image" in found.problem
+    assert time.seconds - began < 20
+
+
+def test_a_stack_that_has_run_for_long_is_told_at_once(engine: MemoryEngine, time: FakeTime) -> None:
+    deployed(engine, bundle())
+    began = time.seconds
+    assert state(engine, time=time).problem == ""
+    assert time.seconds == began

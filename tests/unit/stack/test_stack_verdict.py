@@ -93,12 +93,37 @@ def test_a_task_that_runs_since_a_moment_may_yet_end() -> None:
     young = task(since=JUST_NOW)
     verdict = judged(service(), task(), young)
     assert (verdict.state, verdict.running, verdict.why) == ("progressing", 2, "1 of its tasks started a moment ago")
-    patient = service()
-    patient["Spec"]["UpdateConfig"] = {"Monitor": 1_000_000_000}
-    assert judged(patient, task(), young).state == "converged"
+    settled = task(since="2026-01-01T00:01:34.9Z")
+    assert judged(service(), settled, settled).state == "converged"
+    for seconds, state in ((1, "converged"), (6, "progressing")):
+        patient = service()
+        patient["Spec"]["UpdateConfig"] = {"Monitor": seconds * 1_000_000_000}
+        assert judged(patient, settled, settled).state == state
     checked = {"ContainerSpec": {"Image": "app:2", "Healthcheck": {"Test": ["CMD", "true"]}}}
     healthy = task(since=JUST_NOW, Spec=checked)
-    assert judged(service(ContainerSpec=checked["ContainerSpec"]), healthy, healthy).state == "converged"
+    assert judged(service(**checked), healthy, healthy).state == "converged"
+
+
+@pytest.mark.parametrize("check", [{"Test": ["NONE"]}, {"Interval": 1_000_000_000}])
+def test_a_health_check_without_a_test_vouches_for_no_task(check: dict[str, Any]) -> None:
+    unchecked = {"ContainerSpec": {"Image": "app:2", "Healthcheck": check}}
+    young = task(since=JUST_NOW, Spec=unchecked)
+    assert judged(service(**unchecked), young, young).state == "progressing"
+
+
+def test_a_task_counts_after_seconds_that_are_whole() -> None:
+    """One that began at 95.9 s has run for 4.1 s at 100.0 s."""
+    assert judged(service(), task(), task(since="2026-01-01T00:01:35.9Z")).state == "progressing"
+
+
+def test_a_task_counts_later_where_others_have_failed() -> None:
+    running = task(since="2026-01-01T00:01:30Z", Slot=1)
+    failed = [task("complete", desired="shutdown", Slot=1), task("failed", desired="shutdown", Slot=1)]
+    assert judged(service(), running, task(Slot=2), failed[0]).state == "converged"
+    verdict = judged(service(), running, task(Slot=2), *failed)
+    assert (verdict.state, verdict.running) == ("progressing", 2)
+    assert verdict.why.startswith("a task on one")
+    assert judged(service(), task(Slot=1), task(Slot=2), *failed).state == "converged"
 
 
 @pytest.mark.parametrize("update", ["updating", "rollback_started"])
@@ -145,6 +170,40 @@ def test_tasks_that_cannot_be_prepared_fail_early() -> None:
     assert judged(service(), *rejected[:2]).state == "progressing"
     verdict = judged(service(), *rejected)
     assert (verdict.state, verdict.why) == ("failed", "a task on one rejected: No such image: app:2, 3 of them so far")
+
+
+def rejected(slot: int, count: int, why: str = "No such image: app:2", **more: Any) -> list[dict[str, Any]]:
+    made = {"desired": "shutdown", "Err": why, "Slot": slot, **more}
+    return [task("rejected", **made, CreatedAt=str(number)) for number in range(count)]
+
+
+def test_rejections_are_counted_by_slot() -> None:
+    spread = [one for slot in (1, 2, 3) for one in rejected(slot, 2)]
+    three = service({"Replicated": {"Replicas": 3}})
+    assert judged(three, *spread, waited=60).state == "progressing"
+    assert judged(three, *spread, *rejected(4, 3)).state == "failed"
+    everywhere = service({"Global": {}})
+    assert judged(everywhere, *rejected(0, 2), *rejected(0, 2, node="n2"), task("ready")).state == "progressing"
+
+
+def test_rejections_within_a_moment_may_pass() -> None:
+    at_once = rejected(1, 3, since=JUST_NOW)
+    assert judged(service(), *at_once).state == "progressing"
+    assert judged(service(), *at_once, waited=10).state == "failed"
+
+
+@pytest.mark.parametrize(
+    "why",
+    [
+        "invalid pool request: Pool overlaps with other one on this address space",
+        "network shop_default not found",
+        "subnet sandbox join failed for 10.0.1.0/24: error creating vxlan interface: file exists",
+        "endpoint with name gateway_x already exists in network docker_gwbridge",
+    ],
+)
+def test_rejections_for_networks_that_are_still_going_are_waited_for(why: str) -> None:
+    verdict = judged(service(), *rejected(1, 5, why), waited=200)
+    assert (verdict.state, verdict.why) == ("progressing", f"a task on one rejected: {why}, 5 of them so far")
 
 
 def test_a_global_service_runs_once_on_each_node_that_it_may_use() -> None:
@@ -205,7 +264,13 @@ def test_attempts_that_are_used_up_are_not_waited_for() -> None:
     assert judged(some, ended("failed", Slot=1), task("ready", Slot=1, desired="ready")).state == "progressing"
     # The next one may be about to be made.
     assert judged(some, ended("failed", Slot=1)).state == "progressing"
-    assert judged(some, ended("failed", Slot=1, since=LONG_AGO)).state == "failed"
+    for state in ("failed", "complete"):
+        assert judged(some, ended(state, Slot=1, since=LONG_AGO)).state == "failed"
+
+
+def test_a_global_service_whose_task_has_just_ended_still_wants_it() -> None:
+    verdict = judged(service({"Global": {}}), task(), ended(node="n2"))
+    assert (verdict.state, verdict.wanted, verdict.running) == ("progressing", 2, 1)
 
 
 def job(kind: str = "ReplicatedJob", iteration: int = 1, **mode: Any) -> dict[str, Any]:

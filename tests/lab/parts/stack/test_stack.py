@@ -49,6 +49,21 @@ services:
       placement: {max_replicas_per_node: 1}
       restart_policy: {delay: 1s}
 """
+# A task ends for no signal, and so takes all of its time to stop.
+UNCHECKED = """
+services:
+  page:
+    image: python:3.13-slim
+    command: [python3, -c, "import time; time.sleep(${SECONDS})"]
+    stop_grace_period: ${GRACE:-1s}
+    healthcheck: {disable: true}
+    networks: [front, back]
+    deploy:
+      replicas: ${REPLICAS:-1}
+      endpoint_mode: dnsrr
+      restart_policy: {delay: 1s}
+networks: {front: {}, back: {}}
+"""
 MINUTE = 60
 
 
@@ -158,6 +173,34 @@ def test_what_cannot_be_done_is_said_in_a_sentence(site: Site, words: list[str],
     assert run.code != 0
     assert run.changed == 0
     assert sentence in run.said
+
+
+def test_a_service_that_ends_after_seconds_fails_and_is_never_gone_back_to(site: Site, shop: Path) -> None:
+    shop.write_text(UNCHECKED)
+    ended = _deploy(site, shop, "-e", "stack_timeout=45", SECONDS="4")
+    assert ended.code != 0
+    assert re.search(
+        r"shop_page failed \([01] of 1 tasks run\): not within 45 s: a task on \S+ ended by itself \(exit code 0\)",
+        ended.said,
+    ), ended.output[-4000:]
+    mended = _deploy(site, shop, SECONDS="3600")
+    assert mended.code == 0, f"{mended.output[-4000:]}\n{site.history('shop_page')}"
+    assert "shop_page: converged, 1 of 1 tasks" in mended.said
+    back = site.playbook("playbooks/rollback.yml", "-e", "stack_name=shop")
+    assert back.code != 0
+    assert "The stack 'shop' has no release to go back to" in back.said
+
+
+def test_a_stack_that_was_removed_by_hand_a_moment_ago_is_deployed_again(site: Site, shop: Path) -> None:
+    shop.write_text(UNCHECKED)
+    variables = {"SECONDS": "3600", "REPLICAS": "3", "GRACE": "20s"}
+    first = _deploy(site, shop, **variables)
+    assert first.code == 0, first.output[-4000:]
+    site.must(site.managers()[0], "docker", "stack", "rm", "shop")
+    again = _deploy(site, shop, **variables)
+    assert again.code == 0, f"{again.output[-4000:]}\n{site.history('shop_page')}"
+    assert "shop_page: converged, 3 of 3 tasks" in again.said
+    assert _names(site, "network") == {"shop_front", "shop_back"}
 
 
 def _tokens(site: Site, seconds: float) -> None:
