@@ -150,7 +150,7 @@ class Service:
     # replicated, global or job.
     mode: str = "replicated"
     replicas: int = 0
-    # Whether its owner says that an old task and its replacement may run at once.
+    # Whether its owner says that an old task and its replacement may run at once. Not if it runs only once.
     start_first: bool = False
     # Whether its specification says how a task's health is told.
     health_checked: bool = False

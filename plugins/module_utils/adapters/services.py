@@ -62,7 +62,9 @@ def _service(service: Mapping[str, Any], tasks: Sequence[Mapping[str, Any]]) -> 
         name=spec["Name"],
         mode=mode,
         replicas=replicas,
-        start_first=(spec.get("UpdateConfig") or {}).get("Order") == "start-first",
+        # What runs once must not run again because its node goes.
+        start_first=(spec.get("UpdateConfig") or {}).get("Order") == "start-first"
+        and (spec["TaskTemplate"].get("RestartPolicy") or {}).get("Condition") != "none",
         # Docker takes 0 for all at once, and one at a time where nothing is said.
         parallelism=(spec.get("UpdateConfig") or {}).get("Parallelism", 1),
         health_checked=health_checked(container.get("Healthcheck") or {}),

@@ -103,7 +103,7 @@ class Case:
             return self._say(PROGRESSING, trouble or _UPDATES[update])
         if replaced:
             return self._say(ROLLED_BACK, f"it runs what was deployed before: {trouble or 'no reason is known'}")
-        if not self._tasks and not self._wanted and any(kind in self._mode for kind in ("Global", "GlobalJob")):
+        if not self._wanted and any(kind in self._mode for kind in ("Global", "GlobalJob")):
             constraints = ", ".join((self._template.get("Placement") or {}).get("Constraints") or [])
             reason = f"no node meets its constraints ({constraints})" if constraints else "no node takes it"
             return self._say(PROGRESSING if self._waited < _SCHEDULING_SECONDS else FAILED, reason)
@@ -194,8 +194,11 @@ class Case:
         patience = 0.0 if self._restarts == "none" else _SCHEDULING_SECONDS
         return any(self._now - ended >= patience for ended in self._lost().values())
 
-    def _is_refused(self, tasks: Iterable[Mapping[str, Any]]) -> bool:
+    def _is_refused(self, tasks: Sequence[Mapping[str, Any]]) -> bool:
         """Whether a place's last tasks were all rejected, for a reason that does not pass and not just in a moment."""
+        if tasks[-1]["Status"]["State"] == "preparing":
+            # It may be pulling an image that could not be had before.
+            return False
         ended = [task["Status"] for task in tasks if task["Status"]["State"] in _ENDED]
         last = ended[-_ENOUGH_REJECTIONS:]
         if len(last) < _ENOUGH_REJECTIONS or any(

@@ -287,6 +287,13 @@ def test_a_task_that_was_to_end_and_has_is_done(template, states, done):
     assert _read(template, *reversed(tasks)).done == done
 
 
+def test_a_task_that_is_to_run_once_is_not_started_elsewhere_first():
+    for template, first in ((ONCE, False), (ON_FAILURE, True), ({}, True)):
+        spec = {**SERVICE["Spec"], "TaskTemplate": template}
+        (told,) = services.read([{**SERVICE, "Spec": spec}], [])
+        assert told.start_first is first
+
+
 ENDED = ("failed", "rejected", "shutdown")
 
 

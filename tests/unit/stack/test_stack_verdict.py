@@ -192,6 +192,14 @@ def test_rejections_within_a_moment_may_pass() -> None:
     assert judged(service(), *at_once, waited=10).state == "failed"
 
 
+def test_rejections_do_not_count_while_a_task_is_prepared_after_them() -> None:
+    """As when a registry's credentials were put right meanwhile and the image is being pulled."""
+    before = rejected(1, 3)
+    assert judged(service(), *before, task("preparing", Slot=1, CreatedAt="9"), waited=60).state == "progressing"
+    following = task("ready", Slot=1, desired="ready", CreatedAt="9")
+    assert judged(service(), *before, following, waited=60).state == "failed"
+
+
 @pytest.mark.parametrize(
     "why",
     [
@@ -215,6 +223,12 @@ def test_a_global_service_that_no_node_may_run_fails_with_its_constraints() -> N
     verdict = judged(service({"Global": {}}), waited=11)
     assert verdict.state == "failed"
     assert verdict.why == "no node meets its constraints (node.labels.edge == true)"
+
+
+def test_a_global_service_that_no_node_may_run_any_more_fails_too() -> None:
+    before = task("shutdown", desired="shutdown")
+    assert judged(service({"Global": {}}), before, waited=1).state == "progressing"
+    assert judged(service({"Global": {}}), before, waited=11).state == "failed"
 
 
 def test_a_service_without_replicas_is_as_it_should_be() -> None:

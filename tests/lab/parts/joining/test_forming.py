@@ -31,15 +31,18 @@ def unformed(site: Site) -> Iterator[Site]:
 @pytest.mark.fault(9)
 def test_fault_02_and_09_a_dead_holders_claim_is_taken_over_and_a_late_engine_joins(unformed: Site) -> None:
     site = unformed
-    holder, late, ready = sorted(one["instance_id"] for one in site.instances("manager"))
+    before = sorted(one["instance_id"] for one in site.instances("manager"))
+    holder = before[0]
     claim = Truth.claim(holder, "2026-01-01T00:00:00+00:00")
     site.aws("s3").put_object(Bucket=site.bucket, Key="cluster.json", Body=claim.encode())
-    site.must(late, "systemctl", "mask", "--runtime", "--now", *ENGINE)
-    for one in site.instances():
-        if one["instance_id"] != holder:
-            site.must(one["instance_id"], "systemctl", "start", "--no-block", "swarm-agent")
-    site.wait("the others to see the claim", lambda: f"{holder} is initialising the swarm" in site.agent_log(ready))
+    # Whoever was in service before may be in a swarm, so only new managers form one.
+    site.aws("ec2").terminate_instances(InstanceIds=before[1:])
+    late, ready = sorted(site.wait("new managers to boot", lambda: _booted(site, before)))
+    site.wait("the new ones to see the claim", lambda: f"{holder} is initialising the swarm" in site.agent_log(ready))
     assert site.truth()["phase"] == "claimed", "the holder may be slow, so it is waited for"
+    site.must(late, "systemctl", "mask", "--runtime", "--now", *ENGINE)
+    for one in site.instances("worker"):
+        site.must(one["instance_id"], "systemctl", "start", "--no-block", "swarm-agent")
 
     site.aws("ec2").terminate_instances(InstanceIds=[holder])
     site.wait("another manager to form the swarm", lambda: site.truth()["phase"] == "formed")
@@ -54,6 +57,12 @@ def test_fault_02_and_09_a_dead_holders_claim_is_taken_over_and_a_late_engine_jo
     (ours,) = {tuple(sorted(networks(site, one))) for one in site.managers()}
     for one in site.instances():
         assert set(networks(site, one["instance_id"])) <= set(ours), "it has a network of the swarm before this one"
+
+
+def _booted(site: Site, before: list[str]) -> list[str]:
+    """The two managers that were launched in the place of those before, once their agents wait; nothing until then."""
+    new = [one["instance_id"] for one in site.instances("manager") if one["instance_id"] not in before]
+    return new if len(new) == 2 and all("is initialising the swarm" in site.agent_log(one) for one in new) else []
 
 
 def networks(site: Site, instance: str) -> list[str]:

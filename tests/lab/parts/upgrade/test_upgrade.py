@@ -130,12 +130,11 @@ def test_an_upgrade_that_is_called_off_leaves_groups_as_large_as_they_were(site:
 
 @pytest.mark.usefixtures("ended")
 def test_an_upgrade_begins_though_tasks_have_ended_that_were_to(site: Site) -> None:
+    outdated = site.playbook("site.yml", "--tags", "node_groups", *groups(user_data=CALLED_OFF))
+    assert outdated.code == 0, outdated.output[-4000:]
     run = site.playbook("playbooks/upgrade.yml", "--check")
     assert run.code == 0, run.output[-4000:]
     assert "Round 1: 1 of " in run.said
-    assert "the cluster is not well" not in run.said
-    rebalanced = site.playbook("playbooks/rebalance.yml", "--check")
-    assert "ended-once: left alone, since it is not start-first" in rebalanced.said
 
 
 @pytest.mark.fault(5)
