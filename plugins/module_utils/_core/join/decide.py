@@ -237,7 +237,7 @@ def _forming(me: Me, view: View, claim: Optional[Stored[Truth]]) -> Action:
             engine,
             f"This node is in the swarm {engine.cluster_id}, which the cluster '{me.cluster}' never published. "
             "If it is not the cluster's, run `docker swarm leave --force` on this node, and its agent goes on; if it "
-            "is, run playbooks/restore.yml.",
+            "is, put an older version of cluster.json back.",
         )
     if claim is None:
         return Claim()
@@ -330,7 +330,7 @@ def hindrance(sightings: Sequence[Sighting], waited: float) -> str:
         return reason
     return (
         f"{reason} If they are lost for good, terminate them. If there is a backup, run playbooks/restore.yml. If "
-        "there is no swarm, have one manager make it: ansible INSTANCE -b -m swarm.aws.cluster_join -a new_swarm=true."
+        "there is no swarm, have one manager make it: playbooks/join.yml -e id=INSTANCE -e new_swarm=true."
     )
 
 
