@@ -29,7 +29,7 @@ THERE = {
     REMOVE + r"\S+": "test_no_request_fails_while_a_node_is_removed",
     REMOVE + r"\S+ -e replace=false": "test_a_removal_without_replacement_leaves_the_group_with_one_less",
     PLAYBOOK + r"tidy\.yml": "test_fault_30_31_a_tidying_is_killed_wherever_it_is",
-    PLAYBOOK + r"join\.yml( -e id=\S+)?( --check)?": "test_fault_43_nodes_that_left_or_were_deleted_by_hand_come_back",
+    PLAYBOOK + r"join\.yml( -e id=\S+)?( --check)?": "test_fault_43_join_yml_brings_back_what_has_no_agent",
     PLAYBOOK + r"dns\.yml( --check --diff)?": "test_a_record_that_other_hands_changed_or_emptied_is_put_right_at_once",
     r"make look|curl .*": "test_a_removal_and_a_lost_manager_on_the_page",
     PLAYBOOK + r"(deploy|rollback|stop)\.yml -e stack_(file|name)=\S+( --check --diff)?": (

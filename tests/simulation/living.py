@@ -50,6 +50,7 @@ class Living(World):
     def run(self) -> None:
         self.boot()
         self.settle()
+        self.outlives = True
         weather = self.rng.choice((Weather(), Weather.of(self.rng)))
         trouble_ends = self.now + TROUBLE_SECONDS
         self.weather = Weather(**{**vars(weather), "calm_after": trouble_ends})

@@ -124,6 +124,8 @@ class World:
         self.nodes: list[Node] = []
         self.published: set[str] = set()
         self.ids = 0
+        # Whether a swarm is there already, beside which none is to be initialised.
+        self.outlives = False
 
     # Time and chance
 
@@ -463,7 +465,8 @@ class SimEngine:
         self._asked(world.rng.uniform(0.3, 3))
         if node.state != ports.INACTIVE:
             raise Unavailable("This node is already part of a swarm")
-        others = [
+        # Others that boot at the same time may publish theirs meanwhile, and this one is left then.
+        others = self._world.outlives and [
             one for one in world.living if one.swarm and one.swarm.id in world.published and one in one.swarm.voters
         ]
         if others:

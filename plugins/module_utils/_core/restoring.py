@@ -105,7 +105,8 @@ def _refuse_a_working_swarm(
     if published is None:
         said += (
             " The cluster's record in the bucket names no swarm: if this is the cluster's, its leader's agent writes "
-            "the record again by itself within half a minute, and playbooks/status.yml shows whether it has."
+            "the record again by itself within half a minute, and playbooks/status.yml shows whether it has. If it has "
+            "not, put an older version of cluster.json back."
         )
     if backups.newest_first(names):
         said += f" To put a backup in its place all the same, which loses what came after it, add -e force={cluster}."

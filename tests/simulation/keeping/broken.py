@@ -98,7 +98,7 @@ def hooks_are_never_answered(patch: pytest.MonkeyPatch) -> None:
 
 def resolvers_are_not_waited_for(patch: pytest.MonkeyPatch) -> None:
     """A node is drained as soon as its address is not in the record any more."""
-    patch.setattr(leaving.Leaving, "_remembered", lambda self, instance, node: 0.0)
+    patch.setattr(leaving.Leaving, "_remembered", lambda self, instance, node, interruption: 0.0)
 
 
 def load_balancers_are_not_waited_for(patch: pytest.MonkeyPatch) -> None:

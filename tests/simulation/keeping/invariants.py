@@ -154,7 +154,12 @@ class Invariants:
         # Where many calls are refused, what is planned takes so much longer.
         felt = FELT / (1 - world.weather.refuse)
         # At first nothing is a target yet.
-        excuses = (0.0, world.work.excused_at, world.stands_still_until, *world.outages.values())
+        excuses = (
+            0.0 if target is None else float("-inf"),
+            world.work.excused_at,
+            world.stands_still_until,
+            *world.outages.values(),
+        )
         if max(excuses) < began - felt:
             raise Broken(f"I6: {target or 'the load balancer'} does not answer a request")
 

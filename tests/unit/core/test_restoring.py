@@ -98,7 +98,8 @@ WORKING = (
 )
 NO_RECORD = (
     "The cluster's record in the bucket names no swarm: if this is the cluster's, its leader's agent writes the record "
-    "again by itself within half a minute, and playbooks/status.yml shows whether it has."
+    "again by itself within half a minute, and playbooks/status.yml shows whether it has. If it has not, put an older "
+    "version of cluster.json back."
 )
 FORCED = "To put a backup in its place all the same, which loses what came after it, add -e force=demo."
 UNBACKED = "There is no backup: playbooks/backup.yml makes one."

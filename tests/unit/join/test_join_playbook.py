@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ pytestmark = [
 ]
 
 MANAGER, WORKER, WARM = "i-0000000000000000a", "i-0000000000000000b", "i-0000000000000000c"
+SECOND = "i-0000000000000000d"
 JOIN = "Join the swarm s1."
 
 
@@ -116,3 +118,67 @@ def test_an_engine_of_another_swarm_is_left_alone_and_the_others_join(bench: Ben
     assert "This node is a member of the swarm s2" in said
     assert f"Nothing to do: {MANAGER} in the swarm already." in said
     assert len(joins(asked)) == 1
+
+
+# A new swarm, where there is none any more
+
+NEW_SWARM = json.dumps({"id": MANAGER, "new_swarm": True})
+CLAIM = "There is no swarm yet. Claim the right to initialise it."
+
+
+def test_a_new_swarm_is_made_of_one_manager_although_none_can_act(bench: Bench) -> None:
+    """The engine takes itself for a node that nobody lists, which is no reason to leave what it has."""
+    bench.answers["stack_nodes"] = [{"manager": False, "msg": "The engine is in no swarm."}]
+    bench.answers["cluster_join"] = [
+        {**member("n0"), "next": CLAIM, "changed": True},
+        {**member("m1"), "changed": True},
+    ]
+    code, said, asked = bench.run("join.yml", "-e", NEW_SWARM)
+    assert code == 0, said[-3000:]
+    assert [name for name, _ in asked] == ["cluster_join", "cluster_join", "cluster_info"]
+    assert [(told["new_swarm"], told.get("deleted_node")) for told in joins(asked)] == [(True, None)]
+    assert f"{MANAGER} is in the swarm again, as the node m1." in said
+
+
+def test_check_mode_says_that_a_new_swarm_would_be_made(bench: Bench) -> None:
+    bench.answers["stack_nodes"] = [{"manager": False, "msg": "The engine is in no swarm."}]
+    bench.answers["cluster_join"] = [{**out(), "next": CLAIM}]
+    code, said, asked = bench.run("join.yml", "--check", "-e", NEW_SWARM)
+    assert code == 0, said[-3000:]
+    assert f"{MANAGER} would join again. First: {CLAIM}" in said
+    assert [told["check"] for _, told in asked] == [True] * 2
+
+
+def test_a_new_swarm_that_is_there_already_stays_as_it_is(bench: Bench) -> None:
+    bench.answers["cluster_join"] = [member("m1")]
+    code, said, _ = bench.run("join.yml", "-e", NEW_SWARM)
+    assert code == 0, said[-3000:]
+    assert f"Nothing to do: {MANAGER} in the swarm already." in said
+
+
+@pytest.mark.parametrize("given", [None, "", WORKER, f"{MANAGER},{SECOND}", "all", "swarm_role_manager"])
+def test_a_new_swarm_of_anything_but_one_manager_is_refused(bench: Bench, given: str | None) -> None:
+    words = {"new_swarm": "yes"} if given is None else {"new_swarm": "yes", "id": given}
+    code, said, asked = bench.run("join.yml", "-e", json.dumps(words))
+    assert (code, asked) == (2, [])
+    assert (
+        f"new_swarm is true, but id is '{given or ''}', which is not the ID of one running manager of the cluster: say "
+        "with -e id=i-… of which manager the swarm is to be made."
+    ) in said
+
+
+def test_a_new_swarm_beside_one_that_lives_is_refused(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, ["cluster_join", "cluster_info"], {"manager": [MANAGER, SECOND]})
+    bench.answers["stack_nodes"] = [{"manager": False, "msg": "The engine is in no swarm."}, {"manager": True}]
+    code, said, asked = bench.run("join.yml", "-e", NEW_SWARM)
+    assert (code, asked) == (2, [])
+    assert (
+        f"new_swarm is true, but {SECOND} acts as a manager, so there is a swarm: leave new_swarm out, and {MANAGER} "
+        "joins it. Nothing was done."
+    ) in said
+
+
+def test_new_swarm_is_true_or_false(bench: Bench) -> None:
+    code, said, asked = bench.run("join.yml", "-e", json.dumps({"id": MANAGER, "new_swarm": "ture"}))
+    assert (code, asked) == (2, [])
+    assert "new_swarm is 'ture', but must be true or false" in said

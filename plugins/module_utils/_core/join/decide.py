@@ -22,6 +22,8 @@ from .truth import FORMED, RESTORING, Truth
 
 # A claim is only about who tries first, and losing one costs little, so these bound the waiting and nothing else.
 LEASE_SECONDS = 180
+# Of one who has made a swarm already, beside which nobody else makes one.
+FOUNDER_LEASE_SECONDS = 30
 # EC2 does not know an instance for some seconds after it was launched.
 UNKNOWN_SECONDS = 60
 # The engine gives up waiting for its own join after 20 s, and for the far side's answers after about as long again.
@@ -235,7 +237,7 @@ def _forming(me: Me, view: View, claim: Optional[Stored[Truth]]) -> Action:
             engine,
             f"This node is in the swarm {engine.cluster_id}, which the cluster '{me.cluster}' never published. "
             "If it is not the cluster's, run `docker swarm leave --force` on this node, and its agent goes on; if it "
-            "is, run playbooks/restore.yml.",
+            "is, put an older version of cluster.json back.",
         )
     if claim is None:
         return Claim()
@@ -253,8 +255,9 @@ def _claimed(view: View, claim: Stored[Truth]) -> Action:
         return Claim(claim, f"{holder}, which was to initialise the swarm, is {view.holder}.")
     if view.holder is None and view.truth_age > UNKNOWN_SECONDS:
         return Claim(claim, f"{holder}, which was to initialise the swarm, is unknown to EC2.")
-    if view.truth_age > LEASE_SECONDS:
-        return Claim(claim, f"{holder} was to initialise the swarm and did not within {LEASE_SECONDS} s.")
+    lease = FOUNDER_LEASE_SECONDS if view.membership.state == ACTIVE else LEASE_SECONDS
+    if view.truth_age > lease:
+        return Claim(claim, f"{holder} was to initialise the swarm and did not within {lease} s.")
     return Wait(f"{holder} is initialising the swarm.")
 
 
@@ -327,7 +330,7 @@ def hindrance(sightings: Sequence[Sighting], waited: float) -> str:
         return reason
     return (
         f"{reason} If they are lost for good, terminate them. If there is a backup, run playbooks/restore.yml. If "
-        "there is no swarm, have one manager make it: ansible INSTANCE -b -m swarm.aws.cluster_join -a new_swarm=true."
+        "there is no swarm, have one manager make it: playbooks/join.yml -e id=INSTANCE -e new_swarm=true."
     )
 
 
