@@ -11,6 +11,7 @@ from . import labels
 from .cluster import MANAGER, WORKER, Cluster, Instance, Interruption, Node
 from .events import REBALANCE
 from .identity import Membership
+from .parsing import number
 from .policy import Policy
 
 TERMINATING = "terminating"
@@ -98,10 +99,8 @@ def write_announcement(interruption: Interruption) -> str:
 def read_announcement(value: str, instance: str) -> Optional[Interruption]:
     """What the label says; None if there is none, or nobody can tell what it means."""
     kind, _dummy, deadline = value.partition("@")
-    try:
-        return Interruption(instance, kind, float(deadline) if deadline else None) if kind else None
-    except ValueError:
-        return None
+    at = number(deadline)
+    return Interruption(instance, kind, at) if kind and (at is not None or not deadline) else None
 
 
 def write_request(at: float, *, replace: bool, force: bool) -> str:

@@ -15,6 +15,7 @@ from .authority import judge
 from .cluster import LAUNCH_WAIT, MANAGER, Cluster, Instance, Node, Record, is_ipv6
 from .decision import Decision
 from .leaving import Leaving
+from .parsing import number
 from .policy import Dns, Policy
 from .quorum import Interlock, Quorum
 from .registries import Registry
@@ -114,7 +115,8 @@ class _Planner:
     def _down_since(self, node: Node) -> Optional[str]:
         if node.state != "down" or self._policy.down_seconds is None:
             return None
-        return node.labels.get(labels.DOWN) or labels.noted(self._now)
+        since = node.labels.get(labels.DOWN)
+        return labels.noted(self._now) if since is None or number(since) is None else since
 
     def _label(self, instance: Instance, node: Node) -> None:
         emptied = labels.PAUSED in node.labels or labels.DRAINED in node.labels

@@ -18,6 +18,7 @@ from . import actions as act
 from . import placement
 from .actions import Action
 from .cluster import Node, Service
+from .parsing import number, whole
 
 # On the service: declared count, extra tasks, and when they were asked for in epoch seconds, as in `6+2@1700000000`.
 LABEL = "swarm.aws.surge"
@@ -38,18 +39,13 @@ class Need:
 
 def label(labels: Mapping[str, str]) -> Optional[Tuple[int, int]]:
     """The declared count and the extra tasks; None if the label is not there or cannot be read."""
-    declared, _dummy, extra = labels.get(LABEL, "").partition("@")[0].partition("+")
-    try:
-        return int(declared), int(extra)
-    except ValueError:
-        return None
+    counts = labels.get(LABEL, "").partition("@")[0].partition("+")
+    declared, extra = whole(counts[0]), whole(counts[2])
+    return None if declared is None or extra is None else (declared, extra)
 
 
 def _asked_at(labels: Mapping[str, str]) -> Optional[float]:
-    try:
-        return float(labels.get(LABEL, "").partition("@")[2])
-    except ValueError:
-        return None
+    return number(labels.get(LABEL, "").partition("@")[2])
 
 
 def declared(service: Service) -> int:
