@@ -1,4 +1,4 @@
-"""Input as nobody should send it: texts that break decoders, values of any shape, and good documents with a bad spot."""
+"""Input as nobody should send it: texts that break decoders, values of any shape, good documents with a bad spot."""
 
 from __future__ import annotations
 

@@ -24,17 +24,21 @@ _NOT_REPLACED, _FORCE = "no-replacement", "force"
 
 def of(observed: Cluster, members: Membership, policy: Policy, now: float) -> Dict[str, Interruption]:
     """By instance ID, one interruption each, which has the earliest deadline of all that are known."""
-    found: Dict[str, Interruption] = {}
-    for identifier, instance in members.instances.items():
-        several = list(_of_one(instance, members.node_of.get(identifier), policy, now))
-        several.extend(one for one in observed.interruptions if one.instance == identifier)
-        group = policy.groups.get(instance.group)
-        if group and group.rebalance:
-            # Auto Scaling ends it once another one serves. To begin before that would leave fewer.
-            several = [one for one in several if one.kind != REBALANCE]
-        if several:
-            found[identifier] = merged(several)
-    return found
+    found = {one.id: of_instance(one, observed, members, policy, now) for one in members.instances.values()}
+    return {identifier: interruption for identifier, interruption in found.items() if interruption}
+
+
+def of_instance(
+    instance: Instance, observed: Cluster, members: Membership, policy: Policy, now: float
+) -> Optional[Interruption]:
+    """The same of one instance; None if it stays."""
+    several = list(_of_one(instance, members.node_of.get(instance.id), policy, now))
+    several.extend(one for one in observed.interruptions if one.instance == instance.id)
+    group = policy.groups.get(instance.group)
+    if group and group.rebalance:
+        # Auto Scaling ends it once another one serves. To begin before that would leave fewer.
+        several = [one for one in several if one.kind != REBALANCE]
+    return merged(several) if several else None
 
 
 def _of_one(instance: Instance, node: Optional[Node], policy: Policy, now: float) -> Iterable[Interruption]:

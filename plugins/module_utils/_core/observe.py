@@ -9,7 +9,7 @@ from .apply import World
 from .authority import judge
 from .backoff import Backoff, Failure
 from .cluster import MANAGER, Cluster, Instance, Interruption, Node, Record
-from .errors import SwarmError
+from .errors import SwarmError, Unreadable, unexpected
 from .identity import INSTANCE_LABEL
 from .join.truth import Published
 from .policy import Dns, Policy
@@ -146,9 +146,17 @@ class Observer:
         self._alive()
         try:
             answer = question()
+        except Unreadable as error:
+            # It does answer, so that the other questions to it are asked.
+            self.failures.append(Failure(service, str(error)))
+            return None
         except SwarmError as error:
             self._backoff.failed(service, self._now())
             self.failures.append(Failure(service, str(error)))
+            return None
+        except Exception as error:
+            # Whatever is wrong with this answer, the pass goes on with the others.
+            self.failures.append(Failure(service, f"{service}'s answer cannot be read: {unexpected(error)}."))
             return None
         self._backoff.worked(service)
         return answer

@@ -18,7 +18,7 @@ from ansible_collections.swarm.aws.plugins.module_utils._core import (
     registries,
     surge,
 )
-from ansible_collections.swarm.aws.plugins.module_utils._core.actions import SetLabels
+from ansible_collections.swarm.aws.plugins.module_utils._core.actions import NoteFact, SetLabels
 from ansible_collections.swarm.aws.plugins.module_utils._core.backups import BackupError, Manifest
 from ansible_collections.swarm.aws.plugins.module_utils._core.cluster import Service
 from ansible_collections.swarm.aws.plugins.module_utils._core.join.truth import InvalidTruth, Truth
@@ -225,3 +225,43 @@ def test_a_surge_label_with_a_negative_count_is_as_good_as_none() -> None:
 def test_any_size_that_a_tag_remembers_is_read(first: str, second: str) -> None:
     found = Usual.read({TAG: f"{first} max={second} paused"})
     assert found is None or found.desired >= 0
+
+
+def test_an_instance_that_cannot_be_planned_for_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    going = [instance(number, "worker", lifecycle="Terminating:Wait") for number in (11, 12)]
+    nodes = [node(1, leader=True), node(2), node(3), node(11, "worker"), node(12, "worker")]
+    cluster = observed([instance(1), instance(2), instance(3), *going], nodes)
+
+    def fails_for_one(honest: Any) -> Any:
+        def function(of: Any, *more: Any, **named: Any) -> Any:
+            if of.id in ("n011", "i-011"):
+                raise KeyError("a secret")
+            return honest(of, *more, **named)
+
+        return function
+
+    for module, function in ((labels, "wanted"), (interruptions, "of_instance")):
+        monkeypatch.setattr(module, function, fails_for_one(getattr(module, function)))
+    decided = plan.decide(cluster, POLICY, 1000.0)
+    assert {action.instance for action in decided.actions if isinstance(action, NoteFact)} == {"i-012"}
+    removal, relabelling = decided.refused
+    assert removal.startswith("The removal of i-011 is left out of the plan: an unexpected KeyError in ")
+    assert relabelling.startswith("The labelling of i-011's node is left out of the plan: an unexpected KeyError in ")
+    assert "secret" not in removal + relabelling
+
+
+@pytest.mark.parametrize("part", ["_count", "needs"])
+def test_a_service_that_cannot_be_planned_for_is_left_out(part: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The removal of its node goes on without it."""
+    at = f"{900:.3f}"
+    facts = {labels.LEAVING: at, labels.PAUSED: at}
+    leaving = node(11, "worker", availability="pause", labels={**node(11, "worker").labels, **facts})
+    cluster = observed(
+        [instance(1), instance(2), instance(3), instance(11, "worker", lifecycle="Terminating:Wait")],
+        [node(1, leader=True), node(2), node(3), leaving],
+    )
+    service = Service("s1", "web", replicas=1, healthy={"n011": 1})
+    monkeypatch.setattr(surge.Surge, part, lambda *_: 1 // 0)
+    decided = plan.decide(replace(cluster, services=(service,)), POLICY, 1000.0)
+    assert any(type(action).__name__ == "Drain" for action in decided.actions)
+    assert decided.refused[0].startswith("The service web is left out of the plan: an unexpected ZeroDivisionError in ")
