@@ -53,7 +53,7 @@ class Queue:
         name = "ApproximateNumberOfMessages"
         with self._aws.asked(f"count the messages of the queue {self._name}"):
             answer = self._aws.client("sqs").get_queue_attributes(QueueUrl=self._address(), AttributeNames=[name])
-        return int(answer["Attributes"][name])
+            return int(answer["Attributes"][name])
 
     def delete(self, messages: Sequence[Message]) -> None:
         """Be done with messages; any number. Raises Unavailable, and then they come again."""
