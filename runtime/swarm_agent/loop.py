@@ -70,8 +70,8 @@ class Loop:
         self._queue_rests_until = 0.0
         # The nodes as they were before the last pass.
         self._versions: Optional[Mapping[str, int]] = None
-        # Those that are being handled, with what they say.
-        self._messages: List[Tuple[Message, events.Event]] = []
+        # Those that are being handled, by their IDs, with what they say.
+        self._messages: Dict[str, Tuple[Message, events.Event]] = {}
         # Why each of the last messages that cannot be handled is left out, by its ID.
         self._unhandled: Dict[str, str] = {}
         self._actions: Deque[Dict[str, Any]] = deque(maxlen=LAST_ACTIONS)
@@ -277,7 +277,7 @@ class Loop:
             if event is None:
                 self._leave(message, "it is none that is known")
             else:
-                self._messages.append((message, event))
+                self._messages[message.id] = (message, event)
 
     def _leave(self, message: Message, why: str) -> None:
         """Leave a message to the dead letters, and say so the first time that it comes."""
@@ -290,7 +290,7 @@ class Loop:
 
     def _announced(self) -> List[Interruption]:
         """What the messages say of instances that are to go."""
-        return [interruption for _message, event in self._messages for interruption in event.interruptions]
+        return [interruption for _message, event in self._messages.values() for interruption in event.interruptions]
 
     def _dismiss_messages(self, result: Pass) -> None:
         """Delete the messages that the pass was for.
@@ -298,9 +298,9 @@ class Loop:
         One that announces something stays until the instance's node carries that as a label, which the next pass sees;
         so it outlives this process.
         """
-        messages, self._messages = self._messages, []
+        messages, self._messages = self._messages, {}
         good: List[Message] = []
-        for message, event in messages:
+        for message, event in messages.values():
             try:
                 remembered = self._remembered(event, result)
             except Exception as error:
@@ -309,8 +309,8 @@ class Loop:
                 continue
             if remembered:
                 good.append(message)
-            elif result.done:
-                self._messages.append((message, event))
+            elif result.done or result.postponed or result.failures:
+                self._messages[message.id] = (message, event)
         if good and self._queue is not None:
             try:
                 self._queue.delete(good)

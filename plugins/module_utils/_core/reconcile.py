@@ -60,7 +60,9 @@ def reconcile(
         except Refused as error:
             result.postponed.append(f"{action.change.sentence}: {error}")
         except SwarmError as error:
-            backoff.failed(action.service, now())
+            # What fails again and again rests by itself: its service may do whatever else is asked of it.
+            if not backoff.failures(action.change.resource):
+                backoff.failed(action.service, now())
             backoff.failed(action.change.resource, now())
             result.failures.append(Failure(action.service, str(error)))
         except Exception as error:
