@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections import deque
 from datetime import datetime, timezone
-from typing import Any, Callable, Deque, Dict, List, Mapping, Optional
+from typing import Any, Callable, Deque, Dict, List, Mapping, Optional, Tuple
 
 from ansible_collections.swarm.aws.plugins.module_utils._core import events, identity, interruptions, report
 from ansible_collections.swarm.aws.plugins.module_utils._core.cluster import Interruption
 from ansible_collections.swarm.aws.plugins.module_utils._core.deputy import Deputy
-from ansible_collections.swarm.aws.plugins.module_utils._core.errors import SwarmError
+from ansible_collections.swarm.aws.plugins.module_utils._core.errors import SwarmError, unexpected
 from ansible_collections.swarm.aws.plugins.module_utils._core.policy import Policy
 from ansible_collections.swarm.aws.plugins.module_utils._core.reconcile import Pass
 from ansible_collections.swarm.aws.plugins.module_utils.adapters.clock import SystemClock
@@ -36,6 +36,8 @@ LIST_EVERY = 20.0
 # Messages that wake one pass at most.
 MOST_MESSAGES = 100
 LAST_ACTIONS = 20
+# Messages that cannot be handled: so many are told in the status, and so many are known when they come again.
+LAST_UNHANDLED, KNOWN_UNHANDLED = 20, 1000
 
 
 def run(config: Config, notify: Notifier, log: Log, watch: Watch) -> None:
@@ -69,7 +71,10 @@ class Loop:
         self._queue_rests_until = 0.0
         # The nodes as they were before the last pass.
         self._versions: Optional[Mapping[str, int]] = None
-        self._messages: List[Message] = []
+        # Those that are being handled, by their IDs, with what they say.
+        self._messages: Dict[str, Tuple[Message, events.Event]] = {}
+        # Why each of the last messages that cannot be handled is left out, by its ID.
+        self._unhandled: Dict[str, str] = {}
         self._actions: Deque[Dict[str, Any]] = deque(maxlen=LAST_ACTIONS)
         self._status_at: Optional[float] = None
         self._listed_at: Optional[float] = None
@@ -219,6 +224,7 @@ class Loop:
             "failures": [f"{failure.service}: {failure.message}" for failure in result.failures],
             "postponed": result.postponed,
             "policy": self._policy_flaw,
+            "unhandled_messages": list(self._unhandled.values())[-LAST_UNHANDLED:],
         }
         # What was planned has been done.
         del status["planned"]
@@ -267,41 +273,67 @@ class Loop:
         if policy.queue is None or seconds < 1 or self._clock.now() < self._queue_rests_until:
             self._clock.wait(min(seconds, STANDBY), "something to happen")
             return False
+        received = 0
         try:
             queue = self._queue = self._queue or self._keeper.queue(policy.queue)
             messages = queue.receive(seconds)
             # All that is there, so that a burst wakes one pass.
-            while messages and len(self._messages) + len(messages) < MOST_MESSAGES:
-                self._messages += messages
-                messages = queue.receive(0)
-            self._messages += messages
+            while messages:
+                self._take(messages)
+                received += len(messages)
+                messages = queue.receive(0) if received < MOST_MESSAGES else []
             self._said.pop("queue", None)
         except SwarmError as error:
             self._say("queue", str(error))
             self._queue_rests_until = self._clock.now() + IDLE
-        return bool(self._messages)
+        return bool(received or self._messages)
+
+    def _take(self, messages: List[Message]) -> None:
+        """Read messages, each by itself."""
+        for message in messages:
+            try:
+                event = events.parse(message.body, self._wall().timestamp())
+            except Exception as error:
+                # Whatever is wrong with this message, the others of its batch are handled.
+                self._leave(message, unexpected(error))
+                continue
+            if event is None:
+                self._leave(message, "it is none that is known")
+            else:
+                self._messages[message.id] = (message, event)
+
+    def _leave(self, message: Message, why: str) -> None:
+        """Leave a message to the dead letters, and say so the first time that it comes."""
+        if message.id not in self._unhandled:
+            sentence = f"The message {message.id} in the queue is left to the dead letters: {why}."
+            self._log.warning(sentence)
+            self._unhandled[message.id] = sentence
+            if len(self._unhandled) > KNOWN_UNHANDLED:
+                del self._unhandled[next(iter(self._unhandled))]
 
     def _announced(self) -> List[Interruption]:
         """What the messages say of instances that are to go."""
-        parsed = (events.parse(message.body, self._wall().timestamp()) for message in self._messages)
-        return [one for event in parsed if event is not None for one in event.interruptions]
+        return [interruption for _message, event in self._messages.values() for interruption in event.interruptions]
 
     def _dismiss_messages(self, result: Pass) -> None:
         """Delete the messages that the pass was for.
 
-        Those that nobody can read end as dead letters. One that announces something stays until the instance's node
-        carries that as a label, which the next pass sees; so it outlives this process.
+        One that announces something stays until the instance's node carries that as a label, which the next pass sees;
+        so it outlives this process.
         """
-        messages, self._messages = self._messages, []
+        messages, self._messages = self._messages, {}
         good: List[Message] = []
-        for message in messages:
-            event = events.parse(message.body, self._wall().timestamp())
-            if event is None:
-                self._log.warning("A message in the queue is none that is known; it is left to the dead letters.")
-            elif self._remembered(event, result):
+        for message, event in messages.values():
+            try:
+                remembered = self._remembered(event, result)
+            except Exception as error:
+                # As when it is read.
+                self._leave(message, unexpected(error))
+                continue
+            if remembered:
                 good.append(message)
-            elif result.done:
-                self._messages.append(message)
+            elif result.done or result.postponed or result.failures:
+                self._messages[message.id] = (message, event)
         if good and self._queue is not None:
             try:
                 self._queue.delete(good)

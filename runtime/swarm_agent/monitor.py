@@ -13,7 +13,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Callable, Dict, List, Optional, Sequence
 
 from ansible_collections.swarm.aws.plugins.module_utils._core import metrics
-from ansible_collections.swarm.aws.plugins.module_utils._core.errors import SwarmError
+from ansible_collections.swarm.aws.plugins.module_utils._core.errors import SwarmError, unexpected
 from ansible_collections.swarm.aws.plugins.module_utils._core.metrics import Sample, sample
 from ansible_collections.swarm.aws.plugins.module_utils._core.names import metrics_namespace
 from ansible_collections.swarm.aws.plugins.module_utils._core.policy import Policy
@@ -76,7 +76,7 @@ class Monitor:
 
     def passed(self, result: Pass, policy: Policy, seconds: float, policy_flaw: str = "") -> None:
         """A pass is over, which took so long; ``policy_flaw`` says why the bucket's policy does not count, if so."""
-        seen = metrics.measure(result.observed, policy, result.decision, policy_flaw)
+        seen = metrics.measure(result.observed, policy, result.decision, policy_flaw, self._measured)
         with self._lock:
             self._policy, self._leading, self._pass = policy, True, seen
             self._addresses = result.observed.record.addresses if result.observed.record else ()
@@ -85,6 +85,9 @@ class Monitor:
             self._postponed += len(result.postponed)
             self._actions.update(type(action).__name__ for action, _change in result.done)
             self._failures.update(failure.service for failure in result.failures)
+
+    def _measured(self, part: str, why: str) -> None:
+        self._say(f"measure {part}", f"The metrics of the {part} are left out: {why}." if why else "")
 
     # What is made of it
 
@@ -169,6 +172,10 @@ class Monitor:
         except SwarmError as error:
             found = []
             self._say(source, str(error))
+        except Exception as error:
+            # Whatever is wrong with this source, the others are asked.
+            found = []
+            self._say(source, f"The metrics of the {source} are left out: {unexpected(error)}.")
         with self._lock:
             self._asked_at[source] = now
             # Leading may have ended meanwhile.
@@ -223,7 +230,7 @@ class Monitor:
                 self.tick()
             except Exception as error:
                 # Whatever it is, the swarm is kept all the same.
-                self._say("monitor", f"Unexpected {type(error).__name__} while measuring: {error}")
+                self._say("monitor", f"Nothing was measured: {unexpected(error)}.")
 
     def _keep_server(self, port: Optional[int]) -> None:
         if self._server is not None and self._server.server_port != port:
@@ -256,7 +263,7 @@ def _handler(text: Callable[[], str]) -> Any:
 
         def do_GET(self) -> None:
             found = self.path.partition("?")[0] == "/metrics"
-            content = (text() if found else "There is only /metrics here.\n").encode()
+            content = (text() if found else "There is only /metrics here.\n").encode(errors="replace")
             self.send_response(200 if found else 404)
             self.send_header("Content-Type", f"text/plain; {'version=0.0.4; ' if found else ''}charset=utf-8")
             self.send_header("Content-Length", str(len(content)))

@@ -5,6 +5,7 @@ In a thread of its own beside the agent's work, and from before the node joins, 
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 import threading
 import time
@@ -70,17 +71,28 @@ class Shipper:
         self._cursor: Optional[str] = None
         self._day = -1
         self._sent = self._left_out = 0
+        self._unreadable = False
 
     def tick(self) -> bool:
         """Send what is new, and return whether there may be more at once. Raises SwarmError."""
         if self._cursor is None:
             self._cursor = self._remembered()
         lines = self._read(self._cursor, MOST)
-        found = [entry for entry in map(journal.read, lines) if entry is not None]
+        found = [entry for entry in map(self._entry, lines) if entry is not None]
         if lines:
             self._send(found)
-            self._remember(journal.cursor(lines[-1]))
+            self._remember(_last_cursor(lines))
         return len(lines) == MOST
+
+    def _entry(self, line: str) -> Optional[Entry]:
+        """The entry of a line; None for one that says nothing, or cannot be read, of which the first is told."""
+        try:
+            return journal.read(line)
+        except ValueError as error:
+            if not self._unreadable:
+                self._log.warning(f"An entry of the journal cannot be read, and such are left out: {error}")
+            self._unreadable = True
+            return None
 
     def _send(self, found: List[Entry]) -> None:
         """Send what is within the day's cap. What could not be sent does not count."""
@@ -126,6 +138,14 @@ class Shipper:
         except OSError as error:
             raise SwarmError(f"{self._path} cannot be written: {error.strerror}") from error
         self._cursor = cursor
+
+
+def _last_cursor(lines: List[str]) -> str:
+    """Where to go on after lines of the journal. Raises SwarmError if none of them says so."""
+    for line in reversed(lines):
+        with contextlib.suppress(ValueError):
+            return journal.cursor(line)
+    raise SwarmError(f"None of {len(lines)} entries of the journal can be read: is this node's journal damaged?")
 
 
 def start(config: Config, log: Log) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import stat
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any, Callable, List, Mapping, Optional, Sequence
 
 from ansible_collections.swarm.aws.plugins.module_utils._core.errors import SwarmError, Unavailable
 from ansible_collections.swarm.aws.plugins.module_utils._core.join.ports import Clock
+from ansible_collections.swarm.aws.plugins.module_utils._core.parsing import decoded
 from ansible_collections.swarm.aws.plugins.module_utils.adapters.aws import Aws
 from ansible_collections.swarm.aws.plugins.module_utils.adapters.clock import SystemClock
 from ansible_collections.swarm.aws.plugins.module_utils.adapters.config import Config
@@ -114,14 +114,14 @@ def attached(aws: Aws, instance: str) -> Mapping[str, str]:
     """The volumes of an instance, by their devices' names. Raises Unavailable."""
     with aws.asked(f"describe the volumes of {instance}"):
         found = list(describe(aws, InstanceIds=[instance]))
-    mappings = [one for each in found for one in each.get("BlockDeviceMappings", [])]
-    return {one["DeviceName"]: one["Ebs"]["VolumeId"] for one in mappings if "Ebs" in one}
+        mappings = [one for each in found for one in each.get("BlockDeviceMappings") or ()]
+        return {one["DeviceName"]: one["Ebs"]["VolumeId"] for one in mappings if "Ebs" in one}
 
 
 def load(path: Path = PATH) -> List[Volume]:
     """What the user data tells of them. Raises SwarmError."""
     try:
-        return [Volume(**one) for one in json.loads(path.read_text(encoding="utf-8"))]
+        return [Volume(**one) for one in decoded(path.read_bytes())]
     except (OSError, TypeError, ValueError) as error:
         raise SwarmError(f"{path} does not tell the data volumes: {error}") from error
 

@@ -18,11 +18,15 @@ class Failure:
 
 
 class Backoff:
-    """When a service that failed may be asked again: after a pause that doubles with every failure. In seconds."""
+    """When what failed, a service or a resource, may be tried again: after a pause that doubles. In seconds."""
 
     def __init__(self) -> None:
         self._failures: Dict[str, int] = {}
         self._until: Dict[str, float] = {}
+
+    def failures(self, service: str) -> int:
+        """How often it failed since it worked last."""
+        return self._failures.get(service, 0)
 
     def rests(self, service: str, now: float) -> bool:
         """Whether it is too early to ask it again."""
@@ -30,7 +34,7 @@ class Backoff:
 
     def failed(self, service: str, now: float) -> float:
         """Note a failure and return the length of the pause."""
-        failures = self._failures.get(service, 0)
+        failures = self.failures(service)
         pause = min(FIRST_PAUSE * 2.0 ** min(failures, 16), LONGEST_PAUSE)
         self._failures[service] = failures + 1
         self._until[service] = now + pause

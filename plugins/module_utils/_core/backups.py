@@ -10,6 +10,7 @@ from typing import Iterable, List, Mapping, Optional, Sequence
 
 from .cluster import MANAGER, Node
 from .errors import SwarmError
+from .parsing import SHAPE_ERRORS, decoded
 
 FORMAT = 1
 NONE = "The bucket has no backup of the swarm, so there is nothing to restore it from."
@@ -50,14 +51,20 @@ class Manifest:
     def decode(cls, content: bytes) -> Manifest:
         """Raises BackupError."""
         try:
-            found = json.loads(content)
+            found = decoded(content)
             if found["format"] != FORMAT:
                 raise BackupError(f"A backup's manifest is of the format {found['format']}, which is not known here.")
             fields = {name: found[name] for name in cls.__dataclass_fields__}
             fields["counts"] = {name: int(fields["counts"][name]) for name in _COUNTED}
+            fields["at"], fields["size"] = float(fields["at"]), int(fields["size"])
+            texts = [name for name, field in cls.__dataclass_fields__.items() if field.type == "str"]
+            if taken_at(fields["name"]) is None or not all(isinstance(fields[name], str) for name in texts):
+                raise ValueError("a field has not the value of a backup's")
             return cls(**fields)
-        except (ValueError, KeyError, TypeError) as error:
-            raise BackupError(f"A backup's manifest is not one that was written here: {error!r}.") from None
+        except SHAPE_ERRORS as error:
+            raise BackupError(
+                f"A backup's manifest is not one that was written here: {type(error).__name__}: {error}."
+            ) from None
 
     @property
     def summary(self) -> str:
@@ -73,9 +80,11 @@ def name_of(at: float, instance: str) -> str:
 
 def taken_at(name: str) -> Optional[float]:
     """When a backup of that name was taken, in epoch seconds; None if it is no name of a backup."""
-    if not _NAME.fullmatch(name):
+    try:
+        at = datetime.strptime(name[:16], "%Y%m%dT%H%M%SZ").replace(tzinfo=timezone.utc).timestamp()
+    except ValueError:
         return None
-    return datetime.strptime(name[:16], "%Y%m%dT%H%M%SZ").replace(tzinfo=timezone.utc).timestamp()
+    return at if _NAME.fullmatch(name) else None
 
 
 def newest_first(names: Iterable[str]) -> List[str]:

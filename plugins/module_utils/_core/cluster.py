@@ -100,6 +100,8 @@ class Node:
     cpus: Optional[int] = None
     # The version of its engine.
     engine: str = ""
+    # What of it cannot be read, as a sentence; empty if all can.
+    flaw: str = ""
 
     @property
     def ready(self) -> bool:
@@ -185,6 +187,8 @@ class Service:
     # Tasks without a node, and what the scheduler says of them; empty while it has not yet looked.
     pending: int = 0
     why_pending: str = ""
+    # Why nothing but its name is known, as a sentence; empty if all is.
+    flaw: str = ""
 
     @property
     def mid_update(self) -> bool:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Dict, List, Optional
+from typing import Dict, Iterator, List, Optional
 
 from .actions import Action
+from .errors import unexpected
 
 
 @dataclass
@@ -30,6 +32,17 @@ class Decision:
     def in_flight(self) -> bool:
         """Whether something is about to change, so that it is worth while to look again soon."""
         return bool(self.actions or self.awaited)
+
+    @contextmanager
+    def alone(self, what: str) -> Iterator[None]:
+        """Plan for one thing within this. If that fails, it alone is left out of the plan and named."""
+        planned = len(self.actions)
+        try:
+            yield
+        except Exception as error:
+            # Whatever is wrong with this one, the rest of the cluster is kept.
+            del self.actions[planned:]
+            self.refused.append(f"{what} is left out of the plan: {unexpected(error)}.")
 
     def wait(self, instance: str, sentence: str, until: Optional[float] = None) -> None:
         """Note what an instance that is to go waits for, and until when if that is known."""

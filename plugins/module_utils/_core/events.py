@@ -5,13 +5,13 @@ It says that it is time to look, and of some instances when they go.
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 from typing import Any, Mapping, Optional, Tuple
 
 from .cluster import Interruption
+from .parsing import decoded
 
 SPOT, REBALANCE, MAINTENANCE = "spot interruption", "rebalance recommendation", "scheduled maintenance"
 KNOWN = {
@@ -48,7 +48,7 @@ class Event:
 def parse(body: str, now: float = 0.0) -> Optional[Event]:
     """Read a message; None if it is none that is known, and should be seen by a person. ``now`` is in epoch seconds."""
     try:
-        message = json.loads(body)
+        message = decoded(body)
     except ValueError:
         return None
     if not isinstance(message, dict):
@@ -88,7 +88,7 @@ def _iso(value: Any) -> Optional[float]:
     """A moment as EventBridge writes it, such as 2024-01-27T06:02:51Z."""
     try:
         return datetime.fromisoformat(str(value).replace("Z", "+00:00")).timestamp()
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
 
 
@@ -96,7 +96,7 @@ def _rfc(value: Any) -> Optional[float]:
     """A moment as AWS Health writes it, such as Sat, 27 Jan 2024 06:02:51 GMT."""
     try:
         return parsedate_to_datetime(str(value)).timestamp()
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError, IndexError):
         return None
 
 

@@ -11,6 +11,7 @@ from . import labels
 from .cluster import MANAGER, WORKER, Cluster, Instance, Interruption, Node
 from .events import REBALANCE
 from .identity import Membership
+from .parsing import number
 from .policy import Policy
 
 TERMINATING = "terminating"
@@ -23,17 +24,21 @@ _NOT_REPLACED, _FORCE = "no-replacement", "force"
 
 def of(observed: Cluster, members: Membership, policy: Policy, now: float) -> Dict[str, Interruption]:
     """By instance ID, one interruption each, which has the earliest deadline of all that are known."""
-    found: Dict[str, Interruption] = {}
-    for identifier, instance in members.instances.items():
-        several = list(_of_one(instance, members.node_of.get(identifier), policy, now))
-        several.extend(one for one in observed.interruptions if one.instance == identifier)
-        group = policy.groups.get(instance.group)
-        if group and group.rebalance:
-            # Auto Scaling ends it once another one serves. To begin before that would leave fewer.
-            several = [one for one in several if one.kind != REBALANCE]
-        if several:
-            found[identifier] = merged(several)
-    return found
+    found = {one.id: of_instance(one, observed, members, policy, now) for one in members.instances.values()}
+    return {identifier: interruption for identifier, interruption in found.items() if interruption}
+
+
+def of_instance(
+    instance: Instance, observed: Cluster, members: Membership, policy: Policy, now: float
+) -> Optional[Interruption]:
+    """The same of one instance; None if it stays."""
+    several = list(_of_one(instance, members.node_of.get(instance.id), policy, now))
+    several.extend(one for one in observed.interruptions if one.instance == instance.id)
+    group = policy.groups.get(instance.group)
+    if group and group.rebalance:
+        # Auto Scaling ends it once another one serves. To begin before that would leave fewer.
+        several = [one for one in several if one.kind != REBALANCE]
+    return merged(several) if several else None
 
 
 def _of_one(instance: Instance, node: Optional[Node], policy: Policy, now: float) -> Iterable[Interruption]:
@@ -98,10 +103,8 @@ def write_announcement(interruption: Interruption) -> str:
 def read_announcement(value: str, instance: str) -> Optional[Interruption]:
     """What the label says; None if there is none, or nobody can tell what it means."""
     kind, _dummy, deadline = value.partition("@")
-    try:
-        return Interruption(instance, kind, float(deadline) if deadline else None) if kind else None
-    except ValueError:
-        return None
+    at = number(deadline)
+    return Interruption(instance, kind, at) if kind and (at is not None or not deadline) else None
 
 
 def write_request(at: float, *, replace: bool, force: bool) -> str:

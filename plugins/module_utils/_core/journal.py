@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import Any, Iterable, Iterator, List, Mapping, Optional
 
+from .parsing import decoded, whole
 from .redact import without_plain_secrets
 
 ENGINE, AGENT, SYSTEM = "engine", "agent", "system"
@@ -33,20 +33,26 @@ class Entry:
 
 
 def cursor(line: str) -> str:
-    """Where to go on after a line as `journalctl --output=json` prints it."""
-    return str(json.loads(line)["__CURSOR"])
+    """Where to go on after a line as `journalctl --output=json` prints it. Raises ValueError if it does not say."""
+    found = _fields(line).get("__CURSOR")
+    if not isinstance(found, str) or not found:
+        raise ValueError("it has no cursor")
+    return found
 
 
 def read(line: str) -> Optional[Entry]:
-    """The entry of such a line, without plain secrets; None for one that says nothing."""
-    found = json.loads(line)
+    """The entry of such a line, without plain secrets; None for one that says nothing. Raises ValueError."""
+    found = _fields(line)
     text = without_plain_secrets(_text(found.get("MESSAGE"))).rstrip()
     if not text:
         return None
     source = _source(found)
     if source == SYSTEM:
         text = f"{_text(found.get('SYSLOG_IDENTIFIER')) or found.get('_SYSTEMD_UNIT') or 'kernel'}: {text}"
-    return Entry(int(found["__REALTIME_TIMESTAMP"]) // 1000, source, _cut(text))
+    time = whole(found.get("__REALTIME_TIMESTAMP"))
+    if time is None:
+        raise ValueError("it has no time")
+    return Entry(time // 1000, source, _cut(text))
 
 
 def batches(entries: Iterable[Entry]) -> Iterator[List[Entry]]:
@@ -63,6 +69,13 @@ def batches(entries: Iterable[Entry]) -> Iterator[List[Entry]]:
         size += entry.size
     if batch:
         yield batch
+
+
+def _fields(line: str) -> Mapping[str, Any]:
+    found = decoded(line)
+    if not isinstance(found, dict):
+        raise ValueError("it is no entry")
+    return found
 
 
 def _source(found: Mapping[str, Any]) -> str:

@@ -10,6 +10,7 @@ from typing import Dict, Mapping, Optional
 
 from .cluster import Instance, Node
 from .identity import INSTANCE_LABEL
+from .parsing import number
 from .policy import Policy
 
 PREFIX = "swarm.aws."
@@ -83,8 +84,5 @@ def noted(at: float) -> str:
 
 def fact(labels: Mapping[str, str], key: str, now: float) -> Optional[float]:
     """When something was noted, in epoch seconds; None if it was not, or by a clock that runs ahead of ours."""
-    try:
-        at = float(labels[key])
-    except (KeyError, ValueError):
-        return None
-    return at if at <= now else None
+    at = number(labels.get(key))
+    return at if at is not None and at <= now else None

@@ -42,7 +42,12 @@ class Leaving:
     ) -> None:
         self._observed, self._members, self._policy, self._now = observed, members, policy, now
         self._interlock, self._out = interlock, decision
-        self.all: Mapping[str, Interruption] = interruptions.of(observed, members, policy, now)
+        self.all: Dict[str, Interruption] = {}
+        for identifier, instance in members.instances.items():
+            with decision.alone(f"The removal of {identifier}"):
+                found = interruptions.of_instance(instance, observed, members, policy, now)
+                if found:
+                    self.all[identifier] = found
         # What the record is to lead to by this very plan.
         self.published_next: Tuple[str, ...] = ()
         self._surge = Surge(observed.services or (), observed.nodes or (), self._emptied(), now)
@@ -50,10 +55,12 @@ class Leaving:
     def run(self) -> None:
         """Plan the next step of each. Those whose removal has begun come first: it ends before another begins."""
         for identifier in sorted(self.all, key=self._begun):
-            self._leave(self._members.instances[identifier], self.all[identifier])
-        if self._observed.services is not None:
-            self._out.actions.extend(self._surge.actions())
-            self._out.awaited.extend(self._surge.unsettled())
+            with self._out.alone(f"The removal of {identifier}"):
+                self._leave(self._members.instances[identifier], self.all[identifier])
+        for service in self._observed.services or ():
+            with self._out.alone(f"The service {service.name}"):
+                self._out.actions.extend(self._surge.actions(service))
+                self._out.awaited.extend(self._surge.unsettled(service))
 
     def _emptied(self) -> frozenset[str]:
         nodes = ((identifier, self._members.node_of.get(identifier)) for identifier in self.all)
@@ -219,7 +226,10 @@ class Leaving:
         if self._observed.services is None:
             self._out.wait(instance.id, "an answer from the engine about its services")
             return False
-        needs = list(self._surge.needs(node.id))
+        needs: List[Need] = []
+        for service in self._observed.services:
+            with self._out.alone(f"The service {service.name}"):
+                needs.extend(self._surge.needs(service, node.id))
         if not needs:
             return True
         # Agents that all stood still in between may have asked for replacements long after the pause.

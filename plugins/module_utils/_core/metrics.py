@@ -6,13 +6,16 @@ costs money there, so that only what an alarm or the dashboard needs has one.
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from dataclasses import dataclass
-from typing import Dict, Iterable, Iterator, List, Mapping, Optional, Sequence, Tuple
+from functools import partial
+from typing import Callable, Dict, Iterable, Iterator, List, Mapping, Optional, Sequence, Tuple
 
 from . import report, scaling
 from .cluster import Cluster
 from .decision import Decision
+from .errors import unexpected
 from .policy import Policy
 from .quorum import Quorum
 
@@ -122,21 +125,41 @@ def sample(family: Family, value: float, **labels: str) -> Sample:
     return Sample(family, float(value), tuple(sorted(labels.items())))
 
 
-def measure(observed: Cluster, policy: Policy, decision: Decision, policy_flaw: str = "") -> List[Sample]:
+def measure(
+    observed: Cluster,
+    policy: Policy,
+    decision: Decision,
+    policy_flaw: str = "",
+    tell: Callable[[str, str], None] = lambda part, why: None,
+) -> List[Sample]:
     """What a pass has seen of the cluster. What could not be observed is left out rather than said to be nothing.
 
-    ``policy_flaw`` says why the last valid policy counts rather than the bucket's, if it does.
+    ``policy_flaw`` says why the last valid policy counts rather than the bucket's, if it does. ``tell`` is given each
+    part by its name, and why it could not be measured; nothing if it was.
     """
-    return [
-        *_nodes(observed),
-        *_tasks(observed),
-        *_capacities(observed, policy),
-        *_record(observed, policy, decision),
-        *_bucket(decision, policy_flaw),
-        sample(INTERRUPTIONS, len(set(decision.waits) - set(decision.held)), state="waiting"),
-        sample(INTERRUPTIONS, len(decision.held), state="held"),
-        sample(PLANNED, len(decision.actions)),
-    ]
+    found: List[Sample] = []
+    parts: Mapping[str, Callable[[], Iterable[Sample]]] = {
+        "nodes": partial(_nodes, observed),
+        "tasks": partial(_tasks, observed),
+        "capacities": partial(_capacities, observed, policy),
+        "record": partial(_record, observed, policy, decision),
+        "bucket": partial(_bucket, decision, policy_flaw),
+        "plan": partial(_plan, decision),
+    }
+    for part, samples in parts.items():
+        try:
+            found += list(samples())
+            tell(part, "")
+        except Exception as error:
+            # Whatever is wrong with this part, the others are measured, and the swarm is kept.
+            tell(part, unexpected(error))
+    return found
+
+
+def _plan(decision: Decision) -> Iterator[Sample]:
+    yield sample(INTERRUPTIONS, len(set(decision.waits) - set(decision.held)), state="waiting")
+    yield sample(INTERRUPTIONS, len(decision.held), state="held")
+    yield sample(PLANNED, len(decision.actions))
 
 
 def _bucket(decision: Decision, policy_flaw: str) -> Iterator[Sample]:
@@ -212,7 +235,8 @@ def data(samples: Sequence[Sample], resolution: int) -> List[Mapping[str, object
             **({"Dimensions": [dimension(one.family, value) for _name, value in one.labels]} if one.labels else {}),
         }
         for one in samples
-        if one.family.cloudwatch
+        # CloudWatch refuses all of them for one that is not finite.
+        if one.family.cloudwatch and math.isfinite(one.value)
     ]
 
 

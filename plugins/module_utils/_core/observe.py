@@ -9,7 +9,7 @@ from .apply import World
 from .authority import judge
 from .backoff import Backoff, Failure
 from .cluster import MANAGER, Cluster, Instance, Interruption, Node, Record
-from .errors import SwarmError
+from .errors import SwarmError, Unreadable, unexpected
 from .identity import INSTANCE_LABEL
 from .join.truth import Published
 from .policy import Dns, Policy
@@ -55,6 +55,10 @@ class Observer:
         record = self._record(policy.dns)
         nodes = self._ask(act.SWARM, self._world.swarm.nodes)
         services = self._ask(act.SWARM, self._world.swarm.services)
+        # A node stays in whatever cannot be read of it, since Raft counts it.
+        flaws = [*(node.flaw for node in nodes or ()), *(service.flaw for service in services or ())]
+        self.failures += [Failure(act.SWARM, flaw) for flaw in flaws if flaw]
+        services = None if services is None else tuple(service for service in services if not service.flaw)
         # After the nodes, so that they are not those of a swarm that the engine has been moved to meanwhile.
         memory = self._ask(act.SWARM, self._world.swarm.memory)
         instances = self._ask(act.SCALING, self._world.scaling.instances)
@@ -146,9 +150,17 @@ class Observer:
         self._alive()
         try:
             answer = question()
+        except Unreadable as error:
+            # It does answer, so that the other questions to it are asked.
+            self.failures.append(Failure(service, str(error)))
+            return None
         except SwarmError as error:
             self._backoff.failed(service, self._now())
             self.failures.append(Failure(service, str(error)))
+            return None
+        except Exception as error:
+            # Whatever is wrong with this answer, the pass goes on with the others.
+            self.failures.append(Failure(service, f"{service}'s answer cannot be read: {unexpected(error)}."))
             return None
         self._backoff.worked(service)
         return answer

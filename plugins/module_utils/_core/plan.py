@@ -12,9 +12,10 @@ from . import actions as act
 from . import dns, identity, interruptions, labels, placement, registries, targets
 from .actions import Action
 from .authority import judge
-from .cluster import LAUNCH_WAIT, MANAGER, Cluster, Instance, Node, Record, is_ipv6
+from .cluster import LAUNCH_WAIT, MANAGER, Cluster, Instance, Node, Record, Service, is_ipv6
 from .decision import Decision
 from .leaving import Leaving
+from .parsing import number
 from .policy import Dns, Policy
 from .quorum import Interlock, Quorum
 from .registries import Registry
@@ -67,12 +68,16 @@ class _Planner:
     def run(self) -> None:
         self._dead()
         for identifier, node in sorted(self._members.node_of.items()):
-            self._label(self._members.instances[identifier], node)
+            with self._out.alone(f"The labelling of {identifier}'s node"):
+                self._label(self._members.instances[identifier], node)
         for identifier, instance in sorted(self._members.instances.items()):
             if instance.lifecycle == LAUNCH_WAIT:
-                self._launch(instance, self._members.node_of.get(identifier))
-        self._record()
-        self._targets()
+                with self._out.alone(f"The launch of {identifier}"):
+                    self._launch(instance, self._members.node_of.get(identifier))
+        with self._out.alone("The DNS record"):
+            self._record()
+        with self._out.alone("The registration of targets"):
+            self._targets()
         self._leaving.run()
         self._registries()
         self._notes()
@@ -83,11 +88,12 @@ class _Planner:
         gone = [(node, identifier, act.GONE) for node, identifier in self._members.orphans]
         superseded = [(node, identifier, act.SUPERSEDED) for node, identifier in self._members.superseded]
         for node, identifier, reason in (*gone, *superseded):
-            if node.state != "down":
-                self._out.awaited.append(f"the node of {identifier} to be down, since {reason}")
-                self._repairing = self._repairing or node.voter
-            elif retire(node, identifier, reason, self._interlock, self._out):
-                self._repairing = True
+            with self._out.alone(f"The node of {identifier}"):
+                if node.state != "down":
+                    self._out.awaited.append(f"the node of {identifier} to be down, since {reason}")
+                    self._repairing = self._repairing or node.voter
+                elif retire(node, identifier, reason, self._interlock, self._out):
+                    self._repairing = True
 
     # Nodes with an instance
 
@@ -114,7 +120,8 @@ class _Planner:
     def _down_since(self, node: Node) -> Optional[str]:
         if node.state != "down" or self._policy.down_seconds is None:
             return None
-        return node.labels.get(labels.DOWN) or labels.noted(self._now)
+        since = node.labels.get(labels.DOWN)
+        return labels.noted(self._now) if since is None or number(since) is None else since
 
     def _label(self, instance: Instance, node: Node) -> None:
         emptied = labels.PAUSED in node.labels or labels.DRAINED in node.labels
@@ -235,16 +242,20 @@ class _Planner:
     def _registries(self) -> None:
         """Have credentials renewed when half of their time is over, so that nodes which join later can pull, too."""
         for service in self._observed.services or ():
-            registry = Registry.of_image(service.image)
-            if registry is None or not registries.due(service.labels, self._now):
-                continue
-            if not self._policy.ecr:
-                self._out.notes.append(
-                    f"The service {service.name} pulls from {registry.host}, and nobody renews its credentials: name "
-                    "the repository in ecr_repositories."
-                )
-            elif service.renewable:
-                self._out.actions.append(act.RefreshRegistryAuth(service.id, service.name, registry, self._now))
+            with self._out.alone(f"The renewal of the credentials of the service {service.name}"):
+                self._registry(service)
+
+    def _registry(self, service: Service) -> None:
+        registry = Registry.of_image(service.image)
+        if registry is None or not registries.due(service.labels, self._now):
+            return
+        if not self._policy.ecr:
+            self._out.notes.append(
+                f"The service {service.name} pulls from {registry.host}, and nobody renews its credentials: name "
+                "the repository in ecr_repositories."
+            )
+        elif service.renewable:
+            self._out.actions.append(act.RefreshRegistryAuth(service.id, service.name, registry, self._now))
 
     def _notes(self) -> None:
         for name in sorted(set(self._policy.groups) - set(self._observed.desired)) if self._observed.desired else ():
@@ -257,7 +268,8 @@ class _Planner:
                     f"{identifier} is in service, but not in the swarm: playbooks/join.yml brings it back."
                 )
             elif instance.state == "running" and identifier in self._members.node_of:
-                self._note_unpublished(instance)
+                with self._out.alone(f"A note on {identifier}"):
+                    self._note_unpublished(instance)
 
     def _note_unpublished(self, instance: Instance) -> None:
         """Say why no record leads to an instance that serves."""

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-import json
+import math
 from dataclasses import dataclass, field
-from typing import Any, FrozenSet, Mapping, Optional, Tuple
+from typing import Any, FrozenSet, Mapping, Optional, Sequence, Tuple
 
 from . import names
 from .cluster import MANAGER, WORKER, Instance
 from .errors import SwarmError
+from .parsing import decoded
 
 _DURATIONS = ("drain_seconds", "surge_seconds", "hold_seconds", "launch_seconds", "down_seconds", "backup_seconds")
+# The longest TTL, in seconds; no other number of a policy makes a difference from there on.
+_MOST = 2**31 - 1
 
 
 class PolicyError(SwarmError):
@@ -144,8 +147,8 @@ class Policy:
     def read(cls, content: bytes, region: str = "") -> Policy:
         """Read a `policy.json`. Raises PolicyError, which says what is wrong where."""
         try:
-            document = json.loads(content)
-        except (ValueError, RecursionError) as error:
+            document = decoded(content)
+        except ValueError as error:
             raise PolicyError(f"policy.json is not valid: it is not JSON: {error}. Run site.yml.") from None
         return cls.parse(document, region)
 
@@ -179,8 +182,11 @@ def _group(value: Any, where: str) -> Group:
         role,
         {str(key): _label(one) for key, one in labels.items()},
         bool(group.get("dns", False)),
-        frozenset(map(str, group.get("volumes") or ())),
-        tuple(_target_group(one, f"{where}.target_groups") for one in group.get("target_groups") or ()),
+        frozenset(map(str, _list(group.get("volumes"), f"{where}.volumes"))),
+        tuple(
+            _target_group(one, f"{where}.target_groups")
+            for one in _list(group.get("target_groups"), f"{where}.target_groups")
+        ),
         bool(group.get("rebalance", False)),
         None if group.get("scaling") is None else _scaling(group["scaling"], f"{where}.scaling"),
     )
@@ -205,7 +211,7 @@ def _label(value: Any) -> str:
 def _dns(value: Any) -> Dns:
     dns = _mapping(value, "dns")
     ttl, addresses, ipv6 = dns.get("ttl"), dns.get("addresses", "public"), dns.get("ipv6", False)
-    if not isinstance(ttl, int) or isinstance(ttl, bool) or ttl < 0:
+    if not isinstance(ttl, int) or isinstance(ttl, bool) or not 0 <= ttl <= _MOST:
         raise PolicyError(f"policy.json is not valid: dns.ttl is {ttl!r}, but must be a number of seconds.")
     if addresses not in ("public", "private"):
         raise PolicyError(f"policy.json is not valid: dns.addresses is {addresses!r}, but must be public or private.")
@@ -223,21 +229,37 @@ def _monitoring(value: Any) -> Monitoring:
     return Monitoring(
         namespace=None if namespace is None else _text(namespace, "monitoring.namespace"),
         period=_count(found.get("period", Monitoring.period), "monitoring.period"),
-        port=None if port is None else _count(port, "monitoring.port"),
-        tls_ports=tuple(_count(one, "monitoring.tls_ports") for one in found.get("tls_ports", ())),
+        port=None if port is None else _port(port, "monitoring.port"),
+        tls_ports=tuple(
+            _port(one, "monitoring.tls_ports") for one in _list(found.get("tls_ports"), "monitoring.tls_ports")
+        ),
     )
 
 
 def _seconds(value: Any, where: str) -> float:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or value < 0:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < math.inf:
         raise PolicyError(f"policy.json is not valid: {where} is {value!r}, but must be a number of seconds.")
-    return float(value)
+    return float(min(value, _MOST))
 
 
 def _count(value: Any, where: str) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
         raise PolicyError(f"policy.json is not valid: {where} is {value!r}, but must be a whole number from 1 on.")
-    return value
+    return min(value, _MOST)
+
+
+def _port(value: Any, where: str) -> int:
+    port = _count(value, where)
+    if port > 65535:
+        raise PolicyError(f"policy.json is not valid: {where} is {value!r}, but must be a port from 1 to 65535.")
+    return port
+
+
+def _list(value: Any, where: str) -> Sequence[Any]:
+    """A list; empty if there is none."""
+    if not isinstance(value or (), (list, tuple)):
+        raise PolicyError(f"policy.json is not valid: {where} is {type(value).__name__}, but must be a list.")
+    return value or ()
 
 
 def _mapping(value: Any, where: str) -> Mapping[str, Any]:

@@ -11,7 +11,7 @@ from .backoff import Backoff, Failure
 from .change import Change
 from .cluster import Cluster
 from .decision import Decision
-from .errors import SwarmError
+from .errors import SwarmError, unexpected
 from .plan import decide
 from .policy import Policy
 
@@ -43,7 +43,8 @@ def reconcile(
     began = now()
     observed = observe()
     result = Pass(observed, decide(observed, policy, now()))
-    for action in result.decision.actions:
+    # What failed last comes last, so that it keeps none of the others from its service.
+    for action in sorted(result.decision.actions, key=lambda action: backoff.failures(action.change.resource)):
         age = now() - began
         if age > STALE:
             result.postponed.append(f"{action.change.sentence}: what it was planned by was seen {age:.0f} s ago")
@@ -51,15 +52,26 @@ def reconcile(
         if backoff.rests(action.service, now()):
             result.postponed.append(f"{action.change.sentence}: {action.service} failed a moment ago")
             continue
+        if backoff.rests(action.change.resource, now()):
+            result.postponed.append(f"{action.change.sentence}: it failed a moment ago")
+            continue
         try:
             change = apply(action)
         except Refused as error:
             result.postponed.append(f"{action.change.sentence}: {error}")
         except SwarmError as error:
-            backoff.failed(action.service, now())
+            # What fails again and again rests by itself: its service may do whatever else is asked of it.
+            if not backoff.failures(action.change.resource):
+                backoff.failed(action.service, now())
+            backoff.failed(action.change.resource, now())
             result.failures.append(Failure(action.service, str(error)))
+        except Exception as error:
+            # Whatever is wrong with this action, the others are done. Its service need not rest.
+            backoff.failed(action.change.resource, now())
+            result.failures.append(Failure(action.service, f"{action.change.sentence}: {unexpected(error)}."))
         else:
             backoff.worked(action.service)
+            backoff.worked(action.change.resource)
             if change is not None:
                 result.done.append((action, change))
     return result

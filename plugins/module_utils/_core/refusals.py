@@ -64,8 +64,9 @@ def check_room(observed: Cluster, node: Node, instance: str) -> None:
     """Raises RequestRefused if tasks of the node certainly have no place elsewhere."""
     if node.state != "ready" or node.availability == "drain":
         return
-    surge = Surge(observed.services or (), observed.nodes or (), {node.id}, 0.0)
-    hopeless = [need for need in surge.needs(node.id) if need.obstacle]
+    services = observed.services or ()
+    surge = Surge(services, observed.nodes or (), {node.id}, 0.0)
+    hopeless = [need for service in services for need in surge.needs(service, node.id) if need.obstacle]
     if hopeless:
         each = " and ".join(f"{need.missing} tasks of {need.service} ({need.obstacle})" for need in hopeless)
         raise RequestRefused(

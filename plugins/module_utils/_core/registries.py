@@ -10,6 +10,8 @@ import re
 from dataclasses import dataclass, field
 from typing import Mapping, Optional
 
+from .parsing import number
+
 # On the service: since when its credentials are good, in epoch seconds, and for how many seconds, as in
 # `1764000000+43200`.
 LABEL = "swarm.aws.registry-auth"
@@ -54,8 +56,6 @@ class Grant:
 
 def due(labels: Mapping[str, str], now: float) -> bool:
     """Whether half of the credentials' time is over, or nobody knows how old they are."""
-    since, _dummy, seconds = labels.get(LABEL, "").partition("+")
-    try:
-        return now - float(since) >= float(seconds) / 2 or now < float(since) - float(seconds)
-    except ValueError:
-        return True
+    parts = labels.get(LABEL, "").partition("+")
+    since, seconds = number(parts[0]), number(parts[2])
+    return since is None or seconds is None or now - since >= seconds / 2 or now < since - seconds

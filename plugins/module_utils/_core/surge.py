@@ -18,6 +18,7 @@ from . import actions as act
 from . import placement
 from .actions import Action
 from .cluster import Node, Service
+from .parsing import number, whole
 
 # On the service: declared count, extra tasks, and when they were asked for in epoch seconds, as in `6+2@1700000000`.
 LABEL = "swarm.aws.surge"
@@ -38,18 +39,13 @@ class Need:
 
 def label(labels: Mapping[str, str]) -> Optional[Tuple[int, int]]:
     """The declared count and the extra tasks; None if the label is not there or cannot be read."""
-    declared, _dummy, extra = labels.get(LABEL, "").partition("@")[0].partition("+")
-    try:
-        return int(declared), int(extra)
-    except ValueError:
-        return None
+    counts = labels.get(LABEL, "").partition("@")[0].partition("+")
+    declared, extra = whole(counts[0]), whole(counts[2])
+    return None if declared is None or extra is None else (declared, extra)
 
 
 def _asked_at(labels: Mapping[str, str]) -> Optional[float]:
-    try:
-        return float(labels.get(LABEL, "").partition("@")[2])
-    except ValueError:
-        return None
+    return number(labels.get(LABEL, "").partition("@")[2])
 
 
 def declared(service: Service) -> int:
@@ -72,19 +68,18 @@ class Surge:
         ]
         self._alive = {node.id for node in nodes if node.id not in emptied and node.state == "ready"}
 
-    def actions(self) -> Iterator[Action]:
-        """The counts to change."""
-        for service in self._services:
-            if service.mid_update:
-                continue
-            wanted = self._count(service)
-            noted = LABEL in service.labels
-            if wanted > declared(service):
-                after = {**service.labels, LABEL: self._label(service, wanted)}
-            else:
-                after = {key: value for key, value in service.labels.items() if key != LABEL}
-            if wanted != service.replicas or (noted and after != dict(service.labels)):
-                yield act.SetReplicas(service.id, service.name, service.replicas, wanted, dict(service.labels), after)
+    def actions(self, service: Service) -> Iterator[Action]:
+        """How its count is to change."""
+        if service.mid_update:
+            return
+        wanted = self._count(service)
+        noted = LABEL in service.labels
+        if wanted > declared(service):
+            after = {**service.labels, LABEL: self._label(service, wanted)}
+        else:
+            after = {key: value for key, value in service.labels.items() if key != LABEL}
+        if wanted != service.replicas or (noted and after != dict(service.labels)):
+            yield act.SetReplicas(service.id, service.name, service.replicas, wanted, dict(service.labels), after)
 
     def _label(self, service: Service, wanted: int) -> str:
         usual = declared(service)
@@ -92,31 +87,29 @@ class Surge:
             return service.labels[LABEL]
         return f"{usual}+{wanted - usual}@{self._now:.0f}"
 
-    def needs(self, node: str) -> Iterator[Need]:
-        """What has to be healthy elsewhere before the node may be drained."""
-        for service in self._services:
-            moving = service.wanted_on(node)
-            if service.mode != REPLICATED or not moving:
-                continue
-            if not service.start_first:
-                # Its tasks stop first, so it is only asked whether there is a place for them.
-                free = placement.room(service, self._others, self._services, moving)
-                if free < moving:
-                    yield Need(service.name, moving - free, placement.obstacle(service, self._others))
-                continue
-            missing = declared(service) - service.done - self._healthy(service)
-            if missing > 0:
-                yield Need(service.name, missing, self._obstacle(service), self._since(service))
+    def needs(self, service: Service, node: str) -> Iterator[Need]:
+        """What of it has to be healthy elsewhere before the node may be drained."""
+        moving = service.wanted_on(node)
+        if service.mode != REPLICATED or not moving:
+            return
+        if not service.start_first:
+            # Its tasks stop first, so it is only asked whether there is a place for them.
+            free = placement.room(service, self._others, self._services, moving)
+            if free < moving:
+                yield Need(service.name, moving - free, placement.obstacle(service, self._others))
+            return
+        missing = min(declared(service), declared(service) - service.done - self._healthy(service))
+        if missing > 0:
+            yield Need(service.name, missing, self._obstacle(service), self._since(service))
 
-    def unsettled(self) -> Iterator[str]:
-        """What services wait for that still have more tasks than declared, though nothing is emptied any more."""
-        for service in self._services:
-            raised = LABEL in service.labels and service.replicas > declared(service)
-            if raised and self._moving(service) == 0 and self._count(service) == service.replicas:
-                if service.mid_update:
-                    yield f"the update of {service.name} to end, before it has fewer tasks"
-                else:
-                    yield f"all {service.replicas} tasks of {service.name} to run, before it has fewer"
+    def unsettled(self, service: Service) -> Iterator[str]:
+        """What it waits for if it still has more tasks than declared, though nothing is emptied any more."""
+        raised = LABEL in service.labels and service.replicas > declared(service)
+        if raised and self._moving(service) == 0 and self._count(service) == service.replicas:
+            if service.mid_update:
+                yield f"the update of {service.name} to end, before it has fewer tasks"
+            else:
+                yield f"all {service.replicas} tasks of {service.name} to run, before it has fewer"
 
     def _count(self, service: Service) -> int:
         """How many tasks the service is to have now."""

@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Mapping, Optional
 
+from .parsing import whole
+
 TAG = "swarm.aws/usual-size"
 
 
@@ -26,10 +28,10 @@ class Usual:
         """What the group's tags say; None if there is no such tag, or nobody can tell what it means."""
         first, *words = tags.get(TAG, "").split() or [""]
         more = dict(word.partition("=")[::2] for word in words)
-        try:
-            return cls(int(first), int(more["max"]) if "max" in more else None, more.get("paused"))
-        except ValueError:
+        desired, largest = whole(first), whole(more.get("max"))
+        if desired is None or ("max" in more and largest is None):
             return None
+        return cls(desired, largest, more.get("paused"))
 
     def write(self) -> str:
         """The tag's value."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Callable, Dict, FrozenSet, Iterable, List, Mapping, Optional, Tuple
 
-from .._core.cluster import WARMED, WORKER, Instance, ScalingGroup
+from .._core.cluster import GONE_STATES, WARMED, WORKER, Instance, ScalingGroup
 from .._core.errors import Unavailable
 from .._core.usual import TAG, Usual
 from ..aws import tags
@@ -37,14 +37,16 @@ class Fleet:
             members.update(self._warmed(one for one in described if one not in members))
         unseen = [identifier for identifier in members if identifier not in described]
         described.update(self._by_id(unseen))
-        return tuple(
-            _instance(identifier, described.get(identifier), members.get(identifier))
-            for identifier in sorted({*described, *members})
-        )
+        with self._aws.asked("describe the cluster's instances"):
+            return tuple(
+                _instance(identifier, described.get(identifier), members.get(identifier))
+                for identifier in sorted({*described, *members})
+            )
 
     def gone(self, instance: str) -> bool:
-        found = self._by_id([instance]).get(instance)
-        return found is None or found["State"]["Name"] in ("shutting-down", "terminated")
+        with self._aws.asked(f"tell the state of {instance}"):
+            found = self._by_id([instance]).get(instance)
+            return found is None or _state(found) in GONE_STATES
 
     def terminate(self, instance: str, *, replace: bool) -> bool:
         with self._aws.asked(f"terminate {instance} in its Auto Scaling group"):
@@ -63,7 +65,7 @@ class Fleet:
         """Whether the instance has ended, or is ended by Auto Scaling without more waiting. Raises Unavailable."""
         with self._aws.asked(f"describe the Auto Scaling instance {instance}"):
             answer = self._aws.client("autoscaling").describe_auto_scaling_instances(InstanceIds=[instance])
-            states = [one["LifecycleState"] for one in answer["AutoScalingInstances"]]
+            states = [str(one["LifecycleState"]) for one in answer["AutoScalingInstances"]]
         return all(state.removeprefix(WARMED) in ("Terminating:Proceed", "Terminated") for state in states)
 
     def sizes(self, scaling_group: str) -> Tuple[int, int]:
@@ -77,12 +79,15 @@ class Fleet:
 
     def groups(self) -> Tuple[ScalingGroup, ...]:
         """The cluster's Auto Scaling groups, by their names. Raises Unavailable."""
-        return tuple(_group(one) for one in sorted(self._groups(), key=lambda one: str(one["AutoScalingGroupName"])))
+        with self._aws.asked("describe the Auto Scaling groups"):
+            found = [_group(group) for group in self._groups()]
+        return tuple(sorted(found, key=lambda group: group.name))
 
     def owner(self, instance: str) -> Optional[Mapping[str, str]]:
         """The tags of any instance of the account and region; None if EC2 knows none of that ID. Raises Unavailable."""
-        found = self._by_id([instance]).get(instance)
-        return None if found is None else tags.from_list(found.get("Tags", []))
+        with self._aws.asked(f"tell the tags of {instance}"):
+            found = self._by_id([instance]).get(instance)
+            return None if found is None else tags.from_list(found.get("Tags") or ())
 
     def complete(self, scaling_group: str, hook: str, instance: str, result: str) -> bool:
         done = self._lifecycle("complete_lifecycle_action", scaling_group, hook, instance, LifecycleActionResult=result)
@@ -109,16 +114,18 @@ class Fleet:
 
     def _members(self) -> Dict[str, Tuple[str, Mapping[str, Any]]]:
         """By instance ID, the group's name and what the group says of the instance."""
-        groups = self._groups()
-        own = [(tags.from_list(one["Tags"]), one["DesiredCapacity"]) for one in groups]
+        with self._aws.asked("describe the Auto Scaling groups"):
+            groups = self._groups()
+            own = [(tags.from_list(group.get("Tags") or ()), int(group["DesiredCapacity"])) for group in groups]
+            members = {
+                str(instance["InstanceId"]): (str(group["AutoScalingGroupName"]), instance)
+                for group in groups
+                for instance in group.get("Instances") or ()
+            }
         self.desired = {each.get(tags.GROUP, ""): desired for each, desired in own}
         self.upgrading = frozenset(each.get(tags.GROUP, "") for each, _desired in own if TAG in each)
         self._pools = any("WarmPoolConfiguration" in one for one in groups)
-        return {
-            instance["InstanceId"]: (group["AutoScalingGroupName"], instance)
-            for group in groups
-            for instance in group["Instances"]
-        }
+        return members
 
     def _warmed(self, identifiers: Iterable[str]) -> Dict[str, Tuple[str, Mapping[str, Any]]]:
         """The same of instances in warm pools, of which the groups do not tell."""
@@ -129,8 +136,8 @@ class Fleet:
                 answer = self._aws.client("autoscaling").describe_auto_scaling_instances(
                     InstanceIds=asked[start : start + MOST_ASKED]
                 )
-            for one in answer["AutoScalingInstances"]:
-                found[one["InstanceId"]] = (one["AutoScalingGroupName"], one)
+                for one in answer["AutoScalingInstances"]:
+                    found[one["InstanceId"]] = (one["AutoScalingGroupName"], one)
         return found
 
     def _groups(self) -> List[Mapping[str, Any]]:
@@ -167,24 +174,29 @@ def _instance(
         # EC2 does not know it yet, or any more.
         ended = (lifecycle or "").startswith("Terminat")
         described = {"State": {"Name": "terminated" if ended else "pending"}}
-    own = tags.from_list(described.get("Tags", []))
+    own = tags.from_list(described.get("Tags") or ())
     return Instance(
         id=identifier,
         group=own.get(tags.GROUP, ""),
         role=own.get(tags.ROLE, WORKER),
-        zone=described.get("Placement", {}).get("AvailabilityZone") or place.get("AvailabilityZone", ""),
-        state=described["State"]["Name"],
+        zone=(described.get("Placement") or {}).get("AvailabilityZone") or place.get("AvailabilityZone") or "",
+        state=_state(described),
         private_address=described.get("PrivateIpAddress") or None,
         public_address=described.get("PublicIpAddress") or None,
         ipv6_address=_ipv6_address(described),
         scaling_group=group,
         lifecycle=lifecycle,
-        healthy=place.get("HealthStatus", "Healthy").lower() == "healthy",
-        launched=described["LaunchTime"].timestamp() if "LaunchTime" in described else None,
+        healthy=(place.get("HealthStatus") or "Healthy").lower() == "healthy",
+        launched=described["LaunchTime"].timestamp() if described.get("LaunchTime") else None,
         kind=described.get("InstanceType"),
         image=described.get("ImageId"),
-        template=place.get("LaunchTemplate", {}).get("Version"),
+        template=(place.get("LaunchTemplate") or {}).get("Version"),
     )
+
+
+def _state(described: Mapping[str, Any]) -> str:
+    """An instance's state as EC2 names it. One that it does not tell is none from which there is no way back."""
+    return (described.get("State") or {}).get("Name") or "unknown"
 
 
 def _group(found: Mapping[str, Any]) -> ScalingGroup:
@@ -207,5 +219,6 @@ def _group(found: Mapping[str, Any]) -> ScalingGroup:
 
 def _ipv6_address(described: Mapping[str, Any]) -> Optional[str]:
     """The first one of the instance's first network interface."""
-    first = [one for one in described.get("NetworkInterfaces", []) if one.get("Attachment", {}).get("DeviceIndex") == 0]
-    return next((found["Ipv6Address"] for one in first for found in one.get("Ipv6Addresses", [])), None)
+    interfaces = described.get("NetworkInterfaces") or ()
+    first = [one for one in interfaces if (one.get("Attachment") or {}).get("DeviceIndex") == 0]
+    return next((found.get("Ipv6Address") for one in first for found in one.get("Ipv6Addresses") or ()), None)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import contextlib
 from typing import Any, Callable, Dict, Iterator
 
-from .._core.errors import SwarmError, Unavailable
+from .._core.errors import SwarmError, Unavailable, Unreadable
+from .._core.parsing import SHAPE_ERRORS
 from .missing import exceptions
 
 try:
@@ -83,6 +84,10 @@ class Aws:
             raise Unavailable(f"AWS refused to {what} with {code(error)}: {message}.{hint}") from error
         except (BotoCoreError, HTTPError, OSError) as error:
             raise Unavailable(f"AWS did not answer the request to {what}: {_line(error)}") from error
+        except SHAPE_ERRORS as error:
+            raise Unreadable(
+                f"AWS's answer to the request to {what} cannot be read: {type(error).__name__}."
+            ) from error
 
     def forget(self) -> None:
         """Fetch the credentials anew before the next request."""

@@ -23,7 +23,9 @@ class TargetGroups:
                 if code(error) == "TargetGroupNotFound":
                     return {}
                 raise
-        return {one["Target"]["Id"]: str(one["TargetHealth"]["State"]) for one in answer["TargetHealthDescriptions"]}
+            return {
+                one["Target"]["Id"]: str(one["TargetHealth"]["State"]) for one in answer["TargetHealthDescriptions"]
+            }
 
     def register(self, target_group: str, instances: Sequence[str]) -> None:
         with self._aws.asked(f"register targets in {target_group}"):

@@ -57,11 +57,11 @@ class Service:
             client = self._aws.client("servicediscovery")
             service = client.get_service(Id=wanted.service_id)["Service"]
             tags = client.list_tags_for_resource(ResourceARN=service["Arn"])["Tags"]
-        cluster = next((one["Value"] for one in tags if one["Key"] == OWNER_TAG), None)
+            ttls = {one["Type"]: int(one["TTL"]) for one in (service.get("DnsConfig") or {}).get("DnsRecords") or ()}
+            cluster = next((one["Value"] for one in tags if one["Key"] == OWNER_TAG), None)
         owner = None
         if cluster is not None:
             owner = Policy(cluster, {}, region=self._aws.region).owner + (BOTH if wanted.ipv6 else "")
-        ttls = {one["Type"]: int(one["TTL"]) for one in (service.get("DnsConfig") or {}).get("DnsRecords", [])}
         addresses = {address for own in self._registered(wanted).values() for address in own.values()}
         kinds = {is_ipv6(address) for address in addresses}
         # A service of an HTTP namespace has no records, and clients ask as often as they are told to.
@@ -77,7 +77,7 @@ class Service:
         with self._aws.asked(f"list the instances of the Cloud Map service {wanted.record}"):
             pages = self._aws.client("servicediscovery").get_paginator("list_instances")
             listed = [one for page in pages.paginate(ServiceId=wanted.service_id) for one in page["Instances"]]
-        found: Dict[str, Attributes] = {one["Id"]: _addresses(one.get("Attributes") or {}) for one in listed}
+            found: Dict[str, Attributes] = {one["Id"]: _addresses(one.get("Attributes") or {}) for one in listed}
         for (service, identifier), (_dummy, attributes) in self._begun.items():
             if service == wanted.service_id:
                 found[identifier] = attributes or {}

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Mapping, Optional, Tuple
 
 from .._core.errors import SwarmError
 from .._core.join.ports import ROLES
+from .._core.parsing import SHAPE_ERRORS, decoded
 
 # An instance that is in no swarm, on which a backup is tried.
 DRILL = "drill"
@@ -49,13 +49,13 @@ class Config:
     def load(cls, path: Path = PATH) -> Config:
         """Raises SwarmError, naming the file and what is wrong with it."""
         try:
-            found = json.loads(path.read_text(encoding="utf-8"))
+            found = decoded(path.read_bytes())
             config = cls(**{name: found[name] for name in TEXTS}, logs=_logs(found.get("logs")))
         except OSError as error:
             raise SwarmError(f"{path} cannot be read: {error.strerror}") from error
         except KeyError as error:
             raise SwarmError(f"{path} does not say {error.args[0]!r}.") from error
-        except (TypeError, ValueError) as error:
+        except SHAPE_ERRORS as error:
             raise SwarmError(f"{path} is not a JSON object: {error}") from error
         for name in TEXTS:
             value = getattr(config, name)

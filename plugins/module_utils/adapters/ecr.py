@@ -24,9 +24,9 @@ class Ecr:
         aws = self._aws[registry.region]
         with aws.asked(f"give credentials for the registry {registry.host}"):
             answer = aws.client("ecr").get_authorization_token()["authorizationData"][0]
-        username, _colon, password = base64.b64decode(answer["authorizationToken"]).decode().partition(":")
-        now = self._now()
-        seconds = answer["expiresAt"].timestamp() - now
+            username, _colon, password = base64.b64decode(answer["authorizationToken"]).decode().partition(":")
+            now = self._now()
+            seconds = answer["expiresAt"].timestamp() - now
         if seconds <= 0:
             raise Unavailable(f"The credentials for {registry.host} have ended already. Is this node's clock right?")
         return Grant(username, password, now, seconds)

@@ -7,7 +7,7 @@ import socket
 from pathlib import Path
 from typing import Any, Iterator, Mapping, Optional
 
-from .._core.errors import SwarmError, Unavailable
+from .._core.errors import SwarmError, Unavailable, Unreadable
 from .._core.join.ports import (
     ACTIVE,
     ERROR,
@@ -23,6 +23,7 @@ from .._core.join.ports import (
     Membership,
 )
 from .._core.join.truth import InvalidTruth, Memory, Truth
+from .._core.parsing import SHAPE_ERRORS, whole
 from .certificate import subject
 from .commands import Commands
 from .missing import exceptions
@@ -99,15 +100,17 @@ class EngineApi:
             raise
         except APIError as error:
             raise Unavailable(f"The engine refused to {what}: {_plain(_reason(error))}") from error
-        except (DockerException, RequestException, OSError, KeyError) as error:
+        except (DockerException, RequestException, OSError) as error:
             self._connected = None
             raise Unavailable(f"The engine does not answer when asked to {what}: {_innermost(error)}") from error
+        except SHAPE_ERRORS as error:
+            raise Unreadable(f"The engine's answer cannot be read when asked to {what}: {_raised(error)}.") from error
 
     def tokens(self) -> Mapping[str, str]:
         """The swarm's present join tokens by role. Raises Unavailable."""
         with self._asked("tell the join tokens"):
             tokens = self._api.inspect_swarm()["JoinTokens"]
-        return {MANAGER: tokens["Manager"], WORKER: tokens["Worker"]}
+            return {MANAGER: str(tokens["Manager"]), WORKER: str(tokens["Worker"])}
 
 
 class DockerEngine(EngineApi):
@@ -131,7 +134,9 @@ class DockerEngine(EngineApi):
 
     def membership(self) -> Membership:
         with self._asked("tell its state"):
-            info = self._api.info()
+            return self._membership(self._api.info())
+
+    def _membership(self, info: Mapping[str, Any]) -> Membership:
         swarm = info["Swarm"]
         state = swarm["LocalNodeState"]
         message = swarm.get("Error") or ""
@@ -303,18 +308,19 @@ def memory(cluster: Mapping[str, Any]) -> Optional[Memory]:
         return None
     labels = (cluster.get("Spec") or {}).get("Labels") or {}
     try:
-        epoch = int(labels.get(EPOCH_LABEL, 0))
-    except ValueError:
-        epoch = 0
-    try:
         remembered = Truth.decode(labels[RECORD_LABEL]) if RECORD_LABEL in labels else None
     except InvalidTruth:
         remembered = None
-    return Memory(str(cluster["ID"]), remembered, epoch)
+    return Memory(str(cluster["ID"]), remembered, whole(labels.get(EPOCH_LABEL)) or 0)
 
 
 def _reason(error: Any) -> str:
     return str(error.explanation or error)
+
+
+def _raised(error: Exception) -> str:
+    """What is wrong with an answer. Of a key that is not there its name, which is no secret, else the type alone."""
+    return f"it has no {error}" if isinstance(error, KeyError) else type(error).__name__
 
 
 def _plain(reason: str) -> str:

@@ -42,11 +42,11 @@ class Ec2Instances:
     def launching(self, instances: Sequence[str]) -> Set[str]:
         with self._aws.asked("describe the managers' Auto Scaling instances"):
             answer = self._aws.client("autoscaling").describe_auto_scaling_instances(InstanceIds=list(instances))
-        return {
-            found["InstanceId"]
-            for found in answer["AutoScalingInstances"]
-            if found["LifecycleState"] in ("Pending", LAUNCH_WAIT) or found["LifecycleState"].startswith(WARMED)
-        }
+            return {
+                found["InstanceId"]
+                for found in answer["AutoScalingInstances"]
+                if found["LifecycleState"] in ("Pending", LAUNCH_WAIT) or found["LifecycleState"].startswith(WARMED)
+            }
 
 
 def describe(aws: Aws, **arguments: Any) -> Iterator[Dict[str, Any]]:

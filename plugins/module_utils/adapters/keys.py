@@ -7,6 +7,7 @@ from typing import List, Sequence
 
 from .._core.errors import SwarmError
 from .._core.names import unlock_secret
+from .._core.parsing import SHAPE_ERRORS, decoded
 from .aws import Aws, ClientError, code
 from .swarm import DockerSwarm
 
@@ -31,8 +32,8 @@ class UnlockKeys:
                     return []
                 raise
         try:
-            return [str(key) for key in json.loads(text)["keys"]]
-        except (ValueError, KeyError, TypeError):
+            return [str(key) for key in decoded(text)["keys"]]
+        except SHAPE_ERRORS:
             raise SwarmError(f"The secret {self._secret} is not one that the agents wrote.") from None
 
     def add(self, key: str) -> None:

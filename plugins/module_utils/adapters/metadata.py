@@ -9,6 +9,8 @@ from typing import Mapping, Optional
 from .._core.errors import Unavailable
 
 HOST, TIMEOUT_SECONDS, TOKEN_SECONDS = "169.254.169.254", 5, 300
+# Of an answer, in bytes: far more than any that is asked for has.
+LONGEST = 65536
 
 
 @dataclass(frozen=True)
@@ -51,7 +53,9 @@ class Metadata:
         try:
             connection.request(method, path, headers=dict(headers))
             answer = connection.getresponse()
-            text = answer.read().decode()
+            text = answer.read(LONGEST).decode()
+            if answer.length:
+                raise ValueError(f"an answer to {path} of another length than it says")
         except (OSError, http.client.HTTPException, ValueError) as error:
             raise Unavailable(f"The instance metadata service does not answer: {error}") from error
         finally:

@@ -19,6 +19,8 @@ class Message:
 
     receipt: str
     body: str
+    # The same for each of its deliveries.
+    id: str
 
 
 class Queue:
@@ -36,7 +38,10 @@ class Queue:
                 MaxNumberOfMessages=BATCH,
                 WaitTimeSeconds=max(0, min(int(seconds), LONGEST_WAIT)),
             )
-        return [Message(one["ReceiptHandle"], one.get("Body", "")) for one in answer.get("Messages", [])]
+            return [
+                Message(one["ReceiptHandle"], one.get("Body", ""), one["MessageId"])
+                for one in answer.get("Messages", [])
+            ]
 
     def send(self, body: str) -> None:
         """Put a message there, which wakes the leader's agent. Raises Unavailable."""
@@ -48,10 +53,11 @@ class Queue:
         name = "ApproximateNumberOfMessages"
         with self._aws.asked(f"count the messages of the queue {self._name}"):
             answer = self._aws.client("sqs").get_queue_attributes(QueueUrl=self._address(), AttributeNames=[name])
-        return int(answer["Attributes"][name])
+            return int(answer["Attributes"][name])
 
     def delete(self, messages: Sequence[Message]) -> None:
         """Be done with messages; any number. Raises Unavailable, and then they come again."""
+        failed = []
         for start in range(0, len(messages), BATCH):
             entries = [
                 {"Id": str(number), "ReceiptHandle": message.receipt}
@@ -59,9 +65,9 @@ class Queue:
             ]
             with self._aws.asked(f"delete messages of the queue {self._name}"):
                 answer = self._aws.client("sqs").delete_message_batch(QueueUrl=self._address(), Entries=entries)
-            failed = answer.get("Failed", [])
-            if failed:
-                raise Unavailable(f"The queue {self._name} kept {len(failed)} messages: {failed[0].get('Message')}.")
+            failed += answer.get("Failed", [])
+        if failed:
+            raise Unavailable(f"The queue {self._name} kept {len(failed)} messages: {failed[0].get('Message')}.")
 
     def _address(self) -> str:
         if self._url is None:

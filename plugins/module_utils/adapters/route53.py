@@ -31,10 +31,13 @@ class Zone:
     def _in_sync(self, change: str) -> bool:
         with self._aws.asked(f"tell how far the change {change} is"):
             answer = self._aws.client("route53").get_change(Id=change)
-        return bool(answer["ChangeInfo"]["Status"] == "INSYNC")
+            return bool(answer["ChangeInfo"]["Status"] == "INSYNC")
 
     def _read(self, wanted: Dns) -> Record:
-        named = self._sets(wanted)
+        with self._aws.asked(f"read the DNS record {wanted.record}"):
+            return self._record(wanted, self._sets(wanted))
+
+    def _record(self, wanted: Dns, named: Mapping[str, List[Mapping[str, Any]]]) -> Record:
         sets = named[wanted.record]
         owners = [one for one in named[owner_name(wanted.record)] if one["Type"] == "TXT"]
         owner = _unquoted(owners[0]["ResourceRecords"][0]["Value"]) if owners else None
@@ -81,7 +84,7 @@ class Zone:
                 HostedZoneId=wanted.zone_id,
                 ChangeBatch={"Comment": "swarm.aws: the nodes that serve", "Changes": changes},
             )
-        return str(answer["ChangeInfo"]["Id"])
+            return str(answer["ChangeInfo"]["Id"])
 
     def _sets(self, wanted: Dns) -> Dict[str, List[Mapping[str, Any]]]:
         """The record sets under the record's name and under its owner's: one of a type, unless they are weighted."""

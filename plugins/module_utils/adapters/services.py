@@ -6,6 +6,7 @@ from collections import Counter
 from typing import Any, Dict, FrozenSet, List, Mapping, Sequence, Tuple
 
 from .._core.cluster import Needs, Service
+from .._core.parsing import SHAPE_ERRORS, whole
 from .moments import moment
 
 # States of a task on its way to running, and of one that has not ended.
@@ -24,12 +25,32 @@ _FAILURES, _FAILING_SECONDS = 3, 600.0
 
 
 def read(services: Sequence[Mapping[str, Any]], tasks: Sequence[Mapping[str, Any]]) -> Tuple[Service, ...]:
-    """The services, sorted by name."""
+    """The services, sorted by name. Of those that cannot be read nothing but the name and the flaw is told."""
     of_service: Dict[str, List[Mapping[str, Any]]] = {}
     for task in tasks:
-        of_service.setdefault(task.get("ServiceID", ""), []).append(task)
-    found = (_service(one, of_service.get(one["ID"], [])) for one in services)
-    return tuple(sorted(found, key=lambda one: one.name))
+        if isinstance(task, Mapping):
+            of_service.setdefault(str(task.get("ServiceID")), []).append(task)
+    found = (_service_or_flaw(service, of_service) for service in services)
+    return tuple(sorted(found, key=lambda service: service.name))
+
+
+def _service_or_flaw(service: Mapping[str, Any], tasks: Mapping[str, Sequence[Mapping[str, Any]]]) -> Service:
+    try:
+        return _service(service, tasks.get(str(service["ID"]), []))
+    except SHAPE_ERRORS as error:
+        spec = service.get("Spec") if isinstance(service, Mapping) else None
+        known = spec.get("Name") if isinstance(spec, Mapping) else None
+        name = str(known or (isinstance(service, Mapping) and service.get("ID")) or "without a name")
+        reason = f"the engine's answer has {'no ' + str(error) if isinstance(error, KeyError) else 'another shape'}"
+        return Service("", name, "unreadable", flaw=f"The service {name} cannot be read and is left out: {reason}.")
+
+
+def _count(value: Any) -> int:
+    """A count of the engine's. Raises ValueError if it is none."""
+    found = whole(value)
+    if found is None:
+        raise ValueError("not a count")
+    return found
 
 
 def _service(service: Mapping[str, Any], tasks: Sequence[Mapping[str, Any]]) -> Service:
@@ -40,7 +61,7 @@ def _service(service: Mapping[str, Any], tasks: Sequence[Mapping[str, Any]]) -> 
     stopping: Counter[str] = Counter()
     pending, why = 0, ""
     for task in tasks:
-        node, state = task.get("NodeID") or "", task["Status"]["State"]
+        node, state = str(task.get("NodeID") or ""), task["Status"]["State"]
         wanted = task["DesiredState"] in ("running", "ready", "complete")
         if state in _ENDED:
             continue
@@ -51,32 +72,33 @@ def _service(service: Mapping[str, Any], tasks: Sequence[Mapping[str, Any]]) -> 
         elif node:
             starting[node] += 1
         elif state in _STARTING:
-            pending, why = pending + 1, task["Status"].get("Err") or why
+            pending, why = pending + 1, str(task["Status"].get("Err") or why)
     stopping.pop("", None)
     container = spec["TaskTemplate"].get("ContainerSpec") or {}
     grace = container.get("StopGracePeriod")
+    stop_seconds = _STOP_SECONDS if grace is None else _count(grace) / _NANOSECONDS
     over, done = _over(spec["TaskTemplate"], tasks)
     update = (service.get("UpdateStatus") or {}).get("State")
     return Service(
-        id=service["ID"],
-        name=spec["Name"],
+        id=str(service["ID"]),
+        name=str(spec["Name"]),
         mode=mode,
         replicas=replicas,
         # What runs once must not run again because its node goes.
         start_first=(spec.get("UpdateConfig") or {}).get("Order") == "start-first"
         and (spec["TaskTemplate"].get("RestartPolicy") or {}).get("Condition") != "none",
         # Docker takes 0 for all at once, and one at a time where nothing is said.
-        parallelism=(spec.get("UpdateConfig") or {}).get("Parallelism", 1),
+        parallelism=_count((spec.get("UpdateConfig") or {}).get("Parallelism", 1)),
         health_checked=health_checked(container.get("Healthcheck") or {}),
         updating=update in _UNDER_WAY,
         paused=update in _PAUSED,
-        labels=dict(spec.get("Labels") or {}),
-        stop_seconds=_STOP_SECONDS if grace is None else grace / _NANOSECONDS,
+        labels={str(key): str(value) for key, value in (spec.get("Labels") or {}).items()},
+        stop_seconds=stop_seconds,
         needs=_needs(service),
         healthy=dict(healthy),
         starting=dict(starting),
         stopping=dict(stopping),
-        image=container.get("Image") or "",
+        image=str(container.get("Image") or ""),
         over=over,
         done=done,
         failing=_failing(tasks, healthy),
@@ -113,7 +135,7 @@ def _failing(tasks: Sequence[Mapping[str, Any]], healthy: Mapping[str, int]) -> 
     """Nodes on which no task is healthy and the last that ended have failed, one soon after the other."""
     ended: Dict[str, List[Tuple[float, str]]] = {}
     for task in tasks:
-        node, status = task.get("NodeID") or "", task["Status"]
+        node, status = str(task.get("NodeID") or ""), task["Status"]
         if node and status["State"] in _ENDED and not healthy.get(node):
             ended.setdefault(node, []).append((moment(status.get("Timestamp")), status["State"]))
     found = set()
@@ -132,7 +154,7 @@ def health_checked(check: Mapping[str, Any]) -> bool:
 
 def _mode(mode: Mapping[str, Any]) -> Tuple[str, int]:
     if "Replicated" in mode:
-        return "replicated", int((mode["Replicated"] or {}).get("Replicas", 1))
+        return "replicated", _count((mode["Replicated"] or {}).get("Replicas", 1))
     return ("global" if "Global" in mode else "job"), 0
 
 
@@ -142,14 +164,16 @@ def _needs(service: Mapping[str, Any]) -> Needs:
     reserved = (template.get("Resources") or {}).get("Reservations") or {}
     ports = (service["Spec"].get("EndpointSpec") or {}).get("Ports") or []
     return Needs(
-        constraints=tuple(placement.get("Constraints") or ()),
-        most_per_node=int(placement.get("MaxReplicas") or 0),
-        memory=int(reserved.get("MemoryBytes") or 0),
-        cpus=int(reserved.get("NanoCPUs") or 0),
+        constraints=tuple(map(str, placement.get("Constraints") or ())),
+        most_per_node=_count(placement.get("MaxReplicas") or 0),
+        memory=_count(reserved.get("MemoryBytes") or 0),
+        cpus=_count(reserved.get("NanoCPUs") or 0),
         host_ports=tuple(
-            int(one["PublishedPort"]) for one in ports if one.get("PublishMode") == "host" and one.get("PublishedPort")
+            _count(one["PublishedPort"])
+            for one in ports
+            if one.get("PublishMode") == "host" and one.get("PublishedPort")
         ),
         spread=tuple(
-            one["Spread"]["SpreadDescriptor"] for one in placement.get("Preferences") or () if one.get("Spread")
+            str(one["Spread"]["SpreadDescriptor"]) for one in placement.get("Preferences") or () if one.get("Spread")
         ),
     )

@@ -7,6 +7,7 @@ from typing import Any, Collection, Dict, Mapping, Optional, Sequence
 
 from .._core.join.ports import Outcome, Stored, Token
 from .._core.join.truth import InvalidTruth, Truth
+from .._core.parsing import SHAPE_ERRORS, decoded
 from .._core.policy import PolicyError
 from .aws import Aws, ClientError, code
 from .keys import UnlockKeys
@@ -52,9 +53,9 @@ class S3Store:
         if found is None:
             return None
         try:
-            document = json.loads(found.value)
+            document = decoded(found.value)
             token = Token(str(document["cluster_id"]), str(document["token"]))
-        except (ValueError, TypeError, KeyError):
+        except SHAPE_ERRORS:
             # As good as none, and to be replaced by the swarm's managers.
             token = Token("", "")
         return Stored(token, found.version)
@@ -66,12 +67,16 @@ class S3Store:
     def read_nodes(self, cluster_id: str) -> Optional[Stored[Collection[str]]]:
         found = self._get(NODES_KEY)
         try:
-            document = json.loads(found.value) if found else {}
-            nodes = frozenset(map(str, document["nodes"]))
-        except (ValueError, TypeError, KeyError, RecursionError):
+            document = decoded(found.value) if found else {}
+            of_swarm, nodes = document["cluster_id"] == cluster_id, document["nodes"]
+        except SHAPE_ERRORS:
             # As good as none, and to be replaced by the leader.
             return None
-        return Stored(nodes, found.version) if found and document["cluster_id"] == cluster_id else None
+        return (
+            Stored(frozenset(map(str, nodes)), found.version)
+            if found and of_swarm and isinstance(nodes, list)
+            else None
+        )
 
     def write_nodes(self, cluster_id: str, nodes: Collection[str], by: str, at: str) -> None:
         """List the nodes of a swarm; ``by`` is the node whose agent does, and ``at`` makes each list differ.
@@ -102,7 +107,7 @@ class S3Store:
         """What `write_status` wrote last; empty if there is none, or none that can be read."""
         found = self._get(STATUS_KEY)
         try:
-            document = json.loads(found.value) if found else {}
+            document = decoded(found.value) if found else {}
         except ValueError:
             return {}
         return document if isinstance(document, dict) else {}

@@ -8,11 +8,12 @@ import json
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Callable, Dict, Mapping, Optional, Tuple
+from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Tuple
 
 from .._core.cluster import MANAGER, WORKER, Node, Service
 from .._core.errors import SwarmError, Unavailable
 from .._core.join.truth import Memory, Truth
+from .._core.parsing import SHAPE_ERRORS, whole
 from .._core.registries import Grant
 from . import services
 from .certificate import expiry
@@ -168,12 +169,12 @@ class DockerSwarm(EngineApi):
         """
         with self._asked("tell how far its CA's rotation is"):
             swarm, nodes = self._api.inspect_swarm(), self._api.nodes()
-        root, behind = swarm["TLSInfo"]["TrustRoot"], []
-        for node in nodes:
-            description = node.get("Description") or {}
-            if (description.get("TLSInfo") or {}).get("TrustRoot") != root:
-                behind.append(description.get("Hostname") or node["ID"])
-        return bool(swarm.get("RootRotationInProgress")), tuple(sorted(behind))
+            root, behind = swarm["TLSInfo"]["TrustRoot"], []
+            for node in nodes:
+                description = node.get("Description") or {}
+                if (description.get("TLSInfo") or {}).get("TrustRoot") != root:
+                    behind.append(str(description.get("Hostname") or node["ID"]))
+            return bool(swarm.get("RootRotationInProgress")), tuple(sorted(behind))
 
     def _update_swarm(
         self, what: str, change: Callable[[Dict[str, Any]], None] = lambda spec: None, **rotation: bool
@@ -188,7 +189,7 @@ class DockerSwarm(EngineApi):
         """This node's ID if it is a manager, else None. Raises Unavailable."""
         with self._asked("tell its role"):
             swarm = self._api.info()["Swarm"]
-        return str(swarm["NodeID"]) if swarm.get("ControlAvailable") else None
+            return str(swarm["NodeID"]) if swarm.get("ControlAvailable") else None
 
     def leads(self) -> bool:
         """Whether this node is the leader. Raises Unavailable, also when there is none."""
@@ -197,20 +198,19 @@ class DockerSwarm(EngineApi):
             return False
         with self._asked("tell who leads"):
             status = self._api.inspect_node(own).get("ManagerStatus") or {}
-        return bool(status.get("Leader"))
+            return bool(status.get("Leader"))
 
     def versions(self) -> Mapping[str, int]:
         """By node ID a number that grows with every change of the node. Raises Unavailable."""
         with self._asked("list the nodes"):
-            return {str(node["ID"]): int(node["Version"]["Index"]) for node in self._api.nodes()}
+            return {identifier: version for identifier, (version, _spec) in _specifications(self._api.nodes())}
 
     def nodes(self) -> Tuple[Node, ...]:
         with self._asked("list the nodes"):
-            listed = self._api.nodes()
-            tasks = self._api.tasks()
-        live = Counter(task.get("NodeID") for task in tasks if task["Status"]["State"] in _LIVE)
-        self._read.update({node["ID"]: (node["Version"]["Index"], node["Spec"]) for node in listed})
-        return tuple(_node(node, live[node["ID"]]) for node in sorted(listed, key=lambda one: str(one["ID"])))
+            listed, tasks = _list(self._api.nodes()), [_mapping(task) for task in _list(self._api.tasks())]
+        live = Counter(str(task.get("NodeID")) for task in tasks if _mapping(task.get("Status")).get("State") in _LIVE)
+        self._read.update(_specifications(listed))
+        return tuple(sorted((_node(_mapping(node), live) for node in listed), key=lambda node: node.id))
 
     def update(
         self,
@@ -243,9 +243,8 @@ class DockerSwarm(EngineApi):
 
     def services(self) -> Tuple[Service, ...]:
         with self._asked("list the services"):
-            listed = self._api.services()
-            tasks = self._api.tasks()
-        self._read.update({one["ID"]: (one["Version"]["Index"], one["Spec"]) for one in listed})
+            listed, tasks = _list(self._api.services()), _list(self._api.tasks())
+        self._read.update(_specifications(listed))
         return services.read(listed, tasks)
 
     def scale(self, service: str, replicas: int, labels: Mapping[str, str]) -> None:
@@ -267,7 +266,7 @@ class DockerSwarm(EngineApi):
         """How far a service's last update is, as Docker names it, and its message; empty if it was not updated."""
         with self._asked(f"inspect the service {service}"):
             status = self._api.inspect_service(service).get("UpdateStatus") or {}
-        return str(status.get("State", "")), str(status.get("Message", ""))
+            return str(status.get("State", "")), str(status.get("Message", ""))
 
     def _write(self, service: str, changes: Mapping[str, Any], headers: Optional[Mapping[str, str]] = None) -> None:
         if service not in self._read:
@@ -283,27 +282,61 @@ class DockerSwarm(EngineApi):
             api._raise_for_status(answer)
 
 
-def _node(node: Mapping[str, Any], tasks: int) -> Node:
-    spec, status, raft = node["Spec"], node["Status"], node.get("ManagerStatus") or {}
-    description = node.get("Description") or {}
-    engine, platform, resources = (description.get(key) or {} for key in ("Engine", "Platform", "Resources"))
+def _list(answer: Any) -> List[Any]:
+    """What the engine lists. Raises TypeError if it is no list."""
+    if not isinstance(answer or [], list):
+        raise TypeError("no list")
+    return answer or []
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    """A part of the engine's answer; empty if it is not there, or has another shape."""
+    return value if isinstance(value, Mapping) else {}
+
+
+def _specifications(listed: Any) -> Iterator[Tuple[str, Tuple[int, Mapping[str, Any]]]]:
+    """By its ID, the version and the specification of each that can be changed."""
+    for found in _list(listed):
+        try:
+            yield str(found["ID"]), (int(found["Version"]["Index"]), dict(found["Spec"]))
+        except SHAPE_ERRORS:
+            # Without these there is nothing to base a change on.
+            continue
+
+
+def _labels(value: Any) -> Mapping[str, str]:
+    return {str(key): str(text) for key, text in _mapping(value).items()}
+
+
+def _node(node: Mapping[str, Any], live: Mapping[str, int]) -> Node:
+    """Whatever has not the shape that it should have is left open. Raft counts the node all the same."""
+    identifier = str(node.get("ID") or "")
+    spec, status, raft = (_mapping(node.get(key)) for key in ("Spec", "Status", "ManagerStatus"))
+    description = _mapping(node.get("Description"))
+    engine, platform, resources = (_mapping(description.get(key)) for key in ("Engine", "Platform", "Resources"))
+    readable = identifier and spec and status and isinstance(node.get("ManagerStatus") or {}, Mapping)
     return Node(
-        id=node["ID"],
+        id=identifier,
         role=MANAGER if spec.get("Role") == MANAGER else WORKER,
-        state=status.get("State", "unknown"),
-        availability=spec.get("Availability", "active"),
-        address=_address(raft.get("Addr", "").rpartition(":")[0]) or _address(status.get("Addr", "")),
-        voter=bool(raft),
+        state=str(status.get("State") or "unknown"),
+        availability=str(spec.get("Availability") or "active"),
+        address=_address(str(raft.get("Addr") or "").rpartition(":")[0]) or _address(str(status.get("Addr") or "")),
+        # It may have a vote if nothing at all is known of it.
+        voter=bool(node.get("ManagerStatus")) or not node,
         reachable=raft.get("Reachability") == "reachable",
         leader=bool(raft.get("Leader")),
-        labels=dict(spec.get("Labels") or {}),
-        engine_labels=dict(engine.get("Labels") or {}),
-        tasks=tasks,
-        hostname=description.get("Hostname", ""),
-        platform="/".join(filter(None, (platform.get("OS"), platform.get("Architecture")))),
-        memory=resources.get("MemoryBytes"),
-        cpus=resources.get("NanoCPUs"),
-        engine=engine.get("EngineVersion", ""),
+        labels=_labels(spec.get("Labels")),
+        engine_labels=_labels(engine.get("Labels")),
+        tasks=live[identifier],
+        hostname=str(description.get("Hostname") or ""),
+        platform="/".join(str(platform[key]) for key in ("OS", "Architecture") if platform.get(key)),
+        memory=whole(resources.get("MemoryBytes")),
+        cpus=whole(resources.get("NanoCPUs")),
+        engine=str(engine.get("EngineVersion") or ""),
+        flaw=""
+        if readable
+        else f"The node {identifier or 'without an ID'} cannot be read wholly: its engine's answer "
+        "has another shape. It counts as a node, and as a manager unless it says that it is none.",
     )
 
 

@@ -73,6 +73,11 @@ class SimKeeper(Keeper):
 
     def reconcile(self, policy: Policy) -> Pass:
         result = super().reconcile(policy)
+        if self._agent.world.mistake:
+            raise self._agent.world.mistake
+        for sentence in (*result.decision.refused, *(failure.message for failure in result.failures)):
+            if "an unexpected " in sentence:
+                self._agent.world.broken(f"I5: the agent of {self._agent.machine.id} says: {sentence}")
         self._agent.passes += 1
         self._agent.last = result
         self._agent.world.invariants.passed(self._agent, result)
@@ -154,6 +159,16 @@ class Agent:
 
     def call(self, service: str, what: str, effect: Callable[[], Result], *, write: bool = False) -> Result:
         """Have an effect, or an answer, unless something goes wrong. Raises Unavailable."""
+        try:
+            return self._call(service, what, effect, write=write)
+        except SwarmError:
+            raise
+        except Exception as error:
+            # The agent takes it for a failure of this call alone. The story ends with it.
+            self.world.mistake = self.world.mistake or error
+            raise
+
+    def _call(self, service: str, what: str, effect: Callable[[], Result], *, write: bool) -> Result:
         world, weather = self.world, self.world.weather
         stalls, number = world.happens(weather.stall), 0
         if write:

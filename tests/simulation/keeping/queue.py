@@ -21,6 +21,7 @@ class Waiting:
     """A message in the queue."""
 
     body: str
+    id: str
     visible_at: float
     received: int = 0
     receipt: str = ""
@@ -33,7 +34,7 @@ class Queue:
         self._world = world
         self.bell = Bell()
         self._messages: list[Waiting] = []
-        self._receipts = 0
+        self._receipts = self._arrived = 0
         self.dead_letters: list[str] = []
 
     def publish(self, body: str) -> None:
@@ -57,7 +58,7 @@ class Queue:
             message.received += 1
             message.receipt, message.visible_at = f"r{self._receipts}", now + VISIBILITY
             self._world.at(VISIBILITY, self.bell.ring)
-            found.append(Message(message.receipt, message.body))
+            found.append(Message(message.receipt, message.body, message.id))
         return found
 
     def delete(self, receipts: set[str]) -> None:
@@ -69,5 +70,6 @@ class Queue:
         return not self._messages
 
     def _arrive(self, body: str) -> None:
-        self._messages.append(Waiting(body, self._world.now))
+        self._arrived += 1
+        self._messages.append(Waiting(body, f"m{self._arrived}", self._world.now))
         self.bell.ring()

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from ansible_collections.swarm.aws.plugins.module_utils._core import actions as act
@@ -762,3 +763,47 @@ def test_fault_24_all_workers_are_to_go_at_once_though_the_record_leads_to_nobod
                 faults.ask_removal(world, machine)
             world.settle(after=1.0)
             assert not any(machine.alive for machine in old)
+
+
+@pytest.mark.fault(47)
+def test_fault_47_a_poisoned_message_keeps_no_spot_warning_of_its_batch() -> None:
+    poison = "[" * 100_000
+    with settled() as world:
+        machine = workers(world)[0]
+        member = node(world, machine)
+        world.queue.publish(poison)
+        faults.interrupt(world, machine, 120.0)
+        world.queue.publish(json.dumps({**REBALANCE, "detail": {"instance-id": "i-elsewhere"}}))
+        world.until(lambda: not machine.alive, 121.0)
+        tasks = [task for service in world.work.services.values() for task in service.tasks]
+        assert not any(task.member is member for task in tasks)
+        world.run(180.0)
+        assert world.queue.dead_letters == [poison]
+        assert world.queue.empty
+        (told,) = world.leader_agent.document["unhandled_messages"]
+        assert said(world).count("is left to the dead letters") == said(world).count(told) == 1
+        world.settle()
+
+
+@pytest.mark.fault(47)
+def test_fault_47_a_node_that_cannot_be_changed_keeps_no_other_from_its_removal() -> None:
+    with settled() as world:
+        stuck, machine = sorted(workers(world), key=lambda one: node(world, one).id)
+        honest, stuck_node = world.swarm.update, node(world, stuck)
+
+        def update(asking: Machine, identifier: str, *change: Any) -> None:
+            if identifier == stuck_node.id:
+                raise Unavailable("The engine refused to change the node.")
+            honest(asking, identifier, *change)
+
+        world.swarm.update = update  # type: ignore[method-assign]
+        stuck_node.labels = {}
+        stuck_node.version += 1
+        member = node(world, machine)
+        faults.interrupt(world, machine, 120.0)
+        world.until(lambda: not machine.alive, 121.0)
+        tasks = [task for service in world.work.services.values() for task in service.tasks]
+        assert not any(task.member is member for task in tasks)
+        assert member.id not in world.swarm.members
+        world.swarm.update = honest  # type: ignore[method-assign]
+        world.settle(after=1.0)

@@ -65,6 +65,8 @@ class World:
         # Services that answer nobody, with the time until when.
         self.outages: dict[str, float] = {}
         self.record_is_foreign = False
+        # What an agent's call raised that no service raises, such as a broken invariant.
+        self.mistake: Exception | None = None
         # Until when some agent stands still.
         self.stands_still_until = float("-inf")
         # When each of ECR's credentials ends.

@@ -16,6 +16,7 @@ from ansible_collections.swarm.aws.plugins.module_utils.adapters.queue import Me
 from ansible_collections.swarm.aws.runtime.swarm_agent import loop as agent
 from ansible_collections.swarm.aws.runtime.swarm_agent.log import Log
 
+from tests.unit import hostile
 from tests.unit.core import world
 from tests.unit.core.world import instance, node, observed
 
@@ -184,7 +185,7 @@ def test_nodes_that_cannot_be_looked_at_cost_no_more_than_one_pass(bench):
 
 
 def test_an_event_wakes_and_what_is_done_is_logged(bench):
-    bench.keeper.messages = [Message("r1", GOOD)]
+    bench.keeper.messages = [Message("r1", GOOD, "m1")]
     assert bench.turn() == 0
     bench.keeper.cluster = replace(QUIET, instances=(*QUIET.instances, LEAVING))
     assert [bench.turn(), bench.turn()] == [0, 30]
@@ -197,7 +198,11 @@ def test_an_event_wakes_and_what_is_done_is_logged(bench):
 
 @pytest.mark.fault(17)
 def test_fault_17_what_nobody_can_read_is_left_to_the_dead_letters(bench):
-    bench.keeper.messages = [Message("good", GOOD), Message("bad", "{"), Message("test", '{"Event": "x"}')]
+    bench.keeper.messages = [
+        Message("good", GOOD, "m1"),
+        Message("bad", "{", "m2"),
+        Message("test", '{"Event": "x"}', "m3"),
+    ]
     assert bench.turn() == 0
     assert bench.keeper.deleted == []
     bench.turn()
@@ -212,7 +217,7 @@ def test_fault_28_an_announcement_is_kept_in_the_queue_until_the_node_carries_it
         "time": "2026-01-27T06:02:51Z",
         "detail": {"instance-id": "i-001"},
     }
-    bench.keeper.messages = [Message("spot", json.dumps(said))]
+    bench.keeper.messages = [Message("spot", json.dumps(said), "m1")]
     bench.turn()
     bench.turn()
     assert "SetLabels" in bench.keeper.applied
@@ -224,9 +229,53 @@ def test_fault_28_an_announcement_is_kept_in_the_queue_until_the_node_carries_it
     assert bench.keeper.deleted == ["spot"]
 
 
+SPOT = {
+    "detail-type": "EC2 Spot Instance Interruption Warning",
+    "time": "2026-01-27T06:02:51Z",
+    "detail": {"instance-id": "i-001"},
+}
+
+
+@pytest.mark.fault(47)
+@pytest.mark.parametrize("poison", hostile.TEXTS)
+def test_fault_47_a_poisoned_message_keeps_no_other_one_from_being_handled(bench, poison):
+    batch = [Message("bad", poison, "m1"), Message("spot", json.dumps(SPOT), "m2"), Message("good", GOOD, "m3")]
+    bench.keeper.messages = list(batch)
+    bench.turn()
+    for _ in range(3):
+        bench.keeper.messages = [replace(batch[0], receipt="again")]
+        bench.turn()
+    assert bench.keeper.deleted == ["good"]
+    assert "SetLabels" in bench.keeper.applied
+    told = [line["message"] for line in bench.lines("warning") if "dead letters" in line["message"]]
+    assert told == ["The message m1 in the queue is left to the dead letters: it is none that is known."]
+    assert bench.keeper.statuses[-1]["unhandled_messages"] == told
+
+
+@pytest.mark.fault(47)
+@pytest.mark.parametrize("part", ["events.parse", "interruptions.remembered"])
+def test_fault_47_a_message_that_fails_unexpectedly_is_named_without_its_words(bench, part, monkeypatch):
+    module, function = part.split(".")
+    honest = getattr(getattr(agent, module), function)
+
+    def fails(what, *more):
+        if "i-secret" in str(what):
+            raise KeyError("i-secret")
+        return honest(what, *more)
+
+    monkeypatch.setattr(getattr(agent, module), function, fails)
+    poisoned = json.dumps({**SPOT, "detail": {"instance-id": "i-secret"}})
+    bench.keeper.messages = [Message("bad", poisoned, "m1"), Message("good", GOOD, "m2")]
+    assert [bench.turn(), bench.turn()] == [0, 30]
+    assert bench.keeper.deleted == ["good"]
+    (told,) = [line["message"] for line in bench.lines("warning")]
+    assert "m1" in told and "an unexpected KeyError in test_loop.py" in told
+    assert "i-secret" not in bench.output.getvalue() + json.dumps(bench.keeper.statuses)
+
+
 def test_only_the_leader_acts(bench):
     bench.keeper.leading = False
-    bench.keeper.messages = [Message("r1", GOOD)]
+    bench.keeper.messages = [Message("r1", GOOD, "m1")]
     assert bench.turn() == agent.STANDBY
     bench.keeper.leading = Unavailable("The swarm does not have a leader.")
     assert [bench.turn(), bench.turn()] == [agent.STANDBY] * 2

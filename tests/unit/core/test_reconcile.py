@@ -10,7 +10,7 @@ from ansible_collections.swarm.aws.plugins.module_utils._core import dns, events
 from ansible_collections.swarm.aws.plugins.module_utils._core.apply import World
 from ansible_collections.swarm.aws.plugins.module_utils._core.backoff import LONGEST_PAUSE, Backoff
 from ansible_collections.swarm.aws.plugins.module_utils._core.cluster import Interruption
-from ansible_collections.swarm.aws.plugins.module_utils._core.errors import Unavailable
+from ansible_collections.swarm.aws.plugins.module_utils._core.errors import Unavailable, Unreadable
 from ansible_collections.swarm.aws.plugins.module_utils._core.observe import Observer
 from ansible_collections.swarm.aws.plugins.module_utils._core.policy import Policy, PolicyError
 from ansible_collections.swarm.aws.plugins.module_utils._core.reconcile import STALE, reconcile
@@ -50,6 +50,70 @@ def test_fault_18_a_service_that_fails_stops_nothing_else_and_rests():
     third = reconcile(world.observe, world.do, POLICY, lambda: world.time, backoff)
     assert world.record == record(1, 2)
     assert third.failures == []
+
+
+def three_down():
+    """A cluster in which something is to be done for each of three workers' nodes."""
+    numbers = (11, 12, 13)
+    nodes = [node(1, leader=True), *(dead(number, "worker") for number in numbers)]
+    return ModelWorld(observed([instance(1), *(gone(number, "worker") for number in numbers)], nodes, record(1)))
+
+
+def removed(result):
+    return [action.node for action, _change in result.done if type(action).__name__ == "Remove"]
+
+
+@pytest.mark.fault(47)
+def test_fault_47_an_action_that_fails_unexpectedly_keeps_no_other_from_being_done():
+    world, backoff = three_down(), Backoff()
+
+    def do(action):
+        if getattr(action, "node", "") == "n011":
+            raise KeyError("a secret")
+        return world.do(action)
+
+    first = reconcile(world.observe, do, POLICY, lambda: world.time, backoff)
+    assert removed(first) == ["n012", "n013"]
+    (failure,) = first.failures
+    assert (failure.service, failure.message.split(":")[0]) == ("swarm", "delete the node of i-011")
+    assert "an unexpected KeyError in test_reconcile.py, line " in failure.message
+    assert "secret" not in failure.message
+    second = reconcile(world.observe, world.do, POLICY, lambda: world.time, backoff)
+    assert second.postponed == [f"{second.decision.actions[0].change.sentence}: it failed a moment ago"]
+    world.time += 5
+    assert removed(reconcile(world.observe, world.do, POLICY, lambda: world.time, backoff)) == ["n011"]
+
+
+@pytest.mark.fault(47)
+def test_fault_47_an_action_that_is_always_refused_does_not_starve_its_service():
+    world, backoff, done = three_down(), Backoff(), []
+
+    def do(action):
+        return failing() if getattr(action, "node", "") == "n011" else world.do(action)
+
+    for _ in range(3):
+        done += removed(reconcile(world.observe, do, POLICY, lambda: world.time, backoff))
+        world.time += 5
+    assert done == ["n012", "n013"]
+
+
+@pytest.mark.fault(47)
+@pytest.mark.parametrize("error", [KeyError("a secret"), Unreadable("The answer cannot be read.")])
+def test_fault_47_an_answer_that_cannot_be_read_leaves_the_other_questions(error, monkeypatch):
+    model = ModelWorld(observed([instance(1)], [node(1)], record(1)))
+    records = type("Records", (), {"read": lambda self, wanted: record(1)})()
+    observer = Observer(World(model, model, model, records, model), lambda: model.time)
+
+    def fails():
+        raise error
+
+    monkeypatch.setattr(model, "services", fails)
+    cluster = observer.observe(POLICY)
+    assert cluster.services is None
+    assert (cluster.swarm_id, cluster.nodes, cluster.record) == ("swarm", (node(1),), record(1))
+    (failure,) = observer.failures
+    assert failure.service == "swarm"
+    assert "secret" not in failure.message
 
 
 @pytest.mark.fault(16)

@@ -69,7 +69,7 @@ def test_more_is_raised_when_another_node_leaves_too():
     nodes = (node(1, leader=True), other, leaving(3))
     service = replace(WEB, replicas=8, labels={LABEL: "6+2"}, healthy={"n001": 2, "n002": 4, "n003": 2})
     surge = Surge([service], nodes, {"n002", "n003"}, NOW)
-    assert [(one.wanted, one.after[LABEL]) for one in surge.actions()] == [(12, "6+6@1000000")]
+    assert [(one.wanted, one.after[LABEL]) for one in surge.actions(service)] == [(12, "6+6@1000000")]
 
 
 def ready(service, now=NOW + 20, **more):

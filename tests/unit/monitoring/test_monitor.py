@@ -11,11 +11,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
+from ansible_collections.swarm.aws.plugins.module_utils._core import metrics
 from ansible_collections.swarm.aws.plugins.module_utils._core.actions import CompleteLifecycle
 from ansible_collections.swarm.aws.plugins.module_utils._core.backoff import Failure
 from ansible_collections.swarm.aws.plugins.module_utils._core.change import Change
 from ansible_collections.swarm.aws.plugins.module_utils._core.errors import Unavailable
-from ansible_collections.swarm.aws.plugins.module_utils._core.metrics import Sample
+from ansible_collections.swarm.aws.plugins.module_utils._core.metrics import Sample, sample
 from ansible_collections.swarm.aws.plugins.module_utils._core.plan import decide
 from ansible_collections.swarm.aws.plugins.module_utils._core.policy import Group, Monitoring, Policy, Scaling
 from ansible_collections.swarm.aws.plugins.module_utils._core.reconcile import Pass
@@ -218,6 +219,30 @@ def test_a_source_that_is_silent_leaves_its_part_out(bench: Bench) -> None:
     bench.passed()
     assert set(bench.after(0)) == EVERYTHING - {"BackupAge"}
     assert bench.lines() == ["No backup today."]
+
+
+@pytest.mark.fault(47)
+def test_fault_47_a_metric_that_fails_leaves_the_others(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*_: object) -> None:
+        raise KeyError("a secret")
+
+    monkeypatch.setattr(metrics, "_tasks", fails)
+    monkeypatch.setattr(bench.sources, "backup", fails)
+    bench.passed()
+    bench.passed()
+    assert set(bench.after(0)) == EVERYTHING - {"BackupAge", "TasksUnschedulable"}
+    told = [line.partition(" in ")[0] for line in bench.lines()]
+    assert told == [
+        "The metrics of the tasks are left out: an unexpected KeyError",
+        "The metrics of the backup are left out: an unexpected KeyError",
+    ]
+    assert "secret" not in bench.said.getvalue()
+
+
+@pytest.mark.fault(47)
+def test_fault_47_cloudwatch_is_given_no_number_that_it_refuses() -> None:
+    found = [sample(metrics.BACKUP_AGE, float("nan")), sample(metrics.CERTIFICATE_LEFT, 5)]
+    assert [one["MetricName"] for one in metrics.data(found, 60)] == ["CertificateLeft"]
 
 
 def test_what_changes_slowly_is_asked_now_and_then(bench: Bench) -> None:

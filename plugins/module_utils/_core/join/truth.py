@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Mapping, Optional, Tuple, Union
 
 from ..errors import SwarmError
+from ..parsing import SHAPE_ERRORS, decoded, whole
 
 CLAIMED = "claimed"
 FORMED = "formed"
@@ -133,17 +134,25 @@ class Truth:
     def decode(cls, content: Union[bytes, str]) -> Truth:
         """Raises InvalidTruth for anything that no version of this code wrote: it is never read as 'nobody'."""
         try:
-            found = json.loads(content)
+            found = decoded(content)
             fields = {name: found.get(name) for name in cls.__dataclass_fields__}
-            fields["epochs"] = {str(role): int(number) for role, number in (fields["epochs"] or {}).items()}
+            fields["epochs"] = {role: _epoch(number) for role, number in (fields["epochs"] or {}).items()}
             fields["former"] = tuple(str(one) for one in fields["former"] or ())
             truth = cls(**fields)
-        except (ValueError, AttributeError, TypeError) as error:
+        except SHAPE_ERRORS as error:
             raise InvalidTruth(f"cluster.json in the bucket is not JSON as it should be: {error}. {_REPAIR}") from None
-        complete = isinstance(truth.generation, int) and bool(truth.claimed_by)
+        texts = (truth.phase, truth.claimed_by, truth.claimed_at, "" if truth.cluster_id is None else truth.cluster_id)
+        typed = isinstance(truth.generation, int) and all(isinstance(text, str) for text in texts)
         possible = {CLAIMED: not truth.cluster_id, FORMED: bool(truth.cluster_id), RESTORING: True}
-        if not complete or not possible.get(truth.phase, False):
+        if not typed or not truth.claimed_by or not possible.get(truth.phase, False):
             raise InvalidTruth(
                 f"cluster.json in the bucket does not say who claimed the cluster or which swarm it formed. {_REPAIR}"
             )
         return truth
+
+
+def _epoch(value: object) -> int:
+    found = whole(value)
+    if found is None:
+        raise ValueError(f"an epoch is {value!r}")
+    return found

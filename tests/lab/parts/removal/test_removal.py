@@ -245,6 +245,34 @@ def test_fault_17_messages_that_nobody_can_read_end_as_dead_letters(site: Site) 
     site.settle()
 
 
+@pytest.mark.fault(47)
+def test_fault_47_a_poisoned_message_keeps_no_spot_warning_of_its_batch(site: Site) -> None:
+    site.settle()
+    worker = site.one("worker")
+    sqs = site.aws("sqs")
+    queue = sqs.get_queue_url(QueueName=f"{CLUSTER}-events")["QueueUrl"]
+    dead = sqs.get_queue_url(QueueName=f"{CLUSTER}-events-dead")["QueueUrl"]
+    usual = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["VisibilityTimeout"])["Attributes"]
+    sqs.set_queue_attributes(QueueUrl=queue, Attributes={"VisibilityTimeout": "5"})
+    try:
+        # Both wait in the queue before an agent looks, so that they are of one batch.
+        with site.agents_stopped():
+            poison = sqs.send_message(QueueUrl=queue, MessageBody="[" * 100_000)["MessageId"]
+            site.control("spot-interrupt", worker, seconds=120)
+            site.wait("both to be in the queue", lambda: _waiting(site, queue) >= 2)
+        site.wait("the worker to be out of the swarm", lambda: worker not in site.members(), 120)
+        site.wait("the poisoned one to be a dead letter", lambda: _waiting(site, dead) >= 1)
+        site.wait("the queue to be empty", lambda: not _waiting(site, queue))
+    finally:
+        sqs.set_queue_attributes(QueueUrl=queue, Attributes=usual)
+        sqs.purge_queue(QueueUrl=dead)
+    (ended,) = site.aws("ec2").describe_instances(InstanceIds=[worker])["Reservations"][0]["Instances"]
+    assert ended.get("StateReason", {}).get("Code") != "Server.SpotInstanceTermination", "it went before"
+    journal = "".join(site.on(one, "journalctl", "-u", "swarm-agent", "-o", "cat").output for one in site.managers())
+    assert journal.count(f"The message {poison} in the queue is left to the dead letters") == 1
+    site.settle()
+
+
 @pytest.mark.fault(19)
 def test_fault_19_a_record_of_somebody_else_is_refused_and_shown(site: Site) -> None:
     site.settle()
