@@ -56,8 +56,8 @@ class Observer:
         nodes = self._ask(act.SWARM, self._world.swarm.nodes)
         services = self._ask(act.SWARM, self._world.swarm.services)
         # A node stays in whatever cannot be read of it, since Raft counts it.
-        flawed = [item.flaw for item in (*(nodes or ()), *(services or ())) if item.flaw]
-        self.failures += [Failure(act.SWARM, flaw) for flaw in flawed]
+        flaws = [*(node.flaw for node in nodes or ()), *(service.flaw for service in services or ())]
+        self.failures += [Failure(act.SWARM, flaw) for flaw in flaws if flaw]
         services = None if services is None else tuple(service for service in services if not service.flaw)
         # After the nodes, so that they are not those of a swarm that the engine has been moved to meanwhile.
         memory = self._ask(act.SWARM, self._world.swarm.memory)
