@@ -28,7 +28,7 @@ class Backups:
             pages = self._aws.client("s3").get_paginator("list_objects_v2")
             for page in pages.paginate(Bucket=self._bucket, Prefix=PREFIX):
                 found += [one["Key"][len(PREFIX) :] for one in page.get("Contents", [])]
-        return newest_first(key[: -len(MANIFEST)] for key in found if key.endswith(MANIFEST))
+            return newest_first(key[: -len(MANIFEST)] for key in found if key.endswith(MANIFEST))
 
     def manifest(self, name: str) -> Manifest:
         """Raises BackupError too, if there is none or it cannot be read."""

@@ -27,7 +27,7 @@ def to_list(tags: Mapping[str, str]) -> list[dict[str, str]]:
 
 def from_list(tags: Iterable[Mapping[str, str]]) -> dict[str, str]:
     """Tags as a mapping, without those that AWS sets itself."""
-    return {tag["Key"]: tag.get("Value") or "" for tag in tags if not tag.get("Key", "aws:").startswith("aws:")}
+    return {tag["Key"]: str(tag.get("Value") or "") for tag in tags if not tag.get("Key", "aws:").startswith("aws:")}
 
 
 def specification(kind: str, tags: Mapping[str, str]) -> list[dict[str, Any]]:
