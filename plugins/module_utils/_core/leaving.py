@@ -9,7 +9,7 @@ observed and in facts on the node, so each pass plans the first step that is not
 
 from __future__ import annotations
 
-from typing import AbstractSet, Dict, Iterator, List, Mapping, Optional, Tuple
+from typing import AbstractSet, Dict, Iterator, List, Mapping, Optional, Sequence, Set, Tuple
 
 from . import actions as act
 from . import dns, interruptions, labels, targets
@@ -43,11 +43,14 @@ class Leaving:
         self._observed, self._members, self._policy, self._now = observed, members, policy, now
         self._interlock, self._out = interlock, decision
         self.all: Dict[str, Interruption] = {}
+        # Nobody can tell whether they are to go, so their nodes are left as they are.
+        self.unclear: Set[str] = set(members.instances)
         for identifier, instance in members.instances.items():
             with decision.alone(f"The removal of {identifier}"):
                 found = interruptions.of_instance(instance, observed, members, policy, now)
                 if found:
                     self.all[identifier] = found
+                self.unclear.remove(identifier)
         # What the record is to lead to by this very plan.
         self.published_next: Tuple[str, ...] = ()
         self._surge = Surge(observed.services or (), observed.nodes or (), self._emptied(), now)
@@ -226,10 +229,7 @@ class Leaving:
         if self._observed.services is None:
             self._out.wait(instance.id, "an answer from the engine about its services")
             return False
-        needs: List[Need] = []
-        for service in self._observed.services:
-            with self._out.alone(f"The service {service.name}"):
-                needs.extend(self._surge.needs(service, node.id))
+        needs = self._needs(node, self._observed.services)
         if not needs:
             return True
         # Agents that all stood still in between may have asked for replacements long after the pause.
@@ -250,6 +250,16 @@ class Leaving:
             return False
         self._out.notes.append(_no_place(instance, needs))
         return True
+
+    def _needs(self, node: Node, services: Sequence[Service]) -> List[Need]:
+        needs: List[Need] = []
+        for service in services:
+            moving = service.wanted_on(node.id)
+            found = [Need(service.name, moving, "what they need cannot be told")] if moving else []
+            with self._out.alone(f"The service {service.name}"):
+                found = list(self._surge.needs(service, node.id))
+            needs += found
+        return needs
 
     # The drain
 

@@ -50,7 +50,8 @@ def decide(observed: Cluster, policy: Policy, now: float) -> Decision:
         # At least the instance that runs this should be there, so the answer cannot be believed.
         decision.refused.append("EC2 shows no instance of this cluster, so nothing is concluded from what it shows.")
     else:
-        _Planner(observed, policy, now, decision).run()
+        with decision.alone("The cluster"):
+            _Planner(observed, policy, now, decision).run()
     return decision
 
 
@@ -68,6 +69,8 @@ class _Planner:
     def run(self) -> None:
         self._dead()
         for identifier, node in sorted(self._members.node_of.items()):
+            if identifier in self._leaving.unclear:
+                continue
             with self._out.alone(f"The labelling of {identifier}'s node"):
                 self._label(self._members.instances[identifier], node)
         for identifier, instance in sorted(self._members.instances.items()):

@@ -6,7 +6,7 @@ from ansible_collections.swarm.aws.plugins.module_utils._core import actions as 
 from ansible_collections.swarm.aws.plugins.module_utils._core.apply import Refused
 from ansible_collections.swarm.aws.plugins.module_utils._core.cluster import Cluster
 from ansible_collections.swarm.aws.plugins.module_utils._core.dns import BOTH
-from ansible_collections.swarm.aws.plugins.module_utils._core.plan import decide, plan
+from ansible_collections.swarm.aws.plugins.module_utils._core.plan import decide
 from ansible_collections.swarm.aws.plugins.module_utils._core.policy import Policy
 
 from .world import DUAL, POLICY, ModelWorld, shuffled
@@ -22,7 +22,9 @@ def plan_is_safe(cluster: Cluster, policy: Policy) -> None:
     instances = {one.id: one for one in cluster.instances or ()}
     voters = [node for node in nodes.values() if node.voter]
     needed = len(voters) // 2 + 1
-    planned = plan(cluster, policy, NOW)
+    decision = decide(cluster, policy, NOW)
+    planned, failed = decision.actions, [why for why in decision.refused if "an unexpected " in why]
+    assert not failed, f"a part of the plan fails: {failed}"
     demoted = {action.node for action in planned if isinstance(action, act.Demote) and nodes[action.node].voter}
     if demoted:
         left = [node for node in voters if node.reachable and node.id not in demoted]

@@ -29,7 +29,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit import hostile
-from tests.unit.core.world import POLICY, instance, node, observed
+from tests.unit.core.world import POLICY, instance, node, observed, record
 
 pytestmark = pytest.mark.fault(47)
 
@@ -227,34 +227,61 @@ def test_any_size_that_a_tag_remembers_is_read(first: str, second: str) -> None:
     assert found is None or found.desired >= 0
 
 
-def test_an_instance_that_cannot_be_planned_for_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+def fails_for(monkeypatch: pytest.MonkeyPatch, module: Any, function: str, identifier: str) -> None:
+    """Have a function fail for one node or instance."""
+    honest = getattr(module, function)
+
+    def fails(subject: Any, *more: Any, **named: Any) -> Any:
+        if subject.id == identifier:
+            raise KeyError("a secret")
+        return honest(subject, *more, **named)
+
+    monkeypatch.setattr(module, function, fails)
+
+
+@pytest.mark.parametrize(
+    ("module", "function", "poisoned", "left_out"),
+    [
+        (labels, "wanted", "n011", "The labelling of i-011's node"),
+        (interruptions, "of_instance", "i-011", "The removal of i-011"),
+    ],
+)
+def test_a_node_that_cannot_be_planned_for_is_left_out(
+    module: Any, function: str, poisoned: str, left_out: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     going = [instance(number, "worker", lifecycle="Terminating:Wait") for number in (11, 12)]
     nodes = [node(1, leader=True), node(2), node(3), node(11, "worker"), node(12, "worker")]
     cluster = observed([instance(1), instance(2), instance(3), *going], nodes)
-
-    def fails_for_one(honest: Any) -> Any:
-        def function(of: Any, *more: Any, **named: Any) -> Any:
-            if of.id in ("n011", "i-011"):
-                raise KeyError("a secret")
-            return honest(of, *more, **named)
-
-        return function
-
-    for module, function in ((labels, "wanted"), (interruptions, "of_instance")):
-        monkeypatch.setattr(module, function, fails_for_one(getattr(module, function)))
+    fails_for(monkeypatch, module, function, poisoned)
     decided = plan.decide(cluster, POLICY, 1000.0)
-    assert {action.instance for action in decided.actions if isinstance(action, NoteFact)} == {"i-012"}
-    removal, relabelling = decided.refused
-    assert removal.startswith("The removal of i-011 is left out of the plan: an unexpected KeyError in ")
-    assert relabelling.startswith("The labelling of i-011's node is left out of the plan: an unexpected KeyError in ")
-    assert "secret" not in removal + relabelling
+    assert "i-012" in {action.instance for action in decided.actions if isinstance(action, NoteFact)}
+    (sentence,) = decided.refused
+    assert sentence.startswith(f"{left_out} is left out of the plan: an unexpected KeyError in ")
+    assert "secret" not in sentence
 
 
-@pytest.mark.parametrize("part", ["_count", "needs"])
-def test_a_service_that_cannot_be_planned_for_is_left_out(part: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The removal of its node goes on without it."""
-    at = f"{900:.3f}"
-    facts = {labels.LEAVING: at, labels.PAUSED: at}
+def test_a_node_of_which_nobody_can_tell_whether_it_is_to_go_stays_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    facts = {labels.REQUESTED: "900", labels.LEAVING: "900.000", labels.PAUSED: "900.000", labels.DRAINED: "900.000"}
+    drained = node(11, "worker", availability="drain", labels={**node(11, "worker").labels, **facts})
+    cluster = observed([instance(1), instance(11, "worker")], [node(1, leader=True), drained], record(1))
+    fails_for(monkeypatch, interruptions, "of_instance", "i-011")
+    assert plan.decide(cluster, POLICY, 1000.0).actions == []
+
+
+def test_a_plan_that_fails_as_a_whole_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(plan.identity, "join", lambda observed: 1 // 0)
+    decided = plan.decide(replace(observed([instance(1)], [node(1)]), stale_tokens=("worker",)), POLICY, 1000.0)
+    assert [type(action).__name__ for action in decided.actions] == ["PublishTokens"]
+    (sentence,) = decided.refused
+    assert sentence.startswith("The cluster is left out of the plan: an unexpected ZeroDivisionError in ")
+
+
+@pytest.mark.parametrize(("part", "goes_on_at"), [("_count", 1000.0), ("needs", 1200.0)])
+def test_a_service_that_cannot_be_planned_for_is_left_out(
+    part: str, goes_on_at: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The removal of its node waits for it as long as for a service without a place, and then goes on."""
+    facts = {labels.LEAVING: "900.000", labels.PAUSED: "900.000"}
     leaving = node(11, "worker", availability="pause", labels={**node(11, "worker").labels, **facts})
     cluster = observed(
         [instance(1), instance(2), instance(3), instance(11, "worker", lifecycle="Terminating:Wait")],
@@ -262,6 +289,8 @@ def test_a_service_that_cannot_be_planned_for_is_left_out(part: str, monkeypatch
     )
     service = Service("s1", "web", replicas=1, healthy={"n011": 1})
     monkeypatch.setattr(surge.Surge, part, lambda *_: 1 // 0)
-    decided = plan.decide(replace(cluster, services=(service,)), POLICY, 1000.0)
-    assert any(type(action).__name__ == "Drain" for action in decided.actions)
-    assert decided.refused[0].startswith("The service web is left out of the plan: an unexpected ZeroDivisionError in ")
+    for now in (1000.0, 1200.0):
+        decided = plan.decide(replace(cluster, services=(service,)), POLICY, now)
+        assert any(type(action).__name__ == "Drain" for action in decided.actions) is (now >= goes_on_at)
+        said = "The service web is left out of the plan: an unexpected ZeroDivisionError in "
+        assert decided.refused[0].startswith(said)
