@@ -89,9 +89,10 @@ class View:
 
     def _look_at_all(self) -> tuple[Policy, Cluster]:
         keeper = self._keeper
-        policy = self._policy = keeper.policy()
+        policy, flaw = keeper.policy_or_last()
+        self._policy = policy
         observed = keeper.observe(policy)
-        self._failures = [failure.message for failure in keeper.observer.failures]
+        self._failures = [*filter(None, [flaw]), *(failure.message for failure in keeper.observer.failures)]
         try:
             groups = keeper.fleet.groups()
             self._groups, self._behind = report.groups(groups), report.behind(observed, groups)

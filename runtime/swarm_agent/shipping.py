@@ -16,6 +16,7 @@ from typing import Callable, List, Optional
 from ansible_collections.swarm.aws.plugins.module_utils._core import journal
 from ansible_collections.swarm.aws.plugins.module_utils._core.errors import SwarmError
 from ansible_collections.swarm.aws.plugins.module_utils._core.journal import Entry
+from ansible_collections.swarm.aws.plugins.module_utils.adapters import files
 from ansible_collections.swarm.aws.plugins.module_utils.adapters.aws import Aws
 from ansible_collections.swarm.aws.plugins.module_utils.adapters.config import Config, Logs
 from ansible_collections.swarm.aws.plugins.module_utils.adapters.logs import LogStreams
@@ -131,10 +132,8 @@ class Shipper:
             raise SwarmError(f"{self._path} does not tell how far the journal was sent: {error}") from error
 
     def _remember(self, cursor: str) -> None:
-        part = self._path.with_suffix(".part")
         try:
-            part.write_text(cursor, encoding="utf-8")
-            part.replace(self._path)
+            files.write(self._path, cursor.encode())
         except OSError as error:
             raise SwarmError(f"{self._path} cannot be written: {error.strerror}") from error
         self._cursor = cursor

@@ -231,6 +231,10 @@ class Site:
         words = ["journalctl", "--unit=swarm-agent", "--output=cat", "--no-pager", '--grep="event": "action"']
         return [json.loads(line) for line in self.on(instance, *words).output.splitlines() if line.startswith("{")]
 
+    def kill_host(self, instance: str) -> None:
+        """End an instance's host as failing hardware would: no shutdown, no call to AWS."""
+        connect().containers.get(self.lab.container(instance)).kill()
+
     def ssh(self, instance: str, command: str) -> Run:
         """Run a command on an instance over SSH, as its login user."""
         return self.command("python", "-m", "lab", "ssh", "--name", self.lab.name, instance, command, seconds=60)

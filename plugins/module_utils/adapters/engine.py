@@ -24,6 +24,7 @@ from .._core.join.ports import (
 )
 from .._core.join.truth import InvalidTruth, Memory, Truth
 from .._core.parsing import SHAPE_ERRORS, whole
+from . import files
 from .certificate import subject
 from .commands import Commands
 from .missing import exceptions
@@ -181,10 +182,7 @@ class DockerEngine(EngineApi):
             return
         try:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            # At once or not at all.
-            part = path.with_suffix(".part")
-            part.write_text(str(epoch), encoding="ascii")
-            part.replace(path)
+            files.write(path, str(epoch).encode())
         except OSError as error:
             raise Unavailable(f"{path} cannot be written: {error.strerror}") from error
 

@@ -18,6 +18,7 @@ from .._core.observe import Observer
 from .._core.policy import Policy, PolicyError
 from .._core.publication import Publication
 from .._core.reconcile import Pass, reconcile
+from . import files
 from .autoscaling import Fleet
 from .aws import Aws
 from .balancing import TargetGroups
@@ -84,10 +85,7 @@ class Keeper:
         # Without it only the time without a policy gets harder.
         with contextlib.suppress(OSError):
             if not path.exists() or path.read_bytes() != content:
-                # At once or not at all.
-                part = path.with_suffix(".part")
-                part.write_bytes(content)
-                part.replace(path)
+                files.write(path, content)
 
     def observe(self, policy: Policy) -> Cluster:
         """What there is now; what could not be observed stands in ``observer.failures``."""

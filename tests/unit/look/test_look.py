@@ -12,6 +12,7 @@ from unittest.mock import Mock
 import pytest
 from ansible_collections.swarm.aws.plugins.module_utils._core.cluster import Cluster, Instance, Node, Record, Service
 from ansible_collections.swarm.aws.plugins.module_utils._core.errors import Unavailable
+from ansible_collections.swarm.aws.plugins.module_utils._core.join.truth import Published, Truth
 from ansible_collections.swarm.aws.plugins.module_utils._core.policy import Group, Policy
 from ansible_collections.swarm.aws.plugins.module_utils.adapters.config import Config
 from ansible_collections.swarm.aws.runtime.swarm_agent import look as agent
@@ -205,12 +206,20 @@ class Keeper:
         self.node, self.looks = WORKER, 0
         self.away = False
 
-    def policy(self):
-        return Policy("example", {"manager": Group("manager"), "worker": Group("worker")})
+    def policy_or_last(self):
+        return Policy("example", {"manager": Group("manager"), "worker": Group("worker")}), ""
 
     def observe(self, policy):
         self.looks += 1
-        return Cluster("s", "s", self.nodes(), INSTANCES, Record(), (), services=self.services())
+        return Cluster(
+            "s",
+            Published(Truth("formed", "i-001", "", 2, "s"), "v"),
+            self.nodes(),
+            INSTANCES,
+            Record(),
+            (),
+            services=self.services(),
+        )
 
     def nodes(self):
         if self.away:

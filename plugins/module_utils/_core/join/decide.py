@@ -222,7 +222,9 @@ def _unsettled(me: Me, view: View) -> Optional[Action]:
 def _forming(me: Me, view: View, claim: Optional[Stored[Truth]]) -> Action:
     """What to do while no swarm is published."""
     engine = view.membership
-    if view.flaw and not (me.role == MANAGER and _remembers(engine)):
+    if me.role == MANAGER and _remembers(engine):
+        return _finish(me, view)
+    if view.flaw:
         return Wait(view.flaw)
     if me.role != MANAGER and engine.state == ACTIVE:
         return Wait(
@@ -230,8 +232,6 @@ def _forming(me: Me, view: View, claim: Optional[Stored[Truth]]) -> Action:
         )
     if me.role != MANAGER:
         return Wait("No swarm is published yet; a manager has to initialise it.")
-    if _remembers(engine):
-        return _finish(me, view)
     if engine.state == ACTIVE and not (engine.made_by or "").startswith(f"{me.cluster}/"):
         return _foreign(
             engine,

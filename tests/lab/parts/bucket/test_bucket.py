@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from lab.engine import connect
 from tests.lab.load import Load
 from tests.lab.site import RECORD, Site, say
 
@@ -41,7 +40,7 @@ def unreadable(site: Site) -> None:
     site.aws("s3").put_object(Bucket=site.bucket, Key="cluster.json", Body=b"{")
 
 
-def emptied(site: Site, *keep: str) -> None:
+def emptied(site: Site) -> None:
     """Without the objects that the nodes do not write themselves nothing boots, so those stay."""
     s3 = site.aws("s3")
     for page in s3.get_paginator("list_object_versions").paginate(Bucket=site.bucket):
@@ -54,7 +53,7 @@ def kill_follower(site: Site) -> str:
     """End the host of a manager that does not lead, as failing hardware would. Returns its public address."""
     follower = site.one("follower")
     address: str = next(one["public_ip"] for one in site.instances() if one["instance_id"] == follower)
-    connect().containers.get(site.lab.container(follower)).kill()
+    site.kill_host(follower)
     return address
 
 

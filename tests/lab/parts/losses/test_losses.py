@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from lab.engine import connect
 from tests.lab.site import Site
 
 
@@ -21,7 +20,7 @@ def test_fault_14_a_terminated_worker_is_replaced(site: Site) -> None:
 def test_fault_12_a_host_that_fails_is_replaced(site: Site) -> None:
     site.settle()
     manager = sorted(_group(site, "manager"))[0]
-    connect().containers.get(site.lab.container(manager)).kill()
+    site.kill_host(manager)
     site.wait("another manager", lambda: manager not in _group(site, "manager") and len(_group(site, "manager")) == 3)
     assert manager not in {node.instance for node in site.settle()}
     site.settle_record()

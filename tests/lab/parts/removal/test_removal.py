@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from lab.engine import connect
 from tests.lab.load import Load
 from tests.lab.site import CLUSTER, RECORD, Site, say
 
@@ -129,7 +128,7 @@ def test_fault_12_a_host_that_fails_under_load_costs_requests_only_until_dns_for
     address = next(one["public_ip"] for one in site.instances() if one["instance_id"] == manager)
     with Load(site.lab, RECORD) as load:
         site.wait("the load to have begun", lambda: load.result.sent > 200)
-        connect().containers.get(site.lab.container(manager)).kill()
+        site.kill_host(manager)
         killed, began = time.time(), datetime.now(UTC).isoformat(timespec="milliseconds")
         site.wait("the record to forget it", lambda: address not in site.addresses())
         forgotten = time.time() - killed

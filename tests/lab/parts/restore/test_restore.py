@@ -104,7 +104,7 @@ def test_fault_36_two_of_three_managers_disks_are_gone(site: Site, kept: dict[st
     cluster, (survivor, *lost) = site.truth()["cluster_id"], sorted(site.managers())
     for instance in lost:
         with contextlib.suppress(NotFound):
-            connect().containers.get(site.lab.container(instance)).kill()
+            site.kill_host(instance)
         remove_instance(connect(), site.lab.container(instance))
     site.wait("the quorum to be lost", lambda: not site.managers())
     run = site.playbook("playbooks/restore.yml")

@@ -13,7 +13,6 @@ import pytest
 
 from lab import pages
 from lab.authority import Authority
-from lab.engine import connect
 from tests.lab import acme
 from tests.lab.load import Load
 from tests.lab.site import CLUSTER, RECORD, ROOT, Run, Site, say
@@ -220,7 +219,7 @@ def test_a_host_that_fails_takes_along_no_more_than_what_was_under_way(site: Sit
     address = next(one["public_ip"] for one in site.instances() if one["instance_id"] == instance)
     with Load(site.lab, RECORD, trust=edge.trust) as load:
         site.wait("the load to have begun", lambda: load.result.sent >= ENOUGH)
-        connect().containers.get(site.lab.container(instance)).kill()
+        site.kill_host(instance)
         killed = time.time()
         site.wait("the record to be without it", lambda: address not in site.addresses())
         forgotten = time.time() - killed
