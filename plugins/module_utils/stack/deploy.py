@@ -95,6 +95,8 @@ class Deployment:
         if release:
             self._engine.add("configs", release)
         if self.report.changed or self._options.reapply:
+            for name in images.changed_since(before):
+                self._engine.forget_image(name)
             self._engine.deploy(
                 self._bundle.stack,
                 compose.command_input(self._noting_grants(definition)),

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from . import images
 from . import releases as known_releases
 from .compose import NAMESPACE, Blob
 from .credentials import Credentials
@@ -128,6 +129,14 @@ class Engine:
         options += ["--with-registry-auth"] if registry_auth or credentials else []
         with _logged_in(credentials, own=registry_auth) as environment:
             self._stack(["deploy", *options, "--compose-file", "-", stack], definition, environment)
+
+    def forget_image(self, service: str) -> None:
+        """Have the next deployment set the service's image, whatever it was the last time. Raises StackError."""
+        code, _output, errors = self._run(
+            ["docker", "service", "update", "--quiet", "--detach", "--label-rm", images.LABEL, service]
+        )
+        if code:
+            raise StackError(f"Docker refuses to change a label of the service {service}: {errors.strip()}")
 
     def releases(self, stack: str) -> list[Release]:
         """What the stack was deployed as, the newest last."""

@@ -8,6 +8,8 @@ from typing import Any
 
 from .errors import StackError
 
+# By which `docker stack deploy` remembers the image that it was told.
+LABEL = "com.docker.stack.image"
 _REFERENCE = re.compile(
     r"(?P<name>[a-z0-9][\w./:-]*?)(?::(?P<tag>[\w][\w.-]{0,127}))?(?:@(?P<digest>sha256:[0-9a-f]{64}))?"
 )
@@ -35,6 +37,19 @@ def registry_of(image: str) -> str:
 def digest_of(image: str) -> str | None:
     """The digest in a reference, if it has one."""
     return image.partition("@")[2] or None
+
+
+def changed_since(services: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """The services whose image somebody changed after the last deployment, as by `docker service update --image`.
+
+    `docker stack deploy` leaves such an image as it is as long as the definition's is that of the last deployment, by
+    this label.
+    """
+    return [
+        name
+        for name, service in sorted(services.items())
+        if service["Spec"]["Labels"].get(LABEL, "") != service["Spec"]["TaskTemplate"]["ContainerSpec"]["Image"]
+    ]
 
 
 def recorded(image: str, services: Mapping[str, Mapping[str, Any]]) -> str | None:

@@ -65,6 +65,16 @@ def test_a_registry_that_is_away_is_no_reason_to_roll(engine: MemoryEngine) -> N
     assert any("app:1.0 stays at sha256:aaaa" in warning for warning in report.warnings)
 
 
+def test_an_image_that_was_changed_by_hand_is_the_definitions_again(engine: MemoryEngine) -> None:
+    """Docker's command leaves it as it is where the definition has not changed since the last deployment."""
+    deployment(engine, bundle()).run(check=False)
+    engine.update_image("shop_web", f"app@{engine.registry['app:2.0']}")
+    report = deployment(engine, bundle()).run(check=False)
+    image = engine.live["shop_web"]["Spec"]["TaskTemplate"]["ContainerSpec"]["Image"]
+    assert (report.changed, image) == (True, f"app:1.0@{world.DIGEST}")
+    assert not deployment(engine, bundle()).run(check=False).changed
+
+
 def test_an_image_that_is_nowhere_is_refused_before_anything_is_made(engine: MemoryEngine) -> None:
     with pytest.raises(StackError, match=r"The image app:9 of service 'web' cannot be found: manifest unknown\. Check"):
         deployment(engine, bundle(TAG="9")).run(check=False)

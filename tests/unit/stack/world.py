@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ansible_collections.swarm.aws.plugins.module_utils._core.registries import Grant, Registry
-from ansible_collections.swarm.aws.plugins.module_utils.stack import compose, converge, deploy, releases
+from ansible_collections.swarm.aws.plugins.module_utils.stack import compose, converge, deploy, images, releases
 from ansible_collections.swarm.aws.plugins.module_utils.stack.converge import Clock, State
 from ansible_collections.swarm.aws.plugins.module_utils.stack.credentials import Credentials
 from ansible_collections.swarm.aws.plugins.module_utils.stack.deploy import Deployment, Options
@@ -107,6 +107,14 @@ class MemoryEngine:
             raise StackError(f"Docker refuses the stack: {self.refused}")
         return []
 
+    def forget_image(self, service: str) -> None:
+        del self.live[service]["Spec"]["Labels"][images.LABEL]
+
+    def update_image(self, service: str, image: str) -> None:
+        """As `docker service update --image` does."""
+        self.live[service]["Spec"]["TaskTemplate"]["ContainerSpec"]["Image"] = image
+        self.made[service] = [self._task(service, self.live[service]["Spec"], node) for node in NODES]
+
     def releases(self, stack: str) -> list[releases.Release]:
         return releases.read(
             {"ID": f"id-{name}", "Spec": {"Labels": blob.labels, "Data": base64.b64encode(blob.data).decode()}}
@@ -143,6 +151,8 @@ class MemoryEngine:
             full = f"{stack}_{name}"
             spec = self._spec(service, document)
             old = self.live.get(full)
+            if old and old["Spec"]["Labels"].get(images.LABEL) == service["image"]:
+                spec["TaskTemplate"]["ContainerSpec"]["Image"] = old["Spec"]["TaskTemplate"]["ContainerSpec"]["Image"]
             kept[full] = {"ID": f"id-{full}", "Spec": spec}
             if old and old["Spec"] != spec:
                 kept[full]["PreviousSpec"] = old["Spec"]
@@ -182,7 +192,8 @@ class MemoryEngine:
             names = [document[section][key].get("name", key) for key in compose.sources(service, section)]
             container[section.title()] = [{f"{kind}Name": name, f"{kind}ID": f"id-{name}"} for name in names]
         mode = {"Global": {}} if deploy.get("mode") == "global" else {"Replicated": {"Replicas": deploy["replicas"]}}
-        return {"Labels": deploy["labels"], "Mode": mode, "TaskTemplate": {"ContainerSpec": container}}
+        labels = {**deploy["labels"], images.LABEL: service["image"]}
+        return {"Labels": labels, "Mode": mode, "TaskTemplate": {"ContainerSpec": container}}
 
 
 class FakeTime:
