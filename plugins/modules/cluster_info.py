@@ -242,13 +242,12 @@ failures:
   elements: str
 """
 
-import time
-
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils._core import report
 from ..module_utils._core.errors import SwarmError
 from ..module_utils._core.plan import decide
+from ..module_utils.adapters.clock import aws_time
 from ..module_utils.adapters.swarm import manager_here
 from ..module_utils.verbs.on_manager import ARGUMENTS, keeper
 
@@ -258,7 +257,7 @@ def show(cluster):
     manager_here(cluster.swarm)
     policy, flaw = cluster.policy_or_last()
     observed = cluster.observe(policy)
-    failures = [*filter(None, [flaw]), *(failure.message for failure in cluster.observer.failures)]
+    failures = [*filter(None, [flaw, aws_time.flaw()]), *(failure.message for failure in cluster.observer.failures)]
     if observed.nodes is None:
         raise SwarmError(" ".join(failures) or "The engine does not tell the nodes.")
     groups, status = (), {}
@@ -267,7 +266,9 @@ def show(cluster):
         status = cluster.read_status()
     except SwarmError as error:
         failures.append(str(error))
-    decision = decide(observed, policy, time.time())
+    if status.get("agents"):
+        failures.append(f"Said by the agent that acts: {status['agents']}")
+    decision = decide(observed, policy, aws_time.now())
     return {
         "members": report.members(observed, policy.dns.addresses if policy.dns else "public"),
         "groups": report.groups(groups),

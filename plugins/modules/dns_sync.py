@@ -96,6 +96,7 @@ from ..module_utils._core.actions import SyncRecord
 from ..module_utils._core.apply import Refused
 from ..module_utils._core.errors import SwarmError
 from ..module_utils._core.plan import decide
+from ..module_utils.adapters.clock import aws_time
 from ..module_utils.verbs.on_manager import ARGUMENTS, keeper, look
 
 # Seconds between two looks.
@@ -140,7 +141,7 @@ def due(policy, observed):
     foreign = dns.foreign(observed.record, policy.dns, policy.owner)
     if foreign:
         raise SwarmError(foreign)
-    decision = decide(observed, policy, time.time())
+    decision = decide(observed, policy, aws_time.now())
     return decision, next((action for action in decision.actions if isinstance(action, SyncRecord)), None)
 
 

@@ -132,11 +132,12 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils._core.errors import SwarmError
 from ..module_utils._core.watch import STAGES
+from ..module_utils.adapters.clock import aws_time
 from ..module_utils.verbs.on_manager import ARGUMENTS, keeper, look
 from ..module_utils.verbs.removal import Removal, describe
 
 
-def drain(cluster, params, *, check: bool, now=time.time, sleep=time.sleep) -> dict:
+def drain(cluster, params, *, check: bool, now=aws_time.now, sleep=time.sleep) -> dict:
     """Do the module's work with a Keeper and return its result. Raises SwarmError."""
     policy, observed = look(cluster)
     removal = Removal(cluster, policy, observed, params["instance"], now=now, sleep=sleep)

@@ -78,13 +78,14 @@ import time
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils._core.errors import SwarmError
+from ..module_utils.adapters.clock import aws_time
 from ..module_utils.verbs.on_manager import ARGUMENTS, keeper, look
 from ..module_utils.verbs.rebalancing import Rebalancing
 
 OVER = "there was no time left for it"
 
 
-def rebalance(params, *, check: bool, now=time.time, sleep=time.sleep) -> dict:
+def rebalance(params, *, check: bool, now=aws_time.now, sleep=time.sleep) -> dict:
     """Do the module's work and return its result. Raises SwarmError."""
     cluster = keeper(params)
     work = Rebalancing(cluster.swarm, lambda: look(cluster), now=now, sleep=sleep)

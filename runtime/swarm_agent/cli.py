@@ -95,7 +95,7 @@ def work(config: Config, notify: Notifier, log: Log, deleted: Optional[str] = No
     joined = join(config, notify, log, deleted)
     log.info(f"This node is a member of the swarm {joined.cluster_id}.", node_id=joined.node_id)
     notify.status(f"Member of the swarm {joined.cluster_id}")
-    watch = Watch(config, notify)
+    watch = Watch(config, notify, log)
     if config.role == "manager":
         # Workers have no use for it.
         from . import loop

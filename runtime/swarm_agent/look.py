@@ -15,6 +15,7 @@ from ansible_collections.swarm.aws.plugins.module_utils._core.cluster import Clu
 from ansible_collections.swarm.aws.plugins.module_utils._core.errors import SwarmError
 from ansible_collections.swarm.aws.plugins.module_utils._core.plan import decide
 from ansible_collections.swarm.aws.plugins.module_utils._core.policy import Policy
+from ansible_collections.swarm.aws.plugins.module_utils.adapters.clock import aws_time
 from ansible_collections.swarm.aws.plugins.module_utils.adapters.config import Config
 from ansible_collections.swarm.aws.plugins.module_utils.adapters.keeping import Keeper
 from ansible_collections.swarm.aws.plugins.module_utils.adapters.swarm import manager_here
@@ -53,7 +54,7 @@ def run(config: Config, stream: Optional[TextIO] = None) -> int:
 class View:
     """The cluster as this manager sees it, looked at again and again."""
 
-    def __init__(self, keeper: Keeper, config: Config, node: str, now: Callable[[], float] = time.time) -> None:
+    def __init__(self, keeper: Keeper, config: Config, node: str, now: Callable[[], float] = aws_time.now) -> None:
         """``node`` is this manager's ID in the swarm."""
         self._keeper, self._now = keeper, now
         self._head = {"cluster": config.cluster, "region": config.region, "told_by": node, "version": VERSION}

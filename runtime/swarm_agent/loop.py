@@ -6,9 +6,8 @@ from collections import deque
 from datetime import datetime, timezone
 from typing import Any, Callable, Deque, Dict, List, Mapping, Optional, Tuple
 
-from ansible_collections.swarm.aws.plugins.module_utils._core import events, identity, interruptions, report
+from ansible_collections.swarm.aws.plugins.module_utils._core import deputy, events, identity, interruptions, report
 from ansible_collections.swarm.aws.plugins.module_utils._core.cluster import Interruption
-from ansible_collections.swarm.aws.plugins.module_utils._core.deputy import Deputy
 from ansible_collections.swarm.aws.plugins.module_utils._core.errors import SwarmError, unexpected
 from ansible_collections.swarm.aws.plugins.module_utils._core.policy import Policy
 from ansible_collections.swarm.aws.plugins.module_utils._core.reconcile import Pass
@@ -80,7 +79,7 @@ class Loop:
         self._listed_at: Optional[float] = None
         # Whether it acts: as the leader's agent, or for one that is silent.
         self._leading: Optional[bool] = None
-        self._deputy, self._silent = Deputy(), ""
+        self._deputy, self._silent = deputy.Deputy(), ""
         self._looked_for_leader_at: Optional[float] = None
         # Passes in a row that did something.
         self._busy = 0
@@ -104,7 +103,8 @@ class Loop:
         began = self._clock.now()
         result = self._keeper.reconcile(policy)
         if self._monitor is not None:
-            self._monitor.passed(result, policy, self._clock.now() - began, self._policy_flaw)
+            seconds = self._clock.now() - began
+            self._monitor.passed(result, policy, seconds, self._policy_flaw, for_another=bool(self._silent))
         self._tell(result)
         self._dismiss_messages(result)
         self._write_status(result)
@@ -125,19 +125,14 @@ class Loop:
         """Whether this agent is the one that acts."""
         try:
             leads = self._keeper.swarm.leads()
-            silent = "" if leads else self._silent_leader()
+            self._silent = silent = "" if leads else self._silent_leader()
         except SwarmError as error:
             # Also when too many managers are lost: then nobody leads, and nothing can be changed.
-            self._say(
-                "leader",
-                f"Whether this manager leads cannot be told, so nothing is done: {error} If its engine hangs, restart "
-                "it (`systemctl restart docker`) or remove the node. If too many managers are lost for good, bring the "
-                "swarm back: ansible-playbook playbooks/restore.yml.",
-            )
+            self._say("leader", deputy.unknown(error))
             self._notify.status(f"Cannot tell who leads: {error} If managers are lost for good: playbooks/restore.yml")
             self._leading = None
             return False
-        self._say("deputy", f"The agent of the leader {silent} is silent, so this one acts for it." if silent else "")
+        self._say("deputy", deputy.silent(self._silent))
         acts = leads or bool(silent)
         if acts != self._leading:
             self._log.info("This manager leads the swarm." if leads else "Another manager leads the swarm.")
@@ -149,18 +144,25 @@ class Loop:
             self._policy_read_at = None
         return acts
 
+    def _agents_flaw(self) -> str:
+        return " ".join(filter(None, [deputy.silent(self._silent), self._clock.flaw()]))
+
     def _silent_leader(self) -> str:
         """The leader whose agent is silent and for which this one has to act. Raises SwarmError."""
         now = self._clock.now()
         if self._looked_for_leader_at is None or now - self._looked_for_leader_at >= LIST_EVERY:
             self._looked_for_leader_at = now
+            own = self._keeper.swarm.here()
+            if own is None:
+                # A worker, as after a demotion by hand: it knows no nodes.
+                self._deputy, self._silent = deputy.Deputy(), ""
+                return ""
             try:
                 listed = self._keeper.listed_by()
             except SwarmError:
                 # Whom S3 does not answer hears nobody, and nobody hears it.
-                self._deputy, self._silent = Deputy(), ""
+                self._deputy, self._silent = deputy.Deputy(), ""
                 return ""
-            own = self._keeper.swarm.here() or ""
             self._silent = self._deputy.acts(own, self._keeper.swarm.nodes(), listed, now)
         return self._silent
 
@@ -201,7 +203,7 @@ class Loop:
         self._say("postponed", " ".join(result.postponed))
         waiting = f", waiting for {'; '.join(decision.awaited)}" if decision.awaited else ""
         doing = "Keeping the cluster true" if decision.acts else "Leads, and does nothing"
-        why = " ".join(filter(None, [self._policy_flaw, *decision.refused[:1]]))
+        why = " ".join(filter(None, [self._agents_flaw(), self._policy_flaw, *decision.refused[:1]]))
         self._notify.status(f"{doing}{waiting}{': ' if why else ''}{why}")
 
     def _say(self, subject: str, sentence: str) -> None:
@@ -224,6 +226,7 @@ class Loop:
             "failures": [f"{failure.service}: {failure.message}" for failure in result.failures],
             "postponed": result.postponed,
             "policy": self._policy_flaw,
+            "agents": self._agents_flaw(),
             "unhandled_messages": list(self._unhandled.values())[-LAST_UNHANDLED:],
         }
         # What was planned has been done.
@@ -239,6 +242,9 @@ class Loop:
         """List the swarm's nodes in the bucket, again and again: the swarm does not tell a node that it was deleted."""
         now, observed = self._clock.now(), result.observed
         if not result.decision.acts or observed.nodes is None or observed.swarm_id is None:
+            return
+        if observed.instances is None:
+            # Whom EC2 does not answer, as one whose clock is wrong, does nothing, and another is to act for it.
             return
         if self._listed_at is None or now - self._listed_at >= LIST_EVERY:
             nodes = [node.id for node in observed.nodes]
@@ -305,7 +311,7 @@ class Loop:
     def _leave(self, message: Message, why: str) -> None:
         """Leave a message to the dead letters, and say so the first time that it comes."""
         if message.id not in self._unhandled:
-            sentence = f"The message {message.id} in the queue is left to the dead letters: {why}."
+            sentence = events.unhandled(message.id, why)
             self._log.warning(sentence)
             self._unhandled[message.id] = sentence
             if len(self._unhandled) > KNOWN_UNHANDLED:

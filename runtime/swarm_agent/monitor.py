@@ -5,6 +5,7 @@ In threads of its own, so that neither holds up a pass, and a pass that hangs is
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections import Counter
@@ -13,11 +14,13 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Callable, Dict, List, Optional, Sequence
 
 from ansible_collections.swarm.aws.plugins.module_utils._core import metrics
+from ansible_collections.swarm.aws.plugins.module_utils._core.aws_time import AwsTime
 from ansible_collections.swarm.aws.plugins.module_utils._core.errors import SwarmError, unexpected
 from ansible_collections.swarm.aws.plugins.module_utils._core.metrics import Sample, sample
 from ansible_collections.swarm.aws.plugins.module_utils._core.names import metrics_namespace
 from ansible_collections.swarm.aws.plugins.module_utils._core.policy import Policy
 from ansible_collections.swarm.aws.plugins.module_utils._core.reconcile import Pass
+from ansible_collections.swarm.aws.plugins.module_utils.adapters.clock import aws_time
 
 from .log import Log
 
@@ -31,23 +34,26 @@ TICK = 1.0
 class Monitor:
     """Measurements of one agent. Use it as a context, in which its threads run."""
 
-    def __init__(self, sources: Any, log: Log, now: Callable[[], float] = time.time) -> None:
-        """``sources`` is the adapter of that name."""
-        self._sources, self._log, self._now = sources, log, now
+    def __init__(
+        self, sources: Any, log: Log, clock: AwsTime = aws_time, steady: Callable[[], float] = time.monotonic
+    ) -> None:
+        """``sources`` is the adapter of that name; ``steady`` only ever grows, in seconds."""
+        self._sources, self._log, self._clock, self._steady = sources, log, clock, steady
         self._lock = threading.Lock()
         self._policy: Optional[Policy] = None
-        self._leading = False
+        self._leading = self._acts_for_another = False
         self._pass: List[Sample] = []
         self._addresses: Sequence[str] = ()
-        self._pass_at = self._pass_seconds = 0.0
+        # In epoch seconds, and by the steady clock.
+        self._pass_at = self._passed_at = self._pass_seconds = 0.0
         self._passes = self._passes_sent = self._postponed = 0
         self._actions: Counter[str] = Counter()
         self._failures: Counter[str] = Counter()
         # What is asked beside the passes, by its source, and when.
         self._asked: Dict[str, List[Sample]] = {}
         self._asked_at: Dict[str, float] = {}
-        self._due = 0.0
-        self._certificate_sent_at = 0.0
+        self._due = -math.inf
+        self._host_sent_at = -math.inf
         self._said: Dict[str, str] = {}
         self._stopped = threading.Event()
         self._threads: List[threading.Thread] = []
@@ -71,16 +77,24 @@ class Monitor:
         """Another manager leads, or nobody is known to."""
         with self._lock:
             self._policy, self._leading, self._pass = policy or self._policy, False, []
+            self._acts_for_another = False
             for source in self._of_the_leader():
                 del self._asked[source], self._asked_at[source]
 
-    def passed(self, result: Pass, policy: Policy, seconds: float, policy_flaw: str = "") -> None:
-        """A pass is over, which took so long; ``policy_flaw`` says why the bucket's policy does not count, if so."""
+    def passed(
+        self, result: Pass, policy: Policy, seconds: float, policy_flaw: str = "", *, for_another: bool = False
+    ) -> None:
+        """A pass is over, which took so long.
+
+        ``policy_flaw`` says why the bucket's policy does not count, if so; ``for_another`` whether the leader's agent
+        is silent, so that this one acts for it.
+        """
         seen = metrics.measure(result.observed, policy, result.decision, policy_flaw, self._measured)
         with self._lock:
             self._policy, self._leading, self._pass = policy, True, seen
+            self._acts_for_another = for_another
             self._addresses = result.observed.record.addresses if result.observed.record else ()
-            self._pass_at, self._pass_seconds = self._now(), seconds
+            self._pass_at, self._passed_at, self._pass_seconds = self._clock.now(), self._steady(), seconds
             self._passes += result.decision.acts
             self._postponed += len(result.postponed)
             self._actions.update(type(action).__name__ for action, _change in result.done)
@@ -100,6 +114,7 @@ class Monitor:
                 sample(metrics.PASS_AT, self._pass_at),
                 sample(metrics.PASS_SECONDS, self._pass_seconds),
                 sample(metrics.POSTPONED, self._postponed),
+                *self._host(),
                 *(sample(metrics.ACTIONS, count, action=name) for name, count in sorted(self._actions.items())),
                 *(sample(metrics.FAILURES, count, service=name) for name, count in sorted(self._failures.items())),
             ]
@@ -115,7 +130,7 @@ class Monitor:
         policy = self._policy
         if policy is None:
             return
-        wanted, now = policy.monitoring, self._now()
+        wanted, now = policy.monitoring, self._steady()
         self._keep_server(wanted.port)
         monitored = wanted.port or wanted.namespace
         if now < self._due or not (monitored or policy.scales):
@@ -128,8 +143,12 @@ class Monitor:
         elif policy.scales:
             self._send_capacity(metrics_namespace(policy.cluster))
 
+    def _host(self) -> List[Sample]:
+        flaws = bool(self._clock.flaw()) + self._acts_for_another
+        return [sample(metrics.CLOCK_OFF, abs(self._clock.difference())), sample(metrics.AGENT_FLAWS, flaws)]
+
     def _fresh(self) -> bool:
-        return self._leading and self._now() - self._pass_at <= FRESH
+        return self._leading and self._steady() - self._passed_at <= FRESH
 
     def _of_the_leader(self) -> List[str]:
         """The sources that have been asked and that only the leader asks."""
@@ -137,30 +156,30 @@ class Monitor:
 
     def _ask(self, policy: Policy, now: float) -> None:
         slow = min(SLOW, SLOW_PERIODS * policy.monitoring.period)
-        self._keep("certificate", slow, now, lambda: metrics.left(self._sources.certificate(), now))
+        self._keep("certificate", slow, now, lambda: metrics.left(self._sources.certificate(), self._clock.now()))
         if not self._leading:
             return
         if policy.backup_seconds:
-            self._keep("backup", slow, now, lambda: self._backup(now))
+            self._keep("backup", slow, now, self._backup)
         queue = policy.queue
         if queue is not None:
             self._keep("queues", 0, now, lambda: self._depths(queue))
         if policy.dns is not None and self._addresses:
             name = policy.dns.record
             for port in policy.monitoring.tls_ports:
-                self._keep(f"port {port}", slow, now, partial(self._shown, name, port, now))
+                self._keep(f"port {port}", slow, now, partial(self._shown, name, port))
 
-    def _backup(self, now: float) -> List[Sample]:
+    def _backup(self) -> List[Sample]:
         newest, since = self._sources.backup()
-        return metrics.age(newest, since, now)
+        return metrics.age(newest, since, self._clock.now())
 
     def _depths(self, queue: str) -> List[Sample]:
         found = self._sources.depths(queue)
         return [sample(metrics.QUEUE, depth, queue=kind) for kind, depth in found.items()]
 
-    def _shown(self, name: str, port: int, now: float) -> List[Sample]:
+    def _shown(self, name: str, port: int) -> List[Sample]:
         until = self._sources.shown_until(name, self._addresses, port)
-        return [sample(metrics.TLS_LEFT, until - now, port=str(port))]
+        return [sample(metrics.TLS_LEFT, until - self._clock.now(), port=str(port))]
 
     def _keep(self, source: str, every: float, now: float, ask: Callable[[], List[Sample]]) -> None:
         """Ask a source anew if it is time to. What it does not tell is not known."""
@@ -185,19 +204,19 @@ class Monitor:
     def _send(self, namespace: str, period: int, now: float) -> None:
         with self._lock:
             passes = self._passes
-            found = list(self._asked.get("certificate", ()))
+            found = [*self._asked.get("certificate", ()), *self._host()]
             if self._leading:
                 found.append(sample(metrics.PASSES, passes - self._passes_sent))
                 if self._fresh():
                     found += self._pass
                     found += [one for source in self._of_the_leader() for one in self._asked[source]]
                     found.append(sample(metrics.PASS_SECONDS, self._pass_seconds))
-            elif now - self._certificate_sent_at < min(SLOW, SLOW_PERIODS * period):
+            elif now - self._host_sent_at < min(SLOW, SLOW_PERIODS * period):
                 return
         if not any(one.family.cloudwatch for one in found):
             return
         if self._put(namespace, found, 1 if period < 60 else 60):
-            self._passes_sent, self._certificate_sent_at = passes, now
+            self._passes_sent, self._host_sent_at = passes, now
 
     def _send_capacity(self, namespace: str) -> None:
         """Tell CloudWatch nothing but what groups scale by."""

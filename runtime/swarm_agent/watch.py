@@ -10,10 +10,11 @@ from typing import Optional
 from ansible_collections.swarm.aws.plugins.module_utils._core.errors import SwarmError
 from ansible_collections.swarm.aws.plugins.module_utils._core.join.decide import Join, Leave, Unlock, decide
 from ansible_collections.swarm.aws.plugins.module_utils._core.join.joiner import Joiner
-from ansible_collections.swarm.aws.plugins.module_utils.adapters.clock import SystemClock
+from ansible_collections.swarm.aws.plugins.module_utils.adapters.clock import SystemClock, aws_time
 from ansible_collections.swarm.aws.plugins.module_utils.adapters.config import Config
 from ansible_collections.swarm.aws.plugins.module_utils.adapters.joining import joiner
 
+from .log import Log
 from .notify import Notifier
 from .warm import ending
 
@@ -26,11 +27,12 @@ SIGN = 10.0
 class Watch:
     """Looks from time to time. Keeps its connections, and concludes nothing from what it cannot see."""
 
-    def __init__(self, config: Config, notify: Notifier) -> None:
-        self._config, self._notify = config, notify
+    def __init__(self, config: Config, notify: Notifier, log: Log) -> None:
+        self._config, self._notify, self._log = config, notify, log
         self._work: Optional[Joiner] = None
         self._clock = SystemClock()
         self._looked_at: Optional[float] = None
+        self._clock_told = False
         # The ID of this host's node, if the swarm does not have it any more.
         self.deleted: Optional[str] = None
 
@@ -50,6 +52,15 @@ class Watch:
             return isinstance(action, (Join, Leave, Unlock)) and not ending()
         except SwarmError:
             return False
+        finally:
+            self._tell_clock()
+
+    def _tell_clock(self) -> None:
+        """Log once that this host's clock is wrong, which AWS tells by the date of its answers."""
+        flaw = aws_time.flaw()
+        if flaw and not self._clock_told:
+            self._log.warning(flaw)
+        self._clock_told = bool(flaw)
 
     def wait(self) -> None:
         """Return when the node is left behind."""

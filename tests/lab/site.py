@@ -226,6 +226,10 @@ class Site:
         """All that an instance's agent has said."""
         return self.on(instance, "journalctl", "--unit=swarm-agent", "--no-pager").output
 
+    def agent_status(self, instance: str) -> str:
+        """What an instance's agent tells systemd."""
+        return self.must(instance, "systemctl", "show", "--property=StatusText", "swarm-agent")
+
     def actions(self, instance: str) -> list[dict[str, Any]]:
         """What an instance's agent has logged of its actions: `time`, `action`, `before`, `after` and more."""
         words = ["journalctl", "--unit=swarm-agent", "--output=cat", "--no-pager", '--grep="event": "action"']

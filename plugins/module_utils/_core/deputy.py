@@ -15,6 +15,20 @@ from .join.ports import Stored
 SILENT_AFTER = 90.0
 
 
+def silent(leader: str) -> str:
+    """What people are told of a leader, by its node's ID, whose agent is silent; empty if that is none."""
+    return leader and f"The agent of the leader {leader} is silent, so this one acts for it."
+
+
+def unknown(why: object) -> str:
+    """What people are told if an agent cannot tell whether its manager leads."""
+    return (
+        f"Whether this manager leads cannot be told, so nothing is done: {why} If its engine hangs, restart it "
+        "(`systemctl restart docker`) or remove the node. If too many managers are lost for good, bring the swarm "
+        "back: ansible-playbook playbooks/restore.yml."
+    )
+
+
 class Deputy:
     """Notices on a manager that does not lead whether the leader's agent is heard of."""
 

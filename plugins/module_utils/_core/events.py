@@ -45,6 +45,11 @@ class Event:
     interruptions: Tuple[Interruption, ...] = ()
 
 
+def unhandled(identifier: str, why: str) -> str:
+    """What people are told of a message that cannot be handled."""
+    return f"The message {identifier} in the queue is left to the dead letters: {why}."
+
+
 def parse(body: str, now: float = 0.0) -> Optional[Event]:
     """Read a message; None if it is none that is known, and should be seen by a person. ``now`` is in epoch seconds."""
     try:

@@ -82,7 +82,7 @@ RECORD_DIFFERENCES = Family(
 BUCKET_FLAWS = Family(
     "swarm_bucket_flaws",
     "What is missing or wrong in the bucket: the cluster's record, the policy.",
-    cloudwatch="BucketFlaws",
+    cloudwatch="Flaws",
 )
 INTERRUPTIONS = Family("swarm_interruptions", "Instances that are to go, and whether they wait or are held back.")
 PLANNED = Family("swarm_actions_planned", "Actions that the last pass found to be due.")
@@ -100,6 +100,12 @@ CERTIFICATE_LEFT = Family(
     "How much longer this node's certificate is valid.",
     cloudwatch="CertificateLeft",
     unit="Seconds",
+)
+CLOCK_OFF = Family("swarm_clock_difference_seconds", "How far this node's clock is off AWS's time.")
+AGENT_FLAWS = Family(
+    "swarm_agent_flaws",
+    "What is wrong where agents run: this node's clock; the leader's agent, which is silent.",
+    cloudwatch="Flaws",
 )
 TLS_LEFT = Family(
     "swarm_tls_certificate_left_seconds",

@@ -65,7 +65,7 @@ def _watching(
     scaling = sum(bool(group["scaling"]) for group in groups) * (table["metric"] + 2 * table["alarm"])
     if not monitoring or not monitoring["alarms"]:
         return float(scaling)
-    sent = sum(bool(family.cloudwatch) and not family.dimension for family in metrics.FAMILIES)
+    sent = len({family.cloudwatch for family in metrics.FAMILIES if family.cloudwatch and not family.dimension})
     dearer = HIGH_RESOLUTION if monitoring["period_seconds"] < 60 else 1
     # Seven on the metrics sent, one on dead letters; for each group one on one of AWS's metrics and one on two.
     alarms = 7 * dearer + 1 + 3 * len(groups)

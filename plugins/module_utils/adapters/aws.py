@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import time
+from email.utils import parsedate_to_datetime
 from typing import Any, Callable, Dict, Iterator
 
 from .._core.errors import SwarmError, Unavailable, Unreadable
 from .._core.parsing import SHAPE_ERRORS
+from .clock import aws_time
 from .missing import exceptions
 
 try:
@@ -54,6 +57,8 @@ class Aws:
                     user_agent_extra="swarm.aws",
                 ),
             )
+            self._clients[service].meta.events.register_first("before-call", _asked)
+            self._clients[service].meta.events.register_first("after-call", _answered)
         return self._clients[service]
 
     def _new_session(self) -> Any:
@@ -98,6 +103,19 @@ class Aws:
 def code(error: Any) -> str:
     """The code of an error that AWS answered with, or an empty string."""
     return str(getattr(error, "response", {}).get("Error", {}).get("Code", ""))
+
+
+def _asked(context: Dict[str, Any], **_: object) -> None:
+    context["asked_at"] = time.monotonic()
+
+
+def _answered(http_response: Any, context: Dict[str, Any], **_: object) -> None:
+    """Errors come here too, also that a signature is of the wrong time."""
+    try:
+        date = parsedate_to_datetime(http_response.headers["Date"]).timestamp()
+    except (KeyError, TypeError, ValueError):
+        return
+    aws_time.heard(date, time.monotonic() - context["asked_at"])
 
 
 def _line(error: BaseException) -> str:

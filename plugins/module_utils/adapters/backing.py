@@ -16,6 +16,7 @@ from .._core.policy import Policy
 from . import state
 from .aws import Aws
 from .backups import Backups
+from .clock import aws_time
 from .keeping import Keeper
 from .metadata import Metadata
 from .store import S3Store
@@ -81,7 +82,7 @@ class Backing:
         own, policy = self._keeper.swarm.here(), self.policy()
         if own is None:
             return Done("This node is no manager.")
-        if not backups.due(self._backups.names(), policy.backup_seconds, time.time()):
+        if not backups.due(self._backups.names(), policy.backup_seconds, aws_time.now()):
             return Done("No backup is due.")
         if not backups.on_duty(self._keeper.swarm.nodes(), own):
             return Done("Another manager backs up.")
@@ -116,12 +117,12 @@ class Backing:
             )
 
     def _name(self) -> str:
-        return backups.name_of(time.time(), Metadata().identity().instance)
+        return backups.name_of(aws_time.now(), Metadata().identity().instance)
 
     def _take(self) -> tuple[Manifest, float]:
         identity = Metadata().identity()
-        facts = settled(self._keeper.swarm.facts, self._keeper.swarm.agree, time.time, time.sleep)
-        at = time.time()
+        facts = settled(self._keeper.swarm.facts, self._keeper.swarm.agree, time.monotonic, time.sleep)
+        at = aws_time.now()
         folder, archive = SCRATCH / "swarm", SCRATCH / "swarm.tar.gz"
         copy = self._copy_unlocked if facts.locked else self._copy
         held = copy(facts.root / "swarm", folder)
@@ -148,11 +149,11 @@ class Backing:
         Docker makes no new swarm out of a locked state, whoever has the key. If this process dies meanwhile, the
         leader's agent locks it again.
         """
-        lock, deadline = self._keeper.lock, time.time() + _UNLOCK_SECONDS
+        lock, deadline = self._keeper.lock, time.monotonic() + _UNLOCK_SECONDS
         lock.lock(False)
         try:
             while state.locked(source):
-                if time.time() >= deadline:
+                if time.monotonic() >= deadline:
                     raise Unavailable(f"The managers' state was still locked after {_UNLOCK_SECONDS:.0f} s.")
                 time.sleep(_LOOK)
             held = self._copy(source, target)

@@ -1,10 +1,15 @@
-"""The host's time."""
+"""The host's time, and AWS's."""
 
 from __future__ import annotations
 
 import time
 from datetime import datetime, timezone
 from typing import Callable
+
+from .._core.aws_time import AwsTime
+
+# Of this host, so that every session with AWS tells it, and everybody may ask.
+aws_time = AwsTime(time.time, time.monotonic)
 
 
 class SystemClock:
@@ -17,7 +22,11 @@ class SystemClock:
         return time.monotonic()
 
     def timestamp(self) -> str:
-        return datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+        return datetime.fromtimestamp(aws_time.now(), timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+    def flaw(self) -> str:
+        """What people are told of the host's clock; empty if it is right."""
+        return aws_time.flaw()
 
     def wait(self, seconds: float, reason: str) -> None:
         self._waited(seconds, reason)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import time
 from pathlib import Path
 from typing import Any, Callable, Collection, Mapping, Optional, Tuple
 
@@ -22,6 +21,7 @@ from . import files
 from .autoscaling import Fleet
 from .aws import Aws
 from .balancing import TargetGroups
+from .clock import aws_time
 from .ecr import Ecr
 from .engine import Managers
 from .keys import Locks, UnlockKeys
@@ -39,7 +39,7 @@ class Keeper:
 
     def __init__(self, cluster: str, region: str, bucket: str, *, alive: Callable[[], None] = lambda: None) -> None:
         """``alive`` is called between requests. Raises SwarmError if an SDK is missing."""
-        self._cluster, self._bucket, self._now, self._alive = cluster, bucket, time.time, alive
+        self._cluster, self._bucket, self._now, self._alive = cluster, bucket, aws_time.now, alive
         self._aws = Aws(region)
         self._store = S3Store(self._aws, bucket)
         self.swarm = DockerSwarm()

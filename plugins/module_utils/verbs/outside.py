@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple, TypeVar
 
 from .._core import names, report
@@ -12,6 +11,7 @@ from .._core.errors import SwarmError
 from .._core.policy import Policy
 from ..adapters import aws as adapter
 from ..adapters.autoscaling import Fleet
+from ..adapters.clock import aws_time
 from ..adapters.records import Records
 from ..adapters.store import S3Store
 from ..aws import tags
@@ -52,7 +52,7 @@ class Outside:
 
     def look(self) -> Dict[str, Any]:
         """The cluster as `cluster_info` tells it, without what only a manager knows. Raises ProvisionError."""
-        fleet = Fleet(self._aws, self._cluster, time.time)
+        fleet = Fleet(self._aws, self._cluster, aws_time.now)
         try:
             instances = fleet.instances()
         except SwarmError as error:
@@ -87,7 +87,7 @@ class Outside:
 
     def _calls(self) -> Sequence[Tuple[str, str, Dict[str, Any]]]:
         tagged = {"Filters": tags.of_cluster_filter(self._cluster)}
-        names = [one.name for one in self._asked(Fleet(self._aws, self._cluster, time.time).groups) or ()]
+        names = [one.name for one in self._asked(Fleet(self._aws, self._cluster, aws_time.now).groups) or ()]
         policy = self._asked(self._policy)
         calls: List[Tuple[str, str, Dict[str, Any]]] = [
             ("ec2", "describe_instances", tagged),
@@ -112,7 +112,7 @@ class Outside:
     def _record(self, policy: Policy) -> Optional[Record]:
         if policy.dns is None:
             return None
-        return Records(self._aws, time.time, tuple).read(policy.dns)
+        return Records(self._aws, aws_time.now, tuple).read(policy.dns)
 
     def _asked(self, question: Callable[[], Result]) -> Optional[Result]:
         try:

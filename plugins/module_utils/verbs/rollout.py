@@ -9,6 +9,7 @@ from .._core import rolling
 from .._core.cluster import Cluster, ScalingGroup
 from .._core.errors import SwarmError
 from .._core.policy import Policy
+from ..adapters.clock import aws_time
 
 # Seconds between two looks.
 LOOK = 2.0
@@ -24,7 +25,7 @@ class Rollout:
         look: Look,
         groups: Callable[[], Tuple[ScalingGroup, ...]],
         *,
-        now: Callable[[], float] = time.time,
+        now: Callable[[], float] = aws_time.now,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         """``look`` tells what there is, ``groups`` the Auto Scaling groups; both raise SwarmError."""

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Collection, Mapping
 from datetime import UTC, datetime
+from math import floor
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ansible_collections.swarm.aws.plugins.module_utils._core import actions as act
 from ansible_collections.swarm.aws.plugins.module_utils._core import apply as core
+from ansible_collections.swarm.aws.plugins.module_utils._core.aws_time import AwsTime
 from ansible_collections.swarm.aws.plugins.module_utils._core.backoff import Backoff
 from ansible_collections.swarm.aws.plugins.module_utils._core.cluster import Cluster, Node
 from ansible_collections.swarm.aws.plugins.module_utils._core.errors import SwarmError, Unavailable
@@ -35,6 +37,8 @@ if TYPE_CHECKING:
 RESTART_SECONDS = 10.0
 # How long an engine is waited for that answers nothing.
 ENGINE_SECONDS = 30.0
+# How far a host's clock may be off before AWS refuses what it signs.
+MOST_SKEW, MOST_SKEW_OF_S3 = 300.0, 900.0
 REFUSALS = ("ThrottlingException", "ServiceUnavailable (503)", "InternalError (500)", "Read timeout")
 Result = TypeVar("Result")
 
@@ -44,7 +48,7 @@ class SimKeeper(Keeper):
 
     def __init__(self, agent: Agent) -> None:
         self._agent = agent
-        self._now, self._alive = agent.now, lambda: None
+        self._now, self._alive = agent.aws_time.now, lambda: None
         self.swarm = SimSwarm(agent)  # type: ignore[assignment]
         self._world = core.World(
             swarm=self.swarm,
@@ -56,7 +60,7 @@ class SimKeeper(Keeper):
             peers=SimPeers(agent),
         )
         self.fleet = self._world.scaling  # type: ignore[assignment]
-        self.observer = Observer(self._world, agent.now)
+        self.observer = Observer(self._world, agent.aws_time.now)
         self._backoff = Backoff()
 
     def policy(self) -> Policy:
@@ -107,6 +111,7 @@ class Agent:
         self.world, self.machine, self.swarm = world, machine, swarm
         self.process: greenlet | None = None
         self.skew = world.rng.uniform(-1, 1) * world.weather.skew
+        self.aws_time = AwsTime(self.wall, lambda: world.now)
         # Has it act though it does not lead, as an operator's command does beside the leader's agent.
         self.acts_anyway = False
         # Until when its engine answers nothing, though Raft goes on.
@@ -141,10 +146,11 @@ class Agent:
         if not self.machine.engine_up:
             return
         self.trace("agent starts")
+        self.aws_time = AwsTime(self.wall, lambda: self.world.now)
         host = SimHost(self)
         log = Log(host)  # type: ignore[arg-type]
         try:
-            loop = Loop(SimKeeper(self), host, host, log, wall=self.wall)  # type: ignore[arg-type]
+            loop = Loop(SimKeeper(self), host, host, log, wall=lambda: datetime.fromtimestamp(self.aws_time.now(), UTC))  # type: ignore[arg-type]
             while True:
                 loop.turn()
         except SwarmError as error:
@@ -179,7 +185,10 @@ class Agent:
                 seconds = world.rng.uniform(15, 60)
                 world.stands_still_until = max(world.stands_still_until, world.now + seconds)
                 world.pause(seconds)
-        world.pause(world.rng.uniform(2, 20) if stalls else world.rng.uniform(0.005, 0.05))
+        took = world.rng.uniform(2, 20) if stalls else world.rng.uniform(0.005, 0.05)
+        world.pause(took)
+        if service != act.SWARM:
+            self._heard(service, what, took)
         if service == act.SWARM and world.now < self.hangs_until:
             world.pause(ENGINE_SECONDS)
             raise Unavailable(f"{service}: {what}: the engine does not answer")
@@ -212,12 +221,15 @@ class Agent:
         if self.world.crash_at == (effect, before) or self.world.happens(self.world.weather.crash / 2):
             self._crash()
 
-    def now(self) -> float:
+    def _heard(self, service: str, what: str, took: float) -> None:
+        """AWS dates its answers in whole seconds, and refuses signatures of another time. Raises Unavailable."""
+        self.aws_time.heard(floor(EPOCH + self.world.now - self.world.rng.uniform(0, took)), took)
+        if abs(self.skew) > (MOST_SKEW_OF_S3 if service == act.STORE else MOST_SKEW):
+            raise Unavailable(f"{service}: {what}: RequestTimeTooSkewed")
+
+    def wall(self) -> float:
         """Epoch seconds by its own clock."""
         return EPOCH + self.world.now + self.skew
-
-    def wall(self) -> datetime:
-        return datetime.fromtimestamp(self.now(), UTC)
 
     def trace(self, what: str) -> None:
         if self.world.tracing:
@@ -231,7 +243,10 @@ class SimHost:
         self._agent = agent
 
     def now(self) -> float:
-        return self._agent.now()
+        return self._agent.world.now
+
+    def flaw(self) -> str:
+        return self._agent.aws_time.flaw()
 
     def wait(self, seconds: float, reason: str) -> None:
         self._agent.world.pause(seconds)

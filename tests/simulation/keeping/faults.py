@@ -14,6 +14,7 @@ from ansible_collections.swarm.aws.plugins.module_utils._core.join.truth import 
 
 from tests.simulation.bucket import TRUTH
 
+from .agent import MOST_SKEW
 from .cloud import EPOCH, Machine
 from .ports import SQS
 from .swarm import Member
@@ -298,6 +299,19 @@ def hang(world: World) -> None:
         world.agents[leader.machine.id].hangs_until = world.now + world.rng.uniform(40, 300)
 
 
+def clock_off(world: World) -> None:
+    """A manager's clock jumps, the leader's as likely as all others' together, and is set right again or not."""
+    leader = world.swarm.leader
+    agents = [one for one in world.agents.values() if one.process is not None]
+    own = world.agents.get(leader.machine.id) if leader else None
+    agent = own if own and world.rng.random() < 0.5 else world.rng.choice(agents) if agents else None
+    if agent:
+        agent.skew = world.rng.choice((-1, 1)) * world.rng.choice((20.0, 200.0, 600.0, 2000.0))
+        agent.trace(f"its clock is {agent.skew:+.0f} s off")
+        if world.rng.random() < 0.7 or abs(agent.skew) > MOST_SKEW:
+            world.at(world.rng.uniform(5, 200), lambda: setattr(agent, "skew", 0.0))
+
+
 def hide_address(world: World) -> None:
     """Instances that are launched from now on have no public address, for a while."""
     world.cloud.public = False
@@ -376,6 +390,7 @@ ALL: tuple[Fault, ...] = (
     second_agent,
     kill_agent,
     hang,
+    clock_off,
     hide_address,
     never_joins,
     deploy,

@@ -20,7 +20,7 @@ from ansible_collections.swarm.aws.plugins.module_utils._core.reconcile import P
 from tests.simulation.bucket import TRUTH, token_key
 
 from .balancing import TARGET_GROUP
-from .cloud import EPOCH, LAUNCHING, TERMINATING, Machine
+from .cloud import LAUNCHING, TERMINATING, Machine
 from .ports import STALE_SECONDS
 from .swarm import LEADER_SILENCE, SILENCE, Member
 
@@ -93,6 +93,16 @@ class Invariants:
             raise Broken(f"I2: {agent.machine.id} removes {node} of {member.machine.id}, which votes")
         if member.machine.alive and not member.left and not self._to_go(member):
             raise Broken(f"I2: {agent.machine.id} removes {node} of {member.machine.id}, which runs")
+        if member.machine.engine_up and member.state == "ready" and self._cut_short(member):
+            raise Broken(f"I6: {agent.machine.id} removes {node} of {member.machine.id}, whose tasks have time to end")
+
+    def _cut_short(self, member: Member) -> bool:
+        """Whether it has tasks that the policy gives more time, and nothing ends it before."""
+        tasks = [task for service in self._world.work.services.values() for task in service.tasks]
+        if member.drained_at is None or not any(task.member is member for task in tasks):
+            return False
+        over = self._world.now - member.drained_at >= self._world.policy.drain_seconds - SLACK
+        return not over and not self._world.hurried(member.machine, member)
 
     def complete(self, agent: Agent, hook: str, instance: str, result: str, began: float) -> None:
         """I2 and I6: nothing goes on before its node is in, or out."""
@@ -334,9 +344,9 @@ class Invariants:
 
     def _waited_long(self, member: Member) -> bool:
         """Whether its tasks' replacements had all the time that the policy gives them, or nobody wants them."""
-        paused = labels.fact(member.labels, labels.PAUSED, EPOCH + self._world.now + 1e6)
+        paused = member.noted_at[labels.PAUSED] if labels.PAUSED in member.labels else None
         forced = "force" in member.labels.get(labels.REQUESTED, "")
-        late = paused is not None and EPOCH + self._world.now >= paused + self._world.policy.surge_seconds - SLACK
+        late = paused is not None and self._world.now >= paused + self._world.policy.surge_seconds - SLACK
         return forced or late
 
     def _was_fit(self, machine: Machine, since: float) -> bool:

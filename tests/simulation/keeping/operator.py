@@ -36,7 +36,7 @@ class Operator(Agent):
         """One run of the module `node_drain`."""
         usual = {"state": "removed", "replace": True, "force": False, "together": [], "seen": {}, "timeout": 300}
         params = {**usual, "until": STAGES[-1], "instance": machine.id, **given}
-        return node_drain.drain(SimKeeper(self), params, check=check, now=self.now, sleep=self.world.pause)
+        return node_drain.drain(SimKeeper(self), params, check=check, now=self.aws_time.now, sleep=self.world.pause)
 
     def remove(self, machine: Machine, **given: object) -> Result:
         """The playbook `remove_node.yml`: it asks whether it can be done, asks for it, and watches each stage."""
@@ -49,4 +49,4 @@ class Operator(Agent):
     def tidy(self) -> Result:
         """The playbook `tidy.yml`."""
         params = {"nodes": [], "timeout": 60}
-        return node_remove.tidy(SimKeeper(self), params, check=False, now=self.now, sleep=self.world.pause)
+        return node_remove.tidy(SimKeeper(self), params, check=False, now=self.aws_time.now, sleep=self.world.pause)

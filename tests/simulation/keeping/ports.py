@@ -99,10 +99,11 @@ class SimSwarm:
     ) -> None:
         version = self._version_read(node)
         invariants, told, observed = self._world.invariants, self._agent.told, self._agent.observed
+        decided = self._agent.pass_began
 
         def effect() -> None:
             invariants.update(self._agent, observed if availability else told, node, role, availability)
-            self._swarm.update(self._agent.machine, node, version, role, availability, labels)
+            self._swarm.update(self._agent.machine, node, version, role, availability, labels, decided)
 
         self._agent.call(act.SWARM, f"change {node}: {role or availability or 'labels'}", effect, write=True)
 
@@ -224,7 +225,7 @@ class SimFleet:
 
     def heartbeat(self, scaling_group: str, hook: str, instance: str) -> bool:
         done = self._do(f"keep {instance} waiting", lambda: self._world.cloud.heartbeat(scaling_group, hook, instance))
-        self.heartbeats[instance] = self._agent.now()
+        self.heartbeats[instance] = self._agent.aws_time.now()
         return done
 
 
@@ -239,7 +240,7 @@ class SimRegistries:
             # It looks like a join token, so that it is as little to be told.
             password = f"SWMTKN-ecr-{len(self._world.registries)}"
             self._world.registries[password] = self._world.now + ECR_SECONDS
-            return Grant("AWS", password, self._agent.now(), ECR_SECONDS)
+            return Grant("AWS", password, self._agent.aws_time.now(), ECR_SECONDS)
 
         return self._agent.call(act.REGISTRY, f"give credentials for {registry.host}", question)
 
@@ -254,7 +255,7 @@ class SimRecords:
     def read(self, wanted: Dns) -> Record:
         found = self._agent.call(act.DNS, "read the record", self._world.zone.read)
         self._agent.record_read_at = self._world.now
-        return replace(found, in_sync=self._propagation.over(found, self._agent.now()))
+        return replace(found, in_sync=self._propagation.over(found, self._agent.aws_time.now()))
 
     def _in_sync(self, change: str) -> bool:
         return self._agent.call(act.DNS, f"tell of {change}", lambda: self._world.zone.in_sync(change))
@@ -268,7 +269,7 @@ class SimRecords:
             return change
 
         change = agent.call(act.DNS, f"write the record: {', '.join(after.addresses)}", effect, write=True)
-        self._propagation.wrote(after, change, agent.now())
+        self._propagation.wrote(after, change, agent.aws_time.now())
 
 
 class SimBalancing:

@@ -36,6 +36,8 @@ class Member:
     voter: bool
     availability: str = "active"
     labels: Mapping[str, str] = field(default_factory=dict)
+    # When it was decided to set each label, whatever it says.
+    noted_at: dict[str, float] = field(default_factory=dict)
     version: int = 0
     # ready, unknown or down, as the leader's store has it.
     state: str = "ready"
@@ -153,8 +155,9 @@ class Swarm:
         role: str | None,
         availability: str | None,
         labels: Mapping[str, str] | None,
+        decided: float,
     ) -> None:
-        """Change a node's specification."""
+        """Change a node's specification, as somebody decided a while ago."""
         member = self._deciding(machine, node)
         if version != member.version:
             raise Unavailable("update out of sequence")
@@ -172,6 +175,7 @@ class Swarm:
             member.availability = availability
             member.drained_at = self._world.now if availability == "drain" else None
         if labels is not None:
+            member.noted_at.update({key: decided for key, _value in labels.items() - member.labels.items()})
             member.labels = dict(labels)
         self._world.work.orchestrate()
         self._world.changed()
@@ -319,10 +323,14 @@ class Swarm:
 
     def _promote(self, member: Member) -> None:
         """Have one vote that is to be a manager, as the leader does when it can."""
-        if member.role == "manager" and member.id in self.members and self.works and self.up(member):
-            member.voter = True
-            self._world.note("votes", member.machine)
-            self.disturbed()
+        if member.voter or member.role == "worker" or member.id not in self.members:
+            return
+        if not self.works or not self.up(member):
+            self._world.at(5.0, lambda: self._promote(member))
+            return
+        member.voter = True
+        self._world.note("votes", member.machine)
+        self.disturbed()
 
     def _can_lose(self, member: Member) -> bool:
         """Whether the rest would be a quorum of itself."""

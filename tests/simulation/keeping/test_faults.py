@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from ansible_collections.swarm.aws.plugins.module_utils._core import actions as act
 from ansible_collections.swarm.aws.plugins.module_utils._core import labels
+from ansible_collections.swarm.aws.plugins.module_utils._core.aws_time import AwsTime
 from ansible_collections.swarm.aws.plugins.module_utils._core.cluster import Record
 from ansible_collections.swarm.aws.plugins.module_utils._core.deputy import SILENT_AFTER
 from ansible_collections.swarm.aws.plugins.module_utils._core.errors import Unavailable
@@ -19,6 +20,7 @@ from ansible_collections.swarm.aws.runtime.swarm_agent.loop import LOOK
 
 from . import faults
 from .cloud import HOOK_SECONDS, TERMINATING, Machine
+from .invariants import Broken
 from .ports import SQS
 from .swarm import SILENCE, Member
 from .weather import Weather
@@ -763,6 +765,44 @@ def test_fault_24_all_workers_are_to_go_at_once_though_the_record_leads_to_nobod
                 faults.ask_removal(world, machine)
             world.settle(after=1.0)
             assert not any(machine.alive for machine in old)
+
+
+@pytest.mark.fault(45)
+@pytest.mark.parametrize("skew", [-200.0, 200.0])
+def test_fault_45_a_leader_whose_clock_is_wrong_does_nothing_early(skew: float) -> None:
+    """The world looks at every drain by its own time, and at what the next leader makes of what that one noted."""
+    _change_leaders_while_one_goes(skew)
+
+
+def _change_leaders_while_one_goes(skew: float) -> None:
+    for seed in range(10):
+        with settled(seed=seed) as world:
+            world.leader_agent.skew = skew
+            faults.ask_removal(world, follower(world))
+            world.run(6.0)
+            world.swarm.lead(next(one for one in world.swarm.voters if one is not world.swarm.leader))
+            world.settle(after=60.0)
+
+
+def test_by_its_own_clock_that_leader_would_have_drained_early(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(AwsTime, "heard", lambda self, date, took: None)
+    with pytest.raises(Broken, match="I6:"):
+        _change_leaders_while_one_goes(-200.0)
+
+
+@pytest.mark.fault(45)
+def test_fault_45_another_agent_acts_for_a_leader_whose_signatures_aws_refuses() -> None:
+    with settled() as world:
+        mute, machine = world.leader_agent, workers(world)[0]
+        mute.skew = 600.0
+        world.run(SILENT_AFTER + 2 * PERIOD)
+        faults.ask_removal(world, machine)
+        world.until(lambda: not machine.alive, BOUND)
+        assert "s ahead of AWS's time" in mute.state
+        acting = [one for one in world.agents.values() if "acts for it" in one.state]
+        assert len(acting) == 1 and "acts for it" in acting[0].document["agents"]
+        mute.skew = 0.0
+        world.settle()
 
 
 @pytest.mark.fault(47)

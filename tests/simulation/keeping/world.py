@@ -301,13 +301,12 @@ class World:
 
     def hurried(self, machine: Machine, member: Member) -> bool:
         """Whether its time is so short that the wait for resolvers may be cut."""
-        now = EPOCH + self.now
-        since = labels.fact(member.labels, labels.LEAVING, now + 1e6)
+        since = member.noted_at[labels.LEAVING] if labels.LEAVING in member.labels else None
         ends = [] if since is None else [since + self.policy.hold_seconds]
         if machine.ends_at is not None:
-            ends.append(EPOCH + machine.ends_at)
+            ends.append(machine.ends_at)
         longest = max(service.stops_in for service in self.work.services.values())
-        return bool(ends) and now >= min(ends) - RESERVE - longest - SLACK - self.weather.skew
+        return bool(ends) and self.now >= min(ends) - RESERVE - longest - SLACK - self.weather.skew
 
     @property
     def leader_agent(self) -> Agent:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from types import SimpleNamespace
 
@@ -10,12 +11,14 @@ import pytest
 from ansible_collections.swarm.aws.plugins.module_utils._core.cluster import Record
 from ansible_collections.swarm.aws.plugins.module_utils._core.errors import Unavailable
 from ansible_collections.swarm.aws.plugins.module_utils._core.policy import Dns
+from ansible_collections.swarm.aws.plugins.module_utils.adapters import aws as adapter
 from ansible_collections.swarm.aws.plugins.module_utils.adapters.autoscaling import Fleet
 from ansible_collections.swarm.aws.plugins.module_utils.adapters.aws import Aws
 from ansible_collections.swarm.aws.plugins.module_utils.adapters.balancing import TargetGroups
 from ansible_collections.swarm.aws.plugins.module_utils.adapters.queue import Queue
 from ansible_collections.swarm.aws.plugins.module_utils.adapters.route53 import Zone
 from ansible_collections.swarm.aws.plugins.module_utils.adapters.store import STATUS_KEY, S3Store
+from botocore.awsrequest import AWSResponse
 from botocore.exceptions import ClientError
 
 from tests.unit.bucket import account as in_memory
@@ -33,6 +36,21 @@ def account(monkeypatch):
 @pytest.fixture
 def aws():
     return Aws(REGION)
+
+
+@pytest.mark.fault(45)
+@pytest.mark.parametrize("status", [200, 403])
+def test_fault_45_aws_dates_every_answer_also_a_refusal(aws, monkeypatch, status):
+    """As when the signature is refused because of this host's clock."""
+    heard = []
+    monkeypatch.setattr(adapter.aws_time, "heard", lambda date, took: heard.append((date, took)))
+    answer = AWSResponse("", status, {"Date": "Mon, 30 Nov 2026 08:00:00 GMT"}, SimpleNamespace(stream=lambda: [b""]))
+    client = aws.client("s3")
+    client.meta.events.register("before-send.s3.*", lambda **_: answer)
+    with contextlib.suppress(ClientError):
+        client.list_buckets()
+    ((date, took),) = heard
+    assert date == 1796025600 and 0 <= took < 60
 
 
 @pytest.fixture

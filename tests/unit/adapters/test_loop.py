@@ -118,10 +118,13 @@ class FakeClock:
     """Only waiting moves it."""
 
     def __init__(self):
-        self.seconds = 0.0
+        self.seconds, self.wrong = 0.0, ""
 
     def now(self):
         return self.seconds
+
+    def flaw(self):
+        return self.wrong
 
     def wait(self, seconds, reason):
         self.seconds += seconds
@@ -131,13 +134,14 @@ class FakeNotifier:
     """Counts signs of life."""
 
     def __init__(self):
-        self.signs = 0
+        self.signs, self.text = 0, ""
 
     def alive(self):
         self.signs += 1
 
     def status(self, text):
         self.signs += 1
+        self.text = text
 
 
 class Bench:
@@ -237,7 +241,7 @@ SPOT = {
 
 
 @pytest.mark.fault(47)
-@pytest.mark.parametrize("poison", hostile.TEXTS)
+@pytest.mark.parametrize("poison", hostile.TEXTS, ids=range(len(hostile.TEXTS)))
 def test_fault_47_a_poisoned_message_keeps_no_other_one_from_being_handled(bench, poison):
     batch = [Message("bad", poison, "m1"), Message("spot", json.dumps(SPOT), "m2"), Message("good", GOOD, "m3")]
     bench.keeper.messages = list(batch)
@@ -285,6 +289,24 @@ def test_only_the_leader_acts(bench):
         "engine hangs, restart it (`systemctl restart docker`) or remove the node. If too many managers are lost for "
         "good, bring the swarm back: ansible-playbook playbooks/restore.yml."
     ]
+
+
+@pytest.mark.fault(45)
+def test_fault_45_a_wrong_clock_is_told_in_the_status(bench):
+    bench.clock.wrong = "The clock of this host is 600 s ahead of AWS's time."
+    bench.turn()
+    assert bench.notify.text == f"Keeping the cluster true: {bench.clock.wrong}"
+    assert bench.keeper.statuses[-1]["agents"] == bench.clock.wrong
+
+
+@pytest.mark.fault(45)
+def test_fault_45_whom_ec2_does_not_answer_lists_no_nodes_so_that_another_acts(bench):
+    bench.turn()
+    listed = len(bench.keeper.listed)
+    bench.keeper.cluster = replace(QUIET, instances=None)
+    bench.turn()
+    bench.turn()
+    assert len(bench.keeper.listed) == listed > 0
 
 
 def test_a_queue_that_fails_only_costs_time(bench):

@@ -8,7 +8,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from ansible_collections.swarm.aws.plugins.module_utils._core import deputy, events
 from ansible_collections.swarm.aws.plugins.module_utils._core.authority import judge
+from ansible_collections.swarm.aws.plugins.module_utils._core.aws_time import AwsTime
 from ansible_collections.swarm.aws.plugins.module_utils._core.join.decide import (
     PATIENCE_SECONDS,
     Me,
@@ -77,10 +79,21 @@ def policies() -> Iterator[str]:
         yield f"{why} Until that is mended, the last valid policy counts."
 
 
+def hosts() -> Iterator[str]:
+    """What is said of a host, of its agent, and of a message."""
+    for off in (600, -600):
+        time = AwsTime(lambda off=off: 1e9 + off, lambda: 0.0)  # type: ignore[misc]
+        time.heard(1e9, 0.0)
+        yield time.flaw()
+    yield deputy.silent("n1")
+    yield deputy.unknown("The engine did not answer the request to tell who leads.")
+    yield events.unhandled("m1", "it is none that is known")
+
+
 def test_the_page_has_every_sentence_and_no_other() -> None:
     quoted = [line.strip() for line in PAGE.read_text().splitlines() if line.startswith("    ")]
     sentences = [line for line in quoted if not line.startswith(("ansible-playbook", "aws "))]
-    said = [*judged(), *joining(), *policies()]
+    said = [*judged(), *joining(), *policies(), *hosts()]
     assert all(said)
 
     def matches(pattern: str, sentence: str) -> bool:

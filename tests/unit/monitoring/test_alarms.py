@@ -19,7 +19,15 @@ ROLE = ROOT / "roles/monitoring"
 PARTS = ("monitoring_wanted_alarms", "monitoring_wanted_dashboard", "monitoring_topic_policy", "monitoring_groups")
 PORTS = [{"port": 443}, {"port": 8443}]
 # Of the metrics that the agents send, those that alarms look at; the others explain them.
-ALARMING = {"BucketFlaws", "Passes", "QuorumMargin", "NodesDown", "TasksUnschedulable", "CertificateLeft", "BackupAge"}
+ALARMING = {
+    "Flaws",
+    "Passes",
+    "QuorumMargin",
+    "NodesDown",
+    "TasksUnschedulable",
+    "CertificateLeft",
+    "BackupAge",
+}
 
 
 def built(**changed: Any) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from dataclasses import replace
 import pytest
 from ansible_collections.swarm.aws.plugins.module_utils._core import metrics
 from ansible_collections.swarm.aws.plugins.module_utils._core.actions import CompleteLifecycle
+from ansible_collections.swarm.aws.plugins.module_utils._core.aws_time import AwsTime
 from ansible_collections.swarm.aws.plugins.module_utils._core.backoff import Failure
 from ansible_collections.swarm.aws.plugins.module_utils._core.change import Change
 from ansible_collections.swarm.aws.plugins.module_utils._core.errors import Unavailable
@@ -32,7 +33,7 @@ POLICY = replace(world.POLICY, queue="example-events", monitoring=Monitoring(NAM
 EVERYTHING = {
     "BackupAge",
     "CertificateLeft",
-    "BucketFlaws",
+    "Flaws",
     "NodesDown",
     "NodesReady",
     "PassDuration",
@@ -83,7 +84,9 @@ class FakeSources:
     def put(self, namespace: str, samples: Sequence[Sample], resolution: int) -> None:
         self._note("put")
         assert namespace == NAMESPACE
-        self.sent.append({one.family.cloudwatch: one.value for one in samples if one.family.cloudwatch})
+        told = sorted((one.family.cloudwatch, one.value) for one in samples if one.family.cloudwatch)
+        # The largest of what has one name.
+        self.sent.append(dict(told))
         self.resolutions.append(resolution)
 
     def _note(self, what: str) -> None:
@@ -97,16 +100,17 @@ class Bench:
 
     def __init__(self) -> None:
         self.sources, self.now, self.said = FakeSources(), 1000.0, io.StringIO()
-        self.monitor = Monitor(self.sources, Log(self.said), lambda: self.now)
+        self.clock = AwsTime(lambda: self.now, lambda: self.now)
+        self.monitor = Monitor(self.sources, Log(self.said), self.clock, lambda: self.now)
 
-    def passed(self, policy: Policy = POLICY, **more: object) -> None:
+    def passed(self, policy: Policy = POLICY, *, for_another: bool = False, **more: object) -> None:
         nodes = [world.node(number, leader=number == 1) for number in (1, 2, 3)]
         observed = world.observed([world.instance(number) for number in (1, 2, 3)], nodes, world.record(1, 2, 3))
         if policy.scales:
             nodes.append(world.node(4, "worker"))
             instances = (*(observed.instances or ()), world.instance(4, "worker"))
             observed = replace(observed, nodes=tuple(nodes), instances=instances, desired={"worker": 2})
-        self.monitor.passed(Pass(observed, decide(observed, policy, 0), **more), policy, 0.5)  # type: ignore[arg-type]
+        self.monitor.passed(Pass(observed, decide(observed, policy, 0), **more), policy, 0.5, for_another=for_another)  # type: ignore[arg-type]
 
     def after(self, seconds: float) -> dict[str, float]:
         """What was sent once so many seconds are over; nothing if nothing was."""
@@ -170,16 +174,33 @@ def test_after_the_last_pass_only_its_absence_is_told(bench: Bench) -> None:
     assert bench.after(0)["NodesReady"] == 3
     late = bench.after(180)
     assert late["Passes"] == 0
-    assert set(late) == {"Passes", "CertificateLeft"}, "nothing that may not be true any more"
+    assert set(late) == {"Passes", "CertificateLeft", "Flaws"}, "nothing that may not be true any more"
     assert "swarm_nodes_ready" not in bench.monitor.text()
 
 
 def test_who_does_not_lead_sends_its_own_certificate_now_and_then(bench: Bench) -> None:
     bench.monitor.stands_by(POLICY)
-    assert bench.after(0) == {"CertificateLeft": 4000}
+    assert bench.after(0) == {"CertificateLeft": 4000, "Flaws": 0}
     assert bench.after(60) == {}
     assert bench.after(300) != {}
     assert set(bench.sources.asked) == {"certificate", "put"}
+
+
+@pytest.mark.fault(45)
+def test_fault_45_every_manager_tells_that_its_clock_is_wrong(bench: Bench) -> None:
+    bench.monitor.stands_by(POLICY)
+    assert bench.after(0)["Flaws"] == 0
+    bench.clock.heard(bench.now - 600, 0.0)
+    assert bench.after(300)["Flaws"] == 1
+    assert "swarm_clock_difference_seconds 599" in bench.monitor.text()
+
+
+@pytest.mark.fault(44)
+def test_fault_44_who_acts_for_a_silent_leader_tells_so(bench: Bench) -> None:
+    bench.passed(for_another=True)
+    assert bench.after(0)["Flaws"] == 1
+    bench.monitor.stands_by(POLICY)
+    assert bench.after(300)["Flaws"] == 0
 
 
 def test_who_stops_leading_forgets_what_it_saw(bench: Bench) -> None:

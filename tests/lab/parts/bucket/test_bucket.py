@@ -89,6 +89,31 @@ def test_there_is_one_swarm_whatever_the_bucket_has_lost(site: Site, lose: Calla
     assert "worker/token" in {one["Key"] for one in tokens}
 
 
+@pytest.mark.fault(40)
+def test_fault_40_the_bucket_is_deleted_and_site_yml_makes_it_anew(site: Site) -> None:
+    site.settle()
+    before, s3 = site.truth(), site.aws("s3")
+    with Load(site.lab, RECORD) as load:
+        site.wait("the load to have begun", lambda: load.result.sent > 200)
+        for page in s3.get_paginator("list_object_versions").paginate(Bucket=site.bucket):
+            for found in (*page.get("Versions", ()), *page.get("DeleteMarkers", ())):
+                s3.delete_object(Bucket=site.bucket, Key=found["Key"], VersionId=found["VersionId"])
+        s3.delete_bucket(Bucket=site.bucket)
+        address = kill_follower(site)
+        site.wait("the record to forget it", lambda: address not in site.addresses())
+        run = site.playbook("site.yml")
+        assert run.code == 0, run.output[-4000:]
+        site.settle()
+    say(f"the bucket is deleted: {load.result}")
+    after = site.truth()
+    assert (after["phase"], after["cluster_id"]) == ("formed", before["cluster_id"])
+    assert site.clusters() == {before["cluster_id"]}
+    assert {one.address for one in load.result.failures} <= {address}
+    site.settle_record()
+    again = site.playbook("site.yml")
+    assert (again.code, again.changed) == (0, 0), again.output[-4000:]
+
+
 @pytest.mark.fault(39)
 @pytest.mark.fault(42)
 def test_fault_39_a_record_of_another_swarm_is_told_and_moves_nobody(site: Site) -> None:
@@ -108,8 +133,7 @@ def test_fault_39_a_record_of_another_swarm_is_told_and_moves_nobody(site: Site)
             )
 
         site.wait("status.yml to tell both swarms", told)
-        state = site.must(site.one("leader"), "systemctl", "show", "--property=StatusText", "swarm-agent")
-        assert other["cluster_id"] in state
+        assert other["cluster_id"] in site.agent_status(site.one("leader"))
         assert site.truth() == other
         assert site.clusters() == {before["cluster_id"]}
         site.aws("s3").delete_object(Bucket=site.bucket, Key="cluster.json")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.lab.site import Site
+from tests.lab.load import Load
+from tests.lab.site import RECORD, Site, say
 
 
 @pytest.mark.fault(14)
@@ -82,3 +83,32 @@ def test_a_node_on_which_something_else_has_the_proxys_port_is_in_the_record_onl
     finally:
         site.must(manager, "systemctl", "stop", "taker")
     site.wait("the node to be back", lambda: site.addresses() == everywhere)
+
+
+# Accepts whoever connects, and answers nothing. Raft and the tasks go on without the socket.
+_MUTE = """import os, socket
+os.rename("/run/docker.sock", "/run/docker.sock.away")
+listener, kept = socket.socket(socket.AF_UNIX), []
+listener.bind("/run/docker.sock")
+listener.listen(1000)
+while True:
+    kept.append(listener.accept())
+"""
+
+
+@pytest.mark.fault(44)
+def test_fault_44_the_leaders_engine_answers_nothing_and_the_leader_is_taken_out(site: Site) -> None:
+    site.settle()
+    leader = site.one("leader")
+    with Load(site.lab, RECORD) as load:
+        site.wait("the load to have begun", lambda: load.result.sent > 200)
+        site.must(leader, "systemd-run", "--quiet", "--unit=mute", "python3", "-c", _MUTE)
+        # Its agent holds a connection from before.
+        site.must(leader, "systemctl", "restart", "swarm-agent")
+        site.wait("its agent to tell", lambda: "did not answer" in site.agent_status(leader), 60)
+        run = site.playbook("playbooks/remove_node.yml", "-e", f"id={leader}")
+        assert run.code == 0, run.output[-4000:]
+        assert leader not in {node.instance for node in site.settle()}
+    say(f"the leader's engine hangs: {load.result}")
+    assert not load.result.failures
+    site.settle_record()

@@ -1,0 +1,82 @@
+"""AWS's time by a host whose clock may be wrong, and the answers of AWS late."""
+
+from __future__ import annotations
+
+from math import floor
+
+import pytest
+from ansible_collections.swarm.aws.plugins.module_utils._core.aws_time import TOLD, TOLERANCE, AwsTime
+from hypothesis import given
+from hypothesis import strategies as st
+
+EPOCH = 1_700_000_000.0
+
+
+class Host:
+    """One whose clock is off by so many seconds."""
+
+    def __init__(self, off: float = 0.0) -> None:
+        self.true, self.off = EPOCH, off
+        self.time = AwsTime(lambda: self.true + self.off, lambda: self.true - EPOCH)
+
+    def asks(self, before: float, after: float = 0.0) -> None:
+        """AWS answers so long after it was asked, and the answer takes so long."""
+        self.true += before
+        date = floor(self.true)
+        self.true += after
+        self.time.heard(date, before + after)
+
+    @property
+    def wrong(self) -> float:
+        return self.time.now() - self.true
+
+
+OFFSETS = st.one_of(st.floats(-1e5, 1e5), st.sampled_from([-600.0, -0.5, 0.0, 0.5, 600.0]))
+TIMES = st.floats(0, 30)
+
+
+@pytest.mark.fault(45)
+@given(OFFSETS, st.lists(st.tuples(TIMES, TIMES, TIMES, st.one_of(st.none(), OFFSETS)), min_size=1, max_size=8))
+def test_fault_45_it_is_wrong_by_no_more_than_the_quickest_answer_took(
+    off: float, answers: list[tuple[float, float, float, float | None]]
+) -> None:
+    """Whatever the host's clock says, and whenever somebody sets it."""
+    host, most = Host(off), float("inf")
+    for before, after, idle, jump in answers:
+        host.asks(before, after)
+        most = min(most, before + after + 1 + 2 * TOLERANCE)
+        host.true += idle
+        if jump is not None:
+            host.off = jump
+        assert abs(host.wrong) <= most + 1e-3
+
+
+@given(st.lists(st.tuples(TIMES, TIMES), max_size=8))
+def test_the_clock_of_a_host_that_is_right_is_its_own(answers: list[tuple[float, float]]) -> None:
+    host = Host()
+    for before, after in answers:
+        host.asks(before, after)
+        assert (host.wrong, host.time.flaw()) == (0.0, "")
+
+
+def test_what_is_known_well_outlives_an_answer_that_took_long() -> None:
+    host = Host(-12.0)
+    host.asks(0.01, 0.01)
+    host.asks(0.0, 20.0)
+    assert abs(host.wrong) <= 1.1
+
+
+def test_before_aws_has_answered_there_is_the_hosts_clock_alone() -> None:
+    host = Host(600.0)
+    assert (host.wrong, host.time.difference(), host.time.flaw()) == (600.0, 0.0, "")
+
+
+@pytest.mark.fault(45)
+@pytest.mark.parametrize(("off", "word"), [(600.0, "ahead of"), (-600.0, "behind")])
+def test_fault_45_the_difference_is_told_until_the_clock_is_right(off: float, word: str) -> None:
+    host = Host(off)
+    host.asks(0.1)
+    told = host.time.flaw()
+    assert any(f"The clock of this host is {seconds} s {word} AWS's time." in told for seconds in (599, 600, 601)), told
+    host.off = TOLD / 2
+    assert host.time.flaw() == ""
