@@ -40,7 +40,7 @@ _value:
   type: dict
 """
 
-from ..module_utils.account.nat import planned
+from ..module_utils.account.nat_gateways import planned
 
 
 def nat_gateways(cluster, found):

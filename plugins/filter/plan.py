@@ -44,7 +44,7 @@ _value:
   type: dict
 """
 
-from ..module_utils.account.plan import plan as _plan
+from ..module_utils.account.site_plan import plan as _plan
 
 
 def plan(missing, cluster, kept, deleted=None):

@@ -48,7 +48,7 @@ _value:
 from ansible.errors import AnsibleFilterError
 
 from ..module_utils.account.subnets import planned
-from ..module_utils.aws.errors import ProvisionError
+from ..module_utils.aws.provision_error import ProvisionError
 
 
 def subnets(cluster, found, ipv6_range=""):

@@ -80,7 +80,7 @@ api_calls:
   type: int
 """
 
-from ..module_utils.account.cloud_map import Keeper
+from ..module_utils.account.cloud_map_service import Keeper
 from ..module_utils.aws.module_runner import TAGS_ARGUMENT, run
 
 ARGUMENTS = {

@@ -66,7 +66,7 @@ from dataclasses import asdict
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils._core.errors import SwarmError
-from ..module_utils.adapters.backing import Backing
+from ..module_utils.adapters.backup_job import Backing
 from ..module_utils.verbs.on_manager import ARGUMENTS, place
 
 

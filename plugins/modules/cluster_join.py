@@ -105,13 +105,13 @@ from dataclasses import replace
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils._core.errors import SwarmError
-from ..module_utils._core.join.decide import Finish, Refuse, Wait, decide, describe
+from ..module_utils._core.join.join_decision import Finish, Refuse, Wait, decide, describe
 from ..module_utils._core.join.joiner import CannotJoin
 from ..module_utils._core.join.ports import ROLES
 from ..module_utils.adapters.clock import SystemClock
 from ..module_utils.adapters.commands import Commands
-from ..module_utils.adapters.config import Config
-from ..module_utils.adapters.joining import joiner
+from ..module_utils.adapters.node_config import Config
+from ..module_utils.adapters.node_joiner import joiner
 from ..module_utils.verbs import on_manager
 
 ARGUMENTS = {

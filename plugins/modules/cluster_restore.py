@@ -71,11 +71,11 @@ log:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils._core.backups import chosen
+from ..module_utils._core.backup_schedule import chosen
 from ..module_utils._core.errors import SwarmError
-from ..module_utils._core.restoring import BACKUP, SURVIVOR
+from ..module_utils._core.restore_choice import BACKUP, SURVIVOR
 from ..module_utils.verbs.on_manager import ARGUMENTS, place
-from ..module_utils.verbs.restoring import Host
+from ..module_utils.verbs.restore import Host
 
 
 def main() -> None:

@@ -61,7 +61,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils._core.errors import SwarmError
 from ..module_utils.verbs.on_manager import ARGUMENTS, keeper
-from ..module_utils.verbs.rotating import ORDER, Rotation
+from ..module_utils.verbs.token_rotation import ORDER, Rotation
 
 
 def main() -> None:

@@ -72,7 +72,7 @@ from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils._core.redact import Redactor
+from ..module_utils._core.redaction import Redactor
 from ..module_utils.diagnosis.archive import pack, unpack
 
 ARGUMENTS = {

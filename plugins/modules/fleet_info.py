@@ -101,7 +101,7 @@ api_calls:
 """
 
 from ..module_utils.aws.module_runner import run
-from ..module_utils.verbs.outside import Outside
+from ..module_utils.verbs.aws_survey import Outside
 
 ARGUMENTS = {
     "cluster_name": {"type": "str", "required": True},

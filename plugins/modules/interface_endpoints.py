@@ -68,7 +68,7 @@ api_calls:
   type: int
 """
 
-from ..module_utils.account.endpoints import Builder, Endpoints
+from ..module_utils.account.interface_endpoints import Builder, Endpoints
 from ..module_utils.aws.module_runner import TAGS_ARGUMENT, run
 
 ARGUMENTS = {

@@ -131,10 +131,10 @@ import time
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils._core.errors import SwarmError
-from ..module_utils._core.watch import STAGES
+from ..module_utils._core.removal_progress import STAGES
 from ..module_utils.adapters.clock import aws_time
 from ..module_utils.verbs.on_manager import ARGUMENTS, keeper, look
-from ..module_utils.verbs.removal import Removal, describe
+from ..module_utils.verbs.removal_request import Removal, describe
 
 
 def drain(cluster, params, *, check: bool, now=aws_time.now, sleep=time.sleep) -> dict:

@@ -125,8 +125,8 @@ api_calls:
 """
 
 from ..module_utils.account.capacity import Sizes
-from ..module_utils.aws.errors import ProvisionError
 from ..module_utils.aws.module_runner import run
+from ..module_utils.aws.provision_error import ProvisionError
 
 ARGUMENTS = {
     "cluster_name": {"type": "str", "required": True},

@@ -73,8 +73,8 @@ import time
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils._core.errors import SwarmError
+from ..module_utils.verbs.node_tidying import Tidying
 from ..module_utils.verbs.on_manager import ARGUMENTS, keeper, look
-from ..module_utils.verbs.tidying import Tidying
 
 
 def tidy(cluster, params, *, check: bool, now=time.monotonic, sleep=time.sleep) -> dict:

@@ -130,10 +130,10 @@ awaited:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils._core import rolling
+from ..module_utils._core import rolling_update
 from ..module_utils._core.errors import SwarmError
+from ..module_utils.verbs.group_rollout import STAGES, Rollout
 from ..module_utils.verbs.on_manager import ARGUMENTS, keeper, look
-from ..module_utils.verbs.rollout import STAGES, Rollout
 
 
 def tell(params, **clock) -> dict:
@@ -142,7 +142,7 @@ def tell(params, **clock) -> dict:
         raise SwarmError(f"batch is {params['batch']}, but at least one instance is to be replaced at a time.")
     cluster = keeper(params)
     rollout = Rollout(lambda: look(cluster), cluster.fleet.groups, **clock)
-    name, resize = params["group"], rolling.Resize()
+    name, resize = params["group"], rolling_update.Resize()
     if name is not None:
         rollout.fleet.group(name)
         rollout.wait(name, params["until"], set(params["ignore"]), params["timeout"])
@@ -152,7 +152,7 @@ def tell(params, **clock) -> dict:
         if params["desired"] is not None:
             resize = fleet.resize(name, params["desired"])
         else:
-            resize = rolling.Resize(going=(*fleet.ending(name), *fleet.going(name, group.surplus)))
+            resize = rolling_update.Resize(going=(*fleet.ending(name), *fleet.going(name, group.surplus)))
     return {
         "changed": False,
         "groups": [_group(group, fleet) for group in fleet.groups],

@@ -68,8 +68,8 @@ from dataclasses import asdict
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils._core.errors import SwarmError
-from ..module_utils._core.join.truth import Truth
-from ..module_utils._core.restoring import CannotRestore, Manager, choose
+from ..module_utils._core.join.cluster_record import Truth
+from ..module_utils._core.restore_choice import CannotRestore, Manager, choose
 
 
 def main() -> None:

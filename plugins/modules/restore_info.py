@@ -67,7 +67,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils._core.errors import SwarmError
 from ..module_utils.verbs.on_manager import ARGUMENTS, place
-from ..module_utils.verbs.restoring import Host
+from ..module_utils.verbs.restore import Host
 
 
 def main() -> None:

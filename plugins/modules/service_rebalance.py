@@ -80,7 +80,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ..module_utils._core.errors import SwarmError
 from ..module_utils.adapters.clock import aws_time
 from ..module_utils.verbs.on_manager import ARGUMENTS, keeper, look
-from ..module_utils.verbs.rebalancing import Rebalancing
+from ..module_utils.verbs.service_rebalancing import Rebalancing
 
 OVER = "there was no time left for it"
 

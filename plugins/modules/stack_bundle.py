@@ -74,7 +74,7 @@ import pathlib
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 
 from ..module_utils.stack import compose
-from ..module_utils.stack.errors import StackError
+from ..module_utils.stack.stack_error import StackError
 
 try:
     import yaml

@@ -118,10 +118,10 @@ import time
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils.stack import converge
+from ..module_utils.stack import convergence
 from ..module_utils.stack.compose import Bundle
-from ..module_utils.stack.engine import Engine
-from ..module_utils.stack.errors import StackError
+from ..module_utils.stack.stack_engine import Engine
+from ..module_utils.stack.stack_error import StackError
 
 
 def main() -> None:
@@ -145,10 +145,10 @@ def main() -> None:
         reason = engine.manages()
         if reason:
             raise StackError(reason)
-        state = converge.wait(
+        state = convergence.wait(
             engine,
             given["name"],
-            converge.Clock(time.time, time.sleep),
+            convergence.Clock(time.time, time.sleep),
             since=since,
             timeout=given["timeout"],
             look_for=given["timeout"] if given["look_for"] is None else given["look_for"],

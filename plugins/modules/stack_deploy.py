@@ -126,15 +126,15 @@ import time
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils._core.errors import SwarmError
-from ..module_utils._core.registries import Grant, Registry
+from ..module_utils._core.registry_credentials import Grant, Registry
 from ..module_utils.adapters.aws import Aws
 from ..module_utils.adapters.ecr import Ecr
 from ..module_utils.stack import credentials
 from ..module_utils.stack.compose import Bundle
-from ..module_utils.stack.converge import Clock
+from ..module_utils.stack.convergence import Clock
 from ..module_utils.stack.deploy import Deployment, Options, Report, rollback
-from ..module_utils.stack.engine import Engine
-from ..module_utils.stack.errors import StackError
+from ..module_utils.stack.stack_engine import Engine
+from ..module_utils.stack.stack_error import StackError
 
 
 def ask_ecr(registry: Registry) -> Grant:

@@ -75,9 +75,9 @@ msg:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils.stack import nodes
-from ..module_utils.stack.engine import Engine
-from ..module_utils.stack.errors import StackError
+from ..module_utils.stack import required_nodes
+from ..module_utils.stack.stack_engine import Engine
+from ..module_utils.stack.stack_error import StackError
 
 
 def main() -> None:
@@ -92,8 +92,8 @@ def main() -> None:
     try:
         engine = Engine(module.run_command)
         reason = engine.manages()
-        groups = nodes.scaled(module.params["groups"], module.params["sizes"])
-        missing = [] if reason else nodes.missing(engine.nodes(), groups)
+        groups = required_nodes.scaled(module.params["groups"], module.params["sizes"])
+        missing = [] if reason else required_nodes.missing(engine.nodes(), groups)
     except StackError as error:
         reason, missing = str(error), []
     module.exit_json(

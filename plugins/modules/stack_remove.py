@@ -60,10 +60,10 @@ import time
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils.stack import removal
-from ..module_utils.stack.converge import Clock
-from ..module_utils.stack.engine import Engine
-from ..module_utils.stack.errors import StackError
+from ..module_utils.stack import stack_removal
+from ..module_utils.stack.convergence import Clock
+from ..module_utils.stack.stack_engine import Engine
+from ..module_utils.stack.stack_error import StackError
 
 
 def main() -> None:
@@ -77,9 +77,9 @@ def main() -> None:
         reason = engine.manages()
         if reason:
             raise StackError(reason)
-        before, kept = engine.left(name), removal.kept(engine, name)
+        before, kept = engine.left(name), stack_removal.kept(engine, name)
         if before and not module.check_mode:
-            removal.remove(engine, name, Clock(time.time, time.sleep), timeout=module.params["timeout"])
+            stack_removal.remove(engine, name, Clock(time.time, time.sleep), timeout=module.params["timeout"])
     except StackError as error:
         module.fail_json(msg=str(error))
     shown = {kind: names for kind, names in before.items() if kind != "tasks"}

@@ -45,8 +45,8 @@ removed:
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.stack.deploy import tidied
-from ..module_utils.stack.engine import Engine
-from ..module_utils.stack.errors import StackError
+from ..module_utils.stack.stack_engine import Engine
+from ..module_utils.stack.stack_error import StackError
 
 
 def main() -> None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from ansible_collections.swarm.aws.plugins.module_utils._core.errors import SwarmError
-from ansible_collections.swarm.aws.plugins.module_utils.adapters.backing import Backing
-from ansible_collections.swarm.aws.plugins.module_utils.adapters.config import Config
+from ansible_collections.swarm.aws.plugins.module_utils.adapters.backup_job import Backing
+from ansible_collections.swarm.aws.plugins.module_utils.adapters.node_config import Config
 
 from .log import Log
 

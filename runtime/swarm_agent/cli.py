@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Callable, Optional, Sequence
 
 from ansible_collections.swarm.aws.plugins.module_utils._core.errors import SwarmError
-from ansible_collections.swarm.aws.plugins.module_utils.adapters.config import DRILL, PATH, Config
+from ansible_collections.swarm.aws.plugins.module_utils.adapters.node_config import DRILL, PATH, Config
 
 from . import DESCRIPTION, VERSION, backup, look, shipping, volumes
 from .join import join

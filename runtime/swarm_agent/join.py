@@ -9,8 +9,8 @@ from ansible_collections.swarm.aws.plugins.module_utils._core.errors import Swar
 from ansible_collections.swarm.aws.plugins.module_utils._core.join.joiner import CannotJoin, Joined
 from ansible_collections.swarm.aws.plugins.module_utils.adapters.clock import SystemClock
 from ansible_collections.swarm.aws.plugins.module_utils.adapters.commands import Commands
-from ansible_collections.swarm.aws.plugins.module_utils.adapters.config import Config
-from ansible_collections.swarm.aws.plugins.module_utils.adapters.joining import joiner
+from ansible_collections.swarm.aws.plugins.module_utils.adapters.node_config import Config
+from ansible_collections.swarm.aws.plugins.module_utils.adapters.node_joiner import joiner
 
 from .command import run_command
 from .log import Log

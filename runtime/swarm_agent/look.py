@@ -16,8 +16,8 @@ from ansible_collections.swarm.aws.plugins.module_utils._core.errors import Swar
 from ansible_collections.swarm.aws.plugins.module_utils._core.plan import decide
 from ansible_collections.swarm.aws.plugins.module_utils._core.policy import Policy
 from ansible_collections.swarm.aws.plugins.module_utils.adapters.clock import aws_time
-from ansible_collections.swarm.aws.plugins.module_utils.adapters.config import Config
-from ansible_collections.swarm.aws.plugins.module_utils.adapters.keeping import Keeper
+from ansible_collections.swarm.aws.plugins.module_utils.adapters.control_plane import Keeper
+from ansible_collections.swarm.aws.plugins.module_utils.adapters.node_config import Config
 from ansible_collections.swarm.aws.plugins.module_utils.adapters.swarm import manager_here
 
 from . import VERSION

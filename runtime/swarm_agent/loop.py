@@ -6,16 +6,22 @@ from collections import deque
 from datetime import datetime, timezone
 from typing import Any, Callable, Deque, Dict, List, Mapping, Optional, Tuple
 
-from ansible_collections.swarm.aws.plugins.module_utils._core import deputy, events, identity, interruptions, report
+from ansible_collections.swarm.aws.plugins.module_utils._core import (
+    deputy,
+    events,
+    interruptions,
+    node_matching,
+    report,
+)
 from ansible_collections.swarm.aws.plugins.module_utils._core.cluster import Interruption
 from ansible_collections.swarm.aws.plugins.module_utils._core.errors import SwarmError, unexpected
 from ansible_collections.swarm.aws.plugins.module_utils._core.policy import Policy
 from ansible_collections.swarm.aws.plugins.module_utils._core.reconcile import Pass
 from ansible_collections.swarm.aws.plugins.module_utils.adapters.clock import SystemClock
-from ansible_collections.swarm.aws.plugins.module_utils.adapters.config import Config
-from ansible_collections.swarm.aws.plugins.module_utils.adapters.keeping import Keeper
-from ansible_collections.swarm.aws.plugins.module_utils.adapters.monitoring import Sources
-from ansible_collections.swarm.aws.plugins.module_utils.adapters.queue import Message, Queue
+from ansible_collections.swarm.aws.plugins.module_utils.adapters.control_plane import Keeper
+from ansible_collections.swarm.aws.plugins.module_utils.adapters.event_queue import Message, Queue
+from ansible_collections.swarm.aws.plugins.module_utils.adapters.metric_sources import Sources
+from ansible_collections.swarm.aws.plugins.module_utils.adapters.node_config import Config
 
 from . import VERSION
 from .log import Log
@@ -350,5 +356,5 @@ class Loop:
     def _remembered(event: events.Event, result: Pass) -> bool:
         if not event.interruptions:
             return True
-        members = identity.join(result.observed)
+        members = node_matching.join(result.observed)
         return all(interruptions.remembered(one, result.observed, members) for one in event.interruptions)

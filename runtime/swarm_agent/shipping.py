@@ -18,9 +18,9 @@ from ansible_collections.swarm.aws.plugins.module_utils._core.errors import Swar
 from ansible_collections.swarm.aws.plugins.module_utils._core.journal import Entry
 from ansible_collections.swarm.aws.plugins.module_utils.adapters import files
 from ansible_collections.swarm.aws.plugins.module_utils.adapters.aws import Aws
-from ansible_collections.swarm.aws.plugins.module_utils.adapters.config import Config, Logs
-from ansible_collections.swarm.aws.plugins.module_utils.adapters.logs import LogStreams
+from ansible_collections.swarm.aws.plugins.module_utils.adapters.cloudwatch_logs import LogStreams
 from ansible_collections.swarm.aws.plugins.module_utils.adapters.metadata import Metadata
+from ansible_collections.swarm.aws.plugins.module_utils.adapters.node_config import Config, Logs
 
 from .log import Log
 

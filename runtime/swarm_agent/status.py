@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from ansible_collections.swarm.aws.plugins.module_utils._core.errors import SwarmError
-from ansible_collections.swarm.aws.plugins.module_utils._core.join.decide import decide, describe
+from ansible_collections.swarm.aws.plugins.module_utils._core.join.join_decision import decide, describe
 from ansible_collections.swarm.aws.plugins.module_utils.adapters.clock import SystemClock
-from ansible_collections.swarm.aws.plugins.module_utils.adapters.config import Config
-from ansible_collections.swarm.aws.plugins.module_utils.adapters.joining import joiner
+from ansible_collections.swarm.aws.plugins.module_utils.adapters.node_config import Config
+from ansible_collections.swarm.aws.plugins.module_utils.adapters.node_joiner import joiner
 
 
 def status(config: Config) -> dict[str, Any]:

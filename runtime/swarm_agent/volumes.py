@@ -12,9 +12,9 @@ from ansible_collections.swarm.aws.plugins.module_utils._core.join.ports import 
 from ansible_collections.swarm.aws.plugins.module_utils._core.parsing import decoded
 from ansible_collections.swarm.aws.plugins.module_utils.adapters.aws import Aws
 from ansible_collections.swarm.aws.plugins.module_utils.adapters.clock import SystemClock
-from ansible_collections.swarm.aws.plugins.module_utils.adapters.config import Config
 from ansible_collections.swarm.aws.plugins.module_utils.adapters.instances import describe
 from ansible_collections.swarm.aws.plugins.module_utils.adapters.metadata import Metadata
+from ansible_collections.swarm.aws.plugins.module_utils.adapters.node_config import Config
 
 from .command import command
 from .log import Log

@@ -11,8 +11,8 @@ from ansible_collections.swarm.aws.plugins.module_utils._core.names import launc
 from ansible_collections.swarm.aws.plugins.module_utils.adapters.autoscaling import Fleet
 from ansible_collections.swarm.aws.plugins.module_utils.adapters.aws import Aws
 from ansible_collections.swarm.aws.plugins.module_utils.adapters.clock import aws_time
-from ansible_collections.swarm.aws.plugins.module_utils.adapters.config import Config
 from ansible_collections.swarm.aws.plugins.module_utils.adapters.metadata import Metadata
+from ansible_collections.swarm.aws.plugins.module_utils.adapters.node_config import Config
 
 from .log import Log
 from .notify import Notifier

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
+from ansible_collections.swarm.aws.plugins.module_utils._core.join.cluster_record import FORMED, InvalidTruth, Truth
 from ansible_collections.swarm.aws.plugins.module_utils._core.join.ports import ROLES, Outcome, Stored, Token
-from ansible_collections.swarm.aws.plugins.module_utils._core.join.truth import FORMED, InvalidTruth, Truth
 
 TRUTH = "cluster.json"
 NODES = "worker/nodes.json"

@@ -14,10 +14,10 @@ from ansible_collections.swarm.aws.plugins.module_utils._core import cluster
 from ansible_collections.swarm.aws.plugins.module_utils._core.cluster import Cluster
 from ansible_collections.swarm.aws.plugins.module_utils._core.errors import SwarmError, Unavailable
 from ansible_collections.swarm.aws.plugins.module_utils._core.join import ports
-from ansible_collections.swarm.aws.plugins.module_utils._core.join.decide import Join, Leave, Me, decide
+from ansible_collections.swarm.aws.plugins.module_utils._core.join.cluster_record import Memory, Truth
+from ansible_collections.swarm.aws.plugins.module_utils._core.join.join_decision import Join, Leave, Me, decide
 from ansible_collections.swarm.aws.plugins.module_utils._core.join.joiner import Joiner
 from ansible_collections.swarm.aws.plugins.module_utils._core.join.ports import MANAGER, ROLES, WORKER
-from ansible_collections.swarm.aws.plugins.module_utils._core.join.truth import Memory, Truth
 from ansible_collections.swarm.aws.plugins.module_utils._core.plan import plan
 from ansible_collections.swarm.aws.plugins.module_utils._core.policy import Policy
 from ansible_collections.swarm.aws.plugins.module_utils._core.publication import Publication

@@ -6,8 +6,8 @@ It is here to be caught by the simulator, which proves that the simulator can fa
 from __future__ import annotations
 
 from ansible_collections.swarm.aws.plugins.module_utils._core.errors import SwarmError
+from ansible_collections.swarm.aws.plugins.module_utils._core.join.cluster_record import FORMED, Truth
 from ansible_collections.swarm.aws.plugins.module_utils._core.join.ports import LISTENS, MANAGER, Token
-from ansible_collections.swarm.aws.plugins.module_utils._core.join.truth import FORMED, Truth
 
 from tests.simulation.bucket import TRUTH
 from tests.simulation.weather import Weather

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from ansible_collections.swarm.aws.plugins.module_utils._core.errors import Unavailable
 from ansible_collections.swarm.aws.plugins.module_utils._core.join import ports
-from ansible_collections.swarm.aws.plugins.module_utils._core.join.decide import LEASE_SECONDS
+from ansible_collections.swarm.aws.plugins.module_utils._core.join.cluster_record import FORMED, Truth
+from ansible_collections.swarm.aws.plugins.module_utils._core.join.join_decision import LEASE_SECONDS
 from ansible_collections.swarm.aws.plugins.module_utils._core.join.ports import MANAGER, WORKER, Outcome, Token
-from ansible_collections.swarm.aws.plugins.module_utils._core.join.truth import FORMED, Truth
 
 from tests.simulation.bucket import TRUTH
 from tests.simulation.weather import Weather

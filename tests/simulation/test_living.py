@@ -7,9 +7,9 @@ from collections.abc import Callable, Sequence
 
 import pytest
 from ansible_collections.swarm.aws.plugins.module_utils._core import plan
-from ansible_collections.swarm.aws.plugins.module_utils._core.authority import Authority
 from ansible_collections.swarm.aws.plugins.module_utils._core.join import joiner
-from ansible_collections.swarm.aws.plugins.module_utils._core.join.decide import Sighting
+from ansible_collections.swarm.aws.plugins.module_utils._core.join.join_decision import Sighting
+from ansible_collections.swarm.aws.plugins.module_utils._core.record_authority import Authority
 
 from tests.simulation.living import Living
 from tests.simulation.world import Broken

@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ansible_collections.swarm.aws.plugins.module_utils._core.errors import Unavailable
-from ansible_collections.swarm.aws.plugins.module_utils._core.join import ports, tokens
-from ansible_collections.swarm.aws.plugins.module_utils._core.join.decide import Me
+from ansible_collections.swarm.aws.plugins.module_utils._core.join import ports, token_publication
+from ansible_collections.swarm.aws.plugins.module_utils._core.join.cluster_record import FORMED, Truth
+from ansible_collections.swarm.aws.plugins.module_utils._core.join.join_decision import Me
 from ansible_collections.swarm.aws.plugins.module_utils._core.join.joiner import CannotJoin, Joiner
 from ansible_collections.swarm.aws.plugins.module_utils._core.join.ports import (
     MANAGER,
@@ -18,7 +19,6 @@ from ansible_collections.swarm.aws.plugins.module_utils._core.join.ports import 
     Outcome,
     Peer,
 )
-from ansible_collections.swarm.aws.plugins.module_utils._core.join.truth import FORMED, Truth
 from greenlet import GreenletExit, getcurrent, greenlet
 
 from tests.simulation.bucket import TRUTH, Bucket, Store, token_key
@@ -259,7 +259,7 @@ class World:
         def agent() -> None:
             while True:
                 try:
-                    tokens.publish(SimStore(self, leader), swarm.id, SimEngine(self, leader).tokens)
+                    token_publication.publish(SimStore(self, leader), swarm.id, SimEngine(self, leader).tokens)
                     return
                 except Unavailable:
                     self.scheduler.pause(2)

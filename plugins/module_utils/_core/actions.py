@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, Mapping, Optional, Tuple
 
-from . import labels
+from . import node_labels
 from .change import Change
 from .cluster import Instance, Record, is_ipv6
-from .join.truth import Published, Truth
-from .registries import Registry
+from .join.cluster_record import Published, Truth
+from .registry_credentials import Registry
 
 SWARM = "swarm"
 SCALING = "autoscaling"
@@ -68,7 +68,7 @@ class NoteFact(OnNode):
 
     @property
     def change(self) -> Change:
-        return Change(f"labels of the node of {self.instance}", {}, {self.label: labels.noted(self.at)})
+        return Change(f"labels of the node of {self.instance}", {}, {self.label: node_labels.noted(self.at)})
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,7 @@ class Pause(SetAvailability):
     """Give the node no more tasks, and note since when."""
 
     at: float
-    wanted, label = "pause", labels.PAUSED
+    wanted, label = "pause", node_labels.PAUSED
 
 
 @dataclass(frozen=True)
@@ -103,7 +103,7 @@ class Drain(SetAvailability):
     """Have the node's tasks run elsewhere, and note since when."""
 
     at: float
-    wanted, label = "drain", labels.DRAINED
+    wanted, label = "drain", node_labels.DRAINED
 
 
 @dataclass(frozen=True)

@@ -6,15 +6,15 @@ from dataclasses import dataclass, replace
 from typing import Any, Callable, Dict, FrozenSet, Mapping, Optional, Protocol, Sequence, Tuple, Type, Union
 
 from . import actions as act
-from . import dns, labels, registries, targets
+from . import dns, node_labels, registry_credentials, target_groups
 from .actions import Action
 from .change import Change
 from .cluster import Instance, Node, Record, Service
 from .errors import SwarmError
-from .join.truth import Memory, Published, Truth
+from .join.cluster_record import Memory, Published, Truth
 from .policy import Dns, Policy
 from .quorum import Interlock
-from .registries import Grant, Registry
+from .registry_credentials import Grant, Registry
 
 
 class Refused(SwarmError):
@@ -216,7 +216,7 @@ def _set_labels(action: act.SetLabels, world: World, policy: Policy) -> Optional
 
 def _note(action: act.NoteFact, world: World, policy: Policy) -> Optional[Change]:
     node = _present(world, action.node)
-    if labels.fact(node.labels, action.label, action.at) is not None:
+    if node_labels.fact(node.labels, action.label, action.at) is not None:
         return None
     world.swarm.update(node.id, labels=_noted(node, action.label, action.at))
     return action.change
@@ -224,9 +224,9 @@ def _note(action: act.NoteFact, world: World, policy: Policy) -> Optional[Change
 
 def _resume(action: act.Resume, world: World, policy: Policy) -> Optional[Change]:
     node = _present(world, action.node)
-    if labels.REQUESTED in node.labels or labels.ANNOUNCED in node.labels:
+    if node_labels.REQUESTED in node.labels or node_labels.ANNOUNCED in node.labels:
         raise Refused(f"The node of {action.instance} is to go after all.")
-    kept = {key: value for key, value in node.labels.items() if key not in labels.FACTS}
+    kept = {key: value for key, value in node.labels.items() if key not in node_labels.FACTS}
     if node.availability == "active" and kept == dict(node.labels):
         return None
     world.swarm.update(node.id, availability="active", labels=kept)
@@ -247,7 +247,7 @@ def _empty(action: Union[act.Pause, act.Drain], world: World, policy: Policy) ->
     node = _present(world, action.node)
     if isinstance(action, act.Pause) and node.availability == "drain":
         raise Refused(f"The node of {action.instance} is drained already.")
-    noted = labels.fact(node.labels, action.label, action.at) is not None
+    noted = node_labels.fact(node.labels, action.label, action.at) is not None
     if noted and node.availability == action.wanted:
         return None
     world.swarm.update(node.id, availability=action.wanted, labels=_noted(node, action.label, action.at))
@@ -255,14 +255,14 @@ def _empty(action: Union[act.Pause, act.Drain], world: World, policy: Policy) ->
 
 
 def _noted(node: Node, label: str, at: float) -> Dict[str, str]:
-    return {**node.labels, label: labels.noted(at)}
+    return {**node.labels, label: node_labels.noted(at)}
 
 
 def _promote(action: act.Promote, world: World, policy: Policy) -> Optional[Change]:
     node = _present(world, action.node)
     if node.role == "manager":
         return None
-    if labels.LEAVING in node.labels or labels.REQUESTED in node.labels:
+    if node_labels.LEAVING in node.labels or node_labels.REQUESTED in node.labels:
         raise Refused(f"The node of {action.instance} is to go after all.")
     if not node.ready:
         raise Refused(f"The node of {action.instance} is not ready any more.")
@@ -354,11 +354,11 @@ def _refresh_registry_auth(action: act.RefreshRegistryAuth, world: World, policy
     # First, since it may take a while in which the service changes.
     grant = world.registries.grant(action.registry)
     service = _service(world, action)
-    if not registries.due(service.labels, action.at):
+    if not registry_credentials.due(service.labels, action.at):
         return None
     if not service.renewable or Registry.of_image(service.image) != action.registry:
         raise Refused(f"The service {action.name} was changed in the meantime.")
-    world.swarm.authorize(service.id, grant, {**service.labels, registries.LABEL: grant.noted})
+    world.swarm.authorize(service.id, grant, {**service.labels, registry_credentials.LABEL: grant.noted})
     return action.change
 
 
@@ -380,16 +380,16 @@ def _sync_targets(action: act.SyncTargets, world: World, policy: Policy) -> Opti
     if world.balancing is None:
         return None
     health = world.balancing.health(action.target_group)
-    there = set(targets.registered(health))
+    there = set(target_groups.registered(health))
     coming = tuple(one for one in action.register if one not in there)
     going = tuple(one for one in action.deregister if one in there)
-    if going and not any(targets.fit(health, one) for one in there - set(going)):
-        raise Refused(f"No other target of {targets.name(action.target_group)} gets requests any more.")
+    if going and not any(target_groups.fit(health, one) for one in there - set(going)):
+        raise Refused(f"No other target of {target_groups.name(action.target_group)} gets requests any more.")
     if coming:
         # Another agent may have emptied a node since, which would be sent requests until somebody noticed.
-        to_go = targets.to_go(world.swarm.nodes()).intersection(coming)
+        to_go = target_groups.to_go(world.swarm.nodes()).intersection(coming)
         if to_go:
-            one, where = min(to_go), targets.name(action.target_group)
+            one, where = min(to_go), target_groups.name(action.target_group)
             raise Refused(f"The node of {one} is to go, so {where} is not to send it requests.")
         world.balancing.register(action.target_group, coming)
     if going:

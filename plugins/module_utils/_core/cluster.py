@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import FrozenSet, Mapping, Optional, Tuple
 
-from .join.truth import Published, Truth
+from .join.cluster_record import Published, Truth
 
 MANAGER = "manager"
 WORKER = "worker"

@@ -12,9 +12,9 @@ from __future__ import annotations
 from typing import AbstractSet, Iterable, List, Sequence, Tuple
 
 from . import actions as act
-from . import labels, placement
+from . import node_labels, placement
 from .cluster import Instance, Node, Record, Service, is_ipv6
-from .identity import Membership
+from .node_matching import Membership
 from .policy import Dns, Policy
 
 OWNER_PREFIX = "_swarm-aws."
@@ -79,7 +79,7 @@ def addresses(
             is_open = not (failing(node, services) if known else _unanswered(node, services))
             (serving if is_open else closed).append(own)
         elif _was_in_service(instance):
-            left.append(((node.availability != "drain", labels.leaving_since(node)), own))
+            left.append(((node.availability != "drain", node_labels.leaving_since(node)), own))
             if node.availability == "active":
                 waiting.append(own)
     # Rather a node that is on its way out than none: best one whose turn has not come, and then, of those that it leads

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from typing import Dict, Iterable, List, Optional, Tuple
 
-from . import labels
+from . import node_labels
 from .cluster import MANAGER, WORKER, Cluster, Instance, Interruption, Node
 from .events import REBALANCE
-from .identity import Membership
+from .node_matching import Membership
 from .parsing import number
 from .policy import Policy
 
@@ -42,21 +42,21 @@ def of_instance(
 
 
 def _of_one(instance: Instance, node: Optional[Node], policy: Policy, now: float) -> Iterable[Interruption]:
-    since = labels.fact(node.labels, labels.LEAVING, now) if node else None
+    since = node_labels.fact(node.labels, node_labels.LEAVING, now) if node else None
     if instance.terminating:
         # Auto Scaling would wait for longer, but it is not to be held for ever.
         yield Interruption(instance.id, TERMINATING, None if since is None else since + policy.hold_seconds)
     if node is None:
         return
-    request = read_request(node.labels.get(labels.REQUESTED, ""), instance.id)
+    request = read_request(node.labels.get(node_labels.REQUESTED, ""), instance.id)
     if request:
         yield request
     if since is not None and node.role == WORKER and policy.role_of(instance) == MANAGER:
         yield Interruption(instance.id, DEMOTED)
-    said = read_announcement(node.labels.get(labels.ANNOUNCED, ""), instance.id)
+    said = read_announcement(node.labels.get(node_labels.ANNOUNCED, ""), instance.id)
     if said:
         yield said
-    down_since = labels.fact(node.labels, labels.DOWN, now)
+    down_since = node_labels.fact(node.labels, node_labels.DOWN, now)
     away = 0.0 if down_since is None or node.state != "down" else now - down_since
     if policy.down_seconds is not None and down_since is not None and away >= policy.down_seconds:
         yield Interruption(instance.id, DOWN)
@@ -78,7 +78,7 @@ def merged(several: List[Interruption]) -> Interruption:
 def announced(observed: Cluster, node: Node, instance: str) -> Optional[str]:
     """What the node's label is to say of what was announced: the label's own word and the queue's, merged."""
     several = [one for one in observed.interruptions if one.instance == instance]
-    said = read_announcement(node.labels.get(labels.ANNOUNCED, ""), instance)
+    said = read_announcement(node.labels.get(node_labels.ANNOUNCED, ""), instance)
     if said:
         several.append(said)
     return write_announcement(merged(several)) if several else None
@@ -91,7 +91,7 @@ def remembered(interruption: Interruption, observed: Cluster, members: Membershi
     instance, node = members.instances.get(interruption.instance), members.node_of.get(interruption.instance)
     if instance is None or instance.gone or instance.terminating:
         return True
-    return node is not None and node.labels.get(labels.ANNOUNCED) == announced(observed, node, instance.id)
+    return node is not None and node.labels.get(node_labels.ANNOUNCED) == announced(observed, node, instance.id)
 
 
 def write_announcement(interruption: Interruption) -> str:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Iterable, Iterator, List, Mapping, Optional
 
 from .parsing import decoded, whole
-from .redact import without_plain_secrets
+from .redaction import without_plain_secrets
 
 ENGINE, AGENT, SYSTEM = "engine", "agent", "system"
 # PutLogEvents takes so many events and bytes at once, counts some bytes more for each event, and takes no more than a

@@ -9,17 +9,17 @@ from __future__ import annotations
 from typing import Dict, List, Optional, Set
 
 from . import actions as act
-from . import dns, identity, interruptions, labels, placement, registries, targets
+from . import dns, interruptions, node_labels, node_matching, placement, registry_credentials, target_groups
 from .actions import Action
-from .authority import judge
 from .cluster import LAUNCH_WAIT, MANAGER, Cluster, Instance, Node, Record, Service, is_ipv6
 from .decision import Decision
-from .leaving import Leaving
+from .node_deletion import retire
+from .node_removal import Leaving
 from .parsing import number
 from .policy import Dns, Policy
 from .quorum import Interlock, Quorum
-from .registries import Registry
-from .retiring import retire
+from .record_authority import judge
+from .registry_credentials import Registry
 
 
 def plan(observed: Cluster, policy: Policy, now: float) -> List[Action]:
@@ -60,7 +60,7 @@ class _Planner:
 
     def __init__(self, observed: Cluster, policy: Policy, now: float, decision: Decision) -> None:
         self._observed, self._policy, self._now, self._out = observed, policy, now, decision
-        self._members = identity.join(observed)
+        self._members = node_matching.join(observed)
         self._interlock = Interlock(observed.nodes or ())
         self._leaving = Leaving(observed, self._members, policy, now, self._interlock, decision)
         # Whether a dead manager's vote is being taken, which comes before a new one's counts.
@@ -101,7 +101,7 @@ class _Planner:
     # Nodes with an instance
 
     def _wanted(self, instance: Instance, node: Node) -> Dict[str, str]:
-        wanted = labels.wanted(
+        wanted = node_labels.wanted(
             node,
             instance,
             self._policy,
@@ -110,24 +110,24 @@ class _Planner:
             down_since=self._down_since(node),
         )
         if self._published_again(instance, node):
-            wanted.pop(labels.WITHDRAWN, None)
+            wanted.pop(node_labels.WITHDRAWN, None)
         return wanted
 
     def _published_again(self, instance: Instance, node: Node) -> bool:
         """Whether the record leads to it although it was withdrawn once, so that resolvers know it anew."""
         wanted, record = self._policy.dns, self._observed.record
-        if wanted is None or record is None or labels.WITHDRAWN not in node.labels:
+        if wanted is None or record is None or node_labels.WITHDRAWN not in node.labels:
             return False
         return dns.published(record, instance, node, wanted, self._policy.owner)
 
     def _down_since(self, node: Node) -> Optional[str]:
         if node.state != "down" or self._policy.down_seconds is None:
             return None
-        since = node.labels.get(labels.DOWN)
-        return labels.noted(self._now) if since is None or number(since) is None else since
+        since = node.labels.get(node_labels.DOWN)
+        return node_labels.noted(self._now) if since is None or number(since) is None else since
 
     def _label(self, instance: Instance, node: Node) -> None:
-        emptied = labels.PAUSED in node.labels or labels.DRAINED in node.labels
+        emptied = node_labels.PAUSED in node.labels or node_labels.DRAINED in node.labels
         if emptied and instance.id not in self._leaving.all and node.availability != "active":
             # Nobody wants it to go any more.
             self._out.actions.append(act.Resume(node.id, instance.id, node.availability))
@@ -234,11 +234,11 @@ class _Planner:
         present, leaving = self._observed.targets, set(self._leaving.all)
         for target_group in self._policy.target_groups:
             if present.get(target_group) is None:
-                self._out.awaited.append(f"an answer from the target group {targets.name(target_group)}")
+                self._out.awaited.append(f"an answer from the target group {target_groups.name(target_group)}")
         if Quorum.of(self._observed.nodes or ()).margin < 0:
             return  # As with the record, which says so.
         services = self._observed.services or ()
-        self._out.actions.extend(targets.sync(self._members, self._policy, leaving, present, services))
+        self._out.actions.extend(target_groups.sync(self._members, self._policy, leaving, present, services))
 
     # The services' registries
 
@@ -250,7 +250,7 @@ class _Planner:
 
     def _registry(self, service: Service) -> None:
         registry = Registry.of_image(service.image)
-        if registry is None or not registries.due(service.labels, self._now):
+        if registry is None or not registry_credentials.due(service.labels, self._now):
             return
         if not self._policy.ecr:
             self._out.notes.append(

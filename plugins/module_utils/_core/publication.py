@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Mapping, Optional, Protocol, Sequence, Tuple
 
 from .errors import Unavailable
-from .join import tokens
+from .join import token_publication
+from .join.cluster_record import InvalidTruth, Published, Truth
 from .join.ports import Outcome, Store
-from .join.truth import InvalidTruth, Published, Truth
 
 
 class Secrets(Protocol):
@@ -51,7 +51,7 @@ class Publication:
         """Roles whose published token is not the engine's. Raises Unavailable."""
         secrets, swarm_id = self._engine.tokens(), self._engine.swarm_id()
         stale = []
-        for role, stored in tokens.seen(self._store).items():
+        for role, stored in token_publication.seen(self._store).items():
             if stored is None or stored.value.cluster_id != swarm_id or stored.value.secret != secrets[role]:
                 stale.append(role)
         return tuple(stale)
@@ -61,4 +61,4 @@ class Publication:
         swarm_id = self._engine.swarm_id()
         if self.published_id() != swarm_id:
             raise Unavailable(f"The swarm {swarm_id} is not the published one, so its tokens are not published.")
-        tokens.publish(self._store, swarm_id, self._engine.tokens)
+        token_publication.publish(self._store, swarm_id, self._engine.tokens)

@@ -6,14 +6,14 @@ from collections import Counter
 from datetime import datetime, timezone
 from typing import Any, Dict, List, Mapping, Optional, Sequence
 
-from . import dns, identity, interruptions, surge, targets
+from . import dns, interruptions, node_matching, surge, target_groups
 from .actions import Action, SyncRecord
 from .change import Change
 from .cluster import Cluster, Instance, Node, Record, ScalingGroup, Service
 from .decision import Decision
 from .policy import Policy
 from .quorum import Quorum
-from .watch import REMOVED, Watch
+from .removal_progress import REMOVED, Watch
 
 
 def quorum(observed: Cluster) -> Optional[Dict[str, int]]:
@@ -34,10 +34,10 @@ def members(observed: Cluster, addresses: str) -> List[Dict[str, Any]]:
     if observed.instances is None:
         # Without them none can be told from one that is gone.
         return [
-            {**_row(None, node, False), "instance": node.labels.get(identity.INSTANCE_LABEL), "state": "unknown"}
+            {**_row(None, node, False), "instance": node.labels.get(node_matching.INSTANCE_LABEL), "state": "unknown"}
             for node in observed.nodes or ()
         ]
-    joined = identity.join(observed)
+    joined = node_matching.join(observed)
     published = set(observed.record.addresses if observed.record else ())
     rows = [
         _row(instance, joined.node_of.get(identifier), bool(published & {*instance.addresses(addresses, ipv6=True)}))
@@ -87,7 +87,7 @@ def balancing(observed: Cluster) -> List[Dict[str, Any]]:
     """The load balancers' target groups, a row each; ``states`` counts the targets, and is None if it is not known."""
     return [
         {
-            "name": targets.name(target_group),
+            "name": target_groups.name(target_group),
             "states": None if health is None else dict(Counter(sorted(health.values()))),
             "targets": None if health is None else dict(sorted(health.items())),
         }
@@ -143,7 +143,7 @@ def behind(observed: Cluster, found: Sequence[ScalingGroup]) -> List[str]:
 
 def moment(observed: Cluster, policy: Policy, decision: Decision, now: float) -> Dict[str, Any]:
     """All that is shown of one moment: also what runs where, and how far each instance is on its way out."""
-    joined = identity.join(observed)
+    joined = node_matching.join(observed)
     going = interruptions.of(observed, joined, policy, now) if observed.instances is not None else {}
     rows = members(observed, policy.dns.addresses if policy.dns else "public")
     nodes = {node.id: node for node in observed.nodes or ()}

@@ -13,8 +13,8 @@ from typing import Dict, Iterable, List, Mapping, Optional, Sequence, Tuple
 
 from . import placement
 from .cluster import Cluster, Instance, Needs, Node, Service
-from .identity import INSTANCE_LABEL, Membership, join
-from .labels import GROUP_LABEL, VOLUME_PREFIX, ZONE_LABEL
+from .node_labels import GROUP_LABEL, VOLUME_PREFIX, ZONE_LABEL
+from .node_matching import INSTANCE_LABEL, Membership, join
 from .policy import Group, Policy, Scaling
 
 # Thousandths of a percent are cut off: a third that is rounded up would be one node more.

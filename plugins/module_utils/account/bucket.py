@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 from typing import Any, Mapping
 
-from ..adapters.store import POLICY_KEY
+from ..adapters.s3_store import POLICY_KEY
 from ..aws import tags
+from ..aws.aws_session import Aws, ClientError, code, listed, unless_missing
 from ..aws.changes import Changes
-from ..aws.errors import ProvisionError
-from ..aws.session import Aws, ClientError, code, listed, unless_missing
-from ..aws.waiting import once_visible
+from ..aws.provision_error import ProvisionError
+from ..aws.waiters import once_visible
 
 
 def check_bucket(aws: Aws, name: str) -> None:

@@ -7,14 +7,14 @@ import time
 from dataclasses import replace
 from typing import Any, Callable, Iterable, Mapping, Sequence
 
-from .._core.usual import TAG, Usual
+from .._core.upgrade_marker import TAG, Usual
 from ..aws import tags
+from ..aws.aws_session import Aws
 from ..aws.changes import Changes
-from ..aws.errors import ProvisionError
-from ..aws.session import Aws
+from ..aws.provision_error import ProvisionError
 from . import warm_pools
+from .configuration_schema import suggestion
 from .node_groups import groups_of, template_of
-from .schema import suggestion
 
 # It would move instances between zones while an upgrade has one more in one of them.
 REBALANCING = "AZRebalance"

@@ -7,9 +7,9 @@ from typing import Any, Iterator, Mapping
 
 from .._core import names
 from ..aws import tags
+from ..aws.aws_session import Aws, listed, unless_missing
 from ..aws.changes import Changes
-from ..aws.errors import ProvisionError
-from ..aws.session import Aws, listed, unless_missing
+from ..aws.provision_error import ProvisionError
 
 NO_DASHBOARD = ("ResourceNotFound", "DashboardNotFoundError")
 

@@ -15,7 +15,7 @@ import unicodedata
 from collections import defaultdict
 from typing import Any, Iterable, Mapping
 
-from .._core.usual import TAG as USUAL_SIZE
+from .._core.upgrade_marker import TAG as USUAL_SIZE
 from ..aws import tags
 
 # Of a resource, and of those the collection's own of an Auto Scaling group, which has the most.

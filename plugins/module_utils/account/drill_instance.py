@@ -6,10 +6,10 @@ import base64
 from typing import Any, Mapping
 
 from ..aws import tags
+from ..aws.aws_session import Aws, code, listed
 from ..aws.changes import Changes
-from ..aws.errors import ProvisionError
-from ..aws.session import Aws, code, listed
-from ..aws.waiting import once_visible
+from ..aws.provision_error import ProvisionError
+from ..aws.waiters import once_visible
 from .node_groups import groups_of
 
 ROLE = "drill"

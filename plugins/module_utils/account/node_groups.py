@@ -8,12 +8,12 @@ from typing import Any, Callable, Mapping, Sequence
 from .._core import metrics
 from .._core.cluster import WORKER
 from .._core.names import launching_hook, metrics_namespace, terminating_hook
-from .._core.usual import TAG
+from .._core.upgrade_marker import TAG
 from ..aws import tags
+from ..aws.aws_session import Aws, code, listed
 from ..aws.changes import Changes
-from ..aws.errors import ProvisionError
-from ..aws.session import Aws, code, listed
-from ..aws.waiting import once_visible
+from ..aws.provision_error import ProvisionError
+from ..aws.waiters import once_visible
 from . import warm_pools
 
 # A node group as the configuration has it, with its defaults; see roles/check/meta/argument_specs.yml.

@@ -9,15 +9,15 @@ from typing import Any, Callable, Mapping, Sequence
 from .._core.cluster import MANAGER
 from .._core.names import resource_names
 from ..aws import tags
-from ..aws.errors import ProvisionError
-from ..aws.session import Aws, BotoCoreError, ClientError, code, listed, sentence, unless_missing
+from ..aws.aws_session import Aws, BotoCoreError, ClientError, code, listed, sentence, unless_missing
+from ..aws.provision_error import ProvisionError
 from ..stack import compose
-from ..stack.errors import StackError
-from . import bucket, cloud_map, disks, endpoints, inventory, rules, zones
-from . import schema as configuration
-from .clashes import clashes
-from .nat import NONE
-from .schema import suggestion
+from ..stack.stack_error import StackError
+from . import bucket, cloud_map_service, configuration_rules, disks, hosted_zone, interface_endpoints, inventory
+from . import configuration_schema as configuration
+from .configuration_schema import suggestion
+from .name_clashes import clashes
+from .nat_gateways import NONE
 
 NO_TOPIC = ("NotFound", "NotFoundException")
 
@@ -47,7 +47,7 @@ class Preflight:
         self._collect(self._vpcs)
         self._collect(self._dns)
         # Of any other name the rules say that it is wrong, and boto3 would too.
-        if rules.CLUSTER_NAME.fullmatch(self._config["cluster_name"]):
+        if configuration_rules.CLUSTER_NAME.fullmatch(self._config["cluster_name"]):
             self._collect(self._clashes)
             self._collect(lambda: bucket.check_bucket(self._aws, self._names["bucket"]))
             self._collect(self._key)
@@ -92,7 +92,7 @@ class Preflight:
     def _permissions_boundary(self) -> None:
         arn = self._config["permissions_boundary"]
         # Of any other the rules say that it is wrong.
-        if arn is None or not rules.BOUNDARY.fullmatch(arn):
+        if arn is None or not configuration_rules.BOUNDARY.fullmatch(arn):
             return
         if unless_missing(self._aws.iam.get_policy, "NoSuchEntity", PolicyArn=arn) is None:
             self._error(
@@ -104,9 +104,9 @@ class Preflight:
         dns = self._config["dns"] or {}
         # Of neither or both the rules say that that is wrong.
         if dns.get("zone"):
-            self.zone_id = zones.find(self._aws, dns["zone"])["id"]
+            self.zone_id = hosted_zone.find(self._aws, dns["zone"])["id"]
         if dns.get("cloud_map"):
-            cloud_map.find(self._aws, dns["cloud_map"]["namespace"])
+            cloud_map_service.find(self._aws, dns["cloud_map"]["namespace"])
 
     def _key(self) -> None:
         self.key_id = bucket.find_key(self._aws, self._config["cluster_name"], self._names["key_alias"])
@@ -115,7 +115,7 @@ class Preflight:
         nodes = self._config["private_nodes"]
         if nodes is None or not nodes["endpoints"]:
             return
-        for endpoint, found in endpoints.zones_of(self._aws, nodes["endpoints"]).items():
+        for endpoint, found in interface_endpoints.zones_of(self._aws, nodes["endpoints"]).items():
             if found is not None and not set(found) & set(self._config["zones"]):
                 self._error(
                     f"private_nodes.nat is none, but the interface endpoint for {endpoint} can have no address in the "
@@ -133,7 +133,7 @@ class Preflight:
         """Each for itself, since one that is not there spoils the whole answer."""
         named = [(group["name"], one) for group in self._config["node_groups"] for one in group["target_groups"]]
         for group, arn in named:
-            if rules.TARGET_GROUP.fullmatch(arn):
+            if configuration_rules.TARGET_GROUP.fullmatch(arn):
                 self._target_group(f"node_groups[{group}]: target_groups has {arn}", arn)
 
     def _target_group(self, where: str, arn: str) -> None:
@@ -290,7 +290,7 @@ def identify(aws: Aws, config: Mapping[str, Any], inventories: Mapping[str, Any]
     ``config`` needs ``account_id``, ``region`` and ``cluster_name``; ``inventories`` are the contents of the inventory
     files that find the cluster's instances. Raises one ProvisionError that says all that is wrong.
     """
-    errors = list(rules.names(config, aws.regions()))
+    errors = list(configuration_rules.names(config, aws.regions()))
     errors += [error for path, found in inventories.items() for error in inventory.check(path, found, config)]
     # A region that does not exist cannot be asked.
     errors = errors or account_errors(aws, config)
@@ -324,7 +324,7 @@ def run(
     if errors:
         raise ProvisionError(_list(errors))
     config = _settled(configuration.with_defaults(raw, spec))
-    errors, warnings = rules.check(config, aws.regions())
+    errors, warnings = configuration_rules.check(config, aws.regions())
     for path, found in inventories.items():
         errors += inventory.check(path, found, config)
         warnings += inventory.unreached(path, found, config)
@@ -358,7 +358,7 @@ def _settled(config: Mapping[str, Any]) -> dict[str, Any]:
     nodes = config["private_nodes"]
     if nodes is None:
         return config
-    by_endpoints = endpoints.needed(config) if nodes["nat"] == NONE else []
+    by_endpoints = interface_endpoints.needed(config) if nodes["nat"] == NONE else []
     return {**config, "private_nodes": {**nodes, "endpoints": by_endpoints}}
 
 
@@ -388,7 +388,11 @@ def _complete(config: Mapping[str, Any], found: Preflight) -> dict[str, Any]:
     """The configuration with what roles need besides: names, tags, images, and what stands for the cluster in DNS."""
     dns = config["dns"]
     if dns is not None:
-        record = rules.service_name(dns["cloud_map"]) if dns["cloud_map"] else dns["record"].lower().rstrip(".")
+        record = (
+            configuration_rules.service_name(dns["cloud_map"])
+            if dns["cloud_map"]
+            else dns["record"].lower().rstrip(".")
+        )
         dns = {**dns, "record": record, "zone_id": found.zone_id}
     return {
         **config,

@@ -7,7 +7,7 @@ from ipaddress import IPv4Network, IPv6Network
 from typing import Any, Mapping, Sequence
 
 from ..aws import tags
-from ..aws.errors import ProvisionError
+from ..aws.provision_error import ProvisionError
 
 # AWS allows nothing smaller, and keeps five addresses of each subnet to itself.
 SMALLEST_PREFIX = 28

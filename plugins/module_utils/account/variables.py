@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Callable, Mapping
 
-from .schema import Spec, purpose
+from .configuration_schema import Spec, purpose
 
 # The one that is an instance's ID, or those of several, whatever option it is for.
 INSTANCE = "id"

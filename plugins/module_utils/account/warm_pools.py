@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Mapping
 
 from .._core.cluster import WARMED
-from ..aws.session import listed
+from ..aws.aws_session import listed
 
 
 def instances(autoscaling: Any, group: Mapping[str, Any]) -> list[Mapping[str, Any]]:

@@ -6,7 +6,7 @@ from typing import Any, Callable, Dict, FrozenSet, Iterable, List, Mapping, Opti
 
 from .._core.cluster import GONE_STATES, WARMED, WORKER, Instance, ScalingGroup
 from .._core.errors import Unavailable
-from .._core.usual import TAG, Usual
+from .._core.upgrade_marker import TAG, Usual
 from ..aws import tags
 from .aws import Aws, ClientError, code
 from .instances import describe

@@ -10,7 +10,7 @@ from typing import Any, Callable, Dict, Iterator
 from .._core.errors import SwarmError, Unavailable, Unreadable
 from .._core.parsing import SHAPE_ERRORS
 from .clock import aws_time
-from .missing import exceptions
+from .optional_imports import exceptions
 
 try:
     import boto3

@@ -7,9 +7,9 @@ from typing import Callable, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from .._core.cluster import Instance, Record, is_ipv6
 from .._core.dns import BOTH
+from .._core.dns_propagation import Propagation
 from .._core.errors import Unavailable
 from .._core.policy import Dns, Policy
-from .._core.propagation import Propagation
 from .aws import Aws, ClientError, code
 
 OWNER_TAG = "swarm.aws/cluster"

@@ -6,7 +6,7 @@ import base64
 from typing import Callable, Dict
 
 from .._core.errors import Unavailable
-from .._core.registries import Grant, Registry
+from .._core.registry_credentials import Grant, Registry
 from .aws import Aws
 
 

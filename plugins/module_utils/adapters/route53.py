@@ -8,8 +8,8 @@ from typing import Any, Callable, Dict, List, Mapping, Optional
 
 from .._core.cluster import Record
 from .._core.dns import owner_name, owns_ipv6
+from .._core.dns_propagation import Propagation
 from .._core.policy import Dns
-from .._core.propagation import Propagation
 from .aws import Aws
 
 OWNER_TTL = 300

@@ -7,7 +7,7 @@ from typing import Any, Dict, FrozenSet, List, Mapping, Sequence, Tuple
 
 from .._core.cluster import Needs, Service
 from .._core.parsing import SHAPE_ERRORS, whole
-from .moments import moment
+from .docker_time import moment
 
 # States of a task on its way to running, and of one that has not ended.
 _STARTING = ("new", "pending", "assigned", "accepted", "preparing", "ready", "starting")

@@ -12,13 +12,13 @@ from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Tuple
 
 from .._core.cluster import MANAGER, WORKER, Node, Service
 from .._core.errors import SwarmError, Unavailable
-from .._core.join.truth import Memory, Truth
+from .._core.join.cluster_record import Memory, Truth
 from .._core.parsing import SHAPE_ERRORS, whole
-from .._core.registries import Grant
+from .._core.registry_credentials import Grant
 from . import services
 from .certificate import expiry
-from .engine import EPOCH_LABEL, RECORD_LABEL, SOCKET, APIError, EngineApi, memory
-from .moments import moment
+from .docker_time import moment
+from .node_engine import EPOCH_LABEL, RECORD_LABEL, SOCKET, APIError, EngineApi, memory
 
 _SECONDS = 30
 # States of a task that has a container, or is about to.

@@ -6,9 +6,9 @@ from typing import Any, Callable, Mapping
 
 from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
 
+from .aws_session import AWS_ERRORS, Aws, sentence
 from .changes import Changes
-from .errors import ProvisionError
-from .session import AWS_ERRORS, Aws, sentence
+from .provision_error import ProvisionError
 
 Work = Callable[[Aws, Mapping[str, Any], Changes], Mapping[str, Any]]
 

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
 
-from .._core.redact import Redactor, environment_values
+from .._core.redaction import Redactor, environment_values
 
 # Seconds that a command may take, and an engine to say whether it answers at all.
 SECONDS, PROBE_SECONDS = 30, 10

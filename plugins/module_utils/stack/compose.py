@@ -16,8 +16,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from .errors import StackError
 from .interpolation import interpolate
+from .stack_error import StackError
 
 NAMESPACE = "com.docker.stack.namespace"
 FINGERPRINT = "swarm.aws.stack.fingerprint"

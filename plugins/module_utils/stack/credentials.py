@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from .errors import StackError
+from .stack_error import StackError
 
 
 @dataclass(frozen=True)

@@ -10,17 +10,17 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from .._core import registries, surge
-from . import compose, images, releases, removal
+from .._core import registry_credentials, surge
+from . import compose, images, releases, stack_removal
 from .compose import FINGERPRINT, Blob, Bundle
-from .converge import Clock
+from .convergence import Clock
 from .credentials import Credentials
-from .engine import Engine
-from .errors import StackError
+from .stack_engine import Engine
+from .stack_error import StackError
 
 _ALPHABET = string.ascii_letters + string.digits
 # What the managers' agents note on services, which a deployment takes away and they put back.
-_NOTED = (surge.LABEL, registries.LABEL)
+_NOTED = (surge.LABEL, registry_credentials.LABEL)
 
 
 @dataclass(frozen=True)
@@ -56,14 +56,14 @@ class Deployment:
         bundle: Bundle,
         options: Options,
         known: Mapping[str, Credentials],
-        ask: Callable[[registries.Registry], registries.Grant],
+        ask: Callable[[registry_credentials.Registry], registry_credentials.Grant],
         clock: Clock,
     ) -> None:
         """``known`` are the operator's credentials, by registry; ``ask`` gets those of ECR, or raises StackError."""
         self._engine, self._bundle, self._options = engine, bundle, options
         self._known, self._ask, self._clock = known, ask, clock
         self._credentials: dict[str, Credentials] = {}
-        self._grants: dict[str, registries.Grant] = {}
+        self._grants: dict[str, registry_credentials.Grant] = {}
         # Registries that gave none, with the reason.
         self._refused: dict[str, str] = {}
         self.report = Report()
@@ -86,7 +86,7 @@ class Deployment:
         if check:
             return self.report
         if not before:
-            removal.settle(self._engine, self._bundle.stack, self._clock)
+            stack_removal.settle(self._engine, self._bundle.stack, self._clock)
         for section, blob in missing:
             self._engine.add(section, blob)
         present = self._engine.releases(self._bundle.stack)
@@ -139,7 +139,7 @@ class Deployment:
         """Find the credentials of the images' registries: the operator's, and otherwise ECR's own."""
         used = {images.registry_of(service["image"]) for service in self._bundle.definition["services"].values()}
         for host in sorted(used):
-            registry = registries.Registry.of(host)
+            registry = registry_credentials.Registry.of(host)
             try:
                 if host in self._known:
                     self._credentials[host] = self._known[host]
@@ -158,7 +158,7 @@ class Deployment:
         for service in result["services"].values():
             grant = self._grants.get(images.registry_of(service["image"]))
             if grant:
-                service["deploy"]["labels"][registries.LABEL] = grant.noted
+                service["deploy"]["labels"][registry_credentials.LABEL] = grant.noted
         return result
 
     def _look_up(self, image: str) -> str:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from .errors import StackError
+from .stack_error import StackError
 
 # By which `docker stack deploy` remembers the image that it was told.
 LABEL = "com.docker.stack.image"

@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from .errors import StackError
+from .stack_error import StackError
 
 _VARIABLE = re.compile(
     r"\$(?:(?P<dollar>\$)"

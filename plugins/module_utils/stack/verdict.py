@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ..adapters.moments import moment
+from ..adapters.docker_time import moment
 from ..adapters.services import health_checked
 from .compose import FINGERPRINT
 

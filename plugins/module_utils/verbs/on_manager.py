@@ -7,8 +7,8 @@ from typing import Any, Mapping, Tuple
 from .._core.cluster import Cluster
 from .._core.errors import SwarmError
 from .._core.policy import Policy
-from ..adapters.config import Config
-from ..adapters.keeping import Keeper
+from ..adapters.control_plane import Keeper
+from ..adapters.node_config import Config
 from ..adapters.swarm import manager_here
 
 ARGUMENTS = {

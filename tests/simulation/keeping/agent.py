@@ -15,11 +15,11 @@ from ansible_collections.swarm.aws.plugins.module_utils._core.backoff import Bac
 from ansible_collections.swarm.aws.plugins.module_utils._core.cluster import Cluster, Node
 from ansible_collections.swarm.aws.plugins.module_utils._core.errors import SwarmError, Unavailable
 from ansible_collections.swarm.aws.plugins.module_utils._core.join.ports import Stored
-from ansible_collections.swarm.aws.plugins.module_utils._core.observe import Observer
+from ansible_collections.swarm.aws.plugins.module_utils._core.observation import Observer
 from ansible_collections.swarm.aws.plugins.module_utils._core.policy import Policy
 from ansible_collections.swarm.aws.plugins.module_utils._core.publication import Publication
 from ansible_collections.swarm.aws.plugins.module_utils._core.reconcile import Pass
-from ansible_collections.swarm.aws.plugins.module_utils.adapters.keeping import Keeper
+from ansible_collections.swarm.aws.plugins.module_utils.adapters.control_plane import Keeper
 from ansible_collections.swarm.aws.runtime.swarm_agent.log import Log
 from ansible_collections.swarm.aws.runtime.swarm_agent.loop import Loop
 from greenlet import GreenletExit, getcurrent, greenlet

@@ -10,17 +10,17 @@ import pytest
 from ansible_collections.swarm.aws.plugins.module_utils._core import actions as act
 from ansible_collections.swarm.aws.plugins.module_utils._core import (
     apply,
-    authority,
     dns,
-    identity,
-    leaving,
+    dns_propagation,
+    node_matching,
+    node_removal,
     plan,
-    propagation,
     publication,
-    targets,
+    record_authority,
+    target_groups,
 )
 from ansible_collections.swarm.aws.plugins.module_utils._core.errors import Unavailable
-from ansible_collections.swarm.aws.plugins.module_utils._core.join import tokens
+from ansible_collections.swarm.aws.plugins.module_utils._core.join import token_publication
 from ansible_collections.swarm.aws.plugins.module_utils._core.quorum import Interlock
 
 Break = Callable[[pytest.MonkeyPatch], None]
@@ -28,11 +28,11 @@ Break = Callable[[pytest.MonkeyPatch], None]
 
 def any_swarm_will_do(patch: pytest.MonkeyPatch) -> None:
     """It acts for whatever swarm its engine is in."""
-    patch.setattr(plan, "judge", lambda observed: authority.Authority(True))
+    patch.setattr(plan, "judge", lambda observed: record_authority.Authority(True))
     patch.setattr(
         publication.Publication,
         "publish",
-        lambda self, roles: tokens.publish(self._store, self._engine.swarm_id(), self._engine.tokens),
+        lambda self, roles: token_publication.publish(self._store, self._engine.swarm_id(), self._engine.tokens),
     )
 
 
@@ -43,13 +43,13 @@ def ghosts_stay(patch: pytest.MonkeyPatch) -> None:
 
 def down_is_gone(patch: pytest.MonkeyPatch) -> None:
     """A node that is down is taken for one whose instance is gone."""
-    honest = identity._proven
+    honest = node_matching._proven
 
     def proven(node: Any, at_address: Any) -> Any:
         return None if node.state == "down" else honest(node, at_address)
 
-    patch.setattr(identity, "_proven", proven)
-    patch.setattr(identity, "_gone", lambda identifier, instances: True)
+    patch.setattr(node_matching, "_proven", proven)
+    patch.setattr(node_matching, "_gone", lambda identifier, instances: True)
     patch.setattr(apply, "_still_dead", lambda node, reason, instance, world: None)
 
 
@@ -75,7 +75,7 @@ def nothing_is_withdrawn(patch: pytest.MonkeyPatch) -> None:
 
 def errors_tell_tokens(patch: pytest.MonkeyPatch) -> None:
     """A failure is explained with the token that was to be written."""
-    honest = tokens.write
+    honest = token_publication.write
 
     def write(store: Any, present: Any, cluster_id: str, secrets: Any) -> Any:
         try:
@@ -83,7 +83,7 @@ def errors_tell_tokens(patch: pytest.MonkeyPatch) -> None:
         except Unavailable as error:
             raise Unavailable(f"{error} It was to be {secrets['worker']}.") from error
 
-    patch.setattr(tokens, "write", write)
+    patch.setattr(token_publication, "write", write)
 
 
 def facts_are_forgotten(patch: pytest.MonkeyPatch) -> None:
@@ -98,25 +98,25 @@ def hooks_are_never_answered(patch: pytest.MonkeyPatch) -> None:
 
 def resolvers_are_not_waited_for(patch: pytest.MonkeyPatch) -> None:
     """A node is drained as soon as its address is not in the record any more."""
-    patch.setattr(leaving.Leaving, "_remembered", lambda self, instance, node, interruption: 0.0)
+    patch.setattr(node_removal.Leaving, "_remembered", lambda self, instance, node, interruption: 0.0)
 
 
 def load_balancers_are_not_waited_for(patch: pytest.MonkeyPatch) -> None:
     """A node is drained whatever a target group sends to it."""
-    patch.setattr(leaving.Leaving, "_balanced", lambda self, instance: iter(()))
+    patch.setattr(node_removal.Leaving, "_balanced", lambda self, instance: iter(()))
 
 
 def strangers_are_deregistered(patch: pytest.MonkeyPatch) -> None:
     """A target group is taken for the cluster's alone."""
-    honest = targets.sync
+    honest = target_groups.sync
 
     def every(members: Any, policy: Any, leaving: Any, present: Any, services: Any) -> Any:
         for action in honest(members, policy, leaving, present, services):
             strangers = set(present[action.target_group]) - set(members.instances)
             yield replace(action, deregister=(*action.deregister, *sorted(strangers)))
 
-    patch.setattr(targets, "sync", every)
-    patch.setattr(targets, "fit", lambda health, instance: True)
+    patch.setattr(target_groups, "sync", every)
+    patch.setattr(target_groups, "fit", lambda health, instance: True)
 
 
 def nobody_is_deregistered(patch: pytest.MonkeyPatch) -> None:
@@ -126,12 +126,12 @@ def nobody_is_deregistered(patch: pytest.MonkeyPatch) -> None:
 
 def name_servers_are_not_waited_for(patch: pytest.MonkeyPatch) -> None:
     """What the API tells is taken for what all name servers answer."""
-    patch.setattr(propagation.Propagation, "over", lambda self, record, now: True)
+    patch.setattr(dns_propagation.Propagation, "over", lambda self, record, now: True)
 
 
 def drains_at_once(patch: pytest.MonkeyPatch) -> None:
     """Tasks are stopped before there are others."""
-    patch.setattr(leaving.Leaving, "_replaced", lambda self, instance, node, interruption: True)
+    patch.setattr(node_removal.Leaving, "_replaced", lambda self, instance, node, interruption: True)
 
 
 def no_interlock(patch: pytest.MonkeyPatch) -> None:

@@ -7,10 +7,10 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from ansible_collections.swarm.aws.plugins.module_utils._core import actions as act
-from ansible_collections.swarm.aws.plugins.module_utils._core import interruptions, labels
+from ansible_collections.swarm.aws.plugins.module_utils._core import interruptions, node_labels
 from ansible_collections.swarm.aws.plugins.module_utils._core.cluster import Record
 from ansible_collections.swarm.aws.plugins.module_utils._core.events import SPOT_NOTICE
-from ansible_collections.swarm.aws.plugins.module_utils._core.join.truth import CLAIMED, Truth
+from ansible_collections.swarm.aws.plugins.module_utils._core.join.cluster_record import CLAIMED, Truth
 
 from tests.simulation.bucket import TRUTH
 
@@ -111,7 +111,7 @@ def ask_removal(world: World, machine: Machine | None, *, replace: bool = True, 
         replace = True
     world.trace("operator", f"asks for the removal of {machine.id}")
     request = interruptions.write_request(EPOCH + world.now, replace=replace, force=force)
-    member.labels = {**member.labels, labels.REQUESTED: request}
+    member.labels = {**member.labels, node_labels.REQUESTED: request}
     member.version += 1
     world.queue.publish(json.dumps({"detail-type": "Removal Requested", "detail": {"EC2InstanceId": machine.id}}))
     world.changed()

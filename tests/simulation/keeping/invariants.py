@@ -10,11 +10,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ansible_collections.swarm.aws.plugins.module_utils._core import interruptions, labels, targets
+from ansible_collections.swarm.aws.plugins.module_utils._core import interruptions, node_labels, target_groups
 from ansible_collections.swarm.aws.plugins.module_utils._core.cluster import Node, Record
-from ansible_collections.swarm.aws.plugins.module_utils._core.identity import INSTANCE_LABEL
+from ansible_collections.swarm.aws.plugins.module_utils._core.join.cluster_record import Truth
 from ansible_collections.swarm.aws.plugins.module_utils._core.join.ports import ROLES, Token
-from ansible_collections.swarm.aws.plugins.module_utils._core.join.truth import Truth
+from ansible_collections.swarm.aws.plugins.module_utils._core.node_matching import INSTANCE_LABEL
 from ansible_collections.swarm.aws.plugins.module_utils._core.reconcile import Pass
 
 from tests.simulation.bucket import TRUTH, token_key
@@ -155,7 +155,7 @@ class Invariants:
         for one in instances:
             if one not in self._world.cloud.machines:
                 raise Broken(f"I3: {agent.machine.id} deregisters {one}, which is somebody else's")
-        if set(targets.registered(told)) <= set(instances):
+        if set(target_groups.registered(told)) <= set(instances):
             raise Broken(f"I3: {agent.machine.id} empties the target group")
 
     def request(self, target: str | None, began: float) -> None:
@@ -195,7 +195,7 @@ class Invariants:
         member = self._world.swarm.member_of(machine) if machine else None
         if machine is None or member is None or machine in self._unfit_since:
             return False
-        asked = {labels.REQUESTED, labels.ANNOUNCED, labels.LEAVING}
+        asked = {node_labels.REQUESTED, node_labels.ANNOUNCED, node_labels.LEAVING}
         return health[target] == "healthy" and asked.isdisjoint(member.labels)
 
     # After every change
@@ -284,7 +284,7 @@ class Invariants:
             return "is in no swarm" if machine.scaling_group else ""
         if self._held(machine, member):
             return ""
-        if labels.REQUESTED in member.labels:
+        if node_labels.REQUESTED in member.labels:
             return "was to go"
         if member.state != "ready" or member.availability != "active":
             return f"is {member.state} and {member.availability}"
@@ -298,7 +298,7 @@ class Invariants:
         """Whether it was asked for, and stays: refused with a reason, or the only one that the record can lead to."""
         leader = self._world.swarm.leader
         agent = self._world.agents.get(leader.machine.id) if leader else None
-        if labels.REQUESTED not in member.labels or agent is None or agent.last is None:
+        if node_labels.REQUESTED not in member.labels or agent is None or agent.last is None:
             return False
         return machine.id in agent.last.decision.held or set(self._world.serving()) == machine.addresses
 
@@ -313,7 +313,7 @@ class Invariants:
         left = sum(one.reachable and one.role == "manager" for one in voters if one is not subject)
         machine = agent.swarm.members[node].machine
         # Of one that ends anyway, or that nobody wants another one for, only a quorum of the others has to be left.
-        request = interruptions.read_request(subject.labels.get(labels.REQUESTED, ""), machine.id)
+        request = interruptions.read_request(subject.labels.get(node_labels.REQUESTED, ""), machine.id)
         ends = machine.leaving or machine.ends_at is not None or (request is not None and not request.replace)
         of = len(voters) - 1 if ends else len(voters)
         if left < of // 2 + 1:
@@ -344,8 +344,8 @@ class Invariants:
 
     def _waited_long(self, member: Member) -> bool:
         """Whether its tasks' replacements had all the time that the policy gives them, or nobody wants them."""
-        paused = member.noted_at[labels.PAUSED] if labels.PAUSED in member.labels else None
-        forced = "force" in member.labels.get(labels.REQUESTED, "")
+        paused = member.noted_at[node_labels.PAUSED] if node_labels.PAUSED in member.labels else None
+        forced = "force" in member.labels.get(node_labels.REQUESTED, "")
         late = paused is not None and self._world.now >= paused + self._world.policy.surge_seconds - SLACK
         return forced or late
 
@@ -355,4 +355,4 @@ class Invariants:
     @staticmethod
     def _to_go(member: Member) -> bool:
         machine = member.machine
-        return machine.leaving or machine.scaling_group is None or labels.REQUESTED in member.labels
+        return machine.leaving or machine.scaling_group is None or node_labels.REQUESTED in member.labels

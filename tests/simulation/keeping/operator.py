@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from ansible_collections.swarm.aws.plugins.module_utils._core.watch import STAGES
+from ansible_collections.swarm.aws.plugins.module_utils._core.removal_progress import STAGES
 from ansible_collections.swarm.aws.plugins.modules import node_drain, node_remove
 
 from .agent import Agent, SimKeeper

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from ansible_collections.swarm.aws.plugins.module_utils._core import actions as act
 from ansible_collections.swarm.aws.plugins.module_utils._core.cluster import Instance, Node, Record, Service
+from ansible_collections.swarm.aws.plugins.module_utils._core.dns_propagation import Propagation
 from ansible_collections.swarm.aws.plugins.module_utils._core.errors import Unavailable
+from ansible_collections.swarm.aws.plugins.module_utils._core.join.cluster_record import Memory, Truth
 from ansible_collections.swarm.aws.plugins.module_utils._core.join.ports import ROLES, Outcome
-from ansible_collections.swarm.aws.plugins.module_utils._core.join.truth import Memory, Truth
 from ansible_collections.swarm.aws.plugins.module_utils._core.policy import Dns
-from ansible_collections.swarm.aws.plugins.module_utils._core.propagation import Propagation
-from ansible_collections.swarm.aws.plugins.module_utils._core.registries import Grant, Registry
-from ansible_collections.swarm.aws.plugins.module_utils.adapters.queue import Message
+from ansible_collections.swarm.aws.plugins.module_utils._core.registry_credentials import Grant, Registry
+from ansible_collections.swarm.aws.plugins.module_utils.adapters.event_queue import Message
 
 from tests.simulation.bucket import Store
 

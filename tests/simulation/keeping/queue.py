@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ansible_collections.swarm.aws.plugins.module_utils.adapters.queue import BATCH, Message
+from ansible_collections.swarm.aws.plugins.module_utils.adapters.event_queue import BATCH, Message
 
 from tests.simulation.scheduler import Bell
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.swarm.aws.plugins.module_utils._core import actions as act
-from ansible_collections.swarm.aws.plugins.module_utils._core import labels
+from ansible_collections.swarm.aws.plugins.module_utils._core import node_labels
 from ansible_collections.swarm.aws.plugins.module_utils._core.aws_time import AwsTime
 from ansible_collections.swarm.aws.plugins.module_utils._core.cluster import Record
 from ansible_collections.swarm.aws.plugins.module_utils._core.deputy import SILENT_AFTER
@@ -249,7 +249,7 @@ def test_fault_17_no_event_ever_arrives() -> None:
         machine = workers(world)[0]
         world.cloud.begin_termination(machine)
         began = world.now
-        world.until(lambda: labels.LEAVING in node(world, machine).labels, PERIOD + 5)
+        world.until(lambda: node_labels.LEAVING in node(world, machine).labels, PERIOD + 5)
         assert world.now - began <= PERIOD + 5
         world.until(lambda: not machine.alive)
         world.run(60.0)
@@ -265,7 +265,7 @@ def test_fault_17_the_operators_request_is_seen_without_its_message() -> None:
         world.run(PERIOD / 3)
         machine = workers(world)[0]
         faults.ask_removal(world, machine)
-        world.until(lambda: labels.LEAVING in node(world, machine).labels, LOOK + 2.0)
+        world.until(lambda: node_labels.LEAVING in node(world, machine).labels, LOOK + 2.0)
         world.settle()
 
 
@@ -666,7 +666,7 @@ def test_a_removal_waits_for_resolvers_anew_when_its_node_was_published_again() 
     with settled() as world:
         machine = follower(world)
         faults.ask_removal(world, machine)
-        world.until(lambda: labels.WITHDRAWN in node(world, machine).labels, 20.0)
+        world.until(lambda: node_labels.WITHDRAWN in node(world, machine).labels, 20.0)
         world.zone.put(world.own_record(machine.public or ""))
         world.leader_agent.stop()
         world.leader_agent.start(2 * TTL)
@@ -712,7 +712,7 @@ def test_a_record_is_not_withdrawn_before_the_earlier_withdrawal_is_forgotten() 
     with settled() as world:
         machine = follower(world)
         faults.ask_removal(world, machine)
-        world.until(lambda: labels.WITHDRAWN in node(world, machine).labels, 20.0)
+        world.until(lambda: node_labels.WITHDRAWN in node(world, machine).labels, 20.0)
         world.zone.put(world.own_record(machine.public or ""))
         agent, identifier = world.leader_agent, node(world, machine).id
         honest, left = agent.call, [2]

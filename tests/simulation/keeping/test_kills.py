@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from ansible_collections.swarm.aws.plugins.module_utils._core.refusals import RequestRefused
+from ansible_collections.swarm.aws.plugins.module_utils._core.removal_check import RequestRefused
 
 from . import faults
 from .cloud import Machine

@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import pytest
 from ansible_collections.swarm.aws.plugins.module_utils._core import actions as act
-from ansible_collections.swarm.aws.plugins.module_utils._core import apply, registries
+from ansible_collections.swarm.aws.plugins.module_utils._core import apply, registry_credentials
 from ansible_collections.swarm.aws.plugins.module_utils._core.change import Change
 from ansible_collections.swarm.aws.plugins.module_utils._core.policy import Policy
-from ansible_collections.swarm.aws.plugins.module_utils._core.registries import LABEL
+from ansible_collections.swarm.aws.plugins.module_utils._core.registry_credentials import LABEL
 
 from .ports import ECR_SECONDS
 from .weather import Weather
@@ -58,7 +58,7 @@ def test_credentials_never_end_in_bad_weather(seed: int) -> None:
 
 
 def test_a_plan_that_never_renews_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(registries, "due", lambda labels, now: LABEL not in labels)
+    monkeypatch.setattr(registry_credentials, "due", lambda labels, now: LABEL not in labels)
     with pytest.raises(AssertionError, match="the credentials of shop ended"):
         story(1, Weather(managers=3, workers=1))
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from ansible_collections.swarm.aws.plugins.module_utils._core import cluster
 from ansible_collections.swarm.aws.plugins.module_utils._core.errors import Unavailable
-from ansible_collections.swarm.aws.plugins.module_utils._core.registries import Grant
+from ansible_collections.swarm.aws.plugins.module_utils._core.registry_credentials import Grant
 
 from .swarm import Member
 

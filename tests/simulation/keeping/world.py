@@ -7,12 +7,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from ansible_collections.swarm.aws.plugins.module_utils._core import dns, labels
+from ansible_collections.swarm.aws.plugins.module_utils._core import dns, node_labels
 from ansible_collections.swarm.aws.plugins.module_utils._core.cluster import Record
-from ansible_collections.swarm.aws.plugins.module_utils._core.deadlines import RESERVE
 from ansible_collections.swarm.aws.plugins.module_utils._core.errors import Unavailable
 from ansible_collections.swarm.aws.plugins.module_utils._core.join.ports import ROLES
 from ansible_collections.swarm.aws.plugins.module_utils._core.policy import Dns, Group, Policy
+from ansible_collections.swarm.aws.plugins.module_utils._core.removal_deadlines import RESERVE
 
 from tests.simulation.bucket import TRUTH, Bucket, token_key
 from tests.simulation.scheduler import Bell, Scheduler
@@ -301,7 +301,7 @@ class World:
 
     def hurried(self, machine: Machine, member: Member) -> bool:
         """Whether its time is so short that the wait for resolvers may be cut."""
-        since = member.noted_at[labels.LEAVING] if labels.LEAVING in member.labels else None
+        since = member.noted_at[node_labels.LEAVING] if node_labels.LEAVING in member.labels else None
         ends = [] if since is None else [since + self.policy.hold_seconds]
         if machine.ends_at is not None:
             ends.append(machine.ends_at)

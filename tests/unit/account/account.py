@@ -14,9 +14,9 @@ from unittest.mock import patch
 
 import boto3
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
-from ansible_collections.swarm.aws.plugins.module_utils.aws import waiting
+from ansible_collections.swarm.aws.plugins.module_utils.aws import waiters
+from ansible_collections.swarm.aws.plugins.module_utils.aws.aws_session import Aws
 from ansible_collections.swarm.aws.plugins.module_utils.aws.changes import Changes
-from ansible_collections.swarm.aws.plugins.module_utils.aws.session import Aws
 from botocore.awsrequest import AWSResponse
 from moto import mock_aws
 from moto.autoscaling import models
@@ -143,7 +143,7 @@ def account() -> Iterator[Account]:
             # No machine is booted here, and moto takes longer to make up its images than all the rest takes.
             patch.dict(os.environ, {"MOTO_EC2_LOAD_DEFAULT_AMIS": "false"}),
             # What was made is visible at once here, so that waiting for it would only make a failing test slow.
-            patch.object(waiting, "SECONDS", 0),
+            patch.object(waiters, "SECONDS", 0),
             mock_aws(),
         ):
             # A lab may be up for other tests.

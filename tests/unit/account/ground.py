@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ansible_collections.swarm.aws.plugins.module_utils.aws import tags
-from ansible_collections.swarm.aws.plugins.module_utils.aws.session import Aws
+from ansible_collections.swarm.aws.plugins.module_utils.aws.aws_session import Aws
 
 from tests.unit.account.account import REGION
 from tests.unit.account.cases.case import CLUSTER, TAGS

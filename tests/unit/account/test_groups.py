@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 from ansible_collections.swarm.aws.plugins.module_utils._core import metrics
-from ansible_collections.swarm.aws.plugins.module_utils._core.usual import TAG
-from ansible_collections.swarm.aws.plugins.module_utils.aws.errors import ProvisionError
-from ansible_collections.swarm.aws.plugins.module_utils.aws.session import Aws
+from ansible_collections.swarm.aws.plugins.module_utils._core.upgrade_marker import TAG
+from ansible_collections.swarm.aws.plugins.module_utils.aws.aws_session import Aws
+from ansible_collections.swarm.aws.plugins.module_utils.aws.provision_error import ProvisionError
 
 from tests.unit.account.account import account
 from tests.unit.account.cases.groups import CASE, GROUPS, MANAGER, WARM_CASE, WORKER, launchable, prepare

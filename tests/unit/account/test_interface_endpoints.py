@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from ansible_collections.swarm.aws.plugins.module_utils.aws.errors import ProvisionError
+from ansible_collections.swarm.aws.plugins.module_utils.aws.provision_error import ProvisionError
 
 from tests.unit.account.account import REGION, account
 from tests.unit.account.cases import endpoints

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 from ansible_collections.swarm.aws.plugins.module_utils.account.resources.model import Resource, batches, staying
-from ansible_collections.swarm.aws.plugins.module_utils.aws.errors import ProvisionError
-from ansible_collections.swarm.aws.plugins.module_utils.aws.session import Aws
+from ansible_collections.swarm.aws.plugins.module_utils.aws.aws_session import Aws
+from ansible_collections.swarm.aws.plugins.module_utils.aws.provision_error import ProvisionError
 from botocore.exceptions import ClientError
 from hypothesis import given
 from hypothesis import strategies as st

@@ -6,7 +6,7 @@ from typing import Any
 from unittest.mock import patch
 
 import pytest
-from ansible_collections.swarm.aws.plugins.module_utils.aws import session, waiting
+from ansible_collections.swarm.aws.plugins.module_utils.aws import aws_session, waiters
 from botocore.exceptions import ClientError, EndpointConnectionError, NoCredentialsError
 
 from tests.unit.account.account import account
@@ -35,8 +35,8 @@ class World:
         self.now += seconds
 
     def once_visible(self) -> str:
-        with patch.object(waiting, "time", self):
-            return waiting.once_visible(self.call, session.not_found)
+        with patch.object(waiters, "time", self):
+            return waiters.once_visible(self.call, aws_session.not_found)
 
 
 def test_what_is_not_visible_yet_is_asked_for_again() -> None:
@@ -60,10 +60,10 @@ def test_another_error_is_not_waited_out() -> None:
 
 
 def test_only_the_named_codes_mean_missing() -> None:
-    assert session.unless_missing(World(refusal("NoSuchEntity")).call, "NoSuchEntity") is None
-    assert session.unless_missing(World().call, "NoSuchEntity") == "done"
+    assert aws_session.unless_missing(World(refusal("NoSuchEntity")).call, "NoSuchEntity") is None
+    assert aws_session.unless_missing(World().call, "NoSuchEntity") == "done"
     with pytest.raises(ClientError, match="Throttling"):
-        session.unless_missing(World(refusal("Throttling")).call, "NoSuchEntity")
+        aws_session.unless_missing(World(refusal("Throttling")).call, "NoSuchEntity")
 
 
 @pytest.mark.parametrize(
@@ -76,7 +76,7 @@ def test_only_the_named_codes_mean_missing() -> None:
     ],
 )
 def test_errors_are_sentences(error: Exception, sentence: str) -> None:
-    assert session.sentence(error).startswith(sentence)
+    assert aws_session.sentence(error).startswith(sentence)
 
 
 def test_a_client_is_made_once_and_requests_are_counted_over_all_of_them() -> None:

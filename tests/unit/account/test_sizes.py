@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from ansible_collections.swarm.aws.plugins.module_utils._core.usual import TAG
+from ansible_collections.swarm.aws.plugins.module_utils._core.upgrade_marker import TAG
 from ansible_collections.swarm.aws.plugins.module_utils.account import capacity
-from ansible_collections.swarm.aws.plugins.module_utils.aws.errors import ProvisionError
+from ansible_collections.swarm.aws.plugins.module_utils.aws.provision_error import ProvisionError
 from ansible_collections.swarm.aws.plugins.modules import node_group_size
 
 from lab.aws import instances

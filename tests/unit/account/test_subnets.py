@@ -6,7 +6,7 @@ from ipaddress import IPv4Network
 
 import pytest
 from ansible_collections.swarm.aws.plugins.module_utils.account import subnets
-from ansible_collections.swarm.aws.plugins.module_utils.aws.errors import ProvisionError
+from ansible_collections.swarm.aws.plugins.module_utils.aws.provision_error import ProvisionError
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -9,7 +9,7 @@ from typing import Any
 from ansible_collections.swarm.aws.plugins.module_utils._core.names import resource_names
 from ansible_collections.swarm.aws.plugins.module_utils.account.resources import destroy as destroying
 from ansible_collections.swarm.aws.plugins.module_utils.aws import tags
-from ansible_collections.swarm.aws.plugins.module_utils.aws.session import Aws
+from ansible_collections.swarm.aws.plugins.module_utils.aws.aws_session import Aws
 from ansible_collections.swarm.aws.plugins.modules import cluster_destroy, cluster_resources_info
 
 from tests.unit.account.account import ACCOUNT_ID, REGION, Account

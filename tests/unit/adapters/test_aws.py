@@ -14,10 +14,10 @@ from ansible_collections.swarm.aws.plugins.module_utils._core.policy import Dns
 from ansible_collections.swarm.aws.plugins.module_utils.adapters import aws as adapter
 from ansible_collections.swarm.aws.plugins.module_utils.adapters.autoscaling import Fleet
 from ansible_collections.swarm.aws.plugins.module_utils.adapters.aws import Aws
-from ansible_collections.swarm.aws.plugins.module_utils.adapters.balancing import TargetGroups
-from ansible_collections.swarm.aws.plugins.module_utils.adapters.queue import Queue
+from ansible_collections.swarm.aws.plugins.module_utils.adapters.event_queue import Queue
+from ansible_collections.swarm.aws.plugins.module_utils.adapters.load_balancing import TargetGroups
 from ansible_collections.swarm.aws.plugins.module_utils.adapters.route53 import Zone
-from ansible_collections.swarm.aws.plugins.module_utils.adapters.store import STATUS_KEY, S3Store
+from ansible_collections.swarm.aws.plugins.module_utils.adapters.s3_store import STATUS_KEY, S3Store
 from botocore.awsrequest import AWSResponse
 from botocore.exceptions import ClientError
 

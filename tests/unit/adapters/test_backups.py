@@ -13,15 +13,15 @@ from pathlib import Path
 
 import boto3
 import pytest
-from ansible_collections.swarm.aws.plugins.module_utils._core.backups import BackupError, Manifest
+from ansible_collections.swarm.aws.plugins.module_utils._core.backup_schedule import BackupError, Manifest
 from ansible_collections.swarm.aws.plugins.module_utils._core.errors import SwarmError, Unavailable
 from ansible_collections.swarm.aws.plugins.module_utils.account.drill_instance import user_data
-from ansible_collections.swarm.aws.plugins.module_utils.adapters import backing, state
+from ansible_collections.swarm.aws.plugins.module_utils.adapters import backup_job, raft_state
 from ansible_collections.swarm.aws.plugins.module_utils.adapters.aws import Aws
-from ansible_collections.swarm.aws.plugins.module_utils.adapters.backups import Backups
-from ansible_collections.swarm.aws.plugins.module_utils.adapters.keys import KEPT, Locks, UnlockKeys
+from ansible_collections.swarm.aws.plugins.module_utils.adapters.backup_store import Backups
 from ansible_collections.swarm.aws.plugins.module_utils.adapters.swarm import Facts
-from ansible_collections.swarm.aws.plugins.module_utils.aws.errors import ProvisionError
+from ansible_collections.swarm.aws.plugins.module_utils.adapters.unlock_keys import KEPT, Locks, UnlockKeys
+from ansible_collections.swarm.aws.plugins.module_utils.aws.provision_error import ProvisionError
 
 from tests.unit.bucket import account_with
 
@@ -43,7 +43,7 @@ def swarm(tmp_path: Path) -> Path:
     for name in ("certificates/swarm-node.key", "raft/wal-v3-encrypted/0.wal", "raft/wal-v3-encrypted/1.tmp"):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(f"content of {name}")
-    for name in state.HOSTS_OWN:
+    for name in raft_state.HOSTS_OWN:
         (folder / name).parent.mkdir(exist_ok=True)
         (folder / name).write_text("of this host")
     return folder
@@ -52,7 +52,7 @@ def swarm(tmp_path: Path) -> Path:
 def stored(backups: Backups, swarm: Path, tmp_path: Path) -> Manifest:
     """The second of two backups that are in the bucket."""
     archive = tmp_path / "packed.tar.gz"
-    digest, size = state.pack(swarm, archive)
+    digest, size = raft_state.pack(swarm, archive)
     manifest = Manifest("", "demo", "swarm", "i-01", "n", "10.0.0.1", "26.1", 1.0, digest, size, COUNTS)
     for name in NAMES:
         manifest = replace(manifest, name=name)
@@ -66,7 +66,7 @@ def test_a_backup_comes_back_as_it_was_without_what_is_of_one_host(aws: Aws, swa
     assert backups.names() == NAMES[::-1]
     assert backups.manifest(NAMES[1]) == manifest
     backups.fetch(manifest, tmp_path / "fetched")
-    state.unpack(tmp_path / "fetched", tmp_path / "unpacked")
+    raft_state.unpack(tmp_path / "fetched", tmp_path / "unpacked")
     found = {str(one.relative_to(tmp_path / "unpacked")) for one in (tmp_path / "unpacked").rglob("*") if one.is_file()}
     assert found == {"certificates/swarm-node.key", "raft/wal-v3-encrypted/0.wal", "raft/wal-v3-encrypted/1.tmp"}
     key = tmp_path / "unpacked/certificates/swarm-node.key"
@@ -106,12 +106,12 @@ def test_what_no_backup_has_is_not_unpacked(tmp_path: Path) -> None:
     folder = tmp_path / "folder"
     folder.mkdir()
     (tmp_path / "link").rename(folder / "link")
-    state.pack(folder, tmp_path / "archive")
+    raft_state.pack(folder, tmp_path / "archive")
     with pytest.raises(BackupError, match="an entry 'link' that no backup has"):
-        state.unpack(tmp_path / "archive", tmp_path / "out")
+        raft_state.unpack(tmp_path / "archive", tmp_path / "out")
     (tmp_path / "text").write_text("no archive")
     with pytest.raises(BackupError, match="cannot be unpacked"):
-        state.unpack(tmp_path / "text", tmp_path / "out2")
+        raft_state.unpack(tmp_path / "text", tmp_path / "out2")
 
 
 # Holding the engine
@@ -133,7 +133,7 @@ def test_the_engine_is_held_while_its_state_is_copied(
     process: subprocess.Popen[bytes], swarm: Path, tmp_path: Path
 ) -> None:
     seen = []
-    state.copy(swarm, tmp_path / "copy", process.pid, now=lambda: seen.append(stopped(process.pid)) or 0.0)
+    raft_state.copy(swarm, tmp_path / "copy", process.pid, now=lambda: seen.append(stopped(process.pid)) or 0.0)
     # Before, after each file, and when it goes on.
     assert seen[1:-1]
     assert all(seen[1:-1])
@@ -146,17 +146,17 @@ def test_the_engine_is_held_while_its_state_is_copied(
 def test_it_is_let_go_when_that_takes_too_long(process: subprocess.Popen[bytes], swarm: Path, tmp_path: Path) -> None:
     times = iter([0.0, 99.0])
     with pytest.raises(Unavailable, match="could not be copied within 2 s"):
-        state.copy(swarm, tmp_path / "copy", process.pid, now=lambda: next(times))
+        raft_state.copy(swarm, tmp_path / "copy", process.pid, now=lambda: next(times))
     assert not stopped(process.pid)
 
 
 def test_it_is_let_go_when_whoever_held_it_is_killed(
     process: subprocess.Popen[bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(state, "LONGEST_HOLD", 0.5)
+    monkeypatch.setattr(raft_state, "LONGEST_HOLD", 0.5)
     child = os.fork()
     if child == 0:
-        with state.held(process.pid):
+        with raft_state.held(process.pid):
             time.sleep(60)
     deadline = time.monotonic() + 30
     while not stopped(process.pid) and time.monotonic() < deadline:
@@ -246,7 +246,7 @@ class Changing:
         self.now += seconds
 
     def settled(self) -> Facts:
-        return backing.settled(self.facts, self.agree, lambda: self.now, self.sleep)
+        return backup_job.settled(self.facts, self.agree, lambda: self.now, self.sleep)
 
 
 @pytest.mark.fault(36)

@@ -10,7 +10,7 @@ from ansible_collections.swarm.aws.plugins.module_utils._core.cluster import Rec
 from ansible_collections.swarm.aws.plugins.module_utils._core.errors import SwarmError
 from ansible_collections.swarm.aws.plugins.module_utils._core.policy import Dns, Policy
 from ansible_collections.swarm.aws.plugins.module_utils._core.report import members
-from ansible_collections.swarm.aws.plugins.module_utils.adapters.config import Config
+from ansible_collections.swarm.aws.plugins.module_utils.adapters.node_config import Config
 from ansible_collections.swarm.aws.plugins.module_utils.verbs import on_manager
 from ansible_collections.swarm.aws.plugins.modules import dns_sync
 

@@ -14,26 +14,26 @@ from typing import Any
 import pytest
 from ansible_collections.swarm.aws.plugins.module_utils._core.cluster import Node, Service
 from ansible_collections.swarm.aws.plugins.module_utils._core.errors import SwarmError, Unavailable
-from ansible_collections.swarm.aws.plugins.module_utils._core.join.truth import InvalidTruth, Truth
-from ansible_collections.swarm.aws.plugins.module_utils._core.observe import Observer
+from ansible_collections.swarm.aws.plugins.module_utils._core.join.cluster_record import InvalidTruth, Truth
+from ansible_collections.swarm.aws.plugins.module_utils._core.observation import Observer
 from ansible_collections.swarm.aws.plugins.module_utils._core.policy import Dns
 from ansible_collections.swarm.aws.plugins.module_utils._core.quorum import Quorum
-from ansible_collections.swarm.aws.plugins.module_utils._core.registries import Registry
+from ansible_collections.swarm.aws.plugins.module_utils._core.registry_credentials import Registry
 from ansible_collections.swarm.aws.plugins.module_utils.adapters import metadata
 from ansible_collections.swarm.aws.plugins.module_utils.adapters.autoscaling import Fleet
 from ansible_collections.swarm.aws.plugins.module_utils.adapters.aws import Aws
-from ansible_collections.swarm.aws.plugins.module_utils.adapters.backups import Backups
-from ansible_collections.swarm.aws.plugins.module_utils.adapters.balancing import TargetGroups
+from ansible_collections.swarm.aws.plugins.module_utils.adapters.backup_store import Backups
 from ansible_collections.swarm.aws.plugins.module_utils.adapters.certificate import expiry, subject
-from ansible_collections.swarm.aws.plugins.module_utils.adapters.config import Config
 from ansible_collections.swarm.aws.plugins.module_utils.adapters.ecr import Ecr
-from ansible_collections.swarm.aws.plugins.module_utils.adapters.engine import DockerEngine
+from ansible_collections.swarm.aws.plugins.module_utils.adapters.event_queue import Queue
 from ansible_collections.swarm.aws.plugins.module_utils.adapters.instances import Ec2Instances
-from ansible_collections.swarm.aws.plugins.module_utils.adapters.keys import UnlockKeys
-from ansible_collections.swarm.aws.plugins.module_utils.adapters.queue import Queue
+from ansible_collections.swarm.aws.plugins.module_utils.adapters.load_balancing import TargetGroups
+from ansible_collections.swarm.aws.plugins.module_utils.adapters.node_config import Config
+from ansible_collections.swarm.aws.plugins.module_utils.adapters.node_engine import DockerEngine
 from ansible_collections.swarm.aws.plugins.module_utils.adapters.route53 import Zone
-from ansible_collections.swarm.aws.plugins.module_utils.adapters.store import S3Store
+from ansible_collections.swarm.aws.plugins.module_utils.adapters.s3_store import S3Store
 from ansible_collections.swarm.aws.plugins.module_utils.adapters.swarm import DockerSwarm
+from ansible_collections.swarm.aws.plugins.module_utils.adapters.unlock_keys import UnlockKeys
 from ansible_collections.swarm.aws.runtime.swarm_agent import volumes
 from hypothesis import given
 from hypothesis import strategies as st

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import pytest
 from ansible_collections.swarm.aws.plugins.module_utils._core.errors import SwarmError
 from ansible_collections.swarm.aws.plugins.module_utils._core.policy import PolicyError
-from ansible_collections.swarm.aws.plugins.module_utils.adapters.keeping import Keeper
+from ansible_collections.swarm.aws.plugins.module_utils.adapters.control_plane import Keeper
 
 pytestmark = pytest.mark.fault(41)
 GOOD = json.dumps({"cluster": "example", "groups": {"manager": {"role": "manager"}}}).encode()

@@ -12,7 +12,7 @@ from ansible_collections.swarm.aws.plugins.module_utils._core.actions import Com
 from ansible_collections.swarm.aws.plugins.module_utils._core.errors import Unavailable
 from ansible_collections.swarm.aws.plugins.module_utils._core.policy import Policy, PolicyError
 from ansible_collections.swarm.aws.plugins.module_utils._core.reconcile import Failure, reconcile
-from ansible_collections.swarm.aws.plugins.module_utils.adapters.queue import Message
+from ansible_collections.swarm.aws.plugins.module_utils.adapters.event_queue import Message
 from ansible_collections.swarm.aws.runtime.swarm_agent import loop as agent
 from ansible_collections.swarm.aws.runtime.swarm_agent.log import Log
 

@@ -7,12 +7,12 @@ from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
-from ansible_collections.swarm.aws.plugins.module_utils._core import labels
+from ansible_collections.swarm.aws.plugins.module_utils._core import node_labels
 from ansible_collections.swarm.aws.plugins.module_utils._core.apply import Refused
 from ansible_collections.swarm.aws.plugins.module_utils._core.cluster import Needs, Service
 from ansible_collections.swarm.aws.plugins.module_utils._core.errors import SwarmError
 from ansible_collections.swarm.aws.plugins.module_utils._core.plan import plan
-from ansible_collections.swarm.aws.plugins.module_utils.verbs import removal
+from ansible_collections.swarm.aws.plugins.module_utils.verbs import removal_request
 from ansible_collections.swarm.aws.plugins.modules import node_drain, node_remove
 
 from tests.unit.core.world import POLICY, ModelWorld, dead, gone, instance, node, observed, record
@@ -149,7 +149,7 @@ def test_nothing_is_changed_in_check_mode(bench):
 def test_fault_24_managers_are_judged_together(bench):
     with pytest.raises(SwarmError, match="after 1 others: it would leave 1 of 3 managers reachable"):
         drain(bench, 2, together=[IDS[1]])
-    assert labels.REQUESTED not in bench.world.members["n002"].labels
+    assert node_labels.REQUESTED not in bench.world.members["n002"].labels
 
 
 @pytest.mark.fault(25)
@@ -198,7 +198,7 @@ def test_a_removal_is_called_off_on_demand_and_not_when_it_is_too_late(bench):
     assert bench.world.members["n004"].availability == "active"
     assert not drain(bench, state="kept")["changed"]
     drain(bench)
-    with pytest.raises(SwarmError, match="beyond return"):
+    with pytest.raises(SwarmError, match="cannot be undone"):
         drain(bench, state="kept")
 
 
@@ -238,7 +238,7 @@ def test_a_leader_that_does_not_work_is_waited_for_and_said_to_be(bench):
     bench.agent_works = False
     with pytest.raises(SwarmError, match=r"After 30 s the removal of i-\w+ still waits for the leader's agent"):
         drain(bench, timeout=30)
-    assert labels.REQUESTED in bench.world.members["n004"].labels, "it goes on by itself"
+    assert node_labels.REQUESTED in bench.world.members["n004"].labels, "it goes on by itself"
 
 
 def test_a_queue_that_is_away_only_costs_time(bench, monkeypatch):
@@ -278,8 +278,8 @@ def test_fault_31_only_what_ec2_says_is_gone_is_removed(bench):
 
 
 def test_the_report_names_what_was_not_smooth():
-    watch = removal.Watch("n1", plain=["store", "proxy"], stubborn={"deaf": 30.0})
-    assert removal.describe(watch) == [
+    watch = removal_request.Watch("n1", plain=["store", "proxy"], stubborn={"deaf": 30.0})
+    assert removal_request.describe(watch) == [
         "Drained without replacements that ran before, since they are not start-first: store, proxy.",
         "deaf did not stop when told to and took all or nearly all of its 30 s.",
     ]

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from ansible_collections.swarm.aws.plugins.module_utils._core.errors import Unavailable
 from ansible_collections.swarm.aws.plugins.module_utils.adapters.certificate import expiry
-from ansible_collections.swarm.aws.plugins.module_utils.adapters.monitoring import Sources
+from ansible_collections.swarm.aws.plugins.module_utils.adapters.metric_sources import Sources
 
 from lab.authority import Authority
 

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import pytest
 from ansible_collections.swarm.aws.plugins.module_utils._core.cluster import Needs, Node, Service
 from ansible_collections.swarm.aws.plugins.module_utils._core.errors import Unavailable
-from ansible_collections.swarm.aws.plugins.module_utils._core.registries import Grant
+from ansible_collections.swarm.aws.plugins.module_utils._core.registry_credentials import Grant
 from ansible_collections.swarm.aws.plugins.module_utils.adapters import services
 from ansible_collections.swarm.aws.plugins.module_utils.adapters.swarm import DockerSwarm
 from docker.errors import APIError

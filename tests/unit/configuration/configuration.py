@@ -10,8 +10,8 @@ from types import SimpleNamespace
 from typing import Any
 
 import yaml
+from ansible_collections.swarm.aws.plugins.module_utils.account import configuration_schema as configuration
 from ansible_collections.swarm.aws.plugins.module_utils.account import preflight
-from ansible_collections.swarm.aws.plugins.module_utils.account import schema as configuration
 
 ROOT = Path(__file__).resolve().parents[3]
 

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator
 
 import pytest
 from ansible_collections.swarm.aws.plugins.module_utils._core.names import resource_names
-from ansible_collections.swarm.aws.plugins.module_utils.account.clashes import clashes
-from ansible_collections.swarm.aws.plugins.module_utils.aws.session import Aws
+from ansible_collections.swarm.aws.plugins.module_utils.account.name_clashes import clashes
+from ansible_collections.swarm.aws.plugins.module_utils.aws.aws_session import Aws
 from ansible_collections.swarm.aws.plugins.module_utils.aws.tags import specification, to_list
 
 from tests.unit.account.account import ACCOUNT_ID, REGION, Account, account

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from ansible_collections.swarm.aws.plugins.module_utils.account import rules
+from ansible_collections.swarm.aws.plugins.module_utils.account import configuration_rules
 
 from tests.unit.configuration.configuration import complete, group, settled
 
@@ -13,7 +13,7 @@ ALLOWED = "letters, digits, spaces and _ . : / = + - @"
 
 
 def errors(cluster_tags: dict[str, Any]) -> list[str]:
-    return rules.check(settled(cluster_tags=cluster_tags), ["eu-west-1"]).errors
+    return configuration_rules.check(settled(cluster_tags=cluster_tags), ["eu-west-1"]).errors
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from ansible_collections.swarm.aws.plugins.module_utils.account import schema as configuration
+from ansible_collections.swarm.aws.plugins.module_utils.account import configuration_schema as configuration
 
 from tests.unit.configuration.configuration import group, raw, spec
 

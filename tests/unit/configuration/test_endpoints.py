@@ -12,7 +12,7 @@ import pytest
 from ansible.parsing.dataloader import DataLoader
 from ansible.plugins.loader import init_plugin_loader
 from ansible.template import Templar, trust_as_template
-from ansible_collections.swarm.aws.plugins.module_utils.account import endpoints
+from ansible_collections.swarm.aws.plugins.module_utils.account import interface_endpoints
 from moto.ec2.models.vpcs import AWS_ENDPOINT_SERVICES
 
 from tests.unit.configuration.configuration import ROOT, complete, group, settled
@@ -85,10 +85,10 @@ def called(found: list[dict[str, Any]]) -> set[str]:
 @pytest.mark.parametrize("more", MORE)
 def test_the_endpoints_are_those_of_the_services_that_the_policies_name(more: str) -> None:
     found = called(statements(**MORE[more]))
-    without = found - set(endpoints.SERVICES)
-    assert without <= set(endpoints.WITHOUT), f"{without} has neither an endpoint nor a reason for none"
-    wanted = {one for service in found - without for one in endpoints.SERVICES[service]}
-    assert set(endpoints.needed(settled(**{**LEAST, **MORE[more]}))) == wanted
+    without = found - set(interface_endpoints.SERVICES)
+    assert without <= set(interface_endpoints.WITHOUT), f"{without} has neither an endpoint nor a reason for none"
+    wanted = {one for service in found - without for one in interface_endpoints.SERVICES[service]}
+    assert set(interface_endpoints.needed(settled(**{**LEAST, **MORE[more]}))) == wanted
 
 
 def test_what_is_said_to_be_aws_own_is_named_by_the_policies() -> None:
@@ -101,10 +101,10 @@ def test_what_is_said_to_be_aws_own_is_named_by_the_policies() -> None:
 
 def test_aws_has_endpoints_of_these_names() -> None:
     """By moto's list, which was taken from AWS."""
-    known = {*AWS_ENDPOINT_SERVICES, "ecr.api", "ecr.dkr", *endpoints.GLOBAL}
-    assert {one for several in endpoints.SERVICES.values() for one in several} <= known
+    known = {*AWS_ENDPOINT_SERVICES, "ecr.api", "ecr.dkr", *interface_endpoints.GLOBAL}
+    assert {one for several in interface_endpoints.SERVICES.values() for one in several} <= known
 
 
 def test_a_service_that_is_one_for_all_regions_is_named_without_one() -> None:
-    assert endpoints.service_name("sqs", "eu-west-1") == "com.amazonaws.eu-west-1.sqs"
-    assert endpoints.service_name("route53", "eu-west-1") == "com.amazonaws.route53"
+    assert interface_endpoints.service_name("sqs", "eu-west-1") == "com.amazonaws.eu-west-1.sqs"
+    assert interface_endpoints.service_name("route53", "eu-west-1") == "com.amazonaws.route53"

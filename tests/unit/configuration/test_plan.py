@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ansible_collections.swarm.aws.plugins.module_utils._core.names import resource_names
-from ansible_collections.swarm.aws.plugins.module_utils.account.plan import plan
+from ansible_collections.swarm.aws.plugins.module_utils.account.site_plan import plan
 
 CLUSTER = {"cluster_name": "prod", "names": resource_names("prod", "123456789012", "eu-west-1")}
 

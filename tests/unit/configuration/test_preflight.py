@@ -8,7 +8,7 @@ from unittest.mock import patch
 
 import pytest
 from ansible_collections.swarm.aws.plugins.module_utils.aws import tags
-from ansible_collections.swarm.aws.plugins.module_utils.aws.errors import ProvisionError
+from ansible_collections.swarm.aws.plugins.module_utils.aws.provision_error import ProvisionError
 from ansible_collections.swarm.aws.plugins.modules import preflight
 from moto.ec2.models.amis import Ami
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
-from ansible_collections.swarm.aws.plugins.module_utils.account import rules
+from ansible_collections.swarm.aws.plugins.module_utils.account import configuration_rules
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -21,8 +21,8 @@ ENDPOINTS = {**PRIVATE, "private_nodes": {"nat": "none"}, "ecr_repositories": ["
 IMAGES = {"node_images": {"x86_64": "ami-0123456789abcdef0"}}
 
 
-def check(**changed: Any) -> rules.Findings:
-    return rules.check(settled(**changed), REGIONS)
+def check(**changed: Any) -> configuration_rules.Findings:
+    return configuration_rules.check(settled(**changed), REGIONS)
 
 
 def managers(**changed: Any) -> dict[str, Any]:
@@ -84,7 +84,7 @@ def test_a_service_in_cloud_map_may_stand_for_the_record() -> None:
     found = check(dns={"cloud_map": CLOUD_MAP})
 
     assert (found.errors, found.warnings) == ([], [])
-    assert rules.service_name({"namespace": "Swarm.test.", "service": "WWW"}) == "www.swarm.test"
+    assert configuration_rules.service_name({"namespace": "Swarm.test.", "service": "WWW"}) == "www.swarm.test"
 
 
 @pytest.mark.parametrize(
@@ -321,7 +321,7 @@ def test_ports_may_be_open_to_ipv6_ranges_where_nodes_have_such_addresses() -> N
 
 @given(st.integers(1, 7))
 def test_a_quorum_is_more_than_half(count: int) -> None:
-    assert 2 * rules.quorum(count) > count >= 2 * rules.quorum(count) - 2
+    assert 2 * configuration_rules.quorum(count) > count >= 2 * configuration_rules.quorum(count) - 2
 
 
 def test_alarms_that_nobody_hears_of_are_warned_about() -> None:

@@ -7,8 +7,7 @@ from dataclasses import replace
 import pytest
 from ansible_collections.swarm.aws.plugins.module_utils._core.actions import PublishRecord, RememberRecord
 from ansible_collections.swarm.aws.plugins.module_utils._core.apply import Refused
-from ansible_collections.swarm.aws.plugins.module_utils._core.authority import judge
-from ansible_collections.swarm.aws.plugins.module_utils._core.join.truth import (
+from ansible_collections.swarm.aws.plugins.module_utils._core.join.cluster_record import (
     CLAIMED,
     FORMED,
     RESTORING,
@@ -16,6 +15,7 @@ from ansible_collections.swarm.aws.plugins.module_utils._core.join.truth import 
     Truth,
 )
 from ansible_collections.swarm.aws.plugins.module_utils._core.plan import decide, plan
+from ansible_collections.swarm.aws.plugins.module_utils._core.record_authority import judge
 
 from .world import POLICY, SWARM_ID, ModelWorld, gone, instance, node, observed, record
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.swarm.aws.plugins.module_utils._core import backups
-from ansible_collections.swarm.aws.plugins.module_utils._core.backups import BackupError, Manifest
+from ansible_collections.swarm.aws.plugins.module_utils._core import backup_schedule
+from ansible_collections.swarm.aws.plugins.module_utils._core.backup_schedule import BackupError, Manifest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -19,15 +19,15 @@ times = st.integers(min_value=0, max_value=4102444800)
 
 @given(times, st.integers(min_value=0, max_value=2**68))
 def test_a_name_tells_its_time_and_names_sort_by_it(at: int, number: int) -> None:
-    name = backups.name_of(at, f"i-{number:017x}")
-    assert backups.taken_at(name) == at
-    assert backups.newest_first([name, backups.name_of(at + 1, "i-0")])[1] == name
+    name = backup_schedule.name_of(at, f"i-{number:017x}")
+    assert backup_schedule.taken_at(name) == at
+    assert backup_schedule.newest_first([name, backup_schedule.name_of(at + 1, "i-0")])[1] == name
 
 
 @given(st.lists(times, unique=True), st.integers(min_value=1, max_value=20))
 def test_the_newest_are_kept(moments: list[int], keep: int) -> None:
-    names = [backups.name_of(at, "i-01") for at in moments]
-    gone = backups.superseded([*names, "notes", ""], keep)
+    names = [backup_schedule.name_of(at, "i-01") for at in moments]
+    gone = backup_schedule.superseded([*names, "notes", ""], keep)
     kept = set(names) - set(gone)
     assert len(kept) == min(keep, len(names))
     assert not gone or min(kept) > max(gone)
@@ -38,18 +38,18 @@ def test_the_newest_are_kept(moments: list[int], keep: int) -> None:
 )
 def test_one_is_due_when_the_newest_is_old(age: float | None, every: float | None, due: bool) -> None:
     now = 2_000_000_000
-    assert backups.due([] if age is None else [backups.name_of(now - age, "i-01")], every, now) is due
+    assert backup_schedule.due([] if age is None else [backup_schedule.name_of(now - age, "i-01")], every, now) is due
 
 
 def test_none_is_due_where_none_are_wanted() -> None:
-    assert not backups.due([], 0, 0)
+    assert not backup_schedule.due([], 0, 0)
 
 
 def test_it_is_a_followers_turn_and_the_leaders_when_it_is_alone() -> None:
     nodes = [node(1, leader=True), node(2, reachable=False), node(4), node(3)]
-    assert [one.id for one in nodes if backups.on_duty(nodes, one.id)] == ["n003"]
-    assert backups.on_duty(nodes[:2], "n001")
-    assert not backups.on_duty([], "n001")
+    assert [one.id for one in nodes if backup_schedule.on_duty(nodes, one.id)] == ["n003"]
+    assert backup_schedule.on_duty(nodes[:2], "n001")
+    assert not backup_schedule.on_duty([], "n001")
 
 
 def test_a_manifest_is_read_as_it_was_written() -> None:
@@ -65,20 +65,20 @@ def test_what_is_no_manifest_is_refused(content: bytes) -> None:
 
 def test_a_backup_is_chosen_by_name_or_as_the_newest() -> None:
     names = ["20260101T000000Z-i-01", "20260103T000000Z-i-01", "20260102T000000Z-i-01"]
-    assert backups.chosen(names, "") == names[1]
-    assert backups.chosen(names, names[0]) == names[0]
+    assert backup_schedule.chosen(names, "") == names[1]
+    assert backup_schedule.chosen(names, names[0]) == names[0]
     with pytest.raises(BackupError, match=r"no backup 'x'\. The newest are 20260103T000000Z-i-01, 2026"):
-        backups.chosen(names, "x")
+        backup_schedule.chosen(names, "x")
     with pytest.raises(BackupError, match="no backup of the swarm"):
-        backups.chosen([], "")
+        backup_schedule.chosen([], "")
 
 
 @pytest.mark.fault(37)
 def test_fault_37_an_altered_backup_is_refused_and_an_older_one_offered() -> None:
     older = "20260101T000000Z-i-01"
-    text = str(backups.refused(MANIFEST, "it is shorter", ["20260103T000000Z-i-01", MANIFEST.name, older]))
+    text = str(backup_schedule.refused(MANIFEST, "it is shorter", ["20260103T000000Z-i-01", MANIFEST.name, older]))
     assert text == (
         f"The backup {MANIFEST.name} is refused, for it is not what was written: it is shorter. The one before it is "
         f"{older}: take it with -e backup={older}."
     )
-    assert str(backups.refused(MANIFEST, "it is shorter", [MANIFEST.name])).endswith("There is no older one.")
+    assert str(backup_schedule.refused(MANIFEST, "it is shorter", [MANIFEST.name])).endswith("There is no older one.")

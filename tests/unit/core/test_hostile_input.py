@@ -9,22 +9,22 @@ from typing import Any
 
 import pytest
 from ansible_collections.swarm.aws.plugins.module_utils._core import (
-    backups,
+    backup_schedule,
     events,
     interruptions,
     journal,
-    labels,
+    node_labels,
     plan,
-    registries,
+    registry_credentials,
     surge,
 )
 from ansible_collections.swarm.aws.plugins.module_utils._core.actions import NoteFact, SetLabels
-from ansible_collections.swarm.aws.plugins.module_utils._core.backups import BackupError, Manifest
+from ansible_collections.swarm.aws.plugins.module_utils._core.backup_schedule import BackupError, Manifest
 from ansible_collections.swarm.aws.plugins.module_utils._core.cluster import Service
-from ansible_collections.swarm.aws.plugins.module_utils._core.join.truth import InvalidTruth, Truth
+from ansible_collections.swarm.aws.plugins.module_utils._core.join.cluster_record import InvalidTruth, Truth
 from ansible_collections.swarm.aws.plugins.module_utils._core.parsing import DEEPEST, decoded, number, whole
 from ansible_collections.swarm.aws.plugins.module_utils._core.policy import Policy, PolicyError
-from ansible_collections.swarm.aws.plugins.module_utils._core.usual import TAG, Usual
+from ansible_collections.swarm.aws.plugins.module_utils._core.upgrade_marker import TAG, Usual
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -157,13 +157,13 @@ def test_any_manifest_of_a_backup_is_one_or_refused(text: str) -> None:
         manifest = Manifest.decode(text.encode(errors="surrogatepass"))
     except BackupError:
         return
-    assert manifest.summary and backups.refused(manifest, "x", [])
+    assert manifest.summary and backup_schedule.refused(manifest, "x", [])
 
 
-@given(st.lists(st.one_of(st.text(), st.from_regex(backups._NAME, fullmatch=True))))
+@given(st.lists(st.one_of(st.text(), st.from_regex(backup_schedule._NAME, fullmatch=True))))
 def test_any_name_is_that_of_a_backup_or_none(names: list[str]) -> None:
-    for name in backups.newest_first([*names, "99999999T999999Z-i-0"]):
-        assert backups.taken_at(name) is not None
+    for name in backup_schedule.newest_first([*names, "99999999T999999Z-i-0"]):
+        assert backup_schedule.taken_at(name) is not None
 
 
 @given(hostile.encoded(ENTRY))
@@ -182,11 +182,18 @@ def test_any_label_of_a_node_is_read(first: str, second: str, third: str) -> Non
     said = interruptions.read_announcement(f"spot interruption@{first}", "i-001")
     assert said is None or said.deadline is None or math.isfinite(said.deadline)
     interruptions.read_request(first, "i-001")
-    at = labels.fact({"x": first}, "x", now)
+    at = node_labels.fact({"x": first}, "x", now)
     assert at is None or (math.isfinite(at) and at <= now)
-    keys = (labels.LEAVING, labels.PAUSED, labels.WITHDRAWN, labels.DRAINED, labels.DOWN, labels.REQUESTED)
+    keys = (
+        node_labels.LEAVING,
+        node_labels.PAUSED,
+        node_labels.WITHDRAWN,
+        node_labels.DRAINED,
+        node_labels.DOWN,
+        node_labels.REQUESTED,
+    )
     for state in ("ready", "down"):
-        seen = node(1, labels={**node(1).labels, **dict.fromkeys(keys, first), labels.ANNOUNCED: f"x@{second}"})
+        seen = node(1, labels={**node(1).labels, **dict.fromkeys(keys, first), node_labels.ANNOUNCED: f"x@{second}"})
         policy = replace(POLICY, down_seconds=60.0)
         decided = plan.decide(observed([instance(1)], [replace(seen, state=state)]), policy, now)
         assert not any("unexpected" in sentence for sentence in decided.refused)
@@ -194,25 +201,25 @@ def test_any_label_of_a_node_is_read(first: str, second: str, third: str) -> Non
 
 @given(numbers, numbers, numbers)
 def test_any_label_of_a_service_is_read(first: str, second: str, third: str) -> None:
-    noted = {surge.LABEL: f"{first}+{second}@{third}", registries.LABEL: f"{first}+{second}"}
+    noted = {surge.LABEL: f"{first}+{second}@{third}", registry_credentials.LABEL: f"{first}+{second}"}
     service = Service("s1", "web", replicas=2, labels=noted, image="1.dkr.ecr.eu-west-1.amazonaws.com/x")
     assert surge.declared(service) >= 0
-    registries.due(noted, 1000.0)
+    registry_credentials.due(noted, 1000.0)
     plan.plan(replace(observed([instance(1)], [node(1)]), services=(service,)), POLICY, 1000.0)
 
 
 @pytest.mark.parametrize("value", ["nan", "inf", "-inf", "1e999"])
 def test_a_label_that_is_not_finite_is_as_good_as_none(value: str) -> None:
     assert interruptions.read_announcement(f"spot interruption@{value}", "i-001") is None
-    assert labels.fact({"x": value}, "x", 1000.0) is None
-    assert registries.due({registries.LABEL: f"{value}+43200"}, 1000.0)
-    assert registries.due({registries.LABEL: f"1000+{value}"}, 1000.0)
+    assert node_labels.fact({"x": value}, "x", 1000.0) is None
+    assert registry_credentials.due({registry_credentials.LABEL: f"{value}+43200"}, 1000.0)
+    assert registry_credentials.due({registry_credentials.LABEL: f"1000+{value}"}, 1000.0)
     assert surge._asked_at({surge.LABEL: f"1+1@{value}"}) is None
-    down = node(1, state="down", labels={**node(1).labels, labels.DOWN: value})
+    down = node(1, state="down", labels={**node(1).labels, node_labels.DOWN: value})
     cluster = observed([instance(1), instance(2), instance(3)], [down, node(2, leader=True), node(3)])
     planned = plan.plan(cluster, replace(POLICY, down_seconds=60.0), 1000.0)
     (noted,) = [action.after for action in planned if isinstance(action, SetLabels)]
-    assert noted[labels.DOWN] == "1000.000"
+    assert noted[node_labels.DOWN] == "1000.000"
 
 
 def test_a_surge_label_with_a_negative_count_is_as_good_as_none() -> None:
@@ -242,7 +249,7 @@ def fails_for(monkeypatch: pytest.MonkeyPatch, module: Any, function: str, ident
 @pytest.mark.parametrize(
     ("module", "function", "poisoned", "left_out"),
     [
-        (labels, "wanted", "n011", "The labelling of i-011's node"),
+        (node_labels, "wanted", "n011", "The labelling of i-011's node"),
         (interruptions, "of_instance", "i-011", "The removal of i-011"),
     ],
 )
@@ -261,7 +268,12 @@ def test_a_node_that_cannot_be_planned_for_is_left_out(
 
 
 def test_a_node_of_which_nobody_can_tell_whether_it_is_to_go_stays_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
-    facts = {labels.REQUESTED: "900", labels.LEAVING: "900.000", labels.PAUSED: "900.000", labels.DRAINED: "900.000"}
+    facts = {
+        node_labels.REQUESTED: "900",
+        node_labels.LEAVING: "900.000",
+        node_labels.PAUSED: "900.000",
+        node_labels.DRAINED: "900.000",
+    }
     drained = node(11, "worker", availability="drain", labels={**node(11, "worker").labels, **facts})
     cluster = observed([instance(1), instance(11, "worker")], [node(1, leader=True), drained], record(1))
     fails_for(monkeypatch, interruptions, "of_instance", "i-011")
@@ -281,7 +293,7 @@ def test_a_service_that_cannot_be_planned_for_is_left_out(
     part: str, goes_on_at: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The removal of its node waits for it as long as for a service without a place, and then goes on."""
-    facts = {labels.LEAVING: "900.000", labels.PAUSED: "900.000"}
+    facts = {node_labels.LEAVING: "900.000", node_labels.PAUSED: "900.000"}
     leaving = node(11, "worker", availability="pause", labels={**node(11, "worker").labels, **facts})
     cluster = observed(
         [instance(1), instance(2), instance(3), instance(11, "worker", lifecycle="Terminating:Wait")],

@@ -8,11 +8,17 @@ from dataclasses import replace
 
 import pytest
 from ansible_collections.swarm.aws.plugins.module_utils._core import actions as act
-from ansible_collections.swarm.aws.plugins.module_utils._core import events, identity, interruptions, labels, refusals
+from ansible_collections.swarm.aws.plugins.module_utils._core import (
+    events,
+    interruptions,
+    node_labels,
+    node_matching,
+    removal_check,
+)
 from ansible_collections.swarm.aws.plugins.module_utils._core.apply import Refused
 from ansible_collections.swarm.aws.plugins.module_utils._core.cluster import Interruption, Service
 from ansible_collections.swarm.aws.plugins.module_utils._core.plan import decide
-from ansible_collections.swarm.aws.plugins.module_utils._core.watch import STAGES, Watch
+from ansible_collections.swarm.aws.plugins.module_utils._core.removal_progress import STAGES, Watch
 
 from .test_plan import NODES, THREE, kinds, run
 from .world import POLICY, ModelWorld, dead, gone, instance, node, observed, record
@@ -76,39 +82,39 @@ def test_fault_28_what_was_announced_outlives_the_process_as_a_label():
     world = ModelWorld(four(worker()))
     said = Interruption("i-004", "spot interruption", NOW + 120)
     first = replace(world.observe(), interruptions=(said,))
-    members = identity.join(first)
+    members = node_matching.join(first)
     assert not interruptions.remembered(said, first, members)
     for action in decide(first, POLICY, NOW).actions:
         world.do(action)
-    assert world.members["n004"].labels[labels.ANNOUNCED] == f"spot interruption@{NOW + 120:.0f}"
+    assert world.members["n004"].labels[node_labels.ANNOUNCED] == f"spot interruption@{NOW + 120:.0f}"
     later = world.observe()
-    assert interruptions.remembered(said, later, identity.join(later))
-    assert interruptions.of(later, identity.join(later), POLICY, NOW)["i-004"] == said
+    assert interruptions.remembered(said, later, node_matching.join(later))
+    assert interruptions.of(later, node_matching.join(later), POLICY, NOW)["i-004"] == said
 
 
 @pytest.mark.fault(17)
 def test_fault_17_doubled_and_reordered_announcements_come_to_the_earliest_deadline():
-    label = worker(**{labels.ANNOUNCED: f"scheduled maintenance@{NOW + 900:.0f}"})
+    label = worker(**{node_labels.ANNOUNCED: f"scheduled maintenance@{NOW + 900:.0f}"})
     late = Interruption("i-004", "spot interruption", NOW + 120)
     found = replace(four(label), interruptions=(late, late))
     assert interruptions.announced(found, label, "i-004") == f"scheduled maintenance@{NOW + 120:.0f}"
     unknown = Interruption("i-0ff", "spot interruption", NOW + 120)
-    assert interruptions.remembered(unknown, found, identity.join(found)), "nobody is there to remember it"
+    assert interruptions.remembered(unknown, found, node_matching.join(found)), "nobody is there to remember it"
 
 
 def test_where_auto_scaling_replaces_instances_at_risk_their_removal_begins_when_it_ends_them():
-    said = worker(**{labels.ANNOUNCED: events.REBALANCE})
+    said = worker(**{node_labels.ANNOUNCED: events.REBALANCE})
     group = replace(POLICY.groups["worker"], rebalance=True)
     policy = replace(POLICY, groups={**POLICY.groups, "worker": group})
     found = replace(four(said), interruptions=(Interruption("i-004", events.REBALANCE),))
-    members = identity.join(found)
+    members = node_matching.join(found)
     assert interruptions.of(found, members, POLICY, NOW)["i-004"].kind == events.REBALANCE
     assert decide(found, policy, NOW).actions == []
     assert interruptions.remembered(found.interruptions[0], found, members), "nor is the message kept"
     taken = replace(found, interruptions=(Interruption("i-004", events.SPOT, NOW + 120),))
     assert interruptions.of(taken, members, policy, NOW)["i-004"].kind == events.SPOT
     ending = replace(found, instances=four(said, lifecycle="Terminating:Wait").instances)
-    assert interruptions.of(ending, identity.join(ending), policy, NOW)["i-004"].kind == interruptions.TERMINATING
+    assert interruptions.of(ending, node_matching.join(ending), policy, NOW)["i-004"].kind == interruptions.TERMINATING
 
 
 @pytest.mark.parametrize("value", ["", "@12", "spot@soon"])
@@ -128,7 +134,7 @@ def test_a_request_is_written_and_read():
 
 @pytest.mark.fault(23)
 @pytest.mark.parametrize(
-    ("label", "ended"), [({labels.REQUESTED: "999"}, True), ({labels.REQUESTED: "999 no-replacement"}, False)]
+    ("label", "ended"), [({node_labels.REQUESTED: "999"}, True), ({node_labels.REQUESTED: "999 no-replacement"}, False)]
 )
 def test_fault_23_a_request_ends_the_instance_once_its_node_is_drained(label, ended):
     world = ModelWorld(four(worker(**label)))
@@ -140,7 +146,7 @@ def test_fault_23_a_request_ends_the_instance_once_its_node_is_drained(label, en
 
 
 def test_a_manager_is_ended_only_without_its_vote():
-    asked = with_labels(node(3), **{labels.REQUESTED: "999"})
+    asked = with_labels(node(3), **{node_labels.REQUESTED: "999"})
     world = ModelWorld(observed(THREE, [*NODES[:2], asked], record(1, 2, 3)))
     names = [name for name, identifier in run(world, 12) if identifier == "i-003"]
     assert names.index("Demote") < names.index("Terminate") < names.index("Remove")
@@ -150,16 +156,16 @@ def test_a_manager_is_ended_only_without_its_vote():
 
 
 def test_what_is_called_off_lets_the_node_work_again():
-    facts = {labels.LEAVING: "999990.000", labels.PAUSED: "999991.000", labels.WITHDRAWN: "999992.000"}
+    facts = {node_labels.LEAVING: "999990.000", node_labels.PAUSED: "999991.000", node_labels.WITHDRAWN: "999992.000"}
     world = ModelWorld(four(replace(worker(**facts), availability="pause")))
     assert run(world) == [("Resume", "i-004")]
     assert world.members["n004"].availability == "active"
-    assert not set(labels.FACTS) & set(world.members["n004"].labels)
+    assert not set(node_labels.FACTS) & set(world.members["n004"].labels)
     assert run(world) == []
 
 
 def test_a_manager_that_has_lost_its_vote_goes_even_if_it_is_called_off():
-    facts = {labels.LEAVING: "999990.000", labels.PAUSED: "999991.000"}
+    facts = {node_labels.LEAVING: "999990.000", node_labels.PAUSED: "999991.000"}
     demoted = replace(with_labels(node(3), **facts), role="worker", voter=False, reachable=False, availability="pause")
     world = ModelWorld(observed(THREE, [*NODES[:2], demoted], record(1, 2)))
     names = [name for name, identifier in run(world, 8) if identifier == "i-003"]
@@ -174,8 +180,8 @@ def test_a_pause_that_the_operator_made_stays():
 @pytest.mark.parametrize(("left", "drained"), [(120, False), (31, False), (29, True)])
 def test_fault_28_the_waits_end_when_there_is_just_time_to_stop(left, drained):
     """20 s to stop and 10 s in reserve: with 30 s left the replacements are not waited for any longer."""
-    said = {labels.ANNOUNCED: f"spot interruption@{NOW + left:.0f}"}
-    one = replace(worker(**said, **{labels.LEAVING: "999990", labels.PAUSED: "999991"}), availability="pause")
+    said = {node_labels.ANNOUNCED: f"spot interruption@{NOW + left:.0f}"}
+    one = replace(worker(**said, **{node_labels.LEAVING: "999990", node_labels.PAUSED: "999991"}), availability="pause")
     service = Service("w", "web", replicas=1, start_first=True, stop_seconds=20, healthy={"n004": 1})
     found = replace(four(replace(one, tasks=1)), services=(service,))
     decision = decide(found, POLICY, NOW)
@@ -184,8 +190,8 @@ def test_fault_28_the_waits_end_when_there_is_just_time_to_stop(left, drained):
 
 @pytest.mark.fault(28)
 def test_fault_28_the_time_to_stop_ends_before_the_deadline():
-    said = {labels.ANNOUNCED: f"spot interruption@{NOW + 9:.0f}"}
-    facts = {labels.LEAVING: "999990", labels.PAUSED: "999991", labels.DRAINED: "999999"}
+    said = {node_labels.ANNOUNCED: f"spot interruption@{NOW + 9:.0f}"}
+    facts = {node_labels.LEAVING: "999990", node_labels.PAUSED: "999991", node_labels.DRAINED: "999999"}
     one = replace(worker(**said, **facts), availability="drain", tasks=3)
     decision = decide(four(one, lifecycle="Terminating:Wait"), POLICY, NOW)
     assert [type(action).__name__ for action in decision.actions][-1] == "Remove"
@@ -212,10 +218,10 @@ def test_fault_22_a_node_that_is_down_is_replaced_only_when_the_policy_says_so()
 
 def test_a_node_that_came_back_is_not_replaced_later():
     policy = replace(POLICY, down_seconds=60)
-    back = worker(**{labels.DOWN: "999000.000"})
+    back = worker(**{node_labels.DOWN: "999000.000"})
     planned = decide(four(back), policy, NOW).actions
     assert [type(one).__name__ for one in planned] == ["SetLabels"]
-    assert labels.DOWN not in planned[0].after
+    assert node_labels.DOWN not in planned[0].after
 
 
 @pytest.mark.fault(21)
@@ -243,8 +249,8 @@ def test_fault_21_a_launch_that_does_not_join_in_time_is_given_up(fourth, age, r
 @pytest.mark.fault(29)
 @pytest.mark.parametrize("wrong", ["i-xyz", "i-123", "", "I-0123456789abcdef0", "i-0123456789abcdef0\n"])
 def test_fault_29_what_is_no_instance_id_is_refused(wrong):
-    with pytest.raises(refusals.RequestRefused, match="is no instance ID"):
-        refusals.well_formed(wrong)
+    with pytest.raises(removal_check.RequestRefused, match="is no instance ID"):
+        removal_check.well_formed(wrong)
 
 
 @pytest.mark.fault(24)
@@ -258,18 +264,18 @@ def test_fault_29_what_is_no_instance_id_is_refused(wrong):
 )
 def test_fault_24_too_many_managers_are_refused_with_the_numbers(alive, asked, numbers):
     found = observed(THREE[:alive], NODES[:alive], record(1))
-    with pytest.raises(refusals.RequestRefused, match=numbers):
-        refusals.check_quorum(found, identity.join(found), asked, replace=True)
+    with pytest.raises(removal_check.RequestRefused, match=numbers):
+        removal_check.check_quorum(found, node_matching.join(found), asked, replace=True)
     three = observed(THREE, NODES, record(1))
-    refusals.check_quorum(three, identity.join(three), ["i-003"], replace=True)
+    removal_check.check_quorum(three, node_matching.join(three), ["i-003"], replace=True)
 
 
 @pytest.mark.fault(24)
 def test_fault_24_without_replacement_two_managers_become_one_and_none_goes_too_far():
     for alive, asked, refused in ((2, ["i-002"], False), (1, ["i-001"], True), (3, ["i-001", "i-002"], True)):
         found = observed(THREE[:alive], NODES[:alive], record(1))
-        with pytest.raises(refusals.RequestRefused) if refused else contextlib.nullcontext():
-            refusals.check_quorum(found, identity.join(found), asked, replace=False)
+        with pytest.raises(removal_check.RequestRefused) if refused else contextlib.nullcontext():
+            removal_check.check_quorum(found, node_matching.join(found), asked, replace=False)
 
 
 # What is seen of it
@@ -279,9 +285,9 @@ def test_fault_24_without_replacement_two_managers_become_one_and_none_goes_too_
 def test_fault_26_a_watch_tells_the_stages_and_names_what_did_not_stop():
     service = Service("w", "web", stop_seconds=5, replicas=1, healthy={"n004": 1})
     watch = Watch("n004")
-    one = worker(**{labels.LEAVING: "1000.000"})
-    paused = replace(with_labels(one, **{labels.PAUSED: "1001.000"}), availability="pause")
-    drained = replace(with_labels(paused, **{labels.DRAINED: "1010.000"}), availability="drain")
+    one = worker(**{node_labels.LEAVING: "1000.000"})
+    paused = replace(with_labels(one, **{node_labels.PAUSED: "1001.000"}), availability="pause")
+    drained = replace(with_labels(paused, **{node_labels.DRAINED: "1010.000"}), availability="drain")
     stopping = replace(service, healthy={}, stopping={"n004": 1})
     stages = [
         watch.look([one], [service], 1000),
@@ -303,4 +309,4 @@ def test_fault_26_a_watch_tells_the_stages_and_names_what_did_not_stop():
 def test_an_ended_instance_leaves_nothing_to_announce():
     found = observed([*THREE, gone(4, "worker")], NODES, record(1, 2, 3))
     said = Interruption("i-004", "spot interruption", NOW)
-    assert interruptions.remembered(said, found, identity.join(found))
+    assert interruptions.remembered(said, found, node_matching.join(found))

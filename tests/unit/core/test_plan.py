@@ -6,12 +6,12 @@ from dataclasses import replace
 
 import pytest
 from ansible_collections.swarm.aws.plugins.module_utils._core import actions as act
-from ansible_collections.swarm.aws.plugins.module_utils._core import labels
+from ansible_collections.swarm.aws.plugins.module_utils._core import node_labels
 from ansible_collections.swarm.aws.plugins.module_utils._core.apply import Refused
 from ansible_collections.swarm.aws.plugins.module_utils._core.cluster import Needs, Record, Service
 from ansible_collections.swarm.aws.plugins.module_utils._core.dns import BOTH, published
-from ansible_collections.swarm.aws.plugins.module_utils._core.identity import join
-from ansible_collections.swarm.aws.plugins.module_utils._core.join.truth import Published
+from ansible_collections.swarm.aws.plugins.module_utils._core.join.cluster_record import Published
+from ansible_collections.swarm.aws.plugins.module_utils._core.node_matching import join
 from ansible_collections.swarm.aws.plugins.module_utils._core.plan import decide, plan
 from ansible_collections.swarm.aws.plugins.module_utils._core.quorum import Interlock, Quorum
 
@@ -54,7 +54,7 @@ def test_a_new_node_is_labelled_launched_and_published():
 
 
 def test_a_node_is_labelled_with_the_volumes_that_it_and_its_group_have():
-    told = {**NODES[0].engine_labels, labels.VOLUMES: "data,mine"}
+    told = {**NODES[0].engine_labels, node_labels.VOLUMES: "data,mine"}
     group = replace(POLICY.groups["manager"], volumes=frozenset({"data", "new"}))
     policy = replace(POLICY, groups={**POLICY.groups, "manager": group})
     world = ModelWorld(observed(THREE[:1], [replace(NODES[0], engine_labels=told)], record(1)))
@@ -278,7 +278,7 @@ def _of_many(number):
 
 
 def test_a_node_that_only_the_aaaa_record_leads_to_is_not_drained_yet():
-    asked = replace(NODES[2], labels={**NODES[2].labels, labels.REQUESTED: labels.noted(NOW)})
+    asked = replace(NODES[2], labels={**NODES[2].labels, node_labels.REQUESTED: node_labels.noted(NOW)})
     leading = dual_record(1, 2, addresses=(*record(1, 2).addresses, "2001:db8::3"))
     assert published(leading, THREE[2], asked, DUAL.dns, DUAL.owner)
     assert not published(dual_record(1, 2), THREE[2], asked, DUAL.dns, DUAL.owner)

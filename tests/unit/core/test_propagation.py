@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 from ansible_collections.swarm.aws.plugins.module_utils._core.cluster import Record
+from ansible_collections.swarm.aws.plugins.module_utils._core.dns_propagation import USUAL, Propagation
 from ansible_collections.swarm.aws.plugins.module_utils._core.errors import Unavailable
-from ansible_collections.swarm.aws.plugins.module_utils._core.propagation import USUAL, Propagation
 
 OLD, NEW = Record(("198.51.100.1",), 10, "us"), Record(("198.51.100.2",), 10, "us")
 

@@ -11,7 +11,7 @@ from ansible_collections.swarm.aws.plugins.module_utils._core.apply import World
 from ansible_collections.swarm.aws.plugins.module_utils._core.backoff import LONGEST_PAUSE, Backoff
 from ansible_collections.swarm.aws.plugins.module_utils._core.cluster import Interruption
 from ansible_collections.swarm.aws.plugins.module_utils._core.errors import Unavailable, Unreadable
-from ansible_collections.swarm.aws.plugins.module_utils._core.observe import Observer
+from ansible_collections.swarm.aws.plugins.module_utils._core.observation import Observer
 from ansible_collections.swarm.aws.plugins.module_utils._core.policy import Policy, PolicyError
 from ansible_collections.swarm.aws.plugins.module_utils._core.reconcile import STALE, reconcile
 

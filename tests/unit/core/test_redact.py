@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from ansible_collections.swarm.aws.plugins.module_utils._core.redact import (
+from ansible_collections.swarm.aws.plugins.module_utils._core.redactionion import (
     REMOVED,
     Redactor,
     environment_values,

@@ -9,7 +9,7 @@ from ansible_collections.swarm.aws.plugins.module_utils._core import actions as 
 from ansible_collections.swarm.aws.plugins.module_utils._core.apply import Refused
 from ansible_collections.swarm.aws.plugins.module_utils._core.cluster import Service
 from ansible_collections.swarm.aws.plugins.module_utils._core.plan import decide, plan
-from ansible_collections.swarm.aws.plugins.module_utils._core.registries import LABEL, Grant, Registry, due
+from ansible_collections.swarm.aws.plugins.module_utils._core.registry_credentials import LABEL, Grant, Registry, due
 from ansible_collections.swarm.aws.plugins.module_utils.adapters.aws import Aws
 from ansible_collections.swarm.aws.plugins.module_utils.adapters.ecr import Ecr
 

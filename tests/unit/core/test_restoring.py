@@ -6,9 +6,9 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from ansible_collections.swarm.aws.plugins.module_utils._core.backups import BackupError
-from ansible_collections.swarm.aws.plugins.module_utils._core.join.truth import Truth
-from ansible_collections.swarm.aws.plugins.module_utils._core.restoring import (
+from ansible_collections.swarm.aws.plugins.module_utils._core.backup_schedule import BackupError
+from ansible_collections.swarm.aws.plugins.module_utils._core.join.cluster_record import Truth
+from ansible_collections.swarm.aws.plugins.module_utils._core.restore_choice import (
     BACKUP,
     SURVIVOR,
     CannotRestore,

@@ -6,12 +6,12 @@ import random
 from dataclasses import replace
 
 import pytest
-from ansible_collections.swarm.aws.plugins.module_utils._core import rolling
+from ansible_collections.swarm.aws.plugins.module_utils._core import rolling_update
 from ansible_collections.swarm.aws.plugins.module_utils._core.cluster import ScalingGroup, Service
 from ansible_collections.swarm.aws.plugins.module_utils._core.errors import SwarmError
 from ansible_collections.swarm.aws.plugins.module_utils._core.quorum import Quorum
-from ansible_collections.swarm.aws.plugins.module_utils._core.rolling import Fleet, Member, Round
-from ansible_collections.swarm.aws.plugins.module_utils._core.usual import TAG, Usual
+from ansible_collections.swarm.aws.plugins.module_utils._core.rolling_update_update import Fleet, Member, Round
+from ansible_collections.swarm.aws.plugins.module_utils._core.upgrade_marker import TAG, Usual
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -193,9 +193,9 @@ def test_managers_wait_for_those_of_other_groups_too():
 
 def test_more_are_added_and_fewer_are_named():
     found = fleet(*ALL)
-    assert found.resize("worker", 4) == rolling.Resize(add=1)
-    assert found.resize("worker", 3) == rolling.Resize()
-    assert found.resize("worker", 1) == rolling.Resize(going=("i-4", "i-5"))
+    assert found.resize("worker", 4) == rolling_update.Resize(add=1)
+    assert found.resize("worker", 3) == rolling_update.Resize()
+    assert found.resize("worker", 1) == rolling_update.Resize(going=("i-4", "i-5"))
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 from ansible_collections.swarm.aws.plugins.module_utils._core import actions as act
-from ansible_collections.swarm.aws.plugins.module_utils._core import labels, placement
+from ansible_collections.swarm.aws.plugins.module_utils._core import node_labels, placement
 from ansible_collections.swarm.aws.plugins.module_utils._core.apply import Refused
 from ansible_collections.swarm.aws.plugins.module_utils._core.cluster import Needs, Service
 from ansible_collections.swarm.aws.plugins.module_utils._core.plan import decide
@@ -17,13 +17,13 @@ from .world import POLICY, ModelWorld, instance, node, observed, record
 NOW = 1_000_000.0
 WEB = Service("web", "web", replicas=6, start_first=True, healthy={"n001": 2, "n002": 2, "n003": 2}, stop_seconds=20)
 THREE = [instance(1), instance(2), instance(3)]
-REQUEST = {labels.REQUESTED: "999990", labels.LEAVING: "999990.000"}
+REQUEST = {node_labels.REQUESTED: "999990", node_labels.LEAVING: "999990.000"}
 
 
 def leaving(number=3, **facts):
     """A manager that is asked to go and already takes no new tasks."""
     one = node(number, availability="pause")
-    return replace(one, labels={**one.labels, **REQUEST, labels.PAUSED: "999991.000", **facts})
+    return replace(one, labels={**one.labels, **REQUEST, node_labels.PAUSED: "999991.000", **facts})
 
 
 def cluster(services, *, third=None, instances=THREE):
@@ -74,7 +74,7 @@ def test_more_is_raised_when_another_node_leaves_too():
 
 def ready(service, now=NOW + 20, **more):
     """Whether the node is drained, what it waits for, and why it stays."""
-    decision = decide(cluster([service], third=leaving(**{labels.WITHDRAWN: "999991.000"}), **more), POLICY, now)
+    decision = decide(cluster([service], third=leaving(**{node_labels.WITHDRAWN: "999991.000"}), **more), POLICY, now)
     drains = [one for one in decision.actions if isinstance(one, act.Drain)]
     return bool(drains), decision.waits.get("i-003", []), decision.held.get("i-003", "")
 
@@ -110,15 +110,15 @@ def test_fault_25_without_a_place_elsewhere_a_request_stops_before_the_drain_and
     assert (drained, waits) == (False, [])
     assert reason in held
     assert "tasks of web" in held
-    forced = leaving(**{labels.WITHDRAWN: "999991.000", labels.REQUESTED: "999990 force"})
+    forced = leaving(**{node_labels.WITHDRAWN: "999991.000", node_labels.REQUESTED: "999990 force"})
     planned = decide(cluster([service], third=forced), POLICY, NOW + 20).actions
     assert any(isinstance(one, act.Drain) for one in planned)
 
 
 @pytest.mark.fault(25)
 def test_fault_25_an_instance_that_auto_scaling_ends_waits_for_a_place_and_then_goes_without():
-    third = leaving(**{labels.WITHDRAWN: "999991.000"})
-    third = replace(third, labels={key: one for key, one in third.labels.items() if key != labels.REQUESTED})
+    third = leaving(**{node_labels.WITHDRAWN: "999991.000"})
+    third = replace(third, labels={key: one for key, one in third.labels.items() if key != node_labels.REQUESTED})
     there = [*THREE[:2], instance(3, lifecycle="Terminating:Wait")]
     service = replace(WEB, needs=Needs(most_per_node=2))
     early = decide(cluster([service], third=third, instances=there), POLICY, NOW + 20)

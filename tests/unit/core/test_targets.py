@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from ansible_collections.swarm.aws.plugins.module_utils._core import labels, report, rolling, targets
+from ansible_collections.swarm.aws.plugins.module_utils._core import node_labels, report, rolling_update, target_groups
 from ansible_collections.swarm.aws.plugins.module_utils._core.apply import Refused
 from ansible_collections.swarm.aws.plugins.module_utils._core.cluster import Needs, ScalingGroup, Service
 from ansible_collections.swarm.aws.plugins.module_utils._core.plan import decide
@@ -28,7 +28,7 @@ def world(health=HEALTHY, nodes=NODES, instances=THREE):
 
 def asked(number):
     """The node of an instance whose removal somebody asked for."""
-    return replace(node(number), labels={**node(number).labels, labels.REQUESTED: "1"})
+    return replace(node(number), labels={**node(number).labels, node_labels.REQUESTED: "1"})
 
 
 def leaving(health=HEALTHY):
@@ -58,7 +58,7 @@ def test_a_node_comes_in_once_what_answers_at_its_own_ports_runs_there():
 
 
 def test_it_says_what_it_waits_for():
-    labelled = replace(node(4), labels={**node(4).labels, labels.LEAVING: labels.noted(NOW)})
+    labelled = replace(node(4), labels={**node(4).labels, node_labels.LEAVING: node_labels.noted(NOW)})
     for state, sentence in (
         ("healthy", "the target group web to send requests elsewhere than to i-004"),
         ("draining", "the target group web to end what it has sent to i-004"),
@@ -87,7 +87,9 @@ def test_nobody_is_deregistered_before_another_gets_the_requests():
 
 def test_of_those_that_are_all_to_go_one_whose_turn_has_not_come_lets_another_go():
     """Or each would wait for the others for ever: none is replaced before it has no requests."""
-    going = replace(asked(1), labels={**asked(1).labels, labels.LEAVING: labels.noted(NOW)}, availability="pause")
+    going = replace(
+        asked(1), labels={**asked(1).labels, node_labels.LEAVING: node_labels.noted(NOW)}, availability="pause"
+    )
     there = world(nodes=[going, asked(2), asked(3)])
     (action,) = syncs(there.observe())
     assert (action.register, action.deregister) == ((), ("i-001",))
@@ -97,7 +99,7 @@ def test_of_those_that_are_all_to_go_one_whose_turn_has_not_come_lets_another_go
 
 def test_of_those_that_have_all_begun_to_go_the_last_one_stays_until_another_gets_requests():
     began = {1: NOW - 2, 2: NOW - 1, 3: NOW - 1}
-    facts = {number: {labels.LEAVING: labels.noted(at)} for number, at in began.items()}
+    facts = {number: {node_labels.LEAVING: node_labels.noted(at)} for number, at in began.items()}
     nodes = [replace(asked(one), labels={**asked(one).labels, **facts[one]}, availability="pause") for one in began]
     (action,) = syncs(world(nodes=nodes).observe())
     assert action.deregister == ("i-001", "i-002")
@@ -116,7 +118,9 @@ def test_one_that_is_down_or_gone_is_no_target_and_one_that_a_new_leader_has_not
     assert syncs(unheard.observe()) == []
 
 
-@pytest.mark.parametrize("since", [{"availability": "drain"}, {"labels": {labels.LEAVING: labels.noted(NOW)}}])
+@pytest.mark.parametrize(
+    "since", [{"availability": "drain"}, {"labels": {node_labels.LEAVING: node_labels.noted(NOW)}}]
+)
 def test_one_that_was_taken_out_meanwhile_is_not_registered(since):
     there = world({"i-001": "healthy", "i-002": "healthy"})
     (action,) = syncs(there.observe())
@@ -128,10 +132,10 @@ def test_one_that_was_taken_out_meanwhile_is_not_registered(since):
 
 
 def test_a_target_group_without_a_load_balancer_or_a_health_check_counts_as_fit():
-    assert targets.fit({"i-1": "unused"}, "i-1")
-    assert targets.fit({"i-1": "unavailable"}, "i-1")
-    assert not targets.fit({"i-1": "initial"}, "i-1")
-    assert not targets.fit({}, "i-1")
+    assert target_groups.fit({"i-1": "unused"}, "i-1")
+    assert target_groups.fit({"i-1": "unavailable"}, "i-1")
+    assert not target_groups.fit({"i-1": "initial"}, "i-1")
+    assert not target_groups.fit({}, "i-1")
 
 
 def test_without_a_quorum_nobody_is_deregistered():
@@ -142,7 +146,7 @@ def test_without_a_quorum_nobody_is_deregistered():
 def test_an_upgrade_waits_until_requests_are_sent_to_the_new_one():
     there = world({**HEALTHY, "i-003": "initial"})
     group = ScalingGroup("example-manager", "manager", 3, 3, 5, 3, role="manager")
-    seen = rolling.Fleet.of(there.observe(), ALONE, [group], NOW)
+    seen = rolling_update.Fleet.of(there.observe(), ALONE, [group], NOW)
     assert "the target group web to send requests to i-003" in seen.awaited("manager", set())
 
 

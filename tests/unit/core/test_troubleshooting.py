@@ -9,9 +9,16 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.swarm.aws.plugins.module_utils._core import deputy, events
-from ansible_collections.swarm.aws.plugins.module_utils._core.authority import judge
 from ansible_collections.swarm.aws.plugins.module_utils._core.aws_time import AwsTime
-from ansible_collections.swarm.aws.plugins.module_utils._core.join.decide import (
+from ansible_collections.swarm.aws.plugins.module_utils._core.join.cluster_record import (
+    CLAIMED,
+    FORMED,
+    RESTORING,
+    InvalidTruth,
+    Published,
+    Truth,
+)
+from ansible_collections.swarm.aws.plugins.module_utils._core.join.join_decision import (
     PATIENCE_SECONDS,
     Me,
     Sighting,
@@ -20,15 +27,8 @@ from ansible_collections.swarm.aws.plugins.module_utils._core.join.decide import
     hindrance,
 )
 from ansible_collections.swarm.aws.plugins.module_utils._core.join.ports import LISTENS, SILENT, Membership, Stored
-from ansible_collections.swarm.aws.plugins.module_utils._core.join.truth import (
-    CLAIMED,
-    FORMED,
-    RESTORING,
-    InvalidTruth,
-    Published,
-    Truth,
-)
 from ansible_collections.swarm.aws.plugins.module_utils._core.policy import Policy, PolicyError
+from ansible_collections.swarm.aws.plugins.module_utils._core.record_authority import judge
 
 from tests.unit.core.world import FORMED_RECORD, instance, node, observed
 

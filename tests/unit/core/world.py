@@ -15,10 +15,15 @@ from ansible_collections.swarm.aws.plugins.module_utils._core.actions import Act
 from ansible_collections.swarm.aws.plugins.module_utils._core.change import Change
 from ansible_collections.swarm.aws.plugins.module_utils._core.cluster import Cluster, Instance, Node, Record, Service
 from ansible_collections.swarm.aws.plugins.module_utils._core.dns import BOTH
-from ansible_collections.swarm.aws.plugins.module_utils._core.join.truth import FORMED, Memory, Published, Truth
+from ansible_collections.swarm.aws.plugins.module_utils._core.join.cluster_record import (
+    FORMED,
+    Memory,
+    Published,
+    Truth,
+)
 from ansible_collections.swarm.aws.plugins.module_utils._core.policy import Dns, Group, Policy
 from ansible_collections.swarm.aws.plugins.module_utils._core.quorum import Quorum
-from ansible_collections.swarm.aws.plugins.module_utils._core.registries import Grant, Registry
+from ansible_collections.swarm.aws.plugins.module_utils._core.registry_credentials import Grant, Registry
 
 SWARM_ID = "swarm"
 FORMED_RECORD = Truth(FORMED, "i-001", "", 2, SWARM_ID)

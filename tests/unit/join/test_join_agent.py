@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 from ansible_collections.swarm.aws.plugins.module_utils._core.errors import Unavailable
-from ansible_collections.swarm.aws.plugins.module_utils._core.join.decide import Me
+from ansible_collections.swarm.aws.plugins.module_utils._core.join.join_decision import Me
 from ansible_collections.swarm.aws.plugins.module_utils._core.join.joiner import CannotJoin, Joined
-from ansible_collections.swarm.aws.plugins.module_utils.adapters.config import Config
+from ansible_collections.swarm.aws.plugins.module_utils.adapters.node_config import Config
 from ansible_collections.swarm.aws.runtime.swarm_agent import cli, join, warm
 from ansible_collections.swarm.aws.runtime.swarm_agent.log import Log
 from ansible_collections.swarm.aws.runtime.swarm_agent.notify import Notifier

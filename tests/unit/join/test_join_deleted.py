@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.swarm.aws.plugins.module_utils._core.errors import SwarmError
-from ansible_collections.swarm.aws.plugins.module_utils._core.join.decide import (
+from ansible_collections.swarm.aws.plugins.module_utils._core.join.join_decision import (
     Finish,
     Join,
     Leave,
@@ -18,7 +18,7 @@ from ansible_collections.swarm.aws.plugins.module_utils._core.join.decide import
     decide,
 )
 from ansible_collections.swarm.aws.plugins.module_utils._core.join.ports import Membership
-from ansible_collections.swarm.aws.plugins.module_utils.adapters.config import DRILL, Config
+from ansible_collections.swarm.aws.plugins.module_utils.adapters.node_config import DRILL, Config
 from ansible_collections.swarm.aws.plugins.modules import cluster_join
 
 from tests.unit.join.test_join_restored import FORMED, RUNS, WORKER, seen

@@ -9,7 +9,7 @@ import pytest
 from ansible_collections.swarm.aws.plugins.module_utils._core.errors import Unavailable
 from ansible_collections.swarm.aws.plugins.module_utils._core.join.ports import JoinPending, JoinRefused, Membership
 from ansible_collections.swarm.aws.plugins.module_utils.adapters.commands import Commands
-from ansible_collections.swarm.aws.plugins.module_utils.adapters.engine import MADE_BY, DockerEngine
+from ansible_collections.swarm.aws.plugins.module_utils.adapters.node_engine import MADE_BY, DockerEngine
 from docker.errors import APIError
 from requests.exceptions import ConnectionError as NoConnection
 

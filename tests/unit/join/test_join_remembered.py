@@ -6,7 +6,8 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from ansible_collections.swarm.aws.plugins.module_utils._core.join.decide import (
+from ansible_collections.swarm.aws.plugins.module_utils._core.join.cluster_record import Truth
+from ansible_collections.swarm.aws.plugins.module_utils._core.join.join_decision import (
     PATIENCE_SECONDS,
     Claim,
     Finish,
@@ -27,7 +28,6 @@ from ansible_collections.swarm.aws.plugins.module_utils._core.join.ports import 
     Peer,
     Stored,
 )
-from ansible_collections.swarm.aws.plugins.module_utils._core.join.truth import Truth
 
 from tests.unit.join.test_join_restored import FORMED, MANAGER, VOTER, WORKER, seen
 

@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import pytest
 from ansible_collections.swarm.aws.plugins.module_utils._core.errors import SwarmError
-from ansible_collections.swarm.aws.plugins.module_utils._core.join.decide import (
+from ansible_collections.swarm.aws.plugins.module_utils._core.join.cluster_record import Truth
+from ansible_collections.swarm.aws.plugins.module_utils._core.join.join_decision import (
     STUCK_SECONDS,
     Finish,
     Join,
@@ -19,7 +20,6 @@ from ansible_collections.swarm.aws.plugins.module_utils._core.join.decide import
     decide,
 )
 from ansible_collections.swarm.aws.plugins.module_utils._core.join.ports import Membership, Stored
-from ansible_collections.swarm.aws.plugins.module_utils._core.join.truth import Truth
 
 FORMED = Truth("formed", "i-1", "", 2, "swarm")
 SURVIVED = FORMED.restoring("i-1", "").restored("swarm", ("manager",))

@@ -8,12 +8,12 @@ from typing import Any
 import boto3
 import pytest
 from ansible_collections.swarm.aws.plugins.module_utils._core.errors import SwarmError, Unavailable
+from ansible_collections.swarm.aws.plugins.module_utils._core.join.cluster_record import Truth
 from ansible_collections.swarm.aws.plugins.module_utils._core.join.ports import Outcome, Peer, Token
-from ansible_collections.swarm.aws.plugins.module_utils._core.join.truth import Truth
 from ansible_collections.swarm.aws.plugins.module_utils._core.names import bucket
 from ansible_collections.swarm.aws.plugins.module_utils.adapters.aws import Aws
 from ansible_collections.swarm.aws.plugins.module_utils.adapters.instances import Ec2Instances
-from ansible_collections.swarm.aws.plugins.module_utils.adapters.store import S3Store
+from ansible_collections.swarm.aws.plugins.module_utils.adapters.s3_store import S3Store
 from botocore.exceptions import ClientError, ReadTimeoutError
 
 from tests.unit.bucket import account_with

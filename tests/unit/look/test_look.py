@@ -12,9 +12,9 @@ from unittest.mock import Mock
 import pytest
 from ansible_collections.swarm.aws.plugins.module_utils._core.cluster import Cluster, Instance, Node, Record, Service
 from ansible_collections.swarm.aws.plugins.module_utils._core.errors import Unavailable
-from ansible_collections.swarm.aws.plugins.module_utils._core.join.truth import Published, Truth
+from ansible_collections.swarm.aws.plugins.module_utils._core.join.cluster_record import Published, Truth
 from ansible_collections.swarm.aws.plugins.module_utils._core.policy import Group, Policy
-from ansible_collections.swarm.aws.plugins.module_utils.adapters.config import Config
+from ansible_collections.swarm.aws.plugins.module_utils.adapters.node_config import Config
 from ansible_collections.swarm.aws.runtime.swarm_agent import look as agent
 
 from lab.waiting import until

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 import yaml
 from ansible_collections.swarm.aws.plugins.module_utils.stack import compose, images
-from ansible_collections.swarm.aws.plugins.module_utils.stack.errors import StackError
 from ansible_collections.swarm.aws.plugins.module_utils.stack.interpolation import interpolate
+from ansible_collections.swarm.aws.plugins.module_utils.stack.stack_error import StackError
 
 from tests.unit.stack import world
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from ansible_collections.swarm.aws.plugins.module_utils.stack.errors import StackError
+from ansible_collections.swarm.aws.plugins.module_utils.stack.stack_error import StackError
 
 from tests.unit.stack import world
 from tests.unit.stack.world import FakeTime, MemoryEngine, bundle, deployed, deployment, state

@@ -4,11 +4,11 @@ import base64
 import copy
 
 import pytest
-from ansible_collections.swarm.aws.plugins.module_utils._core import registries
-from ansible_collections.swarm.aws.plugins.module_utils.stack import releases, removal
+from ansible_collections.swarm.aws.plugins.module_utils._core import registry_credentials
+from ansible_collections.swarm.aws.plugins.module_utils.stack import releases, stack_removal
 from ansible_collections.swarm.aws.plugins.module_utils.stack.credentials import Credentials, given
 from ansible_collections.swarm.aws.plugins.module_utils.stack.deploy import rollback
-from ansible_collections.swarm.aws.plugins.module_utils.stack.errors import StackError
+from ansible_collections.swarm.aws.plugins.module_utils.stack.stack_error import StackError
 
 from tests.unit.stack import world
 from tests.unit.stack.world import MemoryEngine, bundle, deployed, deployment, state
@@ -229,10 +229,10 @@ def test_how_old_ecrs_credentials_are_is_noted_and_makes_no_difference(engine: M
     engine.registry[f"{ECR}/app:1.0"] = world.DIGEST
     deployed(engine, bundle(private(ECR)))
     labels = engine.live["shop_web"]["Spec"]["Labels"]
-    assert labels[registries.LABEL] == "0+43200"
-    assert registries.LABEL not in repr(engine.releases("shop")[-1].definition)
+    assert labels[registry_credentials.LABEL] == "0+43200"
+    assert registry_credentials.LABEL not in repr(engine.releases("shop")[-1].definition)
     # The agent notes others.
-    engine.live["shop_web"]["Spec"]["Labels"] = {**labels, registries.LABEL: "21600+43200"}
+    engine.live["shop_web"]["Spec"]["Labels"] = {**labels, registry_credentials.LABEL: "21600+43200"}
     assert not deployed(engine, bundle(private(ECR))).changed
     assert not deployment(engine, bundle(private(ECR)), reapply=True).run(check=False).changed
 
@@ -278,9 +278,9 @@ def test_a_removal_waits_until_nothing_is_left_and_names_what_stays(engine: Memo
     spec = engine.live["shop_web"]["Spec"]["TaskTemplate"]["ContainerSpec"]
     spec["Mounts"] = [{"Type": "volume", "Source": "shop_data"}, {"Type": "bind", "Source": "/srv"}]
     engine.lingers = 3
-    kept = removal.kept(engine, "shop")
+    kept = stack_removal.kept(engine, "shop")
     assert kept == ["the volume shop_data on ip-10-0-0-1, ip-10-0-1-1", "the secret shop_password"]
-    removal.remove(engine, "shop", world.FakeTime().clock(), timeout=10)
+    stack_removal.remove(engine, "shop", world.FakeTime().clock(), timeout=10)
     assert engine.left("shop") == {}
     assert list(engine.stored["secrets"]) == ["shop_password"]
 
@@ -289,7 +289,7 @@ def test_a_removal_that_takes_too_long_says_what_is_left(engine: MemoryEngine) -
     deployed(engine, bundle())
     engine.lingers = 1000
     with pytest.raises(StackError, match="The stack 'shop' is not gone within 5 s: 1 tasks are left"):
-        removal.remove(engine, "shop", world.FakeTime().clock(), timeout=5)
+        stack_removal.remove(engine, "shop", world.FakeTime().clock(), timeout=5)
 
 
 @pytest.mark.parametrize(("lingers", "left"), [(30, 0), (1000, 880)])

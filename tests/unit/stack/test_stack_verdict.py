@@ -3,7 +3,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from ansible_collections.swarm.aws.plugins.module_utils.stack import nodes
+from ansible_collections.swarm.aws.plugins.module_utils.stack import required_nodes
 from ansible_collections.swarm.aws.plugins.module_utils.stack.compose import FINGERPRINT
 from ansible_collections.swarm.aws.plugins.module_utils.stack.verdict import Case, Verdict
 
@@ -337,11 +337,11 @@ def node(group: str, state: str = "ready", reachable: str = "reachable", **label
 
 def test_a_swarm_with_all_of_its_nodes_lacks_nothing() -> None:
     found = [node("manager", edge="true"), node("manager", edge="true"), node("worker"), node("other", "down")]
-    assert nodes.missing(found, GROUPS) == []
+    assert required_nodes.missing(found, GROUPS) == []
 
 
 def test_what_is_missing_is_said_by_group() -> None:
-    assert nodes.missing([], GROUPS) == [
+    assert required_nodes.missing([], GROUPS) == [
         "2 of 2 nodes of group 'manager' (manager)",
         "1 of 1 nodes of group 'worker' (worker)",
     ]
@@ -357,11 +357,11 @@ def test_what_is_missing_is_said_by_group() -> None:
 )
 def test_a_node_that_is_there_but_not_yet_of_use_is_explained(late: dict[str, Any], why: str) -> None:
     found = [node("manager", edge="true"), late, node("worker")]
-    assert nodes.missing(found, GROUPS) == [f"1 of 2 nodes of group 'manager' (manager), 1 of them {why}"]
+    assert required_nodes.missing(found, GROUPS) == [f"1 of 2 nodes of group 'manager' (manager), 1 of them {why}"]
 
 
 def test_a_group_that_was_scaled_counts_with_its_size() -> None:
     sizes = [{"name": "manager", "desired": 1}, {"name": "unknown", "desired": 9}]
-    scaled = nodes.scaled(GROUPS, sizes)
+    scaled = required_nodes.scaled(GROUPS, sizes)
     assert [one["desired"] for one in scaled] == [1, *(one["desired"] for one in GROUPS[1:])]
-    assert nodes.scaled(GROUPS, []) == GROUPS
+    assert required_nodes.scaled(GROUPS, []) == GROUPS

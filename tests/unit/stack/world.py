@@ -10,12 +10,12 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ansible_collections.swarm.aws.plugins.module_utils._core.registries import Grant, Registry
-from ansible_collections.swarm.aws.plugins.module_utils.stack import compose, converge, deploy, images, releases
-from ansible_collections.swarm.aws.plugins.module_utils.stack.converge import Clock, State
+from ansible_collections.swarm.aws.plugins.module_utils._core.registry_credentials import Grant, Registry
+from ansible_collections.swarm.aws.plugins.module_utils.stack import compose, convergence, deploy, images, releases
+from ansible_collections.swarm.aws.plugins.module_utils.stack.convergencence import Clock, State
 from ansible_collections.swarm.aws.plugins.module_utils.stack.credentials import Credentials
 from ansible_collections.swarm.aws.plugins.module_utils.stack.deploy import Deployment, Options
-from ansible_collections.swarm.aws.plugins.module_utils.stack.errors import StackError
+from ansible_collections.swarm.aws.plugins.module_utils.stack.stack_error import StackError
 
 DIGEST = "sha256:" + "a" * 64
 NODES = {"n1": "ip-10-0-0-1", "n2": "ip-10-0-1-1"}
@@ -235,7 +235,7 @@ def deployment(
 def state(engine: MemoryEngine, timeout: float = 300.0, look_for: float = 300.0, time: FakeTime | None = None) -> State:
     """How the stack is when nothing is to be waited for any more."""
     clock = (time or FakeTime()).clock()
-    return converge.wait(engine, "shop", clock, since=clock.now(), timeout=timeout, look_for=look_for)
+    return convergence.wait(engine, "shop", clock, since=clock.now(), timeout=timeout, look_for=look_for)
 
 
 def deployed(engine: MemoryEngine, stack: compose.Bundle, **options: Any) -> deploy.Report:

@@ -10,8 +10,8 @@ from typing import Any
 
 import jsonschema
 import pytest
-from ansible_collections.swarm.aws.plugins.module_utils.account import disks, rules
-from ansible_collections.swarm.aws.plugins.module_utils.adapters.config import Config, Logs
+from ansible_collections.swarm.aws.plugins.module_utils.account import configuration_rules, disks
+from ansible_collections.swarm.aws.plugins.module_utils.adapters.node_config import Config, Logs
 from ansible_collections.swarm.aws.runtime.swarm_agent.volumes import Volume
 
 from tests.unit.userdata import rendering
@@ -55,8 +55,11 @@ def test_the_schema_refuses_what_is_wrong() -> None:
 @pytest.mark.parametrize(
     ("volumes", "room"),
     [
-        ([], rules.USER_DATA_LIMIT),
-        ([{**VOLUMES[0], "device": name} for name in disks.NAMES], rules.USER_DATA_LIMIT - rules.VOLUMES_ROOM),
+        ([], configuration_rules.USER_DATA_LIMIT),
+        (
+            [{**VOLUMES[0], "device": name} for name in disks.NAMES],
+            configuration_rules.USER_DATA_LIMIT - configuration_rules.VOLUMES_ROOM,
+        ),
     ],
     ids=["without volumes", "with all that there can be"],
 )

@@ -10,8 +10,9 @@ from typing import Dict, Optional, Sequence, Set, Tuple, Union
 
 from ..change import Change, State
 from ..errors import SwarmError
-from . import tokens
-from .decide import (
+from . import token_publication
+from .cluster_record import InvalidTruth, Truth
+from .join_decision import (
     Action,
     Claim,
     Finish,
@@ -44,7 +45,6 @@ from .ports import (
     Store,
     Stored,
 )
-from .truth import InvalidTruth, Truth
 
 _SOONEST, _LATEST = 0.5, 3.0
 # When something does not answer, more patience.
@@ -225,12 +225,12 @@ class Joiner:
         The tokens' versions are read before the truth is once more, so that whoever takes this claim over writes theirs
         after that, and this node's late writes then fail.
         """
-        present = tokens.seen(self._store)
+        present = token_publication.seen(self._store)
         secrets = self._engine.tokens()
         truth = self._store.read()
         if truth != action.claim:
             return "Somebody else has taken the claim over."
-        self.changes += tokens.write(self._store, present, action.cluster_id, secrets)
+        self.changes += token_publication.write(self._store, present, action.cluster_id, secrets)
         outcome = self._store.replace(action.claim.value.formed(action.cluster_id), action.claim.version)
         if outcome is not Outcome.WRITTEN:
             return f"The swarm was not published: {outcome.value}."
@@ -282,10 +282,10 @@ class Joiner:
         if action.epoch:
             self._engine.remember(action.epoch)
         if action.repair:
-            present = tokens.seen(self._store)
-            if tokens.foreign(present, action.cluster_id):
+            present = token_publication.seen(self._store)
+            if token_publication.foreign(present, action.cluster_id):
                 self._say("Publishing the join tokens, which were not there.")
-                self.changes += tokens.write(self._store, present, action.cluster_id, self._engine.tokens())
+                self.changes += token_publication.write(self._store, present, action.cluster_id, self._engine.tokens())
         return Joined(action.cluster_id, action.node_id)
 
     def _note(self, resource: str, before: State, after: State) -> None:

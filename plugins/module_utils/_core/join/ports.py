@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Callable, Collection, Generic, Mapping, Optional, Protocol, Sequence, Set, TypeVar
 
 from ..errors import SwarmError, Unavailable
-from .truth import Truth
+from .cluster_record import Truth
 
 MANAGER = "manager"
 WORKER = "worker"

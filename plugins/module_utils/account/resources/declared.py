@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any, Iterable, Mapping, Sequence
 
 from ..._core.cluster import WORKER
-from ..endpoints import endpoint_name
-from ..nat import NONE, PER_ZONE
-from ..nat import name as nat_name
+from ..interface_endpoints import endpoint_name
+from ..nat_gateways import NONE, PER_ZONE
+from ..nat_gateways import name as nat_name
 from .model import Resource
 
 # By the role of `site.yml` that makes them.

@@ -5,10 +5,10 @@ from __future__ import annotations
 import time
 from typing import Any, Callable, Mapping, Sequence, Tuple
 
+from ...aws.aws_session import Aws, ClientError, code, sentence, unless_missing
 from ...aws.changes import Changes
-from ...aws.errors import ProvisionError
-from ...aws.session import Aws, ClientError, code, sentence, unless_missing
-from ..clashes import NO_QUEUE
+from ...aws.provision_error import ProvisionError
+from ..name_clashes import NO_QUEUE
 from . import published
 from .model import RANKS, Resource, batches, staying
 from .survey import BACKUPS, Survey

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any, Iterable, Iterator, Mapping
 
 from ...aws import tags
-from ...aws.session import Aws, listed
-from ..endpoints import GONE, INTERFACE
+from ...aws.aws_session import Aws, listed
+from ..interface_endpoints import GONE, INTERFACE
 from .model import Resource
 
 Found = Mapping[str, Any]

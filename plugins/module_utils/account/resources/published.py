@@ -7,7 +7,7 @@ from typing import Any, Iterator, Mapping
 from ..._core.dns import BOTH, OWNER_PREFIX, owns_ipv6
 from ..._core.policy import Policy
 from ...aws import tags
-from ...aws.session import Aws, ClientError, code, listed, unless_missing
+from ...aws.aws_session import Aws, ClientError, code, listed, unless_missing
 from .model import Resource
 
 

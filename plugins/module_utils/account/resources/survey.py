@@ -7,10 +7,10 @@ from typing import Any, Callable, Iterator, Mapping
 
 from ..._core import names
 from ...aws import tags
-from ...aws.errors import ProvisionError
-from ...aws.session import Aws, ClientError, code, listed, unless_missing
+from ...aws.aws_session import Aws, ClientError, code, listed, unless_missing
+from ...aws.provision_error import ProvisionError
 from .. import cloudwatch, warm_pools
-from ..clashes import NO_QUEUE, NO_TOPIC
+from ..name_clashes import NO_QUEUE, NO_TOPIC
 from ..node_groups import groups_of, template_of
 from .ec2 import Ec2Survey
 from .model import Resource, unique

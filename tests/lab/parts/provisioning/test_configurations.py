@@ -13,7 +13,7 @@ import boto3
 import pytest
 from ansible_collections.swarm.aws.plugins.module_utils._core import names
 from ansible_collections.swarm.aws.plugins.module_utils.account.resources.survey import Survey
-from ansible_collections.swarm.aws.plugins.module_utils.aws.session import Aws
+from ansible_collections.swarm.aws.plugins.module_utils.aws.aws_session import Aws
 
 from tests.lab import permissions
 from tests.lab.configured import CONFIGURATIONS, private_nodes, usual

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from ansible_collections.swarm.aws.plugins.module_utils.aws.session import Aws
+from ansible_collections.swarm.aws.plugins.module_utils.aws.aws_session import Aws
 from ansible_collections.swarm.aws.plugins.modules import cloudwatch_alarms, cloudwatch_dashboard
 
 from tests.unit.account.account import ACCOUNT_ID, REGION

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ansible_collections.swarm.aws.plugins.module_utils.aws.session import Aws
+from ansible_collections.swarm.aws.plugins.module_utils.aws.aws_session import Aws
 from ansible_collections.swarm.aws.plugins.modules import interface_endpoints
 
 from tests.unit.account.account import REGION, Account

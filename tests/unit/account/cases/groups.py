@@ -6,7 +6,7 @@ import copy
 from collections.abc import Mapping
 from typing import Any
 
-from ansible_collections.swarm.aws.plugins.module_utils.aws.session import Aws
+from ansible_collections.swarm.aws.plugins.module_utils.aws.aws_session import Aws
 from ansible_collections.swarm.aws.plugins.modules import node_groups
 from moto.autoscaling import models
 from moto.ec2.models import ec2_backends

@@ -1,0 +1,353 @@
+"""What a node is to do next to become a member: a pure function of what it sees."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Optional, Sequence, Union
+
+from .cluster_record import FORMED, RESTORING, Truth
+from .ports import (
+    ACTIVE,
+    ERROR,
+    GONE,
+    INACTIVE,
+    LISTENS,
+    LOCKED,
+    MANAGER,
+    PENDING,
+    REFUSES,
+    Membership,
+    Stored,
+)
+
+# A claim is only about who tries first, and losing one costs little, so these bound the waiting and nothing else.
+LEASE_SECONDS = 180
+# Of one who has made a swarm already, beside which nobody else makes one.
+FOUNDER_LEASE_SECONDS = 30
+# EC2 does not know an instance for some seconds after it was launched.
+UNKNOWN_SECONDS = 60
+# The engine gives up waiting for its own join after 20 s, and for the far side's answers after about as long again.
+STUCK_SECONDS = 60
+# So long a swarm that the bucket does not name may need to come back by itself: after that a person is asked.
+PATIENCE_SECONDS = 600
+
+
+@dataclass(frozen=True)
+class Me:
+    """The node that joins."""
+
+    cluster: str
+    instance: str
+    role: str
+    deleted: Optional[str] = None
+    """The ID of a node that the swarm's managers do not list any more; they do not tell the node itself."""
+    new_swarm: bool = False
+    """Whether an operator says that no running manager is in a swarm of the cluster."""
+
+    @property
+    def mark(self) -> str:
+        """What marks the swarms that this node makes."""
+        return f"{self.cluster}/{self.instance}"
+
+
+@dataclass(frozen=True)
+class View:
+    """All that the node sees. Ages are by its own clock, since it first saw the thing as it is."""
+
+    truth: Optional[Stored[Truth]]
+    truth_age: float
+    membership: Membership
+    membership_age: float
+    holder: Optional[str] = None
+    """EC2's state of the instance that holds the claim, where it matters; None is unknown to EC2."""
+    flaw: str = ""
+    """Why nobody can tell what the cluster's record says, where there is one; it is then not read as none."""
+    deleted: bool = False
+    """Whether the swarm's leader does not list this node, list after list."""
+
+
+@dataclass(frozen=True)
+class Wait:
+    """Nothing can be done yet."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
+class Claim:
+    """Claim the right to initialise, taking it over from ``before`` if there is a claim."""
+
+    before: Optional[Stored[Truth]] = None
+    reason: str = "There is no swarm yet."
+
+
+@dataclass(frozen=True)
+class Initialise:
+    """Initialise a swarm."""
+
+
+@dataclass(frozen=True)
+class Publish:
+    """Publish this node's swarm as the cluster's."""
+
+    claim: Stored[Truth]
+    cluster_id: str
+
+
+@dataclass(frozen=True)
+class Leave:
+    """Leave what is not, or not yet, a swarm that anybody else is in."""
+
+    cluster_id: Optional[str]
+    reason: str
+
+
+@dataclass(frozen=True)
+class Join:
+    """Join the published swarm."""
+
+    cluster_id: str
+    initialiser: str
+    epoch: int
+
+
+@dataclass(frozen=True)
+class Finish:
+    """The node is a member."""
+
+    cluster_id: str
+    node_id: str
+    repair: bool
+    """Whether this node is to see to it that the join tokens are published."""
+    epoch: int = 0
+    """The epoch to remember."""
+
+
+@dataclass(frozen=True)
+class Unlock:
+    """Unlock this manager's state."""
+
+
+@dataclass(frozen=True)
+class Refuse:
+    """Only a person can resolve this."""
+
+    reason: str
+
+
+Action = Union[Wait, Claim, Initialise, Publish, Leave, Join, Finish, Unlock, Refuse]
+
+
+def decide(me: Me, view: View) -> Action:
+    """The next thing to do."""
+    return (
+        _restored(me, view)
+        or _deleted(me, view)
+        or _unsettled(me, view)
+        or (
+            _formed(me, view, view.truth.value)
+            if view.truth and view.truth.value.phase == FORMED
+            else _forming(me, view, view.truth)
+        )
+    )
+
+
+def holder_matters(me: Me, truth: Truth) -> bool:
+    """Whether the decision depends on the state of the instance that holds the claim."""
+    return truth.phase != FORMED and truth.claimed_by != me.instance and me.role == MANAGER
+
+
+def _restored(me: Me, view: View) -> Optional[Action]:
+    """What to do in a swarm that is being brought back, or was without this node."""
+    if view.truth is None:
+        return None
+    truth, engine = view.truth.value, view.membership
+    if truth.phase == RESTORING:
+        return Wait(f"{truth.claimed_by} is restoring the swarm; if that was interrupted, run playbooks/restore.yml.")
+    mine = engine.cluster_id in (truth.cluster_id, *truth.former) if engine.cluster_id else False
+    if truth.phase == FORMED and mine and engine.state != INACTIVE:
+        return _outdated(me, view, truth)
+    return None
+
+
+def _outdated(me: Me, view: View, truth: Truth) -> Optional[Action]:
+    """What to do in the swarm from before it was restored.
+
+    A manager that was joining at that moment may be in the restored one without knowing it, and its vote may be one of
+    two, so it does not leave on what it remembers alone while its engine may yet find a leader. Nor does it count as a
+    member so long: its agent would do a member's work, and count anew how long there has been no leader.
+    """
+    engine = view.membership
+    because = f"The swarm was restored on {truth.claimed_by} since this node joined it."
+    if engine.swarm_epoch is not None:
+        return Leave(engine.cluster_id, because) if engine.swarm_epoch < truth.epoch(MANAGER) else None
+    if engine.epoch >= truth.epoch(me.role):
+        return None
+    if me.role != MANAGER or view.membership_age > STUCK_SECONDS:
+        return Leave(engine.cluster_id, because)
+    return Wait(f"{because} Its engine has {STUCK_SECONDS} s to find a leader.") if engine.state == ACTIVE else None
+
+
+def _deleted(me: Me, view: View) -> Optional[Action]:
+    """What to do as a node that was deleted from the swarm, and still takes itself for a member."""
+    engine, truth = view.membership, view.truth
+    told = me.deleted is not None and engine.node_id == me.deleted
+    if engine.state == INACTIVE or not (told or view.deleted):
+        return None
+    if truth is None or truth.value.phase != FORMED or engine.cluster_id != truth.value.cluster_id:
+        return None
+    return Leave(engine.cluster_id, f"The swarm does not have the node {engine.node_id} of this host any more.")
+
+
+def _unsettled(me: Me, view: View) -> Optional[Action]:
+    """What to do while the engine is neither in a swarm nor out of one."""
+    engine = view.membership
+    if engine.state == INACTIVE or (engine.state == ACTIVE and engine.cluster_id and engine.node_id):
+        return None
+    if engine.state == LOCKED:
+        # Only managers lock theirs, and may read the key.
+        return Unlock() if me.role == MANAGER else Wait("The engine's swarm is locked.")
+    because = f": {engine.message}" if engine.message else "."
+    # With a certificate the node may be a member, and a manager that leaves would take its vote along.
+    abandonable = engine.cluster_id is None or engine.unfinished
+    if engine.state == PENDING:
+        if abandonable and view.membership_age > STUCK_SECONDS:
+            return Leave(None, f"The engine has not got into the swarm for {STUCK_SECONDS} s{because}")
+        return Wait(f"The engine is connecting to its swarm{because}")
+    if engine.state == ERROR and abandonable and (not engine.cluster_id or view.membership_age > STUCK_SECONDS):
+        return Leave(None, f"The engine failed to join{because}")
+    return Wait(f"The engine has trouble with its swarm{because}")
+
+
+def _forming(me: Me, view: View, claim: Optional[Stored[Truth]]) -> Action:
+    """What to do while no swarm is published."""
+    engine = view.membership
+    if me.role == MANAGER and _remembers(engine):
+        return _finish(me, view)
+    if view.flaw:
+        return Wait(view.flaw)
+    if me.role != MANAGER and engine.state == ACTIVE:
+        return Wait(
+            f"The bucket names no swarm. This node stays in {engine.cluster_id}, whose leader publishes it again."
+        )
+    if me.role != MANAGER:
+        return Wait("No swarm is published yet; a manager has to initialise it.")
+    if engine.state == ACTIVE and not (engine.made_by or "").startswith(f"{me.cluster}/"):
+        return _foreign(
+            engine,
+            f"This node is in the swarm {engine.cluster_id}, which the cluster '{me.cluster}' never published. "
+            "If it is not the cluster's, run `docker swarm leave --force` on this node, and its agent goes on; if it "
+            "is, put an older version of cluster.json back.",
+        )
+    if claim is None:
+        return Claim()
+    if claim.value.claimed_by != me.instance:
+        return _claimed(view, claim)
+    if engine.state == ACTIVE and engine.cluster_id:
+        return Publish(claim, engine.cluster_id)
+    return Initialise()
+
+
+def _claimed(view: View, claim: Stored[Truth]) -> Action:
+    """What to do while another instance holds the claim."""
+    holder = claim.value.claimed_by
+    if view.holder in GONE:
+        return Claim(claim, f"{holder}, which was to initialise the swarm, is {view.holder}.")
+    if view.holder is None and view.truth_age > UNKNOWN_SECONDS:
+        return Claim(claim, f"{holder}, which was to initialise the swarm, is unknown to EC2.")
+    lease = FOUNDER_LEASE_SECONDS if view.membership.state == ACTIVE else LEASE_SECONDS
+    if view.truth_age > lease:
+        return Claim(claim, f"{holder} was to initialise the swarm and did not within {lease} s.")
+    return Wait(f"{holder} is initialising the swarm.")
+
+
+def _formed(me: Me, view: View, truth: Truth) -> Action:
+    """What to do when a swarm is published."""
+    engine, published = view.membership, truth.cluster_id or ""
+    if engine.state == INACTIVE:
+        return Join(published, truth.claimed_by, truth.epoch(me.role))
+    if engine.cluster_id == published or _remembers(engine):
+        return _finish(me, view)
+    if engine.made_by == me.mark and engine.alone:
+        return Leave(engine.cluster_id, f"{truth.claimed_by} was first: this node's own swarm was never published.")
+    return _foreign(
+        engine,
+        f"This node is a member of the swarm {engine.cluster_id}, but the record of the cluster '{me.cluster}' in the "
+        f"bucket names {published}. If {published} is the cluster's swarm, run `docker swarm leave --force` on this "
+        f"node, and its agent joins it; if {engine.cluster_id} is, delete cluster.json from the bucket, and its leader "
+        "writes it again.",
+    )
+
+
+def _remembers(engine: Membership) -> bool:
+    """Whether the swarm itself says that it is the cluster's, whatever the bucket says: its leader settles that."""
+    return engine.state == ACTIVE and bool(engine.remembered and engine.remembered.cluster_id == engine.cluster_id)
+
+
+def _finish(me: Me, view: View) -> Finish:
+    engine, truth = view.membership, view.truth.value if view.truth else None
+    if truth is None or truth.phase != FORMED or truth.cluster_id != engine.cluster_id:
+        return Finish(engine.cluster_id or "", engine.node_id or "", False, engine.epoch)
+    known = engine.epoch if engine.swarm_epoch is None else truth.epoch(me.role)
+    repair = engine.manager and me.role == MANAGER
+    return Finish(engine.cluster_id or "", engine.node_id or "", repair, max(engine.epoch, known))
+
+
+def _foreign(engine: Membership, reason: str) -> Action:
+    """What to do with a swarm that is not known to be this cluster's."""
+    # A manager without a leader cannot tell who made its swarm.
+    return Wait(f"The engine has trouble with its swarm: {engine.message}") if engine.message else Refuse(reason)
+
+
+@dataclass(frozen=True)
+class Sighting:
+    """Another running manager of the cluster, as it looks from here."""
+
+    instance: str
+    answer: str
+    """``LISTENS``, ``REFUSES`` or ``SILENT``."""
+    launching: bool = False
+    """Whether no leader has taken it into service yet."""
+
+
+def hindrance(sightings: Sequence[Sighting], waited: float) -> str:
+    """Why no swarm may be initialised, since a running manager may be in one; empty if none is.
+
+    Only one that was never in service is in no swarm for certain when nothing listens there: the engine of another one
+    may be stopped or about to start. ``waited`` are the seconds for which something has stood in the way.
+    """
+    listening = [seen.instance for seen in sightings if seen.answer == LISTENS]
+    if listening:
+        return (
+            f"Port 2377 answers on {' and '.join(listening)}, so there may be a swarm that the bucket does not name: "
+            "no other one is initialised. Its leader publishes it again."
+        )
+    unknown = [seen.instance for seen in sightings if seen.answer != REFUSES or not seen.launching]
+    if not unknown:
+        return ""
+    reason = f"{' and '.join(unknown)} may be in a swarm that the bucket does not name: no other one is initialised."
+    if waited < PATIENCE_SECONDS:
+        return reason
+    return (
+        f"{reason} If they are lost for good, terminate them. If there is a backup, run playbooks/restore.yml. If "
+        "there is no swarm, have one manager make it: playbooks/join.yml -e id=INSTANCE -e new_swarm=true."
+    )
+
+
+def describe(action: Action) -> str:
+    """The action as a sentence."""
+    if isinstance(action, (Wait, Refuse)):
+        return action.reason
+    if isinstance(action, Claim):
+        return f"{action.reason} Claim the right to initialise it."
+    if isinstance(action, Initialise):
+        return "Initialise a swarm."
+    if isinstance(action, Publish):
+        return f"Publish the swarm {action.cluster_id}."
+    if isinstance(action, Leave):
+        return f"{action.reason} Leave it."
+    if isinstance(action, Join):
+        return f"Join the swarm {action.cluster_id}."
+    if isinstance(action, Unlock):
+        return "Unlock this manager's state."
+    return f"Nothing: this node is a member of the swarm {action.cluster_id}."

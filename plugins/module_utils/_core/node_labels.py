@@ -1,0 +1,88 @@
+"""The labels by which a node says which instance it is, what its group gives it, and how far it is on its way out.
+
+The facts of the way out are kept here, in Raft, so that whoever is the leader next goes on from there.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Dict, Mapping, Optional
+
+from .cluster import Instance, Node
+from .node_matching import INSTANCE_LABEL
+from .parsing import number
+from .policy import Policy
+
+PREFIX = "swarm.aws."
+GROUP_LABEL = "swarm.aws.group"
+ZONE_LABEL = "swarm.aws.zone"
+# By which the engine says which data volumes its instance has mounted, and the label of each.
+VOLUMES, VOLUME_PREFIX = "swarm.aws.volumes", "volume."
+# Which of the other labels the group's configuration set, so that they go when it no longer has them.
+CONFIGURED = "swarm.aws.labels"
+
+# Why it is to go. The first is set by the operator: epoch seconds, and words such as `force`. The second keeps what
+# was announced of the instance: its kind and, after an @, the deadline. The third says since when the node is down.
+REQUESTED = "swarm.aws.remove-requested"
+ANNOUNCED = "swarm.aws.interruption"
+DOWN = "swarm.aws.down-since"
+# Facts, as epoch seconds: when its removal began, since when it gets no new tasks, since when no record has its
+# address, since when it is drained.
+LEAVING = "swarm.aws.leaving-since"
+PAUSED = "swarm.aws.paused-at"
+WITHDRAWN = "swarm.aws.withdrawn-at"
+DRAINED = "swarm.aws.drained-at"
+FACTS = (LEAVING, PAUSED, WITHDRAWN, DRAINED)
+
+
+def wanted(
+    node: Node,
+    instance: Instance,
+    policy: Policy,
+    *,
+    leaving: bool,
+    announced: Optional[str] = None,
+    down_since: Optional[str] = None,
+) -> Dict[str, str]:
+    """All the labels that the node should have. Labels that the operator set by hand stay."""
+    group = policy.groups.get(instance.group)
+    configured = {key: value for key, value in (group.labels if group else {}).items() if not key.startswith(PREFIX)}
+    # The node's own word, as far as the configuration bears it out: an older instance of the group may have none.
+    claimed = set(node.engine_labels.get(VOLUMES, "").split(","))
+    configured.update(
+        {f"{VOLUME_PREFIX}{name}": "true" for name in (group.volumes if group else ()) if name in claimed}
+    )
+    before = set(node.labels.get(CONFIGURED, "").split(",")) - {""}
+    result = {key: value for key, value in node.labels.items() if not key.startswith(PREFIX) and key not in before}
+    result.update(configured)
+    if configured:
+        result[CONFIGURED] = ",".join(sorted(configured))
+    result[INSTANCE_LABEL] = instance.id
+    result[GROUP_LABEL] = instance.group
+    result[ZONE_LABEL] = instance.zone
+    if REQUESTED in node.labels:
+        result[REQUESTED] = node.labels[REQUESTED]
+    if announced:
+        result[ANNOUNCED] = announced
+    if down_since:
+        result[DOWN] = down_since
+    if leaving:
+        result.update({key: node.labels[key] for key in FACTS if key in node.labels})
+    return result
+
+
+def leaving_since(node: Node, now: float = math.inf) -> float:
+    """When its removal began, in epoch seconds; infinite if it has not, or by a clock that runs ahead of ``now``."""
+    since = fact(node.labels, LEAVING, now)
+    return math.inf if since is None else since
+
+
+def noted(at: float) -> str:
+    """A moment as a label's value. Rounded down, or whoever reads it at once would take it for one to come."""
+    return f"{math.floor(at * 1000) / 1000:.3f}"
+
+
+def fact(labels: Mapping[str, str], key: str, now: float) -> Optional[float]:
+    """When something was noted, in epoch seconds; None if it was not, or by a clock that runs ahead of ours."""
+    at = number(labels.get(key))
+    return at if at is not None and at <= now else None

@@ -1,0 +1,100 @@
+"""What somebody sees who watches a removal: how far it is, and what its services went through."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
+
+from . import node_labels, surge
+from .cluster import Node, Service
+
+# How far a removal is, in this order.
+REQUESTED, BEGUN, READY, DRAINED, REMOVED = STAGES = ("requested", "begun", "ready", "drained", "removed")
+# The moment at which each step was done: by facts of the node's, and by what was seen.
+_FACTS = {
+    "requested": node_labels.LEAVING,
+    "paused": node_labels.PAUSED,
+    "withdrawn": node_labels.WITHDRAWN,
+    "ready": node_labels.DRAINED,
+}
+
+# Of the time that tasks have to stop. Where much is going on there are seconds between two looks.
+NEARLY_ALL = 0.85
+
+
+@dataclass
+class Watch:
+    """One removal, watched. What was seen so far can be handed on to who watches next."""
+
+    node: str
+    # Replicated services: the count declared and the lowest healthy one.
+    services: Dict[str, Dict[str, int]] = field(default_factory=dict)
+    # Services that were drained without replacements that ran before.
+    plain: List[str] = field(default_factory=list)
+    # Services with tasks that took nearly all the time they had to stop or all of it, with that time in seconds.
+    stubborn: Dict[str, float] = field(default_factory=dict)
+    # Epoch seconds of each step.
+    times: Dict[str, float] = field(default_factory=dict)
+
+    @classmethod
+    def resume(cls, node: str, seen: Mapping[str, Any]) -> Watch:
+        """One that goes on from what `as_dict` returned."""
+        return cls(
+            node,
+            {name: dict(one) for name, one in seen.get("services", {}).items()},
+            list(seen.get("plain", ())),
+            {name: float(one) for name, one in seen.get("stubborn", {}).items()},
+            {name: float(one) for name, one in seen.get("times", {}).items()},
+        )
+
+    def as_dict(self) -> Dict[str, Any]:
+        """What was seen so far."""
+        return {
+            "services": self.services,
+            "plain": self.plain,
+            "stubborn": self.stubborn,
+            "times": self.times,
+        }
+
+    def look(self, nodes: Sequence[Node], services: Sequence[Service], now: float) -> str:
+        """Take one look in, and return the stage that was reached."""
+        self.services = surge.lowest(self.services, services)
+        node = next((one for one in nodes if one.id == self.node), None)
+        if node is None:
+            self.times.setdefault("drained", now)
+            self.times.setdefault("removed", now)
+            return REMOVED
+        for step, label in _FACTS.items():
+            at = node_labels.fact(node.labels, label, now + 60)
+            if at is not None:
+                self.times[step] = at
+        here = [one for one in services if one.left_on(node.id)]
+        for one in here:
+            if one.mode != surge.REPLICATED or not one.start_first:
+                self.plain = sorted({*self.plain, one.name})
+        drained = self.times.get("ready")
+        if node.availability != "drain" or drained is None:
+            return BEGUN if "paused" in self.times else REQUESTED
+        for one in here:
+            if one.stopping.get(node.id) and now - drained >= max(1.0, NEARLY_ALL * one.stop_seconds):
+                self.stubborn[one.name] = one.stop_seconds
+        if here:
+            return READY
+        self.times.setdefault("drained", now)
+        return DRAINED
+
+    def durations(self) -> Dict[str, float]:
+        """The seconds that each step took, in their order; those that were not seen are left out."""
+        order: List[Tuple[str, Optional[str]]] = [
+            ("withdrawn", "requested"),
+            ("ready", "withdrawn" if "withdrawn" in self.times else "requested"),
+            ("drained", "ready"),
+            ("removed", "drained"),
+        ]
+        result = {}
+        for step, before in order:
+            if step in self.times and before in self.times:
+                result[step] = round(max(0.0, self.times[step] - self.times[before or ""]), 1)
+        if "removed" in self.times and "requested" in self.times:
+            result["all"] = round(self.times["removed"] - self.times["requested"], 1)
+        return result

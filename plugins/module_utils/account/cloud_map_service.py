@@ -1,0 +1,130 @@
+"""The Cloud Map service of a cluster, in a namespace that is the operator's."""
+
+from __future__ import annotations
+
+from typing import Any, Mapping
+
+from ..aws import tags as tagging
+from ..aws.aws_session import Aws, listed
+from ..aws.changes import Changes
+from ..aws.provision_error import ProvisionError
+from ..aws.waiters import awaited
+from .configuration_schema import suggestion
+
+HTTP = "HTTP"
+
+
+def find(aws: Aws, name: str) -> dict[str, Any]:
+    """The namespace of that name: ``{id, arn, kind, zone_id}``, the zone being None in an HTTP namespace.
+
+    Raises ProvisionError unless there is one.
+    """
+    wanted = name.rstrip(".").lower()
+    spaces = list(listed(aws.servicediscovery, "list_namespaces", "Namespaces"))
+    found = [one for one in spaces if one["Name"].rstrip(".").lower() == wanted]
+    if not found:
+        hint = suggestion(wanted, [one["Name"] for one in spaces]).rstrip("?")
+        raise ProvisionError(
+            f"dns.cloud_map.namespace {name} does not exist in this account and region{hint}: create a namespace of "
+            "that name in Cloud Map, or set dns to null."
+        )
+    if len(found) > 1:
+        identifiers = ", ".join(sorted(one["Id"] for one in found))
+        raise ProvisionError(
+            f"dns.cloud_map.namespace {name} exists {len(found)} times ({identifiers}): leave one of them, or choose a "
+            "namespace whose name is its own."
+        )
+    (one,) = found
+    zone = one.get("Properties", {}).get("DnsProperties", {}).get("HostedZoneId")
+    return {"id": one["Id"], "arn": one["Arn"], "kind": one["Type"], "zone_id": zone if one["Type"] != HTTP else None}
+
+
+class Keeper:
+    """Keeps one service."""
+
+    def __init__(self, aws: Aws, cluster: str, tags: Mapping[str, str], changes: Changes) -> None:
+        self._aws, self._cluster, self._changes = aws, cluster, changes
+        self._tags = tagging.of_cluster(cluster, tags)
+
+    def keep(self, namespace: str, name: str, ttl: int, *, ipv6: bool) -> dict[str, Any]:
+        """Make it what it should be, and return ``{service_id, service_arn, zone_id}``, without IDs if it is to come.
+
+        Raises ProvisionError if it is another's or has records of other types, which cannot be changed.
+        """
+        space, shown = find(self._aws, namespace), f"{name}.{namespace.rstrip('.').lower()}"
+        records = [] if space["kind"] == HTTP else [{"Type": kind, "TTL": ttl} for kind in _kinds(ipv6)]
+        present = self._present(space["id"], name)
+        if present is None:
+            made = self._create(space["id"], name, shown, records)
+            return {"service_id": made.get("Id"), "service_arn": made.get("Arn"), "zone_id": space["zone_id"]}
+        own = tagging.from_list(self._aws.servicediscovery.list_tags_for_resource(ResourceARN=present["Arn"])["Tags"])
+        if own.get(tagging.CLUSTER) != self._cluster:
+            raise ProvisionError(
+                f"The Cloud Map service {shown} is there already and has no tag {tagging.CLUSTER} that says that it is "
+                f"{self._cluster}'s: delete it, or choose another dns.cloud_map.service."
+            )
+        self._records(present, shown, records)
+        self._changes.add_tags(
+            f"Cloud Map service {shown}",
+            own,
+            self._tags,
+            lambda missing: self._aws.servicediscovery.tag_resource(
+                ResourceARN=present["Arn"], Tags=tagging.to_list(missing)
+            ),
+        )
+        return {"service_id": present["Id"], "service_arn": present["Arn"], "zone_id": space["zone_id"]}
+
+    def _present(self, namespace_id: str, name: str) -> Mapping[str, Any] | None:
+        filters = [{"Name": "NAMESPACE_ID", "Values": [namespace_id], "Condition": "EQ"}]
+        found = listed(self._aws.servicediscovery, "list_services", "Services", Filters=filters)
+        return next((one for one in found if one["Name"] == name), None)
+
+    def _create(self, namespace_id: str, name: str, shown: str, records: list[dict[str, Any]]) -> Mapping[str, Any]:
+        # Of weighted records, an answer would have one.
+        config = {"DnsConfig": {"RoutingPolicy": "MULTIVALUE", "DnsRecords": records}} if records else {}
+        made = self._changes.apply(
+            f"Cloud Map service {shown}",
+            None,
+            {"records": _shown(records), "tags": self._tags},
+            lambda: self._aws.servicediscovery.create_service(
+                Name=name, NamespaceId=namespace_id, Tags=tagging.to_list(self._tags), **config
+            )["Service"],
+        )
+        return made or {}
+
+    def _records(self, present: Mapping[str, Any], shown: str, wanted: list[dict[str, Any]]) -> None:
+        found = (present.get("DnsConfig") or {}).get("DnsRecords", [])
+        if {one["Type"] for one in found} != {one["Type"] for one in wanted}:
+            has, asked = (" and ".join(sorted(one["Type"] for one in records)) for records in (found, wanted))
+            raise ProvisionError(
+                f"The Cloud Map service {shown} has {has or 'no'} records, which cannot be changed, and "
+                f"{asked or 'no'} records are asked for: choose another dns.cloud_map.service, or leave dns.ipv6."
+            )
+        if _shown(found) == _shown(wanted):
+            return
+        self._changes.apply(
+            f"Cloud Map service {shown}",
+            {"records": _shown(found)},
+            {"records": _shown(wanted)},
+            lambda: self._update(present["Id"], shown, wanted),
+        )
+
+    def _update(self, service_id: str, shown: str, records: list[dict[str, Any]]) -> None:
+        client = self._aws.servicediscovery
+        operation = client.update_service(Id=service_id, Service={"DnsConfig": {"DnsRecords": records}})["OperationId"]
+
+        def done() -> bool:
+            found = client.get_operation(OperationId=operation)["Operation"]
+            if found["Status"] == "FAIL":
+                raise ProvisionError(f"Cloud Map could not change the service {shown}: {found.get('ErrorMessage')}")
+            return bool(found["Status"] == "SUCCESS")
+
+        awaited(done, f"Cloud Map to change the service {shown}", seconds=300)
+
+
+def _kinds(ipv6: bool) -> tuple[str, ...]:
+    return ("A", "AAAA") if ipv6 else ("A",)
+
+
+def _shown(records: list[dict[str, Any]]) -> dict[str, int]:
+    return {one["Type"]: one["TTL"] for one in sorted(records, key=lambda one: one["Type"])}

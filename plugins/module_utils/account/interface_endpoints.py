@@ -1,0 +1,265 @@
+"""Interface endpoints, by which private nodes reach AWS where no NAT gateway leads out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Mapping, Sequence
+
+from ..aws import tags
+from ..aws.aws_session import Aws, listed, not_found
+from ..aws.changes import Changes
+from ..aws.provision_error import ProvisionError
+from ..aws.waiters import awaited, once_visible
+
+# For each service that the nodes' policies name: the last part of the names by which EC2 knows its endpoints.
+# https://docs.aws.amazon.com/vpc/latest/privatelink/aws-services-privatelink-support.html
+SERVICES: Mapping[str, Sequence[str]] = {
+    "autoscaling": ("autoscaling",),
+    "cloudwatch": ("monitoring",),
+    "ec2": ("ec2",),
+    "ecr": ("ecr.api", "ecr.dkr"),
+    "elasticloadbalancing": ("elasticloadbalancing",),
+    "logs": ("logs",),
+    "route53": ("route53",),
+    "secretsmanager": ("secretsmanager",),
+    "servicediscovery": ("servicediscovery",),
+    "sqs": ("sqs",),
+    "ssm": ("ssm",),
+    "ssmmessages": ("ssmmessages",),
+}
+# And those that the policies name, and that need none.
+WITHOUT = {
+    "s3": "it has a gateway endpoint, which costs nothing",
+    "kms": "nodes never call it: S3 and Secrets Manager use the key for them",
+}
+# One for all regions, whose endpoint service stands in one of them and is used from the others.
+# https://docs.aws.amazon.com/vpc/latest/privatelink/aws-services-cross-region-privatelink-support.html
+GLOBAL = {"route53": "us-east-1"}
+INTERFACE = "Interface"
+AVAILABLE = "available"
+GONE = ("deleting", "deleted", "failed")
+# Seconds. AWS takes a minute or two for either.
+_TO_COME, _TO_GO = 420, 420
+
+
+def needed(config: Mapping[str, Any]) -> list[str]:
+    """The endpoints that the nodes of a cluster need, as its configuration has them call AWS."""
+    dns, groups, monitoring = config["dns"], config["node_groups"], config["monitoring"]
+    called = {
+        "autoscaling": True,
+        "ec2": True,
+        "sqs": True,
+        "ssm": config["session_manager"],
+        "ssmmessages": config["session_manager"],
+        "logs": config["logs"] is not None,
+        "secretsmanager": config["autolock"],
+        "cloudwatch": bool(monitoring and monitoring["alarms"]) or any(group["scaling"] for group in groups),
+        "ecr": bool(config["ecr_repositories"]),
+        "elasticloadbalancing": any(group["target_groups"] for group in groups),
+        "route53": dns is not None and dns["cloud_map"] is None,
+        "servicediscovery": dns is not None and dns["cloud_map"] is not None,
+    }
+    return sorted(one for service, is_called in called.items() if is_called for one in SERVICES[service])
+
+
+def service_name(endpoint: str, region: str) -> str:
+    """As EC2 names the service behind an endpoint."""
+    return f"com.amazonaws.{endpoint}" if endpoint in GLOBAL else f"com.amazonaws.{region}.{endpoint}"
+
+
+def endpoint_name(cluster: str, endpoint: str) -> str:
+    """Name of a cluster's interface endpoint."""
+    return f"{cluster}-{endpoint}"
+
+
+def zones_of(aws: Aws, endpoints: Sequence[str]) -> dict[str, list[str] | None]:
+    """In which zones each endpoint can have an address; None if in all, since its service is another region's.
+
+    Raises ProvisionError that names those that the region does not have.
+    """
+    own = {service_name(one, aws.region): one for one in endpoints if GLOBAL.get(one, aws.region) == aws.region}
+    found = _details(aws, list(own))
+    zones: dict[str, list[str] | None] = {own[one["ServiceName"]]: one["AvailabilityZones"] for one in found}
+    for one in endpoints:
+        home = GLOBAL.get(one, aws.region)
+        if home != aws.region and _details(aws, [service_name(one, home)], ServiceRegions=[home]):
+            zones[one] = None
+    missing = [one for one in endpoints if one not in zones]
+    if missing:
+        raise ProvisionError(
+            f"private_nodes.nat is none, but in the region {aws.region} there is no interface endpoint for "
+            f"{', '.join(missing)}: set it to one or per_zone, or do without what needs them."
+        )
+    return zones
+
+
+def _details(aws: Aws, names: Sequence[str], **where: Any) -> list[Mapping[str, Any]]:
+    # As a filter, for a name that is not known is an error otherwise.
+    filters = [{"Name": "service-name", "Values": list(names)}]
+    answer = aws.ec2.describe_vpc_endpoint_services(Filters=filters, **where)
+    return [
+        one for one in answer["ServiceDetails"] if any(kind["ServiceType"] == INTERFACE for kind in one["ServiceType"])
+    ]
+
+
+@dataclass(frozen=True)
+class Endpoints:
+    """What to build."""
+
+    cluster: str
+    tags: Mapping[str, str]
+    # None if it is to come, as the subnets by zone and the security group.
+    vpc: str | None
+    subnets: Mapping[str, str | None]
+    security_group: str | None
+    # Without any, a NAT gateway leads out.
+    services: Sequence[str]
+
+
+class Builder:
+    """Keeps the endpoints that are wanted and no others."""
+
+    def __init__(self, aws: Aws, wanted: Endpoints, changes: Changes) -> None:
+        self._aws, self._ec2, self._wanted, self._changes = aws, aws.ec2, wanted, changes
+        self._group_name = f"{wanted.cluster}-endpoints"
+
+    def build(self) -> dict[str, Any]:
+        """Build what is missing. IDs of what does not exist yet are None in check mode."""
+        present = self._present()
+        zones = zones_of(self._aws, self._wanted.services) if self._wanted.services else {}
+        ids = {one: self._keep(one, present.get(self._service(one)), zones[one]) for one in self._wanted.services}
+        self._wait([one for one in ids.values() if one])
+        wanted = {self._service(one) for one in ids}
+        self._remove([one for service, one in present.items() if service not in wanted])
+        return {"endpoint_ids": ids}
+
+    def _service(self, endpoint: str) -> str:
+        return service_name(endpoint, self._aws.region)
+
+    def _name(self, service: str) -> str:
+        own = service[len("com.amazonaws.") :]
+        own = own[len(self._aws.region) + 1 :] if own.startswith(f"{self._aws.region}.") else own
+        return endpoint_name(self._wanted.cluster, own)
+
+    def _found(self) -> list[Mapping[str, Any]]:
+        """The cluster's endpoints, of whatever type and state."""
+        ours = tags.of_cluster_filter(self._wanted.cluster)
+        return list(listed(self._ec2, "describe_vpc_endpoints", "VpcEndpoints", Filters=ours))
+
+    def _present(self) -> dict[str, Mapping[str, Any]]:
+        """The cluster's interface endpoints, by their services. Raises ProvisionError if there are two of one."""
+        present: dict[str, Mapping[str, Any]] = {}
+        for one in self._found() if self._wanted.vpc else []:
+            service = one["ServiceName"]
+            if one["VpcId"] != self._wanted.vpc or one["VpcEndpointType"] != INTERFACE or one["State"].lower() in GONE:
+                continue
+            if service in present:
+                names = ", ".join(sorted([one["VpcEndpointId"], present[service]["VpcEndpointId"]]))
+                raise ProvisionError(
+                    f"The cluster '{self._wanted.cluster}' has more than one interface endpoint for {service} "
+                    f"({names}): remove the tag {tags.CLUSTER} from those that are not in use."
+                )
+            present[service] = one
+        return present
+
+    def _keep(self, endpoint: str, present: Mapping[str, Any] | None, zones: Sequence[str] | None) -> str | None:
+        service = self._service(endpoint)
+        name = self._name(service)
+        # In a zone that the service is not in, nodes use the addresses in the others.
+        subnets = {zone: one for zone, one in self._wanted.subnets.items() if zones is None or zone in zones}
+        if not subnets:
+            raise ProvisionError(
+                f"The interface endpoint for {endpoint} can have no address in the zones "
+                f"{', '.join(self._wanted.subnets)}, but in {', '.join(zones or [])}: add one of these to zones."
+            )
+        own_tags = tags.of_cluster(self._wanted.cluster, self._wanted.tags, Name=name)
+        group = self._wanted.security_group
+        if present is None:
+            return self._changes.apply(
+                f"interface endpoint {name}",
+                None,
+                {
+                    "service": service,
+                    "subnets": [one or f"{self._wanted.cluster}-{zone}-private" for zone, one in subnets.items()],
+                    "security_groups": [group or self._group_name],
+                    "private_dns": True,
+                    "tags": own_tags,
+                },
+                lambda: self._create(endpoint, list(subnets.values()), own_tags),
+            )
+        identifier: str = present["VpcEndpointId"]
+        self._changes.add_tags(
+            f"interface endpoint {identifier}",
+            tags.from_list(present.get("Tags", [])),
+            own_tags,
+            lambda missing: self._ec2.create_tags(Resources=[identifier], Tags=tags.to_list(missing)),
+        )
+        has, groups = list(present.get("SubnetIds", [])), [one["GroupId"] for one in present.get("Groups", [])]
+        missing = [one for one in subnets.values() if one not in has]
+        before = {"subnets": has, "security_groups": groups, "private_dns": bool(present.get("PrivateDnsEnabled"))}
+        after = {"subnets": [*has, *missing], "security_groups": [group or self._group_name], "private_dns": True}
+        differing = [key for key in after if after[key] != before[key]]
+        arguments = {
+            "AddSubnetIds": missing,
+            "AddSecurityGroupIds": [group] if group not in groups else [],
+            "RemoveSecurityGroupIds": [one for one in groups if one != group],
+            "PrivateDnsEnabled": "private_dns" in differing,
+        }
+        if differing:
+            self._changes.apply(
+                f"interface endpoint {name}",
+                {key: before[key] for key in differing},
+                {key: after[key] for key in differing},
+                lambda: self._ec2.modify_vpc_endpoint(
+                    VpcEndpointId=identifier, **{key: value for key, value in arguments.items() if value}
+                ),
+            )
+        return identifier
+
+    def _create(self, endpoint: str, subnets: Sequence[str | None], own_tags: Mapping[str, str]) -> str:
+        home = GLOBAL.get(endpoint, self._aws.region)
+        return once_visible(
+            lambda: self._ec2.create_vpc_endpoint(
+                VpcEndpointType=INTERFACE,
+                VpcId=self._wanted.vpc,
+                ServiceName=self._service(endpoint),
+                SubnetIds=list(subnets),
+                SecurityGroupIds=[self._wanted.security_group],
+                PrivateDnsEnabled=True,
+                TagSpecifications=tags.specification("vpc-endpoint", own_tags),
+                **({"ServiceRegion": home} if home != self._aws.region else {}),
+            ),
+            not_found,
+        )["VpcEndpoint"]["VpcEndpointId"]
+
+    def _wait(self, ids: Sequence[str]) -> None:
+        """Wait until all of them serve. Raises ProvisionError if one failed."""
+        if ids and not self._changes.check_mode:
+            awaited(lambda: self._all_serve(ids), "the interface endpoints", _TO_COME)
+
+    def _all_serve(self, ids: Sequence[str]) -> bool:
+        found = once_visible(lambda: self._ec2.describe_vpc_endpoints(VpcEndpointIds=list(ids)), not_found)
+        for one in found["VpcEndpoints"]:
+            if one["State"].lower() in GONE:
+                reason = (one.get("LastError") or {}).get("Message") or f"it is {one['State']}"
+                raise ProvisionError(
+                    f"AWS could not make the interface endpoint {one['VpcEndpointId']} for {one['ServiceName']}: "
+                    f"{reason} Run this again when that is put right."
+                )
+        return all(one["State"].lower() == AVAILABLE for one in found["VpcEndpoints"])
+
+    def _remove(self, surplus: Sequence[Mapping[str, Any]]) -> None:
+        for one in surplus:
+            self._changes.apply(
+                f"interface endpoint {self._name(one['ServiceName'])}",
+                {"id": one["VpcEndpointId"]},
+                None,
+                lambda one=one: self._ec2.delete_vpc_endpoints(VpcEndpointIds=[one["VpcEndpointId"]]),  # type: ignore[misc]
+            )
+        if surplus and not self._changes.check_mode:
+            gone = {one["VpcEndpointId"] for one in surplus}
+            # Their interfaces keep their security group until then.
+            awaited(lambda: not (gone & self._living()), "the end of interface endpoints", _TO_GO)
+
+    def _living(self) -> set[str]:
+        return {one["VpcEndpointId"] for one in self._found() if one["State"].lower() not in ("deleted", "failed")}

@@ -1,0 +1,111 @@
+"""Resources that have a name of this cluster's, and are not this cluster's: nothing may be written to them."""
+
+from __future__ import annotations
+
+from typing import Any, Iterator, Mapping
+
+from ..aws import tags
+from ..aws.aws_session import Aws, unless_missing
+
+NO_QUEUE = ("AWS.SimpleQueueService.NonExistentQueue", "QueueDoesNotExist")
+NO_TOPIC = ("NotFound", "NotFoundException", "ResourceNotFound", "ResourceNotFoundException")
+# What a module makes in one request and tags in the next has no tags yet if a run was killed between the two.
+UNFINISHED = {tags.CLUSTER: ""}
+
+
+def clashes(aws: Aws, cluster: Mapping[str, Any]) -> Iterator[str]:
+    """A sentence for each resource with a name of the cluster's that does not carry the cluster's tag.
+
+    ``cluster`` is the configuration with its ``names``.
+    """
+    for kind, name, found in _named(aws, cluster):
+        owner = None if found is None else found.get(tags.CLUSTER, None)
+        if found is None or owner in (cluster["cluster_name"], ""):
+            continue
+        whose = f"belongs to the cluster '{owner}'" if owner else f"has no tag {tags.CLUSTER}"
+        yield (
+            f"The {kind} {name} is there already and {whose}, so that it is not changed: choose another name for the "
+            f"cluster or its group, or, if it is this cluster's, give it the tag {tags.CLUSTER} with the value "
+            f"{cluster['cluster_name']}."
+        )
+
+
+def _named(aws: Aws, cluster: Mapping[str, Any]) -> Iterator[tuple[str, str, Mapping[str, str] | None]]:
+    """Kind, name and tags of each resource that is found by its name; no tags if it is not there."""
+    names = cluster["names"]
+    groups = [f"{cluster['cluster_name']}-{group['name']}" for group in cluster["node_groups"]]
+    iam, roles = aws.iam, (names["manager_role"], names["worker_role"])
+    for name in roles:
+        role = unless_missing(iam.get_role, "NoSuchEntity", RoleName=name)
+        yield "IAM role", name, _tags(role and role["Role"])
+        profile = unless_missing(iam.get_instance_profile, "NoSuchEntity", InstanceProfileName=name)
+        yield "instance profile", name, _tags(profile and profile["InstanceProfile"])
+    filters = [{"Name": "launch-template-name", "Values": groups}]
+    for template in aws.ec2.describe_launch_templates(Filters=filters)["LaunchTemplates"]:
+        yield "launch template", template["LaunchTemplateName"], tags.from_list(template.get("Tags", []))
+    for group in aws.autoscaling.describe_auto_scaling_groups(AutoScalingGroupNames=groups)["AutoScalingGroups"]:
+        yield "Auto Scaling group", group["AutoScalingGroupName"], tags.from_list(group.get("Tags", []))
+    for name in (names["queue"], names["dead_letter_queue"]):
+        yield "queue", name, _queue(aws, name)
+    yield "event rule", names["event_rule"], _rule(aws, cluster)
+    yield "bucket", names["bucket"], _bucket(aws, names["bucket"])
+    yield "KMS key", f"alias/{names['key_alias']}", _key(aws, f"alias/{names['key_alias']}")
+    name = names["unlock_secret"]
+    secret = unless_missing(aws.secretsmanager.describe_secret, "ResourceNotFoundException", SecretId=name)
+    yield "secret", name, _tags(secret)
+    arn = f"arn:{aws.ec2.meta.partition}:sns:{cluster['region']}:{cluster['account_id']}:{names['alarm_topic']}"
+    topic = unless_missing(aws.sns.list_tags_for_resource, *NO_TOPIC, ResourceArn=arn)
+    yield "topic", names["alarm_topic"], _tags(topic)
+    yield "log group", names["log_group"], _log_group(aws, names["log_group"])
+
+
+def _tags(found: Mapping[str, Any] | None) -> dict[str, str] | None:
+    return None if found is None else tags.from_list(found.get("Tags", []))
+
+
+def _queue(aws: Aws, name: str) -> Mapping[str, str] | None:
+    found = unless_missing(aws.sqs.get_queue_url, *NO_QUEUE, QueueName=name)
+    if found is None:
+        return None
+    url = found["QueueUrl"]
+    own: dict[str, str] = aws.sqs.list_queue_tags(QueueUrl=url).get("Tags") or {}
+    attributes = aws.sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
+    # Which is what `community.aws.sqs_queue` makes before it says whose it is.
+    untouched = not own and "Policy" not in attributes and attributes["ApproximateNumberOfMessages"] == "0"
+    return UNFINISHED if untouched else own
+
+
+def _rule(aws: Aws, cluster: Mapping[str, Any]) -> Mapping[str, str] | None:
+    """Its module gives it no tags: it is the cluster's if it has no other target than the cluster's queue."""
+    name, queue = cluster["names"]["event_rule"], cluster["names"]["queue"]
+    found = unless_missing(aws.events.list_targets_by_rule, "ResourceNotFoundException", Rule=name)
+    if found is None:
+        return None
+    others = [target["Arn"] for target in found["Targets"] if not target["Arn"].endswith(f":{queue}")]
+    return {} if others else UNFINISHED
+
+
+def _bucket(aws: Aws, name: str) -> Mapping[str, str] | None:
+    """The tags come last, and the name, in which the account and the region are, says whose it is without them."""
+    # The preflight says what one of another account or region means.
+    found = unless_missing(aws.s3.head_bucket, "404", "NoSuchBucket", "403", "301", Bucket=name)
+    if found is None:
+        return None
+    own = unless_missing(aws.s3.get_bucket_tagging, "NoSuchTagSet", Bucket=name)
+    return {**UNFINISHED, **tags.from_list((own or {}).get("TagSet", []))}
+
+
+def _key(aws: Aws, alias: str) -> Mapping[str, str] | None:
+    found = unless_missing(aws.kms.describe_key, "NotFoundException", KeyId=alias)
+    if found is None:
+        return None
+    listed = aws.kms.list_resource_tags(KeyId=found["KeyMetadata"]["KeyId"])["Tags"]
+    return {tag["TagKey"]: tag["TagValue"] for tag in listed}
+
+
+def _log_group(aws: Aws, name: str) -> Mapping[str, str] | None:
+    groups = aws.logs.describe_log_groups(logGroupNamePrefix=name)["logGroups"]
+    found = next((group for group in groups if group["logGroupName"] == name), None)
+    if found is None:
+        return None
+    return aws.logs.list_tags_for_resource(resourceArn=found["arn"].removesuffix(":*"))["tags"]  # type: ignore[no-any-return]

@@ -1,0 +1,336 @@
+"""The node's own engine, as joining needs it."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+from pathlib import Path
+from typing import Any, Iterator, Mapping, Optional
+
+from .._core.errors import SwarmError, Unavailable, Unreadable
+from .._core.join.cluster_record import InvalidTruth, Memory, Truth
+from .._core.join.ports import (
+    ACTIVE,
+    ERROR,
+    INACTIVE,
+    LISTENS,
+    MANAGER,
+    PENDING,
+    REFUSES,
+    SILENT,
+    WORKER,
+    JoinPending,
+    JoinRefused,
+    Membership,
+)
+from .._core.parsing import SHAPE_ERRORS, whole
+from . import files
+from .certificate import subject
+from .commands import Commands
+from .optional_imports import exceptions
+
+try:
+    import docker
+    from docker.errors import APIError, DockerException
+    from requests.exceptions import RequestException
+
+    MISSING = None
+except ImportError as missing:
+    APIError, DockerException, RequestException = exceptions(  # type: ignore[misc]
+        "APIError", "DockerException", "RequestException"
+    )
+    MISSING = missing
+
+SOCKET = "unix:///var/run/docker.sock"
+PORT = 2377
+# The engine itself gives up waiting for a join after 20 s, and for an initialisation after as long.
+_SECONDS = 60
+_PROBE_SECONDS = 2
+_REVIVAL_SECONDS = 180
+# Stands there from when this node is told to join until its engine is active, over restarts of either.
+UNFINISHED = Path("/var/lib/swarm-agent/joining")
+# Beside it stands the epoch of the swarm that this node was told to join.
+_EPOCH = "epoch"
+# Under which the swarm's own labels say who made it.
+MADE_BY = "swarm.aws.made-by"
+# And how often it was brought back.
+EPOCH_LABEL = "swarm.aws.epoch"
+# And the cluster's record as it was published last.
+RECORD_LABEL = "swarm.aws.cluster-record"
+
+
+def probe(address: str) -> str:
+    """How a host answers on the swarm's port, on which only managers listen."""
+    try:
+        socket.create_connection((address, PORT), timeout=_PROBE_SECONDS).close()
+    except ConnectionRefusedError:
+        return REFUSES
+    except OSError:
+        return SILENT
+    return LISTENS
+
+
+class Managers:
+    """The core's ``Peers``."""
+
+    def listens(self, address: str) -> bool:
+        return probe(address) == LISTENS
+
+
+class EngineApi:
+    """An engine's API. Connects when it is first used, since the engine may come up later."""
+
+    def __init__(self, url: str, seconds: int) -> None:
+        """``seconds`` are those in which it has to answer. Raises SwarmError if the SDK is missing."""
+        if MISSING:
+            raise SwarmError("The Docker SDK for Python is missing on this node: install python3-docker.") from MISSING
+        self._url, self._seconds = url, seconds
+        self._connected: Any = None
+
+    @property
+    def _api(self) -> Any:
+        if self._connected is None:
+            self._connected = docker.APIClient(base_url=self._url, version="auto", timeout=self._seconds)
+        return self._connected
+
+    @contextlib.contextmanager
+    def _asked(self, what: str) -> Iterator[None]:
+        try:
+            yield
+        except SwarmError:
+            raise
+        except APIError as error:
+            raise Unavailable(f"The engine refused to {what}: {_plain(_reason(error))}") from error
+        except (DockerException, RequestException, OSError) as error:
+            self._connected = None
+            raise Unavailable(f"The engine does not answer when asked to {what}: {_innermost(error)}") from error
+        except SHAPE_ERRORS as error:
+            raise Unreadable(f"The engine's answer cannot be read when asked to {what}: {_raised(error)}.") from error
+
+    def tokens(self) -> Mapping[str, str]:
+        """The swarm's present join tokens by role. Raises Unavailable."""
+        with self._asked("tell the join tokens"):
+            tokens = self._api.inspect_swarm()["JoinTokens"]
+            return {MANAGER: str(tokens["Manager"]), WORKER: str(tokens["Worker"])}
+
+
+class DockerEngine(EngineApi):
+    """The core's ``Engine`` on this node."""
+
+    def __init__(
+        self,
+        address: str,
+        url: str = SOCKET,
+        unfinished: Path = UNFINISHED,
+        commands: Optional[Commands] = None,
+    ) -> None:
+        """``address`` is the node's private IPv4 address, which other nodes are to reach it at.
+
+        ``commands`` are this host's, by which the engine may have to be restarted before it becomes a member.
+
+        Raises SwarmError if the SDK is missing.
+        """
+        super().__init__(url, _SECONDS)
+        self.address, self._unfinished, self._commands = address, unfinished, commands
+
+    def membership(self) -> Membership:
+        with self._asked("tell its state"):
+            return self._membership(self._api.info())
+
+    def _membership(self, info: Mapping[str, Any]) -> Membership:
+        swarm = info["Swarm"]
+        state = swarm["LocalNodeState"]
+        message = swarm.get("Error") or ""
+        if state in (INACTIVE, ACTIVE):
+            self._mark(False)
+        if state == INACTIVE:
+            return Membership(INACTIVE)
+        cluster = swarm.get("Cluster") or {}
+        known = memory(cluster)
+        node_id = swarm.get("NodeID") or None
+        cluster_id = cluster.get("ID") or None
+        if not cluster_id or not node_id:
+            # Only managers that have a leader are told the swarm's ID.
+            cluster_id, node_id = self._certified(Path(info["DockerRootDir"]), node_id)
+        return Membership(
+            state=state,
+            cluster_id=cluster_id,
+            node_id=node_id,
+            manager=bool(swarm.get("ControlAvailable")),
+            made_by=((cluster.get("Spec") or {}).get("Labels") or {}).get(MADE_BY),
+            alone=swarm.get("Nodes") == 1,
+            unfinished=self._unfinished.exists(),
+            message=message,
+            epoch=self.epoch(),
+            swarm_epoch=known.epoch if known else None,
+            remembered=known.remembered if known else None,
+        )
+
+    def epoch(self) -> int:
+        """The epoch that was remembered last; 0 if none was. Raises Unavailable."""
+        try:
+            return int(self._unfinished.with_name(_EPOCH).read_text(encoding="ascii"))
+        except FileNotFoundError:
+            return 0
+        except (OSError, ValueError) as error:
+            raise Unavailable(f"{self._unfinished.with_name(_EPOCH)} does not tell the epoch: {error}") from error
+
+    def remember(self, epoch: int) -> None:
+        """Remember the epoch of the swarm that this node is or is to be in. Raises Unavailable."""
+        path = self._unfinished.with_name(_EPOCH)
+        if epoch == self.epoch():
+            return
+        try:
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            files.write(path, str(epoch).encode())
+        except OSError as error:
+            raise Unavailable(f"{path} cannot be written: {error.strerror}") from error
+
+    def init(self, made_by: str) -> None:
+        with self._asked("initialise a swarm"):
+            self._forget_networks()
+            api = self._api
+            api.init_swarm(
+                advertise_addr=self.address,
+                listen_addr=f"{self.address}:{PORT}",
+                swarm_spec=api.create_swarm_spec(labels={MADE_BY: made_by}),
+            )
+
+    def unlock(self, key: str) -> bool:
+        with self._asked("be unlocked"):
+            try:
+                self._api.unlock_swarm(key)
+            except APIError as error:
+                if "invalid" in _reason(error).lower():
+                    return False
+                raise
+        return True
+
+    def revive(self) -> None:
+        """Make a swarm of this manager alone out of the state that it has. May take a minute. Raises Unavailable."""
+        with self._asked("make a new swarm of its state"):
+            # An election comes before the answer, and a busy host takes its time.
+            patient = docker.APIClient(base_url=self._url, version="auto", timeout=_REVIVAL_SECONDS)
+            patient.init_swarm(
+                advertise_addr=self.address, listen_addr=f"{self.address}:{PORT}", force_new_cluster=True
+            )
+
+    def root(self) -> Path:
+        """The folder in which the engine keeps everything. Raises Unavailable."""
+        with self._asked("tell its folder"):
+            return Path(self._api.info()["DockerRootDir"])
+
+    def join(self, address: str, token: str, epoch: int) -> None:
+        self.remember(epoch)
+        with self._asked("join a swarm"):
+            self._forget_networks()
+            self._mark(True)
+            try:
+                self._api.join_swarm(
+                    [f"{address}:{PORT}"], token, listen_addr=f"{self.address}:{PORT}", advertise_addr=self.address
+                )
+            except APIError as error:
+                reason = _reason(error)
+                if "already part of a swarm" in reason:
+                    raise
+                if "Timeout was reached" in reason or "in the background" in reason:
+                    raise JoinPending(f"The engine is still joining through {address}.") from error
+                self._abandon()
+                raise JoinRefused(_plain(reason.replace(token, "…"))) from None
+
+    def leave(self, cluster_id: Optional[str]) -> None:
+        now = self.membership()
+        if now.state == INACTIVE:
+            return
+        if (cluster_id is not None and now.cluster_id != cluster_id) or (cluster_id is None and now.state == ACTIVE):
+            raise Unavailable("The engine's swarm has changed meanwhile.")
+        with self._asked("leave its swarm"):
+            try:
+                self._api.leave_swarm(force=True)
+            except APIError as error:
+                # The engine gives its manager 15 seconds to stop, which a busy host exceeds. Asked again, it stops.
+                if "deadline exceeded" not in _reason(error):
+                    raise
+                if self.membership().state != INACTIVE:
+                    self._api.leave_swarm(force=True)
+
+    def probe(self, address: str) -> str:
+        return probe(address)
+
+    def _mark(self, unfinished: bool) -> None:
+        """Remember whether a join is under way."""
+        # Where this fails, a join that got stuck is waited for rather than begun anew.
+        with contextlib.suppress(OSError):
+            if unfinished:
+                self._unfinished.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+                self._unfinished.touch()
+            elif self._unfinished.exists():
+                self._unfinished.unlink()
+
+    def _forget_networks(self) -> None:
+        """Leave no network of a former swarm.
+
+        An engine that leaves a swarm while tasks end may keep one. The next swarm has networks of the same addresses,
+        and each task of them would be rejected here: "Pool overlaps with other one on this address space". Only a
+        manager may remove such a network, but the engine does not write it down, so that a restart is enough.
+        """
+        if any(network["Scope"] == "swarm" for network in self._api.networks()):
+            if self._commands is None:
+                raise Unavailable("The engine has networks of a swarm that it left: restart it.")
+            self._commands.run("systemctl", "restart", "docker.service")
+            self._connected = None
+
+    def _abandon(self) -> None:
+        """Leave nothing behind of a join that was refused, or the engine would not try another address."""
+        now = self.membership()
+        if now.state in (PENDING, ERROR) and now.cluster_id is None:
+            self._api.leave_swarm(force=True)
+
+    def _certified(self, root: Path, node_id: Optional[str]) -> tuple[Optional[str], Optional[str]]:
+        """The swarm's and the node's ID by the node's certificate, if it has one."""
+        path = root / "swarm" / "certificates" / "swarm-node.crt"
+        try:
+            found = subject(path.read_bytes())
+        except FileNotFoundError:
+            return None, node_id
+        except PermissionError as error:
+            raise SwarmError(f"{path}, which tells the swarm's ID, cannot be read: run this as root.") from error
+        except (OSError, ValueError) as error:
+            raise Unavailable(f"{path} does not tell the swarm's ID: {error}") from error
+        return found.cluster_id, node_id or found.node_id
+
+
+def memory(cluster: Mapping[str, Any]) -> Optional[Memory]:
+    """What the engine's `info` says of its swarm; None if its managers have no leader, or this is none of them."""
+    if not cluster.get("ID"):
+        return None
+    labels = (cluster.get("Spec") or {}).get("Labels") or {}
+    try:
+        remembered = Truth.decode(labels[RECORD_LABEL]) if RECORD_LABEL in labels else None
+    except InvalidTruth:
+        remembered = None
+    return Memory(str(cluster["ID"]), remembered, whole(labels.get(EPOCH_LABEL)) or 0)
+
+
+def _reason(error: Any) -> str:
+    return str(error.explanation or error)
+
+
+def _raised(error: Exception) -> str:
+    """What is wrong with an answer. Of a key that is not there its name, which is no secret, else the type alone."""
+    return f"it has no {error}" if isinstance(error, KeyError) else type(error).__name__
+
+
+def _plain(reason: str) -> str:
+    """A reason of the engine's as one line, without the words of its transport."""
+    return " ".join(reason.replace("rpc error: ", "").split())
+
+
+def _innermost(error: BaseException) -> str:
+    """The system's own words at the bottom of the SDK's nested errors."""
+    inner: Optional[BaseException] = error
+    while inner is not None:
+        if isinstance(inner, OSError) and inner.strerror:
+            return inner.strerror
+        inner = inner.__context__
+    return " ".join(str(error).split())

@@ -1,0 +1,42 @@
+"""A joiner for the node that this runs on."""
+
+from __future__ import annotations
+
+from typing import Callable, Optional
+
+from .._core.join.join_decision import Me
+from .._core.join.joiner import Joiner
+from .._core.join.ports import Clock, Reporter
+from .aws import Aws
+from .commands import Commands
+from .instances import Ec2Instances
+from .metadata import Metadata
+from .node_engine import DockerEngine
+from .s3_store import S3Store
+from .unlock_keys import UnlockKeys
+
+
+def joiner(
+    cluster: str,
+    region: str,
+    bucket: str,
+    role: str,
+    clock: Clock,
+    report: Reporter,
+    alive: Callable[[], None] = lambda: None,
+    commands: Optional[Commands] = None,
+) -> Joiner:
+    """``commands`` are needed to become a member, and not to see what would have to be done. ``alive`` is called before
+    each request to AWS, all of which take less than a minute and a half.
+
+    Raises SwarmError when an SDK is missing, Unavailable when the metadata service does not answer."""
+    identity = Metadata().identity()
+    aws = Aws(region, alive)
+    return Joiner(
+        Me(cluster, identity.instance, role),
+        S3Store(aws, bucket, UnlockKeys(aws, cluster)),
+        Ec2Instances(aws, cluster),
+        DockerEngine(identity.private_address, commands=commands),
+        clock,
+        report,
+    )

@@ -1,0 +1,108 @@
+"""Waiting until a stack is as it should be, and saying how each of its services is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from . import images
+from .stack_engine import Engine
+from .stack_error import StackError
+from .verdict import FAILED, GOOD, PROGRESSING, Case, Verdict
+
+_LOG_LINES = 5
+_POLL_SECONDS = 0.5
+
+
+@dataclass(frozen=True)
+class Clock:
+    """Time, from outside: epoch seconds, and waiting."""
+
+    now: Callable[[], float]
+    sleep: Callable[[float], None]
+
+
+@dataclass
+class State:
+    """How a stack is."""
+
+    services: dict[str, dict[str, Any]] = field(default_factory=dict)
+    awaited: list[str] = field(default_factory=list)
+    """Services that are still on their way, as phrases; empty when there is nothing to wait for any more."""
+    problem: str = ""
+    """What went wrong, as a sentence."""
+
+
+def wait(engine: Engine, stack: str, clock: Clock, *, since: float, timeout: float, look_for: float) -> State:
+    """Wait until every service has converged or one has failed.
+
+    ``timeout`` counts from ``since``, in epoch seconds; what is still on its way then has failed. Returns after
+    ``look_for`` seconds in any case, with what is awaited. Raises StackError if there is no such stack.
+    """
+    began = clock.now()
+    while True:
+        now = clock.now()
+        verdicts = _verdicts(engine, stack, now, since)
+        late = now - since >= timeout
+        states = {verdict.state for verdict in verdicts.values()}
+        if states <= {*GOOD} or states - {*GOOD, PROGRESSING} or late or now - began >= look_for:
+            break
+        clock.sleep(_POLL_SECONDS)
+    if late:
+        verdicts = {name: _overdue(verdict, timeout) for name, verdict in verdicts.items()}
+    return _state(engine, stack, verdicts)
+
+
+def _overdue(verdict: Verdict, timeout: float) -> Verdict:
+    if verdict.state != PROGRESSING:
+        return verdict
+    return replace(verdict, state=FAILED, why=f"not within {timeout:.0f} s: {verdict.why}")
+
+
+def _verdicts(engine: Engine, stack: str, now: float, since: float) -> dict[str, Verdict]:
+    services = engine.services(stack)
+    if not services:
+        raise StackError(f"The swarm has no stack '{stack}': deploy it, or check its name.")
+    tasks: dict[str, list[dict[str, Any]]] = {}
+    for task in engine.tasks(stack):
+        tasks.setdefault(task["ServiceID"], []).append(task)
+    up = {node["ID"]: node["Description"]["Hostname"] for node in engine.nodes() if node["Status"]["State"] == "ready"}
+    releases = engine.releases(stack)
+    fingerprints, images = (releases[-1].fingerprints, releases[-1].images) if releases else ({}, {})
+
+    def judged(name: str, service: Mapping[str, Any]) -> Verdict:
+        own = name.removeprefix(f"{stack}_")
+        case = Case(service, tasks.get(service["ID"], []), up, now, since)
+        return case.verdict(fingerprints.get(own), images.get(own))
+
+    return {name: judged(name, service) for name, service in services.items()}
+
+
+def _state(engine: Engine, stack: str, verdicts: dict[str, Verdict]) -> State:
+    state = State()
+    services = engine.services(stack)
+    for name, verdict in sorted(verdicts.items()):
+        spec = services[name]["Spec"] if name in services else {}
+        image = (spec.get("TaskTemplate") or {}).get("ContainerSpec", {}).get("Image", "")
+        state.services[name] = {
+            "verdict": verdict.state,
+            "wanted": verdict.wanted,
+            "running": verdict.running,
+            "image": image.partition("@")[0],
+            "digest": images.digest_of(image),
+            "why": verdict.why,
+        }
+    bad = {name: one for name, one in sorted(verdicts.items()) if one.state not in (*GOOD, PROGRESSING)}
+    if not bad:
+        late = {name: one for name, one in sorted(verdicts.items()) if one.state == PROGRESSING}
+        state.awaited = [f"{name} ({one.why})" for name, one in late.items()]
+        return state
+    reasons = []
+    for name, verdict in bad.items():
+        lines = engine.log(verdict.task, _LOG_LINES) if verdict.task else []
+        state.services[name]["log"] = lines
+        text = f"{name} {verdict.state} ({verdict.running} of {verdict.wanted} tasks run): {verdict.why}"
+        reasons.append(text + (f"; its log ends: {' | '.join(lines)}" if lines else ""))
+    state.problem = f"The stack '{stack}' did not converge: {'; '.join(reasons)}."
+    return state

@@ -1,0 +1,68 @@
+"""Removing a stack, and waiting until nothing of it is left."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from .convergence import Clock
+from .stack_engine import Engine
+from .stack_error import StackError
+
+_POLL_SECONDS = 0.5
+# How long a deployment waits for what is left of a stack that somebody else removed, by kind.
+_LEFT_SECONDS = {"tasks": 60.0, "networks": 10.0}
+
+
+def remove(engine: Engine, stack: str, clock: Clock, *, timeout: float) -> None:
+    """Remove what there is until there is nothing. Raises StackError if that takes longer than ``timeout`` seconds."""
+    began = clock.now()
+    while True:
+        engine.remove(stack)
+        left = engine.left(stack)
+        if not left:
+            return
+        if clock.now() - began >= timeout:
+            what = ", ".join(f"{len(names)} {kind}" for kind, names in left.items())
+            raise StackError(
+                f"The stack '{stack}' is not gone within {timeout:.0f} s: {what} are left. Run it again to wait on, or "
+                "see what holds them with `docker stack ps`."
+            )
+        clock.sleep(_POLL_SECONDS)
+
+
+def settle(engine: Engine, stack: str, clock: Clock) -> None:
+    """Wait, for a while, until the tasks and then the networks of a removed stack are gone.
+
+    Nodes that still have its networks reject tasks of the next one. A network that others use stays, and does no harm.
+    """
+    for kind, seconds in _LEFT_SECONDS.items():
+        until = clock.now() + seconds
+        while kind in engine.left(stack) and clock.now() < until:
+            clock.sleep(_POLL_SECONDS)
+
+
+def kept(engine: Engine, stack: str) -> list[str]:
+    """What a removal leaves: volumes, with the nodes that they are on, and secrets that are not the stack's own."""
+    nodes = {node["ID"]: node["Description"]["Hostname"] for node in engine.nodes()}
+    tasks = engine.tasks(stack)
+    own = set(engine.names("secrets", stack))
+    volumes: dict[str, set[str]] = {}
+    secrets = set()
+    for service in engine.services(stack).values():
+        container = service["Spec"]["TaskTemplate"].get("ContainerSpec") or {}
+        for mount in container.get("Mounts") or []:
+            if mount.get("Type") == "volume" and mount.get("Source"):
+                here = {
+                    nodes[task["NodeID"]] for task in tasks if _ran(task, service["ID"]) and task["NodeID"] in nodes
+                }
+                volumes.setdefault(mount["Source"], set()).update(here)
+        secrets |= {secret["SecretName"] for secret in container.get("Secrets") or []} - own
+    phrases = []
+    for name, where in sorted(volumes.items()):
+        phrases.append(f"the volume {name}" + (f" on {', '.join(sorted(where))}" if where else ""))
+    return phrases + [f"the secret {name}" for name in sorted(secrets)]
+
+
+def _ran(task: Mapping[str, Any], service: str) -> bool:
+    return task["ServiceID"] == service and bool(task.get("NodeID"))

@@ -1,0 +1,69 @@
+"""Waiting, on a manager, until a group's instances serve."""
+
+from __future__ import annotations
+
+import time
+from typing import AbstractSet, Callable, List, Tuple
+
+from .._core import rolling_update
+from .._core.cluster import Cluster, ScalingGroup
+from .._core.errors import SwarmError
+from .._core.policy import Policy
+from ..adapters.clock import aws_time
+
+# Seconds between two looks.
+LOOK = 2.0
+NOW, JOINED, SERVING = STAGES = ("now", "joined", "serving")
+Look = Callable[[], Tuple[Policy, Cluster]]
+
+
+class Rollout:
+    """The groups, looked at again and again."""
+
+    def __init__(
+        self,
+        look: Look,
+        groups: Callable[[], Tuple[ScalingGroup, ...]],
+        *,
+        now: Callable[[], float] = aws_time.now,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        """``look`` tells what there is, ``groups`` the Auto Scaling groups; both raise SwarmError."""
+        self._look, self._groups = look, groups
+        self._now, self._sleep = now, sleep
+        self.fleet = self.see()
+        self.awaited: List[str] = []
+
+    def see(self) -> rolling_update.Fleet:
+        """Look once."""
+        # The groups last: one that is larger than what was seen of its instances is waited for.
+        policy, observed = self._look()
+        return rolling_update.Fleet.of(observed, policy, self._groups(), self._now())
+
+    def wait(self, name: str, until: str, ignored: AbstractSet[str], timeout: float) -> None:
+        """Look until the group has come to a stage.
+
+        Raises SwarmError after ``timeout`` seconds, or if a new instance ends that was waited for. ``ignored`` are
+        services whose missing tasks nobody waits for.
+        """
+        deadline = self._now() + timeout
+        new = set()
+        while True:
+            self.awaited = self.fleet.awaited(name, set(ignored), joined=until == JOINED)
+            living = {one.id for one in self.fleet.of_group(name)}
+            for lost in sorted(new - living):
+                raise SwarmError(f"{lost} ended before it served: its launch was given up, or somebody ended it.")
+            new |= {one.id for one in self.fleet.of_group(name) if not one.behind and not one.leaving}
+            if until == NOW or not self.awaited:
+                # What a group still waits for is worth telling, whatever was waited for here.
+                self.awaited = self.fleet.awaited(name, set(ignored))
+                return
+            if self._now() >= deadline:
+                raise SwarmError(f"After {timeout:.0f} s the group {name} still waits for {'; '.join(self.awaited)}.")
+            self._sleep(LOOK)
+            try:
+                self.fleet = self.see()
+            except SwarmError:
+                # Somebody is about to lead, or AWS is away for a moment: until the deadline that is no reason to stop.
+                if self._now() >= deadline:
+                    raise

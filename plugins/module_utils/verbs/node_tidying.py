@@ -1,0 +1,84 @@
+"""Taking out of the swarm what is gone, and nothing else, step by step."""
+
+from __future__ import annotations
+
+from typing import Any, Callable, List, Optional, Sequence, Tuple
+
+from .._core import actions as act
+from .._core import node_deletion, node_matching
+from .._core.apply import Refused
+from .._core.change import Change
+from .._core.cluster import Cluster
+from .._core.decision import Decision
+from .._core.errors import SwarmError
+from .._core.plan import decide
+from .._core.policy import Policy
+from .._core.quorum import Interlock
+
+Apply = Callable[[Any, Policy], Optional[Change]]
+
+
+class Tidying:
+    """One run, which looks and acts until nothing is left to take out."""
+
+    def __init__(self, apply: Apply, look: Callable[[], Tuple[Policy, Cluster]], forced: Sequence[str]) -> None:
+        """``forced`` are IDs of nodes that no instance answers for and that the operator wants out."""
+        self._apply, self._look, self._forced = apply, look, set(forced)
+        self.removed: List[act.Remove] = []
+        self.kept: List[str] = []
+        self.awaited = ""
+
+    def step(self, *, check: bool) -> bool:
+        """Do what is right now, or in check mode note it; returns whether to come again. Raises SwarmError."""
+        policy, observed = self._look()
+        decision = decide(observed, policy, 0)
+        wanted = [
+            one
+            for one in decision.actions
+            if isinstance(one, (act.Demote, act.Remove)) and one.reason in (act.GONE, act.SUPERSEDED)
+        ]
+        self._add_forced(observed, wanted)
+        waits = [one for one in decision.awaited if "to lose its vote" in one]
+        self.awaited = ", ".join([*waits, *(f"the node of {one.instance}" for one in wanted)])
+        self.kept = [*_reasons(observed), *(one for one in decision.refused if "not removed" in one)]
+        if check:
+            self.removed = [act.Remove(one.node, one.instance, one.reason) for one in wanted]
+            return False
+        for one in wanted:
+            try:
+                change = self._apply(one, policy)
+            except Refused as error:
+                self.kept.append(str(error))
+                continue
+            if change is not None and isinstance(one, act.Remove):
+                self.removed.append(one)
+        return bool(wanted or waits)
+
+    def _add_forced(self, observed: Cluster, wanted: List[Any]) -> None:
+        strangers = {node.id: node for node in node_matching.join(observed).strangers}
+        for identifier in sorted(self._forced):
+            node = strangers.get(identifier)
+            known = any(one.id == identifier for one in observed.nodes or ())
+            if node is None and known:
+                raise SwarmError(f"The node {identifier} has an instance: remove that with node_drain.")
+            if node is not None and node.state != "down":
+                raise SwarmError(f"The node {identifier} is not down, so it is not removed.")
+            if node is not None:
+                planned = Decision()
+                node_deletion.retire(node, "", act.LEAVING, Interlock(observed.nodes or ()), planned)
+                wanted.extend(planned.actions)
+
+
+def _reasons(observed: Cluster) -> List[str]:
+    """Why nodes that are not ready are left alone."""
+    members = node_matching.join(observed)
+    away = ((one, node) for one, node in sorted(members.node_of.items()) if node.state != "ready")
+    found = [
+        f"{one} is {node.state}, but EC2 says that it is {members.instances[one].state}: it is left alone."
+        for one, node in away
+    ]
+    found.extend(
+        f"No instance of the cluster answers for the node {node.id}, which is {node.state}: it is left alone."
+        for node in members.strangers
+    )
+    return found

@@ -1,0 +1,210 @@
+"""Having a node removed, and watching it. The leader's agent does the work, whether or not somebody watches."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
+
+from .._core import interruptions, node_labels, node_matching, removal_check
+from .._core.cluster import Cluster, Instance, Node
+from .._core.errors import SwarmError, Unavailable
+from .._core.plan import decide
+from .._core.policy import Policy
+from .._core.removal_progress import BEGUN, READY, REMOVED, REQUESTED, STAGES, Watch
+from ..adapters.control_plane import Keeper
+
+# Seconds between two looks at the swarm, and between two at all there is.
+LOOK, LOOK_AROUND = 0.5, 4.0
+# How long a removal is held before it is called off: a node that missed a heartbeat comes back within that, in seconds.
+HELD = 20.0
+
+
+class Removal:
+    """The removal of one instance, seen from a manager."""
+
+    def __init__(
+        self,
+        keeper: Keeper,
+        policy: Policy,
+        observed: Cluster,
+        instance: str,
+        *,
+        now: Callable[[], float],
+        sleep: Callable[[float], None],
+    ) -> None:
+        """Raises RequestRefused if there is no such instance of this cluster."""
+        self._keeper, self._policy, self._observed = keeper, policy, observed
+        self._id = removal_check.well_formed(instance)
+        self._now, self._sleep = now, sleep
+        self._members = node_matching.join(observed)
+        self.awaited: List[str] = []
+        self.notes: List[str] = []
+        self._held_since: Optional[float] = None
+        if self._id not in self._members.instances and self._orphan is None:
+            raise removal_check.foreign(self._id, keeper.fleet.owner(self._id), policy.cluster, policy.region)
+
+    @property
+    def node(self) -> Optional[Node]:
+        """The instance's node, of a living instance or of one that is gone; None if there is none."""
+        return self._members.node_of.get(self._id) or self._orphan
+
+    @property
+    def _orphan(self) -> Optional[Node]:
+        return next((node for node, identifier in self._members.orphans if identifier == self._id), None)
+
+    @property
+    def instance(self) -> Optional[Instance]:
+        """The instance, as EC2 knows it."""
+        return self._members.instances.get(self._id)
+
+    @property
+    def over(self) -> bool:
+        """Whether there is nothing left to remove."""
+        return self.node is None and (self.instance is None or self.instance.gone)
+
+    def check(self, together: Sequence[str], *, replace: bool, force: bool) -> None:
+        """Raises RequestRefused if it cannot be done, for all of the instances that are to go ``together``."""
+        node, instance = self.node, self.instance
+        if node is None and instance is not None and instance.warmed and not (instance.gone or instance.terminating):
+            raise removal_check.warm(self._id, instance.scaling_group)
+        if node is None or instance is None or instance.gone or instance.terminating:
+            return
+        if not removal_check.requested(node, self._id):
+            every = [one for one in dict.fromkeys([*together, self._id]) if one in self._members.instances]
+            removal_check.check_quorum(self._observed, self._members, every, replace=replace)
+            if not replace and instance.scaling_group:
+                sizes = {instance.scaling_group: self._keeper.fleet.sizes(instance.scaling_group)}
+                removal_check.check_size(every, self._members, sizes)
+        if not force:
+            removal_check.check_room(self._observed, node, self._id)
+            removal_check.check_record(self._observed, instance, self._policy)
+
+    def request(self, *, replace: bool, force: bool, check_mode: bool) -> Optional[Tuple[str, str]]:
+        """Ask the leader's agent for it, and return the label before and after; None if it was asked already."""
+        node, instance = self.node, self.instance
+        if instance is None or instance.gone or (instance.terminating and not force):
+            return None
+        if node is None:
+            # Nothing runs there and nobody knows it, so there is nothing to wait for.
+            if instance.terminating:
+                return None
+            if not check_mode:
+                self._keeper.fleet.terminate(self._id, replace=replace)
+            return "", "terminated, since it has not joined"
+        before = node.labels.get(node_labels.REQUESTED, "")
+        asked = interruptions.read_request(before, self._id)
+        if asked and (asked.replace, asked.force) == (replace, force):
+            return None
+        after = interruptions.write_request(self._now(), replace=replace, force=force)
+        if not check_mode:
+            self._relabel(node.id, after)
+        return before, after
+
+    def withdraw(self, *, check_mode: bool) -> Optional[Tuple[str, str]]:
+        """Ask for it no longer; the agent then lets the node work again. Raises RequestRefused if it is too late."""
+        node, instance = self.node, self.instance
+        if node is None or instance is None or instance.terminating or instance.gone:
+            raise removal_check.RequestRefused(f"The removal of {self._id} cannot be undone: its instance is being terminated.")
+        if node.role != self._policy.role_of(instance):
+            raise removal_check.RequestRefused(
+                f"The removal of {self._id} cannot be undone: it is no longer a manager."
+            )
+        before = node.labels.get(node_labels.REQUESTED, "")
+        if not before:
+            return None
+        if not check_mode:
+            self._relabel(node.id, "")
+        return before, ""
+
+    def _relabel(self, node: str, value: str) -> None:
+        swarm = self._keeper.swarm
+        for attempt in range(5):
+            present = next((one for one in swarm.nodes() if one.id == node), None)
+            if present is None:
+                return
+            changed = {key: text for key, text in present.labels.items() if key != node_labels.REQUESTED}
+            try:
+                swarm.update(node, labels={**changed, **({node_labels.REQUESTED: value} if value else {})})
+                break
+            except Unavailable:
+                # Somebody else changed the node in between.
+                if attempt == 4:
+                    raise
+        self._wake()
+
+    def _wake(self) -> None:
+        if self._policy.queue is None:
+            return
+        message = {"source": "swarm.aws", "detail-type": "Removal Requested", "detail": {"EC2InstanceId": self._id}}
+        try:
+            self._keeper.queue(self._policy.queue).send(json.dumps(message))
+        except SwarmError as error:
+            self.notes.append(f"The leader's agent notices by itself within seconds, for {error}")
+
+    # Watching
+
+    def follow(self, seen: Dict[str, Any], until: str, timeout: float) -> Watch:
+        """Watch until a stage is reached. Raises SwarmError if the removal is held, or after ``timeout`` seconds."""
+        node = self.node
+        watch = Watch.resume(node.id if node else "", seen)
+        deadline, look_around_at = self._now() + timeout, self._now()
+        while True:
+            stage = self._look(watch)
+            if stage is not None and STAGES.index(stage) >= STAGES.index(until) and self._finished(until):
+                self._look_around(stage)
+                return watch
+            if self._now() >= look_around_at:
+                self._look_around(stage)
+                look_around_at = self._now() + LOOK_AROUND
+            if self._now() >= deadline:
+                waiting = "; ".join(self.awaited) or "the leader's agent"
+                raise SwarmError(
+                    f"After {timeout:.0f} s the removal of {self._id} still waits for {waiting}. It goes on by itself: "
+                    "run this again to watch it, or with state=kept to stop it."
+                )
+            self._sleep(LOOK)
+
+    def _look(self, watch: Watch) -> Optional[str]:
+        """The stage, or None if the engine does not tell now."""
+        try:
+            return watch.look(self._keeper.swarm.nodes(), self._keeper.swarm.services(), self._now())
+        except Unavailable:
+            return None
+
+    def _finished(self, until: str) -> bool:
+        """Whether nothing of the instance is left to do: also the hook has been answered."""
+        if until != REMOVED:
+            return True
+        try:
+            return self._keeper.fleet.gone_or_going(self._id)
+        except Unavailable:
+            return False
+
+    def _look_around(self, stage: Optional[str]) -> None:
+        observed = self._keeper.observe(self._policy)
+        if observed.nodes is None or observed.instances is None:
+            return
+        self._observed, self._members = observed, node_matching.join(observed)
+        decision = decide(observed, self._policy, self._now())
+        self.awaited = decision.waits.get(self._id, [])
+        held = decision.held.get(self._id)
+        if not held:
+            self._held_since = None
+        elif self._held_since is None:
+            self._held_since = self._now()
+        elif stage in (REQUESTED, BEGUN, None) and self._now() - self._held_since >= HELD:
+            self.withdraw(check_mode=False)
+            raise removal_check.RequestRefused(f"{held} Its removal was called off, and it goes on working.")
+        if stage == READY and not self.awaited:
+            self.awaited = ["its tasks to end"]
+
+
+def describe(watch: Watch) -> List[str]:
+    """What somebody wants to know afterwards, a sentence each."""
+    lines = []
+    if watch.plain:
+        names = ", ".join(watch.plain)
+        lines.append(f"Drained without replacements that ran before, since they are not start-first: {names}.")
+    for name, seconds in sorted(watch.stubborn.items()):
+        lines.append(f"{name} did not stop when told to and took all or nearly all of its {seconds:.0f} s.")
+    return lines

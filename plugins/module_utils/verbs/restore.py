@@ -1,0 +1,222 @@
+"""Restoring the swarm on the manager that this runs on, step by step, so that a run that was stopped is run again."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any, Callable, Dict, Mapping
+
+from .._core.backup_schedule import Manifest
+from .._core.errors import SwarmError, Unavailable
+from .._core.join.cluster_record import RESTORING, Truth
+from .._core.join.ports import ACTIVE, INACTIVE, MANAGER, ROLES, Outcome, Stored
+from .._core.names import launching_hook
+from .._core.publication import Publication
+from .._core.restore_choice import SURVIVOR, Manager, counted
+from ..adapters import raft_state
+from ..adapters.autoscaling import Fleet
+from ..adapters.aws import Aws
+from ..adapters.backup_store import Backups
+from ..adapters.clock import SystemClock
+from ..adapters.commands import Commands, RunCommand
+from ..adapters.metadata import Metadata
+from ..adapters.node_engine import DockerEngine
+from ..adapters.s3_store import S3Store
+from ..adapters.swarm import DockerSwarm
+from . import swarm_revival
+
+# Stands there from when a restore begins on this host until it has ended.
+MARK = Path("/var/lib/swarm-agent/restoring")
+# In the engine's folder, where there is room.
+SCRATCH = "restore"
+AGENT = "swarm-agent.service"
+
+
+class Host:
+    """The manager that this runs on."""
+
+    def __init__(
+        self,
+        cluster: str,
+        region: str,
+        bucket: str,
+        run_command: RunCommand,
+        report: Callable[[str], None] = lambda sentence: None,
+    ) -> None:
+        """``report`` takes sentences about the progress. Raises SwarmError."""
+        self._cluster, self._report = cluster, report
+        self._commands = Commands(run_command)
+        self._clock = SystemClock()
+        self._identity = Metadata().identity()
+        self._aws = Aws(region)
+        self.store = S3Store(self._aws, bucket)
+        self.backups = Backups(self._aws, bucket)
+        self.engine = DockerEngine(self._identity.private_address, commands=self._commands)
+        self.swarm = DockerSwarm()
+        self.root = self.engine.root()
+
+    @property
+    def instance(self) -> str:
+        """This instance's ID."""
+        return self._identity.instance
+
+    def examine(self) -> Manager:
+        """What is left of the swarm here. Raises Unavailable if the engine does not tell."""
+        membership = self.engine.membership()
+        voters = reachable = 0
+        works = False
+        if membership.state == ACTIVE and membership.manager:
+            try:
+                nodes = self.swarm.nodes()
+                works = any(node.leader for node in nodes)
+                voters = sum(node.voter for node in nodes)
+                reachable = sum(node.voter and node.reachable for node in nodes)
+            except Unavailable:
+                works = False
+        return Manager(
+            instance=self.instance,
+            state=membership.state,
+            cluster_id=membership.cluster_id,
+            works=works,
+            voters=voters,
+            reachable=reachable,
+            log=swarm_revival.own_log(self.root),
+            locked=raft_state.locked(self.root / "swarm"),
+            begun=MARK.exists(),
+        )
+
+    # Restoring
+
+    def restore(self, source: str, name: str) -> Dict[str, Any]:
+        """Bring the swarm back, and return what it has. Raises SwarmError; it may be run again then."""
+        manifest, folder = (None, None) if source == SURVIVOR else self.unpacked(name)
+        try:
+            truth = self._begin(source, name)
+            if manifest is None or folder is None:
+                self._revive_survivor()
+                roles: tuple[str, ...] = (MANAGER,)
+            else:
+                self._revive_backup(manifest, folder, truth.value.epoch(MANAGER) + 1)
+                roles = ROLES
+        finally:
+            shutil.rmtree(self.root / SCRATCH, ignore_errors=True)
+        self._publish(truth, roles)
+        facts = self.swarm.facts()
+        if manifest is not None:
+            self._report(_compared(manifest, facts.counts))
+        self._end()
+        return {"cluster_id": facts.cluster_id, "counts": dict(facts.counts)}
+
+    def unpacked(self, name: str) -> tuple[Manifest, Path]:
+        """A backup's manifest and its state in a folder. Raises BackupError if it is not what was written."""
+        scratch = self.root / SCRATCH
+        swarm_revival.clean(self._commands)
+        shutil.rmtree(scratch, ignore_errors=True)
+        scratch.mkdir(mode=0o700)
+        manifest = self.backups.manifest(name)
+        if manifest.cluster != self._cluster:
+            raise SwarmError(f"The backup {name} is of the cluster {manifest.cluster}, not of {self._cluster}.")
+        try:
+            archive = scratch / "swarm.tar.gz"
+            self.backups.fetch(manifest, archive)
+            raft_state.unpack(archive, scratch / "swarm")
+            archive.unlink()
+        except SwarmError:
+            shutil.rmtree(scratch)
+            raise
+        return manifest, scratch
+
+    def _begin(self, source: str, name: str) -> Stored[Truth]:
+        """Have everybody else wait, and return what is published from now on."""
+        MARK.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        MARK.write_text(json.dumps({"source": source, "backup": name}), encoding="utf-8")
+        found = self.store.read()
+        before = found.value if found else Truth(RESTORING, self.instance, self._clock.timestamp(), 0)
+        wanted = before.restoring(self.instance, self._clock.timestamp())
+        outcome = self.store.replace(wanted, found.version) if found else self.store.create(wanted)
+        stored = self.store.read()
+        if outcome is not Outcome.WRITTEN or stored is None or stored.value != wanted:
+            raise Unavailable("Somebody else changed cluster.json at the same time: run this again.")
+        self._report("Nobody joins the swarm until it is back.")
+        self._commands.run("systemctl", "stop", AGENT)
+        self._keep_waiting()
+        return stored
+
+    def _keep_waiting(self) -> None:
+        """An instance that has not joined waits at its launching hook, which is not to end it meanwhile."""
+        fleet = Fleet(self._aws, self._cluster, lambda: 0.0)
+        mine = next((one for one in fleet.instances() if one.id == self.instance), None)
+        if mine is not None and mine.scaling_group and mine.lifecycle == "Pending:Wait":
+            fleet.heartbeat(mine.scaling_group, launching_hook(self._cluster), mine.id)
+
+    def _revive_survivor(self) -> None:
+        self._report(f"Making a swarm of {self.instance} alone out of the state that it has.")
+        if not self._alone():
+            self.engine.revive()
+        swarm_revival.until("the swarm to have a leader", self.swarm.leads, 120)
+
+    def _alone(self) -> bool:
+        """Whether an earlier run came that far."""
+        try:
+            return sum(node.voter for node in self.swarm.nodes()) == 1 and self.swarm.leads()
+        except Unavailable:
+            return False
+
+    def _revive_backup(self, manifest: Manifest, scratch: Path, epoch: int) -> None:
+        membership = self.engine.membership()
+        if membership.state != INACTIVE:
+            self._report(f"Leaving the swarm {membership.cluster_id or 'that this host was to join'}.")
+            self.engine.leave(membership.cluster_id)
+        self.engine.remember(epoch)
+        self._report(f"Restoring the backup {manifest.summary} from {manifest.instance}.")
+        own = self._identity.private_address
+        if manifest.address == own:
+            swarm_revival.replace_state(self._commands, scratch / "swarm", self.root)
+            swarm_revival.until("the engine", lambda: self.engine.membership().state == INACTIVE, 60)
+            self.engine.revive()
+        else:
+            second = swarm_revival.SecondEngine(self._commands, scratch, manifest.address, own)
+            with second.running() as there:
+                swarm_revival.take_over(second, there, self.engine, self.swarm, epoch)
+        swarm_revival.until("the swarm to have a leader", self.swarm.leads, 120)
+
+    def _publish(self, before: Stored[Truth], roles: tuple[str, ...]) -> None:
+        """Publish the swarm and its tokens, so that the others join it."""
+        memory = self.swarm.memory()
+        # The bucket may have lost what the restored swarm remembers: how often it was brought back before.
+        after = before.value.after(memory.remembered).restored(memory.swarm_id, roles)
+        self.swarm.set_epoch(after.epoch(MANAGER))
+        self.engine.remember(after.epoch(MANAGER))
+        outcome = self.store.replace(after, before.version)
+        if outcome is not Outcome.WRITTEN:
+            raise Unavailable(f"The swarm was not published: {outcome.value}. Run this again.")
+        Publication(self.store, self.swarm).publish(ROLES)
+        self._report(f"Published the swarm {after.cluster_id}.")
+
+    def _end(self) -> None:
+        MARK.unlink()
+        self._commands.run("systemctl", "start", "--no-block", AGENT)
+
+    # Trying
+
+    def drill(self, name: str) -> Dict[str, Any]:
+        """Try whether a backup restores, in a swarm of its own that ends again. Raises SwarmError if it does not."""
+        manifest, scratch = self.unpacked(name)
+        try:
+            own = self._identity.private_address
+            with swarm_revival.SecondEngine(self._commands, scratch, manifest.address, own).running() as there:
+                facts = there.facts()
+        finally:
+            shutil.rmtree(scratch, ignore_errors=True)
+        wrong = counted(manifest.counts, facts.counts)
+        if facts.cluster_id != manifest.cluster_id:
+            wrong = f"the swarm {facts.cluster_id} rather than {manifest.cluster_id}"
+        if wrong:
+            raise SwarmError(f"The backup {name} restores, but to {wrong}.")
+        return {"cluster_id": facts.cluster_id, "counts": dict(facts.counts)}
+
+
+def _compared(manifest: Manifest, found: Mapping[str, int]) -> str:
+    wrong = counted({name: number for name, number in manifest.counts.items() if name != "nodes"}, found)
+    return f"The swarm is back, but with {wrong}." if wrong else "The swarm is back with all that the backup had."

@@ -1,0 +1,92 @@
+"""Rotating what lets nodes in, and publishing it at once."""
+
+from __future__ import annotations
+
+from typing import Callable, Sequence
+
+from .._core.errors import SwarmError, Unavailable
+from .._core.join.ports import ROLES
+from ..adapters.control_plane import Keeper
+from ..adapters.swarm import manager_here
+
+TOKENS, CA, UNLOCK_KEY = "tokens", "ca", "unlock_key"
+# The CA comes before the tokens, which name it.
+ORDER = (CA, TOKENS, UNLOCK_KEY)
+# Seconds between two tries, and for which what was rotated is tried to be published from here.
+_PAUSE, _PUBLISH_SECONDS = 1.0, 60.0
+
+
+class Rotation:
+    """Rotates one swarm's."""
+
+    def __init__(
+        self,
+        cluster: Keeper,
+        report: Callable[[str], None],
+        now: Callable[[], float],
+        sleep: Callable[[float], None],
+    ) -> None:
+        """``report`` takes sentences, ``now`` gives seconds that only grow."""
+        self._swarm, self._tokens, self._lock = cluster.swarm, cluster.tokens, cluster.lock
+        self._report, self._now, self._sleep = report, now, sleep
+
+    def check(self, wanted: Sequence[str]) -> None:
+        """Raises SwarmError if it cannot be done, before anything is."""
+        manager_here(self._swarm)
+        own, published = self._swarm.swarm_id(), self._tokens.published_id()
+        if published != own:
+            raise SwarmError(f"This manager is in the swarm {own}, but the published one is {published}.")
+        if UNLOCK_KEY in wanted and not self._lock.locked():
+            raise SwarmError("The managers do not lock their state, so there is no unlock key: see autolock.")
+        if CA in wanted:
+            down = [node.hostname or node.id for node in self._swarm.nodes() if node.state != "ready"]
+            if down:
+                raise SwarmError(
+                    f"The CA is not rotated while nodes are away, which would get no certificate: {', '.join(down)}. "
+                    "Wait for them, or take out what is gone with playbooks/tidy.yml."
+                )
+
+    def run(self, wanted: Sequence[str], timeout: float) -> None:
+        """Rotate. Raises SwarmError; the leader's agent publishes what was not."""
+        if CA in wanted:
+            self._retried("rotate the CA", self._swarm.rotate_ca)
+            # The tokens name the root, from when its rotation begins.
+            self._publish()
+            self._await_ca(timeout)
+        if TOKENS in wanted:
+            self._retried("rotate the join tokens", self._swarm.rotate_tokens)
+            self._publish()
+        if UNLOCK_KEY in wanted:
+            self._retried("rotate the unlock key", self._swarm.rotate_unlock_key)
+            self._retried("keep the unlock key", self._lock.keep)
+            self._report("The new unlock key is kept.")
+
+    def _publish(self) -> None:
+        self._retried("publish the join tokens", lambda: self._tokens.publish(ROLES))
+        self._report("The new join tokens are published.")
+
+    def _await_ca(self, timeout: float) -> None:
+        deadline = self._now() + timeout
+        while True:
+            under_way, behind = self._swarm.ca()
+            if not under_way and not behind:
+                self._report("Every node has a certificate of the new CA.")
+                return
+            if self._now() >= deadline:
+                raise SwarmError(
+                    f"After {timeout:.0f} s not every node has a certificate of the new CA: {', '.join(behind)}. The "
+                    "rotation goes on by itself and ends when they have one, or are taken out."
+                )
+            self._sleep(_PAUSE)
+
+    def _retried(self, what: str, work: Callable[[], object]) -> None:
+        """Try until it works, for a while: somebody else may change the same at that moment."""
+        deadline = self._now() + _PUBLISH_SECONDS
+        while True:
+            try:
+                work()
+                return
+            except Unavailable as error:
+                if self._now() >= deadline:
+                    raise SwarmError(f"It was not possible to {what}: {error}") from error
+            self._sleep(_PAUSE)
