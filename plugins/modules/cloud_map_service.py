@@ -80,7 +80,7 @@ api_calls:
   type: int
 """
 
-from ..module_utils.account.cloud_map_service import Keeper
+from ..module_utils.account.cloud_map_service import CloudMapService
 from ..module_utils.aws.module_runner import TAGS_ARGUMENT, run
 
 ARGUMENTS = {
@@ -94,7 +94,7 @@ ARGUMENTS = {
 
 
 def work(aws, params, changes):
-    keeper = Keeper(aws, params["cluster_name"], params["tags"], changes)
+    keeper = CloudMapService(aws, params["cluster_name"], params["tags"], changes)
     return keeper.keep(params["namespace"], params["service"], params["ttl"], ipv6=params["ipv6"])
 
 

@@ -66,14 +66,14 @@ from dataclasses import asdict
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils._core.errors import SwarmError
-from ..module_utils.adapters.backup_job import Backing
+from ..module_utils.adapters.backup_job import BackupJob
 from ..module_utils.verbs.on_manager import ARGUMENTS, place
 
 
 def main() -> None:
     module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
     try:
-        backing = Backing(**place(module.params))
+        backing = BackupJob(**place(module.params))
         policy = backing.policy()
         done = backing.preview(policy) if module.check_mode else backing.now(policy)
     except SwarmError as error:

@@ -101,7 +101,7 @@ api_calls:
 """
 
 from ..module_utils.aws.module_runner import run
-from ..module_utils.verbs.aws_survey import Outside
+from ..module_utils.verbs.aws_survey import AwsSurvey
 
 ARGUMENTS = {
     "cluster_name": {"type": "str", "required": True},
@@ -111,7 +111,7 @@ ARGUMENTS = {
 
 
 def work(aws, params, changes):
-    outside = Outside(aws, params["cluster_name"], params["account_id"])
+    outside = AwsSurvey(aws, params["cluster_name"], params["account_id"])
     result = outside.look()
     return {**result, "answers": outside.answers()} if params["answers"] else result
 

@@ -68,7 +68,7 @@ api_calls:
   type: int
 """
 
-from ..module_utils.account.interface_endpoints import Builder, Endpoints
+from ..module_utils.account.interface_endpoints import EndpointPlan, Endpoints
 from ..module_utils.aws.module_runner import TAGS_ARGUMENT, run
 
 ARGUMENTS = {
@@ -90,7 +90,7 @@ def work(aws, params, changes):
         params["security_group"],
         params["services"],
     )
-    return Builder(aws, wanted, changes).build()
+    return EndpointPlan(aws, wanted, changes).build()
 
 
 def main():

@@ -68,7 +68,7 @@ from dataclasses import asdict
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils._core.errors import SwarmError
-from ..module_utils._core.join.cluster_record import Truth
+from ..module_utils._core.join.cluster_record import ClusterRecord
 from ..module_utils._core.restore_choice import CannotRestore, Manager, choose
 
 
@@ -91,7 +91,7 @@ def main() -> None:
         published = newest.get("published")
         choice = choose(
             [Manager(**one["manager"]) for one in answers],
-            Truth(**{**published, "former": tuple(published["former"])}) if published else None,
+            ClusterRecord(**{**published, "former": tuple(published["former"])}) if published else None,
             newest.get("backups", []),
             cluster=newest.get("cluster", ""),
             wanted=params["backup"],

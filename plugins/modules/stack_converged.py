@@ -120,7 +120,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.stack import convergence
 from ..module_utils.stack.compose import Bundle
-from ..module_utils.stack.stack_engine import Engine
+from ..module_utils.stack.stack_engine import StackEngine
 from ..module_utils.stack.stack_error import StackError
 
 
@@ -141,14 +141,14 @@ def main() -> None:
         if given["bundle"]:
             blobs = Bundle.unpack(given["bundle"]).secrets
             module.no_log_values.update(blob.data.decode(errors="ignore") for blob in blobs if blob.data.strip())
-        engine = Engine(module.run_command)
+        engine = StackEngine(module.run_command)
         reason = engine.manages()
         if reason:
             raise StackError(reason)
         state = convergence.wait(
             engine,
             given["name"],
-            convergence.Clock(time.time, time.sleep),
+            convergence.StackClock(time.time, time.sleep),
             since=since,
             timeout=given["timeout"],
             look_for=given["timeout"] if given["look_for"] is None else given["look_for"],

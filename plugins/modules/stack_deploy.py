@@ -131,9 +131,9 @@ from ..module_utils.adapters.aws import Aws
 from ..module_utils.adapters.ecr import Ecr
 from ..module_utils.stack import credentials
 from ..module_utils.stack.compose import Bundle
-from ..module_utils.stack.convergence import Clock
+from ..module_utils.stack.convergence import StackClock
 from ..module_utils.stack.deploy import Deployment, Options, Report, rollback
-from ..module_utils.stack.stack_engine import Engine
+from ..module_utils.stack.stack_engine import StackEngine
 from ..module_utils.stack.stack_error import StackError
 
 
@@ -185,10 +185,10 @@ def main() -> None:
     deployment = None
     try:
         known = credentials.given(module.params["registries"])
-        engine = Engine(module.run_command)
+        engine = StackEngine(module.run_command)
         packed = module.params["bundle"]
         bundle = Bundle.unpack(packed) if packed else rollback(engine, module.params["rollback"])
-        deployment = Deployment(engine, bundle, options, known, ask_ecr, Clock(time.time, time.sleep))
+        deployment = Deployment(engine, bundle, options, known, ask_ecr, StackClock(time.time, time.sleep))
         report = deployment.run(check=module.check_mode)
     except StackError as error:
         module.fail_json(msg=str(error), **(result(deployment.report) if deployment else {}))

@@ -76,7 +76,7 @@ msg:
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.stack import required_nodes
-from ..module_utils.stack.stack_engine import Engine
+from ..module_utils.stack.stack_engine import StackEngine
 from ..module_utils.stack.stack_error import StackError
 
 
@@ -90,7 +90,7 @@ def main() -> None:
         supports_check_mode=True,
     )
     try:
-        engine = Engine(module.run_command)
+        engine = StackEngine(module.run_command)
         reason = engine.manages()
         groups = required_nodes.scaled(module.params["groups"], module.params["sizes"])
         missing = [] if reason else required_nodes.missing(engine.nodes(), groups)

@@ -61,8 +61,8 @@ import time
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.stack import stack_removal
-from ..module_utils.stack.convergence import Clock
-from ..module_utils.stack.stack_engine import Engine
+from ..module_utils.stack.convergence import StackClock
+from ..module_utils.stack.stack_engine import StackEngine
 from ..module_utils.stack.stack_error import StackError
 
 
@@ -73,13 +73,13 @@ def main() -> None:
     )
     name = module.params["name"]
     try:
-        engine = Engine(module.run_command)
+        engine = StackEngine(module.run_command)
         reason = engine.manages()
         if reason:
             raise StackError(reason)
         before, kept = engine.left(name), stack_removal.kept(engine, name)
         if before and not module.check_mode:
-            stack_removal.remove(engine, name, Clock(time.time, time.sleep), timeout=module.params["timeout"])
+            stack_removal.remove(engine, name, StackClock(time.time, time.sleep), timeout=module.params["timeout"])
     except StackError as error:
         module.fail_json(msg=str(error))
     shown = {kind: names for kind, names in before.items() if kind != "tasks"}

@@ -45,14 +45,14 @@ removed:
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.stack.deploy import tidied
-from ..module_utils.stack.stack_engine import Engine
+from ..module_utils.stack.stack_engine import StackEngine
 from ..module_utils.stack.stack_error import StackError
 
 
 def main() -> None:
     module = AnsibleModule(argument_spec={"name": {"type": "str", "required": True}}, supports_check_mode=True)
     try:
-        removed = tidied(Engine(module.run_command), module.params["name"], check=module.check_mode)
+        removed = tidied(StackEngine(module.run_command), module.params["name"], check=module.check_mode)
     except StackError as error:
         module.fail_json(msg=str(error))
     module.exit_json(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ansible_collections.swarm.aws.plugins.module_utils._core.errors import SwarmError
-from ansible_collections.swarm.aws.plugins.module_utils.adapters.backup_job import Backing
+from ansible_collections.swarm.aws.plugins.module_utils.adapters.backup_job import BackupJob
 from ansible_collections.swarm.aws.plugins.module_utils.adapters.node_config import Config
 
 from .log import Log
@@ -12,7 +12,7 @@ from .log import Log
 def run(config: Config, log: Log) -> int:
     """Back up if it is time to, and return the exit code."""
     try:
-        done = Backing(config.cluster, config.region, config.bucket).if_due()
+        done = BackupJob(config.cluster, config.region, config.bucket).if_due()
     except SwarmError as error:
         log.error(f"The swarm was not backed up: {error}")
         return 1

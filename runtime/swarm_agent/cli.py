@@ -18,7 +18,7 @@ from .join import join
 from .log import Log
 from .notify import Notifier
 from .status import status
-from .watch import Watch
+from .watch import MembershipWatch
 
 _SOONEST, _LATEST = 1.0, 60.0
 
@@ -95,7 +95,7 @@ def work(config: Config, notify: Notifier, log: Log, deleted: Optional[str] = No
     joined = join(config, notify, log, deleted)
     log.info(f"This node is a member of the swarm {joined.cluster_id}.", node_id=joined.node_id)
     notify.status(f"Member of the swarm {joined.cluster_id}")
-    watch = Watch(config, notify, log)
+    watch = MembershipWatch(config, notify, log)
     if config.role == "manager":
         # Workers have no use for it.
         from . import loop

@@ -16,7 +16,7 @@ from ansible_collections.swarm.aws.plugins.module_utils._core.errors import Swar
 from ansible_collections.swarm.aws.plugins.module_utils._core.plan import decide
 from ansible_collections.swarm.aws.plugins.module_utils._core.policy import Policy
 from ansible_collections.swarm.aws.plugins.module_utils.adapters.clock import aws_time
-from ansible_collections.swarm.aws.plugins.module_utils.adapters.control_plane import Keeper
+from ansible_collections.swarm.aws.plugins.module_utils.adapters.control_plane import ControlPlane
 from ansible_collections.swarm.aws.plugins.module_utils.adapters.node_config import Config
 from ansible_collections.swarm.aws.plugins.module_utils.adapters.swarm import manager_here
 
@@ -32,8 +32,8 @@ def run(config: Config, stream: Optional[TextIO] = None) -> int:
     """Print documents until nobody reads them (0), or until this node cannot tell (1)."""
     stream = stream or sys.stdout
     try:
-        keeper = Keeper(config.cluster, config.region, config.bucket)
-        view = View(keeper, config, manager_here(keeper.swarm))
+        keeper = ControlPlane(config.cluster, config.region, config.bucket)
+        view = ClusterView(keeper, config, manager_here(keeper.swarm))
         blind = 0
         while blind < BLIND:
             began = time.monotonic()
@@ -51,10 +51,12 @@ def run(config: Config, stream: Optional[TextIO] = None) -> int:
     return 1
 
 
-class View:
+class ClusterView:
     """The cluster as this manager sees it, looked at again and again."""
 
-    def __init__(self, keeper: Keeper, config: Config, node: str, now: Callable[[], float] = aws_time.now) -> None:
+    def __init__(
+        self, keeper: ControlPlane, config: Config, node: str, now: Callable[[], float] = aws_time.now
+    ) -> None:
         """``node`` is this manager's ID in the swarm."""
         self._keeper, self._now = keeper, now
         self._head = {"cluster": config.cluster, "region": config.region, "told_by": node, "version": VERSION}

@@ -18,7 +18,7 @@ from ansible_collections.swarm.aws.plugins.module_utils._core.errors import Swar
 from ansible_collections.swarm.aws.plugins.module_utils._core.policy import Policy
 from ansible_collections.swarm.aws.plugins.module_utils._core.reconcile import Pass
 from ansible_collections.swarm.aws.plugins.module_utils.adapters.clock import SystemClock
-from ansible_collections.swarm.aws.plugins.module_utils.adapters.control_plane import Keeper
+from ansible_collections.swarm.aws.plugins.module_utils.adapters.control_plane import ControlPlane
 from ansible_collections.swarm.aws.plugins.module_utils.adapters.event_queue import Message, Queue
 from ansible_collections.swarm.aws.plugins.module_utils.adapters.metric_sources import Sources
 from ansible_collections.swarm.aws.plugins.module_utils.adapters.node_config import Config
@@ -27,7 +27,7 @@ from . import VERSION
 from .log import Log
 from .monitor import Monitor
 from .notify import Notifier
-from .watch import Watch
+from .watch import MembershipWatch
 
 # All in seconds. How long a manager that does not lead waits until it looks again whether it does.
 STANDBY = 3.0
@@ -45,9 +45,9 @@ LAST_ACTIONS = 20
 LAST_UNHANDLED, KNOWN_UNHANDLED = 20, 1000
 
 
-def run(config: Config, notify: Notifier, log: Log, watch: Watch) -> None:
+def run(config: Config, notify: Notifier, log: Log, watch: MembershipWatch) -> None:
     """Keep the cluster true, until this node must be made a member anew. May be killed at any moment."""
-    keeper = Keeper(config.cluster, config.region, config.bucket, alive=notify.alive)
+    keeper = ControlPlane(config.cluster, config.region, config.bucket, alive=notify.alive)
     with Monitor(Sources(config.region, config.bucket), log) as monitor:
         loop = Loop(keeper, SystemClock(), notify, log, monitor=monitor)
         while not watch.left_behind():
@@ -59,7 +59,7 @@ class Loop:
 
     def __init__(
         self,
-        keeper: Keeper,
+        keeper: ControlPlane,
         clock: SystemClock,
         notify: Notifier,
         log: Log,

@@ -8,7 +8,7 @@ from typing import Callable, Optional
 
 from ansible_collections.swarm.aws.plugins.module_utils._core.cluster import WARMED
 from ansible_collections.swarm.aws.plugins.module_utils._core.names import launching_hook
-from ansible_collections.swarm.aws.plugins.module_utils.adapters.autoscaling import Fleet
+from ansible_collections.swarm.aws.plugins.module_utils.adapters.autoscaling import AutoScalingGroups
 from ansible_collections.swarm.aws.plugins.module_utils.adapters.aws import Aws
 from ansible_collections.swarm.aws.plugins.module_utils.adapters.clock import aws_time
 from ansible_collections.swarm.aws.plugins.module_utils.adapters.metadata import Metadata
@@ -66,7 +66,7 @@ def stay_out(config: Config, notify: Notifier, log: Log) -> None:
     """Stay out of the swarm for as long as this instance belongs into its group's warm pool. Raises SwarmError."""
 
     def enter() -> bool:
-        fleet = Fleet(Aws(config.region, notify.alive), config.cluster, aws_time.now)
+        fleet = AutoScalingGroups(Aws(config.region, notify.alive), config.cluster, aws_time.now)
         group = f"{config.cluster}-{config.group}"
         return fleet.complete(group, launching_hook(config.cluster), metadata.identity().instance, "CONTINUE")
 

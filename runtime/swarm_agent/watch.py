@@ -24,7 +24,7 @@ EVERY = 20.0
 SIGN = 10.0
 
 
-class Watch:
+class MembershipWatch:
     """Looks from time to time. Keeps its connections, and concludes nothing from what it cannot see."""
 
     def __init__(self, config: Config, notify: Notifier, log: Log) -> None:

@@ -5,7 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
-from ansible_collections.swarm.aws.plugins.module_utils._core.join.cluster_record import FORMED, InvalidTruth, Truth
+from ansible_collections.swarm.aws.plugins.module_utils._core.join.cluster_record import (
+    FORMED,
+    ClusterRecord,
+    InvalidClusterRecord,
+)
 from ansible_collections.swarm.aws.plugins.module_utils._core.join.ports import ROLES, Outcome, Stored, Token
 
 TRUTH = "cluster.json"
@@ -30,7 +34,7 @@ class Bucket:
 
     def form(self, cluster_id: str, by: str, secrets: Mapping[str, str]) -> None:
         """As joining leaves it."""
-        self.put(TRUTH, Truth(FORMED, by, "", 2, cluster_id))
+        self.put(TRUTH, ClusterRecord(FORMED, by, "", 2, cluster_id))
         for role in ROLES:
             self.put(token_key(role), Token(cluster_id, secrets[role]))
 
@@ -66,18 +70,18 @@ class Store:
     def _swap(self, key: str, value: Any, version: str | None) -> Outcome:
         raise NotImplementedError
 
-    def read(self) -> Stored[Truth] | None:
+    def read(self) -> Stored[ClusterRecord] | None:
         found = self.get(TRUTH)
-        if found and not isinstance(found.value, Truth):
-            error = InvalidTruth("cluster.json in the bucket is not JSON as it should be")
+        if found and not isinstance(found.value, ClusterRecord):
+            error = InvalidClusterRecord("cluster.json in the bucket is not JSON as it should be")
             error.version = found.version
             raise error
         return found
 
-    def create(self, truth: Truth) -> Outcome:
+    def create(self, truth: ClusterRecord) -> Outcome:
         return self._swap(TRUTH, truth, None)
 
-    def replace(self, truth: Truth, version: str) -> Outcome:
+    def replace(self, truth: ClusterRecord, version: str) -> Outcome:
         return self._swap(TRUTH, truth, version)
 
     def read_nodes(self, cluster_id: str) -> Stored[Collection[str]] | None:

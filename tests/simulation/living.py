@@ -14,7 +14,7 @@ from ansible_collections.swarm.aws.plugins.module_utils._core import cluster
 from ansible_collections.swarm.aws.plugins.module_utils._core.cluster import Cluster
 from ansible_collections.swarm.aws.plugins.module_utils._core.errors import SwarmError, Unavailable
 from ansible_collections.swarm.aws.plugins.module_utils._core.join import ports
-from ansible_collections.swarm.aws.plugins.module_utils._core.join.cluster_record import Memory, Truth
+from ansible_collections.swarm.aws.plugins.module_utils._core.join.cluster_record import ClusterRecord, Memory
 from ansible_collections.swarm.aws.plugins.module_utils._core.join.join_decision import Join, Leave, Me, decide
 from ansible_collections.swarm.aws.plugins.module_utils._core.join.joiner import Joiner
 from ansible_collections.swarm.aws.plugins.module_utils._core.join.ports import MANAGER, ROLES, WORKER
@@ -196,7 +196,7 @@ class Raft:
         self._asked()
         return Memory(self._swarm.id, self._swarm.remembered)
 
-    def remember(self, record: Truth) -> None:
+    def remember(self, record: ClusterRecord) -> None:
         self._asked()
         self._swarm.remembered = record
 

@@ -6,7 +6,7 @@ It is here to be caught by the simulator, which proves that the simulator can fa
 from __future__ import annotations
 
 from ansible_collections.swarm.aws.plugins.module_utils._core.errors import SwarmError
-from ansible_collections.swarm.aws.plugins.module_utils._core.join.cluster_record import FORMED, Truth
+from ansible_collections.swarm.aws.plugins.module_utils._core.join.cluster_record import FORMED, ClusterRecord
 from ansible_collections.swarm.aws.plugins.module_utils._core.join.ports import LISTENS, MANAGER, Token
 
 from tests.simulation.bucket import TRUTH
@@ -47,7 +47,7 @@ def _attempt(world: World, node: Node, store: SimStore, engine: SimEngine, ec2: 
         cluster = engine.membership().cluster_id or ""
         for role, secret in engine.tokens().items():
             store.put(f"{role}/token", Token(cluster, secret))
-        store.put(TRUTH, Truth(FORMED, node.instance, "", 1, cluster))
+        store.put(TRUTH, ClusterRecord(FORMED, node.instance, "", 1, cluster))
         return True
     token = store.get(f"{MANAGER}/token")
     if store.get(TRUTH) is None or token is None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from ansible_collections.swarm.aws.plugins.module_utils._core.errors import Unavailable
 from ansible_collections.swarm.aws.plugins.module_utils._core.join import ports
-from ansible_collections.swarm.aws.plugins.module_utils._core.join.cluster_record import FORMED, Truth
+from ansible_collections.swarm.aws.plugins.module_utils._core.join.cluster_record import FORMED, ClusterRecord
 from ansible_collections.swarm.aws.plugins.module_utils._core.join.join_decision import LEASE_SECONDS
 from ansible_collections.swarm.aws.plugins.module_utils._core.join.ports import MANAGER, WORKER, Outcome, Token
 
@@ -300,7 +300,7 @@ def test_fault_10_the_clocks_of_two_hosts_are_never_compared() -> None:
     # By its own clock, which is minutes off, another node claimed the cluster in the far future, and then hangs.
     hanging = world.launch(MANAGER)
     hanging.crash_at[1] = "freeze"
-    world.bucket.put(TRUTH, Truth("claimed", hanging.instance, "2999-01-01T00:00:00Z", 1))
+    world.bucket.put(TRUTH, ClusterRecord("claimed", hanging.instance, "2999-01-01T00:00:00Z", 1))
     began = world.now
     world.rng.uniform = lambda low, high: high  # type: ignore[method-assign]
     until(world, lambda: node.joined, 2 * LEASE_SECONDS)

@@ -9,7 +9,7 @@ from typing import Any
 
 from ansible_collections.swarm.aws.plugins.module_utils._core.errors import Unavailable
 from ansible_collections.swarm.aws.plugins.module_utils._core.join import ports, token_publication
-from ansible_collections.swarm.aws.plugins.module_utils._core.join.cluster_record import FORMED, Truth
+from ansible_collections.swarm.aws.plugins.module_utils._core.join.cluster_record import FORMED, ClusterRecord
 from ansible_collections.swarm.aws.plugins.module_utils._core.join.join_decision import Me
 from ansible_collections.swarm.aws.plugins.module_utils._core.join.joiner import CannotJoin, Joiner
 from ansible_collections.swarm.aws.plugins.module_utils._core.join.ports import (
@@ -53,7 +53,7 @@ class Swarm:
     members: set[Node] = field(default_factory=set)
     voters: set[Node] = field(default_factory=set)
     # The cluster's record as a leader had it remember.
-    remembered: Truth | None = None
+    remembered: ClusterRecord | None = None
 
     def token(self, role: str) -> str:
         """The join token of a role, which names the swarm's CA like a real one."""
@@ -213,9 +213,9 @@ class World:
     # The truth
 
     @property
-    def truth(self) -> Truth | None:
+    def truth(self) -> ClusterRecord | None:
         found = self.bucket.get(TRUTH)
-        return found.value if found and isinstance(found.value, Truth) else None
+        return found.value if found and isinstance(found.value, ClusterRecord) else None
 
     @property
     def cluster_id(self) -> str | None:
@@ -224,7 +224,7 @@ class World:
 
     def _written(self, key: str, value: Any) -> None:
         """See that there never is a second cluster, as long as a manager of the first one lives."""
-        if not isinstance(value, Truth) or value.phase != FORMED:
+        if not isinstance(value, ClusterRecord) or value.phase != FORMED:
             return
         self.published.add(value.cluster_id or "")
         alive = {voter.swarm.id for voter in self.living if voter.swarm and voter in voter.swarm.voters}

@@ -8,7 +8,7 @@ from typing import ClassVar, Mapping, Optional, Tuple
 from . import node_labels
 from .change import Change
 from .cluster import Instance, Record, is_ipv6
-from .join.cluster_record import Published, Truth
+from .join.cluster_record import ClusterRecord, Published
 from .registry_credentials import Registry
 
 SWARM = "swarm"
@@ -222,7 +222,7 @@ class PublishRecord(Action):
     """Write the cluster's record again, over what the bucket has in its place."""
 
     before: Published
-    after: Truth
+    after: ClusterRecord
     service = STORE
 
     @property
@@ -236,8 +236,8 @@ class PublishRecord(Action):
 class RememberRecord(Action):
     """Have the swarm remember what is published of it."""
 
-    before: Optional[Truth]
-    after: Truth
+    before: Optional[ClusterRecord]
+    after: ClusterRecord
     service = SWARM
 
     @property

@@ -11,7 +11,7 @@ from .actions import Action
 from .change import Change
 from .cluster import Instance, Node, Record, Service
 from .errors import SwarmError
-from .join.cluster_record import Memory, Published, Truth
+from .join.cluster_record import ClusterRecord, Memory, Published
 from .policy import Dns, Policy
 from .quorum import Interlock
 from .registry_credentials import Grant, Registry
@@ -27,7 +27,7 @@ class Swarm(Protocol):
     def memory(self) -> Memory:
         """The swarm that the engine is in, and what it remembers of the cluster's record."""
 
-    def remember(self, record: Truth) -> None:
+    def remember(self, record: ClusterRecord) -> None:
         """Have the swarm remember the cluster's record."""
 
     def nodes(self) -> Tuple[Node, ...]:
@@ -63,7 +63,7 @@ class Peers(Protocol):
         """Whether something listens at that address on the swarm's port."""
 
 
-class Scaling(Protocol):
+class AutoScaling(Protocol):
     """Auto Scaling and EC2."""
 
     @property
@@ -100,7 +100,7 @@ class Tokens(Protocol):
     def published(self) -> Published:
         """The cluster's record in the bucket."""
 
-    def republish(self, record: Truth, version: Optional[str]) -> bool:
+    def republish(self, record: ClusterRecord, version: Optional[str]) -> bool:
         """Write the record if the object still is of that version, None being 'if there is none'. Whether it was."""
 
     def stale(self) -> Tuple[str, ...]:
@@ -126,7 +126,7 @@ class Lock(Protocol):
         """Keep it, beside those from before."""
 
 
-class Records(Protocol):
+class RecordSets(Protocol):
     """The cluster's record: in its zone, or as a Cloud Map service."""
 
     def read(self, wanted: Dns) -> Record:
@@ -165,9 +165,9 @@ class World:
     """Everything that actions have an effect on."""
 
     swarm: Swarm
-    scaling: Scaling
+    scaling: AutoScaling
     tokens: Tokens
-    records: Records
+    records: RecordSets
     registries: Registries
     # None where nothing is to be known of it.
     lock: Optional[Lock] = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import FrozenSet, Mapping, Optional, Tuple
 
-from .join.cluster_record import Published, Truth
+from .join.cluster_record import ClusterRecord, Published
 
 MANAGER = "manager"
 WORKER = "worker"
@@ -334,7 +334,7 @@ class Cluster:
     # What each target group says of its targets, by its ARN: a state by instance ID. None for one that did not answer.
     targets: Mapping[str, Optional[Mapping[str, str]]] = field(default_factory=dict)
     # What the swarm itself remembers of the cluster's record, and how often it says that it was brought back.
-    remembered: Optional[Truth] = None
+    remembered: Optional[ClusterRecord] = None
     epoch: int = 0
     # Instances of managers that listen for a swarm, and have for a while, though this one does not reach them.
     elsewhere: Tuple[str, ...] = ()

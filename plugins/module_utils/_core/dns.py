@@ -14,7 +14,7 @@ from typing import AbstractSet, Iterable, List, Sequence, Tuple
 from . import actions as act
 from . import node_labels, placement
 from .cluster import Instance, Node, Record, Service, is_ipv6
-from .node_matching import Membership
+from .node_matching import NodeMatching
 from .policy import Dns, Policy
 
 OWNER_PREFIX = "_swarm-aws."
@@ -52,7 +52,7 @@ def of(instance: Instance, wanted: Dns, present: Record) -> Tuple[str, ...]:
 
 
 def addresses(
-    membership: Membership, policy: Policy, leaving: AbstractSet[str], present: Record, services: Sequence[Service]
+    membership: NodeMatching, policy: Policy, leaving: AbstractSet[str], present: Record, services: Sequence[Service]
 ) -> Tuple[str, ...]:
     """The values that the record should have, sorted; empty if no node can serve, and then it is to stay as it is.
 

@@ -10,7 +10,7 @@ from typing import Dict, Iterable, List, Optional, Tuple
 from . import node_labels
 from .cluster import MANAGER, WORKER, Cluster, Instance, Interruption, Node
 from .events import REBALANCE
-from .node_matching import Membership
+from .node_matching import NodeMatching
 from .parsing import number
 from .policy import Policy
 
@@ -22,14 +22,14 @@ DEMOTED = "demoted"
 _NOT_REPLACED, _FORCE = "no-replacement", "force"
 
 
-def of(observed: Cluster, members: Membership, policy: Policy, now: float) -> Dict[str, Interruption]:
+def of(observed: Cluster, members: NodeMatching, policy: Policy, now: float) -> Dict[str, Interruption]:
     """By instance ID, one interruption each, which has the earliest deadline of all that are known."""
     found = {one.id: of_instance(one, observed, members, policy, now) for one in members.instances.values()}
     return {identifier: interruption for identifier, interruption in found.items() if interruption}
 
 
 def of_instance(
-    instance: Instance, observed: Cluster, members: Membership, policy: Policy, now: float
+    instance: Instance, observed: Cluster, members: NodeMatching, policy: Policy, now: float
 ) -> Optional[Interruption]:
     """The same of one instance; None if it stays."""
     several = list(_of_one(instance, members.node_of.get(instance.id), policy, now))
@@ -84,7 +84,7 @@ def announced(observed: Cluster, node: Node, instance: str) -> Optional[str]:
     return write_announcement(merged(several)) if several else None
 
 
-def remembered(interruption: Interruption, observed: Cluster, members: Membership) -> bool:
+def remembered(interruption: Interruption, observed: Cluster, members: NodeMatching) -> bool:
     """Whether an announcement needs no keeping any more: the instance's node carries it, or there is none to do so."""
     if observed.nodes is None or observed.instances is None:
         return False

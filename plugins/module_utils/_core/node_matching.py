@@ -11,7 +11,7 @@ INSTANCE_LABEL = "swarm.aws.instance"
 
 
 @dataclass(frozen=True)
-class Membership:
+class NodeMatching:
     """Instances and nodes, joined."""
 
     instances: Mapping[str, Instance]
@@ -25,7 +25,7 @@ class Membership:
     strangers: Tuple[Node, ...]
 
 
-def join(cluster: Cluster) -> Membership:
+def join(cluster: Cluster) -> NodeMatching:
     """Join what EC2 says with what Raft says. Both must have been observed."""
     instances = {instance.id: instance for instance in cluster.instances or ()}
     at_address = {one.private_address: one for one in instances.values() if one.private_address and not one.gone}
@@ -63,7 +63,7 @@ def join(cluster: Cluster) -> Membership:
             orphans.append((node, claimed))
         else:
             strangers.append(node)
-    return Membership(instances, node_of, tuple(orphans), tuple(superseded), tuple(strangers))
+    return NodeMatching(instances, node_of, tuple(orphans), tuple(superseded), tuple(strangers))
 
 
 def _proven(node: Node, at_address: Mapping[str, Instance]) -> Optional[str]:

@@ -17,7 +17,7 @@ from .cluster import MANAGER, WARMED, Cluster, Instance, Interruption, Node, Ser
 from .decision import Decision
 from .events import SPOT
 from .node_deletion import demote, retire
-from .node_matching import Membership
+from .node_matching import NodeMatching
 from .policy import Policy
 from .quorum import Interlock
 from .removal_deadlines import Limits, passed
@@ -28,13 +28,13 @@ TERMINATION_WAIT = "Terminating:Wait"
 TERMINATION_WAITS = (TERMINATION_WAIT, f"{WARMED}{TERMINATION_WAIT}")
 
 
-class Leaving:
+class NodeRemoval:
     """The instances of one observation that are to go."""
 
     def __init__(
         self,
         observed: Cluster,
-        members: Membership,
+        members: NodeMatching,
         policy: Policy,
         now: float,
         interlock: Interlock,

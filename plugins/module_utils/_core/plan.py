@@ -14,7 +14,7 @@ from .actions import Action
 from .cluster import LAUNCH_WAIT, MANAGER, Cluster, Instance, Node, Record, Service, is_ipv6
 from .decision import Decision
 from .node_deletion import retire
-from .node_removal import Leaving
+from .node_removal import NodeRemoval
 from .parsing import number
 from .policy import Dns, Policy
 from .quorum import Interlock, Quorum
@@ -62,7 +62,7 @@ class _Planner:
         self._observed, self._policy, self._now, self._out = observed, policy, now, decision
         self._members = node_matching.join(observed)
         self._interlock = Interlock(observed.nodes or ())
-        self._leaving = Leaving(observed, self._members, policy, now, self._interlock, decision)
+        self._leaving = NodeRemoval(observed, self._members, policy, now, self._interlock, decision)
         # Whether a dead manager's vote is being taken, which comes before a new one's counts.
         self._repairing = False
 

@@ -6,7 +6,7 @@ from typing import Mapping, Optional, Protocol, Sequence, Tuple
 
 from .errors import Unavailable
 from .join import token_publication
-from .join.cluster_record import InvalidTruth, Published, Truth
+from .join.cluster_record import ClusterRecord, InvalidClusterRecord, Published
 from .join.ports import Outcome, Store
 
 
@@ -30,7 +30,7 @@ class Publication:
         """The cluster's record as it stands there. Raises Unavailable."""
         try:
             stored = self._store.read()
-        except InvalidTruth as error:
+        except InvalidClusterRecord as error:
             return Published(None, error.version, str(error))
         return Published(stored.value, stored.version) if stored else Published(None, None)
 
@@ -39,7 +39,7 @@ class Publication:
         truth = self.published().truth
         return truth.cluster_id if truth else None
 
-    def republish(self, record: Truth, version: Optional[str]) -> bool:
+    def republish(self, record: ClusterRecord, version: Optional[str]) -> bool:
         """Write the record if the object still is of that version, None being 'if there is none'. Whether it was.
 
         Raises Unavailable.

@@ -17,7 +17,7 @@ from .cluster import Node, Service
 
 
 @dataclass(frozen=True)
-class Verdict:
+class SpreadVerdict:
     """What is to be done about a service."""
 
     name: str
@@ -29,7 +29,7 @@ class Verdict:
     spread: Mapping[str, int] = field(default_factory=dict)
 
 
-def judge(service: Service, nodes: Sequence[Node], services: Sequence[Service]) -> Verdict:
+def judge(service: Service, nodes: Sequence[Node], services: Sequence[Service]) -> SpreadVerdict:
     """Whether the service is to be spread anew."""
     eligible = [
         node
@@ -39,11 +39,11 @@ def judge(service: Service, nodes: Sequence[Node], services: Sequence[Service]) 
     spread = {node.id: service.wanted_on(node.id) for node in eligible}
     reason = _unfit(service)
     if reason:
-        return Verdict(service.name, 0, reason, spread)
+        return SpreadVerdict(service.name, 0, reason, spread)
     found = next(_uneven(service, eligible, services, service.needs.spread), None)
     if found is None:
-        return Verdict(service.name, 0, "it is spread as evenly as it can be", spread)
-    return Verdict(service.name, service.replicas, found, spread)
+        return SpreadVerdict(service.name, 0, "it is spread as evenly as it can be", spread)
+    return SpreadVerdict(service.name, service.replicas, found, spread)
 
 
 def _unfit(service: Service) -> str:

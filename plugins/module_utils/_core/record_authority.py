@@ -13,7 +13,7 @@ from typing import Optional
 from . import actions as act
 from .actions import Action
 from .cluster import Cluster
-from .join.cluster_record import CLAIMED, FORMED, Truth
+from .join.cluster_record import CLAIMED, FORMED, ClusterRecord
 from .join.ports import MANAGER
 from .quorum import Quorum
 
@@ -73,7 +73,7 @@ def _unpublished(observed: Cluster, own: str) -> Authority:
     return Authority(False, reason, flawed=True)
 
 
-def _remember(observed: Cluster, stored: Truth) -> Optional[Action]:
+def _remember(observed: Cluster, stored: ClusterRecord) -> Optional[Action]:
     """Not in a swarm that was restored without this manager, which is about to leave it."""
     current = stored.phase == FORMED and observed.epoch >= stored.epoch(MANAGER)
     return act.RememberRecord(observed.remembered, stored) if current and stored != observed.remembered else None
@@ -88,7 +88,7 @@ def _outnumbered(observed: Cluster, own: str) -> str:
     )
 
 
-def _disputed(own: str, stored: Truth) -> str:
+def _disputed(own: str, stored: ClusterRecord) -> str:
     named = f"names the swarm {stored.cluster_id}" if stored.cluster_id else "says that a swarm is being restored"
     return (
         f"The cluster's record in the bucket {named} ({stored.claimed_by}, generation {stored.generation}), but this "

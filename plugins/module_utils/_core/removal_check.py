@@ -8,7 +8,7 @@ from typing import Mapping, Optional, Sequence
 from . import dns, interruptions, node_labels
 from .cluster import Cluster, Instance, Node
 from .errors import SwarmError
-from .node_matching import Membership
+from .node_matching import NodeMatching
 from .policy import Policy
 from .quorum import Interlock
 from .surge import Surge
@@ -46,7 +46,7 @@ def warm(instance: str, scaling_group: Optional[str]) -> RequestRefused:
     )
 
 
-def check_quorum(observed: Cluster, members: Membership, instances: Sequence[str], *, replace: bool) -> None:
+def check_quorum(observed: Cluster, members: NodeMatching, instances: Sequence[str], *, replace: bool) -> None:
     """Raises RequestRefused, with the numbers, if not all of the instances may go one after the other.
 
     Without replacement the last of two managers can do without the other one.
@@ -85,7 +85,7 @@ def check_record(observed: Cluster, instance: Instance, policy: Policy) -> None:
         raise RequestRefused(f"{instance.id} is not removed, for it cannot be withdrawn: {reason}")
 
 
-def check_size(instances: Sequence[str], members: Membership, sizes: Mapping[str, "tuple[int, int]"]) -> None:
+def check_size(instances: Sequence[str], members: NodeMatching, sizes: Mapping[str, "tuple[int, int]"]) -> None:
     """Raises RequestRefused if a group cannot do without that many. ``sizes`` has its smallest and desired size."""
     for group, (smallest, desired) in sizes.items():
         going = [one for one in instances if members.instances[one].scaling_group == group]

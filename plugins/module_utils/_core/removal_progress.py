@@ -23,7 +23,7 @@ NEARLY_ALL = 0.85
 
 
 @dataclass
-class Watch:
+class RemovalProgress:
     """One removal, watched. What was seen so far can be handed on to who watches next."""
 
     node: str
@@ -37,7 +37,7 @@ class Watch:
     times: Dict[str, float] = field(default_factory=dict)
 
     @classmethod
-    def resume(cls, node: str, seen: Mapping[str, Any]) -> Watch:
+    def resume(cls, node: str, seen: Mapping[str, Any]) -> RemovalProgress:
         """One that goes on from what `as_dict` returned."""
         return cls(
             node,

@@ -13,7 +13,7 @@ from .cluster import Cluster, Instance, Node, Record, ScalingGroup, Service
 from .decision import Decision
 from .policy import Policy
 from .quorum import Quorum
-from .removal_progress import REMOVED, Watch
+from .removal_progress import REMOVED, RemovalProgress
 
 
 def quorum(observed: Cluster) -> Optional[Dict[str, int]]:
@@ -155,7 +155,9 @@ def moment(observed: Cluster, policy: Policy, decision: Decision, now: float) ->
         if why is not None:
             row["going"] = {
                 "why": why.kind,
-                "stage": REMOVED if node is None else Watch(node.id).look([node], observed.services or (), now),
+                "stage": REMOVED
+                if node is None
+                else RemovalProgress(node.id).look([node], observed.services or (), now),
                 "deadline": why.deadline,
                 "waits": list(decision.waits.get(instance, ())),
                 "held": decision.held.get(instance),

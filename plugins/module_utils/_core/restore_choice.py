@@ -7,7 +7,7 @@ from typing import Dict, Iterable, Iterator, List, Mapping, Optional, Sequence, 
 
 from . import backup_schedule
 from .errors import SwarmError
-from .join.cluster_record import RESTORING, Truth
+from .join.cluster_record import RESTORING, ClusterRecord
 from .join.ports import INACTIVE
 from .quorum import Quorum
 
@@ -54,7 +54,7 @@ class Choice:
 
 def choose(
     managers: Sequence[Manager],
-    truth: Optional[Truth],
+    truth: Optional[ClusterRecord],
     names: Sequence[str],
     *,
     cluster: str,

@@ -13,7 +13,7 @@ from typing import Dict, Iterator, List, Optional, Sequence, Set, Tuple
 
 from . import dns, interruptions, node_matching, placement, surge, target_groups
 from .cluster import MANAGER, Cluster, Instance, Node, ScalingGroup
-from .node_matching import Membership
+from .node_matching import NodeMatching
 from .policy import Policy
 from .removal_check import RequestRefused
 
@@ -244,7 +244,7 @@ class Fleet:
 
 
 def _member(
-    instance: Instance, group: ScalingGroup, joined: Membership, observed: Cluster, policy: Policy, leaving: bool
+    instance: Instance, group: ScalingGroup, joined: NodeMatching, observed: Cluster, policy: Policy, leaving: bool
 ) -> Member:
     node = joined.node_of.get(instance.id)
     return Member(

@@ -14,7 +14,7 @@ from typing import Dict, Iterable, List, Mapping, Optional, Sequence, Tuple
 from . import placement
 from .cluster import Cluster, Instance, Needs, Node, Service
 from .node_labels import GROUP_LABEL, VOLUME_PREFIX, ZONE_LABEL
-from .node_matching import INSTANCE_LABEL, Membership, join
+from .node_matching import INSTANCE_LABEL, NodeMatching, join
 from .policy import Group, Policy, Scaling
 
 # Thousandths of a percent are cut off: a third that is rounded up would be one node more.
@@ -131,7 +131,7 @@ class _Pool:
 
 
 def _pool(
-    name: str, group: Group, scaling: Scaling, members: Membership, services: Sequence[Service]
+    name: str, group: Group, scaling: Scaling, members: NodeMatching, services: Sequence[Service]
 ) -> Optional[_Pool]:
     nodes = [
         members.node_of[one.id]

@@ -13,7 +13,7 @@ from typing import AbstractSet, FrozenSet, Iterable, Iterator, List, Mapping, Op
 from . import actions as act
 from . import node_labels, placement
 from .cluster import Instance, Node, Service
-from .node_matching import INSTANCE_LABEL, Membership
+from .node_matching import INSTANCE_LABEL, NodeMatching
 from .policy import Policy
 
 Health = Mapping[str, str]
@@ -59,7 +59,7 @@ def to_go(nodes: Iterable[Node]) -> FrozenSet[str]:
 
 
 def sync(
-    members: Membership,
+    members: NodeMatching,
     policy: Policy,
     leaving: AbstractSet[str],
     present: Mapping[str, Optional[Health]],
@@ -87,7 +87,7 @@ def sync(
             yield act.SyncTargets(target_group, coming, going)
 
 
-def _kept(others: Sequence[str], members: Membership, health: Health) -> Set[str]:
+def _kept(others: Sequence[str], members: NodeMatching, health: Health) -> Set[str]:
     """Which of those that are not to get requests go on getting them, rather than nobody.
 
     Best those whose turn to go has not come, and then the one whose came last, so that the others get on: one that is

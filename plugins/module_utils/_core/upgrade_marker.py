@@ -15,7 +15,7 @@ TAG = "swarm.aws/usual-size"
 
 
 @dataclass(frozen=True)
-class Usual:
+class UpgradeMarker:
     """The size, and what else is to be as it was."""
 
     desired: int
@@ -24,7 +24,7 @@ class Usual:
     paused: Optional[str] = None
 
     @classmethod
-    def read(cls, tags: Mapping[str, str]) -> Optional[Usual]:
+    def read(cls, tags: Mapping[str, str]) -> Optional[UpgradeMarker]:
         """What the group's tags say; None if there is no such tag, or nobody can tell what it means."""
         first, *words = tags.get(TAG, "").split() or [""]
         more = dict(word.partition("=")[::2] for word in words)

@@ -7,13 +7,13 @@ from typing import Any, Mapping
 
 from ..adapters.s3_store import POLICY_KEY
 from ..aws import tags
-from ..aws.aws_session import Aws, ClientError, code, listed, unless_missing
+from ..aws.aws_session import AwsSession, ClientError, code, listed, unless_missing
 from ..aws.changes import Changes
 from ..aws.provision_error import ProvisionError
 from ..aws.waiters import once_visible
 
 
-def check_bucket(aws: Aws, name: str) -> None:
+def check_bucket(aws: AwsSession, name: str) -> None:
     """Raise ProvisionError if the bucket exists and is somebody else's."""
     try:
         unless_missing(aws.s3.head_bucket, "404", "NoSuchBucket", Bucket=name)
@@ -26,7 +26,7 @@ def check_bucket(aws: Aws, name: str) -> None:
         raise
 
 
-def find_key(aws: Aws, cluster: str, alias: str) -> str | None:
+def find_key(aws: AwsSession, cluster: str, alias: str) -> str | None:
     """ID of the cluster's key if the alias does not name it, because a run was interrupted or somebody deleted it.
 
     Raises ProvisionError if the alias names a key that cannot be used.
@@ -53,7 +53,7 @@ def find_key(aws: Aws, cluster: str, alias: str) -> str | None:
     return None
 
 
-def check_secret(aws: Aws, name: str) -> None:
+def check_secret(aws: AwsSession, name: str) -> None:
     """Raise ProvisionError if the secret is being deleted."""
     found = unless_missing(aws.secretsmanager.describe_secret, "ResourceNotFoundException", SecretId=name)
     if found and found.get("DeletedDate"):
@@ -63,7 +63,7 @@ def check_secret(aws: Aws, name: str) -> None:
         )
 
 
-def write_policy(aws: Aws, bucket: str, policy: Mapping[str, Any], changes: Changes) -> bool:
+def write_policy(aws: AwsSession, bucket: str, policy: Mapping[str, Any], changes: Changes) -> bool:
     """Write the agents' policy if it differs, and return whether the bucket exists, which in check mode it may not."""
     found, exists = None, True
     try:

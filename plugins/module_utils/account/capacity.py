@@ -7,9 +7,9 @@ import time
 from dataclasses import replace
 from typing import Any, Callable, Iterable, Mapping, Sequence
 
-from .._core.upgrade_marker import TAG, Usual
+from .._core.upgrade_marker import TAG, UpgradeMarker
 from ..aws import tags
-from ..aws.aws_session import Aws
+from ..aws.aws_session import AwsSession
 from ..aws.changes import Changes
 from ..aws.provision_error import ProvisionError
 from . import warm_pools
@@ -28,7 +28,7 @@ INSTANCE = re.compile(r"\bi-[0-9a-f]")
 class Sizes:
     """The sizes of a cluster's groups."""
 
-    def __init__(self, aws: Aws, cluster: str, changes: Changes) -> None:
+    def __init__(self, aws: AwsSession, cluster: str, changes: Changes) -> None:
         self._autoscaling, self._ec2, self._cluster, self._changes = aws.autoscaling, aws.ec2, cluster, changes
 
     def all(self) -> list[dict[str, Any]]:
@@ -70,7 +70,7 @@ class Sizes:
         """
         group = self._group(name)
         noted = _usual(group)
-        usual = noted or Usual(group["DesiredCapacity"])
+        usual = noted or UpgradeMarker(group["DesiredCapacity"])
         wanted = max(group["DesiredCapacity"], usual.desired + more)
         if usual.maximum is None and group["MaxSize"] < wanted:
             usual = replace(usual, maximum=group["MaxSize"])
@@ -215,7 +215,7 @@ class Sizes:
             f"Auto Scaling group {name}", before, settings, lambda: call(AutoScalingGroupName=name, **settings)
         )
 
-    def _note(self, group: Mapping[str, Any], before: Usual | None, after: Usual | None) -> None:
+    def _note(self, group: Mapping[str, Any], before: UpgradeMarker | None, after: UpgradeMarker | None) -> None:
         """Have the group's tag say what is usual, or without it nothing."""
         name = group["AutoScalingGroupName"]
         tag = {"ResourceId": name, "ResourceType": "auto-scaling-group", "Key": TAG, "PropagateAtLaunch": False}
@@ -267,8 +267,8 @@ def _name(group: Mapping[str, Any]) -> str:
     return tags.from_list(group.get("Tags", [])).get(tags.GROUP, group["AutoScalingGroupName"])
 
 
-def _usual(group: Mapping[str, Any]) -> Usual | None:
-    return Usual.read(tags.from_list(group.get("Tags", [])))
+def _usual(group: Mapping[str, Any]) -> UpgradeMarker | None:
+    return UpgradeMarker.read(tags.from_list(group.get("Tags", [])))
 
 
 def _paused(group: Mapping[str, Any]) -> Sequence[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Mapping
 
 from ..aws import tags as tagging
-from ..aws.aws_session import Aws, listed
+from ..aws.aws_session import AwsSession, listed
 from ..aws.changes import Changes
 from ..aws.provision_error import ProvisionError
 from ..aws.waiters import awaited
@@ -14,7 +14,7 @@ from .configuration_schema import suggestion
 HTTP = "HTTP"
 
 
-def find(aws: Aws, name: str) -> dict[str, Any]:
+def find(aws: AwsSession, name: str) -> dict[str, Any]:
     """The namespace of that name: ``{id, arn, kind, zone_id}``, the zone being None in an HTTP namespace.
 
     Raises ProvisionError unless there is one.
@@ -39,10 +39,10 @@ def find(aws: Aws, name: str) -> dict[str, Any]:
     return {"id": one["Id"], "arn": one["Arn"], "kind": one["Type"], "zone_id": zone if one["Type"] != HTTP else None}
 
 
-class Keeper:
+class CloudMapService:
     """Keeps one service."""
 
-    def __init__(self, aws: Aws, cluster: str, tags: Mapping[str, str], changes: Changes) -> None:
+    def __init__(self, aws: AwsSession, cluster: str, tags: Mapping[str, str], changes: Changes) -> None:
         self._aws, self._cluster, self._changes = aws, cluster, changes
         self._tags = tagging.of_cluster(cluster, tags)
 

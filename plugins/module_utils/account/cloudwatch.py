@@ -7,14 +7,14 @@ from typing import Any, Iterator, Mapping
 
 from .._core import names
 from ..aws import tags
-from ..aws.aws_session import Aws, listed, unless_missing
+from ..aws.aws_session import AwsSession, listed, unless_missing
 from ..aws.changes import Changes
 from ..aws.provision_error import ProvisionError
 
 NO_DASHBOARD = ("ResourceNotFound", "DashboardNotFoundError")
 
 
-def alarms_of(aws: Aws, cluster: str) -> Iterator[Mapping[str, Any]]:
+def alarms_of(aws: AwsSession, cluster: str) -> Iterator[Mapping[str, Any]]:
     """The alarms that carry the cluster's tag."""
     for alarm in _named_alarms(aws, cluster).values():
         if _tags(aws, alarm).get(tags.CLUSTER) == cluster:
@@ -22,7 +22,11 @@ def alarms_of(aws: Aws, cluster: str) -> Iterator[Mapping[str, Any]]:
 
 
 def keep_alarms(
-    aws: Aws, cluster: str, own_tags: Mapping[str, str], wanted: Mapping[str, Mapping[str, Any]], changes: Changes
+    aws: AwsSession,
+    cluster: str,
+    own_tags: Mapping[str, str],
+    wanted: Mapping[str, Mapping[str, Any]],
+    changes: Changes,
 ) -> None:
     """Keep the alarms, whose settings by name are PutMetricAlarm's; delete the cluster's others."""
     alarm_tags = tags.of_cluster(cluster, own_tags)
@@ -51,7 +55,7 @@ def keep_alarms(
             )
 
 
-def keep_dashboard(aws: Aws, name: str, body: Mapping[str, Any] | None, changes: Changes) -> None:
+def keep_dashboard(aws: AwsSession, name: str, body: Mapping[str, Any] | None, changes: Changes) -> None:
     """Keep the dashboard; without a body delete it."""
     found = unless_missing(aws.cloudwatch.get_dashboard, *NO_DASHBOARD, DashboardName=name)
     before = json.loads(found["DashboardBody"]) if found else None
@@ -60,17 +64,21 @@ def keep_dashboard(aws: Aws, name: str, body: Mapping[str, Any] | None, changes:
     changes.apply(f"dashboard {name}", before, body, lambda: _put_dashboard(aws, name, body))
 
 
-def _named_alarms(aws: Aws, cluster: str) -> dict[str, Mapping[str, Any]]:
+def _named_alarms(aws: AwsSession, cluster: str) -> dict[str, Mapping[str, Any]]:
     found = listed(aws.cloudwatch, "describe_alarms", "MetricAlarms", AlarmNamePrefix=names.alarm_prefix(cluster))
     return {alarm["AlarmName"]: alarm for alarm in found}
 
 
-def _tags(aws: Aws, alarm: Mapping[str, Any]) -> dict[str, str]:
+def _tags(aws: AwsSession, alarm: Mapping[str, Any]) -> dict[str, str]:
     return tags.from_list(aws.cloudwatch.list_tags_for_resource(ResourceARN=alarm["AlarmArn"])["Tags"])
 
 
 def _update_alarm(
-    aws: Aws, present: Mapping[str, Any], wanted: Mapping[str, Any], alarm_tags: Mapping[str, str], changes: Changes
+    aws: AwsSession,
+    present: Mapping[str, Any],
+    wanted: Mapping[str, Any],
+    alarm_tags: Mapping[str, str],
+    changes: Changes,
 ) -> None:
     name, arn = present["AlarmName"], present["AlarmArn"]
     before = {key: _comparable(wanted[key], present.get(key)) for key in wanted}
@@ -91,7 +99,7 @@ def _update_alarm(
     )
 
 
-def _put_dashboard(aws: Aws, name: str, body: Mapping[str, Any] | None) -> None:
+def _put_dashboard(aws: AwsSession, name: str, body: Mapping[str, Any] | None) -> None:
     if body is None:
         aws.cloudwatch.delete_dashboards(DashboardNames=[name])
         return

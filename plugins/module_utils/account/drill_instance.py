@@ -6,7 +6,7 @@ import base64
 from typing import Any, Mapping
 
 from ..aws import tags
-from ..aws.aws_session import Aws, code, listed
+from ..aws.aws_session import AwsSession, code, listed
 from ..aws.changes import Changes
 from ..aws.provision_error import ProvisionError
 from ..aws.waiters import once_visible
@@ -20,7 +20,7 @@ _WAIT = {"Delay": 2, "MaxAttempts": 300}
 class Scratch:
     """Launches the instance and ends it."""
 
-    def __init__(self, aws: Aws, cluster: str, own_tags: Mapping[str, str], changes: Changes) -> None:
+    def __init__(self, aws: AwsSession, cluster: str, own_tags: Mapping[str, str], changes: Changes) -> None:
         self._ec2, self._autoscaling, self._changes, self._cluster = aws.ec2, aws.autoscaling, changes, cluster
         self._tags = {**tags.of_cluster(cluster, own_tags, Name=f"{cluster}-{ROLE}"), tags.ROLE: ROLE}
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any, Mapping
 
-from ..aws.aws_session import Aws
+from ..aws.aws_session import AwsSession
 from ..aws.provision_error import ProvisionError
 from .configuration_schema import suggestion
 
 
-def find(aws: Aws, name: str) -> dict[str, Any]:
+def find(aws: AwsSession, name: str) -> dict[str, Any]:
     """The public hosted zone of that name: ``{id, name}``. Raises ProvisionError unless there is one."""
     wanted = absolute(name)
     answer = aws.route53.list_hosted_zones_by_name(DNSName=wanted)
@@ -28,7 +28,7 @@ def find(aws: Aws, name: str) -> dict[str, Any]:
     return {"id": _identifier(public[0]), "name": name.rstrip(".")}
 
 
-def _hint(aws: Aws, wanted: str) -> str:
+def _hint(aws: AwsSession, wanted: str) -> str:
     names = [zone["Name"].rstrip(".") for zone in aws.route53.list_hosted_zones()["HostedZones"]]
     return suggestion(wanted.rstrip("."), names).rstrip("?")
 

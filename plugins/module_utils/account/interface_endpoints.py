@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Mapping, Sequence
 
 from ..aws import tags
-from ..aws.aws_session import Aws, listed, not_found
+from ..aws.aws_session import AwsSession, listed, not_found
 from ..aws.changes import Changes
 from ..aws.provision_error import ProvisionError
 from ..aws.waiters import awaited, once_visible
@@ -72,7 +72,7 @@ def endpoint_name(cluster: str, endpoint: str) -> str:
     return f"{cluster}-{endpoint}"
 
 
-def zones_of(aws: Aws, endpoints: Sequence[str]) -> dict[str, list[str] | None]:
+def zones_of(aws: AwsSession, endpoints: Sequence[str]) -> dict[str, list[str] | None]:
     """In which zones each endpoint can have an address; None if in all, since its service is another region's.
 
     Raises ProvisionError that names those that the region does not have.
@@ -93,7 +93,7 @@ def zones_of(aws: Aws, endpoints: Sequence[str]) -> dict[str, list[str] | None]:
     return zones
 
 
-def _details(aws: Aws, names: Sequence[str], **where: Any) -> list[Mapping[str, Any]]:
+def _details(aws: AwsSession, names: Sequence[str], **where: Any) -> list[Mapping[str, Any]]:
     # As a filter, for a name that is not known is an error otherwise.
     filters = [{"Name": "service-name", "Values": list(names)}]
     answer = aws.ec2.describe_vpc_endpoint_services(Filters=filters, **where)
@@ -116,10 +116,10 @@ class Endpoints:
     services: Sequence[str]
 
 
-class Builder:
+class EndpointPlan:
     """Keeps the endpoints that are wanted and no others."""
 
-    def __init__(self, aws: Aws, wanted: Endpoints, changes: Changes) -> None:
+    def __init__(self, aws: AwsSession, wanted: Endpoints, changes: Changes) -> None:
         self._aws, self._ec2, self._wanted, self._changes = aws, aws.ec2, wanted, changes
         self._group_name = f"{wanted.cluster}-endpoints"
 

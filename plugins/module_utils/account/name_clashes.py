@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Iterator, Mapping
 
 from ..aws import tags
-from ..aws.aws_session import Aws, unless_missing
+from ..aws.aws_session import AwsSession, unless_missing
 
 NO_QUEUE = ("AWS.SimpleQueueService.NonExistentQueue", "QueueDoesNotExist")
 NO_TOPIC = ("NotFound", "NotFoundException", "ResourceNotFound", "ResourceNotFoundException")
@@ -13,7 +13,7 @@ NO_TOPIC = ("NotFound", "NotFoundException", "ResourceNotFound", "ResourceNotFou
 UNFINISHED = {tags.CLUSTER: ""}
 
 
-def clashes(aws: Aws, cluster: Mapping[str, Any]) -> Iterator[str]:
+def clashes(aws: AwsSession, cluster: Mapping[str, Any]) -> Iterator[str]:
     """A sentence for each resource with a name of the cluster's that does not carry the cluster's tag.
 
     ``cluster`` is the configuration with its ``names``.
@@ -30,7 +30,7 @@ def clashes(aws: Aws, cluster: Mapping[str, Any]) -> Iterator[str]:
         )
 
 
-def _named(aws: Aws, cluster: Mapping[str, Any]) -> Iterator[tuple[str, str, Mapping[str, str] | None]]:
+def _named(aws: AwsSession, cluster: Mapping[str, Any]) -> Iterator[tuple[str, str, Mapping[str, str] | None]]:
     """Kind, name and tags of each resource that is found by its name; no tags if it is not there."""
     names = cluster["names"]
     groups = [f"{cluster['cluster_name']}-{group['name']}" for group in cluster["node_groups"]]
@@ -63,7 +63,7 @@ def _tags(found: Mapping[str, Any] | None) -> dict[str, str] | None:
     return None if found is None else tags.from_list(found.get("Tags", []))
 
 
-def _queue(aws: Aws, name: str) -> Mapping[str, str] | None:
+def _queue(aws: AwsSession, name: str) -> Mapping[str, str] | None:
     found = unless_missing(aws.sqs.get_queue_url, *NO_QUEUE, QueueName=name)
     if found is None:
         return None
@@ -75,7 +75,7 @@ def _queue(aws: Aws, name: str) -> Mapping[str, str] | None:
     return UNFINISHED if untouched else own
 
 
-def _rule(aws: Aws, cluster: Mapping[str, Any]) -> Mapping[str, str] | None:
+def _rule(aws: AwsSession, cluster: Mapping[str, Any]) -> Mapping[str, str] | None:
     """Its module gives it no tags: it is the cluster's if it has no other target than the cluster's queue."""
     name, queue = cluster["names"]["event_rule"], cluster["names"]["queue"]
     found = unless_missing(aws.events.list_targets_by_rule, "ResourceNotFoundException", Rule=name)
@@ -85,7 +85,7 @@ def _rule(aws: Aws, cluster: Mapping[str, Any]) -> Mapping[str, str] | None:
     return {} if others else UNFINISHED
 
 
-def _bucket(aws: Aws, name: str) -> Mapping[str, str] | None:
+def _bucket(aws: AwsSession, name: str) -> Mapping[str, str] | None:
     """The tags come last, and the name, in which the account and the region are, says whose it is without them."""
     # The preflight says what one of another account or region means.
     found = unless_missing(aws.s3.head_bucket, "404", "NoSuchBucket", "403", "301", Bucket=name)
@@ -95,7 +95,7 @@ def _bucket(aws: Aws, name: str) -> Mapping[str, str] | None:
     return {**UNFINISHED, **tags.from_list((own or {}).get("TagSet", []))}
 
 
-def _key(aws: Aws, alias: str) -> Mapping[str, str] | None:
+def _key(aws: AwsSession, alias: str) -> Mapping[str, str] | None:
     found = unless_missing(aws.kms.describe_key, "NotFoundException", KeyId=alias)
     if found is None:
         return None
@@ -103,7 +103,7 @@ def _key(aws: Aws, alias: str) -> Mapping[str, str] | None:
     return {tag["TagKey"]: tag["TagValue"] for tag in listed}
 
 
-def _log_group(aws: Aws, name: str) -> Mapping[str, str] | None:
+def _log_group(aws: AwsSession, name: str) -> Mapping[str, str] | None:
     groups = aws.logs.describe_log_groups(logGroupNamePrefix=name)["logGroups"]
     found = next((group for group in groups if group["logGroupName"] == name), None)
     if found is None:

@@ -10,7 +10,7 @@ from .._core.cluster import WORKER
 from .._core.names import launching_hook, metrics_namespace, terminating_hook
 from .._core.upgrade_marker import TAG
 from ..aws import tags
-from ..aws.aws_session import Aws, code, listed
+from ..aws.aws_session import AwsSession, code, listed
 from ..aws.changes import Changes
 from ..aws.provision_error import ProvisionError
 from ..aws.waiters import once_visible
@@ -54,7 +54,7 @@ class NodeGroups:
 
     def __init__(
         self,
-        aws: Aws,
+        aws: AwsSession,
         cluster: str,
         hooks: Sequence[Mapping[str, Any]],
         subnets: Mapping[str, str],

@@ -9,7 +9,7 @@ from typing import Any, Callable, Mapping, Sequence
 from .._core.cluster import MANAGER
 from .._core.names import resource_names
 from ..aws import tags
-from ..aws.aws_session import Aws, BotoCoreError, ClientError, code, listed, sentence, unless_missing
+from ..aws.aws_session import AwsSession, BotoCoreError, ClientError, code, listed, sentence, unless_missing
 from ..aws.provision_error import ProvisionError
 from ..stack import compose
 from ..stack.stack_error import StackError
@@ -25,7 +25,7 @@ NO_TOPIC = ("NotFound", "NotFoundException")
 class Preflight:
     """Asks AWS about all that a configuration names, and collects what is wrong."""
 
-    def __init__(self, aws: Aws, config: Mapping[str, Any], image_parameters: Mapping[str, str]) -> None:
+    def __init__(self, aws: AwsSession, config: Mapping[str, Any], image_parameters: Mapping[str, str]) -> None:
         self._aws, self._config, self._image_parameters = aws, config, image_parameters
         self._names = _names(config)
         self.errors: list[str] = []
@@ -265,7 +265,7 @@ class Preflight:
             )
 
 
-def account_errors(aws: Aws, config: Mapping[str, Any]) -> list[str]:
+def account_errors(aws: AwsSession, config: Mapping[str, Any]) -> list[str]:
     """Why the credentials are not those of the account that is configured, as sentences."""
     try:
         account = aws.sts.get_caller_identity()["Account"]
@@ -284,7 +284,7 @@ def account_errors(aws: Aws, config: Mapping[str, Any]) -> list[str]:
     return []
 
 
-def identify(aws: Aws, config: Mapping[str, Any], inventories: Mapping[str, Any]) -> None:
+def identify(aws: AwsSession, config: Mapping[str, Any], inventories: Mapping[str, Any]) -> None:
     """Check only that the right cluster in the right account is meant, which takes one request.
 
     ``config`` needs ``account_id``, ``region`` and ``cluster_name``; ``inventories`` are the contents of the inventory
@@ -299,7 +299,7 @@ def identify(aws: Aws, config: Mapping[str, Any], inventories: Mapping[str, Any]
 
 
 def run(
-    aws: Aws,
+    aws: AwsSession,
     raw: Mapping[str, Any],
     spec: configuration.Spec,
     files: Mapping[str, Sequence[str]],

@@ -6,7 +6,7 @@ from typing import Any, Callable, Dict, FrozenSet, Iterable, List, Mapping, Opti
 
 from .._core.cluster import GONE_STATES, WARMED, WORKER, Instance, ScalingGroup
 from .._core.errors import Unavailable
-from .._core.upgrade_marker import TAG, Usual
+from .._core.upgrade_marker import TAG, UpgradeMarker
 from ..aws import tags
 from .aws import Aws, ClientError, code
 from .instances import describe
@@ -15,7 +15,7 @@ from .instances import describe
 MOST_ASKED = 50
 
 
-class Fleet:
+class AutoScalingGroups:
     """The core's ``Scaling``."""
 
     def __init__(self, aws: Aws, cluster: str, now: Callable[[], float]) -> None:
@@ -203,7 +203,7 @@ def _group(found: Mapping[str, Any]) -> ScalingGroup:
     mixed = found.get("MixedInstancesPolicy", {}).get("LaunchTemplate", {}).get("LaunchTemplateSpecification", {})
     instances = found["Instances"]
     own = tags.from_list(found.get("Tags", []))
-    usual = Usual.read(own)
+    usual = UpgradeMarker.read(own)
     return ScalingGroup(
         name=found["AutoScalingGroupName"],
         group=own.get(tags.GROUP, ""),

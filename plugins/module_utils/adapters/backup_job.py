@@ -17,7 +17,7 @@ from . import raft_state
 from .aws import Aws
 from .backup_store import Backups
 from .clock import aws_time
-from .control_plane import Keeper
+from .control_plane import ControlPlane
 from .metadata import Metadata
 from .s3_store import S3Store
 from .swarm import Facts, manager_here
@@ -63,7 +63,7 @@ def settled(
     return facts
 
 
-class Backing:
+class BackupJob:
     """Backs one cluster up."""
 
     def __init__(self, cluster: str, region: str, bucket: str) -> None:
@@ -71,7 +71,7 @@ class Backing:
         aws = Aws(region)
         self._cluster = cluster
         self._store, self._backups = S3Store(aws, bucket), Backups(aws, bucket)
-        self._keeper = Keeper(cluster, region, bucket)
+        self._keeper = ControlPlane(cluster, region, bucket)
 
     def policy(self) -> Policy:
         """What the operator wants. Raises SwarmError."""

@@ -18,7 +18,7 @@ IPV4, IPV6 = "AWS_INSTANCE_IPV4", "AWS_INSTANCE_IPV6"
 Attributes = Mapping[str, str]
 
 
-class Service:
+class CloudMapRecords:
     """The core's ``Records``. An instance is registered by the ID that EC2 knows it by.
 
     Cloud Map says yes to a registration before it is done, and tells by its operation how that went. Until then it is

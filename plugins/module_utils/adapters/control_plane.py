@@ -18,7 +18,7 @@ from .._core.policy import Policy, PolicyError
 from .._core.publication import Publication
 from .._core.reconcile import Pass, reconcile
 from . import files
-from .autoscaling import Fleet
+from .autoscaling import AutoScalingGroups
 from .aws import Aws
 from .clock import aws_time
 from .ecr import Ecr
@@ -34,7 +34,7 @@ from .unlock_keys import Locks, UnlockKeys
 LAST_POLICY = Path("/var/lib/swarm-agent/policy.json")
 
 
-class Keeper:
+class ControlPlane:
     """One cluster, seen and kept from this manager."""
 
     def __init__(self, cluster: str, region: str, bucket: str, *, alive: Callable[[], None] = lambda: None) -> None:
@@ -43,7 +43,7 @@ class Keeper:
         self._aws = Aws(region)
         self._store = S3Store(self._aws, bucket)
         self.swarm = DockerSwarm()
-        self.fleet = Fleet(self._aws, cluster, self._now)
+        self.fleet = AutoScalingGroups(self._aws, cluster, self._now)
         self.tokens = Publication(self._store, self.swarm)
         self.lock = Locks(self.swarm, UnlockKeys(self._aws, cluster))
         self._world = core.World(

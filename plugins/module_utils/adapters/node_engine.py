@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Iterator, Mapping, Optional
 
 from .._core.errors import SwarmError, Unavailable, Unreadable
-from .._core.join.cluster_record import InvalidTruth, Memory, Truth
+from .._core.join.cluster_record import ClusterRecord, InvalidClusterRecord, Memory
 from .._core.join.ports import (
     ACTIVE,
     ERROR,
@@ -306,8 +306,8 @@ def memory(cluster: Mapping[str, Any]) -> Optional[Memory]:
         return None
     labels = (cluster.get("Spec") or {}).get("Labels") or {}
     try:
-        remembered = Truth.decode(labels[RECORD_LABEL]) if RECORD_LABEL in labels else None
-    except InvalidTruth:
+        remembered = ClusterRecord.decode(labels[RECORD_LABEL]) if RECORD_LABEL in labels else None
+    except InvalidClusterRecord:
         remembered = None
     return Memory(str(cluster["ID"]), remembered, whole(labels.get(EPOCH_LABEL)) or 0)
 

@@ -7,7 +7,7 @@ from typing import Callable, Sequence, Union
 from .._core.cluster import Instance, Record
 from .._core.policy import Dns
 from .aws import Aws
-from .cloud_map import Service
+from .cloud_map import CloudMapRecords
 from .route53 import Zone
 
 
@@ -16,7 +16,7 @@ class Records:
 
     def __init__(self, aws: Aws, now: Callable[[], float], instances: Callable[[], Sequence[Instance]]) -> None:
         """``now`` gives epoch seconds; ``instances`` are the cluster's."""
-        self._zone, self._service = Zone(aws, now), Service(aws, now, instances)
+        self._zone, self._service = Zone(aws, now), CloudMapRecords(aws, now, instances)
 
     def read(self, wanted: Dns) -> Record:
         return self._of(wanted).read(wanted)
@@ -24,5 +24,5 @@ class Records:
     def write(self, wanted: Dns, before: Record, after: Record) -> None:
         self._of(wanted).write(wanted, before, after)
 
-    def _of(self, wanted: Dns) -> Union[Zone, Service]:
+    def _of(self, wanted: Dns) -> Union[Zone, CloudMapRecords]:
         return self._zone if wanted.service_id is None else self._service

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any, Collection, Dict, Mapping, Optional, Sequence
 
-from .._core.join.cluster_record import InvalidTruth, Truth
+from .._core.join.cluster_record import ClusterRecord, InvalidClusterRecord
 from .._core.join.ports import Outcome, Stored, Token
 from .._core.parsing import SHAPE_ERRORS, decoded
 from .._core.policy import PolicyError
@@ -32,20 +32,20 @@ class S3Store:
         """``keys`` are where the unlock keys are, for whoever needs them."""
         self._aws, self._bucket, self._keys = aws, bucket, keys
 
-    def read(self) -> Optional[Stored[Truth]]:
+    def read(self) -> Optional[Stored[ClusterRecord]]:
         found = self._get(TRUTH_KEY)
         if found is None:
             return None
         try:
-            return Stored(Truth.decode(found.value), found.version)
-        except InvalidTruth as error:
+            return Stored(ClusterRecord.decode(found.value), found.version)
+        except InvalidClusterRecord as error:
             error.version = found.version
             raise
 
-    def create(self, truth: Truth) -> Outcome:
+    def create(self, truth: ClusterRecord) -> Outcome:
         return self._put(TRUTH_KEY, truth.encode(), None)
 
-    def replace(self, truth: Truth, version: str) -> Outcome:
+    def replace(self, truth: ClusterRecord, version: str) -> Outcome:
         return self._put(TRUTH_KEY, truth.encode(), version)
 
     def read_token(self, role: str) -> Optional[Stored[Token]]:

@@ -12,7 +12,7 @@ from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Tuple
 
 from .._core.cluster import MANAGER, WORKER, Node, Service
 from .._core.errors import SwarmError, Unavailable
-from .._core.join.cluster_record import Memory, Truth
+from .._core.join.cluster_record import ClusterRecord, Memory
 from .._core.parsing import SHAPE_ERRORS, whole
 from .._core.registry_credentials import Grant
 from . import services
@@ -71,7 +71,7 @@ class DockerSwarm(EngineApi):
             raise Unavailable("The engine does not say which swarm it is in.")
         return found
 
-    def remember(self, record: Truth) -> None:
+    def remember(self, record: ClusterRecord) -> None:
         """Have the swarm remember the cluster's record. Raises Unavailable."""
         self._label_swarm("remember the cluster's record", RECORD_LABEL, record.line())
 

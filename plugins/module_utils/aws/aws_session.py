@@ -23,7 +23,7 @@ except ImportError:
 AWS_ERRORS = (ClientError, BotoCoreError)
 
 
-class Aws:
+class AwsSession:
     """Clients of one session, which count their requests."""
 
     def __init__(self, session: Any, **arguments: Any) -> None:
@@ -33,7 +33,7 @@ class Aws:
         self.calls = 0
 
     @classmethod
-    def of_module(cls, module: AnsibleAWSModule) -> Aws:
+    def of_module(cls, module: AnsibleAWSModule) -> AwsSession:
         """The session that the module's connection options describe."""
         region, endpoint, connection = get_aws_connection_info(module)
         config = Config(retries={"mode": "standard", "max_attempts": 8}, user_agent_extra="swarm.aws")

@@ -6,11 +6,11 @@ from typing import Any, Callable, Mapping
 
 from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
 
-from .aws_session import AWS_ERRORS, Aws, sentence
+from .aws_session import AWS_ERRORS, AwsSession, sentence
 from .changes import Changes
 from .provision_error import ProvisionError
 
-Work = Callable[[Aws, Mapping[str, Any], Changes], Mapping[str, Any]]
+Work = Callable[[AwsSession, Mapping[str, Any], Changes], Mapping[str, Any]]
 
 TAGS_ARGUMENT = {"type": "dict", "default": {}}
 
@@ -20,7 +20,7 @@ def run(arguments: Mapping[str, Any], work: Work) -> None:
     module = AnsibleAWSModule(argument_spec=dict(arguments), supports_check_mode=True)
     changes = Changes(module.check_mode)
     try:
-        aws = Aws.of_module(module)
+        aws = AwsSession.of_module(module)
     except AWS_ERRORS as error:
         module.fail_json(msg=sentence(error), api_calls=0, **changes.result())
     try:

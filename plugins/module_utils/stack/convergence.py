@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from . import images
-from .stack_engine import Engine
+from .stack_engine import StackEngine
 from .stack_error import StackError
 from .verdict import FAILED, GOOD, PROGRESSING, Case, Verdict
 
@@ -16,7 +16,7 @@ _POLL_SECONDS = 0.5
 
 
 @dataclass(frozen=True)
-class Clock:
+class StackClock:
     """Time, from outside: epoch seconds, and waiting."""
 
     now: Callable[[], float]
@@ -34,7 +34,7 @@ class State:
     """What went wrong, as a sentence."""
 
 
-def wait(engine: Engine, stack: str, clock: Clock, *, since: float, timeout: float, look_for: float) -> State:
+def wait(engine: StackEngine, stack: str, clock: StackClock, *, since: float, timeout: float, look_for: float) -> State:
     """Wait until every service has converged or one has failed.
 
     ``timeout`` counts from ``since``, in epoch seconds; what is still on its way then has failed. Returns after
@@ -60,7 +60,7 @@ def _overdue(verdict: Verdict, timeout: float) -> Verdict:
     return replace(verdict, state=FAILED, why=f"not within {timeout:.0f} s: {verdict.why}")
 
 
-def _verdicts(engine: Engine, stack: str, now: float, since: float) -> dict[str, Verdict]:
+def _verdicts(engine: StackEngine, stack: str, now: float, since: float) -> dict[str, Verdict]:
     services = engine.services(stack)
     if not services:
         raise StackError(f"The swarm has no stack '{stack}': deploy it, or check its name.")
@@ -79,7 +79,7 @@ def _verdicts(engine: Engine, stack: str, now: float, since: float) -> dict[str,
     return {name: judged(name, service) for name, service in services.items()}
 
 
-def _state(engine: Engine, stack: str, verdicts: dict[str, Verdict]) -> State:
+def _state(engine: StackEngine, stack: str, verdicts: dict[str, Verdict]) -> State:
     state = State()
     services = engine.services(stack)
     for name, verdict in sorted(verdicts.items()):

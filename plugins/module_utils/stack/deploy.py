@@ -13,9 +13,9 @@ from typing import Any
 from .._core import registry_credentials, surge
 from . import compose, images, releases, stack_removal
 from .compose import FINGERPRINT, Blob, Bundle
-from .convergence import Clock
+from .convergence import StackClock
 from .credentials import Credentials
-from .stack_engine import Engine
+from .stack_engine import StackEngine
 from .stack_error import StackError
 
 _ALPHABET = string.ascii_letters + string.digits
@@ -52,12 +52,12 @@ class Deployment:
 
     def __init__(
         self,
-        engine: Engine,
+        engine: StackEngine,
         bundle: Bundle,
         options: Options,
         known: Mapping[str, Credentials],
         ask: Callable[[registry_credentials.Registry], registry_credentials.Grant],
-        clock: Clock,
+        clock: StackClock,
     ) -> None:
         """``known`` are the operator's credentials, by registry; ``ask`` gets those of ECR, or raises StackError."""
         self._engine, self._bundle, self._options = engine, bundle, options
@@ -209,7 +209,7 @@ class Deployment:
         self.report.before, self.report.after = before, after
 
 
-def rollback(engine: Engine, stack: str) -> Bundle:
+def rollback(engine: StackEngine, stack: str) -> Bundle:
     """What the stack was before its newest release. Raises StackError if nothing of it is known."""
     present = engine.releases(stack)
     if not present:
@@ -222,7 +222,7 @@ def rollback(engine: Engine, stack: str) -> Bundle:
     return Bundle(stack, dict(back.definition))
 
 
-def tidied(engine: Engine, stack: str, *, check: bool) -> list[str]:
+def tidied(engine: StackEngine, stack: str, *, check: bool) -> list[str]:
     """Note that the newest release has converged, and remove what neither it nor a rollback needs any more.
 
     Returns the names of the configs and secrets that are removed, or with ``check`` would be.

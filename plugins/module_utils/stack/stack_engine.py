@@ -34,7 +34,7 @@ _ENDED = ("complete", "failed", "shutdown", "rejected", "orphaned", "remove")
 Run = Callable[..., tuple[int, str, str]]
 
 
-class Engine:
+class StackEngine:
     """The engine of the manager that the module runs on."""
 
     def __init__(self, run: Run) -> None:

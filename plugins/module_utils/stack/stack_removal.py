@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from .convergence import Clock
-from .stack_engine import Engine
+from .convergence import StackClock
+from .stack_engine import StackEngine
 from .stack_error import StackError
 
 _POLL_SECONDS = 0.5
@@ -14,7 +14,7 @@ _POLL_SECONDS = 0.5
 _LEFT_SECONDS = {"tasks": 60.0, "networks": 10.0}
 
 
-def remove(engine: Engine, stack: str, clock: Clock, *, timeout: float) -> None:
+def remove(engine: StackEngine, stack: str, clock: StackClock, *, timeout: float) -> None:
     """Remove what there is until there is nothing. Raises StackError if that takes longer than ``timeout`` seconds."""
     began = clock.now()
     while True:
@@ -31,7 +31,7 @@ def remove(engine: Engine, stack: str, clock: Clock, *, timeout: float) -> None:
         clock.sleep(_POLL_SECONDS)
 
 
-def settle(engine: Engine, stack: str, clock: Clock) -> None:
+def settle(engine: StackEngine, stack: str, clock: StackClock) -> None:
     """Wait, for a while, until the tasks and then the networks of a removed stack are gone.
 
     Nodes that still have its networks reject tasks of the next one. A network that others use stays, and does no harm.
@@ -42,7 +42,7 @@ def settle(engine: Engine, stack: str, clock: Clock) -> None:
             clock.sleep(_POLL_SECONDS)
 
 
-def kept(engine: Engine, stack: str) -> list[str]:
+def kept(engine: StackEngine, stack: str) -> list[str]:
     """What a removal leaves: volumes, with the nodes that they are on, and secrets that are not the stack's own."""
     nodes = {node["ID"]: node["Description"]["Hostname"] for node in engine.nodes()}
     tasks = engine.tasks(stack)

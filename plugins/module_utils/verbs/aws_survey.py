@@ -10,12 +10,12 @@ from .._core.decision import Decision
 from .._core.errors import SwarmError
 from .._core.policy import Policy
 from ..adapters import aws as adapter
-from ..adapters.autoscaling import Fleet
+from ..adapters.autoscaling import AutoScalingGroups
 from ..adapters.clock import aws_time
 from ..adapters.records import Records
 from ..adapters.s3_store import S3Store
 from ..aws import tags
-from ..aws.aws_session import Aws
+from ..aws.aws_session import AwsSession
 from ..aws.provision_error import ProvisionError
 
 Result = TypeVar("Result")
@@ -26,7 +26,7 @@ _LEFT_OUT = ("UserData", "ResponseMetadata")
 class _Clients(adapter.Aws):
     """The operator's session, as the adapters want one."""
 
-    def __init__(self, aws: Aws) -> None:
+    def __init__(self, aws: AwsSession) -> None:
         super().__init__(aws.region)
         self._operators = aws
 
@@ -34,10 +34,10 @@ class _Clients(adapter.Aws):
         return getattr(self._operators, service)
 
 
-class Outside:
+class AwsSurvey:
     """One look at a cluster."""
 
-    def __init__(self, aws: Aws, cluster: str, account: Optional[str]) -> None:
+    def __init__(self, aws: AwsSession, cluster: str, account: Optional[str]) -> None:
         """Raises ProvisionError if the credentials are not of the ``account``."""
         own = aws.sts.get_caller_identity()["Account"]
         if account and str(account) != own:
@@ -52,7 +52,7 @@ class Outside:
 
     def look(self) -> Dict[str, Any]:
         """The cluster as `cluster_info` tells it, without what only a manager knows. Raises ProvisionError."""
-        fleet = Fleet(self._aws, self._cluster, aws_time.now)
+        fleet = AutoScalingGroups(self._aws, self._cluster, aws_time.now)
         try:
             instances = fleet.instances()
         except SwarmError as error:
@@ -87,7 +87,9 @@ class Outside:
 
     def _calls(self) -> Sequence[Tuple[str, str, Dict[str, Any]]]:
         tagged = {"Filters": tags.of_cluster_filter(self._cluster)}
-        names = [one.name for one in self._asked(Fleet(self._aws, self._cluster, aws_time.now).groups) or ()]
+        names = [
+            one.name for one in self._asked(AutoScalingGroups(self._aws, self._cluster, aws_time.now).groups) or ()
+        ]
         policy = self._asked(self._policy)
         calls: List[Tuple[str, str, Dict[str, Any]]] = [
             ("ec2", "describe_instances", tagged),

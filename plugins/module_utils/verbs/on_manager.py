@@ -7,7 +7,7 @@ from typing import Any, Mapping, Tuple
 from .._core.cluster import Cluster
 from .._core.errors import SwarmError
 from .._core.policy import Policy
-from ..adapters.control_plane import Keeper
+from ..adapters.control_plane import ControlPlane
 from ..adapters.node_config import Config
 from ..adapters.swarm import manager_here
 
@@ -27,12 +27,12 @@ def place(params: Mapping[str, Any]) -> Mapping[str, str]:
     return given
 
 
-def keeper(params: Mapping[str, Any]) -> Keeper:
+def keeper(params: Mapping[str, Any]) -> ControlPlane:
     """The cluster of the options, or of the node's own configuration where they are not given. Raises SwarmError."""
-    return Keeper(**place(params))
+    return ControlPlane(**place(params))
 
 
-def look(keeper_: Keeper) -> Tuple[Policy, Cluster]:
+def look(keeper_: ControlPlane) -> Tuple[Policy, Cluster]:
     """The policy and what there is. Raises SwarmError unless this host is a manager that can tell."""
     manager_here(keeper_.swarm)
     policy, _flaw = keeper_.policy_or_last()

@@ -10,8 +10,8 @@ from .._core.cluster import Cluster, Instance, Node
 from .._core.errors import SwarmError, Unavailable
 from .._core.plan import decide
 from .._core.policy import Policy
-from .._core.removal_progress import BEGUN, READY, REMOVED, REQUESTED, STAGES, Watch
-from ..adapters.control_plane import Keeper
+from .._core.removal_progress import BEGUN, READY, REMOVED, REQUESTED, STAGES, RemovalProgress
+from ..adapters.control_plane import ControlPlane
 
 # Seconds between two looks at the swarm, and between two at all there is.
 LOOK, LOOK_AROUND = 0.5, 4.0
@@ -24,7 +24,7 @@ class Removal:
 
     def __init__(
         self,
-        keeper: Keeper,
+        keeper: ControlPlane,
         policy: Policy,
         observed: Cluster,
         instance: str,
@@ -104,7 +104,9 @@ class Removal:
         """Ask for it no longer; the agent then lets the node work again. Raises RequestRefused if it is too late."""
         node, instance = self.node, self.instance
         if node is None or instance is None or instance.terminating or instance.gone:
-            raise removal_check.RequestRefused(f"The removal of {self._id} cannot be undone: its instance is being terminated.")
+            raise removal_check.RequestRefused(
+                f"The removal of {self._id} cannot be undone: its instance is being terminated."
+            )
         if node.role != self._policy.role_of(instance):
             raise removal_check.RequestRefused(
                 f"The removal of {self._id} cannot be undone: it is no longer a manager."
@@ -143,10 +145,10 @@ class Removal:
 
     # Watching
 
-    def follow(self, seen: Dict[str, Any], until: str, timeout: float) -> Watch:
+    def follow(self, seen: Dict[str, Any], until: str, timeout: float) -> RemovalProgress:
         """Watch until a stage is reached. Raises SwarmError if the removal is held, or after ``timeout`` seconds."""
         node = self.node
-        watch = Watch.resume(node.id if node else "", seen)
+        watch = RemovalProgress.resume(node.id if node else "", seen)
         deadline, look_around_at = self._now() + timeout, self._now()
         while True:
             stage = self._look(watch)
@@ -164,7 +166,7 @@ class Removal:
                 )
             self._sleep(LOOK)
 
-    def _look(self, watch: Watch) -> Optional[str]:
+    def _look(self, watch: RemovalProgress) -> Optional[str]:
         """The stage, or None if the engine does not tell now."""
         try:
             return watch.look(self._keeper.swarm.nodes(), self._keeper.swarm.services(), self._now())
@@ -199,7 +201,7 @@ class Removal:
             self.awaited = ["its tasks to end"]
 
 
-def describe(watch: Watch) -> List[str]:
+def describe(watch: RemovalProgress) -> List[str]:
     """What somebody wants to know afterwards, a sentence each."""
     lines = []
     if watch.plain:

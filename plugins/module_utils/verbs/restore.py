@@ -9,13 +9,13 @@ from typing import Any, Callable, Dict, Mapping
 
 from .._core.backup_schedule import Manifest
 from .._core.errors import SwarmError, Unavailable
-from .._core.join.cluster_record import RESTORING, Truth
+from .._core.join.cluster_record import RESTORING, ClusterRecord
 from .._core.join.ports import ACTIVE, INACTIVE, MANAGER, ROLES, Outcome, Stored
 from .._core.names import launching_hook
 from .._core.publication import Publication
 from .._core.restore_choice import SURVIVOR, Manager, counted
 from ..adapters import raft_state
-from ..adapters.autoscaling import Fleet
+from ..adapters.autoscaling import AutoScalingGroups
 from ..adapters.aws import Aws
 from ..adapters.backup_store import Backups
 from ..adapters.clock import SystemClock
@@ -127,12 +127,12 @@ class Host:
             raise
         return manifest, scratch
 
-    def _begin(self, source: str, name: str) -> Stored[Truth]:
+    def _begin(self, source: str, name: str) -> Stored[ClusterRecord]:
         """Have everybody else wait, and return what is published from now on."""
         MARK.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         MARK.write_text(json.dumps({"source": source, "backup": name}), encoding="utf-8")
         found = self.store.read()
-        before = found.value if found else Truth(RESTORING, self.instance, self._clock.timestamp(), 0)
+        before = found.value if found else ClusterRecord(RESTORING, self.instance, self._clock.timestamp(), 0)
         wanted = before.restoring(self.instance, self._clock.timestamp())
         outcome = self.store.replace(wanted, found.version) if found else self.store.create(wanted)
         stored = self.store.read()
@@ -145,7 +145,7 @@ class Host:
 
     def _keep_waiting(self) -> None:
         """An instance that has not joined waits at its launching hook, which is not to end it meanwhile."""
-        fleet = Fleet(self._aws, self._cluster, lambda: 0.0)
+        fleet = AutoScalingGroups(self._aws, self._cluster, lambda: 0.0)
         mine = next((one for one in fleet.instances() if one.id == self.instance), None)
         if mine is not None and mine.scaling_group and mine.lifecycle == "Pending:Wait":
             fleet.heartbeat(mine.scaling_group, launching_hook(self._cluster), mine.id)
@@ -181,7 +181,7 @@ class Host:
                 swarm_revival.take_over(second, there, self.engine, self.swarm, epoch)
         swarm_revival.until("the swarm to have a leader", self.swarm.leads, 120)
 
-    def _publish(self, before: Stored[Truth], roles: tuple[str, ...]) -> None:
+    def _publish(self, before: Stored[ClusterRecord], roles: tuple[str, ...]) -> None:
         """Publish the swarm and its tokens, so that the others join it."""
         memory = self.swarm.memory()
         # The bucket may have lost what the restored swarm remembers: how often it was brought back before.

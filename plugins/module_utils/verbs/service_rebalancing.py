@@ -8,7 +8,7 @@ from .._core import interruptions, node_matching, rebalance
 from .._core.cluster import Cluster, Service
 from .._core.errors import SwarmError, Unavailable
 from .._core.policy import Policy
-from .._core.rebalance import Verdict
+from .._core.rebalance import SpreadVerdict
 
 # Seconds between two looks.
 LOOK = 1.0
@@ -34,7 +34,7 @@ class Rebalancing:
         """``swarm`` is the adapter of the engine."""
         self._swarm, self._look, self._now, self._sleep = swarm, look, now, sleep
 
-    def judge(self, names: Sequence[str]) -> List[Verdict]:
+    def judge(self, names: Sequence[str]) -> List[SpreadVerdict]:
         """What is to be done about the services of these names, or about all. Raises SwarmError."""
         policy, observed = self._look()
         leaving = interruptions.of(observed, node_matching.join(observed), policy, self._now())

@@ -6,7 +6,7 @@ from typing import Callable, Sequence
 
 from .._core.errors import SwarmError, Unavailable
 from .._core.join.ports import ROLES
-from ..adapters.control_plane import Keeper
+from ..adapters.control_plane import ControlPlane
 from ..adapters.swarm import manager_here
 
 TOKENS, CA, UNLOCK_KEY = "tokens", "ca", "unlock_key"
@@ -21,7 +21,7 @@ class Rotation:
 
     def __init__(
         self,
-        cluster: Keeper,
+        cluster: ControlPlane,
         report: Callable[[str], None],
         now: Callable[[], float],
         sleep: Callable[[float], None],

@@ -19,7 +19,7 @@ from ansible_collections.swarm.aws.plugins.module_utils._core.observation import
 from ansible_collections.swarm.aws.plugins.module_utils._core.policy import Policy
 from ansible_collections.swarm.aws.plugins.module_utils._core.publication import Publication
 from ansible_collections.swarm.aws.plugins.module_utils._core.reconcile import Pass
-from ansible_collections.swarm.aws.plugins.module_utils.adapters.control_plane import Keeper
+from ansible_collections.swarm.aws.plugins.module_utils.adapters.control_plane import ControlPlane
 from ansible_collections.swarm.aws.runtime.swarm_agent.log import Log
 from ansible_collections.swarm.aws.runtime.swarm_agent.loop import Loop
 from greenlet import GreenletExit, getcurrent, greenlet
@@ -43,7 +43,7 @@ REFUSALS = ("ThrottlingException", "ServiceUnavailable (503)", "InternalError (5
 Result = TypeVar("Result")
 
 
-class SimKeeper(Keeper):
+class SimKeeper(ControlPlane):
     """The real keeper: only what it makes of the host, the adapters, is replaced."""
 
     def __init__(self, agent: Agent) -> None:

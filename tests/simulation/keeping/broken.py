@@ -98,12 +98,12 @@ def hooks_are_never_answered(patch: pytest.MonkeyPatch) -> None:
 
 def resolvers_are_not_waited_for(patch: pytest.MonkeyPatch) -> None:
     """A node is drained as soon as its address is not in the record any more."""
-    patch.setattr(node_removal.Leaving, "_remembered", lambda self, instance, node, interruption: 0.0)
+    patch.setattr(node_removal.NodeRemoval, "_remembered", lambda self, instance, node, interruption: 0.0)
 
 
 def load_balancers_are_not_waited_for(patch: pytest.MonkeyPatch) -> None:
     """A node is drained whatever a target group sends to it."""
-    patch.setattr(node_removal.Leaving, "_balanced", lambda self, instance: iter(()))
+    patch.setattr(node_removal.NodeRemoval, "_balanced", lambda self, instance: iter(()))
 
 
 def strangers_are_deregistered(patch: pytest.MonkeyPatch) -> None:
@@ -131,7 +131,7 @@ def name_servers_are_not_waited_for(patch: pytest.MonkeyPatch) -> None:
 
 def drains_at_once(patch: pytest.MonkeyPatch) -> None:
     """Tasks are stopped before there are others."""
-    patch.setattr(node_removal.Leaving, "_replaced", lambda self, instance, node, interruption: True)
+    patch.setattr(node_removal.NodeRemoval, "_replaced", lambda self, instance, node, interruption: True)
 
 
 def no_interlock(patch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,7 @@ from ansible_collections.swarm.aws.plugins.module_utils._core import actions as 
 from ansible_collections.swarm.aws.plugins.module_utils._core import interruptions, node_labels
 from ansible_collections.swarm.aws.plugins.module_utils._core.cluster import Record
 from ansible_collections.swarm.aws.plugins.module_utils._core.events import SPOT_NOTICE
-from ansible_collections.swarm.aws.plugins.module_utils._core.join.cluster_record import CLAIMED, Truth
+from ansible_collections.swarm.aws.plugins.module_utils._core.join.cluster_record import CLAIMED, ClusterRecord
 
 from tests.simulation.bucket import TRUTH
 
@@ -238,7 +238,7 @@ def outage(world: World) -> None:
 
 def roll_back_record(world: World) -> None:
     """Somebody puts an earlier version of the cluster's record back, or the claim that it began with."""
-    first = Truth(CLAIMED, "i-elsewhere", "", 1)
+    first = ClusterRecord(CLAIMED, "i-elsewhere", "", 1)
     world.bucket.restore(TRUTH, world.rng.choice((first, *world.bucket.history[TRUTH])))
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from ansible_collections.swarm.aws.plugins.module_utils._core import interruptions, node_labels, target_groups
 from ansible_collections.swarm.aws.plugins.module_utils._core.cluster import Node, Record
-from ansible_collections.swarm.aws.plugins.module_utils._core.join.cluster_record import Truth
+from ansible_collections.swarm.aws.plugins.module_utils._core.join.cluster_record import ClusterRecord
 from ansible_collections.swarm.aws.plugins.module_utils._core.join.ports import ROLES, Token
 from ansible_collections.swarm.aws.plugins.module_utils._core.node_matching import INSTANCE_LABEL
 from ansible_collections.swarm.aws.plugins.module_utils._core.reconcile import Pass
@@ -57,7 +57,7 @@ class Invariants:
 
     def bucket(self, key: str, value: Any) -> None:
         """I1: one cluster ID, in the truth and with the tokens."""
-        found = value.cluster_id if isinstance(value, (Truth, Token)) else None
+        found = value.cluster_id if isinstance(value, (ClusterRecord, Token)) else None
         if self._published is None:
             self._published = found
         elif found not in (None, self._published):
@@ -257,7 +257,7 @@ class Invariants:
             if stored is None or stored.value.secret != swarm.token(role):
                 return f"the published {role} token is not the swarm's"
         truth = world.bucket.get(TRUTH)
-        if truth is None or not isinstance(truth.value, Truth) or truth.value.cluster_id != swarm.id:
+        if truth is None or not isinstance(truth.value, ClusterRecord) or truth.value.cluster_id != swarm.id:
             return f"I1: the bucket has {truth} as the cluster's record"
         wanted = world.serving()
         if not world.record_is_foreign and wanted and world.zone.record.addresses != wanted:

@@ -11,7 +11,7 @@ from ansible_collections.swarm.aws.plugins.module_utils._core import actions as 
 from ansible_collections.swarm.aws.plugins.module_utils._core.cluster import Instance, Node, Record, Service
 from ansible_collections.swarm.aws.plugins.module_utils._core.dns_propagation import Propagation
 from ansible_collections.swarm.aws.plugins.module_utils._core.errors import Unavailable
-from ansible_collections.swarm.aws.plugins.module_utils._core.join.cluster_record import Memory, Truth
+from ansible_collections.swarm.aws.plugins.module_utils._core.join.cluster_record import ClusterRecord, Memory
 from ansible_collections.swarm.aws.plugins.module_utils._core.join.ports import ROLES, Outcome
 from ansible_collections.swarm.aws.plugins.module_utils._core.policy import Dns
 from ansible_collections.swarm.aws.plugins.module_utils._core.registry_credentials import Grant, Registry
@@ -52,7 +52,7 @@ class SimSwarm:
 
         return self._ask("tell its swarm", question)
 
-    def remember(self, record: Truth) -> None:
+    def remember(self, record: ClusterRecord) -> None:
         self._decide("remember the cluster's record", lambda: setattr(self._swarm, "remembered", record))
 
     def here(self) -> str | None:

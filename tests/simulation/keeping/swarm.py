@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from ansible_collections.swarm.aws.plugins.module_utils._core import cluster
 from ansible_collections.swarm.aws.plugins.module_utils._core.errors import Unavailable
-from ansible_collections.swarm.aws.plugins.module_utils._core.join.cluster_record import Truth
+from ansible_collections.swarm.aws.plugins.module_utils._core.join.cluster_record import ClusterRecord
 from ansible_collections.swarm.aws.plugins.module_utils._core.node_matching import INSTANCE_LABEL
 
 from .cloud import Machine
@@ -57,7 +57,7 @@ class Swarm:
         self.id = identifier
         self.epoch = 0
         # The cluster's record as its leader had it remember.
-        self.remembered: Truth | None = None
+        self.remembered: ClusterRecord | None = None
         self.members: dict[str, Member] = {}
         # Who leads, as those see it who hear them: more than one only while a partition is young.
         self.leader: Member | None = None

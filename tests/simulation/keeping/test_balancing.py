@@ -181,7 +181,7 @@ def test_fault_12_users_notice_a_hard_kill_no_longer_than_the_load_balancer_does
 
 
 def test_clients_notice_a_node_that_is_drained_too_early(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(node_removal.Leaving, "_balanced", lambda self, instance: iter(()))
+    monkeypatch.setattr(node_removal.NodeRemoval, "_balanced", lambda self, instance: iter(()))
     monkeypatch.setattr(Invariants, "_unbalanced", lambda self, agent, member: None)
     with balanced(delay=30.0) as world:
         _client(world)

@@ -15,7 +15,7 @@ from unittest.mock import patch
 import boto3
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible_collections.swarm.aws.plugins.module_utils.aws import waiters
-from ansible_collections.swarm.aws.plugins.module_utils.aws.aws_session import Aws
+from ansible_collections.swarm.aws.plugins.module_utils.aws.aws_session import AwsSession
 from ansible_collections.swarm.aws.plugins.module_utils.aws.changes import Changes
 from botocore.awsrequest import AWSResponse
 from moto import mock_aws
@@ -46,7 +46,7 @@ class Account:
         self.reads: list[str] = []
         self.writes: list[str] = []
         self._killed_after: int | None = None
-        self.aws = Aws(_session())
+        self.aws = AwsSession(_session())
 
     @property
     def scaling(self) -> LabAutoScaling:
@@ -112,7 +112,7 @@ class Account:
         assert not validated.error_messages, validated.error_messages
         changes = Changes(check)
         # Clients of its own, as a module's process has. One that was made before a recording would not be recorded.
-        result = work(Aws(_session()), validated.validated_parameters, changes)
+        result = work(AwsSession(_session()), validated.validated_parameters, changes)
         return {**changes.result(), **result}
 
     def _note(self, model: Any, **_: Any) -> None:

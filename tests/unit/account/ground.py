@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ansible_collections.swarm.aws.plugins.module_utils.aws import tags
-from ansible_collections.swarm.aws.plugins.module_utils.aws.aws_session import Aws
+from ansible_collections.swarm.aws.plugins.module_utils.aws.aws_session import AwsSession
 
 from tests.unit.account.account import REGION
 from tests.unit.account.cases.case import CLUSTER, TAGS
@@ -32,7 +32,7 @@ def tagged(kind: str, name: str, **more: str) -> list[dict[str, Any]]:
     return tags.specification(kind, {**own, **{f"swarm.aws/{key}": value for key, value in more.items()}})
 
 
-def network(aws: Aws) -> Network:
+def network(aws: AwsSession) -> Network:
     """A VPC with a public and a private subnet in each zone, a NAT gateway, routes and security groups."""
     ec2 = aws.ec2
     vpc = ec2.create_vpc(CidrBlock="10.20.0.0/16", TagSpecifications=tagged("vpc", CLUSTER))["Vpc"]["VpcId"]
@@ -72,25 +72,25 @@ def network(aws: Aws) -> Network:
     return Network(vpc, public, private, groups)
 
 
-def vpc_of(aws: Aws) -> str:
+def vpc_of(aws: AwsSession) -> str:
     """The cluster's VPC."""
     return str(aws.ec2.describe_vpcs(Filters=OURS)["Vpcs"][0]["VpcId"])
 
 
-def subnet_of(aws: Aws, name: str) -> str:
+def subnet_of(aws: AwsSession, name: str) -> str:
     """A subnet by its name without the cluster's."""
     filters = [*OURS, {"Name": "tag:Name", "Values": [f"{CLUSTER}-{name}"]}]
     return str(aws.ec2.describe_subnets(Filters=filters)["Subnets"][0]["SubnetId"])
 
 
-def group_of(aws: Aws, name: str) -> dict[str, Any]:
+def group_of(aws: AwsSession, name: str) -> dict[str, Any]:
     """A security group by its name."""
     found: dict[str, Any] = aws.ec2.describe_security_groups(Filters=[{"Name": "group-name", "Values": [name]}])
     group: dict[str, Any] = found["SecurityGroups"][0]
     return group
 
 
-def _subnet(aws: Aws, vpc: str, zone: str, number: int, name: str, **more: str) -> str:
+def _subnet(aws: AwsSession, vpc: str, zone: str, number: int, name: str, **more: str) -> str:
     made = aws.ec2.create_subnet(
         VpcId=vpc,
         AvailabilityZone=zone,
@@ -100,7 +100,7 @@ def _subnet(aws: Aws, vpc: str, zone: str, number: int, name: str, **more: str) 
     return str(made["Subnet"]["SubnetId"])
 
 
-def _table(aws: Aws, vpc: str, name: str, subnets: list[str], **target: str) -> str:
+def _table(aws: AwsSession, vpc: str, name: str, subnets: list[str], **target: str) -> str:
     made = aws.ec2.create_route_table(VpcId=vpc, TagSpecifications=tagged("route-table", name))
     table = str(made["RouteTable"]["RouteTableId"])
     aws.ec2.create_route(RouteTableId=table, DestinationCidrBlock="0.0.0.0/0", **target)
@@ -109,7 +109,7 @@ def _table(aws: Aws, vpc: str, name: str, subnets: list[str], **target: str) -> 
     return table
 
 
-def _group(aws: Aws, vpc: str, name: str) -> str:
+def _group(aws: AwsSession, vpc: str, name: str) -> str:
     made = aws.ec2.create_security_group(
         GroupName=name, Description=name, VpcId=vpc, TagSpecifications=tagged("security-group", name)
     )

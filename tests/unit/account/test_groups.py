@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from ansible_collections.swarm.aws.plugins.module_utils._core import metrics
 from ansible_collections.swarm.aws.plugins.module_utils._core.upgrade_marker import TAG
-from ansible_collections.swarm.aws.plugins.module_utils.aws.aws_session import Aws
+from ansible_collections.swarm.aws.plugins.module_utils.aws.aws_session import AwsSession
 from ansible_collections.swarm.aws.plugins.module_utils.aws.provision_error import ProvisionError
 
 from tests.unit.account.account import account
@@ -105,7 +105,7 @@ def test_a_group_that_is_being_deleted_is_waited_for_by_the_operator() -> None:
             CASE.run(world, told)
 
 
-def desired(aws: Aws) -> int:
+def desired(aws: AwsSession) -> int:
     group = aws.autoscaling.describe_auto_scaling_groups(AutoScalingGroupNames=[WORKER])["AutoScalingGroups"][0]
     size: int = group["DesiredCapacity"]
     return size

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 from ansible_collections.swarm.aws.plugins.module_utils.account.resources.model import Resource, batches, staying
-from ansible_collections.swarm.aws.plugins.module_utils.aws.aws_session import Aws
+from ansible_collections.swarm.aws.plugins.module_utils.aws.aws_session import AwsSession
 from ansible_collections.swarm.aws.plugins.module_utils.aws.provision_error import ProvisionError
 from botocore.exceptions import ClientError
 from hypothesis import given
@@ -58,7 +58,7 @@ def fill(world: Account, zone: str) -> None:
     aws.iam.attach_role_policy(RoleName=f"{CLUSTER}-worker", PolicyArn=THEIRS)
 
 
-def close(aws: Aws, name: str) -> None:
+def close(aws: AwsSession, name: str) -> None:
     """Take all rules of a security group away."""
     group = group_of(aws, name)
     aws.ec2.revoke_security_group_ingress(GroupId=group["GroupId"], IpPermissions=group["IpPermissions"])

@@ -9,7 +9,7 @@ from typing import Any
 from ansible_collections.swarm.aws.plugins.module_utils._core.names import resource_names
 from ansible_collections.swarm.aws.plugins.module_utils.account.resources import destroy as destroying
 from ansible_collections.swarm.aws.plugins.module_utils.aws import tags
-from ansible_collections.swarm.aws.plugins.module_utils.aws.aws_session import Aws
+from ansible_collections.swarm.aws.plugins.module_utils.aws.aws_session import AwsSession
 from ansible_collections.swarm.aws.plugins.modules import cluster_destroy, cluster_resources_info
 
 from tests.unit.account.account import ACCOUNT_ID, REGION, Account
@@ -45,7 +45,7 @@ def build(account: Account) -> None:
     account.aws.logs.create_log_group(logGroupName=f"/swarm/{CLUSTER}", tags={"swarm.aws/cluster": CLUSTER})
 
 
-def events(aws: Aws) -> None:
+def events(aws: AwsSession) -> None:
     """The queues, and the rule, which has no tags."""
     for name in (QUEUE, f"{QUEUE}-dead"):
         aws.sqs.create_queue(QueueName=name, tags={"swarm.aws/cluster": CLUSTER})
@@ -54,7 +54,7 @@ def events(aws: Aws) -> None:
     aws.events.put_targets(Rule=QUEUE, Targets=[target])
 
 
-def roles(aws: Aws) -> None:
+def roles(aws: AwsSession) -> None:
     """The IAM roles with their policies and instance profiles."""
     for name in (f"{CLUSTER}-manager", f"{CLUSTER}-worker"):
         aws.iam.create_role(RoleName=name, AssumeRolePolicyDocument=TRUST, Tags=TAG)
@@ -76,7 +76,7 @@ def discovery(account: Account) -> None:
     put(aws, "agent/0.pyz", b"")
 
 
-def publish(aws: Aws, zone: str, owner: str = OWNER) -> None:
+def publish(aws: AwsSession, zone: str, owner: str = OWNER) -> None:
     """What an agent writes into the hosted zone."""
     sets = [
         {"Name": RECORD, "Type": "A", "TTL": 60, "ResourceRecords": [{"Value": "198.51.100.7"}]},
@@ -94,13 +94,13 @@ def register(account: Account) -> str:
     return str(service)
 
 
-def zone(aws: Aws) -> str:
+def zone(aws: AwsSession) -> str:
     """A hosted zone, which is the user's."""
     made = aws.route53.create_hosted_zone(Name="swarm.test", CallerReference="1")["HostedZone"]["Id"]
     return made.rsplit("/", 1)[-1]
 
 
-def put(aws: Aws, key: str, *bodies: bytes) -> None:
+def put(aws: AwsSession, key: str, *bodies: bytes) -> None:
     """Versions of an object."""
     for body in bodies:
         aws.s3.put_object(Bucket=BUCKET, Key=key, Body=body)
@@ -132,7 +132,7 @@ def configuration(**more: Any) -> dict[str, Any]:
     }
 
 
-def endpoint(aws: Aws) -> str:
+def endpoint(aws: AwsSession) -> str:
     """An interface endpoint, such as stands beside a NAT gateway when the way from one to the other was cut."""
     made = aws.ec2.create_vpc_endpoint(
         VpcEndpointType="Interface",

@@ -12,7 +12,7 @@ from ansible_collections.swarm.aws.plugins.module_utils._core.cluster import Rec
 from ansible_collections.swarm.aws.plugins.module_utils._core.errors import Unavailable
 from ansible_collections.swarm.aws.plugins.module_utils._core.policy import Dns
 from ansible_collections.swarm.aws.plugins.module_utils.adapters import aws as adapter
-from ansible_collections.swarm.aws.plugins.module_utils.adapters.autoscaling import Fleet
+from ansible_collections.swarm.aws.plugins.module_utils.adapters.autoscaling import AutoScalingGroups
 from ansible_collections.swarm.aws.plugins.module_utils.adapters.aws import Aws
 from ansible_collections.swarm.aws.plugins.module_utils.adapters.event_queue import Queue
 from ansible_collections.swarm.aws.plugins.module_utils.adapters.load_balancing import TargetGroups
@@ -55,7 +55,7 @@ def test_fault_45_aws_dates_every_answer_also_a_refusal(aws, monkeypatch, status
 
 @pytest.fixture
 def fleet(aws, group):
-    return Fleet(aws, "example", lambda: 0)
+    return AutoScalingGroups(aws, "example", lambda: 0)
 
 
 @pytest.fixture
@@ -161,13 +161,13 @@ def test_a_group_is_being_upgraded_while_its_tag_says_what_is_usual(aws, fleet, 
 
 @pytest.mark.fault(29)
 def test_fault_29_whose_an_instance_is_is_told_by_its_tags(aws, fleet):
-    others = Fleet(aws, "other", lambda: 0)
+    others = AutoScalingGroups(aws, "other", lambda: 0)
     assert fleet.owner(others.instances()[0].id)["swarm.aws/cluster"] == "other"
     assert fleet.owner("i-0123456789abcdef0") is None
 
 
 def test_an_instance_that_its_group_has_let_go_is_not_ended_again(aws, monkeypatch):
-    fleet, client = Fleet(aws, "example", lambda: 0), aws.client("autoscaling")
+    fleet, client = AutoScalingGroups(aws, "example", lambda: 0), aws.client("autoscaling")
     message = "Instance Id not found - No managed instance found for instance ID: i-1"
     monkeypatch.setattr(client, "terminate_instance_in_auto_scaling_group", _refusing(message))
     assert not fleet.terminate("i-1", replace=True)
@@ -184,7 +184,7 @@ def _refusing(message):
 
 
 def test_a_lifecycle_action_of_nobody_is_no_error_and_another_mistake_is(aws, monkeypatch):
-    fleet, client = Fleet(aws, "example", lambda: 7), aws.client("autoscaling")
+    fleet, client = AutoScalingGroups(aws, "example", lambda: 7), aws.client("autoscaling")
     sent = []
     for call in ("complete_lifecycle_action", "record_lifecycle_action_heartbeat"):
         monkeypatch.setattr(client, call, lambda **arguments: sent.append(arguments))

@@ -13,7 +13,7 @@ from ansible_collections.swarm.aws.plugins.module_utils._core.dns import BOTH
 from ansible_collections.swarm.aws.plugins.module_utils._core.errors import Unavailable
 from ansible_collections.swarm.aws.plugins.module_utils._core.policy import Dns
 from ansible_collections.swarm.aws.plugins.module_utils.adapters.aws import Aws
-from ansible_collections.swarm.aws.plugins.module_utils.adapters.cloud_map import Service
+from ansible_collections.swarm.aws.plugins.module_utils.adapters.cloud_map import CloudMapRecords
 from ansible_collections.swarm.aws.plugins.module_utils.adapters.records import Records
 
 from lab.aws import cloud_map
@@ -43,9 +43,9 @@ class Bench:
         self.wanted = Dns("", "www.cloud.test", 10, ipv6="AAAA" in kinds, service_id=made["Id"])
         self.records = self.another()
 
-    def another(self) -> Service:
+    def another(self) -> CloudMapRecords:
         """An agent that knows nothing of what was asked for before."""
-        return Service(Aws(REGION), lambda: self.now, lambda: tuple(self.fleet.values()))
+        return CloudMapRecords(Aws(REGION), lambda: self.now, lambda: tuple(self.fleet.values()))
 
     def read(self) -> Record:
         return self.records.read(self.wanted)

@@ -14,13 +14,16 @@ from typing import Any
 import pytest
 from ansible_collections.swarm.aws.plugins.module_utils._core.cluster import Node, Service
 from ansible_collections.swarm.aws.plugins.module_utils._core.errors import SwarmError, Unavailable
-from ansible_collections.swarm.aws.plugins.module_utils._core.join.cluster_record import InvalidTruth, Truth
+from ansible_collections.swarm.aws.plugins.module_utils._core.join.cluster_record import (
+    ClusterRecord,
+    InvalidClusterRecord,
+)
 from ansible_collections.swarm.aws.plugins.module_utils._core.observation import Observer
 from ansible_collections.swarm.aws.plugins.module_utils._core.policy import Dns
 from ansible_collections.swarm.aws.plugins.module_utils._core.quorum import Quorum
 from ansible_collections.swarm.aws.plugins.module_utils._core.registry_credentials import Registry
 from ansible_collections.swarm.aws.plugins.module_utils.adapters import metadata
-from ansible_collections.swarm.aws.plugins.module_utils.adapters.autoscaling import Fleet
+from ansible_collections.swarm.aws.plugins.module_utils.adapters.autoscaling import AutoScalingGroups
 from ansible_collections.swarm.aws.plugins.module_utils.adapters.aws import Aws
 from ansible_collections.swarm.aws.plugins.module_utils.adapters.backup_store import Backups
 from ansible_collections.swarm.aws.plugins.module_utils.adapters.certificate import expiry, subject
@@ -83,7 +86,7 @@ TASKS = [
     }
     for state in ("running", "pending", "failed")
 ]
-RECORD = Truth("formed", "i-1", "", 2, "swarm").line()
+RECORD = ClusterRecord("formed", "i-1", "", 2, "swarm").line()
 LABELS = {"swarm.aws.epoch": "1", "swarm.aws.cluster-record": RECORD, "swarm.aws.made-by": "x"}
 INFO = {
     "Swarm": {
@@ -239,7 +242,7 @@ def test_a_service_that_cannot_be_read_is_left_out_and_named() -> None:
     swarm = swarm_of(nodes=[NODE], services=[bad, SERVICE], tasks=TASKS)
     world = type("World", (), {"swarm": swarm, "peers": None, "lock": None, "balancing": None})()
     world.tokens = type("Tokens", (), {"published": lambda _: None, "stale": lambda _: ()})()
-    world.scaling = Fleet(HostileAws(ANSWERS), "example", lambda: 0.0)
+    world.scaling = AutoScalingGroups(HostileAws(ANSWERS), "example", lambda: 0.0)
     observer = Observer(world, lambda: 1000.0)
     policy = type("Wanted", (), {"dns": None, "target_groups": (), "autolock": False})()
     observed = observer.observe(policy)
@@ -288,7 +291,7 @@ def _ask(question: Any, documented: type[SwarmError] = Unavailable) -> None:
 def test_any_answer_of_aws_is_read_or_unavailable(data: st.DataObject) -> None:
     call = data.draw(st.sampled_from(sorted(ANSWERS)))
     aws = HostileAws({**ANSWERS, call: data.draw(hostile.spoiled(ANSWERS[call]))})
-    fleet = Fleet(aws, "example", lambda: 1000.0)
+    fleet = AutoScalingGroups(aws, "example", lambda: 1000.0)
     instances, queue = Ec2Instances(aws, "example"), Queue(aws, "events")
     for question in (
         fleet.instances,
@@ -326,7 +329,7 @@ def test_any_object_in_the_bucket_is_read_or_as_good_as_none(text: str) -> None:
     aws = HostileAws({"get_object": {"ETag": "e"}})
     aws.get_object = lambda **_: {"Body": io.BytesIO(body), "ETag": "e"}  # type: ignore[attr-defined]
     store = S3Store(aws, "bucket")
-    _ask(store.read, InvalidTruth)
+    _ask(store.read, InvalidClusterRecord)
     assert isinstance(store.status(), dict)
     token, nodes = store.read_token("worker"), store.read_nodes("swarm")
     assert token is not None and isinstance(token.value.secret, str)

@@ -9,15 +9,15 @@ from types import SimpleNamespace
 import pytest
 from ansible_collections.swarm.aws.plugins.module_utils._core.errors import SwarmError
 from ansible_collections.swarm.aws.plugins.module_utils._core.policy import PolicyError
-from ansible_collections.swarm.aws.plugins.module_utils.adapters.control_plane import Keeper
+from ansible_collections.swarm.aws.plugins.module_utils.adapters.control_plane import ControlPlane
 
 pytestmark = pytest.mark.fault(41)
 GOOD = json.dumps({"cluster": "example", "groups": {"manager": {"role": "manager"}}}).encode()
 
 
-def keeper(folder: Path, content: bytes) -> Keeper:
+def keeper(folder: Path, content: bytes) -> ControlPlane:
     """A keeper of a cluster whose bucket has that policy."""
-    made = Keeper.__new__(Keeper)
+    made = ControlPlane.__new__(ControlPlane)
     made._cluster, made._bucket, made._last_policy = "example", "bucket", folder / "policy.json"
     made._aws = SimpleNamespace(region="eu-west-1")  # type: ignore[assignment]
 

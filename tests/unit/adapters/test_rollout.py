@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 from ansible_collections.swarm.aws.plugins.module_utils._core.cluster import ScalingGroup, Service
 from ansible_collections.swarm.aws.plugins.module_utils._core.errors import SwarmError, Unavailable
-from ansible_collections.swarm.aws.plugins.module_utils.adapters.autoscaling import Fleet
+from ansible_collections.swarm.aws.plugins.module_utils.adapters.autoscaling import AutoScalingGroups
 from ansible_collections.swarm.aws.plugins.module_utils.adapters.aws import Aws
 from ansible_collections.swarm.aws.plugins.modules import node_rollout, service_rebalance
 
@@ -241,7 +241,7 @@ def test_groups_are_read_with_their_template_and_what_is_usual(monkeypatch):
     aws = Aws("eu-west-1")
     pages = SimpleNamespace(paginate=lambda **_: [{"AutoScalingGroups": [plain, mixed]}])
     monkeypatch.setattr(aws, "client", lambda service: SimpleNamespace(get_paginator=lambda name: pages))
-    assert Fleet(aws, "example", lambda: 0.0).groups() == (
+    assert AutoScalingGroups(aws, "example", lambda: 0.0).groups() == (
         ScalingGroup("example-spot", "spot", 1, 4, 4, 0, "8"),
         ScalingGroup("example-worker", "worker", 1, 4, 4, 0, "7", usual=3),
     )

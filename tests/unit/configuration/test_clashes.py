@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from ansible_collections.swarm.aws.plugins.module_utils._core.names import resource_names
 from ansible_collections.swarm.aws.plugins.module_utils.account.name_clashes import clashes
-from ansible_collections.swarm.aws.plugins.module_utils.aws.aws_session import Aws
+from ansible_collections.swarm.aws.plugins.module_utils.aws.aws_session import AwsSession
 from ansible_collections.swarm.aws.plugins.module_utils.aws.tags import specification, to_list
 
 from tests.unit.account.account import ACCOUNT_ID, REGION, Account, account
@@ -31,23 +31,23 @@ PROD = {
 }
 
 
-def key(aws: Aws, tags: dict[str, str]) -> None:
+def key(aws: AwsSession, tags: dict[str, str]) -> None:
     tag_list = [{"TagKey": name, "TagValue": value} for name, value in tags.items()]
     made = aws.kms.create_key(Tags=tag_list)["KeyMetadata"]["KeyId"]
     aws.kms.create_alias(AliasName="alias/prod-swarm", TargetKeyId=made)
 
 
-def bucket(aws: Aws, tags: dict[str, str]) -> None:
+def bucket(aws: AwsSession, tags: dict[str, str]) -> None:
     name = PROD["names"]["bucket"]
     aws.s3.create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": REGION})
     aws.s3.put_bucket_tagging(Bucket=name, Tagging={"TagSet": to_list(tags)})
 
 
-def queue(aws: Aws, tags: dict[str, str]) -> None:
+def queue(aws: AwsSession, tags: dict[str, str]) -> None:
     aws.sqs.create_queue(QueueName="prod-events", tags=tags, Attributes={"Policy": json.dumps(POLICY)})
 
 
-def template(aws: Aws, tags: dict[str, str]) -> None:
+def template(aws: AwsSession, tags: dict[str, str]) -> None:
     aws.ec2.create_launch_template(
         LaunchTemplateName="prod-eu-manager",
         LaunchTemplateData={"InstanceType": "t3.small"},
@@ -55,7 +55,7 @@ def template(aws: Aws, tags: dict[str, str]) -> None:
     )
 
 
-def group(aws: Aws, tags: dict[str, str]) -> None:
+def group(aws: AwsSession, tags: dict[str, str]) -> None:
     template(aws, {"swarm.aws/cluster": "prod"})
     vpc = aws.ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
     subnet = aws.ec2.create_subnet(VpcId=vpc, CidrBlock="10.0.0.0/24")["Subnet"]["SubnetId"]
@@ -69,7 +69,7 @@ def group(aws: Aws, tags: dict[str, str]) -> None:
     )
 
 
-MADE: dict[str, Callable[[Aws, dict[str, str]], object]] = {
+MADE: dict[str, Callable[[AwsSession, dict[str, str]], object]] = {
     "IAM role prod-manager": lambda aws, tags: aws.iam.create_role(
         RoleName="prod-manager", AssumeRolePolicyDocument="{}", Tags=to_list(tags)
     ),

@@ -11,8 +11,8 @@ from ansible_collections.swarm.aws.plugins.module_utils._core.join.cluster_recor
     CLAIMED,
     FORMED,
     RESTORING,
+    ClusterRecord,
     Published,
-    Truth,
 )
 from ansible_collections.swarm.aws.plugins.module_utils._core.plan import decide, plan
 from ansible_collections.swarm.aws.plugins.module_utils._core.record_authority import judge
@@ -22,28 +22,28 @@ from .world import POLICY, SWARM_ID, ModelWorld, gone, instance, node, observed,
 THREE = [instance(number) for number in (1, 2, 3)]
 NODES = [node(number, leader=number == 1) for number in (1, 2, 3)]
 # The swarm's own memory: it was formed, and brought back once.
-KNOWN = Truth(FORMED, "i-001", "", 6, SWARM_ID, {"manager": 1}, ("before",))
+KNOWN = ClusterRecord(FORMED, "i-001", "", 6, SWARM_ID, {"manager": 1}, ("before",))
 MISSING = Published(None, None)
 NOW = 1_000_000.0
 
 
-def seen(published: Published | None, remembered: Truth | None = KNOWN, **more):
+def seen(published: Published | None, remembered: ClusterRecord | None = KNOWN, **more):
     cluster = observed(THREE, NODES, record(1, 2, 3))
     return replace(cluster, published=published, remembered=remembered, epoch=1, **more)
 
 
-def stored(truth: Truth) -> Published:
+def stored(truth: ClusterRecord) -> Published:
     return Published(truth, "v1")
 
 
 OLDER = {
     "missing": MISSING,
     "unreadable": Published(None, "v1", "cluster.json is not JSON."),
-    "the first claim": stored(Truth(CLAIMED, "i-009", "", 1)),
-    "a newer claim": stored(Truth(CLAIMED, "i-009", "", 9)),
-    "formed before the restore": stored(Truth(FORMED, "i-001", "", 2, SWARM_ID)),
-    "the restore of before": stored(Truth(RESTORING, "i-001", "", 5, SWARM_ID, {}, ())),
-    "another swarm from before": stored(Truth(FORMED, "i-001", "", 2, "before")),
+    "the first claim": stored(ClusterRecord(CLAIMED, "i-009", "", 1)),
+    "a newer claim": stored(ClusterRecord(CLAIMED, "i-009", "", 9)),
+    "formed before the restore": stored(ClusterRecord(FORMED, "i-001", "", 2, SWARM_ID)),
+    "the restore of before": stored(ClusterRecord(RESTORING, "i-001", "", 5, SWARM_ID, {}, ())),
+    "another swarm from before": stored(ClusterRecord(FORMED, "i-001", "", 2, "before")),
 }
 
 
@@ -68,7 +68,7 @@ def test_what_the_bucket_has_lost_is_published_again(published):
 def test_a_record_that_changed_meanwhile_is_not_written_over():
     world = ModelWorld(seen(MISSING))
     action = judge(world.observe()).action
-    world.bucket = stored(Truth(RESTORING, "i-002", "", 9))
+    world.bucket = stored(ClusterRecord(RESTORING, "i-002", "", 9))
     with pytest.raises(Refused, match="has changed in the meantime"):
         world.do(action)
 
@@ -83,7 +83,10 @@ def test_without_a_quorum_nothing_is_published():
 @pytest.mark.fault(39)
 @pytest.mark.parametrize(
     "found",
-    [Truth(FORMED, "i-009", "", 7, "other", {"manager": 1}), Truth(RESTORING, "i-009", "", 2, None, {"manager": 2})],
+    [
+        ClusterRecord(FORMED, "i-009", "", 7, "other", {"manager": 1}),
+        ClusterRecord(RESTORING, "i-009", "", 2, None, {"manager": 2}),
+    ],
 )
 def test_a_newer_record_of_another_swarm_is_told_and_left_alone(found):
     authority = judge(seen(stored(found)))
@@ -97,14 +100,14 @@ def test_a_newer_record_of_another_swarm_is_told_and_left_alone(found):
 @pytest.mark.fault(42)
 def test_the_record_is_kept_while_the_bucket_does_not_answer_or_names_another_swarm():
     dead = [*NODES[:2], replace(NODES[2], state="down", reachable=False)]
-    for published in (None, MISSING, stored(Truth(FORMED, "i-009", "", 9, "other", {"manager": 1}))):
+    for published in (None, MISSING, stored(ClusterRecord(FORMED, "i-009", "", 9, "other", {"manager": 1}))):
         cluster = replace(seen(published), instances=(*THREE[:2], gone(3)), nodes=tuple(dead))
         kinds = [type(action).__name__ for action in plan(cluster, POLICY, NOW)]
         assert "SyncRecord" in kinds and "Demote" in kinds
 
 
 def test_what_was_published_is_remembered_but_not_in_a_swarm_that_was_restored_without_it():
-    after = Truth(FORMED, "i-001", "", 8, SWARM_ID, {"manager": 2})
+    after = ClusterRecord(FORMED, "i-001", "", 8, SWARM_ID, {"manager": 2})
     assert (
         judge(
             seen(

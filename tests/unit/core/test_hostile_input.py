@@ -21,10 +21,13 @@ from ansible_collections.swarm.aws.plugins.module_utils._core import (
 from ansible_collections.swarm.aws.plugins.module_utils._core.actions import NoteFact, SetLabels
 from ansible_collections.swarm.aws.plugins.module_utils._core.backup_schedule import BackupError, Manifest
 from ansible_collections.swarm.aws.plugins.module_utils._core.cluster import Service
-from ansible_collections.swarm.aws.plugins.module_utils._core.join.cluster_record import InvalidTruth, Truth
+from ansible_collections.swarm.aws.plugins.module_utils._core.join.cluster_record import (
+    ClusterRecord,
+    InvalidClusterRecord,
+)
 from ansible_collections.swarm.aws.plugins.module_utils._core.parsing import DEEPEST, decoded, number, whole
 from ansible_collections.swarm.aws.plugins.module_utils._core.policy import Policy, PolicyError
-from ansible_collections.swarm.aws.plugins.module_utils._core.upgrade_marker import TAG, Usual
+from ansible_collections.swarm.aws.plugins.module_utils._core.upgrade_marker import TAG, UpgradeMarker
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -47,7 +50,11 @@ HEALTH = {
         "affectedEntities": [{"entityValue": "i-001"}],
     },
 }
-RECORD = {**json.loads(Truth("formed", "i-1", "", 2, "swarm").line()), "epochs": {"worker": 1}, "former": ["old"]}
+RECORD = {
+    **json.loads(ClusterRecord("formed", "i-1", "", 2, "swarm").line()),
+    "epochs": {"worker": 1},
+    "former": ["old"],
+}
 WANTED = {
     "cluster": "example",
     "groups": {
@@ -124,11 +131,11 @@ def test_any_time_in_a_message_is_a_deadline_or_none(moment: str) -> None:
 @given(hostile.encoded(RECORD))
 def test_any_cluster_record_is_one_or_invalid(text: str) -> None:
     try:
-        truth = Truth.decode(text.encode(errors="surrogatepass"))
-    except InvalidTruth as error:
+        truth = ClusterRecord.decode(text.encode(errors="surrogatepass"))
+    except InvalidClusterRecord as error:
         str(error).encode()
         return
-    assert Truth.decode(truth.encode()) == truth
+    assert ClusterRecord.decode(truth.encode()) == truth
     assert truth.after(truth).rank == truth.rank
     assert truth.restored("another", ("worker",)).former
 
@@ -230,7 +237,7 @@ def test_a_surge_label_with_a_negative_count_is_as_good_as_none() -> None:
 
 @given(numbers, numbers)
 def test_any_size_that_a_tag_remembers_is_read(first: str, second: str) -> None:
-    found = Usual.read({TAG: f"{first} max={second} paused"})
+    found = UpgradeMarker.read({TAG: f"{first} max={second} paused"})
     assert found is None or found.desired >= 0
 
 

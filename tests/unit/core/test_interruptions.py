@@ -18,7 +18,7 @@ from ansible_collections.swarm.aws.plugins.module_utils._core import (
 from ansible_collections.swarm.aws.plugins.module_utils._core.apply import Refused
 from ansible_collections.swarm.aws.plugins.module_utils._core.cluster import Interruption, Service
 from ansible_collections.swarm.aws.plugins.module_utils._core.plan import decide
-from ansible_collections.swarm.aws.plugins.module_utils._core.removal_progress import STAGES, Watch
+from ansible_collections.swarm.aws.plugins.module_utils._core.removal_progress import STAGES, RemovalProgress
 
 from .test_plan import NODES, THREE, kinds, run
 from .world import POLICY, ModelWorld, dead, gone, instance, node, observed, record
@@ -284,7 +284,7 @@ def test_fault_24_without_replacement_two_managers_become_one_and_none_goes_too_
 @pytest.mark.fault(26)
 def test_fault_26_a_watch_tells_the_stages_and_names_what_did_not_stop():
     service = Service("w", "web", stop_seconds=5, replicas=1, healthy={"n004": 1})
-    watch = Watch("n004")
+    watch = RemovalProgress("n004")
     one = worker(**{node_labels.LEAVING: "1000.000"})
     paused = replace(with_labels(one, **{node_labels.PAUSED: "1001.000"}), availability="pause")
     drained = replace(with_labels(paused, **{node_labels.DRAINED: "1010.000"}), availability="drain")
@@ -293,7 +293,7 @@ def test_fault_26_a_watch_tells_the_stages_and_names_what_did_not_stop():
         watch.look([one], [service], 1000),
         watch.look([paused], [service], 1002),
         watch.look([drained], [stopping], 1011),
-        Watch.resume("n004", watch.as_dict()).look([drained], [stopping], 1012),
+        RemovalProgress.resume("n004", watch.as_dict()).look([drained], [stopping], 1012),
         watch.look([drained], [stopping], 1015),
         watch.look([drained], [replace(service, healthy={"n001": 1})], 1016),
         watch.look([], [service], 1018),

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.swarm.aws.plugins.module_utils._core.backup_schedule import BackupError
-from ansible_collections.swarm.aws.plugins.module_utils._core.join.cluster_record import Truth
+from ansible_collections.swarm.aws.plugins.module_utils._core.join.cluster_record import ClusterRecord
 from ansible_collections.swarm.aws.plugins.module_utils._core.restore_choice import (
     BACKUP,
     SURVIVOR,
@@ -17,15 +17,15 @@ from ansible_collections.swarm.aws.plugins.module_utils._core.restore_choice imp
     choose,
 )
 
-TRUTH = Truth("formed", "i-1", "", 3, "swarm")
-CLAIM = Truth("claimed", "i-1", "", 1)
+TRUTH = ClusterRecord("formed", "i-1", "", 3, "swarm")
+CLAIM = ClusterRecord("claimed", "i-1", "", 1)
 NAMES = ["20260102T000000Z-i-01", "20260101T000000Z-i-01"]
 EMPTY, OTHER = Manager("i-2", "inactive"), Manager("i-3", "inactive")
 LEFT = Manager("i-1", "active", "swarm", log="0000-0001.wal")
 WORKS = Manager("i-1", "active", "swarm", works=True, voters=3, reachable=3)
 
 
-def chosen(*managers: Manager, truth: Truth | None = TRUTH, names: list[str] = NAMES, **more: Any) -> Choice:
+def chosen(*managers: Manager, truth: ClusterRecord | None = TRUTH, names: list[str] = NAMES, **more: Any) -> Choice:
     return choose(managers, truth, names, cluster="demo", **more)
 
 
@@ -114,7 +114,9 @@ def refusal(*managers: Manager, **more: Any) -> str:
 
 @pytest.mark.parametrize(("truth", "why"), [(TRUTH, ""), (None, f" {NO_RECORD}"), (CLAIM, f" {NO_RECORD}")])
 @pytest.mark.parametrize(("names", "then"), [(NAMES, FORCED), ([], UNBACKED)])
-def test_a_swarm_that_works_is_told_with_its_quorum(truth: Truth | None, why: str, names: list[str], then: str) -> None:
+def test_a_swarm_that_works_is_told_with_its_quorum(
+    truth: ClusterRecord | None, why: str, names: list[str], then: str
+) -> None:
     assert refusal(EMPTY, WORKS, truth=truth, names=names) == f"{WORKING}{why} {then}"
 
 
@@ -141,7 +143,7 @@ def test_a_survivor_is_enough_without_a_backup() -> None:
 
 
 def test_a_survivor_goes_on_where_it_was_stopped_without_a_record() -> None:
-    truth = Truth("restoring", "i-1", "", 1)
+    truth = ClusterRecord("restoring", "i-1", "", 1)
     choice = chosen(replace(LEFT, begun=True), replace(LEFT, instance="i-2"), truth=truth, names=[])
     assert (choice.instance, choice.source) == ("i-1", SURVIVOR)
 

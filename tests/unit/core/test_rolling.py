@@ -11,7 +11,7 @@ from ansible_collections.swarm.aws.plugins.module_utils._core.cluster import Sca
 from ansible_collections.swarm.aws.plugins.module_utils._core.errors import SwarmError
 from ansible_collections.swarm.aws.plugins.module_utils._core.quorum import Quorum
 from ansible_collections.swarm.aws.plugins.module_utils._core.rolling_update_update import Fleet, Member, Round
-from ansible_collections.swarm.aws.plugins.module_utils._core.upgrade_marker import TAG, Usual
+from ansible_collections.swarm.aws.plugins.module_utils._core.upgrade_marker import TAG, UpgradeMarker
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -234,12 +234,12 @@ def test_a_group_that_is_being_upgraded_is_not_scaled():
 
 
 def test_what_is_usual_is_read_as_it_was_written():
-    assert Usual.read({TAG: Usual(3).write()}) == Usual(3)
-    several = Usual(3, 5, "AZRebalance")
+    assert UpgradeMarker.read({TAG: UpgradeMarker(3).write()}) == UpgradeMarker(3)
+    several = UpgradeMarker(3, 5, "AZRebalance")
     assert several.write() == "3 max=5 paused=AZRebalance"
-    assert Usual.read({TAG: several.write()}) == several
+    assert UpgradeMarker.read({TAG: several.write()}) == several
     for unreadable in ({}, {TAG: ""}, {TAG: "x"}, {TAG: "3 max=x"}):
-        assert Usual.read(unreadable) is None
+        assert UpgradeMarker.read(unreadable) is None
 
 
 # A whole upgrade, killed anywhere

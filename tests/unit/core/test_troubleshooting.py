@@ -14,15 +14,15 @@ from ansible_collections.swarm.aws.plugins.module_utils._core.join.cluster_recor
     CLAIMED,
     FORMED,
     RESTORING,
-    InvalidTruth,
+    ClusterRecord,
+    InvalidClusterRecord,
     Published,
-    Truth,
 )
 from ansible_collections.swarm.aws.plugins.module_utils._core.join.join_decision import (
     PATIENCE_SECONDS,
     Me,
+    NodeView,
     Sighting,
-    View,
     decide,
     hindrance,
 )
@@ -33,7 +33,7 @@ from ansible_collections.swarm.aws.plugins.module_utils._core.record_authority i
 from tests.unit.core.world import FORMED_RECORD, instance, node, observed
 
 PAGE = Path(__file__).parents[3] / "docs/troubleshooting.md"
-OTHER = Truth(FORMED, "i-9", "", 9, "other")
+OTHER = ClusterRecord(FORMED, "i-9", "", 9, "other")
 SEEN = observed([instance(1)], [node(1, leader=True)])
 MANAGER, WORKER = Me("demo", "i-2", "manager"), Me("demo", "i-3", "worker")
 MEMBER = Membership("active", "swarm", "n2")
@@ -48,7 +48,7 @@ def judged() -> Iterator[str]:
         replace(forgets, published=None),
         replace(SEEN, swarm_id=None),
         replace(SEEN, published=Published(OTHER, "v")),
-        replace(SEEN, published=Published(Truth(RESTORING, "i-9", "", 9), "v")),
+        replace(SEEN, published=Published(ClusterRecord(RESTORING, "i-9", "", 9), "v")),
         replace(SEEN, published=Published(None, None), nodes=(node(1), *(node(n, reachable=False) for n in (2, 3, 4)))),
         replace(SEEN, elsewhere=("i-2", "i-3")),
     ):
@@ -60,14 +60,14 @@ def joining() -> Iterator[str]:
     yield hindrance([Sighting("i-4", LISTENS)], 0)
     yield hindrance([Sighting("i-4", SILENT)], 0)
     yield hindrance([Sighting("i-4", SILENT)], PATIENCE_SECONDS)
-    none = View(None, 0, MEMBER, 0)
+    none = NodeView(None, 0, MEMBER, 0)
     other = replace(none, truth=Stored(OTHER, "v"))
     deleted = replace(none, truth=Stored(FORMED_RECORD, "v"), deleted=True)
     for me, view in ((WORKER, none), (MANAGER, none), (MANAGER, other), (MANAGER, deleted)):
         yield decide(me, view).reason  # type: ignore[union-attr]
-    for content in ("{", Truth(CLAIMED, "", "", 1).line()):
-        with pytest.raises(InvalidTruth) as invalid:
-            Truth.decode(content)
+    for content in ("{", ClusterRecord(CLAIMED, "", "", 1).line()):
+        with pytest.raises(InvalidClusterRecord) as invalid:
+            ClusterRecord.decode(content)
         yield str(invalid.value)
 
 

@@ -17,16 +17,16 @@ from ansible_collections.swarm.aws.plugins.module_utils._core.cluster import Clu
 from ansible_collections.swarm.aws.plugins.module_utils._core.dns import BOTH
 from ansible_collections.swarm.aws.plugins.module_utils._core.join.cluster_record import (
     FORMED,
+    ClusterRecord,
     Memory,
     Published,
-    Truth,
 )
 from ansible_collections.swarm.aws.plugins.module_utils._core.policy import Dns, Group, Policy
 from ansible_collections.swarm.aws.plugins.module_utils._core.quorum import Quorum
 from ansible_collections.swarm.aws.plugins.module_utils._core.registry_credentials import Grant, Registry
 
 SWARM_ID = "swarm"
-FORMED_RECORD = Truth(FORMED, "i-001", "", 2, SWARM_ID)
+FORMED_RECORD = ClusterRecord(FORMED, "i-001", "", 2, SWARM_ID)
 PUBLISHED = Published(FORMED_RECORD, "v2")
 POLICY = Policy(
     cluster="example",
@@ -192,7 +192,7 @@ class ModelWorld:
     def memory(self) -> Memory:
         return Memory(SWARM_ID, self.remembered)
 
-    def remember(self, record: Truth) -> None:
+    def remember(self, record: ClusterRecord) -> None:
         self.remembered = record
 
     def nodes(self) -> tuple[Node, ...]:
@@ -273,7 +273,7 @@ class ModelWorld:
     def published(self) -> Published:
         return self.bucket
 
-    def republish(self, record: Truth, version: str | None) -> bool:
+    def republish(self, record: ClusterRecord, version: str | None) -> bool:
         fits = version == self.bucket.version
         self.bucket = Published(record, "again") if fits else self.bucket
         return fits

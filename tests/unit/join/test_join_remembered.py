@@ -6,15 +6,15 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from ansible_collections.swarm.aws.plugins.module_utils._core.join.cluster_record import Truth
+from ansible_collections.swarm.aws.plugins.module_utils._core.join.cluster_record import ClusterRecord
 from ansible_collections.swarm.aws.plugins.module_utils._core.join.join_decision import (
     PATIENCE_SECONDS,
     Claim,
     Finish,
     Leave,
+    NodeView,
     Refuse,
     Sighting,
-    View,
     Wait,
     decide,
     hindrance,
@@ -34,9 +34,9 @@ from tests.unit.join.test_join_restored import FORMED, MANAGER, VOTER, WORKER, s
 KNOWS = replace(VOTER, remembered=FORMED)
 # The only node of a swarm that it made itself.
 ALONE = replace(VOTER, made_by=MANAGER.mark, alone=True)
-NONE = View(None, 0.0, KNOWS, 0.0)
-CLAIM = Truth("claimed", "i-9", "", 1)
-OTHER = Truth("formed", "i-9", "", 9, "other")
+NONE = NodeView(None, 0.0, KNOWS, 0.0)
+CLAIM = ClusterRecord("claimed", "i-9", "", 1)
+OTHER = ClusterRecord("formed", "i-9", "", 9, "other")
 
 
 @pytest.mark.fault(38)
@@ -50,7 +50,7 @@ OTHER = Truth("formed", "i-9", "", 9, "other")
         seen(CLAIM.claim("i-2", "", CLAIM), KNOWS),
     ],
 )
-def test_a_member_of_the_clusters_swarm_stays_whatever_the_bucket_says(view: View) -> None:
+def test_a_member_of_the_clusters_swarm_stays_whatever_the_bucket_says(view: NodeView) -> None:
     assert decide(MANAGER, view) == Finish("swarm", "n2", False, 0)
 
 
@@ -74,7 +74,7 @@ def test_a_worker_stays_in_its_swarm_while_the_bucket_names_none() -> None:
 
 
 def test_a_record_that_cannot_be_read_is_never_taken_for_none() -> None:
-    view = View(None, 0.0, Membership("inactive"), 0.0, flaw="cluster.json is not JSON.")
+    view = NodeView(None, 0.0, Membership("inactive"), 0.0, flaw="cluster.json is not JSON.")
     assert decide(MANAGER, view) == Wait("cluster.json is not JSON.")
     assert isinstance(decide(MANAGER, replace(view, flaw="")), Claim)
 

@@ -6,22 +6,22 @@ from dataclasses import replace
 
 import pytest
 from ansible_collections.swarm.aws.plugins.module_utils._core.errors import SwarmError
-from ansible_collections.swarm.aws.plugins.module_utils._core.join.cluster_record import Truth
+from ansible_collections.swarm.aws.plugins.module_utils._core.join.cluster_record import ClusterRecord
 from ansible_collections.swarm.aws.plugins.module_utils._core.join.join_decision import (
     STUCK_SECONDS,
     Finish,
     Join,
     Leave,
     Me,
+    NodeView,
     Refuse,
     Unlock,
-    View,
     Wait,
     decide,
 )
 from ansible_collections.swarm.aws.plugins.module_utils._core.join.ports import Membership, Stored
 
-FORMED = Truth("formed", "i-1", "", 2, "swarm")
+FORMED = ClusterRecord("formed", "i-1", "", 2, "swarm")
 SURVIVED = FORMED.restoring("i-1", "").restored("swarm", ("manager",))
 RESTORED = FORMED.restoring("i-1", "").restored("swarm", ("manager", "worker"))
 MANAGER, WORKER = Me("demo", "i-2", "manager"), Me("demo", "i-3", "worker")
@@ -30,8 +30,8 @@ RUNS = Membership("active", "swarm", "n3")
 pytestmark = pytest.mark.fault(36)
 
 
-def seen(truth: Truth, membership: Membership, age: float = STUCK_SECONDS + 1) -> View:
-    return View(Stored(truth, "v"), 0.0, membership, age)
+def seen(truth: ClusterRecord, membership: Membership, age: float = STUCK_SECONDS + 1) -> NodeView:
+    return NodeView(Stored(truth, "v"), 0.0, membership, age)
 
 
 def test_nobody_does_anything_while_it_is_restored() -> None:
@@ -49,7 +49,7 @@ def test_workers_of_a_survivor_stay_and_those_of_a_backup_join_anew() -> None:
 
 
 @pytest.mark.parametrize("truth", [SURVIVED, RESTORED])
-def test_managers_from_before_join_anew(truth: Truth) -> None:
+def test_managers_from_before_join_anew(truth: ClusterRecord) -> None:
     assert isinstance(decide(MANAGER, seen(truth, VOTER)), Leave)
     assert isinstance(decide(MANAGER, seen(truth, replace(VOTER, swarm_epoch=0))), Leave)
     assert isinstance(decide(MANAGER, seen(truth, Membership("locked", "swarm", "n2"))), Leave)
@@ -84,9 +84,9 @@ def test_a_locked_manager_is_unlocked_and_a_worker_has_no_key() -> None:
 
 
 def test_the_truth_is_read_as_it_was_written_also_by_agents_of_before() -> None:
-    for truth in (FORMED, RESTORED, FORMED.restoring("i-1", ""), Truth("restoring", "i-1", "", 1)):
-        assert Truth.decode(truth.encode()) == truth
+    for truth in (FORMED, RESTORED, FORMED.restoring("i-1", ""), ClusterRecord("restoring", "i-1", "", 1)):
+        assert ClusterRecord.decode(truth.encode()) == truth
     old = b'{"phase": "formed", "claimed_by": "i-1", "claimed_at": "", "generation": 2, "cluster_id": "swarm"}'
-    assert Truth.decode(old) == FORMED
+    assert ClusterRecord.decode(old) == FORMED
     with pytest.raises(SwarmError):
-        Truth.decode(old.replace(b"2", b'2, "epochs": {"manager": "x"}'))
+        ClusterRecord.decode(old.replace(b"2", b'2, "epochs": {"manager": "x"}'))

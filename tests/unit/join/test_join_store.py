@@ -8,7 +8,7 @@ from typing import Any
 import boto3
 import pytest
 from ansible_collections.swarm.aws.plugins.module_utils._core.errors import SwarmError, Unavailable
-from ansible_collections.swarm.aws.plugins.module_utils._core.join.cluster_record import Truth
+from ansible_collections.swarm.aws.plugins.module_utils._core.join.cluster_record import ClusterRecord
 from ansible_collections.swarm.aws.plugins.module_utils._core.join.ports import Outcome, Peer, Token
 from ansible_collections.swarm.aws.plugins.module_utils._core.names import bucket
 from ansible_collections.swarm.aws.plugins.module_utils.adapters.aws import Aws
@@ -20,7 +20,7 @@ from tests.unit.bucket import account_with
 
 REGION = "eu-west-1"
 BUCKET = bucket("demo", "123456789012", REGION)
-CLAIM = Truth.claim("i-1", "2026-01-01T00:00:00Z")
+CLAIM = ClusterRecord.claim("i-1", "2026-01-01T00:00:00Z")
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from unittest.mock import Mock
 import pytest
 from ansible_collections.swarm.aws.plugins.module_utils._core.cluster import Cluster, Instance, Node, Record, Service
 from ansible_collections.swarm.aws.plugins.module_utils._core.errors import Unavailable
-from ansible_collections.swarm.aws.plugins.module_utils._core.join.cluster_record import Published, Truth
+from ansible_collections.swarm.aws.plugins.module_utils._core.join.cluster_record import ClusterRecord, Published
 from ansible_collections.swarm.aws.plugins.module_utils._core.policy import Group, Policy
 from ansible_collections.swarm.aws.plugins.module_utils.adapters.node_config import Config
 from ansible_collections.swarm.aws.runtime.swarm_agent import look as agent
@@ -213,7 +213,7 @@ class Keeper:
         self.looks += 1
         return Cluster(
             "s",
-            Published(Truth("formed", "i-001", "", 2, "s"), "v"),
+            Published(ClusterRecord("formed", "i-001", "", 2, "s"), "v"),
             self.nodes(),
             INSTANCES,
             Record(),
@@ -237,7 +237,7 @@ class Keeper:
 
 
 def view(keeper, clock):
-    return agent.View(keeper, CONFIG, "n1", now=lambda: clock[0])
+    return agent.ClusterView(keeper, CONFIG, "n1", now=lambda: clock[0])
 
 
 def test_a_moment_tells_what_runs_where_and_how_far_a_node_is_on_its_way_out():

@@ -17,7 +17,7 @@ RESTORING = "restoring"
 _REPAIR = "The swarm's leader writes it again; if there is no swarm, restore an older version of the object."
 
 
-class InvalidTruth(SwarmError):
+class InvalidClusterRecord(SwarmError):
     """The object is there, but nobody can tell what it says."""
 
     version = ""
@@ -29,7 +29,7 @@ class Memory:
     """What a swarm says of itself."""
 
     swarm_id: str
-    remembered: Optional[Truth] = None
+    remembered: Optional[ClusterRecord] = None
     """The cluster's record as it was published last; None if it does not remember any."""
     epoch: int = 0
     """How often it was brought back."""
@@ -39,7 +39,7 @@ class Memory:
 class Published:
     """What stands in the bucket as ``cluster.json``."""
 
-    truth: Optional[Truth]
+    truth: Optional[ClusterRecord]
     """None if there is no such object, or nobody can tell what it says."""
     version: Optional[str]
     """The object's version (an ETag); None if there is none."""
@@ -48,7 +48,7 @@ class Published:
 
 
 @dataclass(frozen=True)
-class Truth:
+class ClusterRecord:
     """The object ``cluster.json``, which is only ever written by compare-and-swap.
 
     It goes from not there to ``claimed`` and from there to ``formed``, where it stays; but for the time in which the
@@ -70,19 +70,19 @@ class Truth:
     """IDs of the swarms that were the cluster's before another one was restored in their place."""
 
     @classmethod
-    def claim(cls, instance: str, at: str, before: Optional[Truth] = None) -> Truth:
+    def claim(cls, instance: str, at: str, before: Optional[ClusterRecord] = None) -> ClusterRecord:
         """The claim of an instance, on top of the claim that it takes over, if any."""
         return cls(CLAIMED, instance, at, before.generation + 1 if before else 1)
 
-    def formed(self, cluster_id: str) -> Truth:
+    def formed(self, cluster_id: str) -> ClusterRecord:
         """This claim, fulfilled."""
         return replace(self, phase=FORMED, cluster_id=cluster_id, generation=self.generation + 1)
 
-    def restoring(self, instance: str, at: str) -> Truth:
+    def restoring(self, instance: str, at: str) -> ClusterRecord:
         """The swarm, while that instance brings it back."""
         return replace(self, phase=RESTORING, claimed_by=instance, claimed_at=at, generation=self.generation + 1)
 
-    def restored(self, cluster_id: str, roles: Tuple[str, ...]) -> Truth:
+    def restored(self, cluster_id: str, roles: Tuple[str, ...]) -> ClusterRecord:
         """The swarm after it was brought back without the nodes of those roles."""
         former = [one for one in (*self.former, self.cluster_id) if one and one != cluster_id]
         return replace(
@@ -91,7 +91,7 @@ class Truth:
             former=tuple(dict.fromkeys(former)),
         )
 
-    def after(self, other: Optional[Truth]) -> Truth:
+    def after(self, other: Optional[ClusterRecord]) -> ClusterRecord:
         """This record with nothing forgotten that the other one knows, if there is one: epochs and former swarms."""
         if other is None:
             return self
@@ -104,7 +104,7 @@ class Truth:
             former=tuple(dict.fromkeys(swarm for swarm in known if swarm and swarm != self.cluster_id)),
         )
 
-    def again(self, over: Optional[Truth]) -> Truth:
+    def again(self, over: Optional[ClusterRecord]) -> ClusterRecord:
         """This record, to be written over another version of the object."""
         return replace(self, generation=max(self.generation, over.generation if over else 0) + 1)
 
@@ -131,7 +131,7 @@ class Truth:
         return json.dumps(asdict(self), indent=indent, sort_keys=True)
 
     @classmethod
-    def decode(cls, content: Union[bytes, str]) -> Truth:
+    def decode(cls, content: Union[bytes, str]) -> ClusterRecord:
         """Raises InvalidTruth for anything that no version of this code wrote: it is never read as 'nobody'."""
         try:
             found = decoded(content)
@@ -140,12 +140,14 @@ class Truth:
             fields["former"] = tuple(str(one) for one in fields["former"] or ())
             truth = cls(**fields)
         except SHAPE_ERRORS as error:
-            raise InvalidTruth(f"cluster.json in the bucket is not JSON as it should be: {error}. {_REPAIR}") from None
+            raise InvalidClusterRecord(
+                f"cluster.json in the bucket is not JSON as it should be: {error}. {_REPAIR}"
+            ) from None
         texts = (truth.phase, truth.claimed_by, truth.claimed_at, "" if truth.cluster_id is None else truth.cluster_id)
         typed = isinstance(truth.generation, int) and all(isinstance(text, str) for text in texts)
         possible = {CLAIMED: not truth.cluster_id, FORMED: bool(truth.cluster_id), RESTORING: True}
         if not typed or not truth.claimed_by or not possible.get(truth.phase, False):
-            raise InvalidTruth(
+            raise InvalidClusterRecord(
                 f"cluster.json in the bucket does not say who claimed the cluster or which swarm it formed. {_REPAIR}"
             )
         return truth

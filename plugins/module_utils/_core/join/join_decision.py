@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Optional, Sequence, Union
 
-from .cluster_record import FORMED, RESTORING, Truth
+from .cluster_record import FORMED, RESTORING, ClusterRecord
 from .ports import (
     ACTIVE,
     ERROR,
@@ -51,10 +51,10 @@ class Me:
 
 
 @dataclass(frozen=True)
-class View:
+class NodeView:
     """All that the node sees. Ages are by its own clock, since it first saw the thing as it is."""
 
-    truth: Optional[Stored[Truth]]
+    truth: Optional[Stored[ClusterRecord]]
     truth_age: float
     membership: Membership
     membership_age: float
@@ -77,7 +77,7 @@ class Wait:
 class Claim:
     """Claim the right to initialise, taking it over from ``before`` if there is a claim."""
 
-    before: Optional[Stored[Truth]] = None
+    before: Optional[Stored[ClusterRecord]] = None
     reason: str = "There is no swarm yet."
 
 
@@ -90,7 +90,7 @@ class Initialise:
 class Publish:
     """Publish this node's swarm as the cluster's."""
 
-    claim: Stored[Truth]
+    claim: Stored[ClusterRecord]
     cluster_id: str
 
 
@@ -138,7 +138,7 @@ class Refuse:
 Action = Union[Wait, Claim, Initialise, Publish, Leave, Join, Finish, Unlock, Refuse]
 
 
-def decide(me: Me, view: View) -> Action:
+def decide(me: Me, view: NodeView) -> Action:
     """The next thing to do."""
     return (
         _restored(me, view)
@@ -152,12 +152,12 @@ def decide(me: Me, view: View) -> Action:
     )
 
 
-def holder_matters(me: Me, truth: Truth) -> bool:
+def holder_matters(me: Me, truth: ClusterRecord) -> bool:
     """Whether the decision depends on the state of the instance that holds the claim."""
     return truth.phase != FORMED and truth.claimed_by != me.instance and me.role == MANAGER
 
 
-def _restored(me: Me, view: View) -> Optional[Action]:
+def _restored(me: Me, view: NodeView) -> Optional[Action]:
     """What to do in a swarm that is being brought back, or was without this node."""
     if view.truth is None:
         return None
@@ -170,7 +170,7 @@ def _restored(me: Me, view: View) -> Optional[Action]:
     return None
 
 
-def _outdated(me: Me, view: View, truth: Truth) -> Optional[Action]:
+def _outdated(me: Me, view: NodeView, truth: ClusterRecord) -> Optional[Action]:
     """What to do in the swarm from before it was restored.
 
     A manager that was joining at that moment may be in the restored one without knowing it, and its vote may be one of
@@ -188,7 +188,7 @@ def _outdated(me: Me, view: View, truth: Truth) -> Optional[Action]:
     return Wait(f"{because} Its engine has {STUCK_SECONDS} s to find a leader.") if engine.state == ACTIVE else None
 
 
-def _deleted(me: Me, view: View) -> Optional[Action]:
+def _deleted(me: Me, view: NodeView) -> Optional[Action]:
     """What to do as a node that was deleted from the swarm, and still takes itself for a member."""
     engine, truth = view.membership, view.truth
     told = me.deleted is not None and engine.node_id == me.deleted
@@ -199,7 +199,7 @@ def _deleted(me: Me, view: View) -> Optional[Action]:
     return Leave(engine.cluster_id, f"The swarm does not have the node {engine.node_id} of this host any more.")
 
 
-def _unsettled(me: Me, view: View) -> Optional[Action]:
+def _unsettled(me: Me, view: NodeView) -> Optional[Action]:
     """What to do while the engine is neither in a swarm nor out of one."""
     engine = view.membership
     if engine.state == INACTIVE or (engine.state == ACTIVE and engine.cluster_id and engine.node_id):
@@ -219,7 +219,7 @@ def _unsettled(me: Me, view: View) -> Optional[Action]:
     return Wait(f"The engine has trouble with its swarm{because}")
 
 
-def _forming(me: Me, view: View, claim: Optional[Stored[Truth]]) -> Action:
+def _forming(me: Me, view: NodeView, claim: Optional[Stored[ClusterRecord]]) -> Action:
     """What to do while no swarm is published."""
     engine = view.membership
     if me.role == MANAGER and _remembers(engine):
@@ -248,7 +248,7 @@ def _forming(me: Me, view: View, claim: Optional[Stored[Truth]]) -> Action:
     return Initialise()
 
 
-def _claimed(view: View, claim: Stored[Truth]) -> Action:
+def _claimed(view: NodeView, claim: Stored[ClusterRecord]) -> Action:
     """What to do while another instance holds the claim."""
     holder = claim.value.claimed_by
     if view.holder in GONE:
@@ -261,7 +261,7 @@ def _claimed(view: View, claim: Stored[Truth]) -> Action:
     return Wait(f"{holder} is initialising the swarm.")
 
 
-def _formed(me: Me, view: View, truth: Truth) -> Action:
+def _formed(me: Me, view: NodeView, truth: ClusterRecord) -> Action:
     """What to do when a swarm is published."""
     engine, published = view.membership, truth.cluster_id or ""
     if engine.state == INACTIVE:
@@ -284,7 +284,7 @@ def _remembers(engine: Membership) -> bool:
     return engine.state == ACTIVE and bool(engine.remembered and engine.remembered.cluster_id == engine.cluster_id)
 
 
-def _finish(me: Me, view: View) -> Finish:
+def _finish(me: Me, view: NodeView) -> Finish:
     engine, truth = view.membership, view.truth.value if view.truth else None
     if truth is None or truth.phase != FORMED or truth.cluster_id != engine.cluster_id:
         return Finish(engine.cluster_id or "", engine.node_id or "", False, engine.epoch)

@@ -11,7 +11,7 @@ from typing import Dict, Optional, Sequence, Set, Tuple, Union
 from ..change import Change, State
 from ..errors import SwarmError
 from . import token_publication
-from .cluster_record import InvalidTruth, Truth
+from .cluster_record import ClusterRecord, InvalidClusterRecord
 from .join_decision import (
     Action,
     Claim,
@@ -20,11 +20,11 @@ from .join_decision import (
     Join,
     Leave,
     Me,
+    NodeView,
     Publish,
     Refuse,
     Sighting,
     Unlock,
-    View,
     Wait,
     decide,
     hindrance,
@@ -128,16 +128,16 @@ class Joiner:
             return self._say(result)
         return result
 
-    def look(self) -> View:
+    def look(self) -> NodeView:
         """What the node sees. Raises SwarmError when something that matters cannot be seen."""
         membership = self._engine.membership()
         # After the engine, so that nothing is initialised or left on a truth that is older than need be.
         truth, flaw = None, ""
         try:
             truth = self._store.read()
-        except InvalidTruth as error:
+        except InvalidClusterRecord as error:
             flaw = str(error)
-        return View(
+        return NodeView(
             truth=truth,
             truth_age=self._truth_since.age(truth.version if truth else None),
             membership=membership,
@@ -147,7 +147,7 @@ class Joiner:
             deleted=self._deleted(truth, membership),
         )
 
-    def _deleted(self, truth: Optional[Stored[Truth]], engine: Membership) -> bool:
+    def _deleted(self, truth: Optional[Stored[ClusterRecord]], engine: Membership) -> bool:
         """Whether this node was deleted, although its engine takes it for a member.
 
         The first list that does not have it may be from before it joined, and the second was perhaps begun before that.
@@ -162,7 +162,7 @@ class Joiner:
             self._unlisted[1].add(nodes.version)
         return len(self._unlisted[1]) >= LISTS
 
-    def _holder(self, truth: Optional[Stored[Truth]]) -> Optional[str]:
+    def _holder(self, truth: Optional[Stored[ClusterRecord]]) -> Optional[str]:
         if truth is None or not holder_matters(self.me, truth.value):
             return None
         return self._instances.state(truth.value.claimed_by)
@@ -191,7 +191,7 @@ class Joiner:
 
     def _claim(self, action: Claim) -> Optional[str]:
         before = action.before
-        claim = Truth.claim(self.me.instance, self._clock.timestamp(), before.value if before else None)
+        claim = ClusterRecord.claim(self.me.instance, self._clock.timestamp(), before.value if before else None)
         self._say(f"{action.reason} Claiming the right to initialise it.")
         outcome = self._store.replace(claim, before.version) if before else self._store.create(claim)
         if outcome is not Outcome.WRITTEN:

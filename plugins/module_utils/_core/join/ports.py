@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Callable, Collection, Generic, Mapping, Optional, Protocol, Sequence, Set, TypeVar
 
 from ..errors import SwarmError, Unavailable
-from .cluster_record import Truth
+from .cluster_record import ClusterRecord
 
 MANAGER = "manager"
 WORKER = "worker"
@@ -47,13 +47,13 @@ class Store(Protocol):
     clear 'no such key' is 'not there'.
     """
 
-    def read(self) -> Optional[Stored[Truth]]:
+    def read(self) -> Optional[Stored[ClusterRecord]]:
         """The truth; None if there is none yet."""
 
-    def create(self, truth: Truth) -> Outcome:
+    def create(self, truth: ClusterRecord) -> Outcome:
         """Write the truth if there is none."""
 
-    def replace(self, truth: Truth, version: str) -> Outcome:
+    def replace(self, truth: ClusterRecord, version: str) -> Outcome:
         """Write the truth if it still is of that version."""
 
     def read_token(self, role: str) -> Optional[Stored[Token]]:
@@ -128,7 +128,7 @@ class Membership:
     """The published swarm's epoch when this node was told to join it."""
     swarm_epoch: Optional[int] = None
     """The epoch that the swarm itself is in; None where the engine cannot tell, as on workers and without a leader."""
-    remembered: Optional[Truth] = None
+    remembered: Optional[ClusterRecord] = None
     """The cluster's record as the swarm itself remembers it; None where the engine cannot tell, too."""
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import Any, Callable, Mapping, Sequence, Tuple
 
-from ...aws.aws_session import Aws, ClientError, code, sentence, unless_missing
+from ...aws.aws_session import AwsSession, ClientError, code, sentence, unless_missing
 from ...aws.changes import Changes
 from ...aws.provision_error import ProvisionError
 from ..name_clashes import NO_QUEUE
@@ -81,7 +81,7 @@ PASSES = 3
 class Destroyer:
     """Deletes what a survey finds. Killed anywhere and started again, it goes on with what is left."""
 
-    def __init__(self, aws: Aws, survey: Survey, changes: Changes, *, timeout: float) -> None:
+    def __init__(self, aws: AwsSession, survey: Survey, changes: Changes, *, timeout: float) -> None:
         self._aws, self._survey, self._changes, self._timeout = aws, survey, changes, timeout
 
     def run(self, *, instances_only: bool = False) -> dict[str, Any]:

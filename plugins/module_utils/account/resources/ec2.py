@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Iterable, Iterator, Mapping
 
 from ...aws import tags
-from ...aws.aws_session import Aws, listed
+from ...aws.aws_session import AwsSession, listed
 from ..interface_endpoints import GONE, INTERFACE
 from .model import Resource
 
@@ -18,7 +18,7 @@ THEIR_OWN = ("nat_gateway", "vpc_endpoint")
 class Ec2Survey:
     """Looks for what carries the cluster's tag, and for all that is in its VPC."""
 
-    def __init__(self, aws: Aws, cluster: str) -> None:
+    def __init__(self, aws: AwsSession, cluster: str) -> None:
         self._ec2, self._cluster = aws.ec2, cluster
 
     def find(self) -> list[Resource]:

@@ -7,11 +7,11 @@ from typing import Any, Iterator, Mapping
 from ..._core.dns import BOTH, OWNER_PREFIX, owns_ipv6
 from ..._core.policy import Policy
 from ...aws import tags
-from ...aws.aws_session import Aws, ClientError, code, listed, unless_missing
+from ...aws.aws_session import AwsSession, ClientError, code, listed, unless_missing
 from .model import Resource
 
 
-def owned_records(aws: Aws, cluster: str) -> Iterator[Resource]:
+def owned_records(aws: AwsSession, cluster: str) -> Iterator[Resource]:
     """The records of the cluster in all public zones of the account, each with the TXT record that says whose it is."""
     owner = Policy(cluster, {}, region=aws.region).owner
     for zone in listed(aws.route53, "list_hosted_zones", "HostedZones"):
@@ -19,7 +19,7 @@ def owned_records(aws: Aws, cluster: str) -> Iterator[Resource]:
             yield from _in_zone(aws, zone, owner)
 
 
-def _in_zone(aws: Aws, zone: Mapping[str, Any], owner: str) -> Iterator[Resource]:
+def _in_zone(aws: AwsSession, zone: Mapping[str, Any], owner: str) -> Iterator[Resource]:
     identifier = zone["Id"].rsplit("/", 1)[-1]
     found = listed(aws.route53, "list_resource_record_sets", "ResourceRecordSets", HostedZoneId=identifier)
     # Somebody may delete the zone meanwhile.
@@ -51,7 +51,7 @@ def _marked(owner_name: str) -> str:
     return f"\\052{name.removeprefix('wildcard')}" if name.startswith("wildcard.") else name
 
 
-def owned_services(aws: Aws, cluster: str) -> Iterator[Resource]:
+def owned_services(aws: AwsSession, cluster: str) -> Iterator[Resource]:
     """The cluster's services, each with how many instances it has."""
     client = aws.servicediscovery
     for service in listed(client, "list_services", "Services"):
@@ -74,7 +74,7 @@ def owned_services(aws: Aws, cluster: str) -> Iterator[Resource]:
         )
 
 
-def delete_service(aws: Aws, identifier: str) -> None:
+def delete_service(aws: AwsSession, identifier: str) -> None:
     """Deregister the instances, then delete the service. Raises ClientError, of ResourceInUse while some are there."""
     client = aws.servicediscovery
     for instance in _instances(aws, identifier):
@@ -87,6 +87,6 @@ def delete_service(aws: Aws, identifier: str) -> None:
     client.delete_service(Id=identifier)
 
 
-def _instances(aws: Aws, identifier: str) -> list[str]:
+def _instances(aws: AwsSession, identifier: str) -> list[str]:
     found = listed(aws.servicediscovery, "list_instances", "Instances", ServiceId=identifier)
     return [one["Id"] for one in unless_missing(lambda: list(found), "ServiceNotFound") or []]

@@ -7,7 +7,7 @@ from typing import Any, Callable, Iterator, Mapping
 
 from ..._core import names
 from ...aws import tags
-from ...aws.aws_session import Aws, ClientError, code, listed, unless_missing
+from ...aws.aws_session import AwsSession, ClientError, code, listed, unless_missing
 from ...aws.provision_error import ProvisionError
 from .. import cloudwatch, warm_pools
 from ..name_clashes import NO_QUEUE, NO_TOPIC
@@ -23,7 +23,7 @@ UNKNOWN = "swarm.aws does not make its kind, and does not know how to delete it"
 class Survey:
     """Asks every service that a cluster uses, and the tagging service about all others."""
 
-    def __init__(self, aws: Aws, cluster: str, account: str, *, keep_backups: bool = False) -> None:
+    def __init__(self, aws: AwsSession, cluster: str, account: str, *, keep_backups: bool = False) -> None:
         self._aws, self.cluster, self._account = aws, cluster, account
         self._keep_backups = keep_backups
         self._names = names.resource_names(cluster, account, aws.region)

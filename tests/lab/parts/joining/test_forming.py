@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from ansible_collections.swarm.aws.plugins.module_utils._core.join.cluster_record import Truth
+from ansible_collections.swarm.aws.plugins.module_utils._core.join.cluster_record import ClusterRecord
 
 from tests.lab.site import Site
 
@@ -33,7 +33,7 @@ def test_fault_02_and_09_a_dead_holders_claim_is_taken_over_and_a_late_engine_jo
     site = unformed
     before = sorted(one["instance_id"] for one in site.instances("manager"))
     holder = before[0]
-    claim = Truth.claim(holder, "2026-01-01T00:00:00+00:00")
+    claim = ClusterRecord.claim(holder, "2026-01-01T00:00:00+00:00")
     site.aws("s3").put_object(Bucket=site.bucket, Key="cluster.json", Body=claim.encode())
     # Whoever was in service before may be in a swarm, so only new managers form one.
     site.aws("ec2").terminate_instances(InstanceIds=before[1:])

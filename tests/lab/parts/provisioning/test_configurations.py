@@ -13,7 +13,7 @@ import boto3
 import pytest
 from ansible_collections.swarm.aws.plugins.module_utils._core import names
 from ansible_collections.swarm.aws.plugins.module_utils.account.resources.survey import Survey
-from ansible_collections.swarm.aws.plugins.module_utils.aws.aws_session import Aws
+from ansible_collections.swarm.aws.plugins.module_utils.aws.aws_session import AwsSession
 
 from tests.lab import permissions
 from tests.lab.configured import CONFIGURATIONS, private_nodes, usual
@@ -35,7 +35,7 @@ def account(tmp_path: Path) -> Iterator[RolesAccount]:
 def made(account: RolesAccount) -> set[str]:
     """What stands of the cluster, as a plan names it."""
     session = boto3.session.Session(aws_access_key_id="lab", aws_secret_access_key="lab", region_name=REGION)
-    found = Survey(Aws(session, endpoint_url=account.aws.url), "example", ACCOUNT_ID).find()
+    found = Survey(AwsSession(session, endpoint_url=account.aws.url), "example", ACCOUNT_ID).find()
     named = {f"{one.kind} {one.name or one.id}" for one in found if one.kind not in UNNAMED and not one.kept}
     bucket = names.bucket("example", ACCOUNT_ID, REGION)
     objects = account.aws.client("s3").list_objects_v2(Bucket=bucket)["Contents"]

@@ -7,13 +7,13 @@ from dataclasses import dataclass, field
 from types import ModuleType
 from typing import Any
 
-from ansible_collections.swarm.aws.plugins.module_utils.aws.aws_session import Aws
+from ansible_collections.swarm.aws.plugins.module_utils.aws.aws_session import AwsSession
 
 from tests.unit.account.account import Account, settled
 
 CLUSTER = "example"
 TAGS = {"team": "blue"}
-Drift = Callable[[Aws], object]
+Drift = Callable[[AwsSession], object]
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Case:
     # Builds what must be there before, and returns the module's parameters.
     prepare: Callable[[Account], Mapping[str, Any]]
     # What AWS tells of what the module built.
-    look: Callable[[Aws], Any]
+    look: Callable[[AwsSession], Any]
     # What others may do to it, by a phrase that says what.
     drifts: Mapping[str, Drift] = field(default_factory=dict)
     # What tells it from another case of the same module.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ansible_collections.swarm.aws.plugins.module_utils.aws.aws_session import Aws
+from ansible_collections.swarm.aws.plugins.module_utils.aws.aws_session import AwsSession
 from ansible_collections.swarm.aws.plugins.modules import cloud_map_service
 
 from tests.unit.account.account import Account
@@ -21,7 +21,7 @@ PARAMS: Mapping[str, Any] = {
 }
 
 
-def namespace(aws: Aws) -> str:
+def namespace(aws: AwsSession) -> str:
     """Make one, and return its ID."""
     client = aws.servicediscovery
     operation = client.create_public_dns_namespace(Name=NAMESPACE)["OperationId"]
@@ -34,12 +34,12 @@ def prepare(account: Account) -> Mapping[str, Any]:
     return PARAMS
 
 
-def service(aws: Aws) -> dict[str, Any]:
+def service(aws: AwsSession) -> dict[str, Any]:
     (found,) = aws.servicediscovery.list_services()["Services"]
     return dict(found)
 
 
-def look(aws: Aws) -> Any:
+def look(aws: AwsSession) -> Any:
     found = aws.servicediscovery.list_services()["Services"]
     return [
         {
@@ -51,7 +51,7 @@ def look(aws: Aws) -> Any:
     ]
 
 
-def let_it_be_kept_longer(aws: Aws) -> None:
+def let_it_be_kept_longer(aws: AwsSession) -> None:
     records = [{"Type": "A", "TTL": 3600}]
     aws.servicediscovery.update_service(Id=service(aws)["Id"], Service={"DnsConfig": {"DnsRecords": records}})
 

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from ansible_collections.swarm.aws.plugins.module_utils.aws.aws_session import Aws
+from ansible_collections.swarm.aws.plugins.module_utils.aws.aws_session import AwsSession
 from ansible_collections.swarm.aws.plugins.modules import cloudwatch_alarms, cloudwatch_dashboard
 
 from tests.unit.account.account import ACCOUNT_ID, REGION
@@ -56,7 +56,7 @@ ALARMS: Mapping[str, Any] = {
 BODY = {"widgets": [{"type": "text", "x": 0, "y": 0, "properties": {"markdown": "# The swarm"}}]}
 
 
-def alarms(aws: Aws) -> Any:
+def alarms(aws: AwsSession) -> Any:
     found = aws.cloudwatch.describe_alarms()["MetricAlarms"]
     for alarm in found:
         alarm["Tags"] = aws.cloudwatch.list_tags_for_resource(ResourceARN=alarm["AlarmArn"])["Tags"]
@@ -65,19 +65,19 @@ def alarms(aws: Aws) -> Any:
     return found
 
 
-def dashboards(aws: Aws) -> Any:
+def dashboards(aws: AwsSession) -> Any:
     return [
         json.loads(aws.cloudwatch.get_dashboard(DashboardName=entry["DashboardName"])["DashboardBody"])
         for entry in aws.cloudwatch.list_dashboards()["DashboardEntries"]
     ]
 
 
-def alter(aws: Aws, name: str, **changed: Any) -> None:
+def alter(aws: AwsSession, name: str, **changed: Any) -> None:
     settings = next(alarm["settings"] for alarm in ALARMS["alarms"] if alarm["name"] == name)
     aws.cloudwatch.put_metric_alarm(AlarmName=name, **{**settings, **changed})
 
 
-def add_alarm(aws: Aws) -> None:
+def add_alarm(aws: AwsSession) -> None:
     aws.cloudwatch.put_metric_alarm(
         AlarmName=f"{CLUSTER}/left-over", Tags=[{"Key": "swarm.aws/cluster", "Value": CLUSTER}], **COMMON, **OURS
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ansible_collections.swarm.aws.plugins.module_utils.aws.aws_session import Aws
+from ansible_collections.swarm.aws.plugins.module_utils.aws.aws_session import AwsSession
 from ansible_collections.swarm.aws.plugins.modules import interface_endpoints
 
 from tests.unit.account.account import REGION, Account
@@ -25,12 +25,12 @@ def prepare(account: Account) -> Mapping[str, Any]:
     }
 
 
-def endpoint(aws: Aws) -> dict[str, Any]:
+def endpoint(aws: AwsSession) -> dict[str, Any]:
     found = aws.ec2.describe_vpc_endpoints(Filters=OURS)["VpcEndpoints"]
     return next(one for one in found if one["ServiceName"].endswith(".ec2"))
 
 
-def look(aws: Aws) -> Any:
+def look(aws: AwsSession) -> Any:
     groups = {one["GroupId"]: one["GroupName"] for one in aws.ec2.describe_security_groups()["SecurityGroups"]}
     zones = {one["SubnetId"]: one["AvailabilityZone"] for one in aws.ec2.describe_subnets()["Subnets"]}
     return [
@@ -45,11 +45,11 @@ def look(aws: Aws) -> Any:
     ]
 
 
-def change(aws: Aws, **arguments: Any) -> None:
+def change(aws: AwsSession, **arguments: Any) -> None:
     aws.ec2.modify_vpc_endpoint(VpcEndpointId=endpoint(aws)["VpcEndpointId"], **arguments)
 
 
-def move_to_another_group(aws: Aws) -> None:
+def move_to_another_group(aws: AwsSession) -> None:
     other = group_of(aws, MANAGER)["GroupId"]
     change(aws, AddSecurityGroupIds=[other], RemoveSecurityGroupIds=[group_of(aws, ENDPOINTS)["GroupId"]])
 

@@ -6,7 +6,7 @@ import copy
 from collections.abc import Mapping
 from typing import Any
 
-from ansible_collections.swarm.aws.plugins.module_utils.aws.aws_session import Aws
+from ansible_collections.swarm.aws.plugins.module_utils.aws.aws_session import AwsSession
 from ansible_collections.swarm.aws.plugins.modules import node_groups
 from moto.autoscaling import models
 from moto.ec2.models import ec2_backends
@@ -59,7 +59,7 @@ def params(subnets: Mapping[str, str]) -> dict[str, Any]:
     }
 
 
-def template(aws: Aws, name: str, **data: Any) -> None:
+def template(aws: AwsSession, name: str, **data: Any) -> None:
     """A launch template, as the role has made it before."""
     said = {"ImageId": "ami-0123456789abcdef0", "InstanceType": "t3.small", **data}
     aws.ec2.create_launch_template(
@@ -74,7 +74,7 @@ def prepare(account: Account) -> Mapping[str, Any]:
     return params(built.public)
 
 
-def look(aws: Aws) -> Any:
+def look(aws: AwsSession) -> Any:
     autoscaling = aws.autoscaling
     found = autoscaling.describe_auto_scaling_groups()["AutoScalingGroups"]
     for group in found:
@@ -87,7 +87,7 @@ def look(aws: Aws) -> Any:
     return found
 
 
-def new_version(aws: Aws) -> None:
+def new_version(aws: AwsSession) -> None:
     """Another version, that all new instances get."""
     aws.ec2.create_launch_template_version(
         LaunchTemplateName=MANAGER, LaunchTemplateData={"ImageId": "ami-1", "InstanceType": "t3.nano"}
@@ -95,12 +95,12 @@ def new_version(aws: Aws) -> None:
     launch(aws, MANAGER, 2)
 
 
-def launch(aws: Aws, name: str, version: int) -> None:
+def launch(aws: AwsSession, name: str, version: int) -> None:
     """Have new instances launched from that version."""
     update(aws, name, LaunchTemplate={"LaunchTemplateName": name, "Version": str(version)})
 
 
-def put_hook(aws: Aws, **other: Any) -> None:
+def put_hook(aws: AwsSession, **other: Any) -> None:
     hook = {
         "LifecycleHookName": LAUNCHING,
         "LifecycleTransition": "autoscaling:EC2_INSTANCE_LAUNCHING",
@@ -111,7 +111,7 @@ def put_hook(aws: Aws, **other: Any) -> None:
     aws.autoscaling.put_lifecycle_hook(AutoScalingGroupName=MANAGER, **hook)
 
 
-def track(aws: Aws, target: float, **other: Any) -> None:
+def track(aws: AwsSession, target: float, **other: Any) -> None:
     """The group follows something else."""
     (policy,) = aws.autoscaling.describe_policies(AutoScalingGroupName=WORKER)["ScalingPolicies"]
     tracking = {**policy["TargetTrackingConfiguration"], "TargetValue": target, **other}
@@ -124,18 +124,18 @@ def track(aws: Aws, target: float, **other: Any) -> None:
     )
 
 
-def update(aws: Aws, name: str, **settings: Any) -> None:
+def update(aws: AwsSession, name: str, **settings: Any) -> None:
     aws.autoscaling.update_auto_scaling_group(AutoScalingGroupName=name, **settings)
 
 
-def distribute(aws: Aws) -> None:
+def distribute(aws: AwsSession) -> None:
     found = aws.autoscaling.describe_auto_scaling_groups(AutoScalingGroupNames=[WORKER])["AutoScalingGroups"][0]
     policy = found["MixedInstancesPolicy"]
     policy["InstancesDistribution"]["OnDemandPercentageAboveBaseCapacity"] = 100
     update(aws, WORKER, MixedInstancesPolicy=policy)
 
 
-def delete_group(_: Aws) -> None:
+def delete_group(_: AwsSession) -> None:
     # Which takes Auto Scaling a while, in which the API still tells of it.
     del models.autoscaling_backends[ACCOUNT_ID][REGION].groups[WORKER]
 
@@ -205,11 +205,11 @@ def launchable(account: Account, told: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def put_pool(aws: Aws, low: int, high: int) -> None:
+def put_pool(aws: AwsSession, low: int, high: int) -> None:
     aws.autoscaling.put_warm_pool(AutoScalingGroupName=WORKER, MinSize=low, MaxGroupPreparedCapacity=high)
 
 
-def lose_pool(_: Aws) -> None:
+def lose_pool(_: AwsSession) -> None:
     # Which takes Auto Scaling a while, too.
     models.autoscaling_backends[ACCOUNT_ID][REGION].groups[WORKER].warm_pool = None
 

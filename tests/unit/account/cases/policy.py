@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ansible_collections.swarm.aws.plugins.module_utils.aws.aws_session import Aws
+from ansible_collections.swarm.aws.plugins.module_utils.aws.aws_session import AwsSession
 from ansible_collections.swarm.aws.plugins.modules import cluster_policy
 
 from tests.unit.account.account import ACCOUNT_ID, REGION, Account
@@ -24,7 +24,7 @@ def prepare(account: Account) -> Mapping[str, Any]:
     return PARAMS
 
 
-def look(aws: Aws) -> Any:
+def look(aws: AwsSession) -> Any:
     found = aws.s3.list_objects_v2(Bucket=BUCKET).get("Contents", [])
     return [aws.s3.get_object(Bucket=BUCKET, Key=one["Key"])["Body"].read().decode() for one in found]
 
