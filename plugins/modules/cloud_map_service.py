@@ -94,8 +94,8 @@ ARGUMENTS = {
 
 
 def work(aws, params, changes):
-    keeper = CloudMapService(aws, params["cluster_name"], params["tags"], changes)
-    return keeper.keep(params["namespace"], params["service"], params["ttl"], ipv6=params["ipv6"])
+    control_plane = CloudMapService(aws, params["cluster_name"], params["tags"], changes)
+    return control_plane.keep(params["namespace"], params["service"], params["ttl"], ipv6=params["ipv6"])
 
 
 def main():

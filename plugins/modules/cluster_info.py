@@ -249,7 +249,7 @@ from ..module_utils._core.errors import SwarmError
 from ..module_utils._core.plan import decide
 from ..module_utils.adapters.clock import aws_time
 from ..module_utils.adapters.swarm import manager_here
-from ..module_utils.verbs.on_manager import ARGUMENTS, keeper
+from ..module_utils.verbs.on_manager import ARGUMENTS, control_plane
 
 
 def show(cluster):
@@ -287,7 +287,7 @@ def show(cluster):
 def main() -> None:
     module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
     try:
-        result = show(keeper(module.params))
+        result = show(control_plane(module.params))
     except SwarmError as error:
         module.fail_json(msg=str(error))
     module.exit_json(changed=False, **result)

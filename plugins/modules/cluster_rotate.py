@@ -60,7 +60,7 @@ import time
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils._core.errors import SwarmError
-from ..module_utils.verbs.on_manager import ARGUMENTS, keeper
+from ..module_utils.verbs.on_manager import ARGUMENTS, control_plane
 from ..module_utils.verbs.token_rotation import ORDER, Rotation
 
 
@@ -76,7 +76,7 @@ def main() -> None:
     params, log = module.params, []
     wanted = [one for one in ORDER if one in params["what"]]
     try:
-        rotation = Rotation(keeper(params), log.append, time.monotonic, time.sleep)
+        rotation = Rotation(control_plane(params), log.append, time.monotonic, time.sleep)
         rotation.check(wanted)
         if not module.check_mode:
             rotation.run(wanted, params["timeout"])

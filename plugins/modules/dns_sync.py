@@ -97,7 +97,7 @@ from ..module_utils._core.apply import Refused
 from ..module_utils._core.errors import SwarmError
 from ..module_utils._core.plan import decide
 from ..module_utils.adapters.clock import aws_time
-from ..module_utils.verbs.on_manager import ARGUMENTS, keeper, look
+from ..module_utils.verbs.on_manager import ARGUMENTS, control_plane, look
 
 # Seconds between two looks.
 PAUSE = 2.0
@@ -151,7 +151,7 @@ def main() -> None:
     )
     check, timeout = module.check_mode, module.params["timeout"]
     try:
-        module.exit_json(**sync(keeper(module.params), check=check, timeout=timeout))
+        module.exit_json(**sync(control_plane(module.params), check=check, timeout=timeout))
     except SwarmError as error:
         module.fail_json(msg=str(error))
 

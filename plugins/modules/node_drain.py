@@ -133,7 +133,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ..module_utils._core.errors import SwarmError
 from ..module_utils._core.removal_progress import STAGES
 from ..module_utils.adapters.clock import aws_time
-from ..module_utils.verbs.on_manager import ARGUMENTS, keeper, look
+from ..module_utils.verbs.on_manager import ARGUMENTS, control_plane, look
 from ..module_utils.verbs.removal_request import Removal, describe
 
 
@@ -179,7 +179,7 @@ def main() -> None:
         supports_check_mode=True,
     )
     try:
-        module.exit_json(**drain(keeper(module.params), module.params, check=module.check_mode))
+        module.exit_json(**drain(control_plane(module.params), module.params, check=module.check_mode))
     except SwarmError as error:
         module.fail_json(msg=str(error))
 

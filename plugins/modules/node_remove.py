@@ -74,7 +74,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils._core.errors import SwarmError
 from ..module_utils.verbs.node_tidying import Tidying
-from ..module_utils.verbs.on_manager import ARGUMENTS, keeper, look
+from ..module_utils.verbs.on_manager import ARGUMENTS, control_plane, look
 
 
 def tidy(cluster, params, *, check: bool, now=time.monotonic, sleep=time.sleep) -> dict:
@@ -103,7 +103,7 @@ def main() -> None:
         supports_check_mode=True,
     )
     try:
-        module.exit_json(**tidy(keeper(module.params), module.params, check=module.check_mode))
+        module.exit_json(**tidy(control_plane(module.params), module.params, check=module.check_mode))
     except SwarmError as error:
         module.fail_json(msg=str(error))
 

@@ -133,14 +133,14 @@ from ansible.module_utils.basic import AnsibleModule
 from ..module_utils._core import rolling_update
 from ..module_utils._core.errors import SwarmError
 from ..module_utils.verbs.group_rollout import STAGES, Rollout
-from ..module_utils.verbs.on_manager import ARGUMENTS, keeper, look
+from ..module_utils.verbs.on_manager import ARGUMENTS, control_plane, look
 
 
 def tell(params, **clock) -> dict:
     """Do the module's work and return its result. Raises SwarmError."""
     if params["batch"] < 1:
         raise SwarmError(f"batch is {params['batch']}, but at least one instance is to be replaced at a time.")
-    cluster = keeper(params)
+    cluster = control_plane(params)
     rollout = Rollout(lambda: look(cluster), cluster.fleet.groups, **clock)
     name, resize = params["group"], rolling_update.Resize()
     if name is not None:

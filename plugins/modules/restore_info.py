@@ -75,12 +75,12 @@ def main() -> None:
     try:
         where = place(module.params)
         host = Host(**where, run_command=module.run_command)
-        truth = host.store.read()
+        cluster_record = host.store.read()
         module.exit_json(
             changed=False,
             cluster=where["cluster"],
             manager=asdict(host.examine()),
-            published=asdict(truth.value) if truth else None,
+            published=asdict(cluster_record.value) if cluster_record else None,
             backups=host.backups.names(),
         )
     except SwarmError as error:

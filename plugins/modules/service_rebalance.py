@@ -79,7 +79,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils._core.errors import SwarmError
 from ..module_utils.adapters.clock import aws_time
-from ..module_utils.verbs.on_manager import ARGUMENTS, keeper, look
+from ..module_utils.verbs.on_manager import ARGUMENTS, control_plane, look
 from ..module_utils.verbs.service_rebalancing import Rebalancing
 
 OVER = "there was no time left for it"
@@ -87,7 +87,7 @@ OVER = "there was no time left for it"
 
 def rebalance(params, *, check: bool, now=aws_time.now, sleep=time.sleep) -> dict:
     """Do the module's work and return its result. Raises SwarmError."""
-    cluster = keeper(params)
+    cluster = control_plane(params)
     work = Rebalancing(cluster.swarm, lambda: look(cluster), now=now, sleep=sleep)
     at, report, diff = now(), [], []
     for verdict in work.judge(params["services"]):

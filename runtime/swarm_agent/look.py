@@ -32,8 +32,8 @@ def run(config: Config, stream: Optional[TextIO] = None) -> int:
     """Print documents until nobody reads them (0), or until this node cannot tell (1)."""
     stream = stream or sys.stdout
     try:
-        keeper = ControlPlane(config.cluster, config.region, config.bucket)
-        view = ClusterView(keeper, config, manager_here(keeper.swarm))
+        control_plane = ControlPlane(config.cluster, config.region, config.bucket)
+        view = ClusterView(control_plane, config, manager_here(control_plane.swarm))
         blind = 0
         while blind < BLIND:
             began = time.monotonic()
@@ -55,10 +55,10 @@ class ClusterView:
     """The cluster as this manager sees it, looked at again and again."""
 
     def __init__(
-        self, keeper: ControlPlane, config: Config, node: str, now: Callable[[], float] = aws_time.now
+        self, control_plane: ControlPlane, config: Config, node: str, now: Callable[[], float] = aws_time.now
     ) -> None:
         """``node`` is this manager's ID in the swarm."""
-        self._keeper, self._now = keeper, now
+        self._control_plane, self._now = control_plane, now
         self._head = {"cluster": config.cluster, "region": config.region, "told_by": node, "version": VERSION}
         self._policy: Optional[Policy] = None
         self._seen: Optional[Cluster] = None
@@ -91,15 +91,15 @@ class ClusterView:
         }
 
     def _look_at_all(self) -> tuple[Policy, Cluster]:
-        keeper = self._keeper
-        policy, flaw = keeper.policy_or_last()
+        control_plane = self._control_plane
+        policy, flaw = control_plane.policy_or_last()
         self._policy = policy
-        observed = keeper.observe(policy)
-        self._failures = [*filter(None, [flaw]), *(failure.message for failure in keeper.observer.failures)]
+        observed = control_plane.observe(policy)
+        self._failures = [*filter(None, [flaw]), *(failure.message for failure in control_plane.observer.failures)]
         try:
-            groups = keeper.fleet.groups()
+            groups = control_plane.fleet.groups()
             self._groups, self._behind = report.groups(groups), report.behind(observed, groups)
-            self._status = keeper.read_status()
+            self._status = control_plane.read_status()
         except SwarmError as error:
             self._failures.append(str(error))
         return policy, observed
@@ -108,7 +108,9 @@ class ClusterView:
         """What was seen last, with nodes and services as they are now."""
         assert self._seen is not None  # noqa: S101
         try:
-            return replace(self._seen, nodes=self._keeper.swarm.nodes(), services=self._keeper.swarm.services())
+            return replace(
+                self._seen, nodes=self._control_plane.swarm.nodes(), services=self._control_plane.swarm.services()
+            )
         except SwarmError as error:
             self._failures = [str(error)]
             return replace(self._seen, nodes=None, services=None)

@@ -47,9 +47,9 @@ LAST_UNHANDLED, KNOWN_UNHANDLED = 20, 1000
 
 def run(config: Config, notify: Notifier, log: Log, watch: MembershipWatch) -> None:
     """Keep the cluster true, until this node must be made a member anew. May be killed at any moment."""
-    keeper = ControlPlane(config.cluster, config.region, config.bucket, alive=notify.alive)
+    control_plane = ControlPlane(config.cluster, config.region, config.bucket, alive=notify.alive)
     with Monitor(Sources(config.region, config.bucket), log) as monitor:
-        loop = Loop(keeper, SystemClock(), notify, log, monitor=monitor)
+        loop = Loop(control_plane, SystemClock(), notify, log, monitor=monitor)
         while not watch.left_behind():
             loop.turn()
 
@@ -59,14 +59,14 @@ class Loop:
 
     def __init__(
         self,
-        keeper: ControlPlane,
+        control_plane: ControlPlane,
         clock: SystemClock,
         notify: Notifier,
         log: Log,
         wall: Callable[[], datetime] = lambda: datetime.now(timezone.utc),
         monitor: Optional[Monitor] = None,
     ) -> None:
-        self._keeper, self._clock, self._notify, self._log, self._wall = keeper, clock, notify, log, wall
+        self._control_plane, self._clock, self._notify, self._log, self._wall = control_plane, clock, notify, log, wall
         self._monitor = monitor
         self._policy: Optional[Policy] = None
         self._policy_read_at: Optional[float] = None
@@ -104,10 +104,10 @@ class Loop:
         if policy is None:
             self._clock.wait(STANDBY, "policy.json")
             return
-        self._keeper.observer.announced = self._announced()
+        self._control_plane.observer.announced = self._announced()
         self._versions = self._look()
         began = self._clock.now()
-        result = self._keeper.reconcile(policy)
+        result = self._control_plane.reconcile(policy)
         if self._monitor is not None:
             seconds = self._clock.now() - began
             self._monitor.passed(result, policy, seconds, self._policy_flaw, for_another=bool(self._silent))
@@ -130,7 +130,7 @@ class Loop:
     def _leads(self) -> bool:
         """Whether this agent is the one that acts."""
         try:
-            leads = self._keeper.swarm.leads()
+            leads = self._control_plane.swarm.leads()
             self._silent = silent = "" if leads else self._silent_leader()
         except SwarmError as error:
             # Also when too many managers are lost: then nobody leads, and nothing can be changed.
@@ -146,7 +146,7 @@ class Loop:
             self._said = {"deputy": self._said.get("deputy", "")}
             self._leading = acts
             # Whoever acted in between may have changed anything.
-            self._keeper.observer.forget()
+            self._control_plane.observer.forget()
             self._policy_read_at = None
         return acts
 
@@ -158,18 +158,18 @@ class Loop:
         now = self._clock.now()
         if self._looked_for_leader_at is None or now - self._looked_for_leader_at >= LIST_EVERY:
             self._looked_for_leader_at = now
-            own = self._keeper.swarm.here()
+            own = self._control_plane.swarm.here()
             if own is None:
                 # A worker, as after a demotion by hand: it knows no nodes.
                 self._deputy, self._silent = deputy.Deputy(), ""
                 return ""
             try:
-                listed = self._keeper.listed_by()
+                listed = self._control_plane.listed_by()
             except SwarmError:
                 # Whom S3 does not answer hears nobody, and nobody hears it.
                 self._deputy, self._silent = deputy.Deputy(), ""
                 return ""
-            self._silent = self._deputy.acts(own, self._keeper.swarm.nodes(), listed, now)
+            self._silent = self._deputy.acts(own, self._control_plane.swarm.nodes(), listed, now)
         return self._silent
 
     def _current_policy(self) -> Optional[Policy]:
@@ -177,7 +177,7 @@ class Loop:
         now = self._clock.now()
         if self._policy_read_at is None or now - self._policy_read_at >= IDLE:
             try:
-                self._policy, self._policy_flaw = self._keeper.policy_or_last()
+                self._policy, self._policy_flaw = self._control_plane.policy_or_last()
             except SwarmError as error:
                 self._policy_flaw = str(error)
             self._say("policy", self._policy_flaw)
@@ -238,7 +238,7 @@ class Loop:
         # What was planned has been done.
         del status["planned"]
         try:
-            self._keeper.write_status(status)
+            self._control_plane.write_status(status)
             self._said.pop("status", None)
         except SwarmError as error:
             self._say("status", str(error))
@@ -255,7 +255,7 @@ class Loop:
         if self._listed_at is None or now - self._listed_at >= LIST_EVERY:
             nodes = [node.id for node in observed.nodes]
             try:
-                self._keeper.list_nodes(observed.swarm_id, nodes, self._wall().isoformat())
+                self._control_plane.list_nodes(observed.swarm_id, nodes, self._wall().isoformat())
                 self._said.pop("nodes", None)
             except SwarmError as error:
                 self._say("nodes", str(error))
@@ -275,7 +275,7 @@ class Loop:
     def _look(self) -> Optional[Mapping[str, int]]:
         """The nodes' versions; None if the engine does not tell, which the next pass says."""
         try:
-            return self._keeper.swarm.versions()
+            return self._control_plane.swarm.versions()
         except SwarmError:
             return None
 
@@ -287,7 +287,7 @@ class Loop:
             return False
         received = 0
         try:
-            queue = self._queue = self._queue or self._keeper.queue(policy.queue)
+            queue = self._queue = self._queue or self._control_plane.queue(policy.queue)
             messages = queue.receive(seconds)
             # All that is there, so that a burst wakes one pass.
             while messages:

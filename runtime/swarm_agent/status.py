@@ -20,7 +20,7 @@ def status(config: Config) -> dict[str, Any]:
     except SwarmError as error:
         return {**result, "error": str(error)}
     result["instance"] = work.me.instance
-    result["published"] = vars(view.truth.value) if view.truth else None
+    result["published"] = vars(view.cluster_record.value) if view.cluster_record else None
     result["engine"] = vars(view.membership)
     result["next"] = describe(decide(work.me, view))
     return result

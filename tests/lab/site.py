@@ -337,7 +337,7 @@ class Site:
         finally:
             s3.put_object(**where, Body=usual)
 
-    def truth(self) -> dict[str, Any]:
+    def cluster_record(self) -> dict[str, Any]:
         """What the bucket says of the cluster."""
         body = self.aws("s3").get_object(Bucket=self.bucket, Key="cluster.json")["Body"].read()
         return json.loads(body)  # type: ignore[no-any-return]

@@ -1,4 +1,4 @@
-"""The bucket: the published truth and the join tokens, and the core's ``Store`` over it."""
+"""The bucket: the cluster record and the join tokens, and the core's ``Store`` over it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ansible_collections.swarm.aws.plugins.module_utils._core.join.cluster_recor
 )
 from ansible_collections.swarm.aws.plugins.module_utils._core.join.ports import ROLES, Outcome, Stored, Token
 
-TRUTH = "cluster.json"
+CLUSTER_RECORD = "cluster.json"
 NODES = "worker/nodes.json"
 
 
@@ -34,7 +34,7 @@ class Bucket:
 
     def form(self, cluster_id: str, by: str, secrets: Mapping[str, str]) -> None:
         """As joining leaves it."""
-        self.put(TRUTH, ClusterRecord(FORMED, by, "", 2, cluster_id))
+        self.put(CLUSTER_RECORD, ClusterRecord(FORMED, by, "", 2, cluster_id))
         for role in ROLES:
             self.put(token_key(role), Token(cluster_id, secrets[role]))
 
@@ -71,18 +71,18 @@ class Store:
         raise NotImplementedError
 
     def read(self) -> Stored[ClusterRecord] | None:
-        found = self.get(TRUTH)
+        found = self.get(CLUSTER_RECORD)
         if found and not isinstance(found.value, ClusterRecord):
             error = InvalidClusterRecord("cluster.json in the bucket is not JSON as it should be")
             error.version = found.version
             raise error
         return found
 
-    def create(self, truth: ClusterRecord) -> Outcome:
-        return self._swap(TRUTH, truth, None)
+    def create(self, cluster_record: ClusterRecord) -> Outcome:
+        return self._swap(CLUSTER_RECORD, cluster_record, None)
 
-    def replace(self, truth: ClusterRecord, version: str) -> Outcome:
-        return self._swap(TRUTH, truth, version)
+    def replace(self, cluster_record: ClusterRecord, version: str) -> Outcome:
+        return self._swap(CLUSTER_RECORD, cluster_record, version)
 
     def read_nodes(self, cluster_id: str) -> Stored[Collection[str]] | None:
         found = self.get(NODES)

@@ -22,7 +22,7 @@ from ansible_collections.swarm.aws.plugins.module_utils._core.plan import plan
 from ansible_collections.swarm.aws.plugins.module_utils._core.policy import Policy
 from ansible_collections.swarm.aws.plugins.module_utils._core.publication import Publication
 
-from tests.simulation.bucket import NODES, TRUTH, token_key
+from tests.simulation.bucket import CLUSTER_RECORD, NODES, token_key
 from tests.simulation.weather import Weather
 from tests.simulation.world import CLUSTER, Broken, Node, SimClock, SimEc2, SimEngine, SimStore, Swarm, World, join
 
@@ -85,10 +85,10 @@ class Living(World):
         for node in self.living:
             if not node.joined or node.swarm is None or node not in node.swarm.members:
                 return f"{node.instance} is in no swarm"
-        truth = self.truth
+        cluster_record = self.cluster_record
         swarms = {node.swarm.id for node in self.living if node.swarm}
-        if truth is None or swarms != {truth.cluster_id}:
-            return f"the bucket names {truth and truth.cluster_id}, the nodes are in {swarms}"
+        if cluster_record is None or swarms != {cluster_record.cluster_id}:
+            return f"the bucket names {cluster_record and cluster_record.cluster_id}, the nodes are in {swarms}"
         if any(self.bucket.get(token_key(role)) is None for role in ROLES):
             return "a join token is not published"
         listed = self.bucket.get(NODES)
@@ -227,16 +227,16 @@ class Raft:
 
 def roll_back(world: Living) -> None:
     """Somebody puts an earlier version of the cluster's record back."""
-    world.bucket.restore(TRUTH, world.rng.choice(world.bucket.history[TRUTH]))
+    world.bucket.restore(CLUSTER_RECORD, world.rng.choice(world.bucket.history[CLUSTER_RECORD]))
 
 
 def delete_record(world: Living) -> None:
-    world.bucket.objects.pop(TRUTH, None)
+    world.bucket.objects.pop(CLUSTER_RECORD, None)
 
 
 def spoil_record(world: Living) -> None:
     """Somebody edits the record by hand, and it cannot be read any more."""
-    world.bucket.restore(TRUTH, "{")
+    world.bucket.restore(CLUSTER_RECORD, "{")
 
 
 def empty_bucket(world: Living) -> None:

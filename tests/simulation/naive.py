@@ -9,7 +9,7 @@ from ansible_collections.swarm.aws.plugins.module_utils._core.errors import Swar
 from ansible_collections.swarm.aws.plugins.module_utils._core.join.cluster_record import FORMED, ClusterRecord
 from ansible_collections.swarm.aws.plugins.module_utils._core.join.ports import LISTENS, MANAGER, Token
 
-from tests.simulation.bucket import TRUTH
+from tests.simulation.bucket import CLUSTER_RECORD
 from tests.simulation.weather import Weather
 from tests.simulation.world import Node, SimEc2, SimEngine, SimStore, World
 
@@ -47,10 +47,10 @@ def _attempt(world: World, node: Node, store: SimStore, engine: SimEngine, ec2: 
         cluster = engine.membership().cluster_id or ""
         for role, secret in engine.tokens().items():
             store.put(f"{role}/token", Token(cluster, secret))
-        store.put(TRUTH, ClusterRecord(FORMED, node.instance, "", 1, cluster))
+        store.put(CLUSTER_RECORD, ClusterRecord(FORMED, node.instance, "", 1, cluster))
         return True
     token = store.get(f"{MANAGER}/token")
-    if store.get(TRUTH) is None or token is None:
+    if store.get(CLUSTER_RECORD) is None or token is None:
         return False
     for peer in ec2.running_managers():
         if peer.instance != node.instance and engine.probe(peer.address) == LISTENS:

@@ -13,7 +13,7 @@ from ansible_collections.swarm.aws.plugins.module_utils._core.join.cluster_recor
 from ansible_collections.swarm.aws.plugins.module_utils._core.join.join_decision import LEASE_SECONDS
 from ansible_collections.swarm.aws.plugins.module_utils._core.join.ports import MANAGER, WORKER, Outcome, Token
 
-from tests.simulation.bucket import TRUTH
+from tests.simulation.bucket import CLUSTER_RECORD
 from tests.simulation.weather import Weather
 from tests.simulation.world import REFUSALS, Node, SimStore, Swarm, World
 
@@ -60,8 +60,8 @@ def until(world: World, condition: Callable[[], bool], limit: float = SOON) -> N
 def claimed(world: World) -> Node:
     """Boot until somebody has claimed the right to initialise, and tell who."""
     world.boot()
-    until(world, lambda: world.truth is not None)
-    return next(node for node in world.nodes if node.instance == world.truth.claimed_by)
+    until(world, lambda: world.cluster_record is not None)
+    return next(node for node in world.nodes if node.instance == world.cluster_record.claimed_by)
 
 
 def enters(stray: Node, swarm: Swarm) -> None:
@@ -104,7 +104,7 @@ def test_fault_02_a_holder_that_ec2_calls_terminated_is_not_waited_for() -> None
     world.terminate(holder)
     world.settle()
     assert world.now - died < LEASE_SECONDS / 2
-    assert world.truth.claimed_by != holder.instance
+    assert world.cluster_record.claimed_by != holder.instance
 
 
 @pytest.mark.fault(2)
@@ -118,7 +118,7 @@ def test_fault_02_a_holder_that_wakes_up_late_publishes_the_swarm_that_it_made()
     # Its agent stays dead while the others take the claim over; they make no swarm beside the one that is there.
     world.start = lambda node, delay: World.start(world, node, 600.0)  # type: ignore[method-assign]
     world.settle()
-    assert world.truth.claimed_by == holder.instance
+    assert world.cluster_record.claimed_by == holder.instance
     assert holder.swarm is own and world.published == {own.id}
     others = [node for node in world.nodes if node is not holder and node.role == MANAGER]
     assert any("so there may be a swarm" in sentence for node in others for sentence in node.said)
@@ -128,14 +128,14 @@ def test_fault_02_a_holder_that_wakes_up_late_publishes_the_swarm_that_it_made()
 @pytest.mark.parametrize("refusal", REFUSALS)
 def test_fault_03_an_error_is_never_read_as_an_empty_cluster(refusal: str, fails: Fails) -> None:
     world = formed()
-    published, version = world.cluster_id, world.bucket.objects[TRUTH].version
+    published, version = world.cluster_id, world.bucket.objects[CLUSTER_RECORD].version
     world.launch(MANAGER)
     late = world.nodes[-1]
     broken = True
     fails(lambda: broken, f"S3: {refusal}")
     until(world, lambda: len(late.said) > 20, 600)
     assert late.state == ports.INACTIVE
-    assert world.bucket.objects[TRUTH].version == version
+    assert world.bucket.objects[CLUSTER_RECORD].version == version
     assert f"S3: {refusal}" in late.said
     broken = False
     world.settle()
@@ -165,13 +165,13 @@ def test_fault_04_who_claimed_without_hearing_of_it_holds_the_claim(monkeypatch:
 
     def deaf(store: SimStore, key: str, value: Any, version: str | None) -> Outcome:
         outcome = swap(store, key, value, version)
-        if world.truth == value and value.phase != FORMED:
+        if world.cluster_record == value and value.phase != FORMED:
             raise Unavailable("S3: Read timeout")
         return outcome
 
     monkeypatch.setattr(SimStore, "_swap", deaf)
     world.settle(SOON)
-    assert (world.truth.claimed_by, world.truth.generation) == (node.instance, 2)
+    assert (world.cluster_record.claimed_by, world.cluster_record.generation) == (node.instance, 2)
 
 
 @pytest.mark.fault(5)
@@ -300,7 +300,7 @@ def test_fault_10_the_clocks_of_two_hosts_are_never_compared() -> None:
     # By its own clock, which is minutes off, another node claimed the cluster in the far future, and then hangs.
     hanging = world.launch(MANAGER)
     hanging.crash_at[1] = "freeze"
-    world.bucket.put(TRUTH, ClusterRecord("claimed", hanging.instance, "2999-01-01T00:00:00Z", 1))
+    world.bucket.put(CLUSTER_RECORD, ClusterRecord("claimed", hanging.instance, "2999-01-01T00:00:00Z", 1))
     began = world.now
     world.rng.uniform = lambda low, high: high  # type: ignore[method-assign]
     until(world, lambda: node.joined, 2 * LEASE_SECONDS)

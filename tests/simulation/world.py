@@ -21,7 +21,7 @@ from ansible_collections.swarm.aws.plugins.module_utils._core.join.ports import 
 )
 from greenlet import GreenletExit, getcurrent, greenlet
 
-from tests.simulation.bucket import TRUTH, Bucket, Store, token_key
+from tests.simulation.bucket import CLUSTER_RECORD, Bucket, Store, token_key
 from tests.simulation.scheduler import Scheduler
 from tests.simulation.weather import Weather
 
@@ -210,17 +210,17 @@ class World:
     def living(self) -> list[Node]:
         return [node for node in self.nodes if node.terminated_at is None]
 
-    # The truth
+    # The cluster record
 
     @property
-    def truth(self) -> ClusterRecord | None:
-        found = self.bucket.get(TRUTH)
+    def cluster_record(self) -> ClusterRecord | None:
+        found = self.bucket.get(CLUSTER_RECORD)
         return found.value if found and isinstance(found.value, ClusterRecord) else None
 
     @property
     def cluster_id(self) -> str | None:
         """The published swarm."""
-        return self.truth.cluster_id if self.truth else None
+        return self.cluster_record.cluster_id if self.cluster_record else None
 
     def _written(self, key: str, value: Any) -> None:
         """See that there never is a second cluster, as long as a manager of the first one lives."""

@@ -227,7 +227,7 @@ class PublishRecord(Action):
 
     @property
     def change(self) -> Change:
-        found = self.before.truth
+        found = self.before.cluster_record
         before = {"object": "unreadable"} if self.before.flaw else None
         return Change("cluster's record in the bucket", found.shown if found else before, self.after.shown)
 

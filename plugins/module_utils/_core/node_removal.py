@@ -189,7 +189,7 @@ class NodeRemoval:
         if wanted is None or group is None or not group.dns:
             return 0.0
         if record is None:
-            self._out.wait(instance.id, f"an answer from {wanted.keeper}, to withdraw {instance.id}")
+            self._out.wait(instance.id, f"an answer from {wanted.control_plane}, to withdraw {instance.id}")
             return None
         unchangeable = dns.unchangeable(record, instance, wanted, self._policy.owner)
         if unchangeable:

@@ -185,7 +185,7 @@ class _Planner:
         if wanted is None:
             return
         if record is None:
-            self._out.awaited.append(f"an answer from {wanted.keeper}")
+            self._out.awaited.append(f"an answer from {wanted.control_plane}")
             return
         quorum = Quorum.of(self._observed.nodes or ())
         if quorum.margin < 0:

@@ -63,7 +63,7 @@ class Dns:
     service_id: Optional[str] = None
 
     @property
-    def keeper(self) -> str:
+    def control_plane(self) -> str:
         """Which of AWS's services has it, by the name that people know it by."""
         return "Route 53" if self.service_id is None else "Cloud Map"
 

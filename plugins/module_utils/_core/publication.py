@@ -36,8 +36,8 @@ class Publication:
 
     def published_id(self) -> Optional[str]:
         """The ID of the published swarm; None while there is none. Raises Unavailable."""
-        truth = self.published().truth
-        return truth.cluster_id if truth else None
+        cluster_record = self.published().cluster_record
+        return cluster_record.cluster_id if cluster_record else None
 
     def republish(self, record: ClusterRecord, version: Optional[str]) -> bool:
         """Write the record if the object still is of that version, None being 'if there is none'. Whether it was.

@@ -43,7 +43,7 @@ def judge(observed: Cluster) -> Authority:
         return _unpublished(observed, own)
     if observed.published is None:
         return Authority(True)
-    stored = observed.published.truth
+    stored = observed.published.cluster_record
     if stored is not None and stored.cluster_id == own and stored.rank >= remembered.rank:
         return Authority(True, action=_remember(observed, stored), flawed=False)
     if stored is None or stored.phase == CLAIMED or stored.rank <= remembered.rank:
@@ -59,7 +59,7 @@ def _unpublished(observed: Cluster, own: str) -> Authority:
     """Of a swarm that remembers nothing: nobody has published it yet, or an agent did that did not have it remember."""
     if observed.published is None:
         return Authority(False, "The cluster's record in the bucket is not known yet, so nothing is done.")
-    stored = observed.published.truth
+    stored = observed.published.cluster_record
     if stored is not None and stored.cluster_id == own:
         return Authority(True, action=_remember(observed, stored), flawed=False)
     if stored is None or stored.cluster_id is None:

@@ -54,7 +54,7 @@ class Choice:
 
 def choose(
     managers: Sequence[Manager],
-    truth: Optional[ClusterRecord],
+    cluster_record: Optional[ClusterRecord],
     names: Sequence[str],
     *,
     cluster: str,
@@ -73,8 +73,8 @@ def choose(
     if force and force != cluster:
         raise CannotRestore(f"force is '{force}', but this is the cluster '{cluster}': give its name to insist.")
     begun = next((one for one in managers if one.begun), None)
-    published = truth.cluster_id if truth else None
-    interrupted = truth is not None and truth.phase == RESTORING
+    published = cluster_record.cluster_id if cluster_record else None
+    interrupted = cluster_record is not None and cluster_record.phase == RESTORING
     if begun is None and not interrupted and not force:
         _refuse_a_working_swarm(managers, published, cluster, names)
     survivors = _survivors(managers, published)

@@ -240,7 +240,7 @@ class _Picture:
             self._reach(x, middle, vpc_right, vpc_top, vpc_bottom, "wakes")
         for one in self._of("bucket"):
             held = [some for some in self._of("objects of the bucket") if some["id"].startswith(one["id"])]
-            middle = card("Bucket", [one["id"], "truth, join tokens, agent, backups"], [one, *held])
+            middle = card("Bucket", [one["id"], "cluster record, join tokens, agent, backups"], [one, *held])
             self._reach(x, middle, vpc_right, vpc_top, vpc_bottom, "joins by", both=True)
         aliases = self._of("KMS alias")
         for one in self._of("KMS key"):

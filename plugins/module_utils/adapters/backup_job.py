@@ -71,20 +71,20 @@ class BackupJob:
         aws = Aws(region)
         self._cluster = cluster
         self._store, self._backups = S3Store(aws, bucket), Backups(aws, bucket)
-        self._keeper = ControlPlane(cluster, region, bucket)
+        self._control_plane = ControlPlane(cluster, region, bucket)
 
     def policy(self) -> Policy:
         """What the operator wants. Raises SwarmError."""
-        return self._keeper.policy()
+        return self._control_plane.policy()
 
     def if_due(self) -> Done:
         """Back up if one is due and it is this manager's turn. Raises SwarmError."""
-        own, policy = self._keeper.swarm.here(), self.policy()
+        own, policy = self._control_plane.swarm.here(), self.policy()
         if own is None:
             return Done("This node is no manager.")
         if not backup_schedule.due(self._backups.names(), policy.backup_seconds, aws_time.now()):
             return Done("No backup is due.")
-        if not backup_schedule.on_duty(self._keeper.swarm.nodes(), own):
+        if not backup_schedule.on_duty(self._control_plane.swarm.nodes(), own):
             return Done("Another manager backs up.")
         return self.now(policy)
 
@@ -108,8 +108,8 @@ class BackupJob:
 
     def _check(self) -> None:
         """Raises SwarmError unless this manager's state is worth a backup."""
-        manager_here(self._keeper.swarm)
-        own, published = self._keeper.swarm.swarm_id(), self._store.read()
+        manager_here(self._control_plane.swarm)
+        own, published = self._control_plane.swarm.swarm_id(), self._store.read()
         if published is None or published.value.phase != FORMED or published.value.cluster_id != own:
             found = "none" if published is None else published.value.cluster_id or published.value.phase
             raise SwarmError(
@@ -121,7 +121,7 @@ class BackupJob:
 
     def _take(self) -> tuple[Manifest, float]:
         identity = Metadata().identity()
-        facts = settled(self._keeper.swarm.facts, self._keeper.swarm.agree, time.monotonic, time.sleep)
+        facts = settled(self._control_plane.swarm.facts, self._control_plane.swarm.agree, time.monotonic, time.sleep)
         at = aws_time.now()
         folder, archive = SCRATCH / "swarm", SCRATCH / "swarm.tar.gz"
         copy = self._copy_unlocked if facts.locked else self._copy
@@ -149,7 +149,7 @@ class BackupJob:
         Docker makes no new swarm out of a locked state, whoever has the key. If this process dies meanwhile, the
         leader's agent locks it again.
         """
-        lock, deadline = self._keeper.lock, time.monotonic() + _UNLOCK_SECONDS
+        lock, deadline = self._control_plane.lock, time.monotonic() + _UNLOCK_SECONDS
         lock.lock(False)
         try:
             while raft_state.locked(source):

@@ -1,4 +1,4 @@
-"""The cluster's bucket as the store of the truth, the join tokens, the policy and the status."""
+"""The cluster's bucket as the store of the cluster record, the join tokens, the policy and the status."""
 
 from __future__ import annotations
 
@@ -42,11 +42,11 @@ class S3Store:
             error.version = found.version
             raise
 
-    def create(self, truth: ClusterRecord) -> Outcome:
-        return self._put(TRUTH_KEY, truth.encode(), None)
+    def create(self, cluster_record: ClusterRecord) -> Outcome:
+        return self._put(TRUTH_KEY, cluster_record.encode(), None)
 
-    def replace(self, truth: ClusterRecord, version: str) -> Outcome:
-        return self._put(TRUTH_KEY, truth.encode(), version)
+    def replace(self, cluster_record: ClusterRecord, version: str) -> Outcome:
+        return self._put(TRUTH_KEY, cluster_record.encode(), version)
 
     def read_token(self, role: str) -> Optional[Stored[Token]]:
         found = self._get(token_key(role))

@@ -27,16 +27,16 @@ def place(params: Mapping[str, Any]) -> Mapping[str, str]:
     return given
 
 
-def keeper(params: Mapping[str, Any]) -> ControlPlane:
+def control_plane(params: Mapping[str, Any]) -> ControlPlane:
     """The cluster of the options, or of the node's own configuration where they are not given. Raises SwarmError."""
     return ControlPlane(**place(params))
 
 
-def look(keeper_: ControlPlane) -> Tuple[Policy, Cluster]:
+def look(plane: ControlPlane) -> Tuple[Policy, Cluster]:
     """The policy and what there is. Raises SwarmError unless this host is a manager that can tell."""
-    manager_here(keeper_.swarm)
-    policy, _flaw = keeper_.policy_or_last()
-    observed = keeper_.observe(policy)
-    if keeper_.observer.failures:
-        raise SwarmError(" ".join(failure.message for failure in keeper_.observer.failures))
+    manager_here(plane.swarm)
+    policy, _flaw = plane.policy_or_last()
+    observed = plane.observe(policy)
+    if plane.observer.failures:
+        raise SwarmError(" ".join(failure.message for failure in plane.observer.failures))
     return policy, observed

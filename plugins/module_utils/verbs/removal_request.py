@@ -24,7 +24,7 @@ class Removal:
 
     def __init__(
         self,
-        keeper: ControlPlane,
+        control_plane: ControlPlane,
         policy: Policy,
         observed: Cluster,
         instance: str,
@@ -33,7 +33,7 @@ class Removal:
         sleep: Callable[[float], None],
     ) -> None:
         """Raises RequestRefused if there is no such instance of this cluster."""
-        self._keeper, self._policy, self._observed = keeper, policy, observed
+        self._control_plane, self._policy, self._observed = control_plane, policy, observed
         self._id = removal_check.well_formed(instance)
         self._now, self._sleep = now, sleep
         self._members = node_matching.join(observed)
@@ -41,7 +41,7 @@ class Removal:
         self.notes: List[str] = []
         self._held_since: Optional[float] = None
         if self._id not in self._members.instances and self._orphan is None:
-            raise removal_check.foreign(self._id, keeper.fleet.owner(self._id), policy.cluster, policy.region)
+            raise removal_check.foreign(self._id, control_plane.fleet.owner(self._id), policy.cluster, policy.region)
 
     @property
     def node(self) -> Optional[Node]:
@@ -73,7 +73,7 @@ class Removal:
             every = [one for one in dict.fromkeys([*together, self._id]) if one in self._members.instances]
             removal_check.check_quorum(self._observed, self._members, every, replace=replace)
             if not replace and instance.scaling_group:
-                sizes = {instance.scaling_group: self._keeper.fleet.sizes(instance.scaling_group)}
+                sizes = {instance.scaling_group: self._control_plane.fleet.sizes(instance.scaling_group)}
                 removal_check.check_size(every, self._members, sizes)
         if not force:
             removal_check.check_room(self._observed, node, self._id)
@@ -89,7 +89,7 @@ class Removal:
             if instance.terminating:
                 return None
             if not check_mode:
-                self._keeper.fleet.terminate(self._id, replace=replace)
+                self._control_plane.fleet.terminate(self._id, replace=replace)
             return "", "terminated, since it has not joined"
         before = node.labels.get(node_labels.REQUESTED, "")
         asked = interruptions.read_request(before, self._id)
@@ -119,7 +119,7 @@ class Removal:
         return before, ""
 
     def _relabel(self, node: str, value: str) -> None:
-        swarm = self._keeper.swarm
+        swarm = self._control_plane.swarm
         for attempt in range(5):
             present = next((one for one in swarm.nodes() if one.id == node), None)
             if present is None:
@@ -139,7 +139,7 @@ class Removal:
             return
         message = {"source": "swarm.aws", "detail-type": "Removal Requested", "detail": {"EC2InstanceId": self._id}}
         try:
-            self._keeper.queue(self._policy.queue).send(json.dumps(message))
+            self._control_plane.queue(self._policy.queue).send(json.dumps(message))
         except SwarmError as error:
             self.notes.append(f"The leader's agent notices by itself within seconds, for {error}")
 
@@ -169,7 +169,7 @@ class Removal:
     def _look(self, watch: RemovalProgress) -> Optional[str]:
         """The stage, or None if the engine does not tell now."""
         try:
-            return watch.look(self._keeper.swarm.nodes(), self._keeper.swarm.services(), self._now())
+            return watch.look(self._control_plane.swarm.nodes(), self._control_plane.swarm.services(), self._now())
         except Unavailable:
             return None
 
@@ -178,12 +178,12 @@ class Removal:
         if until != REMOVED:
             return True
         try:
-            return self._keeper.fleet.gone_or_going(self._id)
+            return self._control_plane.fleet.gone_or_going(self._id)
         except Unavailable:
             return False
 
     def _look_around(self, stage: Optional[str]) -> None:
-        observed = self._keeper.observe(self._policy)
+        observed = self._control_plane.observe(self._policy)
         if observed.nodes is None or observed.instances is None:
             return
         self._observed, self._members = observed, node_matching.join(observed)

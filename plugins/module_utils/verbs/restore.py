@@ -92,16 +92,16 @@ class Host:
         """Bring the swarm back, and return what it has. Raises SwarmError; it may be run again then."""
         manifest, folder = (None, None) if source == SURVIVOR else self.unpacked(name)
         try:
-            truth = self._begin(source, name)
+            cluster_record = self._begin(source, name)
             if manifest is None or folder is None:
                 self._revive_survivor()
                 roles: tuple[str, ...] = (MANAGER,)
             else:
-                self._revive_backup(manifest, folder, truth.value.epoch(MANAGER) + 1)
+                self._revive_backup(manifest, folder, cluster_record.value.epoch(MANAGER) + 1)
                 roles = ROLES
         finally:
             shutil.rmtree(self.root / SCRATCH, ignore_errors=True)
-        self._publish(truth, roles)
+        self._publish(cluster_record, roles)
         facts = self.swarm.facts()
         if manifest is not None:
             self._report(_compared(manifest, facts.counts))

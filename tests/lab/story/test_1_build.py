@@ -76,7 +76,7 @@ def test_the_first_run_ends_with_a_swarm_of_three_managers_and_a_worker(site: Si
         "eu-west-1c",
     }
     assert all(node.labels.get("edge") == "true" for node in nodes if node.role == "manager")
-    assert site.clusters() == {site.truth()["cluster_id"]}, "all booted at once, and there is one cluster"
+    assert site.clusters() == {site.cluster_record()["cluster_id"]}, "all booted at once, and there is one cluster"
 
 
 def test_a_second_run_changes_nothing(site: Site) -> None:

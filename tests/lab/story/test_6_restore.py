@@ -15,7 +15,7 @@ def test_all_managers_are_gone_and_the_latest_backup_brings_them_back(site: Site
     site.must(site.managers()[0], "sh", "-c", f"echo {SECRET} | docker secret create {SECRET} -")
     backup = site.playbook("playbooks/backup.yml", "-vvv")
     assert backup.code == 0, backup.output[-4000:]
-    cluster, kept, newest = site.truth()["cluster_id"], site.kept(), site.backups()[0]
+    cluster, kept, newest = site.cluster_record()["cluster_id"], site.kept(), site.backups()[0]
     managers = {node.instance for node in before if node.role == "manager"}
     site.aws("ec2").terminate_instances(InstanceIds=sorted(managers))
 
@@ -27,7 +27,7 @@ def test_all_managers_are_gone_and_the_latest_backup_brings_them_back(site: Site
     plan = site.playbook("playbooks/restore.yml", "--check")
     assert plan.code == 0, plan.output[-4000:]
     assert newest in plan.output
-    assert site.truth()["cluster_id"] == cluster and not site.managers()
+    assert site.cluster_record()["cluster_id"] == cluster and not site.managers()
 
     run = site.playbook("playbooks/restore.yml")
     assert run.code == 0, run.output[-6000:]
@@ -35,7 +35,7 @@ def test_all_managers_are_gone_and_the_latest_backup_brings_them_back(site: Site
     assert "The swarm is back with all that the backup had." in run.said
     after = site.settle()
     assert not {node.node_id for node in before} & {node.node_id for node in after}, "all joined anew"
-    assert site.truth()["cluster_id"] == cluster
+    assert site.cluster_record()["cluster_id"] == cluster
     assert site.kept() == kept
     site.settle_record()
     site.wait("the page", lambda: site.page().status == 200)

@@ -12,7 +12,7 @@ from ansible_collections.swarm.aws.plugins.module_utils._core.cluster import Rec
 from ansible_collections.swarm.aws.plugins.module_utils._core.events import SPOT_NOTICE
 from ansible_collections.swarm.aws.plugins.module_utils._core.join.cluster_record import CLAIMED, ClusterRecord
 
-from tests.simulation.bucket import TRUTH
+from tests.simulation.bucket import CLUSTER_RECORD
 
 from .agent import MOST_SKEW
 from .cloud import EPOCH, Machine
@@ -239,12 +239,12 @@ def outage(world: World) -> None:
 def roll_back_record(world: World) -> None:
     """Somebody puts an earlier version of the cluster's record back, or the claim that it began with."""
     first = ClusterRecord(CLAIMED, "i-elsewhere", "", 1)
-    world.bucket.restore(TRUTH, world.rng.choice((first, *world.bucket.history[TRUTH])))
+    world.bucket.restore(CLUSTER_RECORD, world.rng.choice((first, *world.bucket.history[CLUSTER_RECORD])))
 
 
 def spoil_record(world: World) -> None:
     """Somebody edits the cluster's record by hand, and it cannot be read any more."""
-    world.bucket.restore(TRUTH, "{")
+    world.bucket.restore(CLUSTER_RECORD, "{")
 
 
 def empty_bucket(world: World) -> None:

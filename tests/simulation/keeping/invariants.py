@@ -17,7 +17,7 @@ from ansible_collections.swarm.aws.plugins.module_utils._core.join.ports import 
 from ansible_collections.swarm.aws.plugins.module_utils._core.node_matching import INSTANCE_LABEL
 from ansible_collections.swarm.aws.plugins.module_utils._core.reconcile import Pass
 
-from tests.simulation.bucket import TRUTH, token_key
+from tests.simulation.bucket import CLUSTER_RECORD, token_key
 
 from .balancing import TARGET_GROUP
 from .cloud import LAUNCHING, TERMINATING, Machine
@@ -56,7 +56,7 @@ class Invariants:
     # At an effect
 
     def bucket(self, key: str, value: Any) -> None:
-        """I1: one cluster ID, in the truth and with the tokens."""
+        """I1: one cluster ID, in the cluster record and with the tokens."""
         found = value.cluster_id if isinstance(value, (ClusterRecord, Token)) else None
         if self._published is None:
             self._published = found
@@ -256,9 +256,13 @@ class Invariants:
             stored = world.bucket.get(token_key(role))
             if stored is None or stored.value.secret != swarm.token(role):
                 return f"the published {role} token is not the swarm's"
-        truth = world.bucket.get(TRUTH)
-        if truth is None or not isinstance(truth.value, ClusterRecord) or truth.value.cluster_id != swarm.id:
-            return f"I1: the bucket has {truth} as the cluster's record"
+        cluster_record = world.bucket.get(CLUSTER_RECORD)
+        if (
+            cluster_record is None
+            or not isinstance(cluster_record.value, ClusterRecord)
+            or cluster_record.value.cluster_id != swarm.id
+        ):
+            return f"I1: the bucket has {cluster_record} as the cluster's record"
         wanted = world.serving()
         if not world.record_is_foreign and wanted and world.zone.record.addresses != wanted:
             return f"I3: {world.zone.record.addresses} are published, {wanted} serve"

@@ -14,7 +14,7 @@ from ansible_collections.swarm.aws.plugins.module_utils._core.join.ports import 
 from ansible_collections.swarm.aws.plugins.module_utils._core.policy import Dns, Group, Policy
 from ansible_collections.swarm.aws.plugins.module_utils._core.removal_deadlines import RESERVE
 
-from tests.simulation.bucket import TRUTH, Bucket, token_key
+from tests.simulation.bucket import CLUSTER_RECORD, Bucket, token_key
 from tests.simulation.scheduler import Bell, Scheduler
 
 from .agent import Agent
@@ -96,7 +96,7 @@ class World:
         first = next(iter(self.cloud.machines.values()))
         self.bucket.form(self.swarm.id, first.id, {role: self.swarm.token(role) for role in ROLES})
         # The first pass after that has it remembered.
-        self.swarm.remembered = self.bucket.objects[TRUTH].value
+        self.swarm.remembered = self.bucket.objects[CLUSTER_RECORD].value
         self.work.add(Service("edge", None, role="manager"))
         self.work.add(Service("web", 2, START_FIRST))
         self.work.add(Service("queue", 1))

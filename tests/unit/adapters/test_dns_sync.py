@@ -36,7 +36,7 @@ class Bench:
     def there(self, record, policy=POLICY):
         self.record, self.policy = record, policy
 
-    def look(self, keeper):
+    def look(self, control_plane):
         in_sync = self.now - self.since >= self.propagation
         return self.policy, cluster(replace(self.record, in_sync=in_sync))
 
@@ -129,7 +129,7 @@ def test_what_is_not_given_is_the_nodes_own(monkeypatch):
     own = Config("example", "eu-west-1", "123456789012", "bucket", "manager", "manager")
     monkeypatch.setattr(on_manager.Config, "load", lambda: own)
     monkeypatch.setattr(on_manager, "Keeper", lambda **given: given)
-    given = on_manager.keeper({"cluster": "other", "region": None})
+    given = on_manager.control_plane({"cluster": "other", "region": None})
     assert given == {"cluster": "other", "region": "eu-west-1", "bucket": "bucket"}
 
 

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.fault(41)
 GOOD = json.dumps({"cluster": "example", "groups": {"manager": {"role": "manager"}}}).encode()
 
 
-def keeper(folder: Path, content: bytes) -> ControlPlane:
+def control_plane(folder: Path, content: bytes) -> ControlPlane:
     """A keeper of a cluster whose bucket has that policy."""
     made = ControlPlane.__new__(ControlPlane)
     made._cluster, made._bucket, made._last_policy = "example", "bucket", folder / "policy.json"
@@ -33,13 +33,13 @@ def keeper(folder: Path, content: bytes) -> ControlPlane:
 @pytest.mark.parametrize("content", [b"", b"{", b"[" * 100_000, b'{"cluster": 7}', GOOD.replace(b"example", b"other")])
 def test_the_last_valid_policy_counts_while_the_bucket_has_no_valid_one(tmp_path: Path, content: bytes) -> None:
     with pytest.raises(SwarmError):
-        keeper(tmp_path, content).policy_or_last()
-    good, flaw = keeper(tmp_path, GOOD).policy_or_last()
+        control_plane(tmp_path, content).policy_or_last()
+    good, flaw = control_plane(tmp_path, GOOD).policy_or_last()
     assert flaw == ""
-    last, flaw = keeper(tmp_path, content).policy_or_last()
+    last, flaw = control_plane(tmp_path, content).policy_or_last()
     assert last == good and flaw.endswith("the last valid policy counts.")
     assert json.loads((tmp_path / "policy.json").read_text()) == json.loads(GOOD)
 
 
 def test_a_host_that_cannot_keep_it_goes_on(tmp_path: Path) -> None:
-    assert keeper(tmp_path / "missing", GOOD).policy_or_last()[1] == ""
+    assert control_plane(tmp_path / "missing", GOOD).policy_or_last()[1] == ""

@@ -149,8 +149,8 @@ class Bench:
 
     def __init__(self):
         self.clock, self.notify, self.output = FakeClock(), FakeNotifier(), io.StringIO()
-        self.keeper = FakeKeeper(self.clock)
-        self.loop = agent.Loop(self.keeper, self.clock, self.notify, Log(self.output))
+        self.control_plane = FakeKeeper(self.clock)
+        self.loop = agent.Loop(self.control_plane, self.clock, self.notify, Log(self.output))
 
     def turn(self) -> float:
         """One turn, and how long it took."""
@@ -170,47 +170,47 @@ def bench():
 
 def test_a_quiet_cluster_is_looked_at_every_thirty_seconds(bench):
     assert [bench.turn() for _ in range(3)] == [30, 30, 30]
-    assert bench.keeper.applied == []
-    assert len(bench.keeper.statuses) == 2
-    assert bench.keeper.statuses[0]["quorum"] == {"voters": 1, "reachable": 1, "needed": 1, "margin": 0}
+    assert bench.control_plane.applied == []
+    assert len(bench.control_plane.statuses) == 2
+    assert bench.control_plane.statuses[0]["quorum"] == {"voters": 1, "reachable": 1, "needed": 1, "margin": 0}
 
 
 @pytest.mark.parametrize("queue", ["answers", "fails"])
 def test_a_node_that_changes_wakes_without_an_event(bench, queue):
-    bench.keeper.broken = "" if queue == "answers" else "The queue is away."
-    bench.keeper.versions_at[12] = {"n1": 2}
+    bench.control_plane.broken = "" if queue == "answers" else "The queue is away."
+    bench.control_plane.versions_at[12] = {"n1": 2}
     assert 12 <= bench.turn() <= 12 + agent.LOOK
     assert bench.turn() == 30
 
 
 def test_nodes_that_cannot_be_looked_at_cost_no_more_than_one_pass(bench):
-    bench.keeper.versions_at[12] = Unavailable("The engine is away.")
+    bench.control_plane.versions_at[12] = Unavailable("The engine is away.")
     assert [bench.turn() for _ in range(3)] == [15, 30, 30]
 
 
 def test_an_event_wakes_and_what_is_done_is_logged(bench):
-    bench.keeper.messages = [Message("r1", GOOD, "m1")]
+    bench.control_plane.messages = [Message("r1", GOOD, "m1")]
     assert bench.turn() == 0
-    bench.keeper.cluster = replace(QUIET, instances=(*QUIET.instances, LEAVING))
+    bench.control_plane.cluster = replace(QUIET, instances=(*QUIET.instances, LEAVING))
     assert [bench.turn(), bench.turn()] == [0, 30]
     (line,) = [line for line in bench.lines("info") if line.get("event") == "action"]
     assert line["action"] == "CompleteLifecycle"
     assert line["before"] == {"state": "Terminating:Wait"}
     assert line["after"] == {"hook": "example-terminating", "result": "CONTINUE"}
-    assert bench.keeper.statuses[-1]["last_actions"][0]["resource"] == "lifecycle of i-002"
+    assert bench.control_plane.statuses[-1]["last_actions"][0]["resource"] == "lifecycle of i-002"
 
 
 @pytest.mark.fault(17)
 def test_fault_17_what_nobody_can_read_is_left_to_the_dead_letters(bench):
-    bench.keeper.messages = [
+    bench.control_plane.messages = [
         Message("good", GOOD, "m1"),
         Message("bad", "{", "m2"),
         Message("test", '{"Event": "x"}', "m3"),
     ]
     assert bench.turn() == 0
-    assert bench.keeper.deleted == []
+    assert bench.control_plane.deleted == []
     bench.turn()
-    assert bench.keeper.deleted == ["good"]
+    assert bench.control_plane.deleted == ["good"]
     assert sum("dead letters" in line["message"] for line in bench.lines("warning")) == 2
 
 
@@ -221,16 +221,16 @@ def test_fault_28_an_announcement_is_kept_in_the_queue_until_the_node_carries_it
         "time": "2026-01-27T06:02:51Z",
         "detail": {"instance-id": "i-001"},
     }
-    bench.keeper.messages = [Message("spot", json.dumps(said), "m1")]
+    bench.control_plane.messages = [Message("spot", json.dumps(said), "m1")]
     bench.turn()
     bench.turn()
-    assert "SetLabels" in bench.keeper.applied
-    assert bench.keeper.deleted == []
-    (one,) = bench.keeper.cluster.nodes
+    assert "SetLabels" in bench.control_plane.applied
+    assert bench.control_plane.deleted == []
+    (one,) = bench.control_plane.cluster.nodes
     carries = {**one.labels, "swarm.aws.interruption": "spot interruption@1769493891"}
-    bench.keeper.cluster = replace(bench.keeper.cluster, nodes=(replace(one, labels=carries),))
+    bench.control_plane.cluster = replace(bench.control_plane.cluster, nodes=(replace(one, labels=carries),))
     bench.turn()
-    assert bench.keeper.deleted == ["spot"]
+    assert bench.control_plane.deleted == ["spot"]
 
 
 SPOT = {
@@ -244,16 +244,16 @@ SPOT = {
 @pytest.mark.parametrize("poison", hostile.TEXTS, ids=range(len(hostile.TEXTS)))
 def test_fault_47_a_poisoned_message_keeps_no_other_one_from_being_handled(bench, poison):
     batch = [Message("bad", poison, "m1"), Message("spot", json.dumps(SPOT), "m2"), Message("good", GOOD, "m3")]
-    bench.keeper.messages = list(batch)
+    bench.control_plane.messages = list(batch)
     bench.turn()
     for _ in range(3):
-        bench.keeper.messages = [replace(batch[0], receipt="again")]
+        bench.control_plane.messages = [replace(batch[0], receipt="again")]
         bench.turn()
-    assert bench.keeper.deleted == ["good"]
-    assert "SetLabels" in bench.keeper.applied
+    assert bench.control_plane.deleted == ["good"]
+    assert "SetLabels" in bench.control_plane.applied
     told = [line["message"] for line in bench.lines("warning") if "dead letters" in line["message"]]
     assert told == ["The message m1 in the queue is left to the dead letters: it is none that is known."]
-    assert bench.keeper.statuses[-1]["unhandled_messages"] == told
+    assert bench.control_plane.statuses[-1]["unhandled_messages"] == told
 
 
 @pytest.mark.fault(47)
@@ -269,21 +269,21 @@ def test_fault_47_a_message_that_fails_unexpectedly_is_named_without_its_words(b
 
     monkeypatch.setattr(getattr(agent, module), function, fails)
     poisoned = json.dumps({**SPOT, "detail": {"instance-id": "i-secret"}})
-    bench.keeper.messages = [Message("bad", poisoned, "m1"), Message("good", GOOD, "m2")]
+    bench.control_plane.messages = [Message("bad", poisoned, "m1"), Message("good", GOOD, "m2")]
     assert [bench.turn(), bench.turn()] == [0, 30]
-    assert bench.keeper.deleted == ["good"]
+    assert bench.control_plane.deleted == ["good"]
     (told,) = [line["message"] for line in bench.lines("warning")]
     assert "m1" in told and "an unexpected KeyError in test_loop.py" in told
-    assert "i-secret" not in bench.output.getvalue() + json.dumps(bench.keeper.statuses)
+    assert "i-secret" not in bench.output.getvalue() + json.dumps(bench.control_plane.statuses)
 
 
 def test_only_the_leader_acts(bench):
-    bench.keeper.leading = False
-    bench.keeper.messages = [Message("r1", GOOD, "m1")]
+    bench.control_plane.leading = False
+    bench.control_plane.messages = [Message("r1", GOOD, "m1")]
     assert bench.turn() == agent.STANDBY
-    bench.keeper.leading = Unavailable("The swarm does not have a leader.")
+    bench.control_plane.leading = Unavailable("The swarm does not have a leader.")
     assert [bench.turn(), bench.turn()] == [agent.STANDBY] * 2
-    assert (len(bench.keeper.messages), bench.keeper.statuses, bench.keeper.applied) == (1, [], [])
+    assert (len(bench.control_plane.messages), bench.control_plane.statuses, bench.control_plane.applied) == (1, [], [])
     assert [line["message"] for line in bench.lines("warning")] == [
         "Whether this manager leads cannot be told, so nothing is done: The swarm does not have a leader. If its "
         "engine hangs, restart it (`systemctl restart docker`) or remove the node. If too many managers are lost for "
@@ -296,21 +296,21 @@ def test_fault_45_a_wrong_clock_is_told_in_the_status(bench):
     bench.clock.wrong = "The clock of this host is 600 s ahead of AWS's time."
     bench.turn()
     assert bench.notify.text == f"Keeping the cluster true: {bench.clock.wrong}"
-    assert bench.keeper.statuses[-1]["agents"] == bench.clock.wrong
+    assert bench.control_plane.statuses[-1]["agents"] == bench.clock.wrong
 
 
 @pytest.mark.fault(45)
 def test_fault_45_whom_ec2_does_not_answer_lists_no_nodes_so_that_another_acts(bench):
     bench.turn()
-    listed = len(bench.keeper.listed)
-    bench.keeper.cluster = replace(QUIET, instances=None)
+    listed = len(bench.control_plane.listed)
+    bench.control_plane.cluster = replace(QUIET, instances=None)
     bench.turn()
     bench.turn()
-    assert len(bench.keeper.listed) == listed > 0
+    assert len(bench.control_plane.listed) == listed > 0
 
 
 def test_a_queue_that_fails_only_costs_time(bench):
-    bench.keeper.broken = "SQS and S3 are away"
+    bench.control_plane.broken = "SQS and S3 are away"
     assert bench.turn() == bench.turn() == 30
     warnings = [line["message"] for line in bench.lines("warning")]
     assert warnings == ["s3: SQS and S3 are away", "SQS and S3 are away"]
@@ -319,15 +319,15 @@ def test_a_queue_that_fails_only_costs_time(bench):
 
 @pytest.mark.fault(41)
 def test_fault_41_without_a_valid_policy_the_last_one_counts_and_that_is_told(bench):
-    bench.keeper.wanted = PolicyError("policy.json is not valid.")
+    bench.control_plane.wanted = PolicyError("policy.json is not valid.")
     assert bench.turn() == agent.STANDBY
-    assert bench.keeper.statuses == []
-    bench.keeper.last = POLICY
+    assert bench.control_plane.statuses == []
+    bench.control_plane.last = POLICY
     bench.turn()
     bench.turn()
     told = [line["message"] for line in bench.lines("warning")]
     assert told == ["policy.json is not valid.", "policy.json is not valid. The last valid policy counts."]
-    assert {status["policy"] for status in bench.keeper.statuses} == {told[1]}
+    assert {status["policy"] for status in bench.control_plane.statuses} == {told[1]}
 
 
 def test_the_fake_is_true_to_the_plan():

@@ -94,13 +94,13 @@ def bench(monkeypatch):
     hosts, nodes = zip(*(named(1), named(2), named(3), named(4, "worker")), strict=True)
     nodes = (replace(nodes[0], leader=True), *nodes[1:])
     found = replace(observed(hosts, nodes, record(1, 2, 3)), services=(WEB,))
-    keeper = FakeKeeper(ModelWorld(found))
+    control_plane = FakeKeeper(ModelWorld(found))
     for module in (node_drain, node_remove):
         monkeypatch.setattr(module, "look", lambda cluster: (POLICY, cluster.world.observe()))
-    return keeper
+    return control_plane
 
 
-def drain(keeper, number=4, check=False, **more):
+def drain(control_plane, number=4, check=False, **more):
     usual = {
         "instance": IDS[number],
         "state": "removed",
@@ -111,7 +111,9 @@ def drain(keeper, number=4, check=False, **more):
         "seen": {},
         "timeout": 600,
     }
-    return node_drain.drain(keeper, {**usual, **more}, check=check, now=keeper.now, sleep=keeper.sleep)
+    return node_drain.drain(
+        control_plane, {**usual, **more}, check=check, now=control_plane.now, sleep=control_plane.sleep
+    )
 
 
 @pytest.mark.fault(23)
@@ -250,9 +252,9 @@ def test_a_queue_that_is_away_only_costs_time(bench, monkeypatch):
     assert result["notes"][0] == "The leader's agent notices by itself within seconds, for SQS is away."
 
 
-def tidy(keeper, check=False, nodes=()):
+def tidy(control_plane, check=False, nodes=()):
     given = {"nodes": list(nodes), "timeout": 30}
-    return node_remove.tidy(keeper, given, check=check, now=keeper.now, sleep=keeper.sleep)
+    return node_remove.tidy(control_plane, given, check=check, now=control_plane.now, sleep=control_plane.sleep)
 
 
 @pytest.mark.fault(31)

@@ -61,16 +61,16 @@ class FakeKeeper:
 
 @pytest.fixture
 def bench(monkeypatch):
-    keeper = FakeKeeper()
+    control_plane = FakeKeeper()
     for module in (node_rollout, service_rebalance):
-        monkeypatch.setattr(module, "keeper", lambda params: keeper)
+        monkeypatch.setattr(module, "keeper", lambda params: control_plane)
         monkeypatch.setattr(module, "look", lambda cluster: (POLICY, cluster.seen))
-    return keeper
+    return control_plane
 
 
-def tell(keeper, **more):
+def tell(control_plane, **more):
     usual = {"group": None, "desired": None, "batch": 1, "until": "now", "ignore": [], "timeout": 60}
-    return node_rollout.tell({**usual, **more}, now=keeper.now, sleep=keeper.sleep)
+    return node_rollout.tell({**usual, **more}, now=control_plane.now, sleep=control_plane.sleep)
 
 
 def test_what_is_behind_and_the_order_are_told(bench):
@@ -148,9 +148,9 @@ WEB = Service("web", "web", replicas=4, start_first=True, health_checked=True, h
 EVEN = replace(WEB, healthy={f"n00{number}": 1 for number in (1, 2, 3, 4)})
 
 
-def rebalance(keeper, check=False, **more):
+def rebalance(control_plane, check=False, **more):
     usual = {"services": [], "not_after": None, "timeout": 60}
-    return service_rebalance.rebalance({**usual, **more}, check=check, now=keeper.now, sleep=keeper.sleep)
+    return service_rebalance.rebalance({**usual, **more}, check=check, now=control_plane.now, sleep=control_plane.sleep)
 
 
 def test_a_service_is_started_anew_and_waited_for(bench):

@@ -32,8 +32,8 @@ def seen(published: Published | None, remembered: ClusterRecord | None = KNOWN, 
     return replace(cluster, published=published, remembered=remembered, epoch=1, **more)
 
 
-def stored(truth: ClusterRecord) -> Published:
-    return Published(truth, "v1")
+def stored(cluster_record: ClusterRecord) -> Published:
+    return Published(cluster_record, "v1")
 
 
 OLDER = {
@@ -58,9 +58,11 @@ def test_what_the_bucket_has_lost_is_published_again(published):
     world = ModelWorld(cluster)
     world.remembered = KNOWN
     assert world.do(authority.action)
-    again = world.bucket.truth
+    again = world.bucket.cluster_record
     assert replace(again, generation=6) == KNOWN
-    assert again.rank > KNOWN.rank and (published.truth is None or again.generation > published.truth.generation)
+    assert again.rank > KNOWN.rank and (
+        published.cluster_record is None or again.generation > published.cluster_record.generation
+    )
     assert judge(replace(cluster, published=world.bucket)).action == RememberRecord(KNOWN, again)
 
 

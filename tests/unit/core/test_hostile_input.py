@@ -131,13 +131,13 @@ def test_any_time_in_a_message_is_a_deadline_or_none(moment: str) -> None:
 @given(hostile.encoded(RECORD))
 def test_any_cluster_record_is_one_or_invalid(text: str) -> None:
     try:
-        truth = ClusterRecord.decode(text.encode(errors="surrogatepass"))
+        cluster_record = ClusterRecord.decode(text.encode(errors="surrogatepass"))
     except InvalidClusterRecord as error:
         str(error).encode()
         return
-    assert ClusterRecord.decode(truth.encode()) == truth
-    assert truth.after(truth).rank == truth.rank
-    assert truth.restored("another", ("worker",)).former
+    assert ClusterRecord.decode(cluster_record.encode()) == cluster_record
+    assert cluster_record.after(cluster_record).rank == cluster_record.rank
+    assert cluster_record.restored("another", ("worker",)).former
 
 
 @given(hostile.encoded(WANTED))

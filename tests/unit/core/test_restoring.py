@@ -17,7 +17,7 @@ from ansible_collections.swarm.aws.plugins.module_utils._core.restore_choice imp
     choose,
 )
 
-TRUTH = ClusterRecord("formed", "i-1", "", 3, "swarm")
+CLUSTER_RECORD = ClusterRecord("formed", "i-1", "", 3, "swarm")
 CLAIM = ClusterRecord("claimed", "i-1", "", 1)
 NAMES = ["20260102T000000Z-i-01", "20260101T000000Z-i-01"]
 EMPTY, OTHER = Manager("i-2", "inactive"), Manager("i-3", "inactive")
@@ -25,8 +25,10 @@ LEFT = Manager("i-1", "active", "swarm", log="0000-0001.wal")
 WORKS = Manager("i-1", "active", "swarm", works=True, voters=3, reachable=3)
 
 
-def chosen(*managers: Manager, truth: ClusterRecord | None = TRUTH, names: list[str] = NAMES, **more: Any) -> Choice:
-    return choose(managers, truth, names, cluster="demo", **more)
+def chosen(
+    *managers: Manager, cluster_record: ClusterRecord | None = CLUSTER_RECORD, names: list[str] = NAMES, **more: Any
+) -> Choice:
+    return choose(managers, cluster_record, names, cluster="demo", **more)
 
 
 @pytest.mark.fault(36)
@@ -68,12 +70,12 @@ def test_another_swarm_is_no_survivor() -> None:
 @pytest.mark.parametrize("begun", [LEFT, EMPTY])
 def test_a_restore_that_was_stopped_goes_on(begun: Manager) -> None:
     again = Manager("i-9", begun.state, begun.cluster_id, begun=True)
-    truth = TRUTH.restoring("i-9", "")
-    assert chosen(OTHER, LEFT if begun is LEFT else EMPTY, again, truth=truth).instance == "i-9"
+    cluster_record = CLUSTER_RECORD.restoring("i-9", "")
+    assert chosen(OTHER, LEFT if begun is LEFT else EMPTY, again, cluster_record=cluster_record).instance == "i-9"
 
 
 def test_a_restore_whose_host_is_lost_begins_on_another_one() -> None:
-    assert chosen(WORKS, EMPTY, truth=TRUTH.restoring("i-9", ""), wanted=NAMES[0]).instance == "i-2"
+    assert chosen(WORKS, EMPTY, cluster_record=CLUSTER_RECORD.restoring("i-9", ""), wanted=NAMES[0]).instance == "i-2"
 
 
 def test_nothing_to_restore_on_or_from_is_said() -> None:
@@ -86,7 +88,7 @@ def test_nothing_to_restore_on_or_from_is_said() -> None:
 
 
 def test_an_empty_bucket_but_for_backups_takes_one() -> None:
-    assert chosen(EMPTY, truth=None).backup == NAMES[0]
+    assert chosen(EMPTY, cluster_record=None).backup == NAMES[0]
 
 
 # Without a backup, or without the cluster's record
@@ -112,12 +114,14 @@ def refusal(*managers: Manager, **more: Any) -> str:
     return str(refused.value)
 
 
-@pytest.mark.parametrize(("truth", "why"), [(TRUTH, ""), (None, f" {NO_RECORD}"), (CLAIM, f" {NO_RECORD}")])
+@pytest.mark.parametrize(
+    ("cluster_record", "why"), [(CLUSTER_RECORD, ""), (None, f" {NO_RECORD}"), (CLAIM, f" {NO_RECORD}")]
+)
 @pytest.mark.parametrize(("names", "then"), [(NAMES, FORCED), ([], UNBACKED)])
 def test_a_swarm_that_works_is_told_with_its_quorum(
-    truth: ClusterRecord | None, why: str, names: list[str], then: str
+    cluster_record: ClusterRecord | None, why: str, names: list[str], then: str
 ) -> None:
-    assert refusal(EMPTY, WORKS, truth=truth, names=names) == f"{WORKING}{why} {then}"
+    assert refusal(EMPTY, WORKS, cluster_record=cluster_record, names=names) == f"{WORKING}{why} {then}"
 
 
 def test_all_managers_that_hold_the_swarm_are_named() -> None:
@@ -133,7 +137,7 @@ def test_force_without_a_backup_is_told_that_the_swarm_works() -> None:
 
 @pytest.mark.parametrize("names", [[], NAMES])
 def test_survivors_of_a_swarm_are_enough_without_a_record(names: list[str]) -> None:
-    choice = chosen(EMPTY, LEFT, replace(LEFT, instance="i-2", log="0000-0002.wal"), truth=None, names=names)
+    choice = chosen(EMPTY, LEFT, replace(LEFT, instance="i-2", log="0000-0002.wal"), cluster_record=None, names=names)
     assert (choice.instance, choice.source, choice.backup) == ("i-2", SURVIVOR, "")
     assert choice.reason == "i-2 still has the state of the swarm swarm, so nothing of it is lost."
 
@@ -143,8 +147,8 @@ def test_a_survivor_is_enough_without_a_backup() -> None:
 
 
 def test_a_survivor_goes_on_where_it_was_stopped_without_a_record() -> None:
-    truth = ClusterRecord("restoring", "i-1", "", 1)
-    choice = chosen(replace(LEFT, begun=True), replace(LEFT, instance="i-2"), truth=truth, names=[])
+    cluster_record = ClusterRecord("restoring", "i-1", "", 1)
+    choice = chosen(replace(LEFT, begun=True), replace(LEFT, instance="i-2"), cluster_record=cluster_record, names=[])
     assert (choice.instance, choice.source) == ("i-1", SURVIVOR)
 
 
@@ -174,7 +178,7 @@ def test_survivors_that_are_not_used_are_named_with_the_reason() -> None:
         f"{NO_BACKUP} The swarm other works on i-2: 1 of 1 managers are reachable, quorum 1. It needs no restore. "
         f"{delete}the bucket, and its leader's agent writes it again."
     )
-    assert refusal(LEFT, foreign, truth=None, names=[]) == (
+    assert refusal(LEFT, foreign, cluster_record=None, names=[]) == (
         f"{NO_BACKUP} {mine} {others} The bucket does not say which of them is the cluster's: put an older version of "
         f"cluster.json back, or terminate the instances of the others, {GO_ON}"
     )

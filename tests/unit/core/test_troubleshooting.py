@@ -61,8 +61,8 @@ def joining() -> Iterator[str]:
     yield hindrance([Sighting("i-4", SILENT)], 0)
     yield hindrance([Sighting("i-4", SILENT)], PATIENCE_SECONDS)
     none = NodeView(None, 0, MEMBER, 0)
-    other = replace(none, truth=Stored(OTHER, "v"))
-    deleted = replace(none, truth=Stored(FORMED_RECORD, "v"), deleted=True)
+    other = replace(none, cluster_record=Stored(OTHER, "v"))
+    deleted = replace(none, cluster_record=Stored(FORMED_RECORD, "v"), deleted=True)
     for me, view in ((WORKER, none), (MANAGER, none), (MANAGER, other), (MANAGER, deleted)):
         yield decide(me, view).reason  # type: ignore[union-attr]
     for content in ("{", ClusterRecord(CLAIMED, "", "", 1).line()):

@@ -105,11 +105,11 @@ class Outside:
 
     def __init__(self, *answers: str) -> None:
         self.peers = {f"i-{number}": answer for number, answer in enumerate(answers, 3)}
-        self.truth: Any = Stored(CLAIM.claim(MANAGER.instance, ""), "v")
+        self.cluster_record: Any = Stored(CLAIM.claim(MANAGER.instance, ""), "v")
         self.made: list[str] = []
 
     def read(self) -> Any:
-        return self.truth
+        return self.cluster_record
 
     def membership(self) -> Membership:
         return Membership("inactive")

@@ -30,8 +30,8 @@ RUNS = Membership("active", "swarm", "n3")
 pytestmark = pytest.mark.fault(36)
 
 
-def seen(truth: ClusterRecord, membership: Membership, age: float = STUCK_SECONDS + 1) -> NodeView:
-    return NodeView(Stored(truth, "v"), 0.0, membership, age)
+def seen(cluster_record: ClusterRecord, membership: Membership, age: float = STUCK_SECONDS + 1) -> NodeView:
+    return NodeView(Stored(cluster_record, "v"), 0.0, membership, age)
 
 
 def test_nobody_does_anything_while_it_is_restored() -> None:
@@ -48,11 +48,11 @@ def test_workers_of_a_survivor_stay_and_those_of_a_backup_join_anew() -> None:
     assert isinstance(decide(WORKER, seen(RESTORED, replace(RUNS, epoch=1))), Finish)
 
 
-@pytest.mark.parametrize("truth", [SURVIVED, RESTORED])
-def test_managers_from_before_join_anew(truth: ClusterRecord) -> None:
-    assert isinstance(decide(MANAGER, seen(truth, VOTER)), Leave)
-    assert isinstance(decide(MANAGER, seen(truth, replace(VOTER, swarm_epoch=0))), Leave)
-    assert isinstance(decide(MANAGER, seen(truth, Membership("locked", "swarm", "n2"))), Leave)
+@pytest.mark.parametrize("cluster_record", [SURVIVED, RESTORED])
+def test_managers_from_before_join_anew(cluster_record: ClusterRecord) -> None:
+    assert isinstance(decide(MANAGER, seen(cluster_record, VOTER)), Leave)
+    assert isinstance(decide(MANAGER, seen(cluster_record, replace(VOTER, swarm_epoch=0))), Leave)
+    assert isinstance(decide(MANAGER, seen(cluster_record, Membership("locked", "swarm", "n2"))), Leave)
 
 
 def test_a_manager_that_was_joining_at_that_moment_does_not_take_its_vote_along() -> None:
@@ -84,8 +84,8 @@ def test_a_locked_manager_is_unlocked_and_a_worker_has_no_key() -> None:
 
 
 def test_the_truth_is_read_as_it_was_written_also_by_agents_of_before() -> None:
-    for truth in (FORMED, RESTORED, FORMED.restoring("i-1", ""), ClusterRecord("restoring", "i-1", "", 1)):
-        assert ClusterRecord.decode(truth.encode()) == truth
+    for cluster_record in (FORMED, RESTORED, FORMED.restoring("i-1", ""), ClusterRecord("restoring", "i-1", "", 1)):
+        assert ClusterRecord.decode(cluster_record.encode()) == cluster_record
     old = b'{"phase": "formed", "claimed_by": "i-1", "claimed_at": "", "generation": 2, "cluster_id": "swarm"}'
     assert ClusterRecord.decode(old) == FORMED
     with pytest.raises(SwarmError):

@@ -106,13 +106,13 @@ def test_a_templates_own_tags_are_not_its_instances(aws: LittleAws) -> None:
 
 def test_of_many_who_claim_an_object_one_wins(aws: LittleAws) -> None:
     s3 = aws.client("s3")
-    s3.create_bucket(Bucket="truth", CreateBucketConfiguration={"LocationConstraint": REGION})
+    s3.create_bucket(Bucket="discovery", CreateBucketConfiguration={"LocationConstraint": REGION})
 
-    truth = {"Bucket": "truth", "Key": "cluster.json"}
+    cluster_record = {"Bucket": "discovery", "Key": "cluster.json"}
 
     def claim(number: int) -> str | None:
         try:
-            s3.put_object(**truth, Body=str(number).encode(), IfNoneMatch="*")
+            s3.put_object(**cluster_record, Body=str(number).encode(), IfNoneMatch="*")
         except ClientError as error:
             return str(error.response["Error"]["Code"])
         return None
@@ -121,10 +121,10 @@ def test_of_many_who_claim_an_object_one_wins(aws: LittleAws) -> None:
         outcomes = list(pool.map(claim, range(8)))
     assert outcomes.count(None) == 1
     assert set(outcomes) == {None, "PreconditionFailed"}
-    etag = s3.head_object(**truth)["ETag"]
-    s3.put_object(**truth, Body=b"new", IfMatch=etag)
-    assert refused(s3.put_object, **truth, Body=b"old", IfMatch=etag) == "PreconditionFailed"
-    assert refused(s3.put_object, Bucket="truth", Key="other", Body=b"", IfMatch=etag) == "NoSuchKey"
+    etag = s3.head_object(**cluster_record)["ETag"]
+    s3.put_object(**cluster_record, Body=b"new", IfMatch=etag)
+    assert refused(s3.put_object, **cluster_record, Body=b"old", IfMatch=etag) == "PreconditionFailed"
+    assert refused(s3.put_object, Bucket="discovery", Key="other", Body=b"", IfMatch=etag) == "NoSuchKey"
 
 
 @pytest.mark.parametrize("encryption", ["AES256", "aws:kms"])

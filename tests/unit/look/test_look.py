@@ -236,8 +236,8 @@ class Keeper:
         return {"at": "then", "version": "1", "last_actions": [{"action": "Pause"}]}
 
 
-def view(keeper, clock):
-    return agent.ClusterView(keeper, CONFIG, "n1", now=lambda: clock[0])
+def view(control_plane, clock):
+    return agent.ClusterView(control_plane, CONFIG, "n1", now=lambda: clock[0])
 
 
 def test_a_moment_tells_what_runs_where_and_how_far_a_node_is_on_its_way_out():
@@ -253,24 +253,24 @@ def test_a_moment_tells_what_runs_where_and_how_far_a_node_is_on_its_way_out():
 
 
 def test_the_engine_is_asked_for_every_moment_and_aws_now_and_then():
-    keeper, clock = Keeper(), [100.0]
-    seen = view(keeper, clock)
+    control_plane, clock = Keeper(), [100.0]
+    seen = view(control_plane, clock)
     stages = []
     for availability, drained in (("pause", {}), ("drain", {"swarm.aws.drained-at": "100.000"})):
-        keeper.node = Node("n2", "worker", "ready", availability=availability, labels={**LABELS, **drained})
+        control_plane.node = Node("n2", "worker", "ready", availability=availability, labels={**LABELS, **drained})
         stages.append({row["instance"]: row for row in seen.look()["members"]}["i-2"]["going"]["stage"])
         clock[0] += 1
-    assert (stages, keeper.looks) == (["begun", "ready"], 1)
+    assert (stages, control_plane.looks) == (["begun", "ready"], 1)
     clock[0] += agent.AWS_EVERY
     seen.look()
-    assert keeper.looks == 2
+    assert control_plane.looks == 2
 
 
 def test_an_engine_that_does_not_answer_is_said_and_nothing_is_made_up():
-    keeper, clock = Keeper(), [100.0]
-    seen = view(keeper, clock)
+    control_plane, clock = Keeper(), [100.0]
+    seen = view(control_plane, clock)
     seen.look()
-    keeper.away = True
+    control_plane.away = True
     clock[0] += 1
     moment = seen.look()
     assert (moment["quorum"], moment["services"]) == (None, None)

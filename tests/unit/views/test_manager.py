@@ -14,7 +14,7 @@ from tests.unit.core.world import POLICY, instance, node, observed, record
 SEEN = observed([instance(1)], [node(1)], record(1))
 
 
-def keeper(seen, *failures, groups=(), status=None, manager="n001"):
+def control_plane(seen, *failures, groups=(), status=None, manager="n001"):
     def read_status():
         if status is None:
             raise Unavailable("S3 rests.")
@@ -31,20 +31,22 @@ def keeper(seen, *failures, groups=(), status=None, manager="n001"):
 
 
 def test_all_of_it():
-    found = cluster_info.show(keeper(SEEN, status={"at": "now", "version": "1", "last_actions": [{"action": "Drain"}]}))
+    found = cluster_info.show(
+        control_plane(SEEN, status={"at": "now", "version": "1", "last_actions": [{"action": "Drain"}]})
+    )
     assert (found["failures"], found["agent"], len(found["last_actions"])) == ([], {"at": "now", "version": "1"}, 1)
     assert found["quorum"]["voters"] == 1
     assert found["record"]["name"] == "www.example.com"
 
 
 def test_what_cannot_be_told_is_left_out_and_named():
-    found = cluster_info.show(keeper(replace(SEEN, record=None), "Route 53 rests."))
+    found = cluster_info.show(control_plane(replace(SEEN, record=None), "Route 53 rests."))
     assert found["failures"] == ["Route 53 rests.", "S3 rests."]
     assert (found["record"]["ipv4_values"], len(found["members"])) == (None, 1)
 
 
 def test_without_the_nodes_there_is_nothing_to_tell():
     with pytest.raises(SwarmError, match="The engine rests"):
-        cluster_info.show(keeper(replace(SEEN, nodes=None), "The engine rests."))
+        cluster_info.show(control_plane(replace(SEEN, nodes=None), "The engine rests."))
     with pytest.raises(SwarmError, match="no manager of a swarm"):
-        cluster_info.show(keeper(SEEN, manager=None))
+        cluster_info.show(control_plane(SEEN, manager=None))

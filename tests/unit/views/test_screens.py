@@ -13,7 +13,7 @@ from ansible_collections.swarm.aws.plugins.module_utils._core.cluster import Sca
 from ansible_collections.swarm.aws.plugins.modules import cluster_info
 
 from tests.unit.core.world import dead, gone, instance, node, observed, record
-from tests.unit.views.test_manager import keeper
+from tests.unit.views.test_manager import control_plane
 
 pytestmark = pytest.mark.real("ansible-playbook: a view is what Ansible makes of its templates")
 
@@ -34,7 +34,7 @@ def told() -> dict[str, object]:
     )
     done = {"at": "then", "action": "Drain", "resource": "node of i-001"}
     status = {"at": "then", "version": "1", "last_actions": [done]}
-    return cluster_info.show(keeper(seen, "S3 rests.", groups=[GROUP], status=status))
+    return cluster_info.show(control_plane(seen, "S3 rests.", groups=[GROUP], status=status))
 
 
 def shown(tmp_path: Path, view: str, states: dict[str, object], facts: dict[str, object]) -> tuple[int, str, str]:

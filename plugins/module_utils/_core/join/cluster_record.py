@@ -1,4 +1,4 @@
-"""The published truth: which swarm is the cluster's."""
+"""The cluster record: which swarm is the cluster's."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Memory:
 class Published:
     """What stands in the bucket as ``cluster.json``."""
 
-    truth: Optional[ClusterRecord]
+    cluster_record: Optional[ClusterRecord]
     """None if there is no such object, or nobody can tell what it says."""
     version: Optional[str]
     """The object's version (an ETag); None if there is none."""
@@ -132,25 +132,30 @@ class ClusterRecord:
 
     @classmethod
     def decode(cls, content: Union[bytes, str]) -> ClusterRecord:
-        """Raises InvalidTruth for anything that no version of this code wrote: it is never read as 'nobody'."""
+        """Raises InvalidClusterRecord for anything that no version of this code wrote: it is never read as 'nobody'."""
         try:
             found = decoded(content)
             fields = {name: found.get(name) for name in cls.__dataclass_fields__}
             fields["epochs"] = {role: _epoch(number) for role, number in (fields["epochs"] or {}).items()}
             fields["former"] = tuple(str(one) for one in fields["former"] or ())
-            truth = cls(**fields)
+            record = cls(**fields)
         except SHAPE_ERRORS as error:
             raise InvalidClusterRecord(
                 f"cluster.json in the bucket is not JSON as it should be: {error}. {_REPAIR}"
             ) from None
-        texts = (truth.phase, truth.claimed_by, truth.claimed_at, "" if truth.cluster_id is None else truth.cluster_id)
-        typed = isinstance(truth.generation, int) and all(isinstance(text, str) for text in texts)
-        possible = {CLAIMED: not truth.cluster_id, FORMED: bool(truth.cluster_id), RESTORING: True}
-        if not typed or not truth.claimed_by or not possible.get(truth.phase, False):
+        texts = (
+            record.phase,
+            record.claimed_by,
+            record.claimed_at,
+            "" if record.cluster_id is None else record.cluster_id,
+        )
+        typed = isinstance(record.generation, int) and all(isinstance(text, str) for text in texts)
+        possible = {CLAIMED: not record.cluster_id, FORMED: bool(record.cluster_id), RESTORING: True}
+        if not typed or not record.claimed_by or not possible.get(record.phase, False):
             raise InvalidClusterRecord(
                 f"cluster.json in the bucket does not say who claimed the cluster or which swarm it formed. {_REPAIR}"
             )
-        return truth
+        return record
 
 
 def _epoch(value: object) -> int:

@@ -54,7 +54,7 @@ class Me:
 class NodeView:
     """All that the node sees. Ages are by its own clock, since it first saw the thing as it is."""
 
-    truth: Optional[Stored[ClusterRecord]]
+    cluster_record: Optional[Stored[ClusterRecord]]
     truth_age: float
     membership: Membership
     membership_age: float
@@ -145,32 +145,34 @@ def decide(me: Me, view: NodeView) -> Action:
         or _deleted(me, view)
         or _unsettled(me, view)
         or (
-            _formed(me, view, view.truth.value)
-            if view.truth and view.truth.value.phase == FORMED
-            else _forming(me, view, view.truth)
+            _formed(me, view, view.cluster_record.value)
+            if view.cluster_record and view.cluster_record.value.phase == FORMED
+            else _forming(me, view, view.cluster_record)
         )
     )
 
 
-def holder_matters(me: Me, truth: ClusterRecord) -> bool:
+def holder_matters(me: Me, cluster_record: ClusterRecord) -> bool:
     """Whether the decision depends on the state of the instance that holds the claim."""
-    return truth.phase != FORMED and truth.claimed_by != me.instance and me.role == MANAGER
+    return cluster_record.phase != FORMED and cluster_record.claimed_by != me.instance and me.role == MANAGER
 
 
 def _restored(me: Me, view: NodeView) -> Optional[Action]:
     """What to do in a swarm that is being brought back, or was without this node."""
-    if view.truth is None:
+    if view.cluster_record is None:
         return None
-    truth, engine = view.truth.value, view.membership
-    if truth.phase == RESTORING:
-        return Wait(f"{truth.claimed_by} is restoring the swarm; if that was interrupted, run playbooks/restore.yml.")
-    mine = engine.cluster_id in (truth.cluster_id, *truth.former) if engine.cluster_id else False
-    if truth.phase == FORMED and mine and engine.state != INACTIVE:
-        return _outdated(me, view, truth)
+    cluster_record, engine = view.cluster_record.value, view.membership
+    if cluster_record.phase == RESTORING:
+        return Wait(
+            f"{cluster_record.claimed_by} is restoring the swarm; if that was interrupted, run playbooks/restore.yml."
+        )
+    mine = engine.cluster_id in (cluster_record.cluster_id, *cluster_record.former) if engine.cluster_id else False
+    if cluster_record.phase == FORMED and mine and engine.state != INACTIVE:
+        return _outdated(me, view, cluster_record)
     return None
 
 
-def _outdated(me: Me, view: NodeView, truth: ClusterRecord) -> Optional[Action]:
+def _outdated(me: Me, view: NodeView, cluster_record: ClusterRecord) -> Optional[Action]:
     """What to do in the swarm from before it was restored.
 
     A manager that was joining at that moment may be in the restored one without knowing it, and its vote may be one of
@@ -178,10 +180,10 @@ def _outdated(me: Me, view: NodeView, truth: ClusterRecord) -> Optional[Action]:
     member so long: its agent would do a member's work, and count anew how long there has been no leader.
     """
     engine = view.membership
-    because = f"The swarm was restored on {truth.claimed_by} since this node joined it."
+    because = f"The swarm was restored on {cluster_record.claimed_by} since this node joined it."
     if engine.swarm_epoch is not None:
-        return Leave(engine.cluster_id, because) if engine.swarm_epoch < truth.epoch(MANAGER) else None
-    if engine.epoch >= truth.epoch(me.role):
+        return Leave(engine.cluster_id, because) if engine.swarm_epoch < cluster_record.epoch(MANAGER) else None
+    if engine.epoch >= cluster_record.epoch(me.role):
         return None
     if me.role != MANAGER or view.membership_age > STUCK_SECONDS:
         return Leave(engine.cluster_id, because)
@@ -190,11 +192,15 @@ def _outdated(me: Me, view: NodeView, truth: ClusterRecord) -> Optional[Action]:
 
 def _deleted(me: Me, view: NodeView) -> Optional[Action]:
     """What to do as a node that was deleted from the swarm, and still takes itself for a member."""
-    engine, truth = view.membership, view.truth
+    engine, cluster_record = view.membership, view.cluster_record
     told = me.deleted is not None and engine.node_id == me.deleted
     if engine.state == INACTIVE or not (told or view.deleted):
         return None
-    if truth is None or truth.value.phase != FORMED or engine.cluster_id != truth.value.cluster_id:
+    if (
+        cluster_record is None
+        or cluster_record.value.phase != FORMED
+        or engine.cluster_id != cluster_record.value.cluster_id
+    ):
         return None
     return Leave(engine.cluster_id, f"The swarm does not have the node {engine.node_id} of this host any more.")
 
@@ -261,15 +267,17 @@ def _claimed(view: NodeView, claim: Stored[ClusterRecord]) -> Action:
     return Wait(f"{holder} is initialising the swarm.")
 
 
-def _formed(me: Me, view: NodeView, truth: ClusterRecord) -> Action:
+def _formed(me: Me, view: NodeView, cluster_record: ClusterRecord) -> Action:
     """What to do when a swarm is published."""
-    engine, published = view.membership, truth.cluster_id or ""
+    engine, published = view.membership, cluster_record.cluster_id or ""
     if engine.state == INACTIVE:
-        return Join(published, truth.claimed_by, truth.epoch(me.role))
+        return Join(published, cluster_record.claimed_by, cluster_record.epoch(me.role))
     if engine.cluster_id == published or _remembers(engine):
         return _finish(me, view)
     if engine.made_by == me.mark and engine.alone:
-        return Leave(engine.cluster_id, f"{truth.claimed_by} was first: this node's own swarm was never published.")
+        return Leave(
+            engine.cluster_id, f"{cluster_record.claimed_by} was first: this node's own swarm was never published."
+        )
     return _foreign(
         engine,
         f"This node is a member of the swarm {engine.cluster_id}, but the record of the cluster '{me.cluster}' in the "
@@ -285,10 +293,10 @@ def _remembers(engine: Membership) -> bool:
 
 
 def _finish(me: Me, view: NodeView) -> Finish:
-    engine, truth = view.membership, view.truth.value if view.truth else None
-    if truth is None or truth.phase != FORMED or truth.cluster_id != engine.cluster_id:
+    engine, cluster_record = view.membership, view.cluster_record.value if view.cluster_record else None
+    if cluster_record is None or cluster_record.phase != FORMED or cluster_record.cluster_id != engine.cluster_id:
         return Finish(engine.cluster_id or "", engine.node_id or "", False, engine.epoch)
-    known = engine.epoch if engine.swarm_epoch is None else truth.epoch(me.role)
+    known = engine.epoch if engine.swarm_epoch is None else cluster_record.epoch(me.role)
     repair = engine.manager and me.role == MANAGER
     return Finish(engine.cluster_id or "", engine.node_id or "", repair, max(engine.epoch, known))
 

@@ -131,28 +131,28 @@ class Joiner:
     def look(self) -> NodeView:
         """What the node sees. Raises SwarmError when something that matters cannot be seen."""
         membership = self._engine.membership()
-        # After the engine, so that nothing is initialised or left on a truth that is older than need be.
-        truth, flaw = None, ""
+        # After the engine, so that nothing is initialised or left on a record that is older than need be.
+        cluster_record, flaw = None, ""
         try:
-            truth = self._store.read()
+            cluster_record = self._store.read()
         except InvalidClusterRecord as error:
             flaw = str(error)
         return NodeView(
-            truth=truth,
-            truth_age=self._truth_since.age(truth.version if truth else None),
+            cluster_record=cluster_record,
+            truth_age=self._truth_since.age(cluster_record.version if cluster_record else None),
             membership=membership,
             membership_age=self.membership_since.age((membership.state, membership.cluster_id)),
-            holder=self._holder(truth),
+            holder=self._holder(cluster_record),
             flaw=flaw,
-            deleted=self._deleted(truth, membership),
+            deleted=self._deleted(cluster_record, membership),
         )
 
-    def _deleted(self, truth: Optional[Stored[ClusterRecord]], engine: Membership) -> bool:
+    def _deleted(self, cluster_record: Optional[Stored[ClusterRecord]], engine: Membership) -> bool:
         """Whether this node was deleted, although its engine takes it for a member.
 
         The first list that does not have it may be from before it joined, and the second was perhaps begun before that.
         """
-        published = truth.value.cluster_id if truth else None
+        published = cluster_record.value.cluster_id if cluster_record else None
         if engine.state != ACTIVE or engine.node_id is None or engine.cluster_id != published or published is None:
             return False
         nodes = self._store.read_nodes(published)
@@ -162,10 +162,10 @@ class Joiner:
             self._unlisted[1].add(nodes.version)
         return len(self._unlisted[1]) >= LISTS
 
-    def _holder(self, truth: Optional[Stored[ClusterRecord]]) -> Optional[str]:
-        if truth is None or not holder_matters(self.me, truth.value):
+    def _holder(self, cluster_record: Optional[Stored[ClusterRecord]]) -> Optional[str]:
+        if cluster_record is None or not holder_matters(self.me, cluster_record.value):
             return None
-        return self._instances.state(truth.value.claimed_by)
+        return self._instances.state(cluster_record.value.claimed_by)
 
     def _apply(self, action: Action) -> Step:
         if isinstance(action, Wait):
@@ -222,13 +222,13 @@ class Joiner:
     def _publish(self, action: Publish) -> Optional[str]:
         """Publish the tokens and then the swarm.
 
-        The tokens' versions are read before the truth is once more, so that whoever takes this claim over writes theirs
+        The tokens' versions are read before the cluster record is once more, so that whoever takes this claim over writes theirs
         after that, and this node's late writes then fail.
         """
         present = token_publication.seen(self._store)
         secrets = self._engine.tokens()
-        truth = self._store.read()
-        if truth != action.claim:
+        cluster_record = self._store.read()
+        if cluster_record != action.claim:
             return "Somebody else has taken the claim over."
         self.changes += token_publication.write(self._store, present, action.cluster_id, secrets)
         outcome = self._store.replace(action.claim.value.formed(action.cluster_id), action.claim.version)

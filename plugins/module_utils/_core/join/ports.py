@@ -48,13 +48,13 @@ class Store(Protocol):
     """
 
     def read(self) -> Optional[Stored[ClusterRecord]]:
-        """The truth; None if there is none yet."""
+        """The cluster record; None if there is none yet."""
 
-    def create(self, truth: ClusterRecord) -> Outcome:
-        """Write the truth if there is none."""
+    def create(self, cluster_record: ClusterRecord) -> Outcome:
+        """Write the cluster record if there is none."""
 
-    def replace(self, truth: ClusterRecord, version: str) -> Outcome:
-        """Write the truth if it still is of that version."""
+    def replace(self, cluster_record: ClusterRecord, version: str) -> Outcome:
+        """Write the cluster record if it still is of that version."""
 
     def read_token(self, role: str) -> Optional[Stored[Token]]:
         """The join token of a role; None if there is none."""

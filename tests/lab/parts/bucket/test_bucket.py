@@ -69,7 +69,7 @@ def since(site: Site, began: str) -> str:
 @pytest.mark.parametrize("lose", [oldest, claimed_by_the_leader, claimed_by_the_dead, unreadable, emptied])
 def test_there_is_one_swarm_whatever_the_bucket_has_lost(site: Site, lose: Callable[[Site], None]) -> None:
     site.settle()
-    before = site.truth()
+    before = site.cluster_record()
     began = datetime.now(UTC).isoformat(timespec="milliseconds")
     with Load(site.lab, RECORD) as load:
         site.wait("the load to have begun", lambda: load.result.sent > 200)
@@ -78,7 +78,7 @@ def test_there_is_one_swarm_whatever_the_bucket_has_lost(site: Site, lose: Calla
         site.wait("the record to forget it", lambda: address not in site.addresses())
         site.settle()
     say(f"{lose.__name__}: {load.result}")
-    after = site.truth()
+    after = site.cluster_record()
     assert (after["phase"], after["cluster_id"]) == ("formed", before["cluster_id"])
     assert after["generation"] > before["generation"]
     assert site.clusters() == {before["cluster_id"]}
@@ -92,7 +92,7 @@ def test_there_is_one_swarm_whatever_the_bucket_has_lost(site: Site, lose: Calla
 @pytest.mark.fault(40)
 def test_fault_40_the_bucket_is_deleted_and_site_yml_makes_it_anew(site: Site) -> None:
     site.settle()
-    before, s3 = site.truth(), site.aws("s3")
+    before, s3 = site.cluster_record(), site.aws("s3")
     with Load(site.lab, RECORD) as load:
         site.wait("the load to have begun", lambda: load.result.sent > 200)
         for page in s3.get_paginator("list_object_versions").paginate(Bucket=site.bucket):
@@ -105,7 +105,7 @@ def test_fault_40_the_bucket_is_deleted_and_site_yml_makes_it_anew(site: Site) -
         assert run.code == 0, run.output[-4000:]
         site.settle()
     say(f"the bucket is deleted: {load.result}")
-    after = site.truth()
+    after = site.cluster_record()
     assert (after["phase"], after["cluster_id"]) == ("formed", before["cluster_id"])
     assert site.clusters() == {before["cluster_id"]}
     assert {one.address for one in load.result.failures} <= {address}
@@ -118,7 +118,7 @@ def test_fault_40_the_bucket_is_deleted_and_site_yml_makes_it_anew(site: Site) -
 @pytest.mark.fault(42)
 def test_fault_39_a_record_of_another_swarm_is_told_and_moves_nobody(site: Site) -> None:
     site.settle()
-    before = site.truth()
+    before = site.cluster_record()
     other = {**before, "cluster_id": "another0swarm0of0somebody", "generation": before["generation"] + 9}
     with Load(site.lab, RECORD) as load:
         site.wait("the load to have begun", lambda: load.result.sent > 200)
@@ -134,12 +134,12 @@ def test_fault_39_a_record_of_another_swarm_is_told_and_moves_nobody(site: Site)
 
         site.wait("status.yml to tell both swarms", told)
         assert other["cluster_id"] in site.agent_status(site.one("leader"))
-        assert site.truth() == other
+        assert site.cluster_record() == other
         assert site.clusters() == {before["cluster_id"]}
         site.aws("s3").delete_object(Bucket=site.bucket, Key="cluster.json")
         site.settle()
     say(f"another swarm: {load.result}")
-    assert site.truth()["cluster_id"] == before["cluster_id"]
+    assert site.cluster_record()["cluster_id"] == before["cluster_id"]
     assert site.clusters() == {before["cluster_id"]}
     site.settle_record()
 

@@ -39,21 +39,21 @@ def test_fault_02_and_09_a_dead_holders_claim_is_taken_over_and_a_late_engine_jo
     site.aws("ec2").terminate_instances(InstanceIds=before[1:])
     late, ready = sorted(site.wait("new managers to boot", lambda: _booted(site, before)))
     site.wait("the new ones to see the claim", lambda: f"{holder} is initialising the swarm" in site.agent_log(ready))
-    assert site.truth()["phase"] == "claimed", "the holder may be slow, so it is waited for"
+    assert site.cluster_record()["phase"] == "claimed", "the holder may be slow, so it is waited for"
     site.must(late, "systemctl", "mask", "--runtime", "--now", *ENGINE)
     for one in site.instances("worker"):
         site.must(one["instance_id"], "systemctl", "start", "--no-block", "swarm-agent")
 
     site.aws("ec2").terminate_instances(InstanceIds=[holder])
-    site.wait("another manager to form the swarm", lambda: site.truth()["phase"] == "formed")
-    assert site.truth()["claimed_by"] != holder
+    site.wait("another manager to form the swarm", lambda: site.cluster_record()["phase"] == "formed")
+    assert site.cluster_record()["claimed_by"] != holder
     assert site.on(late, "docker", "info").code != 0, "its engine is not up yet"
 
     site.must(late, "systemctl", "unmask", "--runtime", *ENGINE)
     site.must(late, "systemctl", "start", *ENGINE)
     nodes = site.settle()
     assert holder not in {node.instance for node in nodes}
-    assert site.clusters() == {site.truth()["cluster_id"]}
+    assert site.clusters() == {site.cluster_record()["cluster_id"]}
     (ours,) = {tuple(sorted(networks(site, one))) for one in site.managers()}
     for one in site.instances():
         assert set(networks(site, one["instance_id"])) <= set(ours), "it has a network of the swarm before this one"

@@ -41,7 +41,7 @@ def test_fault_07_a_member_of_another_cluster_is_told_so_and_left_alone(site: Si
     site.on(worker, "systemctl", "restart", "--no-block", "swarm-agent")
     site.wait("the agent to refuse", lambda: foreign in site.agent_log(worker))
     log = site.agent_log(worker)
-    assert site.truth()["cluster_id"] in log
+    assert site.cluster_record()["cluster_id"] in log
     assert site.cluster_of(worker) == foreign
     site.aws("ec2").terminate_instances(InstanceIds=[worker])
     site.settle()
@@ -50,7 +50,7 @@ def test_fault_07_a_member_of_another_cluster_is_told_so_and_left_alone(site: Si
 @pytest.mark.fault(5)
 def test_fault_05_managers_are_found_after_all_of_them_were_replaced(site: Site) -> None:
     site.settle()
-    cluster = site.truth()["cluster_id"]
+    cluster = site.cluster_record()["cluster_id"]
     first = {one["instance_id"] for one in site.instances("manager")}
     for manager in sorted(first):
         site.aws("autoscaling").terminate_instance_in_auto_scaling_group(
@@ -59,7 +59,7 @@ def test_fault_05_managers_are_found_after_all_of_them_were_replaced(site: Site)
         site.wait(f"{manager} to be gone", lambda gone=manager: gone not in _ids(site))
         site.settle()
     assert not first & _ids(site)
-    assert site.truth()["cluster_id"] == cluster
+    assert site.cluster_record()["cluster_id"] == cluster
     assert site.addresses() == site.public_addresses()
     assert site.page().status == 200
 
@@ -67,7 +67,7 @@ def test_fault_05_managers_are_found_after_all_of_them_were_replaced(site: Site)
 @pytest.mark.fault(43)
 def test_fault_43_agents_bring_nodes_back_that_left_or_were_deleted_or_demoted(site: Site) -> None:
     before = {node.instance: node for node in site.settle()}
-    cluster, leader = site.truth()["cluster_id"], site.one("leader")
+    cluster, leader = site.cluster_record()["cluster_id"], site.one("leader")
     worker, follower = site.one("worker"), site.one("follower")
     site.must(worker, "docker", "swarm", "leave")
     site.wait("the worker to be back", lambda: _moved(site, before[worker]))
@@ -82,14 +82,14 @@ def test_fault_43_agents_bring_nodes_back_that_left_or_were_deleted_or_demoted(s
     site.must(follower, "systemctl", "reboot")
     site.wait("the follower to be a manager again", lambda: _role(site, leader, after[follower].node_id) == "manager")
     assert {node.instance for node in site.settle()} == set(before)
-    assert site.truth()["cluster_id"] == cluster
+    assert site.cluster_record()["cluster_id"] == cluster
     site.settle_record()
 
 
 @pytest.mark.fault(43)
 def test_fault_43_join_yml_brings_back_what_has_no_agent(site: Site) -> None:
     before = {node.instance: node.node_id for node in site.settle()}
-    cluster, leader = site.truth()["cluster_id"], site.one("leader")
+    cluster, leader = site.cluster_record()["cluster_id"], site.one("leader")
     worker, manager = site.one("worker"), site.one("follower")
     for instance in (worker, manager):
         site.must(instance, "systemctl", "stop", "swarm-agent")
@@ -124,7 +124,7 @@ def test_fault_43_join_yml_brings_back_what_has_no_agent(site: Site) -> None:
 @pytest.mark.fault(43)
 def test_fault_43_a_deleted_node_that_takes_itself_for_a_member_comes_back(site: Site) -> None:
     site.settle()
-    cluster, worker = site.truth()["cluster_id"], site.one("worker")
+    cluster, worker = site.cluster_record()["cluster_id"], site.one("worker")
     site.must(worker, "systemctl", "stop", "swarm-agent")
     deleted = _engine(site, worker, "NodeID")
     _delete(site, site.one("leader"), deleted)
@@ -139,7 +139,7 @@ def test_fault_43_a_deleted_node_that_takes_itself_for_a_member_comes_back(site:
     assert (run.code, run.changed) == (0, 1), run.output[-4000:]
     (back,) = [node for node in site.settle() if node.instance == worker]
     assert back.node_id != deleted
-    assert site.truth()["cluster_id"] == cluster
+    assert site.cluster_record()["cluster_id"] == cluster
     again = site.playbook("playbooks/join.yml", "-e", f"id={worker}")
     assert (again.code, again.changed) == (0, 0), again.output[-4000:]
     site.must(worker, "systemctl", "start", "swarm-agent")

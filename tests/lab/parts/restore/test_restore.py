@@ -101,7 +101,7 @@ def test_a_drill_proves_that_the_newest_backup_restores(site: Site, kept: dict[s
 @pytest.mark.fault(36)
 def test_fault_36_two_of_three_managers_disks_are_gone(site: Site, kept: dict[str, set[str]]) -> None:
     site.settle()
-    cluster, (survivor, *lost) = site.truth()["cluster_id"], sorted(site.managers())
+    cluster, (survivor, *lost) = site.cluster_record()["cluster_id"], sorted(site.managers())
     for instance in lost:
         with contextlib.suppress(NotFound):
             site.kill_host(instance)
@@ -111,7 +111,7 @@ def test_fault_36_two_of_three_managers_disks_are_gone(site: Site, kept: dict[st
     assert run.code == 0, run.output[-6000:]
     assert f"{survivor} still has the state of the swarm {cluster}, so nothing of it is lost" in run.said
     site.settle()
-    assert site.truth()["cluster_id"] == cluster
+    assert site.cluster_record()["cluster_id"] == cluster
     assert site.kept() == kept
     site.settle_record()
     assert site.page().status == 200

@@ -143,7 +143,7 @@ def test_an_upgrade_begins_though_tasks_have_ended_that_were_to(site: Site) -> N
 def test_an_upgrade_that_is_killed_is_finished_by_the_next_without_a_request_failing(
     site: Site,
 ) -> None:
-    before, usual, leader, cluster = members(site), sizes(site), site.one("leader"), site.truth()["cluster_id"]
+    before, usual, leader, cluster = members(site), sizes(site), site.one("leader"), site.cluster_record()["cluster_id"]
     template(site, SECOND)
     words = ["playbooks/upgrade.yml", "-e", "batch=2"]
     with Load(site.lab, RECORD) as load:
@@ -164,7 +164,9 @@ def test_an_upgrade_that_is_killed_is_finished_by_the_next_without_a_request_fai
     assert load.result.sent >= ENOUGH, str(load.result)
     assert not members(site) & before, "all of them are new"
     assert len(members(site)) == len(before)
-    assert site.clusters() == {site.truth()["cluster_id"]} == {cluster}, "they found the managers that there were then"
+    assert site.clusters() == {site.cluster_record()["cluster_id"]} == {cluster}, (
+        "they found the managers that there were then"
+    )
     assert sizes(site) == usual
     assert [line for line in run.output.splitlines() if "is removed." in line][-1].strip(
         " -'"
