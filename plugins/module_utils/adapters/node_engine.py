@@ -44,7 +44,7 @@ except ImportError as missing:
 SOCKET = "unix:///var/run/docker.sock"
 PORT = 2377
 # The engine itself gives up waiting for a join after 20 s, and for an initialisation after as long.
-_SECONDS = 60
+_SECONDS = 40
 _PROBE_SECONDS = 2
 _REVIVAL_SECONDS = 180
 # Stands there from when this node is told to join until its engine is active, over restarts of either.

@@ -293,9 +293,9 @@ def kill_agent(world: World) -> None:
 
 
 def hang(world: World) -> None:
-    """The leader's engine answers nothing for a while, though Raft goes on."""
+    """The leader's engine answers nothing for a while, though Raft goes on. For a lone manager nobody acts."""
     leader = world.swarm.leader
-    if leader and leader.machine.id in world.agents:
+    if leader and leader.machine.id in world.agents and len(world.swarm.voters) > 1:
         world.agents[leader.machine.id].hangs_until = world.now + world.rng.uniform(40, 300)
 
 
@@ -306,7 +306,9 @@ def clock_off(world: World) -> None:
     own = world.agents.get(leader.machine.id) if leader else None
     agent = own if own and world.rng.random() < 0.5 else world.rng.choice(agents) if agents else None
     if agent:
-        agent.skew = world.rng.choice((-1, 1)) * world.rng.choice((20.0, 200.0, 600.0, 2000.0))
+        # For a lone manager that AWS refuses nobody acts.
+        refused = (600.0, 2000.0) if len(world.swarm.voters) > 1 else ()
+        agent.skew = world.rng.choice((-1, 1)) * world.rng.choice((20.0, 200.0, *refused))
         agent.trace(f"its clock is {agent.skew:+.0f} s off")
         if world.rng.random() < 0.7 or abs(agent.skew) > MOST_SKEW:
             world.at(world.rng.uniform(5, 200), lambda: setattr(agent, "skew", 0.0))

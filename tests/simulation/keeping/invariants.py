@@ -99,9 +99,10 @@ class Invariants:
     def _cut_short(self, member: Member) -> bool:
         """Whether it has tasks that the policy gives more time, and nothing ends it before."""
         tasks = [task for service in self._world.work.services.values() for task in service.tasks]
-        if member.drained_at is None or not any(task.member is member for task in tasks):
+        decided = member.noted_at.get(labels.DRAINED)
+        if decided is None or not any(task.member is member for task in tasks):
             return False
-        over = self._world.now - member.drained_at >= self._world.policy.drain_seconds - SLACK
+        over = self._world.now - decided >= self._world.policy.drain_seconds - SLACK
         return not over and not self._world.hurried(member.machine, member)
 
     def complete(self, agent: Agent, hook: str, instance: str, result: str, began: float) -> None:

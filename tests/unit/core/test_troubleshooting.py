@@ -57,6 +57,7 @@ def judged() -> Iterator[str]:
 
 def joining() -> Iterator[str]:
     """What an agent says that is to make its node a member."""
+    yield hindrance(None, 0)
     yield hindrance([Sighting("i-4", LISTENS)], 0)
     yield hindrance([Sighting("i-4", SILENT)], 0)
     yield hindrance([Sighting("i-4", SILENT)], PATIENCE_SECONDS)

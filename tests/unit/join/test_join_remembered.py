@@ -107,6 +107,8 @@ class Outside:
         self.peers = {f"i-{number}": answer for number, answer in enumerate(answers, 3)}
         self.cluster_record: Any = Stored(CLAIM.claim(MANAGER.instance, ""), "v")
         self.made: list[str] = []
+        # Managers that EC2 lists, as long as its answers are old.
+        self.listed: list[Peer] | None = None
 
     def read(self) -> Any:
         return self.cluster_record
@@ -115,7 +117,8 @@ class Outside:
         return Membership("inactive")
 
     def running_managers(self) -> list[Peer]:
-        return [Peer(instance, instance) for instance in (MANAGER.instance, *self.peers)]
+        everyone = [Peer(instance, instance) for instance in (MANAGER.instance, *self.peers)]
+        return everyone if self.listed is None else self.listed
 
     def launching(self, instances: list[str]) -> set[str]:
         return set(instances)
@@ -140,3 +143,13 @@ def test_every_other_manager_is_tried_before_a_swarm_is_made() -> None:
     assert step(fresh) is None and fresh.made == ["demo/i-2"]
     assert step(beside).startswith("Port 2377 answers on i-4") and beside.made == []
     assert step(beside, replace(MANAGER, new_swarm=True)) is None and beside.made == ["demo/i-2"]
+
+
+@pytest.mark.fault(38)
+def test_an_answer_of_ec2_without_this_instance_is_too_old_to_go_by() -> None:
+    """A minute later it lists the managers of the swarm, too."""
+    outside = Outside(LISTENS)
+    outside.listed = []
+    assert step(outside).startswith("EC2 does not list this instance yet") and outside.made == []
+    outside.listed = None
+    assert step(outside).startswith("Port 2377 answers on i-3") and outside.made == []

@@ -318,12 +318,17 @@ class Sighting:
     """Whether no leader has taken it into service yet."""
 
 
-def hindrance(sightings: Sequence[Sighting], waited: float) -> str:
+def hindrance(sightings: Optional[Sequence[Sighting]], waited: float) -> str:
     """Why no swarm may be initialised, since a running manager may be in one; empty if none is.
 
     Only one that was never in service is in no swarm for certain when nothing listens there: the engine of another one
-    may be stopped or about to start. ``waited`` are the seconds for which something has stood in the way.
+    may be stopped or about to start. ``waited`` are the seconds for which something has stood in the way. Without
+    ``sightings`` EC2 does not list this instance itself, so that other managers may be missing too.
     """
+    if sightings is None:
+        return (
+            "EC2 does not list this instance yet, so it may not list another manager either: no swarm is initialised."
+        )
     listening = [seen.instance for seen in sightings if seen.answer == LISTENS]
     if listening:
         return (

@@ -212,9 +212,12 @@ class Joiner:
         self._note("swarm of this node", None, {"made_by": self.me.mark})
         return None
 
-    def _sightings(self) -> Sequence[Sighting]:
-        """The cluster's other running managers."""
-        peers = [peer for peer in self._instances.running_managers() if peer.instance != self.me.instance]
+    def _sightings(self) -> Optional[Sequence[Sighting]]:
+        """The cluster's other running managers; None if EC2's answer is older than this instance."""
+        managers = self._instances.running_managers()
+        peers = [peer for peer in managers if peer.instance != self.me.instance]
+        if len(peers) == len(managers):
+            return None
         answers = {peer.instance: self._engine.probe(peer.address) for peer in peers}
         launching = self._instances.launching(list(answers)) if answers else set()
         return [Sighting(instance, answer, instance in launching) for instance, answer in sorted(answers.items())]

@@ -105,7 +105,7 @@ def test_fault_44_the_leaders_engine_answers_nothing_and_the_leader_is_taken_out
         site.must(leader, "systemd-run", "--quiet", "--unit=mute", "python3", "-c", _MUTE)
         # Its agent holds a connection from before.
         site.must(leader, "systemctl", "restart", "swarm-agent")
-        site.wait("its agent to tell", lambda: "did not answer" in site.agent_status(leader), 60)
+        site.wait("its agent to tell", lambda: "does not answer" in site.agent_status(leader), 120)
         run = site.playbook("playbooks/remove_node.yml", "-e", f"id={leader}")
         assert run.code == 0, run.output[-4000:]
         assert leader not in {node.instance for node in site.settle()}
