@@ -104,7 +104,7 @@ PAUSE = 2.0
 
 
 def sync(cluster, *, check: bool, timeout: float = 0, now=time.monotonic, sleep=time.sleep) -> dict:
-    """Do the module's work with a Keeper and return its result. Raises SwarmError."""
+    """Do the module's work through the control plane and return its result. Raises SwarmError."""
     changes, deadline, late = [], now() + timeout, False
     while True:
         policy, observed = look(cluster)

@@ -138,7 +138,7 @@ from ..module_utils.verbs.removal_request import Removal, describe
 
 
 def drain(cluster, params, *, check: bool, now=aws_time.now, sleep=time.sleep) -> dict:
-    """Do the module's work with a Keeper and return its result. Raises SwarmError."""
+    """Do the module's work through the control plane and return its result. Raises SwarmError."""
     policy, observed = look(cluster)
     removal = Removal(cluster, policy, observed, params["instance"], now=now, sleep=sleep)
     result = {"changed": False, "node": removal.node.id if removal.node else None, "over": removal.over, "diff": []}

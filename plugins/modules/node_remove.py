@@ -78,7 +78,7 @@ from ..module_utils.verbs.on_manager import ARGUMENTS, control_plane, look
 
 
 def tidy(cluster, params, *, check: bool, now=time.monotonic, sleep=time.sleep) -> dict:
-    """Do the module's work with a Keeper and return its result. Raises SwarmError."""
+    """Do the module's work through the control plane and return its result. Raises SwarmError."""
     work = Tidying(cluster.apply, lambda: look(cluster), params["nodes"])
     deadline = now() + params["timeout"]
     while work.step(check=check) and not check:

@@ -1,4 +1,4 @@
-"""The agent of one manager: the real loop and the real keeper's passes, over the simulated ports."""
+"""The agent of one manager: the real loop and the real control plane's passes, over the simulated ports."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ Result = TypeVar("Result")
 
 
 class SimKeeper(ControlPlane):
-    """The real keeper: only what it makes of the host, the adapters, is replaced."""
+    """The real control plane: only what it makes of the host, the adapters, is replaced."""
 
     def __init__(self, agent: Agent) -> None:
         self._agent = agent

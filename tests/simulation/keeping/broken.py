@@ -88,7 +88,7 @@ def errors_tell_tokens(patch: pytest.MonkeyPatch) -> None:
 
 def facts_are_forgotten(patch: pytest.MonkeyPatch) -> None:
     """What was done of a removal is not kept, so that it begins again with every pass."""
-    patch.setattr(plan.labels, "FACTS", ())
+    patch.setattr(plan.node_labels, "FACTS", ())
 
 
 def hooks_are_never_answered(patch: pytest.MonkeyPatch) -> None:

@@ -99,7 +99,7 @@ class Invariants:
     def _cut_short(self, member: Member) -> bool:
         """Whether it has tasks that the policy gives more time, and nothing ends it before."""
         tasks = [task for service in self._world.work.services.values() for task in service.tasks]
-        decided = member.noted_at.get(labels.DRAINED)
+        decided = member.noted_at.get(node_labels.DRAINED)
         if decided is None or not any(task.member is member for task in tasks):
             return False
         over = self._world.now - decided >= self._world.policy.drain_seconds - SLACK

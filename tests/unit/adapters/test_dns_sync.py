@@ -128,7 +128,7 @@ def test_what_cannot_be_done_is_said(bench):
 def test_what_is_not_given_is_the_nodes_own(monkeypatch):
     own = Config("example", "eu-west-1", "123456789012", "bucket", "manager", "manager")
     monkeypatch.setattr(on_manager.Config, "load", lambda: own)
-    monkeypatch.setattr(on_manager, "Keeper", lambda **given: given)
+    monkeypatch.setattr(on_manager, "ControlPlane", lambda **given: given)
     given = on_manager.control_plane({"cluster": "other", "region": None})
     assert given == {"cluster": "other", "region": "eu-west-1", "bucket": "bucket"}
 

@@ -16,7 +16,7 @@ GOOD = json.dumps({"cluster": "example", "groups": {"manager": {"role": "manager
 
 
 def control_plane(folder: Path, content: bytes) -> ControlPlane:
-    """A keeper of a cluster whose bucket has that policy."""
+    """The control plane of a cluster whose bucket has that policy."""
     made = ControlPlane.__new__(ControlPlane)
     made._cluster, made._bucket, made._last_policy = "example", "bucket", folder / "policy.json"
     made._aws = SimpleNamespace(region="eu-west-1")  # type: ignore[assignment]

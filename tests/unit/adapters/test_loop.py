@@ -27,7 +27,7 @@ QUIET = observed([instance(1)], [node(1, leader=True)])
 
 
 class FakeKeeper:
-    """A keeper of one cluster, which a test changes; also its own queue, swarm and observer."""
+    """The control plane of one cluster, which a test changes; also its own queue, swarm and observer."""
 
     def __init__(self, clock):
         self.clock, self.cluster = clock, QUIET

@@ -280,7 +280,7 @@ def test_fault_31_only_what_ec2_says_is_gone_is_removed(bench):
 
 
 def test_the_report_names_what_was_not_smooth():
-    watch = removal_request.Watch("n1", plain=["store", "proxy"], stubborn={"deaf": 30.0})
+    watch = removal_request.RemovalProgress("n1", plain=["store", "proxy"], stubborn={"deaf": 30.0})
     assert removal_request.describe(watch) == [
         "Drained without replacements that ran before, since they are not start-first: store, proxy.",
         "deaf did not stop when told to and took all or nearly all of its 30 s.",

@@ -63,7 +63,7 @@ class FakeKeeper:
 def bench(monkeypatch):
     control_plane = FakeKeeper()
     for module in (node_rollout, service_rebalance):
-        monkeypatch.setattr(module, "keeper", lambda params: control_plane)
+        monkeypatch.setattr(module, "control_plane", lambda params: control_plane)
         monkeypatch.setattr(module, "look", lambda cluster: (POLICY, cluster.seen))
     return control_plane
 

@@ -288,7 +288,7 @@ def test_a_node_of_which_nobody_can_tell_whether_it_is_to_go_stays_as_it_is(monk
 
 
 def test_a_plan_that_fails_as_a_whole_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(plan.identity, "join", lambda observed: 1 // 0)
+    monkeypatch.setattr(plan.node_matching, "join", lambda observed: 1 // 0)
     decided = plan.decide(replace(observed([instance(1)], [node(1)]), stale_tokens=("worker",)), POLICY, 1000.0)
     assert [type(action).__name__ for action in decided.actions] == ["PublishTokens"]
     (sentence,) = decided.refused

@@ -75,7 +75,7 @@ class FakeWatch:
 @pytest.fixture
 def left_behind(monkeypatch: pytest.MonkeyPatch) -> type[FakeWatch]:
     monkeypatch.setattr(FakeWatch, "times", 0)
-    monkeypatch.setattr(cli, "Watch", FakeWatch)
+    monkeypatch.setattr(cli, "MembershipWatch", FakeWatch)
     return FakeWatch
 
 

@@ -197,8 +197,8 @@ INSTANCES = tuple(
 WEB = Service("s1", "web", replicas=3, healthy={"n1": 1, "n2": 2}, starting={"n1": 1}, stopping={})
 
 
-class Keeper:
-    """A keeper of a cluster in memory; also its swarm, observer and fleet."""
+class FakeControlPlane:
+    """The control plane of a cluster in memory; also its swarm, observer and fleet."""
 
     def __init__(self) -> None:
         self.swarm = self.observer = self.fleet = self
@@ -241,7 +241,7 @@ def view(control_plane, clock):
 
 
 def test_a_moment_tells_what_runs_where_and_how_far_a_node_is_on_its_way_out():
-    moment = view(Keeper(), [100.0]).look()
+    moment = view(FakeControlPlane(), [100.0]).look()
     rows = {row["instance"]: row for row in moment["members"]}
     assert rows["i-1"]["runs"] == [{"service": "web", "running": 1, "starting": 1, "stopping": 0}]
     assert (rows["i-1"]["going"], moment["told_by"]) == (None, "n1")
@@ -253,7 +253,7 @@ def test_a_moment_tells_what_runs_where_and_how_far_a_node_is_on_its_way_out():
 
 
 def test_the_engine_is_asked_for_every_moment_and_aws_now_and_then():
-    control_plane, clock = Keeper(), [100.0]
+    control_plane, clock = FakeControlPlane(), [100.0]
     seen = view(control_plane, clock)
     stages = []
     for availability, drained in (("pause", {}), ("drain", {"swarm.aws.drained-at": "100.000"})):
@@ -267,7 +267,7 @@ def test_the_engine_is_asked_for_every_moment_and_aws_now_and_then():
 
 
 def test_an_engine_that_does_not_answer_is_said_and_nothing_is_made_up():
-    control_plane, clock = Keeper(), [100.0]
+    control_plane, clock = FakeControlPlane(), [100.0]
     seen = view(control_plane, clock)
     seen.look()
     control_plane.away = True
@@ -280,7 +280,7 @@ def test_an_engine_that_does_not_answer_is_said_and_nothing_is_made_up():
 def test_it_ends_when_nobody_reads(monkeypatch):
     closed = Mock()
     closed.write.side_effect = [None, None, BrokenPipeError]
-    monkeypatch.setattr(agent, "Keeper", lambda *words: Keeper())
+    monkeypatch.setattr(agent, "ControlPlane", lambda *words: FakeControlPlane())
     monkeypatch.setattr(agent, "manager_here", lambda swarm: "n1")
     monkeypatch.setattr(agent, "EVERY", 0.0)
     monkeypatch.setattr(agent.os, "dup2", lambda *words: None)

@@ -225,8 +225,8 @@ class Joiner:
     def _publish(self, action: Publish) -> Optional[str]:
         """Publish the tokens and then the swarm.
 
-        The tokens' versions are read before the cluster record is once more, so that whoever takes this claim over writes theirs
-        after that, and this node's late writes then fail.
+        The tokens' versions are read before the cluster record is read again, so that whoever takes this claim over
+        writes theirs after that, and this node's late writes then fail.
         """
         present = token_publication.seen(self._store)
         secrets = self._engine.tokens()
