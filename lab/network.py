@@ -234,7 +234,9 @@ def ipv6_ruleset(wiring: Wiring) -> str:
 
 
 def _used(wiring: Wiring) -> set[str]:
-    return {rule.group_id for rule in wiring.rules} | {one for rule in wiring.rules for one in rule.source_group_ids}
+    return {rule.group_id for rule in wiring.rules} | {
+        identifier for rule in wiring.rules for identifier in rule.source_group_ids
+    }
 
 
 def _admissions(wiring: Wiring, family: str) -> list[str]:

@@ -140,12 +140,12 @@ def _targets(group: Any) -> dict[str, Target]:
 
 
 def _register(self: Any, targets: list[dict[str, Any]]) -> None:
-    for one in targets:
-        port = int(one.get("Port") or self.port)
-        present = _targets(self).get(one["Id"])
+    for target in targets:
+        port = int(target.get("Port") or self.port)
+        present = _targets(self).get(target["Id"])
         if present is None or present.state == "draining":
-            _targets(self)[one["Id"]] = Target(one["Id"], port)
-        self.targets[one["Id"]] = {"Id": one["Id"], "Port": port}
+            _targets(self)[target["Id"]] = Target(target["Id"], port)
+        self.targets[target["Id"]] = {"Id": target["Id"], "Port": port}
 
 
 def _deregister(self: Any, targets: list[dict[str, Any]]) -> None:
@@ -160,8 +160,10 @@ def _health_for(self: Any, target: dict[str, Any], ec2_backend: Any) -> FakeHeal
     if known is None:
         words = ("unused", "Target.NotRegistered", "Target is not registered to the target group")
         return FakeHealthStatus(target["Id"], str(self.port), self.health_check_port, *words)
-    listeners = [one for balancer in world.elbv2().load_balancers.values() for one in balancer.listeners.values()]
-    in_use = any(_forwards_to(one) == self.arn for one in listeners)
+    listeners = [
+        listener for balancer in world.elbv2().load_balancers.values() for listener in balancer.listeners.values()
+    ]
+    in_use = any(_forwards_to(listener) == self.arn for listener in listeners)
     state = known.state if in_use or known.state == "draining" else "unused"
     reason, description = _REASONS.get(state, (None, None))
     return FakeHealthStatus(known.id, str(known.port), self.health_check_port, state, reason, description)
@@ -169,7 +171,7 @@ def _health_for(self: Any, target: dict[str, Any], ec2_backend: Any) -> FakeHeal
 
 def _fit(group: Any) -> Iterator[tuple[str, str, int]]:
     """The healthy ones; all of them if none is, as a load balancer fails open."""
-    present = [one for one in _targets(group).values() if one.state != "draining"]
+    present = [target for target in _targets(group).values() if target.state != "draining"]
     for one in [target for target in present if target.state == "healthy"] or present:
         address = _address(one.id)
         if address:

@@ -61,7 +61,9 @@ def answers() -> Iterator[ZoneRecord]:
             continue
         for record in (service.dns_config or {}).get("DnsRecords", []):
             attribute = _NEEDED.get(record["Type"])
-            found = [one.attributes[attribute] for one in service.instances if attribute in one.attributes]
+            found = [
+                instance.attributes[attribute] for instance in service.instances if attribute in instance.attributes
+            ]
             if attribute and found:
                 some = random.sample(found, min(len(found), MOST_ANSWERS))
                 name = f"{service.name}.{namespace.name}"
@@ -109,14 +111,14 @@ def _register(self: Any, service_id: str, instance_id: str, creator_request_id: 
 def _deregister(self: Any, service_id: str, instance_id: str) -> str:
     settle()
     service = self.get_service(service_id)
-    known = any(one.instance_id == instance_id for one in service.instances)
+    known = any(instance.instance_id == instance_id for instance in service.instances)
     if not known and (service_id, instance_id) not in _under_way:
         raise AwsError("InstanceNotFound", f"There is no instance {instance_id}.", 404)
     return _begin(self, "DEREGISTER_INSTANCE", service_id, instance_id, lambda: _remove(service, instance_id))
 
 
 def _remove(service: Any, instance_id: str) -> None:
-    service.instances[:] = [one for one in service.instances if one.instance_id != instance_id]
+    service.instances[:] = [instance for instance in service.instances if instance.instance_id != instance_id]
 
 
 def _settled(method: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
@@ -134,7 +136,7 @@ def _delete_service(self: Any, service_id: str) -> None:
 
 
 def _delete_namespace(delete: Callable[..., str], self: Any, namespace_id: str) -> str:
-    if any(one.namespace_id == namespace_id for one in self.services.values()):
+    if any(service.namespace_id == namespace_id for service in self.services.values()):
         raise AwsError("ResourceInUse", "The namespace has services: delete them first.")
     zone = self.get_namespace(namespace_id).dns_properties.get("HostedZoneId")
     operation = delete(self, namespace_id)
@@ -159,10 +161,10 @@ def _list_services(self: Any) -> str:
     """By the namespace that is asked for."""
     wanted = {
         value
-        for one in json.loads(self.body).get("Filters", [])
-        if one["Name"] == "NAMESPACE_ID"
-        for value in one["Values"]
+        for filter_ in json.loads(self.body).get("Filters", [])
+        if filter_["Name"] == "NAMESPACE_ID"
+        for value in filter_["Values"]
     }
     services = self.servicediscovery_backend.list_services()
-    found = [one.to_json() for one in services if not wanted or one.namespace_id in wanted]
+    found = [service.to_json() for service in services if not wanted or service.namespace_id in wanted]
     return json.dumps({"Services": found})

@@ -41,7 +41,7 @@ class Role:
 
     def entity(self) -> Any | None:
         """The role as IAM has it, unless it was deleted since."""
-        return next((one for one in world.iam().roles.values() if one.arn == self.arn), None)
+        return next((role for role in world.iam().roles.values() if role.arn == self.arn), None)
 
 
 @dataclass(frozen=True)

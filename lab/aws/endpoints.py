@@ -47,7 +47,9 @@ class LabEndpoint(Lagging, VPCEndPoint):
     def keep_interfaces(self) -> None:
         """Have an interface in each subnet, in its security groups, and no others."""
         enis = self.ec2_backend.enis
-        present = {enis[one].subnet.id: one for one in self.network_interface_ids if one in enis}
+        present = {
+            enis[identifier].subnet.id: identifier for identifier in self.network_interface_ids if identifier in enis
+        }
         for subnet in set(present) - set(self.subnet_ids or []):
             self.ec2_backend.delete_network_interface(present.pop(subnet))
         for subnet in self.subnet_ids or []:
@@ -58,9 +60,9 @@ class LabEndpoint(Lagging, VPCEndPoint):
                 made.interface_type, made.requester_managed, made.status = "vpc_endpoint", True, "in-use"
                 present[subnet] = made.id
         self.network_interface_ids = [present[subnet] for subnet in self.subnet_ids or []]
-        for one in self.network_interface_ids:
+        for identifier in self.network_interface_ids:
             groups = [self.ec2_backend.get_security_group_from_id(group) for group in self.security_group_ids]
-            enis[one]._group_set = groups
+            enis[identifier]._group_set = groups
 
     def keep_routes(self) -> None:
         """As one of the kind Gateway, have a route in each of its route tables, and in no others."""
@@ -81,7 +83,7 @@ def _offered(region: str, home: str) -> list[dict[str, Any]]:
     zones = [zone.name for zone in RegionsAndZonesBackend.zones[home]]
     kinds = [(f"com.amazonaws.{one}", INTERFACE) for one in _GLOBAL if home == GLOBAL_HOME]
     if region == home:
-        names = [f"com.amazonaws.{home}.{one}" for one in (*AWS_ENDPOINT_SERVICES, *_MORE, "s3")]
+        names = [f"com.amazonaws.{home}.{service}" for service in (*AWS_ENDPOINT_SERVICES, *_MORE, "s3")]
         kinds += [*((name, INTERFACE) for name in names), (f"com.amazonaws.{home}.s3", GATEWAY)]
     return [
         {
@@ -166,7 +168,7 @@ def _modify(modify: Callable[[Any], ActionResult], self: Any) -> ActionResult:
 def _describe(
     describe: Callable[..., list[VPCEndPoint]], self: Any, *arguments: Any, **named: Any
 ) -> list[VPCEndPoint]:
-    for identifier in [one.id for one in self.vpc_end_points.values() if one.state == "deleted"]:
+    for identifier in [end_point.id for end_point in self.vpc_end_points.values() if end_point.state == "deleted"]:
         del self.vpc_end_points[identifier]
     return describe(self, *arguments, **named)
 
@@ -188,7 +190,11 @@ def _check_dns(backend: Any, vpc: Any, service: str) -> None:
             "Enabling private DNS requires both enableDnsSupport and enableDnsHostnames VPC attributes set to true "
             f"for {vpc.id}",
         )
-    others = [one for one in backend.vpc_end_points.values() if one.vpc_id == vpc.id and one.state != "deleted"]
+    others = [
+        end_point
+        for end_point in backend.vpc_end_points.values()
+        if end_point.vpc_id == vpc.id and end_point.state != "deleted"
+    ]
     if any(one.service_name == service and one.private_dns_enabled for one in others):
         raise AwsError(
             "InvalidParameter",
@@ -198,7 +204,7 @@ def _check_dns(backend: Any, vpc: Any, service: str) -> None:
 
 
 def _check_subnets(backend: Any, subnets: Sequence[str]) -> None:
-    zones = [backend.get_subnet(one).availability_zone for one in dict.fromkeys(subnets)]
+    zones = [backend.get_subnet(subnet).availability_zone for subnet in dict.fromkeys(subnets)]
     if len(zones) != len(set(zones)):
         raise AwsError("DuplicateSubnetsInSameZone", "Found another VPC endpoint subnet in the availability zone")
 

@@ -69,7 +69,9 @@ class Hosts:
     def _forget_the_long_gone() -> None:
         now = time.monotonic()
         for reservation in list(world.ec2().reservations.values()):
-            kept = [one for one in reservation.instances if now - (one.gone_since or now) < SHOWN_AFTER_END]
+            kept = [
+                instance for instance in reservation.instances if now - (instance.gone_since or now) < SHOWN_AFTER_END
+            ]
             reservation.instances[:] = kept
             if not kept:
                 del world.ec2().reservations[reservation.id]

@@ -47,11 +47,11 @@ def _get_filter_value(value_of: Callable[..., Any], self: Any, name: str, method
 def _associations(subnet: Any) -> list[dict[str, Any]]:
     return [
         {
-            "ipv6CidrBlock": one["ipv6CidrBlock"],
-            "associationId": one["associationId"],
+            "ipv6CidrBlock": association["ipv6CidrBlock"],
+            "associationId": association["associationId"],
             # Which moto wraps twice.
-            "ipv6CidrBlockState": {"state": one["ipv6CidrBlockState"]["State"]},
+            "ipv6CidrBlockState": {"state": association["ipv6CidrBlockState"]["State"]},
         }
-        for one in subnet.ipv6_cidr_block_associations.values()
-        if one["ipv6CidrBlockState"]["State"] == "associated"
+        for association in subnet.ipv6_cidr_block_associations.values()
+        if association["ipv6CidrBlockState"]["State"] == "associated"
     ]

@@ -88,7 +88,9 @@ def _meta_data(instance: LabInstance) -> Tree:
             "region": REGION,
         },
         "profile": "default-hvm",
-        "reservation-id": next(one.id for one in world.ec2().reservations.values() if instance in one.instances),
+        "reservation-id": next(
+            reservation.id for reservation in world.ec2().reservations.values() if instance in reservation.instances
+        ),
         "security-groups": "\n".join(sorted(group.name for group in interface.group_set)),
         "services": {"domain": "amazonaws.com", "partition": "aws"},
     }
@@ -163,7 +165,7 @@ def _interface(instance: LabInstance, interface: Any) -> Tree:
         associations = subnet.ipv6_cidr_block_association_set
         tree |= {
             "ipv6s": "\n".join(interface.ipv6_addresses),
-            "subnet-ipv6-cidr-blocks": "\n".join(one["ipv6CidrBlock"] for one in associations),
+            "subnet-ipv6-cidr-blocks": "\n".join(association["ipv6CidrBlock"] for association in associations),
         }
     if instance.public_ip:
         tree["ipv4-associations"] = {instance.public_ip: str(instance.private_ip)}

@@ -29,8 +29,10 @@ def comes_to(address: str, service: str | None) -> bool:
         instance = view.by_address(address)
         if instance is None:
             return True
-        endpoints = [one for one in world.ec2().vpc_end_points.values() if one.vpc_id == instance.vpc_id]
-        available = [one for one in endpoints if one.state == "available"]
+        endpoints = [
+            end_point for end_point in world.ec2().vpc_end_points.values() if end_point.vpc_id == instance.vpc_id
+        ]
+        available = [endpoint for endpoint in endpoints if endpoint.state == "available"]
         table = routing.table_of(instance)
         if service == "s3" and any(table in one.route_table_ids for one in available):
             return True

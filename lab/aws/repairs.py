@@ -135,7 +135,7 @@ def _delete_subnet(delete: Callable[..., Any], self: Any, subnet_id: str) -> Any
 def _delete_vpc(delete: Callable[..., Any], self: Any, vpc_id: str) -> Any:
     """Its network ACLs go with it."""
     deleted = delete(self, vpc_id)
-    for identifier in [one.id for one in self.network_acls.values() if one.vpc_id == vpc_id]:
+    for identifier in [acl.id for acl in self.network_acls.values() if acl.vpc_id == vpc_id]:
         del self.network_acls[identifier]
     return deleted
 
@@ -161,6 +161,10 @@ class _TemplateVersion(LaunchTemplateVersion):
 
     def __init__(self, template: Any, number: int, data: dict[str, Any], description: str) -> None:
         own = {key: value for key, value in data.items() if value is not None}
-        tags = [one for one in own.get("TagSpecifications", []) if one.get("ResourceType") != "launch-template"]
+        tags = [
+            specification
+            for specification in own.get("TagSpecifications", [])
+            if specification.get("ResourceType") != "launch-template"
+        ]
         own.pop("TagSpecifications", None)
         super().__init__(template, number, {**own, **({"TagSpecifications": tags} if tags else {})}, description)

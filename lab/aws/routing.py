@@ -40,13 +40,13 @@ def _through_internet_gateway(route: Any) -> bool:
 def _default_route(subnet_id: str) -> Any:
     """The route to anywhere of a subnet's route table, its own or its VPC's main one; None if there is none."""
     table = _table(subnet_id)
-    return table and next((one for one in table.routes if one.destination_cidr_block == ANYWHERE), None)
+    return table and next((route for route in table.routes if route.destination_cidr_block == ANYWHERE), None)
 
 
 def _table(subnet_id: str) -> Any:
     ec2 = world.ec2()
     vpc_id = ec2.get_subnet(subnet_id).vpc_id
-    tables = [one for one in ec2.route_tables.values() if one.vpc_id == vpc_id]
-    own = [one for one in tables if subnet_id in one._associations.values()]
-    main = [one for one in tables if one.main_association_id]
+    tables = [table for table in ec2.route_tables.values() if table.vpc_id == vpc_id]
+    own = [table for table in tables if subnet_id in table._associations.values()]
+    main = [table for table in tables if table.main_association_id]
     return next(iter(own or main), None)

@@ -69,7 +69,7 @@ def by_address(address: str) -> LabInstance | None:
     """The instance whose machine has this private address."""
     with world.LOCK:
         for instance in every():
-            if instance.alive and address in (one.private_ip_address for one in instance.nics.values()):
+            if instance.alive and address in (nic.private_ip_address for nic in instance.nics.values()):
                 return instance
     return None
 

@@ -291,7 +291,7 @@ class CallbackModule(CallbackBase):
             took = self._now() - self._began
             mode = " Nothing was changed: this was check mode." if context.CLIARGS.get("check") else ""
             self._print(f"\n{len(self._times)} tasks in {duration(took)}.{mode}")
-            slow = sorted((one for one in self._times if one[0] >= SLOW), key=lambda one: -one[0])[:SLOWEST]
+            slow = sorted((time for time in self._times if time[0] >= SLOW), key=lambda time: -time[0])[:SLOWEST]
             for seconds, name in slow:
                 self._print(f"  {duration(seconds):>8}  {shorten(name, self._width() - 12)}")
             for sentence in self._failed:

@@ -62,7 +62,7 @@ from ansible_collections.swarm.aws.plugins.module_utils.account.picture import d
 
 def picture(resources, cluster, region, members=(), groups=(), record=None):
     """The picture as a text."""
-    if not isinstance(resources, (list, tuple)) or not all(isinstance(one, dict) for one in resources):
+    if not isinstance(resources, (list, tuple)) or not all(isinstance(resource, dict) for resource in resources):
         raise AnsibleFilterError("picture takes the resources that swarm.aws.cluster_resources_info found.")
     return draw(cluster, region, resources, members, groups, record)
 

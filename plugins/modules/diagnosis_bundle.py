@@ -85,7 +85,7 @@ ARGUMENTS = {
 def gather(folder, documents, top):
     """The IDs of the nodes and the bundle's files, below a folder of the name ``top``. Raises OSError."""
     archives = sorted(folder.glob("*.tar.gz"))
-    nodes = [one.name[: -len(".tar.gz")] for one in archives]
+    nodes = [archive.name[: -len(".tar.gz")] for archive in archives]
     files = {
         f"{top}/{node}/{name}": text for node, archive in zip(nodes, archives) for name, text in unpack(archive).items()
     }

@@ -157,8 +157,8 @@ def tell(params, **clock) -> dict:
         "changed": False,
         "groups": [_group(group, fleet) for group in fleet.groups],
         "rounds": [
-            {"group": one.group, "instances": one.instances, "canary": one.canary}
-            for one in fleet.rounds(params["batch"])
+            {"group": round.group, "instances": round.instances, "canary": round.canary}
+            for round in fleet.rounds(params["batch"])
         ],
         "add": resize.add,
         "going": list(resize.going),

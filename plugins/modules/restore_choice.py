@@ -87,10 +87,10 @@ def main() -> None:
         reasons = " ".join(str(one["msg"]) for one in params["found"] if one.get("msg"))
         if not answers and reasons:
             raise CannotRestore(f"No manager's instance tells what it has left: {reasons}")
-        newest = max(answers, key=lambda one: (one["published"] or {}).get("generation", 0), default={})
+        newest = max(answers, key=lambda answer: (answer["published"] or {}).get("generation", 0), default={})
         published = newest.get("published")
         choice = choose(
-            [Manager(**one["manager"]) for one in answers],
+            [Manager(**answer["manager"]) for answer in answers],
             ClusterRecord(**{**published, "former": tuple(published["former"])}) if published else None,
             newest.get("backups", []),
             cluster=newest.get("cluster", ""),

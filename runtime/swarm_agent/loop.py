@@ -357,4 +357,6 @@ class Loop:
         if not event.interruptions:
             return True
         members = node_matching.join(result.observed)
-        return all(interruptions.remembered(one, result.observed, members) for one in event.interruptions)
+        return all(
+            interruptions.remembered(interruption, result.observed, members) for interruption in event.interruptions
+        )

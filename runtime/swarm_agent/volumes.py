@@ -114,8 +114,8 @@ def attached(aws: Aws, instance: str) -> Mapping[str, str]:
     """The volumes of an instance, by their devices' names. Raises Unavailable."""
     with aws.asked(f"describe the volumes of {instance}"):
         found = list(describe(aws, InstanceIds=[instance]))
-        mappings = [one for each in found for one in each.get("BlockDeviceMappings") or ()]
-        return {one["DeviceName"]: one["Ebs"]["VolumeId"] for one in mappings if "Ebs" in one}
+        mappings = [mapping for each in found for mapping in each.get("BlockDeviceMappings") or ()]
+        return {mapping["DeviceName"]: mapping["Ebs"]["VolumeId"] for mapping in mappings if "Ebs" in mapping}
 
 
 def load(path: Path = PATH) -> List[Volume]:

@@ -56,7 +56,10 @@ class Browser(webdriver.Chrome):
         axe = Axe(self)
         axe.inject()
         found: dict[str, Any] = axe.run()
-        return [f"{one['id']}: {[node['html'][:200] for node in one['nodes']]}" for one in found["violations"]]
+        return [
+            f"{violation['id']}: {[node['html'][:200] for node in violation['nodes']]}"
+            for violation in found["violations"]
+        ]
 
     def complaints(self) -> list[str]:
         """What the browser itself says of the page, such as an error in its script or something that was refused."""

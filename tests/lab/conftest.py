@@ -35,10 +35,10 @@ def say(line: str) -> None:
 def lab() -> Iterator[Lab]:
     """The lab that most tests share, fresh at the start and gone at the end."""
     name = os.environ.get("SWARM_LAB_NAME", "test")
-    for left in (one for one in labs() if one.name == name):
+    for left in (lab for lab in labs() if lab.name == name):
         lifecycle.down(left, say)
     yield lifecycle.up(name, say)
-    for left in (one for one in labs() if one.name == name):
+    for left in (lab for lab in labs() if lab.name == name):
         lifecycle.down(left, say)
 
 

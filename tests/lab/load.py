@@ -92,11 +92,11 @@ class Result:
     @property
     def failing_seconds(self) -> float:
         """From the first failure to the last."""
-        times = [one.at for one in self.failures]
+        times = [failure.at for failure in self.failures]
         return max(times) - min(times) if times else 0.0
 
     def __str__(self) -> str:
-        reasons = Counter(f"{one.address}: {one.reason}" for one in self.failures)
+        reasons = Counter(f"{failure.address}: {failure.reason}" for failure in self.failures)
         return (
             f"{self.sent} requests in {self.seconds:.0f} s ({self.rate:.0f}/s), {len(self.failures)} failed"
             f"{f' {dict(reasons.most_common(4))} over {self.failing_seconds:.1f} s' if self.failures else ''}, "

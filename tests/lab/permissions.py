@@ -113,7 +113,7 @@ def made_anew(judged: Sequence[Judgement]) -> tuple[Policies, list[Judgement]]:
     services = {statement["Sid"]: {one.split(":")[0] for one in listed(statement["Action"])} for statement, _ in pairs}
     for statement, _ in pairs:
         actions = listed(statement["Action"])
-        statement["Action"] = [one for one in actions if (statement["Sid"], one) in used or one in REASONS]
+        statement["Action"] = [action for action in actions if (statement["Sid"], action) in used or action in REASONS]
     for judgement in lacking(judged):
         access = _access(judgement)
         for statement, filled in pairs:

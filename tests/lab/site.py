@@ -169,7 +169,9 @@ class Site:
     def written(self) -> list[dict[str, Any]]:
         """The operator's own calls that changed something since the log of calls was emptied."""
         reading = ("Describe", "Filter", "Get", "List", "Head", "Lookup")
-        return [one for one in self.calls() if one["caller"] == self.caller and not one["action"].startswith(reading)]
+        return [
+            call for call in self.calls() if call["caller"] == self.caller and not call["action"].startswith(reading)
+        ]
 
     def writes(self) -> list[str]:
         """What those calls were, each once."""
@@ -200,12 +202,16 @@ class Site:
 
     def instances(self, group: str | None = None) -> list[dict[str, Any]]:
         """The emulator's own view of the instances that are not terminated."""
-        found = [one for one in status.instances(self.lab) if one["state"] not in ("terminated", "shutting-down")]
+        found = [
+            instance
+            for instance in status.instances(self.lab)
+            if instance["state"] not in ("terminated", "shutting-down")
+        ]
         return [one for one in found if group is None or one["group"] == f"{CLUSTER}-{group}"]
 
     def ids(self, group: str | None = None) -> set[str]:
         """The IDs of a group's instances, or of all, that are not terminated."""
-        return {one["instance_id"] for one in self.instances(group)}
+        return {instance["instance_id"] for instance in self.instances(group)}
 
     def on(self, instance: str, *words: str) -> Run:
         """Run a command as root on an instance's console, which needs neither network nor SSH."""
@@ -252,7 +258,7 @@ class Site:
             return self.on(instance, "docker", "node", "ls", "-q").code == 0
 
         # Workers cannot, and one whose engine hangs would not even answer.
-        return [one["instance_id"] for one in self.instances("manager") if acts(one["instance_id"])]
+        return [instance["instance_id"] for instance in self.instances("manager") if acts(instance["instance_id"])]
 
     def nodes(self) -> list[Node]:
         """The swarm's nodes, as a manager that answers has them."""
@@ -260,7 +266,7 @@ class Site:
         assert managers, "no manager answers"
         listed = self.on(managers[0], "sh", "-c", "docker node inspect $(docker node ls -q)")
         assert listed.code == 0, listed.output
-        return [_node(one) for one in json.loads(listed.output)]
+        return [_node(load) for load in json.loads(listed.output)]
 
     def listed(self) -> list[Node]:
         """The nodes, in the middle of a change: it may take a few questions."""
@@ -303,7 +309,7 @@ class Site:
 
     def clusters(self) -> set[str]:
         """The IDs of the clusters that the managers are in, of which there is to be one."""
-        return {self.cluster_of(one) for one in self.managers()}
+        return {self.cluster_of(manager) for manager in self.managers()}
 
     def cluster_of(self, manager: str) -> str:
         """The ID of the cluster that a manager is in."""
@@ -315,7 +321,9 @@ class Site:
             nodes = self.nodes()
         except (AssertionError, ValueError):
             return False  # asked in the middle of a change
-        running = {one["instance_id"] for one in self.instances() if one["lifecycle_state"] == "InService"}
+        running = {
+            instance["instance_id"] for instance in self.instances() if instance["lifecycle_state"] == "InService"
+        }
         fit = [node for node in nodes if node.ready and node.availability == "active" and node.labels]
         managers = [node for node in fit if node.role == "manager" and node.reachability == "reachable"]
         expected = {node.instance for node in nodes} == running and len(nodes) == 3 + workers
@@ -388,11 +396,11 @@ class Site:
 
     def ipv6_addresses(self, group: str = "manager") -> set[str]:
         """The IPv6 addresses that a group's running instances have."""
-        return {one["ipv6"] for one in self.instances(group)}
+        return {instance["ipv6"] for instance in self.instances(group)}
 
     def public_addresses(self, group: str = "manager") -> set[str]:
         """The public addresses that a group's running instances have."""
-        return {one["public_ip"] for one in self.instances(group)}
+        return {instance["public_ip"] for instance in self.instances(group)}
 
     def settle_record(self) -> None:
         """Wait until the record names the managers that run, and nobody else."""

@@ -159,7 +159,7 @@ def _leader(world: World, swarm: Swarm | None) -> Node | None:
     """The living voter that leads, if they are a quorum."""
     if swarm is None or not swarm.quorate:
         return None
-    return min((voter for voter in swarm.voters if world.up(voter)), key=lambda one: one.instance, default=None)
+    return min((voter for voter in swarm.voters if world.up(voter)), key=lambda voter: voter.instance, default=None)
 
 
 def _lead(world: World, node: Node, swarm: Swarm) -> None:

@@ -66,7 +66,7 @@ class Swarm:
 
     def quorate_without(self, node: Node | None) -> bool:
         """Whether a majority of the voters would live without that one; those that only reboot come back."""
-        living = [one for one in self.voters if one is not node and one.terminated_at is None]
+        living = [voter for voter in self.voters if voter is not node and voter.terminated_at is None]
         return len(living) * 2 > len(self.voters)
 
 
@@ -287,7 +287,7 @@ class World:
 
         A swarm whose only manager dies as it is published is such a one.
         """
-        published = {one.swarm for one in self.nodes if one.swarm and one.swarm.id in self.published}
+        published = {node.swarm for node in self.nodes if node.swarm and node.swarm.id in self.published}
         outside = [node for node in self.living if not node.joined]
         return any(not swarm.quorate for swarm in published) and all("restore" in node.said[-1] for node in outside)
 
@@ -524,7 +524,7 @@ class SimEngine:
     def probe(self, address: str) -> str:
         world = self._world
         world.pause(self._node, world.rng.uniform(0.001, 2))
-        target = next(one for one in world.nodes if one.address == address)
+        target = next(node for node in world.nodes if node.address == address)
         if target.terminated_at is not None or world.now < target.launched_at + BOOT_SECONDS:
             return ports.SILENT
         return ports.LISTENS if world.up(target) and target.manages else ports.REFUSES

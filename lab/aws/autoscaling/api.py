@@ -131,7 +131,7 @@ class LabAutoScalingResponse(AutoScalingResponse):
         found = [
             group.describe()
             for group in self._backend.groups.values()
-            if (not names or group.name in names) and all(_matches(group, one) for one in filters)
+            if (not names or group.name in names) and all(_matches(group, filter_) for filter_ in filters)
         ]
         return self._page("AutoScalingGroups", found)
 
@@ -229,7 +229,7 @@ class LabAutoScalingResponse(AutoScalingResponse):
 
     def describe_warm_pool(self) -> ActionResult:
         group = self._group
-        found = [one.describe() for one in group.members if one.warmed]
+        found = [member.describe() for member in group.members if member.warmed]
         return self._page("Instances", found, WarmPoolConfiguration=group.warm_pool)
 
     def delete_warm_pool(self) -> ActionResult:

@@ -67,7 +67,7 @@ class LabAutoScaling(AutoScalingBackend):
         if not group.subnets:
             raise invalid("At least one Availability Zone or VPC Subnet is required.")
         known = {subnet.id for subnet in self.ec2_backend.describe_subnets()}
-        unknown = [one for one in group.subnets if one not in known]
+        unknown = [subnet for subnet in group.subnets if subnet not in known]
         if unknown:
             raise invalid(f"The subnet ID '{unknown[0]}' does not exist")
         if bool(settings.get("LaunchTemplate")) == bool(settings.get("MixedInstancesPolicy")):

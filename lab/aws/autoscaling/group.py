@@ -175,12 +175,12 @@ class Group:
 
     @property
     def subnets(self) -> list[str]:
-        return [one.strip() for one in self.settings.get("VPCZoneIdentifier", "").split(",") if one.strip()]
+        return [word.strip() for word in self.settings.get("VPCZoneIdentifier", "").split(",") if word.strip()]
 
     @property
     def zones(self) -> list[str]:
         by_id = {subnet.id: subnet.availability_zone for subnet in world.ec2().describe_subnets()}
-        return sorted({by_id[one] for one in self.subnets if one in by_id})
+        return sorted({by_id[subnet] for subnet in self.subnets if subnet in by_id})
 
     @property
     def warm_size(self) -> int:
@@ -205,7 +205,7 @@ class Group:
         self.tags.append({**usual, **given, **own})
 
     def untag(self, key: str) -> None:
-        self.tags = [one for one in self.tags if one["Key"] != key]
+        self.tags = [tag for tag in self.tags if tag["Key"] != key]
 
     def instance_tags(self) -> dict[str, str]:
         """What its instances are tagged with at launch."""
@@ -227,7 +227,7 @@ class Group:
             "SuspendedProcesses": [
                 {"ProcessName": one, "SuspensionReason": "User suspended"} for one in self.suspended
             ],
-            "EnabledMetrics": [{"Metric": one, "Granularity": "1Minute"} for one in sorted(self.metrics)],
+            "EnabledMetrics": [{"Metric": metric, "Granularity": "1Minute"} for metric in sorted(self.metrics)],
             "Tags": sorted(self.tags, key=lambda tag: str(tag["Key"])),
             "Status": "Delete in progress" if self.deleting else None,
             "ServiceLinkedRoleARN": f"arn:aws:iam::{ACCOUNT_ID}:role/aws-service-role/autoscaling.amazonaws.com/"

@@ -52,11 +52,13 @@ def _override(group: Group, market: str | None) -> dict[str, Any]:
     """
     policy = group.settings.get("MixedInstancesPolicy") or {}
     overrides = policy.get("LaunchTemplate", {}).get("Overrides") or []
-    types = [one["InstanceType"] for one in overrides if one.get("InstanceType")]
+    types = [override["InstanceType"] for override in overrides if override.get("InstanceType")]
     if not types:
         return {}
-    present = Counter(one.instance.instance_type for one in group.members if one.counts and one.instance.spot)
-    return {"InstanceType": min(types, key=lambda one: present[one]) if market == "spot" else types[0]}
+    present = Counter(
+        member.instance.instance_type for member in group.members if member.counts and member.instance.spot
+    )
+    return {"InstanceType": min(types, key=lambda kind: present[kind]) if market == "spot" else types[0]}
 
 
 def _market(group: Group) -> str | None:

@@ -49,7 +49,9 @@ def wanted(group: Group, policy: ScalingPolicy, points: Sequence[float | None], 
     if len(recent) == HIGH and min(recent) > target:
         # Instances that warm up are not counted, so that one want is not met twice.
         warmup = policy.settings.get("EstimatedInstanceWarmup") or group.settings["DefaultCooldown"]
-        warm = [one for one in group.members if one.in_service_since and now - one.in_service_since >= warmup]
+        warm = [
+            member for member in group.members if member.in_service_since and now - member.in_service_since >= warmup
+        ]
         serving = sum(one.state == "InService" for one in warm)
         return max(group.desired, min(high, math.ceil(max(1, serving) * recent[0] / target)))
     longer = _newest(points, LOW)
@@ -60,12 +62,12 @@ def wanted(group: Group, policy: ScalingPolicy, points: Sequence[float | None], 
 
 def _newest(points: Sequence[float | None], count: int) -> list[float]:
     """So many that there are, of somewhat more minutes: who measures every minute now and then misses one."""
-    return [one for one in points[: count + FURTHER_BACK] if one is not None][:count]
+    return [point for point in points[: count + FURTHER_BACK] if point is not None][:count]
 
 
 def _points(policy: ScalingPolicy, measured: Measured) -> list[float | None]:
     metric: dict[str, Any] = policy.settings["TargetTrackingConfiguration"]["CustomizedMetricSpecification"]
-    dimensions = frozenset((one["Name"], one["Value"]) for one in metric.get("Dimensions") or ())
+    dimensions = frozenset((dimension["Name"], dimension["Value"]) for dimension in metric.get("Dimensions") or ())
     series = Series(metric["Namespace"], metric["MetricName"], dimensions, metric["Statistic"], MINUTE)
     now = utcnow()
     return [series.value(number, now, measured) for number in range(LOW + FURTHER_BACK)]

@@ -126,7 +126,7 @@ class Series:
     @classmethod
     def of(cls, metric: Any, statistic: Any, period: Any) -> Series:
         """``metric`` is moto's metric, or an alarm on one."""
-        dimensions = frozenset((str(one.name), str(one.value)) for one in metric.dimensions)
+        dimensions = frozenset((str(dimension.name), str(dimension.value)) for dimension in metric.dimensions)
         speed = AWS_SPEED if metric.namespace.startswith("AWS/") else 1
         return cls(metric.namespace, metric.metric_name, dimensions, statistic, float(period) / speed)
 
@@ -145,11 +145,11 @@ def _points(alarm: Any, now: datetime, measured: Measured) -> list[float | None]
         series = Series.of(alarm, alarm.statistic, alarm.period)
         return [series.value(number, now, measured) for number in periods]
     parts = {
-        one.id: Series.of(one.metric_stat.metric, one.metric_stat.stat, one.metric_stat.period)
-        for one in alarm.metric_data_queries
-        if one.metric_stat
+        query.id: Series.of(query.metric_stat.metric, query.metric_stat.stat, query.metric_stat.period)
+        for query in alarm.metric_data_queries
+        if query.metric_stat
     }
-    (returned,) = [one.expression for one in alarm.metric_data_queries if one.expression]
+    (returned,) = [query.expression for query in alarm.metric_data_queries if query.expression]
     tree = ast.parse(returned, mode="eval").body
     result: list[float | None] = []
     for number in periods:

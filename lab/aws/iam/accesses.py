@@ -211,7 +211,7 @@ def _autoscaling(action: str, parameters: Parameters) -> Iterator[Access]:
     names = {tag.get("ResourceId") for tag in parameters.get("Tags") or []} if action.endswith("Tags") else set()
     names |= {parameters["AutoScalingGroupName"]} if parameters.get("AutoScalingGroupName") else set()
     if not names and parameters.get("InstanceId"):
-        names = {one.group.name for one in backend.members() if one.instance.id == parameters["InstanceId"]}
+        names = {member.group.name for member in backend.members() if member.instance.id == parameters["InstanceId"]}
     if action.startswith("Describe"):
         yield Access(f"autoscaling:{action}")
         return
@@ -305,7 +305,7 @@ def _servicediscovery(action: str, parameters: Parameters) -> Iterator[Access]:
     if service is None or action not in ("RegisterInstance", "DeregisterInstance"):
         return
     namespace = backend.namespaces[service.namespace_id]
-    kinds = sorted({one["Type"] for one in (service.dns_config or {}).get("DnsRecords", [])})
+    kinds = sorted({dns_record["Type"] for dns_record in (service.dns_config or {}).get("DnsRecords", [])})
     if kinds and namespace.type != "HTTP":
         # Which Cloud Map does with the caller's rights.
         context: Context = {
@@ -381,7 +381,9 @@ def _secretsmanager(action: str, parameters: Parameters) -> Iterator[Access]:
     if named is None:
         yield Access(f"secretsmanager:{action}")
         return
-    found = next((one for one in world.secretsmanager().secrets.values() if named in (one.name, one.arn)), None)
+    found = next(
+        (secret for secret in world.secretsmanager().secrets.values() if named in (secret.name, secret.arn)), None
+    )
     own = tags.of_resource((found.tags if found else None) or [], "secretsmanager:ResourceTag")
     arn = found.arn if found else f"arn:aws:secretsmanager:{REGION}:{ACCOUNT_ID}:secret:{named}-??????"
     given = tags.of_request(parameters.get("Tags"))

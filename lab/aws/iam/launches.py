@@ -124,7 +124,10 @@ def _tagging(action: str, given: Mapping[str, Any]) -> Iterator[Access]:
 
 
 def _given_tags(parameters: Parameters) -> dict[str, Any]:
-    return {one["ResourceType"]: one.get("Tags") for one in parameters.get("TagSpecifications") or []}
+    return {
+        specification["ResourceType"]: specification.get("Tags")
+        for specification in parameters.get("TagSpecifications") or []
+    }
 
 
 def _version(named: Parameters | None) -> Any | None:

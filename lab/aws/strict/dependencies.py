@@ -13,8 +13,12 @@ def check_vpc(parameters: Mapping[str, Any]) -> None:
     """Raises AwsError while the VPC has gateways, endpoints or groups besides its default one; moto sees the rest."""
     vpc_id, ec2 = parameters["VpcId"], world.ec2()
     groups = [one for one in ec2.groups.get(vpc_id, {}).values() if one.name != "default"]
-    gateways = [one for one in ec2.internet_gateways.values() if one.vpc and one.vpc.id == vpc_id]
-    endpoints = [one for one in ec2.vpc_end_points.values() if one.vpc_id == vpc_id and one.state != "deleted"]
+    gateways = [gateway for gateway in ec2.internet_gateways.values() if gateway.vpc and gateway.vpc.id == vpc_id]
+    endpoints = [
+        end_point
+        for end_point in ec2.vpc_end_points.values()
+        if end_point.vpc_id == vpc_id and end_point.state != "deleted"
+    ]
     if groups or gateways or endpoints:
         raise _in_use(f"The vpc '{vpc_id}' has dependencies and cannot be deleted.")
 
@@ -22,7 +26,7 @@ def check_vpc(parameters: Mapping[str, Any]) -> None:
 def check_subnet(parameters: Mapping[str, Any]) -> None:
     """Raises AwsError while an interface is in the subnet."""
     subnet_id = parameters["SubnetId"]
-    if any(one.subnet.id == subnet_id for one in world.ec2().enis.values()):
+    if any(eni.subnet.id == subnet_id for eni in world.ec2().enis.values()):
         raise _in_use(f"The subnet '{subnet_id}' has dependencies and cannot be deleted.")
 
 
@@ -31,7 +35,7 @@ def check_security_group(parameters: Mapping[str, Any]) -> None:
     group_id = parameters.get("GroupId")
     if group_id is None:
         return
-    in_use = any(group_id in {group.id for group in one.group_set} for one in world.ec2().enis.values())
+    in_use = any(group_id in {group.id for group in eni.group_set} for eni in world.ec2().enis.values())
     if in_use or any(group_id in sources for sources in _sources_of_others(group_id)):
         raise _in_use(f"resource {group_id} has a dependent object")
 
@@ -39,7 +43,7 @@ def check_security_group(parameters: Mapping[str, Any]) -> None:
 def check_gateway_detached(parameters: Mapping[str, Any]) -> None:
     """Raises AwsError while an instance in the VPC has a public address."""
     vpc_id = parameters["VpcId"]
-    if any(one.public_ip and one.subnet.vpc_id == vpc_id for one in world.ec2().enis.values()):
+    if any(eni.public_ip and eni.subnet.vpc_id == vpc_id for eni in world.ec2().enis.values()):
         raise _in_use(f"Network {vpc_id} has some mapped public address(es). Please unmap those first.")
 
 
@@ -55,7 +59,7 @@ def _sources_of_others(group_id: str) -> Iterator[set[str]]:
     for groups in world.ec2().groups.values():
         for group in groups.values():
             if group.id != group_id:
-                yield {one.source_group.get("GroupId", "") for one in (*group.ingress_rules, *group.egress_rules)}
+                yield {rule.source_group.get("GroupId", "") for rule in (*group.ingress_rules, *group.egress_rules)}
 
 
 def _in_use(message: str) -> AwsError:

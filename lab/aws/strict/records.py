@@ -28,7 +28,7 @@ def check(parameters: Mapping[str, Any]) -> None:
     if characters > MOST_CHARACTERS:
         raise _invalid([f"Character limit of {MOST_CHARACTERS} exceeded."])
     zone = world.route53().zones.get(zone_id)
-    present = {(_name(one.name), one.type, one.set_identifier): one for one in zone.rrsets} if zone else {}
+    present = {(_name(rrset.name), rrset.type, rrset.set_identifier): rrset for rrset in zone.rrsets} if zone else {}
     problems = [problem for change in changes for problem in _problems(change, zone, present)]
     if problems:
         raise _invalid(problems)
@@ -61,7 +61,7 @@ def _problems(change: Mapping[str, Any], zone: Any, present: Mapping[Any, Any]) 
     if len(values) > MOST_VALUES:
         problems.append(f"Number of values in {shown}] exceeds the limit of {MOST_VALUES}.")
     if len(set(values)) != len(values):
-        problems.append(f"Duplicate Resource Record: '{next(one for one in values if values.count(one) > 1)}'")
+        problems.append(f"Duplicate Resource Record: '{next(value for value in values if values.count(value) > 1)}'")
     if kind == "CNAME" and len(values) > 1:
         problems.append("A CNAME record set has one value.")
     problems += [problem for value in values for problem in _value_problems(kind, value)]
@@ -91,7 +91,7 @@ def _value_problems(kind: str, value: str) -> list[str]:
 
 
 def _values(record_set: Mapping[str, Any]) -> list[str]:
-    return [one["Value"] for one in record_set.get("ResourceRecords") or []]
+    return [resource_record["Value"] for resource_record in record_set.get("ResourceRecords") or []]
 
 
 def _name(name: str) -> str:

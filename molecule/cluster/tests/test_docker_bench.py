@@ -45,7 +45,7 @@ def test_2_3_2_4_and_2_7_the_engine_logs_keeps_its_firewall_and_listens_to_no_ne
     assert settings.get("iptables", True) is True
     arguments = host.check_output("tr '\\0' '\\n' < /proc/$(pidof -s dockerd)/cmdline").splitlines()
     assert "--iptables=false" not in arguments
-    assert not [one for one in arguments if "tcp://" in one]
+    assert not [argument for argument in arguments if "tcp://" in argument]
     assert not [one for one in settings.get("hosts", []) if one.startswith("tcp://")]
 
 
@@ -57,7 +57,7 @@ def test_2_5_to_2_18_no_insecure_registry_no_old_storage_and_nothing_experimenta
     assert insecure <= LABS_REGISTRIES
     assert engine["Driver"] in ("overlay2", "fuse-overlayfs", "vfs")
     assert engine["ExperimentalBuild"] is False
-    assert any(one.startswith("name=seccomp") for one in engine["SecurityOptions"])
+    assert any(option.startswith("name=seccomp") for option in engine["SecurityOptions"])
 
 
 # 5: what runs on it

@@ -26,8 +26,8 @@ def groups(aws: boto3.session.Session) -> dict[str, dict[str, Any]]:
 
 def test_network_a_subnet_in_each_zone(aws: boto3.session.Session) -> None:
     subnets = aws.client("ec2").describe_subnets(Filters=MINE)["Subnets"]
-    assert len({one["AvailabilityZone"] for one in subnets}) == len(subnets) == 3
-    assert len({one["VpcId"] for one in subnets}) == 1
+    assert len({subnet["AvailabilityZone"] for subnet in subnets}) == len(subnets) == 3
+    assert len({subnet["VpcId"] for subnet in subnets}) == 1
 
 
 def test_network_nobody_reaches_the_swarms_ports_from_outside(aws: boto3.session.Session) -> None:
@@ -49,7 +49,7 @@ def test_groups_instances_that_hide_their_credentials_and_encrypt_their_disks(
     data = version["LaunchTemplateData"]
     assert data["MetadataOptions"]["HttpTokens"] == "required"
     assert data["MetadataOptions"]["HttpPutResponseHopLimit"] == 1
-    assert all(one["Ebs"]["Encrypted"] for one in data["BlockDeviceMappings"])
+    assert all(mapping["Ebs"]["Encrypted"] for mapping in data["BlockDeviceMappings"])
 
 
 def test_groups_a_manager_in_each_zone_and_hooks_on_every_group(aws: boto3.session.Session) -> None:

@@ -95,12 +95,12 @@ def addresses(
 
 def failing(node: Node, services: Sequence[Service]) -> List[str]:
     """Services that are to answer at the node's own ports and fail there again and again, by their names."""
-    return _unanswered(node, [one for one in services if node.id in one.failing])
+    return _unanswered(node, [service for service in services if node.id in service.failing])
 
 
 def _unanswered(node: Node, services: Sequence[Service]) -> List[str]:
     """Services that are to answer at the node's own ports, and do not yet, by their names."""
-    return placement.arriving(node, (one for one in services if one.needs.host_ports))
+    return placement.arriving(node, (service for service in services if service.needs.host_ports))
 
 
 def _has_ipv4(own: Iterable[str]) -> bool:

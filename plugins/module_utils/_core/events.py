@@ -85,7 +85,11 @@ def _interruptions(
 
 def _affected(detail: Mapping[str, Any]) -> Tuple[str, ...]:
     entities = detail.get("affectedEntities")
-    values = [one.get("entityValue") for one in entities if isinstance(one, dict)] if isinstance(entities, list) else []
+    values = (
+        [entity.get("entityValue") for entity in entities if isinstance(entity, dict)]
+        if isinstance(entities, list)
+        else []
+    )
     return tuple(value for value in values if isinstance(value, str) and value.startswith("i-"))
 
 

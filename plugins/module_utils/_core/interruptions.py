@@ -24,7 +24,9 @@ _NOT_REPLACED, _FORCE = "no-replacement", "force"
 
 def of(observed: Cluster, members: NodeMatching, policy: Policy, now: float) -> Dict[str, Interruption]:
     """By instance ID, one interruption each, which has the earliest deadline of all that are known."""
-    found = {one.id: of_instance(one, observed, members, policy, now) for one in members.instances.values()}
+    found = {
+        instance.id: of_instance(instance, observed, members, policy, now) for instance in members.instances.values()
+    }
     return {identifier: interruption for identifier, interruption in found.items() if interruption}
 
 
@@ -33,7 +35,7 @@ def of_instance(
 ) -> Optional[Interruption]:
     """The same of one instance; None if it stays."""
     several = list(_of_one(instance, members.node_of.get(instance.id), policy, now))
-    several.extend(one for one in observed.interruptions if one.instance == instance.id)
+    several.extend(interruption for interruption in observed.interruptions if interruption.instance == instance.id)
     group = policy.groups.get(instance.group)
     if group and group.rebalance:
         # Auto Scaling ends it once another one serves. To begin before that would leave fewer.
@@ -77,7 +79,7 @@ def merged(several: List[Interruption]) -> Interruption:
 
 def announced(observed: Cluster, node: Node, instance: str) -> Optional[str]:
     """What the node's label is to say of what was announced: the label's own word and the queue's, merged."""
-    several = [one for one in observed.interruptions if one.instance == instance]
+    several = [interruption for interruption in observed.interruptions if interruption.instance == instance]
     said = read_announcement(node.labels.get(node_labels.ANNOUNCED, ""), instance)
     if said:
         several.append(said)

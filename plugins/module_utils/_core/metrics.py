@@ -221,8 +221,8 @@ def _record(observed: Cluster, policy: Policy, decision: Decision) -> Iterator[S
 def exposition(samples: Iterable[Sample]) -> str:
     """Measurements in Prometheus's text format, version 0.0.4."""
     by_family: Dict[Family, List[Sample]] = {}
-    for one in samples:
-        by_family.setdefault(one.family, []).append(one)
+    for sample in samples:
+        by_family.setdefault(sample.family, []).append(sample)
     lines: List[str] = []
     for family, found in by_family.items():
         lines += [f"# HELP {family.name} {family.help}", f"# TYPE {family.name} {family.kind}"]
@@ -234,15 +234,19 @@ def data(samples: Sequence[Sample], resolution: int) -> List[Mapping[str, object
     """Those for CloudWatch, as `PutMetricData` wants them; ``resolution`` is 1 for periods below a minute, else 60."""
     return [
         {
-            "MetricName": one.family.cloudwatch,
-            "Value": one.value,
-            "Unit": one.family.unit,
+            "MetricName": sample.family.cloudwatch,
+            "Value": sample.value,
+            "Unit": sample.family.unit,
             "StorageResolution": resolution,
-            **({"Dimensions": [dimension(one.family, value) for _name, value in one.labels]} if one.labels else {}),
+            **(
+                {"Dimensions": [dimension(sample.family, value) for _name, value in sample.labels]}
+                if sample.labels
+                else {}
+            ),
         }
-        for one in samples
+        for sample in samples
         # CloudWatch refuses all of them for one that is not finite.
-        if one.family.cloudwatch and math.isfinite(one.value)
+        if sample.family.cloudwatch and math.isfinite(sample.value)
     ]
 
 

@@ -28,7 +28,11 @@ class NodeMatching:
 def join(cluster: Cluster) -> NodeMatching:
     """Join what EC2 says with what Raft says. Both must have been observed."""
     instances = {instance.id: instance for instance in cluster.instances or ()}
-    at_address = {one.private_address: one for one in instances.values() if one.private_address and not one.gone}
+    at_address = {
+        instance.private_address: instance
+        for instance in instances.values()
+        if instance.private_address and not instance.gone
+    }
     claims: Dict[str, List[Node]] = {}
     orphans: List[Tuple[Node, str]] = []
     superseded: List[Tuple[Node, str]] = []

@@ -163,7 +163,7 @@ class NodeRemoval:
     def _in_use(self, instance: Instance, node: Node, interruption: Interruption) -> Optional[float]:
         """For how many seconds users may still be led to it, as far as known; None while new ones are."""
         ways = [self._remembered(instance, node, interruption), *self._balanced(instance)]
-        known = [one for one in ways if one is not None]
+        known = [way for way in ways if way is not None]
         return max(known) if len(known) == len(ways) else None
 
     def _balanced(self, instance: Instance) -> Iterator[Optional[float]]:
@@ -296,14 +296,18 @@ class NodeRemoval:
         return True
 
     def _left_on(self, node: Node) -> Dict[str, int]:
-        return {one.name: one.left_on(node.id) for one in self._observed.services or () if one.left_on(node.id)}
+        return {
+            service.name: service.left_on(node.id)
+            for service in self._observed.services or ()
+            if service.left_on(node.id)
+        }
 
     def _stop_seconds(self, node: Node) -> float:
         """The longest time that its tasks may take to stop."""
         services: Optional[Tuple[Service, ...]] = self._observed.services
         if services is None:
             return self._policy.drain_seconds
-        longest = max((one.stop_seconds for one in services if one.left_on(node.id)), default=0)
+        longest = max((service.stop_seconds for service in services if service.left_on(node.id)), default=0)
         return min(longest, self._policy.drain_seconds)
 
 

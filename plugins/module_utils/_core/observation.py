@@ -72,7 +72,7 @@ class Observer:
             nodes=nodes,
             instances=instances,
             record=record,
-            targets={one: self._targets(one) for one in policy.target_groups},
+            targets={target_group: self._targets(target_group) for target_group in policy.target_groups},
             stale_tokens=self._stale_tokens(),
             locked=locked,
             key_kept=key_kept,

@@ -36,7 +36,9 @@ def arriving(node: Node, services: Iterable[Service]) -> List[str]:
     The engine makes their tasks a moment after it knows the node and its labels, so none at all counts as well.
     """
     return [
-        one.name for one in services if one.mode == GLOBAL and not one.healthy.get(node.id) and _is_to_run(one, node)
+        service.name
+        for service in services
+        if service.mode == GLOBAL and not service.healthy.get(node.id) and _is_to_run(service, node)
     ]
 
 
@@ -44,7 +46,7 @@ def _is_to_run(service: Service, node: Node) -> bool:
     if service.starting.get(node.id):
         return True
     takes_tasks = node.availability == "active" and node.id not in service.over
-    return takes_tasks and all(_holds(one, node, unreadable=False) for one in service.needs.constraints)
+    return takes_tasks and all(_holds(constraint, node, unreadable=False) for constraint in service.needs.constraints)
 
 
 def meets(needs: Needs, node: Node) -> bool:

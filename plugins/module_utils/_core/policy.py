@@ -121,7 +121,7 @@ class Policy:
     @property
     def target_groups(self) -> Tuple[str, ...]:
         """The target groups that instances of any group are targets of, by their ARNs."""
-        return tuple(sorted({one for group in self.groups.values() for one in group.target_groups}))
+        return tuple(sorted({target_group for group in self.groups.values() for target_group in group.target_groups}))
 
     @property
     def scales(self) -> bool:

@@ -101,8 +101,8 @@ class Redactor:
     def __init__(self, known: Iterable[str] = ()) -> None:
         """``known`` are secrets that are removed wherever they stand, also as JSON writes them."""
         values = {one.strip() for one in known}
-        values |= {json.dumps(one)[1:-1] for one in values}
-        ordered = sorted((one for one in values if len(one) >= SHORTEST), key=lambda one: (-len(one), one))
+        values |= {json.dumps(value)[1:-1] for value in values}
+        ordered = sorted((value for value in values if len(value) >= SHORTEST), key=lambda value: (-len(value), value))
         self._known = re.compile("|".join(map(re.escape, ordered))) if ordered else None
 
     def text(self, text: str) -> str:
@@ -131,10 +131,10 @@ class Redactor:
         """A list, which may be the words of a command: what follows such an option as --password goes."""
         result: List[Any] = []
         before: Any = None
-        for one in values:
-            follows = isinstance(before, str) and _OPTION_NAME.fullmatch(before) and isinstance(one, str)
-            result.append(REMOVED if follows else self.document(one, name if isinstance(one, str) else ""))
-            before = one
+        for value in values:
+            follows = isinstance(before, str) and _OPTION_NAME.fullmatch(before) and isinstance(value, str)
+            result.append(REMOVED if follows else self.document(value, name if isinstance(value, str) else ""))
+            before = value
         return result
 
 

@@ -52,12 +52,12 @@ def check_quorum(observed: Cluster, members: NodeMatching, instances: Sequence[s
     Without replacement the last of two managers can do without the other one.
     """
     interlock = Interlock(observed.nodes or ())
-    for one in instances:
-        node = members.node_of.get(one)
+    for instance in instances:
+        node = members.node_of.get(instance)
         refusal = interlock.refusal(node, lost_anyway=not replace) if node else ""
         if refusal:
             several = f" after {len(instances) - 1} others" if len(instances) > 1 else ""
-            raise RequestRefused(f"The manager {one} is not removed{several}: {refusal}.")
+            raise RequestRefused(f"The manager {instance} is not removed{several}: {refusal}.")
 
 
 def check_room(observed: Cluster, node: Node, instance: str) -> None:
@@ -88,7 +88,7 @@ def check_record(observed: Cluster, instance: Instance, policy: Policy) -> None:
 def check_size(instances: Sequence[str], members: NodeMatching, sizes: Mapping[str, "tuple[int, int]"]) -> None:
     """Raises RequestRefused if a group cannot do without that many. ``sizes`` has its smallest and desired size."""
     for group, (smallest, desired) in sizes.items():
-        going = [one for one in instances if members.instances[one].scaling_group == group]
+        going = [instance for instance in instances if members.instances[instance].scaling_group == group]
         if desired - len(going) < smallest:
             raise RequestRefused(
                 f"The group {group} has {desired} instances and may not have fewer than {smallest}: "

@@ -68,7 +68,7 @@ class RemovalProgress:
             at = node_labels.fact(node.labels, label, now + 60)
             if at is not None:
                 self.times[step] = at
-        here = [one for one in services if one.left_on(node.id)]
+        here = [service for service in services if service.left_on(node.id)]
         for one in here:
             if one.mode != surge.REPLICATED or not one.start_first:
                 self.plain = sorted({*self.plain, one.name})

@@ -101,17 +101,17 @@ def services(observed: Cluster) -> Optional[List[Dict[str, Any]]]:
         return None
     return [
         {
-            "name": one.name,
-            "mode": one.mode,
-            "running": one.running,
-            "wanted": _wanted(one),
-            "starting": sum(one.starting.values()),
-            "stopping": sum(one.stopping.values()),
-            "pending": one.pending,
-            "why_pending": one.why_pending,
-            "updating": one.updating,
+            "name": service.name,
+            "mode": service.mode,
+            "running": service.running,
+            "wanted": _wanted(service),
+            "starting": sum(service.starting.values()),
+            "stopping": sum(service.stopping.values()),
+            "pending": service.pending,
+            "why_pending": service.why_pending,
+            "updating": service.updating,
         }
-        for one in observed.services
+        for service in observed.services
     ]
 
 
@@ -135,9 +135,11 @@ def behind(observed: Cluster, found: Sequence[ScalingGroup]) -> List[str]:
     """IDs of living instances that are not of the launch template's version that their group has now."""
     current = {one.name: one.template for one in found if one.template}
     return [
-        one.id
-        for one in observed.instances or ()
-        if not one.gone and one.template and current.get(one.scaling_group or "", one.template) != one.template
+        instance.id
+        for instance in observed.instances or ()
+        if not instance.gone
+        and instance.template
+        and current.get(instance.scaling_group or "", instance.template) != instance.template
     ]
 
 
@@ -203,7 +205,7 @@ def sentence(action: Action, change: Change) -> str:
 
 def _leads_to(observed: Cluster, addresses: str) -> Dict[str, Optional[str]]:
     """The record's addresses and the running instance at each; None where there is none."""
-    running = (one for one in observed.instances or () if one.state == "running")
+    running = (instance for instance in observed.instances or () if instance.state == "running")
     at = {address: one.id for one in running for address in one.addresses(addresses, ipv6=True)}
     return {address: at.get(address) for address in (observed.record.addresses if observed.record else ())}
 

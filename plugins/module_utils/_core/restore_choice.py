@@ -72,7 +72,7 @@ def choose(
         )
     if force and force != cluster:
         raise CannotRestore(f"force is '{force}', but this is the cluster '{cluster}': give its name to insist.")
-    begun = next((one for one in managers if one.begun), None)
+    begun = next((manager for manager in managers if manager.begun), None)
     published = cluster_record.cluster_id if cluster_record else None
     interrupted = cluster_record is not None and cluster_record.phase == RESTORING
     if begun is None and not interrupted and not force:
@@ -94,10 +94,10 @@ def _refuse_a_working_swarm(
     managers: Sequence[Manager], published: Optional[str], cluster: str, names: Sequence[str]
 ) -> None:
     """Where the bucket names no swarm, any that works may be the cluster's."""
-    working = next((one for one in managers if one.works and published in (None, one.cluster_id)), None)
+    working = next((manager for manager in managers if manager.works and published in (None, manager.cluster_id)), None)
     if working is None:
         return
-    holders = _named(one for one in managers if one.cluster_id == working.cluster_id)
+    holders = _named(manager for manager in managers if manager.cluster_id == working.cluster_id)
     said = (
         f"The swarm works: {_reachable(working)}. Its state ({working.cluster_id}) is on {holders}. Nothing was done, "
         "for no restore is needed."
@@ -140,7 +140,7 @@ def _left(managers: Sequence[Manager], published: Optional[str]) -> Iterator[str
     """What the managers have in place of a backup, and what can be done with it, as sentences."""
     swarms = _holders(managers)
     for swarm, holders in swarms.items():
-        working = next((one for one in holders if one.works), None)
+        working = next((holder for holder in holders if holder.works), None)
         if working is not None:
             yield f"The swarm {swarm} works on {_named(holders)}: {_reachable(working)}. It needs no restore."
         else:
@@ -151,7 +151,7 @@ def _left(managers: Sequence[Manager], published: Optional[str]) -> Iterator[str
                 f"The cluster's record in the bucket names {published}: if {swarm} is the cluster's swarm, delete "
                 f"cluster.json from the bucket, {then}."
             )
-        elif working is None and all(one.locked for one in holders):
+        elif working is None and all(holder.locked for holder in holders):
             yield (
                 "It is locked (autolock), and Docker makes no new swarm out of a locked state: start as many of its "
                 "managers again as a quorum needs."
@@ -166,7 +166,7 @@ def _left(managers: Sequence[Manager], published: Optional[str]) -> Iterator[str
 
 
 def _named(managers: Iterable[Manager]) -> str:
-    return ", ".join(sorted(one.instance for one in managers))
+    return ", ".join(sorted(manager.instance for manager in managers))
 
 
 def _reachable(manager: Manager) -> str:
@@ -176,7 +176,7 @@ def _reachable(manager: Manager) -> str:
 
 def _target(managers: Sequence[Manager]) -> Manager:
     """The manager to restore a backup on: preferably one that is in no swarm."""
-    return min(managers, key=lambda one: (one.state != INACTIVE, one.instance))
+    return min(managers, key=lambda manager: (manager.state != INACTIVE, manager.instance))
 
 
 def counted(before: Mapping[str, int], found: Mapping[str, int]) -> str:

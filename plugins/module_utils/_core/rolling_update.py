@@ -115,7 +115,7 @@ class Fleet:
 
     def of_group(self, name: str) -> List[Member]:
         """The group's instances that it counts."""
-        return [one for one in self.members if one.group == name and not one.terminating]
+        return [member for member in self.members if member.group == name and not member.terminating]
 
     # An upgrade
 
@@ -174,11 +174,11 @@ class Fleet:
 
     def ending(self, name: str) -> List[str]:
         """Those whose end the group has begun, and which are not out yet."""
-        return [one.id for one in self.members if one.group == name and one.terminating and one.joined]
+        return [member.id for member in self.members if member.group == name and member.terminating and member.joined]
 
     def managers(self, going: Sequence[str], here: Optional[str]) -> List[str]:
         """Managers from which something can be done while others go; that of the node ``here`` first, if it stays."""
-        staying = [one for one in self.members if one.heard and not one.leaving and one.id not in going]
+        staying = [member for member in self.members if member.heard and not member.leaving and member.id not in going]
         return [one.id for one in sorted(staying, key=lambda one: (one.node != here, one.behind, one.id))]
 
     # Waiting
@@ -193,12 +193,12 @@ class Fleet:
         result = [f"{lacking} more instances of the group {name}"] if lacking > 0 else []
         if joined:
             return [*result, *(f"{one.id} to join the swarm" for one in mine if not one.joined and not one.leaving)]
-        for one in self.members:
-            if one.group == name and not one.leaving:
-                result.extend(one.awaited)
-            elif group.role == MANAGER and one.role == MANAGER and one.group != name:
+        for member in self.members:
+            if member.group == name and not member.leaving:
+                result.extend(member.awaited)
+            elif group.role == MANAGER and member.role == MANAGER and member.group != name:
                 # Never two managers at a time, whatever their groups.
-                result.extend([f"the removal of {one.id} to end"] if one.leaving else one.awaited)
+                result.extend([f"the removal of {member.id} to end"] if member.leaving else member.awaited)
         result.extend(sentence for service, sentence in sorted(self.short.items()) if service not in ignored)
         return result
 
@@ -291,8 +291,11 @@ def _awaited(
 
 
 def _short(observed: Cluster) -> Iterator[Tuple[str, str]]:
-    for one in observed.services or ():
-        if one.updating:
-            yield one.name, f"the update of {one.name} to end"
-        elif one.mode == surge.REPLICATED and one.running_or_done < surge.declared(one):
-            yield one.name, f"{surge.declared(one) - one.done} tasks of {one.name} to run ({one.running} do)"
+    for service in observed.services or ():
+        if service.updating:
+            yield service.name, f"the update of {service.name} to end"
+        elif service.mode == surge.REPLICATED and service.running_or_done < surge.declared(service):
+            yield (
+                service.name,
+                f"{surge.declared(service) - service.done} tasks of {service.name} to run ({service.running} do)",
+            )

@@ -134,14 +134,17 @@ def _pool(
     name: str, group: Group, scaling: Scaling, members: NodeMatching, services: Sequence[Service]
 ) -> Optional[_Pool]:
     nodes = [
-        members.node_of[one.id]
-        for one in members.instances.values()
-        if one.group == name and _counted(one) and one.id in members.node_of
+        members.node_of[instance.id]
+        for instance in members.instances.values()
+        if instance.group == name and _counted(instance) and instance.id in members.node_of
     ]
     usable = [node for node in nodes if node.ready and node.availability == "active"]
     if not usable:
         return None
-    bins = [_Bin(node, [(one, one.left_on(node.id)) for one in services if one.left_on(node.id)]) for node in usable]
+    bins = [
+        _Bin(node, [(service, service.left_on(node.id)) for service in services if service.left_on(node.id)])
+        for node in usable
+    ]
     return _Pool(scaling, bins, len(nodes) - len(usable), _model(name, group, usable, services))
 
 
@@ -153,7 +156,7 @@ def _counted(instance: Instance) -> bool:
 def _model(name: str, group: Group, nodes: Sequence[Node], services: Iterable[Service]) -> _Bin:
     """What a new node of the group would be: like the smallest of its nodes, with its tasks of global services."""
     first = nodes[0]
-    labels = {**group.labels, **{f"{VOLUME_PREFIX}{one}": "true" for one in group.volumes}, GROUP_LABEL: name}
+    labels = {**group.labels, **{f"{VOLUME_PREFIX}{volume}": "true" for volume in group.volumes}, GROUP_LABEL: name}
     node = Node(
         id="",
         role=first.role,
@@ -164,13 +167,19 @@ def _model(name: str, group: Group, nodes: Sequence[Node], services: Iterable[Se
         memory=min((one.memory for one in nodes if one.memory is not None), default=None),
         cpus=min((one.cpus for one in nodes if one.cpus is not None), default=None),
     )
-    every = [one for one in services if one.mode == placement.GLOBAL and placement.meets(_anywhere(one.needs), node)]
+    every = [
+        service
+        for service in services
+        if service.mode == placement.GLOBAL and placement.meets(_anywhere(service.needs), node)
+    ]
     return _Bin(node, [(one, 1) for one in every])
 
 
 def _homeless(services: Iterable[Service]) -> Sequence[Service]:
     """Those of which the scheduler says that no node suits some of their tasks, those that ask most first."""
-    found = [one for one in services if one.pending and one.why_pending and one.mode != placement.GLOBAL]
+    found = [
+        service for service in services if service.pending and service.why_pending and service.mode != placement.GLOBAL
+    ]
     return sorted(found, key=lambda each: (-each.needs.cpus, -each.needs.memory, each.name))
 
 
@@ -189,7 +198,9 @@ def _place(service: Service, pools: Sequence[_Pool]) -> bool:
 
 
 def _anywhere(needs: Needs) -> Needs:
-    return replace(needs, constraints=tuple(one for one in needs.constraints if ZONE_LABEL not in one))
+    return replace(
+        needs, constraints=tuple(constraint for constraint in needs.constraints if ZONE_LABEL not in constraint)
+    )
 
 
 def _moves(busy: _Bin, idle: _Bin) -> bool:

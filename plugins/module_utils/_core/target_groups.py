@@ -111,4 +111,4 @@ def _serves(instance: Instance, node: Optional[Node], health: Health, services: 
     if not node.ready and not (node.unheard and there):
         return False
     # One that comes in comes in once what answers there does.
-    return there or not placement.arriving(node, (one for one in services if one.needs.host_ports))
+    return there or not placement.arriving(node, (service for service in services if service.needs.host_ports))

@@ -33,7 +33,7 @@ class Sizes:
 
     def all(self) -> list[dict[str, Any]]:
         """Every group as it is, by name."""
-        return sorted((_told(group) for group in self._groups()), key=lambda one: one["name"])
+        return sorted((_told(group) for group in self._groups()), key=lambda group: group["name"])
 
     def resize(self, name: str, desired: int, timeout: float) -> None:
         """Have that many for good, and wait until Auto Scaling has launched them.
@@ -134,7 +134,11 @@ class Sizes:
         """
         group = self._group(name)
         version = template_of(group)["Version"]
-        going = [one for one in warm_pools.instances(self._autoscaling, group) if warm_pools.behind(one, version)]
+        going = [
+            instance
+            for instance in warm_pools.instances(self._autoscaling, group)
+            if warm_pools.behind(instance, version)
+        ]
         for one in going:
             self._changes.apply(
                 f"instance {one['InstanceId']} of the warm pool of {group['AutoScalingGroupName']}",
@@ -179,10 +183,10 @@ class Sizes:
             AutoScalingGroupName=group["AutoScalingGroupName"], MaxRecords=ACTIVITIES
         )["Activities"]
         return {
-            one["ActivityId"]: one.get("StatusMessage") or one["Description"]
-            for one in activities
+            activity["ActivityId"]: activity.get("StatusMessage") or activity["Description"]
+            for activity in activities
             # Those of an instance are the swarm's to judge.
-            if one["StatusCode"] == "Failed" and not INSTANCE.search(one["Description"])
+            if activity["StatusCode"] == "Failed" and not INSTANCE.search(activity["Description"])
         }
 
     def _wait_for_launch(self, name: str, timeout: float, known: Mapping[str, str]) -> None:
@@ -272,8 +276,8 @@ def _usual(group: Mapping[str, Any]) -> UpgradeMarker | None:
 
 
 def _paused(group: Mapping[str, Any]) -> Sequence[str]:
-    return [one["ProcessName"] for one in group.get("SuspendedProcesses", [])]
+    return [process["ProcessName"] for process in group.get("SuspendedProcesses", [])]
 
 
 def _living(group: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    return [one for one in group["Instances"] if not one["LifecycleState"].startswith("Terminat")]
+    return [instance for instance in group["Instances"] if not instance["LifecycleState"].startswith("Terminat")]

@@ -21,9 +21,9 @@ def find(aws: AwsSession, name: str) -> dict[str, Any]:
     """
     wanted = name.rstrip(".").lower()
     spaces = list(listed(aws.servicediscovery, "list_namespaces", "Namespaces"))
-    found = [one for one in spaces if one["Name"].rstrip(".").lower() == wanted]
+    found = [space for space in spaces if space["Name"].rstrip(".").lower() == wanted]
     if not found:
-        hint = suggestion(wanted, [one["Name"] for one in spaces]).rstrip("?")
+        hint = suggestion(wanted, [space["Name"] for space in spaces]).rstrip("?")
         raise ProvisionError(
             f"dns.cloud_map.namespace {name} does not exist in this account and region{hint}: create a namespace of "
             "that name in Cloud Map, or set dns to null."
@@ -95,7 +95,7 @@ class CloudMapService:
     def _records(self, present: Mapping[str, Any], shown: str, wanted: list[dict[str, Any]]) -> None:
         found = (present.get("DnsConfig") or {}).get("DnsRecords", [])
         if {one["Type"] for one in found} != {one["Type"] for one in wanted}:
-            has, asked = (" and ".join(sorted(one["Type"] for one in records)) for records in (found, wanted))
+            has, asked = (" and ".join(sorted(record["Type"] for record in records)) for records in (found, wanted))
             raise ProvisionError(
                 f"The Cloud Map service {shown} has {has or 'no'} records, which cannot be changed, and "
                 f"{asked or 'no'} records are asked for: choose another dns.cloud_map.service, or leave dns.ipv6."
@@ -127,4 +127,4 @@ def _kinds(ipv6: bool) -> tuple[str, ...]:
 
 
 def _shown(records: list[dict[str, Any]]) -> dict[str, int]:
-    return {one["Type"]: one["TTL"] for one in sorted(records, key=lambda one: one["Type"])}
+    return {record["Type"]: record["TTL"] for record in sorted(records, key=lambda record: record["Type"])}

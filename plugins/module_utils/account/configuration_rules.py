@@ -133,11 +133,11 @@ def _permissions_boundary(config: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _repositories(config: Mapping[str, Any]) -> Iterator[str]:
-    for one in config["ecr_repositories"]:
-        if not REPOSITORY.fullmatch(one):
+    for repository in config["ecr_repositories"]:
+        if not REPOSITORY.fullmatch(repository):
             yield (
-                f"ecr_repositories has '{one}', which is neither a repository's name, such as shop/*, nor its ARN, "
-                "such as arn:aws:ecr:eu-west-1:123456789012:repository/shop/*."
+                f"ecr_repositories has '{repository}', which is neither a repository's name, such as shop/*, nor its "
+                "ARN, such as arn:aws:ecr:eu-west-1:123456789012:repository/shop/*."
             )
 
 
@@ -312,11 +312,15 @@ def _no_way_out(config: Mapping[str, Any]) -> Iterator[str]:
         "private_nodes.nat is none: a node never joins if one of the packages that it needs is neither in its image "
         "nor fetched by user_data."
     )
-    for one in config["ecr_repositories"]:
-        region = one.split(":")[3] if one.startswith("arn:") and one.count(":") >= 3 else config["region"]
+    for repository in config["ecr_repositories"]:
+        region = (
+            repository.split(":")[3]
+            if repository.startswith("arn:") and repository.count(":") >= 3
+            else config["region"]
+        )
         if region != config["region"]:
             yield (
-                f"ecr_repositories has {one}, but with private_nodes.nat none the nodes reach ECR in "
+                f"ecr_repositories has {repository}, but with private_nodes.nat none the nodes reach ECR in "
                 f"{config['region']} alone: replicate the repository there, or set nat to one or per_zone."
             )
     if not config["ecr_repositories"]:
@@ -365,10 +369,10 @@ def _group_problems(group: Mapping[str, Any], zones: Sequence[str]) -> Iterable[
     yield from _spot_problems(group)
     yield from _scaling_problems(group)
     yield from _warm_pool_problems(group)
-    for one in group["target_groups"]:
-        if not TARGET_GROUP.fullmatch(one):
+    for target_group in group["target_groups"]:
+        if not TARGET_GROUP.fullmatch(target_group):
             yield (
-                f"target_groups has '{one}', which is not the ARN of a target group, such as "
+                f"target_groups has '{target_group}', which is not the ARN of a target group, such as "
                 "arn:aws:elasticloadbalancing:eu-west-1:123456789012:targetgroup/web/0123456789abcdef."
             )
     yield from (f"target_groups has {one} more than once." for one in _twice(group["target_groups"]))

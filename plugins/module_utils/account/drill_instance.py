@@ -83,7 +83,7 @@ class Scratch:
             {"Name": "instance-state-name", "Values": ["pending", "running", "stopping", "stopped"]},
         ]
         reservations = listed(self._ec2, "describe_instances", "Reservations", Filters=filters)
-        return [one["InstanceId"] for reservation in reservations for one in reservation["Instances"]]
+        return [instance["InstanceId"] for reservation in reservations for instance in reservation["Instances"]]
 
     def _template(self, name: str) -> Mapping[str, Any]:
         try:

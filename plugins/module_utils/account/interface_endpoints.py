@@ -77,14 +77,18 @@ def zones_of(aws: AwsSession, endpoints: Sequence[str]) -> dict[str, list[str] |
 
     Raises ProvisionError that names those that the region does not have.
     """
-    own = {service_name(one, aws.region): one for one in endpoints if GLOBAL.get(one, aws.region) == aws.region}
+    own = {
+        service_name(endpoint, aws.region): endpoint
+        for endpoint in endpoints
+        if GLOBAL.get(endpoint, aws.region) == aws.region
+    }
     found = _details(aws, list(own))
     zones: dict[str, list[str] | None] = {own[one["ServiceName"]]: one["AvailabilityZones"] for one in found}
-    for one in endpoints:
-        home = GLOBAL.get(one, aws.region)
-        if home != aws.region and _details(aws, [service_name(one, home)], ServiceRegions=[home]):
-            zones[one] = None
-    missing = [one for one in endpoints if one not in zones]
+    for endpoint in endpoints:
+        home = GLOBAL.get(endpoint, aws.region)
+        if home != aws.region and _details(aws, [service_name(endpoint, home)], ServiceRegions=[home]):
+            zones[endpoint] = None
+    missing = [endpoint for endpoint in endpoints if endpoint not in zones]
     if missing:
         raise ProvisionError(
             f"private_nodes.nat is none, but in the region {aws.region} there is no interface endpoint for "
@@ -98,7 +102,9 @@ def _details(aws: AwsSession, names: Sequence[str], **where: Any) -> list[Mappin
     filters = [{"Name": "service-name", "Values": list(names)}]
     answer = aws.ec2.describe_vpc_endpoint_services(Filters=filters, **where)
     return [
-        one for one in answer["ServiceDetails"] if any(kind["ServiceType"] == INTERFACE for kind in one["ServiceType"])
+        detail
+        for detail in answer["ServiceDetails"]
+        if any(kind["ServiceType"] == INTERFACE for kind in detail["ServiceType"])
     ]
 
 
@@ -127,9 +133,12 @@ class EndpointPlan:
         """Build what is missing. IDs of what does not exist yet are None in check mode."""
         present = self._present()
         zones = zones_of(self._aws, self._wanted.services) if self._wanted.services else {}
-        ids = {one: self._keep(one, present.get(self._service(one)), zones[one]) for one in self._wanted.services}
-        self._wait([one for one in ids.values() if one])
-        wanted = {self._service(one) for one in ids}
+        ids = {
+            service: self._keep(service, present.get(self._service(service)), zones[service])
+            for service in self._wanted.services
+        }
+        self._wait([identifier for identifier in ids.values() if identifier])
+        wanted = {self._service(identifier) for identifier in ids}
         self._remove([one for service, one in present.items() if service not in wanted])
         return {"endpoint_ids": ids}
 
@@ -195,7 +204,7 @@ class EndpointPlan:
             lambda missing: self._ec2.create_tags(Resources=[identifier], Tags=tags.to_list(missing)),
         )
         has, groups = list(present.get("SubnetIds", [])), [one["GroupId"] for one in present.get("Groups", [])]
-        missing = [one for one in subnets.values() if one not in has]
+        missing = [subnet for subnet in subnets.values() if subnet not in has]
         before = {"subnets": has, "security_groups": groups, "private_dns": bool(present.get("PrivateDnsEnabled"))}
         after = {"subnets": [*has, *missing], "security_groups": [group or self._group_name], "private_dns": True}
         differing = [key for key in after if after[key] != before[key]]
@@ -239,25 +248,28 @@ class EndpointPlan:
 
     def _all_serve(self, ids: Sequence[str]) -> bool:
         found = once_visible(lambda: self._ec2.describe_vpc_endpoints(VpcEndpointIds=list(ids)), not_found)
-        for one in found["VpcEndpoints"]:
-            if one["State"].lower() in GONE:
-                reason = (one.get("LastError") or {}).get("Message") or f"it is {one['State']}"
+        for endpoint in found["VpcEndpoints"]:
+            if endpoint["State"].lower() in GONE:
+                reason = (endpoint.get("LastError") or {}).get("Message") or f"it is {endpoint['State']}"
+                identifier, service = endpoint["VpcEndpointId"], endpoint["ServiceName"]
                 raise ProvisionError(
-                    f"AWS could not make the interface endpoint {one['VpcEndpointId']} for {one['ServiceName']}: "
-                    f"{reason} Run this again when that is put right."
+                    f"AWS could not make the interface endpoint {identifier} for {service}: {reason} Run this again "
+                    "when that is put right."
                 )
-        return all(one["State"].lower() == AVAILABLE for one in found["VpcEndpoints"])
+        return all(endpoint["State"].lower() == AVAILABLE for endpoint in found["VpcEndpoints"])
 
     def _remove(self, surplus: Sequence[Mapping[str, Any]]) -> None:
-        for one in surplus:
+        for endpoint in surplus:
             self._changes.apply(
-                f"interface endpoint {self._name(one['ServiceName'])}",
-                {"id": one["VpcEndpointId"]},
+                f"interface endpoint {self._name(endpoint['ServiceName'])}",
+                {"id": endpoint["VpcEndpointId"]},
                 None,
-                lambda one=one: self._ec2.delete_vpc_endpoints(VpcEndpointIds=[one["VpcEndpointId"]]),  # type: ignore[misc]
+                lambda endpoint=endpoint: self._ec2.delete_vpc_endpoints(  # type: ignore[misc]
+                    VpcEndpointIds=[endpoint["VpcEndpointId"]]
+                ),
             )
         if surplus and not self._changes.check_mode:
-            gone = {one["VpcEndpointId"] for one in surplus}
+            gone = {endpoint["VpcEndpointId"] for endpoint in surplus}
             # Their interfaces keep their security group until then.
             awaited(lambda: not (gone & self._living()), "the end of interface endpoints", _TO_GO)
 

@@ -289,7 +289,9 @@ class NodeGroups:
         instances = (present or {}).get("Instances", [])
         size = group["desired"] if present is None else _size(group, present)
         warm = warm_pools.instances(self._autoscaling, present) if present else []
-        behind = [one["InstanceId"] for one in [*instances, *warm] if warm_pools.behind(one, str(version))]
+        behind = [
+            instance["InstanceId"] for instance in [*instances, *warm] if warm_pools.behind(instance, str(version))
+        ]
         return {
             "name": group["name"],
             "role": group["role"],
@@ -297,7 +299,7 @@ class NodeGroups:
             "size": size,
             "scaled": size != group["desired"] and group["scaling"] is None,
             "template_version": version,
-            "instances": [one["InstanceId"] for one in instances],
+            "instances": [instance["InstanceId"] for instance in instances],
             "warm": sorted(one["InstanceId"] for one in warm),
             "behind": sorted(behind),
         }

@@ -85,9 +85,11 @@ class _Picture:
     ) -> None:
         self._title = f"{cluster} in {region}"
         self._cluster, self._record = cluster, record
-        self._all = sorted(resources, key=lambda one: (one["kind"], one["name"] or one["id"], one["id"]))
-        self._members = {one["instance"]: one for one in members if one.get("instance")}
-        self._groups = {one["scaling_group"]: one for one in groups}
+        self._all = sorted(
+            resources, key=lambda resource: (resource["kind"], resource["name"] or resource["id"], resource["id"])
+        )
+        self._members = {member["instance"]: member for member in members if member.get("instance")}
+        self._groups = {group["scaling_group"]: group for group in groups}
         self._drawn: List[str] = []
         self._told: set = set()
 
@@ -148,12 +150,12 @@ class _Picture:
         chips = [*self._of("gateway endpoint"), *self._tables(private=False), *self._of("internet gateway")]
         at = x + PAD
         middle = x + 80
-        for one in chips:
-            label = f"{one['kind']} {one['name']}"
+        for chip in chips:
+            label = f"{chip['kind']} {chip['name']}"
             width = int(len(label) * SMALL) + 2 * PAD
-            if one["kind"] == "internet gateway":
+            if chip["kind"] == "internet gateway":
                 middle = at + width // 2
-            self._card(at, y + 30, width, "", [label], "card", [one], CHIP)
+            self._card(at, y + 30, width, "", [label], "card", [chip], CHIP)
             at += width + GAP
         return middle, y + 30
 
@@ -170,7 +172,7 @@ class _Picture:
         ways_out = [*self._tables(private=True), *self._of("NAT gateway", "elastic IP address", "interface endpoint")]
         if ways_out:
             bottom = self._chips(x + PAD, bottom, width - 2 * PAD, "The way out", ways_out, kinds=True) + PAD
-        title = "; ".join(f"VPC {one['name']} ({one['id']})" for one in vpcs) or "no VPC"
+        title = "; ".join(f"VPC {vpc['name']} ({vpc['id']})" for vpc in vpcs) or "no VPC"
         # Below what is in it.
         entrance = self._drawn[:at]
         inside = self._drawn[at:]
@@ -189,12 +191,16 @@ class _Picture:
             kind = "private subnet" if one["name"].endswith(PRIVATE) else "subnet"
             self._text(x + PAD, y + 20 + number * LINE, f"{kind} {one['id']}", "m")
         at = y + 20 + max(1, len(subnets)) * LINE + PAD
-        for one in sorted(instances, key=self._rank):
-            member = self._members.get(one["id"]) or {}
-            role = member.get("role") or ("manager" if "manager" in one["name"] else "worker")
-            words = ["" if role in one["name"] else role, one["note"], "in DNS" if member.get("published") else ""]
-            lines = [one["id"], ", ".join(filter(None, words))]
-            self._card(x + PAD, at, ZONE - 2 * PAD, one["name"] or "instance", lines, role, [one], card)
+        for instance in sorted(instances, key=self._rank):
+            member = self._members.get(instance["id"]) or {}
+            role = member.get("role") or ("manager" if "manager" in instance["name"] else "worker")
+            words = [
+                "" if role in instance["name"] else role,
+                instance["note"],
+                "in DNS" if member.get("published") else "",
+            ]
+            lines = [instance["id"], ", ".join(filter(None, words))]
+            self._card(x + PAD, at, ZONE - 2 * PAD, instance["name"] or "instance", lines, role, [instance], card)
             at += card + GAP // 2
         return height
 
@@ -231,10 +237,10 @@ class _Picture:
         for one in self._of("event rule"):
             hooks.append(card(f"Event rule {one['name']}", ["spot, rebalance and health events"], [one]))
         queues = self._of("queue")
-        dead = [one for one in queues if one["name"].endswith("-dead")]
-        for one in [one for one in queues if one not in dead]:
+        dead = [queue for queue in queues if queue["name"].endswith("-dead")]
+        for queue in [queue for queue in queues if queue not in dead]:
             lines = [f"dead letters: {other['name']}" for other in dead]
-            middle = card(f"Queue {one['name']}", lines, [one, *dead])
+            middle = card(f"Queue {queue['name']}", lines, [queue, *dead])
             for hook in hooks:
                 self._wire(f"M{x + SIDE} {hook} H{edge} V{middle - 4} H{x + SIDE + 2}")
             self._reach(x, middle, vpc_right, vpc_top, vpc_bottom, "wakes")
@@ -266,7 +272,7 @@ class _Picture:
         left = MARGIN + 118
         self._drawn.append(f'<circle class="head" cx="{MARGIN + 26}" cy="40" r="11"/>')
         self._text(MARGIN + 26, 70, "users", "t", "middle")
-        for one in records[:1]:
+        for record in records[:1]:
             counts = []
             if self._record:
                 counts = [
@@ -274,8 +280,8 @@ class _Picture:
                     for kind, key in (("A", "ipv4_values"), ("AAAA", "ipv6_values"))
                 ]
                 counts += [f"TTL {self._record['ttl']} s"] if self._record.get("ttl") else []
-            text = ", ".join(counts) or one["note"]
-            self._card(left, 20, 300, f"DNS record {one['name']}", [text], "card", records, 50)
+            text = ", ".join(counts) or record["note"]
+            self._card(left, 20, 300, f"DNS record {record['name']}", [text], "card", records, 50)
             self._wire(f"M{MARGIN + 44} 40 H{left - 2}")
             self._text((MARGIN + 44 + left) // 2, 34, "asks", "", "middle")
         self._wire(f"M{MARGIN + 26} 76 V100 H{x} V{y - 2}")
@@ -294,8 +300,8 @@ class _Picture:
             return y
         self._text(x, y + 17, title, "t")
         start = at = x + int(len(title) * BOLD) + PAD
-        for one in rows:
-            label = f"{one['kind']} {one['name'] or one['id']}" if kinds else one["name"] or one["id"]
+        for row in rows:
+            label = f"{row['kind']} {row['name'] or row['id']}" if kinds else row["name"] or row["id"]
             label = shortened(label, width / 2, SMALL)
             wide = int(len(label) * SMALL) + 2 * PAD
             if at + wide > x + width and at > start:
@@ -303,9 +309,9 @@ class _Picture:
             within = [
                 other
                 for other in self._all
-                if WITHIN.get(other["kind"]) == one["kind"] and other["name"] == one["name"]
+                if WITHIN.get(other["kind"]) == row["kind"] and other["name"] == row["name"]
             ]
-            self._card(at, y, wide, "", [label], "card", [one, *within], CHIP)
+            self._card(at, y, wide, "", [label], "card", [row, *within], CHIP)
             at += wide + GAP // 2
         return y + CHIP
 
@@ -337,8 +343,8 @@ class _Picture:
 
     def _box(self, x: int, y: int, width: int, height: int, kind: str, rows: Sequence[Row]) -> None:
         """A rectangle that says, to whoever points at it, what it stands for."""
-        self._told.update(one["id"] for one in rows)
-        whole = "\n".join(f"{one['kind']} {one['name']} {one['id']}".replace("  ", " ") for one in rows)
+        self._told.update(row["id"] for row in rows)
+        whole = "\n".join(f"{row['kind']} {row['name']} {row['id']}".replace("  ", " ") for row in rows)
         title = f"<title>{escape(whole)}</title>" if whole else ""
         self._drawn.append(
             f'<rect class="{kind}" x="{x}" y="{y}" width="{width}" height="{height}" rx="6">{title}</rect>'

@@ -131,7 +131,11 @@ class Preflight:
 
     def _target_groups(self) -> None:
         """Each for itself, since one that is not there spoils the whole answer."""
-        named = [(group["name"], one) for group in self._config["node_groups"] for one in group["target_groups"]]
+        named = [
+            (group["name"], target_group)
+            for group in self._config["node_groups"]
+            for target_group in group["target_groups"]
+        ]
         for group, arn in named:
             if configuration_rules.TARGET_GROUP.fullmatch(arn):
                 self._target_group(f"node_groups[{group}]: target_groups has {arn}", arn)
@@ -157,20 +161,24 @@ class Preflight:
             )
 
     def _instance_types(self) -> None:
-        wanted = sorted({one for group in self._config["node_groups"] for one in group["instance_types"]})
+        wanted = sorted(
+            {instance_kind for group in self._config["node_groups"] for instance_kind in group["instance_types"]}
+        )
         if not wanted:
             return
         filters = [{"Name": "instance-type", "Values": wanted}]
         types = listed(self._aws.ec2, "describe_instance_types", "InstanceTypes", Filters=filters)
-        found = {one["InstanceType"]: one["ProcessorInfo"]["SupportedArchitectures"] for one in types}
+        found = {kind["InstanceType"]: kind["ProcessorInfo"]["SupportedArchitectures"] for kind in types}
         for group in self._config["node_groups"]:
-            for one in group["instance_types"]:
+            for instance_kind in group["instance_types"]:
                 where = f"node_groups[{group['name']}]"
-                if one not in found:
-                    self._error(f"{where}: instance type {one} does not exist in the region {self._config['region']}.")
-                elif group["architecture"] not in found[one]:
+                if instance_kind not in found:
                     self._error(
-                        f"{where}: instance type {one} is {' or '.join(found[one])}, "
+                        f"{where}: instance type {instance_kind} does not exist in the region {self._config['region']}."
+                    )
+                elif group["architecture"] not in found[instance_kind]:
+                    self._error(
+                        f"{where}: instance type {instance_kind} is {' or '.join(found[instance_kind])}, "
                         f"but the group's architecture is {group['architecture']}."
                     )
 

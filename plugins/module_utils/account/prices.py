@@ -88,10 +88,10 @@ def _group(
     # On demand the first of the types is preferred, whereas AWS chooses among all of them for spot capacity.
     kinds = group["instance_types"] if group["spot"] else group["instance_types"][:1]
     hours = {kind: hourly(kind, prices.get("families", {}), table["sizes"]) for kind in kinds}
-    kind = max(hours, key=lambda one: hours[one] or 0)
+    kind = max(hours, key=lambda hour: hours[hour] or 0)
     disks = [
         (group["volume_type"], group["volume_size"]),
-        *((one["type"], one["size"]) for one in group["volumes"]),
+        *((volume["type"], volume["size"]) for volume in group["volumes"]),
     ]
     gibs = {disk: prices.get("volumes", {}).get(disk) for disk, _size in disks}
     unpriced += [f"{name} in {region}" for name, price in [*hours.items(), *gibs.items()] if price is None]

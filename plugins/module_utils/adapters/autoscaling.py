@@ -124,7 +124,7 @@ class AutoScalingGroups:
             }
         self.desired = {each.get(tags.GROUP, ""): desired for each, desired in own}
         self.upgrading = frozenset(each.get(tags.GROUP, "") for each, _desired in own if TAG in each)
-        self._pools = any("WarmPoolConfiguration" in one for one in groups)
+        self._pools = any("WarmPoolConfiguration" in group for group in groups)
         return members
 
     def _warmed(self, identifiers: Iterable[str]) -> Dict[str, Tuple[str, Mapping[str, Any]]]:
@@ -136,8 +136,8 @@ class AutoScalingGroups:
                 answer = self._aws.client("autoscaling").describe_auto_scaling_instances(
                     InstanceIds=asked[start : start + MOST_ASKED]
                 )
-                for one in answer["AutoScalingInstances"]:
-                    found[one["InstanceId"]] = (one["AutoScalingGroupName"], one)
+                for instance in answer["AutoScalingInstances"]:
+                    found[instance["InstanceId"]] = (instance["AutoScalingGroupName"], instance)
         return found
 
     def _groups(self) -> List[Mapping[str, Any]]:
@@ -211,7 +211,7 @@ def _group(found: Mapping[str, Any]) -> ScalingGroup:
         smallest=found["MinSize"],
         desired=found["DesiredCapacity"],
         largest=found["MaxSize"],
-        in_service=sum(one["LifecycleState"] == "InService" for one in instances),
+        in_service=sum(instance["LifecycleState"] == "InService" for instance in instances),
         template=(found.get("LaunchTemplate") or mixed).get("Version"),
         usual=usual.desired if usual else None,
     )
@@ -220,5 +220,5 @@ def _group(found: Mapping[str, Any]) -> ScalingGroup:
 def _ipv6_address(described: Mapping[str, Any]) -> Optional[str]:
     """The first one of the instance's first network interface."""
     interfaces = described.get("NetworkInterfaces") or ()
-    first = [one for one in interfaces if (one.get("Attachment") or {}).get("DeviceIndex") == 0]
+    first = [interface for interface in interfaces if (interface.get("Attachment") or {}).get("DeviceIndex") == 0]
     return next((found.get("Ipv6Address") for one in first for found in one.get("Ipv6Addresses") or ()), None)

@@ -27,7 +27,7 @@ class Backups:
         with self._aws.asked(f"list the backups in the bucket {self._bucket}"):
             pages = self._aws.client("s3").get_paginator("list_objects_v2")
             for page in pages.paginate(Bucket=self._bucket, Prefix=PREFIX):
-                found += [one["Key"][len(PREFIX) :] for one in page.get("Contents", [])]
+                found += [content["Key"][len(PREFIX) :] for content in page.get("Contents", [])]
             return newest_first(key[: -len(MANIFEST)] for key in found if key.endswith(MANIFEST))
 
     def manifest(self, name: str) -> Manifest:

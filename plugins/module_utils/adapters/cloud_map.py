@@ -57,8 +57,11 @@ class CloudMapRecords:
             client = self._aws.client("servicediscovery")
             service = client.get_service(Id=wanted.service_id)["Service"]
             tags = client.list_tags_for_resource(ResourceARN=service["Arn"])["Tags"]
-            ttls = {one["Type"]: int(one["TTL"]) for one in (service.get("DnsConfig") or {}).get("DnsRecords") or ()}
-            cluster = next((one["Value"] for one in tags if one["Key"] == OWNER_TAG), None)
+            ttls = {
+                dns_record["Type"]: int(dns_record["TTL"])
+                for dns_record in (service.get("DnsConfig") or {}).get("DnsRecords") or ()
+            }
+            cluster = next((tag["Value"] for tag in tags if tag["Key"] == OWNER_TAG), None)
         owner = None
         if cluster is not None:
             owner = Policy(cluster, {}, region=self._aws.region).owner + (BOTH if wanted.ipv6 else "")
@@ -76,7 +79,9 @@ class CloudMapRecords:
         """The addresses of the instances by their IDs, as they are once all that was begun is done."""
         with self._aws.asked(f"list the instances of the Cloud Map service {wanted.record}"):
             pages = self._aws.client("servicediscovery").get_paginator("list_instances")
-            listed = [one for page in pages.paginate(ServiceId=wanted.service_id) for one in page["Instances"]]
+            listed = [
+                instance for page in pages.paginate(ServiceId=wanted.service_id) for instance in page["Instances"]
+            ]
             found: Dict[str, Attributes] = {one["Id"]: _addresses(one.get("Attributes") or {}) for one in listed}
         for (service, identifier), (_dummy, attributes) in self._begun.items():
             if service == wanted.service_id:

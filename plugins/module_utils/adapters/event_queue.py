@@ -39,8 +39,8 @@ class Queue:
                 WaitTimeSeconds=max(0, min(int(seconds), LONGEST_WAIT)),
             )
             return [
-                Message(one["ReceiptHandle"], one.get("Body", ""), one["MessageId"])
-                for one in answer.get("Messages", [])
+                Message(message["ReceiptHandle"], message.get("Body", ""), message["MessageId"])
+                for message in answer.get("Messages", [])
             ]
 
     def send(self, body: str) -> None:

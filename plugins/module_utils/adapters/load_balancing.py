@@ -24,7 +24,8 @@ class TargetGroups:
                     return {}
                 raise
             return {
-                one["Target"]["Id"]: str(one["TargetHealth"]["State"]) for one in answer["TargetHealthDescriptions"]
+                description["Target"]["Id"]: str(description["TargetHealth"]["State"])
+                for description in answer["TargetHealthDescriptions"]
             }
 
     def register(self, target_group: str, instances: Sequence[str]) -> None:
@@ -37,4 +38,4 @@ class TargetGroups:
 
 
 def _named(instances: Sequence[str]) -> list[dict[str, str]]:
-    return [{"Id": one} for one in instances]
+    return [{"Id": instance} for instance in instances]

@@ -105,7 +105,7 @@ class Zone:
 
 
 def _under(page: Mapping[str, Any], name: str) -> List[Mapping[str, Any]]:
-    return [one for one in page["ResourceRecordSets"] if _plain(one["Name"]) == name]
+    return [record_set for record_set in page["ResourceRecordSets"] if _plain(record_set["Name"]) == name]
 
 
 def _plain(name: str) -> str:

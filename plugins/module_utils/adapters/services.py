@@ -169,11 +169,13 @@ def _needs(service: Mapping[str, Any]) -> Needs:
         memory=_count(reserved.get("MemoryBytes") or 0),
         cpus=_count(reserved.get("NanoCPUs") or 0),
         host_ports=tuple(
-            _count(one["PublishedPort"])
-            for one in ports
-            if one.get("PublishMode") == "host" and one.get("PublishedPort")
+            _count(port["PublishedPort"])
+            for port in ports
+            if port.get("PublishMode") == "host" and port.get("PublishedPort")
         ),
         spread=tuple(
-            str(one["Spread"]["SpreadDescriptor"]) for one in placement.get("Preferences") or () if one.get("Spread")
+            str(preference["Spread"]["SpreadDescriptor"])
+            for preference in placement.get("Preferences") or ()
+            if preference.get("Spread")
         ),
     )

@@ -118,10 +118,10 @@ class Collector:
     # Commands
 
     def _log(self, *units: str) -> str:
-        return self._text([*self._journal, *(f"--unit={one}" for one in units)])
+        return self._text([*self._journal, *(f"--unit={unit}" for unit in units)])
 
     def _texts(self, *commands: Sequence[str]) -> str:
-        return "\n".join(f"$ {' '.join(one)}\n{self._text(one)}" for one in commands)
+        return "\n".join(f"$ {' '.join(command)}\n{self._text(command)}" for command in commands)
 
     def _text(self, command: Sequence[str]) -> str:
         code, output, errors = self._run(["timeout", str(SECONDS), *command])

@@ -29,10 +29,10 @@ class Credentials:
 def given(registries: Sequence[Mapping[str, Any]]) -> dict[str, Credentials]:
     """The operator's, by registry. Raises StackError for two of one registry."""
     found: dict[str, Credentials] = {}
-    for one in registries:
-        host = str(one["host"]).partition("://")[2] or str(one["host"])
+    for registry in registries:
+        host = str(registry["host"]).partition("://")[2] or str(registry["host"])
         host = host.rstrip("/")
         if host in found:
             raise StackError(f"There are two credentials for the registry {host}: give one.")
-        found[host] = Credentials(str(one["username"]), str(one["password"]))
+        found[host] = Credentials(str(registry["username"]), str(registry["password"]))
     return found

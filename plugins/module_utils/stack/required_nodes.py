@@ -33,7 +33,7 @@ def missing(nodes: Sequence[Mapping[str, Any]], groups: Sequence[Mapping[str, An
 
 def scaled(groups: Sequence[Mapping[str, Any]], sizes: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     """The groups with the size that they have by now, where that is told."""
-    now = {one["name"]: int(one["desired"]) for one in sizes}
+    now = {size["name"]: int(size["desired"]) for size in sizes}
     return [{**group, "desired": now[group["name"]]} if group.get("name") in now else group for group in groups]
 
 

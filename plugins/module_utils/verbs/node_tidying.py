@@ -33,9 +33,9 @@ class Tidying:
         policy, observed = self._look()
         decision = decide(observed, policy, 0)
         wanted = [
-            one
-            for one in decision.actions
-            if isinstance(one, (act.Demote, act.Remove)) and one.reason in (act.GONE, act.SUPERSEDED)
+            action
+            for action in decision.actions
+            if isinstance(action, (act.Demote, act.Remove)) and action.reason in (act.GONE, act.SUPERSEDED)
         ]
         self._add_forced(observed, wanted)
         waits = [one for one in decision.awaited if "to lose its vote" in one]

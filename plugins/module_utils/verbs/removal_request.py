@@ -70,7 +70,9 @@ class Removal:
         if node is None or instance is None or instance.gone or instance.terminating:
             return
         if not removal_check.requested(node, self._id):
-            every = [one for one in dict.fromkeys([*together, self._id]) if one in self._members.instances]
+            every = [
+                instance for instance in dict.fromkeys([*together, self._id]) if instance in self._members.instances
+            ]
             removal_check.check_quorum(self._observed, self._members, every, replace=replace)
             if not replace and instance.scaling_group:
                 sizes = {instance.scaling_group: self._control_plane.fleet.sizes(instance.scaling_group)}

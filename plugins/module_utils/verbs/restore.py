@@ -146,7 +146,7 @@ class Host:
     def _keep_waiting(self) -> None:
         """An instance that has not joined waits at its launching hook, which is not to end it meanwhile."""
         fleet = AutoScalingGroups(self._aws, self._cluster, lambda: 0.0)
-        mine = next((one for one in fleet.instances() if one.id == self.instance), None)
+        mine = next((instance for instance in fleet.instances() if instance.id == self.instance), None)
         if mine is not None and mine.scaling_group and mine.lifecycle == "Pending:Wait":
             fleet.heartbeat(mine.scaling_group, launching_hook(self._cluster), mine.id)
 

@@ -42,11 +42,11 @@ class Rebalancing:
         if obstacle:
             raise SwarmError(obstacle)
         services, nodes = observed.services or (), observed.nodes or ()
-        unknown = sorted(set(names) - {one.name for one in services})
+        unknown = sorted(set(names) - {service.name for service in services})
         if unknown:
-            known = ", ".join(one.name for one in services) or "none"
+            known = ", ".join(service.name for service in services) or "none"
             raise SwarmError(f"There is no service {' and no '.join(unknown)}; there are {known}.")
-        return [rebalance.judge(one, nodes, services) for one in services if not names or one.name in names]
+        return [rebalance.judge(service, nodes, services) for service in services if not names or service.name in names]
 
     def spread(self, name: str, timeout: float) -> Dict[str, int]:
         """Start the service's tasks anew and wait until they run; returns how many each node then has.
@@ -75,4 +75,4 @@ class Rebalancing:
             self._sleep(LOOK)
 
     def _service(self, name: str) -> Optional[Service]:
-        return next((one for one in self._swarm.services() if one.name == name), None)
+        return next((service for service in self._swarm.services() if service.name == name), None)

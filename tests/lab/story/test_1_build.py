@@ -69,7 +69,9 @@ def test_the_plan_names_every_resource_to_come_and_writes_nothing(empty: Site) -
 def test_the_first_run_ends_with_a_swarm_of_three_managers_and_a_worker(site: Site) -> None:
     nodes = site.settle()
     assert sorted(node.role for node in nodes) == ["manager", "manager", "manager", "worker"]
-    assert {node.labels["swarm.aws.instance"] for node in nodes} == {one["instance_id"] for one in site.instances()}
+    assert {node.labels["swarm.aws.instance"] for node in nodes} == {
+        instance["instance_id"] for instance in site.instances()
+    }
     assert {node.labels["swarm.aws.zone"] for node in nodes if node.role == "manager"} == {
         "eu-west-1a",
         "eu-west-1b",
@@ -94,7 +96,9 @@ def test_inventory_api_ssh_engine_and_dns_show_the_same_cluster(site: Site) -> N
             {"Name": "instance-state-name", "Values": ["running"]},
         ]
     )["Reservations"]
-    instances = {one["InstanceId"]: one for reservation in reservations for one in reservation["Instances"]}
+    instances = {
+        instance["InstanceId"]: instance for reservation in reservations for instance in reservation["Instances"]
+    }
     assert len(instances) == 4
     assert set(re.findall(r"i-[0-9a-f]{17}", graph.output)) == set(instances)
     for name in ("swarm_role_manager", "swarm_role_worker", "node_group_manager", "node_group_worker"):
@@ -105,7 +109,9 @@ def test_inventory_api_ssh_engine_and_dns_show_the_same_cluster(site: Site) -> N
     assert listed.code == 0, listed.output
     assert listed.output.count("Ready") == 4
 
-    addresses = {one["PublicIpAddress"] for one in instances.values() if _tag(one, "swarm.aws/role") == "manager"}
+    addresses = {
+        instance["PublicIpAddress"] for instance in instances.values() if _tag(instance, "swarm.aws/role") == "manager"
+    }
     site.wait("the record to name the managers", lambda: site.addresses() == addresses)
 
 
@@ -162,8 +168,8 @@ def test_every_node_is_from_inside_as_it_should_be(site: Site) -> None:
 
 
 def test_the_engine_listens_to_nobody_but_the_swarm(site: Site) -> None:
-    for one in site.instances():
-        listening = site.on(one["instance_id"], "ss", "-Hltn").output
+    for instance in site.instances():
+        listening = site.on(instance["instance_id"], "ss", "-Hltn").output
         ports = {line.split()[3].rsplit(":", 1)[1] for line in listening.splitlines() if line.strip()}
         assert not ports & {"2375", "2376"}
 

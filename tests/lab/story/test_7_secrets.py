@@ -50,14 +50,18 @@ def test_parliament_finds_nothing_in_the_policies(site: Site) -> None:
 def test_another_evaluator_agrees_with_every_judgement_of_the_story(site: Site) -> None:
     made = site.judgements()
     # The administrator may do everything, and is the tests themselves.
-    judged = made["judgements"] = [one for one in made["judgements"] if one["caller"] != "lab"]
+    judged = made["judgements"] = [judgement for judgement in made["judgements"] if judgement["caller"] != "lab"]
     say(f"{len(judged)} different judgements, of which {sum(not one['allowed'] for one in judged)} are refusals")
     assert {one["caller"] for one in judged} >= set(ROLES)
     assert judged_otherwise(made) == []
 
 
 def test_whatever_is_allowed_was_used_or_has_its_reason(site: Site) -> None:
-    used = {(one["caller"], one["action"]) for one in site.judgements()["judgements"] if one["allowed"]}
+    used = {
+        (judgement["caller"], judgement["action"])
+        for judgement in site.judgements()["judgements"]
+        if judgement["allowed"]
+    }
     allowed = {
         (role, action)
         for role in ROLES
@@ -96,7 +100,7 @@ def test_no_secret_was_printed_or_logged_in_the_whole_story(site: Site) -> None:
     secrets = set(_secrets(site))
     say(f"{len(secrets)} secrets were looked for in {len(texts)} texts of {sum(map(len, texts.values())) / 1e6:.1f} MB")
     assert len(secrets) > 10
-    found = [where for where, text in texts.items() if _KINDS.search(text) or any(one in text for one in secrets)]
+    found = [where for where, text in texts.items() if _KINDS.search(text) or any(secret in text for secret in secrets)]
     assert found == []
 
 
@@ -113,7 +117,7 @@ def _secrets(site: Site) -> Iterator[str]:
         yield site.must(manager, "docker", "swarm", "join-token", "--quiet", role).strip()
     web = "docker ps --quiet --filter label=com.docker.swarm.service.name=example_web"
     # Where it is read matters to nobody, as long as a task of it runs there.
-    on = next(one for one in site.ids() if site.must(one, "sh", "-c", web).strip())
+    on = next(identifier for identifier in site.ids() if site.must(identifier, "sh", "-c", web).strip())
     yield site.must(on, "sh", "-c", f"docker exec $({web} | head -1) cat /run/secrets/store-password").strip()
 
 

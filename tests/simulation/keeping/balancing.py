@@ -92,17 +92,17 @@ class Balancing:
     # What others do
 
     def register(self, instances: Sequence[str]) -> None:
-        for one in instances:
-            if one not in self._world.cloud.machines or self._world.cloud.machines[one].state != "running":
-                raise Unavailable(f"InvalidTarget: {one} is not running")
-        for one in instances:
-            target = self._present().get(one)
+        for instance in instances:
+            if instance not in self._world.cloud.machines or self._world.cloud.machines[instance].state != "running":
+                raise Unavailable(f"InvalidTarget: {instance} is not running")
+        for instance in instances:
+            target = self._present().get(instance)
             if target is None or target.deregistered_at is not None:
-                self._targets[one] = Target(self._world.now)
+                self._targets[instance] = Target(self._world.now)
 
     def deregister(self, instances: Sequence[str]) -> None:
-        for one in instances:
-            target = self._present().get(one)
+        for instance in instances:
+            target = self._present().get(instance)
             if target is not None and target.deregistered_at is None:
                 target.deregistered_at = self._world.now
 

@@ -57,7 +57,7 @@ def everything_is_published(patch: pytest.MonkeyPatch) -> None:
     """The record has every instance that EC2 shows, in the swarm or not."""
 
     def every(membership: Any, *_: Any) -> tuple[str, ...]:
-        found = (one.public_address for one in membership.instances.values())
+        found = (instance.public_address for instance in membership.instances.values())
         return tuple(sorted(filter(None, found)))
 
     patch.setattr(dns, "addresses", every)

@@ -121,20 +121,20 @@ class Cloud:
         now = self._world.now
         told = tuple(
             Instance(
-                id=one.id,
-                group=one.group.name,
-                role=one.group.role,
-                zone=one.zone,
-                state=one.state,
-                private_address=one.private if one.ended_at is None else None,
-                public_address=one.public if one.ended_at is None else None,
-                ipv6_address=one.ipv6 if one.ended_at is None else None,
-                scaling_group=one.scaling_group,
-                lifecycle=one.lifecycle,
-                launched=EPOCH + one.launched_at,
+                id=machine.id,
+                group=machine.group.name,
+                role=machine.group.role,
+                zone=machine.zone,
+                state=machine.state,
+                private_address=machine.private if machine.ended_at is None else None,
+                public_address=machine.public if machine.ended_at is None else None,
+                ipv6_address=machine.ipv6 if machine.ended_at is None else None,
+                scaling_group=machine.scaling_group,
+                lifecycle=machine.lifecycle,
+                launched=EPOCH + machine.launched_at,
             )
-            for one in self.machines.values()
-            if one.ended_at is None or one.lifecycle or now - one.ended_at < REMEMBERED
+            for machine in self.machines.values()
+            if machine.ended_at is None or machine.lifecycle or now - machine.ended_at < REMEMBERED
         )
         return self._told.note(now, told)
 
@@ -148,14 +148,14 @@ class Cloud:
 
     @property
     def living(self) -> list[Machine]:
-        return [one for one in self.machines.values() if one.alive]
+        return [machine for machine in self.machines.values() if machine.alive]
 
     def members(self, group: Group) -> list[Machine]:
         """What counts as the group's capacity."""
         return [
-            one
-            for one in self.machines.values()
-            if one.group is group and one.scaling_group and one.lifecycle and not one.leaving
+            machine
+            for machine in self.machines.values()
+            if machine.group is group and machine.scaling_group and machine.lifecycle and not machine.leaving
         ]
 
     # What others do

@@ -38,8 +38,8 @@ FOREIGN = (
 def expendable(world: World, machine: Machine) -> bool:
     """Whether Raft outlives the loss of the instance. Without it, only a restore mends the cluster."""
     voters = world.swarm.voters
-    rest = [one for one in voters if one.machine.alive and not one.left and one.machine is not machine]
-    if machine.group.role == "worker" or not any(one.machine is machine for one in voters):
+    rest = [voter for voter in voters if voter.machine.alive and not voter.left and voter.machine is not machine]
+    if machine.group.role == "worker" or not any(voter.machine is machine for voter in voters):
         return True
     # Also one that joins or leaves meanwhile must not make the difference.
     return len(rest) > len(voters) // 2
@@ -48,9 +48,9 @@ def expendable(world: World, machine: Machine) -> bool:
 def some(world: World, role: str | None = None) -> Machine | None:
     """A running instance that Raft can do without."""
     found = [
-        one
-        for one in world.cloud.machines.values()
-        if one.state == "running" and role in (None, one.group.role) and expendable(world, one)
+        machine
+        for machine in world.cloud.machines.values()
+        if machine.state == "running" and role in (None, machine.group.role) and expendable(world, machine)
     ]
     return world.rng.choice(found) if found else None
 
@@ -88,7 +88,7 @@ def scale_managers(world: World) -> None:
     """To any odd number, as long as all are well: nobody plans a scale-in for a swarm that has lost somebody."""
     group = world.cloud.groups["manager"]
     others = {1, 3, 5} - {group.desired}
-    whole = all(one.machine.engine_up and not one.left for one in world.swarm.voters)
+    whole = all(voter.machine.engine_up and not voter.left for voter in world.swarm.voters)
     if whole and len(world.swarm.voters) == len(world.cloud.members(group)) == group.desired:
         world.cloud.scale(group, world.rng.choice(sorted(others)))
 
@@ -339,7 +339,11 @@ def balancer_outage(world: World) -> None:
 def register_target(world: World) -> None:
     """Somebody registers a manager by hand, whatever becomes of it."""
     there = world.balancing.registered()
-    found = [one for one in world.cloud.machines.values() if one.state == "running" and one.group.role == "manager"]
+    found = [
+        machine
+        for machine in world.cloud.machines.values()
+        if machine.state == "running" and machine.group.role == "manager"
+    ]
     absent = [one.id for one in found if one.id not in there]
     if absent:
         world.work.excuse()

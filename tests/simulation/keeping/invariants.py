@@ -116,7 +116,7 @@ class Invariants:
             return
         nodes = [one for one in self._world.swarm.members.values() if one.machine is machine]
         # One that left again a moment ago could not be foreseen.
-        labelled = any(one.labels.get(INSTANCE_LABEL) == instance for one in nodes)
+        labelled = any(node.labels.get(INSTANCE_LABEL) == instance for node in nodes)
         if machine.lifecycle == "Pending:Wait" and not labelled:
             raise Broken(f"I2: {agent.machine.id} puts {instance} in service, which has not joined")
         seen = member is not None and not member.removed and member.joined_at < began - LEADER_SILENCE
@@ -134,10 +134,10 @@ class Invariants:
             withdrawn = zone.withdrawn_at.get(address)
             if withdrawn is not None and withdrawn < read:
                 since = max(since, withdrawn - LATE)
-            machines = [one for one in cloud.machines.values() if address in one.addresses]
-            if not any(self._was_fit(one, since) for one in machines):
+            machines = [machine for machine in cloud.machines.values() if address in machine.addresses]
+            if not any(self._was_fit(machine, since) for machine in machines):
                 raise Broken(f"I3: {agent.machine.id} publishes {address}, which serves nobody")
-            drained = [one.drained_at for one in agent.swarm.members.values() if one.machine in machines]
+            drained = [member.drained_at for member in agent.swarm.members.values() if member.machine in machines]
             if any(at is not None and began < at < read for at in drained):
                 raise Broken(f"I6: {agent.machine.id} publishes {address}, which was drained meanwhile")
             # What comes too late for others to have seen it is theirs to repair.
@@ -153,9 +153,9 @@ class Invariants:
 
     def deregister(self, agent: Agent, instances: Sequence[str], told: Mapping[str, str]) -> None:
         """I3: the target group is never emptied, and what is somebody else's stays in it."""
-        for one in instances:
-            if one not in self._world.cloud.machines:
-                raise Broken(f"I3: {agent.machine.id} deregisters {one}, which is somebody else's")
+        for instance in instances:
+            if instance not in self._world.cloud.machines:
+                raise Broken(f"I3: {agent.machine.id} deregisters {instance}, which is somebody else's")
         if set(target_groups.registered(told)) <= set(instances):
             raise Broken(f"I3: {agent.machine.id} empties the target group")
 
@@ -204,7 +204,7 @@ class Invariants:
     def step(self) -> None:
         """I1, I3's bookkeeping, and I6."""
         now, swarm = self._world.now, self._world.swarm
-        in_swarm = {one.machine for one in swarm.members.values() if not one.left and not one.removed}
+        in_swarm = {member.machine for member in swarm.members.values() if not member.left and not member.removed}
         for machine in self._world.cloud.machines.values():
             place = machine.lifecycle or ""
             if machine.engine_up and machine in in_swarm and (place == "InService" or place.startswith("Terminating")):
@@ -219,7 +219,7 @@ class Invariants:
             healthy = service.healthy(now)
             if healthy >= service.declared:
                 # Nor is it whole while managers count on a task whose host has failed.
-                service.excused = any(not one.member.machine.engine_up or one.member.left for one in service.tasks)
+                service.excused = any(not task.member.machine.engine_up or task.member.left for task in service.tasks)
             elif not service.excused and self._world.dips_count(service):
                 raise Broken(f"I6: {service.name} has {healthy} of {service.declared} healthy tasks")
 
@@ -312,10 +312,10 @@ class Invariants:
     def _quorum(self, agent: Agent, told: Sequence[Node], node: str, verb: str) -> None:
         """What a pass takes out must leave a quorum of the voters that its agent was told of."""
         voters = [one for one in told if one.voter]
-        subject = next((one for one in voters if one.id == node), None)
+        subject = next((voter for voter in voters if voter.id == node), None)
         if subject is None or subject.role != "manager":
             return
-        left = sum(one.reachable and one.role == "manager" for one in voters if one is not subject)
+        left = sum(voter.reachable and voter.role == "manager" for voter in voters if voter is not subject)
         machine = agent.swarm.members[node].machine
         # Of one that ends anyway, or that nobody wants another one for, only a quorum of the others has to be left.
         request = interruptions.read_request(subject.labels.get(node_labels.REQUESTED, ""), machine.id)

@@ -186,7 +186,7 @@ class SimFleet:
             return world.cloud.instances()
 
         found = self._ask("describe the instances", question)
-        self.desired = {one.name: one.desired for one in self._world.cloud.groups.values() if not one.deleted}
+        self.desired = {group.name: group.desired for group in self._world.cloud.groups.values() if not group.deleted}
         return found
 
     def gone_or_going(self, instance: str) -> bool:
@@ -197,7 +197,7 @@ class SimFleet:
         groups = self._world.cloud.groups.values()
         return self._ask(
             f"describe {scaling_group}",
-            lambda: next((0, one.desired) for one in groups if one.scaling_group == scaling_group),
+            lambda: next((0, group.desired) for group in groups if group.scaling_group == scaling_group),
         )
 
     def _ask(self, what: str, question: Callable[[], Found]) -> Found:

@@ -63,7 +63,7 @@ class Queue:
 
     def delete(self, receipts: set[str]) -> None:
         """Be done with those."""
-        self._messages = [one for one in self._messages if one.receipt not in receipts]
+        self._messages = [message for message in self._messages if message.receipt not in receipts]
 
     @property
     def empty(self) -> bool:

@@ -76,7 +76,7 @@ class Swarm:
 
     def member_of(self, machine: Machine) -> Member | None:
         """The node that the instance's engine is."""
-        return next((one for one in self.members.values() if one.machine is machine and not one.left), None)
+        return next((member for member in self.members.values() if member.machine is machine and not member.left), None)
 
     def up(self, member: Member) -> bool:
         """Whether its engine works, as this node."""
@@ -88,7 +88,7 @@ class Swarm:
 
     @property
     def voters(self) -> list[Member]:
-        return [one for one in self.members.values() if one.voter]
+        return [member for member in self.members.values() if member.voter]
 
     def reachable(self, member: Member, leader: Member) -> bool:
         """Whether the leader hears a voter."""
@@ -97,7 +97,7 @@ class Swarm:
     def quorate(self, leader: Member) -> bool:
         """Whether the leader can have anything decided."""
         voters = self.voters
-        return sum(self.reachable(one, leader) for one in voters) * 2 > len(voters)
+        return sum(self.reachable(voter, leader) for voter in voters) * 2 > len(voters)
 
     @property
     def works(self) -> bool:
@@ -108,7 +108,7 @@ class Swarm:
     def lost(self) -> bool:
         """Whether so many voters are gone for good that no quorum can ever be heard again."""
         voters = self.voters
-        return sum(one.machine.alive and not one.left and not one.removed for one in voters) * 2 <= len(voters)
+        return sum(voter.machine.alive and not voter.left and not voter.removed for voter in voters) * 2 <= len(voters)
 
     # What an engine answers on its own socket
 
@@ -230,7 +230,7 @@ class Swarm:
             self.leader = None
         elif leader and not self.quorate(leader):
             # It goes on for a while, with what it knew.
-            self.deposed[leader] = [replace(one, labels=dict(one.labels)) for one in self.members.values()]
+            self.deposed[leader] = [replace(member, labels=dict(member.labels)) for member in self.members.values()]
             self._world.at(LEADER_SILENCE, lambda: self._step_down(leader))
             self.leader = None
         if self.leader is None and not self._electing:
@@ -244,7 +244,7 @@ class Swarm:
         self._electing = False
         if self.leader:
             return
-        candidates = [one for one in self.voters if self.up(one) and self.quorate(one)]
+        candidates = [voter for voter in self.voters if self.up(voter) and self.quorate(voter)]
         if not candidates:
             # Whatever brings one back disturbs.
             return
@@ -271,14 +271,14 @@ class Swarm:
     def _listen(self) -> None:
         """Notice who is heard by the leader: the ready at once or soon, the silent after a while."""
         leader, now = self.leader, self._world.now
-        for one in self.members.values():
-            heard = leader is not None and self.reachable(one, leader)
+        for member in self.members.values():
+            heard = leader is not None and self.reachable(member, leader)
             if heard:
-                one.silent_since = None
-                if one.state != "ready":
-                    self._world.at(self._world.rng.uniform(0.3, 4), lambda one=one: self._welcome(one))
-            elif one.silent_since is None:
-                one.silent_since = now
+                member.silent_since = None
+                if member.state != "ready":
+                    self._world.at(self._world.rng.uniform(0.3, 4), lambda member=member: self._welcome(member))
+            elif member.silent_since is None:
+                member.silent_since = now
                 self._world.at(SILENCE, self._miss)
 
     def _welcome(self, member: Member) -> None:
@@ -293,11 +293,11 @@ class Swarm:
             if self.leader or not self.lost:
                 self._world.at(SILENCE, self._miss)
             return
-        for one in self.members.values():
-            since = one.silent_since
-            if since is not None and one.state != "down" and self._world.now - since >= SILENCE - 0.001:
-                one.state = "down"
-                self._world.note("is down", one.machine)
+        for member in self.members.values():
+            since = member.silent_since
+            if since is not None and member.state != "down" and self._world.now - since >= SILENCE - 0.001:
+                member.state = "down"
+                self._world.note("is down", member.machine)
         self._world.work.orchestrate()
         self._world.changed()
 
@@ -312,7 +312,7 @@ class Swarm:
             self._world.at(5.0, lambda: self._demote(member))
             return
         if member is leader:
-            others = [one for one in self.voters if one is not member and self.reachable(one, member)]
+            others = [voter for voter in self.voters if voter is not member and self.reachable(voter, member)]
             self.lead(self._world.rng.choice(others))
             return
         member.voter = False
@@ -335,7 +335,7 @@ class Swarm:
     def _can_lose(self, member: Member) -> bool:
         """Whether the rest would be a quorum of itself."""
         leader = self.leader
-        rest = [one for one in self.voters if one is not member]
+        rest = [voter for voter in self.voters if voter is not member]
         return leader is not None and sum(self.reachable(one, leader) for one in rest) >= len(rest) // 2 + 1
 
     def _manager(self, machine: Machine) -> Member:

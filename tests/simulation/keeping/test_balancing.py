@@ -31,7 +31,7 @@ def balanced(weather: Weather = CALM, seed: int = 1, *, delay: float = 12.0) -> 
     try:
         world.balancing.delay = delay
         world.settle()
-        world.until(lambda: all(world.balancing.is_healthy(one.id) for one in managers(world)), PERIOD)
+        world.until(lambda: all(world.balancing.is_healthy(manager.id) for manager in managers(world)), PERIOD)
         world.calm = False
         yield world
     finally:
@@ -121,7 +121,7 @@ def test_fault_16_requests_outlive_a_change_of_leader_in_the_middle_of_a_removal
             client, machine = _client(world), follower(world)
             faults.ask_removal(world, machine)
             world.run(float(seconds))
-            other = next(one for one in world.swarm.voters if one.machine not in (machine, leader(world)))
+            other = next(voter for voter in world.swarm.voters if voter.machine not in (machine, leader(world)))
             world.swarm.lead(other)
             _goes_well(world, machine, client)
 
@@ -199,7 +199,7 @@ def test_targets_of_somebody_else_stay_whatever_becomes_of_the_cluster() -> None
         for machine in managers(world):
             faults.ask_removal(world, machine)
         world.settle(after=1.0)
-        assert world.balancing.registered() == {*STRANGERS, *(one.id for one in managers(world))}
+        assert world.balancing.registered() == {*STRANGERS, *(manager.id for manager in managers(world))}
 
 
 def test_a_target_that_somebody_deregistered_comes_back() -> None:

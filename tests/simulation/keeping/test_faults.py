@@ -57,7 +57,7 @@ def workers(world: World) -> list[Machine]:
 
 def follower(world: World) -> Machine:
     """A manager that does not lead."""
-    return next(one for one in managers(world) if one is not world.swarm.leader.machine)
+    return next(manager for manager in managers(world) if manager is not world.swarm.leader.machine)
 
 
 def leader(world: World) -> Machine:
@@ -74,7 +74,7 @@ def said(world: World) -> str:
 
 
 def live_voters(world: World) -> int:
-    return sum(one.machine.alive for one in world.swarm.voters)
+    return sum(voter.machine.alive for voter in world.swarm.voters)
 
 
 def _is_replaced(world: World, dead: Machine) -> None:
@@ -131,7 +131,7 @@ def test_fault_12_users_notice_a_hard_kill_no_longer_than_it_takes_to_see_it_and
             killed = world.now
             world.kill(whose(world))
             world.settle(after=60.0)
-            last = max((one.last_failure or killed for one in clients), default=killed)
+            last = max((client.last_failure or killed for client in clients), default=killed)
             assert last - killed <= SILENCE + TTL + 5.0
 
 
@@ -149,14 +149,14 @@ def test_fault_13_two_of_five_managers_die_at_once() -> None:
 def test_fault_13_two_of_three_managers_die_at_once(survivor: Callable[[World], Machine]) -> None:
     with settled() as world:
         alive = survivor(world)
-        before = (world.zone.record, dict(world.swarm.members), [dict(one.labels) for one in world.swarm.voters])
+        before = (world.zone.record, dict(world.swarm.members), [dict(voter.labels) for voter in world.swarm.voters])
         for machine in managers(world):
             if machine is not alive:
                 world.kill(machine)
         world.run(200.0)
-        after = (world.zone.record, dict(world.swarm.members), [dict(one.labels) for one in world.swarm.voters])
+        after = (world.zone.record, dict(world.swarm.members), [dict(voter.labels) for voter in world.swarm.voters])
         assert after == before
-        assert all(one.role == "manager" for one in world.swarm.voters)
+        assert all(voter.role == "manager" for voter in world.swarm.voters)
         assert "restore" in world.agents[alive.id].state
         assert world.swarm.lost
 
@@ -217,7 +217,7 @@ def test_fault_16_an_agent_that_wakes_up_too_late_does_not_undo_what_another_did
         old = world.leader_agent
         going = follower(world)
         # Somebody took a node out of the record, so the agent is about to put it back.
-        world.zone.put_by_hand(world.own_record(*[one.public or "" for one in managers(world)[:1]]))
+        world.zone.put_by_hand(world.own_record(*[manager.public or "" for manager in managers(world)[:1]]))
         honest, frozen_from = old.call, world.now
 
         def call(service: str, what: str, effect: Callable[[], object], *, write: bool = False) -> object:
@@ -314,7 +314,7 @@ def test_fault_18_the_zone_is_gone() -> None:
         world.run(80.0)
         assert "NoSuchHostedZone" in said(world)
         assert len(world.swarm.members) == 5
-        assert all(one.machine.alive for one in world.swarm.members.values())
+        assert all(member.machine.alive for member in world.swarm.members.values())
         world.settle(100.0)
 
 
@@ -424,8 +424,8 @@ def test_fault_21_an_instance_that_never_joins_is_replaced_and_never_published()
     with settled() as world:
         world.cloud.next_joins = False
         world.kill(follower(world))
-        world.until(lambda: any(not one.joins and one.alive for one in world.cloud.machines.values()))
-        stray = next(one for one in world.cloud.machines.values() if not one.joins)
+        world.until(lambda: any(not machine.joins and machine.alive for machine in world.cloud.machines.values()))
+        stray = next(machine for machine in world.cloud.machines.values() if not machine.joins)
         world.until(lambda: stray.lifecycle == "Terminating:Wait", HOOK_SECONDS + 60)
         waits = world.now
         world.until(lambda: stray.lifecycle != "Terminating:Wait", PERIOD)
@@ -460,8 +460,8 @@ def test_fault_23_a_client_that_honours_the_ttl_sees_no_failure(whose: Callable[
             faults.ask_removal(world, machine)
             world.settle(after=60.0)
             assert not machine.alive
-            assert sum(one.requests for one in clients) > 100
-            assert sum(one.failures for one in clients) == 0
+            assert sum(client.requests for client in clients) > 100
+            assert sum(client.failures for client in clients) == 0
 
 
 @pytest.mark.fault(24)
@@ -552,7 +552,7 @@ def test_fault_27_the_hooks_heartbeat_expires_in_the_middle_of_a_drain() -> None
         world.outages[act.SCALING] = world.now + 2 * HOOK_SECONDS
         world.until(lambda: not machine.alive, HOOK_SECONDS + 10)
         world.settle()
-        assert all(one.machine.alive for one in world.swarm.members.values())
+        assert all(member.machine.alive for member in world.swarm.members.values())
 
 
 @pytest.mark.fault(27)
@@ -626,7 +626,7 @@ def test_fault_28_where_auto_scaling_replaces_what_is_at_risk_itself_it_leaves_o
         assert risky.lifecycle == "InService"
         world.cloud.begin_termination(risky)
         world.settle()
-        assert {one.id for one in workers(world)} == {other.id, replacement.id}
+        assert {worker.id for worker in workers(world)} == {other.id, replacement.id}
 
 
 @pytest.mark.fault(31)
@@ -649,7 +649,7 @@ def test_fault_31_only_what_ec2_says_is_gone_is_removed() -> None:
         world.partition(frozenset())
         world.settle()
         assert all(world.swarm.members.get(one.id) is one for one in kept)
-        assert not any(one.machine in gone for one in world.swarm.members.values())
+        assert not any(member.machine in gone for member in world.swarm.members.values())
 
 
 @pytest.mark.fault(17)
@@ -686,7 +686,7 @@ def test_fault_16_the_leader_changes_in_the_middle_of_a_removal() -> None:
             machine = web.tasks[0].member.machine
             faults.ask_removal(world, machine)
             world.run(float(seconds))
-            other = next(one for one in world.swarm.voters if one.machine not in (machine, leader(world)))
+            other = next(voter for voter in world.swarm.voters if voter.machine not in (machine, leader(world)))
             world.swarm.lead(other)
             world.settle(after=1.0)
             assert not web.excused
@@ -780,7 +780,7 @@ def _change_leaders_while_one_goes(skew: float) -> None:
             world.leader_agent.skew = skew
             faults.ask_removal(world, follower(world))
             world.run(6.0)
-            world.swarm.lead(next(one for one in world.swarm.voters if one is not world.swarm.leader))
+            world.swarm.lead(next(voter for voter in world.swarm.voters if voter is not world.swarm.leader))
             world.settle(after=60.0)
 
 
@@ -799,7 +799,7 @@ def test_fault_45_another_agent_acts_for_a_leader_whose_signatures_aws_refuses()
         faults.ask_removal(world, machine)
         world.until(lambda: not machine.alive, BOUND)
         assert "s ahead of AWS's time" in mute.state
-        acting = [one for one in world.agents.values() if "acts for it" in one.state]
+        acting = [agent for agent in world.agents.values() if "acts for it" in agent.state]
         assert len(acting) == 1 and "acts for it" in acting[0].document["agents"]
         mute.skew = 0.0
         world.settle()
@@ -828,7 +828,7 @@ def test_fault_47_a_poisoned_message_keeps_no_spot_warning_of_its_batch() -> Non
 @pytest.mark.fault(47)
 def test_fault_47_a_node_that_cannot_be_changed_keeps_no_other_from_its_removal() -> None:
     with settled() as world:
-        stuck, machine = sorted(workers(world), key=lambda one: node(world, one).id)
+        stuck, machine = sorted(workers(world), key=lambda worker: node(world, worker).id)
         honest, stuck_node = world.swarm.update, node(world, stuck)
 
         def update(asking: Machine, identifier: str, *change: Any) -> None:

@@ -24,7 +24,7 @@ def _removal(whose: Callable[[World], Machine]) -> Callable[[World], None]:
 
 def _command(world: World, command: Callable[[Operator], Result], *, away_from: Machine | None = None) -> Result:
     """Have a command run, until it has come to its end; wherever it is killed, somebody runs it again."""
-    there = next(one for one in managers(world) if one is not away_from)
+    there = next(manager for manager in managers(world) if manager is not away_from)
     operator = Operator(world, there, command)
     world.until(lambda: operator.result is not None)
     return operator.result
@@ -47,7 +47,7 @@ def _operator_removes(whose: Callable[[World], Machine], **how: object) -> Calla
 def _two_operators_remove(world: World) -> None:
     """As when a playbook was killed, whose module goes on, and another one was started."""
     machine = follower(world)
-    there = next(one for one in managers(world) if one is not machine)
+    there = next(manager for manager in managers(world) if manager is not machine)
     both = [Operator(world, there, lambda here: here.remove(machine)) for _ in range(2)]
     world.until(lambda: all(one.result is not None for one in both))
     assert world.swarm.member_of(machine) is None

@@ -168,7 +168,7 @@ class Work:
         """Where one more task would run now."""
         open_nodes = [one for one in self._open(service) if self._fits(service, one)]
         load = Counter(task.member for task in service.tasks)
-        return min(open_nodes, key=lambda one: (load[one], one.id), default=None)
+        return min(open_nodes, key=lambda open_node: (load[open_node], open_node.id), default=None)
 
     def orchestrate(self) -> None:
         """Do what the leader does whenever something changed."""
@@ -213,9 +213,12 @@ class Work:
 
     def _open(self, service: Service) -> list[Member]:
         return [
-            one
-            for one in self._world.swarm.members.values()
-            if one.state == "ready" and one.availability == "active" and not one.removed and service.allows(one)
+            member
+            for member in self._world.swarm.members.values()
+            if member.state == "ready"
+            and member.availability == "active"
+            and not member.removed
+            and service.allows(member)
         ]
 
     @staticmethod

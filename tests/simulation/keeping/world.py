@@ -156,7 +156,7 @@ class World:
     def stop(self, machine: Machine) -> None:
         """The host ends."""
         machine.engine_up = False
-        if any(one.machine is machine for one in self.swarm.members.values()):
+        if any(member.machine is machine for member in self.swarm.members.values()):
             self.work.excuse()
         self._silence(machine)
 
@@ -185,7 +185,7 @@ class World:
 
     def partition(self, machines: frozenset[Machine]) -> None:
         """Have these instances only hear each other; none heals."""
-        self.trace("network", f"isolated: {', '.join(sorted(one.id for one in machines)) or 'nobody'}")
+        self.trace("network", f"isolated: {', '.join(sorted(machine.id for machine in machines)) or 'nobody'}")
         self.swarm.isolated = machines
         self.work.excuse()
         self.swarm.disturbed()
@@ -274,7 +274,7 @@ class World:
         return frozenset(one.id for one in self._in_service(groups))
 
     def _in_service(self, groups: set[str]) -> Iterator[Machine]:
-        return (one for one in self.cloud.machines.values() if one.group.name in groups and one.serves)
+        return (machine for machine in self.cloud.machines.values() if machine.group.name in groups and machine.serves)
 
     def serves(self, address: str) -> bool:
         """Whether a request to the address is answered: by a healthy task of the edge service there."""

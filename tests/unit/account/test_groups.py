@@ -84,7 +84,7 @@ def test_what_waits_in_a_warm_pool_is_told_and_named_when_it_is_behind() -> None
         told = launchable(world, WARM_CASE.prepare(world))
         WARM_CASE.run(world, told)
         world.scaling.step()
-        there = [one.instance.id for one in world.scaling.members() if one.warmed]
+        there = [member.instance.id for member in world.scaling.members() if member.warmed]
         assert len(there) == 3
         report = WARM_CASE.run(world, told)
         assert (report["changes"], report["groups"][1]["warm"], report["groups"][1]["behind"]) == (

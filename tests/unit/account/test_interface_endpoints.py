@@ -16,10 +16,10 @@ def offering(**zones: list[str]) -> Any:
 
     def change(parsed: dict[str, Any], **_: object) -> None:
         details = []
-        for one in parsed.get("ServiceDetails", []):
-            name = one["ServiceName"].rsplit(".", 1)[-1]
+        for detail in parsed.get("ServiceDetails", []):
+            name = detail["ServiceName"].rsplit(".", 1)[-1]
             if name in zones:
-                details.append({**one, "AvailabilityZones": zones[name]})
+                details.append({**detail, "AvailabilityZones": zones[name]})
         parsed["ServiceDetails"] = details
 
     return change
@@ -56,8 +56,8 @@ def test_in_a_zone_that_a_service_is_not_in_its_endpoint_has_no_address() -> Non
 
 def test_an_endpoint_that_aws_could_not_make_is_named_with_its_reason() -> None:
     def fail(parsed: dict[str, Any], **_: object) -> None:
-        for one in parsed.get("VpcEndpoints", []):
-            one.update(State="failed", LastError={"Code": "1", "Message": "The subnet is full."})
+        for endpoint in parsed.get("VpcEndpoints", []):
+            endpoint.update(State="failed", LastError={"Code": "1", "Message": "The subnet is full."})
 
     with (
         account() as world,

@@ -91,12 +91,16 @@ def test_a_warm_pool_is_told_of_and_goes_with_its_group(world: Account) -> None:
     told = groups.launchable(world, groups.WARM_CASE.prepare(world))
     groups.WARM_CASE.run(world, told)
     world.scaling.step()
-    notes = {one["id"]: one["note"] for one in whole.look(world)["resources"] if one["kind"] == "Auto Scaling group"}
+    notes = {
+        resource["id"]: resource["note"]
+        for resource in whole.look(world)["resources"]
+        if resource["kind"] == "Auto Scaling group"
+    }
     assert notes == {groups.MANAGER: "3 instances", groups.WORKER: "1 instances and 3 in its warm pool"}
     whole.destroy(world)
     assert world.aws.autoscaling.describe_auto_scaling_groups()["AutoScalingGroups"] == []
     there = world.aws.ec2.describe_instances()["Reservations"]
-    assert {one["State"]["Name"] for each in there for one in each["Instances"]} == {"terminated"}
+    assert {instance["State"]["Name"] for each in there for instance in each["Instances"]} == {"terminated"}
 
 
 def test_a_cluster_can_be_built_again_where_one_was_destroyed(world: Account, zone: str) -> None:
@@ -104,7 +108,7 @@ def test_a_cluster_can_be_built_again_where_one_was_destroyed(world: Account, zo
     whole.destroy(world)
     whole.build(world)
     whole.publish(world.aws, zone)
-    kinds = {one["kind"] for one in whole.look(world)["resources"] if not one["going"]}
+    kinds = {resource["kind"] for resource in whole.look(world)["resources"] if not resource["going"]}
     assert {"VPC", "bucket", "KMS key", "Auto Scaling group", "DNS record", "IAM role"} <= kinds
 
 
@@ -168,7 +172,7 @@ def test_backups_stay_with_what_is_needed_to_read_them_if_that_is_asked_for(worl
     done = whole.destroy(world, keep_backups=True)
     assert {one["kind"] for one in done["left"]} == {"bucket", "KMS alias", "KMS key", "secret"}
     listed = world.aws.s3.list_object_versions(Bucket=whole.BUCKET)
-    assert {one["Key"] for one in listed["Versions"]} == {"backups/1.tar.gz"}
+    assert {version["Key"] for version in listed["Versions"]} == {"backups/1.tar.gz"}
     assert len(listed["Versions"]) == 2
     assert whole.destroy(world, keep_backups=True)["changes"] == []
     assert whole.destroy(world)["left"] == []
@@ -257,7 +261,7 @@ def test_what_nothing_asks_for_any_more_is_an_orphan(world: Account, zone: str) 
     dns = {"record": "new.swarm.test", "cloud_map": None}
     found = whole.look(world, whole.configuration(node_groups=groups.GROUPS[:1], zones=ZONES[:1], dns=dns))
     shown = re.compile(f" ({CLUSTER}|vol-|[(]srv-).*")
-    kinds = {shown.sub("", one["resource"]): one["why"] for one in found["orphans"]}
+    kinds = {shown.sub("", orphan["resource"]): orphan["why"] for orphan in found["orphans"]}
     assert kinds == {
         "Auto Scaling group": "node_groups has no worker",
         "launch template": "the configuration asks for no launch template of this name",

@@ -47,8 +47,8 @@ class Scaling:
     def settings(self) -> Any:
         """All that is to be as usual in the end."""
         found = self.group
-        tags = {one["Key"]: one["Value"] for one in found["Tags"]}
-        paused = [one["ProcessName"] for one in found["SuspendedProcesses"]]
+        tags = {tag["Key"]: tag["Value"] for tag in found["Tags"]}
+        paused = [process["ProcessName"] for process in found["SuspendedProcesses"]]
         return found["DesiredCapacity"], found["MaxSize"], tags.get(TAG), paused
 
     def run(self, *, check: bool = False, **asked: Any) -> dict[str, Any]:
@@ -88,7 +88,7 @@ def test_more_are_launched_for_good_and_waited_for(make: Make) -> None:
 def test_what_waits_in_the_warm_pool_and_is_behind_is_ended_and_seen_to_go(make: Make) -> None:
     scaling = make(warm_pool={"min": 2, "max": 3})
     aws, world = scaling.world.aws, scaling.world
-    waiting = sorted(one.instance.id for one in world.scaling.members() if one.warmed)
+    waiting = sorted(member.instance.id for member in world.scaling.members() if member.warmed)
     aws.autoscaling.put_warm_pool(AutoScalingGroupName=WORKER, MinSize=3)
     world.scaling.step()
     with world.recording() as writes:
@@ -97,7 +97,7 @@ def test_what_waits_in_the_warm_pool_and_is_behind_is_ended_and_seen_to_go(make:
     made = scaling.run(renew_warm=True)
     assert (made["ended"], made["changes"]) == (waiting, planned["changes"])
     assert sorted(made["changes"]) == [f"delete the instance {one} of the warm pool of {WORKER}" for one in waiting]
-    assert sorted(one.instance.id for one in world.scaling.members() if one.leaving) == waiting
+    assert sorted(member.instance.id for member in world.scaling.members() if member.leaving) == waiting
     assert scaling.run(renew_warm=True)["ended"] == [], "they are on their way"
     assert (scaling.ids, scaling.settings) == (scaling.old, (3, 3, None, []))
 
@@ -233,7 +233,7 @@ def test_the_module_tells_the_sizes_and_refuses_what_is_not_clear() -> None:
         CASE.run(world, prepare(world))
         asked = {"cluster_name": "example"}
         told = world.run(node_group_size.ARGUMENTS, node_group_size.work, asked)
-        assert [(one["name"], one["role"], one["desired"], one["usual"]) for one in told["groups"]] == [
+        assert [(group["name"], group["role"], group["desired"], group["usual"]) for group in told["groups"]] == [
             ("manager", "manager", 3, None),
             ("worker", "worker", 1, None),
         ]

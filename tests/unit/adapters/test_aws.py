@@ -89,14 +89,14 @@ def test_instances_of_the_cluster_are_joined_with_their_group(fleet):
 
 
 def test_an_instances_ipv6_address_is_that_of_its_first_interface(fleet, monkeypatch):
-    assert [one.ipv6_address for one in fleet.instances()] == [None, None]
+    assert [instance.ipv6_address for instance in fleet.instances()] == [None, None]
     described = fleet._described()
     for found in described.values():
         second = {**found["NetworkInterfaces"][0], "Attachment": {"DeviceIndex": 1}}
         own = {**found["NetworkInterfaces"][0], "Ipv6Addresses": [{"Ipv6Address": "2001:db8::1"}]}
         found["NetworkInterfaces"] = [{**second, "Ipv6Addresses": [{"Ipv6Address": "2001:db8::2"}]}, own]
     monkeypatch.setattr(fleet, "_described", lambda **arguments: described)
-    assert {one.ipv6_address for one in fleet.instances() if one.lifecycle} == {"2001:db8::1"}
+    assert {instance.ipv6_address for instance in fleet.instances() if instance.lifecycle} == {"2001:db8::1"}
 
 
 def test_what_the_groups_do_not_tell_of_is_asked_for_where_one_has_a_warm_pool(aws, fleet, monkeypatch):
@@ -112,10 +112,10 @@ def test_what_the_groups_do_not_tell_of_is_asked_for_where_one_has_a_warm_pool(a
         return {"AutoScalingInstances": [{**place, "HealthStatus": "HEALTHY"}]}
 
     monkeypatch.setattr(client, "describe_auto_scaling_instances", describe)
-    states = {one.id: one.lifecycle for one in fleet.instances()}
+    states = {instance.id: instance.lifecycle for instance in fleet.instances()}
     assert (states[hidden["InstanceId"]], asked) == (None, []), "no group has a pool, so nothing more is asked"
     found[0]["WarmPoolConfiguration"] = {"MinSize": 1}
-    (warm,) = (one for one in fleet.instances() if one.warmed)
+    (warm,) = (instance for instance in fleet.instances() if instance.warmed)
     assert asked == [[hidden["InstanceId"]]]
     assert (warm.id, warm.scaling_group, warm.healthy) == (hidden["InstanceId"], "example-blue", True)
     assert not warm.in_service
@@ -125,7 +125,7 @@ def test_what_the_groups_do_not_tell_of_is_asked_for_where_one_has_a_warm_pool(a
 def test_an_ended_instance_is_gone_whether_or_not_ec2_still_knows_it(fleet, group):
     first, second = fleet.instances()
     group.ec2.terminate_instances(InstanceIds=[first.id])
-    states = {one.id: one.gone for one in fleet.instances()}
+    states = {instance.id: instance.gone for instance in fleet.instances()}
     assert states[first.id] and not states[second.id]
     assert fleet.gone(first.id) and fleet.gone("i-0123456789abcdef0")
     assert not fleet.gone(second.id)
@@ -133,7 +133,7 @@ def test_an_ended_instance_is_gone_whether_or_not_ec2_still_knows_it(fleet, grou
 
 def test_an_instance_that_only_auto_scaling_knows_is_still_to_come(fleet, monkeypatch):
     monkeypatch.setattr(fleet, "_described", lambda **arguments: {})
-    assert [one.state for one in fleet.instances()] == ["pending", "pending"]
+    assert [instance.state for instance in fleet.instances()] == ["pending", "pending"]
 
 
 def test_an_instance_is_ended_with_or_without_another_one_in_its_place(fleet, group):
@@ -252,7 +252,7 @@ def test_an_aaaa_record_is_written_beside_the_a_record_and_goes_apart_from_it(aw
 
     def note(**arguments):
         changes = arguments["ChangeBatch"]["Changes"]
-        sent.append([f"{one['Action']} {one['ResourceRecordSet']['Type']}" for one in changes])
+        sent.append([f"{change['Action']} {change['ResourceRecordSet']['Type']}" for change in changes])
         return send(**arguments)
 
     monkeypatch.setattr(client, "change_resource_record_sets", note)
@@ -303,7 +303,7 @@ def test_fault_19_what_was_not_there_is_only_created(aws, monkeypatch):
     for before in (Record(), Record(owner=OWNER), after):
         records.write(wanted, before, after)
     records.write(wanted, after, DUAL)
-    actions = [[one["Action"] for one in arguments["ChangeBatch"]["Changes"]] for arguments in sent]
+    actions = [[change["Action"] for change in arguments["ChangeBatch"]["Changes"]] for arguments in sent]
     assert actions == [["CREATE", "CREATE"], ["CREATE", "UPSERT"], ["UPSERT", "UPSERT"], ["UPSERT", "CREATE", "UPSERT"]]
 
 

@@ -67,7 +67,9 @@ def test_a_backup_comes_back_as_it_was_without_what_is_of_one_host(aws: Aws, swa
     assert backups.manifest(NAMES[1]) == manifest
     backups.fetch(manifest, tmp_path / "fetched")
     raft_state.unpack(tmp_path / "fetched", tmp_path / "unpacked")
-    found = {str(one.relative_to(tmp_path / "unpacked")) for one in (tmp_path / "unpacked").rglob("*") if one.is_file()}
+    found = {
+        str(path.relative_to(tmp_path / "unpacked")) for path in (tmp_path / "unpacked").rglob("*") if path.is_file()
+    }
     assert found == {"certificates/swarm-node.key", "raft/wal-v3-encrypted/0.wal", "raft/wal-v3-encrypted/1.tmp"}
     key = tmp_path / "unpacked/certificates/swarm-node.key"
     assert key.read_text() == "content of certificates/swarm-node.key"
@@ -138,7 +140,7 @@ def test_the_engine_is_held_while_its_state_is_copied(
     assert seen[1:-1]
     assert all(seen[1:-1])
     assert not stopped(process.pid)
-    names = {one.name for one in (tmp_path / "copy").rglob("*") if one.is_file()}
+    names = {path.name for path in (tmp_path / "copy").rglob("*") if path.is_file()}
     assert "swarm-node.key" in names
     assert "1.tmp" not in names
 

@@ -53,7 +53,7 @@ class Bench:
     def write(self, *addresses: str) -> Record:
         """Have these stand there, and return what does once all is done."""
         before = self.read()
-        kinds = {":" in one for one in addresses}
+        kinds = {":" in address for address in addresses}
         owner = OWNER + (BOTH if self.wanted.ipv6 else "")
         after = Record(tuple(sorted(addresses)), 20, owner, ipv6_ttl=20 if True in kinds else None)
         self.records.write(self.wanted, before, after)

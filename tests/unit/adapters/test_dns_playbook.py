@@ -54,5 +54,5 @@ def test_the_record_is_shown(
     bench.answers["dns_sync"] = [answer]
     code, said, asked = bench.run("dns.yml", *words)
     assert code == 0, said[-3000:]
-    assert [one for one in sentences if one not in said] == []
+    assert [sentence for sentence in sentences if sentence not in said] == []
     assert [told["check"] for _, told in asked] == [bool(words)], "one manager is enough"

@@ -79,8 +79,8 @@ class FakeKeeper:
 
     def _schedule(self):
         """Put a service's tasks where the scheduler would."""
-        active = [one.id for one in self.world.nodes() if one.availability == "active" and one.state == "ready"]
-        kept = {one.id for one in self.world.nodes() if one.availability != "drain"}
+        active = [node.id for node in self.world.nodes() if node.availability == "active" and node.state == "ready"]
+        kept = {node.id for node in self.world.nodes() if node.availability != "drain"}
         for key, one in self.world.all_services.items():
             healthy = {where: count for where, count in one.healthy.items() if where in kept}
             while one.mode == "replicated" and active and sum(healthy.values()) < one.replicas:

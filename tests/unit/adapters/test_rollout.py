@@ -53,10 +53,10 @@ class FakeKeeper:
     def add(self, *, host=None, joined=None):
         """Another instance or node, or the same in a new state."""
         if host:
-            kept = tuple(one for one in self.seen.instances if one.id != host.id)
+            kept = tuple(instance for instance in self.seen.instances if instance.id != host.id)
             self.seen = replace(self.seen, instances=(*kept, host))
         if joined:
-            self.seen = replace(self.seen, nodes=(*(one for one in self.seen.nodes if one.id != joined.id), joined))
+            self.seen = replace(self.seen, nodes=(*(node for node in self.seen.nodes if node.id != joined.id), joined))
 
 
 @pytest.fixture
@@ -75,7 +75,7 @@ def tell(control_plane, **more):
 
 def test_what_is_behind_and_the_order_are_told(bench):
     result = tell(bench)
-    assert [(one["name"], one["behind"], one["usual"]) for one in result["groups"]] == [
+    assert [(group["name"], group["behind"], group["usual"]) for group in result["groups"]] == [
         ("manager", [], None),
         ("worker", ["i-004"], 1),
     ]
@@ -166,7 +166,7 @@ def test_a_service_is_started_anew_and_waited_for(bench):
     bench.state, bench.to_come = ("updating", ""), [lambda: None, moved]
     result = rebalance(bench)
     assert bench.restarted == ["web"]
-    assert [(one["name"], one["spread"], one["after"]) for one in result["services"]] == [
+    assert [(service["name"], service["spread"], service["after"]) for service in result["services"]] == [
         ("store", False, None),
         ("web", True, {"n001": 1, "n002": 1, "n003": 1, "n004": 1}),
     ]

@@ -108,7 +108,7 @@ def test_what_is_not_the_clusters_is_named(world: Account, what: str, tags: dict
     MADE[what](world.aws, tags)
     # Without a tag the bucket's name says whose it is.
     named = whose and (tags or not what.startswith("bucket"))
-    sentences = [one.partition(", ")[0] for one in clashes(world.aws, PROD)]
+    sentences = [clash.partition(", ")[0] for clash in clashes(world.aws, PROD)]
     assert sentences == ([f"The {what} is there already and {whose}"] if named else [])
 
 

@@ -223,7 +223,7 @@ def test_a_service_in_cloud_map_may_stand_for_the_record() -> None:
             "volumes has /srv/data and /srv/data/more, one of which would hide the other",
         ),
         (
-            volume(*({"label": f"disk{one}", "size": 1} for one in range(11))),
+            volume(*({"label": f"disk{number}", "size": 1} for number in range(11))),
             "volumes has 12, but an instance takes 11 beside its root volume",
         ),
         (managers(labels={"volume.data": "true"}), "label 'volume.data' is taken"),

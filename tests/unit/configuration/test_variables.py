@@ -148,7 +148,7 @@ def test_a_playbook_refuses_variables_of_another_type(
     code, said, asked = bench.run(f"{playbook}.yml", "-e", json.dumps(given))
 
     assert (code, asked) == (2, [])
-    assert [one for one in sentences if one not in said] == [], said[-3000:]
+    assert [sentence for sentence in sentences if sentence not in said] == [], said[-3000:]
     assert "account_id is" not in said, "what the configuration's own check takes is left to it"
 
 

@@ -19,7 +19,7 @@ PASSES = 160
 def plan_is_safe(cluster: Cluster, policy: Policy) -> None:
     """I3 and I7 of one plan, and that it only takes out what is gone or told to go."""
     nodes = {node.id: node for node in cluster.nodes or ()}
-    instances = {one.id: one for one in cluster.instances or ()}
+    instances = {instance.id: instance for instance in cluster.instances or ()}
     voters = [node for node in nodes.values() if node.voter]
     needed = len(voters) // 2 + 1
     decision = decide(cluster, policy, NOW)
@@ -44,7 +44,7 @@ def _record_is_true(cluster: Cluster, action: act.SyncRecord, policy: Policy) ->
     assert action.before.owner in (None, POLICY.owner, POLICY.owner + BOTH), "the record is somebody else's"
     ours = policy == DUAL and not action.before.ipv6_unowned
     assert ours or not action.after.ipv6, "an AAAA record that is not wanted, or somebody else's"
-    living = [one for one in cluster.instances or () if not one.gone]
+    living = [instance for instance in cluster.instances or () if not instance.gone]
     hosts = {address: one for one in living for address in one.addresses("public", ipv6=True)}
     if action.after.ipv4 == action.before.ipv4 and not hosts.keys() & set(action.after.ipv4):
         # Nobody could be in it, and it is never emptied.
@@ -85,6 +85,6 @@ def converges(cluster: Cluster, seed: int | None, policy: Policy) -> None:
     if world.quorum.margin < 0:
         # Too many died at once; that is for a restore to mend.
         return
-    gone = {one.id for one in world.instances() if one.gone}
-    ghosts = [one for one in world.nodes() if one.voter and one.labels.get("swarm.aws.instance") in gone]
+    gone = {instance.id for instance in world.instances() if instance.gone}
+    ghosts = [node for node in world.nodes() if node.voter and node.labels.get("swarm.aws.instance") in gone]
     assert not ghosts, f"I2: {ghosts} vote, though their instances are gone"

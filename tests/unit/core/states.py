@@ -65,8 +65,8 @@ def clusters(draw: st.DrawFn, quorum: bool = False) -> Cluster:
     instances.append(world.instance(99))
     nodes.append(world.node(99, leader=True))
     if quorum:
-        voters = [one for one in nodes if one.voter]
-        silent = [one for one in voters if not one.reachable]
+        voters = [node for node in nodes if node.voter]
+        silent = [voter for voter in voters if not voter.reachable]
         for one in silent[: max(0, len(silent) - (len(voters) - 1) // 2)]:
             nodes.remove(one)
     some = st.lists(st.integers(1, 9), min_size=1, max_size=4, unique=True)

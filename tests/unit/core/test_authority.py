@@ -77,7 +77,7 @@ def test_a_record_that_changed_meanwhile_is_not_written_over():
 
 @pytest.mark.fault(38)
 def test_without_a_quorum_nothing_is_published():
-    nodes = [NODES[0], *(replace(one, reachable=False) for one in NODES[1:])]
+    nodes = [NODES[0], *(replace(node, reachable=False) for node in NODES[1:])]
     authority = judge(replace(seen(MISSING), nodes=tuple(nodes)))
     assert authority.action is None and "once there is a quorum" in authority.reason
 

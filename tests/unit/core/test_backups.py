@@ -47,7 +47,7 @@ def test_none_is_due_where_none_are_wanted() -> None:
 
 def test_it_is_a_followers_turn_and_the_leaders_when_it_is_alone() -> None:
     nodes = [node(1, leader=True), node(2, reachable=False), node(4), node(3)]
-    assert [one.id for one in nodes if backup_schedule.on_duty(nodes, one.id)] == ["n003"]
+    assert [node.id for node in nodes if backup_schedule.on_duty(nodes, node.id)] == ["n003"]
     assert backup_schedule.on_duty(nodes[:2], "n001")
     assert not backup_schedule.on_duty([], "n001")
 

@@ -33,8 +33,8 @@ def test_what_is_planned_is_the_same_but_for_where_it_is_written(observed: Clust
     seen = as_a_service(observed)
     in_a_zone, as_service = (decide(seen, policy, NOW) for policy in (world.POLICY, CLOUD_MAP))
     as_if = [
-        replace(one, zone_id="Z1", ttl=10, what="DNS record") if isinstance(one, SyncRecord) else one
-        for one in as_service.actions
+        replace(action, zone_id="Z1", ttl=10, what="DNS record") if isinstance(action, SyncRecord) else action
+        for action in as_service.actions
     ]
     assert as_if == in_a_zone.actions
     assert (as_service.awaited, as_service.refused, as_service.notes) == (
@@ -62,7 +62,7 @@ def test_a_service_that_does_not_carry_the_clusters_tag_is_left_alone() -> None:
     for owner in (None, "heritage=swarm.aws,cluster=other,region=eu-west-1"):
         seen = world.observed([world.instance(1)], [world.node(1, leader=True)], Record(owner=owner))
         decision = decide(seen, CLOUD_MAP, NOW)
-        assert not [one for one in decision.actions if isinstance(one, SyncRecord)]
+        assert not [action for action in decision.actions if isinstance(action, SyncRecord)]
         assert "has no tag swarm.aws/cluster" in decision.refused[0]
 
 

@@ -124,7 +124,7 @@ def test_any_time_in_a_message_is_a_deadline_or_none(moment: str) -> None:
     spot = events.parse(json.dumps({**SPOT, "time": moment}), 1000.0)
     health = events.parse(json.dumps({**HEALTH, "detail": {**HEALTH["detail"], "startTime": moment}}), 1000.0)
     for event in (spot, health):
-        deadlines = [one.deadline for one in event.interruptions] if event else []
+        deadlines = [interruption.deadline for interruption in event.interruptions] if event else []
         assert all(deadline is None or math.isfinite(deadline) for deadline in deadlines)
 
 

@@ -206,7 +206,9 @@ def test_fault_22_a_node_that_is_down_is_replaced_only_when_the_policy_says_so()
     world = ModelWorld(four(down), policy)
 
     def step():
-        return [type(one).__name__ for one in decide(world.observe(), policy, world.time).actions if world.do(one)]
+        return [
+            type(action).__name__ for action in decide(world.observe(), policy, world.time).actions if world.do(action)
+        ]
 
     assert step() == ["SetLabels"]
     world.time += 59

@@ -80,7 +80,7 @@ def test_a_worker_cannot_claim_to_be_another_instance(claimed, reason):
     liar = joined(4, "worker")
     liar = replace(liar, engine_labels={"swarm.aws.instance": claimed})
     cluster = observed([*THREE, instance(4, "worker", lifecycle="Pending:Wait")], [*NODES, liar], record(1, 2, 3))
-    assert [one.id for one in join(cluster).strangers] == [liar.id], reason
+    assert [stranger.id for stranger in join(cluster).strangers] == [liar.id], reason
     assert kinds(cluster) == []
 
 

@@ -115,10 +115,10 @@ def test_what_the_scheduler_spreads_is_even(zones, replicas, most, spread):
     needs = Needs(most_per_node=most, spread=("node.labels.zone",) if spread else ())
     counts: Counter[str] = Counter()
     for _ in range(replicas):
-        free = [one for one in nodes if not most or counts[one.id] < most]
+        free = [node for node in nodes if not most or counts[node.id] < most]
         if not free:
             break
-        in_zone = Counter({one.labels["zone"]: 0 for one in nodes})
+        in_zone = Counter({node.labels["zone"]: 0 for node in nodes})
         for one in nodes:
             in_zone[one.labels["zone"]] += counts[one.id]
         best = min(free, key=lambda one: (in_zone[one.labels["zone"]] if spread else 0, counts[one.id], one.id))

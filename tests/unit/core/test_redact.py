@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from ansible_collections.swarm.aws.plugins.module_utils._core.redactionion import (
+from ansible_collections.swarm.aws.plugins.module_utils._core.redaction import (
     REMOVED,
     Redactor,
     environment_values,

@@ -10,7 +10,7 @@ from ansible_collections.swarm.aws.plugins.module_utils._core import rolling_upd
 from ansible_collections.swarm.aws.plugins.module_utils._core.cluster import ScalingGroup, Service
 from ansible_collections.swarm.aws.plugins.module_utils._core.errors import SwarmError
 from ansible_collections.swarm.aws.plugins.module_utils._core.quorum import Quorum
-from ansible_collections.swarm.aws.plugins.module_utils._core.rolling_update_update import Fleet, Member, Round
+from ansible_collections.swarm.aws.plugins.module_utils._core.rolling_update import Fleet, Member, Round
 from ansible_collections.swarm.aws.plugins.module_utils._core.upgrade_marker import TAG, UpgradeMarker
 from hypothesis import given
 from hypothesis import strategies as st
@@ -49,7 +49,7 @@ def test_workers_come_first_with_one_as_a_canary_and_managers_go_one_by_one():
 def test_the_group_of_the_leader_is_the_last_one():
     other = replace(MANAGERS, group="zzz", name="example-zzz", desired=1)
     several = [member(1, "manager", leader=True), member(7, "manager", group="zzz")]
-    assert [one.group for one in fleet(*several, groups=(MANAGERS, other)).rounds(1)] == ["zzz", "manager"]
+    assert [round.group for round in fleet(*several, groups=(MANAGERS, other)).rounds(1)] == ["zzz", "manager"]
 
 
 def test_what_serves_with_the_new_template_already_makes_a_canary_needless():
@@ -134,7 +134,7 @@ def test_a_cluster_that_is_as_it_should_be_waits_for_nothing():
     found = seen()
     assert found.awaited("manager", set()) == []
     assert found.awaited("worker", set()) == []
-    assert [one.id for one in found.members if one.behind] == ["i-004"]
+    assert [member.id for member in found.members if member.behind] == ["i-004"]
 
 
 @pytest.mark.parametrize(
@@ -255,7 +255,7 @@ class Cloud:
             self.groups[name] = ScalingGroup(f"example-{name}", name, 0, size, size, size, "2", role)
             for _ in range(size):
                 self.launch(name, behind=True)
-        managers = [one.id for one in self.members.values() if one.role == "manager"]
+        managers = [member.id for member in self.members.values() if member.role == "manager"]
         self.lead(draw.choice(managers))
 
     def launch(self, name, *, behind):
@@ -318,23 +318,23 @@ sizes = st.tuples(st.sampled_from([1, 3, 5]), st.integers(0, 2), st.integers(0, 
 def test_an_upgrade_that_is_killed_anywhere_is_finished_by_the_next_run(size, batch, killed_after, draw):
     managers, more, workers = size
     cloud = Cloud([("manager", "manager", managers), ("other", "manager", more), ("worker", "worker", workers)], draw)
-    old_leader = next(one.id for one in cloud.members.values() if one.leader)
+    old_leader = next(member.id for member in cloud.members.values() if member.leader)
     before = {name: group.desired for name, group in cloud.groups.items()}
     removed = []
     for run in range(2):
         for number, step in enumerate(cloud.steps(batch)):
-            here = [one for one in cloud.members.values() if one.role == "manager"]
+            here = [member for member in cloud.members.values() if member.role == "manager"]
             voters = Quorum(len(here), sum(one.heard for one in here))
             assert voters.margin >= min(1, (managers + more - 1) // 2), "a manager may fail at any moment"
             assert sum(one.leaving for one in here) <= 1, "never two managers at once"
             for name, group in cloud.groups.items():
-                serving = sum(one.serves for one in cloud.members.values() if one.group == name)
+                serving = sum(member.serves for member in cloud.members.values() if member.group == name)
                 assert serving >= before[name], "no group ever has fewer than usual that serve"
                 assert len(cloud.fleet.of_group(name)) == group.desired
             removed += [step.split()[1]] if step.startswith("removed") else []
             if run == 0 and number == killed_after:
                 break
-    assert not any(one.behind or one.leaving for one in cloud.members.values())
+    assert not any(member.behind or member.leaving for member in cloud.members.values())
     assert {name: group.desired for name, group in cloud.groups.items()} == before
     assert all(group.usual is None for group in cloud.groups.values())
     assert removed[-1] == old_leader, "the leader goes last"
@@ -358,7 +358,7 @@ def test_fault_35_an_upgrade_whose_new_instances_never_serve_takes_nothing_out(s
 def test_a_story_for_those_who_read_tests_first():
     cloud = Cloud([("manager", "manager", 3), ("worker", "worker", 3)], random.Random(1))
     steps = list(cloud.steps(batch=2))
-    assert [one for one in steps if not one.startswith("removed")] == [
+    assert [step for step in steps if not step.startswith("removed")] == [
         *("noted", "surged", "asked"),
         *("noted", "surged", "asked", "asked", "settled"),
         *("noted", "surged", "asked") * 2,
@@ -376,7 +376,7 @@ def test_what_is_in_a_warm_pool_is_no_member_and_goes_first_if_it_is_behind():
     ]
     groups = (replace(MANAGERS, desired=1), replace(WORKERS, desired=1))
     found = Fleet.of(observed(hosts, [node(1, leader=True), node(4, "worker")], record(1)), POLICY, groups, 0.0)
-    assert [one.id for one in found.members] == ["i-001", "i-004"]
+    assert [member.id for member in found.members] == ["i-001", "i-004"]
     assert found.rounds(1) == []
     assert found.awaited("worker", set(), joined=True) == []
     assert (found.behind_in_pool("worker"), found.behind_in_pool("manager")) == (["i-005"], [])

@@ -28,7 +28,7 @@ def worker(number: int, **more: object) -> Node:
 
 def swarm(nodes: list[Node], services: list[Service], desired: int | None = None) -> Cluster:
     """Managers aside, a swarm of these workers."""
-    instances = [world.instance(int(one.id[1:]), "worker") for one in nodes]
+    instances = [world.instance(int(node.id[1:]), "worker") for node in nodes]
     seen = world.observed([world.instance(99), *instances], [world.node(99, leader=True), *nodes])
     wanted = len(nodes) if desired is None else desired
     return replace(seen, services=tuple(services), desired={"manager": 1, "worker": wanted})
@@ -105,7 +105,8 @@ def test_a_node_that_is_kept_free_or_is_down_counts_until_auto_scaling_lets_it_g
     assert needed(swarm([worker(1), down], [web])) == 2
     seen = swarm([worker(1), worker(2)], [web], desired=1)
     ending = tuple(
-        replace(one, lifecycle="Terminating:Wait") if one.id == "i-002" else one for one in seen.instances or ()
+        replace(instance, lifecycle="Terminating:Wait") if instance.id == "i-002" else instance
+        for instance in seen.instances or ()
     )
     assert needed(replace(seen, instances=ending, services=(service("web", {"n001": 1, "n002": 1}),))) == 1
 
@@ -124,7 +125,9 @@ def test_the_first_group_that_a_task_suits_gets_the_node_until_it_may_have_no_mo
     policy = replace(POLICY, groups={**world.POLICY.groups, "worker": more, "other": replace(more)})
     other = replace(worker(2), labels={**worker(2).labels, "swarm.aws.group": "other"})
     seen = swarm([worker(1), other], [service("full", {"n001": 1, "n002": 1}, memory=4 * GIB)])
-    instances = tuple(replace(one, group="other") if one.id == "i-002" else one for one in seen.instances or ())
+    instances = tuple(
+        replace(instance, group="other") if instance.id == "i-002" else instance for instance in seen.instances or ()
+    )
     seen = replace(seen, instances=instances, desired={"worker": 1, "other": 1})
     for pending, expected in ((1, (2, 1)), (2, (2, 2)), (3, (2, 2))):
         services = (*(seen.services or ()), service("web", pending=pending, memory=4 * GIB))
@@ -172,40 +175,42 @@ def asked(draw: st.DrawFn) -> list[Service]:
 def scheduled(nodes: list[Node], services: list[Service]) -> list[Service]:
     """The same once the scheduler has looked: what runs on nodes that stay goes on there, and the rest is placed."""
     bins = {one.id: scaling._Bin(one) for one in nodes}
-    kept = {one.id: {node: number for node, number in one.healthy.items() if node in bins} for one in services}
-    for one in services:
-        for node, number in kept[one.id].items():
-            bins[node].put(one, number)
+    kept = {
+        service.id: {node: number for node, number in service.healthy.items() if node in bins} for service in services
+    }
+    for service in services:
+        for node, number in kept[service.id].items():
+            bins[node].put(service, number)
     placed = []
-    for one in sorted(services, key=lambda each: each.mode != placement.GLOBAL):
-        on = kept[one.id]
-        if one.mode == placement.GLOBAL:
+    for service in sorted(services, key=lambda each: each.mode != placement.GLOBAL):
+        on = kept[service.id]
+        if service.mode == placement.GLOBAL:
             for name, each in bins.items():
-                if name not in on and each.takes(one):
-                    each.put(one)
+                if name not in on and each.takes(service):
+                    each.put(service)
                     on[name] = 1
-            placed.append(replace(one, healthy=on, pending=0, why_pending=""))
+            placed.append(replace(service, healthy=on, pending=0, why_pending=""))
             continue
-        left = one.pending + one.running - sum(on.values())
+        left = service.pending + service.running - sum(on.values())
         while left:
-            room = [name for name, each in bins.items() if each.takes(one)]
+            room = [name for name, each in bins.items() if each.takes(service)]
             if not room:
                 break
             best = min(room, key=lambda name: (on.get(name, 0), sum(count for _one, count in bins[name].load)))
-            bins[best].put(one)
+            bins[best].put(service)
             on[best] = on.get(best, 0) + 1
             left -= 1
-        placed.append(replace(one, healthy=on, pending=left, why_pending="no suitable node" if left else ""))
+        placed.append(replace(service, healthy=on, pending=left, why_pending="no suitable node" if left else ""))
     return placed
 
 
 def labelled(count: int) -> list[Node]:
-    return [replace(worker(one), labels={**worker(one).labels, "disk": "ssd"}) for one in range(1, count + 1)]
+    return [replace(worker(number), labels={**worker(number).labels, "disk": "ssd"}) for number in range(1, count + 1)]
 
 
 def busy(seen: Cluster) -> int:
     ids = {node.id for node in seen.nodes or () if node.role == "worker"}
-    on = {node for one in seen.services or () if one.mode != placement.GLOBAL for node in one.healthy}
+    on = {node for service in seen.services or () if service.mode != placement.GLOBAL for node in service.healthy}
     return len(ids & on)
 
 
@@ -221,7 +226,7 @@ def test_what_would_run_on_a_new_node_always_raises_it(count: int, services: lis
     nodes = labelled(count)
     settled = [replace(one, pending=0, why_pending="") for one in scheduled(nodes, services)]
     before = needed(swarm(nodes, settled))
-    reserved = sum(one.needs.memory for one in services if one.mode == placement.GLOBAL)
+    reserved = sum(service.needs.memory for service in services if service.mode == placement.GLOBAL)
     more = service("more", pending=1, memory=memory * GIB)
     fits = reserved + memory * GIB <= 4 * GIB
     after = needed(swarm(nodes, [*settled, more]))
@@ -229,7 +234,7 @@ def test_what_would_run_on_a_new_node_always_raises_it(count: int, services: lis
     if fits:
         # Of one task the least service is an idle node that is kept.
         assert after >= min(MOST, busy(swarm(nodes, settled)) + 1)
-    full = [*settled, service("full", {one.id: 1 for one in nodes}, memory=4 * GIB)]
+    full = [*settled, service("full", {node.id: 1 for node in nodes}, memory=4 * GIB)]
     if fits:
         assert needed(swarm(nodes, [*full, more])) == min(MOST, count + 1)
 
@@ -247,7 +252,7 @@ def test_with_the_same_tasks_it_comes_to_rest_and_stays(count: int, services: li
         sizes.append(len(nodes))
         if wanted < len(nodes):
             # The worst choice: those that have tasks, which then are scheduled anew.
-            nodes = sorted(nodes, key=lambda one: any(one.id in each.healthy for each in tasks))[:wanted]
+            nodes = sorted(nodes, key=lambda node: any(node.id in each.healthy for each in tasks))[:wanted]
         elif wanted > len(nodes):
             free = [one for one in labelled(2 * MOST) if one.id not in {each.id for each in nodes}]
             nodes = [*nodes, *free[: wanted - len(nodes)]]

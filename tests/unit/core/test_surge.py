@@ -69,13 +69,13 @@ def test_more_is_raised_when_another_node_leaves_too():
     nodes = (node(1, leader=True), other, leaving(3))
     service = replace(WEB, replicas=8, labels={LABEL: "6+2"}, healthy={"n001": 2, "n002": 4, "n003": 2})
     surge = Surge([service], nodes, {"n002", "n003"}, NOW)
-    assert [(one.wanted, one.after[LABEL]) for one in surge.actions(service)] == [(12, "6+6@1000000")]
+    assert [(action.wanted, action.after[LABEL]) for action in surge.actions(service)] == [(12, "6+6@1000000")]
 
 
 def ready(service, now=NOW + 20, **more):
     """Whether the node is drained, what it waits for, and why it stays."""
     decision = decide(cluster([service], third=leaving(**{node_labels.WITHDRAWN: "999991.000"}), **more), POLICY, now)
-    drains = [one for one in decision.actions if isinstance(one, act.Drain)]
+    drains = [action for action in decision.actions if isinstance(action, act.Drain)]
     return bool(drains), decision.waits.get("i-003", []), decision.held.get("i-003", "")
 
 
@@ -122,10 +122,10 @@ def test_fault_25_an_instance_that_auto_scaling_ends_waits_for_a_place_and_then_
     there = [*THREE[:2], instance(3, lifecycle="Terminating:Wait")]
     service = replace(WEB, needs=Needs(most_per_node=2))
     early = decide(cluster([service], third=third, instances=there), POLICY, NOW + 20)
-    assert not any(isinstance(one, act.Drain) for one in early.actions)
+    assert not any(isinstance(action, act.Drain) for action in early.actions)
     assert "2 tasks of web to run elsewhere" in early.waits["i-003"][0]
     late = decide(cluster([service], third=third, instances=there), POLICY, NOW + POLICY.surge_seconds)
-    assert any(isinstance(one, act.Drain) for one in late.actions)
+    assert any(isinstance(action, act.Drain) for action in late.actions)
     assert "there is no place elsewhere for 2 tasks of web" in late.notes[0]
 
 
@@ -137,7 +137,9 @@ def lowered(service):
     """What becomes of a raised service when nobody leaves any more."""
     found = replace(observed(WITHOUT, [node(1, leader=True), node(2)], record(1, 2)), services=(service,))
     decision = decide(found, POLICY, NOW)
-    changes = [(one.wanted, dict(one.after)) for one in decision.actions if isinstance(one, act.SetReplicas)]
+    changes = [
+        (action.wanted, dict(action.after)) for action in decision.actions if isinstance(action, act.SetReplicas)
+    ]
     return changes, decision.awaited
 
 
@@ -183,7 +185,9 @@ def test_a_count_that_somebody_else_set_stays_and_only_the_label_goes(replicas):
 
 def test_a_deploy_in_between_wins():
     world = ModelWorld(cluster([WEB]))
-    (scale,) = [one for one in decide(world.observe(), POLICY, NOW).actions if isinstance(one, act.SetReplicas)]
+    (scale,) = [
+        action for action in decide(world.observe(), POLICY, NOW).actions if isinstance(action, act.SetReplicas)
+    ]
     world.all_services["web"] = replace(WEB, replicas=3)
     with pytest.raises(Refused, match="was changed in the meantime"):
         world.do(scale)

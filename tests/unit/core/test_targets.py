@@ -37,7 +37,7 @@ def leaving(health=HEALTHY):
 
 
 def syncs(seen):
-    return [one for one in decide(seen, ALONE, NOW).actions if hasattr(one, "register")]
+    return [action for action in decide(seen, ALONE, NOW).actions if hasattr(action, "register")]
 
 
 def test_those_that_serve_are_targets_and_nothing_is_done_then():

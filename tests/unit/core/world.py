@@ -120,10 +120,10 @@ class ModelWorld:
 
     def __init__(self, cluster: Cluster, policy: Policy = POLICY) -> None:
         self.policy = policy
-        self.all_services = {one.id: one for one in cluster.services or ()}
+        self.all_services = {service.id: service for service in cluster.services or ()}
         self.time = 1_000_000.0
-        self.fleet = {one.id: one for one in cluster.instances or ()}
-        self.members = {one.id: one for one in cluster.nodes or ()}
+        self.fleet = {instance.id: instance for instance in cluster.instances or ()}
+        self.members = {node.id: node for node in cluster.nodes or ()}
         self.record = cluster.record or Record()
         self.stale_roles = set(cluster.stale_tokens or ())
         # What each target group says of its targets; those that it still ends requests to are draining.
@@ -145,7 +145,7 @@ class ModelWorld:
     @property
     def quorum(self) -> Quorum:
         """Of those whose vote is not being taken."""
-        return Quorum.of(one for one in self.members.values() if one.role == "manager" or one.voter)
+        return Quorum.of(member for member in self.members.values() if member.role == "manager" or member.voter)
 
     def observe(self) -> Cluster:
         return Cluster(
@@ -315,7 +315,7 @@ class _Balancing:
 
     def deregister(self, target_group: str, instances: Sequence[str]) -> None:
         health = self._world.targets[target_group]
-        health.update({one: "draining" for one in instances if one in health})
+        health.update({instance: "draining" for instance in instances if instance in health})
         assert any(state == "healthy" for state in health.values()), "somebody is to get the requests"
 
 

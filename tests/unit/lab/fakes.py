@@ -174,7 +174,7 @@ class LittleAws:
             for number, zone in enumerate("abc")
         ]
         group = ec2.create_security_group(GroupName="members", Description="members", VpcId=vpc)["GroupId"]
-        return Network(vpc, [one["Subnet"]["SubnetId"] for one in subnets], group)
+        return Network(vpc, [subnet["Subnet"]["SubnetId"] for subnet in subnets], group)
 
     def template(self, name: str, group: str, **more: Any) -> None:
         """A launch template as the product writes them."""
@@ -233,10 +233,10 @@ class LittleAws:
     def members(self, name: str) -> list[dict[str, Any]]:
         """The group's instances as Auto Scaling describes them."""
         found = self.client("autoscaling").describe_auto_scaling_groups(AutoScalingGroupNames=[name])
-        return [one for group in found["AutoScalingGroups"] for one in group["Instances"]]
+        return [instance for group in found["AutoScalingGroups"] for instance in group["Instances"]]
 
     def states(self, name: str) -> list[str]:
-        return sorted(one["LifecycleState"] for one in self.members(name))
+        return sorted(member["LifecycleState"] for member in self.members(name))
 
     def settled(self, name: str, capacity: int) -> list[dict[str, Any]]:
         """The group's instances once so many of them, and no others, are in service."""

@@ -82,7 +82,7 @@ class Watched:
     def heard(self) -> list[tuple[str, str]]:
         found = self.sqs.receive_message(QueueUrl=self.url, MaxNumberOfMessages=10).get("Messages", [])
         messages = [json.loads(json.loads(one["Body"])["Message"]) for one in found]
-        return [(one["AlarmName"], one["NewStateValue"]) for one in messages]
+        return [(message["AlarmName"], message["NewStateValue"]) for message in messages]
 
 
 def test_an_alarm_goes_off_on_what_was_put_and_tells_its_topic_if_that_lets_it(aws: LittleAws) -> None:

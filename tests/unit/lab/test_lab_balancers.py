@@ -23,7 +23,7 @@ def balanced(aws: LittleAws, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[
     monkeypatch.setattr(balancing, "free_address", lambda: ADDRESS)
     checks = {"HealthCheckIntervalSeconds": 5, "HealthCheckTimeoutSeconds": 2, "HealthyThresholdCount": 2}
     group, instances = aws.balanced(PORT, PORT, **checks)
-    addresses = {one: aws.instance(one)["PrivateIpAddress"] for one in instances}
+    addresses = {instance: aws.instance(instance)["PrivateIpAddress"] for instance in instances}
     running = [Serving(address, PORT, Page) for address in addresses.values()]
     balancers = Balancers(claim=lambda _: None)
     yield group, addresses
@@ -46,7 +46,7 @@ def test_a_connection_goes_to_a_healthy_target_and_on_with_one_that_drains(
     aws: LittleAws, balanced: tuple[str, dict[str, str]]
 ) -> None:
     elb, (group, servers) = aws.client("elbv2"), balanced
-    elb.register_targets(TargetGroupArn=group, Targets=[{"Id": one} for one in servers])
+    elb.register_targets(TargetGroupArn=group, Targets=[{"Id": server} for server in servers])
     until(lambda: target_states(elb, group) == dict.fromkeys(servers, "healthy"), "both to be healthy")
     assert {ask() for _ in range(4)} == set(servers.values())
     kept = http.client.HTTPConnection(ADDRESS, PORT, timeout=30)

@@ -27,13 +27,13 @@ def look(*, good: bool) -> None:
         for target_group in world.elbv2().target_groups.values():
             for target in target_group.lab_targets.values():
                 target.looked = 0.0
-        for one in balancing.looks():
-            balancing.found(one, good=good)
+        for look in balancing.looks():
+            balancing.found(look, good=good)
 
 
 def ways() -> list[tuple[str, int, list[str]]]:
     with world.LOCK:
-        return [(one.address, one.port, sorted(target for target, *_ in one.fit)) for one in balancing.ways()]
+        return [(way.address, way.port, sorted(target for target, *_ in way.fit)) for way in balancing.ways()]
 
 
 def test_a_target_gets_connections_once_it_is_healthy(elb: Any, balanced: tuple[str, list[str]]) -> None:
@@ -58,7 +58,7 @@ def test_a_target_gets_connections_once_it_is_healthy(elb: Any, balanced: tuple[
 def test_one_that_is_deregistered_drains_while_somebody_is_connected(elb: Any, balanced: tuple[str, list[str]]) -> None:
     group, instances = balanced
     first, second = instances
-    elb.register_targets(TargetGroupArn=group, Targets=[{"Id": one} for one in instances])
+    elb.register_targets(TargetGroupArn=group, Targets=[{"Id": instance} for instance in instances])
     look(good=True)
     look(good=True)
     elb.deregister_targets(TargetGroupArn=group, Targets=[{"Id": first}])
@@ -81,7 +81,7 @@ def test_one_that_is_deregistered_drains_while_somebody_is_connected(elb: Any, b
 
 def test_an_instance_that_ends_is_no_target(aws: LittleAws, elb: Any, balanced: tuple[str, list[str]]) -> None:
     group, instances = balanced
-    elb.register_targets(TargetGroupArn=group, Targets=[{"Id": one} for one in instances])
+    elb.register_targets(TargetGroupArn=group, Targets=[{"Id": instance} for instance in instances])
     aws.client("ec2").terminate_instances(InstanceIds=instances[:1])
     with world.LOCK:
         balancing.forget(set())

@@ -19,7 +19,11 @@ def service(aws: LittleAws) -> str:
 
 
 def answers() -> list[tuple[str, int, int]]:
-    return [(one.name, len(one.values), one.ttl) for one in view.zone_records() if one.type == "A"]
+    return [
+        (zone_record.name, len(zone_record.values), zone_record.ttl)
+        for zone_record in view.zone_records()
+        if zone_record.type == "A"
+    ]
 
 
 def test_a_name_leads_to_what_is_registered_once_that_is_done(

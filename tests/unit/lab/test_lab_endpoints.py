@@ -111,7 +111,9 @@ def test_a_gateway_endpoint_has_a_route_in_each_of_its_tables_and_takes_them_alo
 
     def routed() -> set[str]:
         tables = ec2.describe_route_tables(RouteTableIds=[first, second])["RouteTables"]
-        return {one["RouteTableId"] for one in tables for route in one["Routes"] if route.get("GatewayId") == endpoint}
+        return {
+            table["RouteTableId"] for table in tables for route in table["Routes"] if route.get("GatewayId") == endpoint
+        }
 
     assert routed() == {first}
     ec2.modify_vpc_endpoint(VpcEndpointId=endpoint, AddRouteTableIds=[second], RemoveRouteTableIds=[first])
@@ -131,8 +133,8 @@ def test_an_endpoint_takes_a_while_to_come_and_to_go_and_has_its_group_and_subne
     assert state(aws, identifier) == "pending"
     until(lambda: state(aws, identifier) == "available", "the endpoint")
     interfaces = ec2.describe_network_interfaces()["NetworkInterfaces"]
-    assert {one["InterfaceType"] for one in interfaces} == {"vpc_endpoint"}
-    assert {one["SubnetId"] for one in interfaces} == set(network.subnets[:2])
+    assert {interface["InterfaceType"] for interface in interfaces} == {"vpc_endpoint"}
+    assert {interface["SubnetId"] for interface in interfaces} == set(network.subnets[:2])
     assert refused(lambda: ec2.delete_subnet(SubnetId=network.subnets[0])) == "DependencyViolation"
     assert refused(lambda: ec2.delete_security_group(GroupId=network.group)) == "DependencyViolation"
     ec2.delete_vpc_endpoints(VpcEndpointIds=[identifier])
@@ -163,7 +165,7 @@ def test_the_services_that_there_are_endpoints_for_can_be_asked_for(aws: LittleA
     def found(*names: str, **more: Any) -> list[str]:
         filters = [{"Name": "service-name", "Values": list(names)}]
         told = aws.client("ec2").describe_vpc_endpoint_services(Filters=filters, **more)
-        assert all(one["AvailabilityZones"] for one in told["ServiceDetails"])
+        assert all(detail["AvailabilityZones"] for detail in told["ServiceDetails"])
         return sorted(told["ServiceNames"])
 
     here = [f"com.amazonaws.{REGION}.{one}" for one in ("ecr.dkr", "sqs")]

@@ -40,7 +40,7 @@ class Queue:
 
     def _look(self, kind: str, detail: dict[str, Any]) -> dict[str, Any] | None:
         received = self._sqs.receive_message(QueueUrl=self.url, MaxNumberOfMessages=10)
-        self.events += [json.loads(one["Body"]) for one in received.get("Messages", [])]
+        self.events += [json.loads(message["Body"]) for message in received.get("Messages", [])]
         for event in self.events:
             if event["detail-type"] == kind and detail.items() <= event["detail"].items():
                 return event

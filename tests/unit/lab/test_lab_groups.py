@@ -36,9 +36,9 @@ def mixed(**distribution: Any) -> dict[str, Any]:
 def hurry(name: str, seconds: float) -> None:
     """AWS takes no timeout below 30 seconds, which no test waits for."""
     with world.LOCK:
-        for one in world.autoscaling().groups["example"].hooks.values():
-            if one.name == name:
-                one.settings["HeartbeatTimeout"] = seconds
+        for hook in world.autoscaling().groups["example"].hooks.values():
+            if hook.name == name:
+                hook.settings["HeartbeatTimeout"] = seconds
 
 
 def complete(aws: LittleAws, name: str, instance_id: str, result: str = "CONTINUE") -> None:
@@ -55,9 +55,9 @@ def waiting(aws: LittleAws, state: str = "Pending:Wait") -> str:
 def test_a_group_launches_its_capacity_over_its_zones(aws: LittleAws, network: Network) -> None:
     aws.group("example", network, capacity=5)
     members = aws.settled("example", 5)
-    assert sorted(Counter(one["AvailabilityZone"] for one in members).values()) == [1, 2, 2]
-    assert {one["LaunchTemplate"]["Version"] for one in members} == {"1"}
-    assert set(aws.machines.running) == {one["InstanceId"] for one in members}
+    assert sorted(Counter(member["AvailabilityZone"] for member in members).values()) == [1, 2, 2]
+    assert {member["LaunchTemplate"]["Version"] for member in members} == {"1"}
+    assert set(aws.machines.running) == {member["InstanceId"] for member in members}
 
 
 def test_instances_are_what_the_template_and_the_group_say(aws: LittleAws) -> None:
@@ -74,7 +74,7 @@ def test_instances_are_what_the_template_and_the_group_say(aws: LittleAws) -> No
     spec = aws.machines.running[member["InstanceId"]]
     assert instance["IamInstanceProfile"]["Arn"].endswith(":instance-profile/node")
     assert instance["MetadataOptions"]["HttpTokens"] == "required"
-    assert [one["GroupId"] for one in instance["SecurityGroups"]] == [network.group]
+    assert [security_group["GroupId"] for security_group in instance["SecurityGroups"]] == [network.group]
     own = {one["Key"]: one["Value"] for one in instance["Tags"]}
     assert own["swarm.aws/group"] == "worker"
     assert own["aws:autoscaling:groupName"] == "example"
@@ -101,7 +101,7 @@ def test_whoever_takes_an_instance_away_it_is_replaced_in_its_zone(aws: LittleAw
     }
     ways[way]()
     until(lambda: len(aws.machines.launched) == 4, "a replacement")
-    until(lambda: victim not in {one["InstanceId"] for one in aws.members("example")}, "the end of the victim")
+    until(lambda: victim not in {member["InstanceId"] for member in aws.members("example")}, "the end of the victim")
     assert len({one["AvailabilityZone"] for one in aws.settled("example", 3)}) == 3
     until(lambda: aws.instance(victim)["State"]["Name"] == "terminated", "the end of the victim")
 
@@ -114,7 +114,7 @@ def test_shrinking_takes_from_the_fullest_zone_the_oldest_template_first(aws: Li
     )
     aws.desire("example", 4)
     members = aws.settled("example", 4)
-    (new,) = [one for one in members if one["InstanceId"] not in old]
+    (new,) = [member for member in members if member["InstanceId"] not in old]
     assert new["LaunchTemplate"]["Version"] == "2"
     aws.desire("example", 3)
     until(lambda: len(aws.members("example")) == 3, "one less")
@@ -139,10 +139,10 @@ def test_a_launching_instance_waits_for_its_hook_and_is_tried_again_if_it_is_aba
     abandoned = waiting(aws)
     assert aws.instance(abandoned)["State"]["Name"] == "running"
     complete(aws, "launching", abandoned, "ABANDON")
-    until(lambda: abandoned not in {one["InstanceId"] for one in aws.members("example")}, "its end")
+    until(lambda: abandoned not in {member["InstanceId"] for member in aws.members("example")}, "its end")
     autoscaling, next_one = aws.client("autoscaling"), waiting(aws)
     activities = autoscaling.describe_scaling_activities(AutoScalingGroupName="example")["Activities"]
-    assert "Failed" in {one["StatusCode"] for one in activities}
+    assert "Failed" in {activity["StatusCode"] for activity in activities}
     autoscaling.record_lifecycle_action_heartbeat(
         AutoScalingGroupName="example", LifecycleHookName="launching", InstanceId=next_one
     )
@@ -194,7 +194,9 @@ def test_spot_groups_launch_spot_instances(aws: LittleAws, network: Network) -> 
     aws.group("example", network, capacity=5, **settings)
     instances = [aws.instance(one["InstanceId"]) for one in aws.settled("example", 5)]
     # 30 % of the four beyond the one are 1.2.
-    assert sorted((one.get("InstanceLifecycle", "on-demand"), one["InstanceType"]) for one in instances) == [
+    assert sorted(
+        (instance.get("InstanceLifecycle", "on-demand"), instance["InstanceType"]) for instance in instances
+    ) == [
         *[("on-demand", "t3.medium")] * 3,
         ("spot", "t3.medium"),
         ("spot", "t3a.medium"),
@@ -204,14 +206,14 @@ def test_spot_groups_launch_spot_instances(aws: LittleAws, network: Network) -> 
 def test_an_instance_at_risk_is_replaced_before_it_is_taken(aws: LittleAws, network: Network) -> None:
     aws.group("example", network, 2, CapacityRebalance=True, LifecycleHookSpecificationList=[hook("launching")])
     until(lambda: aws.states("example") == ["Pending:Wait"] * 2, "the hooks")
-    for one in aws.members("example"):
-        complete(aws, "launching", one["InstanceId"])
+    for member in aws.members("example"):
+        complete(aws, "launching", member["InstanceId"])
     risky = aws.settled("example", 2)[0]["InstanceId"]
     aws.control("POST", f"rebalance?instance={risky}")
     until(lambda: aws.states("example") == ["InService", "InService", "Pending:Wait"], "the replacement to start")
-    (new,) = [one["InstanceId"] for one in aws.members("example") if one["LifecycleState"] == "Pending:Wait"]
+    (new,) = [member["InstanceId"] for member in aws.members("example") if member["LifecycleState"] == "Pending:Wait"]
     complete(aws, "launching", new)
-    until(lambda: risky not in {one["InstanceId"] for one in aws.members("example")}, "the one at risk to go")
+    until(lambda: risky not in {member["InstanceId"] for member in aws.members("example")}, "the one at risk to go")
     assert new in {one["InstanceId"] for one in aws.settled("example", 2)}
 
 

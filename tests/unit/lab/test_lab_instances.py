@@ -56,7 +56,7 @@ def test_an_instance_has_an_ipv6_address_if_its_launch_template_asks_for_one(aws
     assert own is not None
     assert ip_address(own) in ip_network("2001:db8:0:7::/64")
     (told,) = aws.instance(member["InstanceId"])["NetworkInterfaces"]
-    assert [one["Ipv6Address"] for one in told["Ipv6Addresses"]] == [own]
+    assert [address["Ipv6Address"] for address in told["Ipv6Addresses"]] == [own]
     opened = {"IpProtocol": "tcp", "FromPort": 80, "ToPort": 80, "Ipv6Ranges": [{"CidrIpv6": "::/0"}]}
     ec2.authorize_security_group_ingress(GroupId=network.group, IpPermissions=[opened])
     firewall = view.firewall()
@@ -111,7 +111,7 @@ def test_the_zones_records_are_seen(aws: LittleAws) -> None:
     record = {"Name": "app.swarm.test", "Type": "A", "TTL": 10, "ResourceRecords": [{"Value": "198.51.100.9"}]}
     batch = {"Changes": [{"Action": "UPSERT", "ResourceRecordSet": record}]}
     aws.client("route53").change_resource_record_sets(HostedZoneId=zone, ChangeBatch=batch)
-    (found,) = [one for one in view.zone_records() if one.type == "A"]
+    (found,) = [zone_record for zone_record in view.zone_records() if zone_record.type == "A"]
     assert found.name.rstrip(".") == "app.swarm.test"
     assert (found.zone.rstrip("."), found.values, found.ttl) == ("swarm.test", ["198.51.100.9"], 10)
 
@@ -142,7 +142,7 @@ def test_a_new_account_has_the_public_images(aws: LittleAws) -> None:
     (found,) = aws.client("ec2").describe_instance_types(InstanceTypes=["t4g.small"])["InstanceTypes"]
     assert found["ProcessorInfo"]["SupportedArchitectures"] == ["arm64"]
     zones = aws.client("ec2").describe_availability_zones()["AvailabilityZones"]
-    assert [one["ZoneName"] for one in zones] == [f"{REGION}{letter}" for letter in "abc"]
+    assert [zone["ZoneName"] for zone in zones] == [f"{REGION}{letter}" for letter in "abc"]
     assert aws.client("ec2").describe_images(Filters=[{"Name": "architecture", "Values": ["x86_64"]}])["Images"]
 
 

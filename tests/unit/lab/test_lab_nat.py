@@ -40,7 +40,9 @@ def test_a_nat_gateway_takes_a_while_to_come_and_to_go_and_has_its_address_until
     assert state(aws, identifier) == "pending"
     until(lambda: state(aws, identifier) == "available", "the gateway")
     ours = [{"Name": "tag:of", "Values": ["mine"]}]
-    assert [one["NatGatewayId"] for one in ec2.describe_nat_gateways(Filters=ours)["NatGateways"]] == [identifier]
+    assert [gateway["NatGatewayId"] for gateway in ec2.describe_nat_gateways(Filters=ours)["NatGateways"]] == [
+        identifier
+    ]
     others = [{"Name": "tag:of", "Values": ["others"]}]
     assert ec2.describe_nat_gateways(Filters=others)["NatGateways"] == []
     allocated = {"AllocationId": address["AllocationId"]}

@@ -84,7 +84,7 @@ def test_what_everybody_asked_for_is_recorded_with_the_policies_that_it_was_judg
     aws.client("ec2", key).describe_vpcs()
     refused(aws.client("ec2", key).describe_subnets)
     told = aws.control("GET", "judgements")
-    judged = {(one["caller"], one["action"]): one for one in told["judgements"]}
+    judged = {(judgement["caller"], judgement["action"]): judgement for judgement in told["judgements"]}
     assert judged["operator", "ec2:DescribeVpcs"]["allowed"] is True
     assert judged["operator", "ec2:DescribeVpcs"]["principal"] == f"{IAM}:user/operator"
     assert judged["operator", "ec2:DescribeSubnets"]["allowed"] is False

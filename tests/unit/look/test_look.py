@@ -130,10 +130,10 @@ def linked():
         return hub
 
     yield start
-    for one in links:
-        one.stop()
-        one.join(10)
-        assert not one.is_alive()
+    for link in links:
+        link.stop()
+        link.join(10)
+        assert not link.is_alive()
 
 
 def test_a_manager_that_ends_or_cannot_tell_is_followed_by_another(linked, managers):

@@ -45,15 +45,17 @@ def _render(cluster: dict[str, Any]) -> str:
 
 def alarms(**changed: Any) -> dict[str, dict[str, Any]]:
     """The alarms' settings by their names, without the cluster's."""
-    return {one["name"].partition("/")[2]: one["settings"] for one in built(**changed)["monitoring_wanted_alarms"]}
+    return {
+        alarm["name"].partition("/")[2]: alarm["settings"] for alarm in built(**changed)["monitoring_wanted_alarms"]
+    }
 
 
 def sources(settings: dict[str, Any]) -> list[dict[str, Any]]:
     """What an alarm looks at: each has a namespace, a metric and a period."""
     if "Metrics" not in settings:
         return [settings]
-    parts = [one["MetricStat"] for one in settings["Metrics"] if "MetricStat" in one]
-    return [{**one["Metric"], "Period": one["Period"]} for one in parts]
+    parts = [metric["MetricStat"] for metric in settings["Metrics"] if "MetricStat" in metric]
+    return [{**part["Metric"], "Period": part["Period"]} for part in parts]
 
 
 def test_cloudwatch_takes_every_alarm() -> None:
@@ -65,7 +67,7 @@ def test_cloudwatch_takes_every_alarm() -> None:
 
 
 def test_alarms_look_at_what_the_agents_send_and_at_nothing_else_of_theirs() -> None:
-    looked_at = [one for settings in alarms().values() for one in sources(settings)]
+    looked_at = [source for settings in alarms().values() for source in sources(settings)]
     ours = {one["MetricName"] for one in looked_at if one["Namespace"] == "swarm.aws/example"}
     assert ours == ALARMING
     shown = {
@@ -74,18 +76,18 @@ def test_alarms_look_at_what_the_agents_send_and_at_nothing_else_of_theirs() -> 
         for metric in widget["properties"].get("metrics", ())
         if metric[0] == "swarm.aws/example"
     }
-    assert shown == {one.cloudwatch for one in metrics.FAMILIES if one.cloudwatch and not one.dimension}
+    assert shown == {family.cloudwatch for family in metrics.FAMILIES if family.cloudwatch and not family.dimension}
 
 
 def test_each_port_whose_certificates_are_looked_at_has_an_alarm_and_its_line_in_the_graph() -> None:
     found = built(monitoring={"tls_ports": [443, 8443], "certificate_days": 7}, published_ports=PORTS)
-    named = {one["name"]: one["settings"] for one in found["monitoring_wanted_alarms"]}
+    named = {alarm["name"]: alarm["settings"] for alarm in found["monitoring_wanted_alarms"]}
     for port in ("443", "8443"):
         dimension = metrics.dimension(metrics.TLS_LEFT, port)
         settings = named[f"example/tls-{port}"]
         assert (settings["MetricName"], settings["Dimensions"]) == (metrics.TLS_LEFT.cloudwatch, [dimension])
         assert (settings["Threshold"], settings["ComparisonOperator"]) == (7 * 86400, "LessThanThreshold")
-        shown = [one["properties"].get("metrics", ()) for one in found["monitoring_wanted_dashboard"]["widgets"]]
+        shown = [widget["properties"].get("metrics", ()) for widget in found["monitoring_wanted_dashboard"]["widgets"]]
         assert ["swarm.aws/example", "TlsCertificateLeft", "Port", port] in [one for graph in shown for one in graph]
 
 
@@ -106,9 +108,9 @@ def test_a_lone_manager_has_no_margin_and_who_makes_no_backups_no_age() -> None:
 def test_short_periods_are_for_our_own_metrics_only() -> None:
     for period, certificate in ((10, 120), (60, 600), (600, 1200)):
         for name, settings in alarms(monitoring={"period_seconds": period}).items():
-            for one in sources(settings):
-                wanted = period if one["Namespace"].startswith("swarm.aws/") else max(60, period)
-                assert one["Period"] == (certificate if name == "certificate" else wanted)
+            for source in sources(settings):
+                wanted = period if source["Namespace"].startswith("swarm.aws/") else max(60, period)
+                assert source["Period"] == (certificate if name == "certificate" else wanted)
 
 
 def test_alarms_go_to_a_topic_of_the_operators() -> None:
@@ -129,9 +131,9 @@ def test_the_topic_is_open_to_the_clusters_alarms_alone() -> None:
 def test_no_two_widgets_overlap() -> None:
     groups = [{"name": f"g{number}", "role": "manager", "desired": 1} for number in range(5)]
     places = [
-        (one["x"] + x, one["y"] + y)
-        for one in built(node_groups=groups)["monitoring_wanted_dashboard"]["widgets"]
-        for x in range(one["width"])
-        for y in range(one["height"])
+        (widget["x"] + x, widget["y"] + y)
+        for widget in built(node_groups=groups)["monitoring_wanted_dashboard"]["widgets"]
+        for x in range(widget["width"])
+        for y in range(widget["height"])
     ]
     assert len(places) == len(set(places)) and max(x for x, _ in places) < 24

@@ -56,9 +56,9 @@ def test_what_is_not_known_is_left_out() -> None:
 def test_prometheus_reads_whatever_is_measured(observed: Cluster) -> None:
     told = metrics.measure(observed, world.POLICY, decide(observed, world.POLICY, 0))
     read = [
-        (one.name, dict(one.labels), one.value)
+        (sample.name, dict(sample.labels), sample.value)
         for family in text_string_to_metric_families(metrics.exposition(told))
-        for one in family.samples
+        for sample in family.samples
     ]
     assert read == [(one.family.name, dict(one.labels), one.value) for one in told]
 
@@ -72,14 +72,14 @@ def test_labels_are_escaped() -> None:
 
 
 def test_cloudwatch_is_told_no_more_than_ten_metrics() -> None:
-    names = [one.cloudwatch for one in metrics.FAMILIES if one.cloudwatch and not one.dimension]
+    names = [family.cloudwatch for family in metrics.FAMILIES if family.cloudwatch and not family.dimension]
     assert len(set(names)) == 10, "which is what an account has for nothing"
 
 
 def test_each_name_stands_for_one_thing() -> None:
-    names = [one.name for one in metrics.FAMILIES]
+    names = [family.name for family in metrics.FAMILIES]
     assert len(names) == len(set(names))
-    assert all(one.name.endswith("_total") == (one.kind == metrics.COUNTER) for one in metrics.FAMILIES)
+    assert all(family.name.endswith("_total") == (family.kind == metrics.COUNTER) for family in metrics.FAMILIES)
 
 
 def test_without_a_backup_its_age_is_the_swarms() -> None:

@@ -84,7 +84,7 @@ class FakeSources:
     def put(self, namespace: str, samples: Sequence[Sample], resolution: int) -> None:
         self._note("put")
         assert namespace == NAMESPACE
-        told = sorted((one.family.cloudwatch, one.value) for one in samples if one.family.cloudwatch)
+        told = sorted((sample.family.cloudwatch, sample.value) for sample in samples if sample.family.cloudwatch)
         # The largest of what has one name.
         self.sent.append(dict(told))
         self.resolutions.append(resolution)
@@ -309,7 +309,7 @@ def test_prometheus_is_served_at_the_port_of_the_policy_and_nothing_else(bench: 
                 return ""
 
         until("the metrics to be served", lambda: "swarm_queue_messages" in page(), seconds=60)
-        found = {one.name for one in text_string_to_metric_families(page())}
+        found = {family.name for family in text_string_to_metric_families(page())}
         assert {"swarm_quorum_margin", "swarm_agent_passes", "swarm_certificate_left_seconds"} <= found
         with pytest.raises(urllib.error.HTTPError, match="404"):
             urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=5)

@@ -44,7 +44,7 @@ class Node:
         self.shipper = Shipper(self.read, self.put, Log(self.log), self.cap, self.cursor, lambda: self.now)
 
     def read(self, cursor: str | None, most: int) -> list[str]:
-        cursors = [json.loads(one)["__CURSOR"] for one in self.lines]
+        cursors = [json.loads(line)["__CURSOR"] for line in self.lines]
         first = cursors.index(cursor) + 1 if cursor else 0
         return self.lines[first : first + most]
 
@@ -102,7 +102,7 @@ def test_an_entry_that_is_too_long_is_cut() -> None:
 )
 def test_batches_are_all_of_it_in_order_and_within_what_cloudwatch_takes(entries: list[Entry]) -> None:
     batches = list(journal.batches(entries))
-    assert [one for batch in batches for one in batch] == sorted(entries, key=lambda one: one.time)
+    assert [one for batch in batches for one in batch] == sorted(entries, key=lambda entry: entry.time)
     for batch in batches:
         assert sum(one.size for one in batch) <= journal.MOST_BYTES
         assert batch[-1].time - batch[0].time < journal.LONGEST_SPAN
@@ -232,7 +232,7 @@ def test_a_stream_is_made_when_it_is_first_written_to(monkeypatch: pytest.Monkey
     for number in (1, 2):
         streams.put("engine", [Entry(number, "engine", f"line {number}")])
     assert logs.streams == {"i-1/engine"}
-    assert [one["logEvents"] for one in logs.events] == [
+    assert [event["logEvents"] for event in logs.events] == [
         [{"timestamp": 1, "message": "line 1"}],
         [{"timestamp": 2, "message": "line 2"}],
     ]

@@ -75,7 +75,7 @@ def state(aws: LittleAws) -> dict[str, Any]:
             )
             for role in roles
         ],
-        "profiles": [([role["RoleName"] for role in one["Roles"]], _tags(one["Tags"])) for one in profiles],
+        "profiles": [([role["RoleName"] for role in profile["Roles"]], _tags(profile["Tags"])) for profile in profiles],
         "queues": {url.rsplit("/", 1)[1]: _queue(sqs, url) for url in urls},
         "rule": {key: rule.get(key) for key in ("Description", "EventPattern", "State")},
         "targets": events.list_targets_by_rule(Rule=QUEUE)["Targets"],
@@ -109,7 +109,7 @@ def _topic(sns: Any, arn: str) -> dict[str, Any]:
     subscriptions = sns.list_subscriptions_by_topic(TopicArn=arn)["Subscriptions"]
     return {
         "policy": json.loads(sns.get_topic_attributes(TopicArn=arn)["Attributes"]["Policy"]),
-        "subscriptions": sorted((one["Protocol"], one["Endpoint"]) for one in subscriptions),
+        "subscriptions": sorted((subscription["Protocol"], subscription["Endpoint"]) for subscription in subscriptions),
         "tags": _tags(sns.list_tags_for_resource(ResourceArn=arn)["Tags"]),
     }
 

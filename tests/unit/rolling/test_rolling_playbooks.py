@@ -83,9 +83,13 @@ def test_an_upgrade_has_new_ones_serve_before_old_ones_go(bench: Bench) -> None:
     watched = ["begun", "ready", "drained", "removed"]
 
     def removal(*instances: str) -> list[str]:
-        checks = [f"requested {one} without replacement" for one in instances]
+        checks = [f"requested {instance} without replacement" for instance in instances]
         several = checks if len(instances) > 1 else []
-        return [*several, *checks, *(f"{stage} {one} without replacement" for one in instances for stage in watched)]
+        return [
+            *several,
+            *checks,
+            *(f"{stage} {instance} without replacement" for instance in instances for stage in watched),
+        ]
 
     def wait(name: str) -> list[str]:
         return [f"node_rollout group={name} until=joined", f"node_rollout group={name} until=serving"]

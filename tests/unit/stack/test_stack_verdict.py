@@ -31,8 +31,8 @@ def judged(
 ) -> Verdict:
     restarts = of["Spec"]["TaskTemplate"].get("RestartPolicy")
     own = [
-        one if "RestartPolicy" in one["Spec"] or not restarts else one | {"Spec": of["Spec"]["TaskTemplate"]}
-        for one in tasks
+        task if "RestartPolicy" in task["Spec"] or not restarts else task | {"Spec": of["Spec"]["TaskTemplate"]}
+        for task in tasks
     ]
     return Case(of, own, UP, NOW, NOW - waited).verdict(expected, image)
 
@@ -363,5 +363,5 @@ def test_a_node_that_is_there_but_not_yet_of_use_is_explained(late: dict[str, An
 def test_a_group_that_was_scaled_counts_with_its_size() -> None:
     sizes = [{"name": "manager", "desired": 1}, {"name": "unknown", "desired": 9}]
     scaled = required_nodes.scaled(GROUPS, sizes)
-    assert [one["desired"] for one in scaled] == [1, *(one["desired"] for one in GROUPS[1:])]
+    assert [one["desired"] for one in scaled] == [1, *(group["desired"] for group in GROUPS[1:])]
     assert required_nodes.scaled(GROUPS, []) == GROUPS

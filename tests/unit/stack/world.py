@@ -12,7 +12,7 @@ from typing import Any
 
 from ansible_collections.swarm.aws.plugins.module_utils._core.registry_credentials import Grant, Registry
 from ansible_collections.swarm.aws.plugins.module_utils.stack import compose, convergence, deploy, images, releases
-from ansible_collections.swarm.aws.plugins.module_utils.stack.convergencence import Clock, State
+from ansible_collections.swarm.aws.plugins.module_utils.stack.convergence import StackClock, State
 from ansible_collections.swarm.aws.plugins.module_utils.stack.credentials import Credentials
 from ansible_collections.swarm.aws.plugins.module_utils.stack.deploy import Deployment, Options
 from ansible_collections.swarm.aws.plugins.module_utils.stack.stack_error import StackError
@@ -210,8 +210,8 @@ class FakeTime:
         for happens in self.events:
             happens()
 
-    def clock(self) -> Clock:
-        return Clock(lambda: self.seconds, self.sleep)
+    def clock(self) -> StackClock:
+        return StackClock(lambda: self.seconds, self.sleep)
 
 
 def grant(registry: Registry) -> Grant:

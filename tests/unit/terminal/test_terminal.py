@@ -130,16 +130,16 @@ def test_a_failure_is_shown_whole_and_no_secret_is(where, request):
 
 
 def test_a_terminal_shows_how_long_is_waited_and_for_what(in_terminal):
-    waits = [one for one in in_terminal.paints if "Wait for what takes" in one]
+    waits = [paint for paint in in_terminal.paints if "Wait for what takes" in paint]
     assert waits and re.search(r"0:0\d of at most 1:30$", waits[-1]), in_terminal.paints
-    tries = [one for one in in_terminal.paints if "Try until" in one]
+    tries = [paint for paint in in_terminal.paints if "Try until" in paint]
     assert [one for one in tries if re.search(r"try \d of 6: one", one)], in_terminal.paints
 
 
 def test_what_is_painted_fits_the_terminal(in_terminal):
-    assert max(len(one) for one in in_terminal.paints) < COLUMNS
-    titles = [one for one in in_terminal.lines if re.search(r" \.\.\.+ ", one)]
-    assert {len(one) for one in titles} == {COLUMNS}
+    assert max(len(paint) for paint in in_terminal.paints) < COLUMNS
+    titles = [line for line in in_terminal.lines if re.search(r" \.\.\.+ ", line)]
+    assert {len(title) for title in titles} == {COLUMNS}
 
 
 def test_colours_are_left_out_on_request(in_terminal):

@@ -89,7 +89,7 @@ def cloud_config(text: str) -> dict[str, Any]:
 
 def files(config: dict[str, Any]) -> dict[str, str]:
     """The contents of the files that a cloud-config writes."""
-    return {one["path"]: one["content"] for one in config["write_files"]}
+    return {write_file["path"]: write_file["content"] for write_file in config["write_files"]}
 
 
 @cache

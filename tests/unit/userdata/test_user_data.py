@@ -90,8 +90,8 @@ def test_the_engine_waits_for_the_data_volumes_and_says_which_it_has(node_os: st
     assert json.loads(written["/etc/docker/daemon.json"])["labels"][3:] == [
         f"swarm.aws.volumes={'f' * 16},{'g' * 16},{'h' * 16}"
     ]
-    told = [Volume(**one) for one in json.loads(written["/etc/swarm-agent/volumes.json"])]
-    assert told == [Volume(one["label"], one["device"], one["mount"]) for one in VOLUMES]
+    told = [Volume(**load) for load in json.loads(written["/etc/swarm-agent/volumes.json"])]
+    assert told == [Volume(volume["label"], volume["device"], volume["mount"]) for volume in VOLUMES]
     engine = configparser.ConfigParser()
     engine.read_string(written["/etc/systemd/system/docker.service.d/volumes.conf"])
     assert engine["Unit"]["Requires"] == engine["Unit"]["After"] == "swarm-volumes.service"

@@ -24,7 +24,7 @@ def control_plane(seen, *failures, groups=(), status=None, manager="n001"):
         swarm=SimpleNamespace(here=lambda: manager),
         policy_or_last=lambda: (POLICY, ""),
         observe=lambda policy: seen,
-        observer=SimpleNamespace(failures=[SimpleNamespace(message=one) for one in failures]),
+        observer=SimpleNamespace(failures=[SimpleNamespace(message=failure) for failure in failures]),
         fleet=SimpleNamespace(groups=lambda: groups),
         read_status=read_status,
     )

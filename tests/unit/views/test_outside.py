@@ -48,7 +48,7 @@ def test_a_cluster_without_a_bucket_has_its_instances_told_and_the_rest_explaine
     (row,) = found["members"]
     assert (row["role"], row["state"], row["kind"], row["node"]) == ("manager", "running", "t3.small", None)
     assert (found["record"], found["last_actions"], found["agent"]["at"]) == (None, [], None)
-    assert all("NoSuchBucket" in one for one in found["failures"]) and found["failures"]
+    assert all("NoSuchBucket" in failure for failure in found["failures"]) and found["failures"]
     assert not found["changed"]
 
 

@@ -185,14 +185,14 @@ class Destroyer:
     def _left_instance(self, batch: Sequence[Resource]) -> list[str]:
         wanted = [{"Name": "instance-id", "Values": [one.id for one in batch]}]
         reservations = self._aws.ec2.describe_instances(Filters=wanted)["Reservations"]
-        instances = [one for reservation in reservations for one in reservation["Instances"]]
-        return [one["InstanceId"] for one in instances if one["State"]["Name"] != "terminated"]
+        instances = [instance for reservation in reservations for instance in reservation["Instances"]]
+        return [instance["InstanceId"] for instance in instances if instance["State"]["Name"] != "terminated"]
 
     def _left_gateway_endpoint(self, batch: Sequence[Resource]) -> list[str]:
         ec2, ids = self._aws.ec2, [one.id for one in batch]
         found = unless_missing(ec2.describe_vpc_endpoints, "InvalidVpcEndpointId.NotFound", VpcEndpointIds=ids)
         endpoints = found["VpcEndpoints"] if found else []
-        return [one["VpcEndpointId"] for one in endpoints if one["State"].lower() != "deleted"]
+        return [endpoint["VpcEndpointId"] for endpoint in endpoints if endpoint["State"].lower() != "deleted"]
 
     _left_interface_endpoint = _left_gateway_endpoint
 

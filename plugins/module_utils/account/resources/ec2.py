@@ -28,11 +28,11 @@ class Ec2Survey:
         gateways = list(self._both("describe_internet_gateways", "InternetGateways", inside, "attachment.vpc-id"))
         tables = list(self._both("describe_route_tables", "RouteTables", inside))
         reservations = list(self._both("describe_instances", "Reservations", inside))
-        instances = [one for reservation in reservations for one in reservation["Instances"]]
-        living = [one for one in instances if one["State"]["Name"] != "terminated"]
+        instances = [instance for reservation in reservations for instance in reservation["Instances"]]
+        living = [instance for instance in instances if instance["State"]["Name"] != "terminated"]
         ways_out = [gateway["InternetGatewayId"] for gateway in gateways]
         return [
-            *(self._resource("VPC", one, "VpcId") for one in vpcs),
+            *(self._resource("VPC", vpc, "VpcId") for vpc in vpcs),
             *self._internet_gateways(gateways),
             *self._route_tables(tables),
             *self._subnets(inside, tables),
@@ -130,9 +130,9 @@ class Ec2Survey:
 
     def _addresses(self, ways_out: list[str]) -> Iterator[Resource]:
         filters = tags.of_cluster_filter(self._cluster)
-        for one in self._ec2.describe_addresses(Filters=filters)["Addresses"]:
+        for address in self._ec2.describe_addresses(Filters=filters)["Addresses"]:
             # AWS detaches no gateway from a VPC that has public addresses.
-            yield self._resource("elastic IP address", one, "AllocationId", ways_out, note=one["PublicIp"])
+            yield self._resource("elastic IP address", address, "AllocationId", ways_out, note=address["PublicIp"])
 
     # The instances
 

@@ -79,9 +79,9 @@ class Resource:
 
 def staying(resources: Sequence[Resource]) -> dict[str, str]:
     """Why each resource stays that does, by its ID: for itself, or since something that stays stands on it."""
-    by_id = {one.id: one for one in resources}
+    by_id = {resource.id: resource for resource in resources}
     reasons: dict[str, str] = {}
-    todo = [(one, one.kept) for one in resources if one.kept]
+    todo = [(resource, resource.kept) for resource in resources if resource.kept]
     while todo:
         one, reason = todo.pop(0)
         if one.id in reasons:
@@ -99,7 +99,7 @@ def batches(resources: Sequence[Resource]) -> Iterator[list[Resource]]:
     Raises graphlib.CycleError if things stand on each other.
     """
     stays = staying(resources)
-    by_id = {one.id: one for one in resources if one.id not in stays and not one.going}
+    by_id = {resource.id: resource for resource in resources if resource.id not in stays and not resource.going}
     sorter: TopologicalSorter[str] = TopologicalSorter(dict.fromkeys(sorted(by_id), ()))
     for one in by_id.values():
         for under in one.on:
@@ -119,8 +119,8 @@ def batches(resources: Sequence[Resource]) -> Iterator[list[Resource]]:
 def unique(resources: Iterable[Resource]) -> list[Resource]:
     """Each resource once, by its ID: the first that was found."""
     by_id: dict[str, Resource] = {}
-    for one in resources:
-        by_id.setdefault(one.id, one)
+    for resource in resources:
+        by_id.setdefault(resource.id, resource)
     return list(by_id.values())
 
 

@@ -29,8 +29,8 @@ def orphans(resources: Sequence[Resource], cluster: Mapping[str, Any]) -> Iterat
 
     ``cluster`` is the configuration as the preflight leaves it.
     """
-    scaling = {one.id for one in resources if one.kind == "Auto Scaling group"}
-    aliased = {key for one in resources if one.kind == "KMS alias" for key in one.on}
+    scaling = {resource.id for resource in resources if resource.kind == "Auto Scaling group"}
+    aliased = {key for resource in resources if resource.kind == "KMS alias" for key in resource.on}
     names, groups, dns = declared(cluster), [group["name"] for group in cluster["node_groups"]], cluster["dns"]
     record = dns["record"] if dns is not None and dns["cloud_map"] is None else None
     service = dns["record"] if dns is not None and dns["cloud_map"] is not None else None
@@ -46,14 +46,14 @@ def orphans(resources: Sequence[Resource], cluster: Mapping[str, Any]) -> Iterat
         "Cloud Map service": lambda one: "" if one.name == service else f"dns.cloud_map is {service or 'not set'}",
         "KMS key": lambda one: "" if one.id in aliased else "the cluster uses another key",
     }
-    for one in resources:
-        if one.kept or one.going:
+    for resource in resources:
+        if resource.kept or resource.going:
             # What carries the tag and is of a kind that is not made here is as unasked for.
-            if one.kept and one.facts.get("tagged"):
-                yield one, one.kept
+            if resource.kept and resource.facts.get("tagged"):
+                yield resource, resource.kept
             continue
-        why = looks[one.kind](one) if one.kind in looks else ""
-        if one.kind in NAMED and (one.name or one.id) not in names[one.kind]:
-            why = f"the configuration asks for no {one.kind} of this name"
+        why = looks[resource.kind](resource) if resource.kind in looks else ""
+        if resource.kind in NAMED and (resource.name or resource.id) not in names[resource.kind]:
+            why = f"the configuration asks for no {resource.kind} of this name"
         if why:
-            yield one, why
+            yield resource, why

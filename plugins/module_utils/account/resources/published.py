@@ -27,7 +27,7 @@ def _in_zone(aws: AwsSession, zone: Mapping[str, Any], owner: str) -> Iterator[R
     for mark in sets:
         if mark["Type"] != "TXT" or not mark["Name"].startswith(OWNER_PREFIX):
             continue
-        texts = [one["Value"].strip('"') for one in mark.get("ResourceRecords", [])]
+        texts = [resource_record["Value"].strip('"') for resource_record in mark.get("ResourceRecords", [])]
         if len(texts) != 1 or texts[0] not in (owner, owner + BOTH):
             continue
         name = _marked(mark["Name"])

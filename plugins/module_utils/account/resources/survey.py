@@ -201,10 +201,10 @@ class Survey:
         if tags.from_list((own or {}).get("TagSet", [])).get(tags.CLUSTER, self.cluster) != self.cluster:
             return
         backups, others = [], 0
-        for one in self.versions():
-            if one["Key"].startswith(BACKUPS):
-                if one.get("IsLatest") and "Size" in one:
-                    backups.append(one["Key"])
+        for version in self.versions():
+            if version["Key"].startswith(BACKUPS):
+                if version.get("IsLatest") and "Size" in version:
+                    backups.append(version["Key"])
             else:
                 others += 1
         count = len(backups)
@@ -289,7 +289,9 @@ class Survey:
         # An ARN does not tell whether the name begins with a slash.
         name = arn.split(":parameter", 1)[1]
         names = [{"Key": "Name", "Values": [name, name[1:]]}]
-        found = [one["Name"] for one in self._aws.ssm.describe_parameters(ParameterFilters=names)["Parameters"]]
+        found = [
+            parameter["Name"] for parameter in self._aws.ssm.describe_parameters(ParameterFilters=names)["Parameters"]
+        ]
         return Resource("parameter", f"parameter/{found[0]}", found[0]) if found else None
 
     def _tagged_queue(self, arn: str) -> Resource | None:

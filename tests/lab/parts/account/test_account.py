@@ -41,8 +41,8 @@ def site(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Site:
 
 def test_private_nodes_have_no_public_address_and_are_reached_all_the_same(site: Site) -> None:
     nodes = site.instances()
-    assert {one["public_ip"] for one in nodes} == {None}
-    assert site.addresses() == {one["private_ip"] for one in site.instances("manager")}
+    assert {node["public_ip"] for node in nodes} == {None}
+    assert site.addresses() == {instance["private_ip"] for instance in site.instances("manager")}
     run = site.command("ansible", "all", "-m", "ansible.builtin.ping")
     assert run.code == 0, run.output[-4000:]
     assert run.output.count("pong") == len(nodes)

@@ -41,7 +41,9 @@ class Alarms:
             self._listen()
             states = self.states()
             return {
-                one for one in names if states[one] != state or (state == "ALARM" and (one, state) not in self.heard)
+                name
+                for name in names
+                if states[name] != state or (state == "ALARM" and (name, state) not in self.heard)
             }
 
         self._site.wait(f"{', '.join(sorted(names))} to be {state}", lambda: not missing(), seconds)
@@ -74,7 +76,7 @@ def test_a_cluster_that_is_well_sets_no_alarm_off(alarms: Alarms) -> None:
 def test_every_metric_of_the_dashboard_is_measured(site: Site, alarms: Alarms) -> None:
     cloudwatch = site.aws("cloudwatch")
     body = json.loads(cloudwatch.get_dashboard(DashboardName=f"{CLUSTER}-swarm")["DashboardBody"])
-    shown = {tuple(one) for widget in body["widgets"] for one in widget["properties"].get("metrics", ())}
+    shown = {tuple(metric) for widget in body["widgets"] for metric in widget["properties"].get("metrics", ())}
     listed = cloudwatch.list_metrics()["Metrics"]
     measured = {
         (one["Namespace"], one["MetricName"], *(word for each in one["Dimensions"] for word in each.values()))
@@ -82,8 +84,8 @@ def test_every_metric_of_the_dashboard_is_measured(site: Site, alarms: Alarms) -
     }
     # Nothing was backed up yet perhaps, and then the age is the swarm's.
     assert shown - measured == set()
-    (shown_alarms,) = [one["properties"]["alarms"] for one in body["widgets"] if one["type"] == "alarm"]
-    assert {one.partition("/")[2] for one in shown_alarms} == EVERYTHING
+    (shown_alarms,) = [widget["properties"]["alarms"] for widget in body["widgets"] if widget["type"] == "alarm"]
+    assert {alarm.partition("/")[2] for alarm in shown_alarms} == EVERYTHING
 
 
 def test_other_nodes_read_the_metrics_of_every_manager(site: Site, alarms: Alarms) -> None:
@@ -91,14 +93,16 @@ def test_other_nodes_read_the_metrics_of_every_manager(site: Site, alarms: Alarm
 
     def read(address: str) -> dict[tuple[str, ...], float]:
         page = site.must(worker, "python3", "-c", FETCH, f"http://{address}:9324/metrics")
-        samples = [one for family in text_string_to_metric_families(page) for one in family.samples]
-        return {(one.name, *one.labels.values()): one.value for one in samples}
+        samples = [sample for family in text_string_to_metric_families(page) for sample in family.samples]
+        return {(sample.name, *sample.labels.values()): sample.value for sample in samples}
 
-    pages = {one["instance_id"]: read(one["private_ip"]) for one in site.instances("manager")}
+    pages = {instance["instance_id"]: read(instance["private_ip"]) for instance in site.instances("manager")}
     assert all(page[("swarm_certificate_left_seconds",)] > 80 * 86400 for page in pages.values())
     (leader,) = [instance for instance, page in pages.items() if page[("swarm_agent_leading",)]]
     assert leader == site.one("leader")
-    address = next(one["private_ip"] for one in site.instances("manager") if one["instance_id"] == leader)
+    address = next(
+        instance["private_ip"] for instance in site.instances("manager") if instance["instance_id"] == leader
+    )
     # What a pass saw, which is half a minute old at most.
     whole = {
         ("swarm_raft_voters",): 3,
@@ -134,11 +138,11 @@ def test_every_alarm_goes_off_by_what_it_is_for(site: Site, alarms: Alarms) -> N
 
 def test_managers_were_refused_nothing_of_it(site: Site, alarms: Alarms) -> None:
     def calls() -> list[dict[str, Any]]:
-        return [one for one in site.calls() if one["service"] in ("cloudwatch", "sqs") and one["caller"] != "lab"]
+        return [call for call in site.calls() if call["service"] in ("cloudwatch", "sqs") and call["caller"] != "lab"]
 
     asked = {"PutMetricData", "GetQueueAttributes"}
-    site.wait("the managers to have measured", lambda: asked <= {one["action"] for one in calls()})
-    assert [one for one in calls() if not one["allowed"]] == []
+    site.wait("the managers to have measured", lambda: asked <= {call["action"] for call in calls()})
+    assert [call for call in calls() if not call["allowed"]] == []
 
 
 @contextlib.contextmanager

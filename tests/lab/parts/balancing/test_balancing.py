@@ -35,7 +35,9 @@ class Balancer:
         )["TargetGroups"][0]["TargetGroupArn"]
         delay = {"Key": "deregistration_delay.timeout_seconds", "Value": "20"}
         self._elb.modify_target_group_attributes(TargetGroupArn=self.target_group, Attributes=[delay])
-        made = self._elb.create_load_balancer(Name="web", Type="network", Subnets=[one["SubnetId"] for one in subnets])
+        made = self._elb.create_load_balancer(
+            Name="web", Type="network", Subnets=[subnet["SubnetId"] for subnet in subnets]
+        )
         self._arn: str = made["LoadBalancers"][0]["LoadBalancerArn"]
         self.name: str = made["LoadBalancers"][0]["DNSName"]
         self._elb.create_listener(

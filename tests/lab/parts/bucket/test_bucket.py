@@ -52,14 +52,16 @@ def emptied(site: Site) -> None:
 def kill_follower(site: Site) -> str:
     """End the host of a manager that does not lead, as failing hardware would. Returns its public address."""
     follower = site.one("follower")
-    address: str = next(one["public_ip"] for one in site.instances() if one["instance_id"] == follower)
+    address: str = next(instance["public_ip"] for instance in site.instances() if instance["instance_id"] == follower)
     site.kill_host(follower)
     return address
 
 
 def since(site: Site, began: str) -> str:
     """What all managers' agents have said since a moment."""
-    lines = [line for one in site.managers() for line in site.agent_log(one).splitlines() if '"time": "' in line]
+    lines = [
+        line for manager in site.managers() for line in site.agent_log(manager).splitlines() if '"time": "' in line
+    ]
     return "\n".join(line for line in lines if line.partition('"time": "')[2][: len(began)] >= began)
 
 
@@ -83,10 +85,10 @@ def test_there_is_one_swarm_whatever_the_bucket_has_lost(site: Site, lose: Calla
     assert after["generation"] > before["generation"]
     assert site.clusters() == {before["cluster_id"]}
     assert "Initialising the swarm" not in since(site, began)
-    assert {one.address for one in load.result.failures} <= {address}, "only the host that failed cost requests"
+    assert {failure.address for failure in load.result.failures} <= {address}, "only the host that failed cost requests"
     site.settle_record()
     tokens = site.aws("s3").list_objects_v2(Bucket=site.bucket, Prefix="worker/")["Contents"]
-    assert "worker/token" in {one["Key"] for one in tokens}
+    assert "worker/token" in {token["Key"] for token in tokens}
 
 
 @pytest.mark.fault(40)
@@ -108,7 +110,7 @@ def test_fault_40_the_bucket_is_deleted_and_site_yml_makes_it_anew(site: Site) -
     after = site.cluster_record()
     assert (after["phase"], after["cluster_id"]) == ("formed", before["cluster_id"])
     assert site.clusters() == {before["cluster_id"]}
-    assert {one.address for one in load.result.failures} <= {address}
+    assert {failure.address for failure in load.result.failures} <= {address}
     site.settle_record()
     again = site.playbook("site.yml")
     assert (again.code, again.changed) == (0, 0), again.output[-4000:]

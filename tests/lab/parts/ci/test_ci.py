@@ -210,5 +210,5 @@ def test_a_node_that_comes_later_has_all_images_and_workers_write_none(site: Sit
     site.aws("ec2").terminate_instances(InstanceIds=[worker])
     site.wait("another one to be there", lambda: worker not in site.ids() and site.is_whole(1))
     site.wait("the page on it", lambda: ci.all_have("one"))
-    refused = {one["action"] for one in site.calls() if one["service"] == "s3" and not one["allowed"]}
+    refused = {call["action"] for call in site.calls() if call["service"] == "s3" and not call["allowed"]}
     assert refused <= {"PutObject", "CreateMultipartUpload"}, "of the worker's push"

@@ -35,7 +35,10 @@ def registered(site: Site) -> dict[str, dict[str, Any]]:
     """The attributes of the service's instances, by their IDs."""
     client = site.aws("servicediscovery")
     (service,) = client.list_services()["Services"]
-    return {one["Id"]: one["Attributes"] for one in client.list_instances(ServiceId=service["Id"])["Instances"]}
+    return {
+        instance["Id"]: instance["Attributes"]
+        for instance in client.list_instances(ServiceId=service["Id"])["Instances"]
+    }
 
 
 def addresses(site: Site, kind: str = "A") -> set[str]:
@@ -52,7 +55,7 @@ def test_dns_answers_with_the_managers_and_a_page_comes_from_them(site: Site) ->
     assert again.code == 0, again.output[-3000:]
     said = next(line for line in again.output.splitlines() if f"DNS: {NAME} leads to" in line)
     assert said.rstrip().endswith("for 10 s, as it should")
-    assert all(one in said for one in site.public_addresses() | site.ipv6_addresses())
+    assert all(address in said for address in site.public_addresses() | site.ipv6_addresses())
 
 
 def test_a_second_run_changes_nothing_and_the_plan_knows_what_it_costs(site: Site) -> None:
@@ -72,7 +75,7 @@ def test_an_instance_that_other_hands_deregistered_is_registered_at_once(site: S
         plan = site.playbook("playbooks/dns.yml", "--check", "--diff")
         assert (plan.code, plan.changed) == (0, 1), plan.output[-4000:]
         assert f"To do: update the Cloud Map service {NAME}" in plan.said
-        assert [one for one in site.public_addresses() if one not in plan.output] == []
+        assert [address for address in site.public_addresses() if address not in plan.output] == []
         assert lost not in registered(site)
         run = site.playbook("playbooks/dns.yml")
         assert (run.code, run.changed) == (0, 1), run.output[-4000:]
@@ -121,8 +124,8 @@ def _nodes_may_do_just_what_they_did(site: Site) -> None:
     """Of all that a removal and the build before it asked of Cloud Map and Route 53."""
     policy = site.aws("iam").get_role_policy(RoleName=f"{CLUSTER}-manager", PolicyName="swarm")["PolicyDocument"]
     assert [finding.issue for finding in analyze_policy_string(json.dumps(policy)).findings] == []
-    nodes = [one for one in site.calls() if one["caller"].startswith(f"{CLUSTER}-")]
-    about = [one for one in nodes if one["service"] in ("servicediscovery", "route53")]
+    nodes = [call for call in site.calls() if call["caller"].startswith(f"{CLUSTER}-")]
+    about = [node for node in nodes if node["service"] in ("servicediscovery", "route53")]
     assert [one for one in about if not one["allowed"]] == []
     # Records are Cloud Map's to write.
     used = ("GetService", "ListTagsForResource", "ListInstances", "RegisterInstance", "DeregisterInstance")

@@ -93,7 +93,7 @@ def registered(site: Site) -> set[str]:
     """The IDs of the service's instances."""
     client = site.aws("servicediscovery")
     (service,) = client.list_services()["Services"]
-    return {one["Id"] for one in client.list_instances(ServiceId=service["Id"])["Instances"]}
+    return {instance["Id"] for instance in client.list_instances(ServiceId=service["Id"])["Instances"]}
 
 
 def served(site: Site) -> bool:
@@ -106,12 +106,12 @@ def test_a_page_comes_from_nodes_that_reach_nothing_but_aws(site: Site) -> None:
     assert set(endpoints(site)) == WANTED
     assert gateways(site) == 0
     site.settle()
-    assert {one["public_ip"] for one in site.instances()} == {None}
+    assert {instance["public_ip"] for instance in site.instances()} == {None}
     site.wait("the managers to be registered", lambda: registered(site) == site.ids("manager"))
     site.wait("a page", lambda: served(site))
     for node in site.ids():
         assert site.on(node, "python3", "-c", HUB).code != 0, "Docker Hub is reached"
-    nodes = [one for one in site.calls() if one["caller"].startswith(f"{CLUSTER}-")]
+    nodes = [call for call in site.calls() if call["caller"].startswith(f"{CLUSTER}-")]
     assert [one for one in nodes if not one["allowed"]] == []
     say(f"by endpoints alone: {len(nodes)} calls to {', '.join(sorted({one['service'] for one in nodes}))}")
 
@@ -149,7 +149,7 @@ def test_an_endpoint_that_is_gone_is_missed_by_the_agents_and_made_again(site: S
     site.forget_calls()
 
     def listens() -> bool:
-        return any(one["service"] == "sqs" and one["caller"] == f"{CLUSTER}-manager" for one in site.calls())
+        return any(call["service"] == "sqs" and call["caller"] == f"{CLUSTER}-manager" for call in site.calls())
 
     site.wait("a manager to listen again", listens)
 

@@ -45,12 +45,14 @@ def fleet(site: Site) -> Iterator[Site]:
 def states(site: Site) -> dict[str, str]:
     """The lifecycle states of the group's instances, by their IDs."""
     found = site.aws("autoscaling").describe_auto_scaling_groups(AutoScalingGroupNames=[SCALING_GROUP])
-    return {one["InstanceId"]: one["LifecycleState"] for one in found["AutoScalingGroups"][0]["Instances"]}
+    return {
+        instance["InstanceId"]: instance["LifecycleState"] for instance in found["AutoScalingGroups"][0]["Instances"]
+    }
 
 
 def described(site: Site) -> list[dict[str, Any]]:
     found = site.aws("ec2").describe_instances(InstanceIds=sorted(states(site)))
-    return [one for reservation in found["Reservations"] for one in reservation["Instances"]]
+    return [instance for reservation in found["Reservations"] for instance in reservation["Instances"]]
 
 
 def awaited_labels(site: Site) -> set[str]:
@@ -67,15 +69,18 @@ def test_a_group_is_spot_in_part(fleet: Site) -> None:
     fleet.settle(workers=3)
 
     instances = described(fleet)
-    assert Counter(one.get("InstanceLifecycle", "on demand") for one in instances) == {"on demand": 1, "spot": 1}
-    assert {one["InstanceType"] for one in instances} <= set(FLEET["instance_types"])
+    assert Counter(instance.get("InstanceLifecycle", "on demand") for instance in instances) == {
+        "on demand": 1,
+        "spot": 1,
+    }
+    assert {instance["InstanceType"] for instance in instances} <= set(FLEET["instance_types"])
 
 
 def test_data_volumes_are_formatted_once_mounted_and_labelled(fleet: Site) -> None:
     instances = awaited_labels(fleet)
 
     volumes = fleet.aws("ec2").describe_volumes(Filters=[{"Name": "size", "Values": ["1"]}])["Volumes"]
-    assert [one["Encrypted"] for one in volumes] == [True, True]
+    assert [volume["Encrypted"] for volume in volumes] == [True, True]
     for instance in sorted(instances):
         mounted = fleet.must(instance, "findmnt", "--noheadings", "--output=SOURCE,FSTYPE", "/srv/data")
         assert mounted.split() == ["/dev/sdf", "ext4"]
@@ -93,7 +98,7 @@ def test_a_service_is_placed_by_the_label_and_writes_to_the_volume(fleet: Site) 
     try:
 
         def written() -> bool:
-            return any(fleet.on(one, "test", "-e", "/srv/data/written").code == 0 for one in states(fleet))
+            return any(fleet.on(state, "test", "-e", "/srv/data/written").code == 0 for state in states(fleet))
 
         fleet.wait("the service to write to a data volume", written)
     finally:

@@ -16,10 +16,10 @@ ENGINE = ("docker.service", "docker.socket")
 def unformed(site: Site) -> Iterator[Site]:
     """The cluster's instances before any of them was a member of anything; the stack is deployed again afterwards."""
     site.settle()
-    for one in site.instances():
-        site.must(one["instance_id"], "systemctl", "stop", "swarm-agent")
-    for one in site.instances():
-        site.must(one["instance_id"], "docker", "swarm", "leave", "--force")
+    for instance in site.instances():
+        site.must(instance["instance_id"], "systemctl", "stop", "swarm-agent")
+    for instance in site.instances():
+        site.must(instance["instance_id"], "docker", "swarm", "leave", "--force")
     for key in ("cluster.json", "manager/token", "worker/token"):
         site.aws("s3").delete_object(Bucket=site.bucket, Key=key)
     yield site
@@ -31,7 +31,7 @@ def unformed(site: Site) -> Iterator[Site]:
 @pytest.mark.fault(9)
 def test_fault_02_and_09_a_dead_holders_claim_is_taken_over_and_a_late_engine_joins(unformed: Site) -> None:
     site = unformed
-    before = sorted(one["instance_id"] for one in site.instances("manager"))
+    before = sorted(instance["instance_id"] for instance in site.instances("manager"))
     holder = before[0]
     claim = ClusterRecord.claim(holder, "2026-01-01T00:00:00+00:00")
     site.aws("s3").put_object(Bucket=site.bucket, Key="cluster.json", Body=claim.encode())
@@ -41,8 +41,8 @@ def test_fault_02_and_09_a_dead_holders_claim_is_taken_over_and_a_late_engine_jo
     site.wait("the new ones to see the claim", lambda: f"{holder} is initialising the swarm" in site.agent_log(ready))
     assert site.cluster_record()["phase"] == "claimed", "the holder may be slow, so it is waited for"
     site.must(late, "systemctl", "mask", "--runtime", "--now", *ENGINE)
-    for one in site.instances("worker"):
-        site.must(one["instance_id"], "systemctl", "start", "--no-block", "swarm-agent")
+    for instance in site.instances("worker"):
+        site.must(instance["instance_id"], "systemctl", "start", "--no-block", "swarm-agent")
 
     site.aws("ec2").terminate_instances(InstanceIds=[holder])
     site.wait("another manager to form the swarm", lambda: site.cluster_record()["phase"] == "formed")
@@ -54,14 +54,16 @@ def test_fault_02_and_09_a_dead_holders_claim_is_taken_over_and_a_late_engine_jo
     nodes = site.settle()
     assert holder not in {node.instance for node in nodes}
     assert site.clusters() == {site.cluster_record()["cluster_id"]}
-    (ours,) = {tuple(sorted(networks(site, one))) for one in site.managers()}
-    for one in site.instances():
-        assert set(networks(site, one["instance_id"])) <= set(ours), "it has a network of the swarm before this one"
+    (ours,) = {tuple(sorted(networks(site, manager))) for manager in site.managers()}
+    for instance in site.instances():
+        assert set(networks(site, instance["instance_id"])) <= set(ours), (
+            "it has a network of the swarm before this one"
+        )
 
 
 def _booted(site: Site, before: list[str]) -> list[str]:
     """The two managers that were launched in the place of those before, once their agents wait; nothing until then."""
-    new = [one["instance_id"] for one in site.instances("manager") if one["instance_id"] not in before]
+    new = [instance["instance_id"] for instance in site.instances("manager") if instance["instance_id"] not in before]
     return new if len(new) == 2 and all("is initialising the swarm" in site.agent_log(one) for one in new) else []
 
 

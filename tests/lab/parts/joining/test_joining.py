@@ -28,7 +28,9 @@ def test_fault_08_a_node_joins_after_the_tokens_were_rotated(site: Site) -> None
     site.aws("autoscaling").terminate_instance_in_auto_scaling_group(
         InstanceId=worker, ShouldDecrementDesiredCapacity=False
     )
-    site.wait("the worker to be replaced", lambda: worker not in {one["instance_id"] for one in site.instances()})
+    site.wait(
+        "the worker to be replaced", lambda: worker not in {instance["instance_id"] for instance in site.instances()}
+    )
     assert worker not in {node.instance for node in site.settle()}
 
 
@@ -51,7 +53,7 @@ def test_fault_07_a_member_of_another_cluster_is_told_so_and_left_alone(site: Si
 def test_fault_05_managers_are_found_after_all_of_them_were_replaced(site: Site) -> None:
     site.settle()
     cluster = site.cluster_record()["cluster_id"]
-    first = {one["instance_id"] for one in site.instances("manager")}
+    first = {instance["instance_id"] for instance in site.instances("manager")}
     for manager in sorted(first):
         site.aws("autoscaling").terminate_instance_in_auto_scaling_group(
             InstanceId=manager, ShouldDecrementDesiredCapacity=False
@@ -166,7 +168,7 @@ def _engine(site: Site, instance: str, key: str) -> str:
 
 
 def _ids(site: Site) -> set[str]:
-    return {one["instance_id"] for one in site.instances()}
+    return {instance["instance_id"] for instance in site.instances()}
 
 
 def _booted_again(site: Site, instance: str, before: str) -> bool:

@@ -80,7 +80,7 @@ def test_fault_30_agents_are_killed_after_each_action_of_a_removal_and_the_playb
     site.settle()
     before, known = _services(site), _ever(site)
     follower = site.one("follower")
-    agents = [one for one in site.managers() if one != follower]
+    agents = [manager for manager in site.managers() if manager != follower]
     seen = {one: len(site.actions(one)) for one in agents}
     killed_after: Counter[str] = Counter()
     playbook = Playbook(site, "Remove the instances", "remove_node.yml", "-e", f"id={follower}")
@@ -144,13 +144,13 @@ def _ever(site: Site) -> set[str]:
     """All instances that the cluster ever had."""
     wanted = [{"Name": "tag:swarm.aws/cluster", "Values": [CLUSTER]}]
     found = site.aws("ec2").describe_instances(Filters=wanted)["Reservations"]
-    return {one["InstanceId"] for reservation in found for one in reservation["Instances"]}
+    return {instance["InstanceId"] for reservation in found for instance in reservation["Instances"]}
 
 
 def _services(site: Site) -> dict[str, tuple[object, object]]:
     """Each service's mode, with its count, and its labels."""
     inspected = site.must(site.managers()[0], "sh", "-c", "docker service inspect $(docker service ls -q)")
-    specs = [one["Spec"] for one in json.loads(inspected)]
+    specs = [load["Spec"] for load in json.loads(inspected)]
     return {spec["Name"]: (spec["Mode"], spec.get("Labels")) for spec in specs}
 
 

@@ -29,7 +29,7 @@ def test_fault_21_28_a_launch_that_cannot_join_is_given_up_while_one_at_risk_is_
     assert not {stray, at_risk} & {node.instance for node in nodes}
     said = {one: [line for line in site.actions(leader) if one in line["message"]] for one in (stray, at_risk)}
     answers = [line["after"] for line in said[stray] if line["action"] == "CompleteLifecycle"]
-    assert [one["result"] for one in answers if one["hook"].endswith("-launching")] == ["ABANDON"]
+    assert [answer["result"] for answer in answers if answer["hook"].endswith("-launching")] == ["ABANDON"]
     labels = [line["after"].get("swarm.aws.interruption") for line in said[at_risk] if line["action"] == "SetLabels"]
     assert [label for label in labels if label] == ["rebalance recommendation"]
     assert "Drain" in [line["action"] for line in said[at_risk]], "it was taken out, not only lost"

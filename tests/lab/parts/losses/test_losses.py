@@ -53,7 +53,7 @@ def test_an_engine_removes_what_one_before_it_left_of_a_network(site: Site) -> N
 
 
 def _group(site: Site, group: str) -> set[str]:
-    return {one["instance_id"] for one in site.instances(group)}
+    return {instance["instance_id"] for instance in site.instances(group)}
 
 
 # Takes the port as soon as nobody has it.
@@ -71,7 +71,7 @@ time.sleep(600)
 def test_a_node_on_which_something_else_has_the_proxys_port_is_in_the_record_only_before_and_after(site: Site) -> None:
     site.settle()
     manager = site.one("follower")
-    address = next(one["public_ip"] for one in site.instances() if one["instance_id"] == manager)
+    address = next(instance["public_ip"] for instance in site.instances() if instance["instance_id"] == manager)
     everywhere = site.public_addresses()
     site.wait("the record to be whole", lambda: site.addresses() == everywhere)
     site.must(manager, "systemd-run", "--quiet", "--unit=taker", "python3", "-c", _TAKES)

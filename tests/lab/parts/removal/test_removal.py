@@ -109,7 +109,9 @@ def test_fault_12_what_a_task_was_about_to_answer_when_it_froze_is_answered_by_a
     site.settle()
     listing = ("docker", "ps", "--quiet", "--filter", "label=com.docker.swarm.service.name=example_web")
     # A node that joined a moment ago has none.
-    host, task = next((one, found) for one in sorted(site.ids()) for found in site.must(one, *listing).split())
+    host, task = next(
+        (identifier, found) for identifier in sorted(site.ids()) for found in site.must(identifier, *listing).split()
+    )
     with Load(site.lab, RECORD) as load:
         site.wait("the load to have begun", lambda: load.result.sent > 200)
         site.must(host, "docker", "kill", "--signal", "STOP", task)
@@ -125,7 +127,7 @@ def test_fault_12_what_a_task_was_about_to_answer_when_it_froze_is_answered_by_a
 def test_fault_12_a_host_that_fails_under_load_costs_requests_only_until_dns_forgets_it(site: Site) -> None:
     site.settle()
     manager, leader = site.one("follower"), site.one("leader")
-    address = next(one["public_ip"] for one in site.instances() if one["instance_id"] == manager)
+    address = next(instance["public_ip"] for instance in site.instances() if instance["instance_id"] == manager)
     with Load(site.lab, RECORD) as load:
         site.wait("the load to have begun", lambda: load.result.sent > 200)
         site.kill_host(manager)
@@ -135,9 +137,13 @@ def test_fault_12_a_host_that_fails_under_load_costs_requests_only_until_dns_for
         site.wait("the resolver to forget it", lambda: load.resolver.asked_at > killed + forgotten)
         sent = load.result.sent
         site.wait("the load to go on", lambda: load.result.sent > sent + ENOUGH / 2)
-    last = max((one.at for one in load.result.failures), default=killed) - killed
+    last = max((failure.at for failure in load.result.failures), default=killed) - killed
     say(f"hard kill: {load.result}; withdrawn after {forgotten:.1f} s, the last failure after {last:.1f} s")
-    misled = [one for one in load.result.failures if one.resolved_at > killed + forgotten or one.address != address]
+    misled = [
+        failure
+        for failure in load.result.failures
+        if failure.resolved_at > killed + forgotten or failure.address != address
+    ]
     assert misled == [], "requests failed although no resolver knew the host any more, or at another one"
     site.settle()
     done = [line for line in site.actions(leader) if line["time"] > began]
@@ -151,7 +157,9 @@ def test_fault_21_an_instance_that_ends_before_it_joined_is_let_go_at_once(site:
     site.settle()
     autoscaling, known, leader = site.aws("autoscaling"), site.ids(), site.one("leader")
     autoscaling.set_desired_capacity(AutoScalingGroupName=f"{CLUSTER}-worker", DesiredCapacity=2)
-    fresh = site.wait("another instance", lambda: [one for one in site.ids() if one not in known])[0]
+    fresh = site.wait("another instance", lambda: [identifier for identifier in site.ids() if identifier not in known])[
+        0
+    ]
     autoscaling.terminate_instance_in_auto_scaling_group(InstanceId=fresh, ShouldDecrementDesiredCapacity=True)
     site.wait("it to be gone", lambda: fresh not in site.ids())
     # The hook was answered, and nothing else was done.
@@ -214,7 +222,9 @@ def test_fault_13_without_a_quorum_nothing_is_touched_and_that_is_said(site: Sit
     assert run.code != 0
     assert "bring the swarm back with playbooks/restore.yml" in run.said
     assert "No manager can tell, so this is what EC2, Auto Scaling and DNS say" in run.output
-    assert {one for one in site.ids() if f"{one}  " in run.output} == site.ids(), "all instances are shown"
+    assert {identifier for identifier in site.ids() if f"{identifier}  " in run.output} == site.ids(), (
+        "all instances are shown"
+    )
     assert {address for address in record if f"{address}, " in run.output} == record, "so is where DNS leads"
     assert site.addresses() == record
     assert {node.node_id for node in site.settle()} == {node.node_id for node in before}
@@ -227,7 +237,7 @@ def test_fault_17_messages_that_nobody_can_read_end_as_dead_letters(site: Site) 
     queue = sqs.get_queue_url(QueueName=f"{CLUSTER}-events")["QueueUrl"]
     dead = sqs.get_queue_url(QueueName=f"{CLUSTER}-events-dead")["QueueUrl"]
     usual = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["VisibilityTimeout"])["Attributes"]
-    began = [_started(site, one) for one in site.managers()]
+    began = [_started(site, manager) for manager in site.managers()]
     bad = ["{", '{"detail-type": "Nobody knows this", "detail": {}}']
     spot = {"detail-type": "EC2 Spot Instance Interruption Warning", "detail": {"instance-id": "i-0123456789abcdef0"}}
     good = [json.dumps({"Event": "autoscaling:TEST_NOTIFICATION"}), json.dumps(spot)]
@@ -240,7 +250,7 @@ def test_fault_17_messages_that_nobody_can_read_end_as_dead_letters(site: Site) 
     finally:
         sqs.set_queue_attributes(QueueUrl=queue, Attributes=usual)
         sqs.purge_queue(QueueUrl=dead)
-    assert [_started(site, one) for one in site.managers()] == began, "no agent was started anew"
+    assert [_started(site, manager) for manager in site.managers()] == began, "no agent was started anew"
     site.settle()
 
 
@@ -267,7 +277,9 @@ def test_fault_47_a_poisoned_message_keeps_no_spot_warning_of_its_batch(site: Si
         sqs.purge_queue(QueueUrl=dead)
     (ended,) = site.aws("ec2").describe_instances(InstanceIds=[worker])["Reservations"][0]["Instances"]
     assert ended.get("StateReason", {}).get("Code") != "Server.SpotInstanceTermination", "it went before"
-    journal = "".join(site.on(one, "journalctl", "-u", "swarm-agent", "-o", "cat").output for one in site.managers())
+    journal = "".join(
+        site.on(manager, "journalctl", "-u", "swarm-agent", "-o", "cat").output for manager in site.managers()
+    )
     assert journal.count(f"The message {poison} in the queue is left to the dead letters") == 1
     site.settle()
 

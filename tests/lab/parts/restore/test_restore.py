@@ -90,9 +90,9 @@ def test_a_drill_proves_that_the_newest_backup_restores(site: Site, kept: dict[s
     )
     filters = [{"Name": "tag:swarm.aws/role", "Values": ["drill"]}]
     states = [
-        one["State"]["Name"]
+        instance["State"]["Name"]
         for reservation in site.aws("ec2").describe_instances(Filters=filters)["Reservations"]
-        for one in reservation["Instances"]
+        for instance in reservation["Instances"]
     ]
     assert states == ["terminated"]
     assert site.nodes() == before

@@ -16,8 +16,8 @@ from tests.lab.site import CLUSTER, Site, say
 @pytest.mark.parametrize("source", ["outside", "manager", "worker"])
 def test_open_are_the_ports_that_the_security_groups_say_and_no_others(site: Site, kind: str, source: str) -> None:
     site.settle()
-    target = next(one for one in site.instances() if one["instance_id"] == site.one(kind))
-    others = [one for one in site.instances() if one["instance_id"] != target["instance_id"]]
+    target = next(instance for instance in site.instances() if instance["instance_id"] == site.one(kind))
+    others = [instance for instance in site.instances() if instance["instance_id"] != target["instance_id"]]
     text = Path(scan.__file__).read_text()
     if source == "outside":
         found = scan.scan(target["public_ip"])
@@ -50,7 +50,7 @@ def _allowed(site: Site, instance: str, *, address: str = "", member: str = "") 
         if rule["IpProtocol"] == "tcp"
         and (
             any(pair["GroupId"] in theirs for pair in rule["UserIdGroupPairs"])
-            or any(_within(address or _private(ec2, member), one["CidrIp"]) for one in rule["IpRanges"])
+            or any(_within(address or _private(ec2, member), range["CidrIp"]) for range in rule["IpRanges"])
         )
     }
 
@@ -64,7 +64,7 @@ def _described(ec2: Any, instance: str) -> dict[str, Any]:
 
 
 def _groups(ec2: Any, instance: str) -> set[str]:
-    return {one["GroupId"] for one in _described(ec2, instance)["SecurityGroups"]}
+    return {security_group["GroupId"] for security_group in _described(ec2, instance)["SecurityGroups"]}
 
 
 def _private(ec2: Any, instance: str) -> str:

@@ -260,7 +260,7 @@ def test_images_in_ecr_are_pulled_by_nodes_that_get_a_task_long_after_the_deploy
         assert task in _running(site)
     finally:
         _tokens(site, 12 * 3600)
-    logs = deployed.output + "".join(site.agent_log(one) for one in site.managers())
+    logs = deployed.output + "".join(site.agent_log(manager) for manager in site.managers())
     assert '"action": "RefreshRegistryAuth"' in logs
     with urllib.request.urlopen(f"{site.lab.endpoint}/_lab/ecr-tokens", timeout=10) as answer:
         given = json.load(answer)

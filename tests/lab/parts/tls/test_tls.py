@@ -171,7 +171,7 @@ def test_a_certificate_comes_by_acme_and_is_renewed_with_the_permissions_that_th
         assert made.code == 0, made.output[-4000:]
         # The TXT record that proved the name is gone.
         assert pages.lookup(site.lab, f"_acme-challenge.{RECORD}", "TXT") == []
-        asked = [one for one in site.calls() if one["caller"] == acme.ROLE]
+        asked = [call for call in site.calls() if call["caller"] == acme.ROLE]
         assert asked and all(one["allowed"] for one in asked)
         _deploys(site, edge, authority)
         first = edge.shown(authority.trusting())
@@ -225,13 +225,15 @@ def test_a_host_that_fails_takes_along_no_more_than_what_was_under_way(site: Sit
         forgotten = time.time() - killed
         site.wait("the resolver to forget it", lambda: load.resolver.asked_at > killed + forgotten)
         site.wait("the load to have met it", lambda: time.time() > killed + forgotten + CUT_OFF)
-    elsewhere = [one for one in load.result.failures if one.address != address]
+    elsewhere = [failure for failure in load.result.failures if failure.address != address]
     say(
         f"a host that fails, over TLS: {load.result}; withdrawn after {forgotten:.1f} s, {len(elsewhere)} failed at "
         f"other addresses, the last after {max((one.at - killed for one in elsewhere), default=0):.1f} s"
     )
     assert [one for one in elsewhere if one.at > killed + CUT_OFF] == []
     assert [
-        one for one in load.result.failures if one.address == address and one.resolved_at > killed + forgotten
+        failure
+        for failure in load.result.failures
+        if failure.address == address and failure.resolved_at > killed + forgotten
     ] == []
     site.settle()

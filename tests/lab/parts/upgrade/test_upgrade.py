@@ -214,7 +214,9 @@ def test_a_group_gets_fewer_instances_without_a_request_failing(site: Site) -> N
 
 def members(site: Site, group: str | None = None) -> set[str]:
     """The instances that Auto Scaling counts on and the swarm has."""
-    serving = {one["instance_id"] for one in site.instances(group) if one["lifecycle_state"] == "InService"}
+    serving = {
+        instance["instance_id"] for instance in site.instances(group) if instance["lifecycle_state"] == "InService"
+    }
     return serving & site.members()
 
 

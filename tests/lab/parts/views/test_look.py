@@ -111,7 +111,7 @@ def test_a_removal_and_a_lost_manager_on_the_page(site: Site, address: str) -> N
         assert "ready" in stages
         assert stages == sorted(stages, key=STAGES.index), "one after the other, as they happen"
         assert "example_web" in " ".join(seen[0]["tasks"]), "it had tasks"
-        assert not seen[-2]["tasks"] or all("stopping" in one for one in seen[-2]["tasks"]), "and had none in the end"
+        assert not seen[-2]["tasks"] or all("stopping" in task for task in seen[-2]["tasks"]), "and had none in the end"
         said = page.execute_script("return window.said")
         assert [one for one in said if f"{victim}: tasks end." in one], f"what happens is said aloud: {said}"
         site.settle()
@@ -135,13 +135,13 @@ def _survives_the_loss_of_the_manager_that_tells(page: Browser, site: Site) -> N
 def _shows_what_is(page: Browser, site: Site) -> None:
     site.wait("the page to show all instances", lambda: _shown(page) == site.ids())
     leader = site.one("leader")
-    for one in site.instances():
-        node = page.find_element(By.CSS_SELECTOR, f'[data-instance="{one["instance_id"]}"]')
+    for instance in site.instances():
+        node = page.find_element(By.CSS_SELECTOR, f'[data-instance="{instance["instance_id"]}"]')
         zone = node.find_element(By.XPATH, "ancestor::section[@class='zone']").get_attribute("aria-label")
-        assert zone == f"Zone {one['zone']}"
+        assert zone == f"Zone {instance['zone']}"
         words = {badge.text for badge in node.find_elements(By.CSS_SELECTOR, ".badges li")}
-        assert {"ready", one["group"].rpartition("-")[2]} <= words
-        assert ("leader" in words) is (one["instance_id"] == leader)
+        assert {"ready", instance["group"].rpartition("-")[2]} <= words
+        assert ("leader" in words) is (instance["instance_id"] == leader)
     now = page.find_element(By.ID, "now").text
     assert "3 of 3 managers heard, 2 needed: 1 may fail" in now
     assert all(address in now for address in site.addresses())

@@ -35,12 +35,12 @@ def test_status_tells_programs_what_is_true(site: Site, tmp_path: Path) -> None:
     for node in nodes:
         row = rows[node.instance]
         assert (row["node"], row["role"], row["node_state"]) == (node.node_id, node.role, "ready")
-    assert [one["instance"] for one in seen["members"] if one["raft"] == "leader"] == [site.one("leader")]
+    assert [member["instance"] for member in seen["members"] if member["raft"] == "leader"] == [site.one("leader")]
     assert seen["quorum"] == {"voters": 3, "reachable": 3, "needed": 2, "margin": 1}
     assert (seen["record"]["name"], seen["record"]["addresses"]) == (RECORD, seen["record"]["wanted"])
     assert set(seen["record"]["ipv4_values"]) == site.addresses()
     assert set(seen["record"]["ipv6_values"]) == site.addresses("AAAA")
-    web = next(one for one in seen["services"] if one["name"] == "example_web")
+    web = next(service for service in seen["services"] if service["name"] == "example_web")
     assert (web["running"], web["wanted"]) == (6, 6)
     assert (seen["silent"], seen["failures"], seen["behind"]) == ({}, [], [])
     assert seen["last_actions"] and seen["agent"]["version"]
@@ -52,10 +52,10 @@ def test_tables_of_instances_and_managers(site: Site) -> None:
     assert run.code == 0, run.output[-3000:]
     shown = {line.split()[0]: line.split() for line in run.output.splitlines() if line.strip().startswith("i-")}
     assert {one: row[6] for one, row in shown.items()} == {
-        one["instance_id"]: one["private_ip"] for one in site.instances()
+        instance["instance_id"]: instance["private_ip"] for instance in site.instances()
     }
     seen = _document(site.playbook("playbooks/managers.yml", "-e", "format=json", **ALONE))
-    assert {one["instance"] for one in seen["managers"]} == site.ids("manager")
+    assert {manager["instance"] for manager in seen["managers"]} == site.ids("manager")
 
 
 @pytest.mark.parametrize(
@@ -75,7 +75,7 @@ def test_a_shell_opens_on_a_manager_that_can_act_and_on_an_instance_that_is_name
     site.settle()
     run = site.command("make", "-s", "ssh", "CMD=docker node ls --format '{{.ID}}'")
     assert (run.code, set(run.output.split())) == (0, {node.node_id for node in site.nodes()})
-    worker = next(one for one in site.instances("worker"))
+    worker = next(instance for instance in site.instances("worker"))
     run = site.command("make", "-s", "ssh", f"ID={worker['instance_id']}", "CMD=hostname -I; exit 3")
     assert worker["private_ip"] in run.output
     assert "Error 3" in run.output, "the command's exit code is handed on"
@@ -87,7 +87,9 @@ def test_a_picture_of_what_stands_in_the_account(site: Site, tmp_path: Path) -> 
     run = site.playbook("playbooks/picture.yml", "-e", f"output={picture}")
     assert run.code == 0, run.output[-3000:]
     drawn = picture.read_text()
-    assert {one for one in site.ids() if f"instance example-{_group(site, one)} {one}" in drawn} == site.ids()
+    assert {
+        identifier for identifier in site.ids() if f"instance example-{_group(site, identifier)} {identifier}" in drawn
+    } == site.ids()
     assert all(name in drawn for name in (RECORD, site.bucket, "example-events", "eu-west-1a", "3 in service of 3"))
     again = site.playbook("playbooks/picture.yml", "-e", f"output={picture}")
     assert (again.code, again.changed) == (0, 0), "the same account makes the same picture"
@@ -126,7 +128,7 @@ def test_what_is_gathered_has_no_secret_and_names_the_node_that_is_cut_off(site:
     assert '"DB=[removed]"' in files[f"fault/{leader}/services.json"]
     secrets = [PASSWORD, ACCESS_KEY, SECRET_KEY, UNLOCK_KEY, BODY, *tokens]
     everything = "\n".join(files.values()) + run.output
-    assert [one for one in secrets if one in everything] == []
+    assert [secret for secret in secrets if secret in everything] == []
     assert site.on(leader, "sh", "-c", "ls -d /tmp/*.diagnosis").code != 0, "nothing stays there"
     for instance in (leader, worker):
         # Whoever looks for leaks is not to find what was planted.
@@ -153,5 +155,7 @@ def _document(run: Run) -> dict[str, Any]:
 def _unpacked(bundle: Path) -> dict[str, str]:
     with tarfile.open(bundle) as archive:
         return {
-            one.name: stream.read().decode() for one in archive.getmembers() if (stream := archive.extractfile(one))
+            member.name: stream.read().decode()
+            for member in archive.getmembers()
+            if (stream := archive.extractfile(member))
         }

@@ -29,7 +29,9 @@ def with_pool(usual: Configuration, **more: object) -> Configuration:
     pool = {"instance_types": ["t3.small", "t3a.small"], "warm_pool": {"min": 0, "max": 2}, **more}
     return {
         **usual,
-        "node_groups": [{**one, **(pool if one["name"] == "worker" else {})} for one in usual["node_groups"]],
+        "node_groups": [
+            {**node_group, **(pool if node_group["name"] == "worker" else {})} for node_group in usual["node_groups"]
+        ],
     }
 
 
@@ -65,8 +67,8 @@ def test_an_instance_is_prepared_stopped_and_in_no_swarm(site: Site) -> None:
     site.settle()
     assert warm not in nodes(site)
     # It said so itself, once; and it may say it of its group alone.
-    calls = [one for one in site.calls() if one["caller"] == WORKERS and one["service"] == "autoscaling"]
-    assert {(one["action"], one["allowed"]) for one in calls} == {("CompleteLifecycleAction", True)}
+    calls = [call for call in site.calls() if call["caller"] == WORKERS and call["service"] == "autoscaling"]
+    assert {(call["action"], call["allowed"]) for call in calls} == {("CompleteLifecycleAction", True)}
     policy = site.aws("iam").get_role_policy(RoleName=WORKERS, PolicyName="swarm")["PolicyDocument"]
     assert [finding.issue for finding in analyze_policy_string(json.dumps(policy)).findings] == []
     seen = site.playbook("playbooks/status.yml")
@@ -119,7 +121,7 @@ def _took_what_is_warm(site: Site, run: Run, before: set[str], warm: str, launch
     assert warm in nodes(site)
     assert described(site, warm)["LaunchTime"] > launched
     # What answered the hook this time was the leader, who had seen it join.
-    done = [one for manager in site.managers() for one in site.actions(manager) if warm in str(one)]
+    done = [action for manager in site.managers() for action in site.actions(manager) if warm in str(action)]
     assert "CompleteLifecycle" in [one["action"] for one in done]
     group = site.aws("autoscaling").describe_auto_scaling_groups(AutoScalingGroupNames=[WORKERS])
     say(f"the warm pool then: {group['AutoScalingGroups'][0]['WarmPoolSize']}")

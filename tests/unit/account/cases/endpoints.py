@@ -31,17 +31,20 @@ def endpoint(aws: AwsSession) -> dict[str, Any]:
 
 
 def look(aws: AwsSession) -> Any:
-    groups = {one["GroupId"]: one["GroupName"] for one in aws.ec2.describe_security_groups()["SecurityGroups"]}
-    zones = {one["SubnetId"]: one["AvailabilityZone"] for one in aws.ec2.describe_subnets()["Subnets"]}
+    groups = {
+        security_group["GroupId"]: security_group["GroupName"]
+        for security_group in aws.ec2.describe_security_groups()["SecurityGroups"]
+    }
+    zones = {subnet["SubnetId"]: subnet["AvailabilityZone"] for subnet in aws.ec2.describe_subnets()["Subnets"]}
     return [
         {
-            "service": one["ServiceName"],
-            "zones": [zones[subnet] for subnet in one.get("SubnetIds", [])],
-            "groups": [groups[group["GroupId"]] for group in one.get("Groups", [])],
-            "private_dns": one.get("PrivateDnsEnabled"),
-            "tags": one.get("Tags"),
+            "service": endpoint["ServiceName"],
+            "zones": [zones[subnet] for subnet in endpoint.get("SubnetIds", [])],
+            "groups": [groups[group["GroupId"]] for group in endpoint.get("Groups", [])],
+            "private_dns": endpoint.get("PrivateDnsEnabled"),
+            "tags": endpoint.get("Tags"),
         }
-        for one in aws.ec2.describe_vpc_endpoints()["VpcEndpoints"]
+        for endpoint in aws.ec2.describe_vpc_endpoints()["VpcEndpoints"]
     ]
 
 

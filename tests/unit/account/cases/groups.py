@@ -201,7 +201,7 @@ def launchable(account: Account, told: Mapping[str, Any]) -> dict[str, Any]:
     return {
         **told,
         "template_versions": {"manager": 2, "worker": 2},
-        "groups": [{**one, "instance_types": ["t3.small"]} for one in told["groups"]],
+        "groups": [{**group, "instance_types": ["t3.small"]} for group in told["groups"]],
     }
 
 
