@@ -39,10 +39,10 @@ def replace_the_leader(site: Site) -> tuple[float, float]:
     leader = next(
         node.instance for node in site.nodes() if node.reachability == "reachable" and leads(site, node.node_id)
     )
-    known = {one["instance_id"] for one in site.instances()}
+    known = {entry["instance_id"] for entry in site.instances()}
     site.aws("ec2").terminate_instances(InstanceIds=[leader])
     new = site.wait(
-        "the replacement", lambda: [one for one in site.instances("manager") if one["instance_id"] not in known]
+        "the replacement", lambda: [entry for entry in site.instances("manager") if entry["instance_id"] not in known]
     )
     began = time.monotonic()
     instance = new[0]["instance_id"]

@@ -63,7 +63,7 @@ class Browser(webdriver.Chrome):
 
     def complaints(self) -> list[str]:
         """What the browser itself says of the page, such as an error in its script or something that was refused."""
-        return [json.dumps(one) for one in self.get_log("browser")]
+        return [json.dumps(entry) for entry in self.get_log("browser")]
 
     def picture(self, path: Path) -> None:
         """Keep what the page looks like."""

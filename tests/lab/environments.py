@@ -13,7 +13,7 @@ from .site import ROOT
 def pinned(*names: str) -> list[str]:
     """The requirements of those names as the checkout pins them."""
     every = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
-    return [one for one in every if one.split("==")[0] in names]
+    return [requirement for requirement in every if requirement.split("==")[0] in names]
 
 
 def make(folder: Path, *requirements: str) -> None:

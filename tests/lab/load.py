@@ -44,9 +44,9 @@ class Resolver:
             if time.monotonic() >= self._until:
                 asked, self.asked_at = time.monotonic(), time.time()
                 reply = self._ask()
-                found = [one for one in reply.rr if one.rtype == QTYPE.A]
-                self._addresses = [str(one.rdata) for one in found]
-                self._until = asked + min((one.ttl for one in found), default=0)
+                found = [answer for answer in reply.rr if answer.rtype == QTYPE.A]
+                self._addresses = [str(answer.rdata) for answer in found]
+                self._until = asked + min((answer.ttl for answer in found), default=0)
             if not self._addresses:
                 raise OSError(f"{self._name} has no address")
             return self._addresses, self.asked_at

@@ -110,7 +110,9 @@ def made_anew(judged: Sequence[Judgement]) -> tuple[Policies, list[Judgement]]:
     used = _used(list(_statements(policies())), judged)
     # The same statements, with their placeholders and without.
     pairs = list(zip(_statements(found), _statements(policies()), strict=True))
-    services = {statement["Sid"]: {one.split(":")[0] for one in listed(statement["Action"])} for statement, _ in pairs}
+    services = {
+        statement["Sid"]: {action.split(":")[0] for action in listed(statement["Action"])} for statement, _ in pairs
+    }
     for statement, _ in pairs:
         actions = listed(statement["Action"])
         statement["Action"] = [action for action in actions if (statement["Sid"], action) in used or action in REASONS]
@@ -139,7 +141,11 @@ def _used(statements: list[Mapping[str, Any]], judged: Iterable[Judgement]) -> s
     for access in map(_access, judged):
         for statement in statements:
             if judge([{"Statement": statement}], access) is Verdict.ALLOW:
-                matching = (one for one in listed(statement["Action"]) if wildcard(one.lower(), access.action.lower()))
+                matching = (
+                    pattern
+                    for pattern in listed(statement["Action"])
+                    if wildcard(pattern.lower(), access.action.lower())
+                )
                 used |= {(statement["Sid"], action) for action in matching}
     return used
 
@@ -207,7 +213,7 @@ def main(words: list[str]) -> int:
     """0 if the policies are as they should be, or were written."""
     sources = [word for word in words if not word.startswith("--")]
     told = [_read(word) for word in sources] or [record()]
-    judged = [judgement for one in told for judgement in asked(one, OPERATOR)]
+    judged = [judgement for call in told for judgement in asked(call, OPERATOR)]
     if "--write" in words:
         found, missing = made_anew(judged)
         for name, document in found.items():

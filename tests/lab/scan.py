@@ -29,7 +29,7 @@ def scan(address: str, ports: range = ALL) -> set[int]:
             selector.register(one, selectors.EVENT_WRITE)
         answered = {key.fileobj for key, _ in selector.select(0.1)}
         now = time.monotonic()
-        for item in [one for one, (_, until) in tried.items() if one in answered or until < now]:
+        for item in [candidate for candidate, (_, until) in tried.items() if candidate in answered or until < now]:
             port, _ = tried.pop(item)
             if item in answered and item.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) == 0:
                 found.add(port)

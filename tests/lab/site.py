@@ -207,7 +207,7 @@ class Site:
             for instance in status.instances(self.lab)
             if instance["state"] not in ("terminated", "shutting-down")
         ]
-        return [one for one in found if group is None or one["group"] == f"{CLUSTER}-{group}"]
+        return [instance for instance in found if group is None or instance["group"] == f"{CLUSTER}-{group}"]
 
     def ids(self, group: str | None = None) -> set[str]:
         """The IDs of a group's instances, or of all, that are not terminated."""
@@ -358,7 +358,7 @@ class Site:
     def backups(self) -> list[str]:
         """The names of the backups, the newest first."""
         found = self.aws("s3").list_objects_v2(Bucket=self.bucket, Prefix="backups/").get("Contents", [])
-        keys = [one["Key"] for one in found if one["Key"].endswith(".json")]
+        keys = [entry["Key"] for entry in found if entry["Key"].endswith(".json")]
         return sorted((key.removeprefix("backups/").removesuffix(".json") for key in keys), reverse=True)
 
     def kept(self) -> dict[str, set[str]]:

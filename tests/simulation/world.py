@@ -467,7 +467,9 @@ class SimEngine:
             raise Unavailable("This node is already part of a swarm")
         # Others that boot at the same time may publish theirs meanwhile, and this one is left then.
         others = self._world.outlives and [
-            one for one in world.living if one.swarm and one.swarm.id in world.published and one in one.swarm.voters
+            node
+            for node in world.living
+            if node.swarm and node.swarm.id in world.published and node in node.swarm.voters
         ]
         if others:
             raise Broken(f"{node.instance} initialises a swarm beside {others[0].swarm.id}, which was published")
@@ -481,7 +483,7 @@ class SimEngine:
         if node.state != ports.INACTIVE:
             raise Unavailable("This node is already part of a swarm")
         node.unfinished = True
-        target = next(one for one in world.nodes if one.address == address)
+        target = next(peer for peer in world.nodes if peer.address == address)
         swarm = self._admitting(target, token)
         if swarm.id not in world.published:
             raise Broken(f"{node.instance} joins {swarm.id}, published is {world.cluster_id}")

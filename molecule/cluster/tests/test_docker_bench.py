@@ -46,14 +46,14 @@ def test_2_3_2_4_and_2_7_the_engine_logs_keeps_its_firewall_and_listens_to_no_ne
     arguments = host.check_output("tr '\\0' '\\n' < /proc/$(pidof -s dockerd)/cmdline").splitlines()
     assert "--iptables=false" not in arguments
     assert not [argument for argument in arguments if "tcp://" in argument]
-    assert not [one for one in settings.get("hosts", []) if one.startswith("tcp://")]
+    assert not [url for url in settings.get("hosts", []) if url.startswith("tcp://")]
 
 
 def test_2_5_to_2_18_no_insecure_registry_no_old_storage_and_nothing_experimental(host: Host) -> None:
     engine = info(host)
     settings = json.loads(host.file("/etc/docker/daemon.json").content_string)
     assert "insecure-registries" not in settings
-    insecure = {name for name, one in engine["RegistryConfig"]["IndexConfigs"].items() if not one["Secure"]}
+    insecure = {name for name, index in engine["RegistryConfig"]["IndexConfigs"].items() if not index["Secure"]}
     assert insecure <= LABS_REGISTRIES
     assert engine["Driver"] in ("overlay2", "fuse-overlayfs", "vfs")
     assert engine["ExperimentalBuild"] is False
@@ -64,29 +64,29 @@ def test_2_5_to_2_18_no_insecure_registry_no_old_storage_and_nothing_experimenta
 
 
 def test_5_1_5_5_5_21_and_5_31_containers_are_kept_from_the_host(host: Host) -> None:
-    for one in running(host):
-        settings = one["HostConfig"]
+    for container in running(host):
+        settings = container["HostConfig"]
         assert settings["Privileged"] is False
         assert not {"unconfined", "seccomp=unconfined", "seccomp:unconfined"} & set(settings["SecurityOpt"] or [])
         assert not settings["Devices"]
-        binds = [mount["Source"] for mount in one["Mounts"] if mount["Type"] == "bind"]
+        binds = [mount["Source"] for mount in container["Mounts"] if mount["Type"] == "bind"]
         # Configs and secrets come as files of the engine's own.
         assert [bind for bind in binds if not bind.startswith("/var/lib/docker/containers/")] == []
-        assert not [mount for mount in one["Mounts"] if "docker.sock" in mount.get("Source", "")]
-        assert not [mount for mount in one["Mounts"] if mount.get("Propagation") in ("shared", "rshared")]
+        assert not [mount for mount in container["Mounts"] if "docker.sock" in mount.get("Source", "")]
+        assert not [mount for mount in container["Mounts"] if mount.get("Propagation") in ("shared", "rshared")]
 
 
 def test_5_3_containers_have_no_more_capabilities_than_they_use(host: Host) -> None:
-    for one in running(host):
-        assert one["HostConfig"]["CapDrop"] == ["ALL"], one["Name"]
-        assert not one["HostConfig"]["CapAdd"], one["Name"]
-        assert one["Config"]["User"] not in ("", "0", "root"), one["Name"]
+    for container in running(host):
+        assert container["HostConfig"]["CapDrop"] == ["ALL"], container["Name"]
+        assert not container["HostConfig"]["CapAdd"], container["Name"]
+        assert container["Config"]["User"] not in ("", "0", "root"), container["Name"]
 
 
 def test_5_9_5_15_to_5_20_and_5_30_containers_have_namespaces_of_their_own(host: Host) -> None:
-    for one in running(host):
-        settings = one["HostConfig"]
-        assert not {"host", "bridge"} & set(one["NetworkSettings"]["Networks"])
+    for container in running(host):
+        settings = container["HostConfig"]
+        assert not {"host", "bridge"} & set(container["NetworkSettings"]["Networks"])
         assert settings["PidMode"] == ""
         assert settings["IpcMode"] in ("private", "none", "")
         assert settings["UTSMode"] == ""
@@ -94,24 +94,24 @@ def test_5_9_5_15_to_5_20_and_5_30_containers_have_namespaces_of_their_own(host:
 
 
 def test_5_10_5_11_and_5_28_containers_have_limits_of_memory_cpu_and_processes(host: Host) -> None:
-    for one in running(host):
-        settings = one["HostConfig"]
-        assert settings["Memory"] > 0, one["Name"]
-        assert settings["NanoCpus"] > 0, one["Name"]
-        assert 0 < settings["PidsLimit"] <= 1000, one["Name"]
+    for container in running(host):
+        settings = container["HostConfig"]
+        assert settings["Memory"] > 0, container["Name"]
+        assert settings["NanoCpus"] > 0, container["Name"]
+        assert 0 < settings["PidsLimit"] <= 1000, container["Name"]
 
 
 def test_5_12_and_5_26_their_root_is_read_only_and_they_tell_whether_they_are_healthy(host: Host) -> None:
-    for one in running(host):
-        assert one["HostConfig"]["ReadonlyRootfs"] is True, one["Name"]
-        assert one["State"]["Health"]["Status"] in ("healthy", "starting"), one["Name"]
+    for container in running(host):
+        assert container["HostConfig"]["ReadonlyRootfs"] is True, container["Name"]
+        assert container["State"]["Health"]["Status"] in ("healthy", "starting"), container["Name"]
 
 
 def test_5_7_of_the_privileged_ports_only_the_proxys_is_mapped(host: Host) -> None:
     mapped = {
         int(binding["HostPort"])
-        for one in running(host)
-        for bindings in one["NetworkSettings"]["Ports"].values()
+        for container in running(host)
+        for bindings in container["NetworkSettings"]["Ports"].values()
         for binding in bindings or []
     }
     assert {port for port in mapped if port < 1024} <= {80}

@@ -21,7 +21,7 @@ def groups(aws: boto3.session.Session) -> dict[str, dict[str, Any]]:
     """The node groups' Auto Scaling groups, by the node groups' names."""
     names = [f"{CLUSTER}-{name}" for name in GROUPS]
     found = aws.client("autoscaling").describe_auto_scaling_groups(AutoScalingGroupNames=names)["AutoScalingGroups"]
-    return {one["AutoScalingGroupName"].removeprefix(f"{CLUSTER}-"): one for one in found}
+    return {group["AutoScalingGroupName"].removeprefix(f"{CLUSTER}-"): group for group in found}
 
 
 def test_network_a_subnet_in_each_zone(aws: boto3.session.Session) -> None:

@@ -24,9 +24,9 @@ def new_user(iam: Any, name: str, managed: Mapping[str, Any], **more: Any) -> di
 def judged_otherwise(told: dict[str, Any]) -> list[tuple[Any, ...]]:
     """The judgements, as ``/_lab/judgements`` tells them, to which the evaluator says something else."""
     return [
-        (one["caller"], one["action"], one["resource"], one["allowed"], verdict)
-        for one, verdict in zip(told["judgements"], _verdicts(told), strict=True)
-        if (verdict == "Allowed") is not one["allowed"] or ("Denied" not in verdict and verdict != "Allowed")
+        (judgement["caller"], judgement["action"], judgement["resource"], judgement["allowed"], verdict)
+        for judgement, verdict in zip(told["judgements"], _verdicts(told), strict=True)
+        if (verdict == "Allowed") is not judgement["allowed"] or ("Denied" not in verdict and verdict != "Allowed")
     ]
 
 

@@ -51,8 +51,9 @@ def test_another_evaluator_agrees_with_every_judgement_of_the_story(site: Site) 
     made = site.judgements()
     # The administrator may do everything, and is the tests themselves.
     judged = made["judgements"] = [judgement for judgement in made["judgements"] if judgement["caller"] != "lab"]
-    say(f"{len(judged)} different judgements, of which {sum(not one['allowed'] for one in judged)} are refusals")
-    assert {one["caller"] for one in judged} >= set(ROLES)
+    refused = sum(not judgement["allowed"] for judgement in judged)
+    say(f"{len(judged)} different judgements, of which {refused} are refusals")
+    assert {judgement["caller"] for judgement in judged} >= set(ROLES)
     assert judged_otherwise(made) == []
 
 

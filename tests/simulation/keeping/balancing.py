@@ -59,7 +59,7 @@ class Balancing:
 
     def health(self) -> Mapping[str, str]:
         """What the API tells now."""
-        states = {one: self._state(target) for one, target in self._present().items()}
+        states = {instance: self._state(target) for instance, target in self._present().items()}
         return self._told.note(self._world.now, states)
 
     def health_some_time_ago(self, seconds: float) -> Mapping[str, str]:
@@ -73,7 +73,7 @@ class Balancing:
 
     def registered(self) -> frozenset[str]:
         """Those to which new requests may be sent."""
-        return frozenset(one for one, target in self._present().items() if target.deregistered_at is None)
+        return frozenset(instance for instance, target in self._present().items() if target.deregistered_at is None)
 
     def is_healthy(self, target: str) -> bool:
         """Whether it gets its share of the requests."""
@@ -86,7 +86,7 @@ class Balancing:
     def route(self) -> str | None:
         """Where the next request is sent: to one that is healthy, or to any if none is."""
         registered = sorted(self.registered())
-        healthy = [one for one in registered if self.is_healthy(one)]
+        healthy = [instance for instance in registered if self.is_healthy(instance)]
         return self.rng.choice(healthy or registered) if registered else None
 
     # What others do
@@ -110,10 +110,10 @@ class Balancing:
 
     def _present(self) -> dict[str, Target]:
         machines = self._world.cloud.machines
-        for one, target in list(self._targets.items()):
+        for instance, target in list(self._targets.items()):
             drained = target.deregistered_at is not None and self._world.now - target.deregistered_at >= self.delay
-            if drained or (one in machines and not machines[one].alive):
-                del self._targets[one]
+            if drained or (instance in machines and not machines[instance].alive):
+                del self._targets[instance]
         return self._targets
 
     def _state(self, target: Target) -> str:
@@ -121,8 +121,8 @@ class Balancing:
 
     def _look(self) -> None:
         self._world.at(EVERY, self._look)
-        for one, target in self._present().items():
-            seen = "healthy" if self._world.answers(one) else "unhealthy"
+        for instance, target in self._present().items():
+            seen = "healthy" if self._world.answers(instance) else "unhealthy"
             target.otherwise = 0 if seen == target.state else target.otherwise + 1
             if target.otherwise >= IN_A_ROW:
                 target.state, target.otherwise = seen, 0

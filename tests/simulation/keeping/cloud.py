@@ -224,7 +224,7 @@ class Cloud:
     def delete(self, group: Group) -> None:
         """Delete a group by force, which ends its instances and asks no hook."""
         group.deleted, group.desired = True, 0
-        for machine in [one for one in self.machines.values() if one.group is group]:
+        for machine in [machine for machine in self.machines.values() if machine.group is group]:
             machine.lifecycle = machine.scaling_group = None
             if machine.alive:
                 self._stop(machine)

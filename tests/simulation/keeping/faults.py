@@ -187,7 +187,11 @@ def delete_group(world: World) -> None:
 
 def complete_hook(world: World) -> None:
     """Somebody completes a lifecycle action that the agent holds."""
-    waiting = [one for one in world.cloud.machines.values() if one.waits and one.leaving and expendable(world, one)]
+    waiting = [
+        machine
+        for machine in world.cloud.machines.values()
+        if machine.waits and machine.leaving and expendable(world, machine)
+    ]
     if waiting:
         machine = world.rng.choice(waiting)
         world.work.excuse()
@@ -275,7 +279,7 @@ def junk(world: World) -> None:
 
 def second_agent(world: World) -> None:
     """For a while, one that does not lead acts too."""
-    others = [one for one in world.agents.values() if one.process is not None]
+    others = [agent for agent in world.agents.values() if agent.process is not None]
     if others:
         agent = world.rng.choice(others)
         agent.acts_anyway = True
@@ -284,7 +288,7 @@ def second_agent(world: World) -> None:
 
 def kill_agent(world: World) -> None:
     """An agent's process is killed and started anew."""
-    running = [one for one in world.agents.values() if one.process is not None]
+    running = [agent for agent in world.agents.values() if agent.process is not None]
     if running:
         agent = world.rng.choice(running)
         agent.trace("agent is killed")
@@ -302,7 +306,7 @@ def hang(world: World) -> None:
 def clock_off(world: World) -> None:
     """A manager's clock jumps, the leader's as likely as all others' together, and is set right again or not."""
     leader = world.swarm.leader
-    agents = [one for one in world.agents.values() if one.process is not None]
+    agents = [agent for agent in world.agents.values() if agent.process is not None]
     own = world.agents.get(leader.machine.id) if leader else None
     agent = own if own and world.rng.random() < 0.5 else world.rng.choice(agents) if agents else None
     if agent:
@@ -344,7 +348,7 @@ def register_target(world: World) -> None:
         for machine in world.cloud.machines.values()
         if machine.state == "running" and machine.group.role == "manager"
     ]
-    absent = [one.id for one in found if one.id not in there]
+    absent = [node.id for node in found if node.id not in there]
     if absent:
         world.work.excuse()
         world.balancing.register([world.rng.choice(absent)])

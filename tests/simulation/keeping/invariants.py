@@ -114,7 +114,7 @@ class Invariants:
         if hook != (LAUNCHING if machine.lifecycle == "Pending:Wait" else TERMINATING):
             # It does not wait there, so nothing is going to happen.
             return
-        nodes = [one for one in self._world.swarm.members.values() if one.machine is machine]
+        nodes = [node for node in self._world.swarm.members.values() if node.machine is machine]
         # One that left again a moment ago could not be foreseen.
         labelled = any(node.labels.get(INSTANCE_LABEL) == instance for node in nodes)
         if machine.lifecycle == "Pending:Wait" and not labelled:
@@ -183,12 +183,12 @@ class Invariants:
         if health is None or seen.nodes is None or seen.instances is None:
             return
         acted = not (result.failures or result.postponed or result.decision.refused)
-        if not acted or not any(self._takes_over(one, health) for one in health):
+        if not acted or not any(self._takes_over(instance, health) for instance in health):
             return
-        for one in sorted(world.balancing.registered() & set(world.cloud.machines)):
-            machine = world.cloud.machines[one]
-            if self._unfit_since.get(machine, since) < since and world.balancing.sends_to(one, since):
-                raise Broken(f"I3: {agent.machine.id} leaves {one} a target, which serves nobody")
+        for instance in sorted(world.balancing.registered() & set(world.cloud.machines)):
+            machine = world.cloud.machines[instance]
+            if self._unfit_since.get(machine, since) < since and world.balancing.sends_to(instance, since):
+                raise Broken(f"I3: {agent.machine.id} leaves {instance} a target, which serves nobody")
 
     def _takes_over(self, target: str, health: Mapping[str, str]) -> bool:
         """Whether a target is one of the cluster's that gets requests, as was told, and is to stay."""
@@ -267,11 +267,11 @@ class Invariants:
         wanted = world.serving()
         if not world.record_is_foreign and wanted and world.zone.record.addresses != wanted:
             return f"I3: {world.zone.record.addresses} are published, {wanted} serve"
-        stay = {one.machine.id for one in swarm.members.values() if self._held(one.machine, one)}
+        stay = {node.machine.id for node in swarm.members.values() if self._held(node.machine, node)}
         registered = world.balancing.registered() - world.balancing.strangers()
         if world.targets() and registered - stay != world.targets() - stay:
             return f"I3: {sorted(registered)} are targets, {sorted(world.targets())} serve"
-        held = any(self._held(one.machine, one) for one in swarm.members.values())
+        held = any(self._held(node.machine, node) for node in swarm.members.values())
         for service in world.work.services.values():
             if service.replicas is not None and service.replicas != service.declared and not held:
                 return f"I6: {service.name} has {service.replicas} replicas, {service.declared} are declared"
@@ -311,7 +311,7 @@ class Invariants:
 
     def _quorum(self, agent: Agent, told: Sequence[Node], node: str, verb: str) -> None:
         """What a pass takes out must leave a quorum of the voters that its agent was told of."""
-        voters = [one for one in told if one.voter]
+        voters = [member for member in told if member.voter]
         subject = next((voter for voter in voters if voter.id == node), None)
         if subject is None or subject.role != "manager":
             return

@@ -76,7 +76,7 @@ class SimSwarm:
     def versions(self) -> Mapping[str, int]:
         def question() -> Mapping[str, int]:
             found = self._swarm.nodes(self._agent.machine)
-            return {one.id: hash((self._swarm.version(one.id), one.role, one.state, one.voter)) for one in found}
+            return {node.id: hash((self._swarm.version(node.id), node.role, node.state, node.voter)) for node in found}
 
         return self._ask("list the nodes", question)
 
@@ -119,7 +119,7 @@ class SimSwarm:
             self._swarm.leader_for(self._agent.machine)
             # The services are the cluster's; another swarm has none.
             found = self._world.work.view() if self._swarm is self._world.swarm else ()
-            self._read.update({one.id: self._world.work.version(one.id) for one in found})
+            self._read.update({service.id: self._world.work.version(service.id) for service in found})
             return found
 
         return self._ask("list the services", question)
@@ -165,7 +165,9 @@ class SimPeers:
     def listens(self, address: str) -> bool:
         world = self._agent.world
         world.pause(world.rng.uniform(0.001, 2))
-        machine = next((one for one in world.cloud.machines.values() if one.alive and one.private == address), None)
+        machine = next(
+            (machine for machine in world.cloud.machines.values() if machine.alive and machine.private == address), None
+        )
         return machine is not None and world.listens(machine, self._agent.machine)
 
 

@@ -49,7 +49,7 @@ class Queue:
     def receive(self) -> list[Message]:
         """What is visible now, as much as SQS gives at a time."""
         now, found = self._world.now, []
-        for message in [one for one in self._messages if one.visible_at <= now][:BATCH]:
+        for message in [stored for stored in self._messages if stored.visible_at <= now][:BATCH]:
             if message.received >= MOST_RECEIVES:
                 self._messages.remove(message)
                 self.dead_letters.append(message.body)

@@ -128,19 +128,19 @@ class Swarm:
         tasks = self._world.work.count()
         return tuple(
             cluster.Node(
-                id=one.id,
-                role=one.role,
-                state=one.state,
-                availability=one.availability,
-                address=one.machine.private,
-                voter=one.voter,
-                reachable=one.voter and self.reachable(self.members.get(one.id, one), leader),
-                leader=one.id == leader.id,
-                labels=one.labels,
-                engine_labels={INSTANCE_LABEL: one.machine.id},
-                tasks=tasks.get(one.id, 0),
+                id=member.id,
+                role=member.role,
+                state=member.state,
+                availability=member.availability,
+                address=member.machine.private,
+                voter=member.voter,
+                reachable=member.voter and self.reachable(self.members.get(member.id, member), leader),
+                leader=member.id == leader.id,
+                labels=member.labels,
+                engine_labels={INSTANCE_LABEL: member.machine.id},
+                tasks=tasks.get(member.id, 0),
             )
-            for one in sorted(store, key=lambda one: one.id)
+            for member in sorted(store, key=lambda member: member.id)
         )
 
     def version(self, node: str) -> int:
@@ -162,7 +162,7 @@ class Swarm:
         if version != member.version:
             raise Unavailable("update out of sequence")
         if role == "worker" and member.role == "manager":
-            if sum(one.role == "manager" for one in self.members.values()) == 1:
+            if sum(known.role == "manager" for known in self.members.values()) == 1:
                 raise Unavailable("attempting to demote the last manager of the swarm")
             if not self._can_lose(member):
                 raise Unavailable("can't remove member from the raft: this would result in a loss of quorum")
@@ -255,13 +255,13 @@ class Swarm:
         self.leader = member
         self._world.note("leads", member.machine)
         # A new leader has heard nobody yet.
-        for one in self.members.values():
-            if one.state == "ready" and one is not member:
-                one.state = "unknown"
+        for other in self.members.values():
+            if other.state == "ready" and other is not member:
+                other.state = "unknown"
         self._listen()
-        for one in self.members.values():
-            if one.voter and one.role == "worker":
-                self._world.at(self._world.rng.uniform(0.2, 2), lambda one=one: self._demote(one))
+        for voter in self.voters:
+            if voter.role == "worker":
+                self._world.at(self._world.rng.uniform(0.2, 2), lambda voter=voter: self._demote(voter))
         self._world.work.orchestrate()
         self._world.changed()
 
@@ -336,7 +336,7 @@ class Swarm:
         """Whether the rest would be a quorum of itself."""
         leader = self.leader
         rest = [voter for voter in self.voters if voter is not member]
-        return leader is not None and sum(self.reachable(one, leader) for one in rest) >= len(rest) // 2 + 1
+        return leader is not None and sum(self.reachable(voter, leader) for voter in rest) >= len(rest) // 2 + 1
 
     def _manager(self, machine: Machine) -> Member:
         member = self.member_of(machine)

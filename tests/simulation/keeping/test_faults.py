@@ -48,11 +48,11 @@ def settled(weather: Weather = CALM, seed: int = 1, policy: Policy = POLICY) -> 
 
 
 def managers(world: World) -> list[Machine]:
-    return [one for one in world.cloud.living if one.group.role == "manager"]
+    return [machine for machine in world.cloud.living if machine.group.role == "manager"]
 
 
 def workers(world: World) -> list[Machine]:
-    return [one for one in world.cloud.living if one.group.role == "worker"]
+    return [machine for machine in world.cloud.living if machine.group.role == "worker"]
 
 
 def follower(world: World) -> Machine:
@@ -357,9 +357,11 @@ def test_fault_44_the_leaders_agent_acts_again_when_its_engine_answers() -> None
         leader = world.swarm.leader.machine
         world.agents[leader.id].hangs_until = world.now + SILENT_AFTER + 60.0
         world.run(SILENT_AFTER + 200.0)
-        passes = {one: agent.passes for one, agent in world.agents.items()}
+        passes = {identifier: agent.passes for identifier, agent in world.agents.items()}
         world.run(60.0)
-        assert {one for one, agent in world.agents.items() if agent.passes > passes[one]} == {leader.id}
+        assert {identifier for identifier, agent in world.agents.items() if agent.passes > passes[identifier]} == {
+            leader.id
+        }
 
 
 @pytest.mark.fault(46)
@@ -644,11 +646,11 @@ def test_fault_31_only_what_ec2_says_is_gone_is_removed() -> None:
         world.reboot(rebooting, 60.0)
         world.partition(frozenset({cut}))
         world.run(55.0)
-        assert [one.state for one in kept] == ["down", "down"]
+        assert [member.state for member in kept] == ["down", "down"]
         world.run(20.0)
         world.partition(frozenset())
         world.settle()
-        assert all(world.swarm.members.get(one.id) is one for one in kept)
+        assert all(world.swarm.members.get(member.id) is member for member in kept)
         assert not any(member.machine in gone for member in world.swarm.members.values())
 
 

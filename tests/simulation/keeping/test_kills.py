@@ -49,7 +49,7 @@ def _two_operators_remove(world: World) -> None:
     machine = follower(world)
     there = next(manager for manager in managers(world) if manager is not machine)
     both = [Operator(world, there, lambda here: here.remove(machine)) for _ in range(2)]
-    world.until(lambda: all(one.result is not None for one in both))
+    world.until(lambda: all(command.result is not None for command in both))
     assert world.swarm.member_of(machine) is None
 
 

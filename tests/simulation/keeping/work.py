@@ -166,7 +166,7 @@ class Work:
 
     def place(self, service: Service) -> Member | None:
         """Where one more task would run now."""
-        open_nodes = [one for one in self._open(service) if self._fits(service, one)]
+        open_nodes = [node for node in self._open(service) if self._fits(service, node)]
         load = Counter(task.member for task in service.tasks)
         return min(open_nodes, key=lambda open_node: (load[open_node], open_node.id), default=None)
 

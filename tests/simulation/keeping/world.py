@@ -266,12 +266,12 @@ class World:
         if self.policy.dns is None:
             return ()
         groups = {name for name, group in self.policy.groups.items() if group.dns}
-        return tuple(sorted(address for one in self._in_service(groups) for address in one.addresses))
+        return tuple(sorted(address for machine in self._in_service(groups) for address in machine.addresses))
 
     def targets(self) -> frozenset[str]:
         """The instances that the target group should send requests to once all is quiet."""
         groups = {name for name, group in self.policy.groups.items() if group.target_groups}
-        return frozenset(one.id for one in self._in_service(groups))
+        return frozenset(machine.id for machine in self._in_service(groups))
 
     def _in_service(self, groups: set[str]) -> Iterator[Machine]:
         return (machine for machine in self.cloud.machines.values() if machine.group.name in groups and machine.serves)

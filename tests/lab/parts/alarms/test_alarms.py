@@ -32,7 +32,7 @@ class Alarms:
 
     def states(self) -> dict[str, str]:
         found = self._cloudwatch.describe_alarms(AlarmNamePrefix=f"{CLUSTER}/")["MetricAlarms"]
-        return {one["AlarmName"].partition("/")[2]: one["StateValue"] for one in found}
+        return {alarm["AlarmName"].partition("/")[2]: alarm["StateValue"] for alarm in found}
 
     def become(self, names: set[str], state: str, seconds: float = 180) -> None:
         """Wait until all of them are so, and have said so."""
@@ -49,8 +49,8 @@ class Alarms:
         self._site.wait(f"{', '.join(sorted(names))} to be {state}", lambda: not missing(), seconds)
 
     def _listen(self) -> None:
-        for one in self._sqs.receive_message(QueueUrl=self.url, MaxNumberOfMessages=10).get("Messages", []):
-            message = json.loads(json.loads(one["Body"])["Message"])
+        for received in self._sqs.receive_message(QueueUrl=self.url, MaxNumberOfMessages=10).get("Messages", []):
+            message = json.loads(json.loads(received["Body"])["Message"])
             self.heard.add((message["AlarmName"].partition("/")[2], message["NewStateValue"]))
 
 
@@ -79,8 +79,12 @@ def test_every_metric_of_the_dashboard_is_measured(site: Site, alarms: Alarms) -
     shown = {tuple(metric) for widget in body["widgets"] for metric in widget["properties"].get("metrics", ())}
     listed = cloudwatch.list_metrics()["Metrics"]
     measured = {
-        (one["Namespace"], one["MetricName"], *(word for each in one["Dimensions"] for word in each.values()))
-        for one in listed
+        (
+            metric["Namespace"],
+            metric["MetricName"],
+            *(word for dimension in metric["Dimensions"] for word in dimension.values()),
+        )
+        for metric in listed
     }
     # Nothing was backed up yet perhaps, and then the age is the swarm's.
     assert shown - measured == set()
@@ -194,7 +198,7 @@ def _old_backup(site: Site) -> Iterator[None]:
     for manager in managers:
         site.must(manager, "systemctl", "stop", timer)
     listed = s3.list_objects_v2(Bucket=site.bucket, Prefix="backups/").get("Contents", [])
-    usual = {one["Key"]: s3.get_object(Bucket=site.bucket, Key=one["Key"])["Body"].read() for one in listed}
+    usual = {entry["Key"]: s3.get_object(Bucket=site.bucket, Key=entry["Key"])["Body"].read() for entry in listed}
     for key in usual:
         s3.delete_object(Bucket=site.bucket, Key=key)
     s3.put_object(Bucket=site.bucket, Key=OLD, Body=b"{}")

@@ -50,7 +50,7 @@ class Balancer:
     def states(self) -> dict[str, str]:
         """The state of each target, by the instance's ID."""
         found = self._elb.describe_target_health(TargetGroupArn=self.target_group)["TargetHealthDescriptions"]
-        return {one["Target"]["Id"]: one["TargetHealth"]["State"] for one in found}
+        return {target["Target"]["Id"]: target["TargetHealth"]["State"] for target in found}
 
     def delete(self) -> None:
         self._elb.delete_load_balancer(LoadBalancerArn=self._arn)

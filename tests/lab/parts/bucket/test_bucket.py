@@ -22,7 +22,7 @@ def put(site: Site, document: dict[str, Any]) -> None:
 def oldest(site: Site) -> None:
     """The first version of the record, which is a claim."""
     listed = site.aws("s3").list_object_versions(Bucket=site.bucket, Prefix="cluster.json")["Versions"]
-    first = min(listed, key=lambda one: one["LastModified"])["VersionId"]
+    first = min(listed, key=lambda version: version["LastModified"])["VersionId"]
     body = site.aws("s3").get_object(Bucket=site.bucket, Key="cluster.json", VersionId=first)["Body"].read()
     assert json.loads(body)["phase"] == "claimed"
     site.aws("s3").put_object(Bucket=site.bucket, Key="cluster.json", Body=body)

@@ -154,7 +154,7 @@ def shop(ci: Ci) -> Ci:
 
 def test_what_is_built_is_in_the_bucket_and_every_node_pulls_it(site: Site, shop: Ci) -> None:
     kept = site.aws("s3").list_objects_v2(Bucket=site.bucket, Prefix="registry/")["Contents"]
-    assert any("/repositories/shop/" in one["Key"] for one in kept)
+    assert any("/repositories/shop/" in entry["Key"] for entry in kept)
     assert shop.all_have("one")
 
 

@@ -88,7 +88,7 @@ def test_an_instance_that_other_hands_deregistered_is_registered_at_once(site: S
 def test_a_node_is_withdrawn_before_it_is_drained_and_no_request_fails(site: Site) -> None:
     site.settle()
     leader, instance = site.one("leader"), site.one("follower")
-    (own,) = [one for one in site.instances() if one["instance_id"] == instance]
+    (own,) = [known for known in site.instances() if known["instance_id"] == instance]
     with Load(site.lab, NAME) as load:
         run = site.playbook("remove_node.yml", "-e", f"id={instance}")
         site.wait("the one that took its place to be in DNS", lambda: addresses(site) == site.public_addresses())
@@ -97,13 +97,13 @@ def test_a_node_is_withdrawn_before_it_is_drained_and_no_request_fails(site: Sit
     assert load.result.failures == []
     assert instance not in registered(site)
     done = site.actions(leader)
-    drained = next(at for at, one in enumerate(done) if one["action"] == "Drain" and instance in str(one))
+    drained = next(at for at, line in enumerate(done) if line["action"] == "Drain" and instance in str(line))
     withdrawn = [
         at
-        for at, one in enumerate(done)
-        if one["action"] == "SyncRecord"
-        and own["public_ip"] in ((one["before"] or {}).get("ipv4_values") or ())
-        and own["public_ip"] not in one["after"]["ipv4_values"]
+        for at, line in enumerate(done)
+        if line["action"] == "SyncRecord"
+        and own["public_ip"] in ((line["before"] or {}).get("ipv4_values") or ())
+        and own["public_ip"] not in line["after"]["ipv4_values"]
     ]
     assert withdrawn and withdrawn[0] < drained, done
     _nodes_may_do_just_what_they_did(site)
@@ -126,8 +126,8 @@ def _nodes_may_do_just_what_they_did(site: Site) -> None:
     assert [finding.issue for finding in analyze_policy_string(json.dumps(policy)).findings] == []
     nodes = [call for call in site.calls() if call["caller"].startswith(f"{CLUSTER}-")]
     about = [node for node in nodes if node["service"] in ("servicediscovery", "route53")]
-    assert [one for one in about if not one["allowed"]] == []
+    assert [call for call in about if not call["allowed"]] == []
     # Records are Cloud Map's to write.
     used = ("GetService", "ListTagsForResource", "ListInstances", "RegisterInstance", "DeregisterInstance")
-    assert {one["action"] for one in about} == {*used, "GetOperation"}
-    assert {one["caller"] for one in about} == {f"{CLUSTER}-manager"}
+    assert {call["action"] for call in about} == {*used, "GetOperation"}
+    assert {call["caller"] for call in about} == {f"{CLUSTER}-manager"}

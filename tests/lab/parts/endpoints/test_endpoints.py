@@ -78,9 +78,9 @@ def endpoints(site: Site) -> dict[str, str]:
     wanted = [{"Name": "vpc-endpoint-type", "Values": ["Interface"]}]
     found = site.aws("ec2").describe_vpc_endpoints(Filters=wanted)["VpcEndpoints"]
     return {
-        one["ServiceName"].removeprefix("com.amazonaws.").removeprefix("eu-west-1."): one["VpcEndpointId"]
-        for one in found
-        if one["State"] == "available"
+        entry["ServiceName"].removeprefix("com.amazonaws.").removeprefix("eu-west-1."): entry["VpcEndpointId"]
+        for entry in found
+        if entry["State"] == "available"
     }
 
 
@@ -112,8 +112,8 @@ def test_a_page_comes_from_nodes_that_reach_nothing_but_aws(site: Site) -> None:
     for node in site.ids():
         assert site.on(node, "python3", "-c", HUB).code != 0, "Docker Hub is reached"
     nodes = [call for call in site.calls() if call["caller"].startswith(f"{CLUSTER}-")]
-    assert [one for one in nodes if not one["allowed"]] == []
-    say(f"by endpoints alone: {len(nodes)} calls to {', '.join(sorted({one['service'] for one in nodes}))}")
+    assert [call for call in nodes if not call["allowed"]] == []
+    say(f"by endpoints alone: {len(nodes)} calls to {', '.join(sorted({call['service'] for call in nodes}))}")
 
 
 def test_a_second_run_changes_nothing_and_the_plan_knows_what_it_costs(site: Site) -> None:

@@ -59,7 +59,7 @@ def awaited_labels(site: Site) -> set[str]:
     """The group's instances, once the label of their volume is on just their nodes."""
 
     def labelled() -> set[str]:
-        return {one.instance for one in site.listed() if one.labels.get("volume.data") == "true"}
+        return {node.instance for node in site.listed() if node.labels.get("volume.data") == "true"}
 
     site.wait("the group's nodes to be labelled", lambda: labelled() == set(states(site)))
     return labelled()
@@ -107,7 +107,7 @@ def test_a_service_is_placed_by_the_label_and_writes_to_the_volume(fleet: Site) 
 
 def test_an_instance_at_risk_leaves_only_after_its_replacement_serves(fleet: Site) -> None:
     before = set(states(fleet))
-    (risky,) = [one["InstanceId"] for one in described(fleet) if one.get("InstanceLifecycle") == "spot"]
+    (risky,) = [instance["InstanceId"] for instance in described(fleet) if instance.get("InstanceLifecycle") == "spot"]
     seen: list[dict[str, str]] = []
     fleet.forget_calls()
     fleet.control("rebalance", risky)

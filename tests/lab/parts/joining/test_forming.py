@@ -64,7 +64,9 @@ def test_fault_02_and_09_a_dead_holders_claim_is_taken_over_and_a_late_engine_jo
 def _booted(site: Site, before: list[str]) -> list[str]:
     """The two managers that were launched in the place of those before, once their agents wait; nothing until then."""
     new = [instance["instance_id"] for instance in site.instances("manager") if instance["instance_id"] not in before]
-    return new if len(new) == 2 and all("is initialising the swarm" in site.agent_log(one) for one in new) else []
+    return (
+        new if len(new) == 2 and all("is initialising the swarm" in site.agent_log(manager) for manager in new) else []
+    )
 
 
 def networks(site: Site, instance: str) -> list[str]:

@@ -103,7 +103,7 @@ def test_fault_43_join_yml_brings_back_what_has_no_agent(site: Site) -> None:
     plan = site.playbook("playbooks/join.yml", "-e", f"id={worker}", "--check")
     assert (plan.code, plan.changed) == (0, 1), plan.output[-4000:]
     assert f"{worker} would join again. First: Join the swarm {cluster}." in plan.said
-    assert [_engine(site, one, "LocalNodeState") for one in (worker, manager)] == ["inactive", "inactive"]
+    assert [_engine(site, instance, "LocalNodeState") for instance in (worker, manager)] == ["inactive", "inactive"]
 
     # Without an ID both are found.
     run = site.playbook("playbooks/join.yml")
@@ -113,8 +113,8 @@ def test_fault_43_join_yml_brings_back_what_has_no_agent(site: Site) -> None:
         assert f"{instance} is in the swarm again, as the node {after[instance].node_id}." in run.said
         assert after[instance].node_id != before[instance]
     assert (after[manager].role, after[manager].labels["edge"]) == ("manager", "true"), "its labels came back"
-    assert {one: node.node_id for one, node in after.items() if one not in (worker, manager)} == {
-        one: node_id for one, node_id in before.items() if one not in (worker, manager)
+    assert {instance: node.node_id for instance, node in after.items() if instance not in (worker, manager)} == {
+        instance: node_id for instance, node_id in before.items() if instance not in (worker, manager)
     }
     again = site.playbook("playbooks/join.yml")
     assert (again.code, again.changed) == (0, 0), again.output[-4000:]

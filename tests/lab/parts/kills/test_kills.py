@@ -81,14 +81,14 @@ def test_fault_30_agents_are_killed_after_each_action_of_a_removal_and_the_playb
     before, known = _services(site), _ever(site)
     follower = site.one("follower")
     agents = [manager for manager in site.managers() if manager != follower]
-    seen = {one: len(site.actions(one)) for one in agents}
+    seen = {manager: len(site.actions(manager)) for manager in agents}
     killed_after: Counter[str] = Counter()
     playbook = Playbook(site, "Remove the instances", "remove_node.yml", "-e", f"id={follower}")
 
     def over() -> bool:
         playbook.kill_where_new()
-        fresh = {one: [line["action"] for line in site.actions(one)[seen[one] :]] for one in agents}
-        for agent in (one for one in agents if fresh[one]):
+        fresh = {manager: [line["action"] for line in site.actions(manager)[seen[manager] :]] for manager in agents}
+        for agent in (manager for manager in agents if fresh[manager]):
             site.must(agent, "systemctl", "kill", "--signal=KILL", "swarm-agent")
             seen[agent] += len(fresh[agent])
             killed_after.update(fresh[agent])
@@ -114,7 +114,7 @@ def test_fault_30_31_a_tidying_is_killed_wherever_it_is(site: Site) -> None:
     """At each of its tasks, and after each change of the dead node; the agents stand still, which would do the same."""
     site.settle()
     before, dead = _services(site), site.one("follower")
-    node = next(one.node_id for one in site.nodes() if one.instance == dead)
+    node = next(listed.node_id for listed in site.nodes() if listed.instance == dead)
     with site.agents_stopped():
         site.aws("ec2").terminate_instances(InstanceIds=[dead])
         site.wait("it to be seen as down", lambda: dead in site.down())
@@ -134,7 +134,7 @@ def test_fault_30_31_a_tidying_is_killed_wherever_it_is(site: Site) -> None:
         finally:
             playbook.end()
         assert playbook.code == 0, playbook.output[-4000:]
-        assert node not in {one.node_id for one in site.listed()}
+        assert node not in {listed.node_id for listed in site.listed()}
     say(f"the playbook was killed at {playbook.killed_at}")
     site.settle()
     _all_is_as_declared(site, before)

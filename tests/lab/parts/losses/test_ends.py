@@ -27,7 +27,10 @@ def test_fault_21_28_a_launch_that_cannot_join_is_given_up_while_one_at_risk_is_
     _want_workers(site, 1)
     site.settle()
     assert not {stray, at_risk} & {node.instance for node in nodes}
-    said = {one: [line for line in site.actions(leader) if one in line["message"]] for one in (stray, at_risk)}
+    said = {
+        instance: [line for line in site.actions(leader) if instance in line["message"]]
+        for instance in (stray, at_risk)
+    }
     answers = [line["after"] for line in said[stray] if line["action"] == "CompleteLifecycle"]
     assert [answer["result"] for answer in answers if answer["hook"].endswith("-launching")] == ["ABANDON"]
     labels = [line["after"].get("swarm.aws.interruption") for line in said[at_risk] if line["action"] == "SetLabels"]

@@ -68,7 +68,7 @@ def test_a_cluster_is_built_kept_and_destroyed_with_the_permissions_of_the_page(
     if RECORD:
         permissions.keep(told)
         return
-    assert _shown(one for one in judged if not one["allowed"]) == []
+    assert _shown(judgement for judgement in judged if not judgement["allowed"]) == []
     assert _shown(permissions.lacking(judged)) == []
     assert judged_otherwise({**told, "judgements": judged}) == []
 
@@ -79,4 +79,4 @@ def _does(site: Site, *words: str) -> None:
 
 
 def _shown(judged: Any) -> list[str]:
-    return [f"{one['action']} on {one['resource']}" for one in judged]
+    return [f"{judgement['action']} on {judgement['resource']}" for judgement in judged]

@@ -36,12 +36,16 @@ def made(account: RolesAccount) -> set[str]:
     """What stands of the cluster, as a plan names it."""
     session = boto3.session.Session(aws_access_key_id="lab", aws_secret_access_key="lab", region_name=REGION)
     found = Survey(AwsSession(session, endpoint_url=account.aws.url), "example", ACCOUNT_ID).find()
-    named = {f"{one.kind} {one.name or one.id}" for one in found if one.kind not in UNNAMED and not one.kept}
+    named = {
+        f"{resource.kind} {resource.name or resource.id}"
+        for resource in found
+        if resource.kind not in UNNAMED and not resource.kept
+    }
     bucket = names.bucket("example", ACCOUNT_ID, REGION)
     objects = account.aws.client("s3").list_objects_v2(Bucket=bucket)["Contents"]
     # A key has no name but its alias's.
     return {"KMS key example-swarm" if name.startswith("KMS key ") else name for name in named} | {
-        f"object {one['Key']}" for one in objects
+        f"object {entry['Key']}" for entry in objects
     }
 
 
@@ -77,7 +81,7 @@ def test_nodes_behind_a_load_balancer_are_planned_and_built_once_its_target_grou
     """The target group is in the cluster's VPC, which is therefore made before."""
     network = account.playbook("site.yml", "--tags", "network")
     assert network.code == 0, network.output[-4000:]
-    (vpc,) = [one for one in account.aws.client("ec2").describe_vpcs()["Vpcs"] if one.get("Tags")]
+    (vpc,) = [known for known in account.aws.client("ec2").describe_vpcs()["Vpcs"] if known.get("Tags")]
     group = account.aws.client("elbv2").create_target_group(
         Name="web", Protocol="TCP", Port=80, VpcId=vpc["VpcId"], TargetType="instance"
     )["TargetGroups"][0]["TargetGroupArn"]

@@ -336,7 +336,7 @@ def test_a_record_that_other_hands_changed_or_emptied_is_put_right_at_once(site:
         for name, kind in ((RECORD, "A"), (RECORD, "AAAA"), (owner, "TXT")):
             _empty(site, name, kind)
         _put_right(site, "heritage=swarm.aws,cluster=example,region=eu-west-1,records=A+AAAA", *managers)
-        assert [one["ResourceRecords"] for one in _sets(site, owner, "TXT")] == [
+        assert [record_set["ResourceRecords"] for record_set in _sets(site, owner, "TXT")] == [
             [{"Value": '"heritage=swarm.aws,cluster=example,region=eu-west-1,records=A+AAAA"'}]
         ]
 
@@ -349,7 +349,7 @@ def _put_right(site: Site, *shown: str) -> None:
     before = [_sets(site, RECORD, kind) for kind in ("A", "AAAA")]
     plan = site.playbook("playbooks/dns.yml", "--check", "--diff")
     assert (plan.code, plan.changed) == (0, 1), plan.output[-4000:]
-    assert [one for one in shown if one not in plan.output] == []
+    assert [line for line in shown if line not in plan.output] == []
     assert [_sets(site, RECORD, kind) for kind in ("A", "AAAA")] == before
     run = site.playbook("playbooks/dns.yml")
     assert (run.code, run.changed) == (0, 1), run.output[-4000:]
@@ -410,7 +410,7 @@ def _change(site: Site, action: str, record_set: dict[str, Any]) -> None:
 def _sets(site: Site, name: str, kind: str) -> list[dict[str, Any]]:
     """The record sets of a name and a type: one, or none."""
     found = site.aws("route53").list_resource_record_sets(HostedZoneId=_zone(site))["ResourceRecordSets"]
-    return [one for one in found if (one["Name"], one["Type"]) == (f"{name}.", kind)]
+    return [record_set for record_set in found if (record_set["Name"], record_set["Type"]) == (f"{name}.", kind)]
 
 
 def _zone(site: Site) -> str:

@@ -23,7 +23,7 @@ def test_open_are_the_ports_that_the_security_groups_say_and_no_others(site: Sit
         found = scan.scan(target["public_ip"])
         allowed = _allowed(site, target["instance_id"], address=str(site.lab.address))
     else:
-        node = next((one for one in others if one["group"] == f"{CLUSTER}-{source}"), None)
+        node = next((candidate for candidate in others if candidate["group"] == f"{CLUSTER}-{source}"), None)
         if node is None:
             pytest.skip("the cluster has one worker")
         output = site.must(node["instance_id"], "python3", "-c", text, target["private_ip"])

@@ -265,5 +265,5 @@ def test_images_in_ecr_are_pulled_by_nodes_that_get_a_task_long_after_the_deploy
     with urllib.request.urlopen(f"{site.lab.endpoint}/_lab/ecr-tokens", timeout=10) as answer:
         given = json.load(answer)
     assert len(given) > 3
-    assert not [one for one in given if one in logs]
+    assert not [secret for secret in given if secret in logs]
     site.settle()

@@ -172,7 +172,7 @@ def test_a_certificate_comes_by_acme_and_is_renewed_with_the_permissions_that_th
         # The TXT record that proved the name is gone.
         assert pages.lookup(site.lab, f"_acme-challenge.{RECORD}", "TXT") == []
         asked = [call for call in site.calls() if call["caller"] == acme.ROLE]
-        assert asked and all(one["allowed"] for one in asked)
+        assert asked and all(call["allowed"] for call in asked)
         _deploys(site, edge, authority)
         first = edge.shown(authority.trusting())
         idle = authority.documented("renew", AT_ONCE)
@@ -216,7 +216,7 @@ def test_a_host_that_fails_takes_along_no_more_than_what_was_under_way(site: Sit
     site.settle()
     site.settle_record()
     instance = site.one("follower")
-    address = next(one["public_ip"] for one in site.instances() if one["instance_id"] == instance)
+    address = next(known["public_ip"] for known in site.instances() if known["instance_id"] == instance)
     with Load(site.lab, RECORD, trust=edge.trust) as load:
         site.wait("the load to have begun", lambda: load.result.sent >= ENOUGH)
         site.kill_host(instance)
@@ -228,9 +228,9 @@ def test_a_host_that_fails_takes_along_no_more_than_what_was_under_way(site: Sit
     elsewhere = [failure for failure in load.result.failures if failure.address != address]
     say(
         f"a host that fails, over TLS: {load.result}; withdrawn after {forgotten:.1f} s, {len(elsewhere)} failed at "
-        f"other addresses, the last after {max((one.at - killed for one in elsewhere), default=0):.1f} s"
+        f"other addresses, the last after {max((request.at - killed for request in elsewhere), default=0):.1f} s"
     )
-    assert [one for one in elsewhere if one.at > killed + CUT_OFF] == []
+    assert [request for request in elsewhere if request.at > killed + CUT_OFF] == []
     assert [
         failure
         for failure in load.result.failures

@@ -155,7 +155,7 @@ def test_an_upgrade_that_is_killed_is_finished_by_the_next_without_a_request_fai
         run = site.playbook(*words)
         took = time.monotonic() - began
     assert run.code == 0, run.output[-6000:]
-    removals = [float(one) for one in re.findall(r"Seconds: .*\ball (\d+\.\d)", run.output)]
+    removals = [float(seconds) for seconds in re.findall(r"Seconds: .*\ball (\d+\.\d)", run.output)]
     say(
         f"upgrade of {len(before)} nodes: {load.result}; {took:.0f} s, {took / len(before):.0f} s a node, of which the "
         f"removals that it saw took {removals} s"

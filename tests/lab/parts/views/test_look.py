@@ -113,7 +113,9 @@ def test_a_removal_and_a_lost_manager_on_the_page(site: Site, address: str) -> N
         assert "example_web" in " ".join(seen[0]["tasks"]), "it had tasks"
         assert not seen[-2]["tasks"] or all("stopping" in task for task in seen[-2]["tasks"]), "and had none in the end"
         said = page.execute_script("return window.said")
-        assert [one for one in said if f"{victim}: tasks end." in one], f"what happens is said aloud: {said}"
+        assert [sentence for sentence in said if f"{victim}: tasks end." in sentence], (
+            f"what happens is said aloud: {said}"
+        )
         site.settle()
         site.wait("the page to show the node that took its place", lambda: _shown(page) == site.ids())
         _is_accessible(page)
@@ -213,7 +215,7 @@ def _seen(page: Browser) -> list[dict]:
 def _stages(page: Browser) -> list[str]:
     """The stages that were seen, one after the other."""
     stages: list[str] = []
-    for one in _seen(page):
-        if one["stage"] in STAGES and one["stage"] not in stages[-1:]:
-            stages.append(one["stage"])
+    for row in _seen(page):
+        if row["stage"] in STAGES and row["stage"] not in stages[-1:]:
+            stages.append(row["stage"])
     return stages

@@ -51,7 +51,7 @@ def test_tables_of_instances_and_managers(site: Site) -> None:
     run = site.playbook("playbooks/instances.yml")
     assert run.code == 0, run.output[-3000:]
     shown = {line.split()[0]: line.split() for line in run.output.splitlines() if line.strip().startswith("i-")}
-    assert {one: row[6] for one, row in shown.items()} == {
+    assert {instance: row[6] for instance, row in shown.items()} == {
         instance["instance_id"]: instance["private_ip"] for instance in site.instances()
     }
     seen = _document(site.playbook("playbooks/managers.yml", "-e", "format=json", **ALONE))
@@ -142,7 +142,7 @@ _ENVIRONMENTS = "docker inspect --format '{{.Config.Env}}' $(docker ps -q)"
 
 
 def _group(site: Site, instance: str) -> str:
-    return next(one["group"].rpartition("-")[2] for one in site.instances() if one["instance_id"] == instance)
+    return next(known["group"].rpartition("-")[2] for known in site.instances() if known["instance_id"] == instance)
 
 
 def _document(run: Run) -> dict[str, Any]:

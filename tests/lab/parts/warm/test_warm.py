@@ -38,7 +38,7 @@ def with_pool(usual: Configuration, **more: object) -> Configuration:
 def pool(site: Site) -> dict[str, str]:
     """The states of what is in the warm pool, by instance ID."""
     found = site.aws("autoscaling").describe_warm_pool(AutoScalingGroupName=WORKERS)["Instances"]
-    return {one["InstanceId"]: one["LifecycleState"] for one in found}
+    return {instance["InstanceId"]: instance["LifecycleState"] for instance in found}
 
 
 def warmed(site: Site) -> str:
@@ -90,7 +90,7 @@ def test_what_is_behind_in_the_pool_is_replaced_too(site: Site) -> None:
     run = site.playbook("site.yml")
     assert run.code == 0, run.output[-4000:]
     said = next(line for line in run.output.splitlines() if "still are as before the last change" in line)
-    assert all(one in said for one in before), said
+    assert all(instance in said for instance in before), said
     run = site.playbook("playbooks/upgrade.yml")
     assert run.code == 0, run.output[-4000:]
     assert "Behind in warm pools, from which they go before all others" in run.output
@@ -122,7 +122,7 @@ def _took_what_is_warm(site: Site, run: Run, before: set[str], warm: str, launch
     assert described(site, warm)["LaunchTime"] > launched
     # What answered the hook this time was the leader, who had seen it join.
     done = [action for manager in site.managers() for action in site.actions(manager) if warm in str(action)]
-    assert "CompleteLifecycle" in [one["action"] for one in done]
+    assert "CompleteLifecycle" in [line["action"] for line in done]
     group = site.aws("autoscaling").describe_auto_scaling_groups(AutoScalingGroupNames=[WORKERS])
     say(f"the warm pool then: {group['AutoScalingGroups'][0]['WarmPoolSize']}")
     assert pool(site) == {}
