@@ -1,4 +1,4 @@
-"""Replay one seed with a trace: ``python -m tests.simulation [joining|living|keeping] SEED``."""
+"""Replay a seed with a trace: ``python -m tests.simulation [joining|living|keeping] SEED``."""
 
 from __future__ import annotations
 

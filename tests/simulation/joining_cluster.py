@@ -109,7 +109,7 @@ Process = Callable[["JoiningCluster", Node], None]
 
 
 class JoiningCluster:
-    """The whole simulation, under one seed."""
+    """The whole simulation."""
 
     def __init__(self, seed: int, weather: Weather | None = None, trace: bool = False, process: Process | None = None):
         self.rng = random.Random(seed)
@@ -340,7 +340,7 @@ class SimClock:
 
 
 class SimStore(Store):
-    """The bucket as one node reaches it."""
+    """The bucket as a node reaches it."""
 
     def __init__(self, world: JoiningCluster, node: Node) -> None:
         self._world, self._node = world, node
@@ -398,7 +398,7 @@ class SimStore(Store):
 
 
 class SimEc2:
-    """EC2 as one node sees it."""
+    """EC2 as a node sees it."""
 
     def __init__(self, world: JoiningCluster, node: Node) -> None:
         self._world, self._node = world, node

@@ -1,4 +1,4 @@
-"""Virtual time: processes are greenlets, which run one at a time and switch only when they pause."""
+"""Virtual time: processes are greenlets, which run one after another and switch only when they pause."""
 
 from __future__ import annotations
 

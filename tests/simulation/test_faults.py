@@ -24,7 +24,7 @@ Fails = Callable[[Callable[[], bool], str], None]
 
 
 def alone() -> tuple[JoiningCluster, Node]:
-    """A cluster with one manager that has not started."""
+    """A cluster with a single manager that has not started."""
     world = JoiningCluster(1, Weather(managers=1, workers=0, boot_spread=0.1, calm_after=0.0))
     return world, world.launch(MANAGER)
 
@@ -72,7 +72,7 @@ def enters(stray: Node, swarm: Swarm) -> None:
 
 
 def all_join(weather: Weather) -> None:
-    """Check that all nodes join one cluster."""
+    """Check that all nodes join the same cluster."""
     for seed in range(50):
         world = JoiningCluster(seed, weather)
         world.run()

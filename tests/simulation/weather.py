@@ -1,4 +1,4 @@
-"""What goes wrong in one simulated boot, and how often."""
+"""What fails in a simulated boot, and how often."""
 
 from __future__ import annotations
 

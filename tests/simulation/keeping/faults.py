@@ -355,7 +355,7 @@ def register_target(world: SimCluster) -> None:
 
 
 def deregister_target(world: SimCluster) -> None:
-    """Somebody deregisters one of the cluster's targets by hand."""
+    """Somebody deregisters a target of the cluster by hand."""
     there = sorted(world.balancing.registered() - world.balancing.strangers())
     if there:
         world.work.excuse()

@@ -1,4 +1,4 @@
-"""The simulated cluster under one seed: all models, and the agents of its managers."""
+"""The simulated cluster: all models, and the agents of its managers."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ LOOK = 2.0
 
 
 class SimCluster:
-    """The whole simulation, under one seed."""
+    """The whole simulation."""
 
     def __init__(self, seed: int, weather: Weather | None = None, *, trace: bool = False, policy: Policy = POLICY):
         self.rng = random.Random(seed)

@@ -40,7 +40,7 @@ class Zone:
         return self._world.now >= self.changes[int(change)]
 
     def write(self, before: Record, after: Record) -> str:
-        """Write record and owner in one batch, by CREATE where the writer saw nothing, else by UPSERT.
+        """Write record and owner in a batch, by CREATE where the writer saw nothing, else by UPSERT.
 
         Returns the change's number. Raises Unavailable, and then changes nothing.
         """
