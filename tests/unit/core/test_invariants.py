@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from tests.simulation.keeping import broken
 
 from .invariants import converges, plan_is_safe
+from .memory_cluster import DUAL, POLICY
 from .states import clusters
-from .world import DUAL, POLICY
 
 QUICK = settings(database=None, suppress_health_check=list(HealthCheck))
 POLICIES = st.sampled_from((POLICY, DUAL))
