@@ -1,4 +1,4 @@
-"""How long three managers take from the first instance's boot, beside a bare `docker swarm init` and two joins there.
+"""The time from the first boot to three managers, compared with a bare `docker swarm init` and two joins.
 
 python -m bench.joining
 """
@@ -24,11 +24,11 @@ def main() -> None:
         bare = init_and_joins(site)
     print(f"first boot to {MANAGERS} managers: {formed:.1f} s")
     print(f"bare init and {MANAGERS - 1} joins on the same instances: {bare:.1f} s")
-    print(f"ratio: {formed / bare:.1f} (the difference is booting, installing nothing, and finding each other)")
+    print(f"ratio: {formed / bare:.1f} (the difference is the boot and the election)")
 
 
 def from_first_boot(site: Site) -> float:
-    """Seconds from the moment that the first instance was launched until three managers reach each other."""
+    """Seconds from the launch of the first instance until three managers reach each other."""
     build = subprocess.Popen(
         ["ansible-playbook", "site.yml", "--skip-tags", "stack"],
         cwd=ROOT,
@@ -48,16 +48,16 @@ def from_first_boot(site: Site) -> float:
 
 
 def init_and_joins(site: Site) -> float:
-    """Seconds for the same instances to do by command what the agents did, after they have left."""
+    """Seconds to form the same swarm by commands, after all nodes have left."""
     site.settle()
-    first, *others = [one["instance_id"] for one in site.instances("manager")]
+    first, *others = [member["instance_id"] for member in site.instances("manager")]
     for instance in (first, *others):
         site.must(instance, "systemctl", "stop", "swarm-agent")
         site.must(instance, "docker", "swarm", "leave", "--force")
     began = time.monotonic()
     site.must(first, "docker", "swarm", "init")
     token = site.must(first, "docker", "swarm", "join-token", "--quiet", "manager").strip()
-    address = next(one["private_ip"] for one in site.instances() if one["instance_id"] == first)
+    address = next(member["private_ip"] for member in site.instances() if member["instance_id"] == first)
     for instance in others:
         site.must(instance, "docker", "swarm", "join", "--token", token, f"{address}:2377")
     until("three managers", lambda: reachable(site, first) == MANAGERS, seconds=120)
@@ -65,7 +65,7 @@ def init_and_joins(site: Site) -> float:
 
 
 def reachable(site: Site, instance: str) -> int:
-    """How many managers an instance's engine reaches."""
+    """The number of managers that an instance's engine reaches."""
     listed = site.on(instance, "docker", "node", "ls", "--format", "{{json .}}")
     if listed.code:
         return 0

@@ -12,7 +12,7 @@ from tests.lab.site import Site
 
 @contextmanager
 def fresh(name: str) -> Iterator[Site]:
-    """A new lab with an empty account, gone when the context ends."""
+    """A new lab with an empty account, deleted at the end of the context."""
     lab = lifecycle.up(name, lambda line: print(f"lab: {line}", file=sys.stderr))
     try:
         yield Site(lab)

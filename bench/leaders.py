@@ -1,8 +1,8 @@
-"""Ten leaders in a row are terminated, and after each the cluster is to have three voters again and the right record.
+"""Terminate ten leaders in a row, and measure the time until three voters and the correct record.
 
     python -m bench.leaders
 
-Seconds are counted from the boot of the replacement, beside those that the boot itself takes until its engine answers.
+Seconds count from the boot of the replacement; the time until its engine answers is shown beside.
 """
 
 from __future__ import annotations
@@ -26,23 +26,24 @@ def main() -> None:
             booted, whole = replace_the_leader(site)
             voters = [node for node in site.nodes() if node.role == "manager"]
             print(
-                f"{number}: {len(voters)} voters and the record right {whole:.0f} s after the replacement's boot, "
+                f"{number}: {len(voters)} voters and the correct record {whole:.0f} s after the replacement's boot, "
                 f"whose engine answered after {booted:.0f} s (ratio {whole / booted:.1f})",
                 flush=True,
             )
 
 
 def replace_the_leader(site: Site) -> tuple[float, float]:
-    """Terminate the leader by the API. Returns the seconds from its replacement's boot until the engine answers there,
-    and until three voters are left, all of running instances, and the record names them.
+    """Terminate the leader by the API. Returns the seconds from its replacement's boot until the engine answers, and
+    until the record has the addresses of three running voters.
     """
     leader = next(
         node.instance for node in site.nodes() if node.reachability == "reachable" and leads(site, node.node_id)
     )
-    known = {one["instance_id"] for one in site.instances()}
+    known = {member["instance_id"] for member in site.instances()}
     site.aws("ec2").terminate_instances(InstanceIds=[leader])
     new = site.wait(
-        "the replacement", lambda: [one for one in site.instances("manager") if one["instance_id"] not in known]
+        "the replacement",
+        lambda: [member for member in site.instances("manager") if member["instance_id"] not in known],
     )
     began = time.monotonic()
     instance = new[0]["instance_id"]

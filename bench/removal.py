@@ -1,4 +1,4 @@
-"""How long removals take on the lab, beside what they wait for: the longest stop of a task, and the record's TTL.
+"""The time of removals on the lab, compared with their waits: the longest stop of a task, and the record's TTL.
 
     SWARM_LAB_NAME=lab .venv/bin/python -m bench.removal worker follower leader
 
@@ -17,16 +17,16 @@ from tests.lab.load import Load
 from tests.lab.site import RECORD, Site
 
 TTL = 10.0
-# The share of the waits that is aimed at.
+# The target of the overhead, as a share of the waits.
 TARGET = 0.15
 
 
 def measure(site: Site, kind: str) -> dict[str, float]:
-    """Remove one node of a kind under load, and return the seconds of each step."""
+    """Remove a node of a kind under load, and return the seconds of each step."""
     site.settle()
-    instance = site.one(kind)
-    manager = next(one for one in site.managers() if one != instance)
-    # One watch without a gap, rather than one for each stage as the playbook has it.
+    instance = site.pick(kind)
+    manager = next(other for other in site.managers() if other != instance)
+    # A single watch without gaps; the playbook has a watch for each stage.
     words = ["ansible", manager, "--become", "-m", "swarm.aws.node_drain", "-a", f"instance={instance}"]
     with Load(site.lab, RECORD) as load:
         began = time.monotonic()
@@ -34,12 +34,12 @@ def measure(site: Site, kind: str) -> dict[str, float]:
         command = time.monotonic() - began
     assert run.code == 0, run.output[-3000:]
     steps: dict[str, float] = json.loads(run.output[run.output.index("{") :])["seconds"]
-    # A node that no record leads to waits for its replacements alone.
+    # A node that is not published waits only for its replacements.
     ttl = TTL if "withdrawn" in steps else 0.0
     waits = ttl + steps["drained"]
     overhead = steps["all"] - waits
-    # Nothing to wait for has no share.
-    share = f", {overhead / waits:.0%} (aim: {TARGET:.0%})" if waits >= 1 else ""
+    # Without waits there is no share.
+    share = f", {overhead / waits:.0%} (target: {TARGET:.0%})" if waits >= 1 else ""
     print(
         f"{kind:9} {json.dumps(steps)}\n"
         f"{'':9} TTL {ttl:.0f} s + stop {steps['drained']:.1f} s = {waits:.1f} s; overhead {overhead:.1f} s{share}; "
@@ -51,9 +51,9 @@ def measure(site: Site, kind: str) -> dict[str, float]:
 
 
 def main() -> None:
-    """Measure the kinds that are named, or all."""
+    """Measure the given kinds, or all."""
     name = os.environ.get("SWARM_LAB_NAME", "lab")
-    lab = next((one for one in labs() if one.name == name), None)
+    lab = next((candidate for candidate in labs() if candidate.name == name), None)
     if lab is None:
         sys.exit(f"There is no lab '{name}': start it and run site.yml.")
     site = Site(lab)

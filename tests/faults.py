@@ -1,7 +1,7 @@
-"""The faults that a cluster survives, and the tests that show it: `python -m tests.faults`.
+"""Print the faults that a cluster survives, with their tests: `python -m tests.faults`.
 
-The rows are those of the table in docs/faults.md; a test names its rows by ``@pytest.mark.fault(NUMBER)``.
-Fails on a row without a test of each kind that it asks for, and on a test that names no row.
+The rows are in the table of docs/faults.md; a test has the number of a row in ``@pytest.mark.fault(NUMBER)``.
+Fails if a row lacks a test of a kind that it needs, or if a test has a number without a row.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _ROW = re.compile(r"^\| (?P<number>\d+) \| (?P<fault>.+?) \| .+ \| (?P<kinds>[a-
 
 @dataclass(frozen=True)
 class Row:
-    """A fault, and the kinds of tests that have to show that it is survived: ``sim``, ``lab`` or both."""
+    """A fault, and the kinds of tests that it needs: ``sim``, ``lab`` or both."""
 
     number: int
     fault: str
@@ -32,7 +32,7 @@ class Row:
 
 @dataclass(frozen=True, order=True)
 class Test:
-    """A test by its file and name, without its parameters."""
+    """A test's file and name, without parameters."""
 
     path: Path
     name: str
@@ -43,7 +43,7 @@ class Test:
 
     @property
     def tier(self) -> str:
-        """What runs it."""
+        """The command that runs it."""
         match self.path.parts[1:]:
             case ("lab", "parts", part, *_):
                 return f"make test-long PART={part}"
@@ -53,7 +53,7 @@ class Test:
 
 
 class _Collector:
-    """A plugin of pytest's that notes which tests are marked with which faults."""
+    """A pytest plugin that collects the tests of each fault."""
 
     def __init__(self) -> None:
         self.tests: dict[int, set[Test]] = defaultdict(set)
@@ -66,26 +66,34 @@ class _Collector:
 
 
 def rows() -> list[Row]:
-    """The rows of the page's table."""
+    """The rows of the table."""
     return [
-        Row(int(found["number"]), found["fault"], frozenset(found["kinds"].split(", ")))
-        for found in _ROW.finditer(PAGE.read_text(encoding="utf-8"))
+        Row(int(row["number"]), row["fault"], frozenset(row["kinds"].split(", ")))
+        for row in _ROW.finditer(PAGE.read_text(encoding="utf-8"))
     ]
 
 
 def marked() -> dict[int, set[Test]]:
-    """The tests by the numbers of the faults that they are marked with, as pytest collects them."""
-    collector, said = _Collector(), io.StringIO()
-    with contextlib.redirect_stdout(said):
-        words = ["--collect-only", "--quiet", "-p", "no:cacheprovider", "tests/unit", "tests/simulation", "tests/lab"]
-        code = pytest.main(words, plugins=[collector])
+    """The tests by the number of their fault."""
+    collector, output = _Collector(), io.StringIO()
+    with contextlib.redirect_stdout(output):
+        arguments = [
+            "--collect-only",
+            "--quiet",
+            "-p",
+            "no:cacheprovider",
+            "tests/unit",
+            "tests/simulation",
+            "tests/lab",
+        ]
+        code = pytest.main(arguments, plugins=[collector])
     if code:
-        sys.exit(f"The tests cannot be collected:\n{said.getvalue()[-3000:]}")
+        sys.exit(f"The tests cannot be collected:\n{output.getvalue()[-3000:]}")
     return collector.tests
 
 
 def main() -> int:
-    """Print the table; 1 if a row or a test is left over."""
+    """Print the table. Returns 1 if a row lacks a test or a test lacks a row."""
     table, tests = rows(), marked()
     wrong = [f"{PAGE.name} has no row {number}" for number in sorted(tests.keys() - {row.number for row in table})]
     for row in table:

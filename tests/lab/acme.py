@@ -1,4 +1,4 @@
-"""An authority that speaks ACME beside the lab, and certbot as whoever runs Ansible has it."""
+"""An ACME authority beside the lab, and certbot as on the controller."""
 
 from __future__ import annotations
 
@@ -29,18 +29,18 @@ PAGE = ROOT / "docs/tls.md"
 
 @dataclass
 class Acme:
-    """Pebble, by the makers of Let's Encrypt, proves names by the lab's DNS; certbot asks it with few permissions."""
+    """Pebble, the test server of Let's Encrypt, with the lab's DNS; certbot has only the documented permissions."""
 
     site: Site
     folder: Path
-    """The home of who asks."""
+    """The home of certbot's user."""
     directory: str
-    """Where ACME begins, an address of HTTPS."""
+    """The HTTPS URL of the ACME directory."""
     management: str
     credentials: dict[str, str]
 
     def documented(self, verb: str, *more: str) -> Run:
-        """Run the page's command with that verb, in another home and for another name, against this authority."""
+        """Run the page's certbot command with this verb, for the lab's name and against this authority."""
         (line,) = re.findall(rf"^    (certbot {verb} .*)$", PAGE.read_text(), re.MULTILINE)
         words = [
             word.replace("swarm.example.com", RECORD).replace("~", str(self.folder)) for word in shlex.split(str(line))
@@ -57,7 +57,7 @@ class Acme:
         return self.folder / "acme/live" / RECORD
 
     def trusting(self) -> ssl.SSLContext:
-        """What a client has that trusts this authority and no other."""
+        """The TLS context of a client that trusts only this authority."""
         own = ssl.create_default_context(cafile=str(self.site.lab.folder / "ca.pem"))
         with urllib.request.urlopen(f"{self.management}/roots/0", context=own, timeout=10) as answer:
             return ssl.create_default_context(cadata=answer.read().decode())
@@ -65,10 +65,10 @@ class Acme:
 
 @contextlib.contextmanager
 def authority(site: Site, folder: Path) -> Iterator[Acme]:
-    """Have one for as long as this is entered, and a role with the permissions that the page names."""
+    """Run an authority, with a role that has the permissions of the page."""
     packages.extract("pebble", folder, needed_for="An authority that speaks ACME")
     environments.make(folder / "environment", CERTBOT)
-    # Its own pages are served with a certificate of the lab's.
+    # Its own pages have a certificate of the lab.
     Authority(site.lab.folder).issue("localhost", folder / "served")
     ports = [free_port(), free_port()]
     settings = {
@@ -93,7 +93,7 @@ def authority(site: Site, folder: Path) -> Iterator[Acme]:
 
 @contextlib.contextmanager
 def _role(site: Site) -> Iterator[dict[str, str]]:
-    """Credentials of a role that may do what the page says is enough, and nothing else."""
+    """Credentials of a role with exactly the permissions of the page."""
     iam, zones = site.aws("iam"), site.aws("route53").list_hosted_zones_by_name(DNSName="swarm.test")["HostedZones"]
     (written,) = re.findall(r'^    (\{"Version".*?\]\})$', PAGE.read_text(), re.MULTILINE | re.DOTALL)
     zone = zones[0]["Id"].removeprefix("/hostedzone/")

@@ -1,4 +1,4 @@
-"""A real browser without a screen, which Debian has packaged; it is installed where it is missing."""
+"""A headless browser, installed from Debian's packages if it is missing."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PACKAGES = ["chromium", "chromium-driver"]
 
 
 def install() -> None:
-    """Install the browser unless it is there. Raises CalledProcessError."""
+    """Install the browser if it is missing. Raises CalledProcessError."""
     if shutil.which("chromium") and shutil.which("chromedriver"):
         return
     environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
@@ -28,7 +28,7 @@ def install() -> None:
 
 
 class Browser(webdriver.Chrome):
-    """Chromium, driven."""
+    """Headless Chromium."""
 
     def __init__(self) -> None:
         options = webdriver.ChromeOptions()
@@ -38,21 +38,21 @@ class Browser(webdriver.Chrome):
             options.add_argument(argument)
         options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
         super().__init__(options=options, service=Service(shutil.which("chromedriver")))
-        # A busy machine takes its time over axe-core's rules.
+        # axe-core is slow on a busy machine.
         self.set_script_timeout(180)
 
     def prefer(self, scheme: str) -> None:
-        """Have the `light` or the `dark` scheme preferred, as an operating system's setting does."""
+        """Prefer the `light` or the `dark` scheme, like a setting of the operating system."""
         media = {"features": [{"name": "prefers-color-scheme", "value": scheme}]}
         self.execute_cdp_cmd("Emulation.setEmulatedMedia", media)
 
     def size(self, width: int, height: int) -> None:
-        """Have a page of so many pixels."""
+        """Set the page's size in pixels."""
         metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
         self.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
 
     def violations(self) -> list[str]:
-        """What axe-core, with all its rules, finds wrong with the page's accessibility."""
+        """The accessibility violations that axe-core finds, with all its rules."""
         axe = Axe(self)
         axe.inject()
         found: dict[str, Any] = axe.run()
@@ -62,18 +62,18 @@ class Browser(webdriver.Chrome):
         ]
 
     def complaints(self) -> list[str]:
-        """What the browser itself says of the page, such as an error in its script or something that was refused."""
-        return [json.dumps(one) for one in self.get_log("browser")]
+        """The browser's console, such as script errors and refused requests."""
+        return [json.dumps(entry) for entry in self.get_log("browser")]
 
     def picture(self, path: Path) -> None:
-        """Keep what the page looks like."""
+        """Write a screenshot."""
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(self.get_screenshot_as_png())
 
 
 @contextlib.contextmanager
 def browser() -> Iterator[Browser]:
-    """A browser, for a time."""
+    """A browser, closed at the end."""
     install()
     driven = Browser()
     try:

@@ -1,4 +1,4 @@
-"""A cluster that is configured otherwise than the lab's usual one."""
+"""Clusters with other configurations than the lab's."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def usual() -> Configuration:
 
 
 def node_groups(**settings: Mapping[str, Any]) -> tuple[str, str]:
-    """The words for `ansible-playbook` that give the lab's node groups of these names other settings, or add groups."""
+    """The arguments for `ansible-playbook` that change or add node groups of the lab's configuration."""
     groups = {group["name"]: group for group in usual()["node_groups"]}
     changed = {name: groups.get(name, {"name": name}) | setting for name, setting in settings.items()}
     return "-e", json.dumps({"node_groups": list((groups | changed).values())})
@@ -37,7 +37,7 @@ def private(usual: Configuration) -> Configuration:
 
 
 def configure(lab: Lab, folder: Path, change: Callable[[Configuration], Configuration]) -> Site:
-    """The lab with what ``change`` makes of the usual configuration, whose inventory is then in ``folder``."""
+    """The lab with a configuration changed by ``change``, and its inventory in ``folder``."""
     site = Site(lab)
     shutil.copytree(ROOT / "inventories/lab", folder, dirs_exist_ok=True)
     configuration = folder / "group_vars/all.yml"
@@ -55,7 +55,7 @@ def build(lab: Lab, folder: Path, change: Callable[[Configuration], Configuratio
 
 
 def unchanged(site: Site) -> str:
-    """Run `site.yml` once more, which may change nothing, and return what the plan then says."""
+    """Run `site.yml` again, which must change nothing, and return the output of the plan."""
     site.settle()
     run = site.playbook("site.yml")
     assert (run.code, run.changed) == (0, 0), run.output[-6000:]
@@ -66,8 +66,8 @@ def unchanged(site: Site) -> str:
 
 
 def private_nodes(nat: str) -> dict[str, Any]:
-    """What a configuration of private nodes has instead of the usual, with this way out."""
-    # Without a way out the packages come with the image.
+    """The settings of private nodes with this NAT mode."""
+    # Without a NAT gateway the image must have the packages.
     images = {"node_images": {"x86_64": IMAGES[0].image_id}} if nat == "none" else {}
     return {"private_nodes": {"nat": nat}, "dns": private(usual())["dns"], **images}
 
@@ -105,4 +105,4 @@ CONFIGURATIONS: Mapping[str, Configuration] = {
         "published_ports": [],
     },
 }
-"""What a cluster may be, as what it has instead of the usual: together they call for all that is provisioned."""
+"""Configurations, as changes of the lab's: together they provision every kind of resource."""

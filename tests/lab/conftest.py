@@ -1,7 +1,7 @@
-"""A lab for the whole run, and what its tests ask of the cluster that is built there.
+"""A lab for the whole run, and fixtures for its cluster.
 
-The tests' files are numbered because they tell one story: an empty account, a cluster, its nodes coming and going, and
-a lab that leaves nothing behind.
+The files in story/ are numbered because each continues the last: an empty account, a cluster, lost and removed nodes,
+and an empty account again.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def say(line: str) -> None:
 
 @pytest.fixture(scope="session")
 def lab() -> Iterator[Lab]:
-    """The lab that most tests share, fresh at the start and gone at the end."""
+    """The lab that most tests share, new at the start and deleted at the end."""
     name = os.environ.get("SWARM_LAB_NAME", "test")
     for left in (lab for lab in labs() if lab.name == name):
         lifecycle.down(left, say)
@@ -50,7 +50,7 @@ def empty(lab: Lab) -> Site:
 
 @pytest.fixture(scope="session")
 def site(empty: Site) -> Site:
-    """The account after `ansible-playbook site.yml`, which said all it can, for the story's search for secrets."""
+    """The account after `ansible-playbook site.yml -vvv`, whose output is searched for secrets later."""
     run = empty.playbook("site.yml", "-vvv")
     assert run.code == 0, run.output[-6000:]
     return empty

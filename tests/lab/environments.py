@@ -1,4 +1,4 @@
-"""Python environments beside the checkout's own."""
+"""Python environments besides the checkout's."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from .site import ROOT
 
 
 def pinned(*names: str) -> list[str]:
-    """The requirements of those names as the checkout pins them."""
-    every = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
-    return [one for one in every if one.split("==")[0] in names]
+    """The checkout's pinned requirements with these names."""
+    pinned = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
+    return [requirement for requirement in pinned if requirement.split("==")[0] in names]
 
 
 def make(folder: Path, *requirements: str) -> None:
-    """Make an environment in the folder, of the interpreter that runs this, with these requirements."""
+    """Create an environment with these requirements in the folder, with the present interpreter."""
     uv, python = ROOT / ".tools/bin/uv", folder / "bin/python"
     for words in (["venv", "--python", sys.executable, folder], ["pip", "install", "--python", python, *requirements]):
         subprocess.run([uv, "--quiet", *words], check=True)

@@ -1,7 +1,7 @@
-"""A client that never stops asking: it resolves a name through the lab's DNS and keeps an answer for its TTL only.
+"""A client that sends requests all the time: it resolves a name through the lab's DNS and honours the TTL.
 
-Bounded by its rate and by `LONGEST`, and gentle to the host: a few threads, each with one connection that it keeps for
-some requests, as browsers do.
+Limited by its rate and by `LONGEST`: a few threads, each with a connection that it keeps for some requests, as browsers
+do.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ from dnslib import QTYPE, DNSRecord
 from lab.pages import Tls
 from lab.state import Lab
 
-# Seconds. A request that takes longer than a person waits has failed.
+# Time-outs in seconds, of a request and of the whole load.
 PATIENCE = 5.0
 LONGEST = 1500.0
 THREADS = 10
-# Requests on one connection; then the next of the name's addresses has its turn.
+# Requests on a connection, before the next address has its turn.
 REQUESTS = 25
 
 
 class Resolver:
-    """The name's addresses, asked again whenever their TTL is over."""
+    """The name's addresses, resolved again after each TTL."""
 
     def __init__(self, lab: Lab, name: str) -> None:
         self._lab, self._name = lab, name
@@ -36,23 +36,23 @@ class Resolver:
         self._addresses: list[str] = []
         self._until = 0.0
         self.asked_at = 0.0
-        """When it asked last, in epoch seconds."""
+        """The time of the last question, in epoch seconds."""
 
     def addresses(self) -> tuple[list[str], float]:
-        """What is known now, and since when. An old answer is not used, and an empty one is an error."""
+        """The addresses and the time of the answer. Raises OSError without an address."""
         with self._lock:
             if time.monotonic() >= self._until:
                 asked, self.asked_at = time.monotonic(), time.time()
                 reply = self._ask()
-                found = [one for one in reply.rr if one.rtype == QTYPE.A]
-                self._addresses = [str(one.rdata) for one in found]
-                self._until = asked + min((one.ttl for one in found), default=0)
+                found = [answer for answer in reply.rr if answer.rtype == QTYPE.A]
+                self._addresses = [str(answer.rdata) for answer in found]
+                self._until = asked + min((answer.ttl for answer in found), default=0)
             if not self._addresses:
                 raise OSError(f"{self._name} has no address")
             return self._addresses, self.asked_at
 
     def _ask(self) -> DNSRecord:
-        """The name server's answer. A datagram may be lost, so it is asked twice, as resolv.conf(5) has it."""
+        """The name server's answer. A datagram may be lost, so it asks twice, like resolv.conf(5)."""
         question = DNSRecord.question(self._name, "A")
         try:
             answer = question.send(self._lab.address, 53, timeout=2)
@@ -63,10 +63,7 @@ class Resolver:
 
 @dataclass(frozen=True)
 class Failure:
-    """A request that was not answered as it should be.
-
-    When and by whom, what came instead, and when the name server was asked where to send it; times are epoch seconds.
-    """
+    """A failed request: its time, address and reason, and when the name was resolved. Times are epoch seconds."""
 
     at: float
     address: str
@@ -76,7 +73,7 @@ class Failure:
 
 @dataclass
 class Result:
-    """What came of it."""
+    """The result of a load."""
 
     seconds: float = 0.0
     sent: int = 0
@@ -91,7 +88,7 @@ class Result:
 
     @property
     def failing_seconds(self) -> float:
-        """From the first failure to the last."""
+        """Seconds from the first failure to the last."""
         times = [failure.at for failure in self.failures]
         return max(times) - min(times) if times else 0.0
 
@@ -105,7 +102,7 @@ class Result:
 
 
 class Load:
-    """Asks from the beginning of a ``with`` block to its end, about `rate` times a second."""
+    """Sends requests during a ``with`` block, about `rate` times a second."""
 
     def __init__(
         self,
@@ -115,10 +112,7 @@ class Load:
         rate: float = 260.0,
         trust: ssl.SSLContext | None = None,
     ) -> None:
-        """``rate`` is in requests a second; after `LONGEST` seconds it asks no more.
-
-        With ``trust`` it asks over TLS.
-        """
+        """``rate`` is in requests a second; the load stops after `LONGEST` seconds. ``trust`` turns TLS on."""
         self.result = Result()
         self._trust = trust
         self._name, self._path = name, path
@@ -149,7 +143,7 @@ class Load:
             now = time.monotonic()
             if now - self._began > LONGEST:
                 return
-            # Whoever is late does not hurry, so that a slow moment is not followed by a burst.
+            # A late thread does not catch up, so that no burst follows a slow moment.
             following = max(following + self._interval, now - self._interval)
             address, resolved_at = "?", time.time()
             try:

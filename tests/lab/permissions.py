@@ -1,13 +1,12 @@
-"""The operator's policies, ``docs/permissions/``: what the lab judges by them, and making them anew.
+"""Compare the operator's policies, ``docs/permissions/``, with the calls of the playbooks, and generate their actions.
 
-    python -m tests.lab.permissions [RECORD …]            what they lack, and what they have that was not asked for
-    python -m tests.lab.permissions --write [RECORD …]    puts that right
+    python -m tests.lab.permissions [RECORD …]            show missing and unused permissions
+    python -m tests.lab.permissions --write [RECORD …]    write the policies without these differences
 
-A record is a lab's address, or a file with what a lab has answered at ``/_lab/judgements``. Without one, the playbooks
-that need no machines are run in an account in memory, with all configurations, as somebody who may do everything, and
-their record is written to :data:`RECORD`.
-Statements, resources and conditions are written by hand; only their actions are made from records. An action that needs
-another statement is named, and nothing is written for it.
+A record is a lab's address, or a file with a lab's answer to ``/_lab/judgements``. Without a record, the playbooks that
+need no machines run in an account in memory, with all configurations and permissions, and :data:`RECORD` is written.
+Statements, resources and conditions are written by hand; only their actions are generated. An action that fits no
+statement is shown, but not written.
 """
 
 from __future__ import annotations
@@ -31,9 +30,9 @@ ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "docs/permissions"
 RECORD = ROOT / ".build/permissions.json"
 OPERATOR = "operator"
-"""The user who has them on the lab."""
+"""The user with these policies on the lab."""
 VALUES = {"ACCOUNT": ACCOUNT_ID, "REGION": REGION, "CLUSTER": "example", "RECORD": "www.swarm.test"}
-"""What the policies' placeholders are there."""
+"""The values of the policies' placeholders on the lab."""
 Policies = Mapping[str, dict[str, Any]]
 EVERYTHING: Policies = {
     "everything": {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}
@@ -41,11 +40,11 @@ EVERYTHING: Policies = {
 Judgement = Mapping[str, Any]
 
 SESSIONS = "Session Manager is not on the lab"
-MACHINES = "a playbook that needs machines: the part `permissions` has it"
-AGENTS = "the agents make what is deleted"
-REPAIRS = "what others changed by hand is put right"
+MACHINES = "a playbook that needs machines: the part `permissions` runs it"
+AGENTS = "the agents create what is deleted"
+REPAIRS = "repairs a change by hand"
 BOUNDARY = "permissions_boundary"
-# What the policies allow and a run may not have asked for, and why they allow it all the same.
+# Actions that a run may not use, and why the policies allow them.
 REASONS = {
     "autoscaling:DeleteTags": REPAIRS,
     "autoscaling:PutLifecycleHook": REPAIRS,
@@ -53,9 +52,9 @@ REASONS = {
     "autoscaling:SetDesiredCapacity": MACHINES,
     "autoscaling:SuspendProcesses": MACHINES,
     "autoscaling:TerminateInstanceInAutoScalingGroup": MACHINES,
-    "ec2:DeleteNetworkInterface": "one that AWS or an instance left behind",
-    "ec2:DeleteRoute": "private nodes whose NAT gateways give way to endpoints",
-    "ec2:DeleteVolume": "one that an instance left behind",
+    "ec2:DeleteNetworkInterface": "left behind by AWS or an instance",
+    "ec2:DeleteRoute": "private nodes that change from NAT gateways to endpoints",
+    "ec2:DeleteVolume": "left behind by an instance",
     "ec2:ModifyVpcEndpoint": REPAIRS,
     "elasticloadbalancing:DescribeTargetGroups": "a group with target_groups",
     "elasticloadbalancing:DescribeTargetHealth": "a group with target_groups",
@@ -65,7 +64,7 @@ REASONS = {
     "iam:PutRolePermissionsBoundary": BOUNDARY,
     "iam:UpdateAssumeRolePolicy": REPAIRS,
     "route53:ChangeResourceRecordSets": AGENTS,
-    "s3:AbortMultipartUpload": "an upload of the registry's that was not finished",
+    "s3:AbortMultipartUpload": "an unfinished upload of the registry",
     "s3:DeleteObject": SESSIONS,
     "servicediscovery:DeregisterInstance": AGENTS,
     "ssm:ResumeSession": SESSIONS,
@@ -75,42 +74,44 @@ REASONS = {
 
 
 def policies(values: Mapping[str, str] = VALUES) -> Policies:
-    """The policies by the names of their files, with these values in place of the placeholders."""
+    """The policies by file name, with these values for the placeholders."""
     pattern = re.compile("|".join(values))
     texts = {path.stem: path.read_text(encoding="utf-8") for path in sorted(FOLDER.glob("*.json"))}
     return {name: json.loads(pattern.sub(lambda found: values[found.group()], text)) for name, text in texts.items()}
 
 
 def size(policy: Mapping[str, Any]) -> int:
-    """How many characters IAM counts, which are all but white space."""
+    """The size of a policy in IAM: its characters without white space."""
     return len(re.sub(r"\s", "", json.dumps(policy)))
 
 
 def asked(told: Mapping[str, Any], *callers: str) -> list[Judgement]:
-    """What these asked for, of all that a lab has judged."""
+    """The judgements of these callers."""
     return [judgement for judgement in told["judgements"] if judgement["caller"] in callers]
 
 
 def lacking(judged: Iterable[Judgement]) -> list[Judgement]:
-    """What was asked for and no policy allows."""
+    """The judgements that no policy allows."""
     documents = list(policies().values())
     return [judgement for judgement in judged if judge(documents, _access(judgement)) is not Verdict.ALLOW]
 
 
 def unused(judged: Iterable[Judgement]) -> set[tuple[str, str]]:
-    """Statements and actions of theirs that nobody asked for, without those that have their reason."""
+    """Statements and their actions that no judgement used, except actions with a reason."""
     statements = list(_statements(policies()))
     allowed = {(statement["Sid"], action) for statement in statements for action in listed(statement["Action"])}
     return {(sid, action) for sid, action in allowed - _used(statements, judged) if action not in REASONS}
 
 
-def made_anew(judged: Sequence[Judgement]) -> tuple[Policies, list[Judgement]]:
-    """The policies as files have them, with just the actions that are needed, and what no statement is for."""
+def regenerate(judged: Sequence[Judgement]) -> tuple[Policies, list[Judgement]]:
+    """The policies with placeholders and only the needed actions, and the judgements that fit no statement."""
     found, missing = policies({name: name for name in VALUES}), []
     used = _used(list(_statements(policies())), judged)
-    # The same statements, with their placeholders and without.
+    # The same statements with and without placeholders.
     pairs = list(zip(_statements(found), _statements(policies()), strict=True))
-    services = {statement["Sid"]: {one.split(":")[0] for one in listed(statement["Action"])} for statement, _ in pairs}
+    services = {
+        statement["Sid"]: {action.split(":")[0] for action in listed(statement["Action"])} for statement, _ in pairs
+    }
     for statement, _ in pairs:
         actions = listed(statement["Action"])
         statement["Action"] = [action for action in actions if (statement["Sid"], action) in used or action in REASONS]
@@ -128,7 +129,7 @@ def made_anew(judged: Sequence[Judgement]) -> tuple[Policies, list[Judgement]]:
 
 
 def _fits(statement: Mapping[str, Any], access: Access) -> bool:
-    """Whether a statement would allow it with its action; one about everything is for what is about nothing."""
+    """Whether a statement would allow the access with its action. A plain `*` only fits actions without resources."""
     if statement["Resource"] == "*" and "Condition" not in statement and access.resource != "*":
         return False
     return judge([{"Statement": {**statement, "Action": access.action}}], access) is Verdict.ALLOW
@@ -139,7 +140,11 @@ def _used(statements: list[Mapping[str, Any]], judged: Iterable[Judgement]) -> s
     for access in map(_access, judged):
         for statement in statements:
             if judge([{"Statement": statement}], access) is Verdict.ALLOW:
-                matching = (one for one in listed(statement["Action"]) if wildcard(one.lower(), access.action.lower()))
+                matching = (
+                    pattern
+                    for pattern in listed(statement["Action"])
+                    if wildcard(pattern.lower(), access.action.lower())
+                )
                 used |= {(statement["Sid"], action) for action in matching}
     return used
 
@@ -157,21 +162,21 @@ def _access(judgement: Judgement) -> Access:
 
 
 def record() -> dict[str, Any]:
-    """What the playbooks ask for that need no machines, as one cluster becomes each of the configurations and ends."""
+    """Record the playbooks that need no machines: a cluster takes all configurations, and is destroyed."""
     with tempfile.TemporaryDirectory() as folder, roles_account(Path(folder)) as account:
         client = account.aws.client
         client("servicediscovery").create_http_namespace(Name="swarm.internal")
         account.become(OPERATOR, EVERYTHING)
         _play(account, "playbooks/plan.yml")
-        # The usual one last, whose IPv6 then comes to subnets that are there.
+        # The first configuration comes last, so that IPv6 is added to present subnets.
         for name, changed in reversed(CONFIGURATIONS.items()):
             print(name, file=sys.stderr, flush=True)
             _play(account, "site.yml", "--skip-tags", "stack", **changed)
             if changed.get("autolock"):
-                # The secret's value is read once it is there.
+                # The second run reads the secret's value.
                 _play(account, "site.yml", "--skip-tags", "stack", **changed)
         _play(account, "playbooks/plan.yml")
-        # What else carries the tag goes with it.
+        # Other resources with the cluster's tag are deleted too.
         tags = {"swarm.aws/cluster": VALUES["CLUSTER"]}
         listed = [{"Key": key, "Value": value} for key, value in tags.items()]
         client("sqs").create_queue(QueueName="more", tags=tags)
@@ -204,20 +209,20 @@ def _read(source: str) -> dict[str, Any]:
 
 
 def main(words: list[str]) -> int:
-    """0 if the policies are as they should be, or were written."""
+    """0 if there are no differences, or the policies were written; else 1."""
     sources = [word for word in words if not word.startswith("--")]
     told = [_read(word) for word in sources] or [record()]
-    judged = [judgement for one in told for judgement in asked(one, OPERATOR)]
+    judged = [judgement for call in told for judgement in asked(call, OPERATOR)]
     if "--write" in words:
-        found, missing = made_anew(judged)
+        found, missing = regenerate(judged)
         for name, document in found.items():
             (FOLDER / f"{name}.json").write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
     else:
         missing = lacking(judged)
         for sid, action in sorted(unused(judged)):
-            print(f"{sid} allows {action}, which nobody asked for.")
+            print(f"{sid} allows {action}, which no call used.")
     for judgement in missing:
-        print(f"No statement is for {judgement['action']} on {judgement['resource']} with {_tags(judgement)}.")
+        print(f"No statement fits {judgement['action']} on {judgement['resource']} with {_tags(judgement)}.")
     return 1 if missing or ("--write" not in words and unused(judged)) else 0
 
 

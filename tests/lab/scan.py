@@ -1,4 +1,4 @@
-"""Which of a host's TCP ports accept a connection: from here, or, its text piped into Python, from any node."""
+"""Scan a host's open TCP ports: from here, or from a node that runs this file's text."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ import sys
 import time
 
 ALL = range(1, 65536)
-# As many connections are tried at once, and each for so many seconds.
+# The number of connections at once, and the time-out of each in seconds.
 AT_ONCE, SECONDS = 5000, 1.0
 
 
 def scan(address: str, ports: range = ALL) -> set[int]:
-    """The ports that are open. One that a firewall drops packets to is not."""
+    """The open ports. A port whose packets a firewall drops is not open."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(max(soft, AT_ONCE + 100), hard), hard))
     found: set[int] = set()
@@ -22,19 +22,20 @@ def scan(address: str, ports: range = ALL) -> set[int]:
     tried: dict[socket.socket, tuple[int, float]] = {}
     while waiting or tried:
         while waiting and len(tried) < AT_ONCE:
-            port, one = waiting.pop(), socket.socket()
-            one.setblocking(False)
-            one.connect_ex((address, port))
-            tried[one] = (port, time.monotonic() + SECONDS)
-            selector.register(one, selectors.EVENT_WRITE)
+            port, connection = waiting.pop(), socket.socket()
+            connection.setblocking(False)
+            connection.connect_ex((address, port))
+            tried[connection] = (port, time.monotonic() + SECONDS)
+            selector.register(connection, selectors.EVENT_WRITE)
         answered = {key.fileobj for key, _ in selector.select(0.1)}
         now = time.monotonic()
-        for item in [one for one, (_, until) in tried.items() if one in answered or until < now]:
-            port, _ = tried.pop(item)
-            if item in answered and item.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) == 0:
-                found.add(port)
-            selector.unregister(item)
-            item.close()
+        for connection, (port, until) in list(tried.items()):
+            if connection in answered or until < now:
+                del tried[connection]
+                if connection in answered and connection.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) == 0:
+                    found.add(port)
+                selector.unregister(connection)
+                connection.close()
     return found
 
 

@@ -1,4 +1,4 @@
-"""What the tests do to a cluster on the lab and ask of it, each from where a person would: CLI, API, SSH, DNS, HTTP."""
+"""The tests' access to a cluster on the lab, by the ways of an operator: CLI, API, SSH, DNS, HTTP."""
 
 from __future__ import annotations
 
@@ -33,37 +33,37 @@ _RECAP = re.compile(r"^\S+\s+: ok=(\d+)\s+changed=(\d+)\s+unreachable=(\d+)\s+fa
 
 
 def say(sentence: str) -> None:
-    """Figures for whoever runs the tests with -s, or reads the report."""
+    """Print figures, for `pytest -s` and the report."""
     print(f"\nfigures: {sentence}")
 
 
 @dataclass(frozen=True)
 class Run:
-    """A command that has ended: its exit code and all that it printed."""
+    """A finished command: its exit code and output."""
 
     code: int
     output: str
 
     @property
     def changed(self) -> int:
-        """How many tasks changed something, over all hosts, as the recap says."""
+        """The recap's number of changed tasks, over all hosts."""
         found = _RECAP.findall(self.output)
         assert found, f"there is no recap in:\n{self.output[-3000:]}"
         return sum(int(changed) for _, changed, _, _ in found)
 
     @property
     def said(self) -> str:
-        """All that was printed in one line, without the breaks and doubled quotes of Ansible's."""
+        """The output in a single line, without Ansible's line breaks and doubled quotes."""
         return " ".join(self.output.replace("''", "'").split())
 
     def line(self, part: str) -> str:
-        """The last line with this part in it; empty if there is none."""
+        """The last line that contains ``part``; empty if there is none."""
         return next((line.strip(" -'\"") for line in reversed(self.output.splitlines()) if part in line), "")
 
 
 @dataclass(frozen=True)
 class Node:
-    """A line of `docker node ls`, with the instance that the node's labels name."""
+    """A node of the swarm, with the instance that its labels name."""
 
     node_id: str
     instance: str
@@ -75,24 +75,24 @@ class Node:
 
 
 class Site:
-    """One cluster on one lab."""
+    """A cluster on a lab."""
 
     def __init__(self, lab: Lab) -> None:
         self.lab = lab
-        # What the account holds before anything is built.
+        # The account before the cluster is built.
         self.before = self.inventory()
         self.printed: list[str] = []
-        """All that commands have said so far."""
+        """The outputs of all commands so far."""
         self.caller = "lab"
-        """Whose credentials they have."""
+        """The user whose credentials the commands have."""
 
     @cached_property
     def environment(self) -> dict[str, str]:
-        """The environment of someone who has evaluated `make -s lab-env`."""
+        """The environment after `eval $(make -s lab-env)`."""
         return os.environ | lifecycle.environment(self.lab) | {"ANSIBLE_NOCOLOR": "1", "ANSIBLE_FORCE_COLOR": "0"}
 
     def become(self, user: str, policies: Mapping[str, Mapping[str, Any]]) -> None:
-        """Have all commands from now on run as a new IAM user with these managed policies and no others."""
+        """Run all later commands as a new IAM user with only these managed policies."""
         key = new_user(self.aws("iam"), user, policies)
         self.caller = user
         self.environment["AWS_ACCESS_KEY_ID"] = key["AccessKeyId"]
@@ -149,41 +149,41 @@ class Site:
             assert process.returncode == 0, output.read()[-4000:]
             return False
 
-    def _told(self, name: str) -> Any:
-        """What the lab itself tells under a name."""
+    def _ask_lab(self, name: str) -> Any:
+        """The lab's own answer under a name."""
         with urllib.request.urlopen(f"{self.lab.endpoint}/_lab/{name}", timeout=30) as answer:
             return json.load(answer)
 
     def inventory(self) -> list[str]:
-        """A line for everything that any of the lab's services holds."""
-        return self._told("inventory")  # type: ignore[no-any-return]
+        """A line for every resource in any of the lab's services."""
+        return self._ask_lab("inventory")  # type: ignore[no-any-return]
 
     def aws(self, service: str) -> Any:
         """A boto3 client with the administrator's credentials."""
         return lifecycle.client(self.lab, service)
 
     def calls(self) -> list[dict[str, Any]]:
-        """The API calls since the lab's log of them was last emptied."""
-        return self._told("calls")  # type: ignore[no-any-return]
+        """The API calls since `forget_calls`."""
+        return self._ask_lab("calls")  # type: ignore[no-any-return]
 
     def written(self) -> list[dict[str, Any]]:
-        """The operator's own calls that changed something since the log of calls was emptied."""
+        """The operator's calls that changed something since `forget_calls`."""
         reading = ("Describe", "Filter", "Get", "List", "Head", "Lookup")
         return [
             call for call in self.calls() if call["caller"] == self.caller and not call["action"].startswith(reading)
         ]
 
     def writes(self) -> list[str]:
-        """What those calls were, each once."""
+        """The actions of these calls, each once."""
         return sorted({call["action"] for call in self.written()})
 
     def judgements(self) -> dict[str, Any]:
-        """What IAM allowed and refused everybody since the lab is up."""
-        return self._told("judgements")  # type: ignore[no-any-return]
+        """What IAM allowed and refused since the lab is up."""
+        return self._ask_lab("judgements")  # type: ignore[no-any-return]
 
     def credentials(self) -> list[str]:
-        """The secret keys and session tokens that instances were given since the lab is up."""
-        return self._told("credentials")  # type: ignore[no-any-return]
+        """The secret keys and session tokens of all instances since the lab is up."""
+        return self._ask_lab("credentials")  # type: ignore[no-any-return]
 
     def forget_calls(self) -> None:
         """Empty the lab's log of calls."""
@@ -192,7 +192,7 @@ class Site:
             pass
 
     def control(self, verb: str, instance: str, **more: object) -> None:
-        """Have the lab do something to an instance, as its command line does."""
+        """Make the lab do something to an instance, like its command line."""
         query = urllib.parse.urlencode({"instance": instance, **more})
         request = urllib.request.Request(f"{self.lab.endpoint}/_lab/{verb}?{query}", method="POST")
         with urllib.request.urlopen(request, timeout=10):
@@ -201,16 +201,16 @@ class Site:
     # Instances
 
     def instances(self, group: str | None = None) -> list[dict[str, Any]]:
-        """The emulator's own view of the instances that are not terminated."""
+        """The emulator's view of the instances that are not terminated."""
         found = [
             instance
             for instance in status.instances(self.lab)
             if instance["state"] not in ("terminated", "shutting-down")
         ]
-        return [one for one in found if group is None or one["group"] == f"{CLUSTER}-{group}"]
+        return [instance for instance in found if group is None or instance["group"] == f"{CLUSTER}-{group}"]
 
     def ids(self, group: str | None = None) -> set[str]:
-        """The IDs of a group's instances, or of all, that are not terminated."""
+        """The IDs of the instances of a group, or of all groups, that are not terminated."""
         return {instance["instance_id"] for instance in self.instances(group)}
 
     def on(self, instance: str, *words: str) -> Run:
@@ -219,30 +219,30 @@ class Site:
             container = connect().containers.get(self.lab.container(instance))
             return Run(*execute(container, *words))
         except APIError as error:
-            # It may have ended a moment ago.
+            # The instance may have been terminated a moment ago.
             return Run(255, str(error.explanation))
 
     def must(self, instance: str, *words: str) -> str:
-        """Run a command on an instance that is to succeed, and return what it printed."""
+        """Run a command on an instance, which must succeed, and return its output."""
         run = self.on(instance, *words)
         assert run.code == 0, f"`{' '.join(words[:3])}` on {instance} failed: {run.output}"
         return run.output
 
     def agent_log(self, instance: str) -> str:
-        """All that an instance's agent has said."""
+        """The log of an instance's agent."""
         return self.on(instance, "journalctl", "--unit=swarm-agent", "--no-pager").output
 
     def agent_status(self, instance: str) -> str:
-        """What an instance's agent tells systemd."""
+        """The status text of an instance's agent in systemd."""
         return self.must(instance, "systemctl", "show", "--property=StatusText", "swarm-agent")
 
     def actions(self, instance: str) -> list[dict[str, Any]]:
-        """What an instance's agent has logged of its actions: `time`, `action`, `before`, `after` and more."""
+        """The logged actions of an instance's agent: `time`, `action`, `before`, `after` and more."""
         words = ["journalctl", "--unit=swarm-agent", "--output=cat", "--no-pager", '--grep="event": "action"']
         return [json.loads(line) for line in self.on(instance, *words).output.splitlines() if line.startswith("{")]
 
     def kill_host(self, instance: str) -> None:
-        """End an instance's host as failing hardware would: no shutdown, no call to AWS."""
+        """Fail an instance's host: no shutdown, no call to AWS."""
         connect().containers.get(self.lab.container(instance)).kill()
 
     def ssh(self, instance: str, command: str) -> Run:
@@ -252,16 +252,16 @@ class Site:
     # The swarm
 
     def managers(self) -> list[str]:
-        """Instances whose engine says that it is a manager which can act."""
+        """The instances of managers that answer and have a leader."""
 
         def acts(instance: str) -> bool:
             return self.on(instance, "docker", "node", "ls", "-q").code == 0
 
-        # Workers cannot, and one whose engine hangs would not even answer.
+        # Only the managers are asked: a worker cannot answer, and a hanging engine would block.
         return [instance["instance_id"] for instance in self.instances("manager") if acts(instance["instance_id"])]
 
     def nodes(self) -> list[Node]:
-        """The swarm's nodes, as a manager that answers has them."""
+        """The swarm's nodes, by a manager that answers."""
         managers = self.managers()
         assert managers, "no manager answers"
         listed = self.on(managers[0], "sh", "-c", "docker node inspect $(docker node ls -q)")
@@ -269,7 +269,7 @@ class Site:
         return [_node(load) for load in json.loads(listed.output)]
 
     def listed(self) -> list[Node]:
-        """The nodes, in the middle of a change: it may take a few questions."""
+        """The swarm's nodes during a change, when a manager may not answer at once."""
 
         def found() -> list[Node]:
             with contextlib.suppress(AssertionError, ValueError):
@@ -287,8 +287,8 @@ class Site:
         """The instances whose nodes are not ready."""
         return {node.instance for node in self.listed() if not node.ready}
 
-    def one(self, kind: str) -> str:
-        """An instance that is a `worker`, the `leader`, or a `follower`: a manager that does not lead."""
+    def pick(self, kind: str) -> str:
+        """A `worker`, the `leader`, or a `follower`, which is a manager that does not lead. Returns the instance."""
         manager = self.managers()[0]
         listed = self.on(manager, "docker", "node", "ls", "--format", "{{.ID}} {{.ManagerStatus}}").output
         status = {line.split()[0]: line.split()[1:] for line in listed.splitlines()}
@@ -297,7 +297,7 @@ class Site:
 
     @contextlib.contextmanager
     def agents_stopped(self) -> Iterator[None]:
-        """Have the managers' agents stand still."""
+        """Stop the managers' agents."""
         managers = self.managers()
         for instance in managers:
             self.on(instance, "systemctl", "stop", "swarm-agent")
@@ -308,19 +308,19 @@ class Site:
                 self.on(instance, "systemctl", "start", "--no-block", "swarm-agent")
 
     def clusters(self) -> set[str]:
-        """The IDs of the clusters that the managers are in, of which there is to be one."""
+        """The IDs of the managers' clusters; there should be a single ID."""
         return {self.cluster_of(manager) for manager in self.managers()}
 
     def cluster_of(self, manager: str) -> str:
         """The ID of the cluster that a manager is in."""
         return self.on(manager, "docker", "info", "--format", "{{.Swarm.Cluster.ID}}").output.strip()
 
-    def is_whole(self, workers: int = 1) -> bool:
-        """Whether the swarm has just the nodes that the groups ask for, all of them fit and labelled."""
+    def is_converged(self, workers: int = 1) -> bool:
+        """Whether the swarm has exactly the instances in service as nodes, all of them ready and labelled."""
         try:
             nodes = self.nodes()
         except (AssertionError, ValueError):
-            return False  # asked in the middle of a change
+            return False  # in the middle of a change
         running = {
             instance["instance_id"] for instance in self.instances() if instance["lifecycle_state"] == "InService"
         }
@@ -330,23 +330,23 @@ class Site:
         return expected and len(fit) == len(nodes) and len(managers) == 3
 
     def settle(self, seconds: float = 600, *, workers: int = 1) -> list[Node]:
-        """Wait until the swarm is whole."""
-        until("the swarm to be whole", lambda: self.is_whole(workers), seconds=seconds, every=2)
+        """Wait until the swarm has converged, and return its nodes."""
+        until("the swarm to converge", lambda: self.is_converged(workers), seconds=seconds, every=2)
         return self.nodes()
 
     @contextlib.contextmanager
-    def brisk(self, **durations: float) -> Iterator[None]:
-        """Have other durations in the agents' policy, in seconds."""
+    def durations(self, **seconds: float) -> Iterator[None]:
+        """Change durations in the agents' policy."""
         s3, where = self.aws("s3"), {"Bucket": self.bucket, "Key": "policy.json"}
         usual = s3.get_object(**where)["Body"].read()
-        s3.put_object(**where, Body=json.dumps({**json.loads(usual), **durations}).encode())
+        s3.put_object(**where, Body=json.dumps({**json.loads(usual), **seconds}).encode())
         try:
             yield
         finally:
             s3.put_object(**where, Body=usual)
 
     def cluster_record(self) -> dict[str, Any]:
-        """What the bucket says of the cluster."""
+        """The cluster record."""
         body = self.aws("s3").get_object(Bucket=self.bucket, Key="cluster.json")["Body"].read()
         return json.loads(body)  # type: ignore[no-any-return]
 
@@ -356,13 +356,13 @@ class Site:
         return f"{CLUSTER}-swarm-123456789012-eu-west-1"
 
     def backups(self) -> list[str]:
-        """The names of the backups, the newest first."""
+        """The names of the backups, newest first."""
         found = self.aws("s3").list_objects_v2(Bucket=self.bucket, Prefix="backups/").get("Contents", [])
-        keys = [one["Key"] for one in found if one["Key"].endswith(".json")]
+        keys = [entry["Key"] for entry in found if entry["Key"].endswith(".json")]
         return sorted((key.removeprefix("backups/").removesuffix(".json") for key in keys), reverse=True)
 
     def kept(self) -> dict[str, set[str]]:
-        """The IDs of what Raft keeps besides nodes and tasks, by kind."""
+        """The IDs of the swarm's services, secrets and configs, by kind."""
         manager = self.managers()[0]
         return {
             kind: set(self.must(manager, "docker", kind, "ls", "-q").split())
@@ -370,7 +370,7 @@ class Site:
         }
 
     def kept_logs(self, *streams: str) -> dict[str, str]:
-        """What CloudWatch has of the nodes' journals, those of nodes that are gone too, by ``INSTANCE/SOURCE``."""
+        """The nodes' journals in CloudWatch, also of removed nodes, by ``INSTANCE/SOURCE``."""
         found: dict[str, list[str]] = {}
         wanted = {"logGroupName": f"/swarm/{CLUSTER}", **({"logStreamNames": streams} if streams else {})}
         for page in self.aws("logs").get_paginator("filter_log_events").paginate(**wanted):
@@ -379,31 +379,31 @@ class Site:
         return {stream: "\n".join(lines) for stream, lines in found.items()}
 
     def history(self, service: str) -> str:
-        """A service's tasks, those that have ended among them, as `docker service ps` shows them."""
+        """The output of `docker service ps`, also with ended tasks."""
         shown = ["--no-trunc", "--format", "{{.ID}} {{.Name}} {{.Node}} {{.DesiredState}} {{.CurrentState}} {{.Error}}"]
         return self.on(self.managers()[0], "docker", "service", "ps", *shown, service).output
 
     def replicas(self, service: str) -> str:
-        """How many tasks of a service run and how many it declares, as in ``6/6``; empty if there is none."""
+        """A service's running and declared tasks, as in ``6/6``; empty without the service."""
         shown = ["--filter", f"name={service}", "--format", "{{.Replicas}}"]
         return self.on(self.managers()[0], "docker", "service", "ls", *shown).output.strip()
 
-    # What users see
+    # The users' view
 
     def addresses(self, kind: str = "A") -> set[str]:
-        """The addresses of the A or of the AAAA record, from the lab's name server."""
+        """The addresses of the A or AAAA record, from the lab's name server."""
         return set(pages.lookup(self.lab, RECORD, kind))
 
     def ipv6_addresses(self, group: str = "manager") -> set[str]:
-        """The IPv6 addresses that a group's running instances have."""
+        """The IPv6 addresses of a group's running instances."""
         return {instance["ipv6"] for instance in self.instances(group)}
 
     def public_addresses(self, group: str = "manager") -> set[str]:
-        """The public addresses that a group's running instances have."""
+        """The public addresses of a group's running instances."""
         return {instance["public_ip"] for instance in self.instances(group)}
 
     def settle_record(self) -> None:
-        """Wait until the record names the managers that run, and nobody else."""
+        """Wait until the record has exactly the addresses of the running managers."""
         self.wait("the record to name the managers", lambda: self.addresses() == self.public_addresses())
 
     def page(self, path: str = "/api") -> pages.Page:
@@ -411,16 +411,16 @@ class Site:
         return pages.fetch(self.lab, f"http://{RECORD}{path}")
 
     def page_at(self, address: str, path: str = "/api") -> pages.Page:
-        """The example stack's answer at one of the record's addresses."""
+        """The example stack's answer at an address of the record."""
         return pages.ask(address, f"http://{RECORD}{path}")
 
     def wait(self, what: str, condition: Callable[[], Any], seconds: float = 300) -> Any:
-        """Wait for a condition of the cluster's. The deadline is for machines that are busy."""
+        """Wait for a condition. The time-out is long enough for busy machines."""
         return until(what, condition, seconds=seconds, every=1)
 
 
 def _descendants(pid: int) -> list[int]:
-    """A process's children and theirs, wherever they have put themselves."""
+    """A process's descendants, in any process group."""
     children: dict[int, list[int]] = {}
     for stat in Path("/proc").glob("[0-9]*/stat"):
         with contextlib.suppress(OSError):

@@ -1,1 +1,1 @@
-"""A cluster in virtual time, in which the real joining code runs under weather that a seed decides."""
+"""The product's own code in virtual time, in weather that a seed determines."""

@@ -17,7 +17,7 @@ NODES = "worker/nodes.json"
 
 
 def token_key(role: str) -> str:
-    """Where a role's join token is."""
+    """The key of a role's join token."""
     return f"{role}/token"
 
 
@@ -25,15 +25,15 @@ class Bucket:
     """Objects with versions."""
 
     def __init__(self, written: Callable[[str, Any], None]) -> None:
-        """``written`` is told of each object that was written."""
+        """``written`` is called with each object that was written."""
         self._written = written
         self.objects: dict[str, Stored[Any]] = {}
-        # All that was written, by key.
+        # Every value written, by key.
         self.history: dict[str, list[Any]] = {}
         self._versions = 0
 
     def form(self, cluster_id: str, by: str, secrets: Mapping[str, str]) -> None:
-        """As joining leaves it."""
+        """Write what joining leaves."""
         self.put(CLUSTER_RECORD, ClusterRecord(FORMED, by, "", 2, cluster_id))
         for role in ROLES:
             self.put(token_key(role), Token(cluster_id, secrets[role]))
@@ -45,12 +45,12 @@ class Bucket:
         self._written(key, value)
 
     def restore(self, key: str, value: Any) -> None:
-        """Have somebody write what is not to be judged, such as an earlier version of an object."""
+        """Write without telling ``written``, as somebody who puts an earlier version of an object back."""
         self._versions += 1
         self.objects[key] = Stored(value, f'"{self._versions}"')
 
     def swap(self, key: str, value: Any, version: str | None) -> Outcome:
-        """Write an object if it is of that version; None is 'if there is none'."""
+        """Write an object if it has this version; None means that it must not exist."""
         present = self.objects.get(key)
         if (present.version if present else None) != version:
             return Outcome.LOST
@@ -62,7 +62,7 @@ class Bucket:
 
 
 class Store:
-    """The core's ``Store``; how a node gets and swaps objects is for others to say."""
+    """The core's ``Store``; subclasses say how a node gets and swaps objects."""
 
     def get(self, key: str) -> Any:
         raise NotImplementedError
@@ -73,7 +73,7 @@ class Store:
     def read(self) -> Stored[ClusterRecord] | None:
         found = self.get(CLUSTER_RECORD)
         if found and not isinstance(found.value, ClusterRecord):
-            error = InvalidClusterRecord("cluster.json in the bucket is not JSON as it should be")
+            error = InvalidClusterRecord("cluster.json in the bucket is not valid JSON")
             error.version = found.version
             raise error
         return found

@@ -1,7 +1,7 @@
-"""A cluster that has formed and lives on, while somebody does to its bucket and to its nodes what nobody should.
+"""A formed cluster, whose bucket and nodes somebody damages.
 
-On every node runs the agent's first half, the real joiner, and then what watches over its membership; on the one that
-leads also the real plan, as far as it is about the bucket.
+Every node runs the agent's first half, the real joiner, and then watches its membership. The leader also runs the
+parts of the real plan that concern the bucket.
 """
 
 from __future__ import annotations
@@ -23,20 +23,31 @@ from ansible_collections.swarm.aws.plugins.module_utils._core.policy import Poli
 from ansible_collections.swarm.aws.plugins.module_utils._core.publication import Publication
 
 from tests.simulation.bucket import CLUSTER_RECORD, NODES, token_key
+from tests.simulation.invariant import Broken
+from tests.simulation.joining_cluster import (
+    CLUSTER,
+    JoiningCluster,
+    Node,
+    SimClock,
+    SimEc2,
+    SimEngine,
+    SimStore,
+    Swarm,
+    join,
+)
 from tests.simulation.weather import Weather
-from tests.simulation.world import CLUSTER, Broken, Node, SimClock, SimEc2, SimEngine, SimStore, Swarm, World, join
 
 POLICY = Policy(cluster=CLUSTER, groups={}, dns=None, queue=None, region="eu-west-1")
 # The agent's own intervals, in seconds.
 WATCH_SECONDS = 20.0
 LIST_SECONDS = 30.0
 RETRY_SECONDS = 15.0
-# For how long things go wrong after all have joined.
+# How long faults happen after all nodes have joined.
 TROUBLE_SECONDS = 300.0
 
 
-class Living(World):
-    """It forms in good weather, so that what goes wrong afterwards is what a story is about."""
+class Living(JoiningCluster):
+    """A cluster that forms in good weather and suffers faults afterwards."""
 
     def __init__(self, seed: int, trace: bool = False) -> None:
         super().__init__(seed, Weather(boot_spread=1.0, calm_after=0.0), trace, live)
@@ -56,7 +67,7 @@ class Living(World):
         self.weather = Weather(**{**vars(weather), "calm_after": trouble_ends})
         for _ in range(self.rng.randint(1, 8)):
             fault = self.rng.choice(FAULTS)
-            # Several at once, or one after the other.
+            # Several at once, or in sequence.
             self.scheduler.at(
                 self.rng.uniform(self.now, self.rng.choice((self.now + 20, trouble_ends))), self.suffer(fault)
             )
@@ -78,10 +89,10 @@ class Living(World):
             if settled or self.lost:
                 return
             waiting = {node.instance: node.said[-1:] for node in self.living if not node.joined}
-            raise Broken(f"not as it should be after {limit:g} s: {self.unsettled()} {waiting}")
+            raise Broken(f"not converged after {limit:g} s: {self.unsettled()} {waiting}")
 
     def unsettled(self) -> str:
-        """What is not as it should be once nothing more goes wrong."""
+        """Why the cluster has not converged; empty if it has."""
         for node in self.living:
             if not node.joined or node.swarm is None or node not in node.swarm.members:
                 return f"{node.instance} is in no swarm"
@@ -93,12 +104,12 @@ class Living(World):
             return "a join token is not published"
         listed = self.bucket.get(NODES)
         if listed is None or set(listed.value[1]) != {node.node_id for node in self.living}:
-            return "the list of nodes is not that of the swarm"
+            return "the published list of nodes is not the swarm's"
         return ""
 
     @property
     def lost(self) -> bool:
-        """Whether a restore is all that is left."""
+        """Whether only a restore helps."""
         published = {node.swarm for node in self.nodes if node.swarm and node.swarm.id in self.published}
         return bool(published) and all(not swarm.quorate for swarm in published)
 
@@ -106,13 +117,13 @@ class Living(World):
         return [node for node in self.living if node.role == role and node.swarm and node in node.swarm.members]
 
     def expendable(self, node: Node) -> bool:
-        """Whether Raft outlives its loss."""
+        """Whether the swarm keeps its quorum without the node."""
         swarm = node.swarm
         return swarm is None or node not in swarm.voters or (len(swarm.voters) > 1 and swarm.quorate_without(node))
 
 
-def live(world: World, node: Node) -> None:
-    """The real agent: join, see to the membership, and join again."""
+def live(world: JoiningCluster, node: Node) -> None:
+    """The real agent: join, watch the membership, and join again."""
     deleted = None
     while True:
         node.joined = False
@@ -123,8 +134,8 @@ def live(world: World, node: Node) -> None:
             world.pause(node, RETRY_SECONDS)
 
 
-def _serve(world: World, node: Node) -> str | None:
-    """Return when it must be made a member anew, with the ID of its node if the swarm does not have it any more."""
+def _serve(world: JoiningCluster, node: Node) -> str | None:
+    """Return when the node must join again; the ID of the node if it was deleted from the swarm."""
     joiner = Joiner(
         Me(CLUSTER, node.instance, node.role),
         SimStore(world, node),
@@ -155,14 +166,14 @@ def _serve(world: World, node: Node) -> str | None:
             world.trace(node, str(error))
 
 
-def _leader(world: World, swarm: Swarm | None) -> Node | None:
-    """The living voter that leads, if they are a quorum."""
+def _leader(world: JoiningCluster, swarm: Swarm | None) -> Node | None:
+    """The leader, if the swarm has a quorum."""
     if swarm is None or not swarm.quorate:
         return None
     return min((voter for voter in swarm.voters if world.up(voter)), key=lambda voter: voter.instance, default=None)
 
 
-def _lead(world: World, node: Node, swarm: Swarm) -> None:
+def _lead(world: JoiningCluster, node: Node, swarm: Swarm) -> None:
     """A pass of the leader's agent."""
     store, raft = SimStore(world, node), Raft(world, node, swarm)
     publication = Publication(store, raft)
@@ -182,9 +193,9 @@ def _lead(world: World, node: Node, swarm: Swarm) -> None:
 
 
 class Raft:
-    """The swarm as its leader's engine has it: the core's ``Swarm`` and ``Secrets``, as far as they are asked here."""
+    """The leader's engine: the parts of the core's ``Swarm`` and ``Secrets`` that this simulator calls."""
 
-    def __init__(self, world: World, node: Node, swarm: Swarm) -> None:
+    def __init__(self, world: JoiningCluster, node: Node, swarm: Swarm) -> None:
         self._world, self._node, self._swarm = world, node, swarm
 
     def _asked(self) -> None:
@@ -222,11 +233,11 @@ class Raft:
         )
 
 
-# What may happen
+# The faults
 
 
 def roll_back(world: Living) -> None:
-    """Somebody puts an earlier version of the cluster's record back."""
+    """Somebody restores an earlier version of the cluster record."""
     world.bucket.restore(CLUSTER_RECORD, world.rng.choice(world.bucket.history[CLUSTER_RECORD]))
 
 
@@ -235,7 +246,7 @@ def delete_record(world: Living) -> None:
 
 
 def spoil_record(world: Living) -> None:
-    """Somebody edits the record by hand, and it cannot be read any more."""
+    """Somebody makes the cluster record invalid."""
     world.bucket.restore(CLUSTER_RECORD, "{")
 
 
@@ -257,12 +268,12 @@ def boot_worker(world: Living) -> None:
 
 
 def replace_manager(world: Living) -> None:
-    """A manager's instance ends hard, and another one takes its place."""
+    """A manager's instance is terminated, and another takes its place."""
     found = [node for node in world.members(MANAGER) if world.expendable(node)]
     if found:
         node = world.rng.choice(found)
         world.terminate(node)
-        # The leader's agent removes it, which the other simulator is about.
+        # The leader's agent removes the node; the other simulator covers that.
         node.swarm.members.discard(node)
         node.swarm.voters.discard(node)
         world.launch(MANAGER, world.rng.uniform(0, 20))
@@ -279,7 +290,7 @@ def leave_by_hand(world: Living) -> None:
 
 
 def delete_by_hand(world: Living) -> None:
-    """Somebody runs `docker node rm --force` for a worker, whose engine is not told."""
+    """Somebody runs `docker node rm --force` for a worker, whose engine does not notice."""
     found = world.members(WORKER)
     if found:
         node = world.rng.choice(found)
@@ -292,7 +303,7 @@ def restart_engine(world: Living) -> None:
 
 
 def restart_all_engines(world: Living) -> None:
-    """Somebody restarts the engines of all nodes at once."""
+    """Somebody restarts all engines at once."""
     for node in world.living:
         world.restart_engine(node, world.rng.uniform(1, 60))
 

@@ -1,6 +1,6 @@
-"""The election that this project had first: look, put one's name there, sleep, look again.
+"""The first election of this project: look, put a name there, sleep, look again.
 
-It is here to be caught by the simulator, which proves that the simulator can fail.
+The simulator must catch it, which proves that the simulator can fail.
 """
 
 from __future__ import annotations
@@ -10,20 +10,20 @@ from ansible_collections.swarm.aws.plugins.module_utils._core.join.cluster_recor
 from ansible_collections.swarm.aws.plugins.module_utils._core.join.ports import LISTENS, MANAGER, Token
 
 from tests.simulation.bucket import CLUSTER_RECORD
+from tests.simulation.joining_cluster import JoiningCluster, Node, SimEc2, SimEngine, SimStore
 from tests.simulation.weather import Weather
-from tests.simulation.world import Node, SimEc2, SimEngine, SimStore, World
 
 LOCK = "lock"
 SETTLE_SECONDS = 5.0
 WEATHER = Weather(managers=3, workers=0, boot_spread=10.0, stall=0.05)
 
 
-def world(seed: int, trace: bool = False) -> World:
+def world(seed: int, trace: bool = False) -> JoiningCluster:
     """Three managers that boot while some calls stall; nothing else goes wrong."""
-    return World(seed, WEATHER, trace, elect)
+    return JoiningCluster(seed, WEATHER, trace, elect)
 
 
-def elect(world: World, node: Node) -> None:
+def elect(world: JoiningCluster, node: Node) -> None:
     """The process of a node."""
     store, engine, ec2 = SimStore(world, node), SimEngine(world, node), SimEc2(world, node)
     while True:
@@ -38,7 +38,7 @@ def elect(world: World, node: Node) -> None:
     node.joined = True
 
 
-def _attempt(world: World, node: Node, store: SimStore, engine: SimEngine, ec2: SimEc2) -> bool:
+def _attempt(world: JoiningCluster, node: Node, store: SimStore, engine: SimEngine, ec2: SimEc2) -> bool:
     if store.get(LOCK) is None:
         store.put(LOCK, node.instance)
         world.pause(node, SETTLE_SECONDS)

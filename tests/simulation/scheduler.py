@@ -1,4 +1,4 @@
-"""Virtual time: processes are greenlets, which run one at a time and only change places when they pause."""
+"""Virtual time: processes are greenlets, which run one after another and switch only when they pause."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from greenlet import GreenletExit, getcurrent, greenlet
 
 
 class Bell:
-    """What a process may wait for besides time."""
+    """Wakes the processes that wait for it."""
 
     def __init__(self) -> None:
         self._waiting: list[Callable[[], None]] = []
 
     def ring(self) -> None:
-        """Wake all that wait."""
+        """Wake all waiting processes."""
         waiting, self._waiting = self._waiting, []
         for wake in waiting:
             wake()
 
     def wait(self, wake: Callable[[], None]) -> None:
-        """Have something called at the next ring."""
+        """Call ``wake`` at the next ring."""
         self._waiting.append(wake)
 
 
@@ -35,7 +35,7 @@ class Scheduler:
         self._hub = getcurrent()
 
     def at(self, time: float, call: Callable[[], object]) -> None:
-        """Have something called at a time."""
+        """Schedule a call at a time."""
         self._count += 1
         heapq.heappush(self._queue, (time, self._count, call))
 
@@ -46,7 +46,7 @@ class Scheduler:
         return made
 
     def pause(self, seconds: float, bell: Bell | None = None) -> None:
-        """Let time pass in the process that calls, or less if the bell rings meanwhile."""
+        """Let time pass in the calling process, or less if the bell rings."""
         process, resumed = getcurrent(), False
 
         def resume() -> None:
@@ -62,12 +62,12 @@ class Scheduler:
 
     @staticmethod
     def kill(process: greenlet) -> None:
-        """End another process where it stands. May be called from outside of processes only."""
+        """Kill another process where it stands. Only code outside of processes may call this."""
         if not process.dead:
             process.throw(GreenletExit)
 
     def run(self, until: Callable[[], bool], limit: float) -> bool:
-        """Go on until a condition holds; False if it did not by the time ``limit``, or if nothing is left to run."""
+        """Run until a condition holds; False if the time ``limit`` comes first or nothing is left to run."""
         while not until():
             if not self._queue or self._queue[0][0] > limit:
                 return False

@@ -1,4 +1,4 @@
-"""The rows of the fault table about boot and join, each told as a story of its own."""
+"""The rows of the fault table about boot and join, each as its own story."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from ansible_collections.swarm.aws.plugins.module_utils._core.join.join_decision
 from ansible_collections.swarm.aws.plugins.module_utils._core.join.ports import MANAGER, WORKER, Outcome, Token
 
 from tests.simulation.bucket import CLUSTER_RECORD
+from tests.simulation.joining_cluster import REFUSALS, JoiningCluster, Node, SimStore, Swarm
 from tests.simulation.weather import Weather
-from tests.simulation.world import REFUSALS, Node, SimStore, Swarm, World
 
 CALM = Weather(workers=1, boot_spread=0.1, calm_after=0.0)
 # Engines come up within 15 s and agents wait at most 15 s between attempts.
@@ -23,15 +23,15 @@ SOON = 120.0
 Fails = Callable[[Callable[[], bool], str], None]
 
 
-def alone() -> tuple[World, Node]:
-    """A world with one manager, which has not begun yet."""
-    world = World(1, Weather(managers=1, workers=0, boot_spread=0.1, calm_after=0.0))
+def alone() -> tuple[JoiningCluster, Node]:
+    """A cluster with a single manager that has not started."""
+    world = JoiningCluster(1, Weather(managers=1, workers=0, boot_spread=0.1, calm_after=0.0))
     return world, world.launch(MANAGER)
 
 
 @pytest.fixture
 def fails(monkeypatch: pytest.MonkeyPatch) -> Fails:
-    """Have every call of a node's to S3 fail with a reason, as long as a condition holds."""
+    """Make every S3 call of a node fail with a reason, while a condition holds."""
 
     def fail(condition: Callable[[], bool], reason: str) -> None:
         travel = SimStore._travel
@@ -46,35 +46,35 @@ def fails(monkeypatch: pytest.MonkeyPatch) -> Fails:
     return fail
 
 
-def formed() -> World:
-    """A world whose nodes have joined."""
-    world = World(1, CALM)
+def formed() -> JoiningCluster:
+    """A cluster whose nodes have joined."""
+    world = JoiningCluster(1, CALM)
     world.run()
     return world
 
 
-def until(world: World, condition: Callable[[], bool], limit: float = SOON) -> None:
+def until(world: JoiningCluster, condition: Callable[[], bool], limit: float = SOON) -> None:
     assert world.scheduler.run(condition, world.now + limit)
 
 
-def claimed(world: World) -> Node:
-    """Boot until somebody has claimed the right to initialise, and tell who."""
+def claimed(world: JoiningCluster) -> Node:
+    """Boot until a node has claimed the right to initialise the swarm, and return it."""
     world.boot()
     until(world, lambda: world.cluster_record is not None)
     return next(node for node in world.nodes if node.instance == world.cluster_record.claimed_by)
 
 
 def enters(stray: Node, swarm: Swarm) -> None:
-    """Have somebody make a node a member of a swarm, past its agent."""
+    """Make a node a member of a swarm without its agent."""
     stray.state, stray.swarm, stray.certified, stray.node_id = ports.ACTIVE, swarm, True, "stranger"
     swarm.members.add(stray)
     swarm.voters.add(stray)
 
 
 def all_join(weather: Weather) -> None:
-    """Whatever happens, there is one cluster and all are in it."""
+    """Check that all nodes join the same cluster."""
     for seed in range(50):
-        world = World(seed, weather)
+        world = JoiningCluster(seed, weather)
         world.run()
         assert len(world.published) == 1
 
@@ -89,7 +89,7 @@ def test_fault_01_all_boot_at_once_while_s3_stalls(managers: int) -> None:
 @pytest.mark.parametrize("kind", ["agent", "reboot", "replace"])
 @pytest.mark.parametrize("step", range(1, 60, 2))
 def test_fault_02_the_claims_holder_dies_at_any_step(kind: str, step: int) -> None:
-    world = World(step, CALM)
+    world = JoiningCluster(step, CALM)
     holder = claimed(world)
     holder.crash_at[holder.steps + step] = kind
     world.settle()
@@ -97,8 +97,8 @@ def test_fault_02_the_claims_holder_dies_at_any_step(kind: str, step: int) -> No
 
 
 @pytest.mark.fault(2)
-def test_fault_02_a_holder_that_ec2_calls_terminated_is_not_waited_for() -> None:
-    world = World(3, CALM)
+def test_fault_02_a_terminated_holder_is_not_waited_for() -> None:
+    world = JoiningCluster(3, CALM)
     holder = claimed(world)
     died = world.now
     world.terminate(holder)
@@ -108,15 +108,15 @@ def test_fault_02_a_holder_that_ec2_calls_terminated_is_not_waited_for() -> None
 
 
 @pytest.mark.fault(2)
-def test_fault_02_a_holder_that_wakes_up_late_publishes_the_swarm_that_it_made() -> None:
-    world = World(4, CALM)
+def test_fault_02_a_holder_that_wakes_up_late_publishes_its_own_swarm() -> None:
+    world = JoiningCluster(4, CALM)
     world.boot()
     until(world, lambda: any(node.swarm for node in world.nodes))
     holder = next(node for node in world.nodes if node.swarm)
     own = holder.swarm
     holder.crash_at[holder.steps + 1] = "agent"
-    # Its agent stays dead while the others take the claim over; they make no swarm beside the one that is there.
-    world.start = lambda node, delay: World.start(world, node, 600.0)  # type: ignore[method-assign]
+    # Its agent stays dead while the others take over the claim; they must not initialise a second swarm.
+    world.start = lambda node, delay: JoiningCluster.start(world, node, 600.0)  # type: ignore[method-assign]
     world.settle()
     assert world.cluster_record.claimed_by == holder.instance
     assert holder.swarm is own and world.published == {own.id}
@@ -144,7 +144,7 @@ def test_fault_03_an_error_is_never_read_as_an_empty_cluster(refusal: str, fails
 
 @pytest.mark.fault(3)
 @pytest.mark.parametrize("call", range(1, 25))
-def test_fault_03_an_error_at_each_call_is_got_over(call: int, fails: Fails) -> None:
+def test_fault_03_a_node_recovers_from_an_error_at_any_call(call: int, fails: Fails) -> None:
     world, node = alone()
     calls = itertools.count(1)
     fails(lambda: call <= next(calls) < call + 3, "S3: ServiceUnavailable (503)")
@@ -154,12 +154,12 @@ def test_fault_03_an_error_at_each_call_is_got_over(call: int, fails: Fails) -> 
 
 @pytest.mark.fault(4)
 @pytest.mark.parametrize("fault", ["conflict", "lose_reply", "repeat_write", "delay_write"])
-def test_fault_04_after_a_conflict_or_a_lost_reply_the_truth_is_read_again(fault: str) -> None:
+def test_fault_04_after_a_conflict_or_lost_reply_the_record_is_read_again(fault: str) -> None:
     all_join(Weather(boot_spread=0.1, **{fault: 0.7}))
 
 
 @pytest.mark.fault(4)
-def test_fault_04_who_claimed_without_hearing_of_it_holds_the_claim(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_fault_04_a_claimer_whose_reply_was_lost_holds_the_claim(monkeypatch: pytest.MonkeyPatch) -> None:
     world, node = alone()
     swap = SimStore._swap
 
@@ -175,7 +175,7 @@ def test_fault_04_who_claimed_without_hearing_of_it_holds_the_claim(monkeypatch:
 
 
 @pytest.mark.fault(5)
-def test_fault_05_managers_are_found_through_ec2_after_all_of_them_were_replaced() -> None:
+def test_fault_05_ec2_lists_the_managers_after_all_were_replaced() -> None:
     world = formed()
     swarm = world.nodes[0].swarm
     for old in [node for node in world.nodes if node.role == MANAGER]:
@@ -192,7 +192,7 @@ def test_fault_05_managers_are_found_through_ec2_after_all_of_them_were_replaced
 
 
 @pytest.mark.fault(5)
-def test_fault_05_when_all_managers_are_gone_it_waits_and_says_what_mends_that() -> None:
+def test_fault_05_without_any_manager_a_node_waits_and_names_restore() -> None:
     world = formed()
     for old in list(world.nodes):
         world.terminate(old)
@@ -204,7 +204,7 @@ def test_fault_05_when_all_managers_are_gone_it_waits_and_says_what_mends_that()
 
 
 @pytest.mark.fault(6)
-def test_fault_06_a_joined_node_reboots_and_does_nothing() -> None:
+def test_fault_06_a_joined_node_that_reboots_changes_nothing() -> None:
     world = formed()
     before = dict(world.bucket.objects)
     for node in world.nodes:
@@ -233,7 +233,7 @@ def test_fault_07_a_member_of_another_cluster_refuses_with_both_ids(role: str, m
 
 
 @pytest.mark.fault(7)
-def test_fault_07_a_stranger_does_not_become_the_cluster_either() -> None:
+def test_fault_07_a_foreign_swarm_is_not_published_as_the_cluster() -> None:
     world, stray = alone()
     enters(stray, Swarm("foreign", ""))
     until(world, lambda: bool(stray.refused))
@@ -243,7 +243,7 @@ def test_fault_07_a_stranger_does_not_become_the_cluster_either() -> None:
 
 @pytest.mark.fault(8)
 @pytest.mark.parametrize("role", [MANAGER, WORKER])
-def test_fault_08_a_token_that_was_rotated_is_read_again(role: str) -> None:
+def test_fault_08_a_rotated_token_is_read_again(role: str) -> None:
     world = formed()
     swarm = world.nodes[0].swarm
     late = world.launch(role)
@@ -256,7 +256,7 @@ def test_fault_08_a_token_that_was_rotated_is_read_again(role: str) -> None:
 
 
 @pytest.mark.fault(8)
-def test_fault_08_a_token_of_another_swarm_is_never_used_and_managers_repair_it() -> None:
+def test_fault_08_a_token_of_another_swarm_is_not_used_but_repaired() -> None:
     world = formed()
     world.bucket.put(f"{WORKER}/token", Token("other", "SWMTKN-other-worker-0"))
     late = world.launch(WORKER)
@@ -268,12 +268,12 @@ def test_fault_08_a_token_of_another_swarm_is_never_used_and_managers_repair_it(
 
 @pytest.mark.fault(9)
 @pytest.mark.parametrize(("fault", "rate"), [("engine_hiccup", 0.2), ("slow_join", 0.9)])
-def test_fault_09_an_engine_that_is_late_restarts_or_is_slow(fault: str, rate: float) -> None:
+def test_fault_09_nodes_join_though_engines_restart_or_are_slow(fault: str, rate: float) -> None:
     all_join(Weather(**{fault: rate}))
 
 
 @pytest.mark.fault(9)
-def test_fault_09_a_join_that_got_stuck_is_begun_anew() -> None:
+def test_fault_09_a_stuck_join_is_started_again() -> None:
     world = formed()
     late = world.launch(WORKER)
     until(world, lambda: world.up(late))
@@ -295,9 +295,9 @@ def test_fault_09_a_member_that_cannot_reach_its_managers_never_leaves() -> None
 
 
 @pytest.mark.fault(10)
-def test_fault_10_the_clocks_of_two_hosts_are_never_compared() -> None:
+def test_fault_10_clocks_of_two_hosts_are_never_compared() -> None:
     world, node = alone()
-    # By its own clock, which is minutes off, another node claimed the cluster in the far future, and then hangs.
+    # Another node, whose clock is wrong, claimed the cluster in the far future and hangs.
     hanging = world.launch(MANAGER)
     hanging.crash_at[1] = "freeze"
     world.bucket.put(CLUSTER_RECORD, ClusterRecord("claimed", hanging.instance, "2999-01-01T00:00:00Z", 1))
@@ -310,7 +310,7 @@ def test_fault_10_the_clocks_of_two_hosts_are_never_compared() -> None:
 
 
 @pytest.mark.fault(10)
-def test_fault_10_credentials_that_expire_during_boot_are_waited_out(fails: Fails) -> None:
+def test_fault_10_a_node_with_expired_credentials_waits_and_joins(fails: Fails) -> None:
     world, node = alone()
     fails(lambda: world.now < 60.0, "AWS refused: ExpiredToken")
     world.settle(SOON)

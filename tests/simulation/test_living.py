@@ -1,4 +1,4 @@
-"""Five hundred clusters that have formed, whose bucket and nodes suffer what nobody should do to them."""
+"""Five hundred formed clusters, whose bucket and nodes somebody damages."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from ansible_collections.swarm.aws.plugins.module_utils._core.join import joiner
 from ansible_collections.swarm.aws.plugins.module_utils._core.join.join_decision import Sighting
 from ansible_collections.swarm.aws.plugins.module_utils._core.record_authority import Authority
 
+from tests.simulation.invariant import Broken
 from tests.simulation.living import Living
-from tests.simulation.world import Broken
 
-# More of them with `make soak`.
+# `make soak` runs more.
 STORIES = int(os.environ.get("SWARM_SCHEDULES", "2000")) // 4
 CHUNK = 250
 
@@ -24,7 +24,7 @@ CHUNK = 250
 @pytest.mark.fault(40)
 @pytest.mark.fault(43)
 @pytest.mark.parametrize("first", range(0, STORIES, CHUNK))
-def test_no_story_makes_a_second_swarm_and_all_come_back(first: int) -> None:
+def test_no_story_makes_a_second_swarm_and_all_nodes_join_again(first: int) -> None:
     for seed in range(first, min(first + CHUNK, STORIES)):
         try:
             Living(seed).run()
@@ -32,19 +32,19 @@ def test_no_story_makes_a_second_swarm_and_all_come_back(first: int) -> None:
             pytest.fail(f"seed {seed}: {error} (replay it with `python -m tests.simulation living {seed}`)")
 
 
-def nobody_is_asked(sightings: Sequence[Sighting], waited: float) -> str:
-    """What was so once: the bucket decides alone who may initialise."""
+def no_hindrance(sightings: Sequence[Sighting], waited: float) -> str:
+    """The earlier behaviour: the bucket alone decides which node may initialise a swarm."""
     return ""
 
 
 @pytest.mark.parametrize(
     ("where", "name", "instead", "why"),
     [
-        (joiner, "hindrance", nobody_is_asked, "initialises a swarm beside"),
+        (joiner, "hindrance", no_hindrance, "initialises a swarm beside"),
         (plan, "judge", lambda observed: Authority(True), "the bucket names"),
     ],
 )
-def test_the_simulator_catches(
+def test_the_simulator_catches_a_second_swarm(
     monkeypatch: pytest.MonkeyPatch, where: object, name: str, instead: Callable[..., object], why: str
 ) -> None:
     monkeypatch.setattr(where, name, instead)

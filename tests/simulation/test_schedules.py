@@ -1,4 +1,4 @@
-"""Two thousand boots, each under weather of its own, and the election that the simulator has to catch."""
+"""Two thousand boots, each with its own weather, and the election that the simulator must catch."""
 
 from __future__ import annotations
 
@@ -9,23 +9,24 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.simulation import naive
+from tests.simulation.invariant import Broken
+from tests.simulation.joining_cluster import JoiningCluster
 from tests.simulation.weather import Weather
-from tests.simulation.world import Broken, World
 
-# More of them with `make soak`.
+# `make soak` runs more.
 SCHEDULES = int(os.environ.get("SWARM_SCHEDULES", "2000"))
 CHUNK = 1_000
-# Of the schedules, those in which a swarm's only manager dies as it is published, which only a restore mends.
+# The share of schedules in which a swarm's only manager dies as it is published, so that only a restore helps.
 LOST_AT_MOST = 0.005
 NAIVE_SCHEDULES = 200
 
 
 @pytest.mark.fault(1)
 @pytest.mark.parametrize("first", range(0, SCHEDULES, CHUNK))
-def test_fault_01_no_schedule_makes_a_second_cluster_and_all_join(first: int) -> None:
+def test_fault_01_no_schedule_makes_a_second_cluster_and_all_nodes_join(first: int) -> None:
     lost = 0
     for seed in range(first, min(first + CHUNK, SCHEDULES)):
-        world = World(seed)
+        world = JoiningCluster(seed)
         try:
             world.run()
         except Broken as error:
@@ -60,19 +61,19 @@ def rates(most: float) -> st.SearchStrategy[float]:
     ),
 )
 def test_no_weather_makes_a_second_cluster(seed: int, weather: Weather) -> None:
-    World(seed, weather).run()
+    JoiningCluster(seed, weather).run()
 
 
-def test_the_same_seed_tells_the_same_story(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_same_seed_gives_the_same_story(capsys: pytest.CaptureFixture[str]) -> None:
     stories = []
     for _ in range(2):
-        World(17, trace=True).run()
+        JoiningCluster(17, trace=True).run()
         stories.append(capsys.readouterr().out)
     assert stories[0] == stories[1]
     assert "joined" in stories[0]
 
 
-def test_the_simulator_catches_the_election_that_checks_puts_and_sleeps() -> None:
+def test_the_simulator_catches_the_election_by_check_put_and_sleep() -> None:
     splits = 0
     for seed in range(NAIVE_SCHEDULES):
         try:

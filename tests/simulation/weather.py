@@ -1,4 +1,4 @@
-"""What goes wrong in one simulated boot, and how often."""
+"""What fails in a simulated boot, and how often."""
 
 from __future__ import annotations
 
@@ -18,27 +18,27 @@ class Weather:
     refuse: float = 0.0
     """An AWS call fails without effect: 403, 404 on the bucket, 503, SlowDown, a time-out, expired credentials."""
     lose_reply: float = 0.0
-    """A write takes effect, and its caller is told that there was no answer."""
+    """A write takes effect, but its caller gets no answer."""
     delay_write: float = 0.0
-    """Likewise, but it takes effect only later."""
+    """A write takes effect later, and its caller gets no answer."""
     repeat_write: float = 0.0
-    """The SDK repeats a write that took effect, and reports what the repetition was told."""
+    """The SDK repeats a write that took effect, and reports the answer to the repetition."""
     conflict: float = 0.0
     stale: float = 0.0
-    """EC2 answers as of up to a minute ago."""
+    """EC2's answer is up to a minute old."""
     engine_hiccup: float = 0.0
-    """The engine restarts when it is asked something."""
+    """The engine restarts at a call."""
     slow_join: float = 0.0
-    """The engine goes on joining in the background, and may not get there."""
+    """The engine continues to join in the background, and may fail."""
     crashes: int = 0
-    """So many times an agent dies or freezes for minutes, a node reboots or an instance is replaced."""
+    """How many times an agent dies or freezes for minutes, a node reboots or an instance is replaced."""
     rotations: int = 0
     calm_after: float = 600.0
-    """From then on nothing goes wrong any more."""
+    """Nothing fails after this time."""
 
     @classmethod
     def of(cls, rng: random.Random) -> Weather:
-        """Some weather: each fault is often absent, so that rare meetings of a few are seen as well as all at once."""
+        """Random weather. Each fault is often absent, so that rare combinations occur as well as all faults at once."""
 
         def some(*rates: float) -> float:
             return rng.choice((0.0, *rates))

@@ -1,4 +1,4 @@
-"""What was taken away is gone from the account, and so from the swarm: test_managers.py has the two agree."""
+"""The lost instances are gone from the account; test_managers.py compares the swarm with the account."""
 
 from __future__ import annotations
 
@@ -11,6 +11,6 @@ import nodes
 LOST = json.loads((Path(os.environ["MOLECULE_EPHEMERAL_DIRECTORY"]) / "lost.json").read_text())
 
 
-def test_they_are_not_in_the_inventory() -> None:
+def test_lost_instances_are_not_in_the_inventory() -> None:
     assert LOST
     assert not set(LOST) & set(nodes.inventory()["_meta"]["hostvars"])

@@ -1,4 +1,4 @@
-"""The lab's nodes, as the inventory finds them and SSH reaches them."""
+"""The lab's nodes, by the inventory and SSH."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ LOGIN_USER = "admin"
 
 @functools.cache
 def inventory() -> dict[str, Any]:
-    """What `ansible-inventory --list` says."""
+    """The output of `ansible-inventory --list`."""
     command = ["ansible-inventory", "--inventory", str(CHECKOUT / "inventories/lab"), "--list"]
     listed = subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True, check=True)
     found: dict[str, Any] = json.loads(listed.stdout, object_hook=_plain)
@@ -26,12 +26,12 @@ def inventory() -> dict[str, Any]:
 
 
 def _plain(value: dict[str, Any]) -> Any:
-    """A mapping of the inventory's; Ansible wraps texts that came from outside, to show that they are no templates."""
+    """Unwrap a mapping; Ansible wraps texts from outside, to mark that they are no templates."""
     return value["__ansible_unsafe"] if value.keys() == {"__ansible_unsafe"} else value
 
 
 def urls(group: str) -> list[str]:
-    """How testinfra reaches a group's nodes as root. Raises if there are none, or nothing would be tested."""
+    """The testinfra URLs of a group's nodes, for root. Raises LookupError if there are none."""
     found = inventory()
     hosts = found.get(group, {}).get("hosts", [])
     if not hosts:
@@ -49,11 +49,11 @@ def urls(group: str) -> list[str]:
 
 
 def listening(host: Host) -> set[tuple[str, int]]:
-    """Addresses and ports of all TCP sockets that listen."""
+    """Addresses and ports of all listening TCP sockets."""
     sockets = (line.split()[3].rsplit(":", 1) for line in host.check_output("ss -Hltn").splitlines())
     return {(address, int(port)) for address, port in sockets}
 
 
 def listens(host: Host, port: int) -> bool:
-    """Whether something listens on the port, at whichever address of the node's."""
+    """Whether something listens on the port, at any of the node's addresses."""
     return port in {used for _, used in listening(host)}

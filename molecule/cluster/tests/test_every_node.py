@@ -1,4 +1,4 @@
-"""What holds on every node, whatever its role."""
+"""Tests of every node, of any role."""
 
 from __future__ import annotations
 
@@ -51,35 +51,35 @@ def test_the_engine_names_its_own_instance_and_zone(host: Host) -> None:
         f"{AGENT}/swarm-agent.pyz",
     ],
 )
-def test_what_decides_over_the_node_is_roots_and_only_roots_to_change(host: Host, path: str) -> None:
+def test_only_root_can_change_the_files_that_control_the_node(host: Host, path: str) -> None:
     file = host.file(path)
     assert file.is_file
     assert file.user == "root"
     assert file.mode & 0o022 == 0, oct(file.mode)
 
 
-def test_the_agent_is_the_one_that_was_asked_for(host: Host) -> None:
+def test_the_agent_has_the_checksum_of_its_unit(host: Host) -> None:
     wanted = host.check_output("systemctl show --property=ExecStartPre --value swarm-agent")
     assert host.file(f"{AGENT}/swarm-agent.pyz").sha256sum in wanted
 
 
-def test_the_agent_starts_with_the_node_goes_on_and_has_not_failed(host: Host) -> None:
+def test_the_agent_is_enabled_running_and_has_never_restarted(host: Host) -> None:
     assert host.service("swarm-agent").is_enabled
     assert host.service("swarm-agent").is_running
     assert host.check_output("systemctl show --property=Result --value swarm-agent") == "success"
     assert host.check_output("systemctl show --property=NRestarts --value swarm-agent") == "0"
 
 
-def test_what_is_unused_is_pruned_every_week(host: Host) -> None:
+def test_a_timer_prunes_unused_objects(host: Host) -> None:
     assert host.service("swarm-prune.timer").is_enabled
     assert host.service("swarm-prune.timer").is_running
 
 
-def test_the_login_user_may_use_the_engine(host: Host) -> None:
+def test_the_login_user_can_use_the_engine(host: Host) -> None:
     assert "docker" in host.user(nodes.LOGIN_USER).groups
 
 
-def test_nobody_reaches_the_engine_but_on_the_node_itself(host: Host) -> None:
+def test_the_engines_api_is_only_reachable_on_the_node_itself(host: Host) -> None:
     sockets = nodes.listening(host)
     assert sockets
     assert not {port for _, port in sockets} & ENGINE_API
@@ -92,8 +92,8 @@ def test_metadata_needs_a_token(host: Host) -> None:
     assert host.check_output(f"curl -s -o /dev/null -w '%{{http_code}}' {url}") == "401"
 
 
-def test_no_join_token_is_on_the_disk_but_where_the_engine_keeps_its_own(host: Host) -> None:
-    # The word in two parts, so that neither this command nor what a log keeps of it is a find.
+def test_no_join_token_is_on_the_disk_outside_of_the_engines_state(host: Host) -> None:
+    # The word is in two parts, so that this command, also in a log, does not match itself.
     search = (
         "part=SWMTKN; ls -d /etc /home /root /run /tmp /usr/local /var/log /var/tmp /var/lib/* "
         "| grep -vx /var/lib/docker | xargs grep -rIl --devices=skip -e $part-1-"

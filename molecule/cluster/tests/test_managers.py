@@ -1,4 +1,4 @@
-"""What holds on the managers."""
+"""Tests of the managers."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from testinfra.host import Host
 testinfra_hosts = nodes.urls("swarm_role_manager")
 
 
-def test_it_is_one_of_three_managers_that_reach_each_other_and_has_a_worker(host: Host) -> None:
+def test_the_swarm_has_three_reachable_managers_and_a_worker(host: Host) -> None:
     lines = host.check_output("docker node ls --format '{{json .}}'").splitlines()
     found = [json.loads(line) for line in lines]
     assert {node["Status"] for node in found} == {"Ready"}
     assert sorted(node["ManagerStatus"] for node in found) == ["", "Leader", "Reachable", "Reachable"]
 
 
-def test_managers_listen_for_nodes_that_join(host: Host) -> None:
+def test_managers_listen_on_the_join_port(host: Host) -> None:
     assert nodes.listens(host, 2377)
 
 
-def test_every_node_carries_its_instance_as_a_label(host: Host) -> None:
+def test_every_node_has_its_instance_as_a_label(host: Host) -> None:
     labels = host.check_output(
         "docker node inspect --format '{{index .Spec.Labels \"swarm.aws.instance\"}}' $(docker node ls --quiet)"
     )

@@ -1,4 +1,4 @@
-"""What the roles have made in the account, as far as it takes instances; tests/unit/roles looks at the rest."""
+"""The resources that need instances; tests/unit/roles tests the others."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ def groups(aws: boto3.session.Session) -> dict[str, dict[str, Any]]:
     """The node groups' Auto Scaling groups, by the node groups' names."""
     names = [f"{CLUSTER}-{name}" for name in GROUPS]
     found = aws.client("autoscaling").describe_auto_scaling_groups(AutoScalingGroupNames=names)["AutoScalingGroups"]
-    return {one["AutoScalingGroupName"].removeprefix(f"{CLUSTER}-"): one for one in found}
+    return {group["AutoScalingGroupName"].removeprefix(f"{CLUSTER}-"): group for group in found}
 
 
-def test_network_a_subnet_in_each_zone(aws: boto3.session.Session) -> None:
+def test_network_has_a_subnet_in_each_zone(aws: boto3.session.Session) -> None:
     subnets = aws.client("ec2").describe_subnets(Filters=MINE)["Subnets"]
     assert len({subnet["AvailabilityZone"] for subnet in subnets}) == len(subnets) == 3
     assert len({subnet["VpcId"] for subnet in subnets}) == 1
 
 
-def test_network_nobody_reaches_the_swarms_ports_from_outside(aws: boto3.session.Session) -> None:
+def test_network_blocks_the_swarms_ports_from_outside(aws: boto3.session.Session) -> None:
     for group in aws.client("ec2").describe_security_groups(Filters=MINE)["SecurityGroups"]:
         for rule in group["IpPermissions"]:
             if rule.get("FromPort") in (2377, 7946, 4789):
@@ -39,9 +39,7 @@ def test_network_nobody_reaches_the_swarms_ports_from_outside(aws: boto3.session
 
 
 @pytest.mark.parametrize("name", GROUPS)
-def test_groups_instances_that_hide_their_credentials_and_encrypt_their_disks(
-    aws: boto3.session.Session, name: str
-) -> None:
+def test_groups_require_imdsv2_and_encrypted_disks(aws: boto3.session.Session, name: str) -> None:
     template = groups(aws)[name]["LaunchTemplate"]
     (version,) = aws.client("ec2").describe_launch_template_versions(
         LaunchTemplateId=template["LaunchTemplateId"], Versions=["$Latest"]
@@ -52,7 +50,7 @@ def test_groups_instances_that_hide_their_credentials_and_encrypt_their_disks(
     assert all(mapping["Ebs"]["Encrypted"] for mapping in data["BlockDeviceMappings"])
 
 
-def test_groups_a_manager_in_each_zone_and_hooks_on_every_group(aws: boto3.session.Session) -> None:
+def test_groups_have_a_manager_in_each_zone_and_hooks(aws: boto3.session.Session) -> None:
     found = groups(aws)
     assert len(found["manager"]["AvailabilityZones"]) == found["manager"]["DesiredCapacity"] == 3
     for group in found.values():

@@ -1,4 +1,4 @@
-"""IAM users to run commands as, and an evaluator of policies that is not the lab's own."""
+"""IAM users, and a second evaluator of policies besides the lab's."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ BUILT = HERE.parents[2] / ".build/iam"
 
 
 def new_user(iam: Any, name: str, managed: Mapping[str, Any], **more: Any) -> dict[str, str]:
-    """Make a user with these managed policies; returns the new access key."""
+    """Create a user with these managed policies, and return its access key."""
     iam.create_user(UserName=name, **more)
     for title, policy in managed.items():
         made = iam.create_policy(PolicyName=f"{name}-{title}", PolicyDocument=json.dumps(policy))["Policy"]
@@ -21,12 +21,12 @@ def new_user(iam: Any, name: str, managed: Mapping[str, Any], **more: Any) -> di
     return iam.create_access_key(UserName=name)["AccessKey"]  # type: ignore[no-any-return]
 
 
-def judged_otherwise(told: dict[str, Any]) -> list[tuple[Any, ...]]:
-    """The judgements, as ``/_lab/judgements`` tells them, to which the evaluator says something else."""
+def disagreements(told: dict[str, Any]) -> list[tuple[Any, ...]]:
+    """The judgements of ``/_lab/judgements`` with which the second evaluator disagrees."""
     return [
-        (one["caller"], one["action"], one["resource"], one["allowed"], verdict)
-        for one, verdict in zip(told["judgements"], _verdicts(told), strict=True)
-        if (verdict == "Allowed") is not one["allowed"] or ("Denied" not in verdict and verdict != "Allowed")
+        (judgement["caller"], judgement["action"], judgement["resource"], judgement["allowed"], verdict)
+        for judgement, verdict in zip(told["judgements"], _verdicts(told), strict=True)
+        if (verdict == "Allowed") is not judgement["allowed"] or ("Denied" not in verdict and verdict != "Allowed")
     ]
 
 

@@ -1,14 +1,14 @@
-// Reads the lab's judgements (`GET /_lab/judgements`) from standard input, and prints what another evaluator says to each:
-// a JSON list of "Allowed", "ImplicitlyDenied", "ExplicitlyDenied", or what was wrong with the question.
+// Reads the lab's judgements (`GET /_lab/judgements`) from standard input, and prints another evaluator's verdicts: a JSON
+// list of "Allowed", "ImplicitlyDenied", "ExplicitlyDenied", or the errors of the question.
 import { readFileSync } from 'node:fs'
 import { runSimulation } from '@cloud-copilot/iam-simulate'
 
 const ACCOUNT = '123456789012'
 const { documents, judgements } = JSON.parse(readFileSync(0, 'utf8'))
-// The evaluator's data has this key without the tag that it ends in, so it cannot be asked with one. A policy that went by
-// it would be judged otherwise here than by the lab.
+// The evaluator does not know this key with a tag's name at its end, so it is left out. For a policy with this key the
+// verdicts would differ.
 const UNKNOWN = 'secretsmanager:ResourceTag/'
-// Nor does it know that a public parameter belongs to no account.
+// The evaluator does not know that a public parameter belongs to no account.
 const owned = (resource) => resource.replace(/^(arn:aws:ssm:[^:]*):(:parameter\/aws\/)/, `$1:${ACCOUNT}$2`)
 const values = (context) =>
   Object.fromEntries(

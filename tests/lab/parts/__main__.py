@@ -1,6 +1,6 @@
-"""Run the long tests by their parts, each on a lab of its own: `python -m tests.lab.parts [PART …]`, or all of them.
+"""Run the long tests by part, each on its own lab: `python -m tests.lab.parts [PART …]`; without a part all of them.
 
-Prints a table of what was run in the end, and fails if a part did.
+Prints a table at the end, and fails if a part failed.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from lab.state import labs
 HERE = Path(__file__).parent
 PARTS = sorted(folder.name for folder in HERE.iterdir() if list(folder.glob("test_*.py")))
 
-# Without engines, and with an account for each test.
+# Parts without engines, and with an account for each test.
 PARALLEL = ("provisioning",)
 
 
 def run(part: str) -> int:
-    """Run a part's tests on a lab that has its name, which is gone afterwards; pytest's exit code."""
+    """Run a part's tests on a lab with its name, and return pytest's exit code. The lab is deleted afterwards."""
     name = part.replace("_", "-")
     try:
         words = [sys.executable, "-m", "pytest", "--durations=0", "--durations-min=5", str(HERE / part)]
@@ -31,7 +31,7 @@ def run(part: str) -> int:
             words += ["--numprocesses", "auto"]
         return subprocess.run(words, env=os.environ | {"SWARM_LAB_NAME": name}, check=False).returncode
     finally:
-        # Whatever is left if the tests were killed, also the labs that they bring up beside it.
+        # If the tests were killed, their labs are still up.
         for lab in labs():
             if lab.name == name or lab.name.startswith(f"{name}-"):
                 lifecycle.down(lab, lambda line: print(f"lab: {line}", file=sys.stderr))
@@ -43,7 +43,7 @@ def main(wanted: list[str]) -> int:
     if unknown:
         print(f"There is no part {', '.join(unknown)}; the parts are: {', '.join(PARTS)}.", file=sys.stderr)
         return 2
-    # As Ctrl-C does it: the lab is taken down.
+    # Like Ctrl-C: the lab is deleted.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     table: list[tuple[str, float, bool]] = []
     for part in wanted or PARTS:

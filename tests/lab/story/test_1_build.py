@@ -1,4 +1,4 @@
-"""An empty account, its plan, and the cluster that site.yml builds there, seen from every side."""
+"""An empty account, its plan, and the cluster that site.yml builds."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ except Exception as error:
 """
 
 
-TO_COME = [
+PLANNED = [
     f"VPC {CLUSTER}",
     f"subnet {CLUSTER}-eu-west-1a",
     f"subnet {CLUSTER}-eu-west-1c",
@@ -56,17 +56,17 @@ TO_COME = [
 ]
 
 
-def test_the_plan_names_every_resource_to_come_and_writes_nothing(empty: Site) -> None:
+def test_the_plan_names_every_new_resource_and_writes_nothing(empty: Site) -> None:
     empty.forget_calls()
     run = empty.playbook("site.yml", "--check", "--diff")
     assert run.code == 0, run.output[-4000:]
-    assert [name for name in TO_COME if f"+ {name}\n" not in run.output] == []
-    assert "To create: " in run.output, "it is summed up"
+    assert [name for name in PLANNED if f"+ {name}\n" not in run.output] == []
+    assert "To create: " in run.output, "the plan has no summary"
     assert empty.writes() == []
 
 
 @pytest.mark.fault(1)
-def test_the_first_run_ends_with_a_swarm_of_three_managers_and_a_worker(site: Site) -> None:
+def test_the_first_run_makes_a_swarm_of_three_managers_and_a_worker(site: Site) -> None:
     nodes = site.settle()
     assert sorted(node.role for node in nodes) == ["manager", "manager", "manager", "worker"]
     assert {node.labels["swarm.aws.instance"] for node in nodes} == {
@@ -78,11 +78,13 @@ def test_the_first_run_ends_with_a_swarm_of_three_managers_and_a_worker(site: Si
         "eu-west-1c",
     }
     assert all(node.labels.get("edge") == "true" for node in nodes if node.role == "manager")
-    assert site.clusters() == {site.cluster_record()["cluster_id"]}, "all booted at once, and there is one cluster"
+    assert site.clusters() == {site.cluster_record()["cluster_id"]}, (
+        "all nodes booted at once, but there must be a single cluster"
+    )
 
 
 def test_a_second_run_changes_nothing(site: Site) -> None:
-    """Shown as Ansible shows it, as docs/terminal.md has it."""
+    """With Ansible's own output, as in docs/terminal.md."""
     run = site.playbook("site.yml", "-vvv", ANSIBLE_STDOUT_CALLBACK="default")
     assert run.code == 0, run.output[-4000:]
     assert run.changed == 0, run.output[-6000:]
@@ -115,7 +117,7 @@ def test_inventory_api_ssh_engine_and_dns_show_the_same_cluster(site: Site) -> N
     site.wait("the record to name the managers", lambda: site.addresses() == addresses)
 
 
-def test_the_aaaa_record_names_the_managers_and_a_page_comes_over_ipv6(site: Site) -> None:
+def test_the_aaaa_record_names_the_managers_and_ipv6_works(site: Site) -> None:
     site.wait("the AAAA record to name the managers", lambda: site.addresses("AAAA") == site.ipv6_addresses())
     addresses = site.addresses("AAAA")
     assert len(addresses) == 3
@@ -129,17 +131,17 @@ def test_ansible_reaches_every_instance(site: Site) -> None:
     assert run.output.count("pong") == 4
 
 
-def test_a_page_comes_through_the_name_from_several_tasks_and_counts_visits(site: Site) -> None:
+def test_several_tasks_serve_the_page_by_name_and_count_visits(site: Site) -> None:
     pages = [site.page() for _ in range(12)]
     assert {page.status for page in pages} == {200}
     answers = [json.loads(page.body) for page in pages]
     assert len({answer["task"] for answer in answers}) > 1
     visits = [answer["visits"] for answer in answers]
-    assert visits == sorted(set(visits)), "every visit counts one more"
+    assert visits == sorted(set(visits)), "every visit must add 1"
 
 
 @pytest.mark.fault(11)
-def test_fault_11_a_worker_reads_and_writes_nothing_of_the_managers(site: Site) -> None:
+def test_fault_11_a_worker_can_neither_read_nor_write_managers_objects(site: Site) -> None:
     worker = site.instances("worker")[0]["instance_id"]
     keys = ["worker/token", "manager/token"]
     run = site.on(
@@ -160,14 +162,13 @@ def test_fault_11_a_worker_reads_and_writes_nothing_of_the_managers(site: Site) 
     ]
 
 
-def test_every_node_is_from_inside_as_it_should_be(site: Site) -> None:
-    """Molecule's own verification, on the nodes that stand here."""
+def test_every_node_passes_the_verification_of_molecule(site: Site) -> None:
     site.settle()
     run = site.command("python", "-m", "pytest", "--quiet", "-p", "no:cacheprovider", "molecule/cluster/tests")
     assert run.code == 0, run.output
 
 
-def test_the_engine_listens_to_nobody_but_the_swarm(site: Site) -> None:
+def test_the_engines_api_listens_on_no_tcp_port(site: Site) -> None:
     for instance in site.instances():
         listening = site.on(instance["instance_id"], "ss", "-Hltn").output
         ports = {line.split()[3].rsplit(":", 1)[1] for line in listening.splitlines() if line.strip()}

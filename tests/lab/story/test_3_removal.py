@@ -1,4 +1,4 @@
-"""A worker and the leader are removed while a client asks the cluster hundreds of times a second."""
+"""A worker and the leader are removed under hundreds of requests a second."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import pytest
 from tests.lab.load import Load
 from tests.lab.site import RECORD, Site, say
 
-# Requests that a removal must have met for their success to mean something. The client asks for 220 a second and more.
+# How many requests make a removal a test. The client sends 220 a second and more.
 ENOUGH = 2000
 
 
@@ -15,10 +15,10 @@ ENOUGH = 2000
 @pytest.mark.fault(29)
 @pytest.mark.parametrize("kind", ["worker", "leader"])
 def test_no_request_fails_while_a_node_is_removed(site: Site, kind: str) -> None:
-    """The managers are the group of the DNS record, so the leader is also an instance that the record points to."""
+    """The record points to the managers, so it also points to the leader."""
     site.settle()
     site.settle_record()
-    instance = site.one(kind)
+    instance = site.pick(kind)
     with Load(site.lab, RECORD) as load:
         run = site.playbook("remove_node.yml", "-e", f"id={instance}")
     assert run.code == 0, run.output[-4000:]
@@ -40,7 +40,7 @@ def test_no_request_fails_while_a_node_is_removed(site: Site, kind: str) -> None
 
 
 @pytest.mark.fault(24)
-def test_two_of_three_managers_are_refused_with_the_numbers(site: Site) -> None:
+def test_the_removal_of_two_of_three_managers_is_refused(site: Site) -> None:
     before = site.settle()
     managers = [node.instance for node in before if node.role == "manager"]
     run = site.playbook("remove_node.yml", "-e", f"id={managers[0]},{managers[1]}")

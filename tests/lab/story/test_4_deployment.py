@@ -1,4 +1,4 @@
-"""A release that does not start is deployed while a client asks the cluster hundreds of times a second."""
+"""A release that does not start is deployed under hundreds of requests a second."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from tests.lab.load import Load
 from tests.lab.site import RECORD, ROOT, Site, say
 
 
-def test_a_deployment_that_fails_is_rolled_back_and_no_request_fails(site: Site, tmp_path: Path) -> None:
+def test_a_failed_deployment_is_rolled_back_and_no_request_fails(site: Site, tmp_path: Path) -> None:
     site.settle()
     broken = shutil.copytree(ROOT / "stacks/example", tmp_path / "example")
     (broken / "web/app.py").write_text("raise SystemExit('this release does not start')\n")
@@ -18,7 +18,7 @@ def test_a_deployment_that_fails_is_rolled_back_and_no_request_fails(site: Site,
     say(f"a deployment that fails: {load.result}")
     assert run.code != 0
     assert "The stack 'example' did not converge: example_web rolled back" in run.said, run.output[-4000:]
-    assert "this release does not start" in run.said, "the log of the task that failed is shown"
+    assert "this release does not start" in run.said, "the log of the failed task is missing"
     assert load.result.failures == []
 
     again = site.playbook("playbooks/deploy.yml")

@@ -1,4 +1,4 @@
-"""Two workers are replaced by those of a new launch template, while a client asks hundreds of times a second."""
+"""Two workers are upgraded to a new launch template under hundreds of requests a second."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ def test_two_nodes_are_upgraded_and_no_request_fails(site: Site) -> None:
     say(f"an upgrade of two nodes: {load.result}")
     assert load.result.failures == []
     site.settle(workers=2)
-    assert not site.ids("worker") & old, "both are new"
-    assert site.ids("manager") == managers, "their launch template is as before"
+    assert not site.ids("worker") & old, "an old worker is left"
+    assert site.ids("manager") == managers, "managers were replaced without a new template"
 
     smaller = site.playbook("playbooks/scale.yml", "-e", "group=worker", "-e", "desired=1")
     assert smaller.code == 0, smaller.output[-4000:]

@@ -1,4 +1,4 @@
-"""All managers end at once, and the latest backup brings the swarm back."""
+"""All managers are terminated at once, and the latest backup restores the swarm."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ SECRET = "kept-over-everything"
 
 
 @pytest.mark.fault(36)
-def test_all_managers_are_gone_and_the_latest_backup_brings_them_back(site: Site) -> None:
+def test_the_latest_backup_restores_a_swarm_without_managers(site: Site) -> None:
     before = site.settle()
     site.must(site.managers()[0], "sh", "-c", f"echo {SECRET} | docker secret create {SECRET} -")
     backup = site.playbook("playbooks/backup.yml", "-vvv")
@@ -34,7 +34,7 @@ def test_all_managers_are_gone_and_the_latest_backup_brings_them_back(site: Site
     assert f"The backup {newest}, the newest one, is restored on" in run.said
     assert "The swarm is back with all that the backup had." in run.said
     after = site.settle()
-    assert not {node.node_id for node in before} & {node.node_id for node in after}, "all joined anew"
+    assert not {node.node_id for node in before} & {node.node_id for node in after}, "a node has its old ID"
     assert site.cluster_record()["cluster_id"] == cluster
     assert site.kept() == kept
     site.settle_record()

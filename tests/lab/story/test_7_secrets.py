@@ -1,4 +1,4 @@
-"""What the whole story shows of the cluster's security: permissions that were used, and no secret anywhere."""
+"""Security after the whole story: every permission was used, and no secret leaked."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from typing import Any
 from parliament import analyze_policy_string
 
 from lab.aws.iam.policy import listed
-from tests.lab.iam import judged_otherwise
+from tests.lab.iam import disagreements
 from tests.lab.site import CLUSTER, Site, say
 
 ROLES = (f"{CLUSTER}-manager", f"{CLUSTER}-worker")
-# What the roles are allowed and may not have done in the whole story, and why it is allowed all the same.
-SESSIONS = "AWS's own agent for Session Manager asks for it, which the lab has not"
+# Actions that the roles may not use in the story, and why they are allowed.
+SESSIONS = "the agent of Session Manager, which the lab does not have"
 PULLS = "no image of the story is in ECR; tests/lab/parts/stack has some"
 UNUSED = {
     "ssm:UpdateInstanceInformation": SESSIONS,
@@ -27,10 +27,10 @@ UNUSED = {
     "ecr:BatchCheckLayerAvailability": PULLS,
     "ecr:BatchGetImage": PULLS,
     "ecr:GetDownloadUrlForLayer": PULLS,
-    "s3:DeleteObject": "a backup beyond the fourteenth goes, and the story has fewer",
-    "autoscaling:RecordLifecycleActionHeartbeat": "a removal that takes longer than its hook waits",
-    "autoscaling:DescribeAutoScalingInstances": "asked only while a removal ends under the eyes of its command",
-    "s3:ListBucket": "S3 asks for it where an object is not there, which a worker may never have met",
+    "s3:DeleteObject": "the fifteenth backup deletes the oldest, and the story has fewer",
+    "autoscaling:RecordLifecycleActionHeartbeat": "a removal that takes longer than its hook's time-out",
+    "autoscaling:DescribeAutoScalingInstances": "only while a command watches a removal end",
+    "s3:ListBucket": "S3 needs it when an object does not exist",
 }
 
 
@@ -49,14 +49,15 @@ def test_parliament_finds_nothing_in_the_policies(site: Site) -> None:
 
 def test_another_evaluator_agrees_with_every_judgement_of_the_story(site: Site) -> None:
     made = site.judgements()
-    # The administrator may do everything, and is the tests themselves.
+    # The administrator is the tests themselves, and may do everything.
     judged = made["judgements"] = [judgement for judgement in made["judgements"] if judgement["caller"] != "lab"]
-    say(f"{len(judged)} different judgements, of which {sum(not one['allowed'] for one in judged)} are refusals")
-    assert {one["caller"] for one in judged} >= set(ROLES)
-    assert judged_otherwise(made) == []
+    refused = sum(not judgement["allowed"] for judgement in judged)
+    say(f"{len(judged)} different judgements, of which {refused} are refusals")
+    assert {judgement["caller"] for judgement in judged} >= set(ROLES)
+    assert disagreements(made) == []
 
 
-def test_whatever_is_allowed_was_used_or_has_its_reason(site: Site) -> None:
+def test_every_allowed_action_was_used_or_has_a_reason(site: Site) -> None:
     used = {
         (judgement["caller"], judgement["action"])
         for judgement in site.judgements()["judgements"]
@@ -78,13 +79,13 @@ def test_whatever_is_allowed_was_used_or_has_its_reason(site: Site) -> None:
 
 def test_no_secret_was_printed_or_logged_in_the_whole_story(site: Site) -> None:
     site.settle()
-    # All that Ansible can say; site.yml, backup.yml and deploy.yml have said so before this.
+    # With the most verbose output; site.yml, backup.yml and deploy.yml ran so before.
     for playbook in ("rotate", "status"):
         run = site.playbook(f"playbooks/{playbook}.yml", "-vvv")
         assert run.code == 0, run.output[-3000:]
     facts = site.command("ansible", "all", "-vvv", "--become", "--module-name", "ansible.builtin.setup")
     assert facts.code == 0, facts.output[-3000:]
-    texts = {f"what command {number} printed": text for number, text in enumerate(site.printed)}
+    texts = {f"the output of command {number}": text for number, text in enumerate(site.printed)}
     texts["the log of the lab's AWS"] = site.lab.log_file.read_text()
     for instance in sorted(site.ids()):
         texts[f"the journal of {instance}"] = site.must(instance, "journalctl", "--no-pager", "--output=export")
@@ -98,7 +99,7 @@ def test_no_secret_was_printed_or_logged_in_the_whole_story(site: Site) -> None:
     for key in ("policy.json", "cluster.json", "manager/status.json"):
         texts[key] = site.aws("s3").get_object(Bucket=site.bucket, Key=key)["Body"].read().decode()
     secrets = set(_secrets(site))
-    say(f"{len(secrets)} secrets were looked for in {len(texts)} texts of {sum(map(len, texts.values())) / 1e6:.1f} MB")
+    say(f"{len(secrets)} secrets were searched for in {len(texts)} texts, {sum(map(len, texts.values())) / 1e6:.1f} MB")
     assert len(secrets) > 10
     found = [where for where, text in texts.items() if _KINDS.search(text) or any(secret in text for secret in secrets)]
     assert found == []
@@ -110,13 +111,13 @@ _KINDS = re.compile(
 
 
 def _secrets(site: Site) -> Iterator[str]:
-    """Secrets of which nobody may ever read anything."""
+    """Secrets that may appear in no text."""
     yield from site.credentials()
     manager = site.managers()[0]
     for role in ("manager", "worker"):
         yield site.must(manager, "docker", "swarm", "join-token", "--quiet", role).strip()
     web = "docker ps --quiet --filter label=com.docker.swarm.service.name=example_web"
-    # Where it is read matters to nobody, as long as a task of it runs there.
+    # Any instance with a task of the service will do.
     on = next(identifier for identifier in site.ids() if site.must(identifier, "sh", "-c", web).strip())
     yield site.must(on, "sh", "-c", f"docker exec $({web} | head -1) cat /run/secrets/store-password").strip()
 

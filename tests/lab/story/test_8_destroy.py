@@ -1,4 +1,4 @@
-"""The cluster is destroyed, then the lab is taken down: nothing is left of either."""
+"""The cluster is destroyed and the lab is deleted: nothing is left."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def test_a_destroyed_cluster_leaves_the_account_as_it_was(site: Site) -> None:
     assert site.inventory() == site.before
 
 
-def test_a_lab_that_is_taken_down_leaves_nothing(empty: Site) -> None:
+def test_a_deleted_lab_leaves_nothing_on_the_machine(empty: Site) -> None:
     server = empty.lab.pid_file.read_text()
     lifecycle.down(empty.lab, say)
     assert remains(empty.lab, server) == []

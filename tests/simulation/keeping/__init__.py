@@ -1,1 +1,1 @@
-"""The whole of keeping a cluster true, simulated: the agents' real loop over models of all that it talks to."""
+"""The control plane: the agents' real loop over models of AWS and Docker."""

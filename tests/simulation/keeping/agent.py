@@ -1,4 +1,4 @@
-"""The agent of one manager: the real loop and the real control plane's passes, over the simulated ports."""
+"""A manager's agent: the real loop and the real control plane over the simulated ports."""
 
 from __future__ import annotations
 
@@ -31,20 +31,20 @@ from .ports import SimBalancing, SimFleet, SimPeers, SimQueue, SimRecords, SimRe
 from .swarm import Swarm
 
 if TYPE_CHECKING:
-    from .world import World
+    from .simulated_cluster import SimCluster
 
-# How long systemd waits before it starts an agent anew, at most.
+# How long systemd waits before it restarts an agent, at most.
 RESTART_SECONDS = 10.0
-# How long an engine is waited for that answers nothing.
+# The time-out of a call to an engine that does not answer.
 ENGINE_SECONDS = 30.0
-# How far a host's clock may be off before AWS refuses what it signs.
+# How far a host's clock may be off before AWS refuses its signatures.
 MOST_SKEW, MOST_SKEW_OF_S3 = 300.0, 900.0
 REFUSALS = ("ThrottlingException", "ServiceUnavailable (503)", "InternalError (500)", "Read timeout")
 Result = TypeVar("Result")
 
 
 class SimKeeper(ControlPlane):
-    """The real control plane: only what it makes of the host, the adapters, is replaced."""
+    """The real control plane with simulated adapters."""
 
     def __init__(self, agent: Agent) -> None:
         self._agent = agent
@@ -105,24 +105,24 @@ class SimKeeper(ControlPlane):
 
 
 class Agent:
-    """The agent's process, and what of it outlives the process."""
+    """The agent's process, and its state that outlives the process."""
 
-    def __init__(self, world: World, machine: Machine, swarm: Swarm) -> None:
+    def __init__(self, world: SimCluster, machine: Machine, swarm: Swarm) -> None:
         self.world, self.machine, self.swarm = world, machine, swarm
         self.process: greenlet | None = None
         self.skew = world.rng.uniform(-1, 1) * world.weather.skew
         self.aws_time = AwsTime(self.wall, lambda: world.now)
-        # Has it act though it does not lead, as an operator's command does beside the leader's agent.
+        # Whether it acts though it does not lead, as an operator's command does.
         self.acts_anyway = False
-        # Until when its engine answers nothing, though Raft goes on.
+        # Until when its engine does not answer, though Raft goes on.
         self.hangs_until = 0.0
         self.passes = 0
         self.last: Pass | None = None
-        # What it wrote for people, and told systemd last.
+        # The last status document, and the last state told to systemd.
         self.document: Mapping[str, Any] = {}
         self.state = ""
         self.said: list[str] = []
-        # What its engine told it last, and at the beginning of its pass.
+        # The nodes as its engine listed them last, and at the beginning of its pass.
         self.told: tuple[Node, ...] = ()
         self.observed: tuple[Node, ...] = ()
         self.pass_began = self.record_read_at = 0.0
@@ -131,13 +131,13 @@ class Agent:
     # The process
 
     def start(self, delay: float) -> None:
-        """Start the process, unless the instance cannot run it then. There is never more than one."""
+        """Start the process in ``delay`` seconds, instead of the present process."""
         if self.process is not getcurrent():
             self.stop()
         self.process = self.world.scheduler.start(self._run, delay)
 
     def stop(self) -> None:
-        """Kill the process. It may be the one that calls, so that it dies where it pauses next."""
+        """Kill the process. If it calls this itself, it dies at its next pause."""
         process, self.process = self.process, None
         if process is not None:
             self.world.at(0.0, lambda: self.world.scheduler.kill(process))
@@ -154,23 +154,23 @@ class Agent:
             while True:
                 loop.turn()
         except SwarmError as error:
-            self.world.broken(f"I5: the agent of {self.machine.id} let an error through: {error}")
+            self.world.broken(f"I5: the agent of {self.machine.id} did not catch an error: {error}")
 
     def _crash(self) -> None:
         self.trace("agent is killed")
         self.start(self.world.rng.uniform(1, RESTART_SECONDS))
         raise GreenletExit
 
-    # One call to anything outside
+    # Calls
 
     def call(self, service: str, what: str, effect: Callable[[], Result], *, write: bool = False) -> Result:
-        """Have an effect, or an answer, unless something goes wrong. Raises Unavailable."""
+        """Call a service and return its answer. Raises Unavailable if a fault happens."""
         try:
             return self._call(service, what, effect, write=write)
         except SwarmError:
             raise
         except Exception as error:
-            # The agent takes it for a failure of this call alone. The story ends with it.
+            # The agent treats it as a failure of this call alone, but it ends the story.
             self.world.mistake = self.world.mistake or error
             raise
 
@@ -181,9 +181,9 @@ class Agent:
             number = world.count_effect(what)
             self._maybe_crash(number, before=True)
             if world.happens(weather.freeze):
-                self.trace("agent stands still")
+                self.trace("agent freezes")
                 seconds = world.rng.uniform(15, 60)
-                world.stands_still_until = max(world.stands_still_until, world.now + seconds)
+                world.frozen_until = max(world.frozen_until, world.now + seconds)
                 world.pause(seconds)
         took = world.rng.uniform(2, 20) if stalls else world.rng.uniform(0.005, 0.05)
         world.pause(took)
@@ -208,7 +208,7 @@ class Agent:
         return result
 
     def _late(self, what: str, effect: Callable[[], object]) -> None:
-        # What was right when it was decided may not be any more.
+        # The decision may be outdated.
         self.world.work.excuse()
         try:
             effect()
@@ -222,13 +222,13 @@ class Agent:
             self._crash()
 
     def _heard(self, service: str, what: str, took: float) -> None:
-        """AWS dates its answers in whole seconds, and refuses signatures of another time. Raises Unavailable."""
+        """AWS dates its answers in whole seconds and refuses signatures of another time. Raises Unavailable."""
         self.aws_time.heard(floor(EPOCH + self.world.now - self.world.rng.uniform(0, took)), took)
         if abs(self.skew) > (MOST_SKEW_OF_S3 if service == act.STORE else MOST_SKEW):
             raise Unavailable(f"{service}: {what}: RequestTimeTooSkewed")
 
     def wall(self) -> float:
-        """Epoch seconds by its own clock."""
+        """Its own clock, in epoch seconds."""
         return EPOCH + self.world.now + self.skew
 
     def trace(self, what: str) -> None:
@@ -237,7 +237,7 @@ class Agent:
 
 
 class SimHost:
-    """What the loop is given of its host: the clock, the notifier, and the stream of its log."""
+    """The host's clock, notifier and log stream, as the loop gets them."""
 
     def __init__(self, agent: Agent) -> None:
         self._agent = agent
@@ -266,4 +266,4 @@ class SimHost:
             agent.trace(str(json.loads(line)["message"]))
 
     def flush(self) -> None:
-        """Nothing is kept back."""
+        """Nothing is buffered."""

@@ -1,8 +1,8 @@
-"""Elastic Load Balancing: a target group, what it sends to its targets, and clients that come by it.
+"""Elastic Load Balancing: a target group, its health checks, and clients of its load balancer.
 
-Whether a target answers is looked at every so often, so that a load balancer learns of it late. One that is taken out
-gets no new requests and ends those under way, and is called draining until its deregistration delay is over, whether
-there are any or not
+Health checks run at intervals, so a load balancer learns late of a target that does not answer. A deregistered target
+gets no new requests but finishes its present requests, and is `draining` for the whole deregistration delay, with or
+without requests
 (https://docs.aws.amazon.com/elasticloadbalancing/latest/application/edit-target-group-attributes.html).
 """
 
@@ -20,30 +20,30 @@ from .work import Task
 from .zone import PAUSE
 
 if TYPE_CHECKING:
-    from .world import World
+    from .simulated_cluster import SimCluster
 
 TARGET_GROUP = "arn:aws:elasticloadbalancing:eu-west-1:123456789012:targetgroup/sim/0123456789abcdef"
-# Targets of somebody else, with whom the target group is shared: an instance and an address.
+# Foreign targets in a shared target group: an instance and an address.
 STRANGERS = ("i-elsewhere", "192.0.2.9")
-# Seconds between two looks at a target's health, and how many in a row change what is thought of it.
-EVERY, IN_A_ROW = 2.0, 2
+# Seconds between two health checks, and how many equal results in a row change a target's state.
+CHECK_SECONDS, CHECKS = 2.0, 2
 
 
 @dataclass
 class Target:
-    """What is in the target group."""
+    """A target in the target group."""
 
     registered_at: float
     deregistered_at: float | None = None
     state: str = "initial"
-    # How many looks in a row have said otherwise.
+    # How many health checks in a row had another result.
     otherwise: int = 0
 
 
 class Balancing:
-    """The target group and its load balancer. Its chance is its own, so that worlds without one are as they were."""
+    """The target group and its load balancer. It has its own random numbers, so that other stories stay the same."""
 
-    def __init__(self, world: World, seed: int) -> None:
+    def __init__(self, world: SimCluster, seed: int) -> None:
         self._world = world
         self.rng = random.Random(f"balancing {seed}")
         # The deregistration delay, in seconds; no request takes longer.
@@ -53,43 +53,43 @@ class Balancing:
         if world.policy.target_groups:
             for stranger in self.rng.choice(((), STRANGERS[1:], STRANGERS)):
                 self._targets[stranger] = Target(0.0)
-            world.at(EVERY, self._look)
+            world.at(CHECK_SECONDS, self._check)
 
-    # What others ask
+    # Questions
 
     def health(self) -> Mapping[str, str]:
-        """What the API tells now."""
-        states = {one: self._state(target) for one, target in self._present().items()}
+        """The present answer of the API: state by target."""
+        states = {instance: self._state(target) for instance, target in self._present().items()}
         return self._told.note(self._world.now, states)
 
     def health_some_time_ago(self, seconds: float) -> Mapping[str, str]:
-        """What the API told at most so long ago."""
+        """An answer of the API that is at most ``seconds`` old."""
         return self._told.since(self._world.now - seconds) or self.health()
 
     def sends_to(self, instance: str, since: float) -> bool:
-        """Whether it sends requests to an instance, or ends some, as one could have known since that moment."""
+        """Whether an instance gets requests or finishes some, and is a target since before the moment ``since``."""
         target = self._present().get(instance)
         return target is not None and target.registered_at < since
 
     def registered(self) -> frozenset[str]:
-        """Those to which new requests may be sent."""
-        return frozenset(one for one, target in self._present().items() if target.deregistered_at is None)
+        """The targets that may get new requests."""
+        return frozenset(instance for instance, target in self._present().items() if target.deregistered_at is None)
 
     def is_healthy(self, target: str) -> bool:
-        """Whether it gets its share of the requests."""
+        """Whether a target is registered and healthy."""
         return target in self.registered() and self._targets[target].state == "healthy"
 
     def strangers(self) -> frozenset[str]:
-        """Those of somebody else."""
+        """The foreign targets."""
         return frozenset(self._present()) - frozenset(self._world.cloud.machines)
 
     def route(self) -> str | None:
-        """Where the next request is sent: to one that is healthy, or to any if none is."""
+        """The target of the next request: a healthy target, or any target if none is healthy."""
         registered = sorted(self.registered())
-        healthy = [one for one in registered if self.is_healthy(one)]
+        healthy = [instance for instance in registered if self.is_healthy(instance)]
         return self.rng.choice(healthy or registered) if registered else None
 
-    # What others do
+    # Calls
 
     def register(self, instances: Sequence[str]) -> None:
         for instance in instances:
@@ -106,32 +106,32 @@ class Balancing:
             if target is not None and target.deregistered_at is None:
                 target.deregistered_at = self._world.now
 
-    # What goes on by itself
+    # Events
 
     def _present(self) -> dict[str, Target]:
         machines = self._world.cloud.machines
-        for one, target in list(self._targets.items()):
+        for instance, target in list(self._targets.items()):
             drained = target.deregistered_at is not None and self._world.now - target.deregistered_at >= self.delay
-            if drained or (one in machines and not machines[one].alive):
-                del self._targets[one]
+            if drained or (instance in machines and not machines[instance].alive):
+                del self._targets[instance]
         return self._targets
 
     def _state(self, target: Target) -> str:
         return target.state if target.deregistered_at is None else "draining"
 
-    def _look(self) -> None:
-        self._world.at(EVERY, self._look)
-        for one, target in self._present().items():
-            seen = "healthy" if self._world.answers(one) else "unhealthy"
+    def _check(self) -> None:
+        self._world.at(CHECK_SECONDS, self._check)
+        for instance, target in self._present().items():
+            seen = "healthy" if self._world.answers(instance) else "unhealthy"
             target.otherwise = 0 if seen == target.state else target.otherwise + 1
-            if target.otherwise >= IN_A_ROW:
+            if target.otherwise >= CHECKS:
                 target.state, target.otherwise = seen, 0
 
 
-class Client:
-    """A user who comes by the load balancer, and whose requests take as long as they may."""
+class BalancedClient:
+    """A client of the load balancer, whose requests take up to the deregistration delay."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: SimCluster) -> None:
         self._world = world
         self.requests = self.failures = 0
         self.last_failure: float | None = None
@@ -142,22 +142,22 @@ class Client:
         world.at(PAUSE, self._ask)
         target = balancing.route()
         if target is None and not self.requests:
-            # It is made with the cluster.
+            # No target is registered yet.
             return
         self.requests += 1
         task = None if target is None else world.task_at(target)
         if target is None or (task is None and not world.answers(target)):
-            self._failed(target, world.now)
+            self._fail(target, world.now)
         elif task is not None:
             began = world.now
             world.at(balancing.rng.uniform(0.0, balancing.delay), lambda: self._end(target, task, began))
 
     def _end(self, target: str, task: Task, began: float) -> None:
         if not self._world.runs(task):
-            self._failed(target, began)
+            self._fail(target, began)
 
-    def _failed(self, target: str | None, began: float) -> None:
+    def _fail(self, target: str | None, began: float) -> None:
         self.failures += 1
         self.last_failure = self._world.now
-        self._world.trace("client", f"no answer from {target or 'the load balancer'} to what began at {began:.1f}")
+        self._world.trace("client", f"no answer from {target or 'the load balancer'} to the request of {began:.1f}")
         self._world.invariants.request(target, began)

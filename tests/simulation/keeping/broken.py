@@ -1,4 +1,4 @@
-"""Plans and applies that are wrong on purpose: one or more for each invariant, which the simulator has to catch."""
+"""Deliberate mistakes in plan and apply, at least one for each invariant, which the simulator must catch."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ Break = Callable[[pytest.MonkeyPatch], None]
 
 
 def any_swarm_will_do(patch: pytest.MonkeyPatch) -> None:
-    """It acts for whatever swarm its engine is in."""
+    """The agent acts for any swarm that its engine is in."""
     patch.setattr(plan, "judge", lambda observed: record_authority.Authority(True))
     patch.setattr(
         publication.Publication,
@@ -36,13 +36,13 @@ def any_swarm_will_do(patch: pytest.MonkeyPatch) -> None:
     )
 
 
-def ghosts_stay(patch: pytest.MonkeyPatch) -> None:
-    """Nodes of instances that are gone are left alone."""
+def dead_nodes_stay(patch: pytest.MonkeyPatch) -> None:
+    """Nodes of terminated instances are not removed."""
     patch.setattr(plan._Planner, "_dead", lambda self: None)
 
 
 def down_is_gone(patch: pytest.MonkeyPatch) -> None:
-    """A node that is down is taken for one whose instance is gone."""
+    """A node that is down counts as a node without an instance."""
     honest = node_matching._proven
 
     def proven(node: Any, at_address: Any) -> Any:
@@ -64,7 +64,7 @@ def everything_is_published(patch: pytest.MonkeyPatch) -> None:
 
 
 def nothing_is_withdrawn(patch: pytest.MonkeyPatch) -> None:
-    """The record only ever grows."""
+    """No address is withdrawn from the record."""
     honest = dns.addresses
 
     def grown(membership: Any, policy: Any, going: Any, present: Any, services: Any) -> tuple[str, ...]:
@@ -74,40 +74,40 @@ def nothing_is_withdrawn(patch: pytest.MonkeyPatch) -> None:
 
 
 def errors_tell_tokens(patch: pytest.MonkeyPatch) -> None:
-    """A failure is explained with the token that was to be written."""
+    """An error message has the token that could not be written."""
     honest = token_publication.write
 
     def write(store: Any, present: Any, cluster_id: str, secrets: Any) -> Any:
         try:
             return honest(store, present, cluster_id, secrets)
         except Unavailable as error:
-            raise Unavailable(f"{error} It was to be {secrets['worker']}.") from error
+            raise Unavailable(f"{error} The token is {secrets['worker']}.") from error
 
     patch.setattr(token_publication, "write", write)
 
 
 def facts_are_forgotten(patch: pytest.MonkeyPatch) -> None:
-    """What was done of a removal is not kept, so that it begins again with every pass."""
+    """A removal's progress is not stored, so that it starts again with every pass."""
     patch.setattr(plan.node_labels, "FACTS", ())
 
 
 def hooks_are_never_answered(patch: pytest.MonkeyPatch) -> None:
-    """Launches wait until Auto Scaling gives them up."""
+    """Launches wait until Auto Scaling abandons them."""
     patch.setattr(plan._Planner, "_launch", lambda self, instance, node: None)
 
 
 def resolvers_are_not_waited_for(patch: pytest.MonkeyPatch) -> None:
-    """A node is drained as soon as its address is not in the record any more."""
+    """A node is drained as soon as its address is withdrawn."""
     patch.setattr(node_removal.NodeRemoval, "_remembered", lambda self, instance, node, interruption: 0.0)
 
 
 def load_balancers_are_not_waited_for(patch: pytest.MonkeyPatch) -> None:
-    """A node is drained whatever a target group sends to it."""
+    """A node is drained while a target group sends requests to it."""
     patch.setattr(node_removal.NodeRemoval, "_balanced", lambda self, instance: iter(()))
 
 
 def strangers_are_deregistered(patch: pytest.MonkeyPatch) -> None:
-    """A target group is taken for the cluster's alone."""
+    """Foreign targets in a shared target group are deregistered."""
     honest = target_groups.sync
 
     def every(members: Any, policy: Any, leaving: Any, present: Any, services: Any) -> Any:
@@ -119,28 +119,28 @@ def strangers_are_deregistered(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(target_groups, "fit", lambda health, instance: True)
 
 
-def nobody_is_deregistered(patch: pytest.MonkeyPatch) -> None:
-    """Target groups only ever get more targets."""
+def no_target_is_deregistered(patch: pytest.MonkeyPatch) -> None:
+    """No target is deregistered."""
     patch.setitem(apply.HANDLERS, act.SyncTargets, lambda action, world, policy: None)
 
 
 def name_servers_are_not_waited_for(patch: pytest.MonkeyPatch) -> None:
-    """What the API tells is taken for what all name servers answer."""
+    """A change counts as known to all name servers at once."""
     patch.setattr(dns_propagation.Propagation, "over", lambda self, record, now: True)
 
 
 def drains_at_once(patch: pytest.MonkeyPatch) -> None:
-    """Tasks are stopped before there are others."""
+    """Tasks are stopped before their replacements are healthy."""
     patch.setattr(node_removal.NodeRemoval, "_replaced", lambda self, instance, node, interruption: True)
 
 
 def no_interlock(patch: pytest.MonkeyPatch) -> None:
-    """Every voter may go."""
+    """Every voter may be removed."""
     patch.setattr(Interlock, "refusal", lambda self, node, **_: "")
 
 
-def votes_of_those_that_are_up(patch: pytest.MonkeyPatch) -> None:
-    """The quorum is counted from nodes that are up, not from Raft's voters."""
+def only_nodes_that_are_up_vote(patch: pytest.MonkeyPatch) -> None:
+    """The quorum counts the nodes that are up, not all voters."""
     honest = Interlock.__init__
 
     def init(self: Interlock, nodes: Any) -> None:
@@ -149,22 +149,22 @@ def votes_of_those_that_are_up(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Interlock, "__init__", init)
 
 
-# What breaks, and how the simulator tells it.
+# Each mistake, and a part of the simulator's message.
 ALL: tuple[tuple[Break, str], ...] = (
     (any_swarm_will_do, "I1:"),
-    (ghosts_stay, "I2:"),
+    (dead_nodes_stay, "I2:"),
     (down_is_gone, "which runs"),
     (everything_is_published, "I3:"),
     (nothing_is_withdrawn, "I3:"),
     (errors_tell_tokens, "I4:"),
-    (facts_are_forgotten, "not as it should be"),
-    (hooks_are_never_answered, "not as it should be"),
+    (facts_are_forgotten, "not converged"),
+    (hooks_are_never_answered, "not converged"),
     (resolvers_are_not_waited_for, "I6:"),
     (load_balancers_are_not_waited_for, "I6:"),
-    (strangers_are_deregistered, "somebody else's"),
-    (nobody_is_deregistered, "are targets"),
+    (strangers_are_deregistered, "a foreign target"),
+    (no_target_is_deregistered, "are targets"),
     (name_servers_are_not_waited_for, "I6:"),
     (drains_at_once, "I6:"),
     (no_interlock, "I7:"),
-    (votes_of_those_that_are_up, "I7:"),
+    (only_nodes_that_are_up_vote, "I7:"),
 )

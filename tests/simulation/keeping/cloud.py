@@ -1,4 +1,4 @@
-"""EC2 and Auto Scaling: instances, groups that replace them, and hooks at which instances wait."""
+"""EC2 and Auto Scaling: instances, Auto Scaling groups and lifecycle hooks."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 from ansible_collections.swarm.aws.plugins.module_utils._core.cluster import Instance
 
 if TYPE_CHECKING:
-    from .world import World
+    from .simulated_cluster import SimCluster
 
 # The simulation's beginning in epoch seconds.
 EPOCH = 1_000_000.0
 LAUNCHING, TERMINATING = "sim-launching", "sim-terminating"
-# How long EC2 still tells of an instance that ended, in seconds; really about an hour.
+# How long EC2 still shows a terminated instance, in seconds; in AWS about an hour.
 REMEMBERED = 120.0
-# What an instance waits for at a hook, unless its heartbeats keep it; a launch is then abandoned, an end goes on.
+# The time-out of a hook without heartbeats; a launch is then abandoned, a termination continues.
 HOOK_SECONDS = 45.0
 LONGEST_WAIT = 300.0
 
@@ -45,17 +45,17 @@ class Machine:
     private: str
     public: str | None
     ipv6: str | None
-    # As EC2 and as Auto Scaling names it; None outside of a group.
+    # As in EC2 and in Auto Scaling; None outside of a group.
     state: str = "pending"
     lifecycle: str | None = "Pending"
     scaling_group: str | None = None
     engine_up: bool = False
-    # Whether anything on it ever gets it into the swarm.
+    # Whether it ever joins the swarm.
     joins: bool = True
     wait_began: float = 0.0
     wait_until: float = 0.0
     launched_at: float = 0.0
-    # When EC2 takes it back, if it has said so.
+    # When EC2 interrupts it, if EC2 has warned.
     ends_at: float | None = None
     ended_at: float | None = None
 
@@ -66,7 +66,7 @@ class Machine:
 
     @property
     def addresses(self) -> frozenset[str]:
-        """Where clients may be sent."""
+        """Its public addresses."""
         return frozenset(address for address in (self.public, self.ipv6) if address)
 
     @property
@@ -80,44 +80,44 @@ class Machine:
         return (self.lifecycle or "").endswith(":Wait")
 
     @property
-    def leaving(self) -> bool:
-        """Whether Auto Scaling is about to end it."""
+    def terminating(self) -> bool:
+        """Whether Auto Scaling is terminating it."""
         return (self.lifecycle or "").startswith("Terminat")
 
 
 class Told[Answer]:
-    """The last answers and when they were given, for answers that are late."""
+    """The last answers with their times, for answers that are late."""
 
     def __init__(self) -> None:
         self._answers: list[tuple[float, Answer]] = []
 
     def note(self, at: float, answer: Answer) -> Answer:
-        """Keep an answer, and return it."""
+        """Store an answer, and return it."""
         self._answers = [*self._answers[-8:], (at, answer)]
         return answer
 
     def since(self, earliest: float) -> Answer | None:
-        """The first one from a moment on."""
+        """The first answer since the moment ``earliest``."""
         return next((answer for at, answer in self._answers if at >= earliest), None)
 
 
 class Cloud:
     """All instances and groups."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: SimCluster) -> None:
         self._world = world
         self.groups: dict[str, Group] = {}
         self.machines: dict[str, Machine] = {}
         self._free: list[int] = []
         self._addresses = 0
-        # Whether what is launched next has a public address, and gets into the swarm.
+        # Whether the next instance gets a public address, and joins the swarm.
         self.public = self.next_joins = True
         self._told: Told[tuple[Instance, ...]] = Told()
 
-    # What others ask
+    # Questions
 
     def instances(self) -> tuple[Instance, ...]:
-        """What EC2 and Auto Scaling tell now."""
+        """The present answer of EC2 and Auto Scaling."""
         now = self._world.now
         told = tuple(
             Instance(
@@ -139,7 +139,7 @@ class Cloud:
         return self._told.note(now, told)
 
     def instances_some_time_ago(self, seconds: float) -> tuple[Instance, ...]:
-        """What EC2 and Auto Scaling told at most so long ago."""
+        """An answer of EC2 and Auto Scaling that is at most ``seconds`` old."""
         return self._told.since(self._world.now - seconds) or self.instances()
 
     def gone(self, identifier: str) -> bool:
@@ -151,17 +151,17 @@ class Cloud:
         return [machine for machine in self.machines.values() if machine.alive]
 
     def members(self, group: Group) -> list[Machine]:
-        """What counts as the group's capacity."""
+        """The instances that count as the group's capacity."""
         return [
             machine
             for machine in self.machines.values()
-            if machine.group is group and machine.scaling_group and machine.lifecycle and not machine.leaving
+            if machine.group is group and machine.scaling_group and machine.lifecycle and not machine.terminating
         ]
 
-    # What others do
+    # Calls
 
     def add_group(self, name: str, role: str, desired: int) -> Group:
-        """Make a group, whose instances are launched by `fit`."""
+        """Create a group without instances; `fit` launches them."""
         group = self.groups[name] = Group(name, role, desired)
         return group
 
@@ -174,7 +174,7 @@ class Cloud:
         return True
 
     def heartbeat(self, scaling_group: str, hook: str, identifier: str) -> bool:
-        """Have the hook's time start anew. False if no action is active."""
+        """Restart the hook's time-out. False if no action is active."""
         machine = self._waiting(scaling_group, hook, identifier)
         if machine is None:
             return False
@@ -183,7 +183,7 @@ class Cloud:
         return True
 
     def kill(self, machine: Machine) -> None:
-        """End an instance at once; Auto Scaling finds out later."""
+        """Terminate an instance without a hook; Auto Scaling notices later."""
         if not machine.alive:
             return
         self._stop(machine)
@@ -191,17 +191,17 @@ class Cloud:
         self._world.at(self._world.rng.uniform(2, 15), lambda: self._find_unhealthy(machine))
 
     def begin_termination(self, machine: Machine) -> None:
-        """Take an instance out of service, as a scale-in, a rebalance or `terminate-instance-in-…` does."""
-        if machine.scaling_group is None or machine.leaving or machine.group.deleted:
+        """Start a termination with its hook, as a scale-in, a rebalance or `terminate-instance-in-…` does."""
+        if machine.scaling_group is None or machine.terminating or machine.group.deleted:
             return
         self._wait(machine, TERMINATING)
 
     def terminate(self, identifier: str, *, replace: bool) -> bool:
-        """TerminateInstanceInAutoScalingGroup. False if no group has the instance."""
+        """`TerminateInstanceInAutoScalingGroup`. False if no group has the instance."""
         machine = self.machines.get(identifier)
         if machine is None or machine.scaling_group is None:
             return False
-        if not machine.leaving:
+        if not machine.terminating:
             machine.group.desired -= 0 if replace else 1
             self.begin_termination(machine)
         return True
@@ -212,7 +212,7 @@ class Cloud:
         self.fit(group)
 
     def fit(self, group: Group) -> None:
-        """Launch or end instances until there are as many as desired."""
+        """Launch or terminate instances to match the desired capacity."""
         if group.deleted:
             return
         members = self.members(group)
@@ -222,21 +222,21 @@ class Cloud:
             self.begin_termination(machine)
 
     def delete(self, group: Group) -> None:
-        """Delete a group by force, which ends its instances and asks no hook."""
+        """Delete a group by force, which terminates its instances without hooks."""
         group.deleted, group.desired = True, 0
-        for machine in [one for one in self.machines.values() if one.group is group]:
+        for machine in [machine for machine in self.machines.values() if machine.group is group]:
             machine.lifecycle = machine.scaling_group = None
             if machine.alive:
                 self._stop(machine)
                 self._end(machine)
 
     def detach(self, machine: Machine) -> None:
-        """Take an instance out of its group by hand; the group launches another."""
+        """Detach an instance from its group; the group launches another."""
         machine.lifecycle = machine.scaling_group = None
         self.fit(machine.group)
 
     def launch(self, group: Group, *, ready: bool = False) -> Machine:
-        """Have an instance started; or, at the beginning of a story, have it in service."""
+        """Launch an instance; with ``ready`` it is in service at once."""
         rng = self._world.rng
         if self._free and self._world.weather.reuse_addresses:
             number = self._free.pop(0)
@@ -262,7 +262,7 @@ class Cloud:
             self._world.at(rng.uniform(1, 5), lambda: self._run(machine))
         return machine
 
-    # What goes on by itself
+    # Events
 
     def _run(self, machine: Machine) -> None:
         if machine.alive:
@@ -285,7 +285,7 @@ class Cloud:
 
     def _expire(self, machine: Machine) -> None:
         if machine.waits and self._world.now >= machine.wait_until:
-            self._trace(machine, f"{machine.lifecycle}: nobody kept it waiting")
+            self._trace(machine, f"{machine.lifecycle}: timed out")
             self._world.work.excuse()
             self._go_on(machine, "ABANDON" if machine.lifecycle == "Pending:Wait" else "CONTINUE")
 
@@ -305,7 +305,7 @@ class Cloud:
         self._world.changed()
 
     def _find_unhealthy(self, machine: Machine) -> None:
-        if machine.lifecycle and not machine.leaving:
+        if machine.lifecycle and not machine.terminating:
             self.begin_termination(machine)
 
     def _stop(self, machine: Machine) -> None:

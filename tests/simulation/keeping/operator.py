@@ -1,4 +1,4 @@
-"""Somebody at the controller: the modules' own work, on a manager, in the order in which the playbooks have it."""
+"""The operator: the real modules on a manager, in the order of the playbooks."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from .agent import Agent, SimKeeper
 
 if TYPE_CHECKING:
     from .cloud import Machine
-    from .world import World
+    from .simulated_cluster import SimCluster
 
 Result = Mapping[str, Any]
 
 
 class Operator(Agent):
-    """A command on its way. One that is killed is run again from its beginning."""
+    """A running command. A killed command is run again from its beginning."""
 
-    def __init__(self, world: World, machine: Machine, command: Callable[[Operator], Result]) -> None:
-        """``machine`` is the manager on which its modules run."""
+    def __init__(self, world: SimCluster, machine: Machine, command: Callable[[Operator], Result]) -> None:
+        """``machine`` is the manager that runs the modules."""
         self._command = command
-        # What the run that came to its end returned.
+        # The result of the run that finished.
         self.result: Result | None = None
         super().__init__(world, machine, world.swarm)
         world.operators.append(self)
@@ -33,13 +33,13 @@ class Operator(Agent):
         self.result = self._command(self)
 
     def drain(self, machine: Machine, *, check: bool = False, **given: object) -> Result:
-        """One run of the module `node_drain`."""
-        usual = {"state": "removed", "replace": True, "force": False, "together": [], "seen": {}, "timeout": 300}
-        params = {**usual, "until": STAGES[-1], "instance": machine.id, **given}
+        """A run of the module `node_drain`."""
+        defaults = {"state": "removed", "replace": True, "force": False, "together": [], "seen": {}, "timeout": 300}
+        params = {**defaults, "until": STAGES[-1], "instance": machine.id, **given}
         return node_drain.drain(SimKeeper(self), params, check=check, now=self.aws_time.now, sleep=self.world.pause)
 
     def remove(self, machine: Machine, **given: object) -> Result:
-        """The playbook `remove_node.yml`: it asks whether it can be done, asks for it, and watches each stage."""
+        """The playbook `remove_node.yml`: check the request, write it, and watch each stage."""
         self.drain(machine, check=True, **given)
         result: Result = {"seen": {}}
         for stage in STAGES[1:]:

@@ -1,4 +1,4 @@
-"""The core's ports as one agent reaches them: every call takes its time and goes wrong as the weather has it."""
+"""The core's ports for an agent: every call takes time and may fail, as the weather says."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ Found = TypeVar("Found")
 SQS = "sqs"
 # How late EC2 and Auto Scaling may be, in seconds.
 STALE_SECONDS = 8.0
-# How long ECR's credentials are good, in seconds: much shorter than they are, as a simulated while is.
+# How long ECR's credentials are valid, in seconds; in AWS much longer.
 ECR_SECONDS = 800.0
 
 
@@ -50,7 +50,7 @@ class SimSwarm:
             self._swarm.leader_for(self._agent.machine)
             return Memory(self._swarm.id, self._swarm.remembered)
 
-        return self._ask("tell its swarm", question)
+        return self._ask("get the swarm", question)
 
     def remember(self, record: ClusterRecord) -> None:
         self._decide("remember the cluster's record", lambda: setattr(self._swarm, "remembered", record))
@@ -61,7 +61,7 @@ class SimSwarm:
             member = self._swarm.member_of(self._agent.machine)
             return member.id if member else None
 
-        return self._ask("tell its role", question)
+        return self._ask("get the role", question)
 
     def leads(self) -> bool:
         def question() -> bool:
@@ -71,12 +71,12 @@ class SimSwarm:
             leader = self._swarm.leader_for(self._agent.machine)
             return leader.machine is self._agent.machine or self._agent.acts_anyway
 
-        return self._ask("tell who leads", question)
+        return self._ask("find the leader", question)
 
     def versions(self) -> Mapping[str, int]:
         def question() -> Mapping[str, int]:
             found = self._swarm.nodes(self._agent.machine)
-            return {one.id: hash((self._swarm.version(one.id), one.role, one.state, one.voter)) for one in found}
+            return {node.id: hash((self._swarm.version(node.id), node.role, node.state, node.voter)) for node in found}
 
         return self._ask("list the nodes", question)
 
@@ -117,9 +117,9 @@ class SimSwarm:
     def services(self) -> tuple[Service, ...]:
         def question() -> tuple[Service, ...]:
             self._swarm.leader_for(self._agent.machine)
-            # The services are the cluster's; another swarm has none.
+            # Another swarm has no services.
             found = self._world.work.view() if self._swarm is self._world.swarm else ()
-            self._read.update({one.id: self._world.work.version(one.id) for one in found})
+            self._read.update({service.id: self._world.work.version(service.id) for service in found})
             return found
 
         return self._ask("list the services", question)
@@ -144,12 +144,12 @@ class SimSwarm:
             self._swarm.leader_for(self._agent.machine)
             return {role: self._swarm.token(role) for role in ROLES}
 
-        return self._ask("tell its tokens", question)
+        return self._ask("get the tokens", question)
 
     def _version_read(self, what: str) -> int:
-        """The version of a node or service that was read last; each is good for one change."""
+        """The version of a node or service as it was read last. Each is valid for one change. Raises Unavailable."""
         if what not in self._read:
-            raise Unavailable(f"{what} was not read before it was to be changed.")
+            raise Unavailable(f"{what} was changed without being read.")
         return self._read.pop(what)
 
     def _ask(self, what: str, question: Callable[[], Found]) -> Found:
@@ -165,7 +165,9 @@ class SimPeers:
     def listens(self, address: str) -> bool:
         world = self._agent.world
         world.pause(world.rng.uniform(0.001, 2))
-        machine = next((one for one in world.cloud.machines.values() if one.alive and one.private == address), None)
+        machine = next(
+            (machine for machine in world.cloud.machines.values() if machine.alive and machine.private == address), None
+        )
         return machine is not None and world.listens(machine, self._agent.machine)
 
 
@@ -237,7 +239,7 @@ class SimRegistries:
 
     def grant(self, registry: Registry) -> Grant:
         def question() -> Grant:
-            # It looks like a join token, so that it is as little to be told.
+            # It looks like a join token, so that I4 finds it in texts.
             password = f"SWMTKN-ecr-{len(self._world.registries)}"
             self._world.registries[password] = self._world.now + ECR_SECONDS
             return Grant("AWS", password, self._agent.aws_time.now(), ECR_SECONDS)
@@ -258,7 +260,7 @@ class SimRecords:
         return replace(found, in_sync=self._propagation.over(found, self._agent.aws_time.now()))
 
     def _in_sync(self, change: str) -> bool:
-        return self._agent.call(act.DNS, f"tell of {change}", lambda: self._world.zone.in_sync(change))
+        return self._agent.call(act.DNS, f"get the change {change}", lambda: self._world.zone.in_sync(change))
 
     def write(self, wanted: Dns, before: Record, after: Record) -> None:
         agent, began, read = self._agent, self._agent.pass_began, self._agent.record_read_at
@@ -277,7 +279,7 @@ class SimBalancing:
 
     def __init__(self, agent: Agent) -> None:
         self._agent, self._world, self._balancing = agent, agent.world, agent.world.balancing
-        # What was told last, and when.
+        # The last answer and its time.
         self._told: Mapping[str, str] = {}
         self._told_at = 0.0
 
@@ -287,7 +289,7 @@ class SimBalancing:
                 return self._balancing.health_some_time_ago(STALE_SECONDS)
             return self._balancing.health()
 
-        self._told = self._agent.call(act.BALANCING, "tell the targets' health", question)
+        self._told = self._agent.call(act.BALANCING, "describe the targets' health", question)
         self._told_at = self._world.now
         return self._told
 

@@ -1,4 +1,4 @@
-"""SQS: messages that may get lost, come twice, late or out of order, and come again until they are deleted."""
+"""SQS: messages may be lost, doubled, late or out of order, and come again until they are deleted."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ansible_collections.swarm.aws.plugins.module_utils.adapters.event_queue imp
 from tests.simulation.scheduler import Bell
 
 if TYPE_CHECKING:
-    from .world import World
+    from .simulated_cluster import SimCluster
 
 VISIBILITY = 30.0
 MOST_RECEIVES = 4
@@ -30,7 +30,7 @@ class Waiting:
 class Queue:
     """The queue and its dead letters."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: SimCluster) -> None:
         self._world = world
         self.bell = Bell()
         self._messages: list[Waiting] = []
@@ -38,7 +38,7 @@ class Queue:
         self.dead_letters: list[str] = []
 
     def publish(self, body: str) -> None:
-        """Send a message, which the weather may keep from arriving, double or hold up."""
+        """Send a message, which the weather may lose, double or delay."""
         world, weather = self._world, self._world.weather
         if world.happens(weather.lose_message):
             return
@@ -47,9 +47,9 @@ class Queue:
             world.at(delay, lambda: self._arrive(body))
 
     def receive(self) -> list[Message]:
-        """What is visible now, as much as SQS gives at a time."""
+        """The visible messages, as many as SQS returns at a time."""
         now, found = self._world.now, []
-        for message in [one for one in self._messages if one.visible_at <= now][:BATCH]:
+        for message in [stored for stored in self._messages if stored.visible_at <= now][:BATCH]:
             if message.received >= MOST_RECEIVES:
                 self._messages.remove(message)
                 self.dead_letters.append(message.body)
@@ -62,7 +62,7 @@ class Queue:
         return found
 
     def delete(self, receipts: set[str]) -> None:
-        """Be done with those."""
+        """Delete the messages with these receipts."""
         self._messages = [message for message in self._messages if message.receipt not in receipts]
 
     @property

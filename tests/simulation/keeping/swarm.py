@@ -1,6 +1,6 @@
-"""The swarm: nodes, Raft with its leader and quorum, and how managers come to know who is up.
+"""The swarm: nodes, Raft with its leader and quorum, and how managers learn which nodes are up.
 
-Refusals, and what happens by itself after a demotion or a change of leader, are moby's.
+Refusals, and the effects of a demotion or a change of leader, are those of moby.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from ansible_collections.swarm.aws.plugins.module_utils._core.node_matching impo
 from .cloud import Machine
 
 if TYPE_CHECKING:
-    from .world import World
+    from .simulated_cluster import SimCluster
 
 NO_LEADER = "The swarm does not have a leader."
-# How long a silent node is not yet called down, and a leader without a quorum takes itself for one, in seconds.
+# How long until a silent node is down, and until a leader without a quorum steps down, in seconds.
 SILENCE = 12.0
 LEADER_SILENCE = 8.0
 
@@ -31,71 +31,71 @@ class Member:
 
     id: str
     machine: Machine
-    # As specified. Whether it votes follows the role some time later.
+    # As specified. The vote follows the role some time later.
     role: str
     voter: bool
     availability: str = "active"
     labels: Mapping[str, str] = field(default_factory=dict)
-    # When it was decided to set each label, whatever it says.
+    # When the decision to set each label was made, whatever its value says.
     noted_at: dict[str, float] = field(default_factory=dict)
     version: int = 0
     # ready, unknown or down, as the leader's store has it.
     state: str = "ready"
     silent_since: float | None = None
     removed: bool = False
-    # Its engine is in no swarm, or in another one, while the managers still have it.
+    # Its engine is in no swarm or in another, while the managers still have the node.
     left: bool = False
     joined_at: float = 0.0
     drained_at: float | None = None
 
 
 class Swarm:
-    """One swarm, and the engines that are in it."""
+    """A swarm and its nodes."""
 
-    def __init__(self, world: World, identifier: str = "swarm1") -> None:
+    def __init__(self, world: SimCluster, identifier: str = "swarm1") -> None:
         self._world = world
         self.id = identifier
         self.epoch = 0
-        # The cluster's record as its leader had it remember.
+        # The cluster record that a leader stored in the swarm.
         self.remembered: ClusterRecord | None = None
         self.members: dict[str, Member] = {}
-        # Who leads, as those see it who hear them: more than one only while a partition is young.
+        # The leader, and deposed leaders with their stores; those exist only while a partition is young.
         self.leader: Member | None = None
         self.deposed: dict[Member, list[Member]] = {}
-        # Instances that only hear each other; none is the usual state.
+        # Instances that only reach each other, during a partition.
         self.isolated: frozenset[Machine] = frozenset()
         self._electing = False
         # Node IDs differ between swarms.
         self._made, self._prefix = 0, "n" if identifier == "swarm1" else f"{identifier}-n"
 
-    # Facts
+    # State
 
     def token(self, role: str) -> str:
         """The join token of a role."""
         return f"SWMTKN-1-{self.id}-{role}-{self.epoch}"
 
     def member_of(self, machine: Machine) -> Member | None:
-        """The node that the instance's engine is."""
+        """The node of the instance's engine."""
         return next((member for member in self.members.values() if member.machine is machine and not member.left), None)
 
     def up(self, member: Member) -> bool:
-        """Whether its engine works, as this node."""
+        """Whether its engine works, and as this node."""
         return member.machine.engine_up and not member.left and not member.removed
 
-    def hears(self, one: Machine, other: Machine) -> bool:
-        """Whether packets pass between the two."""
-        return one is other or (one in self.isolated) == (other in self.isolated)
+    def connected(self, machine: Machine, other: Machine) -> bool:
+        """Whether packets pass between two instances."""
+        return machine is other or (machine in self.isolated) == (other in self.isolated)
 
     @property
     def voters(self) -> list[Member]:
         return [member for member in self.members.values() if member.voter]
 
     def reachable(self, member: Member, leader: Member) -> bool:
-        """Whether the leader hears a voter."""
-        return self.up(member) and self.hears(member.machine, leader.machine)
+        """Whether the leader reaches a node."""
+        return self.up(member) and self.connected(member.machine, leader.machine)
 
     def quorate(self, leader: Member) -> bool:
-        """Whether the leader can have anything decided."""
+        """Whether the leader reaches a quorum."""
         voters = self.voters
         return sum(self.reachable(voter, leader) for voter in voters) * 2 > len(voters)
 
@@ -106,45 +106,45 @@ class Swarm:
 
     @property
     def lost(self) -> bool:
-        """Whether so many voters are gone for good that no quorum can ever be heard again."""
+        """Whether so many voters are gone that there can never be a quorum again."""
         voters = self.voters
         return sum(voter.machine.alive and not voter.left and not voter.removed for voter in voters) * 2 <= len(voters)
 
-    # What an engine answers on its own socket
+    # The engine's API
 
     def leader_for(self, machine: Machine) -> Member:
-        """Who leads, as this manager's engine sees it. Raises Unavailable."""
+        """The leader, as this manager's engine sees it. Raises Unavailable."""
         member = self._manager(machine)
         for leader in (self.leader, *self.deposed):
-            if leader and self.up(leader) and self.hears(leader.machine, member.machine):
+            if leader and self.up(leader) and self.connected(leader.machine, member.machine):
                 return leader
         raise Unavailable(NO_LEADER)
 
     def nodes(self, machine: Machine) -> tuple[cluster.Node, ...]:
-        """The nodes, as this manager's leader has them."""
+        """The nodes, as in the store of this manager's leader. Raises Unavailable."""
         leader = self.leader_for(machine)
-        # One that was deposed without knowing it has its old store, but hears for itself who is silent.
+        # A leader that does not know it was deposed has its old store, but sees itself which nodes are silent.
         store = self.deposed.get(leader) or list(self.members.values())
         tasks = self._world.work.count()
         return tuple(
             cluster.Node(
-                id=one.id,
-                role=one.role,
-                state=one.state,
-                availability=one.availability,
-                address=one.machine.private,
-                voter=one.voter,
-                reachable=one.voter and self.reachable(self.members.get(one.id, one), leader),
-                leader=one.id == leader.id,
-                labels=one.labels,
-                engine_labels={INSTANCE_LABEL: one.machine.id},
-                tasks=tasks.get(one.id, 0),
+                id=member.id,
+                role=member.role,
+                state=member.state,
+                availability=member.availability,
+                address=member.machine.private,
+                voter=member.voter,
+                reachable=member.voter and self.reachable(self.members.get(member.id, member), leader),
+                leader=member.id == leader.id,
+                labels=member.labels,
+                engine_labels={INSTANCE_LABEL: member.machine.id},
+                tasks=tasks.get(member.id, 0),
             )
-            for one in sorted(store, key=lambda one: one.id)
+            for member in sorted(store, key=lambda member: member.id)
         )
 
     def version(self, node: str) -> int:
-        """Of a node's specification."""
+        """The version of a node's specification; -1 without the node."""
         return self.members[node].version if node in self.members else -1
 
     def update(
@@ -157,12 +157,12 @@ class Swarm:
         labels: Mapping[str, str] | None,
         decided: float,
     ) -> None:
-        """Change a node's specification, as somebody decided a while ago."""
+        """Change a node's specification, by a decision made at the time ``decided``. Raises Unavailable."""
         member = self._deciding(machine, node)
         if version != member.version:
             raise Unavailable("update out of sequence")
         if role == "worker" and member.role == "manager":
-            if sum(one.role == "manager" for one in self.members.values()) == 1:
+            if sum(known.role == "manager" for known in self.members.values()) == 1:
                 raise Unavailable("attempting to demote the last manager of the swarm")
             if not self._can_lose(member):
                 raise Unavailable("can't remove member from the raft: this would result in a loss of quorum")
@@ -181,14 +181,14 @@ class Swarm:
         self._world.changed()
 
     def demote_by_hand(self, member: Member) -> None:
-        """Somebody has a manager be a worker."""
+        """Demote a manager as somebody with `docker node demote`."""
         if self._can_lose(member):
             member.role = "worker"
             member.version += 1
             self._world.at(self._world.rng.uniform(0.2, 2), lambda: self._demote(member))
 
     def remove(self, machine: Machine, node: str) -> None:
-        """Take a node out, up or not. One that is to be no manager is not asked whether it still votes."""
+        """Delete a node, up or not. A demoted manager may still vote. Raises Unavailable."""
         if node not in self.members:
             return
         member = self._deciding(machine, node)
@@ -200,8 +200,8 @@ class Swarm:
         self.disturbed()
 
     def join(self, machine: Machine, token: str) -> Member:
-        """Let an instance in. Raises Unavailable."""
-        if not self.works or self.leader is None or not self.hears(machine, self.leader.machine):
+        """Admit an instance. Raises Unavailable."""
+        if not self.works or self.leader is None or not self.connected(machine, self.leader.machine):
             raise Unavailable(NO_LEADER)
         role = next((role for role in ("manager", "worker") if token == self.token(role)), None)
         if role is None:
@@ -209,7 +209,7 @@ class Swarm:
         return self.add(machine, role)
 
     def add(self, machine: Machine, role: str) -> Member:
-        """Make an instance's engine a node."""
+        """Add the node of an instance's engine."""
         self._made += 1
         member = Member(
             f"{self._prefix}{self._made:03}", machine, role, voter=role == "manager", joined_at=self._world.now
@@ -221,15 +221,15 @@ class Swarm:
         self._world.changed()
         return member
 
-    # What happens by itself
+    # Events
 
     def disturbed(self) -> None:
-        """See who leads and who is heard, now that something is not as it was."""
+        """React to a change: depose the leader, elect another, and note silent nodes."""
         leader = self.leader
         if leader and not (self.up(leader) and leader.voter and leader.id in self.members):
             self.leader = None
         elif leader and not self.quorate(leader):
-            # It goes on for a while, with what it knew.
+            # It continues for a while, with its old store.
             self.deposed[leader] = [replace(member, labels=dict(member.labels)) for member in self.members.values()]
             self._world.at(LEADER_SILENCE, lambda: self._step_down(leader))
             self.leader = None
@@ -246,22 +246,22 @@ class Swarm:
             return
         candidates = [voter for voter in self.voters if self.up(voter) and self.quorate(voter)]
         if not candidates:
-            # Whatever brings one back disturbs.
+            # The return of a voter calls `disturbed`.
             return
         self.lead(self._world.rng.choice(candidates))
 
     def lead(self, member: Member) -> None:
-        """Have a voter lead from now on."""
+        """Make a voter the leader."""
         self.leader = member
         self._world.note("leads", member.machine)
-        # A new leader has heard nobody yet.
-        for one in self.members.values():
-            if one.state == "ready" and one is not member:
-                one.state = "unknown"
+        # A new leader has no heartbeats yet.
+        for other in self.members.values():
+            if other.state == "ready" and other is not member:
+                other.state = "unknown"
         self._listen()
-        for one in self.members.values():
-            if one.voter and one.role == "worker":
-                self._world.at(self._world.rng.uniform(0.2, 2), lambda one=one: self._demote(one))
+        for voter in self.voters:
+            if voter.role == "worker":
+                self._world.at(self._world.rng.uniform(0.2, 2), lambda voter=voter: self._demote(voter))
         self._world.work.orchestrate()
         self._world.changed()
 
@@ -269,11 +269,10 @@ class Swarm:
         self.deposed.pop(leader, None)
 
     def _listen(self) -> None:
-        """Notice who is heard by the leader: the ready at once or soon, the silent after a while."""
+        """Note which nodes the leader reaches: they are ready soon, silent nodes are down after a while."""
         leader, now = self.leader, self._world.now
         for member in self.members.values():
-            heard = leader is not None and self.reachable(member, leader)
-            if heard:
+            if leader is not None and self.reachable(member, leader):
                 member.silent_since = None
                 if member.state != "ready":
                     self._world.at(self._world.rng.uniform(0.3, 4), lambda member=member: self._welcome(member))
@@ -289,7 +288,7 @@ class Swarm:
 
     def _miss(self) -> None:
         if not self.works:
-            # Nobody can be called down while nothing can be decided.
+            # No state changes without a quorum.
             if self.leader or not self.lost:
                 self._world.at(SILENCE, self._miss)
             return
@@ -302,7 +301,7 @@ class Swarm:
         self._world.changed()
 
     def _demote(self, member: Member) -> None:
-        """Take the vote of one that is to be no manager, as the leader does when it can."""
+        """Take the vote of a demoted manager, as soon as the leader can."""
         if not member.voter or member.role == "manager" or member.id not in self.members:
             return
         leader = self.leader
@@ -316,13 +315,13 @@ class Swarm:
             self.lead(self._world.rng.choice(others))
             return
         member.voter = False
-        self._world.note("votes no more", member.machine)
+        self._world.note("lost its vote", member.machine)
         if member.removed:
             del self.members[member.id]
         self.disturbed()
 
     def _promote(self, member: Member) -> None:
-        """Have one vote that is to be a manager, as the leader does when it can."""
+        """Give a promoted worker a vote, as soon as the leader can."""
         if member.voter or member.role == "worker" or member.id not in self.members:
             return
         if not self.works or not self.up(member):
@@ -333,10 +332,10 @@ class Swarm:
         self.disturbed()
 
     def _can_lose(self, member: Member) -> bool:
-        """Whether the rest would be a quorum of itself."""
+        """Whether the other voters would be a quorum of themselves."""
         leader = self.leader
         rest = [voter for voter in self.voters if voter is not member]
-        return leader is not None and sum(self.reachable(one, leader) for one in rest) >= len(rest) // 2 + 1
+        return leader is not None and sum(self.reachable(voter, leader) for voter in rest) >= len(rest) // 2 + 1
 
     def _manager(self, machine: Machine) -> Member:
         member = self.member_of(machine)
@@ -347,13 +346,13 @@ class Swarm:
         return member
 
     def deciding(self, machine: Machine) -> None:
-        """Raise Unavailable unless something can be decided through this manager."""
+        """Raise Unavailable unless this manager can commit a change."""
         leader = self.leader_for(machine)
         if leader is not self.leader or not self.quorate(leader):
             raise Unavailable("context deadline exceeded")
 
     def _deciding(self, machine: Machine, node: str) -> Member:
-        """The node of which something is to be decided."""
+        """The node to change. Raises Unavailable."""
         self.deciding(machine)
         if node not in self.members:
             raise Unavailable(f"node {node} not found")

@@ -1,23 +1,26 @@
-"""The simulator can fail: each plan that is wrong on purpose is caught within a thousand stories."""
+"""The simulator can fail: it catches each deliberate mistake within a thousand stories."""
 
 from __future__ import annotations
 
 import pytest
 
+from tests.simulation.invariant import Broken
+
 from .broken import ALL, Break
-from .invariants import Broken
-from .schedule import tell
+from .schedule import run
 
 SCHEDULES = 1000
 
 
-@pytest.mark.parametrize(("wrong", "told"), ALL, ids=lambda value: getattr(value, "__name__", None))
-def test_a_wrong_plan_is_caught(wrong: Break, told: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    wrong(monkeypatch)
+@pytest.mark.parametrize(("mistake", "message"), ALL, ids=lambda value: getattr(value, "__name__", None))
+def test_the_simulator_catches_a_deliberate_mistake(
+    mistake: Break, message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mistake(monkeypatch)
     for seed in range(SCHEDULES):
         try:
-            tell(seed)
+            run(seed)
         except Broken as error:
-            if told in str(error):
+            if message in str(error):
                 return
     pytest.fail(f"not caught in {SCHEDULES} stories")

@@ -1,4 +1,4 @@
-"""The rows of the fault table about keeping a cluster, each told as a story of its own."""
+"""The rows of the fault table about the control plane, each as its own story."""
 
 from __future__ import annotations
 
@@ -18,27 +18,28 @@ from ansible_collections.swarm.aws.plugins.module_utils._core.errors import Unav
 from ansible_collections.swarm.aws.plugins.module_utils._core.policy import Group, Policy
 from ansible_collections.swarm.aws.runtime.swarm_agent.loop import LOOK
 
+from tests.simulation.invariant import Broken
+
 from . import faults
 from .cloud import HOOK_SECONDS, TERMINATING, Machine
-from .invariants import Broken
 from .ports import SQS
+from .simulated_cluster import POLICY, RECORD, TTL, SimCluster
 from .swarm import SILENCE, Member
 from .weather import Weather
 from .work import START_FIRST, Service
-from .world import POLICY, RECORD, TTL, World
-from .zone import Client
+from .zone import DnsClient
 
 CALM = Weather(managers=3, workers=2)
-# An agent that is woken by nothing looks again after so long, in seconds.
+# How often an agent looks without events, in seconds.
 PERIOD = 30.0
-# From the boot of a replacement to a cluster that is as it should be, at most.
+# How long from the boot of a replacement until the cluster has converged, at most, in seconds.
 BOUND = 120.0
 
 
 @contextmanager
-def settled(weather: Weather = CALM, seed: int = 1, policy: Policy = POLICY) -> Iterator[World]:
-    """A cluster that is as it should be, whose agents end with the test."""
-    world = World(seed, weather, policy=policy)
+def settled(weather: Weather = CALM, seed: int = 1, policy: Policy = POLICY) -> Iterator[SimCluster]:
+    """A converged cluster. Stops the agents at the end."""
+    world = SimCluster(seed, weather, policy=policy)
     try:
         world.settle()
         world.calm = False
@@ -47,39 +48,39 @@ def settled(weather: Weather = CALM, seed: int = 1, policy: Policy = POLICY) -> 
         world.end()
 
 
-def managers(world: World) -> list[Machine]:
-    return [one for one in world.cloud.living if one.group.role == "manager"]
+def managers(world: SimCluster) -> list[Machine]:
+    return [machine for machine in world.cloud.living if machine.group.role == "manager"]
 
 
-def workers(world: World) -> list[Machine]:
-    return [one for one in world.cloud.living if one.group.role == "worker"]
+def workers(world: SimCluster) -> list[Machine]:
+    return [machine for machine in world.cloud.living if machine.group.role == "worker"]
 
 
-def follower(world: World) -> Machine:
+def follower(world: SimCluster) -> Machine:
     """A manager that does not lead."""
     return next(manager for manager in managers(world) if manager is not world.swarm.leader.machine)
 
 
-def leader(world: World) -> Machine:
+def leader(world: SimCluster) -> Machine:
     return world.swarm.leader.machine
 
 
-def node(world: World, machine: Machine) -> Member:
+def node(world: SimCluster, machine: Machine) -> Member:
     return world.swarm.member_of(machine)
 
 
-def said(world: World) -> str:
-    """All that agents have logged."""
+def said(world: SimCluster) -> str:
+    """The logs of all agents."""
     return "\n".join(line for agent in world.agents.values() for line in agent.said)
 
 
-def live_voters(world: World) -> int:
+def live_voters(world: SimCluster) -> int:
     return sum(voter.machine.alive for voter in world.swarm.voters)
 
 
-def _is_replaced(world: World, dead: Machine) -> None:
+def _is_replaced(world: SimCluster, dead: Machine) -> None:
     ghost = node(world, dead)
-    # The new one has nothing to start, so that it could count at once.
+    # The replacement starts no slow task, so that it could be in service at once.
     world.work.services["edge"].starts_in = 0.0
     order: list[str] = []
     honest = world.cloud.complete
@@ -103,14 +104,14 @@ def _is_replaced(world: World, dead: Machine) -> None:
 
 @pytest.mark.fault(12)
 @pytest.mark.parametrize("whose", [follower, leader])
-def test_fault_12_a_manager_is_terminated_hard(whose: Callable[[World], Machine]) -> None:
+def test_fault_12_a_killed_manager_is_replaced(whose: Callable[[SimCluster], Machine]) -> None:
     for seed in range(10):
         with settled(seed=seed) as world:
             _is_replaced(world, whose(world))
 
 
 @pytest.mark.fault(12)
-def test_fault_12_ten_leaders_in_a_row_leave_three_voters() -> None:
+def test_fault_12_ten_killed_leaders_in_a_row_leave_three_voters() -> None:
     with settled() as world:
         for _ in range(10):
             world.kill(leader(world))
@@ -121,12 +122,12 @@ def test_fault_12_ten_leaders_in_a_row_leave_three_voters() -> None:
 
 @pytest.mark.fault(12)
 @pytest.mark.parametrize("whose", [follower, leader])
-def test_fault_12_users_notice_a_hard_kill_no_longer_than_it_takes_to_see_it_and_the_ttl(
-    whose: Callable[[World], Machine],
+def test_fault_12_a_kill_fails_requests_only_until_detection_and_ttl(
+    whose: Callable[[SimCluster], Machine],
 ) -> None:
     for seed in range(10):
         with settled(seed=seed) as world:
-            clients = [Client(world) for _ in range(3)]
+            clients = [DnsClient(world) for _ in range(3)]
             world.run(5.0)
             killed = world.now
             world.kill(whose(world))
@@ -136,7 +137,7 @@ def test_fault_12_users_notice_a_hard_kill_no_longer_than_it_takes_to_see_it_and
 
 
 @pytest.mark.fault(13)
-def test_fault_13_two_of_five_managers_die_at_once() -> None:
+def test_fault_13_two_of_five_managers_killed_at_once_are_replaced() -> None:
     with settled(replace(CALM, managers=5)) as world:
         for machine in managers(world)[:2]:
             world.kill(machine)
@@ -146,7 +147,7 @@ def test_fault_13_two_of_five_managers_die_at_once() -> None:
 
 @pytest.mark.fault(13)
 @pytest.mark.parametrize("survivor", [follower, leader])
-def test_fault_13_two_of_three_managers_die_at_once(survivor: Callable[[World], Machine]) -> None:
+def test_fault_13_without_a_quorum_nothing_changes_until_a_restore(survivor: Callable[[SimCluster], Machine]) -> None:
     with settled() as world:
         alive = survivor(world)
         before = (world.zone.record, dict(world.swarm.members), [dict(voter.labels) for voter in world.swarm.voters])
@@ -163,7 +164,7 @@ def test_fault_13_two_of_three_managers_die_at_once(survivor: Callable[[World], 
 
 @pytest.mark.fault(15)
 @pytest.mark.parametrize("whose", [follower, leader])
-def test_fault_15_a_manager_is_cut_off_and_returns(whose: Callable[[World], Machine]) -> None:
+def test_fault_15_a_manager_that_was_cut_off_keeps_its_node(whose: Callable[[SimCluster], Machine]) -> None:
     with settled() as world:
         cut = whose(world)
         member = node(world, cut)
@@ -179,8 +180,8 @@ def test_fault_15_a_manager_is_cut_off_and_returns(whose: Callable[[World], Mach
         assert cut.public in world.zone.record.addresses
 
 
-def test_a_change_of_leader_leaves_the_record_alone() -> None:
-    """A new leader has heard nobody yet, which is no reason to send all users to it."""
+def test_a_change_of_leader_does_not_empty_the_record() -> None:
+    """A new leader has no heartbeats yet, which must not send all clients to it."""
     for seed in range(20):
         with settled(seed=seed) as world:
             seen = set()
@@ -197,26 +198,25 @@ def test_a_change_of_leader_leaves_the_record_alone() -> None:
 
 
 @pytest.mark.fault(16)
-def test_fault_16_two_agents_act_at_once() -> None:
-    """Even so, a group that is to have one less has exactly one less."""
+def test_fault_16_two_agents_at_once_remove_exactly_the_requested_node() -> None:
     for seed in range(30):
         with settled(seed=seed) as world:
             for agent in world.agents.values():
                 agent.acts_anyway = True
             before = len(world.cloud.machines)
-            faults.ask_removal(world, workers(world)[0], replace=False)
+            faults.request_removal(world, workers(world)[0], replace=False)
             world.settle(after=90.0)
             assert world.cloud.groups["worker"].desired == len(workers(world)) == 1
             assert len(world.cloud.machines) == before
 
 
 @pytest.mark.fault(16)
-def test_fault_16_an_agent_that_wakes_up_too_late_does_not_undo_what_another_did() -> None:
-    """It has seen everything, stands still, and would then publish a node again that was drained meanwhile."""
+def test_fault_16_an_agent_that_froze_publishes_no_drained_node() -> None:
+    """It observes the cluster, freezes, and would then publish a node that was drained meanwhile."""
     with settled() as world:
         old = world.leader_agent
-        going = follower(world)
-        # Somebody took a node out of the record, so the agent is about to put it back.
+        removed = follower(world)
+        # Somebody withdrew a node, so the agent is about to publish it again.
         world.zone.put_by_hand(world.own_record(*[manager.public or "" for manager in managers(world)[:1]]))
         honest, frozen_from = old.call, world.now
 
@@ -229,22 +229,22 @@ def test_fault_16_an_agent_that_wakes_up_too_late_does_not_undo_what_another_did
 
         old.call = call  # type: ignore[method-assign,assignment]
         world.run(PERIOD + 5)
-        other = next(agent for agent in world.agents.values() if agent.machine not in (old.machine, going))
+        other = next(agent for agent in world.agents.values() if agent.machine not in (old.machine, removed))
         other.acts_anyway = True
-        faults.ask_removal(world, going)
-        world.until(lambda: node(world, going).availability == "drain", 60.0)
+        faults.request_removal(world, removed)
+        world.until(lambda: node(world, removed).availability == "drain", 60.0)
         drained = world.now
         seen: list[Record] = []
         put = world.zone.put
         world.zone.put = lambda record: (seen.append(record), put(record))[1]  # type: ignore[method-assign]
         world.run(60.0)
         assert world.now > drained
-        assert not any(going.public in record.addresses for record in seen)
+        assert not any(removed.public in record.addresses for record in seen)
         world.settle()
 
 
 @pytest.mark.fault(17)
-def test_fault_17_no_event_ever_arrives() -> None:
+def test_fault_17_without_events_a_termination_is_seen_within_a_period() -> None:
     with settled(replace(CALM, lose_message=1.0)) as world:
         machine = workers(world)[0]
         world.cloud.begin_termination(machine)
@@ -264,13 +264,13 @@ def test_fault_17_the_operators_request_is_seen_without_its_message() -> None:
         world.until(lambda: world.leader_agent.passes > passes)
         world.run(PERIOD / 3)
         machine = workers(world)[0]
-        faults.ask_removal(world, machine)
+        faults.request_removal(world, machine)
         world.until(lambda: node_labels.LEAVING in node(world, machine).labels, LOOK + 2.0)
         world.settle()
 
 
 @pytest.mark.fault(17)
-def test_fault_17_events_come_twice_late_and_out_of_order() -> None:
+def test_fault_17_doubled_late_and_disordered_events_do_no_harm() -> None:
     for seed in range(20):
         with settled(replace(CALM, double_message=1.0, slow_message=0.7), seed=seed) as world:
             world.cloud.begin_termination(workers(world)[0])
@@ -280,7 +280,7 @@ def test_fault_17_events_come_twice_late_and_out_of_order() -> None:
 
 
 @pytest.mark.fault(17)
-def test_fault_17_what_nobody_can_read_ends_as_dead_letters() -> None:
+def test_fault_17_invalid_messages_end_as_dead_letters() -> None:
     with settled() as world:
         for body in (*faults.JUNK, *faults.FOREIGN):
             world.queue.publish(body)
@@ -291,7 +291,7 @@ def test_fault_17_what_nobody_can_read_ends_as_dead_letters() -> None:
 
 
 @pytest.mark.fault(18)
-def test_fault_18_route_53_throttles_and_the_rest_goes_on() -> None:
+def test_fault_18_a_route_53_outage_delays_only_the_record() -> None:
     with settled() as world:
         world.outages[act.DNS] = world.now + 90.0
         dead = follower(world)
@@ -307,7 +307,7 @@ def test_fault_18_route_53_throttles_and_the_rest_goes_on() -> None:
 
 
 @pytest.mark.fault(18)
-def test_fault_18_the_zone_is_gone() -> None:
+def test_fault_18_a_missing_zone_delays_only_the_record() -> None:
     with settled() as world:
         world.zone.gone = True
         world.kill(workers(world)[0])
@@ -327,7 +327,7 @@ def test_fault_18_the_zone_is_gone() -> None:
         (Record(obstacle="a CNAME"), "www.example.com is a CNAME"),
     ],
 )
-def test_fault_19_somebody_elses_record_is_left_alone_and_shown(foreign: Record, reason: str) -> None:
+def test_fault_19_a_foreign_record_is_not_changed_but_reported(foreign: Record, reason: str) -> None:
     with settled() as world:
         world.record_is_foreign = True
         world.zone.put(foreign)
@@ -346,7 +346,7 @@ def test_fault_44_a_leader_whose_engine_hangs_is_removed_by_another_agent() -> N
         world.run(SILENT_AFTER + 60.0)
         assert "the engine does not answer" in world.agents[leader.id].state
         assert said(world).count("is silent, so this one acts for it.") == 1
-        faults.ask_removal(world, leader)
+        faults.request_removal(world, leader)
         world.until(lambda: not leader.alive)
         world.settle()
 
@@ -357,33 +357,37 @@ def test_fault_44_the_leaders_agent_acts_again_when_its_engine_answers() -> None
         leader = world.swarm.leader.machine
         world.agents[leader.id].hangs_until = world.now + SILENT_AFTER + 60.0
         world.run(SILENT_AFTER + 200.0)
-        passes = {one: agent.passes for one, agent in world.agents.items()}
+        passes = {identifier: agent.passes for identifier, agent in world.agents.items()}
         world.run(60.0)
-        assert {one for one, agent in world.agents.items() if agent.passes > passes[one]} == {leader.id}
+        assert {identifier for identifier, agent in world.agents.items() if agent.passes > passes[identifier]} == {
+            leader.id
+        }
 
 
 @pytest.mark.fault(46)
-@pytest.mark.parametrize("asks", [faults.ask_removal, lambda world, machine: world.cloud.begin_termination(machine)])
-def test_fault_46_a_node_is_not_drained_while_nobody_can_withdraw_it(asks: Callable[..., None]) -> None:
+@pytest.mark.parametrize(
+    "remove", [faults.request_removal, lambda world, machine: world.cloud.begin_termination(machine)]
+)
+def test_fault_46_a_node_is_not_drained_while_nobody_can_withdraw_it(remove: Callable[..., None]) -> None:
     with settled() as world:
         before, machine = world.zone.record, follower(world)
         member = world.swarm.member_of(machine)
         world.record_is_foreign = True
         world.zone.put_by_hand(replace(before, owner=None))
-        asks(world, machine)
-        # Less than a termination is held for.
+        remove(world, machine)
+        # Less than the time-out of the termination's hook.
         world.run(60.0)
         assert member.availability != "drain" and member.voter
         decision = world.leader_agent.last.decision
         why = f"{machine.id} cannot be withdrawn: {RECORD} stands there already"
         assert why in " ".join((*decision.refused, *decision.awaited))
-        world.give_record_back(before)
+        world.restore_record(before)
         world.until(lambda: not machine.alive)
         world.settle()
 
 
 @pytest.mark.fault(20)
-def test_fault_20_an_instance_without_a_public_address_is_skipped() -> None:
+def test_fault_20_an_instance_without_a_public_address_is_not_published() -> None:
     with settled() as world:
         world.cloud.public = False
         world.kill(follower(world))
@@ -396,7 +400,7 @@ def test_fault_20_an_instance_without_a_public_address_is_skipped() -> None:
 
 
 @pytest.mark.fault(20)
-def test_fault_20_a_group_at_zero_and_one_that_was_deleted_by_hand() -> None:
+def test_fault_20_an_empty_and_a_deleted_group_leave_no_nodes() -> None:
     with settled() as world:
         world.cloud.scale(world.cloud.groups["worker"], 0)
         world.settle(after=1.0)
@@ -409,7 +413,7 @@ def test_fault_20_a_group_at_zero_and_one_that_was_deleted_by_hand() -> None:
 
 
 @pytest.mark.fault(20)
-def test_fault_20_an_instance_that_somebody_took_out_of_its_group_is_not_published() -> None:
+def test_fault_20_a_detached_instance_is_not_published() -> None:
     with settled() as world:
         detached = follower(world)
         world.cloud.detach(detached)
@@ -435,7 +439,7 @@ def test_fault_21_an_instance_that_never_joins_is_replaced_and_never_published()
 
 
 @pytest.mark.fault(21)
-def test_fault_21_the_termination_of_one_that_has_not_joined_is_not_held_up() -> None:
+def test_fault_21_terminating_an_instance_that_has_not_joined_is_quick() -> None:
     with settled() as world:
         world.cloud.next_joins = False
         world.cloud.scale(world.cloud.groups["worker"], 3)
@@ -451,13 +455,15 @@ def test_fault_21_the_termination_of_one_that_has_not_joined_is_not_held_up() ->
 
 @pytest.mark.fault(23)
 @pytest.mark.parametrize("whose", [lambda world: workers(world)[0], follower, leader])
-def test_fault_23_a_client_that_honours_the_ttl_sees_no_failure(whose: Callable[[World], Machine]) -> None:
+def test_fault_23_a_removal_fails_no_request_within_the_ttl(
+    whose: Callable[[SimCluster], Machine],
+) -> None:
     for seed in range(10):
         with settled(seed=seed) as world:
             world.run(5.0)
-            clients = [Client(world) for _ in range(3)]
+            clients = [DnsClient(world) for _ in range(3)]
             machine = whose(world)
-            faults.ask_removal(world, machine)
+            faults.request_removal(world, machine)
             world.settle(after=60.0)
             assert not machine.alive
             assert sum(client.requests for client in clients) > 100
@@ -465,11 +471,11 @@ def test_fault_23_a_client_that_honours_the_ttl_sees_no_failure(whose: Callable[
 
 
 @pytest.mark.fault(24)
-def test_fault_24_the_last_manager_stays() -> None:
+def test_fault_24_the_last_manager_is_not_removed() -> None:
     with settled(Weather(managers=1, workers=2)) as world:
         machine = managers(world)[0]
         record = world.zone.record
-        faults.ask_removal(world, machine)
+        faults.request_removal(world, machine)
         world.run(100.0)
         member = node(world, machine)
         assert (member.availability, member.role) == ("active", "manager")
@@ -478,11 +484,11 @@ def test_fault_24_the_last_manager_stays() -> None:
 
 
 @pytest.mark.fault(24)
-def test_fault_24_two_of_three_are_taken_out_one_after_the_other() -> None:
+def test_fault_24_two_of_three_managers_are_removed_in_sequence() -> None:
     for seed in range(10):
         with settled(seed=seed) as world:
             for machine in managers(world)[:2]:
-                faults.ask_removal(world, machine)
+                faults.request_removal(world, machine)
             fewest = live_voters(world)
 
             def watch() -> bool:
@@ -497,8 +503,8 @@ def test_fault_24_two_of_three_are_taken_out_one_after_the_other() -> None:
 
 
 @pytest.mark.fault(24)
-def test_fault_24_auto_scaling_takes_two_of_three_and_nobody_comes() -> None:
-    """Their votes are taken while they live, or the one that stays would wait for them for ever."""
+def test_fault_24_a_scale_in_from_three_managers_to_one_leaves_one_voter() -> None:
+    """They are demoted before they are terminated, or the last manager would never have a quorum."""
     for seed in range(10):
         with settled(seed=seed) as world:
             world.cloud.scale(world.cloud.groups["manager"], 1)
@@ -508,12 +514,12 @@ def test_fault_24_auto_scaling_takes_two_of_three_and_nobody_comes() -> None:
 
 
 @pytest.mark.fault(24)
-def test_fault_24_more_than_the_quorum_allows_is_refused_before_anything_changes() -> None:
+def test_fault_24_a_removal_that_would_break_the_quorum_is_refused() -> None:
     with settled() as world:
         dead, asked = follower(world), leader(world)
         world.partition(frozenset({dead}))
         world.run(SILENCE + 5)
-        faults.ask_removal(world, asked)
+        faults.request_removal(world, asked)
         world.run(60.0)
         member = node(world, asked)
         assert (member.availability, member.role) == ("active", "manager")
@@ -524,31 +530,31 @@ def test_fault_24_more_than_the_quorum_allows_is_refused_before_anything_changes
 
 
 @pytest.mark.fault(25)
-def test_fault_25_no_place_elsewhere_holds_the_drain_and_force_goes_on() -> None:
+def test_fault_25_without_another_place_only_force_drains_a_node() -> None:
     with settled(Weather(managers=3, workers=1)) as world:
         world.work.add(Service("batch", 1, START_FIRST, role="worker"))
         world.run(5.0)
         machine = workers(world)[0]
-        faults.ask_removal(world, machine)
+        faults.request_removal(world, machine)
         world.run(120.0)
         member = node(world, machine)
         assert member.availability != "drain"
         assert world.work.services["batch"].healthy(world.now) == 1
         assert "there is no place elsewhere for 1 tasks of batch" in said(world)
-        faults.ask_removal(world, machine, force=True)
+        faults.request_removal(world, machine, force=True)
         world.settle(after=60.0)
         assert not machine.alive
 
 
 @pytest.mark.fault(27)
-def test_fault_27_the_hooks_heartbeat_expires_in_the_middle_of_a_drain() -> None:
+def test_fault_27_an_expired_hook_in_the_middle_of_a_drain_is_survived() -> None:
     with settled() as world:
         world.work.add(Service("slow", 4, START_FIRST, stops_in=40.0))
         world.run(5.0)
         machine = workers(world)[0]
         world.cloud.begin_termination(machine)
         world.until(lambda: node(world, machine).availability == "drain", 60.0)
-        # Nobody can tell Auto Scaling to wait any longer.
+        # No heartbeat reaches Auto Scaling.
         world.outages[act.SCALING] = world.now + 2 * HOOK_SECONDS
         world.until(lambda: not machine.alive, HOOK_SECONDS + 10)
         world.settle()
@@ -558,7 +564,9 @@ def test_fault_27_the_hooks_heartbeat_expires_in_the_middle_of_a_drain() -> None
 @pytest.mark.fault(27)
 @pytest.mark.parametrize("when", [0.5, 3.0, 8.0, 12.0])
 @pytest.mark.parametrize("whose", [lambda world: workers(world)[0], follower])
-def test_fault_27_somebody_else_completes_the_hook(whose: Callable[[World], Machine], when: float) -> None:
+def test_fault_27_a_hook_completed_by_somebody_else_is_survived(
+    whose: Callable[[SimCluster], Machine], when: float
+) -> None:
     with settled() as world:
         machine = whose(world)
         world.cloud.begin_termination(machine)
@@ -571,7 +579,7 @@ def test_fault_27_somebody_else_completes_the_hook(whose: Callable[[World], Mach
 
 @pytest.mark.fault(28)
 @pytest.mark.parametrize("notice", [120.0, 40.0, 20.0])
-def test_fault_28_a_spot_instance_is_empty_before_it_is_taken_back(notice: float) -> None:
+def test_fault_28_a_spot_instance_has_no_tasks_when_ec2_terminates_it(notice: float) -> None:
     with settled() as world:
         machine = workers(world)[0]
         member = node(world, machine)
@@ -601,7 +609,7 @@ MAINTENANCE = {"detail-type": "AWS Health Event"}
 
 
 @pytest.mark.fault(28)
-def test_fault_28_a_rebalance_recommendation_and_scheduled_maintenance_have_the_instance_replaced() -> None:
+def test_fault_28_a_rebalance_or_maintenance_event_replaces_the_instance() -> None:
     with settled() as world:
         first, second = workers(world)
         world.queue.publish(json.dumps({**REBALANCE, "detail": {"instance-id": first.id}}))
@@ -614,12 +622,12 @@ def test_fault_28_a_rebalance_recommendation_and_scheduled_maintenance_have_the_
 
 
 @pytest.mark.fault(28)
-def test_fault_28_where_auto_scaling_replaces_what_is_at_risk_itself_it_leaves_once_another_one_serves() -> None:
+def test_fault_28_capacity_rebalancing_removes_it_after_its_replacement() -> None:
     groups = {**POLICY.groups, "worker": replace(POLICY.groups["worker"], rebalance=True)}
     with settled(policy=replace(POLICY, groups=groups)) as world:
         risky, other = workers(world)
         world.queue.publish(json.dumps({**REBALANCE, "detail": {"instance-id": risky.id}}))
-        # One more than desired, until it serves.
+        # Above the desired capacity, until it is in service.
         replacement = world.cloud.launch(risky.group)
         world.until(lambda: replacement.lifecycle == "InService", BOUND)
         assert node(world, risky).availability == "active"
@@ -630,8 +638,8 @@ def test_fault_28_where_auto_scaling_replaces_what_is_at_risk_itself_it_leaves_o
 
 
 @pytest.mark.fault(31)
-def test_fault_31_only_what_ec2_says_is_gone_is_removed() -> None:
-    """None down; several down for good; one that reboots and one that is cut off, which both come back."""
+def test_fault_31_only_nodes_without_an_instance_are_deleted() -> None:
+    """No node down; several terminated; a node that reboots and a node that is cut off, which both return."""
     with settled(replace(CALM, managers=5, workers=3)) as world:
         before = dict(world.swarm.members)
         world.run(100.0)
@@ -644,16 +652,16 @@ def test_fault_31_only_what_ec2_says_is_gone_is_removed() -> None:
         world.reboot(rebooting, 60.0)
         world.partition(frozenset({cut}))
         world.run(55.0)
-        assert [one.state for one in kept] == ["down", "down"]
+        assert [member.state for member in kept] == ["down", "down"]
         world.run(20.0)
         world.partition(frozenset())
         world.settle()
-        assert all(world.swarm.members.get(one.id) is one for one in kept)
+        assert all(world.swarm.members.get(member.id) is member for member in kept)
         assert not any(member.machine in gone for member in world.swarm.members.values())
 
 
 @pytest.mark.fault(17)
-def test_fault_17_the_queue_is_away_for_long() -> None:
+def test_fault_17_a_long_outage_of_the_queue_is_survived() -> None:
     with settled() as world:
         world.outages[SQS] = world.now + 300.0
         world.kill(workers(world)[0])
@@ -661,11 +669,11 @@ def test_fault_17_the_queue_is_away_for_long() -> None:
         assert world.unsettled == ""
 
 
-def test_a_removal_waits_for_resolvers_anew_when_its_node_was_published_again() -> None:
-    """As the only one that can serve, a node that is about to go is published again; resolvers then know it anew."""
+def test_a_removal_waits_for_resolvers_again_after_a_second_publication() -> None:
+    """A withdrawn node is published again because no other node can serve; resolvers then cache it again."""
     with settled() as world:
         machine = follower(world)
-        faults.ask_removal(world, machine)
+        faults.request_removal(world, machine)
         world.until(lambda: node_labels.WITHDRAWN in node(world, machine).labels, 20.0)
         world.zone.put(world.own_record(machine.public or ""))
         world.leader_agent.stop()
@@ -676,15 +684,15 @@ def test_a_removal_waits_for_resolvers_anew_when_its_node_was_published_again() 
 
 
 @pytest.mark.fault(16)
-def test_fault_16_the_leader_changes_in_the_middle_of_a_removal() -> None:
-    """The next one has not heard from the node yet, which is no reason to drain it without replacements."""
+def test_fault_16_a_change_of_leader_during_a_removal_stops_no_task_early() -> None:
+    """The next leader has no heartbeat of the node yet, which must not drain it without replacements."""
     for seconds in range(1, 30, 2):
         with settled() as world:
             web = world.work.services["web"]
             # Replacements take longer than resolvers.
             web.starts_in = 4.0 * TTL
             machine = web.tasks[0].member.machine
-            faults.ask_removal(world, machine)
+            faults.request_removal(world, machine)
             world.run(float(seconds))
             other = next(voter for voter in world.swarm.voters if voter.machine not in (machine, leader(world)))
             world.swarm.lead(other)
@@ -693,13 +701,13 @@ def test_fault_16_the_leader_changes_in_the_middle_of_a_removal() -> None:
 
 
 @pytest.mark.fault(24)
-def test_fault_24_all_managers_are_to_go_and_their_replacements_have_no_public_address() -> None:
-    """Then the record leads to one that is on its way out, rather than to nobody, and that one is not drained."""
+def test_fault_24_the_record_stays_when_no_replacement_has_an_address() -> None:
+    """The record keeps the address of a node that is being removed, and that node is not drained."""
     for seed in range(10):
         with settled(seed=seed) as world:
             world.cloud.public = False
             for machine in managers(world):
-                faults.ask_removal(world, machine)
+                faults.request_removal(world, machine)
                 world.run(world.rng.uniform(0.0, 5.0))
             world.run(200.0)
             published = world.zone.record.addresses
@@ -707,11 +715,11 @@ def test_fault_24_all_managers_are_to_go_and_their_replacements_have_no_public_a
             assert all(world.serves(address) for address in published)
 
 
-def test_a_record_is_not_withdrawn_before_the_earlier_withdrawal_is_forgotten() -> None:
-    """Or whoever comes next would believe that resolvers have had their time."""
+def test_a_withdrawal_waits_until_the_earlier_withdrawal_is_cleared() -> None:
+    """Otherwise the next leader would think that resolvers had their time."""
     with settled() as world:
         machine = follower(world)
-        faults.ask_removal(world, machine)
+        faults.request_removal(world, machine)
         world.until(lambda: node_labels.WITHDRAWN in node(world, machine).labels, 20.0)
         world.zone.put(world.own_record(machine.public or ""))
         agent, identifier = world.leader_agent, node(world, machine).id
@@ -720,7 +728,7 @@ def test_a_record_is_not_withdrawn_before_the_earlier_withdrawal_is_forgotten() 
         def call(service: str, what: str, effect: Callable[[], object], *, write: bool = False) -> object:
             if what == f"change {identifier}: labels" and left[0]:
                 left[0] -= 1
-                raise Unavailable("the engine is away")
+                raise Unavailable("the engine does not answer")
             return honest(service, what, effect, write=write)
 
         agent.call = call  # type: ignore[method-assign,assignment]
@@ -729,74 +737,74 @@ def test_a_record_is_not_withdrawn_before_the_earlier_withdrawal_is_forgotten() 
 
 
 def test_a_node_is_not_drained_in_the_pass_that_publishes_it_again() -> None:
-    """The other one that users could be sent to goes down just when nobody knows this one any more."""
+    """The only other published node goes down as soon as no resolver caches this node."""
     policy = replace(POLICY, groups={"manager": Group("manager"), "worker": Group("worker", dns=True)})
     for tenths in range(0, 120, 5):
         with settled(policy=policy) as world:
-            going, other = workers(world)
+            removed, other = workers(world)
             world.reboot(other, 30.0)
             world.run(tenths / 10)
-            faults.ask_removal(world, going)
+            faults.request_removal(world, removed)
             world.settle(after=60.0)
 
 
 @pytest.mark.fault(24)
-def test_fault_24_all_managers_are_to_go_at_once_and_one_makes_way_for_the_next() -> None:
-    """No other node serves the record, so those whose turn has not come yet go on doing so."""
+def test_fault_24_all_managers_removed_at_once_are_replaced_in_sequence() -> None:
+    """No other node is published, so managers whose turn has not come stay in the record."""
     for seed in range(10):
         with settled(seed=seed) as world:
             old = managers(world)
             for machine in old:
-                faults.ask_removal(world, machine)
+                faults.request_removal(world, machine)
             world.settle(after=1.0)
             assert not any(machine.alive for machine in old)
             assert (len(world.swarm.voters), live_voters(world)) == (3, 3)
 
 
 @pytest.mark.fault(24)
-def test_fault_24_all_workers_are_to_go_at_once_though_the_record_leads_to_nobody_else() -> None:
-    """No quorum keeps workers back, so that all begin to go; the one that began last goes on being led to."""
+def test_fault_24_all_published_workers_can_be_removed_at_once() -> None:
+    """No quorum holds workers back, so all removals start; the last worker stays in the record."""
     groups = {"manager": replace(POLICY.groups["manager"], dns=False), "worker": Group("worker", dns=True)}
     for seed in range(5):
         with settled(seed=seed, policy=replace(POLICY, groups=groups)) as world:
             old = workers(world)
             assert len(old) > 1
             for machine in old:
-                faults.ask_removal(world, machine)
+                faults.request_removal(world, machine)
             world.settle(after=1.0)
             assert not any(machine.alive for machine in old)
 
 
 @pytest.mark.fault(45)
 @pytest.mark.parametrize("skew", [-200.0, 200.0])
-def test_fault_45_a_leader_whose_clock_is_wrong_does_nothing_early(skew: float) -> None:
-    """The world looks at every drain by its own time, and at what the next leader makes of what that one noted."""
-    _change_leaders_while_one_goes(skew)
+def test_fault_45_a_leader_with_a_wrong_clock_drains_nothing_early(skew: float) -> None:
+    """The simulation checks every drain by its own time, also after the next leader reads the labels."""
+    _change_leader_during_a_removal(skew)
 
 
-def _change_leaders_while_one_goes(skew: float) -> None:
+def _change_leader_during_a_removal(skew: float) -> None:
     for seed in range(10):
         with settled(seed=seed) as world:
             world.leader_agent.skew = skew
-            faults.ask_removal(world, follower(world))
+            faults.request_removal(world, follower(world))
             world.run(6.0)
             world.swarm.lead(next(voter for voter in world.swarm.voters if voter is not world.swarm.leader))
             world.settle(after=60.0)
 
 
-def test_by_its_own_clock_that_leader_would_have_drained_early(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_simulator_catches_a_leader_that_trusts_its_own_clock(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(AwsTime, "heard", lambda self, date, took: None)
     with pytest.raises(Broken, match="I6:"):
-        _change_leaders_while_one_goes(-200.0)
+        _change_leader_during_a_removal(-200.0)
 
 
 @pytest.mark.fault(45)
-def test_fault_45_another_agent_acts_for_a_leader_whose_signatures_aws_refuses() -> None:
+def test_fault_45_a_deputy_acts_when_aws_refuses_the_leaders_signatures() -> None:
     with settled() as world:
         mute, machine = world.leader_agent, workers(world)[0]
         mute.skew = 600.0
         world.run(SILENT_AFTER + 2 * PERIOD)
-        faults.ask_removal(world, machine)
+        faults.request_removal(world, machine)
         world.until(lambda: not machine.alive, BOUND)
         assert "s ahead of AWS's time" in mute.state
         acting = [agent for agent in world.agents.values() if "acts for it" in agent.state]
@@ -806,7 +814,7 @@ def test_fault_45_another_agent_acts_for_a_leader_whose_signatures_aws_refuses()
 
 
 @pytest.mark.fault(47)
-def test_fault_47_a_poisoned_message_keeps_no_spot_warning_of_its_batch() -> None:
+def test_fault_47_an_invalid_message_does_not_block_a_spot_warning() -> None:
     poison = "[" * 100_000
     with settled() as world:
         machine = workers(world)[0]
@@ -826,7 +834,7 @@ def test_fault_47_a_poisoned_message_keeps_no_spot_warning_of_its_batch() -> Non
 
 
 @pytest.mark.fault(47)
-def test_fault_47_a_node_that_cannot_be_changed_keeps_no_other_from_its_removal() -> None:
+def test_fault_47_a_node_that_cannot_be_changed_blocks_no_other_removal() -> None:
     with settled() as world:
         stuck, machine = sorted(workers(world), key=lambda worker: node(world, worker).id)
         honest, stuck_node = world.swarm.update, node(world, stuck)

@@ -1,6 +1,6 @@
 """Agents and commands are killed before and after each of their effects.
 
-Which effects there are is not listed anywhere: they are those of the same story when nobody is killed.
+A first run of each story, without kills, collects the effects.
 """
 
 from __future__ import annotations
@@ -13,25 +13,25 @@ from ansible_collections.swarm.aws.plugins.module_utils._core.removal_check impo
 from . import faults
 from .cloud import Machine
 from .operator import Operator, Result
+from .simulated_cluster import SimCluster
 from .test_faults import follower, leader, live_voters, managers, node, settled, workers
 from .work import START_FIRST, Service
-from .world import World
 
 
-def _removal(whose: Callable[[World], Machine]) -> Callable[[World], None]:
-    return lambda world: faults.ask_removal(world, whose(world))
+def _removal(whose: Callable[[SimCluster], Machine]) -> Callable[[SimCluster], None]:
+    return lambda world: faults.request_removal(world, whose(world))
 
 
-def _command(world: World, command: Callable[[Operator], Result], *, away_from: Machine | None = None) -> Result:
-    """Have a command run, until it has come to its end; wherever it is killed, somebody runs it again."""
+def _command(world: SimCluster, command: Callable[[Operator], Result], *, away_from: Machine | None = None) -> Result:
+    """Run a command to its end; after each kill, it is run again."""
     there = next(manager for manager in managers(world) if manager is not away_from)
     operator = Operator(world, there, command)
     world.until(lambda: operator.result is not None)
     return operator.result
 
 
-def _operator_removes(whose: Callable[[World], Machine], **how: object) -> Callable[[World], None]:
-    def story(world: World) -> None:
+def _operator_removes(whose: Callable[[SimCluster], Machine], **how: object) -> Callable[[SimCluster], None]:
+    def story(world: SimCluster) -> None:
         machine = whose(world)
         desired = machine.group.desired
         _command(world, lambda here: here.remove(machine, **how), away_from=machine)
@@ -44,27 +44,27 @@ def _operator_removes(whose: Callable[[World], Machine], **how: object) -> Calla
     return story
 
 
-def _two_operators_remove(world: World) -> None:
-    """As when a playbook was killed, whose module goes on, and another one was started."""
+def _two_operators_remove(world: SimCluster) -> None:
+    """The module of a killed playbook goes on while a second playbook runs."""
     machine = follower(world)
     there = next(manager for manager in managers(world) if manager is not machine)
     both = [Operator(world, there, lambda here: here.remove(machine)) for _ in range(2)]
-    world.until(lambda: all(one.result is not None for one in both))
+    world.until(lambda: all(command.result is not None for command in both))
     assert world.swarm.member_of(machine) is None
 
 
-def _operator_keeps(world: World) -> None:
-    """A removal is called off while it waits for replacements."""
+def _operator_cancels(world: SimCluster) -> None:
+    """The operator cancels a removal that waits for replacements."""
     web = world.work.services["web"]
     web.starts_in, machine = 20.0, web.tasks[0].member.machine
-    faults.ask_removal(world, machine)
+    faults.request_removal(world, machine)
     world.until(lambda: node(world, machine).availability == "pause", 20.0)
     _command(world, lambda here: here.drain(machine, state="kept"), away_from=machine)
     world.settle(after=1.0)
     assert machine.alive
 
 
-def _operator_removes_one_that_never_joins(world: World) -> None:
+def _operator_removes_an_instance_that_never_joins(world: SimCluster) -> None:
     world.cloud.next_joins = False
     world.cloud.scale(world.cloud.groups["worker"], 3)
     world.until(lambda: len(workers(world)) == 3 and workers(world)[-1].lifecycle == "Pending:Wait")
@@ -74,8 +74,8 @@ def _operator_removes_one_that_never_joins(world: World) -> None:
     assert not stray.alive
 
 
-def _operator_is_told_that_there_is_no_place(world: World) -> None:
-    """The replacements are not healthy in time, so that the command calls the removal off."""
+def _removal_without_a_place_is_cancelled(world: SimCluster) -> None:
+    """The replacements are not healthy in time, so the command cancels the removal."""
     batch = world.work.add(Service("batch", 2, START_FIRST, role="worker"))
     world.run(5.0)
     batch.starts_in = 200.0
@@ -92,10 +92,10 @@ def _operator_is_told_that_there_is_no_place(world: World) -> None:
     assert batch.healthy(world.now) == 2
 
 
-def _operator_tidies(whose: Callable[[World], Machine]) -> Callable[[World], None]:
-    """With the agents stopped, which do the same."""
+def _operator_tidies(whose: Callable[[SimCluster], Machine]) -> Callable[[SimCluster], None]:
+    """Tidy while the agents, which would do the same, are stopped."""
 
-    def story(world: World) -> None:
+    def story(world: SimCluster) -> None:
         dead = whose(world)
         ghost = node(world, dead)
         for agent in world.agents.values():
@@ -110,7 +110,7 @@ def _operator_tidies(whose: Callable[[World], Machine]) -> Callable[[World], Non
     return story
 
 
-STORIES: dict[str, Callable[[World], None]] = {
+STORIES: dict[str, Callable[[SimCluster], None]] = {
     "remove a worker": _removal(lambda world: workers(world)[0]),
     "remove a manager": _removal(follower),
     "remove the leader": _removal(leader),
@@ -118,25 +118,25 @@ STORIES: dict[str, Callable[[World], None]] = {
     "repair after a hard kill": lambda world: world.kill(follower(world)),
     "replace the leader": lambda world: world.kill(leader(world)),
     "publish rotated tokens": lambda world: world.rotate(),
-    "put the record right": lambda world: world.zone.put(world.own_record("203.0.113.7")),
+    "correct the record": lambda world: world.zone.put(world.own_record("203.0.113.7")),
     "the command removes a worker": _operator_removes(lambda world: workers(world)[0]),
-    "the command has one worker less": _operator_removes(lambda world: workers(world)[0], replace=False),
+    "the command removes a worker for good": _operator_removes(lambda world: workers(world)[0], replace=False),
     "the command removes a manager": _operator_removes(follower),
     "the command removes the leader": _operator_removes(leader),
     "two commands remove a manager": _two_operators_remove,
-    "the command keeps a node after all": _operator_keeps,
-    "the command ends one that has not joined": _operator_removes_one_that_never_joins,
-    "the command calls off what has no place": _operator_is_told_that_there_is_no_place,
-    "tidying takes out a dead worker": _operator_tidies(lambda world: workers(world)[0]),
-    "tidying takes out a dead voter": _operator_tidies(follower),
-    "tidying takes out the leader that was": _operator_tidies(leader),
+    "the command cancels a removal": _operator_cancels,
+    "the command removes an instance that never joins": _operator_removes_an_instance_that_never_joins,
+    "the command cancels a removal without a place": _removal_without_a_place_is_cancelled,
+    "tidying deletes a dead worker": _operator_tidies(lambda world: workers(world)[0]),
+    "tidying deletes a dead voter": _operator_tidies(follower),
+    "tidying deletes the dead leader": _operator_tidies(leader),
 }
 
 
 @pytest.mark.fault(16)
 @pytest.mark.fault(30)
 @pytest.mark.parametrize("story", STORIES)
-def test_fault_30_whoever_has_an_effect_is_killed_before_and_after_it(story: str) -> None:
+def test_fault_30_a_kill_before_or_after_any_effect_is_survived(story: str) -> None:
     with settled() as world:
         begun = len(world.effects)
         STORIES[story](world)

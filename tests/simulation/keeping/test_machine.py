@@ -1,4 +1,4 @@
-"""Hypothesis looks for a story that ends badly, and tells the shortest one that it finds."""
+"""Hypothesis searches for a story that breaks an invariant, and reports the shortest."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from .faults import ALL, Fault
+from .simulated_cluster import SimCluster
 from .weather import Weather
-from .world import World
 
 RATES = st.sampled_from((0.0, 0.0, 0.05, 0.3))
 FAULTS = sorted(set(ALL), key=lambda fault: fault.__name__)
 
 
 class Keeping(RuleBasedStateMachine):
-    """A cluster to which anything happens at any time, and which is to be well again in the end."""
+    """A cluster with any fault at any time, which must converge at the end."""
 
-    world: World | None = None
+    world: SimCluster | None = None
 
     @initialize(
         seed=st.integers(0, 2**32),
@@ -40,7 +40,7 @@ class Keeping(RuleBasedStateMachine):
         ),
     )
     def form(self, seed: int, weather: Weather) -> None:
-        self.world = World(seed, weather)
+        self.world = SimCluster(seed, weather)
 
     @rule(fault=st.sampled_from(FAULTS))
     def suffer(self, fault: Fault) -> None:
@@ -53,7 +53,7 @@ class Keeping(RuleBasedStateMachine):
     @precondition(lambda self: self.world is not None)
     @invariant()
     def holds(self) -> None:
-        """The world checks itself at every effect, so this only counts what no effect shows."""
+        """The simulation checks every effect; this checks the moments between them."""
         self.world.changed()
 
     def teardown(self) -> None:

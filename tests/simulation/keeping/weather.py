@@ -1,4 +1,4 @@
-"""What goes wrong by itself in one simulated while, and how often."""
+"""What fails by itself in a story, and how often."""
 
 from __future__ import annotations
 
@@ -13,35 +13,35 @@ class Weather:
     managers: int = 3
     workers: int = 1
     refuse: float = 0.0
-    """A service answers with an error, without effect: throttling, 5xx, a time-out."""
+    """A call fails without effect: throttling, 5xx, a time-out."""
     stall: float = 0.0
     """A call takes 2 to 20 s."""
     lose_reply: float = 0.0
-    """A write takes effect, and its caller is told that there was no answer."""
+    """A write takes effect, but its caller gets no answer."""
     delay_write: float = 0.0
-    """Likewise, but it takes effect only seconds later."""
+    """A write takes effect seconds later, and its caller gets no answer."""
     stale: float = 0.0
-    """EC2 and Auto Scaling answer as of some seconds ago."""
+    """Answers of EC2 and Auto Scaling are some seconds old."""
     lose_message: float = 0.0
     double_message: float = 0.0
     slow_message: float = 0.0
-    """Per message: it arrives up to a minute late, and therefore out of order."""
+    """Per message: it arrives up to a minute late, and so out of order."""
     crash: float = 0.0
-    """Per effect: the agent dies before or after it, and is started again."""
+    """Per effect: the agent is killed before or after it, and restarted."""
     freeze: float = 0.0
-    """Per effect: the agent stands still before it, for as long as it takes others to go on without it."""
+    """Per effect: the agent freezes before it, for so long that others act meanwhile."""
     skew: float = 0.0
-    """Agents' clocks are off by so much at most."""
+    """How far agents' clocks are off, at most."""
     propagation: float = 0.0
-    """Until all name servers know a change of the record, at most."""
+    """How long a change of the record takes to reach all name servers, at most."""
     reuse_addresses: bool = False
-    """A new instance may get the addresses of one that ended."""
+    """A new instance may get the addresses of a terminated instance."""
     ipv6: bool = False
     """Instances have IPv6 addresses, and the cluster an AAAA record."""
 
     @classmethod
     def of(cls, rng: random.Random) -> Weather:
-        """Some weather: each fault is often absent, so that rare meetings of a few are seen as well as all at once."""
+        """Random weather. Each fault is often absent, so that rare combinations occur as well as all faults at once."""
 
         def some(*rates: float) -> float:
             return rng.choice((0.0, 0.0, *rates))

@@ -14,14 +14,14 @@ from ansible_collections.swarm.aws.plugins.module_utils._core.registry_credentia
 from .swarm import Member
 
 if TYPE_CHECKING:
-    from .world import World
+    from .simulated_cluster import SimCluster
 
 START_FIRST, STOP_FIRST = "start-first", "stop-first"
 
 
 @dataclass(eq=False)
 class Task:
-    """A container on a node, or about to be."""
+    """A task on a node, running or starting."""
 
     id: str
     service: str
@@ -32,52 +32,53 @@ class Task:
 
 @dataclass(eq=False)
 class Service:
-    """A service as it is specified, and its tasks."""
+    """A service's specification and its tasks."""
 
     name: str
     replicas: int | None
-    """None is one on each node."""
+    """None for a global service."""
     order: str = STOP_FIRST
     role: str | None = None
     """A placement constraint: managers or workers only."""
     per_node: int = 0
-    """What fits on a node; 0 for any number."""
+    """How many tasks fit on a node; 0 for any number."""
     starts_in: float = 2.0
     stops_in: float = 2.0
     labels: Mapping[str, str] = field(default_factory=dict)
     version: int = 0
     image: str = ""
     granted: str = ""
-    """The password that its image is pulled with, and when that ends."""
+    """The password for its image."""
     grant_ends: float = float("-inf")
+    """When the password expires."""
     declared: int = 0
-    """What its owner wants; others may raise its replicas for a while."""
+    """The owner's replicas; the agent may raise them for a while."""
     tasks: list[Task] = field(default_factory=list)
     excused: bool = True
-    """Whether something that nobody planned has hit it since it was last whole."""
+    """Whether an unplanned event has hit it since it last had all its tasks."""
 
     def healthy(self, now: float) -> int:
-        """How many of its tasks serve."""
+        """The number of healthy tasks."""
         return sum(self.serves(task, now) for task in self.tasks)
 
     @staticmethod
     def serves(task: Task, now: float) -> bool:
-        """Whether a task answers."""
+        """Whether a task is healthy."""
         member = task.member
         return member.machine.engine_up and not member.left and task.healthy_at <= now and task.stopped_at is None
 
     def allows(self, member: Member) -> bool:
-        """Whether its constraint lets it run there."""
+        """Whether its constraint allows the node."""
         return self.role is None or member.role == self.role
 
 
 class Work:
     """All services, and the orchestrator."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: SimCluster) -> None:
         self._world = world
         self.services: dict[str, Service] = {}
-        # When something last happened that nobody planned.
+        # The time of the last unplanned event.
         self.excused_at = float("-inf")
         self._tasks = 0
 
@@ -89,21 +90,21 @@ class Work:
         return service
 
     def excuse(self) -> None:
-        """Something happened that nobody planned: services may be short until they are whole again."""
+        """Note an unplanned event: services may lack tasks until they have all of them again."""
         self.excused_at = self._world.now
         for service in self.services.values():
             service.excused = True
 
     def count(self) -> Mapping[str, int]:
-        """Live tasks by node."""
+        """The number of tasks by node."""
         return Counter(task.member.id for service in self.services.values() for task in service.tasks)
 
     def view(self) -> tuple[cluster.Service, ...]:
-        """The services as the engine tells them."""
+        """The services as the engine lists them."""
         return tuple(self._view(self.services[name]) for name in sorted(self.services))
 
     def version(self, name: str) -> int:
-        """Of a service's specification."""
+        """The version of a service's specification; -1 without the service."""
         return self.services[name].version if name in self.services else -1
 
     def scale(self, name: str, version: int, replicas: int, labels: Mapping[str, str]) -> None:
@@ -126,7 +127,7 @@ class Work:
         return service
 
     def deploy(self, service: Service, replicas: int) -> None:
-        """What its owner does: set the count anew, and labels that know nothing of ours."""
+        """Deploy as the owner: set the replicas, and drop the agent's labels."""
         service.version += 1
         service.replicas = service.declared = replicas
         service.labels, service.excused = {}, True
@@ -165,16 +166,16 @@ class Work:
         )
 
     def place(self, service: Service) -> Member | None:
-        """Where one more task would run now."""
-        open_nodes = [one for one in self._open(service) if self._fits(service, one)]
+        """The node of the next task, if any fits."""
+        open_nodes = [node for node in self._open(service) if self._fits(service, node)]
         load = Counter(task.member for task in service.tasks)
         return min(open_nodes, key=lambda open_node: (load[open_node], open_node.id), default=None)
 
     def orchestrate(self) -> None:
-        """Do what the leader does whenever something changed."""
+        """Start and stop tasks, as the leader does after every change."""
         swarm = self._world.swarm
         for service in self.services.values():
-            # A node that comes back stops what was replaced meanwhile.
+            # A node that comes back stops tasks that were replaced meanwhile.
             for task in list(service.tasks):
                 if task.member.state == "down" or task.member.removed or task.member.id not in swarm.members:
                     service.tasks.remove(task)
@@ -203,7 +204,7 @@ class Work:
                 self._stop(service, task)
 
     def _spread(self, service: Service, running: list[Task]) -> list[Task]:
-        """In the order in which moby keeps tasks when it scales down: the first of each node, and so on."""
+        """The order in which moby keeps tasks when it scales down: the first of each node, then the second."""
         nth: Counter[Member] = Counter()
         indexed = []
         for task in sorted(running, key=lambda task: not service.serves(task, self._world.now)):

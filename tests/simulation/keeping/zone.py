@@ -1,4 +1,4 @@
-"""Route 53, and resolvers that keep what it answered for as long as they may."""
+"""Route 53, and resolvers that cache its answers for the TTL."""
 
 from __future__ import annotations
 
@@ -8,26 +8,26 @@ from ansible_collections.swarm.aws.plugins.module_utils._core.cluster import Rec
 from ansible_collections.swarm.aws.plugins.module_utils._core.errors import Unavailable
 
 if TYPE_CHECKING:
-    from .world import World
+    from .simulated_cluster import SimCluster
 # Seconds between two of a client's requests.
 PAUSE = 0.5
 
 
 class Zone:
-    """The zone, as far as it concerns the cluster's name."""
+    """The zone, with the record sets of the cluster's name."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: SimCluster) -> None:
         self._world = world
-        # What the API tells, and what the name servers answer, which follow it.
+        # The answer of the API, and the answer of the name servers, which follow.
         self.record = self.answered = Record()
-        # When all name servers know what the API tells, and of each change by its number.
+        # When all name servers know the record, and the same for each change by its number.
         self.known_at = 0.0
         self.changes: list[float] = []
         self.gone = False
-        # Until when some resolver may know an address that is not published any more, and when it was withdrawn.
+        # Until when a resolver may cache a withdrawn address, and when it was withdrawn.
         self.known_until: dict[str, float] = {}
         self.withdrawn_at: dict[str, float] = {}
-        # Addresses that a write which was under way for long has published, perhaps again.
+        # Addresses that a slow write has published, perhaps again.
         self.republished_late: set[str] = set()
 
     def read(self) -> Record:
@@ -40,26 +40,26 @@ class Zone:
         return self._world.now >= self.changes[int(change)]
 
     def write(self, before: Record, after: Record) -> str:
-        """Route 53's batch of CREATE, where the writer saw nothing, or UPSERT, for record and owner: all or nothing.
+        """Write record and owner in a batch, by CREATE where the writer saw nothing, else by UPSERT.
 
-        The answer is the change's number.
+        Returns the change's number. Raises Unavailable, and then changes nothing.
         """
         present = self.read()
         pairs = ((before.ipv4, present.ipv4), (before.ipv6, present.ipv6), (before.owner, present.owner))
         if any(there and not seen for seen, there in pairs):
             raise Unavailable("InvalidChangeBatch: it already exists")
         if present.obstacle:
-            raise Unavailable(f"InvalidChangeBatch: {present.obstacle} stands there")
+            raise Unavailable(f"InvalidChangeBatch: {present.obstacle} already exists")
         self.put(after)
         return str(len(self.changes) - 1)
 
     def put_by_hand(self, record: Record) -> None:
-        """Have somebody write a record who does not care for those that are about to go."""
+        """Write a record as somebody who ignores removals."""
         self.republished_late |= set(record.addresses)
         self.put(record)
 
     def put(self, record: Record) -> None:
-        """Have something else stand there, whoever says so."""
+        """Replace the record, without any check."""
         now = self._world.now
         self.known_at = max(self.known_at, now + self._world.rng.uniform(0.0, self._world.weather.propagation))
         self.changes.append(self.known_at)
@@ -78,14 +78,14 @@ class Zone:
         self.answered = record
 
     def known(self, address: str, slack: float) -> bool:
-        """Whether a client may be told the address, now or by a resolver that asked before."""
+        """Whether a client may still get the address, from a name server or a resolver's cache."""
         return address in self.record.addresses or self._world.now < self.known_until.get(address, 0.0) - slack
 
 
 class Resolver:
-    """A resolver that honours the TTL, neither more nor less."""
+    """A resolver that caches for exactly the TTL."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: SimCluster) -> None:
         self._world = world
         self._answer: tuple[str, ...] = ()
         self._until = 0.0
@@ -98,10 +98,10 @@ class Resolver:
         return self._answer
 
 
-class Client:
-    """A user, who asks for the page every so often and counts how often there was none."""
+class DnsClient:
+    """A client that resolves the cluster's name, and counts its failed requests."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: SimCluster) -> None:
         self._world, self._resolver = world, Resolver(world)
         self.requests = self.failures = 0
         self.last_failure: float | None = None
@@ -117,4 +117,4 @@ class Client:
             self.failures += 1
             self.last_failure = world.now
             if world.tracing:
-                world.trace("client", f"no answer; {addresses} are known")
+                world.trace("client", f"no answer; the name resolves to {addresses}")

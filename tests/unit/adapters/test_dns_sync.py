@@ -14,7 +14,7 @@ from ansible_collections.swarm.aws.plugins.module_utils.adapters.node_config imp
 from ansible_collections.swarm.aws.plugins.module_utils.verbs import on_manager
 from ansible_collections.swarm.aws.plugins.modules import dns_sync
 
-from tests.unit.core.world import POLICY, instance, node, observed
+from tests.unit.core.memory_cluster import POLICY, instance, node, observed
 
 OLD = Record(("198.51.100.9",), 10, POLICY.owner)
 NEW = {"ipv4_values": ["198.51.100.1"], "ttl": 10, "owner": POLICY.owner}

@@ -17,12 +17,12 @@ from ansible_collections.swarm.aws.runtime.swarm_agent import loop as agent
 from ansible_collections.swarm.aws.runtime.swarm_agent.log import Log
 
 from tests.unit import hostile
-from tests.unit.core import world
-from tests.unit.core.world import instance, node, observed
+from tests.unit.core import memory_cluster
+from tests.unit.core.memory_cluster import instance, node, observed
 
 GOOD = json.dumps({"detail-type": "EC2 Instance-terminate Lifecycle Action", "detail": {"EC2InstanceId": "i-002"}})
 LEAVING = instance(2, "worker", lifecycle="Terminating:Wait")
-POLICY = replace(world.POLICY, dns=None)
+POLICY = replace(memory_cluster.POLICY, dns=None)
 QUIET = observed([instance(1)], [node(1, leader=True)])
 
 

@@ -15,7 +15,7 @@ from ansible_collections.swarm.aws.plugins.module_utils._core.plan import plan
 from ansible_collections.swarm.aws.plugins.module_utils.verbs import removal_request
 from ansible_collections.swarm.aws.plugins.modules import node_drain, node_remove
 
-from tests.unit.core.world import POLICY, ModelWorld, dead, gone, instance, node, observed, record
+from tests.unit.core.memory_cluster import POLICY, ModelWorld, dead, gone, instance, node, observed, record
 
 IDS = {number: f"i-{number:017x}" for number in range(1, 6)}
 WEB = Service("web", "web", replicas=3, start_first=True, healthy={"n001": 1, "n002": 1, "n004": 1})

@@ -12,7 +12,7 @@ from ansible_collections.swarm.aws.plugins.module_utils.adapters.autoscaling imp
 from ansible_collections.swarm.aws.plugins.module_utils.adapters.aws import Aws
 from ansible_collections.swarm.aws.plugins.modules import node_rollout, service_rebalance
 
-from tests.unit.core.world import POLICY, instance, node, observed, record
+from tests.unit.core.memory_cluster import POLICY, instance, node, observed, record
 
 MANAGERS = ScalingGroup("example-manager", "manager", 3, 3, 5, 3, "2", "manager")
 WORKERS = ScalingGroup("example-worker", "worker", 1, 2, 4, 2, "2", "worker", usual=1)

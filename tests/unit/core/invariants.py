@@ -9,7 +9,7 @@ from ansible_collections.swarm.aws.plugins.module_utils._core.dns import BOTH
 from ansible_collections.swarm.aws.plugins.module_utils._core.plan import decide
 from ansible_collections.swarm.aws.plugins.module_utils._core.policy import Policy
 
-from .world import DUAL, POLICY, ModelWorld, shuffled
+from .memory_cluster import DUAL, POLICY, ModelWorld, shuffled
 
 NOW = 1_000_000.0
 # A node that nobody can withdraw is held for as long as its termination may be, which is 120 of them.

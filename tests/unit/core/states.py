@@ -7,7 +7,7 @@ from dataclasses import replace
 from ansible_collections.swarm.aws.plugins.module_utils._core.cluster import Cluster, Record
 from hypothesis import strategies as st
 
-from . import world
+from . import memory_cluster
 
 LIFECYCLES = (
     "InService",
@@ -41,29 +41,33 @@ def clusters(draw: st.DrawFn, quorum: bool = False) -> Cluster:
         tasks = draw(st.integers(0, 3))
         if fate == "gone":
             waits = lifecycle.endswith(":Wait")
-            instances.append(replace(world.gone(number, role), lifecycle=lifecycle if waits else None))
+            instances.append(replace(memory_cluster.gone(number, role), lifecycle=lifecycle if waits else None))
             # It may take a while until the managers notice.
-            nodes.append(draw(st.sampled_from((world.dead(number, role), world.node(number, role, tasks=tasks)))))
+            nodes.append(
+                draw(
+                    st.sampled_from((memory_cluster.dead(number, role), memory_cluster.node(number, role, tasks=tasks)))
+                )
+            )
             continue
         if fate == "warm":
             lifecycle, state = draw(st.sampled_from(WARM))
-            instances.append(world.instance(number, role, lifecycle=f"Warmed:{lifecycle}", state=state))
+            instances.append(memory_cluster.instance(number, role, lifecycle=f"Warmed:{lifecycle}", state=state))
             continue
-        one = world.instance(number, role, lifecycle=lifecycle)
+        one = memory_cluster.instance(number, role, lifecycle=lifecycle)
         one = one if public else replace(one, public_address=None)
         instances.append(one if draw(st.sampled_from((True, True, False))) else replace(one, ipv6_address=None))
         if fate == "fresh":
-            nodes.append(world.joined(number, role))
+            nodes.append(memory_cluster.joined(number, role))
         elif fate == "silent":
-            nodes.append(replace(world.dead(number, role), tasks=tasks))
+            nodes.append(replace(memory_cluster.dead(number, role), tasks=tasks))
         elif fate == "anew":
-            nodes.append(replace(world.dead(number, role), id=f"old{number}"))
-            nodes.append(world.joined(number, role))
+            nodes.append(replace(memory_cluster.dead(number, role), id=f"old{number}"))
+            nodes.append(memory_cluster.joined(number, role))
         elif fate == "fine":
-            nodes.append(world.node(number, role, tasks=tasks))
+            nodes.append(memory_cluster.node(number, role, tasks=tasks))
     # The one that looks: nobody leads a swarm without being there.
-    instances.append(world.instance(99))
-    nodes.append(world.node(99, leader=True))
+    instances.append(memory_cluster.instance(99))
+    nodes.append(memory_cluster.node(99, leader=True))
     if quorum:
         voters = [node for node in nodes if node.voter]
         silent = [voter for voter in voters if not voter.reachable]
@@ -73,12 +77,12 @@ def clusters(draw: st.DrawFn, quorum: bool = False) -> Cluster:
     found = draw(
         st.one_of(
             st.just(Record()),
-            some.map(lambda numbers: world.record(*numbers)),
-            some.map(lambda numbers: world.record(*numbers, ipv6_unowned=True)),
-            some.map(lambda numbers: world.dual_record(*numbers)),
-            st.just(world.record(3, owner="heritage=swarm.aws,cluster=other")),
+            some.map(lambda numbers: memory_cluster.record(*numbers)),
+            some.map(lambda numbers: memory_cluster.record(*numbers, ipv6_unowned=True)),
+            some.map(lambda numbers: memory_cluster.dual_record(*numbers)),
+            st.just(memory_cluster.record(3, owner="heritage=swarm.aws,cluster=other")),
             st.just(Record(obstacle="a CNAME")),
         )
     )
     stale = draw(st.sampled_from(((), ("worker",), ("manager", "worker"))))
-    return replace(world.observed(instances, nodes, found), stale_tokens=stale)
+    return replace(memory_cluster.observed(instances, nodes, found), stale_tokens=stale)

@@ -17,7 +17,7 @@ from ansible_collections.swarm.aws.plugins.module_utils._core.join.cluster_recor
 from ansible_collections.swarm.aws.plugins.module_utils._core.plan import decide, plan
 from ansible_collections.swarm.aws.plugins.module_utils._core.record_authority import judge
 
-from .world import POLICY, SWARM_ID, ModelWorld, gone, instance, node, observed, record
+from .memory_cluster import POLICY, SWARM_ID, ModelWorld, gone, instance, node, observed, record
 
 THREE = [instance(number) for number in (1, 2, 3)]
 NODES = [node(number, leader=number == 1) for number in (1, 2, 3)]

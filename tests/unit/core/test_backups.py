@@ -8,7 +8,7 @@ from ansible_collections.swarm.aws.plugins.module_utils._core.backup_schedule im
 from hypothesis import given
 from hypothesis import strategies as st
 
-from .world import node
+from .memory_cluster import node
 
 COUNTS = {"nodes": 4, "services": 4, "secrets": 2, "configs": 3}
 MANIFEST = Manifest(

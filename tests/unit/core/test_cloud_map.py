@@ -12,26 +12,26 @@ from ansible_collections.swarm.aws.plugins.module_utils._core.plan import decide
 from ansible_collections.swarm.aws.plugins.module_utils._core.policy import Dns, Policy
 from hypothesis import given
 
-from . import states, world
-from .world import ModelWorld
+from . import memory_cluster, states
+from .memory_cluster import ModelWorld
 
 SERVICE = Dns("", "www.example.com", 10, service_id="srv-1")
-CLOUD_MAP = replace(world.POLICY, dns=SERVICE)
-CLOUD_MAP_OF_BOTH = replace(world.POLICY, dns=replace(SERVICE, ipv6=True))
+CLOUD_MAP = replace(memory_cluster.POLICY, dns=SERVICE)
+CLOUD_MAP_OF_BOTH = replace(memory_cluster.POLICY, dns=replace(SERVICE, ipv6=True))
 NOW = 1_000_000.0
 
 
 def as_a_service(observed: Cluster) -> Cluster:
     """The same where Cloud Map has the addresses: no record of somebody else's can be in the way."""
     found = observed.record or Record()
-    own = replace(found, owner=world.POLICY.owner, obstacle=None, ipv6_unowned=False, ipv6_ttl=None)
+    own = replace(found, owner=memory_cluster.POLICY.owner, obstacle=None, ipv6_unowned=False, ipv6_ttl=None)
     return replace(observed, record=replace(own, addresses=found.ipv4))
 
 
 @given(states.clusters())
 def test_what_is_planned_is_the_same_but_for_where_it_is_written(observed: Cluster) -> None:
     seen = as_a_service(observed)
-    in_a_zone, as_service = (decide(seen, policy, NOW) for policy in (world.POLICY, CLOUD_MAP))
+    in_a_zone, as_service = (decide(seen, policy, NOW) for policy in (memory_cluster.POLICY, CLOUD_MAP))
     as_if = [
         replace(action, zone_id="Z1", ttl=10, what="DNS record") if isinstance(action, SyncRecord) else action
         for action in as_service.actions
@@ -60,16 +60,18 @@ def test_a_service_settles_and_is_never_emptied(observed: Cluster) -> None:
 
 def test_a_service_that_does_not_carry_the_clusters_tag_is_left_alone() -> None:
     for owner in (None, "heritage=swarm.aws,cluster=other,region=eu-west-1"):
-        seen = world.observed([world.instance(1)], [world.node(1, leader=True)], Record(owner=owner))
+        seen = memory_cluster.observed(
+            [memory_cluster.instance(1)], [memory_cluster.node(1, leader=True)], Record(owner=owner)
+        )
         decision = decide(seen, CLOUD_MAP, NOW)
         assert not [action for action in decision.actions if isinstance(action, SyncRecord)]
         assert "has no tag swarm.aws/cluster" in decision.refused[0]
 
 
 def test_with_ipv6_an_instance_comes_in_with_both_addresses_or_not_at_all() -> None:
-    fleet = [world.instance(1), replace(world.instance(2), ipv6_address=None)]
-    nodes = [world.node(1, leader=True), world.node(2)]
-    seen = world.observed(fleet, nodes, Record(owner=world.POLICY.owner + BOTH))
+    fleet = [memory_cluster.instance(1), replace(memory_cluster.instance(2), ipv6_address=None)]
+    nodes = [memory_cluster.node(1, leader=True), memory_cluster.node(2)]
+    seen = memory_cluster.observed(fleet, nodes, Record(owner=memory_cluster.POLICY.owner + BOTH))
     decision = decide(seen, CLOUD_MAP_OF_BOTH, NOW)
     (action,) = [one for one in decision.actions if isinstance(one, SyncRecord)]
     assert action.addresses == ("198.51.100.1", "2001:db8::1")
@@ -79,15 +81,17 @@ def test_with_ipv6_an_instance_comes_in_with_both_addresses_or_not_at_all() -> N
 
 def test_the_ttl_is_the_services_own() -> None:
     """site.yml changes it, and the policy after it; nothing is to be written for that."""
-    found = replace(world.record(1), ttl=300)
-    seen = world.observed([world.instance(1)], [world.node(1, leader=True)], found)
+    found = replace(memory_cluster.record(1), ttl=300)
+    seen = memory_cluster.observed([memory_cluster.instance(1)], [memory_cluster.node(1, leader=True)], found)
     assert not [one for one in plan(seen, CLOUD_MAP, NOW) if isinstance(one, SyncRecord)]
     standing = report.standing(seen, CLOUD_MAP, decide(seen, CLOUD_MAP, NOW))
     assert standing and (standing["ttl"], standing["wanted"]) == (300, ["198.51.100.1"])
 
 
 def test_nothing_is_known_until_cloud_map_answers() -> None:
-    seen = replace(world.observed([world.instance(1)], [world.node(1, leader=True)]), record=None)
+    seen = replace(
+        memory_cluster.observed([memory_cluster.instance(1)], [memory_cluster.node(1, leader=True)]), record=None
+    )
     assert "an answer from Cloud Map" in decide(seen, CLOUD_MAP, NOW).awaited
 
 

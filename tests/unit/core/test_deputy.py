@@ -6,7 +6,7 @@ import pytest
 from ansible_collections.swarm.aws.plugins.module_utils._core.deputy import SILENT_AFTER, Deputy
 from ansible_collections.swarm.aws.plugins.module_utils._core.join.ports import Stored
 
-from .world import node
+from .memory_cluster import node
 
 pytestmark = pytest.mark.fault(44)
 NODES = [node(1, leader=True), node(2), node(3), node(4, "worker")]

@@ -32,7 +32,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit import hostile
-from tests.unit.core.world import POLICY, instance, node, observed, record
+from tests.unit.core.memory_cluster import POLICY, instance, node, observed, record
 
 pytestmark = pytest.mark.fault(47)
 

@@ -20,8 +20,8 @@ from ansible_collections.swarm.aws.plugins.module_utils._core.cluster import Int
 from ansible_collections.swarm.aws.plugins.module_utils._core.plan import decide
 from ansible_collections.swarm.aws.plugins.module_utils._core.removal_progress import STAGES, RemovalProgress
 
+from .memory_cluster import POLICY, ModelWorld, dead, gone, instance, node, observed, record
 from .test_plan import NODES, THREE, kinds, run
-from .world import POLICY, ModelWorld, dead, gone, instance, node, observed, record
 
 NOW = 1_000_000.0
 SPOT = {

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from tests.simulation.keeping import broken
 
 from .invariants import converges, plan_is_safe
+from .memory_cluster import DUAL, POLICY
 from .states import clusters
-from .world import DUAL, POLICY
 
 QUICK = settings(database=None, suppress_health_check=list(HealthCheck))
 POLICIES = st.sampled_from((POLICY, DUAL))
@@ -71,7 +71,7 @@ def _foreign_is_taken(monkeypatch):
     "wrong",
     [
         broken.no_interlock,
-        broken.votes_of_those_that_are_up,
+        broken.only_nodes_that_are_up_vote,
         broken.down_is_gone,
         _not_ready_is_published,
         _record_is_emptied,
@@ -83,7 +83,7 @@ def test_a_wrong_plan_is_caught(wrong, monkeypatch):
     falsified(plan_is_safe, clusters(), st.just(DUAL))
 
 
-@pytest.mark.parametrize("wrong", [broken.ghosts_stay, broken.facts_are_forgotten])
+@pytest.mark.parametrize("wrong", [broken.dead_nodes_stay, broken.facts_are_forgotten])
 def test_a_plan_that_gets_nowhere_is_caught(wrong, monkeypatch):
     wrong(monkeypatch)
     falsified(converges, clusters(quorum=True), st.none(), st.just(DUAL))

@@ -15,7 +15,7 @@ from ansible_collections.swarm.aws.plugins.module_utils._core.node_matching impo
 from ansible_collections.swarm.aws.plugins.module_utils._core.plan import decide, plan
 from ansible_collections.swarm.aws.plugins.module_utils._core.quorum import Interlock, Quorum
 
-from .world import DUAL, POLICY, ModelWorld, dead, dual_record, gone, instance, joined, node, observed, record
+from .memory_cluster import DUAL, POLICY, ModelWorld, dead, dual_record, gone, instance, joined, node, observed, record
 
 NOW = 1_000_000.0
 THREE = [instance(1), instance(2), instance(3)]

@@ -11,7 +11,7 @@ from ansible_collections.swarm.aws.plugins.module_utils._core.cluster import Nee
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.unit.core.world import node
+from tests.unit.core.memory_cluster import node
 
 NODES = tuple(node(number, "worker", hostname=f"host-{number}") for number in (1, 2, 3))
 WEB = Service("web", "web", replicas=6, start_first=True, health_checked=True, healthy={"n001": 3, "n002": 3})

@@ -15,7 +15,7 @@ from ansible_collections.swarm.aws.plugins.module_utils._core.observation import
 from ansible_collections.swarm.aws.plugins.module_utils._core.policy import Policy, PolicyError
 from ansible_collections.swarm.aws.plugins.module_utils._core.reconcile import STALE, reconcile
 
-from .world import POLICY, ModelWorld, dead, gone, instance, node, observed, record
+from .memory_cluster import POLICY, ModelWorld, dead, gone, instance, node, observed, record
 
 DOCUMENT = {
     "cluster": "example",

@@ -13,7 +13,7 @@ from ansible_collections.swarm.aws.plugins.module_utils._core.registry_credentia
 from ansible_collections.swarm.aws.plugins.module_utils.adapters.aws import Aws
 from ansible_collections.swarm.aws.plugins.module_utils.adapters.ecr import Ecr
 
-from .world import POLICY, ModelWorld, instance, node, observed, record
+from .memory_cluster import POLICY, ModelWorld, instance, node, observed, record
 
 NOW = 1_000_000.0
 HOST = "123456789012.dkr.ecr.eu-west-1.amazonaws.com"

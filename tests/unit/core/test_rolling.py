@@ -15,7 +15,7 @@ from ansible_collections.swarm.aws.plugins.module_utils._core.upgrade_marker imp
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.unit.core.world import POLICY, instance, node, observed, record
+from tests.unit.core.memory_cluster import POLICY, instance, node, observed, record
 
 WORKERS = ScalingGroup("example-worker", "worker", 1, 3, 4, 3, "2", "worker")
 MANAGERS = ScalingGroup("example-manager", "manager", 3, 3, 5, 3, "2", "manager")

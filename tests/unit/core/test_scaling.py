@@ -12,24 +12,26 @@ from ansible_collections.swarm.aws.plugins.module_utils._core.policy import Grou
 from hypothesis import given
 from hypothesis import strategies as st
 
-from . import world
+from . import memory_cluster
 
 MOST = 6
 POLICY = replace(
-    world.POLICY,
-    groups={**world.POLICY.groups, "worker": Group("worker", {"disk": "ssd"}, scaling=Scaling(1, MOST))},
+    memory_cluster.POLICY,
+    groups={**memory_cluster.POLICY.groups, "worker": Group("worker", {"disk": "ssd"}, scaling=Scaling(1, MOST))},
 )
 GIB, CPU = 2**30, 10**9
 
 
 def worker(number: int, **more: object) -> Node:
-    return replace(world.node(number, "worker"), memory=4 * GIB, cpus=2 * CPU, **more)  # type: ignore[arg-type]
+    return replace(memory_cluster.node(number, "worker"), memory=4 * GIB, cpus=2 * CPU, **more)  # type: ignore[arg-type]
 
 
 def swarm(nodes: list[Node], services: list[Service], desired: int | None = None) -> Cluster:
     """Managers aside, a swarm of these workers."""
-    instances = [world.instance(int(node.id[1:]), "worker") for node in nodes]
-    seen = world.observed([world.instance(99), *instances], [world.node(99, leader=True), *nodes])
+    instances = [memory_cluster.instance(int(node.id[1:]), "worker") for node in nodes]
+    seen = memory_cluster.observed(
+        [memory_cluster.instance(99), *instances], [memory_cluster.node(99, leader=True), *nodes]
+    )
     wanted = len(nodes) if desired is None else desired
     return replace(seen, services=tuple(services), desired={"manager": 1, "worker": wanted})
 
@@ -122,7 +124,7 @@ def test_a_node_to_which_others_tasks_could_not_go_is_no_spare() -> None:
 
 def test_the_first_group_that_a_task_suits_gets_the_node_until_it_may_have_no_more() -> None:
     more = Group("worker", scaling=Scaling(1, 2))
-    policy = replace(POLICY, groups={**world.POLICY.groups, "worker": more, "other": replace(more)})
+    policy = replace(POLICY, groups={**memory_cluster.POLICY.groups, "worker": more, "other": replace(more)})
     other = replace(worker(2), labels={**worker(2).labels, "swarm.aws.group": "other"})
     seen = swarm([worker(1), other], [service("full", {"n001": 1, "n002": 1}, memory=4 * GIB)])
     instances = tuple(
@@ -138,7 +140,7 @@ def test_the_first_group_that_a_task_suits_gets_the_node_until_it_may_have_no_mo
 def test_nothing_is_told_of_groups_that_do_not_scale_are_upgraded_or_are_not_known_enough() -> None:
     seen = swarm([worker(1)], [])
     assert list(scaling.capacities(seen, POLICY)) == ["worker"]
-    assert not scaling.capacities(seen, world.POLICY)
+    assert not scaling.capacities(seen, memory_cluster.POLICY)
     assert not scaling.capacities(replace(seen, upgrading=frozenset({"worker"})), POLICY)
     for unknown in ({"nodes": None}, {"services": None}, {"instances": None}, {"desired": {}}):
         assert not scaling.capacities(replace(seen, **unknown), POLICY)  # type: ignore[arg-type]

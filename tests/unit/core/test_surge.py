@@ -12,7 +12,7 @@ from ansible_collections.swarm.aws.plugins.module_utils._core.cluster import Nee
 from ansible_collections.swarm.aws.plugins.module_utils._core.plan import decide
 from ansible_collections.swarm.aws.plugins.module_utils._core.surge import LABEL, Surge, declared, lowest
 
-from .world import POLICY, ModelWorld, instance, node, observed, record
+from .memory_cluster import POLICY, ModelWorld, instance, node, observed, record
 
 NOW = 1_000_000.0
 WEB = Service("web", "web", replicas=6, start_first=True, healthy={"n001": 2, "n002": 2, "n003": 2}, stop_seconds=20)

@@ -11,8 +11,8 @@ from ansible_collections.swarm.aws.plugins.module_utils._core.cluster import Nee
 from ansible_collections.swarm.aws.plugins.module_utils._core.plan import decide
 from ansible_collections.swarm.aws.plugins.module_utils._core.policy import Policy
 
+from .memory_cluster import POLICY, ModelWorld, dead, gone, instance, node, observed, record
 from .test_plan import NODES, NOW, THREE, run
-from .world import POLICY, ModelWorld, dead, gone, instance, node, observed, record
 
 WEB = "arn:aws:elasticloadbalancing:eu-west-1:123456789012:targetgroup/web/0123456789abcdef"
 GROUPS = {**POLICY.groups, "manager": replace(POLICY.groups["manager"], target_groups=(WEB,))}

@@ -30,7 +30,7 @@ from ansible_collections.swarm.aws.plugins.module_utils._core.join.ports import 
 from ansible_collections.swarm.aws.plugins.module_utils._core.policy import Policy, PolicyError
 from ansible_collections.swarm.aws.plugins.module_utils._core.record_authority import judge
 
-from tests.unit.core.world import FORMED_RECORD, instance, node, observed
+from tests.unit.core.memory_cluster import FORMED_RECORD, instance, node, observed
 
 PAGE = Path(__file__).parents[3] / "docs/troubleshooting.md"
 OTHER = ClusterRecord(FORMED, "i-9", "", 9, "other")

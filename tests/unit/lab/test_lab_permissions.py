@@ -150,7 +150,7 @@ def test_what_is_lacking_goes_into_the_statement_that_is_for_it_and_what_nobody_
         judgement("sns:ListTopics"),
     ]
     assert permissions.lacking(judged) == [judged[0], other]
-    found, missing = permissions.made_anew(judged)
+    found, missing = permissions.regenerate(judged)
     assert missing == [other]
     allowed = {one["Sid"]: one["Action"] for policy in found.values() for one in policy["Statement"]}
     assert allowed["ManageEvents"] == ["sqs:CreateQueue", "sqs:PurgeQueue"]

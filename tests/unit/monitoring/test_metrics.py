@@ -11,22 +11,22 @@ from ansible_collections.swarm.aws.plugins.module_utils._core.policy import Poli
 from hypothesis import given
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.unit.core import states, world
+from tests.unit.core import memory_cluster, states
 from tests.unit.core.test_plan import NODES, THREE
 
 STUCK = Service("s1", "web", replicas=3, healthy={"n1": 2}, pending=1, why_pending="no suitable node")
 LOOKED_FOR = Service("s2", "api", replicas=1, pending=1)
 
 
-def measured(observed: Cluster, policy: Policy = world.POLICY) -> dict[str, float]:
+def measured(observed: Cluster, policy: Policy = memory_cluster.POLICY) -> dict[str, float]:
     """The values by name and labels."""
     found = metrics.measure(observed, policy, decide(observed, policy, 0))
     return {one.family.name + "".join(f" {value}" for _, value in one.labels): one.value for one in found}
 
 
 def test_a_lost_manager_takes_the_margin_and_is_down() -> None:
-    good = measured(world.observed(THREE, NODES))
-    bad = measured(world.observed(THREE, [*NODES[:2], world.dead(3)]))
+    good = measured(memory_cluster.observed(THREE, NODES))
+    bad = measured(memory_cluster.observed(THREE, [*NODES[:2], memory_cluster.dead(3)]))
     names = ("raft_voters", "raft_reachable", "quorum_margin", "nodes_ready", "nodes_down")
     assert [good[f"swarm_{name}"] for name in names] == [3, 3, 1, 3, 0]
     assert [bad[f"swarm_{name}"] for name in names] == [3, 2, 0, 2, 1]
@@ -34,7 +34,10 @@ def test_a_lost_manager_takes_the_margin_and_is_down() -> None:
 
 
 def test_only_tasks_of_which_the_scheduler_says_so_have_no_node() -> None:
-    observed = replace(world.observed([world.instance(1)], [world.node(1, leader=True)]), services=(STUCK, LOOKED_FOR))
+    observed = replace(
+        memory_cluster.observed([memory_cluster.instance(1)], [memory_cluster.node(1, leader=True)]),
+        services=(STUCK, LOOKED_FOR),
+    )
     found = measured(observed)
     assert found["swarm_tasks_unschedulable"] == found["swarm_service_tasks_unschedulable web"] == 1
     assert (found["swarm_service_tasks_running web"], found["swarm_service_tasks_wanted web"]) == (2, 3)
@@ -42,7 +45,7 @@ def test_only_tasks_of_which_the_scheduler_says_so_have_no_node() -> None:
 
 
 def test_a_record_is_compared_with_what_it_should_say() -> None:
-    found = measured(world.observed(THREE, NODES, world.record(1, 2, 9)))
+    found = measured(memory_cluster.observed(THREE, NODES, memory_cluster.record(1, 2, 9)))
     assert found["swarm_record_addresses"] == 3
     assert found["swarm_record_differences"] == 2, "3 is missing and 9 is too many"
 
@@ -54,7 +57,7 @@ def test_what_is_not_known_is_left_out() -> None:
 
 @given(states.clusters())
 def test_prometheus_reads_whatever_is_measured(observed: Cluster) -> None:
-    told = metrics.measure(observed, world.POLICY, decide(observed, world.POLICY, 0))
+    told = metrics.measure(observed, memory_cluster.POLICY, decide(observed, memory_cluster.POLICY, 0))
     read = [
         (sample.name, dict(sample.labels), sample.value)
         for family in text_string_to_metric_families(metrics.exposition(told))

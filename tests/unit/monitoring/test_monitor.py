@@ -26,10 +26,10 @@ from ansible_collections.swarm.aws.runtime.swarm_agent.monitor import Monitor
 from prometheus_client.parser import text_string_to_metric_families
 
 from lab.waiting import until
-from tests.unit.core import world
+from tests.unit.core import memory_cluster
 
 NAMESPACE = "swarm.aws/example"
-POLICY = replace(world.POLICY, queue="example-events", monitoring=Monitoring(NAMESPACE, period=60))
+POLICY = replace(memory_cluster.POLICY, queue="example-events", monitoring=Monitoring(NAMESPACE, period=60))
 EVERYTHING = {
     "BackupAge",
     "CertificateLeft",
@@ -45,8 +45,8 @@ EVERYTHING = {
 
 
 SCALING = replace(
-    world.POLICY,
-    groups={**world.POLICY.groups, "worker": Group("worker", scaling=Scaling(1, 4))},
+    memory_cluster.POLICY,
+    groups={**memory_cluster.POLICY.groups, "worker": Group("worker", scaling=Scaling(1, 4))},
     monitoring=Monitoring(),
 )
 
@@ -104,11 +104,13 @@ class Bench:
         self.monitor = Monitor(self.sources, Log(self.said), self.clock, lambda: self.now)
 
     def passed(self, policy: Policy = POLICY, *, for_another: bool = False, **more: object) -> None:
-        nodes = [world.node(number, leader=number == 1) for number in (1, 2, 3)]
-        observed = world.observed([world.instance(number) for number in (1, 2, 3)], nodes, world.record(1, 2, 3))
+        nodes = [memory_cluster.node(number, leader=number == 1) for number in (1, 2, 3)]
+        observed = memory_cluster.observed(
+            [memory_cluster.instance(number) for number in (1, 2, 3)], nodes, memory_cluster.record(1, 2, 3)
+        )
         if policy.scales:
-            nodes.append(world.node(4, "worker"))
-            instances = (*(observed.instances or ()), world.instance(4, "worker"))
+            nodes.append(memory_cluster.node(4, "worker"))
+            instances = (*(observed.instances or ()), memory_cluster.instance(4, "worker"))
             observed = replace(observed, nodes=tuple(nodes), instances=instances, desired={"worker": 2})
         self.monitor.passed(Pass(observed, decide(observed, policy, 0), **more), policy, 0.5, for_another=for_another)  # type: ignore[arg-type]
 
@@ -276,7 +278,7 @@ def test_what_changes_slowly_is_asked_now_and_then(bench: Bench) -> None:
 
 def test_without_a_policy_nothing_is_told_and_nothing_asked(bench: Bench) -> None:
     bench.monitor.stands_by(None)
-    bench.passed(world.POLICY)
+    bench.passed(memory_cluster.POLICY)
     assert bench.after(0) == {} and bench.sources.asked == []
 
 

@@ -10,9 +10,9 @@ from ansible_collections.swarm.aws.plugins.module_utils.stack import compose, im
 from ansible_collections.swarm.aws.plugins.module_utils.stack.interpolation import interpolate
 from ansible_collections.swarm.aws.plugins.module_utils.stack.stack_error import StackError
 
-from tests.unit.stack import world
+from tests.unit.stack import memory_engine
 
-DIGESTS = {"app:1.0": f"app:1.0@{world.DIGEST}", "haproxy:3.0": f"haproxy:3.0@{world.DIGEST}"}
+DIGESTS = {"app:1.0": f"app:1.0@{memory_engine.DIGEST}", "haproxy:3.0": f"haproxy:3.0@{memory_engine.DIGEST}"}
 
 
 def service(**options: Any) -> dict[str, Any]:
@@ -30,33 +30,33 @@ def test_of_jobs_it_is_said_that_they_may_run_more_than_once() -> None:
 
 
 def test_a_config_is_named_by_its_content() -> None:
-    stack = world.bundle()
-    name = f"shop_settings_{world.fingerprint_of(b'colour=blue' + bytes([10]))}"
+    stack = memory_engine.bundle()
+    name = f"shop_settings_{memory_engine.fingerprint_of(b'colour=blue' + bytes([10]))}"
     assert [blob.name for blob in stack.configs] == [name]
     assert stack.configs[0].labels == {"com.docker.stack.namespace": "shop"}
     assert stack.definition["configs"]["settings"] == {"external": True, "name": name}
 
 
 def test_another_content_gives_another_name(monkeypatch: pytest.MonkeyPatch) -> None:
-    before = world.bundle().configs[0].name
-    monkeypatch.setitem(world.FILES, "settings.ini", b"colour=red\n")
-    assert world.bundle().configs[0].name != before
+    before = memory_engine.bundle().configs[0].name
+    monkeypatch.setitem(memory_engine.FILES, "settings.ini", b"colour=red\n")
+    assert memory_engine.bundle().configs[0].name != before
 
 
 def test_a_name_stays_within_dockers_limit() -> None:
     document = service() | {"configs": {"c": {"name": "n" * 64, "content": "x"}}}
-    assert len(world.bundle(document).configs[0].name) == 64
+    assert len(memory_engine.bundle(document).configs[0].name) == 64
 
 
 def test_a_secret_to_be_made_is_named_after_the_stack() -> None:
-    stack = world.bundle()
+    stack = memory_engine.bundle()
     assert stack.generate == {"shop_password": 32}
     assert stack.definition["secrets"]["password"] == {"external": True, "name": "shop_password"}
 
 
 def test_a_bundle_survives_its_way_to_the_manager() -> None:
     document = service() | {"secrets": {"s": {"content": "pa$$ss"}}}
-    stack = world.bundle(document)
+    stack = memory_engine.bundle(document)
     assert compose.Bundle.unpack(stack.pack()) == stack
     assert stack.secrets[0].data == b"pa$ss"
     assert "pa$ss" not in repr(stack)
@@ -70,11 +70,11 @@ def test_what_is_no_bundle_is_refused(packed: str) -> None:
 
 def test_the_fingerprint_follows_what_a_service_uses(monkeypatch: pytest.MonkeyPatch) -> None:
     def labels() -> dict[str, str]:
-        pinned = compose.pinned(world.bundle().definition, DIGESTS)
+        pinned = compose.pinned(memory_engine.bundle().definition, DIGESTS)
         return {name: item["deploy"]["labels"][compose.FINGERPRINT] for name, item in pinned["services"].items()}
 
     before = labels()
-    monkeypatch.setitem(world.FILES, "settings.ini", b"colour=red\n")
+    monkeypatch.setitem(memory_engine.FILES, "settings.ini", b"colour=red\n")
     after = labels()
     assert after["web"] != before["web"]
     assert after["proxy"] == before["proxy"]
@@ -82,13 +82,13 @@ def test_the_fingerprint_follows_what_a_service_uses(monkeypatch: pytest.MonkeyP
 
 def test_images_are_pinned_and_other_labels_kept() -> None:
     document = service(deploy={"labels": ["team=shop"]})
-    pinned = compose.pinned(world.bundle(document).definition, DIGESTS)["services"]["web"]
+    pinned = compose.pinned(memory_engine.bundle(document).definition, DIGESTS)["services"]["web"]
     assert pinned["image"] == DIGESTS["app:1.0"]
     assert pinned["deploy"]["labels"]["team"] == "shop"
 
 
 def test_a_dollar_sign_reaches_docker_as_one() -> None:
-    stack = world.bundle(service(command=["sh", "-c", "echo $$HOME"]))
+    stack = memory_engine.bundle(service(command=["sh", "-c", "echo $$HOME"]))
     assert stack.definition["services"]["web"]["command"][2] == "echo $HOME"
     assert json.loads(compose.command_input(stack.definition))["services"]["web"]["command"][2] == "echo $$HOME"
 
@@ -127,13 +127,13 @@ def test_a_variable_may_be_a_number_or_a_switch() -> None:
 )
 def test_variables_that_cannot_be_replaced(text: str, message: str) -> None:
     with pytest.raises(StackError, match=message):
-        world.bundle({"services": {"web": {"image": text}}}, EMPTY="")
+        memory_engine.bundle({"services": {"web": {"image": text}}}, EMPTY="")
 
 
 def test_environments_are_settled_where_their_files_are(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(world.FILES, "web.env", b"# colours\nCOLOUR=red\nSHAPE=round\n\nFROM_HERE\n")
+    monkeypatch.setitem(memory_engine.FILES, "web.env", b"# colours\nCOLOUR=red\nSHAPE=round\n\nFROM_HERE\n")
     document = service(env_file="web.env", environment=["COLOUR=blue", "TOKEN", "ABSENT"])
-    web = world.bundle(document, TOKEN="t", FROM_HERE="h").definition["services"]["web"]
+    web = memory_engine.bundle(document, TOKEN="t", FROM_HERE="h").definition["services"]["web"]
     assert web["environment"] == {"COLOUR": "blue", "SHAPE": "round", "FROM_HERE": "h", "TOKEN": "t"}
     assert "env_file" not in web
 
@@ -168,7 +168,7 @@ def test_environments_are_settled_where_their_files_are(monkeypatch: pytest.Monk
 )
 def test_bad_compose_files_get_one_sentence(document: Any, message: str) -> None:
     with pytest.raises(StackError, match=message) as caught:
-        world.bundle({} if document is None else document)
+        memory_engine.bundle({} if document is None else document)
     assert str(caught.value).endswith(".")
     assert "\n" not in str(caught.value)
 
@@ -176,7 +176,7 @@ def test_bad_compose_files_get_one_sentence(document: Any, message: str) -> None
 @pytest.mark.parametrize("name", ["", "Shop", "my stack", "x" * 42])
 def test_bad_stack_names(name: str) -> None:
     with pytest.raises(StackError, match=f"The stack name '{name}' is not valid"):
-        compose.bundle(name, world.COMPOSE, {}, world.read, source="compose.yml")
+        compose.bundle(name, memory_engine.COMPOSE, {}, memory_engine.read, source="compose.yml")
 
 
 @pytest.mark.parametrize(
@@ -186,12 +186,12 @@ def test_bad_stack_names(name: str) -> None:
         ("haproxy:3.0", "haproxy:3.0"),
         ("registry.example.com:5000/team/app", "registry.example.com:5000/team/app:latest"),
         ("registry.example.com:5000/team/app:1.2", "registry.example.com:5000/team/app:1.2"),
-        (f"haproxy:3.0@{world.DIGEST}", "haproxy:3.0"),
+        (f"haproxy:3.0@{memory_engine.DIGEST}", "haproxy:3.0"),
     ],
 )
 def test_image_references(image: str, expected: str) -> None:
     assert images.without_digest(image) == expected
-    assert images.with_digest(image, world.DIGEST) == f"{expected}@{world.DIGEST}"
+    assert images.with_digest(image, memory_engine.DIGEST) == f"{expected}@{memory_engine.DIGEST}"
 
 
 def test_what_is_no_image_is_refused() -> None:

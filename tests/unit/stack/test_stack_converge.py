@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from ansible_collections.swarm.aws.plugins.module_utils.stack.stack_error import StackError
 
-from tests.unit.stack import world
-from tests.unit.stack.world import FakeTime, MemoryEngine, bundle, deployed, deployment, state
+from tests.unit.stack import memory_engine
+from tests.unit.stack.memory_engine import FakeTime, MemoryEngine, bundle, deployed, deployment, state
 
 
 @pytest.fixture
@@ -26,7 +26,7 @@ def test_a_stack_that_runs_is_told_by_service(engine: MemoryEngine) -> None:
         "wanted": 2,
         "running": 2,
         "image": "app:1.0",
-        "digest": world.DIGEST,
+        "digest": memory_engine.DIGEST,
         "why": "",
     }
 

@@ -10,8 +10,8 @@ from ansible_collections.swarm.aws.plugins.module_utils.stack.credentials import
 from ansible_collections.swarm.aws.plugins.module_utils.stack.deploy import rollback
 from ansible_collections.swarm.aws.plugins.module_utils.stack.stack_error import StackError
 
-from tests.unit.stack import world
-from tests.unit.stack.world import MemoryEngine, bundle, deployed, deployment, state
+from tests.unit.stack import memory_engine
+from tests.unit.stack.memory_engine import MemoryEngine, bundle, deployed, deployment, state
 
 
 @pytest.fixture
@@ -22,7 +22,7 @@ def engine() -> MemoryEngine:
 def test_a_first_deployment_makes_everything(engine: MemoryEngine) -> None:
     report = deployed(engine, bundle())
     assert report.changed
-    assert report.images == {"web": f"app:1.0@{world.DIGEST}", "proxy": f"haproxy:3.0@sha256:{'c' * 64}"}
+    assert report.images == {"web": f"app:1.0@{memory_engine.DIGEST}", "proxy": f"haproxy:3.0@sha256:{'c' * 64}"}
     secret = engine.stored["secrets"]["shop_password"].data
     assert len(secret) == 32
     assert secret.decode().isalnum()
@@ -43,7 +43,7 @@ def test_check_mode_tells_and_does_nothing(engine: MemoryEngine) -> None:
     report = deployment(engine, bundle()).run(check=True)
     assert report.changed
     assert report.after["new secrets"] == ["shop_password"]
-    assert report.after["shop_web"]["image"] == f"app:1.0@{world.DIGEST}"
+    assert report.after["shop_web"]["image"] == f"app:1.0@{memory_engine.DIGEST}"
     assert engine.deployed == 0
     assert engine.stored == {"configs": {}, "secrets": {}}
 
@@ -71,7 +71,7 @@ def test_an_image_that_was_changed_by_hand_is_the_definitions_again(engine: Memo
     engine.update_image("shop_web", f"app@{engine.registry['app:2.0']}")
     report = deployment(engine, bundle()).run(check=False)
     image = engine.live["shop_web"]["Spec"]["TaskTemplate"]["ContainerSpec"]["Image"]
-    assert (report.changed, image) == (True, f"app:1.0@{world.DIGEST}")
+    assert (report.changed, image) == (True, f"app:1.0@{memory_engine.DIGEST}")
     assert not deployment(engine, bundle()).run(check=False).changed
 
 
@@ -100,7 +100,7 @@ def test_a_change_by_hand_is_seen_and_undone_and_no_value_shown(
 
 def test_a_service_that_left_the_file_is_removed(engine: MemoryEngine) -> None:
     deployment(engine, bundle()).run(check=False)
-    document = {**world.COMPOSE, "services": {"web": world.COMPOSE["services"]["web"]}}
+    document = {**memory_engine.COMPOSE, "services": {"web": memory_engine.COMPOSE["services"]["web"]}}
     report = deployment(engine, bundle(document)).run(check=False)
     assert report.changed
     assert list(engine.live) == ["shop_web"]
@@ -116,7 +116,7 @@ def test_old_configs_go_once_even_the_way_back_needs_them_no_more(
 ) -> None:
     seen = []
     for content in (b"1", b"2", b"3"):
-        monkeypatch.setitem(world.FILES, "settings.ini", content)
+        monkeypatch.setitem(memory_engine.FILES, "settings.ini", content)
         deployed(engine, bundle())
         seen.append(contents(engine))
     assert seen == [{b"1"}, {b"1", b"2"}, {b"2", b"3"}]
@@ -125,7 +125,7 @@ def test_old_configs_go_once_even_the_way_back_needs_them_no_more(
 
 
 def test_a_rotated_secret_goes_once_neither_a_service_nor_a_rollback_uses_it(engine: MemoryEngine) -> None:
-    document = {**world.COMPOSE, "secrets": {"password": {"environment": "PASSWORD"}}}
+    document = {**memory_engine.COMPOSE, "secrets": {"password": {"environment": "PASSWORD"}}}
     for password in ("one", "two", "three"):
         deployed(engine, bundle(document, PASSWORD=password))
     assert {blob.data for blob in engine.stored["secrets"].values()} == {b"two", b"three"}
@@ -146,7 +146,7 @@ def test_a_rollback_goes_to_what_converged_before_with_its_digest_and_config(
 
     deployed(engine, bundle())
     before = specs()
-    monkeypatch.setitem(world.FILES, "settings.ini", b"colour=red\n")
+    monkeypatch.setitem(memory_engine.FILES, "settings.ini", b"colour=red\n")
     engine.registry["app:1.0"] = "sha256:" + "d" * 64
     deployed(engine, bundle())
     assert specs() != before
@@ -217,7 +217,7 @@ ECR = "123456789012.dkr.ecr.eu-central-1.amazonaws.com"
 
 
 def test_ecrs_credentials_are_asked_for_and_handed_on(engine: MemoryEngine) -> None:
-    engine.registry[f"{ECR}/app:1.0"] = world.DIGEST
+    engine.registry[f"{ECR}/app:1.0"] = memory_engine.DIGEST
     report = deployment(engine, bundle(private(ECR))).run(check=False)
     wanted = Credentials("AWS", "token-of-eu-central-1")
     assert engine.asked_as == {f"{ECR}/app:1.0": wanted}
@@ -226,7 +226,7 @@ def test_ecrs_credentials_are_asked_for_and_handed_on(engine: MemoryEngine) -> N
 
 
 def test_how_old_ecrs_credentials_are_is_noted_and_makes_no_difference(engine: MemoryEngine) -> None:
-    engine.registry[f"{ECR}/app:1.0"] = world.DIGEST
+    engine.registry[f"{ECR}/app:1.0"] = memory_engine.DIGEST
     deployed(engine, bundle(private(ECR)))
     labels = engine.live["shop_web"]["Spec"]["Labels"]
     assert labels[registry_credentials.LABEL] == "0+43200"
@@ -238,7 +238,10 @@ def test_how_old_ecrs_credentials_are_is_noted_and_makes_no_difference(engine: M
 
 
 def test_the_operators_credentials_go_before_and_only_where_they_are_for(engine: MemoryEngine) -> None:
-    engine.registry |= {f"{ECR}/app:1.0": world.DIGEST, "registry.example.com:5000/app:1.0": world.DIGEST}
+    engine.registry |= {
+        f"{ECR}/app:1.0": memory_engine.DIGEST,
+        "registry.example.com:5000/app:1.0": memory_engine.DIGEST,
+    }
     known = given(
         [
             {"host": f"https://{ECR}/", "username": "me", "password": "hunter2"},
@@ -262,7 +265,7 @@ def test_a_registry_that_gives_no_credentials_is_named_unless_its_image_runs(eng
     other = ECR.replace("123456789012", "210987654321")
     with pytest.raises(StackError, match="cannot be found: AWS refused to give credentials for the registry 2109"):
         deployment(engine, bundle(private(other))).run(check=False)
-    engine.registry[f"{other}/app:1.0"] = world.DIGEST
+    engine.registry[f"{other}/app:1.0"] = memory_engine.DIGEST
     known = given([{"host": other, "username": "me", "password": "x"}])
     deployment(engine, bundle(private(other)), known).run(check=False)
     report = deployment(engine, bundle(private(other))).run(check=False)
@@ -280,7 +283,7 @@ def test_a_removal_waits_until_nothing_is_left_and_names_what_stays(engine: Memo
     engine.lingers = 3
     kept = stack_removal.kept(engine, "shop")
     assert kept == ["the volume shop_data on ip-10-0-0-1, ip-10-0-1-1", "the secret shop_password"]
-    stack_removal.remove(engine, "shop", world.FakeTime().clock(), timeout=10)
+    stack_removal.remove(engine, "shop", memory_engine.FakeTime().clock(), timeout=10)
     assert engine.left("shop") == {}
     assert list(engine.stored["secrets"]) == ["shop_password"]
 
@@ -289,13 +292,13 @@ def test_a_removal_that_takes_too_long_says_what_is_left(engine: MemoryEngine) -
     deployed(engine, bundle())
     engine.lingers = 1000
     with pytest.raises(StackError, match="The stack 'shop' is not gone within 5 s: 1 tasks are left"):
-        stack_removal.remove(engine, "shop", world.FakeTime().clock(), timeout=5)
+        stack_removal.remove(engine, "shop", memory_engine.FakeTime().clock(), timeout=5)
 
 
 @pytest.mark.parametrize(("lingers", "left"), [(30, 0), (1000, 880)])
 def test_a_deployment_lets_a_stack_end_that_was_removed_by_hand(engine: MemoryEngine, lingers: int, left: int) -> None:
     """As long as a minute: tasks may take longer to stop, and new ones are then rejected for a while."""
-    time, engine.lingers = world.FakeTime(), lingers
+    time, engine.lingers = memory_engine.FakeTime(), lingers
     time.events.append(lambda: setattr(engine, "lingers", engine.lingers - 1))
     deployment(engine, bundle(), time=time).run(check=True)
     assert engine.lingers == lingers
@@ -305,7 +308,7 @@ def test_a_deployment_lets_a_stack_end_that_was_removed_by_hand(engine: MemoryEn
 
 def test_a_deployment_of_a_stack_that_is_there_waits_for_none_of_its_tasks(engine: MemoryEngine) -> None:
     deployed(engine, bundle())
-    time, engine.lingers = world.FakeTime(), 1
+    time, engine.lingers = memory_engine.FakeTime(), 1
     began = time.seconds
     assert deployment(engine, bundle(TAG="2.0"), time=time).run(check=False).changed
     assert time.seconds == began
@@ -315,7 +318,7 @@ def test_a_deployment_of_a_stack_that_is_there_waits_for_none_of_its_tasks(engin
 
 
 def test_an_external_secret_that_is_missing_is_named(engine: MemoryEngine) -> None:
-    document = {**world.COMPOSE, "secrets": {"password": {"external": True}}}
+    document = {**memory_engine.COMPOSE, "secrets": {"password": {"external": True}}}
     with pytest.raises(
         StackError, match="Secret 'password' is external and the swarm has none of that name: create it"
     ):

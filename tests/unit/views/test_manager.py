@@ -9,7 +9,7 @@ import pytest
 from ansible_collections.swarm.aws.plugins.module_utils._core.errors import SwarmError, Unavailable
 from ansible_collections.swarm.aws.plugins.modules import cluster_info
 
-from tests.unit.core.world import POLICY, instance, node, observed, record
+from tests.unit.core.memory_cluster import POLICY, instance, node, observed, record
 
 SEEN = observed([instance(1)], [node(1)], record(1))
 

@@ -9,7 +9,7 @@ from ansible_collections.swarm.aws.plugins.module_utils._core.cluster import Sca
 from ansible_collections.swarm.aws.plugins.module_utils._core.decision import Decision
 from ansible_collections.swarm.aws.plugins.module_utils._core.plan import decide
 
-from tests.unit.core.world import POLICY, dead, gone, instance, node, observed, record
+from tests.unit.core.memory_cluster import POLICY, dead, gone, instance, node, observed, record
 
 THREE = [instance(number) for number in (1, 2, 3)]
 NODES = [node(1, leader=True), node(2), node(3)]

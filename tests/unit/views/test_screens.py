@@ -12,7 +12,7 @@ import pytest
 from ansible_collections.swarm.aws.plugins.module_utils._core.cluster import ScalingGroup, Service
 from ansible_collections.swarm.aws.plugins.modules import cluster_info
 
-from tests.unit.core.world import dead, gone, instance, node, observed, record
+from tests.unit.core.memory_cluster import dead, gone, instance, node, observed, record
 from tests.unit.views.test_manager import control_plane
 
 pytestmark = pytest.mark.real("ansible-playbook: a view is what Ansible makes of its templates")

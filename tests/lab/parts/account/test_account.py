@@ -1,6 +1,6 @@
-"""The account: what the plan says of it, whose it must be, and that nothing is left of a cluster that was destroyed.
+"""The account: its plan, the refusal of other accounts, and a destroyed cluster that leaves nothing.
 
-The cluster is one of private nodes, so that what those need is planned, kept and destroyed too.
+The nodes are private, so that their resources are planned, changed and destroyed too.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from lab.state import ENDPOINT_PORT, SERVICES_ADDRESS, Lab
 from tests.lab.configured import build, private
 from tests.lab.site import CLUSTER, Site
 
-# One worker fewer to declare, and managers whose disks are to be larger.
+# No workers, and managers with larger disks.
 CHANGED = {"name": "manager", "role": "manager", "desired": 3, "min": 3, "max": 5, "dns": True, "volume_size": 21}
 FOREIGN = "a printer"
 NO_KEYS = {"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": "", "AWS_SHARED_CREDENTIALS_FILE": "/dev/null"}
-# How to be somebody else, and what is said to that.
+# How to use other credentials, and the refusal.
 OTHERS: dict[str, tuple[list[str], dict[str, str], str]] = {
     "account": (["-e", "account_id=210987654321"], {}, "The credentials are for the account 123456789012"),
     "region": (["-e", "region=eu-central-1"], {}, "regions is eu-west-1, but region is eu-central-1"),
@@ -26,7 +26,7 @@ OTHERS: dict[str, tuple[list[str], dict[str, str], str]] = {
 }
 
 
-# Any answer is one; who does not come there has the connection closed without.
+# Any answer counts.
 REACHES_AWS = (
     f"import http.client; aws = http.client.HTTPConnection('{SERVICES_ADDRESS}', {ENDPOINT_PORT}, timeout=3); "
     "aws.request('GET', '/'); aws.getresponse()"
@@ -35,25 +35,25 @@ REACHES_AWS = (
 
 @pytest.fixture(scope="module")
 def site(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Site:
-    """The cluster, which is destroyed in the end. Nothing else was ever in its account."""
+    """The cluster, destroyed by the last test. The account has nothing else."""
     return build(lab, tmp_path_factory.mktemp("private"), private)
 
 
-def test_private_nodes_have_no_public_address_and_are_reached_all_the_same(site: Site) -> None:
+def test_private_nodes_without_public_addresses_are_reachable(site: Site) -> None:
     nodes = site.instances()
     assert {node["public_ip"] for node in nodes} == {None}
     assert site.addresses() == {instance["private_ip"] for instance in site.instances("manager")}
     run = site.command("ansible", "all", "-m", "ansible.builtin.ping")
     assert run.code == 0, run.output[-4000:]
     assert run.output.count("pong") == len(nodes)
-    removed = site.one("worker")
+    removed = site.pick("worker")
     run = site.playbook("remove_node.yml", "-e", f"id={removed}")
     assert run.code == 0, run.output[-4000:]
     assert removed not in {node.instance for node in site.settle()}
 
 
-def test_without_a_nat_gateway_private_nodes_do_not_reach_aws_and_the_next_run_brings_it_back(site: Site) -> None:
-    ec2, node = site.aws("ec2"), site.one("leader")
+def test_a_deleted_nat_gateway_is_created_again(site: Site) -> None:
+    ec2, node = site.aws("ec2"), site.pick("leader")
     living = [{"Name": "state", "Values": ["available"]}]
     (gateway,) = ec2.describe_nat_gateways(Filters=living)["NatGateways"]
     assert site.on(node, "python3", "-c", REACHES_AWS).code == 0
@@ -67,7 +67,7 @@ def test_without_a_nat_gateway_private_nodes_do_not_reach_aws_and_the_next_run_b
     site.settle()
 
 
-def test_the_plan_of_what_stands_is_empty_and_says_what_it_costs(site: Site) -> None:
+def test_the_plan_of_a_built_cluster_is_empty_and_has_its_cost(site: Site) -> None:
     run = site.playbook("playbooks/plan.yml")
     assert run.code == 0, run.output[-4000:]
     assert "Nothing is to be changed." in run.output
@@ -76,7 +76,7 @@ def test_the_plan_of_what_stands_is_empty_and_says_what_it_costs(site: Site) -> 
     assert "whole cluster" in run.output
 
 
-def test_the_plan_names_what_is_behind_a_changed_template_and_what_nothing_asks_for(site: Site) -> None:
+def test_the_plan_names_outdated_instances_and_orphans(site: Site) -> None:
     site.forget_calls()
     run = site.playbook("playbooks/plan.yml", "-e", json.dumps({"node_groups": [CHANGED]}))
     assert run.code == 0, run.output[-4000:]
@@ -91,9 +91,7 @@ def test_the_plan_names_what_is_behind_a_changed_template_and_what_nothing_asks_
 @pytest.mark.fault(34)
 @pytest.mark.parametrize("playbook", ["tidy", "destroy"])
 @pytest.mark.parametrize("other", OTHERS)
-def test_fault_34_nothing_is_written_to_an_account_that_is_not_the_clusters(
-    site: Site, playbook: str, other: str
-) -> None:
+def test_fault_34_nothing_is_written_to_another_account(site: Site, playbook: str, other: str) -> None:
     arguments, environment, sentence = OTHERS[other]
     site.forget_calls()
     run = site.playbook(f"playbooks/{playbook}.yml", "-e", f"confirm={CLUSTER}", *arguments, **environment)
@@ -116,7 +114,7 @@ def test_a_cluster_is_only_destroyed_by_its_name(site: Site) -> None:
 
 
 @pytest.mark.fault(33)
-def test_fault_33_what_is_destroyed_in_spite_of_everything_leaves_the_account_as_it_was(site: Site) -> None:
+def test_fault_33_a_destruction_killed_and_hindered_leaves_nothing(site: Site) -> None:
     ec2, sqs = site.aws("ec2"), site.aws("sqs")
     subnet = ec2.describe_subnets(Filters=[{"Name": "tag:swarm.aws/cluster", "Values": [CLUSTER]}])["Subnets"][0]
     interface = ec2.create_network_interface(SubnetId=subnet["SubnetId"], Description=FOREIGN)["NetworkInterface"]

@@ -1,4 +1,4 @@
-"""The managers' state is locked on disk, and unlocked by its own agent wherever an engine starts anew."""
+"""Autolock: the managers' state is locked on disk, and each agent unlocks its restarted engine."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from tests.lab.site import CLUSTER, Site
 
 SECRET = f"{CLUSTER}-unlock-keys"
-# Prints how many characters it may read, or the code of AWS's error.
+# Prints the secret's length, or AWS's error code.
 READ = f"""
 import boto3
 from botocore.exceptions import ClientError
@@ -33,26 +33,26 @@ def locked(site: Site) -> Iterator[Site]:
     yield site
     run = site.playbook(*BUILD)
     assert run.code == 0, run.output[-4000:]
-    site.wait("the leader's agent to unlock the swarm for good", lambda: not _locks(site))
+    site.wait("the leader's agent to turn autolock off", lambda: not _locks(site))
 
 
-def test_the_key_is_kept_for_managers_only_and_a_second_run_changes_nothing(locked: Site) -> None:
+def test_only_managers_can_read_the_key_and_a_second_run_changes_nothing(locked: Site) -> None:
     key = _key(locked)
-    locked.wait("the key to be kept", lambda: key in _kept(locked))
-    assert int(_read(locked, locked.one("follower"))) >= len(key)
-    assert _read(locked, locked.one("worker")) == "AccessDeniedException"
+    locked.wait("the key to be in the secret", lambda: key in _kept(locked))
+    assert int(_read(locked, locked.pick("follower"))) >= len(key)
+    assert _read(locked, locked.pick("worker")) == "AccessDeniedException"
     run = locked.playbook(*BUILD, *ON)
     assert (run.code, run.changed) == (0, 0), run.output[-4000:]
 
 
-def test_a_manager_is_unlocked_when_its_engine_starts_anew_and_when_it_reboots(locked: Site) -> None:
+def test_a_restarted_engine_and_a_rebooted_manager_are_unlocked(locked: Site) -> None:
     locked.settle()
-    follower = locked.one("follower")
+    follower = locked.pick("follower")
     restarted = _started(locked, follower)
     locked.must(follower, "systemctl", "restart", "docker")
     assert _started(locked, follower) != restarted
     locked.settle()
-    leader = locked.one("leader")
+    leader = locked.pick("leader")
     locked.must(leader, "touch", "/run/before-the-reboot")
     locked.aws("ec2").reboot_instances(InstanceIds=[leader])
     locked.wait("the reboot", lambda: locked.on(leader, "test", "-e", "/run/before-the-reboot").code == 1)
@@ -60,7 +60,7 @@ def test_a_manager_is_unlocked_when_its_engine_starts_anew_and_when_it_reboots(l
     assert leader in locked.managers()
 
 
-def test_another_key_is_kept_beside_the_old_ones_and_opens_the_state(locked: Site) -> None:
+def test_a_rotated_key_is_added_to_the_secret_and_unlocks_engines(locked: Site) -> None:
     old = _key(locked)
     run = locked.playbook("playbooks/rotate.yml", "-e", "what=unlock_key")
     assert run.code == 0, run.output[-4000:]
@@ -71,7 +71,7 @@ def test_another_key_is_kept_beside_the_old_ones_and_opens_the_state(locked: Sit
     assert new in kept
     assert old not in run.output
     assert new not in run.output
-    follower = locked.one("follower")
+    follower = locked.pick("follower")
     locked.must(follower, "systemctl", "restart", "docker")
     locked.settle()
     for instance in locked.ids():
@@ -82,7 +82,7 @@ def test_another_key_is_kept_beside_the_old_ones_and_opens_the_state(locked: Sit
 
 
 def _locks(site: Site) -> bool:
-    """Whether the swarm's specification says that managers' state is locked."""
+    """Whether the swarm has autolock."""
     word = "{{.Swarm.Cluster.Spec.EncryptionConfig.AutoLockManagers}}"
     return site.on(site.managers()[0], "docker", "info", "--format", word).output.strip() == "true"
 
@@ -92,12 +92,12 @@ def _key(site: Site) -> str:
 
 
 def _kept(site: Site) -> str:
-    """What is in the cluster's secret."""
+    """The content of the cluster's secret."""
     return site.aws("secretsmanager").get_secret_value(SecretId=SECRET)["SecretString"]  # type: ignore[no-any-return]
 
 
 def _read(site: Site, instance: str) -> str:
-    """What becomes of reading the secret with an instance's own credentials."""
+    """Read the secret with an instance's credentials; returns its length or AWS's error code."""
     return site.must(instance, "sh", "-c", 'set -a; . /etc/environment; exec python3 -c "$0"', READ).strip()
 
 

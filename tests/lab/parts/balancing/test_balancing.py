@@ -1,4 +1,4 @@
-"""A network load balancer of the operator's in front of the managers."""
+"""The operator's network load balancer in front of the managers."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from tests.lab.configured import node_groups
 from tests.lab.load import Load
 from tests.lab.site import Run, Site, say
 
-# Requests that a removal must have met for their success to mean something.
+# How many requests make a removal a test.
 ENOUGH = 1000
 
 
 class Balancer:
-    """The load balancer, its one listener and its target group."""
+    """The load balancer, its listener and its target group."""
 
     def __init__(self, site: Site) -> None:
         self._elb = site.aws("elbv2")
@@ -50,7 +50,7 @@ class Balancer:
     def states(self) -> dict[str, str]:
         """The state of each target, by the instance's ID."""
         found = self._elb.describe_target_health(TargetGroupArn=self.target_group)["TargetHealthDescriptions"]
-        return {one["Target"]["Id"]: one["TargetHealth"]["State"] for one in found}
+        return {target["Target"]["Id"]: target["TargetHealth"]["State"] for target in found}
 
     def delete(self) -> None:
         self._elb.delete_load_balancer(LoadBalancerArn=self._arn)
@@ -64,7 +64,7 @@ def build(site: Site, *target_groups: str) -> Run:
 
 @pytest.fixture(scope="module")
 def balancer(site: Site) -> Iterator[Balancer]:
-    """In front of the managers for this file's time."""
+    """The load balancer in front of the managers, deleted after this file."""
     site.settle()
     made = Balancer(site)
     try:
@@ -78,11 +78,11 @@ def balancer(site: Site) -> Iterator[Balancer]:
 
 
 def healthy(site: Site, balancer: Balancer) -> bool:
-    """Whether just the managers are targets, and get requests."""
+    """Whether exactly the managers are targets, and healthy."""
     return balancer.states() == dict.fromkeys(site.ids("manager"), "healthy")
 
 
-def test_the_managers_are_targets_and_a_page_comes_from_them(site: Site, balancer: Balancer) -> None:
+def test_the_managers_are_targets_and_serve_the_page(site: Site, balancer: Balancer) -> None:
     site.wait("the managers to be healthy targets", lambda: healthy(site, balancer))
     again = site.playbook("playbooks/status.yml")
     assert "Target group: web has 3 healthy" in again.output, again.output[-3000:]
@@ -92,11 +92,11 @@ def test_the_managers_are_targets_and_a_page_comes_from_them(site: Site, balance
 def test_no_request_fails_while_a_target_is_removed(site: Site, balancer: Balancer) -> None:
     site.settle()
     site.wait("the managers to be healthy targets", lambda: healthy(site, balancer))
-    instance = site.one("leader")
+    instance = site.pick("leader")
     with Load(site.lab, balancer.name) as load:
         run = site.playbook("remove_node.yml", "-e", f"id={instance}")
-        site.wait("the one that took its place to be a healthy target", lambda: healthy(site, balancer))
-        site.wait("the load to have met it", lambda: load.result.sent >= ENOUGH)
+        site.wait("its replacement to be a healthy target", lambda: healthy(site, balancer))
+        site.wait("enough requests", lambda: load.result.sent >= ENOUGH)
     assert run.code == 0, run.output[-4000:]
     say(f"behind a load balancer: {load.result}; {run.line('Seconds:')}")
     assert load.result.failures == []
@@ -106,14 +106,14 @@ def test_no_request_fails_while_a_target_is_removed(site: Site, balancer: Balanc
 def test_a_target_whose_host_fails_is_deregistered(site: Site, balancer: Balancer) -> None:
     site.settle()
     site.wait("the managers to be healthy targets", lambda: healthy(site, balancer))
-    instance = site.one("follower")
+    instance = site.pick("follower")
     site.aws("ec2").terminate_instances(InstanceIds=[instance])
-    site.wait("it to be no target", lambda: instance not in balancer.states())
+    site.wait("the target to be deregistered", lambda: instance not in balancer.states())
     site.settle()
     site.wait("the managers to be healthy targets", lambda: healthy(site, balancer))
 
 
-def test_a_target_group_that_is_not_there_is_refused(site: Site, balancer: Balancer) -> None:
+def test_a_missing_target_group_is_refused(site: Site, balancer: Balancer) -> None:
     missing = balancer.target_group[:-4] + "0000"
     run = build(site, missing)
     assert run.code != 0

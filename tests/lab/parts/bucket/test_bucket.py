@@ -1,4 +1,4 @@
-"""The bucket loses what it said of a cluster that runs, and managers boot meanwhile: there is one swarm all along."""
+"""The bucket loses the record of a running cluster while managers boot: there is always a single swarm."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ def put(site: Site, document: dict[str, Any]) -> None:
 
 
 def oldest(site: Site) -> None:
-    """The first version of the record, which is a claim."""
+    """Restore the first version of the record, which is a claim."""
     listed = site.aws("s3").list_object_versions(Bucket=site.bucket, Prefix="cluster.json")["Versions"]
-    first = min(listed, key=lambda one: one["LastModified"])["VersionId"]
+    first = min(listed, key=lambda version: version["LastModified"])["VersionId"]
     body = site.aws("s3").get_object(Bucket=site.bucket, Key="cluster.json", VersionId=first)["Body"].read()
     assert json.loads(body)["phase"] == "claimed"
     site.aws("s3").put_object(Bucket=site.bucket, Key="cluster.json", Body=body)
 
 
 def claimed_by_the_leader(site: Site) -> None:
-    put(site, {**CLAIM, "claimed_by": site.one("leader")})
+    put(site, {**CLAIM, "claimed_by": site.pick("leader")})
 
 
 def claimed_by_the_dead(site: Site) -> None:
@@ -41,24 +41,24 @@ def unreadable(site: Site) -> None:
 
 
 def emptied(site: Site) -> None:
-    """Without the objects that the nodes do not write themselves nothing boots, so those stay."""
+    """Delete all objects that the nodes write; they cannot boot without the others."""
     s3 = site.aws("s3")
     for page in s3.get_paginator("list_object_versions").paginate(Bucket=site.bucket):
-        for found in (*page.get("Versions", ()), *page.get("DeleteMarkers", ())):
-            if not found["Key"].startswith(("agent/", "policy.json")):
-                s3.delete_object(Bucket=site.bucket, Key=found["Key"], VersionId=found["VersionId"])
+        for version in (*page.get("Versions", ()), *page.get("DeleteMarkers", ())):
+            if not version["Key"].startswith(("agent/", "policy.json")):
+                s3.delete_object(Bucket=site.bucket, Key=version["Key"], VersionId=version["VersionId"])
 
 
 def kill_follower(site: Site) -> str:
-    """End the host of a manager that does not lead, as failing hardware would. Returns its public address."""
-    follower = site.one("follower")
+    """Fail the host of a follower. Returns its public address."""
+    follower = site.pick("follower")
     address: str = next(instance["public_ip"] for instance in site.instances() if instance["instance_id"] == follower)
     site.kill_host(follower)
     return address
 
 
 def since(site: Site, began: str) -> str:
-    """What all managers' agents have said since a moment."""
+    """The logs of all managers' agents since a time."""
     lines = [
         line for manager in site.managers() for line in site.agent_log(manager).splitlines() if '"time": "' in line
     ]
@@ -69,15 +69,15 @@ def since(site: Site, began: str) -> str:
 @pytest.mark.fault(40)
 @pytest.mark.fault(42)
 @pytest.mark.parametrize("lose", [oldest, claimed_by_the_leader, claimed_by_the_dead, unreadable, emptied])
-def test_there_is_one_swarm_whatever_the_bucket_has_lost(site: Site, lose: Callable[[Site], None]) -> None:
+def test_a_damaged_bucket_makes_no_second_swarm(site: Site, lose: Callable[[Site], None]) -> None:
     site.settle()
     before = site.cluster_record()
     began = datetime.now(UTC).isoformat(timespec="milliseconds")
     with Load(site.lab, RECORD) as load:
-        site.wait("the load to have begun", lambda: load.result.sent > 200)
+        site.wait("the load to begin", lambda: load.result.sent > 200)
         lose(site)
         address = kill_follower(site)
-        site.wait("the record to forget it", lambda: address not in site.addresses())
+        site.wait("the record to drop the address", lambda: address not in site.addresses())
         site.settle()
     say(f"{lose.__name__}: {load.result}")
     after = site.cluster_record()
@@ -85,24 +85,24 @@ def test_there_is_one_swarm_whatever_the_bucket_has_lost(site: Site, lose: Calla
     assert after["generation"] > before["generation"]
     assert site.clusters() == {before["cluster_id"]}
     assert "Initialising the swarm" not in since(site, began)
-    assert {failure.address for failure in load.result.failures} <= {address}, "only the host that failed cost requests"
+    assert {failure.address for failure in load.result.failures} <= {address}, "requests to another host failed"
     site.settle_record()
     tokens = site.aws("s3").list_objects_v2(Bucket=site.bucket, Prefix="worker/")["Contents"]
     assert "worker/token" in {token["Key"] for token in tokens}
 
 
 @pytest.mark.fault(40)
-def test_fault_40_the_bucket_is_deleted_and_site_yml_makes_it_anew(site: Site) -> None:
+def test_fault_40_site_yml_creates_a_deleted_bucket_again(site: Site) -> None:
     site.settle()
     before, s3 = site.cluster_record(), site.aws("s3")
     with Load(site.lab, RECORD) as load:
-        site.wait("the load to have begun", lambda: load.result.sent > 200)
+        site.wait("the load to begin", lambda: load.result.sent > 200)
         for page in s3.get_paginator("list_object_versions").paginate(Bucket=site.bucket):
-            for found in (*page.get("Versions", ()), *page.get("DeleteMarkers", ())):
-                s3.delete_object(Bucket=site.bucket, Key=found["Key"], VersionId=found["VersionId"])
+            for version in (*page.get("Versions", ()), *page.get("DeleteMarkers", ())):
+                s3.delete_object(Bucket=site.bucket, Key=version["Key"], VersionId=version["VersionId"])
         s3.delete_bucket(Bucket=site.bucket)
         address = kill_follower(site)
-        site.wait("the record to forget it", lambda: address not in site.addresses())
+        site.wait("the record to drop the address", lambda: address not in site.addresses())
         run = site.playbook("site.yml")
         assert run.code == 0, run.output[-4000:]
         site.settle()
@@ -118,24 +118,24 @@ def test_fault_40_the_bucket_is_deleted_and_site_yml_makes_it_anew(site: Site) -
 
 @pytest.mark.fault(39)
 @pytest.mark.fault(42)
-def test_fault_39_a_record_of_another_swarm_is_told_and_moves_nobody(site: Site) -> None:
+def test_fault_39_a_record_of_another_swarm_is_reported_but_not_followed(site: Site) -> None:
     site.settle()
     before = site.cluster_record()
     other = {**before, "cluster_id": "another0swarm0of0somebody", "generation": before["generation"] + 9}
     with Load(site.lab, RECORD) as load:
-        site.wait("the load to have begun", lambda: load.result.sent > 200)
+        site.wait("the load to begin", lambda: load.result.sent > 200)
         put(site, other)
         address = kill_follower(site)
-        site.wait("the record to forget it", lambda: address not in site.addresses())
+        site.wait("the record to drop the address", lambda: address not in site.addresses())
 
-        def told() -> bool:
+        def reported() -> bool:
             status = site.playbook("playbooks/status.yml")
             return all(
                 word in status.output for word in (other["cluster_id"], before["cluster_id"], "delete cluster.json")
             )
 
-        site.wait("status.yml to tell both swarms", told)
-        assert other["cluster_id"] in site.agent_status(site.one("leader"))
+        site.wait("status.yml to report both swarms", reported)
+        assert other["cluster_id"] in site.agent_status(site.pick("leader"))
         assert site.cluster_record() == other
         assert site.clusters() == {before["cluster_id"]}
         site.aws("s3").delete_object(Bucket=site.bucket, Key="cluster.json")
@@ -147,19 +147,19 @@ def test_fault_39_a_record_of_another_swarm_is_told_and_moves_nobody(site: Site)
 
 
 @pytest.mark.fault(41)
-def test_fault_41_without_a_policy_the_last_valid_one_counts(site: Site) -> None:
+def test_fault_41_without_a_valid_policy_the_last_valid_policy_counts(site: Site) -> None:
     site.settle()
     s3, where = site.aws("s3"), {"Bucket": site.bucket, "Key": "policy.json"}
-    usual = s3.get_object(**where)["Body"].read()
+    original = s3.get_object(**where)["Body"].read()
     try:
         s3.delete_object(**where)
         for manager in site.managers():
             site.must(manager, "systemctl", "restart", "swarm-agent")
         address = kill_follower(site)
-        site.wait("the record to forget it", lambda: address not in site.addresses())
+        site.wait("the record to drop the address", lambda: address not in site.addresses())
         assert "the last valid policy counts" in site.playbook("playbooks/status.yml").said
         s3.put_object(**where, Body=b"[" * 100_000)
         site.settle()
     finally:
-        s3.put_object(**where, Body=usual)
+        s3.put_object(**where, Body=original)
     site.settle_record()

@@ -1,4 +1,4 @@
-"""A registry on the nodes whose images are in the bucket, and a job that builds, pushes and deploys by digest."""
+"""A registry on the nodes with its images in the bucket, and a job that builds, pushes and deploys by digest."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ COPY page.txt /page.txt
 RUN test -s /page.txt
 CMD ["python3", "-c", "{runs}"]
 """
-# A repository that each manager has of its own, at its own loopback, with the page at a tag.
+# A repository on each manager's loopback, with the page at a tag.
 REPOSITORY = """
 services:
   daemon:
@@ -66,7 +66,7 @@ LASTS, ENDS = "import time; time.sleep(3600)", "raise SystemExit(3)"
 
 
 class Ci:
-    """The stack, and what it builds."""
+    """The CI stack and the shop that it builds."""
 
     def __init__(self, site: Site, folder: Path) -> None:
         self.site = site
@@ -78,7 +78,7 @@ class Ci:
         site.aws("s3").create_bucket(Bucket="sources", CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
 
     def source(self, page: str, runs: str = LASTS) -> str:
-        """Where an archive is that an engine can fetch, with a recipe and one page."""
+        """The URL of an archive with a Dockerfile and a page."""
         packed = io.BytesIO()
         with tarfile.open(fileobj=packed, mode="w:gz") as archive:
             for name, text in (("Dockerfile", RECIPE.format(runs=runs)), ("page.txt", page)):
@@ -93,7 +93,7 @@ class Ci:
         return address
 
     def repository(self) -> str:
-        """Where the repository is, at the tag that has the page."""
+        """The URL of the repository at the tag with the page."""
         file = self._shop.parents[1] / "repository/docker-compose.yml"
         file.parent.mkdir()
         file.write_text(REPOSITORY % json.dumps(RECIPE.format(runs=LASTS)))
@@ -102,7 +102,7 @@ class Ci:
         return "git://127.0.0.1/shop.git#v1"
 
     def deploy(self, source: str = "", service: str = "") -> Run:
-        """Run `deploy.yml` as the documentation has it."""
+        """Run `deploy.yml` as documented."""
         more = {"CI_SOURCE": source, "CI_IMAGE": "shop", "CI_SERVICE": service, "CI_S3_ENDPOINT": ENDPOINT}
         return self.site.playbook("playbooks/deploy.yml", "-e", f"stack_file={STACK}", **more)
 
@@ -110,7 +110,7 @@ class Ci:
         return self.site.playbook("playbooks/deploy.yml", "-e", f"stack_file={self._shop}")
 
     def pages(self) -> dict[str, str]:
-        """What each node's task of the shop has to show; nothing where none runs."""
+        """The page of each node's task of the shop; empty without a task."""
         task = "$(docker ps --quiet --filter label=com.docker.swarm.service.name=shop_page)"
         return {
             instance: self.site.on(instance, "sh", "-c", f"docker exec {task} cat /page.txt").output
@@ -123,7 +123,7 @@ class Ci:
 
 @pytest.fixture(scope="module")
 def ci(site: Site, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ci]:
-    """On the cluster for this file's time."""
+    """The CI stack, deployed for this file."""
     images.ensure_all(connect(), say)
     site.settle()
     made = Ci(site, tmp_path_factory.mktemp("ci"))
@@ -142,7 +142,7 @@ def ci(site: Site, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ci]:
 
 @pytest.fixture
 def shop(ci: Ci) -> Ci:
-    """The shop on every node, with the page that was built last."""
+    """The shop on every node, with the page 'one'."""
     run = ci.deploy(ci.source("one"))
     assert run.code == 0, run.output[-4000:]
     assert "ci_build: complete, 1 of 1 tasks" in run.said
@@ -152,14 +152,14 @@ def shop(ci: Ci) -> Ci:
     return ci
 
 
-def test_what_is_built_is_in_the_bucket_and_every_node_pulls_it(site: Site, shop: Ci) -> None:
+def test_a_built_image_is_in_the_bucket_and_every_node_pulls_it(site: Site, shop: Ci) -> None:
     kept = site.aws("s3").list_objects_v2(Bucket=site.bucket, Prefix="registry/")["Contents"]
-    assert any("/repositories/shop/" in one["Key"] for one in kept)
+    assert any("/repositories/shop/" in entry["Key"] for entry in kept)
     assert shop.all_have("one")
 
 
 @pytest.mark.usefixtures("shop")
-def test_a_build_rolls_the_service_and_the_shop_is_as_its_file_says(ci: Ci) -> None:
+def test_a_build_updates_the_service_and_a_second_run_changes_nothing(ci: Ci) -> None:
     source = ci.source("two")
     run = ci.deploy(source, "shop_page")
     assert run.code == 0, run.output[-4000:]
@@ -169,14 +169,14 @@ def test_a_build_rolls_the_service_and_the_shop_is_as_its_file_says(ci: Ci) -> N
 
 
 @pytest.mark.usefixtures("shop")
-def test_a_repository_is_built_from_at_its_tag(ci: Ci) -> None:
+def test_a_repository_is_built_at_its_tag(ci: Ci) -> None:
     run = ci.deploy(ci.repository(), "shop_page")
     assert run.code == 0, run.output[-4000:]
     ci.site.wait("the repository's page on every node", lambda: ci.all_have("of a repository"))
 
 
 @pytest.mark.usefixtures("shop")
-def test_a_build_that_does_not_run_is_rolled_back_fails_the_play_and_is_not_the_latest(ci: Ci) -> None:
+def test_a_build_that_does_not_run_is_rolled_back_and_not_tagged_latest(ci: Ci) -> None:
     run = ci.deploy(ci.source("three", ENDS), "shop_page")
     assert run.code != 0
     said = run.said
@@ -184,7 +184,7 @@ def test_a_build_that_does_not_run_is_rolled_back_fails_the_play_and_is_not_the_
     assert (
         "build: shop_page did not take 127.0.0.1:5000/shop@sha256:" in said or "build: the update of shop_page" in said
     )
-    ci.site.wait("the page from before on every node", lambda: ci.all_have("one"))
+    ci.site.wait("the old page on every node", lambda: ci.all_have("one"))
     shown = [
         "docker",
         "run",
@@ -198,17 +198,17 @@ def test_a_build_that_does_not_run_is_rolled_back_fails_the_play_and_is_not_the_
         "cat",
         "/page.txt",
     ]
-    assert ci.site.must(ci.site.one("worker"), *shown) == "one"
+    assert ci.site.must(ci.site.pick("worker"), *shown) == "one"
 
 
 @pytest.mark.usefixtures("shop")
-def test_a_node_that_comes_later_has_all_images_and_workers_write_none(site: Site, ci: Ci) -> None:
-    worker = site.one("worker")
+def test_a_new_node_pulls_the_image_and_a_worker_cannot_push(site: Site, ci: Ci) -> None:
+    worker = site.pick("worker")
     site.must(worker, "docker", "pull", "--quiet", f"{IMAGE}:latest")
     site.must(worker, "docker", "tag", f"{IMAGE}:latest", f"{IMAGE}:of-a-worker")
     assert site.on(worker, "docker", "push", f"{IMAGE}:of-a-worker").code != 0
     site.aws("ec2").terminate_instances(InstanceIds=[worker])
-    site.wait("another one to be there", lambda: worker not in site.ids() and site.is_whole(1))
+    site.wait("the replacement", lambda: worker not in site.ids() and site.is_converged(1))
     site.wait("the page on it", lambda: ci.all_have("one"))
     refused = {call["action"] for call in site.calls() if call["service"] == "s3" and not call["allowed"]}
-    assert refused <= {"PutObject", "CreateMultipartUpload"}, "of the worker's push"
+    assert refused <= {"PutObject", "CreateMultipartUpload"}, "only the worker's push may be refused"

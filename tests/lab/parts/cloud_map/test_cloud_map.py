@@ -1,4 +1,4 @@
-"""A cluster whose nodes are the instances of a Cloud Map service, instead of standing in a record of its own."""
+"""A cluster in a Cloud Map service instead of its own record."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ NAME = f"{SERVICE}.{NAMESPACE}"
 
 @pytest.fixture(scope="module")
 def site(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Site:
-    """The cluster, which is destroyed in the end. The namespace is the operator's, and there before."""
+    """The cluster, destroyed by the last test. The operator created the namespace."""
     lifecycle.client(lab, "servicediscovery").create_public_dns_namespace(Name=NAMESPACE)
     return build(lab, tmp_path_factory.mktemp("cloud"), with_service)
 
 
 def with_service(usual: Configuration) -> Configuration:
-    """The configuration with the service in the place of the record."""
+    """The configuration with the service instead of the record."""
     dns = {key: value for key, value in usual["dns"].items() if key not in ("zone", "record")}
     return {**usual, "dns": {**dns, "cloud_map": {"namespace": NAMESPACE, "service": SERVICE}}}
 
@@ -42,11 +42,11 @@ def registered(site: Site) -> dict[str, dict[str, Any]]:
 
 
 def addresses(site: Site, kind: str = "A") -> set[str]:
-    """What DNS says of the service."""
+    """The service's addresses in DNS."""
     return set(pages.lookup(site.lab, NAME, kind))
 
 
-def test_dns_answers_with_the_managers_and_a_page_comes_from_them(site: Site) -> None:
+def test_dns_has_the_managers_and_they_serve_the_page(site: Site) -> None:
     site.wait("DNS to name the managers", lambda: addresses(site) == site.public_addresses())
     assert addresses(site, "AAAA") == site.ipv6_addresses()
     assert set(registered(site)) == site.ids("manager")
@@ -58,12 +58,12 @@ def test_dns_answers_with_the_managers_and_a_page_comes_from_them(site: Site) ->
     assert all(address in said for address in site.public_addresses() | site.ipv6_addresses())
 
 
-def test_a_second_run_changes_nothing_and_the_plan_knows_what_it_costs(site: Site) -> None:
+def test_a_second_run_changes_nothing_and_the_plan_has_the_cost(site: Site) -> None:
     plan = unchanged(site)
     assert "Cloud Map" in plan.split("Monthly cost")[1]
 
 
-def test_an_instance_that_other_hands_deregistered_is_registered_at_once(site: Site) -> None:
+def test_dns_yml_registers_an_instance_that_somebody_deregistered(site: Site) -> None:
     site.settle()
     site.wait("the managers to be registered", lambda: set(registered(site)) == site.ids("manager"))
     client = site.aws("servicediscovery")
@@ -71,7 +71,7 @@ def test_an_instance_that_other_hands_deregistered_is_registered_at_once(site: S
     lost = min(registered(site))
     with site.agents_stopped():
         client.deregister_instance(ServiceId=service["Id"], InstanceId=lost)
-        site.wait("it to be deregistered", lambda: lost not in registered(site))
+        site.wait("the instance to be deregistered", lambda: lost not in registered(site))
         plan = site.playbook("playbooks/dns.yml", "--check", "--diff")
         assert (plan.code, plan.changed) == (0, 1), plan.output[-4000:]
         assert f"To do: update the Cloud Map service {NAME}" in plan.said
@@ -87,29 +87,29 @@ def test_an_instance_that_other_hands_deregistered_is_registered_at_once(site: S
 
 def test_a_node_is_withdrawn_before_it_is_drained_and_no_request_fails(site: Site) -> None:
     site.settle()
-    leader, instance = site.one("leader"), site.one("follower")
-    (own,) = [one for one in site.instances() if one["instance_id"] == instance]
+    leader, instance = site.pick("leader"), site.pick("follower")
+    (own,) = [known for known in site.instances() if known["instance_id"] == instance]
     with Load(site.lab, NAME) as load:
         run = site.playbook("remove_node.yml", "-e", f"id={instance}")
-        site.wait("the one that took its place to be in DNS", lambda: addresses(site) == site.public_addresses())
+        site.wait("its replacement to be in DNS", lambda: addresses(site) == site.public_addresses())
     assert run.code == 0, run.output[-4000:]
     say(f"behind Cloud Map: {load.result}")
     assert load.result.failures == []
     assert instance not in registered(site)
     done = site.actions(leader)
-    drained = next(at for at, one in enumerate(done) if one["action"] == "Drain" and instance in str(one))
+    drained = next(at for at, line in enumerate(done) if line["action"] == "Drain" and instance in str(line))
     withdrawn = [
         at
-        for at, one in enumerate(done)
-        if one["action"] == "SyncRecord"
-        and own["public_ip"] in ((one["before"] or {}).get("ipv4_values") or ())
-        and own["public_ip"] not in one["after"]["ipv4_values"]
+        for at, line in enumerate(done)
+        if line["action"] == "SyncRecord"
+        and own["public_ip"] in ((line["before"] or {}).get("ipv4_values") or ())
+        and own["public_ip"] not in line["after"]["ipv4_values"]
     ]
     assert withdrawn and withdrawn[0] < drained, done
-    _nodes_may_do_just_what_they_did(site)
+    _nodes_used_exactly_their_permissions(site)
 
 
-def test_a_service_is_destroyed_with_its_instances_and_the_namespace_stays(site: Site) -> None:
+def test_destroying_deletes_the_service_and_keeps_the_namespace(site: Site) -> None:
     run = site.playbook("playbooks/destroy.yml", "-e", f"confirm={CLUSTER}")
     assert run.code == 0, run.output[-4000:]
     said = run.said
@@ -120,14 +120,14 @@ def test_a_service_is_destroyed_with_its_instances_and_the_namespace_stays(site:
     assert site.inventory() == site.before
 
 
-def _nodes_may_do_just_what_they_did(site: Site) -> None:
-    """Of all that a removal and the build before it asked of Cloud Map and Route 53."""
+def _nodes_used_exactly_their_permissions(site: Site) -> None:
+    """For the calls of a build and a removal to Cloud Map and Route 53."""
     policy = site.aws("iam").get_role_policy(RoleName=f"{CLUSTER}-manager", PolicyName="swarm")["PolicyDocument"]
     assert [finding.issue for finding in analyze_policy_string(json.dumps(policy)).findings] == []
     nodes = [call for call in site.calls() if call["caller"].startswith(f"{CLUSTER}-")]
-    about = [node for node in nodes if node["service"] in ("servicediscovery", "route53")]
-    assert [one for one in about if not one["allowed"]] == []
-    # Records are Cloud Map's to write.
+    about = [call for call in nodes if call["service"] in ("servicediscovery", "route53")]
+    assert [call for call in about if not call["allowed"]] == []
+    # Cloud Map writes the records.
     used = ("GetService", "ListTagsForResource", "ListInstances", "RegisterInstance", "DeregisterInstance")
-    assert {one["action"] for one in about} == {*used, "GetOperation"}
-    assert {one["caller"] for one in about} == {f"{CLUSTER}-manager"}
+    assert {call["action"] for call in about} == {*used, "GetOperation"}
+    assert {call["caller"] for call in about} == {f"{CLUSTER}-manager"}

@@ -1,4 +1,4 @@
-"""Private nodes that reach AWS by interface endpoints and nothing else, and whose images are in ECR."""
+"""Private nodes that only reach AWS, by interface endpoints, with their images in ECR."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from tests.lab.site import CLUSTER, ROOT, Site, say
 
 NAMESPACE, SERVICE = "cloud.test", "www"
 NAME = f"{SERVICE}.{NAMESPACE}"
-# Where Docker Hub has the example's images, and so the lab's registry.
+# The repositories of the example's images on Docker Hub and in the lab's registry.
 REPOSITORIES = {
     "haproxy:": "library/haproxy",
     "python:": "library/python",
     "valkey/valkey:": "valkey/valkey",
 }
-# For what the lab's configuration has the nodes do.
+# The endpoints that the lab's configuration needs.
 WANTED = {
     "autoscaling",
     "ec2",
@@ -41,7 +41,7 @@ BY_NAT = ("site.yml", "--tags", "network", "-e", json.dumps({"private_nodes": {"
 
 @pytest.fixture(scope="module")
 def site(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Site:
-    """The cluster, which is destroyed in the end. The namespace and the repositories are the operator's."""
+    """The cluster, destroyed by the last test. The operator created the namespace and the repositories."""
     folder = tmp_path_factory.mktemp("endpoints")
     lifecycle.client(lab, "servicediscovery").create_public_dns_namespace(Name=NAMESPACE)
     for repository in REPOSITORIES.values():
@@ -49,7 +49,7 @@ def site(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Site:
     ours = [{"Name": "name", "Values": ["debian-13-amd64"]}]
     (image,) = lifecycle.client(lab, "ec2").describe_images(Filters=ours)["Images"]
 
-    def shut_in(usual: Configuration) -> Configuration:
+    def isolated(usual: Configuration) -> Configuration:
         return {
             **usual,
             "private_nodes": {"nat": "none"},
@@ -59,7 +59,7 @@ def site(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Site:
             "dns": {"cloud_map": {"namespace": NAMESPACE, "service": SERVICE}, "ttl": 10, "addresses": "private"},
         }
 
-    return build(lab, folder / "inventory", shut_in)
+    return build(lab, folder / "inventory", isolated)
 
 
 def example(folder: Path) -> Path:
@@ -74,13 +74,13 @@ def example(folder: Path) -> Path:
 
 
 def endpoints(site: Site) -> dict[str, str]:
-    """The cluster's interface endpoints: their IDs by the last part of their services' names."""
+    """The IDs of the cluster's interface endpoints, by service."""
     wanted = [{"Name": "vpc-endpoint-type", "Values": ["Interface"]}]
     found = site.aws("ec2").describe_vpc_endpoints(Filters=wanted)["VpcEndpoints"]
     return {
-        one["ServiceName"].removeprefix("com.amazonaws.").removeprefix("eu-west-1."): one["VpcEndpointId"]
-        for one in found
-        if one["State"] == "available"
+        entry["ServiceName"].removeprefix("com.amazonaws.").removeprefix("eu-west-1."): entry["VpcEndpointId"]
+        for entry in found
+        if entry["State"] == "available"
     }
 
 
@@ -97,12 +97,12 @@ def registered(site: Site) -> set[str]:
 
 
 def served(site: Site) -> bool:
-    """Whether a page comes to a client in the VPC that asks by the service's name."""
-    run = site.on(site.one("worker"), "python3", "-c", PAGE)
+    """Whether a client in the VPC gets the page by the service's name."""
+    run = site.on(site.pick("worker"), "python3", "-c", PAGE)
     return run.code == 0 and run.output.strip() == "200"
 
 
-def test_a_page_comes_from_nodes_that_reach_nothing_but_aws(site: Site) -> None:
+def test_nodes_that_only_reach_aws_serve_the_page(site: Site) -> None:
     assert set(endpoints(site)) == WANTED
     assert gateways(site) == 0
     site.settle()
@@ -112,11 +112,11 @@ def test_a_page_comes_from_nodes_that_reach_nothing_but_aws(site: Site) -> None:
     for node in site.ids():
         assert site.on(node, "python3", "-c", HUB).code != 0, "Docker Hub is reached"
     nodes = [call for call in site.calls() if call["caller"].startswith(f"{CLUSTER}-")]
-    assert [one for one in nodes if not one["allowed"]] == []
-    say(f"by endpoints alone: {len(nodes)} calls to {', '.join(sorted({one['service'] for one in nodes}))}")
+    assert [call for call in nodes if not call["allowed"]] == []
+    say(f"by endpoints alone: {len(nodes)} calls to {', '.join(sorted({call['service'] for call in nodes}))}")
 
 
-def test_a_second_run_changes_nothing_and_the_plan_knows_what_it_costs(site: Site) -> None:
+def test_a_second_run_changes_nothing_and_the_plan_has_the_cost(site: Site) -> None:
     plan = unchanged(site)
     cost = plan.split("Monthly cost")[1]
     # Ten in three zones, 730 hours at 0.011.
@@ -124,22 +124,22 @@ def test_a_second_run_changes_nothing_and_the_plan_knows_what_it_costs(site: Sit
     assert "NAT gateways" not in cost
 
 
-def test_nodes_that_end_are_replaced(site: Site) -> None:
-    manager, worker = site.one("follower"), site.one("worker")
+def test_a_terminated_and_a_removed_node_are_replaced(site: Site) -> None:
+    manager, worker = site.pick("follower"), site.pick("worker")
     site.aws("ec2").terminate_instances(InstanceIds=[worker])
     run = site.playbook("remove_node.yml", "-e", f"id={manager}")
     assert run.code == 0, run.output[-4000:]
     assert not {manager, worker} & {node.instance for node in site.settle()}
-    site.wait("the one that took its place to be registered", lambda: registered(site) == site.ids("manager"))
+    site.wait("the replacement to be registered", lambda: registered(site) == site.ids("manager"))
     site.wait("a page", lambda: served(site))
 
 
-def test_an_endpoint_that_is_gone_is_missed_by_the_agents_and_made_again(site: Site) -> None:
-    leader, before = site.one("leader"), endpoints(site)
+def test_agents_report_a_deleted_endpoint_and_site_yml_creates_it(site: Site) -> None:
+    leader, before = site.pick("leader"), endpoints(site)
     missed = f"AWS did not answer the request to receive messages of the queue {CLUSTER}-events"
     assert missed not in site.agent_log(leader)
     site.aws("ec2").delete_vpc_endpoints(VpcEndpointIds=[before["sqs"]])
-    site.wait("the leader to say so", lambda: missed in site.agent_log(leader))
+    site.wait("the leader to log it", lambda: missed in site.agent_log(leader))
     assert served(site)
     plan = site.playbook("site.yml", "--tags", "network", "--check")
     assert plan.code == 0 and f"interface endpoint {CLUSTER}-sqs" in plan.output, plan.output[-4000:]
@@ -154,12 +154,12 @@ def test_an_endpoint_that_is_gone_is_missed_by_the_agents_and_made_again(site: S
     site.wait("a manager to listen again", listens)
 
 
-def test_the_way_to_a_nat_gateway_and_back_is_walked_with_nodes_in_place(site: Site) -> None:
+def test_nodes_stay_when_endpoints_become_a_nat_gateway_and_back(site: Site) -> None:
     nodes = site.ids()
     run = site.playbook(*BY_NAT)
     assert run.code == 0, run.output[-4000:]
     assert (endpoints(site), gateways(site)) == ({}, 1)
-    site.wait("Docker Hub to be reached", lambda: site.on(site.one("worker"), "python3", "-c", HUB).code == 0)
+    site.wait("Docker Hub to be reached", lambda: site.on(site.pick("worker"), "python3", "-c", HUB).code == 0)
     again = site.playbook(*BY_NAT)
     assert (again.code, again.changed) == (0, 0), again.output[-4000:]
     run = site.playbook("site.yml", "--tags", "network")
@@ -173,7 +173,7 @@ def test_the_way_to_a_nat_gateway_and_back_is_walked_with_nodes_in_place(site: S
     assert served(site)
 
 
-def test_what_was_destroyed_leaves_the_account_as_it_was(site: Site) -> None:
+def test_a_destroyed_cluster_leaves_the_account_as_it_was(site: Site) -> None:
     run = site.playbook("playbooks/destroy.yml", "-e", f"confirm={CLUSTER}")
     assert run.code == 0, run.output[-4000:]
     said = run.said

@@ -1,4 +1,4 @@
-"""Groups that are spot in part, have data volumes, and replace instances at risk beforehand."""
+"""A group with spot instances, data volumes and capacity rebalancing."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ PARTS = ("--tags", "node_groups")
 
 @pytest.fixture(scope="module")
 def fleet(site: Site) -> Iterator[Site]:
-    """The cluster with one more group for this file's time."""
+    """The cluster with another group for this file."""
     site.settle()
     built = site.playbook("site.yml", *node_groups(fleet=FLEET), *PARTS)
     try:
@@ -35,8 +35,7 @@ def fleet(site: Site) -> Iterator[Site]:
         autoscaling, ec2 = site.aws("autoscaling"), site.aws("ec2")
         autoscaling.delete_auto_scaling_group(AutoScalingGroupName=SCALING_GROUP, ForceDelete=True)
         ec2.delete_launch_template(LaunchTemplateName=SCALING_GROUP)
-        # Their instances' volumes go with them.
-        site.wait("the volumes to go", lambda: not list((site.lab.folder / "disks").glob("vol-*")))
+        site.wait("the volumes to be deleted", lambda: not list((site.lab.folder / "disks").glob("vol-*")))
         again = site.playbook("site.yml", *PARTS)
         assert again.code == 0, again.output[-4000:]
         site.settle()
@@ -56,16 +55,16 @@ def described(site: Site) -> list[dict[str, Any]]:
 
 
 def awaited_labels(site: Site) -> set[str]:
-    """The group's instances, once the label of their volume is on just their nodes."""
+    """Wait until exactly the group's nodes have the label of the volume, and return their instances."""
 
     def labelled() -> set[str]:
-        return {one.instance for one in site.listed() if one.labels.get("volume.data") == "true"}
+        return {node.instance for node in site.listed() if node.labels.get("volume.data") == "true"}
 
     site.wait("the group's nodes to be labelled", lambda: labelled() == set(states(site)))
     return labelled()
 
 
-def test_a_group_is_spot_in_part(fleet: Site) -> None:
+def test_a_group_has_on_demand_and_spot_instances(fleet: Site) -> None:
     fleet.settle(workers=3)
 
     instances = described(fleet)
@@ -105,9 +104,9 @@ def test_a_service_is_placed_by_the_label_and_writes_to_the_volume(fleet: Site) 
         fleet.must(manager, "docker", "service", "rm", "keeper")
 
 
-def test_an_instance_at_risk_leaves_only_after_its_replacement_serves(fleet: Site) -> None:
+def test_an_instance_at_risk_is_removed_after_its_replacement_serves(fleet: Site) -> None:
     before = set(states(fleet))
-    (risky,) = [one["InstanceId"] for one in described(fleet) if one.get("InstanceLifecycle") == "spot"]
+    (risky,) = [instance["InstanceId"] for instance in described(fleet) if instance.get("InstanceLifecycle") == "spot"]
     seen: list[dict[str, str]] = []
     fleet.forget_calls()
     fleet.control("rebalance", risky)
@@ -118,7 +117,7 @@ def test_an_instance_at_risk_leaves_only_after_its_replacement_serves(fleet: Sit
 
     fleet.wait("the instance at risk to be replaced", replaced)
     assert all(list(moment.values()).count("InService") >= 2 for moment in seen), seen
-    # One was launched in its place and no more, by Auto Scaling, which ended it too; the agents only let it go.
+    # Auto Scaling launched a single replacement and terminated the old instance; the agents only completed the hook.
     assert len(set().union(*seen) - before) == 1
     asked = {call["action"] for call in fleet.calls() if call["caller"] != "lab"}
     assert "CompleteLifecycleAction" in asked

@@ -1,4 +1,4 @@
-"""A group that follows what the swarm's tasks need, there and back."""
+"""A group that scales out and in with the swarm's tasks."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ PARTS = ("--tags", "discovery,iam,node_groups")
 
 @pytest.fixture
 def scaling(site: Site) -> Iterator[tuple[Site, tuple[str, ...]]]:
-    """The cluster whose workers scale for this file's time, and what site.yml has to be told for that."""
+    """The cluster with scaling workers for this file, and the arguments of site.yml for that."""
     site.settle()
     words = ("site.yml", *node_groups(worker={"scaling": {}}), *PARTS)
     built = site.playbook(*words)
@@ -36,11 +36,11 @@ def described(site: Site) -> dict[str, Any]:
     return found["AutoScalingGroups"][0]  # type: ignore[no-any-return]
 
 
-def test_a_task_that_fits_nowhere_gets_a_node_which_goes_with_it(scaling: tuple[Site, tuple[str, ...]]) -> None:
+def test_a_pending_task_adds_a_node_that_is_removed_with_it(scaling: tuple[Site, tuple[str, ...]]) -> None:
     site, words = scaling
     before, cores = site.ids("worker"), int(site.must(site.managers()[0], "nproc"))
     create = ["docker", "service", "create", "--detach", "--quiet", f"--name={SERVICE}", "--replicas=2"]
-    # More than half of a node, so that no node takes two.
+    # More than half of a node, so that no node fits two.
     create += [f"--reserve-cpu={cores * 0.6:.1f}", "--constraint=node.role==worker", "--stop-grace-period=1s"]
     site.must(site.managers()[0], *create, "python:3.13-slim", "python", "-c", "import time; time.sleep(1e6)")
 
@@ -51,9 +51,9 @@ def test_a_task_that_fits_nowhere_gets_a_node_which_goes_with_it(scaling: tuple[
 
     site.wait("another node to take the second task", lambda: running() == 2)
     group = described(site)
-    assert (group["DesiredCapacity"], len(group["Instances"])) == (2, 2), "one task more is one node more"
+    assert (group["DesiredCapacity"], len(group["Instances"])) == (2, 2), "a task must add a single node"
 
-    # Nobody's site.yml takes it back.
+    # site.yml does not scale it in.
     site.forget_calls()
     again = site.playbook(*words)
     assert again.code == 0, again.output[-4000:]
@@ -64,10 +64,10 @@ def test_a_task_that_fits_nowhere_gets_a_node_which_goes_with_it(scaling: tuple[
     site.wait("the group to get smaller", lambda: described(site)["DesiredCapacity"] == 1)
     both = before | site.ids("worker")
     site.settle()
-    (gone,) = both - site.ids("worker")
-    done = [action for manager in site.managers() for action in site.actions(manager) if gone in str(action)]
-    assert [one["action"] for one in done if one["action"] in ("Drain", "Remove")] == ["Drain", "Remove"]
-    # Auto Scaling ended it, and the agents let it go once it was drained.
+    (removed,) = both - site.ids("worker")
+    done = [action for manager in site.managers() for action in site.actions(manager) if removed in str(action)]
+    assert [line["action"] for line in done if line["action"] in ("Drain", "Remove")] == ["Drain", "Remove"]
+    # Auto Scaling terminated it, after the agents had drained it and completed the hook.
     asked = {call["action"] for call in site.calls() if call["caller"] != "lab"}
     assert "CompleteLifecycleAction" in asked
     assert "TerminateInstanceInAutoScalingGroup" not in asked

@@ -1,11 +1,11 @@
-"""The README's first command, and what it says to do next."""
+"""The README's first command, `make demo`, and `make lab-down`."""
 
 from __future__ import annotations
 
 from tests.lab.site import Site
 
 
-def test_the_demonstration_serves_a_page_and_can_be_run_again(empty: Site) -> None:
+def test_the_demo_serves_a_page_and_can_run_again(empty: Site) -> None:
     own = {"SWARM_LAB_NAME": f"{empty.lab.name}-demo"}
     try:
         for _ in range(2):

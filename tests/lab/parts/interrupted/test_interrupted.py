@@ -1,4 +1,4 @@
-"""A first run that is killed after each of its tasks is finished by the next; on an account without engines."""
+"""A first run that is killed after each of its tasks is completed by the next, on an account without engines."""
 
 from __future__ import annotations
 
@@ -22,10 +22,7 @@ def account(tmp_path: Path) -> Iterator[RolesAccount]:
 
 
 def killed_after_a_change(account: RolesAccount) -> bool:
-    """Run site.yml until a task has changed something and the next one begins, and kill it; whether it came so far.
-
-    A task that only reads leaves nothing, so that being killed after it is being killed after the one before.
-    """
+    """Run site.yml, and kill it when the next task begins after a change. Returns whether it was killed."""
     process = subprocess.Popen(
         ["ansible-playbook", *WORDS],
         env=account.environment(),
@@ -52,7 +49,7 @@ def killed_after_a_change(account: RolesAccount) -> bool:
 
 
 @pytest.mark.fault(32)
-def test_fault_32_runs_that_are_each_killed_after_one_task_get_to_the_end(account: RolesAccount) -> None:
+def test_fault_32_runs_that_are_killed_after_each_change_come_to_an_end(account: RolesAccount) -> None:
     killed = 0
     while killed_after_a_change(account):
         killed += 1

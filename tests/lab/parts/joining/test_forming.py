@@ -1,4 +1,4 @@
-"""A cluster that forms anew on the instances that stand, with a claim whose holder dies and an engine that is late."""
+"""A cluster that forms again, with a claim whose holder dies and a late engine."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ ENGINE = ("docker.service", "docker.socket")
 
 @pytest.fixture(scope="module")
 def unformed(site: Site) -> Iterator[Site]:
-    """The cluster's instances before any of them was a member of anything; the stack is deployed again afterwards."""
+    """The cluster's instances without a swarm; the stack is deployed again afterwards."""
     site.settle()
     for instance in site.instances():
         site.must(instance["instance_id"], "systemctl", "stop", "swarm-agent")
@@ -29,17 +29,17 @@ def unformed(site: Site) -> Iterator[Site]:
 
 @pytest.mark.fault(2)
 @pytest.mark.fault(9)
-def test_fault_02_and_09_a_dead_holders_claim_is_taken_over_and_a_late_engine_joins(unformed: Site) -> None:
+def test_fault_02_09_a_dead_holders_claim_is_taken_over(unformed: Site) -> None:
     site = unformed
     before = sorted(instance["instance_id"] for instance in site.instances("manager"))
     holder = before[0]
     claim = ClusterRecord.claim(holder, "2026-01-01T00:00:00+00:00")
     site.aws("s3").put_object(Bucket=site.bucket, Key="cluster.json", Body=claim.encode())
-    # Whoever was in service before may be in a swarm, so only new managers form one.
+    # Managers that were in service may be in a swarm, so only new managers form a swarm.
     site.aws("ec2").terminate_instances(InstanceIds=before[1:])
     late, ready = sorted(site.wait("new managers to boot", lambda: _booted(site, before)))
-    site.wait("the new ones to see the claim", lambda: f"{holder} is initialising the swarm" in site.agent_log(ready))
-    assert site.cluster_record()["phase"] == "claimed", "the holder may be slow, so it is waited for"
+    site.wait("a new manager to see the claim", lambda: f"{holder} is initialising the swarm" in site.agent_log(ready))
+    assert site.cluster_record()["phase"] == "claimed", "nobody may take over the claim of a living holder"
     site.must(late, "systemctl", "mask", "--runtime", "--now", *ENGINE)
     for instance in site.instances("worker"):
         site.must(instance["instance_id"], "systemctl", "start", "--no-block", "swarm-agent")
@@ -47,7 +47,7 @@ def test_fault_02_and_09_a_dead_holders_claim_is_taken_over_and_a_late_engine_jo
     site.aws("ec2").terminate_instances(InstanceIds=[holder])
     site.wait("another manager to form the swarm", lambda: site.cluster_record()["phase"] == "formed")
     assert site.cluster_record()["claimed_by"] != holder
-    assert site.on(late, "docker", "info").code != 0, "its engine is not up yet"
+    assert site.on(late, "docker", "info").code != 0, "the late engine is already up"
 
     site.must(late, "systemctl", "unmask", "--runtime", *ENGINE)
     site.must(late, "systemctl", "start", *ENGINE)
@@ -56,15 +56,15 @@ def test_fault_02_and_09_a_dead_holders_claim_is_taken_over_and_a_late_engine_jo
     assert site.clusters() == {site.cluster_record()["cluster_id"]}
     (ours,) = {tuple(sorted(networks(site, manager))) for manager in site.managers()}
     for instance in site.instances():
-        assert set(networks(site, instance["instance_id"])) <= set(ours), (
-            "it has a network of the swarm before this one"
-        )
+        assert set(networks(site, instance["instance_id"])) <= set(ours), "the engine has a network of the former swarm"
 
 
 def _booted(site: Site, before: list[str]) -> list[str]:
-    """The two managers that were launched in the place of those before, once their agents wait; nothing until then."""
+    """The two new managers once their agents wait for the claim; empty until then."""
     new = [instance["instance_id"] for instance in site.instances("manager") if instance["instance_id"] not in before]
-    return new if len(new) == 2 and all("is initialising the swarm" in site.agent_log(one) for one in new) else []
+    return (
+        new if len(new) == 2 and all("is initialising the swarm" in site.agent_log(manager) for manager in new) else []
+    )
 
 
 def networks(site: Site, instance: str) -> list[str]:

@@ -1,4 +1,4 @@
-"""Nodes that boot again, join late, or were led astray; each on real engines."""
+"""Nodes that reboot, join late or left the swarm, on real engines."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from tests.lab.site import Node, Site
 
 
 @pytest.mark.fault(6)
-def test_fault_06_a_joined_node_reboots_and_does_nothing(site: Site) -> None:
+def test_fault_06_a_joined_node_that_reboots_keeps_its_place(site: Site) -> None:
     before = {node.instance: node.node_id for node in site.settle()}
     worker = site.instances("worker")[0]["instance_id"]
     boot = site.on(worker, "stat", "-c", "%Y", "/run/systemd").output
     site.aws("ec2").reboot_instances(InstanceIds=[worker])
     site.wait("the worker to have rebooted", lambda: _booted_again(site, worker, boot))
-    # The managers may not have missed it yet.
+    # The managers may not have noticed the reboot.
     site.wait("its engine to be up", lambda: site.on(worker, "docker", "info").code == 0)
     after = {node.instance: node.node_id for node in site.settle()}
     assert after == before
@@ -35,7 +35,7 @@ def test_fault_08_a_node_joins_after_the_tokens_were_rotated(site: Site) -> None
 
 
 @pytest.mark.fault(7)
-def test_fault_07_a_member_of_another_cluster_is_told_so_and_left_alone(site: Site) -> None:
+def test_fault_07_a_member_of_another_swarm_is_reported_but_not_changed(site: Site) -> None:
     worker = site.instances("worker")[0]["instance_id"]
     assert site.on(worker, "docker", "swarm", "leave", "--force").code == 0
     assert site.on(worker, "docker", "swarm", "init", "--advertise-addr", "127.0.0.1").code == 0
@@ -50,7 +50,7 @@ def test_fault_07_a_member_of_another_cluster_is_told_so_and_left_alone(site: Si
 
 
 @pytest.mark.fault(5)
-def test_fault_05_managers_are_found_after_all_of_them_were_replaced(site: Site) -> None:
+def test_fault_05_replacing_all_managers_keeps_the_swarm(site: Site) -> None:
     site.settle()
     cluster = site.cluster_record()["cluster_id"]
     first = {instance["instance_id"] for instance in site.instances("manager")}
@@ -58,7 +58,7 @@ def test_fault_05_managers_are_found_after_all_of_them_were_replaced(site: Site)
         site.aws("autoscaling").terminate_instance_in_auto_scaling_group(
             InstanceId=manager, ShouldDecrementDesiredCapacity=False
         )
-        site.wait(f"{manager} to be gone", lambda gone=manager: gone not in _ids(site))
+        site.wait(f"{manager} to be gone", lambda manager=manager: manager not in _ids(site))
         site.settle()
     assert not first & _ids(site)
     assert site.cluster_record()["cluster_id"] == cluster
@@ -67,10 +67,10 @@ def test_fault_05_managers_are_found_after_all_of_them_were_replaced(site: Site)
 
 
 @pytest.mark.fault(43)
-def test_fault_43_agents_bring_nodes_back_that_left_or_were_deleted_or_demoted(site: Site) -> None:
+def test_fault_43_nodes_that_left_or_were_deleted_or_demoted_return(site: Site) -> None:
     before = {node.instance: node for node in site.settle()}
-    cluster, leader = site.cluster_record()["cluster_id"], site.one("leader")
-    worker, follower = site.one("worker"), site.one("follower")
+    cluster, leader = site.cluster_record()["cluster_id"], site.pick("leader")
+    worker, follower = site.pick("worker"), site.pick("follower")
     site.must(worker, "docker", "swarm", "leave")
     site.wait("the worker to be back", lambda: _moved(site, before[worker]))
     deleted = _engine(site, worker, "NodeID")
@@ -89,10 +89,10 @@ def test_fault_43_agents_bring_nodes_back_that_left_or_were_deleted_or_demoted(s
 
 
 @pytest.mark.fault(43)
-def test_fault_43_join_yml_brings_back_what_has_no_agent(site: Site) -> None:
+def test_fault_43_join_yml_joins_nodes_without_an_agent(site: Site) -> None:
     before = {node.instance: node.node_id for node in site.settle()}
-    cluster, leader = site.cluster_record()["cluster_id"], site.one("leader")
-    worker, manager = site.one("worker"), site.one("follower")
+    cluster, leader = site.cluster_record()["cluster_id"], site.pick("leader")
+    worker, manager = site.pick("worker"), site.pick("follower")
     for instance in (worker, manager):
         site.must(instance, "systemctl", "stop", "swarm-agent")
     site.must(worker, "docker", "swarm", "leave")
@@ -103,7 +103,7 @@ def test_fault_43_join_yml_brings_back_what_has_no_agent(site: Site) -> None:
     plan = site.playbook("playbooks/join.yml", "-e", f"id={worker}", "--check")
     assert (plan.code, plan.changed) == (0, 1), plan.output[-4000:]
     assert f"{worker} would join again. First: Join the swarm {cluster}." in plan.said
-    assert [_engine(site, one, "LocalNodeState") for one in (worker, manager)] == ["inactive", "inactive"]
+    assert [_engine(site, instance, "LocalNodeState") for instance in (worker, manager)] == ["inactive", "inactive"]
 
     # Without an ID both are found.
     run = site.playbook("playbooks/join.yml")
@@ -112,9 +112,9 @@ def test_fault_43_join_yml_brings_back_what_has_no_agent(site: Site) -> None:
     for instance in (worker, manager):
         assert f"{instance} is in the swarm again, as the node {after[instance].node_id}." in run.said
         assert after[instance].node_id != before[instance]
-    assert (after[manager].role, after[manager].labels["edge"]) == ("manager", "true"), "its labels came back"
-    assert {one: node.node_id for one, node in after.items() if one not in (worker, manager)} == {
-        one: node_id for one, node_id in before.items() if one not in (worker, manager)
+    assert (after[manager].role, after[manager].labels["edge"]) == ("manager", "true"), "its role or labels are missing"
+    assert {instance: node.node_id for instance, node in after.items() if instance not in (worker, manager)} == {
+        instance: node_id for instance, node_id in before.items() if instance not in (worker, manager)
     }
     again = site.playbook("playbooks/join.yml")
     assert (again.code, again.changed) == (0, 0), again.output[-4000:]
@@ -124,12 +124,12 @@ def test_fault_43_join_yml_brings_back_what_has_no_agent(site: Site) -> None:
 
 
 @pytest.mark.fault(43)
-def test_fault_43_a_deleted_node_that_takes_itself_for_a_member_comes_back(site: Site) -> None:
+def test_fault_43_join_yml_joins_a_deleted_node_again(site: Site) -> None:
     site.settle()
-    cluster, worker = site.cluster_record()["cluster_id"], site.one("worker")
+    cluster, worker = site.cluster_record()["cluster_id"], site.pick("worker")
     site.must(worker, "systemctl", "stop", "swarm-agent")
     deleted = _engine(site, worker, "NodeID")
-    _delete(site, site.one("leader"), deleted)
+    _delete(site, site.pick("leader"), deleted)
     assert [_engine(site, worker, key) for key in ("LocalNodeState", "NodeID")] == ["active", deleted]
 
     plan = site.playbook("playbooks/join.yml", "-e", f"id={worker}", "--check")
@@ -157,13 +157,13 @@ def _role(site: Site, manager: str, node_id: str) -> str:
 
 
 def _delete(site: Site, manager: str, node_id: str) -> None:
-    """Delete a node from the swarm, without its engine; a manager that was demoted first has to lose its vote."""
+    """Delete a node from the swarm, not in its engine; waits until a demoted manager has lost its vote."""
     words = ("docker", "node", "rm", "--force", node_id)
     site.wait("the node to be deleted", lambda: site.on(manager, *words).code == 0)
 
 
 def _engine(site: Site, instance: str, key: str) -> str:
-    """What an instance's engine says of its own place in a swarm."""
+    """A value of `docker info` on an instance about its swarm."""
     return site.must(instance, "docker", "info", "--format", f"{{{{.Swarm.{key}}}}}").strip()
 
 

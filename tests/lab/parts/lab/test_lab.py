@@ -1,4 +1,4 @@
-"""The lab itself: two at once, and up again."""
+"""The lab itself: two labs at once, and a second `up`."""
 
 from __future__ import annotations
 

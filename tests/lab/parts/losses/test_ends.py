@@ -1,4 +1,4 @@
-"""Instances that end for less usual reasons: they cannot join, they hang, they are at risk, or one less is wanted."""
+"""Instances that cannot join, hang or are at risk, and a removal without a replacement."""
 
 from __future__ import annotations
 
@@ -13,37 +13,40 @@ WORKERS = f"{CLUSTER}-worker"
 
 @pytest.mark.fault(21)
 @pytest.mark.fault(28)
-def test_fault_21_28_a_launch_that_cannot_join_is_given_up_while_one_at_risk_is_replaced(site: Site) -> None:
-    """Two at once, since both are waited for. In the end there are two workers, neither of them one of these."""
+def test_fault_21_28_a_launch_that_cannot_join_is_abandoned(site: Site) -> None:
+    """At the same time an instance at risk is replaced. At the end there are two other workers."""
     site.settle()
-    at_risk, leader, known = site.one("worker"), site.one("leader"), site.ids()
-    with site.brisk(launch_seconds=75):
+    at_risk, leader, known = site.pick("worker"), site.pick("leader"), site.ids()
+    with site.durations(launch_seconds=75):
         _want_workers(site, 2)
         stray = site.wait("another instance", lambda: site.ids("worker") - known).pop()
         site.control("partition", stray)
         site.control("rebalance", at_risk)
-        site.wait("both to be gone", lambda: not site.ids() & {stray, at_risk})
+        site.wait("both to be terminated", lambda: not site.ids() & {stray, at_risk})
     nodes = site.settle(workers=2)
     _want_workers(site, 1)
     site.settle()
     assert not {stray, at_risk} & {node.instance for node in nodes}
-    said = {one: [line for line in site.actions(leader) if one in line["message"]] for one in (stray, at_risk)}
+    said = {
+        instance: [line for line in site.actions(leader) if instance in line["message"]]
+        for instance in (stray, at_risk)
+    }
     answers = [line["after"] for line in said[stray] if line["action"] == "CompleteLifecycle"]
     assert [answer["result"] for answer in answers if answer["hook"].endswith("-launching")] == ["ABANDON"]
     labels = [line["after"].get("swarm.aws.interruption") for line in said[at_risk] if line["action"] == "SetLabels"]
     assert [label for label in labels if label] == ["rebalance recommendation"]
-    assert "Drain" in [line["action"] for line in said[at_risk]], "it was taken out, not only lost"
+    assert "Drain" in [line["action"] for line in said[at_risk]], "the instance at risk was lost instead of removed"
 
 
-def test_a_removal_without_replacement_leaves_the_group_with_one_less(site: Site) -> None:
+def test_a_removal_without_replacement_shrinks_the_group(site: Site) -> None:
     _want_workers(site, 2)
     before = {node.instance for node in site.settle(workers=2)}
-    worker = site.one("worker")
+    worker = site.pick("worker")
     run = site.playbook("remove_node.yml", "-e", f"id={worker}", "-e", "replace=false")
     assert run.code == 0, run.output[-4000:]
     assert _desired(site) == 1
     assert {node.instance for node in site.settle()} == before - {worker}
-    last = site.one("worker")
+    last = site.pick("worker")
     run = site.playbook("remove_node.yml", "-e", f"id={last}", "-e", "replace=false")
     assert run.code != 0
     assert "may not have fewer than 1" in run.said
@@ -51,15 +54,15 @@ def test_a_removal_without_replacement_leaves_the_group_with_one_less(site: Site
 
 
 @pytest.mark.fault(12)
-def test_fault_12_a_command_on_a_node_that_falls_silent_comes_back(site: Site) -> None:
-    """Nothing ends the connection: it is for those who wait at its other end to notice."""
+def test_fault_12_a_command_on_a_partitioned_node_ends(site: Site) -> None:
+    """Nothing closes the connection; the client must notice."""
     site.settle()
-    worker = site.one("worker")
+    worker = site.pick("worker")
     words = ("ansible", worker, "--module-name", "ansible.builtin.raw", "--args", "sleep 600")
     ends = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
     waiting = subprocess.Popen(words, cwd=ROOT, env=site.environment, text=True, **ends)
     try:
-        site.wait("it to have begun", lambda: site.on(worker, "pgrep", "--full", "^sleep 600").code == 0)
+        site.wait("the command to begin", lambda: site.on(worker, "pgrep", "--full", "^sleep 600").code == 0)
         site.control("partition", worker)
         said, _ = waiting.communicate(timeout=300)
     finally:
@@ -71,12 +74,12 @@ def test_fault_12_a_command_on_a_node_that_falls_silent_comes_back(site: Site) -
 
 
 @pytest.mark.fault(22)
-def test_fault_22_a_node_whose_engine_hangs_is_replaced_when_the_policy_says_so(site: Site) -> None:
+def test_fault_22_a_hanging_engines_node_is_replaced_by_down_seconds(site: Site) -> None:
     site.settle()
-    worker, leader = site.one("worker"), site.one("leader")
-    with site.brisk(down_seconds=5):
+    worker, leader = site.pick("worker"), site.pick("leader")
+    with site.durations(down_seconds=5):
         site.must(worker, "pkill", "-STOP", "dockerd")
-        site.wait("it to be gone", lambda: worker not in site.ids())
+        site.wait("the worker to be terminated", lambda: worker not in site.ids())
         assert worker not in {node.instance for node in site.settle()}
     done = [line for line in site.actions(leader) if worker in line["message"]]
     down = [line["action"] == "SetLabels" and "swarm.aws.down-since" in line["after"] for line in done]

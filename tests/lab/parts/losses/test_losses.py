@@ -1,4 +1,4 @@
-"""Instances end without a word, and nobody does anything about it."""
+"""Instances, networks, ports and engines fail, and the cluster recovers by itself."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ def test_fault_12_a_host_that_fails_is_replaced(site: Site) -> None:
     site.settle_record()
 
 
-def test_an_engine_removes_what_one_before_it_left_of_a_network(site: Site) -> None:
-    """As one leaves it that is stopped while it makes the network; its VXLAN could not be made a second time."""
+def test_a_started_engine_removes_a_left_over_vxlan_interface(site: Site) -> None:
+    """An engine that stops while it creates a network leaves the interface, which would block the network."""
     site.settle()
-    manager = site.one("follower")
+    manager = site.pick("follower")
     word = '{{index .Options "com.docker.network.driver.overlay.vxlanid_list"}}'
     vxlan = site.must(manager, "docker", "network", "inspect", "--format", word, "example_front").strip()
     site.must(manager, "systemctl", "stop", "docker.socket", "docker")
     try:
         left = site.on(manager, "ip", "link", "add", "vx-left", "type", "vxlan", "id", vxlan, "dstport", "4789")
-        assert left.code == 0 or "already exists" in left.output, "the engine may have left one itself"
+        assert left.code == 0 or "already exists" in left.output, "the interface cannot be added"
     finally:
         site.must(manager, "systemctl", "start", "docker")
     proxies = (
@@ -56,7 +56,7 @@ def _group(site: Site, group: str) -> set[str]:
     return {instance["instance_id"] for instance in site.instances(group)}
 
 
-# Takes the port as soon as nobody has it.
+# Binds the port as soon as it is free.
 _TAKES = """import socket, time
 while True:
     try:
@@ -68,24 +68,24 @@ time.sleep(600)
 """
 
 
-def test_a_node_on_which_something_else_has_the_proxys_port_is_in_the_record_only_before_and_after(site: Site) -> None:
+def test_a_node_without_a_proxy_is_withdrawn_until_the_proxy_runs_again(site: Site) -> None:
     site.settle()
-    manager = site.one("follower")
+    manager = site.pick("follower")
     address = next(instance["public_ip"] for instance in site.instances() if instance["instance_id"] == manager)
     everywhere = site.public_addresses()
-    site.wait("the record to be whole", lambda: site.addresses() == everywhere)
+    site.wait("the record to have all managers", lambda: site.addresses() == everywhere)
     site.must(manager, "systemd-run", "--quiet", "--unit=taker", "python3", "-c", _TAKES)
     try:
         proxy = "docker ps --quiet --filter label=com.docker.swarm.service.name=example_proxy"
         site.must(manager, "sh", "-c", f"docker kill $({proxy})")
-        site.wait("the node to be left out", lambda: site.addresses() == everywhere - {address})
+        site.wait("the node to be withdrawn", lambda: site.addresses() == everywhere - {address})
         assert site.page().status == 200
     finally:
         site.must(manager, "systemctl", "stop", "taker")
-    site.wait("the node to be back", lambda: site.addresses() == everywhere)
+    site.wait("the node to be published", lambda: site.addresses() == everywhere)
 
 
-# Accepts whoever connects, and answers nothing. Raft and the tasks go on without the socket.
+# Accepts connections and never answers. Raft and the tasks do not need the socket.
 _MUTE = """import os, socket
 os.rename("/run/docker.sock", "/run/docker.sock.away")
 listener, kept = socket.socket(socket.AF_UNIX), []
@@ -97,15 +97,15 @@ while True:
 
 
 @pytest.mark.fault(44)
-def test_fault_44_the_leaders_engine_answers_nothing_and_the_leader_is_taken_out(site: Site) -> None:
+def test_fault_44_a_leader_whose_engine_hangs_can_be_removed(site: Site) -> None:
     site.settle()
-    leader = site.one("leader")
+    leader = site.pick("leader")
     with Load(site.lab, RECORD) as load:
-        site.wait("the load to have begun", lambda: load.result.sent > 200)
+        site.wait("the load to begin", lambda: load.result.sent > 200)
         site.must(leader, "systemd-run", "--quiet", "--unit=mute", "python3", "-c", _MUTE)
-        # Its agent holds a connection from before.
+        # The agent has an open connection to the engine.
         site.must(leader, "systemctl", "restart", "swarm-agent")
-        site.wait("its agent to tell", lambda: "does not answer" in site.agent_status(leader), 120)
+        site.wait("its agent to report it", lambda: "does not answer" in site.agent_status(leader), 120)
         run = site.playbook("playbooks/remove_node.yml", "-e", f"id={leader}")
         assert run.code == 0, run.output[-4000:]
         assert leader not in {node.instance for node in site.settle()}

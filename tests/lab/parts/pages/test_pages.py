@@ -1,4 +1,4 @@
-"""Every command in the documentation works: it is run here, or by a test that tests/lab/documented.py names."""
+"""Every command in the documentation works: it runs here, or in a test that tests/lab/documented.py names."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from tests.lab import environments
 from tests.lab.documented import commands, elsewhere
 from tests.lab.site import CLUSTER, ROOT, Site
 
-# What changes nothing.
-ONLY_LOOKS = re.compile(
+# Commands that change nothing.
+READ_ONLY = re.compile(
     r".*(aws (cloudwatch|logs)|ansible all -m ping|ansible \S+ -m ansible\.builtin\.command|ansible-inventory"
     r"|lab (status|get)|make .*(ssh|status)|swarm\.aws\.ssh"
     r"|playbooks/(diagnose|instances|managers|picture|plan|status)\.yml|--check).*"
 ).fullmatch
-# The AWS CLI, which users have and the project does not need.
+# The AWS CLI, which the project itself does not need.
 AWS_CLI = "awscli==1.46.3"
-# What the pages leave to be filled in, and names that are no cluster's.
+# Values for the placeholders and example names of the pages.
 FILLED: dict[str, Callable[[Site], str]] = {
-    r"\bi-[0-9a-f]{17}\b|\bi-[0-9a-f]*…": lambda site: site.one("worker"),
+    r"\bi-[0-9a-f]{17}\b|\bi-[0-9a-f]*…": lambda site: site.pick("worker"),
     r"\bNAME\b": lambda site: newest_backup(site),
     r"\bshop_web,shop_api\b": lambda _: f"{CLUSTER}_web",
 }
@@ -40,19 +40,19 @@ def newest_backup(site: Site) -> str:
 COMMANDS = commands()
 
 
-@pytest.mark.parametrize("text", sorted(text for text in COMMANDS if not elsewhere(text) and not ONLY_LOOKS(text)))
+@pytest.mark.parametrize("text", sorted(text for text in COMMANDS if not elsewhere(text) and not READ_ONLY(text)))
 def test_a_command_of_the_documentation_works(site: Site, text: str, tmp_path: Path) -> None:
     site.settle()
     _works(site, text, tmp_path)
-    # Nodes that a command has changed are not the next one's trouble.
+    # The next command needs a converged cluster.
     site.settle()
 
 
-def test_commands_of_the_documentation_that_only_look_work_and_write_nothing(
+def test_read_only_commands_of_the_documentation_work_and_write_nothing(
     site: Site, tmp_path: Path, subtests: pytest.Subtests
 ) -> None:
-    """Two at a time, since nothing comes of them that could be another's trouble."""
-    texts = sorted(text for text in COMMANDS if not elsewhere(text) and ONLY_LOOKS(text))
+    """Two at a time, since they do not affect each other."""
+    texts = sorted(text for text in COMMANDS if not elsewhere(text) and READ_ONLY(text))
     assert len(texts) > 20
     site.settle()
     newest_backup(site)
@@ -76,14 +76,14 @@ def _works(site: Site, text: str, folder: Path, *programs: Path) -> None:
     text = text.replace("/tmp/", f"{folder}/")
     if not shutil.which("jq"):
         text = re.sub(r" \| jq .*", "", text)
-    # A folder like the checkout, so that what is written into it is not left there.
+    # A copy of the checkout by links, for the files that the command writes.
     (folder / "docs").mkdir(parents=True)
     for entry in ROOT.iterdir():
         if entry.name != "docs":
             (folder / entry.name).symlink_to(entry)
-    # Last, for an environment has a Python of its own.
+    # Last, since an environment has its own Python.
     path = os.pathsep.join([os.environ["PATH"], *map(str, programs)])
     run = site.command("bash", "-o", "errexit", "-o", "pipefail", "-c", text, folder=folder, PATH=path)
     assert run.code == 0, f"{text}: {run.output[-3000:]}"
     for file in re.findall(r"output=(\S+)", text):
-        assert (folder / file).is_file(), f"{file} is not where it was asked for"
+        assert (folder / file).is_file(), f"{file} was not written"

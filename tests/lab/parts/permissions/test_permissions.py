@@ -1,6 +1,6 @@
-"""A cluster's life as a user who has what docs/permissions.md says, and nothing else.
+"""A cluster's life with exactly the permissions of docs/permissions.md.
 
-With SWARM_PERMISSIONS=record the user may do everything instead, and what was asked for is written to a file, for
+With SWARM_PERMISSIONS=record the user has all permissions instead, and the judgements are written to a file, for
 `python -m tests.lab.permissions --write .build/permissions.json`.
 """
 
@@ -14,18 +14,18 @@ import pytest
 
 from lab.state import Lab
 from tests.lab import permissions
-from tests.lab.iam import judged_otherwise
+from tests.lab.iam import disagreements
 from tests.lab.permissions import OPERATOR
 from tests.lab.site import CLUSTER, Site, say
 
 RECORD = os.environ.get("SWARM_PERMISSIONS") == "record"
-# Of another cluster, whose name begins with this one's.
+# Another cluster, whose name begins with this cluster's.
 OTHER = f"{CLUSTER}-two"
 
 
 @pytest.fixture(scope="module")
 def site(lab: Lab) -> Site:
-    """The account, in which others have things too, and the operator as the one who runs commands."""
+    """The account with resources of others, and the operator as the user of all commands."""
     site = Site(lab)
     tag = {"Key": "swarm.aws/cluster", "Value": OTHER}
     site.aws("sqs").create_queue(QueueName=f"{OTHER}-events", tags={tag["Key"]: OTHER})
@@ -36,31 +36,31 @@ def site(lab: Lab) -> Site:
     return site
 
 
-def test_every_action_is_asked_for_by_some_configuration_or_has_its_reason() -> None:
+def test_every_permission_is_used_by_a_configuration_or_has_a_reason() -> None:
     """On an account without engines."""
     judged = permissions.asked(permissions.record(), OPERATOR)
     assert _shown(permissions.lacking(judged)) == []
     assert permissions.unused(judged) == set()
 
 
-def test_a_cluster_is_built_kept_and_destroyed_with_the_permissions_of_the_page(site: Site, tmp_path: Path) -> None:
-    _does(site, "site.yml", "--check", "--diff")
-    _does(site, "site.yml")
+def test_the_documented_permissions_are_enough_for_a_clusters_life(site: Site, tmp_path: Path) -> None:
+    _run(site, "site.yml", "--check", "--diff")
+    _run(site, "site.yml")
     site.settle()
     run = site.playbook("site.yml")
     assert (run.code, run.changed) == (0, 0), run.output[-6000:]
     for view in ("plan", "status", "instances", "managers"):
-        _does(site, f"playbooks/{view}.yml")
-    _does(site, "playbooks/picture.yml", "-e", f"output={tmp_path}/cluster.svg")
-    _does(site, "playbooks/diagnose.yml", "-e", f"output={tmp_path}/diagnosis.tar.gz")
-    _does(site, "remove_node.yml", "-e", f"id={site.one('worker')}")
-    _does(site, "playbooks/tidy.yml")
-    _does(site, "playbooks/scale.yml", "-e", "group=worker", "-e", "desired=2")
-    _does(site, "playbooks/upgrade.yml")
-    _does(site, "playbooks/rebalance.yml")
-    _does(site, "playbooks/backup.yml")
-    _does(site, "playbooks/restore_drill.yml")
-    _does(site, "playbooks/destroy.yml", "-e", f"confirm={CLUSTER}")
+        _run(site, f"playbooks/{view}.yml")
+    _run(site, "playbooks/picture.yml", "-e", f"output={tmp_path}/cluster.svg")
+    _run(site, "playbooks/diagnose.yml", "-e", f"output={tmp_path}/diagnosis.tar.gz")
+    _run(site, "remove_node.yml", "-e", f"id={site.pick('worker')}")
+    _run(site, "playbooks/tidy.yml")
+    _run(site, "playbooks/scale.yml", "-e", "group=worker", "-e", "desired=2")
+    _run(site, "playbooks/upgrade.yml")
+    _run(site, "playbooks/rebalance.yml")
+    _run(site, "playbooks/backup.yml")
+    _run(site, "playbooks/restore_drill.yml")
+    _run(site, "playbooks/destroy.yml", "-e", f"confirm={CLUSTER}")
     assert site.inventory() == site.before
     told = site.judgements()
     judged = permissions.asked(told, OPERATOR)
@@ -68,15 +68,15 @@ def test_a_cluster_is_built_kept_and_destroyed_with_the_permissions_of_the_page(
     if RECORD:
         permissions.keep(told)
         return
-    assert _shown(one for one in judged if not one["allowed"]) == []
+    assert _shown(judgement for judgement in judged if not judgement["allowed"]) == []
     assert _shown(permissions.lacking(judged)) == []
-    assert judged_otherwise({**told, "judgements": judged}) == []
+    assert disagreements({**told, "judgements": judged}) == []
 
 
-def _does(site: Site, *words: str) -> None:
+def _run(site: Site, *words: str) -> None:
     run = site.playbook(*words)
     assert run.code == 0, f"{' '.join(words)}: {run.output[-6000:]}"
 
 
 def _shown(judged: Any) -> list[str]:
-    return [f"{one['action']} on {one['resource']}" for one in judged]
+    return [f"{judgement['action']} on {judgement['resource']}" for judgement in judged]

@@ -1,4 +1,4 @@
-"""What an operator meets before anything is built: refusals, the plan of a part, and a first run that is killed."""
+"""Before the first build: refusals, the plan of a part, and a first run that is killed."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ WRONG: dict[str, tuple[Any, ...]] = {
     "account": ({"account_id": "210987654321"}, "The credentials are for the account 123456789012"),
     "region": ({"region": "eu-west-9"}, "region 'eu-west-9' is not an AWS region"),
     "overlap": ({"vpc_cidr": "172.31.0.0/20"}, "overlaps 172.31.0.0/16 of the VPC"),
-    # All that is wrong is said at once.
+    # All mistakes are reported at once.
     "zone, key pair, size and hosted zone": (
         {
             "zones": ["eu-west-1a", "eu-west-1z"],
@@ -40,7 +40,7 @@ def untouched(empty: Site) -> Site:
 
 
 @pytest.mark.parametrize("wrong", WRONG)
-def test_a_wrong_configuration_is_refused_in_a_sentence_before_the_first_write(untouched: Site, wrong: str) -> None:
+def test_a_wrong_configuration_is_refused_before_the_first_write(untouched: Site, wrong: str) -> None:
     values, *sentences = WRONG[wrong]
     run = untouched.playbook("site.yml", "-e", json.dumps(values))
     assert run.code != 0
@@ -51,7 +51,7 @@ def test_a_wrong_configuration_is_refused_in_a_sentence_before_the_first_write(u
 
 @pytest.mark.fault(48)
 def test_fault_48_a_resource_of_another_cluster_is_refused_by_its_name(untouched: Site) -> None:
-    """The cluster `example-eu` with a group `worker` makes the same name as `example` with a group `eu-worker`."""
+    """A group `worker` of `example-eu` and a group `eu-worker` of `example` have the same name."""
     ec2, name = untouched.aws("ec2"), f"{CLUSTER}-eu-worker"
     ec2.create_launch_template(
         LaunchTemplateName=name,
@@ -73,7 +73,7 @@ def test_fault_48_a_resource_of_another_cluster_is_refused_by_its_name(untouched
         ec2.delete_launch_template(LaunchTemplateName=name)
 
 
-def test_a_tag_plans_its_part_with_what_it_needs(untouched: Site) -> None:
+def test_a_tag_plans_only_its_part(untouched: Site) -> None:
     run = untouched.playbook("site.yml", "--check", "--diff", "--tags", "node_groups")
     assert run.code == 0, run.output[-3000:]
     assert f"+ launch template {CLUSTER}" in run.output
@@ -81,10 +81,8 @@ def test_a_tag_plans_its_part_with_what_it_needs(untouched: Site) -> None:
 
 
 @pytest.mark.fault(32)
-def test_fault_32_a_run_that_is_killed_amid_its_writes_to_any_service_is_finished_by_the_next(
-    lab: Lab, tmp_path: Path
-) -> None:
-    """The services are those that its own calls name; each single write is tried in memory."""
+def test_fault_32_a_run_killed_at_each_service_is_completed_by_the_next(lab: Lab, tmp_path: Path) -> None:
+    """Its own calls name the services. tests/lab/parts/interrupted kills runs after each change."""
     site = configure(lab, tmp_path, private)
     interrupted: set[str] = set()
 

@@ -1,6 +1,6 @@
-"""Every configuration is planned, built, left alone by the next run, and destroyed; on an account without engines.
+"""Every configuration is planned, built, not changed by the next run, and destroyed, on an account without engines.
 
-Whoever does so has the operator's permissions of docs/permissions.md.
+The user has the operator's permissions of docs/permissions.md.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from tests.lab import permissions
 from tests.lab.configured import CONFIGURATIONS, private_nodes, usual
 from tests.unit.roles.account import ACCOUNT_ID, REGION, RolesAccount, roles_account
 
-# Kinds that a plan does not name: they come with others, or are the agents' and Auto Scaling's.
+# Kinds that a plan does not name: parts of others, or created by the agents and Auto Scaling.
 UNNAMED = ("instance", "network interface", "objects of the bucket", "rules of the security group", "volume")
 MANAGERS, WORKERS = usual()["node_groups"]
 
@@ -33,32 +33,36 @@ def account(tmp_path: Path) -> Iterator[RolesAccount]:
 
 
 def made(account: RolesAccount) -> set[str]:
-    """What stands of the cluster, as a plan names it."""
+    """The cluster's present resources, by their names in a plan."""
     session = boto3.session.Session(aws_access_key_id="lab", aws_secret_access_key="lab", region_name=REGION)
     found = Survey(AwsSession(session, endpoint_url=account.aws.url), "example", ACCOUNT_ID).find()
-    named = {f"{one.kind} {one.name or one.id}" for one in found if one.kind not in UNNAMED and not one.kept}
+    named = {
+        f"{resource.kind} {resource.name or resource.id}"
+        for resource in found
+        if resource.kind not in UNNAMED and not resource.kept
+    }
     bucket = names.bucket("example", ACCOUNT_ID, REGION)
     objects = account.aws.client("s3").list_objects_v2(Bucket=bucket)["Contents"]
-    # A key has no name but its alias's.
+    # A key has only the name of its alias.
     return {"KMS key example-swarm" if name.startswith("KMS key ") else name for name in named} | {
-        f"object {one['Key']}" for one in objects
+        f"object {entry['Key']}" for entry in objects
     }
 
 
 def planned(output: str) -> set[str]:
-    """What a plan says is to come."""
+    """The resources that a plan will create."""
     return set(re.findall(r"^ *- '  \+ (.*)'$", output, re.MULTILINE))
 
 
 @pytest.mark.parametrize("what", CONFIGURATIONS)
-def test_a_configuration_is_planned_built_left_alone_and_destroyed(account: RolesAccount, what: str) -> None:
+def test_a_configuration_is_planned_built_not_changed_and_destroyed(account: RolesAccount, what: str) -> None:
     configuration = CONFIGURATIONS[what]
     before = account.aws.control("GET", "inventory")
     plan = account.playbook("playbooks/plan.yml", **configuration)
     assert (plan.code, plan.writes) == (0, []), plan.output[-4000:]
     first = account.playbook("site.yml", "--skip-tags", "stack", **configuration)
     assert first.code == 0, first.output[-4000:]
-    assert planned(plan.output) == made(account), "the plan of the empty account names what is then made"
+    assert planned(plan.output) == made(account), "the plan of the empty account differs from the created resources"
 
     again = account.playbook("site.yml", "--skip-tags", "stack", **configuration)
     assert (again.code, dict(again.changed), again.writes) == (0, {}, []), again.output[-4000:]
@@ -71,13 +75,13 @@ def test_a_configuration_is_planned_built_left_alone_and_destroyed(account: Role
     assert account.aws.control("GET", "inventory") == before
 
 
-def test_nodes_behind_a_load_balancer_are_planned_and_built_once_its_target_group_is_there(
+def test_nodes_behind_a_load_balancer_are_built_and_not_changed(
     account: RolesAccount,
 ) -> None:
-    """The target group is in the cluster's VPC, which is therefore made before."""
+    """The network comes first, since the target group is in the cluster's VPC."""
     network = account.playbook("site.yml", "--tags", "network")
     assert network.code == 0, network.output[-4000:]
-    (vpc,) = [one for one in account.aws.client("ec2").describe_vpcs()["Vpcs"] if one.get("Tags")]
+    (vpc,) = [known for known in account.aws.client("ec2").describe_vpcs()["Vpcs"] if known.get("Tags")]
     group = account.aws.client("elbv2").create_target_group(
         Name="web", Protocol="TCP", Port=80, VpcId=vpc["VpcId"], TargetType="instance"
     )["TargetGroups"][0]["TargetGroupArn"]
@@ -87,17 +91,17 @@ def test_nodes_behind_a_load_balancer_are_planned_and_built_once_its_target_grou
         assert (run.code, bool(run.writes)) == (0, bool(expected)), run.output[-4000:]
 
 
-def test_private_nodes_change_their_way_out_and_have_one_at_every_moment(account: RolesAccount) -> None:
+def test_private_nodes_change_their_egress_without_a_gap(account: RolesAccount) -> None:
     for nat in ("one", "per_zone", "none", "one"):
         run = account.playbook("site.yml", "--tags", "network", **private_nodes(nat))
         assert run.code == 0, run.output[-4000:]
-        _has_a_way_out_first(run.writes)
+        _creates_before_it_deletes(run.writes)
         again = account.playbook("site.yml", "--tags", "network", **private_nodes(nat))
         assert (again.code, again.writes) == (0, []), again.output[-4000:]
 
 
-def _has_a_way_out_first(writes: list[str]) -> None:
-    """What leads out is made before what led out goes."""
+def _creates_before_it_deletes(writes: list[str]) -> None:
+    """The new NAT gateways or endpoints are created before the old are deleted."""
     new = [at for at, write in enumerate(writes) if write in ("ec2:CreateNatGateway", "ec2:CreateVpcEndpoint")]
     old = [at for at, write in enumerate(writes) if write in ("ec2:DeleteNatGateway", "ec2:DeleteVpcEndpoints")]
     assert not new or not old or max(new) < min(old), writes

@@ -1,4 +1,4 @@
-"""Nodes are taken out, on purpose and otherwise, while a client asks the cluster hundreds of times a second."""
+"""Planned and unplanned removals, many under hundreds of requests a second."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from tests.lab.site import CLUSTER, RECORD, Site, say
 
 # Seconds: the record's TTL.
 TTL = 10
-# Requests that a removal must have met for their success to mean something. The client asks for 220 a second and more.
+# How many requests make a removal a test. The client sends 220 a second and more.
 ENOUGH = 2000
 STUBBORN = """trap "" TERM; while :; do sleep 1; done"""
 
 
-# What is refused, and what is in the way
+# Refusals and obstacles
 
 
 @pytest.mark.fault(29)
-def test_fault_29_what_is_no_instance_of_the_cluster_is_refused_in_a_sentence(site: Site) -> None:
+def test_fault_29_foreign_and_unknown_instances_are_refused(site: Site) -> None:
     before = site.settle()
     image = site.aws("ec2").describe_instances(InstanceIds=[before[0].instance])["Reservations"][0]["Instances"][0]
     other = _foreign(site, image["ImageId"], image["SubnetId"])
@@ -44,10 +44,10 @@ def test_fault_29_what_is_no_instance_of_the_cluster_is_refused_in_a_sentence(si
 @pytest.mark.fault(25)
 @pytest.mark.fault(26)
 @pytest.mark.fault(30)
-def test_fault_25_26_30_no_place_elsewhere_a_deaf_container_and_everybody_killed(site: Site) -> None:
-    """One forced removal serves three faults: refused first, killed in the middle, and finished by the next run."""
+def test_fault_25_26_30_a_forced_removal_survives_kills(site: Site) -> None:
+    """It is refused without force, then killed in the middle, and the next run completes it."""
     site.settle()
-    worker, manager = site.one("worker"), site.one("leader")
+    worker, manager = site.pick("worker"), site.pick("leader")
     pinned = ["--name", "pinned", "--replicas", "2", "--constraint", "node.role==worker"]
     options = ["--update-order", "start-first", "--stop-grace-period", "50s"]
     command = ["python:3.13-slim", "sh", "-c", STUBBORN]
@@ -67,7 +67,7 @@ def test_fault_25_26_30_no_place_elsewhere_a_deaf_container_and_everybody_killed
         def drained() -> bool:
             return any(node.instance == worker and node.availability == "drain" for node in site.listed())
 
-        assert site.killed_playbook(*asked, when=drained), "its containers take long enough to stop"
+        assert site.killed_playbook(*asked, when=drained), "the containers stopped too fast for a kill"
         for instance in site.managers():
             site.on(instance, "systemctl", "kill", "--signal=KILL", "swarm-agent")
         run = site.playbook(*asked)
@@ -80,12 +80,12 @@ def test_fault_25_26_30_no_place_elsewhere_a_deaf_container_and_everybody_killed
 
 @pytest.mark.fault(28)
 @pytest.mark.parametrize(("verb", "seconds"), [("spot-interrupt", 120), ("scheduled-event", 600)])
-def test_fault_28_an_announced_end_is_drained_inside_its_deadline(site: Site, verb: str, seconds: int) -> None:
+def test_fault_28_an_interrupted_node_is_removed_before_its_deadline(site: Site, verb: str, seconds: int) -> None:
     site.settle()
-    worker, leader = site.one("worker"), site.one("leader")
+    worker, leader = site.pick("worker"), site.pick("leader")
     site.control(verb, worker, seconds=seconds)
     site.wait("the worker to be out of the swarm", lambda: worker not in site.members(), seconds)
-    # Facts that the agent notes: until when there was time, and when it took the node out.
+    # The agent's log has the deadline and the time of the removal.
     done = [line for line in site.actions(leader) if worker in line["message"]]
     (announced,) = {label for line in done if (label := (line["after"] or {}).get("swarm.aws.interruption"))}
     deadline = float(announced.partition("@")[2])
@@ -93,30 +93,29 @@ def test_fault_28_an_announced_end_is_drained_inside_its_deadline(site: Site, ve
     say(f"{verb}: {announced}, out of the swarm {deadline - removed.timestamp():.0f} of {seconds} s before")
     assert removed.timestamp() < deadline
     site.settle()
-    # It ended before EC2 would have taken it back.
     (ended,) = site.aws("ec2").describe_instances(InstanceIds=[worker])["Reservations"][0]["Instances"]
     assert ended.get("StateReason", {}).get("Code") != "Server.SpotInstanceTermination", (
-        "it went before it was taken back"
+        "EC2 terminated it before the removal finished"
     )
 
 
-# What nobody planned
+# Unplanned removals
 
 
 @pytest.mark.fault(12)
-def test_fault_12_what_a_task_was_about_to_answer_when_it_froze_is_answered_by_another(site: Site) -> None:
-    """As on a host that fails: connections stay as they are, and nothing comes back."""
+def test_fault_12_another_task_answers_the_requests_of_a_frozen_task(site: Site) -> None:
+    """As on a failed host, connections stay open without answers."""
     site.settle()
     listing = ("docker", "ps", "--quiet", "--filter", "label=com.docker.swarm.service.name=example_web")
-    # A node that joined a moment ago has none.
+    # A new node may have no task.
     host, task = next(
         (identifier, found) for identifier in sorted(site.ids()) for found in site.must(identifier, *listing).split()
     )
     with Load(site.lab, RECORD) as load:
-        site.wait("the load to have begun", lambda: load.result.sent > 200)
+        site.wait("the load to begin", lambda: load.result.sent > 200)
         site.must(host, "docker", "kill", "--signal", "STOP", task)
         try:
-            site.wait("the load to have met it", lambda: load.result.sent > ENOUGH)
+            site.wait("enough requests", lambda: load.result.sent > ENOUGH)
         finally:
             site.must(host, "docker", "kill", "--signal", "CONT", task)
     say(f"a frozen task: {load.result}")
@@ -124,68 +123,65 @@ def test_fault_12_what_a_task_was_about_to_answer_when_it_froze_is_answered_by_a
 
 
 @pytest.mark.fault(12)
-def test_fault_12_a_host_that_fails_under_load_costs_requests_only_until_dns_forgets_it(site: Site) -> None:
+def test_fault_12_a_failed_host_fails_requests_only_until_dns_drops_it(site: Site) -> None:
     site.settle()
-    manager, leader = site.one("follower"), site.one("leader")
+    manager, leader = site.pick("follower"), site.pick("leader")
     address = next(instance["public_ip"] for instance in site.instances() if instance["instance_id"] == manager)
     with Load(site.lab, RECORD) as load:
-        site.wait("the load to have begun", lambda: load.result.sent > 200)
+        site.wait("the load to begin", lambda: load.result.sent > 200)
         site.kill_host(manager)
         killed, began = time.time(), datetime.now(UTC).isoformat(timespec="milliseconds")
-        site.wait("the record to forget it", lambda: address not in site.addresses())
-        forgotten = time.time() - killed
-        site.wait("the resolver to forget it", lambda: load.resolver.asked_at > killed + forgotten)
+        site.wait("the record to drop the address", lambda: address not in site.addresses())
+        withdrawn_after = time.time() - killed
+        site.wait("the resolver to drop the address", lambda: load.resolver.asked_at > killed + withdrawn_after)
         sent = load.result.sent
         site.wait("the load to go on", lambda: load.result.sent > sent + ENOUGH / 2)
     last = max((failure.at for failure in load.result.failures), default=killed) - killed
-    say(f"hard kill: {load.result}; withdrawn after {forgotten:.1f} s, the last failure after {last:.1f} s")
+    say(f"hard kill: {load.result}; withdrawn after {withdrawn_after:.1f} s, the last failure after {last:.1f} s")
     misled = [
         failure
         for failure in load.result.failures
-        if failure.resolved_at > killed + forgotten or failure.address != address
+        if failure.resolved_at > killed + withdrawn_after or failure.address != address
     ]
-    assert misled == [], "requests failed although no resolver knew the host any more, or at another one"
+    assert misled == [], "requests failed after the resolver dropped the host, or at another host"
     site.settle()
     done = [line for line in site.actions(leader) if line["time"] > began]
     withdrawn = [line["action"] == "SyncRecord" and address not in line["after"]["ipv4_values"] for line in done]
     replaced = [line["action"] == "CompleteLifecycle" and "launching" in line["after"]["hook"] for line in done]
-    assert withdrawn.index(True) < replaced.index(True), "it is withdrawn when it is missed, not when it is replaced"
+    assert withdrawn.index(True) < replaced.index(True), "it was withdrawn only after its replacement"
 
 
 @pytest.mark.fault(21)
-def test_fault_21_an_instance_that_ends_before_it_joined_is_let_go_at_once(site: Site) -> None:
+def test_fault_21_terminating_an_instance_that_never_joined_is_not_delayed(site: Site) -> None:
     site.settle()
-    autoscaling, known, leader = site.aws("autoscaling"), site.ids(), site.one("leader")
+    autoscaling, known, leader = site.aws("autoscaling"), site.ids(), site.pick("leader")
     autoscaling.set_desired_capacity(AutoScalingGroupName=f"{CLUSTER}-worker", DesiredCapacity=2)
     fresh = site.wait("another instance", lambda: [identifier for identifier in site.ids() if identifier not in known])[
         0
     ]
     autoscaling.terminate_instance_in_auto_scaling_group(InstanceId=fresh, ShouldDecrementDesiredCapacity=True)
     site.wait("it to be gone", lambda: fresh not in site.ids())
-    # The hook was answered, and nothing else was done.
     done = [line for line in site.actions(leader) if line["message"].endswith(f"lifecycle of {fresh}")]
-    assert [line["after"]["result"] for line in done] == ["CONTINUE"], (
-        "the hook was answered, and nothing else was done"
-    )
+    assert [line["after"]["result"] for line in done] == ["CONTINUE"], "the agent did more than complete the hook"
     site.settle()
 
 
 @pytest.mark.fault(31)
 @pytest.mark.fault(15)
 @pytest.mark.fault(22)
-def test_fault_31_15_22_only_what_ec2_says_is_gone_is_tidied_away(site: Site) -> None:
-    """With the agents stopped: a worker ended and a manager cut off; then an engine that hangs."""
+def test_fault_31_15_22_tidying_deletes_only_nodes_without_an_instance(site: Site) -> None:
+    """With stopped agents: a terminated worker and a partitioned manager; then a hanging engine."""
     site.settle()
     run = site.playbook("playbooks/tidy.yml")
     assert (run.code, run.changed) == (0, 0), run.output[-3000:]
     assert "Nothing is to be removed" in run.output
-    worker, cut_off = site.one("worker"), site.one("follower")
+    worker, cut_off = site.pick("worker"), site.pick("follower")
     before = {node.instance: node.node_id for node in site.nodes()}
     with site.agents_stopped():
         site.aws("ec2").terminate_instances(InstanceIds=[worker])
         site.control("partition", cut_off)
         try:
-            site.wait("both to be seen as down", lambda: site.down() >= {worker, cut_off})
+            site.wait("both nodes to be down", lambda: site.down() >= {worker, cut_off})
             run = site.playbook("playbooks/tidy.yml")
         finally:
             site.control("heal", cut_off)
@@ -194,12 +190,12 @@ def test_fault_31_15_22_only_what_ec2_says_is_gone_is_tidied_away(site: Site) ->
     assert f"Removed: {worker}, since its instance is gone" in said
     assert f"{cut_off} is down, but EC2 says that it is running: it is left alone" in said
     after = {node.instance: node.node_id for node in site.settle()}
-    assert after[cut_off] == before[cut_off], "it came back as the node that it was"
+    assert after[cut_off] == before[cut_off], "the partitioned manager has another node ID"
 
-    hanging = site.one("worker")
+    hanging = site.pick("worker")
     site.on(hanging, "pkill", "-STOP", "dockerd")
     try:
-        site.wait("its engine to be seen as down", lambda: hanging in site.down())
+        site.wait("the node to be down", lambda: hanging in site.down())
         assert hanging in site.members()
     finally:
         site.on(hanging, "pkill", "-CONT", "dockerd")
@@ -207,9 +203,9 @@ def test_fault_31_15_22_only_what_ec2_says_is_gone_is_tidied_away(site: Site) ->
 
 
 @pytest.mark.fault(13)
-def test_fault_13_without_a_quorum_nothing_is_touched_and_that_is_said(site: Site) -> None:
+def test_fault_13_without_a_quorum_nothing_changes_and_status_says_so(site: Site) -> None:
     before = site.settle()
-    followers = [node.instance for node in before if node.role == "manager" and node.instance != site.one("leader")]
+    followers = [node.instance for node in before if node.role == "manager" and node.instance != site.pick("leader")]
     record = site.addresses()
     for instance in followers:
         site.control("partition", instance)
@@ -223,20 +219,22 @@ def test_fault_13_without_a_quorum_nothing_is_touched_and_that_is_said(site: Sit
     assert "bring the swarm back with playbooks/restore.yml" in run.said
     assert "No manager can tell, so this is what EC2, Auto Scaling and DNS say" in run.output
     assert {identifier for identifier in site.ids() if f"{identifier}  " in run.output} == site.ids(), (
-        "all instances are shown"
+        "status.yml does not show all instances"
     )
-    assert {address for address in record if f"{address}, " in run.output} == record, "so is where DNS leads"
+    assert {address for address in record if f"{address}, " in run.output} == record, (
+        "status.yml does not show the record"
+    )
     assert site.addresses() == record
     assert {node.node_id for node in site.settle()} == {node.node_id for node in before}
 
 
 @pytest.mark.fault(17)
-def test_fault_17_messages_that_nobody_can_read_end_as_dead_letters(site: Site) -> None:
+def test_fault_17_invalid_messages_end_as_dead_letters(site: Site) -> None:
     site.settle()
     sqs = site.aws("sqs")
     queue = sqs.get_queue_url(QueueName=f"{CLUSTER}-events")["QueueUrl"]
     dead = sqs.get_queue_url(QueueName=f"{CLUSTER}-events-dead")["QueueUrl"]
-    usual = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["VisibilityTimeout"])["Attributes"]
+    original = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["VisibilityTimeout"])["Attributes"]
     began = [_started(site, manager) for manager in site.managers()]
     bad = ["{", '{"detail-type": "Nobody knows this", "detail": {}}']
     spot = {"detail-type": "EC2 Spot Instance Interruption Warning", "detail": {"instance-id": "i-0123456789abcdef0"}}
@@ -245,47 +243,49 @@ def test_fault_17_messages_that_nobody_can_read_end_as_dead_letters(site: Site) 
     try:
         for body in [*bad, *good]:
             sqs.send_message(QueueUrl=queue, MessageBody=body)
-        site.wait("the bad ones to be dead letters", lambda: _waiting(site, dead) >= len(bad))
+        site.wait("the invalid messages to be dead letters", lambda: _waiting(site, dead) >= len(bad))
         site.wait("the queue to be empty", lambda: not _waiting(site, queue))
     finally:
-        sqs.set_queue_attributes(QueueUrl=queue, Attributes=usual)
+        sqs.set_queue_attributes(QueueUrl=queue, Attributes=original)
         sqs.purge_queue(QueueUrl=dead)
-    assert [_started(site, manager) for manager in site.managers()] == began, "no agent was started anew"
+    assert [_started(site, manager) for manager in site.managers()] == began, "an agent was restarted"
     site.settle()
 
 
 @pytest.mark.fault(47)
-def test_fault_47_a_poisoned_message_keeps_no_spot_warning_of_its_batch(site: Site) -> None:
+def test_fault_47_an_invalid_message_does_not_block_a_spot_warning(site: Site) -> None:
     site.settle()
-    worker = site.one("worker")
+    worker = site.pick("worker")
     sqs = site.aws("sqs")
     queue = sqs.get_queue_url(QueueName=f"{CLUSTER}-events")["QueueUrl"]
     dead = sqs.get_queue_url(QueueName=f"{CLUSTER}-events-dead")["QueueUrl"]
-    usual = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["VisibilityTimeout"])["Attributes"]
+    original = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["VisibilityTimeout"])["Attributes"]
     sqs.set_queue_attributes(QueueUrl=queue, Attributes={"VisibilityTimeout": "5"})
     try:
-        # Both wait in the queue before an agent looks, so that they are of one batch.
+        # Both are in the queue before an agent looks, so that they are in the same batch.
         with site.agents_stopped():
-            poison = sqs.send_message(QueueUrl=queue, MessageBody="[" * 100_000)["MessageId"]
+            invalid = sqs.send_message(QueueUrl=queue, MessageBody="[" * 100_000)["MessageId"]
             site.control("spot-interrupt", worker, seconds=120)
             site.wait("both to be in the queue", lambda: _waiting(site, queue) >= 2)
         site.wait("the worker to be out of the swarm", lambda: worker not in site.members(), 120)
-        site.wait("the poisoned one to be a dead letter", lambda: _waiting(site, dead) >= 1)
+        site.wait("the invalid message to be a dead letter", lambda: _waiting(site, dead) >= 1)
         site.wait("the queue to be empty", lambda: not _waiting(site, queue))
     finally:
-        sqs.set_queue_attributes(QueueUrl=queue, Attributes=usual)
+        sqs.set_queue_attributes(QueueUrl=queue, Attributes=original)
         sqs.purge_queue(QueueUrl=dead)
     (ended,) = site.aws("ec2").describe_instances(InstanceIds=[worker])["Reservations"][0]["Instances"]
-    assert ended.get("StateReason", {}).get("Code") != "Server.SpotInstanceTermination", "it went before"
+    assert ended.get("StateReason", {}).get("Code") != "Server.SpotInstanceTermination", (
+        "EC2 terminated it before the removal finished"
+    )
     journal = "".join(
         site.on(manager, "journalctl", "-u", "swarm-agent", "-o", "cat").output for manager in site.managers()
     )
-    assert journal.count(f"The message {poison} in the queue is left to the dead letters") == 1
+    assert journal.count(f"The message {invalid} in the queue is left to the dead letters") == 1
     site.settle()
 
 
 @pytest.mark.fault(19)
-def test_fault_19_a_record_of_somebody_else_is_refused_and_shown(site: Site) -> None:
+def test_fault_19_a_foreign_record_is_not_changed_but_reported(site: Site) -> None:
     site.settle()
     owner = f"_swarm-aws.{RECORD}"
     mine = '"heritage=swarm.aws,cluster=example,region=eu-west-1,records=A+AAAA"'
@@ -302,10 +302,10 @@ def test_fault_19_a_record_of_somebody_else_is_refused_and_shown(site: Site) -> 
 
 
 @pytest.mark.fault(46)
-def test_fault_46_a_node_that_nobody_can_withdraw_is_not_removed(site: Site) -> None:
+def test_fault_46_a_node_that_cannot_be_withdrawn_is_not_removed(site: Site) -> None:
     before = site.settle()
     site.settle_record()
-    follower, owner = site.one("follower"), f"_swarm-aws.{RECORD}"
+    follower, owner = site.pick("follower"), f"_swarm-aws.{RECORD}"
     (mine,) = _sets(site, owner, "TXT")
     _empty(site, owner, "TXT")
     with Load(site.lab, RECORD) as load:
@@ -314,42 +314,41 @@ def test_fault_46_a_node_that_nobody_can_withdraw_is_not_removed(site: Site) -> 
         assert f"{follower} is not removed, for it cannot be withdrawn: {RECORD} stands there already" in run.said
         assert f"create that TXT record with the value {mine['ResourceRecords'][0]['Value']}" in run.said
         assert site.nodes() == before
-        # As the refusal says.
         _change(site, "CREATE", mine)
         run = site.playbook("remove_node.yml", "-e", f"id={follower}")
         assert run.code == 0, run.output[-4000:]
-        site.wait("the load to have met it", lambda: load.result.sent > ENOUGH)
+        site.wait("enough requests", lambda: load.result.sent > ENOUGH)
     say(f"the record's ownership was lost: {load.result}")
     assert load.result.failures == []
     site.settle()
     site.settle_record()
 
 
-def test_a_record_that_other_hands_changed_or_emptied_is_put_right_at_once(site: Site) -> None:
+def test_dns_yml_repairs_a_changed_or_deleted_record(site: Site) -> None:
     site.settle()
     site.settle_record()
     managers, owner = site.public_addresses(), f"_swarm-aws.{RECORD}"
     with site.agents_stopped():
         _set_record(site, "203.0.113.9")
         _empty(site, RECORD, "AAAA")
-        _put_right(site, "203.0.113.9", *managers, *site.ipv6_addresses())
+        _repair(site, "203.0.113.9", *managers, *site.ipv6_addresses())
         for name, kind in ((RECORD, "A"), (RECORD, "AAAA"), (owner, "TXT")):
             _empty(site, name, kind)
-        _put_right(site, "heritage=swarm.aws,cluster=example,region=eu-west-1,records=A+AAAA", *managers)
-        assert [one["ResourceRecords"] for one in _sets(site, owner, "TXT")] == [
+        _repair(site, "heritage=swarm.aws,cluster=example,region=eu-west-1,records=A+AAAA", *managers)
+        assert [record_set["ResourceRecords"] for record_set in _sets(site, owner, "TXT")] == [
             [{"Value": '"heritage=swarm.aws,cluster=example,region=eu-west-1,records=A+AAAA"'}]
         ]
 
 
-# What the tests ask and do
+# Helpers
 
 
-def _put_right(site: Site, *shown: str) -> None:
-    """Run `dns.yml`: to show a difference with all of these, to make it, and when there is none any more."""
+def _repair(site: Site, *shown: str) -> None:
+    """Run `dns.yml`: the plan must show all of ``shown``, the first run repairs, the second run has nothing to do."""
     before = [_sets(site, RECORD, kind) for kind in ("A", "AAAA")]
     plan = site.playbook("playbooks/dns.yml", "--check", "--diff")
     assert (plan.code, plan.changed) == (0, 1), plan.output[-4000:]
-    assert [one for one in shown if one not in plan.output] == []
+    assert [line for line in shown if line not in plan.output] == []
     assert [_sets(site, RECORD, kind) for kind in ("A", "AAAA")] == before
     run = site.playbook("playbooks/dns.yml")
     assert (run.code, run.changed) == (0, 1), run.output[-4000:]
@@ -408,9 +407,9 @@ def _change(site: Site, action: str, record_set: dict[str, Any]) -> None:
 
 
 def _sets(site: Site, name: str, kind: str) -> list[dict[str, Any]]:
-    """The record sets of a name and a type: one, or none."""
+    """The record sets of a name and a type, at most a single set."""
     found = site.aws("route53").list_resource_record_sets(HostedZoneId=_zone(site))["ResourceRecordSets"]
-    return [one for one in found if (one["Name"], one["Type"]) == (f"{name}.", kind)]
+    return [record_set for record_set in found if (record_set["Name"], record_set["Type"]) == (f"{name}.", kind)]
 
 
 def _zone(site: Site) -> str:

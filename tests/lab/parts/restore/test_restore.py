@@ -1,4 +1,4 @@
-"""The swarm's state is backed up and rotated, and the swarm comes back after its managers are lost for good."""
+"""Backups, rotation, and restores after managers are lost."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SECRET = "kept-over-everything"
 
 @pytest.fixture(scope="module")
 def kept(site: Site) -> dict[str, set[str]]:
-    """What the swarm and its two backups have besides nodes, by kind: IDs that no restore may change."""
+    """The IDs of the swarm's objects in its two backups, by kind. No restore may change them."""
     site.settle()
     site.must(site.managers()[0], "sh", "-c", f"echo {SECRET} | docker secret create {SECRET} -")
     for _ in range(2):
@@ -26,7 +26,7 @@ def kept(site: Site) -> dict[str, set[str]]:
     return site.kept()
 
 
-def test_a_backup_costs_no_request_and_workers_cannot_read_it(site: Site, kept: dict[str, set[str]]) -> None:
+def test_a_backup_fails_no_request_and_workers_cannot_read_it(site: Site, kept: dict[str, set[str]]) -> None:
     with Load(site.lab, RECORD) as load:
         run = site.playbook("playbooks/backup.yml")
     assert run.code == 0, run.output[-4000:]
@@ -42,7 +42,7 @@ def test_a_backup_costs_no_request_and_workers_cannot_read_it(site: Site, kept: 
 
 
 @pytest.mark.fault(37)
-def test_fault_37_an_altered_backup_is_refused_and_an_older_one_offered(site: Site, kept: dict[str, set[str]]) -> None:
+def test_fault_37_an_altered_backup_is_refused_and_an_older_is_offered(site: Site, kept: dict[str, set[str]]) -> None:
     before, (newest, older, *_) = site.settle(), site.backups()
     s3, key = site.aws("s3"), f"backups/{newest}.tar.gz"
     content = s3.get_object(Bucket=site.bucket, Key=key)["Body"].read()
@@ -79,7 +79,7 @@ def test_fault_08_tokens_and_ca_are_rotated_and_nodes_stay(site: Site) -> None:
     assert "there is no unlock key" in run.said
 
 
-def test_a_drill_proves_that_the_newest_backup_restores(site: Site, kept: dict[str, set[str]]) -> None:
+def test_a_drill_restores_the_newest_backup(site: Site, kept: dict[str, set[str]]) -> None:
     before = site.settle()
     run = site.playbook("playbooks/restore_drill.yml")
     assert run.code == 0, run.output[-4000:]
@@ -99,7 +99,7 @@ def test_a_drill_proves_that_the_newest_backup_restores(site: Site, kept: dict[s
 
 
 @pytest.mark.fault(36)
-def test_fault_36_two_of_three_managers_disks_are_gone(site: Site, kept: dict[str, set[str]]) -> None:
+def test_fault_36_a_survivor_restores_the_swarm_after_two_lost_disks(site: Site, kept: dict[str, set[str]]) -> None:
     site.settle()
     cluster, (survivor, *lost) = site.cluster_record()["cluster_id"], sorted(site.managers())
     for instance in lost:
@@ -117,10 +117,10 @@ def test_fault_36_two_of_three_managers_disks_are_gone(site: Site, kept: dict[st
     assert site.page().status == 200
 
 
-def test_a_backup_takes_the_place_of_a_swarm_that_works(site: Site, kept: dict[str, set[str]]) -> None:
+def test_force_restores_a_backup_over_a_working_swarm(site: Site, kept: dict[str, set[str]]) -> None:
     before = site.settle()
     (chosen, *_) = site.backups()
-    # What the backup does not have goes, and what was removed since comes back.
+    # The backup does not have the new config, so the restore removes it.
     manager = site.managers()[0]
     site.must(manager, "sh", "-c", "echo later | docker config create later -")
     run = site.playbook("playbooks/restore.yml", "-e", f"force={CLUSTER}", "-e", f"backup={chosen}")

@@ -1,4 +1,4 @@
-"""Which ports of a node are open, and to whom."""
+"""The open ports of nodes, from outside and from other nodes."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from tests.lab.site import CLUSTER, Site, say
 
 @pytest.mark.parametrize("kind", ["leader", "worker"])
 @pytest.mark.parametrize("source", ["outside", "manager", "worker"])
-def test_open_are_the_ports_that_the_security_groups_say_and_no_others(site: Site, kind: str, source: str) -> None:
+def test_exactly_the_ports_of_the_security_groups_are_open(site: Site, kind: str, source: str) -> None:
     site.settle()
-    target = next(instance for instance in site.instances() if instance["instance_id"] == site.one(kind))
+    target = next(instance for instance in site.instances() if instance["instance_id"] == site.pick(kind))
     others = [instance for instance in site.instances() if instance["instance_id"] != target["instance_id"]]
     text = Path(scan.__file__).read_text()
     if source == "outside":
         found = scan.scan(target["public_ip"])
         allowed = _allowed(site, target["instance_id"], address=str(site.lab.address))
     else:
-        node = next((one for one in others if one["group"] == f"{CLUSTER}-{source}"), None)
+        node = next((candidate for candidate in others if candidate["group"] == f"{CLUSTER}-{source}"), None)
         if node is None:
-            pytest.skip("the cluster has one worker")
+            pytest.skip("the cluster has a single worker")
         output = site.must(node["instance_id"], "python3", "-c", text, target["private_ip"])
         found = {int(port) for port in output.split()}
         allowed = _allowed(site, target["instance_id"], member=node["instance_id"])
-    say(f"{kind} from {source}: {sorted(found)} are open of {sorted(allowed)} that may be")
+    say(f"{kind} from {source}: {sorted(found)} are open, {sorted(allowed)} may be")
     assert found == allowed & _listening(site, target["instance_id"])
     expected = {("leader", "outside"): {22, 80}, ("worker", "outside"): {22}}
     if source == "outside":
@@ -72,7 +72,7 @@ def _private(ec2: Any, instance: str) -> str:
 
 
 def _listening(site: Site, instance: str) -> set[int]:
-    """The TCP ports on which something listens for others than the node itself."""
+    """The TCP ports that listen on other addresses than loopback and link-local."""
     lines = [line.split()[3] for line in site.must(instance, "ss", "-Hltn").splitlines() if line.strip()]
     sockets = [line.rsplit(":", 1) for line in lines]
     return {int(port) for host, port in sockets if not host.startswith(("127.", "[::1]", "169.254."))}

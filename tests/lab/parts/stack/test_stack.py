@@ -1,4 +1,4 @@
-"""Stacks of an operator's own beside the example: deployed, failed, rolled back and stopped, and pulled from ECR."""
+"""The operator's own stacks: deployed, failed, rolled back, stopped, and pulled from ECR."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ services:
       placement: {max_replicas_per_node: 1}
       restart_policy: {delay: 1s}
 """
-# A task ends for no signal, and so takes all of its time to stop.
+# A task ignores the stop signal, and so takes all of its grace period.
 UNCHECKED = """
 services:
   page:
@@ -69,7 +69,7 @@ MINUTE = 60
 
 @pytest.fixture
 def shop(site: Site, tmp_path: Path) -> Iterator[Path]:
-    """The shop's compose file. Nothing of it is left in the swarm."""
+    """The shop's compose file. The stack is stopped at the end."""
     site.settle()
     (tmp_path / "shop").mkdir()
     path = tmp_path / "shop" / "docker-compose.yml"
@@ -85,7 +85,7 @@ def _deploy(site: Site, path: Path, *words: str, **variables: str) -> Run:
 
 
 def _swarm(site: Site, *words: str) -> Any:
-    """What an inspecting command of docker's on a manager tells, as JSON."""
+    """The JSON output of a docker command on a manager."""
     return json.loads(site.must(site.managers()[0], "docker", *words))
 
 
@@ -95,7 +95,7 @@ def _names(site: Site, kind: str) -> set[str]:
 
 
 def _motd(site: Site) -> str:
-    """The content of the config that the page has now."""
+    """The content of the page's present config."""
     (page,) = _swarm(site, "service", "inspect", "shop_page")
     name = page["Spec"]["TaskTemplate"]["ContainerSpec"]["Configs"][0]["ConfigName"]
     shown = ["--format", "{{.Spec.Data | printf `%s`}}"]
@@ -120,7 +120,7 @@ def test_a_stack_is_deployed_rotated_failed_rolled_back_and_stopped(site: Site, 
     second = _deploy(site, shop, "--diff", MOTD="two", PASSWORD="battery-staple-two")
     assert second.code == 0, second.output[-4000:]
     assert "battery-staple" not in second.output
-    # What a rollback would need stays.
+    # The secrets that a rollback needs stay.
     assert len(_names(site, "secret") - before) == 1
     assert before < _names(site, "secret")
 
@@ -134,7 +134,7 @@ def test_a_stack_is_deployed_rotated_failed_rolled_back_and_stopped(site: Site, 
     job = _deploy(site, shop, MOTD="two", PASSWORD="battery-staple-two", EXIT="7")
     assert job.code != 0
     assert "shop_migrate failed (0 of 1 tasks run): a task on" in job.said
-    # Docker runs it once for each time that the managers have changed leaders.
+    # Docker runs a job again after each change of leader.
     assert re.search(r"non-zero exit \(7\)(, \d+ of them so far)?; its log ends: the table is locked", job.said)
 
     plan = site.playbook("playbooks/rollback.yml", "-e", "stack_name=shop", "--check", "--diff")
@@ -168,14 +168,14 @@ def test_a_stack_is_deployed_rotated_failed_rolled_back_and_stopped(site: Site, 
         (["playbooks/deploy.yml", "-e", "stack_file=/nowhere/compose.yml"], "/nowhere/compose.yml cannot be read"),
     ],
 )
-def test_what_cannot_be_done_is_said_in_a_sentence(site: Site, words: list[str], sentence: str) -> None:
+def test_an_impossible_command_is_refused_in_a_sentence(site: Site, words: list[str], sentence: str) -> None:
     run = site.playbook(*words)
     assert run.code != 0
     assert run.changed == 0
     assert sentence in run.said
 
 
-def test_a_service_that_ends_after_seconds_fails_and_is_never_gone_back_to(site: Site, shop: Path) -> None:
+def test_a_service_that_ends_after_seconds_fails_and_is_no_rollback_target(site: Site, shop: Path) -> None:
     shop.write_text(UNCHECKED)
     ended = _deploy(site, shop, "-e", "stack_timeout=45", SECONDS="4")
     assert ended.code != 0
@@ -183,15 +183,15 @@ def test_a_service_that_ends_after_seconds_fails_and_is_never_gone_back_to(site:
         r"shop_page failed \([01] of 1 tasks run\): not within 45 s: a task on \S+ ended by itself \(exit code 0\)",
         ended.said,
     ), ended.output[-4000:]
-    mended = _deploy(site, shop, SECONDS="3600")
-    assert mended.code == 0, f"{mended.output[-4000:]}\n{site.history('shop_page')}"
-    assert "shop_page: converged, 1 of 1 tasks" in mended.said
+    repaired = _deploy(site, shop, SECONDS="3600")
+    assert repaired.code == 0, f"{repaired.output[-4000:]}\n{site.history('shop_page')}"
+    assert "shop_page: converged, 1 of 1 tasks" in repaired.said
     back = site.playbook("playbooks/rollback.yml", "-e", "stack_name=shop")
     assert back.code != 0
     assert "The stack 'shop' has no release to go back to" in back.said
 
 
-def test_a_stack_that_was_removed_by_hand_a_moment_ago_is_deployed_again(site: Site, shop: Path) -> None:
+def test_a_stack_that_was_just_removed_by_hand_is_deployed_again(site: Site, shop: Path) -> None:
     shop.write_text(UNCHECKED)
     variables = {"SECONDS": "3600", "REPLICAS": "3", "GRACE": "20s"}
     first = _deploy(site, shop, **variables)
@@ -204,14 +204,14 @@ def test_a_stack_that_was_removed_by_hand_a_moment_ago_is_deployed_again(site: S
 
 
 def _tokens(site: Site, seconds: float) -> None:
-    """Have ECR's tokens be good for so long, those that were given before among them."""
+    """Set the validity of all ECR tokens, also of issued tokens."""
     request = urllib.request.Request(f"{site.lab.endpoint}/_lab/ecr-tokens?seconds={seconds}", method="POST")
     with urllib.request.urlopen(request, timeout=10):
         pass
 
 
 def _tasks(site: Site) -> dict[str, str]:
-    """The page's tasks by ID, with what is the matter with those that ended."""
+    """The page's tasks by ID, with their state and error."""
     shown = ["--no-trunc", "--format", "{{.ID}} {{.CurrentState}} {{.Error}}"]
     listed = site.must(site.managers()[0], "docker", "service", "ps", *shown, "shop_page")
     return {line.split()[0]: line.partition(" ")[2] for line in listed.splitlines()}
@@ -226,7 +226,7 @@ def _granted(site: Site) -> str:
     return str(page["Spec"]["Labels"].get("swarm.aws.registry-auth", ""))
 
 
-def test_images_in_ecr_are_pulled_by_nodes_that_get_a_task_long_after_the_deployment(site: Site, shop: Path) -> None:
+def test_a_node_pulls_from_ecr_long_after_the_deployment(site: Site, shop: Path) -> None:
     shop.write_text(ECR)
     for name in ("library/python", "valkey/valkey"):
         site.aws("ecr").create_repository(repositoryName=name)
@@ -246,9 +246,9 @@ def test_images_in_ecr_are_pulled_by_nodes_that_get_a_task_long_after_the_deploy
         assert deployed.code == 0, deployed.output[-4000:]
         (task,) = _running(site)
         known = _granted(site)
-        assert known, "the deployment notes how old the credentials are"
+        assert known, "the deployment did not store the time of the credentials"
         site.wait("the agent to renew the credentials", lambda: _granted(site) != known)
-        assert set(_tasks(site)) == {task}, "the task was left alone"
+        assert set(_tasks(site)) == {task}, "the renewal replaced the task"
 
         with site.agents_stopped():
             _tokens(site, 0)
@@ -265,5 +265,5 @@ def test_images_in_ecr_are_pulled_by_nodes_that_get_a_task_long_after_the_deploy
     with urllib.request.urlopen(f"{site.lab.endpoint}/_lab/ecr-tokens", timeout=10) as answer:
         given = json.load(answer)
     assert len(given) > 3
-    assert not [one for one in given if one in logs]
+    assert not [secret for secret in given if secret in logs]
     site.settle()

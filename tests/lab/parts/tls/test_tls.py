@@ -1,4 +1,4 @@
-"""TLS in front of the example stack: a certificate verified, renewed and mistaken, and a node removed."""
+"""TLS in front of the example stack: a certificate is verified, renewed and wrong, and a node is removed."""
 
 from __future__ import annotations
 
@@ -19,46 +19,46 @@ from tests.lab.site import CLUSTER, RECORD, ROOT, Run, Site, say
 
 STACK = ROOT / "stacks/edge/docker-compose.yml"
 MONITORING = {"emails": ["operator@swarm.test"], "period_seconds": 10, "prometheus_port": 9324, "tls_ports": [443]}
-# Where nobody looks on, certbot waits for some minutes, so that not all of the world's ask at once.
+# Without a terminal, certbot waits for some minutes, to spread the load of all clients.
 AT_ONCE = "--no-random-sleep-on-renew"
-# Requests that a change must have met for their success to mean something.
+# How many requests make a change a test.
 ENOUGH = 1000
-# Seconds until connections that were under way to a failed host are given up: `tcp-ut`, the client's patience and some.
+# Seconds until open connections to a failed host time out: `tcp-ut`, the client's time-out and some more.
 CUT_OFF = 10
 
 
 class Edge:
-    """The stack, and the folder that its certificate is in."""
+    """The stack, and the folder of its certificate."""
 
     def __init__(self, site: Site, folder: Path) -> None:
         self._site, self.folder = site, folder
         self.trust = Authority(site.lab.folder).trusting()
 
     def new_certificate(self) -> bytes:
-        """Have one made, which is not deployed yet; returned in DER."""
+        """Create a certificate without deploying it. Returns it in DER."""
         words = ["python", "-m", "lab", "certificate", "--name", self._site.lab.name, RECORD, str(self.folder)]
         made = self._site.command(*words)
         assert made.code == 0, made.output
         return ssl.PEM_cert_to_DER_cert((self.folder / "fullchain.pem").read_text())
 
     def deploy(self, *words: str) -> Run:
-        """Run `deploy.yml` as the documentation has it."""
+        """Run `deploy.yml` as documented."""
         return self._site.playbook(
             "playbooks/deploy.yml", "-e", f"stack_file={STACK}", *words, EDGE_CERTIFICATE=str(self.folder)
         )
 
     def ask(self, address: str, trust: ssl.SSLContext | None = None) -> pages.Page:
-        """The page at one of the record's addresses."""
+        """The page at an address of the record."""
         return pages.ask(address, f"https://{RECORD}/api", trust=trust or self.trust)
 
     def shown(self, trust: ssl.SSLContext | None = None) -> set[bytes]:
-        """The certificates that the record's addresses show, each asked a few times, for there are several tasks."""
+        """The certificates at the record's addresses, each asked several times, to reach all tasks."""
         return {self.ask(address, trust).certificate for address in self._site.addresses() for _ in range(6)}
 
 
 @pytest.fixture(scope="module")
 def edge(site: Site, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Edge]:
-    """In front of the example for this file's time."""
+    """The edge stack in front of the example, stopped after this file."""
     site.settle()
     made = Edge(site, tmp_path_factory.mktemp("certificate"))
     made.new_certificate()
@@ -72,12 +72,12 @@ def edge(site: Site, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Edge]
 
 
 def _entries(site: Site) -> set[str]:
-    """The tasks that hold the nodes' port, by ID."""
+    """The IDs of the tasks that have the nodes' port."""
     words = ["docker", "service", "ps", "--quiet", "--filter", "desired-state=running", "edge_entry"]
     return set(site.must(site.managers()[0], *words).split())
 
 
-def test_a_page_comes_over_tls_and_its_certificate_is_verified(site: Site, edge: Edge) -> None:
+def test_the_page_has_a_verified_certificate(site: Site, edge: Edge) -> None:
     site.settle()
     expected = ssl.PEM_cert_to_DER_cert((edge.folder / "fullchain.pem").read_text())
     for address in site.public_addresses():
@@ -95,13 +95,13 @@ def test_a_page_comes_over_tls_and_its_certificate_is_verified(site: Site, edge:
     assert (again.code, again.changed) == (0, 0), again.output[-4000:]
 
 
-def test_an_alarm_looks_at_the_certificate_that_clients_see(site: Site, edge: Edge) -> None:
-    """It is good for 90 days: an alarm that asks for more goes off, and one that asks for less does not."""
+def test_an_alarm_watches_the_certificate_that_clients_see(site: Site, edge: Edge) -> None:
+    """The certificate is valid for 90 days: the alarm goes off for 100 days, but not for 14."""
     states = {}
     try:
         for days, state in ((14, "OK"), (100, "ALARM")):
-            told = json.dumps({"monitoring": {**MONITORING, "certificate_days": days}})
-            run = site.playbook("site.yml", "--tags", "discovery,monitoring", "-e", told)
+            settings = json.dumps({"monitoring": {**MONITORING, "certificate_days": days}})
+            run = site.playbook("site.yml", "--tags", "discovery,monitoring", "-e", settings)
             assert run.code == 0, run.output[-4000:]
             site.wait(f"the alarm to be {state}", lambda state=state: _alarm(site).get("StateValue") == state)
             states[days] = _alarm(site)["StateReason"]
@@ -109,7 +109,7 @@ def test_an_alarm_looks_at_the_certificate_that_clients_see(site: Site, edge: Ed
         again = site.playbook("site.yml", "--tags", "discovery,monitoring")
     assert again.code == 0, again.output[-4000:]
     say(f"the alarm: {states}")
-    assert _alarm(site) == {}, "nothing asks for it any more"
+    assert _alarm(site) == {}, "the alarm was not deleted"
 
 
 def _alarm(site: Site) -> dict[str, Any]:
@@ -118,8 +118,8 @@ def _alarm(site: Site) -> dict[str, Any]:
 
 
 @pytest.mark.filterwarnings("ignore:.*TLSv1.* is deprecated:DeprecationWarning")
-def test_the_clients_address_and_old_protocols(site: Site, edge: Edge) -> None:
-    """The address that a client has is in the log of what speaks TLS, behind the proxy that holds the port."""
+def test_the_log_has_the_clients_address_and_old_protocols_are_refused(site: Site, edge: Edge) -> None:
+    """The service that terminates TLS logs the client's address, though it is behind the proxy with the port."""
     address = sorted(site.public_addresses())[0]
     edge.ask(address)
     log = site.must(site.managers()[0], "docker", "service", "logs", "--raw", "--tail", "50", "edge_tls")
@@ -141,16 +141,16 @@ def test_no_request_fails_while_a_certificate_is_renewed(site: Site, edge: Edge)
         began = time.monotonic()
         run = edge.deploy("--diff", "-vvv")
         took = time.monotonic() - began
-        site.wait("all to show the new certificate", lambda: edge.shown() == {renewed})
-        site.wait("the load to have met it", lambda: load.result.sent >= ENOUGH)
+        site.wait("all tasks to have the new certificate", lambda: edge.shown() == {renewed})
+        site.wait("enough requests", lambda: load.result.sent >= ENOUGH)
     assert run.code == 0, run.output[-4000:]
     assert "PRIVATE KEY" not in run.output
     say(f"a renewed certificate: {load.result}; the command took {took:.0f} s")
     assert load.result.failures == []
-    assert _entries(site) == entries, "what holds the port was left alone"
+    assert _entries(site) == entries, "the proxy with the port was replaced"
 
 
-def test_a_key_that_is_not_the_certificates_leaves_the_old_one_in_place(site: Site, edge: Edge, tmp_path: Path) -> None:
+def test_a_key_that_does_not_match_keeps_the_old_certificate(site: Site, edge: Edge, tmp_path: Path) -> None:
     before = edge.shown()
     Authority(site.lab.folder).issue(RECORD, tmp_path)
     (tmp_path / "fullchain.pem").write_bytes((edge.folder / "fullchain.pem").read_bytes())
@@ -162,9 +162,7 @@ def test_a_key_that_is_not_the_certificates_leaves_the_old_one_in_place(site: Si
     assert edge.shown() == before
 
 
-def test_a_certificate_comes_by_acme_and_is_renewed_with_the_permissions_that_the_page_names(
-    site: Site, edge: Edge, tmp_path: Path
-) -> None:
+def test_acme_issues_and_renews_with_the_documented_permissions(site: Site, edge: Edge, tmp_path: Path) -> None:
     with acme.authority(site, tmp_path) as authority:
         site.forget_calls()
         made = authority.documented("certonly")
@@ -172,7 +170,7 @@ def test_a_certificate_comes_by_acme_and_is_renewed_with_the_permissions_that_th
         # The TXT record that proved the name is gone.
         assert pages.lookup(site.lab, f"_acme-challenge.{RECORD}", "TXT") == []
         asked = [call for call in site.calls() if call["caller"] == acme.ROLE]
-        assert asked and all(one["allowed"] for one in asked)
+        assert asked and all(call["allowed"] for call in asked)
         _deploys(site, edge, authority)
         first = edge.shown(authority.trusting())
         idle = authority.documented("renew", AT_ONCE)
@@ -182,8 +180,8 @@ def test_a_certificate_comes_by_acme_and_is_renewed_with_the_permissions_that_th
         renewed = authority.documented("renew", AT_ONCE, "--force-renewal")
         assert renewed.code == 0, renewed.output[-4000:]
         _deploys(site, edge, authority)
-        site.wait("the new certificate to be shown", lambda: edge.shown(authority.trusting()).isdisjoint(first))
-        # Another name is not the role's to prove.
+        site.wait("the new certificate", lambda: edge.shown(authority.trusting()).isdisjoint(first))
+        # The role may not prove another name.
         other = authority.documented("certonly", "--expand", "-d", f"other.{RECORD}")
         assert other.code != 0
         assert "AccessDenied" in other.output, other.output[-2000:]
@@ -200,7 +198,7 @@ def _deploys(site: Site, edge: Edge, authority: acme.Acme) -> Run:
 def test_no_request_fails_over_tls_while_a_node_is_removed(site: Site, edge: Edge) -> None:
     site.settle()
     site.settle_record()
-    instance = site.one("follower")
+    instance = site.pick("follower")
     with Load(site.lab, RECORD, trust=edge.trust) as load:
         run = site.playbook("remove_node.yml", "-e", f"id={instance}")
         site.settle_record()
@@ -211,29 +209,29 @@ def test_no_request_fails_over_tls_while_a_node_is_removed(site: Site, edge: Edg
     site.settle()
 
 
-def test_a_host_that_fails_takes_along_no_more_than_what_was_under_way(site: Site, edge: Edge) -> None:
-    """A connection that came in at another node may have been to the failed host's `tls`; it is over within seconds."""
+def test_a_failed_host_fails_only_open_connections(site: Site, edge: Edge) -> None:
+    """A connection through another node may reach the failed host's `tls`; it times out within seconds."""
     site.settle()
     site.settle_record()
-    instance = site.one("follower")
-    address = next(one["public_ip"] for one in site.instances() if one["instance_id"] == instance)
+    instance = site.pick("follower")
+    address = next(known["public_ip"] for known in site.instances() if known["instance_id"] == instance)
     with Load(site.lab, RECORD, trust=edge.trust) as load:
-        site.wait("the load to have begun", lambda: load.result.sent >= ENOUGH)
+        site.wait("the load to begin", lambda: load.result.sent >= ENOUGH)
         site.kill_host(instance)
         killed = time.time()
-        site.wait("the record to be without it", lambda: address not in site.addresses())
-        forgotten = time.time() - killed
-        site.wait("the resolver to forget it", lambda: load.resolver.asked_at > killed + forgotten)
-        site.wait("the load to have met it", lambda: time.time() > killed + forgotten + CUT_OFF)
+        site.wait("the record to drop the address", lambda: address not in site.addresses())
+        withdrawn_after = time.time() - killed
+        site.wait("the resolver to drop the address", lambda: load.resolver.asked_at > killed + withdrawn_after)
+        site.wait("enough requests", lambda: time.time() > killed + withdrawn_after + CUT_OFF)
     elsewhere = [failure for failure in load.result.failures if failure.address != address]
     say(
-        f"a host that fails, over TLS: {load.result}; withdrawn after {forgotten:.1f} s, {len(elsewhere)} failed at "
-        f"other addresses, the last after {max((one.at - killed for one in elsewhere), default=0):.1f} s"
+        f"a failed host, over TLS: {load.result}; withdrawn after {withdrawn_after:.1f} s, {len(elsewhere)} failed at "
+        f"other addresses, the last after {max((request.at - killed for request in elsewhere), default=0):.1f} s"
     )
-    assert [one for one in elsewhere if one.at > killed + CUT_OFF] == []
+    assert [request for request in elsewhere if request.at > killed + CUT_OFF] == []
     assert [
         failure
         for failure in load.result.failures
-        if failure.address == address and failure.resolved_at > killed + forgotten
+        if failure.address == address and failure.resolved_at > killed + withdrawn_after
     ] == []
     site.settle()

@@ -1,4 +1,4 @@
-"""Groups get another size and instances of a new launch template, while a client asks hundreds of times a second."""
+"""Scaling and upgrades of groups under hundreds of requests a second."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from tests.lab.configured import node_groups
 from tests.lab.load import Load
 from tests.lab.site import CLUSTER, RECORD, ROOT, Run, Site, say
 
-# Requests that an upgrade must have met for their success to mean something.
+# How many requests make an upgrade a test.
 ENOUGH = 10_000
-USUAL_SIZE, DESIRED = "swarm.aws/usual-size", "swarm.aws/desired"
-# It is run before the node joins, and never ends.
+ORIGINAL_SIZE, DESIRED = "swarm.aws/usual-size", "swarm.aws/desired"
+# It runs before the node joins, and never ends.
 NEVER_JOINS = "#!/bin/sh\nsleep 100000\n"
-CALLED_OFF = "#cloud-config\n# the template that is called off\n"
+CANCELLED = "#cloud-config\n# the cancelled template\n"
 SECOND = "#cloud-config\n# the second template\n"
 
 
@@ -34,7 +34,7 @@ def site(site: Site) -> Site:
 
 @pytest.fixture
 def ended(site: Site) -> Iterator[None]:
-    """Services whose tasks were to end and have."""
+    """Services whose tasks have ended as intended."""
     made = {"once": ["--restart-condition=none"], "on-failure": ["--restart-condition=on-failure", "--replicas=2"]}
     made |= {"job": ["--mode=replicated-job"], "global-job": ["--mode=global-job"]}
     try:
@@ -48,7 +48,7 @@ def ended(site: Site) -> Iterator[None]:
         site.on(site.managers()[0], "docker", "service", "rm", *(f"ended-{name}" for name in made))
 
 
-def test_a_group_gets_more_instances_that_serve_and_site_yml_leaves_them(site: Site) -> None:
+def test_a_scaled_out_group_keeps_its_size_after_site_yml(site: Site) -> None:
     assert scale(site, 1).code == 0
     run = scale(site, 3)
     assert run.code == 0, run.output[-4000:]
@@ -61,7 +61,7 @@ def test_a_group_gets_more_instances_that_serve_and_site_yml_leaves_them(site: S
     assert sizes(site)["worker"][:2] == (3, 4)
 
 
-def test_what_a_group_may_not_have_is_refused_and_nothing_changed(site: Site) -> None:
+def test_a_size_outside_of_min_and_max_is_refused(site: Site) -> None:
     for words, sentence in (
         (["-e", "group=worker", "-e", "desired=9"], "may have 1 to 4 instances, and 9 are asked for: change its max"),
         (["-e", "group=manager", "-e", "desired=0"], "may have 3 to 5 instances, and 0 are asked for: change its min"),
@@ -73,7 +73,7 @@ def test_what_a_group_may_not_have_is_refused_and_nothing_changed(site: Site) ->
         assert run.changed == 0
 
 
-def test_services_are_spread_over_the_new_nodes_without_a_request_failing(site: Site) -> None:
+def test_rebalancing_onto_new_nodes_fails_no_request(site: Site) -> None:
     before = spread(site)
     with Load(site.lab, RECORD) as load:
         run = site.playbook("playbooks/rebalance.yml", "-e", f"services={CLUSTER}_web,{CLUSTER}_store")
@@ -82,34 +82,34 @@ def test_services_are_spread_over_the_new_nodes_without_a_request_failing(site: 
     say(f"rebalance: {before} became {after}; {load.result}")
     assert load.result.failures == []
     assert f"{CLUSTER}_store: left alone, since it is not start-first" in run.said
-    # Where the scheduler had spread them evenly by itself there is nothing to do.
+    # The scheduler may have spread the tasks evenly itself.
     assert ("to be spread anew" in run.output) is (run.changed == 1)
     again = site.playbook("playbooks/rebalance.yml", "-e", f"services={CLUSTER}_web", "--check")
     assert f"{CLUSTER}_web: left alone, since it is spread as evenly as it can be" in again.said
 
 
 @pytest.mark.fault(35)
-def test_fault_35_a_template_whose_instances_never_join_stops_at_the_first_with_the_old_ones_in_place(
+def test_fault_35_an_upgrade_stops_at_the_first_instance_that_never_joins(
     site: Site,
 ) -> None:
-    before, usual = members(site), sizes(site)
+    before, original = members(site), sizes(site)
     template(site, NEVER_JOINS)
     try:
         run = site.playbook("playbooks/upgrade.yml", "-e", "batch=2", "-e", "timeout=30")
     finally:
-        mended = site.playbook("site.yml", "--tags", "node_groups")
-    assert mended.code == 0, mended.output[-4000:]
+        repaired = site.playbook("site.yml", "--tags", "node_groups")
+    assert repaired.code == 0, repaired.output[-4000:]
     assert run.code != 0
     assert "The upgrade stopped in the group worker: After 30 s the group worker still waits for i-" in run.said
     assert "to join the swarm" in run.said
-    site.wait("the new one to end", lambda: len(site.instances()) == len(before))
-    assert members(site) == before, "all old ones serve on, and none of the managers was tried"
-    assert sizes(site) == usual
+    site.wait("the new instance to be terminated", lambda: len(site.instances()) == len(before))
+    assert members(site) == before, "an old instance is gone"
+    assert sizes(site) == original
 
 
-def test_an_upgrade_that_is_called_off_leaves_groups_as_large_as_they_were(site: Site) -> None:
-    before, usual = members(site), sizes(site)
-    template(site, CALLED_OFF)
+def test_a_cancelled_upgrade_restores_the_original_sizes(site: Site) -> None:
+    before, original = members(site), sizes(site)
+    template(site, CANCELLED)
     first = start(site, "playbooks/upgrade.yml")
     site.wait("the canary to be launched", lambda: len(site.instances()) == len(before) + 1)
     first.kill()
@@ -121,16 +121,16 @@ def test_an_upgrade_that_is_called_off_leaves_groups_as_large_as_they_were(site:
     assert run.code == 0, run.output[-4000:]
     site.wait("as many instances as before", lambda: len(site.instances()) == len(before))
     site.settle(workers=3)
-    assert sizes(site) == usual
-    # A canary that served already has taken the place of an old one.
+    assert sizes(site) == original
+    # A canary that already served has replaced an old instance.
     assert len(members(site) - before) <= 1
     again = site.playbook("playbooks/upgrade.yml", "-e", "cancel=true")
     assert (again.code, again.changed) == (0, 0), again.output[-4000:]
 
 
 @pytest.mark.usefixtures("ended")
-def test_an_upgrade_begins_though_tasks_have_ended_that_were_to(site: Site) -> None:
-    outdated = site.playbook("site.yml", "--tags", "node_groups", *groups(user_data=CALLED_OFF))
+def test_an_upgrade_begins_though_tasks_have_ended_as_intended(site: Site) -> None:
+    outdated = site.playbook("site.yml", "--tags", "node_groups", *groups(user_data=CANCELLED))
     assert outdated.code == 0, outdated.output[-4000:]
     run = site.playbook("playbooks/upgrade.yml", "--check")
     assert run.code == 0, run.output[-4000:]
@@ -140,10 +140,15 @@ def test_an_upgrade_begins_though_tasks_have_ended_that_were_to(site: Site) -> N
 @pytest.mark.fault(5)
 @pytest.mark.fault(35)
 @pytest.mark.usefixtures("ended")
-def test_an_upgrade_that_is_killed_is_finished_by_the_next_without_a_request_failing(
+def test_a_killed_upgrade_is_completed_by_the_next_and_fails_no_request(
     site: Site,
 ) -> None:
-    before, usual, leader, cluster = members(site), sizes(site), site.one("leader"), site.cluster_record()["cluster_id"]
+    before, original, leader, cluster = (
+        members(site),
+        sizes(site),
+        site.pick("leader"),
+        site.cluster_record()["cluster_id"],
+    )
     template(site, SECOND)
     words = ["playbooks/upgrade.yml", "-e", "batch=2"]
     with Load(site.lab, RECORD) as load:
@@ -155,19 +160,19 @@ def test_an_upgrade_that_is_killed_is_finished_by_the_next_without_a_request_fai
         run = site.playbook(*words)
         took = time.monotonic() - began
     assert run.code == 0, run.output[-6000:]
-    removals = [float(one) for one in re.findall(r"Seconds: .*\ball (\d+\.\d)", run.output)]
+    removals = [float(seconds) for seconds in re.findall(r"Seconds: .*\ball (\d+\.\d)", run.output)]
     say(
-        f"upgrade of {len(before)} nodes: {load.result}; {took:.0f} s, {took / len(before):.0f} s a node, of which the "
-        f"removals that it saw took {removals} s"
+        f"upgrade of {len(before)} nodes: {load.result}; {took:.0f} s, {took / len(before):.0f} s a node, of which its "
+        f"removals took {removals} s"
     )
     assert load.result.failures == []
     assert load.result.sent >= ENOUGH, str(load.result)
-    assert not members(site) & before, "all of them are new"
+    assert not members(site) & before, "an old instance is left"
     assert len(members(site)) == len(before)
     assert site.clusters() == {site.cluster_record()["cluster_id"]} == {cluster}, (
-        "they found the managers that there were then"
+        "the new managers are in another swarm"
     )
-    assert sizes(site) == usual
+    assert sizes(site) == original
     assert [line for line in run.output.splitlines() if "is removed." in line][-1].strip(
         " -'"
     ) == f"{leader} is removed."
@@ -177,9 +182,9 @@ def test_an_upgrade_that_is_killed_is_finished_by_the_next_without_a_request_fai
     assert "Nothing is to be replaced" in again.said
 
 
-def test_three_managers_become_one_and_three_again_without_a_request_failing(site: Site) -> None:
-    """Whatever the order, each step leaves a majority of the managers that there are then."""
-    usual, changed = sizes(site), groups(user_data=SECOND, min=1)
+def test_scaling_managers_to_1_and_back_to_3_fails_no_request(site: Site) -> None:
+    """Each step must leave a majority of the present managers."""
+    original, changed = sizes(site), groups(user_data=SECOND, min=1)
     allowed = site.playbook("site.yml", "--tags", "node_groups", *changed)
     assert (allowed.code, allowed.changed > 0) == (0, True), allowed.output[-4000:]
     with Load(site.lab, RECORD) as load:
@@ -196,10 +201,10 @@ def test_three_managers_become_one_and_three_again_without_a_request_failing(sit
     assert site.addresses() == site.public_addresses()
     restored = site.playbook("site.yml", "--tags", "node_groups", *groups(user_data=SECOND))
     assert (restored.code, restored.changed > 0) == (0, True), restored.output[-4000:]
-    assert sizes(site) == usual
+    assert sizes(site) == original
 
 
-def test_a_group_gets_fewer_instances_without_a_request_failing(site: Site) -> None:
+def test_scaling_in_fails_no_request(site: Site) -> None:
     with Load(site.lab, RECORD) as load:
         run = scale(site, 1)
     assert run.code == 0, run.output[-4000:]
@@ -209,11 +214,11 @@ def test_a_group_gets_fewer_instances_without_a_request_failing(site: Site) -> N
     site.settle()
 
 
-# What the tests ask and do
+# Helpers
 
 
 def members(site: Site, group: str | None = None) -> set[str]:
-    """The instances that Auto Scaling counts on and the swarm has."""
+    """The instances that are in service and in the swarm."""
     serving = {
         instance["instance_id"] for instance in site.instances(group) if instance["lifecycle_state"] == "InService"
     }
@@ -228,27 +233,27 @@ def have_ended(site: Site, service: str) -> bool:
 
 
 def sizes(site: Site) -> dict[str, tuple[int, int, dict[str, str]]]:
-    """Desired and greatest size of each group, what its tags say of them, and that nothing of it is paused."""
+    """Desired and maximum size of each group, and its tags about them. No process may be suspended."""
     found = site.aws("autoscaling").describe_auto_scaling_groups()["AutoScalingGroups"]
     assert not any(group["SuspendedProcesses"] for group in found)
     return {
         group["AutoScalingGroupName"].removeprefix(f"{CLUSTER}-"): (
             group["DesiredCapacity"],
             group["MaxSize"],
-            {tag["Key"]: tag["Value"] for tag in group["Tags"] if tag["Key"] in (USUAL_SIZE, DESIRED)},
+            {tag["Key"]: tag["Value"] for tag in group["Tags"] if tag["Key"] in (ORIGINAL_SIZE, DESIRED)},
         )
         for group in found
     }
 
 
 def template(site: Site, user_data: str) -> None:
-    """Have site.yml give all groups a launch template with this user data."""
+    """Give all groups a launch template with this user data, by site.yml."""
     run = site.playbook("site.yml", "--tags", "node_groups", *groups(user_data=user_data))
     assert (run.code, run.changed) == (0, 2), run.output[-4000:]
 
 
 def groups(**settings: object) -> tuple[str, str]:
-    """The words that give all groups these settings."""
+    """The arguments that give all groups these settings."""
     return node_groups(manager=settings, worker=settings)
 
 
@@ -258,7 +263,7 @@ def scale(site: Site, workers: int) -> Run:
 
 
 def start(site: Site, *words: str) -> subprocess.Popen[bytes]:
-    """Begin a playbook."""
+    """Start a playbook."""
     silent = subprocess.DEVNULL
     return subprocess.Popen(
         ["ansible-playbook", *words], cwd=ROOT, env=site.environment, stdin=silent, stdout=silent, stderr=silent
@@ -266,6 +271,6 @@ def start(site: Site, *words: str) -> subprocess.Popen[bytes]:
 
 
 def spread(site: Site) -> dict[str, int]:
-    """How many tasks of the page each node has, by its name."""
+    """The number of the page's tasks by node name."""
     words = ["docker", "service", "ps", f"{CLUSTER}_web", "--filter", "desired-state=running", "--format", "{{.Node}}"]
     return dict(Counter(site.must(site.managers()[0], *words).split()))

@@ -1,4 +1,4 @@
-"""The page that shows the cluster, in a real browser, while a node is removed and a manager is lost."""
+"""The page of the cluster in a real browser, while a node is removed and a manager is lost."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ from tests.lab.browser import Browser, browser
 from tests.lab.site import ROOT, Site
 
 SCHEMES = ("light", "dark")
-# Where pictures of the page are kept, if they are asked for.
+# The folder for pictures of the page, if wanted.
 PICTURES = os.environ.get("SWARM_PICTURES", "")
 STAGES = ["requested", "begun", "ready", "drained", "removed"]
-# As one sees it who has just opened it.
+# The page as it is after opening it.
 TOP = """
-for (const one of document.querySelectorAll('details[open]')) one.open = false;
+for (const details of document.querySelectorAll('details[open]')) details.open = false;
 document.activeElement.blur();
 scrollTo(0, 0);
 """
-# Notes what the page shows of an instance, whenever that changes.
+# Records the page's view of an instance at each change.
 RECORD = """
 window.seen = [];
 window.said = [];
@@ -39,7 +39,7 @@ const look = () => {
   const node = document.querySelector(`[data-instance="${arguments[0]}"]`);
   const now = JSON.stringify({
     stage: node ? node.querySelector('[aria-current=step]')?.dataset.stage ?? null : 'away',
-    tasks: node ? [...node.querySelectorAll('.tasks li')].map((one) => one.textContent) : [],
+    tasks: node ? [...node.querySelectorAll('.tasks li')].map((task) => task.textContent) : [],
   });
   if (window.seen.at(-1) !== now) window.seen.push(now);
   const said = document.getElementById('said').textContent;
@@ -53,7 +53,7 @@ look();
 
 @pytest.fixture
 def address(site: Site) -> Iterator[str]:
-    """What `make look` says to open."""
+    """The address that `make look` prints."""
     process = subprocess.Popen(
         ["make", "-s", "look", "PORT=0"],
         cwd=ROOT,
@@ -75,15 +75,15 @@ def address(site: Site) -> Iterator[str]:
 
 def test_a_removal_and_a_lost_manager_on_the_page(site: Site, address: str) -> None:
     site.settle()
-    victim = site.one("worker")
+    victim = site.pick("worker")
     for path in ("/", "/moment.json", "/moments"):
-        assert _status(address, path) == 401, "nobody gets in without the key"
+        assert _status(address, path) == 401, "the page opens without the key"
     with browser() as page:
         page.size(1280, 1000)
         page.get(address)
         site.wait("the page to be live", lambda: _link(page) == "live")
         assert "key=" not in page.current_url
-        _shows_what_is(page, site)
+        _shows_the_cluster(page, site)
         _is_accessible(page)
         _works_by_keyboard(page)
         page.execute_script(RECORD, victim)
@@ -107,34 +107,38 @@ def test_a_removal_and_a_lost_manager_on_the_page(site: Site, address: str) -> N
             output.seek(0)
             assert removal.returncode == 0, output.read()[-4000:]
         stages, seen = _stages(page), _seen(page)
-        # The first ones may pass between two looks of the managers.
+        # The first stages may pass between two looks of the managers.
         assert "ready" in stages
-        assert stages == sorted(stages, key=STAGES.index), "one after the other, as they happen"
-        assert "example_web" in " ".join(seen[0]["tasks"]), "it had tasks"
-        assert not seen[-2]["tasks"] or all("stopping" in task for task in seen[-2]["tasks"]), "and had none in the end"
+        assert stages == sorted(stages, key=STAGES.index), "the stages are out of order"
+        assert "example_web" in " ".join(seen[0]["tasks"]), "the node had no task at first"
+        assert not seen[-2]["tasks"] or all("stopping" in task for task in seen[-2]["tasks"]), (
+            "the node had running tasks at the end"
+        )
         said = page.execute_script("return window.said")
-        assert [one for one in said if f"{victim}: tasks end." in one], f"what happens is said aloud: {said}"
+        assert [sentence for sentence in said if f"{victim}: tasks end." in sentence], (
+            f"what happens is said aloud: {said}"
+        )
         site.settle()
-        site.wait("the page to show the node that took its place", lambda: _shown(page) == site.ids())
+        site.wait("the page to show the replacement", lambda: _shown(page) == site.ids())
         _is_accessible(page)
-        _survives_the_loss_of_the_manager_that_tells(page, site)
+        _survives_the_loss_of_its_manager(page, site)
         assert page.complaints() == []
 
 
-def _survives_the_loss_of_the_manager_that_tells(page: Browser, site: Site) -> None:
-    teller = _teller(page)
-    assert teller in site.ids("manager")
-    site.control("partition", teller)
+def _survives_the_loss_of_its_manager(page: Browser, site: Site) -> None:
+    source = _source(page)
+    assert source in site.ids("manager")
+    site.control("partition", source)
     try:
-        site.wait("another manager to tell", lambda: _link(page) == "live" and _teller(page) != teller)
+        site.wait("data from another manager", lambda: _link(page) == "live" and _source(page) != source)
     finally:
-        site.control("heal", teller)
+        site.control("heal", source)
     site.settle()
 
 
-def _shows_what_is(page: Browser, site: Site) -> None:
+def _shows_the_cluster(page: Browser, site: Site) -> None:
     site.wait("the page to show all instances", lambda: _shown(page) == site.ids())
-    leader = site.one("leader")
+    leader = site.pick("leader")
     for instance in site.instances():
         node = page.find_element(By.CSS_SELECTOR, f'[data-instance="{instance["instance_id"]}"]')
         zone = node.find_element(By.XPATH, "ancestor::section[@class='zone']").get_attribute("aria-label")
@@ -146,10 +150,10 @@ def _shows_what_is(page: Browser, site: Site) -> None:
     assert "3 of 3 managers heard, 2 needed: 1 may fail" in now
     assert all(address in now for address in site.addresses())
     assert "example_web 6 of 6" in page.find_element(By.ID, "services").text
-    listed = "return [...document.querySelectorAll('.tasks .running')].map((one) => one.textContent)"
+    listed = "return [...document.querySelectorAll('.tasks .running')].map((task) => task.textContent)"
     tasks = [text for text in page.execute_script(listed) if text.startswith("example_web")]
     assert sum(int((re.findall(r" \S (\d+)$", text) or ["1"])[0]) for text in tasks) == 6
-    assert page.find_elements(By.CSS_SELECTOR, "#done time"), "what the agent did last"
+    assert page.find_elements(By.CSS_SELECTOR, "#done time"), "the agent's last actions are missing"
 
 
 def _is_accessible(page: Browser) -> None:
@@ -158,7 +162,7 @@ def _is_accessible(page: Browser) -> None:
         page.prefer(scheme)
         assert page.violations() == [], scheme
         grounds.add(page.execute_script("return getComputedStyle(document.body).backgroundColor"))
-    assert len(grounds) == len(SCHEMES), "the schemes differ"
+    assert len(grounds) == len(SCHEMES), "the schemes have the same background"
 
 
 def _works_by_keyboard(page: Browser) -> None:
@@ -169,7 +173,7 @@ def _works_by_keyboard(page: Browser) -> None:
     assert more.tag_name == "summary"
     more.send_keys(Keys.ENTER)
     deadline = time.monotonic() + 30
-    # It stays open, and keeps the focus, while moments come.
+    # It stays open and focused while updates come.
     count = "window.moments = 0; new EventSource('/moments').onmessage = () => { window.moments += 1; };"
     page.execute_script(count)
     while page.execute_script("return window.moments") < 4:
@@ -195,25 +199,25 @@ def _link(page: Browser) -> str | None:
     return page.find_element(By.ID, "link").get_attribute("data-state")
 
 
-def _teller(page: Browser) -> str:
+def _source(page: Browser) -> str:
     return page.find_element(By.ID, "link").text.rpartition(" ")[2]
 
 
 def _shown(page: Browser) -> set[str]:
     shown = page.execute_script(
-        "return [...document.querySelectorAll('[data-instance]')].map((one) => one.dataset.instance)"
+        "return [...document.querySelectorAll('[data-instance]')].map((node) => node.dataset.instance)"
     )
     return set(shown)
 
 
 def _seen(page: Browser) -> list[dict]:
-    return page.execute_script("return window.seen.map((one) => JSON.parse(one))")
+    return page.execute_script("return window.seen.map((state) => JSON.parse(state))")
 
 
 def _stages(page: Browser) -> list[str]:
-    """The stages that were seen, one after the other."""
+    """The recorded stages in order, without repetitions."""
     stages: list[str] = []
-    for one in _seen(page):
-        if one["stage"] in STAGES and one["stage"] not in stages[-1:]:
-            stages.append(one["stage"])
+    for state in _seen(page):
+        if state["stage"] in STAGES and state["stage"] not in stages[-1:]:
+            stages.append(state["stage"])
     return stages

@@ -1,4 +1,4 @@
-"""A cluster is looked at: by people, by programs, from inside, and by whoever is to find out what is wrong with it."""
+"""Views of a cluster: status, tables, a shell, a picture and a diagnosis."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 from tests.lab.site import RECORD, Run, Site
 
 ALONE = {"ANSIBLE_STDOUT_CALLBACK": "swarm.aws.document"}
-# What is planted on the nodes, and must not come back from them.
+# Secrets that are planted on the nodes, and must not be in the diagnosis.
 PASSWORD, ACCESS_KEY, UNLOCK_KEY = "correct-horse-battery", "AKIAQQQQSWARMQQQQQQQ", "SWMKEY-1-Q4nTqQWmF0o7ZlLkQK9"
 SECRET_KEY, BODY = "9qQzJalrXUtnFEMIK7MDENGbPxRfiCYzEXAMPLEQ", "MIIEvQIBADANBgkqhkiG9w0BAQEFAASCBKcwggSj"
 LINES = (
@@ -24,7 +24,7 @@ LINES = (
 )
 
 
-def test_status_tells_programs_what_is_true(site: Site, tmp_path: Path) -> None:
+def test_status_yml_writes_the_true_state_as_json(site: Site, tmp_path: Path) -> None:
     nodes = site.settle()
     site.settle_record()
     written = tmp_path / "status.json"
@@ -35,7 +35,7 @@ def test_status_tells_programs_what_is_true(site: Site, tmp_path: Path) -> None:
     for node in nodes:
         row = rows[node.instance]
         assert (row["node"], row["role"], row["node_state"]) == (node.node_id, node.role, "ready")
-    assert [member["instance"] for member in seen["members"] if member["raft"] == "leader"] == [site.one("leader")]
+    assert [member["instance"] for member in seen["members"] if member["raft"] == "leader"] == [site.pick("leader")]
     assert seen["quorum"] == {"voters": 3, "reachable": 3, "needed": 2, "margin": 1}
     assert (seen["record"]["name"], seen["record"]["addresses"]) == (RECORD, seen["record"]["wanted"])
     assert set(seen["record"]["ipv4_values"]) == site.addresses()
@@ -51,7 +51,7 @@ def test_tables_of_instances_and_managers(site: Site) -> None:
     run = site.playbook("playbooks/instances.yml")
     assert run.code == 0, run.output[-3000:]
     shown = {line.split()[0]: line.split() for line in run.output.splitlines() if line.strip().startswith("i-")}
-    assert {one: row[6] for one, row in shown.items()} == {
+    assert {instance: row[6] for instance, row in shown.items()} == {
         instance["instance_id"]: instance["private_ip"] for instance in site.instances()
     }
     seen = _document(site.playbook("playbooks/managers.yml", "-e", "format=json", **ALONE))
@@ -71,17 +71,17 @@ def test_another_cluster_or_account_is_refused_in_a_sentence(site: Site, option:
     assert sentence in run.output
 
 
-def test_a_shell_opens_on_a_manager_that_can_act_and_on_an_instance_that_is_named(site: Site) -> None:
+def test_make_ssh_runs_commands_on_a_manager_or_a_named_instance(site: Site) -> None:
     site.settle()
     run = site.command("make", "-s", "ssh", "CMD=docker node ls --format '{{.ID}}'")
     assert (run.code, set(run.output.split())) == (0, {node.node_id for node in site.nodes()})
     worker = next(instance for instance in site.instances("worker"))
     run = site.command("make", "-s", "ssh", f"ID={worker['instance_id']}", "CMD=hostname -I; exit 3")
     assert worker["private_ip"] in run.output
-    assert "Error 3" in run.output, "the command's exit code is handed on"
+    assert "Error 3" in run.output, "the command's exit code is lost"
 
 
-def test_a_picture_of_what_stands_in_the_account(site: Site, tmp_path: Path) -> None:
+def test_a_picture_shows_the_resources_in_the_account(site: Site, tmp_path: Path) -> None:
     site.settle()
     picture = Path(os.environ.get("SWARM_PICTURES") or tmp_path).resolve() / "cluster.svg"
     run = site.playbook("playbooks/picture.yml", "-e", f"output={picture}")
@@ -92,12 +92,12 @@ def test_a_picture_of_what_stands_in_the_account(site: Site, tmp_path: Path) -> 
     } == site.ids()
     assert all(name in drawn for name in (RECORD, site.bucket, "example-events", "eu-west-1a", "3 in service of 3"))
     again = site.playbook("playbooks/picture.yml", "-e", f"output={picture}")
-    assert (again.code, again.changed) == (0, 0), "the same account makes the same picture"
+    assert (again.code, again.changed) == (0, 0), "the picture of an unchanged account changed"
 
 
-def test_what_is_gathered_has_no_secret_and_names_the_node_that_is_cut_off(site: Site, tmp_path: Path) -> None:
+def test_a_diagnosis_has_no_secrets_and_names_a_partitioned_node(site: Site, tmp_path: Path) -> None:
     site.settle()
-    leader, worker, cut_off = site.one("leader"), site.one("worker"), site.one("follower")
+    leader, worker, cut_off = site.pick("leader"), site.pick("worker"), site.pick("follower")
     tokens = [site.must(leader, "docker", "swarm", "join-token", "-q", role).strip() for role in ("manager", "worker")]
     for instance in (leader, worker):
         for line in (*LINES, *tokens):
@@ -124,14 +124,16 @@ def test_what_is_gathered_has_no_secret_and_names_the_node_that_is_cut_off(site:
     files = _unpacked(bundle)
     assert {name.split("/")[1] for name in files if "/i-" in name} == site.ids() - {cut_off}
     for instance in (leader, worker):
-        assert "connected as app with [removed]" in files[f"fault/{instance}/docker.log"], "the lines were found"
+        assert "connected as app with [removed]" in files[f"fault/{instance}/docker.log"], (
+            "the planted lines are missing"
+        )
     assert '"DB=[removed]"' in files[f"fault/{leader}/services.json"]
     secrets = [PASSWORD, ACCESS_KEY, SECRET_KEY, UNLOCK_KEY, BODY, *tokens]
     everything = "\n".join(files.values()) + run.output
     assert [secret for secret in secrets if secret in everything] == []
-    assert site.on(leader, "sh", "-c", "ls -d /tmp/*.diagnosis").code != 0, "nothing stays there"
+    assert site.on(leader, "sh", "-c", "ls -d /tmp/*.diagnosis").code != 0, "the diagnosis left files"
     for instance in (leader, worker):
-        # Whoever looks for leaks is not to find what was planted.
+        # Delete the planted secrets, so that other tests do not find them.
         site.must(instance, "journalctl", "--quiet", "--rotate", "--vacuum-time=1s")
     site.settle()
 
@@ -142,12 +144,12 @@ _ENVIRONMENTS = "docker inspect --format '{{.Config.Env}}' $(docker ps -q)"
 
 
 def _group(site: Site, instance: str) -> str:
-    return next(one["group"].rpartition("-")[2] for one in site.instances() if one["instance_id"] == instance)
+    return next(known["group"].rpartition("-")[2] for known in site.instances() if known["instance_id"] == instance)
 
 
 def _document(run: Run) -> dict[str, Any]:
     assert run.code == 0, run.output[-3000:]
-    # Warnings of Ansible's come before it, on the standard error.
+    # Ansible's warnings come before, from the standard error.
     found: dict[str, Any] = json.loads(run.output[run.output.index("{\n") :])
     return found
 

@@ -1,4 +1,4 @@
-"""A group of workers with a warm pool: what is in there is no node, and is taken before anything is launched."""
+"""A group of workers with a warm pool: its instances are no nodes, and are used before a launch."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ WORKERS = f"{CLUSTER}-worker"
 
 @pytest.fixture(scope="module")
 def site(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Site:
-    """The cluster, which is destroyed in the end."""
+    """The cluster, destroyed by the last test."""
     return build(lab, tmp_path_factory.mktemp("warm"), with_pool)
 
 
 def with_pool(usual: Configuration, **more: object) -> Configuration:
-    """The configuration in which the workers and their pool are two together."""
+    """The configuration with a warm pool: workers and pool are two instances together."""
     pool = {"instance_types": ["t3.small", "t3a.small"], "warm_pool": {"min": 0, "max": 2}, **more}
     return {
         **usual,
@@ -36,13 +36,13 @@ def with_pool(usual: Configuration, **more: object) -> Configuration:
 
 
 def pool(site: Site) -> dict[str, str]:
-    """The states of what is in the warm pool, by instance ID."""
+    """The lifecycle states in the warm pool, by instance ID."""
     found = site.aws("autoscaling").describe_warm_pool(AutoScalingGroupName=WORKERS)["Instances"]
-    return {one["InstanceId"]: one["LifecycleState"] for one in found}
+    return {instance["InstanceId"]: instance["LifecycleState"] for instance in found}
 
 
 def warmed(site: Site) -> str:
-    """The one instance that is stopped in the pool."""
+    """Wait for a single stopped instance in the pool, and return it."""
     site.wait("an instance to be stopped in the pool", lambda: list(pool(site).values()) == ["Warmed:Stopped"])
     (identifier,) = pool(site)
 
@@ -62,11 +62,11 @@ def nodes(site: Site) -> set[str]:
     return {node.instance for node in site.nodes()}
 
 
-def test_an_instance_is_prepared_stopped_and_in_no_swarm(site: Site) -> None:
+def test_a_warm_instance_is_stopped_and_in_no_swarm(site: Site) -> None:
     warm = warmed(site)
     site.settle()
     assert warm not in nodes(site)
-    # It said so itself, once; and it may say it of its group alone.
+    # It completed its hook itself, with a permission for its own group only.
     calls = [call for call in site.calls() if call["caller"] == WORKERS and call["service"] == "autoscaling"]
     assert {(call["action"], call["allowed"]) for call in calls} == {("CompleteLifecycleAction", True)}
     policy = site.aws("iam").get_role_policy(RoleName=WORKERS, PolicyName="swarm")["PolicyDocument"]
@@ -77,12 +77,12 @@ def test_an_instance_is_prepared_stopped_and_in_no_swarm(site: Site) -> None:
     assert "In flight: nothing" in seen.output and "Note:" not in seen.output, seen.output
 
 
-def test_a_second_run_changes_nothing_and_the_plan_knows_what_it_costs(site: Site) -> None:
+def test_a_second_run_changes_nothing_and_the_plan_has_the_cost(site: Site) -> None:
     plan = unchanged(site)
     assert "t3.small and 1 stopped" in plan, plan[-4000:]
 
 
-def test_what_is_behind_in_the_pool_is_replaced_too(site: Site) -> None:
+def test_outdated_warm_instances_are_replaced_too(site: Site) -> None:
     before = {warmed(site), *site.ids("worker")}
     configuration = Path(site.environment["ANSIBLE_INVENTORY"]) / "group_vars/all.yml"
     changed = with_pool(yaml.safe_load(configuration.read_text()), user_data="#cloud-config\nruncmd: [[touch, /new]]\n")
@@ -90,11 +90,10 @@ def test_what_is_behind_in_the_pool_is_replaced_too(site: Site) -> None:
     run = site.playbook("site.yml")
     assert run.code == 0, run.output[-4000:]
     said = next(line for line in run.output.splitlines() if "still are as before the last change" in line)
-    assert all(one in said for one in before), said
+    assert all(instance in said for instance in before), said
     run = site.playbook("playbooks/upgrade.yml")
     assert run.code == 0, run.output[-4000:]
     assert "Behind in warm pools, from which they go before all others" in run.output
-    # Of the group's own a node, and of the pool's what nobody knew.
     site.settle()
     assert before.isdisjoint({warmed(site), *site.ids("worker")})
     report = site.playbook("site.yml")
@@ -102,33 +101,33 @@ def test_what_is_behind_in_the_pool_is_replaced_too(site: Site) -> None:
     assert "still are as before the last change" not in report.output
 
 
-def test_a_group_that_gets_larger_takes_what_is_warm(site: Site) -> None:
+def test_a_group_that_scales_out_uses_the_warm_instance(site: Site) -> None:
     warm = warmed(site)
     before = site.ids("worker") - {warm}
     launched = described(site, warm)["LaunchTime"]
     run = site.playbook("playbooks/scale.yml", "-e", "group=worker", "-e", "desired=2")
     try:
-        _took_what_is_warm(site, run, before, warm, launched)
+        _used_the_warm_instance(site, run, before, warm, launched)
     finally:
         back = site.playbook("playbooks/scale.yml", "-e", "group=worker", "-e", "desired=1")
     assert back.code == 0, back.output[-4000:]
 
 
-def _took_what_is_warm(site: Site, run: Run, before: set[str], warm: str, launched: datetime) -> None:
+def _used_the_warm_instance(site: Site, run: Run, before: set[str], warm: str, launched: datetime) -> None:
     assert run.code == 0, run.output[-4000:]
     site.settle(workers=2)
-    assert site.ids("worker") == before | {warm}, "nothing was launched"
+    assert site.ids("worker") == before | {warm}, "another instance was launched"
     assert warm in nodes(site)
     assert described(site, warm)["LaunchTime"] > launched
-    # What answered the hook this time was the leader, who had seen it join.
+    # This time the leader completed the hook, after the node had joined.
     done = [action for manager in site.managers() for action in site.actions(manager) if warm in str(action)]
-    assert "CompleteLifecycle" in [one["action"] for one in done]
+    assert "CompleteLifecycle" in [line["action"] for line in done]
     group = site.aws("autoscaling").describe_auto_scaling_groups(AutoScalingGroupNames=[WORKERS])
     say(f"the warm pool then: {group['AutoScalingGroups'][0]['WarmPoolSize']}")
     assert pool(site) == {}
 
 
-def test_nothing_of_it_is_left(site: Site) -> None:
+def test_a_destroyed_cluster_leaves_the_account_as_it_was(site: Site) -> None:
     run = site.playbook("playbooks/destroy.yml", "-e", f"confirm={CLUSTER}")
     assert run.code == 0, run.output[-4000:]
     assert "Nothing is left of it." in run.said

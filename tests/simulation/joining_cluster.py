@@ -22,12 +22,13 @@ from ansible_collections.swarm.aws.plugins.module_utils._core.join.ports import 
 from greenlet import GreenletExit, getcurrent, greenlet
 
 from tests.simulation.bucket import CLUSTER_RECORD, Bucket, Store, token_key
+from tests.simulation.invariant import Broken
 from tests.simulation.scheduler import Scheduler
 from tests.simulation.weather import Weather
 
 CLUSTER = "sim"
 LIMIT = 1800.0
-# How long a host is silent after its launch.
+# How long a host does not answer after its launch.
 BOOT_SECONDS = 3.0
 REFUSALS = (
     "AccessDenied (403)",
@@ -39,24 +40,20 @@ REFUSALS = (
 )
 
 
-class Broken(AssertionError):
-    """An invariant does not hold."""
-
-
 @dataclass(eq=False)
 class Swarm:
-    """What Raft knows of one swarm."""
+    """Raft's knowledge of a swarm."""
 
     id: str
     made_by: str
     epoch: int = 0
     members: set[Node] = field(default_factory=set)
     voters: set[Node] = field(default_factory=set)
-    # The cluster's record as a leader had it remember.
+    # The cluster record that a leader stored in the swarm.
     remembered: ClusterRecord | None = None
 
     def token(self, role: str) -> str:
-        """The join token of a role, which names the swarm's CA like a real one."""
+        """The join token of a role, which names the swarm's CA like a real token."""
         return f"SWMTKN-{self.id}-{role}-{self.epoch}"
 
     @property
@@ -65,14 +62,14 @@ class Swarm:
         return self.quorate_without(None)
 
     def quorate_without(self, node: Node | None) -> bool:
-        """Whether a majority of the voters would live without that one; those that only reboot come back."""
+        """Whether a majority of the voters would live without the node; voters that only reboot come back."""
         living = [voter for voter in self.voters if voter is not node and voter.terminated_at is None]
         return len(living) * 2 > len(self.voters)
 
 
 @dataclass(eq=False)
 class Node:
-    """An instance, and what stays of it over a reboot."""
+    """An instance, and its state that survives a reboot."""
 
     instance: str
     role: str
@@ -87,12 +84,12 @@ class Node:
     attempt: int = 0
     unfinished: bool = False
     served: bool = False
-    """Whether a leader has taken it into service."""
+    """Whether a leader has put it in service."""
     process: greenlet | None = None
     joined: bool = False
     refused: str = ""
     steps: int = 0
-    """How often its process has paused."""
+    """The number of pauses of its process."""
     crash_at: dict[int, str] = field(default_factory=dict)
     said: list[str] = field(default_factory=list)
 
@@ -102,17 +99,17 @@ class Node:
         return self.state == ports.ACTIVE and self.swarm is not None and self in self.swarm.voters
 
     def state_at(self, time: float) -> str | None:
-        """What EC2 said of it at a time."""
+        """Its state in EC2 at a time."""
         if time < self.launched_at:
             return None
         return "terminated" if self.terminated_at is not None and time >= self.terminated_at else "running"
 
 
-Process = Callable[["World", Node], None]
+Process = Callable[["JoiningCluster", Node], None]
 
 
-class World:
-    """All of it, under one seed."""
+class JoiningCluster:
+    """The whole simulation."""
 
     def __init__(self, seed: int, weather: Weather | None = None, trace: bool = False, process: Process | None = None):
         self.rng = random.Random(seed)
@@ -124,7 +121,7 @@ class World:
         self.nodes: list[Node] = []
         self.published: set[str] = set()
         self.ids = 0
-        # Whether a swarm is there already, beside which none is to be initialised.
+        # Whether the cluster has formed, so that no node may initialise another swarm.
         self.outlives = False
 
     # Time and chance
@@ -134,7 +131,7 @@ class World:
         return self.scheduler.now
 
     def happens(self, probability: float) -> bool:
-        """Whether something goes wrong now."""
+        """Whether a fault happens now."""
         return probability > 0 and self.now < self.weather.calm_after and self.rng.random() < probability
 
     def trace(self, who: Node | None, what: str) -> None:
@@ -142,7 +139,7 @@ class World:
             print(f"{self.now:9.3f}  {who.instance if who else '-':8}  {what}")
 
     def pause(self, node: Node, seconds: float) -> None:
-        """Let time pass on a node, which may crash here, between two effects."""
+        """Let time pass on a node. It may crash here, between two effects."""
         if getcurrent() is node.process:
             node.steps += 1
             kind = node.crash_at.pop(node.steps, None)
@@ -157,7 +154,7 @@ class World:
     # Nodes
 
     def launch(self, role: str, delay: float = 0.0) -> Node:
-        """Have EC2 launch an instance, whose agent starts some time later."""
+        """Launch an instance, whose agent starts some time later."""
         number = len(self.nodes) + 1
         node = Node(f"i-{number:04}", role, f"10.0.0.{number}", self.now + delay)
         self.nodes.append(node)
@@ -175,10 +172,10 @@ class World:
         node.process = self.scheduler.start(agent, delay)
 
     def crash(self, node: Node, kind: str) -> None:
-        """What becomes of a node whose process ends here: the ``agent`` or the node starts anew, or EC2 replaces it."""
+        """Crash a node's process: the ``agent`` or the node restarts, or EC2 replaces the instance."""
         swarm = node.swarm
         if kind == "replace" and swarm and swarm.id in self.published and not swarm.quorate_without(node):
-            # That would end the swarm for good, which is not for a joiner to mend.
+            # A replacement would destroy the swarm, which a joiner cannot repair.
             kind = "reboot"
         self.trace(node, f"crash: {kind}")
         if kind == "replace":
@@ -190,13 +187,13 @@ class World:
         self.start(node, self.rng.choice((self.rng.uniform(1, 60), self.rng.uniform(1, 600))))
 
     def terminate(self, node: Node) -> None:
-        """End an instance for good."""
+        """Terminate an instance."""
         node.terminated_at = self.now
         if node.process and node.process is not getcurrent():
             self.scheduler.kill(node.process)
 
     def restart_engine(self, node: Node, seconds: float) -> None:
-        """Take the engine down for a while, which ends a join that is under way."""
+        """Stop the engine for a while, which aborts a join in progress."""
         self.trace(node, "engine restarts")
         node.engine_up_at = self.now + seconds
         if node.state != ports.ACTIVE:
@@ -223,7 +220,7 @@ class World:
         return self.cluster_record.cluster_id if self.cluster_record else None
 
     def _written(self, key: str, value: Any) -> None:
-        """See that there never is a second cluster, as long as a manager of the first one lives."""
+        """Check that nobody publishes a second cluster while a manager of the first lives. Raises Broken."""
         if not isinstance(value, ClusterRecord) or value.phase != FORMED:
             return
         self.published.add(value.cluster_id or "")
@@ -234,12 +231,12 @@ class World:
     # The story
 
     def boot(self) -> None:
-        """Launch the nodes and decide what will happen to them."""
+        """Launch the nodes and choose their faults."""
         for role, count in ((MANAGER, self.weather.managers), (WORKER, self.weather.workers)):
             for _ in range(count):
                 self.launch(role)
         for _ in range(self.weather.crashes):
-            # Managers have more to lose; low numbers are where the election is.
+            # Managers more often than workers, and low step numbers, where the election is.
             node = self.rng.choice(self.nodes[: self.weather.managers] * 3 + self.nodes)
             node.crash_at[self.rng.randint(1, self.rng.choice((20, 40, 100)))] = self.rng.choice(
                 ("agent", "reboot", "replace", "replace", "freeze", "freeze")
@@ -248,7 +245,7 @@ class World:
             self.scheduler.at(self.rng.uniform(1, 120), self.rotate)
 
     def rotate(self) -> None:
-        """Rotate the published swarm's tokens; its leader's agent publishes the new ones some seconds later."""
+        """Rotate the published swarm's tokens; its leader's agent publishes the new tokens some seconds later."""
         leader = next((node for node in self.living if node.manages and node.swarm.id == self.cluster_id), None)  # type: ignore[union-attr]
         if leader is None or leader.swarm is None:
             return
@@ -267,12 +264,12 @@ class World:
         self.scheduler.start(agent, self.rng.uniform(1, 15))
 
     def run(self) -> None:
-        """Run until every node has joined and check that all is as it should be. Raises Broken."""
+        """Run until every node has joined, and check the invariants. Raises Broken."""
         self.boot()
         self.settle()
 
     def settle(self, limit: float = LIMIT) -> None:
-        """Run until every living node has joined, within the limit, and check the invariants."""
+        """Run until every node has joined, for ``limit`` seconds at most, and check the invariants. Raises Broken."""
         settled = self.scheduler.run(lambda: all(node.joined for node in self.living), self.now + limit)
         if not settled and self.lost:
             return
@@ -283,16 +280,16 @@ class World:
 
     @property
     def lost(self) -> bool:
-        """Whether the published swarm's quorum is gone for good, and all that have not joined say how to mend that.
+        """Whether the published swarm has lost its quorum forever, and all nodes outside say how to restore it.
 
-        A swarm whose only manager dies as it is published is such a one.
+        This happens to a swarm whose only manager dies as it is published.
         """
         published = {node.swarm for node in self.nodes if node.swarm and node.swarm.id in self.published}
         outside = [node for node in self.living if not node.joined]
         return any(not swarm.quorate for swarm in published) and all("restore" in node.said[-1] for node in outside)
 
     def check(self) -> None:
-        """Every node is in the one published swarm, and the tokens let more in."""
+        """Check that every node is in the only published swarm, and that its tokens are published. Raises Broken."""
         for node in self.living:
             if node.swarm is None or node.swarm.id != self.cluster_id:
                 raise Broken(f"{node.instance} is in {node.swarm and node.swarm.id}, published is {self.cluster_id}")
@@ -302,8 +299,8 @@ class World:
                 raise Broken(f"the published {role} token is {stored}, published is {self.cluster_id}")
 
 
-def join(world: World, node: Node, deleted: str | None = None) -> None:
-    """The real agent's first half. ``deleted`` is a node of this host that the swarm does not have any more."""
+def join(world: JoiningCluster, node: Node, deleted: str | None = None) -> None:
+    """The real agent's first half. ``deleted`` is the ID of this host's node that was deleted from the swarm."""
 
     def report(sentence: str) -> None:
         node.said.append(sentence)
@@ -326,9 +323,9 @@ def join(world: World, node: Node, deleted: str | None = None) -> None:
 
 
 class SimClock:
-    """Virtual time, as the node's own clock tells it."""
+    """The node's clock, in virtual time."""
 
-    def __init__(self, world: World, node: Node) -> None:
+    def __init__(self, world: JoiningCluster, node: Node) -> None:
         self._world, self._node = world, node
 
     def now(self) -> float:
@@ -343,9 +340,9 @@ class SimClock:
 
 
 class SimStore(Store):
-    """The bucket as one node reaches it."""
+    """The bucket as a node reaches it."""
 
-    def __init__(self, world: World, node: Node) -> None:
+    def __init__(self, world: JoiningCluster, node: Node) -> None:
         self._world, self._node = world, node
 
     def get(self, key: str) -> Any:
@@ -401,9 +398,9 @@ class SimStore(Store):
 
 
 class SimEc2:
-    """EC2 as one node sees it."""
+    """EC2 as a node sees it."""
 
-    def __init__(self, world: World, node: Node) -> None:
+    def __init__(self, world: JoiningCluster, node: Node) -> None:
         self._world, self._node = world, node
 
     def running_managers(self) -> Sequence[Peer]:
@@ -423,7 +420,7 @@ class SimEc2:
         return next(node.state_at(time) for node in self._world.nodes if node.instance == instance)
 
     def _asked(self) -> float:
-        """The time as of which EC2 answers."""
+        """The time of the state that EC2 answers with."""
         world = self._world
         world.pause(self._node, world.rng.uniform(0.05, 0.3))
         if world.happens(world.weather.refuse):
@@ -434,7 +431,7 @@ class SimEc2:
 class SimEngine:
     """A node's engine."""
 
-    def __init__(self, world: World, node: Node) -> None:
+    def __init__(self, world: JoiningCluster, node: Node) -> None:
         self._world, self._node = world, node
 
     def membership(self) -> Membership:
@@ -465,9 +462,11 @@ class SimEngine:
         self._asked(world.rng.uniform(0.3, 3))
         if node.state != ports.INACTIVE:
             raise Unavailable("This node is already part of a swarm")
-        # Others that boot at the same time may publish theirs meanwhile, and this one is left then.
+        # During boot another node may publish its swarm meanwhile; this node then leaves its own.
         others = self._world.outlives and [
-            one for one in world.living if one.swarm and one.swarm.id in world.published and one in one.swarm.voters
+            node
+            for node in world.living
+            if node.swarm and node.swarm.id in world.published and node in node.swarm.voters
         ]
         if others:
             raise Broken(f"{node.instance} initialises a swarm beside {others[0].swarm.id}, which was published")
@@ -481,7 +480,7 @@ class SimEngine:
         if node.state != ports.INACTIVE:
             raise Unavailable("This node is already part of a swarm")
         node.unfinished = True
-        target = next(one for one in world.nodes if one.address == address)
+        target = next(peer for peer in world.nodes if peer.address == address)
         swarm = self._admitting(target, token)
         if swarm.id not in world.published:
             raise Broken(f"{node.instance} joins {swarm.id}, published is {world.cluster_id}")
@@ -498,7 +497,7 @@ class SimEngine:
         world.pause(node, 0.01)
 
     def remember(self, epoch: int) -> None:
-        """Nothing is brought back here."""
+        """This model has no backups."""
 
     def leave(self, cluster_id: str | None) -> None:
         world, node = self._world, self._node
@@ -538,7 +537,7 @@ class SimEngine:
             raise Unavailable("The engine does not answer")
 
     def _admitting(self, target: Node, token: str) -> Swarm:
-        """The swarm that lets the holder of the token in."""
+        """The swarm that admits the holder of the token. Raises JoinRefused."""
         swarm = target.swarm
         if swarm is None or not self._world.up(target) or not target.manages:
             raise ports.JoinRefused("connection refused")
@@ -560,7 +559,7 @@ class SimEngine:
         world.trace(node, f"in {swarm.id}")
 
     def _arrive(self, attempt: int, arrives: bool, swarm: Swarm, token: str) -> None:
-        """The end of a join in the background, unless it was given up."""
+        """End a join in the background, unless it was aborted."""
         node = self._node
         if node.attempt != attempt or node.state != ports.PENDING or node.terminated_at is not None:
             return

@@ -1,4 +1,4 @@
-"""The simulated cluster under one seed: all models, the agents of its managers, and what may happen to them."""
+"""The simulated cluster: all models, and the agents of its managers."""
 
 from __future__ import annotations
 
@@ -15,12 +15,13 @@ from ansible_collections.swarm.aws.plugins.module_utils._core.policy import Dns,
 from ansible_collections.swarm.aws.plugins.module_utils._core.removal_deadlines import RESERVE
 
 from tests.simulation.bucket import CLUSTER_RECORD, Bucket, token_key
+from tests.simulation.invariant import Broken
 from tests.simulation.scheduler import Bell, Scheduler
 
 from .agent import Agent
 from .balancing import TARGET_GROUP, Balancing
 from .cloud import EPOCH, Cloud, Machine
-from .invariants import SLACK, Broken, Invariants
+from .invariants import SLACK, Invariants
 from .queue import Queue
 from .swarm import Member, Swarm
 from .weather import Weather
@@ -41,17 +42,17 @@ POLICY = Policy(
     hold_seconds=90,
     heartbeat_seconds=10,
 )
-# The same with a load balancer in front of the managers.
+# With a load balancer in front of the managers.
 BALANCED = replace(
     POLICY, groups={**POLICY.groups, "manager": replace(POLICY.groups["manager"], target_groups=(TARGET_GROUP,))}
 )
-# How long it may take from the last fault to a cluster that is as it should be, in seconds.
+# How long the cluster may take to converge after the last fault, in seconds.
 CONVERGES = 600.0
 LOOK = 2.0
 
 
-class World:
-    """All of it, under one seed."""
+class SimCluster:
+    """The whole simulation."""
 
     def __init__(self, seed: int, weather: Weather | None = None, *, trace: bool = False, policy: Policy = POLICY):
         self.rng = random.Random(seed)
@@ -62,16 +63,16 @@ class World:
         self.tracing = trace
         self.scheduler = Scheduler()
         self.calm = False
-        # Services that answer nobody, with the time until when.
+        # Services with an outage, and until when.
         self.outages: dict[str, float] = {}
         self.record_is_foreign = False
-        # What an agent's call raised that no service raises, such as a broken invariant.
+        # What an agent's call raised besides the errors of a service, such as a broken invariant.
         self.mistake: Exception | None = None
-        # Until when some agent stands still.
-        self.stands_still_until = float("-inf")
-        # When each of ECR's credentials ends.
+        # Until when some agent is frozen.
+        self.frozen_until = float("-inf")
+        # When each of ECR's passwords expires.
         self.registries: dict[str, float] = {}
-        # What agents did or began to do, in its order; at one of them, before or after it, the agent may be killed.
+        # The agents' effects in order. The agent is killed at the effect `crash_at`, before (True) or after it.
         self.effects: list[str] = []
         self.crash_at: tuple[int, bool] | None = None
         self.invariants = Invariants(self)
@@ -87,7 +88,7 @@ class World:
         self._form()
 
     def _form(self) -> None:
-        """A cluster as joining leaves it, in service."""
+        """A formed cluster, in service."""
         for name, count in (("manager", self.weather.managers), ("worker", self.weather.workers)):
             group = self.cloud.add_group(name, name, count)
             for _ in range(count):
@@ -95,7 +96,7 @@ class World:
                 self.swarm.add(machine, name)
         first = next(iter(self.cloud.machines.values()))
         self.bucket.form(self.swarm.id, first.id, {role: self.swarm.token(role) for role in ROLES})
-        # The first pass after that has it remembered.
+        # A leader's first pass stores the cluster record in the swarm.
         self.swarm.remembered = self.bucket.objects[CLUSTER_RECORD].value
         self.work.add(Service("edge", None, role="manager"))
         self.work.add(Service("web", 2, START_FIRST))
@@ -111,23 +112,23 @@ class World:
         return self.scheduler.now
 
     def at(self, delay: float, call: Callable[[], object]) -> None:
-        """Have something called after so many seconds."""
+        """Schedule a call in ``delay`` seconds."""
         self.scheduler.at(self.scheduler.now + delay, call)
 
     def pause(self, seconds: float, bell: Bell | None = None) -> None:
-        """Let time pass in the process that calls."""
+        """Let time pass in the calling process."""
         self.scheduler.pause(seconds, bell)
 
     def happens(self, probability: float) -> bool:
-        """Whether something goes wrong now."""
+        """Whether a fault happens now."""
         return probability > 0 and not self.calm and self.rng.random() < probability
 
     def changed(self) -> None:
-        """Something is not as it was."""
+        """Check the invariants after a change."""
         self.invariants.step()
 
     def count_effect(self, what: str) -> int:
-        """Note an effect that is about to be, and return its number, from 1."""
+        """Note the next effect, and return its number, from 1."""
         self.effects.append(what)
         return len(self.effects)
 
@@ -144,7 +145,7 @@ class World:
     # Nodes
 
     def boot(self, machine: Machine) -> None:
-        """Have the engine come up and the node join, by a joiner that is simulated elsewhere."""
+        """Start the engine and join the node, without the real joiner."""
 
         def up() -> None:
             if machine.alive:
@@ -154,7 +155,7 @@ class World:
         self.at(self.rng.uniform(1, 8), up)
 
     def stop(self, machine: Machine) -> None:
-        """The host ends."""
+        """Stop the host."""
         machine.engine_up = False
         if any(member.machine is machine for member in self.swarm.members.values()):
             self.work.excuse()
@@ -180,18 +181,18 @@ class World:
         self.at(seconds, up)
 
     def kill(self, machine: Machine) -> None:
-        """End an instance hard."""
+        """Terminate an instance without warning."""
         self.cloud.kill(machine)
 
     def partition(self, machines: frozenset[Machine]) -> None:
-        """Have these instances only hear each other; none heals."""
-        self.trace("network", f"isolated: {', '.join(sorted(machine.id for machine in machines)) or 'nobody'}")
+        """Separate these instances from the others; an empty set heals the partition."""
+        self.trace("network", f"isolated: {', '.join(sorted(machine.id for machine in machines)) or 'none'}")
         self.swarm.isolated = machines
         self.work.excuse()
         self.swarm.disturbed()
 
     def rejoin(self, machine: Machine) -> None:
-        """Have somebody make a node leave by force, so that its agent joins anew."""
+        """Run `docker swarm leave --force` on a node, so that its agent joins again."""
         member = self.swarm.member_of(machine)
         if member is None or not machine.engine_up:
             return
@@ -202,7 +203,7 @@ class World:
         self.at(self.rng.uniform(1, 5), lambda: self._join(machine))
 
     def delete_by_hand(self, machine: Machine, member: Member) -> None:
-        """Have somebody delete a live worker's node; its agent joins anew once it has read that often enough."""
+        """Delete a live worker's node; its agent joins again once it has read that often enough."""
         self.trace(machine.id, "is deleted from the swarm")
         del self.swarm.members[member.id]
         member.removed = True
@@ -211,11 +212,11 @@ class World:
         self.at(self.rng.uniform(60, 120), lambda: self._join(machine))
 
     def split(self, machine: Machine) -> None:
-        """Have somebody make a swarm of its own on a manager, whose agent goes on."""
+        """Initialise another swarm on a manager, whose agent goes on."""
         member, agent = self.swarm.member_of(machine), self.agents.get(machine.id)
         if member is None or agent is None or not machine.engine_up:
             return
-        self.trace(machine.id, "is made a swarm of its own")
+        self.trace(machine.id, "initialises another swarm")
         member.left = True
         self.work.excuse()
         agent.swarm = Swarm(self, "swarm2")
@@ -227,7 +228,7 @@ class World:
         agent = self.agents.get(machine.id)
         swarm = agent.swarm if agent else self.swarm
         member = swarm.member_of(machine)
-        return machine.engine_up and member is not None and member.voter and self.swarm.hears(machine, asking)
+        return machine.engine_up and member is not None and member.voter and self.swarm.connected(machine, asking)
 
     def rotate(self) -> None:
         """Rotate the join tokens."""
@@ -240,7 +241,7 @@ class World:
         self.swarm.disturbed()
 
     def _join(self, machine: Machine) -> None:
-        """Join, or try again soon."""
+        """Join, or try again later."""
         if not machine.alive or not machine.engine_up or not machine.joins or self.swarm.member_of(machine):
             return
         stored = self.bucket.get(token_key(machine.group.role))
@@ -259,48 +260,48 @@ class World:
             else:
                 self.agents[machine.id] = Agent(self, machine, self.swarm)
 
-    # What others ask
+    # Questions
 
     def serving(self) -> tuple[str, ...]:
-        """The addresses that the record should have once all is quiet."""
+        """The addresses that the record should have at the end."""
         if self.policy.dns is None:
             return ()
         groups = {name for name, group in self.policy.groups.items() if group.dns}
-        return tuple(sorted(address for one in self._in_service(groups) for address in one.addresses))
+        return tuple(sorted(address for machine in self._in_service(groups) for address in machine.addresses))
 
     def targets(self) -> frozenset[str]:
-        """The instances that the target group should send requests to once all is quiet."""
+        """The instances that should be targets at the end."""
         groups = {name for name, group in self.policy.groups.items() if group.target_groups}
-        return frozenset(one.id for one in self._in_service(groups))
+        return frozenset(machine.id for machine in self._in_service(groups))
 
     def _in_service(self, groups: set[str]) -> Iterator[Machine]:
         return (machine for machine in self.cloud.machines.values() if machine.group.name in groups and machine.serves)
 
     def serves(self, address: str) -> bool:
-        """Whether a request to the address is answered: by a healthy task of the edge service there."""
+        """Whether a healthy task of the edge service answers at an address."""
         edge = self.work.services["edge"]
         return any(edge.serves(task, self.now) and address in task.member.machine.addresses for task in edge.tasks)
 
     def task_at(self, target: str) -> Task | None:
-        """What answers a request that a load balancer sends to an instance: the edge service's healthy task there."""
+        """The edge service's healthy task on an instance, if there is any."""
         tasks = self.work.services["edge"].tasks
         return next((task for task in tasks if task.member.machine.id == target and self.runs(task)), None)
 
     def runs(self, task: Task) -> bool:
-        """Whether a task of the edge service is still there and answers."""
+        """Whether a task of the edge service still exists and is healthy."""
         edge = self.work.services["edge"]
         return task in edge.tasks and edge.serves(task, self.now)
 
     def answers(self, target: str) -> bool:
-        """Whether a target answers; those of somebody else always do."""
+        """Whether a target answers; foreign targets always do."""
         return target not in self.cloud.machines or self.task_at(target) is not None
 
     def dips_count(self, service: Service) -> bool:
-        """Whether a planned action has no excuse for that service's being short."""
+        """Whether a planned action must not leave the service short of tasks."""
         return service.order == START_FIRST and self.work.place(service) is not None
 
     def hurried(self, machine: Machine, member: Member) -> bool:
-        """Whether its time is so short that the wait for resolvers may be cut."""
+        """Whether its deadline is so close that the wait for resolvers may be cut."""
         since = member.noted_at[node_labels.LEAVING] if node_labels.LEAVING in member.labels else None
         ends = [] if since is None else [since + self.policy.hold_seconds]
         if machine.ends_at is not None:
@@ -310,7 +311,7 @@ class World:
 
     @property
     def leader_agent(self) -> Agent:
-        """The agent that acts."""
+        """The leader's agent."""
         return self.agents[self.swarm.leader.machine.id]
 
     # The story
@@ -324,17 +325,17 @@ class World:
     def until(self, condition: Callable[[], bool], limit: float = CONVERGES) -> None:
         """Let time pass until a condition holds. Raises Broken."""
         if not self.scheduler.run(condition, self.now + limit):
-            raise Broken(f"not so within {limit:g} s")
+            raise Broken(f"the condition did not hold within {limit:g} s")
 
     def settle(self, limit: float = CONVERGES, *, after: float = 0.0) -> None:
-        """Let some time pass, and then nothing more go wrong; see that all becomes as it should be. Raises Broken."""
+        """Let ``after`` seconds pass, stop all faults, and wait until the cluster has converged. Raises Broken."""
         if after:
             self.run(after)
         self.calm = True
         self.outages.clear()
         self.zone.gone = False
         self.cloud.public = self.cloud.next_joins = True
-        self.give_record_back(Record())
+        self.restore_record(Record())
         for agent in self.agents.values():
             agent.acts_anyway, agent.hangs_until = False, 0.0
         if self.swarm.isolated:
@@ -344,7 +345,7 @@ class World:
             if self.swarm.lost:
                 return
             if self.now >= end:
-                raise Broken(f"not as it should be after {limit:g} s: {self.unsettled}")
+                raise Broken(f"not converged after {limit:g} s: {self.unsettled}")
             self.run(LOOK)
 
     @property
@@ -352,24 +353,24 @@ class World:
         return self.invariants.unsettled()
 
     def end(self) -> None:
-        """Stop all processes, so that nothing is left running."""
+        """Stop all processes."""
         for process in (*self.agents.values(), *self.operators):
             process.stop()
         self.run(0.0)
 
-    def suffer(self, fault: Callable[[World], None]) -> None:
-        """Have something happen."""
+    def suffer(self, fault: Callable[[SimCluster], None]) -> None:
+        """Make a fault happen."""
         self.trace("fault", fault.__name__)
         fault(self)
 
-    def give_record_back(self, record: Record) -> None:
-        """Somebody else's record is taken away."""
+    def restore_record(self, record: Record) -> None:
+        """Replace the foreign record."""
         if self.record_is_foreign:
             self.record_is_foreign = False
             self.zone.put_by_hand(record)
 
     def timestamp(self, later: float = 0.0) -> str:
-        """The date and time as events have it, now or so many seconds later."""
+        """The date and time in the format of events, ``later`` seconds from now."""
         return datetime.fromtimestamp(EPOCH + self.now + later, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
     def own_record(self, *addresses: str) -> Record:

@@ -1,0 +1,5 @@
+"""What the simulators raise."""
+
+
+class Broken(AssertionError):
+    """An invariant does not hold."""
