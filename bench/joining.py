@@ -50,14 +50,14 @@ def from_first_boot(site: Site) -> float:
 def init_and_joins(site: Site) -> float:
     """Seconds for the same instances to do by command what the agents did, after they have left."""
     site.settle()
-    first, *others = [one["instance_id"] for one in site.instances("manager")]
+    first, *others = [member["instance_id"] for member in site.instances("manager")]
     for instance in (first, *others):
         site.must(instance, "systemctl", "stop", "swarm-agent")
         site.must(instance, "docker", "swarm", "leave", "--force")
     began = time.monotonic()
     site.must(first, "docker", "swarm", "init")
     token = site.must(first, "docker", "swarm", "join-token", "--quiet", "manager").strip()
-    address = next(one["private_ip"] for one in site.instances() if one["instance_id"] == first)
+    address = next(member["private_ip"] for member in site.instances() if member["instance_id"] == first)
     for instance in others:
         site.must(instance, "docker", "swarm", "join", "--token", token, f"{address}:2377")
     until("three managers", lambda: reachable(site, first) == MANAGERS, seconds=120)

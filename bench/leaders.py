@@ -39,10 +39,11 @@ def replace_the_leader(site: Site) -> tuple[float, float]:
     leader = next(
         node.instance for node in site.nodes() if node.reachability == "reachable" and leads(site, node.node_id)
     )
-    known = {one["instance_id"] for one in site.instances()}
+    known = {member["instance_id"] for member in site.instances()}
     site.aws("ec2").terminate_instances(InstanceIds=[leader])
     new = site.wait(
-        "the replacement", lambda: [one for one in site.instances("manager") if one["instance_id"] not in known]
+        "the replacement",
+        lambda: [member for member in site.instances("manager") if member["instance_id"] not in known],
     )
     began = time.monotonic()
     instance = new[0]["instance_id"]

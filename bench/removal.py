@@ -25,7 +25,7 @@ def measure(site: Site, kind: str) -> dict[str, float]:
     """Remove one node of a kind under load, and return the seconds of each step."""
     site.settle()
     instance = site.one(kind)
-    manager = next(one for one in site.managers() if one != instance)
+    manager = next(other for other in site.managers() if other != instance)
     # One watch without a gap, rather than one for each stage as the playbook has it.
     words = ["ansible", manager, "--become", "-m", "swarm.aws.node_drain", "-a", f"instance={instance}"]
     with Load(site.lab, RECORD) as load:
@@ -53,7 +53,7 @@ def measure(site: Site, kind: str) -> dict[str, float]:
 def main() -> None:
     """Measure the kinds that are named, or all."""
     name = os.environ.get("SWARM_LAB_NAME", "lab")
-    lab = next((one for one in labs() if one.name == name), None)
+    lab = next((candidate for candidate in labs() if candidate.name == name), None)
     if lab is None:
         sys.exit(f"There is no lab '{name}': start it and run site.yml.")
     site = Site(lab)

@@ -196,7 +196,7 @@ def ruleset(wiring: Wiring) -> str:
     lines += _set("shut_in", {private for private, public in wiring.seen_as.items() if public is None})
     lines += _set("vpc", set(wiring.vpcs.values()), flags="flags interval;")
     for group in sorted(_used(wiring)):
-        lines += _set(_set_name(group), {one for one in wiring.members.get(group, set()) if ":" not in one})
+        lines += _set(_set_name(group), {address for address in wiring.members.get(group, set()) if ":" not in address})
     lines += [
         "chain before { type nat hook prerouting priority -100; dnat to ip daddr map @public_to_private; }",
         "chain local { type nat hook output priority -100; dnat to ip daddr map @public_to_private; }",
@@ -222,7 +222,7 @@ def ipv6_ruleset(wiring: Wiring) -> str:
     cut_off = {address for private, address in wiring.ipv6.items() if private in wiring.cut_off}
     lines += _set("cut_off", cut_off, kind="ipv6_addr")
     for group in sorted(_used(wiring)):
-        own = {one for one in wiring.members.get(group, set()) if ":" in one}
+        own = {address for address in wiring.members.get(group, set()) if ":" in address}
         lines += _set(_set_name(group), own, kind="ipv6_addr")
     lines += [
         "chain passing { type filter hook forward priority 0; policy drop;",

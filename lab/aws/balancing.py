@@ -149,8 +149,8 @@ def _register(self: Any, targets: list[dict[str, Any]]) -> None:
 
 
 def _deregister(self: Any, targets: list[dict[str, Any]]) -> None:
-    for one in targets:
-        target = _targets(self).get(one["Id"])
+    for wanted in targets:
+        target = _targets(self).get(wanted["Id"])
         if target is not None and target.left is None:
             target.state, target.left = "draining", time.monotonic()
 
@@ -172,10 +172,10 @@ def _health_for(self: Any, target: dict[str, Any], ec2_backend: Any) -> FakeHeal
 def _fit(group: Any) -> Iterator[tuple[str, str, int]]:
     """The healthy ones; all of them if none is, as a load balancer fails open."""
     present = [target for target in _targets(group).values() if target.state != "draining"]
-    for one in [target for target in present if target.state == "healthy"] or present:
-        address = _address(one.id)
+    for chosen in [target for target in present if target.state == "healthy"] or present:
+        address = _address(chosen.id)
         if address:
-            yield one.id, address, one.port
+            yield chosen.id, address, chosen.port
 
 
 def _forwards_to(listener: Any) -> str:

@@ -112,4 +112,4 @@ def caller_with_key(access_key: str) -> Caller | None:
 def handed_out() -> list[str]:
     """Every secret key and session token that an instance was ever given."""
     assumed = world.sts().assumed_roles
-    return [secret for one in assumed for secret in (one.secret_access_key, one.session_token)]
+    return [secret for session in assumed for secret in (session.secret_access_key, session.session_token)]

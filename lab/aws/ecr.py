@@ -103,7 +103,7 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         # What it has of an image, S3 hands out.
         needed = ["ecr.dkr", *(["s3"] if "/blobs/" in self.path else [])]
-        if not all(reach.comes_to(self.client_address[0], one) for one in needed):
+        if not all(reach.comes_to(self.client_address[0], service) for service in needed):
             self.close_connection = True
             return
         with world.LOCK:

@@ -81,7 +81,7 @@ class LabEndpoint(Lagging, VPCEndPoint):
 def _offered(region: str, home: str) -> list[dict[str, Any]]:
     """What endpoints there are in a region for the services of another, or of its own."""
     zones = [zone.name for zone in RegionsAndZonesBackend.zones[home]]
-    kinds = [(f"com.amazonaws.{one}", INTERFACE) for one in _GLOBAL if home == GLOBAL_HOME]
+    kinds = [(f"com.amazonaws.{name}", INTERFACE) for name in _GLOBAL if home == GLOBAL_HOME]
     if region == home:
         names = [f"com.amazonaws.{home}.{service}" for service in (*AWS_ENDPOINT_SERVICES, *_MORE, "s3")]
         kinds += [*((name, INTERFACE) for name in names), (f"com.amazonaws.{home}.s3", GATEWAY)]
@@ -101,19 +101,25 @@ def _offered(region: str, home: str) -> list[dict[str, Any]]:
 
 def _describe_services(self: Any) -> ActionResult:
     homes = self._get_param("ServiceRegions", []) or [self.region]
-    found = [one for home in homes for one in _offered(self.region, home)]
+    found = [service for home in homes for service in _offered(self.region, home)]
     names = self._get_param("ServiceNames", [])
-    unknown = [name for name in names if name not in {one["ServiceName"] for one in found}]
+    unknown = [name for name in names if name not in {service["ServiceName"] for service in found}]
     if unknown:
         raise _no_service(unknown[0])
-    filters = {one["Name"]: one.get("Values") or one.get("Value") for one in self._get_param("Filters", [])}
+    filters = {
+        filter_["Name"]: filter_.get("Values") or filter_.get("Value") for filter_ in self._get_param("Filters", [])
+    }
     wanted = [*names, *(filters.pop("service-name", None) or [])]
     if filters:
         raise NotImplementedError(f"filters {sorted(filters)} of endpoint services")
     if wanted:
-        found = [one for one in found if one["ServiceName"] in wanted]
+        found = [service for service in found if service["ServiceName"] in wanted]
     return ActionResult(
-        {"ServiceNames": sorted({one["ServiceName"] for one in found}), "ServiceDetails": found, "NextToken": None}
+        {
+            "ServiceNames": sorted({service["ServiceName"] for service in found}),
+            "ServiceDetails": found,
+            "NextToken": None,
+        }
     )
 
 
@@ -121,7 +127,7 @@ def _create(self: Any) -> ActionResult:
     kind, name = self._get_param("VpcEndpointType") or GATEWAY, self._get_param("ServiceName")
     home = self._get_param("ServiceRegion") or self.region
     if (name, kind) not in {
-        (one["ServiceName"], one["ServiceType"][0]["ServiceType"]) for one in _offered(self.region, home)
+        (service["ServiceName"], service["ServiceType"][0]["ServiceType"]) for service in _offered(self.region, home)
     }:
         raise _no_service(name)
     backend, vpc_id = self.ec2_backend, self._get_param("VpcId")
@@ -195,7 +201,7 @@ def _check_dns(backend: Any, vpc: Any, service: str) -> None:
         for end_point in backend.vpc_end_points.values()
         if end_point.vpc_id == vpc.id and end_point.state != "deleted"
     ]
-    if any(one.service_name == service and one.private_dns_enabled for one in others):
+    if any(other.service_name == service and other.private_dns_enabled for other in others):
         raise AwsError(
             "InvalidParameter",
             f"private-dns-enabled cannot be set because there is already a conflicting DNS domain for {service} in "

@@ -86,8 +86,8 @@ class Hosts:
             public_ip=instance.public_ip,
             ipv6=next(iter(instance.nics[0].ipv6_addresses), None),
             disks=tuple(
-                Disk(one.volume_id, device, int(world.ec2().volumes[one.volume_id].size))
-                for device, one in instance.block_device_mapping.items()
+                Disk(mapping.volume_id, device, int(world.ec2().volumes[mapping.volume_id].size))
+                for device, mapping in instance.block_device_mapping.items()
                 if device != instance.root_device_name
             ),
         )

@@ -169,7 +169,7 @@ def every() -> list[LabInstance]:
 
 def find(instance_id: str) -> LabInstance | None:
     """The instance of that ID, a terminated one too."""
-    return next((one for one in every() if one.id == instance_id), None)
+    return next((instance for instance in every() if instance.id == instance_id), None)
 
 
 def _image(image_id: str | None) -> Any:

@@ -76,23 +76,23 @@ def _inside(path: str, value: Any, seen: set[int], depth: int) -> Iterator[str]:
         return
     if isinstance(value, (Mapping, list, tuple, set, frozenset)):
         # An object is described where it is found first, but every place that it stands in is one.
-        for label, one in _items(value):
-            if not _is_gone(one):
+        for label, item in _items(value):
+            if not _is_gone(item):
                 yield f"{path}[{label}]"
-                yield from _inside(f"{path}[{label}]", one, seen, depth + 1)
+                yield from _inside(f"{path}[{label}]", item, seen, depth + 1)
         return
     if id(value) in seen or not hasattr(value, "__dict__"):
         return
     seen.add(id(value))
-    for attribute, one in vars(value).items():
+    for attribute, item in vars(value).items():
         if attribute not in JOURNALS and "backend" not in attribute:
-            yield from _inside(f"{path}.{attribute}", one, seen, depth + 1)
+            yield from _inside(f"{path}.{attribute}", item, seen, depth + 1)
 
 
 def _items(value: Any) -> list[tuple[str, Any]]:
     if isinstance(value, Mapping):
-        return [(str(key), one) for key, one in value.items()]
-    return [(_label(one), one) for one in value]
+        return [(str(key), item) for key, item in value.items()]
+    return [(_label(item), item) for item in value]
 
 
 def _label(one: Any) -> str:

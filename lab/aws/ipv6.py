@@ -23,7 +23,9 @@ def install(grafts: Grafts, pool: str = DOCUMENTATION) -> None:
 
     def next_range() -> str:
         used = {
-            one["cidr_block"] for vpc in world.ec2().vpcs.values() for one in vpc.get_cidr_block_association_set(True)
+            association["cidr_block"]
+            for vpc in world.ec2().vpcs.values()
+            for association in vpc.get_cidr_block_association_set(True)
         }
         for part in parts.subnets(new_prefix=VPC_PREFIX):
             if str(part) not in used:

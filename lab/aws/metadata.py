@@ -127,7 +127,7 @@ def _conditional(instance: LabInstance) -> dict[str, Tree]:
         branches["spot"] = {"instance-action": json.dumps(instance.interruption), **terminates}
     if instance.rebalance_noticed:
         branches["events"] = {"recommendations": {"rebalance": json.dumps({"noticeTime": instance.rebalance_noticed})}}
-    member = next((one for one in world.autoscaling().members() if one.instance is instance), None)
+    member = next((candidate for candidate in world.autoscaling().members() if candidate.instance is instance), None)
     if member is not None:
         branches["autoscaling"] = {"target-lifecycle-state": _target_state(member.state)}
     if instance.metadata_options.instance_metadata_tags == "enabled":

@@ -50,7 +50,7 @@ def _delete(self: Any, nat_gateway_id: str) -> LabNatGateway:
     gateway = _known(self, nat_gateway_id)
     if gateway.state not in ("deleting", "deleted"):
         gateway.state = "deleted"
-        for address in [one for one in world.ec2().addresses if one.eni is gateway._eni]:
+        for address in [candidate for candidate in world.ec2().addresses if candidate.eni is gateway._eni]:
             self.disassociate_address(association_id=address.association_id)
         self.delete_network_interface(gateway._eni.id)
     return gateway

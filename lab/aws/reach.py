@@ -34,17 +34,19 @@ def comes_to(address: str, service: str | None) -> bool:
         ]
         available = [endpoint for endpoint in endpoints if endpoint.state == "available"]
         table = routing.table_of(instance)
-        if service == "s3" and any(table in one.route_table_ids for one in available):
+        if service == "s3" and any(table in endpoint.route_table_ids for endpoint in available):
             return True
         name = _ENDPOINTS.get(service or "", f"com.amazonaws.{REGION}.{service}")
         # Its private name leads everyone in the VPC to it, whoever it lets in.
         named = [
-            one
-            for one in available
-            if one.vpc_endpoint_type == INTERFACE and one.private_dns_enabled and one.service_name == name
+            endpoint
+            for endpoint in available
+            if endpoint.vpc_endpoint_type == INTERFACE
+            and endpoint.private_dns_enabled
+            and endpoint.service_name == name
         ]
         if named:
-            return any(_lets_in(one, instance) for one in named)
+            return any(_lets_in(endpoint, instance) for endpoint in named)
         return routing.seen_as(instance) is not None
 
 

@@ -55,7 +55,9 @@ def load_balancers() -> dict[str, str]:
     """The address of each load balancer, by its DNS name."""
     with world.LOCK:
         found = world.elbv2().load_balancers.values()
-        return {one.dns_name.lower(): one.lab_address for one in found if hasattr(one, "lab_address")}
+        return {
+            balancer.dns_name.lower(): balancer.lab_address for balancer in found if hasattr(balancer, "lab_address")
+        }
 
 
 def instances() -> list[dict[str, Any]]:

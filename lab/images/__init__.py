@@ -85,7 +85,9 @@ def _unpublished(*, on_request: bool) -> dict[str, Path]:
         return stamp.exists() and stamp.read_text() == _digest(recipe)
 
     listed = yaml.safe_load((RECIPES / "images.yml").read_text())
-    images = {one["reference"]: RECIPES / one["folder"] for one in listed if on_request or not one.get("on_request")}
+    images = {
+        image["reference"]: RECIPES / image["folder"] for image in listed if on_request or not image.get("on_request")
+    }
     return {reference: recipe for reference, recipe in images.items() if not current(reference, recipe)}
 
 

@@ -85,7 +85,7 @@ class LabAutoScalingResponse(AutoScalingResponse):
         group = Group(name, self._settings())
         group.settings.setdefault("DesiredCapacity", group.settings["MinSize"])
         self._backend.check(group)
-        hooks = [Hook.of(one) for one in self._get_param("LifecycleHookSpecificationList", [])]
+        hooks = [Hook.of(hook) for hook in self._get_param("LifecycleHookSpecificationList", [])]
         group.hooks = {hook.name: hook for hook in hooks}
         groups[name] = group
         for tag in self._get_param("Tags", []):
@@ -98,8 +98,8 @@ class LabAutoScalingResponse(AutoScalingResponse):
             raise AwsError("ScalingActivityInProgress", f"Group {group.name} is being deleted")
         before = dict(group.settings)
         # The two say the same, so that one replaces the other.
-        for one, other in (("LaunchTemplate", "MixedInstancesPolicy"), ("MixedInstancesPolicy", "LaunchTemplate")):
-            if one in settings:
+        for key, other in (("LaunchTemplate", "MixedInstancesPolicy"), ("MixedInstancesPolicy", "LaunchTemplate")):
+            if key in settings:
                 group.settings.pop(other, None)
         group.settings.update(settings)
         if "DesiredCapacity" not in settings:
@@ -294,9 +294,9 @@ class LabAutoScalingResponse(AutoScalingResponse):
     def describe_tags(self) -> ActionResult:
         names = {"auto-scaling-group": "ResourceId", "key": "Key", "value": "Value"}
         found = [tag for group in self._backend.groups.values() for tag in group.tags]
-        for one in self._get_param("Filters", []):
-            key = names.get(one["Name"])
-            found = [tag for tag in found if key is None or tag[key] in one["Values"]]
+        for filter_ in self._get_param("Filters", []):
+            key = names.get(filter_["Name"])
+            found = [tag for tag in found if key is None or tag[key] in filter_["Values"]]
         return ActionResult({"Tags": found, "NextToken": None})
 
     # Hooks

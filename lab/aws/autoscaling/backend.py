@@ -94,7 +94,7 @@ def _check_template(group: Group) -> None:
     wanted |= {"LaunchTemplateId": version.template.id, "LaunchTemplateName": version.template.name}
     profile = version.data.get("IamInstanceProfile") or {}
     name = profile.get("Name") or profile.get("Arn", "").rsplit("/", 1)[-1]
-    if name and name not in {one.name for one in world.iam().instance_profiles.values()}:
+    if name and name not in {known.name for known in world.iam().instance_profiles.values()}:
         raise invalid(
             "You must use a valid fully-formed launch template. "
             f"Value ({name}) for parameter iamInstanceProfile.name is invalid. Invalid IAM Instance Profile name"

@@ -225,7 +225,7 @@ class Group:
             **({"WarmPoolConfiguration": self.warm_pool, "WarmPoolSize": self.warm_size} if self.warm_pool else {}),
             "CreatedTime": self.created,
             "SuspendedProcesses": [
-                {"ProcessName": one, "SuspensionReason": "User suspended"} for one in self.suspended
+                {"ProcessName": process, "SuspensionReason": "User suspended"} for process in self.suspended
             ],
             "EnabledMetrics": [{"Metric": metric, "Granularity": "1Minute"} for metric in sorted(self.metrics)],
             "Tags": sorted(self.tags, key=lambda tag: str(tag["Key"])),

@@ -157,7 +157,11 @@ class Loop:
 
     def _start_warmed(self, group: Group, count: int) -> int:
         """Take so many from the warm pool, as far as it has them, and return how many."""
-        ready = [one for one in group.members if one.state == f"{WARMED}Stopped" and one.instance.state == "stopped"]
+        ready = [
+            candidate
+            for candidate in group.members
+            if candidate.state == f"{WARMED}Stopped" and candidate.instance.state == "stopped"
+        ]
         for member in ready[:count]:
             cause = "an instance was started from the warm pool."
             member.activity = self._note(

@@ -52,7 +52,7 @@ def wanted(group: Group, policy: ScalingPolicy, points: Sequence[float | None], 
         warm = [
             member for member in group.members if member.in_service_since and now - member.in_service_since >= warmup
         ]
-        serving = sum(one.state == "InService" for one in warm)
+        serving = sum(member.state == "InService" for member in warm)
         return max(group.desired, min(high, math.ceil(max(1, serving) * recent[0] / target)))
     longer = _newest(points, LOW)
     if not tracking.get("DisableScaleIn") and len(longer) == LOW and max(longer) < LOW_PART * target:

@@ -107,9 +107,9 @@ Measured = Mapping[tuple[str, str, frozenset[tuple[str, str]]], Sequence[tuple[d
 def measurements() -> Measured:
     """All that CloudWatch has."""
     found = defaultdict(list)
-    for one in world.cloudwatch().metric_data:
-        dimensions = frozenset((each.name, each.value) for each in one.dimensions)
-        found[one.namespace, one.name, dimensions].append((naive(one.timestamp), one.value))
+    for datum in world.cloudwatch().metric_data:
+        dimensions = frozenset((each.name, each.value) for each in datum.dimensions)
+        found[datum.namespace, datum.name, dimensions].append((naive(datum.timestamp), datum.value))
     return found
 
 

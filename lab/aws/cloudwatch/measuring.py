@@ -19,7 +19,7 @@ def measure() -> None:
     """Measure once. Whoever calls holds the world's lock."""
     backend = world.cloudwatch()
     oldest = utcnow() - KEPT
-    backend.metric_data[:] = [one for one in backend.metric_data if naive(one.timestamp) >= oldest]
+    backend.metric_data[:] = [datum for datum in backend.metric_data if naive(datum.timestamp) >= oldest]
     backend.metric_data += _all()
 
 

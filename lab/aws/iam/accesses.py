@@ -266,10 +266,10 @@ def _route53(action: str, parameters: Parameters) -> Iterator[Access]:
     if action == "ChangeResourceRecordSets":
         changes = parameters.get("ChangeBatch", {}).get("Changes", [])
         sets = [change["ResourceRecordSet"] for change in changes]
-        names = sorted({one["Name"].rstrip(".").lower() for one in sets})
+        names = sorted({record["Name"].rstrip(".").lower() for record in sets})
         context = {
             "route53:ChangeResourceRecordSetsNormalizedRecordNames": names,
-            "route53:ChangeResourceRecordSetsRecordTypes": sorted({one["Type"] for one in sets}),
+            "route53:ChangeResourceRecordSetsRecordTypes": sorted({record["Type"] for record in sets}),
             "route53:ChangeResourceRecordSetsActions": sorted({change["Action"] for change in changes}),
         }
     if (action == "ListResourceRecordSets" or identifier) and action != "ListHostedZonesByName":
@@ -325,7 +325,7 @@ _IAM_TAGGING = {"CreateRole": "TagRole", "CreateInstanceProfile": "TagInstancePr
 
 def _iam(action: str, parameters: Parameters) -> Iterator[Access]:
     account, name = f"arn:aws:iam::{ACCOUNT_ID}", parameters.get("RoleName")
-    role = next((one for one in world.iam().roles.values() if one.name == name), None)
+    role = next((candidate for candidate in world.iam().roles.values() if candidate.name == name), None)
     context, boundary = tags.of_request(parameters.get("Tags")), parameters.get("PermissionsBoundary")
     if parameters.get("InstanceProfileName"):
         resource = f"{account}:instance-profile/{parameters['InstanceProfileName']}"
@@ -358,7 +358,7 @@ def _ssm(action: str, parameters: Parameters) -> Iterator[Access]:
     names = parameters.get("Names") or [parameters.get("Name") or parameters.get("Path")]
     if names == [None]:
         yield Access(f"ssm:{action}")
-    for name in (one for one in names if one is not None):
+    for name in (given for given in names if given is not None):
         # Public parameters belong to no account.
         account = "" if name.startswith("/aws/") else ACCOUNT_ID
         own = tags.of_resource(world.ssm()._resource_tags["Parameter"].get(name))

@@ -56,7 +56,7 @@ def _holds(said: str, key: str, wanted: list[str], context: Context) -> bool:
         # A negated operator holds for what is not there, and so does 'all of none'.
         return optional or quantifier == "ForAllValues" or (quantifier != "ForAnyValue" and name in _NEGATED)
     values = [present] if isinstance(present, str) else list(present)
-    wanted = [substitute(str(one), context) for one in wanted]
+    wanted = [substitute(str(pattern), context) for pattern in wanted]
     if quantifier == "ForAllValues":
         return all(_compare(name, value, wanted) for value in values)
     if quantifier == "ForAnyValue":
@@ -68,7 +68,7 @@ def _compare(name: str, value: str, wanted: list[str]) -> bool:
     if name not in _OPERATORS and name not in _NEGATED:
         raise ValueError(f"the lab's IAM does not know the condition operator {name}")
     matches = _OPERATORS[name.replace("Not", "")]
-    return any(matches(value, one) for one in wanted) != (name in _NEGATED)
+    return any(matches(value, pattern) for pattern in wanted) != (name in _NEGATED)
 
 
 def _arn(value: str, pattern: str) -> bool:

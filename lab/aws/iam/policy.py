@@ -68,8 +68,10 @@ def judge(documents: Iterable[Mapping[str, Any]], access: Access, principal: Pri
 def _applies(statement: Mapping[str, Any], access: Access, principal: Principal | None) -> bool:
     return (
         (principal is None or _names(statement, principal))
-        and _matches(statement, "Action", lambda one: wildcard(one.lower(), access.action.lower()))
-        and _matches(statement, "Resource", lambda one: _matches_arn(substitute(one, access.context), access.resource))
+        and _matches(statement, "Action", lambda pattern: wildcard(pattern.lower(), access.action.lower()))
+        and _matches(
+            statement, "Resource", lambda pattern: _matches_arn(substitute(pattern, access.context), access.resource)
+        )
         and hold(statement.get("Condition", {}), access.context)
     )
 
@@ -101,10 +103,10 @@ def _named(named: Any, principal: Principal) -> bool:
         return True
     if principal.service is not None and principal.service in listed(named.get("Service", [])):
         return True
-    for one in listed(named.get("AWS", [])):
-        account = one.split(":")[4] if one.count(":") >= 4 else one
-        whole_account = one.endswith(":root") or one.isdigit()
-        if one == "*" or one in principal.arns:
+    for named_principal in listed(named.get("AWS", [])):
+        account = named_principal.split(":")[4] if named_principal.count(":") >= 4 else named_principal
+        whole_account = named_principal.endswith(":root") or named_principal.isdigit()
+        if named_principal == "*" or named_principal in principal.arns:
             return True
         if whole_account and any(f":{account}:" in arn for arn in principal.arns):
             return True

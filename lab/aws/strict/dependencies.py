@@ -12,7 +12,7 @@ from lab.aws.errors import AwsError
 def check_vpc(parameters: Mapping[str, Any]) -> None:
     """Raises AwsError while the VPC has gateways, endpoints or groups besides its default one; moto sees the rest."""
     vpc_id, ec2 = parameters["VpcId"], world.ec2()
-    groups = [one for one in ec2.groups.get(vpc_id, {}).values() if one.name != "default"]
+    groups = [group for group in ec2.groups.get(vpc_id, {}).values() if group.name != "default"]
     gateways = [gateway for gateway in ec2.internet_gateways.values() if gateway.vpc and gateway.vpc.id == vpc_id]
     endpoints = [
         end_point
@@ -50,7 +50,7 @@ def check_gateway_detached(parameters: Mapping[str, Any]) -> None:
 def check_address(parameters: Mapping[str, Any]) -> None:
     """Raises AwsError while the address is something's."""
     allocation = parameters.get("AllocationId")
-    address = next((one for one in world.ec2().addresses if one.allocation_id == allocation), None)
+    address = next((candidate for candidate in world.ec2().addresses if candidate.allocation_id == allocation), None)
     if address is not None and address.association_id:
         raise AwsError("InvalidIPAddress.InUse", f"The address {address.public_ip} is in use.")
 

@@ -52,7 +52,7 @@ def _problems(change: Mapping[str, Any], zone: Any, present: Mapping[Any, Any]) 
         return problems
     if change["Action"] == "CREATE" and found is not None:
         problems.append(f"Tried to create resource record set {shown}] but it already exists")
-    if kind != "CNAME" and any(one[:2] == (name, "CNAME") for one in present):
+    if kind != "CNAME" and any(record[:2] == (name, "CNAME") for record in present):
         problems.append(f"RRSet of type {kind} with DNS name {name}. is not permitted as a conflicting RRSet exists.")
     if wanted.get("AliasTarget"):
         return problems

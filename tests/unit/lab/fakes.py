@@ -228,7 +228,7 @@ class LittleAws:
         to = [{"Type": "forward", "TargetGroupArn": arn}]
         where = {"LoadBalancerArn": balancer["LoadBalancerArn"], "Protocol": "TCP", "Port": listening}
         elb.create_listener(**where, DefaultActions=to)
-        return arn, sorted(one["InstanceId"] for one in self.settled("web", 2))
+        return arn, sorted(member["InstanceId"] for member in self.settled("web", 2))
 
     def members(self, name: str) -> list[dict[str, Any]]:
         """The group's instances as Auto Scaling describes them."""
@@ -288,7 +288,7 @@ def little_aws() -> Iterator[LittleAws]:
 def target_states(elb: Any, group: str) -> dict[str, str]:
     """The state of each target of a target group, by the instance's ID."""
     found = elb.describe_target_health(TargetGroupArn=group)["TargetHealthDescriptions"]
-    return {one["Target"]["Id"]: one["TargetHealth"]["State"] for one in found}
+    return {target["Target"]["Id"]: target["TargetHealth"]["State"] for target in found}
 
 
 def until(condition: Callable[[], Any], what: str, seconds: float = 60) -> Any:

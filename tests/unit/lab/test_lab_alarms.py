@@ -81,7 +81,7 @@ class Watched:
 
     def heard(self) -> list[tuple[str, str]]:
         found = self.sqs.receive_message(QueueUrl=self.url, MaxNumberOfMessages=10).get("Messages", [])
-        messages = [json.loads(json.loads(one["Body"])["Message"]) for one in found]
+        messages = [json.loads(json.loads(message["Body"])["Message"]) for message in found]
         return [(message["AlarmName"], message["NewStateValue"]) for message in messages]
 
 

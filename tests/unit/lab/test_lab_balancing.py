@@ -71,7 +71,7 @@ def test_one_that_is_deregistered_drains_while_somebody_is_connected(elb: Any, b
         balancing.forget(set())
     assert target_states(elb, group) == {second: "healthy"}
     named = elb.describe_target_health(TargetGroupArn=group, Targets=[{"Id": first}])["TargetHealthDescriptions"]
-    assert [one["TargetHealth"]["State"] for one in named] == ["unused"]
+    assert [target["TargetHealth"]["State"] for target in named] == ["unused"]
     elb.modify_target_group_attributes(TargetGroupArn=group, Attributes=[{"Key": balancing.DELAY, "Value": "0"}])
     elb.deregister_targets(TargetGroupArn=group, Targets=[{"Id": second}])
     with world.LOCK:

@@ -41,7 +41,7 @@ def answered(aws: LittleAws, source: str, service: str | None) -> bool:
 
 
 def reached(aws: LittleAws, source: str) -> set[str]:
-    return {one for one in SIGNED if answered(aws, source, one)}
+    return {service for service in SIGNED if answered(aws, source, service)}
 
 
 def create(aws: LittleAws, network: Network, service: str = f"com.amazonaws.{REGION}.sqs", **more: Any) -> str:
@@ -168,7 +168,7 @@ def test_the_services_that_there_are_endpoints_for_can_be_asked_for(aws: LittleA
         assert all(detail["AvailabilityZones"] for detail in told["ServiceDetails"])
         return sorted(told["ServiceNames"])
 
-    here = [f"com.amazonaws.{REGION}.{one}" for one in ("ecr.dkr", "sqs")]
+    here = [f"com.amazonaws.{REGION}.{service}" for service in ("ecr.dkr", "sqs")]
     assert found(*here, f"com.amazonaws.{REGION}.nothing", "com.amazonaws.route53") == here
     assert found("com.amazonaws.route53", ServiceRegions=["us-east-1"]) == ["com.amazonaws.route53"]
 

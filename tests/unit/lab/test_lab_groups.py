@@ -75,7 +75,7 @@ def test_instances_are_what_the_template_and_the_group_say(aws: LittleAws) -> No
     assert instance["IamInstanceProfile"]["Arn"].endswith(":instance-profile/node")
     assert instance["MetadataOptions"]["HttpTokens"] == "required"
     assert [security_group["GroupId"] for security_group in instance["SecurityGroups"]] == [network.group]
-    own = {one["Key"]: one["Value"] for one in instance["Tags"]}
+    own = {entry["Key"]: entry["Value"] for entry in instance["Tags"]}
     assert own["swarm.aws/group"] == "worker"
     assert own["aws:autoscaling:groupName"] == "example"
     (mapping,) = instance["BlockDeviceMappings"]
@@ -102,13 +102,13 @@ def test_whoever_takes_an_instance_away_it_is_replaced_in_its_zone(aws: LittleAw
     ways[way]()
     until(lambda: len(aws.machines.launched) == 4, "a replacement")
     until(lambda: victim not in {member["InstanceId"] for member in aws.members("example")}, "the end of the victim")
-    assert len({one["AvailabilityZone"] for one in aws.settled("example", 3)}) == 3
+    assert len({member["AvailabilityZone"] for member in aws.settled("example", 3)}) == 3
     until(lambda: aws.instance(victim)["State"]["Name"] == "terminated", "the end of the victim")
 
 
 def test_shrinking_takes_from_the_fullest_zone_the_oldest_template_first(aws: LittleAws, network: Network) -> None:
     aws.group("example", network, capacity=3, TerminationPolicies=["OldestLaunchTemplate", "OldestInstance"])
-    old = {one["InstanceId"] for one in aws.settled("example", 3)}
+    old = {member["InstanceId"] for member in aws.settled("example", 3)}
     aws.client("ec2").create_launch_template_version(
         LaunchTemplateName="example", SourceVersion="1", LaunchTemplateData={"ImageId": "ami-0deb1a13000000064"}
     )
@@ -118,7 +118,7 @@ def test_shrinking_takes_from_the_fullest_zone_the_oldest_template_first(aws: Li
     assert new["LaunchTemplate"]["Version"] == "2"
     aws.desire("example", 3)
     until(lambda: len(aws.members("example")) == 3, "one less")
-    (gone,) = old - {one["InstanceId"] for one in aws.settled("example", 3)}
+    (gone,) = old - {member["InstanceId"] for member in aws.settled("example", 3)}
     assert aws.instance(gone)["Placement"]["AvailabilityZone"] == new["AvailabilityZone"]
 
 
@@ -129,7 +129,7 @@ def test_protected_instances_stay(aws: LittleAws, network: Network) -> None:
     aws.client("autoscaling").set_instance_protection(AutoScalingGroupName="example", **protected)
     aws.desire("example", 0)
     until(lambda: len(aws.members("example")) == 1, "the unprotected one to go")
-    assert [one["InstanceId"] for one in aws.settled("example", 1)] == [kept]
+    assert [member["InstanceId"] for member in aws.settled("example", 1)] == [kept]
 
 
 def test_a_launching_instance_waits_for_its_hook_and_is_tried_again_if_it_is_abandoned(
@@ -192,7 +192,7 @@ def test_a_group_can_be_changed_while_it_stands(aws: LittleAws, network: Network
 def test_spot_groups_launch_spot_instances(aws: LittleAws, network: Network) -> None:
     settings = mixed(OnDemandBaseCapacity=1, OnDemandPercentageAboveBaseCapacity=30)
     aws.group("example", network, capacity=5, **settings)
-    instances = [aws.instance(one["InstanceId"]) for one in aws.settled("example", 5)]
+    instances = [aws.instance(member["InstanceId"]) for member in aws.settled("example", 5)]
     # 30 % of the four beyond the one are 1.2.
     assert sorted(
         (instance.get("InstanceLifecycle", "on-demand"), instance["InstanceType"]) for instance in instances
@@ -223,7 +223,7 @@ def test_a_warm_pool_has_stopped_instances_which_a_larger_group_takes(aws: Littl
 
     def pool() -> dict[str, str]:
         found = autoscaling.describe_warm_pool(AutoScalingGroupName="example")["Instances"]
-        return {one["InstanceId"]: one["LifecycleState"] for one in found}
+        return {member["InstanceId"]: member["LifecycleState"] for member in found}
 
     complete(aws, "launching", waiting(aws))
     aws.settled("example", 1)
@@ -242,7 +242,7 @@ def test_a_warm_pool_has_stopped_instances_which_a_larger_group_takes(aws: Littl
     assert warmed in aws.machines.running
     assert aws.instance(warmed)["LaunchTime"] >= launched
     complete(aws, "launching", warmed)
-    assert warmed in {one["InstanceId"] for one in aws.settled("example", 2)}
+    assert warmed in {member["InstanceId"] for member in aws.settled("example", 2)}
     until(lambda: list(pool().values()) == ["Warmed:Pending:Wait"], "another one in its place")
 
     autoscaling.delete_warm_pool(AutoScalingGroupName="example")
@@ -271,7 +271,7 @@ def test_groups_are_found_by_their_tags(aws: LittleAws, network: Network) -> Non
     def named(value: str) -> list[str]:
         wanted = [{"Name": "tag:swarm.aws/cluster", "Values": [value]}]
         found = autoscaling.describe_auto_scaling_groups(Filters=wanted)["AutoScalingGroups"]
-        return [one["AutoScalingGroupName"] for one in found]
+        return [group["AutoScalingGroupName"] for group in found]
 
     assert named("one") == ["example"]
     assert named("other") == []

@@ -81,7 +81,7 @@ def test_an_upload_in_parts_is_writing_and_its_parts_are_listed_by_a_right_of_th
     upload = whole.create_multipart_upload(**where)["UploadId"]
     whole.upload_part_copy(**where, UploadId=upload, PartNumber=1, CopySource=where)
     assert len(whole.list_parts(**where, UploadId=upload)["Parts"]) == 1
-    assert [one["UploadId"] for one in whole.list_multipart_uploads(Bucket=BUCKET)["Uploads"]] == [upload]
+    assert [unfinished["UploadId"] for unfinished in whole.list_multipart_uploads(Bucket=BUCKET)["Uploads"]] == [upload]
 
 
 def test_a_missing_object_is_denied_to_who_may_not_list(aws: LittleAws) -> None:

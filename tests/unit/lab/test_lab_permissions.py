@@ -152,7 +152,7 @@ def test_what_is_lacking_goes_into_the_statement_that_is_for_it_and_what_nobody_
     assert permissions.lacking(judged) == [judged[0], other]
     found, missing = permissions.made_anew(judged)
     assert missing == [other]
-    allowed = {one["Sid"]: one["Action"] for policy in found.values() for one in policy["Statement"]}
+    allowed = {statement["Sid"]: statement["Action"] for policy in found.values() for statement in policy["Statement"]}
     assert allowed["ManageEvents"] == ["sqs:CreateQueue", "sqs:PurgeQueue"]
     assert allowed["ReadServices"] == ["sns:ListTopics"]
     assert "CreateKey" not in allowed and "StartSessions" in allowed

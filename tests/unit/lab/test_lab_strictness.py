@@ -155,7 +155,7 @@ def test_nothing_is_deleted_that_something_stands_on(aws: LittleAws, network: Ne
     for delete in deletions:
         assert refused(delete) == "DependencyViolation"
     aws.client("autoscaling").delete_auto_scaling_group(AutoScalingGroupName="example", ForceDelete=True)
-    ids = [one.instance_id for one in aws.machines.launched]
+    ids = [spec.instance_id for spec in aws.machines.launched]
     ec2.get_waiter("instance_terminated").wait(InstanceIds=ids)
     for subnet in network.subnets:
         ec2.delete_subnet(SubnetId=subnet)

@@ -121,7 +121,7 @@ def test_a_call_asks_for_what_it_names_and_not_for_what_its_rules_name(
     associated = asked(lambda: ec2.associate_route_table(RouteTableId=table, SubnetId=network.subnets[0]))
     assert sorted(associated) == [f"ec2:AssociateRouteTable {arn}" for arn in both]
     (found,) = ec2.describe_route_tables(RouteTableIds=[table])["RouteTables"]
-    (association,) = (one["RouteTableAssociationId"] for one in found["Associations"])
+    (association,) = (route["RouteTableAssociationId"] for route in found["Associations"])
     gone = asked(lambda: ec2.disassociate_route_table(AssociationId=association))
     assert sorted(gone) == [f"ec2:DisassociateRouteTable {arn}" for arn in both]
     other = ec2.create_security_group(GroupName="other", Description="other", VpcId=network.vpc)["GroupId"]
@@ -140,14 +140,14 @@ def test_a_launch_asks_for_all_that_its_template_names_and_hands_over_its_role(a
     aws.template("example", network.group, NetworkInterfaces=interface, **more)
     named = {"LaunchTemplateName": "example", "Version": "$Latest"}
     wanted = asked(lambda: aws.client("ec2").run_instances(LaunchTemplate=named, MinCount=1, MaxCount=1))
-    template = next(one for one in wanted if "launch-template" in one)
+    template = next(resource for resource in wanted if "launch-template" in resource)
     launched = ["instance/*", "network-interface/*", "volume/*", f"subnet/{network.subnets[0]}"]
     assert sorted(wanted) == sorted(
         [
             template,
             f"ec2:RunInstances arn:aws:ec2:{REGION}::image/{IMAGE}",
             f"ec2:RunInstances {EC2}:security-group/{network.group}",
-            *(f"ec2:RunInstances {EC2}:{one}" for one in launched),
+            *(f"ec2:RunInstances {EC2}:{resource}" for resource in launched),
             f"ec2:CreateTags {EC2}:volume/*",
             f"iam:PassRole {role}",
         ]

@@ -90,8 +90,8 @@ def test_every_moment_is_streamed(server):
         server.hub.tell({"number": number})
         seen.append(json.loads(answer.readline()[6:]))
         answer.readline()
-    assert [one["moment"] for one in seen] == [None, {"number": 0}, {"number": 1}, {"number": 2}]
-    assert [one["lost"] for one in seen] == ["Looking for a manager", "", "", ""]
+    assert [state["moment"] for state in seen] == [None, {"number": 0}, {"number": 1}, {"number": 2}]
+    assert [state["lost"] for state in seen] == ["Looking for a manager", "", "", ""]
 
 
 # The link

@@ -98,21 +98,21 @@ def modules() -> dict[str, dict[str, Any]]:
     """What is documented of every module, with what it has of fragments."""
     names = (f"swarm.aws.{path.stem}" for path in (ROOT / "plugins/modules").glob("*.py"))
     told = json.loads(run("ansible-doc", "--json", *names).stdout)
-    return {name.removeprefix("swarm.aws."): one for name, one in told.items()}
+    return {name.removeprefix("swarm.aws."): description for name, description in told.items()}
 
 
 def test_every_module_is_documented_and_has_a_check_mode(modules: dict[str, dict[str, Any]]) -> None:
-    for name, one in modules.items():
-        assert one["doc"]["module"] == name
-        assert one["doc"]["attributes"]["check_mode"]["support"] in ("full", "partial"), name
-        assert one["return"], name
-        assert any(f"swarm.aws.{name}" in task for task in yaml.safe_load(one["examples"])), name
+    for name, description in modules.items():
+        assert description["doc"]["module"] == name
+        assert description["doc"]["attributes"]["check_mode"]["support"] in ("full", "partial"), name
+        assert description["return"], name
+        assert any(f"swarm.aws.{name}" in task for task in yaml.safe_load(description["examples"])), name
 
 
 def test_the_group_has_every_module_that_asks_aws_with_somebodys_credentials(
     modules: dict[str, dict[str, Any]],
 ) -> None:
-    assert sorted(name for name, one in modules.items() if "profile" in one["doc"]["options"]) == GROUP
+    assert sorted(name for name, description in modules.items() if "profile" in description["doc"]["options"]) == GROUP
 
 
 def test_module_defaults_of_the_group_reach_every_module_in_it(
@@ -122,7 +122,11 @@ def test_module_defaults_of_the_group_reach_every_module_in_it(
     tasks = [
         {
             "block": [
-                {f"swarm.aws.{module}": {name: _some(one) for name, one in taken.items() if one.get("required")}}
+                {
+                    f"swarm.aws.{module}": {
+                        name: _some(option) for name, option in taken.items() if option.get("required")
+                    }
+                }
             ],
             "rescue": [{"ansible.builtin.meta": "noop"}],
         }
@@ -147,7 +151,7 @@ def test_module_defaults_of_the_group_reach_every_module_in_it(
 def _some(option: dict[str, Any]) -> Any:
     """A value of an option's type, with what that requires."""
     if "suboptions" in option and option["type"] == "dict":
-        return {key: _some(one) for key, one in option["suboptions"].items() if one.get("required")}
+        return {key: _some(suboption) for key, suboption in option["suboptions"].items() if suboption.get("required")}
     if option.get("choices"):
         return option["choices"][0]
     return {"dict": {}, "int": 1, "list": [], "path": "/", "str": "x"}[option["type"]]
