@@ -14,6 +14,8 @@ from lab.authority import Authority
 from lab.errors import LabError
 from lab.state import Lab
 
+_SECONDS = 5.0
+
 
 @dataclass(frozen=True)
 class Page:
@@ -60,10 +62,10 @@ def lookup(lab: Lab, name: str, kind: str = "A") -> list[str]:
     return [str(record.rdata).strip('"') for record in reply.rr if record.rtype == getattr(QTYPE, kind)]
 
 
-def fetch(lab: Lab, url: str, *, seconds: float = 5) -> Page:
-    """Ask each of the name's addresses in turn, as a browser does, until one answers.
+def fetch(lab: Lab, url: str) -> Page:
+    """Ask each of the name's addresses in turn, as a browser does, until a server answers.
 
-    Raises LabError when the name has no address or none of them answers within ``seconds``.
+    Raises LabError if the name has no address or no address answers.
     """
     parts = urllib.parse.urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname:
@@ -75,23 +77,23 @@ def fetch(lab: Lab, url: str, *, seconds: float = 5) -> Page:
     failures = []
     for address in addresses:
         try:
-            return ask(address, url, seconds=seconds, trust=trust)
+            return ask(address, url, trust=trust)
         except OSError as error:
             failures.append(f"{address}: {error}")
     raise LabError(f"No address of {parts.hostname} answers ({'; '.join(failures)}).")
 
 
-def ask(address: str, url: str, *, seconds: float = 5, trust: ssl.SSLContext | None = None) -> Page:
-    """Ask the server at an address for a page, whatever the page's name leads to.
+def ask(address: str, url: str, *, trust: ssl.SSLContext | None = None) -> Page:
+    """Ask the server at an address for a page, whatever address the page's name has.
 
-    ``trust`` says whose certificates are good, for a page over TLS. Raises OSError.
+    ``trust`` verifies the server's certificate and makes it a request over TLS. Raises OSError.
     """
     parts = urllib.parse.urlsplit(url)
     connection: http.client.HTTPConnection
     if trust:
-        connection = Tls(address, str(parts.hostname), trust, port=parts.port or 443, seconds=seconds)
+        connection = Tls(address, str(parts.hostname), trust, port=parts.port or 443, seconds=_SECONDS)
     else:
-        connection = http.client.HTTPConnection(address, parts.port or 80, timeout=seconds)
+        connection = http.client.HTTPConnection(address, parts.port or 80, timeout=_SECONDS)
     try:
         path = urllib.parse.urlunsplit(("", "", parts.path or "/", parts.query, ""))
         connection.connect()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from dataclasses import dataclass
 from typing import Any
@@ -10,7 +9,6 @@ from typing import Any
 from moto.core.utils import utcnow
 from moto.ec2.models import amis
 from moto.ec2.models.amis import Ami
-from moto.iam import models
 from moto.ssm.models import Parameter
 
 from lab.aws import world
@@ -59,31 +57,14 @@ class PublicImage(Ami):
         return [{"DeviceName": self.root_device_name, "Ebs": ebs}]
 
 
-MANAGED_POLICIES = (
-    "AdministratorAccess",
-    "AmazonEC2ReadOnlyAccess",
-    "AmazonS3ReadOnlyAccess",
-    "AmazonSSMManagedInstanceCore",
-    "AutoScalingReadOnlyAccess",
-    "CloudWatchAgentServerPolicy",
-    "PowerUserAccess",
-    "ReadOnlyAccess",
-)
-"""Those of AWS's managed policies that somebody may want here; all of them, in every partition, take seconds."""
-
-
 def prepare(grafts: Grafts) -> None:
-    """Keep most of what moto knows by itself out: its images are none of today's, its policies are many."""
+    """Keep moto's images, which are old, out of the account."""
     grafts.attribute(amis, "AMIS", [])
     grafts.item(os.environ, "MOTO_EC2_LOAD_DEFAULT_AMIS", "false")
-    grafts.item(os.environ, "MOTO_IAM_LOAD_MANAGED_POLICIES", "true")
-    every = json.loads(models.aws_managed_policies_data)
-    chosen = {name: every[name] for name in MANAGED_POLICIES}
-    grafts.attribute(models, "aws_managed_policies_data", json.dumps(chosen))
 
 
 def plant() -> None:
-    """Put the images and their parameters into the account."""
+    """Put the images and their SSM parameters into the account."""
     ec2, ssm = world.ec2(), world.ssm()
     ec2.amis.clear()
     # moto would add parameters of images that are not there.

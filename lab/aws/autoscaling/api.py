@@ -25,10 +25,16 @@ _SETTINGS = (
     "VPCZoneIdentifier",
     "HealthCheckType",
     "TerminationPolicies",
-    "NewInstancesProtectedFromScaleIn",
     "CapacityRebalance",
 )
-_UNSUPPORTED = ("LaunchConfigurationName", "InstanceId", "LoadBalancerNames", "TargetGroupARNs", "TrafficSources")
+_UNSUPPORTED = (
+    "LaunchConfigurationName",
+    "InstanceId",
+    "LoadBalancerNames",
+    "TargetGroupARNs",
+    "TrafficSources",
+    "NewInstancesProtectedFromScaleIn",
+)
 _PROCESSES = ("Launch", "Terminate", "HealthCheck", "ReplaceUnhealthy", "AZRebalance", "ScheduledActions")
 
 
@@ -64,10 +70,11 @@ class LabAutoScalingResponse(AutoScalingResponse):
         return ActionResult({name: found[start:end], "NextToken": str(end) if end < len(found) else None, **more})
 
     def _none(self) -> ActionResult:
-        """moto's own would take the lab's groups for its own."""
-        raise NotImplementedError("its groups are the control loop's alone")
+        """moto's own methods know nothing of the lab's groups."""
+        raise NotImplementedError("only the control loop changes groups")
 
     attach_instances = detach_instances = enter_standby = exit_standby = execute_policy = _none
+    describe_tags = set_instance_health = set_instance_protection = _none
 
     # Groups
 
@@ -181,21 +188,6 @@ class LabAutoScalingResponse(AutoScalingResponse):
             self._backend.loop.begin_termination(member, cause)
         return ActionResult({"Activity": member.activity})
 
-    def set_instance_health(self) -> ActionResult:
-        member, status = self._member, self._get_param("HealthStatus")
-        if status not in ("Healthy", "Unhealthy"):
-            raise invalid("Valid instance health states are: [Healthy, Unhealthy].")
-        grace = member.group.settings["HealthCheckGracePeriod"]
-        young = member.in_service_since is None or time.monotonic() - member.in_service_since < grace
-        if not (young and self._get_param("ShouldRespectGracePeriod", True)):
-            member.health = status
-        return EmptyResult()
-
-    def set_instance_protection(self) -> ActionResult:
-        for instance_id in self._get_param("InstanceIds", []):
-            self._backend.member(instance_id).protected = bool(self._get_param("ProtectedFromScaleIn"))
-        return EmptyResult()
-
     def suspend_processes(self) -> ActionResult:
         self._group.suspended |= set(self._get_param("ScalingProcesses") or _PROCESSES)
         return EmptyResult()
@@ -290,14 +282,6 @@ class LabAutoScalingResponse(AutoScalingResponse):
         for tag in self._get_param("Tags", []):
             self._backend.group(tag["ResourceId"]).untag(tag["Key"])
         return EmptyResult()
-
-    def describe_tags(self) -> ActionResult:
-        names = {"auto-scaling-group": "ResourceId", "key": "Key", "value": "Value"}
-        found = [tag for group in self._backend.groups.values() for tag in group.tags]
-        for filter_ in self._get_param("Filters", []):
-            key = names.get(filter_["Name"])
-            found = [tag for tag in found if key is None or tag[key] in filter_["Values"]]
-        return ActionResult({"Tags": found, "NextToken": None})
 
     # Hooks
 

@@ -94,7 +94,6 @@ class Member:
     instance: LabInstance
     template: dict[str, str] | None
     activity: Activity
-    protected: bool
     state: str = "Pending"
     health: str = "Healthy"
     actions: dict[str, Action] = field(default_factory=dict)
@@ -125,7 +124,7 @@ class Member:
             "LifecycleState": self.state,
             "HealthStatus": self.health,
             "LaunchTemplate": self.template,
-            "ProtectedFromScaleIn": self.protected,
+            "ProtectedFromScaleIn": False,
         }
 
 

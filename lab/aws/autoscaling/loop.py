@@ -62,8 +62,8 @@ class Loop:
         if member.health == "Unhealthy" and "ReplaceUnhealthy" not in suspended:
             self.begin_termination(
                 member,
-                "an instance was taken out of service in response to an EC2 health check indicating it "
-                f"has been {'terminated or stopped' if not member.instance.alive else 'found unhealthy'}.",
+                "an instance was taken out of service in response to an EC2 health check indicating it has been "
+                "terminated or stopped.",
             )
 
     # Lifecycle
@@ -135,13 +135,13 @@ class Loop:
     def _fit_capacity(self, group: Group, now: float) -> None:
         counting = [member for member in group.members if member.counts]
         # A member at risk is replaced before it is taken, if the group was told to.
-        risky = [one for one in counting if one.at_risk and group.settings["CapacityRebalance"]]
+        risky = [member for member in counting if member.at_risk and group.settings["CapacityRebalance"]]
         surplus = len(counting) - group.desired - len(risky)
         if surplus < 0 and not group.deleting:
             self._launch(group, -surplus, now)
         elif surplus > 0 and not risky:
             self._scale_in(group, surplus)
-        in_service = [one for one in counting if one.state == "InService" and one not in risky]
+        in_service = [member for member in counting if member.state == "InService" and member not in risky]
         if risky and len(in_service) >= group.desired:
             for member in risky:
                 self.begin_termination(member, "an instance at an elevated risk of interruption was replaced.")
@@ -191,16 +191,13 @@ class Loop:
                 log.warning("group %s could not launch: %s", group.name, error.message)
                 return
             activity = self._note(group, f"Launching a new EC2 instance: {instance.id}", cause)
-            protected = bool(group.settings["NewInstancesProtectedFromScaleIn"])
-            group.members.append(Member(group, instance, template, activity, protected, state))
+            group.members.append(Member(group, instance, template, activity, state))
 
     def _scale_in(self, group: Group, count: int) -> None:
         if "Terminate" in group.suspended:
             return
         for _ in range(count):
             chosen = victim(group.members, group.settings["TerminationPolicies"])
-            if chosen is None:
-                return
             self.begin_termination(chosen, "a user request shrank the group's capacity.")
 
     # What others are told

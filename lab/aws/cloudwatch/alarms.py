@@ -108,7 +108,7 @@ def measurements() -> Measured:
     """All that CloudWatch has."""
     found = defaultdict(list)
     for datum in world.cloudwatch().metric_data:
-        dimensions = frozenset((each.name, each.value) for each in datum.dimensions)
+        dimensions = frozenset((dimension.name, dimension.value) for dimension in datum.dimensions)
         found[datum.namespace, datum.name, dimensions].append((naive(datum.timestamp), datum.value))
     return found
 

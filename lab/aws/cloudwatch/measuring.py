@@ -45,5 +45,5 @@ def _all() -> Iterator[MetricDatum]:
 
 
 def _datum(namespace: str, name: str, value: float, dimensions: dict[str, str]) -> MetricDatum:
-    listed = [{"Name": key, "Value": one} for key, one in dimensions.items()]
+    listed = [{"Name": key, "Value": dimension} for key, dimension in dimensions.items()]
     return MetricDatum(namespace, name, float(value), listed, utcnow(), "Count")

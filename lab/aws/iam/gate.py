@@ -23,7 +23,25 @@ _EVERYTHING: Mapping[str, Any] = {"Statement": [{"Effect": "Allow", "Action": "*
 _KEY_POLICY: Mapping[str, Any] = {
     "Statement": [{"Effect": "Allow", "Principal": {"AWS": Administrator.arn}, "Action": "kms:*", "Resource": "*"}]
 }
-_QUERY = ("autoscaling", "elbv2", "iam", "sts")
+# Code, message and HTTP status of each refusal, by service, or by the kind of protocol for all other services.
+_Errors = Mapping[str, tuple[str, str, int]]
+_NO_TOKEN, _OLD_TOKEN = (f"The security token included in the request is {what}" for what in ("invalid.", "expired"))
+_UNKNOWN_KEY: _Errors = {
+    "s3": ("InvalidAccessKeyId", "The AWS Access Key Id you provided does not exist in our records.", 403),
+    "ec2": ("AuthFailure", "AWS was not able to validate the provided access credentials", 401),
+    "json": ("UnrecognizedClientException", _NO_TOKEN, 400),
+    "xml": ("InvalidClientTokenId", _NO_TOKEN, 403),
+}
+_EXPIRED: _Errors = {
+    "s3": ("ExpiredToken", "The provided token has expired.", 400),
+    "ec2": ("RequestExpired", "Request has expired.", 400),
+    "json": ("ExpiredTokenException", _OLD_TOKEN, 400),
+    "xml": ("ExpiredToken", _OLD_TOKEN, 403),
+}
+_DENIED: _Errors = {
+    "ec2": ("UnauthorizedOperation", "You are not authorized to perform this operation. ", 403),
+    **dict.fromkeys(("s3", "sqs", "route53", "autoscaling", "elbv2", "iam", "sts"), ("AccessDenied", "", 403)),
+}
 
 
 class Gate:
@@ -57,9 +75,9 @@ class Gate:
     def _caller(call: Call) -> Caller:
         caller = credentials.caller_with_key(call.access_key or "")
         if caller is None or call.token != caller.token:
-            raise _unknown_key(call)
+            raise _error(call, _UNKNOWN_KEY)
         if caller.expires is not None and caller.expires <= datetime.now(UTC):
-            raise _expired(call)
+            raise _error(call, _EXPIRED)
         return caller
 
     def _refused(self, call: Call, wanted: list[Access] | None, caller: Caller) -> Access | None:
@@ -180,38 +198,15 @@ def _context(call: Call, caller: Caller) -> dict[str, Any]:
     return context
 
 
-# AWS's many ways to say no
-
-
 def _denied(call: Call, access: Access, caller: Caller) -> AwsError:
     text = f"User: {caller.session_arn} is not authorized to perform: {access.action} on resource: {access.resource}"
-    if call.service == "ec2":
-        return AwsError("UnauthorizedOperation", f"You are not authorized to perform this operation. {text}", 403)
-    if call.service in ("s3", "sqs", "route53", *_QUERY):
-        return AwsError("AccessDenied", text, 403)
-    return AwsError("AccessDeniedException", text, 400)
+    code, opening, status = _DENIED.get(call.service or "", ("AccessDeniedException", "", 400))
+    return AwsError(code, opening + text, status)
 
 
-def _unknown_key(call: Call) -> AwsError:
-    if call.service == "s3":
-        return AwsError("InvalidAccessKeyId", "The AWS Access Key Id you provided does not exist in our records.", 403)
-    if call.service == "ec2":
-        return AwsError("AuthFailure", "AWS was not able to validate the provided access credentials", 401)
-    text = "The security token included in the request is invalid."
-    if call.protocol == "json" and call.service != "sqs":
-        return AwsError("UnrecognizedClientException", text, 400)
-    return AwsError("InvalidClientTokenId", text, 403)
-
-
-def _expired(call: Call) -> AwsError:
-    if call.service == "s3":
-        return AwsError("ExpiredToken", "The provided token has expired.", 400)
-    if call.service == "ec2":
-        return AwsError("RequestExpired", "Request has expired.", 400)
-    text = "The security token included in the request is expired"
-    if call.protocol == "json" and call.service != "sqs":
-        return AwsError("ExpiredTokenException", text, 400)
-    return AwsError("ExpiredToken", text, 403)
+def _error(call: Call, errors: _Errors) -> AwsError:
+    kind = "json" if call.protocol == "json" and call.service != "sqs" else "xml"
+    return AwsError(*errors.get(call.service or "", errors[kind]))
 
 
 def _unsigned(call: Call) -> AwsError:

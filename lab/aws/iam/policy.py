@@ -103,10 +103,10 @@ def _named(named: Any, principal: Principal) -> bool:
         return True
     if principal.service is not None and principal.service in listed(named.get("Service", [])):
         return True
-    for named_principal in listed(named.get("AWS", [])):
-        account = named_principal.split(":")[4] if named_principal.count(":") >= 4 else named_principal
-        whole_account = named_principal.endswith(":root") or named_principal.isdigit()
-        if named_principal == "*" or named_principal in principal.arns:
+    for arn_or_account in listed(named.get("AWS", [])):
+        account = arn_or_account.split(":")[4] if arn_or_account.count(":") >= 4 else arn_or_account
+        whole_account = arn_or_account.endswith(":root") or arn_or_account.isdigit()
+        if arn_or_account == "*" or arn_or_account in principal.arns:
             return True
         if whole_account and any(f":{account}:" in arn for arn in principal.arns):
             return True

@@ -67,7 +67,7 @@ def test_an_instance_is_registered_by_who_may_change_the_service_and_the_name(aw
     arn = f"arn:aws:servicediscovery:{REGION}:{ACCOUNT_ID}:service/{service}"
     actions = ("servicediscovery:RegisterInstance", "servicediscovery:ListInstances")
     registering, other = (
-        allow(*actions, when={"ArnEquals": {"servicediscovery:ServiceArn": one}}) for one in (arn, f"{arn}0")
+        allow(*actions, when={"ArnEquals": {"servicediscovery:ServiceArn": pattern}}) for pattern in (arn, f"{arn}0")
     )
     names = {"route53:ChangeResourceRecordSetsNormalizedRecordNames": ["www.cloud.test"]}
     writing = allow("route53:ChangeResourceRecordSets", when={"ForAllValues:StringEquals": names})

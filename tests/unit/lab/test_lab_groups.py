@@ -86,7 +86,7 @@ def test_instances_are_what_the_template_and_the_group_say(aws: LittleAws) -> No
     assert spec.subnet_cidr == "127.20.0.0/24"
 
 
-@pytest.mark.parametrize("way", ["host", "ec2", "health", "autoscaling"])
+@pytest.mark.parametrize("way", ["host", "ec2", "autoscaling"])
 def test_whoever_takes_an_instance_away_it_is_replaced_in_its_zone(aws: LittleAws, network: Network, way: str) -> None:
     aws.group("example", network)
     victim = aws.settled("example", 3)[1]["InstanceId"]
@@ -94,7 +94,6 @@ def test_whoever_takes_an_instance_away_it_is_replaced_in_its_zone(aws: LittleAw
     ways: dict[str, Callable[[], Any]] = {
         "host": lambda: aws.machines.terminate(victim),
         "ec2": lambda: aws.client("ec2").terminate_instances(InstanceIds=[victim]),
-        "health": lambda: autoscaling.set_instance_health(InstanceId=victim, HealthStatus="Unhealthy"),
         "autoscaling": lambda: autoscaling.terminate_instance_in_auto_scaling_group(
             InstanceId=victim, ShouldDecrementDesiredCapacity=False
         ),
@@ -120,16 +119,6 @@ def test_shrinking_takes_from_the_fullest_zone_the_oldest_template_first(aws: Li
     until(lambda: len(aws.members("example")) == 3, "one less")
     (gone,) = old - {member["InstanceId"] for member in aws.settled("example", 3)}
     assert aws.instance(gone)["Placement"]["AvailabilityZone"] == new["AvailabilityZone"]
-
-
-def test_protected_instances_stay(aws: LittleAws, network: Network) -> None:
-    aws.group("example", network, capacity=2)
-    kept = aws.settled("example", 2)[0]["InstanceId"]
-    protected = {"InstanceIds": [kept], "ProtectedFromScaleIn": True}
-    aws.client("autoscaling").set_instance_protection(AutoScalingGroupName="example", **protected)
-    aws.desire("example", 0)
-    until(lambda: len(aws.members("example")) == 1, "the unprotected one to go")
-    assert [member["InstanceId"] for member in aws.settled("example", 1)] == [kept]
 
 
 def test_a_launching_instance_waits_for_its_hook_and_is_tried_again_if_it_is_abandoned(
@@ -214,7 +203,7 @@ def test_an_instance_at_risk_is_replaced_before_it_is_taken(aws: LittleAws, netw
     (new,) = [member["InstanceId"] for member in aws.members("example") if member["LifecycleState"] == "Pending:Wait"]
     complete(aws, "launching", new)
     until(lambda: risky not in {member["InstanceId"] for member in aws.members("example")}, "the one at risk to go")
-    assert new in {one["InstanceId"] for one in aws.settled("example", 2)}
+    assert new in {member["InstanceId"] for member in aws.settled("example", 2)}
 
 
 def test_a_warm_pool_has_stopped_instances_which_a_larger_group_takes(aws: LittleAws, network: Network) -> None:
