@@ -1,4 +1,4 @@
-"""A certificate authority of the lab's own, where a cluster on AWS would ask one that speaks ACME."""
+"""The lab's certificate authority, in place of the ACME server that a cluster on AWS would use."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from lab.errors import LabError
 
 LIFETIME = datetime.timedelta(days=90)
-"""As long as Let's Encrypt's certificates are good for; the authority's own is good for ten times as long."""
+"""As long as Let's Encrypt's certificates are valid; the authority's own is valid ten times as long."""
 _SIGNING_ONLY = dict.fromkeys(
     ("content_commitment", "key_encipherment", "data_encipherment", "key_agreement", "encipher_only", "decipher_only"),
     False,
@@ -22,22 +22,24 @@ _SIGNING_ONLY = dict.fromkeys(
 
 
 class Authority:
-    """The authority whose key and certificate are in a folder, made when they are first needed."""
+    """The authority whose key and certificate are in a folder, created on first use."""
 
     def __init__(self, folder: Path) -> None:
         self._key_file, self._certificate_file = folder / "ca-key.pem", folder / "ca.pem"
 
     def issue(self, name: str, folder: Path) -> None:
-        """Write a new key and a certificate for a name into a folder, by the names that certbot gives them.
+        """Write a new key and a certificate for a name into a folder, with certbot's file names.
 
-        Raises LabError for what is no DNS name.
+        Raises LabError for an invalid DNS name.
         """
         key = ec.generate_private_key(ec.SECP256R1())
         try:
             subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
             alternatives = x509.SubjectAlternativeName([x509.DNSName(name)])
         except ValueError:
-            raise LabError(f"'{name}' is no name for a certificate: give one such as www.swarm.test.") from None
+            raise LabError(
+                f"'{name}' is not a valid name for a certificate: give a DNS name such as www.swarm.test."
+            ) from None
         issuer_key, issuer = self._own()
         certificate = (
             _begun(subject, issuer.subject, key.public_key(), LIFETIME)
@@ -53,7 +55,7 @@ class Authority:
         (folder / "fullchain.pem").write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
 
     def trusting(self) -> ssl.SSLContext:
-        """What a client has that trusts this authority and no other."""
+        """The context of a client that trusts only this authority."""
         self._own()
         return ssl.create_default_context(cafile=str(self._certificate_file))
 

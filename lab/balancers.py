@@ -1,7 +1,7 @@
-"""Load balancers at work: they listen at addresses of their own, look after their targets' health, and pass on bytes.
+"""Running load balancers: they listen at their own addresses, check their targets' health, and forward bytes.
 
-Like a network load balancer, a connection is passed on as a whole, to a target that is healthy when it is made; it may
-go on with a target that is draining, until the deregistration delay is over.
+As with a network load balancer, a whole connection goes to a target that is healthy when the connection opens. It may
+continue while the target drains, until the deregistration delay is over.
 """
 
 from __future__ import annotations
@@ -18,24 +18,24 @@ from lab.aws.balancing import Look, Way
 from lab.commands import run
 
 EVERY = 0.25
-"""Seconds between two looks at what there is to be done."""
+"""Seconds between two rounds."""
 _CONNECT_SECONDS = 2.0
 
 
 def own(address: str) -> None:
-    """Have an address in the lab's namespace."""
+    """Add an address in the lab's namespace."""
     run("ip", "addr", "replace", f"{address}/32", "dev", "lo")
 
 
 class Balancers:
-    """All of the account's load balancers, in a thread of their own."""
+    """All load balancers of the account, in their own thread."""
 
     def __init__(self, claim: Callable[[str], object] = own) -> None:
-        """``claim`` makes an address one at which can be listened."""
+        """``claim`` makes it possible to listen at an address."""
         self._claim = claim
         self._ways: dict[tuple[str, int], Way] = {}
         self._servers: dict[tuple[str, int], asyncio.Server] = {}
-        # Who is connected to whom: a target group's ARN and an instance's ID.
+        # Open connections by a target group's ARN and an instance's ID.
         self._connected: Counter[tuple[str, str]] = Counter()
         self._turn = itertools.count()
         self._loop = asyncio.new_event_loop()
@@ -44,7 +44,7 @@ class Balancers:
         self._thread.start()
 
     def stop(self) -> None:
-        """Listen no more."""
+        """Stop listening."""
         self._loop.call_soon_threadsafe(self._stopping.set)
         self._thread.join(timeout=5)
 
@@ -112,7 +112,7 @@ async def _pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -
 
 
 async def _look(look: Look) -> None:
-    """Whether something listens there."""
+    """Check whether the target accepts connections."""
     good = False
     with contextlib.suppress(OSError, TimeoutError):
         async with asyncio.timeout(look.timeout):

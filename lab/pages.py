@@ -1,4 +1,4 @@
-"""Fetching pages from the lab's cluster as a client would whose name server is the lab's."""
+"""Fetches pages from the lab's cluster as a client that uses the lab's name server."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ _SECONDS = 5.0
 
 @dataclass(frozen=True)
 class Page:
-    """What a server answered, and the address it was asked at."""
+    """A server's answer, and the server's address."""
 
     address: str
     status: int
     body: str
     certificate: bytes = b""
-    """What the server showed for itself over TLS, in DER."""
+    """The server's TLS certificate, in DER."""
 
 
 class Tls(http.client.HTTPSConnection):
-    """A connection to an address whose server is to prove that it has a name."""
+    """A connection to an address whose server must prove its name."""
 
     def __init__(self, address: str, name: str, context: ssl.SSLContext, *, port: int = 443, seconds: float) -> None:
         super().__init__(address, port, timeout=seconds)
@@ -44,14 +44,14 @@ class Tls(http.client.HTTPSConnection):
             raise
 
     def certificate(self) -> bytes:
-        """The server's, in DER, once there is a connection."""
+        """The server's certificate in DER, once connected."""
         return self.sock.getpeercert(binary_form=True) or b""
 
 
 def lookup(lab: Lab, name: str, kind: str = "A") -> list[str]:
-    """The values that the lab's DNS has for a name at this moment; empty if it has none.
+    """The current values of a name in the lab's DNS; empty if there are none.
 
-    Raises LabError when the name server does not answer.
+    Raises LabError if the name server does not answer or refuses the name.
     """
     try:
         reply = DNSRecord.parse(DNSRecord.question(name, kind).send(lab.address, 53, timeout=3))
@@ -69,10 +69,12 @@ def fetch(lab: Lab, url: str) -> Page:
     """
     parts = urllib.parse.urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise LabError(f"'{url}' is not a page of the lab's: give one such as http://www.swarm.test/.")
+        raise LabError(f"'{url}' is not an address of a page: give an address such as http://www.swarm.test/.")
     addresses = lookup(lab, parts.hostname)
     if not addresses:
-        raise LabError(f"{parts.hostname} has no address in the lab's DNS: is the cluster up? `lab status` tells.")
+        raise LabError(
+            f"{parts.hostname} has no address in the lab's DNS: check with `lab status` that the cluster is up."
+        )
     trust = Authority(lab.folder).trusting() if parts.scheme == "https" else None
     failures = []
     for address in addresses:

@@ -58,6 +58,6 @@ def test_keys_are_their_owners_alone(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["wüw.swarm.test", ""])
 def test_what_is_no_name_is_refused(tmp_path: Path, name: str) -> None:
-    with pytest.raises(LabError, match="is no name for a certificate"):
+    with pytest.raises(LabError, match="is not a valid name for a certificate"):
         Authority(tmp_path / "lab").issue(name, tmp_path)
     assert not (tmp_path / "privkey.pem").exists()

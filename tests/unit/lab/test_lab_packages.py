@@ -25,19 +25,17 @@ def silent(line: str) -> None:
 
 
 @pytest.mark.usefixtures("bare")
-def test_without_an_engine_or_the_right_to_install_one_a_sentence_says_what_to_install() -> None:
+def test_without_an_engine_and_root_the_error_says_what_to_install() -> None:
     with pytest.raises(LabError) as caught:
         engine.ensure(silent)
     assert str(caught.value) == (
-        "A Docker engine is missing (docker.io) and can be installed by the lab only as root on Debian or Ubuntu: "
+        "A Docker engine is missing (docker.io). The lab can install it only as root on Debian or Ubuntu: "
         "install it and run this again."
     )
 
 
 @pytest.mark.usefixtures("bare")
-def test_without_debians_packages_a_sentence_says_what_comes_from_them(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_without_apt_get_the_error_names_the_package(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(registry, "FOLDER", tmp_path)
     with pytest.raises(LabError, match="comes from Debian's package docker-registry"):
         registry.program()

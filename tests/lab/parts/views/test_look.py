@@ -113,7 +113,7 @@ def test_a_removal_and_a_lost_manager_on_the_page(site: Site, address: str) -> N
         assert "example_web" in " ".join(seen[0]["tasks"]), "it had tasks"
         assert not seen[-2]["tasks"] or all("stopping" in task for task in seen[-2]["tasks"]), "and had none in the end"
         said = page.execute_script("return window.said")
-        assert [one for one in said if f"{victim}: tasks end." in one], f"what happens is said aloud: {said}"
+        assert [one for one in said if f"{victim}: draining." in one], f"what happens is said aloud: {said}"
         site.settle()
         site.wait("the page to show the node that took its place", lambda: _shown(page) == site.ids())
         _is_accessible(page)
@@ -143,7 +143,7 @@ def _shows_what_is(page: Browser, site: Site) -> None:
         assert {"ready", instance["group"].rpartition("-")[2]} <= words
         assert ("leader" in words) is (instance["instance_id"] == leader)
     now = page.find_element(By.ID, "now").text
-    assert "3 of 3 managers heard, 2 needed: 1 may fail" in now
+    assert "3 of 3 managers reachable, quorum 2, 1 may fail" in now
     assert all(address in now for address in site.addresses())
     assert "example_web 6 of 6" in page.find_element(By.ID, "services").text
     listed = "return [...document.querySelectorAll('.tasks .running')].map((one) => one.textContent)"
