@@ -1,4 +1,4 @@
-"""How long three managers take from the first instance's boot, beside a bare `docker swarm init` and two joins there.
+"""Measures the time from the first instance's boot to three managers, against a bare `docker swarm init` and two joins.
 
 python -m bench.joining
 """
@@ -18,7 +18,7 @@ MANAGERS = 3
 
 
 def main() -> None:
-    """Measure once and print both times and their ratio."""
+    """Measure once, and print both times and their ratio."""
     with fresh("bench-joining") as site:
         formed = from_first_boot(site)
         bare = init_and_joins(site)
@@ -28,7 +28,7 @@ def main() -> None:
 
 
 def from_first_boot(site: Site) -> float:
-    """Seconds from the moment that the first instance was launched until three managers reach each other."""
+    """Seconds from the launch of the first instance until three managers reach each other."""
     build = subprocess.Popen(
         ["ansible-playbook", "site.yml", "--skip-tags", "stack"],
         cwd=ROOT,
@@ -48,7 +48,7 @@ def from_first_boot(site: Site) -> float:
 
 
 def init_and_joins(site: Site) -> float:
-    """Seconds for the same instances to do by command what the agents did, after they have left."""
+    """Seconds in which the same instances form the swarm by command, after they have left it."""
     site.settle()
     first, *others = [member["instance_id"] for member in site.instances("manager")]
     for instance in (first, *others):
@@ -65,7 +65,7 @@ def init_and_joins(site: Site) -> float:
 
 
 def reachable(site: Site, instance: str) -> int:
-    """How many managers an instance's engine reaches."""
+    """The number of managers that an instance's engine reaches."""
     listed = site.on(instance, "docker", "node", "ls", "--format", "{{json .}}")
     if listed.code:
         return 0

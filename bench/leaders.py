@@ -1,8 +1,8 @@
-"""Ten leaders in a row are terminated, and after each the cluster is to have three voters again and the right record.
+"""Terminates ten leaders in a row and measures the time until the cluster has three voters and the right record again.
 
     python -m bench.leaders
 
-Seconds are counted from the boot of the replacement, beside those that the boot itself takes until its engine answers.
+The time starts at the boot of the replacement and is compared with the time until its engine answers.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ TIMES = 10
 
 
 def main() -> None:
-    """Measure and print a line for each replacement."""
+    """Measure, and print a line for each replacement."""
     with fresh("bench-leaders") as site:
         built = site.playbook("site.yml")
         if built.code:
@@ -33,8 +33,8 @@ def main() -> None:
 
 
 def replace_the_leader(site: Site) -> tuple[float, float]:
-    """Terminate the leader by the API. Returns the seconds from its replacement's boot until the engine answers there,
-    and until three voters are left, all of running instances, and the record names them.
+    """Terminate the leader by the API. Returns the seconds from its replacement's boot until the engine answers,
+    and until there are exactly three voters, all on running instances, and the record points to them.
     """
     leader = next(
         node.instance for node in site.nodes() if node.reachability == "reachable" and leads(site, node.node_id)

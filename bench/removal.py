@@ -1,8 +1,8 @@
-"""How long removals take on the lab, beside what they wait for: the longest stop of a task, and the record's TTL.
+"""Measures removals on the lab against their waits: the longest stop of a task, and the record's TTL.
 
     SWARM_LAB_NAME=lab .venv/bin/python -m bench.removal worker follower leader
 
-Needs a lab with a cluster on it. The overhead is what a removal takes beyond both waits.
+Needs a lab with a cluster. The overhead is the time of a removal beyond both waits.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from tests.lab.load import Load
 from tests.lab.site import RECORD, Site
 
 TTL = 10.0
-# The share of the waits that is aimed at.
+# The target overhead, as a share of the waits.
 TARGET = 0.15
 
 
@@ -26,7 +26,7 @@ def measure(site: Site, kind: str) -> dict[str, float]:
     site.settle()
     instance = site.one(kind)
     manager = next(other for other in site.managers() if other != instance)
-    # One watch without a gap, rather than one for each stage as the playbook has it.
+    # A single watch without a gap, not a watch for each stage as in the playbook.
     words = ["ansible", manager, "--become", "-m", "swarm.aws.node_drain", "-a", f"instance={instance}"]
     with Load(site.lab, RECORD) as load:
         began = time.monotonic()
@@ -34,12 +34,12 @@ def measure(site: Site, kind: str) -> dict[str, float]:
         command = time.monotonic() - began
     assert run.code == 0, run.output[-3000:]
     steps: dict[str, float] = json.loads(run.output[run.output.index("{") :])["seconds"]
-    # A node that no record leads to waits for its replacements alone.
+    # A node that is in no record waits only for its replacements.
     ttl = TTL if "withdrawn" in steps else 0.0
     waits = ttl + steps["drained"]
     overhead = steps["all"] - waits
-    # Nothing to wait for has no share.
-    share = f", {overhead / waits:.0%} (aim: {TARGET:.0%})" if waits >= 1 else ""
+    # Without a wait there is no share.
+    share = f", {overhead / waits:.0%} (target: {TARGET:.0%})" if waits >= 1 else ""
     print(
         f"{kind:9} {json.dumps(steps)}\n"
         f"{'':9} TTL {ttl:.0f} s + stop {steps['drained']:.1f} s = {waits:.1f} s; overhead {overhead:.1f} s{share}; "
@@ -51,7 +51,7 @@ def measure(site: Site, kind: str) -> dict[str, float]:
 
 
 def main() -> None:
-    """Measure the kinds that are named, or all."""
+    """Measure the kinds in the arguments, or all kinds."""
     name = os.environ.get("SWARM_LAB_NAME", "lab")
     lab = next((candidate for candidate in labs() if candidate.name == name), None)
     if lab is None:

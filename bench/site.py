@@ -1,4 +1,4 @@
-"""What a first `site.yml` costs, and one that changes nothing, beside bare describes of the same by boto3.
+"""Measures a first `site.yml` and an unchanged `site.yml` against bare describe calls of the same resources by boto3.
 
 python -m bench.site
 """
@@ -21,14 +21,14 @@ def main() -> None:
         site.playbook("site.yml")
         playbook = measured(site, lambda: unchanged(site))
         described = measured(site, lambda: describe(site))
-    print(f"first site.yml without the stack: {built[0]:.1f} s, {built[1]} calls of the operator's")
-    print(f"site.yml without a change: {playbook[0]:.1f} s, {playbook[1]} calls of the operator's")
+    print(f"first site.yml without the stack: {built[0]:.1f} s, {built[1]} calls by the operator")
+    print(f"site.yml without a change: {playbook[0]:.1f} s, {playbook[1]} calls by the operator")
     print(f"describe calls alone: {described[0]:.1f} s, {described[1]} calls")
     print(f"ratio: {playbook[0] / described[0]:.1f} in time, {playbook[1] / described[1]:.1f} in calls")
 
 
 def measured(site: Site, work: Callable[[], None]) -> tuple[float, int]:
-    """Seconds that the work takes, and how many calls the administrator made meanwhile."""
+    """The seconds that the work takes, and the number of the administrator's calls meanwhile."""
     site.forget_calls()
     began = time.monotonic()
     work()
@@ -44,14 +44,14 @@ def build(site: Site) -> None:
 
 
 def unchanged(site: Site) -> None:
-    """A run of site.yml that has nothing to change."""
+    """A run of site.yml without a change."""
     run = site.playbook("site.yml")
     if run.code or run.changed:
         raise SystemExit(run.output[-3000:])
 
 
 def describe(site: Site) -> None:
-    """Ask for every resource that the playbook keeps, a call for each kind and setting."""
+    """Describe every resource that the playbook manages, with a call for each kind and setting."""
     aws: Callable[[str], Any] = site.aws
     cluster = [{"Name": "tag:swarm.aws/cluster", "Values": [CLUSTER]}]
     aws("sts").get_caller_identity()

@@ -1,4 +1,4 @@
-"""VPC endpoints: which services have any, what AWS refuses, and that they take a while to come and go."""
+"""VPC endpoints: the services that have them, what AWS refuses, and the time that changes take."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ PENDING_SECONDS = 2.0
 """AWS takes a minute or two."""
 GLOBAL_HOME = "us-east-1"
 _GLOBAL = ("route53", "iam")
-"""One for all regions; they are used from the others too, as some more are that the lab knows in their own alone."""
+"""Services with a single endpoint service for all regions; other regions use it too."""
 _MORE = ("ecr.api", "ecr.dkr")
-"""Which moto has elsewhere."""
+"""Not in moto's list."""
 INTERFACE, GATEWAY = "Interface", "Gateway"
 
 
 def install(grafts: Grafts, seconds: float = 0) -> None:
-    """Make interface endpoints take so many seconds to come or go."""
+    """Make the creation and deletion of interface endpoints take ``seconds``."""
     grafts.new(LabEndpoint, "seconds", seconds)
     grafts.attribute(vpcs, "VPCEndPoint", LabEndpoint)
     grafts.attribute(VPCs, "create_vpc_endpoint", _create)
@@ -38,14 +38,14 @@ def install(grafts: Grafts, seconds: float = 0) -> None:
 
 
 class LabEndpoint(Lagging, VPCEndPoint):
-    """A VPC endpoint; one of the kind Interface has an interface in each of its subnets."""
+    """A VPC endpoint; an Interface endpoint has a network interface in each of its subnets."""
 
     @property
     def lag(self) -> float:
         return self.seconds if self.vpc_endpoint_type == INTERFACE else 0.0
 
     def keep_interfaces(self) -> None:
-        """Have an interface in each subnet, in its security groups, and no others."""
+        """Create and delete network interfaces: exactly one in each subnet, in the endpoint's security groups."""
         enis = self.ec2_backend.enis
         present = {
             enis[identifier].subnet.id: identifier for identifier in self.network_interface_ids if identifier in enis
@@ -65,7 +65,7 @@ class LabEndpoint(Lagging, VPCEndPoint):
             enis[identifier]._group_set = groups
 
     def keep_routes(self) -> None:
-        """As one of the kind Gateway, have a route in each of its route tables, and in no others."""
+        """Create and delete routes of a Gateway endpoint: in its route tables and nowhere else."""
         prefix_list = self.destination_prefix_list_id
         for table in self.ec2_backend.route_tables.values():
             route = generate_route_id(table.id, prefix_list)
@@ -79,7 +79,7 @@ class LabEndpoint(Lagging, VPCEndPoint):
 
 
 def _offered(region: str, home: str) -> list[dict[str, Any]]:
-    """What endpoints there are in a region for the services of another, or of its own."""
+    """The endpoint services of region ``home`` that are available in ``region``."""
     zones = [zone.name for zone in RegionsAndZonesBackend.zones[home]]
     kinds = [(f"com.amazonaws.{name}", INTERFACE) for name in _GLOBAL if home == GLOBAL_HOME]
     if region == home:
@@ -180,7 +180,7 @@ def _describe(
 
 
 def _delete(delete: Callable[..., None], self: Any, vpce_ids: list[str] | None = None) -> None:
-    """Others than interface endpoints are gone at once, and keep no VPC from going."""
+    """Delete gateway endpoints at once, so that they do not prevent the deletion of their VPC."""
     delete(self, vpce_ids)
     for identifier in vpce_ids or []:
         endpoint = self.vpc_end_points.get(identifier)
@@ -189,7 +189,7 @@ def _delete(delete: Callable[..., None], self: Any, vpce_ids: list[str] | None =
 
 
 def _check_dns(backend: Any, vpc: Any, service: str) -> None:
-    """Raises AwsError if the VPC does not take private names, or has an endpoint that has them already."""
+    """Raises AwsError if the VPC does not support private DNS, or another endpoint has the name."""
     if not (vpc.enable_dns_support and vpc.enable_dns_hostnames):
         raise AwsError(
             "InvalidParameter",

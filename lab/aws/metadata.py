@@ -1,4 +1,4 @@
-"""What an instance can read about itself, as a tree of directories and files."""
+"""An instance's metadata, as a tree of directories and files."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from lab.aws.instances import LabInstance
 from lab.state import ACCOUNT_ID, REGION
 
 Tree = dict[str, Union["Tree", str, bytes]]
-# A directory may be listed by another name than it is reached by: public keys are, as `0=name`.
+# A directory's name in a listing, if it differs from its path: public keys are listed as `0=name`.
 _LISTED_AS = ".listed-as"
 
 
 def read(instance: LabInstance, path: str) -> str | bytes | None:
-    """The file at a path such as ``/meta-data/instance-id``, or a directory's listing; None if there is neither."""
+    """The file at a path such as ``/meta-data/instance-id``, or a directory's listing; None if it does not exist."""
     with world.LOCK:
         node: Tree | str | bytes = _tree(instance)
     for part in path.strip("/").split("/") if path.strip("/") else []:

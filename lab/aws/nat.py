@@ -1,4 +1,4 @@
-"""NAT gateways that take a while to come and go, are found by their tags, and let go of their address in the end."""
+"""NAT gateways: changes take time, filters work on tags, and deletion releases the address."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PENDING_SECONDS = 2.0
 
 
 def install(grafts: Grafts, seconds: float = 0) -> None:
-    """Make moto's take so many seconds to come or go."""
+    """Make the creation and deletion of NAT gateways take ``seconds``."""
     grafts.new(LabNatGateway, "seconds", seconds)
     grafts.attribute(nat_gateways, "NatGateway", LabNatGateway)
     grafts.around(NatGatewayBackend, "describe_nat_gateways", _describe)

@@ -1,4 +1,4 @@
-"""Which of AWS's services an instance comes to: by an endpoint in its VPC, or by its way out."""
+"""Whether an instance reaches an AWS service: through a VPC endpoint or through the internet."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ _ENDPOINTS = {
     "route53": "com.amazonaws.route53",
     "iam": "com.amazonaws.iam",
 }
-"""The names of those that are not called as botocore calls the service."""
+"""Endpoint names that differ from botocore's service names."""
 HTTPS = 443
 
 
-def comes_to(address: str, service: str | None) -> bool:
-    """Whether who speaks from this address comes to a service; whoever is no instance does.
+def reaches(address: str, service: str | None) -> bool:
+    """Whether the instance with this address reaches a service; other addresses reach every service.
 
-    :param service: as botocore names it, or as EC2 names its endpoint, such as ``ecr.dkr``; None is none in particular.
+    :param service: botocore's name, or the endpoint's name in EC2, such as ``ecr.dkr``; None is no particular service.
     """
     with world.LOCK:
         instance = view.by_address(address)
@@ -37,7 +37,7 @@ def comes_to(address: str, service: str | None) -> bool:
         if service == "s3" and any(table in endpoint.route_table_ids for endpoint in available):
             return True
         name = _ENDPOINTS.get(service or "", f"com.amazonaws.{REGION}.{service}")
-        # Its private name leads everyone in the VPC to it, whoever it lets in.
+        # The private DNS name points all instances of the VPC to the endpoint, even if its security group refuses them.
         named = [
             endpoint
             for endpoint in available
@@ -51,7 +51,7 @@ def comes_to(address: str, service: str | None) -> bool:
 
 
 def _lets_in(endpoint: LabEndpoint, instance: LabInstance) -> bool:
-    """Whether one of the endpoint's security groups has a rule for HTTPS from the instance."""
+    """Whether a security group of the endpoint allows HTTPS from the instance."""
     if not endpoint.network_interface_ids:
         return False
     mine = {group.id for interface in instance.nics.values() for group in interface.group_set}

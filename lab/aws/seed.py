@@ -1,4 +1,4 @@
-"""What every AWS account finds there on its first day: the public images, and the parameters that name them."""
+"""The contents of a new AWS account: public images, and the SSM parameters with their IDs."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _AMAZON = "/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-{}"
 
 @dataclass(frozen=True)
 class Image:
-    """A public image and the SSM parameter that names it. Debian's root device is xvda, as the lab's machines' is."""
+    """A public image and the SSM parameter with its ID. Debian's root device is xvda, as in the lab."""
 
     image_id: str
     parameter: str
@@ -43,7 +43,7 @@ SIZE = 8
 
 
 class PublicImage(Ami):
-    """An image whose disk has its true size."""
+    """An image whose disk has the right size."""
 
     @property
     def block_device_mappings(self) -> list[dict[str, Any]]:
@@ -67,7 +67,7 @@ def plant() -> None:
     """Put the images and their SSM parameters into the account."""
     ec2, ssm = world.ec2(), world.ssm()
     ec2.amis.clear()
-    # moto would add parameters of images that are not there.
+    # moto would add parameters for images that do not exist.
     ssm._parameters.latest_amis_loaded = True
     for image in IMAGES:
         ec2.amis[image.image_id] = PublicImage(

@@ -9,7 +9,7 @@ from lab.aws.autoscaling.group import Member
 
 
 def subnet_for_next(subnets: Sequence[str], zone_of: Mapping[str, str], members: Sequence[Member]) -> str:
-    """The subnet of the zone that has the fewest members; the first of several."""
+    """The first subnet in the zone with the fewest members."""
     present = Counter(member.instance.placement.zone for member in members if member.counts)
     return min(subnets, key=lambda subnet: (present[zone_of[subnet]], subnets.index(subnet)))
 

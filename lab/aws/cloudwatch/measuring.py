@@ -1,4 +1,4 @@
-"""What AWS measures of queues, groups and instances."""
+"""AWS's own metrics of queues, groups and instances."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from moto.core.utils import utcnow
 
 from lab.aws import world
 
-# What is older is of no use to any alarm.
+# No alarm uses older data.
 KEPT = timedelta(minutes=30)
 
 
 def measure() -> None:
-    """Measure once. Whoever calls holds the world's lock."""
+    """Measure once. The caller holds the world's lock."""
     backend = world.cloudwatch()
     oldest = utcnow() - KEPT
     backend.metric_data[:] = [datum for datum in backend.metric_data if naive(datum.timestamp) >= oldest]
@@ -24,7 +24,7 @@ def measure() -> None:
 
 
 def naive(moment: Any) -> Any:
-    """A moment without its time zone, which is UTC, as moto compares them."""
+    """A time without its time zone, which is UTC, because moto compares naive times."""
     return moment.replace(tzinfo=None)
 
 

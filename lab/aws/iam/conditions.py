@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any
 
 Context = Mapping[str, "str | Sequence[str]"]
-"""Condition keys and their values in a request; names are compared without regard to case."""
+"""Condition keys and their values in a request; names are case-insensitive."""
 
 _VARIABLE = re.compile(r"\$\{([^}]+)\}")
 
@@ -32,7 +32,7 @@ def wildcard(pattern: str, text: str) -> bool:
 
 
 def substitute(text: str, context: Context) -> str:
-    """Put the request's values in place of policy variables such as ``${aws:PrincipalAccount}``."""
+    """Replace policy variables such as ``${aws:PrincipalAccount}`` by the request's values."""
     lowered = {key.lower(): value for key, value in context.items()}
 
     def value(found: re.Match[str]) -> str:
@@ -53,7 +53,7 @@ def _holds(said: str, key: str, wanted: list[str], context: Context) -> bool:
     if name == "Null":
         return (present is None) == (str(wanted[0]).lower() == "true")
     if present is None:
-        # A negated operator holds for what is not there, and so does 'all of none'.
+        # Negated operators and ForAllValues are true for a missing key.
         return optional or quantifier == "ForAllValues" or (quantifier != "ForAnyValue" and name in _NEGATED)
     values = [present] if isinstance(present, str) else list(present)
     wanted = [substitute(str(pattern), context) for pattern in wanted]
@@ -66,7 +66,7 @@ def _holds(said: str, key: str, wanted: list[str], context: Context) -> bool:
 
 def _compare(name: str, value: str, wanted: list[str]) -> bool:
     if name not in _OPERATORS and name not in _NEGATED:
-        raise ValueError(f"the lab's IAM does not know the condition operator {name}")
+        raise ValueError(f"the lab's IAM does not support the condition operator {name}")
     matches = _OPERATORS[name.replace("Not", "")]
     return any(matches(value, pattern) for pattern in wanted) != (name in _NEGATED)
 

@@ -1,4 +1,4 @@
-"""Lets calls in, or refuses them as AWS would."""
+"""Allows calls, or refuses them as AWS does."""
 
 from __future__ import annotations
 
@@ -45,13 +45,13 @@ _DENIED: _Errors = {
 
 
 class Gate:
-    """Knows who calls and judges what they may. Whoever calls holds the world's lock."""
+    """Authenticates callers and authorizes calls. Callers hold the world's lock."""
 
     def __init__(self, calls: CallLog, judgements: Judgements) -> None:
         self._calls, self._judgements = calls, judgements
 
     def admit(self, call: Call) -> None:
-        """Return if the call may go on. Raises AwsError."""
+        """Raises AwsError if the call is not allowed."""
         if call.access_key is None:
             raise _unsigned(call)
         caller = Administrator() if call.access_key == world.ADMINISTRATOR else self._caller(call)
@@ -105,7 +105,7 @@ class Gate:
 
 @dataclass(frozen=True)
 class _Policies:
-    """What IAM holds against whoever calls: their own policies, and the boundary of what those can give, if any."""
+    """A caller's policies, and their permissions boundary if they have any."""
 
     identity: list[Mapping[str, Any]]
     boundary: list[Mapping[str, Any]] | None = None
@@ -117,20 +117,20 @@ class _Policies:
 
 
 def allows(caller: Caller, access: Access) -> bool:
-    """Whether somebody may do something that is no call of the API's."""
+    """Whether a caller has an access that is not an API call."""
     return _allowed(access, _policies(caller), caller)
 
 
 def _allowed(access: Access, policies: _Policies, caller: Caller) -> bool:
     principal = Principal((caller.arn, caller.session_arn))
-    # A key's policy says that IAM decides, which the lab takes for granted.
+    # The lab assumes that a key's policy lets IAM decide.
     of_resource = [] if access.action.startswith("kms:") else _resource_policies(access)
     verdicts = {policies.judge(access), judge(of_resource, access, principal)}
     return Verdict.DENY not in verdicts and Verdict.ALLOW in verdicts
 
 
 def _resource_policies(access: Access) -> list[Mapping[str, Any]]:
-    """The policy of the bucket, queue or key that is asked for, if it has one."""
+    """The policy of the requested bucket, queue or key, if it has a policy."""
     service = access.action.split(":")[0]
     name = access.resource.rsplit(":", 1)[-1].split("/")[0]
     if service == "s3":
@@ -140,13 +140,13 @@ def _resource_policies(access: Access) -> list[Mapping[str, Any]]:
         return queue_policies(world.sqs().queues[name])
     if service == "kms":
         key = accesses.find_key(access.resource)
-        # That of one which is just being made lets IAM decide.
+        # The policy of a new key lets IAM decide.
         return [json.loads(key.policy) if key is not None else _KEY_POLICY]
     return []
 
 
 def _hidden(call: Call, policies: _Policies, caller: Caller) -> Access | None:
-    """Who may not list a bucket is not told that an object is not there, but that it may not be read."""
+    """Without s3:ListBucket, S3 answers AccessDenied for a missing object, so that it does not reveal its absence."""
     if call.service != "s3" or call.action not in ("GetObject", "HeadObject"):
         return None
     name, key = call.parameters["Bucket"], call.parameters["Key"]
@@ -163,12 +163,12 @@ def _policies(caller: Caller) -> _Policies:
     iam, entity = world.iam(), caller.entity()
     if entity is None:
         return _Policies([])
-    # A user has those of the groups as well.
+    # A user also has the policies of its groups.
     holders = [entity, *(group for group in iam.groups.values() if entity in group.users)]
     inline = [json.loads(text) for holder in holders for text in holder.policies.values()]
     attached = [policy for holder in holders for policy in holder.managed_policies.values()]
     boundary = getattr(entity, "permissions_boundary_arn", None)
-    # Of one that is gone nothing is allowed any more.
+    # A deleted boundary allows nothing.
     bound = _documents(filter(None, [iam.managed_policies.get(boundary)])) if boundary else None
     return _Policies(inline + _documents(attached), bound)
 
@@ -180,7 +180,7 @@ def _documents(managed: Iterable[Any]) -> list[Mapping[str, Any]]:
 
 def _context(call: Call, caller: Caller) -> dict[str, Any]:
     context: dict[str, Any] = {
-        # The lab speaks plain HTTP on a wire that nobody else is on; a client cannot tell, and nor shall policies.
+        # The lab uses plain HTTP on a private network; policies should see TLS.
         "aws:SecureTransport": "true",
         "aws:SourceIp": call.source,
         "aws:RequestedRegion": call.region or REGION,

@@ -1,4 +1,4 @@
-"""What cannot be deleted while something else stands on it."""
+"""Refuses the deletion of resources in use."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from lab.aws.errors import AwsError
 
 
 def check_vpc(parameters: Mapping[str, Any]) -> None:
-    """Raises AwsError while the VPC has gateways, endpoints or groups besides its default one; moto sees the rest."""
+    """Raises AwsError while the VPC has gateways, endpoints or non-default groups; moto checks the rest."""
     vpc_id, ec2 = parameters["VpcId"], world.ec2()
     groups = [group for group in ec2.groups.get(vpc_id, {}).values() if group.name != "default"]
     gateways = [gateway for gateway in ec2.internet_gateways.values() if gateway.vpc and gateway.vpc.id == vpc_id]
@@ -48,7 +48,7 @@ def check_gateway_detached(parameters: Mapping[str, Any]) -> None:
 
 
 def check_address(parameters: Mapping[str, Any]) -> None:
-    """Raises AwsError while the address is something's."""
+    """Raises AwsError while the address is associated."""
     allocation = parameters.get("AllocationId")
     address = next((candidate for candidate in world.ec2().addresses if candidate.allocation_id == allocation), None)
     if address is not None and address.association_id:

@@ -1,4 +1,4 @@
-"""Route 53's limits on record sets, as far as the product comes near them."""
+"""Route 53's checks of record sets that matter to the product."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _ADDRESSES = {"A": ipaddress.IPv4Address, "AAAA": ipaddress.IPv6Address}
 
 
 def check(parameters: Mapping[str, Any]) -> None:
-    """A ChangeResourceRecordSets as Route 53 sees it; UPSERTs count twice. Raises AwsError."""
+    """Check a ChangeResourceRecordSets; UPSERTs count twice. Raises AwsError."""
     changes = parameters.get("ChangeBatch", {}).get("Changes", [])
     zone_id = str(parameters.get("HostedZoneId") or parameters.get("Id") or "").rsplit("/", 1)[-1]
     counted = [*changes, *(change for change in changes if change["Action"] == "UPSERT")]

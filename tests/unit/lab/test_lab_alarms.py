@@ -1,4 +1,4 @@
-"""The lab's alarms go off as CloudWatch's do."""
+"""The lab's alarms behave as CloudWatch's do."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def alarm(**changed: Any) -> Any:
         ([1, 1, 1, 0, 0], {}, "ALARM"),
         ([1, 1, 0, 1, 1], {}, "OK"),
         ([1, 1, 0], {"datapoints_to_alarm": 2}, "ALARM"),
-        # One that is late is not missed, for there are enough before it.
+        # A late value does not matter, because enough values precede it.
         ([None, 1, 1, 1, 0], {}, "ALARM"),
         ([None, None, None, None, None], {}, "INSUFFICIENT_DATA"),
         ([None, None, None, None, None], {"treat_missing_data": "breaching"}, "ALARM"),
@@ -54,12 +54,12 @@ def test_how_an_alarm_is_judged(points: list[float | None], changed: dict[str, A
 def test_metric_math() -> None:
     values = {"desired": 3.0, "serving": 1.0}
     assert alarms.calculated(ast.parse("(desired - serving) * 2", mode="eval").body, values) == 4
-    with pytest.raises(ValueError, match="cannot calculate"):
+    with pytest.raises(ValueError, match="does not support the expression"):
         alarms.calculated(ast.parse("FILL(desired, 0)", mode="eval").body, values)
 
 
 class Watched:
-    """An account with an alarm's topic, and a queue that hears it."""
+    """An account with an alarm's topic, and a queue that subscribes to it."""
 
     def __init__(self, aws: LittleAws) -> None:
         self.cloudwatch, self.sqs, sns = aws.client("cloudwatch"), aws.client("sqs"), aws.client("sns")
@@ -85,7 +85,7 @@ class Watched:
         return [(message["AlarmName"], message["NewStateValue"]) for message in messages]
 
 
-def test_an_alarm_goes_off_on_what_was_put_and_tells_its_topic_if_that_lets_it(aws: LittleAws) -> None:
+def test_an_alarm_notifies_its_topic_if_the_topic_allows_it(aws: LittleAws) -> None:
     watched = Watched(aws)
     watched.put("other/node-down", **OURS)
     watched.put("example/node-down", **OURS)

@@ -20,7 +20,7 @@ def run(aws: LittleAws, network: Network, count: int = 1) -> list[str]:
     return ids
 
 
-def test_addresses_come_from_the_subnet_and_the_pool_and_go_back(aws: LittleAws, network: Network) -> None:
+def test_addresses_come_from_the_subnet_and_the_pool_and_are_reused(aws: LittleAws, network: Network) -> None:
     first, second = run(aws, network, 2)
     specs = aws.machines.running
     assert [specs[instance].private_ip for instance in (first, second)] == ["127.20.0.4", "127.20.0.5"]
@@ -28,7 +28,7 @@ def test_addresses_come_from_the_subnet_and_the_pool_and_go_back(aws: LittleAws,
     aws.client("ec2").terminate_instances(InstanceIds=[first])
     aws.client("ec2").get_waiter("instance_terminated").wait(InstanceIds=[first])
     assert set(aws.machines.running) == {second}
-    # Who still remembers the first at its addresses is not led to the third.
+    # A released address is not reused at once.
     (third,) = run(aws, network)
     assert (specs[third].private_ip, specs[third].public_ip) == ("127.20.0.6", "198.51.100.3")
 
@@ -38,7 +38,7 @@ def test_the_pool_of_public_addresses_has_an_end(aws: LittleAws, network: Networ
     assert refused(lambda: run(aws, network)) == "InsufficientFreeAddressesInSubnet"
 
 
-def test_an_instance_has_an_ipv6_address_if_its_launch_template_asks_for_one(aws: LittleAws, network: Network) -> None:
+def test_an_instance_has_an_ipv6_address_if_its_template_says_so(aws: LittleAws, network: Network) -> None:
     ec2 = aws.client("ec2")
     vpc = ec2.associate_vpc_cidr_block(VpcId=network.vpc, AmazonProvidedIpv6CidrBlock=True)["Ipv6CidrBlockAssociation"]
     assert vpc["Ipv6CidrBlock"] == "2001:db8::/56"
@@ -78,7 +78,7 @@ def test_an_instance_is_rebooted_and_not_stopped(aws: LittleAws, network: Networ
     assert refused(aws.client("ec2").stop_instances, InstanceIds=[instance_id]) == "UnsupportedOperation"
 
 
-def test_a_machine_that_died_is_found_stopped(aws: LittleAws, network: Network) -> None:
+def test_an_instance_whose_machine_died_is_stopped(aws: LittleAws, network: Network) -> None:
     (instance_id,) = run(aws, network)
     aws.machines.terminate(instance_id)
     until(lambda: aws.instance(instance_id)["State"]["Name"] == "stopped", "EC2 to notice")

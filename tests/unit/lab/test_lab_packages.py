@@ -1,4 +1,4 @@
-"""What the lab says where it cannot help itself."""
+"""The lab's errors where it cannot install what it needs."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from lab.errors import LabError
 
 @pytest.fixture
 def bare(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """A machine with neither an engine nor the right to install one."""
+    """A machine without an engine and without root."""
     monkeypatch.setattr(engine, "_candidates", lambda: [f"unix://{tmp_path}/no.sock"])
     monkeypatch.setattr(shutil, "which", lambda program: None)
     monkeypatch.setattr(os, "geteuid", lambda: 1000)

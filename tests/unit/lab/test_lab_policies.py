@@ -1,4 +1,4 @@
-"""The policy evaluator by itself."""
+"""The policy evaluator."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ OWN = {"Effect": "Allow", "Action": "s3:*", "Resource": "arn:aws:s3:::b/${aws:Pr
         (ALL_BUT, "s3:GetObject", "arn:aws:s3:::b/k", Verdict.ALLOW),
         (ALL_BUT, "iam:GetRole", "arn:aws:iam::1:role/r", Verdict.SILENT),
         (ALL_BUT, "s3:GetObject", "arn:aws:s3:::secret/k", Verdict.SILENT),
-        # A wildcard does not reach into the next part of an ARN.
+        # A wildcard does not match across parts of an ARN.
         (QUEUE, "sqs:SendMessage", "arn:aws:sqs:eu-west-1:1:queue", Verdict.SILENT),
-        # Variables stand for what the request says.
+        # Variables are replaced by values of the request.
         (OWN, "s3:GetObject", "arn:aws:s3:::b/42/k", Verdict.ALLOW),
         (OWN, "s3:GetObject", "arn:aws:s3:::b/43/k", Verdict.SILENT),
     ],
@@ -45,7 +45,7 @@ def test_what_a_statement_matches(statement: dict[str, Any], action: str, resour
     assert judge([document(statement)], access) is verdict
 
 
-def test_a_denial_wins_over_whatever_allows() -> None:
+def test_an_explicit_deny_overrides_every_allow() -> None:
     denial = {"Effect": "Deny", "Action": "*", "Resource": "*"}
     access = Access("s3:GetObject", "arn:aws:s3:::b/worker/token")
     assert judge([document(denial), document(READ)], access) is Verdict.DENY
