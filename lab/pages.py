@@ -86,7 +86,7 @@ def fetch(lab: Lab, url: str) -> Page:
 
 
 def ask(address: str, url: str, *, trust: ssl.SSLContext | None = None) -> Page:
-    """Ask the server at an address for a page, whatever address the page's name has.
+    """Ask the server at an address for a page, without resolving the page's name.
 
     ``trust`` verifies the server's certificate and makes it a request over TLS. Raises OSError.
     """

@@ -59,12 +59,12 @@ class Link(threading.Thread):
                 self._hub.lost(str(error))
                 self._over.wait(self._rest)
                 continue
-            told = True
+            sent = True
             # Try managers that sent something again before reading the inventory.
-            while told and not self._over.is_set():
-                told = False
+            while sent and not self._over.is_set():
+                sent = False
                 for name, shell in shells.items():
-                    told = self._listen(name, shell) or told
+                    sent = self._listen(name, shell) or sent
             self._over.wait(self._rest)
 
     def stop(self) -> None:
@@ -85,18 +85,18 @@ class Link(threading.Thread):
             stderr=subprocess.PIPE,
             start_new_session=True,
         )
-        told = False
+        sent = False
         try:
             for line in self._lines(self._process):
                 # Session Manager prints lines of its own around the documents.
                 if line.startswith(b"{"):
                     with contextlib.suppress(ValueError):
                         self._hub.tell(json.loads(line))
-                        told = True
+                        sent = True
         finally:
             said = self._end().split("\n")[-1]
-        self._hub.lost(f"{name} {'stopped sending' if told else 'sent no'} data" + (f": {said}" if said else ""))
-        return told
+        self._hub.lost(f"{name} {'stopped sending' if sent else 'sent no'} data" + (f": {said}" if said else ""))
+        return sent
 
     def _lines(self, process: subprocess.Popen[bytes]) -> Iterator[bytes]:
         """Yield lines as they arrive, until the process ends or is silent for too long."""

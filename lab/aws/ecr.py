@@ -90,9 +90,9 @@ def _authorization_token(self: Any) -> ActionResult:
 class Registry(Serving):
     """A running registry."""
 
-    def __init__(self, address: str, port: int, behind: tuple[str, int], calls: CallLog) -> None:
-        """``behind`` is the address of the lab's own registry."""
-        self.behind, self.calls = behind, calls
+    def __init__(self, address: str, port: int, upstream: tuple[str, int], calls: CallLog) -> None:
+        """``upstream`` is the address of the lab's own registry."""
+        self.upstream, self.calls = upstream, calls
         super().__init__(address, port, _Handler)
 
 
@@ -144,10 +144,10 @@ class _Handler(BaseHTTPRequestHandler):
         elif not known:
             self._refuse(404, "NAME_UNKNOWN", f"The repository with name '{found['name']}' does not exist")
         else:
-            self._pass_on()
+            self._forward()
 
-    def _pass_on(self) -> None:
-        backend = http.client.HTTPConnection(*self.server.behind, timeout=30)
+    def _forward(self) -> None:
+        backend = http.client.HTTPConnection(*self.server.upstream, timeout=30)
         try:
             accepted = self.headers.get_all("Accept") or ["*/*"]
             backend.request(self.command, self.path, headers={"Accept": ", ".join(accepted)})

@@ -64,7 +64,7 @@ def scheduled_event(instance_id: str, seconds: float = SCHEDULED_NOTICE) -> None
         "lastUpdatedTime": rfc_1123_datetime(datetime.now(UTC)),
         "statusCode": "upcoming",
         "eventRegion": REGION,
-        "eventDescription": [{"language": "en_US", "latestDescription": "The host of the instance is to be retired."}],
+        "eventDescription": [{"language": "en_US", "latestDescription": "The host of the instance will be retired."}],
         "affectedEntities": [
             {"entityValue": instance_id, "status": "PENDING", "lastUpdatedTime": rfc_1123_datetime(start)}
         ],

@@ -1,4 +1,4 @@
-"""Lists every resource in the account, whatever service it is in.
+"""Lists every resource in the account, of every service.
 
 It reads the memory of moto's services, so that a comparison of two moments finds resources that nobody thought of.
 """

@@ -9,7 +9,7 @@ exec 2>&1
 say() { echo "build: $*"; }
 fail() { say "$*"; exit 1; }
 
-[ -n "$SOURCE" ] || { say "nothing is to be built: deploy with CI_SOURCE and CI_IMAGE"; exit 0; }
+[ -n "$SOURCE" ] || { say "nothing to build: deploy with CI_SOURCE and CI_IMAGE"; exit 0; }
 [ -n "$IMAGE" ] || fail "CI_IMAGE is missing: the image's name, such as shop"
 [ -z "$SERVICE" ] || docker service inspect "$SERVICE" >/dev/null 2>&1 ||
   fail "there is no service $SERVICE: build without CI_SERVICE and deploy its stack first"

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import ipaddress
 import operator
 import re
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
 from typing import Any
 
 Context = Mapping[str, "str | Sequence[str]"]
@@ -76,42 +74,14 @@ def _arn(value: str, pattern: str) -> bool:
     return len(values) == len(patterns) and all(wildcard(*pair) for pair in zip(patterns, values, strict=True))
 
 
-def _reading(read: Callable[[str], Any], compare: Callable[[Any, Any], bool]) -> Callable[[str, str], bool]:
-    return lambda value, wanted: compare(read(value), read(wanted))
-
-
-def _within(value: str, network: str) -> bool:
-    return ipaddress.ip_address(value) in ipaddress.ip_network(network, strict=False)
-
-
-_COMPARISONS: dict[str, Callable[[Any, Any], bool]] = {
-    "Equals": operator.eq,
-    "LessThan": operator.lt,
-    "LessThanEquals": operator.le,
-    "GreaterThan": operator.gt,
-    "GreaterThanEquals": operator.ge,
-}
 _OPERATORS: dict[str, Callable[[str, str], bool]] = {
     "StringEquals": operator.eq,
-    "StringEqualsIgnoreCase": lambda value, wanted: value.lower() == wanted.lower(),
     "StringLike": lambda value, wanted: wildcard(wanted, value),
     "ArnEquals": _arn,
     "ArnLike": _arn,
     "Bool": lambda value, wanted: value.lower() == wanted.lower(),
-    "IpAddress": _within,
-    **{f"Numeric{name}": _reading(float, compare) for name, compare in _COMPARISONS.items()},
-    **{f"Date{name}": _reading(datetime.fromisoformat, compare) for name, compare in _COMPARISONS.items()},
 }
-_NEGATED = {
-    "StringNotEquals",
-    "StringNotEqualsIgnoreCase",
-    "StringNotLike",
-    "ArnNotEquals",
-    "ArnNotLike",
-    "NumericNotEquals",
-    "DateNotEquals",
-    "NotIpAddress",
-}
+_NEGATED = {"StringNotEquals", "StringNotLike", "ArnNotEquals", "ArnNotLike"}
 
 
 def _as_list(value: Any) -> list[str]:

@@ -1,8 +1,8 @@
 """A page that shows which task on which node served it, and counts visits in the store.
 
 It uses only the standard library, so that it runs in the official Python image. `/` is a page, or JSON for a client
-that accepts JSON; `/api` is always JSON; `/healthz` says whether the task takes requests. Without the store the page has
-no count.
+that accepts JSON; `/api` is always JSON; `/healthz` says whether the task takes requests. Without the store the page
+has no count.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ OURS = {"Namespace": NAMESPACE, "MetricName": "NodesDown", "Statistic": "Maximum
 
 
 def alarm(**changed: Any) -> Any:
-    usual = {
+    defaults = {
         "comparison_operator": "GreaterThanOrEqualToThreshold",
         "threshold": 1.0,
         "evaluation_periods": 3,
@@ -25,7 +25,7 @@ def alarm(**changed: Any) -> Any:
         "treat_missing_data": "missing",
         "state_value": "OK",
     }
-    return SimpleNamespace(**{**usual, **changed})
+    return SimpleNamespace(**{**defaults, **changed})
 
 
 @pytest.mark.parametrize(
@@ -63,15 +63,15 @@ class Watched:
 
     def __init__(self, aws: LittleAws) -> None:
         self.cloudwatch, self.sqs, sns = aws.client("cloudwatch"), aws.client("sqs"), aws.client("sns")
-        self.url = self.sqs.create_queue(QueueName="heard")["QueueUrl"]
+        self.url = self.sqs.create_queue(QueueName="received")["QueueUrl"]
         ours = {"ArnLike": {"aws:SourceArn": f"arn:aws:cloudwatch:{REGION}:{ACCOUNT_ID}:alarm:example/*"}}
         publishing = {**allow("sns:Publish", on=TOPIC, when=ours), "Principal": {"Service": "cloudwatch.amazonaws.com"}}
         sns.create_topic(Name="example-alarms", Attributes={"Policy": document(publishing)})
-        sns.subscribe(TopicArn=TOPIC, Protocol="sqs", Endpoint=f"arn:aws:sqs:{REGION}:{ACCOUNT_ID}:heard")
+        sns.subscribe(TopicArn=TOPIC, Protocol="sqs", Endpoint=f"arn:aws:sqs:{REGION}:{ACCOUNT_ID}:received")
 
     def put(self, name: str, **more: Any) -> None:
-        usual = {"EvaluationPeriods": 1, "ComparisonOperator": "GreaterThanOrEqualToThreshold", "Threshold": 1}
-        self.cloudwatch.put_metric_alarm(AlarmName=name, **usual, AlarmActions=[TOPIC], OKActions=[TOPIC], **more)
+        defaults = {"EvaluationPeriods": 1, "ComparisonOperator": "GreaterThanOrEqualToThreshold", "Threshold": 1}
+        self.cloudwatch.put_metric_alarm(AlarmName=name, **defaults, AlarmActions=[TOPIC], OKActions=[TOPIC], **more)
 
     def state(self, name: str) -> str:
         return self.cloudwatch.describe_alarms(AlarmNames=[name])["MetricAlarms"][0]["StateValue"]
@@ -79,7 +79,7 @@ class Watched:
     def becomes(self, name: str, state: str, seconds: float = 30) -> None:
         until(lambda: self.state(name) == state, f"{name} to be {state}", seconds)
 
-    def heard(self) -> list[tuple[str, str]]:
+    def received(self) -> list[tuple[str, str]]:
         found = self.sqs.receive_message(QueueUrl=self.url, MaxNumberOfMessages=10).get("Messages", [])
         messages = [json.loads(json.loads(message["Body"])["Message"]) for message in found]
         return [(message["AlarmName"], message["NewStateValue"]) for message in messages]
@@ -93,7 +93,7 @@ def test_an_alarm_notifies_its_topic_if_the_topic_allows_it(aws: LittleAws) -> N
     watched.cloudwatch.put_metric_data(Namespace=NAMESPACE, MetricData=[{"MetricName": "NodesDown", "Value": 2}])
     for name in ("other/node-down", "example/node-down"):
         watched.becomes(name, "ALARM")
-    assert until(watched.heard, "the message") == [("example/node-down", "ALARM")]
+    assert until(watched.received, "the message") == [("example/node-down", "ALARM")]
 
 
 def test_what_aws_measures_itself(aws: LittleAws) -> None:

@@ -100,9 +100,11 @@ def test_a_lost_instance_is_replaced_in_its_zone(aws: LittleAws, network: Networ
     }
     ways[way]()
     until(lambda: len(aws.machines.launched) == 4, "a replacement")
-    until(lambda: victim not in {member["InstanceId"] for member in aws.members("example")}, "the end of the victim")
+    until(
+        lambda: victim not in {member["InstanceId"] for member in aws.members("example")}, "the victim to be terminated"
+    )
     assert len({member["AvailabilityZone"] for member in aws.settled("example", 3)}) == 3
-    until(lambda: aws.instance(victim)["State"]["Name"] == "terminated", "the end of the victim")
+    until(lambda: aws.instance(victim)["State"]["Name"] == "terminated", "the victim to be terminated")
 
 
 def test_shrinking_takes_from_the_fullest_zone_the_oldest_template_first(aws: LittleAws, network: Network) -> None:

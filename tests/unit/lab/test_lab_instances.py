@@ -106,7 +106,7 @@ def test_the_firewall_is_what_the_security_groups_say(aws: LittleAws, network: N
     ]
     before = aws.machines.firewall_changes
     ec2.terminate_instances(InstanceIds=[instance_id])
-    until(lambda: network.group not in view.firewall().members, "the member to go")
+    until(lambda: network.group not in view.firewall().members, "the member to be removed")
     assert aws.machines.firewall_changes > before
 
 
