@@ -1,1 +1,1 @@
-"""Measurements on the lab, each a ratio of two measurements in the same run. No test asserts a time."""
+"""Measurements on the lab, each a ratio of two times in the same run. No test asserts a time."""

@@ -1,4 +1,4 @@
-"""The time from the first boot to three managers, compared with a bare `docker swarm init` and two joins.
+"""Measures the time from the first instance's boot to three managers, against a bare `docker swarm init` and two joins.
 
 python -m bench.joining
 """
@@ -18,13 +18,13 @@ MANAGERS = 3
 
 
 def main() -> None:
-    """Measure once and print both times and their ratio."""
+    """Measure once, and print both times and their ratio."""
     with fresh("bench-joining") as site:
         formed = from_first_boot(site)
         bare = init_and_joins(site)
     print(f"first boot to {MANAGERS} managers: {formed:.1f} s")
     print(f"bare init and {MANAGERS - 1} joins on the same instances: {bare:.1f} s")
-    print(f"ratio: {formed / bare:.1f} (the difference is the boot and the election)")
+    print(f"ratio: {formed / bare:.1f} (the difference is booting, installing nothing, and finding each other)")
 
 
 def from_first_boot(site: Site) -> float:
@@ -48,7 +48,7 @@ def from_first_boot(site: Site) -> float:
 
 
 def init_and_joins(site: Site) -> float:
-    """Seconds to form the same swarm by commands, after all nodes have left."""
+    """Seconds in which the same instances form the swarm by command, after they have left it."""
     site.settle()
     first, *others = [member["instance_id"] for member in site.instances("manager")]
     for instance in (first, *others):

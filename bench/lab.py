@@ -1,4 +1,4 @@
-"""A lab of its own for a measurement."""
+"""A separate lab for a measurement."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.lab.site import Site
 
 @contextmanager
 def fresh(name: str) -> Iterator[Site]:
-    """A new lab with an empty account, deleted at the end of the context."""
+    """A new lab with an empty account, removed when the context ends."""
     lab = lifecycle.up(name, lambda line: print(f"lab: {line}", file=sys.stderr))
     try:
         yield Site(lab)

@@ -1,8 +1,8 @@
-"""Terminate ten leaders in a row, and measure the time until three voters and the correct record.
+"""Terminates ten leaders in a row and measures the time until the cluster has three voters and the right record again.
 
     python -m bench.leaders
 
-Seconds count from the boot of the replacement; the time until its engine answers is shown beside.
+The time starts at the boot of the replacement and is compared with the time until its engine answers.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ TIMES = 10
 
 
 def main() -> None:
-    """Measure and print a line for each replacement."""
+    """Measure, and print a line for each replacement."""
     with fresh("bench-leaders") as site:
         built = site.playbook("site.yml")
         if built.code:
@@ -26,15 +26,15 @@ def main() -> None:
             booted, whole = replace_the_leader(site)
             voters = [node for node in site.nodes() if node.role == "manager"]
             print(
-                f"{number}: {len(voters)} voters and the correct record {whole:.0f} s after the replacement's boot, "
+                f"{number}: {len(voters)} voters and the record right {whole:.0f} s after the replacement's boot, "
                 f"whose engine answered after {booted:.0f} s (ratio {whole / booted:.1f})",
                 flush=True,
             )
 
 
 def replace_the_leader(site: Site) -> tuple[float, float]:
-    """Terminate the leader by the API. Returns the seconds from its replacement's boot until the engine answers, and
-    until the record has the addresses of three running voters.
+    """Terminate the leader by the API. Returns the seconds from its replacement's boot until the engine answers,
+    and until there are exactly three voters, all on running instances, and the record points to them.
     """
     leader = next(
         node.instance for node in site.nodes() if node.reachability == "reachable" and leads(site, node.node_id)

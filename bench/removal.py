@@ -1,8 +1,8 @@
-"""The time of removals on the lab, compared with their waits: the longest stop of a task, and the record's TTL.
+"""Measures removals on the lab against their waits: the longest stop of a task, and the record's TTL.
 
     SWARM_LAB_NAME=lab .venv/bin/python -m bench.removal worker follower leader
 
-Needs a lab with a cluster on it. The overhead is what a removal takes beyond both waits.
+Needs a lab with a cluster. The overhead is the time of a removal beyond both waits.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ from tests.lab.load import Load
 from tests.lab.site import RECORD, Site
 
 TTL = 10.0
-# The target of the overhead, as a share of the waits.
+# The target overhead, as a share of the waits.
 TARGET = 0.15
 
 
 def measure(site: Site, kind: str) -> dict[str, float]:
-    """Remove a node of a kind under load, and return the seconds of each step."""
+    """Remove one node of a kind under load, and return the seconds of each step."""
     site.settle()
-    instance = site.pick(kind)
+    instance = site.one(kind)
     manager = next(other for other in site.managers() if other != instance)
-    # A single watch without gaps; the playbook has a watch for each stage.
+    # A single watch without a gap, not a watch for each stage as in the playbook.
     words = ["ansible", manager, "--become", "-m", "swarm.aws.node_drain", "-a", f"instance={instance}"]
     with Load(site.lab, RECORD) as load:
         began = time.monotonic()
@@ -34,11 +34,11 @@ def measure(site: Site, kind: str) -> dict[str, float]:
         command = time.monotonic() - began
     assert run.code == 0, run.output[-3000:]
     steps: dict[str, float] = json.loads(run.output[run.output.index("{") :])["seconds"]
-    # A node that is not published waits only for its replacements.
+    # A node that is in no record waits only for its replacements.
     ttl = TTL if "withdrawn" in steps else 0.0
     waits = ttl + steps["drained"]
     overhead = steps["all"] - waits
-    # Without waits there is no share.
+    # Without a wait there is no share.
     share = f", {overhead / waits:.0%} (target: {TARGET:.0%})" if waits >= 1 else ""
     print(
         f"{kind:9} {json.dumps(steps)}\n"
@@ -51,7 +51,7 @@ def measure(site: Site, kind: str) -> dict[str, float]:
 
 
 def main() -> None:
-    """Measure the given kinds, or all."""
+    """Measure the kinds in the arguments, or all kinds."""
     name = os.environ.get("SWARM_LAB_NAME", "lab")
     lab = next((candidate for candidate in labs() if candidate.name == name), None)
     if lab is None:

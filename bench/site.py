@@ -1,4 +1,4 @@
-"""The time and calls of a first `site.yml` and of an unchanged `site.yml`, compared with bare describe calls.
+"""Measures a first `site.yml` and an unchanged `site.yml` against bare describe calls of the same resources by boto3.
 
 python -m bench.site
 """
@@ -21,8 +21,8 @@ def main() -> None:
         site.playbook("site.yml")
         playbook = measured(site, lambda: unchanged(site))
         described = measured(site, lambda: describe(site))
-    print(f"first site.yml without the stack: {built[0]:.1f} s, {built[1]} calls of the operator")
-    print(f"site.yml without a change: {playbook[0]:.1f} s, {playbook[1]} calls of the operator")
+    print(f"first site.yml without the stack: {built[0]:.1f} s, {built[1]} calls by the operator")
+    print(f"site.yml without a change: {playbook[0]:.1f} s, {playbook[1]} calls by the operator")
     print(f"describe calls alone: {described[0]:.1f} s, {described[1]} calls")
     print(f"ratio: {playbook[0] / described[0]:.1f} in time, {playbook[1] / described[1]:.1f} in calls")
 
@@ -44,7 +44,7 @@ def build(site: Site) -> None:
 
 
 def unchanged(site: Site) -> None:
-    """A run of site.yml that has nothing to change."""
+    """A run of site.yml without a change."""
     run = site.playbook("site.yml")
     if run.code or run.changed:
         raise SystemExit(run.output[-3000:])

@@ -1,7 +1,7 @@
-"""Load balancers at work: they listen at addresses of their own, look after their targets' health, and pass on bytes.
+"""Running load balancers: they listen at their own addresses, check their targets' health, and forward bytes.
 
-Like a network load balancer, a connection is passed on as a whole, to a target that is healthy when it is made; it may
-go on with a target that is draining, until the deregistration delay is over.
+As with a network load balancer, a whole connection goes to a target that is healthy when the connection opens. It may
+continue while the target drains, until the deregistration delay is over.
 """
 
 from __future__ import annotations
@@ -14,28 +14,28 @@ from collections import Counter
 from collections.abc import Callable
 
 from lab.aws import balancing, world
-from lab.aws.balancing import Look, Way
+from lab.aws.balancing import HealthCheck, Listener
 from lab.commands import run
 
 EVERY = 0.25
-"""Seconds between two looks at what there is to be done."""
+"""Seconds between two rounds."""
 _CONNECT_SECONDS = 2.0
 
 
 def own(address: str) -> None:
-    """Have an address in the lab's namespace."""
+    """Add an address in the lab's namespace."""
     run("ip", "addr", "replace", f"{address}/32", "dev", "lo")
 
 
 class Balancers:
-    """All of the account's load balancers, in a thread of their own."""
+    """All load balancers of the account, in their own thread."""
 
     def __init__(self, claim: Callable[[str], object] = own) -> None:
-        """``claim`` makes an address one at which can be listened."""
+        """``claim`` makes it possible to listen at an address."""
         self._claim = claim
-        self._ways: dict[tuple[str, int], Way] = {}
+        self._listeners: dict[tuple[str, int], Listener] = {}
         self._servers: dict[tuple[str, int], asyncio.Server] = {}
-        # Who is connected to whom: a target group's ARN and an instance's ID.
+        # Open connections by a target group's ARN and an instance's ID.
         self._connected: Counter[tuple[str, str]] = Counter()
         self._turn = itertools.count()
         self._loop = asyncio.new_event_loop()
@@ -44,48 +44,48 @@ class Balancers:
         self._thread.start()
 
     def stop(self) -> None:
-        """Listen no more."""
+        """Stop listening."""
         self._loop.call_soon_threadsafe(self._stopping.set)
         self._thread.join(timeout=5)
 
     async def _run(self) -> None:
-        looking: set[asyncio.Task[None]] = set()
+        checking: set[asyncio.Task[None]] = set()
         while not self._stopping.is_set():
-            ways, looks = await asyncio.to_thread(self._ask)
-            self._ways = {(way.address, way.port): way for way in ways}
+            listeners, checks = await asyncio.to_thread(self._ask)
+            self._listeners = {(listener.address, listener.port): listener for listener in listeners}
             await self._listen()
-            for look in looks:
-                task = asyncio.create_task(_look(look))
-                looking.add(task)
-                task.add_done_callback(looking.discard)
+            for check in checks:
+                task = asyncio.create_task(_check(check))
+                checking.add(task)
+                task.add_done_callback(checking.discard)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), EVERY)
         for server in self._servers.values():
             server.close()
 
-    def _ask(self) -> tuple[list[Way], list[Look]]:
+    def _ask(self) -> tuple[list[Listener], list[HealthCheck]]:
         with world.LOCK:
             balancing.forget({key for key, count in self._connected.items() if count > 0})
-            return balancing.ways(), balancing.looks()
+            return balancing.listeners(), balancing.due_checks()
 
     async def _listen(self) -> None:
-        for key in self._ways.keys() - self._servers.keys():
+        for key in self._listeners.keys() - self._servers.keys():
             await asyncio.to_thread(self._claim, key[0])
             self._servers[key] = await asyncio.start_server(
                 lambda reader, writer, key=key: self._serve(key, reader, writer),  # type: ignore[misc]
                 *key,
                 backlog=512,
             )
-        for key in self._servers.keys() - self._ways.keys():
+        for key in self._servers.keys() - self._listeners.keys():
             self._servers.pop(key).close()
 
     async def _serve(self, key: tuple[str, int], reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        way = self._ways.get(key)
-        if way is None or not way.fit:
+        listener = self._listeners.get(key)
+        if listener is None or not listener.targets:
             writer.transport.abort()
             return
-        instance, address, port = way.fit[next(self._turn) % len(way.fit)]
-        connected = (way.target_group, instance)
+        instance, address, port = listener.targets[next(self._turn) % len(listener.targets)]
+        connected = (listener.target_group, instance)
         self._connected[connected] += 1
         try:
             async with asyncio.timeout(_CONNECT_SECONDS):
@@ -95,12 +95,12 @@ class Balancers:
             writer.transport.abort()
             return
         try:
-            await asyncio.gather(_pass_on(reader, back_writer), _pass_on(back_reader, writer))
+            await asyncio.gather(_forward(reader, back_writer), _forward(back_reader, writer))
         finally:
             self._connected[connected] -= 1
 
 
-async def _pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+async def _forward(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     try:
         while data := await reader.read(65536):
             writer.write(data)
@@ -111,17 +111,17 @@ async def _pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -
         writer.close()
 
 
-async def _look(look: Look) -> None:
-    """Whether something listens there."""
-    good = False
+async def _check(check: HealthCheck) -> None:
+    """Check whether the target accepts connections."""
+    passed = False
     with contextlib.suppress(OSError, TimeoutError):
-        async with asyncio.timeout(look.timeout):
-            _, writer = await asyncio.open_connection(look.address, look.port)
+        async with asyncio.timeout(check.timeout):
+            _, writer = await asyncio.open_connection(check.address, check.port)
         writer.close()
-        good = True
-    await asyncio.to_thread(_note, look, good)
+        passed = True
+    await asyncio.to_thread(_note, check, passed)
 
 
-def _note(look: Look, good: bool) -> None:
+def _note(check: HealthCheck, passed: bool) -> None:
     with world.CHANGED:
-        balancing.found(look, good=good)
+        balancing.note(check, passed=passed)

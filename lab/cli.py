@@ -1,4 +1,4 @@
-"""The lab's command line: ``python -m lab``, or ``make lab-up`` and its siblings."""
+"""The lab's command line: ``python -m lab``, ``make lab-up``, ``make lab-down`` and ``make lab-env``."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ app = typer.Typer(
 )
 console = Console(stderr=True)
 Name = Annotated[
-    str, typer.Option("--name", help="Which lab; several can be up at once.", default_factory=default_name)
+    str, typer.Option("--name", help="The lab's name; several labs can run at once.", default_factory=default_name)
 ]
 Instance = Annotated[str, typer.Argument(help="An instance ID of the lab, as `lab status` shows it.")]
 
@@ -37,16 +37,18 @@ def say(line: str) -> None:
 
 @app.command()
 def up(name: Name) -> None:
-    """Start the lab, installing and building what it needs; a lab that is up is left as it is."""
+    """Start the lab and install and build what it needs. Changes nothing if the lab is up."""
     lab = lifecycle.up(name, say)
-    console.print(f"lab: '{lab.name}' is up at {lab.endpoint}; `lab env` prints what points a client at it.")
+    console.print(
+        f"lab: '{lab.name}' is up at {lab.endpoint}; `lab env` prints the variables that point a client at it."
+    )
 
 
 @app.command()
 def down(name: Name) -> None:
-    """Stop the lab and remove all that it made; nothing of its cluster stays."""
+    """Stop the lab and delete everything in it, including its cluster."""
     if name not in {lab.name for lab in labs()}:
-        say(f"there is no lab called '{name}'; nothing to take down")
+        say(f"there is no lab called '{name}'; nothing to stop")
         return
     lifecycle.down(find(name), say)
 
@@ -60,8 +62,8 @@ def env(name: Name) -> None:
 
 @app.command(name="status")
 def show_status(name: Name) -> None:
-    """Show the instances: zone, health, addresses and what their engines say of the swarm."""
-    # Rows stay whole where the output goes to a file or a pipe.
+    """Show the instances: zone, health, addresses and their engines' swarm state."""
+    # Do not wrap rows if the output goes to a file or a pipe.
     screen = Console() if sys.stdout.isatty() else Console(width=160)
     screen.print(status.table(find(name), connect()))
 
@@ -84,13 +86,14 @@ def open_tunnel(
     name: Name,
     port: Annotated[int, typer.Argument(help="The port.")] = 22,
 ) -> None:
-    """Be SSH's ProxyCommand to an instance without a public address, as Session Manager would be."""
+    """Serve as SSH's ProxyCommand to an instance without a public address, as Session Manager does on AWS."""
     tunnel.tunnel(find(name), address, port)
 
 
 @app.command()
 def logs(
-    name: Name, instance: Annotated[str | None, typer.Argument(help="An instance; the lab itself if none.")] = None
+    name: Name,
+    instance: Annotated[str | None, typer.Argument(help="An instance ID; without it, the lab's own server.")] = None,
 ) -> None:
     """Print an instance's journal, or the log of the lab's own server."""
     lab = find(name)
@@ -104,7 +107,7 @@ def logs(
 
 @app.command()
 def kill(instance: Instance, name: Name) -> None:
-    """Kill an instance hard, as a failing host would: no shutdown, no API call."""
+    """Kill an instance as a failing host would: no shutdown, no API call."""
     lab = find(name)
     _known(lab, instance)
     connect().containers.get(lab.container(instance)).kill()
@@ -112,53 +115,53 @@ def kill(instance: Instance, name: Name) -> None:
 
 @app.command()
 def partition(instance: Instance, name: Name) -> None:
-    """Cut an instance off from everything; it runs on."""
+    """Cut an instance off from the network; it keeps running."""
     _control(find(name), "partition", instance)
 
 
 @app.command()
 def heal(instance: Instance, name: Name) -> None:
-    """Connect a partitioned instance again."""
+    """Reconnect a partitioned instance."""
     _control(find(name), "heal", instance)
 
 
 @app.command(name="spot-interrupt")
 def spot_interrupt(instance: Instance, name: Name) -> None:
-    """Send the two-minute warning of a spot interruption, then take the instance away."""
+    """Send the two-minute warning of a spot interruption, then terminate the instance."""
     _control(find(name), "spot-interrupt", instance)
 
 
 @app.command()
 def publish() -> None:
-    """Build the images that only stacks/ci needs, and have the lab's registry serve them."""
+    """Build the images that only stacks/ci needs and push them to the lab's registry."""
     images.ensure_all(connect(), say)
 
 
 @app.command()
 def get(
-    url: Annotated[str, typer.Argument(help="A page of the lab's, such as http://www.swarm.test/.")], name: Name
+    url: Annotated[str, typer.Argument(help="A page of the lab, such as http://www.swarm.test/.")], name: Name
 ) -> None:
-    """Fetch a page as a browser would whose name server is the lab's, and print it.
+    """Fetch a page as a browser that uses the lab's name server, and print it.
 
-    Over TLS, the lab's certificate authority is the only one that it trusts.
+    Over TLS it trusts only the lab's certificate authority.
     """
     print(pages.fetch(find(name), url).body)
 
 
 @app.command()
 def certificate(
-    host: Annotated[str, typer.Argument(help="The name that it is for, such as www.swarm.test.")],
-    folder: Annotated[Path, typer.Argument(help="Where fullchain.pem and privkey.pem are written to.")],
+    host: Annotated[str, typer.Argument(help="The certificate's DNS name, such as www.swarm.test.")],
+    folder: Annotated[Path, typer.Argument(help="The folder for fullchain.pem and privkey.pem.")],
     name: Name,
 ) -> None:
-    """Have the lab's certificate authority sign a certificate, in the place of an ACME server."""
+    """Have the lab's certificate authority sign a certificate, in place of an ACME server."""
     Authority(find(name).folder).issue(host, folder)
 
 
 @app.command(hidden=True)
 def serve(name: Name) -> None:
-    """Be the lab's server; `lab up` starts this in the lab's network namespace."""
-    from lab.serve import serve  # the emulator takes seconds to import, and only the server needs it
+    """Run the lab's server; `lab up` starts it in the lab's network namespace."""
+    from lab.serve import serve  # the emulator takes seconds to import and only the server needs it
 
     serve(find(name))
 
@@ -167,7 +170,7 @@ def _known(lab: Lab, instance: str) -> dict[str, str]:
     for known in status.instances(lab):
         if known["instance_id"] == instance and known["state"] != "terminated":
             return known
-    raise LabError(f"Lab '{lab.name}' runs no instance '{instance}'; `lab status` lists those it does.")
+    raise LabError(f"Lab '{lab.name}' runs no instance '{instance}'; `lab status` lists its instances.")
 
 
 def _control(lab: Lab, verb: str, instance: str) -> None:
@@ -179,7 +182,7 @@ def _control(lab: Lab, verb: str, instance: str) -> None:
 
 
 def main() -> None:
-    """Run the command line; the lab's own errors become one line and exit code 1."""
+    """Run the command line; a LabError becomes a single line and exit code 1."""
     try:
         app(prog_name="lab")
     except LabError as error:

@@ -1,4 +1,4 @@
-"""Running the system's own programs."""
+"""Runs the system's programs."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from lab.errors import LabError
 
 
 def run(*command: str, stdin: str | None = None, namespace: str | None = None) -> str:
-    """Run a program, inside a network namespace if one is named, and return what it printed.
+    """Run a program, inside the network namespace if given, and return its output.
 
-    Raises LabError with the program's own words when it fails.
+    Raises LabError with the program's own message if it fails.
     """
     whole = ("ip", "netns", "exec", namespace, *command) if namespace else command
     result = subprocess.run(whole, input=stdin, capture_output=True, text=True, check=False)

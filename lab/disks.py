@@ -1,4 +1,4 @@
-"""Volumes beside the root volume: sparse files that the kernel makes block devices of."""
+"""Volumes beside the root volume: sparse files that the kernel shows as block devices."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ GIB = 1 << 30
 
 
 def attach(lab: Lab, disk: Disk) -> str:
-    """Make the disk's block device, blank unless it was there before, and return its name on the host.
+    """Create the disk's block device, blank unless it existed, and return its name on the host.
 
-    Raises LabError where the kernel has no loop devices.
+    Raises LabError if the kernel has no loop devices.
     """
     file = _folder(lab) / disk.volume_id
     file.parent.mkdir(parents=True, exist_ok=True)
@@ -27,7 +27,7 @@ def attach(lab: Lab, disk: Disk) -> str:
 
 
 def remove(lab: Lab, volume_id: str) -> None:
-    """Remove a disk and its device, as far as they are there."""
+    """Remove a disk and its device if they exist."""
     file = _folder(lab) / volume_id
     for device in _devices(file) if file.exists() else ():
         run("losetup", "--detach", device)
@@ -36,7 +36,7 @@ def remove(lab: Lab, volume_id: str) -> None:
 
 
 def remove_all(lab: Lab) -> None:
-    """Remove the disks that are left of a lab."""
+    """Remove the remaining disks of a lab."""
     for file in _folder(lab).glob("vol-*"):
         remove(lab, file.name)
 

@@ -1,4 +1,4 @@
-"""The outer Docker engine, which runs the lab's instances: the user's own, or one that the lab starts for itself."""
+"""The outer Docker engine, which runs the lab's instances: the user's own, or an engine that the lab starts."""
 
 from __future__ import annotations
 
@@ -29,17 +29,17 @@ LABEL = "swarm.aws.lab"
 def connect() -> docker.DockerClient:
     """A client of the engine that serves the labs.
 
-    Raises LabError when none answers.
+    Raises LabError if no engine answers.
     """
     for url in _candidates():
         client = _try(url)
         if client:
             return client
-    raise LabError("No Docker engine answers; `lab up` finds or starts one.")
+    raise LabError("No Docker engine answers; `lab up` finds or starts an engine.")
 
 
 def ensure(say: Callable[[str], None]) -> docker.DockerClient:
-    """A client of an engine, installed and started if the machine has none and allows it."""
+    """A client of an engine, which is installed and started if the machine has none."""
     try:
         return connect()
     except LabError:
@@ -52,7 +52,7 @@ def ensure(say: Callable[[str], None]) -> docker.DockerClient:
 
 
 def stop_own() -> None:
-    """Stop the engine that the lab started, if it did; the user's own is left alone."""
+    """Stop the engine if the lab started it; the user's own engine keeps running."""
     pid_file = OWN / "docker.pid"
     if not pid_file.exists():
         return
@@ -61,28 +61,28 @@ def stop_own() -> None:
         os.kill(pid, signal.SIGTERM)
         until("the lab's engine to stop", lambda: not _is(pid, "dockerd"), seconds=30)
     pid_file.unlink(missing_ok=True)
-    until("the mounts of the lab's engine to be let go", _unmount_own, seconds=30)
+    until("the mounts of the lab's engine to be released", _unmount_own, seconds=30)
     shutil.rmtree(OWN / "exec", ignore_errors=True)
     Path(OWN / "docker.sock").unlink(missing_ok=True)
 
 
 def _unmount_own() -> bool:
-    """Unmount what an engine leaves behind, its network namespace and its data's bind mount; whether all of it is.
+    """Unmount what an engine leaves behind, its network namespace and its data's bind mount. Whether nothing is left.
 
-    What was a container's a moment ago may still keep a mount busy.
+    A container that has just ended may keep a mount busy.
     """
     mounted = [line.split()[1] for line in Path("/proc/self/mounts").read_text().splitlines()]
-    # The last that was mounted goes first.
+    # In reverse order of mounting.
     left = [path for path in reversed(mounted) if Path(path).is_relative_to(OWN)]
     return all(subprocess.run(["umount", path], capture_output=True, check=False).returncode == 0 for path in left)
 
 
 def execute(container: Container, *words: str, stderr: bool = True) -> tuple[int, str]:
-    """Run a command in a container; returns its exit code and what it printed.
+    """Run a command in a container and return its exit code and its output.
 
-    The SDK's own way reads the connection beneath the reader of the answer's head, and what that one has taken along is
-    lost: the beginning of what a client on a busy machine is late to read (docker 7.2.0, ``_get_raw_response_socket``).
-    Raises docker.errors.APIError, such as for a container that has ended.
+    The SDK's own method reads the socket directly and loses the bytes that the HTTP client has already buffered: the
+    beginning of the output, on a busy machine (docker 7.2.0, ``_get_raw_response_socket``).
+    Raises docker.errors.APIError, for example for a container that has ended.
     """
     api = container.client.api
     begun = api.exec_create(container.id, list(words), stderr=stderr)["Id"]
@@ -94,9 +94,9 @@ def execute(container: Container, *words: str, stderr: bool = True) -> tuple[int
 
 
 def frames(stream: bytes) -> bytes:
-    """What was printed, without the heads of eight bytes that tell standard output from standard error.
+    """The output without the eight-byte headers that distinguish standard output from standard error.
 
-    By the API's reference (ContainerAttach): a byte for which of both it is, three of nothing, and the length.
+    Each header has a byte for the stream, three zero bytes and the length (API reference, ContainerAttach).
     """
     printed = []
     while stream:
@@ -107,13 +107,13 @@ def frames(stream: bytes) -> bytes:
 
 
 def remove_instance(engine: docker.DockerClient, name: str) -> None:
-    """Remove an instance's container and its disk, as far as they are there."""
+    """Remove an instance's container and its disk if they exist."""
     try:
         engine.containers.get(name).remove(force=True)
     except NotFound:
         pass
     except APIError as error:
-        if error.status_code != 409:  # its removal is under way already
+        if error.status_code != 409:  # its removal is in progress
             raise
     with contextlib.suppress(NotFound):
         engine.volumes.get(name).remove(force=True)
@@ -137,10 +137,12 @@ def _try(url: str) -> docker.DockerClient | None:
 
 def _start_own() -> None:
     if platform.system() != "Linux" or os.geteuid():
-        raise LabError("No Docker engine answers, and the lab can start one only as root on Linux: start yours first.")
+        raise LabError(
+            "No Docker engine answers, and the lab can start an engine only as root on Linux: start yours first."
+        )
     OWN.mkdir(parents=True, exist_ok=True)
     log = (OWN / "dockerd.log").open("a")
-    # The lab wires its instances itself, so its engine needs no bridge and leaves the host's firewall alone.
+    # The lab connects its instances itself: its engine needs no bridge and does not touch the host's firewall.
     command: list[str | Path] = ["dockerd", "--data-root", OWN / "data", "--exec-root", OWN / "exec"]
     command += ["--pidfile", OWN / "docker.pid", "--host", OWN_SOCKET]
     command += ["--bridge=none", "--iptables=false", "--ip6tables=false", "--ip-forward=false"]

@@ -1,5 +1,5 @@
-"""What the lab tells its user when it cannot go on."""
+"""The lab's errors."""
 
 
 class LabError(Exception):
-    """One sentence for the person at the terminal: what is wrong and what to do about it."""
+    """A sentence for the person at the terminal: what is wrong and what to do."""

@@ -1,4 +1,4 @@
-"""Bringing a lab up and taking it down."""
+"""Starts and stops labs."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ _NEEDED = {"ip": "iproute2", "losetup": "mount", "nft": "nftables", "ssh-keygen"
 
 
 def up(name: str, say: Say) -> Lab:
-    """Bring the lab up, or make sure that it is up: engine, images, network, services and an account to work in."""
+    """Start the lab if it is not up: engine, images, network, services and an account with a key pair and a zone."""
     if sys.platform != "linux" or os.geteuid():
-        raise LabError("The lab wires network namespaces, which takes root on Linux: run this as root there.")
+        raise LabError("The lab creates network namespaces, which needs root on Linux: run this as root on Linux.")
     missing = [package for program, package in _NEEDED.items() if not shutil.which(program)]
     if missing:
-        packages.install(*missing, say=say, needed_for="What wires the lab's network")
+        packages.install(*missing, say=say, needed_for="Software for the lab's network")
     client = outer_engine.ensure(say)
     registry.program()
     images.ensure(client, say)
@@ -49,7 +49,7 @@ def up(name: str, say: Say) -> Lab:
 
 
 def down(lab: Lab, say: Say) -> None:
-    """Take the lab down: its instances, disks, processes, network and files. Its images stay for the next one."""
+    """Remove the lab's instances, disks, processes, network and files. The images stay for the next lab."""
     say("stopping the lab's AWS, DNS and registry")
     _stop(lab)
     _remove_instances(lab, say)
@@ -61,11 +61,11 @@ def down(lab: Lab, say: Say) -> None:
 
 
 def environment(lab: Lab) -> dict[str, str]:
-    """What points an AWS client, and Ansible, at the lab."""
+    """The variables that point an AWS client and Ansible at the lab."""
     return {
         "AWS_ENDPOINT_URL": lab.endpoint,
         "AWS_ACCESS_KEY_ID": "lab",
-        # Ansible masks it wherever it stands in what it shows, so it is no word.
+        # Not a common word, because Ansible masks it everywhere in its output.
         "AWS_SECRET_ACCESS_KEY": "nothing-to-hide",
         "AWS_REGION": REGION,
         "AWS_DEFAULT_REGION": REGION,
@@ -78,7 +78,7 @@ def environment(lab: Lab) -> dict[str, str]:
 
 
 def client(lab: Lab, service: str) -> Any:
-    """A boto3 client with the lab's administrator's credentials."""
+    """A boto3 client with the credentials of the lab's administrator."""
     return boto3.client(
         service, endpoint_url=lab.endpoint, region_name=REGION, aws_access_key_id="lab", aws_secret_access_key="lab"
     )
@@ -95,12 +95,14 @@ def _start(lab: Lab) -> None:
             stderr=log,
             start_new_session=True,
         )
-    # `ip netns exec` becomes the program it runs, so this is the server's own ID.
+    # `ip netns exec` replaces itself with the program, so this is the server's process ID.
     lab.pid_file.write_text(str(process.pid))
 
     def answering() -> bool:
         if process.poll() is not None:
-            raise LabError(f"The lab's server ended at once; the end of its log:\n{lab.log_file.read_text()[-2000:]}")
+            raise LabError(
+                f"The lab's server ended immediately; the end of its log:\n{lab.log_file.read_text()[-2000:]}"
+            )
         return _serving(lab)
 
     until("the lab's AWS endpoint to answer", answering, seconds=60)
@@ -114,11 +116,11 @@ def _stop(lab: Lab) -> None:
             until("the lab's server to stop", lambda: ended(pid), seconds=15)
         except LabError:
             os.kill(pid, signal.SIGKILL)
-            until("the lab's server to end", lambda: ended(pid), seconds=15)
+            until("the lab's server to be killed", lambda: ended(pid), seconds=15)
 
 
 def ended(pid: int) -> bool:
-    """Whether a process has ended. One that is about to end has no command line any more, and is still there."""
+    """Whether a process has ended. A process that is ending may still exist without a command line."""
     with suppress(ChildProcessError):
         os.waitpid(pid, os.WNOHANG)
     try:
@@ -129,7 +131,7 @@ def ended(pid: int) -> bool:
 
 
 def _server_pid(lab: Lab) -> int | None:
-    """The server's process, if the ID on file still is it."""
+    """The server's process ID, if the process in the file is still the server."""
     try:
         pid = int(lab.pid_file.read_text())
         words = Path(f"/proc/{pid}/cmdline").read_text().split("\0")
@@ -143,7 +145,7 @@ def _serving(lab: Lab) -> bool:
 
 
 def _prepare_account(lab: Lab) -> None:
-    """The few things that a person has in an account before they begin: a key pair and a hosted zone."""
+    """Create what an account has before a cluster: a key pair and a hosted zone."""
     if not lab.private_key.exists():
         run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", f"lab-{lab.name}", "-f", str(lab.private_key))
     ec2 = client(lab, "ec2")

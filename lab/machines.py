@@ -1,4 +1,4 @@
-"""Instances: a container each, running systemd, cloud-init, sshd and an engine of its own, wired into the VPC."""
+"""Instances: each is a container with systemd, cloud-init, sshd and its own engine, connected to the VPC."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from lab.network import Router
 from lab.state import Lab
 
 log = logging.getLogger(__name__)
-# What systemd and an engine need inside a container. All capabilities but the one that some CI machines lack.
+# What systemd and an engine need inside a container: all capabilities except SYS_RESOURCE, which some CI machines lack.
 _PRIVILEGES = {
     "cap_add": ["ALL"],
     "cap_drop": ["SYS_RESOURCE"],
@@ -27,7 +27,7 @@ _PRIVILEGES = {
     "device_cgroup_rules": ["a *:* rwm"],
     "tmpfs": {"/run": "", "/tmp": ""},
 }
-# On a host with cgroup v1, systemd must be told to make do with it.
+# systemd accepts a host with cgroup v1 only with these.
 _LEGACY_CGROUPS = ["SYSTEMD_CGROUP_ENABLE_LEGACY_FORCE=1", "systemd.unified_cgroup_hierarchy=0"]
 
 
@@ -69,7 +69,7 @@ class ContainerMachines:
         with self._lock:
             spec = self._specs.get(instance_id)
             if instance_id in self._rebooting:
-                return  # it is being stopped already
+                return  # it is stopping already
             self._rebooting.add(instance_id)
         if spec:
             self._submit("stop", instance_id, self._halt, spec)
@@ -95,7 +95,7 @@ class ContainerMachines:
         self._firewall_stale.set()
 
     def cut_off(self, instance_id: str, *, cut: bool) -> None:
-        """Partition an instance from everything, or heal it. Raises KeyError for an unknown one."""
+        """Partition an instance, or heal it. Raises KeyError for an unknown instance."""
         with self._lock:
             spec = self._specs[instance_id]
         self._router.cut_off(spec.private_ip, cut=cut)
@@ -114,7 +114,7 @@ class ContainerMachines:
     def _start(self, spec: InstanceSpec) -> None:
         name = self._lab.container(spec.instance_id)
         labels = {LABEL: self._lab.name, f"{LABEL}.instance": spec.instance_id}
-        # A volume of its own, because an engine cannot keep its layers on the outer engine's layers.
+        # An engine cannot keep its layers on the outer engine's layers: it needs a volume.
         disk = self._engine.volumes.create(name, labels=labels)
         api = self._engine.api
         host = api.create_host_config(
@@ -125,7 +125,7 @@ class ContainerMachines:
             binds=[f"{disk.name}:/var/lib/docker"],
             **_PRIVILEGES,
         )
-        # What the command line calls systempaths=unconfined: an engine writes to /proc/sys.
+        # systempaths=unconfined on the command line: an engine writes to /proc/sys.
         host |= {"MaskedPaths": [], "ReadonlyPaths": []}
         created = api.create_container(
             node_image(),
@@ -166,7 +166,7 @@ class ContainerMachines:
         self._wire(container, spec)
         with self._lock:
             self._rebooting.discard(spec.instance_id)
-        log.info("%s is started again at %s", spec.instance_id, spec.private_ip)
+        log.info("%s was started again at %s", spec.instance_id, spec.private_ip)
 
     def _remove(self, spec: InstanceSpec) -> None:
         name = self._lab.container(spec.instance_id)
@@ -174,10 +174,10 @@ class ContainerMachines:
         remove_instance(self._engine, name)
         for disk in spec.disks:
             disks.remove(self._lab, disk.volume_id)
-        log.info("%s is gone", spec.instance_id)
+        log.info("%s was removed", spec.instance_id)
 
     def _watch_engine(self) -> None:
-        """An instance whose container ended by itself has died, which its group will notice."""
+        """Note the instances whose containers ended by themselves, so that their groups notice."""
         wanted = {"label": f"{LABEL}={self._lab.name}", "event": "die"}
         for event in self._engine.events(decode=True, filters=wanted):
             instance_id = event["Actor"]["Attributes"][f"{LABEL}.instance"]
@@ -193,9 +193,9 @@ class ContainerMachines:
                 firewall = view.firewall()
                 self._router.enforce(firewall.rules, firewall.members, firewall.seen_as)
             except Exception:
-                log.exception("the firewall could not be brought up to date")
+                log.exception("the firewall could not be updated")
 
 
 def _cable(spec: InstanceSpec) -> str:
-    # An interface's name has 15 characters at most; the ID's last ten are random enough.
+    # An interface's name has at most 15 characters; the last ten of the ID are random enough.
     return f"i{spec.instance_id[-10:]}"

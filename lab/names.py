@@ -1,4 +1,4 @@
-"""The lab's DNS: it answers the hosted zones' records from Route 53 as the emulator has it, at this moment."""
+"""The lab's DNS: it answers with the current records of the emulator's hosted zones."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ _KINDS = {"A": A, "AAAA": AAAA, "CNAME": CNAME, "TXT": lambda value: TXT(value.s
 
 
 class _Zones:
-    """Answers with authority within a hosted zone, of ECR and of load balancers.
+    """Authoritative for the hosted zones, for ECR and for load balancers.
 
-    Everything else is refused: the lab has no way out.
+    Refuses every other name: the lab has no connection to the internet.
     """
 
     def resolve(self, request: DNSRecord, _handler: DNSHandler) -> DNSRecord:
@@ -47,14 +47,14 @@ class _Zones:
 
 
 class NameServer:
-    """One name server at several addresses: the lab's own and each VPC's resolver."""
+    """A name server at several addresses: the lab's own and each VPC's resolver."""
 
     def __init__(self) -> None:
         self._servers: dict[str, list[DNSServer]] = {}
         self._lock = threading.Lock()
 
     def listen(self, address: str) -> None:
-        """Answer at this address too; a socket each, so that a reply leaves from where it was asked."""
+        """Answer at this address too, with its own sockets, so that a reply has the address that was asked."""
         with self._lock:
             if address in self._servers:
                 return

@@ -1,9 +1,9 @@
-"""The lab's network: a namespace that is the VPC's router, its internet gateway and its firewall in one.
+"""The lab's network: a single namespace is the VPC's router, its internet gateway and its firewall.
 
-Instances hang off the namespace by a cable each and every packet between them is routed, as in a VPC: their private
-address is really theirs, a public address is translated one to one on the way in and out, and security groups decide
-in the forward chain. The namespace has no way out but the cable to the host, so nothing leaves the machine, and
-deleting it deletes every cable, address, route and rule.
+A cable connects each instance to the namespace, which routes every packet between them, as in a VPC: an instance has
+its private address, a public address is translated one to one in both directions, and the forward chain applies the
+security groups. The namespace is connected only to the host, so nothing leaves the machine, and deleting it deletes
+every cable, address, route and rule.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from lab.commands import run
 from lab.errors import LabError
 from lab.state import ECR_PORT, ENDPOINT_PORT, METADATA_ADDRESS, SERVICES_ADDRESS, Lab
 
-# What every instance finds at the other end of its cable, as on AWS a link-local address.
+# The router's address at the end of every cable: link-local, as on AWS.
 _ROUTER = "fe80::1"
 
 
 @dataclass
 class Wiring:
-    """What the router knows about instances: who has which public address, and who is cut off."""
+    """What the router knows about instances: their addresses, their security groups and whether they are cut off."""
 
     public: dict[str, str] = field(default_factory=dict)
     """Private to public address."""
@@ -38,11 +38,11 @@ class Wiring:
     members: dict[str, set[str]] = field(default_factory=dict)
     """Security group ID to the private and IPv6 addresses in it."""
     seen_as: dict[str, str | None] = field(default_factory=dict)
-    """Private address to the public one that it has outside, or None if it does not get there."""
+    """Private address to the public address outside the VPC, or None without a route to the internet."""
 
 
 def create(lab: Lab) -> None:
-    """Make the lab's namespace and the cable between it and the host, if they are not there yet."""
+    """Create the lab's namespace and the cable between it and the host, if they do not exist."""
     if Path(f"/run/netns/{lab.namespace}").exists():
         return
     run("ip", "netns", "add", lab.namespace)
@@ -67,39 +67,39 @@ def create(lab: Lab) -> None:
 
 
 def ipv6_works() -> bool:
-    """Whether this machine's kernel does IPv6."""
+    """Whether this machine's kernel supports IPv6."""
     disabled = Path("/proc/sys/net/ipv6/conf/all/disable_ipv6")
     return disabled.exists() and disabled.read_text().strip() == "0"
 
 
 def _create_ipv6(lab: Lab) -> None:
     ours, theirs = lab.ipv6_cable
-    # Without a search for others with the same address, which would take a second.
+    # nodad: duplicate address detection would take a second.
     _ip_batch(f"addr add {ours}/126 dev {lab.host_link} nodad", f"route add {lab.ipv6_pool} via {theirs}")
     _ip_batch(f"addr add {theirs}/126 dev host nodad", "route add unreachable ::/0", namespace=lab.namespace)
     run("sysctl", "-qw", "net.ipv6.conf.all.forwarding=1", namespace=lab.namespace)
 
 
 def delete(lab: Lab) -> None:
-    """Remove the namespace, and with it everything that hangs off it."""
+    """Remove the namespace and everything connected to it."""
     if Path(f"/run/netns/{lab.namespace}").exists():
         run("ip", "netns", "delete", lab.namespace)
-    # The cable goes with the namespace when its last process has, which may be at this very moment or much later.
+    # The kernel deletes the cable with the namespace once its last process has ended, which may be much later.
     with contextlib.suppress(LabError):
         run("ip", "link", "delete", lab.host_link)
     if Path(f"/sys/class/net/{lab.host_link}").exists():
-        raise LabError(f"The cable into the lab, {lab.host_link}, could not be removed: `ip link delete` says why.")
+        raise LabError(f"The interface {lab.host_link} was not removed: `ip link delete {lab.host_link}` says why.")
 
 
 class Router:
-    """Runs inside the lab's namespace and keeps its cables, translations and rules as the wiring says."""
+    """Runs inside the lab's namespace and applies the wiring: cables, translations and rules."""
 
     def __init__(self) -> None:
         self._wiring = Wiring()
         self._lock = threading.Lock()
 
     def add_vpc(self, vpc_id: str, cidr: str) -> str:
-        """Answer for a VPC's resolver address (its base plus two), which is returned."""
+        """Add a VPC's resolver address (its base plus two) and return it."""
         with self._lock:
             self._wiring.vpcs[vpc_id] = cidr
         resolver = str(ipaddress.ip_network(cidr)[2])
@@ -108,7 +108,7 @@ class Router:
         return resolver
 
     def remove_vpc(self, vpc_id: str) -> None:
-        """Stop answering for a VPC's resolver address."""
+        """Remove a VPC's resolver address."""
         with self._lock:
             cidr = self._wiring.vpcs.pop(vpc_id, None)
         if cidr:
@@ -122,7 +122,7 @@ class Router:
     def connect(
         self, cable: str, pid: int, subnet: str, private_ip: str, public_ip: str | None, ipv6: str | None = None
     ) -> None:
-        """Wire the network namespace of process ``pid`` into the VPC; its default route is the last thing it gets."""
+        """Connect the network namespace of process ``pid`` to the VPC; the default route comes last."""
         network = ipaddress.ip_network(subnet)
         gateway = str(network[1])
         _ip_batch(
@@ -131,7 +131,7 @@ class Router:
             f"link set {cable} up",
             f"route add {private_ip}/32 dev {cable}",
         )
-        # The router answers ARP for every neighbour, at once: all of a subnet's traffic passes through it.
+        # The router answers ARP for every neighbour without delay: all traffic of a subnet passes through it.
         settings = Path("/proc/sys/net/ipv4")
         (settings / f"conf/{cable}/proxy_arp").write_text("1")
         (settings / f"neigh/{cable}/proxy_delay").write_text("0")
@@ -152,13 +152,13 @@ class Router:
         inside = ("nsenter", f"--net=/proc/{pid}/ns/net")
         run(*inside, "ip", "-batch", "-", stdin="\n".join(commands))
         if ipv6 and ipv6_works():
-            # The outer engine turns it off in containers without a network.
+            # The outer engine disables IPv6 in containers without a network.
             run(*inside, "sysctl", "-qw", "net.ipv6.conf.all.disable_ipv6=0", "net.ipv6.conf.eth0.disable_ipv6=0")
             ipv6_commands = (f"addr add {ipv6}/128 dev eth0 nodad", f"route add ::/0 via {_ROUTER} dev eth0")
             run(*inside, "ip", "-batch", "-", stdin="\n".join(ipv6_commands))
 
     def disconnect(self, cable: str, private_ip: str) -> None:
-        """Forget an instance. The cable itself went with the instance's namespace, or goes now."""
+        """Forget an instance, and delete its cable if the kernel has not deleted it with the instance's namespace."""
         if Path(f"/sys/class/net/{cable}").exists():
             run("ip", "link", "delete", cable)
         with self._lock:
@@ -168,26 +168,26 @@ class Router:
         self.apply()
 
     def cut_off(self, private_ip: str, *, cut: bool) -> None:
-        """Drop everything to and from an address, or stop doing so."""
+        """Start or stop dropping every packet from and to an address."""
         with self._lock:
             (self._wiring.cut_off.add if cut else self._wiring.cut_off.discard)(private_ip)
         self.apply()
 
     def enforce(self, rules: list[Rule], members: dict[str, set[str]], seen_as: dict[str, str | None]) -> None:
-        """Let in what these security groups let in and nothing else, and out who has a way out."""
+        """Let in only what these security groups allow, and out only instances with a route to the internet."""
         with self._lock:
             self._wiring.rules, self._wiring.members, self._wiring.seen_as = rules, members, seen_as
         self.apply()
 
     def apply(self) -> None:
-        """Put the whole ruleset in place at once; established connections go on."""
+        """Replace the whole ruleset atomically; established connections continue."""
         with self._lock:
             also = ipv6_ruleset(self._wiring) if ipv6_works() else ""
             run("nft", "-f", "-", stdin=ruleset(self._wiring) + also)
 
 
 def ruleset(wiring: Wiring) -> str:
-    """The firewall and the address translation as one atomic nft script."""
+    """The firewall and the address translation as a single atomic nft script."""
     lines = ["table ip lab {}", "delete table ip lab", "table ip lab {"]
     lines += _map("public_to_private", {public: private for private, public in wiring.public.items()})
     translated = {private: public for private, public in wiring.seen_as.items() if public}
@@ -196,14 +196,14 @@ def ruleset(wiring: Wiring) -> str:
     lines += _set("shut_in", {private for private, public in wiring.seen_as.items() if public is None})
     lines += _set("vpc", set(wiring.vpcs.values()), flags="flags interval;")
     for group in sorted(_used(wiring)):
-        lines += _set(_set_name(group), {one for one in wiring.members.get(group, set()) if ":" not in one})
+        lines += _set(_set_name(group), {address for address in wiring.members.get(group, set()) if ":" not in address})
     lines += [
         "chain before { type nat hook prerouting priority -100; dnat to ip daddr map @public_to_private; }",
         "chain local { type nat hook output priority -100; dnat to ip daddr map @public_to_private; }",
         "chain after { type nat hook postrouting priority 100;"
         " ip saddr @vpc ip daddr != @vpc snat to ip saddr map @private_to_public; }",
         "chain services { type filter hook input priority 0; ip saddr @cut_off drop;"
-        # Who has no way out may come to AWS by an endpoint, of which the services know, and to no other registry.
+        # Instances without a route to the internet reach AWS, which looks for a VPC endpoint, and ECR only.
         f" ip saddr @shut_in ip daddr {SERVICES_ADDRESS} tcp dport {{ {ECR_PORT}, {ENDPOINT_PORT} }} accept;"
         f" ip saddr @shut_in ip daddr {SERVICES_ADDRESS} drop; }}",
         "chain replies { type filter hook output priority 0; ip daddr @cut_off drop; }",
@@ -222,7 +222,7 @@ def ipv6_ruleset(wiring: Wiring) -> str:
     cut_off = {address for private, address in wiring.ipv6.items() if private in wiring.cut_off}
     lines += _set("cut_off", cut_off, kind="ipv6_addr")
     for group in sorted(_used(wiring)):
-        own = {one for one in wiring.members.get(group, set()) if ":" in one}
+        own = {address for address in wiring.members.get(group, set()) if ":" in address}
         lines += _set(_set_name(group), own, kind="ipv6_addr")
     lines += [
         "chain passing { type filter hook forward priority 0; policy drop;",

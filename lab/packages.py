@@ -1,4 +1,4 @@
-"""Debian's packages, which bring what the lab needs to the machine."""
+"""Installs and unpacks Debian packages that the lab needs."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from lab.errors import LabError
 
 
 def install(*packages: str, say: Callable[[str], None], needed_for: str) -> None:
-    """Install packages. Raises LabError, in one sentence, where that cannot be done."""
+    """Install packages. Raises LabError if that is not possible."""
     if os.geteuid() or not shutil.which("apt-get"):
         raise LabError(
-            f"{needed_for} is missing ({', '.join(packages)}) and can be installed by the lab only as root on Debian "
-            "or Ubuntu: install it and run this again."
+            f"{needed_for} is missing ({', '.join(packages)}). The lab can install it only as root on Debian or "
+            "Ubuntu: install it and run this again."
         )
     say(f"installing {', '.join(packages)}")
     _apt("update")
@@ -25,14 +25,14 @@ def install(*packages: str, say: Callable[[str], None], needed_for: str) -> None
 
 
 def extract(package: str, folder: Path, *, needed_for: str) -> None:
-    """Unpack a package's files into a folder without installing it, for installing may start a service.
+    """Unpack a package's files into a folder without installing it, because installing may start a service.
 
-    Raises LabError where Debian's packages cannot be had.
+    Raises LabError if the package cannot be downloaded.
     """
     if not shutil.which("apt-get"):
-        raise LabError(f"{needed_for} comes from Debian's package {package} and this machine has no apt-get.")
+        raise LabError(f"{needed_for} comes from Debian's package {package}, but this machine has no apt-get.")
     _apt("update")
-    # apt's own unprivileged downloader may not write to a folder of root's; the warning about it is harmless.
+    # apt's unprivileged downloader may not write to root's folder; its warning is harmless.
     _apt("download", package, cwd=folder)
     for archive in folder.glob("*.deb"):
         run("dpkg-deb", "--extract", str(archive), str(folder))

@@ -1,4 +1,4 @@
-"""Fetching pages from the lab's cluster as a client would whose name server is the lab's."""
+"""Fetches pages from the lab's cluster as a client that uses the lab's name server."""
 
 from __future__ import annotations
 
@@ -14,20 +14,22 @@ from lab.authority import Authority
 from lab.errors import LabError
 from lab.state import Lab
 
+_SECONDS = 5.0
+
 
 @dataclass(frozen=True)
 class Page:
-    """What a server answered, and the address it was asked at."""
+    """A server's answer, and the server's address."""
 
     address: str
     status: int
     body: str
     certificate: bytes = b""
-    """What the server showed for itself over TLS, in DER."""
+    """The server's TLS certificate, in DER."""
 
 
 class Tls(http.client.HTTPSConnection):
-    """A connection to an address whose server is to prove that it has a name."""
+    """A connection to an address whose server must prove its name."""
 
     def __init__(self, address: str, name: str, context: ssl.SSLContext, *, port: int = 443, seconds: float) -> None:
         super().__init__(address, port, timeout=seconds)
@@ -42,14 +44,14 @@ class Tls(http.client.HTTPSConnection):
             raise
 
     def certificate(self) -> bytes:
-        """The server's, in DER, once there is a connection."""
+        """The server's certificate in DER, once connected."""
         return self.sock.getpeercert(binary_form=True) or b""
 
 
 def lookup(lab: Lab, name: str, kind: str = "A") -> list[str]:
-    """The values that the lab's DNS has for a name at this moment; empty if it has none.
+    """The current values of a name in the lab's DNS; empty if there are none.
 
-    Raises LabError when the name server does not answer.
+    Raises LabError if the name server does not answer or refuses the name.
     """
     try:
         reply = DNSRecord.parse(DNSRecord.question(name, kind).send(lab.address, 53, timeout=3))
@@ -60,38 +62,40 @@ def lookup(lab: Lab, name: str, kind: str = "A") -> list[str]:
     return [str(record.rdata).strip('"') for record in reply.rr if record.rtype == getattr(QTYPE, kind)]
 
 
-def fetch(lab: Lab, url: str, *, seconds: float = 5) -> Page:
-    """Ask each of the name's addresses in turn, as a browser does, until one answers.
+def fetch(lab: Lab, url: str) -> Page:
+    """Ask each of the name's addresses in turn, as a browser does, until a server answers.
 
-    Raises LabError when the name has no address or none of them answers within ``seconds``.
+    Raises LabError if the name has no address or no address answers.
     """
     parts = urllib.parse.urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise LabError(f"'{url}' is not a page of the lab's: give one such as http://www.swarm.test/.")
+        raise LabError(f"'{url}' is not an address of a page: give an address such as http://www.swarm.test/.")
     addresses = lookup(lab, parts.hostname)
     if not addresses:
-        raise LabError(f"{parts.hostname} has no address in the lab's DNS: is the cluster up? `lab status` tells.")
+        raise LabError(
+            f"{parts.hostname} has no address in the lab's DNS: check with `lab status` that the cluster is up."
+        )
     trust = Authority(lab.folder).trusting() if parts.scheme == "https" else None
     failures = []
     for address in addresses:
         try:
-            return ask(address, url, seconds=seconds, trust=trust)
+            return ask(address, url, trust=trust)
         except OSError as error:
             failures.append(f"{address}: {error}")
     raise LabError(f"No address of {parts.hostname} answers ({'; '.join(failures)}).")
 
 
-def ask(address: str, url: str, *, seconds: float = 5, trust: ssl.SSLContext | None = None) -> Page:
-    """Ask the server at an address for a page, whatever the page's name leads to.
+def ask(address: str, url: str, *, trust: ssl.SSLContext | None = None) -> Page:
+    """Ask the server at an address for a page, without resolving the page's name.
 
-    ``trust`` says whose certificates are good, for a page over TLS. Raises OSError.
+    ``trust`` verifies the server's certificate and makes it a request over TLS. Raises OSError.
     """
     parts = urllib.parse.urlsplit(url)
     connection: http.client.HTTPConnection
     if trust:
-        connection = Tls(address, str(parts.hostname), trust, port=parts.port or 443, seconds=seconds)
+        connection = Tls(address, str(parts.hostname), trust, port=parts.port or 443, seconds=_SECONDS)
     else:
-        connection = http.client.HTTPConnection(address, parts.port or 80, timeout=seconds)
+        connection = http.client.HTTPConnection(address, parts.port or 80, timeout=_SECONDS)
     try:
         path = urllib.parse.urlunsplit(("", "", parts.path or "/", parts.query, ""))
         connection.connect()

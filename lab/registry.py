@@ -1,4 +1,4 @@
-"""The lab's registry: Debian's docker-registry over a folder that outlives the labs, so that images are pushed once."""
+"""The lab's registry: Debian's docker-registry with a folder that outlives the labs, so that images are pushed once."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ http: {{addr: "{address}:{port}"}}
 
 
 def program() -> Path:
-    """The registry's program, taken out of Debian's package.
+    """The registry's program, extracted from Debian's package.
 
-    Raises LabError where Debian's packages cannot be had.
+    Raises LabError if the package cannot be downloaded.
     """
     found = FOLDER / "docker-registry"
     if not found.exists():
@@ -41,7 +41,7 @@ def program() -> Path:
 
 @contextmanager
 def serving(address: str, port: int) -> Iterator[str]:
-    """Run the registry at an address for as long as the context lasts; gives ``host:port``."""
+    """Run the registry at an address as long as the context lasts; yields ``host:port``."""
     with tempfile.NamedTemporaryFile("w", suffix=".yml") as config:
         config.write(_CONFIG.format(images=IMAGES, address=address, port=port))
         config.flush()
@@ -60,7 +60,7 @@ def serving(address: str, port: int) -> Iterator[str]:
 
 
 def free_port() -> int:
-    """A TCP port on loopback that nothing listens on."""
+    """A free TCP port on loopback."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]

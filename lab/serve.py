@@ -1,4 +1,4 @@
-"""The lab's one long-running process. It lives in the lab's namespace and is AWS, DNS, registry and router there."""
+"""The lab's only long-running process: AWS, DNS, registry and router, in the lab's namespace."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a lab is called, which addresses are its own, and where it keeps its files."""
+"""A lab's name, its addresses and its files."""
 
 from __future__ import annotations
 
@@ -12,33 +12,33 @@ from pathlib import Path
 from lab.errors import LabError
 
 HOME = Path(os.environ.get("SWARM_LAB_HOME", "/var/lib/swarm-aws-lab"))
-"""Everything that labs keep on disk: the engine's data, the registry's images, a folder per lab."""
+"""All files of the labs: the engine's data, the registry's images, a folder for each lab."""
 
 ACCOUNT_ID = "123456789012"
 REGION = "eu-west-1"
 ENDPOINT_PORT = 4566
 REGISTRY_PORT = 5000
 SERVICES_ADDRESS = "198.19.0.1"
-"""Where instances find the AWS endpoint and the registry; the same in every lab, so that it can stand in the image."""
+"""The address of the AWS endpoint and the registry for instances; part of the image, so every lab has the same."""
 ECR_HOST = f"{ACCOUNT_ID}.dkr.ecr.{REGION}.amazonaws.com"
 """The account's own registry."""
 ECR_PORT = 80
 METADATA_ADDRESS = "169.254.169.254"
 PUBLIC_RANGES = ("198.51.100.0/24", "203.0.113.0/24")
-"""Documentation ranges (RFC 5737) that serve as public addresses: nothing on the internet answers to them. IPv6
-addresses are of RFC 3849's, 2001:db8::/32."""
+"""Documentation ranges (RFC 5737) that serve as public addresses: nothing on the internet has them. IPv6 addresses are
+in the range of RFC 3849, 2001:db8::/32."""
 POOL_PREFIX = 26
 NAME = re.compile(r"[a-z][a-z0-9-]{0,19}")
 
 
 def default_name() -> str:
-    """The lab that commands mean when none is named."""
+    """The lab that commands use without ``--name``."""
     return os.environ.get("SWARM_LAB_NAME", "lab")
 
 
 @dataclass(frozen=True)
 class Lab:
-    """One lab's identity; ``slot`` keeps the addresses of several labs on a machine apart."""
+    """A lab's identity; ``slot`` makes the addresses of several labs on a machine distinct."""
 
     name: str
     slot: int
@@ -53,7 +53,7 @@ class Lab:
 
     @property
     def host_link(self) -> str:
-        """The host's end of the cable into the lab; at most 15 characters, so it carries the slot and not the name."""
+        """The host's end of the cable into the lab; at most 15 characters, so it has the slot and not the name."""
         return f"swarmlab{self.slot}"
 
     @property
@@ -62,7 +62,7 @@ class Lab:
 
     @property
     def address(self) -> str:
-        """Where the host finds the lab: its AWS endpoint, its DNS and its registry."""
+        """The address of the lab's AWS endpoint, DNS and registry for the host."""
         return f"198.18.{self.slot}.2"
 
     @property
@@ -75,7 +75,7 @@ class Lab:
 
     @property
     def ipv6_cable(self) -> tuple[str, str]:
-        """The addresses of the cable's two ends, the host's first; a /126."""
+        """The addresses of both ends of the cable, the host's first; a /126."""
         return f"2001:db8:ffff:{self.slot + 1:x}::1", f"2001:db8:ffff:{self.slot + 1:x}::2"
 
     @property
@@ -104,14 +104,14 @@ def _pools() -> list[ipaddress.IPv4Network]:
 
 
 def labs() -> list[Lab]:
-    """The labs that are up on this machine, or were not taken down."""
+    """The labs on this machine that are up or were never removed."""
     return sorted(
         (Lab(**json.loads(path.read_text())) for path in HOME.glob("labs/*/lab.json")), key=lambda lab: lab.slot
     )
 
 
 def find(name: str) -> Lab:
-    """The lab of that name. Raises LabError when there is none."""
+    """The lab of that name. Raises LabError if it does not exist."""
     for lab in labs():
         if lab.name == name:
             return lab
@@ -119,15 +119,19 @@ def find(name: str) -> Lab:
 
 
 def claim(name: str) -> Lab:
-    """The lab of that name, entered into the register of this machine's labs if it is new."""
+    """The lab of that name, registered on this machine if it is new. Raises LabError."""
     if not NAME.fullmatch(name):
-        raise LabError(f"'{name}' cannot be a lab's name: use up to 20 of a-z, 0-9 and '-', beginning with a letter.")
+        raise LabError(
+            f"'{name}' is not a valid name for a lab: use up to 20 of a-z, 0-9 and '-', beginning with a letter."
+        )
     known = {lab.name: lab for lab in labs()}
     if name in known:
         return known[name]
     free = set(range(len(_pools()))) - {lab.slot for lab in known.values()}
     if not free:
-        raise LabError(f"{len(known)} labs are up already and there are no addresses for more; take one down first.")
+        raise LabError(
+            f"{len(known)} labs are up already and there are no addresses for more: stop a lab first (`lab down`)."
+        )
     lab = Lab(name, min(free))
     lab.folder.mkdir(parents=True, exist_ok=True)
     (lab.folder / "lab.json").write_text(json.dumps(asdict(lab)))

@@ -1,4 +1,4 @@
-"""What a lab's instances are doing, as the emulator and their own engines say."""
+"""The state of a lab's instances, from the emulator and from their own engines."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ _NODE = (
 
 
 def instances(lab: Lab) -> list[dict[str, Any]]:
-    """The emulator's instances, oldest first, as :func:`lab.aws.view.instances` has them.
+    """The instances by group and launch time, as :func:`lab.aws.view.instances` returns them.
 
-    Raises LabError when the lab's server does not answer.
+    Raises LabError if the lab's server does not answer.
     """
     try:
         with urllib.request.urlopen(f"{lab.endpoint}/_lab/instances", timeout=5) as answer:
@@ -39,7 +39,7 @@ def instances(lab: Lab) -> list[dict[str, Any]]:
 
 
 def table(lab: Lab, engine: docker.DockerClient) -> Table:
-    """The lab on one screen."""
+    """The table that ``lab status`` shows."""
     found = [instance for instance in instances(lab) if instance["state"] != "terminated"]
     with ThreadPoolExecutor(max_workers=8) as pool:
         swarm = list(pool.map(lambda instance: swarm_state(lab, engine, instance["instance_id"]), found))
@@ -52,10 +52,10 @@ def table(lab: Lab, engine: docker.DockerClient) -> Table:
 
 
 def swarm_state(lab: Lab, engine: docker.DockerClient, instance_id: str) -> str:
-    """What the instance's engine says of its own membership."""
+    """The instance's swarm state, from its own engine."""
     try:
         container = engine.containers.get(lab.container(instance_id))
-        # The command succeeds without an engine too, and then has nothing to say of the swarm.
+        # Without an engine the command succeeds as well, with an empty swarm state.
         code, output = execute(container, "docker", "info", "--format", _SWARM, stderr=False)
         state, manager, node = output.strip().split("|") if code == 0 else ("", "", "")
         if state != "active":

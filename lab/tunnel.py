@@ -1,4 +1,4 @@
-"""A way to instances that have no public address, as Session Manager is on AWS: through the lab's own namespace."""
+"""Connects to instances without a public address through the lab's namespace, as Session Manager does on AWS."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ _CHUNK = 65536
 
 
 def tunnel(lab: Lab, address: str, port: int) -> None:
-    """Pass standard input and output on to a port of an instance, until either side has ended.
+    """Connect standard input and output to a port of an instance, until either side ends.
 
-    Raises LabError where nothing listens there.
+    Raises LabError if nothing answers at the port.
     """
     with Path(f"/run/netns/{lab.namespace}").open() as namespace:
         os.setns(namespace.fileno(), os.CLONE_NEWNET)

@@ -1,4 +1,4 @@
-"""Waiting for a condition, with a deadline and a word about what is waited for."""
+"""Waits for a condition, with a deadline."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from lab.errors import LabError
 
 
 def answers(url: str, *, seconds: float) -> bool:
-    """Whether a server answers at that address, and with no error, within ``seconds``."""
+    """Whether a server answers at that address without an error within ``seconds``."""
     try:
         with urllib.request.urlopen(url, timeout=seconds):
             return True
@@ -19,12 +19,12 @@ def answers(url: str, *, seconds: float) -> bool:
 
 
 def until[T](what: str, condition: Callable[[], T], *, seconds: float, every: float = 0.1) -> T:
-    """Return the first true value of ``condition``. Raises LabError when ``seconds`` have passed without one."""
+    """Return the first true value of ``condition``. Raises LabError after ``seconds`` without a true value."""
     deadline = time.monotonic() + seconds
     while True:
         value = condition()
         if value:
             return value
         if time.monotonic() >= deadline:
-            raise LabError(f"Waited {seconds:.0f} s for {what}, in vain.")
+            raise LabError(f"Timed out after {seconds:.0f} s waiting for {what}.")
         time.sleep(every)

@@ -1,1 +1,1 @@
-"""A page that shows the cluster as it is now: a manager tells through a shell, and this machine serves it."""
+"""A page that shows the cluster as it is now: a manager sends the data through a shell, and this machine serves it."""

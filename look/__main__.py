@@ -22,7 +22,7 @@ PORT = 8377
 
 
 def shells() -> Shells:
-    """How to get to the managers, by the inventory. Raises NoShells."""
+    """The commands that open a shell on each manager, from the inventory. Raises NoShells."""
     done = subprocess.run(
         ["ansible-playbook", "playbooks/shells.yml"],
         cwd=ROOT,
@@ -39,19 +39,19 @@ def shells() -> Shells:
 
 
 def main() -> None:
-    """Serve until it is interrupted."""
+    """Serve until interrupted."""
     parser = argparse.ArgumentParser(prog="look", description=__doc__)
-    parser.add_argument("--port", type=int, default=PORT, help="0 takes any that is free (%(default)s)")
+    parser.add_argument("--port", type=int, default=PORT, help="0 takes any free port (default: %(default)s)")
     options = parser.parse_args()
     hub = Hub()
     try:
         server = Server(hub, secrets.token_urlsafe(24), options.port)
     except OSError as error:
-        sys.exit(f"look: the port {options.port} cannot be had ({error.strerror}): choose another one with --port.")
+        sys.exit(f"look: cannot listen on port {options.port} ({error.strerror}): choose another port with --port.")
     link = Link(hub, shells)
 
     def end(number: int, frame: FrameType | None) -> None:
-        # It waits for the loop, which this thread is.
+        # shutdown() waits for serve_forever(), which this thread runs.
         threading.Thread(target=server.shutdown).start()
 
     signal.signal(signal.SIGTERM, end)

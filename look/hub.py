@@ -1,4 +1,4 @@
-"""What is known now, for everybody who looks."""
+"""The latest state of the cluster, shared by all readers of the page."""
 
 from __future__ import annotations
 
@@ -7,21 +7,21 @@ from typing import Any
 
 
 class Hub:
-    """The latest document, and whether the link to a manager stands."""
+    """The latest document, and why there are no updates, if there are none."""
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
         self._moment: dict[str, Any] | None = None
-        # Why there is no news; empty while there is.
+        # Why there are no updates; empty while there are.
         self._lost = "Looking for a manager"
         self._number = 0
 
     def tell(self, moment: dict[str, Any]) -> None:
-        """Take a manager's document."""
+        """Store a manager's document."""
         self._set(moment, "")
 
     def lost(self, why: str) -> None:
-        """Say why nothing comes; what was known stays."""
+        """Store why there are no updates; the last document stays."""
         self._set(self._moment, why)
 
     def _set(self, moment: dict[str, Any] | None, lost: str) -> None:
@@ -31,7 +31,7 @@ class Hub:
             self._changed.notify_all()
 
     def now(self, after: int = 0, seconds: float = 0.0) -> tuple[int, dict[str, Any]]:
-        """The state's number and the state, as soon as its number is greater than ``after`` or the seconds are over."""
+        """The state's number and the state, once the number is greater than ``after`` or the seconds have passed."""
         with self._changed:
             self._changed.wait_for(lambda: self._number > after, seconds)
             return self._number, {"lost": self._lost, "moment": self._moment}

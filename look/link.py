@@ -1,4 +1,4 @@
-"""The link to a manager: what it tells, a JSON document a second, through a shell on it."""
+"""The link to a manager: it prints a JSON document a second, through a shell."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ from collections.abc import Callable, Iterator, Mapping
 
 from .hub import Hub
 
-# What a manager runs: the agent's own archive, which sees the cluster with the instance's credentials.
+# The command that a manager runs: the agent's own archive, which reads the cluster with the instance's credentials.
 REMOTE = "sudo /usr/bin/python3 /usr/local/lib/swarm-agent/swarm-agent.pyz look"
-# A manager that is lost must be noticed: by SSH, and by that nothing comes.
+# SSH must notice a lost manager, as the silence below does.
 SSH_OPTIONS = "-o BatchMode=yes -o ConnectTimeout=5 -o ServerAliveInterval=2 -o ServerAliveCountMax=2"
-# Seconds without a document after which another manager is asked; the first may take longer.
+# Seconds without a document after which the link tries another manager; the first document may take longer.
 SILENCE, FIRST = 6.0, 20.0
-# Seconds before all managers are asked for anew, if none told anything.
+# Seconds before the inventory is read again, if no manager sent anything.
 REST = 2.0
 
 Shells = Mapping[str, str]
 
 
 class NoShells(Exception):
-    """How to get to the managers cannot be told."""
+    """The inventory does not say how to open a shell on the managers."""
 
 
 def command(shell: str, remote: str = REMOTE) -> str:
-    """A shell's command with what is to run there, for SSH or for Session Manager."""
+    """The command that runs ``remote`` through a shell, for SSH or for Session Manager."""
     if shell.startswith("aws ssm "):
         parameters = shlex.quote(json.dumps({"command": [remote]}))
         return f"{shell} --document-name AWS-StartInteractiveCommand --parameters {parameters}"
@@ -41,10 +41,10 @@ def command(shell: str, remote: str = REMOTE) -> str:
 
 
 class Link(threading.Thread):
-    """Listens to one manager, and to another one when that falls silent, for ever."""
+    """Listens to a manager, and to the next manager if that falls silent, until stopped."""
 
     def __init__(self, hub: Hub, shells: Callable[[], Shells], *, silence: float = SILENCE, rest: float = REST) -> None:
-        """``shells`` tells by instance ID how to get to the managers, and raises NoShells."""
+        """``shells`` returns the shell command of each manager by instance ID, and raises NoShells."""
         super().__init__(name="link", daemon=True)
         self._hub, self._shells, self._silence, self._rest = hub, shells, silence, rest
         self._process: subprocess.Popen[bytes] | None = None
@@ -59,25 +59,25 @@ class Link(threading.Thread):
                 self._hub.lost(str(error))
                 self._over.wait(self._rest)
                 continue
-            told = True
-            # Those that told something are worth another try before the inventory is.
-            while told and not self._over.is_set():
-                told = False
+            sent = True
+            # Try managers that sent something again before reading the inventory.
+            while sent and not self._over.is_set():
+                sent = False
                 for name, shell in shells.items():
-                    told = self._listen(name, shell) or told
+                    sent = self._listen(name, shell) or sent
             self._over.wait(self._rest)
 
     def stop(self) -> None:
-        """Listen no more, and leave no process behind."""
+        """Stop listening, and leave no process behind."""
         self._over.set()
-        # The thread ends its shell itself, or what it reads would be closed under it.
+        # The thread ends its shell itself: ending it here would close the pipe that the thread reads.
         self.join(self._silence)
 
     def _listen(self, name: str, shell: str) -> bool:
-        """Hand on what a manager tells until it falls silent, and return whether it told anything."""
+        """Store a manager's documents until it falls silent. Returns whether there were any."""
         if self._over.is_set():
             return False
-        self._hub.lost(f"Asking {name}")
+        self._hub.lost(f"Connecting to {name}")
         self._process = subprocess.Popen(
             ["/bin/bash", "-c", f"exec {command(shell)}"],
             stdin=subprocess.DEVNULL,
@@ -85,21 +85,21 @@ class Link(threading.Thread):
             stderr=subprocess.PIPE,
             start_new_session=True,
         )
-        told = False
+        sent = False
         try:
             for line in self._lines(self._process):
-                # Session Manager has words of its own around it.
+                # Session Manager prints lines of its own around the documents.
                 if line.startswith(b"{"):
                     with contextlib.suppress(ValueError):
                         self._hub.tell(json.loads(line))
-                        told = True
+                        sent = True
         finally:
             said = self._end().split("\n")[-1]
-        self._hub.lost(f"{name} tells nothing{' any more' if told else ''}" + (f": {said}" if said else ""))
-        return told
+        self._hub.lost(f"{name} {'stopped sending' if sent else 'sent no'} data" + (f": {said}" if said else ""))
+        return sent
 
     def _lines(self, process: subprocess.Popen[bytes]) -> Iterator[bytes]:
-        """Lines as they come, until it ends or is silent for too long."""
+        """Yield lines as they arrive, until the process ends or is silent for too long."""
         assert process.stdout is not None
         rest, deadline = b"", time.monotonic() + max(FIRST, self._silence)
         with selectors.DefaultSelector() as selector:
@@ -116,7 +116,7 @@ class Link(threading.Thread):
                 yield from (line.strip() for line in lines)
 
     def _end(self) -> str:
-        """End the shell, and return what it complained of."""
+        """End the shell, and return what it wrote to standard error."""
         process, self._process = self._process, None
         if process is None:
             return ""

@@ -1,13 +1,13 @@
-// Draws each moment that comes, changing no more of the page than has changed, so that focus and what is open stay.
+// Draws each moment and changes only the parts of the page that differ, so that focus and open details stay.
 
 const STEPS = [
-  ["requested", "asked for"],
-  ["begun", "no new tasks"],
-  ["ready", "tasks end"],
-  ["drained", "empty"],
-  ["removed", "out"],
+  ["requested", "requested"],
+  ["begun", "cordoned"],
+  ["ready", "draining"],
+  ["drained", "drained"],
+  ["removed", "removed"],
 ];
-// Milliseconds between two announcements, and without news until the page says so.
+// Milliseconds between two announcements to screen readers, and without an update until the page is not live.
 const HUSH = 3000, SILENCE = 5000;
 
 const place = (id) => document.getElementById(id);
@@ -21,9 +21,9 @@ function element(tag, attributes = {}, ...children) {
   return made;
 }
 
-// Makes the children of one element like those of another. Children with a data-key keep their element.
+// Makes the children of `old` equal to those of `fresh`. Children with a data-key keep their element.
 function become(old, fresh) {
-  const keyed = new Map([...old.children].filter((one) => one.dataset.key).map((one) => [one.dataset.key, one]));
+  const keyed = new Map([...old.children].filter((child) => child.dataset.key).map((child) => [child.dataset.key, child]));
   let at = old.firstChild;
   for (const wanted of [...fresh.childNodes]) {
     const known = wanted.dataset?.key && keyed.get(wanted.dataset.key);
@@ -58,36 +58,36 @@ const clock = (text) => new Date(text).toLocaleTimeString([], { hour12: false })
 const count = (number, word) => `${number} ${word}${number === 1 ? "" : "s"}`;
 
 function quorum(found) {
-  if (!found) return ["bad", "not known"];
+  if (!found) return ["bad", "unknown"];
   const spare = found.margin > 0 ? `${found.margin} may fail` : "none may fail";
-  return [found.margin > 0 ? "good" : "bad", `${found.reachable} of ${found.voters} managers heard, ${found.needed} needed: ${spare}`];
+  return [found.margin > 0 ? "good" : "bad", `${found.reachable} of ${found.voters} managers reachable, quorum ${found.needed}, ${spare}`];
 }
 
 function record(found) {
-  if (!found) return ["", "none is configured, or it is not known"];
-  if (!found.addresses) return ["bad", `${found.name}: not known`];
-  const shown = found.addresses.map((one) => (found.leads_to?.[one] ? `${one} (${found.leads_to[one]})` : `${one} (nobody)`));
+  if (!found) return ["", "no record is configured, or it is unknown"];
+  if (!found.addresses) return ["bad", `${found.name}: unknown`];
+  const shown = found.addresses.map((address) => `${address} (${found.leads_to?.[address] || "no node"})`);
   const differs = found.wanted && found.wanted.slice().sort().join() !== found.addresses.slice().sort().join();
   const text = `${found.name} → ${shown.join(", ") || "nothing"}`;
-  return differs ? ["busy", `${text}; it is to be ${found.wanted.join(", ")}`] : ["good", text];
+  return differs ? ["busy", `${text}; should be ${found.wanted.join(", ")}`] : ["good", text];
 }
 
 function now(moment) {
   const rows = [
     ["Quorum", ...quorum(moment.quorum)],
     ["DNS record", ...record(moment.record)],
-    ["Next", moment.planned.length ? "busy" : "", moment.planned.join("; ") || "nothing is to be done"],
+    ["Next", moment.planned.length ? "busy" : "", moment.planned.join("; ") || "nothing to do"],
   ];
-  if (moment.awaited.length) rows.push(["Waits for", "busy", moment.awaited.join("; ")]);
+  if (moment.awaited.length) rows.push(["Waiting for", "busy", moment.awaited.join("; ")]);
   if (moment.refused.length) rows.push(["Refused", "bad", moment.refused.join(" ")]);
-  if (moment.notes.length) rows.push(["To look at", "busy", moment.notes.join(" ")]);
-  if (moment.failures.length) rows.push(["Not known", "bad", moment.failures.join(" ")]);
+  if (moment.notes.length) rows.push(["Needs attention", "busy", moment.notes.join(" ")]);
+  if (moment.failures.length) rows.push(["Unknown", "bad", moment.failures.join(" ")]);
   return rows.flatMap(([name, state, text]) => [element("dt", {}, name), element("dd", { class: state || null }, text)]);
 }
 
 function standing(row) {
-  if (row.going) return ["busy", ["requested", "terminating"].includes(row.going.why) ? "is taken out" : `goes: ${row.going.why}`];
-  if (row.state === "gone") return ["bad", "its instance is gone"];
+  if (row.going) return ["busy", ["requested", "terminating"].includes(row.going.why) ? "being removed" : `being removed: ${row.going.why}`];
+  if (row.state === "gone") return ["bad", "its instance no longer exists"];
   if (!row.node && (row.lifecycle || "").startsWith("Warmed:")) return ["good", "in the warm pool"];
   if (!row.node) return ["busy", row.instance ? "joining" : "unknown"];
   if (row.node_state !== "ready") return ["bad", row.node_state];
@@ -97,15 +97,15 @@ function standing(row) {
 
 function steps(going) {
   const at = STEPS.findIndex(([stage]) => stage === going.stage);
-  return element("ol", { class: "steps", "aria-label": "How far it is" }, STEPS.map(([stage, words], index) =>
+  return element("ol", { class: "steps", "aria-label": "Removal progress" }, STEPS.map(([stage, words], index) =>
     element("li", { "data-stage": stage, class: index < at ? "past" : null, "aria-current": index === at ? "step" : null },
       words, index < at ? element("span", { class: "unseen" }, " (done)") : null)));
 }
 
 function tasks(row) {
-  const shown = row.runs.flatMap((one) => ["running", "starting", "stopping"].filter((kind) => one[kind]).map((kind) => {
-    const many = one[kind] > 1 ? ` × ${one[kind]}` : "";
-    return element("li", { class: kind, "data-key": `${one.service} ${kind}` }, `${one.service}${many}${kind === "running" ? "" : ` ${kind}`}`);
+  const shown = row.runs.flatMap((run) => ["running", "starting", "stopping"].filter((kind) => run[kind]).map((kind) => {
+    const many = run[kind] > 1 ? ` × ${run[kind]}` : "";
+    return element("li", { class: kind, "data-key": `${run.service} ${kind}` }, `${run.service}${many}${kind === "running" ? "" : ` ${kind}`}`);
   }));
   return shown.length ? element("ul", { class: "tasks", "aria-label": "Tasks" }, shown) : element("p", {}, "no tasks");
 }
@@ -127,7 +127,7 @@ function node(row, moment) {
     ["", row.role || row.group || "no role"],
     row.raft && row.raft !== "reachable" ? [row.raft === "leader" ? "good" : "bad", row.raft] : null,
     row.published ? ["good", "in DNS"] : null,
-    moment.behind.includes(row.instance) ? ["busy", "older template"] : null,
+    moment.behind.includes(row.instance) ? ["busy", "outdated"] : null,
   ].filter(Boolean);
   const waits = row.going ? [...row.going.waits, row.going.held].filter(Boolean) : [];
   return element("li", { "data-key": row.instance || row.node },
@@ -135,7 +135,7 @@ function node(row, moment) {
       element("h4", {}, row.instance || row.node),
       element("ul", { class: "badges", "aria-label": "State" }, badges.map(([kind, text]) => element("li", { class: kind || null }, text))),
       row.going ? steps(row.going) : null,
-      waits.length ? element("p", { class: "busy" }, `waits for ${waits.join("; ")}`) : null,
+      waits.length ? element("p", { class: "busy" }, `waiting for ${waits.join("; ")}`) : null,
       tasks(row),
       details(row)));
 }
@@ -146,34 +146,35 @@ function zones(moment) {
     const zone = row.zone || "no zone";
     byZone.set(zone, [...(byZone.get(zone) || []), row]);
   }
-  const order = (one) => `${one.role === "manager" ? 0 : 1}${one.launched || ""}${one.instance}`;
-  return [...byZone].sort(([one], [other]) => one.localeCompare(other)).map(([zone, rows]) =>
+  const order = (row) => `${row.role === "manager" ? 0 : 1}${row.launched || ""}${row.instance}`;
+  return [...byZone].sort(([zone], [other]) => zone.localeCompare(other)).map(([zone, rows]) =>
     element("section", { class: "zone", "data-key": zone, "aria-label": `Zone ${zone}` },
       element("h3", {}, `${zone}: ${count(rows.length, "instance")}`),
-      element("ul", { class: "nodes" }, rows.sort((one, other) => order(one).localeCompare(order(other))).map((row) => node(row, moment)))));
+      element("ul", { class: "nodes" }, rows.sort((row, other) => order(row).localeCompare(order(other))).map((row) => node(row, moment)))));
 }
 
 function services(moment) {
-  return (moment.services || []).map((one) => {
+  return (moment.services || []).map((service) => {
     const words = [
-      one.starting ? `${one.starting} starting` : "", one.stopping ? `${one.stopping} stopping` : "",
-      one.pending ? `${one.pending} waiting: ${one.why_pending || "no node yet"}` : "", one.updating ? "updating" : "",
+      service.starting ? `${service.starting} starting` : "", service.stopping ? `${service.stopping} stopping` : "",
+      service.pending ? `${service.pending} pending: ${service.why_pending || "no node yet"}` : "",
+      service.updating ? "updating" : "",
     ].filter(Boolean).join(", ");
-    const whole = one.running >= one.wanted;
-    return element("tr", { "data-key": one.name },
-      element("th", { scope: "row" }, one.name),
-      element("td", { class: whole ? "good" : "bad" }, `${one.running} of ${one.wanted}`),
-      element("td", {}, words || (whole ? "all run" : "too few run")));
+    const whole = service.running >= service.wanted;
+    return element("tr", { "data-key": service.name },
+      element("th", { scope: "row" }, service.name),
+      element("td", { class: whole ? "good" : "bad" }, `${service.running} of ${service.wanted}`),
+      element("td", {}, words || (whole ? "running" : "too few tasks running")));
   });
 }
 
 function done(moment) {
   const latest = moment.last_actions.slice(-12).reverse();
-  if (!latest.length) return [element("li", {}, "nothing yet")];
-  return latest.map((one) => element("li", {}, element("time", { datetime: one.at }, clock(one.at)), `${one.action}: ${one.resource}`));
+  if (!latest.length) return [element("li", {}, "no actions yet")];
+  return latest.map((act) => element("li", {}, element("time", { datetime: act.at }, clock(act.at)), `${act.action}: ${act.resource}`));
 }
 
-// What is worth saying aloud: stages, nodes that come and go, the quorum, the link. Not what changes every second.
+// What screen readers announce: the quorum, and the stage or state of each node. Nothing that changes every second.
 function facts(moment) {
   const found = new Map([["quorum", `Quorum: ${quorum(moment.quorum)[1]}.`]]);
   for (const row of moment.members) {
@@ -183,7 +184,7 @@ function facts(moment) {
   return found;
 }
 
-let before = null, heard = 0, lost = "Connecting";
+let before = null, updatedAt = 0, lost = "Connecting";
 const toSay = new Map();
 
 function announce(moment) {
@@ -195,11 +196,11 @@ function announce(moment) {
   before = present;
 }
 
-function tellOfLink(moment) {
-  const silent = heard && Date.now() - heard > SILENCE;
+function showLink(moment) {
+  const silent = updatedAt && Date.now() - updatedAt > SILENCE;
   const state = lost || silent ? "lost" : "live";
   const teller = moment?.members.find((row) => row.node === moment.told_by)?.instance;
-  const words = state === "live" ? `Live, told by ${teller || "a manager"}` : lost || "No news for a while";
+  const words = state === "live" ? `Live, from ${teller || "a manager"}` : lost || "No updates";
   const link = place("link");
   if (latest && link.dataset.state !== state) toSay.set("link", state === "live" ? "Live." : `Not live: ${words}.`);
   if (link.textContent !== words) link.textContent = words;
@@ -223,16 +224,16 @@ const moments = new EventSource("/moments");
 moments.onmessage = (event) => {
   const { lost: why, moment } = JSON.parse(event.data);
   lost = why;
-  heard = Date.now();
+  updatedAt = Date.now();
   if (moment && moment.at !== latest?.at) draw(moment);
-  tellOfLink(latest);
+  showLink(latest);
 };
-// The browser tries again by itself.
+// The browser reconnects by itself.
 moments.onerror = () => {
   lost = "The page's server does not answer";
-  tellOfLink(latest);
+  showLink(latest);
 };
-setInterval(() => tellOfLink(latest), 1000);
+setInterval(() => showLink(latest), 1000);
 setInterval(() => {
   if (!toSay.size) return;
   place("said").textContent = [...toSay.values()].join(" ");

@@ -1,4 +1,4 @@
-"""Serving the page on this machine alone, and to nobody without the key."""
+"""Serves the page on this machine only, and only to holders of the key."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ FILES = {
     "/page.js": ("page.js", "text/javascript; charset=utf-8"),
 }
 HEADERS = {
-    # Nothing comes from elsewhere, and nobody else's page shows this one.
+    # The page loads nothing from elsewhere, and no other page can embed it.
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
     "img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
     "Cache-Control": "no-store",
 }
-# Seconds after which a reader is told again what it knows, which also shows whether it is still there.
+# Seconds after which an unchanged state is sent again, which also shows whether the reader is still there.
 AGAIN = 10.0
 
 
@@ -37,16 +37,16 @@ class Server(ThreadingHTTPServer):
     daemon_threads = True
 
     def __init__(self, hub: Hub, key: str, port: int) -> None:
-        """Port 0 takes any that is free. Raises OSError if the port is taken."""
+        """Port 0 takes any free port. Raises OSError if the port is in use."""
         super().__init__(("127.0.0.1", port), Handler)
         self.hub, self.key = hub, key
         self.names = {f"127.0.0.1:{self.server_port}", f"localhost:{self.server_port}"}
-        # Cookies do not tell ports apart.
+        # Browsers send a cookie to every port of a host.
         self.cookie = f"look-{self.server_port}"
 
     @property
     def address(self) -> str:
-        """What to open in a browser."""
+        """The address to open in a browser."""
         return f"http://127.0.0.1:{self.server_port}/?key={self.key}"
 
 
@@ -59,9 +59,11 @@ class Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         """The page's files, `/moment.json`, and `/moments` for a stream of them."""
         parts = urlsplit(self.path)
-        # A foreign name that somebody has lead here could read the page in its visitors' browsers.
+        # DNS rebinding: a foreign name that resolves to this machine could read the page in a visitor's browser.
         if self.headers.get("Host") not in self.server.names:
-            self._answer(HTTPStatus.MISDIRECTED_REQUEST, b"This is not the host that you mean.\n")
+            self._answer(
+                HTTPStatus.MISDIRECTED_REQUEST, b"Unknown host name: open the address that `make look` printed.\n"
+            )
             return
         given = parse_qs(parts.query).get("key", [""])[0]
         if parts.path == "/" and self._is_key(given):
@@ -73,7 +75,7 @@ class Handler(BaseHTTPRequestHandler):
         elif not self._allowed():
             self._answer(
                 HTTPStatus.UNAUTHORIZED,
-                b"Open the address that was printed when this was started: it has the key.\n",
+                b"The key is missing: open the address that `make look` printed.\n",
                 WWW_Authenticate="Bearer",
             )
         elif parts.path in FILES:
@@ -85,7 +87,7 @@ class Handler(BaseHTTPRequestHandler):
         elif parts.path == "/moments":
             self._stream()
         else:
-            self._answer(HTTPStatus.NOT_FOUND, b"There is no such page.\n")
+            self._answer(HTTPStatus.NOT_FOUND, b"Page not found.\n")
 
     def _is_key(self, given: str) -> bool:
         return hmac.compare_digest(given.encode(), self.server.key.encode())
@@ -102,14 +104,14 @@ class Handler(BaseHTTPRequestHandler):
 
     def _answer(self, status: HTTPStatus, body: bytes = b"", **headers: str) -> None:
         self.send_response(status)
-        usual = {"Content-Type": "text/plain; charset=utf-8", **HEADERS, "Content-Length": str(len(body))}
-        for name, value in (usual | {name.replace("_", "-"): value for name, value in headers.items()}).items():
+        defaults = {"Content-Type": "text/plain; charset=utf-8", **HEADERS, "Content-Length": str(len(body))}
+        for name, value in (defaults | {name.replace("_", "-"): value for name, value in headers.items()}).items():
             self.send_header(name, value)
         self.end_headers()
         self.wfile.write(body)
 
     def _stream(self) -> None:
-        """Server-sent events, one for each change, until the reader is gone."""
+        """Send an event for each change, until the reader disconnects."""
         self.send_response(HTTPStatus.OK)
         for name, value in (HEADERS | {"Content-Type": "text/event-stream", "Connection": "close"}).items():
             self.send_header(name, value)
@@ -124,5 +126,5 @@ class Handler(BaseHTTPRequestHandler):
         except (BrokenPipeError, ConnectionResetError):
             return
 
-    # What is asked for is of no interest, and the first request has the key in it.
+    # Nobody needs these lines, and the first request contains the key.
     log_message: Callable[..., None] = lambda *_: None

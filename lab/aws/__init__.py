@@ -1,1 +1,1 @@
-"""A small AWS: moto, extended where the product needs what moto lacks. Knows nothing of what runs its instances."""
+"""A small AWS: moto, extended where the product needs what moto lacks. Independent of what runs its instances."""

@@ -1,4 +1,4 @@
-"""Which private and public address an instance gets."""
+"""Chooses the private and public addresses of instances."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ _RESERVED_FIRST, _RESERVED_LAST = 4, 1
 
 
 class Rotation:
-    """Hands out addresses one after another, so that one that was given back stays unused as long as may be.
+    """Assigns addresses in turn, so that a released address stays unused as long as possible.
 
-    A peer that still remembers the old owner of an address would otherwise take the new one for it.
+    Otherwise a peer that remembers an address's old owner would take the new owner for it.
     """
 
     def __init__(self, addresses: Iterable[ipaddress.IPv4Address]) -> None:
@@ -28,7 +28,7 @@ class Rotation:
         self._next = 0
 
     def take(self, used: Iterable[str]) -> str | None:
-        """The next address that is not used, or None if all are."""
+        """The next unused address, or None if all are in use."""
         taken = set(used)
         for step in range(len(self._addresses)):
             position = (self._next + step) % len(self._addresses)
@@ -39,7 +39,7 @@ class Rotation:
 
 
 def install(grafts: Grafts, public_pool: str) -> None:
-    """Make moto choose addresses from the subnets and from the pool of public ones."""
+    """Make moto choose addresses from the subnets and from the public pool."""
     pool = Rotation(ipaddress.IPv4Network(public_pool).hosts())
 
     def public_address() -> str:

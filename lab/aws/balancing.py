@@ -1,8 +1,7 @@
-"""Elastic Load Balancing, as far as moto has none: targets whose health is looked at, and that drain.
+"""Elastic Load Balancing features that moto lacks: health checks of targets, and draining.
 
-What goes over the wire is :mod:`lab.balancers`' work: it asks here what to look at and whom to send requests to, and
-tells what it found. A target that is deregistered is draining until nothing is connected to it any more, or its target
-group's deregistration delay is over.
+:mod:`lab.balancers` does the network work: it gets the due health checks and the listeners here and reports results.
+A deregistered target drains until it has no connection, or until its target group's deregistration delay is over.
 """
 
 from __future__ import annotations
@@ -34,28 +33,27 @@ class Target:
     id: str
     port: int
     state: str = "initial"
-    # Looks in a row that ended the same way, positive if they were good.
+    # Consecutive health checks with the same result, positive if they passed.
     streak: int = 0
-    looked: float = 0.0
-    """When it was looked at last, by the monotonic clock."""
-    left: float | None = None
-    """When it was deregistered."""
+    checked_at: float = 0.0
+    """When its health was last checked, on the monotonic clock."""
+    deregistered_at: float | None = None
 
 
 @dataclass(frozen=True)
-class Way:
-    """An address and port at which a load balancer listens, and where it sends what comes."""
+class Listener:
+    """An address and port at which a load balancer listens, and the targets that it forwards to."""
 
     address: str
     port: int
     target_group: str
-    fit: tuple[tuple[str, str, int], ...]
-    """Instance ID, private address and port of each target that gets requests."""
+    targets: tuple[tuple[str, str, int], ...]
+    """Instance ID, private address and port of each target that gets connections."""
 
 
 @dataclass(frozen=True)
-class Look:
-    """A target whose health is to be looked at now."""
+class HealthCheck:
+    """A health check that is due."""
 
     target_group: str
     instance: str
@@ -65,19 +63,19 @@ class Look:
 
 
 def install(grafts: Grafts) -> None:
-    """Have moto's target groups know their targets' states."""
+    """Make moto's target groups keep their targets' states."""
     grafts.attribute(FakeTargetGroup, "register", _register)
     grafts.attribute(FakeTargetGroup, "deregister", _deregister)
     grafts.attribute(FakeTargetGroup, "health_for", _health_for)
 
 
 def free_address() -> str:
-    """A public address that nobody has."""
+    """A free public address."""
     return str(elastic_network_interfaces.random_public_ip())
 
 
-def ways() -> list[Way]:
-    """What every load balancer listens at. Whoever calls holds the world's lock."""
+def listeners() -> list[Listener]:
+    """The listeners of all load balancers. The caller holds the world's lock."""
     result = []
     for balancer in world.elbv2().load_balancers.values():
         if not hasattr(balancer, "lab_address"):
@@ -85,33 +83,34 @@ def ways() -> list[Way]:
         for listener in balancer.listeners.values():
             group = world.elbv2().target_groups.get(_forwards_to(listener))
             if group is not None:
-                fit = tuple(_fit(group))
-                result.append(Way(balancer.lab_address, int(listener.port), group.arn, fit))
+                targets = tuple(_chosen(group))
+                result.append(Listener(balancer.lab_address, int(listener.port), group.arn, targets))
     return result
 
 
-def looks() -> list[Look]:
-    """Whom to look at now. Whoever calls holds the world's lock."""
+def due_checks() -> list[HealthCheck]:
+    """The health checks that are due now. The caller holds the world's lock."""
     now, result = time.monotonic(), []
     for group in world.elbv2().target_groups.values():
         for target in _targets(group).values():
             address = _address(target.id)
-            due = now - target.looked >= float(group.health_check_interval_seconds)
+            due = now - target.checked_at >= float(group.health_check_interval_seconds)
             if target.state != "draining" and address and due:
-                target.looked = now
+                target.checked_at = now
                 own = group.health_check_port
                 port = target.port if own in (None, "traffic-port") else int(own)
-                result.append(Look(group.arn, target.id, address, port, float(group.health_check_timeout_seconds)))
+                timeout = float(group.health_check_timeout_seconds)
+                result.append(HealthCheck(group.arn, target.id, address, port, timeout))
     return result
 
 
-def found(look: Look, *, good: bool) -> None:
-    """Note how a look ended. Whoever calls holds the world's lock."""
-    group = world.elbv2().target_groups.get(look.target_group)
-    target = _targets(group).get(look.instance) if group else None
+def note(check: HealthCheck, *, passed: bool) -> None:
+    """Note the result of a health check. The caller holds the world's lock."""
+    group = world.elbv2().target_groups.get(check.target_group)
+    target = _targets(group).get(check.instance) if group else None
     if target is None or target.state == "draining":
         return
-    target.streak = max(target.streak, 0) + 1 if good else min(target.streak, 0) - 1
+    target.streak = max(target.streak, 0) + 1 if passed else min(target.streak, 0) - 1
     if target.streak >= int(group.healthy_threshold_count):
         target.state = "healthy"
     elif -target.streak >= int(group.unhealthy_threshold_count):
@@ -119,16 +118,16 @@ def found(look: Look, *, good: bool) -> None:
 
 
 def forget(connected: set[tuple[str, str]]) -> None:
-    """Let go of targets that have drained, and of instances that ended.
+    """Remove drained targets and targets whose instance has ended. The caller holds the world's lock.
 
-    ``connected`` are the target groups' ARNs and the IDs of instances to which there is a connection. Whoever calls
-    holds the world's lock.
+    ``connected`` has the target group's ARN and the instance ID of each connection.
     """
     now = time.monotonic()
     for group in world.elbv2().target_groups.values():
         for target in list(_targets(group).values()):
-            over = target.left is not None and now - target.left >= float(group.attributes[DELAY])
-            idle = target.left is not None and (group.arn, target.id) not in connected
+            left = target.deregistered_at
+            over = left is not None and now - left >= float(group.attributes[DELAY])
+            idle = left is not None and (group.arn, target.id) not in connected
             if over or idle or _address(target.id) is None:
                 del group.lab_targets[target.id]
                 group.targets.pop(target.id, None)
@@ -149,10 +148,10 @@ def _register(self: Any, targets: list[dict[str, Any]]) -> None:
 
 
 def _deregister(self: Any, targets: list[dict[str, Any]]) -> None:
-    for one in targets:
-        target = _targets(self).get(one["Id"])
-        if target is not None and target.left is None:
-            target.state, target.left = "draining", time.monotonic()
+    for wanted in targets:
+        target = _targets(self).get(wanted["Id"])
+        if target is not None and target.deregistered_at is None:
+            target.state, target.deregistered_at = "draining", time.monotonic()
 
 
 def _health_for(self: Any, target: dict[str, Any], ec2_backend: Any) -> FakeHealthStatus:
@@ -160,22 +159,24 @@ def _health_for(self: Any, target: dict[str, Any], ec2_backend: Any) -> FakeHeal
     if known is None:
         words = ("unused", "Target.NotRegistered", "Target is not registered to the target group")
         return FakeHealthStatus(target["Id"], str(self.port), self.health_check_port, *words)
-    listeners = [
-        listener for balancer in world.elbv2().load_balancers.values() for listener in balancer.listeners.values()
-    ]
-    in_use = any(_forwards_to(listener) == self.arn for listener in listeners)
+    in_use = any(
+        _forwards_to(listener) == self.arn
+        for balancer in world.elbv2().load_balancers.values()
+        for listener in balancer.listeners.values()
+    )
     state = known.state if in_use or known.state == "draining" else "unused"
     reason, description = _REASONS.get(state, (None, None))
     return FakeHealthStatus(known.id, str(known.port), self.health_check_port, state, reason, description)
 
 
-def _fit(group: Any) -> Iterator[tuple[str, str, int]]:
-    """The healthy ones; all of them if none is, as a load balancer fails open."""
+def _chosen(group: Any) -> Iterator[tuple[str, str, int]]:
+    """The healthy targets, or all targets if none is healthy, because a load balancer fails open."""
     present = [target for target in _targets(group).values() if target.state != "draining"]
-    for one in [target for target in present if target.state == "healthy"] or present:
-        address = _address(one.id)
+    healthy = [target for target in present if target.state == "healthy"]
+    for target in healthy or present:
+        address = _address(target.id)
         if address:
-            yield one.id, address, one.port
+            yield target.id, address, target.port
 
 
 def _forwards_to(listener: Any) -> str:
@@ -187,6 +188,6 @@ def _forwards_to(listener: Any) -> str:
 
 
 def _address(instance_id: str) -> str | None:
-    """The private address of an instance that lives."""
+    """The private address of a running instance."""
     instance = instances.find(instance_id)
     return str(instance.private_ip) if instance is not None and instance.alive else None

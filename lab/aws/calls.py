@@ -1,4 +1,4 @@
-"""What a request asks for, in AWS's words, and the record of all that were made."""
+"""Parses requests into AWS calls, and logs all calls."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from moto.core.utils import get_service_model
 from lab.state import REGION
 
 log = logging.getLogger(__name__)
-# Where a service signs by another name than botocore calls it.
+# Signing names that differ from botocore's service names.
 _SERVICES = {
     "monitoring": "cloudwatch",
     "eventbridge": "events",
@@ -32,10 +32,10 @@ KEPT = 10000
 
 @dataclass(frozen=True)
 class Call:
-    """A request's meaning."""
+    """A parsed request."""
 
     service: str | None
-    """As botocore names it; None for a request that is not signed."""
+    """botocore's name; None for an unsigned request."""
     action: str
     parameters: Mapping[str, Any]
     protocol: str
@@ -47,7 +47,7 @@ class Call:
 
 @dataclass
 class Record:
-    """A call that was made."""
+    """A logged call."""
 
     service: str
     action: str
@@ -55,11 +55,11 @@ class Record:
     allowed: bool
     resources: list[str] = field(default_factory=list)
     accesses: list[dict[str, Any]] = field(default_factory=list)
-    """What IAM judged: each ``{action, resource, context}``, for another evaluator to judge again."""
+    """The accesses that IAM judged, as ``{action, resource, context}``, for another evaluator to judge again."""
 
 
 class CallLog:
-    """The last calls, oldest first. Whoever looks or adds holds the world's lock."""
+    """The last calls, oldest first. Callers hold the world's lock."""
 
     def __init__(self) -> None:
         self._records: deque[Record] = deque(maxlen=KEPT)
@@ -70,7 +70,7 @@ class CallLog:
 
 
 def read(environ: dict[str, Any]) -> Call:
-    """What the request asks for; a request that cannot be read has no action."""
+    """The call that a request makes; an unreadable request has no action."""
     request = Request(environ, populate_request=False)
     found = _CREDENTIAL.search(environ.get("HTTP_AUTHORIZATION", ""))
     presigned = {name.lower(): value for name, value in parse_qsl(environ.get("QUERY_STRING", ""))}
@@ -79,7 +79,7 @@ def read(environ: dict[str, Any]) -> Call:
     elif "x-amz-credential" in presigned:
         access_key, _, region, signed_for = presigned["x-amz-credential"].split("/")[:4]
     elif "awsaccesskeyid" in presigned:
-        # boto3 still presigns S3's addresses the old way.
+        # boto3 still presigns S3 URLs with signature version 2.
         access_key, region, signed_for = presigned["awsaccesskeyid"], REGION, "s3"
     else:
         return Call(None, "", {}, "rest-xml", None, None, environ.get("REMOTE_ADDR", ""))

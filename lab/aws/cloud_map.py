@@ -1,4 +1,4 @@
-"""Cloud Map, where moto's differs: its operations take a moment, and what is in use is not deleted."""
+"""Cloud Map, where moto differs from AWS: operations take time, and resources in use cannot be deleted."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from lab.aws.errors import AwsError
 from lab.aws.grafts import Grafts
 
 OPERATION_SECONDS = 2.0
-# Route 53 answers with so many values of records with the multivalue answer routing.
+# Route 53 returns at most this many records with multivalue answer routing.
 MOST_ANSWERS = 8
 _NEEDED = {"A": "AWS_INSTANCE_IPV4", "AAAA": "AWS_INSTANCE_IPV6"}
-# By service and instance: when it is done, its operation, and what it does.
+# By service and instance: when the operation is due, the operation, and its effect.
 _under_way: dict[tuple[str, str], tuple[float, Any, Callable[[], None]]] = {}
 
 
 @dataclass(frozen=True)
 class ZoneRecord:
-    """A record set of a hosted zone or namespace; names end in a dot or not, as they were written."""
+    """A record set of a hosted zone or namespace; names may or may not end with a dot, as written."""
 
     zone: str
     name: str
@@ -36,7 +36,7 @@ class ZoneRecord:
 
 
 def install(grafts: Grafts, seconds: float = OPERATION_SECONDS) -> None:
-    """Put it right; an operation takes so many seconds."""
+    """Correct moto's Cloud Map; operations take ``seconds``."""
     _under_way.clear()
     backend = ServiceDiscoveryBackend
     grafts.new(backend, "lab_seconds", seconds)
@@ -52,7 +52,7 @@ def install(grafts: Grafts, seconds: float = OPERATION_SECONDS) -> None:
 
 
 def answers() -> Iterator[ZoneRecord]:
-    """What DNS says of the services: eight addresses of a name and kind at most. The caller holds the world's lock."""
+    """The services' DNS records, at most eight addresses for a name and type. The caller holds the world's lock."""
     backend = world.servicediscovery()
     settle()
     for service in backend.services.values():
@@ -71,7 +71,7 @@ def answers() -> Iterator[ZoneRecord]:
 
 
 def settle() -> None:
-    """Do what is due."""
+    """Complete the operations that are due."""
     now = time.monotonic()
     for key, (due, operation, effect) in list(_under_way.items()):
         if due <= now:
@@ -145,7 +145,7 @@ def _delete_namespace(delete: Callable[..., str], self: Any, namespace_id: str) 
 
 
 def _create_namespace(create: Callable[..., str], self: Any, name: str, **named: Any) -> str:
-    """moto calls the hosted zone otherwise than the namespace, and its ID as Route 53 alone does."""
+    """moto gives the hosted zone another name than the namespace, and its ID a prefix."""
     operation = create(self, name=name, **named)
     namespace = self.namespaces[self.operations[operation].targets["NAMESPACE"]]
     identifier = namespace.dns_properties["HostedZoneId"].rsplit("/", 1)[-1]
@@ -158,7 +158,7 @@ def _create_namespace(create: Callable[..., str], self: Any, name: str, **named:
 
 
 def _list_services(self: Any) -> str:
-    """By the namespace that is asked for."""
+    """List the services of the requested namespaces."""
     wanted = {
         value
         for filter_ in json.loads(self.body).get("Filters", [])

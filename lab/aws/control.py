@@ -1,4 +1,4 @@
-"""The lab's own endpoints, beside AWS's: ``/_lab/…``, for the command line and the tests."""
+"""The lab's own endpoints, ``/_lab/…``, for the command line and the tests."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Query = dict[str, str]
 
 
 class Control:
-    """Answers them. Each is a method and a path."""
+    """Answers requests to these endpoints, by method and path."""
 
     def __init__(self, hosts: Hosts, calls: CallLog, judgements: Judgements) -> None:
         self._routes: dict[tuple[str, str], Callable[[Query], Any]] = {
@@ -40,7 +40,7 @@ class Control:
         }
 
     def answer(self, environ: dict[str, Any]) -> tuple[str, bytes]:
-        """Status line and JSON body."""
+        """The status line and the JSON body."""
         name = environ["PATH_INFO"].removeprefix("/_lab/")
         route = self._routes.get((environ["REQUEST_METHOD"], name))
         if route is None:
@@ -51,7 +51,7 @@ class Control:
                 result = route(query)
                 world.CHANGED.notify_all()
         except KeyError as error:
-            return _failure("404 Not Found", f"The lab has no {error}, or the request names none.")
+            return _failure("404 Not Found", f"The lab has no instance {error}, or the request lacks this parameter.")
         except ValueError as error:
             return _failure("400 Bad Request", str(error))
         return "200 OK", json.dumps(result).encode()

@@ -1,4 +1,4 @@
-"""The temporary credentials that an instance's profile hands out, and whose credentials a key is."""
+"""The temporary credentials of instance profiles, and the owners of access keys."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Administrator:
 
 @dataclass(frozen=True)
 class Role:
-    """Who signs with a role's temporary credentials."""
+    """A caller with a role's temporary credentials."""
 
     kind = "AssumedRole"
     name: str
@@ -40,13 +40,13 @@ class Role:
         return f"arn:aws:sts::{self.arn.split(':')[4]}:assumed-role/{self.name}/{self.session}"
 
     def entity(self) -> Any | None:
-        """The role as IAM has it, unless it was deleted since."""
+        """The role in IAM, or None if it was deleted."""
         return next((role for role in world.iam().roles.values() if role.arn == self.arn), None)
 
 
 @dataclass(frozen=True)
 class User:
-    """Who signs with a user's access key, which does not end and comes without a token."""
+    """A caller with a user's access key, which does not expire and has no token."""
 
     name: str
     arn: str
@@ -58,7 +58,7 @@ class User:
         return self.arn
 
     def entity(self) -> Any | None:
-        """The user as IAM has it."""
+        """The user in IAM."""
         return world.iam().users.get(self.name)
 
 
@@ -66,13 +66,13 @@ Caller = Administrator | Role | User
 
 
 def role_of(instance: LabInstance) -> Any | None:
-    """The role in the instance's profile, as IAM has it."""
+    """The role in the instance's profile, in IAM."""
     profile = instance.profile
     return profile.roles[0] if profile and profile.roles else None
 
 
 def of_instance(instance: LabInstance) -> dict[str, str] | None:
-    """The instance's credentials as it reads them, new ones if the last have not long to live; None without a role."""
+    """The instance's credentials from its metadata, renewed before they expire; None without a role."""
     with world.LOCK:
         role = role_of(instance)
         if role is None:
@@ -97,7 +97,7 @@ def of_instance(instance: LabInstance) -> dict[str, str] | None:
 
 
 def caller_with_key(access_key: str) -> Caller | None:
-    """The role whose temporary credentials have this access key, or the user who has it."""
+    """The role or user with this access key; None if there is none."""
     assumed = world.sts().get_assumed_role_from_access_key(access_key)
     if assumed is not None:
         arn: str = assumed.role_arn
@@ -110,6 +110,6 @@ def caller_with_key(access_key: str) -> Caller | None:
 
 
 def handed_out() -> list[str]:
-    """Every secret key and session token that an instance was ever given."""
+    """Every secret key and session token that instances have received."""
     assumed = world.sts().assumed_roles
-    return [secret for one in assumed for secret in (one.secret_access_key, one.session_token)]
+    return [secret for session in assumed for secret in (session.secret_access_key, session.session_token)]

@@ -1,7 +1,7 @@
-"""ECR: its tokens, and the account's registry, which lets nobody pull without one.
+"""ECR: authorization tokens, and the account's registry, which requires a token to pull.
 
-The images are those of the lab's registry. A repository is there once it has been created through the API, under the
-name that it has in the lab's registry, such as ``library/python``.
+The images are those of the lab's registry. A repository exists once it is created through the API, with the name that
+it has in the lab's registry, such as ``library/python``.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from lab.aws.serving import Serving, answer
 from lab.state import ACCOUNT_ID, ECR_HOST, REGION
 
 LIFETIME = 43200.0
-"""Seconds for which a token is good, as AWS has it."""
+"""Seconds for which a token is valid, as on AWS."""
 _PATH = re.compile(r"/v2/(?P<name>.+)/(?P<kind>manifests|blobs)/(?P<reference>[^/]+)")
 _ACTIONS = {
     ("manifests", "GET"): "BatchGetImage",
@@ -52,7 +52,7 @@ _lifetime = LIFETIME
 
 
 def install(grafts: Grafts) -> None:
-    """Have moto's ECR give tokens that mean something."""
+    """Make moto's ECR issue tokens that the registry accepts."""
     global _lifetime
     _tokens.clear()
     _lifetime = LIFETIME
@@ -60,12 +60,12 @@ def install(grafts: Grafts) -> None:
 
 
 def given() -> list[str]:
-    """All tokens that were given, so that a test can look for them where they should not be."""
+    """All issued tokens, so that a test can search for leaked tokens."""
     return list(_tokens)
 
 
 def shorten(seconds: float) -> None:
-    """Have tokens be good for so long from now on, those that were given among them."""
+    """Limit the lifetime of new and issued tokens to ``seconds`` from now."""
     global _lifetime
     _lifetime = seconds
     latest = datetime.now(UTC) + timedelta(seconds=seconds)
@@ -76,7 +76,7 @@ def shorten(seconds: float) -> None:
 def _authorization_token(self: Any) -> ActionResult:
     password = secrets.token_urlsafe(32)
     expires = datetime.now(UTC) + timedelta(seconds=_lifetime)
-    # moto knows no key of the administrator's form, and the gate lets nobody else in who is not known.
+    # moto does not know the administrator's key, and the gate refuses every other unknown key.
     caller = credentials.caller_with_key(self.get_access_key()) or Administrator()
     _tokens[password] = _Token(caller, expires)
     answer = {
@@ -90,9 +90,9 @@ def _authorization_token(self: Any) -> ActionResult:
 class Registry(Serving):
     """A running registry."""
 
-    def __init__(self, address: str, port: int, behind: tuple[str, int], calls: CallLog) -> None:
-        """``behind`` is the address of the lab's own registry."""
-        self.behind, self.calls = behind, calls
+    def __init__(self, address: str, port: int, upstream: tuple[str, int], calls: CallLog) -> None:
+        """``upstream`` is the address of the lab's own registry."""
+        self.upstream, self.calls = upstream, calls
         super().__init__(address, port, _Handler)
 
 
@@ -101,9 +101,9 @@ class _Handler(BaseHTTPRequestHandler):
     server: Registry
 
     def do_GET(self) -> None:
-        # What it has of an image, S3 hands out.
+        # ECR serves layers from S3.
         needed = ["ecr.dkr", *(["s3"] if "/blobs/" in self.path else [])]
-        if not all(reach.comes_to(self.client_address[0], one) for one in needed):
+        if not all(reach.reaches(self.client_address[0], service) for service in needed):
             self.close_connection = True
             return
         with world.LOCK:
@@ -130,7 +130,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _pull(self, caller: Caller) -> None:
         found = _PATH.fullmatch(self.path)
         if found is None:
-            self._refuse(404, "UNSUPPORTED", "The lab's ECR knows pulls only.")
+            self._refuse(404, "UNSUPPORTED", "The lab's ECR supports only pulls.")
             return
         action = _ACTIONS[found["kind"], self.command]
         arn = f"arn:aws:ecr:{REGION}:{ACCOUNT_ID}:repository/{found['name']}"
@@ -144,10 +144,10 @@ class _Handler(BaseHTTPRequestHandler):
         elif not known:
             self._refuse(404, "NAME_UNKNOWN", f"The repository with name '{found['name']}' does not exist")
         else:
-            self._pass_on()
+            self._forward()
 
-    def _pass_on(self) -> None:
-        backend = http.client.HTTPConnection(*self.server.behind, timeout=30)
+    def _forward(self) -> None:
+        backend = http.client.HTTPConnection(*self.server.upstream, timeout=30)
         try:
             accepted = self.headers.get_all("Accept") or ["*/*"]
             backend.request(self.command, self.path, headers={"Accept": ", ".join(accepted)})
@@ -171,4 +171,4 @@ class _Handler(BaseHTTPRequestHandler):
         answer(self, status, content, headers)
 
     def log_message(self, *_: Any) -> None:
-        """Nothing: the call log has what matters."""
+        """Log nothing: the call log has the requests."""

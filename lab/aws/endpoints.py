@@ -1,4 +1,4 @@
-"""VPC endpoints: which services have any, what AWS refuses, and that they take a while to come and go."""
+"""VPC endpoints: the services that have them, what AWS refuses, and the time that changes take."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ PENDING_SECONDS = 2.0
 """AWS takes a minute or two."""
 GLOBAL_HOME = "us-east-1"
 _GLOBAL = ("route53", "iam")
-"""One for all regions; they are used from the others too, as some more are that the lab knows in their own alone."""
+"""Services with a single endpoint service for all regions; other regions use it too."""
 _MORE = ("ecr.api", "ecr.dkr")
-"""Which moto has elsewhere."""
+"""Not in moto's list."""
 INTERFACE, GATEWAY = "Interface", "Gateway"
 
 
 def install(grafts: Grafts, seconds: float = 0) -> None:
-    """Make interface endpoints take so many seconds to come or go."""
+    """Make the creation and deletion of interface endpoints take ``seconds``."""
     grafts.new(LabEndpoint, "seconds", seconds)
     grafts.attribute(vpcs, "VPCEndPoint", LabEndpoint)
     grafts.attribute(VPCs, "create_vpc_endpoint", _create)
@@ -38,14 +38,14 @@ def install(grafts: Grafts, seconds: float = 0) -> None:
 
 
 class LabEndpoint(Lagging, VPCEndPoint):
-    """A VPC endpoint; one of the kind Interface has an interface in each of its subnets."""
+    """A VPC endpoint; an Interface endpoint has a network interface in each of its subnets."""
 
     @property
     def lag(self) -> float:
         return self.seconds if self.vpc_endpoint_type == INTERFACE else 0.0
 
     def keep_interfaces(self) -> None:
-        """Have an interface in each subnet, in its security groups, and no others."""
+        """Create and delete network interfaces: exactly one in each subnet, in the endpoint's security groups."""
         enis = self.ec2_backend.enis
         present = {
             enis[identifier].subnet.id: identifier for identifier in self.network_interface_ids if identifier in enis
@@ -65,7 +65,7 @@ class LabEndpoint(Lagging, VPCEndPoint):
             enis[identifier]._group_set = groups
 
     def keep_routes(self) -> None:
-        """As one of the kind Gateway, have a route in each of its route tables, and in no others."""
+        """Create and delete routes of a Gateway endpoint: in its route tables and nowhere else."""
         prefix_list = self.destination_prefix_list_id
         for table in self.ec2_backend.route_tables.values():
             route = generate_route_id(table.id, prefix_list)
@@ -79,9 +79,9 @@ class LabEndpoint(Lagging, VPCEndPoint):
 
 
 def _offered(region: str, home: str) -> list[dict[str, Any]]:
-    """What endpoints there are in a region for the services of another, or of its own."""
+    """The endpoint services of region ``home`` that are available in ``region``."""
     zones = [zone.name for zone in RegionsAndZonesBackend.zones[home]]
-    kinds = [(f"com.amazonaws.{one}", INTERFACE) for one in _GLOBAL if home == GLOBAL_HOME]
+    kinds = [(f"com.amazonaws.{name}", INTERFACE) for name in _GLOBAL if home == GLOBAL_HOME]
     if region == home:
         names = [f"com.amazonaws.{home}.{service}" for service in (*AWS_ENDPOINT_SERVICES, *_MORE, "s3")]
         kinds += [*((name, INTERFACE) for name in names), (f"com.amazonaws.{home}.s3", GATEWAY)]
@@ -101,19 +101,25 @@ def _offered(region: str, home: str) -> list[dict[str, Any]]:
 
 def _describe_services(self: Any) -> ActionResult:
     homes = self._get_param("ServiceRegions", []) or [self.region]
-    found = [one for home in homes for one in _offered(self.region, home)]
+    found = [service for home in homes for service in _offered(self.region, home)]
     names = self._get_param("ServiceNames", [])
-    unknown = [name for name in names if name not in {one["ServiceName"] for one in found}]
+    unknown = [name for name in names if name not in {service["ServiceName"] for service in found}]
     if unknown:
         raise _no_service(unknown[0])
-    filters = {one["Name"]: one.get("Values") or one.get("Value") for one in self._get_param("Filters", [])}
+    filters = {
+        filter_["Name"]: filter_.get("Values") or filter_.get("Value") for filter_ in self._get_param("Filters", [])
+    }
     wanted = [*names, *(filters.pop("service-name", None) or [])]
     if filters:
         raise NotImplementedError(f"filters {sorted(filters)} of endpoint services")
     if wanted:
-        found = [one for one in found if one["ServiceName"] in wanted]
+        found = [service for service in found if service["ServiceName"] in wanted]
     return ActionResult(
-        {"ServiceNames": sorted({one["ServiceName"] for one in found}), "ServiceDetails": found, "NextToken": None}
+        {
+            "ServiceNames": sorted({service["ServiceName"] for service in found}),
+            "ServiceDetails": found,
+            "NextToken": None,
+        }
     )
 
 
@@ -121,7 +127,7 @@ def _create(self: Any) -> ActionResult:
     kind, name = self._get_param("VpcEndpointType") or GATEWAY, self._get_param("ServiceName")
     home = self._get_param("ServiceRegion") or self.region
     if (name, kind) not in {
-        (one["ServiceName"], one["ServiceType"][0]["ServiceType"]) for one in _offered(self.region, home)
+        (service["ServiceName"], service["ServiceType"][0]["ServiceType"]) for service in _offered(self.region, home)
     }:
         raise _no_service(name)
     backend, vpc_id = self.ec2_backend, self._get_param("VpcId")
@@ -174,7 +180,7 @@ def _describe(
 
 
 def _delete(delete: Callable[..., None], self: Any, vpce_ids: list[str] | None = None) -> None:
-    """Others than interface endpoints are gone at once, and keep no VPC from going."""
+    """Delete gateway endpoints at once, so that they do not prevent the deletion of their VPC."""
     delete(self, vpce_ids)
     for identifier in vpce_ids or []:
         endpoint = self.vpc_end_points.get(identifier)
@@ -183,7 +189,7 @@ def _delete(delete: Callable[..., None], self: Any, vpce_ids: list[str] | None =
 
 
 def _check_dns(backend: Any, vpc: Any, service: str) -> None:
-    """Raises AwsError if the VPC does not take private names, or has an endpoint that has them already."""
+    """Raises AwsError if the VPC does not support private DNS, or another endpoint has the name."""
     if not (vpc.enable_dns_support and vpc.enable_dns_hostnames):
         raise AwsError(
             "InvalidParameter",
@@ -195,7 +201,7 @@ def _check_dns(backend: Any, vpc: Any, service: str) -> None:
         for end_point in backend.vpc_end_points.values()
         if end_point.vpc_id == vpc.id and end_point.state != "deleted"
     ]
-    if any(one.service_name == service and one.private_dns_enabled for one in others):
+    if any(other.service_name == service and other.private_dns_enabled for other in others):
         raise AwsError(
             "InvalidParameter",
             f"private-dns-enabled cannot be set because there is already a conflicting DNS domain for {service} in "

@@ -1,4 +1,4 @@
-"""Errors as AWS words them, in the shape of the protocol that the caller speaks."""
+"""AWS errors, serialized for the caller's protocol."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from moto.core.utils import get_service_model
 
 
 class AwsError(ServiceException):
-    """An error that a service answers with; moto's own error, so that its services can raise it too."""
+    """A service's error; a subclass of moto's error, so that moto's services can raise it."""
 
     def __init__(self, code: str, message: str, status: int = 400) -> None:
         super().__init__(code, message)
@@ -23,15 +23,15 @@ class AwsError(ServiceException):
 
 
 def invalid(message: str) -> AwsError:
-    """What Auto Scaling answers to nearly all that it does not take."""
+    """Auto Scaling's usual error for an invalid request."""
     return AwsError("ValidationError", message)
 
 
 def body(error: AwsError, service: str, operation: str, protocol: str) -> tuple[dict[str, str], bytes]:
-    """Headers and body of the answer.
+    """The headers and the body of the answer.
 
-    :param service: as botocore names it, such as ``ec2``.
-    :param operation: such as ``RunInstances``; one that the service does not have is no obstacle.
+    :param service: botocore's name, such as ``ec2``.
+    :param operation: such as ``RunInstances``; may be unknown to the service.
     :param protocol: such as ``rest-xml``.
     """
     try:
@@ -47,7 +47,7 @@ def body(error: AwsError, service: str, operation: str, protocol: str) -> tuple[
         operation_model=operation_model, pretty_print=False, value_picker=XFormedAttributePicker()
     )
     with warnings.catch_warnings():
-        # Codes that all services share, such as AccessDenied, are not in each one's model.
+        # A service's model lacks the codes that all services share, such as AccessDenied.
         warnings.simplefilter("ignore")
         answer = serializer.serialize(error)
     content = answer["body"]

@@ -1,4 +1,4 @@
-"""EventBridge: events as AWS writes them, sent to the queues of the rules that match."""
+"""EventBridge: sends events to the queues of the rules that match."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ log = logging.getLogger(__name__)
 
 
 def publish(source: str, detail_type: str, detail: dict[str, Any], resources: Sequence[str] = ()) -> None:
-    """Put an event on the account's default bus: it goes to every target of every enabled rule that matches it.
+    """Put an event on the default bus and send it to every target of every enabled rule that matches.
 
     :param source: such as ``aws.ec2``.
-    :param resources: the ARNs that the event is about.
+    :param resources: the ARNs of the event's resources.
     """
     event = {
         "version": "0",
@@ -46,11 +46,11 @@ def _send(rule: Any, target: dict[str, Any], event: dict[str, Any]) -> None:
         return
     dead_letters = target.get("DeadLetterConfig", {}).get("Arn")
     if not dead_letters or not _put(dead_letters, rule.arn, body):
-        log.warning("an event of rule %s was lost: %s takes none", rule.name, target["Arn"])
+        log.warning("an event of rule %s was lost: %s does not accept it", rule.name, target["Arn"])
 
 
 def _put(queue_arn: str, rule_arn: str, body: str) -> bool:
-    """Whether the queue took it: it must exist, and its policy must let EventBridge send to it."""
+    """Send to a queue. Returns False if it does not exist or its policy does not allow EventBridge to send."""
     service, name = queue_arn.split(":")[2], queue_arn.rsplit(":", 1)[-1]
     if service != "sqs":
         log.warning("the lab delivers events to SQS only, not to %s", queue_arn)

@@ -1,4 +1,4 @@
-"""Putting the lab's parts into moto, and taking them out again, so that a process can go on to use plain moto."""
+"""Patches moto with the lab's parts, and undoes it, so that a process can use plain moto afterwards."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 
 class Grafts:
-    """What was put into moto."""
+    """The patches to undo."""
 
     def __init__(self) -> None:
         self._undo: list[Callable[[], None]] = []
@@ -19,12 +19,12 @@ class Grafts:
         self._undo.append(lambda: setattr(owner, name, before))
 
     def around(self, owner: Any, name: str, wrapper: Callable[..., Any]) -> None:
-        """Replace a function by one that is given the old one, and then what it is called with."""
+        """Replace a function by ``wrapper``, which gets the old function and then the call's arguments."""
         before = owner.__dict__[name]
         self.attribute(owner, name, lambda *given, **named: wrapper(before, *given, **named))
 
     def new(self, owner: Any, name: str, value: Any) -> None:
-        """Add an attribute that is not there."""
+        """Add a new attribute."""
         setattr(owner, name, value)
         self._undo.append(lambda: delattr(owner, name))
 
@@ -38,6 +38,6 @@ class Grafts:
         mapping[key] = value
 
     def remove(self) -> None:
-        """Take all out, the last first."""
+        """Undo all patches, in reverse order."""
         while self._undo:
             self._undo.pop()()

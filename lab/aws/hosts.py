@@ -1,4 +1,4 @@
-"""Keeps the machines as EC2 has its instances, VPCs and security groups: looked at anew each time, never remembered."""
+"""Makes the machines match EC2's instances, VPCs and security groups."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from lab.aws.instances import LabInstance, every, find
 from lab.aws.ports import Disk, InstanceSpec, Machines
 
 SHOWN_AFTER_END = 3600.0
-"""Seconds for which a terminated instance is still described."""
+"""Seconds for which DescribeInstances shows a terminated instance."""
 
 
 class Hosts:
-    """Drives :class:`lab.aws.ports.Machines`. Whoever calls holds the world's lock."""
+    """Drives :class:`lab.aws.ports.Machines`. Callers hold the world's lock."""
 
     def __init__(self, machines: Machines) -> None:
         self._machines = machines
@@ -22,7 +22,7 @@ class Hosts:
         self._firewall: view.Firewall | None = None
 
     def answer(self) -> None:
-        """Carry out what a call has just asked for: nothing waits for the next tick that need not."""
+        """Carry out a call's changes at once, without waiting for the next tick."""
         self._announce_vpcs()
         for instance in every():
             if instance.state == "pending" and instance.spec is None:
@@ -43,7 +43,7 @@ class Hosts:
             self._machines.firewall_changed()
 
     def tick(self) -> None:
-        """Let time pass: what was begun before is now done, and who died is found."""
+        """Complete the changes under way, and find instances that have died."""
         for instance in every():
             if instance.state == "shutting-down":
                 self._machines.terminate(instance.id)
@@ -55,18 +55,18 @@ class Hosts:
                     instance.failed()
                 elif instance.state == "pending":
                     instance.turn("running")
-        self._forget_the_long_gone()
+        self._forget_terminated()
         self.answer()
 
     def cut_off(self, instance_id: str, *, cut: bool) -> None:
-        """Partition an instance, or heal it. Raises KeyError for an unknown one."""
+        """Partition an instance, or heal it. Raises KeyError for an unknown instance."""
         self._machines.cut_off(instance_id, cut=cut)
         instance = find(instance_id)
         if instance is not None:
             instance.cut_off = cut
 
     @staticmethod
-    def _forget_the_long_gone() -> None:
+    def _forget_terminated() -> None:
         now = time.monotonic()
         for reservation in list(world.ec2().reservations.values()):
             kept = [
@@ -86,8 +86,8 @@ class Hosts:
             public_ip=instance.public_ip,
             ipv6=next(iter(instance.nics[0].ipv6_addresses), None),
             disks=tuple(
-                Disk(one.volume_id, device, int(world.ec2().volumes[one.volume_id].size))
-                for device, one in instance.block_device_mapping.items()
+                Disk(mapping.volume_id, device, int(world.ec2().volumes[mapping.volume_id].size))
+                for device, mapping in instance.block_device_mapping.items()
                 if device != instance.root_device_name
             ),
         )
@@ -96,7 +96,7 @@ class Hosts:
     def _announce_vpcs(self) -> None:
         present = {vpc.id: vpc.cidr_block for vpc in world.ec2().vpcs.values() if not vpc.is_default}
         for instance in every():
-            # The default VPC is in every account, and hardly ever in use.
+            # The default VPC needs a network only if an instance runs in it.
             if instance.alive and instance.vpc_id:
                 present[instance.vpc_id] = world.ec2().get_vpc(instance.vpc_id).cidr_block
         for vpc_id in present.keys() - self._vpcs:

@@ -1,4 +1,4 @@
-"""The instance metadata service, version 2, at one address for all instances: the source address tells them apart."""
+"""The instance metadata service, version 2: a single address for all instances, identified by their source address."""
 
 from __future__ import annotations
 
@@ -52,13 +52,13 @@ class _Handler(BaseHTTPRequestHandler):
             answer(self, 400)
             return
         if self.headers.get("X-Forwarded-For"):
-            # Somebody is an open proxy.
+            # The request came through an open proxy.
             answer(self, 403)
             return
         self._forget_old()
         token = secrets.token_urlsafe(42)
         self.server.held[token] = _Token(instance.id, time.monotonic() + int(seconds))
-        # A token cannot travel further than the instance's owner allows, containers being a hop away.
+        # The response's TTL enforces the hop limit; containers are a hop away.
         self._hops(instance.metadata_options.http_put_response_hop_limit)
         answer(self, 200, token.encode(), {"X-aws-ec2-metadata-token-ttl-seconds": seconds})
         self._hops(DEFAULT_TTL)
@@ -83,7 +83,7 @@ class _Handler(BaseHTTPRequestHandler):
     do_HEAD = do_GET  # noqa: N815
 
     def _instance(self) -> LabInstance | None:
-        """Who asks; who is no instance, or has its metadata switched off, has been answered."""
+        """The instance that asks; None, after an error response, if there is none or its metadata is disabled."""
         instance = view.by_address(self.client_address[0])
         if instance is None:
             answer(self, 404)
@@ -110,4 +110,4 @@ class _Handler(BaseHTTPRequestHandler):
         self.connection.setsockopt(socket.IPPROTO_IP, socket.IP_TTL, limit)
 
     def log_message(self, *_: object) -> None:
-        """Nothing: instances ask all the time."""
+        """Log nothing: instances ask all the time."""

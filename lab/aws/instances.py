@@ -1,4 +1,4 @@
-"""EC2's instances: what they are launched from, and the states that they go through."""
+"""EC2's instances: their launch and their states."""
 
 from __future__ import annotations
 
@@ -24,25 +24,25 @@ _CODES = {"pending": 0, "running": 16, "shutting-down": 32, "terminated": 48, "s
 
 
 class LabInstance(Instance):
-    """An instance whose state is that of a machine, rather than what was last asked for."""
+    """An instance that has the state of its machine, not the last requested state."""
 
     def __init__(self, *arguments: Any, **keywords: Any) -> None:
         super().__init__(*arguments, **keywords)
         self.spec: InstanceSpec | None = None
-        """Set once its machine was launched."""
+        """Set once its machine is launched."""
         self.reboot_asked = False
         self.cut_off = False
         self.wake_asked = False
         self.gone_since: float | None = None
-        """Of the monotonic clock, once it is terminated."""
+        """When it was terminated, on the monotonic clock."""
         self.interruption: dict[str, str] | None = None
-        """The metadata's ``spot/instance-action`` once EC2 wants a spot instance back."""
+        """The metadata's ``spot/instance-action`` after an interruption warning."""
         self.rebalance_noticed: str | None = None
-        """When a rebalance recommendation was made, as the metadata says it."""
+        """The time of a rebalance recommendation, in the metadata's format."""
         self.turn("pending")
 
     def turn(self, state: str, reason: str = "", reason_code: str = "") -> None:
-        """Go into another state, and tell EventBridge."""
+        """Change the state, and send an event."""
         if self._state.name == state:
             return
         self._state = InstanceState(state, _CODES[state])
@@ -52,12 +52,12 @@ class LabInstance(Instance):
 
     @property
     def alive(self) -> bool:
-        """Whether a machine is to run for it."""
+        """Whether its machine should run."""
         return self.state in ("pending", "running")
 
     @property
     def profile(self) -> Any | None:
-        """The instance profile, as IAM has it."""
+        """The instance profile in IAM."""
         association = self.ec2_backend.iam_instance_profile_associations.get(self.id)
         return association.iam_instance_profile if association else None
 
@@ -66,14 +66,14 @@ class LabInstance(Instance):
         return self.lifecycle == "spot"
 
     def terminate(self) -> InstanceState:
-        """Begin to shut down; :meth:`gone` is the end of it."""
+        """Begin to shut down; :meth:`gone` completes it."""
         before = copy.copy(self._state)
         if self.state not in ("shutting-down", "terminated"):
             self.turn("shutting-down", "User initiated", "Client.UserInitiatedShutdown")
         return before
 
     def gone(self) -> None:
-        """Be terminated: interfaces, addresses and volumes go."""
+        """Become terminated, and delete interfaces, addresses and volumes."""
         for interface in self.nics.values():
             interface.delete_on_termination = True
         super().terminate()
@@ -82,24 +82,24 @@ class LabInstance(Instance):
         self.gone_since = time.monotonic()
 
     def failed(self) -> None:
-        """Its host died: it is found stopped, without anybody having asked for that."""
+        """Become stopped, because the host died."""
         self.turn("stopped", "Server.InternalError: Internal error on launch or at run time", "Server.InternalError")
 
     def reboot(self) -> None:
         self.reboot_asked = True
 
     def rest(self) -> None:
-        """Stop, in a warm pool; :meth:`wake` ends that."""
+        """Stop, in a warm pool; :meth:`wake` starts it again."""
         self.turn("stopping", "User initiated", "Client.UserInitiatedShutdown")
 
     def wake(self) -> None:
-        """Start again, with the same disks and addresses."""
+        """Start with the same disks and addresses."""
         self.launch_time = utcnow()
         self.wake_asked = True
         self.turn("pending")
 
     def stop(self) -> InstanceState:
-        raise AwsError("UnsupportedOperation", "The lab's instances can be rebooted and terminated, but not stopped.")
+        raise AwsError("UnsupportedOperation", "The lab can reboot and terminate instances, but not stop them.")
 
 
 def install(grafts: Grafts) -> None:
@@ -118,9 +118,9 @@ def launch(
 ) -> Any:
     """Launch instances and return moto's reservation.
 
-    :param data: what a launch template says, or RunInstances' own parameters, which have the same names.
-    :param template: the launch template and version that it comes from.
-    :param tags: of the instances, besides those that the data names.
+    :param data: a launch template's data, or RunInstances' parameters, which have the same names.
+    :param template: the launch template and version of the data.
+    :param tags: more tags of the instances.
     """
     ec2 = world.ec2()
     check_form(data)
@@ -133,7 +133,7 @@ def launch(
     reservation = ec2.run_instances(
         image.id,
         count,
-        # Of RunInstances it is parsed already.
+        # moto has parsed RunInstances' user data already.
         user_data if isinstance(user_data, Base64EncodedString | None) else parse_user_data(user_data),
         [],
         instance_type=data.get("InstanceType") or "m1.small",
@@ -141,7 +141,7 @@ def launch(
         region_name=REGION,
         subnet_id=subnet_id or interface.get("SubnetId") or data.get("SubnetId") or _default_subnet(data),
         security_group_ids=list(interface.get("Groups") or data.get("SecurityGroupIds") or []),
-        # Only the subnet's own setting decides where nothing is said.
+        # None: the subnet's setting decides.
         associate_public_ip=interface.get("AssociatePublicIpAddress"),
         nics=[{"DeviceIndex": 0, "DeleteOnTermination": True}],
         ipv6_address_count=interface.get("Ipv6AddressCount") or data.get("Ipv6AddressCount") or 0,
@@ -162,14 +162,14 @@ def launch(
 
 
 def every() -> list[LabInstance]:
-    """All instances, terminated ones too."""
+    """All instances, including terminated instances."""
     found: list[LabInstance] = world.ec2().all_instances()
     return found
 
 
 def find(instance_id: str) -> LabInstance | None:
-    """The instance of that ID, a terminated one too."""
-    return next((one for one in every() if one.id == instance_id), None)
+    """The instance of that ID, even if it is terminated."""
+    return next((instance for instance in every() if instance.id == instance_id), None)
 
 
 def _image(image_id: str | None) -> Any:
@@ -187,7 +187,7 @@ def _default_subnet(data: Mapping[str, Any]) -> str:
 
 
 def _disks(image: Any, mappings: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The image's own disk, as the launch changes it, and the launch's others."""
+    """The image's disk with the launch's changes, and the launch's other disks."""
     root = image.block_device_mappings[0]
     size = {"VolumeSize": root["Ebs"]["VolumeSize"], "DeleteOnTermination": True, "VolumeType": "gp2"}
     disks = {root["DeviceName"]: size}

@@ -1,4 +1,4 @@
-"""What AWS does to an instance that nobody asked for: it takes spot instances back, and it maintains its hosts."""
+"""AWS's own interruptions of instances: spot interruptions, rebalance recommendations and scheduled events."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ SPOT_NOTICE = 120.0
 SCHEDULED_NOTICE = 14 * 24 * 3600.0
 
 
-_takings: list[tuple[float, LabInstance]] = []
-"""When EC2 takes back which spot instance, by the monotonic clock."""
+_spot_interruptions: list[tuple[float, LabInstance]] = []
+"""When EC2 terminates which spot instance, on the monotonic clock."""
 
 
 def reset() -> None:
-    """Forget what is to come."""
-    _takings.clear()
+    """Forget all announced interruptions."""
+    _spot_interruptions.clear()
 
 
 def spot(instance_id: str, seconds: float = SPOT_NOTICE) -> None:
-    """Warn an instance as EC2 does, and take it back after so many seconds. Raises KeyError for an unknown one."""
+    """Send an interruption warning, and terminate the instance after ``seconds``. Raises KeyError."""
     instance = _alive(instance_id)
     at = world.timestamp(datetime.now(UTC) + timedelta(seconds=seconds))
     instance.interruption = {"action": "terminate", "time": at}
-    _takings.append((time.monotonic() + seconds, instance))
+    _spot_interruptions.append((time.monotonic() + seconds, instance))
     _put_at_risk(instance)
     _publish(
         "EC2 Spot Instance Interruption Warning", {"instance-id": instance_id, "instance-action": "terminate"}, instance
@@ -40,7 +40,7 @@ def spot(instance_id: str, seconds: float = SPOT_NOTICE) -> None:
 
 
 def rebalance(instance_id: str) -> None:
-    """Recommend to replace an instance. Raises KeyError for an unknown one."""
+    """Send a rebalance recommendation. Raises KeyError for an unknown instance."""
     instance = _alive(instance_id)
     instance.rebalance_noticed = world.timestamp()
     _put_at_risk(instance)
@@ -48,7 +48,7 @@ def rebalance(instance_id: str) -> None:
 
 
 def scheduled_event(instance_id: str, seconds: float = SCHEDULED_NOTICE) -> None:
-    """Announce that the instance's host is to be retired. Raises KeyError for an unknown one."""
+    """Send the event of a scheduled retirement of the instance. Raises KeyError for an unknown instance."""
     _alive(instance_id)
     start = datetime.now(UTC) + timedelta(seconds=seconds)
     code = "AWS_EC2_INSTANCE_RETIREMENT_SCHEDULED"
@@ -64,7 +64,7 @@ def scheduled_event(instance_id: str, seconds: float = SCHEDULED_NOTICE) -> None
         "lastUpdatedTime": rfc_1123_datetime(datetime.now(UTC)),
         "statusCode": "upcoming",
         "eventRegion": REGION,
-        "eventDescription": [{"language": "en_US", "latestDescription": "The host of the instance is to be retired."}],
+        "eventDescription": [{"language": "en_US", "latestDescription": "The host of the instance will be retired."}],
         "affectedEntities": [
             {"entityValue": instance_id, "status": "PENDING", "lastUpdatedTime": rfc_1123_datetime(start)}
         ],
@@ -76,12 +76,12 @@ def scheduled_event(instance_id: str, seconds: float = SCHEDULED_NOTICE) -> None
 
 
 def tick() -> None:
-    """Take back what is due. Whoever calls holds the world's lock."""
-    due = [(at, instance) for at, instance in _takings if time.monotonic() >= at]
+    """Terminate the spot instances that are due. The caller holds the world's lock."""
+    due = [(at, instance) for at, instance in _spot_interruptions if time.monotonic() >= at]
     for at, instance in due:
-        _takings.remove((at, instance))
+        _spot_interruptions.remove((at, instance))
         if instance.alive:
-            log.info("the spot instance %s is taken back", instance.id)
+            log.info("the spot instance %s is interrupted", instance.id)
             instance.terminate()
             instance.state_reason.code = "Server.SpotInstanceTermination"
 

@@ -1,6 +1,6 @@
-"""Everything that is in the account: whatever any of moto's services holds, and not only what somebody thought of.
+"""Lists every resource in the account, of every service.
 
-It is read from the services' own memory, so that a comparison of two moments finds what a list by the API would miss.
+It reads the memory of moto's services, so that a comparison of two moments finds resources that nobody thought of.
 """
 
 from __future__ import annotations
@@ -13,38 +13,38 @@ from moto.core.base_backend import BackendDict, BaseBackend
 from lab.aws.endpoints import LabEndpoint
 from lab.aws.nat import LabNatGateway
 
-# What a service writes down beside its resources, by the name of its attribute, and what that is.
+# Attributes of services that hold no resources, and what they hold.
 JOURNALS = {
-    "_activities": "what Auto Scaling did",
-    "activities": "what Auto Scaling did",
-    "amis": "the images that everybody sees",
-    "rr_changes": "what was done to a hosted zone",
-    "launch_template_insert_order": "in which order templates came, those that are gone too",
-    "tags": "EC2's index, of what is gone too; what stands is found by itself",
-    "_tagger": "an index of what is there",
-    "tagger": "an index of what is there",
-    "tagging_service": "an index of what is there",
-    "_pages": "answers that were read in parts",
-    "access_keys": "of the instances' roles, which expire",
-    "reservations": "terminated instances, which EC2 shows for another hour",
+    "_activities": "scaling activities",
+    "activities": "scaling activities",
+    "amis": "public images",
+    "rr_changes": "past changes of a hosted zone",
+    "launch_template_insert_order": "the order of launch templates, including deleted templates",
+    "tags": "EC2's index of tags, including those of deleted resources",
+    "_tagger": "an index of tags",
+    "tagger": "an index of tags",
+    "tagging_service": "an index of tags",
+    "_pages": "pages of answers",
+    "access_keys": "keys of the instances' roles, which expire",
+    "reservations": "terminated instances, which EC2 shows for an hour",
     "past_metric_data": "measurements",
     "metric_data": "measurements",
     "assumed_roles": "sessions of the instances, which expire",
-    "request_history": "what was asked",
-    "operations": "what Cloud Map did",
+    "request_history": "past requests",
+    "operations": "Cloud Map's operations",
     "_reset_model_refs": "moto's own",
     "rotation": "the next free address",
-    "opt_out_numbers": "telephones of moto's own, which SNS does not write to",
+    "opt_out_numbers": "moto's own telephone numbers",
 }
-# By which an object in a list is known.
+# Attributes that identify an object in a list.
 NAMES = ("id", "arn", "name", "resource_id", "identifier", "key_name")
 DEEPEST = 6
 
 
 def resources() -> list[str]:
-    """A line for each thing that any service holds, such as ``ec2.vpcs[vpc-…]``, sorted. Instances that ended are none.
+    """A line for each resource, such as ``ec2.vpcs[vpc-…]``, sorted, without terminated instances.
 
-    Whoever calls holds the world's lock.
+    The caller holds the world's lock.
     """
     found = {line for name, backend in _backends() for line in _of(name, backend)}
     return sorted(found)
@@ -71,51 +71,51 @@ def _of(name: str, backend: BaseBackend) -> Iterator[str]:
 
 
 def _inside(path: str, value: Any, seen: set[int], depth: int) -> Iterator[str]:
-    """What a container or an object holds; an empty one holds nothing, and is as good as none."""
+    """The contents of a container or an object; an empty container counts as nothing."""
     if depth > DEEPEST or isinstance(value, (str, bytes, int, float, type, BaseBackend, type(None))) or callable(value):
         return
     if isinstance(value, (Mapping, list, tuple, set, frozenset)):
-        # An object is described where it is found first, but every place that it stands in is one.
-        for label, one in _items(value):
-            if not _is_gone(one):
+        # An object's contents are listed only where it is found first, but each of its places has a line.
+        for label, item in _items(value):
+            if not _is_gone(item):
                 yield f"{path}[{label}]"
-                yield from _inside(f"{path}[{label}]", one, seen, depth + 1)
+                yield from _inside(f"{path}[{label}]", item, seen, depth + 1)
         return
     if id(value) in seen or not hasattr(value, "__dict__"):
         return
     seen.add(id(value))
-    for attribute, one in vars(value).items():
+    for attribute, item in vars(value).items():
         if attribute not in JOURNALS and "backend" not in attribute:
-            yield from _inside(f"{path}.{attribute}", one, seen, depth + 1)
+            yield from _inside(f"{path}.{attribute}", item, seen, depth + 1)
 
 
 def _items(value: Any) -> list[tuple[str, Any]]:
     if isinstance(value, Mapping):
-        return [(str(key), one) for key, one in value.items()]
-    return [(_label(one), one) for one in value]
+        return [(str(key), item) for key, item in value.items()]
+    return [(_label(item), item) for item in value]
 
 
-def _label(one: Any) -> str:
-    if isinstance(one, (str, int, float, tuple)):
-        return str(one)
-    if isinstance(one, Mapping):
-        return ",".join(f"{key}={one[key]}" for key in sorted(one, key=str) if isinstance(one[key], (str, int)))
-    own = getattr(one, "__dict__", {})
-    return next((str(own[name]) for name in NAMES if own.get(name)), type(one).__name__)
+def _label(item: Any) -> str:
+    if isinstance(item, (str, int, float, tuple)):
+        return str(item)
+    if isinstance(item, Mapping):
+        return ",".join(f"{key}={item[key]}" for key in sorted(item, key=str) if isinstance(item[key], (str, int)))
+    own = getattr(item, "__dict__", {})
+    return next((str(own[name]) for name in NAMES if own.get(name)), type(item).__name__)
 
 
-def _is_gone(one: Any) -> bool:
-    """Nothing is in it, or AWS was told to delete it and takes a week for that, or every account has it."""
-    if isinstance(one, Mapping):
-        return all(_is_gone(inner) for inner in one.values())
-    if isinstance(one, (list, set)):
-        return not one
-    own = getattr(one, "__dict__", {})
+def _is_gone(item: Any) -> bool:
+    """Whether it is empty, is being deleted, or exists in every account."""
+    if isinstance(item, Mapping):
+        return all(_is_gone(inner) for inner in item.values())
+    if isinstance(item, (list, set)):
+        return not item
+    own = getattr(item, "__dict__", {})
     if own.get("key_state") == "PendingDeletion":
         return True
-    if isinstance(one, LabNatGateway | LabEndpoint):
-        return one.state in ("deleting", "deleted")
-    # The default bus, and AWS's own keys, are made when they are first used.
+    if isinstance(item, LabNatGateway | LabEndpoint):
+        return item.state in ("deleting", "deleted")
+    # AWS creates the default bus and its own keys on first use.
     aliases = own.get("aliases") or ()
     managed = bool(aliases) and all(str(alias).startswith("alias/aws/") for alias in aliases)
-    return managed or (type(one).__name__ == "EventBus" and own.get("name") == "default")
+    return managed or (type(item).__name__ == "EventBus" and own.get("name") == "default")

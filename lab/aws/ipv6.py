@@ -1,4 +1,4 @@
-"""The IPv6 ranges that VPCs get of Amazon, from the range that documentation has (RFC 3849)."""
+"""Amazon-provided IPv6 ranges of VPCs, from the documentation range (RFC 3849)."""
 
 from __future__ import annotations
 
@@ -18,12 +18,14 @@ VPC_PREFIX = 56
 
 
 def install(grafts: Grafts, pool: str = DOCUMENTATION) -> None:
-    """Make moto give each VPC the next free part of the pool, and say of a subnet's range what state it is in."""
+    """Make moto give each VPC the next free part of the pool, and show the state of a subnet's range."""
     parts = ipaddress.IPv6Network(pool)
 
     def next_range() -> str:
         used = {
-            one["cidr_block"] for vpc in world.ec2().vpcs.values() for one in vpc.get_cidr_block_association_set(True)
+            association["cidr_block"]
+            for vpc in world.ec2().vpcs.values()
+            for association in vpc.get_cidr_block_association_set(True)
         }
         for part in parts.subnets(new_prefix=VPC_PREFIX):
             if str(part) not in used:
@@ -36,7 +38,7 @@ def install(grafts: Grafts, pool: str = DOCUMENTATION) -> None:
 
 
 def _get_filter_value(value_of: Callable[..., Any], self: Any, name: str, method: str | None = None) -> Any:
-    """Let subnets be found by their IPv6 ranges and the states of those."""
+    """Find subnets by their IPv6 ranges and the ranges' states."""
     if name == "ipv6-cidr-block-association.ipv6-cidr-block":
         return [association["ipv6CidrBlock"] for association in _associations(self)]
     if name == "ipv6-cidr-block-association.state":
@@ -49,7 +51,7 @@ def _associations(subnet: Any) -> list[dict[str, Any]]:
         {
             "ipv6CidrBlock": association["ipv6CidrBlock"],
             "associationId": association["associationId"],
-            # Which moto wraps twice.
+            # moto wraps it twice.
             "ipv6CidrBlockState": {"state": association["ipv6CidrBlockState"]["State"]},
         }
         for association in subnet.ipv6_cidr_block_associations.values()

@@ -1,4 +1,4 @@
-"""What is there, or gone, some seconds after it was asked for."""
+"""Resources whose creation and deletion take some seconds."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import time
 
 
 class Lagging:
-    """Its state, which moto sets at once, as AWS words it meanwhile."""
+    """Shows AWS's state of a change in progress, where moto sets the final state at once."""
 
     seconds = 0.0
 
     @property
     def lag(self) -> float:
-        """The seconds that it takes."""
+        """Seconds that a change takes."""
         return self.seconds
 
     @property

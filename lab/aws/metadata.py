@@ -1,4 +1,4 @@
-"""What an instance can read about itself, as a tree of directories and files."""
+"""An instance's metadata, as a tree of directories and files."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from lab.aws.instances import LabInstance
 from lab.state import ACCOUNT_ID, REGION
 
 Tree = dict[str, Union["Tree", str, bytes]]
-# A directory may be listed by another name than it is reached by: public keys are, as `0=name`.
+# A directory's name in a listing, if it differs from its path: public keys are listed as `0=name`.
 _LISTED_AS = ".listed-as"
 
 
 def read(instance: LabInstance, path: str) -> str | bytes | None:
-    """The file at a path such as ``/meta-data/instance-id``, or a directory's listing; None if there is neither."""
+    """The file at a path such as ``/meta-data/instance-id``, or a directory's listing; None if it does not exist."""
     with world.LOCK:
         node: Tree | str | bytes = _tree(instance)
     for part in path.strip("/").split("/") if path.strip("/") else []:
@@ -127,7 +127,7 @@ def _conditional(instance: LabInstance) -> dict[str, Tree]:
         branches["spot"] = {"instance-action": json.dumps(instance.interruption), **terminates}
     if instance.rebalance_noticed:
         branches["events"] = {"recommendations": {"rebalance": json.dumps({"noticeTime": instance.rebalance_noticed})}}
-    member = next((one for one in world.autoscaling().members() if one.instance is instance), None)
+    member = next((candidate for candidate in world.autoscaling().members() if candidate.instance is instance), None)
     if member is not None:
         branches["autoscaling"] = {"target-lifecycle-state": _target_state(member.state)}
     if instance.metadata_options.instance_metadata_tags == "enabled":

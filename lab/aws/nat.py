@@ -1,4 +1,4 @@
-"""NAT gateways that take a while to come and go, are found by their tags, and let go of their address in the end."""
+"""NAT gateways: changes take time, filters work on tags, and deletion releases the address."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PENDING_SECONDS = 2.0
 
 
 def install(grafts: Grafts, seconds: float = 0) -> None:
-    """Make moto's take so many seconds to come or go."""
+    """Make the creation and deletion of NAT gateways take ``seconds``."""
     grafts.new(LabNatGateway, "seconds", seconds)
     grafts.attribute(nat_gateways, "NatGateway", LabNatGateway)
     grafts.around(NatGatewayBackend, "describe_nat_gateways", _describe)
@@ -50,7 +50,7 @@ def _delete(self: Any, nat_gateway_id: str) -> LabNatGateway:
     gateway = _known(self, nat_gateway_id)
     if gateway.state not in ("deleting", "deleted"):
         gateway.state = "deleted"
-        for address in [one for one in world.ec2().addresses if one.eni is gateway._eni]:
+        for address in [candidate for candidate in world.ec2().addresses if candidate.eni is gateway._eni]:
             self.disassociate_address(association_id=address.association_id)
         self.delete_network_interface(gateway._eni.id)
     return gateway

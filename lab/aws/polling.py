@@ -1,4 +1,4 @@
-"""SQS's long polls: the queue is looked at again whenever something changed, and nobody else waits meanwhile."""
+"""SQS's long polling: repeats a receive after every change, without blocking other calls."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from lab.aws.calls import Call
 Respond = Callable[..., Any]
 Look = Callable[[dict[str, Any], Respond], Iterable[bytes]]
 LOOK_SECONDS = 0.5
-"""A message also becomes visible by the mere passing of time."""
+"""Seconds between two receives without a change: a message can become visible by itself."""
 
 
 def receive(
     call: Call, environ: dict[str, Any], content: bytes, respond: Respond, look: Look, stopping: threading.Event
 ) -> Iterable[bytes]:
-    """Answer a ReceiveMessage: at once if there are messages, or when its wait is over."""
+    """Answer a ReceiveMessage: at once if there are messages, otherwise when the wait time has passed."""
     if call.protocol != "json":
         return look(environ, respond)
     asked = json.loads(content or b"{}")

@@ -1,4 +1,4 @@
-"""What the emulator asks of whatever runs its instances."""
+"""The interface between the emulator and what runs its instances."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Disk:
 
 @dataclass(frozen=True)
 class InstanceSpec:
-    """An instance to run, with the addresses that the emulator chose for it."""
+    """An instance to run, with its addresses."""
 
     instance_id: str
     vpc_id: str
@@ -31,7 +31,7 @@ class InstanceSpec:
 
 @dataclass(frozen=True)
 class Rule:
-    """What one security group lets in; a protocol of ``-1`` is any, ports are inclusive."""
+    """An ingress rule of a security group; protocol ``-1`` is any, ports are inclusive."""
 
     group_id: str
     protocol: str
@@ -42,13 +42,13 @@ class Rule:
 
 
 class Machines(Protocol):
-    """Runs instances. Calls return at once and work goes on behind them; each may be repeated."""
+    """Runs instances. Calls return at once, while the work continues, and may be repeated."""
 
     def launch(self, spec: InstanceSpec) -> None:
         """Boot an instance."""
 
     def terminate(self, instance_id: str) -> None:
-        """Stop an instance for good and remove its disk."""
+        """Terminate an instance and remove its disk."""
 
     def reboot(self, instance_id: str) -> None:
         """Restart an instance; its disk and its addresses stay."""
@@ -57,19 +57,19 @@ class Machines(Protocol):
         """Stop an instance; its disk and its addresses stay."""
 
     def start(self, instance_id: str) -> None:
-        """Start an instance that was stopped."""
+        """Start a stopped instance."""
 
     def is_running(self, instance_id: str) -> bool:
-        """Whether the instance runs or is booting; False once it was stopped, or has died by itself."""
+        """Whether the instance runs or is booting; False once it was stopped or has died."""
 
     def cut_off(self, instance_id: str, *, cut: bool) -> None:
-        """Partition an instance from everything, or heal it. Raises KeyError for an unknown one."""
+        """Partition an instance, or heal it. Raises KeyError for an unknown instance."""
 
     def vpc_created(self, vpc_id: str, cidr: str) -> None:
-        """A VPC is there now."""
+        """A VPC was created."""
 
     def vpc_deleted(self, vpc_id: str) -> None:
-        """A VPC is gone."""
+        """A VPC was deleted."""
 
     def firewall_changed(self) -> None:
-        """Security groups, their rules or their members may have changed; :func:`lab.aws.view.firewall` tells."""
+        """Security groups, their rules or their members have changed; :func:`lab.aws.view.firewall` returns them."""

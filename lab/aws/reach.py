@@ -1,4 +1,4 @@
-"""Which of AWS's services an instance comes to: by an endpoint in its VPC, or by its way out."""
+"""Whether an instance reaches an AWS service: through a VPC endpoint or through the internet."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ _ENDPOINTS = {
     "route53": "com.amazonaws.route53",
     "iam": "com.amazonaws.iam",
 }
-"""The names of those that are not called as botocore calls the service."""
+"""Endpoint names that differ from botocore's service names."""
 HTTPS = 443
 
 
-def comes_to(address: str, service: str | None) -> bool:
-    """Whether who speaks from this address comes to a service; whoever is no instance does.
+def reaches(address: str, service: str | None) -> bool:
+    """Whether the instance with this address reaches a service; other addresses reach every service.
 
-    :param service: as botocore names it, or as EC2 names its endpoint, such as ``ecr.dkr``; None is none in particular.
+    :param service: botocore's name, or the endpoint's name in EC2, such as ``ecr.dkr``; None is no particular service.
     """
     with world.LOCK:
         instance = view.by_address(address)
@@ -34,22 +34,24 @@ def comes_to(address: str, service: str | None) -> bool:
         ]
         available = [endpoint for endpoint in endpoints if endpoint.state == "available"]
         table = routing.table_of(instance)
-        if service == "s3" and any(table in one.route_table_ids for one in available):
+        if service == "s3" and any(table in endpoint.route_table_ids for endpoint in available):
             return True
         name = _ENDPOINTS.get(service or "", f"com.amazonaws.{REGION}.{service}")
-        # Its private name leads everyone in the VPC to it, whoever it lets in.
+        # The private DNS name points all instances of the VPC to the endpoint, even if its security group refuses them.
         named = [
-            one
-            for one in available
-            if one.vpc_endpoint_type == INTERFACE and one.private_dns_enabled and one.service_name == name
+            endpoint
+            for endpoint in available
+            if endpoint.vpc_endpoint_type == INTERFACE
+            and endpoint.private_dns_enabled
+            and endpoint.service_name == name
         ]
         if named:
-            return any(_lets_in(one, instance) for one in named)
+            return any(_lets_in(endpoint, instance) for endpoint in named)
         return routing.seen_as(instance) is not None
 
 
 def _lets_in(endpoint: LabEndpoint, instance: LabInstance) -> bool:
-    """Whether one of the endpoint's security groups has a rule for HTTPS from the instance."""
+    """Whether a security group of the endpoint allows HTTPS from the instance."""
     if not endpoint.network_interface_ids:
         return False
     mine = {group.id for interface in instance.nics.values() for group in interface.group_set}

@@ -1,4 +1,4 @@
-"""Where moto answers otherwise than AWS does, and it matters to the product or to amazon.aws."""
+"""Corrects moto's answers where they differ from AWS's and the product or amazon.aws depends on them."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ from lab.aws.strict.launch_templates import check_launchable
 from lab.state import ACCOUNT_ID
 
 RESOURCE_TYPES = {"eipalloc": "elastic-ip", "nat": "natgateway"}
-"""Types of EC2's resources by the beginning of their IDs, as DescribeTags has them."""
+"""DescribeTags' resource types by ID prefix."""
 
 
 def install(grafts: Grafts) -> None:
-    """Put them right."""
+    """Correct moto."""
     grafts.attribute(InstanceResponse, "run_instances", _run_instances)
     for prefix, kind in RESOURCE_TYPES.items():
         grafts.item(EC2_PREFIX_TO_RESOURCE, prefix, kind)
@@ -44,29 +44,29 @@ def install(grafts: Grafts) -> None:
     grafts.attribute(launch_templates, "LaunchTemplateVersion", _TemplateVersion)
     for name in ("create_launch_template", "create_launch_template_version"):
         grafts.around(LaunchTemplates, name, _create_launch_template)
-    # The gate has judged the bucket's policy already, conditions and all.
+    # The gate has judged the bucket's policy already, with its conditions.
     grafts.attribute(FakeBucket, "get_permission", lambda *_: PermissionResult.NEUTRAL)
     grafts.around(S3Backend, "put_object", _put_object)
     grafts.around(SubnetBackend, "delete_subnet", _delete_subnet)
     grafts.around(VPCBackend, "delete_vpc", _delete_vpc)
-    # moto compares with its journal, in which the order of values counts; the strict checks compare with what stands.
+    # moto compares with its change log, where the order of values matters; strict checks compare with current records.
     grafts.attribute(ChangeList, "has_insert_or_update", lambda *_: True)
     grafts.attribute(ChangeList, "__contains__", lambda *_: False)
     grafts.around(STSBackend, "get_caller_identity", _get_caller_identity)
     grafts.around(IamResponse, "create_user", _create_user)
     grafts.new(IamResponse, "put_user_permissions_boundary", _put_boundary)
-    # Which names none.
+    # The request has no boundary, so this deletes it.
     grafts.new(IamResponse, "delete_user_permissions_boundary", _put_boundary)
     grafts.around(Queue, "_set_attributes", _set_queue_attributes)
     grafts.around(KmsBackend, "create_alias", _create_alias)
-    # moto takes no ARN here.
+    # moto does not accept an ARN here.
     grafts.around(
         KmsBackend, "schedule_key_deletion", lambda delete, self, key, days: delete(self, self.get_key_id(key), days)
     )
 
 
 def _create_alias(create: Callable[..., Alias], self: KmsBackend, key_id: str, alias_name: str) -> Alias:
-    """The keys that AWS has for its services are its own, and it rotates them."""
+    """AWS manages and rotates the keys of its services."""
     alias = create(self, key_id, alias_name)
     if alias_name.startswith("alias/aws/"):
         key = self.keys[self.get_key_id(key_id)]
@@ -75,7 +75,7 @@ def _create_alias(create: Callable[..., Alias], self: KmsBackend, key_id: str, a
 
 
 def _put_object(put: Callable[..., FakeKey], *arguments: Any, **named: Any) -> FakeKey:
-    """The ETag of an object that KMS encrypts is not the MD5 of what was written, and differs with each write."""
+    """The ETag of an object encrypted with KMS is not the content's MD5, and differs with each write."""
     key = put(*arguments, **named)
     if key.encryption == "aws:kms":
         _, dash, parts = key.etag.strip('"').partition("-")
@@ -86,7 +86,7 @@ def _put_object(put: Callable[..., FakeKey], *arguments: Any, **named: Any) -> F
 def _set_queue_attributes(
     set_attributes: Callable[..., None], self: Any, attributes: dict[str, Any], now: Any = None
 ) -> None:
-    """A queue keeps its policy when other attributes are set."""
+    """Setting other attributes keeps a queue's policy."""
     before = getattr(self, "policy", None)
     set_attributes(self, attributes, now)
     if "Policy" not in attributes:
@@ -100,7 +100,7 @@ def _get_caller_identity(of_role: Callable[..., Any], self: Any, access_key_id: 
 
 
 def _create_user(create: Callable[[Any], ActionResult], self: Any) -> ActionResult:
-    """With its permissions boundary, which moto has for roles alone."""
+    """Store the permissions boundary, which moto supports only for roles."""
     answer = create(self)
     _put_boundary(self)
     return answer
@@ -112,7 +112,7 @@ def _put_boundary(self: Any) -> EmptyResult:
 
 
 def _run_instances(self: Any) -> ActionResult:
-    """With all that the launch template says, of which moto takes only a part."""
+    """Use the whole launch template; moto uses only a part."""
     given = dict(self.params) if isinstance(self.params, dict) else self.params.original_dict()
     named = given.pop("LaunchTemplate", None)
     data: dict[str, Any] = given
@@ -124,7 +124,7 @@ def _run_instances(self: Any) -> ActionResult:
 
 
 def _delete_subnet(delete: Callable[..., Any], self: Any, subnet_id: str) -> Any:
-    """Its associations with route tables go with it."""
+    """Delete the subnet's route table associations too."""
     deleted = delete(self, subnet_id)
     for table in self.route_tables.values():
         for key in [key for key, subnet in table._associations.items() if subnet == subnet_id]:
@@ -133,7 +133,7 @@ def _delete_subnet(delete: Callable[..., Any], self: Any, subnet_id: str) -> Any
 
 
 def _delete_vpc(delete: Callable[..., Any], self: Any, vpc_id: str) -> Any:
-    """Its network ACLs go with it."""
+    """Delete the VPC's network ACLs too."""
     deleted = delete(self, vpc_id)
     for identifier in [acl.id for acl in self.network_acls.values() if acl.vpc_id == vpc_id]:
         del self.network_acls[identifier]
@@ -146,7 +146,7 @@ def _update_descriptions(update: Callable[[Any], ActionResult], self: Any) -> Ac
 
 
 def _create_launch_template(create: Callable[[Any], ActionResult], self: Any) -> ActionResult:
-    """What cannot be launched is warned of."""
+    """Warn of a template that cannot be launched."""
     answer = create(self)
     try:
         check_launchable(self._get_param("LaunchTemplateData", {}))
@@ -157,7 +157,7 @@ def _create_launch_template(create: Callable[[Any], ActionResult], self: Any) ->
 
 
 class _TemplateVersion(LaunchTemplateVersion):
-    """A version without the tags of the template itself, and without what was not given."""
+    """A version without the tags of the template itself, and without unset values."""
 
     def __init__(self, template: Any, number: int, data: dict[str, Any], description: str) -> None:
         own = {key: value for key, value in data.items() if value is not None}

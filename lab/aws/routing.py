@@ -1,4 +1,4 @@
-"""Whether and how an instance gets out of its VPC, by the route table of its subnet."""
+"""Whether and with which address an instance reaches the internet, from its subnet's route table."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ ANYWHERE = "0.0.0.0/0"
 
 
 def seen_as(instance: LabInstance) -> str | None:
-    """The public address that an instance has outside: its own or its NAT gateway's. None if it does not get there."""
+    """An instance's public address: its own or its NAT gateway's. None without a route to the internet."""
     own: str | None = instance.public_ip
     if instance.subnet_id is None or world.ec2().get_vpc(instance.vpc_id).is_default:
         return own
@@ -28,7 +28,7 @@ def seen_as(instance: LabInstance) -> str | None:
 
 
 def table_of(instance: LabInstance) -> str | None:
-    """The ID of the route table of an instance's subnet, its own or its VPC's main one."""
+    """The ID of the route table of an instance's subnet, or of its VPC's main route table."""
     table = _table(instance.subnet_id) if instance.subnet_id else None
     return str(table.id) if table else None
 
@@ -38,7 +38,7 @@ def _through_internet_gateway(route: Any) -> bool:
 
 
 def _default_route(subnet_id: str) -> Any:
-    """The route to anywhere of a subnet's route table, its own or its VPC's main one; None if there is none."""
+    """The default route in a subnet's route table, or in its VPC's main route table; None if there is none."""
     table = _table(subnet_id)
     return table and next((route for route in table.routes if route.destination_cidr_block == ANYWHERE), None)
 

@@ -1,8 +1,7 @@
-"""What every AWS account finds there on its first day: the public images, and the parameters that name them."""
+"""The contents of a new AWS account: public images, and the SSM parameters with their IDs."""
 
 from __future__ import annotations
 
-import json
 import os
 from dataclasses import dataclass
 from typing import Any
@@ -10,7 +9,6 @@ from typing import Any
 from moto.core.utils import utcnow
 from moto.ec2.models import amis
 from moto.ec2.models.amis import Ami
-from moto.iam import models
 from moto.ssm.models import Parameter
 
 from lab.aws import world
@@ -23,7 +21,7 @@ _AMAZON = "/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-{}"
 
 @dataclass(frozen=True)
 class Image:
-    """A public image and the SSM parameter that names it. Debian's root device is xvda, as the lab's machines' is."""
+    """A public image and the SSM parameter with its ID. Debian's root device is xvda, as in the lab."""
 
     image_id: str
     parameter: str
@@ -45,7 +43,7 @@ SIZE = 8
 
 
 class PublicImage(Ami):
-    """An image whose disk has its true size."""
+    """An image whose disk has the right size."""
 
     @property
     def block_device_mappings(self) -> list[dict[str, Any]]:
@@ -59,34 +57,17 @@ class PublicImage(Ami):
         return [{"DeviceName": self.root_device_name, "Ebs": ebs}]
 
 
-MANAGED_POLICIES = (
-    "AdministratorAccess",
-    "AmazonEC2ReadOnlyAccess",
-    "AmazonS3ReadOnlyAccess",
-    "AmazonSSMManagedInstanceCore",
-    "AutoScalingReadOnlyAccess",
-    "CloudWatchAgentServerPolicy",
-    "PowerUserAccess",
-    "ReadOnlyAccess",
-)
-"""Those of AWS's managed policies that somebody may want here; all of them, in every partition, take seconds."""
-
-
 def prepare(grafts: Grafts) -> None:
-    """Keep most of what moto knows by itself out: its images are none of today's, its policies are many."""
+    """Keep moto's images, which are old, out of the account."""
     grafts.attribute(amis, "AMIS", [])
     grafts.item(os.environ, "MOTO_EC2_LOAD_DEFAULT_AMIS", "false")
-    grafts.item(os.environ, "MOTO_IAM_LOAD_MANAGED_POLICIES", "true")
-    every = json.loads(models.aws_managed_policies_data)
-    chosen = {name: every[name] for name in MANAGED_POLICIES}
-    grafts.attribute(models, "aws_managed_policies_data", json.dumps(chosen))
 
 
 def plant() -> None:
-    """Put the images and their parameters into the account."""
+    """Put the images and their SSM parameters into the account."""
     ec2, ssm = world.ec2(), world.ssm()
     ec2.amis.clear()
-    # moto would add parameters of images that are not there.
+    # moto would add parameters for images that do not exist.
     ssm._parameters.latest_amis_loaded = True
     for image in IMAGES:
         ec2.amis[image.image_id] = PublicImage(

@@ -1,4 +1,4 @@
-"""The little AWS's endpoint: every service at one address, as moto has them, behind the lab's own rules."""
+"""The AWS endpoint: all of moto's services at a single address, behind the lab's checks."""
 
 from __future__ import annotations
 
@@ -44,9 +44,9 @@ from lab.aws.strict import checks
 log = logging.getLogger(__name__)
 TICK_SECONDS = 0.3
 ALARMS_SECONDS = 1.0
-"""How often the alarms are looked at."""
+"""Seconds between two evaluations of the alarms."""
 POLL_SECONDS = 0.05
-"""How long the server may take to notice that it is to stop."""
+"""Seconds in which the server notices that it should stop."""
 _LOOKS = ("Describe", "Get", "List", "Head", "Receive", "Test", "Simulate")
 
 
@@ -70,17 +70,17 @@ class Application:
         content = _buffer(environ)
         call = calls.read(environ)
         environ["wsgi.input"] = io.BytesIO(content)
-        if not reach.comes_to(call.source, call.service):
-            log.info("%s comes to no endpoint of %s", call.source, call.service or "AWS")
-            # Which ends the connection without an answer.
-            raise ConnectionResetError(f"no way to {call.service}")
+        if not reach.reaches(call.source, call.service):
+            log.info("%s cannot reach an endpoint of %s", call.source, call.service or "AWS")
+            # This closes the connection without an answer.
+            raise ConnectionResetError(f"no route to {call.service}")
         try:
             return self._serve(call, environ, content, start_response)
         except AwsError as error:
             refusal = error
         except NotImplementedError as error:
             log.warning("%s %s: %s", call.service, call.action, error)
-            refusal = AwsError("NotImplemented", f"The lab knows no {call.action}: {error}", 501)
+            refusal = AwsError("NotImplemented", f"The lab does not support {call.action}: {error}", 501)
         except Exception:
             log.exception("%s %s failed", call.service, call.action)
             refusal = AwsError("InternalFailure", "The lab failed; its log says how.", 500)
@@ -103,7 +103,7 @@ class Application:
 
 
 class Server:
-    """A running endpoint. ``port`` is the one that it listens at."""
+    """A running endpoint; ``port`` is its port."""
 
     def __init__(
         self, application: Application, hosts: Hosts, grafts: Grafts, host: str, port: int, tick: float
@@ -120,7 +120,7 @@ class Server:
             thread.start()
 
     def stop(self) -> None:
-        """Stop serving and let go of the port."""
+        """Stop serving and release the port."""
         self._application.stopping.set()
         with world.CHANGED:
             world.CHANGED.notify_all()
@@ -156,11 +156,11 @@ class Server:
 
 class _Handler(MotoRequestHandler):
     def connection_dropped(self, error: BaseException, environ: Any = None) -> None:
-        """Wait for no further request, whichever side dropped it."""
+        """Close the connection, whichever side dropped it."""
         self.close_connection = True
 
     def log_request(self, *_: Any) -> None:
-        """Nothing: the call log has it."""
+        """Log nothing: the call log has the requests."""
 
 
 def start(
@@ -172,12 +172,12 @@ def start(
     ipv6_pool: str = ipv6.DOCUMENTATION,
     tick: float = TICK_SECONDS,
 ) -> Server:
-    """Serve an account with nothing in it but what every account has, whose instances run on these machines.
+    """Serve a new account, whose instances run on these machines.
 
-    :param port: 0 for any that is free; the server's ``port`` tells which.
+    :param port: 0 for any free port; the server's ``port`` is the chosen port.
     :param public_pool: the CIDR range of the instances' public addresses.
-    :param ipv6_pool: the range that VPCs get their IPv6 ranges from.
-    :param tick: how often the control loop looks, in seconds, when nobody calls.
+    :param ipv6_pool: the CIDR range of the VPCs' IPv6 ranges.
+    :param tick: seconds between two rounds of the control loop without a call.
     """
     grafts = Grafts()
     with world.LOCK:
@@ -202,7 +202,7 @@ def _service(name: Any) -> Any:
 
 
 def _buffer(environ: dict[str, Any]) -> bytes:
-    """Read the whole body, since more than one of us looks at it."""
+    """Read the whole body, because several readers need it."""
     source = environ["wsgi.input"]
     if "chunked" in environ.pop("HTTP_TRANSFER_ENCODING", "").lower():
         content: bytes = source.read()

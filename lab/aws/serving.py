@@ -1,4 +1,4 @@
-"""Small HTTP servers, in a thread of their own each."""
+"""Small HTTP servers, each in its own thread."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 
 class Serving(ThreadingHTTPServer):
-    """A running server. ``port`` is the one that it listens at, any that is free if 0 was given."""
+    """A running server; ``port`` is its port, a free port if 0 was given."""
 
     daemon_threads = True
     request_queue_size = 64
@@ -20,7 +20,7 @@ class Serving(ThreadingHTTPServer):
         self._thread.start()
 
     def stop(self) -> None:
-        """Stop answering and let go of the port."""
+        """Stop answering and release the port."""
         self.shutdown()
         self.server_close()
         self._thread.join(timeout=5)
@@ -29,10 +29,10 @@ class Serving(ThreadingHTTPServer):
 def answer(
     to: BaseHTTPRequestHandler, status: int, content: bytes = b"", headers: Mapping[str, str] | None = None
 ) -> None:
-    """Answer with a text, unless the headers say that it is something else."""
+    """Answer with plain text, or with the content type in the headers."""
     to.send_response(status)
-    usual = {"Content-Type": "text/plain", "Content-Length": str(len(content))}
-    for name, value in {**usual, **(headers or {})}.items():
+    defaults = {"Content-Type": "text/plain", "Content-Length": str(len(content))}
+    for name, value in {**defaults, **(headers or {})}.items():
         to.send_header(name, value)
     to.end_headers()
     if to.command != "HEAD":

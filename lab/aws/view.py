@@ -1,4 +1,4 @@
-"""The account as others need to see it: the lab's firewall, its DNS, its command line and the instances' metadata."""
+"""Views of the account for the lab's firewall, DNS, command line and instance metadata."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from lab.aws.ports import Rule
 
 @dataclass(frozen=True)
 class Firewall:
-    """All security groups, and who gets out of the VPC."""
+    """All security groups, and the instances' public addresses."""
 
     rules: list[Rule] = field(default_factory=list)
     members: dict[str, set[str]] = field(default_factory=dict)
     """Security group ID to the private and IPv6 addresses in it."""
     seen_as: dict[str, str | None] = field(default_factory=dict)
-    """Private address to the public one that it has outside, or None if it does not get there."""
+    """Private address to the public address outside the VPC, or None without a route to the internet."""
 
 
 def firewall() -> Firewall:
-    """What the security groups let in, who is in them, and who gets out."""
+    """The security groups' rules and members, and the instances' public addresses."""
     with world.LOCK:
         result = Firewall()
         for groups in world.ec2().groups.values():
@@ -41,7 +41,7 @@ def firewall() -> Firewall:
 
 
 def zone_records() -> list[ZoneRecord]:
-    """The record sets of all hosted zones that have values of their own (no aliases), and those of Cloud Map."""
+    """The record sets of all hosted zones, without aliases, and of Cloud Map."""
     with world.LOCK:
         return [*cloud_map.answers()] + [
             ZoneRecord(zone.name, record.name, record.type, [str(value) for value in record.records], int(record.ttl))
@@ -55,18 +55,20 @@ def load_balancers() -> dict[str, str]:
     """The address of each load balancer, by its DNS name."""
     with world.LOCK:
         found = world.elbv2().load_balancers.values()
-        return {one.dns_name.lower(): one.lab_address for one in found if hasattr(one, "lab_address")}
+        return {
+            balancer.dns_name.lower(): balancer.lab_address for balancer in found if hasattr(balancer, "lab_address")
+        }
 
 
 def instances() -> list[dict[str, Any]]:
-    """All instances as ``lab status`` shows them, the terminated ones too."""
+    """All instances for ``lab status``, including terminated instances."""
     with world.LOCK:
         members = {member.instance.id: member for member in world.autoscaling().members()}
         return [_view(instance, members.get(instance.id)) for instance in every()]
 
 
 def by_address(address: str) -> LabInstance | None:
-    """The instance whose machine has this private address."""
+    """The running instance with this private address."""
     with world.LOCK:
         for instance in every():
             if instance.alive and address in (nic.private_ip_address for nic in instance.nics.values()):

@@ -1,7 +1,7 @@
-"""The one account that there is. moto keeps it in module-wide backends; everyone takes turns at it.
+"""The only account, which moto keeps in module-wide backends.
 
-Whoever looks at or changes the account holds :data:`LOCK`. :data:`CHANGED` is notified after every change, so that
-the control loop and the long polls need not look all the time.
+Every reader and writer of the account holds :data:`LOCK`. :data:`CHANGED` is notified after every change, for the
+control loop and the long polls.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from lab.state import ACCOUNT_ID, REGION
 LOCK = threading.RLock()
 CHANGED = threading.Condition(LOCK)
 ADMINISTRATOR = "lab"
-"""The access key that may do everything, as the account's owner may."""
+"""The access key of the account's owner, who may do everything."""
 
 
 def _backend(service: Any, region: str = REGION) -> Callable[[], Any]:
-    """A function that returns moto's backend of a service, which is imported when it is first asked for."""
+    """A function that returns moto's backend of a service, imported on first use."""
     return lambda: get_backend(service)[ACCOUNT_ID][region]
 
 
@@ -53,5 +53,5 @@ def reset() -> None:
 
 
 def timestamp(moment: datetime | None = None) -> str:
-    """A time as AWS's documents write it, in whole seconds; now if none is given."""
+    """A time in AWS's format, in whole seconds; now by default."""
     return (moment or datetime.now(UTC)).strftime("%Y-%m-%dT%H:%M:%SZ")

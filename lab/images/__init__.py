@@ -1,6 +1,6 @@
-"""The lab's images: the base and the instance stay in the outer engine, the registry serves the stack's.
+"""The lab's images: the outer engine keeps the base and the instance image, the registry serves the stack's images.
 
-Each is built once: a digest of its recipe tells whether it still is what the recipe says.
+Each image is built again only when the digest of its recipe changes.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ Say = Callable[[str], None]
 
 
 def ensure(engine: docker.DockerClient, say: Say) -> None:
-    """Build and publish what is missing, but for what is made on request."""
+    """Build and publish the missing images, except those on request."""
     if not _has(engine, node_image()):
         _ensure_base(engine, say)
         _build(engine, RECIPES / "node", node_image(), say)
@@ -37,23 +37,23 @@ def ensure(engine: docker.DockerClient, say: Say) -> None:
 
 
 def ensure_all(engine: docker.DockerClient, say: Say) -> None:
-    """Publish what is made on request, too, if it is missing."""
+    """Publish the missing images, including those on request."""
     _publish(engine, _unpublished(on_request=True), say)
 
 
 def node_image() -> str:
-    """The reference of the image that instances run."""
+    """The reference of the instances' image."""
     return f"swarm-lab/node:{_digest(RECIPES / 'node')}"
 
 
 def _ensure_base(engine: docker.DockerClient, say: Say) -> None:
-    """A minimal Debian: made with mmdebstrap, or the official image where mmdebstrap is not to be had."""
+    """A minimal Debian: built with mmdebstrap, or the official image if there is no apt-get."""
     if _has(engine, f"{BASE}:latest"):
         return
     if shutil.which("apt-get"):
         if not shutil.which("mmdebstrap"):
-            install("mmdebstrap", say=say, needed_for="mmdebstrap, which makes the lab's base image,")
-        say(f"making the base image: Debian {SUITE}")
+            install("mmdebstrap", say=say, needed_for="mmdebstrap, which builds the lab's base image,")
+        say(f"building the base image: Debian {SUITE}")
         with tempfile.TemporaryDirectory() as folder:
             archive = Path(folder) / "base.tar"
             command = ["mmdebstrap", "--quiet", "--variant=minbase", '--aptopt=Acquire::Languages "none"']
@@ -61,7 +61,7 @@ def _ensure_base(engine: docker.DockerClient, say: Say) -> None:
             command += ["--dpkgopt=path-exclude=/usr/share/locale/*", SUITE, str(archive), MIRROR]
             result = subprocess.run(command, capture_output=True, text=True, check=False)
             if result.returncode:
-                raise LabError(f"mmdebstrap could not make the base image: {result.stderr.strip()[-500:]}")
+                raise LabError(f"mmdebstrap could not build the base image: {result.stderr.strip()[-500:]}")
             engine.api.import_image_from_file(str(archive), repository=BASE, tag="latest")
         return
     try:
@@ -69,7 +69,7 @@ def _ensure_base(engine: docker.DockerClient, say: Say) -> None:
         engine.images.pull("debian", f"{SUITE}-slim").tag(BASE)
     except APIError as error:
         raise LabError(
-            f"The base image could be neither made (no apt-get here) nor pulled: {error.explanation}"
+            f"The base image could be neither built (no apt-get here) nor pulled: {error.explanation}"
         ) from None
 
 
@@ -78,14 +78,16 @@ def _stamp(reference: str) -> Path:
 
 
 def _unpublished(*, on_request: bool) -> dict[str, Path]:
-    """Reference at the registry to the folder of its recipe; with those that are made on request, or without."""
+    """Recipe folders of the images that the registry lacks or has in an old version, by reference."""
 
     def current(reference: str, recipe: Path) -> bool:
         stamp = _stamp(reference)
         return stamp.exists() and stamp.read_text() == _digest(recipe)
 
     listed = yaml.safe_load((RECIPES / "images.yml").read_text())
-    images = {one["reference"]: RECIPES / one["folder"] for one in listed if on_request or not one.get("on_request")}
+    images = {
+        image["reference"]: RECIPES / image["folder"] for image in listed if on_request or not image.get("on_request")
+    }
     return {reference: recipe for reference, recipe in images.items() if not current(reference, recipe)}
 
 
@@ -93,7 +95,7 @@ def _publish(engine: docker.DockerClient, wanted: dict[str, Path], say: Say) -> 
     if not wanted:
         return
     _ensure_base(engine, say)
-    # Engines push over plain HTTP to loopback only, so the registry serves there while images are published.
+    # Engines push over plain HTTP only to loopback, so the registry listens there meanwhile.
     with registry.serving("127.0.0.1", registry.free_port()) as address:
         for reference, recipe in wanted.items():
             pushed_as = f"{address}/{reference}"
@@ -124,7 +126,7 @@ def _has(engine: docker.DockerClient, reference: str) -> bool:
 
 
 def _digest(recipe: Path) -> str:
-    """A digest of the recipe's files and of what they are built for."""
+    """A digest of the recipe's files, the Debian suite and the architecture."""
     digest = hashlib.sha256(f"{SUITE} {platform.machine()}".encode())
     for path in sorted(path for path in recipe.rglob("*") if path.is_file()):
         digest.update(str(path.relative_to(recipe)).encode() + b"\0" + path.read_bytes())

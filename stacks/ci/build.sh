@@ -1,20 +1,20 @@
 #!/bin/sh
-# Builds IMAGE from SOURCE: a repository at a commit or a tag, or an archive. Pushes it, has SERVICE run it by its digest, and only
-# then gives it the tag `latest` and one made of its source. So it may run twice, and beside itself: what has that tag is
-# done, and what was killed before is done anew.
+# Builds IMAGE from SOURCE: a repository at a commit or a tag, or an archive. Pushes it, updates SERVICE to its digest, and then
+# tags it with `latest` and with a hash of SOURCE. So this may run twice, and in parallel: a source with a tag is complete, and an
+# interrupted build is repeated.
 set -eu
-# As one stream, so that the last line of the log is the reason of a failure.
+# A single stream, so that the last line of the log is the reason of a failure.
 exec 2>&1
 
 say() { echo "build: $*"; }
 fail() { say "$*"; exit 1; }
 
-[ -n "$SOURCE" ] || { say "nothing is to be built: deploy with CI_SOURCE and CI_IMAGE"; exit 0; }
+[ -n "$SOURCE" ] || { say "nothing to build: deploy with CI_SOURCE and CI_IMAGE"; exit 0; }
 [ -n "$IMAGE" ] || fail "CI_IMAGE is missing: the image's name, such as shop"
 [ -z "$SERVICE" ] || docker service inspect "$SERVICE" >/dev/null 2>&1 ||
   fail "there is no service $SERVICE: build without CI_SERVICE and deploy its stack first"
 
-# A deployment may start the registry and this job at once.
+# A deployment may start the registry and this job at the same time.
 tries=0
 until wget -q -O /dev/null http://127.0.0.1:5000/v2/; do
   tries=$((tries + 1))
@@ -29,8 +29,8 @@ if docker manifest inspect --insecure "$done" >/dev/null 2>&1; then
   exit 0
 fi
 
-# What SOURCE means, ADDRESS#REVISION:FOLDER, is as in Docker. It is fetched here, for an engine needs its node's git, and nodes
-# have none.
+# SOURCE is ADDRESS#REVISION:FOLDER, as in Docker. It is fetched here because an engine would need git on its node, and nodes
+# have no git.
 fetched() {
   address=${SOURCE%%#*} part=
   case $SOURCE in *'#'*) part=${SOURCE#*#} ;; esac
@@ -41,7 +41,7 @@ fetched() {
   if git -C "$TREE" fetch --quiet --depth 1 origin "${revision:-HEAD}" 2>/dev/null; then
     git -C "$TREE" checkout --quiet FETCH_HEAD
   else
-    # Not every server gives a commit by its name, or the newest of the history alone.
+    # Not every server supports fetching a commit by its name, or a shallow fetch.
     rm -rf "$TREE"
     git clone --quiet --no-checkout "$address" "$TREE" || fail "there is no repository at $address"
     git -C "$TREE" checkout --quiet "${revision:-HEAD}" -- || fail "$address has no ${revision:-commit}"
@@ -65,7 +65,7 @@ image=$(docker image inspect --format '{{range .RepoDigests}}{{println .}}{{end}
 say "pushed $image"
 
 if [ -n "$SERVICE" ]; then
-  # Rolled back or paused is a failure, too.
+  # A rollback or a pause is a failure too.
   docker service update --quiet --detach=false --image "$image" "$SERVICE" ||
     fail "$SERVICE did not take $image; docker service ps $SERVICE says why"
   state=$(docker service inspect --format '{{if .UpdateStatus}}{{.UpdateStatus.State}}{{end}}' "$SERVICE")

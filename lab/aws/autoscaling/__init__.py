@@ -1,4 +1,4 @@
-"""Auto Scaling as AWS runs it: a control loop that brings groups to their desired capacity, with lifecycle hooks.
+"""Auto Scaling as on AWS: a control loop that keeps groups at their desired capacity, with lifecycle hooks.
 
-moto's own launches a group's instances at once, all into one subnet, and then forgets about them.
+moto's version launches a group's instances at once, into a single subnet, and then forgets them.
 """

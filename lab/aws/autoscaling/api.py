@@ -1,4 +1,4 @@
-"""Auto Scaling's API for what is the lab's own; moto answers the rest."""
+"""Auto Scaling's API for the lab's groups; moto answers the other calls."""
 
 from __future__ import annotations
 
@@ -25,21 +25,27 @@ _SETTINGS = (
     "VPCZoneIdentifier",
     "HealthCheckType",
     "TerminationPolicies",
-    "NewInstancesProtectedFromScaleIn",
     "CapacityRebalance",
 )
-_UNSUPPORTED = ("LaunchConfigurationName", "InstanceId", "LoadBalancerNames", "TargetGroupARNs", "TrafficSources")
+_UNSUPPORTED = (
+    "LaunchConfigurationName",
+    "InstanceId",
+    "LoadBalancerNames",
+    "TargetGroupARNs",
+    "TrafficSources",
+    "NewInstancesProtectedFromScaleIn",
+)
 _PROCESSES = ("Launch", "Terminate", "HealthCheck", "ReplaceUnhealthy", "AZRebalance", "ScheduledActions")
 
 
 def install(grafts: Grafts) -> None:
-    """Make moto's Auto Scaling this one."""
+    """Replace moto's Auto Scaling."""
     grafts.attribute(models.autoscaling_backends, "backend", LabAutoScaling)
     grafts.item(urls.url_paths, "{0}/$", LabAutoScalingResponse.dispatch)
 
 
 class LabAutoScalingResponse(AutoScalingResponse):
-    """Answers calls. moto has parsed their parameters into the types that AWS's model gives them."""
+    """Answers calls, whose parameters moto has parsed into the types of AWS's model."""
 
     @property
     def _backend(self) -> LabAutoScaling:
@@ -64,17 +70,18 @@ class LabAutoScalingResponse(AutoScalingResponse):
         return ActionResult({name: found[start:end], "NextToken": str(end) if end < len(found) else None, **more})
 
     def _none(self) -> ActionResult:
-        """moto's own would take the lab's groups for its own."""
-        raise NotImplementedError("its groups are the control loop's alone")
+        """moto's own methods know nothing of the lab's groups."""
+        raise NotImplementedError("only the control loop changes groups")
 
     attach_instances = detach_instances = enter_standby = exit_standby = execute_policy = _none
+    describe_tags = set_instance_health = set_instance_protection = _none
 
     # Groups
 
     def _settings(self) -> dict[str, Any]:
         for key in _UNSUPPORTED:
             if self._get_param(key):
-                raise invalid(f"The lab's Auto Scaling groups know no {key}.")
+                raise invalid(f"The lab's Auto Scaling groups do not support {key}.")
         return self._given(*_SETTINGS)
 
     def create_auto_scaling_group(self) -> ActionResult:
@@ -85,7 +92,7 @@ class LabAutoScalingResponse(AutoScalingResponse):
         group = Group(name, self._settings())
         group.settings.setdefault("DesiredCapacity", group.settings["MinSize"])
         self._backend.check(group)
-        hooks = [Hook.of(one) for one in self._get_param("LifecycleHookSpecificationList", [])]
+        hooks = [Hook.of(hook) for hook in self._get_param("LifecycleHookSpecificationList", [])]
         group.hooks = {hook.name: hook for hook in hooks}
         groups[name] = group
         for tag in self._get_param("Tags", []):
@@ -97,9 +104,9 @@ class LabAutoScalingResponse(AutoScalingResponse):
         if group.deleting:
             raise AwsError("ScalingActivityInProgress", f"Group {group.name} is being deleted")
         before = dict(group.settings)
-        # The two say the same, so that one replaces the other.
-        for one, other in (("LaunchTemplate", "MixedInstancesPolicy"), ("MixedInstancesPolicy", "LaunchTemplate")):
-            if one in settings:
+        # Setting either replaces the other.
+        for key, other in (("LaunchTemplate", "MixedInstancesPolicy"), ("MixedInstancesPolicy", "LaunchTemplate")):
+            if key in settings:
                 group.settings.pop(other, None)
         group.settings.update(settings)
         if "DesiredCapacity" not in settings:
@@ -169,7 +176,7 @@ class LabAutoScalingResponse(AutoScalingResponse):
         if member.warmed:
             raise invalid(f"The instance {member.instance.id} is in a warm pool.")
         settings = member.group.settings
-        if not member.leaving:
+        if not member.terminating:
             if self._get_param("ShouldDecrementDesiredCapacity", False):
                 if settings["DesiredCapacity"] <= settings["MinSize"]:
                     raise invalid(
@@ -180,21 +187,6 @@ class LabAutoScalingResponse(AutoScalingResponse):
             cause = "an instance was taken out of service in response to a user request."
             self._backend.loop.begin_termination(member, cause)
         return ActionResult({"Activity": member.activity})
-
-    def set_instance_health(self) -> ActionResult:
-        member, status = self._member, self._get_param("HealthStatus")
-        if status not in ("Healthy", "Unhealthy"):
-            raise invalid("Valid instance health states are: [Healthy, Unhealthy].")
-        grace = member.group.settings["HealthCheckGracePeriod"]
-        young = member.in_service_since is None or time.monotonic() - member.in_service_since < grace
-        if not (young and self._get_param("ShouldRespectGracePeriod", True)):
-            member.health = status
-        return EmptyResult()
-
-    def set_instance_protection(self) -> ActionResult:
-        for instance_id in self._get_param("InstanceIds", []):
-            self._backend.member(instance_id).protected = bool(self._get_param("ProtectedFromScaleIn"))
-        return EmptyResult()
 
     def suspend_processes(self) -> ActionResult:
         self._group.suspended |= set(self._get_param("ScalingProcesses") or _PROCESSES)
@@ -215,9 +207,9 @@ class LabAutoScalingResponse(AutoScalingResponse):
     # The warm pool
 
     def put_warm_pool(self) -> ActionResult:
-        """Have a warm pool, of stopped instances alone."""
+        """Create or change a warm pool; the lab supports only stopped instances."""
         group, pool = self._group, self._given("MinSize", "MaxGroupPreparedCapacity", "PoolState")
-        # Several types have been taken since November 2025.
+        # AWS accepts several instance types since November 2025.
         if group.distribution.get("OnDemandPercentageAboveBaseCapacity", 100) < 100:
             raise invalid("Warm pools are not supported for groups of Spot Instances.")
         if pool.get("PoolState", "Stopped") != "Stopped":
@@ -233,7 +225,7 @@ class LabAutoScalingResponse(AutoScalingResponse):
         return self._page("Instances", found, WarmPoolConfiguration=group.warm_pool)
 
     def delete_warm_pool(self) -> ActionResult:
-        """Begin to delete the warm pool, which is there until the last of its instances has ended."""
+        """Begin to delete the warm pool, which exists until its last instance is terminated."""
         group = self._group
         if group.warm_pool is None:
             raise invalid(f"No warm pool found for {group.name}")
@@ -248,9 +240,9 @@ class LabAutoScalingResponse(AutoScalingResponse):
     def put_scaling_policy(self) -> ActionResult:
         group, name = self._group, self._get_param("PolicyName")
         if self._get_param("PolicyType") != "TargetTrackingScaling":
-            raise invalid("The lab's scaling policies are of the type TargetTrackingScaling.")
+            raise invalid("The lab supports only scaling policies of type TargetTrackingScaling.")
         if not self._get_param("TargetTrackingConfiguration").get("CustomizedMetricSpecification"):
-            raise invalid("The lab's target tracking follows customized metrics alone.")
+            raise invalid("The lab's target tracking supports only customized metrics.")
         settings = self._given("PolicyType", "EstimatedInstanceWarmup", "TargetTrackingConfiguration")
         group.policies[name] = ScalingPolicy(name, settings)
         return ActionResult({"PolicyARN": _policy_arn(group, name), "Alarms": []})
@@ -291,14 +283,6 @@ class LabAutoScalingResponse(AutoScalingResponse):
             self._backend.group(tag["ResourceId"]).untag(tag["Key"])
         return EmptyResult()
 
-    def describe_tags(self) -> ActionResult:
-        names = {"auto-scaling-group": "ResourceId", "key": "Key", "value": "Value"}
-        found = [tag for group in self._backend.groups.values() for tag in group.tags]
-        for one in self._get_param("Filters", []):
-            key = names.get(one["Name"])
-            found = [tag for tag in found if key is None or tag[key] in one["Values"]]
-        return ActionResult({"Tags": found, "NextToken": None})
-
     # Hooks
 
     def put_lifecycle_hook(self) -> ActionResult:
@@ -312,7 +296,7 @@ class LabAutoScalingResponse(AutoScalingResponse):
         if group.hooks.pop(name, None) is None:
             raise invalid(f"No Lifecycle Hook found for AutoScalingGroup {group.name} with name {name}")
         for member in group.members:
-            # Whoever waits for it goes on.
+            # Members that wait for it continue.
             if name in member.actions:
                 member.actions[name].result = "ABANDON" if member.state.endswith("Pending:Wait") else "CONTINUE"
         return EmptyResult()
@@ -338,7 +322,7 @@ class LabAutoScalingResponse(AutoScalingResponse):
         return EmptyResult()
 
     def _action(self) -> Action:
-        """The action that a member waits for and the call names, by its token or by the instance."""
+        """The pending action that the call names, by its token or by the instance."""
         token, instance_id = self._get_param("LifecycleActionToken"), self._get_param("InstanceId")
         for member in self._group.members:
             action = member.actions.get(self._get_param("LifecycleHookName"))
@@ -351,7 +335,7 @@ class LabAutoScalingResponse(AutoScalingResponse):
 
 
 def _policy_arn(group: Group, name: str) -> str:
-    """A policy's ARN. AWS's has a number of its own besides."""
+    """A policy's ARN; AWS's ARN also has a UUID."""
     return group.arn.replace(":autoScalingGroup:", ":scalingPolicy:") + f":policyName/{name}"
 
 

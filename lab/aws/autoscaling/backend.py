@@ -1,4 +1,4 @@
-"""Auto Scaling's account: its groups by name, and what a group must be like."""
+"""Auto Scaling's groups by name, and the checks of a group's settings."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _SPOT_STRATEGIES = ("lowest-price", "capacity-optimized", "capacity-optimized-pr
 
 
 class LabAutoScaling(AutoScalingBackend):
-    """moto's Auto Scaling, but for its groups, their members and their hooks."""
+    """moto's Auto Scaling with the lab's groups, members and hooks."""
 
     def __init__(self, region_name: str, account_id: str) -> None:
         super().__init__(region_name, account_id)
@@ -29,11 +29,11 @@ class LabAutoScaling(AutoScalingBackend):
 
     @property
     def _url_module(self) -> Any:
-        # moto looks for it beside the class.
+        # moto expects it in the class's package.
         return urls
 
     def step(self) -> None:
-        """One round of the control loop."""
+        """Run a round of the control loop."""
         for group in list(self.groups.values()):
             self.loop.step(group)
             if group.deleting and not group.members:
@@ -55,7 +55,7 @@ class LabAutoScaling(AutoScalingBackend):
         raise invalid(f"Instance Id not found - No managed instance found for instance ID: {instance_id}")
 
     def check(self, group: Group) -> None:
-        """Raises AwsError for a group that cannot be as it is."""
+        """Raises AwsError for invalid settings."""
         settings = group.settings
         low, desired, high = (settings[key] for key in ("MinSize", "DesiredCapacity", "MaxSize"))
         if low > high:
@@ -78,10 +78,8 @@ class LabAutoScaling(AutoScalingBackend):
         _check_distribution(group.distribution)
         _check_template(group)
 
-    # What moto's EC2 says; the control loop notices by itself.
-
     def notify_terminate_instances(self, instance_ids: list[str]) -> None:
-        """Nothing: a terminated instance is seen at the next step."""
+        """Do nothing: the control loop notices a terminated instance."""
 
 
 def _check_template(group: Group) -> None:
@@ -90,11 +88,11 @@ def _check_template(group: Group) -> None:
         version = template_version(wanted)
     except ServiceException as error:
         raise invalid(f"You must use a valid fully-formed launch template. {error.message}") from error
-    # As AWS does, show both the ID and the name, whichever was given.
+    # As AWS does, show both the ID and the name.
     wanted |= {"LaunchTemplateId": version.template.id, "LaunchTemplateName": version.template.name}
     profile = version.data.get("IamInstanceProfile") or {}
     name = profile.get("Name") or profile.get("Arn", "").rsplit("/", 1)[-1]
-    if name and name not in {one.name for one in world.iam().instance_profiles.values()}:
+    if name and name not in {known.name for known in world.iam().instance_profiles.values()}:
         raise invalid(
             "You must use a valid fully-formed launch template. "
             f"Value ({name}) for parameter iamInstanceProfile.name is invalid. Invalid IAM Instance Profile name"

@@ -1,4 +1,4 @@
-"""What Auto Scaling knows: groups, their members, their hooks and what was done."""
+"""Auto Scaling's groups, members, hooks, policies and activities."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from lab.aws.instances import LabInstance
 from lab.state import ACCOUNT_ID, REGION
 
 LAUNCHING, TERMINATING = "autoscaling:EC2_INSTANCE_LAUNCHING", "autoscaling:EC2_INSTANCE_TERMINATING"
-# What the states of members of the warm pool begin with.
+# The prefix of the lifecycle states in a warm pool.
 WARMED = "Warmed:"
 MAX_WAIT = 172800
-"""Seconds: no action waits longer, whatever its heartbeats."""
+"""Seconds that an action waits at most, even with heartbeats."""
 
 
 @dataclass
@@ -29,7 +29,7 @@ class Hook:
 
     @classmethod
     def of(cls, given: Mapping[str, Any], present: Hook | None = None) -> Hook:
-        """A hook from the API's words; what is not said stays as it is. Raises AwsError."""
+        """A hook from the API's parameters; missing parameters keep their values. Raises AwsError."""
         before = present.settings if present else {"HeartbeatTimeout": 3600, "DefaultResult": "ABANDON"}
         settings = {**before, **{key: value for key, value in given.items() if value}}
         if "LifecycleTransition" not in settings:
@@ -68,7 +68,7 @@ class Action:
 
 @dataclass
 class Activity:
-    """A scaling activity, by whose attributes moto's serializer finds what the API shows of it."""
+    """A scaling activity; moto's serializer reads its attributes."""
 
     auto_scaling_group_name: str
     description: str
@@ -94,30 +94,29 @@ class Member:
     instance: LabInstance
     template: dict[str, str] | None
     activity: Activity
-    protected: bool
     state: str = "Pending"
     health: str = "Healthy"
     actions: dict[str, Action] = field(default_factory=dict)
     in_service_since: float | None = None
     at_risk: bool = False
-    """EC2 recommends to replace it, or has said when it takes it back."""
+    """EC2 has sent a rebalance recommendation or an interruption warning."""
 
     @property
     def counts(self) -> bool:
-        """Whether it is part of the group's capacity."""
+        """Whether it counts as capacity of the group."""
         return self.state == "InService" or self.state.startswith("Pending")
 
     @property
-    def leaving(self) -> bool:
+    def terminating(self) -> bool:
         return self.state.removeprefix(WARMED).startswith("Terminat")
 
     @property
     def warmed(self) -> bool:
-        """Whether it is in the warm pool rather than in the group."""
+        """Whether it is in the warm pool."""
         return self.state.startswith(WARMED)
 
     def describe(self) -> dict[str, Any]:
-        """As the API shows it within its group."""
+        """The API's description within its group."""
         return {
             "InstanceId": self.instance.id,
             "InstanceType": self.instance.instance_type,
@@ -125,7 +124,7 @@ class Member:
             "LifecycleState": self.state,
             "HealthStatus": self.health,
             "LaunchTemplate": self.template,
-            "ProtectedFromScaleIn": self.protected,
+            "ProtectedFromScaleIn": False,
         }
 
 
@@ -164,10 +163,10 @@ class Group:
         self.suspended: set[str] = set()
         self.metrics: set[str] = set()
         self.warm_pool: dict[str, Any] | None = None
-        """As PutWarmPool says it."""
+        """PutWarmPool's parameters."""
         self.deleting = False
         self.no_launch_before = 0.0
-        """After a launch that failed, Auto Scaling waits a while."""
+        """Monotonic time before which nothing is launched, after a failed launch."""
 
     @property
     def desired(self) -> int:
@@ -184,7 +183,7 @@ class Group:
 
     @property
     def warm_size(self) -> int:
-        """How many members the warm pool is to have."""
+        """The desired size of the warm pool."""
         if self.warm_pool is None or self.warm_pool.get("Status") or self.deleting:
             return 0
         prepared = self.warm_pool.get("MaxGroupPreparedCapacity")
@@ -193,27 +192,27 @@ class Group:
 
     @property
     def distribution(self) -> Mapping[str, Any]:
-        """How instances are spread over on-demand and spot capacity, as far as that is said."""
+        """The distribution over on-demand and spot capacity; empty if there is none."""
         distribution: Mapping[str, Any] = self.settings.get("MixedInstancesPolicy", {}).get("InstancesDistribution", {})
         return distribution
 
     def tag(self, given: Mapping[str, Any]) -> None:
-        """Set a tag, as the API gives it."""
+        """Set a tag in the API's format."""
         self.untag(given["Key"])
-        usual = {"Value": "", "PropagateAtLaunch": False}
+        defaults = {"Value": "", "PropagateAtLaunch": False}
         own = {"ResourceId": self.name, "ResourceType": "auto-scaling-group"}
-        self.tags.append({**usual, **given, **own})
+        self.tags.append({**defaults, **given, **own})
 
     def untag(self, key: str) -> None:
         self.tags = [tag for tag in self.tags if tag["Key"] != key]
 
     def instance_tags(self) -> dict[str, str]:
-        """What its instances are tagged with at launch."""
+        """The tags of its instances at launch."""
         own = {tag["Key"]: tag["Value"] for tag in self.tags if tag.get("PropagateAtLaunch")}
         return {**own, "aws:autoscaling:groupName": self.name}
 
     def describe(self) -> dict[str, Any]:
-        """As the API shows it."""
+        """The API's description."""
         return {
             **self.settings,
             "AutoScalingGroupName": self.name,
@@ -225,7 +224,7 @@ class Group:
             **({"WarmPoolConfiguration": self.warm_pool, "WarmPoolSize": self.warm_size} if self.warm_pool else {}),
             "CreatedTime": self.created,
             "SuspendedProcesses": [
-                {"ProcessName": one, "SuspensionReason": "User suspended"} for one in self.suspended
+                {"ProcessName": process, "SuspensionReason": "User suspended"} for process in self.suspended
             ],
             "EnabledMetrics": [{"Metric": metric, "Granularity": "1Minute"} for metric in sorted(self.metrics)],
             "Tags": sorted(self.tags, key=lambda tag: str(tag["Key"])),

@@ -1,4 +1,4 @@
-"""What a group's next instance is launched from."""
+"""Launches a group's next instance."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from lab.aws.instances import LabInstance
 
 
 def specification(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """The launch template that a group's settings name: its ID or name, and its version if one was named."""
+    """The launch template in a group's settings: its ID or name, and its version if given."""
     policy = settings.get("MixedInstancesPolicy") or {}
     return policy.get("LaunchTemplate", {}).get("LaunchTemplateSpecification") or settings.get("LaunchTemplate") or {}
 
 
 def template_version(wanted: dict[str, Any]) -> Any:
-    """moto's version of the template that a specification names. Raises moto's errors when there is none."""
+    """moto's version of the template in a specification. Raises moto's errors if there is none."""
     ec2 = world.ec2()
     if wanted.get("LaunchTemplateId"):
         template = ec2.get_launch_template(wanted["LaunchTemplateId"])
@@ -28,8 +28,8 @@ def template_version(wanted: dict[str, Any]) -> Any:
     return template.get_version(wanted.get("Version") or "$Default")
 
 
-def launch_one(group: Group) -> tuple[LabInstance, dict[str, str]]:
-    """Launch an instance where the group has the fewest, and return it with the template version it came from."""
+def launch_instance(group: Group) -> tuple[LabInstance, dict[str, str]]:
+    """Launch an instance in the zone with the fewest members, and return it with its template version."""
     version = template_version(specification(group.settings))
     template = {"LaunchTemplateId": version.template.id, "Version": str(version.number)}
     zone_of = {subnet.id: subnet.availability_zone for subnet in world.ec2().describe_subnets(group.subnets)}
@@ -45,10 +45,10 @@ def launch_one(group: Group) -> tuple[LabInstance, dict[str, str]]:
 
 
 def _override(group: Group, market: str | None) -> dict[str, Any]:
-    """The instance type, where the group has several: on demand the first one, of which the lab is never short.
+    """The instance type, if the group has several: for on-demand instances the first type, as AWS does.
 
-    For spot capacity AWS takes whichever type has most to spare at the moment. Here it is the one of which the group
-    has the fewest, so that a group really is of several types.
+    For spot instances AWS takes the type with the most spare capacity. The lab takes the type with the fewest members,
+    so that a group really has several types.
     """
     policy = group.settings.get("MixedInstancesPolicy") or {}
     overrides = policy.get("LaunchTemplate", {}).get("Overrides") or []

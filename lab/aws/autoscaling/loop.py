@@ -1,4 +1,4 @@
-"""The control loop's body: one look at every group, and one step of each member towards where it should be."""
+"""The control loop's body: checks each group, and moves each member a step towards its next state."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ from moto.core.exceptions import ServiceException
 
 from lab.aws import events, world
 from lab.aws.autoscaling.group import LAUNCHING, TERMINATING, WARMED, Action, Activity, Group, Member
-from lab.aws.autoscaling.launching import launch_one
+from lab.aws.autoscaling.launching import launch_instance
 from lab.aws.autoscaling.placement import victim
 
 log = logging.getLogger(__name__)
 RETRY_SECONDS = 5.0
-"""After a launch that failed; AWS waits longer and longer."""
+"""After a failed launch; AWS uses a backoff."""
 KEPT_ACTIVITIES = 500
 
 
 class Loop:
-    """Steps groups. Whoever calls holds the world's lock."""
+    """Steps groups. Callers hold the world's lock."""
 
     def __init__(self, activities: list[Activity]) -> None:
         self._activities = activities
 
     def step(self, group: Group) -> None:
-        """Look at the group once."""
+        """Run a round for a group."""
         now = time.monotonic()
         for member in list(group.members):
             self._check_health(member)
@@ -36,7 +36,7 @@ class Loop:
         self._fit_warm_pool(group, now)
 
     def begin_termination(self, member: Member, cause: str) -> None:
-        """Take a member out of service."""
+        """Begin to terminate a member."""
         activity = self._note(member.group, f"Terminating EC2 instance: {member.instance.id}", cause)
         if not member.activity.end_time:
             member.activity.end("Cancelled")
@@ -44,8 +44,8 @@ class Loop:
         member.state = f"{WARMED}Terminating" if member.warmed else "Terminating"
 
     def end_without_waiting(self, member: Member, cause: str) -> None:
-        """Take a member out of service without its lifecycle actions, for which forced deletion does not wait."""
-        if not member.leaving:
+        """Terminate a member without its lifecycle hooks, as a forced deletion does."""
+        if not member.terminating:
             self.begin_termination(member, cause)
         member.state, member.actions = f"{WARMED if member.warmed else ''}Terminating:Proceed", {}
 
@@ -53,23 +53,23 @@ class Loop:
 
     def _check_health(self, member: Member) -> None:
         suspended = member.group.suspended
-        if member.leaving or "HealthCheck" in suspended:
+        if member.terminating or "HealthCheck" in suspended:
             return
         rests = member.state == f"{WARMED}Stopped" and member.instance.state in ("stopping", "stopped")
         if not member.instance.alive and not rests:
-            # A state other than running is unhealthy at once; the grace period is for failing checks.
+            # The grace period applies to failing checks, not to instances that do not run.
             member.health = "Unhealthy"
         if member.health == "Unhealthy" and "ReplaceUnhealthy" not in suspended:
             self.begin_termination(
                 member,
-                "an instance was taken out of service in response to an EC2 health check indicating it "
-                f"has been {'terminated or stopped' if not member.instance.alive else 'found unhealthy'}.",
+                "an instance was taken out of service in response to an EC2 health check indicating it has been "
+                "terminated or stopped.",
             )
 
     # Lifecycle
 
     def _advance(self, member: Member, now: float) -> None:
-        """One step of a member on its way into service or into the warm pool, or from there to its end."""
+        """Move a member a step towards service, the warm pool or termination."""
         pool, state = WARMED if member.warmed else "", member.state.removeprefix(WARMED)
         if state == "Pending" and member.instance.state == "running":
             state += self._call_hooks(member, LAUNCHING)
@@ -100,7 +100,7 @@ class Loop:
 
     @staticmethod
     def _call_hooks(member: Member, transition: str) -> str:
-        """Have a member wait for the hooks of a transition, and return how its state goes on."""
+        """Make a member wait for the hooks of a transition, and return the suffix of its state."""
         hooks = [hook for hook in member.group.hooks.values() if hook.transition == transition]
         member.actions = {hook.name: Action(hook) for hook in hooks}
         for action in member.actions.values():
@@ -109,7 +109,7 @@ class Loop:
 
     @staticmethod
     def _result(member: Member, now: float) -> str | None:
-        """What comes of the hooks that a member waits for: CONTINUE once all say so, ABANDON once one does."""
+        """The result of a member's hooks: CONTINUE once all have that result, ABANDON once any has, otherwise None."""
         for action in member.actions.values():
             if action.result is None and action.timed_out(now):
                 log.info("hook %s of %s timed out", action.hook.name, member.instance.id)
@@ -134,30 +134,34 @@ class Loop:
 
     def _fit_capacity(self, group: Group, now: float) -> None:
         counting = [member for member in group.members if member.counts]
-        # A member at risk is replaced before it is taken, if the group was told to.
-        risky = [one for one in counting if one.at_risk and group.settings["CapacityRebalance"]]
+        # With CapacityRebalance, a member at risk is replaced before it is terminated.
+        risky = [member for member in counting if member.at_risk and group.settings["CapacityRebalance"]]
         surplus = len(counting) - group.desired - len(risky)
         if surplus < 0 and not group.deleting:
             self._launch(group, -surplus, now)
         elif surplus > 0 and not risky:
             self._scale_in(group, surplus)
-        in_service = [one for one in counting if one.state == "InService" and one not in risky]
+        in_service = [member for member in counting if member.state == "InService" and member not in risky]
         if risky and len(in_service) >= group.desired:
             for member in risky:
                 self.begin_termination(member, "an instance at an elevated risk of interruption was replaced.")
 
     def _fit_warm_pool(self, group: Group, now: float) -> None:
-        warmed = [member for member in group.members if member.warmed and not member.leaving]
+        warmed = [member for member in group.members if member.warmed and not member.terminating]
         if len(warmed) < group.warm_size:
             self._launch(group, group.warm_size - len(warmed), now, state=f"{WARMED}Pending")
         for member in warmed[group.warm_size :]:
-            self.begin_termination(member, "the warm pool has more instances than it is to have.")
+            self.begin_termination(member, "the warm pool has too many instances.")
         if (group.warm_pool or {}).get("Status") and not any(member.warmed for member in group.members):
             group.warm_pool = None
 
     def _start_warmed(self, group: Group, count: int) -> int:
-        """Take so many from the warm pool, as far as it has them, and return how many."""
-        ready = [one for one in group.members if one.state == f"{WARMED}Stopped" and one.instance.state == "stopped"]
+        """Start up to ``count`` instances of the warm pool, and return their number."""
+        ready = [
+            candidate
+            for candidate in group.members
+            if candidate.state == f"{WARMED}Stopped" and candidate.instance.state == "stopped"
+        ]
         for member in ready[:count]:
             cause = "an instance was started from the warm pool."
             member.activity = self._note(
@@ -177,7 +181,7 @@ class Loop:
                 f"an instance was started in response to a difference between desired and actual capacity ({count})."
             )
             try:
-                instance, template = launch_one(group)
+                instance, template = launch_instance(group)
             except ServiceException as error:
                 group.no_launch_before = now + RETRY_SECONDS
                 activity = self._note(group, "Launching a new EC2 instance", cause)
@@ -187,19 +191,16 @@ class Loop:
                 log.warning("group %s could not launch: %s", group.name, error.message)
                 return
             activity = self._note(group, f"Launching a new EC2 instance: {instance.id}", cause)
-            protected = bool(group.settings["NewInstancesProtectedFromScaleIn"])
-            group.members.append(Member(group, instance, template, activity, protected, state))
+            group.members.append(Member(group, instance, template, activity, state))
 
     def _scale_in(self, group: Group, count: int) -> None:
         if "Terminate" in group.suspended:
             return
         for _ in range(count):
             chosen = victim(group.members, group.settings["TerminationPolicies"])
-            if chosen is None:
-                return
             self.begin_termination(chosen, "a user request shrank the group's capacity.")
 
-    # What others are told
+    # Activities and events
 
     def _note(self, group: Group, description: str, cause: str) -> Activity:
         activity = Activity(group.name, description, f"At {world.timestamp()} {cause}")

@@ -1,7 +1,7 @@
-"""CloudWatch, as far as moto has none: AWS's own metrics, and alarms that go off.
+"""CloudWatch features that moto lacks: AWS's own metrics, and alarms that change state.
 
-AWS measures once a minute. Here that is once in ten seconds, and a period of an alarm on AWS's own metrics passes six
-times as fast, so that nobody has to wait.
+AWS measures once a minute. The lab measures every ten seconds, and a period of an alarm on AWS's own metrics passes six
+times as fast.
 """
 
 AWS_SPEED = 6.0

@@ -1,7 +1,7 @@
-"""Alarms that are looked at, go off and tell their topics.
+"""Evaluates alarms and notifies their topics.
 
-Whoever calls holds the world's lock. A window ends now, rather than on the minute. Of the expressions of metric math,
-those are known that add, subtract, multiply and divide metrics and numbers.
+Callers hold the world's lock. A window ends now, not on the minute. Metric math supports addition, subtraction,
+multiplication and division of metrics and numbers.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from lab.state import ACCOUNT_ID, REGION
 
 log = logging.getLogger(__name__)
 OK, ALARM, UNKNOWN = "OK", "ALARM", "INSUFFICIENT_DATA"
-# CloudWatch looks at more periods than an alarm asks for, and where data is missing takes the newest that there is.
+# CloudWatch looks at more periods than an alarm has, and takes the newest data points if some are missing.
 FURTHER_BACK = 2
 _COMPARE: Mapping[str, Callable[[float, float], bool]] = {
     "GreaterThanThreshold": operator.gt,
@@ -52,7 +52,7 @@ _CALCULATE: Mapping[type, Callable[[float, float], float]] = {
 
 
 def install(grafts: Grafts) -> None:
-    """Have new alarms know nothing yet, and changed ones stay as they are until they are looked at."""
+    """Give new alarms the state INSUFFICIENT_DATA; changed alarms keep their state until the next evaluation."""
     grafts.around(CloudWatchBackend, "put_metric_alarm", _put_metric_alarm)
 
 
@@ -64,7 +64,7 @@ def _put_metric_alarm(put: Callable[..., Alarm], self: Any, name: str, *argument
 
 
 def look(measured: Measured) -> None:
-    """Look at every alarm once."""
+    """Evaluate every alarm once."""
     now = utcnow()
     for alarm in list(world.cloudwatch().alarms.values()):
         if alarm.rule is not None:
@@ -72,7 +72,7 @@ def look(measured: Measured) -> None:
         try:
             points = _points(alarm, now, measured)
         except ValueError as error:
-            log.warning("the alarm %s cannot be looked at: %s", alarm.name, error)
+            log.warning("the alarm %s cannot be evaluated: %s", alarm.name, error)
             continue
         state = judged(alarm, points)
         if state != alarm.state_value:
@@ -80,7 +80,7 @@ def look(measured: Measured) -> None:
 
 
 def judged(alarm: Alarm, points: Sequence[float | None]) -> str:
-    """The state that an alarm is to be in, by the values of its periods, the newest first; None where there is none."""
+    """An alarm's state for the values of its periods, newest first; None is a period without data."""
     breaches = _COMPARE[alarm.comparison_operator]
     found = [breaches(value, float(alarm.threshold)) for value in points if value is not None]
     periods, enough = int(alarm.evaluation_periods), int(alarm.datapoints_to_alarm or alarm.evaluation_periods)
@@ -96,26 +96,26 @@ def judged(alarm: Alarm, points: Sequence[float | None]) -> str:
         return OK
     if not found:
         return UNKNOWN if treatment == "missing" else str(alarm.state_value)
-    # What is missing may decide it.
+    # The missing values could change the result.
     return str(alarm.state_value) if sum(found) + missing >= enough and alarm.state_value != UNKNOWN else OK
 
 
-# The moments and values of each metric, by its namespace, its name and its dimensions.
+# The times and values of each metric, by its namespace, its name and its dimensions.
 Measured = Mapping[tuple[str, str, frozenset[tuple[str, str]]], Sequence[tuple[datetime, float]]]
 
 
 def measurements() -> Measured:
-    """All that CloudWatch has."""
+    """All metric data in CloudWatch."""
     found = defaultdict(list)
-    for one in world.cloudwatch().metric_data:
-        dimensions = frozenset((each.name, each.value) for each in one.dimensions)
-        found[one.namespace, one.name, dimensions].append((naive(one.timestamp), one.value))
+    for datum in world.cloudwatch().metric_data:
+        dimensions = frozenset((dimension.name, dimension.value) for dimension in datum.dimensions)
+        found[datum.namespace, datum.name, dimensions].append((naive(datum.timestamp), datum.value))
     return found
 
 
 @dataclass(frozen=True)
 class Series:
-    """A metric, and what is made of its values in a period of so many seconds."""
+    """A metric with a statistic and a period in seconds."""
 
     namespace: str
     name: str
@@ -125,13 +125,13 @@ class Series:
 
     @classmethod
     def of(cls, metric: Any, statistic: Any, period: Any) -> Series:
-        """``metric`` is moto's metric, or an alarm on one."""
+        """``metric`` is moto's metric, or an alarm on a metric."""
         dimensions = frozenset((str(dimension.name), str(dimension.value)) for dimension in metric.dimensions)
         speed = AWS_SPEED if metric.namespace.startswith("AWS/") else 1
         return cls(metric.namespace, metric.metric_name, dimensions, statistic, float(period) / speed)
 
     def value(self, number: int, now: datetime, measured: Measured) -> float | None:
-        """The statistic of a period, counted back from now; None if it has no data."""
+        """The statistic of a period, counted back from now; None without data."""
         end = now - timedelta(seconds=self.seconds * number)
         start = end - timedelta(seconds=self.seconds)
         moments = measured.get((self.namespace, self.name, self.dimensions), ())
@@ -159,14 +159,14 @@ def _points(alarm: Any, now: datetime, measured: Measured) -> list[float | None]
 
 
 def calculated(tree: ast.expr, values: Mapping[str, Any]) -> float:
-    """What an expression comes to. Raises ValueError if it has more in it than is known here."""
+    """The value of an expression. Raises ValueError for an unsupported expression."""
     if isinstance(tree, ast.Name) and tree.id in values:
         return float(values[tree.id])
     if isinstance(tree, ast.Constant) and isinstance(tree.value, (int, float)):
         return float(tree.value)
     if isinstance(tree, ast.BinOp) and type(tree.op) in _CALCULATE:
         return _CALCULATE[type(tree.op)](calculated(tree.left, values), calculated(tree.right, values))
-    raise ValueError(f"the lab's CloudWatch cannot calculate {ast.unparse(tree)}")
+    raise ValueError(f"the lab's CloudWatch does not support the expression {ast.unparse(tree)}")
 
 
 def _turn(alarm: Alarm, state: str, points: Sequence[float | None]) -> None:
@@ -185,7 +185,7 @@ def _turn(alarm: Alarm, state: str, points: Sequence[float | None]) -> None:
 def _notify(alarm: Alarm, arn: str, before: str) -> None:
     topic = world.sns().topics.get(arn)
     if topic is None:
-        log.warning("the alarm %s has nobody to tell: there is no %s", alarm.name, arn)
+        log.warning("the alarm %s notifies nobody: there is no topic %s", alarm.name, arn)
         return
     policies = [json.loads(topic.policy)]
     if not lets(policies, "cloudwatch.amazonaws.com", Access("sns:Publish", arn), alarm.alarm_arn):

@@ -1,4 +1,4 @@
-"""What AWS measures of queues, groups and instances."""
+"""AWS's own metrics of queues, groups and instances."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from moto.core.utils import utcnow
 
 from lab.aws import world
 
-# What is older is of no use to any alarm.
+# No alarm uses older data.
 KEPT = timedelta(minutes=30)
 
 
 def measure() -> None:
-    """Measure once. Whoever calls holds the world's lock."""
+    """Measure once. The caller holds the world's lock."""
     backend = world.cloudwatch()
     oldest = utcnow() - KEPT
-    backend.metric_data[:] = [one for one in backend.metric_data if naive(one.timestamp) >= oldest]
+    backend.metric_data[:] = [datum for datum in backend.metric_data if naive(datum.timestamp) >= oldest]
     backend.metric_data += _all()
 
 
 def naive(moment: Any) -> Any:
-    """A moment without its time zone, which is UTC, as moto compares them."""
+    """A time without its time zone, which is UTC, because moto compares naive times."""
     return moment.replace(tzinfo=None)
 
 
@@ -45,5 +45,5 @@ def _all() -> Iterator[MetricDatum]:
 
 
 def _datum(namespace: str, name: str, value: float, dimensions: dict[str, str]) -> MetricDatum:
-    listed = [{"Name": key, "Value": one} for key, one in dimensions.items()]
+    listed = [{"Name": key, "Value": dimension} for key, dimension in dimensions.items()]
     return MetricDatum(namespace, name, float(value), listed, utcnow(), "Count")

@@ -1,4 +1,4 @@
-"""IAM as AWS enforces it: every call of a role's credentials is judged by its action, its resources and its context.
+"""IAM as AWS enforces it: judges every call by its action, its resources and its context.
 
-moto judges the resources of S3 calls only, and knows few conditions.
+moto judges resources only for S3, and supports few conditions.
 """

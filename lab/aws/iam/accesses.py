@@ -1,4 +1,4 @@
-"""Which actions on which resources a call amounts to, service by service."""
+"""The actions and resources that a call needs access to, by service."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ Context = dict[str, Any]
 
 
 def of(call: Call, common: Context) -> list[Access] | None:
-    """The accesses that must all be allowed; None for a service that the lab's IAM does not know.
+    """The accesses that must all be allowed; None for a service that the lab's IAM does not support.
 
-    :param common: the context keys that every request has.
+    :param common: the context keys of every request.
     """
     service = _SERVICES.get(call.service or "")
     if service is None:
@@ -67,7 +67,7 @@ _S3_ACTIONS = {
     "PutPublicAccessBlock": "PutBucketPublicAccessBlock",
     "ListBucketInventoryConfigurations": "GetInventoryConfiguration",
 }
-# What a parameter asks for besides.
+# Further actions that a parameter needs.
 _S3_ALSO = {
     ("CreateBucket", "ACL"): "PutBucketAcl",
     ("CreateBucket", "ObjectOwnership"): "PutBucketOwnershipControls",
@@ -110,7 +110,7 @@ def _s3(action: str, parameters: Parameters) -> Iterator[Access]:
 
 
 def _s3_encryption(name: str, bucket_name: str, keys: list[str]) -> Iterator[Access]:
-    """What S3 asks of KMS in the caller's name."""
+    """S3's calls of KMS on the caller's behalf."""
     bucket = world.s3().buckets.get(bucket_name)
     if bucket is None:
         return
@@ -127,7 +127,7 @@ def _s3_encryption(name: str, bucket_name: str, keys: list[str]) -> Iterator[Acc
             context = {
                 "kms:ViaService": f"s3.{REGION}.amazonaws.com",
                 "kms:CallerAccount": ACCOUNT_ID,
-                # With a bucket key, which is the recommended way, the context is the bucket's.
+                # With a bucket key, as recommended, the context is the bucket's ARN.
                 "kms:EncryptionContext:aws:s3:arn": f"arn:aws:s3:::{bucket_name}",
                 "kms:EncryptionContextKeys": ["aws:s3:arn"],
             }
@@ -135,13 +135,13 @@ def _s3_encryption(name: str, bucket_name: str, keys: list[str]) -> Iterator[Acc
 
 
 def stored_object(bucket: Any, key: str) -> Any | None:
-    """moto's object of that key, if there is one that was not deleted."""
+    """moto's object with that key; None if it does not exist or was deleted."""
     found = bucket.keys.get(key)
     return None if found is None or isinstance(found, FakeDeleteMarker) else found
 
 
 def _bucket_key(bucket: Any) -> str | None:
-    """The KMS key that the bucket encrypts new objects under."""
+    """The KMS key for the bucket's new objects."""
     rule = (bucket.encryption or {}).get("Rule", {})
     rule = rule[0] if isinstance(rule, list) else rule
     found = rule.get("ApplyServerSideEncryptionByDefault", {})
@@ -162,7 +162,7 @@ def _kms(action: str, parameters: Parameters) -> Iterator[Access]:
         key = _key_of_ciphertext(parameters["CiphertextBlob"])
     keys = {key} if key else set()
     if alias:
-        # The key that it was of before, too.
+        # Access to the alias's present key is needed too.
         yield Access(f"kms:{action}", f"arn:aws:kms:{REGION}:{ACCOUNT_ID}:{alias}", context)
         before = find_key(alias)
         keys |= {before.id} if before else set()
@@ -180,13 +180,13 @@ def _key_access(action: str, named: str, context: Context) -> Access:
         return Access(action, f"arn:aws:kms:{REGION}:{ACCOUNT_ID}:key/{named}", context)
     kms = world.kms()
     own = tags.of_resource(kms.list_resource_tags(key.id)["Tags"])
-    # A key without an alias has no such condition key.
+    # Without an alias the condition key is absent.
     aliases = {"kms:ResourceAliases": sorted(key.aliases)} if key.aliases else {}
     return Access(action, key.arn, {**context, **own, **aliases})
 
 
 def find_key(named: str) -> Any | None:
-    """moto's key of that ID, ARN, alias or alias ARN."""
+    """moto's key with that ID, ARN, alias or alias ARN."""
     kms = world.kms()
     name = named.rsplit(":", 1)[-1]
     if name.startswith("alias/"):
@@ -226,7 +226,7 @@ def _autoscaling(action: str, parameters: Parameters) -> Iterator[Access]:
         yield from launches.of_group(parameters, list(filter(None, str(subnets or "").split(","))))
     roles = {role.name for role in world.iam().roles.values()}
     if action == "CreateAutoScalingGroup" and "AWSServiceRoleForAutoScaling" not in roles:
-        # An account's first group makes the role that Auto Scaling has there; in the lab's it never comes to be.
+        # An account's first group creates Auto Scaling's service-linked role; the lab never creates it.
         arn = f"arn:aws:iam::{ACCOUNT_ID}:role/aws-service-role/{AUTO_SCALING}/AWSServiceRoleForAutoScaling"
         yield Access("iam:CreateServiceLinkedRole", arn, {"iam:AWSServiceName": AUTO_SCALING})
 
@@ -266,10 +266,10 @@ def _route53(action: str, parameters: Parameters) -> Iterator[Access]:
     if action == "ChangeResourceRecordSets":
         changes = parameters.get("ChangeBatch", {}).get("Changes", [])
         sets = [change["ResourceRecordSet"] for change in changes]
-        names = sorted({one["Name"].rstrip(".").lower() for one in sets})
+        names = sorted({record["Name"].rstrip(".").lower() for record in sets})
         context = {
             "route53:ChangeResourceRecordSetsNormalizedRecordNames": names,
-            "route53:ChangeResourceRecordSetsRecordTypes": sorted({one["Type"] for one in sets}),
+            "route53:ChangeResourceRecordSetsRecordTypes": sorted({record["Type"] for record in sets}),
             "route53:ChangeResourceRecordSetsActions": sorted({change["Action"] for change in changes}),
         }
     if (action == "ListResourceRecordSets" or identifier) and action != "ListHostedZonesByName":
@@ -307,7 +307,7 @@ def _servicediscovery(action: str, parameters: Parameters) -> Iterator[Access]:
     namespace = backend.namespaces[service.namespace_id]
     kinds = sorted({dns_record["Type"] for dns_record in (service.dns_config or {}).get("DnsRecords", [])})
     if kinds and namespace.type != "HTTP":
-        # Which Cloud Map does with the caller's rights.
+        # Cloud Map changes records with the caller's permissions.
         context: Context = {
             "route53:ChangeResourceRecordSetsNormalizedRecordNames": [f"{service.name}.{namespace.name}".lower()],
             "route53:ChangeResourceRecordSetsRecordTypes": kinds,
@@ -317,7 +317,7 @@ def _servicediscovery(action: str, parameters: Parameters) -> Iterator[Access]:
         yield Access("route53:ChangeResourceRecordSets", f"arn:aws:route53:::hostedzone/{zone}", context)
 
 
-# The rest
+# Other services
 
 
 _IAM_TAGGING = {"CreateRole": "TagRole", "CreateInstanceProfile": "TagInstanceProfile"}
@@ -325,7 +325,7 @@ _IAM_TAGGING = {"CreateRole": "TagRole", "CreateInstanceProfile": "TagInstancePr
 
 def _iam(action: str, parameters: Parameters) -> Iterator[Access]:
     account, name = f"arn:aws:iam::{ACCOUNT_ID}", parameters.get("RoleName")
-    role = next((one for one in world.iam().roles.values() if one.name == name), None)
+    role = next((candidate for candidate in world.iam().roles.values() if candidate.name == name), None)
     context, boundary = tags.of_request(parameters.get("Tags")), parameters.get("PermissionsBoundary")
     if parameters.get("InstanceProfileName"):
         resource = f"{account}:instance-profile/{parameters['InstanceProfileName']}"
@@ -349,7 +349,7 @@ def _iam(action: str, parameters: Parameters) -> Iterator[Access]:
 
 
 def _sts(action: str, parameters: Parameters) -> Iterator[Access]:
-    # Who one is may always be asked.
+    # GetCallerIdentity is always allowed.
     if action != "GetCallerIdentity":
         yield Access(f"sts:{action}", parameters.get("RoleArn") or "*")
 
@@ -358,8 +358,8 @@ def _ssm(action: str, parameters: Parameters) -> Iterator[Access]:
     names = parameters.get("Names") or [parameters.get("Name") or parameters.get("Path")]
     if names == [None]:
         yield Access(f"ssm:{action}")
-    for name in (one for one in names if one is not None):
-        # Public parameters belong to no account.
+    for name in filter(None, names):
+        # The ARN of a public parameter has no account.
         account = "" if name.startswith("/aws/") else ACCOUNT_ID
         own = tags.of_resource(world.ssm()._resource_tags["Parameter"].get(name))
         yield Access(f"ssm:{action}", f"arn:aws:ssm:{REGION}:{account}:parameter/{name.lstrip('/')}", own)
@@ -411,7 +411,7 @@ def _logs(action: str, parameters: Parameters) -> Iterator[Access]:
     stream = parameters.get("logStreamName")
     given = tags.of_request(parameters.get("tags"))
     own = tags.of_resource(world.logs().list_tags_for_resource(arn))
-    # Tags go by the group's own ARN, all else by one that has its streams behind it.
+    # Tagging uses the group's ARN, all other actions the ARN of its streams.
     tagging = named or action in ("ListTagsLogGroup", "TagLogGroup", "UntagLogGroup")
     resource = arn if tagging else f"{arn}:log-stream:{stream}" if stream else f"{arn}:*"
     yield Access(f"logs:{action}", resource, {**own, **given})
@@ -427,7 +427,7 @@ def _cloudwatch(action: str, parameters: Parameters) -> Iterator[Access]:
     arns += [f"{dashboard}/{name}" for name in names if name]
     arns += [parameters["ResourceARN"]] if parameters.get("ResourceARN") else []
     if action == "DescribeAlarms":
-        # Those of one name too, since whoever asks may be told of any.
+        # Even with a name, it needs access to all alarms.
         arns = [f"{alarm}:*"]
     namespace = parameters.get("Namespace") if action == "PutMetricData" else None
     context = {"cloudwatch:namespace": namespace} if namespace else given
@@ -438,7 +438,7 @@ def _cloudwatch(action: str, parameters: Parameters) -> Iterator[Access]:
 
 
 def _elbv2(action: str, parameters: Parameters) -> Iterator[Access]:
-    # What describes has no resources.
+    # Describe actions have no resource.
     named = parameters.get("TargetGroupArn") or parameters.get("LoadBalancerArn") or parameters.get("ListenerArn")
     on = None if action.startswith("Describe") else named
     yield Access(f"elasticloadbalancing:{action}", on or "*")

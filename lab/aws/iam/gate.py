@@ -1,4 +1,4 @@
-"""Lets calls in, or refuses them as AWS would."""
+"""Allows calls, or refuses them as AWS does."""
 
 from __future__ import annotations
 
@@ -23,17 +23,35 @@ _EVERYTHING: Mapping[str, Any] = {"Statement": [{"Effect": "Allow", "Action": "*
 _KEY_POLICY: Mapping[str, Any] = {
     "Statement": [{"Effect": "Allow", "Principal": {"AWS": Administrator.arn}, "Action": "kms:*", "Resource": "*"}]
 }
-_QUERY = ("autoscaling", "elbv2", "iam", "sts")
+# Code, message and HTTP status of each refusal, by service, or by the kind of protocol for all other services.
+_Errors = Mapping[str, tuple[str, str, int]]
+_NO_TOKEN, _OLD_TOKEN = (f"The security token included in the request is {what}" for what in ("invalid.", "expired"))
+_UNKNOWN_KEY: _Errors = {
+    "s3": ("InvalidAccessKeyId", "The AWS Access Key Id you provided does not exist in our records.", 403),
+    "ec2": ("AuthFailure", "AWS was not able to validate the provided access credentials", 401),
+    "json": ("UnrecognizedClientException", _NO_TOKEN, 400),
+    "xml": ("InvalidClientTokenId", _NO_TOKEN, 403),
+}
+_EXPIRED: _Errors = {
+    "s3": ("ExpiredToken", "The provided token has expired.", 400),
+    "ec2": ("RequestExpired", "Request has expired.", 400),
+    "json": ("ExpiredTokenException", _OLD_TOKEN, 400),
+    "xml": ("ExpiredToken", _OLD_TOKEN, 403),
+}
+_DENIED: _Errors = {
+    "ec2": ("UnauthorizedOperation", "You are not authorized to perform this operation. ", 403),
+    **dict.fromkeys(("s3", "sqs", "route53", "autoscaling", "elbv2", "iam", "sts"), ("AccessDenied", "", 403)),
+}
 
 
 class Gate:
-    """Knows who calls and judges what they may. Whoever calls holds the world's lock."""
+    """Authenticates callers and authorizes calls. Callers hold the world's lock."""
 
     def __init__(self, calls: CallLog, judgements: Judgements) -> None:
         self._calls, self._judgements = calls, judgements
 
     def admit(self, call: Call) -> None:
-        """Return if the call may go on. Raises AwsError."""
+        """Raises AwsError if the call is not allowed."""
         if call.access_key is None:
             raise _unsigned(call)
         caller = Administrator() if call.access_key == world.ADMINISTRATOR else self._caller(call)
@@ -57,9 +75,9 @@ class Gate:
     def _caller(call: Call) -> Caller:
         caller = credentials.caller_with_key(call.access_key or "")
         if caller is None or call.token != caller.token:
-            raise _unknown_key(call)
+            raise _error(call, _UNKNOWN_KEY)
         if caller.expires is not None and caller.expires <= datetime.now(UTC):
-            raise _expired(call)
+            raise _error(call, _EXPIRED)
         return caller
 
     def _refused(self, call: Call, wanted: list[Access] | None, caller: Caller) -> Access | None:
@@ -87,7 +105,7 @@ class Gate:
 
 @dataclass(frozen=True)
 class _Policies:
-    """What IAM holds against whoever calls: their own policies, and the boundary of what those can give, if any."""
+    """A caller's policies, and their permissions boundary if they have any."""
 
     identity: list[Mapping[str, Any]]
     boundary: list[Mapping[str, Any]] | None = None
@@ -99,20 +117,20 @@ class _Policies:
 
 
 def allows(caller: Caller, access: Access) -> bool:
-    """Whether somebody may do something that is no call of the API's."""
+    """Whether a caller has an access that is not an API call."""
     return _allowed(access, _policies(caller), caller)
 
 
 def _allowed(access: Access, policies: _Policies, caller: Caller) -> bool:
     principal = Principal((caller.arn, caller.session_arn))
-    # A key's policy says that IAM decides, which the lab takes for granted.
+    # The lab assumes that a key's policy lets IAM decide.
     of_resource = [] if access.action.startswith("kms:") else _resource_policies(access)
     verdicts = {policies.judge(access), judge(of_resource, access, principal)}
     return Verdict.DENY not in verdicts and Verdict.ALLOW in verdicts
 
 
 def _resource_policies(access: Access) -> list[Mapping[str, Any]]:
-    """The policy of the bucket, queue or key that is asked for, if it has one."""
+    """The policy of the requested bucket, queue or key, if it has a policy."""
     service = access.action.split(":")[0]
     name = access.resource.rsplit(":", 1)[-1].split("/")[0]
     if service == "s3":
@@ -122,13 +140,13 @@ def _resource_policies(access: Access) -> list[Mapping[str, Any]]:
         return queue_policies(world.sqs().queues[name])
     if service == "kms":
         key = accesses.find_key(access.resource)
-        # That of one which is just being made lets IAM decide.
+        # The policy of a new key lets IAM decide.
         return [json.loads(key.policy) if key is not None else _KEY_POLICY]
     return []
 
 
 def _hidden(call: Call, policies: _Policies, caller: Caller) -> Access | None:
-    """Who may not list a bucket is not told that an object is not there, but that it may not be read."""
+    """Without s3:ListBucket, S3 answers AccessDenied for a missing object, so that it does not reveal its absence."""
     if call.service != "s3" or call.action not in ("GetObject", "HeadObject"):
         return None
     name, key = call.parameters["Bucket"], call.parameters["Key"]
@@ -145,12 +163,12 @@ def _policies(caller: Caller) -> _Policies:
     iam, entity = world.iam(), caller.entity()
     if entity is None:
         return _Policies([])
-    # A user has those of the groups as well.
+    # A user also has the policies of its groups.
     holders = [entity, *(group for group in iam.groups.values() if entity in group.users)]
     inline = [json.loads(text) for holder in holders for text in holder.policies.values()]
     attached = [policy for holder in holders for policy in holder.managed_policies.values()]
     boundary = getattr(entity, "permissions_boundary_arn", None)
-    # Of one that is gone nothing is allowed any more.
+    # A deleted boundary allows nothing.
     bound = _documents(filter(None, [iam.managed_policies.get(boundary)])) if boundary else None
     return _Policies(inline + _documents(attached), bound)
 
@@ -162,7 +180,7 @@ def _documents(managed: Iterable[Any]) -> list[Mapping[str, Any]]:
 
 def _context(call: Call, caller: Caller) -> dict[str, Any]:
     context: dict[str, Any] = {
-        # The lab speaks plain HTTP on a wire that nobody else is on; a client cannot tell, and nor shall policies.
+        # The lab uses plain HTTP on a private network; policies should see TLS.
         "aws:SecureTransport": "true",
         "aws:SourceIp": call.source,
         "aws:RequestedRegion": call.region or REGION,
@@ -180,38 +198,15 @@ def _context(call: Call, caller: Caller) -> dict[str, Any]:
     return context
 
 
-# AWS's many ways to say no
-
-
 def _denied(call: Call, access: Access, caller: Caller) -> AwsError:
     text = f"User: {caller.session_arn} is not authorized to perform: {access.action} on resource: {access.resource}"
-    if call.service == "ec2":
-        return AwsError("UnauthorizedOperation", f"You are not authorized to perform this operation. {text}", 403)
-    if call.service in ("s3", "sqs", "route53", *_QUERY):
-        return AwsError("AccessDenied", text, 403)
-    return AwsError("AccessDeniedException", text, 400)
+    code, opening, status = _DENIED.get(call.service or "", ("AccessDeniedException", "", 400))
+    return AwsError(code, opening + text, status)
 
 
-def _unknown_key(call: Call) -> AwsError:
-    if call.service == "s3":
-        return AwsError("InvalidAccessKeyId", "The AWS Access Key Id you provided does not exist in our records.", 403)
-    if call.service == "ec2":
-        return AwsError("AuthFailure", "AWS was not able to validate the provided access credentials", 401)
-    text = "The security token included in the request is invalid."
-    if call.protocol == "json" and call.service != "sqs":
-        return AwsError("UnrecognizedClientException", text, 400)
-    return AwsError("InvalidClientTokenId", text, 403)
-
-
-def _expired(call: Call) -> AwsError:
-    if call.service == "s3":
-        return AwsError("ExpiredToken", "The provided token has expired.", 400)
-    if call.service == "ec2":
-        return AwsError("RequestExpired", "Request has expired.", 400)
-    text = "The security token included in the request is expired"
-    if call.protocol == "json" and call.service != "sqs":
-        return AwsError("ExpiredTokenException", text, 400)
-    return AwsError("ExpiredToken", text, 403)
+def _error(call: Call, errors: _Errors) -> AwsError:
+    kind = "json" if call.protocol == "json" and call.service != "sqs" else "xml"
+    return AwsError(*errors.get(call.service or "", errors[kind]))
 
 
 def _unsigned(call: Call) -> AwsError:

@@ -1,4 +1,4 @@
-"""Every judgement of IAM's, once, with all that it was made of: for another evaluator to make it again."""
+"""Every distinct judgement of IAM with its inputs, so that another evaluator can repeat it."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from typing import Any
 
 from lab.aws.iam.policy import Access
 
-# They differ from call to call, and no policy of ours asks for them.
+# Context keys that differ from call to call, and that no policy of the product uses.
 _PASSING = ("aws:CurrentTime", "aws:SourceIp", "aws:userid", "ec2:SourceInstanceARN")
 Documents = Sequence[Mapping[str, Any]]
 
 
 class Judgements:
-    """What everybody was allowed and refused since the lab is up. Whoever looks or adds holds the world's lock."""
+    """All judgements since the lab started. Callers hold the world's lock."""
 
     def __init__(self) -> None:
         self._documents: dict[str, list[Mapping[str, Any]]] = {}
@@ -24,11 +24,11 @@ class Judgements:
     def add(
         self, caller: str, principal: str, access: Access, policies: Mapping[str, Documents], *, allowed: bool
     ) -> None:
-        """Keep a judgement, unless the same was made before.
+        """Add a judgement, unless it is known.
 
-        :param caller: the name of the role or user who asked.
-        :param principal: who asked, as an ARN; that of a role's session.
-        :param policies: the ``identity``'s own, its ``boundary``, and the ``resource_policies`` of what is asked for.
+        :param caller: the name of the role or user.
+        :param principal: the caller's ARN, or the ARN of a role's session.
+        :param policies: the policies of the ``identity``, its ``boundary``, and the ``resource_policies``.
         """
         what = {
             "caller": caller,
@@ -42,7 +42,7 @@ class Judgements:
         self._made.setdefault(key, {**what, "principal": principal, "context": dict(access.context)})
 
     def as_json(self) -> dict[str, Any]:
-        """``judgements``, oldest first, whose policies are lists in ``documents``."""
+        """``judgements``, oldest first; their policies are keys of ``documents``."""
         return {"documents": dict(self._documents), "judgements": list(self._made.values())}
 
     def _kept(self, documents: Documents) -> str:

@@ -1,4 +1,4 @@
-"""Which actions on which resources a call of EC2's amounts to, and a launch that Auto Scaling is asked for."""
+"""The actions and resources that an EC2 call, or a launch by Auto Scaling, needs access to."""
 
 from __future__ import annotations
 
@@ -35,21 +35,21 @@ _KINDS = {
     "vpce": "vpc-endpoint",
 }
 _ID = re.compile(r"([a-z]+)-[0-9a-f]+")
-# What describes is about no resource, but for these.
+# The only Describe actions with a resource.
 _DESCRIBING = ("DescribeInstanceAttribute", "DescribeVpcAttribute")
-# They name what the route leads to as well.
+# These also name the route's target.
 _ROUTING = ("CreateRoute", "ReplaceRoute")
-# What these create they are not called after.
+# Actions that are not named after the resource type that they create.
 _CREATING = {"AllocateAddress": "elastic-ip", "CreateNatGateway": "natgateway", "ImportKeyPair": "key-pair"}
 
 
 def of_ec2(action: str, parameters: Parameters) -> Iterator[Access]:
-    """The accesses of a call of EC2's."""
+    """The accesses of an EC2 call."""
     if action == "RunInstances":
         yield from _run_instances(parameters)
         return
     name, given, made = f"ec2:{action}", _given_tags(parameters), _created(action)
-    # Those of CreateTags and DeleteTags.
+    # The tags of CreateTags and DeleteTags.
     request = tags.of_request(parameters.get("Tags"))
     found = [
         Access(name, _arn(identifier), {**_tags(identifier), **request})
@@ -65,27 +65,27 @@ def of_ec2(action: str, parameters: Parameters) -> Iterator[Access]:
 
 
 def _is_about(action: str, kind: str) -> bool:
-    """Whether a call asks for the right to what it names of a kind."""
+    """Whether a call needs access to the resources of this kind that it names."""
     if action.startswith("Describe"):
         return action in _DESCRIBING
     return kind == "route-table" if action in _ROUTING else kind != "*"
 
 
 def _created(action: str) -> str | None:
-    """The kind of what a call creates."""
+    """The kind of the resource that a call creates."""
     kind = _CREATING.get(action) or xform_name(action, "-").removeprefix("create-")
     return kind if kind in (*_KINDS.values(), "key-pair") else None
 
 
 def of_group(parameters: Parameters, subnets: list[str]) -> Iterator[Access]:
-    """What a group's launch template asks of whoever gives it to the group, as Auto Scaling holds it against EC2."""
+    """The EC2 accesses that Auto Scaling requires of a caller who gives a group its launch template."""
     version = _version(specification(parameters))
     if version is not None:
         yield from _launch(version.data, version.template.id, subnets)
 
 
 def passing(role: Any) -> Access:
-    """Handing a role to EC2."""
+    """The access to pass a role to EC2."""
     return Access("iam:PassRole", role.arn, {"iam:PassedToService": "ec2.amazonaws.com"})
 
 
@@ -117,7 +117,7 @@ def _launch(data: Parameters, template: str | None, subnets: list[str]) -> Itera
 
 
 def _tagging(action: str, given: Mapping[str, Any]) -> Iterator[Access]:
-    """What EC2 asks for the tags that something is created with."""
+    """The accesses for the tags of new resources."""
     for kind, values in given.items():
         if values:
             yield Access("ec2:CreateTags", _arn(kind=kind), {**tags.of_request(values), "ec2:CreateAction": action})
@@ -131,7 +131,7 @@ def _given_tags(parameters: Parameters) -> dict[str, Any]:
 
 
 def _version(named: Parameters | None) -> Any | None:
-    """The version of a launch template, unless there is none."""
+    """The version of a launch template; None if it does not exist."""
     try:
         return template_version(dict(named)) if named else None
     except ServiceException:
@@ -139,7 +139,7 @@ def _version(named: Parameters | None) -> Any | None:
 
 
 def _identifiers(parameters: Parameters) -> Iterator[str]:
-    """The IDs of what a call names itself; those within its rules or its template are another matter."""
+    """The resource IDs in a call's own parameters, not in nested rules or templates."""
     ec2 = world.ec2()
     for name, value in parameters.items():
         for text in value if isinstance(value, list) else [value]:

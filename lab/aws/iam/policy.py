@@ -1,4 +1,4 @@
-"""Judging one request by policy documents."""
+"""Judges a request by policy documents."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from lab.state import ACCOUNT_ID
 
 
 class Verdict(Enum):
-    """What policies say to a request; what nobody allows is denied as well."""
+    """The result of policies for a request; SILENT is an implicit deny."""
 
     ALLOW = "allow"
     DENY = "explicit deny"
@@ -22,38 +22,38 @@ class Verdict(Enum):
 
 @dataclass(frozen=True)
 class Access:
-    """One action on one resource."""
+    """An action on a resource."""
 
     action: str
     """Such as ``s3:GetObject``."""
     resource: str = "*"
-    """An ARN, or ``*`` for actions that are about no resource."""
+    """An ARN, or ``*`` for actions without a resource."""
     context: Context = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Principal:
-    """Who asks, for policies of resources."""
+    """The caller, for resource policies."""
 
     arns: tuple[str, ...] = ()
     service: str | None = None
 
 
 def lets(documents: Iterable[Mapping[str, Any]], service: str, access: Access, source: str) -> bool:
-    """Whether a resource's policies let a service of AWS's do something on behalf of what has the ARN ``source``."""
+    """Whether a resource's policies allow an AWS service an access on behalf of the ARN ``source``."""
     context = {"aws:SourceArn": source, "aws:SourceAccount": ACCOUNT_ID, "aws:SecureTransport": "true"}
     asked = Access(access.action, access.resource, context)
     return judge(documents, asked, Principal(service=service)) is Verdict.ALLOW
 
 
 def queue_policies(queue: Any) -> list[Mapping[str, Any]]:
-    """The policy of moto's queue, if it has one."""
+    """The policy of moto's queue, if it has a policy."""
     policy = getattr(queue, "policy", None)
     return [json.loads(policy) if isinstance(policy, str) else policy] if policy else []
 
 
 def judge(documents: Iterable[Mapping[str, Any]], access: Access, principal: Principal | None = None) -> Verdict:
-    """What the policies say together. ``principal`` is given for the policies of resources, which name theirs."""
+    """The combined verdict of the policies; resource policies need the ``principal``."""
     verdict = Verdict.SILENT
     for document in documents:
         for statement in listed(document.get("Statement", [])):
@@ -68,14 +68,16 @@ def judge(documents: Iterable[Mapping[str, Any]], access: Access, principal: Pri
 def _applies(statement: Mapping[str, Any], access: Access, principal: Principal | None) -> bool:
     return (
         (principal is None or _names(statement, principal))
-        and _matches(statement, "Action", lambda one: wildcard(one.lower(), access.action.lower()))
-        and _matches(statement, "Resource", lambda one: _matches_arn(substitute(one, access.context), access.resource))
+        and _matches(statement, "Action", lambda pattern: wildcard(pattern.lower(), access.action.lower()))
+        and _matches(
+            statement, "Resource", lambda pattern: _matches_arn(substitute(pattern, access.context), access.resource)
+        )
         and hold(statement.get("Condition", {}), access.context)
     )
 
 
 def _matches(statement: Mapping[str, Any], key: str, matches: Callable[[str], bool]) -> bool:
-    """Whether one of what a statement names matches, or none of what it excepts. Naming nothing, it is about all."""
+    """Whether a value of ``key`` matches, or no value of its ``Not…`` key. Without both, everything matches."""
     if key in statement:
         return any(map(matches, listed(statement[key])))
     return not any(map(matches, listed(statement.get(f"Not{key}", []))))
@@ -84,7 +86,7 @@ def _matches(statement: Mapping[str, Any], key: str, matches: Callable[[str], bo
 def _matches_arn(pattern: str, resource: str) -> bool:
     if pattern == "*" or not resource.startswith("arn:"):
         return wildcard(pattern, resource)
-    # Segment by segment, so that a wildcard does not reach from one into the next; those that are not given are any.
+    # By segment, so that a wildcard does not match across segments; missing segments match everything.
     patterns, segments = pattern.split(":", 5), resource.split(":", 5)
     patterns += ["*"] * (6 - len(patterns))
     return all(wildcard(*pair) for pair in zip(patterns, segments, strict=True))
@@ -101,10 +103,10 @@ def _named(named: Any, principal: Principal) -> bool:
         return True
     if principal.service is not None and principal.service in listed(named.get("Service", [])):
         return True
-    for one in listed(named.get("AWS", [])):
-        account = one.split(":")[4] if one.count(":") >= 4 else one
-        whole_account = one.endswith(":root") or one.isdigit()
-        if one == "*" or one in principal.arns:
+    for arn_or_account in listed(named.get("AWS", [])):
+        account = arn_or_account.split(":")[4] if arn_or_account.count(":") >= 4 else arn_or_account
+        whole_account = arn_or_account.endswith(":root") or arn_or_account.isdigit()
+        if arn_or_account == "*" or arn_or_account in principal.arns:
             return True
         if whole_account and any(f":{account}:" in arn for arn in principal.arns):
             return True
@@ -112,5 +114,5 @@ def _named(named: Any, principal: Principal) -> bool:
 
 
 def listed(value: Any) -> list[Any]:
-    """A policy's value, which may stand without a list where there is one."""
+    """A policy's value as a list; a single value may be given without a list."""
     return value if isinstance(value, list) else [value]

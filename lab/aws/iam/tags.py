@@ -1,4 +1,4 @@
-"""Condition keys for tags: those that a request gives, and those that a resource has."""
+"""Condition keys for the tags of requests and of resources."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ Context = dict[str, Any]
 
 
 def plain(tags: Any) -> dict[str, str]:
-    """Tags in any of the forms that AWS's services have for them, as keys and values."""
+    """Tags in any format of an AWS service, as a dictionary."""
     if isinstance(tags, Mapping):
         return dict(tags)
     named = [{key.lower().removeprefix("tag"): value for key, value in tag.items()} for tag in tags or []]
@@ -22,7 +22,7 @@ def of_resource(tags: Any, *prefixes: str) -> Context:
 
 
 def of_request(tags: Any) -> Context:
-    """Condition keys for the tags that a request gives, such as ``aws:RequestTag/Name``."""
+    """Condition keys for a request's tags, such as ``aws:RequestTag/Name``."""
     given = plain(tags)
     keys = {"aws:TagKeys": sorted(given)} if given else {}
     return {f"aws:RequestTag/{key}": value for key, value in given.items()} | keys

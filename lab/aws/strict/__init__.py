@@ -1,1 +1,1 @@
-"""Where AWS refuses what moto takes."""
+"""Refuses what AWS refuses and moto accepts."""

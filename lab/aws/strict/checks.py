@@ -1,4 +1,4 @@
-"""Checks that a call passes before moto sees it."""
+"""Checks calls before moto handles them."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ _MOST = {"RoleName": 10240, "GroupName": 5120, "UserName": 2048}
 
 
 def check(call: Call) -> None:
-    """Return if AWS would take the call. Raises AwsError."""
+    """Raises AwsError if AWS would refuse the call."""
     found = _CHECKS.get((call.service or "", call.action))
     if found is not None:
         found(call.parameters)
 
 
 def _check_policy(parameters: Mapping[str, Any]) -> None:
-    """The size of a policy document, of which white space is no part, nor what an entity's policies have together."""
+    """Check the size of a policy document without white space."""
     most = next((most for name, most in _MOST.items() if parameters.get(name)), MOST_OF_A_MANAGED_POLICY)
     if len(re.sub(r"\s", "", str(parameters.get("PolicyDocument") or ""))) > most:
         raise AwsError("LimitExceeded", f"Cannot exceed quota for PolicySize: {most}", 409)
 
 
 def _check_group(parameters: Mapping[str, Any]) -> None:
-    """An instance can be launched from a group's template."""
+    """Check that an instance can be launched from a group's template."""
     named = specification(parameters)
     if not named:
         return

@@ -1,4 +1,4 @@
-"""What cannot be deleted while something else stands on it."""
+"""Refuses the deletion of resources in use."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from lab.aws.errors import AwsError
 
 
 def check_vpc(parameters: Mapping[str, Any]) -> None:
-    """Raises AwsError while the VPC has gateways, endpoints or groups besides its default one; moto sees the rest."""
+    """Raises AwsError while the VPC has gateways, endpoints or non-default groups; moto checks the rest."""
     vpc_id, ec2 = parameters["VpcId"], world.ec2()
-    groups = [one for one in ec2.groups.get(vpc_id, {}).values() if one.name != "default"]
+    groups = [group for group in ec2.groups.get(vpc_id, {}).values() if group.name != "default"]
     gateways = [gateway for gateway in ec2.internet_gateways.values() if gateway.vpc and gateway.vpc.id == vpc_id]
     endpoints = [
         end_point
@@ -48,9 +48,9 @@ def check_gateway_detached(parameters: Mapping[str, Any]) -> None:
 
 
 def check_address(parameters: Mapping[str, Any]) -> None:
-    """Raises AwsError while the address is something's."""
+    """Raises AwsError while the address is associated."""
     allocation = parameters.get("AllocationId")
-    address = next((one for one in world.ec2().addresses if one.allocation_id == allocation), None)
+    address = next((candidate for candidate in world.ec2().addresses if candidate.allocation_id == allocation), None)
     if address is not None and address.association_id:
         raise AwsError("InvalidIPAddress.InUse", f"The address {address.public_ip} is in use.")
 

@@ -1,6 +1,6 @@
-"""What EC2 checks of a launch template: some of it when it is written, the rest when it is to be used.
+"""EC2's checks of a launch template: some when it is created, the rest when it is used.
 
-A template that no instance could be launched from is taken, with a warning; Auto Scaling refuses it later.
+EC2 accepts a template that cannot launch an instance, with a warning; Auto Scaling refuses it later.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def check_version(parameters: Mapping[str, Any]) -> None:
 
 
 def check_form(data: Mapping[str, Any]) -> None:
-    """Raises AwsError for what is not even taken."""
+    """Raises AwsError for data that EC2 refuses at creation."""
     _check_user_data(data.get("UserData"))
     hops = (data.get("MetadataOptions") or {}).get("HttpPutResponseHopLimit")
     if hops is not None and not 1 <= int(hops) <= 64:
@@ -46,7 +46,7 @@ def check_form(data: Mapping[str, Any]) -> None:
 
 
 def check_launchable(data: Mapping[str, Any]) -> None:
-    """Raises AwsError for what no instance can be launched from."""
+    """Raises AwsError for data that cannot launch an instance."""
     kind = data.get("InstanceType")
     if kind and kind not in INSTANCE_TYPES:
         raise AwsError("InvalidParameterValue", f"The following supplied instance types do not exist: [{kind}]")

@@ -1,4 +1,4 @@
-"""Route 53's limits on record sets, as far as the product comes near them."""
+"""Route 53's checks of record sets that matter to the product."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _ADDRESSES = {"A": ipaddress.IPv4Address, "AAAA": ipaddress.IPv6Address}
 
 
 def check(parameters: Mapping[str, Any]) -> None:
-    """A ChangeResourceRecordSets as Route 53 sees it; UPSERTs count twice. Raises AwsError."""
+    """Check a ChangeResourceRecordSets; UPSERTs count twice. Raises AwsError."""
     changes = parameters.get("ChangeBatch", {}).get("Changes", [])
     zone_id = str(parameters.get("HostedZoneId") or parameters.get("Id") or "").rsplit("/", 1)[-1]
     counted = [*changes, *(change for change in changes if change["Action"] == "UPSERT")]
@@ -52,7 +52,7 @@ def _problems(change: Mapping[str, Any], zone: Any, present: Mapping[Any, Any]) 
         return problems
     if change["Action"] == "CREATE" and found is not None:
         problems.append(f"Tried to create resource record set {shown}] but it already exists")
-    if kind != "CNAME" and any(one[:2] == (name, "CNAME") for one in present):
+    if kind != "CNAME" and any(record[:2] == (name, "CNAME") for record in present):
         problems.append(f"RRSet of type {kind} with DNS name {name}. is not permitted as a conflicting RRSet exists.")
     if wanted.get("AliasTarget"):
         return problems

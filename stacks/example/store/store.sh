@@ -4,20 +4,20 @@
 #
 #   - A server never starts as primary. It follows the living primary that the sentinels or the other servers name, and
 #     waits as a replica of nothing when there is none.
-#   - A sentinel serves only once there is a living primary to watch. When every sentinel finds none, because the stack
-#     is new or everything stopped at once, the first of them promotes the server whose data is the most recent, from a
-#     majority of them. Writes acknowledged by one replica (WAIT 1) are in any majority, so none of those is lost.
-#   - A sentinel whose primary is gone for long, with no successor, knows only the dead: it ends and starts afresh.
-#   - A primary that is asked to stop first hands its role over, with writes paused meanwhile.
+#   - A sentinel serves only once there is a living primary to watch. If no sentinel finds a primary, because the stack is
+#     new or everything stopped at once, the first sentinel promotes the server with the most recent data among a majority
+#     of them. Writes acknowledged by a replica (WAIT 1) are in any majority, so no such write is lost.
+#   - A sentinel whose primary has been away for long, without a successor, ends and starts afresh.
+#   - A primary that is told to stop first hands its role over, with writes paused meanwhile.
 set -u
 
 PASSWORD=$(cat "$PASSWORD_FILE") || exit 1
 export REDISCLI_AUTH="$PASSWORD"
 QUORUM=$((MEMBERS / 2 + 1))
 NAME=primary
-# A counter that the primary raises every second, and by a leap when it is promoted: it tells whose data is the latest.
+# A counter that the primary increments every second, and by a million when it is promoted: it shows whose data is the latest.
 PULSE=__pulse
-# Whom a server follows that knows no primary: nothing listens on that host's port 1.
+# The host that a server without a known primary follows: nothing listens on its port 1.
 NOBODY=127.0.0.1
 
 say() { echo "store: $*"; }
@@ -37,7 +37,7 @@ named_by_sentinels() {
   }
 }
 
-# The primary that the servers show, if exactly one of them is.
+# The primary among the servers, if there is exactly one.
 shown_by_servers() {
   found=$(for peer in $(addresses "$STORES"); do is_primary "$peer" && echo "$peer"; done)
   [ "$(echo "$found" | grep -c .)" = 1 ] && echo "$found"
@@ -77,7 +77,7 @@ CONFIG
 
 # What a server does every second.
 tend_server() {
-  # One answer for both: a replica that is promoted between two has no link, and would follow the one whose role it took.
+  # A single answer for both: a replica promoted between two answers would have no link, and would follow the old primary.
   set -- $(server 127.0.0.1 INFO replication | tr -d '\r' | awk -F: '
     $1 == "role" {role = $2} $1 == "master_link_status" {link = $2} END {print role, link}')
   role=${1:-} link=${2:-}
@@ -85,7 +85,7 @@ tend_server() {
     master)
       if [ "$was" = slave ]; then server 127.0.0.1 INCRBY "$PULSE" 1000000; else server 127.0.0.1 INCR "$PULSE"; fi >/dev/null
       touch /tmp/ready
-      # Not each second: all of it is some thirty processes. What it writes meanwhile has a replica, or is refused.
+      # Not every second: it takes about thirty processes. A write meanwhile has a replica or is refused.
       other=""
       if [ $((second % 5)) = 0 ]; then other=$(named_by_sentinels "$QUORUM"); fi
       if [ -n "$other" ] && [ "$other" != "$(own_address)" ]; then
@@ -109,8 +109,8 @@ tend_server() {
   [ -n "$role" ] && was=$role
 }
 
-# A primary that stops: pause writes, have a sentinel promote a replica, and wait until one is. A sentinel of the same node
-# is told to stop at the same moment, so one that ends meanwhile is not waited for.
+# A stopping primary: pause writes, have a sentinel promote a replica, and wait for the promotion. A sentinel on the same node
+# may stop at the same moment, so do not wait for a sentinel that ends.
 hand_over() {
   trap '' TERM INT
   [ "$(replication role)" = master ] && [ "$(replication connected_slaves)" -gt 0 ] || return 0
@@ -155,7 +155,7 @@ sentinel down-after-milliseconds $NAME 3000
 sentinel failover-timeout $NAME 6000
 sentinel parallel-syncs $NAME 2
 CONFIG
-    # The replicas are told to it as well: through them it meets the other sentinels even if the primary is gone.
+    # With the replicas it finds the other sentinels even if the primary is down.
     for peer in $(addresses "$STORES"); do
       [ "$peer" = "$primary" ] || echo "sentinel known-replica $NAME $peer 6379"
     done
@@ -179,7 +179,7 @@ CONFIG
 
 # Set $primary to the living primary's address, promoting a server when there is none.
 find_primary() {
-  # Each sentinel waits longer than the one before it, so that one of them decides.
+  # Each sentinel waits longer than the previous sentinel, so that a single sentinel decides.
   patience=$((20 * (SLOT - 1)))
   waited=0
   until primary=$(living_primary) && [ -n "$primary" ]; do

@@ -1,8 +1,8 @@
-"""A page that says which task on which node served it, and counts visits in the store.
+"""A page that shows which task on which node served it, and counts visits in the store.
 
-Standard library only, so that it runs in the official Python image as it is. `/` is a page, or JSON for a client that
-asks for JSON; `/api` is always JSON; `/healthz` tells whether to send requests here. Without the store the page is
-still served, without a count.
+It uses only the standard library, so that it runs in the official Python image. `/` is a page, or JSON for a client
+that accepts JSON; `/api` is always JSON; `/healthz` says whether the task takes requests. Without the store the page
+has no count.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 PORT = int(os.environ.get("PORT", "8000"))
-# How long a stopping task goes on serving while its readiness says no, so that every proxy has noticed.
+# How long a stopping task keeps serving while it reports that it is not ready, so that every proxy notices.
 DRAIN_SECONDS = float(os.environ.get("DRAIN_SECONDS", "3"))
 STORE_TIMEOUT = 1.0
 PAGE = """<!doctype html>
@@ -35,11 +35,11 @@ dd{{margin:0 0 1rem;font-size:1.6rem}}</style>
 
 
 class StoreError(Exception):
-    """The store did not answer, or not as expected."""
+    """The store did not answer as expected."""
 
 
 class Connection:
-    """One connection that speaks the store's protocol (RESP 2)."""
+    """A connection with the store's protocol (RESP 2)."""
 
     def __init__(self, host: str, port: int, password: str) -> None:
         try:
@@ -51,7 +51,7 @@ class Connection:
         self.ask(["AUTH", password])
 
     def ask(self, *commands: list[str], seconds: float = STORE_TIMEOUT) -> list[object]:
-        """Send commands in one go and return their answers; a command that was refused raises StoreError."""
+        """Send commands together and return their answers. Raises StoreError for a refused command."""
         request = b"".join(
             b"*%d\r\n" % len(words) + b"".join(b"$%d\r\n%s\r\n" % (len(word.encode()), word.encode()) for word in words)
             for words in commands
@@ -93,7 +93,7 @@ def _left(deadline: float) -> float:
 
 
 class Store:
-    """The visits' count, at whichever server is the primary now. A thread of its own keeps it connected."""
+    """The number of visits, on the current primary. A thread keeps it connected."""
 
     def __init__(self, sentinels: str, password: str) -> None:
         host, _, port = sentinels.partition(":")
@@ -106,19 +106,19 @@ class Store:
         threading.Thread(target=self._keep_connected, daemon=True).start()
 
     def count_visit(self) -> dict[str, object]:
-        """Count one visit; ``visits`` is None when the store cannot be reached in time.
+        """Count a visit; ``visits`` is None if the store cannot be reached in time.
 
-        ``replicas`` is how many replicas confirmed that they have the count: with one or more it survives any node.
+        ``replicas`` is the number of replicas that confirmed the count: from 1 on, it survives the loss of any node.
         """
-        # One deadline for all, so that visitors who queue do not each wait for those before them, and an answer comes
-        # before the proxy asks another task.
+        # A single deadline, so that queued visitors do not wait for each other, and the answer comes before the proxy
+        # asks another task.
         deadline = time.monotonic() + STORE_TIMEOUT
-        # Waiting is for a change of primary; in a longer absence no visitor should wait for what will not come.
+        # Wait for a change of primary, but not during a longer outage.
         connected = self._connected.wait(_left(self._lost_at + STORE_TIMEOUT))
         if connected and self._lock.acquire(timeout=_left(deadline)):
             try:
                 if self._connection:
-                    # One who queued for long does not call a slow store a lost one.
+                    # After a long queue, a slow store must not count as lost.
                     seconds = max(_left(deadline), STORE_TIMEOUT / 2)
                     visits, replicas = self._connection.ask(["INCR", "visits"], ["WAIT", "1", "300"], seconds=seconds)
                     return {"visits": visits, "replicas": replicas, "primary": self._connection.host}
@@ -157,7 +157,7 @@ class Store:
             self._lost.wait()
 
     def _find_primary(self) -> Connection:
-        """Ask the sentinels in any order; what one says is believed once the server confirms that it is primary."""
+        """Ask the sentinels in any order, and accept an answer once the server confirms that it is the primary."""
         try:
             found = {item[4][0] for item in socket.getaddrinfo(self._sentinels, self._port, socket.AF_INET)}
         except OSError:
@@ -182,12 +182,12 @@ class Store:
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Serves one client connection."""
+    """Serves a client connection."""
 
     protocol_version = "HTTP/1.1"
     server: Server
     timeout = 75
-    # An answer leaves in one piece, since a health check hangs up after its first line.
+    # Send an answer in a single write, because a health check disconnects after its first line.
     wbufsize = -1
     disable_nagle_algorithm = True
 
@@ -231,11 +231,11 @@ class Handler(BaseHTTPRequestHandler):
         return "web"
 
     def log_message(self, format: str, *args: object) -> None:
-        """Requests are the proxy's to log."""
+        """The proxy logs requests."""
 
 
 class Server(ThreadingHTTPServer):
-    """Serves until told to stop; then finishes what it has begun."""
+    """Serves until it is told to stop, and then finishes its requests."""
 
     daemon_threads = False
     request_queue_size = 128
@@ -261,14 +261,14 @@ class Server(ThreadingHTTPServer):
             self._idle.discard(connection)
 
     def idle(self, connection: socket.socket) -> None:
-        """Note a connection that waits for its next request; one that waits at the very end is told to stop."""
+        """Note a connection that waits for its next request, or close it at the very end."""
         with self._idle_lock:
             self._idle.add(connection)
             if self._ending:
                 self._hang_up(connection)
 
     def stop(self) -> None:
-        """Say no to readiness, go on for a while, then end every connection once it is idle."""
+        """Report that the task is not ready, keep serving for a while, then close every connection once it is idle."""
         self.draining.set()
         time.sleep(DRAIN_SECONDS)
         self.shutdown()

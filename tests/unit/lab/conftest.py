@@ -11,7 +11,7 @@ from tests.unit.lab.fakes import LittleAws, Network, little_aws
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What the lab's AWS answers is what its clients read from HTTP, so it is served to them."""
+    """The lab's AWS is tested as its clients use it: over HTTP."""
     for item in items:
         if "aws" in getattr(item, "fixturenames", ()) and item.path.parent == Path(__file__).parent:
             item.add_marker(pytest.mark.real("a server: the lab's AWS is what its clients are answered over HTTP"))

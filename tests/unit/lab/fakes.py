@@ -1,4 +1,4 @@
-"""A little AWS whose machines are only said to run, and ways to speak with it."""
+"""A little AWS with fake machines, and its clients."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from tests.lab.iam import new_user
 REGION = "eu-west-1"
 ACCOUNT_ID = "123456789012"
 IMAGE = "ami-0deb1a13000000064"
-# Loopback addresses, so that a test can speak from an instance's own.
+# Loopback addresses, so that a test can connect from an instance's address.
 VPC_CIDR = "127.20.0.0/16"
 EC2_TRUST = {
     "Version": "2012-10-17",
@@ -81,7 +81,7 @@ class FakeMachines:
 
 
 class Page(BaseHTTPRequestHandler):
-    """Tells at which address it was asked."""
+    """Answers with the address of the request."""
 
     protocol_version = "HTTP/1.1"
 
@@ -89,12 +89,12 @@ class Page(BaseHTTPRequestHandler):
         answer(self, 200, str(self.server.server_address[0]).encode())
 
     def log_message(self, *_: object) -> None:
-        """Nothing."""
+        """Log nothing."""
 
 
 @functools.cache
 def session() -> Any:
-    """One for all, since reading the services' models takes far longer than the calls."""
+    """A single session, because reading the services' models takes far longer than the calls."""
     return boto3.session.Session(region_name=REGION)
 
 
@@ -112,7 +112,7 @@ class LittleAws:
         return f"http://127.0.0.1:{self.endpoint.port}"
 
     def client(self, service: str, credentials: Mapping[str, Any] | None = None) -> Any:
-        """A boto3 client: the administrator's, or of these credentials as the metadata service gives them."""
+        """A boto3 client with the administrator's credentials, or with credentials in the metadata service's format."""
         given = credentials or {"AccessKeyId": "lab", "SecretAccessKey": "lab", "Token": None}
         key = service, str(given["AccessKeyId"])
         if key not in self.clients:
@@ -127,7 +127,7 @@ class LittleAws:
         return self.clients[key]
 
     def control(self, method: str, path: str) -> Any:
-        """Ask one of the lab's own endpoints."""
+        """Call an endpoint of the lab's own."""
         request = urllib.request.Request(f"{self.url}/_lab/{path}", method=method)
         with urllib.request.urlopen(request, timeout=30) as answer:
             return json.load(answer)
@@ -177,7 +177,7 @@ class LittleAws:
         return Network(vpc, [subnet["Subnet"]["SubnetId"] for subnet in subnets], group)
 
     def template(self, name: str, group: str, **more: Any) -> None:
-        """A launch template as the product writes them."""
+        """A launch template like the product's."""
         data = {
             "ImageId": IMAGE,
             "InstanceType": "t3.small",
@@ -201,7 +201,7 @@ class LittleAws:
         self.client("autoscaling").create_auto_scaling_group(AutoScalingGroupName=name, **arguments)
 
     def launch(self, template: str, subnet: str, group: str, count: int = 1, **more: Any) -> list[dict[str, Any]]:
-        """Instances of a template in a subnet, with more said of their interface."""
+        """Instances of a template in a subnet, with more settings of their interface."""
         found: dict[str, Any] = self.client("ec2").run_instances(
             LaunchTemplate={"LaunchTemplateName": template},
             NetworkInterfaces=[{"DeviceIndex": 0, "SubnetId": subnet, "Groups": [group], **more}],
@@ -228,7 +228,7 @@ class LittleAws:
         to = [{"Type": "forward", "TargetGroupArn": arn}]
         where = {"LoadBalancerArn": balancer["LoadBalancerArn"], "Protocol": "TCP", "Port": listening}
         elb.create_listener(**where, DefaultActions=to)
-        return arn, sorted(one["InstanceId"] for one in self.settled("web", 2))
+        return arn, sorted(member["InstanceId"] for member in self.settled("web", 2))
 
     def members(self, name: str) -> list[dict[str, Any]]:
         """The group's instances as Auto Scaling describes them."""
@@ -239,7 +239,7 @@ class LittleAws:
         return sorted(member["LifecycleState"] for member in self.members(name))
 
     def settled(self, name: str, capacity: int) -> list[dict[str, Any]]:
-        """The group's instances once so many of them, and no others, are in service."""
+        """The group's instances once exactly ``capacity`` of them are in service."""
         until(lambda: self.states(name) == ["InService"] * capacity, f"{capacity} of {name} in service")
         return self.members(name)
 
@@ -265,7 +265,7 @@ class LittleAws:
 
 @dataclass(frozen=True)
 class Network:
-    """What :meth:`LittleAws.network` made."""
+    """The result of :meth:`LittleAws.network`."""
 
     vpc: str
     subnets: Sequence[str]
@@ -288,11 +288,11 @@ def little_aws() -> Iterator[LittleAws]:
 def target_states(elb: Any, group: str) -> dict[str, str]:
     """The state of each target of a target group, by the instance's ID."""
     found = elb.describe_target_health(TargetGroupArn=group)["TargetHealthDescriptions"]
-    return {one["Target"]["Id"]: one["TargetHealth"]["State"] for one in found}
+    return {target["Target"]["Id"]: target["TargetHealth"]["State"] for target in found}
 
 
 def until(condition: Callable[[], Any], what: str, seconds: float = 60) -> Any:
-    """Wait for a condition and return what it said. Fails when it does not come true."""
+    """Wait for a condition and return its value. Fails if it does not become true."""
     return waiting.until(what, condition, seconds=seconds, every=0.02)
 
 
@@ -308,9 +308,9 @@ def document(*statements: Mapping[str, Any]) -> str:
 
 
 def refused(call: Callable[..., Any], **arguments: Any) -> str:
-    """The error code that a call is refused with."""
+    """The error code of a refused call."""
     try:
         call(**arguments)
     except ClientError as error:
         return str(error.response["Error"]["Code"])
-    raise AssertionError("the call was let in")
+    raise AssertionError("the call was allowed")

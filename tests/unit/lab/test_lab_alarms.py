@@ -1,4 +1,4 @@
-"""The lab's alarms go off as CloudWatch's do."""
+"""The lab's alarms behave as CloudWatch's do."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ OURS = {"Namespace": NAMESPACE, "MetricName": "NodesDown", "Statistic": "Maximum
 
 
 def alarm(**changed: Any) -> Any:
-    usual = {
+    defaults = {
         "comparison_operator": "GreaterThanOrEqualToThreshold",
         "threshold": 1.0,
         "evaluation_periods": 3,
@@ -25,7 +25,7 @@ def alarm(**changed: Any) -> Any:
         "treat_missing_data": "missing",
         "state_value": "OK",
     }
-    return SimpleNamespace(**{**usual, **changed})
+    return SimpleNamespace(**{**defaults, **changed})
 
 
 @pytest.mark.parametrize(
@@ -34,7 +34,7 @@ def alarm(**changed: Any) -> Any:
         ([1, 1, 1, 0, 0], {}, "ALARM"),
         ([1, 1, 0, 1, 1], {}, "OK"),
         ([1, 1, 0], {"datapoints_to_alarm": 2}, "ALARM"),
-        # One that is late is not missed, for there are enough before it.
+        # A late value does not matter, because enough values precede it.
         ([None, 1, 1, 1, 0], {}, "ALARM"),
         ([None, None, None, None, None], {}, "INSUFFICIENT_DATA"),
         ([None, None, None, None, None], {"treat_missing_data": "breaching"}, "ALARM"),
@@ -54,24 +54,24 @@ def test_how_an_alarm_is_judged(points: list[float | None], changed: dict[str, A
 def test_metric_math() -> None:
     values = {"desired": 3.0, "serving": 1.0}
     assert alarms.calculated(ast.parse("(desired - serving) * 2", mode="eval").body, values) == 4
-    with pytest.raises(ValueError, match="cannot calculate"):
+    with pytest.raises(ValueError, match="does not support the expression"):
         alarms.calculated(ast.parse("FILL(desired, 0)", mode="eval").body, values)
 
 
 class Watched:
-    """An account with an alarm's topic, and a queue that hears it."""
+    """An account with an alarm's topic, and a queue that subscribes to it."""
 
     def __init__(self, aws: LittleAws) -> None:
         self.cloudwatch, self.sqs, sns = aws.client("cloudwatch"), aws.client("sqs"), aws.client("sns")
-        self.url = self.sqs.create_queue(QueueName="heard")["QueueUrl"]
+        self.url = self.sqs.create_queue(QueueName="received")["QueueUrl"]
         ours = {"ArnLike": {"aws:SourceArn": f"arn:aws:cloudwatch:{REGION}:{ACCOUNT_ID}:alarm:example/*"}}
         publishing = {**allow("sns:Publish", on=TOPIC, when=ours), "Principal": {"Service": "cloudwatch.amazonaws.com"}}
         sns.create_topic(Name="example-alarms", Attributes={"Policy": document(publishing)})
-        sns.subscribe(TopicArn=TOPIC, Protocol="sqs", Endpoint=f"arn:aws:sqs:{REGION}:{ACCOUNT_ID}:heard")
+        sns.subscribe(TopicArn=TOPIC, Protocol="sqs", Endpoint=f"arn:aws:sqs:{REGION}:{ACCOUNT_ID}:received")
 
     def put(self, name: str, **more: Any) -> None:
-        usual = {"EvaluationPeriods": 1, "ComparisonOperator": "GreaterThanOrEqualToThreshold", "Threshold": 1}
-        self.cloudwatch.put_metric_alarm(AlarmName=name, **usual, AlarmActions=[TOPIC], OKActions=[TOPIC], **more)
+        defaults = {"EvaluationPeriods": 1, "ComparisonOperator": "GreaterThanOrEqualToThreshold", "Threshold": 1}
+        self.cloudwatch.put_metric_alarm(AlarmName=name, **defaults, AlarmActions=[TOPIC], OKActions=[TOPIC], **more)
 
     def state(self, name: str) -> str:
         return self.cloudwatch.describe_alarms(AlarmNames=[name])["MetricAlarms"][0]["StateValue"]
@@ -79,13 +79,13 @@ class Watched:
     def becomes(self, name: str, state: str, seconds: float = 30) -> None:
         until(lambda: self.state(name) == state, f"{name} to be {state}", seconds)
 
-    def heard(self) -> list[tuple[str, str]]:
+    def received(self) -> list[tuple[str, str]]:
         found = self.sqs.receive_message(QueueUrl=self.url, MaxNumberOfMessages=10).get("Messages", [])
-        messages = [json.loads(json.loads(one["Body"])["Message"]) for one in found]
+        messages = [json.loads(json.loads(message["Body"])["Message"]) for message in found]
         return [(message["AlarmName"], message["NewStateValue"]) for message in messages]
 
 
-def test_an_alarm_goes_off_on_what_was_put_and_tells_its_topic_if_that_lets_it(aws: LittleAws) -> None:
+def test_an_alarm_notifies_its_topic_if_the_topic_allows_it(aws: LittleAws) -> None:
     watched = Watched(aws)
     watched.put("other/node-down", **OURS)
     watched.put("example/node-down", **OURS)
@@ -93,7 +93,7 @@ def test_an_alarm_goes_off_on_what_was_put_and_tells_its_topic_if_that_lets_it(a
     watched.cloudwatch.put_metric_data(Namespace=NAMESPACE, MetricData=[{"MetricName": "NodesDown", "Value": 2}])
     for name in ("other/node-down", "example/node-down"):
         watched.becomes(name, "ALARM")
-    assert until(watched.heard, "the message") == [("example/node-down", "ALARM")]
+    assert until(watched.received, "the message") == [("example/node-down", "ALARM")]
 
 
 def test_what_aws_measures_itself(aws: LittleAws) -> None:

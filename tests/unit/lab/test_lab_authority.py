@@ -1,4 +1,4 @@
-"""The lab's certificates, as a client judges them."""
+"""A TLS client verifies the lab's certificates."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from lab.errors import LabError
 
 
 def shake_hands(certificate: Path, trust: ssl.SSLContext, name: str) -> None:
-    """Have a client and a server of TLS meet in memory. Raises ssl.SSLError for what the client does not take."""
+    """Run a TLS handshake in memory. Raises ssl.SSLError if the client refuses the certificate."""
     served = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     served.load_cert_chain(certificate / "fullchain.pem", certificate / "privkey.pem")
     up, down = ssl.MemoryBIO(), ssl.MemoryBIO()
@@ -28,7 +28,7 @@ def shake_hands(certificate: Path, trust: ssl.SSLContext, name: str) -> None:
                 pass
 
 
-def test_a_certificate_is_good_for_its_name_and_for_who_trusts_the_authority(tmp_path: Path) -> None:
+def test_a_certificate_is_valid_for_its_name_and_authority_only(tmp_path: Path) -> None:
     authority = Authority(tmp_path / "lab")
     authority.issue("www.swarm.test", tmp_path)
     shake_hands(tmp_path, authority.trusting(), "www.swarm.test")
@@ -40,7 +40,7 @@ def test_a_certificate_is_good_for_its_name_and_for_who_trusts_the_authority(tmp
         shake_hands(tmp_path, ssl.create_default_context(), "www.swarm.test")
 
 
-def test_a_renewed_one_has_another_key_and_the_same_authority(tmp_path: Path) -> None:
+def test_a_renewed_certificate_has_a_new_key_and_the_same_authority(tmp_path: Path) -> None:
     trust = Authority(tmp_path / "lab").trusting()
     files = ("fullchain.pem", "privkey.pem")
     Authority(tmp_path / "lab").issue("*.swarm.test", tmp_path)
@@ -58,6 +58,6 @@ def test_keys_are_their_owners_alone(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["wüw.swarm.test", ""])
 def test_what_is_no_name_is_refused(tmp_path: Path, name: str) -> None:
-    with pytest.raises(LabError, match="is no name for a certificate"):
+    with pytest.raises(LabError, match="is not a valid name for a certificate"):
         Authority(tmp_path / "lab").issue(name, tmp_path)
     assert not (tmp_path / "privkey.pem").exists()

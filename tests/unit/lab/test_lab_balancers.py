@@ -1,4 +1,4 @@
-"""The lab's load balancers pass on what clients send, over real sockets."""
+"""The lab's load balancers forward connections over real sockets."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ ADDRESS, PORT = "127.99.0.1", 8480
 
 @pytest.fixture
 def balanced(aws: LittleAws, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[str, dict[str, str]]]:
-    """A target group, and the addresses of two instances at which somebody answers, by their IDs."""
+    """A target group, and the addresses of two instances that answer, by their IDs."""
     monkeypatch.setattr(balancing, "free_address", lambda: ADDRESS)
     checks = {"HealthCheckIntervalSeconds": 5, "HealthCheckTimeoutSeconds": 2, "HealthyThresholdCount": 2}
     group, instances = aws.balanced(PORT, PORT, **checks)
@@ -33,7 +33,7 @@ def balanced(aws: LittleAws, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[
 
 
 def ask(connection: http.client.HTTPConnection | None = None) -> str:
-    """Who answers."""
+    """The instance that answers."""
     used = connection or http.client.HTTPConnection(ADDRESS, PORT, timeout=30)
     used.request("GET", "/")
     answer = used.getresponse().read().decode()

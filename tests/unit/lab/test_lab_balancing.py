@@ -1,4 +1,4 @@
-"""The lab's target groups know how their targets are, and let them drain."""
+"""The lab's target groups know the health of their targets, and drain them."""
 
 from __future__ import annotations
 
@@ -17,23 +17,26 @@ def elb(aws: LittleAws) -> Any:
 
 @pytest.fixture
 def balanced(aws: LittleAws) -> tuple[str, list[str]]:
-    """A target group behind a load balancer that listens at port 80, and two instances that run."""
+    """A target group behind a load balancer that listens at port 80, and two running instances."""
     return aws.balanced(8080, 80, HealthyThresholdCount=2)
 
 
-def look(*, good: bool) -> None:
-    """Have every target be looked at now."""
+def check(*, passed: bool) -> None:
+    """Make every health check due and note its result."""
     with world.LOCK:
         for target_group in world.elbv2().target_groups.values():
             for target in target_group.lab_targets.values():
-                target.looked = 0.0
-        for look in balancing.looks():
-            balancing.found(look, good=good)
+                target.checked_at = 0.0
+        for due in balancing.due_checks():
+            balancing.note(due, passed=passed)
 
 
-def ways() -> list[tuple[str, int, list[str]]]:
+def listeners() -> list[tuple[str, int, list[str]]]:
     with world.LOCK:
-        return [(way.address, way.port, sorted(target for target, *_ in way.fit)) for way in balancing.ways()]
+        return [
+            (found.address, found.port, sorted(target for target, *_ in found.targets))
+            for found in balancing.listeners()
+        ]
 
 
 def test_a_target_gets_connections_once_it_is_healthy(elb: Any, balanced: tuple[str, list[str]]) -> None:
@@ -41,29 +44,29 @@ def test_a_target_gets_connections_once_it_is_healthy(elb: Any, balanced: tuple[
     first, second = instances
     elb.register_targets(TargetGroupArn=group, Targets=[{"Id": first}])
     assert target_states(elb, group) == {first: "initial"}
-    look(good=True)
+    check(passed=True)
     assert target_states(elb, group) == {first: "initial"}
-    look(good=True)
+    check(passed=True)
     assert target_states(elb, group) == {first: "healthy"}
     elb.register_targets(TargetGroupArn=group, Targets=[{"Id": second}])
-    ((address, port, fit),) = ways()
+    ((address, port, fit),) = listeners()
     assert (port, fit) == (80, [first])
     assert list(view.load_balancers().values()) == [address]
-    look(good=False)
-    look(good=False)
+    check(passed=False)
+    check(passed=False)
     assert set(target_states(elb, group).values()) == {"unhealthy"}
-    assert ways()[0][2] == instances, "with nobody healthy all are tried"
+    assert listeners()[0][2] == instances, "with nobody healthy all are tried"
 
 
-def test_one_that_is_deregistered_drains_while_somebody_is_connected(elb: Any, balanced: tuple[str, list[str]]) -> None:
+def test_a_deregistered_target_drains_while_it_has_a_connection(elb: Any, balanced: tuple[str, list[str]]) -> None:
     group, instances = balanced
     first, second = instances
     elb.register_targets(TargetGroupArn=group, Targets=[{"Id": instance} for instance in instances])
-    look(good=True)
-    look(good=True)
+    check(passed=True)
+    check(passed=True)
     elb.deregister_targets(TargetGroupArn=group, Targets=[{"Id": first}])
     assert target_states(elb, group) == {first: "draining", second: "healthy"}
-    assert ways()[0][2] == [second]
+    assert listeners()[0][2] == [second]
     with world.LOCK:
         balancing.forget({(group, first)})
     assert target_states(elb, group)[first] == "draining"
@@ -71,7 +74,7 @@ def test_one_that_is_deregistered_drains_while_somebody_is_connected(elb: Any, b
         balancing.forget(set())
     assert target_states(elb, group) == {second: "healthy"}
     named = elb.describe_target_health(TargetGroupArn=group, Targets=[{"Id": first}])["TargetHealthDescriptions"]
-    assert [one["TargetHealth"]["State"] for one in named] == ["unused"]
+    assert [target["TargetHealth"]["State"] for target in named] == ["unused"]
     elb.modify_target_group_attributes(TargetGroupArn=group, Attributes=[{"Key": balancing.DELAY, "Value": "0"}])
     elb.deregister_targets(TargetGroupArn=group, Targets=[{"Id": second}])
     with world.LOCK:

@@ -1,4 +1,4 @@
-"""The lab's Cloud Map takes its time, keeps what is in use, and is judged and resolved as Route 53 is."""
+"""The lab's Cloud Map has slow operations, protects resources in use, and follows IAM and DNS."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def answers() -> list[tuple[str, int, int]]:
     ]
 
 
-def test_a_name_leads_to_what_is_registered_once_that_is_done(
+def test_a_name_resolves_once_the_registration_is_complete(
     aws: LittleAws, service: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     client, moment = aws.client("servicediscovery"), [0.0]
@@ -63,11 +63,11 @@ def test_an_answer_has_eight_values_at_most_and_an_instance_is_there_once(
     assert refused(client.register_instance, **other) == "InvalidInput"
 
 
-def test_an_instance_is_registered_by_who_may_change_the_service_and_the_name(aws: LittleAws, service: str) -> None:
+def test_registering_an_instance_needs_the_service_and_its_record(aws: LittleAws, service: str) -> None:
     arn = f"arn:aws:servicediscovery:{REGION}:{ACCOUNT_ID}:service/{service}"
     actions = ("servicediscovery:RegisterInstance", "servicediscovery:ListInstances")
     registering, other = (
-        allow(*actions, when={"ArnEquals": {"servicediscovery:ServiceArn": one}}) for one in (arn, f"{arn}0")
+        allow(*actions, when={"ArnEquals": {"servicediscovery:ServiceArn": pattern}}) for pattern in (arn, f"{arn}0")
     )
     names = {"route53:ChangeResourceRecordSetsNormalizedRecordNames": ["www.cloud.test"]}
     writing = allow("route53:ChangeResourceRecordSets", when={"ForAllValues:StringEquals": names})

@@ -1,4 +1,4 @@
-"""The lab's ECR lets nobody pull without a token that is good and a role that may."""
+"""The lab's ECR requires a valid token and a role with permission to pull."""
 
 from __future__ import annotations
 

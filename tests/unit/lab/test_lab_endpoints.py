@@ -1,4 +1,4 @@
-"""VPC endpoints come and go as on AWS, and decide which services an instance without a way out comes to."""
+"""VPC endpoints behave as on AWS, and decide which services an instance without internet access reaches."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from lab.network import Wiring, ruleset
 from lab.state import ECR_PORT, ENDPOINT_PORT
 from tests.unit.lab.fakes import REGION, LittleAws, Network, refused, until
 
-# What a service signs for, and a service of the same endpoint.
+# Signing names, and the service name of the same endpoint.
 SIGNED = ("ec2", "sqs", "monitoring", "s3", "route53")
 
 
 @pytest.fixture
 def source(aws: LittleAws, network: Network) -> str:
-    """The address of an instance whose subnet leads nowhere."""
+    """The address of an instance whose subnet has no route to the internet."""
     return str(aws.launch("example", network.subnets[0], network.group)[0]["PrivateIpAddress"])
 
 
 def answered(aws: LittleAws, source: str, service: str | None) -> bool:
-    """Whether who asks from that address is answered by a service, whatever it says."""
+    """Whether a service answers a request from that address, with any answer."""
     request = AWSRequest("GET", f"{aws.url}/")
     if service:
         SigV4Auth(Credentials("lab", "lab"), service, REGION).add_auth(request)
@@ -41,7 +41,7 @@ def answered(aws: LittleAws, source: str, service: str | None) -> bool:
 
 
 def reached(aws: LittleAws, source: str) -> set[str]:
-    return {one for one in SIGNED if answered(aws, source, one)}
+    return {service for service in SIGNED if answered(aws, source, service)}
 
 
 def create(aws: LittleAws, network: Network, service: str = f"com.amazonaws.{REGION}.sqs", **more: Any) -> str:
@@ -63,12 +63,12 @@ def name(aws: LittleAws, network: Network) -> None:
 
 
 def admit(aws: LittleAws, network: Network, *, port: int = 443) -> None:
-    """The members let each other in at a port."""
+    """Allow connections between the members at a port."""
     rule = {"IpProtocol": "tcp", "FromPort": port, "ToPort": port, "UserIdGroupPairs": [{"GroupId": network.group}]}
     aws.client("ec2").authorize_security_group_ingress(GroupId=network.group, IpPermissions=[rule])
 
 
-def test_an_instance_without_a_way_out_comes_to_what_has_an_endpoint_that_lets_it_in(
+def test_an_instance_without_internet_reaches_services_with_an_endpoint(
     aws: LittleAws, network: Network, source: str
 ) -> None:
     assert reached(aws, source) == set()
@@ -91,7 +91,9 @@ def test_an_instance_without_a_way_out_comes_to_what_has_an_endpoint_that_lets_i
     assert reached(aws, source) == {"monitoring", "route53"}
 
 
-def test_s3_is_come_to_by_a_gateway_endpoint_of_the_route_table(aws: LittleAws, network: Network, source: str) -> None:
+def test_an_instance_reaches_s3_by_its_route_tables_gateway_endpoint(
+    aws: LittleAws, network: Network, source: str
+) -> None:
     ec2 = aws.client("ec2")
     table = ec2.create_route_table(VpcId=network.vpc)["RouteTable"]["RouteTableId"]
     s3 = {"VpcId": network.vpc, "ServiceName": f"com.amazonaws.{REGION}.s3", "RouteTableIds": [table]}
@@ -101,9 +103,7 @@ def test_s3_is_come_to_by_a_gateway_endpoint_of_the_route_table(aws: LittleAws, 
     assert reached(aws, source) == {"s3"}
 
 
-def test_a_gateway_endpoint_has_a_route_in_each_of_its_tables_and_takes_them_along(
-    aws: LittleAws, network: Network
-) -> None:
+def test_a_gateway_endpoint_adds_and_deletes_routes_in_its_tables(aws: LittleAws, network: Network) -> None:
     ec2 = aws.client("ec2")
     first, second = (ec2.create_route_table(VpcId=network.vpc)["RouteTable"]["RouteTableId"] for _ in range(2))
     s3 = {"VpcId": network.vpc, "ServiceName": f"com.amazonaws.{REGION}.s3", "RouteTableIds": [first]}
@@ -124,9 +124,7 @@ def test_a_gateway_endpoint_has_a_route_in_each_of_its_tables_and_takes_them_alo
     assert routed() == set()
 
 
-def test_an_endpoint_takes_a_while_to_come_and_to_go_and_has_its_group_and_subnets_until_then(
-    aws: LittleAws, network: Network
-) -> None:
+def test_an_endpoint_keeps_its_group_and_subnets_until_it_is_deleted(aws: LittleAws, network: Network) -> None:
     ec2 = aws.client("ec2")
     name(aws, network)
     identifier = create(aws, network)
@@ -168,12 +166,12 @@ def test_the_services_that_there_are_endpoints_for_can_be_asked_for(aws: LittleA
         assert all(detail["AvailabilityZones"] for detail in told["ServiceDetails"])
         return sorted(told["ServiceNames"])
 
-    here = [f"com.amazonaws.{REGION}.{one}" for one in ("ecr.dkr", "sqs")]
+    here = [f"com.amazonaws.{REGION}.{service}" for service in ("ecr.dkr", "sqs")]
     assert found(*here, f"com.amazonaws.{REGION}.nothing", "com.amazonaws.route53") == here
     assert found("com.amazonaws.route53", ServiceRegions=["us-east-1"]) == ["com.amazonaws.route53"]
 
 
-def test_who_has_no_way_out_is_let_through_to_aws_alone() -> None:
+def test_without_a_route_to_the_internet_an_instance_reaches_aws_only() -> None:
     rules = ruleset(Wiring(seen_as={"10.0.0.4": None}))
     accepted = rules.index(f"ip saddr @shut_in ip daddr 198.19.0.1 tcp dport {{ {ECR_PORT}, {ENDPOINT_PORT} }} accept;")
     assert accepted < rules.index("ip saddr @shut_in ip daddr 198.19.0.1 drop;")

@@ -1,4 +1,4 @@
-"""What a command in a container has printed, as the engine sends it."""
+"""The output of a command in a container, in the engine's format."""
 
 from __future__ import annotations
 
@@ -13,5 +13,5 @@ def framed(pieces: list[tuple[int, bytes]]) -> bytes:
 
 
 @given(st.lists(st.tuples(st.sampled_from([1, 2]), st.binary(max_size=300))))
-def test_nothing_of_the_heads_is_left_and_nothing_else_is_missing(pieces: list[tuple[int, bytes]]) -> None:
+def test_frames_removes_the_headers_and_nothing_else(pieces: list[tuple[int, bytes]]) -> None:
     assert frames(framed(pieces)) == b"".join(piece for _, piece in pieces)

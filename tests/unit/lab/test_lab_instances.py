@@ -15,20 +15,20 @@ from tests.unit.lab.fakes import REGION, LittleAws, Network, refused, until
 
 def run(aws: LittleAws, network: Network, count: int = 1) -> list[str]:
     found = aws.launch("example", network.subnets[0], network.group, count, AssociatePublicIpAddress=True)
-    ids = [one["InstanceId"] for one in found]
+    ids = [instance["InstanceId"] for instance in found]
     aws.client("ec2").get_waiter("instance_running").wait(InstanceIds=ids)
     return ids
 
 
-def test_addresses_come_from_the_subnet_and_the_pool_and_go_back(aws: LittleAws, network: Network) -> None:
+def test_addresses_come_from_the_subnet_and_the_pool_and_are_reused(aws: LittleAws, network: Network) -> None:
     first, second = run(aws, network, 2)
     specs = aws.machines.running
-    assert [specs[one].private_ip for one in (first, second)] == ["127.20.0.4", "127.20.0.5"]
-    assert [specs[one].public_ip for one in (first, second)] == ["198.51.100.1", "198.51.100.2"]
+    assert [specs[instance].private_ip for instance in (first, second)] == ["127.20.0.4", "127.20.0.5"]
+    assert [specs[instance].public_ip for instance in (first, second)] == ["198.51.100.1", "198.51.100.2"]
     aws.client("ec2").terminate_instances(InstanceIds=[first])
     aws.client("ec2").get_waiter("instance_terminated").wait(InstanceIds=[first])
     assert set(aws.machines.running) == {second}
-    # Who still remembers the first at its addresses is not led to the third.
+    # A released address is not reused at once.
     (third,) = run(aws, network)
     assert (specs[third].private_ip, specs[third].public_ip) == ("127.20.0.6", "198.51.100.3")
 
@@ -38,16 +38,20 @@ def test_the_pool_of_public_addresses_has_an_end(aws: LittleAws, network: Networ
     assert refused(lambda: run(aws, network)) == "InsufficientFreeAddressesInSubnet"
 
 
-def test_an_instance_has_an_ipv6_address_if_its_launch_template_asks_for_one(aws: LittleAws, network: Network) -> None:
+def test_an_instance_has_an_ipv6_address_if_its_template_says_so(aws: LittleAws, network: Network) -> None:
     ec2 = aws.client("ec2")
     vpc = ec2.associate_vpc_cidr_block(VpcId=network.vpc, AmazonProvidedIpv6CidrBlock=True)["Ipv6CidrBlockAssociation"]
     assert vpc["Ipv6CidrBlock"] == "2001:db8::/56"
     ec2.associate_subnet_cidr_block(SubnetId=network.subnets[0], Ipv6CidrBlock="2001:db8:0:7::/64")
     (subnet,) = ec2.describe_subnets(SubnetIds=network.subnets[:1])["Subnets"]
-    assert [one["Ipv6CidrBlockState"] for one in subnet["Ipv6CidrBlockAssociationSet"]] == [{"State": "associated"}]
+    assert [association["Ipv6CidrBlockState"] for association in subnet["Ipv6CidrBlockAssociationSet"]] == [
+        {"State": "associated"}
+    ]
     ranged = {"Name": "ipv6-cidr-block-association.ipv6-cidr-block", "Values": ["2001:db8:0:7::/64"]}
     state = {"Name": "ipv6-cidr-block-association.state", "Values": ["associated"]}
-    assert [one["SubnetId"] for one in ec2.describe_subnets(Filters=[ranged, state])["Subnets"]] == network.subnets[:1]
+    assert [match["SubnetId"] for match in ec2.describe_subnets(Filters=[ranged, state])["Subnets"]] == network.subnets[
+        :1
+    ]
     interface = {"DeviceIndex": 0, "AssociatePublicIpAddress": True, "Groups": [network.group], "Ipv6AddressCount": 1}
     aws.template("dual", network.group, NetworkInterfaces=[interface])
     aws.group("dual", Network(network.vpc, network.subnets[:1], network.group), capacity=1)
@@ -74,7 +78,7 @@ def test_an_instance_is_rebooted_and_not_stopped(aws: LittleAws, network: Networ
     assert refused(aws.client("ec2").stop_instances, InstanceIds=[instance_id]) == "UnsupportedOperation"
 
 
-def test_a_machine_that_died_is_found_stopped(aws: LittleAws, network: Network) -> None:
+def test_an_instance_whose_machine_died_is_stopped(aws: LittleAws, network: Network) -> None:
     (instance_id,) = run(aws, network)
     aws.machines.terminate(instance_id)
     until(lambda: aws.instance(instance_id)["State"]["Name"] == "stopped", "EC2 to notice")
@@ -102,7 +106,7 @@ def test_the_firewall_is_what_the_security_groups_say(aws: LittleAws, network: N
     ]
     before = aws.machines.firewall_changes
     ec2.terminate_instances(InstanceIds=[instance_id])
-    until(lambda: network.group not in view.firewall().members, "the member to go")
+    until(lambda: network.group not in view.firewall().members, "the member to be removed")
     assert aws.machines.firewall_changes > before
 
 

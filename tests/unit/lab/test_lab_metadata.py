@@ -1,4 +1,4 @@
-"""The metadata service tells an instance about itself, and nobody else."""
+"""The metadata service answers only instances, each about itself."""
 
 from __future__ import annotations
 
@@ -38,11 +38,11 @@ def address(aws: LittleAws) -> str:
         ("PUT", TOKEN, {TTL: "60", "X-Forwarded-For": "10.0.0.1"}, 403),
     ],
 )
-def test_without_a_token_nothing_is_told_and_it_is_given_to_the_right_question_only(
+def test_metadata_needs_a_token_from_the_right_request(
     aws: LittleAws, address: str, method: str, path: str, headers: dict[str, str], status: int
 ) -> None:
     assert aws.ask(method, path, address, headers)[0] == status
-    assert aws.ask("PUT", TOKEN, "127.0.0.1", {TTL: "60"})[0] == 404, "who asks is no instance"
+    assert aws.ask("PUT", TOKEN, "127.0.0.1", {TTL: "60"})[0] == 404, "the address belongs to no instance"
 
 
 def test_a_token_expires(aws: LittleAws, address: str) -> None:
@@ -130,7 +130,7 @@ def test_expired_credentials_are_refused(aws: LittleAws, monkeypatch: pytest.Mon
     assert refused(lambda: aws.client("kms", given).list_keys()) == "ExpiredTokenException"
 
 
-def test_a_spot_instance_is_warned_and_then_taken(aws: LittleAws, address: str) -> None:
+def test_a_spot_instance_is_warned_and_then_terminated(aws: LittleAws, address: str) -> None:
     token = aws.token(address)
     (instance_id,) = aws.machines.running
     aws.control("POST", f"spot-interrupt?instance={instance_id}&seconds=1")

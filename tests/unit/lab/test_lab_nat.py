@@ -1,4 +1,4 @@
-"""NAT gateways come and go as on AWS, and decide who gets out of a VPC."""
+"""NAT gateways behave as on AWS, and connect instances to the internet."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ TAGS = [{"ResourceType": "natgateway", "Tags": [{"Key": "of", "Value": "mine"}]}
 
 
 def table(aws: LittleAws, network: Network, subnet: str, **target: str) -> str:
-    """A route table of that subnet's which leads everywhere through the target."""
+    """A route table for that subnet with a default route to the target."""
     ec2 = aws.client("ec2")
     identifier: str = ec2.create_route_table(VpcId=network.vpc)["RouteTable"]["RouteTableId"]
     ec2.create_route(RouteTableId=identifier, DestinationCidrBlock=ANYWHERE, **target)
@@ -32,9 +32,7 @@ def state(aws: LittleAws, identifier: str) -> str:
     return str(found[0]["State"])
 
 
-def test_a_nat_gateway_takes_a_while_to_come_and_to_go_and_has_its_address_until_then(
-    aws: LittleAws, network: Network
-) -> None:
+def test_a_nat_gateway_keeps_its_address_until_it_is_deleted(aws: LittleAws, network: Network) -> None:
     ec2 = aws.client("ec2")
     identifier, address = gateway(aws, network.subnets[0])
     assert state(aws, identifier) == "pending"
@@ -56,7 +54,7 @@ def test_a_nat_gateway_takes_a_while_to_come_and_to_go_and_has_its_address_until
     assert refused(lambda: ec2.describe_nat_gateways(NatGatewayIds=["nat-1"])) == "NatGatewayNotFound"
 
 
-def test_who_gets_out_and_how_is_what_the_route_tables_say(aws: LittleAws, network: Network) -> None:
+def test_route_tables_decide_an_instances_public_address(aws: LittleAws, network: Network) -> None:
     ec2, (public, private, lost) = aws.client("ec2"), network.subnets
     internet = ec2.create_internet_gateway()["InternetGateway"]["InternetGatewayId"]
     ec2.attach_internet_gateway(InternetGatewayId=internet, VpcId=network.vpc)

@@ -1,4 +1,4 @@
-"""What the lab says where it cannot help itself."""
+"""The lab's errors where it cannot install what it needs."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from lab.errors import LabError
 
 @pytest.fixture
 def bare(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """A machine with neither an engine nor the right to install one."""
+    """A machine without an engine and without root."""
     monkeypatch.setattr(engine, "_candidates", lambda: [f"unix://{tmp_path}/no.sock"])
     monkeypatch.setattr(shutil, "which", lambda program: None)
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
@@ -25,19 +25,17 @@ def silent(line: str) -> None:
 
 
 @pytest.mark.usefixtures("bare")
-def test_without_an_engine_or_the_right_to_install_one_a_sentence_says_what_to_install() -> None:
+def test_without_an_engine_and_root_the_error_says_what_to_install() -> None:
     with pytest.raises(LabError) as caught:
         engine.ensure(silent)
     assert str(caught.value) == (
-        "A Docker engine is missing (docker.io) and can be installed by the lab only as root on Debian or Ubuntu: "
+        "A Docker engine is missing (docker.io). The lab can install it only as root on Debian or Ubuntu: "
         "install it and run this again."
     )
 
 
 @pytest.mark.usefixtures("bare")
-def test_without_debians_packages_a_sentence_says_what_comes_from_them(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_without_apt_get_the_error_names_the_package(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(registry, "FOLDER", tmp_path)
     with pytest.raises(LabError, match="comes from Debian's package docker-registry"):
         registry.program()

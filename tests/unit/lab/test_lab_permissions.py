@@ -1,4 +1,4 @@
-"""The operator's policies in docs/permissions: their form, what they allow on the lab, and how they are made anew."""
+"""The operator's policies in docs/permissions: their form, what they allow on the lab, and their regeneration."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from tests.lab import permissions
 from tests.unit.lab.fakes import ACCOUNT_ID, IMAGE, REGION, LittleAws, allow, document, refused
 
 LONGEST = {"ACCOUNT": ACCOUNT_ID, "REGION": "ap-southeast-2", "CLUSTER": "c" * 31, "RECORD": f"{'r' * 40}.example.com"}
-# What parliament looks for in one statement stands in two here, one by name or kind and one by tag; and what describes
-# is allowed as a whole, so that another version of a module of amazon.aws may look at more.
+# Parliament expects in a single statement what the policies split into two, by name or kind and by tag. The policies
+# allow all describe actions, so that another version of an amazon.aws module may call more of them.
 SPLIT = {
     ("RESOURCE_MISMATCH", "ManageTaggedResources", "ec2:RunInstances"),
     ("RESOURCE_MISMATCH", "LaunchInstances", "ec2:RunInstances"),
@@ -27,7 +27,7 @@ SPLIT = {
     ("RESOURCE_MISMATCH", "ManageKey", "kms:DeleteAlias"),
     ("RESOURCE_STAR", "ReadInstances", "ec2:Describe"),
 }
-# Names of the cluster's that no policy of the operator's has to have: what the agents and others name.
+# Names of the cluster that the operator's policies need not contain: the agents and others choose them.
 INNER = {"metrics_namespace", "launching_hook", "terminating_hook"}
 POLICIES = permissions.policies()
 STATEMENTS = [statement for policy in POLICIES.values() for statement in policy["Statement"]]
@@ -71,7 +71,7 @@ def test_the_policies_have_all_names_of_a_cluster() -> None:
 
 @pytest.fixture
 def operator(aws: LittleAws) -> Callable[[str], Any]:
-    """Clients with the credentials of a user who has just these policies."""
+    """Clients with the credentials of a user with exactly these policies."""
     key = aws.user("operator", managed=POLICIES)
     return lambda service: aws.client(service, key)
 
@@ -109,7 +109,7 @@ def test_what_is_anothers_is_left_alone(aws: LittleAws, operator: Callable[[str]
     }
     codes = {what: refused(call) for what, call in calls.items()}
     assert set(codes.values()) == {"AccessDenied", "AccessDeniedException", "UnauthorizedOperation"}
-    # Whose they are may be seen.
+    # Describing them is allowed.
     assert operator("sqs").list_queue_tags(QueueUrl=queue["QueueUrl"])["Tags"]
     assert operator("kms").list_resource_tags(KeyId=key)["Tags"] == []
 
@@ -133,14 +133,14 @@ def test_a_boundary_can_be_required_of_the_roles(aws: LittleAws) -> None:
     assert refused(lambda: iam.put_role_policy(**policy)) == "AccessDenied"
 
 
-# How they are made anew
+# Regeneration
 
 
 def judgement(action: str, resource: str = "*", **context: str) -> dict[str, Any]:
     return {"caller": "operator", "action": action, "resource": resource, "context": context}
 
 
-def test_what_is_lacking_goes_into_the_statement_that_is_for_it_and_what_nobody_asked_for_goes() -> None:
+def test_regenerated_policies_gain_used_and_lose_unused_actions() -> None:
     queue = f"arn:aws:sqs:{REGION}:{ACCOUNT_ID}:example-events"
     other = judgement("sqs:PurgeQueue", f"arn:aws:sqs:{REGION}:{ACCOUNT_ID}:anothers")
     judged = [
@@ -152,14 +152,14 @@ def test_what_is_lacking_goes_into_the_statement_that_is_for_it_and_what_nobody_
     assert permissions.lacking(judged) == [judged[0], other]
     found, missing = permissions.regenerate(judged)
     assert missing == [other]
-    allowed = {one["Sid"]: one["Action"] for policy in found.values() for one in policy["Statement"]}
+    allowed = {statement["Sid"]: statement["Action"] for policy in found.values() for statement in policy["Statement"]}
     assert allowed["ManageEvents"] == ["sqs:CreateQueue", "sqs:PurgeQueue"]
     assert allowed["ReadServices"] == ["sns:ListTopics"]
     assert "CreateKey" not in allowed and "StartSessions" in allowed
     assert "CLUSTER-events" in json.dumps(found)
 
 
-def test_what_nobody_asked_for_is_named_unless_it_has_a_reason() -> None:
+def test_unused_actions_are_named_unless_they_have_a_reason() -> None:
     unused = permissions.unused([judgement("sns:ListTopics")])
     assert ("ReadServices", "sns:ListTopics") not in unused
     assert ("ReadServices", "sqs:ListQueues") in unused

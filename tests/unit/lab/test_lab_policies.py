@@ -1,4 +1,4 @@
-"""The policy evaluator by itself."""
+"""The policy evaluator."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ OWN = {"Effect": "Allow", "Action": "s3:*", "Resource": "arn:aws:s3:::b/${aws:Pr
         (ALL_BUT, "s3:GetObject", "arn:aws:s3:::b/k", Verdict.ALLOW),
         (ALL_BUT, "iam:GetRole", "arn:aws:iam::1:role/r", Verdict.SILENT),
         (ALL_BUT, "s3:GetObject", "arn:aws:s3:::secret/k", Verdict.SILENT),
-        # A wildcard does not reach into the next part of an ARN.
+        # A wildcard does not match across parts of an ARN.
         (QUEUE, "sqs:SendMessage", "arn:aws:sqs:eu-west-1:1:queue", Verdict.SILENT),
-        # Variables stand for what the request says.
+        # Variables are replaced by values of the request.
         (OWN, "s3:GetObject", "arn:aws:s3:::b/42/k", Verdict.ALLOW),
         (OWN, "s3:GetObject", "arn:aws:s3:::b/43/k", Verdict.SILENT),
     ],
@@ -45,7 +45,7 @@ def test_what_a_statement_matches(statement: dict[str, Any], action: str, resour
     assert judge([document(statement)], access) is verdict
 
 
-def test_a_denial_wins_over_whatever_allows() -> None:
+def test_an_explicit_deny_overrides_every_allow() -> None:
     denial = {"Effect": "Deny", "Action": "*", "Resource": "*"}
     access = Access("s3:GetObject", "arn:aws:s3:::b/worker/token")
     assert judge([document(denial), document(READ)], access) is Verdict.DENY
@@ -89,8 +89,6 @@ CONTEXT = {
         ("Bool", "aws:SecureTransport", True, True),
         ("Null", "aws:ResourceTag/Other", "true", True),
         ("Null", "aws:ResourceTag/Env", "true", False),
-        ("IpAddress", "aws:SourceIp", "10.20.0.0/16", True),
-        ("NotIpAddress", "aws:SourceIp", "10.20.0.0/16", False),
         ("ForAllValues:StringEquals", "names", ["a", "b", "c"], True),
         ("ForAllValues:StringEquals", "names", ["a"], False),
         ("ForAllValues:StringEquals", "none", ["a"], True),
@@ -104,6 +102,6 @@ def test_conditions(operator: str, key: str, value: Any, holds: bool) -> None:
     assert hold({operator: {key: value}}, CONTEXT) is holds
 
 
-def test_an_operator_that_is_not_known_is_an_error_rather_than_a_guess() -> None:
+def test_an_unknown_operator_is_an_error() -> None:
     with pytest.raises(ValueError, match="BinaryEquals"):
         hold({"BinaryEquals": {"aws:SourceIp": "x"}}, CONTEXT)

@@ -1,4 +1,4 @@
-"""What AWS refuses is refused here too."""
+"""The lab refuses what AWS refuses."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def change(aws: LittleAws, zone: str, action: str, values: list[str], **more: An
         ("DELETE", ["198.51.100.1"], {}, "not found"),
     ],
 )
-def test_a_record_that_cannot_be_is_refused(
+def test_an_invalid_record_is_refused(
     aws: LittleAws, zone: str, action: str, values: list[str], more: dict[str, Any], said: str
 ) -> None:
     with pytest.raises(ClientError, match=said) as error:
@@ -139,7 +139,7 @@ def test_etag_is_the_md5_unless_kms_encrypts_the_object(aws: LittleAws, encrypti
     assert s3.head_object(Bucket=bucket, Key="policy.json")["ETag"] == second
 
 
-def test_nothing_is_deleted_that_something_stands_on(aws: LittleAws, network: Network) -> None:
+def test_resources_in_use_cannot_be_deleted(aws: LittleAws, network: Network) -> None:
     ec2 = aws.client("ec2")
     gateway = ec2.create_internet_gateway()["InternetGateway"]["InternetGatewayId"]
     ec2.attach_internet_gateway(InternetGatewayId=gateway, VpcId=network.vpc)
@@ -155,7 +155,7 @@ def test_nothing_is_deleted_that_something_stands_on(aws: LittleAws, network: Ne
     for delete in deletions:
         assert refused(delete) == "DependencyViolation"
     aws.client("autoscaling").delete_auto_scaling_group(AutoScalingGroupName="example", ForceDelete=True)
-    ids = [one.instance_id for one in aws.machines.launched]
+    ids = [spec.instance_id for spec in aws.machines.launched]
     ec2.get_waiter("instance_terminated").wait(InstanceIds=ids)
     for subnet in network.subnets:
         ec2.delete_subnet(SubnetId=subnet)

@@ -1,4 +1,4 @@
-"""The lab's target tracking: up at once, down slowly, and never twice for one want."""
+"""The lab's target tracking scales out quickly, scales in slowly, and never twice for the same load."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ def always(value: float) -> list[float | None]:
     [
         (2, 100.0, 100, 2),
         (2, 150.0, 100, 3),
-        (3, 233.333, 100, 6),  # seven are needed, and it may have six
+        (3, 233.333, 100, 6),  # it needs seven instances and may have six
         (4, 100.0, 80, 5),
         (3, 33.333, 100, 1),
         (3, 66.666, 100, 2),
         (1, 0.0, 100, 1),
-        # Less than a tenth below the target nothing is taken away.
+        # Above nine tenths of the target it does not scale in.
         (6, 91.0, 100, 6),
     ],
 )
@@ -57,7 +57,7 @@ def test_it_goes_up_after_three_minutes_and_down_after_fifteen() -> None:
     assert wanted(group(2), policy(), [None] * LOW, NOW) == 2
 
 
-def test_instances_that_warm_up_are_not_counted_so_that_one_want_is_met_once() -> None:
+def test_instances_that_warm_up_do_not_count() -> None:
     assert wanted(group(2, serving=1, warming=1), policy(), always(200.0), NOW) == 2
     assert wanted(group(2, serving=2), policy(), always(200.0), NOW) == 4
     changed = policy()

@@ -1,4 +1,4 @@
-"""Calls with a user's access key are judged as a role's are; what an operator's calls amount to, service by service."""
+"""IAM judges calls with a user's access key; the accesses of an operator's calls, by service."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def tagged(kind: str) -> list[dict[str, Any]]:
 
 @pytest.fixture
 def asked(aws: LittleAws) -> Asked:
-    """What the administrator's calls are judged by: each action and resource, without the account's own names."""
+    """The accesses of the administrator's calls: actions and resources without the account's IDs."""
 
     def ask(call: Callable[[], Any]) -> list[str]:
         aws.control("DELETE", "calls")
@@ -79,7 +79,7 @@ def test_a_boundary_bounds_what_users_and_roles_may(aws: LittleAws) -> None:
     assert refused(user.describe_subnets) == "UnauthorizedOperation"
 
 
-def test_what_everybody_asked_for_is_recorded_with_the_policies_that_it_was_judged_by(aws: LittleAws) -> None:
+def test_judgements_are_recorded_with_their_policies(aws: LittleAws) -> None:
     key = aws.user("operator", allow("ec2:DescribeVpcs"))
     aws.client("ec2", key).describe_vpcs()
     refused(aws.client("ec2", key).describe_subnets)
@@ -108,7 +108,7 @@ def test_what_is_created_takes_its_tags_and_what_it_is_created_in_has_them(aws: 
     assert ec2.create_subnet(VpcId=vpc, **where)["Subnet"]["VpcId"] == vpc
     others = aws.client("ec2").create_vpc(CidrBlock="10.9.0.0/16")["Vpc"]["VpcId"]
     assert refused(ec2.create_subnet, VpcId=others, **where) == "UnauthorizedOperation"
-    # What others have cannot be taken in by tagging it.
+    # An operator cannot take over foreign resources by tagging them.
     assert refused(ec2.create_tags, Resources=[others], Tags=[OURS]) == "UnauthorizedOperation"
 
 
@@ -121,7 +121,7 @@ def test_a_call_asks_for_what_it_names_and_not_for_what_its_rules_name(
     associated = asked(lambda: ec2.associate_route_table(RouteTableId=table, SubnetId=network.subnets[0]))
     assert sorted(associated) == [f"ec2:AssociateRouteTable {arn}" for arn in both]
     (found,) = ec2.describe_route_tables(RouteTableIds=[table])["RouteTables"]
-    (association,) = (one["RouteTableAssociationId"] for one in found["Associations"])
+    (association,) = (route["RouteTableAssociationId"] for route in found["Associations"])
     gone = asked(lambda: ec2.disassociate_route_table(AssociationId=association))
     assert sorted(gone) == [f"ec2:DisassociateRouteTable {arn}" for arn in both]
     other = ec2.create_security_group(GroupName="other", Description="other", VpcId=network.vpc)["GroupId"]
@@ -133,28 +133,28 @@ def test_a_call_asks_for_what_it_names_and_not_for_what_its_rules_name(
     assert asked(ec2.describe_vpcs) == ["ec2:DescribeVpcs *"]
 
 
-def test_a_launch_asks_for_all_that_its_template_names_and_hands_over_its_role(aws: LittleAws, asked: Asked) -> None:
+def test_a_launch_needs_access_to_its_templates_resources_and_pass_role(aws: LittleAws, asked: Asked) -> None:
     network, role = aws.network(), aws.role("node")
     interface = [{"DeviceIndex": 0, "Groups": [network.group], "SubnetId": network.subnets[0]}]
     more = {"IamInstanceProfile": {"Name": "node"}, "TagSpecifications": tagged("volume")}
     aws.template("example", network.group, NetworkInterfaces=interface, **more)
     named = {"LaunchTemplateName": "example", "Version": "$Latest"}
     wanted = asked(lambda: aws.client("ec2").run_instances(LaunchTemplate=named, MinCount=1, MaxCount=1))
-    template = next(one for one in wanted if "launch-template" in one)
+    template = next(resource for resource in wanted if "launch-template" in resource)
     launched = ["instance/*", "network-interface/*", "volume/*", f"subnet/{network.subnets[0]}"]
     assert sorted(wanted) == sorted(
         [
             template,
             f"ec2:RunInstances arn:aws:ec2:{REGION}::image/{IMAGE}",
             f"ec2:RunInstances {EC2}:security-group/{network.group}",
-            *(f"ec2:RunInstances {EC2}:{one}" for one in launched),
+            *(f"ec2:RunInstances {EC2}:{resource}" for resource in launched),
             f"ec2:CreateTags {EC2}:volume/*",
             f"iam:PassRole {role}",
         ]
     )
 
 
-def test_a_group_asks_for_the_launch_of_its_template_and_for_auto_scalings_own_role(aws: LittleAws) -> None:
+def test_a_group_needs_run_instances_and_the_service_linked_role(aws: LittleAws) -> None:
     network, role = aws.network(), aws.role("node")
     aws.template("example", network.group, IamInstanceProfile={"Name": "node"})
     service = "autoscaling.amazonaws.com"
@@ -232,7 +232,7 @@ CALLS: Calls = {
     ),
     "tags": ("resourcegroupstaggingapi", lambda tagging: tagging.get_resources(), ["tag:GetResources *"]),
     "zones": ("route53", lambda route53: route53.list_hosted_zones_by_name(), ["route53:ListHostedZonesByName *"]),
-    "who one is": ("sts", lambda sts: sts.get_caller_identity(), []),
+    "the caller": ("sts", lambda sts: sts.get_caller_identity(), []),
     "a bucket of its owner's alone": (
         "s3",
         lambda s3: s3.create_bucket(
@@ -280,7 +280,7 @@ def test_putting_a_role_into_a_profile_hands_it_over(aws: LittleAws, asked: Aske
     assert added == [f"iam:AddRoleToInstanceProfile {IAM}:instance-profile/node", f"iam:PassRole {IAM}:role/other"]
 
 
-def test_a_secret_under_a_key_of_ones_own_takes_the_right_to_the_key(aws: LittleAws, asked: Asked) -> None:
+def test_a_secret_under_a_customer_key_needs_access_to_the_key(aws: LittleAws, asked: Asked) -> None:
     key = aws.client("kms").create_key()["KeyMetadata"]["Arn"]
     secrets = aws.client("secretsmanager")
     made = asked(lambda: secrets.create_secret(Name="s", SecretString="x", KmsKeyId=key, Tags=[OURS]))

@@ -1,4 +1,4 @@
-"""The page's server and its link to managers, of which scripts take the place."""
+"""The page's server, and its link to managers, which are scripts here."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def test_a_program_may_have_the_key_in_a_header(server):
     assert json.loads(answer.body) == {"lost": "", "moment": {"cluster": "example"}}
 
 
-def test_a_foreign_name_that_leads_here_is_refused(server):
+def test_a_foreign_host_name_is_refused(server):
     assert get(server, "/moment.json", Authorization=f"Bearer {KEY}", Host="evil.example").status == 421
 
 
@@ -90,8 +90,8 @@ def test_every_moment_is_streamed(server):
         server.hub.tell({"number": number})
         seen.append(json.loads(answer.readline()[6:]))
         answer.readline()
-    assert [one["moment"] for one in seen] == [None, {"number": 0}, {"number": 1}, {"number": 2}]
-    assert [one["lost"] for one in seen] == ["Looking for a manager", "", "", ""]
+    assert [state["moment"] for state in seen] == [None, {"number": 0}, {"number": 1}, {"number": 2}]
+    assert [state["lost"] for state in seen] == ["Looking for a manager", "", "", ""]
 
 
 # The link
@@ -103,7 +103,7 @@ def told(hub: Hub) -> dict:
 
 @pytest.fixture
 def managers(tmp_path, monkeypatch):
-    """Makes a manager of a script: its text gets the name `$0`."""
+    """Creates fake managers from scripts, whose `$0` is the name."""
     monkeypatch.setattr("look.link.FIRST", 1.0)
 
     def made(**scripts: str) -> dict[str, str]:
@@ -120,7 +120,7 @@ ALIVE = """for i in $(seq 100); do echo '{"told_by": "'${0##*/}'"}'; sleep 0.1; 
 
 @pytest.fixture
 def linked():
-    """Starts links, and stops them."""
+    """Starts links, and stops them at the end."""
     links = []
 
     def start(shells, **more) -> Hub:
@@ -136,33 +136,33 @@ def linked():
         assert not link.is_alive()
 
 
-def test_a_manager_that_ends_or_cannot_tell_is_followed_by_another(linked, managers):
+def test_another_manager_follows_a_manager_that_ends_or_fails(linked, managers):
     shells = managers(
-        one="echo 'no manager' >&2; exit 1",
-        two="""echo '{"told_by": "two"}'""",
-        three=f"echo Starting session; {ALIVE}",
+        first="echo 'no manager' >&2; exit 1",
+        second="""echo '{"told_by": "second"}'""",
+        third=f"echo Starting session; {ALIVE}",
     )
     hub = linked(lambda: shells)
-    until("the third manager to tell", lambda: told(hub).get("told_by") == "three", seconds=60)
+    until("the third manager to tell", lambda: told(hub).get("told_by") == "third", seconds=60)
     assert hub.now()[1]["lost"] == ""
 
 
-def test_a_manager_that_falls_silent_is_followed_by_another(linked, managers):
-    shells = managers(one="""echo '{"told_by": "one"}'; exec sleep 100""", two=ALIVE)
+def test_another_manager_follows_a_manager_that_falls_silent(linked, managers):
+    shells = managers(first="""echo '{"told_by": "first"}'; exec sleep 100""", second=ALIVE)
     hub = linked(lambda: shells)
-    until("the first manager to tell", lambda: told(hub).get("told_by") == "one", seconds=60)
-    until("the second manager to tell", lambda: told(hub).get("told_by") == "two", seconds=60)
+    until("the first manager to tell", lambda: told(hub).get("told_by") == "first", seconds=60)
+    until("the second manager to tell", lambda: told(hub).get("told_by") == "second", seconds=60)
 
 
-def test_the_page_says_why_a_manager_tells_nothing(linked, managers):
-    shells = managers(one="echo 'swarm-agent: This host is no manager of a swarm.' >&2; exit 1")
+def test_the_page_says_why_a_manager_sends_no_data(linked, managers):
+    shells = managers(first="echo 'swarm-agent: This host is no manager of a swarm.' >&2; exit 1")
     hub = linked(lambda: shells, rest=5.0)
-    sentence = "one tells nothing: swarm-agent: This host is no manager of a swarm."
+    sentence = "first sent no data: swarm-agent: This host is no manager of a swarm."
     until("the page to say why", lambda: hub.now()[1]["lost"] == sentence, seconds=60)
 
 
-def test_the_inventory_is_read_again_when_none_tells(linked, managers):
-    answers = iter([NoShells("There is no network."), managers(one="exit 1"), managers(two=ALIVE)])
+def test_the_inventory_is_read_again_if_no_manager_sends_data(linked, managers):
+    answers = iter([NoShells("There is no network."), managers(first="exit 1"), managers(second=ALIVE)])
 
     def shells():
         answer = next(answers)
@@ -172,7 +172,7 @@ def test_the_inventory_is_read_again_when_none_tells(linked, managers):
 
     hub = linked(shells, rest=1.0)
     until("the page to say what is wrong", lambda: hub.now()[1]["lost"] == "There is no network.", seconds=60)
-    until("the new manager to tell", lambda: told(hub).get("told_by") == "two", seconds=60)
+    until("the new manager to tell", lambda: told(hub).get("told_by") == "second", seconds=60)
 
 
 def test_the_shell_is_ssh_or_session_manager():
@@ -186,8 +186,8 @@ def test_the_shell_is_ssh_or_session_manager():
 # What the manager tells
 
 NODE = Node("n1", "manager", "ready", voter=True, reachable=True, leader=True, labels={"swarm.aws.instance": "i-1"})
-LEAVING = {"remove-requested": "90", "leaving-since": "91.000", "paused-at": "92.000", "instance": "i-2"}
-LABELS = {f"swarm.aws.{name}": value for name, value in LEAVING.items()}
+REMOVAL = {"remove-requested": "90", "leaving-since": "91.000", "paused-at": "92.000", "instance": "i-2"}
+LABELS = {f"swarm.aws.{name}": value for name, value in REMOVAL.items()}
 WORKER = Node("n2", "worker", "ready", availability="pause", labels=LABELS)
 CONFIG = Config("example", "eu-west-1", "1", "bucket", "manager", "manager")
 INSTANCES = tuple(
@@ -240,7 +240,7 @@ def view(control_plane, clock):
     return agent.ClusterView(control_plane, CONFIG, "n1", now=lambda: clock[0])
 
 
-def test_a_moment_tells_what_runs_where_and_how_far_a_node_is_on_its_way_out():
+def test_a_moment_has_each_nodes_tasks_and_the_stage_of_its_removal():
     moment = view(FakeControlPlane(), [100.0]).look()
     rows = {row["instance"]: row for row in moment["members"]}
     assert rows["i-1"]["runs"] == [{"service": "web", "running": 1, "starting": 1, "stopping": 0}]
@@ -266,7 +266,7 @@ def test_the_engine_is_asked_for_every_moment_and_aws_now_and_then():
     assert control_plane.looks == 2
 
 
-def test_an_engine_that_does_not_answer_is_said_and_nothing_is_made_up():
+def test_without_an_answer_of_the_engine_its_state_is_unknown():
     control_plane, clock = FakeControlPlane(), [100.0]
     seen = view(control_plane, clock)
     seen.look()

@@ -1,4 +1,4 @@
-"""The table of the documentation's commands: tests/lab/parts/pages runs those that are not in it."""
+"""The table of the documentation's commands; tests/lab/parts/pages runs the commands that are not in it."""
 
 from __future__ import annotations
 

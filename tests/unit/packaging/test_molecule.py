@@ -1,4 +1,4 @@
-"""Molecule passes over files of a scenario's that are not there, without a word or with a warning."""
+"""The scenarios name only existing files, because Molecule skips missing files silently or with a warning."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ SCENARIOS = sorted((ROOT / "molecule").glob("*/molecule.yml"))
 
 
 def settings(scenario: Path) -> dict[str, Any]:
-    """A scenario's configuration, over what all share."""
+    """A scenario's configuration merged with the shared configuration."""
     shared = yaml.safe_load((ROOT / ".config/molecule/config.yml").read_text())
     own = yaml.safe_load(scenario.read_text()) or {}
     merged: dict[str, Any] = {key: shared.get(key, {}) | own.get(key, {}) for key in ("verifier", "scenario")}
@@ -22,18 +22,18 @@ def settings(scenario: Path) -> dict[str, Any]:
 
 
 def found(scenario: Path, name: str) -> Path:
-    """Where a path in a scenario's configuration leads."""
+    """The target of a path in a scenario's configuration."""
     return scenario.parent / name.replace("${MOLECULE_PROJECT_DIRECTORY}", str(ROOT))
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda path: path.parent.name)
-def test_a_scenario_has_the_playbooks_of_its_steps_and_the_tests_that_it_names(scenario: Path) -> None:
+def test_a_scenario_has_the_playbooks_and_tests_that_it_names(scenario: Path) -> None:
     has = settings(scenario)
     steps = set(has["scenario"]["test_sequence"]) & {"create", "converge", "side_effect", "destroy"}
     assert steps <= has["playbooks"].keys()
     assert [name for name in has["playbooks"].values() if not found(scenario, name).is_file()] == []
     tests = found(scenario, has["verifier"]["directory"])
-    # Looked for from the folder of the tests, not from the scenario's.
+    # Relative to the folder of the tests, not to the scenario's folder.
     folders = [tests, *(tests / name for name in has["verifier"].get("additional_files_or_dirs", []))]
     assert [folder for folder in folders if not list(folder.glob("test_*.py"))] == []
 

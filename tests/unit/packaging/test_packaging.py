@@ -1,4 +1,4 @@
-"""The collection as a package: what Galaxy imports, what environments get, what its group of modules takes."""
+"""The collection as a package: Galaxy's import, execution environments, and the action group."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ NO_OPTION = "nobody_has_this_option"
 
 
 def run(*words: str | Path, folder: Path = ROOT, **more: str) -> subprocess.CompletedProcess[str]:
-    """Run a command in the checkout, or in another folder; it is to succeed."""
+    """Run a command in the checkout or in another folder. Fails if the command fails."""
     environment = os.environ | {"PATH": f"{BIN}:{os.environ['PATH']}", "ANSIBLE_NOCOLOR": "1"} | more
     done = subprocess.run(words, cwd=folder, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
@@ -35,7 +35,7 @@ def run(*words: str | Path, folder: Path = ROOT, **more: str) -> subprocess.Comp
 
 @pytest.fixture(scope="module")
 def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The collection as it would be published."""
+    """The collection's archive for publication."""
     folder = tmp_path_factory.mktemp("package")
     run("ansible-galaxy", "collection", "build", "--output-path", folder)
     (built,) = folder.glob("*.tar.gz")
@@ -43,11 +43,11 @@ def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_galaxys_own_import_finds_nothing_to_say(archive: Path) -> None:
-    # ansible-lint has a step of its own in tools/lint.
+    # tools/lint runs ansible-lint.
     options = {"RUN_ANSIBLE_LINT": "false", "CHECK_REQUIRED_TAGS": "true", "TMP_ROOT_DIR": str(archive.parent)}
     done = run(
         *(sys.executable, "-m", "galaxy_importer.main", archive),
-        folder=archive.parent,  # where it writes what it found
+        folder=archive.parent,  # for its report
         **{f"GALAXY_IMPORTER_{key}": value for key, value in options.items()},
     )
     said = (done.stdout + done.stderr).splitlines()
@@ -60,7 +60,7 @@ def test_an_execution_environment_has_the_collection_of_this_checkout(archive: P
     defined = yaml.safe_load((ROOT / "execution-environment.yml").read_text())
     (added,) = defined["additional_build_files"]
     assert Path(added["src"]).name == archive.name, "of the version in galaxy.yml"
-    # Beside a copy of the definition, so that the checkout's .build is left alone.
+    # With a copy of the definition, so that the checkout's .build does not change.
     (tmp_path / added["src"]).parent.mkdir()
     (tmp_path / added["src"]).write_bytes(archive.read_bytes())
     definition = tmp_path / "execution-environment.yml"
@@ -95,34 +95,38 @@ def test_an_execution_environment_gets_what_the_collection_asks_for(archive: Pat
 
 @pytest.fixture(scope="module")
 def modules() -> dict[str, dict[str, Any]]:
-    """What is documented of every module, with what it has of fragments."""
+    """The documentation of every module, with its fragments."""
     names = (f"swarm.aws.{path.stem}" for path in (ROOT / "plugins/modules").glob("*.py"))
     told = json.loads(run("ansible-doc", "--json", *names).stdout)
-    return {name.removeprefix("swarm.aws."): one for name, one in told.items()}
+    return {name.removeprefix("swarm.aws."): description for name, description in told.items()}
 
 
 def test_every_module_is_documented_and_has_a_check_mode(modules: dict[str, dict[str, Any]]) -> None:
-    for name, one in modules.items():
-        assert one["doc"]["module"] == name
-        assert one["doc"]["attributes"]["check_mode"]["support"] in ("full", "partial"), name
-        assert one["return"], name
-        assert any(f"swarm.aws.{name}" in task for task in yaml.safe_load(one["examples"])), name
+    for name, description in modules.items():
+        assert description["doc"]["module"] == name
+        assert description["doc"]["attributes"]["check_mode"]["support"] in ("full", "partial"), name
+        assert description["return"], name
+        assert any(f"swarm.aws.{name}" in task for task in yaml.safe_load(description["examples"])), name
 
 
-def test_the_group_has_every_module_that_asks_aws_with_somebodys_credentials(
+def test_the_action_group_has_every_module_that_takes_credentials(
     modules: dict[str, dict[str, Any]],
 ) -> None:
-    assert sorted(name for name, one in modules.items() if "profile" in one["doc"]["options"]) == GROUP
+    assert sorted(name for name, description in modules.items() if "profile" in description["doc"]["options"]) == GROUP
 
 
 def test_module_defaults_of_the_group_reach_every_module_in_it(
     modules: dict[str, dict[str, Any]], tmp_path: Path
 ) -> None:
-    """Each is given an option that no module has, besides what it requires, and has to complain of it."""
+    """Every module gets its required options and an unknown option, and must refuse the unknown option."""
     tasks = [
         {
             "block": [
-                {f"swarm.aws.{module}": {name: _some(one) for name, one in taken.items() if one.get("required")}}
+                {
+                    f"swarm.aws.{module}": {
+                        name: _some(option) for name, option in taken.items() if option.get("required")
+                    }
+                }
             ],
             "rescue": [{"ansible.builtin.meta": "noop"}],
         }
@@ -145,9 +149,9 @@ def test_module_defaults_of_the_group_reach_every_module_in_it(
 
 
 def _some(option: dict[str, Any]) -> Any:
-    """A value of an option's type, with what that requires."""
+    """A value of an option's type, with its required suboptions."""
     if "suboptions" in option and option["type"] == "dict":
-        return {key: _some(one) for key, one in option["suboptions"].items() if one.get("required")}
+        return {key: _some(suboption) for key, suboption in option["suboptions"].items() if suboption.get("required")}
     if option.get("choices"):
         return option["choices"][0]
     return {"dict": {}, "int": 1, "list": [], "path": "/", "str": "x"}[option["type"]]

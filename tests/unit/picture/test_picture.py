@@ -1,4 +1,4 @@
-"""The architecture picture: of an account with everything, of an empty one, and of names that look like markup."""
+"""The architecture picture of a full account, of an empty account, and with names that look like markup."""
 
 from __future__ import annotations
 
@@ -21,51 +21,51 @@ BUCKET = "example-swarm-123456789012-eu-west-1"
 SECRET = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:example-unlock-keys-abcdef"
 
 
-def one(kind: str, identifier: str, name: str = "", note: str = "") -> dict[str, str]:
+def resource(kind: str, identifier: str, name: str = "", note: str = "") -> dict[str, str]:
     return {"kind": kind, "id": identifier, "name": name, "note": note, "kept": "", "going": ""}
 
 
 def everything() -> list[dict[str, str]]:
-    """At least one of every kind that there is."""
+    """Resources of every kind."""
     found = [
-        one("gateway endpoint", "vpce-1", "example-s3"),
-        one("route table", "rtb-1", "example-public"),
-        one("DNS record", "Z1/www.swarm.test.", "www.swarm.test", "198.51.100.1"),
-        one("queue", "queue/example-events", "example-events"),
-        one("queue", "queue/example-events-dead", "example-events-dead"),
-        one("bucket", BUCKET),
-        one("objects of the bucket", f"{BUCKET}/*", BUCKET),
-        one("KMS key", "e5d0df0a-4e0a-4d0b-a50e-eb2331d52fde"),
-        one("KMS alias", "alias/example-swarm"),
-        one("secret", SECRET, "example-unlock-keys"),
-        one("volume", "vol-1"),
-        one("network interface", "eni-1"),
+        resource("gateway endpoint", "vpce-1", "example-s3"),
+        resource("route table", "rtb-1", "example-public"),
+        resource("DNS record", "Z1/www.swarm.test.", "www.swarm.test", "198.51.100.1"),
+        resource("queue", "queue/example-events", "example-events"),
+        resource("queue", "queue/example-events-dead", "example-events-dead"),
+        resource("bucket", BUCKET),
+        resource("objects of the bucket", f"{BUCKET}/*", BUCKET),
+        resource("KMS key", "e5d0df0a-4e0a-4d0b-a50e-eb2331d52fde"),
+        resource("KMS alias", "alias/example-swarm"),
+        resource("secret", SECRET, "example-unlock-keys"),
+        resource("volume", "vol-1"),
+        resource("network interface", "eni-1"),
     ]
     for zone in ZONES:
         found += [
-            one("subnet", f"subnet-{zone}", f"example-{zone}"),
-            one("subnet", f"subnet-private-{zone}", f"example-{zone}-private"),
-            one("route table", f"rtb-{zone}", f"example-{zone}-private"),
-            one("NAT gateway", f"nat-{zone}", f"example-{zone}-nat"),
-            one("elastic IP address", f"eipalloc-{zone}", f"example-{zone}-nat", "198.51.100.2"),
+            resource("subnet", f"subnet-{zone}", f"example-{zone}"),
+            resource("subnet", f"subnet-private-{zone}", f"example-{zone}-private"),
+            resource("route table", f"rtb-{zone}", f"example-{zone}-private"),
+            resource("NAT gateway", f"nat-{zone}", f"example-{zone}-nat"),
+            resource("elastic IP address", f"eipalloc-{zone}", f"example-{zone}-nat", "198.51.100.2"),
         ]
     for name in ("member", "manager", "edge"):
-        found.append(one("security group", f"sg-{name}", f"example-{name}"))
-        found.append(one("rules of the security group", f"sg-{name}/rules", f"example-{name}"))
+        found.append(resource("security group", f"sg-{name}", f"example-{name}"))
+        found.append(resource("rules of the security group", f"sg-{name}/rules", f"example-{name}"))
     for group in ("manager", "worker"):
         name = f"example-{group}"
         found += [
-            one("Auto Scaling group", name, note="3 instances"),
-            one("lifecycle hook", f"{name}/example-launching"),
-            one("launch template", f"lt-{group}", name),
-            one("IAM role", f"role/{name}", name),
-            one("policy of the IAM role", f"role/{name}/swarm", name),
-            one("instance profile", f"instance-profile/{name}", name),
+            resource("Auto Scaling group", name, note="3 instances"),
+            resource("lifecycle hook", f"{name}/example-launching"),
+            resource("launch template", f"lt-{group}", name),
+            resource("IAM role", f"role/{name}", name),
+            resource("policy of the IAM role", f"role/{name}/swarm", name),
+            resource("instance profile", f"instance-profile/{name}", name),
         ]
     for member in MEMBERS:
-        found.append(one("instance", member["instance"], f"example-{member['role']}", "t3.small, running"))
+        found.append(resource("instance", member["instance"], f"example-{member['role']}", "t3.small, running"))
     present = {resource["kind"] for resource in found}
-    return found + [one(kind, f"{kind}/1", "example-one") for kind in KINDS if kind not in present]
+    return found + [resource(kind, f"{kind}/1", "example-first") for kind in KINDS if kind not in present]
 
 
 MEMBERS = [
@@ -86,8 +86,11 @@ def drawn(resources: list[dict[str, str]]) -> ElementTree.Element:
 
 
 def rectangles(tree: ElementTree.Element, *kinds: str) -> list[tuple[float, float, float, float]]:
-    found = [each for each in tree.iter(f"{SVG}rect") if each.get("class") in kinds]
-    return [tuple(float(each.get(key, 0)) for key in ("x", "y", "width", "height")) for each in found]  # type: ignore[misc]
+    return [
+        tuple(float(shape.get(key, 0)) for key in ("x", "y", "width", "height"))  # type: ignore[misc]
+        for shape in tree.iter(f"{SVG}rect")
+        if shape.get("class") in kinds
+    ]
 
 
 def test_every_resource_is_in_it_and_says_what_it_is():
@@ -100,7 +103,7 @@ def test_every_resource_is_in_it_and_says_what_it_is():
     assert missing == []
 
 
-def test_it_is_the_same_in_whatever_order_it_is_told():
+def test_the_order_of_the_resources_does_not_matter():
     resources = everything()
     first = draw("example", "eu-west-1", resources, MEMBERS, GROUPS, RECORD)
     for seed in range(5):
@@ -113,11 +116,10 @@ def test_an_instance_stands_in_its_zone():
     zones = sorted(rectangles(tree, "zone"))
     assert len(zones) == 3
     instances = sorted(rectangles(tree, "manager", "worker"))
-    held = [[each for each in instances if _within(each, zone)] for zone in zones]
-    assert [len(each) for each in held] == [2, 2, 1]
+    assert [sum(_within(instance, zone) for instance in instances) for zone in zones] == [2, 2, 1]
 
 
-def test_nothing_lies_over_anything_else_or_outside():
+def test_no_shape_overlaps_another_or_the_border():
     tree = drawn(everything())
     _, _, width, height = (float(number) for number in tree.get("viewBox", "").split())
     cards = rectangles(tree, "card", "manager", "worker")
@@ -141,7 +143,7 @@ def test_an_account_without_a_cluster_has_a_picture_too():
 
 
 def test_names_are_kept_from_being_taken_for_markup():
-    text = draw("<example>", "a&b", [one("VPC", "vpc-1", "<script>")])
+    text = draw("<example>", "a&b", [resource("VPC", "vpc-1", "<script>")])
     assert "<script>" not in text
     assert "VPC <script> vpc-1" in [title.text for title in ElementTree.fromstring(text).iter(f"{SVG}title")]
 
@@ -164,10 +166,10 @@ def _within(inner, outer) -> bool:
     return left <= x and top <= y and x + width <= left + wide and y + height <= top + high
 
 
-def _overlap(one, other) -> bool:
+def _overlap(first, second) -> bool:
     return (
-        one[0] < other[0] + other[2]
-        and other[0] < one[0] + one[2]
-        and one[1] < other[1] + other[3]
-        and other[1] < one[1] + one[3]
+        first[0] < second[0] + second[2]
+        and second[0] < first[0] + first[2]
+        and first[1] < second[1] + second[3]
+        and second[1] < first[1] + first[3]
     )

@@ -1,4 +1,4 @@
-"""Renders the user data of the role node_groups as Ansible does, and then as cloud-init on an instance does."""
+"""Renders the user data of the role node_groups as Ansible and then cloud-init do."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ OPERATING_SYSTEMS = ("debian13", "amazonlinux2023", "ubuntu2404")
 
 
 def user_data(node_os: str, **group: Any) -> str:
-    """The user data of a group of managers, some of whose keys are given."""
+    """The user data of a group of managers with the given keys."""
     return ansible().submit(_render, node_os, group).result()
 
 
 @cache
 def ansible() -> ProcessPoolExecutor:
-    """A process of Ansible's own, whose plugin loader takes over how collections are imported, which others do too."""
+    """A separate process for Ansible, whose plugin loader replaces the import of collections."""
     return ProcessPoolExecutor(
         1, get_context("spawn"), initializer=init_plugin_loader, initargs=([str(ROOT / ".collections")],)
     )
@@ -66,7 +66,7 @@ def _render(node_os: str, group: dict[str, Any]) -> str:
 
 
 def parts(text: str) -> list[Message]:
-    """The parts of user data; plain user data is one part."""
+    """The parts of user data; plain user data is a single part."""
     if text.startswith("Content-Type: multipart"):
         return email.message_from_string(text).get_payload()  # type: ignore[return-value]
     part = Message()
@@ -76,11 +76,11 @@ def parts(text: str) -> list[Message]:
 
 
 def cloud_config(text: str) -> dict[str, Any]:
-    """The node's own cloud-config, with what the instance fills in."""
+    """The node's cloud-config, rendered with the instance's data."""
     source = parts(text)[0].get_payload()
     first, rest = source.split("\n", 1)
     assert first == "## template: jinja"
-    # The settings that cloud-init's templater has.
+    # The settings of cloud-init's template engine.
     template = jinja2.Template(rest, undefined=jinja2.StrictUndefined, trim_blocks=True, extensions=["jinja2.ext.do"])
     rendered = template.render(v1=INSTANCE)
     assert rendered.startswith("#cloud-config\n")
@@ -94,7 +94,7 @@ def files(config: dict[str, Any]) -> dict[str, str]:
 
 @cache
 def schema() -> dict[str, Any]:
-    """cloud-init's own schema of a cloud-config, from the distribution's package."""
+    """cloud-init's schema of a cloud-config, from the distribution's package."""
     place = ROOT / ".build/cloud-init"
     inside = "usr/lib/python3/dist-packages/cloudinit/config/schemas/schema-cloud-config-v1.json"
     if not (place / inside).exists():

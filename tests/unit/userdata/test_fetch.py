@@ -1,4 +1,4 @@
-"""How an instance gets its agent."""
+"""The download of the agent on an instance."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
 
 
 def loaded() -> dict[str, Any]:
-    """The script's names. ansible-test's importers cannot run a file by its path."""
+    """The script's names; ansible-test's importers cannot run a file by its path."""
     names: dict[str, Any] = {"__name__": "fetch"}
     path = ROLE / "files/fetch.py"
     exec(compile(path.read_text(), str(path), "exec"), names)
@@ -36,7 +36,7 @@ def loaded() -> dict[str, Any]:
 def fetch(
     folder: Path, monkeypatch: pytest.MonkeyPatch, seconds: int = 0, slept: Callable[[float], object] = lambda _: None
 ) -> Path:
-    """Run the script as systemd does, with that long to wait; return where the agent should be."""
+    """Run the script as systemd does, with that timeout; return the agent's path."""
     config = folder / "config.json"
     config.write_text(json.dumps({"bucket": BUCKET, "region": "eu-west-1"}))
     target = folder / "agent.pyz"

@@ -1,4 +1,4 @@
-"""What the setup script does on an instance, with stand-ins for the programs that change it."""
+"""The setup script of an instance, with fakes of the programs that change the instance."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from tests.unit.userdata.rendering import OPERATING_SYSTEMS, cloud_config, files
 
 pytestmark = pytest.mark.real("a shell: the setup is a shell script, run on stand-ins for package managers")
 
-# What is there on an image with all packages, and what an instance lacks that has none.
+# The programs on an image with all packages, and the packages that a bare instance lacks.
 READY = {"dpkg-query": "echo installed", "rpm": "true", "python3": "true", "docker": "echo ' swarm.aws.instance=i-0'"}
 BARE = {**READY, "dpkg-query": "exit 1", "rpm": "exit 1"}
 OTHERS = ("usermod", "systemctl", "apt-get", "dnf", "dpkg", "sleep")
 
 
 def run(node_os: str, folder: Path, programs: dict[str, str]) -> tuple[int, list[str]]:
-    """Run the script, and tell how it ended and which programs it ran."""
+    """Run the script, and return its exit and the programs that it ran."""
     log = folder / "log"
     for name in {*OTHERS, *programs}:
         program = folder / name
@@ -79,7 +79,7 @@ def test_an_engine_that_started_too_early_starts_again_with_its_labels(tmp_path:
     assert calls.index("systemctl restart docker") < next(n for n, call in enumerate(calls) if "swarm-agent" in call)
 
 
-def test_a_node_starts_without_session_managers_agent_when_that_cannot_be_had(tmp_path: Path) -> None:
+def test_a_node_starts_without_session_managers_agent(tmp_path: Path) -> None:
     code, calls = run("debian13", tmp_path, {**READY, "systemctl": '[ "$1" != cat ]', "python3": "exit 1"})
 
     assert code == 0

@@ -1,4 +1,4 @@
-"""What an instance is told to do when it boots, for each operating system."""
+"""The user data of an instance, for each operating system."""
 
 from __future__ import annotations
 

@@ -115,8 +115,8 @@ def test_a_removal_and_a_lost_manager_on_the_page(site: Site, address: str) -> N
             "the node had running tasks at the end"
         )
         said = page.execute_script("return window.said")
-        assert [sentence for sentence in said if f"{victim}: tasks end." in sentence], (
-            f"what happens is said aloud: {said}"
+        assert [sentence for sentence in said if f"{victim}: draining." in sentence], (
+            f"the stage is not announced: {said}"
         )
         site.settle()
         site.wait("the page to show the replacement", lambda: _shown(page) == site.ids())
@@ -147,7 +147,7 @@ def _shows_the_cluster(page: Browser, site: Site) -> None:
         assert {"ready", instance["group"].rpartition("-")[2]} <= words
         assert ("leader" in words) is (instance["instance_id"] == leader)
     now = page.find_element(By.ID, "now").text
-    assert "3 of 3 managers heard, 2 needed: 1 may fail" in now
+    assert "3 of 3 managers reachable, quorum 2, 1 may fail" in now
     assert all(address in now for address in site.addresses())
     assert "example_web 6 of 6" in page.find_element(By.ID, "services").text
     listed = "return [...document.querySelectorAll('.tasks .running')].map((task) => task.textContent)"
