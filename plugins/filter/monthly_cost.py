@@ -8,41 +8,25 @@ name: monthly_cost
 short_description: Estimate what a swarm costs a month
 version_added: 0.1.0
 description:
-  - Estimates from a table of prices what the node groups of a cluster and its key cost a month.
+  - Estimates from a table of prices what the node groups of a cluster, its key, NAT gateways, interface endpoints,
+    Cloud Map service, metrics and alarms cost a month.
   - Counts the instances that are desired with their volumes and public addresses, on demand. Traffic is left out.
-positional: _input, region, prices, monitoring, nat_gateways, cloud_map, endpoints
+positional: _input, prices
 options:
   _input:
-    description: The node groups, as the configuration has them with its defaults.
-    type: list
-    elements: dict
-    required: true
-  region:
-    description: The region.
-    type: str
+    description: The cluster's configuration, as the role P(swarm.aws.check#role) leaves it.
+    type: dict
     required: true
   prices:
     description: A table of prices like C(roles/account/files/prices.yml).
     type: dict
     required: true
-  monitoring:
-    description: The configuration's key of that name. Without it nothing is counted for metrics and alarms.
-    type: dict
-  nat_gateways:
-    description: How many NAT gateways there are, where nodes have no public addresses.
-    type: int
-  cloud_map:
-    description: Whether the nodes of groups with C(dns) are instances of a Cloud Map service.
-    type: bool
-  endpoints:
-    description: How many addresses interface endpoints have, one for each of them and each zone.
-    type: int
 """
 
 EXAMPLES = r"""
 - name: Say what it costs
   ansible.builtin.debug:
-    msg: "{{ (cluster.node_groups | swarm.aws.monthly_cost(cluster.region, prices)).total }}"
+    msg: "{{ (cluster | swarm.aws.monthly_cost(prices)).total }}"
 """
 
 RETURN = r"""
@@ -51,19 +35,19 @@ _value:
     - RV(ignore:groups) with RV(ignore:name), RV(ignore:count), RV(ignore:type), RV(ignore:spot),
       RV(ignore:instances), RV(ignore:volumes), RV(ignore:addresses) and RV(ignore:total) each,
       RV(ignore:key), RV(ignore:monitoring), RV(ignore:nat), RV(ignore:endpoints), RV(ignore:cloud_map),
-      RV(ignore:total), RV(ignore:currency), RV(ignore:as_of), RV(ignore:left_out), and RV(ignore:unpriced), which is
-      not counted.
+      RV(ignore:total), RV(ignore:currency), RV(ignore:as_of), RV(ignore:left_out), RV(ignore:unpriced), which is
+      not counted, and RV(ignore:rows) of texts.
   type: dict
 """
 
 from ansible.errors import AnsibleFilterError
 
-from ..module_utils.account.prices import monthly
+from ..module_utils.account.prices import of_cluster
 
 
-def monthly_cost(groups, region, prices, monitoring=None, nat_gateways=None, cloud_map=False, endpoints=0):
+def monthly_cost(cluster, prices):
     try:
-        return monthly(groups, region, prices, monitoring, nat_gateways, cloud_map=cloud_map, endpoints=endpoints)
+        return of_cluster(cluster, prices)
     except (KeyError, TypeError, AttributeError) as error:
         raise AnsibleFilterError(
             f"The table of prices is not like roles/account/files/prices.yml: {error!r} is missing or not what it "

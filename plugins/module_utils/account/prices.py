@@ -15,6 +15,41 @@ LEFT_OUT = (
 HIGH_RESOLUTION = 3
 
 
+def of_cluster(cluster: Mapping[str, Any], table: Mapping[str, Any]) -> dict[str, Any]:
+    """What `monthly` says of a cluster, whose configuration is as the preflight leaves it, and its ``rows`` as texts.
+
+    A row has a name, what instances, volumes and addresses cost, the sum of that, and a note.
+    """
+    private, dns, zones = cluster["private_nodes"], cluster["dns"], len(cluster["zones"])
+    nat_gateways = {"one": 1, "per_zone": zones, "none": 0}[private["nat"]] if private else None
+    endpoints = len(private["endpoints"]) * zones if private else 0
+    cost = monthly(
+        cluster["node_groups"],
+        cluster["region"],
+        table,
+        cluster["monitoring"],
+        nat_gateways,
+        cloud_map=bool(dns and dns["cloud_map"]),
+        endpoints=endpoints,
+    )
+    rows = [("", "instances", "volumes", "addresses", "all", "")]
+    for line in cost["groups"]:
+        amounts = (f"{line[key]:.2f}" for key in ("instances", "volumes", "addresses", "total"))
+        more = ", spot at most" if line["spot"] else f" and {line['warm']} stopped" if line["warm"] else ""
+        rows.append((line["name"], *amounts, f"  {line['count']} \u00d7 {line['type']}{more}"))
+    for name, key, shown in (
+        ("KMS key", "key", True),
+        ("NAT gateways", "nat", nat_gateways),
+        ("interface endpoints", "endpoints", endpoints),
+        ("Cloud Map", "cloud_map", cost["cloud_map"]),
+        ("metrics and alarms", "monitoring", cost["monitoring"]),
+        ("whole cluster", "total", True),
+    ):
+        if shown:
+            rows.append((name, "", "", "", f"{cost[key]:.2f}", ""))
+    return {**cost, "rows": rows}
+
+
 def monthly(
     groups: Sequence[Mapping[str, Any]],
     region: str,

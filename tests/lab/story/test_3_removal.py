@@ -25,7 +25,7 @@ def test_no_request_fails_while_a_node_is_removed(site: Site, kind: str) -> None
     say(f"{kind}: {load.result}; {run.line('Seconds:')}")
     assert load.result.failures == []
     assert load.result.sent >= ENOUGH, str(load.result)
-    healthy = "example_web: 6 of 6 tasks healthy at the lowest"
+    healthy = "example_web: lowest healthy: 6 of 6"
     assert healthy in run.output, f"{run.output[-3000:]}\n{site.history('example_web')}"
     nodes = site.settle()
     assert instance not in {node.instance for node in nodes}

@@ -11,6 +11,8 @@ from ansible.errors import AnsibleFilterError
 from ansible_collections.swarm.aws.plugins.filter.monthly_cost import monthly_cost
 from ansible_collections.swarm.aws.plugins.module_utils.account.prices import hourly, monthly
 
+from tests.unit.configuration.configuration import complete
+
 TABLE = yaml.safe_load((Path(__file__).resolve().parents[3] / "roles/account/files/prices.yml").read_text())
 
 
@@ -79,7 +81,6 @@ def test_interface_endpoints_cost_by_the_hour_and_the_zone() -> None:
     assert nine_in_three["groups"][0]["addresses"] == 0
     assert nine_in_three["total"] == pytest.approx(49.93 + 5.28 + 1 + 216.81)
     assert "interface endpoint in eu-south-9" in cost(region="eu-south-9", endpoints=1)["unpriced"]
-    assert monthly_cost([group()], "eu-west-1", TABLE)["endpoints"] == 0
 
 
 def test_an_instance_of_a_cloud_map_service_costs_by_the_month() -> None:
@@ -87,7 +88,7 @@ def test_an_instance_of_a_cloud_map_service_costs_by_the_month() -> None:
     assert cost(*groups, cloud_map=True)["cloud_map"] == 0.30
     without = cost(*groups)
     assert without["cloud_map"] == 0
-    assert monthly_cost(groups, "eu-west-1", TABLE, cloud_map=True)["total"] == pytest.approx(without["total"] + 0.30)
+    assert cost(*groups, cloud_map=True)["total"] == pytest.approx(without["total"] + 0.30)
 
 
 @pytest.mark.parametrize(
@@ -118,11 +119,37 @@ def test_spot_capacity_costs_at_most_what_the_dearest_of_its_types_does_on_deman
     assert spot["instances"] == pytest.approx(2 * on_demand["instances"], abs=0.01)
 
 
+def test_rows_of_a_plan_have_a_note_for_groups_and_only_what_the_cluster_has() -> None:
+    rows = monthly_cost(complete(monitoring={}), TABLE)["rows"]
+    assert rows[0] == ("", "instances", "volumes", "addresses", "all", "")
+    assert rows[1] == ("manager", "49.93", "5.28", "10.95", "66.16", "  3 \u00d7 t3.small")
+    assert [row[0] for row in rows[3:]] == ["KMS key", "metrics and alarms", "whole cluster"]
+    groups = [
+        {"name": "m", "role": "manager", "desired": 1, "warm_pool": {"min": 1, "max": 3}, "max": 3},
+        {"name": "w", "role": "worker", "desired": 1, "spot": {"share": 100}},
+    ]
+    notes = [row[5] for row in monthly_cost(complete(node_groups=groups), TABLE)["rows"][1:3]]
+    assert notes == ["  1 \u00d7 t3.small and 2 stopped", "  1 \u00d7 t3.small, spot at most"]
+
+
+@pytest.mark.parametrize(
+    ("private", "row"),
+    [
+        ({"nat": "one"}, ("NAT gateways", "38.69")),
+        ({"nat": "per_zone"}, ("NAT gateways", "116.07")),
+        ({"nat": "none", "endpoints": ["ec2", "autoscaling"]}, ("interface endpoints", "168.63")),
+    ],
+)
+def test_what_private_nodes_need_is_a_row_of_a_plan(private: dict[str, Any], row: tuple[str, str]) -> None:
+    rows = monthly_cost(complete(private_nodes=private), TABLE)["rows"]
+    assert row in [(name, total) for name, *_, total, _note in rows]
+
+
 def test_another_table_of_another_form_is_refused_in_a_sentence() -> None:
     with pytest.raises(AnsibleFilterError, match="not like roles"):
-        monthly_cost([group()], "eu-west-1", {"as_of": "today"})
+        monthly_cost(complete(), {"as_of": "today"})
     with pytest.raises(AnsibleFilterError, match="not like roles"):
-        monthly_cost([group()], "eu-west-1", "no table")
+        monthly_cost(complete(), "no table")
 
 
 def test_every_price_of_the_table_is_one() -> None:

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import botocore.session
-from ansible.parsing.dataloader import DataLoader
-from ansible.template import Templar, trust_as_template
+from ansible_collections.swarm.aws.plugins.filter.monitoring import monitoring
 from ansible_collections.swarm.aws.plugins.module_utils._core import metrics
 from ansible_collections.swarm.aws.plugins.module_utils.account.prices import monthly
 from botocore.validate import ParamValidator
 
 from tests.unit.configuration.configuration import complete, settled
-from tests.unit.userdata.rendering import ROOT, ansible
 
-ROLE = ROOT / "roles/monitoring"
-PARTS = ("monitoring_wanted_alarms", "monitoring_wanted_dashboard", "monitoring_topic_policy", "monitoring_groups")
+TOPIC = "arn:aws:sns:eu-west-1:123456789012:example-alarms"
 PORTS = [{"port": 443}, {"port": 8443}]
 # Of the metrics that the agents send, those that alarms look at; the others explain them.
 ALARMING = {
@@ -31,23 +27,13 @@ ALARMING = {
 
 
 def built(**changed: Any) -> dict[str, Any]:
-    """What the role makes of the example's configuration with some keys changed."""
-    return json.loads(ansible().submit(_render, complete(**changed)).result())
-
-
-def _render(cluster: dict[str, Any]) -> str:
-    loader = DataLoader()
-    variables = loader.load_from_file(str(ROLE / "vars/main.yml"), trusted_as_template=True)
-    variables |= {"ansible_search_path": [str(ROLE)], "cluster": cluster}
-    templar = Templar(loader=loader, variables=variables)
-    return json.dumps({name: templar.template(trust_as_template("{{ " + name + " }}")) for name in PARTS})
+    """What the filter makes of the example's configuration with some keys changed."""
+    return monitoring(complete(**changed))
 
 
 def alarms(**changed: Any) -> dict[str, dict[str, Any]]:
     """The alarms' settings by their names, without the cluster's."""
-    return {
-        alarm["name"].partition("/")[2]: alarm["settings"] for alarm in built(**changed)["monitoring_wanted_alarms"]
-    }
+    return {alarm["name"].partition("/")[2]: alarm["settings"] for alarm in built(**changed)["alarms"]}
 
 
 def sources(settings: dict[str, Any]) -> list[dict[str, Any]]:
@@ -63,7 +49,7 @@ def test_cloudwatch_takes_every_alarm() -> None:
     for name, settings in alarms().items():
         report = ParamValidator().validate({"AlarmName": name, **settings}, shape)
         assert not report.has_errors(), f"{name}: {report.generate_report()}"
-        assert settings["AlarmActions"] == ["arn:aws:sns:eu-west-1:123456789012:example-alarms"]
+        assert settings["AlarmActions"] == settings["OKActions"] == [TOPIC]
 
 
 def test_alarms_look_at_what_the_agents_send_and_at_nothing_else_of_theirs() -> None:
@@ -72,7 +58,7 @@ def test_alarms_look_at_what_the_agents_send_and_at_nothing_else_of_theirs() -> 
     assert ours == ALARMING
     shown = {
         metric[1]
-        for widget in built()["monitoring_wanted_dashboard"]["widgets"]
+        for widget in built()["dashboard"]["widgets"]
         for metric in widget["properties"].get("metrics", ())
         if metric[0] == "swarm.aws/example"
     }
@@ -81,13 +67,13 @@ def test_alarms_look_at_what_the_agents_send_and_at_nothing_else_of_theirs() -> 
 
 def test_each_port_whose_certificates_are_looked_at_has_an_alarm_and_its_line_in_the_graph() -> None:
     found = built(monitoring={"tls_ports": [443, 8443], "certificate_days": 7}, published_ports=PORTS)
-    named = {alarm["name"]: alarm["settings"] for alarm in found["monitoring_wanted_alarms"]}
+    named = {alarm["name"]: alarm["settings"] for alarm in found["alarms"]}
     for port in ("443", "8443"):
         dimension = metrics.dimension(metrics.TLS_LEFT, port)
         settings = named[f"example/tls-{port}"]
         assert (settings["MetricName"], settings["Dimensions"]) == (metrics.TLS_LEFT.cloudwatch, [dimension])
         assert (settings["Threshold"], settings["ComparisonOperator"]) == (7 * 86400, "LessThanThreshold")
-        shown = [widget["properties"].get("metrics", ()) for widget in found["monitoring_wanted_dashboard"]["widgets"]]
+        shown = [widget["properties"].get("metrics", ()) for widget in found["dashboard"]["widgets"]]
         assert ["swarm.aws/example", "TlsCertificateLeft", "Port", port] in [one for graph in shown for one in graph]
 
 
@@ -116,23 +102,14 @@ def test_short_periods_are_for_our_own_metrics_only() -> None:
 def test_alarms_go_to_a_topic_of_the_operators() -> None:
     topic = "arn:aws:sns:eu-west-1:123456789012:pager"
     found = alarms(monitoring={"topic_arn": topic})
-    assert {tuple(one[key]) for one in found.values() for key in ("AlarmActions", "OKActions")} == {(topic,)}
-
-
-def test_the_topic_is_open_to_the_clusters_alarms_alone() -> None:
-    allowed, refused = built()["monitoring_topic_policy"]["Statement"]
-    assert allowed["Condition"] == {
-        "ArnLike": {"aws:SourceArn": "arn:aws:cloudwatch:eu-west-1:123456789012:alarm:example/*"},
-        "StringEquals": {"aws:SourceAccount": "123456789012"},
-    }
-    assert (refused["Effect"], refused["Condition"]) == ("Deny", {"Bool": {"aws:SecureTransport": "false"}})
+    assert {tuple(alarm[key]) for alarm in found.values() for key in ("AlarmActions", "OKActions")} == {(topic,)}
 
 
 def test_no_two_widgets_overlap() -> None:
     groups = [{"name": f"g{number}", "role": "manager", "desired": 1} for number in range(5)]
     places = [
         (widget["x"] + x, widget["y"] + y)
-        for widget in built(node_groups=groups)["monitoring_wanted_dashboard"]["widgets"]
+        for widget in built(node_groups=groups)["dashboard"]["widgets"]
         for x in range(widget["width"])
         for y in range(widget["height"])
     ]

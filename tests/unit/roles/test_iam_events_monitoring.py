@@ -126,6 +126,12 @@ def test_an_empty_account_gets_what_is_declared(built: Built) -> None:
     assert made["targets"] == [{"Id": "queue", "Arn": f"arn:aws:sqs:{REGION}:{ACCOUNT_ID}:{QUEUE}"}]
     assert made["topics"][TOPIC]["subscriptions"] == [("email", "operator@swarm.test")]
     assert made["topics"][TOPIC]["tags"] == MINE
+    allowed, refused = made["topics"][TOPIC]["policy"]["Statement"]
+    assert allowed["Condition"] == {
+        "ArnLike": {"aws:SourceArn": f"arn:aws:cloudwatch:{REGION}:{ACCOUNT_ID}:alarm:example/*"},
+        "StringEquals": {"aws:SourceAccount": ACCOUNT_ID},
+    }
+    assert (refused["Effect"], refused["Condition"]) == ("Deny", {"Bool": {"aws:SecureTransport": "false"}})
     assert "example/capacity-worker" in made["alarms"]
     assert made["logs"] == [("/swarm/example", 7, MINE)]
 

@@ -67,13 +67,13 @@ def test_a_manager_tells(tmp_path, view):
     code, screen, errors = shown(tmp_path, view, {"i-002": acting, "i-001": away}, {})
     assert code == 0, errors
     assert "i-001 cannot act: It did not answer: Timeout\n" in screen
-    assert "Quorum: 2 of 3 managers heard, 2 needed, 0 may fail" in screen
+    assert "Quorum: 2 of 3 managers reachable, quorum 2, 0 may fail" in screen
     row = next(line.split() for line in screen.splitlines() if line.startswith("i-001  "))
     assert "gone" in row and "unreachable" in row
     if view == "managers":
         return
     for sentence in (
-        "DNS: www.example.com should lead to 198.51.100.2, 198.51.100.3",
+        "DNS: www.example.com should point to 198.51.100.2, 198.51.100.3",
         "DNS: no instance of the cluster runs at 198.51.100.1",
         "Not of their group's template: i-002, i-003",
         "Target group: web has 2 healthy",

@@ -53,8 +53,8 @@ def test_dns_has_the_managers_and_they_serve_the_page(site: Site) -> None:
     assert pages.fetch(site.lab, f"http://{NAME}/api").status == 200
     again = site.playbook("playbooks/status.yml")
     assert again.code == 0, again.output[-3000:]
-    said = next(line for line in again.output.splitlines() if f"DNS: {NAME} leads to" in line)
-    assert said.rstrip().endswith("for 10 s, as it should")
+    said = next(line for line in again.output.splitlines() if f"DNS: {NAME} points to" in line)
+    assert said.rstrip().endswith("(TTL 10 s): correct")
     assert all(address in said for address in site.public_addresses() | site.ipv6_addresses())
 
 
