@@ -66,7 +66,7 @@ class ClusterView:
         # What AWS said last, beside what is in ``_seen``.
         self._failures: list[str] = []
         self._groups: list[Dict[str, Any]] = []
-        self._behind: list[str] = []
+        self._outdated: list[str] = []
         self._status: Mapping[str, Any] = {}
 
     def look(self) -> Dict[str, Any]:
@@ -84,7 +84,7 @@ class ClusterView:
             **self._head,
             **report.moment(observed, policy, decision, now),
             "groups": self._groups,
-            "behind": self._behind,
+            "behind": self._outdated,
             "agent": {name: self._status.get(name) for name in ("at", "version")},
             "last_actions": self._status.get("last_actions", []),
             "failures": self._failures,
@@ -98,7 +98,7 @@ class ClusterView:
         self._failures = [*filter(None, [flaw]), *(failure.message for failure in control_plane.observer.failures)]
         try:
             groups = control_plane.fleet.groups()
-            self._groups, self._behind = report.groups(groups), report.behind(observed, groups)
+            self._groups, self._outdated = report.groups(groups), report.outdated(observed, groups)
             self._status = control_plane.read_status()
         except SwarmError as error:
             self._failures.append(str(error))

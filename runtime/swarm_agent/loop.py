@@ -50,7 +50,7 @@ def run(config: Config, notify: Notifier, log: Log, watch: MembershipWatch) -> N
     control_plane = ControlPlane(config.cluster, config.region, config.bucket, alive=notify.alive)
     with Monitor(Sources(config.region, config.bucket), log) as monitor:
         loop = Loop(control_plane, SystemClock(), notify, log, monitor=monitor)
-        while not watch.left_behind():
+        while not watch.must_rejoin():
             loop.turn()
 
 
@@ -104,7 +104,7 @@ class Loop:
         if policy is None:
             self._clock.wait(STANDBY, "policy.json")
             return
-        self._control_plane.observer.announced = self._announced()
+        self._control_plane.observer.interruptions = self._interruptions()
         self._versions = self._look()
         began = self._clock.now()
         result = self._control_plane.reconcile(policy)
@@ -323,7 +323,7 @@ class Loop:
             if len(self._unhandled) > KNOWN_UNHANDLED:
                 del self._unhandled[next(iter(self._unhandled))]
 
-    def _announced(self) -> List[Interruption]:
+    def _interruptions(self) -> List[Interruption]:
         """What the messages say of instances that are to go."""
         return [interruption for _message, event in self._messages.values() for interruption in event.interruptions]
 

@@ -118,7 +118,7 @@ class Monitor:
                 *(sample(metrics.ACTIONS, count, action=name) for name, count in sorted(self._actions.items())),
                 *(sample(metrics.FAILURES, count, service=name) for name, count in sorted(self._failures.items())),
             ]
-            asked = [one for found in self._asked.values() for one in found]
+            asked = [measured for found in self._asked.values() for measured in found]
             return [*own, *asked, *(self._pass if self._fresh() else [])]
 
     def text(self) -> str:
@@ -209,11 +209,11 @@ class Monitor:
                 found.append(sample(metrics.PASSES, passes - self._passes_sent))
                 if self._fresh():
                     found += self._pass
-                    found += [one for source in self._of_the_leader() for one in self._asked[source]]
+                    found += [measured for source in self._of_the_leader() for measured in self._asked[source]]
                     found.append(sample(metrics.PASS_SECONDS, self._pass_seconds))
             elif now - self._host_sent_at < min(SLOW, SLOW_PERIODS * period):
                 return
-        if not any(one.family.cloudwatch for one in found):
+        if not any(measured.family.cloudwatch for measured in found):
             return
         if self._put(namespace, found, 1 if period < 60 else 60):
             self._passes_sent, self._host_sent_at = passes, now
@@ -221,7 +221,9 @@ class Monitor:
     def _send_capacity(self, namespace: str) -> None:
         """Tell CloudWatch nothing but what groups scale by."""
         with self._lock:
-            found = [one for one in self._pass if one.family is metrics.RESERVATION] if self._fresh() else []
+            found = (
+                [measured for measured in self._pass if measured.family is metrics.RESERVATION] if self._fresh() else []
+            )
         if found:
             self._put(namespace, found, 60)
 

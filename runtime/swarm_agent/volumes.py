@@ -113,15 +113,15 @@ class Volumes:
 def attached(aws: Aws, instance: str) -> Mapping[str, str]:
     """The volumes of an instance, by their devices' names. Raises Unavailable."""
     with aws.asked(f"describe the volumes of {instance}"):
-        found = list(describe(aws, InstanceIds=[instance]))
-        mappings = [mapping for each in found for mapping in each.get("BlockDeviceMappings") or ()]
+        found = describe(aws, InstanceIds=[instance])
+        mappings = [mapping for host in found for mapping in host.get("BlockDeviceMappings") or ()]
         return {mapping["DeviceName"]: mapping["Ebs"]["VolumeId"] for mapping in mappings if "Ebs" in mapping}
 
 
 def load(path: Path = PATH) -> List[Volume]:
     """What the user data tells of them. Raises SwarmError."""
     try:
-        return [Volume(**one) for one in decoded(path.read_bytes())]
+        return [Volume(**volume) for volume in decoded(path.read_bytes())]
     except (OSError, TypeError, ValueError) as error:
         raise SwarmError(f"{path} does not tell the data volumes: {error}") from error
 

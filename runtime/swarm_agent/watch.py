@@ -36,7 +36,7 @@ class MembershipWatch:
         # The ID of this host's node, if the swarm does not have it any more.
         self.deleted: Optional[str] = None
 
-    def left_behind(self) -> bool:
+    def must_rejoin(self) -> bool:
         """Whether this node must be made a member anew. Looks only if the last look was a while ago."""
         now = self._clock.now()
         if self._looked_at is not None and now - self._looked_at < EVERY:
@@ -64,6 +64,6 @@ class MembershipWatch:
 
     def wait(self) -> None:
         """Return when the node is left behind."""
-        while not self.left_behind():
+        while not self.must_rejoin():
             self._notify.alive()
             self._clock.wait(SIGN, "the swarm to be restored without this node")

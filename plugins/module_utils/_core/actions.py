@@ -22,8 +22,8 @@ KEYS = "secretsmanager"
 # Why a node goes.
 GONE = "its instance is gone"
 SUPERSEDED = "its instance has joined anew"
-LEAVING = "its instance is to go"
-ENDING = "its instance ends, whatever becomes of its vote"
+REMOVING = "its instance is to go"
+TERMINATING = "its instance ends, whatever becomes of its vote"
 
 
 class Action:
@@ -91,11 +91,11 @@ class Resume(SetAvailability):
 
 
 @dataclass(frozen=True)
-class Pause(SetAvailability):
+class Cordon(SetAvailability):
     """Give the node no more tasks, and note since when."""
 
     at: float
-    wanted, label = "pause", node_labels.PAUSED
+    wanted, label = "pause", node_labels.CORDONED
 
 
 @dataclass(frozen=True)
@@ -127,7 +127,7 @@ class Demote(OnNode):
 
 
 @dataclass(frozen=True)
-class Remove(OnNode):
+class Delete(OnNode):
     """Take a node that is no manager out of the swarm."""
 
     reason: str

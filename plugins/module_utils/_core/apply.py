@@ -198,10 +198,10 @@ def _present(world: World, identifier: str) -> Node:
 
 
 def _service(world: World, action: Union[act.SetReplicas, act.RefreshRegistryAuth]) -> Service:
-    service = next((one for one in world.swarm.services() if one.id == action.service_id), None)
-    if service is None:
-        raise Refused(f"There is no service {action.name} any more.")
-    return service
+    for service in world.swarm.services():
+        if service.id == action.service_id:
+            return service
+    raise Refused(f"There is no service {action.name} any more.")
 
 
 def _set_labels(action: act.SetLabels, world: World, policy: Policy) -> Optional[Change]:
@@ -224,7 +224,7 @@ def _note(action: act.NoteFact, world: World, policy: Policy) -> Optional[Change
 
 def _resume(action: act.Resume, world: World, policy: Policy) -> Optional[Change]:
     node = _present(world, action.node)
-    if node_labels.REQUESTED in node.labels or node_labels.ANNOUNCED in node.labels:
+    if node_labels.REQUESTED in node.labels or node_labels.INTERRUPTION in node.labels:
         raise Refused(f"The node of {action.instance} is to go after all.")
     kept = {key: value for key, value in node.labels.items() if key not in node_labels.FACTS}
     if node.availability == "active" and kept == dict(node.labels):
@@ -243,9 +243,9 @@ def _set_replicas(action: act.SetReplicas, world: World, policy: Policy) -> Opti
     return action.change
 
 
-def _empty(action: Union[act.Pause, act.Drain], world: World, policy: Policy) -> Optional[Change]:
+def _cordon_or_drain(action: Union[act.Cordon, act.Drain], world: World, policy: Policy) -> Optional[Change]:
     node = _present(world, action.node)
-    if isinstance(action, act.Pause) and node.availability == "drain":
+    if isinstance(action, act.Cordon) and node.availability == "drain":
         raise Refused(f"The node of {action.instance} is drained already.")
     noted = node_labels.fact(node.labels, action.label, action.at) is not None
     if noted and node.availability == action.wanted:
@@ -262,7 +262,7 @@ def _promote(action: act.Promote, world: World, policy: Policy) -> Optional[Chan
     node = _present(world, action.node)
     if node.role == "manager":
         return None
-    if node_labels.LEAVING in node.labels or node_labels.REQUESTED in node.labels:
+    if node_labels.REMOVING in node.labels or node_labels.REQUESTED in node.labels:
         raise Refused(f"The node of {action.instance} is to go after all.")
     if not node.ready:
         raise Refused(f"The node of {action.instance} is not ready any more.")
@@ -275,14 +275,14 @@ def _demote(action: act.Demote, world: World, policy: Policy) -> Optional[Change
     if node is None or node.role != "manager":
         return None
     _still_dead(node, action.reason, action.instance, world)
-    refusal = Interlock(nodes).refusal(node, lost_anyway=action.reason == act.ENDING)
+    refusal = Interlock(nodes).refusal(node, lost_anyway=action.reason == act.TERMINATING)
     if refusal:
         raise Refused(f"The manager of {action.instance} is not demoted: {refusal}.")
     world.swarm.update(node.id, role="worker")
     return action.change
 
 
-def _remove(action: act.Remove, world: World, policy: Policy) -> Optional[Change]:
+def _delete(action: act.Delete, world: World, policy: Policy) -> Optional[Change]:
     node = _find(world, action.node)[1]
     if node is None:
         return None
@@ -294,7 +294,7 @@ def _remove(action: act.Remove, world: World, policy: Policy) -> Optional[Change
 
 
 def _still_dead(node: Node, reason: str, instance: str, world: World) -> None:
-    if reason in (act.LEAVING, act.ENDING):
+    if reason in (act.REMOVING, act.TERMINATING):
         return
     if node.state != "down":
         raise Refused(f"The node of {instance} is back.")
@@ -381,15 +381,15 @@ def _sync_targets(action: act.SyncTargets, world: World, policy: Policy) -> Opti
         return None
     health = world.balancing.health(action.target_group)
     there = set(target_groups.registered(health))
-    coming = tuple(one for one in action.register if one not in there)
-    going = tuple(one for one in action.deregister if one in there)
-    if going and not any(target_groups.fit(health, one) for one in there - set(going)):
+    coming = tuple(instance for instance in action.register if instance not in there)
+    going = tuple(instance for instance in action.deregister if instance in there)
+    if going and not any(target_groups.fit(health, instance) for instance in there - set(going)):
         raise Refused(f"No other target of {target_groups.name(action.target_group)} gets requests any more.")
     if coming:
         # Another agent may have emptied a node since, which would be sent requests until somebody noticed.
-        to_go = target_groups.to_go(world.swarm.nodes()).intersection(coming)
-        if to_go:
-            one, where = min(to_go), target_groups.name(action.target_group)
+        being_removed = target_groups.being_removed(world.swarm.nodes()).intersection(coming)
+        if being_removed:
+            one, where = min(being_removed), target_groups.name(action.target_group)
             raise Refused(f"The node of {one} is to go, so {where} is not to send it requests.")
         world.balancing.register(action.target_group, coming)
     if going:
@@ -416,13 +416,13 @@ def _sync_record(action: act.SyncRecord, world: World, policy: Policy) -> Option
 HANDLERS: Dict[Type[Action], Callable[[Any, World, Policy], Optional[Change]]] = {
     act.SetLabels: _set_labels,
     act.NoteFact: _note,
-    act.Pause: _empty,
-    act.Drain: _empty,
+    act.Cordon: _cordon_or_drain,
+    act.Drain: _cordon_or_drain,
     act.Resume: _resume,
     act.SetReplicas: _set_replicas,
     act.Promote: _promote,
     act.Demote: _demote,
-    act.Remove: _remove,
+    act.Delete: _delete,
     act.Terminate: _terminate,
     act.CompleteLifecycle: _complete,
     act.Heartbeat: _heartbeat,

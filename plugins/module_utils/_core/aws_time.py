@@ -23,7 +23,7 @@ class AwsTime:
         # AWS's time at a moment of the steady clock.
         self._known: Optional[Tuple[float, float]] = None
 
-    def heard(self, date: float, took: float) -> None:
+    def observe(self, date: float, took: float) -> None:
         """AWS dated an answer, in whole epoch seconds, that has just come after so many seconds."""
         expected, latest = self._expected(), date + 1 + took
         if not date - TOLERANCE <= expected <= latest + TOLERANCE:

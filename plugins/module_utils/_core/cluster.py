@@ -109,7 +109,7 @@ class Node:
         return self.state == "ready" and self._in_raft
 
     @property
-    def unheard(self) -> bool:
+    def unconfirmed(self) -> bool:
         """Whether nothing speaks against its doing its work, but the leader is new and has not heard from it yet."""
         return self.state == "unknown" and self._in_raft
 
@@ -299,12 +299,12 @@ class ScalingGroup:
     template: Optional[str] = None
     role: str = WORKER
     # How many instances it is to have once its upgrade is over; None if none is under way.
-    usual: Optional[int] = None
+    original_size: Optional[int] = None
 
     @property
     def surplus(self) -> int:
-        """How many instances it has more than usual."""
-        return 0 if self.usual is None else max(0, self.desired - self.usual)
+        """How many instances it has beyond its original size."""
+        return 0 if self.original_size is None else max(0, self.desired - self.original_size)
 
 
 @dataclass(frozen=True)

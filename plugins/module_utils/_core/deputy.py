@@ -34,7 +34,7 @@ class Deputy:
 
     def __init__(self) -> None:
         self._leader = ""
-        self._heard: Optional[Tuple[str, float]] = None
+        self._last_list: Optional[Tuple[str, float]] = None
 
     def acts(self, own: str, nodes: Sequence[Node], listed: Optional[Stored[str]], now: float) -> str:
         """The leader whose agent is silent and for which the node ``own`` has to act; empty if it has not.
@@ -43,9 +43,9 @@ class Deputy:
         """
         leader = next((node.id for node in nodes if node.leader), "")
         said = listed.version if listed and listed.value == leader else ""
-        if self._heard is None or leader != self._leader or (said and said != self._heard[0]):
-            self._leader, self._heard = leader, (said, now)
-        if not leader or now - self._heard[1] < SILENT_AFTER:
+        if self._last_list is None or leader != self._leader or (said and said != self._last_list[0]):
+            self._leader, self._last_list = leader, (said, now)
+        if not leader or now - self._last_list[1] < SILENT_AFTER:
             return ""
         others = sorted(node.id for node in nodes if node.voter and node.reachable and node.id != leader)
         return leader if others[:1] == [own] else ""

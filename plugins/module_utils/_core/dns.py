@@ -52,7 +52,7 @@ def of(instance: Instance, wanted: Dns, present: Record) -> Tuple[str, ...]:
 
 
 def addresses(
-    membership: NodeMatching, policy: Policy, leaving: AbstractSet[str], present: Record, services: Sequence[Service]
+    membership: NodeMatching, policy: Policy, removing: AbstractSet[str], present: Record, services: Sequence[Service]
 ) -> Tuple[str, ...]:
     """The values that the record should have, sorted; empty if no node can serve, and then it is to stay as it is.
 
@@ -72,14 +72,14 @@ def addresses(
         if not own or group is None or not group.dns or instance.state != "running":
             continue
         # A new leader knows of nobody until it hears from them, which is no reason to send all users to one node.
-        if not node.ready and not (node.unheard and _leads_to(present, own)):
+        if not node.ready and not (node.unconfirmed and _leads_to(present, own)):
             continue
-        if instance.in_service and identifier not in leaving and node.availability != "drain":
+        if instance.in_service and identifier not in removing and node.availability != "drain":
             known = _leads_to(present, own)
             is_open = not (failing(node, services) if known else _unanswered(node, services))
             (serving if is_open else closed).append(own)
         elif _was_in_service(instance):
-            left.append(((node.availability != "drain", node_labels.leaving_since(node)), own))
+            left.append(((node.availability != "drain", node_labels.removal_began(node)), own))
             if node.availability == "active":
                 waiting.append(own)
     # Rather a node that is on its way out than none: best one whose turn has not come, and then, of those that it leads
@@ -121,7 +121,7 @@ def within_limits(values: Iterable[str], present: Record, wanted: Dns) -> Tuple[
     Those that stand there stay, so that users are not sent to and fro.
     """
     ordered = sorted(values, key=lambda address: (address not in present.addresses, address))
-    ipv4, ipv6 = ([one for one in ordered if is_ipv6(one) == kind] for kind in (False, True))
+    ipv4, ipv6 = ([address for address in ordered if is_ipv6(address) == kind] for kind in (False, True))
     most = most_values(wanted.ipv6)
     return tuple(sorted(ipv4[:most] + ipv6[:most])), max(0, len(ipv4) - most, len(ipv6) - most)
 

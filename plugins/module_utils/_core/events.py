@@ -79,7 +79,7 @@ def _interruptions(
     if kind == MAINTENANCE and detail.get("eventTypeCategory") == "scheduledChange":
         if detail.get("statusCode") in _OVER:
             return ()
-        return tuple(Interruption(one, kind, _rfc(detail.get("startTime"))) for one in _affected(detail))
+        return tuple(Interruption(affected, kind, _rfc(detail.get("startTime"))) for affected in _affected(detail))
     return ()
 
 

@@ -39,12 +39,12 @@ def of_instance(
     group = policy.groups.get(instance.group)
     if group and group.rebalance:
         # Auto Scaling ends it once another one serves. To begin before that would leave fewer.
-        several = [one for one in several if one.kind != REBALANCE]
+        several = [interruption for interruption in several if interruption.kind != REBALANCE]
     return merged(several) if several else None
 
 
 def _of_one(instance: Instance, node: Optional[Node], policy: Policy, now: float) -> Iterable[Interruption]:
-    since = node_labels.fact(node.labels, node_labels.LEAVING, now) if node else None
+    since = node_labels.fact(node.labels, node_labels.REMOVING, now) if node else None
     if instance.terminating:
         # Auto Scaling would wait for longer, but it is not to be held for ever.
         yield Interruption(instance.id, TERMINATING, None if since is None else since + policy.hold_seconds)
@@ -55,7 +55,7 @@ def _of_one(instance: Instance, node: Optional[Node], policy: Policy, now: float
         yield request
     if since is not None and node.role == WORKER and policy.role_of(instance) == MANAGER:
         yield Interruption(instance.id, DEMOTED)
-    said = read_announcement(node.labels.get(node_labels.ANNOUNCED, ""), instance.id)
+    said = read_interruption(node.labels.get(node_labels.INTERRUPTION, ""), instance.id)
     if said:
         yield said
     down_since = node_labels.fact(node.labels, node_labels.DOWN, now)
@@ -66,24 +66,28 @@ def _of_one(instance: Instance, node: Optional[Node], policy: Policy, now: float
 
 def merged(several: List[Interruption]) -> Interruption:
     """What several sources say of one instance. What ends it anyway comes before what was asked for."""
-    order = [TERMINATING, *sorted({one.kind for one in several} - {TERMINATING, REQUESTED}), REQUESTED]
-    deadlines = [one.deadline for one in several if one.deadline is not None]
+    order = [
+        TERMINATING,
+        *sorted({interruption.kind for interruption in several} - {TERMINATING, REQUESTED}),
+        REQUESTED,
+    ]
+    deadlines = [interruption.deadline for interruption in several if interruption.deadline is not None]
     return Interruption(
         several[0].instance,
-        min((one.kind for one in several), key=order.index),
+        min((interruption.kind for interruption in several), key=order.index),
         min(deadlines, default=None),
-        replace=all(one.replace for one in several),
-        force=any(one.force for one in several),
+        replace=all(interruption.replace for interruption in several),
+        force=any(interruption.force for interruption in several),
     )
 
 
-def announced(observed: Cluster, node: Node, instance: str) -> Optional[str]:
+def label(observed: Cluster, node: Node, instance: str) -> Optional[str]:
     """What the node's label is to say of what was announced: the label's own word and the queue's, merged."""
     several = [interruption for interruption in observed.interruptions if interruption.instance == instance]
-    said = read_announcement(node.labels.get(node_labels.ANNOUNCED, ""), instance)
+    said = read_interruption(node.labels.get(node_labels.INTERRUPTION, ""), instance)
     if said:
         several.append(said)
-    return write_announcement(merged(several)) if several else None
+    return write_interruption(merged(several)) if several else None
 
 
 def remembered(interruption: Interruption, observed: Cluster, members: NodeMatching) -> bool:
@@ -93,16 +97,16 @@ def remembered(interruption: Interruption, observed: Cluster, members: NodeMatch
     instance, node = members.instances.get(interruption.instance), members.node_of.get(interruption.instance)
     if instance is None or instance.gone or instance.terminating:
         return True
-    return node is not None and node.labels.get(node_labels.ANNOUNCED) == announced(observed, node, instance.id)
+    return node is not None and node.labels.get(node_labels.INTERRUPTION) == label(observed, node, instance.id)
 
 
-def write_announcement(interruption: Interruption) -> str:
+def write_interruption(interruption: Interruption) -> str:
     """The label's value, such as `spot interruption@1700000120`."""
     deadline = "" if interruption.deadline is None else f"@{interruption.deadline:.0f}"
     return f"{interruption.kind}{deadline}"
 
 
-def read_announcement(value: str, instance: str) -> Optional[Interruption]:
+def read_interruption(value: str, instance: str) -> Optional[Interruption]:
     """What the label says; None if there is none, or nobody can tell what it means."""
     kind, _dummy, deadline = value.partition("@")
     at = number(deadline)

@@ -59,7 +59,7 @@ def batches(entries: Iterable[Entry]) -> Iterator[List[Entry]]:
     """Entries of one source, sorted by time, in parts that CloudWatch takes at once."""
     batch: List[Entry] = []
     size = 0
-    for entry in sorted(entries, key=lambda one: one.time):
+    for entry in sorted(entries, key=lambda item: item.time):
         if batch and (
             len(batch) == MOST_EVENTS or size + entry.size > MOST_BYTES or entry.time - batch[0].time >= LONGEST_SPAN
         ):
@@ -88,7 +88,7 @@ def _source(found: Mapping[str, Any]) -> str:
 def _text(value: Any) -> str:
     """A field, which journald gives as numbers where it is no text, and more than once where it was set so."""
     if isinstance(value, list):
-        if all(isinstance(one, int) for one in value):
+        if all(isinstance(byte, int) for byte in value):
             return bytes(value).decode(errors="replace")
         return _text(value[0])
     return value if isinstance(value, str) else ""

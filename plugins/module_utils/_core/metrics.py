@@ -123,7 +123,7 @@ PASS_SECONDS = Family(
 ACTIONS = Family("swarm_agent_actions_total", "What this agent did, by kind of action.", COUNTER)
 POSTPONED = Family("swarm_agent_postponed_total", "Actions that were planned, and not right on second sight.", COUNTER)
 FAILURES = Family("swarm_agent_failures_total", "What a service did not do or tell, by service.", COUNTER)
-FAMILIES = tuple(one for one in tuple(globals().values()) if isinstance(one, Family))
+FAMILIES = tuple(value for value in tuple(globals().values()) if isinstance(value, Family))
 
 
 def sample(family: Family, value: float, **labels: str) -> Sample:
@@ -226,7 +226,7 @@ def exposition(samples: Iterable[Sample]) -> str:
     lines: List[str] = []
     for family, found in by_family.items():
         lines += [f"# HELP {family.name} {family.help}", f"# TYPE {family.name} {family.kind}"]
-        lines += [f"{family.name}{_labels(one.labels)} {one.value:.17g}" for one in found]
+        lines += [f"{family.name}{_labels(measured.labels)} {measured.value:.17g}" for measured in found]
     return "\n".join(lines) + "\n"
 
 

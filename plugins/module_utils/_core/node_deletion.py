@@ -8,11 +8,11 @@ from .decision import Decision
 from .quorum import Interlock
 
 
-def retire(node: Node, instance: str, reason: str, interlock: Interlock, decision: Decision) -> bool:
+def delete(node: Node, instance: str, reason: str, interlock: Interlock, decision: Decision) -> bool:
     """Plan the next step by which a node goes, and return whether a vote is on its way out."""
     if node.holds_vote:
         return demote(node, instance, reason, interlock, decision)
-    decision.actions.append(act.Remove(node.id, instance, reason))
+    decision.actions.append(act.Delete(node.id, instance, reason))
     return False
 
 
@@ -21,7 +21,7 @@ def demote(node: Node, instance: str, reason: str, interlock: Interlock, decisio
     if node.voter and node.role != MANAGER:
         decision.awaited.append(f"the node of {instance} to lose its vote")
         return True
-    refusal = interlock.refusal(node, lost_anyway=reason == act.ENDING)
+    refusal = interlock.refusal(node, lost_anyway=reason == act.TERMINATING)
     if refusal:
         decision.refused.append(f"The manager of {instance} is not removed: {refusal}.")
         return False

@@ -24,15 +24,15 @@ CONFIGURED = "swarm.aws.labels"
 # Why it is to go. The first is set by the operator: epoch seconds, and words such as `force`. The second keeps what
 # was announced of the instance: its kind and, after an @, the deadline. The third says since when the node is down.
 REQUESTED = "swarm.aws.remove-requested"
-ANNOUNCED = "swarm.aws.interruption"
+INTERRUPTION = "swarm.aws.interruption"
 DOWN = "swarm.aws.down-since"
 # Facts, as epoch seconds: when its removal began, since when it gets no new tasks, since when no record has its
 # address, since when it is drained.
-LEAVING = "swarm.aws.leaving-since"
-PAUSED = "swarm.aws.paused-at"
+REMOVING = "swarm.aws.leaving-since"
+CORDONED = "swarm.aws.paused-at"
 WITHDRAWN = "swarm.aws.withdrawn-at"
 DRAINED = "swarm.aws.drained-at"
-FACTS = (LEAVING, PAUSED, WITHDRAWN, DRAINED)
+FACTS = (REMOVING, CORDONED, WITHDRAWN, DRAINED)
 
 
 def wanted(
@@ -40,8 +40,8 @@ def wanted(
     instance: Instance,
     policy: Policy,
     *,
-    leaving: bool,
-    announced: Optional[str] = None,
+    removing: bool,
+    interruption: Optional[str] = None,
     down_since: Optional[str] = None,
 ) -> Dict[str, str]:
     """All the labels that the node should have. Labels that the operator set by hand stay."""
@@ -62,18 +62,18 @@ def wanted(
     result[ZONE_LABEL] = instance.zone
     if REQUESTED in node.labels:
         result[REQUESTED] = node.labels[REQUESTED]
-    if announced:
-        result[ANNOUNCED] = announced
+    if interruption:
+        result[INTERRUPTION] = interruption
     if down_since:
         result[DOWN] = down_since
-    if leaving:
+    if removing:
         result.update({key: node.labels[key] for key in FACTS if key in node.labels})
     return result
 
 
-def leaving_since(node: Node, now: float = math.inf) -> float:
+def removal_began(node: Node, now: float = math.inf) -> float:
     """When its removal began, in epoch seconds; infinite if it has not, or by a clock that runs ahead of ``now``."""
-    since = fact(node.labels, LEAVING, now)
+    since = fact(node.labels, REMOVING, now)
     return math.inf if since is None else since
 
 

@@ -16,7 +16,7 @@ from . import dns, interruptions, node_labels, target_groups
 from .cluster import MANAGER, WARMED, Cluster, Instance, Interruption, Node, Service
 from .decision import Decision
 from .events import SPOT
-from .node_deletion import demote, retire
+from .node_deletion import delete, demote
 from .node_matching import NodeMatching
 from .policy import Policy
 from .quorum import Interlock
@@ -42,38 +42,38 @@ class NodeRemoval:
     ) -> None:
         self._observed, self._members, self._policy, self._now = observed, members, policy, now
         self._interlock, self._out = interlock, decision
-        self.all: Dict[str, Interruption] = {}
+        self.interruptions: Dict[str, Interruption] = {}
         # Nobody can tell whether they are to go, so their nodes are left as they are.
         self.unclear: Set[str] = set(members.instances)
         for identifier, instance in members.instances.items():
             with decision.alone(f"The removal of {identifier}"):
                 found = interruptions.of_instance(instance, observed, members, policy, now)
                 if found:
-                    self.all[identifier] = found
+                    self.interruptions[identifier] = found
                 self.unclear.remove(identifier)
         # What the record is to lead to by this very plan.
         self.published_next: Tuple[str, ...] = ()
-        self._surge = Surge(observed.services or (), observed.nodes or (), self._emptied(), now)
+        self._surge = Surge(observed.services or (), observed.nodes or (), self._cordoned(), now)
 
     def run(self) -> None:
         """Plan the next step of each. Those whose removal has begun come first: it ends before another begins."""
-        for identifier in sorted(self.all, key=self._begun):
+        for identifier in sorted(self.interruptions, key=self._begun):
             with self._out.alone(f"The removal of {identifier}"):
-                self._leave(self._members.instances[identifier], self.all[identifier])
+                self._remove(self._members.instances[identifier], self.interruptions[identifier])
         for service in self._observed.services or ():
             with self._out.alone(f"The service {service.name}"):
                 self._out.actions.extend(self._surge.actions(service))
                 self._out.awaited.extend(self._surge.unsettled(service))
 
-    def _emptied(self) -> frozenset[str]:
-        nodes = ((identifier, self._members.node_of.get(identifier)) for identifier in self.all)
+    def _cordoned(self) -> frozenset[str]:
+        nodes = ((identifier, self._members.node_of.get(identifier)) for identifier in self.interruptions)
         return frozenset(node.id for _dummy, node in nodes if node is not None and node.availability != "active")
 
     def _begun(self, identifier: str) -> Tuple[float, str]:
         node = self._members.node_of.get(identifier)
-        return (node_labels.leaving_since(node, self._now) if node else float("inf")), identifier
+        return (node_labels.removal_began(node, self._now) if node else float("inf")), identifier
 
-    def _leave(self, instance: Instance, interruption: Interruption) -> None:
+    def _remove(self, instance: Instance, interruption: Interruption) -> None:
         """Plan the next step of a removal: the first one of which it is not observed that it is done."""
         node = self._members.node_of.get(instance.id)
         if node is None or instance.gone:
@@ -81,18 +81,18 @@ class NodeRemoval:
             if instance.lifecycle in TERMINATION_WAITS:
                 self._out.actions.append(act.CompleteLifecycle.of(instance, self._policy.terminating_hook, "CONTINUE"))
             return
-        since = node_labels.fact(node.labels, node_labels.LEAVING, self._now)
+        since = node_labels.fact(node.labels, node_labels.REMOVING, self._now)
         held_too_long = since is not None and self._now - since >= self._policy.hold_seconds
         if not held_too_long:
             self._keep_waiting(instance)
         if since is None:
-            self._out.actions.append(act.NoteFact(node.id, instance.id, node_labels.LEAVING, self._now))
+            self._out.actions.append(act.NoteFact(node.id, instance.id, node_labels.REMOVING, self._now))
             return
         limits = Limits.of(interruption.deadline, self._stop_seconds(node))
-        reason = act.LEAVING
+        reason = act.REMOVING
         refusal = self._interlock.refusal(node)
         if refusal and self._lost_anyway(instance, interruption, limits):
-            reason = act.ENDING
+            reason = act.TERMINATING
             refusal = self._interlock.refusal(node, lost_anyway=True)
         if refusal:
             self._out.hold(instance.id, f"The manager {instance.id} is not taken out: {refusal}.")
@@ -103,9 +103,9 @@ class NodeRemoval:
         if not ready or not self._draining(instance, node):
             return
         # While its tasks stop, Auto Scaling starts another one.
-        let_go = self._let_go(instance, node, interruption, reason)
+        let_go = self._terminated(instance, node, interruption, reason)
         if self._empty(instance, node, limits) and let_go:
-            retire(node, instance.id, reason, self._interlock, self._out)
+            delete(node, instance.id, reason, self._interlock, self._out)
 
     def _lost_anyway(self, instance: Instance, interruption: Interruption, limits: Limits) -> bool:
         """Whether its vote can only be taken now or be lost, since it ends whatever is decided here.
@@ -120,15 +120,20 @@ class NodeRemoval:
         staying = [
             node
             for identifier, node in self._members.node_of.items()
-            if node.voter and identifier not in self.all and self._members.instances[identifier].group in groups
+            if node.voter
+            and identifier not in self.interruptions
+            and self._members.instances[identifier].group in groups
         ]
         settled = groups <= set(self._observed.desired) and len(staying) >= wanted
         return settled or passed(limits.drain_by, self._now)
 
     def _not_replaced(self, groups: AbstractSet[str]) -> int:
         """How many of the groups' instances are to go without another one, and still count."""
-        going = ((self._members.instances[identifier], one) for identifier, one in self.all.items())
-        return sum(one.group in groups and not one.terminating and not why.replace for one, why in going)
+        going = (
+            (self._members.instances[identifier], interruption)
+            for identifier, interruption in self.interruptions.items()
+        )
+        return sum(instance.group in groups and not instance.terminating and not why.replace for instance, why in going)
 
     def _keep_waiting(self, instance: Instance) -> None:
         last = self._observed.heartbeats.get(instance.id)
@@ -154,7 +159,7 @@ class NodeRemoval:
                 return True
             if self._policy.role_of(instance) == MANAGER:
                 # Nothing but the TTL keeps it now, which is long enough for another leader to settle.
-                self._let_go(instance, node, interruption, reason)
+                self._terminated(instance, node, interruption, reason)
         if not passed(limits.drain_by, self._now):
             return False
         self._out.notes.append(f"{instance.id} is drained before it is ready, for it goes at a deadline.")
@@ -222,9 +227,9 @@ class NodeRemoval:
         if node.state == "down" or node.availability == "drain":
             # Its tasks are not its any more. Of one that a new leader has not heard from yet, they still are.
             return True
-        paused = node_labels.fact(node.labels, node_labels.PAUSED, self._now)
+        paused = node_labels.fact(node.labels, node_labels.CORDONED, self._now)
         if paused is None or node.availability == "active":
-            self._out.actions.append(act.Pause(node.id, instance.id, node.availability, self._now))
+            self._out.actions.append(act.Cordon(node.id, instance.id, node.availability, self._now))
             return False
         if self._observed.services is None:
             self._out.wait(instance.id, "an answer from the engine about its services")
@@ -270,7 +275,7 @@ class NodeRemoval:
             return False
         return True
 
-    def _let_go(self, instance: Instance, node: Node, interruption: Interruption, reason: str) -> bool:
+    def _terminated(self, instance: Instance, node: Node, interruption: Interruption, reason: str) -> bool:
         """Whether it has no vote and is ended by its Auto Scaling group, if it has one."""
         if node.holds_vote:
             demote(node, instance.id, reason, self._interlock, self._out)

@@ -39,7 +39,7 @@ class Observer:
         self._elsewhere: Dict[str, float] = {}
         self._read_at: Dict[str, float] = {}
         # What the queue said of instances that are to go, for the next look.
-        self.announced: List[Interruption] = []
+        self.interruptions: List[Interruption] = []
         # Of the last look.
         self.failures: List[Failure] = []
 
@@ -76,7 +76,7 @@ class Observer:
             stale_tokens=self._stale_tokens(),
             locked=locked,
             key_kept=key_kept,
-            interruptions=tuple(self.announced),
+            interruptions=tuple(self.interruptions),
             services=services,
             desired=dict(self._world.scaling.desired),
             upgrading=frozenset(self._world.scaling.upgrading),
@@ -106,7 +106,9 @@ class Observer:
         }
         listening = {identifier for identifier, address in apart.items() if address and peers.listens(address)}
         self._elsewhere = {identifier: self._elsewhere.get(identifier, self._now()) for identifier in listening}
-        return tuple(sorted(one for one, since in self._elsewhere.items() if self._now() - since >= ELSEWHERE_AFTER))
+        return tuple(
+            sorted(instance for instance, since in self._elsewhere.items() if self._now() - since >= ELSEWHERE_AFTER)
+        )
 
     def forget(self) -> None:
         """Look at everything anew the next time."""

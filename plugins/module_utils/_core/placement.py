@@ -60,13 +60,15 @@ def _room_on(service: Service, node: Node, services: Iterable[Service], most: in
     if needs.most_per_node:
         left.append(needs.most_per_node - here)
     if needs.host_ports:
-        taken = any(set(one.needs.host_ports) & set(needs.host_ports) and one.left_on(node.id) for one in services)
+        taken = any(
+            set(other.needs.host_ports) & set(needs.host_ports) and other.left_on(node.id) for other in services
+        )
         left.append(0 if taken else 1)
     if needs.memory and node.memory is not None:
-        used = sum(one.needs.memory * one.left_on(node.id) for one in services)
+        used = sum(other.needs.memory * other.left_on(node.id) for other in services)
         left.append((node.memory - used) // needs.memory)
     if needs.cpus and node.cpus is not None:
-        used = sum(one.needs.cpus * one.left_on(node.id) for one in services)
+        used = sum(other.needs.cpus * other.left_on(node.id) for other in services)
         left.append((node.cpus - used) // needs.cpus)
     return max(0, min(left))
 

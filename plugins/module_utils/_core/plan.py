@@ -13,7 +13,7 @@ from . import dns, interruptions, node_labels, node_matching, placement, registr
 from .actions import Action
 from .cluster import LAUNCH_WAIT, MANAGER, Cluster, Instance, Node, Record, Service, is_ipv6
 from .decision import Decision
-from .node_deletion import retire
+from .node_deletion import delete
 from .node_removal import NodeRemoval
 from .parsing import number
 from .policy import Dns, Policy
@@ -62,14 +62,14 @@ class _Planner:
         self._observed, self._policy, self._now, self._out = observed, policy, now, decision
         self._members = node_matching.join(observed)
         self._interlock = Interlock(observed.nodes or ())
-        self._leaving = NodeRemoval(observed, self._members, policy, now, self._interlock, decision)
+        self._removal = NodeRemoval(observed, self._members, policy, now, self._interlock, decision)
         # Whether a dead manager's vote is being taken, which comes before a new one's counts.
         self._repairing = False
 
     def run(self) -> None:
         self._dead()
         for identifier, node in sorted(self._members.node_of.items()):
-            if identifier in self._leaving.unclear:
+            if identifier in self._removal.unclear:
                 continue
             with self._out.alone(f"The labelling of {identifier}'s node"):
                 self._label(self._members.instances[identifier], node)
@@ -81,7 +81,7 @@ class _Planner:
             self._record()
         with self._out.alone("The registration of targets"):
             self._targets()
-        self._leaving.run()
+        self._removal.run()
         self._registries()
         self._notes()
 
@@ -95,7 +95,7 @@ class _Planner:
                 if node.state != "down":
                     self._out.awaited.append(f"the node of {identifier} to be down, since {reason}")
                     self._repairing = self._repairing or node.voter
-                elif retire(node, identifier, reason, self._interlock, self._out):
+                elif delete(node, identifier, reason, self._interlock, self._out):
                     self._repairing = True
 
     # Nodes with an instance
@@ -105,8 +105,8 @@ class _Planner:
             node,
             instance,
             self._policy,
-            leaving=instance.id in self._leaving.all,
-            announced=interruptions.announced(self._observed, node, instance.id),
+            removing=instance.id in self._removal.interruptions,
+            interruption=interruptions.label(self._observed, node, instance.id),
             down_since=self._down_since(node),
         )
         if self._published_again(instance, node):
@@ -127,8 +127,8 @@ class _Planner:
         return node_labels.noted(self._now) if since is None or number(since) is None else since
 
     def _label(self, instance: Instance, node: Node) -> None:
-        emptied = node_labels.PAUSED in node.labels or node_labels.DRAINED in node.labels
-        if emptied and instance.id not in self._leaving.all and node.availability != "active":
+        emptied = node_labels.CORDONED in node.labels or node_labels.DRAINED in node.labels
+        if emptied and instance.id not in self._removal.interruptions and node.availability != "active":
             # Nobody wants it to go any more.
             self._out.actions.append(act.Resume(node.id, instance.id, node.availability))
             return
@@ -141,7 +141,7 @@ class _Planner:
     def _demoted_by_hand(self, instance: Instance, node: Node) -> bool:
         """Whether a manager in service is a worker in the swarm although nobody wants it to go."""
         serves = instance.in_service and node.ready and node.role != MANAGER
-        return serves and self._policy.role_of(instance) == MANAGER and instance.id not in self._leaving.all
+        return serves and self._policy.role_of(instance) == MANAGER and instance.id not in self._removal.interruptions
 
     def _launch(self, instance: Instance, node: Optional[Node]) -> None:
         if instance.gone or (self._overdue(instance) and not self._joined(instance, node)):
@@ -203,7 +203,7 @@ class _Planner:
         if wanted.ipv6 and record.ipv6_unowned:
             self._out.refused.append(dns.foreign_ipv6(wanted))
         services = self._observed.services or ()
-        values = {*dns.addresses(self._members, self._policy, set(self._leaving.all), record, services)}
+        values = {*dns.addresses(self._members, self._policy, set(self._removal.interruptions), record, services)}
         values.update(self._known_anew(record, wanted))
         if record.ipv4 and all(map(is_ipv6, values)):
             self._out.notes.append(f"No node can serve {wanted.record}, so it is left as it is rather than emptied.")
@@ -217,7 +217,7 @@ class _Planner:
         action = dns.sync(room, record, wanted, self._policy.owner)
         if action.after != record:
             self._out.actions.append(action)
-            self._leaving.published_next = action.addresses
+            self._removal.published_next = action.addresses
 
     def _known_anew(self, record: Record, wanted: Dns) -> Set[str]:
         """What stays in the record until it is forgotten that it was withdrawn once.
@@ -225,20 +225,22 @@ class _Planner:
         Otherwise the wait for resolvers would count from the first time.
         """
         nodes = ((self._members.instances[identifier], node) for identifier, node in self._members.node_of.items())
-        known = [one for one, node in nodes if node.ready and self._published_again(one, node)]
-        return {address for one in known for address in dns.of(one, wanted, record) if address in record.addresses}
+        known = [instance for instance, node in nodes if node.ready and self._published_again(instance, node)]
+        return {
+            address for instance in known for address in dns.of(instance, wanted, record) if address in record.addresses
+        }
 
     # The load balancers
 
     def _targets(self) -> None:
-        present, leaving = self._observed.targets, set(self._leaving.all)
+        present, removing = self._observed.targets, set(self._removal.interruptions)
         for target_group in self._policy.target_groups:
             if present.get(target_group) is None:
                 self._out.awaited.append(f"an answer from the target group {target_groups.name(target_group)}")
         if Quorum.of(self._observed.nodes or ()).margin < 0:
             return  # As with the record, which says so.
         services = self._observed.services or ()
-        self._out.actions.extend(target_groups.sync(self._members, self._policy, leaving, present, services))
+        self._out.actions.extend(target_groups.sync(self._members, self._policy, removing, present, services))
 
     # The services' registries
 

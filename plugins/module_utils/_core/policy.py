@@ -180,12 +180,12 @@ def _group(value: Any, where: str) -> Group:
     labels = _mapping(group.get("labels") or {}, f"{where}.labels")
     return Group(
         role,
-        {str(key): _label(one) for key, one in labels.items()},
+        {str(key): _label(label) for key, label in labels.items()},
         bool(group.get("dns", False)),
         frozenset(map(str, _list(group.get("volumes"), f"{where}.volumes"))),
         tuple(
-            _target_group(one, f"{where}.target_groups")
-            for one in _list(group.get("target_groups"), f"{where}.target_groups")
+            _target_group(arn, f"{where}.target_groups")
+            for arn in _list(group.get("target_groups"), f"{where}.target_groups")
         ),
         bool(group.get("rebalance", False)),
         None if group.get("scaling") is None else _scaling(group["scaling"], f"{where}.scaling"),
@@ -231,7 +231,8 @@ def _monitoring(value: Any) -> Monitoring:
         period=_count(found.get("period", Monitoring.period), "monitoring.period"),
         port=None if port is None else _port(port, "monitoring.port"),
         tls_ports=tuple(
-            _port(one, "monitoring.tls_ports") for one in _list(found.get("tls_ports"), "monitoring.tls_ports")
+            _port(tls_port, "monitoring.tls_ports")
+            for tls_port in _list(found.get("tls_ports"), "monitoring.tls_ports")
         ),
     )
 

@@ -105,10 +105,10 @@ def _misplaced(counts: Mapping[str, int], room: Mapping[str, int]) -> int:
     return 0
 
 
-def calm(nodes: Optional[Sequence[Node]], leaving: Sequence[str]) -> str:
+def calm(nodes: Optional[Sequence[Node]], removing: Sequence[str]) -> str:
     """Why nothing is to be moved now; empty if nodes neither come nor go."""
-    if leaving:
-        return f"{' and '.join(leaving)} is being taken out: run this again when that is over."
+    if removing:
+        return f"{' and '.join(removing)} is being taken out: run this again when that is over."
     away = [node.hostname or node.id for node in nodes or () if node.state != "ready"]
     if away:
         return f"The node {' and '.join(away)} is not ready: repair or remove it first, or its tasks are moved twice."

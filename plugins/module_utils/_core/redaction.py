@@ -52,7 +52,7 @@ def _if_mixed(match: "re.Match[str]") -> str:
     sorts = (
         any(map(str.isupper, text)),
         any(map(str.islower, text)),
-        any(one.isdigit() or one in "+/" for one in text),
+        any(character.isdigit() or character in "+/" for character in text),
     )
     return REMOVED if all(sorts) else text
 
@@ -100,7 +100,7 @@ class Redactor:
 
     def __init__(self, known: Iterable[str] = ()) -> None:
         """``known`` are secrets that are removed wherever they stand, also as JSON writes them."""
-        values = {one.strip() for one in known}
+        values = {secret.strip() for secret in known}
         values |= {json.dumps(value)[1:-1] for value in values}
         ordered = sorted((value for value in values if len(value) >= SHORTEST), key=lambda value: (-len(value), value))
         self._known = re.compile("|".join(map(re.escape, ordered))) if ordered else None
@@ -118,10 +118,10 @@ class Redactor:
         if isinstance(value, Mapping):
             if name in _ENVIRONMENTS:
                 return {str(key): REMOVED for key in value}
-            return {self.text(str(key)): self.document(one, str(key)) for key, one in value.items()}
+            return {self.text(str(key)): self.document(inner, str(key)) for key, inner in value.items()}
         if isinstance(value, (list, tuple)):
             if name in _ENVIRONMENTS:
-                return [f"{str(one).partition('=')[0]}={REMOVED}" for one in value]
+                return [f"{str(pair).partition('=')[0]}={REMOVED}" for pair in value]
             return self._words(value, name)
         if isinstance(value, str):
             return REMOVED if value and _NAMED.search(name) else self.text(value)
@@ -142,7 +142,7 @@ def environment_values(document: Any) -> List[str]:
     """The values of all environments in a document of the engine, apart from those that every image sets."""
     if isinstance(document, Mapping):
         found = [
-            value for key, one in document.items() if key not in _ENVIRONMENTS for value in environment_values(one)
+            value for key, inner in document.items() if key not in _ENVIRONMENTS for value in environment_values(inner)
         ]
         for key in _ENVIRONMENTS.intersection(document):
             for pair in document[key] or ():
@@ -151,5 +151,5 @@ def environment_values(document: Any) -> List[str]:
                     found.append(value)
         return found
     if isinstance(document, (list, tuple)):
-        return [value for one in document for value in environment_values(one)]
+        return [value for inner in document for value in environment_values(inner)]
     return []

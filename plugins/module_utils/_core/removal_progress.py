@@ -12,8 +12,8 @@ from .cluster import Node, Service
 REQUESTED, BEGUN, READY, DRAINED, REMOVED = STAGES = ("requested", "begun", "ready", "drained", "removed")
 # The moment at which each step was done: by facts of the node's, and by what was seen.
 _FACTS = {
-    "requested": node_labels.LEAVING,
-    "paused": node_labels.PAUSED,
+    "requested": node_labels.REMOVING,
+    "paused": node_labels.CORDONED,
     "withdrawn": node_labels.WITHDRAWN,
     "ready": node_labels.DRAINED,
 }
@@ -41,10 +41,10 @@ class RemovalProgress:
         """One that goes on from what `as_dict` returned."""
         return cls(
             node,
-            {name: dict(one) for name, one in seen.get("services", {}).items()},
+            {name: dict(counts) for name, counts in seen.get("services", {}).items()},
             list(seen.get("plain", ())),
-            {name: float(one) for name, one in seen.get("stubborn", {}).items()},
-            {name: float(one) for name, one in seen.get("times", {}).items()},
+            {name: float(seconds) for name, seconds in seen.get("stubborn", {}).items()},
+            {name: float(at) for name, at in seen.get("times", {}).items()},
         )
 
     def as_dict(self) -> Dict[str, Any]:
@@ -59,7 +59,7 @@ class RemovalProgress:
     def look(self, nodes: Sequence[Node], services: Sequence[Service], now: float) -> str:
         """Take one look in, and return the stage that was reached."""
         self.services = surge.lowest(self.services, services)
-        node = next((one for one in nodes if one.id == self.node), None)
+        node = {node.id: node for node in nodes}.get(self.node)
         if node is None:
             self.times.setdefault("drained", now)
             self.times.setdefault("removed", now)
@@ -69,15 +69,15 @@ class RemovalProgress:
             if at is not None:
                 self.times[step] = at
         here = [service for service in services if service.left_on(node.id)]
-        for one in here:
-            if one.mode != surge.REPLICATED or not one.start_first:
-                self.plain = sorted({*self.plain, one.name})
+        for service in here:
+            if service.mode != surge.REPLICATED or not service.start_first:
+                self.plain = sorted({*self.plain, service.name})
         drained = self.times.get("ready")
         if node.availability != "drain" or drained is None:
             return BEGUN if "paused" in self.times else REQUESTED
-        for one in here:
-            if one.stopping.get(node.id) and now - drained >= max(1.0, NEARLY_ALL * one.stop_seconds):
-                self.stubborn[one.name] = one.stop_seconds
+        for service in here:
+            if service.stopping.get(node.id) and now - drained >= max(1.0, NEARLY_ALL * service.stop_seconds):
+                self.stubborn[service.name] = service.stop_seconds
         if here:
             return READY
         self.times.setdefault("drained", now)

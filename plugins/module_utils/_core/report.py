@@ -119,21 +119,21 @@ def groups(found: Sequence[ScalingGroup]) -> List[Dict[str, Any]]:
     """The Auto Scaling groups, a row each."""
     return [
         {
-            "group": one.group,
-            "scaling_group": one.name,
-            "in_service": one.in_service,
-            "desired": one.desired,
-            "min": one.smallest,
-            "max": one.largest,
-            "template": one.template,
+            "group": group.group,
+            "scaling_group": group.name,
+            "in_service": group.in_service,
+            "desired": group.desired,
+            "min": group.smallest,
+            "max": group.largest,
+            "template": group.template,
         }
-        for one in found
+        for group in found
     ]
 
 
-def behind(observed: Cluster, found: Sequence[ScalingGroup]) -> List[str]:
+def outdated(observed: Cluster, found: Sequence[ScalingGroup]) -> List[str]:
     """IDs of living instances that are not of the launch template's version that their group has now."""
-    current = {one.name: one.template for one in found if one.template}
+    current = {group.name: group.template for group in found if group.template}
     return [
         instance.id
         for instance in observed.instances or ()
@@ -178,13 +178,13 @@ def _runs(found: Sequence[Service], node: str) -> List[Dict[str, Any]]:
     """The tasks on a node, a row for each service that has some there."""
     return [
         {
-            "service": one.name,
-            "running": one.healthy.get(node, 0),
-            "starting": one.starting.get(node, 0),
-            "stopping": one.stopping.get(node, 0),
+            "service": service.name,
+            "running": service.healthy.get(node, 0),
+            "starting": service.starting.get(node, 0),
+            "stopping": service.stopping.get(node, 0),
         }
-        for one in found
-        if one.left_on(node)
+        for service in found
+        if service.left_on(node)
     ]
 
 
@@ -206,7 +206,7 @@ def sentence(action: Action, change: Change) -> str:
 def _leads_to(observed: Cluster, addresses: str) -> Dict[str, Optional[str]]:
     """The record's addresses and the running instance at each; None where there is none."""
     running = (instance for instance in observed.instances or () if instance.state == "running")
-    at = {address: one.id for one in running for address in one.addresses(addresses, ipv6=True)}
+    at = {address: instance.id for instance in running for address in instance.addresses(addresses, ipv6=True)}
     return {address: at.get(address) for address in (observed.record.addresses if observed.record else ())}
 
 

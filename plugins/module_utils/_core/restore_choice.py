@@ -122,9 +122,9 @@ def _survivors(managers: Sequence[Manager], published: Optional[str]) -> Tuple[M
     """
     held = _holders(managers)
     swarm = published or (next(iter(held)) if len(held) == 1 else "")
-    found = [one for one in held.get(swarm, ()) if not one.locked]
+    found = [manager for manager in held.get(swarm, ()) if not manager.locked]
     # One on which this was begun already goes on.
-    return tuple(sorted(found, key=lambda one: (one.begun, one.log, one.instance)))
+    return tuple(sorted(found, key=lambda manager: (manager.begun, manager.log, manager.instance)))
 
 
 def _holders(managers: Sequence[Manager]) -> Dict[str, List[Manager]]:

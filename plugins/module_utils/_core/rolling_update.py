@@ -28,16 +28,16 @@ class Member:
     group: str
     role: str
     zone: str
-    behind: bool
+    outdated: bool
     # ID of its node; None while it has not joined.
     node: Optional[str] = None
     # What is to come before it serves; empty if it does.
     awaited: Tuple[str, ...] = ()
     # Whether it is on its way out, and so far that its group counts it no more.
-    leaving: bool = False
+    removing: bool = False
     terminating: bool = False
     # Whether it is a manager that is heard in Raft, and the one that leads.
-    heard: bool = False
+    reachable: bool = False
     leader: bool = False
     tasks: int = 0
 
@@ -49,7 +49,7 @@ class Member:
     @property
     def serves(self) -> bool:
         """Whether it does its work and is to go on with it."""
-        return not self.awaited and not self.leaving
+        return not self.awaited and not self.removing
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ class Resize:
     """How a group gets to another size."""
 
     add: int = 0
-    going: Tuple[str, ...] = ()
+    remove: Tuple[str, ...] = ()
     warnings: Tuple[str, ...] = ()
 
 
@@ -86,7 +86,7 @@ class Fleet:
     def of(cls, observed: Cluster, policy: Policy, groups: Sequence[ScalingGroup], now: float) -> Fleet:
         """What is observed, seen from the groups. Instances and nodes must have been observed."""
         joined = node_matching.join(observed)
-        leaving = interruptions.of(observed, joined, policy, now)
+        removing = interruptions.of(observed, joined, policy, now)
         by_name = {group.name: group for group in groups}
         living = [
             (instance, by_name[instance.scaling_group])
@@ -94,7 +94,7 @@ class Fleet:
             if instance.scaling_group in by_name and not instance.gone
         ]
         members = tuple(
-            _member(instance, group, joined, observed, policy, instance.id in leaving)
+            _member(instance, group, joined, observed, policy, instance.id in removing)
             for instance, group in living
             if not instance.warmed
         )
@@ -119,7 +119,7 @@ class Fleet:
 
     # An upgrade
 
-    def behind_in_pool(self, name: str) -> List[str]:
+    def outdated_in_pool(self, name: str) -> List[str]:
         """Those in the group's warm pool that are behind. They go first, or a new instance would be one of them."""
         return [identifier for group, identifier in self.warm if group == name]
 
@@ -134,38 +134,38 @@ class Fleet:
         return result
 
     def _order(self, group: ScalingGroup) -> Tuple[bool, bool, str]:
-        leads = any(one.leader for one in self.of_group(group.group))
+        leads = any(member.leader for member in self.of_group(group.group))
         return group.role == MANAGER, leads, group.group
 
     def _rounds_of(self, group: ScalingGroup, batch: int) -> Iterator[Round]:
         mine = self.of_group(group.group)
-        left = sum(one.behind for one in mine)
-        tried = any(one.serves and not one.behind for one in mine)
+        left = sum(member.outdated for member in mine)
+        tried = any(member.serves and not member.outdated for member in mine)
         # What an earlier run added is used up first.
         size = group.surplus or (batch if tried else 1)
-        if not left and group.usual is not None:
+        if not left and group.original_size is not None:
             yield Round(group.group, group.surplus)
         while left > 0:
             yield Round(group.group, min(size, left), canary=not tried)
             left, size, tried = left - size, batch, True
 
-    def going(self, name: str, count: int) -> List[str]:
+    def to_remove(self, name: str, count: int) -> List[str]:
         """Who is to go if the group is to have that many less, best first; those that go already come before."""
         left = self.of_group(name)
         chosen: List[str] = []
         while left and len(chosen) < count:
-            zones = Counter(one.zone for one in left)
+            zones = Counter(member.zone for member in left)
             # The leader goes last, since each change of it is a moment in which nobody decides; then zones stay even.
             best = min(
                 left,
-                key=lambda one: (
-                    not one.leaving,
-                    not one.behind,
-                    one.serves,
-                    one.leader,
-                    -zones[one.zone],
-                    one.tasks,
-                    one.id,
+                key=lambda member: (
+                    not member.removing,
+                    not member.outdated,
+                    member.serves,
+                    member.leader,
+                    -zones[member.zone],
+                    member.tasks,
+                    member.id,
                 ),
             )
             left.remove(best)
@@ -178,8 +178,13 @@ class Fleet:
 
     def managers(self, going: Sequence[str], here: Optional[str]) -> List[str]:
         """Managers from which something can be done while others go; that of the node ``here`` first, if it stays."""
-        staying = [member for member in self.members if member.heard and not member.leaving and member.id not in going]
-        return [one.id for one in sorted(staying, key=lambda one: (one.node != here, one.behind, one.id))]
+        staying = [
+            member for member in self.members if member.reachable and not member.removing and member.id not in going
+        ]
+        return [
+            member.id
+            for member in sorted(staying, key=lambda member: (member.node != here, member.outdated, member.id))
+        ]
 
     # Waiting
 
@@ -192,13 +197,13 @@ class Fleet:
         lacking = group.desired - len(mine)
         result = [f"{lacking} more instances of the group {name}"] if lacking > 0 else []
         if joined:
-            return [*result, *(f"{one.id} to join the swarm" for one in mine if not one.joined and not one.leaving)]
+            return [*result, *(f"{new.id} to join the swarm" for new in mine if not new.joined and not new.removing)]
         for member in self.members:
-            if member.group == name and not member.leaving:
+            if member.group == name and not member.removing:
                 result.extend(member.awaited)
             elif group.role == MANAGER and member.role == MANAGER and member.group != name:
                 # Never two managers at a time, whatever their groups.
-                result.extend([f"the removal of {member.id} to end"] if member.leaving else member.awaited)
+                result.extend([f"the removal of {member.id} to end"] if member.removing else member.awaited)
         result.extend(sentence for service, sentence in sorted(self.short.items()) if service not in ignored)
         return result
 
@@ -207,7 +212,7 @@ class Fleet:
     def resize(self, name: str, desired: int) -> Resize:
         """How to get there. Raises RequestRefused, in one sentence, if it cannot or must not be."""
         group = self.group(name)
-        if group.usual is not None:
+        if group.original_size is not None:
             raise RequestRefused(
                 f"An upgrade of the group {name} is under way: finish it with playbooks/upgrade.yml, or call it off "
                 "there with -e cancel=true, and then scale."
@@ -218,14 +223,14 @@ class Fleet:
                 f"The group {name} may have {group.smallest} to {group.largest} instances, and {desired} are asked "
                 f"for: change its {key} in node_groups and run site.yml first."
             )
-        warnings = self._judge_managers(group, desired) if group.role == MANAGER else []
+        warnings = self._check_managers(group, desired) if group.role == MANAGER else []
         if desired >= group.desired:
             return Resize(desired - group.desired, tuple(self.ending(name)), tuple(warnings))
-        going = [*self.ending(name), *self.going(name, group.desired - desired)]
+        going = [*self.ending(name), *self.to_remove(name, group.desired - desired)]
         return Resize(0, tuple(going), tuple(warnings))
 
-    def _judge_managers(self, group: ScalingGroup, desired: int) -> List[str]:
-        total = desired + sum(one.desired for one in self.groups if one.role == MANAGER and one is not group)
+    def _check_managers(self, group: ScalingGroup, desired: int) -> List[str]:
+        total = desired + sum(other.desired for other in self.groups if other.role == MANAGER and other is not group)
         if total == 0:
             raise RequestRefused("That would leave the cluster without a manager, and so without its state: keep one.")
         if total > MOST_MANAGERS:
@@ -244,7 +249,7 @@ class Fleet:
 
 
 def _member(
-    instance: Instance, group: ScalingGroup, joined: NodeMatching, observed: Cluster, policy: Policy, leaving: bool
+    instance: Instance, group: ScalingGroup, joined: NodeMatching, observed: Cluster, policy: Policy, removing: bool
 ) -> Member:
     node = joined.node_of.get(instance.id)
     return Member(
@@ -252,12 +257,12 @@ def _member(
         group=group.group,
         role=group.role,
         zone=instance.zone,
-        behind=instance.template != group.template,
+        outdated=instance.template != group.template,
         awaited=tuple(_awaited(instance, group, node, observed, policy)),
-        leaving=leaving or instance.terminating,
+        removing=removing or instance.terminating,
         terminating=instance.terminating,
         node=node.id if node else None,
-        heard=bool(node and node.voter and node.ready),
+        reachable=bool(node and node.voter and node.ready),
         leader=bool(node and node.leader),
         tasks=node.tasks if node else 0,
     )

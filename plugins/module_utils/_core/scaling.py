@@ -75,14 +75,16 @@ class _Bin:
     def takes(self, service: Service, count: int = 1) -> bool:
         """Whether it has room for so many more of the service's tasks."""
         needs, node = service.needs, self.node
-        here = sum(number for one, number in self.load if one.id == service.id)
-        taken = {port for one, number in self.load if number for port in one.needs.host_ports}
+        here = sum(number for other, number in self.load if other.id == service.id)
+        taken = {port for other, number in self.load if number for port in other.needs.host_ports}
         return (
             placement.meets(needs, node)
             and not (needs.most_per_node and here + count > needs.most_per_node)
             and not (needs.host_ports and (count > 1 or taken & set(needs.host_ports)))
-            and _fits(needs.memory * count, node.memory, sum(one.needs.memory * number for one, number in self.load))
-            and _fits(needs.cpus * count, node.cpus, sum(one.needs.cpus * number for one, number in self.load))
+            and _fits(
+                needs.memory * count, node.memory, sum(other.needs.memory * number for other, number in self.load)
+            )
+            and _fits(needs.cpus * count, node.cpus, sum(other.needs.cpus * number for other, number in self.load))
         )
 
     def put(self, service: Service, count: int = 1) -> None:
@@ -106,14 +108,14 @@ class _Pool:
 
     @property
     def idle(self) -> List[_Bin]:
-        return [one for one in self.usable if one.used or not one.busy]
+        return [node for node in self.usable if node.used or not node.busy]
 
     @property
     def needed(self) -> int:
         if self.opened:
             # What is there and did not do is kept meanwhile: one thing at a time.
             return max(self.scaling.minimum, self.joined + len(self.opened))
-        spare = sum(self._is_spare(one) for one in self.idle if not one.used)
+        spare = sum(self._is_spare(node) for node in self.idle if not node.used)
         return max(self.scaling.minimum, self.joined - spare)
 
     def open(self, service: Service) -> bool:
@@ -164,15 +166,15 @@ def _model(name: str, group: Group, nodes: Sequence[Node], services: Iterable[Se
         labels=labels,
         engine_labels={key: value for key, value in first.engine_labels.items() if key != INSTANCE_LABEL},
         platform=first.platform,
-        memory=min((one.memory for one in nodes if one.memory is not None), default=None),
-        cpus=min((one.cpus for one in nodes if one.cpus is not None), default=None),
+        memory=min((present.memory for present in nodes if present.memory is not None), default=None),
+        cpus=min((present.cpus for present in nodes if present.cpus is not None), default=None),
     )
     every = [
         service
         for service in services
         if service.mode == placement.GLOBAL and placement.meets(_anywhere(service.needs), node)
     ]
-    return _Bin(node, [(one, 1) for one in every])
+    return _Bin(node, [(service, 1) for service in every])
 
 
 def _homeless(services: Iterable[Service]) -> Sequence[Service]:
@@ -180,19 +182,19 @@ def _homeless(services: Iterable[Service]) -> Sequence[Service]:
     found = [
         service for service in services if service.pending and service.why_pending and service.mode != placement.GLOBAL
     ]
-    return sorted(found, key=lambda each: (-each.needs.cpus, -each.needs.memory, each.name))
+    return sorted(found, key=lambda service: (-service.needs.cpus, -service.needs.memory, service.name))
 
 
 def _place(service: Service, pools: Sequence[_Pool]) -> bool:
     """Find a task a node: one that has just come, one that is to be asked for, or one more. Tell if there is any."""
-    for one in (one for pool in pools for one in pool.idle if one.takes(service)):
-        one.put(service)
-        one.used = True
+    for idle in (node for pool in pools for node in pool.idle if node.takes(service)):
+        idle.put(service)
+        idle.used = True
         return True
     # Which zone a new node will be in is Auto Scaling's choice.
     wanted = replace(service, needs=_anywhere(service.needs))
-    for one in (one for pool in pools for one in pool.opened if one.takes(wanted)):
-        one.put(wanted)
+    for new in (node for pool in pools for node in pool.opened if node.takes(wanted)):
+        new.put(wanted)
         return True
     return any(pool.open(wanted) for pool in pools)
 

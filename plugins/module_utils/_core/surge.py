@@ -55,18 +55,20 @@ def declared(service: Service) -> int:
 
 
 class Surge:
-    """The services of one observation, seen from the nodes that are being emptied."""
+    """The services of one observation, seen from the nodes that are being cordoned."""
 
     def __init__(
-        self, services: Sequence[Service], nodes: Sequence[Node], emptied: AbstractSet[str], now: float
+        self, services: Sequence[Service], nodes: Sequence[Node], cordoned: AbstractSet[str], now: float
     ) -> None:
-        """``emptied`` are the IDs of nodes that are leaving and already take no new tasks; ``now`` is epoch seconds."""
+        """``cordoned`` are the IDs of nodes being removed that take no new tasks any more; ``now`` is epoch seconds."""
         self._services, self._now = services, now
-        self._emptied = emptied
+        self._cordoned = cordoned
         self._others = [
-            node for node in nodes if node.id not in emptied and node.state == "ready" and node.availability == "active"
+            node
+            for node in nodes
+            if node.id not in cordoned and node.state == "ready" and node.availability == "active"
         ]
-        self._alive = {node.id for node in nodes if node.id not in emptied and node.state == "ready"}
+        self._alive = {node.id for node in nodes if node.id not in cordoned and node.state == "ready"}
 
     def actions(self, service: Service) -> Iterator[Action]:
         """How its count is to change."""
@@ -82,10 +84,10 @@ class Surge:
             yield act.SetReplicas(service.id, service.name, service.replicas, wanted, dict(service.labels), after)
 
     def _label(self, service: Service, wanted: int) -> str:
-        usual = declared(service)
-        if label(service.labels) == (usual, wanted - usual):
+        owned = declared(service)
+        if label(service.labels) == (owned, wanted - owned):
             return service.labels[LABEL]
-        return f"{usual}+{wanted - usual}@{self._now:.0f}"
+        return f"{owned}+{wanted - owned}@{self._now:.0f}"
 
     def needs(self, service: Service, node: str) -> Iterator[Need]:
         """What of it has to be healthy elsewhere before the node may be drained."""
@@ -103,7 +105,7 @@ class Surge:
             yield Need(service.name, missing, self._obstacle(service), self._since(service))
 
     def unsettled(self, service: Service) -> Iterator[str]:
-        """What it waits for if it still has more tasks than declared, though nothing is emptied any more."""
+        """What it waits for if it still has more tasks than declared, though nothing is cordoned any more."""
         raised = LABEL in service.labels and service.replicas > declared(service)
         if raised and self._moving(service) == 0 and self._count(service) == service.replicas:
             if service.mid_update:
@@ -113,14 +115,14 @@ class Surge:
 
     def _count(self, service: Service) -> int:
         """How many tasks the service is to have now."""
-        moving, usual = self._moving(service), declared(service)
+        moving, owned = self._moving(service), declared(service)
         if service.mode != REPLICATED or service.mid_update:
             return service.replicas
         if not moving:
-            return usual if self._settled(service) else service.replicas
+            return owned if self._settled(service) else service.replicas
         if not service.start_first:
             return service.replicas
-        return max(service.replicas, usual + self._placeable(service, moving, service.replicas - usual))
+        return max(service.replicas, owned + self._placeable(service, moving, service.replicas - owned))
 
     def _placeable(self, service: Service, moving: int, already: int) -> int:
         """How many extra tasks are worth asking for: no more than there is a place for."""
@@ -137,7 +139,7 @@ class Surge:
         return not starting and service.running_or_done >= declared(service)
 
     def _moving(self, service: Service) -> int:
-        return sum(service.wanted_on(node) for node in self._emptied)
+        return sum(service.wanted_on(node) for node in self._cordoned)
 
     def _healthy(self, service: Service) -> int:
         return sum(count for node, count in service.healthy.items() if node in self._alive)
@@ -166,7 +168,7 @@ def lowest(seen: Mapping[str, Mapping[str, int]], services: Sequence[Service]) -
 
     Tasks that were to end and have count as healthy.
     """
-    result = {name: dict(one) for name, one in seen.items()}
+    result = {name: dict(counts) for name, counts in seen.items()}
     for service in services:
         if service.mode != REPLICATED:
             continue

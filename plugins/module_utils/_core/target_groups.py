@@ -47,21 +47,21 @@ def registered(health: Health) -> List[str]:
     return [instance for instance, state in health.items() if state != DRAINING]
 
 
-def to_go(nodes: Iterable[Node]) -> FrozenSet[str]:
+def being_removed(nodes: Iterable[Node]) -> FrozenSet[str]:
     """The instances whose nodes are drained or on their way out, as the nodes themselves say."""
     return frozenset(
         node.labels[INSTANCE_LABEL]
         for node in nodes
         if INSTANCE_LABEL in node.labels
         and node.state != "down"
-        and (node.availability == "drain" or node_labels.LEAVING in node.labels)
+        and (node.availability == "drain" or node_labels.REMOVING in node.labels)
     )
 
 
 def sync(
     members: NodeMatching,
     policy: Policy,
-    leaving: AbstractSet[str],
+    removing: AbstractSet[str],
     present: Mapping[str, Optional[Health]],
     services: Sequence[Service],
 ) -> Iterator[act.SyncTargets]:
@@ -75,14 +75,14 @@ def sync(
         for identifier, instance in sorted(members.instances.items()):
             if target_group in of(instance, policy):
                 node = members.node_of.get(identifier)
-                serves = _serves(instance, node, health, services) and identifier not in leaving
+                serves = _serves(instance, node, health, services) and identifier not in removing
                 (serving if serves else others).append(identifier)
         there = set(registered(health))
-        coming = tuple(one for one in serving if one not in there)
+        coming = tuple(target for target in serving if target not in there)
         # Until one gets requests that is to have them, some go on doing so, and without any nobody is deregistered.
-        covered = any(fit(health, one) for one in serving)
+        covered = any(fit(health, target) for target in serving)
         kept = set() if covered else _kept(others, members, health)
-        going = tuple(one for one in others if one in there and one not in kept) if covered or kept else ()
+        going = tuple(target for target in others if target in there and target not in kept) if covered or kept else ()
         if coming or going:
             yield act.SyncTargets(target_group, coming, going)
 
@@ -93,13 +93,13 @@ def _kept(others: Sequence[str], members: NodeMatching, health: Health) -> Set[s
     Best those whose turn to go has not come, and then the one whose came last, so that the others get on: one that is
     to be replaced is only replaced then.
     """
-    nodes = {one: members.node_of[one] for one in others if one in members.node_of}
-    up = {one: node for one, node in nodes.items() if node.state != "down" and node.availability != "drain"}
-    waiting = {one for one, node in up.items() if node.availability == "active"}
-    if any(fit(health, one) for one in waiting):
+    nodes = {instance: members.node_of[instance] for instance in others if instance in members.node_of}
+    up = {instance: node for instance, node in nodes.items() if node.state != "down" and node.availability != "drain"}
+    waiting = {instance for instance, node in up.items() if node.availability == "active"}
+    if any(fit(health, instance) for instance in waiting):
         return waiting
-    there = [one for one in up if fit(health, one)]
-    last = max(there, key=lambda one: (node_labels.leaving_since(up[one]), one), default=None)
+    there = [instance for instance in up if fit(health, instance)]
+    last = max(there, key=lambda instance: (node_labels.removal_began(up[instance]), instance), default=None)
     return set() if last is None else {last, *waiting}
 
 
@@ -108,7 +108,7 @@ def _serves(instance: Instance, node: Optional[Node], health: Health, services: 
     if node is None or instance.state != "running" or not instance.in_service or node.availability == "drain":
         return False
     # A new leader knows of nobody until it hears from them, which is no reason to send all requests to one node.
-    if not node.ready and not (node.unheard and there):
+    if not node.ready and not (node.unconfirmed and there):
         return False
     # One that comes in comes in once what answers there does.
     return there or not placement.arriving(node, (service for service in services if service.needs.host_ports))

@@ -249,7 +249,7 @@ def test_fault_17_no_event_ever_arrives() -> None:
         machine = workers(world)[0]
         world.cloud.begin_termination(machine)
         began = world.now
-        world.until(lambda: node_labels.LEAVING in node(world, machine).labels, PERIOD + 5)
+        world.until(lambda: node_labels.REMOVING in node(world, machine).labels, PERIOD + 5)
         assert world.now - began <= PERIOD + 5
         world.until(lambda: not machine.alive)
         world.run(60.0)
@@ -265,7 +265,7 @@ def test_fault_17_the_operators_request_is_seen_without_its_message() -> None:
         world.run(PERIOD / 3)
         machine = workers(world)[0]
         faults.ask_removal(world, machine)
-        world.until(lambda: node_labels.LEAVING in node(world, machine).labels, LOOK + 2.0)
+        world.until(lambda: node_labels.REMOVING in node(world, machine).labels, LOOK + 2.0)
         world.settle()
 
 
@@ -785,7 +785,7 @@ def _change_leaders_while_one_goes(skew: float) -> None:
 
 
 def test_by_its_own_clock_that_leader_would_have_drained_early(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(AwsTime, "heard", lambda self, date, took: None)
+    monkeypatch.setattr(AwsTime, "observe", lambda self, date, took: None)
     with pytest.raises(Broken, match="I6:"):
         _change_leaders_while_one_goes(-200.0)
 

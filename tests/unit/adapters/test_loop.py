@@ -21,7 +21,7 @@ from tests.unit.core import world
 from tests.unit.core.world import instance, node, observed
 
 GOOD = json.dumps({"detail-type": "EC2 Instance-terminate Lifecycle Action", "detail": {"EC2InstanceId": "i-002"}})
-LEAVING = instance(2, "worker", lifecycle="Terminating:Wait")
+REMOVING = instance(2, "worker", lifecycle="Terminating:Wait")
 POLICY = replace(world.POLICY, dns=None)
 QUIET = observed([instance(1)], [node(1, leader=True)])
 
@@ -40,7 +40,7 @@ class FakeKeeper:
         self.statuses: list[dict] = []
         self.applied: list[str] = []
         self.listed: list[tuple[str, ...]] = []
-        self.announced = []
+        self.interruptions = []
         self.broken = ""
         # The nodes' versions, by the time from which they are so.
         self.versions_at: dict[float, object] = {0: {"n1": 1}}
@@ -66,7 +66,7 @@ class FakeKeeper:
             return self.last, f"{error} The last valid policy counts."
 
     def reconcile(self, policy):
-        seen = replace(self.cluster, interruptions=tuple(self.announced))
+        seen = replace(self.cluster, interruptions=tuple(self.interruptions))
         result = reconcile(lambda: seen, self._apply, policy, self.clock.now)
         result.failures += [Failure("s3", self.broken)] if self.broken else []
         return result
@@ -191,7 +191,7 @@ def test_nodes_that_cannot_be_looked_at_cost_no_more_than_one_pass(bench):
 def test_an_event_wakes_and_what_is_done_is_logged(bench):
     bench.control_plane.messages = [Message("r1", GOOD, "m1")]
     assert bench.turn() == 0
-    bench.control_plane.cluster = replace(QUIET, instances=(*QUIET.instances, LEAVING))
+    bench.control_plane.cluster = replace(QUIET, instances=(*QUIET.instances, REMOVING))
     assert [bench.turn(), bench.turn()] == [0, 30]
     (line,) = [line for line in bench.lines("info") if line.get("event") == "action"]
     assert line["action"] == "CompleteLifecycle"

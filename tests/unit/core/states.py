@@ -67,8 +67,8 @@ def clusters(draw: st.DrawFn, quorum: bool = False) -> Cluster:
     if quorum:
         voters = [node for node in nodes if node.voter]
         silent = [voter for voter in voters if not voter.reachable]
-        for one in silent[: max(0, len(silent) - (len(voters) - 1) // 2)]:
-            nodes.remove(one)
+        for voter in silent[: max(0, len(silent) - (len(voters) - 1) // 2)]:
+            nodes.remove(voter)
     some = st.lists(st.integers(1, 9), min_size=1, max_size=4, unique=True)
     found = draw(
         st.one_of(

@@ -46,7 +46,7 @@ def falsified(check: Callable[..., object], *strategies: st.SearchStrategy) -> N
 
 def _not_ready_is_published(monkeypatch):
     def every(membership, *_):
-        hosts = (membership.instances[one].public_address for one in membership.node_of)
+        hosts = (membership.instances[identifier].public_address for identifier in membership.node_of)
         return tuple(sorted(filter(None, hosts)))
 
     monkeypatch.setattr(dns, "addresses", every)

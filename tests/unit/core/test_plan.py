@@ -98,9 +98,9 @@ def test_fault_16_an_action_of_another_time_is_looked_at_again():
 @pytest.mark.fault(16)
 def test_fault_16_two_demotions_at_once_do_not_add_up():
     world = ModelWorld(observed(THREE, NODES, record(1, 2, 3)))
-    world.do(act.Demote("n002", "i-002", act.LEAVING))
+    world.do(act.Demote("n002", "i-002", act.REMOVING))
     with pytest.raises(Refused, match="1 of 3 managers reachable"):
-        world.do(act.Demote("n003", "i-003", act.LEAVING))
+        world.do(act.Demote("n003", "i-003", act.REMOVING))
 
 
 @pytest.mark.fault(19)
@@ -117,7 +117,7 @@ def test_fault_19_a_record_that_came_meanwhile_is_refused():
 def test_fault_20_an_instance_without_an_address_is_skipped_and_the_record_is_never_emptied():
     bare = replace(THREE[2], public_address=None)
     assert kinds(observed([*THREE[:2], bare], NODES, record(1, 2))) == []
-    every = [replace(one, public_address=None) for one in THREE]
+    every = [replace(instance, public_address=None) for instance in THREE]
     decision = decide(observed(every, NODES, record(1, 2)), POLICY, NOW)
     assert decision.actions == []
     assert decision.notes == [
@@ -228,7 +228,7 @@ def test_fault_19_an_aaaa_record_of_somebody_else_is_refused(policy):
     after, decision = dual(THREE, NODES, record(1, 2, ipv6_unowned=True), policy)
     assert after == record(1, 2, 3, ipv6_unowned=True)
     refused = ["www.example.com has an AAAA record that is not this cluster's"] if policy is DUAL else []
-    assert [one.split(",")[0] for one in decision.refused] == refused
+    assert [sentence.split(",")[0] for sentence in decision.refused] == refused
 
 
 @pytest.mark.fault(20)
@@ -239,19 +239,19 @@ def test_fault_20_an_instance_without_an_ipv6_address_is_left_out_of_the_aaaa_re
     assert decision.notes == [
         "i-003 has no IPv6 address, so the AAAA record of www.example.com omits it: one that takes its place has one."
     ]
-    none = [replace(one, ipv6_address=None) for one in THREE]
+    none = [replace(instance, ipv6_address=None) for instance in THREE]
     assert dual(none, NODES, dual_record(1, 2, 3))[0] == record(1, 2, 3, owner=POLICY.owner + BOTH)
 
 
 def test_a_node_that_leaves_is_not_kept_for_its_ipv6_address_alone():
     """Clients turn to the A record, so the AAAA record may go."""
-    old = [replace(one, ipv6_address=None) for one in THREE[:2]]
-    leaving = replace(THREE[2], lifecycle="Terminating:Wait")
-    assert dual([*old, leaving], NODES, dual_record(1, 2, 3))[0] == record(1, 2, owner=POLICY.owner + BOTH)
+    old = [replace(instance, ipv6_address=None) for instance in THREE[:2]]
+    removing = replace(THREE[2], lifecycle="Terminating:Wait")
+    assert dual([*old, removing], NODES, dual_record(1, 2, 3))[0] == record(1, 2, owner=POLICY.owner + BOTH)
 
 
 def test_an_a_record_is_left_as_it_is_where_nobody_has_an_address_for_it():
-    bare = [replace(one, public_address=None) for one in THREE]
+    bare = [replace(instance, public_address=None) for instance in THREE]
     after, decision = dual(bare[:1], NODES[:1], dual_record(1, 2))
     assert after == dual_record(1, 2, addresses=(*record(1, 2).addresses, "2001:db8::1"))
     assert "No node can serve www.example.com" in decision.notes[0]
@@ -307,11 +307,11 @@ def test_an_instance_that_joined_in_another_role_is_not_launched():
 
 @pytest.mark.fault(23)
 def test_fault_23_a_manager_is_taken_out_step_by_step():
-    leaving = instance(3, lifecycle="Terminating:Wait")
-    world = ModelWorld(observed([*THREE[:2], leaving], [*NODES[:2], node(3, tasks=2)], record(1, 2, 3)))
+    removing = instance(3, lifecycle="Terminating:Wait")
+    world = ModelWorld(observed([*THREE[:2], removing], [*NODES[:2], node(3, tasks=2)], record(1, 2, 3)))
     assert run(world) == [("SyncRecord", None), ("NoteFact", "i-003")]
     assert world.record == record(1, 2)
-    assert run(world) == [("NoteFact", "i-003"), ("Pause", "i-003")]
+    assert run(world) == [("NoteFact", "i-003"), ("Cordon", "i-003")]
     withdrawn = world.time - 5
     # Another leader is found while resolvers still forget this one.
     assert run(world) == [("Demote", "i-003")]
@@ -323,7 +323,7 @@ def test_fault_23_a_manager_is_taken_out_step_by_step():
     done = []
     while not done:
         done = run(world)
-    assert done == [("Remove", "i-003")]
+    assert done == [("Delete", "i-003")]
     assert run(world) == [("CompleteLifecycle", "i-003")]
     assert world.fleet["i-003"].gone
     assert kinds(world.observe(), world.time) == []
@@ -387,16 +387,16 @@ def test_fault_24_the_last_manager_is_held_until_the_deadline():
 
 @pytest.mark.fault(26)
 def test_fault_26_a_drain_that_never_ends_ends_at_its_deadline():
-    leaving = instance(4, "worker", lifecycle="Terminating:Wait")
-    world = ModelWorld(observed([*THREE, leaving], [*NODES, node(4, "worker", tasks=10_000)], record(1, 2, 3)))
+    removing = instance(4, "worker", lifecycle="Terminating:Wait")
+    world = ModelWorld(observed([*THREE, removing], [*NODES, node(4, "worker", tasks=10_000)], record(1, 2, 3)))
     done = run(world, 30)
-    assert done[-3:] == [("Drain", "i-004"), ("Remove", "i-004"), ("CompleteLifecycle", "i-004")]
+    assert done[-3:] == [("Drain", "i-004"), ("Delete", "i-004"), ("CompleteLifecycle", "i-004")]
 
 
 def test_heartbeats_are_sent_in_their_time():
-    leaving = instance(4, "worker", lifecycle="Terminating:Wait")
+    removing = instance(4, "worker", lifecycle="Terminating:Wait")
     worker = node(4, "worker", tasks=10_000)
-    world = ModelWorld(observed([*THREE, leaving], [*NODES, worker], record(1, 2, 3)))
+    world = ModelWorld(observed([*THREE, removing], [*NODES, worker], record(1, 2, 3)))
     beats = []
     for _ in range(12):
         run(world)
@@ -407,7 +407,7 @@ def test_heartbeats_are_sent_in_their_time():
 def test_a_node_that_joined_anew_takes_its_old_selfs_place():
     old = replace(dead(3), id="old")
     world = ModelWorld(observed(THREE, [*NODES, old], record(1, 2, 3)))
-    assert run(world, 3) == [("Demote", "i-003"), ("Remove", "i-003")]
+    assert run(world, 3) == [("Demote", "i-003"), ("Delete", "i-003")]
 
 
 @pytest.mark.parametrize(

@@ -119,9 +119,16 @@ def test_what_the_scheduler_spreads_is_even(zones, replicas, most, spread):
         if not free:
             break
         in_zone = Counter({node.labels["zone"]: 0 for node in nodes})
-        for one in nodes:
-            in_zone[one.labels["zone"]] += counts[one.id]
-        best = min(free, key=lambda one: (in_zone[one.labels["zone"]] if spread else 0, counts[one.id], one.id))
+        for host in nodes:
+            in_zone[host.labels["zone"]] += counts[host.id]
+        best = min(
+            free,
+            key=lambda candidate: (
+                in_zone[candidate.labels["zone"]] if spread else 0,
+                counts[candidate.id],
+                candidate.id,
+            ),
+        )
         counts[best.id] += 1
     service = replace(WEB, replicas=sum(counts.values()), healthy=dict(counts), needs=needs)
     assert judge(service, nodes).tasks == 0

@@ -17,24 +17,28 @@ from .world import POLICY, ModelWorld, instance, node, observed, record
 NOW = 1_000_000.0
 WEB = Service("web", "web", replicas=6, start_first=True, healthy={"n001": 2, "n002": 2, "n003": 2}, stop_seconds=20)
 THREE = [instance(1), instance(2), instance(3)]
-REQUEST = {node_labels.REQUESTED: "999990", node_labels.LEAVING: "999990.000"}
+REQUEST = {node_labels.REQUESTED: "999990", node_labels.REMOVING: "999990.000"}
 
 
-def leaving(number=3, **facts):
+def removing(number=3, **facts):
     """A manager that is asked to go and already takes no new tasks."""
     one = node(number, availability="pause")
-    return replace(one, labels={**one.labels, **REQUEST, node_labels.PAUSED: "999991.000", **facts})
+    return replace(one, labels={**one.labels, **REQUEST, node_labels.CORDONED: "999991.000", **facts})
 
 
 def cluster(services, *, third=None, instances=THREE):
-    nodes = [node(1, leader=True), node(2), third or leaving()]
+    nodes = [node(1, leader=True), node(2), third or removing()]
     return replace(observed(instances, nodes, record(1, 2)), services=tuple(services))
 
 
 def scaled(services, **more):
     """The counts that are changed, and the label that then stands."""
     planned = decide(cluster(services, **more), POLICY, NOW).actions
-    return [(one.name, one.wanted, one.after.get(LABEL)) for one in planned if isinstance(one, act.SetReplicas)]
+    return [
+        (action.name, action.wanted, action.after.get(LABEL))
+        for action in planned
+        if isinstance(action, act.SetReplicas)
+    ]
 
 
 @pytest.mark.fault(23)
@@ -58,15 +62,15 @@ def test_services_that_must_not_have_two_at_once_or_have_nothing_there_keep_thei
 
 
 def test_a_node_that_still_takes_tasks_is_paused_first():
-    third = replace(leaving(), availability="active")
+    third = replace(removing(), availability="active")
     assert scaled([WEB], third=third) == []
     planned = decide(cluster([WEB], third=third), POLICY, NOW).actions
-    assert [type(one) for one in planned if getattr(one, "instance", "") == "i-003"][-1] is act.Pause
+    assert [type(action) for action in planned if getattr(action, "instance", "") == "i-003"][-1] is act.Cordon
 
 
 def test_more_is_raised_when_another_node_leaves_too():
-    other = replace(leaving(2), role="worker", voter=False, reachable=False)
-    nodes = (node(1, leader=True), other, leaving(3))
+    other = replace(removing(2), role="worker", voter=False, reachable=False)
+    nodes = (node(1, leader=True), other, removing(3))
     service = replace(WEB, replicas=8, labels={LABEL: "6+2"}, healthy={"n001": 2, "n002": 4, "n003": 2})
     surge = Surge([service], nodes, {"n002", "n003"}, NOW)
     assert [(action.wanted, action.after[LABEL]) for action in surge.actions(service)] == [(12, "6+6@1000000")]
@@ -74,7 +78,7 @@ def test_more_is_raised_when_another_node_leaves_too():
 
 def ready(service, now=NOW + 20, **more):
     """Whether the node is drained, what it waits for, and why it stays."""
-    decision = decide(cluster([service], third=leaving(**{node_labels.WITHDRAWN: "999991.000"}), **more), POLICY, now)
+    decision = decide(cluster([service], third=removing(**{node_labels.WITHDRAWN: "999991.000"}), **more), POLICY, now)
     drains = [action for action in decision.actions if isinstance(action, act.Drain)]
     return bool(drains), decision.waits.get("i-003", []), decision.held.get("i-003", "")
 
@@ -110,15 +114,15 @@ def test_fault_25_without_a_place_elsewhere_a_request_stops_before_the_drain_and
     assert (drained, waits) == (False, [])
     assert reason in held
     assert "tasks of web" in held
-    forced = leaving(**{node_labels.WITHDRAWN: "999991.000", node_labels.REQUESTED: "999990 force"})
+    forced = removing(**{node_labels.WITHDRAWN: "999991.000", node_labels.REQUESTED: "999990 force"})
     planned = decide(cluster([service], third=forced), POLICY, NOW + 20).actions
-    assert any(isinstance(one, act.Drain) for one in planned)
+    assert any(isinstance(action, act.Drain) for action in planned)
 
 
 @pytest.mark.fault(25)
 def test_fault_25_an_instance_that_auto_scaling_ends_waits_for_a_place_and_then_goes_without():
-    third = leaving(**{node_labels.WITHDRAWN: "999991.000"})
-    third = replace(third, labels={key: one for key, one in third.labels.items() if key != node_labels.REQUESTED})
+    third = removing(**{node_labels.WITHDRAWN: "999991.000"})
+    third = replace(third, labels={key: value for key, value in third.labels.items() if key != node_labels.REQUESTED})
     there = [*THREE[:2], instance(3, lifecycle="Terminating:Wait")]
     service = replace(WEB, needs=Needs(most_per_node=2))
     early = decide(cluster([service], third=third, instances=there), POLICY, NOW + 20)

@@ -100,5 +100,5 @@ def test_the_page_has_every_sentence_and_no_other() -> None:
     def matches(pattern: str, sentence: str) -> bool:
         return re.fullmatch(".+".join(map(re.escape, pattern.split("…"))), sentence) is not None
 
-    assert [one for one in said if not any(matches(pattern, one) for pattern in sentences)] == []
-    assert [one for one in sentences if not any(matches(one, sentence) for sentence in said)] == []
+    assert [sentence for sentence in said if not any(matches(pattern, sentence) for pattern in sentences)] == []
+    assert [pattern for pattern in sentences if not any(matches(pattern, sentence) for sentence in said)] == []

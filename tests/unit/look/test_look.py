@@ -186,8 +186,8 @@ def test_the_shell_is_ssh_or_session_manager():
 # What the manager tells
 
 NODE = Node("n1", "manager", "ready", voter=True, reachable=True, leader=True, labels={"swarm.aws.instance": "i-1"})
-LEAVING = {"remove-requested": "90", "leaving-since": "91.000", "paused-at": "92.000", "instance": "i-2"}
-LABELS = {f"swarm.aws.{name}": value for name, value in LEAVING.items()}
+REMOVING = {"remove-requested": "90", "leaving-since": "91.000", "paused-at": "92.000", "instance": "i-2"}
+LABELS = {f"swarm.aws.{name}": value for name, value in REMOVING.items()}
 WORKER = Node("n2", "worker", "ready", availability="pause", labels=LABELS)
 CONFIG = Config("example", "eu-west-1", "1", "bucket", "manager", "manager")
 INSTANCES = tuple(
@@ -233,7 +233,7 @@ class FakeControlPlane:
         return ()
 
     def read_status(self):
-        return {"at": "then", "version": "1", "last_actions": [{"action": "Pause"}]}
+        return {"at": "then", "version": "1", "last_actions": [{"action": "Cordon"}]}
 
 
 def view(control_plane, clock):
@@ -248,7 +248,7 @@ def test_a_moment_tells_what_runs_where_and_how_far_a_node_is_on_its_way_out():
     going = rows["i-2"]["going"]
     assert (going["why"], going["stage"]) == ("requested", "begun")
     assert moment["quorum"] == {"voters": 1, "reachable": 1, "needed": 1, "margin": 0}
-    assert moment["last_actions"] == [{"action": "Pause"}]
+    assert moment["last_actions"] == [{"action": "Cordon"}]
     assert json.loads(json.dumps(moment)) == moment
 
 

@@ -68,7 +68,7 @@ def test_cloudwatch_takes_every_alarm() -> None:
 
 def test_alarms_look_at_what_the_agents_send_and_at_nothing_else_of_theirs() -> None:
     looked_at = [source for settings in alarms().values() for source in sources(settings)]
-    ours = {one["MetricName"] for one in looked_at if one["Namespace"] == "swarm.aws/example"}
+    ours = {metric["MetricName"] for metric in looked_at if metric["Namespace"] == "swarm.aws/example"}
     assert ours == ALARMING
     shown = {
         metric[1]
@@ -88,7 +88,9 @@ def test_each_port_whose_certificates_are_looked_at_has_an_alarm_and_its_line_in
         assert (settings["MetricName"], settings["Dimensions"]) == (metrics.TLS_LEFT.cloudwatch, [dimension])
         assert (settings["Threshold"], settings["ComparisonOperator"]) == (7 * 86400, "LessThanThreshold")
         shown = [widget["properties"].get("metrics", ()) for widget in found["monitoring_wanted_dashboard"]["widgets"]]
-        assert ["swarm.aws/example", "TlsCertificateLeft", "Port", port] in [one for graph in shown for one in graph]
+        assert ["swarm.aws/example", "TlsCertificateLeft", "Port", port] in [
+            metric for graph in shown for metric in graph
+        ]
 
 
 def test_the_plan_counts_the_alarms_that_there_are() -> None:
@@ -116,7 +118,7 @@ def test_short_periods_are_for_our_own_metrics_only() -> None:
 def test_alarms_go_to_a_topic_of_the_operators() -> None:
     topic = "arn:aws:sns:eu-west-1:123456789012:pager"
     found = alarms(monitoring={"topic_arn": topic})
-    assert {tuple(one[key]) for one in found.values() for key in ("AlarmActions", "OKActions")} == {(topic,)}
+    assert {tuple(alarm[key]) for alarm in found.values() for key in ("AlarmActions", "OKActions")} == {(topic,)}
 
 
 def test_the_topic_is_open_to_the_clusters_alarms_alone() -> None:

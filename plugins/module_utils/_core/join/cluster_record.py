@@ -84,7 +84,7 @@ class ClusterRecord:
 
     def restored(self, cluster_id: str, roles: Tuple[str, ...]) -> ClusterRecord:
         """The swarm after it was brought back without the nodes of those roles."""
-        former = [one for one in (*self.former, self.cluster_id) if one and one != cluster_id]
+        former = [swarm for swarm in (*self.former, self.cluster_id) if swarm and swarm != cluster_id]
         return replace(
             self.formed(cluster_id),
             epochs={**self.epochs, **{role: self.epoch(role) + 1 for role in roles}},
@@ -137,7 +137,7 @@ class ClusterRecord:
             found = decoded(content)
             fields = {name: found.get(name) for name in cls.__dataclass_fields__}
             fields["epochs"] = {role: _epoch(number) for role, number in (fields["epochs"] or {}).items()}
-            fields["former"] = tuple(str(one) for one in fields["former"] or ())
+            fields["former"] = tuple(str(swarm) for swarm in fields["former"] or ())
             record = cls(**fields)
         except SHAPE_ERRORS as error:
             raise InvalidClusterRecord(

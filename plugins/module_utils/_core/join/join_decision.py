@@ -55,7 +55,7 @@ class NodeView:
     """All that the node sees. Ages are by its own clock, since it first saw the thing as it is."""
 
     cluster_record: Optional[Stored[ClusterRecord]]
-    truth_age: float
+    record_age: float
     membership: Membership
     membership_age: float
     holder: Optional[str] = None
@@ -259,10 +259,10 @@ def _claimed(view: NodeView, claim: Stored[ClusterRecord]) -> Action:
     holder = claim.value.claimed_by
     if view.holder in GONE:
         return Claim(claim, f"{holder}, which was to initialise the swarm, is {view.holder}.")
-    if view.holder is None and view.truth_age > UNKNOWN_SECONDS:
+    if view.holder is None and view.record_age > UNKNOWN_SECONDS:
         return Claim(claim, f"{holder}, which was to initialise the swarm, is unknown to EC2.")
     lease = FOUNDER_LEASE_SECONDS if view.membership.state == ACTIVE else LEASE_SECONDS
-    if view.truth_age > lease:
+    if view.record_age > lease:
         return Claim(claim, f"{holder} was to initialise the swarm and did not within {lease} s.")
     return Wait(f"{holder} is initialising the swarm.")
 

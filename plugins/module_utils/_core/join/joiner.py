@@ -84,7 +84,7 @@ class Joiner:
         self._clock, self._report = clock, report
         self.changes: list[Change] = []
         """What was changed so far."""
-        self._truth_since = _Since(clock)
+        self._record_since = _Since(clock)
         self.membership_since = _Since(clock)
         self._hindered_since = _Since(clock)
         # The node that is not on the managers' list, and the versions of the list that did not have it.
@@ -139,7 +139,7 @@ class Joiner:
             flaw = str(error)
         return NodeView(
             cluster_record=cluster_record,
-            truth_age=self._truth_since.age(cluster_record.version if cluster_record else None),
+            record_age=self._record_since.age(cluster_record.version if cluster_record else None),
             membership=membership,
             membership_age=self.membership_since.age((membership.state, membership.cluster_id)),
             holder=self._holder(cluster_record),
@@ -254,7 +254,9 @@ class Joiner:
         # Whoever initialised the swarm is a member for certain; but one that let nobody in comes last the next time.
         failures = self._failures
         refusals = []
-        for peer in sorted(peers, key=lambda one: (failures.get(one.instance, 0), one.instance != action.initialiser)):
+        for peer in sorted(
+            peers, key=lambda candidate: (failures.get(candidate.instance, 0), candidate.instance != action.initialiser)
+        ):
             if self._engine.probe(peer.address) != LISTENS:
                 continue
             failures[peer.instance] = failures.get(peer.instance, 0) + 1

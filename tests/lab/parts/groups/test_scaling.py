@@ -66,7 +66,7 @@ def test_a_task_that_fits_nowhere_gets_a_node_which_goes_with_it(scaling: tuple[
     site.settle()
     (gone,) = both - site.ids("worker")
     done = [action for manager in site.managers() for action in site.actions(manager) if gone in str(action)]
-    assert [one["action"] for one in done if one["action"] in ("Drain", "Remove")] == ["Drain", "Remove"]
+    assert [one["action"] for one in done if one["action"] in ("Drain", "Delete")] == ["Drain", "Delete"]
     # Auto Scaling ended it, and the agents let it go once it was drained.
     asked = {call["action"] for call in site.calls() if call["caller"] != "lab"}
     assert "CompleteLifecycleAction" in asked

@@ -89,7 +89,7 @@ def test_fault_28_an_announced_end_is_drained_inside_its_deadline(site: Site, ve
     done = [line for line in site.actions(leader) if worker in line["message"]]
     (announced,) = {label for line in done if (label := (line["after"] or {}).get("swarm.aws.interruption"))}
     deadline = float(announced.partition("@")[2])
-    (removed,) = [datetime.fromisoformat(line["time"]) for line in done if line["action"] == "Remove"]
+    (removed,) = [datetime.fromisoformat(line["time"]) for line in done if line["action"] == "Delete"]
     say(f"{verb}: {announced}, out of the swarm {deadline - removed.timestamp():.0f} of {seconds} s before")
     assert removed.timestamp() < deadline
     site.settle()
