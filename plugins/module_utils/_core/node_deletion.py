@@ -1,4 +1,4 @@
-"""Taking a node out of the swarm: its vote first, behind the interlock, and then itself."""
+"""Deleting a node from the swarm: demote it first, if the interlock allows it, then delete it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from .quorum import Interlock
 
 
 def delete(node: Node, instance: str, reason: str, interlock: Interlock, decision: Decision) -> bool:
-    """Plan the next step by which a node goes, and return whether a vote is on its way out."""
+    """Plan the next step of a node's deletion, and return whether it is being demoted."""
     if node.holds_vote:
         return demote(node, instance, reason, interlock, decision)
     decision.actions.append(act.Delete(node.id, instance, reason))
@@ -17,7 +17,7 @@ def delete(node: Node, instance: str, reason: str, interlock: Interlock, decisio
 
 
 def demote(node: Node, instance: str, reason: str, interlock: Interlock, decision: Decision) -> bool:
-    """Plan how a manager loses its vote, and return whether it is on its way out."""
+    """Plan the demotion of a manager, and return whether it is in progress."""
     if node.voter and node.role != MANAGER:
         decision.awaited.append(f"the node of {instance} to lose its vote")
         return True

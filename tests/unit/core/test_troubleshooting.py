@@ -84,7 +84,7 @@ def hosts() -> Iterator[str]:
     """What is said of a host, of its agent, and of a message."""
     for off in (600, -600):
         time = AwsTime(lambda off=off: 1e9 + off, lambda: 0.0)  # type: ignore[misc]
-        time.heard(1e9, 0.0)
+        time.observe(1e9, 0.0)
         yield time.flaw()
     yield deputy.silent("n1")
     yield deputy.unknown("The engine did not answer the request to tell who leads.")
