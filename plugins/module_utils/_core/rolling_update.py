@@ -213,7 +213,7 @@ class Fleet:
         group = self.group(name)
         if group.original_size is not None:
             raise RequestRefused(
-                f"An upgrade of the group {name} is in progress: finish it with playbooks/upgrade.yml, or cancel it "
+                f"An upgrade of the group {name} is under way: finish it with playbooks/upgrade.yml, or cancel it "
                 "there with -e cancel=true, and then scale."
             )
         if not group.smallest <= desired <= group.largest:

@@ -252,7 +252,7 @@ def test_fault_47_a_poisoned_message_keeps_no_other_one_from_being_handled(bench
     assert bench.control_plane.deleted == ["good"]
     assert "SetLabels" in bench.control_plane.applied
     told = [line["message"] for line in bench.lines("warning") if "dead letters" in line["message"]]
-    assert told == ["The message m1 in the queue is left to the dead letters: it is none that is known."]
+    assert told == ["The message m1 in the queue is left for the dead-letter queue: its kind is unknown."]
     assert bench.control_plane.statuses[-1]["unhandled_messages"] == told
 
 
@@ -285,9 +285,9 @@ def test_only_the_leader_acts(bench):
     assert [bench.turn(), bench.turn()] == [agent.STANDBY] * 2
     assert (len(bench.control_plane.messages), bench.control_plane.statuses, bench.control_plane.applied) == (1, [], [])
     assert [line["message"] for line in bench.lines("warning")] == [
-        "Whether this manager leads cannot be told, so nothing is done: The swarm does not have a leader. If its "
+        "It is unknown whether this manager is the leader, so nothing is done: The swarm does not have a leader. If its "
         "engine hangs, restart it (`systemctl restart docker`) or remove the node. If too many managers are lost for "
-        "good, bring the swarm back: ansible-playbook playbooks/restore.yml."
+        "good, restore the swarm: ansible-playbook playbooks/restore.yml."
     ]
 
 
@@ -295,7 +295,7 @@ def test_only_the_leader_acts(bench):
 def test_fault_45_a_wrong_clock_is_told_in_the_status(bench):
     bench.clock.wrong = "The clock of this host is 600 s ahead of AWS's time."
     bench.turn()
-    assert bench.notify.text == f"Keeping the cluster true: {bench.clock.wrong}"
+    assert bench.notify.text == f"Reconciling the cluster: {bench.clock.wrong}"
     assert bench.control_plane.statuses[-1]["agents"] == bench.clock.wrong
 
 

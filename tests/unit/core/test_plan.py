@@ -161,8 +161,8 @@ def test_a_node_whose_proxy_fails_again_and_again_goes_while_others_serve():
     (sync,) = decision.actions
     assert sync.addresses == record(1, 3).addresses
     assert decision.notes == [
-        "proxy fails on i-002 again and again, so www.example.com omits it while others serve: "
-        "docker service ps tells why."
+        "proxy fails on i-002 repeatedly, so www.example.com omits it while others serve: "
+        "docker service ps shows why."
     ]
     # It comes back once the proxy is healthy, and not before.
     gone = replace(cluster, record=record(1, 3))
@@ -187,7 +187,7 @@ def test_a_launch_does_not_wait_for_ever_for_what_does_not_run_there():
 )
 def test_fault_20_a_group_that_somebody_deleted_is_told_from_one_at_zero(desired, said):
     notes = decide(replace(observed(THREE, NODES, record(1, 2, 3)), desired=desired), POLICY, NOW).notes
-    assert ("The node group worker has no Auto Scaling group: run site.yml to make it anew." in notes) is said
+    assert ("The node group worker has no Auto Scaling group: run site.yml to create it again." in notes) is said
 
 
 def dual(instances, nodes, found, policy=DUAL):
@@ -237,7 +237,7 @@ def test_fault_20_an_instance_without_an_ipv6_address_is_left_out_of_the_aaaa_re
     after, decision = dual([*THREE[:2], old], NODES, record(1, 2, 3))
     assert after == replace(dual_record(1, 2), addresses=(*record(1, 2, 3).addresses, "2001:db8::1", "2001:db8::2"))
     assert decision.notes == [
-        "i-003 has no IPv6 address, so the AAAA record of www.example.com omits it: one that takes its place has one."
+        "i-003 has no IPv6 address, so the AAAA record of www.example.com omits it: its replacement will have an address."
     ]
     none = [replace(instance, ipv6_address=None) for instance in THREE]
     assert dual(none, NODES, dual_record(1, 2, 3))[0] == record(1, 2, 3, owner=POLICY.owner + BOTH)
@@ -416,7 +416,7 @@ def test_a_node_that_joined_anew_takes_its_old_selfs_place():
         ({"remembered": None, "published": None}, "is not known yet"),
         ({"remembered": None, "published": Published(None, None)}, "swarm, which was never published"),
         ({"swarm_id": None}, "does not say"),
-        ({"instances": ()}, "EC2 shows no instance of this cluster"),
+        ({"instances": ()}, "EC2 lists no instance of this cluster"),
     ],
 )
 def test_in_doubt_nothing_is_done(change, reason):

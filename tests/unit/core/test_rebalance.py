@@ -42,7 +42,7 @@ def test_what_is_even_is_left_alone(healthy):
         ({"mode": "job"}, "it is a job"),
         ({"updating": True}, "an update of it is under way"),
         ({"paused": True}, "an update of it is paused"),
-        ({"labels": {"swarm.aws.surge": "5+1"}}, "more tasks than usual while a node is taken out"),
+        ({"labels": {"swarm.aws.surge": "5+1"}}, "extra tasks while a node is removed"),
         ({"replicas": 7}, "6 of its 7 tasks are healthy"),
         ({"replicas": 7, "over": frozenset("1"), "done": 1}, "some of its tasks have ended for good"),
     ],

@@ -94,7 +94,7 @@ def test_where_managers_may_not_ask_it_is_said() -> None:
     decision = decide(world(SHOP).observe(), POLICY, NOW)
     assert decision.actions == []
     assert [note for note in decision.notes if "shop" in note] == [
-        f"The service shop pulls from {HOST}, and nobody renews its credentials: name the repository in "
+        f"The service shop pulls from {HOST}, and its credentials are not renewed: add the repository to "
         "ecr_repositories."
     ]
 

@@ -100,12 +100,12 @@ WORKING = (
 )
 NO_RECORD = (
     "The cluster's record in the bucket names no swarm: if this is the cluster's, its leader's agent writes the record "
-    "again by itself within half a minute, and playbooks/status.yml shows whether it has. If it has not, put an older "
+    "again within half a minute, and playbooks/status.yml shows whether it has. If not, put an older "
     "version of cluster.json back."
 )
-FORCED = "To put a backup in its place all the same, which loses what came after it, add -e force=demo."
-UNBACKED = "There is no backup: playbooks/backup.yml makes one."
-GO_ON = "and run playbooks/restore.yml again, which goes on with its state and needs no backup."
+FORCED = "To restore a backup nevertheless, which loses everything after it, add -e force=demo."
+UNBACKED = "There is no backup: playbooks/backup.yml makes a backup."
+CONTINUE = "and run playbooks/restore.yml again, which uses that state and needs no backup."
 
 
 def refusal(*managers: Manager, **more: Any) -> str:
@@ -156,7 +156,7 @@ def test_a_survivor_goes_on_where_it_was_stopped_without_a_record() -> None:
 def test_who_asks_for_a_backup_in_vain_is_told_of_survivors(asked: dict[str, str]) -> None:
     assert refusal(LEFT, EMPTY, names=[], **asked) == (
         f"{NO_BACKUP} The state of the swarm swarm is on i-1, without a leader. Leave out -e backup and -e force, "
-        f"{GO_ON}"
+        f"{CONTINUE}"
     )
 
 
@@ -173,12 +173,12 @@ def test_survivors_that_are_not_used_are_named_with_the_reason() -> None:
         f"{NO_BACKUP} {mine} It is locked (autolock), and Docker makes no new swarm out of a locked state: start as "
         "many of its managers again as a quorum needs."
     )
-    assert refusal(foreign, EMPTY, names=[]) == f"{NO_BACKUP} {others} {delete}the bucket, {GO_ON}"
+    assert refusal(foreign, EMPTY, names=[]) == f"{NO_BACKUP} {others} {delete}the bucket, {CONTINUE}"
     assert refusal(replace(foreign, works=True, voters=1, reachable=1), names=[]) == (
         f"{NO_BACKUP} The swarm other works on i-2: 1 of 1 managers are reachable, quorum 1. It needs no restore. "
         f"{delete}the bucket, and its leader's agent writes it again."
     )
     assert refusal(LEFT, foreign, cluster_record=None, names=[]) == (
         f"{NO_BACKUP} {mine} {others} The bucket does not say which of them is the cluster's: put an older version of "
-        f"cluster.json back, or terminate the instances of the others, {GO_ON}"
+        f"cluster.json back, or terminate the instances of the others, {CONTINUE}"
     )

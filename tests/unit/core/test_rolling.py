@@ -202,9 +202,9 @@ def test_more_are_added_and_fewer_are_named():
 @pytest.mark.parametrize(
     ("name", "desired", "said"),
     [
-        ("wroker", 2, "There is no node group 'wroker'; known are manager, worker"),
-        ("worker", 5, "may have 1 to 4 instances, and 5 are asked for: change its max in node_groups"),
-        ("worker", 0, "may have 1 to 4 instances, and 0 are asked for: change its min in node_groups"),
+        ("wroker", 2, "There is no node group 'wroker': the groups are manager, worker"),
+        ("worker", 5, "may have 1 to 4 instances, and 5 are requested: change its max in node_groups"),
+        ("worker", 0, "may have 1 to 4 instances, and 0 are requested: change its min in node_groups"),
     ],
 )
 def test_what_a_group_may_not_have_is_refused(name, desired, said):

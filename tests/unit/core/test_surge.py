@@ -154,7 +154,7 @@ def test_the_count_goes_back_once_all_of_them_run():
 def test_the_count_stays_while_a_task_starts_since_a_healthy_one_might_be_stopped_for_it():
     changes, awaited = lowered(replace(RAISED, healthy={"n001": 3, "n002": 4}, starting={"n001": 1}))
     assert changes == []
-    assert awaited == ["all 8 tasks of web to run, before it has fewer"]
+    assert awaited == ["all 8 tasks of web to run, before its extra tasks are removed"]
 
 
 def test_tasks_that_were_to_end_and_have_are_not_waited_for():
@@ -177,7 +177,7 @@ def test_an_update_is_not_written_to_however_many_tasks_there_are(state, replica
     service = replace(RAISED, replicas=replicas, healthy={"n001": 4, "n002": replicas - 4}, **{state: True})
     changes, awaited = lowered(service)
     assert changes == []
-    assert awaited == (["the update of web to end, before it has fewer tasks"] if replicas == 8 else [])
+    assert awaited == (["the update of web to end, before its extra tasks are removed"] if replicas == 8 else [])
 
 
 @pytest.mark.parametrize("replicas", [4, 10])

@@ -60,7 +60,7 @@ def test_a_node_comes_in_once_what_answers_at_its_own_ports_runs_there():
 def test_it_says_what_it_waits_for():
     labelled = replace(node(4), labels={**node(4).labels, node_labels.REMOVING: node_labels.noted(NOW)})
     for state, sentence in (
-        ("healthy", "the target group web to send requests elsewhere than to i-004"),
+        ("healthy", "the target group web to stop sending requests to i-004"),
         ("draining", "the target group web to end what it has sent to i-004"),
     ):
         there = removing({**HEALTHY, "i-004": state})
@@ -129,7 +129,7 @@ def test_one_that_was_taken_out_meanwhile_is_not_registered(since):
     (action,) = syncs(there.observe())
     assert action.register == ("i-003",)
     there.members["n003"] = replace(node(3), **{**since, "labels": {**node(3).labels, **since.get("labels", {})}})
-    with pytest.raises(Refused, match="The node of i-003 is to go, so web is not to send it requests"):
+    with pytest.raises(Refused, match="The node of i-003 is being removed, so it is not registered in web"):
         there.do(action)
     assert "i-003" not in there.targets[WEB]
 

@@ -88,7 +88,7 @@ def hosts() -> Iterator[str]:
         yield time.flaw()
     yield deputy.silent("n1")
     yield deputy.unknown("The engine did not answer the request to tell who leads.")
-    yield events.unhandled("m1", "it is none that is known")
+    yield events.unhandled("m1", "its kind is unknown")
 
 
 def test_the_page_has_every_sentence_and_no_other() -> None:

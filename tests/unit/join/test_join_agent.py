@@ -161,7 +161,7 @@ def test_an_instance_enters_the_warm_pool_once_its_setup_is_over_and_waits_there
     pool.stay()
     assert (pool.entered, [line["message"] for line in lines(pool.stream)]) == (
         1,
-        ["This instance is prepared, and waits in the warm pool."],
+        ["This instance is warm, and waits in the warm pool."],
     )
     # On its way out the metadata may say for a moment what was true before; the hook is then the leader's.
     pool.looks = 2

@@ -149,7 +149,7 @@ def test_beyond_the_days_cap_entries_stay_on_the_node_and_that_is_said_once_a_da
     node.now, node.lines = DAY, [*node.lines, line(6, "of tomorrow")]
     node.shipper.tick()
     assert node.sent[-1] == ("engine", "of tomorrow")
-    assert "3 entries of the journal were not sent on the day before" in node.log.getvalue()
+    assert "3 entries of the journal were not sent yesterday" in node.log.getvalue()
 
 
 def test_what_could_not_be_sent_does_not_count(tmp_path: Path) -> None:

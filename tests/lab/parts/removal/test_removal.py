@@ -58,7 +58,7 @@ def test_fault_25_26_30_no_place_elsewhere_a_deaf_container_and_everybody_killed
         run = site.playbook("remove_node.yml", "-e", f"id={worker}")
         assert run.code != 0
         said = run.said
-        assert "no place elsewhere for 2 tasks of pinned (none of 3 other nodes meets node.role==worker)" in said
+        assert "no room elsewhere for 2 tasks of pinned (none of 3 other nodes meets node.role==worker)" in said
         assert run.changed == 0
         assert all(node.availability == "active" for node in site.nodes())
 
@@ -311,7 +311,7 @@ def test_fault_46_a_node_that_nobody_can_withdraw_is_not_removed(site: Site) -> 
     with Load(site.lab, RECORD) as load:
         run = site.playbook("remove_node.yml", "-e", f"id={follower}")
         assert run.code != 0 and run.changed == 0
-        assert f"{follower} is not removed, for it cannot be withdrawn: {RECORD} stands there already" in run.said
+        assert f"{follower} is not removed, since it cannot be withdrawn: {RECORD} exists already" in run.said
         assert f"create that TXT record with the value {mine['ResourceRecords'][0]['Value']}" in run.said
         assert site.nodes() == before
         # As the refusal says.

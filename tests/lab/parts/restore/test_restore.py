@@ -50,7 +50,7 @@ def test_fault_37_an_altered_backup_is_refused_and_an_older_one_offered(site: Si
         ("-e", f"backup={newest}"): "The swarm works: 3 of 3 managers are reachable, quorum 2.",
         ("-e", "backup=nonsense", "-e", "force=example"): "There is no backup 'nonsense'.",
         ("-e", "force=another"): "force is 'another', but this is the cluster 'example'",
-        ("-e", "force=example"): f"is refused, for it is not what was written: it has {len(content) - 9} bytes",
+        ("-e", "force=example"): f"is damaged: it has {len(content) - 9} bytes",
     }
     s3.put_object(Bucket=site.bucket, Key=key, Body=content[:-9])
     try:
@@ -59,7 +59,7 @@ def test_fault_37_an_altered_backup_is_refused_and_an_older_one_offered(site: Si
             assert run.code != 0
             assert reason in run.said
             assert run.changed == 0
-        assert f"take it with -e backup={older}" in run.said
+        assert f"use it with -e backup={older}" in run.said
     finally:
         s3.put_object(Bucket=site.bucket, Key=key, Body=content)
     assert site.nodes() == before

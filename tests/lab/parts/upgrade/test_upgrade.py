@@ -63,8 +63,8 @@ def test_a_group_gets_more_instances_that_serve_and_site_yml_leaves_them(site: S
 
 def test_what_a_group_may_not_have_is_refused_and_nothing_changed(site: Site) -> None:
     for words, sentence in (
-        (["-e", "group=worker", "-e", "desired=9"], "may have 1 to 4 instances, and 9 are asked for: change its max"),
-        (["-e", "group=manager", "-e", "desired=0"], "may have 3 to 5 instances, and 0 are asked for: change its min"),
+        (["-e", "group=worker", "-e", "desired=9"], "may have 1 to 4 instances, and 9 are requested: change its max"),
+        (["-e", "group=manager", "-e", "desired=0"], "may have 3 to 5 instances, and 0 are requested: change its min"),
         (["-e", "group=worker"], "Say it with -e group=worker -e desired=3"),
     ):
         run = site.playbook("playbooks/scale.yml", *words)
@@ -185,7 +185,7 @@ def test_three_managers_become_one_and_three_again_without_a_request_failing(sit
     with Load(site.lab, RECORD) as load:
         fewer = site.playbook("playbooks/scale.yml", "-e", "group=manager", "-e", "desired=1", *changed)
         assert fewer.code == 0, fewer.output[-4000:]
-        assert "A single manager has no quorum to lose but itself" in fewer.said
+        assert "If a single manager is lost, the quorum is lost" in fewer.said
         assert [node.role for node in site.nodes()].count("manager") == 1
         assert len(site.addresses()) == 1
         more = site.playbook("playbooks/scale.yml", "-e", "group=manager", "-e", "desired=3", *changed)
