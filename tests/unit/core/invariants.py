@@ -17,7 +17,7 @@ PASSES = 160
 
 
 def plan_is_safe(cluster: Cluster, policy: Policy) -> None:
-    """I3 and I7 of one plan, and that it only takes out what is gone or told to go."""
+    """I3 and I7 of a plan, and that it only removes nodes that are gone or interrupted."""
     nodes = {node.id: node for node in cluster.nodes or ()}
     instances = {instance.id: instance for instance in cluster.instances or ()}
     voters = [node for node in nodes.values() if node.voter]

@@ -49,9 +49,9 @@ def clusters(draw: st.DrawFn, quorum: bool = False) -> Cluster:
             lifecycle, state = draw(st.sampled_from(WARM))
             instances.append(world.instance(number, role, lifecycle=f"Warmed:{lifecycle}", state=state))
             continue
-        one = world.instance(number, role, lifecycle=lifecycle)
-        one = one if public else replace(one, public_address=None)
-        instances.append(one if draw(st.sampled_from((True, True, False))) else replace(one, ipv6_address=None))
+        host = world.instance(number, role, lifecycle=lifecycle)
+        host = host if public else replace(host, public_address=None)
+        instances.append(host if draw(st.sampled_from((True, True, False))) else replace(host, ipv6_address=None))
         if fate == "fresh":
             nodes.append(world.joined(number, role))
         elif fate == "silent":
@@ -61,7 +61,7 @@ def clusters(draw: st.DrawFn, quorum: bool = False) -> Cluster:
             nodes.append(world.joined(number, role))
         elif fate == "fine":
             nodes.append(world.node(number, role, tasks=tasks))
-    # The one that looks: nobody leads a swarm without being there.
+    # The observer: a leader is always in its own swarm.
     instances.append(world.instance(99))
     nodes.append(world.node(99, leader=True))
     if quorum:

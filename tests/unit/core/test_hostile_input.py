@@ -242,7 +242,7 @@ def test_any_size_that_a_tag_remembers_is_read(first: str, second: str) -> None:
 
 
 def fails_for(monkeypatch: pytest.MonkeyPatch, module: Any, function: str, identifier: str) -> None:
-    """Have a function fail for one node or instance."""
+    """Make a function fail for a single node or instance."""
     honest = getattr(module, function)
 
     def fails(subject: Any, *more: Any, **named: Any) -> Any:

@@ -41,8 +41,8 @@ HEALTH = {
 MOMENT = 1769493771.0
 
 
-def with_labels(one, **more):
-    return replace(one, labels={**one.labels, **more})
+def with_labels(member, **more):
+    return replace(member, labels={**member.labels, **more})
 
 
 def worker(**more):
@@ -185,11 +185,11 @@ def test_a_pause_that_the_operator_made_stays():
 def test_fault_28_the_waits_end_when_there_is_just_time_to_stop(left, drained):
     """20 s to stop and 10 s in reserve: with 30 s left the replacements are not waited for any longer."""
     said = {node_labels.INTERRUPTION: f"spot interruption@{NOW + left:.0f}"}
-    one = replace(
+    member = replace(
         worker(**said, **{node_labels.REMOVING: "999990", node_labels.CORDONED: "999991"}), availability="pause"
     )
     service = Service("w", "web", replicas=1, start_first=True, stop_seconds=20, healthy={"n004": 1})
-    found = replace(four(replace(one, tasks=1)), services=(service,))
+    found = replace(four(replace(member, tasks=1)), services=(service,))
     decision = decide(found, POLICY, NOW)
     assert any(isinstance(action, act.Drain) for action in decision.actions) is drained
 
@@ -198,8 +198,8 @@ def test_fault_28_the_waits_end_when_there_is_just_time_to_stop(left, drained):
 def test_fault_28_the_time_to_stop_ends_before_the_deadline():
     said = {node_labels.INTERRUPTION: f"spot interruption@{NOW + 9:.0f}"}
     facts = {node_labels.REMOVING: "999990", node_labels.CORDONED: "999991", node_labels.DRAINED: "999999"}
-    one = replace(worker(**said, **facts), availability="drain", tasks=3)
-    decision = decide(four(one, lifecycle="Terminating:Wait"), POLICY, NOW)
+    member = replace(worker(**said, **facts), availability="drain", tasks=3)
+    decision = decide(four(member, lifecycle="Terminating:Wait"), POLICY, NOW)
     assert [type(action).__name__ for action in decision.actions][-1] == "Delete"
     assert "3 tasks on i-004 did not end in time." in decision.notes
 
@@ -244,9 +244,9 @@ def test_a_node_that_came_back_is_not_replaced_later():
     ],
 )
 def test_fault_21_a_launch_that_does_not_join_in_time_is_given_up(fourth, age, result):
-    one = instance(4, "worker", lifecycle="Pending:Wait", launched=NOW - age)
+    host = instance(4, "worker", lifecycle="Pending:Wait", launched=NOW - age)
     nodes = [*NODES, *([fourth] if fourth else [])]
-    planned = decide(observed([*THREE, one], nodes, record(1, 2, 3)), POLICY, NOW).actions
+    planned = decide(observed([*THREE, host], nodes, record(1, 2, 3)), POLICY, NOW).actions
     results = [action.result for action in planned if isinstance(action, act.CompleteLifecycle)]
     assert results == ([result] if result else [])
 
@@ -293,12 +293,12 @@ def test_fault_24_without_replacement_two_managers_become_one_and_none_goes_too_
 def test_fault_26_a_watch_tells_the_stages_and_names_what_did_not_stop():
     service = Service("w", "web", stop_seconds=5, replicas=1, healthy={"n004": 1})
     watch = RemovalProgress("n004")
-    one = worker(**{node_labels.REMOVING: "1000.000"})
-    paused = replace(with_labels(one, **{node_labels.CORDONED: "1001.000"}), availability="pause")
+    member = worker(**{node_labels.REMOVING: "1000.000"})
+    paused = replace(with_labels(member, **{node_labels.CORDONED: "1001.000"}), availability="pause")
     drained = replace(with_labels(paused, **{node_labels.DRAINED: "1010.000"}), availability="drain")
     stopping = replace(service, healthy={}, stopping={"n004": 1})
     stages = [
-        watch.look([one], [service], 1000),
+        watch.look([member], [service], 1000),
         watch.look([paused], [service], 1002),
         watch.look([drained], [stopping], 1011),
         RemovalProgress.resume("n004", watch.as_dict()).look([drained], [stopping], 1012),

@@ -38,7 +38,7 @@ def test_every_cluster_converges_though_the_agent_is_killed(cluster, seed, polic
 
 
 def falsified(check: Callable[..., object], *strategies: st.SearchStrategy) -> None:
-    """Pass if the check fails for one of the clusters."""
+    """Pass if the check fails for any of the clusters."""
     generous = settings(QUICK, max_examples=1500, phases=[Phase.generate], derandomize=True)
     with pytest.raises(AssertionError):
         generous(given(*strategies)(check))()

@@ -161,8 +161,7 @@ def test_a_node_whose_proxy_fails_again_and_again_goes_while_others_serve():
     (sync,) = decision.actions
     assert sync.addresses == record(1, 3).addresses
     assert decision.notes == [
-        "proxy fails on i-002 repeatedly, so www.example.com omits it while others serve: "
-        "docker service ps shows why."
+        "proxy fails on i-002 repeatedly, so www.example.com omits it while others serve: docker service ps shows why."
     ]
     # It comes back once the proxy is healthy, and not before.
     gone = replace(cluster, record=record(1, 3))
@@ -237,7 +236,8 @@ def test_fault_20_an_instance_without_an_ipv6_address_is_left_out_of_the_aaaa_re
     after, decision = dual([*THREE[:2], old], NODES, record(1, 2, 3))
     assert after == replace(dual_record(1, 2), addresses=(*record(1, 2, 3).addresses, "2001:db8::1", "2001:db8::2"))
     assert decision.notes == [
-        "i-003 has no IPv6 address, so the AAAA record of www.example.com omits it: its replacement will have an address."
+        "i-003 has no IPv6 address, so the AAAA record of www.example.com omits it: its replacement will have an "
+        "address."
     ]
     none = [replace(instance, ipv6_address=None) for instance in THREE]
     assert dual(none, NODES, dual_record(1, 2, 3))[0] == record(1, 2, 3, owner=POLICY.owner + BOTH)
@@ -286,14 +286,14 @@ def test_a_node_that_only_the_aaaa_record_leads_to_is_not_drained_yet():
 
 @pytest.mark.fault(21)
 @pytest.mark.parametrize(
-    ("one", "result"),
+    ("host", "result"),
     [
         (instance(4, "worker", lifecycle="Terminating:Wait"), "CONTINUE"),
         (replace(gone(4, "worker"), lifecycle="Pending:Wait", scaling_group="example-worker"), "ABANDON"),
     ],
 )
-def test_fault_21_an_instance_that_never_joined_is_let_go_at_once(one, result):
-    (action,) = plan(observed([*THREE, one], NODES, record(1, 2, 3)), POLICY, NOW)
+def test_fault_21_an_instance_that_never_joined_is_let_go_at_once(host, result):
+    (action,) = plan(observed([*THREE, host], NODES, record(1, 2, 3)), POLICY, NOW)
     assert (action.instance, action.result) == ("i-004", result)
 
 
@@ -313,7 +313,7 @@ def test_fault_23_a_manager_is_taken_out_step_by_step():
     assert world.record == record(1, 2)
     assert run(world) == [("NoteFact", "i-003"), ("Cordon", "i-003")]
     withdrawn = world.time - 5
-    # Another leader is found while resolvers still forget this one.
+    # A new leader is elected while resolvers still forget this manager.
     assert run(world) == [("Demote", "i-003")]
     done = []
     while not done:
@@ -346,7 +346,7 @@ def test_fault_24_a_replacement_is_not_waited_for_until_the_vote_is_lost():
     ("words", "wanted", "voters"), [(" no-replacement", 2, 1), ("", 2, 2), (" no-replacement", 3, 2)]
 )
 def test_fault_24_the_second_of_two_managers_goes_if_nobody_wants_another_one(words, wanted, voters):
-    """Of three that are wanted another one may still come, so that the vote is kept for it."""
+    """Of three wanted managers another may still join, so the vote is kept until then."""
     asked = replace(node(2), labels={**node(2).labels, "swarm.aws.remove-requested": f"1000000 {words}"})
     world = ModelWorld(observed([instance(1), instance(2)], [node(1, leader=True), asked], record(1, 2)))
     world.wanted = {"manager": wanted}

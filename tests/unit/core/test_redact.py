@@ -29,7 +29,7 @@ session_token = texts(BASE64, 200, 400).map(lambda text: "FwoGZXIvYXdzE" + text)
 key_body = texts(BASE64, 64, 64).map(lambda text: "xY1" + text)
 password = st.text("abcdefghijkmnopqrstuvwxyzABCDEFGH0123456789!$%^*-_.~", min_size=8, max_size=30)
 tokens = st.tuples(texts(BASE36, 50), texts(BASE36, 25)).map(lambda two: f"SWMTKN-1-{two[0]}-{two[1]}")
-# Those that one knows by their look.
+# Secrets that are recognised by their form.
 PLAIN = st.one_of(
     tokens.map(lambda secret: (secret, secret)),
     texts(BASE64, 43).map(lambda secret: (f"SWMKEY-1-{secret}", f"SWMKEY-1-{secret}")),
@@ -42,7 +42,7 @@ PLAIN = st.one_of(
             f"-----BEGIN OPENSSH PRIVATE KEY-----\n{secret}\n{secret}\n-----END OPENSSH PRIVATE KEY-----",
         )
     ),
-    # One whose end was cut off, and one that JSON wrote on a line.
+    # A key without its end, and a key on a single line of JSON.
     key_body.map(lambda secret: (secret, f"-----BEGIN RSA PRIVATE KEY-----\n{secret}")),
     key_body.map(
         lambda secret: (secret, json.dumps(f"-----BEGIN PRIVATE KEY-----\n{secret}\n-----END PRIVATE KEY-----\n"))

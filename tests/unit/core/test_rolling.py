@@ -263,10 +263,10 @@ class Cloud:
         self.number += 1
         role = self.groups[name].role
         sick = ("it to join",) if self.broken and not outdated else ()
-        one = member(
+        new = member(
             self.number, role, group=name, outdated=outdated, awaited=sick, reachable=role == "manager" and not sick
         )
-        self.members[one.id] = replace(one, zone=self.draw.choice("abc"))
+        self.members[new.id] = replace(new, zone=self.draw.choice("abc"))
 
     def lead(self, identifier):
         for key, member in self.members.items():
@@ -308,10 +308,10 @@ class Cloud:
             self.members[identifier] = replace(self.members[identifier], removing=True)
             yield "asked"
         for identifier in identifiers:
-            one = self.members.pop(identifier)
-            group = self.groups[one.group]
-            self.groups[one.group] = replace(group, desired=group.desired - 1)
-            if one.leader:
+            removed = self.members.pop(identifier)
+            group = self.groups[removed.group]
+            self.groups[removed.group] = replace(group, desired=group.desired - 1)
+            if removed.leader:
                 self.lead(self.draw.choice([other.id for other in self.members.values() if other.reachable]))
             yield f"removed {identifier}"
 
@@ -357,7 +357,7 @@ def test_fault_35_an_upgrade_whose_new_instances_never_serve_takes_nothing_out(s
     steps = list(cloud.steps(batch))
     assert steps == ["noted", "surged", "stopped"]
     assert old <= set(cloud.members)
-    assert len(cloud.members) == len(old) + 1, "the first one is tried alone"
+    assert len(cloud.members) == len(old) + 1, "the first instance is tried alone"
 
 
 def test_a_story_for_those_who_read_tests_first():

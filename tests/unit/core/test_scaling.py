@@ -112,7 +112,7 @@ def test_a_node_that_is_kept_free_or_is_down_counts_until_auto_scaling_lets_it_g
 
 
 def test_a_node_to_which_others_tasks_could_not_go_is_no_spare() -> None:
-    """Auto Scaling chooses which one it ends."""
+    """Auto Scaling chooses which instance it terminates."""
     pinned = service("pinned", {"n001": 1}, constraints=("node.labels.volume.data == true",))
     first = worker(1)
     first = replace(first, labels={**first.labels, "volume.data": "true"})
@@ -232,7 +232,7 @@ def test_what_would_run_on_a_new_node_always_raises_it(count: int, services: lis
     after = needed(swarm(nodes, [*settled, more]))
     assert after >= before
     if fits:
-        # Of one task the least service is an idle node that is kept.
+        # The smallest service needs an idle node, which is kept.
         assert after >= min(MOST, busy(swarm(nodes, settled)) + 1)
     full = [*settled, service("full", {node.id: 1 for node in nodes}, memory=4 * GIB)]
     if fits:

@@ -22,8 +22,8 @@ REQUEST = {node_labels.REQUESTED: "999990", node_labels.REMOVING: "999990.000"}
 
 def removing(number=3, **facts):
     """A manager that is asked to go and already takes no new tasks."""
-    one = node(number, availability="pause")
-    return replace(one, labels={**one.labels, **REQUEST, node_labels.CORDONED: "999991.000", **facts})
+    host = node(number, availability="pause")
+    return replace(host, labels={**host.labels, **REQUEST, node_labels.CORDONED: "999991.000", **facts})
 
 
 def cluster(services, *, third=None, instances=THREE):
@@ -88,9 +88,9 @@ def ready(service, now=NOW + 20, **more):
 )
 def test_replacements_have_their_time_from_when_they_are_asked_for(asked, drained):
     """Not from the pause: all agents may have stood still in between."""
-    one = replace(WEB, healthy={"n001": 2, "n003": 2}) if asked is None else raised_at(asked)
+    web = replace(WEB, healthy={"n001": 2, "n003": 2}) if asked is None else raised_at(asked)
     ended = [*THREE[:2], instance(3, lifecycle="Terminating:Wait")]
-    assert ready(one, NOW + 400, instances=ended)[0] is drained
+    assert ready(web, NOW + 400, instances=ended)[0] is drained
 
 
 def raised_at(moment):
@@ -213,16 +213,16 @@ def test_a_deploy_in_between_wins():
     ],
 )
 def test_constraints_are_read_as_the_scheduler_does(constraint, holds):
-    one = node(1, hostname="host", platform="linux/x86_64")
-    assert placement.meets(Needs(constraints=(constraint,)), one) is holds
+    host = node(1, hostname="host", platform="linux/x86_64")
+    assert placement.meets(Needs(constraints=(constraint,)), host) is holds
 
 
 def test_room_is_what_is_not_reserved():
-    one = node(1, memory=1000, cpus=4_000_000_000)
+    host = node(1, memory=1000, cpus=4_000_000_000)
     other = Service("other", "other", needs=Needs(memory=300), healthy={"n001": 2})
     small = Service("small", "small", needs=Needs(memory=150, cpus=1_000_000_000))
-    assert placement.room(small, [one], [other, small], 9) == 2
-    assert placement.obstacle(small, [one]) == "the 1 other nodes have not enough free memory or CPU"
+    assert placement.room(small, [host], [other, small], 9) == 2
+    assert placement.obstacle(small, [host]) == "the 1 other nodes have not enough free memory or CPU"
     assert placement.obstacle(small, []) == "there is no other node that takes tasks"
 
 

@@ -1,4 +1,4 @@
-"""Which instances load balancers send requests to, and when one that is to go is drained."""
+"""Which instances load balancers send requests to, and when an instance that is removed is drained."""
 
 from __future__ import annotations
 

@@ -116,7 +116,7 @@ def observed(instances: Sequence[Instance], nodes: Sequence[Node], found: Record
 
 
 class ModelWorld:
-    """The ports of `apply`, all of them, over one model."""
+    """All ports of `apply`, over a model."""
 
     def __init__(self, cluster: Cluster, policy: Policy = POLICY) -> None:
         self.policy = policy

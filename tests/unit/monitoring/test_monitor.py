@@ -85,7 +85,7 @@ class FakeSources:
         self._note("put")
         assert namespace == NAMESPACE
         told = sorted((sample.family.cloudwatch, sample.value) for sample in samples if sample.family.cloudwatch)
-        # The largest of what has one name.
+        # The largest of several samples with the same name.
         self.sent.append(dict(told))
         self.resolutions.append(resolution)
 

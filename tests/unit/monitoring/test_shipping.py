@@ -175,7 +175,7 @@ def test_the_journal_is_read_from_the_boot_and_then_after_the_cursor(
 ) -> None:
     said = tmp_path / "said"
     script = tmp_path / "journalctl"
-    script.write_text(f'#!/bin/sh\necho "$@" >> {said}\nfor one in 1 2 3; do echo "$one"; done\n')
+    script.write_text(f'#!/bin/sh\necho "$@" >> {said}\nfor number in 1 2 3; do echo "$number"; done\n')
     script.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
     assert shipping.entries(None, 10) == ["1\n", "2\n", "3\n"]
