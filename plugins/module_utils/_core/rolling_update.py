@@ -231,7 +231,7 @@ class Fleet:
     def _check_managers(self, group: ScalingGroup, desired: int) -> List[str]:
         total = desired + sum(other.desired for other in self.groups if other.role == MANAGER and other is not group)
         if total == 0:
-            raise RequestRefused("That would leave the cluster without managers, and so without state: keep a manager.")
+            raise RequestRefused("That would leave the cluster without a manager and without state: keep a manager.")
         if total > MOST_MANAGERS:
             raise RequestRefused(
                 f"That would be {total} managers, but more than {MOST_MANAGERS} make a swarm slower and not safer: add "

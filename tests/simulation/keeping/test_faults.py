@@ -323,7 +323,7 @@ def test_fault_18_the_zone_is_gone() -> None:
     ("foreign", "reason"),
     [
         (Record(("203.0.113.7",), 60, "heritage=other"), "www.example.com belongs to 'heritage=other'"),
-        (Record(("203.0.113.7",), 60, None), "www.example.com stands there already"),
+        (Record(("203.0.113.7",), 60, None), "www.example.com exists already"),
         (Record(obstacle="a CNAME"), "www.example.com is a CNAME"),
     ],
 )
@@ -375,7 +375,7 @@ def test_fault_46_a_node_is_not_drained_while_nobody_can_withdraw_it(asks: Calla
         world.run(60.0)
         assert member.availability != "drain" and member.voter
         decision = world.leader_agent.last.decision
-        why = f"{machine.id} cannot be withdrawn: {RECORD} stands there already"
+        why = f"{machine.id} cannot be withdrawn: {RECORD} exists already"
         assert why in " ".join((*decision.refused, *decision.awaited))
         world.give_record_back(before)
         world.until(lambda: not machine.alive)
@@ -534,7 +534,7 @@ def test_fault_25_no_place_elsewhere_holds_the_drain_and_force_goes_on() -> None
         member = node(world, machine)
         assert member.availability != "drain"
         assert world.work.services["batch"].healthy(world.now) == 1
-        assert "there is no place elsewhere for 1 tasks of batch" in said(world)
+        assert "there is no room elsewhere for 1 tasks of batch" in said(world)
         faults.ask_removal(world, machine, force=True)
         world.settle(after=60.0)
         assert not machine.alive
@@ -821,7 +821,7 @@ def test_fault_47_a_poisoned_message_keeps_no_spot_warning_of_its_batch() -> Non
         assert world.queue.dead_letters == [poison]
         assert world.queue.empty
         (told,) = world.leader_agent.document["unhandled_messages"]
-        assert said(world).count("is left to the dead letters") == said(world).count(told) == 1
+        assert said(world).count("is left for the dead-letter queue") == said(world).count(told) == 1
         world.settle()
 
 

@@ -290,7 +290,7 @@ def test_fault_19_an_aaaa_record_is_the_owners_if_the_owner_says_so(aws, zone, o
 
 @pytest.mark.fault(19)
 def test_fault_19_what_was_not_there_is_only_created(aws, monkeypatch):
-    """Route 53 refuses to create what stands there already; moto does not."""
+    """Route 53 refuses to create what exists already; moto does not."""
     sent, client = [], aws.client("route53")
 
     def change(**arguments):

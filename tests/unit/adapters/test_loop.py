@@ -211,7 +211,7 @@ def test_fault_17_what_nobody_can_read_is_left_to_the_dead_letters(bench):
     assert bench.control_plane.deleted == []
     bench.turn()
     assert bench.control_plane.deleted == ["good"]
-    assert sum("dead letters" in line["message"] for line in bench.lines("warning")) == 2
+    assert sum("dead-letter queue" in line["message"] for line in bench.lines("warning")) == 2
 
 
 @pytest.mark.fault(28)
@@ -251,7 +251,7 @@ def test_fault_47_a_poisoned_message_keeps_no_other_one_from_being_handled(bench
         bench.turn()
     assert bench.control_plane.deleted == ["good"]
     assert "SetLabels" in bench.control_plane.applied
-    told = [line["message"] for line in bench.lines("warning") if "dead letters" in line["message"]]
+    told = [line["message"] for line in bench.lines("warning") if "dead-letter queue" in line["message"]]
     assert told == ["The message m1 in the queue is left for the dead-letter queue: its kind is unknown."]
     assert bench.control_plane.statuses[-1]["unhandled_messages"] == told
 

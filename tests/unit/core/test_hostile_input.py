@@ -221,7 +221,7 @@ def test_a_label_that_is_not_finite_is_as_good_as_none(value: str) -> None:
     assert node_labels.fact({"x": value}, "x", 1000.0) is None
     assert registry_credentials.due({registry_credentials.LABEL: f"{value}+43200"}, 1000.0)
     assert registry_credentials.due({registry_credentials.LABEL: f"1000+{value}"}, 1000.0)
-    assert surge._asked_at({surge.LABEL: f"1+1@{value}"}) is None
+    assert surge._requested_at({surge.LABEL: f"1+1@{value}"}) is None
     down = node(1, state="down", labels={**node(1).labels, node_labels.DOWN: value})
     cluster = observed([instance(1), instance(2), instance(3)], [down, node(2, leader=True), node(3)])
     planned = plan.plan(cluster, replace(POLICY, down_seconds=60.0), 1000.0)

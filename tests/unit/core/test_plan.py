@@ -108,7 +108,7 @@ def test_fault_19_a_record_that_came_meanwhile_is_refused():
     world = ModelWorld(observed(THREE, NODES))
     sync = plan(world.observe(), POLICY, NOW)[0]
     world.record = record(9, owner=None)
-    with pytest.raises(Refused, match="stands there already"):
+    with pytest.raises(Refused, match="exists already"):
         world.do(sync)
     assert world.record == record(9, owner=None)
 
@@ -223,7 +223,7 @@ def test_fault_19_an_aaaa_record_of_somebody_else_is_refused(policy):
     theirs = Record(("2001:db8:ffff::1",), ipv6_ttl=60)
     after, decision = dual(THREE, NODES, theirs, policy)
     assert after is None
-    assert "www.example.com stands there already" in decision.refused[0]
+    assert "www.example.com exists already" in decision.refused[0]
     after, decision = dual(THREE, NODES, record(1, 2, ipv6_unowned=True), policy)
     assert after == record(1, 2, 3, ipv6_unowned=True)
     refused = ["www.example.com has an AAAA record that is not this cluster's"] if policy is DUAL else []
@@ -264,7 +264,9 @@ def test_as_many_addresses_are_published_as_route_53_takes_and_the_rest_is_told(
     after, decision = dual(hosts, nodes, Record(), policy)
     assert len(after.ipv4) == most
     assert len(after.ipv6) == (most if policy is DUAL else 0)
-    assert f"www.example.com omits {450 - most} of the nodes that serve, for Route 53 takes {most}" in decision.notes[0]
+    assert (
+        f"www.example.com omits {450 - most} of the nodes that serve, since Route 53 takes {most}" in decision.notes[0]
+    )
     # Those that are published stay so, whoever comes.
     later = [instance(0, public_address="1.0.0.1", ipv6_address="2000::1"), *hosts[1:]]
     found = dual(later, nodes, replace(after, ttl=1), policy)[0]
@@ -302,7 +304,7 @@ def test_an_instance_that_joined_in_another_role_is_not_launched():
     cluster = observed([*THREE, instance(4, lifecycle="Pending:Wait")], [*NODES, wrong], record(1, 2, 3))
     decision = decide(cluster, POLICY, NOW)
     assert kinds(cluster) == [("SetLabels", "i-004")]
-    assert decision.refused == ["The launch of i-004 is not completed: it joined as worker, but is to be manager."]
+    assert decision.refused == ["The launch of i-004 is not completed: it joined as worker, but should be manager."]
 
 
 @pytest.mark.fault(23)

@@ -40,7 +40,7 @@ def test_what_is_even_is_left_alone(healthy):
         ({"health_checked": False}, "it has no healthcheck"),
         ({"mode": "global"}, "it runs on every node"),
         ({"mode": "job"}, "it is a job"),
-        ({"updating": True}, "an update of it is under way"),
+        ({"updating": True}, "an update of it is in progress"),
         ({"paused": True}, "an update of it is paused"),
         ({"labels": {"swarm.aws.surge": "5+1"}}, "extra tasks while a node is removed"),
         ({"replicas": 7}, "6 of its 7 tasks are healthy"),
@@ -99,7 +99,7 @@ def test_what_an_update_leaves_uneven_is_not_spread_again_and_again(parallelism,
 
 def test_nothing_is_moved_while_nodes_come_or_go():
     assert rebalance.calm(NODES, []) == ""
-    assert "i-001 is being taken out" in rebalance.calm(NODES, ["i-001"])
+    assert "i-001 is being removed" in rebalance.calm(NODES, ["i-001"])
     assert "host-3 is not ready" in rebalance.calm((*NODES[:2], replace(NODES[2], state="down")), [])
 
 

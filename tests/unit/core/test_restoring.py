@@ -35,7 +35,7 @@ def chosen(
 def test_fault_36_a_survivor_comes_before_every_backup() -> None:
     choice = chosen(EMPTY, LEFT, OTHER)
     assert (choice.instance, choice.source, choice.backup) == ("i-1", SURVIVOR, "")
-    assert "nothing of it is lost" in choice.reason
+    assert "nothing is lost" in choice.reason
 
 
 @pytest.mark.fault(36)
@@ -95,7 +95,7 @@ def test_an_empty_bucket_but_for_backups_takes_one() -> None:
 
 NO_BACKUP = "The bucket has no backup of the swarm, so there is nothing to restore it from."
 WORKING = (
-    "The swarm works: 3 of 3 managers are reachable, quorum 2. Its state (swarm) is on i-1. Nothing was done, for no "
+    "The swarm works: 3 of 3 managers are reachable, quorum 2. Its state (swarm) is on i-1. Nothing was done, since no "
     "restore is needed."
 )
 NO_RECORD = (
@@ -139,7 +139,7 @@ def test_force_without_a_backup_is_told_that_the_swarm_works() -> None:
 def test_survivors_of_a_swarm_are_enough_without_a_record(names: list[str]) -> None:
     choice = chosen(EMPTY, LEFT, replace(LEFT, instance="i-2", log="0000-0002.wal"), cluster_record=None, names=names)
     assert (choice.instance, choice.source, choice.backup) == ("i-2", SURVIVOR, "")
-    assert choice.reason == "i-2 still has the state of the swarm swarm, so nothing of it is lost."
+    assert choice.reason == "i-2 still has the state of the swarm swarm, so nothing is lost."
 
 
 def test_a_survivor_is_enough_without_a_backup() -> None:
@@ -170,7 +170,7 @@ def test_survivors_that_are_not_used_are_named_with_the_reason() -> None:
         "The cluster's record in the bucket names swarm: if other is the cluster's swarm, delete cluster.json from "
     )
     assert refusal(locked, EMPTY, names=[]) == (
-        f"{NO_BACKUP} {mine} It is locked (autolock), and Docker makes no new swarm out of a locked state: start as "
+        f"{NO_BACKUP} {mine} It is locked (autolock), and Docker cannot make a new swarm from a locked state: start as "
         "many of its managers again as a quorum needs."
     )
     assert refusal(foreign, EMPTY, names=[]) == f"{NO_BACKUP} {others} {delete}the bucket, {CONTINUE}"

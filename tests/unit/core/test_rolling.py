@@ -161,7 +161,7 @@ def test_a_new_manager_serves_only_when_it_is_heard_in_raft_and_the_record_leads
     unconfirmed = seen(host, nodes=[node(5, "manager", reachable=False)], groups=four)
     assert unconfirmed.awaited("manager", set())[0] == "the node of i-005 to be ready"
     unpublished = seen(host, nodes=[node(5, "manager")], groups=four)
-    assert unpublished.awaited("manager", set()) == ["www.example.com to lead to i-005"]
+    assert unpublished.awaited("manager", set()) == ["www.example.com to point to i-005"]
     published = seen(host, nodes=[node(5, "manager")], groups=four, record=record(1, 2, 3, 5))
     assert published.awaited("manager", set()) == []
     foreign = seen(host, nodes=[node(5, "manager")], groups=four, record=record(9, owner="other"))

@@ -130,7 +130,7 @@ def test_fault_25_an_instance_that_auto_scaling_ends_waits_for_a_place_and_then_
     assert "2 tasks of web to run elsewhere" in early.waits["i-003"][0]
     late = decide(cluster([service], third=third, instances=there), POLICY, NOW + POLICY.surge_seconds)
     assert any(isinstance(action, act.Drain) for action in late.actions)
-    assert "there is no place elsewhere for 2 tasks of web" in late.notes[0]
+    assert "there is no room elsewhere for 2 tasks of web" in late.notes[0]
 
 
 RAISED = replace(WEB, replicas=8, labels={LABEL: "6+2", "mine": "1"})

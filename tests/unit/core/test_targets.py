@@ -61,7 +61,7 @@ def test_it_says_what_it_waits_for():
     labelled = replace(node(4), labels={**node(4).labels, node_labels.REMOVING: node_labels.noted(NOW)})
     for state, sentence in (
         ("healthy", "the target group web to stop sending requests to i-004"),
-        ("draining", "the target group web to end what it has sent to i-004"),
+        ("draining", "the target group web to finish the requests to i-004"),
     ):
         there = removing({**HEALTHY, "i-004": state})
         there.members["n004"] = labelled

@@ -280,7 +280,7 @@ def test_fault_47_a_poisoned_message_keeps_no_spot_warning_of_its_batch(site: Si
     journal = "".join(
         site.on(manager, "journalctl", "-u", "swarm-agent", "-o", "cat").output for manager in site.managers()
     )
-    assert journal.count(f"The message {poison} in the queue is left to the dead letters") == 1
+    assert journal.count(f"The message {poison} in the queue is left for the dead-letter queue") == 1
     site.settle()
 
 

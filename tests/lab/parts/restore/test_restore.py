@@ -109,7 +109,7 @@ def test_fault_36_two_of_three_managers_disks_are_gone(site: Site, kept: dict[st
     site.wait("the quorum to be lost", lambda: not site.managers())
     run = site.playbook("playbooks/restore.yml")
     assert run.code == 0, run.output[-6000:]
-    assert f"{survivor} still has the state of the swarm {cluster}, so nothing of it is lost" in run.said
+    assert f"{survivor} still has the state of the swarm {cluster}, so nothing is lost" in run.said
     site.settle()
     assert site.cluster_record()["cluster_id"] == cluster
     assert site.kept() == kept
