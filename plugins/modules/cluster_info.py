@@ -272,7 +272,7 @@ def show(cluster):
     return {
         "members": report.members(observed, policy.dns.addresses if policy.dns else "public"),
         "groups": report.groups(groups),
-        "behind": report.behind(observed, groups),
+        "behind": report.outdated(observed, groups),
         "record": report.standing(observed, policy, decision),
         "balancing": report.balancing(observed),
         "services": report.services(observed),

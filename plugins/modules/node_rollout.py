@@ -152,7 +152,7 @@ def tell(params, **clock) -> dict:
         if params["desired"] is not None:
             resize = fleet.resize(name, params["desired"])
         else:
-            resize = rolling_update.Resize(going=(*fleet.ending(name), *fleet.going(name, group.surplus)))
+            resize = rolling_update.Resize(remove=(*fleet.ending(name), *fleet.to_remove(name, group.surplus)))
     return {
         "changed": False,
         "groups": [_group(group, fleet) for group in fleet.groups],
@@ -161,8 +161,8 @@ def tell(params, **clock) -> dict:
             for round in fleet.rounds(params["batch"])
         ],
         "add": resize.add,
-        "going": list(resize.going),
-        "managers": fleet.managers(resize.going, cluster.swarm.here()),
+        "going": list(resize.remove),
+        "managers": fleet.managers(resize.remove, cluster.swarm.here()),
         "short": fleet.short,
         "awaited": rollout.awaited,
         "warnings": list(resize.warnings),
@@ -177,11 +177,11 @@ def _group(group, fleet) -> dict:
         "min": group.smallest,
         "desired": group.desired,
         "max": group.largest,
-        "usual": group.usual,
+        "usual": group.original_size,
         "template_version": group.template,
         "serving": [one.id for one in mine if one.serves],
-        "behind": [one.id for one in mine if one.behind],
-        "warm_behind": fleet.behind_in_pool(group.group),
+        "behind": [one.id for one in mine if one.outdated],
+        "warm_behind": fleet.outdated_in_pool(group.group),
     }
 
 

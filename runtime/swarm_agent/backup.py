@@ -1,4 +1,4 @@
-"""The scheduled backup, which a timer runs on every manager and one of them takes."""
+"""The scheduled backup: a timer runs on each manager, and one of them takes it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from .log import Log
 
 
 def run(config: Config, log: Log) -> int:
-    """Back up if it is time to, and return the exit code."""
+    """Back up if it is due, and return the exit code."""
     try:
         done = BackupJob(config.cluster, config.region, config.bucket).if_due()
     except SwarmError as error:

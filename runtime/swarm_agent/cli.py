@@ -33,10 +33,10 @@ def main(arguments: Optional[Sequence[str]] = None) -> None:
         nargs="?",
         choices=["run", "status", "backup", "volumes", "look"],
         default="run",
-        help="run: join and, on a manager, keep the cluster true (the default); status: show how far the node is; "
+        help="run: join and, on a manager, reconcile the cluster (the default); status: show how far the node is; "
         "backup: back the swarm's state up if one is due and it is this manager's turn; "
         "volumes: mount this node's data volumes; "
-        "look: print what a manager sees of the cluster, a JSON document a second, until nobody reads it",
+        "look: print a manager's view of the cluster, a JSON document a second, until nobody reads it",
     )
     options = parser.parse_args(arguments)
     try:
@@ -55,17 +55,17 @@ def main(arguments: Optional[Sequence[str]] = None) -> None:
         sys.exit(volumes.run(config, log))
     if config.role == DRILL:
         Notifier().ready()
-        log.info("This instance is for trying a backup, and joins no swarm.")
+        log.info("This instance is for a restore drill, and joins no swarm.")
         return
     shipping.start(config, log)
     run(config, Notifier(), log)
 
 
 def run(config: Config, notify: Notifier, log: Log, sleep: Callable[[float], None] = time.sleep) -> None:
-    """Be the agent for ever: join, and on a manager keep the cluster true.
+    """Run the agent for ever: join, and on a manager reconcile the cluster.
 
-    An error that nobody foresaw is logged and the work begun again, ever more slowly, rather than left to systemd,
-    which gives up on a unit that keeps failing.
+    After an unexpected error it logs the error and starts again, with growing pauses. It does not exit, since systemd
+    gives up on a unit that keeps failing.
     """
     notify.ready()
     delay, deleted = _SOONEST, None
@@ -87,21 +87,21 @@ def run(config: Config, notify: Notifier, log: Log, sleep: Callable[[float], Non
 
 
 def work(config: Config, notify: Notifier, log: Log, deleted: Optional[str] = None) -> Optional[str]:
-    """Join, do the member's work, and return when this node must be made a member anew.
+    """Join, do the member's work, and return when this node must join again.
 
-    ``deleted`` is the ID of a node of this host that the swarm does not have any more, which the engine is not told; so
-    is what is returned.
+    ``deleted``, and the return value, is the ID of this host's node if the swarm does not have it any more. The engine
+    does not notice that.
     """
     joined = join(config, notify, log, deleted)
     log.info(f"This node is a member of the swarm {joined.cluster_id}.", node_id=joined.node_id)
     notify.status(f"Member of the swarm {joined.cluster_id}")
     watch = MembershipWatch(config, notify, log)
     if config.role == "manager":
-        # Workers have no use for it.
+        # Workers do not need it.
         from . import loop
 
         loop.run(config, notify, log, watch)
     else:
         watch.wait()
-    log.warning("This node must be made a member anew.")
+    log.warning("This node must join again.")
     return watch.deleted

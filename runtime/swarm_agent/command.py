@@ -1,4 +1,4 @@
-"""Commands of the node's."""
+"""Commands on the node."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from ansible_collections.swarm.aws.plugins.module_utils._core.errors import Swar
 
 
 def command(*words: str) -> subprocess.CompletedProcess[str]:
-    """Run a command of the node's. Raises SwarmError if there is none of that name."""
+    """Run a command. Raises SwarmError if it does not exist."""
     try:
-        return subprocess.run(  # noqa: S603 - the words are the agent's own, and what the user data says
+        return subprocess.run(  # noqa: S603 - the words come from the agent and the user data
             words, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
         )
     except OSError as error:
@@ -19,6 +19,6 @@ def command(*words: str) -> subprocess.CompletedProcess[str]:
 
 
 def run_command(words: List[str]) -> Tuple[int, str, str]:
-    """The same as Ansible's modules do it."""
+    """The same with the signature of AnsibleModule.run_command."""
     done = command(*words)
     return done.returncode, done.stdout, done.stderr

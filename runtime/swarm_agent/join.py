@@ -21,9 +21,9 @@ RETRY_SECONDS = 15.0
 
 
 def join(config: Config, notify: Notifier, log: Log, deleted: Optional[str] = None) -> Joined:
-    """Make this node a member, however long that takes. An instance that waits in a warm pool becomes none.
+    """Join the swarm, no matter how long that takes. An instance in a warm pool waits until it leaves the pool.
 
-    ``deleted`` is the ID of a node of this host that the swarm does not have any more.
+    ``deleted`` is the ID of this host's node if the swarm does not have it any more.
     """
     clock = SystemClock(lambda seconds, reason: notify.status(reason))
 

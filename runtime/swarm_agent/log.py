@@ -9,23 +9,23 @@ from typing import Any, Optional, TextIO
 
 
 class Log:
-    """Writes events. Nothing secret is ever given to it."""
+    """Writes events. Never pass secrets to it."""
 
     def __init__(self, stream: Optional[TextIO] = None, **always: Any) -> None:
-        """``always`` are fields of every line, such as the cluster's name."""
+        """``always`` are fields of each line, such as the cluster's name."""
         self._stream = stream or sys.stdout
         self._always = always
 
     def info(self, message: str, **fields: Any) -> None:
-        """Something went as it should."""
+        """A normal event."""
         self._write("info", message, fields)
 
     def warning(self, message: str, **fields: Any) -> None:
-        """Something has to be waited for, or tried again."""
+        """Something must be waited for, or tried again."""
         self._write("warning", message, fields)
 
     def error(self, message: str, **fields: Any) -> None:
-        """Somebody has to do something."""
+        """An operator must act."""
         self._write("error", message, fields)
 
     def _write(self, level: str, message: str, fields: dict[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""What a manager sees of the cluster, a JSON document a second, for whoever looks at it. Changes nothing."""
+"""A manager's view of the cluster, a JSON document a second. Changes nothing."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from ansible_collections.swarm.aws.plugins.module_utils.adapters.swarm import ma
 
 from . import VERSION
 
-# Seconds between two documents; the engine is asked for each of them, AWS only so often.
+# Seconds between two documents, for each of which the engine is asked, and between two questions to AWS.
 EVERY, AWS_EVERY = 1.0, 4.0
-# Documents in a row without any node, after which another manager may tell more.
+# Documents in a row without any node, after which another manager may see more.
 BLIND = 5
 
 
 def run(config: Config, stream: Optional[TextIO] = None) -> int:
-    """Print documents until nobody reads them (0), or until this node cannot tell (1)."""
+    """Print documents until nobody reads them (0), or until this node sees no nodes (1)."""
     stream = stream or sys.stdout
     try:
         control_plane = ControlPlane(config.cluster, config.region, config.bucket)
@@ -43,7 +43,7 @@ def run(config: Config, stream: Optional[TextIO] = None) -> int:
             stream.flush()
             time.sleep(max(0.1, EVERY - (time.monotonic() - began)))
     except BrokenPipeError:
-        # Python would complain once more when it flushes at its end.
+        # Python would fail again when it flushes at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except SwarmError as error:
@@ -52,7 +52,7 @@ def run(config: Config, stream: Optional[TextIO] = None) -> int:
 
 
 class ClusterView:
-    """The cluster as this manager sees it, looked at again and again."""
+    """This manager's view of the cluster."""
 
     def __init__(
         self, control_plane: ControlPlane, config: Config, node: str, now: Callable[[], float] = aws_time.now
@@ -63,10 +63,10 @@ class ClusterView:
         self._policy: Optional[Policy] = None
         self._seen: Optional[Cluster] = None
         self._looked_at: Optional[float] = None
-        # What AWS said last, beside what is in ``_seen``.
+        # The last answers of AWS, beside ``_seen``.
         self._failures: list[str] = []
         self._groups: list[Dict[str, Any]] = []
-        self._behind: list[str] = []
+        self._outdated: list[str] = []
         self._status: Mapping[str, Any] = {}
 
     def look(self) -> Dict[str, Any]:
@@ -84,7 +84,7 @@ class ClusterView:
             **self._head,
             **report.moment(observed, policy, decision, now),
             "groups": self._groups,
-            "behind": self._behind,
+            "behind": self._outdated,
             "agent": {name: self._status.get(name) for name in ("at", "version")},
             "last_actions": self._status.get("last_actions", []),
             "failures": self._failures,
@@ -98,14 +98,14 @@ class ClusterView:
         self._failures = [*filter(None, [flaw]), *(failure.message for failure in control_plane.observer.failures)]
         try:
             groups = control_plane.fleet.groups()
-            self._groups, self._behind = report.groups(groups), report.behind(observed, groups)
+            self._groups, self._outdated = report.groups(groups), report.outdated(observed, groups)
             self._status = control_plane.read_status()
         except SwarmError as error:
             self._failures.append(str(error))
         return policy, observed
 
     def _look_at_swarm(self) -> Cluster:
-        """What was seen last, with nodes and services as they are now."""
+        """The last observation, with nodes and services as they are now."""
         assert self._seen is not None  # noqa: S101
         try:
             return replace(

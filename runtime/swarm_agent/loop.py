@@ -1,4 +1,4 @@
-"""Keeping the cluster true: on every manager, but only the Raft leader's agent acts."""
+"""The reconcile loop: it runs on each manager, but only the Raft leader's agent acts."""
 
 from __future__ import annotations
 
@@ -29,28 +29,28 @@ from .monitor import Monitor
 from .notify import Notifier
 from .watch import MembershipWatch
 
-# All in seconds. How long a manager that does not lead waits until it looks again whether it does.
+# All in seconds. How often a follower checks whether it is the leader.
 STANDBY = 3.0
-# Between two passes while something is about to change, and when nothing is; then it is looked so often whether a node
-# has changed, so that nothing hangs on a message that gets lost.
+# Between two passes while something is changing, and otherwise; and between two looks at the nodes' versions, so that a
+# lost message does no harm.
 QUICK, IDLE, LOOK = 1.0, 30.0, 5.0
-# Passes that follow one another at once as long as each does something.
+# The most passes without a pause, as long as each does something.
 MOST_BUSY = 8
 STATUS_EVERY = 60.0
 LIST_EVERY = 20.0
-# Messages that wake one pass at most.
+# The most messages for a single pass.
 MOST_MESSAGES = 100
 LAST_ACTIONS = 20
-# Messages that cannot be handled: so many are told in the status, and so many are known when they come again.
+# Messages that cannot be handled: how many the status shows, and how many are remembered.
 LAST_UNHANDLED, KNOWN_UNHANDLED = 20, 1000
 
 
 def run(config: Config, notify: Notifier, log: Log, watch: MembershipWatch) -> None:
-    """Keep the cluster true, until this node must be made a member anew. May be killed at any moment."""
+    """Reconcile the cluster until this node must join again. May be killed at any time."""
     control_plane = ControlPlane(config.cluster, config.region, config.bucket, alive=notify.alive)
     with Monitor(Sources(config.region, config.bucket), log) as monitor:
         loop = Loop(control_plane, SystemClock(), notify, log, monitor=monitor)
-        while not watch.left_behind():
+        while not watch.must_rejoin():
             loop.turn()
 
 
@@ -70,30 +70,30 @@ class Loop:
         self._monitor = monitor
         self._policy: Optional[Policy] = None
         self._policy_read_at: Optional[float] = None
-        # Why the policy cannot be read, if it cannot.
+        # Why the policy cannot be read; empty if it can.
         self._policy_flaw = ""
         self._queue: Optional[Queue] = None
         self._queue_rests_until = 0.0
-        # The nodes as they were before the last pass.
+        # The nodes' versions before the last pass.
         self._versions: Optional[Mapping[str, int]] = None
-        # Those that are being handled, by their IDs, with what they say.
+        # The messages in progress, by ID, with their events.
         self._messages: Dict[str, Tuple[Message, events.Event]] = {}
-        # Why each of the last messages that cannot be handled is left out, by its ID.
+        # Sentences about the last messages that cannot be handled, by ID.
         self._unhandled: Dict[str, str] = {}
         self._actions: Deque[Dict[str, Any]] = deque(maxlen=LAST_ACTIONS)
         self._status_at: Optional[float] = None
         self._listed_at: Optional[float] = None
-        # Whether it acts: as the leader's agent, or for one that is silent.
+        # Whether it acts, as the leader's agent or in its place.
         self._leading: Optional[bool] = None
         self._deputy, self._silent = deputy.Deputy(), ""
         self._looked_for_leader_at: Optional[float] = None
         # Passes in a row that did something.
         self._busy = 0
-        # What was said last of each subject, so that it is not said every two seconds.
+        # The last sentence about each subject, so that it is not repeated in each pass.
         self._said: Dict[str, str] = {}
 
     def turn(self) -> None:
-        """One pass and the wait after it; on a manager that does not lead, only the wait."""
+        """A pass and the wait after it; on a follower, only the wait."""
         self._notify.alive()
         if not self._leads():
             if self._monitor is not None:
@@ -104,7 +104,7 @@ class Loop:
         if policy is None:
             self._clock.wait(STANDBY, "policy.json")
             return
-        self._control_plane.observer.announced = self._announced()
+        self._control_plane.observer.interruptions = self._interruptions()
         self._versions = self._look()
         began = self._clock.now()
         result = self._control_plane.reconcile(policy)
@@ -115,37 +115,37 @@ class Loop:
         self._dismiss_messages(result)
         self._write_status(result)
         self._list_nodes(result)
-        # What was just done is seen at once, and so is what comes next; but never without end.
+        # After a change, observe again at once to do the next step; but not without end.
         self._busy = self._busy + 1 if result.done else 0
         if not 0 < self._busy < MOST_BUSY:
             self._wait(policy, self._pause(result))
 
     def _pause(self, result: Pass) -> float:
-        """How long to wait for an event after a pass."""
+        """How long to wait for an event after a pass, in seconds."""
         if not result.decision.in_flight:
             return IDLE
         due = result.decision.due
         return QUICK if due is None else max(0.0, min(QUICK, due - self._wall().timestamp()))
 
     def _leads(self) -> bool:
-        """Whether this agent is the one that acts."""
+        """Whether this agent acts."""
         try:
             leads = self._control_plane.swarm.leads()
             self._silent = silent = "" if leads else self._silent_leader()
         except SwarmError as error:
-            # Also when too many managers are lost: then nobody leads, and nothing can be changed.
+            # Also when too many managers are lost: then there is no leader, and nothing can be changed.
             self._say("leader", deputy.unknown(error))
-            self._notify.status(f"Cannot tell who leads: {error} If managers are lost for good: playbooks/restore.yml")
+            self._notify.status(f"The leader is unknown: {error} If managers are lost for good: playbooks/restore.yml")
             self._leading = None
             return False
         self._say("deputy", deputy.silent(self._silent))
         acts = leads or bool(silent)
         if acts != self._leading:
-            self._log.info("This manager leads the swarm." if leads else "Another manager leads the swarm.")
-            self._notify.status("Keeping the cluster true" if acts else "Standing by: another manager leads")
+            self._log.info("This manager is the leader." if leads else "Another manager is the leader.")
+            self._notify.status("Reconciling the cluster" if acts else "Standing by: another manager is the leader")
             self._said = {"deputy": self._said.get("deputy", "")}
             self._leading = acts
-            # Whoever acted in between may have changed anything.
+            # Another agent may have changed anything in between.
             self._control_plane.observer.forget()
             self._policy_read_at = None
         return acts
@@ -154,26 +154,26 @@ class Loop:
         return " ".join(filter(None, [deputy.silent(self._silent), self._clock.flaw()]))
 
     def _silent_leader(self) -> str:
-        """The leader whose agent is silent and for which this one has to act. Raises SwarmError."""
+        """The leader for which this agent must act, since its own is silent. Raises SwarmError."""
         now = self._clock.now()
         if self._looked_for_leader_at is None or now - self._looked_for_leader_at >= LIST_EVERY:
             self._looked_for_leader_at = now
             own = self._control_plane.swarm.here()
             if own is None:
-                # A worker, as after a demotion by hand: it knows no nodes.
+                # A worker, as after a demotion by hand, cannot list nodes.
                 self._deputy, self._silent = deputy.Deputy(), ""
                 return ""
             try:
                 listed = self._control_plane.listed_by()
             except SwarmError:
-                # Whom S3 does not answer hears nobody, and nobody hears it.
+                # Without S3 this agent can see no other agent.
                 self._deputy, self._silent = deputy.Deputy(), ""
                 return ""
             self._silent = self._deputy.acts(own, self._control_plane.swarm.nodes(), listed, now)
         return self._silent
 
     def _current_policy(self) -> Optional[Policy]:
-        """The policy, read anew from time to time; the last good one if it cannot be read."""
+        """The policy, read again from time to time; the last valid policy if it cannot be read."""
         now = self._clock.now()
         if self._policy_read_at is None or now - self._policy_read_at >= IDLE:
             try:
@@ -208,12 +208,12 @@ class Loop:
         self._say("notes", " ".join(decision.notes))
         self._say("postponed", " ".join(result.postponed))
         waiting = f", waiting for {'; '.join(decision.awaited)}" if decision.awaited else ""
-        doing = "Keeping the cluster true" if decision.acts else "Leads, and does nothing"
+        doing = "Reconciling the cluster" if decision.acts else "Leader, but does nothing"
         why = " ".join(filter(None, [self._agents_flaw(), self._policy_flaw, *decision.refused[:1]]))
         self._notify.status(f"{doing}{waiting}{': ' if why else ''}{why}")
 
     def _say(self, subject: str, sentence: str) -> None:
-        """Log a warning unless it was the last one about the same."""
+        """Log a warning unless it repeats the last sentence about the subject."""
         if sentence and self._said.get(subject) != sentence:
             self._log.warning(sentence)
         self._said[subject] = sentence
@@ -235,7 +235,7 @@ class Loop:
             "agents": self._agents_flaw(),
             "unhandled_messages": list(self._unhandled.values())[-LAST_UNHANDLED:],
         }
-        # What was planned has been done.
+        # The planned actions are done.
         del status["planned"]
         try:
             self._control_plane.write_status(status)
@@ -245,12 +245,12 @@ class Loop:
         self._status_at = now
 
     def _list_nodes(self, result: Pass) -> None:
-        """List the swarm's nodes in the bucket, again and again: the swarm does not tell a node that it was deleted."""
+        """List the swarm's nodes in the bucket regularly, since the swarm does not tell a node that it was deleted."""
         now, observed = self._clock.now(), result.observed
         if not result.decision.acts or observed.nodes is None or observed.swarm_id is None:
             return
         if observed.instances is None:
-            # Whom EC2 does not answer, as one whose clock is wrong, does nothing, and another is to act for it.
+            # Without EC2, as with a wrong clock, this agent does nothing, and its deputy should act.
             return
         if self._listed_at is None or now - self._listed_at >= LIST_EVERY:
             nodes = [node.id for node in observed.nodes]
@@ -261,10 +261,10 @@ class Loop:
                 self._say("nodes", str(error))
             self._listed_at = now
 
-    # Events, which only wake
+    # Events
 
     def _wait(self, policy: Policy, seconds: float) -> None:
-        """Wait for so long, or until something is in the queue, or a node is not as it was before the last pass."""
+        """Wait for so many seconds, or until there is a message, or a node has changed since the last pass began."""
         deadline = self._clock.now() + seconds
         while True:
             self._notify.alive()
@@ -273,15 +273,15 @@ class Loop:
                 return
 
     def _look(self) -> Optional[Mapping[str, int]]:
-        """The nodes' versions; None if the engine does not tell, which the next pass says."""
+        """The nodes' versions; None if the engine does not answer, which the next pass reports."""
         try:
             return self._control_plane.swarm.versions()
         except SwarmError:
             return None
 
     def _receive(self, policy: Policy, seconds: float) -> bool:
-        """Wait at the queue, and return whether there was a message. If the queue cannot be asked, only wait."""
-        # The queue takes no less than a second.
+        """Wait for a message, and return whether there was one. If the queue does not answer, only wait."""
+        # SQS waits for whole seconds.
         if policy.queue is None or seconds < 1 or self._clock.now() < self._queue_rests_until:
             self._clock.wait(min(seconds, STANDBY), "something to happen")
             return False
@@ -289,7 +289,7 @@ class Loop:
         try:
             queue = self._queue = self._queue or self._control_plane.queue(policy.queue)
             messages = queue.receive(seconds)
-            # All that is there, so that a burst wakes one pass.
+            # Receive all messages, so that a burst causes a single pass.
             while messages:
                 self._take(messages)
                 received += len(messages)
@@ -301,21 +301,21 @@ class Loop:
         return bool(received or self._messages)
 
     def _take(self, messages: List[Message]) -> None:
-        """Read messages, each by itself."""
+        """Read messages, each separately."""
         for message in messages:
             try:
                 event = events.parse(message.body, self._wall().timestamp())
             except Exception as error:
-                # Whatever is wrong with this message, the others of its batch are handled.
+                # The other messages of the batch are handled nevertheless.
                 self._leave(message, unexpected(error))
                 continue
             if event is None:
-                self._leave(message, "it is none that is known")
+                self._leave(message, "its kind is unknown")
             else:
                 self._messages[message.id] = (message, event)
 
     def _leave(self, message: Message, why: str) -> None:
-        """Leave a message to the dead letters, and say so the first time that it comes."""
+        """Leave a message for the dead-letter queue, and log it the first time."""
         if message.id not in self._unhandled:
             sentence = events.unhandled(message.id, why)
             self._log.warning(sentence)
@@ -323,15 +323,15 @@ class Loop:
             if len(self._unhandled) > KNOWN_UNHANDLED:
                 del self._unhandled[next(iter(self._unhandled))]
 
-    def _announced(self) -> List[Interruption]:
-        """What the messages say of instances that are to go."""
+    def _interruptions(self) -> List[Interruption]:
+        """The interruptions in the messages."""
         return [interruption for _message, event in self._messages.values() for interruption in event.interruptions]
 
     def _dismiss_messages(self, result: Pass) -> None:
-        """Delete the messages that the pass was for.
+        """Delete the messages that the pass has handled.
 
-        One that announces something stays until the instance's node carries that as a label, which the next pass sees;
-        so it outlives this process.
+        A message with an interruption stays until the instance's node has the label, which the next pass sees. So it
+        outlives this process.
         """
         messages, self._messages = self._messages, {}
         good: List[Message] = []
@@ -339,7 +339,7 @@ class Loop:
             try:
                 remembered = self._remembered(event, result)
             except Exception as error:
-                # As when it is read.
+                # As in ``_take``.
                 self._leave(message, unexpected(error))
                 continue
             if remembered:

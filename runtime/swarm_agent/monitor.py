@@ -1,6 +1,6 @@
-"""What the agent measures: served to Prometheus, and sent to CloudWatch.
+"""The agent's metrics: served to Prometheus, and sent to CloudWatch.
 
-In threads of its own, so that neither holds up a pass, and a pass that hangs is seen by its metrics going away.
+In separate threads, so that they do not delay a pass, and the metrics of a pass that hangs go missing.
 """
 
 from __future__ import annotations
@@ -24,20 +24,20 @@ from ansible_collections.swarm.aws.plugins.module_utils.adapters.clock import aw
 
 from .log import Log
 
-# All in seconds. How long what a pass saw is taken for true; the leader makes one every half minute at least.
+# All in seconds. How long the metrics of a pass are valid; the leader makes a pass at least every half minute.
 FRESH = 120.0
-# How often is asked what changes slowly, as a multiple of the period, and at most.
+# The interval of slow metrics: periods, and at most.
 SLOW_PERIODS, SLOW = 5, 300.0
 TICK = 1.0
 
 
 class Monitor:
-    """Measurements of one agent. Use it as a context, in which its threads run."""
+    """The metrics of an agent. Use it as a context, in which its threads run."""
 
     def __init__(
         self, sources: Any, log: Log, clock: AwsTime = aws_time, steady: Callable[[], float] = time.monotonic
     ) -> None:
-        """``sources`` is the adapter of that name; ``steady`` only ever grows, in seconds."""
+        """``sources`` is the adapter of that name; ``steady`` is monotonic, in seconds."""
         self._sources, self._log, self._clock, self._steady = sources, log, clock, steady
         self._lock = threading.Lock()
         self._policy: Optional[Policy] = None
@@ -49,7 +49,7 @@ class Monitor:
         self._passes = self._passes_sent = self._postponed = 0
         self._actions: Counter[str] = Counter()
         self._failures: Counter[str] = Counter()
-        # What is asked beside the passes, by its source, and when.
+        # The metrics from other sources, and when they were read.
         self._asked: Dict[str, List[Sample]] = {}
         self._asked_at: Dict[str, float] = {}
         self._due = -math.inf
@@ -67,14 +67,14 @@ class Monitor:
 
     def __exit__(self, *_: object) -> None:
         self._stopped.set()
-        # One that asks AWS may take a while; it is a daemon, and does nothing any more.
+        # It may still wait for AWS. It is a daemon, and does nothing any more.
         self._threads[0].join(timeout=TICK * 2)
         self._close()
 
-    # What the loop tells
+    # Called by the loop
 
     def stands_by(self, policy: Optional[Policy]) -> None:
-        """Another manager leads, or nobody is known to."""
+        """Another manager is the leader, or the leader is unknown."""
         with self._lock:
             self._policy, self._leading, self._pass = policy or self._policy, False, []
             self._acts_for_another = False
@@ -84,10 +84,10 @@ class Monitor:
     def passed(
         self, result: Pass, policy: Policy, seconds: float, policy_flaw: str = "", *, for_another: bool = False
     ) -> None:
-        """A pass is over, which took so long.
+        """A pass is over, which took ``seconds``.
 
-        ``policy_flaw`` says why the bucket's policy does not count, if so; ``for_another`` whether the leader's agent
-        is silent, so that this one acts for it.
+        ``policy_flaw`` says why the bucket's policy is not used, if so; ``for_another`` whether this agent acts for the
+        leader's, which is silent.
         """
         seen = metrics.measure(result.observed, policy, result.decision, policy_flaw, self._measured)
         with self._lock:
@@ -103,10 +103,10 @@ class Monitor:
     def _measured(self, part: str, why: str) -> None:
         self._say(f"measure {part}", f"The metrics of the {part} are left out: {why}." if why else "")
 
-    # What is made of it
+    # Output
 
     def samples(self) -> List[Sample]:
-        """All that is known now."""
+        """All metrics that are known now."""
         with self._lock:
             own = [
                 sample(metrics.LEADING, self._leading),
@@ -118,7 +118,7 @@ class Monitor:
                 *(sample(metrics.ACTIONS, count, action=name) for name, count in sorted(self._actions.items())),
                 *(sample(metrics.FAILURES, count, service=name) for name, count in sorted(self._failures.items())),
             ]
-            asked = [one for found in self._asked.values() for one in found]
+            asked = [measured for found in self._asked.values() for measured in found]
             return [*own, *asked, *(self._pass if self._fresh() else [])]
 
     def text(self) -> str:
@@ -126,7 +126,7 @@ class Monitor:
         return metrics.exposition(self.samples())
 
     def tick(self) -> None:
-        """Do what is due: serve, ask and send."""
+        """Serve, read and send what is due."""
         policy = self._policy
         if policy is None:
             return
@@ -151,7 +151,7 @@ class Monitor:
         return self._leading and self._steady() - self._passed_at <= FRESH
 
     def _of_the_leader(self) -> List[str]:
-        """The sources that have been asked and that only the leader asks."""
+        """The known sources that only the leader reads."""
         return [source for source in self._asked if source != "certificate"]
 
     def _ask(self, policy: Policy, now: float) -> None:
@@ -182,7 +182,7 @@ class Monitor:
         return [sample(metrics.TLS_LEFT, until - self._clock.now(), port=str(port))]
 
     def _keep(self, source: str, every: float, now: float, ask: Callable[[], List[Sample]]) -> None:
-        """Ask a source anew if it is time to. What it does not tell is not known."""
+        """Read a source again if it is due. Without an answer its metrics are unknown."""
         if source in self._asked and now - self._asked_at[source] < every:
             return
         try:
@@ -192,12 +192,12 @@ class Monitor:
             found = []
             self._say(source, str(error))
         except Exception as error:
-            # Whatever is wrong with this source, the others are asked.
+            # The other sources are read nevertheless.
             found = []
             self._say(source, f"The metrics of the {source} are left out: {unexpected(error)}.")
         with self._lock:
             self._asked_at[source] = now
-            # Leading may have ended meanwhile.
+            # It may not be the leader any more.
             if self._leading or source == "certificate":
                 self._asked[source] = found
 
@@ -209,24 +209,26 @@ class Monitor:
                 found.append(sample(metrics.PASSES, passes - self._passes_sent))
                 if self._fresh():
                     found += self._pass
-                    found += [one for source in self._of_the_leader() for one in self._asked[source]]
+                    found += [measured for source in self._of_the_leader() for measured in self._asked[source]]
                     found.append(sample(metrics.PASS_SECONDS, self._pass_seconds))
             elif now - self._host_sent_at < min(SLOW, SLOW_PERIODS * period):
                 return
-        if not any(one.family.cloudwatch for one in found):
+        if not any(measured.family.cloudwatch for measured in found):
             return
         if self._put(namespace, found, 1 if period < 60 else 60):
             self._passes_sent, self._host_sent_at = passes, now
 
     def _send_capacity(self, namespace: str) -> None:
-        """Tell CloudWatch nothing but what groups scale by."""
+        """Send only the metric by which groups scale."""
         with self._lock:
-            found = [one for one in self._pass if one.family is metrics.RESERVATION] if self._fresh() else []
+            found = (
+                [measured for measured in self._pass if measured.family is metrics.RESERVATION] if self._fresh() else []
+            )
         if found:
             self._put(namespace, found, 60)
 
     def _put(self, namespace: str, found: List[Sample], resolution: int) -> bool:
-        """Send samples, and tell whether CloudWatch took them."""
+        """Send samples, and return whether CloudWatch took them."""
         try:
             self._sources.put(namespace, found, resolution)
         except SwarmError as error:
@@ -236,7 +238,7 @@ class Monitor:
         return True
 
     def _say(self, subject: str, sentence: str) -> None:
-        """Log a warning unless it was the last one about the same."""
+        """Log a warning unless it repeats the last sentence about the subject."""
         if sentence and self._said.get(subject) != sentence:
             self._log.warning(sentence)
         self._said[subject] = sentence
@@ -248,7 +250,7 @@ class Monitor:
             try:
                 self.tick()
             except Exception as error:
-                # Whatever it is, the swarm is kept all the same.
+                # The loop goes on nevertheless.
                 self._say("monitor", f"Nothing was measured: {unexpected(error)}.")
 
     def _keep_server(self, port: Optional[int]) -> None:
@@ -290,6 +292,6 @@ def _handler(text: Callable[[], str]) -> Any:
             self.wfile.write(content)
 
         def log_message(self, format: str, *_: object) -> None:
-            """Nothing: who looks is no news."""
+            """Log nothing."""
 
     return Handler

@@ -1,4 +1,4 @@
-"""Telling systemd how the agent is, by its notification socket."""
+"""Telling systemd the agent's state, by its notification socket."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ class Notifier:
         self._send("READY=1")
 
     def status(self, text: str) -> None:
-        """What the agent is doing, as `systemctl status` shows it. Also a sign of life."""
+        """Set the text that `systemctl status` shows. Also a watchdog signal."""
         self._send("STATUS=" + " ".join(text.split()) + "\nWATCHDOG=1")
 
     def alive(self) -> None:
-        """A sign of life; without one for WatchdogSec, systemd starts the agent anew."""
+        """Send the watchdog signal; without it for WatchdogSec, systemd restarts the agent."""
         self._send("WATCHDOG=1")
 
     def _send(self, state: str) -> None:
@@ -34,5 +34,5 @@ class Notifier:
             try:
                 channel.sendto(state.encode(), self._address)
             except OSError:
-                # systemd may be reloading; the next state will do.
+                # systemd may be reloading. The next state will arrive.
                 return

@@ -1,6 +1,6 @@
 """Sending the node's journal to CloudWatch Logs, so that it outlives the node.
 
-In a thread of its own beside the agent's work, and from before the node joins, since it is then that most goes wrong.
+In a separate thread that starts before the node joins, since most errors happen then.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ from ansible_collections.swarm.aws.plugins.module_utils.adapters.node_config imp
 from .log import Log
 
 CURSOR = Path("/var/lib/swarm-agent/journal-cursor")
-# Seconds between two looks, and at most after errors.
+# Seconds between two looks, and the longest pause after errors.
 EVERY, LATEST = 10.0, 160.0
-# Entries that are read at once.
+# The most entries per read.
 MOST = 2_000
 FIELDS = "MESSAGE,_SYSTEMD_UNIT,UNIT,SYSLOG_IDENTIFIER"
 DAY = 24 * 3600.0
@@ -37,11 +37,11 @@ Put = Callable[[str, List[Entry]], None]
 
 
 def entries(cursor: Optional[str], most: int) -> List[str]:
-    """So many lines of the journal after a cursor, or from when the node was booted. Raises SwarmError."""
+    """At most ``most`` lines of the journal after a cursor, or since the node booted. Raises SwarmError."""
     where = [f"--after-cursor={cursor}"] if cursor else ["--boot"]
     words = ["journalctl", "--quiet", "--no-pager", "--output=json", f"--output-fields={FIELDS}", *where]
     try:
-        with subprocess.Popen(  # noqa: S603 - the words are the agent's own, and the cursor is journald's
+        with subprocess.Popen(  # noqa: S603 - the words come from the agent, and the cursor from journald
             words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, errors="replace"
         ) as process:
             found = list(islice(process.stdout or (), most))
@@ -56,7 +56,7 @@ def entries(cursor: Optional[str], most: int) -> List[str]:
 
 
 class Shipper:
-    """Sends what is new. An entry may be sent twice after an error or a restart, and none is left out below the cap."""
+    """Sends new entries. After an error or a restart an entry may be sent twice; none is lost below the daily limit."""
 
     def __init__(
         self,
@@ -75,7 +75,7 @@ class Shipper:
         self._unreadable = False
 
     def tick(self) -> bool:
-        """Send what is new, and return whether there may be more at once. Raises SwarmError."""
+        """Send new entries, and return whether there may be more. Raises SwarmError."""
         if self._cursor is None:
             self._cursor = self._remembered()
         lines = self._read(self._cursor, MOST)
@@ -86,17 +86,17 @@ class Shipper:
         return len(lines) == MOST
 
     def _entry(self, line: str) -> Optional[Entry]:
-        """The entry of a line; None for one that says nothing, or cannot be read, of which the first is told."""
+        """The entry of a line; None if it is empty or cannot be read, of which the first is logged."""
         try:
             return journal.read(line)
         except ValueError as error:
             if not self._unreadable:
-                self._log.warning(f"An entry of the journal cannot be read, and such are left out: {error}")
+                self._log.warning(f"An entry of the journal cannot be read. Such entries are left out: {error}")
             self._unreadable = True
             return None
 
     def _send(self, found: List[Entry]) -> None:
-        """Send what is within the day's cap. What could not be sent does not count."""
+        """Send entries up to the daily limit. Failed sends do not count."""
         self._begin_day()
         allowed: List[Entry] = []
         size = 0
@@ -111,8 +111,8 @@ class Shipper:
         if len(allowed) < len(found):
             if not self._left_out:
                 self._log.warning(
-                    f"The journal's {self._bytes_per_day // 2**20} MiB of today are sent (logs.mib_per_day): the rest "
-                    "of the day stays on this node."
+                    f"Today's limit of {self._bytes_per_day // 2**20} MiB of the journal is sent (logs.mib_per_day). "
+                    "The rest of the day stays on this node."
                 )
             self._left_out += len(found) - len(allowed)
 
@@ -120,7 +120,7 @@ class Shipper:
         day = int(self._now() // DAY)
         if day != self._day:
             if self._left_out:
-                self._log.warning(f"{self._left_out} entries of the journal were not sent on the day before.")
+                self._log.warning(f"{self._left_out} entries of the journal were not sent yesterday.")
             self._day, self._sent, self._left_out = day, 0, 0
 
     def _remembered(self) -> Optional[str]:
@@ -129,7 +129,7 @@ class Shipper:
         except FileNotFoundError:
             return None
         except (OSError, ValueError) as error:
-            raise SwarmError(f"{self._path} does not tell how far the journal was sent: {error}") from error
+            raise SwarmError(f"{self._path}, which has the journal's cursor, cannot be read: {error}") from error
 
     def _remember(self, cursor: str) -> None:
         try:
@@ -140,7 +140,7 @@ class Shipper:
 
 
 def _last_cursor(lines: List[str]) -> str:
-    """Where to go on after lines of the journal. Raises SwarmError if none of them says so."""
+    """The last cursor in lines of the journal. Raises SwarmError if none has a cursor."""
     for line in reversed(lines):
         with contextlib.suppress(ValueError):
             return journal.cursor(line)
@@ -148,7 +148,7 @@ def _last_cursor(lines: List[str]) -> str:
 
 
 def start(config: Config, log: Log) -> None:
-    """Begin to send the journal, if that is wanted. It ends with the process."""
+    """Start to send the journal, if configured, until the process ends."""
     if config.logs is not None:
         threading.Thread(target=_run, args=(config.region, config.logs, log), daemon=True, name="shipping").start()
 
@@ -163,7 +163,7 @@ def _run(region: str, logs: Logs, log: Log) -> None:
             more = shipper.tick()
             delay, said = EVERY, ""
         except Exception as error:
-            # Whatever it is, the node does its work all the same.
+            # The agent's work goes on nevertheless.
             reason = str(error) if isinstance(error, SwarmError) else f"Unexpected {type(error).__name__}: {error}"
             if reason != said:
                 log.warning(f"The journal is not sent: {reason}")

@@ -1,4 +1,4 @@
-"""How far the node is, for people."""
+"""The node's status, for people."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ansible_collections.swarm.aws.plugins.module_utils.adapters.node_joiner imp
 
 
 def status(config: Config) -> dict[str, Any]:
-    """What the node sees and what it would do next; ``error`` says what cannot be seen."""
+    """The node's view and its next step; ``error`` says what cannot be read."""
     result: dict[str, Any] = {"cluster": config.cluster, "group": config.group, "role": config.role}
     try:
         work = joiner(*config.place, SystemClock(), lambda sentence: None)

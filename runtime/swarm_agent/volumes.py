@@ -1,4 +1,4 @@
-"""The node's data volumes: found, formatted if they are blank, and mounted, at every boot before the engine starts."""
+"""The node's data volumes: found, formatted if blank, and mounted, at each boot before the engine starts."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from .command import command
 from .log import Log
 
 PATH = Path("/etc/swarm-agent/volumes.json")
-# Seconds, for a volume to be attached and for EC2 to tell of it.
+# Seconds to wait for a volume to be attached and listed by EC2.
 DEADLINE, EVERY = 300.0, 2.0
-# What blkid returns when it finds neither a file system nor a partition table, nor anything else that it knows.
+# blkid's exit code if it finds no file system, no partition table, and nothing else that it knows.
 NOTHING_FOUND = 2
 
 
@@ -36,7 +36,7 @@ class Volume:
 
 
 class Volumes:
-    """Makes volumes ready. Can be repeated, and killed at any moment."""
+    """Mounts volumes. May be repeated, and killed at any time."""
 
     def __init__(
         self,
@@ -46,11 +46,11 @@ class Volumes:
         run: Callable[..., Any] = command,
         root: Path = Path("/"),
     ) -> None:
-        """``attached`` tells the IDs of the attached volumes by their devices' names, and may raise Unavailable."""
+        """``attached`` returns the IDs of the attached volumes by device name, and may raise Unavailable."""
         self._attached, self._log, self._clock, self._run, self._root = attached, log, clock, run, root
 
     def keep(self, volumes: Sequence[Volume]) -> None:
-        """Have all of them mounted. Raises SwarmError, which says what cannot be done."""
+        """Mount all of them. Raises SwarmError."""
         for volume in volumes:
             if self._run("mountpoint", "--quiet", volume.mount).returncode == 0:
                 continue
@@ -63,10 +63,10 @@ class Volumes:
             self._log.info(f"The volume {volume.label} is mounted at {volume.mount}.", device=device)
 
     def _is_blank(self, device: str) -> bool:
-        """Whether nothing is on it. What cannot be told is an error, so that nothing is ever formatted by mistake."""
+        """Whether it is blank. Doubt is an error, so that nothing is formatted by mistake."""
         found = self._run("blkid", "--probe", device)
         if found.returncode not in (0, NOTHING_FOUND):
-            raise SwarmError(f"What is on {device} cannot be told: {found.stderr.strip() or found.stdout.strip()}")
+            raise SwarmError(f"The content of {device} is unknown: {found.stderr.strip() or found.stdout.strip()}")
         return bool(found.returncode == NOTHING_FOUND)
 
     def _must(self, *words: str) -> None:
@@ -86,7 +86,7 @@ class Volumes:
             except Unavailable as error:
                 problem = f" {error}"
             self._clock.wait(EVERY, f"the volume {volume.label}")
-        raise SwarmError(f"The volume {volume.label} ({volume.device}) is not there.{problem}")
+        raise SwarmError(f"The volume {volume.label} ({volume.device}) was not found within {DEADLINE:.0f} s.{problem}")
 
     def _find(self, volume: Volume) -> Optional[str]:
         for name in (volume.device, volume.device.replace("/dev/sd", "/dev/xvd")):
@@ -111,23 +111,23 @@ class Volumes:
 
 
 def attached(aws: Aws, instance: str) -> Mapping[str, str]:
-    """The volumes of an instance, by their devices' names. Raises Unavailable."""
+    """The volumes of an instance, by device name. Raises Unavailable."""
     with aws.asked(f"describe the volumes of {instance}"):
-        found = list(describe(aws, InstanceIds=[instance]))
-        mappings = [mapping for each in found for mapping in each.get("BlockDeviceMappings") or ()]
+        found = describe(aws, InstanceIds=[instance])
+        mappings = [mapping for host in found for mapping in host.get("BlockDeviceMappings") or ()]
         return {mapping["DeviceName"]: mapping["Ebs"]["VolumeId"] for mapping in mappings if "Ebs" in mapping}
 
 
 def load(path: Path = PATH) -> List[Volume]:
-    """What the user data tells of them. Raises SwarmError."""
+    """The volumes from the user data. Raises SwarmError."""
     try:
-        return [Volume(**one) for one in decoded(path.read_bytes())]
+        return [Volume(**volume) for volume in decoded(path.read_bytes())]
     except (OSError, TypeError, ValueError) as error:
-        raise SwarmError(f"{path} does not tell the data volumes: {error}") from error
+        raise SwarmError(f"{path}, which lists the data volumes, cannot be read: {error}") from error
 
 
 def run(config: Config, log: Log) -> int:
-    """Have the volumes mounted, and return the exit code."""
+    """Mount the volumes, and return the exit code."""
     try:
         aws = Aws(config.region)
         work = Volumes(lambda: attached(aws, Metadata().identity().instance), log, SystemClock())

@@ -1,4 +1,4 @@
-"""Waiting in a warm pool: prepared, stopped, and in no swarm until Auto Scaling takes the instance out."""
+"""Waiting in a warm pool: warm, stopped, and in no swarm until Auto Scaling puts the instance into service."""
 
 from __future__ import annotations
 
@@ -17,24 +17,24 @@ from ansible_collections.swarm.aws.plugins.module_utils.adapters.node_config imp
 from .log import Log
 from .notify import Notifier
 
-# Of the metadata: the state that Auto Scaling is taking the instance to, such as Warmed:Stopped or InService
+# The metadata's target lifecycle state, such as Warmed:Stopped or InService
 # (https://docs.aws.amazon.com/autoscaling/ec2/userguide/retrieving-target-lifecycle-state-through-imds.html).
 TARGET = "autoscaling/target-lifecycle-state"
-# cloud-init writes it once all that user data asks for is done.
+# cloud-init writes it when the user data has run.
 BOOTED = Path("/var/lib/cloud/instance/boot-finished")
-# Kept once the launch hook is answered on the way into the pool. On the way out it is the leader's to answer, who sees
-# whether the node has joined, and the metadata may be late to tell which way it is.
+# Written when the launch hook is completed on the way into the pool. On the way out the leader completes the hook,
+# after the node has joined, and the metadata may be late to show the direction.
 MARK = Path("/var/lib/swarm-agent/warmed")
 LOOK = 5.0
 
 
 def ending() -> bool:
-    """Whether Auto Scaling is about to end this instance. Raises Unavailable."""
+    """Whether Auto Scaling is terminating this instance. Raises Unavailable."""
     return Metadata().read(TARGET) == "Terminated"
 
 
 class Pool:
-    """The warm pool that this instance may be on its way to."""
+    """The warm pool of this instance's group."""
 
     def __init__(
         self,
@@ -45,25 +45,25 @@ class Pool:
         mark: Path = MARK,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        """``read`` tells a value of the metadata; ``enter`` answers the hook, and tells whether it was asked."""
+        """``read`` reads the metadata; ``enter`` completes the hook, and returns whether it was waiting."""
         self._read, self._enter, self._booted, self._mark, self._sleep = read, enter, booted, mark, sleep
 
     def stay(self, notify: Notifier, log: Log) -> None:
-        """Return at once if the instance is to serve, otherwise when it is taken out. Raises Unavailable."""
+        """Return when the instance should serve, at once or after the pool. Raises Unavailable."""
         while (self._read(TARGET) or "").startswith(WARMED):
             if not self._mark.exists():
-                notify.status("Is prepared for the warm pool")
-                # What stops half-way through its setup would be half a node later.
+                notify.status("Being warmed for the warm pool")
+                # If it stopped during its setup, the node would be incomplete later.
                 if self._booted.exists() and self._enter():
                     self._mark.touch()
-                    log.info("This instance is prepared, and waits in the warm pool.")
+                    log.info("This instance is warm, and waits in the warm pool.")
             else:
                 notify.status("Waits in the warm pool")
             self._sleep(LOOK)
 
 
 def stay_out(config: Config, notify: Notifier, log: Log) -> None:
-    """Stay out of the swarm for as long as this instance belongs into its group's warm pool. Raises SwarmError."""
+    """Stay out of the swarm while this instance belongs in its group's warm pool. Raises SwarmError."""
 
     def enter() -> bool:
         fleet = AutoScalingGroups(Aws(config.region, notify.alive), config.cluster, aws_time.now)

@@ -1,6 +1,6 @@
-"""Noticing that this node must be made a member anew.
+"""Noticing that this node must join again.
 
-The swarm was restored without it, its engine is locked, or somebody had it leave the swarm or deleted it there by hand.
+The swarm was restored without it, its engine is locked, or somebody made it leave the swarm or deleted it there.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from .log import Log
 from .notify import Notifier
 from .warm import ending
 
-# Seconds between two looks at what the bucket publishes.
+# Seconds between two looks at the bucket.
 EVERY = 20.0
-# Seconds between two signs of life, of which systemd wants one every three minutes.
+# Seconds between two watchdog signals; systemd expects a signal every three minutes.
 SIGN = 10.0
 
 
 class MembershipWatch:
-    """Looks from time to time. Keeps its connections, and concludes nothing from what it cannot see."""
+    """Looks from time to time. Keeps its connections, and concludes nothing from missing answers."""
 
     def __init__(self, config: Config, notify: Notifier, log: Log) -> None:
         self._config, self._notify, self._log = config, notify, log
@@ -36,8 +36,8 @@ class MembershipWatch:
         # The ID of this host's node, if the swarm does not have it any more.
         self.deleted: Optional[str] = None
 
-    def left_behind(self) -> bool:
-        """Whether this node must be made a member anew. Looks only if the last look was a while ago."""
+    def must_rejoin(self) -> bool:
+        """Whether this node must join again. Looks only if the last look was a while ago."""
         now = self._clock.now()
         if self._looked_at is not None and now - self._looked_at < EVERY:
             return False
@@ -48,7 +48,7 @@ class MembershipWatch:
             view = self._work.look()
             action = decide(self._work.me, view)
             self.deleted = view.membership.node_id if view.deleted else None
-            # Whoever takes the instance out deletes its node too, and it is not to come back.
+            # A removal deletes the node before the instance terminates. It must not join again.
             return isinstance(action, (Join, Leave, Unlock)) and not ending()
         except SwarmError:
             return False
@@ -56,14 +56,14 @@ class MembershipWatch:
             self._tell_clock()
 
     def _tell_clock(self) -> None:
-        """Log once that this host's clock is wrong, which AWS tells by the date of its answers."""
+        """Log once that this host's clock is wrong, by the date of AWS's answers."""
         flaw = aws_time.flaw()
         if flaw and not self._clock_told:
             self._log.warning(flaw)
         self._clock_told = bool(flaw)
 
     def wait(self) -> None:
-        """Return when the node is left behind."""
-        while not self.left_behind():
+        """Return when this node must join again."""
+        while not self.must_rejoin():
             self._notify.alive()
             self._clock.wait(SIGN, "the swarm to be restored without this node")

@@ -1,1 +1,1 @@
-"""What decides: pure Python, whose effects go through ports, so that node, controller and simulator run the same."""
+"""The decisions: pure Python. Effects go through ports, so node, controller and simulator run the same code."""

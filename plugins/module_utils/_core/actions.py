@@ -1,4 +1,4 @@
-"""What can be done to a cluster: plain facts, each of them one effect on one service."""
+"""The actions on a cluster: plain data, each a single effect on a single service."""
 
 from __future__ import annotations
 
@@ -19,27 +19,27 @@ STORE = "s3"
 REGISTRY = "ecr"
 KEYS = "secretsmanager"
 
-# Why a node goes.
+# Why a node is removed.
 GONE = "its instance is gone"
-SUPERSEDED = "its instance has joined anew"
-LEAVING = "its instance is to go"
-ENDING = "its instance ends, whatever becomes of its vote"
+SUPERSEDED = "its instance has joined again"
+REMOVING = "its instance is being removed"
+TERMINATING = "its instance terminates whether or not it keeps its vote"
 
 
 class Action:
-    """One effect on one service."""
+    """A single effect on a single service."""
 
     service: str
 
     @property
     def change(self) -> Change:
-        """What it changes, if it is still to be done."""
+        """The change that it makes."""
         raise NotImplementedError
 
 
 @dataclass(frozen=True)
 class OnNode(Action):
-    """Something is done to the node of an instance."""
+    """An action on the node of an instance."""
 
     node: str
     instance: str
@@ -48,7 +48,7 @@ class OnNode(Action):
 
 @dataclass(frozen=True)
 class SetLabels(OnNode):
-    """Make the node's labels what they should be."""
+    """Set the node's labels."""
 
     before: Mapping[str, str]
     after: Mapping[str, str]
@@ -61,7 +61,7 @@ class SetLabels(OnNode):
 
 @dataclass(frozen=True)
 class NoteFact(OnNode):
-    """Note on the node how far it is on its way out."""
+    """Note on the node how far its removal is."""
 
     label: str
     at: float
@@ -73,7 +73,7 @@ class NoteFact(OnNode):
 
 @dataclass(frozen=True)
 class SetAvailability(OnNode):
-    """Make the node's availability another one."""
+    """Set the node's availability."""
 
     availability: str
     wanted: ClassVar[str]
@@ -85,22 +85,22 @@ class SetAvailability(OnNode):
 
 @dataclass(frozen=True)
 class Resume(SetAvailability):
-    """Let a node that is not to go any more have tasks again, and forget how far it was."""
+    """Give a node tasks again that will not be removed after all, and forget how far its removal was."""
 
     wanted = "active"
 
 
 @dataclass(frozen=True)
-class Pause(SetAvailability):
-    """Give the node no more tasks, and note since when."""
+class Cordon(SetAvailability):
+    """Give the node no new tasks, and note since when."""
 
     at: float
-    wanted, label = "pause", node_labels.PAUSED
+    wanted, label = "pause", node_labels.CORDONED
 
 
 @dataclass(frozen=True)
 class Drain(SetAvailability):
-    """Have the node's tasks run elsewhere, and note since when."""
+    """Move the node's tasks elsewhere, and note since when."""
 
     at: float
     wanted, label = "drain", node_labels.DRAINED
@@ -108,7 +108,7 @@ class Drain(SetAvailability):
 
 @dataclass(frozen=True)
 class Promote(OnNode):
-    """Give a manager its vote back that somebody took by hand."""
+    """Give a manager that somebody demoted by hand its vote back."""
 
     @property
     def change(self) -> Change:
@@ -117,7 +117,7 @@ class Promote(OnNode):
 
 @dataclass(frozen=True)
 class Demote(OnNode):
-    """Take a manager's vote, behind the interlock."""
+    """Demote a manager, if the interlock allows it."""
 
     reason: str
 
@@ -127,19 +127,19 @@ class Demote(OnNode):
 
 
 @dataclass(frozen=True)
-class Remove(OnNode):
-    """Take a node that is no manager out of the swarm."""
+class Delete(OnNode):
+    """Delete a node that is no manager from the swarm."""
 
     reason: str
 
     @property
     def change(self) -> Change:
-        return Change(f"node of {self.instance}", {"id": self.node, "removed because": self.reason}, None)
+        return Change(f"node of {self.instance}", {"id": self.node, "deleted because": self.reason}, None)
 
 
 @dataclass(frozen=True)
 class SetReplicas(Action):
-    """Have more or fewer tasks of a service, and keep in its labels what was declared."""
+    """Set the number of a service's tasks, and keep the declared number in its labels."""
 
     service_id: str
     name: str
@@ -158,7 +158,7 @@ class SetReplicas(Action):
 
 @dataclass(frozen=True)
 class OnInstance(Action):
-    """Something is done to an instance of an Auto Scaling group."""
+    """An action on an instance of an Auto Scaling group."""
 
     instance: str
     scaling_group: str
@@ -167,17 +167,17 @@ class OnInstance(Action):
 
 @dataclass(frozen=True)
 class CompleteLifecycle(OnInstance):
-    """Tell Auto Scaling to go on with an instance that waits at a hook: CONTINUE, or ABANDON the launch."""
+    """Complete the lifecycle action of an instance that waits at a hook: CONTINUE, or ABANDON the launch."""
 
     hook: str
     result: str
-    # The lifecycle state it waits in, and for a launch, the node that it has become.
+    # The lifecycle state it waits in, and for a launch its node.
     lifecycle: str
     node: Optional[str] = None
 
     @classmethod
     def of(cls, instance: Instance, hook: str, result: str, node: Optional[str] = None) -> CompleteLifecycle:
-        """That of an instance which waits."""
+        """The action for an instance that waits."""
         return cls(instance.id, instance.scaling_group or "", hook, result, instance.lifecycle or "", node)
 
     @property
@@ -189,10 +189,10 @@ class CompleteLifecycle(OnInstance):
 
 @dataclass(frozen=True)
 class Terminate(OnInstance):
-    """Have Auto Scaling end an instance that is given up; it then waits at the hook for its node's removal."""
+    """Terminate an instance, which then waits at the hook until its node is deleted."""
 
     node: str
-    # Whether the group is to start another one, or to have one less.
+    # Whether the group starts another instance, or gets smaller by one.
     replace: bool
 
     @property
@@ -206,7 +206,7 @@ class Terminate(OnInstance):
 
 @dataclass(frozen=True)
 class Heartbeat(OnInstance):
-    """Have Auto Scaling wait on for an instance that is being taken out."""
+    """Keep Auto Scaling waiting for an instance that is being removed."""
 
     hook: str
 
@@ -219,7 +219,7 @@ class Heartbeat(OnInstance):
 
 @dataclass(frozen=True)
 class PublishRecord(Action):
-    """Write the cluster's record again, over what the bucket has in its place."""
+    """Write the cluster's record into the bucket again, over the present object."""
 
     before: Published
     after: ClusterRecord
@@ -234,7 +234,7 @@ class PublishRecord(Action):
 
 @dataclass(frozen=True)
 class RememberRecord(Action):
-    """Have the swarm remember what is published of it."""
+    """Make the swarm remember the published record."""
 
     before: Optional[ClusterRecord]
     after: ClusterRecord
@@ -247,7 +247,7 @@ class RememberRecord(Action):
 
 @dataclass(frozen=True)
 class PublishTokens(Action):
-    """Publish the engine's join tokens of some roles. Knows none of them."""
+    """Publish the engine's join tokens of some roles. Contains no token."""
 
     roles: Tuple[str, ...]
     service = STORE
@@ -263,7 +263,7 @@ class PublishTokens(Action):
 
 @dataclass(frozen=True)
 class RefreshRegistryAuth(Action):
-    """Have a service's tasks pulled with new credentials, before the present ones end. Its tasks run on."""
+    """Give a service new registry credentials before the present ones expire. Its tasks keep running."""
 
     service_id: str
     name: str
@@ -280,7 +280,7 @@ class RefreshRegistryAuth(Action):
 
 @dataclass(frozen=True)
 class SetLock(Action):
-    """Have managers lock their state, or not."""
+    """Turn the lock of the managers' state on or off."""
 
     wanted: bool
     service = SWARM
@@ -292,7 +292,7 @@ class SetLock(Action):
 
 @dataclass(frozen=True)
 class KeepKey(Action):
-    """Keep the engine's unlock key where managers look for it when they boot. Knows it not."""
+    """Store the engine's unlock key where managers look for it when they boot. Does not contain it."""
 
     service = KEYS
 
@@ -303,13 +303,13 @@ class KeepKey(Action):
 
 @dataclass(frozen=True)
 class SyncRecord(Action):
-    """Make the cluster's record say what it should, together with the record that says whose it is."""
+    """Write the cluster's DNS record together with its ownership record."""
 
     zone_id: str
     name: str
     owner: str
     before: Record
-    # Of both kinds. An AAAA record without values goes; an A record stays.
+    # IPv4 and IPv6. An AAAA record without values is deleted; an A record stays.
     addresses: Tuple[str, ...]
     ttl: int
     what: str = "DNS record"
@@ -317,7 +317,7 @@ class SyncRecord(Action):
 
     @property
     def after(self) -> Record:
-        """What stands there then."""
+        """The record after the change."""
         kinds = {is_ipv6(address) for address in self.addresses}
         return Record(
             self.addresses,
@@ -334,7 +334,7 @@ class SyncRecord(Action):
 
 @dataclass(frozen=True)
 class SyncTargets(Action):
-    """Have a target group send requests to instances that serve, and no more to others of the cluster."""
+    """Register instances that serve in a target group, and deregister the cluster's other instances."""
 
     target_group: str
     register: Tuple[str, ...]

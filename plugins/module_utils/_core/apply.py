@@ -1,4 +1,4 @@
-"""The one way in which an action takes effect: looked at once more, done, and told as a change."""
+"""How an action takes effect: check it again, do it, and report the change."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from .registry_credentials import Grant, Registry
 
 
 class Refused(SwarmError):
-    """What was planned is not right any more, so it is not done. The next pass plans anew."""
+    """The action is not right any more, so it is not done. The next pass plans again."""
 
 
 class Swarm(Protocol):
-    """The swarm, through its leader's engine. Each write is of the node as it was read, or fails."""
+    """The swarm, through its leader's engine. A write fails if the node has changed since it was read."""
 
     def memory(self) -> Memory:
-        """The swarm that the engine is in, and what it remembers of the cluster's record."""
+        """The swarm that the engine is in, and the cluster's record as that swarm remembers it."""
 
     def remember(self, record: ClusterRecord) -> None:
-        """Have the swarm remember the cluster's record."""
+        """Make the swarm remember the cluster's record."""
 
     def nodes(self) -> Tuple[Node, ...]:
         """All nodes as they are now."""
@@ -41,26 +41,26 @@ class Swarm(Protocol):
         availability: Optional[str] = None,
         labels: Optional[Mapping[str, str]] = None,
     ) -> None:
-        """Change a node's specification; labels replace all that it has. What is None stays."""
+        """Change a node's specification. ``labels`` replace all labels. None leaves a field as it is."""
 
     def remove(self, node: str) -> None:
-        """Take a node out, even if it is up. No error if there is none."""
+        """Delete a node from the swarm, even if it is up. No error if there is none."""
 
     def services(self) -> Tuple[Service, ...]:
-        """All services as they are now, and where their tasks are."""
+        """All services as they are now, with the places of their tasks."""
 
     def scale(self, service: str, replicas: int, labels: Mapping[str, str]) -> None:
-        """Change a replicated service's count and labels (which replace all that it has), and nothing of its tasks."""
+        """Change a replicated service's replicas, replace all its labels, and leave its tasks as they are."""
 
     def authorize(self, service: str, grant: Grant, labels: Mapping[str, str]) -> None:
-        """Change the credentials that a service's images are pulled with, and its labels, and nothing of its tasks."""
+        """Change a service's registry credentials, replace all its labels, and leave its tasks as they are."""
 
 
 class Peers(Protocol):
-    """The cluster's other managers, without a word from their swarm."""
+    """The cluster's other managers, asked without the swarm."""
 
     def listens(self, address: str) -> bool:
-        """Whether something listens at that address on the swarm's port."""
+        """Whether something listens on the swarm's port at that address."""
 
 
 class AutoScaling(Protocol):
@@ -68,75 +68,76 @@ class AutoScaling(Protocol):
 
     @property
     def heartbeats(self) -> Mapping[str, float]:
-        """When each instance's lifecycle action was last kept waiting from here, in epoch seconds."""
+        """When this process sent the last heartbeat for each instance, in epoch seconds."""
 
     @property
     def desired(self) -> Mapping[str, int]:
-        """How many instances each node group is to have, as of the last answer of ``instances``."""
+        """The desired capacity of each node group, as of the last answer of ``instances``."""
 
     @property
     def upgrading(self) -> FrozenSet[str]:
-        """The node groups that are being upgraded, as of the same."""
+        """The node groups that are being upgraded, as of the same answer."""
 
     def instances(self) -> Tuple[Instance, ...]:
-        """The cluster's instances, those that ended a while ago among them as long as EC2 tells them."""
+        """The cluster's instances, and those that were terminated as long as EC2 lists them."""
 
     def gone(self, instance: str) -> bool:
-        """Whether EC2, asked about this one instance, says that it has ended or that there is none."""
+        """Whether EC2, asked about this instance alone, says that it is terminated or does not exist."""
 
     def terminate(self, instance: str, *, replace: bool) -> bool:
-        """End an instance of a group, which starts another one or has one less. False if there is none to end."""
+        """Terminate an instance of a group, with or without a replacement. False if there is none to terminate."""
 
     def complete(self, scaling_group: str, hook: str, instance: str, result: str) -> bool:
-        """Complete a lifecycle action. False if none is waiting any more."""
+        """Complete a lifecycle action. False if none waits any more."""
 
     def heartbeat(self, scaling_group: str, hook: str, instance: str) -> bool:
-        """Keep a lifecycle action waiting. False if none is waiting any more."""
+        """Send a heartbeat for a lifecycle action. False if none waits any more."""
 
 
 class Tokens(Protocol):
-    """What the bucket publishes: which swarm is the cluster's, and its join tokens."""
+    """The published objects in the bucket: the cluster's record and the join tokens."""
 
     def published(self) -> Published:
         """The cluster's record in the bucket."""
 
     def republish(self, record: ClusterRecord, version: Optional[str]) -> bool:
-        """Write the record if the object still is of that version, None being 'if there is none'. Whether it was."""
+        """Write the record if the object still has that version (None: if there is none). False if it does not."""
 
     def stale(self) -> Tuple[str, ...]:
-        """Roles whose published token is not the engine's."""
+        """The roles whose published token is not the engine's."""
 
     def publish(self, roles: Sequence[str]) -> None:
-        """Publish the engine's tokens of some roles."""
+        """Publish the engine's tokens of these roles."""
 
 
 class Lock(Protocol):
-    """The lock of the managers' state, and where its key is kept."""
+    """The lock of the managers' state, and the store of its key."""
 
     def locked(self) -> bool:
         """Whether managers lock their state."""
 
     def lock(self, wanted: bool) -> None:
-        """Have them do so, or not."""
+        """Turn the lock on or off."""
 
     def kept(self) -> bool:
-        """Whether the engine's key is kept; also if there is none."""
+        """Whether the engine's key is stored; true if there is none."""
 
     def keep(self) -> None:
-        """Keep it, beside those from before."""
+        """Store it beside the earlier keys."""
 
 
 class RecordSets(Protocol):
-    """The cluster's record: in its zone, or as a Cloud Map service."""
+    """The cluster's DNS record: in its zone, or as a Cloud Map service."""
 
     def read(self, wanted: Dns) -> Record:
-        """What stands there now, with what was written and is not everywhere yet."""
+        """The record as it is now, including writes that have not reached all name servers yet."""
 
     def write(self, wanted: Dns, before: Record, after: Record) -> None:
-        """Have the record say this.
+        """Write the record.
 
-        In a zone it is written together with its owner, at once, and one that was not there must not have come in
-        between. A service's instances change one by one, none going before one that stays is there.
+        In a zone, record and ownership record are written in a single request, which fails if ``before`` had no record
+        and there is one now. A service's instances change one by one: a new address is registered before an old one is
+        deregistered.
         """
 
 
@@ -144,41 +145,41 @@ class Balancing(Protocol):
     """Elastic Load Balancing."""
 
     def health(self, target_group: str) -> Mapping[str, str]:
-        """A state for each instance that is a target, or was one and still has requests to answer."""
+        """The state of each instance that is a target, or is draining."""
 
     def register(self, target_group: str, instances: Sequence[str]) -> None:
-        """Make instances targets."""
+        """Register instances as targets."""
 
     def deregister(self, target_group: str, instances: Sequence[str]) -> None:
-        """Have none of them be a target any more. No error for those that are none."""
+        """Deregister targets. No error for instances that are none."""
 
 
 class Registries(Protocol):
     """ECR."""
 
     def grant(self, registry: Registry) -> Grant:
-        """Credentials by which images can be pulled from a registry."""
+        """Credentials to pull images from a registry."""
 
 
 @dataclass(frozen=True)
 class World:
-    """Everything that actions have an effect on."""
+    """Everything that actions change."""
 
     swarm: Swarm
     scaling: AutoScaling
     tokens: Tokens
     records: RecordSets
     registries: Registries
-    # None where nothing is to be known of it.
+    # None if it is not needed.
     lock: Optional[Lock] = None
-    # None where there are no load balancers.
+    # None without load balancers.
     balancing: Optional[Balancing] = None
-    # None where nothing is to be known of them.
+    # None if they are not needed.
     peers: Optional[Peers] = None
 
 
 def apply(action: Action, world: World, policy: Policy) -> Optional[Change]:
-    """Do what the action says if it is still right, and return the change; None if it was so already.
+    """Do the action if it is still right, and return the change; None if there was nothing to change.
 
     Raises Refused if it is not right any more, and SwarmError if a service fails.
     """
@@ -198,10 +199,10 @@ def _present(world: World, identifier: str) -> Node:
 
 
 def _service(world: World, action: Union[act.SetReplicas, act.RefreshRegistryAuth]) -> Service:
-    service = next((one for one in world.swarm.services() if one.id == action.service_id), None)
-    if service is None:
-        raise Refused(f"There is no service {action.name} any more.")
-    return service
+    for service in world.swarm.services():
+        if service.id == action.service_id:
+            return service
+    raise Refused(f"There is no service {action.name} any more.")
 
 
 def _set_labels(action: act.SetLabels, world: World, policy: Policy) -> Optional[Change]:
@@ -224,8 +225,8 @@ def _note(action: act.NoteFact, world: World, policy: Policy) -> Optional[Change
 
 def _resume(action: act.Resume, world: World, policy: Policy) -> Optional[Change]:
     node = _present(world, action.node)
-    if node_labels.REQUESTED in node.labels or node_labels.ANNOUNCED in node.labels:
-        raise Refused(f"The node of {action.instance} is to go after all.")
+    if node_labels.REQUESTED in node.labels or node_labels.INTERRUPTION in node.labels:
+        raise Refused(f"The node of {action.instance} is being removed after all.")
     kept = {key: value for key, value in node.labels.items() if key not in node_labels.FACTS}
     if node.availability == "active" and kept == dict(node.labels):
         return None
@@ -243,9 +244,9 @@ def _set_replicas(action: act.SetReplicas, world: World, policy: Policy) -> Opti
     return action.change
 
 
-def _empty(action: Union[act.Pause, act.Drain], world: World, policy: Policy) -> Optional[Change]:
+def _cordon_or_drain(action: Union[act.Cordon, act.Drain], world: World, policy: Policy) -> Optional[Change]:
     node = _present(world, action.node)
-    if isinstance(action, act.Pause) and node.availability == "drain":
+    if isinstance(action, act.Cordon) and node.availability == "drain":
         raise Refused(f"The node of {action.instance} is drained already.")
     noted = node_labels.fact(node.labels, action.label, action.at) is not None
     if noted and node.availability == action.wanted:
@@ -262,8 +263,8 @@ def _promote(action: act.Promote, world: World, policy: Policy) -> Optional[Chan
     node = _present(world, action.node)
     if node.role == "manager":
         return None
-    if node_labels.LEAVING in node.labels or node_labels.REQUESTED in node.labels:
-        raise Refused(f"The node of {action.instance} is to go after all.")
+    if node_labels.REMOVING in node.labels or node_labels.REQUESTED in node.labels:
+        raise Refused(f"The node of {action.instance} is being removed.")
     if not node.ready:
         raise Refused(f"The node of {action.instance} is not ready any more.")
     world.swarm.update(node.id, role="manager")
@@ -275,26 +276,26 @@ def _demote(action: act.Demote, world: World, policy: Policy) -> Optional[Change
     if node is None or node.role != "manager":
         return None
     _still_dead(node, action.reason, action.instance, world)
-    refusal = Interlock(nodes).refusal(node, lost_anyway=action.reason == act.ENDING)
+    refusal = Interlock(nodes).refusal(node, lost_anyway=action.reason == act.TERMINATING)
     if refusal:
         raise Refused(f"The manager of {action.instance} is not demoted: {refusal}.")
     world.swarm.update(node.id, role="worker")
     return action.change
 
 
-def _remove(action: act.Remove, world: World, policy: Policy) -> Optional[Change]:
+def _delete(action: act.Delete, world: World, policy: Policy) -> Optional[Change]:
     node = _find(world, action.node)[1]
     if node is None:
         return None
     if node.holds_vote:
-        raise Refused(f"The node of {action.instance} has become a manager, which must be demoted first.")
+        raise Refused(f"The node of {action.instance} is a manager now, which must be demoted first.")
     _still_dead(node, action.reason, action.instance, world)
     world.swarm.remove(node.id)
     return action.change
 
 
 def _still_dead(node: Node, reason: str, instance: str, world: World) -> None:
-    if reason in (act.LEAVING, act.ENDING):
+    if reason in (act.REMOVING, act.TERMINATING):
         return
     if node.state != "down":
         raise Refused(f"The node of {instance} is back.")
@@ -305,9 +306,9 @@ def _still_dead(node: Node, reason: str, instance: str, world: World) -> None:
 def _terminate(action: act.Terminate, world: World, policy: Policy) -> Optional[Change]:
     node = _present(world, action.node)
     if node.availability == "active" and node.state != "down":
-        raise Refused(f"The node of {action.instance} is to have tasks again.")
+        raise Refused(f"The node of {action.instance} takes tasks again.")
     if node.holds_vote:
-        raise Refused(f"The node of {action.instance} has become a manager, which must be demoted first.")
+        raise Refused(f"The node of {action.instance} is a manager now, which must be demoted first.")
     return action.change if world.scaling.terminate(action.instance, replace=action.replace) else None
 
 
@@ -326,7 +327,7 @@ def _heartbeat(action: act.Heartbeat, world: World, policy: Policy) -> Optional[
 def _publish_record(action: act.PublishRecord, world: World, policy: Policy) -> Optional[Change]:
     memory = world.swarm.memory()
     if memory.swarm_id != action.after.cluster_id or memory.remembered is None:
-        raise Refused("The engine is in another swarm meanwhile.")
+        raise Refused("The engine is in another swarm now.")
     if not world.tokens.republish(action.after, action.before.version):
         raise Refused("The cluster's record in the bucket has changed in the meantime.")
     return action.change
@@ -337,7 +338,7 @@ def _remember_record(action: act.RememberRecord, world: World, policy: Policy) -
     if memory.remembered == action.after:
         return None
     if memory.swarm_id != action.after.cluster_id or memory.remembered != action.before:
-        raise Refused("The swarm remembers another record meanwhile.")
+        raise Refused("The swarm remembers another record now.")
     world.swarm.remember(action.after)
     return action.change
 
@@ -351,7 +352,7 @@ def _publish_tokens(action: act.PublishTokens, world: World, policy: Policy) -> 
 
 
 def _refresh_registry_auth(action: act.RefreshRegistryAuth, world: World, policy: Policy) -> Optional[Change]:
-    # First, since it may take a while in which the service changes.
+    # First, since this may take a while and the service may change meanwhile.
     grant = world.registries.grant(action.registry)
     service = _service(world, action)
     if not registry_credentials.due(service.labels, action.at):
@@ -381,25 +382,25 @@ def _sync_targets(action: act.SyncTargets, world: World, policy: Policy) -> Opti
         return None
     health = world.balancing.health(action.target_group)
     there = set(target_groups.registered(health))
-    coming = tuple(one for one in action.register if one not in there)
-    going = tuple(one for one in action.deregister if one in there)
-    if going and not any(target_groups.fit(health, one) for one in there - set(going)):
+    new = tuple(instance for instance in action.register if instance not in there)
+    old = tuple(instance for instance in action.deregister if instance in there)
+    if old and not any(target_groups.fit(health, instance) for instance in there - set(old)):
         raise Refused(f"No other target of {target_groups.name(action.target_group)} gets requests any more.")
-    if coming:
-        # Another agent may have emptied a node since, which would be sent requests until somebody noticed.
-        to_go = target_groups.to_go(world.swarm.nodes()).intersection(coming)
-        if to_go:
-            one, where = min(to_go), target_groups.name(action.target_group)
-            raise Refused(f"The node of {one} is to go, so {where} is not to send it requests.")
-        world.balancing.register(action.target_group, coming)
-    if going:
-        world.balancing.deregister(action.target_group, going)
-    return act.SyncTargets(action.target_group, coming, going).change if coming or going else None
+    if new:
+        # Another agent may have drained a node since. It would get requests until an agent noticed.
+        being_removed = target_groups.being_removed(world.swarm.nodes()).intersection(new)
+        if being_removed:
+            name = target_groups.name(action.target_group)
+            raise Refused(f"The node of {min(being_removed)} is being removed, so it is not registered in {name}.")
+        world.balancing.register(action.target_group, new)
+    if old:
+        world.balancing.deregister(action.target_group, old)
+    return act.SyncTargets(action.target_group, new, old).change if new or old else None
 
 
 def _sync_record(action: act.SyncRecord, world: World, policy: Policy) -> Optional[Change]:
     if policy.dns is None or not action.addresses:
-        raise Refused("No record is wanted any more, and none is ever emptied.")
+        raise Refused("No record is wanted any more, and a record is never emptied.")
     present = world.records.read(policy.dns)
     if present == action.after:
         return None
@@ -407,7 +408,7 @@ def _sync_record(action: act.SyncRecord, world: World, policy: Policy) -> Option
     if foreign:
         raise Refused(foreign)
     if present != action.before:
-        # Another agent may have withdrawn a node since, which is not to be undone by a plan from before.
+        # Another agent may have withdrawn a node since, which an older plan must not undo.
         raise Refused("The record has changed in the meantime.")
     world.records.write(policy.dns, present, action.after)
     return replace(action, before=present).change
@@ -416,13 +417,13 @@ def _sync_record(action: act.SyncRecord, world: World, policy: Policy) -> Option
 HANDLERS: Dict[Type[Action], Callable[[Any, World, Policy], Optional[Change]]] = {
     act.SetLabels: _set_labels,
     act.NoteFact: _note,
-    act.Pause: _empty,
-    act.Drain: _empty,
+    act.Cordon: _cordon_or_drain,
+    act.Drain: _cordon_or_drain,
     act.Resume: _resume,
     act.SetReplicas: _set_replicas,
     act.Promote: _promote,
     act.Demote: _demote,
-    act.Remove: _remove,
+    act.Delete: _delete,
     act.Terminate: _terminate,
     act.CompleteLifecycle: _complete,
     act.Heartbeat: _heartbeat,

@@ -1,4 +1,4 @@
-"""Leaving a service that failed alone for a while."""
+"""Pauses after failures."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ LONGEST_PAUSE = 60.0
 
 @dataclass(frozen=True)
 class Failure:
-    """What a service did not do, and why."""
+    """A service's failure, and why."""
 
     service: str
     message: str
 
 
 class Backoff:
-    """When what failed, a service or a resource, may be tried again: after a pause that doubles. In seconds."""
+    """When a service or a resource that failed may be tried again: after a pause that doubles. In seconds."""
 
     def __init__(self) -> None:
         self._failures: Dict[str, int] = {}
         self._until: Dict[str, float] = {}
 
     def failures(self, service: str) -> int:
-        """How often it failed since it worked last."""
+        """How often it has failed since it last worked."""
         return self._failures.get(service, 0)
 
     def rests(self, service: str, now: float) -> bool:
@@ -33,7 +33,7 @@ class Backoff:
         return now < self._until.get(service, now)
 
     def failed(self, service: str, now: float) -> float:
-        """Note a failure and return the length of the pause."""
+        """Note a failure and return the length of the pause in seconds."""
         failures = self.failures(service)
         pause = min(FIRST_PAUSE * 2.0 ** min(failures, 16), LONGEST_PAUSE)
         self._failures[service] = failures + 1

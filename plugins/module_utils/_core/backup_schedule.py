@@ -1,4 +1,4 @@
-"""Backups of the swarm's state: what is known of each, which are kept, when one is due and whose turn it is."""
+"""Backups of the swarm's state: their manifests, which of them are kept, when the next is due and who takes it."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ _COUNTED = ("nodes", "services", "secrets", "configs")
 
 
 class BackupError(SwarmError):
-    """A backup is not there, or is not what was written."""
+    """A backup is missing or damaged."""
 
 
 @dataclass(frozen=True)
 class Manifest:
-    """What is known of a backup, beside the archive of the state itself."""
+    """The description of a backup, beside the archive with the state."""
 
     name: str
     cluster: str
     cluster_id: str
-    # The manager whose state it is: its instance, its node and the address by which the others knew it.
+    # The manager whose state it is: its instance, its node and its address for the other managers.
     instance: str
     node_id: str
     address: str
@@ -37,14 +37,14 @@ class Manifest:
     engine: str
     # Epoch seconds.
     at: float
-    # Of the archive, its size in bytes.
+    # Of the archive; the size is in bytes.
     sha256: str
     size: int
     # How many nodes, services, secrets and configs the swarm had.
     counts: Mapping[str, int]
 
     def encode(self) -> bytes:
-        """As it stands in the bucket."""
+        """The object in the bucket."""
         return (json.dumps({"format": FORMAT, **asdict(self)}, indent=2, sort_keys=True) + "\n").encode()
 
     @classmethod
@@ -53,33 +53,31 @@ class Manifest:
         try:
             found = decoded(content)
             if found["format"] != FORMAT:
-                raise BackupError(f"A backup's manifest is of the format {found['format']}, which is not known here.")
+                raise BackupError(f"A backup's manifest has the format {found['format']}, but {FORMAT} is supported.")
             fields = {name: found[name] for name in cls.__dataclass_fields__}
             fields["counts"] = {name: int(fields["counts"][name]) for name in _COUNTED}
             fields["at"], fields["size"] = float(fields["at"]), int(fields["size"])
             texts = [name for name, field in cls.__dataclass_fields__.items() if field.type == "str"]
             if taken_at(fields["name"]) is None or not all(isinstance(fields[name], str) for name in texts):
-                raise ValueError("a field has not the value of a backup's")
+                raise ValueError("a field has an invalid value")
             return cls(**fields)
         except SHAPE_ERRORS as error:
-            raise BackupError(
-                f"A backup's manifest is not one that was written here: {type(error).__name__}: {error}."
-            ) from None
+            raise BackupError(f"A backup's manifest is invalid: {type(error).__name__}: {error}.") from None
 
     @property
     def summary(self) -> str:
-        """What it holds, for people."""
+        """Its name and contents, for people."""
         counts = ", ".join(f"{self.counts[name]} {name}" for name in _COUNTED)
         return f"{self.name} ({counts})"
 
 
 def name_of(at: float, instance: str) -> str:
-    """The name of a backup, by which backups sort in time."""
+    """The name of a backup. Names sort by time."""
     return f"{datetime.fromtimestamp(at, timezone.utc):%Y%m%dT%H%M%SZ}-{instance}"
 
 
 def taken_at(name: str) -> Optional[float]:
-    """When a backup of that name was taken, in epoch seconds; None if it is no name of a backup."""
+    """When a backup of that name was taken, in epoch seconds; None if the name is no backup's."""
     try:
         at = datetime.strptime(name[:16], "%Y%m%dT%H%M%SZ").replace(tzinfo=timezone.utc).timestamp()
     except ValueError:
@@ -93,23 +91,23 @@ def newest_first(names: Iterable[str]) -> List[str]:
 
 
 def superseded(names: Iterable[str], keep: int) -> List[str]:
-    """Those that are more than are kept."""
+    """The backups to delete if the newest ``keep`` are kept."""
     return newest_first(names)[max(keep, 1) :]
 
 
 def due(names: Iterable[str], every: Optional[float], now: float) -> bool:
-    """Whether the newest one is older than ``every`` seconds; never, where that is None or 0."""
+    """Whether the newest backup is older than ``every`` seconds; never if that is None or 0."""
     if not every:
         return False
     newest = next(iter(newest_first(names)), None)
-    # One from a clock that runs ahead counts as of now.
+    # A backup from a clock that runs ahead counts as taken now.
     return newest is None or now - (taken_at(newest) or 0.0) >= every
 
 
 def on_duty(nodes: Sequence[Node], own: str) -> bool:
-    """Whether it is this manager's turn: a follower's, so that the leader is not held up, or the leader's alone.
+    """Whether this manager takes the backup: a follower, so that the leader is not held up, else the leader.
 
-    All managers see the same nodes, so that one of them takes the turn.
+    All managers see the same nodes, so exactly one of them takes it.
     """
     fit = [node for node in nodes if node.role == MANAGER and node.ready]
     first = min(fit, key=lambda node: (node.leader, node.id), default=None)
@@ -117,7 +115,7 @@ def on_duty(nodes: Sequence[Node], own: str) -> bool:
 
 
 def chosen(names: Iterable[str], wanted: str) -> str:
-    """The backup to restore: the one that is wanted, or the newest. Raises BackupError."""
+    """The backup to restore: ``wanted``, or the newest. Raises BackupError."""
     present = newest_first(names)
     if not present:
         raise BackupError(NONE)
@@ -125,14 +123,14 @@ def chosen(names: Iterable[str], wanted: str) -> str:
         return present[0]
     if wanted not in present:
         shown = ", ".join(present[:5])
-        raise BackupError(f"There is no backup '{wanted}'. The newest are {shown}: take one with -e backup=NAME.")
+        raise BackupError(f"There is no backup '{wanted}'. The newest are {shown}: choose with -e backup=NAME.")
     return wanted
 
 
 def refused(manifest: Manifest, why: str, names: Iterable[str]) -> BackupError:
-    """The refusal of a backup that is not what was written, which offers the one before it."""
+    """The refusal of a damaged backup, which offers the backup before it."""
     older = [name for name in newest_first(names) if name < manifest.name]
-    offer = "There is no older one."
+    offer = "There is no older backup."
     if older:
-        offer = f"The one before it is {older[0]}: take it with -e backup={older[0]}."
-    return BackupError(f"The backup {manifest.name} is refused, for it is not what was written: {why}. {offer}")
+        offer = f"The backup before it is {older[0]}: use it with -e backup={older[0]}."
+    return BackupError(f"The backup {manifest.name} is damaged: {why}. {offer}")

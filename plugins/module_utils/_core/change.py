@@ -1,4 +1,4 @@
-"""A change: what Ansible's ``changed`` and diff, and the agent's log line, all come from."""
+"""A change: the source of Ansible's ``changed``, its diff, and the agent's log line."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ State = Union[Mapping[str, Any], str, None]
 
 @dataclass(frozen=True)
 class Change:
-    """A resource that went, or in check mode would go, from one state to another; None is 'not there'."""
+    """A resource's state before and after, also in check mode; None is 'not there'."""
 
     resource: str
     before: State
@@ -18,12 +18,12 @@ class Change:
 
     @property
     def sentence(self) -> str:
-        """What happens to the resource, such as ``create the bucket example``."""
+        """Such as ``create the bucket example``."""
         verb = "create" if self.before is None else "delete" if self.after is None else "update"
         return f"{verb} the {self.resource}"
 
     def diff(self) -> dict[str, Any]:
-        """As Ansible shows differences."""
+        """The difference in Ansible's form."""
         return {
             "before_header": self.resource,
             "after_header": self.resource,

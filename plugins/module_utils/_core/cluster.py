@@ -1,4 +1,4 @@
-"""What is observed of a cluster: instances as EC2 and Auto Scaling tell them, nodes as Raft does, and the record."""
+"""The observed cluster: instances from EC2 and Auto Scaling, nodes from Raft, and the DNS record."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from .join.cluster_record import ClusterRecord, Published
 MANAGER = "manager"
 WORKER = "worker"
 
-# States of an instance from which there is no way back.
+# Final states of an instance.
 GONE_STATES = ("shutting-down", "terminated")
-# What the lifecycle states of instances in a warm pool begin with.
+# How the lifecycle states of instances in a warm pool begin.
 WARMED = "Warmed:"
-# The state of one that waits at its group's launch hook.
+# The lifecycle state of an instance that waits at its group's launch hook.
 LAUNCH_WAIT = "Pending:Wait"
 
 
 @dataclass(frozen=True)
 class Instance:
-    """An instance of the cluster, by its tags."""
+    """An instance of the cluster."""
 
     id: str
     group: str
@@ -30,94 +30,94 @@ class Instance:
     state: str
     private_address: Optional[str] = None
     public_address: Optional[str] = None
-    # In the shortest form, as EC2 tells it. There is no private kind of these.
+    # In the shortest form, as EC2 gives it. There is no private kind.
     ipv6_address: Optional[str] = None
-    # The Auto Scaling group's name and the instance's lifecycle state there, such as Pending:Wait; None outside of one.
+    # The Auto Scaling group's name and the instance's lifecycle state there, such as Pending:Wait; None if in none.
     scaling_group: Optional[str] = None
     lifecycle: Optional[str] = None
     healthy: bool = True
     # When EC2 started it, in epoch seconds.
     launched: Optional[float] = None
-    # What it was made from: its type such as t3.small, its image, and the launch template's version; None if not known.
+    # Its type such as t3.small, its image, and the version of its launch template; None if not known.
     kind: Optional[str] = None
     image: Optional[str] = None
     template: Optional[str] = None
 
     @property
     def gone(self) -> bool:
-        """Whether it has ended or cannot but end."""
+        """Whether it is terminated or shutting down."""
         return self.state in GONE_STATES
 
     @property
     def in_service(self) -> bool:
-        """Whether Auto Scaling counts on it."""
+        """Whether it runs and Auto Scaling has it in service."""
         return self.lifecycle == "InService" and self.state == "running"
 
     @property
     def warmed(self) -> bool:
-        """Whether it is in the warm pool of its group, or on its way there, and so in no swarm."""
+        """Whether it is in its group's warm pool or enters it, and so is in no swarm."""
         return (self.lifecycle or "").startswith(WARMED)
 
     @property
     def terminating(self) -> bool:
-        """Whether Auto Scaling is ending it, out of its group or out of the group's warm pool."""
+        """Whether Auto Scaling is terminating it, in its group or in the group's warm pool."""
         return (self.lifecycle or "").removeprefix(WARMED).startswith("Terminating")
 
     def addresses(self, kind: str, *, ipv6: bool) -> Tuple[str, ...]:
-        """Its ``public`` or ``private`` address, and with ``ipv6`` that one too, as far as it has them."""
+        """Its ``public`` or ``private`` address, and with ``ipv6`` its IPv6 address, as far as it has them."""
         ipv4 = self.public_address if kind == "public" else self.private_address
         return tuple(address for address in (ipv4, self.ipv6_address if ipv6 else None) if address)
 
 
 @dataclass(frozen=True)
 class Node:
-    """A node of the swarm, as its managers know it."""
+    """A node of the swarm, as its managers see it."""
 
     id: str
-    # The role it is to have. While that changes, it may still be a voter, or not be one yet.
+    # The desired role. While it changes, the node may still be a voter, or not be a voter yet.
     role: str
     # ready, down, disconnected or unknown.
     state: str
     # active, pause or drain.
     availability: str = "active"
-    # Where the managers see it.
+    # Its address for the managers.
     address: Optional[str] = None
-    # Whether it is a member of Raft, and whether the leader hears from it there.
+    # Whether it is a member of Raft, and whether it answers there.
     voter: bool = False
     reachable: bool = False
     leader: bool = False
-    # Set by managers alone.
+    # Only managers set them.
     labels: Mapping[str, str] = field(default_factory=dict)
-    # Claimed by the node itself.
+    # The node itself sets them.
     engine_labels: Mapping[str, str] = field(default_factory=dict)
-    # Tasks that run on it or are about to.
+    # Tasks that run on it or will.
     tasks: int = 0
-    # What services can ask of it: its name, its platform such as linux/x86_64, and what it has in all: memory in bytes
-    # and CPUs in billionths. None where it has not told.
+    # For constraints and reservations: its name, its platform such as linux/x86_64, its total memory in bytes and its
+    # CPUs in billionths; None if not known.
     hostname: str = ""
     platform: str = ""
     memory: Optional[int] = None
     cpus: Optional[int] = None
     # The version of its engine.
     engine: str = ""
-    # What of it cannot be read, as a sentence; empty if all can.
+    # A sentence about fields that cannot be read; empty if all can.
     flaw: str = ""
 
     @property
     def ready(self) -> bool:
-        """Whether it does its work: a manager must also be heard in Raft."""
+        """Whether it works: a manager must also be reachable in Raft."""
         return self.state == "ready" and self._in_raft
 
     @property
-    def unheard(self) -> bool:
-        """Whether nothing speaks against its doing its work, but the leader is new and has not heard from it yet."""
+    def unconfirmed(self) -> bool:
+        """Whether it may be ready, but the leader is new and has not received its heartbeat yet."""
         return self.state == "unknown" and self._in_raft
 
     @property
     def holds_vote(self) -> bool:
-        """Whether it has to be demoted before it can be removed.
+        """Whether it must be demoted before it can be deleted.
 
-        Managers that are down and no members of Raft, as they are left in a swarm that was brought back, cannot be.
+        A manager that is down and no member of Raft, as a restore leaves it, cannot be demoted.
         """
         return self.voter or (self.role == MANAGER and self.state != "down")
 
@@ -128,40 +128,40 @@ class Node:
 
 @dataclass(frozen=True)
 class Needs:
-    """What a service's tasks ask of the node that they run on."""
+    """The requirements of a service's tasks on a node."""
 
-    # As in `node.role == worker`.
+    # Such as `node.role == worker`.
     constraints: Tuple[str, ...] = ()
     # 0 for any number.
     most_per_node: int = 0
-    # What each task reserves: bytes, and billionths of a CPU.
+    # The reservation of each task: bytes, and billionths of a CPU.
     memory: int = 0
     cpus: int = 0
-    # Ports that are published on the node itself, which one task there can have.
+    # Ports that are published on the node itself, which a single task there can have.
     host_ports: Tuple[int, ...] = ()
-    # What its tasks are spread over, one after the other, such as `node.labels.zone`; the nodes come last.
+    # Its placement preferences in their order, such as `node.labels.zone`; the nodes come last.
     spread: Tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Service:
-    """A service of the swarm and where its tasks are: their numbers by the node's ID."""
+    """A service of the swarm, and the numbers of its tasks by the node's ID."""
 
     id: str
     name: str
     # replicated, global or job.
     mode: str = "replicated"
     replicas: int = 0
-    # Whether its owner says that an old task and its replacement may run at once. Not if it runs only once.
+    # Whether an old task and its replacement may run at once (`start-first`). Not if it has a single task.
     start_first: bool = False
-    # Whether its specification says how a task's health is told.
+    # Whether it has a health check.
     health_checked: bool = False
     # How many of its tasks an update replaces at a time; 0 for all.
     parallelism: int = 1
-    # Whether an update or a rollback of it is under way.
+    # Whether an update or a rollback is in progress.
     updating: bool = False
-    # Whether one has stopped half-way. Whatever is written to the service begins it anew, and is what Docker then rolls
-    # back to.
+    # Whether an update or a rollback is paused. Any write to the service starts it again, and becomes the
+    # specification that Docker rolls back to.
     paused: bool = False
     labels: Mapping[str, str] = field(default_factory=dict)
     # How long its tasks may take to stop, in seconds.
@@ -169,37 +169,37 @@ class Service:
     needs: Needs = Needs()
     # Tasks that run, which a task with a health check does only once it is healthy.
     healthy: Mapping[str, int] = field(default_factory=dict)
-    # Tasks that are about to run.
+    # Tasks that will run.
     starting: Mapping[str, int] = field(default_factory=dict)
-    # Tasks that are told to stop and have not yet.
+    # Tasks that were told to stop and have not stopped yet.
     stopping: Mapping[str, int] = field(default_factory=dict)
-    # What its tasks run, as its specification has it.
+    # From its specification.
     image: str = ""
-    # Nodes, or slots of one that is not global, whose task has ended and that get no other one.
+    # Nodes (or slots, if it is not global) whose task has ended and gets no replacement.
     over: FrozenSet[str] = frozenset()
-    # How many of these were to end: all if nothing is to be restarted, and what has completed if failures are.
+    # How many of these count as complete: all without restarts, the successful tasks with restarts on failure.
     done: int = 0
-    # Nodes on which none of its tasks is healthy and the last ones have failed, one soon after the other.
+    # Nodes where no task of it is healthy and the last tasks have failed, soon after each other.
     failing: FrozenSet[str] = frozenset()
-    # Whether its specification can be written anew, with other credentials, and its tasks are left as they are: not
-    # those of a job, which would run again, nor tasks that have ended for good, nor an update that was paused.
+    # Whether its specification can be written with other credentials and its tasks stay as they are. Not if it is a
+    # job, which would run again, has tasks that have ended for good, or has a paused update.
     renewable: bool = False
-    # Tasks without a node, and what the scheduler says of them; empty while it has not yet looked.
+    # Tasks without a node, and the scheduler's reason; empty before it has tried.
     pending: int = 0
     why_pending: str = ""
-    # Why nothing but its name is known, as a sentence; empty if all is.
+    # A sentence why only its name is known; empty if all is.
     flaw: str = ""
 
     @property
     def mid_update(self) -> bool:
-        """Whether an update of it is under way or has stopped half-way, so that nothing is to be written to it.
+        """Whether an update is in progress or paused, so that nothing may be written to the service.
 
-        One under way would lose what it can be rolled back to, and one that failed would begin anew.
+        A write would lose the specification to roll back to, or start a paused update again.
         """
         return self.updating or self.paused
 
     def wanted_on(self, node: str) -> int:
-        """How many tasks are to run there."""
+        """How many tasks run there or will."""
         return self.healthy.get(node, 0) + self.starting.get(node, 0)
 
     def left_on(self, node: str) -> int:
@@ -208,23 +208,23 @@ class Service:
 
     @property
     def running(self) -> int:
-        """How many tasks are healthy, wherever they are."""
+        """How many tasks are healthy on all nodes."""
         return sum(self.healthy.values())
 
     @property
     def running_or_done(self) -> int:
-        """How many tasks nobody has to wait for."""
+        """How many tasks are healthy or complete."""
         return self.running + self.done
 
 
 def is_ipv6(address: str) -> bool:
-    """Whether an address belongs into an AAAA record rather than into an A record."""
+    """Whether an address belongs in an AAAA record."""
     return ":" in address
 
 
 @dataclass(frozen=True)
 class Record:
-    """What stands in DNS under the cluster's name, and who says it is theirs."""
+    """The DNS record under the cluster's name, and its ownership record."""
 
     # The values of the A and of the AAAA record, together; empty if there is neither.
     addresses: Tuple[str, ...] = ()
@@ -232,18 +232,18 @@ class Record:
     ttl: Optional[int] = None
     # The ownership record's text; None if there is none.
     owner: Optional[str] = None
-    # Why nobody but its owner can tell what stands there, such as 'a CNAME'; None for a plain record or none at all.
+    # A kind of record that is not ours, such as 'a CNAME'; None for a plain record or none at all.
     obstacle: Optional[str] = None
-    # Whether all of Route 53's name servers answer so.
+    # Whether all of Route 53's name servers answer with it.
     in_sync: bool = field(default=True, compare=False)
     # The AAAA record's TTL in seconds; None if there is none.
     ipv6_ttl: Optional[int] = None
-    # Whether an AAAA record stands there too of which the ownership record does not speak; it is no part of this.
+    # Whether there is an AAAA record that the ownership record does not cover. It is not part of this.
     ipv6_unowned: bool = False
 
     @property
     def absent(self) -> bool:
-        """Whether nothing stands under the name."""
+        """Whether there is no record under the name."""
         return self.known_for is None and self.obstacle is None
 
     @property
@@ -258,28 +258,28 @@ class Record:
 
     @property
     def shown(self) -> Mapping[str, object]:
-        """The same for people and as JSON."""
+        """For people and JSON."""
         aaaa = {} if self.ipv6_ttl is None else {"ipv6_values": list(self.ipv6), "ipv6_ttl": self.ipv6_ttl}
         return {"ipv4_values": list(self.ipv4), "ttl": self.ttl, **aaaa, "owner": self.owner}
 
     @property
     def known_for(self) -> Optional[int]:
-        """The longest time that resolvers keep an answer, in seconds; None if there is neither record."""
+        """The longer of the two TTLs, in seconds; None if there is neither record."""
         return max((ttl for ttl in (self.ttl, self.ipv6_ttl) if ttl is not None), default=None)
 
 
 @dataclass(frozen=True)
 class Interruption:
-    """An instance that is to go, whoever said so."""
+    """A reason to remove an instance."""
 
     instance: str
-    # terminating, requested, down, or what was announced, such as spot interruption.
+    # terminating, requested, down, demoted, or an event such as spot interruption.
     kind: str
-    # Epoch seconds when it goes at the latest; None if it is not known.
+    # The latest time at which the instance ends, in epoch seconds; None if not known.
     deadline: Optional[float] = None
-    # Whether its Auto Scaling group is to start another one.
+    # Whether its Auto Scaling group starts another instance.
     replace: bool = True
-    # Whether the operator accepts that services lose tasks for which there is no place.
+    # Whether the operator accepts that services lose tasks that fit nowhere else.
     force: bool = False
 
 
@@ -293,25 +293,25 @@ class ScalingGroup:
     smallest: int
     desired: int
     largest: int
-    # Those of its instances that it counts on.
+    # The number of its instances in service.
     in_service: int
-    # The version of the launch template that its next instance is made from; None if not known.
+    # The version of the launch template for new instances; None if not known.
     template: Optional[str] = None
     role: str = WORKER
-    # How many instances it is to have once its upgrade is over; None if none is under way.
-    usual: Optional[int] = None
+    # Its desired size after the upgrade; None if no upgrade is in progress.
+    original_size: Optional[int] = None
 
     @property
     def surplus(self) -> int:
-        """How many instances it has more than usual."""
-        return 0 if self.usual is None else max(0, self.desired - self.usual)
+        """How many instances it has beyond its original size."""
+        return 0 if self.original_size is None else max(0, self.desired - self.original_size)
 
 
 @dataclass(frozen=True)
 class Cluster:
-    """All of it at one moment. A part that could not be observed is None, which is never read as 'there is none'."""
+    """The whole cluster at one time. None is a part that could not be observed, never 'there is none'."""
 
-    # The swarm of the engine that looks, and the cluster's record in the bucket.
+    # The swarm of this engine, and the cluster's record in the bucket.
     swarm_id: Optional[str]
     published: Optional[Published]
     nodes: Optional[Tuple[Node, ...]]
@@ -319,22 +319,22 @@ class Cluster:
     record: Optional[Record] = None
     # The roles whose published join token is not the engine's.
     stale_tokens: Optional[Tuple[str, ...]] = None
-    # Whether managers lock their state, and whether the key to it is kept where managers look for it when they boot.
+    # Whether managers lock their state, and whether its key is stored where managers look for it when they boot.
     locked: Optional[bool] = None
     key_kept: Optional[bool] = None
-    # What the queue said of instances that are to go, until their nodes carry it as a label.
+    # Interruptions from the queue, until the nodes carry them as labels.
     interruptions: Tuple[Interruption, ...] = ()
     services: Optional[Tuple[Service, ...]] = ()
-    # How many instances each node group is to have, as far as that is known.
+    # The desired capacity of each node group, as far as known.
     desired: Mapping[str, int] = field(default_factory=dict)
-    # The node groups that are being upgraded, as far as that is known.
+    # The node groups that are being upgraded, as far as known.
     upgrading: FrozenSet[str] = frozenset()
-    # When an instance's hook was last kept waiting, in epoch seconds, as far as this observer did it.
+    # When this observer sent the last heartbeat for an instance, in epoch seconds.
     heartbeats: Mapping[str, float] = field(default_factory=dict)
-    # What each target group says of its targets, by its ARN: a state by instance ID. None for one that did not answer.
+    # By the target group's ARN: the targets' states by instance ID. None if it did not answer.
     targets: Mapping[str, Optional[Mapping[str, str]]] = field(default_factory=dict)
-    # What the swarm itself remembers of the cluster's record, and how often it says that it was brought back.
+    # The cluster's record as the swarm remembers it, and how often the swarm was restored.
     remembered: Optional[ClusterRecord] = None
     epoch: int = 0
-    # Instances of managers that listen for a swarm, and have for a while, though this one does not reach them.
+    # Managers that have listened on the swarm's port for a while, although this swarm does not reach them.
     elsewhere: Tuple[str, ...] = ()

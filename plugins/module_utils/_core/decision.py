@@ -1,4 +1,4 @@
-"""What a plan comes to."""
+"""The result of planning."""
 
 from __future__ import annotations
 
@@ -12,46 +12,46 @@ from .errors import unexpected
 
 @dataclass
 class Decision:
-    """What to do now, what is waited for, what is refused and what an operator should look at, as sentences."""
+    """The actions, and as sentences what is awaited, what is refused and what an operator should look at."""
 
     actions: List[Action] = field(default_factory=list)
     awaited: List[str] = field(default_factory=list)
     refused: List[str] = field(default_factory=list)
     notes: List[str] = field(default_factory=list)
-    # Of instances that are to go, by their IDs: what each waits for, and why it stays until somebody does something.
+    # By instance ID, for removals: what each waits for, and why it is held until an operator acts.
     waits: Dict[str, List[str]] = field(default_factory=dict)
     held: Dict[str, str] = field(default_factory=dict)
     # Whether this engine's swarm is the cluster's, so that its agent acts.
     acts: bool = False
     # Whether the cluster's record in the bucket is missing or wrong; None if that is not known.
     record_flawed: Optional[bool] = None
-    # When the first of the waits ends of which that is known, in epoch seconds.
+    # When the first wait with a known end is over, in epoch seconds.
     due: Optional[float] = None
 
     @property
     def in_flight(self) -> bool:
-        """Whether something is about to change, so that it is worth while to look again soon."""
+        """Whether something is changing, so that the next pass should be soon."""
         return bool(self.actions or self.awaited)
 
     @contextmanager
     def alone(self, what: str) -> Iterator[None]:
-        """Plan for one thing within this. If that fails, it alone is left out of the plan and named."""
+        """Plan for a single thing. If that fails, only its actions are left out of the plan, and it is named."""
         planned = len(self.actions)
         try:
             yield
         except Exception as error:
-            # Whatever is wrong with this one, the rest of the cluster is kept.
+            # The rest of the cluster is planned nevertheless.
             del self.actions[planned:]
             self.refused.append(f"{what} is left out of the plan: {unexpected(error)}.")
 
     def wait(self, instance: str, sentence: str, until: Optional[float] = None) -> None:
-        """Note what an instance that is to go waits for, and until when if that is known."""
+        """Note what the removal of an instance waits for, and until when if that is known."""
         if until is not None:
             self.due = until if self.due is None else min(self.due, until)
         self.awaited.append(sentence)
         self.waits.setdefault(instance, []).append(sentence)
 
     def hold(self, instance: str, sentence: str) -> None:
-        """Note why an instance that is to go stays."""
+        """Note why the removal of an instance is held."""
         self.refused.append(sentence)
         self.held[instance] = sentence

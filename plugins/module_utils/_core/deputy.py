@@ -1,7 +1,7 @@
-"""Who acts when the leader's agent is silent: its engine may hang, or the agent may be dead, while Raft goes on.
+"""Which agent acts when the leader's agent is silent: its engine hangs or the agent is dead, while Raft works.
 
-Every agent could act at any time, for whatever it does is looked at once more and goes through Raft. That only the
-leader's does keeps them out of each other's way.
+Any agent may act at any time, since each action is checked again and goes through Raft. Only the leader's agent does,
+so that they do not disturb each other.
 """
 
 from __future__ import annotations
@@ -11,41 +11,41 @@ from typing import Optional, Sequence, Tuple
 from .cluster import Node
 from .join.ports import Stored
 
-# The agent that acts lists the nodes every half minute, and may take a while to take over, in seconds.
+# In seconds. The agent that acts lists the nodes every half minute, and taking over may take a while.
 SILENT_AFTER = 90.0
 
 
 def silent(leader: str) -> str:
-    """What people are told of a leader, by its node's ID, whose agent is silent; empty if that is none."""
+    """A sentence about the leader, a node ID, whose agent is silent; empty without such a leader."""
     return leader and f"The agent of the leader {leader} is silent, so this one acts for it."
 
 
 def unknown(why: object) -> str:
-    """What people are told if an agent cannot tell whether its manager leads."""
+    """A sentence for an agent that does not know whether its manager is the leader."""
     return (
-        f"Whether this manager leads cannot be told, so nothing is done: {why} If its engine hangs, restart it "
-        "(`systemctl restart docker`) or remove the node. If too many managers are lost for good, bring the swarm "
-        "back: ansible-playbook playbooks/restore.yml."
+        f"It is unknown whether this manager is the leader, so nothing is done: {why} If its engine hangs, restart it "
+        "(`systemctl restart docker`) or remove the node. If too many managers are lost for good, restore the swarm: "
+        "ansible-playbook playbooks/restore.yml."
     )
 
 
 class Deputy:
-    """Notices on a manager that does not lead whether the leader's agent is heard of."""
+    """Notices on a follower that the leader's agent is silent."""
 
     def __init__(self) -> None:
         self._leader = ""
-        self._heard: Optional[Tuple[str, float]] = None
+        self._last_list: Optional[Tuple[str, float]] = None
 
     def acts(self, own: str, nodes: Sequence[Node], listed: Optional[Stored[str]], now: float) -> str:
-        """The leader whose agent is silent and for which the node ``own`` has to act; empty if it has not.
+        """The ID of the leader for which the node ``own`` must act, since its agent is silent; else empty.
 
-        ``listed`` is who listed the nodes last; ``now`` only ever grows, in seconds.
+        ``listed`` is the node that listed the nodes last; ``now`` is monotonic, in seconds.
         """
         leader = next((node.id for node in nodes if node.leader), "")
         said = listed.version if listed and listed.value == leader else ""
-        if self._heard is None or leader != self._leader or (said and said != self._heard[0]):
-            self._leader, self._heard = leader, (said, now)
-        if not leader or now - self._heard[1] < SILENT_AFTER:
+        if self._last_list is None or leader != self._leader or (said and said != self._last_list[0]):
+            self._leader, self._last_list = leader, (said, now)
+        if not leader or now - self._last_list[1] < SILENT_AFTER:
             return ""
         others = sorted(node.id for node in nodes if node.voter and node.reachable and node.id != leader)
         return leader if others[:1] == [own] else ""

@@ -1,10 +1,10 @@
-"""What should stand in DNS: the addresses of nodes that serve, and whose record it is.
+"""The cluster's DNS record: the addresses of nodes that serve, and its owner.
 
-The record is an A record and, if it is wanted, an AAAA record under the same name, both plain: each answer has all of
-its values. (Route 53's multivalue answer routing would give up to eight of them, from a record set a value.)
+The record is an A record and, if configured, an AAAA record under the same name, both plain: each answer has all
+values. (Route 53's multivalue answer routing would give up to eight of them, and needs a record set for each value.)
 
-A Cloud Map service is seen as the same record: its values are its instances' addresses, and its owner is who its tag
-says. Cloud Map makes record sets of them with that very routing.
+A Cloud Map service is read as the same record: its values are its instances' addresses, and its owner is in its tag.
+Cloud Map publishes them with multivalue answer routing.
 """
 
 from __future__ import annotations
@@ -18,32 +18,32 @@ from .node_matching import NodeMatching
 from .policy import Dns, Policy
 
 OWNER_PREFIX = "_swarm-aws."
-# At the end of the ownership record's text if the AAAA record is the cluster's too.
+# The end of the ownership record's text if the cluster owns the AAAA record too.
 BOTH = ",records=A+AAAA"
-# Route 53's quotas (https://docs.aws.amazon.com/Route53/latest/DeveloperGuide/DNSLimitations.html): a record takes 400
-# values. A request has 1,000 of them at most, in which those that are upserted count twice: beside the ownership
-# record's one, that is 249 for each of two records, and these keep within a request's 32,000 characters too.
+# Route 53's quotas (https://docs.aws.amazon.com/Route53/latest/DeveloperGuide/DNSLimitations.html): a record has at
+# most 400 values. A request has at most 1,000, and upserts count twice: beside the value of the ownership record, that
+# is 249 for each of two records. These also fit into a request's 32,000 characters.
 MOST_VALUES = 400
 MOST_VALUES_OF_BOTH = 249
-# The same page: a name takes 100 record sets with multivalue answers of a type, and Cloud Map makes one an instance.
+# The same page: a name has at most 100 multivalue record sets of a type, and Cloud Map creates one for each instance.
 MOST_INSTANCES = 100
 
 
 def most_values(ipv6: bool) -> int:
-    """How many addresses of a kind the record can have; ``ipv6`` says whether it has both kinds."""
+    """The limit of addresses of each kind; ``ipv6`` says whether the record has both kinds."""
     return MOST_VALUES_OF_BOTH if ipv6 else MOST_VALUES
 
 
 def owner_name(record: str) -> str:
-    """The name of the ownership record. A wildcard is only one at the beginning of a name."""
+    """The name of the ownership record. A wildcard is only special at the beginning of a name."""
     return OWNER_PREFIX + (f"wildcard{record[1:]}" if record.startswith("*") else record)
 
 
 def of(instance: Instance, wanted: Dns, present: Record) -> Tuple[str, ...]:
-    """The addresses by which the record, as it is at ``present``, may lead to the instance.
+    """The instance's addresses for the record, which is ``present`` now.
 
-    Cloud Map registers an instance only with an address of each kind that its service has records of.
-    (https://docs.aws.amazon.com/cloud-map/latest/api/API_RegisterInstance.html)
+    Cloud Map registers an instance only with an address of each kind for which its service has records
+    (https://docs.aws.amazon.com/cloud-map/latest/api/API_RegisterInstance.html).
     """
     if wanted.service_id is not None and wanted.ipv6:
         both = instance.addresses(wanted.addresses, ipv6=True)
@@ -52,12 +52,12 @@ def of(instance: Instance, wanted: Dns, present: Record) -> Tuple[str, ...]:
 
 
 def addresses(
-    membership: NodeMatching, policy: Policy, leaving: AbstractSet[str], present: Record, services: Sequence[Service]
+    membership: NodeMatching, policy: Policy, removing: AbstractSet[str], present: Record, services: Sequence[Service]
 ) -> Tuple[str, ...]:
-    """The values that the record should have, sorted; empty if no node can serve, and then it is to stay as it is.
+    """The values that the record should have, sorted; empty if no node can serve, and then it should stay as it is.
 
-    ``present`` is the record as it is. A node that it does not lead to yet comes in once what answers there does, and
-    one on which that fails again and again goes.
+    ``present`` is the record now. A new node is added once its host-port services run there, and a node is withdrawn
+    while they fail there repeatedly.
     """
     if policy.dns is None:
         return ()
@@ -71,35 +71,35 @@ def addresses(
         own = of(instance, policy.dns, present)
         if not own or group is None or not group.dns or instance.state != "running":
             continue
-        # A new leader knows of nobody until it hears from them, which is no reason to send all users to one node.
-        if not node.ready and not (node.unheard and _leads_to(present, own)):
+        # A new leader has no heartbeats yet. That must not move all users to a single node.
+        if not node.ready and not (node.unconfirmed and _leads_to(present, own)):
             continue
-        if instance.in_service and identifier not in leaving and node.availability != "drain":
+        if instance.in_service and identifier not in removing and node.availability != "drain":
             known = _leads_to(present, own)
             is_open = not (failing(node, services) if known else _unanswered(node, services))
             (serving if is_open else closed).append(own)
         elif _was_in_service(instance):
-            left.append(((node.availability != "drain", node_labels.leaving_since(node)), own))
+            left.append(((node.availability != "drain", node_labels.removal_began(node)), own))
             if node.availability == "active":
                 waiting.append(own)
-    # Rather a node that is on its way out than none: best one whose turn has not come, and then, of those that it leads
-    # to still, the one whose turn came last. So the others get on, and are replaced, which they only are then.
-    going = [own for _since, own in sorted(left)]
-    there = [own for own in going if _leads_to(present, own)]
-    ranked = [serving, waiting, [own for own in there if _has_ipv4(own)][-1:], there[-1:], going, closed]
-    # There always is to be somebody in the A record. In the AAAA record there need not: clients turn to the other one.
+    # Prefer a node that is being removed to none: first nodes that still wait for their removal, then, of the nodes in
+    # the record, the node whose removal began last. So the other removals can finish, and only then are they replaced.
+    removed = [own for _since, own in sorted(left)]
+    there = [own for own in removed if _leads_to(present, own)]
+    ranked = [serving, waiting, [own for own in there if _has_ipv4(own)][-1:], there[-1:], removed, closed]
+    # The A record must have an address. The AAAA record need not: clients use the A record then.
     by_ipv4 = [nodes for nodes in ranked if any(_has_ipv4(own) for own in nodes)]
     best = next((nodes for nodes in (*by_ipv4, *ranked) if nodes), [])
     return tuple(sorted({address for own in (*best, *serving) for address in own}))
 
 
 def failing(node: Node, services: Sequence[Service]) -> List[str]:
-    """Services that are to answer at the node's own ports and fail there again and again, by their names."""
+    """The names of host-port services that fail on the node repeatedly."""
     return _unanswered(node, [service for service in services if node.id in service.failing])
 
 
 def _unanswered(node: Node, services: Sequence[Service]) -> List[str]:
-    """Services that are to answer at the node's own ports, and do not yet, by their names."""
+    """The names of host-port services that do not run on the node yet."""
     return placement.arriving(node, (service for service in services if service.needs.host_ports))
 
 
@@ -116,37 +116,37 @@ def _was_in_service(instance: Instance) -> bool:
 
 
 def within_limits(values: Iterable[str], present: Record, wanted: Dns) -> Tuple[Tuple[str, ...], int]:
-    """As many of the values as Route 53 takes, sorted, and how many of a kind are too many.
+    """The values within Route 53's limit, sorted, and how many of a kind are beyond it.
 
-    Those that stand there stay, so that users are not sent to and fro.
+    Present values take precedence, so that users are not moved without need.
     """
     ordered = sorted(values, key=lambda address: (address not in present.addresses, address))
-    ipv4, ipv6 = ([one for one in ordered if is_ipv6(one) == kind] for kind in (False, True))
+    ipv4, ipv6 = ([address for address in ordered if is_ipv6(address) == kind] for kind in (False, True))
     most = most_values(wanted.ipv6)
     return tuple(sorted(ipv4[:most] + ipv6[:most])), max(0, len(ipv4) - most, len(ipv6) - most)
 
 
 def crowded(wanted: Dns, left_out: int) -> str:
-    """That not all nodes have room in the record, as a sentence."""
+    """A sentence for a record that cannot have all nodes."""
     most, kinds = most_values(wanted.ipv6), "each of an A and an AAAA record" if wanted.ipv6 else "a record"
     return (
-        f"{wanted.record} omits {left_out} of the nodes that serve, for Route 53 takes {most} values in {kinds}: "
-        "give dns to fewer groups, or have fewer and larger nodes in them."
+        f"{wanted.record} omits {left_out} of the nodes that serve, since Route 53 takes {most} values in {kinds}: "
+        "set dns for fewer groups, or use fewer and larger nodes."
     )
 
 
 def sync(values: Tuple[str, ...], present: Record, wanted: Dns, owner: str) -> act.SyncRecord:
-    """The action that makes the record have these values."""
+    """The action that writes these values into the record."""
     both = BOTH if wanted.ipv6 and not present.ipv6_unowned else ""
     if wanted.service_id is not None:
-        # The TTL is the service's, which is site.yml's to keep.
+        # site.yml sets the TTL of the service.
         ttl = wanted.ttl if present.known_for is None else present.known_for
         return act.SyncRecord("", wanted.record, owner + both, present, values, ttl, "Cloud Map service")
     return act.SyncRecord(wanted.zone_id, wanted.record, owner + both, present, values, wanted.ttl)
 
 
 def owns_ipv6(text: str) -> bool:
-    """Whether the ownership record's text speaks of the AAAA record too."""
+    """Whether the ownership record's text covers the AAAA record too."""
     return text.endswith(BOTH)
 
 
@@ -156,13 +156,13 @@ def _owner(record: Record) -> str:
 
 
 def foreign(record: Record, dns: Dns, owner: str) -> str:
-    """Why the record is not this cluster's to change, as a sentence; empty if it is."""
+    """A sentence why the record does not belong to this cluster; empty if it does."""
     name, other, text = dns.record, owner_name(dns.record), owner + (BOTH if dns.ipv6 else "")
     if dns.service_id is not None:
         if record.owner is not None and _owner(record) == owner:
             return ""
         return (
-            f"The Cloud Map service {name} has no tag swarm.aws/cluster that says that it is this cluster's: "
+            f"The Cloud Map service {name} has no tag swarm.aws/cluster with this cluster's name: "
             "run site.yml, or choose another dns.cloud_map.service."
         )
     if record.obstacle:
@@ -174,14 +174,14 @@ def foreign(record: Record, dns: Dns, owner: str) -> str:
         )
     if record.owner is None and not record.absent:
         return (
-            f"{name} stands there already and no TXT record {other} says that it is this cluster's: delete it, choose "
+            f"{name} exists already, and no TXT record {other} says that it is this cluster's: delete it, choose "
             f'another dns.record, or, if it is this cluster\'s, create that TXT record with the value "{text}".'
         )
     return ""
 
 
 def foreign_ipv6(dns: Dns) -> str:
-    """That somebody else's AAAA record stands under a name that is this cluster's, as a sentence."""
+    """A sentence for an AAAA record under this cluster's name that the cluster does not own."""
     return (
         f"{dns.record} has an AAAA record that is not this cluster's, as the TXT record {owner_name(dns.record)} says: "
         "delete it, or set dns.ipv6 to false. The A record is kept up to date."
@@ -189,11 +189,11 @@ def foreign_ipv6(dns: Dns) -> str:
 
 
 def unchangeable(record: Record, instance: Instance, dns: Dns, owner: str) -> str:
-    """Why the record cannot be led away from an instance that it leads to, as a sentence; empty if it can."""
+    """A sentence why an instance cannot be withdrawn from the record; empty if it can, or is not there."""
     return foreign(record, dns, owner) if _leads_to(record, instance.addresses(dns.addresses, ipv6=True)) else ""
 
 
 def published(record: Record, instance: Instance, node: Node, dns: Dns, owner: str) -> bool:
-    """Whether this cluster's record still leads to the instance."""
+    """Whether this cluster's record has an address of the instance."""
     own = {instance.public_address, instance.private_address, instance.ipv6_address, node.address}
     return _owner(record) == owner and _leads_to(record, (address for address in own if address))

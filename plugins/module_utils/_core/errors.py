@@ -1,4 +1,4 @@
-"""What can go wrong, as sentences for an operator."""
+"""Errors, with messages for an operator."""
 
 from __future__ import annotations
 
@@ -7,24 +7,24 @@ from pathlib import PurePath
 
 
 class SwarmError(Exception):
-    """Somebody must do something; the message is one clear sentence without secrets."""
+    """An operator must act. The message is a clear sentence without secrets."""
 
 
 class Unavailable(SwarmError):
-    """Something outside gave no answer, so nothing may be concluded from it; trying again later is right.
+    """A service did not answer, so nothing may be concluded. Try again later.
 
-    When it was raised by a write, the write may have taken effect, or may yet.
+    After a write, the write may have taken effect, or still may.
     """
 
 
 class Unreadable(Unavailable):
-    """What it answered has not the shape that it should have. Other questions to it may well be answered."""
+    """A service's answer has an unexpected shape. Its other answers may be good."""
 
 
 def unexpected(error: BaseException) -> str:
-    """A raised error that nobody foresaw, as a clause: its type and where it was raised.
+    """An unexpected error as a clause: its type and where it was raised.
 
-    Its own words are left out, since there may be a secret in them.
+    Its message is left out, since it may contain a secret.
     """
     *_callers, (frame, line) = traceback.walk_tb(error.__traceback__)
     place = f"{PurePath(frame.f_code.co_filename).name}, line {line}"

@@ -1,6 +1,6 @@
-"""What EventBridge and Auto Scaling put into the queue.
+"""The messages that EventBridge and Auto Scaling put into the queue.
 
-It says that it is time to look, and of some instances when they go.
+They wake the agent, and some of them announce when an instance ends.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from .parsing import decoded
 
 SPOT, REBALANCE, MAINTENANCE = "spot interruption", "rebalance recommendation", "scheduled maintenance"
 KNOWN = {
-    # What a manager puts there itself, when the operator asks for a removal.
+    # A manager sends this itself when the operator requests a removal.
     "Removal Requested": "removal requested",
     "EC2 Instance-launch Lifecycle Action": "launching",
     "EC2 Instance-terminate Lifecycle Action": "terminating",
@@ -31,27 +31,27 @@ KNOWN = {
 TEST = "autoscaling:TEST_NOTIFICATION"
 # Seconds from EC2's warning until it takes a spot instance back.
 SPOT_NOTICE = 120.0
-# Of an announcement that is none any more.
+# The statuses of scheduled maintenance that is over.
 _OVER = ("closed", "completed", "cancelled", "canceled")
 
 
 @dataclass(frozen=True)
 class Event:
-    """Something happened, to an instance as far as the event names one. It may be no instance of this cluster."""
+    """An event, and its instance if it names one, which need not be of this cluster."""
 
     kind: str
     instance: Optional[str] = None
-    # What it says of instances that are to go.
+    # The interruptions that it announces.
     interruptions: Tuple[Interruption, ...] = ()
 
 
 def unhandled(identifier: str, why: str) -> str:
-    """What people are told of a message that cannot be handled."""
-    return f"The message {identifier} in the queue is left to the dead letters: {why}."
+    """A sentence about a message that cannot be handled."""
+    return f"The message {identifier} in the queue is left for the dead-letter queue: {why}."
 
 
 def parse(body: str, now: float = 0.0) -> Optional[Event]:
-    """Read a message; None if it is none that is known, and should be seen by a person. ``now`` is in epoch seconds."""
+    """Read a message; None if its kind is unknown, and a person should look at it. ``now`` is in epoch seconds."""
     try:
         message = decoded(body)
     except ValueError:
@@ -79,7 +79,7 @@ def _interruptions(
     if kind == MAINTENANCE and detail.get("eventTypeCategory") == "scheduledChange":
         if detail.get("statusCode") in _OVER:
             return ()
-        return tuple(Interruption(one, kind, _rfc(detail.get("startTime"))) for one in _affected(detail))
+        return tuple(Interruption(affected, kind, _rfc(detail.get("startTime"))) for affected in _affected(detail))
     return ()
 
 
@@ -94,7 +94,7 @@ def _affected(detail: Mapping[str, Any]) -> Tuple[str, ...]:
 
 
 def _iso(value: Any) -> Optional[float]:
-    """A moment as EventBridge writes it, such as 2024-01-27T06:02:51Z."""
+    """A time as EventBridge writes it, such as 2024-01-27T06:02:51Z."""
     try:
         return datetime.fromisoformat(str(value).replace("Z", "+00:00")).timestamp()
     except (ValueError, OverflowError):
@@ -102,7 +102,7 @@ def _iso(value: Any) -> Optional[float]:
 
 
 def _rfc(value: Any) -> Optional[float]:
-    """A moment as AWS Health writes it, such as Sat, 27 Jan 2024 06:02:51 GMT."""
+    """A time as AWS Health writes it, such as Sat, 27 Jan 2024 06:02:51 GMT."""
     try:
         return parsedate_to_datetime(str(value)).timestamp()
     except (TypeError, ValueError, OverflowError, IndexError):

@@ -1,6 +1,6 @@
-"""Which instances are to go, whoever said so: Auto Scaling, the operator, EC2, or a node that stays away.
+"""Which instances must be removed, and why: Auto Scaling, the operator, EC2, or a node that stays down.
 
-What a process was told is kept in labels of the instance's node, in Raft, so that it outlives the process.
+Interruptions from messages are kept in labels of the instance's node, in Raft, so that they outlive the process.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from .policy import Policy
 TERMINATING = "terminating"
 REQUESTED = "requested"
 DOWN = "down"
-# A manager that has been given up lost its vote, and nobody gives it back.
+# A manager that was demoted for its removal. There is no way back.
 DEMOTED = "demoted"
 _NOT_REPLACED, _FORCE = "no-replacement", "force"
 
 
 def of(observed: Cluster, members: NodeMatching, policy: Policy, now: float) -> Dict[str, Interruption]:
-    """By instance ID, one interruption each, which has the earliest deadline of all that are known."""
+    """By instance ID, a merged interruption with the earliest known deadline."""
     found = {
         instance.id: of_instance(instance, observed, members, policy, now) for instance in members.instances.values()
     }
@@ -33,20 +33,20 @@ def of(observed: Cluster, members: NodeMatching, policy: Policy, now: float) -> 
 def of_instance(
     instance: Instance, observed: Cluster, members: NodeMatching, policy: Policy, now: float
 ) -> Optional[Interruption]:
-    """The same of one instance; None if it stays."""
-    several = list(_of_one(instance, members.node_of.get(instance.id), policy, now))
+    """The interruption of an instance; None if there is none."""
+    several = list(_each(instance, members.node_of.get(instance.id), policy, now))
     several.extend(interruption for interruption in observed.interruptions if interruption.instance == instance.id)
     group = policy.groups.get(instance.group)
     if group and group.rebalance:
-        # Auto Scaling ends it once another one serves. To begin before that would leave fewer.
-        several = [one for one in several if one.kind != REBALANCE]
+        # Auto Scaling terminates it once its replacement serves. An earlier removal would leave too few.
+        several = [interruption for interruption in several if interruption.kind != REBALANCE]
     return merged(several) if several else None
 
 
-def _of_one(instance: Instance, node: Optional[Node], policy: Policy, now: float) -> Iterable[Interruption]:
-    since = node_labels.fact(node.labels, node_labels.LEAVING, now) if node else None
+def _each(instance: Instance, node: Optional[Node], policy: Policy, now: float) -> Iterable[Interruption]:
+    since = node_labels.fact(node.labels, node_labels.REMOVING, now) if node else None
     if instance.terminating:
-        # Auto Scaling would wait for longer, but it is not to be held for ever.
+        # Auto Scaling would wait longer, but a termination must not be held for ever.
         yield Interruption(instance.id, TERMINATING, None if since is None else since + policy.hold_seconds)
     if node is None:
         return
@@ -55,7 +55,7 @@ def _of_one(instance: Instance, node: Optional[Node], policy: Policy, now: float
         yield request
     if since is not None and node.role == WORKER and policy.role_of(instance) == MANAGER:
         yield Interruption(instance.id, DEMOTED)
-    said = read_announcement(node.labels.get(node_labels.ANNOUNCED, ""), instance.id)
+    said = read_interruption(node.labels.get(node_labels.INTERRUPTION, ""), instance.id)
     if said:
         yield said
     down_since = node_labels.fact(node.labels, node_labels.DOWN, now)
@@ -65,45 +65,49 @@ def _of_one(instance: Instance, node: Optional[Node], policy: Policy, now: float
 
 
 def merged(several: List[Interruption]) -> Interruption:
-    """What several sources say of one instance. What ends it anyway comes before what was asked for."""
-    order = [TERMINATING, *sorted({one.kind for one in several} - {TERMINATING, REQUESTED}), REQUESTED]
-    deadlines = [one.deadline for one in several if one.deadline is not None]
+    """Merge the interruptions of an instance. A termination comes first, an operator's request last."""
+    order = [
+        TERMINATING,
+        *sorted({interruption.kind for interruption in several} - {TERMINATING, REQUESTED}),
+        REQUESTED,
+    ]
+    deadlines = [interruption.deadline for interruption in several if interruption.deadline is not None]
     return Interruption(
         several[0].instance,
-        min((one.kind for one in several), key=order.index),
+        min((interruption.kind for interruption in several), key=order.index),
         min(deadlines, default=None),
-        replace=all(one.replace for one in several),
-        force=any(one.force for one in several),
+        replace=all(interruption.replace for interruption in several),
+        force=any(interruption.force for interruption in several),
     )
 
 
-def announced(observed: Cluster, node: Node, instance: str) -> Optional[str]:
-    """What the node's label is to say of what was announced: the label's own word and the queue's, merged."""
+def label(observed: Cluster, node: Node, instance: str) -> Optional[str]:
+    """The value of the node's interruption label: the present label and the queue's interruptions, merged."""
     several = [interruption for interruption in observed.interruptions if interruption.instance == instance]
-    said = read_announcement(node.labels.get(node_labels.ANNOUNCED, ""), instance)
+    said = read_interruption(node.labels.get(node_labels.INTERRUPTION, ""), instance)
     if said:
         several.append(said)
-    return write_announcement(merged(several)) if several else None
+    return write_interruption(merged(several)) if several else None
 
 
 def remembered(interruption: Interruption, observed: Cluster, members: NodeMatching) -> bool:
-    """Whether an announcement needs no keeping any more: the instance's node carries it, or there is none to do so."""
+    """Whether the message can be deleted: the node has the label, or the instance needs none any more."""
     if observed.nodes is None or observed.instances is None:
         return False
     instance, node = members.instances.get(interruption.instance), members.node_of.get(interruption.instance)
     if instance is None or instance.gone or instance.terminating:
         return True
-    return node is not None and node.labels.get(node_labels.ANNOUNCED) == announced(observed, node, instance.id)
+    return node is not None and node.labels.get(node_labels.INTERRUPTION) == label(observed, node, instance.id)
 
 
-def write_announcement(interruption: Interruption) -> str:
+def write_interruption(interruption: Interruption) -> str:
     """The label's value, such as `spot interruption@1700000120`."""
     deadline = "" if interruption.deadline is None else f"@{interruption.deadline:.0f}"
     return f"{interruption.kind}{deadline}"
 
 
-def read_announcement(value: str, instance: str) -> Optional[Interruption]:
-    """What the label says; None if there is none, or nobody can tell what it means."""
+def read_interruption(value: str, instance: str) -> Optional[Interruption]:
+    """The label's interruption; None if there is none, or it cannot be read."""
     kind, _dummy, deadline = value.partition("@")
     at = number(deadline)
     return Interruption(instance, kind, at) if kind and (at is not None or not deadline) else None
@@ -116,7 +120,7 @@ def write_request(at: float, *, replace: bool, force: bool) -> str:
 
 
 def read_request(value: str, instance: str) -> Optional[Interruption]:
-    """What the operator asked for; None if nothing. The time is for people, so it is not looked at."""
+    """The operator's request; None if there is none. The time is for people and is ignored."""
     words: Tuple[str, ...] = tuple(value.split())
     if not words:
         return None

@@ -1,4 +1,4 @@
-"""What the journal of a node has to say, as CloudWatch Logs takes it."""
+"""A node's journal in the form that CloudWatch Logs takes."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from .parsing import decoded, whole
 from .redaction import without_plain_secrets
 
 ENGINE, AGENT, SYSTEM = "engine", "agent", "system"
-# PutLogEvents takes so many events and bytes at once, counts some bytes more for each event, and takes no more than a
-# day's: https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutLogEvents.html
+# PutLogEvents limits events, bytes (with an overhead for each event) and the span of a batch:
+# https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutLogEvents.html
 MOST_EVENTS, MOST_BYTES, EVENT_BYTES, LONGEST_SPAN = 10_000, 1_048_576, 26, 24 * 3600 * 1000
-# Of one event, which CloudWatch took 256 KB of for long.
+# CloudWatch's limit for an event was 256 KB for a long time.
 LONGEST_TEXT = 256 * 1024 - EVENT_BYTES
 CUT = " …"
 
@@ -28,12 +28,12 @@ class Entry:
 
     @property
     def size(self) -> int:
-        """Bytes that it counts for."""
+        """Its size for CloudWatch, in bytes."""
         return len(self.text.encode()) + EVENT_BYTES
 
 
 def cursor(line: str) -> str:
-    """Where to go on after a line as `journalctl --output=json` prints it. Raises ValueError if it does not say."""
+    """The cursor of a line from `journalctl --output=json`. Raises ValueError if it has none."""
     found = _fields(line).get("__CURSOR")
     if not isinstance(found, str) or not found:
         raise ValueError("it has no cursor")
@@ -41,7 +41,7 @@ def cursor(line: str) -> str:
 
 
 def read(line: str) -> Optional[Entry]:
-    """The entry of such a line, without plain secrets; None for one that says nothing. Raises ValueError."""
+    """The entry of such a line, without plain secrets; None if its message is empty. Raises ValueError."""
     found = _fields(line)
     text = without_plain_secrets(_text(found.get("MESSAGE"))).rstrip()
     if not text:
@@ -56,10 +56,10 @@ def read(line: str) -> Optional[Entry]:
 
 
 def batches(entries: Iterable[Entry]) -> Iterator[List[Entry]]:
-    """Entries of one source, sorted by time, in parts that CloudWatch takes at once."""
+    """Entries of a single source, sorted by time, in batches that CloudWatch takes."""
     batch: List[Entry] = []
     size = 0
-    for entry in sorted(entries, key=lambda one: one.time):
+    for entry in sorted(entries, key=lambda entry: entry.time):
         if batch and (
             len(batch) == MOST_EVENTS or size + entry.size > MOST_BYTES or entry.time - batch[0].time >= LONGEST_SPAN
         ):
@@ -74,7 +74,7 @@ def batches(entries: Iterable[Entry]) -> Iterator[List[Entry]]:
 def _fields(line: str) -> Mapping[str, Any]:
     found = decoded(line)
     if not isinstance(found, dict):
-        raise ValueError("it is no entry")
+        raise ValueError("it is not an entry")
     return found
 
 
@@ -86,9 +86,9 @@ def _source(found: Mapping[str, Any]) -> str:
 
 
 def _text(value: Any) -> str:
-    """A field, which journald gives as numbers where it is no text, and more than once where it was set so."""
+    """A field as text. journald gives bytes as numbers if they are no text, and a list if the field is repeated."""
     if isinstance(value, list):
-        if all(isinstance(one, int) for one in value):
+        if all(isinstance(byte, int) for byte in value):
             return bytes(value).decode(errors="replace")
         return _text(value[0])
     return value if isinstance(value, str) else ""

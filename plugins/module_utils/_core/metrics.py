@@ -1,7 +1,7 @@
-"""What is measured of a cluster: once, for Prometheus and for CloudWatch alike.
+"""The metrics of a cluster, measured once for Prometheus and CloudWatch.
 
-Prometheus's names are of its conventions: base units, `_total` for counters. CloudWatch's are those of the alarms; each
-costs money there, so that only what an alarm or the dashboard needs has one.
+Prometheus's names follow its conventions: base units, `_total` for counters. CloudWatch charges for each metric, so
+only the metrics of alarms and the dashboard have a name there.
 """
 
 from __future__ import annotations
@@ -20,27 +20,27 @@ from .policy import Policy
 from .quorum import Quorum
 
 GAUGE, COUNTER = "gauge", "counter"
-# States of nodes that the managers do not hear from.
+# States of nodes that do not answer the managers.
 _AWAY = ("down", "disconnected")
 
 
 @dataclass(frozen=True)
 class Family:
-    """Something that is measured."""
+    """A metric."""
 
     name: str
     help: str
     kind: str = GAUGE
-    # Its name in CloudWatch, and its unit there; empty if it does not go there.
+    # Its name and unit in CloudWatch; empty if it is not sent there.
     cloudwatch: str = ""
     unit: str = "Count"
-    # The dimension by which CloudWatch tells several apart, if there are; its value is that of their only label.
+    # Its dimension in CloudWatch, if it has one. The value is that of its only label.
     dimension: str = ""
 
 
 @dataclass(frozen=True)
 class Sample:
-    """One measurement."""
+    """A measurement."""
 
     family: Family
     value: float
@@ -48,35 +48,35 @@ class Sample:
 
 
 VOTERS = Family("swarm_raft_voters", "Managers that have a vote in Raft.")
-REACHABLE = Family("swarm_raft_reachable", "Voters that the leader hears.")
+REACHABLE = Family("swarm_raft_reachable", "Voters that are reachable.")
 MARGIN = Family(
     "swarm_quorum_margin",
-    "How many reachable managers may fail before nothing can be decided; negative once that is so.",
+    "How many reachable managers may fail before the quorum is lost; negative once it is lost.",
     cloudwatch="QuorumMargin",
 )
 NODES = Family("swarm_nodes", "Nodes by role, state and availability.")
-NODES_READY = Family("swarm_nodes_ready", "Nodes that do their work.", cloudwatch="NodesReady")
-NODES_DOWN = Family("swarm_nodes_down", "Nodes that the managers do not hear from.", cloudwatch="NodesDown")
+NODES_READY = Family("swarm_nodes_ready", "Nodes that are ready.", cloudwatch="NodesReady")
+NODES_DOWN = Family("swarm_nodes_down", "Nodes that do not answer the managers.", cloudwatch="NodesDown")
 TASKS_RUNNING = Family("swarm_service_tasks_running", "Healthy tasks of a service.")
-TASKS_WANTED = Family("swarm_service_tasks_wanted", "Tasks that a service is to have.")
+TASKS_WANTED = Family("swarm_service_tasks_wanted", "Tasks that a service should have.")
 TASKS_UNSCHEDULABLE = Family(
     "swarm_service_tasks_unschedulable", "Tasks of a service for which the scheduler has no node."
 )
 ALL_UNSCHEDULABLE = Family(
     "swarm_tasks_unschedulable", "Tasks for which the scheduler has no node.", cloudwatch="TasksUnschedulable"
 )
-NODES_NEEDED = Family("swarm_group_nodes_needed", "Nodes that a group which scales needs for the swarm's tasks.")
+NODES_NEEDED = Family("swarm_group_nodes_needed", "Nodes that a scaling group needs for the swarm's tasks.")
 RESERVATION = Family(
     "swarm_group_capacity_reservation",
-    "The same in percent of the nodes that the group is to have.",
+    "Nodes that a scaling group needs, in percent of its desired capacity.",
     cloudwatch="CapacityReservation",
     unit="Percent",
     dimension="NodeGroup",
 )
-RECORD_ADDRESSES = Family("swarm_record_addresses", "Addresses that the cluster's record has.")
+RECORD_ADDRESSES = Family("swarm_record_addresses", "Addresses in the cluster's record.")
 RECORD_DIFFERENCES = Family(
     "swarm_record_differences",
-    "Addresses that the cluster's record has and should not, or should and has not.",
+    "Addresses that the cluster's record wrongly has or lacks.",
     cloudwatch="RecordDifferences",
 )
 BUCKET_FLAWS = Family(
@@ -84,8 +84,8 @@ BUCKET_FLAWS = Family(
     "What is missing or wrong in the bucket: the cluster's record, the policy.",
     cloudwatch="Flaws",
 )
-INTERRUPTIONS = Family("swarm_interruptions", "Instances that are to go, and whether they wait or are held back.")
-PLANNED = Family("swarm_actions_planned", "Actions that the last pass found to be due.")
+INTERRUPTIONS = Family("swarm_interruptions", "Instances that are being removed, by state: waiting or held.")
+PLANNED = Family("swarm_actions_planned", "Actions that the last pass planned.")
 BACKUP_AT = Family("swarm_backup_timestamp_seconds", "When the newest backup was taken; 0 if there is none.")
 BACKUP_AGE = Family(
     "swarm_backup_age_seconds",
@@ -123,7 +123,7 @@ PASS_SECONDS = Family(
 ACTIONS = Family("swarm_agent_actions_total", "What this agent did, by kind of action.", COUNTER)
 POSTPONED = Family("swarm_agent_postponed_total", "Actions that were planned, and not right on second sight.", COUNTER)
 FAILURES = Family("swarm_agent_failures_total", "What a service did not do or tell, by service.", COUNTER)
-FAMILIES = tuple(one for one in tuple(globals().values()) if isinstance(one, Family))
+FAMILIES = tuple(value for value in tuple(globals().values()) if isinstance(value, Family))
 
 
 def sample(family: Family, value: float, **labels: str) -> Sample:
@@ -138,10 +138,10 @@ def measure(
     policy_flaw: str = "",
     tell: Callable[[str, str], None] = lambda part, why: None,
 ) -> List[Sample]:
-    """What a pass has seen of the cluster. What could not be observed is left out rather than said to be nothing.
+    """The measurements of a pass. Parts that could not be observed are left out.
 
-    ``policy_flaw`` says why the last valid policy counts rather than the bucket's, if it does. ``tell`` is given each
-    part by its name, and why it could not be measured; nothing if it was.
+    ``policy_flaw`` says why the last valid policy is used instead of the bucket's, if so. ``tell`` gets the name of
+    each part and why it could not be measured, empty if it was.
     """
     found: List[Sample] = []
     parts: Mapping[str, Callable[[], Iterable[Sample]]] = {
@@ -157,7 +157,7 @@ def measure(
             found += list(samples())
             tell(part, "")
         except Exception as error:
-            # Whatever is wrong with this part, the others are measured, and the swarm is kept.
+            # The other parts are measured nevertheless, and the pass goes on.
             tell(part, unexpected(error))
     return found
 
@@ -184,7 +184,7 @@ def _nodes(observed: Cluster) -> Iterator[Sample]:
     for (role, state, availability), count in sorted(kinds.items()):
         yield sample(NODES, count, role=role, state=state, availability=availability)
     yield sample(NODES_READY, sum(node.ready for node in observed.nodes))
-    # One that a new leader has not heard from yet is neither.
+    # A node whose heartbeat a new leader has not received yet is neither ready nor down.
     yield sample(NODES_DOWN, sum(node.state in _AWAY for node in observed.nodes))
 
 
@@ -194,7 +194,7 @@ def _tasks(observed: Cluster) -> Iterator[Sample]:
         return
     homeless = 0
     for row in rows:
-        # Until the scheduler has looked, it says nothing of a task that has no node.
+        # Before the scheduler has tried, a task without a node has no reason.
         without = row["pending"] if row["why_pending"] else 0
         homeless += without
         yield sample(TASKS_RUNNING, row["running"], service=row["name"])
@@ -226,12 +226,12 @@ def exposition(samples: Iterable[Sample]) -> str:
     lines: List[str] = []
     for family, found in by_family.items():
         lines += [f"# HELP {family.name} {family.help}", f"# TYPE {family.name} {family.kind}"]
-        lines += [f"{family.name}{_labels(one.labels)} {one.value:.17g}" for one in found]
+        lines += [f"{family.name}{_labels(measured.labels)} {measured.value:.17g}" for measured in found]
     return "\n".join(lines) + "\n"
 
 
 def data(samples: Sequence[Sample], resolution: int) -> List[Mapping[str, object]]:
-    """Those for CloudWatch, as `PutMetricData` wants them; ``resolution`` is 1 for periods below a minute, else 60."""
+    """CloudWatch's measurements for `PutMetricData`; ``resolution`` is 1 for periods below a minute, else 60."""
     return [
         {
             "MetricName": sample.family.cloudwatch,
@@ -245,25 +245,25 @@ def data(samples: Sequence[Sample], resolution: int) -> List[Mapping[str, object
             ),
         }
         for sample in samples
-        # CloudWatch refuses all of them for one that is not finite.
+        # CloudWatch refuses the whole request if a value is not finite.
         if sample.family.cloudwatch and math.isfinite(sample.value)
     ]
 
 
 def dimension(family: Family, value: str) -> Mapping[str, str]:
-    """What tells a family's metric from the others of it, as CloudWatch wants it."""
+    """The dimension of a metric in CloudWatch's form."""
     return {"Name": family.dimension, "Value": value}
 
 
 def left(until: Optional[float], now: float) -> List[Sample]:
-    """How long the node's certificate is good for; nothing if that is not known. Both in epoch seconds."""
+    """The end of the node's certificate and the time left; nothing if not known. Both in epoch seconds."""
     if until is None:
         return []
     return [sample(CERTIFICATE, until), sample(CERTIFICATE_LEFT, until - now)]
 
 
 def age(newest: Optional[float], since: Optional[float], now: float) -> List[Sample]:
-    """How old the newest backup is, or without one the swarm. All in epoch seconds; ``since`` may not be known."""
+    """The age of the newest backup, or without a backup of the swarm. All in epoch seconds; None is not known."""
     known = newest if newest is not None else since
     aged = [] if known is None else [sample(BACKUP_AGE, max(0.0, now - known))]
     return [sample(BACKUP_AT, newest or 0.0), *aged]

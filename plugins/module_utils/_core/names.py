@@ -1,4 +1,4 @@
-"""The names of a cluster's resources in AWS, each once. Roles get them from the preflight, as ``cluster.names``."""
+"""The names of a cluster's resources in AWS. Roles get them from the preflight, as ``cluster.names``."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Dict
 
 
 def resource_names(cluster: str, account: str, region: str) -> Dict[str, str]:
-    """Name of each resource of which a cluster has one; the rest have names that begin with the cluster's and a hyphen.
+    """The names of a cluster's unique resources. The names of all others begin with the cluster's and a hyphen.
 
     ``account`` is the account's ID, 12 digits.
     """
@@ -30,7 +30,7 @@ def resource_names(cluster: str, account: str, region: str) -> Dict[str, str]:
 
 
 def bucket(cluster: str, account: str, region: str) -> str:
-    """Name of the bucket, which is one for all accounts of the world."""
+    """Name of the bucket, which is unique across all AWS accounts."""
     return f"{cluster}-swarm-{account}-{region}"
 
 
@@ -40,12 +40,12 @@ def unlock_secret(cluster: str) -> str:
 
 
 def alarm_prefix(cluster: str) -> str:
-    """How the names of the alarms begin; no cluster's name has a slash."""
+    """How the names of the alarms begin. No cluster's name has a slash."""
     return f"{cluster}/"
 
 
 def metrics_namespace(cluster: str) -> str:
-    """Where CloudWatch has what the agents measure."""
+    """CloudWatch's namespace of the agents' metrics."""
     return f"swarm.aws/{cluster}"
 
 
@@ -55,5 +55,5 @@ def launching_hook(cluster: str) -> str:
 
 
 def terminating_hook(cluster: str) -> str:
-    """Name of the lifecycle hook at which an instance waits until its node is removed."""
+    """Name of the lifecycle hook at which an instance waits until its node is deleted."""
     return f"{cluster}-terminating"

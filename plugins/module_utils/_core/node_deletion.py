@@ -1,4 +1,4 @@
-"""Taking a node out of the swarm: its vote first, behind the interlock, and then itself."""
+"""Deleting a node from the swarm: demote it first, if the interlock allows it, then delete it."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from .decision import Decision
 from .quorum import Interlock
 
 
-def retire(node: Node, instance: str, reason: str, interlock: Interlock, decision: Decision) -> bool:
-    """Plan the next step by which a node goes, and return whether a vote is on its way out."""
+def delete(node: Node, instance: str, reason: str, interlock: Interlock, decision: Decision) -> bool:
+    """Plan the next step of a node's deletion, and return whether it is being demoted."""
     if node.holds_vote:
         return demote(node, instance, reason, interlock, decision)
-    decision.actions.append(act.Remove(node.id, instance, reason))
+    decision.actions.append(act.Delete(node.id, instance, reason))
     return False
 
 
 def demote(node: Node, instance: str, reason: str, interlock: Interlock, decision: Decision) -> bool:
-    """Plan how a manager loses its vote, and return whether it is on its way out."""
+    """Plan the demotion of a manager, and return whether it is in progress."""
     if node.voter and node.role != MANAGER:
         decision.awaited.append(f"the node of {instance} to lose its vote")
         return True
-    refusal = interlock.refusal(node, lost_anyway=reason == act.ENDING)
+    refusal = interlock.refusal(node, lost_anyway=reason == act.TERMINATING)
     if refusal:
         decision.refused.append(f"The manager of {instance} is not removed: {refusal}.")
         return False

@@ -1,6 +1,6 @@
-"""The labels by which a node says which instance it is, what its group gives it, and how far it is on its way out.
+"""A node's labels: its instance, its group's labels, and how far its removal is.
 
-The facts of the way out are kept here, in Raft, so that whoever is the leader next goes on from there.
+The removal's facts are kept here, in Raft, so that the next leader continues from there.
 """
 
 from __future__ import annotations
@@ -16,23 +16,22 @@ from .policy import Policy
 PREFIX = "swarm.aws."
 GROUP_LABEL = "swarm.aws.group"
 ZONE_LABEL = "swarm.aws.zone"
-# By which the engine says which data volumes its instance has mounted, and the label of each.
+# The engine's label with the data volumes that its instance has mounted, and the prefix of the node label of each.
 VOLUMES, VOLUME_PREFIX = "swarm.aws.volumes", "volume."
-# Which of the other labels the group's configuration set, so that they go when it no longer has them.
+# The names of the labels from the group's configuration, so that they are removed when the configuration drops them.
 CONFIGURED = "swarm.aws.labels"
 
-# Why it is to go. The first is set by the operator: epoch seconds, and words such as `force`. The second keeps what
-# was announced of the instance: its kind and, after an @, the deadline. The third says since when the node is down.
+# Why it is removed. The operator's request: epoch seconds, and words such as `force`. An interruption: its kind and,
+# after an @, the deadline. Since when the node is down.
 REQUESTED = "swarm.aws.remove-requested"
-ANNOUNCED = "swarm.aws.interruption"
+INTERRUPTION = "swarm.aws.interruption"
 DOWN = "swarm.aws.down-since"
-# Facts, as epoch seconds: when its removal began, since when it gets no new tasks, since when no record has its
-# address, since when it is drained.
-LEAVING = "swarm.aws.leaving-since"
-PAUSED = "swarm.aws.paused-at"
+# Facts, as epoch seconds: when its removal began, and when it was cordoned, withdrawn and drained.
+REMOVING = "swarm.aws.leaving-since"
+CORDONED = "swarm.aws.paused-at"
 WITHDRAWN = "swarm.aws.withdrawn-at"
 DRAINED = "swarm.aws.drained-at"
-FACTS = (LEAVING, PAUSED, WITHDRAWN, DRAINED)
+FACTS = (REMOVING, CORDONED, WITHDRAWN, DRAINED)
 
 
 def wanted(
@@ -40,14 +39,14 @@ def wanted(
     instance: Instance,
     policy: Policy,
     *,
-    leaving: bool,
-    announced: Optional[str] = None,
+    removing: bool,
+    interruption: Optional[str] = None,
     down_since: Optional[str] = None,
 ) -> Dict[str, str]:
-    """All the labels that the node should have. Labels that the operator set by hand stay."""
+    """All labels that the node should have. Labels that the operator set by hand stay."""
     group = policy.groups.get(instance.group)
     configured = {key: value for key, value in (group.labels if group else {}).items() if not key.startswith(PREFIX)}
-    # The node's own word, as far as the configuration bears it out: an older instance of the group may have none.
+    # The node's claim, as far as the configuration has the volumes: an older instance of the group may have none.
     claimed = set(node.engine_labels.get(VOLUMES, "").split(","))
     configured.update(
         {f"{VOLUME_PREFIX}{name}": "true" for name in (group.volumes if group else ()) if name in claimed}
@@ -62,27 +61,27 @@ def wanted(
     result[ZONE_LABEL] = instance.zone
     if REQUESTED in node.labels:
         result[REQUESTED] = node.labels[REQUESTED]
-    if announced:
-        result[ANNOUNCED] = announced
+    if interruption:
+        result[INTERRUPTION] = interruption
     if down_since:
         result[DOWN] = down_since
-    if leaving:
+    if removing:
         result.update({key: node.labels[key] for key in FACTS if key in node.labels})
     return result
 
 
-def leaving_since(node: Node, now: float = math.inf) -> float:
-    """When its removal began, in epoch seconds; infinite if it has not, or by a clock that runs ahead of ``now``."""
-    since = fact(node.labels, LEAVING, now)
+def removal_began(node: Node, now: float = math.inf) -> float:
+    """When its removal began, in epoch seconds; infinite if it has not, or is noted as later than ``now``."""
+    since = fact(node.labels, REMOVING, now)
     return math.inf if since is None else since
 
 
 def noted(at: float) -> str:
-    """A moment as a label's value. Rounded down, or whoever reads it at once would take it for one to come."""
+    """A time as a label's value, rounded down so that it is never in the future."""
     return f"{math.floor(at * 1000) / 1000:.3f}"
 
 
 def fact(labels: Mapping[str, str], key: str, now: float) -> Optional[float]:
-    """When something was noted, in epoch seconds; None if it was not, or by a clock that runs ahead of ours."""
+    """The time of a fact in epoch seconds; None if it was not noted, or is later than ``now``."""
     at = number(labels.get(key))
     return at if at is not None and at <= now else None

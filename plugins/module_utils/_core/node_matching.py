@@ -1,4 +1,4 @@
-"""Which node is which instance. A node's own word is believed only where its address bears it out."""
+"""Which node is which instance. A node's claim counts only if its address confirms it."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ INSTANCE_LABEL = "swarm.aws.instance"
 
 @dataclass(frozen=True)
 class NodeMatching:
-    """Instances and nodes, joined."""
+    """The join of instances and nodes."""
 
     instances: Mapping[str, Instance]
     # The node of each living instance that has one.
     node_of: Mapping[str, Node]
-    # Nodes of instances that are gone, with the instance's ID.
+    # Nodes of instances that do not exist any more, with the instance's ID.
     orphans: Tuple[Tuple[Node, str], ...]
-    # Nodes that are down and whose instance has joined anew as another node, with the instance's ID.
+    # Nodes that are down and whose instance has joined again as another node, with the instance's ID.
     superseded: Tuple[Tuple[Node, str], ...]
-    # Nodes that no instance of the cluster answers for.
+    # Nodes without an instance of the cluster.
     strangers: Tuple[Node, ...]
 
 
 def join(cluster: Cluster) -> NodeMatching:
-    """Join what EC2 says with what Raft says. Both must have been observed."""
+    """Join EC2's instances with Raft's nodes. Both must have been observed."""
     instances = {instance.id: instance for instance in cluster.instances or ()}
     at_address = {
         instance.private_address: instance
@@ -55,14 +55,14 @@ def join(cluster: Cluster) -> NodeMatching:
         present = max(nodes, key=_precedence)
         node_of[identifier] = present
         for other in nodes:
-            # Only a node in service shows that another one is a leftover.
+            # Only a ready node shows that another node is a leftover.
             if other is not present and other.state == "down" and present.ready:
                 superseded.append((other, identifier))
             elif other is not present:
                 strangers.append(other)
     for node in unproven:
         claimed = node.engine_labels.get(INSTANCE_LABEL)
-        # It may have died before a manager labelled it. Nobody living must be found at its address.
+        # It may have died before a manager labelled it. No living instance may have its address.
         if claimed and _gone(claimed, instances) and _vacant(node, at_address, node_of):
             orphans.append((node, claimed))
         else:
@@ -71,14 +71,14 @@ def join(cluster: Cluster) -> NodeMatching:
 
 
 def _proven(node: Node, at_address: Mapping[str, Instance]) -> Optional[str]:
-    """The instance whose ID the node's engine gives and at whose address it is."""
+    """The instance whose ID the node's engine claims and whose address it has."""
     claimed = node.engine_labels.get(INSTANCE_LABEL)
     instance = at_address.get(node.address or "")
     return claimed if instance is not None and instance.id == claimed else None
 
 
 def _consistent(node: Node, instance: Instance) -> bool:
-    """Whether the node's address does not speak against its being the instance."""
+    """Whether the addresses of node and instance do not contradict each other."""
     return not node.address or not instance.private_address or node.address == instance.private_address
 
 
@@ -93,5 +93,5 @@ def _vacant(node: Node, at_address: Mapping[str, Instance], node_of: Mapping[str
 
 
 def _precedence(node: Node) -> Tuple[bool, bool, bool, str]:
-    """Of two nodes at one instance, the one that lives is the instance's."""
+    """Of two nodes of the same instance, prefer the living node."""
     return node.ready, node.state != "down", node.voter, node.id

@@ -1,10 +1,10 @@
-"""The one handler of all interruptions: an instance leaves without a request failing.
+"""The handler of all interruptions: it removes an instance without a request failing.
 
-Withdrawn from DNS and given no new tasks → its tasks have replacements elsewhere, and no resolver knows it any more →
-drained → Auto Scaling is told to end it → its tasks have ended → out of the swarm → the hook is answered. A manager
-loses its vote, and Auto Scaling is told, as soon as the replacements run: another leader is found, and another instance
-starts, while resolvers still forget this one. From then on there is no way back. What was done is seen in what is
-observed and in facts on the node, so each pass plans the first step that is not done yet, whoever did those before it.
+Withdraw it from DNS and cordon it → wait until its tasks have replacements and its DNS record has expired → drain it →
+terminate the instance → wait until its tasks have ended → delete the node → complete the lifecycle hook. A manager is
+demoted and terminated as soon as the replacements run: a new leader is elected and a new instance starts while
+resolvers still forget this one. From then on there is no way back. The observation and the facts on the node show which
+steps are done, so each pass plans the first step that is not, no matter which agent did the others.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from . import dns, interruptions, node_labels, target_groups
 from .cluster import MANAGER, WARMED, Cluster, Instance, Interruption, Node, Service
 from .decision import Decision
 from .events import SPOT
-from .node_deletion import demote, retire
+from .node_deletion import delete, demote
 from .node_matching import NodeMatching
 from .policy import Policy
 from .quorum import Interlock
@@ -24,12 +24,12 @@ from .removal_deadlines import Limits, passed
 from .surge import Need, Surge
 
 TERMINATION_WAIT = "Terminating:Wait"
-# What ends in a warm pool waits there too, and nothing is to be done for it.
+# An instance that terminates in a warm pool waits there too, and nothing must be done for it.
 TERMINATION_WAITS = (TERMINATION_WAIT, f"{WARMED}{TERMINATION_WAIT}")
 
 
 class NodeRemoval:
-    """The instances of one observation that are to go."""
+    """The instances of an observation that must be removed."""
 
     def __init__(
         self,
@@ -42,76 +42,76 @@ class NodeRemoval:
     ) -> None:
         self._observed, self._members, self._policy, self._now = observed, members, policy, now
         self._interlock, self._out = interlock, decision
-        self.all: Dict[str, Interruption] = {}
-        # Nobody can tell whether they are to go, so their nodes are left as they are.
+        self.interruptions: Dict[str, Interruption] = {}
+        # It is unknown whether they must be removed, so their nodes stay as they are.
         self.unclear: Set[str] = set(members.instances)
         for identifier, instance in members.instances.items():
             with decision.alone(f"The removal of {identifier}"):
                 found = interruptions.of_instance(instance, observed, members, policy, now)
                 if found:
-                    self.all[identifier] = found
+                    self.interruptions[identifier] = found
                 self.unclear.remove(identifier)
-        # What the record is to lead to by this very plan.
+        # The record's addresses after this plan.
         self.published_next: Tuple[str, ...] = ()
-        self._surge = Surge(observed.services or (), observed.nodes or (), self._emptied(), now)
+        self._surge = Surge(observed.services or (), observed.nodes or (), self._cordoned(), now)
 
     def run(self) -> None:
-        """Plan the next step of each. Those whose removal has begun come first: it ends before another begins."""
-        for identifier in sorted(self.all, key=self._begun):
+        """Plan the next step of each removal. Those that have begun come first and end before another begins."""
+        for identifier in sorted(self.interruptions, key=self._begun):
             with self._out.alone(f"The removal of {identifier}"):
-                self._leave(self._members.instances[identifier], self.all[identifier])
+                self._remove(self._members.instances[identifier], self.interruptions[identifier])
         for service in self._observed.services or ():
             with self._out.alone(f"The service {service.name}"):
                 self._out.actions.extend(self._surge.actions(service))
                 self._out.awaited.extend(self._surge.unsettled(service))
 
-    def _emptied(self) -> frozenset[str]:
-        nodes = ((identifier, self._members.node_of.get(identifier)) for identifier in self.all)
+    def _cordoned(self) -> frozenset[str]:
+        nodes = ((identifier, self._members.node_of.get(identifier)) for identifier in self.interruptions)
         return frozenset(node.id for _dummy, node in nodes if node is not None and node.availability != "active")
 
     def _begun(self, identifier: str) -> Tuple[float, str]:
         node = self._members.node_of.get(identifier)
-        return (node_labels.leaving_since(node, self._now) if node else float("inf")), identifier
+        return (node_labels.removal_began(node, self._now) if node else float("inf")), identifier
 
-    def _leave(self, instance: Instance, interruption: Interruption) -> None:
-        """Plan the next step of a removal: the first one of which it is not observed that it is done."""
+    def _remove(self, instance: Instance, interruption: Interruption) -> None:
+        """Plan the next step of a removal: the first step that is not observed as done."""
         node = self._members.node_of.get(instance.id)
         if node is None or instance.gone:
-            # It never joined, or its node is out of the swarm, or there is nothing left to hold on to.
+            # It never joined, its node is deleted, or the instance is gone.
             if instance.lifecycle in TERMINATION_WAITS:
                 self._out.actions.append(act.CompleteLifecycle.of(instance, self._policy.terminating_hook, "CONTINUE"))
             return
-        since = node_labels.fact(node.labels, node_labels.LEAVING, self._now)
+        since = node_labels.fact(node.labels, node_labels.REMOVING, self._now)
         held_too_long = since is not None and self._now - since >= self._policy.hold_seconds
         if not held_too_long:
             self._keep_waiting(instance)
         if since is None:
-            self._out.actions.append(act.NoteFact(node.id, instance.id, node_labels.LEAVING, self._now))
+            self._out.actions.append(act.NoteFact(node.id, instance.id, node_labels.REMOVING, self._now))
             return
         limits = Limits.of(interruption.deadline, self._stop_seconds(node))
-        reason = act.LEAVING
+        reason = act.REMOVING
         refusal = self._interlock.refusal(node)
         if refusal and self._lost_anyway(instance, interruption, limits):
-            reason = act.ENDING
+            reason = act.TERMINATING
             refusal = self._interlock.refusal(node, lost_anyway=True)
         if refusal:
-            self._out.hold(instance.id, f"The manager {instance.id} is not taken out: {refusal}.")
+            self._out.hold(instance.id, f"The manager {instance.id} is not removed: {refusal}.")
             if held_too_long:
-                self._out.notes.append(f"{instance.id} was held for {self._policy.hold_seconds:.0f} s and is let go.")
+                self._out.notes.append(f"{instance.id} was held for {self._policy.hold_seconds:.0f} s and now ends.")
             return
         ready = self._ready_to_drain(instance, node, interruption, limits, reason)
         if not ready or not self._draining(instance, node):
             return
-        # While its tasks stop, Auto Scaling starts another one.
-        let_go = self._let_go(instance, node, interruption, reason)
-        if self._empty(instance, node, limits) and let_go:
-            retire(node, instance.id, reason, self._interlock, self._out)
+        # While its tasks stop, Auto Scaling starts another instance.
+        terminated = self._terminated(instance, node, interruption, reason)
+        if self._stopped(instance, node, limits) and terminated:
+            delete(node, instance.id, reason, self._interlock, self._out)
 
     def _lost_anyway(self, instance: Instance, interruption: Interruption, limits: Limits) -> bool:
-        """Whether its vote can only be taken now or be lost, since it ends whatever is decided here.
+        """Whether its vote is lost if it is not taken now, since it terminates whatever is decided here.
 
-        So it is with one that the operator wants none in place of. While other managers are to come it is kept, as long
-        as there is time: they may get theirs before.
+        So does an instance that the operator does not want replaced. It keeps its vote while other managers are awaited
+        and there is time: they may get theirs first.
         """
         if not instance.terminating and interruption.kind != SPOT and interruption.replace:
             return False
@@ -120,15 +120,22 @@ class NodeRemoval:
         staying = [
             node
             for identifier, node in self._members.node_of.items()
-            if node.voter and identifier not in self.all and self._members.instances[identifier].group in groups
+            if node.voter
+            and identifier not in self.interruptions
+            and self._members.instances[identifier].group in groups
         ]
         settled = groups <= set(self._observed.desired) and len(staying) >= wanted
         return settled or passed(limits.drain_by, self._now)
 
     def _not_replaced(self, groups: AbstractSet[str]) -> int:
-        """How many of the groups' instances are to go without another one, and still count."""
-        going = ((self._members.instances[identifier], one) for identifier, one in self.all.items())
-        return sum(one.group in groups and not one.terminating and not why.replace for one, why in going)
+        """How many of the groups' instances are removed without a replacement, and still count."""
+        removals = (
+            (self._members.instances[identifier], interruption)
+            for identifier, interruption in self.interruptions.items()
+        )
+        return sum(
+            instance.group in groups and not instance.terminating and not why.replace for instance, why in removals
+        )
 
     def _keep_waiting(self, instance: Instance) -> None:
         last = self._observed.heartbeats.get(instance.id)
@@ -144,7 +151,7 @@ class NodeRemoval:
     def _ready_to_drain(
         self, instance: Instance, node: Node, interruption: Interruption, limits: Limits, reason: str
     ) -> bool:
-        """Whether nobody needs it any more, or the time for that has run out. Both conditions come at the same time."""
+        """Whether it is out of use and replaced, or the time for that is over. Both are waited for at the same time."""
         if node_labels.fact(node.labels, node_labels.DRAINED, self._now) is not None:
             return True
         remembered = self._in_use(instance, node, interruption)
@@ -153,37 +160,37 @@ class NodeRemoval:
             if not remembered:
                 return True
             if self._policy.role_of(instance) == MANAGER:
-                # Nothing but the TTL keeps it now, which is long enough for another leader to settle.
-                self._let_go(instance, node, interruption, reason)
+                # It only waits for the TTL now, which is long enough to elect another leader.
+                self._terminated(instance, node, interruption, reason)
         if not passed(limits.drain_by, self._now):
             return False
-        self._out.notes.append(f"{instance.id} is drained before it is ready, for it goes at a deadline.")
+        self._out.notes.append(f"{instance.id} is drained before it is ready, since its deadline is near.")
         return True
 
     def _in_use(self, instance: Instance, node: Node, interruption: Interruption) -> Optional[float]:
-        """For how many seconds users may still be led to it, as far as known; None while new ones are."""
+        """For how many seconds users may still be sent to it, as far as known; None while new users are."""
         ways = [self._remembered(instance, node, interruption), *self._balanced(instance)]
         known = [way for way in ways if way is not None]
         return max(known) if len(known) == len(ways) else None
 
     def _balanced(self, instance: Instance) -> Iterator[Optional[float]]:
-        """The same for each load balancer that has it as a target. How long one goes on is its own matter."""
+        """The same for each target group; infinite while it drains the instance, which takes as long as it takes."""
         for target_group in target_groups.of(instance, self._policy):
             name, health = target_groups.name(target_group), self._observed.targets.get(target_group)
             if health is None:
                 self._out.wait(instance.id, f"an answer from the target group {name}, to deregister {instance.id}")
                 yield None
             elif health.get(instance.id) == target_groups.DRAINING:
-                self._out.wait(instance.id, f"the target group {name} to end what it has sent to {instance.id}")
+                self._out.wait(instance.id, f"the target group {name} to finish the requests to {instance.id}")
                 yield float("inf")
             elif instance.id in health:
-                self._out.wait(instance.id, f"the target group {name} to send requests elsewhere than to {instance.id}")
+                self._out.wait(instance.id, f"the target group {name} to stop sending requests to {instance.id}")
                 yield None
             else:
                 yield 0.0
 
     def _remembered(self, instance: Instance, node: Node, interruption: Interruption) -> Optional[float]:
-        """For how many seconds a resolver may still know its address; None while the record itself leads to it."""
+        """For how many seconds a resolver may still know its address; None while the record itself has it."""
         wanted, record = self._policy.dns, self._observed.record
         group = self._policy.groups.get(instance.group)
         if wanted is None or group is None or not group.dns:
@@ -202,11 +209,11 @@ class NodeRemoval:
         published = dns.published(record, instance, node, wanted, self._policy.owner)
         own = instance.addresses(wanted.addresses, ipv6=True)
         if published or not set(own).isdisjoint(self.published_next):
-            self._out.wait(instance.id, f"{wanted.record} to lead elsewhere than to {instance.id}")
+            self._out.wait(instance.id, f"{wanted.record} to stop pointing to {instance.id}")
             return None
         at = node_labels.fact(node.labels, node_labels.WITHDRAWN, self._now)
         if at is None and not record.in_sync:
-            self._out.wait(instance.id, f"all name servers to know that {wanted.record} leads elsewhere")
+            self._out.wait(instance.id, f"all name servers to stop pointing {wanted.record} to {instance.id}")
             return None
         if at is None:
             self._out.actions.append(act.NoteFact(node.id, instance.id, node_labels.WITHDRAWN, self._now))
@@ -218,13 +225,13 @@ class NodeRemoval:
         return left
 
     def _replaced(self, instance: Instance, node: Node, interruption: Interruption) -> bool:
-        """Whether its tasks have replacements elsewhere as far as they can, or none are to be waited for."""
+        """Whether its tasks have replacements elsewhere, as far as possible, or need none."""
         if node.state == "down" or node.availability == "drain":
-            # Its tasks are not its any more. Of one that a new leader has not heard from yet, they still are.
+            # Its tasks run elsewhere. Those of a node in state unknown still run on it.
             return True
-        paused = node_labels.fact(node.labels, node_labels.PAUSED, self._now)
-        if paused is None or node.availability == "active":
-            self._out.actions.append(act.Pause(node.id, instance.id, node.availability, self._now))
+        cordoned = node_labels.fact(node.labels, node_labels.CORDONED, self._now)
+        if cordoned is None or node.availability == "active":
+            self._out.actions.append(act.Cordon(node.id, instance.id, node.availability, self._now))
             return False
         if self._observed.services is None:
             self._out.wait(instance.id, "an answer from the engine about its services")
@@ -232,8 +239,8 @@ class NodeRemoval:
         needs = self._needs(node, self._observed.services)
         if not needs:
             return True
-        # Agents that all stood still in between may have asked for replacements long after the pause.
-        since = max([paused, *(need.since for need in needs if need.since is not None)])
+        # If all agents stood still in between, replacements may have been requested long after the cordon.
+        since = max([cordoned, *(need.since for need in needs if need.since is not None)])
         left = since + self._policy.surge_seconds - self._now
         hopeless = [need for need in needs if need.obstacle]
         if interruption.kind == interruptions.REQUESTED and (hopeless or left <= 0):
@@ -255,7 +262,7 @@ class NodeRemoval:
         needs: List[Need] = []
         for service in services:
             moving = service.wanted_on(node.id)
-            found = [Need(service.name, moving, "what they need cannot be told")] if moving else []
+            found = [Need(service.name, moving, "their requirements cannot be read")] if moving else []
             with self._out.alone(f"The service {service.name}"):
                 found = list(self._surge.needs(service, node.id))
             needs += found
@@ -264,14 +271,14 @@ class NodeRemoval:
     # The drain
 
     def _draining(self, instance: Instance, node: Node) -> bool:
-        """Whether its tasks have been told to run elsewhere."""
+        """Whether it is drained: its tasks were told to stop."""
         if node_labels.fact(node.labels, node_labels.DRAINED, self._now) is None or node.availability != "drain":
             self._out.actions.append(act.Drain(node.id, instance.id, node.availability, self._now))
             return False
         return True
 
-    def _let_go(self, instance: Instance, node: Node, interruption: Interruption, reason: str) -> bool:
-        """Whether it has no vote and is ended by its Auto Scaling group, if it has one."""
+    def _terminated(self, instance: Instance, node: Node, interruption: Interruption, reason: str) -> bool:
+        """Whether it has no vote and its Auto Scaling group, if it has one, terminates it."""
         if node.holds_vote:
             demote(node, instance.id, reason, self._interlock, self._out)
             return False
@@ -280,8 +287,8 @@ class NodeRemoval:
             return False
         return True
 
-    def _empty(self, instance: Instance, node: Node, limits: Limits) -> bool:
-        """Whether it has no tasks, or has had its time to end them."""
+    def _stopped(self, instance: Instance, node: Node, limits: Limits) -> bool:
+        """Whether its tasks have stopped, or the time for that is over."""
         at = node_labels.fact(node.labels, node_labels.DRAINED, self._now)
         left = self._left_on(node)
         if not (node.tasks or left) or node.state == "down":
@@ -303,7 +310,7 @@ class NodeRemoval:
         }
 
     def _stop_seconds(self, node: Node) -> float:
-        """The longest time that its tasks may take to stop."""
+        """The longest time that its tasks may take to stop, in seconds."""
         services: Optional[Tuple[Service, ...]] = self._observed.services
         if services is None:
             return self._policy.drain_seconds
@@ -312,8 +319,8 @@ class NodeRemoval:
 
 
 def _no_place(instance: Instance, needs: List[Need]) -> str:
-    each = [f"{need.missing} tasks of {need.service} ({need.obstacle or 'they do not get healthy'})" for need in needs]
-    return f"{instance.id} is not drained, for there is no place elsewhere for {' and '.join(each)}."
+    tasks = [f"{need.missing} tasks of {need.service} ({need.obstacle or 'they do not get healthy'})" for need in needs]
+    return f"{instance.id} is not drained, since there is no room elsewhere for {' and '.join(tasks)}."
 
 
 def _counted(left: Mapping[str, int]) -> str:

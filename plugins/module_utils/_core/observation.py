@@ -1,4 +1,4 @@
-"""Looking at everything once. A service that does not answer leaves its part out, and rests for a while."""
+"""Observing the cluster. If a service does not answer, its part is left out, and it is not asked for a while."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from .node_matching import INSTANCE_LABEL
 from .policy import Dns, Policy
 from .record_authority import judge
 
-# How long what the bucket says is taken for granted, in seconds.
+# How long an answer of the bucket is used, in seconds.
 PUBLISHED_FOR = 30.0
-# How long a manager may listen that the swarm does not reach, as one does that joins or restarts, in seconds.
+# How long a manager may listen without being reachable, as while it joins or restarts, in seconds.
 ELSEWHERE_AFTER = 30.0
 Result = TypeVar("Result")
 
 
 class Observer:
-    """Observes a cluster, again and again."""
+    """Observes a cluster repeatedly."""
 
     def __init__(
         self,
@@ -30,36 +30,36 @@ class Observer:
         now: Callable[[], float],
         alive: Callable[[], None] = lambda: None,
     ) -> None:
-        """``now`` gives epoch seconds; ``alive`` is called between the services, each of which may take a while."""
+        """``now`` gives epoch seconds; ``alive`` is called before each question, since answers may take a while."""
         self._world, self._now, self._alive = world, now, alive
-        # Not that of the actions: a service may tell everything and yet refuse to change anything.
+        # Not shared with the actions: a service may answer all questions and yet refuse all changes.
         self._backoff = Backoff()
         self._published: Optional[Published] = None
-        # Since when managers listen that the swarm does not reach.
+        # Since when managers listen that are not reachable in this swarm.
         self._elsewhere: Dict[str, float] = {}
         self._read_at: Dict[str, float] = {}
-        # What the queue said of instances that are to go, for the next look.
-        self.announced: List[Interruption] = []
-        # Of the last look.
+        # The queue's interruptions, for the next observation.
+        self.interruptions: List[Interruption] = []
+        # Of the last observation.
         self.failures: List[Failure] = []
 
     def observe(self, policy: Policy) -> Cluster:
-        """What there is now."""
+        """Observe the cluster now."""
         self.failures = []
         if self._due("published"):
             published = self._ask(act.STORE, self._world.tokens.published)
             if published is not None:
                 self._published = published
                 self._read_at["published"] = self._now()
-        # Before the rest, so that whoever withdraws a node after what is seen of it here changes the record too.
+        # Before the rest: if another agent withdraws a node after this, it changes the record, and our write fails.
         record = self._record(policy.dns)
         nodes = self._ask(act.SWARM, self._world.swarm.nodes)
         services = self._ask(act.SWARM, self._world.swarm.services)
-        # A node stays in whatever cannot be read of it, since Raft counts it.
+        # A node stays in even if parts of it cannot be read, since Raft counts it.
         flaws = [*(node.flaw for node in nodes or ()), *(service.flaw for service in services or ())]
         self.failures += [Failure(act.SWARM, flaw) for flaw in flaws if flaw]
         services = None if services is None else tuple(service for service in services if not service.flaw)
-        # After the nodes, so that they are not those of a swarm that the engine has been moved to meanwhile.
+        # After the nodes, which may be of another swarm if the engine was moved meanwhile.
         memory = self._ask(act.SWARM, self._world.swarm.memory)
         instances = self._ask(act.SCALING, self._world.scaling.instances)
         locked, key_kept = self._lock(policy)
@@ -76,26 +76,26 @@ class Observer:
             stale_tokens=self._stale_tokens(),
             locked=locked,
             key_kept=key_kept,
-            interruptions=tuple(self.announced),
+            interruptions=tuple(self.interruptions),
             services=services,
             desired=dict(self._world.scaling.desired),
             upgrading=frozenset(self._world.scaling.upgrading),
             heartbeats=dict(self._world.scaling.heartbeats),
         )
         if judge(found).action:
-            # What is about to be written is looked at again at once.
+            # The record will be written, so read it again at once.
             self._read_at.pop("published", None)
         return found
 
     def _listening(
         self, nodes: Optional[Tuple[Node, ...]], instances: Optional[Tuple[Instance, ...]]
     ) -> Tuple[str, ...]:
-        """Managers' instances that listen for a swarm, and have for a while, though this swarm does not reach them."""
+        """Managers that have listened on the swarm's port for a while, although this swarm does not reach them."""
         peers = self._world.peers
         if peers is None or nodes is None or instances is None:
             return ()
         voters = [node for node in nodes if node.voter and node.reachable]
-        # A leader's own address need not be the one that others know it by.
+        # A leader's own address may differ from its address for others.
         reached = {node.address for node in voters} | {node.engine_labels.get(INSTANCE_LABEL) for node in voters}
         apart = {
             instance.id: instance.private_address
@@ -106,10 +106,12 @@ class Observer:
         }
         listening = {identifier for identifier, address in apart.items() if address and peers.listens(address)}
         self._elsewhere = {identifier: self._elsewhere.get(identifier, self._now()) for identifier in listening}
-        return tuple(sorted(one for one, since in self._elsewhere.items() if self._now() - since >= ELSEWHERE_AFTER))
+        return tuple(
+            sorted(instance for instance, since in self._elsewhere.items() if self._now() - since >= ELSEWHERE_AFTER)
+        )
 
     def forget(self) -> None:
-        """Look at everything anew the next time."""
+        """Read everything again at the next observation."""
         self._read_at.clear()
 
     def _record(self, wanted: Optional[Dns]) -> Optional[Record]:
@@ -123,18 +125,18 @@ class Observer:
         if not self._due("tokens"):
             return None
         stale = self._ask(act.STORE, self._world.tokens.stale)
-        # Those that are stale are looked at again at once, to see that they were published.
+        # Stale tokens are read again at once, to see that they were published.
         if stale == ():
             self._read_at["tokens"] = self._now()
         return stale
 
     def _lock(self, policy: Policy) -> Tuple[Optional[bool], Optional[bool]]:
-        """Whether the managers lock their state, and whether the key to it is kept."""
+        """Whether the managers lock their state, and whether its key is stored."""
         lock = self._world.lock
         if lock is None or not self._due("lock"):
             return None, None
         locked = self._ask(act.SWARM, lock.locked)
-        # Where nobody locks anything there is no key to ask for, nor a right to ask.
+        # Without a lock there is no key, and no permission to read it.
         kept = self._ask(act.KEYS, lock.kept) if locked and policy.autolock else None
         if locked == policy.autolock and kept is not False:
             self._read_at["lock"] = self._now()
@@ -151,7 +153,7 @@ class Observer:
         try:
             answer = question()
         except Unreadable as error:
-            # It does answer, so that the other questions to it are asked.
+            # It answers, so ask it the other questions.
             self.failures.append(Failure(service, str(error)))
             return None
         except SwarmError as error:
@@ -159,7 +161,7 @@ class Observer:
             self.failures.append(Failure(service, str(error)))
             return None
         except Exception as error:
-            # Whatever is wrong with this answer, the pass goes on with the others.
+            # The pass goes on with the other answers.
             self.failures.append(Failure(service, f"{service}'s answer cannot be read: {unexpected(error)}."))
             return None
         self._backoff.worked(service)

@@ -1,4 +1,4 @@
-"""Reading what comes from outside, whatever somebody put there: JSON, and numbers in labels and tags."""
+"""Reading untrusted input: JSON, and numbers in labels and tags."""
 
 from __future__ import annotations
 
@@ -10,15 +10,14 @@ from typing import Any, Optional, Union
 DEEPEST = 64
 # The largest count that the engine and AWS know.
 LARGEST = 2**63 - 1
-# What fails when a decoded answer has not the shape that it should have.
+# The errors of a decoded answer with an unexpected shape.
 SHAPE_ERRORS = (LookupError, TypeError, ValueError, AttributeError, OverflowError, RecursionError)
 
 
 def decoded(content: Union[bytes, str]) -> Any:
-    """The value of a JSON text. Raises ValueError if it is not JSON, or nobody could go on with its value.
+    """The value of a JSON text. Raises ValueError if it is not JSON or not usable.
 
-    That is so if it is nested too deeply, has a number that no float holds (or no number, such as NaN), or text that
-    cannot be encoded.
+    It is not usable if it is nested too deeply, or has a number that is not finite or text that cannot be encoded.
     """
     try:
         found = json.loads(content)
@@ -44,7 +43,7 @@ def _check(value: Any, levels: int) -> None:
 
 
 def number(text: Any) -> Optional[float]:
-    """The finite number that a text such as a label's value gives; None if it gives none."""
+    """The finite number in a text such as a label's value; None if there is none."""
     try:
         found = float(text)
     except (TypeError, ValueError, OverflowError):
@@ -53,7 +52,7 @@ def number(text: Any) -> Optional[float]:
 
 
 def whole(text: Any) -> Optional[int]:
-    """The count that a text gives, from 0 to what the engine and AWS can hold; None if it gives none."""
+    """The count in a text, from 0 to the limit of the engine and AWS; None if there is none."""
     try:
         found = int(text)
     except (TypeError, ValueError, OverflowError):

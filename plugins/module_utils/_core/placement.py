@@ -1,4 +1,4 @@
-"""Whether there is a place for a service's tasks on the nodes that stay: the scheduler's rules, asked beforehand."""
+"""Whether a service's tasks fit on other nodes, by the scheduler's rules."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ GLOBAL = "global"
 
 
 def room(service: Service, nodes: Sequence[Node], services: Iterable[Service], most: int) -> int:
-    """How many more tasks the nodes can take, counted up to ``most``. They are those that stay, ready and active."""
+    """How many more tasks ``nodes``, which are ready and active, can take, counted up to ``most``."""
     others = tuple(services)
     return min(most, sum(_room_on(service, node, others, most) for node in nodes if meets(service.needs, node)))
 
 
 def obstacle(service: Service, nodes: Sequence[Node]) -> str:
-    """Why there is no room, as far as one reason can be told, as a clause."""
+    """The likely reason why there is no room, as a clause."""
     needs = service.needs
     fit = [node for node in nodes if meets(needs, node)]
     if not fit and needs.constraints:
@@ -31,18 +31,18 @@ def obstacle(service: Service, nodes: Sequence[Node]) -> str:
 
 
 def arriving(node: Node, services: Iterable[Service]) -> List[str]:
-    """The services that run on every node and do not yet on this one, by their names.
+    """The names of global services that do not run on this node yet.
 
-    The engine makes their tasks a moment after it knows the node and its labels, so none at all counts as well.
+    The engine creates their tasks a moment after it knows the node and its labels, so a missing task counts as well.
     """
     return [
         service.name
         for service in services
-        if service.mode == GLOBAL and not service.healthy.get(node.id) and _is_to_run(service, node)
+        if service.mode == GLOBAL and not service.healthy.get(node.id) and _should_run(service, node)
     ]
 
 
-def _is_to_run(service: Service, node: Node) -> bool:
+def _should_run(service: Service, node: Node) -> bool:
     if service.starting.get(node.id):
         return True
     takes_tasks = node.availability == "active" and node.id not in service.over
@@ -50,7 +50,7 @@ def _is_to_run(service: Service, node: Node) -> bool:
 
 
 def meets(needs: Needs, node: Node) -> bool:
-    """Whether the node is one that the constraints let the tasks on. One that cannot be read excludes nothing."""
+    """Whether the node meets the constraints. A constraint that cannot be read excludes nothing."""
     return all(_holds(constraint, node, unreadable=True) for constraint in needs.constraints)
 
 
@@ -60,13 +60,15 @@ def _room_on(service: Service, node: Node, services: Iterable[Service], most: in
     if needs.most_per_node:
         left.append(needs.most_per_node - here)
     if needs.host_ports:
-        taken = any(set(one.needs.host_ports) & set(needs.host_ports) and one.left_on(node.id) for one in services)
+        taken = any(
+            set(other.needs.host_ports) & set(needs.host_ports) and other.left_on(node.id) for other in services
+        )
         left.append(0 if taken else 1)
     if needs.memory and node.memory is not None:
-        used = sum(one.needs.memory * one.left_on(node.id) for one in services)
+        used = sum(other.needs.memory * other.left_on(node.id) for other in services)
         left.append((node.memory - used) // needs.memory)
     if needs.cpus and node.cpus is not None:
-        used = sum(one.needs.cpus * one.left_on(node.id) for one in services)
+        used = sum(other.needs.cpus * other.left_on(node.id) for other in services)
         left.append((node.cpus - used) // needs.cpus)
     return max(0, min(left))
 
@@ -78,13 +80,13 @@ def _holds(constraint: str, node: Node, *, unreadable: bool) -> bool:
             present = value(key.strip(), node)
             if present is None:
                 return unreadable
-            # As the scheduler compares, in any case.
+            # The scheduler ignores case.
             return (present.lower() == wanted.strip().lower()) is (operator == "==")
     return unreadable
 
 
 def value(key: str, node: Node) -> Optional[str]:
-    """What a constraint's key is on the node; None for a key that is not known here."""
+    """The node's value for a constraint's key; None for an unknown key."""
     for prefix, labels in (("node.labels.", node.labels), ("engine.labels.", node.engine_labels)):
         if key.startswith(prefix):
             return labels.get(key[len(prefix) :], "")

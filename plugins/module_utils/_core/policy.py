@@ -1,4 +1,4 @@
-"""What the operator wants of a cluster, as the role `discovery` writes it to `policy.json`."""
+"""The operator's settings for a cluster, which the role `discovery` writes to `policy.json`."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from .errors import SwarmError
 from .parsing import decoded
 
 _DURATIONS = ("drain_seconds", "surge_seconds", "hold_seconds", "launch_seconds", "down_seconds", "backup_seconds")
-# The longest TTL, in seconds; no other number of a policy makes a difference from there on.
+# The longest TTL, in seconds. Larger numbers make no difference anywhere.
 _MOST = 2**31 - 1
 
 
 class PolicyError(SwarmError):
-    """`policy.json` is not what the role `discovery` writes."""
+    """`policy.json` is invalid."""
 
 
 @dataclass(frozen=True)
 class Scaling:
-    """Between which sizes a group follows the swarm's tasks."""
+    """The sizes between which a group scales with the swarm's tasks."""
 
     minimum: int
     maximum: int
@@ -35,56 +35,56 @@ class Group:
     role: str
     labels: Mapping[str, str] = field(default_factory=dict)
     dns: bool = False
-    # Labels of the data volumes that its instances have, if they started after the volumes were configured.
+    # Labels of the data volumes of its instances, if they started after the volumes were configured.
     volumes: FrozenSet[str] = frozenset()
-    # The ARNs of the load balancers' target groups that its instances are targets of.
+    # The ARNs of the target groups of its instances.
     target_groups: Tuple[str, ...] = ()
-    # Whether Auto Scaling itself replaces instances that EC2 recommends to replace, and ends them after that.
+    # Whether Auto Scaling replaces instances that have a rebalance recommendation (Capacity Rebalancing).
     rebalance: bool = False
-    # None if nothing but people change how many nodes it has.
+    # None if only people change its size.
     scaling: Optional[Scaling] = None
 
 
 @dataclass(frozen=True)
 class Dns:
-    """The record that leads to the cluster, or the Cloud Map service that stands for it."""
+    """The cluster's DNS record, or its Cloud Map service."""
 
     # Empty for a Cloud Map service.
     zone_id: str
-    # Lower case, without the dot at the end. Of a Cloud Map service, its name in its namespace.
+    # Lower case, without the final dot. For a Cloud Map service, its name with its namespace.
     record: str
-    # Seconds that resolvers may keep an answer, and that a removal therefore waits.
+    # Seconds that resolvers may cache an answer, and that a removal waits.
     ttl: int
-    # Which ones the A record has: public or private.
+    # The addresses in the A record: public or private.
     addresses: str = "public"
-    # Whether there is to be an AAAA record with the nodes' IPv6 addresses beside it.
+    # Whether there should be an AAAA record with the nodes' IPv6 addresses.
     ipv6: bool = False
-    # The Cloud Map service that has the nodes as its instances; None for a record in a zone.
+    # The ID of the Cloud Map service; None for a record in a zone.
     service_id: Optional[str] = None
 
     @property
     def control_plane(self) -> str:
-        """Which of AWS's services has it, by the name that people know it by."""
+        """The name of the AWS service that has it."""
         return "Route 53" if self.service_id is None else "Cloud Map"
 
 
 @dataclass(frozen=True)
 class Monitoring:
-    """What is told of the cluster, and to whom."""
+    """The settings of metrics."""
 
-    # Where CloudWatch has it; None if it is told nothing.
+    # CloudWatch's namespace; None if nothing is sent there.
     namespace: Optional[str] = None
     # Seconds between two measurements for CloudWatch.
     period: int = 60
-    # At which every manager serves its metrics to Prometheus; None if none does.
+    # The port at which each manager serves Prometheus metrics; None if it does not.
     port: Optional[int] = None
-    # Of the nodes that the record leads to, where their certificates are looked at.
+    # The ports of the nodes in the record at which certificates are checked.
     tls_ports: Tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
 class Policy:
-    """What `plan` aims at. Durations are in seconds."""
+    """The settings for `plan`. Durations are in seconds."""
 
     cluster: str
     groups: Mapping[str, Group]
@@ -92,44 +92,44 @@ class Policy:
     queue: Optional[str] = None
     # Whether managers may get credentials for images in ECR.
     ecr: bool = False
-    # Two clusters of one name can share a zone only from different regions.
+    # In the owner's text: two clusters with the same name can share a zone from different regions.
     region: str = ""
-    # How long tasks may take to end on a node that is drained.
+    # How long tasks may take to stop on a drained node.
     drain_seconds: float = 300
-    # How long a node that is to go waits for replacements of its tasks to be healthy elsewhere.
+    # How long a removal waits for healthy replacements of the node's tasks.
     surge_seconds: float = 300
-    # How long an instance's termination is held at most; after that Auto Scaling goes on by itself.
+    # How long an instance's termination is delayed at most.
     hold_seconds: float = 1800
     heartbeat_seconds: float = 30
-    # How long a new instance may take to join; then Auto Scaling is told to try another one.
+    # How long a new instance may take to join; then its launch is abandoned.
     launch_seconds: float = 600
-    # How long a node whose instance runs may be down before it is replaced; None for ever, since it may come back.
+    # How long a node whose instance runs may be down before it is replaced; None for no limit.
     down_seconds: Optional[float] = None
-    # How old the newest backup may get, 0 for none at all, and how many are kept.
+    # The interval of backups, 0 for none, and how many are kept.
     backup_seconds: float = 86400
     backup_keep: int = 14
-    # Whether managers lock their state, and are unlocked at boot with the key in Secrets Manager.
+    # Whether managers lock their state; at boot the key in Secrets Manager unlocks it.
     autolock: bool = False
     monitoring: Monitoring = Monitoring()
 
     @property
     def owner(self) -> str:
-        """What the ownership record says."""
+        """The text of the ownership record."""
         place = f",region={self.region}" if self.region else ""
         return f"heritage=swarm.aws,cluster={self.cluster}{place}"
 
     @property
     def target_groups(self) -> Tuple[str, ...]:
-        """The target groups that instances of any group are targets of, by their ARNs."""
+        """The ARNs of all groups' target groups."""
         return tuple(sorted({target_group for group in self.groups.values() for target_group in group.target_groups}))
 
     @property
     def scales(self) -> bool:
-        """Whether any group follows the swarm's tasks."""
+        """Whether any group scales with the swarm's tasks."""
         return any(group.scaling for group in self.groups.values())
 
     def role_of(self, instance: Instance) -> str:
-        """The role that an instance's node is to have."""
+        """The role that an instance's node should have."""
         group = self.groups.get(instance.group)
         return group.role if group else instance.role
 
@@ -140,12 +140,12 @@ class Policy:
 
     @property
     def terminating_hook(self) -> str:
-        """Name of the hook at which an instance waits before it ends."""
+        """Name of the hook at which an instance waits before it terminates."""
         return names.terminating_hook(self.cluster)
 
     @classmethod
     def read(cls, content: bytes, region: str = "") -> Policy:
-        """Read a `policy.json`. Raises PolicyError, which says what is wrong where."""
+        """Read a `policy.json`. Raises PolicyError with the invalid field."""
         try:
             document = decoded(content)
         except ValueError as error:
@@ -154,7 +154,7 @@ class Policy:
 
     @classmethod
     def parse(cls, document: Any, region: str = "") -> Policy:
-        """Read a decoded `policy.json`. Raises PolicyError, which says what is wrong where."""
+        """Read a decoded `policy.json`. Raises PolicyError with the invalid field."""
         top = _mapping(document, "it")
         dns = top.get("dns")
         groups = _mapping(top.get("groups"), "groups")
@@ -180,12 +180,12 @@ def _group(value: Any, where: str) -> Group:
     labels = _mapping(group.get("labels") or {}, f"{where}.labels")
     return Group(
         role,
-        {str(key): _label(one) for key, one in labels.items()},
+        {str(key): _label(label) for key, label in labels.items()},
         bool(group.get("dns", False)),
         frozenset(map(str, _list(group.get("volumes"), f"{where}.volumes"))),
         tuple(
-            _target_group(one, f"{where}.target_groups")
-            for one in _list(group.get("target_groups"), f"{where}.target_groups")
+            _target_group(arn, f"{where}.target_groups")
+            for arn in _list(group.get("target_groups"), f"{where}.target_groups")
         ),
         bool(group.get("rebalance", False)),
         None if group.get("scaling") is None else _scaling(group["scaling"], f"{where}.scaling"),
@@ -204,7 +204,7 @@ def _target_group(value: Any, where: str) -> str:
 
 
 def _label(value: Any) -> str:
-    """A label's value as YAML's author meant it."""
+    """A label's value as text. Booleans are written as in YAML."""
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
@@ -231,7 +231,8 @@ def _monitoring(value: Any) -> Monitoring:
         period=_count(found.get("period", Monitoring.period), "monitoring.period"),
         port=None if port is None else _port(port, "monitoring.port"),
         tls_ports=tuple(
-            _port(one, "monitoring.tls_ports") for one in _list(found.get("tls_ports"), "monitoring.tls_ports")
+            _port(tls_port, "monitoring.tls_ports")
+            for tls_port in _list(found.get("tls_ports"), "monitoring.tls_ports")
         ),
     )
 
@@ -244,7 +245,7 @@ def _seconds(value: Any, where: str) -> float:
 
 def _count(value: Any, where: str) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise PolicyError(f"policy.json is not valid: {where} is {value!r}, but must be a whole number from 1 on.")
+        raise PolicyError(f"policy.json is not valid: {where} is {value!r}, but must be a whole number, at least 1.")
     return min(value, _MOST)
 
 

@@ -1,4 +1,4 @@
-"""What the bucket publishes about the swarm, beside what the engine says."""
+"""The published objects in the bucket, compared with the engine."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ class Secrets(Protocol):
     """The engine's join tokens."""
 
     def tokens(self) -> Mapping[str, str]:
-        """By role."""
+        """The tokens by role."""
 
     def swarm_id(self) -> str:
-        """The swarm that they are for."""
+        """The swarm of the tokens."""
 
 
 class Publication:
@@ -27,7 +27,7 @@ class Publication:
         self._store, self._engine = store, engine
 
     def published(self) -> Published:
-        """The cluster's record as it stands there. Raises Unavailable."""
+        """The cluster's record in the bucket. Raises Unavailable."""
         try:
             stored = self._store.read()
         except InvalidClusterRecord as error:
@@ -40,7 +40,7 @@ class Publication:
         return cluster_record.cluster_id if cluster_record else None
 
     def republish(self, record: ClusterRecord, version: Optional[str]) -> bool:
-        """Write the record if the object still is of that version, None being 'if there is none'. Whether it was.
+        """Write the record if the object still has that version (None: if there is none). False if it does not.
 
         Raises Unavailable.
         """
@@ -48,7 +48,7 @@ class Publication:
         return outcome is Outcome.WRITTEN
 
     def stale(self) -> Tuple[str, ...]:
-        """Roles whose published token is not the engine's. Raises Unavailable."""
+        """The roles whose published token is not the engine's. Raises Unavailable."""
         secrets, swarm_id = self._engine.tokens(), self._engine.swarm_id()
         stale = []
         for role, stored in token_publication.seen(self._store).items():

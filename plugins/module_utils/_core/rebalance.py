@@ -1,10 +1,9 @@
-"""Whether a service's tasks are spread worse than they could be, and so whether starting them anew would help.
+"""Whether a service's tasks are spread unevenly, so that a forced update would spread them better.
 
-The scheduler places a task when it starts and never moves it, so that a node that joins stays empty. It spreads a
-service's tasks evenly over the values of its placement preferences, one preference after the other, and within those
-over the nodes. A service is uneven if somewhere in that tree more tasks should be in another branch, which has room for
-them, than an update may leave where they should not be: the last of its new tasks are placed while as many old ones, as
-it replaces at a time, still take up their nodes.
+The scheduler places a task when it starts and never moves it, so a new node stays empty. It spreads a service's tasks
+evenly over the values of its placement preferences, in their order, and then over the nodes. A service is uneven if,
+somewhere in that tree, more tasks belong in another branch with room for them than an update itself may misplace: the
+last new tasks are placed while old tasks, as many as the update's parallelism, still run on their nodes.
 """
 
 from __future__ import annotations
@@ -18,19 +17,19 @@ from .cluster import Node, Service
 
 @dataclass(frozen=True)
 class SpreadVerdict:
-    """What is to be done about a service."""
+    """Whether a service should be rebalanced."""
 
     name: str
-    # How many tasks are to be started anew; 0 for none.
+    # How many tasks to restart; 0 for none.
     tasks: int = 0
     # Why, or why not, as a clause.
     reason: str = ""
-    # How many tasks each node has, of those that may have any: by node ID.
+    # The number of tasks by node ID, for eligible nodes.
     spread: Mapping[str, int] = field(default_factory=dict)
 
 
 def judge(service: Service, nodes: Sequence[Node], services: Sequence[Service]) -> SpreadVerdict:
-    """Whether the service is to be spread anew."""
+    """Judge whether the service should be rebalanced."""
     eligible = [
         node
         for node in nodes
@@ -47,19 +46,19 @@ def judge(service: Service, nodes: Sequence[Node], services: Sequence[Service]) 
 
 
 def _unfit(service: Service) -> str:
-    """Why its tasks must not be started anew just to be spread; empty if they may."""
+    """Why its tasks must not be restarted only to be rebalanced; empty if they may."""
     if service.mode != surge.REPLICATED:
         return "it runs on every node" if service.mode == "global" else "it is a job"
     if not service.start_first:
-        return "it is not start-first, so that a task would stop before another one runs"
+        return "it is not start-first, so a task would stop before its replacement runs"
     if not service.health_checked:
-        return "it has no healthcheck, so that nobody could tell when a new task serves"
+        return "it has no healthcheck, so it is unknown when a new task serves"
     if service.updating:
-        return "an update of it is under way"
+        return "an update of it is in progress"
     if service.paused:
         return "an update of it is paused"
     if surge.LABEL in service.labels:
-        return "it has more tasks than usual while a node is taken out"
+        return "it has extra tasks while a node is removed"
     if service.over:
         return "some of its tasks have ended for good, and would run again"
     if service.running < service.replicas:
@@ -70,7 +69,7 @@ def _unfit(service: Service) -> str:
 def _uneven(
     service: Service, nodes: Sequence[Node], services: Sequence[Service], spread: Tuple[str, ...]
 ) -> Iterator[str]:
-    """Where in the tree a branch has two tasks more than another that has room, as clauses."""
+    """Where in the tree a branch has at least two tasks more than another that has room, as clauses."""
     if not spread:
         branches: Dict[str, List[Node]] = {node.hostname or node.id: [node] for node in nodes}
     else:
@@ -90,7 +89,7 @@ def _uneven(
 
 
 def _misplaced(counts: Mapping[str, int], room: Mapping[str, int]) -> int:
-    """How many tasks have to move until no branch has two more than another one that has room."""
+    """How many tasks must move until no branch has two tasks more than another that has room."""
     have, free = dict(counts), dict(room)
     for moved in range(sum(have.values())):
         targets = [name for name in have if free[name] > 0]
@@ -105,10 +104,10 @@ def _misplaced(counts: Mapping[str, int], room: Mapping[str, int]) -> int:
     return 0
 
 
-def calm(nodes: Optional[Sequence[Node]], leaving: Sequence[str]) -> str:
-    """Why nothing is to be moved now; empty if nodes neither come nor go."""
-    if leaving:
-        return f"{' and '.join(leaving)} is being taken out: run this again when that is over."
+def calm(nodes: Optional[Sequence[Node]], removing: Sequence[str]) -> str:
+    """Why nothing should be moved now; empty if no node is added or removed."""
+    if removing:
+        return f"{' and '.join(removing)} is being removed: run this again after that."
     away = [node.hostname or node.id for node in nodes or () if node.state != "ready"]
     if away:
         return f"The node {' and '.join(away)} is not ready: repair or remove it first, or its tasks are moved twice."

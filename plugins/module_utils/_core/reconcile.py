@@ -1,4 +1,4 @@
-"""One pass: observe, decide, act. What one service cannot do now does not keep the others from it."""
+"""A pass: observe, decide, act. A service that fails does not block the others."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from .errors import SwarmError, unexpected
 from .plan import decide
 from .policy import Policy
 
-# Seconds after which what was seen is not acted on any more: whoever stood still so long finds another world.
+# Seconds after which an observation is too old to act on.
 STALE = 30.0
 
 
 @dataclass
 class Pass:
-    """What one pass found and did."""
+    """What a pass found and did."""
 
     observed: Cluster
     decision: Decision
     done: List[Tuple[Action, Change]] = field(default_factory=list)
     failures: List[Failure] = field(default_factory=list)
-    # Planned, but not done, with the reason: not right on second sight, planned too long ago, or its service rests.
+    # Planned but not done, with the reason: not right any more, too old, or its service or resource failed recently.
     postponed: List[str] = field(default_factory=list)
 
 
@@ -43,11 +43,11 @@ def reconcile(
     began = now()
     observed = observe()
     result = Pass(observed, decide(observed, policy, now()))
-    # What failed last comes last, so that it keeps none of the others from its service.
+    # Resources that failed come last, so that they do not block others of the same service.
     for action in sorted(result.decision.actions, key=lambda action: backoff.failures(action.change.resource)):
         age = now() - began
         if age > STALE:
-            result.postponed.append(f"{action.change.sentence}: what it was planned by was seen {age:.0f} s ago")
+            result.postponed.append(f"{action.change.sentence}: its observation is {age:.0f} s old")
             continue
         if backoff.rests(action.service, now()):
             result.postponed.append(f"{action.change.sentence}: {action.service} failed a moment ago")
@@ -60,13 +60,13 @@ def reconcile(
         except Refused as error:
             result.postponed.append(f"{action.change.sentence}: {error}")
         except SwarmError as error:
-            # What fails again and again rests by itself: its service may do whatever else is asked of it.
+            # After repeated failures only the resource rests: its service may work for others.
             if not backoff.failures(action.change.resource):
                 backoff.failed(action.service, now())
             backoff.failed(action.change.resource, now())
             result.failures.append(Failure(action.service, str(error)))
         except Exception as error:
-            # Whatever is wrong with this action, the others are done. Its service need not rest.
+            # The other actions are done nevertheless. The service need not rest.
             backoff.failed(action.change.resource, now())
             result.failures.append(Failure(action.service, f"{action.change.sentence}: {unexpected(error)}."))
         else:

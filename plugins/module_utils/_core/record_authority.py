@@ -1,8 +1,8 @@
-"""Whether the swarm of this engine is the cluster's, and whether the bucket or the swarm has to be told so.
+"""Whether this engine's swarm is the cluster's, and whether the bucket or the swarm must be updated to say so.
 
-The swarm is the truth, and cluster.json a pointer to it that decides only where there is no swarm. So the swarm
-remembers in Raft what was published of it, and its leader publishes that again where the bucket has lost it: an object
-that is missing, cannot be read, is older, or is a claim. It never writes over a newer one, which a restore leaves.
+The swarm is authoritative; cluster.json points to it and decides only if there is no swarm. The swarm remembers the
+published record in Raft, and its leader publishes it again if the object is missing, unreadable, older, or a claim. It
+never overwrites a newer object, which a restore leaves.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from .quorum import Quorum
 
 @dataclass(frozen=True)
 class Authority:
-    """What follows for this engine's agent."""
+    """The consequences for this engine's agent."""
 
     acts: bool
-    # Why it does not act, or what a person has to settle although it acts.
+    # Why it does not act, or what a person must settle although it acts.
     reason: str = ""
     action: Optional[Action] = None
     # Whether the cluster's record in the bucket is missing or wrong; None if that is not known.
@@ -31,7 +31,7 @@ class Authority:
 
 
 def judge(observed: Cluster) -> Authority:
-    """Judge what was observed. Nothing is concluded from a bucket that did not answer."""
+    """Judge the observed cluster. Nothing is concluded from a bucket that did not answer."""
     own = observed.swarm_id
     if own is None:
         return Authority(False, "The engine does not say which swarm it is in, so nothing is done.")
@@ -56,7 +56,7 @@ def judge(observed: Cluster) -> Authority:
 
 
 def _unpublished(observed: Cluster, own: str) -> Authority:
-    """Of a swarm that remembers nothing: nobody has published it yet, or an agent did that did not have it remember."""
+    """Judge a swarm that remembers nothing: it was never published, or by an agent that did not make it remember."""
     if observed.published is None:
         return Authority(False, "The cluster's record in the bucket is not known yet, so nothing is done.")
     stored = observed.published.cluster_record
@@ -74,7 +74,7 @@ def _unpublished(observed: Cluster, own: str) -> Authority:
 
 
 def _remember(observed: Cluster, stored: ClusterRecord) -> Optional[Action]:
-    """Not in a swarm that was restored without this manager, which is about to leave it."""
+    """None in a swarm that was restored without this manager, which will leave it."""
     current = stored.phase == FORMED and observed.epoch >= stored.epoch(MANAGER)
     return act.RememberRecord(observed.remembered, stored) if current and stored != observed.remembered else None
 

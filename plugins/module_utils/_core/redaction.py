@@ -1,6 +1,6 @@
-"""Removing secrets from texts and documents: those that are known, and whatever looks like one.
+"""Removing known secrets, and anything that looks like a secret, from texts and documents.
 
-It rather removes too much. Of what is removed the name stays, so that one sees that something was there.
+It prefers to remove too much. The names of removed values stay, to show that there was a value.
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ import re
 from typing import Any, Callable, Iterable, List, Mapping, Pattern, Sequence, Tuple, Union
 
 REMOVED = "[removed]"
-# Shorter ones would take half of a log with them; they go by their names only.
+# Shorter secrets would match everywhere in a log. Only their names find them.
 SHORTEST = 6
-# Characters of a private key, at most, with what a log puts before each line.
+# The most characters of a private key, with a log's prefix on each line.
 _KEY_SIZE = 20000
 
 _SUSPECT = (
@@ -20,7 +20,7 @@ _SUSPECT = (
     r"|signing[_-]?key|encryption[_-]?key|authorization|cookie)"
 )
 _NAMED = re.compile(_SUSPECT, re.IGNORECASE)
-# A value: in quotes, which JSON within JSON escapes, or up to the next space.
+# A value: in quotes, which are escaped in nested JSON, or up to the next space.
 _VALUE = (
     r"""(?P<quote>\\*["'])(?:(?!(?P=quote)).)*(?P=quote)"""
     r"""|(?:(?:Bearer|Basic|Token)\s+)?[^\s"',;&\\{}\[\]()]+"""
@@ -33,9 +33,9 @@ _OPTION = re.compile(rf"""(?P<name>(?<!\S)--?[\w-]*{_SUSPECT}[\w-]*\s+)(?:{_VALU
 _OPTION_NAME = re.compile(rf"--?[\w-]*{_SUSPECT}[\w-]*", re.IGNORECASE)
 _LONG = re.compile(r"[A-Za-z0-9+/_=-]{60,}")
 _ACCESS_SECRET = re.compile(r"(?<![A-Za-z0-9/+=_-])[A-Za-z0-9/+]{40}(?![A-Za-z0-9/+=_-])")
-# Names of environment variables that every image sets, and whose values say nothing.
+# Environment variables that each image sets, whose values are harmless.
 _HARMLESS = {"PATH", "HOME", "HOSTNAME", "LANG", "LC_ALL", "TZ", "TERM", "container"}
-# Where documents of the engine and of AWS keep lists of NAME=value, and what is secret whatever it looks like.
+# The keys of NAME=value lists in documents of the engine and AWS, and the keys whose values are always secret.
 _ENVIRONMENTS = {"Env", "Environment"}
 _SECRET_KEYS = {"JoinTokens", "UnlockKey", "UserData", "Data", "IdentityToken", "RegistryToken", "Auth"}
 
@@ -47,21 +47,21 @@ def _keep_name(match: "re.Match[str]") -> str:
 
 
 def _if_mixed(match: "re.Match[str]") -> str:
-    """Keys and tokens are a mix of all sorts; digests, IDs and paths are not."""
+    """Keys and tokens mix upper case, lower case and digits; digests, IDs and paths do not."""
     text = match.group()
     sorts = (
         any(map(str.isupper, text)),
         any(map(str.islower, text)),
-        any(one.isdigit() or one in "+/" for one in text),
+        any(character.isdigit() or character in "+/" for character in text),
     )
     return REMOVED if all(sorts) else text
 
 
-# Secrets that one knows by their look alone. A search takes time that grows with the text's length and no faster.
+# Secrets that are recognised by their form alone. Each search takes linear time.
 _PLAIN: Sequence[Tuple[Pattern[str], Replacement]] = (
     (
         re.compile(
-            # One without an end goes as far as it looks like one.
+            # A key without an end matches as far as it looks like a key.
             rf"-----BEGIN (?P<kind>[A-Z0-9 ]{{0,20}}PRIVATE KEY)-----"
             rf"(?:(?:(?!-----BEGIN).){{0,{_KEY_SIZE}}}?-----END (?P=kind)-----|[A-Za-z0-9+/=\s\\]*)",
             re.DOTALL,
@@ -75,7 +75,7 @@ _PLAIN: Sequence[Tuple[Pattern[str], Replacement]] = (
     (re.compile(r"(?P<name>X-Amz-(?:Signature|Credential|Security-Token)=)[^&\s\"']+", re.IGNORECASE), _keep_name),
     (re.compile(r"(?P<name>\bBearer\s+)[\w.~+/=-]{8,}", re.IGNORECASE), _keep_name),
 )
-# What is suspect by the name before it, or by how long and mixed it is.
+# Values that are suspect by the name before them, or by their length and mix.
 _SUSPECTS: Sequence[Tuple[Pattern[str], Replacement]] = (
     (_PAIR, _keep_name),
     (_OPTION, _keep_name),
@@ -85,7 +85,7 @@ _SUSPECTS: Sequence[Tuple[Pattern[str], Replacement]] = (
 
 
 def without_plain_secrets(text: str) -> str:
-    """The text without what is a secret by its look alone, such as join tokens; other words stay as they are."""
+    """The text without secrets that are recognised by their form alone, such as join tokens."""
     return _replaced(text, _PLAIN)
 
 
@@ -99,8 +99,8 @@ class Redactor:
     """Removes secrets."""
 
     def __init__(self, known: Iterable[str] = ()) -> None:
-        """``known`` are secrets that are removed wherever they stand, also as JSON writes them."""
-        values = {one.strip() for one in known}
+        """``known`` are secrets that are removed everywhere, also in JSON's spelling."""
+        values = {secret.strip() for secret in known}
         values |= {json.dumps(value)[1:-1] for value in values}
         ordered = sorted((value for value in values if len(value) >= SHORTEST), key=lambda value: (-len(value), value))
         self._known = re.compile("|".join(map(re.escape, ordered))) if ordered else None
@@ -112,23 +112,23 @@ class Redactor:
         return _replaced(text, (*_PLAIN, *_SUSPECTS))
 
     def document(self, value: Any, name: str = "") -> Any:
-        """A decoded JSON document without secrets; of environments the variables' names stay."""
+        """A decoded JSON document without secrets. The names of environment variables stay."""
         if name in _SECRET_KEYS and value:
             return REMOVED
         if isinstance(value, Mapping):
             if name in _ENVIRONMENTS:
                 return {str(key): REMOVED for key in value}
-            return {self.text(str(key)): self.document(one, str(key)) for key, one in value.items()}
+            return {self.text(str(key)): self.document(inner, str(key)) for key, inner in value.items()}
         if isinstance(value, (list, tuple)):
             if name in _ENVIRONMENTS:
-                return [f"{str(one).partition('=')[0]}={REMOVED}" for one in value]
+                return [f"{str(pair).partition('=')[0]}={REMOVED}" for pair in value]
             return self._words(value, name)
         if isinstance(value, str):
             return REMOVED if value and _NAMED.search(name) else self.text(value)
         return value
 
     def _words(self, values: Sequence[Any], name: str) -> List[Any]:
-        """A list, which may be the words of a command: what follows such an option as --password goes."""
+        """A list, perhaps the words of a command: the word after an option such as --password is removed."""
         result: List[Any] = []
         before: Any = None
         for value in values:
@@ -139,10 +139,10 @@ class Redactor:
 
 
 def environment_values(document: Any) -> List[str]:
-    """The values of all environments in a document of the engine, apart from those that every image sets."""
+    """The values of all environments in a document of the engine, except the harmless variables."""
     if isinstance(document, Mapping):
         found = [
-            value for key, one in document.items() if key not in _ENVIRONMENTS for value in environment_values(one)
+            value for key, inner in document.items() if key not in _ENVIRONMENTS for value in environment_values(inner)
         ]
         for key in _ENVIRONMENTS.intersection(document):
             for pair in document[key] or ():
@@ -151,5 +151,5 @@ def environment_values(document: Any) -> List[str]:
                     found.append(value)
         return found
     if isinstance(document, (list, tuple)):
-        return [value for one in document for value in environment_values(one)]
+        return [value for inner in document for value in environment_values(inner)]
     return []

@@ -1,12 +1,12 @@
 """How a deadline shortens a removal.
 
-What is given up, in this order:
+In this order:
 
-1. The waits before the drain, for replacements and for the record's TTL, which run at the same time: both end when
-   there is just time left for the tasks to stop.
-2. The time for the tasks to stop.
+1. The waits before the drain, for replacements and for the record's TTL, end when there is just enough time left for
+   the tasks to stop.
+2. The time for the tasks to stop is cut.
 
-Demotion, removal and the answer to the hook are never given up; `RESERVE` is kept for them.
+Demotion, deletion and the completion of the hook are always done; `RESERVE` is kept for them.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ RESERVE = 10.0
 
 @dataclass(frozen=True)
 class Limits:
-    """Until when each step may take, in epoch seconds; None for no limit."""
+    """The latest end of each step, in epoch seconds; None for no limit."""
 
-    # When the drain has to begin, whatever is still waited for.
+    # When the drain must begin.
     drain_by: Optional[float]
-    # When its tasks are no longer waited for.
+    # When the wait for its tasks ends.
     stop_by: Optional[float]
 
     @classmethod
     def of(cls, deadline: Optional[float], stop_seconds: float) -> Limits:
-        """The limits of a removal that has to be done by a deadline, with tasks that may take so long to stop."""
+        """The limits of a removal with a deadline, whose tasks may take ``stop_seconds`` to stop."""
         if deadline is None:
             return cls(None, None)
         stop_by = deadline - RESERVE
@@ -37,5 +37,5 @@ class Limits:
 
 
 def passed(limit: Optional[float], now: float) -> bool:
-    """Whether there is a limit and it has come."""
+    """Whether there is a limit and it is over."""
     return limit is not None and now >= limit

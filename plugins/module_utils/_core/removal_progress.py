@@ -1,4 +1,4 @@
-"""What somebody sees who watches a removal: how far it is, and what its services went through."""
+"""The progress of a removal for its watcher: its stage, and the effect on services."""
 
 from __future__ import annotations
 
@@ -10,45 +10,45 @@ from .cluster import Node, Service
 
 # How far a removal is, in this order.
 REQUESTED, BEGUN, READY, DRAINED, REMOVED = STAGES = ("requested", "begun", "ready", "drained", "removed")
-# The moment at which each step was done: by facts of the node's, and by what was seen.
+# The node's facts by which the time of a step is known.
 _FACTS = {
-    "requested": node_labels.LEAVING,
-    "paused": node_labels.PAUSED,
+    "requested": node_labels.REMOVING,
+    "paused": node_labels.CORDONED,
     "withdrawn": node_labels.WITHDRAWN,
     "ready": node_labels.DRAINED,
 }
 
-# Of the time that tasks have to stop. Where much is going on there are seconds between two looks.
+# A share of the time that tasks have to stop. On a busy manager there are seconds between two looks.
 NEARLY_ALL = 0.85
 
 
 @dataclass
 class RemovalProgress:
-    """One removal, watched. What was seen so far can be handed on to who watches next."""
+    """A watched removal. The state so far can be passed on to the next watcher."""
 
     node: str
-    # Replicated services: the count declared and the lowest healthy one.
+    # Replicated services: the declared and the lowest healthy count.
     services: Dict[str, Dict[str, int]] = field(default_factory=dict)
-    # Services that were drained without replacements that ran before.
+    # Services that were drained without running replacements.
     plain: List[str] = field(default_factory=list)
-    # Services with tasks that took nearly all the time they had to stop or all of it, with that time in seconds.
+    # Services with tasks that took (nearly) all of their time to stop, with that time in seconds.
     stubborn: Dict[str, float] = field(default_factory=dict)
     # Epoch seconds of each step.
     times: Dict[str, float] = field(default_factory=dict)
 
     @classmethod
     def resume(cls, node: str, seen: Mapping[str, Any]) -> RemovalProgress:
-        """One that goes on from what `as_dict` returned."""
+        """A removal that continues from the result of `as_dict`."""
         return cls(
             node,
-            {name: dict(one) for name, one in seen.get("services", {}).items()},
+            {name: dict(counts) for name, counts in seen.get("services", {}).items()},
             list(seen.get("plain", ())),
-            {name: float(one) for name, one in seen.get("stubborn", {}).items()},
-            {name: float(one) for name, one in seen.get("times", {}).items()},
+            {name: float(seconds) for name, seconds in seen.get("stubborn", {}).items()},
+            {name: float(at) for name, at in seen.get("times", {}).items()},
         )
 
     def as_dict(self) -> Dict[str, Any]:
-        """What was seen so far."""
+        """The state so far."""
         return {
             "services": self.services,
             "plain": self.plain,
@@ -57,9 +57,9 @@ class RemovalProgress:
         }
 
     def look(self, nodes: Sequence[Node], services: Sequence[Service], now: float) -> str:
-        """Take one look in, and return the stage that was reached."""
+        """Take in an observation, and return the stage that was reached."""
         self.services = surge.lowest(self.services, services)
-        node = next((one for one in nodes if one.id == self.node), None)
+        node = {node.id: node for node in nodes}.get(self.node)
         if node is None:
             self.times.setdefault("drained", now)
             self.times.setdefault("removed", now)
@@ -69,22 +69,22 @@ class RemovalProgress:
             if at is not None:
                 self.times[step] = at
         here = [service for service in services if service.left_on(node.id)]
-        for one in here:
-            if one.mode != surge.REPLICATED or not one.start_first:
-                self.plain = sorted({*self.plain, one.name})
+        for service in here:
+            if service.mode != surge.REPLICATED or not service.start_first:
+                self.plain = sorted({*self.plain, service.name})
         drained = self.times.get("ready")
         if node.availability != "drain" or drained is None:
             return BEGUN if "paused" in self.times else REQUESTED
-        for one in here:
-            if one.stopping.get(node.id) and now - drained >= max(1.0, NEARLY_ALL * one.stop_seconds):
-                self.stubborn[one.name] = one.stop_seconds
+        for service in here:
+            if service.stopping.get(node.id) and now - drained >= max(1.0, NEARLY_ALL * service.stop_seconds):
+                self.stubborn[service.name] = service.stop_seconds
         if here:
             return READY
         self.times.setdefault("drained", now)
         return DRAINED
 
     def durations(self) -> Dict[str, float]:
-        """The seconds that each step took, in their order; those that were not seen are left out."""
+        """The seconds that each step took, in their order; unseen steps are left out."""
         order: List[Tuple[str, Optional[str]]] = [
             ("withdrawn", "requested"),
             ("ready", "withdrawn" if "withdrawn" in self.times else "requested"),

@@ -1,4 +1,4 @@
-"""What is observed and decided, for people and as JSON."""
+"""The observed cluster and the decision, for people and as JSON."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def quorum(observed: Cluster) -> Optional[Dict[str, int]]:
 def members(observed: Cluster, addresses: str) -> List[Dict[str, Any]]:
     """Instances, nodes and addresses, joined; ``addresses`` is ``public`` or ``private``."""
     if observed.instances is None:
-        # Without them none can be told from one that is gone.
+        # Without instances, living and gone nodes cannot be told apart.
         return [
             {**_row(None, node, False), "instance": node.labels.get(node_matching.INSTANCE_LABEL), "state": "unknown"}
             for node in observed.nodes or ()
@@ -52,17 +52,17 @@ def members(observed: Cluster, addresses: str) -> List[Dict[str, Any]]:
 
 
 def record(found: Optional[Record]) -> Optional[Mapping[str, Any]]:
-    """The record; None if there is none, or it is not known."""
+    """The record; None if there is none or it is not known."""
     if found is None or found.absent:
         return None
     return found.shown
 
 
 def standing(observed: Cluster, policy: Policy, decision: Decision) -> Optional[Dict[str, Any]]:
-    """The record beside what it should say; None if none is configured.
+    """The record and its desired addresses; None if no record is configured.
 
-    ``addresses`` are those of the A and the AAAA record; they are None if the record is not known, and ``wanted`` if
-    what it should say is not.
+    ``addresses`` are those of the A and the AAAA record, None if the record is not known. ``wanted`` are the desired
+    addresses, None if they are not known.
     """
     if policy.dns is None:
         return None
@@ -72,7 +72,7 @@ def standing(observed: Cluster, policy: Policy, decision: Decision) -> Optional[
     refused = found is not None and bool(dns.foreign(found, policy.dns, policy.owner))
     present = list(found.addresses) if found else None
     leads_to = _leads_to(observed, policy.dns.addresses)
-    # Also while nothing is changed, such as without a quorum.
+    # Also if nothing is changed, such as without a quorum.
     right = [address for address in present or () if leads_to[address]]
     return {
         "name": policy.dns.record,
@@ -84,7 +84,7 @@ def standing(observed: Cluster, policy: Policy, decision: Decision) -> Optional[
 
 
 def balancing(observed: Cluster) -> List[Dict[str, Any]]:
-    """The load balancers' target groups, a row each; ``states`` counts the targets, and is None if it is not known."""
+    """A row for each target group; ``states`` counts the targets, and is None if not known."""
     return [
         {
             "name": target_groups.name(target_group),
@@ -96,7 +96,7 @@ def balancing(observed: Cluster) -> List[Dict[str, Any]]:
 
 
 def services(observed: Cluster) -> Optional[List[Dict[str, Any]]]:
-    """The services and how many tasks each has of those that are to run; None if they are not known."""
+    """A row for each service with the numbers of its tasks; None if they are not known."""
     if observed.services is None:
         return None
     return [
@@ -116,24 +116,24 @@ def services(observed: Cluster) -> Optional[List[Dict[str, Any]]]:
 
 
 def groups(found: Sequence[ScalingGroup]) -> List[Dict[str, Any]]:
-    """The Auto Scaling groups, a row each."""
+    """A row for each Auto Scaling group."""
     return [
         {
-            "group": one.group,
-            "scaling_group": one.name,
-            "in_service": one.in_service,
-            "desired": one.desired,
-            "min": one.smallest,
-            "max": one.largest,
-            "template": one.template,
+            "group": group.group,
+            "scaling_group": group.name,
+            "in_service": group.in_service,
+            "desired": group.desired,
+            "min": group.smallest,
+            "max": group.largest,
+            "template": group.template,
         }
-        for one in found
+        for group in found
     ]
 
 
-def behind(observed: Cluster, found: Sequence[ScalingGroup]) -> List[str]:
-    """IDs of living instances that are not of the launch template's version that their group has now."""
-    current = {one.name: one.template for one in found if one.template}
+def outdated(observed: Cluster, found: Sequence[ScalingGroup]) -> List[str]:
+    """IDs of living instances whose launch template version is not their group's present version."""
+    current = {group.name: group.template for group in found if group.template}
     return [
         instance.id
         for instance in observed.instances or ()
@@ -144,15 +144,15 @@ def behind(observed: Cluster, found: Sequence[ScalingGroup]) -> List[str]:
 
 
 def moment(observed: Cluster, policy: Policy, decision: Decision, now: float) -> Dict[str, Any]:
-    """All that is shown of one moment: also what runs where, and how far each instance is on its way out."""
+    """The whole view of a moment, with the tasks of each node and the progress of each removal."""
     joined = node_matching.join(observed)
-    going = interruptions.of(observed, joined, policy, now) if observed.instances is not None else {}
+    removals = interruptions.of(observed, joined, policy, now) if observed.instances is not None else {}
     rows = members(observed, policy.dns.addresses if policy.dns else "public")
     nodes = {node.id: node for node in observed.nodes or ()}
     for row in rows:
         node, instance = nodes.get(row["node"]), row["instance"]
         row["runs"] = [] if node is None else _runs(observed.services or (), node.id)
-        why = going.get(instance)
+        why = removals.get(instance)
         row["going"] = None
         if why is not None:
             row["going"] = {
@@ -175,21 +175,21 @@ def moment(observed: Cluster, policy: Policy, decision: Decision, now: float) ->
 
 
 def _runs(found: Sequence[Service], node: str) -> List[Dict[str, Any]]:
-    """The tasks on a node, a row for each service that has some there."""
+    """A row for each service with tasks on the node."""
     return [
         {
-            "service": one.name,
-            "running": one.healthy.get(node, 0),
-            "starting": one.starting.get(node, 0),
-            "stopping": one.stopping.get(node, 0),
+            "service": service.name,
+            "running": service.healthy.get(node, 0),
+            "starting": service.starting.get(node, 0),
+            "stopping": service.stopping.get(node, 0),
         }
-        for one in found
-        if one.left_on(node)
+        for service in found
+        if service.left_on(node)
     ]
 
 
 def outlook(decision: Decision) -> Dict[str, List[str]]:
-    """What is to be done, waited for and looked at."""
+    """The planned actions, the waits, and the notes."""
     return {
         "planned": [sentence(action, action.change) for action in decision.actions],
         "awaited": list(decision.awaited),
@@ -199,19 +199,19 @@ def outlook(decision: Decision) -> Dict[str, List[str]]:
 
 
 def sentence(action: Action, change: Change) -> str:
-    """An action and what it is done to."""
+    """An action's kind and change."""
     return f"{type(action).__name__}: {change.sentence}"
 
 
 def _leads_to(observed: Cluster, addresses: str) -> Dict[str, Optional[str]]:
-    """The record's addresses and the running instance at each; None where there is none."""
+    """The running instance at each of the record's addresses; None if there is none."""
     running = (instance for instance in observed.instances or () if instance.state == "running")
-    at = {address: one.id for one in running for address in one.addresses(addresses, ipv6=True)}
+    at = {address: instance.id for instance in running for address in instance.addresses(addresses, ipv6=True)}
     return {address: at.get(address) for address in (observed.record.addresses if observed.record else ())}
 
 
 def _wanted(service: Service) -> int:
-    """How many tasks are to run now: not those that were to end and have."""
+    """How many tasks should run now, without those that are complete."""
     if service.mode == surge.REPLICATED:
         return max(0, surge.declared(service) - service.done)
     return service.running + sum(service.starting.values()) + service.pending
@@ -231,7 +231,7 @@ def _row(instance: Optional[Instance], node: Optional[Node], published: bool) ->
     return row
 
 
-# What a row has of its instance, by the same names.
+# The fields of the instance in a row.
 _OF_INSTANCE = (
     "group",
     "role",

@@ -1,8 +1,7 @@
-"""Replacing the instances of groups, and resizing groups: which come, which go, and in which order.
+"""Replacing the instances of groups, and resizing groups: which instances are added and removed, in which order.
 
-State is what AWS and the swarm say: an instance is behind if it is of another version of the launch template than new
-instances get, and a group that has more than usual for a while says so by a tag. So a run that was stopped anywhere is
-taken up by the next.
+The state is in AWS and the swarm: an instance is outdated if its launch template version is not that of new instances,
+and a tag of the group keeps its original size. So the next run continues a run that was stopped anywhere.
 """
 
 from __future__ import annotations
@@ -22,22 +21,22 @@ MOST_MANAGERS = 7
 
 @dataclass(frozen=True)
 class Member:
-    """An instance of a group that has not ended."""
+    """A living instance of a group."""
 
     id: str
     group: str
     role: str
     zone: str
-    behind: bool
+    outdated: bool
     # ID of its node; None while it has not joined.
     node: Optional[str] = None
-    # What is to come before it serves; empty if it does.
+    # What it waits for before it serves; empty if it serves.
     awaited: Tuple[str, ...] = ()
-    # Whether it is on its way out, and so far that its group counts it no more.
-    leaving: bool = False
+    # Whether it is being removed, and whether its group does not count it any more.
+    removing: bool = False
     terminating: bool = False
-    # Whether it is a manager that is heard in Raft, and the one that leads.
-    heard: bool = False
+    # Whether it is a reachable manager, and whether it is the leader.
+    reachable: bool = False
     leader: bool = False
     tasks: int = 0
 
@@ -48,45 +47,45 @@ class Member:
 
     @property
     def serves(self) -> bool:
-        """Whether it does its work and is to go on with it."""
-        return not self.awaited and not self.leaving
+        """Whether it works and is not being removed."""
+        return not self.awaited and not self.removing
 
 
 @dataclass(frozen=True)
 class Round:
-    """Some instances of a group that are replaced together."""
+    """Instances of a group that are replaced together."""
 
     group: str
     instances: int
-    # Whether it is the first of the group, by which the new template is tried.
+    # Whether it is the group's first round, which tries the new template.
     canary: bool = False
 
 
 @dataclass(frozen=True)
 class Resize:
-    """How a group gets to another size."""
+    """How a group gets its new size: how many instances to add, and which to remove."""
 
     add: int = 0
-    going: Tuple[str, ...] = ()
+    remove: Tuple[str, ...] = ()
     warnings: Tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Fleet:
-    """The groups and their instances at one moment."""
+    """The groups and their instances at a time."""
 
     groups: Tuple[ScalingGroup, ...]
     members: Tuple[Member, ...]
-    # Services that have fewer tasks than they declare: what is waited for, by name.
+    # Services with fewer tasks than declared, and what they wait for, by name.
     short: Dict[str, str]
-    # Groups and IDs of instances that are behind in their groups' warm pools, where no swarm knows them.
+    # Groups and IDs of outdated instances in the groups' warm pools, which are in no swarm.
     warm: Tuple[Tuple[str, str], ...] = ()
 
     @classmethod
     def of(cls, observed: Cluster, policy: Policy, groups: Sequence[ScalingGroup], now: float) -> Fleet:
-        """What is observed, seen from the groups. Instances and nodes must have been observed."""
+        """From an observation, in which instances and nodes must be known."""
         joined = node_matching.join(observed)
-        leaving = interruptions.of(observed, joined, policy, now)
+        removing = interruptions.of(observed, joined, policy, now)
         by_name = {group.name: group for group in groups}
         living = [
             (instance, by_name[instance.scaling_group])
@@ -94,7 +93,7 @@ class Fleet:
             if instance.scaling_group in by_name and not instance.gone
         ]
         members = tuple(
-            _member(instance, group, joined, observed, policy, instance.id in leaving)
+            _member(instance, group, joined, observed, policy, instance.id in removing)
             for instance, group in living
             if not instance.warmed
         )
@@ -106,27 +105,27 @@ class Fleet:
         return cls(tuple(groups), members, dict(_short(observed)), warm)
 
     def group(self, name: str) -> ScalingGroup:
-        """The group of a name. Raises RequestRefused if there is none."""
+        """The group with that name. Raises RequestRefused if there is none."""
         for group in self.groups:
             if group.group == name:
                 return group
         known = ", ".join(sorted(group.group for group in self.groups))
-        raise RequestRefused(f"There is no node group '{name}'; known are {known}.")
+        raise RequestRefused(f"There is no node group '{name}': the groups are {known}.")
 
     def of_group(self, name: str) -> List[Member]:
-        """The group's instances that it counts."""
+        """The group's instances, without those that terminate."""
         return [member for member in self.members if member.group == name and not member.terminating]
 
     # An upgrade
 
-    def behind_in_pool(self, name: str) -> List[str]:
-        """Those in the group's warm pool that are behind. They go first, or a new instance would be one of them."""
+    def outdated_in_pool(self, name: str) -> List[str]:
+        """Outdated instances in the group's warm pool. They go first, or they would be used as new instances."""
         return [identifier for group, identifier in self.warm if group == name]
 
     def rounds(self, batch: int) -> List[Round]:
-        """All that is to be replaced: workers by ``batch``, managers one at a time, the leader's group last.
+        """The rounds of the upgrade: workers in groups of ``batch``, managers one at a time, the leader's group last.
 
-        The first round of a group replaces one, unless an instance of the new template serves already.
+        The first round of a group replaces a single instance, unless an instance of the new template serves already.
         """
         result: List[Round] = []
         for group in sorted(self.groups, key=self._order):
@@ -134,38 +133,38 @@ class Fleet:
         return result
 
     def _order(self, group: ScalingGroup) -> Tuple[bool, bool, str]:
-        leads = any(one.leader for one in self.of_group(group.group))
+        leads = any(member.leader for member in self.of_group(group.group))
         return group.role == MANAGER, leads, group.group
 
     def _rounds_of(self, group: ScalingGroup, batch: int) -> Iterator[Round]:
         mine = self.of_group(group.group)
-        left = sum(one.behind for one in mine)
-        tried = any(one.serves and not one.behind for one in mine)
-        # What an earlier run added is used up first.
+        left = sum(member.outdated for member in mine)
+        tried = any(member.serves and not member.outdated for member in mine)
+        # Use the instances that an earlier run added first.
         size = group.surplus or (batch if tried else 1)
-        if not left and group.usual is not None:
+        if not left and group.original_size is not None:
             yield Round(group.group, group.surplus)
         while left > 0:
             yield Round(group.group, min(size, left), canary=not tried)
             left, size, tried = left - size, batch, True
 
-    def going(self, name: str, count: int) -> List[str]:
-        """Who is to go if the group is to have that many less, best first; those that go already come before."""
+    def to_remove(self, name: str, count: int) -> List[str]:
+        """The instances to remove if the group gets smaller by ``count``, best first; those in removal come before."""
         left = self.of_group(name)
         chosen: List[str] = []
         while left and len(chosen) < count:
-            zones = Counter(one.zone for one in left)
-            # The leader goes last, since each change of it is a moment in which nobody decides; then zones stay even.
+            zones = Counter(member.zone for member in left)
+            # The leader comes last, since an election interrupts the managers; then keep the zones even.
             best = min(
                 left,
-                key=lambda one: (
-                    not one.leaving,
-                    not one.behind,
-                    one.serves,
-                    one.leader,
-                    -zones[one.zone],
-                    one.tasks,
-                    one.id,
+                key=lambda member: (
+                    not member.removing,
+                    not member.outdated,
+                    member.serves,
+                    member.leader,
+                    -zones[member.zone],
+                    member.tasks,
+                    member.id,
                 ),
             )
             left.remove(best)
@@ -173,61 +172,66 @@ class Fleet:
         return chosen
 
     def ending(self, name: str) -> List[str]:
-        """Those whose end the group has begun, and which are not out yet."""
+        """Instances that terminate and whose nodes are not deleted yet."""
         return [member.id for member in self.members if member.group == name and member.terminating and member.joined]
 
     def managers(self, going: Sequence[str], here: Optional[str]) -> List[str]:
-        """Managers from which something can be done while others go; that of the node ``here`` first, if it stays."""
-        staying = [member for member in self.members if member.heard and not member.leaving and member.id not in going]
-        return [one.id for one in sorted(staying, key=lambda one: (one.node != here, one.behind, one.id))]
+        """Managers that can run commands while ``going`` are removed; that of the node ``here`` first, if it stays."""
+        staying = [
+            member for member in self.members if member.reachable and not member.removing and member.id not in going
+        ]
+        return [
+            member.id
+            for member in sorted(staying, key=lambda member: (member.node != here, member.outdated, member.id))
+        ]
 
     # Waiting
 
     def awaited(self, name: str, ignored: Set[str], *, joined: bool = False) -> List[str]:
-        """What keeps the group from having as many as it desires, all of which serve (or only ``joined``).
+        """What the group waits for until it has its desired capacity and all instances serve (or only ``joined``).
 
-        ``ignored`` are services whose missing tasks nobody waits for.
+        ``ignored`` are services whose missing tasks do not count.
         """
         group, mine = self.group(name), self.of_group(name)
         lacking = group.desired - len(mine)
         result = [f"{lacking} more instances of the group {name}"] if lacking > 0 else []
         if joined:
-            return [*result, *(f"{one.id} to join the swarm" for one in mine if not one.joined and not one.leaving)]
+            return [*result, *(f"{new.id} to join the swarm" for new in mine if not new.joined and not new.removing)]
         for member in self.members:
-            if member.group == name and not member.leaving:
+            if member.group == name and not member.removing:
                 result.extend(member.awaited)
             elif group.role == MANAGER and member.role == MANAGER and member.group != name:
-                # Never two managers at a time, whatever their groups.
-                result.extend([f"the removal of {member.id} to end"] if member.leaving else member.awaited)
+                # Never two managers at a time, even of different groups.
+                result.extend([f"the removal of {member.id} to end"] if member.removing else member.awaited)
         result.extend(sentence for service, sentence in sorted(self.short.items()) if service not in ignored)
         return result
 
     # Another size
 
     def resize(self, name: str, desired: int) -> Resize:
-        """How to get there. Raises RequestRefused, in one sentence, if it cannot or must not be."""
+        """How to get to the size ``desired``. Raises RequestRefused if it is impossible or dangerous."""
         group = self.group(name)
-        if group.usual is not None:
+        if group.original_size is not None:
             raise RequestRefused(
-                f"An upgrade of the group {name} is under way: finish it with playbooks/upgrade.yml, or call it off "
+                f"An upgrade of the group {name} is under way: finish it with playbooks/upgrade.yml, or cancel it "
                 "there with -e cancel=true, and then scale."
             )
         if not group.smallest <= desired <= group.largest:
             key = "min" if desired < group.smallest else "max"
             raise RequestRefused(
-                f"The group {name} may have {group.smallest} to {group.largest} instances, and {desired} are asked "
-                f"for: change its {key} in node_groups and run site.yml first."
+                f"The group {name} may have {group.smallest} to {group.largest} instances, and {desired} are "
+                f"requested: change its {key} in node_groups and run site.yml first."
             )
-        warnings = self._judge_managers(group, desired) if group.role == MANAGER else []
+        warnings = self._check_managers(group, desired) if group.role == MANAGER else []
         if desired >= group.desired:
             return Resize(desired - group.desired, tuple(self.ending(name)), tuple(warnings))
-        going = [*self.ending(name), *self.going(name, group.desired - desired)]
-        return Resize(0, tuple(going), tuple(warnings))
+        remove = [*self.ending(name), *self.to_remove(name, group.desired - desired)]
+        return Resize(0, tuple(remove), tuple(warnings))
 
-    def _judge_managers(self, group: ScalingGroup, desired: int) -> List[str]:
-        total = desired + sum(one.desired for one in self.groups if one.role == MANAGER and one is not group)
+    def _check_managers(self, group: ScalingGroup, desired: int) -> List[str]:
+        total = desired + sum(other.desired for other in self.groups if other.role == MANAGER and other is not group)
         if total == 0:
-            raise RequestRefused("That would leave the cluster without a manager, and so without its state: keep one.")
+            raise RequestRefused("That would leave the cluster without a manager and without state: keep a manager.")
         if total > MOST_MANAGERS:
             raise RequestRefused(
                 f"That would be {total} managers, but more than {MOST_MANAGERS} make a swarm slower and not safer: add "
@@ -239,12 +243,12 @@ class Fleet:
                 f"{total - 1} or {total + 1}."
             ]
         if total == 1:
-            return ["A single manager has no quorum to lose but itself: use 3 for a cluster that must last."]
+            return ["If a single manager is lost, the quorum is lost: use 3 for a cluster that must last."]
         return []
 
 
 def _member(
-    instance: Instance, group: ScalingGroup, joined: NodeMatching, observed: Cluster, policy: Policy, leaving: bool
+    instance: Instance, group: ScalingGroup, joined: NodeMatching, observed: Cluster, policy: Policy, removing: bool
 ) -> Member:
     node = joined.node_of.get(instance.id)
     return Member(
@@ -252,12 +256,12 @@ def _member(
         group=group.group,
         role=group.role,
         zone=instance.zone,
-        behind=instance.template != group.template,
+        outdated=instance.template != group.template,
         awaited=tuple(_awaited(instance, group, node, observed, policy)),
-        leaving=leaving or instance.terminating,
+        removing=removing or instance.terminating,
         terminating=instance.terminating,
         node=node.id if node else None,
-        heard=bool(node and node.voter and node.ready),
+        reachable=bool(node and node.voter and node.ready),
         leader=bool(node and node.leader),
         tasks=node.tasks if node else 0,
     )
@@ -284,10 +288,10 @@ def _awaited(
     own, wanted = policy.groups.get(instance.group), policy.dns
     if own is None or not own.dns or wanted is None or observed.record is None or not instance.in_service:
         return
-    # A record of somebody else's is reported elsewhere, and no reason to wait for ever.
+    # A foreign record is reported elsewhere, and is no reason to wait for ever.
     kept = not dns.foreign(observed.record, wanted, policy.owner) and dns.of(instance, wanted, observed.record)
     if kept and not dns.published(observed.record, instance, node, wanted, policy.owner):
-        yield f"{wanted.record} to lead to {instance.id}"
+        yield f"{wanted.record} to point to {instance.id}"
 
 
 def _short(observed: Cluster) -> Iterator[Tuple[str, str]]:

@@ -1,8 +1,8 @@
-"""How many nodes a group needs for the swarm's tasks, by which its Auto Scaling group follows them.
+"""How many nodes a group needs for the swarm's tasks, so that its Auto Scaling group follows them.
 
-As ECS measures its capacity providers (`CapacityProviderReservation`): nodes that are needed in percent of those that
-the group is to have, which a target tracking policy holds at its target. Needed is what has tasks of other than global
-services, and so many new nodes as take what the scheduler has no node for.
+The metric is like that of ECS's capacity providers (`CapacityProviderReservation`): needed nodes in percent of the
+desired capacity, which a target tracking policy holds at its target. Needed are the nodes with tasks of services that
+are not global, and enough new nodes for the pending tasks.
 """
 
 from __future__ import annotations
@@ -17,28 +17,28 @@ from .node_labels import GROUP_LABEL, VOLUME_PREFIX, ZONE_LABEL
 from .node_matching import INSTANCE_LABEL, NodeMatching, join
 from .policy import Group, Policy, Scaling
 
-# Thousandths of a percent are cut off: a third that is rounded up would be one node more.
+# Rounded down to thousandths of a percent: a third that is rounded up would be a node too many.
 _PRECISION = 1000
 
 
 @dataclass(frozen=True)
 class Capacity:
-    """What a group needs, and what it is to have now."""
+    """How many nodes a group needs, and its desired capacity."""
 
     needed: int
     desired: int
 
     @property
     def reservation(self) -> float:
-        """The one in percent of the other."""
+        """The needed nodes in percent of the desired capacity."""
         return math.floor(100 * self.needed / self.desired * _PRECISION) / _PRECISION
 
 
 def capacities(observed: Cluster, policy: Policy) -> Mapping[str, Capacity]:
-    """By its name each group that scales, as far as enough is known of it.
+    """The capacity of each group that scales, by its name, as far as known.
 
-    Not those that are being upgraded, whose size is the upgrade's, nor those without any node that is ready, of which
-    nobody can tell what a new one would have.
+    Not of groups that are being upgraded, whose size the upgrade sets, nor of groups without a ready node, since the
+    size of a new node is not known there.
     """
     if observed.nodes is None or observed.instances is None or observed.services is None:
         return {}
@@ -60,29 +60,31 @@ def capacities(observed: Cluster, policy: Policy) -> Mapping[str, Capacity]:
 
 @dataclass
 class _Bin:
-    """A node, there or to come, and the tasks that take up what it has."""
+    """A present or a new node, and the tasks that use it."""
 
     node: Node
     load: List[Tuple[Service, int]] = field(default_factory=list)
-    # Whether it was found without a task but those of global services, and got one here.
+    # Whether it had only tasks of global services, and got a task here.
     used: bool = False
 
     @property
     def busy(self) -> bool:
-        """Whether it has tasks of other than global services."""
+        """Whether it has tasks of services that are not global."""
         return any(service.mode != placement.GLOBAL for service, _count in self.load)
 
     def takes(self, service: Service, count: int = 1) -> bool:
-        """Whether it has room for so many more of the service's tasks."""
+        """Whether it has room for ``count`` more tasks of the service."""
         needs, node = service.needs, self.node
-        here = sum(number for one, number in self.load if one.id == service.id)
-        taken = {port for one, number in self.load if number for port in one.needs.host_ports}
+        here = sum(number for other, number in self.load if other.id == service.id)
+        taken = {port for other, number in self.load if number for port in other.needs.host_ports}
         return (
             placement.meets(needs, node)
             and not (needs.most_per_node and here + count > needs.most_per_node)
             and not (needs.host_ports and (count > 1 or taken & set(needs.host_ports)))
-            and _fits(needs.memory * count, node.memory, sum(one.needs.memory * number for one, number in self.load))
-            and _fits(needs.cpus * count, node.cpus, sum(one.needs.cpus * number for one, number in self.load))
+            and _fits(
+                needs.memory * count, node.memory, sum(other.needs.memory * number for other, number in self.load)
+            )
+            and _fits(needs.cpus * count, node.cpus, sum(other.needs.cpus * number for other, number in self.load))
         )
 
     def put(self, service: Service, count: int = 1) -> None:
@@ -91,10 +93,10 @@ class _Bin:
 
 @dataclass
 class _Pool:
-    """A group's nodes."""
+    """The nodes of a group."""
 
     scaling: Scaling
-    # Nodes that take tasks, nodes that do not and yet are counted by Auto Scaling, and what a new one would be.
+    # Nodes that take tasks; the number of others that Auto Scaling counts; and a model of a new node.
     usable: List[_Bin]
     held: int
     model: _Bin
@@ -106,18 +108,18 @@ class _Pool:
 
     @property
     def idle(self) -> List[_Bin]:
-        return [one for one in self.usable if one.used or not one.busy]
+        return [node for node in self.usable if node.used or not node.busy]
 
     @property
     def needed(self) -> int:
         if self.opened:
-            # What is there and did not do is kept meanwhile: one thing at a time.
+            # Do not scale in while scaling out.
             return max(self.scaling.minimum, self.joined + len(self.opened))
-        spare = sum(self._is_spare(one) for one in self.idle if not one.used)
+        spare = sum(self._is_spare(node) for node in self.idle if not node.used)
         return max(self.scaling.minimum, self.joined - spare)
 
     def open(self, service: Service) -> bool:
-        """Have one more new node with a task of the service, if it would take it and the group may have it."""
+        """Add a new node with a task of the service, if it has room for it and the group may grow."""
         new = _Bin(self.model.node, list(self.model.load))
         if self.joined + len(self.opened) >= self.scaling.maximum or not new.takes(service):
             return False
@@ -126,7 +128,7 @@ class _Pool:
         return True
 
     def _is_spare(self, idle: _Bin) -> bool:
-        """Whether the group does as well without it. Auto Scaling may take any, and its tasks go there."""
+        """Whether it is not needed: Auto Scaling may terminate any node, and its tasks must fit on this node."""
         return all(_moves(busy, idle) for busy in self.usable if busy.busy)
 
 
@@ -149,12 +151,12 @@ def _pool(
 
 
 def _counted(instance: Instance) -> bool:
-    """Whether Auto Scaling counts it among those that the group is to have."""
+    """Whether it counts towards the group's desired capacity."""
     return not instance.gone and (instance.lifecycle or "").startswith(("Pending", "InService"))
 
 
 def _model(name: str, group: Group, nodes: Sequence[Node], services: Iterable[Service]) -> _Bin:
-    """What a new node of the group would be: like the smallest of its nodes, with its tasks of global services."""
+    """A model of a new node: like the smallest of the group's nodes, with the tasks of global services."""
     first = nodes[0]
     labels = {**group.labels, **{f"{VOLUME_PREFIX}{volume}": "true" for volume in group.volumes}, GROUP_LABEL: name}
     node = Node(
@@ -164,35 +166,35 @@ def _model(name: str, group: Group, nodes: Sequence[Node], services: Iterable[Se
         labels=labels,
         engine_labels={key: value for key, value in first.engine_labels.items() if key != INSTANCE_LABEL},
         platform=first.platform,
-        memory=min((one.memory for one in nodes if one.memory is not None), default=None),
-        cpus=min((one.cpus for one in nodes if one.cpus is not None), default=None),
+        memory=min((present.memory for present in nodes if present.memory is not None), default=None),
+        cpus=min((present.cpus for present in nodes if present.cpus is not None), default=None),
     )
     every = [
         service
         for service in services
         if service.mode == placement.GLOBAL and placement.meets(_anywhere(service.needs), node)
     ]
-    return _Bin(node, [(one, 1) for one in every])
+    return _Bin(node, [(service, 1) for service in every])
 
 
 def _homeless(services: Iterable[Service]) -> Sequence[Service]:
-    """Those of which the scheduler says that no node suits some of their tasks, those that ask most first."""
+    """Services with tasks that the scheduler cannot place, the largest reservations first."""
     found = [
         service for service in services if service.pending and service.why_pending and service.mode != placement.GLOBAL
     ]
-    return sorted(found, key=lambda each: (-each.needs.cpus, -each.needs.memory, each.name))
+    return sorted(found, key=lambda service: (-service.needs.cpus, -service.needs.memory, service.name))
 
 
 def _place(service: Service, pools: Sequence[_Pool]) -> bool:
-    """Find a task a node: one that has just come, one that is to be asked for, or one more. Tell if there is any."""
-    for one in (one for pool in pools for one in pool.idle if one.takes(service)):
-        one.put(service)
-        one.used = True
+    """Find a node for a task: an idle node, a new node already needed, or another new node. False if there is none."""
+    for idle in (node for pool in pools for node in pool.idle if node.takes(service)):
+        idle.put(service)
+        idle.used = True
         return True
-    # Which zone a new node will be in is Auto Scaling's choice.
+    # Auto Scaling chooses the zone of a new node.
     wanted = replace(service, needs=_anywhere(service.needs))
-    for one in (one for pool in pools for one in pool.opened if one.takes(wanted)):
-        one.put(wanted)
+    for new in (node for pool in pools for node in pool.opened if node.takes(wanted)):
+        new.put(wanted)
         return True
     return any(pool.open(wanted) for pool in pools)
 
@@ -204,7 +206,7 @@ def _anywhere(needs: Needs) -> Needs:
 
 
 def _moves(busy: _Bin, idle: _Bin) -> bool:
-    """Whether all tasks of the one could be on the other instead."""
+    """Whether all tasks of the busy node fit on the idle node."""
     there = _Bin(idle.node, list(idle.load))
     for service, count in busy.load:
         if service.mode == placement.GLOBAL:

@@ -1,12 +1,12 @@
-"""More tasks than declared while a node is taken out, so that as many as declared are healthy all the time.
+"""Extra tasks while a node is removed, so that the declared number of tasks stays healthy all the time.
 
-Only for replicated services whose owner lets an old task and its replacement run at once (`update_config.order` is
-`start-first`). While the node takes no new tasks, a service gets as many more as it has there; they start elsewhere.
-After the drain, once all of them run and no update is under way, the count goes back. The scheduler then stops tasks
-where most of a service's are, whatever their health, so it is lowered only when none that has a node is still starting.
+Only for replicated services with `update_config.order: start-first`, which lets an old task and its replacement run at
+once. While the node is cordoned, a service gets as many extra tasks as it has there, and they start elsewhere. After
+the drain, once all tasks run and no update is in progress, the replicas are lowered again. The scheduler then stops
+tasks on the nodes with most of them, even healthy tasks, so the replicas are lowered only when no task is starting.
 
-The label on the service says what was declared, until that is restored. A deploy in between replaces label and count
-with its own, and a count that is not the label's was set by somebody else: that one stays, and only the label goes.
+The label on the service keeps the declared replicas until they are restored. A deployment in between replaces label and
+replicas. If the replicas do not match the label, somebody else set them: they stay, and only the label is removed.
 """
 
 from __future__ import annotations
@@ -20,56 +20,58 @@ from .actions import Action
 from .cluster import Node, Service
 from .parsing import number, whole
 
-# On the service: declared count, extra tasks, and when they were asked for in epoch seconds, as in `6+2@1700000000`.
+# On the service: declared replicas, extra tasks, and when they were requested in epoch seconds, as in `6+2@1700000000`.
 LABEL = "swarm.aws.surge"
 REPLICATED = "replicated"
 
 
 @dataclass(frozen=True)
 class Need:
-    """What a service lacks elsewhere before a node's tasks may stop."""
+    """What a service lacks elsewhere before a node may be drained."""
 
     service: str
-    # Tasks that are not yet healthy elsewhere, and what keeps them from it; empty if they only take their time.
+    # Tasks that are not healthy elsewhere yet, and the obstacle; empty if they only need time.
     missing: int
     obstacle: str = ""
-    # When its replacements were asked for, in epoch seconds; None if they were not.
+    # When its replacements were requested, in epoch seconds; None if they were not.
     since: Optional[float] = None
 
 
 def label(labels: Mapping[str, str]) -> Optional[Tuple[int, int]]:
-    """The declared count and the extra tasks; None if the label is not there or cannot be read."""
+    """The declared replicas and the extra tasks; None if there is no label, or it cannot be read."""
     counts = labels.get(LABEL, "").partition("@")[0].partition("+")
     declared, extra = whole(counts[0]), whole(counts[2])
     return None if declared is None or extra is None else (declared, extra)
 
 
-def _asked_at(labels: Mapping[str, str]) -> Optional[float]:
+def _requested_at(labels: Mapping[str, str]) -> Optional[float]:
     return number(labels.get(LABEL, "").partition("@")[2])
 
 
 def declared(service: Service) -> int:
-    """How many tasks the service's owner wants."""
+    """The declared replicas of a service."""
     noted = label(service.labels)
     return noted[0] if noted and sum(noted) == service.replicas else service.replicas
 
 
 class Surge:
-    """The services of one observation, seen from the nodes that are being emptied."""
+    """Extra tasks for the services of an observation."""
 
     def __init__(
-        self, services: Sequence[Service], nodes: Sequence[Node], emptied: AbstractSet[str], now: float
+        self, services: Sequence[Service], nodes: Sequence[Node], cordoned: AbstractSet[str], now: float
     ) -> None:
-        """``emptied`` are the IDs of nodes that are leaving and already take no new tasks; ``now`` is epoch seconds."""
+        """``cordoned`` are the IDs of nodes being removed that take no new tasks any more; ``now`` is epoch seconds."""
         self._services, self._now = services, now
-        self._emptied = emptied
+        self._cordoned = cordoned
         self._others = [
-            node for node in nodes if node.id not in emptied and node.state == "ready" and node.availability == "active"
+            node
+            for node in nodes
+            if node.id not in cordoned and node.state == "ready" and node.availability == "active"
         ]
-        self._alive = {node.id for node in nodes if node.id not in emptied and node.state == "ready"}
+        self._alive = {node.id for node in nodes if node.id not in cordoned and node.state == "ready"}
 
     def actions(self, service: Service) -> Iterator[Action]:
-        """How its count is to change."""
+        """The change of its replicas, if any."""
         if service.mid_update:
             return
         wanted = self._count(service)
@@ -82,18 +84,18 @@ class Surge:
             yield act.SetReplicas(service.id, service.name, service.replicas, wanted, dict(service.labels), after)
 
     def _label(self, service: Service, wanted: int) -> str:
-        usual = declared(service)
-        if label(service.labels) == (usual, wanted - usual):
+        own = declared(service)
+        if label(service.labels) == (own, wanted - own):
             return service.labels[LABEL]
-        return f"{usual}+{wanted - usual}@{self._now:.0f}"
+        return f"{own}+{wanted - own}@{self._now:.0f}"
 
     def needs(self, service: Service, node: str) -> Iterator[Need]:
-        """What of it has to be healthy elsewhere before the node may be drained."""
+        """The tasks that must be healthy elsewhere before the node may be drained."""
         moving = service.wanted_on(node)
         if service.mode != REPLICATED or not moving:
             return
         if not service.start_first:
-            # Its tasks stop first, so it is only asked whether there is a place for them.
+            # Its tasks stop first, so they only need room elsewhere.
             free = placement.room(service, self._others, self._services, moving)
             if free < moving:
                 yield Need(service.name, moving - free, placement.obstacle(service, self._others))
@@ -103,41 +105,41 @@ class Surge:
             yield Need(service.name, missing, self._obstacle(service), self._since(service))
 
     def unsettled(self, service: Service) -> Iterator[str]:
-        """What it waits for if it still has more tasks than declared, though nothing is emptied any more."""
+        """What it waits for if it still has extra tasks, although no node is removed any more."""
         raised = LABEL in service.labels and service.replicas > declared(service)
         if raised and self._moving(service) == 0 and self._count(service) == service.replicas:
             if service.mid_update:
-                yield f"the update of {service.name} to end, before it has fewer tasks"
+                yield f"the update of {service.name} to end, before its extra tasks are removed"
             else:
-                yield f"all {service.replicas} tasks of {service.name} to run, before it has fewer"
+                yield f"all {service.replicas} tasks of {service.name} to run, before its extra tasks are removed"
 
     def _count(self, service: Service) -> int:
-        """How many tasks the service is to have now."""
-        moving, usual = self._moving(service), declared(service)
+        """The replicas that the service should have now."""
+        moving, own = self._moving(service), declared(service)
         if service.mode != REPLICATED or service.mid_update:
             return service.replicas
         if not moving:
-            return usual if self._settled(service) else service.replicas
+            return own if self._settled(service) else service.replicas
         if not service.start_first:
             return service.replicas
-        return max(service.replicas, usual + self._placeable(service, moving, service.replicas - usual))
+        return max(service.replicas, own + self._placeable(service, moving, service.replicas - own))
 
     def _placeable(self, service: Service, moving: int, already: int) -> int:
-        """How many extra tasks are worth asking for: no more than there is a place for."""
+        """How many extra tasks to request: no more than there is room for."""
         lacking = moving - already
         if lacking <= 0:
             return moving
         return already + placement.room(service, self._others, self._services, lacking)
 
     def _settled(self, service: Service) -> bool:
-        """Whether lowering the count stops no more than it should."""
+        """Whether lowering the replicas stops no needed task."""
         if service.running_or_done >= service.replicas:
             return True
         starting = sum(service.starting.values()) or (service.pending and not service.why_pending)
         return not starting and service.running_or_done >= declared(service)
 
     def _moving(self, service: Service) -> int:
-        return sum(service.wanted_on(node) for node in self._emptied)
+        return sum(service.wanted_on(node) for node in self._cordoned)
 
     def _healthy(self, service: Service) -> int:
         return sum(count for node, count in service.healthy.items() if node in self._alive)
@@ -145,12 +147,12 @@ class Surge:
     def _since(self, service: Service) -> Optional[float]:
         if self._count(service) > service.replicas:
             return self._now
-        at = _asked_at(service.labels)
+        at = _requested_at(service.labels)
         return None if at is None else min(at, self._now)
 
     def _obstacle(self, service: Service) -> str:
         if service.paused:
-            return "its update is paused, so that none is started first: update it again, or roll it back"
+            return "its update is paused, so no replacement is started: update it again, or roll it back"
         if service.pending and service.why_pending:
             return service.why_pending
         extra = service.replicas - declared(service)
@@ -162,11 +164,11 @@ class Surge:
 
 
 def lowest(seen: Mapping[str, Mapping[str, int]], services: Sequence[Service]) -> Dict[str, Dict[str, int]]:
-    """Replicated services' declared counts and the lowest healthy ones, with another look taken in.
+    """Replicated services' declared and lowest healthy counts, updated with another observation.
 
-    Tasks that were to end and have count as healthy.
+    Complete tasks count as healthy.
     """
-    result = {name: dict(one) for name, one in seen.items()}
+    result = {name: dict(counts) for name, counts in seen.items()}
     for service in services:
         if service.mode != REPLICATED:
             continue

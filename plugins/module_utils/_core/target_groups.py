@@ -1,9 +1,8 @@
-"""Which instances load balancers send requests to: those that serve, whatever a target group says of others.
+"""The instances that are registered in the load balancers' target groups: those that serve.
 
-An instance of a node group is a target of all of the group's target groups while it serves. One that is to go is
-deregistered first, and its target group then ends what it had sent there, for as long as its deregistration delay. The
-states are Elastic Load Balancing's
-(https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_TargetHealth.html).
+An instance of a node group is a target of all of the group's target groups while it serves. A removal deregisters it
+first, and the target group then finishes its requests, for at most its deregistration delay. The states are Elastic
+Load Balancing's (https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_TargetHealth.html).
 """
 
 from __future__ import annotations
@@ -17,11 +16,11 @@ from .node_matching import INSTANCE_LABEL, NodeMatching
 from .policy import Policy
 
 Health = Mapping[str, str]
-"""What a target group says of its targets: a state by instance ID. One that it does not name is no target of it."""
+"""The states of a target group's targets, by instance ID."""
 
 DRAINING = "draining"
-# Of a target that gets requests, or would if anything asked for them: "unused" is one of a target group without a load
-# balancer, "unavailable" one whose health nobody checks.
+# States of a target that gets requests, or could: a target is "unused" if its target group has no load balancer, and
+# "unavailable" if its health is not checked.
 _FIT = ("healthy", "unused", "unavailable")
 
 
@@ -32,40 +31,40 @@ def name(target_group: str) -> str:
 
 
 def of(instance: Instance, policy: Policy) -> Tuple[str, ...]:
-    """The target groups in which the instance belongs while it serves, by their ARNs."""
+    """The ARNs of the instance's target groups."""
     group = policy.groups.get(instance.group)
     return group.target_groups if group else ()
 
 
 def fit(health: Health, instance: str) -> bool:
-    """Whether the instance gets its share of the requests."""
+    """Whether the instance gets requests."""
     return health.get(instance) in _FIT
 
 
 def registered(health: Health) -> List[str]:
-    """Those that new requests may be sent to, healthy or not."""
+    """Targets that may get new requests, healthy or not."""
     return [instance for instance, state in health.items() if state != DRAINING]
 
 
-def to_go(nodes: Iterable[Node]) -> FrozenSet[str]:
-    """The instances whose nodes are drained or on their way out, as the nodes themselves say."""
+def being_removed(nodes: Iterable[Node]) -> FrozenSet[str]:
+    """The instances whose nodes are drained or being removed, by the nodes' own labels."""
     return frozenset(
         node.labels[INSTANCE_LABEL]
         for node in nodes
         if INSTANCE_LABEL in node.labels
         and node.state != "down"
-        and (node.availability == "drain" or node_labels.LEAVING in node.labels)
+        and (node.availability == "drain" or node_labels.REMOVING in node.labels)
     )
 
 
 def sync(
     members: NodeMatching,
     policy: Policy,
-    leaving: AbstractSet[str],
+    removing: AbstractSet[str],
     present: Mapping[str, Optional[Health]],
     services: Sequence[Service],
 ) -> Iterator[act.SyncTargets]:
-    """What makes each target group name those that serve. Targets that are no instances of the cluster stay."""
+    """The changes that register exactly the instances that serve. Targets of other clusters stay."""
     for target_group in policy.target_groups:
         health = present.get(target_group)
         if health is None:
@@ -75,31 +74,31 @@ def sync(
         for identifier, instance in sorted(members.instances.items()):
             if target_group in of(instance, policy):
                 node = members.node_of.get(identifier)
-                serves = _serves(instance, node, health, services) and identifier not in leaving
+                serves = _serves(instance, node, health, services) and identifier not in removing
                 (serving if serves else others).append(identifier)
         there = set(registered(health))
-        coming = tuple(one for one in serving if one not in there)
-        # Until one gets requests that is to have them, some go on doing so, and without any nobody is deregistered.
-        covered = any(fit(health, one) for one in serving)
+        new = tuple(target for target in serving if target not in there)
+        # Until a serving instance gets requests, keep some of the others; if none is left to keep, deregister nobody.
+        covered = any(fit(health, target) for target in serving)
         kept = set() if covered else _kept(others, members, health)
-        going = tuple(one for one in others if one in there and one not in kept) if covered or kept else ()
-        if coming or going:
-            yield act.SyncTargets(target_group, coming, going)
+        old = tuple(target for target in others if target in there and target not in kept) if covered or kept else ()
+        if new or old:
+            yield act.SyncTargets(target_group, new, old)
 
 
 def _kept(others: Sequence[str], members: NodeMatching, health: Health) -> Set[str]:
-    """Which of those that are not to get requests go on getting them, rather than nobody.
+    """The instances that do not serve and yet stay registered, so that somebody gets requests.
 
-    Best those whose turn to go has not come, and then the one whose came last, so that the others get on: one that is
-    to be replaced is only replaced then.
+    Prefer instances that wait for their removal, then the instance whose removal began last. So the other removals can
+    finish, and only then are they replaced.
     """
-    nodes = {one: members.node_of[one] for one in others if one in members.node_of}
-    up = {one: node for one, node in nodes.items() if node.state != "down" and node.availability != "drain"}
-    waiting = {one for one, node in up.items() if node.availability == "active"}
-    if any(fit(health, one) for one in waiting):
+    nodes = {instance: members.node_of[instance] for instance in others if instance in members.node_of}
+    up = {instance: node for instance, node in nodes.items() if node.state != "down" and node.availability != "drain"}
+    waiting = {instance for instance, node in up.items() if node.availability == "active"}
+    if any(fit(health, instance) for instance in waiting):
         return waiting
-    there = [one for one in up if fit(health, one)]
-    last = max(there, key=lambda one: (node_labels.leaving_since(up[one]), one), default=None)
+    there = [instance for instance in up if fit(health, instance)]
+    last = max(there, key=lambda instance: (node_labels.removal_began(up[instance]), instance), default=None)
     return set() if last is None else {last, *waiting}
 
 
@@ -107,8 +106,8 @@ def _serves(instance: Instance, node: Optional[Node], health: Health, services: 
     there = health.get(instance.id, DRAINING) != DRAINING
     if node is None or instance.state != "running" or not instance.in_service or node.availability == "drain":
         return False
-    # A new leader knows of nobody until it hears from them, which is no reason to send all requests to one node.
-    if not node.ready and not (node.unheard and there):
+    # A new leader has no heartbeats yet. That must not move all requests to a single node.
+    if not node.ready and not (node.unconfirmed and there):
         return False
-    # One that comes in comes in once what answers there does.
+    # A new instance is registered once its host-port services run.
     return there or not placement.arriving(node, (service for service in services if service.needs.host_ports))

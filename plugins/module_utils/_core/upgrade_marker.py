@@ -1,7 +1,7 @@
-"""What a group's size is again after an upgrade, as a tag of its Auto Scaling group keeps it meanwhile.
+"""A group's original size, which a tag of its Auto Scaling group keeps during an upgrade.
 
-Such as `3`, or `3 max=3 paused=AZRebalance` where the upgrade also raised the group's max and paused a process of Auto
-Scaling's.
+Such as `3`, or `3 max=3 paused=AZRebalance` if the upgrade also raised the group's max and suspended a process of Auto
+Scaling.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ TAG = "swarm.aws/usual-size"
 
 @dataclass(frozen=True)
 class UpgradeMarker:
-    """The size, and what else is to be as it was."""
+    """The original size and settings of a group."""
 
     desired: int
-    # The group's max if that was raised, and the process that was paused; None if nothing was done.
+    # The original max if it was raised, and the suspended process; else None.
     maximum: Optional[int] = None
     paused: Optional[str] = None
 
     @classmethod
     def read(cls, tags: Mapping[str, str]) -> Optional[UpgradeMarker]:
-        """What the group's tags say; None if there is no such tag, or nobody can tell what it means."""
+        """Read it from the group's tags; None if there is no such tag, or it cannot be read."""
         first, *words = tags.get(TAG, "").split() or [""]
         more = dict(word.partition("=")[::2] for word in words)
         desired, largest = whole(first), whole(more.get("max"))

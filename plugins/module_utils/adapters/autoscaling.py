@@ -213,7 +213,7 @@ def _group(found: Mapping[str, Any]) -> ScalingGroup:
         largest=found["MaxSize"],
         in_service=sum(instance["LifecycleState"] == "InService" for instance in instances),
         template=(found.get("LaunchTemplate") or mixed).get("Version"),
-        usual=usual.desired if usual else None,
+        original_size=usual.desired if usual else None,
     )
 
 

@@ -115,7 +115,7 @@ def _answered(http_response: Any, context: Dict[str, Any], **_: object) -> None:
         date = parsedate_to_datetime(http_response.headers["Date"]).timestamp()
     except (KeyError, TypeError, ValueError):
         return
-    aws_time.heard(date, time.monotonic() - context["asked_at"])
+    aws_time.observe(date, time.monotonic() - context["asked_at"])
 
 
 def _line(error: BaseException) -> str:

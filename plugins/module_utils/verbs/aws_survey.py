@@ -66,7 +66,7 @@ class AwsSurvey:
         return {
             "members": report.members(observed, kind),
             "groups": report.groups(groups),
-            "behind": report.behind(observed, groups),
+            "behind": report.outdated(observed, groups),
             "record": report.standing(observed, policy, Decision()) if policy else None,
             "agent": {name: status.get(name) for name in ("at", "version")},
             "last_actions": status.get("last_actions", []),

@@ -53,7 +53,7 @@ class Rollout:
             living = {one.id for one in self.fleet.of_group(name)}
             for lost in sorted(new - living):
                 raise SwarmError(f"{lost} ended before it served: its launch was given up, or somebody ended it.")
-            new |= {one.id for one in self.fleet.of_group(name) if not one.behind and not one.leaving}
+            new |= {one.id for one in self.fleet.of_group(name) if not one.outdated and not one.removing}
             if until == NOW or not self.awaited:
                 # What a group still waits for is worth telling, whatever was waited for here.
                 self.awaited = self.fleet.awaited(name, set(ignored))

@@ -24,7 +24,7 @@ class Tidying:
     def __init__(self, apply: Apply, look: Callable[[], Tuple[Policy, Cluster]], forced: Sequence[str]) -> None:
         """``forced`` are IDs of nodes that no instance answers for and that the operator wants out."""
         self._apply, self._look, self._forced = apply, look, set(forced)
-        self.removed: List[act.Remove] = []
+        self.removed: List[act.Delete] = []
         self.kept: List[str] = []
         self.awaited = ""
 
@@ -35,14 +35,14 @@ class Tidying:
         wanted = [
             action
             for action in decision.actions
-            if isinstance(action, (act.Demote, act.Remove)) and action.reason in (act.GONE, act.SUPERSEDED)
+            if isinstance(action, (act.Demote, act.Delete)) and action.reason in (act.GONE, act.SUPERSEDED)
         ]
         self._add_forced(observed, wanted)
         waits = [one for one in decision.awaited if "to lose its vote" in one]
         self.awaited = ", ".join([*waits, *(f"the node of {one.instance}" for one in wanted)])
         self.kept = [*_reasons(observed), *(one for one in decision.refused if "not removed" in one)]
         if check:
-            self.removed = [act.Remove(one.node, one.instance, one.reason) for one in wanted]
+            self.removed = [act.Delete(one.node, one.instance, one.reason) for one in wanted]
             return False
         for one in wanted:
             try:
@@ -50,7 +50,7 @@ class Tidying:
             except Refused as error:
                 self.kept.append(str(error))
                 continue
-            if change is not None and isinstance(one, act.Remove):
+            if change is not None and isinstance(one, act.Delete):
                 self.removed.append(one)
         return bool(wanted or waits)
 
@@ -65,7 +65,7 @@ class Tidying:
                 raise SwarmError(f"The node {identifier} is not down, so it is not removed.")
             if node is not None:
                 planned = Decision()
-                node_deletion.retire(node, "", act.LEAVING, Interlock(observed.nodes or ()), planned)
+                node_deletion.delete(node, "", act.REMOVING, Interlock(observed.nodes or ()), planned)
                 wanted.extend(planned.actions)
 
 

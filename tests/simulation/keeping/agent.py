@@ -223,7 +223,7 @@ class Agent:
 
     def _heard(self, service: str, what: str, took: float) -> None:
         """AWS dates its answers in whole seconds and refuses signatures of another time. Raises Unavailable."""
-        self.aws_time.heard(floor(EPOCH + self.world.now - self.world.rng.uniform(0, took)), took)
+        self.aws_time.observe(floor(EPOCH + self.world.now - self.world.rng.uniform(0, took)), took)
         if abs(self.skew) > (MOST_SKEW_OF_S3 if service == act.STORE else MOST_SKEW):
             raise Unavailable(f"{service}: {what}: RequestTimeTooSkewed")
 

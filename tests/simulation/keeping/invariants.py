@@ -197,7 +197,7 @@ class Invariants:
         member = self._world.swarm.member_of(machine) if machine else None
         if machine is None or member is None or machine in self._unfit_since:
             return False
-        asked = {node_labels.REQUESTED, node_labels.ANNOUNCED, node_labels.LEAVING}
+        asked = {node_labels.REQUESTED, node_labels.INTERRUPTION, node_labels.REMOVING}
         return health[target] == "healthy" and asked.isdisjoint(member.labels)
 
     # After every change
@@ -350,7 +350,7 @@ class Invariants:
 
     def _waited_long(self, member: Member) -> bool:
         """Whether its tasks' replacements had all the time that the policy gives them, or the removal is forced."""
-        paused = member.noted_at[node_labels.PAUSED] if node_labels.PAUSED in member.labels else None
+        paused = member.noted_at[node_labels.CORDONED] if node_labels.CORDONED in member.labels else None
         forced = "force" in member.labels.get(node_labels.REQUESTED, "")
         late = paused is not None and self._world.now >= paused + self._world.policy.surge_seconds - SLACK
         return forced or late

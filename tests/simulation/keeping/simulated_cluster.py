@@ -302,7 +302,7 @@ class SimCluster:
 
     def hurried(self, machine: Machine, member: Member) -> bool:
         """Whether its deadline is so close that the wait for resolvers may be cut."""
-        since = member.noted_at[node_labels.LEAVING] if node_labels.LEAVING in member.labels else None
+        since = member.noted_at[node_labels.REMOVING] if node_labels.REMOVING in member.labels else None
         ends = [] if since is None else [since + self.policy.hold_seconds]
         if machine.ends_at is not None:
             ends.append(machine.ends_at)

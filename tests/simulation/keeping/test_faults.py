@@ -249,7 +249,7 @@ def test_fault_17_without_events_a_termination_is_seen_within_a_period() -> None
         machine = workers(world)[0]
         world.cloud.begin_termination(machine)
         began = world.now
-        world.until(lambda: node_labels.LEAVING in node(world, machine).labels, PERIOD + 5)
+        world.until(lambda: node_labels.REMOVING in node(world, machine).labels, PERIOD + 5)
         assert world.now - began <= PERIOD + 5
         world.until(lambda: not machine.alive)
         world.run(60.0)
@@ -265,7 +265,7 @@ def test_fault_17_the_operators_request_is_seen_without_its_message() -> None:
         world.run(PERIOD / 3)
         machine = workers(world)[0]
         faults.request_removal(world, machine)
-        world.until(lambda: node_labels.LEAVING in node(world, machine).labels, LOOK + 2.0)
+        world.until(lambda: node_labels.REMOVING in node(world, machine).labels, LOOK + 2.0)
         world.settle()
 
 
@@ -323,7 +323,7 @@ def test_fault_18_a_missing_zone_delays_only_the_record() -> None:
     ("foreign", "reason"),
     [
         (Record(("203.0.113.7",), 60, "heritage=other"), "www.example.com belongs to 'heritage=other'"),
-        (Record(("203.0.113.7",), 60, None), "www.example.com stands there already"),
+        (Record(("203.0.113.7",), 60, None), "www.example.com exists already"),
         (Record(obstacle="a CNAME"), "www.example.com is a CNAME"),
     ],
 )
@@ -379,7 +379,7 @@ def test_fault_46_a_node_is_not_drained_while_nobody_can_withdraw_it(remove: Cal
         world.run(60.0)
         assert member.availability != "drain" and member.voter
         decision = world.leader_agent.last.decision
-        why = f"{machine.id} cannot be withdrawn: {RECORD} stands there already"
+        why = f"{machine.id} cannot be withdrawn: {RECORD} exists already"
         assert why in " ".join((*decision.refused, *decision.awaited))
         world.restore_record(before)
         world.until(lambda: not machine.alive)
@@ -540,7 +540,7 @@ def test_fault_25_without_another_place_only_force_drains_a_node() -> None:
         member = node(world, machine)
         assert member.availability != "drain"
         assert world.work.services["batch"].healthy(world.now) == 1
-        assert "there is no place elsewhere for 1 tasks of batch" in said(world)
+        assert "there is no room elsewhere for 1 tasks of batch" in said(world)
         faults.request_removal(world, machine, force=True)
         world.settle(after=60.0)
         assert not machine.alive
@@ -793,7 +793,7 @@ def _change_leader_during_a_removal(skew: float) -> None:
 
 
 def test_the_simulator_catches_a_leader_that_trusts_its_own_clock(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(AwsTime, "heard", lambda self, date, took: None)
+    monkeypatch.setattr(AwsTime, "observe", lambda self, date, took: None)
     with pytest.raises(Broken, match="I6:"):
         _change_leader_during_a_removal(-200.0)
 
@@ -829,7 +829,7 @@ def test_fault_47_an_invalid_message_does_not_block_a_spot_warning() -> None:
         assert world.queue.dead_letters == [poison]
         assert world.queue.empty
         (told,) = world.leader_agent.document["unhandled_messages"]
-        assert said(world).count("is left to the dead letters") == said(world).count(told) == 1
+        assert said(world).count("is left for the dead-letter queue") == said(world).count(told) == 1
         world.settle()
 
 

@@ -42,14 +42,14 @@ def aws():
 @pytest.mark.parametrize("status", [200, 403])
 def test_fault_45_aws_dates_every_answer_also_a_refusal(aws, monkeypatch, status):
     """As when the signature is refused because of this host's clock."""
-    heard = []
-    monkeypatch.setattr(adapter.aws_time, "heard", lambda date, took: heard.append((date, took)))
+    observed = []
+    monkeypatch.setattr(adapter.aws_time, "observe", lambda date, took: observed.append((date, took)))
     answer = AWSResponse("", status, {"Date": "Mon, 30 Nov 2026 08:00:00 GMT"}, SimpleNamespace(stream=lambda: [b""]))
     client = aws.client("s3")
     client.meta.events.register("before-send.s3.*", lambda **_: answer)
     with contextlib.suppress(ClientError):
         client.list_buckets()
-    ((date, took),) = heard
+    ((date, took),) = observed
     assert date == 1796025600 and 0 <= took < 60
 
 
@@ -290,7 +290,7 @@ def test_fault_19_an_aaaa_record_is_the_owners_if_the_owner_says_so(aws, zone, o
 
 @pytest.mark.fault(19)
 def test_fault_19_what_was_not_there_is_only_created(aws, monkeypatch):
-    """Route 53 refuses to create what stands there already; moto does not."""
+    """Route 53 refuses to create what exists already; moto does not."""
     sent, client = [], aws.client("route53")
 
     def change(**arguments):

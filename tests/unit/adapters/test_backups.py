@@ -89,7 +89,7 @@ def test_fault_37_a_backup_that_is_not_what_was_written_is_refused(
         s3.delete_object(Bucket=BUCKET, Key=key)
     else:
         s3.put_object(Bucket=BUCKET, Key=key, Body=changed[change])
-    with pytest.raises(BackupError, match=f"is refused.*The one before it is {NAMES[0]}: take it with -e backup="):
+    with pytest.raises(BackupError, match=f"is damaged.*The backup before it is {NAMES[0]}: use it with -e backup="):
         backups.fetch(manifest, tmp_path / "fetched")
 
 

@@ -118,7 +118,7 @@ def test_a_service_in_cloud_map_is_brought_up_to_date_in_the_same_way(bench):
 
 def test_what_cannot_be_done_is_said(bench):
     bench.there(Record(("203.0.113.1",), 10))
-    with pytest.raises(SwarmError, match="stands there already"):
+    with pytest.raises(SwarmError, match="exists already"):
         bench.sync()
     bench.there(OLD, Policy("example", {}))
     with pytest.raises(SwarmError, match="No DNS record is configured"):

@@ -21,7 +21,7 @@ from tests.unit.core import memory_cluster
 from tests.unit.core.memory_cluster import instance, node, observed
 
 GOOD = json.dumps({"detail-type": "EC2 Instance-terminate Lifecycle Action", "detail": {"EC2InstanceId": "i-002"}})
-LEAVING = instance(2, "worker", lifecycle="Terminating:Wait")
+REMOVING = instance(2, "worker", lifecycle="Terminating:Wait")
 POLICY = replace(memory_cluster.POLICY, dns=None)
 QUIET = observed([instance(1)], [node(1, leader=True)])
 
@@ -40,7 +40,7 @@ class FakeKeeper:
         self.statuses: list[dict] = []
         self.applied: list[str] = []
         self.listed: list[tuple[str, ...]] = []
-        self.announced = []
+        self.interruptions = []
         self.broken = ""
         # The nodes' versions, by the time from which they are so.
         self.versions_at: dict[float, object] = {0: {"n1": 1}}
@@ -66,7 +66,7 @@ class FakeKeeper:
             return self.last, f"{error} The last valid policy counts."
 
     def reconcile(self, policy):
-        seen = replace(self.cluster, interruptions=tuple(self.announced))
+        seen = replace(self.cluster, interruptions=tuple(self.interruptions))
         result = reconcile(lambda: seen, self._apply, policy, self.clock.now)
         result.failures += [Failure("s3", self.broken)] if self.broken else []
         return result
@@ -191,7 +191,7 @@ def test_nodes_that_cannot_be_looked_at_cost_no_more_than_one_pass(bench):
 def test_an_event_wakes_and_what_is_done_is_logged(bench):
     bench.control_plane.messages = [Message("r1", GOOD, "m1")]
     assert bench.turn() == 0
-    bench.control_plane.cluster = replace(QUIET, instances=(*QUIET.instances, LEAVING))
+    bench.control_plane.cluster = replace(QUIET, instances=(*QUIET.instances, REMOVING))
     assert [bench.turn(), bench.turn()] == [0, 30]
     (line,) = [line for line in bench.lines("info") if line.get("event") == "action"]
     assert line["action"] == "CompleteLifecycle"
@@ -211,7 +211,7 @@ def test_fault_17_what_nobody_can_read_is_left_to_the_dead_letters(bench):
     assert bench.control_plane.deleted == []
     bench.turn()
     assert bench.control_plane.deleted == ["good"]
-    assert sum("dead letters" in line["message"] for line in bench.lines("warning")) == 2
+    assert sum("dead-letter queue" in line["message"] for line in bench.lines("warning")) == 2
 
 
 @pytest.mark.fault(28)
@@ -251,8 +251,8 @@ def test_fault_47_a_poisoned_message_keeps_no_other_one_from_being_handled(bench
         bench.turn()
     assert bench.control_plane.deleted == ["good"]
     assert "SetLabels" in bench.control_plane.applied
-    told = [line["message"] for line in bench.lines("warning") if "dead letters" in line["message"]]
-    assert told == ["The message m1 in the queue is left to the dead letters: it is none that is known."]
+    told = [line["message"] for line in bench.lines("warning") if "dead-letter queue" in line["message"]]
+    assert told == ["The message m1 in the queue is left for the dead-letter queue: its kind is unknown."]
     assert bench.control_plane.statuses[-1]["unhandled_messages"] == told
 
 
@@ -285,9 +285,9 @@ def test_only_the_leader_acts(bench):
     assert [bench.turn(), bench.turn()] == [agent.STANDBY] * 2
     assert (len(bench.control_plane.messages), bench.control_plane.statuses, bench.control_plane.applied) == (1, [], [])
     assert [line["message"] for line in bench.lines("warning")] == [
-        "Whether this manager leads cannot be told, so nothing is done: The swarm does not have a leader. If its "
-        "engine hangs, restart it (`systemctl restart docker`) or remove the node. If too many managers are lost for "
-        "good, bring the swarm back: ansible-playbook playbooks/restore.yml."
+        "It is unknown whether this manager is the leader, so nothing is done: The swarm does not have a leader. If "
+        "its engine hangs, restart it (`systemctl restart docker`) or remove the node. If too many managers are lost for "
+        "good, restore the swarm: ansible-playbook playbooks/restore.yml."
     ]
 
 
@@ -295,7 +295,7 @@ def test_only_the_leader_acts(bench):
 def test_fault_45_a_wrong_clock_is_told_in_the_status(bench):
     bench.clock.wrong = "The clock of this host is 600 s ahead of AWS's time."
     bench.turn()
-    assert bench.notify.text == f"Keeping the cluster true: {bench.clock.wrong}"
+    assert bench.notify.text == f"Reconciling the cluster: {bench.clock.wrong}"
     assert bench.control_plane.statuses[-1]["agents"] == bench.clock.wrong
 
 

@@ -185,7 +185,7 @@ def test_fault_25_a_place_that_is_away_for_a_moment_is_waited_for(bench, monkeyp
 @pytest.mark.fault(46)
 def test_fault_46_what_nobody_can_withdraw_is_refused_before_anything_is_changed(bench):
     bench.world.record = replace(record(1, 2, 3), owner=None)
-    with pytest.raises(SwarmError, match=f"{IDS[2]} is not removed, for it cannot be withdrawn: .* create that TXT"):
+    with pytest.raises(SwarmError, match=f"{IDS[2]} is not removed, since it cannot be withdrawn: .* create that TXT"):
         drain(bench, 2)
     assert bench.sent == []
     assert drain(bench, 4)["changed"], "no record leads to a worker"

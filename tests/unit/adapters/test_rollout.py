@@ -15,7 +15,7 @@ from ansible_collections.swarm.aws.plugins.modules import node_rollout, service_
 from tests.unit.core.memory_cluster import POLICY, instance, node, observed, record
 
 MANAGERS = ScalingGroup("example-manager", "manager", 3, 3, 5, 3, "2", "manager")
-WORKERS = ScalingGroup("example-worker", "worker", 1, 2, 4, 2, "2", "worker", usual=1)
+WORKERS = ScalingGroup("example-worker", "worker", 1, 2, 4, 2, "2", "worker", original_size=1)
 
 
 class FakeKeeper:
@@ -132,7 +132,7 @@ def test_a_moment_without_a_leader_is_waited_out(bench, monkeypatch):
 
 
 def test_another_size_is_told_with_its_warnings(bench):
-    bench.groups_of = (replace(MANAGERS, smallest=1), replace(WORKERS, usual=None))
+    bench.groups_of = (replace(MANAGERS, smallest=1), replace(WORKERS, original_size=None))
     assert tell(bench, group="worker", desired=4)["add"] == 2
     smaller = tell(bench, group="manager", desired=2)
     assert smaller["going"] == ["i-001"] and "2 managers survive" in smaller["warnings"][0]
@@ -243,5 +243,5 @@ def test_groups_are_read_with_their_template_and_what_is_usual(monkeypatch):
     monkeypatch.setattr(aws, "client", lambda service: SimpleNamespace(get_paginator=lambda name: pages))
     assert AutoScalingGroups(aws, "example", lambda: 0.0).groups() == (
         ScalingGroup("example-spot", "spot", 1, 4, 4, 0, "8"),
-        ScalingGroup("example-worker", "worker", 1, 4, 4, 0, "7", usual=3),
+        ScalingGroup("example-worker", "worker", 1, 4, 4, 0, "7", original_size=3),
     )

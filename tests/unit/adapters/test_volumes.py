@@ -116,7 +116,7 @@ def test_a_volume_that_does_not_come_is_named_with_the_last_reason(tmp_path: Pat
     host = Host(tmp_path)
     host.attached = [Unavailable("AWS did not answer.")]
 
-    with pytest.raises(SwarmError, match=r"data \(/dev/sdf\) is not there. AWS did not answer."):
+    with pytest.raises(SwarmError, match=r"data \(/dev/sdf\) was not found within 300 s. AWS did not answer."):
         host.keep()
     assert host.clock.at >= volumes.DEADLINE
 
@@ -126,7 +126,7 @@ def test_what_the_user_data_tells_is_read_or_said_to_be_wrong(tmp_path: Path) ->
     path.write_text(json.dumps([vars(DATA)]))
     assert volumes.load(path) == [DATA]
     path.write_text('[{"label": "data"}]')
-    with pytest.raises(SwarmError, match="does not tell the data volumes"):
+    with pytest.raises(SwarmError, match="which lists the data volumes, cannot be read"):
         volumes.load(path)
 
 

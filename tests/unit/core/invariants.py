@@ -17,7 +17,7 @@ PASSES = 160
 
 
 def plan_is_safe(cluster: Cluster, policy: Policy) -> None:
-    """I3 and I7 of one plan, and that it only takes out what is gone or told to go."""
+    """I3 and I7 of a plan, and that it only removes nodes that are gone or interrupted."""
     nodes = {node.id: node for node in cluster.nodes or ()}
     instances = {instance.id: instance for instance in cluster.instances or ()}
     voters = [node for node in nodes.values() if node.voter]
@@ -31,7 +31,7 @@ def plan_is_safe(cluster: Cluster, policy: Policy) -> None:
         assert len(left) >= needed, f"I7: {len(left)} of {len(voters)} voters would be left reachable"
         assert len(demoted) <= (len(voters) - 1) // 2, "I7: more voters demoted in one pass than may be"
     for action in planned:
-        if isinstance(action, (act.Demote, act.Remove)) and action.reason == act.GONE:
+        if isinstance(action, (act.Demote, act.Delete)) and action.reason == act.GONE:
             host = instances.get(action.instance)
             assert host is None or host.gone, "removed as gone, though EC2 says that it is there"
             assert nodes[action.node].state == "down", "removed, though it is up"
@@ -45,7 +45,7 @@ def _record_is_true(cluster: Cluster, action: act.SyncRecord, policy: Policy) ->
     ours = policy == DUAL and not action.before.ipv6_unowned
     assert ours or not action.after.ipv6, "an AAAA record that is not wanted, or somebody else's"
     living = [instance for instance in cluster.instances or () if not instance.gone]
-    hosts = {address: one for one in living for address in one.addresses("public", ipv6=True)}
+    hosts = {address: instance for instance in living for address in instance.addresses("public", ipv6=True)}
     if action.after.ipv4 == action.before.ipv4 and not hosts.keys() & set(action.after.ipv4):
         # Nobody could be in it, and it is never emptied.
         hosts.update(dict.fromkeys(action.after.ipv4, living[-1]))

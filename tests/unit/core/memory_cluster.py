@@ -116,7 +116,7 @@ def observed(instances: Sequence[Instance], nodes: Sequence[Node], found: Record
 
 
 class ModelWorld:
-    """The ports of `apply`, all of them, over one model."""
+    """All ports of `apply`, over a model."""
 
     def __init__(self, cluster: Cluster, policy: Policy = POLICY) -> None:
         self.policy = policy
@@ -127,7 +127,7 @@ class ModelWorld:
         self.record = cluster.record or Record()
         self.stale_roles = set(cluster.stale_tokens or ())
         # What each target group says of its targets; those that it still ends requests to are draining.
-        self.targets: dict[str, dict[str, str]] = {arn: dict(one or {}) for arn, one in cluster.targets.items()}
+        self.targets: dict[str, dict[str, str]] = {arn: dict(health or {}) for arn, health in cluster.targets.items()}
         self.beats: dict[str, float] = {}
         # Groups whose desired capacity is more than nobody.
         self.wanted: dict[str, int] = {}
@@ -171,21 +171,21 @@ class ModelWorld:
         """Let what was begun go on."""
         self.time += TICK
         for health in self.targets.values():
-            for one, state in list(health.items()):
+            for instance, state in list(health.items()):
                 if state == "draining":
-                    del health[one]
+                    del health[instance]
                 elif state == "initial":
-                    health[one] = "healthy"
-        for identifier, one in list(self.members.items()):
-            named = one.labels.get("swarm.aws.instance") or one.engine_labels.get("swarm.aws.instance", "")
+                    health[instance] = "healthy"
+        for identifier, node in list(self.members.items()):
+            named = node.labels.get("swarm.aws.instance") or node.engine_labels.get("swarm.aws.instance", "")
             host = self.fleet.get(named)
-            if one.role == "worker" and one.voter:
-                one = replace(one, voter=False, reachable=False)
-            if one.availability == "drain" and one.tasks:
-                one = replace(one, tasks=one.tasks - 1)
+            if node.role == "worker" and node.voter:
+                node = replace(node, voter=False, reachable=False)
+            if node.availability == "drain" and node.tasks:
+                node = replace(node, tasks=node.tasks - 1)
             if host is None or host.gone:
-                one = replace(one, state="down", reachable=False)
-            self.members[identifier] = one
+                node = replace(node, state="down", reachable=False)
+            self.members[identifier] = node
 
     # Swarm
 
@@ -225,7 +225,7 @@ class ModelWorld:
 
     @property
     def desired(self) -> Mapping[str, int]:
-        groups = {one.group: 0 for one in self.fleet.values()}
+        groups = {instance.group: 0 for instance in self.fleet.values()}
         return {**groups, **self.wanted}
 
     @property

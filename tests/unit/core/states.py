@@ -53,9 +53,9 @@ def clusters(draw: st.DrawFn, quorum: bool = False) -> Cluster:
             lifecycle, state = draw(st.sampled_from(WARM))
             instances.append(memory_cluster.instance(number, role, lifecycle=f"Warmed:{lifecycle}", state=state))
             continue
-        one = memory_cluster.instance(number, role, lifecycle=lifecycle)
-        one = one if public else replace(one, public_address=None)
-        instances.append(one if draw(st.sampled_from((True, True, False))) else replace(one, ipv6_address=None))
+        host = memory_cluster.instance(number, role, lifecycle=lifecycle)
+        host = host if public else replace(host, public_address=None)
+        instances.append(host if draw(st.sampled_from((True, True, False))) else replace(host, ipv6_address=None))
         if fate == "fresh":
             nodes.append(memory_cluster.joined(number, role))
         elif fate == "silent":
@@ -65,14 +65,14 @@ def clusters(draw: st.DrawFn, quorum: bool = False) -> Cluster:
             nodes.append(memory_cluster.joined(number, role))
         elif fate == "fine":
             nodes.append(memory_cluster.node(number, role, tasks=tasks))
-    # The one that looks: nobody leads a swarm without being there.
+    # The observer: a leader is always in its own swarm.
     instances.append(memory_cluster.instance(99))
     nodes.append(memory_cluster.node(99, leader=True))
     if quorum:
         voters = [node for node in nodes if node.voter]
         silent = [voter for voter in voters if not voter.reachable]
-        for one in silent[: max(0, len(silent) - (len(voters) - 1) // 2)]:
-            nodes.remove(one)
+        for voter in silent[: max(0, len(silent) - (len(voters) - 1) // 2)]:
+            nodes.remove(voter)
     some = st.lists(st.integers(1, 9), min_size=1, max_size=4, unique=True)
     found = draw(
         st.one_of(

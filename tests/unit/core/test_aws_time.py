@@ -24,7 +24,7 @@ class Host:
         self.true += before
         date = floor(self.true)
         self.true += after
-        self.time.heard(date, before + after)
+        self.time.observe(date, before + after)
 
     @property
     def wrong(self) -> float:

@@ -1,4 +1,4 @@
-"""Which backups are kept, when one is due, and whose turn it is."""
+"""Which backups are kept, when the next is due, and which manager takes it."""
 
 from __future__ import annotations
 
@@ -78,7 +78,9 @@ def test_fault_37_an_altered_backup_is_refused_and_an_older_one_offered() -> Non
     older = "20260101T000000Z-i-01"
     text = str(backup_schedule.refused(MANIFEST, "it is shorter", ["20260103T000000Z-i-01", MANIFEST.name, older]))
     assert text == (
-        f"The backup {MANIFEST.name} is refused, for it is not what was written: it is shorter. The one before it is "
-        f"{older}: take it with -e backup={older}."
+        f"The backup {MANIFEST.name} is damaged: it is shorter. The backup before it is "
+        f"{older}: use it with -e backup={older}."
     )
-    assert str(backup_schedule.refused(MANIFEST, "it is shorter", [MANIFEST.name])).endswith("There is no older one.")
+    assert str(backup_schedule.refused(MANIFEST, "it is shorter", [MANIFEST.name])).endswith(
+        "There is no older backup."
+    )

@@ -54,8 +54,8 @@ def test_a_service_settles_and_is_never_emptied(observed: Cluster) -> None:
                 model.do(action)
                 assert model.record.ipv4
         model.tick()
-    left = [one for one in plan(model.observe(), CLOUD_MAP, model.time) if isinstance(one, SyncRecord)]
-    assert all(one.after != model.record for one in left)
+    left = [planned for planned in plan(model.observe(), CLOUD_MAP, model.time) if isinstance(planned, SyncRecord)]
+    assert all(planned.after != model.record for planned in left)
 
 
 def test_a_service_that_does_not_carry_the_clusters_tag_is_left_alone() -> None:
@@ -73,7 +73,7 @@ def test_with_ipv6_an_instance_comes_in_with_both_addresses_or_not_at_all() -> N
     nodes = [memory_cluster.node(1, leader=True), memory_cluster.node(2)]
     seen = memory_cluster.observed(fleet, nodes, Record(owner=memory_cluster.POLICY.owner + BOTH))
     decision = decide(seen, CLOUD_MAP_OF_BOTH, NOW)
-    (action,) = [one for one in decision.actions if isinstance(one, SyncRecord)]
+    (action,) = [planned for planned in decision.actions if isinstance(planned, SyncRecord)]
     assert action.addresses == ("198.51.100.1", "2001:db8::1")
     assert any(note.startswith("i-002 has no IPv6 address, so www.example.com omits it") for note in decision.notes)
     assert action.change.sentence == "create the Cloud Map service www.example.com"
@@ -83,7 +83,7 @@ def test_the_ttl_is_the_services_own() -> None:
     """site.yml changes it, and the policy after it; nothing is to be written for that."""
     found = replace(memory_cluster.record(1), ttl=300)
     seen = memory_cluster.observed([memory_cluster.instance(1)], [memory_cluster.node(1, leader=True)], found)
-    assert not [one for one in plan(seen, CLOUD_MAP, NOW) if isinstance(one, SyncRecord)]
+    assert not [action for action in plan(seen, CLOUD_MAP, NOW) if isinstance(action, SyncRecord)]
     standing = report.standing(seen, CLOUD_MAP, decide(seen, CLOUD_MAP, NOW))
     assert standing and (standing["ttl"], standing["wanted"]) == (300, ["198.51.100.1"])
 

@@ -186,21 +186,21 @@ def test_any_line_of_the_journal_is_an_entry_or_a_value_error(line: str) -> None
 @given(numbers, numbers, numbers)
 def test_any_label_of_a_node_is_read(first: str, second: str, third: str) -> None:
     now = 1_000_000.0
-    said = interruptions.read_announcement(f"spot interruption@{first}", "i-001")
+    said = interruptions.read_interruption(f"spot interruption@{first}", "i-001")
     assert said is None or said.deadline is None or math.isfinite(said.deadline)
     interruptions.read_request(first, "i-001")
     at = node_labels.fact({"x": first}, "x", now)
     assert at is None or (math.isfinite(at) and at <= now)
     keys = (
-        node_labels.LEAVING,
-        node_labels.PAUSED,
+        node_labels.REMOVING,
+        node_labels.CORDONED,
         node_labels.WITHDRAWN,
         node_labels.DRAINED,
         node_labels.DOWN,
         node_labels.REQUESTED,
     )
     for state in ("ready", "down"):
-        seen = node(1, labels={**node(1).labels, **dict.fromkeys(keys, first), node_labels.ANNOUNCED: f"x@{second}"})
+        seen = node(1, labels={**node(1).labels, **dict.fromkeys(keys, first), node_labels.INTERRUPTION: f"x@{second}"})
         policy = replace(POLICY, down_seconds=60.0)
         decided = plan.decide(observed([instance(1)], [replace(seen, state=state)]), policy, now)
         assert not any("unexpected" in sentence for sentence in decided.refused)
@@ -217,11 +217,11 @@ def test_any_label_of_a_service_is_read(first: str, second: str, third: str) -> 
 
 @pytest.mark.parametrize("value", ["nan", "inf", "-inf", "1e999"])
 def test_a_label_that_is_not_finite_is_as_good_as_none(value: str) -> None:
-    assert interruptions.read_announcement(f"spot interruption@{value}", "i-001") is None
+    assert interruptions.read_interruption(f"spot interruption@{value}", "i-001") is None
     assert node_labels.fact({"x": value}, "x", 1000.0) is None
     assert registry_credentials.due({registry_credentials.LABEL: f"{value}+43200"}, 1000.0)
     assert registry_credentials.due({registry_credentials.LABEL: f"1000+{value}"}, 1000.0)
-    assert surge._asked_at({surge.LABEL: f"1+1@{value}"}) is None
+    assert surge._requested_at({surge.LABEL: f"1+1@{value}"}) is None
     down = node(1, state="down", labels={**node(1).labels, node_labels.DOWN: value})
     cluster = observed([instance(1), instance(2), instance(3)], [down, node(2, leader=True), node(3)])
     planned = plan.plan(cluster, replace(POLICY, down_seconds=60.0), 1000.0)
@@ -242,7 +242,7 @@ def test_any_size_that_a_tag_remembers_is_read(first: str, second: str) -> None:
 
 
 def fails_for(monkeypatch: pytest.MonkeyPatch, module: Any, function: str, identifier: str) -> None:
-    """Have a function fail for one node or instance."""
+    """Make a function fail for a single node or instance."""
     honest = getattr(module, function)
 
     def fails(subject: Any, *more: Any, **named: Any) -> Any:
@@ -263,9 +263,9 @@ def fails_for(monkeypatch: pytest.MonkeyPatch, module: Any, function: str, ident
 def test_a_node_that_cannot_be_planned_for_is_left_out(
     module: Any, function: str, poisoned: str, left_out: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    going = [instance(number, "worker", lifecycle="Terminating:Wait") for number in (11, 12)]
+    removing = [instance(number, "worker", lifecycle="Terminating:Wait") for number in (11, 12)]
     nodes = [node(1, leader=True), node(2), node(3), node(11, "worker"), node(12, "worker")]
-    cluster = observed([instance(1), instance(2), instance(3), *going], nodes)
+    cluster = observed([instance(1), instance(2), instance(3), *removing], nodes)
     fails_for(monkeypatch, module, function, poisoned)
     decided = plan.decide(cluster, POLICY, 1000.0)
     assert "i-012" in {action.instance for action in decided.actions if isinstance(action, NoteFact)}
@@ -277,8 +277,8 @@ def test_a_node_that_cannot_be_planned_for_is_left_out(
 def test_a_node_of_which_nobody_can_tell_whether_it_is_to_go_stays_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
     facts = {
         node_labels.REQUESTED: "900",
-        node_labels.LEAVING: "900.000",
-        node_labels.PAUSED: "900.000",
+        node_labels.REMOVING: "900.000",
+        node_labels.CORDONED: "900.000",
         node_labels.DRAINED: "900.000",
     }
     drained = node(11, "worker", availability="drain", labels={**node(11, "worker").labels, **facts})
@@ -300,11 +300,11 @@ def test_a_service_that_cannot_be_planned_for_is_left_out(
     part: str, goes_on_at: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The removal of its node waits for it as long as for a service without a place, and then goes on."""
-    facts = {node_labels.LEAVING: "900.000", node_labels.PAUSED: "900.000"}
-    leaving = node(11, "worker", availability="pause", labels={**node(11, "worker").labels, **facts})
+    facts = {node_labels.REMOVING: "900.000", node_labels.CORDONED: "900.000"}
+    removing = node(11, "worker", availability="pause", labels={**node(11, "worker").labels, **facts})
     cluster = observed(
         [instance(1), instance(2), instance(3), instance(11, "worker", lifecycle="Terminating:Wait")],
-        [node(1, leader=True), node(2), node(3), leaving],
+        [node(1, leader=True), node(2), node(3), removing],
     )
     service = Service("s1", "web", replicas=1, healthy={"n011": 1})
     monkeypatch.setattr(surge.Surge, part, lambda *_: 1 // 0)

@@ -41,8 +41,8 @@ HEALTH = {
 MOMENT = 1769493771.0
 
 
-def with_labels(one, **more):
-    return replace(one, labels={**one.labels, **more})
+def with_labels(member, **more):
+    return replace(member, labels={**member.labels, **more})
 
 
 def worker(**more):
@@ -86,7 +86,7 @@ def test_fault_28_what_was_announced_outlives_the_process_as_a_label():
     assert not interruptions.remembered(said, first, members)
     for action in decide(first, POLICY, NOW).actions:
         world.do(action)
-    assert world.members["n004"].labels[node_labels.ANNOUNCED] == f"spot interruption@{NOW + 120:.0f}"
+    assert world.members["n004"].labels[node_labels.INTERRUPTION] == f"spot interruption@{NOW + 120:.0f}"
     later = world.observe()
     assert interruptions.remembered(said, later, node_matching.join(later))
     assert interruptions.of(later, node_matching.join(later), POLICY, NOW)["i-004"] == said
@@ -94,16 +94,16 @@ def test_fault_28_what_was_announced_outlives_the_process_as_a_label():
 
 @pytest.mark.fault(17)
 def test_fault_17_doubled_and_reordered_announcements_come_to_the_earliest_deadline():
-    label = worker(**{node_labels.ANNOUNCED: f"scheduled maintenance@{NOW + 900:.0f}"})
+    label = worker(**{node_labels.INTERRUPTION: f"scheduled maintenance@{NOW + 900:.0f}"})
     late = Interruption("i-004", "spot interruption", NOW + 120)
     found = replace(four(label), interruptions=(late, late))
-    assert interruptions.announced(found, label, "i-004") == f"scheduled maintenance@{NOW + 120:.0f}"
+    assert interruptions.label(found, label, "i-004") == f"scheduled maintenance@{NOW + 120:.0f}"
     unknown = Interruption("i-0ff", "spot interruption", NOW + 120)
     assert interruptions.remembered(unknown, found, node_matching.join(found)), "nobody is there to remember it"
 
 
 def test_where_auto_scaling_replaces_instances_at_risk_their_removal_begins_when_it_ends_them():
-    said = worker(**{node_labels.ANNOUNCED: events.REBALANCE})
+    said = worker(**{node_labels.INTERRUPTION: events.REBALANCE})
     group = replace(POLICY.groups["worker"], rebalance=True)
     policy = replace(POLICY, groups={**POLICY.groups, "worker": group})
     found = replace(four(said), interruptions=(Interruption("i-004", events.REBALANCE),))
@@ -119,7 +119,7 @@ def test_where_auto_scaling_replaces_instances_at_risk_their_removal_begins_when
 
 @pytest.mark.parametrize("value", ["", "@12", "spot@soon"])
 def test_a_label_that_nobody_understands_announces_nothing(value):
-    assert interruptions.read_announcement(value, "i-1") is None
+    assert interruptions.read_interruption(value, "i-1") is None
 
 
 def test_a_request_is_written_and_read():
@@ -140,7 +140,7 @@ def test_fault_23_a_request_ends_the_instance_once_its_node_is_drained(label, en
     world = ModelWorld(four(worker(**label)))
     done = run(world, 8)
     names = [name for name, identifier in done if identifier == "i-004"]
-    assert names == ["NoteFact", "Pause", "Drain", "Terminate", "Remove", "CompleteLifecycle"]
+    assert names == ["NoteFact", "Cordon", "Drain", "Terminate", "Delete", "CompleteLifecycle"]
     assert world.ended == [("i-004", ended)]
     assert world.fleet["i-004"].gone
 
@@ -149,14 +149,18 @@ def test_a_manager_is_ended_only_without_its_vote():
     asked = with_labels(node(3), **{node_labels.REQUESTED: "999"})
     world = ModelWorld(observed(THREE, [*NODES[:2], asked], record(1, 2, 3)))
     names = [name for name, identifier in run(world, 12) if identifier == "i-003"]
-    assert names.index("Demote") < names.index("Terminate") < names.index("Remove")
+    assert names.index("Demote") < names.index("Terminate") < names.index("Delete")
     early = ModelWorld(observed(THREE, [*NODES[:2], replace(asked, availability="drain")], record(1, 2, 3)))
     with pytest.raises(Refused, match="must be demoted first"):
         early.do(act.Terminate("i-003", "example-manager", "n003", True))
 
 
 def test_what_is_called_off_lets_the_node_work_again():
-    facts = {node_labels.LEAVING: "999990.000", node_labels.PAUSED: "999991.000", node_labels.WITHDRAWN: "999992.000"}
+    facts = {
+        node_labels.REMOVING: "999990.000",
+        node_labels.CORDONED: "999991.000",
+        node_labels.WITHDRAWN: "999992.000",
+    }
     world = ModelWorld(four(replace(worker(**facts), availability="pause")))
     assert run(world) == [("Resume", "i-004")]
     assert world.members["n004"].availability == "active"
@@ -165,11 +169,11 @@ def test_what_is_called_off_lets_the_node_work_again():
 
 
 def test_a_manager_that_has_lost_its_vote_goes_even_if_it_is_called_off():
-    facts = {node_labels.LEAVING: "999990.000", node_labels.PAUSED: "999991.000"}
+    facts = {node_labels.REMOVING: "999990.000", node_labels.CORDONED: "999991.000"}
     demoted = replace(with_labels(node(3), **facts), role="worker", voter=False, reachable=False, availability="pause")
     world = ModelWorld(observed(THREE, [*NODES[:2], demoted], record(1, 2)))
     names = [name for name, identifier in run(world, 8) if identifier == "i-003"]
-    assert names == ["NoteFact", "Terminate", "Drain", "Remove", "CompleteLifecycle"]
+    assert names == ["NoteFact", "Terminate", "Drain", "Delete", "CompleteLifecycle"]
 
 
 def test_a_pause_that_the_operator_made_stays():
@@ -180,21 +184,23 @@ def test_a_pause_that_the_operator_made_stays():
 @pytest.mark.parametrize(("left", "drained"), [(120, False), (31, False), (29, True)])
 def test_fault_28_the_waits_end_when_there_is_just_time_to_stop(left, drained):
     """20 s to stop and 10 s in reserve: with 30 s left the replacements are not waited for any longer."""
-    said = {node_labels.ANNOUNCED: f"spot interruption@{NOW + left:.0f}"}
-    one = replace(worker(**said, **{node_labels.LEAVING: "999990", node_labels.PAUSED: "999991"}), availability="pause")
+    said = {node_labels.INTERRUPTION: f"spot interruption@{NOW + left:.0f}"}
+    member = replace(
+        worker(**said, **{node_labels.REMOVING: "999990", node_labels.CORDONED: "999991"}), availability="pause"
+    )
     service = Service("w", "web", replicas=1, start_first=True, stop_seconds=20, healthy={"n004": 1})
-    found = replace(four(replace(one, tasks=1)), services=(service,))
+    found = replace(four(replace(member, tasks=1)), services=(service,))
     decision = decide(found, POLICY, NOW)
     assert any(isinstance(action, act.Drain) for action in decision.actions) is drained
 
 
 @pytest.mark.fault(28)
 def test_fault_28_the_time_to_stop_ends_before_the_deadline():
-    said = {node_labels.ANNOUNCED: f"spot interruption@{NOW + 9:.0f}"}
-    facts = {node_labels.LEAVING: "999990", node_labels.PAUSED: "999991", node_labels.DRAINED: "999999"}
-    one = replace(worker(**said, **facts), availability="drain", tasks=3)
-    decision = decide(four(one, lifecycle="Terminating:Wait"), POLICY, NOW)
-    assert [type(action).__name__ for action in decision.actions][-1] == "Remove"
+    said = {node_labels.INTERRUPTION: f"spot interruption@{NOW + 9:.0f}"}
+    facts = {node_labels.REMOVING: "999990", node_labels.CORDONED: "999991", node_labels.DRAINED: "999999"}
+    member = replace(worker(**said, **facts), availability="drain", tasks=3)
+    decision = decide(four(member, lifecycle="Terminating:Wait"), POLICY, NOW)
+    assert [type(action).__name__ for action in decision.actions][-1] == "Delete"
     assert "3 tasks on i-004 did not end in time." in decision.notes
 
 
@@ -215,14 +221,14 @@ def test_fault_22_a_node_that_is_down_is_replaced_only_when_the_policy_says_so()
     assert step() == []
     world.time += 2
     names = [name for _ in range(5) for name in step()]
-    assert names == ["NoteFact", "Drain", "Terminate", "Heartbeat", "Remove", "CompleteLifecycle"]
+    assert names == ["NoteFact", "Drain", "Terminate", "Heartbeat", "Delete", "CompleteLifecycle"]
 
 
 def test_a_node_that_came_back_is_not_replaced_later():
     policy = replace(POLICY, down_seconds=60)
     back = worker(**{node_labels.DOWN: "999000.000"})
     planned = decide(four(back), policy, NOW).actions
-    assert [type(one).__name__ for one in planned] == ["SetLabels"]
+    assert [type(action).__name__ for action in planned] == ["SetLabels"]
     assert node_labels.DOWN not in planned[0].after
 
 
@@ -238,9 +244,9 @@ def test_a_node_that_came_back_is_not_replaced_later():
     ],
 )
 def test_fault_21_a_launch_that_does_not_join_in_time_is_given_up(fourth, age, result):
-    one = instance(4, "worker", lifecycle="Pending:Wait", launched=NOW - age)
+    host = instance(4, "worker", lifecycle="Pending:Wait", launched=NOW - age)
     nodes = [*NODES, *([fourth] if fourth else [])]
-    planned = decide(observed([*THREE, one], nodes, record(1, 2, 3)), POLICY, NOW).actions
+    planned = decide(observed([*THREE, host], nodes, record(1, 2, 3)), POLICY, NOW).actions
     results = [action.result for action in planned if isinstance(action, act.CompleteLifecycle)]
     assert results == ([result] if result else [])
 
@@ -287,12 +293,12 @@ def test_fault_24_without_replacement_two_managers_become_one_and_none_goes_too_
 def test_fault_26_a_watch_tells_the_stages_and_names_what_did_not_stop():
     service = Service("w", "web", stop_seconds=5, replicas=1, healthy={"n004": 1})
     watch = RemovalProgress("n004")
-    one = worker(**{node_labels.LEAVING: "1000.000"})
-    paused = replace(with_labels(one, **{node_labels.PAUSED: "1001.000"}), availability="pause")
+    member = worker(**{node_labels.REMOVING: "1000.000"})
+    paused = replace(with_labels(member, **{node_labels.CORDONED: "1001.000"}), availability="pause")
     drained = replace(with_labels(paused, **{node_labels.DRAINED: "1010.000"}), availability="drain")
     stopping = replace(service, healthy={}, stopping={"n004": 1})
     stages = [
-        watch.look([one], [service], 1000),
+        watch.look([member], [service], 1000),
         watch.look([paused], [service], 1002),
         watch.look([drained], [stopping], 1011),
         RemovalProgress.resume("n004", watch.as_dict()).look([drained], [stopping], 1012),

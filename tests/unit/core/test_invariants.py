@@ -38,7 +38,7 @@ def test_every_cluster_converges_though_the_agent_is_killed(cluster, seed, polic
 
 
 def falsified(check: Callable[..., object], *strategies: st.SearchStrategy) -> None:
-    """Pass if the check fails for one of the clusters."""
+    """Pass if the check fails for any of the clusters."""
     generous = settings(QUICK, max_examples=1500, phases=[Phase.generate], derandomize=True)
     with pytest.raises(AssertionError):
         generous(given(*strategies)(check))()
@@ -46,7 +46,7 @@ def falsified(check: Callable[..., object], *strategies: st.SearchStrategy) -> N
 
 def _not_ready_is_published(monkeypatch):
     def every(membership, *_):
-        hosts = (membership.instances[one].public_address for one in membership.node_of)
+        hosts = (membership.instances[identifier].public_address for identifier in membership.node_of)
         return tuple(sorted(filter(None, hosts)))
 
     monkeypatch.setattr(dns, "addresses", every)

@@ -98,9 +98,9 @@ def test_fault_16_an_action_of_another_time_is_looked_at_again():
 @pytest.mark.fault(16)
 def test_fault_16_two_demotions_at_once_do_not_add_up():
     world = ModelWorld(observed(THREE, NODES, record(1, 2, 3)))
-    world.do(act.Demote("n002", "i-002", act.LEAVING))
+    world.do(act.Demote("n002", "i-002", act.REMOVING))
     with pytest.raises(Refused, match="1 of 3 managers reachable"):
-        world.do(act.Demote("n003", "i-003", act.LEAVING))
+        world.do(act.Demote("n003", "i-003", act.REMOVING))
 
 
 @pytest.mark.fault(19)
@@ -108,7 +108,7 @@ def test_fault_19_a_record_that_came_meanwhile_is_refused():
     world = ModelWorld(observed(THREE, NODES))
     sync = plan(world.observe(), POLICY, NOW)[0]
     world.record = record(9, owner=None)
-    with pytest.raises(Refused, match="stands there already"):
+    with pytest.raises(Refused, match="exists already"):
         world.do(sync)
     assert world.record == record(9, owner=None)
 
@@ -117,7 +117,7 @@ def test_fault_19_a_record_that_came_meanwhile_is_refused():
 def test_fault_20_an_instance_without_an_address_is_skipped_and_the_record_is_never_emptied():
     bare = replace(THREE[2], public_address=None)
     assert kinds(observed([*THREE[:2], bare], NODES, record(1, 2))) == []
-    every = [replace(one, public_address=None) for one in THREE]
+    every = [replace(instance, public_address=None) for instance in THREE]
     decision = decide(observed(every, NODES, record(1, 2)), POLICY, NOW)
     assert decision.actions == []
     assert decision.notes == [
@@ -161,8 +161,7 @@ def test_a_node_whose_proxy_fails_again_and_again_goes_while_others_serve():
     (sync,) = decision.actions
     assert sync.addresses == record(1, 3).addresses
     assert decision.notes == [
-        "proxy fails on i-002 again and again, so www.example.com omits it while others serve: "
-        "docker service ps tells why."
+        "proxy fails on i-002 repeatedly, so www.example.com omits it while others serve: docker service ps shows why."
     ]
     # It comes back once the proxy is healthy, and not before.
     gone = replace(cluster, record=record(1, 3))
@@ -187,7 +186,7 @@ def test_a_launch_does_not_wait_for_ever_for_what_does_not_run_there():
 )
 def test_fault_20_a_group_that_somebody_deleted_is_told_from_one_at_zero(desired, said):
     notes = decide(replace(observed(THREE, NODES, record(1, 2, 3)), desired=desired), POLICY, NOW).notes
-    assert ("The node group worker has no Auto Scaling group: run site.yml to make it anew." in notes) is said
+    assert ("The node group worker has no Auto Scaling group: run site.yml to create it again." in notes) is said
 
 
 def dual(instances, nodes, found, policy=DUAL):
@@ -224,11 +223,11 @@ def test_fault_19_an_aaaa_record_of_somebody_else_is_refused(policy):
     theirs = Record(("2001:db8:ffff::1",), ipv6_ttl=60)
     after, decision = dual(THREE, NODES, theirs, policy)
     assert after is None
-    assert "www.example.com stands there already" in decision.refused[0]
+    assert "www.example.com exists already" in decision.refused[0]
     after, decision = dual(THREE, NODES, record(1, 2, ipv6_unowned=True), policy)
     assert after == record(1, 2, 3, ipv6_unowned=True)
     refused = ["www.example.com has an AAAA record that is not this cluster's"] if policy is DUAL else []
-    assert [one.split(",")[0] for one in decision.refused] == refused
+    assert [sentence.split(",")[0] for sentence in decision.refused] == refused
 
 
 @pytest.mark.fault(20)
@@ -237,21 +236,22 @@ def test_fault_20_an_instance_without_an_ipv6_address_is_left_out_of_the_aaaa_re
     after, decision = dual([*THREE[:2], old], NODES, record(1, 2, 3))
     assert after == replace(dual_record(1, 2), addresses=(*record(1, 2, 3).addresses, "2001:db8::1", "2001:db8::2"))
     assert decision.notes == [
-        "i-003 has no IPv6 address, so the AAAA record of www.example.com omits it: one that takes its place has one."
+        "i-003 has no IPv6 address, so the AAAA record of www.example.com omits it: its replacement will have an "
+        "address."
     ]
-    none = [replace(one, ipv6_address=None) for one in THREE]
+    none = [replace(instance, ipv6_address=None) for instance in THREE]
     assert dual(none, NODES, dual_record(1, 2, 3))[0] == record(1, 2, 3, owner=POLICY.owner + BOTH)
 
 
 def test_a_node_that_leaves_is_not_kept_for_its_ipv6_address_alone():
     """Clients turn to the A record, so the AAAA record may go."""
-    old = [replace(one, ipv6_address=None) for one in THREE[:2]]
-    leaving = replace(THREE[2], lifecycle="Terminating:Wait")
-    assert dual([*old, leaving], NODES, dual_record(1, 2, 3))[0] == record(1, 2, owner=POLICY.owner + BOTH)
+    old = [replace(instance, ipv6_address=None) for instance in THREE[:2]]
+    removing = replace(THREE[2], lifecycle="Terminating:Wait")
+    assert dual([*old, removing], NODES, dual_record(1, 2, 3))[0] == record(1, 2, owner=POLICY.owner + BOTH)
 
 
 def test_an_a_record_is_left_as_it_is_where_nobody_has_an_address_for_it():
-    bare = [replace(one, public_address=None) for one in THREE]
+    bare = [replace(instance, public_address=None) for instance in THREE]
     after, decision = dual(bare[:1], NODES[:1], dual_record(1, 2))
     assert after == dual_record(1, 2, addresses=(*record(1, 2).addresses, "2001:db8::1"))
     assert "No node can serve www.example.com" in decision.notes[0]
@@ -264,7 +264,9 @@ def test_as_many_addresses_are_published_as_route_53_takes_and_the_rest_is_told(
     after, decision = dual(hosts, nodes, Record(), policy)
     assert len(after.ipv4) == most
     assert len(after.ipv6) == (most if policy is DUAL else 0)
-    assert f"www.example.com omits {450 - most} of the nodes that serve, for Route 53 takes {most}" in decision.notes[0]
+    assert (
+        f"www.example.com omits {450 - most} of the nodes that serve, since Route 53 takes {most}" in decision.notes[0]
+    )
     # Those that are published stay so, whoever comes.
     later = [instance(0, public_address="1.0.0.1", ipv6_address="2000::1"), *hosts[1:]]
     found = dual(later, nodes, replace(after, ttl=1), policy)[0]
@@ -286,14 +288,14 @@ def test_a_node_that_only_the_aaaa_record_leads_to_is_not_drained_yet():
 
 @pytest.mark.fault(21)
 @pytest.mark.parametrize(
-    ("one", "result"),
+    ("host", "result"),
     [
         (instance(4, "worker", lifecycle="Terminating:Wait"), "CONTINUE"),
         (replace(gone(4, "worker"), lifecycle="Pending:Wait", scaling_group="example-worker"), "ABANDON"),
     ],
 )
-def test_fault_21_an_instance_that_never_joined_is_let_go_at_once(one, result):
-    (action,) = plan(observed([*THREE, one], NODES, record(1, 2, 3)), POLICY, NOW)
+def test_fault_21_an_instance_that_never_joined_is_let_go_at_once(host, result):
+    (action,) = plan(observed([*THREE, host], NODES, record(1, 2, 3)), POLICY, NOW)
     assert (action.instance, action.result) == ("i-004", result)
 
 
@@ -302,18 +304,18 @@ def test_an_instance_that_joined_in_another_role_is_not_launched():
     cluster = observed([*THREE, instance(4, lifecycle="Pending:Wait")], [*NODES, wrong], record(1, 2, 3))
     decision = decide(cluster, POLICY, NOW)
     assert kinds(cluster) == [("SetLabels", "i-004")]
-    assert decision.refused == ["The launch of i-004 is not completed: it joined as worker, but is to be manager."]
+    assert decision.refused == ["The launch of i-004 is not completed: it joined as worker, but should be manager."]
 
 
 @pytest.mark.fault(23)
 def test_fault_23_a_manager_is_taken_out_step_by_step():
-    leaving = instance(3, lifecycle="Terminating:Wait")
-    world = ModelWorld(observed([*THREE[:2], leaving], [*NODES[:2], node(3, tasks=2)], record(1, 2, 3)))
+    removing = instance(3, lifecycle="Terminating:Wait")
+    world = ModelWorld(observed([*THREE[:2], removing], [*NODES[:2], node(3, tasks=2)], record(1, 2, 3)))
     assert run(world) == [("SyncRecord", None), ("NoteFact", "i-003")]
     assert world.record == record(1, 2)
-    assert run(world) == [("NoteFact", "i-003"), ("Pause", "i-003")]
+    assert run(world) == [("NoteFact", "i-003"), ("Cordon", "i-003")]
     withdrawn = world.time - 5
-    # Another leader is found while resolvers still forget this one.
+    # A new leader is elected while resolvers still forget this manager.
     assert run(world) == [("Demote", "i-003")]
     done = []
     while not done:
@@ -323,7 +325,7 @@ def test_fault_23_a_manager_is_taken_out_step_by_step():
     done = []
     while not done:
         done = run(world)
-    assert done == [("Remove", "i-003")]
+    assert done == [("Delete", "i-003")]
     assert run(world) == [("CompleteLifecycle", "i-003")]
     assert world.fleet["i-003"].gone
     assert kinds(world.observe(), world.time) == []
@@ -346,7 +348,7 @@ def test_fault_24_a_replacement_is_not_waited_for_until_the_vote_is_lost():
     ("words", "wanted", "voters"), [(" no-replacement", 2, 1), ("", 2, 2), (" no-replacement", 3, 2)]
 )
 def test_fault_24_the_second_of_two_managers_goes_if_nobody_wants_another_one(words, wanted, voters):
-    """Of three that are wanted another one may still come, so that the vote is kept for it."""
+    """Of three wanted managers another may still join, so the vote is kept until then."""
     asked = replace(node(2), labels={**node(2).labels, "swarm.aws.remove-requested": f"1000000 {words}"})
     world = ModelWorld(observed([instance(1), instance(2)], [node(1, leader=True), asked], record(1, 2)))
     world.wanted = {"manager": wanted}
@@ -387,16 +389,16 @@ def test_fault_24_the_last_manager_is_held_until_the_deadline():
 
 @pytest.mark.fault(26)
 def test_fault_26_a_drain_that_never_ends_ends_at_its_deadline():
-    leaving = instance(4, "worker", lifecycle="Terminating:Wait")
-    world = ModelWorld(observed([*THREE, leaving], [*NODES, node(4, "worker", tasks=10_000)], record(1, 2, 3)))
+    removing = instance(4, "worker", lifecycle="Terminating:Wait")
+    world = ModelWorld(observed([*THREE, removing], [*NODES, node(4, "worker", tasks=10_000)], record(1, 2, 3)))
     done = run(world, 30)
-    assert done[-3:] == [("Drain", "i-004"), ("Remove", "i-004"), ("CompleteLifecycle", "i-004")]
+    assert done[-3:] == [("Drain", "i-004"), ("Delete", "i-004"), ("CompleteLifecycle", "i-004")]
 
 
 def test_heartbeats_are_sent_in_their_time():
-    leaving = instance(4, "worker", lifecycle="Terminating:Wait")
+    removing = instance(4, "worker", lifecycle="Terminating:Wait")
     worker = node(4, "worker", tasks=10_000)
-    world = ModelWorld(observed([*THREE, leaving], [*NODES, worker], record(1, 2, 3)))
+    world = ModelWorld(observed([*THREE, removing], [*NODES, worker], record(1, 2, 3)))
     beats = []
     for _ in range(12):
         run(world)
@@ -407,7 +409,7 @@ def test_heartbeats_are_sent_in_their_time():
 def test_a_node_that_joined_anew_takes_its_old_selfs_place():
     old = replace(dead(3), id="old")
     world = ModelWorld(observed(THREE, [*NODES, old], record(1, 2, 3)))
-    assert run(world, 3) == [("Demote", "i-003"), ("Remove", "i-003")]
+    assert run(world, 3) == [("Demote", "i-003"), ("Delete", "i-003")]
 
 
 @pytest.mark.parametrize(
@@ -416,7 +418,7 @@ def test_a_node_that_joined_anew_takes_its_old_selfs_place():
         ({"remembered": None, "published": None}, "is not known yet"),
         ({"remembered": None, "published": Published(None, None)}, "swarm, which was never published"),
         ({"swarm_id": None}, "does not say"),
-        ({"instances": ()}, "EC2 shows no instance of this cluster"),
+        ({"instances": ()}, "EC2 lists no instance of this cluster"),
     ],
 )
 def test_in_doubt_nothing_is_done(change, reason):

@@ -40,9 +40,9 @@ def test_what_is_even_is_left_alone(healthy):
         ({"health_checked": False}, "it has no healthcheck"),
         ({"mode": "global"}, "it runs on every node"),
         ({"mode": "job"}, "it is a job"),
-        ({"updating": True}, "an update of it is under way"),
+        ({"updating": True}, "an update of it is in progress"),
         ({"paused": True}, "an update of it is paused"),
-        ({"labels": {"swarm.aws.surge": "5+1"}}, "more tasks than usual while a node is taken out"),
+        ({"labels": {"swarm.aws.surge": "5+1"}}, "extra tasks while a node is removed"),
         ({"replicas": 7}, "6 of its 7 tasks are healthy"),
         ({"replicas": 7, "over": frozenset("1"), "done": 1}, "some of its tasks have ended for good"),
     ],
@@ -99,7 +99,7 @@ def test_what_an_update_leaves_uneven_is_not_spread_again_and_again(parallelism,
 
 def test_nothing_is_moved_while_nodes_come_or_go():
     assert rebalance.calm(NODES, []) == ""
-    assert "i-001 is being taken out" in rebalance.calm(NODES, ["i-001"])
+    assert "i-001 is being removed" in rebalance.calm(NODES, ["i-001"])
     assert "host-3 is not ready" in rebalance.calm((*NODES[:2], replace(NODES[2], state="down")), [])
 
 
@@ -119,9 +119,16 @@ def test_what_the_scheduler_spreads_is_even(zones, replicas, most, spread):
         if not free:
             break
         in_zone = Counter({node.labels["zone"]: 0 for node in nodes})
-        for one in nodes:
-            in_zone[one.labels["zone"]] += counts[one.id]
-        best = min(free, key=lambda one: (in_zone[one.labels["zone"]] if spread else 0, counts[one.id], one.id))
+        for host in nodes:
+            in_zone[host.labels["zone"]] += counts[host.id]
+        best = min(
+            free,
+            key=lambda candidate: (
+                in_zone[candidate.labels["zone"]] if spread else 0,
+                counts[candidate.id],
+                candidate.id,
+            ),
+        )
         counts[best.id] += 1
     service = replace(WEB, replicas=sum(counts.values()), healthy=dict(counts), needs=needs)
     assert judge(service, nodes).tasks == 0

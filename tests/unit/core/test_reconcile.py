@@ -60,7 +60,7 @@ def three_down():
 
 
 def removed(result):
-    return [action.node for action, _change in result.done if type(action).__name__ == "Remove"]
+    return [action.node for action, _change in result.done if type(action).__name__ == "Delete"]
 
 
 @pytest.mark.fault(47)
@@ -127,7 +127,7 @@ def test_fault_16_what_was_planned_before_the_agent_stood_still_is_not_done_afte
     late = reconcile(world.observe, slow, POLICY, lambda: world.time)
     assert len(late.done) == 1
     assert late.postponed
-    assert all("what it was planned by was seen 31 s ago" in one for one in late.postponed)
+    assert all("its observation is 31 s old" in sentence for sentence in late.postponed)
     again = reconcile(world.observe, world.do, POLICY, lambda: world.time)
     assert again.done and not again.postponed
 
@@ -173,7 +173,7 @@ def test_a_policy_is_read():
         ({"dns": {"record": "a", "ttl": 1}}, "dns.zone_id"),
         (
             {"groups": {"w": {"role": "worker", "scaling": {"min": 0, "max": 4}}}},
-            "groups.w.scaling.min is 0, but must be a whole number from 1 on",
+            "groups.w.scaling.min is 0, but must be a whole number, at least 1",
         ),
         (
             {"groups": {"m": {"role": "manager", "target_groups": ["web"]}}},

@@ -29,33 +29,38 @@ session_token = texts(BASE64, 200, 400).map(lambda text: "FwoGZXIvYXdzE" + text)
 key_body = texts(BASE64, 64, 64).map(lambda text: "xY1" + text)
 password = st.text("abcdefghijkmnopqrstuvwxyzABCDEFGH0123456789!$%^*-_.~", min_size=8, max_size=30)
 tokens = st.tuples(texts(BASE36, 50), texts(BASE36, 25)).map(lambda two: f"SWMTKN-1-{two[0]}-{two[1]}")
-# Those that one knows by their look.
+# Secrets that are recognised by their form.
 PLAIN = st.one_of(
-    tokens.map(lambda one: (one, one)),
-    texts(BASE64, 43).map(lambda one: (f"SWMKEY-1-{one}", f"SWMKEY-1-{one}")),
+    tokens.map(lambda secret: (secret, secret)),
+    texts(BASE64, 43).map(lambda secret: (f"SWMKEY-1-{secret}", f"SWMKEY-1-{secret}")),
     st.tuples(st.sampled_from(["AKIA", "ASIA"]), texts(UPPER, 16)).map(lambda two: ("".join(two), "".join(two))),
-    password.map(lambda one: (one, f"postgres://app:{one}@db:5432/shop")),
-    texts(BASE36, 30).map(lambda one: (one, f"Authorization: Bearer {one}")),
+    password.map(lambda secret: (secret, f"postgres://app:{secret}@db:5432/shop")),
+    texts(BASE36, 30).map(lambda secret: (secret, f"Authorization: Bearer {secret}")),
     key_body.map(
-        lambda one: (one, f"-----BEGIN OPENSSH PRIVATE KEY-----\n{one}\n{one}\n-----END OPENSSH PRIVATE KEY-----")
+        lambda secret: (
+            secret,
+            f"-----BEGIN OPENSSH PRIVATE KEY-----\n{secret}\n{secret}\n-----END OPENSSH PRIVATE KEY-----",
+        )
     ),
-    # One whose end was cut off, and one that JSON wrote on a line.
-    key_body.map(lambda one: (one, f"-----BEGIN RSA PRIVATE KEY-----\n{one}")),
-    key_body.map(lambda one: (one, json.dumps(f"-----BEGIN PRIVATE KEY-----\n{one}\n-----END PRIVATE KEY-----\n"))),
+    # A key without its end, and a key on a single line of JSON.
+    key_body.map(lambda secret: (secret, f"-----BEGIN RSA PRIVATE KEY-----\n{secret}")),
+    key_body.map(
+        lambda secret: (secret, json.dumps(f"-----BEGIN PRIVATE KEY-----\n{secret}\n-----END PRIVATE KEY-----\n"))
+    ),
 )
 SECRETS = st.one_of(
     PLAIN,
-    access_secret.map(lambda one: (one, one)),
-    access_secret.map(lambda one: (one, f'"SecretAccessKey" : "{one}"')),
-    session_token.map(lambda one: (one, f'"Token" : "{one}",')),
-    session_token.map(lambda one: (one, f"export AWS_SESSION_TOKEN={one}")),
-    password.map(lambda one: (one, f"password={one}")),
-    password.map(lambda one: (one, f"Authorization: Bearer {one}")),
-    password.map(lambda one: (one, f"DB_PASSWORD: '{one}'")),
-    password.map(lambda one: (one, f"mysql --password {one} -h db")),
-    password.map(lambda one: (one, f"mysql --db-password={one}")),
-    password.map(lambda one: (one, json.dumps({"api_key": one}))),
-    password.map(lambda one: (one, json.dumps(json.dumps({"client_secret": one})))),
+    access_secret.map(lambda secret: (secret, secret)),
+    access_secret.map(lambda secret: (secret, f'"SecretAccessKey" : "{secret}"')),
+    session_token.map(lambda secret: (secret, f'"Token" : "{secret}",')),
+    session_token.map(lambda secret: (secret, f"export AWS_SESSION_TOKEN={secret}")),
+    password.map(lambda secret: (secret, f"password={secret}")),
+    password.map(lambda secret: (secret, f"Authorization: Bearer {secret}")),
+    password.map(lambda secret: (secret, f"DB_PASSWORD: '{secret}'")),
+    password.map(lambda secret: (secret, f"mysql --password {secret} -h db")),
+    password.map(lambda secret: (secret, f"mysql --db-password={secret}")),
+    password.map(lambda secret: (secret, json.dumps({"api_key": secret}))),
+    password.map(lambda secret: (secret, json.dumps(json.dumps({"client_secret": secret})))),
 )
 # Of other characters than the secrets.
 AROUND = st.text("äöü ÄÖÜ\n:;,", max_size=40)

@@ -25,8 +25,8 @@ def world(*services: Service) -> ModelWorld:
     return ModelWorld(replace(observed([instance(1)], [node(1)], record(1)), services=services), ALLOWED)
 
 
-def planned(one: ModelWorld) -> list[act.Action]:
-    return plan(one.observe(), ALLOWED, one.time)
+def planned(model: ModelWorld) -> list[act.Action]:
+    return plan(model.observe(), ALLOWED, model.time)
 
 
 @pytest.mark.parametrize(
@@ -52,49 +52,49 @@ def test_others_are_left_alone(image: str) -> None:
 
 
 def test_a_service_gets_credentials_at_once_and_again_when_half_of_their_time_is_over() -> None:
-    one = world(SHOP)
-    (action,) = planned(one)
-    assert action == act.RefreshRegistryAuth("s1", "shop", Registry(HOST, "123456789012", "eu-west-1"), one.time)
-    change = one.do(action)
+    model = world(SHOP)
+    (action,) = planned(model)
+    assert action == act.RefreshRegistryAuth("s1", "shop", Registry(HOST, "123456789012", "eu-west-1"), model.time)
+    change = model.do(action)
     assert change is not None
     assert "AWS" not in str(change)
-    assert one.all_services["s1"].labels == {LABEL: "1000000+43200"}
-    assert planned(one) == []
-    one.time += 21599
-    assert planned(one) == []
-    one.time += 1
-    assert [type(action) for action in planned(one)] == [act.RefreshRegistryAuth]
+    assert model.all_services["s1"].labels == {LABEL: "1000000+43200"}
+    assert planned(model) == []
+    model.time += 21599
+    assert planned(model) == []
+    model.time += 1
+    assert [type(action) for action in planned(model)] == [act.RefreshRegistryAuth]
 
 
 def test_who_comes_second_does_nothing() -> None:
-    one = world(SHOP)
-    (action,) = planned(one)
-    assert one.do(action)
-    assert one.do(action) is None
-    assert len(one.authorized) == 1
+    model = world(SHOP)
+    (action,) = planned(model)
+    assert model.do(action)
+    assert model.do(action) is None
+    assert len(model.authorized) == 1
 
 
 def test_a_service_whose_tasks_would_run_again_is_not_touched() -> None:
     assert planned(world(replace(SHOP, renewable=False))) == []
-    one = world(SHOP)
-    (action,) = planned(one)
-    one.all_services["s1"] = replace(SHOP, renewable=False)
+    model = world(SHOP)
+    (action,) = planned(model)
+    model.all_services["s1"] = replace(SHOP, renewable=False)
     with pytest.raises(Refused, match="The service shop was changed in the meantime"):
-        one.do(action)
-    one.all_services["s1"] = replace(SHOP, image="elsewhere.example.com/shop")
+        model.do(action)
+    model.all_services["s1"] = replace(SHOP, image="elsewhere.example.com/shop")
     with pytest.raises(Refused, match="changed in the meantime"):
-        one.do(action)
-    del one.all_services["s1"]
+        model.do(action)
+    del model.all_services["s1"]
     with pytest.raises(Refused, match="There is no service shop any more"):
-        one.do(action)
-    assert one.authorized == []
+        model.do(action)
+    assert model.authorized == []
 
 
 def test_where_managers_may_not_ask_it_is_said() -> None:
     decision = decide(world(SHOP).observe(), POLICY, NOW)
     assert decision.actions == []
     assert [note for note in decision.notes if "shop" in note] == [
-        f"The service shop pulls from {HOST}, and nobody renews its credentials: name the repository in "
+        f"The service shop pulls from {HOST}, and its credentials are not renewed: add the repository to "
         "ecr_repositories."
     ]
 

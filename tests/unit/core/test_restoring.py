@@ -35,7 +35,7 @@ def chosen(
 def test_fault_36_a_survivor_comes_before_every_backup() -> None:
     choice = chosen(EMPTY, LEFT, OTHER)
     assert (choice.instance, choice.source, choice.backup) == ("i-1", SURVIVOR, "")
-    assert "nothing of it is lost" in choice.reason
+    assert "nothing is lost" in choice.reason
 
 
 @pytest.mark.fault(36)
@@ -95,17 +95,17 @@ def test_an_empty_bucket_but_for_backups_takes_one() -> None:
 
 NO_BACKUP = "The bucket has no backup of the swarm, so there is nothing to restore it from."
 WORKING = (
-    "The swarm works: 3 of 3 managers are reachable, quorum 2. Its state (swarm) is on i-1. Nothing was done, for no "
+    "The swarm works: 3 of 3 managers are reachable, quorum 2. Its state (swarm) is on i-1. Nothing was done, since no "
     "restore is needed."
 )
 NO_RECORD = (
     "The cluster's record in the bucket names no swarm: if this is the cluster's, its leader's agent writes the record "
-    "again by itself within half a minute, and playbooks/status.yml shows whether it has. If it has not, put an older "
+    "again within half a minute, and playbooks/status.yml shows whether it has. If not, put an older "
     "version of cluster.json back."
 )
-FORCED = "To put a backup in its place all the same, which loses what came after it, add -e force=demo."
-UNBACKED = "There is no backup: playbooks/backup.yml makes one."
-GO_ON = "and run playbooks/restore.yml again, which goes on with its state and needs no backup."
+FORCED = "To restore a backup nevertheless, which loses everything after it, add -e force=demo."
+UNBACKED = "There is no backup: playbooks/backup.yml makes a backup."
+CONTINUE = "and run playbooks/restore.yml again, which uses that state and needs no backup."
 
 
 def refusal(*managers: Manager, **more: Any) -> str:
@@ -139,7 +139,7 @@ def test_force_without_a_backup_is_told_that_the_swarm_works() -> None:
 def test_survivors_of_a_swarm_are_enough_without_a_record(names: list[str]) -> None:
     choice = chosen(EMPTY, LEFT, replace(LEFT, instance="i-2", log="0000-0002.wal"), cluster_record=None, names=names)
     assert (choice.instance, choice.source, choice.backup) == ("i-2", SURVIVOR, "")
-    assert choice.reason == "i-2 still has the state of the swarm swarm, so nothing of it is lost."
+    assert choice.reason == "i-2 still has the state of the swarm swarm, so nothing is lost."
 
 
 def test_a_survivor_is_enough_without_a_backup() -> None:
@@ -156,7 +156,7 @@ def test_a_survivor_goes_on_where_it_was_stopped_without_a_record() -> None:
 def test_who_asks_for_a_backup_in_vain_is_told_of_survivors(asked: dict[str, str]) -> None:
     assert refusal(LEFT, EMPTY, names=[], **asked) == (
         f"{NO_BACKUP} The state of the swarm swarm is on i-1, without a leader. Leave out -e backup and -e force, "
-        f"{GO_ON}"
+        f"{CONTINUE}"
     )
 
 
@@ -170,15 +170,15 @@ def test_survivors_that_are_not_used_are_named_with_the_reason() -> None:
         "The cluster's record in the bucket names swarm: if other is the cluster's swarm, delete cluster.json from "
     )
     assert refusal(locked, EMPTY, names=[]) == (
-        f"{NO_BACKUP} {mine} It is locked (autolock), and Docker makes no new swarm out of a locked state: start as "
+        f"{NO_BACKUP} {mine} It is locked (autolock), and Docker cannot make a new swarm from a locked state: start as "
         "many of its managers again as a quorum needs."
     )
-    assert refusal(foreign, EMPTY, names=[]) == f"{NO_BACKUP} {others} {delete}the bucket, {GO_ON}"
+    assert refusal(foreign, EMPTY, names=[]) == f"{NO_BACKUP} {others} {delete}the bucket, {CONTINUE}"
     assert refusal(replace(foreign, works=True, voters=1, reachable=1), names=[]) == (
         f"{NO_BACKUP} The swarm other works on i-2: 1 of 1 managers are reachable, quorum 1. It needs no restore. "
         f"{delete}the bucket, and its leader's agent writes it again."
     )
     assert refusal(LEFT, foreign, cluster_record=None, names=[]) == (
         f"{NO_BACKUP} {mine} {others} The bucket does not say which of them is the cluster's: put an older version of "
-        f"cluster.json back, or terminate the instances of the others, {GO_ON}"
+        f"cluster.json back, or terminate the instances of the others, {CONTINUE}"
     )

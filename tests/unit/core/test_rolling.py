@@ -22,8 +22,8 @@ MANAGERS = ScalingGroup("example-manager", "manager", 3, 3, 5, 3, "2", "manager"
 
 
 def member(number, role="worker", **more):
-    usual = {"group": role, "role": role, "zone": "abc"[number % 3], "behind": True, "node": f"n{number}"}
-    return Member(f"i-{number}", **{**usual, "heard": role == "manager", **more})
+    defaults = {"group": role, "role": role, "zone": "abc"[number % 3], "outdated": True, "node": f"n{number}"}
+    return Member(f"i-{number}", **{**defaults, "reachable": role == "manager", **more})
 
 
 def fleet(*members, groups=(MANAGERS, WORKERS), short=None):
@@ -53,29 +53,30 @@ def test_the_group_of_the_leader_is_the_last_one():
 
 
 def test_what_serves_with_the_new_template_already_makes_a_canary_needless():
-    new = member(4, behind=False)
+    new = member(4, outdated=False)
     assert fleet(new, member(5), member(6)).rounds(batch=5) == [Round("worker", 2)]
     not_yet = replace(new, awaited=("it to join",))
     assert fleet(not_yet, member(5), member(6)).rounds(batch=5) == [Round("worker", 1, canary=True), Round("worker", 1)]
 
 
 def test_nothing_is_to_be_replaced_when_all_are_new_and_no_upgrade_is_under_way():
-    assert fleet(*(replace(one, behind=False) for one in ALL)).rounds(3) == []
+    assert fleet(*(replace(member, outdated=False) for member in ALL)).rounds(3) == []
 
 
 def test_what_a_stopped_run_added_is_used_up_first():
-    under_way = replace(WORKERS, desired=5, largest=5, usual=3)
-    new = [member(7, behind=False), member(8, behind=False)]
+    under_way = replace(WORKERS, desired=5, largest=5, original_size=3)
+    new = [member(7, outdated=False), member(8, outdated=False)]
     found = fleet(*new, member(4), member(5), member(6), groups=[under_way])
     assert found.rounds(batch=1) == [Round("worker", 2), Round("worker", 1)]
-    assert found.going("worker", under_way.surplus) == ["i-4", "i-5"]
+    assert found.to_remove("worker", under_way.surplus) == ["i-4", "i-5"]
 
 
 def test_a_stopped_run_that_has_only_to_settle_gets_a_round_for_it():
-    found = fleet(*(member(number, behind=False) for number in (4, 5, 6)), groups=[replace(WORKERS, usual=3)])
+    found = fleet(*(member(number, outdated=False) for number in (4, 5, 6)), groups=[replace(WORKERS, original_size=3)])
     assert found.rounds(1) == [Round("worker", 0)]
     one_more = fleet(
-        *(member(number, behind=False) for number in (4, 5, 6, 7)), groups=[replace(WORKERS, desired=4, usual=3)]
+        *(member(number, outdated=False) for number in (4, 5, 6, 7)),
+        groups=[replace(WORKERS, desired=4, original_size=3)],
     )
     assert one_more.rounds(1) == [Round("worker", 1)]
 
@@ -88,28 +89,28 @@ def test_the_leader_goes_last_though_its_zone_has_most():
         member(1, "manager", zone="a"),
         member(2, "manager", zone="b", leader=True),
         member(3, "manager", zone="c"),
-        member(4, "manager", zone="b", behind=False),
+        member(4, "manager", zone="b", outdated=False),
     ]
-    assert fleet(*several).going("manager", 3) == ["i-1", "i-3", "i-2"]
+    assert fleet(*several).to_remove("manager", 3) == ["i-1", "i-3", "i-2"]
 
 
 def test_zones_stay_even_and_what_serves_badly_goes_first():
     several = [member(1, zone="a"), member(2, zone="b"), member(3, zone="b"), member(4, zone="c")]
-    assert fleet(*several).going("worker", 1) == ["i-2"]
+    assert fleet(*several).to_remove("worker", 1) == ["i-2"]
     sick = [*several[:3], replace(several[3], awaited=("the node of i-4 to be ready",))]
-    assert fleet(*sick).going("worker", 1) == ["i-4"]
+    assert fleet(*sick).to_remove("worker", 1) == ["i-4"]
 
 
 def test_who_goes_already_is_gone_on_with_and_who_is_ending_is_counted_no_more():
-    several = [member(4), member(5, leaving=True), member(6, leaving=True, terminating=True)]
+    several = [member(4), member(5, removing=True), member(6, removing=True, terminating=True)]
     found = fleet(*several)
-    assert found.going("worker", 1) == ["i-5"]
+    assert found.to_remove("worker", 1) == ["i-5"]
     assert found.ending("worker") == ["i-6"]
-    assert [one.id for one in found.of_group("worker")] == ["i-4", "i-5"]
+    assert [member.id for member in found.of_group("worker")] == ["i-4", "i-5"]
 
 
 def test_one_works_from_a_manager_that_stays_and_rather_from_where_one_is():
-    found = fleet(*ALL[:2], replace(ALL[2], heard=False))
+    found = fleet(*ALL[:2], replace(ALL[2], reachable=False))
     assert found.managers([], "n2") == ["i-2", "i-1"]
     assert found.managers(["i-2"], "n2") == ["i-1"]
 
@@ -134,7 +135,7 @@ def test_a_cluster_that_is_as_it_should_be_waits_for_nothing():
     found = seen()
     assert found.awaited("manager", set()) == []
     assert found.awaited("worker", set()) == []
-    assert [member.id for member in found.members if member.behind] == ["i-004"]
+    assert [member.id for member in found.members if member.outdated] == ["i-004"]
 
 
 @pytest.mark.parametrize(
@@ -157,10 +158,10 @@ def test_a_new_worker_is_waited_for_step_by_step(host, nodes, expected):
 def test_a_new_manager_serves_only_when_it_is_heard_in_raft_and_the_record_leads_to_it():
     four = (replace(MANAGERS, desired=4), replace(WORKERS, desired=1))
     host = instance(5, "manager", template="2")
-    unheard = seen(host, nodes=[node(5, "manager", reachable=False)], groups=four)
-    assert unheard.awaited("manager", set())[0] == "the node of i-005 to be ready"
+    unconfirmed = seen(host, nodes=[node(5, "manager", reachable=False)], groups=four)
+    assert unconfirmed.awaited("manager", set())[0] == "the node of i-005 to be ready"
     unpublished = seen(host, nodes=[node(5, "manager")], groups=four)
-    assert unpublished.awaited("manager", set()) == ["www.example.com to lead to i-005"]
+    assert unpublished.awaited("manager", set()) == ["www.example.com to point to i-005"]
     published = seen(host, nodes=[node(5, "manager")], groups=four, record=record(1, 2, 3, 5))
     assert published.awaited("manager", set()) == []
     foreign = seen(host, nodes=[node(5, "manager")], groups=four, record=record(9, owner="other"))
@@ -183,7 +184,7 @@ def test_services_are_waited_for_unless_they_lacked_tasks_before():
 
 def test_managers_wait_for_those_of_other_groups_too():
     other = replace(MANAGERS, group="other", name="example-other", desired=1)
-    several = [member(1, "manager", behind=False), member(9, "manager", group="other", leaving=True)]
+    several = [member(1, "manager", outdated=False), member(9, "manager", group="other", removing=True)]
     found = fleet(*several, groups=[replace(MANAGERS, desired=1), other])
     assert found.awaited("manager", set()) == ["the removal of i-9 to end"]
 
@@ -195,15 +196,15 @@ def test_more_are_added_and_fewer_are_named():
     found = fleet(*ALL)
     assert found.resize("worker", 4) == rolling_update.Resize(add=1)
     assert found.resize("worker", 3) == rolling_update.Resize()
-    assert found.resize("worker", 1) == rolling_update.Resize(going=("i-4", "i-5"))
+    assert found.resize("worker", 1) == rolling_update.Resize(remove=("i-4", "i-5"))
 
 
 @pytest.mark.parametrize(
     ("name", "desired", "said"),
     [
-        ("wroker", 2, "There is no node group 'wroker'; known are manager, worker"),
-        ("worker", 5, "may have 1 to 4 instances, and 5 are asked for: change its max in node_groups"),
-        ("worker", 0, "may have 1 to 4 instances, and 0 are asked for: change its min in node_groups"),
+        ("wroker", 2, "There is no node group 'wroker': the groups are manager, worker"),
+        ("worker", 5, "may have 1 to 4 instances, and 5 are requested: change its max in node_groups"),
+        ("worker", 0, "may have 1 to 4 instances, and 0 are requested: change its min in node_groups"),
     ],
 )
 def test_what_a_group_may_not_have_is_refused(name, desired, said):
@@ -218,19 +219,19 @@ def test_managers_are_judged_all_together():
         found.resize("manager", 0)
     with pytest.raises(SwarmError, match="9 managers, but more than 7"):
         found.resize("manager", 9)
-    assert found.resize("manager", 1).going == ("i-1", "i-3"), "the leader stays"
+    assert found.resize("manager", 1).remove == ("i-1", "i-3"), "the leader stays"
     assert "4 managers survive the loss of 1, which 3 would too" in found.resize("manager", 4).warnings[0]
     assert "A single manager" in found.resize("manager", 1).warnings[0]
     assert found.resize("manager", 5).warnings == ()
     other = replace(MANAGERS, group="other", desired=1)
-    assert fleet(*ALL, groups=(free, other)).resize("manager", 0).going == ("i-1", "i-3", "i-2")
+    assert fleet(*ALL, groups=(free, other)).resize("manager", 0).remove == ("i-1", "i-3", "i-2")
 
 
 def test_a_group_that_is_being_upgraded_is_not_scaled():
     with pytest.raises(
         SwarmError, match=r"upgrade of the group worker is under way: finish it with playbooks/upgrade.yml"
     ):
-        fleet(*ALL, groups=(MANAGERS, replace(WORKERS, usual=3))).resize("worker", 2)
+        fleet(*ALL, groups=(MANAGERS, replace(WORKERS, original_size=3))).resize("worker", 2)
 
 
 def test_what_is_usual_is_read_as_it_was_written():
@@ -254,20 +255,22 @@ class Cloud:
         for name, role, size in sizes:
             self.groups[name] = ScalingGroup(f"example-{name}", name, 0, size, size, size, "2", role)
             for _ in range(size):
-                self.launch(name, behind=True)
+                self.launch(name, outdated=True)
         managers = [member.id for member in self.members.values() if member.role == "manager"]
         self.lead(draw.choice(managers))
 
-    def launch(self, name, *, behind):
+    def launch(self, name, *, outdated):
         self.number += 1
         role = self.groups[name].role
-        sick = ("it to join",) if self.broken and not behind else ()
-        one = member(self.number, role, group=name, behind=behind, awaited=sick, heard=role == "manager" and not sick)
-        self.members[one.id] = replace(one, zone=self.draw.choice("abc"))
+        sick = ("it to join",) if self.broken and not outdated else ()
+        new = member(
+            self.number, role, group=name, outdated=outdated, awaited=sick, reachable=role == "manager" and not sick
+        )
+        self.members[new.id] = replace(new, zone=self.draw.choice("abc"))
 
     def lead(self, identifier):
-        for key, one in self.members.items():
-            self.members[key] = replace(one, leader=key == identifier)
+        for key, member in self.members.items():
+            self.members[key] = replace(member, leader=key == identifier)
 
     @property
     def fleet(self):
@@ -276,38 +279,40 @@ class Cloud:
     def steps(self, batch):
         """The playbook's steps, each of which has taken effect when it is yielded."""
         rounds = self.fleet.rounds(batch)
-        for number, one in enumerate(rounds):
-            group = self.groups[one.group]
-            usual = group.desired if group.usual is None else group.usual
-            self.groups[one.group] = replace(group, usual=usual)
+        for number, round_ in enumerate(rounds):
+            group = self.groups[round_.group]
+            original_size = group.desired if group.original_size is None else group.original_size
+            self.groups[round_.group] = replace(group, original_size=original_size)
             yield "noted"
-            wanted = max(group.desired, usual + one.instances)
-            self.groups[one.group] = replace(self.groups[one.group], desired=wanted, largest=max(wanted, group.largest))
-            while len(self.fleet.of_group(one.group)) < wanted:
-                self.launch(one.group, behind=False)
+            wanted = max(group.desired, original_size + round_.instances)
+            self.groups[round_.group] = replace(
+                self.groups[round_.group], desired=wanted, largest=max(wanted, group.largest)
+            )
+            while len(self.fleet.of_group(round_.group)) < wanted:
+                self.launch(round_.group, outdated=False)
             yield "surged"
-            if self.fleet.awaited(one.group, set()):
+            if self.fleet.awaited(round_.group, set()):
                 yield "stopped"
                 return
-            going = self.fleet.going(one.group, self.groups[one.group].surplus)
-            for parts in [[each] for each in going] if group.role == "manager" else [going]:
-                yield from self.take_out(parts)
-            if all(other.group != one.group for other in rounds[number + 1 :]):
-                now = self.groups[one.group]
-                assert now.desired == usual
-                self.groups[one.group] = replace(now, usual=None)
+            removed = self.fleet.to_remove(round_.group, self.groups[round_.group].surplus)
+            for part in [[identifier] for identifier in removed] if group.role == "manager" else [removed]:
+                yield from self.remove(part)
+            if all(other.group != round_.group for other in rounds[number + 1 :]):
+                now = self.groups[round_.group]
+                assert now.desired == original_size
+                self.groups[round_.group] = replace(now, original_size=None)
                 yield "settled"
 
-    def take_out(self, going):
-        for identifier in going:
-            self.members[identifier] = replace(self.members[identifier], leaving=True)
+    def remove(self, identifiers):
+        for identifier in identifiers:
+            self.members[identifier] = replace(self.members[identifier], removing=True)
             yield "asked"
-        for identifier in going:
-            one = self.members.pop(identifier)
-            group = self.groups[one.group]
-            self.groups[one.group] = replace(group, desired=group.desired - 1)
-            if one.leader:
-                self.lead(self.draw.choice([other.id for other in self.members.values() if other.heard]))
+        for identifier in identifiers:
+            removed = self.members.pop(identifier)
+            group = self.groups[removed.group]
+            self.groups[removed.group] = replace(group, desired=group.desired - 1)
+            if removed.leader:
+                self.lead(self.draw.choice([other.id for other in self.members.values() if other.reachable]))
             yield f"removed {identifier}"
 
 
@@ -324,9 +329,9 @@ def test_an_upgrade_that_is_killed_anywhere_is_finished_by_the_next_run(size, ba
     for run in range(2):
         for number, step in enumerate(cloud.steps(batch)):
             here = [member for member in cloud.members.values() if member.role == "manager"]
-            voters = Quorum(len(here), sum(one.heard for one in here))
+            voters = Quorum(len(here), sum(manager.reachable for manager in here))
             assert voters.margin >= min(1, (managers + more - 1) // 2), "a manager may fail at any moment"
-            assert sum(one.leaving for one in here) <= 1, "never two managers at once"
+            assert sum(manager.removing for manager in here) <= 1, "never two managers at once"
             for name, group in cloud.groups.items():
                 serving = sum(member.serves for member in cloud.members.values() if member.group == name)
                 assert serving >= before[name], "no group ever has fewer than usual that serve"
@@ -334,9 +339,9 @@ def test_an_upgrade_that_is_killed_anywhere_is_finished_by_the_next_run(size, ba
             removed += [step.split()[1]] if step.startswith("removed") else []
             if run == 0 and number == killed_after:
                 break
-    assert not any(member.behind or member.leaving for member in cloud.members.values())
+    assert not any(member.outdated or member.removing for member in cloud.members.values())
     assert {name: group.desired for name, group in cloud.groups.items()} == before
-    assert all(group.usual is None for group in cloud.groups.values())
+    assert all(group.original_size is None for group in cloud.groups.values())
     assert removed[-1] == old_leader, "the leader goes last"
     assert len(removed) == len(set(removed)) == managers + more + workers
     assert cloud.fleet.rounds(batch) == []
@@ -352,7 +357,7 @@ def test_fault_35_an_upgrade_whose_new_instances_never_serve_takes_nothing_out(s
     steps = list(cloud.steps(batch))
     assert steps == ["noted", "surged", "stopped"]
     assert old <= set(cloud.members)
-    assert len(cloud.members) == len(old) + 1, "the first one is tried alone"
+    assert len(cloud.members) == len(old) + 1, "the first instance is tried alone"
 
 
 def test_a_story_for_those_who_read_tests_first():
@@ -379,4 +384,4 @@ def test_what_is_in_a_warm_pool_is_no_member_and_goes_first_if_it_is_behind():
     assert [member.id for member in found.members] == ["i-001", "i-004"]
     assert found.rounds(1) == []
     assert found.awaited("worker", set(), joined=True) == []
-    assert (found.behind_in_pool("worker"), found.behind_in_pool("manager")) == (["i-005"], [])
+    assert (found.outdated_in_pool("worker"), found.outdated_in_pool("manager")) == (["i-005"], [])

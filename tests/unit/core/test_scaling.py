@@ -114,7 +114,7 @@ def test_a_node_that_is_kept_free_or_is_down_counts_until_auto_scaling_lets_it_g
 
 
 def test_a_node_to_which_others_tasks_could_not_go_is_no_spare() -> None:
-    """Auto Scaling chooses which one it ends."""
+    """Auto Scaling chooses which instance it terminates."""
     pinned = service("pinned", {"n001": 1}, constraints=("node.labels.volume.data == true",))
     first = worker(1)
     first = replace(first, labels={**first.labels, "volume.data": "true"})
@@ -176,7 +176,7 @@ def asked(draw: st.DrawFn) -> list[Service]:
 
 def scheduled(nodes: list[Node], services: list[Service]) -> list[Service]:
     """The same once the scheduler has looked: what runs on nodes that stay goes on there, and the rest is placed."""
-    bins = {one.id: scaling._Bin(one) for one in nodes}
+    bins = {node.id: scaling._Bin(node) for node in nodes}
     kept = {
         service.id: {node: number for node, number in service.healthy.items() if node in bins} for service in services
     }
@@ -184,18 +184,18 @@ def scheduled(nodes: list[Node], services: list[Service]) -> list[Service]:
         for node, number in kept[service.id].items():
             bins[node].put(service, number)
     placed = []
-    for service in sorted(services, key=lambda each: each.mode != placement.GLOBAL):
+    for service in sorted(services, key=lambda item: item.mode != placement.GLOBAL):
         on = kept[service.id]
         if service.mode == placement.GLOBAL:
-            for name, each in bins.items():
-                if name not in on and each.takes(service):
-                    each.put(service)
+            for name, there in bins.items():
+                if name not in on and there.takes(service):
+                    there.put(service)
                     on[name] = 1
             placed.append(replace(service, healthy=on, pending=0, why_pending=""))
             continue
         left = service.pending + service.running - sum(on.values())
         while left:
-            room = [name for name, each in bins.items() if each.takes(service)]
+            room = [name for name, there in bins.items() if there.takes(service)]
             if not room:
                 break
             best = min(room, key=lambda name: (on.get(name, 0), sum(count for _one, count in bins[name].load)))
@@ -226,7 +226,7 @@ def test_never_below_what_stands_busy_nor_beyond_the_limits(count: int, services
 @given(st.integers(1, MOST), asked(), st.integers(1, 4))
 def test_what_would_run_on_a_new_node_always_raises_it(count: int, services: list[Service], memory: int) -> None:
     nodes = labelled(count)
-    settled = [replace(one, pending=0, why_pending="") for one in scheduled(nodes, services)]
+    settled = [replace(service, pending=0, why_pending="") for service in scheduled(nodes, services)]
     before = needed(swarm(nodes, settled))
     reserved = sum(service.needs.memory for service in services if service.mode == placement.GLOBAL)
     more = service("more", pending=1, memory=memory * GIB)
@@ -234,7 +234,7 @@ def test_what_would_run_on_a_new_node_always_raises_it(count: int, services: lis
     after = needed(swarm(nodes, [*settled, more]))
     assert after >= before
     if fits:
-        # Of one task the least service is an idle node that is kept.
+        # The smallest service needs an idle node, which is kept.
         assert after >= min(MOST, busy(swarm(nodes, settled)) + 1)
     full = [*settled, service("full", {node.id: 1 for node in nodes}, memory=4 * GIB)]
     if fits:
@@ -254,9 +254,9 @@ def test_with_the_same_tasks_it_comes_to_rest_and_stays(count: int, services: li
         sizes.append(len(nodes))
         if wanted < len(nodes):
             # The worst choice: those that have tasks, which then are scheduled anew.
-            nodes = sorted(nodes, key=lambda node: any(node.id in each.healthy for each in tasks))[:wanted]
+            nodes = sorted(nodes, key=lambda node: any(node.id in task.healthy for task in tasks))[:wanted]
         elif wanted > len(nodes):
-            free = [one for one in labelled(2 * MOST) if one.id not in {each.id for each in nodes}]
+            free = [new for new in labelled(2 * MOST) if new.id not in {node.id for node in nodes}]
             nodes = [*nodes, *free[: wanted - len(nodes)]]
         tasks = scheduled(nodes, tasks)
     assert sizes[-1] == sizes[-2] == sizes[MOST + 2], sizes

@@ -17,24 +17,28 @@ from .memory_cluster import POLICY, ModelWorld, instance, node, observed, record
 NOW = 1_000_000.0
 WEB = Service("web", "web", replicas=6, start_first=True, healthy={"n001": 2, "n002": 2, "n003": 2}, stop_seconds=20)
 THREE = [instance(1), instance(2), instance(3)]
-REQUEST = {node_labels.REQUESTED: "999990", node_labels.LEAVING: "999990.000"}
+REQUEST = {node_labels.REQUESTED: "999990", node_labels.REMOVING: "999990.000"}
 
 
-def leaving(number=3, **facts):
+def removing(number=3, **facts):
     """A manager that is asked to go and already takes no new tasks."""
-    one = node(number, availability="pause")
-    return replace(one, labels={**one.labels, **REQUEST, node_labels.PAUSED: "999991.000", **facts})
+    host = node(number, availability="pause")
+    return replace(host, labels={**host.labels, **REQUEST, node_labels.CORDONED: "999991.000", **facts})
 
 
 def cluster(services, *, third=None, instances=THREE):
-    nodes = [node(1, leader=True), node(2), third or leaving()]
+    nodes = [node(1, leader=True), node(2), third or removing()]
     return replace(observed(instances, nodes, record(1, 2)), services=tuple(services))
 
 
 def scaled(services, **more):
     """The counts that are changed, and the label that then stands."""
     planned = decide(cluster(services, **more), POLICY, NOW).actions
-    return [(one.name, one.wanted, one.after.get(LABEL)) for one in planned if isinstance(one, act.SetReplicas)]
+    return [
+        (action.name, action.wanted, action.after.get(LABEL))
+        for action in planned
+        if isinstance(action, act.SetReplicas)
+    ]
 
 
 @pytest.mark.fault(23)
@@ -58,15 +62,15 @@ def test_services_that_must_not_have_two_at_once_or_have_nothing_there_keep_thei
 
 
 def test_a_node_that_still_takes_tasks_is_paused_first():
-    third = replace(leaving(), availability="active")
+    third = replace(removing(), availability="active")
     assert scaled([WEB], third=third) == []
     planned = decide(cluster([WEB], third=third), POLICY, NOW).actions
-    assert [type(one) for one in planned if getattr(one, "instance", "") == "i-003"][-1] is act.Pause
+    assert [type(action) for action in planned if getattr(action, "instance", "") == "i-003"][-1] is act.Cordon
 
 
 def test_more_is_raised_when_another_node_leaves_too():
-    other = replace(leaving(2), role="worker", voter=False, reachable=False)
-    nodes = (node(1, leader=True), other, leaving(3))
+    other = replace(removing(2), role="worker", voter=False, reachable=False)
+    nodes = (node(1, leader=True), other, removing(3))
     service = replace(WEB, replicas=8, labels={LABEL: "6+2"}, healthy={"n001": 2, "n002": 4, "n003": 2})
     surge = Surge([service], nodes, {"n002", "n003"}, NOW)
     assert [(action.wanted, action.after[LABEL]) for action in surge.actions(service)] == [(12, "6+6@1000000")]
@@ -74,7 +78,7 @@ def test_more_is_raised_when_another_node_leaves_too():
 
 def ready(service, now=NOW + 20, **more):
     """Whether the node is drained, what it waits for, and why it stays."""
-    decision = decide(cluster([service], third=leaving(**{node_labels.WITHDRAWN: "999991.000"}), **more), POLICY, now)
+    decision = decide(cluster([service], third=removing(**{node_labels.WITHDRAWN: "999991.000"}), **more), POLICY, now)
     drains = [action for action in decision.actions if isinstance(action, act.Drain)]
     return bool(drains), decision.waits.get("i-003", []), decision.held.get("i-003", "")
 
@@ -84,9 +88,9 @@ def ready(service, now=NOW + 20, **more):
 )
 def test_replacements_have_their_time_from_when_they_are_asked_for(asked, drained):
     """Not from the pause: all agents may have stood still in between."""
-    one = replace(WEB, healthy={"n001": 2, "n003": 2}) if asked is None else raised_at(asked)
+    web = replace(WEB, healthy={"n001": 2, "n003": 2}) if asked is None else raised_at(asked)
     ended = [*THREE[:2], instance(3, lifecycle="Terminating:Wait")]
-    assert ready(one, NOW + 400, instances=ended)[0] is drained
+    assert ready(web, NOW + 400, instances=ended)[0] is drained
 
 
 def raised_at(moment):
@@ -110,15 +114,15 @@ def test_fault_25_without_a_place_elsewhere_a_request_stops_before_the_drain_and
     assert (drained, waits) == (False, [])
     assert reason in held
     assert "tasks of web" in held
-    forced = leaving(**{node_labels.WITHDRAWN: "999991.000", node_labels.REQUESTED: "999990 force"})
+    forced = removing(**{node_labels.WITHDRAWN: "999991.000", node_labels.REQUESTED: "999990 force"})
     planned = decide(cluster([service], third=forced), POLICY, NOW + 20).actions
-    assert any(isinstance(one, act.Drain) for one in planned)
+    assert any(isinstance(action, act.Drain) for action in planned)
 
 
 @pytest.mark.fault(25)
 def test_fault_25_an_instance_that_auto_scaling_ends_waits_for_a_place_and_then_goes_without():
-    third = leaving(**{node_labels.WITHDRAWN: "999991.000"})
-    third = replace(third, labels={key: one for key, one in third.labels.items() if key != node_labels.REQUESTED})
+    third = removing(**{node_labels.WITHDRAWN: "999991.000"})
+    third = replace(third, labels={key: value for key, value in third.labels.items() if key != node_labels.REQUESTED})
     there = [*THREE[:2], instance(3, lifecycle="Terminating:Wait")]
     service = replace(WEB, needs=Needs(most_per_node=2))
     early = decide(cluster([service], third=third, instances=there), POLICY, NOW + 20)
@@ -126,7 +130,7 @@ def test_fault_25_an_instance_that_auto_scaling_ends_waits_for_a_place_and_then_
     assert "2 tasks of web to run elsewhere" in early.waits["i-003"][0]
     late = decide(cluster([service], third=third, instances=there), POLICY, NOW + POLICY.surge_seconds)
     assert any(isinstance(action, act.Drain) for action in late.actions)
-    assert "there is no place elsewhere for 2 tasks of web" in late.notes[0]
+    assert "there is no room elsewhere for 2 tasks of web" in late.notes[0]
 
 
 RAISED = replace(WEB, replicas=8, labels={LABEL: "6+2", "mine": "1"})
@@ -150,7 +154,7 @@ def test_the_count_goes_back_once_all_of_them_run():
 def test_the_count_stays_while_a_task_starts_since_a_healthy_one_might_be_stopped_for_it():
     changes, awaited = lowered(replace(RAISED, healthy={"n001": 3, "n002": 4}, starting={"n001": 1}))
     assert changes == []
-    assert awaited == ["all 8 tasks of web to run, before it has fewer"]
+    assert awaited == ["all 8 tasks of web to run, before its extra tasks are removed"]
 
 
 def test_tasks_that_were_to_end_and_have_are_not_waited_for():
@@ -173,7 +177,7 @@ def test_an_update_is_not_written_to_however_many_tasks_there_are(state, replica
     service = replace(RAISED, replicas=replicas, healthy={"n001": 4, "n002": replicas - 4}, **{state: True})
     changes, awaited = lowered(service)
     assert changes == []
-    assert awaited == (["the update of web to end, before it has fewer tasks"] if replicas == 8 else [])
+    assert awaited == (["the update of web to end, before its extra tasks are removed"] if replicas == 8 else [])
 
 
 @pytest.mark.parametrize("replicas", [4, 10])
@@ -209,16 +213,16 @@ def test_a_deploy_in_between_wins():
     ],
 )
 def test_constraints_are_read_as_the_scheduler_does(constraint, holds):
-    one = node(1, hostname="host", platform="linux/x86_64")
-    assert placement.meets(Needs(constraints=(constraint,)), one) is holds
+    host = node(1, hostname="host", platform="linux/x86_64")
+    assert placement.meets(Needs(constraints=(constraint,)), host) is holds
 
 
 def test_room_is_what_is_not_reserved():
-    one = node(1, memory=1000, cpus=4_000_000_000)
+    host = node(1, memory=1000, cpus=4_000_000_000)
     other = Service("other", "other", needs=Needs(memory=300), healthy={"n001": 2})
     small = Service("small", "small", needs=Needs(memory=150, cpus=1_000_000_000))
-    assert placement.room(small, [one], [other, small], 9) == 2
-    assert placement.obstacle(small, [one]) == "the 1 other nodes have not enough free memory or CPU"
+    assert placement.room(small, [host], [other, small], 9) == 2
+    assert placement.obstacle(small, [host]) == "the 1 other nodes have not enough free memory or CPU"
     assert placement.obstacle(small, []) == "there is no other node that takes tasks"
 
 

@@ -1,4 +1,4 @@
-"""Which instances load balancers send requests to, and when one that is to go is drained."""
+"""Which instances load balancers send requests to, and when an instance that is removed is drained."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def asked(number):
     return replace(node(number), labels={**node(number).labels, node_labels.REQUESTED: "1"})
 
 
-def leaving(health=HEALTHY):
+def removing(health=HEALTHY):
     """Of four managers, the fourth is to end and waits at its hook."""
     return world(health, [*NODES, node(4)], [*THREE, instance(4, lifecycle="Terminating:Wait")])
 
@@ -58,12 +58,12 @@ def test_a_node_comes_in_once_what_answers_at_its_own_ports_runs_there():
 
 
 def test_it_says_what_it_waits_for():
-    labelled = replace(node(4), labels={**node(4).labels, node_labels.LEAVING: node_labels.noted(NOW)})
+    labelled = replace(node(4), labels={**node(4).labels, node_labels.REMOVING: node_labels.noted(NOW)})
     for state, sentence in (
-        ("healthy", "the target group web to send requests elsewhere than to i-004"),
-        ("draining", "the target group web to end what it has sent to i-004"),
+        ("healthy", "the target group web to stop sending requests to i-004"),
+        ("draining", "the target group web to finish the requests to i-004"),
     ):
-        there = leaving({**HEALTHY, "i-004": state})
+        there = removing({**HEALTHY, "i-004": state})
         there.members["n004"] = labelled
         assert sentence in decide(there.observe(), ALONE, NOW).awaited
     unknown = replace(there.observe(), targets={WEB: None})
@@ -72,10 +72,10 @@ def test_it_says_what_it_waits_for():
 
 
 def test_nobody_is_deregistered_before_another_gets_the_requests():
-    there = leaving({"i-001": "initial", "i-002": "unhealthy", "i-004": "healthy"})
+    there = removing({"i-001": "initial", "i-002": "unhealthy", "i-004": "healthy"})
     (action,) = syncs(there.observe())
     assert (action.register, action.deregister) == (("i-003",), ())
-    there = leaving({"i-001": "initial", "i-002": "healthy", "i-003": "unhealthy", "i-004": "healthy"})
+    there = removing({"i-001": "initial", "i-002": "healthy", "i-003": "unhealthy", "i-004": "healthy"})
     (action,) = syncs(there.observe())
     assert (action.register, action.deregister) == ((), ("i-004",))
     there.targets[WEB]["i-002"] = "unhealthy"
@@ -87,20 +87,23 @@ def test_nobody_is_deregistered_before_another_gets_the_requests():
 
 def test_of_those_that_are_all_to_go_one_whose_turn_has_not_come_lets_another_go():
     """Or each would wait for the others for ever: none is replaced before it has no requests."""
-    going = replace(
-        asked(1), labels={**asked(1).labels, node_labels.LEAVING: node_labels.noted(NOW)}, availability="pause"
+    first = replace(
+        asked(1), labels={**asked(1).labels, node_labels.REMOVING: node_labels.noted(NOW)}, availability="pause"
     )
-    there = world(nodes=[going, asked(2), asked(3)])
+    there = world(nodes=[first, asked(2), asked(3)])
     (action,) = syncs(there.observe())
     assert (action.register, action.deregister) == ((), ("i-001",))
-    alone = world({"i-001": "healthy", "i-002": "unhealthy"}, nodes=[going, asked(2), asked(3)])
+    alone = world({"i-001": "healthy", "i-002": "unhealthy"}, nodes=[first, asked(2), asked(3)])
     assert syncs(alone.observe()) == []
 
 
 def test_of_those_that_have_all_begun_to_go_the_last_one_stays_until_another_gets_requests():
     began = {1: NOW - 2, 2: NOW - 1, 3: NOW - 1}
-    facts = {number: {node_labels.LEAVING: node_labels.noted(at)} for number, at in began.items()}
-    nodes = [replace(asked(one), labels={**asked(one).labels, **facts[one]}, availability="pause") for one in began]
+    facts = {number: {node_labels.REMOVING: node_labels.noted(at)} for number, at in began.items()}
+    nodes = [
+        replace(asked(number), labels={**asked(number).labels, **facts[number]}, availability="pause")
+        for number in began
+    ]
     (action,) = syncs(world(nodes=nodes).observe())
     assert action.deregister == ("i-001", "i-002")
     failing = world({"i-001": "healthy", "i-002": "healthy", "i-003": "unhealthy"}, nodes=nodes)
@@ -114,19 +117,19 @@ def test_one_that_is_down_or_gone_is_no_target_and_one_that_a_new_leader_has_not
     assert action.deregister == ("i-003",)
     ended = world(nodes=[*NODES[:2], dead(3)], instances=[*THREE[:2], gone(3)])
     assert syncs(ended.observe())[0].deregister == ("i-003",)
-    unheard = world(nodes=[*NODES[:2], replace(node(3), state="unknown")])
-    assert syncs(unheard.observe()) == []
+    unconfirmed = world(nodes=[*NODES[:2], replace(node(3), state="unknown")])
+    assert syncs(unconfirmed.observe()) == []
 
 
 @pytest.mark.parametrize(
-    "since", [{"availability": "drain"}, {"labels": {node_labels.LEAVING: node_labels.noted(NOW)}}]
+    "since", [{"availability": "drain"}, {"labels": {node_labels.REMOVING: node_labels.noted(NOW)}}]
 )
 def test_one_that_was_taken_out_meanwhile_is_not_registered(since):
     there = world({"i-001": "healthy", "i-002": "healthy"})
     (action,) = syncs(there.observe())
     assert action.register == ("i-003",)
     there.members["n003"] = replace(node(3), **{**since, "labels": {**node(3).labels, **since.get("labels", {})}})
-    with pytest.raises(Refused, match="The node of i-003 is to go, so web is not to send it requests"):
+    with pytest.raises(Refused, match="The node of i-003 is being removed, so it is not registered in web"):
         there.do(action)
     assert "i-003" not in there.targets[WEB]
 

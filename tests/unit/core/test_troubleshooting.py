@@ -84,11 +84,11 @@ def hosts() -> Iterator[str]:
     """What is said of a host, of its agent, and of a message."""
     for off in (600, -600):
         time = AwsTime(lambda off=off: 1e9 + off, lambda: 0.0)  # type: ignore[misc]
-        time.heard(1e9, 0.0)
+        time.observe(1e9, 0.0)
         yield time.flaw()
     yield deputy.silent("n1")
     yield deputy.unknown("The engine did not answer the request to tell who leads.")
-    yield events.unhandled("m1", "it is none that is known")
+    yield events.unhandled("m1", "its kind is unknown")
 
 
 def test_the_page_has_every_sentence_and_no_other() -> None:
@@ -100,5 +100,5 @@ def test_the_page_has_every_sentence_and_no_other() -> None:
     def matches(pattern: str, sentence: str) -> bool:
         return re.fullmatch(".+".join(map(re.escape, pattern.split("…"))), sentence) is not None
 
-    assert [one for one in said if not any(matches(pattern, one) for pattern in sentences)] == []
-    assert [one for one in sentences if not any(matches(one, sentence) for sentence in said)] == []
+    assert [sentence for sentence in said if not any(matches(pattern, sentence) for pattern in sentences)] == []
+    assert [pattern for pattern in sentences if not any(matches(pattern, sentence) for sentence in said)] == []

@@ -73,18 +73,18 @@ class FakeWatch:
 
 
 @pytest.fixture
-def left_behind(monkeypatch: pytest.MonkeyPatch) -> type[FakeWatch]:
+def must_rejoin(monkeypatch: pytest.MonkeyPatch) -> type[FakeWatch]:
     monkeypatch.setattr(FakeWatch, "times", 0)
     monkeypatch.setattr(cli, "MembershipWatch", FakeWatch)
     return FakeWatch
 
 
 def test_a_workers_agent_joins_anew_when_the_swarm_was_restored_without_it(
-    monkeypatch: pytest.MonkeyPatch, left_behind: type[FakeWatch]
+    monkeypatch: pytest.MonkeyPatch, must_rejoin: type[FakeWatch]
 ) -> None:
     told: list[Any] = []
     monkeypatch.setattr(cli, "join", lambda *arguments: told.append(arguments[-1]) or JOINED)
-    left_behind.times = 1
+    must_rejoin.times = 1
     stream = io.StringIO()
     with pytest.raises(Killed):
         cli.run(WORKER, Notifier({}), Log(stream, cluster="demo"))
@@ -94,7 +94,7 @@ def test_a_workers_agent_joins_anew_when_the_swarm_was_restored_without_it(
     assert told == [None, "node"], "the engine of a node that was deleted is not told"
 
 
-@pytest.mark.usefixtures("left_behind")
+@pytest.mark.usefixtures("must_rejoin")
 def test_an_error_that_nobody_foresaw_is_logged_and_the_work_begun_again(monkeypatch: pytest.MonkeyPatch) -> None:
     outcomes: list[Any] = [KeyError("x"), ZeroDivisionError("y"), JOINED]
     slept: list[float] = []
@@ -161,7 +161,7 @@ def test_an_instance_enters_the_warm_pool_once_its_setup_is_over_and_waits_there
     pool.stay()
     assert (pool.entered, [line["message"] for line in lines(pool.stream)]) == (
         1,
-        ["This instance is prepared, and waits in the warm pool."],
+        ["This instance is warm, and waits in the warm pool."],
     )
     # On its way out the metadata may say for a moment what was true before; the hook is then the leader's.
     pool.looks = 2

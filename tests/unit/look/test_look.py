@@ -233,7 +233,7 @@ class FakeControlPlane:
         return ()
 
     def read_status(self):
-        return {"at": "then", "version": "1", "last_actions": [{"action": "Pause"}]}
+        return {"at": "then", "version": "1", "last_actions": [{"action": "Cordon"}]}
 
 
 def view(control_plane, clock):
@@ -248,7 +248,7 @@ def test_a_moment_has_each_nodes_tasks_and_the_stage_of_its_removal():
     going = rows["i-2"]["going"]
     assert (going["why"], going["stage"]) == ("requested", "begun")
     assert moment["quorum"] == {"voters": 1, "reachable": 1, "needed": 1, "margin": 0}
-    assert moment["last_actions"] == [{"action": "Pause"}]
+    assert moment["last_actions"] == [{"action": "Cordon"}]
     assert json.loads(json.dumps(moment)) == moment
 
 

@@ -54,7 +54,7 @@ def test_cloudwatch_takes_every_alarm() -> None:
 
 def test_alarms_look_at_what_the_agents_send_and_at_nothing_else_of_theirs() -> None:
     looked_at = [source for settings in alarms().values() for source in sources(settings)]
-    ours = {one["MetricName"] for one in looked_at if one["Namespace"] == "swarm.aws/example"}
+    ours = {metric["MetricName"] for metric in looked_at if metric["Namespace"] == "swarm.aws/example"}
     assert ours == ALARMING
     shown = {
         metric[1]

@@ -21,7 +21,10 @@ LOOKED_FOR = Service("s2", "api", replicas=1, pending=1)
 def measured(observed: Cluster, policy: Policy = memory_cluster.POLICY) -> dict[str, float]:
     """The values by name and labels."""
     found = metrics.measure(observed, policy, decide(observed, policy, 0))
-    return {one.family.name + "".join(f" {value}" for _, value in one.labels): one.value for one in found}
+    return {
+        measured.family.name + "".join(f" {value}" for _, value in measured.labels): measured.value
+        for measured in found
+    }
 
 
 def test_a_lost_manager_takes_the_margin_and_is_down() -> None:
@@ -63,7 +66,7 @@ def test_prometheus_reads_whatever_is_measured(observed: Cluster) -> None:
         for family in text_string_to_metric_families(metrics.exposition(told))
         for sample in family.samples
     ]
-    assert read == [(one.family.name, dict(one.labels), one.value) for one in told]
+    assert read == [(measured.family.name, dict(measured.labels), measured.value) for measured in told]
 
 
 def test_labels_are_escaped() -> None:
@@ -86,8 +89,8 @@ def test_each_name_stands_for_one_thing() -> None:
 
 
 def test_without_a_backup_its_age_is_the_swarms() -> None:
-    assert [(one.family.name, one.value) for one in metrics.age(None, 100, 250)] == [
+    assert [(measured.family.name, measured.value) for measured in metrics.age(None, 100, 250)] == [
         ("swarm_backup_timestamp_seconds", 0),
         ("swarm_backup_age_seconds", 150),
     ]
-    assert [one.value for one in metrics.age(200, 100, 250)] == [200, 50]
+    assert [measured.value for measured in metrics.age(200, 100, 250)] == [200, 50]

@@ -85,7 +85,7 @@ class FakeSources:
         self._note("put")
         assert namespace == NAMESPACE
         told = sorted((sample.family.cloudwatch, sample.value) for sample in samples if sample.family.cloudwatch)
-        # The largest of what has one name.
+        # The largest of several samples with the same name.
         self.sent.append(dict(told))
         self.resolutions.append(resolution)
 
@@ -192,7 +192,7 @@ def test_who_does_not_lead_sends_its_own_certificate_now_and_then(bench: Bench) 
 def test_fault_45_every_manager_tells_that_its_clock_is_wrong(bench: Bench) -> None:
     bench.monitor.stands_by(POLICY)
     assert bench.after(0)["Flaws"] == 0
-    bench.clock.heard(bench.now - 600, 0.0)
+    bench.clock.observe(bench.now - 600, 0.0)
     assert bench.after(300)["Flaws"] == 1
     assert "swarm_clock_difference_seconds 599" in bench.monitor.text()
 
@@ -265,7 +265,7 @@ def test_fault_47_a_metric_that_fails_leaves_the_others(bench: Bench, monkeypatc
 @pytest.mark.fault(47)
 def test_fault_47_cloudwatch_is_given_no_number_that_it_refuses() -> None:
     found = [sample(metrics.BACKUP_AGE, float("nan")), sample(metrics.CERTIFICATE_LEFT, 5)]
-    assert [one["MetricName"] for one in metrics.data(found, 60)] == ["CertificateLeft"]
+    assert [datum["MetricName"] for datum in metrics.data(found, 60)] == ["CertificateLeft"]
 
 
 def test_what_changes_slowly_is_asked_now_and_then(bench: Bench) -> None:

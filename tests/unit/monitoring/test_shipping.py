@@ -51,7 +51,7 @@ class Node:
     def put(self, source: str, batch: list[Entry]) -> None:
         if source == self.failing:
             raise Unavailable("CloudWatch does not answer.")
-        self.sent += [(source, one.text) for one in batch]
+        self.sent += [(source, entry.text) for entry in batch]
 
 
 def test_each_source_has_a_stream_and_says_what_a_reader_needs() -> None:
@@ -63,7 +63,7 @@ def test_each_source_has_a_stream_and_says_what_a_reader_needs() -> None:
         journal.read(line(5, "session opened", "ssh.service", SYSLOG_IDENTIFIER="sshd")),
         journal.read(line(6, [104, 105, 255], "", SYSLOG_IDENTIFIER="kernel")),
     ]
-    assert [(one.source, one.text) for one in found if one] == [
+    assert [(entry.source, entry.text) for entry in found if entry] == [
         ("engine", "line 1"),
         ("engine", "line 2"),
         ("agent", '{"level": "info"}'),
@@ -102,9 +102,9 @@ def test_an_entry_that_is_too_long_is_cut() -> None:
 )
 def test_batches_are_all_of_it_in_order_and_within_what_cloudwatch_takes(entries: list[Entry]) -> None:
     batches = list(journal.batches(entries))
-    assert [one for batch in batches for one in batch] == sorted(entries, key=lambda entry: entry.time)
+    assert [entry for batch in batches for entry in batch] == sorted(entries, key=lambda entry: entry.time)
     for batch in batches:
-        assert sum(one.size for one in batch) <= journal.MOST_BYTES
+        assert sum(entry.size for entry in batch) <= journal.MOST_BYTES
         assert batch[-1].time - batch[0].time < journal.LONGEST_SPAN
 
 
@@ -149,7 +149,7 @@ def test_beyond_the_days_cap_entries_stay_on_the_node_and_that_is_said_once_a_da
     node.now, node.lines = DAY, [*node.lines, line(6, "of tomorrow")]
     node.shipper.tick()
     assert node.sent[-1] == ("engine", "of tomorrow")
-    assert "3 entries of the journal were not sent on the day before" in node.log.getvalue()
+    assert "3 entries of the journal were not sent yesterday" in node.log.getvalue()
 
 
 def test_what_could_not_be_sent_does_not_count(tmp_path: Path) -> None:
@@ -175,7 +175,7 @@ def test_the_journal_is_read_from_the_boot_and_then_after_the_cursor(
 ) -> None:
     said = tmp_path / "said"
     script = tmp_path / "journalctl"
-    script.write_text(f'#!/bin/sh\necho "$@" >> {said}\nfor one in 1 2 3; do echo "$one"; done\n')
+    script.write_text(f'#!/bin/sh\necho "$@" >> {said}\nfor number in 1 2 3; do echo "$number"; done\n')
     script.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
     assert shipping.entries(None, 10) == ["1\n", "2\n", "3\n"]

@@ -73,7 +73,7 @@ def test_services_are_counted_against_what_was_declared_for_them():
 def test_instances_of_another_template_than_their_groups_are_named():
     group = ScalingGroup("example-manager", "manager", 3, 3, 5, 3, "2")
     old, new, unknown = replace(THREE[0], template="1"), replace(THREE[1], template="2"), THREE[2]
-    assert report.behind(observed([old, new, unknown], []), [group]) == ["i-001"]
+    assert report.outdated(observed([old, new, unknown], []), [group]) == ["i-001"]
     assert report.groups([group])[0]["desired"] == 3
 
 

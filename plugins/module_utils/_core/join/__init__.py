@@ -1,1 +1,1 @@
-"""How a node becomes a member of its cluster's one swarm."""
+"""How a node joins its cluster's swarm."""

@@ -18,7 +18,7 @@ _REPAIR = "The swarm's leader writes it again; if there is no swarm, restore an 
 
 
 class InvalidClusterRecord(SwarmError):
-    """The object is there, but nobody can tell what it says."""
+    """The object exists, but cannot be read."""
 
     version = ""
     """The object's version (an ETag), where that is known."""
@@ -26,65 +26,65 @@ class InvalidClusterRecord(SwarmError):
 
 @dataclass(frozen=True)
 class Memory:
-    """What a swarm says of itself."""
+    """What a swarm remembers of itself."""
 
     swarm_id: str
     remembered: Optional[ClusterRecord] = None
-    """The cluster's record as it was published last; None if it does not remember any."""
+    """The last published cluster record; None if it remembers none."""
     epoch: int = 0
-    """How often it was brought back."""
+    """How often it was restored."""
 
 
 @dataclass(frozen=True)
 class Published:
-    """What stands in the bucket as ``cluster.json``."""
+    """The object ``cluster.json`` in the bucket."""
 
     cluster_record: Optional[ClusterRecord]
-    """None if there is no such object, or nobody can tell what it says."""
+    """None if there is no such object, or it cannot be read."""
     version: Optional[str]
     """The object's version (an ETag); None if there is none."""
     flaw: str = ""
-    """Why nobody can tell what it says."""
+    """Why it cannot be read; empty if it can."""
 
 
 @dataclass(frozen=True)
 class ClusterRecord:
-    """The object ``cluster.json``, which is only ever written by compare-and-swap.
+    """The object ``cluster.json``, which is only written by compare-and-swap.
 
-    It goes from not there to ``claimed`` and from there to ``formed``, where it stays; but for the time in which the
-    swarm is brought back, when nobody may join, it is ``restoring``.
+    It is first ``claimed`` and then ``formed``, where it stays. While the swarm is restored, when no node may join, it
+    is ``restoring``.
     """
 
     phase: str
     claimed_by: str
-    """The instance that is to initialise or to restore the swarm, or did so last."""
+    """The instance that initialises or restores the swarm, or did so last."""
     claimed_at: str
-    """UTC, for people: leases are not judged by it, since two hosts' clocks may differ."""
+    """UTC, for people. Leases do not use it, since the hosts' clocks may differ."""
     generation: int
-    """One more with every write, so that no two versions of the object are alike."""
+    """Incremented with each write, so that no two versions of the object are equal."""
     cluster_id: Optional[str] = None
     """The swarm's ID once it is formed."""
     epochs: Mapping[str, int] = field(default_factory=dict)
-    """By role, how often the swarm was brought back without the nodes of that role, which then join it anew."""
+    """By role, how often the swarm was restored without the nodes of that role, which then join it again."""
     former: Tuple[str, ...] = ()
-    """IDs of the swarms that were the cluster's before another one was restored in their place."""
+    """IDs of the cluster's earlier swarms, before restores."""
 
     @classmethod
     def claim(cls, instance: str, at: str, before: Optional[ClusterRecord] = None) -> ClusterRecord:
-        """The claim of an instance, on top of the claim that it takes over, if any."""
+        """The claim of an instance, which takes over the claim ``before``, if any."""
         return cls(CLAIMED, instance, at, before.generation + 1 if before else 1)
 
     def formed(self, cluster_id: str) -> ClusterRecord:
-        """This claim, fulfilled."""
+        """This claim with its swarm."""
         return replace(self, phase=FORMED, cluster_id=cluster_id, generation=self.generation + 1)
 
     def restoring(self, instance: str, at: str) -> ClusterRecord:
-        """The swarm, while that instance brings it back."""
+        """This record while that instance restores the swarm."""
         return replace(self, phase=RESTORING, claimed_by=instance, claimed_at=at, generation=self.generation + 1)
 
     def restored(self, cluster_id: str, roles: Tuple[str, ...]) -> ClusterRecord:
-        """The swarm after it was brought back without the nodes of those roles."""
-        former = [one for one in (*self.former, self.cluster_id) if one and one != cluster_id]
+        """This record after the swarm was restored without the nodes of those roles."""
+        former = [swarm for swarm in (*self.former, self.cluster_id) if swarm and swarm != cluster_id]
         return replace(
             self.formed(cluster_id),
             epochs={**self.epochs, **{role: self.epoch(role) + 1 for role in roles}},
@@ -92,7 +92,7 @@ class ClusterRecord:
         )
 
     def after(self, other: Optional[ClusterRecord]) -> ClusterRecord:
-        """This record with nothing forgotten that the other one knows, if there is one: epochs and former swarms."""
+        """This record with the epochs and former swarms of the other record, if any, merged in."""
         if other is None:
             return self
         roles = {*self.epochs, *other.epochs}
@@ -105,44 +105,42 @@ class ClusterRecord:
         )
 
     def again(self, over: Optional[ClusterRecord]) -> ClusterRecord:
-        """This record, to be written over another version of the object."""
+        """This record with a generation to overwrite another version of the object."""
         return replace(self, generation=max(self.generation, over.generation if over else 0) + 1)
 
     def epoch(self, role: str) -> int:
-        """The epoch in which nodes of that role must have joined to be members."""
+        """The epoch in which members of that role must have joined."""
         return self.epochs.get(role, 0)
 
     @property
     def rank(self) -> Tuple[int, int]:
-        """Grows with every write. A restore comes first: it may count on from an object that was rolled back."""
+        """Grows with each write. Restores count first: they may continue from an object that was rolled back."""
         return sum(self.epochs.values()), self.generation
 
     @property
     def shown(self) -> Mapping[str, object]:
-        """The same for people."""
+        """For people."""
         return {"phase": self.phase, "swarm": self.cluster_id, "by": self.claimed_by, "generation": self.generation}
 
     def encode(self) -> bytes:
-        """As it stands in the bucket."""
+        """The object in the bucket."""
         return (self.line(indent=2) + "\n").encode()
 
     def line(self, indent: Optional[int] = None) -> str:
-        """As JSON, in one line as the swarm remembers it."""
+        """As JSON; without ``indent`` on one line, as the swarm remembers it."""
         return json.dumps(asdict(self), indent=indent, sort_keys=True)
 
     @classmethod
     def decode(cls, content: Union[bytes, str]) -> ClusterRecord:
-        """Raises InvalidClusterRecord for anything that no version of this code wrote: it is never read as 'nobody'."""
+        """Raises InvalidClusterRecord for any other content, which is never read as 'no record'."""
         try:
             found = decoded(content)
             fields = {name: found.get(name) for name in cls.__dataclass_fields__}
             fields["epochs"] = {role: _epoch(number) for role, number in (fields["epochs"] or {}).items()}
-            fields["former"] = tuple(str(one) for one in fields["former"] or ())
+            fields["former"] = tuple(str(swarm) for swarm in fields["former"] or ())
             record = cls(**fields)
         except SHAPE_ERRORS as error:
-            raise InvalidClusterRecord(
-                f"cluster.json in the bucket is not JSON as it should be: {error}. {_REPAIR}"
-            ) from None
+            raise InvalidClusterRecord(f"cluster.json in the bucket is not valid JSON: {error}. {_REPAIR}") from None
         texts = (
             record.phase,
             record.claimed_by,

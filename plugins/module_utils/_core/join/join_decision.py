@@ -1,4 +1,4 @@
-"""What a node is to do next to become a member: a pure function of what it sees."""
+"""The next step of a node that joins: a pure function of its view."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ from .ports import (
     Stored,
 )
 
-# A claim is only about who tries first, and losing one costs little, so these bound the waiting and nothing else.
+# A claim only decides who tries first, and losing it costs little. These bound the waiting.
 LEASE_SECONDS = 180
-# Of one who has made a swarm already, beside which nobody else makes one.
+# The lease if this node has made a swarm already, beside which no other is made.
 FOUNDER_LEASE_SECONDS = 30
-# EC2 does not know an instance for some seconds after it was launched.
+# EC2 does not know an instance in the first seconds after its launch.
 UNKNOWN_SECONDS = 60
-# The engine gives up waiting for its own join after 20 s, and for the far side's answers after about as long again.
+# The engine waits 20 s for its own join, and then about as long for the other side's answers.
 STUCK_SECONDS = 60
-# So long a swarm that the bucket does not name may need to come back by itself: after that a person is asked.
+# How long a swarm that the bucket does not name may need to recover by itself; after that a person is asked.
 PATIENCE_SECONDS = 600
 
 
@@ -40,30 +40,30 @@ class Me:
     instance: str
     role: str
     deleted: Optional[str] = None
-    """The ID of a node that the swarm's managers do not list any more; they do not tell the node itself."""
+    """The ID of this host's node that the managers do not list any more. They do not tell the node itself."""
     new_swarm: bool = False
     """Whether an operator says that no running manager is in a swarm of the cluster."""
 
     @property
     def mark(self) -> str:
-        """What marks the swarms that this node makes."""
+        """The mark of the swarms that this node initialises."""
         return f"{self.cluster}/{self.instance}"
 
 
 @dataclass(frozen=True)
 class NodeView:
-    """All that the node sees. Ages are by its own clock, since it first saw the thing as it is."""
+    """The view of the node. Ages are in seconds since it first saw the present value."""
 
     cluster_record: Optional[Stored[ClusterRecord]]
-    truth_age: float
+    record_age: float
     membership: Membership
     membership_age: float
     holder: Optional[str] = None
-    """EC2's state of the instance that holds the claim, where it matters; None is unknown to EC2."""
+    """EC2's state of the instance that holds the claim, if it matters; None if EC2 does not know it."""
     flaw: str = ""
-    """Why nobody can tell what the cluster's record says, where there is one; it is then not read as none."""
+    """Why the cluster's record cannot be read, if so. It is then not treated as missing."""
     deleted: bool = False
-    """Whether the swarm's leader does not list this node, list after list."""
+    """Whether several lists of the leader in a row do not have this node."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ class Wait:
 
 @dataclass(frozen=True)
 class Claim:
-    """Claim the right to initialise, taking it over from ``before`` if there is a claim."""
+    """Claim the right to initialise, or take over the claim ``before``."""
 
     before: Optional[Stored[ClusterRecord]] = None
     reason: str = "There is no swarm yet."
@@ -96,7 +96,7 @@ class Publish:
 
 @dataclass(frozen=True)
 class Leave:
-    """Leave what is not, or not yet, a swarm that anybody else is in."""
+    """Leave a swarm, or an unfinished join."""
 
     cluster_id: Optional[str]
     reason: str
@@ -118,7 +118,7 @@ class Finish:
     cluster_id: str
     node_id: str
     repair: bool
-    """Whether this node is to see to it that the join tokens are published."""
+    """Whether this node must publish the join tokens if they are missing."""
     epoch: int = 0
     """The epoch to remember."""
 
@@ -139,7 +139,7 @@ Action = Union[Wait, Claim, Initialise, Publish, Leave, Join, Finish, Unlock, Re
 
 
 def decide(me: Me, view: NodeView) -> Action:
-    """The next thing to do."""
+    """The next step."""
     return (
         _restored(me, view)
         or _deleted(me, view)
@@ -158,7 +158,7 @@ def holder_matters(me: Me, cluster_record: ClusterRecord) -> bool:
 
 
 def _restored(me: Me, view: NodeView) -> Optional[Action]:
-    """What to do in a swarm that is being brought back, or was without this node."""
+    """What to do if the swarm is being restored, or was restored without this node."""
     if view.cluster_record is None:
         return None
     cluster_record, engine = view.cluster_record.value, view.membership
@@ -173,11 +173,11 @@ def _restored(me: Me, view: NodeView) -> Optional[Action]:
 
 
 def _outdated(me: Me, view: NodeView, cluster_record: ClusterRecord) -> Optional[Action]:
-    """What to do in the swarm from before it was restored.
+    """What to do in the swarm as it was before the restore.
 
-    A manager that was joining at that moment may be in the restored one without knowing it, and its vote may be one of
-    two, so it does not leave on what it remembers alone while its engine may yet find a leader. Nor does it count as a
-    member so long: its agent would do a member's work, and count anew how long there has been no leader.
+    A manager that was joining at that time may be in the restored swarm without knowing it, and may be one of two
+    voters. So it does not leave because of its own record alone, while its engine may still find a leader. Meanwhile it
+    does not count as a member either, or its agent would act and restart the time without a leader.
     """
     engine = view.membership
     because = f"The swarm was restored on {cluster_record.claimed_by} since this node joined it."
@@ -191,7 +191,7 @@ def _outdated(me: Me, view: NodeView, cluster_record: ClusterRecord) -> Optional
 
 
 def _deleted(me: Me, view: NodeView) -> Optional[Action]:
-    """What to do as a node that was deleted from the swarm, and still takes itself for a member."""
+    """What to do if this node was deleted from the swarm without noticing."""
     engine, cluster_record = view.membership, view.cluster_record
     told = me.deleted is not None and engine.node_id == me.deleted
     if engine.state == INACTIVE or not (told or view.deleted):
@@ -206,19 +206,19 @@ def _deleted(me: Me, view: NodeView) -> Optional[Action]:
 
 
 def _unsettled(me: Me, view: NodeView) -> Optional[Action]:
-    """What to do while the engine is neither in a swarm nor out of one."""
+    """What to do while the engine is neither inside nor outside a swarm."""
     engine = view.membership
     if engine.state == INACTIVE or (engine.state == ACTIVE and engine.cluster_id and engine.node_id):
         return None
     if engine.state == LOCKED:
-        # Only managers lock theirs, and may read the key.
+        # Only managers lock their state, and only they may read the key.
         return Unlock() if me.role == MANAGER else Wait("The engine's swarm is locked.")
     because = f": {engine.message}" if engine.message else "."
-    # With a certificate the node may be a member, and a manager that leaves would take its vote along.
+    # With a certificate the node may be a member. A manager that leaves by force loses its vote for the swarm.
     abandonable = engine.cluster_id is None or engine.unfinished
     if engine.state == PENDING:
         if abandonable and view.membership_age > STUCK_SECONDS:
-            return Leave(None, f"The engine has not got into the swarm for {STUCK_SECONDS} s{because}")
+            return Leave(None, f"The engine has not joined the swarm within {STUCK_SECONDS} s{because}")
         return Wait(f"The engine is connecting to its swarm{because}")
     if engine.state == ERROR and abandonable and (not engine.cluster_id or view.membership_age > STUCK_SECONDS):
         return Leave(None, f"The engine failed to join{because}")
@@ -237,12 +237,12 @@ def _forming(me: Me, view: NodeView, claim: Optional[Stored[ClusterRecord]]) -> 
             f"The bucket names no swarm. This node stays in {engine.cluster_id}, whose leader publishes it again."
         )
     if me.role != MANAGER:
-        return Wait("No swarm is published yet; a manager has to initialise it.")
+        return Wait("No swarm is published yet; a manager must initialise it.")
     if engine.state == ACTIVE and not (engine.made_by or "").startswith(f"{me.cluster}/"):
         return _foreign(
             engine,
             f"This node is in the swarm {engine.cluster_id}, which the cluster '{me.cluster}' never published. "
-            "If it is not the cluster's, run `docker swarm leave --force` on this node, and its agent goes on; if it "
+            "If it is not the cluster's, run `docker swarm leave --force` on this node, and its agent continues; if it "
             "is, put an older version of cluster.json back.",
         )
     if claim is None:
@@ -258,12 +258,12 @@ def _claimed(view: NodeView, claim: Stored[ClusterRecord]) -> Action:
     """What to do while another instance holds the claim."""
     holder = claim.value.claimed_by
     if view.holder in GONE:
-        return Claim(claim, f"{holder}, which was to initialise the swarm, is {view.holder}.")
-    if view.holder is None and view.truth_age > UNKNOWN_SECONDS:
-        return Claim(claim, f"{holder}, which was to initialise the swarm, is unknown to EC2.")
+        return Claim(claim, f"{holder}, which claimed the swarm, is {view.holder}.")
+    if view.holder is None and view.record_age > UNKNOWN_SECONDS:
+        return Claim(claim, f"{holder}, which claimed the swarm, is unknown to EC2.")
     lease = FOUNDER_LEASE_SECONDS if view.membership.state == ACTIVE else LEASE_SECONDS
-    if view.truth_age > lease:
-        return Claim(claim, f"{holder} was to initialise the swarm and did not within {lease} s.")
+    if view.record_age > lease:
+        return Claim(claim, f"{holder} claimed the swarm and did not initialise it within {lease} s.")
     return Wait(f"{holder} is initialising the swarm.")
 
 
@@ -288,7 +288,7 @@ def _formed(me: Me, view: NodeView, cluster_record: ClusterRecord) -> Action:
 
 
 def _remembers(engine: Membership) -> bool:
-    """Whether the swarm itself says that it is the cluster's, whatever the bucket says: its leader settles that."""
+    """Whether the swarm remembers that it is the cluster's. Its leader then corrects the bucket."""
     return engine.state == ACTIVE and bool(engine.remembered and engine.remembered.cluster_id == engine.cluster_id)
 
 
@@ -302,28 +302,28 @@ def _finish(me: Me, view: NodeView) -> Finish:
 
 
 def _foreign(engine: Membership, reason: str) -> Action:
-    """What to do with a swarm that is not known to be this cluster's."""
+    """What to do in a swarm that is not known to be this cluster's."""
     # A manager without a leader cannot tell who made its swarm.
     return Wait(f"The engine has trouble with its swarm: {engine.message}") if engine.message else Refuse(reason)
 
 
 @dataclass(frozen=True)
 class Sighting:
-    """Another running manager of the cluster, as it looks from here."""
+    """Another running manager of the cluster, as this node sees it."""
 
     instance: str
     answer: str
     """``LISTENS``, ``REFUSES`` or ``SILENT``."""
     launching: bool = False
-    """Whether no leader has taken it into service yet."""
+    """Whether its launch is not completed yet."""
 
 
 def hindrance(sightings: Optional[Sequence[Sighting]], waited: float) -> str:
-    """Why no swarm may be initialised, since a running manager may be in one; empty if none is.
+    """Why no swarm may be initialised, since a running manager may be in a swarm; empty if none can be.
 
-    Only one that was never in service is in no swarm for certain when nothing listens there: the engine of another one
-    may be stopped or about to start. ``waited`` are the seconds for which something has stood in the way. Without
-    ``sightings`` EC2 does not list this instance itself, so that other managers may be missing too.
+    A manager on which nothing listens is certainly in no swarm only if it was never in service: else its engine may be
+    stopped or starting. ``waited`` is for how many seconds something has been in the way. ``sightings`` is None if EC2
+    does not list this instance itself, so other managers may be missing too.
     """
     if sightings is None:
         return (
@@ -343,7 +343,7 @@ def hindrance(sightings: Optional[Sequence[Sighting]], waited: float) -> str:
         return reason
     return (
         f"{reason} If they are lost for good, terminate them. If there is a backup, run playbooks/restore.yml. If "
-        "there is no swarm, have one manager make it: playbooks/join.yml -e id=INSTANCE -e new_swarm=true."
+        "there is no swarm, initialise it on a manager: playbooks/join.yml -e id=INSTANCE -e new_swarm=true."
     )
 
 

@@ -1,6 +1,6 @@
-"""The loop that makes a node a member: look, decide, do one thing, and look again.
+"""The loop by which a node joins: look, decide, do a single step, and look again.
 
-It keeps nothing that matters in memory, so that it can be killed anywhere and started again.
+It keeps no important state in memory, so it may be killed anywhere and started again.
 """
 
 from __future__ import annotations
@@ -47,19 +47,19 @@ from .ports import (
 )
 
 _SOONEST, _LATEST = 0.5, 3.0
-# When something does not answer, more patience.
+# Longer waits if something does not answer.
 _SOONEST_AFTER_ERROR, _LATEST_AFTER_ERROR = 1.0, 15.0
 _SLOWER = 1.5
-# So many lists of nodes, one after the other, do not have a node that was deleted.
+# A node is deleted if so many lists in a row do not have it.
 LISTS = 3
 
 
 class JoinTimeout(SwarmError):
-    """The deadline passed; the message says what was waited for last."""
+    """The time is over; the message says what was awaited last."""
 
 
 class CannotJoin(SwarmError):
-    """Only a person can resolve this, and nothing was changed."""
+    """Only a person can resolve this; nothing was changed."""
 
 
 @dataclass(frozen=True)
@@ -70,12 +70,12 @@ class Joined:
     node_id: str
 
 
-# The membership, what has to be waited for, or None if something was done.
+# The membership, a reason to wait, or None if something was done.
 Step = Union[Joined, str, None]
 
 
 class Joiner:
-    """Makes one node a member of its cluster's swarm."""
+    """Joins a node to its cluster's swarm."""
 
     def __init__(
         self, me: Me, store: Store, instances: Instances, engine: Engine, clock: Clock, report: Reporter
@@ -83,20 +83,20 @@ class Joiner:
         self.me, self._store, self._instances, self._engine = me, store, instances, engine
         self._clock, self._report = clock, report
         self.changes: list[Change] = []
-        """What was changed so far."""
-        self._truth_since = _Since(clock)
+        """The changes so far."""
+        self._record_since = _Since(clock)
         self.membership_since = _Since(clock)
         self._hindered_since = _Since(clock)
-        # The node that is not on the managers' list, and the versions of the list that did not have it.
+        # The node that is not in the managers' list, and the versions of the list without it.
         self._unlisted: Tuple[str, Set[str]] = ("", set())
         self._failures: Dict[str, int] = {}
         self._said = ""
         self._delay = 0.0
 
     def run(self, timeout: Optional[float] = None) -> Joined:
-        """Go on until the node is a member.
+        """Continue until the node is a member.
 
-        Raises CannotJoin, or JoinTimeout when ``timeout`` seconds are over.
+        Raises CannotJoin, or JoinTimeout after ``timeout`` seconds.
         """
         deadline = None if timeout is None else self._clock.now() + timeout
         while True:
@@ -111,9 +111,9 @@ class Joiner:
             self._clock.wait(self._delay, result)
 
     def step(self) -> Step:
-        """Look, decide and do one thing.
+        """Look, decide and do a single step.
 
-        Returns the membership once there is one, None if something was done, or else what has to be waited for.
+        Returns the membership once the node is a member, None if something was done, else the reason to wait.
         Raises CannotJoin.
         """
         try:
@@ -129,9 +129,9 @@ class Joiner:
         return result
 
     def look(self) -> NodeView:
-        """What the node sees. Raises SwarmError when something that matters cannot be seen."""
+        """The view of the node. Raises SwarmError if an important part cannot be read."""
         membership = self._engine.membership()
-        # After the engine, so that nothing is initialised or left on a record that is older than need be.
+        # After the engine, so that the record is as new as possible when a swarm is initialised or left.
         cluster_record, flaw = None, ""
         try:
             cluster_record = self._store.read()
@@ -139,7 +139,7 @@ class Joiner:
             flaw = str(error)
         return NodeView(
             cluster_record=cluster_record,
-            truth_age=self._truth_since.age(cluster_record.version if cluster_record else None),
+            record_age=self._record_since.age(cluster_record.version if cluster_record else None),
             membership=membership,
             membership_age=self.membership_since.age((membership.state, membership.cluster_id)),
             holder=self._holder(cluster_record),
@@ -148,9 +148,9 @@ class Joiner:
         )
 
     def _deleted(self, cluster_record: Optional[Stored[ClusterRecord]], engine: Membership) -> bool:
-        """Whether this node was deleted, although its engine takes it for a member.
+        """Whether this node was deleted although its engine is active.
 
-        The first list that does not have it may be from before it joined, and the second was perhaps begun before that.
+        The first list without it may be from before it joined, and the second may have been begun before that.
         """
         published = cluster_record.value.cluster_id if cluster_record else None
         if engine.state != ACTIVE or engine.node_id is None or engine.cluster_id != published or published is None:
@@ -225,14 +225,14 @@ class Joiner:
     def _publish(self, action: Publish) -> Optional[str]:
         """Publish the tokens and then the swarm.
 
-        The tokens' versions are read before the cluster record is read again, so that whoever takes this claim over
-        writes theirs after that, and this node's late writes then fail.
+        The tokens' versions are read before the cluster record is read again. So if another node takes the claim over,
+        it writes its tokens later, and this node's late writes fail.
         """
         present = token_publication.seen(self._store)
         secrets = self._engine.tokens()
         cluster_record = self._store.read()
         if cluster_record != action.claim:
-            return "Somebody else has taken the claim over."
+            return "Another node has taken the claim over."
         self.changes += token_publication.write(self._store, present, action.cluster_id, secrets)
         outcome = self._store.replace(action.claim.value.formed(action.cluster_id), action.claim.version)
         if outcome is not Outcome.WRITTEN:
@@ -249,12 +249,14 @@ class Joiner:
         if not peers:
             return (
                 f"The swarm {action.cluster_id} is published, but EC2 knows no other running manager. If its managers "
-                "are gone for good, bring the swarm back with playbooks/restore.yml."
+                "are lost for good, restore the swarm with playbooks/restore.yml."
             )
-        # Whoever initialised the swarm is a member for certain; but one that let nobody in comes last the next time.
+        # The initialiser is certainly a member. Managers that did not let this node in come last the next time.
         failures = self._failures
         refusals = []
-        for peer in sorted(peers, key=lambda one: (failures.get(one.instance, 0), one.instance != action.initialiser)):
+        for peer in sorted(
+            peers, key=lambda candidate: (failures.get(candidate.instance, 0), candidate.instance != action.initialiser)
+        ):
             if self._engine.probe(peer.address) != LISTENS:
                 continue
             failures[peer.instance] = failures.get(peer.instance, 0) + 1
@@ -271,15 +273,15 @@ class Joiner:
         return "Not let in yet. " + " ".join(refusals) if refusals else _silent(peers, action.cluster_id)
 
     def _unlock(self) -> Optional[str]:
-        """Try the kept keys, the newest first: which one it is depends on when this manager was last up."""
+        """Try the stored keys, the newest first: the right key depends on when this manager was last up."""
         keys = self._store.unlock_keys()
         for key in keys:
             if self._engine.unlock(key):
                 self._say("Unlocked this manager's state.")
                 self._note("state of this manager", {"locked": True}, {"locked": False})
                 return None
-        found = f"none of the {len(keys)} kept keys fits" if keys else "no unlock key is kept"
-        return f"This manager's state is locked, and {found}: `docker swarm unlock` takes another one."
+        found = f"none of the {len(keys)} stored keys fits" if keys else "no unlock key is stored"
+        return f"This manager's state is locked, and {found}: enter another key with `docker swarm unlock`."
 
     def _finish(self, action: Finish) -> Joined:
         if action.epoch:
@@ -287,7 +289,7 @@ class Joiner:
         if action.repair:
             present = token_publication.seen(self._store)
             if token_publication.foreign(present, action.cluster_id):
-                self._say("Publishing the join tokens, which were not there.")
+                self._say("Publishing the join tokens, which were missing.")
                 self.changes += token_publication.write(self._store, present, action.cluster_id, self._engine.tokens())
         return Joined(action.cluster_id, action.node_id)
 
@@ -306,7 +308,7 @@ class Joiner:
 
 
 class _Since:
-    """For how long something has been as it is."""
+    """For how long a value has been unchanged."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -314,7 +316,7 @@ class _Since:
         self._since = 0.0
 
     def age(self, what: object) -> float:
-        """Seconds since it was first seen like this."""
+        """Seconds since the present value was first seen."""
         if what != self._what:
             self._what, self._since = what, self._clock.now()
         return self._clock.now() - self._since
@@ -324,5 +326,5 @@ def _silent(peers: Sequence[Peer], cluster_id: str) -> str:
     names = ", ".join(sorted(peer.instance for peer in peers))
     return (
         f"The swarm {cluster_id} is published, but none of the running managers ({names}) answers on port 2377. If its "
-        "members are gone for good, bring the swarm back with playbooks/restore.yml."
+        "members are lost for good, restore the swarm with playbooks/restore.yml."
     )

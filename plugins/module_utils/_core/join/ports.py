@@ -1,4 +1,4 @@
-"""What joining asks of the outside world."""
+"""The ports of joining to the outside world."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ Value = TypeVar("Value")
 
 @dataclass(frozen=True)
 class Stored(Generic[Value]):
-    """What was read from the store, and which version of it that was (an ETag)."""
+    """A value from the store, and its version (an ETag)."""
 
     value: Value
     version: str
 
 
 class Outcome(enum.Enum):
-    """How a conditional write ended when there was an answer."""
+    """The result of a conditional write that was answered."""
 
     WRITTEN = "written"
-    LOST = "the object is not what it was (412)"
-    CONFLICT = "another write was under way (409)"
+    LOST = "the object has changed (412)"
+    CONFLICT = "another write was in progress (409)"
 
 
 @dataclass(frozen=True)
 class Token:
-    """A join token, with the swarm that it is for, so that one of another swarm is never used."""
+    """A join token and its swarm, so that a token of another swarm is never used."""
 
     cluster_id: str
     secret: str = field(repr=False)
@@ -43,8 +43,8 @@ class Token:
 class Store(Protocol):
     """The cluster's bucket.
 
-    Every method raises :class:`Unavailable` when there was no answer or a refusal, whatever the refusal's code; only a
-    clear 'no such key' is 'not there'.
+    Each method raises :class:`Unavailable` without an answer, and for any refusal. Only a clear 'no such key' means
+    'not there'.
     """
 
     def read(self) -> Optional[Stored[ClusterRecord]]:
@@ -54,19 +54,19 @@ class Store(Protocol):
         """Write the cluster record if there is none."""
 
     def replace(self, cluster_record: ClusterRecord, version: str) -> Outcome:
-        """Write the cluster record if it still is of that version."""
+        """Write the cluster record if it still has that version."""
 
     def read_token(self, role: str) -> Optional[Stored[Token]]:
         """The join token of a role; None if there is none."""
 
     def read_nodes(self, cluster_id: str) -> Optional[Stored[Collection[str]]]:
-        """IDs of the nodes of that swarm, as its leader lists them again and again; None if it does not."""
+        """IDs of the nodes of that swarm, as its leader last listed them; None if it has not."""
 
     def unlock_keys(self) -> Sequence[str]:
-        """The kept unlock keys, the newest first. For managers only."""
+        """The stored unlock keys, the newest first. For managers only."""
 
     def write_token(self, role: str, token: Token, version: Optional[str]) -> Outcome:
-        """Write the join token of a role if the one there still is of that version; None is 'if there is none'."""
+        """Write the join token of a role if the object still has that version (None: if there is none)."""
 
 
 @dataclass(frozen=True)
@@ -82,16 +82,16 @@ GONE = ("shutting-down", "terminated")
 
 
 class Instances(Protocol):
-    """EC2 and Auto Scaling, whose answers may be minutes old. Every method raises :class:`Unavailable`."""
+    """EC2 and Auto Scaling, whose answers may be minutes old. Each method raises :class:`Unavailable`."""
 
     def running_managers(self) -> Sequence[Peer]:
         """The cluster's manager instances that are pending or running."""
 
     def state(self, instance: str) -> Optional[str]:
-        """An instance's state in EC2's words; None if EC2 does not know it."""
+        """An instance's EC2 state; None if EC2 does not know it."""
 
     def launching(self, instances: Sequence[str]) -> Set[str]:
-        """Those of them whose launch is not over, so that no leader has taken them into service yet."""
+        """Those whose launch is not completed, so that no leader has taken them into service yet."""
 
 
 INACTIVE = "inactive"
@@ -100,7 +100,7 @@ ACTIVE = "active"
 ERROR = "error"
 LOCKED = "locked"
 
-# How a host answers on the swarm's port, on which only managers listen. A silent one may boot, hang or be cut off.
+# How a host answers on the swarm's port, on which only managers listen. A silent host may boot, hang or be cut off.
 LISTENS = "listens"
 REFUSES = "refuses"
 SILENT = "silent"
@@ -108,45 +108,45 @@ SILENT = "silent"
 
 @dataclass(frozen=True)
 class Membership:
-    """What the node's own engine says of its place in a swarm."""
+    """The swarm membership of the node's own engine."""
 
     state: str
-    """``inactive``, ``pending``, ``active``, ``error`` or ``locked``, in the engine's words."""
+    """The engine's ``inactive``, ``pending``, ``active``, ``error`` or ``locked``."""
     cluster_id: Optional[str] = None
-    """The swarm's ID; with another state than ``active``, what its certificate says, if it has one."""
+    """The swarm's ID; if the state is not ``active``, from its certificate, if any."""
     node_id: Optional[str] = None
     manager: bool = False
     made_by: Optional[str] = None
-    """``cluster/instance`` whose :class:`Joiner` initialised the swarm, if one did and the engine can tell."""
+    """``cluster/instance`` whose :class:`Joiner` initialised the swarm, if known."""
     alone: bool = False
     """Whether the swarm has no other node."""
     unfinished: bool = False
-    """Whether the engine has not been active since this node was told to join, so that it never was a member."""
+    """Whether the engine has not been active since this node last tried to join, so it never was a member."""
     message: str = ""
-    """The engine's reason when something is wrong."""
+    """The engine's error message."""
     epoch: int = 0
-    """The published swarm's epoch when this node was told to join it."""
+    """The published swarm's epoch when this node joined it."""
     swarm_epoch: Optional[int] = None
-    """The epoch that the swarm itself is in; None where the engine cannot tell, as on workers and without a leader."""
+    """The swarm's own epoch; None if unknown, as on workers and without a leader."""
     remembered: Optional[ClusterRecord] = None
-    """The cluster's record as the swarm itself remembers it; None where the engine cannot tell, too."""
+    """The cluster's record as the swarm remembers it; None if unknown, too."""
 
 
 class JoinRefused(SwarmError):
-    """The other side did not let this node in, or did not answer; another address or a newer token may do."""
+    """The other side refused this node, or did not answer. Another address or a newer token may work."""
 
 
 class JoinPending(Unavailable):
-    """The engine goes on joining in the background."""
+    """The engine continues to join in the background."""
 
 
 class Engine(Protocol):
-    """The node's own engine. Every method raises :class:`Unavailable` if it does not answer, or changed meanwhile."""
+    """The node's own engine. Each method raises :class:`Unavailable` if it does not answer, or changed meanwhile."""
 
     def membership(self) -> Membership: ...
 
     def init(self, made_by: str) -> None:
-        """Initialise a swarm of its own, marked with who made it."""
+        """Initialise a swarm, marked with ``made_by``."""
 
     def join(self, address: str, token: str, epoch: int) -> None:
         """Join through the manager at that address, and remember the epoch.
@@ -158,10 +158,10 @@ class Engine(Protocol):
         """Remember the epoch of the swarm that this node is in."""
 
     def unlock(self, key: str) -> bool:
-        """Unlock the manager's state, or return that this is not the key."""
+        """Unlock the manager's state. False if it is the wrong key."""
 
     def leave(self, cluster_id: Optional[str]) -> None:
-        """Leave the swarm, by force, if it is still the one of that ID."""
+        """Leave the swarm by force, if it still has that ID."""
 
     def tokens(self) -> Mapping[str, str]:
         """The swarm's present join tokens by role."""
@@ -174,13 +174,13 @@ class Clock(Protocol):
     """Time."""
 
     def now(self) -> float:
-        """Seconds that only ever grow."""
+        """Monotonic seconds."""
 
     def timestamp(self) -> str:
         """The date and time in UTC, for people."""
 
     def wait(self, seconds: float, reason: str) -> None:
-        """Let time pass."""
+        """Wait. ``reason`` is for people."""
 
 
 # Takes sentences about the progress.

@@ -12,19 +12,19 @@ Seen = Mapping[str, Optional[Stored[Token]]]
 
 
 def seen(store: Store) -> Seen:
-    """What the store has for each role."""
+    """The stored token of each role."""
     return {role: store.read_token(role) for role in ROLES}
 
 
 def foreign(present: Seen, cluster_id: str) -> bool:
-    """Whether a token is missing, or is one of another swarm."""
+    """Whether a token is missing or of another swarm."""
     return any(stored is None or stored.value.cluster_id != cluster_id for stored in present.values())
 
 
 def write(store: Store, present: Seen, cluster_id: str, secrets: Mapping[str, str]) -> list[Change]:
-    """Make the store's tokens those of the swarm, unless somebody wrote them since they were ``seen``.
+    """Write the swarm's tokens, unless they were written since they were ``seen``.
 
-    Raises Unavailable in that case: what is right must then be judged anew.
+    Raises Unavailable in that case: decide again.
     """
     changes = []
     for role in ROLES:
@@ -40,10 +40,10 @@ def write(store: Store, present: Seen, cluster_id: str, secrets: Mapping[str, st
 
 
 def publish(store: Store, cluster_id: str, secrets: Callable[[], Mapping[str, str]]) -> list[Change]:
-    """Keep the published tokens those of the published swarm; ``secrets`` reads the engine's, by role.
+    """Publish the tokens of the published swarm; ``secrets`` reads the engine's, by role.
 
-    For a manager of that swarm only. Raises Unavailable when somebody else wrote at the same time.
+    For a manager of that swarm only. Raises Unavailable if another process wrote at the same time.
     """
     present = seen(store)
-    # Read after what they may replace, or tokens from before a rotation could replace those from after it.
+    # Read the secrets last, or tokens from before a rotation could overwrite newer tokens.
     return write(store, present, cluster_id, secrets())

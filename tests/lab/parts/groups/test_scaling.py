@@ -66,7 +66,7 @@ def test_a_pending_task_adds_a_node_that_is_removed_with_it(scaling: tuple[Site,
     site.settle()
     (removed,) = both - site.ids("worker")
     done = [action for manager in site.managers() for action in site.actions(manager) if removed in str(action)]
-    assert [line["action"] for line in done if line["action"] in ("Drain", "Remove")] == ["Drain", "Remove"]
+    assert [line["action"] for line in done if line["action"] in ("Drain", "Delete")] == ["Drain", "Delete"]
     # Auto Scaling terminated it, after the agents had drained it and completed the hook.
     asked = {call["action"] for call in site.calls() if call["caller"] != "lab"}
     assert "CompleteLifecycleAction" in asked

@@ -58,7 +58,7 @@ def test_fault_25_26_30_a_forced_removal_survives_kills(site: Site) -> None:
         run = site.playbook("remove_node.yml", "-e", f"id={worker}")
         assert run.code != 0
         said = run.said
-        assert "no place elsewhere for 2 tasks of pinned (none of 3 other nodes meets node.role==worker)" in said
+        assert "no room elsewhere for 2 tasks of pinned (none of 3 other nodes meets node.role==worker)" in said
         assert run.changed == 0
         assert all(node.availability == "active" for node in site.nodes())
 
@@ -89,7 +89,7 @@ def test_fault_28_an_interrupted_node_is_removed_before_its_deadline(site: Site,
     done = [line for line in site.actions(leader) if worker in line["message"]]
     (announced,) = {label for line in done if (label := (line["after"] or {}).get("swarm.aws.interruption"))}
     deadline = float(announced.partition("@")[2])
-    (removed,) = [datetime.fromisoformat(line["time"]) for line in done if line["action"] == "Remove"]
+    (removed,) = [datetime.fromisoformat(line["time"]) for line in done if line["action"] == "Delete"]
     say(f"{verb}: {announced}, out of the swarm {deadline - removed.timestamp():.0f} of {seconds} s before")
     assert removed.timestamp() < deadline
     site.settle()
@@ -280,7 +280,7 @@ def test_fault_47_an_invalid_message_does_not_block_a_spot_warning(site: Site) -
     journal = "".join(
         site.on(manager, "journalctl", "-u", "swarm-agent", "-o", "cat").output for manager in site.managers()
     )
-    assert journal.count(f"The message {invalid} in the queue is left to the dead letters") == 1
+    assert journal.count(f"The message {invalid} in the queue is left for the dead-letter queue") == 1
     site.settle()
 
 
@@ -311,7 +311,7 @@ def test_fault_46_a_node_that_cannot_be_withdrawn_is_not_removed(site: Site) -> 
     with Load(site.lab, RECORD) as load:
         run = site.playbook("remove_node.yml", "-e", f"id={follower}")
         assert run.code != 0 and run.changed == 0
-        assert f"{follower} is not removed, for it cannot be withdrawn: {RECORD} stands there already" in run.said
+        assert f"{follower} is not removed, since it cannot be withdrawn: {RECORD} exists already" in run.said
         assert f"create that TXT record with the value {mine['ResourceRecords'][0]['Value']}" in run.said
         assert site.nodes() == before
         _change(site, "CREATE", mine)

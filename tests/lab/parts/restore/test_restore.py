@@ -50,7 +50,7 @@ def test_fault_37_an_altered_backup_is_refused_and_an_older_is_offered(site: Sit
         ("-e", f"backup={newest}"): "The swarm works: 3 of 3 managers are reachable, quorum 2.",
         ("-e", "backup=nonsense", "-e", "force=example"): "There is no backup 'nonsense'.",
         ("-e", "force=another"): "force is 'another', but this is the cluster 'example'",
-        ("-e", "force=example"): f"is refused, for it is not what was written: it has {len(content) - 9} bytes",
+        ("-e", "force=example"): f"is damaged: it has {len(content) - 9} bytes",
     }
     s3.put_object(Bucket=site.bucket, Key=key, Body=content[:-9])
     try:
@@ -59,7 +59,7 @@ def test_fault_37_an_altered_backup_is_refused_and_an_older_is_offered(site: Sit
             assert run.code != 0
             assert reason in run.said
             assert run.changed == 0
-        assert f"take it with -e backup={older}" in run.said
+        assert f"use it with -e backup={older}" in run.said
     finally:
         s3.put_object(Bucket=site.bucket, Key=key, Body=content)
     assert site.nodes() == before
@@ -109,7 +109,7 @@ def test_fault_36_a_survivor_restores_the_swarm_after_two_lost_disks(site: Site,
     site.wait("the quorum to be lost", lambda: not site.managers())
     run = site.playbook("playbooks/restore.yml")
     assert run.code == 0, run.output[-6000:]
-    assert f"{survivor} still has the state of the swarm {cluster}, so nothing of it is lost" in run.said
+    assert f"{survivor} still has the state of the swarm {cluster}, so nothing is lost" in run.said
     site.settle()
     assert site.cluster_record()["cluster_id"] == cluster
     assert site.kept() == kept
