@@ -114,8 +114,8 @@ def lines_of(value):
     """A message's lines: of a text, or of a list of texts; None of anything else."""
     if isinstance(value, str):
         return value.rstrip("\n").split("\n")
-    if isinstance(value, list) and all(isinstance(one, str) for one in value):
-        return [line for one in value for line in one.split("\n")]
+    if isinstance(value, list) and all(isinstance(item, str) for item in value):
+        return [line for item in value for line in item.split("\n")]
     return None
 
 
@@ -266,9 +266,9 @@ class CallbackModule(CallbackBase):
     def v2_on_file_diff(self, result):
         with self._lock:
             found = result.result
-            for one in found.get("results") or [found] if result.task.loop else [found]:
-                if one.get("diff") and one.get("changed"):
-                    text = self._get_diff(one["diff"])
+            for item in found.get("results") or [found] if result.task.loop else [found]:
+                if item.get("diff") and item.get("changed"):
+                    text = self._get_diff(item["diff"])
                     self._add(result, text.rstrip("\n").split("\n") if text else [])
 
     def v2_playbook_on_stats(self, stats):

@@ -144,13 +144,15 @@ def work(aws, params, changes):
     cluster = params["configuration"]
     found = Survey(aws, params["cluster_name"], params["account_id"]).find()
     result = {
-        "resources": [one.report() for one in found],
+        "resources": [resource.report() for resource in found],
         "missing": None,
         "orphans": None,
         "old_versions": old_versions(found),
     }
     if cluster is not None:
-        left_over = [{"resource": str(one), "why": why, "note": one.note} for one, why in orphans(found, cluster)]
+        left_over = [
+            {"resource": str(resource), "why": why, "note": resource.note} for resource, why in orphans(found, cluster)
+        ]
         result.update(missing=missing(declared(cluster, params["alarms"]), found, params["parts"]), orphans=left_over)
     return result
 

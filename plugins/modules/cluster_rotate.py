@@ -74,7 +74,7 @@ def main() -> None:
         supports_check_mode=True,
     )
     params, log = module.params, []
-    wanted = [one for one in ORDER if one in params["what"]]
+    wanted = [secret for secret in ORDER if secret in params["what"]]
     try:
         rotation = Rotation(control_plane(params), log.append, time.monotonic, time.sleep)
         rotation.check(wanted)
@@ -87,8 +87,8 @@ def main() -> None:
         rotated=wanted,
         log=log,
         diff={
-            "before": "".join(f"{one}: as before\n" for one in wanted),
-            "after": "".join(f"{one}: new\n" for one in wanted),
+            "before": "".join(f"{secret}: as before\n" for secret in wanted),
+            "after": "".join(f"{secret}: new\n" for secret in wanted),
         },
     )
 

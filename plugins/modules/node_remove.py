@@ -85,10 +85,17 @@ def tidy(cluster, params, *, check: bool, now=time.monotonic, sleep=time.sleep) 
         if now() >= deadline:
             raise SwarmError(f"After {params['timeout']} s there still is {work.awaited}.")
         sleep(1)
-    removed = [{"node": one.node, "instance": one.instance, "reason": one.reason} for one in work.removed]
+    removed = [
+        {"node": removal.node, "instance": removal.instance, "reason": removal.reason} for removal in work.removed
+    ]
     diff = [
-        {"before_header": f"node {one['node']}", "after_header": "", "before": f"{one['reason']}\n", "after": ""}
-        for one in removed
+        {
+            "before_header": f"node {removal['node']}",
+            "after_header": "",
+            "before": f"{removal['reason']}\n",
+            "after": "",
+        }
+        for removal in removed
     ]
     return {"changed": bool(removed), "removed": removed, "kept": work.kept, "diff": diff}
 

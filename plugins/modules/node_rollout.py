@@ -179,8 +179,8 @@ def _group(group, fleet) -> dict:
         "max": group.largest,
         "usual": group.usual,
         "template_version": group.template,
-        "serving": [one.id for one in mine if one.serves],
-        "behind": [one.id for one in mine if one.behind],
+        "serving": [instance.id for instance in mine if instance.serves],
+        "behind": [instance.id for instance in mine if instance.behind],
         "warm_behind": fleet.behind_in_pool(group.group),
     }
 

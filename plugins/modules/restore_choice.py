@@ -83,8 +83,8 @@ def main() -> None:
     )
     params = module.params
     try:
-        answers = [one for one in params["found"] if one.get("manager")]
-        reasons = " ".join(str(one["msg"]) for one in params["found"] if one.get("msg"))
+        answers = [answer for answer in params["found"] if answer.get("manager")]
+        reasons = " ".join(str(answer["msg"]) for answer in params["found"] if answer.get("msg"))
         if not answers and reasons:
             raise CannotRestore(f"No manager's instance tells what it has left: {reasons}")
         newest = max(answers, key=lambda answer: (answer["published"] or {}).get("generation", 0), default={})

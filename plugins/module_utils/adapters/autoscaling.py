@@ -34,7 +34,7 @@ class AutoScalingGroups:
         with self._aws.asked("describe the cluster's instances"):
             described = self._described(Filters=tags.of_cluster_filter(self._cluster))
         if self._pools:
-            members.update(self._warmed(one for one in described if one not in members))
+            members.update(self._warmed(instance for instance in described if instance not in members))
         unseen = [identifier for identifier in members if identifier not in described]
         described.update(self._by_id(unseen))
         with self._aws.asked("describe the cluster's instances"):
@@ -65,7 +65,7 @@ class AutoScalingGroups:
         """Whether the instance has ended, or is ended by Auto Scaling without more waiting. Raises Unavailable."""
         with self._aws.asked(f"describe the Auto Scaling instance {instance}"):
             answer = self._aws.client("autoscaling").describe_auto_scaling_instances(InstanceIds=[instance])
-            states = [str(one["LifecycleState"]) for one in answer["AutoScalingInstances"]]
+            states = [str(entry["LifecycleState"]) for entry in answer["AutoScalingInstances"]]
         return all(state.removeprefix(WARMED) in ("Terminating:Proceed", "Terminated") for state in states)
 
     def sizes(self, scaling_group: str) -> Tuple[int, int]:
@@ -162,7 +162,7 @@ class AutoScalingGroups:
         return found
 
     def _described(self, **arguments: Any) -> Dict[str, Mapping[str, Any]]:
-        return {one["InstanceId"]: one for one in describe(self._aws, **arguments)}
+        return {instance["InstanceId"]: instance for instance in describe(self._aws, **arguments)}
 
 
 def _instance(
@@ -221,4 +221,6 @@ def _ipv6_address(described: Mapping[str, Any]) -> Optional[str]:
     """The first one of the instance's first network interface."""
     interfaces = described.get("NetworkInterfaces") or ()
     first = [interface for interface in interfaces if (interface.get("Attachment") or {}).get("DeviceIndex") == 0]
-    return next((found.get("Ipv6Address") for one in first for found in one.get("Ipv6Addresses") or ()), None)
+    return next(
+        (found.get("Ipv6Address") for interface in first for found in interface.get("Ipv6Addresses") or ()), None
+    )

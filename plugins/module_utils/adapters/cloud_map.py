@@ -82,7 +82,9 @@ class CloudMapRecords:
             listed = [
                 instance for page in pages.paginate(ServiceId=wanted.service_id) for instance in page["Instances"]
             ]
-            found: Dict[str, Attributes] = {one["Id"]: _addresses(one.get("Attributes") or {}) for one in listed}
+            found: Dict[str, Attributes] = {
+                instance["Id"]: _addresses(instance.get("Attributes") or {}) for instance in listed
+            }
         for (service, identifier), (_dummy, attributes) in self._begun.items():
             if service == wanted.service_id:
                 found[identifier] = attributes or {}

@@ -33,7 +33,7 @@ class LogStreams:
         self._logs.put_log_events(
             logGroupName=self._group,
             logStreamName=stream,
-            logEvents=[{"timestamp": one.time, "message": one.text} for one in batch],
+            logEvents=[{"timestamp": event.time, "message": event.text} for event in batch],
         )
 
     def _create(self, stream: str) -> None:

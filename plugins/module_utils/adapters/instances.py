@@ -33,7 +33,9 @@ class Ec2Instances:
     def state(self, instance: str) -> Optional[str]:
         with self._aws.asked(f"describe the instance {instance}"):
             try:
-                return next((str(one["State"]["Name"]) for one in describe(self._aws, InstanceIds=[instance])), None)
+                return next(
+                    (str(found["State"]["Name"]) for found in describe(self._aws, InstanceIds=[instance])), None
+                )
             except ClientError as error:
                 if code(error).startswith("InvalidInstanceID."):
                     return None

@@ -55,7 +55,7 @@ class Sources:
         """
         with ThreadPoolExecutor(ASKED_AT_ONCE) as pool:
             found = list(pool.map(lambda address: _shown_until(name, address, port), addresses))
-        times = [one for one in found if isinstance(one, float)]
+        times = [time for time in found if isinstance(time, float)]
         if not times:
             raise Unavailable(f"No address of {name} shows a certificate at port {port}: {found[0]}")
         return min(times)

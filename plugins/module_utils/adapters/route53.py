@@ -39,16 +39,16 @@ class Zone:
 
     def _record(self, wanted: Dns, named: Mapping[str, List[Mapping[str, Any]]]) -> Record:
         sets = named[wanted.record]
-        owners = [one for one in named[owner_name(wanted.record)] if one["Type"] == "TXT"]
+        owners = [record for record in named[owner_name(wanted.record)] if record["Type"] == "TXT"]
         owner = _unquoted(owners[0]["ResourceRecords"][0]["Value"]) if owners else None
         # Beside a record that is somebody's, an AAAA record of which they do not speak is a matter of its own.
-        unowned = owner is not None and not owns_ipv6(owner) and any(one["Type"] == "AAAA" for one in sets)
+        unowned = owner is not None and not owns_ipv6(owner) and any(record["Type"] == "AAAA" for record in sets)
         if unowned:
-            sets = [one for one in sets if one["Type"] != "AAAA"]
+            sets = [record for record in sets if record["Type"] != "AAAA"]
         obstacle = next((reason for reason in map(_obstacle, sets) if reason), None)
-        plain = {one["Type"]: one for one in sets if one["Type"] in ADDRESSES and not _obstacle(one)}
-        values = {_shortest(value["Value"]) for one in plain.values() for value in one["ResourceRecords"]}
-        ttls = {kind: one["TTL"] for kind, one in plain.items()}
+        plain = {record["Type"]: record for record in sets if record["Type"] in ADDRESSES and not _obstacle(record)}
+        values = {_shortest(value["Value"]) for record in plain.values() for value in record["ResourceRecords"]}
+        ttls = {kind: record["TTL"] for kind, record in plain.items()}
         return Record(
             tuple(sorted(values)), ttls.get("A"), owner, obstacle, ipv6_ttl=ttls.get("AAAA"), ipv6_unowned=unowned
         )
@@ -73,7 +73,7 @@ class Zone:
 
     def _delete(self, wanted: Dns, kind: str) -> None:
         """Delete a record set exactly as it stands there, which is the only way that Route 53 takes it."""
-        present = [one for one in self._sets(wanted)[wanted.record] if one["Type"] == kind]
+        present = [record for record in self._sets(wanted)[wanted.record] if record["Type"] == kind]
         if present:
             self._send(wanted, [{"Action": "DELETE", "ResourceRecordSet": present[0]}])
 

@@ -119,7 +119,7 @@ def _over(template: Mapping[str, Any], tasks: Sequence[Mapping[str, Any]]) -> Tu
         return frozenset(), 0
     ended: Dict[str, str] = {}
     live = set()
-    for task in sorted(tasks, key=lambda one: str(one.get("CreatedAt"))):
+    for task in sorted(tasks, key=lambda listed: str(listed.get("CreatedAt"))):
         place, state = str(task.get("Slot") or task.get("NodeID")), task["Status"]["State"]
         # Without restarts, not even a task that was told to stop gets a successor.
         if state in (_ENDED if condition == "none" else ("complete", *_FAILED)):

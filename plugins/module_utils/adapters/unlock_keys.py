@@ -38,7 +38,7 @@ class UnlockKeys:
 
     def add(self, key: str) -> None:
         """Keep a key as the newest one."""
-        self.write([key, *(one for one in self.read() if one != key)][:KEPT])
+        self.write([key, *(older for older in self.read() if older != key)][:KEPT])
 
     def write(self, keys: Sequence[str]) -> None:
         """Keep these and no others."""

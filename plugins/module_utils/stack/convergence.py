@@ -93,10 +93,10 @@ def _state(engine: StackEngine, stack: str, verdicts: dict[str, Verdict]) -> Sta
             "digest": images.digest_of(image),
             "why": verdict.why,
         }
-    bad = {name: one for name, one in sorted(verdicts.items()) if one.state not in (*GOOD, PROGRESSING)}
+    bad = {name: found for name, found in sorted(verdicts.items()) if found.state not in (*GOOD, PROGRESSING)}
     if not bad:
-        late = {name: one for name, one in sorted(verdicts.items()) if one.state == PROGRESSING}
-        state.awaited = [f"{name} ({one.why})" for name, one in late.items()]
+        late = {name: found for name, found in sorted(verdicts.items()) if found.state == PROGRESSING}
+        state.awaited = [f"{name} ({found.why})" for name, found in late.items()]
         return state
     reasons = []
     for name, verdict in bad.items():

@@ -231,7 +231,10 @@ def _logged_in(credentials: Mapping[str, Credentials], *, own: bool) -> Iterator
             config = json.loads((Path.home() / ".docker/config.json").read_text())
     config["auths"] = {
         **(config.get("auths") or {}),
-        **{_HUB if host == "docker.io" else host: {"auth": one.encoded()} for host, one in credentials.items()},
+        **{
+            _HUB if host == "docker.io" else host: {"auth": credential.encoded()}
+            for host, credential in credentials.items()
+        },
     }
     with tempfile.TemporaryDirectory(dir="/run" if os.access("/run", os.W_OK) else None) as folder:
         path = Path(folder) / "config.json"

@@ -88,7 +88,7 @@ class AwsSurvey:
     def _calls(self) -> Sequence[Tuple[str, str, Dict[str, Any]]]:
         tagged = {"Filters": tags.of_cluster_filter(self._cluster)}
         names = [
-            one.name for one in self._asked(AutoScalingGroups(self._aws, self._cluster, aws_time.now).groups) or ()
+            group.name for group in self._asked(AutoScalingGroups(self._aws, self._cluster, aws_time.now).groups) or ()
         ]
         policy = self._asked(self._policy)
         calls: List[Tuple[str, str, Dict[str, Any]]] = [
@@ -129,5 +129,5 @@ def _without(answer: Any) -> Any:
     if isinstance(answer, Mapping):
         return {key: _without(value) for key, value in answer.items() if key not in _LEFT_OUT}
     if isinstance(answer, (list, tuple)):
-        return [_without(one) for one in answer]
+        return [_without(entry) for entry in answer]
     return answer

@@ -50,10 +50,12 @@ class Rollout:
         new = set()
         while True:
             self.awaited = self.fleet.awaited(name, set(ignored), joined=until == JOINED)
-            living = {one.id for one in self.fleet.of_group(name)}
+            living = {instance.id for instance in self.fleet.of_group(name)}
             for lost in sorted(new - living):
                 raise SwarmError(f"{lost} ended before it served: its launch was given up, or somebody ended it.")
-            new |= {one.id for one in self.fleet.of_group(name) if not one.behind and not one.leaving}
+            new |= {
+                instance.id for instance in self.fleet.of_group(name) if not instance.behind and not instance.leaving
+            }
             if until == NOW or not self.awaited:
                 # What a group still waits for is worth telling, whatever was waited for here.
                 self.awaited = self.fleet.awaited(name, set(ignored))

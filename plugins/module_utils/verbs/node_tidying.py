@@ -38,27 +38,27 @@ class Tidying:
             if isinstance(action, (act.Demote, act.Remove)) and action.reason in (act.GONE, act.SUPERSEDED)
         ]
         self._add_forced(observed, wanted)
-        waits = [one for one in decision.awaited if "to lose its vote" in one]
-        self.awaited = ", ".join([*waits, *(f"the node of {one.instance}" for one in wanted)])
-        self.kept = [*_reasons(observed), *(one for one in decision.refused if "not removed" in one)]
+        waits = [wait for wait in decision.awaited if "to lose its vote" in wait]
+        self.awaited = ", ".join([*waits, *(f"the node of {removal.instance}" for removal in wanted)])
+        self.kept = [*_reasons(observed), *(refusal for refusal in decision.refused if "not removed" in refusal)]
         if check:
-            self.removed = [act.Remove(one.node, one.instance, one.reason) for one in wanted]
+            self.removed = [act.Remove(removal.node, removal.instance, removal.reason) for removal in wanted]
             return False
-        for one in wanted:
+        for removal in wanted:
             try:
-                change = self._apply(one, policy)
+                change = self._apply(removal, policy)
             except Refused as error:
                 self.kept.append(str(error))
                 continue
-            if change is not None and isinstance(one, act.Remove):
-                self.removed.append(one)
+            if change is not None and isinstance(removal, act.Remove):
+                self.removed.append(removal)
         return bool(wanted or waits)
 
     def _add_forced(self, observed: Cluster, wanted: List[Any]) -> None:
         strangers = {node.id: node for node in node_matching.join(observed).strangers}
         for identifier in sorted(self._forced):
             node = strangers.get(identifier)
-            known = any(one.id == identifier for one in observed.nodes or ())
+            known = any(member.id == identifier for member in observed.nodes or ())
             if node is None and known:
                 raise SwarmError(f"The node {identifier} has an instance: remove that with node_drain.")
             if node is not None and node.state != "down":
@@ -72,10 +72,10 @@ class Tidying:
 def _reasons(observed: Cluster) -> List[str]:
     """Why nodes that are not ready are left alone."""
     members = node_matching.join(observed)
-    away = ((one, node) for one, node in sorted(members.node_of.items()) if node.state != "ready")
+    away = ((instance, node) for instance, node in sorted(members.node_of.items()) if node.state != "ready")
     found = [
-        f"{one} is {node.state}, but EC2 says that it is {members.instances[one].state}: it is left alone."
-        for one, node in away
+        f"{instance} is {node.state}, but EC2 says that it is {members.instances[instance].state}: it is left alone."
+        for instance, node in away
     ]
     found.extend(
         f"No instance of the cluster answers for the node {node.id}, which is {node.state}: it is left alone."

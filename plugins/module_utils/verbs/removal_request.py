@@ -123,7 +123,7 @@ class Removal:
     def _relabel(self, node: str, value: str) -> None:
         swarm = self._control_plane.swarm
         for attempt in range(5):
-            present = next((one for one in swarm.nodes() if one.id == node), None)
+            present = next((member for member in swarm.nodes() if member.id == node), None)
             if present is None:
                 return
             changed = {key: text for key, text in present.labels.items() if key != node_labels.REQUESTED}

@@ -93,7 +93,7 @@ class SecondEngine:
         own = swarm.here()
 
         def drained() -> bool:
-            node = next((one for one in swarm.nodes() if one.id == own), None)
+            node = next((member for member in swarm.nodes() if member.id == own), None)
             if node is not None and node.availability != "drain":
                 swarm.update(node.id, availability="drain")
             return node is not None and node.availability == "drain"
@@ -123,7 +123,7 @@ def take_over(second: SecondEngine, there: DockerSwarm, engine: DockerEngine, he
     until("this host's engine to be a manager", counts, _SWARM_SECONDS)
 
     def deposed() -> bool:
-        node = next((one for one in here.nodes() if one.id == gone), None)
+        node = next((member for member in here.nodes() if member.id == gone), None)
         if node is not None and node.role == "manager":
             here.update(node.id, role="worker")
         return node is None or not node.holds_vote
@@ -136,7 +136,7 @@ def take_over(second: SecondEngine, there: DockerSwarm, engine: DockerEngine, he
 
 def _removed(swarm: DockerSwarm, node: str) -> bool:
     swarm.remove(node)
-    return all(one.id != node for one in swarm.nodes())
+    return all(member.id != node for member in swarm.nodes())
 
 
 def replace_state(commands: Commands, folder: Path, root: Path) -> None:

@@ -342,7 +342,7 @@ def test_messages_come_until_they_are_deleted(aws, account):
     (message,) = queue.receive(0)
     assert message.body == "hello"
     queue.send("more")
-    assert {one.body for one in queue.receive(0)} == {"hello", "more"}
+    assert {received.body for received in queue.receive(0)} == {"hello", "more"}
     queue.delete(queue.receive(0))
     assert queue.receive(0) == []
     with pytest.raises(Unavailable, match="other-events"):
@@ -365,7 +365,7 @@ def test_targets_are_registered_and_deregistered(account, aws):
     made = elb.create_target_group(Name="web", Protocol="TCP", Port=80, VpcId=vpc, TargetType="instance")
     web = made["TargetGroups"][0]["TargetGroupArn"]
     started = ec2.run_instances(ImageId="ami-0123456789abcdef0", MinCount=2, MaxCount=2)["Instances"]
-    first, second = (one["InstanceId"] for one in started)
+    first, second = (instance["InstanceId"] for instance in started)
     groups = TargetGroups(aws)
     groups.register(web, [first, second])
     assert groups.health(web) == {first: "healthy", second: "healthy"}

@@ -61,7 +61,7 @@ class Bench:
 
     def registered(self) -> dict[str, dict[str, str]]:
         found = self.client.list_instances(ServiceId=self.wanted.service_id)["Instances"]
-        return {one["Id"]: one["Attributes"] for one in found}
+        return {instance["Id"]: instance["Attributes"] for instance in found}
 
 
 def instance(number: int) -> Instance:

@@ -258,7 +258,7 @@ def _is_typed(found: Any, kind: type) -> bool:
         value = getattr(found, name)
         if field.type in ("str", "int", "bool") and type(value).__name__ != field.type:
             return False
-        if name.endswith("labels") and not all(isinstance(one, str) for pair in value.items() for one in pair):
+        if name.endswith("labels") and not all(isinstance(text, str) for pair in value.items() for text in pair):
             return False
     return True
 

@@ -190,7 +190,7 @@ def sent(swarm, monkeypatch):
     sent = []
     api = swarm._connected
     monkeypatch.setattr(api, "services", lambda: [SERVICE], raising=False)
-    monkeypatch.setattr(api, "_url", lambda path, one: path.format(one), raising=False)
+    monkeypatch.setattr(api, "_url", lambda path, value: path.format(value), raising=False)
     monkeypatch.setattr(api, "_post_json", lambda url, data, **more: sent.append((url, data, more)), raising=False)
     monkeypatch.setattr(api, "_raise_for_status", lambda answer: None, raising=False)
     swarm.services()
@@ -316,5 +316,5 @@ def test_all_tasks_are_started_anew_by_a_counter_and_nothing_else(swarm, sent, m
     template = {**SERVICE["Spec"]["TaskTemplate"], "ForceUpdate": 2}
     ((url, data, _),) = sent
     assert (url, data) == ("/services/s1/update", {**SERVICE["Spec"], "TaskTemplate": template})
-    monkeypatch.setattr(swarm._connected, "inspect_service", lambda one: SERVICE, raising=False)
+    monkeypatch.setattr(swarm._connected, "inspect_service", lambda name: SERVICE, raising=False)
     assert swarm.update_state("s1") == ("updating", "")

@@ -72,7 +72,7 @@ class Host:
         """Have the volume mounted, and return what was changed for that."""
         self.ran.clear()
         Volumes(self.tell, Log(io.StringIO()), self.clock, self.run, self.root).keep([DATA])
-        return [one for one in self.ran if one.startswith(("mkfs", "mount "))]
+        return [command for command in self.ran if command.startswith(("mkfs", "mount "))]
 
 
 def test_a_blank_volume_is_found_by_its_id_formatted_and_mounted_once(tmp_path: Path) -> None:

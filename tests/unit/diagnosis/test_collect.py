@@ -88,7 +88,7 @@ def test_an_archive_is_for_its_owner_alone_and_is_whole_or_not_there(tmp_path):
     size = pack({"x/one.txt": "1", "two.txt": "zwei\udce4"}, path)
     assert path.stat().st_mode & 0o777 == 0o600
     assert (size, unpack(path)) == (path.stat().st_size, {"x/one.txt": "1", "two.txt": "zwei?"})
-    assert [one.name for one in tmp_path.iterdir()] == ["a.tar.gz"]
+    assert [file.name for file in tmp_path.iterdir()] == ["a.tar.gz"]
     path.write_bytes(path.read_bytes()[:40])
     with pytest.raises(OSError, match="no whole archive"):
         unpack(path)

@@ -142,7 +142,7 @@ def test_a_rollback_goes_to_what_converged_before_with_its_digest_and_config(
     engine: MemoryEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def specs() -> dict[str, object]:
-        return {name: copy.deepcopy(one["Spec"]) for name, one in engine.live.items()}
+        return {name: copy.deepcopy(service["Spec"]) for name, service in engine.live.items()}
 
     deployed(engine, bundle())
     before = specs()
@@ -203,7 +203,7 @@ def test_there_is_nothing_to_go_back_to_at_first(engine: MemoryEngine) -> None:
 def test_a_config_of_the_labels_but_not_the_content_is_no_release() -> None:
     labels = {releases.NUMBER: "1"}
     bad = [b"", b"{", b"[]", b'{"services": {"web": {}}}']
-    assert releases.read({"ID": "x", "Spec": {"Labels": labels, "Data": base64.b64encode(one)}} for one in bad) == []
+    assert releases.read({"ID": "x", "Spec": {"Labels": labels, "Data": base64.b64encode(data)}} for data in bad) == []
 
 
 # Registries

@@ -178,7 +178,7 @@ def rejected(slot: int, count: int, why: str = "No such image: app:2", **more: A
 
 
 def test_rejections_are_counted_by_slot() -> None:
-    spread = [one for slot in (1, 2, 3) for one in rejected(slot, 2)]
+    spread = [task for slot in (1, 2, 3) for task in rejected(slot, 2)]
     three = service({"Replicated": {"Replicas": 3}})
     assert judged(three, *spread, waited=60).state == "progressing"
     assert judged(three, *spread, *rejected(4, 3)).state == "failed"
@@ -363,5 +363,5 @@ def test_a_node_that_is_there_but_not_yet_of_use_is_explained(late: dict[str, An
 def test_a_group_that_was_scaled_counts_with_its_size() -> None:
     sizes = [{"name": "manager", "desired": 1}, {"name": "unknown", "desired": 9}]
     scaled = required_nodes.scaled(GROUPS, sizes)
-    assert [one["desired"] for one in scaled] == [1, *(group["desired"] for group in GROUPS[1:])]
+    assert [group["desired"] for group in scaled] == [1, *(group["desired"] for group in GROUPS[1:])]
     assert required_nodes.scaled(GROUPS, []) == GROUPS

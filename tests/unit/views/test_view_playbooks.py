@@ -110,7 +110,7 @@ def test_what_does_not_answer_is_named_in_what_is_gathered(run, tmp_path):
     assert done.returncode == 0, done.stderr
     first, second, *missing = done.stdout.strip().splitlines()
     assert (first, second.startswith("0 of 1 nodes")) == (str(bundle), True)
-    assert [one.split(": ")[:3] for one in missing] == [["Not in it", node, "It did not answer"]]
+    assert [line.split(": ")[:3] for line in missing] == [["Not in it", node, "It did not answer"]]
     files = unpack(bundle)
     assert '"Reservations": []' in files["fault/aws.json"]
     assert list(json.loads(files["fault/index.json"])["missing"]) == [node]
