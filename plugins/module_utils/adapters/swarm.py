@@ -18,6 +18,7 @@ from .._core.registry_credentials import Grant
 from . import services
 from .certificate import expiry
 from .docker_time import moment
+from .docker_update import update
 from .node_engine import EPOCH_LABEL, RECORD_LABEL, SOCKET, APIError, EngineApi, memory
 
 _SECONDS = 30
@@ -273,13 +274,8 @@ class DockerSwarm(EngineApi):
             raise Unavailable(f"The service {service} was not read before it was to be changed.")
         version, present = self._read.pop(service)
         with self._asked(f"change the service {service}"):
-            # The SDK's own call takes a specification apart and forgets what it does not know of.
-            api = self._api
-            url = api._url("/services/{0}/update", service)
-            answer = api._post_json(
-                url, data={**present, **changes}, params={"version": version}, headers=dict(headers or {})
-            )
-            api._raise_for_status(answer)
+            # `update_service` of the SDK drops the fields of a specification that it does not know.
+            update(self._api, f"services/{service}", version, {**present, **changes}, headers)
 
 
 def _list(answer: Any) -> List[Any]:

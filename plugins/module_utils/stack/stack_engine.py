@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from ..adapters.docker_update import update
 from . import images
 from . import releases as known_releases
 from .compose import NAMESPACE, Blob
@@ -146,11 +147,7 @@ class StackEngine:
         """Note that the stack once was as the release says."""
         present = self._api.inspect_config(release.id)
         spec = {**present["Spec"], "Labels": {**present["Spec"]["Labels"], known_releases.CONVERGED: "true"}}
-        # The SDK has no call for it.
-        url = self._api._url("/configs/{0}/update", release.id)
-        self._api._raise_for_status(
-            self._api._post_json(url, data=spec, params={"version": present["Version"]["Index"]})
-        )
+        update(self._api, f"configs/{release.id}", present["Version"]["Index"], spec)
 
     def left(self, stack: str) -> dict[str, list[str]]:
         """By kind, the names of what there is of a stack: services, tasks, networks, configs and secrets.

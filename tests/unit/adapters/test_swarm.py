@@ -15,6 +15,7 @@ from ansible_collections.swarm.aws.plugins.module_utils.adapters.swarm import Do
 from docker.errors import APIError
 from hypothesis import given
 from hypothesis import strategies as st
+from requests import Response
 
 MANAGER = {
     "ID": "n1",
@@ -36,8 +37,12 @@ WORKER = {
 class FakeApi:
     """The calls of the SDK that are made."""
 
+    base_url, api_version, timeout = "http+docker://localhost", "1.44", 30
+
     def __init__(self):
         self.updates, self.removed, self.status = [], [], 0
+        self.answer = Response()
+        self.answer.status_code = 200
 
     def info(self):
         return {"Swarm": {"NodeID": "n1", "ControlAvailable": True, "Cluster": {"ID": "swarm"}}}
@@ -190,9 +195,7 @@ def sent(swarm, monkeypatch):
     sent = []
     api = swarm._connected
     monkeypatch.setattr(api, "services", lambda: [SERVICE], raising=False)
-    monkeypatch.setattr(api, "_url", lambda path, value: path.format(value), raising=False)
-    monkeypatch.setattr(api, "_post_json", lambda url, data, **more: sent.append((url, data, more)), raising=False)
-    monkeypatch.setattr(api, "_raise_for_status", lambda answer: None, raising=False)
+    monkeypatch.setattr(api, "post", lambda url, **more: sent.append((url, more)) or api.answer, raising=False)
     swarm.services()
     return sent
 
@@ -200,16 +203,23 @@ def sent(swarm, monkeypatch):
 def test_a_count_is_changed_and_nothing_else(swarm, sent):
     swarm.scale("s1", 5, {"b": "2"})
     expected = {**SERVICE["Spec"], "Labels": {"b": "2"}, "Mode": {"Replicated": {"Replicas": 5}}}
-    assert sent == [("/services/s1/update", expected, {"params": {"version": 5}, "headers": {}})]
+    more = {"json": expected, "params": {"version": 5}, "headers": None, "timeout": 30}
+    assert sent == [("http+docker://localhost/v1.44/services/s1/update", more)]
     with pytest.raises(Unavailable, match="not read"):
+        swarm.scale("s1", 5, {})
+
+
+def test_the_reason_for_a_refused_change_of_a_service_is_told(swarm, sent):
+    answer = swarm._connected.answer
+    answer.status_code, answer._content = 400, b'{"message": "rpc error: update out of sequence"}'
+    with pytest.raises(Unavailable, match="^The engine refused to change the service s1: update out of sequence"):
         swarm.scale("s1", 5, {})
 
 
 def test_credentials_are_handed_on_and_nothing_else_changes(swarm, sent):
     swarm.authorize("s1", Grant("AWS", "pass", 0, 1), {"b": "2"})
-    ((url, data, more),) = sent
-    assert (url, data) == ("/services/s1/update", {**SERVICE["Spec"], "Labels": {"b": "2"}})
-    assert more["params"] == {"version": 5}
+    ((_url, more),) = sent
+    assert (more["json"], more["params"]) == ({**SERVICE["Spec"], "Labels": {"b": "2"}}, {"version": 5})
     auth = json.loads(base64.urlsafe_b64decode(more["headers"]["X-Registry-Auth"]))
     assert auth == {"username": "AWS", "password": "pass"}
 
@@ -314,7 +324,7 @@ def test_where_a_service_fails_again_and_again(ended, healthy, order):
 def test_all_tasks_are_started_anew_by_a_counter_and_nothing_else(swarm, sent, monkeypatch):
     swarm.restart("s1")
     template = {**SERVICE["Spec"]["TaskTemplate"], "ForceUpdate": 2}
-    ((url, data, _),) = sent
-    assert (url, data) == ("/services/s1/update", {**SERVICE["Spec"], "TaskTemplate": template})
+    ((_url, more),) = sent
+    assert more["json"] == {**SERVICE["Spec"], "TaskTemplate": template}
     monkeypatch.setattr(swarm._connected, "inspect_service", lambda name: SERVICE, raising=False)
     assert swarm.update_state("s1") == ("updating", "")
