@@ -1,4 +1,4 @@
-"""The cluster's instances as EC2 tells them."""
+"""The cluster's instances in EC2."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Ec2Instances:
         filters = [
             *tags.of_cluster_filter(self._cluster),
             {"Name": f"tag:{tags.ROLE}", "Values": [MANAGER]},
-            # EC2 calls an instance pending for some seconds after its engine is up.
+            # An instance stays pending in EC2 for some seconds after its engine is up.
             {"Name": "instance-state-name", "Values": ["pending", "running"]},
         ]
         with self._aws.asked("list the managers' instances"):
@@ -52,7 +52,7 @@ class Ec2Instances:
 
 
 def describe(aws: Aws, **arguments: Any) -> Iterator[Dict[str, Any]]:
-    """What EC2 tells of instances, of those that the arguments of its DescribeInstances name."""
+    """EC2's descriptions of the instances that the arguments of DescribeInstances select."""
     for page in aws.client("ec2").get_paginator("describe_instances").paginate(**arguments):
         for reservation in page["Reservations"]:
             yield from reservation["Instances"]

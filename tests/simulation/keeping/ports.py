@@ -149,7 +149,7 @@ class SimSwarm:
     def _version_read(self, what: str) -> int:
         """The version of a node or service that was read last; each is good for one change."""
         if what not in self._read:
-            raise Unavailable(f"{what} was not read before it was to be changed.")
+            raise Unavailable(f"{what} must be read before it is changed.")
         return self._read.pop(what)
 
     def _ask(self, what: str, question: Callable[[], Found]) -> Found:

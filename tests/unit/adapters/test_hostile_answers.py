@@ -248,7 +248,7 @@ def test_a_service_that_cannot_be_read_is_left_out_and_named() -> None:
     observed = observer.observe(policy)
     assert [service.name for service in observed.services or ()] == ["web"]
     assert [failure.message for failure in observer.failures] == [
-        "The service bad cannot be read and is left out: the engine's answer has another shape."
+        "The service bad cannot be read and is left out: the engine's answer has an unexpected shape."
     ]
 
 

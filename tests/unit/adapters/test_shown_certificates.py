@@ -66,7 +66,7 @@ def test_when_none_shows_one_the_reason_of_one_is_said(sources: Sources) -> None
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    said = f"No address of {NAME} shows a certificate at port {port}: 127.0.0.1: .*refused"
+    said = f"No address of {NAME} presents a certificate at port {port}: 127.0.0.1: .*refused"
     with pytest.raises(Unavailable, match=said):
         sources.shown_until(NAME, ["127.0.0.1"], port)
 
@@ -81,5 +81,5 @@ def test_what_speaks_no_tls_is_no_certificate(sources: Sources) -> None:
                 connection.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
 
         threading.Thread(target=serve, daemon=True).start()
-        with pytest.raises(Unavailable, match="shows a certificate"):
+        with pytest.raises(Unavailable, match="presents a certificate"):
             sources.shown_until(NAME, ["127.0.0.1"], server.getsockname()[1])

@@ -155,9 +155,9 @@ def test_a_manager_that_falls_silent_is_followed_by_another(linked, managers):
 
 
 def test_the_page_says_why_a_manager_tells_nothing(linked, managers):
-    shells = managers(one="echo 'swarm-agent: This host is no manager of a swarm.' >&2; exit 1")
+    shells = managers(one="echo 'swarm-agent: This host is not a manager of a swarm.' >&2; exit 1")
     hub = linked(lambda: shells, rest=5.0)
-    sentence = "one tells nothing: swarm-agent: This host is no manager of a swarm."
+    sentence = "one tells nothing: swarm-agent: This host is not a manager of a swarm."
     until("the page to say why", lambda: hub.now()[1]["lost"] == sentence, seconds=60)
 
 
