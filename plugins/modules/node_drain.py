@@ -134,13 +134,13 @@ from ..module_utils._core.errors import SwarmError
 from ..module_utils._core.removal_progress import STAGES
 from ..module_utils.adapters.clock import aws_time
 from ..module_utils.verbs.on_manager import ARGUMENTS, control_plane, look
-from ..module_utils.verbs.removal_request import Removal, describe
+from ..module_utils.verbs.removal_request import RemovalRequest, describe
 
 
 def drain(cluster, params, *, check: bool, now=aws_time.now, sleep=time.sleep) -> dict:
     """Do the module's work through the control plane and return its result. Raises SwarmError."""
     policy, observed = look(cluster)
-    removal = Removal(cluster, policy, observed, params["instance"], now=now, sleep=sleep)
+    removal = RemovalRequest(cluster, policy, observed, params["instance"], now=now, sleep=sleep)
     result = {"changed": False, "node": removal.node.id if removal.node else None, "over": removal.over, "diff": []}
     if params["state"] == "kept":
         asked = removal.withdraw(check_mode=check)

@@ -1,4 +1,4 @@
-"""Taking out of the swarm what is gone, and nothing else, step by step."""
+"""Remove the nodes of terminated instances from the swarm, and nothing else, step by step."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ Apply = Callable[[Any, Policy], Optional[Change]]
 
 
 class Tidying:
-    """One run, which looks and acts until nothing is left to take out."""
+    """A run, which observes and acts until there is nothing left to remove."""
 
     def __init__(self, apply: Apply, look: Callable[[], Tuple[Policy, Cluster]], forced: Sequence[str]) -> None:
-        """``forced`` are IDs of nodes that no instance answers for and that the operator wants out."""
+        """``forced`` are IDs of nodes without an instance that the operator wants removed."""
         self._apply, self._look, self._forced = apply, look, set(forced)
         self.removed: List[act.Remove] = []
         self.kept: List[str] = []
         self.awaited = ""
 
     def step(self, *, check: bool) -> bool:
-        """Do what is right now, or in check mode note it; returns whether to come again. Raises SwarmError."""
+        """Do what is right now, or only note it in check mode. Returns whether to call again. Raises SwarmError."""
         policy, observed = self._look()
         decision = decide(observed, policy, 0)
         wanted = [
@@ -60,7 +60,7 @@ class Tidying:
             node = strangers.get(identifier)
             known = any(member.id == identifier for member in observed.nodes or ())
             if node is None and known:
-                raise SwarmError(f"The node {identifier} has an instance: remove that with node_drain.")
+                raise SwarmError(f"The node {identifier} has an instance: remove the instance with node_drain.")
             if node is not None and node.state != "down":
                 raise SwarmError(f"The node {identifier} is not down, so it is not removed.")
             if node is not None:

@@ -249,7 +249,7 @@ def test_a_queue_that_is_away_only_costs_time(bench, monkeypatch):
 
     monkeypatch.setattr(bench, "queue", away)
     result = drain(bench)
-    assert result["notes"][0] == "The leader's agent notices by itself within seconds, for SQS is away."
+    assert result["notes"] == ["The leader's agent notices the request by itself within seconds, because: SQS is away."]
 
 
 def tidy(control_plane, check=False, nodes=()):

@@ -186,9 +186,9 @@ def test_a_task_that_ends_while_its_service_is_spread_is_not_waited_for(bench):
 @pytest.mark.parametrize(
     ("state", "said"),
     [
-        (("paused", "task x failed"), "web was not spread anew, for its update was paused: task x failed"),
+        (("paused", "task x failed"), "web was not rebalanced: its update was paused: task x failed"),
         (("rollback_completed", "no"), "for its update failed and was rolled back: no"),
-        (("updating", ""), "After 60 s web still is being spread anew: 4 of 4 tasks run"),
+        (("updating", ""), "web is still being rebalanced after 60 s: 4 of 4 tasks run"),
     ],
 )
 def test_an_update_that_fails_or_never_ends_is_said(bench, state, said):
