@@ -5,15 +5,15 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 name: monthly_cost
-short_description: Estimate what a swarm costs a month
+short_description: Estimate the monthly cost of a swarm
 version_added: 0.1.0
 description:
-  - Estimates from a table of prices what the node groups of a cluster and its key cost a month.
-  - Counts the instances that are desired with their volumes and public addresses, on demand. Traffic is left out.
+  - Estimates the monthly cost of a cluster's node groups and key from a table of prices.
+  - Counts the desired instances with their volumes and public addresses, at on-demand prices. Traffic is not included.
 positional: _input, region, prices, monitoring, nat_gateways, cloud_map, endpoints
 options:
   _input:
-    description: The node groups, as the configuration has them with its defaults.
+    description: The node groups of the configuration, with defaults.
     type: list
     elements: dict
     required: true
@@ -26,21 +26,21 @@ options:
     type: dict
     required: true
   monitoring:
-    description: The configuration's key of that name. Without it nothing is counted for metrics and alarms.
+    description: The configuration's key of that name. Without it, metrics and alarms are not counted.
     type: dict
   nat_gateways:
-    description: How many NAT gateways there are, where nodes have no public addresses.
+    description: Number of NAT gateways, if nodes have no public addresses.
     type: int
   cloud_map:
     description: Whether the nodes of groups with C(dns) are instances of a Cloud Map service.
     type: bool
   endpoints:
-    description: How many addresses interface endpoints have, one for each of them and each zone.
+    description: Number of addresses of interface endpoints, which is their number times the number of zones.
     type: int
 """
 
 EXAMPLES = r"""
-- name: Say what it costs
+- name: Show the monthly cost
   ansible.builtin.debug:
     msg: "{{ (cluster.node_groups | swarm.aws.monthly_cost(cluster.region, prices)).total }}"
 """
@@ -66,8 +66,7 @@ def monthly_cost(groups, region, prices, monitoring=None, nat_gateways=None, clo
         return monthly(groups, region, prices, monitoring, nat_gateways, cloud_map=cloud_map, endpoints=endpoints)
     except (KeyError, TypeError, AttributeError) as error:
         raise AnsibleFilterError(
-            f"The table of prices is not like roles/account/files/prices.yml: {error!r} is missing or not what it "
-            "should be."
+            f"The table of prices is not like roles/account/files/prices.yml: {error!r} is missing or invalid."
         ) from error
 
 

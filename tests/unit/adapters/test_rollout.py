@@ -187,7 +187,7 @@ def test_a_task_that_ends_while_its_service_is_spread_is_not_waited_for(bench):
     ("state", "said"),
     [
         (("paused", "task x failed"), "web was not rebalanced: its update was paused: task x failed"),
-        (("rollback_completed", "no"), "for its update failed and was rolled back: no"),
+        (("rollback_completed", "no"), "its update failed and was rolled back: no"),
         (("updating", ""), "web is still being rebalanced after 60 s: 4 of 4 tasks run"),
     ],
 )

@@ -78,7 +78,7 @@ def test_a_worker_tells_of_itself():
 def test_of_an_engine_that_hangs_the_logs_are_there_all_the_same():
     node = Node(engine=False)
     files, failures = collect(node)
-    assert failures == ["The engine does not answer, so its state is not here."]
+    assert failures == ["The engine does not answer, so its state is missing."]
     assert files["docker.log"] and "engine.json" not in files
     assert sum(words[0] == "docker" for words in node.asked) == 2, "it is asked whether it answers, and no more"
 
@@ -90,7 +90,7 @@ def test_an_archive_is_for_its_owner_alone_and_is_whole_or_not_there(tmp_path):
     assert (size, unpack(path)) == (path.stat().st_size, {"x/one.txt": "1", "two.txt": "zwei?"})
     assert [file.name for file in tmp_path.iterdir()] == ["a.tar.gz"]
     path.write_bytes(path.read_bytes()[:40])
-    with pytest.raises(OSError, match="no whole archive"):
+    with pytest.raises(OSError, match="not a complete archive"):
         unpack(path)
 
 

@@ -44,7 +44,7 @@ def test_a_look_says_what_is_awaited_and_does_not_fail(engine: MemoryEngine) -> 
     [
         ("paused", "paused (2 of 2 tasks run): the update was paused: update paused"),
         ("rollback_completed", "rolled back (2 of 2 tasks run): the update failed and was rolled back: update paused"),
-        ("rollback_paused", "paused (2 of 2 tasks run): the update failed, and so did going back: update paused"),
+        ("rollback_paused", "paused (2 of 2 tasks run): the update failed, and so did the rollback: update paused"),
     ],
 )
 def test_an_update_that_fails_fails_the_stack(engine: MemoryEngine, ends_as: str, said: str) -> None:

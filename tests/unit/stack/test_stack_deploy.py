@@ -76,7 +76,7 @@ def test_an_image_that_was_changed_by_hand_is_the_definitions_again(engine: Memo
 
 
 def test_an_image_that_is_nowhere_is_refused_before_anything_is_made(engine: MemoryEngine) -> None:
-    with pytest.raises(StackError, match=r"The image app:9 of service 'web' cannot be found: manifest unknown\. Check"):
+    with pytest.raises(StackError, match=r"The image app:9 of service 'web' was not found: manifest unknown\. Check"):
         deployment(engine, bundle(TAG="9")).run(check=False)
     assert engine.stored == {"configs": {}, "secrets": {}}
 
@@ -178,7 +178,9 @@ def test_after_a_failed_deployment_a_rollback_goes_to_the_last_that_converged(
     back(engine)
     assert engine.live["shop_web"]["Spec"]["TaskTemplate"]["ContainerSpec"]["Image"].startswith("app:1.0@")
     # The one that failed is none to go back to.
-    with pytest.raises(StackError, match="The stack 'shop' has no release to go back to: none before the present one"):
+    with pytest.raises(
+        StackError, match="The stack 'shop' has no release to roll back to: no release before the present"
+    ):
         rollback(engine, "shop")
 
 
@@ -193,10 +195,10 @@ def test_a_deployment_killed_before_it_began_is_not_gone_back_from_too_far(engin
 
 
 def test_there_is_nothing_to_go_back_to_at_first(engine: MemoryEngine) -> None:
-    with pytest.raises(StackError, match="No release of a stack 'shop' is known here"):
+    with pytest.raises(StackError, match="The swarm has no release of a stack 'shop'"):
         rollback(engine, "shop")
     deployed(engine, bundle())
-    with pytest.raises(StackError, match="has no release to go back to"):
+    with pytest.raises(StackError, match="has no release to roll back to"):
         rollback(engine, "shop")
 
 
@@ -260,7 +262,7 @@ def test_two_credentials_of_one_registry_are_refused() -> None:
 
 def test_a_registry_that_gives_no_credentials_is_named_unless_its_image_runs(engine: MemoryEngine) -> None:
     other = ECR.replace("123456789012", "210987654321")
-    with pytest.raises(StackError, match="cannot be found: AWS refused to give credentials for the registry 2109"):
+    with pytest.raises(StackError, match="was not found: AWS refused to give credentials for the registry 2109"):
         deployment(engine, bundle(private(other))).run(check=False)
     engine.registry[f"{other}/app:1.0"] = world.DIGEST
     known = given([{"host": other, "username": "me", "password": "x"}])
@@ -288,7 +290,7 @@ def test_a_removal_waits_until_nothing_is_left_and_names_what_stays(engine: Memo
 def test_a_removal_that_takes_too_long_says_what_is_left(engine: MemoryEngine) -> None:
     deployed(engine, bundle())
     engine.lingers = 1000
-    with pytest.raises(StackError, match="The stack 'shop' is not gone within 5 s: 1 tasks are left"):
+    with pytest.raises(StackError, match="The stack 'shop' is not removed after 5 s: 1 tasks are left"):
         stack_removal.remove(engine, "shop", world.FakeTime().clock(), timeout=5)
 
 
@@ -316,15 +318,13 @@ def test_a_deployment_of_a_stack_that_is_there_waits_for_none_of_its_tasks(engin
 
 def test_an_external_secret_that_is_missing_is_named(engine: MemoryEngine) -> None:
     document = {**world.COMPOSE, "secrets": {"password": {"external": True}}}
-    with pytest.raises(
-        StackError, match="Secret 'password' is external and the swarm has none of that name: create it"
-    ):
+    with pytest.raises(StackError, match="Secret 'password' is external, but the swarm does not have it: create it"):
         deployment(engine, bundle(document)).run(check=False)
 
 
 def test_dockers_own_refusal_comes_first(engine: MemoryEngine) -> None:
     engine.refused = "services.web Additional property foo is not allowed"
-    with pytest.raises(StackError, match=r"Docker refuses the stack: services.web Additional property foo"):
+    with pytest.raises(StackError, match=r"Docker refused the stack: services.web Additional property foo"):
         deployment(engine, bundle()).run(check=True)
 
 

@@ -104,7 +104,7 @@ class MemoryEngine:
 
     def check(self, definition: str) -> list[str]:
         if self.refused:
-            raise StackError(f"Docker refuses the stack: {self.refused}")
+            raise StackError(f"Docker refused the stack: {self.refused}")
         return []
 
     def forget_image(self, service: str) -> None:
