@@ -25,3 +25,11 @@ options:
     type: dict
     default: {}
 """
+
+    CLUSTER = r"""
+options:
+  cluster_name:
+    description: Name of the cluster.
+    type: str
+    required: true
+"""

@@ -22,3 +22,14 @@ requirements:
   - boto3
   - docker (Python SDK)
 """
+
+    STACK = r"""
+options:
+  name:
+    description: Name of the stack.
+    type: str
+    required: true
+requirements:
+  - docker (Python SDK)
+  - docker (command line)
+"""

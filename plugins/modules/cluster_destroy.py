@@ -20,15 +20,12 @@ attributes:
   check_mode:
     description: Returns all that it would delete, in order.
 extends_documentation_fragment:
+  - swarm.aws.kept.cluster
   - swarm.aws.attributes.changes
   - amazon.aws.common.modules
   - amazon.aws.region.modules
   - amazon.aws.boto3
 options:
-  cluster_name:
-    description: Name of the cluster.
-    type: str
-    required: true
   account_id:
     description: ID of the account, which is in the bucket's name.
     type: str

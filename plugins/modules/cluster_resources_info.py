@@ -14,15 +14,12 @@ description:
   - With O(configuration) it also returns what is missing and what the configuration no longer asks for.
 author: The swarm.aws maintainers (@swarm-aws)
 extends_documentation_fragment:
+  - swarm.aws.kept.cluster
   - swarm.aws.attributes.reads
   - amazon.aws.common.modules
   - amazon.aws.region.modules
   - amazon.aws.boto3
 options:
-  cluster_name:
-    description: Name of the cluster.
-    type: str
-    required: true
   account_id:
     description: ID of the account, which is in the bucket's name.
     type: str

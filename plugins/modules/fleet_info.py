@@ -15,15 +15,12 @@ description:
   - Apart from the instances, what cannot be read is left out, and C(failures) says why.
 author: The swarm.aws maintainers (@swarm-aws)
 extends_documentation_fragment:
+  - swarm.aws.kept.cluster
   - swarm.aws.attributes.reads
   - amazon.aws.common.modules
   - amazon.aws.region.modules
   - amazon.aws.boto3
 options:
-  cluster_name:
-    description: Name of the cluster.
-    type: str
-    required: true
   account_id:
     description: ID of the account that the credentials must be for. By default any.
     type: str

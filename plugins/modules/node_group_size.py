@@ -18,15 +18,12 @@ description:
   - Without O(group) it only returns the sizes of all groups.
 author: The swarm.aws maintainers (@swarm-aws)
 extends_documentation_fragment:
+  - swarm.aws.kept.cluster
   - swarm.aws.attributes.changes
   - amazon.aws.common.modules
   - amazon.aws.region.modules
   - amazon.aws.boto3
 options:
-  cluster_name:
-    description: Name of the cluster.
-    type: str
-    required: true
   group:
     description: Name of the node group.
     type: str

@@ -18,12 +18,9 @@ description:
     because of a network, as of a stack that was just removed, are waited for until O(timeout).
 author: The swarm.aws maintainers (@swarm-aws)
 extends_documentation_fragment:
+  - swarm.aws.on_manager.stack
   - swarm.aws.attributes.reads
 options:
-  name:
-    description: Name of the stack.
-    type: str
-    required: true
   timeout:
     description: Seconds in which the services must converge.
     type: int
@@ -41,9 +38,6 @@ options:
   bundle:
     description: The deployed bundle, to mask its secrets in the logs of tasks.
     type: str
-requirements:
-  - docker (Python SDK)
-  - docker (command line)
 seealso:
   - module: swarm.aws.stack_deploy
 """

@@ -16,19 +16,13 @@ description:
   - Does nothing if the stack does not exist.
 author: The swarm.aws maintainers (@swarm-aws)
 extends_documentation_fragment:
+  - swarm.aws.on_manager.stack
   - swarm.aws.attributes.changes
 options:
-  name:
-    description: Name of the stack.
-    type: str
-    required: true
   timeout:
     description: Seconds in which it must be gone. Its tasks may take their C(stop_grace_period) to stop.
     type: int
     default: 300
-requirements:
-  - docker (Python SDK)
-  - docker (command line)
 seealso:
   - module: swarm.aws.stack_deploy
 """

@@ -14,15 +14,8 @@ description:
   - Run it after M(swarm.aws.stack_converged) has succeeded.
 author: The swarm.aws maintainers (@swarm-aws)
 extends_documentation_fragment:
+  - swarm.aws.on_manager.stack
   - swarm.aws.attributes.changes
-options:
-  name:
-    description: Name of the stack.
-    type: str
-    required: true
-requirements:
-  - docker (Python SDK)
-  - docker (command line)
 seealso:
   - module: swarm.aws.stack_converged
 """

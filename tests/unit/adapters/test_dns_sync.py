@@ -1,4 +1,4 @@
-"""The module's result, over a cluster in memory."""
+"""The result of dns_sync, on a cluster in memory."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def cluster(found):
 
 
 class Bench:
-    """A cluster whose record is what was last applied, and time that passes while it is waited."""
+    """A cluster whose record is the last applied record, and time that passes with each wait."""
 
     def __init__(self):
         self.applied, self.now = [], 0.0

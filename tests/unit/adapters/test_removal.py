@@ -1,4 +1,4 @@
-"""The modules that take nodes out, over a cluster in memory whose agent works while they sleep."""
+"""The modules that remove nodes, on a cluster in memory whose agent works while they sleep."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ WEB = Service("web", "web", replicas=3, start_first=True, healthy={"n001": 1, "n
 
 
 def named(number, role="manager", **more):
-    """An instance and its node whose IDs are as long as EC2's."""
+    """An instance and its node, with IDs as long as EC2's."""
     host = replace(instance(number, role, **more), id=IDS[number])
     member = node(number, role)
     member = replace(
@@ -183,7 +183,7 @@ def test_fault_25_a_place_that_is_away_for_a_moment_is_waited_for(bench, monkeyp
 
 
 @pytest.mark.fault(46)
-def test_fault_46_what_nobody_can_withdraw_is_refused_before_anything_is_changed(bench):
+def test_fault_46_an_impossible_withdrawal_is_refused_before_any_change(bench):
     bench.world.record = replace(record(1, 2, 3), owner=None)
     with pytest.raises(SwarmError, match=f"{IDS[2]} is not removed, for it cannot be withdrawn: .* create that TXT"):
         drain(bench, 2)

@@ -1,4 +1,4 @@
-"""Certificates that addresses show at a port, by real handshakes."""
+"""Certificates that addresses present at a port, with real handshakes."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ NAME = "www.swarm.test"
 
 @contextlib.contextmanager
 def showing(address: str, folder: Path, port: int = 0) -> Iterator[int]:
-    """Whoever connects to the address is shown the certificate in a folder, at the port that is handed on."""
+    """A TLS server at the address with the certificate in a folder. Yields its port."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(folder / "fullchain.pem", folder / "privkey.pem")
     with socket.create_server((address, port)) as server:
@@ -38,7 +38,7 @@ def showing(address: str, folder: Path, port: int = 0) -> Iterator[int]:
 
         threading.Thread(target=serve, daemon=True).start()
         yield server.getsockname()[1]
-        # An accept that waits is not woken by its socket being closed.
+        # Closing the socket does not wake a waiting accept.
         server.shutdown(socket.SHUT_RDWR)
 
 
@@ -62,7 +62,7 @@ def test_the_first_to_expire_counts_and_an_address_without_any_does_not(
         assert sources.shown_until(NAME, ["127.0.0.1", "127.0.0.2", "127.0.0.3"], port) == old
 
 
-def test_when_none_shows_one_the_reason_of_one_is_said(sources: Sources) -> None:
+def test_without_any_certificate_the_first_reason_is_told(sources: Sources) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]

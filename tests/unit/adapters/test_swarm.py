@@ -1,4 +1,4 @@
-"""The swarm as the Docker API tells it."""
+"""The adapter of the swarm's Docker API."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ WORKER = {
 
 
 class FakeApi:
-    """The calls of the SDK that are made."""
+    """The calls of the SDK that the adapter makes."""
 
     base_url, api_version, timeout = "http+docker://localhost", "1.44", 30
 
@@ -191,7 +191,7 @@ def test_a_healthcheck_may_be_turned_off(test, checked):
 
 @pytest.fixture
 def sent(swarm, monkeypatch):
-    """The updates of services that are sent."""
+    """The sent updates of services."""
     sent = []
     api = swarm._connected
     monkeypatch.setattr(api, "services", lambda: [SERVICE], raising=False)
@@ -249,7 +249,7 @@ ONCE = {"RestartPolicy": {"Condition": "none"}}
         (None, False, False),
     ],
 )
-def test_an_update_is_under_way_or_has_stopped_half_way_and_is_then_not_disturbed(update, updating, paused):
+def test_an_update_in_progress_or_paused_is_told(update, updating, paused):
     found = _read({}, update=update)
     assert (found.updating, found.paused, found.renewable) == (updating, paused, not (updating or paused))
 
@@ -258,11 +258,11 @@ def test_what_ran_once_is_not_to_run_again():
     assert not _renewable({}, mode={"ReplicatedJob": {}}) and not _renewable({}, mode={"GlobalJob": {}})
     assert not _renewable(ONCE, {**_task("complete", "shutdown"), "Slot": 1})
     assert not _renewable({"RestartPolicy": {"MaxAttempts": 2}}, {**_task("failed", "shutdown"), "Slot": 1})
-    # Others are started again by themselves, or run.
+    # Docker restarts the others, or they run.
     assert _renewable({}, {**_task("complete", "shutdown"), "Slot": 1})
     again = {**_task("running", "running"), "Slot": 1}
     assert _renewable({"RestartPolicy": {"Condition": "on-failure"}}, {**_task("failed", "shutdown"), "Slot": 1}, again)
-    # Docker gives it no successor, not even if it was its node that was drained.
+    # Docker creates no successor, even if its node was drained.
     assert not _renewable(ONCE, {**_task("shutdown", "shutdown"), "Slot": 2}, again)
 
 

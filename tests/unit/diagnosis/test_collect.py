@@ -1,4 +1,4 @@
-"""What a node tells of itself, over commands that are made up; and the archives."""
+"""A node's diagnosis, with fake commands; and the archives."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SERVICE = [{"Spec": {"Name": "web", "ContainerSpec": {"Env": ["DB=opensesame", "
 
 
 class Node:
-    """Answers commands by how they begin."""
+    """Answers commands by their first words."""
 
     def __init__(self, *, engine=True, manager=True):
         self.engine, self.manager, self.asked = engine, manager, []

@@ -236,7 +236,7 @@ def test_the_edge_is_whole(pytestconfig: pytest.Config, certificate: Path) -> No
     check_hardened(stack)
     entry, tls = stack.definition["services"]["entry"], stack.definition["services"]["tls"]
     assert entry["ports"] == [{"target": 8443, "published": 443, "mode": "host"}]
-    # In nothing but internal networks a task gets no port on its node.
+    # With only internal networks a task gets no port on its node.
     assert [stack.definition["networks"][name] for name in entry["networks"]] == [{"driver": "overlay"}]
     assert "secrets" not in entry
     assert "ports" not in tls

@@ -1,4 +1,4 @@
-"""What a manager tells when not all of it can be told."""
+"""cluster_info when not everything can be read."""
 
 from __future__ import annotations
 
