@@ -91,7 +91,7 @@ class Case:
         if update == "rollback_completed" and expected and (expected, image) == (deployed, runs):
             # It runs what was deployed: Docker keeps the state of the last update until the next update.
             update = ""
-        # After a rollback, the failed tasks are of an earlier specification; otherwise only the present one counts.
+        # After a rollback, tasks of an earlier specification have failed; otherwise only current tasks count.
         self._failing = self._last_bad(self._tasks if replaced or update.startswith("rollback") else self._current)
         trouble = self._trouble()
         if update == "rollback_completed":
