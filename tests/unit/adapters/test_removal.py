@@ -101,7 +101,7 @@ def bench(monkeypatch):
 
 
 def drain(control_plane, number=4, check=False, **more):
-    usual = {
+    defaults = {
         "instance": IDS[number],
         "state": "removed",
         "replace": True,
@@ -112,7 +112,7 @@ def drain(control_plane, number=4, check=False, **more):
         "timeout": 600,
     }
     return node_drain.drain(
-        control_plane, {**usual, **more}, check=check, now=control_plane.now, sleep=control_plane.sleep
+        control_plane, {**defaults, **more}, check=check, now=control_plane.now, sleep=control_plane.sleep
     )
 
 

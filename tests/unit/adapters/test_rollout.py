@@ -69,8 +69,8 @@ def bench(monkeypatch):
 
 
 def tell(control_plane, **more):
-    usual = {"group": None, "desired": None, "batch": 1, "until": "now", "ignore": [], "timeout": 60}
-    return node_rollout.tell({**usual, **more}, now=control_plane.now, sleep=control_plane.sleep)
+    defaults = {"group": None, "desired": None, "batch": 1, "until": "now", "ignore": [], "timeout": 60}
+    return node_rollout.tell({**defaults, **more}, now=control_plane.now, sleep=control_plane.sleep)
 
 
 def test_what_is_behind_and_the_order_are_told(bench):
@@ -149,8 +149,10 @@ EVEN = replace(WEB, healthy={f"n00{number}": 1 for number in (1, 2, 3, 4)})
 
 
 def rebalance(control_plane, check=False, **more):
-    usual = {"services": [], "not_after": None, "timeout": 60}
-    return service_rebalance.rebalance({**usual, **more}, check=check, now=control_plane.now, sleep=control_plane.sleep)
+    defaults = {"services": [], "not_after": None, "timeout": 60}
+    return service_rebalance.rebalance(
+        {**defaults, **more}, check=check, now=control_plane.now, sleep=control_plane.sleep
+    )
 
 
 def test_a_service_is_started_anew_and_waited_for(bench):
