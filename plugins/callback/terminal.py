@@ -6,17 +6,17 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 name: terminal
 type: stdout
-short_description: Print a line per task, with what is waited for and how long it took
+short_description: Print a line for each task, with its progress and duration
 version_added: 0.1.0
 description:
-  - Prints one line for each task, with what came of it on all hosts and how long it took, then what it changed, what it
-    had to say, and differences if they are asked for. What fails is shown whole, with where it stands.
-  - While a task runs, a terminal shows how long already, how long at most if the task has a timeout, and which try it
-    is of a task that is tried again until something holds, with what the last try said.
-  - Where the output is no terminal, as in CI, nothing is ever written over; a task that takes long says so from time to
-    time instead.
-  - The end is Ansible's own recap, how long everything took, and which tasks took the longest.
-  - E(NO_COLOR) and what else Ansible has for colours is honoured. With C(-v) the results are printed as well.
+  - Prints a line for each task, with its result on all hosts and its duration, then its changes, its messages, and its
+    diff with C(--diff). A failure is shown completely, with the task's file and line.
+  - While a task runs, a terminal shows its time so far, its timeout if it has a timeout, and for a task with C(until)
+    the number of the try and the message of the last try.
+  - If the output is not a terminal, as in CI, no line is overwritten. A long task prints a line from time to time
+    instead.
+  - The end is Ansible's own recap, the total duration, and the slowest tasks.
+  - E(NO_COLOR) and Ansible's other settings for colours are honoured. With C(-v) the results are printed too.
 author: The swarm.aws maintainers (@swarm-aws)
 requirements:
   - ansible-core 2.19 or later
@@ -38,22 +38,22 @@ from ansible.template import Templar
 from ansible.utils.color import colorize, hostcolor, stringc
 from ansible.utils.display import get_text_width
 
-# A line is no wider than is easily read, however wide the terminal is.
+# Longer lines are hard to read, even on a wider terminal.
 WIDEST = 100
 NARROWEST = 40
-# Columns of a name that are shown whatever else there is to say.
+# Columns of a task's name that are always shown.
 NAME = 16
 INDENT = "      "
-# Seconds after which a task that still runs is spoken of where nothing can be written over, and from then on.
+# Seconds until the first and between later lines about a running task if the output is not a terminal.
 SILENCE = 30.0
 REPEAT = 60.0
 # Seconds between two paints of the running task's line.
 PAINT = 1.0
-# The slowest tasks that the end names, and how many seconds make a task slow.
+# How many of the slowest tasks the end names, and how many seconds make a task slow.
 SLOWEST = 5
 SLOW = 1.0
 
-# What came of a task, the worst first, by which a task of several hosts is coloured.
+# The results of a task, the worst first. The worst result gives the colour of a task on several hosts.
 COLOURS = {
     "FAILED": constants.COLOR_ERROR,
     "UNREACHABLE": constants.COLOR_UNREACHABLE,
@@ -63,7 +63,7 @@ COLOURS = {
     "ok": constants.COLOR_OK,
     "skipped": constants.COLOR_SKIP,
 }
-# Of a result, what is told by other words, or is no news.
+# The parts of a result that are printed in another way, or not at all.
 TOLD = {
     "msg",
     "censored",
@@ -80,28 +80,28 @@ TOLD = {
     "stdout_lines",
     "stderr_lines",
 }
-# Ansible's own task before each role that says what its arguments are.
+# Ansible's own task that validates a role's arguments.
 VALIDATE = {"validate_argument_spec", "ansible.builtin.validate_argument_spec"}
-# While it waits for somebody to type, nothing is written over.
+# Nothing is overwritten while a task waits for input.
 PAUSE = {"pause", "ansible.builtin.pause", "ansible.legacy.pause"}
 
 
 def duration(seconds):
-    """Seconds for people: `3.2 s`, `1:04`, `1:02:03`."""
+    """Seconds as `3.2 s`, `1:04` or `1:02:03`."""
     if seconds < 60:
         return f"{seconds:.1f} s"
     return clock(seconds)
 
 
 def clock(seconds):
-    """Seconds as `0:42`, which does not change its width every moment."""
+    """Seconds as `0:42`, with a steady width."""
     minutes, rest = divmod(int(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
 
 
 def shorten(text, width):
-    """The text in one line of at most so many columns."""
+    """The text on a single line of at most ``width`` columns."""
     text = " ".join(text.split())
     if get_text_width(text) <= width:
         return text
@@ -111,37 +111,37 @@ def shorten(text, width):
 
 
 def lines_of(value):
-    """A message's lines: of a text, or of a list of texts; None of anything else."""
+    """A message's lines, from a string or a list of strings; None for anything else."""
     if isinstance(value, str):
         return value.rstrip("\n").split("\n")
-    if isinstance(value, list) and all(isinstance(one, str) for one in value):
-        return [line for one in value for line in one.split("\n")]
+    if isinstance(value, list) and all(isinstance(item, str) for item in value):
+        return [line for item in value for line in item.split("\n")]
     return None
 
 
 def from_here(path):
-    """A path as it is typed here, unless it lies elsewhere."""
+    """The path relative to the working directory if it is below it, otherwise unchanged."""
     relative = os.path.relpath(path)
     return path if relative.startswith("..") else relative
 
 
 def quiet(task):
-    """Whether a task is only told of if it fails: what is included has tasks of its own, and each of them a line."""
+    """Whether a task is only printed if it fails: the tasks of an include have their own lines."""
     return isinstance(task, TaskInclude) or task.action in VALIDATE
 
 
 class Running:
-    """A task that runs, and what came of it so far."""
+    """A running task and its results so far."""
 
     def __init__(self, task, name, now):
         self.uuid, self.task, self.name = task._uuid, task, name
         self.began = self.ended = now
-        # The hosts at which it has begun, and what came of it at those where it has ended.
+        # The hosts on which it has started, and the results of the hosts on which it has ended.
         self.started = set()
         self.outcomes = {}
-        # What belongs under its line, with its colour and the host that says it.
+        # The lines under the task's line, each with its colour and host.
         self.body = []
-        # When it ends at the latest, as seconds since it began; what the last try was and said.
+        # Its timeout in seconds; the number and the message of the last try.
         self.limit = None
         self.tries = ""
         self.said = ""
@@ -149,7 +149,7 @@ class Running:
 
     @property
     def outcome(self):
-        """What came of it on all hosts: `ok`, or `2 changed, 1 ok`."""
+        """The result on all hosts: `ok`, or `2 changed, 1 ok`."""
         kinds = list(self.outcomes.values())
         if len(kinds) <= 1:
             return kinds[0] if kinds else "done"
@@ -160,7 +160,7 @@ class Running:
         return next((COLOURS[kind] for kind in COLOURS if kind in self.outcomes.values()), constants.COLOR_OK)
 
     def waited(self, now):
-        """How long it has been waited, as in `0:42 of at most 15:00, try 9 of 60`."""
+        """The time so far, such as `0:42 of at most 15:00, try 9 of 60`."""
         text = clock(now - self.began)
         if self.limit:
             text += f" of at most {clock(self.limit)}"
@@ -168,7 +168,7 @@ class Running:
 
 
 class CallbackModule(CallbackBase):
-    """A line per task."""
+    """Prints a line for each task."""
 
     CALLBACK_VERSION = 2.0
     CALLBACK_TYPE = "stdout"
@@ -181,7 +181,7 @@ class CallbackModule(CallbackBase):
         self._live = sys.stdout.isatty() and os.environ.get("TERM", "dumb") != "dumb"
         self._play = None
         self._running = None
-        # Columns that an unfinished line takes, and whether it is one that is painted over.
+        # The width of the unfinished line, and whether it is overwritten.
         self._open = 0
         self._painted = False
         self._began = now()
@@ -203,7 +203,7 @@ class CallbackModule(CallbackBase):
 
     def v2_playbook_on_no_hosts_matched(self):
         with self._lock:
-            self._print("  no host is meant by this play", constants.COLOR_SKIP)
+            self._print("  no hosts matched", constants.COLOR_SKIP)
 
     def v2_playbook_on_task_start(self, task, is_conditional):
         self._begin(task)
@@ -266,9 +266,9 @@ class CallbackModule(CallbackBase):
     def v2_on_file_diff(self, result):
         with self._lock:
             found = result.result
-            for one in found.get("results") or [found] if result.task.loop else [found]:
-                if one.get("diff") and one.get("changed"):
-                    text = self._get_diff(one["diff"])
+            for item in found.get("results") or [found] if result.task.loop else [found]:
+                if item.get("diff") and item.get("changed"):
+                    text = self._get_diff(item["diff"])
                     self._add(result, text.rstrip("\n").split("\n") if text else [])
 
     def v2_playbook_on_stats(self, stats):
@@ -308,11 +308,11 @@ class CallbackModule(CallbackBase):
             if self._display.verbosity >= 2:
                 self._running.body.append((f"at {task.get_path()}", constants.COLOR_DEBUG, None))
             if not self._live:
-                # Where it is can be read while it goes on.
+                # The name can be read while the task runs.
                 self._write(f"  {self._running.name} ")
 
     def _running_for(self, result):
-        """The running task, or the one that the result is of, which another strategy may have overtaken."""
+        """The running task. With another strategy than linear, the result may be of a different task."""
         if self._running is None or self._running.uuid != result.task._uuid:
             self._finish()
             self._running = Running(
@@ -321,7 +321,7 @@ class CallbackModule(CallbackBase):
         return self._running
 
     def _finish(self):
-        """Write the line of the task that ran, and what belongs under it."""
+        """Print the line of the task that has ended, and the lines under it."""
         running, self._running = self._running, None
         if running is None:
             return
@@ -344,7 +344,7 @@ class CallbackModule(CallbackBase):
             self._print(INDENT + line if line else "", colour)
 
     def _note(self, result, outcome):
-        """One host is done."""
+        """Record the result of a host."""
         with self._lock:
             failed = outcome in ("FAILED", "UNREACHABLE")
             if quiet(result.task) and not failed:
@@ -357,7 +357,7 @@ class CallbackModule(CallbackBase):
             if failed:
                 self._failed.append(f"{running.name} ({label})")
             if result.task.loop and "results" in result.result:
-                # Each item has been told of.
+                # Each item has been printed already.
                 return
             if failed or outcome in ("failed, ignored", "unreachable, ignored"):
                 self._complain(result, label, outcome)
@@ -365,7 +365,7 @@ class CallbackModule(CallbackBase):
                 self._speak(result)
 
     def _speak(self, result):
-        """Keep what a result has to say for the lines under the task's."""
+        """Keep a result's messages for the lines under the task's line."""
         found = result.result
         if found.get("skipped"):
             return
@@ -382,7 +382,7 @@ class CallbackModule(CallbackBase):
         self._running_for(result).body += [(line, colour, result.host.get_name()) for line in lines]
 
     def _complain(self, result, label, word):
-        """Tell all of a failure: the sentence, where the task stands, and what else there is."""
+        """Print all of a failure: the message, the task's file and line, and the rest of the result."""
         running, found = self._running_for(result), dict(result.result)
         self._clean_results(found, result.task.action)
         said = lines_of(found.get("msg"))
@@ -395,7 +395,7 @@ class CallbackModule(CallbackBase):
             told += [line for line in self._dump_results(rest).split("\n") if line]
         colour = constants.COLOR_WARN if "ignored" in word else constants.COLOR_ERROR
         if running.started - set(running.outcomes):
-            # Nobody should have to wait for what went wrong until other hosts are done.
+            # Show the failure now, not after the other hosts are done.
             self._print(f"  {running.name}: {word}", colour)
             for line in told:
                 self._print(INDENT + line, colour)
@@ -404,7 +404,7 @@ class CallbackModule(CallbackBase):
 
     def _warn(self, result):
         if self._display.verbosity < 3:
-            # It says what the message says.
+            # It repeats the message.
             result.result.pop("exception", None)
         deprecations = constants.DEPRECATION_WARNINGS and result.result.get("deprecations")
         if deprecations or result.result.get("warnings") or result.result.get("exception"):
@@ -412,7 +412,7 @@ class CallbackModule(CallbackBase):
             self._handle_warnings_and_exception(result)
 
     def _limit(self, host, task):
-        """Seconds after which the task ends at the latest, from its `timeout`; None if it has none that is known."""
+        """The task's `timeout` in seconds; None if it is not set or unknown."""
         value = task.args.get("timeout") or task.timeout or None
         if isinstance(value, str):
             try:
@@ -425,7 +425,7 @@ class CallbackModule(CallbackBase):
     # The screen
 
     def _keep_telling(self):
-        """Show, until the end, how the task stands that runs."""
+        """Show the progress of the running task until the end."""
         while not self._over.wait(PAINT):
             with self._lock:
                 if self._running and self._running.task.action not in PAUSE:
@@ -435,7 +435,7 @@ class CallbackModule(CallbackBase):
         now = self._now()
         waited, said = running.waited(now), f": {running.said}" if running.said else ""
         if self._live:
-            # The last column stays free, or some terminals begin another line.
+            # Leave the last column free, since some terminals begin a new line after it.
             room = self._width() - 5
             name = shorten(running.name, max(room - get_text_width(waited), NAME))
             self._paint(f"  {name}  ", shorten(waited + said, room - get_text_width(name)))
@@ -450,13 +450,13 @@ class CallbackModule(CallbackBase):
         self._open, self._painted = get_text_width(name + state), True
 
     def _erase(self):
-        """Take a painted line away."""
+        """Erase a painted line."""
         if self._painted:
             self._display.display("\r\x1b[2K", screen_only=True, newline=False)
         self._open, self._painted = (0, False) if self._painted else (self._open, False)
 
     def _break(self):
-        """Have the next text begin on a line of its own."""
+        """Begin a new line for the next text."""
         self._erase()
         if self._open:
             self._display.display("", screen_only=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 
 class ModuleDocFragment:
-    """What modules do in check mode, and with a diff."""
+    """Attributes of modules: check mode and diff."""
 
     READS = r"""
 attributes:
@@ -20,7 +20,7 @@ attributes:
     CHANGES = r"""
 attributes:
   check_mode:
-    description: Says what it would change.
+    description: Returns what it would change.
     support: full
   diff_mode:
     description: Shows what it changes, before and after.

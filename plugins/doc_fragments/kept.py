@@ -5,23 +5,31 @@ from __future__ import annotations
 
 
 class ModuleDocFragment:
-    """What the modules that keep a cluster's resources have in common."""
+    """Common options of the modules that manage a cluster's resources."""
 
     DOCUMENTATION = r"""
 attributes:
   check_mode:
-    description: Says what it would change, also where nothing exists yet.
+    description: Returns what it would change, also if nothing exists yet.
     support: full
   diff_mode:
     description: Shows every resource before and after.
     support: full
 options:
   cluster_name:
-    description: Name of the cluster, by which its resources are named and tagged.
+    description: Name of the cluster, for the names and tags of its resources.
     type: str
     required: true
   tags:
-    description: More tags for all of the resources. Tags that others added stay.
+    description: Additional tags for all resources. Other tags stay.
     type: dict
     default: {}
+"""
+
+    CLUSTER = r"""
+options:
+  cluster_name:
+    description: Name of the cluster.
+    type: str
+    required: true
 """

@@ -5,20 +5,31 @@ from __future__ import annotations
 
 
 class ModuleDocFragment:
-    """What the modules that run on a node, nearly all on a manager, with its own credentials have in common."""
+    """Common options of the modules that run on a node, mostly a manager, with its own credentials."""
 
     DOCUMENTATION = r"""
 options:
   cluster:
-    description: Name of the cluster. By default the one of the host's C(/etc/swarm-agent/config.json).
+    description: Name of the cluster. The default is in the host's C(/etc/swarm-agent/config.json).
     type: str
   region:
-    description: Its region, by default that of the same file.
+    description: Region of the cluster. The default is in the same file.
     type: str
   bucket:
-    description: Its bucket, by default that of the same file.
+    description: Bucket of the cluster. The default is in the same file.
     type: str
 requirements:
   - boto3
   - docker (Python SDK)
+"""
+
+    STACK = r"""
+options:
+  name:
+    description: Name of the stack.
+    type: str
+    required: true
+requirements:
+  - docker (Python SDK)
+  - docker (command line)
 """

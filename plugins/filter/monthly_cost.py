@@ -5,7 +5,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 name: monthly_cost
-short_description: Estimate what a swarm costs a month
+short_description: Estimate the monthly cost of a swarm
 version_added: 0.1.0
 description:
   - Estimates from a table of prices what the node groups of a cluster, its key, NAT gateways, interface endpoints,
@@ -24,7 +24,7 @@ options:
 """
 
 EXAMPLES = r"""
-- name: Say what it costs
+- name: Show the monthly cost
   ansible.builtin.debug:
     msg: "{{ (cluster | swarm.aws.monthly_cost(prices)).total }}"
 """
@@ -50,8 +50,7 @@ def monthly_cost(cluster, prices):
         return of_cluster(cluster, prices)
     except (KeyError, TypeError, AttributeError) as error:
         raise AnsibleFilterError(
-            f"The table of prices is not like roles/account/files/prices.yml: {error!r} is missing or not what it "
-            "should be."
+            f"The table of prices is not like roles/account/files/prices.yml: {error!r} is missing or invalid."
         ) from error
 
 

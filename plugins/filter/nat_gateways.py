@@ -5,20 +5,20 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 name: nat_gateways
-short_description: The NAT gateways that a cluster needs
+short_description: Plan the NAT gateways of a cluster
 version_added: 0.1.0
 description:
-  - Gives one NAT gateway for all zones, one for each, or none, as C(private_nodes.nat) says.
-  - Where one is wanted and some are there, it is the first of those. Gateways of zones that are not in the
-    configuration any more stay.
+  - Returns a NAT gateway for all zones, a gateway for each zone, or none, as C(private_nodes.nat) says.
+  - If a single gateway is wanted and several exist, it is the first of them. Gateways of zones that are no longer in
+    the configuration stay.
 author: The swarm.aws maintainers (@swarm-aws)
 options:
   _input:
-    description: The cluster's configuration, as the role P(swarm.aws.check#role) leaves it.
+    description: The cluster's configuration, as the role P(swarm.aws.check#role) returns it.
     type: dict
     required: true
   found:
-    description: Names of the NAT gateways that are there.
+    description: Names of the existing NAT gateways.
     type: list
     elements: str
     required: true

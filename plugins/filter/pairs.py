@@ -5,11 +5,11 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 name: pairs
-short_description: A dictionary of two values of each item
+short_description: Make a dictionary from two values of each item
 version_added: 0.1.0
 description:
-  - Makes a dictionary with an entry for each item that has both values. Items without one of them are left out, such
-    as what a task in check mode did not make.
+  - Makes a dictionary with an entry for each item that has both values. Other items are left out, such as resources
+    that a task in check mode did not create.
 author: The swarm.aws maintainers (@swarm-aws)
 options:
   _input:
@@ -18,17 +18,17 @@ options:
     elements: dict
     required: true
   key:
-    description: Where the key is in each item, such as V(tags.Name).
+    description: Path of the key in each item, such as V(tags.Name).
     type: str
     required: true
   value:
-    description: Where the value is.
+    description: Path of the value in each item.
     type: str
     required: true
 """
 
 EXAMPLES = r"""
-- name: Know the IDs of the subnets by their names
+- name: Map the subnets' names to IDs
   ansible.builtin.set_fact:
     ids: "{{ found.subnets | swarm.aws.pairs('tags.Name', 'subnet_id') }}"
 """

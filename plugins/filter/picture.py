@@ -5,12 +5,12 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 name: picture
-short_description: A cluster's resources as an architecture picture
+short_description: Draw a cluster's architecture
 version_added: 0.1.0
 description:
-  - Makes an SVG of what stands in the account, with the VPC, its zones and instances, and what is beside it. Whoever
-    points at a part sees its kind, name and ID. It is the same for the same account, and follows the reader's light or
-    dark scheme.
+  - Makes an SVG of the cluster's resources, with the VPC, its zones and instances, and the resources outside the VPC.
+    Hovering over a part shows its kind, name and ID. The same resources give the same picture, which follows the
+    reader's light or dark scheme.
 author: The swarm.aws maintainers (@swarm-aws)
 options:
   _input:
@@ -27,12 +27,12 @@ options:
     type: str
     required: true
   members:
-    description: The RV(swarm.aws.fleet_info#module:members) of M(swarm.aws.fleet_info), which know the zones.
+    description: The RV(swarm.aws.fleet_info#module:members) of M(swarm.aws.fleet_info), for the zones.
     type: list
     elements: dict
     default: []
   groups:
-    description: The RV(swarm.aws.fleet_info#module:groups) of M(swarm.aws.fleet_info), which know the sizes.
+    description: The RV(swarm.aws.fleet_info#module:groups) of M(swarm.aws.fleet_info), for the sizes.
     type: list
     elements: dict
     default: []
@@ -61,9 +61,9 @@ from ansible_collections.swarm.aws.plugins.module_utils.account.picture import d
 
 
 def picture(resources, cluster, region, members=(), groups=(), record=None):
-    """The picture as a text."""
+    """The picture as SVG text."""
     if not isinstance(resources, (list, tuple)) or not all(isinstance(resource, dict) for resource in resources):
-        raise AnsibleFilterError("picture takes the resources that swarm.aws.cluster_resources_info found.")
+        raise AnsibleFilterError("The input of picture must be the resources of swarm.aws.cluster_resources_info.")
     return draw(cluster, region, resources, members, groups, record)
 
 

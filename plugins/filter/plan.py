@@ -5,35 +5,35 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 name: plan
-short_description: What a run of site.yml would change
+short_description: Show what a run of site.yml would change
 version_added: 0.1.0
 description:
-  - Puts together what the configuration asks for and is not there, and what the tasks of the roles said in check mode.
+  - Combines the missing resources with the results of the roles' tasks in check mode.
 author: The swarm.aws maintainers (@swarm-aws)
 options:
   _input:
     description: >-
-      What is not there, as M(swarm.aws.cluster_resources_info) returns it in
+      The missing resources, as M(swarm.aws.cluster_resources_info) returns them in
       RV(swarm.aws.cluster_resources_info#module:missing).
     type: list
     elements: str
     required: true
   cluster:
-    description: The cluster's configuration, as the role P(swarm.aws.check#role) leaves it.
+    description: The cluster's configuration, as the role P(swarm.aws.check#role) returns it.
     type: dict
     required: true
   kept:
-    description: What the tasks that keep resources returned, by the resources' kinds.
+    description: Results of the tasks that create or update resources, by kind of resource.
     type: dict
     required: true
   deleted:
-    description: What the tasks that delete resources returned, by the resources' kinds.
+    description: Results of the tasks that delete resources, by kind of resource.
     type: dict
     default: {}
 """
 
 EXAMPLES = r"""
-- name: Show what would be changed
+- name: Show the plan
   ansible.builtin.debug:
     msg: "{{ found.missing | swarm.aws.plan(cluster, {'VPC': network_vpc}) }}"
 """

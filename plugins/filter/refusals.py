@@ -5,25 +5,25 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 name: refusals
-short_description: What is wrong with the values of variables
+short_description: Find invalid values of variables
 version_added: 0.1.0
 description:
-  - Says of each variable whose value is not of its option's type what it is and what it must be.
-  - A text is taken for what it reads as, since C(-e name=value) gives nothing but texts.
+  - Returns, for each variable whose value is not of its option's type, its value and what it must be.
+  - A string is read as its option's type, since C(-e name=value) only gives strings.
 author: The swarm.aws maintainers (@swarm-aws)
 options:
   _input:
-    description: The variables, by their names.
+    description: The variables, by name.
     type: dict
     required: true
   options:
-    description: The option of an argument spec that each is for, by the variable's name.
+    description: The options of an argument spec, by the variable's name.
     type: dict
     required: true
 """
 
 EXAMPLES = r"""
-- name: Refuse what cannot be meant
+- name: Refuse invalid values
   ansible.builtin.fail:
     msg: "{{ {'force': 'maybe'} | swarm.aws.refusals(options) | join(' ') }}"
   vars:
@@ -32,7 +32,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 _value:
-  description: A sentence for each that is wrong.
+  description: A sentence for each invalid value.
   type: list
   elements: str
   sample: ["force is 'maybe', but must be true or false: Whether to insist."]

@@ -5,25 +5,25 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 name: subnets
-short_description: The subnets that a cluster needs
+short_description: Plan the subnets of a cluster
 version_added: 0.1.0
 description:
-  - Gives a public subnet for each zone and, if nodes are private, a private one beside it, each with its part of the
+  - Returns a public subnet for each zone and, if nodes are private, a private subnet too, each with its part of the
     VPC's ranges.
-  - A subnet that is there keeps its ranges, whatever zones come and go. New ones get the first that are free.
+  - An existing subnet keeps its ranges, even if zones are added or removed. A new subnet gets the first free ranges.
 author: The swarm.aws maintainers (@swarm-aws)
 options:
   _input:
-    description: The cluster's configuration, as the role P(swarm.aws.check#role) leaves it.
+    description: The cluster's configuration, as the role P(swarm.aws.check#role) returns it.
     type: dict
     required: true
   found:
-    description: The subnets that are there, as C(amazon.aws.ec2_vpc_subnet_info) returns them.
+    description: The existing subnets, as C(amazon.aws.ec2_vpc_subnet_info) returns them.
     type: list
     elements: dict
     required: true
   ipv6_range:
-    description: The VPC's IPv6 range. Empty if it has none yet.
+    description: The VPC's IPv6 range. Empty if it has no range yet.
     type: str
     default: ""
 """

@@ -5,11 +5,11 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 name: table
-short_description: Rows as an aligned table
+short_description: Format rows as an aligned table
 version_added: 0.1.0
 description:
-  - Makes a text of a list of dictionaries, a line each below the headings, with columns as wide as they need to be.
-  - What is null or empty is shown as a dash, and a boolean as yes or no.
+  - Formats a list of dictionaries as text, with a line for each below the headings.
+  - Null and empty values are shown as a dash, and a boolean as yes or no.
 author: The swarm.aws maintainers (@swarm-aws)
 options:
   _input:
@@ -19,7 +19,7 @@ options:
     required: true
   columns:
     description:
-      - Headings and the key that each shows. Of a list of keys the first is shown that is not null.
+      - Headings and their keys. With a list of keys, the first value that is not null is shown.
     type: dict
     required: true
 """
@@ -42,7 +42,7 @@ from ansible.errors import AnsibleFilterError
 def table(rows, columns):
     """The rows as a text."""
     if not isinstance(rows, (list, tuple)) or not isinstance(columns, dict):
-        raise AnsibleFilterError("table takes a list of dictionaries and a dictionary of headings and keys.")
+        raise AnsibleFilterError("table needs a list of dictionaries and a dictionary of headings and keys.")
     lines = [list(columns)]
     for row in rows:
         lines.append([_shown(row, [keys] if isinstance(keys, str) else keys) for keys in columns.values()])
@@ -58,7 +58,7 @@ def _shown(row, keys):
 
 
 class FilterModule:
-    """Filters for people's eyes."""
+    """Filters for output."""
 
     def filters(self):
         return {"table": table}

@@ -6,11 +6,11 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: account_check
-short_description: Refuse the credentials of another account than the configured one
+short_description: Verify that the credentials are for the configured account
 version_added: 0.1.0
 description:
-  - Fails unless the credentials are those of the account that is configured, in a region that exists, and unless the
-    inventory files find the instances of the cluster that is configured. Changes nothing.
+  - Fails unless the credentials are for the configured account, the region exists, and the inventory files find the
+    instances of the configured cluster. Changes nothing.
   - Every playbook of the collection begins with it. M(swarm.aws.preflight) checks the same and much more.
 author: The swarm.aws maintainers (@swarm-aws)
 extends_documentation_fragment:
@@ -20,11 +20,11 @@ extends_documentation_fragment:
   - amazon.aws.boto3
 options:
   account_id:
-    description: ID of the account that is configured.
+    description: ID of the configured account.
     type: str
     required: true
   cluster_name:
-    description: Name of the cluster that is configured.
+    description: Name of the configured cluster.
     type: str
     required: true
   inventories:
@@ -34,7 +34,7 @@ options:
 """
 
 EXAMPLES = r"""
-- name: Refuse another account
+- name: Verify the account
   swarm.aws.account_check:
     region: eu-west-1
     account_id: "123456789012"
@@ -48,7 +48,7 @@ changes:
   type: list
   elements: str
 api_calls:
-  description: How many requests it sent to AWS.
+  description: Number of requests to AWS.
   returned: always
   type: int
 """

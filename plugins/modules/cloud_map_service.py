@@ -6,14 +6,14 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: cloud_map_service
-short_description: Keep the Cloud Map service that has the nodes of a swarm as its instances
+short_description: Manage the Cloud Map service for the nodes of a swarm
 version_added: 0.1.0
 description:
-  - Keeps a service in a namespace that exists. In one for DNS it has A records, or A and AAAA records, whose answers
-    have several values; in an HTTP namespace it has none.
-  - Its instances are the agents' to keep.
-  - Fails if there is a service of that name that is not this cluster's, as its tag C(swarm.aws/cluster) says, or that
-    has records of other types, which Cloud Map cannot change.
+  - Creates or updates a service in an existing namespace. In a DNS namespace the service has A records, or A and AAAA
+    records, with multivalue answers. In an HTTP namespace it has no records.
+  - The agents register and deregister its instances.
+  - Fails if a service of that name does not have the cluster's tag C(swarm.aws/cluster), or has records of other types,
+    which Cloud Map cannot change.
 author: The swarm.aws maintainers (@swarm-aws)
 extends_documentation_fragment:
   - swarm.aws.kept
@@ -22,7 +22,7 @@ extends_documentation_fragment:
   - amazon.aws.boto3
 options:
   namespace:
-    description: Name of the namespace, which may be public, private or for HTTP.
+    description: Name of the namespace, which may be public, private or HTTP.
     type: str
     required: true
   service:
@@ -30,11 +30,11 @@ options:
     type: str
     required: true
   ttl:
-    description: Seconds for which clients keep an answer.
+    description: TTL of the records in seconds.
     type: int
     required: true
   ipv6:
-    description: Whether its instances have IPv6 addresses too.
+    description: Whether the instances have IPv6 addresses too.
     type: bool
     default: false
 seealso:
@@ -42,7 +42,7 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Keep the service
+- name: Create the Cloud Map service
   swarm.aws.cloud_map_service:
     region: eu-west-1
     cluster_name: example
@@ -54,12 +54,12 @@ EXAMPLES = r"""
 
 RETURN = r"""
 service_id:
-  description: The service's ID. Null if it is to come.
+  description: The service's ID. Null if it does not exist yet in check mode.
   returned: success
   type: str
   sample: srv-0123456789abcdef
 service_arn:
-  description: Its ARN. Null if it is to come.
+  description: The service's ARN. Null if it does not exist yet in check mode.
   returned: success
   type: str
   sample: arn:aws:servicediscovery:eu-west-1:123456789012:service/srv-0123456789abcdef
@@ -69,13 +69,13 @@ zone_id:
   type: str
   sample: Z0123456789ABCDEFGHIJ
 changes:
-  description: What was, or in check mode would be, created, updated or deleted.
+  description: What was created, updated or deleted, or would be in check mode.
   returned: always
   type: list
   elements: str
   sample: [create the Cloud Map service www.example.internal]
 api_calls:
-  description: How many requests it sent to AWS.
+  description: Number of requests to AWS.
   returned: always
   type: int
 """
@@ -94,8 +94,8 @@ ARGUMENTS = {
 
 
 def work(aws, params, changes):
-    control_plane = CloudMapService(aws, params["cluster_name"], params["tags"], changes)
-    return control_plane.keep(params["namespace"], params["service"], params["ttl"], ipv6=params["ipv6"])
+    service = CloudMapService(aws, params["cluster_name"], params["tags"], changes)
+    return service.keep(params["namespace"], params["service"], params["ttl"], ipv6=params["ipv6"])
 
 
 def main():

@@ -10,7 +10,7 @@ short_description: Create the CloudWatch alarms of a swarm
 version_added: 0.1.0
 description:
   - Creates and updates alarms on metrics and on metric math, with their tags.
-  - Deletes the alarms that carry the cluster's tag and are not given.
+  - Deletes other alarms that have the cluster's tag.
 author: The swarm.aws maintainers (@swarm-aws)
 extends_documentation_fragment:
   - swarm.aws.kept
@@ -25,11 +25,11 @@ options:
     required: true
     suboptions:
       name:
-        description: Name of the alarm. It begins with the cluster's and a slash.
+        description: Name of the alarm. It begins with the cluster's name and a slash.
         type: str
         required: true
       settings:
-        description: What C(PutMetricAlarm) takes besides, as it names it.
+        description: The other parameters of C(PutMetricAlarm).
         type: dict
         required: true
 """
@@ -54,19 +54,19 @@ EXAMPLES = r"""
 
 RETURN = r"""
 names:
-  description: Names of the alarms that were given.
+  description: Names of the alarms in O(alarms).
   returned: success
   type: list
   elements: str
   sample: [example/node-down]
 changes:
-  description: What was, or in check mode would be, created, updated or deleted.
+  description: What was created, updated or deleted, or would be in check mode.
   returned: always
   type: list
   elements: str
   sample: [create the alarm example/node-down]
 api_calls:
-  description: How many requests it sent to AWS.
+  description: Number of requests to AWS.
   returned: always
   type: int
 """

@@ -22,7 +22,7 @@ options:
     type: str
     required: true
   body:
-    description: Its body. Without one it is deleted.
+    description: Body of the dashboard. Without O(body) the dashboard is deleted.
     type: dict
 """
 
@@ -42,13 +42,13 @@ EXAMPLES = r"""
 
 RETURN = r"""
 changes:
-  description: What was, or in check mode would be, created, updated or deleted.
+  description: What was created, updated or deleted, or would be in check mode.
   returned: always
   type: list
   elements: str
   sample: [create the dashboard example-swarm]
 api_calls:
-  description: How many requests it sent to AWS.
+  description: Number of requests to AWS.
   returned: always
   type: int
 """

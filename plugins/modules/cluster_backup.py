@@ -9,12 +9,11 @@ module: cluster_backup
 short_description: Back up the state of a swarm
 version_added: 0.1.0
 description:
-  - Copies what Raft knows of the swarm, which is its services, networks, secrets, configs and nodes, from the manager
-    that it runs on to the cluster's bucket, and removes backups that are more than are kept.
-  - The engine is held for the fraction of a second that the copy takes. Containers run on meanwhile.
-  - The archive is encrypted with the cluster's key, and stands beside a manifest with its SHA-256. Workers cannot read
-    it.
-  - Volumes are not part of it.
+  - Copies the swarm's Raft state (services, networks, secrets, configs and nodes) from the manager that it runs on to
+    the cluster's bucket, and deletes the oldest backups beyond the number to keep.
+  - The engine is held for the fraction of a second that the copy takes. Containers keep running.
+  - The archive is encrypted with the cluster's key, and a manifest has its SHA-256. Workers cannot read it.
+  - Volumes are not backed up.
 author: The swarm.aws maintainers (@swarm-aws)
 extends_documentation_fragment:
   - swarm.aws.on_manager
@@ -24,14 +23,14 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Back up before something bold
+- name: Back up the swarm
   swarm.aws.cluster_backup:
   become: true
 """
 
 RETURN = r"""
 backup:
-  description: What is known of the backup. Null in check mode.
+  description: The backup. Null in check mode.
   returned: success
   type: dict
   contains:
@@ -43,19 +42,19 @@ backup:
       description: SHA-256 of the archive.
       type: str
     size:
-      description: Bytes of the archive.
+      description: Size of the archive in bytes.
       type: int
     counts:
-      description: How many nodes, services, secrets and configs the swarm had.
+      description: Number of nodes, services, secrets and configs in the swarm.
       type: dict
       sample: {services: 4, secrets: 2, configs: 3, nodes: 4}
 held_seconds:
-  description: For how long the engine was held.
+  description: Seconds for which the engine was held.
   returned: success
   type: float
   sample: 0.12
 removed:
-  description: Names of the backups that were removed.
+  description: Names of the deleted backups.
   returned: success
   type: list
   elements: str
@@ -73,9 +72,9 @@ from ..module_utils.verbs.on_manager import ARGUMENTS, place
 def main() -> None:
     module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
     try:
-        backing = BackupJob(**place(module.params))
-        policy = backing.policy()
-        done = backing.preview(policy) if module.check_mode else backing.now(policy)
+        job = BackupJob(**place(module.params))
+        policy = job.policy()
+        done = job.preview(policy) if module.check_mode else job.now(policy)
     except SwarmError as error:
         module.fail_json(msg=str(error))
     manifest = None if done.manifest is None else asdict(done.manifest)

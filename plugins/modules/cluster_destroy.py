@@ -6,47 +6,45 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: cluster_destroy
-short_description: Delete all that is a swarm's in the account
+short_description: Delete all resources of a swarm in the account
 version_added: 0.1.0
 description:
-  - Deletes what M(swarm.aws.cluster_resources_info) finds, each when nothing stands on it any more. The nodes lose
-    their permissions first, so that no agent makes anew what is deleted. Instances end without a drain.
-  - What is not the cluster's stays, and so does what it stands on. Both are returned with the reason.
-  - A KMS key can only be scheduled for deletion. That takes seven days, in which it can be kept after all.
-  - Asks nobody. C(playbooks/destroy.yml) does.
+  - Deletes what M(swarm.aws.cluster_resources_info) finds, each resource once nothing depends on it. The nodes lose
+    their permissions first, so that no agent creates deleted resources again. Instances are terminated without a drain.
+  - Resources that are not the cluster's stay, and so do the resources that they depend on. Both are returned with the
+    reason.
+  - A KMS key can only be scheduled for deletion. For seven days the deletion can be cancelled.
+  - Does not ask for confirmation. C(playbooks/destroy.yml) does.
 author: The swarm.aws maintainers (@swarm-aws)
 attributes:
   check_mode:
-    description: Says all that it would delete, in the order in which it would.
+    description: Returns all that it would delete, in order.
 extends_documentation_fragment:
+  - swarm.aws.kept.cluster
   - swarm.aws.attributes.changes
   - amazon.aws.common.modules
   - amazon.aws.region.modules
   - amazon.aws.boto3
 options:
-  cluster_name:
-    description: Name of the cluster.
-    type: str
-    required: true
   account_id:
-    description: ID of the account, by which the bucket is named.
+    description: ID of the account, which is in the bucket's name.
     type: str
     required: true
   keep_backups:
     description:
-      - Whether the bucket, its backups, its key and the cluster's secrets stay, if there are backups. What else is in
-        the bucket goes, for it says of a cluster that it is there.
+      - Whether to keep the bucket, its backups, its key and the cluster's secrets, if there are backups. Other objects
+        in the bucket are deleted, since they say that the cluster exists.
     type: bool
     default: false
   until:
     description:
-      - V(ended) stops when the instances have ended, so that a playbook can say what it waits for.
+      - V(ended) returns when the instances are terminated, so that a playbook can show what it waits for.
       - V(gone) deletes everything.
     type: str
     choices: [ended, gone]
     default: gone
   timeout:
-    description: Seconds to wait for instances to end, and for anything to be unused.
+    description: Seconds to wait until instances are terminated, and until a resource is unused.
     type: int
     default: 900
 """
@@ -63,7 +61,7 @@ EXAMPLES = r"""
 RETURN = r"""
 left:
   description: >-
-    What stays, each with what RV(swarm.aws.cluster_resources_info#module:resources) has of it, and why it stays.
+    The resources that stay, as in RV(swarm.aws.cluster_resources_info#module:resources), and why.
   returned: success
   type: list
   elements: dict
@@ -74,18 +72,19 @@ left:
       sample: the instance web (i-0123456789abcdef0) needs it, and it is not this cluster's
 going:
   description: >-
-    What AWS deletes later, as in RV(swarm.aws.cluster_resources_info#module:resources), where C(going) is the day.
+    The resources that AWS deletes later, as in RV(swarm.aws.cluster_resources_info#module:resources). C(going) is the
+    day.
   returned: success
   type: list
   elements: dict
 changes:
-  description: What was, or in check mode would be, deleted.
+  description: What was deleted, or would be in check mode.
   returned: always
   type: list
   elements: str
   sample: [delete the VPC example (vpc-0123456789abcdef0)]
 api_calls:
-  description: How many requests it sent to AWS.
+  description: Number of requests to AWS.
   returned: always
   type: int
 """

@@ -6,12 +6,12 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: cluster_info
-short_description: Show instances, nodes and DNS of a swarm beside each other
+short_description: Show the instances, nodes and DNS record of a swarm
 version_added: 0.1.0
 description:
-  - Joins what EC2 and Auto Scaling tell of the instances with what Raft tells of the nodes and with what stands in DNS.
-  - Tells how many managers could fail, how many tasks the services have, what the leader's agent did last and what it
-    would do next. What cannot be told now is left out, and C(failures) says why.
+  - Joins the instances in EC2 and Auto Scaling with the nodes in Raft and the addresses in DNS.
+  - Returns how many managers may fail, how many tasks the services have, the last actions of the leader's agent and its
+    next actions. What cannot be read now is left out, and C(failures) says why.
   - Runs on a manager, with the credentials of its instance profile. Changes nothing.
 author: The swarm.aws maintainers (@swarm-aws)
 extends_documentation_fragment:
@@ -20,7 +20,7 @@ extends_documentation_fragment:
 seealso:
   - module: swarm.aws.dns_sync
   - module: swarm.aws.fleet_info
-    description: Where no manager answers.
+    description: If no manager answers.
 """
 
 EXAMPLES = r"""
@@ -36,7 +36,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 members:
-  description: A row for every instance and for every node that is none of theirs. What does not exist is null.
+  description: A row for every instance, and for every node without an instance. Missing values are null.
   returned: success
   type: list
   elements: dict
@@ -51,13 +51,13 @@ members:
       description: Its availability zone.
       type: str
     state:
-      description: Its state in EC2, or V(gone) for a node whose instance has ended.
+      description: Its state in EC2, or V(gone) for a node whose instance is terminated.
       type: str
     lifecycle:
       description: Its state in Auto Scaling.
       type: str
     healthy:
-      description: Whether Auto Scaling takes it for healthy.
+      description: Whether it is healthy in Auto Scaling.
       type: bool
     private_address:
       description: Its private address.
@@ -72,13 +72,13 @@ members:
       description: Its instance type.
       type: str
     image:
-      description: The machine image that it was made from.
+      description: The machine image that it was launched from.
       type: str
     template:
-      description: The version of the launch template that it was made from.
+      description: The version of the launch template that it was launched from.
       type: str
     launched:
-      description: When it was started, in UTC.
+      description: When it was launched, in UTC.
       type: str
     node:
       description: ID of its node.
@@ -96,22 +96,22 @@ members:
       description: Version of its engine.
       type: str
     raft:
-      description: What it is in Raft, V(leader), V(reachable) or V(unreachable). Null if it does not vote.
+      description: Its state in Raft, V(leader), V(reachable) or V(unreachable). Null if it has no vote.
       type: str
     leader:
-      description: Whether it leads.
+      description: Whether it is the leader.
       type: bool
     voter:
       description: Whether it is a member of Raft.
       type: bool
     reachable:
-      description: Whether the leader hears it in Raft.
+      description: Whether the leader reaches it in Raft.
       type: bool
     tasks:
       description: How many tasks run on it.
       type: int
     published:
-      description: Whether the DNS record leads to it.
+      description: Whether the DNS record points to it.
       type: bool
 groups:
   description: The Auto Scaling groups.
@@ -120,16 +120,15 @@ groups:
   elements: dict
   sample: [{group: worker, scaling_group: example-worker, in_service: 1, desired: 1, min: 1, max: 4, template: "1"}]
 behind:
-  description: IDs of the instances that are of another version of the launch template than their group has now.
+  description: IDs of the outdated instances, whose version of the launch template is not their group's present version.
   returned: success
   type: list
   elements: str
 record:
   description:
-    - The DNS record. Null if none is configured.
-    - C(ipv4_values) and C(ttl) are the A record's, C(ipv6_values) and C(ipv6_ttl) those of the AAAA record, if there is
-      one.
-    - C(addresses) are all of them, null if they are not known; C(wanted) is what they should be, null if that is not.
+    - The DNS record. Null if no record is configured.
+    - C(ipv4_values) and C(ttl) are the A record's, C(ipv6_values) and C(ipv6_ttl) the AAAA record's, if it exists.
+    - C(addresses) are all present addresses and C(wanted) the addresses that it should have; null if unknown.
       C(leads_to) names the running instance at each address.
   returned: success
   type: dict
@@ -142,7 +141,7 @@ record:
     wanted: [198.51.100.1]
     leads_to: {198.51.100.1: i-0123456789abcdef0}
 balancing:
-  description: The load balancers' target groups that node groups name.
+  description: The load balancers' target groups of the node groups.
   returned: success
   type: list
   elements: dict
@@ -151,17 +150,17 @@ balancing:
       description: Its name.
       type: str
     states:
-      description: How many targets are in which state. Null if it did not answer.
+      description: Number of targets in each state. Null if AWS did not answer.
       type: dict
       sample: {healthy: 3}
     targets:
-      description: The state of each target, by its ID. Null if it did not answer.
+      description: The state of each target, by its ID. Null if AWS did not answer.
       type: dict
       sample: {i-0123456789abcdef0: healthy}
 services:
   description:
-    - The services and how many tasks each has of those it is to have. C(wanted) of a replicated one leaves out tasks
-      that were to end and have.
+    - The services, with their number of running and wanted tasks. C(wanted) of a replicated service leaves out tasks
+      that have completed.
   returned: success
   type: list
   elements: dict
@@ -181,37 +180,37 @@ quorum:
   type: dict
   contains:
     voters:
-      description: How many managers vote.
+      description: Number of managers with a vote.
       type: int
     reachable:
-      description: How many of them are heard.
+      description: Number of reachable managers.
       type: int
     needed:
-      description: How many have to be.
+      description: Number of managers for a quorum.
       type: int
     margin:
-      description: How many could fail.
+      description: Number of managers that may fail.
       type: int
   sample: {voters: 3, reachable: 3, needed: 2, margin: 1}
 planned:
-  description: What the leader's agent would do next.
+  description: The next actions of the leader's agent.
   returned: success
   type: list
   elements: str
   sample: ["SyncRecord: update the DNS record www.example.com"]
 awaited:
-  description: What it waits for.
+  description: What the leader's agent waits for.
   returned: success
   type: list
   elements: str
   sample: [i-0123456789abcdef0 to join the swarm]
 refused:
-  description: What it will not do, and why.
+  description: What the leader's agent will not do, and why.
   returned: success
   type: list
   elements: str
 notes:
-  description: What somebody should look at.
+  description: What the operator should look at.
   returned: success
   type: list
   elements: str
@@ -221,7 +220,7 @@ agent:
   type: dict
   sample: {at: "2026-01-01T00:00:00+00:00", version: 0.1.0}
 last_actions:
-  description: What the leader's agent did last, the latest at the end, as its status document in the bucket says.
+  description: The last actions of the leader's agent, the latest last, from its status document in the bucket.
   returned: success
   type: list
   elements: dict
@@ -233,10 +232,10 @@ last_actions:
       description: The kind of action.
       type: str
     resource:
-      description: What it was done to.
+      description: The resource that it changed.
       type: str
 failures:
-  description: What could not be told, and why.
+  description: What could not be read, and why.
   returned: success
   type: list
   elements: str
@@ -253,7 +252,7 @@ from ..module_utils.verbs.on_manager import ARGUMENTS, control_plane
 
 
 def show(cluster):
-    """What there is, as far as it can be told. Raises SwarmError if the nodes cannot."""
+    """The module's result, as far as it can be read. Raises SwarmError if the nodes cannot be read."""
     manager_here(cluster.swarm)
     policy, flaw = cluster.policy_or_last()
     observed = cluster.observe(policy)
@@ -267,7 +266,7 @@ def show(cluster):
     except SwarmError as error:
         failures.append(str(error))
     if status.get("agents"):
-        failures.append(f"Said by the agent that acts: {status['agents']}")
+        failures.append(f"From the acting agent: {status['agents']}")
     decision = decide(observed, policy, aws_time.now())
     return {
         "members": report.members(observed, policy.dns.addresses if policy.dns else "public"),

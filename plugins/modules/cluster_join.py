@@ -6,46 +6,47 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: cluster_join
-short_description: Make a node a member of its cluster's swarm
+short_description: Join a node to its cluster's swarm
 version_added: 0.1.0
 description:
-  - Does on the node that the task runs on what the node's agent does when it boots. It initialises the cluster's swarm
-    if nobody else does, and otherwise joins the one that is published in the cluster's bucket.
-  - Any number of nodes may run it at once, beside their agents too, and it may be killed and run again at any moment.
-    There is only ever one swarm.
-  - A node that is a member already is left alone. A node that is a member of another swarm makes it fail.
-  - A node that has left the swarm joins it again as a new node, with another ID and without labels; the leader's agent
-    sets those of the configuration.
-  - Needs the rights of the instance's own role, and root.
+  - Does what the node's agent does at boot, on the node that the task runs on. It initialises the cluster's swarm if no
+    other node does, and otherwise joins the swarm that is published in the cluster's bucket.
+  - Any number of nodes may run it at once, also beside their agents, and it may be killed and run again at any moment.
+    There is never more than one swarm.
+  - A node that is already a member is left alone. Fails on a member of another swarm.
+  - A node that has left the swarm joins it again as a new node, with a new ID and without labels. The leader's agent
+    sets the configured labels.
+  - Needs the permissions of the instance's own role, and root.
 author: The swarm.aws maintainers (@swarm-aws)
 extends_documentation_fragment:
   - swarm.aws.on_manager
 attributes:
   check_mode:
-    description: Says what it would do first, as things are now.
+    description: Returns what it would do first.
     support: full
   diff_mode:
     description: Shows what was claimed, published, left and joined, without tokens.
     support: full
 options:
   role:
-    description: Which part the node takes in the swarm, by default that of the host's C(/etc/swarm-agent/config.json).
+    description: The node's role in the swarm. The default is in the host's C(/etc/swarm-agent/config.json).
     type: str
     choices: [manager, worker]
   deleted_node:
     description:
-      - ID of a node that was deleted from the swarm (C(docker node rm)), if there is one.
-      - The engine of such a node is not told, and takes itself for a member. If this host's does for this node, it
-        leaves the swarm before it joins again.
+      - ID of a node that was deleted from the swarm (C(docker node rm)).
+      - The swarm does not tell the engine of a deleted node, which still believes that it is a member. If this host's
+        engine does so with this ID, it leaves the swarm before it joins again.
     type: str
   new_swarm:
     description:
-      - Initialise a swarm even if another running manager may be in one that the bucket does not name.
-      - Only if there is no swarm, as after C(docker swarm leave) on all managers. Otherwise the cluster has two then.
+      - Initialise a swarm even if another running manager may be in a swarm that the bucket does not name.
+      - Only use it if there is no swarm, as after C(docker swarm leave) on all managers. Otherwise the cluster gets two
+        swarms.
     type: bool
     default: false
   timeout:
-    description: Seconds to go on trying.
+    description: Seconds to keep trying.
     type: int
     default: 600
 seealso:
@@ -54,17 +55,17 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Join the swarm now rather than when the agent gets to it
+- name: Join the swarm
   swarm.aws.cluster_join:
   become: true
 
-- name: See what would have to be done
+- name: Show what would be done
   swarm.aws.cluster_join:
   become: true
   check_mode: true
   register: joining
 
-- name: Join again as another node than the one that was deleted
+- name: Join again after the node was deleted
   swarm.aws.cluster_join:
     deleted_node: "{{ joining.node_id }}"
   become: true
@@ -72,12 +73,12 @@ EXAMPLES = r"""
 
 RETURN = r"""
 cluster_id:
-  description: The swarm that the node is a member of. Null in check mode if it is not.
+  description: The swarm that the node is a member of. Null in check mode if it is not a member.
   returned: success
   type: str
   sample: 7yekslzqnk0p4nxu9rjlcp6t0
 node_id:
-  description: The node's ID in it. In check mode the one that its engine takes it for, null if that is in no swarm.
+  description: The node's ID in the swarm. In check mode the ID that its engine tells, or null if it is in no swarm.
   returned: success
   type: str
   sample: iw6m2bm0l4yt3r4h1qk2h8zfb
@@ -87,7 +88,7 @@ next:
   type: str
   sample: Join the swarm 7yekslzqnk0p4nxu9rjlcp6t0.
 log:
-  description: What was done and waited for.
+  description: What was done and what was waited for.
   returned: always
   type: list
   elements: str
@@ -125,19 +126,19 @@ PLACE = (*on_manager.ARGUMENTS, "role")
 
 
 def place(params):
-    """The options that say where to join, from the file where they are not given. Raises SwarmError."""
+    """The cluster, region, bucket and role, from the options or the node's configuration. Raises SwarmError."""
     given = {name: params[name] for name in PLACE}
     if all(given.values()):
         return given
     config = Config.load()
     found = {name: given[name] or getattr(config, name) for name in PLACE}
     if found["role"] not in ROLES:
-        raise SwarmError("This instance is for trying a backup, and joins no swarm.")
+        raise SwarmError("This instance is for a backup drill and joins no swarm.")
     return found
 
 
 def preview(work):
-    """What check mode returns. Raises SwarmError when it cannot be told."""
+    """The result in check mode. Raises SwarmError if it cannot be told."""
     view = work.look()
     action = decide(work.me, view)
     if isinstance(action, Refuse):
@@ -172,7 +173,7 @@ def main():
 
 
 def made(work):
-    """What was changed so far."""
+    """The changes so far."""
     changes = work.changes if work else []
     return {
         "changed": bool(changes),

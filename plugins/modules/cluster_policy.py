@@ -9,8 +9,9 @@ module: cluster_policy
 short_description: Write the policy of a swarm's agents into its bucket
 version_added: 0.1.0
 description:
-  - Writes C(policy.json), which tells the agents what the configuration wants, if its content differs.
-  - C(amazon.aws.s3_object) compares an object's ETag with an MD5, which the ETag of an object that KMS encrypts is not.
+  - Writes C(policy.json), which has the configuration for the agents, if its content differs.
+  - C(amazon.aws.s3_object) compares an object's ETag with an MD5, but the ETag of an object with KMS encryption is not
+    an MD5.
 author: The swarm.aws maintainers (@swarm-aws)
 extends_documentation_fragment:
   - swarm.aws.attributes.changes
@@ -49,13 +50,13 @@ bucket_exists:
   type: bool
   sample: true
 changes:
-  description: What was, or in check mode would be, created or updated.
+  description: What was created or updated, or would be in check mode.
   returned: always
   type: list
   elements: str
   sample: [update the object policy.json]
 api_calls:
-  description: How many requests it sent to AWS.
+  description: Number of requests to AWS.
   returned: always
   type: int
 """

@@ -6,34 +6,31 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: cluster_resources_info
-short_description: List all that is a swarm's in the account
+short_description: List all resources of a swarm in the account
 version_added: 0.1.0
 description:
-  - Finds what carries the tag C(swarm.aws/cluster), what has a name made of the cluster's, and the records of which a
-    TXT record says that they are the cluster's. Also finds what is not the cluster's but stands in its VPC.
-  - Told the configuration, it says what that asks for and is missing, and what nothing there asks for any more.
+  - Finds resources with the tag C(swarm.aws/cluster), resources named after the cluster, and DNS records with the
+    cluster's TXT record. Also finds resources of others in its VPC.
+  - With O(configuration) it also returns what is missing and what the configuration no longer asks for.
 author: The swarm.aws maintainers (@swarm-aws)
 extends_documentation_fragment:
+  - swarm.aws.kept.cluster
   - swarm.aws.attributes.reads
   - amazon.aws.common.modules
   - amazon.aws.region.modules
   - amazon.aws.boto3
 options:
-  cluster_name:
-    description: Name of the cluster.
-    type: str
-    required: true
   account_id:
-    description: ID of the account, by which the bucket is named.
+    description: ID of the account, which is in the bucket's name.
     type: str
     required: true
   configuration:
     description: >-
-      The cluster's configuration, as the role P(swarm.aws.check#role) leaves it. Without it nothing is said to be
-      missing or left over.
+      The cluster's configuration, as the role P(swarm.aws.check#role) returns it. Without it RV(missing) and
+      RV(orphans) are null.
     type: dict
   parts:
-    description: Roles of C(site.yml) of whose resources it says which are missing.
+    description: Roles of C(site.yml) whose missing resources are returned.
     type: list
     elements: str
     choices: [network, dns, events, discovery, iam, node_groups, monitoring]
@@ -48,7 +45,7 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: List what the cluster has, and what is left over
+- name: List the cluster's resources and its orphans
   swarm.aws.cluster_resources_info:
     region: eu-west-1
     cluster_name: example
@@ -59,13 +56,13 @@ EXAMPLES = r"""
 
 RETURN = r"""
 resources:
-  description: All that there is.
+  description: All resources.
   returned: success
   type: list
   elements: dict
   contains:
     kind:
-      description: What it is.
+      description: Kind of the resource.
       type: str
       sample: subnet
     id:
@@ -73,45 +70,45 @@ resources:
       type: str
       sample: subnet-0123456789abcdef0
     name:
-      description: Its name, if it has one besides.
+      description: Its name, if it has a name besides the ID.
       type: str
       sample: example-eu-west-1a
     note:
-      description: What else there is to know of it.
+      description: What else is known of it.
       type: str
     kept:
-      description: Why it could not be destroyed, such as that it is somebody else's; else empty.
+      description: Why it would not be destroyed, such as that it belongs to somebody else; otherwise empty.
       type: str
     going:
-      description: When AWS deletes it, if that was asked for; else empty.
+      description: When AWS deletes it, if its deletion is scheduled; otherwise empty.
       type: str
 missing:
   description: >-
-    What the configuration asks for and is not there, each as its kind and name. Null without O(configuration).
+    Kind and name of each resource that the configuration asks for but does not exist. Null without O(configuration).
   returned: success
   type: list
   elements: str
   sample: [subnet example-eu-west-1c]
 orphans:
-  description: What the configuration does not ask for, and why that is so. Null without O(configuration).
+  description: Resources that the configuration does not ask for, and why. Null without O(configuration).
   returned: success
   type: list
   elements: dict
   contains:
     resource:
-      description: What it is, with its name and ID.
+      description: Kind, name and ID of the resource.
       type: str
       sample: Auto Scaling group example-batch
     why:
-      description: Why nothing asks for it.
+      description: Why the configuration does not ask for it.
       type: str
       sample: node_groups has no batch
     note:
-      description: What else there is to know of it.
+      description: What else is known of it.
       type: str
       sample: 2 instances
 old_versions:
-  description: How many versions of each launch template no group and no instance uses.
+  description: Number of versions of each launch template that no group and no instance uses.
   returned: success
   type: dict
   sample: {"example-worker": 3}
@@ -121,7 +118,7 @@ changes:
   type: list
   elements: str
 api_calls:
-  description: How many requests it sent to AWS.
+  description: Number of requests to AWS.
   returned: always
   type: int
 """
@@ -144,13 +141,15 @@ def work(aws, params, changes):
     cluster = params["configuration"]
     found = Survey(aws, params["cluster_name"], params["account_id"]).find()
     result = {
-        "resources": [one.report() for one in found],
+        "resources": [resource.report() for resource in found],
         "missing": None,
         "orphans": None,
         "old_versions": old_versions(found),
     }
     if cluster is not None:
-        left_over = [{"resource": str(one), "why": why, "note": one.note} for one, why in orphans(found, cluster)]
+        left_over = [
+            {"resource": str(resource), "why": why, "note": resource.note} for resource, why in orphans(found, cluster)
+        ]
         result.update(missing=missing(declared(cluster, params["alarms"]), found, params["parts"]), orphans=left_over)
     return result
 

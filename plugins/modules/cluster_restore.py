@@ -6,13 +6,13 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: cluster_restore
-short_description: Bring a swarm back that lost its quorum for good
+short_description: Restore a swarm that has lost its quorum for good
 version_added: 0.1.0
 description:
-  - Makes the instance that it runs on the only manager of the cluster's swarm, out of the state that it has or out of a
-    backup, and publishes that. The agents of all other instances then join it.
-  - Nobody joins meanwhile. A run that was stopped is to be run again.
-  - With O(try=true) the backup is only tried. It runs in a swarm of its own that reaches nobody, and that ends again.
+  - Makes the instance that it runs on the only manager of the cluster's swarm, from its own state or from a backup, and
+    publishes the swarm. The agents of all other instances then join it.
+  - No node joins meanwhile. Run it again if a run was interrupted.
+  - With O(try=true) the backup is only tested, in an isolated swarm that is removed afterwards.
   - Needs root.
 author: The swarm.aws maintainers (@swarm-aws)
 extends_documentation_fragment:
@@ -23,16 +23,16 @@ attributes:
     description: Says what it would do. A backup is not fetched.
 options:
   source:
-    description: Whether it is the instance's own state (V(survivor)) or a backup.
+    description: Restore from the instance's own state (V(survivor)) or from a backup.
     type: str
     choices: [survivor, backup]
     required: true
   backup:
-    description: Name of the backup. The newest by default.
+    description: Name of the backup. The default is the newest backup.
     type: str
     default: ""
   try:
-    description: Whether only to try it.
+    description: Whether only to test the backup.
     type: bool
     default: false
 seealso:
@@ -41,7 +41,7 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Go on with what this manager knows
+- name: Restore the swarm from this manager's state
   swarm.aws.cluster_restore:
     source: survivor
   become: true
@@ -57,7 +57,7 @@ backup:
   returned: success
   type: str
 counts:
-  description: How many nodes, services, secrets and configs the swarm has.
+  description: Number of nodes, services, secrets and configs in the swarm.
   returned: success
   type: dict
   sample: {nodes: 4, services: 4, secrets: 2, configs: 3}
@@ -66,7 +66,7 @@ log:
   returned: always
   type: list
   elements: str
-  sample: [Nobody joins the swarm until it is back.]
+  sample: [No node joins the swarm until it is restored.]
 """
 
 from ansible.module_utils.basic import AnsibleModule

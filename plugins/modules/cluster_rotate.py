@@ -9,12 +9,12 @@ module: cluster_rotate
 short_description: Rotate a swarm's join tokens, its CA and its unlock key
 version_added: 0.1.0
 description:
-  - Has the engine of the manager that it runs on make new ones, and publishes them at once, where the nodes look for
-    them. What it does not get to publish, the leader's agent does.
-  - Nodes that run stay what they are. One that is about to join reads the new token and goes on.
-  - The new CA is waited for until every node has a certificate of it. A node that is down keeps that from ending.
-  - The unlock keys from before are kept, for managers that are down meanwhile and for backups of that time.
-  - No token or key is ever in a result.
+  - Rotates them with the engine of the manager that it runs on, and publishes them at once, where the nodes read them.
+    If it is interrupted, the leader's agent publishes the rest.
+  - Running nodes are not affected. A node that is joining reads the new token and continues.
+  - Waits until every node has a certificate of the new CA. The rotation cannot end while a node is down.
+  - Old unlock keys are kept, for managers that are down meanwhile and for old backups.
+  - No result contains a token or key.
 author: The swarm.aws maintainers (@swarm-aws)
 extends_documentation_fragment:
   - swarm.aws.on_manager
@@ -35,14 +35,14 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Make the join tokens that somebody has seen worthless
+- name: Rotate the join tokens
   swarm.aws.cluster_rotate:
   become: true
 """
 
 RETURN = r"""
 rotated:
-  description: What was rotated, in its order.
+  description: What was rotated, in order.
   returned: success
   type: list
   elements: str
@@ -74,7 +74,7 @@ def main() -> None:
         supports_check_mode=True,
     )
     params, log = module.params, []
-    wanted = [one for one in ORDER if one in params["what"]]
+    wanted = [secret for secret in ORDER if secret in params["what"]]
     try:
         rotation = Rotation(control_plane(params), log.append, time.monotonic, time.sleep)
         rotation.check(wanted)
@@ -87,8 +87,8 @@ def main() -> None:
         rotated=wanted,
         log=log,
         diff={
-            "before": "".join(f"{one}: as before\n" for one in wanted),
-            "after": "".join(f"{one}: new\n" for one in wanted),
+            "before": "".join(f"{secret}: as before\n" for secret in wanted),
+            "after": "".join(f"{secret}: new\n" for secret in wanted),
         },
     )
 

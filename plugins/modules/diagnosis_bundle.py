@@ -6,11 +6,10 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: diagnosis_bundle
-short_description: Put what nodes and AWS tell of a cluster into one archive
+short_description: Pack the diagnosis of a cluster into an archive
 version_added: 0.1.0
 description:
-  - Packs what M(swarm.aws.node_diagnosis) gathered on the nodes, and documents beside it, from which secrets are
-    removed.
+  - Packs the archives of M(swarm.aws.node_diagnosis) and other documents. Secrets in the documents are redacted.
   - Runs on the controller.
 author: The swarm.aws maintainers (@swarm-aws)
 attributes:
@@ -22,15 +21,15 @@ attributes:
     support: none
 options:
   folder:
-    description: Where the nodes' archives are, each named after its instance and C(.tar.gz).
+    description: Folder of the nodes' archives, each named C(INSTANCE.tar.gz).
     type: path
     required: true
   documents:
-    description: More to put in, each as a file of JSON, by its name without an extension.
+    description: More documents, each becomes a JSON file, by the file's name without an extension.
     type: dict
     default: {}
   dest:
-    description: Where to write the bundle, a C(.tar.gz) that only its owner can read. The folder must exist.
+    description: Path of the bundle, a C(.tar.gz) that only its owner can read. The folder must exist.
     type: path
     required: true
 seealso:
@@ -38,7 +37,7 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Put it all together
+- name: Pack the diagnosis
   swarm.aws.diagnosis_bundle:
     folder: /tmp/gathered
     documents:
@@ -52,12 +51,12 @@ path:
   returned: success
   type: str
 nodes:
-  description: IDs of the instances whose nodes are in it.
+  description: IDs of the instances in it.
   returned: success
   type: list
   elements: str
 files:
-  description: How many files are in it.
+  description: Number of files in it.
   returned: success
   type: int
   sample: 52
@@ -99,7 +98,7 @@ def main() -> None:
     module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
     dest = Path(module.params["dest"]).absolute()
     if not dest.parent.is_dir():
-        module.fail_json(msg=f"dest is {dest}, but there is no folder {dest.parent}: make it first.")
+        module.fail_json(msg=f"dest is {dest}, but there is no folder {dest.parent}: create it first.")
     try:
         top = dest.name[: -len(".tar.gz")] if dest.name.endswith(".tar.gz") else dest.name
         nodes, files = gather(Path(module.params["folder"]), module.params["documents"], top)

@@ -6,18 +6,18 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: dns_sync
-short_description: Bring the DNS record of a swarm up to date
+short_description: Update the DNS record of a swarm
 version_added: 0.1.0
 description:
-  - Makes the cluster's Route 53 record say the addresses of the nodes that are in service and ready, of the groups
-    that are configured with C(dns). The leader's agent does the same by itself, with the same code.
-  - With C(dns.ipv6) that is an A record and an AAAA record, which change at once.
-  - With C(dns.cloud_map) those nodes are the instances of the cluster's Cloud Map service instead, and whose it is
-    stands in its tag C(swarm.aws/cluster).
-  - The record is never emptied, and one that is not this cluster's is not touched. Whose it is stands in a TXT record
-    under C(_swarm-aws.) and the record's name.
-  - What the record should have comes from C(policy.json) in the cluster's bucket, as the agent has it. After a change
-    the module waits until all name servers answer so.
+  - Sets the cluster's Route 53 record to the addresses of the nodes that are in service and ready, in groups with
+    C(dns). The leader's agent does the same by itself, with the same code.
+  - With C(dns.ipv6) there is an A record and an AAAA record, which change together.
+  - With C(dns.cloud_map) the nodes are instances of the cluster's Cloud Map service instead. Its tag
+    C(swarm.aws/cluster) names its owner.
+  - The record is never emptied, and the record of another owner is never changed. A TXT record under C(_swarm-aws.) and
+    the record's name names the owner.
+  - The configuration of the record comes from C(policy.json) in the cluster's bucket, as for the agent. After a change
+    the module waits until all name servers have it.
   - Runs on a manager, with the credentials of its instance profile.
 author: The swarm.aws maintainers (@swarm-aws)
 extends_documentation_fragment:
@@ -26,8 +26,8 @@ extends_documentation_fragment:
 options:
   timeout:
     description:
-      - Seconds to wait at most until all name servers answer with a change. Route 53 tells when they do; of Cloud Map's
-        changes nobody can tell, so that they are given 60 seconds.
+      - Seconds to wait at most until all name servers have a change. Route 53 tells when they do. Cloud Map does not,
+        so its changes count after 60 seconds.
     type: int
     default: 150
 seealso:
@@ -35,52 +35,52 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Bring the record up to date
+- name: Update the DNS record
   swarm.aws.dns_sync:
   become: true
 """
 
 RETURN = r"""
 name:
-  description: The record's name, or that of the Cloud Map service in its namespace.
+  description: Name of the record, or of the Cloud Map service in its namespace.
   returned: success
   type: str
   sample: www.example.com
 record:
-  description: The record as it is then, or in check mode would be. Null if there is none.
+  description: The record afterwards, or as it would be in check mode. Null if there is no record.
   returned: success
   type: dict
   contains:
     ipv4_values:
-      description: The A record's.
+      description: Addresses of the A record.
       type: list
       elements: str
       sample: [198.51.100.1]
     ttl:
-      description: The A record's, in seconds.
+      description: TTL of the A record in seconds.
       type: int
       sample: 60
     ipv6_values:
-      description: The AAAA record's, if there is one.
+      description: Addresses of the AAAA record, if it exists.
       type: list
       elements: str
       sample: ["2001:db8::1"]
     ipv6_ttl:
-      description: The AAAA record's, if there is one.
+      description: TTL of the AAAA record in seconds, if it exists.
       type: int
       sample: 60
     owner:
-      description: What the TXT record, or the service's tag, says.
+      description: Content of the TXT record, or owner by the service's tag.
       type: str
       sample: heritage=swarm.aws,cluster=example,region=eu-west-1,records=A+AAAA
 changes:
-  description: What was, or in check mode would be, created or updated.
+  description: What was created or updated, or would be in check mode.
   returned: success
   type: list
   elements: str
   sample: [update the DNS record www.example.com]
 notes:
-  description: What was refused, such as an AAAA record of somebody else's, and what somebody should look at.
+  description: What was refused, such as an AAAA record of another owner, and what the operator should look at.
   returned: success
   type: list
   elements: str
@@ -114,8 +114,8 @@ def sync(cluster, *, check: bool, timeout: float = 0, now=time.monotonic, sleep=
             break
         if action is not None:
             if late:
-                raise SwarmError(f"After {timeout:g} s it still is to be done: {action.change.sentence}.")
-            # The leader's agent may change the record meanwhile; what there is to do then is seen anew.
+                raise SwarmError(f"After {timeout:g} s this is still to do: {action.change.sentence}.")
+            # The leader's agent may change the record meanwhile. The next look tells what is left to do.
             with contextlib.suppress(Refused):
                 changes += filter(None, [cluster.apply(action, policy)])
         sleep(PAUSE)
@@ -123,7 +123,7 @@ def sync(cluster, *, check: bool, timeout: float = 0, now=time.monotonic, sleep=
     if action is not None:
         changes.append(action.change)
     elif changes and not observed.record.in_sync:
-        notes.append(f"Not all name servers are known to answer so for {policy.dns.record} yet.")
+        notes.append(f"Some name servers may not have the change of {policy.dns.record} yet.")
     return {
         "changed": bool(changes),
         "changes": [change.sentence for change in changes],
@@ -135,7 +135,7 @@ def sync(cluster, *, check: bool, timeout: float = 0, now=time.monotonic, sleep=
 
 
 def due(policy, observed):
-    """The whole decision, and what is to be done to the record. Raises SwarmError if there is none to change."""
+    """The decision, and its action on the record. Raises SwarmError if there is no record that may be changed."""
     if policy.dns is None:
         raise SwarmError("No DNS record is configured for this cluster: set dns and run site.yml.")
     foreign = dns.foreign(observed.record, policy.dns, policy.owner)

@@ -6,12 +6,12 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: drill_instance
-short_description: Keep an instance on which a backup of a swarm is tried
+short_description: Manage an instance for testing a backup of a swarm
 version_added: 0.1.0
 description:
-  - Launches an instance that is made as the managers' are, but joins no swarm and is in no Auto Scaling group.
-  - Its security group lets it reach no manager's port of the swarm.
-  - There is one of a cluster at most. One that is left of an earlier run is ended first.
+  - Launches an instance from a manager group's launch template that joins no swarm and is in no Auto Scaling group.
+  - Its security group does not let it reach the swarm's ports on managers.
+  - A cluster has at most one drill instance. An instance of an earlier run is terminated first.
 author: The swarm.aws maintainers (@swarm-aws)
 extends_documentation_fragment:
   - swarm.aws.kept
@@ -20,7 +20,7 @@ extends_documentation_fragment:
   - amazon.aws.boto3
 options:
   state:
-    description: Whether it is to be there. V(absent) waits until it has ended.
+    description: Whether the instance should exist. V(absent) waits until it is terminated.
     type: str
     choices: [present, absent]
     default: present
@@ -37,7 +37,7 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Launch an instance to try a backup on
+- name: Launch the drill instance
   swarm.aws.drill_instance:
     region: eu-west-1
     cluster_name: example
@@ -47,18 +47,18 @@ EXAMPLES = r"""
 
 RETURN = r"""
 instance:
-  description: ID of the instance. Null if there is none, or in check mode.
+  description: ID of the instance. Null if there is no instance, or in check mode.
   returned: success
   type: str
   sample: i-0123456789abcdef0
 changes:
-  description: What was, or in check mode would be, created or deleted.
+  description: What was created or deleted, or would be in check mode.
   returned: always
   type: list
   elements: str
   sample: [create the instance example-drill]
 api_calls:
-  description: How many requests it sent to AWS.
+  description: Number of requests to AWS.
   returned: always
   type: int
 """

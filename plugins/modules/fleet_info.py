@@ -6,29 +6,26 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: fleet_info
-short_description: Show what EC2, Auto Scaling and DNS say of a swarm
+short_description: Show a swarm's instances, groups and DNS record
 version_added: 0.1.0
 description:
-  - Tells a cluster's instances, Auto Scaling groups and DNS record, and what the leader's agent wrote last into the
-    cluster's bucket. It needs no manager, and so tells the same when none answers.
+  - Returns a cluster's instances, Auto Scaling groups and DNS record, and the last status of the leader's agent in the
+    cluster's bucket. It needs no manager, so it also works when no manager answers.
   - Runs on the controller, with the operator's credentials. Changes nothing.
-  - Apart from the instances, what cannot be told is left out, and C(failures) says why.
+  - Apart from the instances, what cannot be read is left out, and C(failures) says why.
 author: The swarm.aws maintainers (@swarm-aws)
 extends_documentation_fragment:
+  - swarm.aws.kept.cluster
   - swarm.aws.attributes.reads
   - amazon.aws.common.modules
   - amazon.aws.region.modules
   - amazon.aws.boto3
 options:
-  cluster_name:
-    description: Name of the cluster.
-    type: str
-    required: true
   account_id:
-    description: ID of the account that the credentials are to be of. By default any.
+    description: ID of the account that the credentials must be for. By default any.
     type: str
   answers:
-    description: Whether to return AWS's own answers too, without user data.
+    description: Whether to return AWS's answers too, without user data.
     type: bool
     default: false
 seealso:
@@ -43,7 +40,7 @@ EXAMPLES = r"""
     region: eu-west-1
   register: fleet
 
-- name: Stop unless every group has the instances that it wants
+- name: Stop unless every group has its desired size
   ansible.builtin.assert:
     that: fleet.groups | map(attribute='in_service') == fleet.groups | map(attribute='desired')
 """
@@ -51,8 +48,8 @@ EXAMPLES = r"""
 RETURN = r"""
 members:
   description: >-
-    A row for every instance, as in RV(swarm.aws.cluster_info#module:members). What only a manager knows is null, such
-    as C(node), C(raft) and C(tasks).
+    A row for every instance, as in RV(swarm.aws.cluster_info#module:members). Values that only a manager knows, such as
+    C(node), C(raft) and C(tasks), are null.
   returned: success
   type: list
   elements: dict
@@ -62,31 +59,31 @@ groups:
   type: list
   elements: dict
 behind:
-  description: IDs of the instances, as in RV(swarm.aws.cluster_info#module:behind).
+  description: IDs of the outdated instances, as in RV(swarm.aws.cluster_info#module:behind).
   returned: success
   type: list
   elements: str
 record:
   description: >-
-    The DNS record, as in RV(swarm.aws.cluster_info#module:record). C(wanted) is null, since only a manager knows that.
+    The DNS record, as in RV(swarm.aws.cluster_info#module:record). C(wanted) is null, since only a manager knows it.
   returned: success
   type: dict
 agent:
-  description: What is known of the leader's agent, as in RV(swarm.aws.cluster_info#module:agent).
+  description: The leader's agent, as in RV(swarm.aws.cluster_info#module:agent).
   returned: success
   type: dict
 last_actions:
-  description: What the leader's agent did last, as in RV(swarm.aws.cluster_info#module:last_actions).
+  description: The last actions of the leader's agent, as in RV(swarm.aws.cluster_info#module:last_actions).
   returned: success
   type: list
   elements: dict
 failures:
-  description: What could not be told, and why.
+  description: What could not be read, and why.
   returned: success
   type: list
   elements: str
 answers:
-  description: AWS's own answers, by the call.
+  description: AWS's answers, by call.
   returned: when O(answers=true)
   type: dict
 changes:
@@ -95,7 +92,7 @@ changes:
   type: list
   elements: str
 api_calls:
-  description: How many requests it sent to AWS.
+  description: Number of requests to AWS.
   returned: always
   type: int
 """
@@ -111,9 +108,9 @@ ARGUMENTS = {
 
 
 def work(aws, params, changes):
-    outside = AwsSurvey(aws, params["cluster_name"], params["account_id"])
-    result = outside.look()
-    return {**result, "answers": outside.answers()} if params["answers"] else result
+    survey = AwsSurvey(aws, params["cluster_name"], params["account_id"])
+    result = survey.look()
+    return {**result, "answers": survey.answers()} if params["answers"] else result
 
 
 def main():

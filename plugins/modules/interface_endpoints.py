@@ -6,14 +6,14 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: interface_endpoints
-short_description: Keep the interface endpoints by which the private nodes of a swarm reach AWS
+short_description: Manage the interface endpoints for the private nodes of a swarm
 version_added: 0.1.0
 description:
-  - Keeps an interface endpoint with private DNS for each of the services, with an address in each private subnet whose
-    zone the service is in, and waits until it is available.
+  - Creates or updates an interface endpoint with private DNS for each service, with an address in each private subnet
+    whose zone has the service, and waits until it is available.
   - Deletes the cluster's interface endpoints for other services, and waits until they are gone.
-  - C(amazon.aws.ec2_vpc_endpoint) only tags an endpoint that is there. A zone that is added to the cluster, or
-    another security group, is a change that this module makes.
+  - C(amazon.aws.ec2_vpc_endpoint) only tags an existing endpoint. This module also adds a new zone or changes the
+    security group.
 author: The swarm.aws maintainers (@swarm-aws)
 extends_documentation_fragment:
   - swarm.aws.kept
@@ -22,19 +22,19 @@ extends_documentation_fragment:
   - amazon.aws.boto3
 options:
   vpc_id:
-    description: The VPC. Without it, which is for check mode, it is to come.
+    description: ID of the VPC. May be missing in check mode if it does not exist yet.
     type: str
   subnets:
-    description: The private subnet of each zone. Those of others that an endpoint is in stay.
+    description: ID of the private subnet of each zone. Other subnets of an endpoint stay.
     type: dict
     default: {}
   security_group:
-    description: ID of the security group that lets the nodes in. Without it, which is for check mode, it is to come.
+    description: ID of the security group that lets the nodes in. May be missing in check mode if it does not exist yet.
     type: str
   services:
     description: >-
-      The services, by the last part of the names that EC2 has for them, such as V(ecr.api). V(route53) is one for all
-      regions, for which the caller needs the right to C(vpce:AllowMultiRegion) outside of C(us-east-1).
+      The services, by the last part of their names in EC2, such as V(ecr.api). V(route53) is global, and outside of
+      C(us-east-1) the caller needs the permission C(vpce:AllowMultiRegion) for it.
     type: list
     elements: str
     required: true
@@ -52,18 +52,18 @@ EXAMPLES = r"""
 
 RETURN = r"""
 endpoint_ids:
-  description: The endpoint for each service. Null if it is to come.
+  description: ID of the endpoint for each service. Null if it does not exist yet in check mode.
   returned: success
   type: dict
   sample: {"ec2": "vpce-0123456789abcdef0"}
 changes:
-  description: What was, or in check mode would be, created, updated or deleted.
+  description: What was created, updated or deleted, or would be in check mode.
   returned: always
   type: list
   elements: str
   sample: [create the interface endpoint example-ec2]
 api_calls:
-  description: How many requests it sent to AWS.
+  description: Number of requests to AWS.
   returned: always
   type: int
 """

@@ -6,34 +6,34 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: node_diagnosis
-short_description: Gather logs, versions and states of a node, without its secrets
+short_description: Collect logs, versions and states of a node, without its secrets
 version_added: 0.1.0
 description:
-  - Writes an archive with the logs of the agent, the engine, cloud-init and the kernel, with versions, with the state
-    of the system and, as far as the engine answers, with that of the engine and, on a manager, of the swarm.
-  - Secrets are removed before anything is written. These are join tokens and unlock keys, the values of all environment
-    variables of services and containers, private keys, AWS credentials, and whatever stands behind a name such as
-    C(password) or C(token). Logs of services are not gathered.
+  - Writes an archive with the logs of the agent, the engine, cloud-init and the kernel, with versions, and with the
+    state of the system, the engine and, on a manager, the swarm, as far as the engine answers.
+  - Secrets are redacted before anything is written. These are join tokens and unlock keys, the values of all
+    environment variables of services and containers, private keys, AWS credentials, and any value of a name such as
+    C(password) or C(token). Logs of services are not collected.
   - Runs on any node, as root.
 author: The swarm.aws maintainers (@swarm-aws)
 attributes:
   check_mode:
-    description: Gathers nothing and writes nothing.
+    description: Collects and writes nothing.
     support: full
   diff_mode:
     description: The archive is new each time.
     support: none
 options:
   dest:
-    description: Where to write the archive, a C(.tar.gz) that only root can read. The folder must exist.
+    description: Path of the archive, a C(.tar.gz) that only root can read. The folder must exist.
     type: path
     required: true
   lines:
-    description: How many lines of each log, at most.
+    description: Maximum number of lines of each log.
     type: int
     default: 5000
   hours:
-    description: How many hours of each log, at most.
+    description: Maximum age of log entries in hours.
     type: int
     default: 24
 seealso:
@@ -41,7 +41,7 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Gather what a node tells
+- name: Collect the diagnosis of a node
   swarm.aws.node_diagnosis:
     dest: /root/node.tar.gz
   become: true
@@ -55,7 +55,7 @@ files:
   elements: str
   sample: [docker.log, engine.json, swarm-agent.log, system.txt]
 failures:
-  description: What could not be had, and why.
+  description: What could not be collected, and why.
   returned: success
   type: list
   elements: str
@@ -86,7 +86,7 @@ def main() -> None:
         if module.params[name] < 1:
             module.fail_json(msg=f"{name} is {module.params[name]}, but must be above 0.")
     if not dest.parent.is_dir():
-        module.fail_json(msg=f"dest is {dest}, but there is no folder {dest.parent}.")
+        module.fail_json(msg=f"dest is {dest}, but there is no folder {dest.parent}: create it first.")
     if module.check_mode:
         module.exit_json(changed=True, files=[], failures=[], size=0)
     module.run_command_environ_update = {"LANG": "C.UTF-8", "LC_ALL": "C.UTF-8"}

@@ -6,17 +6,16 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: node_drain
-short_description: Take a node out of a swarm without a request failing
+short_description: Remove a node from a swarm without a failed request
 version_added: 0.1.0
 description:
-  - Asks for the removal of an instance and watches it. The leader's agent does the work, and goes on if this stops.
-  - The node is withdrawn from DNS and gets no new tasks; when no resolver knows it any more, and its tasks have healthy
-    replacements elsewhere, it is drained; when its tasks have ended it loses its vote, its instance is ended by its
-    Auto Scaling group, and it leaves the swarm.
-  - Refused, before anything changes, if too few managers would be left for their quorum, or if there is no place
-    elsewhere for its tasks.
-  - Runs on any manager but the one that is removed, with the credentials of its instance profile. The node itself need
-    not be reachable.
+  - Requests the removal of an instance and follows it. The leader's agent does the work, and continues if this stops.
+  - The node is cordoned and withdrawn from DNS. Once no resolver caches its address and its tasks have healthy
+    replacements elsewhere, it is drained. Once its tasks have stopped it is demoted, its Auto Scaling group terminates
+    the instance, and the node is deleted from the swarm.
+  - Refused, before anything changes, if too few managers would be left for a quorum, or if no other node has room for
+    its tasks.
+  - Runs on any other manager, with the credentials of its instance profile. The node itself need not be reachable.
 author: The swarm.aws maintainers (@swarm-aws)
 extends_documentation_fragment:
   - swarm.aws.on_manager
@@ -28,40 +27,40 @@ options:
     required: true
   state:
     description:
-      - V(removed) has it removed.
-      - V(kept) calls a removal off that has not come to the end of the instance yet. The node then works on.
+      - V(removed) removes it.
+      - V(kept) calls off a removal, as long as the instance is not being terminated. The node then keeps working.
     type: str
     choices: [removed, kept]
     default: removed
   replace:
-    description: Whether its Auto Scaling group is to start another instance, rather than to have one less.
+    description: Whether its Auto Scaling group launches a replacement. Otherwise its desired size is reduced by 1.
     type: bool
     default: true
   force:
     description:
-      - Whether to go on where tasks have no place elsewhere, and are lost.
-      - The managers' quorum is kept nevertheless.
+      - Whether to continue if no other node has room for tasks, which are lost then.
+      - The managers' quorum is kept even so.
     type: bool
     default: false
   together:
-    description: IDs of other instances that are to be removed before this one, with which it has to be possible.
+    description: IDs of other instances that are removed before this instance. All removals must be possible together.
     type: list
     elements: str
     default: []
   until:
     description:
       - The stage to wait for. V(requested) does not wait.
-      - V(begun) is when the node gets no new tasks, V(ready) when it is about to be drained, V(drained) when no task is
-        left on it, and V(removed) when it is out of the swarm and its instance ends.
+      - V(begun) is when the node is cordoned, V(ready) when it is about to be drained, V(drained) when no task is left
+        on it, and V(removed) when it is deleted from the swarm and its instance is being terminated.
     type: str
     choices: [requested, begun, ready, drained, removed]
     default: removed
   seen:
-    description: The RV(seen) of an earlier call for the same removal, from which the watch goes on.
+    description: The RV(seen) of an earlier call for the same removal, to continue from.
     type: dict
     default: {}
   timeout:
-    description: Seconds to wait at most. The removal goes on after that.
+    description: Seconds to wait at most. The removal continues after that.
     type: int
     default: 1800
 seealso:
@@ -70,18 +69,18 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Have another instance in its place
+- name: Replace an instance
   swarm.aws.node_drain:
     instance: i-0123456789abcdef0
   become: true
 
-- name: Have one instance less
+- name: Remove an instance without a replacement
   swarm.aws.node_drain:
     instance: i-0123456789abcdef0
     replace: false
   become: true
 
-- name: Keep it after all
+- name: Call off the removal
   swarm.aws.node_drain:
     instance: i-0123456789abcdef0
     state: kept
@@ -90,7 +89,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 node:
-  description: ID of its node. Null if it has none.
+  description: ID of its node. Null if it has no node.
   returned: success
   type: str
 over:
@@ -105,23 +104,23 @@ awaited:
   sample: [8 s until no resolver knows i-0123456789abcdef0]
 services:
   description:
-    - By the name of each replicated service, how many tasks it declares and how many were healthy at the lowest, as
-      seen about every second. Tasks that were to end and have count as healthy.
+    - By the name of each replicated service, the number of declared tasks and the lowest number of healthy tasks, as
+      seen about every second. Completed tasks count as healthy.
   returned: success
   type: dict
   sample: {shop_web: {declared: 6, lowest: 6}}
 seconds:
-  description: How long each step took, and all of them.
+  description: Duration of each step and of all steps.
   returned: success
   type: dict
   sample: {withdrawn: 0.6, ready: 10.3, drained: 5.1, removed: 3.9, all: 19.9}
 notes:
-  description: What was not as smooth as it can be, a sentence each.
+  description: What was not smooth, a sentence each.
   returned: success
   type: list
   elements: str
 seen:
-  description: What was seen so far, for the next call.
+  description: What was observed so far, for the next call.
   returned: success
   type: dict
 """
@@ -134,13 +133,13 @@ from ..module_utils._core.errors import SwarmError
 from ..module_utils._core.removal_progress import STAGES
 from ..module_utils.adapters.clock import aws_time
 from ..module_utils.verbs.on_manager import ARGUMENTS, control_plane, look
-from ..module_utils.verbs.removal_request import Removal, describe
+from ..module_utils.verbs.removal_request import RemovalRequest, describe
 
 
 def drain(cluster, params, *, check: bool, now=aws_time.now, sleep=time.sleep) -> dict:
     """Do the module's work through the control plane and return its result. Raises SwarmError."""
     policy, observed = look(cluster)
-    removal = Removal(cluster, policy, observed, params["instance"], now=now, sleep=sleep)
+    removal = RemovalRequest(cluster, policy, observed, params["instance"], now=now, sleep=sleep)
     result = {"changed": False, "node": removal.node.id if removal.node else None, "over": removal.over, "diff": []}
     if params["state"] == "kept":
         asked = removal.withdraw(check_mode=check)

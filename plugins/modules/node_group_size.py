@@ -6,46 +6,42 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: node_group_size
-short_description: Have more instances in a node group, for good or for the time of an upgrade
+short_description: Enlarge a node group, permanently or for an upgrade
 version_added: 0.1.0
 description:
-  - Changes how many instances an Auto Scaling group of a cluster has, and waits until Auto Scaling has launched them.
-    Whether they join and serve is seen from a manager, with M(swarm.aws.node_rollout).
-  - For an upgrade a group gets more instances than usual. What is usual is kept in its tag C(swarm.aws/usual-size)
-    until O(surge=0), also if this is killed.
-  - Never asks Auto Scaling for fewer instances than run, since that would choose which to end. M(swarm.aws.node_drain)
-    takes out what is named.
-  - Without O(group) it only tells the sizes of all groups.
+  - Changes the size of a cluster's Auto Scaling group, and waits until Auto Scaling has launched the instances.
+    M(swarm.aws.node_rollout) tells on a manager whether they join and serve.
+  - For an upgrade a group gets additional instances. Its tag C(swarm.aws/usual-size) keeps the original size until
+    O(surge=0), also if this is killed.
+  - Never asks Auto Scaling for fewer instances than run, since Auto Scaling would choose which to terminate.
+    M(swarm.aws.node_drain) removes a given instance.
+  - Without O(group) it only returns the sizes of all groups.
 author: The swarm.aws maintainers (@swarm-aws)
 extends_documentation_fragment:
+  - swarm.aws.kept.cluster
   - swarm.aws.attributes.changes
   - amazon.aws.common.modules
   - amazon.aws.region.modules
   - amazon.aws.boto3
 options:
-  cluster_name:
-    description: Name of the cluster.
-    type: str
-    required: true
   group:
     description: Name of the node group.
     type: str
   desired:
-    description: Number of instances to have for good.
+    description: Permanent number of instances.
     type: int
   surge:
     description:
-      - How many instances to have more than usual, for the time of an upgrade.
-      - With V(0) the group's settings are as usual again, once it has no more instances than that.
+      - Number of additional instances for an upgrade.
+      - V(0) restores the group's original settings, once it has no more instances than its original size.
     type: int
   call_off:
-    description: Whether to end the additional instances that are not in O(keep), and to have everything as usual again.
+    description: Whether to terminate additional instances that are not in O(keep) and restore the original settings.
     type: bool
     default: false
   renew_warm:
     description:
-      - Whether to end what waits in the group's warm pool and is of another version of its launch template. Auto
-        Scaling starts others in their place.
+      - Whether to terminate the outdated instances in the group's warm pool. Auto Scaling launches replacements.
     type: bool
     default: false
   keep:
@@ -60,14 +56,14 @@ options:
 """
 
 EXAMPLES = r"""
-- name: Have three workers
+- name: Scale to three workers
   swarm.aws.node_group_size:
     region: eu-west-1
     cluster_name: example
     group: worker
     desired: 3
 
-- name: Have one manager more for a while
+- name: Add a manager for an upgrade
   swarm.aws.node_group_size:
     region: eu-west-1
     cluster_name: example
@@ -77,7 +73,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 groups:
-  description: The cluster's node groups as they are then, by name.
+  description: The cluster's node groups afterwards, by name.
   returned: success
   type: list
   elements: dict
@@ -91,35 +87,35 @@ groups:
       type: str
       sample: worker
     min:
-      description: Least number of instances.
+      description: Minimum number of instances.
       type: int
     desired:
-      description: Number of instances to have.
+      description: Desired number of instances.
       type: int
       sample: 3
     max:
-      description: Greatest number of instances.
+      description: Maximum number of instances.
       type: int
     usual:
-      description: Number of instances to have once an upgrade is over. Null if none is under way.
+      description: Original size, to which the group returns after an upgrade. Null without an upgrade.
       type: int
     instances:
-      description: IDs of its instances that do not end.
+      description: IDs of its instances that are not being terminated.
       type: list
       elements: str
 ended:
-  description: IDs of the instances that were, or in check mode would be, ended with O(call_off) or O(renew_warm).
+  description: IDs of the instances that O(call_off) or O(renew_warm) terminated, or would terminate in check mode.
   returned: success
   type: list
   elements: str
 changes:
-  description: What was, or in check mode would be, created, updated or deleted.
+  description: What was created, updated or deleted, or would be in check mode.
   returned: always
   type: list
   elements: str
   sample: [update the Auto Scaling group example-worker]
 api_calls:
-  description: How many requests it sent to AWS.
+  description: Number of requests to AWS.
   returned: always
   type: int
 """
@@ -145,7 +141,7 @@ def work(aws, params, changes):
     asked = [params["desired"] is not None, params["surge"] is not None, params["call_off"], params["renew_warm"]]
     if sum(asked) > 1 or any(asked) != (group is not None):
         raise ProvisionError(
-            "Give a group together with one of desired, surge, call_off and renew_warm, or none of them."
+            "Set group and exactly one of desired, surge, call_off and renew_warm, or none of these options."
         )
     ended = []
     if params["desired"] is not None:

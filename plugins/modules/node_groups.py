@@ -6,16 +6,15 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: node_groups
-short_description: Keep the Auto Scaling groups of a swarm's nodes
+short_description: Manage the Auto Scaling groups of a swarm's nodes
 version_added: 0.1.0
 description:
-  - Keeps an Auto Scaling group for each node group, with the lifecycle hooks at which instances wait for the swarm,
-    with its tags, its scaling policy, its warm pool and its metrics. A new group has its hooks before its first
-    instance.
-  - C(amazon.aws.autoscaling_group) has no hooks at a group's birth, no C(CapacityRebalance), no warm pool, and sets
+  - Creates or updates an Auto Scaling group for each node group, with the lifecycle hooks at which instances wait for
+    the swarm, its tags, scaling policy, warm pool and metrics. A new group has its hooks before its first instance.
+  - C(amazon.aws.autoscaling_group) creates groups without hooks, has no C(CapacityRebalance) and no warm pool, and sets
     the desired capacity at each run.
-  - C(desired) is applied when it is new or changes. A group that was scaled since then stays as it is, between its
-    C(min) and C(max), as does one that is being upgraded, and one that follows the swarm's tasks.
+  - C(desired) is applied when it is new or changes. The size of a group that was scaled since then, that is being
+    upgraded, or that follows the swarm's tasks is not changed, except to between C(min) and C(max).
   - Groups that are not declared are left alone.
 author: The swarm.aws maintainers (@swarm-aws)
 extends_documentation_fragment:
@@ -25,33 +24,34 @@ extends_documentation_fragment:
   - amazon.aws.boto3
 options:
   cluster_name:
-    description: Name of the cluster, with which the groups' names begin.
+    description: Name of the cluster, the prefix of the groups' names.
     type: str
     required: true
   groups:
-    description: The node groups, as the role P(swarm.aws.check#role) leaves them in the cluster's configuration.
+    description: The node groups, as the role P(swarm.aws.check#role) returns them in the cluster's configuration.
     type: list
     elements: dict
     required: true
   subnets:
-    description: ID of the subnet of each zone. In check mode some may be missing, which are to come.
+    description: ID of the subnet of each zone. In check mode subnets may be missing that do not exist yet.
     type: dict
     required: true
   template_versions:
     description: >-
-      Version of each group's launch template for new instances. In check mode one may be missing, which is to come.
+      Version of each group's launch template for new instances. In check mode templates may be missing that do not
+      exist yet.
     type: dict
     required: true
   launch_timeout:
-    description: Seconds after which an instance that did not join is replaced.
+    description: Seconds after which an instance that has not joined is replaced.
     type: int
     default: 900
   termination_timeout:
-    description: Seconds without a sign of life from the agents after which a terminating instance is let go.
+    description: Seconds without a heartbeat from the agents after which a terminating instance stops waiting.
     type: int
     default: 300
   measured:
-    description: Whether Auto Scaling measures how many instances each group has and should have.
+    description: Whether Auto Scaling publishes metrics for the present and the desired size of each group.
     type: bool
     default: false
 """
@@ -67,7 +67,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 groups:
-  description: The groups as they are.
+  description: The groups.
   returned: success
   type: list
   elements: dict
@@ -81,33 +81,33 @@ groups:
       type: str
       sample: worker
     desired:
-      description: Number of instances to have, as it is declared.
+      description: Declared number of instances.
       type: int
       sample: 1
     size:
-      description: Number of instances that it has to have now.
+      description: Present desired capacity.
       type: int
       sample: 3
     scaled:
       description: >-
-        Whether that is another number, since it was scaled or is being upgraded. Not of a group that follows the
-        tasks.
+        Whether C(size) differs from C(desired) because the group was scaled or is being upgraded. False for a group
+        that follows the tasks.
       type: bool
       sample: true
     template_version:
-      description: Version of the launch template for new instances. Null if it is to come.
+      description: Version of the launch template for new instances. Null if it does not exist yet in check mode.
       type: int
       sample: 2
     instances:
-      description: IDs of the instances that there were before.
+      description: IDs of the instances before the run.
       type: list
       elements: str
     warm:
-      description: IDs of those that there were in its warm pool.
+      description: IDs of the instances in its warm pool before the run.
       type: list
       elements: str
     behind:
-      description: IDs of those, in the group or in its warm pool, that are of another version of the launch template.
+      description: IDs of the outdated instances, in the group or in its warm pool.
       type: list
       elements: str
 unknown_groups:
@@ -117,13 +117,13 @@ unknown_groups:
   elements: str
   sample: []
 changes:
-  description: What was, or in check mode would be, created, updated or deleted.
+  description: What was created, updated or deleted, or would be in check mode.
   returned: always
   type: list
   elements: str
   sample: [create the Auto Scaling group example-worker]
 api_calls:
-  description: How many requests it sent to AWS.
+  description: Number of requests to AWS.
   returned: always
   type: int
 """

@@ -6,13 +6,13 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: node_remove
-short_description: Remove the nodes of a swarm whose instances are gone
+short_description: Remove the nodes of terminated instances from a swarm
 version_added: 0.1.0
 description:
-  - Takes nodes out of the swarm, and dead managers out of its votes, whose instance has ended as EC2 confirms, or has
-    joined anew. The leader's agent does the same by itself, with the same code.
+  - Deletes nodes from the swarm, and demotes managers first, if EC2 confirms that their instance is terminated or the
+    instance has joined as another node. The leader's agent does the same by itself, with the same code.
   - A node that is down is left alone as long as EC2 says that its instance runs, since it may come back.
-  - No more managers are taken out than leave a quorum.
+  - Managers are only removed if a quorum is left.
   - Runs on a manager, with the credentials of its instance profile.
 author: The swarm.aws maintainers (@swarm-aws)
 extends_documentation_fragment:
@@ -20,7 +20,7 @@ extends_documentation_fragment:
   - swarm.aws.attributes.changes
 options:
   nodes:
-    description: IDs of more nodes to remove, which are down and which no instance of the cluster answers for.
+    description: IDs of other nodes to remove, which are down and have no instance in the cluster.
     type: list
     elements: str
     default: []
@@ -34,11 +34,11 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Remove what EC2 confirms as gone
+- name: Remove the nodes of terminated instances
   swarm.aws.node_remove:
   become: true
 
-- name: Remove a leftover that no instance answers for, too
+- name: Remove a node without an instance too
   swarm.aws.node_remove:
     nodes: [q3n0q0jt1s5j3ac2hxn9xsk5v]
   become: true
@@ -46,7 +46,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 removed:
-  description: Nodes that were, or in check mode would be, removed.
+  description: Nodes that were removed, or would be in check mode.
   returned: success
   type: list
   elements: dict
@@ -55,7 +55,7 @@ removed:
       description: ID of the node.
       type: str
     instance:
-      description: ID of the instance that it was. Empty if it is not known.
+      description: ID of its instance. Empty if unknown.
       type: str
     reason:
       description: Why it is removed.
@@ -83,12 +83,19 @@ def tidy(cluster, params, *, check: bool, now=time.monotonic, sleep=time.sleep) 
     deadline = now() + params["timeout"]
     while work.step(check=check) and not check:
         if now() >= deadline:
-            raise SwarmError(f"After {params['timeout']} s there still is {work.awaited}.")
+            raise SwarmError(f"Still waiting for {work.awaited} after {params['timeout']} s: run this again.")
         sleep(1)
-    removed = [{"node": one.node, "instance": one.instance, "reason": one.reason} for one in work.removed]
+    removed = [
+        {"node": removal.node, "instance": removal.instance, "reason": removal.reason} for removal in work.removed
+    ]
     diff = [
-        {"before_header": f"node {one['node']}", "after_header": "", "before": f"{one['reason']}\n", "after": ""}
-        for one in removed
+        {
+            "before_header": f"node {removal['node']}",
+            "after_header": "",
+            "before": f"{removal['reason']}\n",
+            "after": "",
+        }
+        for removal in removed
     ]
     return {"changed": bool(removed), "removed": removed, "kept": work.kept, "diff": diff}
 

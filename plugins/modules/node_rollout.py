@@ -6,13 +6,13 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: node_rollout
-short_description: Tell which instances of a swarm are to be replaced, and wait until new ones serve
+short_description: Show which instances of a swarm are outdated, and wait until new instances serve
 version_added: 0.1.0
 description:
-  - Tells which instances are of another version of the launch template than new ones get, in which order they are best
-    replaced, and who goes next. For another size of a group it tells who is to go or how many are to come.
-  - Waits until the instances of a group serve. An instance serves when its node is ready and takes tasks, the services
-    of every node run on it, Auto Scaling counts on it, the DNS record leads to it if its group has one, and all
+  - Returns the outdated instances, the best order to replace them, and the instances to remove next. For another size
+    of a group it returns the instances to remove or the number of instances to add.
+  - Waits until the instances of a group serve. An instance serves when its node is ready and takes tasks, the global
+    services run on it, Auto Scaling has it in service, the DNS record points to it if its group has a record, and all
     services have the tasks that they declare.
   - Changes nothing. Runs on a manager, with the credentials of its instance profile.
 author: The swarm.aws maintainers (@swarm-aws)
@@ -21,17 +21,17 @@ extends_documentation_fragment:
   - swarm.aws.attributes.reads
 options:
   group:
-    description: Name of the node group to look at. By default all groups are told of, and none is waited for.
+    description: Name of the node group to wait for. By default all groups are returned without waiting.
     type: str
   desired:
-    description: Size that the group is to get. Refused if it may not have that many.
+    description: New size of the group. Refused if the group may not have that size.
     type: int
   batch:
-    description: How many workers to replace at a time.
+    description: Number of workers to replace at a time.
     type: int
     default: 1
   until:
-    description: What to wait for. V(joined) is when as many instances as desired are in the swarm.
+    description: What to wait for. V(joined) is when the desired number of instances is in the swarm.
     type: str
     choices: [now, joined, serving]
     default: now
@@ -50,7 +50,7 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: See what is to be replaced
+- name: Show the outdated instances
   swarm.aws.node_rollout:
   become: true
 
@@ -71,22 +71,22 @@ groups:
   elements: dict
   contains:
     template_version:
-      description: Version of the launch template that new instances get.
+      description: Version of the launch template for new instances.
       type: str
     serving:
       description: IDs of the instances that serve.
       type: list
       elements: str
     behind:
-      description: IDs of those that are of another version.
+      description: IDs of the outdated instances.
       type: list
       elements: str
     warm_behind:
-      description: IDs of those that are so in the group's warm pool.
+      description: IDs of the outdated instances in the group's warm pool.
       type: list
       elements: str
 rounds:
-  description: All that is to be replaced, in its order.
+  description: The replacements, in order.
   returned: success
   type: list
   elements: dict
@@ -95,29 +95,29 @@ rounds:
       description: Name of the group.
       type: str
     instances:
-      description: How many are replaced together.
+      description: Number of instances that are replaced together.
       type: int
     canary:
-      description: Whether it is the group's first.
+      description: Whether it is the first replacement in its group.
       type: bool
   sample: [{group: worker, instances: 1, canary: true}]
 add:
-  description: How many instances are to come for O(desired).
+  description: Number of instances to add for O(desired).
   returned: success
   type: int
 going:
-  description: IDs of the instances of O(group) that are to go next, for O(desired) or in its upgrade.
+  description: IDs of the instances of O(group) to remove next, for O(desired) or in its upgrade.
   returned: success
   type: list
   elements: str
 managers:
-  description: IDs of managers that can act and are not to go next. This host is the first if it is one of them.
+  description: IDs of working managers that are not removed next. This host is the first if it is among them.
   returned: success
   type: list
   elements: str
 short:
   description:
-    - Services that have fewer tasks than they declare, and what is waited for. Tasks that were to end and have count.
+    - Services with fewer tasks than they declare, and what they wait for. Completed tasks count.
   returned: success
   type: dict
 awaited:
@@ -139,7 +139,7 @@ from ..module_utils.verbs.on_manager import ARGUMENTS, control_plane, look
 def tell(params, **clock) -> dict:
     """Do the module's work and return its result. Raises SwarmError."""
     if params["batch"] < 1:
-        raise SwarmError(f"batch is {params['batch']}, but at least one instance is to be replaced at a time.")
+        raise SwarmError(f"batch is {params['batch']}, but must be at least 1.")
     cluster = control_plane(params)
     rollout = Rollout(lambda: look(cluster), cluster.fleet.groups, **clock)
     name, resize = params["group"], rolling_update.Resize()
@@ -179,8 +179,8 @@ def _group(group, fleet) -> dict:
         "max": group.largest,
         "usual": group.original_size,
         "template_version": group.template,
-        "serving": [one.id for one in mine if one.serves],
-        "behind": [one.id for one in mine if one.outdated],
+        "serving": [instance.id for instance in mine if instance.serves],
+        "behind": [instance.id for instance in mine if instance.outdated],
         "warm_behind": fleet.outdated_in_pool(group.group),
     }
 

@@ -10,7 +10,7 @@ short_description: Check a swarm's configuration before anything is changed
 version_added: 0.1.0
 description:
   - Checks a configuration against its argument specs, against itself and against the account, and changes nothing.
-  - Fails with a sentence for each thing that is wrong, all at once. What is allowed but unwise is a warning.
+  - Fails with a sentence for each thing that is wrong, all at once. Warns of values that are valid but unwise.
 author: The swarm.aws maintainers (@swarm-aws)
 extends_documentation_fragment:
   - swarm.aws.attributes.reads
@@ -23,7 +23,7 @@ options:
     type: dict
     required: true
   spec:
-    description: The options of the argument spec that the configuration is to conform to.
+    description: The options of the configuration's argument spec.
     type: dict
     required: true
   files:
@@ -44,7 +44,7 @@ options:
     type: dict
     required: true
   stack_name:
-    description: Name of the stack that is to be deployed to the cluster. Empty if it has the example's.
+    description: Name of the stack to deploy to the cluster. Empty for the example's name.
     type: str
     default: ""
 """
@@ -68,9 +68,9 @@ images:
   sample: {"x86_64": {"id": "ami-0123456789abcdef0", "root_device": "/dev/xvda"}}
 config:
   description: >-
-    The configuration with the defaults in place of what is not set, the C(names) of the cluster's resources, their
-    C(tags), the hosted zone as C(dns.zone_id), and as C(key_id) the cluster's KMS key if its alias does not name it,
-    and whether the play is in C(check_mode).
+    The configuration with its defaults, the C(names) of the cluster's resources, their C(tags), the hosted zone as
+    C(dns.zone_id), the cluster's KMS key as C(key_id) if its alias does not name it, and whether the play is in
+    C(check_mode).
   returned: success
   type: dict
 changes:
@@ -79,7 +79,7 @@ changes:
   type: list
   elements: str
 api_calls:
-  description: How many requests it sent to AWS.
+  description: Number of requests to AWS.
   returned: always
   type: int
 """
@@ -109,7 +109,7 @@ def work(aws, params, changes):
         params["image_parameters"],
         params["stack_name"],
     )
-    # A play can be in check mode without Ansible's variable saying so.
+    # A play can be in check mode although `ansible_check_mode` is false.
     found["config"]["check_mode"] = changes.check_mode
     return found
 

@@ -6,24 +6,24 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: restore_choice
-short_description: Choose where a swarm is brought back, and from what
+short_description: Choose the manager and the source for restoring a swarm
 version_added: 0.1.0
 description:
-  - Chooses by what M(swarm.aws.restore_info) told of the managers that can be reached. Asks nobody, changes nothing.
-  - A manager that still has the swarm's state comes before every backup, since nothing is lost then. Where the bucket
-    does not name the swarm, it is the one that the states of all managers are of.
-  - Fails for a swarm that works, and says who holds it.
+  - Chooses from the results of M(swarm.aws.restore_info) on the reachable managers. Changes nothing.
+  - A manager that still has the swarm's state is preferred to every backup, since nothing is lost then. If the bucket
+    does not name the swarm, the states of all managers must be of the same swarm.
+  - Fails if the swarm works, and names its managers.
 author: The swarm.aws maintainers (@swarm-aws)
 extends_documentation_fragment:
   - swarm.aws.attributes.reads
 options:
   found:
-    description: The results of M(swarm.aws.restore_info), of all managers that answered.
+    description: The results of M(swarm.aws.restore_info) on all managers that answered.
     type: list
     elements: dict
     required: true
   backup:
-    description: Name of a backup to restore, whoever still has the state. By default the newest, where nobody has.
+    description: Name of a backup to restore, even if a manager still has the state. By default the newest, if none has.
     type: str
     default: ""
   force:
@@ -36,7 +36,7 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Choose
+- name: Choose the manager and the source
   swarm.aws.restore_choice:
     found: "{{ ansible_play_hosts_all | map('extract', hostvars, 'left') | list }}"
   delegate_to: localhost
@@ -46,11 +46,11 @@ EXAMPLES = r"""
 
 RETURN = r"""
 instance:
-  description: The instance on which the swarm is brought back.
+  description: The instance on which to restore the swarm.
   returned: success
   type: str
 source:
-  description: From what, V(survivor) being its own state, and V(backup) a backup.
+  description: The source, V(survivor) for the instance's own state or V(backup) for a backup.
   returned: success
   type: str
 backup:
@@ -58,7 +58,7 @@ backup:
   returned: success
   type: str
 reason:
-  description: Why, as a sentence.
+  description: The reason, as a sentence.
   returned: success
   type: str
 """
@@ -83,10 +83,10 @@ def main() -> None:
     )
     params = module.params
     try:
-        answers = [one for one in params["found"] if one.get("manager")]
-        reasons = " ".join(str(one["msg"]) for one in params["found"] if one.get("msg"))
+        answers = [answer for answer in params["found"] if answer.get("manager")]
+        reasons = " ".join(str(answer["msg"]) for answer in params["found"] if answer.get("msg"))
         if not answers and reasons:
-            raise CannotRestore(f"No manager's instance tells what it has left: {reasons}")
+            raise CannotRestore(f"No manager's instance returns its state: {reasons}")
         newest = max(answers, key=lambda answer: (answer["published"] or {}).get("generation", 0), default={})
         published = newest.get("published")
         choice = choose(

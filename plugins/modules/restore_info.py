@@ -6,11 +6,11 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: restore_info
-short_description: Tell what a manager's instance has left of its swarm
+short_description: Show what a manager's instance still has of its swarm
 version_added: 0.1.0
 description:
-  - Tells what the engine of this instance knows of the cluster's swarm, whether or not that works, what the bucket
-    publishes, and which backups there are. It is what M(swarm.aws.restore_choice) chooses by. Changes nothing.
+  - Returns what this instance's engine knows of the cluster's swarm, whether or not the swarm works, what the bucket
+    publishes, and the backups, as input for M(swarm.aws.restore_choice). Changes nothing.
 author: The swarm.aws maintainers (@swarm-aws)
 extends_documentation_fragment:
   - swarm.aws.on_manager
@@ -21,7 +21,7 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Look what is left
+- name: Read what is left of the swarm
   swarm.aws.restore_info:
   become: true
   register: left
@@ -29,7 +29,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 manager:
-  description: What there is on this instance.
+  description: The state of this instance.
   returned: success
   type: dict
   contains:
@@ -40,7 +40,7 @@ manager:
       description: State of its engine in the swarm.
       type: str
     cluster_id:
-      description: The swarm that its state is of. Null without any.
+      description: The swarm of its state. Null if it has no state.
       type: str
     works:
       description: Whether that swarm has a leader.
@@ -50,7 +50,7 @@ cluster:
   returned: success
   type: str
 published:
-  description: What the bucket says of the swarm. Null if it says nothing.
+  description: The cluster record in the bucket. Null if there is none.
   returned: success
   type: dict
 backups:

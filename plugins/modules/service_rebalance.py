@@ -6,14 +6,14 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: service_rebalance
-short_description: Spread the tasks of a swarm's services over nodes that have joined
+short_description: Rebalance the tasks of a swarm's services over its nodes
 version_added: 0.1.0
 description:
-  - A swarm never moves a task that runs, so that a node that joins stays empty. This starts the tasks of a service
-    anew, as its C(update_config) says, if they are spread worse than they could be.
-  - Only replicated services that are C(start-first) and have a C(healthcheck) in their specification, so that no user
-    notices. The others are told of, with the reason.
-  - One service after the other, each of which is waited for. Refused while a node comes or goes.
+  - A swarm never moves a running task, so a node that joins stays empty. This restarts the tasks of a service, as its
+    C(update_config) says, if they can be spread more evenly.
+  - Only rebalances replicated services that are C(start-first) and have a C(healthcheck) in their specification, so
+    that no user notices. The other services are returned with the reason.
+  - Waits for each service before the next. Refused while a node joins or is being removed.
   - Runs on a manager.
 author: The swarm.aws maintainers (@swarm-aws)
 extends_documentation_fragment:
@@ -21,28 +21,28 @@ extends_documentation_fragment:
   - swarm.aws.attributes.changes
 options:
   services:
-    description: Names of the services to look at. By default all.
+    description: Names of the services. By default all services.
     type: list
     elements: str
     default: []
   not_after:
-    description: Epoch seconds after which no service is begun any more. By default there is no end.
+    description: Epoch seconds after which no other service is rebalanced. By default there is no limit.
     type: float
   timeout:
-    description: Seconds to wait at most for one service.
+    description: Seconds to wait at most for each service.
     type: int
     default: 600
 """
 
 EXAMPLES = r"""
-- name: Spread all services that can be
+- name: Rebalance the services
   swarm.aws.service_rebalance:
   become: true
 """
 
 RETURN = r"""
 services:
-  description: The services, and what was, or in check mode would be, done about them.
+  description: The services, and what was done, or would be in check mode.
   returned: success
   type: list
   elements: dict
@@ -52,20 +52,20 @@ services:
       type: str
       sample: shop_web
     spread:
-      description: Whether it was, or would be, spread anew.
+      description: Whether it was rebalanced, or would be in check mode.
       type: bool
     tasks:
-      description: How many tasks were, or would be, started anew.
+      description: Number of tasks that were restarted, or would be in check mode.
       type: int
     reason:
       description: Why, or why not.
       type: str
       sample: ip-10-20-0-7 has 3 of its tasks and ip-10-20-0-9 0
     before:
-      description: How many tasks each eligible node had, by its ID.
+      description: Number of tasks on each eligible node before, by its ID.
       type: dict
     after:
-      description: How many each has then. Null if nothing was done.
+      description: Number of tasks on each node afterwards. Null if nothing was done.
       type: dict
 at:
   description: When it began, in epoch seconds.
@@ -93,7 +93,7 @@ def rebalance(params, *, check: bool, now=aws_time.now, sleep=time.sleep) -> dic
     for verdict in work.judge(params["services"]):
         wanted, reason, after = bool(verdict.tasks), verdict.reason, None
         if wanted and not check:
-            # The services before it may have taken a while, and others may have come in between.
+            # The services before it may have taken a while, and the tasks may have changed meanwhile.
             (verdict,) = work.judge([verdict.name])
             wanted, reason = bool(verdict.tasks), verdict.reason
             if wanted and params["not_after"] is not None and now() >= params["not_after"]:

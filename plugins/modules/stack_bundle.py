@@ -6,21 +6,21 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: stack_bundle
-short_description: Read a compose file and all it refers to
+short_description: Read a compose file and all files it refers to
 version_added: 0.1.0
 description:
-  - Reads a compose file, its variables, and the files of its configs, secrets and environments, and makes one bundle
-    of them that M(swarm.aws.stack_deploy) deploys on a manager. Runs where these files are, usually on the controller.
-  - Names configs and secrets by their content, so that a change of content makes a new one and rolls the services that
-    use it.
-  - A secret that is C(external) and has C(x-generate) with a length is made once by the deployment, if the swarm has
-    none of its name, and is never shown. Without a C(name) it gets the stack's name before its own.
+  - Reads a compose file, its variables, and the files of its configs, secrets and environments, and makes a bundle
+    that M(swarm.aws.stack_deploy) deploys on a manager. Runs where these files are, usually on the controller.
+  - Names configs and secrets by their content. A change of content makes a new config or secret and updates the
+    services that use it.
+  - The deployment generates a secret that is C(external) and has C(x-generate) with a length, unless the swarm has a
+    secret of that name. It is never shown. Without a C(name), its name is prefixed with the stack's name.
 author: The swarm.aws maintainers (@swarm-aws)
 extends_documentation_fragment:
   - swarm.aws.attributes.reads
 options:
   src:
-    description: Path of the compose file. The files that it names are looked for beside it.
+    description: Path of the compose file. Paths in it are relative to its folder.
     type: path
     required: true
   name:
@@ -28,11 +28,11 @@ options:
     type: str
     required: true
   environment:
-    description: Values for the compose file's variables. They go before those of the process's environment.
+    description: Values for the compose file's variables. They override the process's environment.
     type: dict
     default: {}
 notes:
-  - The bundle contains the secrets' contents. Say C(no_log=true) for the task.
+  - The bundle contains the secrets' contents. Set C(no_log=true) on the task.
 seealso:
   - module: swarm.aws.stack_deploy
 """
@@ -51,7 +51,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 bundle:
-  description: The stack as one word. It contains the secrets' contents.
+  description: The stack as an opaque string. It contains the secrets' contents.
   returned: success
   type: str
 services:
@@ -89,7 +89,7 @@ def load(path: pathlib.Path) -> object:
     except OSError as error:
         raise StackError(f"The compose file {path} cannot be read: {error.strerror}.") from None
     except UnicodeDecodeError:
-        raise StackError(f"The compose file {path} is not text in UTF-8.") from None
+        raise StackError(f"The compose file {path} is not UTF-8 text.") from None
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f" at line {mark.line + 1}, column {mark.column + 1}" if mark else ""

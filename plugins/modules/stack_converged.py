@@ -6,57 +6,50 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: stack_converged
-short_description: Wait until a stack runs, and tell how each of its services is
+short_description: Wait until a stack has converged, and show the state of its services
 version_added: 0.1.0
 description:
-  - Waits until every service of a stack runs as it is defined, and every job of it is complete. Fails with the reason,
-    by service, when an update is paused or rolled back, when tasks cannot be prepared or have ended for good, or when
-    the deadline passes.
-  - A task without a health check, or with a disabled one, counts once it has run for 5 seconds, or for as long as its
-    C(update_config.monitor) says if that is longer, so that one that ends a moment after it started is no success.
-    After tasks in its place have ended it is 5 more seconds for each, up to 30.
-  - Tasks that a node rejects fail the service when the last three in one place were rejected and that has gone on for
-    10 seconds. Rejections because of a network, as of a stack that was just removed, are waited for until O(timeout).
+  - Waits until every service of a stack runs as defined and every job is complete. Fails with the reason, by service,
+    when an update is paused or rolled back, when tasks cannot be prepared or have ended for good, or at the deadline.
+  - A task without a health check, or with a disabled health check, counts after it has run for 5 seconds, or for its
+    C(update_config.monitor) if that is longer, so that a task that fails right after its start does not count. Each
+    failed task in its place adds 5 seconds, up to 30.
+  - A service fails when the last three tasks in a place were rejected by nodes, over at least 10 seconds. Rejections
+    because of a network, as of a stack that was just removed, are waited for until O(timeout).
 author: The swarm.aws maintainers (@swarm-aws)
 extends_documentation_fragment:
+  - swarm.aws.on_manager.stack
   - swarm.aws.attributes.reads
 options:
-  name:
-    description: Name of the stack.
-    type: str
-    required: true
   timeout:
-    description: Seconds until the services are to have converged.
+    description: Seconds in which the services must converge.
     type: int
     default: 300
   since:
     description:
-      - When the wait began, in seconds since the epoch by the manager's clock, as RV(since) of an earlier look. By
-        default it begins now.
+      - When the wait began, in epoch seconds by the manager's clock, as RV(since) of an earlier call. By default it
+        begins now.
     type: float
   look_for:
     description:
-      - Return after so many seconds even if there is more to wait for, so that a caller can show RV(awaited) and look
-        again. By default there is one look, as long as O(timeout).
+      - Seconds after which to return even if there is more to wait for, so that a caller can show RV(awaited) and call
+        again. The default is O(timeout).
     type: int
   bundle:
-    description: The bundle that was deployed, for its secrets to be masked where a task's log has them.
+    description: The deployed bundle, to mask its secrets in the logs of tasks.
     type: str
-requirements:
-  - docker (Python SDK)
-  - docker (command line)
 seealso:
   - module: swarm.aws.stack_deploy
 """
 
 EXAMPLES = r"""
-- name: Wait until the stack runs
+- name: Wait until the stack has converged
   swarm.aws.stack_converged:
     name: shop
     timeout: 600
   register: shop
 
-- name: Tell how it is now, without waiting or failing
+- name: Show the stack's state, without waiting or failing
   swarm.aws.stack_converged:
     name: shop
     look_for: 0
@@ -75,16 +68,16 @@ services:
         - V(converged), V(complete) for a job that is done, V(progressing), V(rolled back), V(paused) or V(failed).
       type: str
     wanted:
-      description: How many tasks are to run, or to complete.
+      description: Number of tasks that should run, or complete.
       type: int
     running:
-      description: How many tasks of the present definition do, or have.
+      description: Number of tasks of the present definition that run, or have completed.
       type: int
     image:
       description: The image by name and tag.
       type: str
     digest:
-      description: The digest it is pinned to.
+      description: The image's digest.
       type: str
     why:
       description: Why it has not converged.
@@ -103,13 +96,13 @@ services:
       wanted: 6
       why: ""
 awaited:
-  description: What is still to be waited for, a phrase for each service.
+  description: What is still awaited, a phrase for each service.
   returned: when there is such a stack
   type: list
   elements: str
   sample: [example_web (4 of 6 tasks run)]
 since:
-  description: When the wait began, for the next look.
+  description: When the wait began, for the next call.
   returned: when there is such a stack
   type: float
 """

@@ -6,22 +6,23 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: stack_deploy
-short_description: Deploy a stack to a swarm, or go back to what it was before
+short_description: Deploy a stack to a swarm, or roll it back
 version_added: 0.1.0
 description:
   - Deploys a bundle of M(swarm.aws.stack_bundle) on the manager that the task runs on. M(swarm.aws.stack_converged)
-    then waits until the services run, and M(swarm.aws.stack_tidy) removes what they do not need any more.
-  - Pins every image to the digest that its tag has at the moment, so that all tasks run the same and a second
-    deployment changes nothing unless a tag moved.
-  - Makes secrets with C(x-generate) that the swarm does not have, and removes services that the stack no longer has.
-  - Keeps what it deploys in the swarm, as a release. O(rollback) deploys the last release before the present one that
-    has converged, with its images' digests, configs and secrets, and needs no compose file.
-  - A stack that already is as it should be is left alone. What is compared is every service's definition, image, number
-    of replicas, configs, secrets and environment; O(reapply) deploys even so.
-  - Where somebody has just removed the stack, its tasks are waited for up to 60 seconds and its networks up to 10,
+    then waits until the services have converged, and M(swarm.aws.stack_tidy) removes what they no longer need.
+  - Pins every image to the present digest of its tag, so that all tasks run the same image and a second deployment
+    changes nothing unless a tag has moved.
+  - Generates secrets with C(x-generate) that the swarm does not have, and removes services that are no longer in the
+    stack.
+  - Keeps what it deploys in the swarm as a release. O(rollback) deploys the last converged release before the present
+    release, with its images' digests, configs and secrets, and needs no compose file.
+  - Does nothing if the definition, image, number of replicas, configs, secrets and environment of every service are as
+    wanted. O(reapply) deploys even then.
+  - If the stack was just removed, waits up to 60 seconds for its tasks and 10 seconds for its networks to be gone,
     since nodes reject new tasks meanwhile.
-  - Credentials for the images' registries are handed on to the nodes. For registries of ECR they are those of the
-    manager's instance profile, and its agent renews them.
+  - Gives the nodes the credentials for the images' registries. For ECR they are those of the manager's instance
+    profile, and its agent renews them.
 author: The swarm.aws maintainers (@swarm-aws)
 extends_documentation_fragment:
   - swarm.aws.attributes.changes
@@ -33,12 +34,12 @@ options:
     description: What M(swarm.aws.stack_bundle) returned as RV(swarm.aws.stack_bundle#module:bundle).
     type: str
   rollback:
-    description: Name of a stack that is to go back to its release before.
+    description: Name of a stack to roll back.
     type: str
   resolve:
     description:
-      - When to look an image's digest up in its registry. V(always) finds out that a tag has moved. V(missing) keeps
-        the digest that a service of the stack already has for the same tag.
+      - When to look up an image's digest in its registry. V(always) notices that a tag has moved. V(missing) keeps the
+        digest that a service of the stack already has for the same tag.
     type: str
     choices: [always, missing]
     default: always
@@ -49,11 +50,11 @@ options:
     default: []
     suboptions:
       host:
-        description: Name of the registry as images have it, with its port if it has one; V(docker.io) for Docker Hub.
+        description: Name of the registry as in images, with its port if any; V(docker.io) for Docker Hub.
         type: str
         required: true
       username:
-        description: Whom to log in as.
+        description: The user name.
         type: str
         required: true
       password:
@@ -61,11 +62,11 @@ options:
         type: str
         required: true
   registry_auth:
-    description: Whether to hand this manager's registry credentials (C(docker login)) on to the nodes too.
+    description: Whether to give the nodes this manager's registry credentials (C(docker login)) too.
     type: bool
     default: false
   reapply:
-    description: Whether to deploy even if nothing seems to differ, which undoes changes made by hand.
+    description: Whether to deploy even if nothing seems to differ, which reverts manual changes.
     type: bool
     default: false
 requirements:
@@ -83,7 +84,7 @@ EXAMPLES = r"""
   swarm.aws.stack_deploy:
     bundle: "{{ stack.bundle }}"
 
-- name: Deploy again, without asking the registries for what is deployed already
+- name: Deploy again and keep the digests of deployed images
   swarm.aws.stack_deploy:
     bundle: "{{ stack.bundle }}"
     resolve: missing
@@ -92,26 +93,26 @@ EXAMPLES = r"""
         username: deploy
         password: "{{ vault_registry_password }}"
 
-- name: Go back to what ran before
+- name: Roll back the stack
   swarm.aws.stack_deploy:
     rollback: shop
 """
 
 RETURN = r"""
 changes:
-  description: The names of the services and other things that change.
+  description: Names of the services and other things that change.
   returned: always
   type: list
   elements: str
   sample: [example_web]
 images:
-  description: By service of the compose file, the image with its digest.
+  description: By service in the compose file, the image with its digest.
   returned: success
   type: dict
   sample:
     web: python:3.13-slim@sha256:59d61d7e544f9a50d7e7c7dd869e7e9747ed7bc6ccf4bc6085827e9fb985ad22
 proven:
-  description: Whether what is deployed has converged once already, so that there is nothing to tidy up.
+  description: Whether the deployed release has converged before, so that there is nothing to tidy up.
   returned: success
   type: bool
 stack:
@@ -138,18 +139,18 @@ from ..module_utils.stack.stack_error import StackError
 
 
 def ask_ecr(registry: Registry) -> Grant:
-    """Credentials by this manager's own role. Raises StackError."""
+    """ECR credentials of this manager's own role. Raises StackError."""
     try:
         return Ecr(Aws(registry.region), time.time).grant(registry)
     except SwarmError as error:
         raise StackError(
-            f"{error} Name the repository in ecr_repositories and run site.yml with the tags identity and discovery, "
-            "or give credentials in stack_registries."
+            f"{error} Name the repository in ecr_repositories and run site.yml with the tags iam and discovery, "
+            "or set credentials in stack_registries."
         ) from None
 
 
 def result(report: Report) -> dict:
-    """The module's result of a report."""
+    """The module's result from a report."""
     before, after = report.before, report.after
     return {
         "changed": report.changed,

@@ -6,35 +6,35 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: stack_nodes
-short_description: Tell whether a manager can act and has all of its nodes
+short_description: Show whether a swarm has all of its nodes
 version_added: 0.1.0
 description:
-  - Tells whether this host is a manager that can act, and which of the configured nodes its swarm lacks.
-  - It looks once and does not fail for a swarm that is not complete, so that a task can wait with C(until).
+  - Returns whether this host is a working manager, and which of the configured nodes its swarm lacks.
+  - It does not wait or fail if the swarm is incomplete, so that a task can wait with C(until).
 author: The swarm.aws maintainers (@swarm-aws)
 extends_documentation_fragment:
   - swarm.aws.attributes.reads
 options:
   groups:
-    description: The node groups of the configuration. Other keys than these are ignored.
+    description: The node groups of the configuration. Other keys are ignored.
     type: list
     elements: dict
     default: []
     suboptions:
       name:
-        description: Name of the group, which its nodes carry as the label C(swarm.aws.group).
+        description: Name of the group, which is its nodes' label C(swarm.aws.group).
         type: str
       role:
         description: Role of its nodes in the swarm.
         type: str
       desired:
-        description: How many nodes it is to have.
+        description: Number of nodes.
         type: int
       labels:
-        description: Labels that its nodes are to carry.
+        description: Labels of its nodes.
         type: dict
   sizes:
-    description: The RV(swarm.aws.node_group_size#module:groups) of groups that were scaled, whose size counts instead.
+    description: The RV(swarm.aws.node_group_size#module:groups) of scaled groups. Their sizes replace C(desired).
     type: list
     elements: dict
     default: []
@@ -54,11 +54,11 @@ EXAMPLES = r"""
 
 RETURN = r"""
 manager:
-  description: Whether this host is a manager that can act.
+  description: Whether this host is a working manager.
   returned: success
   type: bool
 complete:
-  description: Whether it is one and its swarm has all the nodes.
+  description: Whether this host is a working manager and its swarm has all nodes.
   returned: success
   type: bool
 missing:
@@ -82,7 +82,7 @@ from ..module_utils.stack.stack_error import StackError
 
 def main() -> None:
     module = AnsibleModule(
-        # Groups have more keys than are looked at here, so their keys are not checked.
+        # Groups have other keys too, so their keys are not validated.
         argument_spec={
             "groups": {"type": "list", "elements": "dict", "default": []},
             "sizes": {"type": "list", "elements": "dict", "default": []},

@@ -9,26 +9,20 @@ module: stack_remove
 short_description: Remove a stack from a swarm, and wait until it is gone
 version_added: 0.1.0
 description:
-  - Removes a stack's services, and its networks, configs and secrets once nothing uses them any more. It is gone when
-    its tasks have ended too, other than those on nodes that are down.
-  - Volumes stay on their nodes, and so do secrets that the compose file calls C(external), among them those that
-    M(swarm.aws.stack_deploy) made. They are named.
-  - A stack that is not there is no error.
+  - Removes a stack's services, and its networks, configs and secrets once nothing uses them. It is gone when its tasks
+    have stopped too, except on nodes that are down.
+  - Volumes stay on their nodes, and so do C(external) secrets, including those that M(swarm.aws.stack_deploy)
+    generated. RV(kept) names them.
+  - Does nothing if the stack does not exist.
 author: The swarm.aws maintainers (@swarm-aws)
 extends_documentation_fragment:
+  - swarm.aws.on_manager.stack
   - swarm.aws.attributes.changes
 options:
-  name:
-    description: Name of the stack.
-    type: str
-    required: true
   timeout:
-    description: Seconds until it is to be gone. Its tasks take as long as their C(stop_grace_period) says.
+    description: Seconds in which it must be gone. Its tasks may take their C(stop_grace_period) to stop.
     type: int
     default: 300
-requirements:
-  - docker (Python SDK)
-  - docker (command line)
 seealso:
   - module: swarm.aws.stack_deploy
 """
@@ -41,7 +35,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 removed:
-  description: What there was of the stack, its names by their kind.
+  description: What was removed, names by kind.
   returned: success
   type: dict
   sample:
@@ -49,7 +43,7 @@ removed:
     networks: [shop_default]
     services: [shop_db, shop_web]
 kept:
-  description: What stays and what of, a phrase each.
+  description: What stays, a phrase each.
   returned: success
   type: list
   elements: str

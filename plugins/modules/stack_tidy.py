@@ -6,36 +6,29 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: stack_tidy
-short_description: Remove what a stack that has converged needs no more
+short_description: Remove what a converged stack no longer needs
 version_added: 0.1.0
 description:
-  - Notes that the newest release of a stack has converged, so that a later one can be rolled back to it, and removes
-    the stack's configs and secrets that neither its services nor a rollback need any more.
-  - To be run when M(swarm.aws.stack_converged) has said so.
+  - Marks the newest release of a stack as converged, so that a later release can be rolled back to it, and removes the
+    stack's configs and secrets that neither its services nor a rollback need.
+  - Run it after M(swarm.aws.stack_converged) has succeeded.
 author: The swarm.aws maintainers (@swarm-aws)
 extends_documentation_fragment:
+  - swarm.aws.on_manager.stack
   - swarm.aws.attributes.changes
-options:
-  name:
-    description: Name of the stack.
-    type: str
-    required: true
-requirements:
-  - docker (Python SDK)
-  - docker (command line)
 seealso:
   - module: swarm.aws.stack_converged
 """
 
 EXAMPLES = r"""
-- name: Tidy up
+- name: Tidy up the stack
   swarm.aws.stack_tidy:
     name: shop
 """
 
 RETURN = r"""
 removed:
-  description: The names of the configs and secrets that were removed.
+  description: Names of the removed configs and secrets.
   returned: success
   type: list
   elements: str

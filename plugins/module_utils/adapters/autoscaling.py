@@ -1,4 +1,4 @@
-"""The cluster's instances as EC2 and Auto Scaling tell them, and the lifecycle actions that they wait at."""
+"""The cluster's instances in EC2 and Auto Scaling, and the lifecycle actions that they wait at."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ..aws import tags
 from .aws import Aws, ClientError, code
 from .instances import describe
 
-# Auto Scaling tells of no more instances at once.
+# The most instances that Auto Scaling describes in a request.
 MOST_ASKED = 50
 
 
@@ -28,13 +28,12 @@ class AutoScalingGroups:
         self._pools = False
 
     def instances(self) -> Tuple[Instance, ...]:
-        # Auto Scaling first: an instance that it has started meanwhile is then only not known yet, rather than known
-        # as one without a group.
+        # Ask Auto Scaling first: an instance that starts in between is then unknown, not an instance without a group.
         members = self._members()
         with self._aws.asked("describe the cluster's instances"):
             described = self._described(Filters=tags.of_cluster_filter(self._cluster))
         if self._pools:
-            members.update(self._warmed(one for one in described if one not in members))
+            members.update(self._warmed(instance for instance in described if instance not in members))
         unseen = [identifier for identifier in members if identifier not in described]
         described.update(self._by_id(unseen))
         with self._aws.asked("describe the cluster's instances"):
@@ -55,21 +54,21 @@ class AutoScalingGroups:
                     InstanceId=instance, ShouldDecrementDesiredCapacity=not replace
                 )
             except ClientError as error:
-                # Its group has let it go already; the code alone does not tell that from other mistakes.
+                # Its group has released it already. The code alone does not tell this from other errors.
                 if code(error) == "ValidationError" and "not found" in str(error).lower():
                     return False
                 raise
         return True
 
     def gone_or_going(self, instance: str) -> bool:
-        """Whether the instance has ended, or is ended by Auto Scaling without more waiting. Raises Unavailable."""
+        """Whether the instance is terminated, or being terminated with no hook left to wait for. Raises Unavailable."""
         with self._aws.asked(f"describe the Auto Scaling instance {instance}"):
             answer = self._aws.client("autoscaling").describe_auto_scaling_instances(InstanceIds=[instance])
-            states = [str(one["LifecycleState"]) for one in answer["AutoScalingInstances"]]
+            states = [str(entry["LifecycleState"]) for entry in answer["AutoScalingInstances"]]
         return all(state.removeprefix(WARMED) in ("Terminating:Proceed", "Terminated") for state in states)
 
     def sizes(self, scaling_group: str) -> Tuple[int, int]:
-        """The smallest and the desired size of a group. Raises Unavailable."""
+        """The minimum and the desired size of a group. Raises Unavailable."""
         with self._aws.asked(f"describe the Auto Scaling group {scaling_group}"):
             answer = self._aws.client("autoscaling").describe_auto_scaling_groups(AutoScalingGroupNames=[scaling_group])
             if not answer["AutoScalingGroups"]:
@@ -84,7 +83,7 @@ class AutoScalingGroups:
         return tuple(sorted(found, key=lambda group: group.name))
 
     def owner(self, instance: str) -> Optional[Mapping[str, str]]:
-        """The tags of any instance of the account and region; None if EC2 knows none of that ID. Raises Unavailable."""
+        """The tags of any instance of the account and region; None if EC2 does not know the ID. Raises Unavailable."""
         with self._aws.asked(f"tell the tags of {instance}"):
             found = self._by_id([instance]).get(instance)
             return None if found is None else tags.from_list(found.get("Tags") or ())
@@ -106,14 +105,14 @@ class AutoScalingGroups:
                     AutoScalingGroupName=scaling_group, LifecycleHookName=hook, InstanceId=instance, **more
                 )
             except ClientError as error:
-                # Somebody else completed it, or it timed out; the code alone does not tell that from other mistakes.
+                # Somebody else completed it, or it timed out. The code alone does not tell this from other errors.
                 if code(error) == "ValidationError" and "no active lifecycle action" in str(error).lower():
                     return False
                 raise
         return True
 
     def _members(self) -> Dict[str, Tuple[str, Mapping[str, Any]]]:
-        """By instance ID, the group's name and what the group says of the instance."""
+        """By instance ID, the group's name and the group's entry for the instance."""
         with self._aws.asked("describe the Auto Scaling groups"):
             groups = self._groups()
             own = [(tags.from_list(group.get("Tags") or ()), int(group["DesiredCapacity"])) for group in groups]
@@ -122,13 +121,13 @@ class AutoScalingGroups:
                 for group in groups
                 for instance in group.get("Instances") or ()
             }
-        self.desired = {each.get(tags.GROUP, ""): desired for each, desired in own}
-        self.upgrading = frozenset(each.get(tags.GROUP, "") for each, _desired in own if TAG in each)
+        self.desired = {group_tags.get(tags.GROUP, ""): desired for group_tags, desired in own}
+        self.upgrading = frozenset(group_tags.get(tags.GROUP, "") for group_tags, _desired in own if TAG in group_tags)
         self._pools = any("WarmPoolConfiguration" in group for group in groups)
         return members
 
     def _warmed(self, identifiers: Iterable[str]) -> Dict[str, Tuple[str, Mapping[str, Any]]]:
-        """The same of instances in warm pools, of which the groups do not tell."""
+        """The same for instances in warm pools, which the groups do not list."""
         asked = sorted(identifiers)
         found: Dict[str, Tuple[str, Mapping[str, Any]]] = {}
         for start in range(0, len(asked), MOST_ASKED):
@@ -150,7 +149,7 @@ class AutoScalingGroups:
             ]
 
     def _by_id(self, identifiers: Iterable[str]) -> Dict[str, Mapping[str, Any]]:
-        """Those of the instances that EC2 knows, asked one by one since one unknown ID spoils the whole answer."""
+        """The instances that EC2 knows, each with its own request: an unknown ID makes EC2 refuse the whole request."""
         found: Dict[str, Mapping[str, Any]] = {}
         for identifier in identifiers:
             with self._aws.asked(f"describe the instance {identifier}"):
@@ -162,7 +161,7 @@ class AutoScalingGroups:
         return found
 
     def _described(self, **arguments: Any) -> Dict[str, Mapping[str, Any]]:
-        return {one["InstanceId"]: one for one in describe(self._aws, **arguments)}
+        return {instance["InstanceId"]: instance for instance in describe(self._aws, **arguments)}
 
 
 def _instance(
@@ -171,7 +170,7 @@ def _instance(
     group, place = member or (None, {})
     lifecycle = place.get("LifecycleState")
     if described is None:
-        # EC2 does not know it yet, or any more.
+        # EC2 does not know it yet, or no longer.
         ended = (lifecycle or "").startswith("Terminat")
         described = {"State": {"Name": "terminated" if ended else "pending"}}
     own = tags.from_list(described.get("Tags") or ())
@@ -195,7 +194,7 @@ def _instance(
 
 
 def _state(described: Mapping[str, Any]) -> str:
-    """An instance's state as EC2 names it. One that it does not tell is none from which there is no way back."""
+    """An instance's state as EC2 names it. An unknown state never counts as terminated."""
     return (described.get("State") or {}).get("Name") or "unknown"
 
 
@@ -203,7 +202,7 @@ def _group(found: Mapping[str, Any]) -> ScalingGroup:
     mixed = found.get("MixedInstancesPolicy", {}).get("LaunchTemplate", {}).get("LaunchTemplateSpecification", {})
     instances = found["Instances"]
     own = tags.from_list(found.get("Tags", []))
-    usual = UpgradeMarker.read(own)
+    marker = UpgradeMarker.read(own)
     return ScalingGroup(
         name=found["AutoScalingGroupName"],
         group=own.get(tags.GROUP, ""),
@@ -213,12 +212,14 @@ def _group(found: Mapping[str, Any]) -> ScalingGroup:
         largest=found["MaxSize"],
         in_service=sum(instance["LifecycleState"] == "InService" for instance in instances),
         template=(found.get("LaunchTemplate") or mixed).get("Version"),
-        original_size=usual.desired if usual else None,
+        original_size=marker.desired if marker else None,
     )
 
 
 def _ipv6_address(described: Mapping[str, Any]) -> Optional[str]:
-    """The first one of the instance's first network interface."""
+    """The first address of the instance's first network interface."""
     interfaces = described.get("NetworkInterfaces") or ()
     first = [interface for interface in interfaces if (interface.get("Attachment") or {}).get("DeviceIndex") == 0]
-    return next((found.get("Ipv6Address") for one in first for found in one.get("Ipv6Addresses") or ()), None)
+    return next(
+        (found.get("Ipv6Address") for interface in first for found in interface.get("Ipv6Addresses") or ()), None
+    )

@@ -1,4 +1,4 @@
-"""AWS as a node reaches it: with its instance profile's credentials, and without waiting long for an answer."""
+"""AWS from a node: with the credentials of its instance profile and short timeouts."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ except ImportError as missing:
     MISSING = missing
 
 CONNECT_SECONDS, READ_SECONDS, ATTEMPTS = 5, 20, 3
-# Answers to credentials that were good once: the metadata service has newer ones.
+# Answers to credentials that have expired: the metadata service has newer ones.
 _STALE = ("ExpiredToken", "ExpiredTokenException", "RequestExpired", "InvalidClientTokenId", "InvalidAccessKeyId")
 _CLOCK = ("RequestTimeTooSkewed", "SignatureDoesNotMatch", "InvalidSignatureException")
 
@@ -46,7 +46,7 @@ class Aws:
     def client(self, service: str) -> Any:
         """The client of a service by its name, such as ``s3``."""
         if service not in self._clients:
-            # A session of its own, so that expired credentials go with it.
+            # A session for these clients, so that `forget` drops its credentials too.
             self._session = self._session or self._new_session()
             self._clients[service] = self._session.client(
                 service,
@@ -63,14 +63,14 @@ class Aws:
 
     def _new_session(self) -> Any:
         found = botocore.session.get_session()
-        # By itself it asks the metadata service once, for a second, and a busy node may take longer.
+        # By default the SDK asks the metadata service once, for a second. A busy node may take longer.
         found.set_config_variable("metadata_service_timeout", CONNECT_SECONDS)
         found.set_config_variable("metadata_service_num_attempts", ATTEMPTS)
         return boto3.session.Session(botocore_session=found, region_name=self.region)
 
     @contextlib.contextmanager
     def asked(self, what: str) -> Iterator[None]:
-        """Turn the SDK's errors into :class:`Unavailable`; ``what`` is the request in words, such as ``read x``."""
+        """Turn the SDK's errors into :class:`Unavailable`; ``what`` describes the request, such as ``read x``."""
         self._alive()
         try:
             yield
@@ -95,7 +95,7 @@ class Aws:
             ) from error
 
     def forget(self) -> None:
-        """Fetch the credentials anew before the next request."""
+        """Fetch new credentials before the next request."""
         self._clients.clear()
         self._session = None
 
@@ -110,7 +110,7 @@ def _asked(context: Dict[str, Any], **_: object) -> None:
 
 
 def _answered(http_response: Any, context: Dict[str, Any], **_: object) -> None:
-    """Errors come here too, also that a signature is of the wrong time."""
+    """Called for errors too, such as a signature with the wrong time."""
     try:
         date = parsedate_to_datetime(http_response.headers["Date"]).timestamp()
     except (KeyError, TypeError, ValueError):

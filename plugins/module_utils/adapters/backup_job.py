@@ -1,4 +1,4 @@
-"""Backing the swarm's state up from the manager that this runs on."""
+"""Back up the swarm's state from the manager that this runs on."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from .metadata import Metadata
 from .s3_store import S3Store
 from .swarm import Facts, manager_here
 
-# Only root may look there.
+# Only root can read it.
 SCRATCH = Path("/var/lib/swarm-agent/backup")
 _TRIES = 3
-# A follower hears within a second what was decided, and writes that down with the next thing to decide; what is not
-# written down as decided, a restore leaves out.
+# A follower learns the commit index within a second and writes it to disk with the next entry. A restore drops entries
+# that are not committed on disk.
 _KNOWN_SECONDS, _MOST_SECONDS = 3.0, 60.0
-# For managers to write down that their state is not locked any more, in seconds.
+# Seconds until the managers' state on disk is unlocked.
 _UNLOCK_SECONDS, _LOOK = 30.0, 0.2
 
 
@@ -39,22 +39,22 @@ class Done:
     # Why nothing was done; empty if something was.
     reason: str = ""
     manifest: Optional[Manifest] = None
-    # Seconds for which the engine was held.
+    # Seconds for which the engine was stopped with SIGSTOP.
     held: float = 0.0
-    # The names of those that were removed, being more than are kept.
+    # The names of the old backups that were deleted.
     removed: List[str] = field(default_factory=list)
 
 
 def settled(
     ask: Callable[[], Facts], agree: Callable[[], None], now: Callable[[], float], sleep: Callable[[float], None]
 ) -> Facts:
-    """What the swarm has, once this manager certainly wrote it down too. Raises Unavailable if it keeps changing."""
+    """The swarm's facts, once this manager has them on disk. Raises Unavailable if they keep changing."""
     facts = ask()
     agree()
     began = since = now()
     while now() - since < _KNOWN_SECONDS:
         if now() - began >= _MOST_SECONDS:
-            raise Unavailable(f"The swarm has not stood still for {_KNOWN_SECONDS:.0f} s: run this again later.")
+            raise Unavailable(f"The swarm was still changing after {_MOST_SECONDS:.0f} s: run this again later.")
         sleep(_LOOK)
         before, facts = facts, ask()
         if facts.counts != before.counts:
@@ -64,7 +64,7 @@ def settled(
 
 
 class BackupJob:
-    """Backs one cluster up."""
+    """Backs up a cluster."""
 
     def __init__(self, cluster: str, region: str, bucket: str) -> None:
         """Raises SwarmError if an SDK is missing."""
@@ -78,7 +78,7 @@ class BackupJob:
         return self._control_plane.policy()
 
     def if_due(self) -> Done:
-        """Back up if one is due and it is this manager's turn. Raises SwarmError."""
+        """Back up if a backup is due and it is this manager's turn. Raises SwarmError."""
         own, policy = self._control_plane.swarm.here(), self.policy()
         if own is None:
             return Done("This node is no manager.")
@@ -94,7 +94,7 @@ class BackupJob:
         return Done(removed=backup_schedule.superseded([self._name(), *self._backups.names()], policy.backup_keep))
 
     def now(self, policy: Policy) -> Done:
-        """Back up, and remove what is more than is kept. Raises SwarmError."""
+        """Back up, and delete the oldest backups beyond the number to keep. Raises SwarmError."""
         self._check()
         self._clear()
         try:
@@ -107,13 +107,13 @@ class BackupJob:
         return Done(manifest=manifest, held=held, removed=removed)
 
     def _check(self) -> None:
-        """Raises SwarmError unless this manager's state is worth a backup."""
+        """Raises SwarmError unless this manager is in the cluster's swarm."""
         manager_here(self._control_plane.swarm)
         own, published = self._control_plane.swarm.swarm_id(), self._store.read()
         if published is None or published.value.phase != FORMED or published.value.cluster_id != own:
             found = "none" if published is None else published.value.cluster_id or published.value.phase
             raise SwarmError(
-                f"This manager is in the swarm {own}, but the published one is {found}: it is not backed up."
+                f"This manager is in the swarm {own}, but the published swarm is {found}: it is not backed up."
             )
 
     def _name(self) -> str:
@@ -144,10 +144,10 @@ class BackupJob:
         return manifest, held
 
     def _copy_unlocked(self, source: Path, target: Path) -> float:
-        """Copy a state that managers lock, which for that long they do not.
+        """Unlock the managers' state while it is copied.
 
-        Docker makes no new swarm out of a locked state, whoever has the key. If this process dies meanwhile, the
-        leader's agent locks it again.
+        Docker cannot make a new swarm from a locked state, even with the key. If this process dies meanwhile, the
+        leader's agent locks the state again.
         """
         lock, deadline = self._control_plane.lock, time.monotonic() + _UNLOCK_SECONDS
         lock.lock(False)
@@ -158,7 +158,7 @@ class BackupJob:
                 time.sleep(_LOOK)
             held = self._copy(source, target)
             if raft_state.locked(target):
-                raise Unavailable("Somebody else has locked the managers' state meanwhile: run this again.")
+                raise Unavailable("Somebody else locked the managers' state meanwhile: run this again.")
         finally:
             lock.lock(True)
         return held

@@ -1,4 +1,4 @@
-"""The backups in the cluster's bucket: for each an archive, and a manifest without which it does not count."""
+"""The backups in the cluster's bucket: each is an archive and a manifest, and does not count without the manifest."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Backups:
             return newest_first(key[: -len(MANIFEST)] for key in found if key.endswith(MANIFEST))
 
     def manifest(self, name: str) -> Manifest:
-        """Raises BackupError too, if there is none or it cannot be read."""
+        """Raises BackupError too, if it does not exist or cannot be read."""
         key = f"{PREFIX}{name}{MANIFEST}"
         with self._aws.asked(f"read {key} of the bucket {self._bucket}"):
             try:
@@ -42,7 +42,7 @@ class Backups:
                 raise
 
     def put(self, manifest: Manifest, archive: Path) -> None:
-        """Store a backup. The manifest comes last, so that half a backup is none."""
+        """Store a backup. The manifest is written last, so that half a backup does not count."""
         # S3 checks it on arrival and keeps it with the object.
         checksum = base64.b64encode(bytes.fromhex(manifest.sha256)).decode()
         with archive.open("rb") as content:
@@ -56,7 +56,7 @@ class Backups:
             )
 
     def fetch(self, manifest: Manifest, target: Path) -> None:
-        """Bring the archive to a file. Raises BackupError if it is not what was written."""
+        """Download the archive to a file. Raises BackupError if it is not what was written."""
         key, digest, size = f"{PREFIX}{manifest.name}{ARCHIVE}", hashlib.sha256(), 0
         with self._aws.asked(f"read {key} of the bucket {self._bucket}"), target.open("wb") as file:
             try:
@@ -74,7 +74,7 @@ class Backups:
             raise refused(manifest, f"{why} rather than {manifest.size} with {manifest.sha256}", self.names())
 
     def delete(self, name: str) -> None:
-        """Remove a backup, the manifest first. The bucket keeps old versions for a while."""
+        """Delete a backup, the manifest first. The bucket keeps old versions for a while."""
         for key in (PREFIX + name + MANIFEST, PREFIX + name + ARCHIVE):
             with self._aws.asked(f"delete {key} of the bucket {self._bucket}"):
                 self._aws.client("s3").delete_object(Bucket=self._bucket, Key=key)

@@ -1,7 +1,7 @@
-"""Whose certificate a swarm's node has: its subject names the swarm (O), the role (OU) and the node (CN).
+"""The certificate of a swarm's node: its subject names the swarm (O), the role (OU) and the node (CN).
 
-The engine tells a worker its node's ID and not its swarm's; this does. It is read without a library for X.509, since an
-operating system image need not have one.
+A worker's engine tells its node's ID, but not the swarm's; the certificate does. It is parsed here because an operating
+system image may have no X.509 library.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Iterator, Tuple
 
 _NAMES = {b"\x55\x04\x03": "node_id", b"\x55\x04\x0a": "cluster_id", b"\x55\x04\x0b": "unit"}
 _VALIDITY, _SUBJECT = 4, 5
-# Two digits of the year up to 2049, and four from then on (RFC 5280, 4.1.2.5).
+# The year has two digits up to 2049, and four later (RFC 5280, 4.1.2.5).
 _TIMES = {0x17: "%y%m%d%H%M%SZ", 0x18: "%Y%m%d%H%M%SZ"}
 _EXPLICIT_VERSION = 0xA0
 _PEM = re.compile(rb"-----BEGIN CERTIFICATE-----(.+?)-----END CERTIFICATE-----", re.DOTALL)
@@ -43,7 +43,7 @@ def subject(pem: bytes) -> Subject:
     except _NoCertificate:
         raise
     except (IndexError, TypeError, ValueError, StopIteration):
-        raise ValueError("its certificate is not one of a swarm's node") from None
+        raise ValueError("its certificate is not that of a swarm's node") from None
 
 
 def expiry(pem: bytes) -> float:
@@ -54,7 +54,7 @@ def expiry(pem: bytes) -> float:
     except _NoCertificate:
         raise
     except (IndexError, KeyError, ValueError, StopIteration):
-        raise ValueError("its certificate does not say until when it is valid") from None
+        raise ValueError("its certificate does not say when it expires") from None
 
 
 class _NoCertificate(ValueError):
@@ -68,7 +68,7 @@ def _field(pem: bytes, number: int) -> bytes:
         raise _NoCertificate("there is no certificate in it")
     ((_dummy, certificate),) = _elements(base64.b64decode(found.group(1)))
     fields = list(_elements(next(_elements(certificate))[1]))
-    # Version 1 leaves its number out.
+    # Version 1 omits its number.
     return fields[number - (0 if fields[0][0] == _EXPLICIT_VERSION else 1)][1]
 
 

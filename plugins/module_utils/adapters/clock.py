@@ -8,12 +8,12 @@ from typing import Callable
 
 from .._core.aws_time import AwsTime
 
-# Of this host, so that every session with AWS tells it, and everybody may ask.
+# One for this host: every AWS session sets it, and anyone can read it.
 aws_time = AwsTime(time.time, time.monotonic)
 
 
 class SystemClock:
-    """The core's ``Clock``; ``waited`` is called with every wait's seconds and reason before it."""
+    """The core's ``Clock``; ``waited`` is called before each wait with its seconds and reason."""
 
     def __init__(self, waited: Callable[[float, str], None] = lambda seconds, reason: None) -> None:
         self._waited = waited
@@ -25,7 +25,7 @@ class SystemClock:
         return datetime.fromtimestamp(aws_time.now(), timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
 
     def flaw(self) -> str:
-        """What people are told of the host's clock; empty if it is right."""
+        """What is wrong with the host's clock, for people; empty if it is right."""
         return aws_time.flaw()
 
     def wait(self, seconds: float, reason: str) -> None:

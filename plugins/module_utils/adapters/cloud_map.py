@@ -1,4 +1,4 @@
-"""The nodes that serve as the instances of the cluster's Cloud Map service."""
+"""The serving nodes as the instances of the cluster's Cloud Map service."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ Attributes = Mapping[str, str]
 
 
 class CloudMapRecords:
-    """The core's ``Records``. An instance is registered by the ID that EC2 knows it by.
+    """The core's ``Records``. An instance is registered with its EC2 ID.
 
-    Cloud Map says yes to a registration before it is done, and tells by its operation how that went. Until then it is
-    taken for done here, but for not known to all: as a record's change that is accepted and not in sync.
+    Cloud Map accepts a registration before it is done, and its operation tells the result. Until then it counts as done
+    but not in sync, like a change in Route 53.
     """
 
     def __init__(self, aws: Aws, now: Callable[[], float], instances: Callable[[], Sequence[Instance]]) -> None:
-        """``now`` gives epoch seconds; ``instances`` are the cluster's, by which an address is one's."""
+        """``now`` gives epoch seconds; ``instances`` gives the cluster's, to find the instance of an address."""
         self._aws, self._now, self._instances = aws, now, instances
-        # By service and instance: the operation, and the attributes it gives; None if it takes the instance out.
+        # By service and instance: the operation, and the attributes it sets; None if it deregisters the instance.
         self._begun: Dict[Tuple[str, str], Tuple[str, Optional[Attributes]]] = {}
         self._propagation = _propagation()
 
@@ -37,7 +37,7 @@ class CloudMapRecords:
         record = self._read(wanted)
         if any(service == wanted.service_id for service, _dummy in self._begun):
             return replace(record, in_sync=False)
-        # Of what Cloud Map has Route 53 do it tells no ID, so that from here on only time tells.
+        # Cloud Map does not tell the ID of its change in Route 53, so from here on only time counts.
         return replace(record, in_sync=self._propagation.over(record, self._now()))
 
     def write(self, wanted: Dns, before: Record, after: Record) -> None:
@@ -50,7 +50,7 @@ class CloudMapRecords:
         if any((wanted.service_id or "", identifier) not in self._begun for identifier in due):
             for identifier in sorted(set(present) - set(due)):
                 self._deregister(wanted, identifier)
-        # Else all that stay are still to come, and the others go in a later pass.
+        # Otherwise none of the new instances is registered yet: a later pass deregisters the others.
 
     def _read(self, wanted: Dns) -> Record:
         with self._aws.asked(f"read the Cloud Map service {wanted.record}"):
@@ -67,7 +67,7 @@ class CloudMapRecords:
             owner = Policy(cluster, {}, region=self._aws.region).owner + (BOTH if wanted.ipv6 else "")
         addresses = {address for own in self._registered(wanted).values() for address in own.values()}
         kinds = {is_ipv6(address) for address in addresses}
-        # A service of an HTTP namespace has no records, and clients ask as often as they are told to.
+        # A service of an HTTP namespace has no DNS records: clients poll at the configured TTL.
         return Record(
             tuple(sorted(addresses)),
             ttls.get("A", wanted.ttl) if False in kinds else None,
@@ -76,21 +76,23 @@ class CloudMapRecords:
         )
 
     def _registered(self, wanted: Dns) -> Dict[str, Attributes]:
-        """The addresses of the instances by their IDs, as they are once all that was begun is done."""
+        """The instances' addresses by ID, as they will be once all pending operations are done."""
         with self._aws.asked(f"list the instances of the Cloud Map service {wanted.record}"):
             pages = self._aws.client("servicediscovery").get_paginator("list_instances")
             listed = [
                 instance for page in pages.paginate(ServiceId=wanted.service_id) for instance in page["Instances"]
             ]
-            found: Dict[str, Attributes] = {one["Id"]: _addresses(one.get("Attributes") or {}) for one in listed}
+            found: Dict[str, Attributes] = {
+                instance["Id"]: _addresses(instance.get("Attributes") or {}) for instance in listed
+            }
         for (service, identifier), (_dummy, attributes) in self._begun.items():
             if service == wanted.service_id:
                 found[identifier] = attributes or {}
         return {identifier: attributes for identifier, attributes in found.items() if attributes}
 
     def _due(self, wanted: Dns, after: Record, present: Mapping[str, Attributes]) -> Dict[str, Attributes]:
-        """What is to be registered, by the instances' IDs."""
-        # An address of none that EC2 knows is that of one that is registered, and stays so.
+        """The attributes to register, by instance ID."""
+        # An address that no instance in EC2 has keeps the instance that it is registered for.
         at = {address: identifier for identifier, own in present.items() for address in own.values()}
         for instance in self._instances():
             at.update(dict.fromkeys(instance.addresses(wanted.addresses, ipv6=True), instance.id))
@@ -119,13 +121,13 @@ class CloudMapRecords:
                 return
             if code(error) != "DuplicateRequest":
                 raise
-            # Another agent, or this one before it was started again, has asked for it.
+            # Another agent requested it, or this agent before it was restarted.
             operation = error.response.get("DuplicateOperationId")
         if operation:
             self._begun[(wanted.service_id or "", identifier)] = (operation, attributes)
 
     def _settle(self, wanted: Dns) -> None:
-        """Forget what is done. Raises Unavailable if Cloud Map could not do it; what stands then counts again."""
+        """Forget the operations that are done. Raises Unavailable if any failed; the registered state then counts."""
         failed: List[str] = []
         for key, (operation, _dummy) in list(self._begun.items()):
             with self._aws.asked(f"tell how far {key[1]} is in the Cloud Map service {wanted.record}"):
@@ -144,7 +146,7 @@ class CloudMapRecords:
 
 
 def _propagation() -> Propagation:
-    """Of a change that nobody can ask after."""
+    """The propagation of a change whose state cannot be queried."""
     return Propagation(lambda _dummy: False)
 
 

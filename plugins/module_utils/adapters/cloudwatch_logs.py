@@ -11,13 +11,13 @@ MISSING = "ResourceNotFoundException"
 
 
 class LogStreams:
-    """A node's streams in its cluster's log group, one for each source: ``i-…/engine``."""
+    """A node's streams in its cluster's log group, a stream for each source: ``i-…/engine``."""
 
     def __init__(self, aws: Aws, group: str, instance: str) -> None:
         self._aws, self._group, self._instance = aws, group, instance
 
     def put(self, source: str, batch: Sequence[Entry]) -> None:
-        """Write a batch, in order of time. Raises Unavailable; then it may have been written all the same."""
+        """Write a batch, in order of time. Raises Unavailable; the batch may have been written even then."""
         stream = f"{self._instance}/{source}"
         with self._aws.asked(f"write to the log stream {stream} of {self._group}"):
             try:
@@ -29,11 +29,11 @@ class LogStreams:
                 self._put(stream, batch)
 
     def _put(self, stream: str, batch: Sequence[Entry]) -> None:
-        # What CloudWatch finds too old or too new it leaves out by itself.
+        # CloudWatch drops entries that are too old or too new by itself.
         self._logs.put_log_events(
             logGroupName=self._group,
             logStreamName=stream,
-            logEvents=[{"timestamp": one.time, "message": one.text} for one in batch],
+            logEvents=[{"timestamp": event.time, "message": event.text} for event in batch],
         )
 
     def _create(self, stream: str) -> None:

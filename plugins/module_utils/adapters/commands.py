@@ -1,4 +1,4 @@
-"""Commands of this host."""
+"""Commands on this host."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Callable, List, Tuple
 
 from .._core.errors import SwarmError
 
-# As Ansible's `run_command`: a command's exit code and what it printed.
+# Like Ansible's `run_command`: a command's exit code, output and errors.
 RunCommand = Callable[[List[str]], Tuple[int, str, str]]
 
 

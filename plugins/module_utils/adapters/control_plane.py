@@ -1,4 +1,4 @@
-"""Keeping a cluster true from one of its managers: the core with this host's adapters."""
+"""The control plane of a cluster, on one of its managers: the core with this host's adapters."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ from .s3_store import POLICY_KEY, S3Store
 from .swarm import DockerSwarm
 from .unlock_keys import Locks, UnlockKeys
 
-# The last valid policy, for the time when the bucket has none.
+# The last valid policy, for when the bucket has none.
 LAST_POLICY = Path("/var/lib/swarm-agent/policy.json")
 
 
 class ControlPlane:
-    """One cluster, seen and kept from this manager."""
+    """Observes and changes a cluster from this manager."""
 
     def __init__(self, cluster: str, region: str, bucket: str, *, alive: Callable[[], None] = lambda: None) -> None:
         """``alive`` is called between requests. Raises SwarmError if an SDK is missing."""
@@ -61,7 +61,7 @@ class ControlPlane:
         self._last_policy = LAST_POLICY
 
     def policy(self) -> Policy:
-        """What the operator wants. Raises PolicyError if it is not there or not valid, Unavailable if unknown."""
+        """The operator's policy. Raises PolicyError if it is missing or invalid, Unavailable if unknown."""
         content = self._store.policy()
         policy = Policy.read(content, self._aws.region)
         if policy.cluster != self._cluster:
@@ -70,7 +70,7 @@ class ControlPlane:
         return policy
 
     def policy_or_last(self) -> Tuple[Policy, str]:
-        """The same, or else the last valid one that this host has seen, and why. Raises SwarmError if it has none."""
+        """The policy, or the last valid policy on this host and the reason. Raises SwarmError if it has none."""
         try:
             return self.policy(), ""
         except SwarmError as error:
@@ -78,21 +78,21 @@ class ControlPlane:
                 last = Policy.read(self._last_policy.read_bytes(), self._aws.region)
             except (OSError, PolicyError):
                 raise error from None
-            return last, f"{error} Until that is mended, the last valid policy counts."
+            return last, f"{error} Until that is fixed, the last valid policy counts."
 
     def _remember(self, content: bytes) -> None:
         path = self._last_policy
-        # Without it only the time without a policy gets harder.
+        # The copy is only needed when the bucket has no valid policy.
         with contextlib.suppress(OSError):
             if not path.exists() or path.read_bytes() != content:
                 files.write(path, content)
 
     def observe(self, policy: Policy) -> Cluster:
-        """What there is now; what could not be observed stands in ``observer.failures``."""
+        """The present state; ``observer.failures`` has what could not be observed."""
         return self.observer.observe(policy)
 
     def apply(self, action: Action, policy: Policy) -> Optional[Change]:
-        """Do one thing, if it is still right."""
+        """Do an action, if it is still right."""
         self._alive()
         return core.apply(action, self._world, policy)
 
@@ -113,7 +113,7 @@ class ControlPlane:
         return Queue(self._aws, name)
 
     def read_status(self) -> Mapping[str, Any]:
-        """What the leader's agent told last. Raises Unavailable."""
+        """The last status of the leader's agent. Raises Unavailable."""
         return self._store.status()
 
     def list_nodes(self, swarm_id: str, nodes: Collection[str], at: str) -> None:
@@ -121,9 +121,9 @@ class ControlPlane:
         self._store.write_nodes(swarm_id, nodes, self.swarm.here() or "", at)
 
     def listed_by(self) -> Optional[Stored[str]]:
-        """The node whose agent listed the nodes last, as the one that acts does again and again. Raises Unavailable."""
+        """The node whose agent listed the nodes last: the acting agent does so regularly. Raises Unavailable."""
         return self._store.listed_by()
 
     def write_status(self, status: Mapping[str, Any]) -> None:
-        """Tell people. Raises Unavailable."""
+        """Write the status for people. Raises Unavailable."""
         self._store.write_status(status)

@@ -1,4 +1,4 @@
-"""Moments as the Docker API writes them."""
+"""Timestamps of the Docker API."""
 
 from __future__ import annotations
 
@@ -12,6 +12,6 @@ def moment(text: Any) -> float:
     found = re.match(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(\.\d+)?", str(text))
     if found is None:
         return 0.0
-    # Python before 3.11 reads no fractions of other than three or six digits.
+    # Python before 3.11 only reads fractions of three or six digits.
     whole = datetime.strptime(found[1], "%Y-%m-%dT%H:%M:%S").replace(tzinfo=timezone.utc)
     return whole.timestamp() + float(found[2] or 0)

@@ -1,4 +1,4 @@
-"""ECR's credentials for an engine, which are a manager's own role's in another form."""
+"""ECR credentials for an engine, from the manager's own role."""
 
 from __future__ import annotations
 
@@ -28,5 +28,5 @@ class Ecr:
             now = self._now()
             seconds = answer["expiresAt"].timestamp() - now
         if seconds <= 0:
-            raise Unavailable(f"The credentials for {registry.host} have ended already. Is this node's clock right?")
+            raise Unavailable(f"The credentials for {registry.host} have already expired. Is this node's clock right?")
         return Grant(username, password, now, seconds)

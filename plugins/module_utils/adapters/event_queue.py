@@ -1,4 +1,4 @@
-"""The queue of events."""
+"""The event queue."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from typing import List, Optional, Sequence
 from .._core.errors import Unavailable
 from .aws import Aws
 
-# Both are what SQS allows at most; an answer must come before the client's own deadline.
+# SQS allows 20 s and 10 messages at most; an answer must come before the client's own timeout.
 LONGEST_WAIT = 18
 BATCH = 10
 
 
 @dataclass(frozen=True)
 class Message:
-    """One delivery of a message. It comes again unless it is deleted."""
+    """A delivery of a message. SQS delivers it again unless it is deleted."""
 
     receipt: str
     body: str
-    # The same for each of its deliveries.
+    # The same in each delivery.
     id: str
 
 
@@ -31,7 +31,7 @@ class Queue:
         self._url: Optional[str] = None
 
     def receive(self, seconds: float) -> List[Message]:
-        """Wait for messages, at most so long. Raises Unavailable."""
+        """Wait for messages, at most ``seconds``. Raises Unavailable."""
         with self._aws.asked(f"receive messages of the queue {self._name}"):
             answer = self._aws.client("sqs").receive_message(
                 QueueUrl=self._address(),
@@ -44,19 +44,19 @@ class Queue:
             ]
 
     def send(self, body: str) -> None:
-        """Put a message there, which wakes the leader's agent. Raises Unavailable."""
+        """Send a message, which wakes the leader's agent. Raises Unavailable."""
         with self._aws.asked(f"send a message to the queue {self._name}"):
             self._aws.client("sqs").send_message(QueueUrl=self._address(), MessageBody=body)
 
     def depth(self) -> int:
-        """About how many messages wait there. Raises Unavailable."""
+        """The approximate number of waiting messages. Raises Unavailable."""
         name = "ApproximateNumberOfMessages"
         with self._aws.asked(f"count the messages of the queue {self._name}"):
             answer = self._aws.client("sqs").get_queue_attributes(QueueUrl=self._address(), AttributeNames=[name])
             return int(answer["Attributes"][name])
 
     def delete(self, messages: Sequence[Message]) -> None:
-        """Be done with messages; any number. Raises Unavailable, and then they come again."""
+        """Delete any number of messages. Raises Unavailable; SQS delivers them again then."""
         failed = []
         for start in range(0, len(messages), BATCH):
             entries = [

@@ -1,4 +1,4 @@
-"""The cluster's instances as EC2 tells them."""
+"""The cluster's instances in EC2."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Ec2Instances:
         filters = [
             *tags.of_cluster_filter(self._cluster),
             {"Name": f"tag:{tags.ROLE}", "Values": [MANAGER]},
-            # EC2 calls an instance pending for some seconds after its engine is up.
+            # An instance stays pending in EC2 for some seconds after its engine is up.
             {"Name": "instance-state-name", "Values": ["pending", "running"]},
         ]
         with self._aws.asked("list the managers' instances"):
@@ -33,7 +33,9 @@ class Ec2Instances:
     def state(self, instance: str) -> Optional[str]:
         with self._aws.asked(f"describe the instance {instance}"):
             try:
-                return next((str(one["State"]["Name"]) for one in describe(self._aws, InstanceIds=[instance])), None)
+                return next(
+                    (str(found["State"]["Name"]) for found in describe(self._aws, InstanceIds=[instance])), None
+                )
             except ClientError as error:
                 if code(error).startswith("InvalidInstanceID."):
                     return None
@@ -50,7 +52,7 @@ class Ec2Instances:
 
 
 def describe(aws: Aws, **arguments: Any) -> Iterator[Dict[str, Any]]:
-    """What EC2 tells of instances, of those that the arguments of its DescribeInstances name."""
+    """EC2's descriptions of the instances that the arguments of DescribeInstances select."""
     for page in aws.client("ec2").get_paginator("describe_instances").paginate(**arguments):
         for reservation in page["Reservations"]:
             yield from reservation["Instances"]

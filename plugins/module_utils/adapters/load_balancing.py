@@ -1,4 +1,4 @@
-"""Elastic Load Balancing's target groups, of network and application load balancers alike."""
+"""Target groups of Elastic Load Balancing, for network and application load balancers."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ class TargetGroups:
     def health(self, target_group: str) -> Mapping[str, str]:
         with self._aws.asked(f"tell the health of the targets of {target_group}"):
             try:
-                # Without naming any, it tells of those that are targets, and those that still have requests to answer.
+                # Without a list it describes all targets, and those that are still draining.
                 answer = self._aws.client("elbv2").describe_target_health(TargetGroupArn=target_group)
             except ClientError as error:
-                # Nobody is sent anywhere by one that was deleted, so it keeps no instance; to register says so.
+                # A deleted target group has no targets and holds no instance back. `register` reports the error.
                 if code(error) == "TargetGroupNotFound":
                     return {}
                 raise

@@ -1,4 +1,4 @@
-"""What the instance metadata service (version 2) tells an instance about itself."""
+"""The instance metadata service, version 2."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Mapping, Optional
 from .._core.errors import Unavailable
 
 HOST, TIMEOUT_SECONDS, TOKEN_SECONDS = "169.254.169.254", 5, 300
-# Of an answer, in bytes: far more than any that is asked for has.
+# Bytes of an answer, far more than any answer needs.
 LONGEST = 65536
 
 
@@ -24,7 +24,7 @@ class Identity:
 
 
 class Metadata:
-    """The service, asked with a session token."""
+    """The service, with a session token."""
 
     def __init__(self, host: str = HOST, port: int = 80) -> None:
         self._host, self._port = host, port
@@ -37,11 +37,11 @@ class Metadata:
             for path in ("instance-id", "placement/availability-zone", "local-ipv4")
         )
         if not (instance and zone and address):
-            raise Unavailable("The instance metadata service does not yet know this instance.")
+            raise Unavailable("The instance metadata service does not know this instance yet.")
         return Identity(instance, zone, address)
 
     def read(self, path: str) -> Optional[str]:
-        """A value under ``latest/meta-data/``, such as ``spot/instance-action``; None if there is none now."""
+        """A value under ``latest/meta-data/``, such as ``spot/instance-action``; None if it is not set."""
         return self._ask("GET", f"/latest/meta-data/{path}", {"X-aws-ec2-metadata-token": self._token()})
 
     def _token(self) -> str:
@@ -55,7 +55,7 @@ class Metadata:
             answer = connection.getresponse()
             text = answer.read(LONGEST).decode()
             if answer.length:
-                raise ValueError(f"an answer to {path} of another length than it says")
+                raise ValueError(f"the length of the answer to {path} is not its Content-Length")
         except (OSError, http.client.HTTPException, ValueError) as error:
             raise Unavailable(f"The instance metadata service does not answer: {error}") from error
         finally:

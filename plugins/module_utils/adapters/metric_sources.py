@@ -1,4 +1,4 @@
-"""Where what is measured beside a pass comes from, and CloudWatch, which is told all of it."""
+"""The sources of the metrics that are measured outside a pass, and CloudWatch, which gets them all."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from .event_queue import Queue
 from .metadata import Metadata
 from .swarm import DockerSwarm
 
-# Seconds for a connection, and again for the handshake.
+# Seconds to connect, and again for the handshake.
 PATIENCE = 5.0
 ASKED_AT_ONCE = 8
 
 
 class Sources:
-    """Asked from a thread of its own, so it has connections of its own. Every method raises Unavailable."""
+    """Used from a thread of its own, so it has its own connections. Every method raises Unavailable."""
 
     def __init__(self, region: str, bucket: str) -> None:
         self._aws = Aws(region)
@@ -44,25 +44,25 @@ class Sources:
         return (taken_at(newest) if newest else None), self._swarm.since()
 
     def depths(self, queue: str) -> Mapping[str, int]:
-        """How many messages wait in the queue of events and in that of the dead letters."""
+        """The messages that wait in the event queue and in its dead-letter queue."""
         names = {"events": queue, "dead": f"{queue}-dead"}
         return {kind: self._queue(name).depth() for kind, name in names.items()}
 
     def shown_until(self, name: str, addresses: Sequence[str], port: int) -> float:
-        """When the first of the certificates expires that addresses show at a port, in epoch seconds.
+        """When the first certificate that the addresses present at a port expires, in epoch seconds.
 
-        An address that shows none is passed over unless all do: whether a node serves is not asked here.
+        An address without a certificate is skipped, unless none has any: other metrics tell whether a node serves.
         """
         with ThreadPoolExecutor(ASKED_AT_ONCE) as pool:
             found = list(pool.map(lambda address: _shown_until(name, address, port), addresses))
-        times = [one for one in found if isinstance(one, float)]
+        times = [time for time in found if isinstance(time, float)]
         if not times:
-            raise Unavailable(f"No address of {name} shows a certificate at port {port}: {found[0]}")
+            raise Unavailable(f"No address of {name} presents a certificate at port {port}: {found[0]}")
         return min(times)
 
     def put(self, namespace: str, samples: Sequence[Sample], resolution: int) -> None:
-        """Tell CloudWatch, in one request."""
-        with self._aws.asked(f"tell CloudWatch's namespace {namespace} of the cluster"):
+        """Send the samples to CloudWatch in one request."""
+        with self._aws.asked(f"put metrics into CloudWatch's namespace {namespace}"):
             self._aws.client("cloudwatch").put_metric_data(Namespace=namespace, MetricData=data(samples, resolution))
 
     def _queue(self, name: str) -> Queue:
@@ -70,8 +70,8 @@ class Sources:
 
 
 def _shown_until(name: str, address: str, port: int) -> Union[float, str]:
-    """When the certificate expires that an address shows to who asks for a name, or why that is not known."""
-    # Whether it is to be trusted is for browsers to say: also one that has expired tells when it did.
+    """When the certificate that an address presents for a name expires, or why that is not known."""
+    # Unverified, so that an expired or untrusted certificate also tells its expiry.
     context = ssl.create_default_context()
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     try:

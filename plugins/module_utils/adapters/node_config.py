@@ -1,4 +1,4 @@
-"""What the instance's user data tells about the node's place."""
+"""The node's configuration, which the instance's user data writes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from .._core.errors import SwarmError
 from .._core.join.ports import ROLES
 from .._core.parsing import SHAPE_ERRORS, decoded
 
-# An instance that is in no swarm, on which a backup is tried.
+# The role of an instance in no swarm, which tests a backup.
 DRILL = "drill"
 PATH = Path("/etc/swarm-agent/config.json")
 
@@ -36,18 +36,18 @@ class Config:
     bucket: str
     group: str
     role: str
-    """``manager`` or ``worker``, or ``drill`` for an instance on which a backup is tried."""
+    """``manager`` or ``worker``, or ``drill`` for an instance that tests a backup."""
     logs: Optional[Logs] = None
-    """Where the journal is sent; None if it stays here."""
+    """Where the journal is sent; None if it stays on the node."""
 
     @property
     def place(self) -> Tuple[str, str, str, str]:
-        """What a joiner has to know of it, in that order."""
+        """A joiner's arguments, in that order."""
         return self.cluster, self.region, self.bucket, self.role
 
     @classmethod
     def load(cls, path: Path = PATH) -> Config:
-        """Raises SwarmError, naming the file and what is wrong with it."""
+        """Raises SwarmError, which names the file and what is wrong with it."""
         try:
             found = decoded(path.read_bytes())
             config = cls(**{name: found[name] for name in TEXTS}, logs=_logs(found.get("logs")))
@@ -60,7 +60,7 @@ class Config:
         for name in TEXTS:
             value = getattr(config, name)
             if not isinstance(value, str) or not value:
-                raise SwarmError(f"{path} says {name} is {value!r}, but it must be a text.")
+                raise SwarmError(f"{path} says {name} is {value!r}, but it must be a non-empty string.")
         roles = (*ROLES, DRILL)
         if config.role not in roles:
             raise SwarmError(f"{path} says role is {config.role!r}, but it must be one of {', '.join(roles)}.")

@@ -1,4 +1,4 @@
-"""The node's own engine, as joining needs it."""
+"""The node's own engine, for joining a swarm."""
 
 from __future__ import annotations
 
@@ -43,24 +43,22 @@ except ImportError as missing:
 
 SOCKET = "unix:///var/run/docker.sock"
 PORT = 2377
-# The engine itself gives up waiting for a join after 20 s, and for an initialisation after as long.
+# The engine itself gives up a join or an initialisation after 20 s.
 _SECONDS = 40
 _PROBE_SECONDS = 2
 _REVIVAL_SECONDS = 180
-# Stands there from when this node is told to join until its engine is active, over restarts of either.
+# Exists from when this node is told to join until its engine is active, across restarts of either.
 UNFINISHED = Path("/var/lib/swarm-agent/joining")
-# Beside it stands the epoch of the swarm that this node was told to join.
+# The file beside it with the epoch of the swarm that this node was told to join.
 _EPOCH = "epoch"
-# Under which the swarm's own labels say who made it.
+# The swarm's labels: the instance that made it, how often it was restored, and the last published cluster record.
 MADE_BY = "swarm.aws.made-by"
-# And how often it was brought back.
 EPOCH_LABEL = "swarm.aws.epoch"
-# And the cluster's record as it was published last.
 RECORD_LABEL = "swarm.aws.cluster-record"
 
 
 def probe(address: str) -> str:
-    """How a host answers on the swarm's port, on which only managers listen."""
+    """How a host answers on the swarm's port. Only managers listen on it."""
     try:
         socket.create_connection((address, PORT), timeout=_PROBE_SECONDS).close()
     except ConnectionRefusedError:
@@ -78,10 +76,10 @@ class Managers:
 
 
 class EngineApi:
-    """An engine's API. Connects when it is first used, since the engine may come up later."""
+    """An engine's API. Connects on first use, since the engine may come up later."""
 
     def __init__(self, url: str, seconds: int) -> None:
-        """``seconds`` are those in which it has to answer. Raises SwarmError if the SDK is missing."""
+        """``seconds`` is the time in which it must answer. Raises SwarmError if the SDK is missing."""
         if MISSING:
             raise SwarmError("The Docker SDK for Python is missing on this node: install python3-docker.") from MISSING
         self._url, self._seconds = url, seconds
@@ -124,9 +122,9 @@ class DockerEngine(EngineApi):
         unfinished: Path = UNFINISHED,
         commands: Optional[Commands] = None,
     ) -> None:
-        """``address`` is the node's private IPv4 address, which other nodes are to reach it at.
+        """``address`` is the private IPv4 address at which other nodes reach this node.
 
-        ``commands`` are this host's, by which the engine may have to be restarted before it becomes a member.
+        ``commands`` runs commands on this host, to restart the engine before it joins if that is necessary.
 
         Raises SwarmError if the SDK is missing.
         """
@@ -150,7 +148,7 @@ class DockerEngine(EngineApi):
         node_id = swarm.get("NodeID") or None
         cluster_id = cluster.get("ID") or None
         if not cluster_id or not node_id:
-            # Only managers that have a leader are told the swarm's ID.
+            # The engine only tells the swarm's ID on a manager that has a leader.
             cluster_id, node_id = self._certified(Path(info["DockerRootDir"]), node_id)
         return Membership(
             state=state,
@@ -167,7 +165,7 @@ class DockerEngine(EngineApi):
         )
 
     def epoch(self) -> int:
-        """The epoch that was remembered last; 0 if none was. Raises Unavailable."""
+        """The last remembered epoch; 0 if there is none. Raises Unavailable."""
         try:
             return int(self._unfinished.with_name(_EPOCH).read_text(encoding="ascii"))
         except FileNotFoundError:
@@ -176,7 +174,7 @@ class DockerEngine(EngineApi):
             raise Unavailable(f"{self._unfinished.with_name(_EPOCH)} does not tell the epoch: {error}") from error
 
     def remember(self, epoch: int) -> None:
-        """Remember the epoch of the swarm that this node is or is to be in. Raises Unavailable."""
+        """Remember the epoch of the swarm that this node is in or joins. Raises Unavailable."""
         path = self._unfinished.with_name(_EPOCH)
         if epoch == self.epoch():
             return
@@ -207,16 +205,16 @@ class DockerEngine(EngineApi):
         return True
 
     def revive(self) -> None:
-        """Make a swarm of this manager alone out of the state that it has. May take a minute. Raises Unavailable."""
+        """Make a swarm of this manager alone from its state. May take a minute. Raises Unavailable."""
         with self._asked("make a new swarm of its state"):
-            # An election comes before the answer, and a busy host takes its time.
+            # The answer comes after an election, which is slow on a busy host.
             patient = docker.APIClient(base_url=self._url, version="auto", timeout=_REVIVAL_SECONDS)
             patient.init_swarm(
                 advertise_addr=self.address, listen_addr=f"{self.address}:{PORT}", force_new_cluster=True
             )
 
     def root(self) -> Path:
-        """The folder in which the engine keeps everything. Raises Unavailable."""
+        """The engine's data root. Raises Unavailable."""
         with self._asked("tell its folder"):
             return Path(self._api.info()["DockerRootDir"])
 
@@ -248,7 +246,7 @@ class DockerEngine(EngineApi):
             try:
                 self._api.leave_swarm(force=True)
             except APIError as error:
-                # The engine gives its manager 15 seconds to stop, which a busy host exceeds. Asked again, it stops.
+                # The engine gives its manager 15 seconds to stop, which a busy host exceeds. A second request stops it.
                 if "deadline exceeded" not in _reason(error):
                     raise
                 if self.membership().state != INACTIVE:
@@ -259,7 +257,7 @@ class DockerEngine(EngineApi):
 
     def _mark(self, unfinished: bool) -> None:
         """Remember whether a join is under way."""
-        # Where this fails, a join that got stuck is waited for rather than begun anew.
+        # If this fails, a stuck join is waited for instead of restarted.
         with contextlib.suppress(OSError):
             if unfinished:
                 self._unfinished.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -268,26 +266,26 @@ class DockerEngine(EngineApi):
                 self._unfinished.unlink()
 
     def _forget_networks(self) -> None:
-        """Leave no network of a former swarm.
+        """Remove the networks of a former swarm.
 
-        An engine that leaves a swarm while tasks end may keep one. The next swarm has networks of the same addresses,
-        and each task of them would be rejected here: "Pool overlaps with other one on this address space". Only a
-        manager may remove such a network, but the engine does not write it down, so that a restart is enough.
+        An engine that leaves a swarm while tasks stop may keep a network. The next swarm's networks have the same
+        addresses, and this node would reject their tasks: "Pool overlaps with other one on this address space". Only a
+        manager may remove such a network, but the engine keeps it in memory only, so a restart is enough.
         """
         if any(network["Scope"] == "swarm" for network in self._api.networks()):
             if self._commands is None:
-                raise Unavailable("The engine has networks of a swarm that it left: restart it.")
+                raise Unavailable("The engine still has networks of a swarm that it left: restart the engine.")
             self._commands.run("systemctl", "restart", "docker.service")
             self._connected = None
 
     def _abandon(self) -> None:
-        """Leave nothing behind of a join that was refused, or the engine would not try another address."""
+        """Clean up after a refused join. Otherwise the engine would not try another address."""
         now = self.membership()
         if now.state in (PENDING, ERROR) and now.cluster_id is None:
             self._api.leave_swarm(force=True)
 
     def _certified(self, root: Path, node_id: Optional[str]) -> tuple[Optional[str], Optional[str]]:
-        """The swarm's and the node's ID by the node's certificate, if it has one."""
+        """The swarm's and the node's ID from the node's certificate, if it has a certificate."""
         path = root / "swarm" / "certificates" / "swarm-node.crt"
         try:
             found = subject(path.read_bytes())
@@ -301,7 +299,7 @@ class DockerEngine(EngineApi):
 
 
 def memory(cluster: Mapping[str, Any]) -> Optional[Memory]:
-    """What the engine's `info` says of its swarm; None if its managers have no leader, or this is none of them."""
+    """What the engine's `info` tells of its swarm; None if there is no leader, or this node is no manager."""
     if not cluster.get("ID"):
         return None
     labels = (cluster.get("Spec") or {}).get("Labels") or {}
@@ -317,17 +315,17 @@ def _reason(error: Any) -> str:
 
 
 def _raised(error: Exception) -> str:
-    """What is wrong with an answer. Of a key that is not there its name, which is no secret, else the type alone."""
+    """What is wrong with an answer: the name of a missing key, which is no secret, otherwise only the error's type."""
     return f"it has no {error}" if isinstance(error, KeyError) else type(error).__name__
 
 
 def _plain(reason: str) -> str:
-    """A reason of the engine's as one line, without the words of its transport."""
+    """The engine's reason on one line, without its RPC prefix."""
     return " ".join(reason.replace("rpc error: ", "").split())
 
 
 def _innermost(error: BaseException) -> str:
-    """The system's own words at the bottom of the SDK's nested errors."""
+    """The operating system's message inside the SDK's nested errors."""
     inner: Optional[BaseException] = error
     while inner is not None:
         if isinstance(inner, OSError) and inner.strerror:

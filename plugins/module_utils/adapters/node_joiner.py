@@ -1,4 +1,4 @@
-"""A joiner for the node that this runs on."""
+"""A joiner for this node."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ def joiner(
     alive: Callable[[], None] = lambda: None,
     commands: Optional[Commands] = None,
 ) -> Joiner:
-    """``commands`` are needed to become a member, and not to see what would have to be done. ``alive`` is called before
-    each request to AWS, all of which take less than a minute and a half.
+    """``commands`` is needed to join, but not to tell what would be done. ``alive`` is called before each AWS request,
+    which takes less than 90 seconds.
 
-    Raises SwarmError when an SDK is missing, Unavailable when the metadata service does not answer."""
+    Raises SwarmError if an SDK is missing, Unavailable if the metadata service does not answer."""
     identity = Metadata().identity()
     aws = Aws(region, alive)
     return Joiner(

@@ -1,4 +1,4 @@
-"""What stands in for the exceptions of a package that is not installed."""
+"""Placeholders for the exceptions of a package that is not installed."""
 
 from __future__ import annotations
 
@@ -6,5 +6,5 @@ from typing import Any, List
 
 
 def exceptions(*names: str) -> List[Any]:
-    """An exception class for each name, which nothing ever raises, so that ``except`` clauses can name it."""
+    """An exception class for each name, for ``except`` clauses. Nothing raises it."""
     return [type(name, (Exception,), {}) for name in names]

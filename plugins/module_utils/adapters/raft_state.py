@@ -1,9 +1,8 @@
-"""The swarm's state on a manager's disk: copied at one moment while the engine is held, packed, and unpacked.
+"""The swarm's state on a manager's disk: copy it consistently, pack it and unpack it.
 
-The engine is not stopped, which would stop the containers of all services on the node, but held (SIGSTOP) for the
-fraction of a second that copying takes. What is on disk then is what an engine leaves that is killed at that moment,
-and Raft's log is made to be read after that. Containers run on meanwhile, and so do Raft and its leader, which wait for
-a manager that is silent for several seconds.
+Stopping the engine would stop the containers of all services on the node. SIGSTOP holds it instead, for the fraction
+of a second that copying takes. The copy is what an engine leaves that is killed at that moment, and Raft's log is made
+to be read after a kill. Containers keep running meanwhile, and Raft waits several seconds for a silent manager.
 """
 
 from __future__ import annotations
@@ -24,15 +23,15 @@ from .._core.errors import SwarmError, Unavailable
 # Seconds that the engine is held at most: less than Raft waits for a silent manager before it acts.
 LONGEST_HOLD = 2.0
 PID_FILE = Path("/run/docker.pid")
-# What is of one host and one moment only: its addresses, the managers that it knew, and its tasks.
+# Files that are only valid on this host at this moment: its addresses, the managers that it knew, and its tasks.
 HOSTS_OWN = ("docker-state.json", "state.json", "worker/tasks.db")
 _CHUNK = 1 << 20
 
 
 def copy(source: Path, target: Path, pid: int, now: Callable[[], float] = time.monotonic) -> float:
-    """Copy the folder of the swarm's state at one moment. Returns the seconds for which the engine was held.
+    """Copy the folder with the swarm's state. Returns the seconds for which the engine was held.
 
-    Raises Unavailable if that would take too long.
+    Raises Unavailable if copying takes too long.
     """
     began = now()
     with held(pid):
@@ -40,27 +39,27 @@ def copy(source: Path, target: Path, pid: int, now: Callable[[], float] = time.m
             inside = target / Path(folder).relative_to(source)
             inside.mkdir(mode=0o700, parents=True, exist_ok=True)
             folders.sort()
-            # Raft's log is prepared in files of that kind, which have nothing in them yet.
+            # Raft prepares its log in such files, which are still empty.
             for name in sorted(name for name in files if not name.endswith(".tmp")):
                 shutil.copyfile(Path(folder) / name, inside / name)
                 if now() - began > LONGEST_HOLD:
                     raise Unavailable(
                         f"The swarm's state in {source} could not be copied within {LONGEST_HOLD:g} s, and the engine "
-                        "is not held for longer: try again when the disk has less to do."
+                        "is not held for longer: run this again when the disk is less busy."
                     )
     return now() - began
 
 
 @contextlib.contextmanager
 def held(pid: int) -> Iterator[None]:
-    """Hold a process, all of whose threads stand still then. Somebody else lets it go if this process dies meanwhile.
+    """Stop all threads of a process with SIGSTOP. A child continues the process if this process dies meanwhile.
 
-    Raises Unavailable if one of them goes on.
+    Raises Unavailable if a thread keeps running.
     """
     guard = os.fork()
     if guard == 0:
         os.setsid()
-        # As long as reaching all threads and copying may take together.
+        # The longest time for stopping all threads and copying.
         time.sleep(LONGEST_HOLD * 2)
         os.kill(pid, signal.SIGCONT)
         os._exit(0)
@@ -75,17 +74,17 @@ def held(pid: int) -> Iterator[None]:
 
 
 def _await_standstill(pid: int) -> None:
-    """Wait until the signal has reached every thread: each stops when it next runs, or comes back from the disk."""
+    """Wait until the signal reaches every thread: a thread stops when it next runs, or when its disk access ends."""
     deadline = time.monotonic() + LONGEST_HOLD
     while not _stands_still(pid):
         if time.monotonic() > deadline:
-            raise Unavailable(f"The process {pid} did not stand still within {LONGEST_HOLD:g} s: try again.")
+            raise Unavailable(f"The process {pid} did not stop within {LONGEST_HOLD:g} s: run this again.")
         time.sleep(0.001)
 
 
 def _stands_still(pid: int) -> bool:
     for thread in Path(f"/proc/{pid}/task").iterdir():
-        # One that has ended meanwhile does nothing any more.
+        # The thread may have ended meanwhile.
         with contextlib.suppress(FileNotFoundError, ProcessLookupError):
             if (thread / "stat").read_text().rsplit(")", 1)[1].split()[0] not in "TtZX":
                 return False
@@ -124,14 +123,14 @@ def pack(folder: Path, archive: Path) -> Tuple[str, int]:
 
 
 def unpack(archive: Path, folder: Path) -> None:
-    """Unpack into a new folder, without what is of one host only. Raises BackupError for what `pack` never wrote."""
+    """Unpack into a new folder, without `HOSTS_OWN`. Raises BackupError for an entry that `pack` never writes."""
     folder.mkdir(mode=0o700, parents=True)
     try:
         with tarfile.open(archive, "r:gz") as packed:
             for entry in packed:
                 path = Path(entry.name)
                 if path.is_absolute() or ".." in path.parts or not (entry.isfile() or entry.isdir()):
-                    raise BackupError(f"The backup has an entry '{entry.name}' that no backup has, so it is refused.")
+                    raise BackupError(f"The backup has an entry '{entry.name}', which no backup has: it is refused.")
                 if entry.name in HOSTS_OWN:
                     continue
                 if entry.isdir():

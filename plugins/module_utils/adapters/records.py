@@ -1,4 +1,4 @@
-"""The cluster's record, wherever the policy has it."""
+"""The cluster's DNS record, in Route 53 or Cloud Map as the policy says."""
 
 from __future__ import annotations
 

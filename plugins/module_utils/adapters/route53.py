@@ -1,4 +1,4 @@
-"""The cluster's record in its Route 53 zone."""
+"""The cluster's DNS record in its Route 53 zone."""
 
 from __future__ import annotations
 
@@ -39,26 +39,26 @@ class Zone:
 
     def _record(self, wanted: Dns, named: Mapping[str, List[Mapping[str, Any]]]) -> Record:
         sets = named[wanted.record]
-        owners = [one for one in named[owner_name(wanted.record)] if one["Type"] == "TXT"]
+        owners = [record for record in named[owner_name(wanted.record)] if record["Type"] == "TXT"]
         owner = _unquoted(owners[0]["ResourceRecords"][0]["Value"]) if owners else None
-        # Beside a record that is somebody's, an AAAA record of which they do not speak is a matter of its own.
-        unowned = owner is not None and not owns_ipv6(owner) and any(one["Type"] == "AAAA" for one in sets)
+        # The owner of the record may not own an AAAA record beside it.
+        unowned = owner is not None and not owns_ipv6(owner) and any(record["Type"] == "AAAA" for record in sets)
         if unowned:
-            sets = [one for one in sets if one["Type"] != "AAAA"]
+            sets = [record for record in sets if record["Type"] != "AAAA"]
         obstacle = next((reason for reason in map(_obstacle, sets) if reason), None)
-        plain = {one["Type"]: one for one in sets if one["Type"] in ADDRESSES and not _obstacle(one)}
-        values = {_shortest(value["Value"]) for one in plain.values() for value in one["ResourceRecords"]}
-        ttls = {kind: one["TTL"] for kind, one in plain.items()}
+        plain = {record["Type"]: record for record in sets if record["Type"] in ADDRESSES and not _obstacle(record)}
+        values = {_shortest(value["Value"]) for record in plain.values() for value in record["ResourceRecords"]}
+        ttls = {kind: record["TTL"] for kind, record in plain.items()}
         return Record(
             tuple(sorted(values)), ttls.get("A"), owner, obstacle, ipv6_ttl=ttls.get("AAAA"), ipv6_unowned=unowned
         )
 
     def write(self, wanted: Dns, before: Record, after: Record) -> None:
         if before.ipv6 and not after.ipv6:
-            # Apart from the rest, so that nobody needs the right to delete an A record.
+            # In a request of its own, so that nobody needs the permission to delete an A record.
             self._delete(wanted, "AAAA")
         changes = [
-            # Refused by Route 53 if somebody made one since we looked.
+            # Route 53 refuses CREATE if somebody created the record meanwhile.
             _change("UPSERT" if there else "CREATE", wanted.record, kind, ttl, list(values))
             for kind, there, values, ttl in (
                 ("A", before.ipv4, after.ipv4, after.ttl),
@@ -68,17 +68,17 @@ class Zone:
         ]
         owner, text = owner_name(wanted.record), [f'"{after.owner}"']
         changes.append(_change("CREATE" if before.owner is None else "UPSERT", owner, "TXT", OWNER_TTL, text))
-        # The last one of the zone's changes: they are done one after the other.
+        # Route 53 applies a zone's changes in order, so the last change tells about all of them.
         self._propagation.wrote(after, self._send(wanted, changes), self._now())
 
     def _delete(self, wanted: Dns, kind: str) -> None:
-        """Delete a record set exactly as it stands there, which is the only way that Route 53 takes it."""
-        present = [one for one in self._sets(wanted)[wanted.record] if one["Type"] == kind]
+        """Delete a record set. Route 53 only accepts its exact present content."""
+        present = [record for record in self._sets(wanted)[wanted.record] if record["Type"] == kind]
         if present:
             self._send(wanted, [{"Action": "DELETE", "ResourceRecordSet": present[0]}])
 
     def _send(self, wanted: Dns, changes: List[Dict[str, Any]]) -> str:
-        """Have these done, all or none, and return the change's ID."""
+        """Apply the changes, all or none, and return the change's ID."""
         with self._aws.asked(f"write the DNS record {wanted.record}"):
             answer = self._aws.client("route53").change_resource_record_sets(
                 HostedZoneId=wanted.zone_id,
@@ -87,11 +87,11 @@ class Zone:
             return str(answer["ChangeInfo"]["Id"])
 
     def _sets(self, wanted: Dns) -> Dict[str, List[Mapping[str, Any]]]:
-        """The record sets under the record's name and under its owner's: one of a type, unless they are weighted."""
+        """The record sets of the record's name and of its owner's name: a set for each type, if not weighted."""
         name, owner = wanted.record, owner_name(wanted.record)
         page = self._page(wanted, name)
         found = {wanted_name: _under(page, wanted_name) for wanted_name in (name, owner)}
-        # Both are near each other in Route 53's order, which takes few requests a second, so that one is mostly enough.
+        # Route 53 allows few requests a second. It lists the two names close together, so one page is mostly enough.
         if not found[owner] and page.get("IsTruncated"):
             found[owner] = _under(self._page(wanted, owner), owner)
         return found
@@ -109,12 +109,12 @@ def _under(page: Mapping[str, Any], name: str) -> List[Mapping[str, Any]]:
 
 
 def _plain(name: str) -> str:
-    """A name as Route 53 tells it, as people write it."""
+    """A name from Route 53 in the form in which people write it."""
     return name.rstrip(".").replace("\\052", "*").lower()
 
 
 def _shortest(address: str) -> str:
-    """An address in the form in which EC2 tells it. Route 53 keeps the form in which it was once written."""
+    """An address in the form in which EC2 tells it. Route 53 keeps the form in which it was written."""
     try:
         return str(ip_address(address))
     except ValueError:
@@ -125,14 +125,14 @@ def _unquoted(value: str) -> str:
     return value[1:-1] if len(value) > 1 and value[0] == value[-1] == '"' else value
 
 
-def _obstacle(one: Mapping[str, Any]) -> Optional[str]:
-    if one["Type"] == "CNAME":
+def _obstacle(record: Mapping[str, Any]) -> Optional[str]:
+    if record["Type"] == "CNAME":
         return "a CNAME"
-    if one["Type"] not in ADDRESSES:
+    if record["Type"] not in ADDRESSES:
         return None
-    if "AliasTarget" in one:
+    if "AliasTarget" in record:
         return "an alias"
-    return "one of several records" if "SetIdentifier" in one else None
+    return "one of several records" if "SetIdentifier" in record else None
 
 
 def _change(action: str, name: str, kind: str, ttl: int, values: List[str]) -> Dict[str, Any]:

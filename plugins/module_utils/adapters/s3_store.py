@@ -1,4 +1,4 @@
-"""The cluster's bucket as the store of the cluster record, the join tokens, the policy and the status."""
+"""The cluster's bucket: the cluster record, the join tokens, the policy and the status."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from .._core.policy import PolicyError
 from .aws import Aws, ClientError, code
 from .unlock_keys import UnlockKeys
 
-TRUTH_KEY = "cluster.json"
+RECORD_KEY = "cluster.json"
 POLICY_KEY = "policy.json"
-# Which nodes the managers have: they do not tell a node that it was deleted.
+# The swarm's nodes. The managers do not tell a node that it was deleted.
 NODES_KEY = "worker/nodes.json"
-# For people, in the managers' part.
+# For people. Only managers may write it.
 STATUS_KEY = "manager/status.json"
 
 
@@ -29,11 +29,11 @@ class S3Store:
     """The core's ``Store`` in S3. The bucket's default encryption covers what is written."""
 
     def __init__(self, aws: Aws, bucket: str, keys: Optional[UnlockKeys] = None) -> None:
-        """``keys`` are where the unlock keys are, for whoever needs them."""
+        """``keys`` gives the unlock keys, if they are needed."""
         self._aws, self._bucket, self._keys = aws, bucket, keys
 
     def read(self) -> Optional[Stored[ClusterRecord]]:
-        found = self._get(TRUTH_KEY)
+        found = self._get(RECORD_KEY)
         if found is None:
             return None
         try:
@@ -43,10 +43,10 @@ class S3Store:
             raise
 
     def create(self, cluster_record: ClusterRecord) -> Outcome:
-        return self._put(TRUTH_KEY, cluster_record.encode(), None)
+        return self._put(RECORD_KEY, cluster_record.encode(), None)
 
     def replace(self, cluster_record: ClusterRecord, version: str) -> Outcome:
-        return self._put(TRUTH_KEY, cluster_record.encode(), version)
+        return self._put(RECORD_KEY, cluster_record.encode(), version)
 
     def read_token(self, role: str) -> Optional[Stored[Token]]:
         found = self._get(token_key(role))
@@ -56,7 +56,7 @@ class S3Store:
             document = decoded(found.value)
             token = Token(str(document["cluster_id"]), str(document["token"]))
         except SHAPE_ERRORS:
-            # As good as none, and to be replaced by the swarm's managers.
+            # The same as no token: the swarm's managers replace it.
             token = Token("", "")
         return Stored(token, found.version)
 
@@ -70,7 +70,7 @@ class S3Store:
             document = decoded(found.value) if found else {}
             of_swarm, nodes = document["cluster_id"] == cluster_id, document["nodes"]
         except SHAPE_ERRORS:
-            # As good as none, and to be replaced by the leader.
+            # The same as no list: the leader replaces it.
             return None
         return (
             Stored(frozenset(map(str, nodes)), found.version)
@@ -79,7 +79,7 @@ class S3Store:
         )
 
     def write_nodes(self, cluster_id: str, nodes: Collection[str], by: str, at: str) -> None:
-        """List the nodes of a swarm; ``by`` is the node whose agent does, and ``at`` makes each list differ.
+        """Write the list of a swarm's nodes; ``by`` is the node of the agent that does, ``at`` makes each list differ.
 
         Raises Unavailable.
         """
@@ -97,14 +97,14 @@ class S3Store:
         return self._keys.read() if self._keys else []
 
     def policy(self) -> bytes:
-        """The operator's policy as it stands there. Raises PolicyError if it does not, Unavailable if unknown."""
+        """The content of the operator's policy. Raises PolicyError if it is missing, Unavailable if unknown."""
         found = self._get(POLICY_KEY)
         if found is None:
             raise PolicyError(f"There is no {POLICY_KEY} in the bucket {self._bucket}: run site.yml.")
         return found.value
 
     def status(self) -> Mapping[str, Any]:
-        """What `write_status` wrote last; empty if there is none, or none that can be read."""
+        """The last status that `write_status` wrote; empty if it is missing or cannot be read."""
         found = self._get(STATUS_KEY)
         try:
             document = decoded(found.value) if found else {}
@@ -113,7 +113,7 @@ class S3Store:
         return document if isinstance(document, dict) else {}
 
     def write_status(self, status: Mapping[str, Any]) -> None:
-        """Write what the leader's agent did last and what it waits for."""
+        """Write the last actions of the leader's agent and what it waits for."""
         self._write(STATUS_KEY, status)
 
     def _write(self, key: str, document: Mapping[str, Any]) -> None:
@@ -129,7 +129,7 @@ class S3Store:
                 answer = self._aws.client("s3").get_object(Bucket=self._bucket, Key=key)
                 return Stored(answer["Body"].read(), answer["ETag"])
             except ClientError as error:
-                # Only this says that there is none. Without the right to list the bucket, S3 says AccessDenied instead.
+                # Without the permission to list the bucket, S3 answers AccessDenied for a missing object.
                 if code(error) == "NoSuchKey":
                     return None
                 raise
@@ -142,7 +142,7 @@ class S3Store:
                     Bucket=self._bucket, Key=key, Body=content, ContentType="application/json", **condition
                 )
             except ClientError as error:
-                # NoSuchKey answers an If-Match when the object is not there.
+                # S3 answers If-Match with NoSuchKey if the object does not exist.
                 if code(error) in ("PreconditionFailed", "NoSuchKey"):
                     return Outcome.LOST
                 if code(error) in ("ConditionalRequestConflict", "OperationAborted"):

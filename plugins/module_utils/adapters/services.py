@@ -1,4 +1,4 @@
-"""Services and their tasks as the Docker API tells them, in the core's terms."""
+"""The Docker API's services and tasks as the core's services."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ from .._core.cluster import Needs, Service
 from .._core.parsing import SHAPE_ERRORS, whole
 from .docker_time import moment
 
-# States of a task on its way to running, and of one that has not ended.
+# States of a task: on its way to running, failed, and ended.
 _STARTING = ("new", "pending", "assigned", "accepted", "preparing", "ready", "starting")
 _FAILED = ("failed", "rejected")
 _ENDED = ("complete", "failed", "shutdown", "rejected", "orphaned", "remove")
 _NANOSECONDS = 1e9
-# States of an update that goes on, or would, when the specification is written anew.
+# States of an update that is in progress, or would resume if the specification were written again.
 _UNDER_WAY = ("updating", "rollback_started")
 _PAUSED = ("paused", "rollback_paused")
-# Docker's own, where a service says nothing.
+# Docker's default.
 _STOP_SECONDS = 10.0
-# So many failures within so many seconds are no accident. A swarm remembers five tasks, and one that is never healthy
-# takes its start period, two minutes for instance, and a few checks.
+# A node fails a service after so many failures within so many seconds. A swarm remembers five tasks, and a task that
+# never gets healthy takes its start period, such as two minutes, and a few checks.
 _FAILURES, _FAILING_SECONDS = 3, 600.0
 
 
 def read(services: Sequence[Mapping[str, Any]], tasks: Sequence[Mapping[str, Any]]) -> Tuple[Service, ...]:
-    """The services, sorted by name. Of those that cannot be read nothing but the name and the flaw is told."""
+    """The services, sorted by name. An unreadable service has only its name and its flaw."""
     of_service: Dict[str, List[Mapping[str, Any]]] = {}
     for task in tasks:
         if isinstance(task, Mapping):
@@ -41,12 +41,14 @@ def _service_or_flaw(service: Mapping[str, Any], tasks: Mapping[str, Sequence[Ma
         spec = service.get("Spec") if isinstance(service, Mapping) else None
         known = spec.get("Name") if isinstance(spec, Mapping) else None
         name = str(known or (isinstance(service, Mapping) and service.get("ID")) or "without a name")
-        reason = f"the engine's answer has {'no ' + str(error) if isinstance(error, KeyError) else 'another shape'}"
+        reason = (
+            f"the engine's answer has {'no ' + str(error) if isinstance(error, KeyError) else 'an unexpected shape'}"
+        )
         return Service("", name, "unreadable", flaw=f"The service {name} cannot be read and is left out: {reason}.")
 
 
 def _count(value: Any) -> int:
-    """A count of the engine's. Raises ValueError if it is none."""
+    """The engine's value as a count. Raises ValueError if it is not a count."""
     found = whole(value)
     if found is None:
         raise ValueError("not a count")
@@ -84,10 +86,10 @@ def _service(service: Mapping[str, Any], tasks: Sequence[Mapping[str, Any]]) -> 
         name=str(spec["Name"]),
         mode=mode,
         replicas=replicas,
-        # What runs once must not run again because its node goes.
+        # A service that runs once must not run again because its node is removed.
         start_first=(spec.get("UpdateConfig") or {}).get("Order") == "start-first"
         and (spec["TaskTemplate"].get("RestartPolicy") or {}).get("Condition") != "none",
-        # Docker takes 0 for all at once, and one at a time where nothing is said.
+        # 0 means all at once to Docker; its default is 1.
         parallelism=_count((spec.get("UpdateConfig") or {}).get("Parallelism", 1)),
         health_checked=health_checked(container.get("Healthcheck") or {}),
         updating=update in _UNDER_WAY,
@@ -109,9 +111,9 @@ def _service(service: Mapping[str, Any], tasks: Sequence[Mapping[str, Any]]) -> 
 
 
 def _over(template: Mapping[str, Any], tasks: Sequence[Mapping[str, Any]]) -> Tuple[FrozenSet[str], int]:
-    """Where a task ended that nobody starts again, and at how many of these places it was to end.
+    """The places whose task ended and is not restarted, and how many of these tasks were meant to end.
 
-    It would be started, if the service were touched.
+    An update of the service would start them again.
     """
     policy = template.get("RestartPolicy") or {}
     condition = policy.get("Condition", "any")
@@ -119,9 +121,9 @@ def _over(template: Mapping[str, Any], tasks: Sequence[Mapping[str, Any]]) -> Tu
         return frozenset(), 0
     ended: Dict[str, str] = {}
     live = set()
-    for task in sorted(tasks, key=lambda one: str(one.get("CreatedAt"))):
+    for task in sorted(tasks, key=lambda listed: str(listed.get("CreatedAt"))):
         place, state = str(task.get("Slot") or task.get("NodeID")), task["Status"]["State"]
-        # Without restarts, not even a task that was told to stop gets a successor.
+        # Without restarts, even a task that was told to stop gets no successor.
         if state in (_ENDED if condition == "none" else ("complete", *_FAILED)):
             ended[place] = state
         elif task["DesiredState"] in ("running", "ready", "complete"):
@@ -132,7 +134,7 @@ def _over(template: Mapping[str, Any], tasks: Sequence[Mapping[str, Any]]) -> Tu
 
 
 def _failing(tasks: Sequence[Mapping[str, Any]], healthy: Mapping[str, int]) -> FrozenSet[str]:
-    """Nodes on which no task is healthy and the last that ended have failed, one soon after the other."""
+    """Nodes on which no task is healthy and the last tasks failed in quick succession."""
     ended: Dict[str, List[Tuple[float, str]]] = {}
     for task in tasks:
         node, status = str(task.get("NodeID") or ""), task["Status"]
@@ -148,7 +150,7 @@ def _failing(tasks: Sequence[Mapping[str, Any]], healthy: Mapping[str, int]) -> 
 
 
 def health_checked(check: Mapping[str, Any]) -> bool:
-    """Whether a check is set and not turned off. One that only the image has is not seen."""
+    """Whether a check is set and not turned off. A check in the image is not visible here."""
     return (check.get("Test") or ["NONE"])[0] != "NONE"
 
 

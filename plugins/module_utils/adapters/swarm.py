@@ -1,4 +1,4 @@
-"""The swarm as the engine of one of its managers shows it."""
+"""The swarm, through a manager's engine."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from .._core.registry_credentials import Grant
 from . import services
 from .certificate import expiry
 from .docker_time import moment
+from .docker_update import update
 from .node_engine import EPOCH_LABEL, RECORD_LABEL, SOCKET, APIError, EngineApi, memory
 
 _SECONDS = 30
@@ -27,26 +28,26 @@ _LIVE = ("assigned", "accepted", "preparing", "ready", "starting", "running")
 
 @dataclass(frozen=True)
 class Facts:
-    """What the engine of a manager tells of itself and of its swarm."""
+    """A manager's engine and its swarm."""
 
     cluster_id: str
     node_id: str
-    # Where the others reach it.
+    # The address at which the other nodes reach it.
     address: str
-    # The engine's version, and the folder in which it keeps everything.
+    # The engine's version and data root.
     version: str
     root: Path
     # Whether the swarm's managers lock their state.
     locked: bool
-    # How many nodes, services, secrets and configs the swarm has.
+    # The number of nodes, services, secrets and configs.
     counts: Mapping[str, int]
 
 
 def manager_here(swarm: Any) -> str:
-    """The ID of this host's node, told by its ``DockerSwarm``. Raises SwarmError if it is no manager."""
+    """The ID of this host's node. ``swarm`` is its ``DockerSwarm``. Raises SwarmError if it is no manager."""
     node: Optional[str] = swarm.here()
     if node is None:
-        raise SwarmError("This host is no manager of a swarm: run this on one.")
+        raise SwarmError("This host is not a manager of a swarm: run this on a manager.")
     return node
 
 
@@ -56,15 +57,15 @@ class DockerSwarm(EngineApi):
     def __init__(self, url: str = SOCKET) -> None:
         """Raises SwarmError if the SDK is missing."""
         super().__init__(url, _SECONDS)
-        # As they were last read, so that a write is of what was judged: (version, specification) by ID.
+        # (version, specification) by ID as last read, so that a write changes what the decision was based on.
         self._read: Dict[str, Tuple[int, Mapping[str, Any]]] = {}
 
     def swarm_id(self) -> str:
-        """Its ID. Raises Unavailable, also when no manager leads."""
+        """Its ID. Raises Unavailable, also without a leader."""
         return self.memory().swarm_id
 
     def memory(self) -> Memory:
-        """What the swarm says of itself. Raises Unavailable, also when no manager leads."""
+        """What the swarm's labels say. Raises Unavailable, also without a leader."""
         with self._asked("tell its swarm"):
             found = memory(self._api.info()["Swarm"].get("Cluster") or {})
         if found is None:
@@ -72,11 +73,11 @@ class DockerSwarm(EngineApi):
         return found
 
     def remember(self, record: ClusterRecord) -> None:
-        """Have the swarm remember the cluster's record. Raises Unavailable."""
+        """Store the cluster record in the swarm's labels. Raises Unavailable."""
         self._label_swarm("remember the cluster's record", RECORD_LABEL, record.line())
 
     def facts(self) -> Facts:
-        """What there is. Raises Unavailable, also when no manager leads."""
+        """Raises Unavailable, also without a leader."""
         with self._asked("tell of its swarm"):
             api = self._api
             info, swarm = api.info(), api.inspect_swarm()
@@ -96,8 +97,8 @@ class DockerSwarm(EngineApi):
             )
 
     def since(self) -> float:
-        """When the swarm was made, in epoch seconds. Raises Unavailable, also when no manager leads."""
-        with self._asked("tell since when there is its swarm"):
+        """When the swarm was created, in epoch seconds. Raises Unavailable, also without a leader."""
+        with self._asked("tell when its swarm was created"):
             return moment(self._api.inspect_swarm()["CreatedAt"])
 
     def certificate_until(self) -> float:
@@ -115,7 +116,7 @@ class DockerSwarm(EngineApi):
             return bool((self._api.inspect_swarm()["Spec"].get("EncryptionConfig") or {}).get("AutoLockManagers"))
 
     def lock(self, wanted: bool) -> None:
-        """Have managers lock their state, or not. Raises Unavailable."""
+        """Turn autolock on or off. Raises Unavailable."""
 
         def change(spec: Dict[str, Any]) -> None:
             spec["EncryptionConfig"] = {**(spec.get("EncryptionConfig") or {}), "AutoLockManagers": wanted}
@@ -123,12 +124,12 @@ class DockerSwarm(EngineApi):
         self._update_swarm(f"{'lock' if wanted else 'unlock'} its managers' state", change)
 
     def unlock_key(self) -> str:
-        """The present unlock key, empty where nothing is locked. Raises Unavailable."""
+        """The present unlock key; empty without autolock. Raises Unavailable."""
         with self._asked("tell its unlock key"):
             return str(self._api.get_unlock_key().get("UnlockKey") or "")
 
     def set_epoch(self, epoch: int) -> None:
-        """Have the swarm say which epoch it is in. Raises Unavailable."""
+        """Store the epoch in the swarm's labels. Raises Unavailable."""
         self._label_swarm("note its epoch", EPOCH_LABEL, str(epoch))
 
     def _label_swarm(self, what: str, label: str, value: str) -> None:
@@ -138,15 +139,15 @@ class DockerSwarm(EngineApi):
         self._update_swarm(what, change)
 
     def agree(self) -> None:
-        """Have the managers agree on something that changes nothing. Raises Unavailable.
+        """Make the managers commit an entry that changes nothing. Raises Unavailable.
 
-        With it each writes down to disk that what came before was decided; until then it only remembers that (etcd's
-        log flushes a changed commit index with the next entry).
+        Each manager then has the commit of all earlier entries on disk: etcd's log only flushes a changed commit index
+        with the next entry.
         """
         self._update_swarm("have its managers agree")
 
     def rotate_tokens(self) -> None:
-        """Make new join tokens; the old ones are worth nothing from then on. Raises Unavailable."""
+        """Make new join tokens; the old tokens stop working at once. Raises Unavailable."""
         self._update_swarm("rotate its join tokens", rotate_worker_token=True, rotate_manager_token=True)
 
     def rotate_unlock_key(self) -> None:
@@ -154,7 +155,7 @@ class DockerSwarm(EngineApi):
         self._update_swarm("rotate its unlock key", rotate_manager_unlock_key=True)
 
     def rotate_ca(self) -> None:
-        """Have a new root certificate made, with which all nodes get new certificates by and by. Raises Unavailable."""
+        """Start a rotation to a new root certificate; all nodes get new certificates gradually. Raises Unavailable."""
 
         def change(spec: Dict[str, Any]) -> None:
             config = spec.get("CAConfig") or {}
@@ -167,14 +168,14 @@ class DockerSwarm(EngineApi):
 
         Raises Unavailable.
         """
-        with self._asked("tell how far its CA's rotation is"):
+        with self._asked("tell the progress of its CA rotation"):
             swarm, nodes = self._api.inspect_swarm(), self._api.nodes()
-            root, behind = swarm["TLSInfo"]["TrustRoot"], []
+            root, outdated = swarm["TLSInfo"]["TrustRoot"], []
             for node in nodes:
                 description = node.get("Description") or {}
                 if (description.get("TLSInfo") or {}).get("TrustRoot") != root:
-                    behind.append(str(description.get("Hostname") or node["ID"]))
-            return bool(swarm.get("RootRotationInProgress")), tuple(sorted(behind))
+                    outdated.append(str(description.get("Hostname") or node["ID"]))
+            return bool(swarm.get("RootRotationInProgress")), tuple(sorted(outdated))
 
     def _update_swarm(
         self, what: str, change: Callable[[Dict[str, Any]], None] = lambda spec: None, **rotation: bool
@@ -192,16 +193,16 @@ class DockerSwarm(EngineApi):
             return str(swarm["NodeID"]) if swarm.get("ControlAvailable") else None
 
     def leads(self) -> bool:
-        """Whether this node is the leader. Raises Unavailable, also when there is none."""
+        """Whether this node is the leader. Raises Unavailable, also without a leader."""
         own = self.here()
         if own is None:
             return False
-        with self._asked("tell who leads"):
+        with self._asked("tell the leader"):
             status = self._api.inspect_node(own).get("ManagerStatus") or {}
             return bool(status.get("Leader"))
 
     def versions(self) -> Mapping[str, int]:
-        """By node ID a number that grows with every change of the node. Raises Unavailable."""
+        """By node ID, a version that grows with every change of the node. Raises Unavailable."""
         with self._asked("list the nodes"):
             return {identifier: version for identifier, (version, _spec) in _specifications(self._api.nodes())}
 
@@ -221,7 +222,7 @@ class DockerSwarm(EngineApi):
         labels: Optional[Mapping[str, str]] = None,
     ) -> None:
         if node not in self._read:
-            raise Unavailable(f"The node {node} was not read before it was to be changed.")
+            raise Unavailable(f"The node {node} must be read before it is changed.")
         version, present = self._read.pop(node)
         spec = dict(present)
         if role is not None:
@@ -252,55 +253,50 @@ class DockerSwarm(EngineApi):
 
     def authorize(self, service: str, grant: Grant, labels: Mapping[str, str]) -> None:
         auth = json.dumps({"username": grant.username, "password": grant.password}).encode()
-        # The engine hands it to the tasks that start from now on; those that run are left alone.
+        # The engine uses it for the tasks that start from now on. Running tasks are not restarted.
         header = {"X-Registry-Auth": base64.urlsafe_b64encode(auth).decode()}
         self._write(service, {"Labels": dict(labels)}, header)
 
     def restart(self, service: str) -> None:
-        """Start all tasks of a service anew, as its update_config says. Raises Unavailable."""
+        """Restart all tasks of a service, as its update_config says. Raises Unavailable."""
         template = dict(self._read[service][1]["TaskTemplate"]) if service in self._read else {}
         template["ForceUpdate"] = int(template.get("ForceUpdate") or 0) + 1
         self._write(service, {"TaskTemplate": template})
 
     def update_state(self, service: str) -> Tuple[str, str]:
-        """How far a service's last update is, as Docker names it, and its message; empty if it was not updated."""
+        """The state of a service's last update, as Docker names it, and its message; empty if it was not updated."""
         with self._asked(f"inspect the service {service}"):
             status = self._api.inspect_service(service).get("UpdateStatus") or {}
             return str(status.get("State", "")), str(status.get("Message", ""))
 
     def _write(self, service: str, changes: Mapping[str, Any], headers: Optional[Mapping[str, str]] = None) -> None:
         if service not in self._read:
-            raise Unavailable(f"The service {service} was not read before it was to be changed.")
+            raise Unavailable(f"The service {service} must be read before it is changed.")
         version, present = self._read.pop(service)
         with self._asked(f"change the service {service}"):
-            # The SDK's own call takes a specification apart and forgets what it does not know of.
-            api = self._api
-            url = api._url("/services/{0}/update", service)
-            answer = api._post_json(
-                url, data={**present, **changes}, params={"version": version}, headers=dict(headers or {})
-            )
-            api._raise_for_status(answer)
+            # `update_service` of the SDK drops the fields of a specification that it does not know.
+            update(self._api, f"services/{service}", version, {**present, **changes}, headers)
 
 
 def _list(answer: Any) -> List[Any]:
-    """What the engine lists. Raises TypeError if it is no list."""
+    """The engine's list. Raises TypeError if it is not a list."""
     if not isinstance(answer or [], list):
         raise TypeError("no list")
     return answer or []
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:
-    """A part of the engine's answer; empty if it is not there, or has another shape."""
+    """A part of the engine's answer; empty if it is missing or not a mapping."""
     return value if isinstance(value, Mapping) else {}
 
 
 def _specifications(listed: Any) -> Iterator[Tuple[str, Tuple[int, Mapping[str, Any]]]]:
-    """By its ID, the version and the specification of each that can be changed."""
+    """By ID, the version and the specification of each object that can be changed."""
     for found in _list(listed):
         try:
             yield str(found["ID"]), (int(found["Version"]["Index"]), dict(found["Spec"]))
         except SHAPE_ERRORS:
-            # Without these there is nothing to base a change on.
+            # A change needs all three.
             continue
 
 
@@ -309,7 +305,7 @@ def _labels(value: Any) -> Mapping[str, str]:
 
 
 def _node(node: Mapping[str, Any], live: Mapping[str, int]) -> Node:
-    """Whatever has not the shape that it should have is left open. Raft counts the node all the same."""
+    """Unreadable parts are left empty, since Raft counts the node even then."""
     identifier = str(node.get("ID") or "")
     spec, status, raft = (_mapping(node.get(key)) for key in ("Spec", "Status", "ManagerStatus"))
     description = _mapping(node.get("Description"))
@@ -321,7 +317,7 @@ def _node(node: Mapping[str, Any], live: Mapping[str, int]) -> Node:
         state=str(status.get("State") or "unknown"),
         availability=str(spec.get("Availability") or "active"),
         address=_address(str(raft.get("Addr") or "").rpartition(":")[0]) or _address(str(status.get("Addr") or "")),
-        # It may have a vote if nothing at all is known of it.
+        # A node of which nothing is known may have a vote.
         voter=bool(node.get("ManagerStatus")) or not node,
         reachable=raft.get("Reachability") == "reachable",
         leader=bool(raft.get("Leader")),
@@ -335,13 +331,13 @@ def _node(node: Mapping[str, Any], live: Mapping[str, int]) -> Node:
         engine=str(engine.get("EngineVersion") or ""),
         flaw=""
         if readable
-        else f"The node {identifier or 'without an ID'} cannot be read wholly: its engine's answer "
-        "has another shape. It counts as a node, and as a manager unless it says that it is none.",
+        else f"The node {identifier or 'without an ID'} cannot be read completely: the engine's answer has an "
+        "unexpected shape. It counts as a node, and as a manager unless it says that it is a worker.",
     )
 
 
 def _address(text: str) -> Optional[str]:
-    """An address that others can know a node by, which a manager's own need not be."""
+    """The address, unless other nodes cannot use it: a manager may list its own as unspecified or loopback."""
     try:
         address = ipaddress.ip_address(text.strip("[]"))
     except ValueError:

@@ -1,4 +1,4 @@
-"""The unlock keys of the managers' state, in the cluster's secret in Secrets Manager, which only managers may read."""
+"""The managers' unlock keys, in the cluster's secret in Secrets Manager. Only managers may read it."""
 
 from __future__ import annotations
 
@@ -11,37 +11,39 @@ from .._core.parsing import SHAPE_ERRORS, decoded
 from .aws import Aws, ClientError, code
 from .swarm import DockerSwarm
 
-# Those from before are kept, for a manager that was down meanwhile and for backups of that time.
+# Old keys are kept for managers that were down during a rotation and for old backups.
 KEPT = 20
 
 
 class UnlockKeys:
-    """Every method raises Unavailable when Secrets Manager does not answer, or refuses. No message has a key in it."""
+    """Every method raises Unavailable when Secrets Manager does not answer, or refuses. No message contains a key."""
 
     def __init__(self, aws: Aws, cluster: str) -> None:
         self._aws, self._secret = aws, unlock_secret(cluster)
 
     def read(self) -> List[str]:
-        """The keys, the newest first; none if none was kept yet."""
+        """The keys, the newest first; empty if none is kept yet."""
         with self._aws.asked(f"read the secret {self._secret}"):
             try:
                 text = self._aws.client("secretsmanager").get_secret_value(SecretId=self._secret)["SecretString"]
             except ClientError as error:
-                # It is there without a value, or not at all.
+                # The secret has no value, or does not exist.
                 if code(error) == "ResourceNotFoundException":
                     return []
                 raise
         try:
             return [str(key) for key in decoded(text)["keys"]]
         except SHAPE_ERRORS:
-            raise SwarmError(f"The secret {self._secret} is not one that the agents wrote.") from None
+            raise SwarmError(
+                f"The secret {self._secret} is not what the agents write: a JSON object with the list 'keys'."
+            ) from None
 
     def add(self, key: str) -> None:
-        """Keep a key as the newest one."""
-        self.write([key, *(one for one in self.read() if one != key)][:KEPT])
+        """Keep a key as the newest key."""
+        self.write([key, *(older for older in self.read() if older != key)][:KEPT])
 
     def write(self, keys: Sequence[str]) -> None:
-        """Keep these and no others."""
+        """Keep these keys and no others."""
         with self._aws.asked(f"write the secret {self._secret}"):
             try:
                 self._aws.client("secretsmanager").put_secret_value(
@@ -54,7 +56,7 @@ class UnlockKeys:
 
 
 class Locks:
-    """The core's ``Lock``: the swarm's own setting and key, and where the key is kept."""
+    """The core's ``Lock``: the swarm's setting and key, and the secret that keeps the key."""
 
     def __init__(self, swarm: DockerSwarm, keys: UnlockKeys) -> None:
         self._swarm, self._keys = swarm, keys
@@ -63,7 +65,7 @@ class Locks:
         return self._swarm.locked()
 
     def lock(self, wanted: bool) -> None:
-        # There must be a place for the key before there is one.
+        # Fail before the swarm makes a key if the secret cannot be written.
         if wanted:
             self._keys.write(self._keys.read())
         self._swarm.lock(wanted)

@@ -1,4 +1,4 @@
-"""The operator's AWS session, and AWS's errors as sentences."""
+"""The operator's AWS session, and AWS errors as sentences."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ AWS_ERRORS = (ClientError, BotoCoreError)
 
 
 class AwsSession:
-    """Clients of one session, which count their requests."""
+    """The clients of a session, which count their requests."""
 
     def __init__(self, session: Any, **arguments: Any) -> None:
         self._session = session
@@ -64,7 +64,7 @@ class AwsSession:
         return self._session.region_name
 
     def regions(self) -> list[str]:
-        """All regions that EC2 is known to have, without asking."""
+        """All regions of EC2 that the SDK knows, without a request."""
         return [
             region
             for partition in self._session.get_available_partitions()
@@ -76,7 +76,7 @@ class AwsSession:
 
 
 def listed(client: Any, operation: str, key: str, **arguments: Any) -> Iterator[Any]:
-    """What stands under a key on all pages of an operation's answer."""
+    """The items under a key on all pages of an operation's answer."""
     for page in client.get_paginator(operation).paginate(**arguments):
         yield from page.get(key, [])
 
@@ -87,7 +87,7 @@ def code(error: Exception) -> str:
 
 
 def unless_missing(call: Callable[..., Any], *codes: str, **arguments: Any) -> Any:
-    """What the call returns, or None if AWS answers with one of the codes, which say that it is not there."""
+    """The call's result, or None if AWS answers with any of the codes, which mean that the resource is missing."""
     try:
         return call(**arguments)
     except ClientError as error:
@@ -97,7 +97,7 @@ def unless_missing(call: Callable[..., Any], *codes: str, **arguments: Any) -> A
 
 
 def not_found(error: Exception) -> bool:
-    """Whether EC2 says that it does not know an ID, as it may of one that it gave out a moment ago."""
+    """Whether EC2 does not know an ID, which may be an ID that it returned a moment ago."""
     return code(error).endswith(".NotFound")
 
 

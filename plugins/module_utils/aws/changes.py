@@ -1,4 +1,4 @@
-"""The one way by which the provisioning modules change anything."""
+"""Changes by the provisioning modules, with check mode and diff."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ Result = TypeVar("Result")
 
 
 class Changes:
-    """Applies changes, or in check mode only notes them."""
+    """Applies changes, or only records them in check mode."""
 
     def __init__(self, check_mode: bool) -> None:
         self.check_mode = check_mode
         self._made: list[Change] = []
 
     def apply(self, resource: str, before: State, after: State, effect: Callable[[], Result]) -> Union[Result, None]:
-        """Make a resource what ``after`` says by calling ``effect``, and note that.
+        """Call ``effect``, which makes the resource what ``after`` says, and record the change.
 
-        Returns what ``effect`` returned, or None in check mode. A change that failed is not noted.
+        Returns the result of ``effect``, or None in check mode. A failed change is not recorded.
         """
         result = None if self.check_mode else effect()
         self._made.append(Change(resource, before, after))
@@ -33,13 +33,13 @@ class Changes:
         wanted: Mapping[str, str],
         effect: Callable[[dict[str, str]], Any],
     ) -> None:
-        """Give a resource the tags that it lacks, if any, by calling ``effect`` with those alone."""
+        """Add the missing tags to a resource, if any, by calling ``effect`` with them."""
         missing = tags.missing(before, wanted)
         if missing:
             self.apply(resource, {"tags": before}, {"tags": {**before, **missing}}, lambda: effect(missing))
 
     def result(self) -> dict[str, Any]:
-        """What a module returns of them: ``changed``, ``changes`` and ``diff``."""
+        """A module's return values ``changed``, ``changes`` and ``diff``."""
         return {
             "changed": bool(self._made),
             "changes": [change.sentence for change in self._made],

@@ -1,4 +1,4 @@
-"""How a module that runs on the controller begins and ends: arguments, session, errors as sentences, result."""
+"""The frame of a module on the controller: arguments, session, errors as sentences, result."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ TAGS_ARGUMENT = {"type": "dict", "default": {}}
 
 
 def run(arguments: Mapping[str, Any], work: Work) -> None:
-    """Be a module: parse the arguments, do the work and report. Never returns."""
+    """Parse the module's arguments, do the work and exit with the result. Never returns."""
     module = AnsibleAWSModule(argument_spec=dict(arguments), supports_check_mode=True)
     changes = Changes(module.check_mode)
     try:

@@ -1,4 +1,4 @@
-"""Tags, by which everything of a cluster is found."""
+"""The tags that identify a cluster's resources."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from typing import Any, Iterable, Mapping
 CLUSTER = "swarm.aws/cluster"
 GROUP = "swarm.aws/group"
 ROLE = "swarm.aws/role"
-# Of an IAM role, whose name is one for all regions: that of its cluster.
+# Of an IAM role, whose name is global: its cluster's region.
 REGION = "swarm.aws/region"
-# Of a private subnet, its route table, its NAT gateway and that one's address: the zone.
+# Of a private subnet, its route table, its NAT gateway and the gateway's address: the zone.
 PRIVATE = "swarm.aws/private"
-# Of an Auto Scaling group: the `desired` of node_groups that was applied last.
+# Of an Auto Scaling group: the last applied `desired` of node_groups.
 DESIRED = "swarm.aws/desired"
 
 
@@ -21,25 +21,25 @@ def of_cluster(cluster: str, tags: Mapping[str, str], **more: str) -> dict[str, 
 
 
 def to_list(tags: Mapping[str, str]) -> list[dict[str, str]]:
-    """Tags in the form that most services want."""
+    """Tags in the form of most services."""
     return [{"Key": key, "Value": value} for key, value in sorted(tags.items())]
 
 
 def from_list(tags: Iterable[Mapping[str, str]]) -> dict[str, str]:
-    """Tags as a mapping, without those that AWS sets itself."""
+    """Tags as a mapping, without AWS's own tags."""
     return {tag["Key"]: str(tag.get("Value") or "") for tag in tags if not tag.get("Key", "aws:").startswith("aws:")}
 
 
 def specification(kind: str, tags: Mapping[str, str]) -> list[dict[str, Any]]:
-    """Tags in the form that EC2 wants when something of that kind is created."""
+    """Tags for EC2 requests that create a resource of that kind."""
     return [{"ResourceType": kind, "Tags": to_list(tags)}]
 
 
 def of_cluster_filter(cluster: str) -> list[dict[str, Any]]:
-    """The EC2 filter that finds what belongs to the cluster."""
+    """The EC2 filter for the cluster's resources."""
     return [{"Name": f"tag:{CLUSTER}", "Values": [cluster]}]
 
 
 def missing(present: Mapping[str, str], wanted: Mapping[str, str]) -> dict[str, str]:
-    """The wanted tags that are not there or have another value. Others are none of our business."""
+    """The wanted tags that are missing or have another value. Other tags are ignored."""
     return {key: value for key, value in wanted.items() if present.get(key) != value}

@@ -1,4 +1,4 @@
-"""Waiting for what AWS was asked for a moment ago."""
+"""Waiters for resources that were just created or changed."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from .aws_session import ClientError
 from .provision_error import ProvisionError
 
 Result = TypeVar("Result")
-# Within which AWS sees what it was asked to create.
+# The longest time until AWS sees what it has created.
 SECONDS = 90.0
 
 
 def once_visible(call: Callable[[], Result], not_yet: Callable[[Exception], bool]) -> Result:
-    """Call until AWS sees what was created a moment ago: again while ``not_yet`` holds for its error.
+    """Call until AWS sees a resource that was just created: again while ``not_yet`` holds for the error.
 
-    Raises the last error when that takes too long.
+    Raises the last error after ``SECONDS``.
     """
     deadline = time.monotonic() + SECONDS
     delay = 0.5
@@ -31,9 +31,9 @@ def once_visible(call: Callable[[], Result], not_yet: Callable[[Exception], bool
 
 
 def awaited(holds: Callable[[], bool], what: str, seconds: float) -> None:
-    """Wait until something holds. Raises ProvisionError, which names what is waited for, after the seconds."""
+    """Wait until ``holds()``. Raises ProvisionError, which names ``what``, after ``seconds``."""
     deadline = time.monotonic() + seconds
     while not holds():
         if time.monotonic() > deadline:
-            raise ProvisionError(f"Waited {seconds:.0f} s for {what}, which did not come: run this again.")
+            raise ProvisionError(f"Still waiting for {what} after {seconds:.0f} s: run this again.")
         time.sleep(1)

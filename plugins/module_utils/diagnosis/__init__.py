@@ -1,1 +1,1 @@
-"""What somebody needs who is to find out what is wrong with a cluster, without its secrets."""
+"""Diagnosis data of a cluster, without its secrets."""

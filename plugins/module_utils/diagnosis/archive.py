@@ -1,4 +1,4 @@
-"""Files as a compressed archive, which only its owner can read."""
+"""Compressed archives that only their owner can read."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Dict, Mapping
 
 
 def pack(files: Mapping[str, str], path: Path) -> int:
-    """Write the files, by their names in the archive, to ``path`` at once or not at all; returns its size in bytes.
+    """Write the files, by their names in the archive, to ``path`` atomically. Returns its size in bytes.
 
     Raises OSError.
     """
@@ -42,5 +42,5 @@ def unpack(path: Path) -> Dict[str, str]:
                 if stream is not None:
                     files[entry.name] = stream.read().decode("utf-8", errors="replace")
     except (tarfile.TarError, EOFError) as error:
-        raise OSError(f"{path} is no whole archive: {error}") from error
+        raise OSError(f"{path} is not a complete archive: {error}") from error
     return files

@@ -1,4 +1,4 @@
-"""What a node tells of itself: logs, versions and states, as files."""
+"""A node's logs, versions and states, as files."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
 
 from .._core.redaction import Redactor, environment_values
 
-# Seconds that a command may take, and an engine to say whether it answers at all.
+# Seconds that a command may take, and that the engine may take to answer at all.
 SECONDS, PROBE_SECONDS = 30, 10
 AGENT = Path("/usr/local/lib/swarm-agent/swarm-agent.pyz")
 Run = Callable[[List[str]], Tuple[int, str, str]]
 
 
 class Collector:
-    """Asks one node, and keeps no secret of what it hears."""
+    """Collects the files on a node and redacts its secrets."""
 
     def __init__(self, run: Run, lines: int, hours: int) -> None:
-        """``run`` runs a command: its exit code, output and errors. Of logs, at most so many lines of so many hours."""
+        """``run`` returns a command's exit code, output and errors. ``lines`` and ``hours`` limit the logs."""
         self._run = run
         self._journal = ["journalctl", "--no-pager", "--output=short-iso", f"--lines={lines}", f"--since=-{hours}h"]
         self._redactor = Redactor()
-        # What could not be had, a sentence each.
+        # A sentence for each thing that could not be collected.
         self.failures: List[str] = []
 
     def files(self) -> Dict[str, str]:
@@ -31,7 +31,7 @@ class Collector:
         if engine:
             self._learn()
         else:
-            self.failures.append("The engine does not answer, so its state is not here.")
+            self.failures.append("The engine does not answer, so its state is missing.")
         files = {
             "system.txt": self._texts(
                 ["uname", "-a"],
@@ -63,7 +63,7 @@ class Collector:
         return self._run(["timeout", str(PROBE_SECONDS), "docker", "info", "--format", "{{.ID}}"])[0] == 0
 
     def _learn(self) -> None:
-        """Learn what is secret here: environments of services and containers, join tokens and the unlock key."""
+        """Learn the secrets: environments of services and containers, join tokens and the unlock key."""
         known: List[str] = []
         public: List[str] = []
         for role in ("manager", "worker"):
@@ -71,7 +71,7 @@ class Collector:
         known.append(self._output(["docker", "swarm", "unlock-key", "--quiet"]) or "")
         for kind in ("service", "container"):
             known.extend(environment_values(self._inspected(kind)))
-        # What the engine itself calls things is no secret, also where a service is told it.
+        # The engine's own names are not secret, even if they are in a service's environment.
         for listing in (
             ["node", "ls", "--format={{.Hostname}}"],
             ["service", "ls", "--format={{.Name}}"],
@@ -112,7 +112,7 @@ class Collector:
         try:
             return json.loads(self._output(["docker", kind, "inspect", *names]) or "[]")
         except ValueError:
-            # One that went meanwhile.
+            # An object was deleted meanwhile.
             return []
 
     # Commands

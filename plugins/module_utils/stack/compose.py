@@ -1,6 +1,6 @@
-"""A compose file as this collection deploys it: one definition without loose ends.
+"""A compose file as this collection deploys it: a self-contained definition.
 
-Configs and secrets are named by their content, so that a change makes a new one and rolls the services that use it.
+Configs and secrets are named by their content: a change makes a new config or secret and updates its services.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ GENERATE = "x-generate"
 _NAME_LIMIT = 64
 _DIGITS = 12
 _STACK_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,40}")
-# As a part of a name in DNS, which finds a service by its name (swarmkit, manager/controlapi/common.go).
+# A DNS label, since DNS finds a service by its name (swarmkit, manager/controlapi/common.go).
 _SERVICE_NAME = re.compile(r"[a-zA-Z0-9]([a-zA-Z0-9_-]*[a-zA-Z0-9])?")
 _SERVICE_NAME_LIMIT = 63
 _SECTIONS = ("services", "networks", "volumes", "configs", "secrets")
@@ -34,7 +34,7 @@ Read = Callable[[str], bytes]
 
 @dataclass(frozen=True)
 class Blob:
-    """A config or a secret to be kept in the swarm."""
+    """A config or a secret in the swarm."""
 
     name: str
     data: bytes = field(repr=False)
@@ -44,17 +44,17 @@ class Blob:
 
 @dataclass(frozen=True)
 class Bundle:
-    """A stack's definition, and the contents it refers to."""
+    """A stack's definition and the contents that it refers to."""
 
     stack: str
     definition: dict[str, Any]
     configs: tuple[Blob, ...] = ()
     secrets: tuple[Blob, ...] = ()
     generate: Mapping[str, int] = field(default_factory=dict)
-    """Secrets that the swarm is to have: name to length, in characters."""
+    """Secrets to generate: name to length, in characters."""
 
     def pack(self) -> str:
-        """As one opaque word, for the way to the manager. It contains secrets, readable to whoever unpacks it."""
+        """The bundle as an opaque string, to send to the manager. It contains secrets, which anyone can unpack."""
         plain = {**vars(self), "configs": _plain(self.configs), "secrets": _plain(self.secrets)}
         return base64.b64encode(zlib.compress(json.dumps(plain, default=str).encode())).decode()
 
@@ -77,9 +77,9 @@ def _plain(blobs: Sequence[Blob]) -> list[dict[str, Any]]:
 
 
 def beside(compose_file: Path) -> Read:
-    """What reads a file by the name that a compose file gives it: from the compose file's folder, or from ``~``.
+    """A function that reads a file by its name in a compose file, relative to the compose file's folder or to ``~``.
 
-    Reading raises OSError.
+    It raises OSError.
     """
     return lambda name: (compose_file.parent / Path(name).expanduser()).read_bytes()
 
@@ -87,8 +87,8 @@ def beside(compose_file: Path) -> Read:
 def bundle(stack: str, document: Any, variables: Mapping[str, str], read: Read, *, source: str) -> Bundle:
     """Make a bundle of a compose document.
 
-    ``read`` returns the content of a file that the document names, by the name as written there. ``source`` is what
-    errors call the document. Raises StackError.
+    ``read`` returns the content of a file by its name in the document. ``source`` is the document's name in errors.
+    Raises StackError.
     """
     check_name(stack)
     definition = _checked(document, source)
@@ -102,7 +102,7 @@ def bundle(stack: str, document: Any, variables: Mapping[str, str], read: Read, 
 
 
 def check_name(stack: str) -> None:
-    """Raises StackError unless Docker takes it as a stack's name, with room for those of its services."""
+    """Raises StackError unless Docker accepts the stack's name, with room for the names of its services."""
     if not _STACK_NAME.fullmatch(stack):
         raise StackError(
             f"The stack name '{stack}' is not valid: use lower-case letters, digits, '-' and '_', 41 at most, "
@@ -113,7 +113,7 @@ def check_name(stack: str) -> None:
 def pinned(definition: Mapping[str, Any], digests: Mapping[str, str]) -> dict[str, Any]:
     """The definition with every image at its digest and every service labelled with its fingerprint.
 
-    ``digests`` maps an image, as the definition has it, to ``name:tag@sha256:…``.
+    ``digests`` maps an image of the definition to ``name:tag@sha256:…``.
     """
     result = copy.deepcopy(dict(definition))
     for service in result["services"].values():
@@ -127,7 +127,7 @@ def pinned(definition: Mapping[str, Any], digests: Mapping[str, str]) -> dict[st
 
 
 def fingerprint(definition: Mapping[str, Any], service: Mapping[str, Any]) -> str:
-    """A digest of all that decides how a service runs, its own label aside."""
+    """A digest of all that decides how a service runs, except its own label."""
     used = {
         section: {name: (definition.get(section) or {}).get(name) for name in sorted(sources(service, section))}
         for section in ("configs", "secrets", "networks")
@@ -137,28 +137,28 @@ def fingerprint(definition: Mapping[str, Any], service: Mapping[str, Any]) -> st
 
 
 def sources(service: Mapping[str, Any], section: str) -> list[str]:
-    """The names of the configs, secrets or networks that a service uses, as the definition calls them."""
+    """The names, in the definition, of the configs, secrets or networks that a service uses."""
     found = service.get(section) or []
     return [item["source"] if isinstance(item, dict) else item for item in found]
 
 
 def repeated(definition: Mapping[str, Any]) -> list[str]:
-    """A sentence on the services that Docker may run more often than they ask for, if there are any.
+    """A warning about services that Docker may run too often, if there are any.
 
-    A manager that has led before goes on making jobs' tasks (https://github.com/moby/moby/issues/53632).
+    A former leader keeps creating tasks for jobs (https://github.com/moby/moby/issues/53632).
     """
     modes = {name: (service.get("deploy") or {}).get("mode") for name, service in definition["services"].items()}
     jobs = sorted(name for name, mode in modes.items() if mode in ("replicated-job", "global-job"))
     if not jobs:
         return []
     return [
-        f"Jobs ({', '.join(jobs)}) may run several times, even at once, if the swarm's managers have changed leaders "
-        "(moby/moby#53632). For what must run once, use mode replicated with a restart_policy of condition none."
+        f"Jobs ({', '.join(jobs)}) may run several times, even at once, if the swarm's leader has changed "
+        "(moby/moby#53632). If a service must run once, use mode replicated with a restart_policy of condition none."
     ]
 
 
 def command_input(definition: Mapping[str, Any]) -> str:
-    """The definition as `docker stack deploy --compose-file -` reads it, which treats '$' once more."""
+    """The definition as input for `docker stack deploy --compose-file -`, which interpolates '$' again."""
     return json.dumps(_escaped(definition), default=str)
 
 
@@ -167,7 +167,7 @@ def _checked(document: Any, source: str) -> dict[str, Any]:
         raise StackError(f"{source} is not a compose file: it needs a mapping 'services' with at least one service.")
     for section in _SECTIONS:
         if not isinstance(document.get(section) or {}, dict):
-            raise StackError(f"'{section}' in {source} is to be a mapping of names.")
+            raise StackError(f"'{section}' in {source} must be a mapping of names.")
     definition = {key: value for key, value in copy.deepcopy(document).items() if not key.startswith("x-")}
     for section in ("configs", "secrets"):
         if section in definition:
@@ -180,27 +180,27 @@ def _check_service(stack: str, name: str, service: Any, source: str) -> None:
     full_name = f"{stack}_{name}"
     if not _SERVICE_NAME.fullmatch(full_name) or len(full_name) > _SERVICE_NAME_LIMIT:
         raise StackError(
-            f"Service '{name}' in {source} would be called '{full_name}', but Docker takes letters, digits, and '-' "
+            f"Service '{name}' in {source} would be called '{full_name}', but Docker accepts letters, digits, and '-' "
             f"and '_' between them, {_SERVICE_NAME_LIMIT} at most: rename it."
         )
     if not isinstance(service, dict):
-        raise StackError(f"Service '{name}' in {source} is to be a mapping of options.")
+        raise StackError(f"Service '{name}' in {source} must be a mapping of options.")
     if not service.get("image"):
-        reason = "is to be built, which a swarm cannot do" if service.get("build") else "names no image"
+        reason = "has 'build', which a swarm does not support" if service.get("build") else "has no image"
         raise StackError(f"Service '{name}' in {source} {reason}: push its image to a registry and give 'image'.")
     for volume in service.get("volumes") or []:
         origin = volume.get("source", "") if isinstance(volume, dict) else str(volume).partition(":")[0]
         if str(origin).startswith("."):
             raise StackError(
-                f"Service '{name}' in {source} mounts '{origin}' from beside the compose file, which is not on the "
-                "nodes: use a config, a secret, a named volume or an absolute path of the node."
+                f"Service '{name}' in {source} mounts '{origin}' relative to the compose file, which is not on the "
+                "nodes: use a config, a secret, a named volume or an absolute path on the node."
             )
 
 
 def _settle_environment(
     name: str, service: dict[str, Any], variables: Mapping[str, str], read: Read, source: str
 ) -> None:
-    """Files of variables, and variables without a value, are read here: they are this machine's."""
+    """Resolve ``env_file`` and variables without a value, which are this machine's."""
     settled: dict[str, str] = {}
     files = service.pop("env_file", None) or []
     for path in [files] if isinstance(files, str) else files:
@@ -226,7 +226,7 @@ def _settle_environment(
 def _contents(
     stack: str, definition: dict[str, Any], section: str, variables: Mapping[str, str], read: Read, source: str
 ) -> tuple[Blob, ...]:
-    """Take the contents out of a section, leaving references by name to what the swarm is to have."""
+    """Move the contents out of a section and leave references to the names in the swarm."""
     blobs = []
     for key, entry in (definition.get(section) or {}).items():
         where = f"{section}.{key} in {source}"
@@ -238,12 +238,10 @@ def _contents(
             data = str(entry["content"]).encode()
         elif "environment" in entry:
             if entry["environment"] not in variables:
-                raise StackError(f"{where} takes the variable {entry['environment']}, which is not set.")
+                raise StackError(f"{where} uses the variable {entry['environment']}, which is not set: set it.")
             data = variables[entry["environment"]].encode()
         else:
-            raise StackError(
-                f"{where} has no content: give 'file', 'content' or 'environment', or say 'external: true'."
-            )
+            raise StackError(f"{where} has no content: set 'file', 'content' or 'environment', or 'external: true'.")
         labels = {**_pairs(entry.get("labels")), NAMESPACE: stack}
         name = _by_content(entry.get("name") or f"{stack}_{key}", stack, data)
         blobs.append(Blob(name, data, labels, entry.get("template_driver")))
@@ -264,7 +262,7 @@ def _to_generate(stack: str, definition: dict[str, Any], source: str) -> dict[st
             continue
         if not isinstance(length, int) or isinstance(length, bool) or not 16 <= length <= 256:
             raise StackError(
-                f"secrets.{key}.{GENERATE} in {source} is to be the secret's length, 16 to 256, not {length!r}."
+                f"secrets.{key}.{GENERATE} in {source} must be the secret's length, 16 to 256, not {length!r}."
             )
         entry["name"] = entry.get("name") or f"{stack}_{key}"
         wanted[entry["name"]] = length
@@ -279,7 +277,7 @@ def _read(read: Read, path: str, where: str) -> bytes:
 
 
 def _pairs(given: Any) -> dict[str, str]:
-    """Labels as a mapping, of either of the format's two ways to write them."""
+    """Labels as a mapping, from either of the format's two notations."""
     if isinstance(given, list):
         return {key: value for key, dummy, value in (str(item).partition("=") for item in given)}
     return {str(key): "" if value is None else str(value) for key, value in (given or {}).items()}

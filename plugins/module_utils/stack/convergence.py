@@ -1,4 +1,4 @@
-"""Waiting until a stack is as it should be, and saying how each of its services is."""
+"""Wait until a stack has converged, and report the state of each service."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _POLL_SECONDS = 0.5
 
 @dataclass(frozen=True)
 class StackClock:
-    """Time, from outside: epoch seconds, and waiting."""
+    """Epoch seconds, and sleeping for seconds."""
 
     now: Callable[[], float]
     sleep: Callable[[float], None]
@@ -25,20 +25,20 @@ class StackClock:
 
 @dataclass
 class State:
-    """How a stack is."""
+    """The state of a stack."""
 
     services: dict[str, dict[str, Any]] = field(default_factory=dict)
     awaited: list[str] = field(default_factory=list)
-    """Services that are still on their way, as phrases; empty when there is nothing to wait for any more."""
+    """Services that are still progressing, as phrases; empty if there is nothing to wait for."""
     problem: str = ""
     """What went wrong, as a sentence."""
 
 
 def wait(engine: StackEngine, stack: str, clock: StackClock, *, since: float, timeout: float, look_for: float) -> State:
-    """Wait until every service has converged or one has failed.
+    """Wait until every service has converged or any has failed.
 
-    ``timeout`` counts from ``since``, in epoch seconds; what is still on its way then has failed. Returns after
-    ``look_for`` seconds in any case, with what is awaited. Raises StackError if there is no such stack.
+    ``timeout`` counts in seconds from ``since``, in epoch seconds; a service that is still progressing then has failed.
+    Returns after ``look_for`` seconds at most. Raises StackError if there is no such stack.
     """
     began = clock.now()
     while True:
@@ -93,10 +93,10 @@ def _state(engine: StackEngine, stack: str, verdicts: dict[str, Verdict]) -> Sta
             "digest": images.digest_of(image),
             "why": verdict.why,
         }
-    bad = {name: one for name, one in sorted(verdicts.items()) if one.state not in (*GOOD, PROGRESSING)}
+    bad = {name: found for name, found in sorted(verdicts.items()) if found.state not in (*GOOD, PROGRESSING)}
     if not bad:
-        late = {name: one for name, one in sorted(verdicts.items()) if one.state == PROGRESSING}
-        state.awaited = [f"{name} ({one.why})" for name, one in late.items()]
+        late = {name: found for name, found in sorted(verdicts.items()) if found.state == PROGRESSING}
+        state.awaited = [f"{name} ({found.why})" for name, found in late.items()]
         return state
     reasons = []
     for name, verdict in bad.items():

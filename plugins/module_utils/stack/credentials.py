@@ -1,4 +1,4 @@
-"""What registries ask for before images can be pulled from them."""
+"""Credentials for registries."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ class Credentials:
     password: str = field(repr=False)
 
     def plain(self) -> dict[str, str]:
-        """As the engine's API takes it."""
+        """For the engine's API."""
         return {"username": self.username, "password": self.password}
 
     def encoded(self) -> str:
-        """As it stands in the docker command's configuration."""
+        """For the docker command's configuration."""
         return base64.b64encode(f"{self.username}:{self.password}".encode()).decode()
 
 
 def given(registries: Sequence[Mapping[str, Any]]) -> dict[str, Credentials]:
-    """The operator's, by registry. Raises StackError for two of one registry."""
+    """The operator's credentials, by registry. Raises StackError for two credentials of a registry."""
     found: dict[str, Credentials] = {}
     for registry in registries:
         host = str(registry["host"]).partition("://")[2] or str(registry["host"])
         host = host.rstrip("/")
         if host in found:
-            raise StackError(f"There are two credentials for the registry {host}: give one.")
+            raise StackError(f"There are two credentials for the registry {host}: give only one.")
         found[host] = Credentials(str(registry["username"]), str(registry["password"]))
     return found

@@ -1,4 +1,4 @@
-"""Deploying a stack: what would change, making it so, and tidying up once it is so."""
+"""Deploy a stack: plan the changes, apply them, and tidy up after it has converged."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from .stack_engine import StackEngine
 from .stack_error import StackError
 
 _ALPHABET = string.ascii_letters + string.digits
-# What the managers' agents note on services, which a deployment takes away and they put back.
+# Labels that the managers' agents set on services. A deployment drops them and the agents set them again.
 _NOTED = (surge.LABEL, registry_credentials.LABEL)
 
 
@@ -41,14 +41,14 @@ class Report:
     before: dict[str, Any] = field(default_factory=dict)
     after: dict[str, Any] = field(default_factory=dict)
     images: dict[str, str] = field(default_factory=dict)
-    """By service of the definition, with digests."""
+    """By service in the definition, with digests."""
     proven: bool = False
-    """Whether what is deployed has converged once already."""
+    """Whether the deployed release has converged before."""
     warnings: list[str] = field(default_factory=list)
 
 
 class Deployment:
-    """One deployment of one bundle to one swarm."""
+    """A deployment of a bundle to a swarm."""
 
     def __init__(
         self,
@@ -59,21 +59,21 @@ class Deployment:
         ask: Callable[[registry_credentials.Registry], registry_credentials.Grant],
         clock: StackClock,
     ) -> None:
-        """``known`` are the operator's credentials, by registry; ``ask`` gets those of ECR, or raises StackError."""
+        """``known`` are the operator's credentials, by registry; ``ask`` gets ECR credentials, or raises StackError."""
         self._engine, self._bundle, self._options = engine, bundle, options
         self._known, self._ask, self._clock = known, ask, clock
         self._credentials: dict[str, Credentials] = {}
         self._grants: dict[str, registry_credentials.Grant] = {}
-        # Registries that gave none, with the reason.
+        # Registries without credentials, with the reason.
         self._refused: dict[str, str] = {}
         self.report = Report()
 
     def run(self, *, check: bool) -> Report:
-        """Deploy, or with ``check`` only say what would change. Raises StackError for what cannot be deployed."""
+        """Deploy, or with ``check`` only report the changes. Raises StackError if the bundle cannot be deployed."""
         reason = self._engine.manages()
         if reason:
             raise StackError(reason)
-        # The format is Docker's to judge, before anything is made or looked up.
+        # Docker validates the format before anything is created or looked up.
         self.report.warnings += self._engine.check(compose.command_input(self._bundle.definition))
         before = self._engine.services(self._bundle.stack)
         self.report.warnings += compose.repeated(self._bundle.definition)
@@ -123,8 +123,8 @@ class Deployment:
                 if not known:
                     reason = str(error).rstrip(".")
                     raise StackError(
-                        f"The image {image} of service '{wanted[image]}' cannot be found: {reason}. Check its name and "
-                        "tag, and that this manager can reach and log in to its registry."
+                        f"The image {image} of service '{wanted[image]}' was not found: {reason}. Check its name and "
+                        "tag, and that this manager can reach its registry and log in."
                     ) from None
                 self.report.warnings.append(
                     f"{image} stays at {known}, because its registry gives no newer digest: {error}"
@@ -136,7 +136,7 @@ class Deployment:
         return {image: found[position] for position, image in enumerate(wanted)}
 
     def _log_in(self) -> None:
-        """Find the credentials of the images' registries: the operator's, and otherwise ECR's own."""
+        """Find the credentials for the images' registries: the operator's, or ECR's."""
         used = {images.registry_of(service["image"]) for service in self._bundle.definition["services"].values()}
         for host in sorted(used):
             registry = registry_credentials.Registry.of(host)
@@ -150,9 +150,9 @@ class Deployment:
                 self._refused[host] = str(error)
 
     def _noting_grants(self, definition: dict[str, Any]) -> dict[str, Any]:
-        """The definition with notes of how old ECR's credentials are, so that the agents do not renew them at once.
+        """The definition with labels for the age of ECR's credentials, so that the agents do not renew them at once.
 
-        Tasks that are just being prepared would begin anew.
+        A renewal would restart tasks that are being prepared.
         """
         result = copy.deepcopy(definition)
         for service in result["services"].values():
@@ -168,7 +168,7 @@ class Deployment:
         return self._engine.digest(image, self._credentials.get(host))
 
     def _missing(self) -> list[tuple[str, Blob]]:
-        """Configs and secrets that the swarm does not have yet; secrets that are to be made are made up here."""
+        """Configs and secrets that the swarm does not have yet, including generated secrets."""
         definition = self._bundle.definition
         known = {section: self._engine.names(section) for section in ("configs", "secrets") if definition.get(section)}
         missing = [("configs", blob) for blob in self._bundle.configs if blob.name not in known["configs"]]
@@ -183,22 +183,22 @@ class Deployment:
                 name = entry.get("name") or key
                 if name not in names and (section, name) not in arriving:
                     raise StackError(
-                        f"{section[:-1].title()} '{name}' is external and the swarm has none of that name: create it "
-                        f"with `docker {section[:-1]} create`, or give its content in the compose file."
+                        f"{section[:-1].title()} '{name}' is external, but the swarm does not have it: create it "
+                        f"with `docker {section[:-1]} create`, or set its content in the compose file."
                     )
         return missing
 
     def _describe(
         self, services: Mapping[str, Any], definition: Mapping[str, Any], missing: Sequence[tuple[str, Blob]]
     ) -> None:
-        """Fill in the report's before and after, which show no values that could be secret."""
+        """Fill in the report's before and after, without values that could be secret."""
         stack = self._bundle.stack
         sections = {section: definition.get(section) or {} for section in ("configs", "secrets")}
         before: dict[str, Any] = {name: _seen(service["Spec"]) for name, service in services.items()}
         after: dict[str, Any] = {
             f"{stack}_{name}": _wanted(service, sections) for name, service in definition["services"].items()
         }
-        # Values are compared here and not shown: variables may hold what should have been a secret.
+        # Values are compared but not shown: variables may contain what should be a secret.
         for name, service in definition["services"].items():
             live = services.get(f"{stack}_{name}")
             if live and _live_environment(live["Spec"]) != service.get("environment", {}):
@@ -210,22 +210,22 @@ class Deployment:
 
 
 def rollback(engine: StackEngine, stack: str) -> Bundle:
-    """What the stack was before its newest release. Raises StackError if nothing of it is known."""
+    """The release before the stack's newest release, as a bundle. Raises StackError if there is none."""
     present = engine.releases(stack)
     if not present:
-        raise StackError(f"No release of a stack '{stack}' is known here: deploy it, or check its name.")
+        raise StackError(f"The swarm has no release of a stack '{stack}': deploy it, or check its name.")
     back = releases.target(present)
     if back is None:
         raise StackError(
-            f"The stack '{stack}' has no release to go back to: none before the present one has converged."
+            f"The stack '{stack}' has no release to roll back to: no release before the present release has converged."
         )
     return Bundle(stack, dict(back.definition))
 
 
 def tidied(engine: StackEngine, stack: str, *, check: bool) -> list[str]:
-    """Note that the newest release has converged, and remove what neither it nor a rollback needs any more.
+    """Mark the newest release as converged, and remove what neither it nor a rollback needs.
 
-    Returns the names of the configs and secrets that are removed, or with ``check`` would be.
+    Returns the names of the configs and secrets that are removed, or with ``check`` would be removed.
     """
     present = engine.releases(stack)
     if present and not present[-1].converged:
@@ -248,7 +248,7 @@ def tidied(engine: StackEngine, stack: str, *, check: bool) -> list[str]:
                 continue
             if not check:
                 engine.drop(section, identifier)
-            # Releases are kept and removed without a word.
+            # Releases are not reported.
             if identifier not in numbers:
                 removed.append(name)
     return sorted(removed)
@@ -264,7 +264,7 @@ def _specs(services: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _seen(spec: Mapping[str, Any]) -> dict[str, Any]:
-    """A running service in the words of :func:`_wanted`."""
+    """A running service in the form of :func:`_wanted`."""
     container = spec["TaskTemplate"].get("ContainerSpec", {})
     mode = spec["Mode"]
     replicas = mode.get("Replicated", {}).get("Replicas") if "Replicated" in mode else None
@@ -278,7 +278,7 @@ def _seen(spec: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _wanted(service: Mapping[str, Any], sections: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    """A service of a pinned definition in a few comparable words."""
+    """A service of a pinned definition in a comparable form."""
     deploy = service.get("deploy") or {}
     mode = str(deploy.get("mode") or "replicated").replace("-", "")
 

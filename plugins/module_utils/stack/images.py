@@ -1,4 +1,4 @@
-"""Image references and the digests they are pinned to."""
+"""Image references and their digests."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 from .stack_error import StackError
 
-# By which `docker stack deploy` remembers the image that it was told.
+# The label in which `docker stack deploy` remembers the image of the definition.
 LABEL = "com.docker.stack.image"
 _REFERENCE = re.compile(
     r"(?P<name>[a-z0-9][\w./:-]*?)(?::(?P<tag>[\w][\w.-]{0,127}))?(?:@(?P<digest>sha256:[0-9a-f]{64}))?"
@@ -21,29 +21,28 @@ def with_digest(image: str, digest: str) -> str:
 
 
 def without_digest(image: str) -> str:
-    """The image by name and tag, which is ``latest`` where none is given."""
+    """The image by name and tag; the default tag is ``latest``."""
     match = _REFERENCE.fullmatch(image)
     if not match:
-        raise StackError(f"'{image}' is not an image's name, such as registry.example.com/team/app:1.2.")
+        raise StackError(f"'{image}' is not an image reference, such as registry.example.com/team/app:1.2.")
     return f"{match['name']}:{match['tag'] or 'latest'}"
 
 
 def registry_of(image: str) -> str:
-    """The registry of an image: ``docker.io`` where it names none."""
+    """The registry of an image; the default is ``docker.io``."""
     first, slash, _rest = image.partition("/")
     return first if slash and ("." in first or ":" in first or first == "localhost") else "docker.io"
 
 
 def digest_of(image: str) -> str | None:
-    """The digest in a reference, if it has one."""
+    """The digest in a reference, if there is a digest."""
     return image.partition("@")[2] or None
 
 
 def changed_since(services: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    """The services whose image somebody changed after the last deployment, as by `docker service update --image`.
+    """The services whose image was changed after the last deployment, as by `docker service update --image`.
 
-    `docker stack deploy` leaves such an image as it is as long as the definition's is that of the last deployment, by
-    this label.
+    `docker stack deploy` does not reset such an image while the definition's image equals the label.
     """
     return [
         name
@@ -53,7 +52,7 @@ def changed_since(services: Mapping[str, Mapping[str, Any]]) -> list[str]:
 
 
 def recorded(image: str, services: Mapping[str, Mapping[str, Any]]) -> str | None:
-    """The digest at which a running service has this image already."""
+    """The digest of this image in a running service."""
     wanted = without_digest(image)
     for service in services.values():
         running = service["Spec"]["TaskTemplate"].get("ContainerSpec", {}).get("Image", "")

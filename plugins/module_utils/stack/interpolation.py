@@ -22,8 +22,8 @@ _SWITCH = re.compile("disable|privileged|read_only|stdin_open|tty|init|external|
 def interpolate(value: Any, variables: Mapping[str, str], where: str = "") -> Any:
     """Return the value with all variables replaced, in nested mappings and lists too.
 
-    A variable may stand for a number or a switch where the compose format wants one.
-    Raises StackError for a variable that has neither a value nor a default, and for one that is not well-formed.
+    A variable may stand for a number or a boolean where the compose format expects it.
+    Raises StackError for a variable that has neither a value nor a default, and for a malformed variable.
     """
     if isinstance(value, dict):
         return {key: interpolate(item, variables, f"{where}.{key}".lstrip(".")) for key, item in value.items()}
@@ -39,7 +39,7 @@ def _replacement(match: re.Match[str], variables: Mapping[str, str], where: str)
         return "$"
     name = match["bare"] or match["name"]
     if not name:
-        raise StackError(f"{where} has a '$' that begins no variable: write '$$' for a dollar sign.")
+        raise StackError(f"{where} has a '$' without a variable: write '$$' for a dollar sign.")
     operator = match["operator"] or ""
     found = variables.get(name)
     if found is not None and (found or ":" not in operator):

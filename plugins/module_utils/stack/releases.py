@@ -1,8 +1,8 @@
-"""What a stack was deployed as, kept in the swarm so that any manager can go back to it.
+"""Releases of a stack, kept in the swarm so that any manager can roll back.
 
 A release is the stack's definition with its images' digests, as a config that no service uses. It is written before it
-is deployed and marked once it has converged, so that a rollback goes to what is known to have worked, whoever was
-killed in between. Two are kept: the newest, and the one that a rollback would go to.
+is deployed and marked once it has converged, so that a rollback uses a release that has worked, even if a run was
+killed in between. Two releases are kept: the newest, and the target of a rollback.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ CONVERGED = "swarm.aws.stack.converged"
 
 @dataclass(frozen=True)
 class Release:
-    """One of a stack's definitions."""
+    """A deployed definition of a stack."""
 
     number: int
     definition: Mapping[str, Any] = field(repr=False)
     converged: bool
-    """Whether all of its services once were as it says."""
+    """Whether all of its services have converged."""
     id: str = ""
     """The config's ID."""
 
@@ -42,12 +42,12 @@ class Release:
         return {name: service["image"] for name, service in self.definition["services"].items()}
 
     def names(self, section: str) -> set[str]:
-        """The names in the swarm of its ``configs`` or ``secrets``."""
+        """The names of its ``configs`` or ``secrets`` in the swarm."""
         return {entry.get("name") or key for key, entry in (self.definition.get(section) or {}).items()}
 
 
 def read(configs: Iterable[Mapping[str, Any]]) -> list[Release]:
-    """The releases among the engine's configs, the newest last. What cannot be read is none."""
+    """The releases among the engine's configs, the newest last. Unreadable configs are skipped."""
     found = []
     for config in configs:
         labels = config["Spec"].get("Labels") or {}
@@ -62,7 +62,7 @@ def read(configs: Iterable[Mapping[str, Any]]) -> list[Release]:
 
 
 def blob(stack: str, definition: Mapping[str, Any], present: Sequence[Release]) -> Blob | None:
-    """The config by which a definition becomes the newest release; None if it is already."""
+    """The config that makes a definition the newest release; None if it is the newest already."""
     if present and present[-1].definition == definition:
         return None
     number = present[-1].number + 1 if present else 1
@@ -71,7 +71,7 @@ def blob(stack: str, definition: Mapping[str, Any], present: Sequence[Release]) 
 
 
 def target(present: Sequence[Release]) -> Release | None:
-    """What a rollback goes to: the newest release that has converged and is not the newest of all."""
+    """The target of a rollback: the newest converged release with another definition than the present release."""
     for release in reversed(present[:-1]):
         if release.converged and release.definition != present[-1].definition:
             return release
@@ -79,6 +79,6 @@ def target(present: Sequence[Release]) -> Release | None:
 
 
 def kept(present: Sequence[Release]) -> list[Release]:
-    """Those that are still of use."""
+    """The releases that are still needed."""
     back = target(present)
     return [release for release in present if release is present[-1] or release is back]

@@ -1,4 +1,4 @@
-"""Whether the swarm has the nodes that the configuration asks for."""
+"""Compare the swarm's nodes with the configuration."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ GROUP = "swarm.aws.group"
 
 
 def missing(nodes: Sequence[Mapping[str, Any]], groups: Sequence[Mapping[str, Any]]) -> list[str]:
-    """What is not there yet, a phrase for each group that lacks nodes; empty when all is there.
+    """A phrase for each group that lacks nodes; empty if none does.
 
     ``nodes`` are the engine's nodes. ``groups`` are those of the configuration: name, role, desired, labels.
     A node counts when it is ready, has its role, and carries the labels of its group.
@@ -32,7 +32,7 @@ def missing(nodes: Sequence[Mapping[str, Any]], groups: Sequence[Mapping[str, An
 
 
 def scaled(groups: Sequence[Mapping[str, Any]], sizes: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """The groups with the size that they have by now, where that is told."""
+    """The groups with their present size, if ``sizes`` has it."""
     now = {size["name"]: int(size["desired"]) for size in sizes}
     return [{**group, "desired": now[group["name"]]} if group.get("name") in now else group for group in groups]
 

@@ -1,4 +1,4 @@
-"""The swarm as a deployment needs it: the engine's API, and the docker command for what only it can do."""
+"""The swarm for a deployment: the engine's API, and the docker command for what only it can do."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from ..adapters.docker_update import update
 from . import images
 from . import releases as known_releases
 from .compose import NAMESPACE, Blob
@@ -27,9 +28,9 @@ except ImportError:
 
 _SECONDS = 60
 _LOG_SECONDS = 10
-# By which the docker command knows Docker Hub's credentials.
+# The docker command's key for Docker Hub's credentials.
 _HUB = "https://index.docker.io/v1/"
-# States in which nothing of a task runs any more.
+# States in which a task no longer runs.
 _ENDED = ("complete", "failed", "shutdown", "rejected", "orphaned", "remove")
 Run = Callable[..., tuple[int, str, str]]
 
@@ -40,7 +41,7 @@ class StackEngine:
     def __init__(self, run: Run) -> None:
         """``run`` runs a command as Ansible's ``run_command`` does.
 
-        Raises StackError when the engine, or what it takes to talk to it, is missing.
+        Raises StackError when the engine, its SDK or the docker command is missing.
         """
         self._run = run
         if docker is None:
@@ -54,7 +55,7 @@ class StackEngine:
             raise StackError(f"The Docker engine does not answer{hint}: {_innermost(error)}.") from None
 
     def manages(self) -> str:
-        """Empty if this engine is a manager that can act; otherwise why not, as a sentence."""
+        """Empty if this engine is a working manager; otherwise a sentence that says why not."""
         swarm = self._api.info()["Swarm"]
         if swarm["LocalNodeState"] != "active":
             return f"This node is not in a swarm (its state is {swarm['LocalNodeState']})."
@@ -78,7 +79,7 @@ class StackEngine:
         return list(self._api.tasks(filters=_of(stack)))
 
     def names(self, section: str, stack: str | None = None) -> dict[str, str]:
-        """Name to ID of the swarm's ``configs`` or ``secrets``, of one stack or all."""
+        """Name to ID of the ``configs`` or ``secrets``, of a stack or of the whole swarm."""
         listed = self._api.configs if section == "configs" else self._api.secrets
         return {item["Spec"]["Name"]: item["ID"] for item in listed(filters=_of(stack) if stack else None)}
 
@@ -100,7 +101,7 @@ class StackEngine:
         try:
             remove(identifier)
         except docker_errors.APIError as error:
-            # Gone already, or in use after all: either way there is nothing to do.
+            # It is gone already, or in use: there is nothing to do.
             if error.status_code not in (400, 404):
                 raise
 
@@ -110,7 +111,7 @@ class StackEngine:
         try:
             return str(self._api.inspect_distribution(image, auth_config=auth)["Descriptor"]["digest"])
         except docker_errors.APIError as asked:
-            # An engine may be able to pull what it cannot look up, from a mirror that knows no manifests' digests.
+            # An engine may be able to pull an image that it cannot look up, from a mirror without manifest digests.
             try:
                 self._api.pull(image, auth_config=auth)
                 return str(self._api.inspect_image(image)["RepoDigests"][0].partition("@")[2])
@@ -118,44 +119,40 @@ class StackEngine:
                 raise StackError(str(asked.explanation or asked)) from None
 
     def check(self, definition: str) -> list[str]:
-        """Have the docker command read a definition; returns its warnings, raises StackError for what it refuses."""
+        """Validate a definition with the docker command. Returns its warnings; raises StackError if it is refused."""
         return self._stack(["config", "--compose-file", "-"], definition).splitlines()
 
     def deploy(
         self, stack: str, definition: str, *, registry_auth: bool, credentials: Mapping[str, Credentials]
     ) -> None:
-        """Deploy. The nodes get the credentials, by registry, and with ``registry_auth`` this manager's own too."""
+        """Deploy. The nodes get the credentials by registry, and with ``registry_auth`` this manager's logins too."""
         options = ["--prune", "--resolve-image", "never", "--detach=true"]
         options += ["--with-registry-auth"] if registry_auth or credentials else []
         with _logged_in(credentials, own=registry_auth) as environment:
             self._stack(["deploy", *options, "--compose-file", "-", stack], definition, environment)
 
     def forget_image(self, service: str) -> None:
-        """Have the next deployment set the service's image, whatever it was the last time. Raises StackError."""
+        """Make the next deployment set the service's image again. Raises StackError."""
         code, _output, errors = self._run(
             ["docker", "service", "update", "--quiet", "--detach", "--label-rm", images.LABEL, service]
         )
         if code:
-            raise StackError(f"Docker refuses to change a label of the service {service}: {errors.strip()}")
+            raise StackError(f"Docker refused to change a label of the service {service}: {errors.strip()}")
 
     def releases(self, stack: str) -> list[Release]:
-        """What the stack was deployed as, the newest last."""
+        """The stack's releases, the newest last."""
         return known_releases.read(self._api.configs(filters=_of(stack)))
 
     def mark_converged(self, release: Release) -> None:
-        """Note that the stack once was as the release says."""
+        """Note that the release has converged."""
         present = self._api.inspect_config(release.id)
         spec = {**present["Spec"], "Labels": {**present["Spec"]["Labels"], known_releases.CONVERGED: "true"}}
-        # The SDK has no call for it.
-        url = self._api._url("/configs/{0}/update", release.id)
-        self._api._raise_for_status(
-            self._api._post_json(url, data=spec, params={"version": present["Version"]["Index"]})
-        )
+        update(self._api, f"configs/{release.id}", present["Version"]["Index"], spec)
 
     def left(self, stack: str) -> dict[str, list[str]]:
-        """By kind, the names of what there is of a stack: services, tasks, networks, configs and secrets.
+        """By kind, the names of a stack's services, tasks, networks, configs and secrets.
 
-        Only tasks on nodes that are up: others cannot end.
+        Only tasks on nodes that are up: other tasks cannot stop.
         """
         up = {node["ID"] for node in self.nodes() if node["Status"]["State"] == "ready"}
         found = {
@@ -172,7 +169,7 @@ class StackEngine:
         return {kind: names for kind, names in found.items() if names}
 
     def remove(self, stack: str) -> None:
-        """Remove what can be removed of a stack now: its services, then what they do not use any more."""
+        """Remove what can be removed of a stack now: its services, then what they no longer use."""
         services = [service["ID"] for service in self.services(stack).values()]
         for identifier in services:
             self._unless_in_use(self._api.remove_service, identifier)
@@ -187,28 +184,28 @@ class StackEngine:
 
     @staticmethod
     def _unless_in_use(remove: Callable[[str], Any], identifier: str) -> None:
-        """Gone already, or in use still: either way it is looked at again."""
+        """Try to remove. If it is already gone or still in use, the caller looks again."""
         try:
             remove(identifier)
         except docker_errors.APIError as error:
-            # Of a network that another manager has just removed the engine tells as of an error of its own.
+            # The engine reports an internal error for a network that another manager has just removed.
             known = any(words in str(error.explanation) for words in ("in use", "not found"))
             if error.status_code != 404 and not known:
                 raise StackError(f"The engine refused to remove {identifier}: {error.explanation or error}") from None
 
     def log(self, task: str, lines: int) -> list[str]:
-        """The last lines of a task's log; empty when they cannot be had."""
+        """The last lines of a task's log; empty if they cannot be read."""
         # The command waits for nodes that do not answer.
         limited = ["timeout", str(_LOG_SECONDS), "docker", "service", "logs", "--raw", "--tail", str(lines), task]
         code, output, errors = self._run(limited)
         return (output + errors).splitlines()[-lines:] if code == 0 else []
 
     def _stack(self, arguments: Sequence[str], definition: str, environment: Mapping[str, str] | None = None) -> str:
-        """Run `docker stack` on a definition and return what it says; a refusal raises StackError."""
+        """Run `docker stack` on a definition and return what it prints on stderr. Raises StackError if it fails."""
         result = self._run(["docker", "stack", *arguments], data=definition, environ_update=environment)
         said = [line.strip() for line in result[2].splitlines() if line.strip()]
         if result[0]:
-            raise StackError(f"Docker refuses the stack: {'; '.join(said) or 'no reason given'}")
+            raise StackError(f"Docker refused the stack: {'; '.join(said) or 'no reason given'}")
         return "\n".join(said)
 
 
@@ -218,9 +215,9 @@ def _of(stack: str) -> dict[str, str]:
 
 @contextlib.contextmanager
 def _logged_in(credentials: Mapping[str, Credentials], *, own: bool) -> Iterator[dict[str, str] | None]:
-    """The environment in which the docker command has the credentials, for as long as the context lasts.
+    """The environment that gives the docker command the credentials, for as long as the context lasts.
 
-    They stand in memory only where the system keeps /run there. ``own`` leaves it this user's logins besides.
+    They are in a file in /run, which is in memory on most systems. ``own`` adds this user's own logins.
     """
     if not credentials:
         yield None
@@ -231,7 +228,10 @@ def _logged_in(credentials: Mapping[str, Credentials], *, own: bool) -> Iterator
             config = json.loads((Path.home() / ".docker/config.json").read_text())
     config["auths"] = {
         **(config.get("auths") or {}),
-        **{_HUB if host == "docker.io" else host: {"auth": one.encoded()} for host, one in credentials.items()},
+        **{
+            _HUB if host == "docker.io" else host: {"auth": credential.encoded()}
+            for host, credential in credentials.items()
+        },
     }
     with tempfile.TemporaryDirectory(dir="/run" if os.access("/run", os.W_OK) else None) as folder:
         path = Path(folder) / "config.json"
@@ -241,7 +241,7 @@ def _logged_in(credentials: Mapping[str, Credentials], *, own: bool) -> Iterator
 
 
 def _innermost(error: BaseException) -> str:
-    """The text at the bottom of the SDK's nested errors."""
+    """The innermost message of the SDK's nested errors."""
     text = str(error)
     found = re.findall(r"'([^']+)'\)", text)
     return found[-1] if found else text

@@ -1,7 +1,7 @@
-"""What goes wrong with a stack, in one sentence for the person who deploys it."""
+"""Errors with a stack, as a sentence for the operator."""
 
 from __future__ import annotations
 
 
 class StackError(Exception):
-    """Its text names the input, what was expected, and what to do."""
+    """The message names the input, what was expected, and what to do."""

@@ -1,4 +1,4 @@
-"""Removing a stack, and waiting until nothing of it is left."""
+"""Remove a stack and wait until nothing of it is left."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from .stack_engine import StackEngine
 from .stack_error import StackError
 
 _POLL_SECONDS = 0.5
-# How long a deployment waits for what is left of a stack that somebody else removed, by kind.
+# Seconds that a deployment waits for the rest of a stack that somebody else removed, by kind.
 _LEFT_SECONDS = {"tasks": 60.0, "networks": 10.0}
 
 
 def remove(engine: StackEngine, stack: str, clock: StackClock, *, timeout: float) -> None:
-    """Remove what there is until there is nothing. Raises StackError if that takes longer than ``timeout`` seconds."""
+    """Remove until nothing is left. Raises StackError if that takes longer than ``timeout`` seconds."""
     began = clock.now()
     while True:
         engine.remove(stack)
@@ -25,16 +25,16 @@ def remove(engine: StackEngine, stack: str, clock: StackClock, *, timeout: float
         if clock.now() - began >= timeout:
             what = ", ".join(f"{len(names)} {kind}" for kind, names in left.items())
             raise StackError(
-                f"The stack '{stack}' is not gone within {timeout:.0f} s: {what} are left. Run it again to wait on, or "
-                "see what holds them with `docker stack ps`."
+                f"The stack '{stack}' is not removed after {timeout:.0f} s: {what} are left. Run this again to keep "
+                "waiting, or see with `docker stack ps` what holds them."
             )
         clock.sleep(_POLL_SECONDS)
 
 
 def settle(engine: StackEngine, stack: str, clock: StackClock) -> None:
-    """Wait, for a while, until the tasks and then the networks of a removed stack are gone.
+    """Wait until the tasks and then the networks of a removed stack are gone, for ``_LEFT_SECONDS`` at most.
 
-    Nodes that still have its networks reject tasks of the next one. A network that others use stays, and does no harm.
+    Nodes that still have its networks reject the next stack's tasks. A network that others use stays; that is harmless.
     """
     for kind, seconds in _LEFT_SECONDS.items():
         until = clock.now() + seconds
@@ -43,7 +43,7 @@ def settle(engine: StackEngine, stack: str, clock: StackClock) -> None:
 
 
 def kept(engine: StackEngine, stack: str) -> list[str]:
-    """What a removal leaves: volumes, with the nodes that they are on, and secrets that are not the stack's own."""
+    """What a removal keeps: volumes, with their nodes, and secrets that are not the stack's own."""
     nodes = {node["ID"]: node["Description"]["Hostname"] for node in engine.nodes()}
     tasks = engine.tasks(stack)
     own = set(engine.names("secrets", stack))

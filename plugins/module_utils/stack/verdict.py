@@ -1,4 +1,4 @@
-"""Whether a service is as its specification says, judged from what the engine reports."""
+"""Judge from the engine's reports whether a service has converged."""
 
 from __future__ import annotations
 
@@ -18,14 +18,13 @@ GOOD = (CONVERGED, COMPLETE)
 _ENDED_BADLY = ("failed", "rejected")
 _ENDED = ("complete", "shutdown", *_ENDED_BADLY, "remove", "orphaned")
 _JOBS = ("ReplicatedJob", "GlobalJob")
-# Rejected means that the node could not even prepare the task (no such image, bad mount): trying again rarely helps.
-# It does help where a node still has the networks of a stack that was removed a moment ago.
+# Rejected means that the node could not even prepare the task (no such image, bad mount): a retry rarely helps.
+# It does help if the node still has the networks of a stack that was removed a moment ago.
 _ENOUGH_REJECTIONS = 3
 _PASSING = re.compile(r"network|subnet|overlap", re.IGNORECASE)
-# Long enough for the scheduler to have made a service's tasks, or one in place of one that ended.
+# Long enough for the scheduler to create a service's tasks, or the successor of a task that ended.
 _SCHEDULING_SECONDS = 10.0
-# How long a task runs until it is believed to stay: Docker's own where a service says nothing, and as much again for
-# each task before it that ended, up to a limit.
+# How long a task must run to count: Docker's default, and as much again for each failed task before it, up to a limit.
 _MONITOR_SECONDS = 5.0
 _MONITORED_FAILURES = 5
 _NANOSECONDS = 1e9
@@ -33,20 +32,20 @@ _NANOSECONDS = 1e9
 
 @dataclass(frozen=True)
 class Verdict:
-    """How one service is doing, and why."""
+    """The state of a service, and why."""
 
     state: str
     wanted: int
-    """How many tasks are to run, or, of a job, to complete."""
+    """The number of tasks that should run, or complete in a job."""
     running: int
-    """How many of them do, or have."""
+    """How many of them run, or have completed."""
     why: str = ""
     task: str | None = None
-    """The task whose log says more, if there is one."""
+    """The task whose log says more, if there is any."""
 
 
 class Case:
-    """One service, and all that is known of it."""
+    """A service, and all that is known of it."""
 
     def __init__(
         self,
@@ -58,7 +57,7 @@ class Case:
     ) -> None:
         """``nodes`` maps the IDs of nodes that are up to their names.
 
-        ``now`` is in epoch seconds, and so is ``since``, from when on the service is waited for.
+        ``now`` and ``since``, when the wait for the service began, are in epoch seconds.
         """
         self._service, self._nodes, self._now, self._waited = service, nodes, now, now - since
         self._template = service["Spec"]["TaskTemplate"]
@@ -70,7 +69,7 @@ class Case:
         self._of_place: dict[str, list[Mapping[str, Any]]] = {}
         for task in sorted(self._current, key=lambda task: str(task["CreatedAt"])):
             self._of_place.setdefault(self._place(task), []).append(task)
-        # A task that is not started again is done when it has completed, in a job and elsewhere.
+        # A task that is not restarted is done when it has completed, in a job or not.
         self._once = self._job or self._restarts in ("none", "on-failure")
         done = (task for task in self._current if self._once and task["Status"]["State"] == "complete")
         completed = self._places(done)
@@ -84,15 +83,15 @@ class Case:
         return str((self._template.get("RestartPolicy") or {}).get("Condition") or default)
 
     def verdict(self, expected: str | None, image: str | None) -> Verdict:
-        """Judge it, given the fingerprint and the image that it was deployed with last, if they are known."""
+        """Judge it. ``expected`` and ``image`` are the fingerprint and image of its last deployment, if known."""
         update = (self._service.get("UpdateStatus") or {}).get("State", "")
         deployed = (self._service["Spec"].get("Labels") or {}).get(FINGERPRINT)
         replaced = bool(expected and deployed and expected != deployed)
         runs = (self._template.get("ContainerSpec") or {}).get("Image")
         if update == "rollback_completed" and expected and (expected, image) == (deployed, runs):
-            # It runs what is asked for. Docker says so of the last update until there is another one.
+            # It runs what was deployed: Docker keeps the state of the last update until the next update.
             update = ""
-        # What went back did so for tasks that are not of its present specification; else none of those is of interest.
+        # After a rollback, tasks of an earlier specification have failed; otherwise only current tasks count.
         self._failing = self._last_bad(self._tasks if replaced or update.startswith("rollback") else self._current)
         trouble = self._trouble()
         if update == "rollback_completed":
@@ -125,7 +124,7 @@ class Case:
     # Numbers
 
     def _place(self, task: Mapping[str, Any]) -> str:
-        """What a task is one of several for: a slot, or a node."""
+        """The place of a task: a slot, or a node."""
         by_slot = "Replicated" in self._mode or "ReplicatedJob" in self._mode
         return str(task.get("Slot") or 0) if by_slot else str(task.get("NodeID") or "")
 
@@ -146,7 +145,7 @@ class Case:
 
     @property
     def _done(self) -> bool:
-        """Whether it was to run once and has. An update of such a one is paused when it ends, however it does."""
+        """Whether it should run once and has. Docker pauses the update of such a service when its task ends."""
         return self._once and 0 < self._wanted <= len(self._completed)
 
     @property
@@ -161,11 +160,11 @@ class Case:
         ]
 
     def _outdated(self) -> bool:
-        """Whether tasks of an earlier specification are still to run."""
+        """Whether tasks of an earlier specification still run."""
         return any(not _is_current(task, self._service) for task in self._live)
 
     def _is_young(self, task: Mapping[str, Any]) -> bool:
-        """Whether it may yet turn out not to stay. One with a health check runs only once it is healthy."""
+        """Whether it may still fail early. A task with a health check only runs once it is healthy."""
         if self._job or health_checked((self._template.get("ContainerSpec") or {}).get("Healthcheck") or {}):
             return False
         monitor = (self._service["Spec"].get("UpdateConfig") or {}).get("Monitor") or 0
@@ -180,24 +179,24 @@ class Case:
         return max(bad, key=lambda task: str(task["CreatedAt"]), default=None)
 
     def _ended_badly(self, task: Mapping[str, Any]) -> bool:
-        """One that is to run on has not ended well whatever its exit code is."""
+        """A task that should keep running has failed if it ends, whatever its exit code."""
         return task["Status"]["State"] in (_ENDED_BADLY if self._once else (*_ENDED_BADLY, "complete"))
 
     def _gives_up(self) -> bool:
-        """Whether waiting is in vain."""
+        """Whether waiting is pointless."""
         if not self._reached and any(self._is_refused(tasks) for tasks in self._of_place.values()):
             return True
         bounded = self._once or (self._template.get("RestartPolicy") or {}).get("MaxAttempts")
         if not bounded:
             return False
-        # Nobody starts another task in their place.
+        # Docker does not replace these tasks.
         patience = 0.0 if self._restarts == "none" else _SCHEDULING_SECONDS
         return any(self._now - ended >= patience for ended in self._lost().values())
 
     def _is_refused(self, tasks: Sequence[Mapping[str, Any]]) -> bool:
-        """Whether a place's last tasks were all rejected, for a reason that does not pass and not just in a moment."""
+        """Whether a place's last tasks were all rejected, over some time and for a permanent reason."""
         if tasks[-1]["Status"]["State"] == "preparing":
-            # It may be pulling an image that could not be had before.
+            # It may be pulling an image that was not available before.
             return False
         ended = [task["Status"] for task in tasks if task["Status"]["State"] in _ENDED]
         last = ended[-_ENOUGH_REJECTIONS:]
@@ -208,7 +207,7 @@ class Case:
         return max(self._waited, self._now - moment(last[0].get("Timestamp"))) >= _SCHEDULING_SECONDS
 
     def _lost(self) -> dict[str, float]:
-        """Places whose last task ended badly and has no successor, with when it ended."""
+        """Places whose last task failed without a successor, with the time of its end."""
         live = self._places(self._live)
         return {
             place: _since(tasks[-1])
@@ -217,7 +216,7 @@ class Case:
         }
 
     def _trouble(self) -> str:
-        """The latest task error, or what keeps tasks from being placed; empty when nothing is known to be wrong."""
+        """The latest task error, or why tasks are not placed; empty if nothing is known to be wrong."""
         if self._failing:
             status = self._failing["Status"]
             code = (status.get("ContainerStatus") or {}).get("ExitCode")
@@ -238,7 +237,7 @@ class Case:
         return ""
 
     def _so_far(self) -> str:
-        """How many tasks are as they should be, and how far the others are; if none is on its way, how they ended."""
+        """How many tasks are done, and the states of the others; if none is in progress, how they ended."""
         others = [task for task in self._live if task["Status"]["State"] != "running" or self._job]
         others = others or ([] if self._live else self._tasks)
         states = Counter(str(task["Status"]["State"]) for task in others)
@@ -254,7 +253,7 @@ class Case:
 
 _UPDATES = {
     "paused": "the update was paused",
-    "rollback_paused": "the update failed, and so did going back",
+    "rollback_paused": "the update failed, and so did the rollback",
     "rollback_completed": "the update failed and was rolled back",
     "rollback_started": "the update failed and is being rolled back",
     "updating": "the update is under way",
@@ -270,17 +269,17 @@ def _wanted(task: Mapping[str, Any]) -> bool:
 
 
 def _since(task: Mapping[str, Any]) -> float:
-    """Since when it is in its state, in epoch seconds by its node's clock."""
+    """When it entered its state, in epoch seconds by its node's clock."""
     return moment(task["Status"].get("Timestamp"))
 
 
 def _is_current(task: Mapping[str, Any], service: Mapping[str, Any]) -> bool:
-    """Whether a task is of the service's present specification; where it may run is not asked of tasks that run."""
+    """Whether a task has the service's present specification, apart from its placement."""
     return bool(_substance(task["Spec"]) == _substance(service["Spec"]["TaskTemplate"]))
 
 
 def _substance(spec: Any) -> Any:
-    """A task's specification without what the engine fills in for services only, or writes in two ways."""
+    """A task's specification without the fields that the engine only sets for services, or writes in two ways."""
     if isinstance(spec, dict):
         kept = {key: _substance(value) for key, value in spec.items() if key not in ("Placement", "Runtime")}
         return {key: value for key, value in kept.items() if value}

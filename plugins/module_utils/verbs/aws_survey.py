@@ -1,4 +1,4 @@
-"""A cluster as AWS alone tells it, from a machine that is none of its nodes: also when no manager answers."""
+"""A cluster as AWS alone shows it, from a machine outside it, even if no manager answers."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from ..aws.aws_session import AwsSession
 from ..aws.provision_error import ProvisionError
 
 Result = TypeVar("Result")
-# What an answer has that is not for other people's eyes: user data may carry what its author put there.
+# Parts of an answer that are not shown: user data may contain secrets of its author.
 _LEFT_OUT = ("UserData", "ResponseMetadata")
 
 
 class _Clients(adapter.Aws):
-    """The operator's session, as the adapters want one."""
+    """The operator's session in the form that the adapters take."""
 
     def __init__(self, aws: AwsSession) -> None:
         super().__init__(aws.region)
@@ -35,10 +35,10 @@ class _Clients(adapter.Aws):
 
 
 class AwsSurvey:
-    """One look at a cluster."""
+    """A single observation of a cluster."""
 
     def __init__(self, aws: AwsSession, cluster: str, account: Optional[str]) -> None:
-        """Raises ProvisionError if the credentials are not of the ``account``."""
+        """Raises ProvisionError if the credentials are for another account."""
         own = aws.sts.get_caller_identity()["Account"]
         if account and str(account) != own:
             raise ProvisionError(
@@ -47,11 +47,11 @@ class AwsSurvey:
         self._aws, self._cluster = _Clients(aws), cluster
         self.bucket = names.bucket(cluster, own, aws.region)
         self._store = S3Store(self._aws, self.bucket)
-        # What could not be told, a sentence each.
+        # A sentence for each thing that could not be read.
         self.failures: List[str] = []
 
     def look(self) -> Dict[str, Any]:
-        """The cluster as `cluster_info` tells it, without what only a manager knows. Raises ProvisionError."""
+        """The cluster as `cluster_info` returns it, without what only a manager knows. Raises ProvisionError."""
         fleet = AutoScalingGroups(self._aws, self._cluster, aws_time.now)
         try:
             instances = fleet.instances()
@@ -74,7 +74,7 @@ class AwsSurvey:
         }
 
     def answers(self) -> Dict[str, Any]:
-        """AWS's own answers about all that is the cluster's, by the call; for one that was refused the reason."""
+        """AWS's answers about the cluster's resources, by call; for a refused call, the reason."""
         found: Dict[str, List[Any]] = {}
         for service, call, arguments in self._calls():
             name = f"{service} {call}"
@@ -88,7 +88,7 @@ class AwsSurvey:
     def _calls(self) -> Sequence[Tuple[str, str, Dict[str, Any]]]:
         tagged = {"Filters": tags.of_cluster_filter(self._cluster)}
         names = [
-            one.name for one in self._asked(AutoScalingGroups(self._aws, self._cluster, aws_time.now).groups) or ()
+            group.name for group in self._asked(AutoScalingGroups(self._aws, self._cluster, aws_time.now).groups) or ()
         ]
         policy = self._asked(self._policy)
         calls: List[Tuple[str, str, Dict[str, Any]]] = [
@@ -129,5 +129,5 @@ def _without(answer: Any) -> Any:
     if isinstance(answer, Mapping):
         return {key: _without(value) for key, value in answer.items() if key not in _LEFT_OUT}
     if isinstance(answer, (list, tuple)):
-        return [_without(one) for one in answer]
+        return [_without(entry) for entry in answer]
     return answer

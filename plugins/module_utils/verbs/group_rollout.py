@@ -1,4 +1,4 @@
-"""Waiting, on a manager, until a group's instances serve."""
+"""Wait on a manager until a group's instances serve."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Look = Callable[[], Tuple[Policy, Cluster]]
 
 
 class Rollout:
-    """The groups, looked at again and again."""
+    """Observes the groups again and again."""
 
     def __init__(
         self,
@@ -28,34 +28,36 @@ class Rollout:
         now: Callable[[], float] = aws_time.now,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        """``look`` tells what there is, ``groups`` the Auto Scaling groups; both raise SwarmError."""
+        """``look`` returns the present state, ``groups`` the Auto Scaling groups; both raise SwarmError."""
         self._look, self._groups = look, groups
         self._now, self._sleep = now, sleep
         self.fleet = self.see()
         self.awaited: List[str] = []
 
     def see(self) -> rolling_update.Fleet:
-        """Look once."""
-        # The groups last: one that is larger than what was seen of its instances is waited for.
+        """Observe once."""
+        # Read the groups last: a group that is larger than the observed instances is waited for.
         policy, observed = self._look()
         return rolling_update.Fleet.of(observed, policy, self._groups(), self._now())
 
     def wait(self, name: str, until: str, ignored: AbstractSet[str], timeout: float) -> None:
-        """Look until the group has come to a stage.
+        """Wait until the group reaches a stage.
 
-        Raises SwarmError after ``timeout`` seconds, or if a new instance ends that was waited for. ``ignored`` are
-        services whose missing tasks nobody waits for.
+        Raises SwarmError after ``timeout`` seconds, or if a new instance that was waited for is terminated. ``ignored``
+        are services whose missing tasks are not waited for.
         """
         deadline = self._now() + timeout
         new = set()
         while True:
             self.awaited = self.fleet.awaited(name, set(ignored), joined=until == JOINED)
-            living = {one.id for one in self.fleet.of_group(name)}
+            living = {instance.id for instance in self.fleet.of_group(name)}
             for lost in sorted(new - living):
-                raise SwarmError(f"{lost} ended before it served: its launch was given up, or somebody ended it.")
-            new |= {one.id for one in self.fleet.of_group(name) if not one.outdated and not one.removing}
+                raise SwarmError(f"{lost} ended before it served: its launch failed, or somebody terminated it.")
+            new |= {
+                instance.id for instance in self.fleet.of_group(name) if not instance.outdated and not instance.removing
+            }
             if until == NOW or not self.awaited:
-                # What a group still waits for is worth telling, whatever was waited for here.
+                # Report all that the group still waits for, whatever the stage was.
                 self.awaited = self.fleet.awaited(name, set(ignored))
                 return
             if self._now() >= deadline:
@@ -64,6 +66,6 @@ class Rollout:
             try:
                 self.fleet = self.see()
             except SwarmError:
-                # Somebody is about to lead, or AWS is away for a moment: until the deadline that is no reason to stop.
+                # A leader is being elected, or AWS does not answer: keep trying until the deadline.
                 if self._now() >= deadline:
                     raise

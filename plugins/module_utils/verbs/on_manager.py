@@ -1,4 +1,4 @@
-"""What modules have in common that run on a manager of the swarm, with that node's own credentials."""
+"""The common parts of modules that run on a manager of the swarm, with the node's own credentials."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ ARGUMENTS = {
 
 
 def place(params: Mapping[str, Any]) -> Mapping[str, str]:
-    """Cluster, region and bucket of the options, or of the node's own configuration. Raises SwarmError."""
+    """Cluster, region and bucket from the options, or from the node's own configuration. Raises SwarmError."""
     given = {name: params.get(name) for name in ARGUMENTS}
     if not all(given.values()):
         config = Config.load()
@@ -28,12 +28,12 @@ def place(params: Mapping[str, Any]) -> Mapping[str, str]:
 
 
 def control_plane(params: Mapping[str, Any]) -> ControlPlane:
-    """The cluster of the options, or of the node's own configuration where they are not given. Raises SwarmError."""
+    """The cluster from the options, or from the node's own configuration. Raises SwarmError."""
     return ControlPlane(**place(params))
 
 
 def look(plane: ControlPlane) -> Tuple[Policy, Cluster]:
-    """The policy and what there is. Raises SwarmError unless this host is a manager that can tell."""
+    """The policy and the observed cluster. Raises SwarmError unless this host is a manager that can observe it."""
     manager_here(plane.swarm)
     policy, _flaw = plane.policy_or_last()
     observed = plane.observe(policy)

@@ -1,4 +1,4 @@
-"""Having a node removed, and watching it. The leader's agent does the work, whether or not somebody watches."""
+"""Request a node's removal and follow it. The leader's agent does the work, whether or not anyone follows."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from .._core.policy import Policy
 from .._core.removal_progress import BEGUN, READY, REMOVED, REQUESTED, STAGES, RemovalProgress
 from ..adapters.control_plane import ControlPlane
 
-# Seconds between two looks at the swarm, and between two at all there is.
+# Seconds between two looks at the swarm, and between two observations of the whole cluster.
 LOOK, LOOK_AROUND = 0.5, 4.0
-# How long a removal is held before it is called off: a node that missed a heartbeat comes back within that, in seconds.
+# Seconds that a removal is held before it is called off: a node that missed a heartbeat is back by then.
 HELD = 20.0
 
 
-class Removal:
-    """The removal of one instance, seen from a manager."""
+class RemovalRequest:
+    """The removal of an instance, requested on a manager."""
 
     def __init__(
         self,
@@ -32,7 +32,7 @@ class Removal:
         now: Callable[[], float],
         sleep: Callable[[float], None],
     ) -> None:
-        """Raises RequestRefused if there is no such instance of this cluster."""
+        """Raises RequestRefused if the cluster has no such instance."""
         self._control_plane, self._policy, self._observed = control_plane, policy, observed
         self._id = removal_check.well_formed(instance)
         self._now, self._sleep = now, sleep
@@ -45,7 +45,7 @@ class Removal:
 
     @property
     def node(self) -> Optional[Node]:
-        """The instance's node, of a living instance or of one that is gone; None if there is none."""
+        """The node of the instance, which may be terminated; None if there is no node."""
         return self._members.node_of.get(self._id) or self._orphan
 
     @property
@@ -59,11 +59,11 @@ class Removal:
 
     @property
     def over(self) -> bool:
-        """Whether there is nothing left to remove."""
+        """Whether the node and the instance are gone."""
         return self.node is None and (self.instance is None or self.instance.gone)
 
     def check(self, together: Sequence[str], *, replace: bool, force: bool) -> None:
-        """Raises RequestRefused if it cannot be done, for all of the instances that are to go ``together``."""
+        """Raises RequestRefused if it cannot be done. ``together`` are other instances that are removed before it."""
         node, instance = self.node, self.instance
         if node is None and instance is not None and instance.warmed and not (instance.gone or instance.terminating):
             raise removal_check.warm(self._id, instance.scaling_group)
@@ -82,12 +82,12 @@ class Removal:
             removal_check.check_record(self._observed, instance, self._policy)
 
     def request(self, *, replace: bool, force: bool, check_mode: bool) -> Optional[Tuple[str, str]]:
-        """Ask the leader's agent for it, and return the label before and after; None if it was asked already."""
+        """Request it from the leader's agent. Returns the label before and after; None if it was requested already."""
         node, instance = self.node, self.instance
         if instance is None or instance.gone or (instance.terminating and not force):
             return None
         if node is None:
-            # Nothing runs there and nobody knows it, so there is nothing to wait for.
+            # The instance is not in the swarm, so there is nothing to drain.
             if instance.terminating:
                 return None
             if not check_mode:
@@ -103,7 +103,7 @@ class Removal:
         return before, after
 
     def withdraw(self, *, check_mode: bool) -> Optional[Tuple[str, str]]:
-        """Ask for it no longer; the agent then lets the node work again. Raises RequestRefused if it is too late."""
+        """Withdraw the request; the agent then activates the node again. Raises RequestRefused if it is too late."""
         node, instance = self.node, self.instance
         if node is None or instance is None or instance.terminating or instance.gone:
             raise removal_check.RequestRefused(
@@ -123,7 +123,7 @@ class Removal:
     def _relabel(self, node: str, value: str) -> None:
         swarm = self._control_plane.swarm
         for attempt in range(5):
-            present = next((one for one in swarm.nodes() if one.id == node), None)
+            present = next((member for member in swarm.nodes() if member.id == node), None)
             if present is None:
                 return
             changed = {key: text for key, text in present.labels.items() if key != node_labels.REQUESTED}
@@ -131,7 +131,7 @@ class Removal:
                 swarm.update(node, labels={**changed, **({node_labels.REQUESTED: value} if value else {})})
                 break
             except Unavailable:
-                # Somebody else changed the node in between.
+                # Somebody else changed the node meanwhile.
                 if attempt == 4:
                     raise
         self._wake()
@@ -143,12 +143,12 @@ class Removal:
         try:
             self._control_plane.queue(self._policy.queue).send(json.dumps(message))
         except SwarmError as error:
-            self.notes.append(f"The leader's agent notices by itself within seconds, for {error}")
+            self.notes.append(f"The leader's agent notices the request by itself within seconds, because: {error}")
 
     # Watching
 
     def follow(self, seen: Dict[str, Any], until: str, timeout: float) -> RemovalProgress:
-        """Watch until a stage is reached. Raises SwarmError if the removal is held, or after ``timeout`` seconds."""
+        """Follow until a stage is reached. Raises SwarmError if the removal is held, or after ``timeout`` seconds."""
         node = self.node
         watch = RemovalProgress.resume(node.id if node else "", seen)
         deadline, look_around_at = self._now() + timeout, self._now()
@@ -163,20 +163,20 @@ class Removal:
             if self._now() >= deadline:
                 waiting = "; ".join(self.awaited) or "the leader's agent"
                 raise SwarmError(
-                    f"After {timeout:.0f} s the removal of {self._id} still waits for {waiting}. It goes on by itself: "
-                    "run this again to watch it, or with state=kept to stop it."
+                    f"After {timeout:.0f} s the removal of {self._id} still waits for {waiting}. It continues by "
+                    "itself: run this again to follow it, or with state=kept to stop it."
                 )
             self._sleep(LOOK)
 
     def _look(self, watch: RemovalProgress) -> Optional[str]:
-        """The stage, or None if the engine does not tell now."""
+        """The stage, or None if the engine does not answer now."""
         try:
             return watch.look(self._control_plane.swarm.nodes(), self._control_plane.swarm.services(), self._now())
         except Unavailable:
             return None
 
     def _finished(self, until: str) -> bool:
-        """Whether nothing of the instance is left to do: also the hook has been answered."""
+        """Whether the instance's removal is complete, including the answer to its hook."""
         if until != REMOVED:
             return True
         try:
@@ -198,13 +198,13 @@ class Removal:
             self._held_since = self._now()
         elif stage in (REQUESTED, BEGUN, None) and self._now() - self._held_since >= HELD:
             self.withdraw(check_mode=False)
-            raise removal_check.RequestRefused(f"{held} Its removal was called off, and it goes on working.")
+            raise removal_check.RequestRefused(f"{held} Its removal was called off, and it keeps working.")
         if stage == READY and not self.awaited:
-            self.awaited = ["its tasks to end"]
+            self.awaited = ["its tasks to stop"]
 
 
 def describe(watch: RemovalProgress) -> List[str]:
-    """What somebody wants to know afterwards, a sentence each."""
+    """Notes for the operator after a removal, a sentence each."""
     lines = []
     if watch.plain:
         names = ", ".join(watch.plain)

@@ -1,4 +1,4 @@
-"""Restoring the swarm on the manager that this runs on, step by step, so that a run that was stopped is run again."""
+"""Restore the swarm on this manager, step by step. A run that was interrupted can be run again."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ from ..adapters.s3_store import S3Store
 from ..adapters.swarm import DockerSwarm
 from . import swarm_revival
 
-# Stands there from when a restore begins on this host until it has ended.
+# Exists from the beginning of a restore on this host until its end.
 MARK = Path("/var/lib/swarm-agent/restoring")
-# In the engine's folder, where there is room.
+# In the engine's data root, which has enough space.
 SCRATCH = "restore"
 AGENT = "swarm-agent.service"
 
 
 class Host:
-    """The manager that this runs on."""
+    """This manager."""
 
     def __init__(
         self,
@@ -62,7 +62,7 @@ class Host:
         return self._identity.instance
 
     def examine(self) -> Manager:
-        """What is left of the swarm here. Raises Unavailable if the engine does not tell."""
+        """What is left of the swarm here. Raises Unavailable if the engine does not answer."""
         membership = self.engine.membership()
         voters = reachable = 0
         works = False
@@ -89,7 +89,7 @@ class Host:
     # Restoring
 
     def restore(self, source: str, name: str) -> Dict[str, Any]:
-        """Bring the swarm back, and return what it has. Raises SwarmError; it may be run again then."""
+        """Restore the swarm and return its ID and counts. Raises SwarmError; it can be run again then."""
         manifest, folder = (None, None) if source == SURVIVOR else self.unpacked(name)
         try:
             cluster_record = self._begin(source, name)
@@ -109,7 +109,7 @@ class Host:
         return {"cluster_id": facts.cluster_id, "counts": dict(facts.counts)}
 
     def unpacked(self, name: str) -> tuple[Manifest, Path]:
-        """A backup's manifest and its state in a folder. Raises BackupError if it is not what was written."""
+        """A backup's manifest and the folder with its state. Raises BackupError if it is not what was written."""
         scratch = self.root / SCRATCH
         swarm_revival.clean(self._commands)
         shutil.rmtree(scratch, ignore_errors=True)
@@ -128,7 +128,7 @@ class Host:
         return manifest, scratch
 
     def _begin(self, source: str, name: str) -> Stored[ClusterRecord]:
-        """Have everybody else wait, and return what is published from now on."""
+        """Make all other nodes wait, and return the cluster record that says so."""
         MARK.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         MARK.write_text(json.dumps({"source": source, "backup": name}), encoding="utf-8")
         found = self.store.read()
@@ -138,26 +138,26 @@ class Host:
         stored = self.store.read()
         if outcome is not Outcome.WRITTEN or stored is None or stored.value != wanted:
             raise Unavailable("Somebody else changed cluster.json at the same time: run this again.")
-        self._report("Nobody joins the swarm until it is back.")
+        self._report("No node joins the swarm until it is restored.")
         self._commands.run("systemctl", "stop", AGENT)
         self._keep_waiting()
         return stored
 
     def _keep_waiting(self) -> None:
-        """An instance that has not joined waits at its launching hook, which is not to end it meanwhile."""
+        """Record a heartbeat at the launching hook, so that Auto Scaling does not terminate this instance meanwhile."""
         fleet = AutoScalingGroups(self._aws, self._cluster, lambda: 0.0)
         mine = next((instance for instance in fleet.instances() if instance.id == self.instance), None)
         if mine is not None and mine.scaling_group and mine.lifecycle == "Pending:Wait":
             fleet.heartbeat(mine.scaling_group, launching_hook(self._cluster), mine.id)
 
     def _revive_survivor(self) -> None:
-        self._report(f"Making a swarm of {self.instance} alone out of the state that it has.")
+        self._report(f"Making a swarm of {self.instance} alone from its own state.")
         if not self._alone():
             self.engine.revive()
         swarm_revival.until("the swarm to have a leader", self.swarm.leads, 120)
 
     def _alone(self) -> bool:
-        """Whether an earlier run came that far."""
+        """Whether an earlier run has revived the swarm already."""
         try:
             return sum(node.voter for node in self.swarm.nodes()) == 1 and self.swarm.leads()
         except Unavailable:
@@ -166,7 +166,7 @@ class Host:
     def _revive_backup(self, manifest: Manifest, scratch: Path, epoch: int) -> None:
         membership = self.engine.membership()
         if membership.state != INACTIVE:
-            self._report(f"Leaving the swarm {membership.cluster_id or 'that this host was to join'}.")
+            self._report(f"Leaving the swarm {membership.cluster_id or 'that this host was joining'}.")
             self.engine.leave(membership.cluster_id)
         self.engine.remember(epoch)
         self._report(f"Restoring the backup {manifest.summary} from {manifest.instance}.")
@@ -182,9 +182,9 @@ class Host:
         swarm_revival.until("the swarm to have a leader", self.swarm.leads, 120)
 
     def _publish(self, before: Stored[ClusterRecord], roles: tuple[str, ...]) -> None:
-        """Publish the swarm and its tokens, so that the others join it."""
+        """Publish the swarm and its tokens, so that the other nodes join it."""
         memory = self.swarm.memory()
-        # The bucket may have lost what the restored swarm remembers: how often it was brought back before.
+        # The restored swarm may remember more than the bucket: how often it was restored before.
         after = before.value.after(memory.remembered).restored(memory.swarm_id, roles)
         self.swarm.set_epoch(after.epoch(MANAGER))
         self.engine.remember(after.epoch(MANAGER))
@@ -198,10 +198,10 @@ class Host:
         MARK.unlink()
         self._commands.run("systemctl", "start", "--no-block", AGENT)
 
-    # Trying
+    # Drill
 
     def drill(self, name: str) -> Dict[str, Any]:
-        """Try whether a backup restores, in a swarm of its own that ends again. Raises SwarmError if it does not."""
+        """Restore a backup into a temporary swarm of its own. Raises SwarmError if that fails."""
         manifest, scratch = self.unpacked(name)
         try:
             own = self._identity.private_address
@@ -219,4 +219,4 @@ class Host:
 
 def _compared(manifest: Manifest, found: Mapping[str, int]) -> str:
     wrong = counted({name: number for name, number in manifest.counts.items() if name != "nodes"}, found)
-    return f"The swarm is back, but with {wrong}." if wrong else "The swarm is back with all that the backup had."
+    return f"The swarm is restored, but with {wrong}." if wrong else "The swarm is restored as it was backed up."

@@ -1,4 +1,4 @@
-"""Spreading services anew, one at a time, on a manager."""
+"""Rebalance services on a manager, a service at a time."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from .._core.rebalance import SpreadVerdict
 
 # Seconds between two looks.
 LOOK = 1.0
-# States of an update that did not do what it was to do.
+# States of a failed update.
 _FAILED = {
     "paused": "its update was paused",
-    "rollback_paused": "its update failed, and so did going back",
+    "rollback_paused": "its update failed, and so did the rollback",
     "rollback_completed": "its update failed and was rolled back",
 }
 
 
 class Rebalancing:
-    """The services of one swarm."""
+    """Rebalances the services of a swarm."""
 
     def __init__(
         self,
@@ -31,14 +31,14 @@ class Rebalancing:
         now: Callable[[], float],
         sleep: Callable[[float], None],
     ) -> None:
-        """``swarm`` is the adapter of the engine."""
+        """``swarm`` is a ``DockerSwarm``."""
         self._swarm, self._look, self._now, self._sleep = swarm, look, now, sleep
 
     def judge(self, names: Sequence[str]) -> List[SpreadVerdict]:
-        """What is to be done about the services of these names, or about all. Raises SwarmError."""
+        """Judge the services of these names, or all services. Raises SwarmError."""
         policy, observed = self._look()
-        leaving = interruptions.of(observed, node_matching.join(observed), policy, self._now())
-        obstacle = rebalance.calm(observed.nodes, sorted(leaving))
+        interrupted = interruptions.of(observed, node_matching.join(observed), policy, self._now())
+        obstacle = rebalance.calm(observed.nodes, sorted(interrupted))
         if obstacle:
             raise SwarmError(obstacle)
         services, nodes = observed.services or (), observed.nodes or ()
@@ -49,20 +49,20 @@ class Rebalancing:
         return [rebalance.judge(service, nodes, services) for service in services if not names or service.name in names]
 
     def spread(self, name: str, timeout: float) -> Dict[str, int]:
-        """Start the service's tasks anew and wait until they run; returns how many each node then has.
+        """Restart the service's tasks and wait until they run. Returns the number of tasks on each node.
 
         Raises SwarmError if the update fails, or after ``timeout`` seconds.
         """
         before = self._service(name)
         if before is None:
-            raise SwarmError(f"There is no service {name} any more.")
+            raise SwarmError(f"The service {name} no longer exists.")
         self._swarm.restart(before.id)
         deadline, waiting = self._now() + timeout, "its update to begin"
         while True:
             try:
                 state, message = self._swarm.update_state(before.id)
                 if state in _FAILED:
-                    raise SwarmError(f"{name} was not spread anew, for {_FAILED[state]}: {message}.")
+                    raise SwarmError(f"{name} was not rebalanced: {_FAILED[state]}: {message}.")
                 present = self._service(name)
             except Unavailable as error:
                 present, state, waiting = None, "", str(error)
@@ -71,7 +71,7 @@ class Rebalancing:
                 if state == "completed" and present.running_or_done >= present.replicas:
                     return {node: present.wanted_on(node) for node in sorted({*present.healthy, *present.starting})}
             if self._now() >= deadline:
-                raise SwarmError(f"After {timeout:.0f} s {name} still is being spread anew: {waiting}. It goes on.")
+                raise SwarmError(f"{name} is still being rebalanced after {timeout:.0f} s: {waiting}. It continues.")
             self._sleep(LOOK)
 
     def _service(self, name: str) -> Optional[Service]:

@@ -1,10 +1,10 @@
-"""Bringing a swarm back on this host: out of a manager's own state, or out of a backup's.
+"""Revive a swarm on this host, from a manager's own state or from a backup.
 
-Docker's `--force-new-cluster` makes a swarm of one manager out of a state, but in it that manager keeps the address by
-which it was known: managers that join at another address can be told nothing, and the swarm stops for good as soon as
-the first one tries. A backup comes back on another instance, as a rule. So its state is run by a second engine, in a
-network of its own in which that address is its own and which leads to this host only. This host's engine joins it as a
-manager like any other, with a certificate and an address of its own, and then the second engine goes.
+Docker's `--force-new-cluster` makes a swarm of a single manager from a state, but that manager keeps its old address in
+it. At another address, managers that join cannot be reached, and the swarm stops for good as soon as the first manager
+tries. A backup is mostly restored on another instance. So a second engine runs its state, in a network namespace that
+has the old address and reaches this host only. This host's engine joins it as a manager like any other, with its own
+certificate and address, and then the second engine is removed.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _LOOK = 0.3
 
 
 def until(what: str, condition: Callable[[], bool], seconds: float) -> None:
-    """Wait for a condition; an engine that does not answer is waited for too. Raises Unavailable."""
+    """Wait for a condition, also while an engine does not answer. Raises Unavailable after ``seconds``."""
     deadline, reason = time.monotonic() + seconds, ""
     while time.monotonic() < deadline:
         try:
@@ -43,10 +43,10 @@ def until(what: str, condition: Callable[[], bool], seconds: float) -> None:
 
 
 class SecondEngine:
-    """An engine beside the host's own, on a state that was unpacked; nothing outside this host can reach it."""
+    """An engine beside the host's own, on an unpacked state. Nothing outside this host can reach it."""
 
     def __init__(self, commands: Commands, folder: Path, address: str, own_address: str) -> None:
-        """``folder`` has the state in its folder ``swarm``; ``address`` is the one by which its manager was known."""
+        """``folder`` has the state in its folder ``swarm``; ``address`` is the old address of its manager."""
         self._run, self._folder, self._address, self._own = commands.run, folder, address, own_address
         self.clean = lambda: clean(commands)
         self.url = f"unix://{SOCKET_PATH}"
@@ -54,7 +54,7 @@ class SecondEngine:
 
     @contextlib.contextmanager
     def running(self) -> Iterator[DockerSwarm]:
-        """Have it run for a while, with a swarm of it alone."""
+        """Run it with a swarm of its own for as long as the context lasts."""
         self.clean()
         try:
             self._wire()
@@ -62,7 +62,7 @@ class SecondEngine:
             swarm = DockerSwarm(self.url)
             until("the second engine", lambda: self.engine.membership().state == "inactive", _ENGINE_SECONDS)
             self.engine.revive()
-            self._empty(swarm)
+            self._drain(swarm)
             yield swarm
         finally:
             self.clean()
@@ -88,12 +88,12 @@ class SecondEngine:
         )
 
     @staticmethod
-    def _empty(swarm: DockerSwarm) -> None:
-        """Have it run no tasks, which are for the real nodes."""
+    def _drain(swarm: DockerSwarm) -> None:
+        """Drain it, since tasks are for the real nodes."""
         own = swarm.here()
 
         def drained() -> bool:
-            node = next((one for one in swarm.nodes() if one.id == own), None)
+            node = next((member for member in swarm.nodes() if member.id == own), None)
             if node is not None and node.availability != "drain":
                 swarm.update(node.id, availability="drain")
             return node is not None and node.availability == "drain"
@@ -102,7 +102,7 @@ class SecondEngine:
 
 
 def clean(commands: Commands) -> None:
-    """Leave nothing of a second engine, whoever started it."""
+    """Remove a second engine completely, also that of an earlier run."""
     commands.attempt("systemctl", "stop", UNIT)
     commands.attempt("systemctl", "reset-failed", UNIT)
     commands.attempt("ip", "link", "delete", CABLE)
@@ -110,7 +110,7 @@ def clean(commands: Commands) -> None:
 
 
 def take_over(second: SecondEngine, there: DockerSwarm, engine: DockerEngine, here: DockerSwarm, epoch: int) -> None:
-    """Have this host's engine join the second one's swarm, and leave it as the swarm's only manager."""
+    """Join this host's engine to the second engine's swarm, and make it the swarm's only manager."""
     gone = there.here()
     engine.join(second.engine.address, second.engine.tokens()["manager"], epoch)
     own: Optional[str] = None
@@ -122,25 +122,25 @@ def take_over(second: SecondEngine, there: DockerSwarm, engine: DockerEngine, he
 
     until("this host's engine to be a manager", counts, _SWARM_SECONDS)
 
-    def deposed() -> bool:
-        node = next((one for one in here.nodes() if one.id == gone), None)
+    def demoted() -> bool:
+        node = next((member for member in here.nodes() if member.id == gone), None)
         if node is not None and node.role == "manager":
             here.update(node.id, role="worker")
         return node is None or not node.holds_vote
 
-    until("the second engine to lose its vote", deposed, _SWARM_SECONDS)
+    until("the second engine to lose its vote", demoted, _SWARM_SECONDS)
     second.clean()
     if gone is not None:
-        until("the second engine's node to be out of the swarm", lambda: _removed(here, gone), _SWARM_SECONDS)
+        until("the second engine's node to be deleted", lambda: _deleted(here, gone), _SWARM_SECONDS)
 
 
-def _removed(swarm: DockerSwarm, node: str) -> bool:
+def _deleted(swarm: DockerSwarm, node: str) -> bool:
     swarm.remove(node)
-    return all(one.id != node for one in swarm.nodes())
+    return all(member.id != node for member in swarm.nodes())
 
 
 def replace_state(commands: Commands, folder: Path, root: Path) -> None:
-    """Put an unpacked state in the place of the host engine's own, which is started anew."""
+    """Replace the state of the host's engine with an unpacked state, and restart the engine."""
     commands.run("systemctl", "stop", "docker.socket", "docker.service")
     try:
         shutil.rmtree(root / "swarm", ignore_errors=True)
@@ -150,6 +150,6 @@ def replace_state(commands: Commands, folder: Path, root: Path) -> None:
 
 
 def own_log(root: Path) -> str:
-    """Where the log of Raft ends, as far as names of files tell; empty without a log."""
+    """The name of the last file of Raft's log; empty without a log."""
     folder = root / "swarm" / "raft" / "wal-v3-encrypted"
     return max((path.name for path in folder.glob("*.wal")), default="")

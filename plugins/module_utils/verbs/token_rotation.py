@@ -1,4 +1,4 @@
-"""Rotating what lets nodes in, and publishing it at once."""
+"""Rotate the CA, the join tokens and the unlock key, and publish them at once."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from ..adapters.swarm import manager_here
 TOKENS, CA, UNLOCK_KEY = "tokens", "ca", "unlock_key"
 # The CA comes before the tokens, which name it.
 ORDER = (CA, TOKENS, UNLOCK_KEY)
-# Seconds between two tries, and for which what was rotated is tried to be published from here.
+# Seconds between two tries, and in which the results must be published from here.
 _PAUSE, _PUBLISH_SECONDS = 1.0, 60.0
 
 
 class Rotation:
-    """Rotates one swarm's."""
+    """Rotates a swarm's secrets."""
 
     def __init__(
         self,
@@ -26,31 +26,31 @@ class Rotation:
         now: Callable[[], float],
         sleep: Callable[[float], None],
     ) -> None:
-        """``report`` takes sentences, ``now`` gives seconds that only grow."""
+        """``report`` takes sentences; ``now`` gives monotonic seconds."""
         self._swarm, self._tokens, self._lock = cluster.swarm, cluster.tokens, cluster.lock
         self._report, self._now, self._sleep = report, now, sleep
 
     def check(self, wanted: Sequence[str]) -> None:
-        """Raises SwarmError if it cannot be done, before anything is."""
+        """Raises SwarmError if it cannot be done, before anything is changed."""
         manager_here(self._swarm)
         own, published = self._swarm.swarm_id(), self._tokens.published_id()
         if published != own:
-            raise SwarmError(f"This manager is in the swarm {own}, but the published one is {published}.")
+            raise SwarmError(f"This manager is in the swarm {own}, but the published swarm is {published}.")
         if UNLOCK_KEY in wanted and not self._lock.locked():
-            raise SwarmError("The managers do not lock their state, so there is no unlock key: see autolock.")
+            raise SwarmError("Autolock is off, so there is no unlock key: see autolock.")
         if CA in wanted:
             down = [node.hostname or node.id for node in self._swarm.nodes() if node.state != "ready"]
             if down:
                 raise SwarmError(
-                    f"The CA is not rotated while nodes are away, which would get no certificate: {', '.join(down)}. "
-                    "Wait for them, or take out what is gone with playbooks/tidy.yml."
+                    f"The CA is not rotated while nodes are down, which would get no certificate: {', '.join(down)}. "
+                    "Wait for them, or remove terminated nodes with playbooks/tidy.yml."
                 )
 
     def run(self, wanted: Sequence[str], timeout: float) -> None:
-        """Rotate. Raises SwarmError; the leader's agent publishes what was not."""
+        """Rotate. Raises SwarmError; the leader's agent then publishes the rest."""
         if CA in wanted:
             self._retried("rotate the CA", self._swarm.rotate_ca)
-            # The tokens name the root, from when its rotation begins.
+            # The tokens name the new root as soon as its rotation begins.
             self._publish()
             self._await_ca(timeout)
         if TOKENS in wanted:
@@ -68,19 +68,19 @@ class Rotation:
     def _await_ca(self, timeout: float) -> None:
         deadline = self._now() + timeout
         while True:
-            under_way, behind = self._swarm.ca()
-            if not under_way and not behind:
+            under_way, outdated = self._swarm.ca()
+            if not under_way and not outdated:
                 self._report("Every node has a certificate of the new CA.")
                 return
             if self._now() >= deadline:
                 raise SwarmError(
-                    f"After {timeout:.0f} s not every node has a certificate of the new CA: {', '.join(behind)}. The "
-                    "rotation goes on by itself and ends when they have one, or are taken out."
+                    f"After {timeout:.0f} s these nodes have no certificate of the new CA: {', '.join(outdated)}. The "
+                    "rotation continues by itself and ends when they have it, or are removed."
                 )
             self._sleep(_PAUSE)
 
     def _retried(self, what: str, work: Callable[[], object]) -> None:
-        """Try until it works, for a while: somebody else may change the same at that moment."""
+        """Try until it works, for ``_PUBLISH_SECONDS``: somebody else may change the swarm at the same moment."""
         deadline = self._now() + _PUBLISH_SECONDS
         while True:
             try:
@@ -88,5 +88,5 @@ class Rotation:
                 return
             except Unavailable as error:
                 if self._now() >= deadline:
-                    raise SwarmError(f"It was not possible to {what}: {error}") from error
+                    raise SwarmError(f"Cannot {what}: {error}") from error
             self._sleep(_PAUSE)

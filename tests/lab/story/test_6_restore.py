@@ -32,7 +32,7 @@ def test_the_latest_backup_restores_a_swarm_without_managers(site: Site) -> None
     run = site.playbook("playbooks/restore.yml")
     assert run.code == 0, run.output[-6000:]
     assert f"The backup {newest}, the newest, is restored on" in run.said
-    assert "The swarm is back with all that the backup had." in run.said
+    assert "The swarm is restored as it was backed up." in run.said
     after = site.settle()
     assert not {node.node_id for node in before} & {node.node_id for node in after}, "a node has its old ID"
     assert site.cluster_record()["cluster_id"] == cluster

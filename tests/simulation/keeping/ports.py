@@ -149,7 +149,7 @@ class SimSwarm:
     def _version_read(self, what: str) -> int:
         """The version of a node or service as it was read last. Each is valid for one change. Raises Unavailable."""
         if what not in self._read:
-            raise Unavailable(f"{what} was changed without being read.")
+            raise Unavailable(f"{what} must be read before it is changed.")
         return self._read.pop(what)
 
     def _ask(self, what: str, question: Callable[[], Found]) -> Found:

@@ -238,7 +238,7 @@ def test_the_module_tells_the_sizes_and_refuses_what_is_not_clear() -> None:
             ("worker", "worker", 1, None),
         ]
         for wrong in ({"group": "worker"}, {"desired": 2}, {"group": "worker", "desired": 2, "surge": 1}):
-            with pytest.raises(ProvisionError, match="Give a group together with one of"):
+            with pytest.raises(ProvisionError, match="Set group and exactly one of"):
                 world.run(node_group_size.ARGUMENTS, node_group_size.work, {**asked, **wrong})
         planned = world.run(
             node_group_size.ARGUMENTS, node_group_size.work, {**asked, "group": "worker", "desired": 4}, check=True

@@ -1,4 +1,4 @@
-"""Auto Scaling, Route 53 and SQS as the agent asks them, against moto."""
+"""The agent's Auto Scaling, Route 53 and SQS adapters, against moto."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def aws():
 @pytest.mark.fault(45)
 @pytest.mark.parametrize("status", [200, 403])
 def test_fault_45_aws_dates_every_answer_also_a_refusal(aws, monkeypatch, status):
-    """As when the signature is refused because of this host's clock."""
+    """A signature that is refused because of this host's clock."""
     observed = []
     monkeypatch.setattr(adapter.aws_time, "observe", lambda date, took: observed.append((date, took)))
     answer = AWSResponse("", status, {"Date": "Mon, 30 Nov 2026 08:00:00 GMT"}, SimpleNamespace(stream=lambda: [b""]))
@@ -60,7 +60,7 @@ def fleet(aws, group):
 
 @pytest.fixture
 def group(account):
-    """A group of two workers, and something of another cluster beside it."""
+    """A group of two workers, and resources of another cluster."""
     ec2, scaling = account.client("ec2"), account.client("autoscaling")
     subnet = ec2.describe_subnets()["Subnets"][0]["SubnetId"]
     ec2.create_launch_template(
@@ -99,7 +99,7 @@ def test_an_instances_ipv6_address_is_that_of_its_first_interface(fleet, monkeyp
     assert {instance.ipv6_address for instance in fleet.instances() if instance.lifecycle} == {"2001:db8::1"}
 
 
-def test_what_the_groups_do_not_tell_of_is_asked_for_where_one_has_a_warm_pool(aws, fleet, monkeypatch):
+def test_instances_in_a_warm_pool_are_described_separately(aws, fleet, monkeypatch):
     found = fleet._groups()
     hidden = found[0]["Instances"].pop()
     monkeypatch.setattr(fleet, "_groups", lambda: found)
@@ -245,7 +245,7 @@ BOTH = f"{OWNER},records=A+AAAA"
 DUAL = Record(("198.51.100.1", "2001:db8::1", "2001:db8::2"), 10, BOTH, ipv6_ttl=10)
 
 
-def test_an_aaaa_record_is_written_beside_the_a_record_and_goes_apart_from_it(aws, zone, monkeypatch):
+def test_an_aaaa_record_is_written_with_the_a_record_and_deleted_alone(aws, zone, monkeypatch):
     records, client = Zone(aws, lambda: 0.0), aws.client("route53")
     wanted = Dns(zone.id, "www.example.com", 10, ipv6=True)
     sent, send = [], client.change_resource_record_sets
@@ -266,7 +266,7 @@ def test_an_aaaa_record_is_written_beside_the_a_record_and_goes_apart_from_it(aw
 
 
 def test_ipv6_addresses_are_read_in_the_form_that_ec2_tells(aws, zone):
-    """Route 53 keeps the form in which somebody once wrote one, whatever it is overwritten with."""
+    """Route 53 keeps the form in which an address was first written, even after it is overwritten."""
     zone.put("www.example.com", "AAAA", TTL=10, ResourceRecords=[{"Value": "2001:0DB8:0:0::1"}])
     assert Zone(aws, lambda: 0.0).read(Dns(zone.id, "www.example.com", 10)).addresses == ("2001:db8::1",)
 
@@ -290,7 +290,7 @@ def test_fault_19_an_aaaa_record_is_the_owners_if_the_owner_says_so(aws, zone, o
 
 @pytest.mark.fault(19)
 def test_fault_19_what_was_not_there_is_only_created(aws, monkeypatch):
-    """Route 53 refuses to create what exists already; moto does not."""
+    """Route 53 refuses to create an existing record; moto does not."""
     sent, client = [], aws.client("route53")
 
     def change(**arguments):
@@ -342,7 +342,7 @@ def test_messages_come_until_they_are_deleted(aws, account):
     (message,) = queue.receive(0)
     assert message.body == "hello"
     queue.send("more")
-    assert {one.body for one in queue.receive(0)} == {"hello", "more"}
+    assert {received.body for received in queue.receive(0)} == {"hello", "more"}
     queue.delete(queue.receive(0))
     assert queue.receive(0) == []
     with pytest.raises(Unavailable, match="other-events"):
@@ -365,14 +365,14 @@ def test_targets_are_registered_and_deregistered(account, aws):
     made = elb.create_target_group(Name="web", Protocol="TCP", Port=80, VpcId=vpc, TargetType="instance")
     web = made["TargetGroups"][0]["TargetGroupArn"]
     started = ec2.run_instances(ImageId="ami-0123456789abcdef0", MinCount=2, MaxCount=2)["Instances"]
-    first, second = (one["InstanceId"] for one in started)
+    first, second = (instance["InstanceId"] for instance in started)
     groups = TargetGroups(aws)
     groups.register(web, [first, second])
     assert groups.health(web) == {first: "healthy", second: "healthy"}
     groups.deregister(web, [first])
     assert groups.health(web) == {second: "healthy"}
     elb.delete_target_group(TargetGroupArn=web)
-    # It keeps no instance from going, and who would be registered is told of it.
+    # It does not block a removal, and a registration reports the error.
     assert groups.health(web) == {}
     with pytest.raises(Unavailable, match=r"AWS refused to register targets in .* with TargetGroupNotFound"):
         groups.register(web, [first])

@@ -1,4 +1,4 @@
-"""Backups in the bucket, the state on disk, the unlock keys and the instance to try a backup on, against moto."""
+"""Backups in the bucket, the state on disk, the unlock keys and the drill instance, against moto."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[Aws]:
 
 @pytest.fixture
 def swarm(tmp_path: Path) -> Path:
-    """A manager's state, as far as its names matter."""
+    """A manager's state, with the file names that matter."""
     folder = tmp_path / "swarm"
     for name in ("certificates/swarm-node.key", "raft/wal-v3-encrypted/0.wal", "raft/wal-v3-encrypted/1.tmp"):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
@@ -50,7 +50,7 @@ def swarm(tmp_path: Path) -> Path:
 
 
 def stored(backups: Backups, swarm: Path, tmp_path: Path) -> Manifest:
-    """The second of two backups that are in the bucket."""
+    """The second of two backups in the bucket."""
     archive = tmp_path / "packed.tar.gz"
     digest, size = raft_state.pack(swarm, archive)
     manifest = Manifest("", "demo", "swarm", "i-01", "n", "10.0.0.1", "26.1", 1.0, digest, size, COUNTS)
@@ -109,7 +109,7 @@ def test_what_no_backup_has_is_not_unpacked(tmp_path: Path) -> None:
     folder.mkdir()
     (tmp_path / "link").rename(folder / "link")
     raft_state.pack(folder, tmp_path / "archive")
-    with pytest.raises(BackupError, match="an entry 'link' that no backup has"):
+    with pytest.raises(BackupError, match="an entry 'link', which no backup has"):
         raft_state.unpack(tmp_path / "archive", tmp_path / "out")
     (tmp_path / "text").write_text("no archive")
     with pytest.raises(BackupError, match="cannot be unpacked"):
@@ -214,12 +214,12 @@ def test_keys_are_kept_with_those_from_before(aws: Aws) -> None:
 
 def test_a_secret_that_is_none_of_ours_is_not_quoted(aws: Aws) -> None:
     boto3.client("secretsmanager", REGION).create_secret(Name="demo-unlock-keys", SecretString="SWMKEY-1-oops")
-    with pytest.raises(SwarmError, match="not one that the agents wrote") as error:
+    with pytest.raises(SwarmError, match="not what the agents write") as error:
         UnlockKeys(aws, "demo").read()
     assert "oops" not in str(error.value)
 
 
-# The instance to try a backup on
+# The drill instance
 
 
 def test_its_user_data_is_a_managers_but_for_the_role() -> None:
@@ -231,7 +231,7 @@ def test_its_user_data_is_a_managers_but_for_the_role() -> None:
 
 
 class Changing:
-    """A swarm to which something is added all the time, until so many seconds are over."""
+    """A swarm to which something is added all the time for some seconds."""
 
     def __init__(self, until: float) -> None:
         self.began = self.now = 1000.0
@@ -254,7 +254,7 @@ class Changing:
 @pytest.mark.fault(36)
 @pytest.mark.parametrize(("until", "seconds"), [(0.0, 3.0), (5.0, 8.0)])
 def test_fault_36_what_is_backed_up_was_known_to_this_manager_for_a_while(until: float, seconds: float) -> None:
-    """A follower writes down with the next entry what was decided, and a restore leaves out what is not written so."""
+    """A follower writes a commit to disk with the next entry, and a restore drops what is not committed on disk."""
     swarm = Changing(until)
     assert swarm.settled().counts == {"secrets": int(until * 10)}
     assert swarm.now - swarm.agreed_at >= 3.0
@@ -263,5 +263,5 @@ def test_fault_36_what_is_backed_up_was_known_to_this_manager_for_a_while(until:
 
 
 def test_a_swarm_that_keeps_changing_is_not_backed_up() -> None:
-    with pytest.raises(Unavailable, match="has not stood still"):
+    with pytest.raises(Unavailable, match="still changing after 60 s"):
         Changing(until=float("inf")).settled()

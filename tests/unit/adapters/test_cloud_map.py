@@ -1,4 +1,4 @@
-"""The Cloud Map service as the agent keeps it, against moto with the lab's operations that take a moment."""
+"""The agent's Cloud Map adapter, against moto with the lab's slow operations."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ OWNER = "heritage=swarm.aws,cluster=example,region=eu-west-1"
 
 
 class Bench:
-    """A service in a namespace, and the adapter, whose time the test makes."""
+    """A service in a namespace, and the adapter, with the test's time."""
 
     def __init__(self, *kinds: str, tags: bool = True) -> None:
         self.now = 1000.0
@@ -44,14 +44,14 @@ class Bench:
         self.records = self.another()
 
     def another(self) -> CloudMapRecords:
-        """An agent that knows nothing of what was asked for before."""
+        """An agent that knows nothing of earlier requests."""
         return CloudMapRecords(Aws(REGION), lambda: self.now, lambda: tuple(self.fleet.values()))
 
     def read(self) -> Record:
         return self.records.read(self.wanted)
 
     def write(self, *addresses: str) -> Record:
-        """Have these stand there, and return what does once all is done."""
+        """Set these addresses, and return the registered addresses once all is done."""
         before = self.read()
         kinds = {":" in address for address in addresses}
         owner = OWNER + (BOTH if self.wanted.ipv6 else "")
@@ -61,7 +61,7 @@ class Bench:
 
     def registered(self) -> dict[str, dict[str, str]]:
         found = self.client.list_instances(ServiceId=self.wanted.service_id)["Instances"]
-        return {one["Id"]: one["Attributes"] for one in found}
+        return {instance["Id"]: instance["Attributes"] for instance in found}
 
 
 def instance(number: int) -> Instance:
@@ -80,7 +80,7 @@ def in_memory(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def moment(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """What Cloud Map's clock says, in seconds."""
+    """Cloud Map's clock, in seconds."""
     moment = [0.0]
     monkeypatch.setattr(cloud_map.time, "monotonic", lambda: moment[0])
     return moment
@@ -101,7 +101,7 @@ def test_instances_are_registered_by_their_ids_and_read_back(moment: list[float]
     }
 
 
-def test_an_instance_that_goes_is_known_to_all_a_while_after_the_operation_is_done(moment: list[float]) -> None:
+def test_a_deregistration_is_in_sync_a_while_after_its_operation(moment: list[float]) -> None:
     bench = Bench("A")
     bench.write("198.51.100.1", "198.51.100.2")
     moment[0] += 5
@@ -119,7 +119,7 @@ def test_an_instance_that_goes_is_known_to_all_a_while_after_the_operation_is_do
     assert bench.read().in_sync
 
 
-def test_none_goes_before_one_that_stays_is_there(moment: list[float]) -> None:
+def test_nothing_is_deregistered_before_a_new_instance_is_registered(moment: list[float]) -> None:
     bench = Bench("A")
     bench.write("198.51.100.1")
     moment[0] += 5
@@ -194,7 +194,7 @@ def test_whose_a_service_is_is_what_its_tag_says() -> None:
     assert Bench("A", tags=False).read() == Record()
 
 
-def test_a_service_that_is_gone_is_no_empty_one() -> None:
+def test_a_deleted_service_is_not_an_empty_service() -> None:
     bench = Bench("A")
     with pytest.raises(Unavailable, match="ServiceNotFound"):
         bench.records.read(replace(bench.wanted, service_id="srv-0"))

@@ -1,4 +1,4 @@
-"""The playbook that sets the record at once, with modules that answer what a test says."""
+"""The playbook that updates the record, with fake modules."""
 
 from __future__ import annotations
 

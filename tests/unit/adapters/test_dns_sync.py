@@ -1,4 +1,4 @@
-"""The module's result, over a cluster in memory."""
+"""The result of dns_sync, on a cluster in memory."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def cluster(found):
 
 
 class Bench:
-    """A cluster whose record is what was last applied, and time that passes while it is waited."""
+    """A cluster whose record is the last applied record, and time that passes with each wait."""
 
     def __init__(self):
         self.applied, self.now = [], 0.0
@@ -79,7 +79,7 @@ def test_a_change_is_waited_for_until_all_name_servers_have_it(bench):
     assert (bench.sync()["changed"], bench.now) == (False, 40)
     bench.there(OLD)
     (note,) = bench.sync(timeout=20)["notes"]
-    assert note == "Not all name servers are known to answer so for www.example.com yet."
+    assert note == "Some name servers may not have the change of www.example.com yet."
 
 
 def test_what_the_agent_has_changed_meanwhile_is_looked_at_anew(bench):
@@ -88,7 +88,7 @@ def test_what_the_agent_has_changed_meanwhile_is_looked_at_anew(bench):
     assert (bench.sync()["changed"], len(bench.applied)) == (True, 1)
     bench.there(OLD)
     bench.apply = lambda action, policy: None
-    with pytest.raises(SwarmError, match="After 60 s it still is to be done: update the DNS record"):
+    with pytest.raises(SwarmError, match="After 60 s this is still to do: update the DNS record"):
         bench.sync()
 
 

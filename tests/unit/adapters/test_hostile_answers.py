@@ -1,4 +1,4 @@
-"""Whatever the engine, AWS, the metadata service or a file answers, each adapter gives what it is documented to."""
+"""Each adapter returns what it documents, for any answer of the engine, AWS, the metadata service or a file."""
 
 from __future__ import annotations
 
@@ -173,7 +173,7 @@ ANSWERS: dict[str, Any] = {
 
 
 class HostileAws(Aws):
-    """AWS, which answers each call with what it is given for it."""
+    """A fake AWS that answers each call with a given value."""
 
     def __init__(self, answers: dict[str, Any]) -> None:
         super().__init__("eu-west-1")
@@ -193,7 +193,7 @@ class HostileAws(Aws):
 
 
 class HostileEngine:
-    """An engine's API, which answers each question with what it is given for it."""
+    """A fake engine API that answers each call with a given value."""
 
     def __init__(self, **answers: Any) -> None:
         for call, answer in answers.items():
@@ -219,7 +219,7 @@ def test_no_node_gets_lost_whatever_the_engine_says_of_it(nodes: Any, tasks: Any
     assert all(isinstance(version, int) for version in versions.values())
 
 
-def test_a_node_of_which_nothing_can_be_read_counts_as_a_voter_that_is_not_reachable() -> None:
+def test_an_unreadable_node_counts_as_an_unreachable_voter() -> None:
     found = swarm_of(nodes=[None, NODE, {**NODE, "ID": "n2", "ManagerStatus": "?"}]).nodes()
     assert Quorum.of(found) == Quorum(3, 1)
     assert [bool(node.flaw) for node in found] == [True, False, True]
@@ -248,17 +248,17 @@ def test_a_service_that_cannot_be_read_is_left_out_and_named() -> None:
     observed = observer.observe(policy)
     assert [service.name for service in observed.services or ()] == ["web"]
     assert [failure.message for failure in observer.failures] == [
-        "The service bad cannot be read and is left out: the engine's answer has another shape."
+        "The service bad cannot be read and is left out: the engine's answer has an unexpected shape."
     ]
 
 
 def _is_typed(found: Any, kind: type) -> bool:
-    """Whether the texts, counts and labels of what was read are such."""
+    """Whether the texts, counts and labels have their types."""
     for name, field in kind.__dataclass_fields__.items():  # type: ignore[attr-defined]
         value = getattr(found, name)
         if field.type in ("str", "int", "bool") and type(value).__name__ != field.type:
             return False
-        if name.endswith("labels") and not all(isinstance(one, str) for pair in value.items() for one in pair):
+        if name.endswith("labels") and not all(isinstance(text, str) for pair in value.items() for text in pair):
             return False
     return True
 

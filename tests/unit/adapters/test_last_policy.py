@@ -1,4 +1,4 @@
-"""The policy that counts while the bucket has none."""
+"""The last valid policy, used while the bucket has none."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ GOOD = json.dumps({"cluster": "example", "groups": {"manager": {"role": "manager
 
 
 def control_plane(folder: Path, content: bytes) -> ControlPlane:
-    """The control plane of a cluster whose bucket has that policy."""
+    """The control plane of a cluster whose bucket has this policy."""
     made = ControlPlane.__new__(ControlPlane)
     made._cluster, made._bucket, made._last_policy = "example", "bucket", folder / "policy.json"
     made._aws = SimpleNamespace(region="eu-west-1")  # type: ignore[assignment]
@@ -31,7 +31,7 @@ def control_plane(folder: Path, content: bytes) -> ControlPlane:
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[" * 100_000, b'{"cluster": 7}', GOOD.replace(b"example", b"other")])
-def test_the_last_valid_policy_counts_while_the_bucket_has_no_valid_one(tmp_path: Path, content: bytes) -> None:
+def test_the_last_valid_policy_counts_while_the_bucket_has_none(tmp_path: Path, content: bytes) -> None:
     with pytest.raises(SwarmError):
         control_plane(tmp_path, content).policy_or_last()
     good, flaw = control_plane(tmp_path, GOOD).policy_or_last()

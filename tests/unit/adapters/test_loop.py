@@ -1,4 +1,4 @@
-"""The agent's loop over a cluster in memory."""
+"""The agent's loop on a cluster in memory."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ QUIET = observed([instance(1)], [node(1, leader=True)])
 
 
 class FakeKeeper:
-    """The control plane of one cluster, which a test changes; also its own queue, swarm and observer."""
+    """A cluster's control plane, which a test changes. It is its own queue, swarm and observer."""
 
     def __init__(self, clock):
         self.clock, self.cluster = clock, QUIET
@@ -42,7 +42,7 @@ class FakeKeeper:
         self.listed: list[tuple[str, ...]] = []
         self.interruptions = []
         self.broken = ""
-        # The nodes' versions, by the time from which they are so.
+        # The nodes' versions, by the time from which they are valid.
         self.versions_at: dict[float, object] = {0: {"n1": 1}}
 
     def versions(self):
@@ -215,7 +215,7 @@ def test_fault_17_what_nobody_can_read_is_left_to_the_dead_letters(bench):
 
 
 @pytest.mark.fault(28)
-def test_fault_28_an_announcement_is_kept_in_the_queue_until_the_node_carries_it(bench):
+def test_fault_28_an_interruption_stays_in_the_queue_until_the_node_has_it(bench):
     said = {
         "detail-type": "EC2 Spot Instance Interruption Warning",
         "time": "2026-01-27T06:02:51Z",
@@ -226,9 +226,9 @@ def test_fault_28_an_announcement_is_kept_in_the_queue_until_the_node_carries_it
     bench.turn()
     assert "SetLabels" in bench.control_plane.applied
     assert bench.control_plane.deleted == []
-    (one,) = bench.control_plane.cluster.nodes
-    carries = {**one.labels, "swarm.aws.interruption": "spot interruption@1769493891"}
-    bench.control_plane.cluster = replace(bench.control_plane.cluster, nodes=(replace(one, labels=carries),))
+    (node,) = bench.control_plane.cluster.nodes
+    labels = {**node.labels, "swarm.aws.interruption": "spot interruption@1769493891"}
+    bench.control_plane.cluster = replace(bench.control_plane.cluster, nodes=(replace(node, labels=labels),))
     bench.turn()
     assert bench.control_plane.deleted == ["spot"]
 
@@ -242,7 +242,7 @@ SPOT = {
 
 @pytest.mark.fault(47)
 @pytest.mark.parametrize("poison", hostile.TEXTS, ids=range(len(hostile.TEXTS)))
-def test_fault_47_a_poisoned_message_keeps_no_other_one_from_being_handled(bench, poison):
+def test_fault_47_a_poisoned_message_does_not_block_the_others(bench, poison):
     batch = [Message("bad", poison, "m1"), Message("spot", json.dumps(SPOT), "m2"), Message("good", GOOD, "m3")]
     bench.control_plane.messages = list(batch)
     bench.turn()
@@ -258,7 +258,7 @@ def test_fault_47_a_poisoned_message_keeps_no_other_one_from_being_handled(bench
 
 @pytest.mark.fault(47)
 @pytest.mark.parametrize("part", ["events.parse", "interruptions.remembered"])
-def test_fault_47_a_message_that_fails_unexpectedly_is_named_without_its_words(bench, part, monkeypatch):
+def test_fault_47_an_unexpected_failure_is_named_without_its_words(bench, part, monkeypatch):
     module, function = part.split(".")
     honest = getattr(getattr(agent, module), function)
 
@@ -286,8 +286,8 @@ def test_only_the_leader_acts(bench):
     assert (len(bench.control_plane.messages), bench.control_plane.statuses, bench.control_plane.applied) == (1, [], [])
     assert [line["message"] for line in bench.lines("warning")] == [
         "It is unknown whether this manager is the leader, so nothing is done: The swarm does not have a leader. If "
-        "its engine hangs, restart it (`systemctl restart docker`) or remove the node. If too many managers are lost for "
-        "good, restore the swarm: ansible-playbook playbooks/restore.yml."
+        "its engine hangs, restart it (`systemctl restart docker`) or remove the node. If too many managers are lost "
+        "for good, restore the swarm: ansible-playbook playbooks/restore.yml."
     ]
 
 
@@ -300,7 +300,7 @@ def test_fault_45_a_wrong_clock_is_told_in_the_status(bench):
 
 
 @pytest.mark.fault(45)
-def test_fault_45_whom_ec2_does_not_answer_lists_no_nodes_so_that_another_acts(bench):
+def test_fault_45_without_answers_of_ec2_no_nodes_are_listed(bench):
     bench.turn()
     listed = len(bench.control_plane.listed)
     bench.control_plane.cluster = replace(QUIET, instances=None)
@@ -318,7 +318,7 @@ def test_a_queue_that_fails_only_costs_time(bench):
 
 
 @pytest.mark.fault(41)
-def test_fault_41_without_a_valid_policy_the_last_one_counts_and_that_is_told(bench):
+def test_fault_41_without_a_valid_policy_the_last_counts_and_is_told(bench):
     bench.control_plane.wanted = PolicyError("policy.json is not valid.")
     assert bench.turn() == agent.STANDBY
     assert bench.control_plane.statuses == []

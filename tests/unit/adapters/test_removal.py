@@ -1,4 +1,4 @@
-"""The modules that take nodes out, over a cluster in memory whose agent works while they sleep."""
+"""The modules that remove nodes, on a cluster in memory whose agent works while they sleep."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ WEB = Service("web", "web", replicas=3, start_first=True, healthy={"n001": 1, "n
 
 
 def named(number, role="manager", **more):
-    """An instance and its node whose IDs are as long as EC2's."""
+    """An instance and its node, with IDs as long as EC2's."""
     host = replace(instance(number, role, **more), id=IDS[number])
     member = node(number, role)
     member = replace(
@@ -81,12 +81,12 @@ class FakeKeeper:
         """Put a service's tasks where the scheduler would."""
         active = [node.id for node in self.world.nodes() if node.availability == "active" and node.state == "ready"]
         kept = {node.id for node in self.world.nodes() if node.availability != "drain"}
-        for key, one in self.world.all_services.items():
-            healthy = {where: count for where, count in one.healthy.items() if where in kept}
-            while one.mode == "replicated" and active and sum(healthy.values()) < one.replicas:
+        for key, service in self.world.all_services.items():
+            healthy = {where: count for where, count in service.healthy.items() if where in kept}
+            while service.mode == "replicated" and active and sum(healthy.values()) < service.replicas:
                 least = min(active, key=lambda where: healthy.get(where, 0))
                 healthy[least] = healthy.get(least, 0) + 1
-            self.world.all_services[key] = replace(one, healthy=healthy)
+            self.world.all_services[key] = replace(service, healthy=healthy)
 
 
 @pytest.fixture
@@ -101,7 +101,7 @@ def bench(monkeypatch):
 
 
 def drain(control_plane, number=4, check=False, **more):
-    usual = {
+    defaults = {
         "instance": IDS[number],
         "state": "removed",
         "replace": True,
@@ -112,7 +112,7 @@ def drain(control_plane, number=4, check=False, **more):
         "timeout": 600,
     }
     return node_drain.drain(
-        control_plane, {**usual, **more}, check=check, now=control_plane.now, sleep=control_plane.sleep
+        control_plane, {**defaults, **more}, check=check, now=control_plane.now, sleep=control_plane.sleep
     )
 
 
@@ -125,7 +125,7 @@ def test_fault_23_a_node_is_removed_and_watched(bench, number):
     assert f"n{number:03}" not in bench.world.members
     assert result["services"]["web"] == {"declared": 3, "lowest": 3}
     assert result["seconds"]["all"] > 0
-    assert [one["detail"]["EC2InstanceId"] for one in bench.sent] == [IDS[number]]
+    assert [message["detail"]["EC2InstanceId"] for message in bench.sent] == [IDS[number]]
 
 
 @pytest.mark.fault(30)
@@ -174,7 +174,7 @@ def test_fault_25_a_place_that_is_away_for_a_moment_is_waited_for(bench, monkeyp
 
     def sleep(seconds):
         there = {} if bench.world.time < back_at else away
-        bench.world.members.update(there or {key: replace(one, state="down") for key, one in away.items()})
+        bench.world.members.update(there or {key: replace(member, state="down") for key, member in away.items()})
         slept(seconds)
 
     monkeypatch.setattr(bench, "sleep", sleep)
@@ -183,7 +183,7 @@ def test_fault_25_a_place_that_is_away_for_a_moment_is_waited_for(bench, monkeyp
 
 
 @pytest.mark.fault(46)
-def test_fault_46_what_nobody_can_withdraw_is_refused_before_anything_is_changed(bench):
+def test_fault_46_an_impossible_withdrawal_is_refused_before_any_change(bench):
     bench.world.record = replace(record(1, 2, 3), owner=None)
     with pytest.raises(SwarmError, match=f"{IDS[2]} is not removed, since it cannot be withdrawn: .* create that TXT"):
         drain(bench, 2)
@@ -249,7 +249,7 @@ def test_a_queue_that_is_away_only_costs_time(bench, monkeypatch):
 
     monkeypatch.setattr(bench, "queue", away)
     result = drain(bench)
-    assert result["notes"][0] == "The leader's agent notices by itself within seconds, for SQS is away."
+    assert result["notes"] == ["The leader's agent notices the request by itself within seconds, because: SQS is away."]
 
 
 def tidy(control_plane, check=False, nodes=()):
@@ -267,14 +267,14 @@ def test_fault_31_only_what_ec2_says_is_gone_is_removed(bench):
     away = replace(bench.world.members["n004"], state="down")
     stranger = replace(dead(5, "worker"), labels={}, engine_labels={})
     bench.world.members.update(n003=down, n004=away, n005=stranger)
-    assert [one["node"] for one in tidy(bench, check=True)["removed"]] == ["n003"]
+    assert [removal["node"] for removal in tidy(bench, check=True)["removed"]] == ["n003"]
     assert "n003" in bench.world.members
     result = tidy(bench)
     assert result["removed"] == [{"node": "n003", "instance": IDS[3], "reason": "its instance is gone"}]
     assert f"{IDS[4]} is down, but EC2 says that it is running: it is left alone." in result["kept"]
     assert sorted(bench.world.members) == ["n001", "n002", "n004", "n005"]
     assert bench.world.quorum.voters == 2
-    assert [one["node"] for one in tidy(bench, nodes=["n005"])["removed"]] == ["n005"]
+    assert [removal["node"] for removal in tidy(bench, nodes=["n005"])["removed"]] == ["n005"]
     with pytest.raises(SwarmError, match="has an instance"):
         tidy(bench, nodes=["n004"])
 

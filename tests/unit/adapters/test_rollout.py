@@ -1,4 +1,4 @@
-"""The modules that tell of upgrades and spread services anew, over a cluster in memory."""
+"""The modules for upgrades and rebalancing, on a cluster in memory."""
 
 from __future__ import annotations
 
@@ -69,8 +69,8 @@ def bench(monkeypatch):
 
 
 def tell(control_plane, **more):
-    usual = {"group": None, "desired": None, "batch": 1, "until": "now", "ignore": [], "timeout": 60}
-    return node_rollout.tell({**usual, **more}, now=control_plane.now, sleep=control_plane.sleep)
+    defaults = {"group": None, "desired": None, "batch": 1, "until": "now", "ignore": [], "timeout": 60}
+    return node_rollout.tell({**defaults, **more}, now=control_plane.now, sleep=control_plane.sleep)
 
 
 def test_what_is_behind_and_the_order_are_told(bench):
@@ -99,14 +99,14 @@ def test_a_new_instance_is_waited_for_until_it_serves(bench):
 
 
 @pytest.mark.fault(35)
-def test_fault_35_one_that_never_joins_has_a_deadline(bench):
+def test_fault_35_an_instance_that_never_joins_has_a_deadline(bench):
     bench.add(host=instance(5, "worker", template="2", lifecycle="Pending:Wait"))
     with pytest.raises(SwarmError, match="After 30 s the group worker still waits for i-005 to join the swarm"):
         tell(bench, group="worker", until="serving", timeout=30)
 
 
 @pytest.mark.fault(35)
-def test_fault_35_one_whose_launch_is_given_up_is_not_waited_for(bench):
+def test_fault_35_an_instance_whose_launch_fails_is_not_waited_for(bench):
     new = instance(5, "worker", template="2", lifecycle="Pending:Wait")
     bench.add(host=new)
     bench.to_come = [lambda: bench.add(host=replace(new, lifecycle="Terminating:Wait"))]
@@ -142,15 +142,17 @@ def test_another_size_is_told_with_its_warnings(bench):
         tell(bench, batch=0)
 
 
-# Spreading services anew
+# Rebalancing
 
 WEB = Service("web", "web", replicas=4, start_first=True, health_checked=True, healthy={"n001": 2, "n002": 2})
 EVEN = replace(WEB, healthy={f"n00{number}": 1 for number in (1, 2, 3, 4)})
 
 
 def rebalance(control_plane, check=False, **more):
-    usual = {"services": [], "not_after": None, "timeout": 60}
-    return service_rebalance.rebalance({**usual, **more}, check=check, now=control_plane.now, sleep=control_plane.sleep)
+    defaults = {"services": [], "not_after": None, "timeout": 60}
+    return service_rebalance.rebalance(
+        {**defaults, **more}, check=check, now=control_plane.now, sleep=control_plane.sleep
+    )
 
 
 def test_a_service_is_started_anew_and_waited_for(bench):
@@ -186,9 +188,9 @@ def test_a_task_that_ends_while_its_service_is_spread_is_not_waited_for(bench):
 @pytest.mark.parametrize(
     ("state", "said"),
     [
-        (("paused", "task x failed"), "web was not spread anew, for its update was paused: task x failed"),
-        (("rollback_completed", "no"), "for its update failed and was rolled back: no"),
-        (("updating", ""), "After 60 s web still is being spread anew: 4 of 4 tasks run"),
+        (("paused", "task x failed"), "web was not rebalanced: its update was paused: task x failed"),
+        (("rollback_completed", "no"), "its update failed and was rolled back: no"),
+        (("updating", ""), "web is still being rebalanced after 60 s: 4 of 4 tasks run"),
     ],
 )
 def test_an_update_that_fails_or_never_ends_is_said(bench, state, said):
@@ -214,7 +216,7 @@ def test_an_unknown_service_and_a_cluster_in_motion_are_refused(bench):
     assert bench.restarted == []
 
 
-# What Auto Scaling tells of its groups
+# Auto Scaling groups
 
 
 def test_groups_are_read_with_their_template_and_what_is_usual(monkeypatch):

@@ -1,4 +1,4 @@
-"""Certificates that addresses show at a port, by real handshakes."""
+"""Certificates that addresses present at a port, with real handshakes."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ NAME = "www.swarm.test"
 
 @contextlib.contextmanager
 def showing(address: str, folder: Path, port: int = 0) -> Iterator[int]:
-    """Whoever connects to the address is shown the certificate in a folder, at the port that is handed on."""
+    """A TLS server at the address with the certificate in a folder. Yields its port."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(folder / "fullchain.pem", folder / "privkey.pem")
     with socket.create_server((address, port)) as server:
@@ -38,7 +38,7 @@ def showing(address: str, folder: Path, port: int = 0) -> Iterator[int]:
 
         threading.Thread(target=serve, daemon=True).start()
         yield server.getsockname()[1]
-        # An accept that waits is not woken by its socket being closed.
+        # Closing the socket does not wake a waiting accept.
         server.shutdown(socket.SHUT_RDWR)
 
 
@@ -62,11 +62,11 @@ def test_the_first_to_expire_counts_and_an_address_without_any_does_not(
         assert sources.shown_until(NAME, ["127.0.0.1", "127.0.0.2", "127.0.0.3"], port) == old
 
 
-def test_when_none_shows_one_the_reason_of_one_is_said(sources: Sources) -> None:
+def test_without_any_certificate_the_first_reason_is_told(sources: Sources) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    said = f"No address of {NAME} shows a certificate at port {port}: 127.0.0.1: .*refused"
+    said = f"No address of {NAME} presents a certificate at port {port}: 127.0.0.1: .*refused"
     with pytest.raises(Unavailable, match=said):
         sources.shown_until(NAME, ["127.0.0.1"], port)
 
@@ -81,5 +81,5 @@ def test_what_speaks_no_tls_is_no_certificate(sources: Sources) -> None:
                 connection.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
 
         threading.Thread(target=serve, daemon=True).start()
-        with pytest.raises(Unavailable, match="shows a certificate"):
+        with pytest.raises(Unavailable, match="presents a certificate"):
             sources.shown_until(NAME, ["127.0.0.1"], server.getsockname()[1])

@@ -1,4 +1,4 @@
-"""The swarm as the Docker API tells it."""
+"""The adapter of the swarm's Docker API."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from ansible_collections.swarm.aws.plugins.module_utils.adapters.swarm import Do
 from docker.errors import APIError
 from hypothesis import given
 from hypothesis import strategies as st
+from requests import Response
 
 MANAGER = {
     "ID": "n1",
@@ -34,10 +35,14 @@ WORKER = {
 
 
 class FakeApi:
-    """The calls of the SDK that are made."""
+    """The calls of the SDK that the adapter makes."""
+
+    base_url, api_version, timeout = "http+docker://localhost", "1.44", 30
 
     def __init__(self):
         self.updates, self.removed, self.status = [], [], 0
+        self.answer = Response()
+        self.answer.status_code = 200
 
     def info(self):
         return {"Swarm": {"NodeID": "n1", "ControlAvailable": True, "Cluster": {"ID": "swarm"}}}
@@ -91,7 +96,7 @@ def test_a_change_is_of_the_node_as_it_was_read(swarm):
     ((node, version, spec),) = swarm._connected.updates
     assert (node, version) == ("n1", 7)
     assert spec == {"Role": "worker", "Availability": "active", "Labels": {"b": "2"}, "Name": "kept"}
-    with pytest.raises(Unavailable, match="not read"):
+    with pytest.raises(Unavailable, match="must be read before"):
         swarm.update("n1", role="manager")
 
 
@@ -186,13 +191,11 @@ def test_a_healthcheck_may_be_turned_off(test, checked):
 
 @pytest.fixture
 def sent(swarm, monkeypatch):
-    """The updates of services that are sent."""
+    """The sent updates of services."""
     sent = []
     api = swarm._connected
     monkeypatch.setattr(api, "services", lambda: [SERVICE], raising=False)
-    monkeypatch.setattr(api, "_url", lambda path, one: path.format(one), raising=False)
-    monkeypatch.setattr(api, "_post_json", lambda url, data, **more: sent.append((url, data, more)), raising=False)
-    monkeypatch.setattr(api, "_raise_for_status", lambda answer: None, raising=False)
+    monkeypatch.setattr(api, "post", lambda url, **more: sent.append((url, more)) or api.answer, raising=False)
     swarm.services()
     return sent
 
@@ -200,16 +203,23 @@ def sent(swarm, monkeypatch):
 def test_a_count_is_changed_and_nothing_else(swarm, sent):
     swarm.scale("s1", 5, {"b": "2"})
     expected = {**SERVICE["Spec"], "Labels": {"b": "2"}, "Mode": {"Replicated": {"Replicas": 5}}}
-    assert sent == [("/services/s1/update", expected, {"params": {"version": 5}, "headers": {}})]
-    with pytest.raises(Unavailable, match="not read"):
+    more = {"json": expected, "params": {"version": 5}, "headers": None, "timeout": 30}
+    assert sent == [("http+docker://localhost/v1.44/services/s1/update", more)]
+    with pytest.raises(Unavailable, match="must be read before"):
+        swarm.scale("s1", 5, {})
+
+
+def test_the_reason_for_a_refused_change_of_a_service_is_told(swarm, sent):
+    answer = swarm._connected.answer
+    answer.status_code, answer._content = 400, b'{"message": "rpc error: update out of sequence"}'
+    with pytest.raises(Unavailable, match=r"^The engine refused to change the service s1: update out of sequence$"):
         swarm.scale("s1", 5, {})
 
 
 def test_credentials_are_handed_on_and_nothing_else_changes(swarm, sent):
     swarm.authorize("s1", Grant("AWS", "pass", 0, 1), {"b": "2"})
-    ((url, data, more),) = sent
-    assert (url, data) == ("/services/s1/update", {**SERVICE["Spec"], "Labels": {"b": "2"}})
-    assert more["params"] == {"version": 5}
+    ((_url, more),) = sent
+    assert (more["json"], more["params"]) == ({**SERVICE["Spec"], "Labels": {"b": "2"}}, {"version": 5})
     auth = json.loads(base64.urlsafe_b64decode(more["headers"]["X-Registry-Auth"]))
     assert auth == {"username": "AWS", "password": "pass"}
 
@@ -239,7 +249,7 @@ ONCE = {"RestartPolicy": {"Condition": "none"}}
         (None, False, False),
     ],
 )
-def test_an_update_is_under_way_or_has_stopped_half_way_and_is_then_not_disturbed(update, updating, paused):
+def test_an_update_in_progress_or_paused_is_told(update, updating, paused):
     found = _read({}, update=update)
     assert (found.updating, found.paused, found.renewable) == (updating, paused, not (updating or paused))
 
@@ -248,11 +258,11 @@ def test_what_ran_once_is_not_to_run_again():
     assert not _renewable({}, mode={"ReplicatedJob": {}}) and not _renewable({}, mode={"GlobalJob": {}})
     assert not _renewable(ONCE, {**_task("complete", "shutdown"), "Slot": 1})
     assert not _renewable({"RestartPolicy": {"MaxAttempts": 2}}, {**_task("failed", "shutdown"), "Slot": 1})
-    # Others are started again by themselves, or run.
+    # Docker restarts the others, or they run.
     assert _renewable({}, {**_task("complete", "shutdown"), "Slot": 1})
     again = {**_task("running", "running"), "Slot": 1}
     assert _renewable({"RestartPolicy": {"Condition": "on-failure"}}, {**_task("failed", "shutdown"), "Slot": 1}, again)
-    # Docker gives it no successor, not even if it was its node that was drained.
+    # Docker creates no successor, even if its node was drained.
     assert not _renewable(ONCE, {**_task("shutdown", "shutdown"), "Slot": 2}, again)
 
 
@@ -314,7 +324,7 @@ def test_where_a_service_fails_again_and_again(ended, healthy, order):
 def test_all_tasks_are_started_anew_by_a_counter_and_nothing_else(swarm, sent, monkeypatch):
     swarm.restart("s1")
     template = {**SERVICE["Spec"]["TaskTemplate"], "ForceUpdate": 2}
-    ((url, data, _),) = sent
-    assert (url, data) == ("/services/s1/update", {**SERVICE["Spec"], "TaskTemplate": template})
-    monkeypatch.setattr(swarm._connected, "inspect_service", lambda one: SERVICE, raising=False)
+    ((_url, more),) = sent
+    assert more["json"] == {**SERVICE["Spec"], "TaskTemplate": template}
+    monkeypatch.setattr(swarm._connected, "inspect_service", lambda name: SERVICE, raising=False)
     assert swarm.update_state("s1") == ("updating", "")

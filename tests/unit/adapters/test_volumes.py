@@ -1,4 +1,4 @@
-"""A node's data volumes: which device each is, and that nothing but a blank one is ever formatted."""
+"""A node's data volumes: the device of each volume, and that only a blank volume is formatted."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ DATA = Volume("data", "/dev/sdf", "/srv/data")
 
 
 class Clock:
-    """Time that passes only by waiting."""
+    """Time that only passes by waiting."""
 
     def __init__(self) -> None:
         self.at = 0.0
@@ -35,7 +35,7 @@ class Clock:
 
 
 class Host:
-    """A host with NVMe disks, by their serial numbers, of which it knows what is on them."""
+    """A host with NVMe disks and their contents, by serial number."""
 
     def __init__(self, root: Path, content: str = "") -> None:
         self.root, self.content, self.mounted, self.ran = root, content, False, list[str]()
@@ -69,10 +69,10 @@ class Host:
         return answer
 
     def keep(self) -> list[str]:
-        """Have the volume mounted, and return what was changed for that."""
+        """Mount the volume, and return the changes."""
         self.ran.clear()
         Volumes(self.tell, Log(io.StringIO()), self.clock, self.run, self.root).keep([DATA])
-        return [one for one in self.ran if one.startswith(("mkfs", "mount "))]
+        return [command for command in self.ran if command.startswith(("mkfs", "mount "))]
 
 
 def test_a_blank_volume_is_found_by_its_id_formatted_and_mounted_once(tmp_path: Path) -> None:
@@ -83,7 +83,7 @@ def test_a_blank_volume_is_found_by_its_id_formatted_and_mounted_once(tmp_path: 
     assert host.keep() == []
 
 
-def test_after_a_reboot_it_is_found_by_its_label_without_asking_aws_and_not_formatted(tmp_path: Path) -> None:
+def test_after_a_reboot_it_is_found_by_its_label_and_not_formatted(tmp_path: Path) -> None:
     host = Host(tmp_path, content="data")
     host.attached = [AssertionError("nobody is to be asked")]
 

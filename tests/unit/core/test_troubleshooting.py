@@ -77,7 +77,7 @@ def policies() -> Iterator[str]:
     with pytest.raises(PolicyError) as invalid:
         Policy.read(b"{")
     for why in ("There is no policy.json in the bucket b: run site.yml.", str(invalid.value)):
-        yield f"{why} Until that is mended, the last valid policy counts."
+        yield f"{why} Until that is fixed, the last valid policy counts."
 
 
 def hosts() -> Iterator[str]:

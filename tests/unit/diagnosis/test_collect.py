@@ -1,4 +1,4 @@
-"""What a node tells of itself, over commands that are made up; and the archives."""
+"""A node's diagnosis, with fake commands; and the archives."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SERVICE = [{"Spec": {"Name": "web", "ContainerSpec": {"Env": ["DB=opensesame", "
 
 
 class Node:
-    """Answers commands by how they begin."""
+    """Answers commands by their first words."""
 
     def __init__(self, *, engine=True, manager=True):
         self.engine, self.manager, self.asked = engine, manager, []
@@ -78,7 +78,7 @@ def test_a_worker_tells_of_itself():
 def test_of_an_engine_that_hangs_the_logs_are_there_all_the_same():
     node = Node(engine=False)
     files, failures = collect(node)
-    assert failures == ["The engine does not answer, so its state is not here."]
+    assert failures == ["The engine does not answer, so its state is missing."]
     assert files["docker.log"] and "engine.json" not in files
     assert sum(words[0] == "docker" for words in node.asked) == 2, "it is asked whether it answers, and no more"
 
@@ -88,9 +88,9 @@ def test_an_archive_is_for_its_owner_alone_and_is_whole_or_not_there(tmp_path):
     size = pack({"x/one.txt": "1", "two.txt": "zwei\udce4"}, path)
     assert path.stat().st_mode & 0o777 == 0o600
     assert (size, unpack(path)) == (path.stat().st_size, {"x/one.txt": "1", "two.txt": "zwei?"})
-    assert [one.name for one in tmp_path.iterdir()] == ["a.tar.gz"]
+    assert [file.name for file in tmp_path.iterdir()] == ["a.tar.gz"]
     path.write_bytes(path.read_bytes()[:40])
-    with pytest.raises(OSError, match="no whole archive"):
+    with pytest.raises(OSError, match="not a complete archive"):
         unpack(path)
 
 

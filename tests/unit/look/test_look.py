@@ -155,9 +155,9 @@ def test_another_manager_follows_a_manager_that_falls_silent(linked, managers):
 
 
 def test_the_page_says_why_a_manager_sends_no_data(linked, managers):
-    shells = managers(first="echo 'swarm-agent: This host is no manager of a swarm.' >&2; exit 1")
+    shells = managers(first="echo 'swarm-agent: This host is not a manager of a swarm.' >&2; exit 1")
     hub = linked(lambda: shells, rest=5.0)
-    sentence = "first sent no data: swarm-agent: This host is no manager of a swarm."
+    sentence = "first sent no data: swarm-agent: This host is not a manager of a swarm."
     until("the page to say why", lambda: hub.now()[1]["lost"] == sentence, seconds=60)
 
 

@@ -1,4 +1,4 @@
-"""A swarm in memory, and the little that the tests deploy to it."""
+"""A swarm in memory, and a small stack to deploy to it."""
 
 from __future__ import annotations
 
@@ -37,14 +37,14 @@ FILES = {"settings.ini": b"colour=blue\n"}
 
 
 def read(name: str) -> bytes:
-    """Stands in for the controller's files."""
+    """A fake for the controller's files."""
     if name not in FILES:
         raise FileNotFoundError(2, "No such file or directory")
     return FILES[name]
 
 
 def bundle(document: Any = None, **variables: str) -> compose.Bundle:
-    """The bundle of a compose document, the small one by default."""
+    """The bundle of a compose document, by default the small stack."""
     return compose.bundle("shop", COMPOSE if document is None else document, variables, read, source="compose.yml")
 
 
@@ -64,7 +64,7 @@ class MemoryEngine:
         self.log_lines = ["Traceback", "KeyError: 'COLOUR'"]
         self.asked_as: dict[str, Credentials | None] = {}
         self.deployed_with: Mapping[str, Credentials] = {}
-        # How many looks a removal takes until its tasks have ended.
+        # The number of looks until the tasks of a removed stack have stopped.
         self.lingers = 0
         self._ids = itertools.count()
 
@@ -104,7 +104,7 @@ class MemoryEngine:
 
     def check(self, definition: str) -> list[str]:
         if self.refused:
-            raise StackError(f"Docker refuses the stack: {self.refused}")
+            raise StackError(f"Docker refused the stack: {self.refused}")
         return []
 
     def forget_image(self, service: str) -> None:
@@ -163,7 +163,7 @@ class MemoryEngine:
         self.live = kept
 
     def go_back(self, service: str) -> None:
-        """Docker puts a service's former specification in the place of the one that failed."""
+        """Docker replaces a service's failed specification with its previous specification."""
         self.live[service]["Spec"] = self.live[service]["PreviousSpec"]
         self.made[service] = [self._task(service, self.live[service]["Spec"], node) for node in NODES]
 
@@ -197,12 +197,12 @@ class MemoryEngine:
 
 
 class FakeTime:
-    """A clock that only sleeping moves."""
+    """A clock that only moves by sleeping."""
 
     def __init__(self) -> None:
         # Long after the tasks began.
         self.seconds = 2_000_000_000.0
-        # What happens while somebody waits.
+        # What happens during a wait.
         self.events: list[Callable[[], None]] = []
 
     def sleep(self, seconds: float) -> None:
@@ -215,7 +215,7 @@ class FakeTime:
 
 
 def grant(registry: Registry) -> Grant:
-    """Stands in for ECR."""
+    """A fake for ECR."""
     if registry.account != "123456789012":
         raise StackError(f"AWS refused to give credentials for the registry {registry.host}.")
     return Grant("AWS", f"token-of-{registry.region}", 0.0, 43200.0)
@@ -233,13 +233,13 @@ def deployment(
 
 
 def state(engine: MemoryEngine, timeout: float = 300.0, look_for: float = 300.0, time: FakeTime | None = None) -> State:
-    """How the stack is when nothing is to be waited for any more."""
+    """The stack's state once there is nothing left to wait for."""
     clock = (time or FakeTime()).clock()
     return convergence.wait(engine, "shop", clock, since=clock.now(), timeout=timeout, look_for=look_for)
 
 
 def deployed(engine: MemoryEngine, stack: compose.Bundle, **options: Any) -> deploy.Report:
-    """A whole deployment, which is to converge."""
+    """A complete deployment, which should converge."""
     report = deployment(engine, stack, **options).run(check=False)
     assert state(engine).problem == ""
     deploy.tidied(engine, stack.stack, check=False)

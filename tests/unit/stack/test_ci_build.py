@@ -1,4 +1,4 @@
-"""The script of stacks/ci that builds: what it fetches and hands to Docker, by stand-ins for Docker and registry."""
+"""The build script of stacks/ci: what it fetches and passes to Docker, with a fake Docker and registry."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ pytestmark = pytest.mark.real("git and a shell: the job is a shell script that f
 
 SCRIPT = Path(__file__).parents[3] / "stacks/ci/build.sh"
 PUSHED = "127.0.0.1:5000/shop@sha256:0"
-# Nothing is built yet, services and the registry are there; what is built from is shown.
+# Nothing is built yet; services and the registry exist. It prints the build context.
 DOCKER = f"""#!/bin/sh
 echo "$1 $2"
 case "$1 $2" in
@@ -29,7 +29,7 @@ def git(folder: Path, *words: str) -> str:
 
 
 def commit(folder: Path, *files: str) -> str:
-    """Add the files, which have their names in them; the commit's name."""
+    """Add files that contain their names. Returns the commit's name."""
     for file in files:
         (folder / file).parent.mkdir(parents=True, exist_ok=True)
         (folder / file).write_text(file)
@@ -40,7 +40,7 @@ def commit(folder: Path, *files: str) -> str:
 
 @pytest.fixture
 def shop(tmp_path: Path) -> Path:
-    """A repository whose tag is not the newest of its one branch."""
+    """A repository whose tag is not the newest commit of its only branch."""
     folder = tmp_path / "shop.git"
     folder.mkdir()
     git(folder, "init", "--quiet", "--initial-branch", "main")
@@ -51,7 +51,7 @@ def shop(tmp_path: Path) -> Path:
 
 
 def build(folder: Path, source: str, service: str = "", docker: str = DOCKER) -> tuple[int, list[str]]:
-    """Run the script; how it ended, and its lines."""
+    """Run the script. Returns its exit code and lines."""
     programs = folder / "programs"
     programs.mkdir()
     for name, text in (("docker", docker), ("wget", "#!/bin/sh\n")):
@@ -85,7 +85,7 @@ def test_an_archive_is_dockers_to_fetch(tmp_path: Path) -> None:
         ("#v1:web", ["./Dockerfile"]),
     ],
 )
-def test_a_repository_is_fetched_at_its_tag_and_only_its_files_are_built_from(
+def test_a_repository_is_built_from_the_files_at_its_tag(
     shop: Path, tmp_path: Path, part: str, files: list[str]
 ) -> None:
     code, lines = build(tmp_path, f"file://{shop}{part}")

@@ -121,8 +121,8 @@ def test_a_variable_may_be_a_number_or_a_switch() -> None:
     [
         ("${NONE}", r"services.web.image uses the variable NONE, which has neither a value nor a default"),
         ("${EMPTY:?set the tag}", r"default \(set the tag\): set it in stack_environment"),
-        ("a$", r"services.web.image has a '\$' that begins no variable"),
-        ("${1}", r"begins no variable"),
+        ("a$", r"services.web.image has a '\$' without a variable"),
+        ("${1}", r"without a variable"),
     ],
 )
 def test_variables_that_cannot_be_replaced(text: str, message: str) -> None:
@@ -144,22 +144,22 @@ def test_environments_are_settled_where_their_files_are(monkeypatch: pytest.Monk
         (None, "compose.yml is not a compose file: it needs a mapping 'services'"),
         ([], "is not a compose file"),
         ({"services": {}}, "with at least one service"),
-        ({"services": {"web": None}}, "Service 'web' in compose.yml is to be a mapping"),
-        ({"services": {"web": {}}}, "Service 'web' in compose.yml names no image"),
-        ({"services": {"web": {"build": "."}}}, "is to be built, which a swarm cannot do"),
+        ({"services": {"web": None}}, "Service 'web' in compose.yml must be a mapping"),
+        ({"services": {"web": {}}}, "Service 'web' in compose.yml has no image"),
+        ({"services": {"web": {"build": "."}}}, "has 'build', which a swarm does not support"),
         (
             {"services": {"web.api": {"image": "web"}}},
-            "Service 'web.api' in compose.yml would be called '\\w+_web.api', but Docker takes letters, digits, and "
+            "Service 'web.api' in compose.yml would be called '\\w+_web.api', but Docker accepts letters, digits, and "
             "'-' and '_' between them, 63 at most: rename it.",
         ),
         ({"services": {"w" * 60: {"image": "web"}}}, "63 at most: rename it."),
-        (service(volumes=["./data:/data"]), "mounts './data' from beside the compose file"),
+        (service(volumes=["./data:/data"]), "mounts './data' relative to the compose file"),
         (service(volumes=[{"type": "bind", "source": "../x", "target": "/x"}]), "mounts '../x'"),
         (service(env_file=["no.env"]), "service 'web' in compose.yml names the file 'no.env', which cannot be read"),
         (service() | {"configs": {"c": {"file": "no.ini"}}}, "configs.c in compose.yml names the file 'no.ini'"),
         (service() | {"configs": {"c": {}}}, "configs.c in compose.yml has no content"),
-        (service() | {"configs": ["c"]}, "'configs' in compose.yml is to be a mapping"),
-        (service() | {"secrets": {"s": {"environment": "PW"}}}, "takes the variable PW, which is not set"),
+        (service() | {"configs": ["c"]}, "'configs' in compose.yml must be a mapping"),
+        (service() | {"secrets": {"s": {"environment": "PW"}}}, "uses the variable PW, which is not set"),
         (
             service() | {"secrets": {"s": {"external": True, "x-generate": "yes"}}},
             "the secret.s length, 16 to 256, not 'yes'",
@@ -195,7 +195,7 @@ def test_image_references(image: str, expected: str) -> None:
 
 
 def test_what_is_no_image_is_refused() -> None:
-    with pytest.raises(StackError, match="'Not An Image' is not an image's name"):
+    with pytest.raises(StackError, match="'Not An Image' is not an image reference"):
         images.without_digest("Not An Image")
 
 
@@ -236,7 +236,7 @@ def test_the_edge_is_whole(pytestconfig: pytest.Config, certificate: Path) -> No
     check_hardened(stack)
     entry, tls = stack.definition["services"]["entry"], stack.definition["services"]["tls"]
     assert entry["ports"] == [{"target": 8443, "published": 443, "mode": "host"}]
-    # In nothing but internal networks a task gets no port on its node.
+    # With only internal networks a task gets no port on its node.
     assert [stack.definition["networks"][name] for name in entry["networks"]] == [{"driver": "overlay"}]
     assert "secrets" not in entry
     assert "ports" not in tls

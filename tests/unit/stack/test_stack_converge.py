@@ -1,4 +1,4 @@
-"""Waiting until a stack is as it should be."""
+"""Waiting until a stack has converged."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_a_look_says_what_is_awaited_and_does_not_fail(engine: MemoryEngine) -> 
     [
         ("paused", "paused (2 of 2 tasks run): the update was paused: update paused"),
         ("rollback_completed", "rolled back (2 of 2 tasks run): the update failed and was rolled back: update paused"),
-        ("rollback_paused", "paused (2 of 2 tasks run): the update failed, and so did going back: update paused"),
+        ("rollback_paused", "paused (2 of 2 tasks run): the update failed, and so did the rollback: update paused"),
     ],
 )
 def test_an_update_that_fails_fails_the_stack(engine: MemoryEngine, ends_as: str, said: str) -> None:
@@ -74,11 +74,11 @@ def test_a_stack_that_is_not_there_is_an_error(engine: MemoryEngine) -> None:
         state(engine)
 
 
-# What Docker starts again and again
+# Tasks that Docker restarts again and again
 
 
 class Restarted:
-    """Docker's restarts of a service of one task, five seconds after it ended; the last four that ended are known.
+    """Docker's restarts of a service with a single task, five seconds after it ends. Four ended tasks are known.
 
     After so many ``failures`` it runs on.
     """
@@ -133,7 +133,7 @@ def time() -> FakeTime:
 
 @pytest.fixture
 def single(engine: MemoryEngine) -> MemoryEngine:
-    """A stack of one service of one task, which has been deployed."""
+    """A deployed stack with a single service and a single task."""
     document = {"services": {"web": {"image": "app:1.0", "deploy": {"replicas": 1}}}}
     deployment(engine, bundle(document)).run(check=False)
     return engine

@@ -66,7 +66,7 @@ def test_a_registry_that_is_away_is_no_reason_to_roll(engine: MemoryEngine) -> N
 
 
 def test_an_image_that_was_changed_by_hand_is_the_definitions_again(engine: MemoryEngine) -> None:
-    """Docker's command leaves it as it is where the definition has not changed since the last deployment."""
+    """Docker's command does not reset it if the definition has not changed since the last deployment."""
     deployment(engine, bundle()).run(check=False)
     engine.update_image("shop_web", f"app@{engine.registry['app:2.0']}")
     report = deployment(engine, bundle()).run(check=False)
@@ -76,7 +76,7 @@ def test_an_image_that_was_changed_by_hand_is_the_definitions_again(engine: Memo
 
 
 def test_an_image_that_is_nowhere_is_refused_before_anything_is_made(engine: MemoryEngine) -> None:
-    with pytest.raises(StackError, match=r"The image app:9 of service 'web' cannot be found: manifest unknown\. Check"):
+    with pytest.raises(StackError, match=r"The image app:9 of service 'web' was not found: manifest unknown\. Check"):
         deployment(engine, bundle(TAG="9")).run(check=False)
     assert engine.stored == {"configs": {}, "secrets": {}}
 
@@ -107,11 +107,11 @@ def test_a_service_that_left_the_file_is_removed(engine: MemoryEngine) -> None:
 
 
 def contents(engine: MemoryEngine) -> set[bytes]:
-    """Of the configs that are no releases."""
+    """The configs that are not releases."""
     return {blob.data for blob in engine.stored["configs"].values() if releases.NUMBER not in blob.labels}
 
 
-def test_old_configs_go_once_even_the_way_back_needs_them_no_more(
+def test_old_configs_are_removed_once_no_rollback_needs_them(
     engine: MemoryEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen = []
@@ -124,7 +124,7 @@ def test_old_configs_go_once_even_the_way_back_needs_them_no_more(
     assert [release.number for release in engine.releases("shop")] == [2, 3]
 
 
-def test_a_rotated_secret_goes_once_neither_a_service_nor_a_rollback_uses_it(engine: MemoryEngine) -> None:
+def test_a_rotated_secret_is_removed_once_nothing_uses_it(engine: MemoryEngine) -> None:
     document = {**memory_engine.COMPOSE, "secrets": {"password": {"environment": "PASSWORD"}}}
     for password in ("one", "two", "three"):
         deployed(engine, bundle(document, PASSWORD=password))
@@ -138,11 +138,11 @@ def back(engine: MemoryEngine) -> None:
     deployed(engine, rollback(engine, "shop"))
 
 
-def test_a_rollback_goes_to_what_converged_before_with_its_digest_and_config(
+def test_a_rollback_deploys_the_last_converged_digest_and_config(
     engine: MemoryEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def specs() -> dict[str, object]:
-        return {name: copy.deepcopy(one["Spec"]) for name, one in engine.live.items()}
+        return {name: copy.deepcopy(service["Spec"]) for name, service in engine.live.items()}
 
     deployed(engine, bundle())
     before = specs()
@@ -165,9 +165,7 @@ def test_a_rollback_of_a_rollback_goes_forth_again(engine: MemoryEngine) -> None
 
 
 @pytest.mark.parametrize("attempts", [1, 2])
-def test_after_a_failed_deployment_a_rollback_goes_to_the_last_that_converged(
-    engine: MemoryEngine, attempts: int
-) -> None:
+def test_after_a_failed_deployment_a_rollback_skips_it(engine: MemoryEngine, attempts: int) -> None:
     deployed(engine, bundle())
     engine.update_ends_as = "paused"
     for _ in range(attempts):
@@ -177,8 +175,10 @@ def test_after_a_failed_deployment_a_rollback_goes_to_the_last_that_converged(
     engine.update_ends_as = None
     back(engine)
     assert engine.live["shop_web"]["Spec"]["TaskTemplate"]["ContainerSpec"]["Image"].startswith("app:1.0@")
-    # The one that failed is none to go back to.
-    with pytest.raises(StackError, match="The stack 'shop' has no release to go back to: none before the present one"):
+    # A rollback never uses the failed release.
+    with pytest.raises(
+        StackError, match="The stack 'shop' has no release to roll back to: no release before the present"
+    ):
         rollback(engine, "shop")
 
 
@@ -193,17 +193,17 @@ def test_a_deployment_killed_before_it_began_is_not_gone_back_from_too_far(engin
 
 
 def test_there_is_nothing_to_go_back_to_at_first(engine: MemoryEngine) -> None:
-    with pytest.raises(StackError, match="No release of a stack 'shop' is known here"):
+    with pytest.raises(StackError, match="The swarm has no release of a stack 'shop'"):
         rollback(engine, "shop")
     deployed(engine, bundle())
-    with pytest.raises(StackError, match="has no release to go back to"):
+    with pytest.raises(StackError, match="has no release to roll back to"):
         rollback(engine, "shop")
 
 
 def test_a_config_of_the_labels_but_not_the_content_is_no_release() -> None:
     labels = {releases.NUMBER: "1"}
     bad = [b"", b"{", b"[]", b'{"services": {"web": {}}}']
-    assert releases.read({"ID": "x", "Spec": {"Labels": labels, "Data": base64.b64encode(one)}} for one in bad) == []
+    assert releases.read({"ID": "x", "Spec": {"Labels": labels, "Data": base64.b64encode(data)}} for data in bad) == []
 
 
 # Registries
@@ -231,7 +231,7 @@ def test_how_old_ecrs_credentials_are_is_noted_and_makes_no_difference(engine: M
     labels = engine.live["shop_web"]["Spec"]["Labels"]
     assert labels[registry_credentials.LABEL] == "0+43200"
     assert registry_credentials.LABEL not in repr(engine.releases("shop")[-1].definition)
-    # The agent notes others.
+    # The agent sets other labels.
     engine.live["shop_web"]["Spec"]["Labels"] = {**labels, registry_credentials.LABEL: "21600+43200"}
     assert not deployed(engine, bundle(private(ECR))).changed
     assert not deployment(engine, bundle(private(ECR)), reapply=True).run(check=False).changed
@@ -256,14 +256,14 @@ def test_the_operators_credentials_go_before_and_only_where_they_are_for(engine:
 
 
 def test_two_credentials_of_one_registry_are_refused() -> None:
-    one = {"host": "docker.io", "username": "me", "password": "x"}
+    login = {"host": "docker.io", "username": "me", "password": "x"}
     with pytest.raises(StackError, match=r"two credentials for the registry docker\.io"):
-        given([one, one])
+        given([login, login])
 
 
-def test_a_registry_that_gives_no_credentials_is_named_unless_its_image_runs(engine: MemoryEngine) -> None:
+def test_a_registry_without_credentials_is_named_unless_its_image_runs(engine: MemoryEngine) -> None:
     other = ECR.replace("123456789012", "210987654321")
-    with pytest.raises(StackError, match="cannot be found: AWS refused to give credentials for the registry 2109"):
+    with pytest.raises(StackError, match="was not found: AWS refused to give credentials for the registry 2109"):
         deployment(engine, bundle(private(other))).run(check=False)
     engine.registry[f"{other}/app:1.0"] = memory_engine.DIGEST
     known = given([{"host": other, "username": "me", "password": "x"}])
@@ -291,13 +291,13 @@ def test_a_removal_waits_until_nothing_is_left_and_names_what_stays(engine: Memo
 def test_a_removal_that_takes_too_long_says_what_is_left(engine: MemoryEngine) -> None:
     deployed(engine, bundle())
     engine.lingers = 1000
-    with pytest.raises(StackError, match="The stack 'shop' is not gone within 5 s: 1 tasks are left"):
+    with pytest.raises(StackError, match="The stack 'shop' is not removed after 5 s: 1 tasks are left"):
         stack_removal.remove(engine, "shop", memory_engine.FakeTime().clock(), timeout=5)
 
 
 @pytest.mark.parametrize(("lingers", "left"), [(30, 0), (1000, 880)])
 def test_a_deployment_lets_a_stack_end_that_was_removed_by_hand(engine: MemoryEngine, lingers: int, left: int) -> None:
-    """As long as a minute: tasks may take longer to stop, and new ones are then rejected for a while."""
+    """For up to a minute: if tasks take longer to stop, new tasks are rejected for a while."""
     time, engine.lingers = memory_engine.FakeTime(), lingers
     time.events.append(lambda: setattr(engine, "lingers", engine.lingers - 1))
     deployment(engine, bundle(), time=time).run(check=True)
@@ -314,20 +314,18 @@ def test_a_deployment_of_a_stack_that_is_there_waits_for_none_of_its_tasks(engin
     assert time.seconds == began
 
 
-# What is refused
+# Refusals
 
 
 def test_an_external_secret_that_is_missing_is_named(engine: MemoryEngine) -> None:
     document = {**memory_engine.COMPOSE, "secrets": {"password": {"external": True}}}
-    with pytest.raises(
-        StackError, match="Secret 'password' is external and the swarm has none of that name: create it"
-    ):
+    with pytest.raises(StackError, match="Secret 'password' is external, but the swarm does not have it: create it"):
         deployment(engine, bundle(document)).run(check=False)
 
 
 def test_dockers_own_refusal_comes_first(engine: MemoryEngine) -> None:
     engine.refused = "services.web Additional property foo is not allowed"
-    with pytest.raises(StackError, match=r"Docker refuses the stack: services.web Additional property foo"):
+    with pytest.raises(StackError, match=r"Docker refused the stack: services.web Additional property foo"):
         deployment(engine, bundle()).run(check=True)
 
 

@@ -1,4 +1,4 @@
-"""Managers that only Session Manager reaches are not waited for where its plugin is missing."""
+"""Managers that only Session Manager reaches are not waited for if its plugin is missing."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.real("ansible-playbook: which connection plugin is trie
 
 ROOT = Path(__file__).resolve().parents[3]
 MANAGER = "i-0000000000000000c"
-# As site.yml runs it when it has found the instances that came a moment ago.
+# As site.yml runs it after it has found the new instances.
 PLAYS: list[dict[str, Any]] = [
     {
         "hosts": "localhost",
@@ -38,12 +38,12 @@ PLAYS: list[dict[str, Any]] = [
 
 
 def choose(folder: Path, **variables: str) -> str:
-    """What a run says that cannot find a manager that can act."""
+    """The output of a run that finds no working manager."""
     playbook, inventory = folder / "choose.yml", folder / "hosts.yml"
     playbook.write_text(json.dumps(PLAYS))
     of_manager = {"ansible_connection": "amazon.aws.aws_ssm", "ansible_aws_ssm_region": "eu-west-1", **variables}
     inventory.write_text(json.dumps({"all": {"hosts": {MANAGER: of_manager}}}))
-    # Nothing but Python and Ansible, so that no plugin of this machine's is found.
+    # Only Python and Ansible, so that no plugin of this machine is found.
     path = folder / "bin"
     path.mkdir()
     (path / "ansible-playbook").symlink_to(Path(sys.executable).with_name("ansible-playbook"))

@@ -112,7 +112,7 @@ def test_a_health_check_without_a_test_vouches_for_no_task(check: dict[str, Any]
 
 
 def test_a_task_counts_after_seconds_that_are_whole() -> None:
-    """One that began at 95.9 s has run for 4.1 s at 100.0 s."""
+    """A task that began at 95.9 s has run for 4.1 s at 100.0 s."""
     assert judged(service(), task(), task(since="2026-01-01T00:01:35.9Z")).state == "progressing"
 
 
@@ -131,7 +131,7 @@ def test_an_update_under_way_is_waited_for(update: str) -> None:
     assert judged(service(update=update), task(), task(), expected="new").state == "progressing"
 
 
-def test_what_failed_of_an_earlier_deployment_is_not_what_this_one_waits_for() -> None:
+def test_failures_of_an_earlier_deployment_do_not_count() -> None:
     failed = task("failed", desired="shutdown", Err="boom", Spec=OLD)
     found = judged(service(update="updating"), task(), task(), failed)
     assert (found.why, found.task) == ("the update is under way", None)
@@ -139,7 +139,7 @@ def test_what_failed_of_an_earlier_deployment_is_not_what_this_one_waits_for() -
     assert "boom" in judged(service(update="rollback_started"), task(), task(), failed).why
 
 
-def test_what_was_rolled_back_is_known_even_when_the_engine_has_forgotten_it() -> None:
+def test_a_rollback_is_noticed_even_if_the_engine_forgot_it() -> None:
     found = service()
     found["Spec"]["Labels"] = {FINGERPRINT: "old"}
     assert judged(found, task(), task(), expected="old").state == "converged"
@@ -149,8 +149,8 @@ def test_what_was_rolled_back_is_known_even_when_the_engine_has_forgotten_it() -
     assert judged(service(), task(), task(), expected="new").state == "converged"
 
 
-def test_the_release_that_an_update_went_back_to_has_converged_if_it_is_deployed() -> None:
-    """Docker goes on saying `rollback_completed` until the next update."""
+def test_a_rolled_back_service_has_converged_if_that_was_deployed() -> None:
+    """Docker keeps the state `rollback_completed` until the next update."""
     back = service(update="rollback_completed")
     back["Spec"]["Labels"] = {FINGERPRINT: "old"}
     bad = task("failed", desired="shutdown", Spec=TEMPLATE | {"ForceUpdate": 1})
@@ -178,7 +178,7 @@ def rejected(slot: int, count: int, why: str = "No such image: app:2", **more: A
 
 
 def test_rejections_are_counted_by_slot() -> None:
-    spread = [one for slot in (1, 2, 3) for one in rejected(slot, 2)]
+    spread = [task for slot in (1, 2, 3) for task in rejected(slot, 2)]
     three = service({"Replicated": {"Replicas": 3}})
     assert judged(three, *spread, waited=60).state == "progressing"
     assert judged(three, *spread, *rejected(4, 3)).state == "failed"
@@ -193,7 +193,7 @@ def test_rejections_within_a_moment_may_pass() -> None:
 
 
 def test_rejections_do_not_count_while_a_task_is_prepared_after_them() -> None:
-    """As when a registry's credentials were put right meanwhile and the image is being pulled."""
+    """The registry's credentials were corrected meanwhile, and the image is being pulled."""
     before = rejected(1, 3)
     assert judged(service(), *before, task("preparing", Slot=1, CreatedAt="9"), waited=60).state == "progressing"
     following = task("ready", Slot=1, desired="ready", CreatedAt="9")
@@ -235,7 +235,7 @@ def test_a_service_without_replicas_is_as_it_should_be() -> None:
     assert judged(service({"Replicated": {"Replicas": 0}})) == Verdict("converged", 0, 0)
 
 
-# What is to end
+# Tasks that complete
 
 ONCE = {"RestartPolicy": {"Condition": "none"}}
 THRICE = {"RestartPolicy": {"Condition": "any", "MaxAttempts": 2}}
@@ -276,7 +276,7 @@ def test_a_task_that_is_to_run_once_and_fails_is_not_waited_for() -> None:
 def test_attempts_that_are_used_up_are_not_waited_for() -> None:
     some = service({"Replicated": {"Replicas": 1}}, **THRICE)
     assert judged(some, ended("failed", Slot=1), task("ready", Slot=1, desired="ready")).state == "progressing"
-    # The next one may be about to be made.
+    # The next task may be about to be created.
     assert judged(some, ended("failed", Slot=1)).state == "progressing"
     for state in ("failed", "complete"):
         assert judged(some, ended(state, Slot=1, since=LONG_AGO)).state == "failed"
@@ -301,11 +301,11 @@ def test_a_job_is_done_when_its_tasks_of_this_time_are() -> None:
     verdict = judged(twice, of(0), of(1), of(1, "running", Slot=1))
     assert (verdict.state, verdict.running, verdict.why) == ("progressing", 1, "1 of 2 tasks are complete; 1 running")
     assert judged(twice, of(1), of(1, Slot=1)) == Verdict("complete", 2, 2)
-    # Without a number the API means the first time.
+    # Without a number the API means the first run.
     assert judged(job(iteration=0), task("complete", desired="complete", JobIteration={})).state == "complete"
 
 
-def test_a_job_that_docker_runs_again_and_again_is_done_when_it_has_completed() -> None:
+def test_a_job_that_docker_repeats_is_done_when_it_has_completed() -> None:
     assert judged(job(), of(1), of(1), of(1, "running")) == Verdict("complete", 1, 1)
 
 
@@ -363,5 +363,5 @@ def test_a_node_that_is_there_but_not_yet_of_use_is_explained(late: dict[str, An
 def test_a_group_that_was_scaled_counts_with_its_size() -> None:
     sizes = [{"name": "manager", "desired": 1}, {"name": "unknown", "desired": 9}]
     scaled = required_nodes.scaled(GROUPS, sizes)
-    assert [one["desired"] for one in scaled] == [1, *(group["desired"] for group in GROUPS[1:])]
+    assert [group["desired"] for group in scaled] == [1, *(group["desired"] for group in GROUPS[1:])]
     assert required_nodes.scaled(GROUPS, []) == GROUPS

@@ -1,4 +1,4 @@
-"""What a manager tells when not all of it can be told."""
+"""cluster_info when not everything can be read."""
 
 from __future__ import annotations
 
@@ -48,5 +48,5 @@ def test_what_cannot_be_told_is_left_out_and_named():
 def test_without_the_nodes_there_is_nothing_to_tell():
     with pytest.raises(SwarmError, match="The engine rests"):
         cluster_info.show(control_plane(replace(SEEN, nodes=None), "The engine rests."))
-    with pytest.raises(SwarmError, match="no manager of a swarm"):
+    with pytest.raises(SwarmError, match="not a manager of a swarm"):
         cluster_info.show(control_plane(SEEN, manager=None))

@@ -1,4 +1,4 @@
-"""What AWS alone tells of a cluster, over an account in memory."""
+"""fleet_info, on an account in memory."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ GIVEN = {"cluster_name": "example", "account_id": ACCOUNT_ID}
 
 @pytest.fixture
 def there():
-    """An account with an instance of the cluster's and one of another's."""
+    """An account with an instance of the cluster and an instance of another cluster."""
     with account() as found:
         image = found.aws.ec2.register_image(Name="any", RootDeviceName="/dev/xvda")["ImageId"]
-        # moto takes no architecture with an image.
+        # moto accepts no architecture for an image.
         ec2_backends[ACCOUNT_ID][REGION].amis[image].architecture = "x86_64"
         for cluster in ("example", "other"):
             tags = [{"Key": "swarm.aws/cluster", "Value": cluster}, {"Key": "swarm.aws/role", "Value": "manager"}]
@@ -43,7 +43,7 @@ def write(there: Account, key: str, document: object) -> None:
     there.aws.s3.put_object(Bucket=BUCKET, Key=key, Body=json.dumps(document).encode())
 
 
-def test_a_cluster_without_a_bucket_has_its_instances_told_and_the_rest_explained(there):
+def test_without_a_bucket_the_instances_are_told_and_the_rest_explained(there):
     found = look(there)
     (row,) = found["members"]
     assert (row["role"], row["state"], row["kind"], row["node"]) == ("manager", "running", "t3.small", None)

@@ -1,4 +1,4 @@
-"""What the views are made of: rows, groups, services, and the record beside what it should say."""
+"""The data of the views: rows, groups, services, and the record with its wanted addresses."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def test_a_row_has_what_ec2_auto_scaling_raft_and_dns_say():
     assert (second["node"], second["raft"], second["engine"], second["published"]) == (None, None, None, False)
 
 
-def test_a_node_whose_instance_has_ended_is_told_from_one_of_which_ec2_does_not_tell():
+def test_a_terminated_instance_differs_from_an_unknown_instance():
     (row,) = report.members(observed([gone(1)], [dead(1)]), "public")
     assert (row["instance"], row["state"], row["raft"]) == ("i-001", "gone", "unreachable")
     (row,) = report.members(replace(observed([], [dead(1)]), instances=None), "public")
@@ -48,7 +48,7 @@ def test_a_record_that_lags_behind_and_names_an_address_of_nobody():
     assert found["leads_to"] == {"198.51.100.1": "i-001", "198.51.100.9": None}
 
 
-def test_what_a_record_should_say_is_not_known_for_somebody_elses_or_without_nodes():
+def test_wanted_addresses_are_unknown_without_nodes_or_ownership():
     seen = observed(THREE, NODES, record(1, owner="somebody"))
     assert (standing(seen)["wanted"], standing(seen)["ipv4_values"]) == (None, ["198.51.100.1"])
     alone = replace(observed(THREE, [], record(1)), nodes=None)

@@ -1,4 +1,4 @@
-"""What is shown of a cluster in trouble, as the playbooks show it, from what the modules told."""
+"""The views of a cluster in trouble, from fake results of the modules."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ GROUP = ScalingGroup("example-manager", "manager", 3, 3, 5, 3, "2")
 
 
 def told() -> dict[str, object]:
-    """What a manager tells: one manager has ended, one is of an old template, and the record lags behind."""
+    """A manager's result: a manager is terminated, another is outdated, and the record is not up to date."""
     hosts = [gone(1), *(replace(instance(number), template="1") for number in (2, 3))]
     nodes = [dead(1), node(2, leader=True, engine="26.1.5"), node(3)]
     web = Service("1", "web", replicas=3, healthy={"n002": 1}, pending=2, why_pending="no suitable node")

@@ -1,4 +1,4 @@
-"""The filter, the callback, and the playbooks as far as they go without a cluster."""
+"""The filter, the callback, and the playbooks as far as they run without a cluster."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ account_id=123456789012
 
 @pytest.fixture(scope="module")
 def empty_account() -> Iterator[str]:
-    """The endpoint of an account in which nothing is."""
+    """The endpoint of an empty account."""
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0)
     server.start()
     host, port = server.get_host_and_port()
@@ -110,7 +110,7 @@ def test_what_does_not_answer_is_named_in_what_is_gathered(run, tmp_path):
     assert done.returncode == 0, done.stderr
     first, second, *missing = done.stdout.strip().splitlines()
     assert (first, second.startswith("0 of 1 nodes")) == (str(bundle), True)
-    assert [one.split(": ")[:3] for one in missing] == [["Not in it", node, "It did not answer"]]
+    assert [line.split(": ")[:3] for line in missing] == [["Not in it", node, "It did not answer"]]
     files = unpack(bundle)
     assert '"Reservations": []' in files["fault/aws.json"]
     assert list(json.loads(files["fault/index.json"])["missing"]) == [node]
@@ -133,7 +133,7 @@ def test_bad_input_is_refused_in_a_sentence_on_the_standard_error(run, playbook,
     assert sentence in done.stderr
 
 
-def test_a_table_is_as_wide_as_it_needs_to_be_and_shows_what_is_missing_as_a_dash():
+def test_a_table_fits_its_content_and_shows_missing_values_as_a_dash():
     rows = [
         {"id": "i-1", "state": None, "lifecycle": "InService", "yes": True},
         {"id": None, "state": "gone", "yes": False},

@@ -164,7 +164,7 @@ def test_a_stack_is_deployed_rotated_failed_rolled_back_and_stopped(site: Site, 
     [
         (["playbooks/stop.yml"], "Which stack is to be stopped? Say it with -e stack_name=…."),
         (["playbooks/rollback.yml"], "Which stack is to be rolled back? Say it with -e stack_name=…."),
-        (["playbooks/rollback.yml", "-e", "stack_name=shopp"], "No release of a stack 'shopp' is known here"),
+        (["playbooks/rollback.yml", "-e", "stack_name=shopp"], "The swarm has no release of a stack 'shopp'"),
         (["playbooks/deploy.yml", "-e", "stack_file=/nowhere/compose.yml"], "/nowhere/compose.yml cannot be read"),
     ],
 )
@@ -188,7 +188,7 @@ def test_a_service_that_ends_after_seconds_fails_and_is_no_rollback_target(site:
     assert "shop_page: converged, 1 of 1 tasks" in repaired.said
     back = site.playbook("playbooks/rollback.yml", "-e", "stack_name=shop")
     assert back.code != 0
-    assert "The stack 'shop' has no release to go back to" in back.said
+    assert "The stack 'shop' has no release to roll back to" in back.said
 
 
 def test_a_stack_that_was_just_removed_by_hand_is_deployed_again(site: Site, shop: Path) -> None:
