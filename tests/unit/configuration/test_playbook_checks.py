@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 PLAYBOOKS = Path(__file__).resolve().parents[3] / "playbooks"
-CHECK, VARIABLES = "check_account.yml", "check_variables.yml"
+CHECK, VARIABLES = "_verify_account.yml", "_check_variables.yml"
 # Whose first role is the whole check, which has this one in it.
 WHOLE_CHECK = {"plan.yml", "site.yml"}
 
