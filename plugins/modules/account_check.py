@@ -34,7 +34,7 @@ options:
 """
 
 EXAMPLES = r"""
-- name: Refuse another account
+- name: Verify the account
   swarm.aws.account_check:
     region: eu-west-1
     account_id: "123456789012"

@@ -90,8 +90,8 @@ real = pytest.mark.real("ansible-playbook: the variables of a playbook are put t
 
 def checked(text: str) -> list[tuple[str, str, dict[str, str]]]:
     """The role, its entry point and the variables that each of a playbook's checks is for."""
-    plays = [play.get("vars", {}) for play in yaml.safe_load(text) if "_check_variables.yml" in str(play)]
-    return [(play["check_role"], play["check_entry"], play.get("check_variables", {})) for play in plays]
+    checks = [play["vars"] for play in yaml.safe_load(text) if "check_role" in play.get("vars", {})]
+    return [(check["check_role"], check["check_entry"], check.get("check_variables", {})) for check in checks]
 
 
 @pytest.mark.parametrize("name", PLAYBOOKS)
@@ -132,9 +132,9 @@ def bench(tmp_path: Path) -> Bench:
             {"stack_timeout": "long", "account_id": 123456789012},
             ["Action failed: stack_timeout is 'long', but must be a whole number from 0 on: Seconds to wait for the"],
         ),
-        ("scale", {"group": ["worker"], "desired": 3}, ["Say it with -e group=worker -e desired=3."]),
+        ("scale", {"group": ["worker"], "desired": 3}, ["Set them with -e group=worker -e desired=3."]),
         ("join", {"id": [INSTANCE]}, [f"id is a list, {NO_ID}"]),
-        ("remove_node", {"id": []}, ["Which instance is to be removed? Say it with -e id=i-… (or several"]),
+        ("remove_node", {"id": []}, ["Which instance should be removed? Name it with -e id=i-… (or several"]),
         (
             "remove_node",
             {"id": True, "replace": None},

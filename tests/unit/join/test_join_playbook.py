@@ -162,8 +162,8 @@ def test_a_new_swarm_of_anything_but_one_manager_is_refused(bench: Bench, given:
     code, said, asked = bench.run("join.yml", "-e", json.dumps(words))
     assert (code, asked) == (2, [])
     assert (
-        f"new_swarm is true, but id is '{given or ''}', which is not the ID of one running manager of the cluster: say "
-        "with -e id=i-… of which manager the swarm is to be made."
+        f"new_swarm is true, but id is '{given or ''}', which is not the ID of a running manager of the cluster: name "
+        "the manager on which to create the swarm with -e id=i-…."
     ) in said
 
 

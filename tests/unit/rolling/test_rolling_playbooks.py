@@ -109,7 +109,7 @@ def test_an_upgrade_has_new_ones_serve_before_old_ones_go(bench: Bench) -> None:
         "node_group_size group=manager surge=0",
         "node_rollout",
     ]
-    assert "Launch as many more, in round 2 of 3" in said
+    assert "Launch the new instances of round 2 of 3" in said
     assert "Wait for i-9 to be in service" in said
     assert said.rpartition("Nothing is to be replaced")[1]
 
@@ -212,7 +212,7 @@ def test_a_group_that_scales_by_itself_is_said_to_go_on(bench: Bench) -> None:
 def test_nothing_is_guessed(bench: Bench, words: list[str]) -> None:
     code, said, asked = bench.short("scale.yml", *words)
     assert (code != 0, asked) == (True, [])
-    assert "Say it with -e group=worker -e desired=3" in said
+    assert "Set them with -e group=worker -e desired=3" in said
 
 
 def test_where_no_service_runs_nothing_is_spread(bench: Bench) -> None:

@@ -62,8 +62,8 @@ def shown(tmp_path: Path, view: str, states: dict[str, object], facts: dict[str,
 
 @pytest.mark.parametrize("view", ["status", "managers"])
 def test_a_manager_tells(tmp_path, view):
-    acting = {"views_state": {"manager": True, "msg": "fine"}, "views_cluster": told()}
-    away = {"views_state": {"msg": "Task failed: Timeout\n", "unreachable": True}}
+    acting = {"keeping_state": {"manager": True, "msg": "fine"}, "views_cluster": told()}
+    away = {"keeping_state": {"msg": "Task failed: Timeout\n", "unreachable": True}}
     code, screen, errors = shown(tmp_path, view, {"i-002": acting, "i-001": away}, {})
     assert code == 0, errors
     assert "i-001 cannot act: It did not answer: Timeout\n" in screen
@@ -88,7 +88,7 @@ def test_a_manager_tells(tmp_path, view):
 
 
 def test_none_can_tell(tmp_path):
-    away = {"views_state": {"manager": False, "msg": "The swarm does not have a leader."}}
+    away = {"keeping_state": {"manager": False, "msg": "The swarm does not have a leader."}}
     whole = told()
     fleet = {
         name: whole[name] for name in ("members", "groups", "behind", "record", "last_actions", "failures", "agent")

@@ -65,7 +65,7 @@ def test_what_a_group_may_not_have_is_refused_and_nothing_changed(site: Site) ->
     for words, sentence in (
         (["-e", "group=worker", "-e", "desired=9"], "may have 1 to 4 instances, and 9 are asked for: change its max"),
         (["-e", "group=manager", "-e", "desired=0"], "may have 3 to 5 instances, and 0 are asked for: change its min"),
-        (["-e", "group=worker"], "Say it with -e group=worker -e desired=3"),
+        (["-e", "group=worker"], "Set them with -e group=worker -e desired=3"),
     ):
         run = site.playbook("playbooks/scale.yml", *words)
         assert run.code != 0
