@@ -111,9 +111,9 @@ class Sizes:
         surplus = max(0, group["DesiredCapacity"] - usual.desired)
         version = template_of(group)["Version"]
         failed = [
-            one["InstanceId"]
-            for one in _living(group)
-            if one.get("LaunchTemplate", {}).get("Version") == version and one["InstanceId"] not in kept
+            instance["InstanceId"]
+            for instance in _living(group)
+            if instance.get("LaunchTemplate", {}).get("Version") == version and instance["InstanceId"] not in kept
         ][:surplus]
         for identifier in failed:
             self._end(group, identifier)
@@ -139,20 +139,22 @@ class Sizes:
             for instance in warm_pools.instances(self._autoscaling, group)
             if warm_pools.behind(instance, version)
         ]
-        for one in going:
+        for instance in going:
             self._changes.apply(
-                f"instance {one['InstanceId']} of the warm pool of {group['AutoScalingGroupName']}",
-                {"template": one.get("LaunchTemplate", {}).get("Version")},
+                f"instance {instance['InstanceId']} of the warm pool of {group['AutoScalingGroupName']}",
+                {"template": instance.get("LaunchTemplate", {}).get("Version")},
                 None,
                 # Auto Scaling itself ends none that is in a warm pool.
-                lambda one=one: self._ec2.terminate_instances(InstanceIds=[one["InstanceId"]]),  # type: ignore[misc]
+                lambda instance=instance: self._ec2.terminate_instances(InstanceIds=[instance["InstanceId"]]),  # type: ignore[misc]
             )
         deadline = time.monotonic() + timeout
-        ended = {one["InstanceId"] for one in going}
+        ended = {instance["InstanceId"] for instance in going}
         while ended and not self._changes.check_mode:
             pool = warm_pools.instances(self._autoscaling, group)
             left = sorted(
-                one["InstanceId"] for one in pool if one["InstanceId"] in ended and not warm_pools.ending(one)
+                instance["InstanceId"]
+                for instance in pool
+                if instance["InstanceId"] in ended and not warm_pools.ending(instance)
             )
             if not left:
                 break
@@ -263,7 +265,7 @@ def _told(group: Mapping[str, Any]) -> dict[str, Any]:
         "desired": group["DesiredCapacity"],
         "max": group["MaxSize"],
         "usual": usual.desired if usual else None,
-        "instances": [one["InstanceId"] for one in _living(group)],
+        "instances": [instance["InstanceId"] for instance in _living(group)],
     }
 
 

@@ -29,7 +29,7 @@ def find(aws: AwsSession, name: str) -> dict[str, Any]:
             "that name in Cloud Map, or set dns to null."
         )
     if len(found) > 1:
-        identifiers = ", ".join(sorted(one["Id"] for one in found))
+        identifiers = ", ".join(sorted(namespace["Id"] for namespace in found))
         raise ProvisionError(
             f"dns.cloud_map.namespace {name} exists {len(found)} times ({identifiers}): leave one of them, or choose a "
             "namespace whose name is its own."
@@ -77,7 +77,7 @@ class CloudMapService:
     def _present(self, namespace_id: str, name: str) -> Mapping[str, Any] | None:
         filters = [{"Name": "NAMESPACE_ID", "Values": [namespace_id], "Condition": "EQ"}]
         found = listed(self._aws.servicediscovery, "list_services", "Services", Filters=filters)
-        return next((one for one in found if one["Name"] == name), None)
+        return next((service for service in found if service["Name"] == name), None)
 
     def _create(self, namespace_id: str, name: str, shown: str, records: list[dict[str, Any]]) -> Mapping[str, Any]:
         # Of weighted records, an answer would have one.
@@ -94,7 +94,7 @@ class CloudMapService:
 
     def _records(self, present: Mapping[str, Any], shown: str, wanted: list[dict[str, Any]]) -> None:
         found = (present.get("DnsConfig") or {}).get("DnsRecords", [])
-        if {one["Type"] for one in found} != {one["Type"] for one in wanted}:
+        if {record["Type"] for record in found} != {record["Type"] for record in wanted}:
             has, asked = (" and ".join(sorted(record["Type"] for record in records)) for records in (found, wanted))
             raise ProvisionError(
                 f"The Cloud Map service {shown} has {has or 'no'} records, which cannot be changed, and "

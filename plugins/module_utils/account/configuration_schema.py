@@ -61,7 +61,7 @@ def with_defaults(config: Mapping[str, Any], spec: Spec) -> dict[str, Any]:
         if "options" in rule and isinstance(value, Mapping):
             value = with_defaults(value, rule["options"])
         elif "options" in rule and isinstance(value, list):
-            value = [with_defaults(one, rule["options"]) if isinstance(one, Mapping) else one for one in value]
+            value = [with_defaults(item, rule["options"]) if isinstance(item, Mapping) else item for item in value]
         result[key] = value
     return result
 
@@ -80,8 +80,8 @@ def _check_value(path: str, value: Any, rule: Mapping[str, Any]) -> list[str]:
     if kind == "list":
         errors = []
         element = {**rule, "type": rule.get("elements", "str")}
-        for number, one in enumerate(value):
-            errors += _check_value(_element_path(path, number, one), one, element)
+        for number, item in enumerate(value):
+            errors += _check_value(_element_path(path, number, item), item, element)
         return errors
     return []
 

@@ -186,7 +186,9 @@ class Preflight:
         own = self._config["node_images"]
         wanted = {group["architecture"] for group in self._config["node_groups"]}
         identifiers = {architecture: own[architecture] for architecture in sorted(wanted) if own.get(architecture)}
-        names = {one: self._image_parameters[one] for one in sorted(wanted) if one not in identifiers}
+        names = {
+            parameter: self._image_parameters[parameter] for parameter in sorted(wanted) if parameter not in identifiers
+        }
         if names:
             found = self._aws.ssm.get_parameters(Names=sorted(names.values()))["Parameters"]
             values = {parameter["Name"]: parameter["Value"] for parameter in found}
@@ -251,7 +253,9 @@ class Preflight:
                         "which cannot be changed: put that back, or build another cluster."
                     )
                 continue
-            blocks = [one["CidrBlock"] for one in vpc.get("CidrBlockAssociationSet", [])] or [vpc["CidrBlock"]]
+            blocks = [association["CidrBlock"] for association in vpc.get("CidrBlockAssociationSet", [])] or [
+                vpc["CidrBlock"]
+            ]
             for block in blocks:
                 if wanted.overlaps(IPv4Network(block)):
                     name = own_tags.get("Name") or ("the default VPC" if vpc.get("IsDefault") else "without a name")

@@ -37,7 +37,7 @@ def _refusals(name: str, value: Any, option: Mapping[str, Any]) -> list[str]:
     if name == INSTANCE:
         wrong = _no_texts(value) if kind == "texts" else [value] * (not isinstance(value, str))
         return [
-            f"{name} is {_shown(one)}, which is no instance ID: one is i- and 17 hexadecimal digits." for one in wrong
+            f"{name} is {_shown(item)}, which is no instance ID: one is i- and 17 hexadecimal digits." for item in wrong
         ]
     words, takes = _KINDS[kind]
     if takes(value):
@@ -47,7 +47,7 @@ def _refusals(name: str, value: Any, option: Mapping[str, Any]) -> list[str]:
 
 def _no_texts(value: Any) -> list[Any]:
     """What is no text of a list, or of what stands in place of one."""
-    return [one for one in (value if isinstance(value, list) else [value]) if not isinstance(one, str)]
+    return [item for item in (value if isinstance(value, list) else [value]) if not isinstance(item, str)]
 
 
 def _shown(value: Any) -> str:

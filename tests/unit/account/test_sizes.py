@@ -41,7 +41,7 @@ class Scaling:
     @property
     def ids(self) -> list[str]:
         there = self.group["Instances"]
-        return [one["InstanceId"] for one in there if not one["LifecycleState"].startswith("Terminat")]
+        return [instance["InstanceId"] for instance in there if not instance["LifecycleState"].startswith("Terminat")]
 
     @property
     def settings(self) -> Any:
@@ -96,7 +96,9 @@ def test_what_waits_in_the_warm_pool_and_is_behind_is_ended_and_seen_to_go(make:
     assert (planned["ended"], writes) == (waiting, [])
     made = scaling.run(renew_warm=True)
     assert (made["ended"], made["changes"]) == (waiting, planned["changes"])
-    assert sorted(made["changes"]) == [f"delete the instance {one} of the warm pool of {WORKER}" for one in waiting]
+    assert sorted(made["changes"]) == [
+        f"delete the instance {identifier} of the warm pool of {WORKER}" for identifier in waiting
+    ]
     assert sorted(member.instance.id for member in world.scaling.members() if member.leaving) == waiting
     assert scaling.run(renew_warm=True)["ended"] == [], "they are on their way"
     assert (scaling.ids, scaling.settings) == (scaling.old, (3, 3, None, []))
@@ -145,8 +147,8 @@ def test_what_the_operator_paused_stays_so_and_a_max_that_is_enough_is_not_touch
     scaling.pause("AZRebalance")
     scaling.run(surge=2)
     assert scaling.settings == (5, 5, "3", ["AZRebalance"])
-    for one in scaling.old[:2]:
-        scaling.leave(one)
+    for instance in scaling.old[:2]:
+        scaling.leave(instance)
     scaling.run(surge=0)
     assert scaling.settings == (3, 5, None, ["AZRebalance"])
 

@@ -144,7 +144,7 @@ def test_fault_35_an_upgrade_stops_at_the_first_that_does_not_come_up_and_says_w
     assert "The upgrade stopped in the group worker: After 60 s the group worker still waits for i-9" in said
     assert "i-9 ended, and no others are launched. None of the old instances was taken out for it." in said
     assert asked[-1] == "node_group_size group=worker call_off=True keep=['i-1', 'i-2', 'i-3']"
-    assert not any("without replacement" in one for one in asked)
+    assert not any("without replacement" in call for call in asked)
 
 
 def test_a_cluster_that_is_not_well_is_not_upgraded_unless_an_upgrade_is_under_way_or_it_is_forced(
@@ -179,7 +179,7 @@ def test_a_plan_and_a_cancelled_upgrade_launch_nothing(bench: Bench) -> None:
     assert asked[2] == "node_group_size group=worker call_off=True keep=['i-1', 'i-2', 'i-3']"
     assert "removed i-1 without replacement" in asked
     assert asked[-2] == "node_group_size group=worker surge=0"
-    assert not any("surge=1" in one for one in asked)
+    assert not any("surge=1" in call for call in asked)
 
 
 def test_a_group_is_made_larger_or_smaller_with_managers_one_by_one(bench: Bench) -> None:
@@ -195,8 +195,8 @@ def test_a_group_is_made_larger_or_smaller_with_managers_one_by_one(bench: Bench
         bench.answers["node_rollout"] = [seen(going=["i-1", "i-2"])]
         code, said, asked = bench.short("scale.yml", "-e", f"group={name}", "-e", "desired=1")
         assert code == 0, said[-3000:]
-        assert asked[1:3] == [f"{one} without replacement" for one in first]
-        assert not any(one.startswith("node_group_size") for one in asked)
+        assert asked[1:3] == [f"{request} without replacement" for request in first]
+        assert not any(call.startswith("node_group_size") for call in asked)
     assert "node_groups says 3: change its desired too" not in said, "it has as many as the configuration says"
 
 

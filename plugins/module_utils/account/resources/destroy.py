@@ -34,43 +34,47 @@ MISSING = (
 )
 # How a single request deletes one of a kind: the service, the operation and its arguments.
 REQUESTS: Mapping[str, Tuple[str, str, Callable[[Resource], Mapping[str, Any]]]] = {
-    "policy of the IAM role": ("iam", "delete_role_policy", lambda one: one.facts),
-    "alarm": ("cloudwatch", "delete_alarms", lambda one: {"AlarmNames": [one.name]}),
+    "policy of the IAM role": ("iam", "delete_role_policy", lambda resource: resource.facts),
+    "alarm": ("cloudwatch", "delete_alarms", lambda resource: {"AlarmNames": [resource.name]}),
     # An instance that waits at it goes on at once.
-    "lifecycle hook": ("autoscaling", "delete_lifecycle_hook", lambda one: one.facts),
-    "scaling policy": ("autoscaling", "delete_policy", lambda one: one.facts),
+    "lifecycle hook": ("autoscaling", "delete_lifecycle_hook", lambda resource: resource.facts),
+    "scaling policy": ("autoscaling", "delete_policy", lambda resource: resource.facts),
     "Auto Scaling group": (
         "autoscaling",
         "delete_auto_scaling_group",
-        lambda one: {"AutoScalingGroupName": one.id, "ForceDelete": True},
+        lambda resource: {"AutoScalingGroupName": resource.id, "ForceDelete": True},
     ),
-    "instance": ("ec2", "terminate_instances", lambda one: {"InstanceIds": [one.id]}),
-    "volume": ("ec2", "delete_volume", lambda one: {"VolumeId": one.id}),
-    "launch template": ("ec2", "delete_launch_template", lambda one: {"LaunchTemplateId": one.id}),
-    "network interface": ("ec2", "delete_network_interface", lambda one: {"NetworkInterfaceId": one.id}),
-    "NAT gateway": ("ec2", "delete_nat_gateway", lambda one: {"NatGatewayId": one.id}),
-    "elastic IP address": ("ec2", "release_address", lambda one: {"AllocationId": one.id}),
-    "gateway endpoint": ("ec2", "delete_vpc_endpoints", lambda one: {"VpcEndpointIds": [one.id]}),
-    "interface endpoint": ("ec2", "delete_vpc_endpoints", lambda one: {"VpcEndpointIds": [one.id]}),
-    "rules of the security group": ("ec2", "revoke_security_group_ingress", lambda one: one.facts),
-    "security group": ("ec2", "delete_security_group", lambda one: {"GroupId": one.id}),
-    "subnet": ("ec2", "delete_subnet", lambda one: {"SubnetId": one.id}),
-    "route table": ("ec2", "delete_route_table", lambda one: {"RouteTableId": one.id}),
-    "VPC": ("ec2", "delete_vpc", lambda one: {"VpcId": one.id}),
-    "queue": ("sqs", "delete_queue", lambda one: {"QueueUrl": one.facts["url"]}),
-    "topic": ("sns", "delete_topic", lambda one: {"TopicArn": one.facts["arn"]}),
-    "dashboard": ("cloudwatch", "delete_dashboards", lambda one: {"DashboardNames": [one.name]}),
-    "log group": ("logs", "delete_log_group", lambda one: {"logGroupName": one.name}),
-    "parameter": ("ssm", "delete_parameter", lambda one: {"Name": one.name}),
+    "instance": ("ec2", "terminate_instances", lambda resource: {"InstanceIds": [resource.id]}),
+    "volume": ("ec2", "delete_volume", lambda resource: {"VolumeId": resource.id}),
+    "launch template": ("ec2", "delete_launch_template", lambda resource: {"LaunchTemplateId": resource.id}),
+    "network interface": ("ec2", "delete_network_interface", lambda resource: {"NetworkInterfaceId": resource.id}),
+    "NAT gateway": ("ec2", "delete_nat_gateway", lambda resource: {"NatGatewayId": resource.id}),
+    "elastic IP address": ("ec2", "release_address", lambda resource: {"AllocationId": resource.id}),
+    "gateway endpoint": ("ec2", "delete_vpc_endpoints", lambda resource: {"VpcEndpointIds": [resource.id]}),
+    "interface endpoint": ("ec2", "delete_vpc_endpoints", lambda resource: {"VpcEndpointIds": [resource.id]}),
+    "rules of the security group": ("ec2", "revoke_security_group_ingress", lambda resource: resource.facts),
+    "security group": ("ec2", "delete_security_group", lambda resource: {"GroupId": resource.id}),
+    "subnet": ("ec2", "delete_subnet", lambda resource: {"SubnetId": resource.id}),
+    "route table": ("ec2", "delete_route_table", lambda resource: {"RouteTableId": resource.id}),
+    "VPC": ("ec2", "delete_vpc", lambda resource: {"VpcId": resource.id}),
+    "queue": ("sqs", "delete_queue", lambda resource: {"QueueUrl": resource.facts["url"]}),
+    "topic": ("sns", "delete_topic", lambda resource: {"TopicArn": resource.facts["arn"]}),
+    "dashboard": ("cloudwatch", "delete_dashboards", lambda resource: {"DashboardNames": [resource.name]}),
+    "log group": ("logs", "delete_log_group", lambda resource: {"logGroupName": resource.name}),
+    "parameter": ("ssm", "delete_parameter", lambda resource: {"Name": resource.name}),
     # Otherwise its name stays taken for weeks, and a new cluster of the name could not be built.
     "secret": (
         "secretsmanager",
         "delete_secret",
-        lambda one: {"SecretId": one.id, "ForceDeleteWithoutRecovery": True},
+        lambda resource: {"SecretId": resource.id, "ForceDeleteWithoutRecovery": True},
     ),
-    "bucket": ("s3", "delete_bucket", lambda one: {"Bucket": one.id}),
-    "KMS alias": ("kms", "delete_alias", lambda one: {"AliasName": one.id}),
-    "KMS key": ("kms", "schedule_key_deletion", lambda one: {"KeyId": one.id, "PendingWindowInDays": KEY_DAYS}),
+    "bucket": ("s3", "delete_bucket", lambda resource: {"Bucket": resource.id}),
+    "KMS alias": ("kms", "delete_alias", lambda resource: {"AliasName": resource.id}),
+    "KMS key": (
+        "kms",
+        "schedule_key_deletion",
+        lambda resource: {"KeyId": resource.id, "PendingWindowInDays": KEY_DAYS},
+    ),
 }
 # What still stands there may be on its way out, such as the interface of an instance that has ended.
 IN_USE = ("DependencyViolation", "DeleteConflict", "ResourceInUse", "BucketNotEmpty", "ScalingActivityInProgress")
@@ -99,12 +103,12 @@ class Destroyer:
                 left = self._survey.find()
             remaining = any(batches(left))
         if remaining and not once:
-            back = ", ".join(str(one) for batch in batches(left) for one in batch)
+            back = ", ".join(str(resource) for batch in batches(left) for resource in batch)
             raise ProvisionError(f"These came back while they were deleted: {back}. Find what makes them, and go on.")
         reasons = staying(left)
         return {
-            "left": [{**one.report(), "why": reasons[one.id]} for one in left if one.id in reasons],
-            "going": [one.report() for one in left if one.going],
+            "left": [{**resource.report(), "why": reasons[resource.id]} for resource in left if resource.id in reasons],
+            "going": [resource.report() for resource in left if resource.going],
         }
 
     def _pass(self, found: Sequence[Resource], *, instances_only: bool) -> None:
@@ -115,9 +119,9 @@ class Destroyer:
 
     def _delete(self, batch: Sequence[Resource]) -> None:
         still_there = getattr(self, f"_left_{_method(batch[0])}", None)
-        for one in batch:
-            before = {"id": one.id, **({"note": one.note} if one.note else {})}
-            self._changes.apply(str(one), before, None, lambda one=one: self._once_unused(one))  # type: ignore[misc]
+        for resource in batch:
+            before = {"id": resource.id, **({"note": resource.note} if resource.note else {})}
+            self._changes.apply(str(resource), before, None, lambda resource=resource: self._once_unused(resource))  # type: ignore[misc]
         if still_there is not None and not self._changes.check_mode:
             self._until(lambda: not still_there(batch), f"{', '.join(map(str, batch))} to end")
 
@@ -179,17 +183,19 @@ class Destroyer:
 
     def _left_auto_scaling_group(self, batch: Sequence[Resource]) -> list[str]:
         # A group is there until the last of its instances has ended.
-        found = self._aws.autoscaling.describe_auto_scaling_groups(AutoScalingGroupNames=[one.id for one in batch])
+        found = self._aws.autoscaling.describe_auto_scaling_groups(
+            AutoScalingGroupNames=[resource.id for resource in batch]
+        )
         return [group["AutoScalingGroupName"] for group in found["AutoScalingGroups"]]
 
     def _left_instance(self, batch: Sequence[Resource]) -> list[str]:
-        wanted = [{"Name": "instance-id", "Values": [one.id for one in batch]}]
+        wanted = [{"Name": "instance-id", "Values": [resource.id for resource in batch]}]
         reservations = self._aws.ec2.describe_instances(Filters=wanted)["Reservations"]
         instances = [instance for reservation in reservations for instance in reservation["Instances"]]
         return [instance["InstanceId"] for instance in instances if instance["State"]["Name"] != "terminated"]
 
     def _left_gateway_endpoint(self, batch: Sequence[Resource]) -> list[str]:
-        ec2, ids = self._aws.ec2, [one.id for one in batch]
+        ec2, ids = self._aws.ec2, [resource.id for resource in batch]
         found = unless_missing(ec2.describe_vpc_endpoints, "InvalidVpcEndpointId.NotFound", VpcEndpointIds=ids)
         endpoints = found["VpcEndpoints"] if found else []
         return [endpoint["VpcEndpointId"] for endpoint in endpoints if endpoint["State"].lower() != "deleted"]
@@ -198,9 +204,9 @@ class Destroyer:
 
     def _left_nat_gateway(self, batch: Sequence[Resource]) -> list[str]:
         # Its address is in use until it has gone, which takes a minute or two.
-        wanted = [{"Name": "nat-gateway-id", "Values": [one.id for one in batch]}]
+        wanted = [{"Name": "nat-gateway-id", "Values": [resource.id for resource in batch]}]
         found = self._aws.ec2.describe_nat_gateways(Filters=wanted)["NatGateways"]
-        return [one["NatGatewayId"] for one in found if one["State"] not in ("deleted", "failed")]
+        return [gateway["NatGatewayId"] for gateway in found if gateway["State"] not in ("deleted", "failed")]
 
     def _internet_gateway(self, one: Resource) -> None:
         ec2 = self._aws.ec2

@@ -101,19 +101,19 @@ def batches(resources: Sequence[Resource]) -> Iterator[list[Resource]]:
     stays = staying(resources)
     by_id = {resource.id: resource for resource in resources if resource.id not in stays and not resource.going}
     sorter: TopologicalSorter[str] = TopologicalSorter(dict.fromkeys(sorted(by_id), ()))
-    for one in by_id.values():
-        for under in one.on:
+    for resource in by_id.values():
+        for under in resource.on:
             if under in by_id:
-                sorter.add(under, one.id)
+                sorter.add(under, resource.id)
     sorter.prepare()
     ready: list[Resource] = []
     while sorter.is_active():
         ready += [by_id[identifier] for identifier in sorter.get_ready()]
         first = min(ready, key=_rank).kind
-        batch = sorted((one for one in ready if one.kind == first), key=lambda one: one.id)
-        ready = [one for one in ready if one.kind != first]
+        batch = sorted((resource for resource in ready if resource.kind == first), key=lambda resource: resource.id)
+        ready = [resource for resource in ready if resource.kind != first]
         yield batch
-        sorter.done(*(one.id for one in batch))
+        sorter.done(*(resource.id for resource in batch))
 
 
 def unique(resources: Iterable[Resource]) -> list[Resource]:

@@ -18,9 +18,9 @@ def old_versions(found: Sequence[Resource]) -> dict[str, int]:
         if group.kind == "Auto Scaling group" and group.facts.get("template"):
             used.setdefault(group.facts["template"], set()).update(filter(None, group.facts["versions"]))
     return {
-        one.name: one.facts["latest"] - len(used.get(one.id, set()))
-        for one in found
-        if one.kind == "launch template" and one.facts["latest"] > max(1, len(used.get(one.id, set())))
+        resource.name: resource.facts["latest"] - len(used.get(resource.id, set()))
+        for resource in found
+        if resource.kind == "launch template" and resource.facts["latest"] > max(1, len(used.get(resource.id, set())))
     }
 
 
@@ -35,16 +35,16 @@ def orphans(resources: Sequence[Resource], cluster: Mapping[str, Any]) -> Iterat
     record = dns["record"] if dns is not None and dns["cloud_map"] is None else None
     service = dns["record"] if dns is not None and dns["cloud_map"] is not None else None
     looks: Mapping[str, Callable[[Resource], str]] = {
-        "Auto Scaling group": lambda one: (
-            "" if one.facts["group"] in groups else f"node_groups has no {one.facts['group'] or 'such group'}"
+        "Auto Scaling group": lambda item: (
+            "" if item.facts["group"] in groups else f"node_groups has no {item.facts['group'] or 'such group'}"
         ),
-        "instance": lambda one: "" if one.facts["scaled_by"] in scaling else "no Auto Scaling group keeps it",
-        "subnet": lambda one: "" if one.facts["zone"] in cluster["zones"] else f"zones has no {one.facts['zone']}",
-        "volume": lambda one: "" if one.facts["attached"] else "it is attached to nothing",
-        "network interface": lambda one: "it is attached to nothing",
-        "DNS record": lambda one: "" if one.name == record else f"dns.record is {record or 'not set'}",
-        "Cloud Map service": lambda one: "" if one.name == service else f"dns.cloud_map is {service or 'not set'}",
-        "KMS key": lambda one: "" if one.id in aliased else "the cluster uses another key",
+        "instance": lambda item: "" if item.facts["scaled_by"] in scaling else "no Auto Scaling group keeps it",
+        "subnet": lambda item: "" if item.facts["zone"] in cluster["zones"] else f"zones has no {item.facts['zone']}",
+        "volume": lambda item: "" if item.facts["attached"] else "it is attached to nothing",
+        "network interface": lambda item: "it is attached to nothing",
+        "DNS record": lambda item: "" if item.name == record else f"dns.record is {record or 'not set'}",
+        "Cloud Map service": lambda item: "" if item.name == service else f"dns.cloud_map is {service or 'not set'}",
+        "KMS key": lambda item: "" if item.id in aliased else "the cluster uses another key",
     }
     for resource in resources:
         if resource.kept or resource.going:

@@ -43,7 +43,12 @@ class Survey:
             *self._keys(),
             *self._bucket(),
         ]
-        return unique([*found, *self._others({one.id for one in found} | {one.facts.get("arn") for one in found})])
+        return unique(
+            [
+                *found,
+                *self._others({resource.id for resource in found} | {resource.facts.get("arn") for resource in found}),
+            ]
+        )
 
     # Auto Scaling
 
@@ -66,7 +71,7 @@ class Survey:
                     "group": own.get(tags.GROUP, ""),
                     "template": template.get("LaunchTemplateId"),
                     "versions": {template.get("Version")}
-                    | {one.get("LaunchTemplate", {}).get("Version") for one in (*inside, *(warm or ()))},
+                    | {instance.get("LaunchTemplate", {}).get("Version") for instance in (*inside, *(warm or ()))},
                 },
             )
             hooks = unless_missing(autoscaling.describe_lifecycle_hooks, "ValidationError", AutoScalingGroupName=name)
@@ -76,9 +81,9 @@ class Survey:
                 ("lifecycle hook", (hooks or {}).get("LifecycleHooks", []), "LifecycleHookName"),
                 ("scaling policy", (policies or {}).get("ScalingPolicies", []), "PolicyName"),
             ):
-                for one in found:
-                    facts = {"AutoScalingGroupName": name, key: one[key]}
-                    yield Resource(kind, f"{name}/{one[key]}", on=(name,), facts=facts)
+                for item in found:
+                    facts = {"AutoScalingGroupName": name, key: item[key]}
+                    yield Resource(kind, f"{name}/{item[key]}", on=(name,), facts=facts)
 
     # Events
 
@@ -155,7 +160,7 @@ class Survey:
     def _named(self, listing: str, key: str, name: str) -> list[str]:
         """Names of IAM's entities that begin as the cluster's do; IAM cannot look for tags, and its list has none."""
         found = listed(self._aws.iam, listing, key)
-        return [one[name] for one in found if one[name].startswith(f"{self.cluster}-")]
+        return [item[name] for item in found if item[name].startswith(f"{self.cluster}-")]
 
     def _is_ours(self, found: Mapping[str, Any] | None) -> bool:
         return found is not None and tags.from_list(found.get("Tags", [])).get(tags.CLUSTER) == self.cluster
@@ -228,7 +233,7 @@ class Survey:
         found = unless_missing(self._aws.s3.get_bucket_encryption, none, Bucket=self.bucket)
         rules = found["ServerSideEncryptionConfiguration"]["Rules"] if found else []
         named = [rule.get("ApplyServerSideEncryptionByDefault", {}).get("KMSMasterKeyID") for rule in rules]
-        return [one.rsplit("/", 1)[-1] for one in named if one]
+        return [key.rsplit("/", 1)[-1] for key in named if key]
 
     def versions(self) -> Iterator[Mapping[str, Any]]:
         """All versions of the bucket's objects, and what marks them as deleted."""
@@ -247,8 +252,8 @@ class Survey:
             "ssm:parameter": self._parameter,
             "sqs": self._tagged_queue,
         }
-        for one in listed(tagging, "get_resources", "ResourceTagMappingList", TagFilters=ours):
-            arn = one["ResourceARN"]
+        for mapping in listed(tagging, "get_resources", "ResourceTagMappingList", TagFilters=ours):
+            arn = mapping["ResourceARN"]
             service, kind, name = _parts(arn)
             if arn in known or name in known or service == "autoscaling" or f"{service}:{kind}" in _LOOKED_AT:
                 continue
@@ -281,7 +286,7 @@ class Survey:
         found = self._aws.logs.describe_log_groups(logGroupNamePrefix=name)["logGroups"]
         return (
             Resource("log group", f"log-group/{name}", name)
-            if any(one["logGroupName"] == name for one in found)
+            if any(group["logGroupName"] == name for group in found)
             else None
         )
 
