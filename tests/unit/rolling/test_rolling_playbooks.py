@@ -111,7 +111,7 @@ def test_an_upgrade_has_new_ones_serve_before_old_ones_go(bench: Bench) -> None:
     ]
     assert "Launch the new instances of round 2 of 3" in said
     assert "Wait for i-9 to be in service" in said
-    assert said.rpartition("Nothing is to be replaced")[1]
+    assert said.rpartition("No instance to replace")[1]
 
 
 def test_what_waits_in_a_warm_pool_and_is_behind_goes_before_a_group_takes_it(bench: Bench) -> None:
@@ -119,7 +119,7 @@ def test_what_waits_in_a_warm_pool_and_is_behind_goes_before_a_group_takes_it(be
     bench.answers["node_rollout"] = [seen(groups=warm, rounds=[one_round("worker", 1)]), seen()]
     code, said, asked = bench.short("upgrade.yml")
     assert code == 0, said[-3000:]
-    assert "Behind in warm pools, from which they go before all others: i-7" in said
+    assert "Outdated in warm pools, terminated first: i-7" in said
     assert asked[1:3] == ["node_group_size group=worker renew_warm=True", "node_group_size group=worker surge=1"]
     bench.answers["node_rollout"] = [seen(groups=warm), seen()]
     code, said, asked = bench.short("upgrade.yml")
@@ -173,7 +173,7 @@ def test_a_plan_and_a_cancelled_upgrade_launch_nothing(bench: Bench) -> None:
     code, said, asked = bench.short("upgrade.yml", "--check")
     assert (code, asked) == (0, ["node_rollout"]), said[-3000:]
     assert "Round 1: 1 of worker" in said
-    assert "worker: 1 behind version 2 of the launch template: i-1 (an upgrade is under way, usual are 3)" in said
+    assert "worker: 1 outdated, not of version 2 of the launch template: i-1 (an upgrade is under way, original size 3)" in said
     code, said, asked = bench.short("upgrade.yml", "-e", "cancel=true")
     assert code == 0, said[-3000:]
     assert asked[2] == "node_group_size group=worker call_off=True keep=['i-1', 'i-2', 'i-3']"
@@ -204,7 +204,7 @@ def test_a_group_that_scales_by_itself_is_said_to_go_on(bench: Bench) -> None:
     bench.answers["node_rollout"] = [seen(add=2, groups=[group("burst")]), seen(groups=[group("burst")])]
     code, said, _ = bench.short("scale.yml", "-e", "group=burst", "-e", "desired=3")
     assert code == 0, said[-3000:]
-    assert "It follows what the swarm's tasks need, and goes on from there between 1 and 5." in said
+    assert "Auto Scaling continues to follow the swarm's tasks between 1 and 5." in said
     assert "change its desired too" not in said
 
 
@@ -219,4 +219,4 @@ def test_where_no_service_runs_nothing_is_spread(bench: Bench) -> None:
     bench.answers["service_rebalance"] = [{"services": [], "at": 0.0}]
     code, said, _ = bench.short("rebalance.yml")
     assert code == 0, said[-3000:]
-    assert "There are no services, so there is nothing to spread." in said
+    assert "There are no services, so there is nothing to rebalance." in said

@@ -67,19 +67,19 @@ def test_a_manager_tells(tmp_path, view):
     code, screen, errors = shown(tmp_path, view, {"i-002": acting, "i-001": away}, {})
     assert code == 0, errors
     assert "i-001 cannot act: It did not answer: Timeout\n" in screen
-    assert "Quorum: 2 of 3 managers heard, 2 needed, 0 may fail" in screen
+    assert "Quorum: 2 of 3 managers reachable, quorum 2, 0 may fail" in screen
     row = next(line.split() for line in screen.splitlines() if line.startswith("i-001  "))
     assert "gone" in row and "unreachable" in row
     if view == "managers":
         return
     for sentence in (
-        "DNS: www.example.com should lead to 198.51.100.2, 198.51.100.3",
+        "DNS: www.example.com should point to 198.51.100.2, 198.51.100.3",
         "DNS: no instance of the cluster runs at 198.51.100.1",
-        "Not of their group's template: i-002, i-003",
+        "Outdated: i-002, i-003",
         "Target group: web has 2 healthy",
         "Next: SyncRecord: update the DNS record www.example.com",
-        "Not told: S3 rests.",
-        "What the leader's agent (1) did last, as it wrote at then:",
+        "Unknown: S3 rests.",
+        "Last actions of the leader's agent (1), reported at then:",
     ):
         assert sentence in screen, screen
     assert ["web", "replicated", "1", "3", "0", "0", "2", "no", "no", "suitable", "node"] in [
@@ -95,7 +95,7 @@ def test_none_can_tell(tmp_path):
     }
     code, screen, errors = shown(tmp_path, "status", {"i-001": away}, {"views_fleet": fleet})
     assert code == 2
-    assert "No manager can tell, so this is what EC2, Auto Scaling and DNS say." in screen
+    assert "No manager can act, so this is what EC2, Auto Scaling and DNS report." in screen
     assert "i-001 cannot act: The swarm does not have a leader." in screen
     assert "Quorum" not in screen and "In flight" not in screen
     assert "bring the swarm back with playbooks/restore.yml" in " ".join(errors.split())

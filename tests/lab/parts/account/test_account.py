@@ -70,7 +70,7 @@ def test_without_a_nat_gateway_private_nodes_do_not_reach_aws_and_the_next_run_b
 def test_the_plan_of_what_stands_is_empty_and_says_what_it_costs(site: Site) -> None:
     run = site.playbook("playbooks/plan.yml")
     assert run.code == 0, run.output[-4000:]
-    assert "Nothing is to be changed." in run.output
+    assert "Nothing to change." in run.output
     assert "No orphans" in run.output
     assert "NAT gateways" in run.output
     assert "whole cluster" in run.output
@@ -83,7 +83,7 @@ def test_the_plan_names_what_is_behind_a_changed_template_and_what_nothing_asks_
     said = run.said
     assert f"~ launch template {CLUSTER}-manager" in said
     for instance in site.ids("manager"):
-        assert instance in said.split("Behind the launch template of the group manager: ")[1]
+        assert instance in said.split("Outdated in the group manager: ")[1]
     assert f"Orphan: Auto Scaling group {CLUSTER}-worker (1 instances), since node_groups has no worker" in said
     assert site.writes() == []
 
@@ -132,15 +132,15 @@ def test_fault_33_what_is_destroyed_in_spite_of_everything_leaves_the_account_as
     identifier = interface["NetworkInterfaceId"]
     assert f"Left: network interface {identifier}, since it is not this cluster's." in said
     assert f"since the network interface {identifier} needs it, and it is not this cluster's." in said
-    assert "Nothing is left of it." not in said
+    assert "Nothing is left." not in said
 
     ec2.delete_network_interface(NetworkInterfaceId=identifier)
     run = site.playbook(*command)
     assert run.code == 0, run.output[-4000:]
-    assert "Nothing is left of it." in run.said
+    assert "Nothing is left." in run.said
     assert site.inventory() == site.before
 
     run = site.playbook("playbooks/destroy.yml")
     assert run.code == 0, run.output[-4000:]
     assert run.changed == 0
-    assert "Nothing is left of it." in run.said
+    assert "Nothing is left." in run.said

@@ -53,8 +53,8 @@ def test_dns_answers_with_the_managers_and_a_page_comes_from_them(site: Site) ->
     assert pages.fetch(site.lab, f"http://{NAME}/api").status == 200
     again = site.playbook("playbooks/status.yml")
     assert again.code == 0, again.output[-3000:]
-    said = next(line for line in again.output.splitlines() if f"DNS: {NAME} leads to" in line)
-    assert said.rstrip().endswith("for 10 s, as it should")
+    said = next(line for line in again.output.splitlines() if f"DNS: {NAME} points to" in line)
+    assert said.rstrip().endswith("(TTL 10 s): correct")
     assert all(address in said for address in site.public_addresses() | site.ipv6_addresses())
 
 
@@ -114,7 +114,7 @@ def test_a_service_is_destroyed_with_its_instances_and_the_namespace_stays(site:
     assert run.code == 0, run.output[-4000:]
     said = run.said
     assert f"Cloud Map service {NAME}" in said
-    assert "Nothing is left of it." in said
+    assert "Nothing is left." in said
     assert f"The namespace {NAMESPACE} is yours and stays." in said
     assert site.aws("servicediscovery").list_services()["Services"] == []
     assert site.inventory() == site.before

@@ -65,4 +65,4 @@ def test_fault_32_runs_that_are_each_killed_after_one_task_get_to_the_end(accoun
     last = account.playbook(*WORDS)
     assert (last.code, dict(last.changed), last.writes) == (0, {}, []), last.output[-4000:]
     plan = account.playbook("playbooks/plan.yml")
-    assert "Nothing is to be changed." in plan.output and "No orphans" in plan.output, plan.output[-4000:]
+    assert "Nothing to change." in plan.output and "No orphans" in plan.output, plan.output[-4000:]

@@ -178,7 +178,7 @@ def test_fault_31_15_22_only_what_ec2_says_is_gone_is_tidied_away(site: Site) ->
     site.settle()
     run = site.playbook("playbooks/tidy.yml")
     assert (run.code, run.changed) == (0, 0), run.output[-3000:]
-    assert "Nothing is to be removed" in run.output
+    assert "No node to delete" in run.output
     worker, cut_off = site.one("worker"), site.one("follower")
     before = {node.instance: node.node_id for node in site.nodes()}
     with site.agents_stopped():
@@ -221,7 +221,7 @@ def test_fault_13_without_a_quorum_nothing_is_touched_and_that_is_said(site: Sit
             site.control("heal", instance)
     assert run.code != 0
     assert "bring the swarm back with playbooks/restore.yml" in run.said
-    assert "No manager can tell, so this is what EC2, Auto Scaling and DNS say" in run.output
+    assert "No manager can act, so this is what EC2, Auto Scaling and DNS report" in run.output
     assert {identifier for identifier in site.ids() if f"{identifier}  " in run.output} == site.ids(), (
         "all instances are shown"
     )

@@ -93,7 +93,7 @@ def test_what_is_behind_in_the_pool_is_replaced_too(site: Site) -> None:
     assert all(one in said for one in before), said
     run = site.playbook("playbooks/upgrade.yml")
     assert run.code == 0, run.output[-4000:]
-    assert "Behind in warm pools, from which they go before all others" in run.output
+    assert "Outdated in warm pools, terminated first" in run.output
     # Of the group's own a node, and of the pool's what nobody knew.
     site.settle()
     assert before.isdisjoint({warmed(site), *site.ids("worker")})
@@ -131,5 +131,5 @@ def _took_what_is_warm(site: Site, run: Run, before: set[str], warm: str, launch
 def test_nothing_of_it_is_left(site: Site) -> None:
     run = site.playbook("playbooks/destroy.yml", "-e", f"confirm={CLUSTER}")
     assert run.code == 0, run.output[-4000:]
-    assert "Nothing is left of it." in run.said
+    assert "Nothing is left." in run.said
     assert site.inventory() == site.before
