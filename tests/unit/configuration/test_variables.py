@@ -13,7 +13,7 @@ from ansible_collections.swarm.aws.plugins.module_utils.account.variables import
 
 from tests.unit.playbooks import ROOT, Bench
 
-NO_ID = "which is no instance ID: one is i- and 17 hexadecimal digits."
+NO_ID = "which is not an instance ID: expected i- and 17 hexadecimal digits."
 OPTIONS: dict[str, dict[str, Any]] = {
     "name": {"type": "str", "description": "The name."},
     "count": {"type": "int", "description": "How many."},

@@ -98,4 +98,4 @@ def test_none_can_tell(tmp_path):
     assert "No manager can act, so this is what EC2, Auto Scaling and DNS report." in screen
     assert "i-001 cannot act: The swarm does not have a leader." in screen
     assert "Quorum" not in screen and "In flight" not in screen
-    assert "bring the swarm back with playbooks/restore.yml" in " ".join(errors.split())
+    assert "restore the swarm with playbooks/restore.yml" in " ".join(errors.split())

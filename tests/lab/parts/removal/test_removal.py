@@ -220,7 +220,7 @@ def test_fault_13_without_a_quorum_nothing_is_touched_and_that_is_said(site: Sit
         for instance in followers:
             site.control("heal", instance)
     assert run.code != 0
-    assert "bring the swarm back with playbooks/restore.yml" in run.said
+    assert "restore the swarm with playbooks/restore.yml" in run.said
     assert "No manager can act, so this is what EC2, Auto Scaling and DNS report" in run.output
     assert {identifier for identifier in site.ids() if f"{identifier}  " in run.output} == site.ids(), (
         "all instances are shown"

@@ -89,7 +89,7 @@ def test_what_is_behind_in_the_pool_is_replaced_too(site: Site) -> None:
     configuration.write_text(yaml.safe_dump(changed))
     run = site.playbook("site.yml")
     assert run.code == 0, run.output[-4000:]
-    said = next(line for line in run.output.splitlines() if "still are as before the last change" in line)
+    said = next(line for line in run.output.splitlines() if "Outdated instances of the group" in line)
     assert all(one in said for one in before), said
     run = site.playbook("playbooks/upgrade.yml")
     assert run.code == 0, run.output[-4000:]
@@ -99,7 +99,7 @@ def test_what_is_behind_in_the_pool_is_replaced_too(site: Site) -> None:
     assert before.isdisjoint({warmed(site), *site.ids("worker")})
     report = site.playbook("site.yml")
     assert (report.code, report.changed) == (0, 0), report.output[-4000:]
-    assert "still are as before the last change" not in report.output
+    assert "Outdated instances of the group" not in report.output
 
 
 def test_a_group_that_gets_larger_takes_what_is_warm(site: Site) -> None:
