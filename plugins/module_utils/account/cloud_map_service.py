@@ -34,9 +34,14 @@ def find(aws: AwsSession, name: str) -> dict[str, Any]:
             f"dns.cloud_map.namespace {name} exists {len(found)} times ({identifiers}): leave one of them, or choose a "
             "namespace whose name is its own."
         )
-    (one,) = found
-    zone = one.get("Properties", {}).get("DnsProperties", {}).get("HostedZoneId")
-    return {"id": one["Id"], "arn": one["Arn"], "kind": one["Type"], "zone_id": zone if one["Type"] != HTTP else None}
+    (namespace,) = found
+    zone = namespace.get("Properties", {}).get("DnsProperties", {}).get("HostedZoneId")
+    return {
+        "id": namespace["Id"],
+        "arn": namespace["Arn"],
+        "kind": namespace["Type"],
+        "zone_id": zone if namespace["Type"] != HTTP else None,
+    }
 
 
 class CloudMapService:

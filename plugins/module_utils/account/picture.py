@@ -208,8 +208,8 @@ class _Picture:
             at += card + GAP // 2
         return height
 
-    def _rank(self, one: Row) -> Tuple[bool, str, str]:
-        return "manager" not in one["name"], one["name"], one["id"]
+    def _rank(self, row: Row) -> Tuple[bool, str, str]:
+        return "manager" not in row["name"], row["name"], row["id"]
 
     def _side(self, x: int, y: int, vpc_right: int, vpc_top: int, vpc_bottom: int) -> int:
         """What stands beside the VPC, one below the other."""

@@ -147,17 +147,18 @@ class Preflight:
         if not found:
             self._error(f"{where}, but there is no such target group: make it, or leave it out.")
             return
-        (one,) = found["TargetGroups"]
-        if one.get("TargetType") != "instance":
+        (group,) = found["TargetGroups"]
+        if group.get("TargetType") != "instance":
             self._error(
-                f"{where}, whose target type is {one.get('TargetType')}, but must be instance: make another one."
+                f"{where}, whose target type is {group.get('TargetType')}, but must be instance: create another target "
+                "group."
             )
             return
         vpcs = self._aws.ec2.describe_vpcs(Filters=tags.of_cluster_filter(self._config["cluster_name"]))["Vpcs"]
-        if one.get("VpcId") not in [vpc["VpcId"] for vpc in vpcs]:
+        if group.get("VpcId") not in [vpc["VpcId"] for vpc in vpcs]:
             self._error(
-                f"{where}, which is in the VPC {one.get('VpcId')} and not in the cluster's: make one there, for which "
-                "site.yml --tags network makes the VPC first."
+                f"{where}, which is in the VPC {group.get('VpcId')} and not in the cluster's: create a target group "
+                "there; site.yml --tags network creates the VPC first."
             )
 
     def _instance_types(self) -> None:

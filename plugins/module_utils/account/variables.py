@@ -37,7 +37,8 @@ def _refusals(name: str, value: Any, option: Mapping[str, Any]) -> list[str]:
     if name == INSTANCE:
         wrong = _no_texts(value) if kind == "texts" else [value] * (not isinstance(value, str))
         return [
-            f"{name} is {_shown(item)}, which is not an instance ID: expected i- and 17 hexadecimal digits." for item in wrong
+            f"{name} is {_shown(item)}, which is not an instance ID: expected i- and 17 hexadecimal digits."
+            for item in wrong
         ]
     words, takes = _KINDS[kind]
     if takes(value):

@@ -173,7 +173,10 @@ def test_a_plan_and_a_cancelled_upgrade_launch_nothing(bench: Bench) -> None:
     code, said, asked = bench.short("upgrade.yml", "--check")
     assert (code, asked) == (0, ["node_rollout"]), said[-3000:]
     assert "Round 1: 1 of worker" in said
-    assert "worker: 1 outdated, not of version 2 of the launch template: i-1 (an upgrade is under way, original size 3)" in said
+    assert (
+        "worker: 1 outdated, not of version 2 of the launch template: i-1 (an upgrade is under way, original size 3)"
+        in said
+    )
     code, said, asked = bench.short("upgrade.yml", "-e", "cancel=true")
     assert code == 0, said[-3000:]
     assert asked[2] == "node_group_size group=worker call_off=True keep=['i-1', 'i-2', 'i-3']"

@@ -125,12 +125,12 @@ class Destroyer:
         if still_there is not None and not self._changes.check_mode:
             self._until(lambda: not still_there(batch), f"{', '.join(map(str, batch))} to end")
 
-    def _delete_one(self, one: Resource) -> None:
-        if one.kind in REQUESTS:
-            service, operation, arguments = REQUESTS[one.kind]
-            getattr(getattr(self._aws, service), operation)(**arguments(one))
+    def _delete_resource(self, resource: Resource) -> None:
+        if resource.kind in REQUESTS:
+            service, operation, arguments = REQUESTS[resource.kind]
+            getattr(getattr(self._aws, service), operation)(**arguments(resource))
         else:
-            getattr(self, f"_{_method(one)}")(one)
+            getattr(self, f"_{_method(resource)}")(resource)
 
     def _once_unused(self, resource: Resource) -> None:
         """Delete it, again and again while AWS says that something still stands on it."""
@@ -138,7 +138,7 @@ class Destroyer:
 
         def deleted() -> bool:
             try:
-                self._delete_one(resource)
+                self._delete_resource(resource)
             except ClientError as error:
                 if _is_missing(error):
                     return True
@@ -164,22 +164,22 @@ class Destroyer:
 
     # How to delete one of a kind that takes more than a request.
 
-    def _event_rule(self, one: Resource) -> None:
+    def _event_rule(self, resource: Resource) -> None:
         events = self._aws.events
-        targets = events.list_targets_by_rule(Rule=one.name)["Targets"]
+        targets = events.list_targets_by_rule(Rule=resource.name)["Targets"]
         if targets:
-            events.remove_targets(Rule=one.name, Ids=[target["Id"] for target in targets])
-        events.delete_rule(Name=one.name)
+            events.remove_targets(Rule=resource.name, Ids=[target["Id"] for target in targets])
+        events.delete_rule(Name=resource.name)
 
-    def _dns_record(self, one: Resource) -> None:
-        changes = [{"Action": "DELETE", "ResourceRecordSet": record} for record in one.facts["sets"]]
+    def _dns_record(self, resource: Resource) -> None:
+        changes = [{"Action": "DELETE", "ResourceRecordSet": record} for record in resource.facts["sets"]]
         self._aws.route53.change_resource_record_sets(
-            HostedZoneId=one.facts["zone"],
+            HostedZoneId=resource.facts["zone"],
             ChangeBatch={"Comment": "swarm.aws: the cluster is destroyed", "Changes": changes},
         )
 
-    def _cloud_map_service(self, one: Resource) -> None:
-        published.delete_service(self._aws, one.id)
+    def _cloud_map_service(self, resource: Resource) -> None:
+        published.delete_service(self._aws, resource.id)
 
     def _left_auto_scaling_group(self, batch: Sequence[Resource]) -> list[str]:
         # A group is there until the last of its instances has ended.
@@ -208,35 +208,35 @@ class Destroyer:
         found = self._aws.ec2.describe_nat_gateways(Filters=wanted)["NatGateways"]
         return [gateway["NatGatewayId"] for gateway in found if gateway["State"] not in ("deleted", "failed")]
 
-    def _internet_gateway(self, one: Resource) -> None:
+    def _internet_gateway(self, resource: Resource) -> None:
         ec2 = self._aws.ec2
-        for vpc in one.facts["vpcs"]:
-            unless_missing(ec2.detach_internet_gateway, "Gateway.NotAttached", InternetGatewayId=one.id, VpcId=vpc)
-        ec2.delete_internet_gateway(InternetGatewayId=one.id)
+        for vpc in resource.facts["vpcs"]:
+            unless_missing(ec2.detach_internet_gateway, "Gateway.NotAttached", InternetGatewayId=resource.id, VpcId=vpc)
+        ec2.delete_internet_gateway(InternetGatewayId=resource.id)
 
-    def _instance_profile(self, one: Resource) -> None:
-        for role in one.facts["roles"]:
+    def _instance_profile(self, resource: Resource) -> None:
+        for role in resource.facts["roles"]:
             unless_missing(
                 self._aws.iam.remove_role_from_instance_profile,
                 "NoSuchEntity",  # type: ignore[misc]
-                InstanceProfileName=one.name,
+                InstanceProfileName=resource.name,
                 RoleName=role,
             )
-        self._aws.iam.delete_instance_profile(InstanceProfileName=one.name)
+        self._aws.iam.delete_instance_profile(InstanceProfileName=resource.name)
 
-    def _iam_role(self, one: Resource) -> None:
+    def _iam_role(self, resource: Resource) -> None:
         iam = self._aws.iam
         # Policies that others attached to it are theirs, and stay.
-        for policy in iam.list_attached_role_policies(RoleName=one.name)["AttachedPolicies"]:
-            iam.detach_role_policy(RoleName=one.name, PolicyArn=policy["PolicyArn"])
-        iam.delete_role(RoleName=one.name)
+        for policy in iam.list_attached_role_policies(RoleName=resource.name)["AttachedPolicies"]:
+            iam.detach_role_policy(RoleName=resource.name, PolicyArn=policy["PolicyArn"])
+        iam.delete_role(RoleName=resource.name)
 
-    def _objects_of_the_bucket(self, one: Resource) -> None:
-        s3, bucket = self._aws.s3, one.name
+    def _objects_of_the_bucket(self, resource: Resource) -> None:
+        s3, bucket = self._aws.s3, resource.name
         doomed = [
             {"Key": version["Key"], "VersionId": version["VersionId"]}
             for version in self._survey.versions()
-            if not (one.facts["keep"] and version["Key"].startswith(BACKUPS))
+            if not (resource.facts["keep"] and version["Key"].startswith(BACKUPS))
         ]
         for start in range(0, len(doomed), MOST_OBJECTS):
             part = doomed[start : start + MOST_OBJECTS]
@@ -249,8 +249,8 @@ class Destroyer:
             s3.abort_multipart_upload(Bucket=bucket, Key=upload["Key"], UploadId=upload["UploadId"])
 
 
-def _method(one: Resource) -> str:
-    return one.kind.lower().replace(" ", "_")
+def _method(resource: Resource) -> str:
+    return resource.kind.lower().replace(" ", "_")
 
 
 def _is_missing(error: ClientError) -> bool:

@@ -83,13 +83,13 @@ def staying(resources: Sequence[Resource]) -> dict[str, str]:
     reasons: dict[str, str] = {}
     todo = [(resource, resource.kept) for resource in resources if resource.kept]
     while todo:
-        one, reason = todo.pop(0)
-        if one.id in reasons:
+        resource, reason = todo.pop(0)
+        if resource.id in reasons:
             continue
-        reasons[one.id] = reason
+        reasons[resource.id] = reason
         # The reason names what is at the bottom of it, which is what an operator can do something about.
-        passed_on = f"the {one} needs it, and {one.kept}" if one.kept else reason
-        todo += [(by_id[identifier], passed_on) for identifier in one.on if identifier in by_id]
+        passed_on = f"the {resource} needs it, and {resource.kept}" if resource.kept else reason
+        todo += [(by_id[identifier], passed_on) for identifier in resource.on if identifier in by_id]
     return reasons
 
 
