@@ -17,7 +17,7 @@ HTTP = "HTTP"
 def find(aws: AwsSession, name: str) -> dict[str, Any]:
     """The namespace of that name: ``{id, arn, kind, zone_id}``, the zone being None in an HTTP namespace.
 
-    Raises ProvisionError unless there is one.
+    Raises ProvisionError unless it exists exactly once.
     """
     wanted = name.rstrip(".").lower()
     spaces = list(listed(aws.servicediscovery, "list_namespaces", "Namespaces"))
@@ -31,8 +31,8 @@ def find(aws: AwsSession, name: str) -> dict[str, Any]:
     if len(found) > 1:
         identifiers = ", ".join(sorted(namespace["Id"] for namespace in found))
         raise ProvisionError(
-            f"dns.cloud_map.namespace {name} exists {len(found)} times ({identifiers}): leave one of them, or choose a "
-            "namespace whose name is its own."
+            f"dns.cloud_map.namespace {name} exists {len(found)} times ({identifiers}): delete all but one, or choose "
+            "a namespace with a unique name."
         )
     (namespace,) = found
     zone = namespace.get("Properties", {}).get("DnsProperties", {}).get("HostedZoneId")
@@ -45,14 +45,14 @@ def find(aws: AwsSession, name: str) -> dict[str, Any]:
 
 
 class CloudMapService:
-    """Keeps one service."""
+    """Creates and updates the service."""
 
     def __init__(self, aws: AwsSession, cluster: str, tags: Mapping[str, str], changes: Changes) -> None:
         self._aws, self._cluster, self._changes = aws, cluster, changes
         self._tags = tagging.of_cluster(cluster, tags)
 
     def keep(self, namespace: str, name: str, ttl: int, *, ipv6: bool) -> dict[str, Any]:
-        """Make it what it should be, and return ``{service_id, service_arn, zone_id}``, without IDs if it is to come.
+        """Create or update it, and return ``{service_id, service_arn, zone_id}``, without IDs if it does not exist yet.
 
         Raises ProvisionError if it is another's or has records of other types, which cannot be changed.
         """
@@ -85,7 +85,7 @@ class CloudMapService:
         return next((service for service in found if service["Name"] == name), None)
 
     def _create(self, namespace_id: str, name: str, shown: str, records: list[dict[str, Any]]) -> Mapping[str, Any]:
-        # Of weighted records, an answer would have one.
+        # With weighted routing an answer would have a single record.
         config = {"DnsConfig": {"RoutingPolicy": "MULTIVALUE", "DnsRecords": records}} if records else {}
         made = self._changes.apply(
             f"Cloud Map service {shown}",

@@ -1,4 +1,4 @@
-"""What must hold for a cluster's configuration, as far as that can be told without asking AWS."""
+"""Rules for a cluster's configuration that can be checked without AWS."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ MOST_MANAGERS = 7
 USER_DATA_LIMIT = 7168
 # Of that, what the most volumes that a group can have take.
 VOLUMES_ROOM = 3072
-# Where the engine and the swarm put their own networks by default.
+# Default address pools of the engine and the swarm.
 ENGINE_NETWORKS = {
     "172.17.0.0/16": "Docker's bridge network",
     "10.0.0.0/16": "the swarm's first overlay networks",
@@ -85,12 +85,12 @@ def check(config: Mapping[str, Any], regions: Sequence[str]) -> Findings:
 
 
 def quorum(managers: int) -> int:
-    """How many of so many managers must be up."""
+    """How many of ``managers`` must be reachable."""
     return managers // 2 + 1
 
 
 def names(config: Mapping[str, Any], regions: Sequence[str]) -> Iterator[str]:
-    """Check what says which cluster is meant: ``account_id``, ``region`` and ``cluster_name``."""
+    """Check the keys that identify the cluster: ``account_id``, ``region`` and ``cluster_name``."""
     account, region, cluster = str(config["account_id"]), config["region"], config["cluster_name"]
     if not re.fullmatch(r"\d{12}", account):
         yield f"account_id is '{account}', but an AWS account's ID has 12 digits: put it in quotes."
@@ -300,7 +300,7 @@ def _private_nodes(config: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _no_way_out(config: Mapping[str, Any]) -> Iterator[str]:
-    """What nodes cannot have that reach AWS and nothing else."""
+    """Problems of nodes that reach only AWS."""
     for group in config["node_groups"]:
         if not config["node_images"].get(group["architecture"]) and not group["user_data"]:
             yield (

@@ -1,4 +1,4 @@
-"""Deletes a cluster's resources, each when nothing stands on it any more."""
+"""Deletes a cluster's resources, each after the resources that depend on it."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ MISSING = (
     "ResourceNotFoundException",
     "ServiceNotFound",
 )
-# How a single request deletes one of a kind: the service, the operation and its arguments.
+# The request that deletes a resource of a kind: the service, the operation and its arguments.
 REQUESTS: Mapping[str, Tuple[str, str, Callable[[Resource], Mapping[str, Any]]]] = {
     "policy of the IAM role": ("iam", "delete_role_policy", lambda resource: resource.facts),
     "alarm": ("cloudwatch", "delete_alarms", lambda resource: {"AlarmNames": [resource.name]}),
@@ -76,14 +76,14 @@ REQUESTS: Mapping[str, Tuple[str, str, Callable[[Resource], Mapping[str, Any]]]]
         lambda resource: {"KeyId": resource.id, "PendingWindowInDays": KEY_DAYS},
     ),
 }
-# What still stands there may be on its way out, such as the interface of an instance that has ended.
+# What is left may still be deleted by AWS, such as the interface of a terminated instance.
 IN_USE = ("DependencyViolation", "DeleteConflict", "ResourceInUse", "BucketNotEmpty", "ScalingActivityInProgress")
-# What was made while others were deleted, such as by an agent that could still write, is found by the next pass.
+# The next pass finds what was created meanwhile, such as by an agent that could still write.
 PASSES = 3
 
 
 class Destroyer:
-    """Deletes what a survey finds. Killed anywhere and started again, it goes on with what is left."""
+    """Deletes what a survey finds. Killed and started again, it continues with what is left."""
 
     def __init__(self, aws: AwsSession, survey: Survey, changes: Changes, *, timeout: float) -> None:
         self._aws, self._survey, self._changes, self._timeout = aws, survey, changes, timeout
@@ -133,7 +133,7 @@ class Destroyer:
             getattr(self, f"_{_method(resource)}")(resource)
 
     def _once_unused(self, resource: Resource) -> None:
-        """Delete it, again and again while AWS says that something still stands on it."""
+        """Delete it, and repeat while AWS says that it is in use."""
         last: list[Exception] = []
 
         def deleted() -> bool:
@@ -162,7 +162,7 @@ class Destroyer:
             time.sleep(delay)
             delay = min(delay * 1.5, 5)
 
-    # How to delete one of a kind that takes more than a request.
+    # Kinds whose deletion takes more than a request.
 
     def _event_rule(self, resource: Resource) -> None:
         events = self._aws.events
@@ -182,7 +182,7 @@ class Destroyer:
         published.delete_service(self._aws, resource.id)
 
     def _left_auto_scaling_group(self, batch: Sequence[Resource]) -> list[str]:
-        # A group is there until the last of its instances has ended.
+        # A group exists until its last instance is terminated.
         found = self._aws.autoscaling.describe_auto_scaling_groups(
             AutoScalingGroupNames=[resource.id for resource in batch]
         )
@@ -203,7 +203,7 @@ class Destroyer:
     _left_interface_endpoint = _left_gateway_endpoint
 
     def _left_nat_gateway(self, batch: Sequence[Resource]) -> list[str]:
-        # Its address is in use until it has gone, which takes a minute or two.
+        # Its address is in use until it is deleted, which takes a minute or two.
         wanted = [{"Name": "nat-gateway-id", "Values": [resource.id for resource in batch]}]
         found = self._aws.ec2.describe_nat_gateways(Filters=wanted)["NatGateways"]
         return [gateway["NatGatewayId"] for gateway in found if gateway["State"] not in ("deleted", "failed")]

@@ -1,4 +1,4 @@
-"""What EC2 has of a cluster, and what of others stands in its VPC."""
+"""The cluster's EC2 resources, and foreign resources in its VPC."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ THEIR_OWN = ("nat_gateway", "vpc_endpoint")
 
 
 class Ec2Survey:
-    """Looks for what carries the cluster's tag, and for all that is in its VPC."""
+    """Finds resources with the cluster's tag, and all resources in its VPC."""
 
     def __init__(self, aws: AwsSession, cluster: str) -> None:
         self._ec2, self._cluster = aws.ec2, cluster
@@ -53,7 +53,7 @@ class Ec2Survey:
             *self._launch_templates(),
         ]
 
-    # Asking
+    # Requests
 
     def _tagged(self, operation: str, key: str) -> Iterator[Found]:
         return listed(self._ec2, operation, key, Filters=tags.of_cluster_filter(self._cluster))
@@ -79,9 +79,9 @@ class Ec2Survey:
 
     def _route_tables(self, found: Iterable[Found]) -> Iterator[Resource]:
         for table in found:
-            # The VPC's own goes with it.
+            # The VPC's own table is deleted with it.
             if not any(association.get("Main") for association in table.get("Associations", [])):
-                # Routes to endpoints are theirs: they go with them.
+                # Routes to endpoints are deleted with the endpoints.
                 targets = [route["GatewayId"] for route in table.get("Routes", []) if "GatewayId" in route]
                 targets = [target for target in targets if target.startswith("igw-")]
                 yield self._resource("route table", table, "RouteTableId", [table["VpcId"], *targets])
@@ -105,7 +105,7 @@ class Ec2Survey:
             named = {pair["GroupId"] for rule in naming for pair in rule["UserIdGroupPairs"]} - {group["GroupId"]}
             resource = self._resource("security group", group, "GroupId", [group["VpcId"]])
             if resource.kept:
-                # Whose rules we do not touch: what they name stays.
+                # A foreign group's rules stay, and so do the groups that they name.
                 yield self._resource("security group", group, "GroupId", [group["VpcId"], *named])
                 continue
             yield resource
@@ -128,7 +128,7 @@ class Ec2Survey:
 
     def _nat_gateways(self, vpcs: list[str], ways_out: list[str]) -> Iterator[Resource]:
         for gateway in self._both("describe_nat_gateways", "NatGateways", vpcs):
-            # One that failed has no address any more, and goes by itself.
+            # A failed gateway has no address any more, and AWS deletes it.
             if gateway["State"] not in GONE:
                 addresses = [address.get("AllocationId") for address in gateway.get("NatGatewayAddresses", [])]
                 yield self._resource(
@@ -161,7 +161,7 @@ class Ec2Survey:
 
     def _interfaces(self, vpcs: list[str], living: set[str], ways_out: list[str]) -> Iterator[Resource]:
         for interface in self._both("describe_network_interfaces", "NetworkInterfaces", vpcs):
-            # An instance's own goes with it, and a NAT gateway's and an endpoint's.
+            # Interfaces of instances, NAT gateways and endpoints are deleted with them.
             free = (interface.get("Attachment") or {}).get("InstanceId") not in living
             if free and interface.get("InterfaceType") not in THEIR_OWN:
                 groups = [group["GroupId"] for group in interface.get("Groups", [])]
@@ -176,7 +176,7 @@ class Ec2Survey:
 
     def _volumes(self, going_along: set[str]) -> Iterator[Resource]:
         for volume in self._tagged("describe_volumes", "Volumes"):
-            # An instance's own goes with it.
+            # An instance's own volume is deleted with it.
             if volume["VolumeId"] in going_along:
                 continue
             attachments = volume.get("Attachments", [])

@@ -1,4 +1,4 @@
-"""What is a cluster's and not in its configuration any more."""
+"""A cluster's resources that its configuration no longer declares."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from typing import Any, Callable, Iterator, Mapping, Sequence
 from .declared import declared
 from .model import Resource
 
-# Kinds of which each has a name that the configuration asks for.
+# Kinds whose names the configuration declares.
 NAMED = ("launch template", "IAM role", "instance profile", "queue", "event rule")
 
 
 def old_versions(found: Sequence[Resource]) -> dict[str, int]:
-    """By the name of a launch template, how many of its versions no group and no instance uses."""
+    """How many versions of each launch template, by name, no group and no instance uses."""
     used: dict[str, set[str]] = {}
     for group in found:
         if group.kind == "Auto Scaling group" and group.facts.get("template"):
@@ -25,7 +25,7 @@ def old_versions(found: Sequence[Resource]) -> dict[str, int]:
 
 
 def orphans(resources: Sequence[Resource], cluster: Mapping[str, Any]) -> Iterator[tuple[Resource, str]]:
-    """Each resource that nothing in the configuration asks for, and why. What is not the cluster's is none.
+    """Each resource of the cluster that the configuration does not declare, and why.
 
     ``cluster`` is the configuration as the preflight leaves it.
     """

@@ -1,4 +1,4 @@
-"""What leads clients to a cluster: records that a TXT record says are its own, and Cloud Map services with its tag."""
+"""The names by which clients find a cluster: records with its TXT record, and Cloud Map services with its tag."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def _in_zone(aws: AwsSession, zone: Mapping[str, Any], owner: str) -> Iterator[R
             continue
         name = _marked(mark["Name"])
         kinds = ("A", "AAAA") if owns_ipv6(texts[0]) else ("A",)
-        # What is no plain set of addresses was not made by the agents.
+        # The agents create only plain sets of addresses.
         ours = [
             record
             for record in sets
@@ -85,7 +85,7 @@ def delete_service(aws: AwsSession, identifier: str) -> None:
         try:
             client.deregister_instance(ServiceId=identifier, InstanceId=instance)
         except ClientError as error:
-            # Done by another by now, or begun a moment ago.
+            # Somebody else has deregistered it, or has just begun to.
             if code(error) not in ("InstanceNotFound", "DuplicateRequest"):
                 raise
     client.delete_service(Id=identifier)

@@ -1,4 +1,4 @@
-"""Finds all that is a cluster's: by its tag, by names made of the cluster's, and by what says so in a hosted zone."""
+"""Finds a cluster's resources: by its tag, by names with the cluster's name, and by TXT records in hosted zones."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Survey:
         self.bucket = self._names["bucket"]
 
     def find(self) -> list[Resource]:
-        """All that there is. Changes nothing."""
+        """All resources. Changes nothing."""
         found = [
             *Ec2Survey(self._aws, self.cluster).find(),
             *self._groups(),
@@ -64,7 +64,7 @@ class Survey:
                 "Auto Scaling group",
                 name,
                 on=tuple(filter(None, [template.get("LaunchTemplateId"), *subnets.split(",")])),
-                # A warm pool goes with its group.
+                # A warm pool is deleted with its group.
                 note=f"{len(inside)} instances" + (f" and {len(warm)} in its warm pool" if warm else ""),
                 facts={
                     "arn": group.get("AutoScalingGroupARN"),
@@ -75,7 +75,7 @@ class Survey:
                 },
             )
             hooks = unless_missing(autoscaling.describe_lifecycle_hooks, "ValidationError", AutoScalingGroupName=name)
-            # Their alarms are target tracking's own, and go with them.
+            # Target tracking's alarms are deleted with the policies.
             policies = unless_missing(autoscaling.describe_policies, "ValidationError", AutoScalingGroupName=name)
             for kind, found, key in (
                 ("lifecycle hook", (hooks or {}).get("LifecycleHooks", []), "LifecycleHookName"),
@@ -90,12 +90,12 @@ class Survey:
     def _queues(self) -> Iterator[Resource]:
         sqs = self._aws.sqs
         for url in listed(sqs, "list_queues", "QueueUrls", QueueNamePrefix=f"{self.cluster}-"):
-            # One that was deleted is listed for another minute.
+            # A deleted queue is listed for another minute.
             found = unless_missing(sqs.list_queue_tags, *NO_QUEUE, QueueUrl=url)
             if found is None:
                 continue
             name = url.rsplit("/", 1)[-1]
-            # A queue gets its tags last, so that a run that was killed may have left one without.
+            # A queue gets its tags last, so a killed run may have left a queue without tags.
             untagged = self.cluster if name in (self._names["queue"], self._names["dead_letter_queue"]) else None
             if found.get("Tags", {}).get(tags.CLUSTER, untagged) == self.cluster:
                 yield Resource("queue", f"queue/{name}", name, facts={"url": url, "arn": self._queue_arn(name)})
@@ -228,7 +228,7 @@ class Survey:
             )
 
     def _keys_of_the_bucket(self) -> list[str]:
-        """IDs of the keys without which what is in the bucket cannot be read."""
+        """IDs of the keys that encrypt the bucket."""
         none = "ServerSideEncryptionConfigurationNotFoundError"
         found = unless_missing(self._aws.s3.get_bucket_encryption, none, Bucket=self.bucket)
         rules = found["ServerSideEncryptionConfiguration"]["Rules"] if found else []
@@ -241,7 +241,7 @@ class Survey:
             yield from page.get("Versions", [])
             yield from page.get("DeleteMarkers", [])
 
-    # Whatever else carries the tag
+    # Other resources with the tag
 
     def _others(self, known: set[Any]) -> Iterator[Resource]:
         tagging, ours = self._aws.resourcegroupstaggingapi, [{"Key": tags.CLUSTER, "Values": [self.cluster]}]
