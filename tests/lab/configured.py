@@ -61,7 +61,7 @@ def unchanged(site: Site) -> str:
     assert (run.code, run.changed) == (0, 0), run.output[-6000:]
     plan = site.playbook("playbooks/plan.yml")
     assert plan.code == 0, plan.output[-4000:]
-    assert "Nothing is to be changed." in plan.output and "No orphans" in plan.output, plan.output[-4000:]
+    assert "Nothing to change." in plan.output and "No orphans" in plan.output, plan.output[-4000:]
     return plan.output
 
 

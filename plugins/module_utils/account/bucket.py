@@ -1,4 +1,4 @@
-"""The cluster's bucket, its key and its secret, as far as amazon.aws's modules do not keep them."""
+"""The cluster's bucket, its key and its secret, as far as amazon.aws's modules do not manage them."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def write_policy(aws: AwsSession, bucket: str, policy: Mapping[str, Any], change
 
 
 def _parsed(content: bytes) -> Any:
-    """What stands in the object; as text if somebody has put there what is not JSON."""
+    """The object's content; a string if it is not JSON."""
     try:
         return json.loads(content)
     except ValueError:

@@ -13,13 +13,13 @@ SOURCES = ("runtime/swarm_agent", "plugins/module_utils/_core", "plugins/module_
 FILES = ("plugins/module_utils/aws/__init__.py", "plugins/module_utils/aws/tags.py")
 MAIN = f"from {PACKAGE.replace('/', '.')}.runtime.swarm_agent.cli import main\n\nmain()\n"
 SHEBANG = b"#!/usr/bin/env python3\n"
-# The earliest that a zip archive can say. The content alone decides about the archive's bytes.
+# The earliest time that a zip archive can have. Only the content determines the archive's bytes.
 TIMESTAMP = (1980, 1, 1, 0, 0, 0)
 _MODE = 0o100644
 
 
 class BundleError(Exception):
-    """The agent's source is not where it should be."""
+    """The agent's source is missing."""
 
 
 def pack(root: Path) -> bytes:

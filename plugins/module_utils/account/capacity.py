@@ -1,4 +1,4 @@
-"""How many instances a group has: for good, or a few more for the time of an upgrade."""
+"""Sets how many instances a group has: permanently, or more during an upgrade."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from . import warm_pools
 from .configuration_schema import suggestion
 from .node_groups import groups_of, template_of
 
-# It would move instances between zones while an upgrade has one more in one of them.
+# It would move instances between zones while an upgrade has an extra instance in a zone.
 REBALANCING = "AZRebalance"
 LOOK_SECONDS = 1.0
-# Activities that are looked back on for a launch that failed.
+# How many past activities are searched for a failed launch.
 ACTIVITIES = 10
 # An instance's ID in an activity's description. That of a failed launch may name an image: '[ami-0…]'.
 INSTANCE = re.compile(r"\bi-[0-9a-f]")
@@ -32,41 +32,41 @@ class Sizes:
         self._autoscaling, self._ec2, self._cluster, self._changes = aws.autoscaling, aws.ec2, cluster, changes
 
     def all(self) -> list[dict[str, Any]]:
-        """Every group as it is, by name."""
+        """Every group's state, sorted by name."""
         return sorted((_told(group) for group in self._groups()), key=lambda group: group["name"])
 
     def resize(self, name: str, desired: int, timeout: float) -> None:
-        """Have that many for good, and wait until Auto Scaling has launched them.
+        """Set the desired size, and wait until Auto Scaling has launched the instances.
 
-        Raises ProvisionError if the group may not have that many or has more, is being upgraded, or nothing can be
-        launched.
+        Raises ProvisionError if the size is out of the group's range or smaller than now, an upgrade is under way, or
+        nothing can be launched.
         """
         group = self._group(name)
         if _usual(group) is not None:
             raise ProvisionError(
-                f"An upgrade of the group {name} is under way: finish it with playbooks/upgrade.yml, or call it off "
+                f"An upgrade of the group {name} is under way: finish it with playbooks/upgrade.yml, or cancel it "
                 "there with -e cancel=true."
             )
         least, most, present = group["MinSize"], group["MaxSize"], group["DesiredCapacity"]
         if desired < present:
             raise ProvisionError(
-                f"The group {name} has {present} instances, and Auto Scaling would choose which of them to end: take "
-                "out those that are to go, one by one, without replacement."
+                f"The group {name} has {present} instances, and Auto Scaling would choose which to terminate: "
+                "remove the surplus instances without replacement."
             )
         if not least <= desired <= most:
             raise ProvisionError(
-                f"The group {name} may have {least} to {most} instances, and {desired} are asked for: change that in "
-                "node_groups and run site.yml first."
+                f"The group {name} may have {least} to {most} instances, but {desired} were requested: change min or "
+                "max in node_groups and run site.yml first."
             )
         failed = self._failed(group)
         self._desire(group, desired)
         self._wait_for_launch(name, timeout, failed)
 
     def surge(self, name: str, more: int, timeout: float) -> None:
-        """Have so many more than usual, and wait until Auto Scaling has launched them.
+        """Add ``more`` instances to the original size, and wait until Auto Scaling has launched them.
 
-        What is usual is noted first, so that it can be found again whatever comes. Raises ProvisionError if nothing
-        can be launched.
+        The original size is written to a tag first, so that it survives an interrupted upgrade. Raises ProvisionError
+        if nothing can be launched.
         """
         group = self._group(name)
         noted = _usual(group)
@@ -87,7 +87,7 @@ class Sizes:
         self._wait_for_launch(name, timeout, failed)
 
     def settle(self, name: str) -> None:
-        """Have everything as usual again, once the group has no more instances than that. Does nothing before."""
+        """Restore the original size and settings, once the group has no more instances than that."""
         group = self._group(name)
         usual = _usual(group)
         if usual is None or group["DesiredCapacity"] > usual.desired:
@@ -99,10 +99,10 @@ class Sizes:
         self._note(group, usual, None)
 
     def call_off(self, name: str, keep: Iterable[str]) -> list[str]:
-        """End the surge's instances that do not serve, and return their IDs; ``keep`` are IDs of those that do.
+        """Terminate the surge's instances that do not serve, and return their IDs; ``keep`` are IDs of those that do.
 
-        Each is ended by itself together with its share of the desired capacity, since Auto Scaling, asked for fewer,
-        would end old ones.
+        Each is terminated singly and reduces the desired capacity, since Auto Scaling would terminate old instances
+        for a smaller desired capacity.
         """
         group, kept = self._group(name), set(keep)
         usual = _usual(group)
@@ -111,15 +111,15 @@ class Sizes:
         surplus = max(0, group["DesiredCapacity"] - usual.desired)
         version = template_of(group)["Version"]
         failed = [
-            one["InstanceId"]
-            for one in _living(group)
-            if one.get("LaunchTemplate", {}).get("Version") == version and one["InstanceId"] not in kept
+            instance["InstanceId"]
+            for instance in _living(group)
+            if instance.get("LaunchTemplate", {}).get("Version") == version and instance["InstanceId"] not in kept
         ][:surplus]
         for identifier in failed:
             self._end(group, identifier)
         if not self._changes.check_mode:
             group = self._group(name)
-        # What was never launched.
+        # Desired capacity that was never launched.
         lacking = group["DesiredCapacity"] - len(_living(group))
         if lacking > 0 and group["DesiredCapacity"] > usual.desired:
             self._desire(group, max(usual.desired, group["DesiredCapacity"] - lacking))
@@ -127,10 +127,10 @@ class Sizes:
         return failed
 
     def renew(self, name: str, timeout: float) -> list[str]:
-        """End what waits in the group's warm pool and is behind its launch template, and return the IDs.
+        """Terminate the outdated instances in the group's warm pool, and return their IDs.
 
-        Auto Scaling starts others in their place. Raises ProvisionError if it does not notice within ``timeout``
-        seconds; until then a group that gets larger could still take one of them.
+        Auto Scaling replaces them. Raises ProvisionError if it has not removed them within ``timeout`` seconds; until
+        then a group that grows could still take them.
         """
         group = self._group(name)
         version = template_of(group)["Version"]
@@ -139,32 +139,34 @@ class Sizes:
             for instance in warm_pools.instances(self._autoscaling, group)
             if warm_pools.behind(instance, version)
         ]
-        for one in going:
+        for instance in going:
             self._changes.apply(
-                f"instance {one['InstanceId']} of the warm pool of {group['AutoScalingGroupName']}",
-                {"template": one.get("LaunchTemplate", {}).get("Version")},
+                f"instance {instance['InstanceId']} of the warm pool of {group['AutoScalingGroupName']}",
+                {"template": instance.get("LaunchTemplate", {}).get("Version")},
                 None,
-                # Auto Scaling itself ends none that is in a warm pool.
-                lambda one=one: self._ec2.terminate_instances(InstanceIds=[one["InstanceId"]]),  # type: ignore[misc]
+                # Auto Scaling itself terminates no instance in a warm pool.
+                lambda instance=instance: self._ec2.terminate_instances(InstanceIds=[instance["InstanceId"]]),  # type: ignore[misc]
             )
         deadline = time.monotonic() + timeout
-        ended = {one["InstanceId"] for one in going}
+        ended = {instance["InstanceId"] for instance in going}
         while ended and not self._changes.check_mode:
             pool = warm_pools.instances(self._autoscaling, group)
             left = sorted(
-                one["InstanceId"] for one in pool if one["InstanceId"] in ended and not warm_pools.ending(one)
+                instance["InstanceId"]
+                for instance in pool
+                if instance["InstanceId"] in ended and not warm_pools.ending(instance)
             )
             if not left:
                 break
             if time.monotonic() >= deadline:
                 raise ProvisionError(
                     f"After {timeout:.0f} s Auto Scaling still has {', '.join(left)} in the warm pool of the group "
-                    f"{name}, though ended: run this again."
+                    f"{name}, though they were terminated: run this again."
                 )
             time.sleep(LOOK_SECONDS)
         return sorted(ended)
 
-    # What is there
+    # Reading
 
     def _groups(self) -> list[Mapping[str, Any]]:
         return groups_of(self._autoscaling, self._cluster)
@@ -178,19 +180,19 @@ class Sizes:
         return found[name]
 
     def _failed(self, group: Mapping[str, Any]) -> dict[str, str]:
-        """Launches that failed, by activity: what Auto Scaling says of each."""
+        """Auto Scaling's message of each failed launch, by activity ID."""
         activities = self._autoscaling.describe_scaling_activities(
             AutoScalingGroupName=group["AutoScalingGroupName"], MaxRecords=ACTIVITIES
         )["Activities"]
         return {
             activity["ActivityId"]: activity.get("StatusMessage") or activity["Description"]
             for activity in activities
-            # Those of an instance are the swarm's to judge.
+            # The swarm judges launches that have an instance.
             if activity["StatusCode"] == "Failed" and not INSTANCE.search(activity["Description"])
         }
 
     def _wait_for_launch(self, name: str, timeout: float, known: Mapping[str, str]) -> None:
-        """Wait for as many instances as desired, whatever their state."""
+        """Wait for as many instances as desired, in any state."""
         deadline = time.monotonic() + timeout
         while not self._changes.check_mode:
             group = self._group(name)
@@ -220,7 +222,7 @@ class Sizes:
         )
 
     def _note(self, group: Mapping[str, Any], before: UpgradeMarker | None, after: UpgradeMarker | None) -> None:
-        """Have the group's tag say what is usual, or without it nothing."""
+        """Write the original size into the group's tag, or delete the tag if ``after`` is None."""
         name = group["AutoScalingGroupName"]
         tag = {"ResourceId": name, "ResourceType": "auto-scaling-group", "Key": TAG, "PropagateAtLaunch": False}
 
@@ -263,7 +265,7 @@ def _told(group: Mapping[str, Any]) -> dict[str, Any]:
         "desired": group["DesiredCapacity"],
         "max": group["MaxSize"],
         "usual": usual.desired if usual else None,
-        "instances": [one["InstanceId"] for one in _living(group)],
+        "instances": [instance["InstanceId"] for instance in _living(group)],
     }
 
 

@@ -17,7 +17,7 @@ HTTP = "HTTP"
 def find(aws: AwsSession, name: str) -> dict[str, Any]:
     """The namespace of that name: ``{id, arn, kind, zone_id}``, the zone being None in an HTTP namespace.
 
-    Raises ProvisionError unless there is one.
+    Raises ProvisionError unless it exists exactly once.
     """
     wanted = name.rstrip(".").lower()
     spaces = list(listed(aws.servicediscovery, "list_namespaces", "Namespaces"))
@@ -29,25 +29,30 @@ def find(aws: AwsSession, name: str) -> dict[str, Any]:
             "that name in Cloud Map, or set dns to null."
         )
     if len(found) > 1:
-        identifiers = ", ".join(sorted(one["Id"] for one in found))
+        identifiers = ", ".join(sorted(namespace["Id"] for namespace in found))
         raise ProvisionError(
-            f"dns.cloud_map.namespace {name} exists {len(found)} times ({identifiers}): leave one of them, or choose a "
-            "namespace whose name is its own."
+            f"dns.cloud_map.namespace {name} exists {len(found)} times ({identifiers}): delete all but one, or choose "
+            "a namespace with a unique name."
         )
-    (one,) = found
-    zone = one.get("Properties", {}).get("DnsProperties", {}).get("HostedZoneId")
-    return {"id": one["Id"], "arn": one["Arn"], "kind": one["Type"], "zone_id": zone if one["Type"] != HTTP else None}
+    (namespace,) = found
+    zone = namespace.get("Properties", {}).get("DnsProperties", {}).get("HostedZoneId")
+    return {
+        "id": namespace["Id"],
+        "arn": namespace["Arn"],
+        "kind": namespace["Type"],
+        "zone_id": zone if namespace["Type"] != HTTP else None,
+    }
 
 
 class CloudMapService:
-    """Keeps one service."""
+    """Creates and updates the service."""
 
     def __init__(self, aws: AwsSession, cluster: str, tags: Mapping[str, str], changes: Changes) -> None:
         self._aws, self._cluster, self._changes = aws, cluster, changes
         self._tags = tagging.of_cluster(cluster, tags)
 
     def keep(self, namespace: str, name: str, ttl: int, *, ipv6: bool) -> dict[str, Any]:
-        """Make it what it should be, and return ``{service_id, service_arn, zone_id}``, without IDs if it is to come.
+        """Create or update it, and return ``{service_id, service_arn, zone_id}``, without IDs if it does not exist yet.
 
         Raises ProvisionError if it is another's or has records of other types, which cannot be changed.
         """
@@ -77,10 +82,10 @@ class CloudMapService:
     def _present(self, namespace_id: str, name: str) -> Mapping[str, Any] | None:
         filters = [{"Name": "NAMESPACE_ID", "Values": [namespace_id], "Condition": "EQ"}]
         found = listed(self._aws.servicediscovery, "list_services", "Services", Filters=filters)
-        return next((one for one in found if one["Name"] == name), None)
+        return next((service for service in found if service["Name"] == name), None)
 
     def _create(self, namespace_id: str, name: str, shown: str, records: list[dict[str, Any]]) -> Mapping[str, Any]:
-        # Of weighted records, an answer would have one.
+        # With weighted routing an answer would have a single record.
         config = {"DnsConfig": {"RoutingPolicy": "MULTIVALUE", "DnsRecords": records}} if records else {}
         made = self._changes.apply(
             f"Cloud Map service {shown}",
@@ -94,7 +99,7 @@ class CloudMapService:
 
     def _records(self, present: Mapping[str, Any], shown: str, wanted: list[dict[str, Any]]) -> None:
         found = (present.get("DnsConfig") or {}).get("DnsRecords", [])
-        if {one["Type"] for one in found} != {one["Type"] for one in wanted}:
+        if {record["Type"] for record in found} != {record["Type"] for record in wanted}:
             has, asked = (" and ".join(sorted(record["Type"] for record in records)) for records in (found, wanted))
             raise ProvisionError(
                 f"The Cloud Map service {shown} has {has or 'no'} records, which cannot be changed, and "

@@ -28,7 +28,7 @@ def keep_alarms(
     wanted: Mapping[str, Mapping[str, Any]],
     changes: Changes,
 ) -> None:
-    """Keep the alarms, whose settings by name are PutMetricAlarm's; delete the cluster's others."""
+    """Create the alarms, by name with the settings of PutMetricAlarm; delete the cluster's others."""
     alarm_tags = tags.of_cluster(cluster, own_tags)
     present = _named_alarms(aws, cluster)
     for name, settings in wanted.items():
@@ -56,7 +56,7 @@ def keep_alarms(
 
 
 def keep_dashboard(aws: AwsSession, name: str, body: Mapping[str, Any] | None, changes: Changes) -> None:
-    """Keep the dashboard; without a body delete it."""
+    """Create or update the dashboard; delete it without a body."""
     found = unless_missing(aws.cloudwatch.get_dashboard, *NO_DASHBOARD, DashboardName=name)
     before = json.loads(found["DashboardBody"]) if found else None
     if before == body:
@@ -84,7 +84,7 @@ def _update_alarm(
     before = {key: _comparable(wanted[key], present.get(key)) for key in wanted}
     differing = [key for key in wanted if wanted[key] != before[key]]
     if differing:
-        # It replaces all of the settings; the tags stay.
+        # PutMetricAlarm replaces all settings; the tags stay.
         changes.apply(
             f"alarm {name}",
             {key: before[key] for key in differing},
@@ -110,7 +110,7 @@ def _put_dashboard(aws: AwsSession, name: str, body: Mapping[str, Any] | None) -
 
 
 def _comparable(wanted: Any, present: Any) -> Any:
-    """What is there in place of what is wanted, without what CloudWatch adds of its own."""
+    """The present values of the wanted settings, without what CloudWatch adds."""
     if isinstance(wanted, Mapping) and isinstance(present, Mapping):
         return {key: _comparable(wanted[key], present.get(key)) for key in wanted}
     if isinstance(wanted, list) and isinstance(present, list) and len(wanted) == len(present):

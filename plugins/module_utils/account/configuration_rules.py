@@ -1,4 +1,4 @@
-"""What must hold for a cluster's configuration, as far as that can be told without asking AWS."""
+"""Rules for a cluster's configuration that can be checked without AWS."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ MOST_MANAGERS = 7
 USER_DATA_LIMIT = 7168
 # Of that, what the most volumes that a group can have take.
 VOLUMES_ROOM = 3072
-# Where the engine and the swarm put their own networks by default.
+# Default address pools of the engine and the swarm.
 ENGINE_NETWORKS = {
     "172.17.0.0/16": "Docker's bridge network",
     "10.0.0.0/16": "the swarm's first overlay networks",
@@ -80,17 +80,17 @@ def check(config: Mapping[str, Any], regions: Sequence[str]) -> Findings:
         _logs,
     ):
         said += rule(config)
-    advice = [one for one in said if isinstance(one, Advice)]
-    return Findings([one for one in said if one not in advice], [str(one) for one in advice])
+    advice = [finding for finding in said if isinstance(finding, Advice)]
+    return Findings([finding for finding in said if finding not in advice], [str(finding) for finding in advice])
 
 
 def quorum(managers: int) -> int:
-    """How many of so many managers must be up."""
+    """How many of ``managers`` must be reachable."""
     return managers // 2 + 1
 
 
 def names(config: Mapping[str, Any], regions: Sequence[str]) -> Iterator[str]:
-    """Check what says which cluster is meant: ``account_id``, ``region`` and ``cluster_name``."""
+    """Check the keys that identify the cluster: ``account_id``, ``region`` and ``cluster_name``."""
     account, region, cluster = str(config["account_id"]), config["region"], config["cluster_name"]
     if not re.fullmatch(r"\d{12}", account):
         yield f"account_id is '{account}', but an AWS account's ID has 12 digits: put it in quotes."
@@ -300,7 +300,7 @@ def _private_nodes(config: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _no_way_out(config: Mapping[str, Any]) -> Iterator[str]:
-    """What nodes cannot have that reach AWS and nothing else."""
+    """Problems of nodes that reach only AWS."""
     for group in config["node_groups"]:
         if not config["node_images"].get(group["architecture"]) and not group["user_data"]:
             yield (
@@ -357,7 +357,7 @@ def _group_problems(group: Mapping[str, Any], zones: Sequence[str]) -> Iterable[
         )
     if not group["instance_types"]:
         yield "instance_types is empty: name at least one, such as t3.small."
-    yield from (f"instance_types has {one} more than once." for one in _twice(group["instance_types"]))
+    yield from (f"instance_types has {kind} more than once." for kind in _twice(group["instance_types"]))
     yield from disks.problems(group)
     if group["zones"] is not None:
         if not group["zones"]:
@@ -375,7 +375,7 @@ def _group_problems(group: Mapping[str, Any], zones: Sequence[str]) -> Iterable[
                 f"target_groups has '{target_group}', which is not the ARN of a target group, such as "
                 "arn:aws:elasticloadbalancing:eu-west-1:123456789012:targetgroup/web/0123456789abcdef."
             )
-    yield from (f"target_groups has {one} more than once." for one in _twice(group["target_groups"]))
+    yield from (f"target_groups has {arn} more than once." for arn in _twice(group["target_groups"]))
     for key, value in group["labels"].items():
         if not LABEL.fullmatch(str(key)):
             yield f"label '{key}' must be of letters, digits, and . _ / - between them."
@@ -520,7 +520,7 @@ def _monitoring(config: Mapping[str, Any]) -> Iterator[str]:
 
 def _tls_ports(config: Mapping[str, Any]) -> Iterator[str]:
     wanted = config["monitoring"]["tls_ports"]
-    open_ports = {one["port"] for one in config["published_ports"] if one["protocol"] == "tcp"}
+    open_ports = {entry["port"] for entry in config["published_ports"] if entry["protocol"] == "tcp"}
     for port in sorted(set(wanted) - open_ports):
         yield (
             f"monitoring.tls_ports has {port}, but no client reaches it: open it in published_ports, or leave it out."

@@ -1,4 +1,4 @@
-"""Checks a configuration against the argument specs, and says all that is wrong with it at once."""
+"""Checks a configuration against the argument specs, and reports all errors at once."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ _KINDS = {
 
 
 def suggestion(word: str, known: Iterable[str]) -> str:
-    """``; did you mean 'x'?`` if one of the known words is near, else nothing."""
+    """``; did you mean 'x'?`` if a known word is near, else an empty string."""
     near = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
     return f"; did you mean '{near[0]}'?" if near else ""
 
 
 def unknown_keys(where: str, keys: Iterable[str], known: Iterable[str]) -> list[str]:
-    """A sentence for each key that is not known."""
+    """A sentence for each unknown key."""
     known = sorted(known)
     errors = []
     for key in keys:
@@ -61,7 +61,7 @@ def with_defaults(config: Mapping[str, Any], spec: Spec) -> dict[str, Any]:
         if "options" in rule and isinstance(value, Mapping):
             value = with_defaults(value, rule["options"])
         elif "options" in rule and isinstance(value, list):
-            value = [with_defaults(one, rule["options"]) if isinstance(one, Mapping) else one for one in value]
+            value = [with_defaults(item, rule["options"]) if isinstance(item, Mapping) else item for item in value]
         result[key] = value
     return result
 
@@ -70,7 +70,7 @@ def _check_value(path: str, value: Any, rule: Mapping[str, Any]) -> list[str]:
     kind, choices = rule.get("type", "str"), rule.get("choices")
     is_kind = _is(value, kind)
     if choices and not (is_kind and value in choices):
-        # Of two numbers that look alike none is meant by the other.
+        # Similar numbers are not typing errors.
         hint = suggestion(value, map(str, choices)) if isinstance(value, str) else ""
         return [f"{path} is {value!r}, but must be one of {', '.join(map(str, choices))}{hint or '.'}"]
     if not is_kind:
@@ -80,21 +80,21 @@ def _check_value(path: str, value: Any, rule: Mapping[str, Any]) -> list[str]:
     if kind == "list":
         errors = []
         element = {**rule, "type": rule.get("elements", "str")}
-        for number, one in enumerate(value):
-            errors += _check_value(_element_path(path, number, one), one, element)
+        for number, item in enumerate(value):
+            errors += _check_value(_element_path(path, number, item), item, element)
         return errors
     return []
 
 
 def _element_path(path: str, number: int, element: Any) -> str:
-    """Where an element stands; by its name, if it has one, as that is what an operator looks for."""
+    """The element's path, with its name if it has a name, as an operator looks for it."""
     name = element.get("name") if isinstance(element, Mapping) else None
     return f"{path}[{name or number}]"
 
 
 def _is(value: Any, kind: str) -> bool:
     if kind in ("str", "path"):
-        # YAML makes numbers of what looks like one.
+        # YAML turns such text into numbers.
         return isinstance(value, (str, int, float)) and not isinstance(value, bool)
     if kind == "int":
         return isinstance(value, int) and not isinstance(value, bool)

@@ -1,4 +1,4 @@
-"""What EBS volumes can be, and what those of a group are."""
+"""The limits of EBS volumes, and the volumes of a group."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def _ebs(volume: Mapping[str, Any]) -> dict[str, Any]:
         "volume_size": volume["size"],
         "volume_type": volume["type"],
         "encrypted": True,
-        # It goes with its instance.
+        # It is deleted with its instance.
         "delete_on_termination": True,
         **performance,
     }

@@ -1,4 +1,4 @@
-"""An instance like the managers' that is in no swarm, on which a backup is tried."""
+"""An instance like the managers' that is in no swarm, on which a backup is restored."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ _WAIT = {"Delay": 2, "MaxAttempts": 300}
 
 
 class Scratch:
-    """Launches the instance and ends it."""
+    """Launches and terminates the instance."""
 
     def __init__(self, aws: AwsSession, cluster: str, own_tags: Mapping[str, str], changes: Changes) -> None:
         self._ec2, self._autoscaling, self._changes, self._cluster = aws.ec2, aws.autoscaling, changes, cluster
         self._tags = {**tags.of_cluster(cluster, own_tags, Name=f"{cluster}-{ROLE}"), tags.ROLE: ROLE}
 
     def present(self, template: str, security_group: str) -> str | None:
-        """Launch it, made as instances of that launch template are; its ID, or None in check mode."""
+        """Launch it from that launch template, and return its ID, or None in check mode."""
         for instance in self._instances():
-            # Of a run that was killed. What was tried on it is not known.
+            # Left by a killed run, in an unknown state.
             self._end(instance)
         data = self._template(template)
         image = {"user data": f"as {template}'s, with the role {ROLE}", "tags": self._tags}
@@ -63,7 +63,7 @@ class Scratch:
         return identifier
 
     def absent(self) -> list[str]:
-        """End all of them that there are, and return their IDs."""
+        """Terminate all drill instances, and return their IDs."""
         found = self._instances()
         for instance in found:
             self._end(instance)
@@ -112,7 +112,7 @@ class Scratch:
 
 
 def user_data(template: Mapping[str, Any]) -> str:
-    """A manager's user data for an instance that joins nothing. Raises ProvisionError if it is no manager's."""
+    """A manager's user data for an instance that joins no swarm. Raises ProvisionError if it is not a manager's."""
     text = base64.b64decode(template.get("UserData", "")).decode(errors="replace")
     if text.count(_MANAGERS) != 1:
         raise ProvisionError("The launch template's user data is not a manager's: run site.yml first.")

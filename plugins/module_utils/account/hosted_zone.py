@@ -1,4 +1,4 @@
-"""The hosted zone, and whether the cluster's record may stand in it."""
+"""The hosted zone, and whether it may have the cluster's record."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from .configuration_schema import suggestion
 
 
 def find(aws: AwsSession, name: str) -> dict[str, Any]:
-    """The public hosted zone of that name: ``{id, name}``. Raises ProvisionError unless there is one."""
+    """The public hosted zone of that name: ``{id, name}``. Raises ProvisionError unless it exists exactly once."""
     wanted = absolute(name)
     answer = aws.route53.list_hosted_zones_by_name(DNSName=wanted)
     zones = [zone for zone in answer["HostedZones"] if zone["Name"] == wanted]

@@ -1,4 +1,4 @@
-"""Interface endpoints, by which private nodes reach AWS where no NAT gateway leads out."""
+"""Interface endpoints, through which private nodes reach AWS without NAT gateways."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ SERVICES: Mapping[str, Sequence[str]] = {
     "ssm": ("ssm",),
     "ssmmessages": ("ssmmessages",),
 }
-# And those that the policies name, and that need none.
+# Services that the policies name and that need no endpoint.
 WITHOUT = {
     "s3": "it has a gateway endpoint, which costs nothing",
     "kms": "nodes never call it: S3 and Secrets Manager use the key for them",
 }
-# One for all regions, whose endpoint service stands in one of them and is used from the others.
+# Global services, whose endpoint service is in a single region and is used from the others.
 # https://docs.aws.amazon.com/vpc/latest/privatelink/aws-services-cross-region-privatelink-support.html
 GLOBAL = {"route53": "us-east-1"}
 INTERFACE = "Interface"
@@ -59,7 +59,7 @@ def needed(config: Mapping[str, Any]) -> list[str]:
         "route53": dns is not None and dns["cloud_map"] is None,
         "servicediscovery": dns is not None and dns["cloud_map"] is not None,
     }
-    return sorted(one for service, is_called in called.items() if is_called for one in SERVICES[service])
+    return sorted(endpoint for service, is_called in called.items() if is_called for endpoint in SERVICES[service])
 
 
 def service_name(endpoint: str, region: str) -> str:
@@ -83,7 +83,7 @@ def zones_of(aws: AwsSession, endpoints: Sequence[str]) -> dict[str, list[str] |
         if GLOBAL.get(endpoint, aws.region) == aws.region
     }
     found = _details(aws, list(own))
-    zones: dict[str, list[str] | None] = {own[one["ServiceName"]]: one["AvailabilityZones"] for one in found}
+    zones: dict[str, list[str] | None] = {own[detail["ServiceName"]]: detail["AvailabilityZones"] for detail in found}
     for endpoint in endpoints:
         home = GLOBAL.get(endpoint, aws.region)
         if home != aws.region and _details(aws, [service_name(endpoint, home)], ServiceRegions=[home]):
@@ -110,27 +110,27 @@ def _details(aws: AwsSession, names: Sequence[str], **where: Any) -> list[Mappin
 
 @dataclass(frozen=True)
 class Endpoints:
-    """What to build."""
+    """The declared endpoints."""
 
     cluster: str
     tags: Mapping[str, str]
-    # None if it is to come, as the subnets by zone and the security group.
+    # None if it does not exist yet, as the subnets by zone and the security group.
     vpc: str | None
     subnets: Mapping[str, str | None]
     security_group: str | None
-    # Without any, a NAT gateway leads out.
+    # Without any, nodes use a NAT gateway.
     services: Sequence[str]
 
 
 class EndpointPlan:
-    """Keeps the endpoints that are wanted and no others."""
+    """Creates the declared endpoints and deletes the others."""
 
     def __init__(self, aws: AwsSession, wanted: Endpoints, changes: Changes) -> None:
         self._aws, self._ec2, self._wanted, self._changes = aws, aws.ec2, wanted, changes
         self._group_name = f"{wanted.cluster}-endpoints"
 
     def build(self) -> dict[str, Any]:
-        """Build what is missing. IDs of what does not exist yet are None in check mode."""
+        """Create the missing endpoints. In check mode the IDs of missing endpoints are None."""
         present = self._present()
         zones = zones_of(self._aws, self._wanted.services) if self._wanted.services else {}
         ids = {
@@ -139,7 +139,7 @@ class EndpointPlan:
         }
         self._wait([identifier for identifier in ids.values() if identifier])
         wanted = {self._service(identifier) for identifier in ids}
-        self._remove([one for service, one in present.items() if service not in wanted])
+        self._remove([endpoint for service, endpoint in present.items() if service not in wanted])
         return {"endpoint_ids": ids}
 
     def _service(self, endpoint: str) -> str:
@@ -151,35 +151,39 @@ class EndpointPlan:
         return endpoint_name(self._wanted.cluster, own)
 
     def _found(self) -> list[Mapping[str, Any]]:
-        """The cluster's endpoints, of whatever type and state."""
+        """The cluster's endpoints, of any type and state."""
         ours = tags.of_cluster_filter(self._wanted.cluster)
         return list(listed(self._ec2, "describe_vpc_endpoints", "VpcEndpoints", Filters=ours))
 
     def _present(self) -> dict[str, Mapping[str, Any]]:
-        """The cluster's interface endpoints, by their services. Raises ProvisionError if there are two of one."""
+        """The cluster's interface endpoints, by their services. Raises ProvisionError if a service has two."""
         present: dict[str, Mapping[str, Any]] = {}
-        for one in self._found() if self._wanted.vpc else []:
-            service = one["ServiceName"]
-            if one["VpcId"] != self._wanted.vpc or one["VpcEndpointType"] != INTERFACE or one["State"].lower() in GONE:
+        for endpoint in self._found() if self._wanted.vpc else []:
+            service = endpoint["ServiceName"]
+            if (
+                endpoint["VpcId"] != self._wanted.vpc
+                or endpoint["VpcEndpointType"] != INTERFACE
+                or endpoint["State"].lower() in GONE
+            ):
                 continue
             if service in present:
-                names = ", ".join(sorted([one["VpcEndpointId"], present[service]["VpcEndpointId"]]))
+                names = ", ".join(sorted([endpoint["VpcEndpointId"], present[service]["VpcEndpointId"]]))
                 raise ProvisionError(
                     f"The cluster '{self._wanted.cluster}' has more than one interface endpoint for {service} "
                     f"({names}): remove the tag {tags.CLUSTER} from those that are not in use."
                 )
-            present[service] = one
+            present[service] = endpoint
         return present
 
     def _keep(self, endpoint: str, present: Mapping[str, Any] | None, zones: Sequence[str] | None) -> str | None:
         service = self._service(endpoint)
         name = self._name(service)
-        # In a zone that the service is not in, nodes use the addresses in the others.
-        subnets = {zone: one for zone, one in self._wanted.subnets.items() if zones is None or zone in zones}
+        # In zones without the service, nodes use the addresses in other zones.
+        subnets = {zone: subnet for zone, subnet in self._wanted.subnets.items() if zones is None or zone in zones}
         if not subnets:
             raise ProvisionError(
                 f"The interface endpoint for {endpoint} can have no address in the zones "
-                f"{', '.join(self._wanted.subnets)}, but in {', '.join(zones or [])}: add one of these to zones."
+                f"{', '.join(self._wanted.subnets)}, but in {', '.join(zones or [])}: add a zone of these to zones."
             )
         own_tags = tags.of_cluster(self._wanted.cluster, self._wanted.tags, Name=name)
         group = self._wanted.security_group
@@ -189,7 +193,7 @@ class EndpointPlan:
                 None,
                 {
                     "service": service,
-                    "subnets": [one or f"{self._wanted.cluster}-{zone}-private" for zone, one in subnets.items()],
+                    "subnets": [subnet or f"{self._wanted.cluster}-{zone}-private" for zone, subnet in subnets.items()],
                     "security_groups": [group or self._group_name],
                     "private_dns": True,
                     "tags": own_tags,
@@ -203,7 +207,10 @@ class EndpointPlan:
             own_tags,
             lambda missing: self._ec2.create_tags(Resources=[identifier], Tags=tags.to_list(missing)),
         )
-        has, groups = list(present.get("SubnetIds", [])), [one["GroupId"] for one in present.get("Groups", [])]
+        has, groups = (
+            list(present.get("SubnetIds", [])),
+            [attached["GroupId"] for attached in present.get("Groups", [])],
+        )
         missing = [subnet for subnet in subnets.values() if subnet not in has]
         before = {"subnets": has, "security_groups": groups, "private_dns": bool(present.get("PrivateDnsEnabled"))}
         after = {"subnets": [*has, *missing], "security_groups": [group or self._group_name], "private_dns": True}
@@ -211,7 +218,7 @@ class EndpointPlan:
         arguments = {
             "AddSubnetIds": missing,
             "AddSecurityGroupIds": [group] if group not in groups else [],
-            "RemoveSecurityGroupIds": [one for one in groups if one != group],
+            "RemoveSecurityGroupIds": [other for other in groups if other != group],
             "PrivateDnsEnabled": "private_dns" in differing,
         }
         if differing:
@@ -242,7 +249,7 @@ class EndpointPlan:
         )["VpcEndpoint"]["VpcEndpointId"]
 
     def _wait(self, ids: Sequence[str]) -> None:
-        """Wait until all of them serve. Raises ProvisionError if one failed."""
+        """Wait until all are available. Raises ProvisionError if an endpoint failed."""
         if ids and not self._changes.check_mode:
             awaited(lambda: self._all_serve(ids), "the interface endpoints", _TO_COME)
 
@@ -274,4 +281,8 @@ class EndpointPlan:
             awaited(lambda: not (gone & self._living()), "the end of interface endpoints", _TO_GO)
 
     def _living(self) -> set[str]:
-        return {one["VpcEndpointId"] for one in self._found() if one["State"].lower() not in ("deleted", "failed")}
+        return {
+            endpoint["VpcEndpointId"]
+            for endpoint in self._found()
+            if endpoint["State"].lower() not in ("deleted", "failed")
+        }

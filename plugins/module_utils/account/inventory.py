@@ -50,4 +50,4 @@ def _finds_instances(inventory: Any) -> bool:
 def _list(value: Any) -> list[str]:
     if value is None:
         return []
-    return [str(one) for one in value] if isinstance(value, list) else [str(value)]
+    return [str(item) for item in value] if isinstance(value, list) else [str(value)]

@@ -7,7 +7,7 @@ from typing import Any, Mapping, Sequence
 from ..aws import tags
 
 ONE, PER_ZONE = "one", "per_zone"
-# Interface endpoints in their place.
+# With interface endpoints instead.
 NONE = "none"
 
 
@@ -17,10 +17,10 @@ def name(cluster: str, zone: str) -> str:
 
 
 def planned(cluster: Mapping[str, Any], found: Sequence[str]) -> dict[str, Any]:
-    """What is wanted of the configuration, as the filter `nat_gateways` documents it; ``found`` are names."""
+    """The declared NAT gateways, as the filter `nat_gateways` documents; ``found`` are names."""
     kind, zones = cluster["private_nodes"]["nat"], cluster["zones"]
     names = {zone: name(cluster["cluster_name"], zone) for zone in zones}
-    # The one that stands serves on, whatever zones come before it.
+    # An existing gateway stays, even if its zone is no longer the first.
     first = next((zone for zone in zones if names[zone] in found), zones[0])
     homes = {ONE: [first], PER_ZONE: zones, NONE: []}[kind]
     wanted = [{"name": names[zone], "zone": zone, "tags": {"Name": names[zone], tags.PRIVATE: zone}} for zone in homes]

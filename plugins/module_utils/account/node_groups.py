@@ -300,7 +300,7 @@ class NodeGroups:
             "scaled": size != group["desired"] and group["scaling"] is None,
             "template_version": version,
             "instances": [instance["InstanceId"] for instance in instances],
-            "warm": sorted(one["InstanceId"] for one in warm),
+            "warm": sorted(instance["InstanceId"] for instance in warm),
             "behind": sorted(behind),
         }
 

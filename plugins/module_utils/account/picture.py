@@ -117,29 +117,33 @@ class _Picture:
 
     def _summary(self) -> str:
         counts: Dict[str, int] = {}
-        for one in self._all:
-            counts[one["kind"]] = counts.get(one["kind"], 0) + 1
+        for row in self._all:
+            counts[row["kind"]] = counts.get(row["kind"], 0) + 1
         shown = [f"{count} {kind}" if count > 1 else kind for kind, count in counts.items() if kind not in WITHIN]
         return f"The swarm {self._title}: {', '.join(shown) or 'nothing is there'}"
 
     # What there is
 
     def _of(self, *kinds: str) -> List[Row]:
-        return [one for one in self._all if one["kind"] in kinds]
+        return [row for row in self._all if row["kind"] in kinds]
 
     def _tables(self, *, private: bool) -> List[Row]:
-        return [one for one in self._of("route table") if one["name"].endswith(PRIVATE) is private]
+        return [row for row in self._of("route table") if row["name"].endswith(PRIVATE) is private]
 
     def _zones(self) -> List[Tuple[str, List[Row], List[Row]]]:
         """Zones with their subnets and instances; the last is for instances of which no zone is known."""
         found: Dict[str, Tuple[List[Row], List[Row]]] = {}
-        for one in self._of("subnet"):
-            zone = one["name"][len(self._cluster) + 1 :] if one["name"].startswith(f"{self._cluster}-") else one["name"]
+        for subnet in self._of("subnet"):
+            zone = (
+                subnet["name"][len(self._cluster) + 1 :]
+                if subnet["name"].startswith(f"{self._cluster}-")
+                else subnet["name"]
+            )
             zone = zone[: -len(PRIVATE)] if zone.endswith(PRIVATE) else zone
-            found.setdefault(zone or one["id"], ([], []))[0].append(one)
-        for one in self._of("instance"):
-            zone = (self._members.get(one["id"]) or {}).get("zone") or "zone not known"
-            found.setdefault(zone, ([], []))[1].append(one)
+            found.setdefault(zone or subnet["id"], ([], []))[0].append(subnet)
+        for instance in self._of("instance"):
+            zone = (self._members.get(instance["id"]) or {}).get("zone") or "zone not known"
+            found.setdefault(zone, ([], []))[1].append(instance)
         return [(zone, *found[zone]) for zone in sorted(found)]
 
     # Parts
@@ -187,9 +191,9 @@ class _Picture:
         height = 3 * PAD + TITLE + max(1, len(subnets)) * LINE + len(instances) * (card + GAP // 2)
         self._box(x, y, ZONE, height, "zone", subnets)
         self._text(x + PAD, y + 20, zone, "t")
-        for number, one in enumerate(subnets, start=1):
-            kind = "private subnet" if one["name"].endswith(PRIVATE) else "subnet"
-            self._text(x + PAD, y + 20 + number * LINE, f"{kind} {one['id']}", "m")
+        for number, subnet in enumerate(subnets, start=1):
+            kind = "private subnet" if subnet["name"].endswith(PRIVATE) else "subnet"
+            self._text(x + PAD, y + 20 + number * LINE, f"{kind} {subnet['id']}", "m")
         at = y + 20 + max(1, len(subnets)) * LINE + PAD
         for instance in sorted(instances, key=self._rank):
             member = self._members.get(instance["id"]) or {}
@@ -204,8 +208,8 @@ class _Picture:
             at += card + GAP // 2
         return height
 
-    def _rank(self, one: Row) -> Tuple[bool, str, str]:
-        return "manager" not in one["name"], one["name"], one["id"]
+    def _rank(self, row: Row) -> Tuple[bool, str, str]:
+        return "manager" not in row["name"], row["name"], row["id"]
 
     def _side(self, x: int, y: int, vpc_right: int, vpc_top: int, vpc_bottom: int) -> int:
         """What stands beside the VPC, one below the other."""
@@ -220,22 +224,22 @@ class _Picture:
             return middle
 
         def within(kind: str, whole: Row) -> List[Row]:
-            return [one for one in self._of(kind) if one["id"].startswith(f"{whole['id']}/")]
+            return [row for row in self._of(kind) if row["id"].startswith(f"{whole['id']}/")]
 
-        for one in self._of("Auto Scaling group"):
-            known = self._groups.get(one["id"])
-            own, followed = within("lifecycle hook", one), within("scaling policy", one)
-            lines = [one["note"]]
+        for group in self._of("Auto Scaling group"):
+            known = self._groups.get(group["id"])
+            own, followed = within("lifecycle hook", group), within("scaling policy", group)
+            lines = [group["note"]]
             if known:
                 lines = [f"{known['in_service']} in service of {known['desired']}, {known['min']} to {known['max']}"]
-            made_from = [template for template in self._of("launch template") if template["name"] == one["id"]]
+            made_from = [template for template in self._of("launch template") if template["name"] == group["id"]]
             lines += [f"launch template {template['id']}" for template in made_from]
             lines += [f"hooks: {', '.join(hook['id'].rpartition('-')[2] for hook in own)}"] if own else []
             lines += ["follows what the swarm's tasks need"] if followed else []
-            middle = card(f"Auto Scaling group {one['id']}", lines, [one, *own, *followed, *made_from])
+            middle = card(f"Auto Scaling group {group['id']}", lines, [group, *own, *followed, *made_from])
             hooks += [middle] if own else []
-        for one in self._of("event rule"):
-            hooks.append(card(f"Event rule {one['name']}", ["spot, rebalance and health events"], [one]))
+        for rule in self._of("event rule"):
+            hooks.append(card(f"Event rule {rule['name']}", ["spot, rebalance and health events"], [rule]))
         queues = self._of("queue")
         dead = [queue for queue in queues if queue["name"].endswith("-dead")]
         for queue in [queue for queue in queues if queue not in dead]:
@@ -244,18 +248,18 @@ class _Picture:
             for hook in hooks:
                 self._wire(f"M{x + SIDE} {hook} H{edge} V{middle - 4} H{x + SIDE + 2}")
             self._reach(x, middle, vpc_right, vpc_top, vpc_bottom, "wakes")
-        for one in self._of("bucket"):
-            held = [some for some in self._of("objects of the bucket") if some["id"].startswith(one["id"])]
-            middle = card("Bucket", [one["id"], "cluster record, join tokens, agent, backups"], [one, *held])
+        for bucket in self._of("bucket"):
+            held = [some for some in self._of("objects of the bucket") if some["id"].startswith(bucket["id"])]
+            middle = card("Bucket", [bucket["id"], "cluster record, join tokens, agent, backups"], [bucket, *held])
             self._reach(x, middle, vpc_right, vpc_top, vpc_bottom, "joins by", both=True)
         aliases = self._of("KMS alias")
-        for one in self._of("KMS key"):
-            card("KMS key", [", ".join(alias["id"] for alias in aliases), one["id"]], [one, *aliases])
-        for one in self._of("IAM role"):
-            own = within("policy of the IAM role", one)
-            own += [other for other in self._of("instance profile") if other["name"] == one["name"]]
+        for key in self._of("KMS key"):
+            card("KMS key", [", ".join(alias["id"] for alias in aliases), key["id"]], [key, *aliases])
+        for role in self._of("IAM role"):
+            own = within("policy of the IAM role", role)
+            own += [other for other in self._of("instance profile") if other["name"] == role["name"]]
             lines = ["its policy and its instance profile"] if len(own) > 1 else []
-            card(f"IAM role {one['name']}", lines, [one, *own])
+            card(f"IAM role {role['name']}", lines, [role, *own])
         return at
 
     def _reach(self, x: int, y: int, right: int, top: int, bottom: int, label: str, *, both: bool = False) -> None:
@@ -289,7 +293,7 @@ class _Picture:
 
     def _rest(self, x: int, y: int, width: int) -> int:
         """Whatever has not been drawn yet."""
-        left = [one for one in self._all if one["id"] not in self._told]
+        left = [row for row in self._all if row["id"] not in self._told]
         return self._chips(x, y, width, "Also", left, kinds=True) if left else y - GAP
 
     # Shapes

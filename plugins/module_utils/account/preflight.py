@@ -147,17 +147,18 @@ class Preflight:
         if not found:
             self._error(f"{where}, but there is no such target group: make it, or leave it out.")
             return
-        (one,) = found["TargetGroups"]
-        if one.get("TargetType") != "instance":
+        (group,) = found["TargetGroups"]
+        if group.get("TargetType") != "instance":
             self._error(
-                f"{where}, whose target type is {one.get('TargetType')}, but must be instance: make another one."
+                f"{where}, whose target type is {group.get('TargetType')}, but must be instance: create another target "
+                "group."
             )
             return
         vpcs = self._aws.ec2.describe_vpcs(Filters=tags.of_cluster_filter(self._config["cluster_name"]))["Vpcs"]
-        if one.get("VpcId") not in [vpc["VpcId"] for vpc in vpcs]:
+        if group.get("VpcId") not in [vpc["VpcId"] for vpc in vpcs]:
             self._error(
-                f"{where}, which is in the VPC {one.get('VpcId')} and not in the cluster's: make one there, for which "
-                "site.yml --tags network makes the VPC first."
+                f"{where}, which is in the VPC {group.get('VpcId')} and not in the cluster's: create a target group "
+                "there; site.yml --tags network creates the VPC first."
             )
 
     def _instance_types(self) -> None:
@@ -186,7 +187,9 @@ class Preflight:
         own = self._config["node_images"]
         wanted = {group["architecture"] for group in self._config["node_groups"]}
         identifiers = {architecture: own[architecture] for architecture in sorted(wanted) if own.get(architecture)}
-        names = {one: self._image_parameters[one] for one in sorted(wanted) if one not in identifiers}
+        names = {
+            parameter: self._image_parameters[parameter] for parameter in sorted(wanted) if parameter not in identifiers
+        }
         if names:
             found = self._aws.ssm.get_parameters(Names=sorted(names.values()))["Parameters"]
             values = {parameter["Name"]: parameter["Value"] for parameter in found}
@@ -251,7 +254,9 @@ class Preflight:
                         "which cannot be changed: put that back, or build another cluster."
                     )
                 continue
-            blocks = [one["CidrBlock"] for one in vpc.get("CidrBlockAssociationSet", [])] or [vpc["CidrBlock"]]
+            blocks = [association["CidrBlock"] for association in vpc.get("CidrBlockAssociationSet", [])] or [
+                vpc["CidrBlock"]
+            ]
             for block in blocks:
                 if wanted.overlaps(IPv4Network(block)):
                     name = own_tags.get("Name") or ("the default VPC" if vpc.get("IsDefault") else "without a name")

@@ -63,8 +63,8 @@ def monthly(
     """The cost of each node group and of the whole, in the currency's units a month.
 
     With ``cloud_map`` the nodes of groups with ``dns`` are instances of a Cloud Map service.
-    With ``nat_gateways`` the nodes have no public addresses, and the gateways have one each. ``endpoints`` are the
-    addresses of interface endpoints, one for each of them and each zone.
+    With ``nat_gateways`` the nodes have no public addresses, and each gateway has a public address. ``endpoints`` are
+    the addresses of interface endpoints, for each endpoint and zone.
     ``groups`` are the configuration's, ``table`` is like the one in ``roles/account/files/prices.yml``. What it has no
     price for is named in ``unpriced``, and the whole is then more than is said. The price of spot capacity moves: what
     is said is the most that it can be, that of the dearest of its instance types on demand.
@@ -95,14 +95,14 @@ def monthly(
 def _watching(
     monitoring: Mapping[str, Any] | None, groups: Sequence[Mapping[str, Any]], table: Mapping[str, Any]
 ) -> float:
-    """The cost of metrics and alarms, without what an account has for nothing."""
+    """The cost of metrics and alarms, without the free tier."""
     # A group that scales has a metric, and target tracking two alarms on it.
     scaling = sum(bool(group["scaling"]) for group in groups) * (table["metric"] + 2 * table["alarm"])
     if not monitoring or not monitoring["alarms"]:
         return float(scaling)
     sent = len({family.cloudwatch for family in metrics.FAMILIES if family.cloudwatch and not family.dimension})
     dearer = HIGH_RESOLUTION if monitoring["period_seconds"] < 60 else 1
-    # Seven on the metrics sent, one on dead letters; for each group one on one of AWS's metrics and one on two.
+    # Seven on sent metrics and an alarm on dead letters; for each group an alarm on an AWS metric and an alarm on two.
     alarms = 7 * dearer + 1 + 3 * len(groups)
     ports = len(monitoring["tls_ports"])
     return scaling + (sent + ports) * table["metric"] + (alarms + ports * dearer) * table["alarm"]
@@ -131,10 +131,10 @@ def _group(
     gibs = {disk: prices.get("volumes", {}).get(disk) for disk, _size in disks}
     unpriced += [f"{name} in {region}" for name, price in [*hours.items(), *gibs.items()] if price is None]
     count, pool = group["desired"], group["warm_pool"]
-    # Those beside the ones that are desired.
+    # Instances beyond the desired ones.
     warm = max(pool["min"], pool["max"] - count) if pool else 0
     instances = (hours[kind] or 0) * table["hours"] * count
-    # What is stopped costs its volumes and nothing else: it has no public address either.
+    # A stopped instance costs only its volumes: it has no public address either.
     volumes = sum((gibs[disk] or 0) * size for disk, size in disks) * (count + warm)
     addresses = table["address"] * table["hours"] * count if public else 0.0
     return {

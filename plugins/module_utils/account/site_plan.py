@@ -1,10 +1,10 @@
-"""What a run of `site.yml` would change, told from what its tasks returned in check mode and from what is not there."""
+"""What a run of `site.yml` would change, from its tasks' results in check mode and from missing resources."""
 
 from __future__ import annotations
 
 from typing import Any, Iterator, Mapping, Sequence
 
-# Kinds of which a cluster has one, and where the configuration's `names` have its name. Others have the cluster's.
+# Kinds of which a cluster has a single resource, and their key in the configuration's `names`.
 SINGLE = {
     "KMS key": "key_alias",
     "bucket": "bucket",
@@ -51,7 +51,7 @@ def _changes(cluster: Mapping[str, Any], kind: str, returned: Any, what: str) ->
 
 
 def _name(cluster: Mapping[str, Any], kind: str, result: Mapping[str, Any]) -> str:
-    """The name of what a task was about: its loop's item, or the one resource of the kind."""
+    """The name of a task's resource: the loop's item, or the only resource of the kind."""
     item = result.get(result.get("ansible_loop_var", "item"))
     if item is None:
         return str(cluster["names"][SINGLE[kind]] if kind in SINGLE else cluster["cluster_name"])

@@ -20,19 +20,19 @@ PRIVATE = "-private"
 
 @dataclass(frozen=True)
 class Plot:
-    """A subnet to be."""
+    """A declared subnet."""
 
     zone: str
     private: bool
 
     @property
     def key(self) -> str:
-        """Its name without the cluster's."""
+        """Its name without the cluster's name."""
         return f"{self.zone}{PRIVATE}" if self.private else self.zone
 
 
 def plots(zones: Sequence[str], *, private: bool) -> list[Plot]:
-    """A public subnet in each zone and, if nodes are private, one for them beside it."""
+    """A public subnet in each zone and, if nodes are private, a private subnet too."""
     return [Plot(zone, kind) for kind in ((False, True) if private else (False,)) for zone in zones]
 
 

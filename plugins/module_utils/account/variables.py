@@ -1,4 +1,4 @@
-"""What an operator gives with -e: whether it is of the type that its option takes, as typed or as JSON."""
+"""Checks the types of variables given with -e, as text or as JSON."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from typing import Any, Callable, Mapping
 
 from .configuration_schema import Spec, purpose
 
-# The one that is an instance's ID, or those of several, whatever option it is for.
+# This variable has an instance ID or several, whatever option it sets.
 INSTANCE = "id"
-# What the filter `bool` knows; anything else it would take for false.
+# The filter `bool` takes anything else for false.
 BOOLEANS = ("true", "false", "yes", "no", "on", "off", "1", "0")
 _KINDS: Mapping[str, tuple[str, Callable[[Any], bool]]] = {
     "str": ("a text", lambda value: isinstance(value, str)),
@@ -22,10 +22,10 @@ _KINDS: Mapping[str, tuple[str, Callable[[Any], bool]]] = {
 
 
 def refusals(given: Mapping[str, Any], options: Spec) -> list[str]:
-    """A sentence for each value that is not what its option takes; ``options`` has that of each of them by its name.
+    """A sentence for each value of the wrong type; ``options`` has each variable's option by its name.
 
-    A text is as good as what it reads as, for on the command line everything is one. What is in a mapping or a list
-    stays untold, for it may be secret.
+    Text is accepted for any type that it can be read as, since everything on the command line is text. The contents
+    of a mapping or a list are not shown, since they may be secret.
     """
     return [sentence for name, value in given.items() for sentence in _refusals(name, value, options[name])]
 
@@ -37,7 +37,8 @@ def _refusals(name: str, value: Any, option: Mapping[str, Any]) -> list[str]:
     if name == INSTANCE:
         wrong = _no_texts(value) if kind == "texts" else [value] * (not isinstance(value, str))
         return [
-            f"{name} is {_shown(one)}, which is no instance ID: one is i- and 17 hexadecimal digits." for one in wrong
+            f"{name} is {_shown(item)}, which is not an instance ID: expected i- and 17 hexadecimal digits."
+            for item in wrong
         ]
     words, takes = _KINDS[kind]
     if takes(value):
@@ -46,8 +47,8 @@ def _refusals(name: str, value: Any, option: Mapping[str, Any]) -> list[str]:
 
 
 def _no_texts(value: Any) -> list[Any]:
-    """What is no text of a list, or of what stands in place of one."""
-    return [one for one in (value if isinstance(value, list) else [value]) if not isinstance(one, str)]
+    """The items that are not text, of a list or of a single value."""
+    return [item for item in (value if isinstance(value, list) else [value]) if not isinstance(item, str)]
 
 
 def _shown(value: Any) -> str:

@@ -1,4 +1,4 @@
-"""Instances that wait in the warm pools of Auto Scaling groups, which the groups do not tell of themselves."""
+"""Instances in the warm pools of Auto Scaling groups, which the groups do not list."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from ..aws.aws_session import listed
 
 
 def instances(autoscaling: Any, group: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """Those in the warm pool of a group, as Auto Scaling describes it and them. No request for one without a pool."""
+    """The instances in a group's warm pool, as Auto Scaling describes them. No request for a group without a pool."""
     if "WarmPoolConfiguration" not in group:
         return []
     name = group["AutoScalingGroupName"]
@@ -17,11 +17,11 @@ def instances(autoscaling: Any, group: Mapping[str, Any]) -> list[Mapping[str, A
 
 
 def ending(instance: Mapping[str, Any]) -> bool:
-    """Whether Auto Scaling ends an instance, out of a group or out of its warm pool."""
+    """Whether Auto Scaling terminates an instance of a group or of its warm pool."""
     state: str = instance.get("LifecycleState", "")
     return state.removeprefix(WARMED).startswith("Terminat")
 
 
 def behind(instance: Mapping[str, Any], version: str) -> bool:
-    """Whether an instance that does not end is of another version of the launch template."""
+    """Whether an instance that is not terminating is outdated."""
     return instance.get("LaunchTemplate", {}).get("Version") != version and not ending(instance)

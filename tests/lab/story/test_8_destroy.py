@@ -14,7 +14,7 @@ from tests.lab.site import CLUSTER, Site
 def test_a_destroyed_cluster_leaves_the_account_as_it_was(site: Site) -> None:
     run = site.playbook("playbooks/destroy.yml", "-e", f"confirm={CLUSTER}")
     assert run.code == 0, run.output[-4000:]
-    assert "Nothing is left of it." in run.said
+    assert "Nothing is left." in run.said
     assert site.inventory() == site.before
 
 

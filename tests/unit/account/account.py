@@ -161,9 +161,9 @@ def settled(found: Any) -> Any:
 
 def _sorted(value: Any) -> Any:
     if isinstance(value, dict):
-        return {key: _sorted(one) for key, one in value.items()}
+        return {key: _sorted(item) for key, item in value.items()}
     if isinstance(value, list):
-        return sorted((_sorted(one) for one in value), key=lambda one: json.dumps(one, sort_keys=True))
+        return sorted((_sorted(item) for item in value), key=lambda item: json.dumps(item, sort_keys=True))
     return value
 
 

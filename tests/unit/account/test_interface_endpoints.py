@@ -45,7 +45,9 @@ def test_in_a_zone_that_a_service_is_not_in_its_endpoint_has_no_address() -> Non
         with world.changing("DescribeVpcEndpointServices", offering(ec2=both, sqs=both[1:])):
             endpoints.CASE.run(world, params)
             assert endpoints.CASE.run(world, params)["changes"] == []
-        zones = {one["service"]: one["zones"] for one in endpoints.look(world.aws) if one["private_dns"]}
+        zones = {
+            endpoint["service"]: endpoint["zones"] for endpoint in endpoints.look(world.aws) if endpoint["private_dns"]
+        }
         assert zones == {f"com.amazonaws.{REGION}.ec2": both, f"com.amazonaws.{REGION}.sqs": both[1:]}
         with (
             world.changing("DescribeVpcEndpointServices", offering(ec2=both, sqs=[f"{REGION}c"])),

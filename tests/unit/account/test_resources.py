@@ -82,7 +82,7 @@ def test_what_was_destroyed_leaves_the_account_as_it_was_before_it_was_built(wor
     assert done["changes"] == planned
     assert inventory.resources() == before
     assert done["left"] == []
-    assert [one["kind"] for one in done["going"]] == ["KMS key"]
+    assert [resource["kind"] for resource in done["going"]] == ["KMS key"]
     again = whole.destroy(world)
     assert (again["changes"], again["left"]) == ([], [])
 
@@ -163,14 +163,14 @@ def test_a_foreign_security_group_that_names_ours_keeps_it(world: Account, zone:
     pair = [{"IpProtocol": "tcp", "FromPort": 1, "ToPort": 1, "UserIdGroupPairs": [{"GroupId": ours}]}]
     ec2.authorize_security_group_ingress(GroupId=made, IpPermissions=pair)
     left = whole.destroy(world)["left"]
-    assert {one["kind"] for one in left} == {"security group", "VPC"}
-    assert {one["id"] for one in left} >= {made, ours}
+    assert {resource["kind"] for resource in left} == {"security group", "VPC"}
+    assert {resource["id"] for resource in left} >= {made, ours}
 
 
 def test_backups_stay_with_what_is_needed_to_read_them_if_that_is_asked_for(world: Account, zone: str) -> None:
     fill(world, zone)
     done = whole.destroy(world, keep_backups=True)
-    assert {one["kind"] for one in done["left"]} == {"bucket", "KMS alias", "KMS key", "secret"}
+    assert {resource["kind"] for resource in done["left"]} == {"bucket", "KMS alias", "KMS key", "secret"}
     listed = world.aws.s3.list_object_versions(Bucket=whole.BUCKET)
     assert {version["Key"] for version in listed["Versions"]} == {"backups/1.tar.gz"}
     assert len(listed["Versions"]) == 2
@@ -221,7 +221,7 @@ def test_an_aaaa_record_goes_if_the_cluster_says_that_it_is_its_own(
     world.aws.route53.change_resource_record_sets(HostedZoneId=zone, ChangeBatch={"Changes": changes})
     whole.destroy(world)
     found = world.aws.route53.list_resource_record_sets(HostedZoneId=zone)["ResourceRecordSets"]
-    assert {one["Type"] for one in found} - {"NS", "SOA"} == left
+    assert {record["Type"] for record in found} - {"NS", "SOA"} == left
 
 
 def test_what_carries_the_tag_and_is_of_no_known_kind_is_named(world: Account) -> None:
@@ -282,7 +282,7 @@ def estates(draw: st.DrawFn) -> list[Resource]:
     kinds = st.sampled_from(["VPC", "subnet", "instance", "volume", "security group", "something else"])
     made: list[Resource] = []
     for number in range(draw(st.integers(0, 12))):
-        on = draw(st.lists(st.sampled_from([one.id for one in made]), max_size=3)) if made else []
+        on = draw(st.lists(st.sampled_from([resource.id for resource in made]), max_size=3)) if made else []
         kept = draw(st.sampled_from(["", "", "", "it is not this cluster's"]))
         made.append(Resource(draw(kinds), str(number), on=tuple(on), kept=kept))
     return draw(st.permutations(made))
@@ -290,16 +290,16 @@ def estates(draw: st.DrawFn) -> list[Resource]:
 
 @given(estates())
 def test_nothing_goes_before_what_stands_on_it_and_all_goes_that_nothing_foreign_needs(estate: list[Resource]) -> None:
-    gone = [one for batch in batches(estate) for one in batch]
-    order = {one.id: number for number, one in enumerate(gone)}
+    gone = [resource for batch in batches(estate) for resource in batch]
+    order = {resource.id: number for number, resource in enumerate(gone)}
     stays = staying(estate)
-    assert set(order) | set(stays) == {one.id for one in estate}
+    assert set(order) | set(stays) == {resource.id for resource in estate}
     assert not set(order) & set(stays)
-    for one in estate:
-        for under in one.on:
-            if one.id in stays:
+    for resource in estate:
+        for under in resource.on:
+            if resource.id in stays:
                 assert under in stays
             elif under in order:
-                assert order[one.id] < order[under]
-    needed = {under for one in estate if one.id in stays for under in one.on}
-    assert all(one.kept or one.id in needed for one in estate if one.id in stays)
+                assert order[resource.id] < order[under]
+    needed = {under for resource in estate if resource.id in stays for under in resource.on}
+    assert all(resource.kept or resource.id in needed for resource in estate if resource.id in stays)

@@ -41,7 +41,7 @@ class Scaling:
     @property
     def ids(self) -> list[str]:
         there = self.group["Instances"]
-        return [one["InstanceId"] for one in there if not one["LifecycleState"].startswith("Terminat")]
+        return [instance["InstanceId"] for instance in there if not instance["LifecycleState"].startswith("Terminat")]
 
     @property
     def settings(self) -> Any:
@@ -145,8 +145,8 @@ def test_what_the_operator_paused_stays_so_and_a_max_that_is_enough_is_not_touch
     scaling.pause("AZRebalance")
     scaling.run(surge=2)
     assert scaling.settings == (5, 5, "3", ["AZRebalance"])
-    for one in scaling.old[:2]:
-        scaling.leave(one)
+    for instance in scaling.old[:2]:
+        scaling.leave(instance)
     scaling.run(surge=0)
     assert scaling.settings == (3, 5, None, ["AZRebalance"])
 

@@ -37,7 +37,7 @@ def test_subnets_are_inside_the_vpc_apart_from_each_other_and_not_too_small(
     assert list(carved) == wanted
     parts = list(carved.values())
     assert all(part.subnet_of(vpc) and part.prefixlen <= subnets.SMALLEST_PREFIX for part in parts)
-    assert not any(one.overlaps(other) for number, one in enumerate(parts) for other in parts[:number])
+    assert not any(part.overlaps(other) for number, part in enumerate(parts) for other in parts[:number])
     assert all(subnets.usable(part) > 0 for part in parts)
 
 
@@ -54,7 +54,7 @@ def test_a_zone_keeps_its_subnet_whatever_zones_come_and_go(
         zone: first[zone] for zone in after if zone in first
     }
     parts = [*{**first, **second}.values()]
-    assert not any(one.overlaps(other) for number, one in enumerate(parts) for other in parts[:number])
+    assert not any(part.overlaps(other) for number, part in enumerate(parts) for other in parts[:number])
 
 
 def test_what_stands_with_another_size_is_kept_and_avoided() -> None:

@@ -82,7 +82,7 @@ def publish(aws: AwsSession, zone: str, owner: str = OWNER) -> None:
         {"Name": RECORD, "Type": "A", "TTL": 60, "ResourceRecords": [{"Value": "198.51.100.7"}]},
         {"Name": f"_swarm-aws.{RECORD}", "Type": "TXT", "TTL": 300, "ResourceRecords": [{"Value": f'"{owner}"'}]},
     ]
-    changes = [{"Action": "CREATE", "ResourceRecordSet": one} for one in sets]
+    changes = [{"Action": "CREATE", "ResourceRecordSet": record} for record in sets]
     aws.route53.change_resource_record_sets(HostedZoneId=zone, ChangeBatch={"Changes": changes})
 
 

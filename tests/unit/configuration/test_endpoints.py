@@ -76,9 +76,9 @@ def called(found: list[dict[str, Any]]) -> set[str]:
     """The services that the nodes call by themselves."""
     return {
         action.split(":")[0]
-        for one in found
-        if one["Sid"] not in FOR_AWS and "kms:ViaService" not in str(one.get("Condition"))
-        for action in ([one["Action"]] if isinstance(one["Action"], str) else one["Action"])
+        for statement in found
+        if statement["Sid"] not in FOR_AWS and "kms:ViaService" not in str(statement.get("Condition"))
+        for action in ([statement["Action"]] if isinstance(statement["Action"], str) else statement["Action"])
     }
 
 
@@ -87,22 +87,22 @@ def test_the_endpoints_are_those_of_the_services_that_the_policies_name(more: st
     found = called(statements(**MORE[more]))
     without = found - set(interface_endpoints.SERVICES)
     assert without <= set(interface_endpoints.WITHOUT), f"{without} has neither an endpoint nor a reason for none"
-    wanted = {one for service in found - without for one in interface_endpoints.SERVICES[service]}
+    wanted = {name for service in found - without for name in interface_endpoints.SERVICES[service]}
     assert set(interface_endpoints.needed(settled(**{**LEAST, **MORE[more]}))) == wanted
 
 
 def test_what_is_said_to_be_aws_own_is_named_by_the_policies() -> None:
     found = statements(**{**MORE["all of it"], **MORE["a service in Cloud Map"]})
-    assert set(FOR_AWS) <= {one["Sid"] for one in found}
-    for one in found:
-        if "kms" in str(one["Action"]):
-            assert "kms:ViaService" in one["Condition"]["StringEquals"], "nodes would call KMS themselves"
+    assert set(FOR_AWS) <= {statement["Sid"] for statement in found}
+    for statement in found:
+        if "kms" in str(statement["Action"]):
+            assert "kms:ViaService" in statement["Condition"]["StringEquals"], "nodes would call KMS themselves"
 
 
 def test_aws_has_endpoints_of_these_names() -> None:
     """By moto's list, which was taken from AWS."""
     known = {*AWS_ENDPOINT_SERVICES, "ecr.api", "ecr.dkr", *interface_endpoints.GLOBAL}
-    assert {one for several in interface_endpoints.SERVICES.values() for one in several} <= known
+    assert {name for several in interface_endpoints.SERVICES.values() for name in several} <= known
 
 
 def test_a_service_that_is_one_for_all_regions_is_named_without_one() -> None:

@@ -118,17 +118,17 @@ def test_the_example_is_right_and_comes_back_with_its_defaults(there: Account) -
     assert found["warnings"] == []
     assert set(found["images"]) == {"x86_64"}
     assert found["images"]["x86_64"]["id"].startswith("ami-")
-    (one,) = found["config"]["node_groups"]
-    assert (one["min"], one["desired"], one["max"]) == (3, 3, 3)
-    assert one["image"] == found["images"]["x86_64"]["id"]
-    assert one["security_groups"] == ["example-member", "example-manager", "example-edge"]
-    assert one["tags"]["swarm.aws/group"] == one["name"]
-    disks = one["block_devices"]
+    (managers,) = found["config"]["node_groups"]
+    assert (managers["min"], managers["desired"], managers["max"]) == (3, 3, 3)
+    assert managers["image"] == found["images"]["x86_64"]["id"]
+    assert managers["security_groups"] == ["example-member", "example-manager", "example-edge"]
+    assert managers["tags"]["swarm.aws/group"] == managers["name"]
+    disks = managers["block_devices"]
     assert [disk["device_name"] for disk in disks] == ["/dev/xvda", "/dev/sdf", "/dev/sdg"]
     assert all(disk["ebs"]["encrypted"] and disk["ebs"]["delete_on_termination"] for disk in disks)
     assert disks[1]["ebs"]["volume_size"] == 50
-    assert one["labels"] == {"edge": "true", "slots": "3"}
-    assert [(disk["device"], disk["mount"]) for disk in one["volumes"]] == [
+    assert managers["labels"] == {"edge": "true", "slots": "3"}
+    assert [(disk["device"], disk["mount"]) for disk in managers["volumes"]] == [
         ("/dev/sdf", "/srv/data"),
         ("/dev/sdg", "/mnt/logs"),
     ]
@@ -282,8 +282,11 @@ def test_target_groups_must_be_there_for_instances_in_the_clusters_vpc(there: Ac
     missing = "arn:aws:elasticloadbalancing:eu-west-1:123456789012:targetgroup/web/0123456789abcdef"
     for arn, words in (
         (missing, f"target_groups has {missing}, but there is no such target group: make it, or leave it out"),
-        (made("addresses", "ip"), "whose target type is ip, but must be instance: make another one"),
-        (made("elsewhere", "instance"), f"which is in the VPC {vpc} and not in the cluster's: make one there"),
+        (made("addresses", "ip"), "whose target type is ip, but must be instance: create another target group"),
+        (
+            made("elsewhere", "instance"),
+            f"which is in the VPC {vpc} and not in the cluster's: create a target group there",
+        ),
     ):
         assert words in said(there, node_groups=[group(target_groups=[arn])])
     arn = made("web", "instance")

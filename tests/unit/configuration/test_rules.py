@@ -264,8 +264,8 @@ def test_a_service_in_cloud_map_may_stand_for_the_record() -> None:
 def test_what_is_wrong_is_one_sentence(changed: dict[str, Any], error: str) -> None:
     found = check(**changed).errors
 
-    assert [one for one in found if error in one], found
-    assert all(one.count("\n") == 0 and one.endswith((".", "?")) for one in found), found
+    assert [sentence for sentence in found if error in sentence], found
+    assert all(sentence.count("\n") == 0 and sentence.endswith((".", "?")) for sentence in found), found
 
 
 @pytest.mark.parametrize(
@@ -309,7 +309,7 @@ def test_what_is_unwise_is_a_warning(changed: dict[str, Any], warning: str) -> N
     found = check(**changed)
 
     assert found.errors == []
-    assert [one for one in found.warnings if warning in one], found.warnings
+    assert [sentence for sentence in found.warnings if warning in sentence], found.warnings
 
 
 def test_ports_may_be_open_to_ipv6_ranges_where_nodes_have_such_addresses() -> None:

@@ -13,7 +13,7 @@ from ansible_collections.swarm.aws.plugins.module_utils.account.variables import
 
 from tests.unit.playbooks import ROOT, Bench
 
-NO_ID = "which is no instance ID: one is i- and 17 hexadecimal digits."
+NO_ID = "which is not an instance ID: expected i- and 17 hexadecimal digits."
 OPTIONS: dict[str, dict[str, Any]] = {
     "name": {"type": "str", "description": "The name."},
     "count": {"type": "int", "description": "How many."},
@@ -90,15 +90,15 @@ real = pytest.mark.real("ansible-playbook: the variables of a playbook are put t
 
 def checked(text: str) -> list[tuple[str, str, dict[str, str]]]:
     """The role, its entry point and the variables that each of a playbook's checks is for."""
-    plays = [play.get("vars", {}) for play in yaml.safe_load(text) if "check_variables.yml" in str(play)]
-    return [(play["check_role"], play["check_entry"], play.get("check_variables", {})) for play in plays]
+    checks = [play["vars"] for play in yaml.safe_load(text) if "check_role" in play.get("vars", {})]
+    return [(check["check_role"], check["check_entry"], check.get("check_variables", {})) for check in checks]
 
 
 @pytest.mark.parametrize("name", PLAYBOOKS)
 def test_a_playbook_checks_every_variable_that_it_reads(name: str) -> None:
     read = set(re.findall(r"(\w+) \| default\(", PLAYBOOKS[name])) - OTHERS
     # These are of the playbooks that import them, or import what checks theirs.
-    read -= {"format", "output"} if "import_playbook: look.yml" in PLAYBOOKS[name] else set()
+    read -= {"format", "output"} if "import_playbook: _collect_status.yml" in PLAYBOOKS[name] else set()
 
     assert read - {variable for _, _, variables in checked(PLAYBOOKS[name]) for variable in variables} == set()
 
@@ -132,9 +132,9 @@ def bench(tmp_path: Path) -> Bench:
             {"stack_timeout": "long", "account_id": 123456789012},
             ["Action failed: stack_timeout is 'long', but must be a whole number from 0 on: Seconds to wait for the"],
         ),
-        ("scale", {"group": ["worker"], "desired": 3}, ["Say it with -e group=worker -e desired=3."]),
+        ("scale", {"group": ["worker"], "desired": 3}, ["Set them with -e group=worker -e desired=3."]),
         ("join", {"id": [INSTANCE]}, [f"id is a list, {NO_ID}"]),
-        ("remove_node", {"id": []}, ["Which instance is to be removed? Say it with -e id=i-… (or several"]),
+        ("remove_node", {"id": []}, ["Which instance should be removed? Name it with -e id=i-… (or several"]),
         (
             "remove_node",
             {"id": True, "replace": None},

@@ -91,13 +91,13 @@ def test_a_node_that_the_managers_do_not_see_ready_is_named(bench: Bench) -> Non
     bench.answers["cluster_info"] = [{"members": [node(WORKER, "w1", state="down")]}]
     code, said, _ = bench.run("join.yml", "-e", f"id={WORKER}", "-e", "timeout=5")
     assert code != 0
-    assert f"The engine of {WORKER} is in the swarm, but the managers do not see its node ready" in said
+    assert f"The engine of {WORKER} is in the swarm, but its node is not ready on the managers" in said
 
 
 @pytest.mark.parametrize(
     ("given", "sentence"),
     [
-        ("i-xyz", "id is 'i-xyz', which is no instance ID: one is i- and 17 hexadecimal digits."),
+        ("i-xyz", "id is 'i-xyz', which is not an instance ID: expected i- and 17 hexadecimal digits."),
         ("i-0123456789abcdef0", "no instance of the cluster 'example' with that ID runs"),
         (WARM, f"{WARM} is Warmed:Stopped in its Auto Scaling group, so it does not join the swarm"),
     ],
@@ -162,8 +162,8 @@ def test_a_new_swarm_of_anything_but_one_manager_is_refused(bench: Bench, given:
     code, said, asked = bench.run("join.yml", "-e", json.dumps(words))
     assert (code, asked) == (2, [])
     assert (
-        f"new_swarm is true, but id is '{given or ''}', which is not the ID of one running manager of the cluster: say "
-        "with -e id=i-… of which manager the swarm is to be made."
+        f"new_swarm is true, but id is '{given or ''}', which is not the ID of a running manager of the cluster: name "
+        "the manager on which to create the swarm with -e id=i-…."
     ) in said
 
 

@@ -21,7 +21,7 @@ TASKS = [
     "Create the KMS key",
     "Create the secret for the unlock keys",
     "Create the bucket",
-    "Expire old versions and unfinished uploads",
+    "Create the lifecycle rule",
     "Write the agents' policy",
     "Upload the agent",
 ]

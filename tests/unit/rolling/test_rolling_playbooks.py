@@ -109,9 +109,9 @@ def test_an_upgrade_has_new_ones_serve_before_old_ones_go(bench: Bench) -> None:
         "node_group_size group=manager surge=0",
         "node_rollout",
     ]
-    assert "Launch as many more, in round 2 of 3" in said
+    assert "Launch the new instances of round 2 of 3" in said
     assert "Wait for i-9 to be in service" in said
-    assert said.rpartition("Nothing is to be replaced")[1]
+    assert said.rpartition("No instance to replace")[1]
 
 
 def test_what_waits_in_a_warm_pool_and_is_behind_goes_before_a_group_takes_it(bench: Bench) -> None:
@@ -119,7 +119,7 @@ def test_what_waits_in_a_warm_pool_and_is_behind_goes_before_a_group_takes_it(be
     bench.answers["node_rollout"] = [seen(groups=warm, rounds=[one_round("worker", 1)]), seen()]
     code, said, asked = bench.short("upgrade.yml")
     assert code == 0, said[-3000:]
-    assert "Behind in warm pools, from which they go before all others: i-7" in said
+    assert "Outdated in warm pools, terminated first: i-7" in said
     assert asked[1:3] == ["node_group_size group=worker renew_warm=True", "node_group_size group=worker surge=1"]
     bench.answers["node_rollout"] = [seen(groups=warm), seen()]
     code, said, asked = bench.short("upgrade.yml")
@@ -142,9 +142,9 @@ def test_fault_35_an_upgrade_stops_at_the_first_that_does_not_come_up_and_says_w
     code, said, asked = bench.short("upgrade.yml")
     assert code != 0
     assert "The upgrade stopped in the group worker: After 60 s the group worker still waits for i-9" in said
-    assert "i-9 ended, and no others are launched. None of the old instances was taken out for it." in said
+    assert "i-9 terminated, and no others are launched. No old instance was removed in this round." in said
     assert asked[-1] == "node_group_size group=worker call_off=True keep=['i-1', 'i-2', 'i-3']"
-    assert not any("without replacement" in one for one in asked)
+    assert not any("without replacement" in call for call in asked)
 
 
 def test_a_cluster_that_is_not_well_is_not_upgraded_unless_an_upgrade_is_under_way_or_it_is_forced(
@@ -155,7 +155,7 @@ def test_a_cluster_that_is_not_well_is_not_upgraded_unless_an_upgrade_is_under_w
     bench.answers["node_rollout"] = [sick, seen()]
     code, said, asked = bench.short("upgrade.yml")
     assert code != 0
-    assert "the cluster is not well: it waits for 6 tasks of example_web to run (5 do)" in said
+    assert "since the cluster waits for 6 tasks of example_web to run (5 do)" in said
     assert asked == ["node_rollout"]
     code, said, asked = bench.short("upgrade.yml", "-e", "force=true")
     assert code == 0, said[-3000:]
@@ -173,13 +173,16 @@ def test_a_plan_and_a_cancelled_upgrade_launch_nothing(bench: Bench) -> None:
     code, said, asked = bench.short("upgrade.yml", "--check")
     assert (code, asked) == (0, ["node_rollout"]), said[-3000:]
     assert "Round 1: 1 of worker" in said
-    assert "worker: 1 behind version 2 of the launch template: i-1 (an upgrade is under way, usual are 3)" in said
+    assert (
+        "worker: 1 outdated, not of version 2 of the launch template: i-1 (an upgrade is under way, original size 3)"
+        in said
+    )
     code, said, asked = bench.short("upgrade.yml", "-e", "cancel=true")
     assert code == 0, said[-3000:]
     assert asked[2] == "node_group_size group=worker call_off=True keep=['i-1', 'i-2', 'i-3']"
     assert "removed i-1 without replacement" in asked
     assert asked[-2] == "node_group_size group=worker surge=0"
-    assert not any("surge=1" in one for one in asked)
+    assert not any("surge=1" in call for call in asked)
 
 
 def test_a_group_is_made_larger_or_smaller_with_managers_one_by_one(bench: Bench) -> None:
@@ -195,8 +198,8 @@ def test_a_group_is_made_larger_or_smaller_with_managers_one_by_one(bench: Bench
         bench.answers["node_rollout"] = [seen(going=["i-1", "i-2"])]
         code, said, asked = bench.short("scale.yml", "-e", f"group={name}", "-e", "desired=1")
         assert code == 0, said[-3000:]
-        assert asked[1:3] == [f"{one} without replacement" for one in first]
-        assert not any(one.startswith("node_group_size") for one in asked)
+        assert asked[1:3] == [f"{request} without replacement" for request in first]
+        assert not any(call.startswith("node_group_size") for call in asked)
     assert "node_groups says 3: change its desired too" not in said, "it has as many as the configuration says"
 
 
@@ -204,7 +207,7 @@ def test_a_group_that_scales_by_itself_is_said_to_go_on(bench: Bench) -> None:
     bench.answers["node_rollout"] = [seen(add=2, groups=[group("burst")]), seen(groups=[group("burst")])]
     code, said, _ = bench.short("scale.yml", "-e", "group=burst", "-e", "desired=3")
     assert code == 0, said[-3000:]
-    assert "It follows what the swarm's tasks need, and goes on from there between 1 and 5." in said
+    assert "Auto Scaling continues to follow the swarm's tasks between 1 and 5." in said
     assert "change its desired too" not in said
 
 
@@ -212,11 +215,11 @@ def test_a_group_that_scales_by_itself_is_said_to_go_on(bench: Bench) -> None:
 def test_nothing_is_guessed(bench: Bench, words: list[str]) -> None:
     code, said, asked = bench.short("scale.yml", *words)
     assert (code != 0, asked) == (True, [])
-    assert "Say it with -e group=worker -e desired=3" in said
+    assert "Set them with -e group=worker -e desired=3" in said
 
 
 def test_where_no_service_runs_nothing_is_spread(bench: Bench) -> None:
     bench.answers["service_rebalance"] = [{"services": [], "at": 0.0}]
     code, said, _ = bench.short("rebalance.yml")
     assert code == 0, said[-3000:]
-    assert "There are no services, so there is nothing to spread." in said
+    assert "There are no services, so there is nothing to rebalance." in said

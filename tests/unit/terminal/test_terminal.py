@@ -105,7 +105,7 @@ def test_a_task_has_a_line_with_what_came_of_it_and_how_long_it_took(where, requ
         r"  Fail with a secret \.+ failed, ignored  [\d.]+ s",
         r"  Refuse \.+ 1 FAILED, 1 skipped  [\d.]+ s",
     ):
-        assert [one for one in run.lines if re.fullmatch(line, one)], f"{line} in\n{run.text}"
+        assert [text for text in run.lines if re.fullmatch(line, text)], f"{line} in\n{run.text}"
     assert "      +++ after: " in run.text and "      +made" in run.lines
     assert "      it's the second" in run.lines
     assert run.code == 2
@@ -133,7 +133,7 @@ def test_a_terminal_shows_how_long_is_waited_and_for_what(in_terminal):
     waits = [paint for paint in in_terminal.paints if "Wait for what takes" in paint]
     assert waits and re.search(r"0:0\d of at most 1:30$", waits[-1]), in_terminal.paints
     tries = [paint for paint in in_terminal.paints if "Try until" in paint]
-    assert [one for one in tries if re.search(r"try \d of 6: one", one)], in_terminal.paints
+    assert [paint for paint in tries if re.search(r"try \d of 6: one", paint)], in_terminal.paints
 
 
 def test_what_is_painted_fits_the_terminal(in_terminal):

@@ -62,8 +62,8 @@ def shown(tmp_path: Path, view: str, states: dict[str, object], facts: dict[str,
 
 @pytest.mark.parametrize("view", ["status", "managers"])
 def test_a_manager_tells(tmp_path, view):
-    acting = {"views_state": {"manager": True, "msg": "fine"}, "views_cluster": told()}
-    away = {"views_state": {"msg": "Task failed: Timeout\n", "unreachable": True}}
+    acting = {"keeping_state": {"manager": True, "msg": "fine"}, "views_cluster": told()}
+    away = {"keeping_state": {"msg": "Task failed: Timeout\n", "unreachable": True}}
     code, screen, errors = shown(tmp_path, view, {"i-002": acting, "i-001": away}, {})
     assert code == 0, errors
     assert "i-001 cannot act: It did not answer: Timeout\n" in screen
@@ -75,11 +75,11 @@ def test_a_manager_tells(tmp_path, view):
     for sentence in (
         "DNS: www.example.com should point to 198.51.100.2, 198.51.100.3",
         "DNS: no instance of the cluster runs at 198.51.100.1",
-        "Not of their group's template: i-002, i-003",
+        "Outdated: i-002, i-003",
         "Target group: web has 2 healthy",
         "Next: SyncRecord: update the DNS record www.example.com",
-        "Not told: S3 rests.",
-        "What the leader's agent (1) did last, as it wrote at then:",
+        "Unknown: S3 rests.",
+        "Last actions of the leader's agent (1), reported at then:",
     ):
         assert sentence in screen, screen
     assert ["web", "replicated", "1", "3", "0", "0", "2", "no", "no", "suitable", "node"] in [
@@ -88,14 +88,14 @@ def test_a_manager_tells(tmp_path, view):
 
 
 def test_none_can_tell(tmp_path):
-    away = {"views_state": {"manager": False, "msg": "The swarm does not have a leader."}}
+    away = {"keeping_state": {"manager": False, "msg": "The swarm does not have a leader."}}
     whole = told()
     fleet = {
         name: whole[name] for name in ("members", "groups", "behind", "record", "last_actions", "failures", "agent")
     }
     code, screen, errors = shown(tmp_path, "status", {"i-001": away}, {"views_fleet": fleet})
     assert code == 2
-    assert "No manager can tell, so this is what EC2, Auto Scaling and DNS say." in screen
+    assert "No manager can act, so this is what EC2, Auto Scaling and DNS report." in screen
     assert "i-001 cannot act: The swarm does not have a leader." in screen
     assert "Quorum" not in screen and "In flight" not in screen
-    assert "bring the swarm back with playbooks/restore.yml" in " ".join(errors.split())
+    assert "restore the swarm with playbooks/restore.yml" in " ".join(errors.split())

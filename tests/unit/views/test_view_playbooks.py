@@ -119,12 +119,20 @@ def test_what_does_not_answer_is_named_in_what_is_gathered(run, tmp_path):
 @pytest.mark.parametrize(
     ("playbook", "option", "sentence"),
     [
-        ("ssh", "id=i-xyz", "id is 'i-xyz', which is no instance ID: one is i- and 17 hexadecimal digits."),
+        ("ssh", "id=i-xyz", "id is 'i-xyz', which is not an instance ID: expected i- and 17 hexadecimal digits."),
         ("ssh", "id=i-0123456789abcdef0", "no instance of the cluster 'example' with that ID runs"),
         ("status", "format=xml", "format is 'xml', but must be text or json."),
         ("diagnose", "hours=0", "hours is 0, but must be above 0."),
-        ("diagnose", "output=/nowhere/x", "output is '/nowhere/x', but there is no folder '/nowhere': make it first."),
-        ("instances", "output=/nowhere/x", "output is '/nowhere/x', but there is no folder '/nowhere': make it first."),
+        (
+            "diagnose",
+            "output=/nowhere/x",
+            "output is '/nowhere/x', but the folder '/nowhere' does not exist: create it first.",
+        ),
+        (
+            "instances",
+            "output=/nowhere/x",
+            "output is '/nowhere/x', but the folder '/nowhere' does not exist: create it first.",
+        ),
     ],
 )
 def test_bad_input_is_refused_in_a_sentence_on_the_standard_error(run, playbook, option, sentence):

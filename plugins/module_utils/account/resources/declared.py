@@ -1,4 +1,4 @@
-"""What a configuration asks for: the name of each resource, by its kind. The plan and the orphans are told from it."""
+"""The resources that a configuration declares, as names by kind. The plan and the orphans come from it."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def missing(wanted: Mapping[str, Sequence[str]], found: Iterable[Resource], role
     for resource in found:
         if not resource.kept and not resource.going:
             there.setdefault(resource.kind, set()).add(resource.name or resource.id)
-    # A key is told by its alias. Of one NAT gateway for all zones it does not matter in which zone it is.
+    # A key is known by its alias. A single NAT gateway may be in any zone.
     there["KMS key"] = {alias.split("/", 1)[1] for alias in there.get("KMS alias", ())}
     for kind in ("NAT gateway", "elastic IP address"):
         if len(wanted[kind]) == 1 and there.get(kind):

@@ -1,4 +1,4 @@
-"""Deletes a cluster's resources, each when nothing stands on it any more."""
+"""Deletes a cluster's resources, each after the resources that depend on it."""
 
 from __future__ import annotations
 
@@ -32,54 +32,58 @@ MISSING = (
     "ResourceNotFoundException",
     "ServiceNotFound",
 )
-# How a single request deletes one of a kind: the service, the operation and its arguments.
+# The request that deletes a resource of a kind: the service, the operation and its arguments.
 REQUESTS: Mapping[str, Tuple[str, str, Callable[[Resource], Mapping[str, Any]]]] = {
-    "policy of the IAM role": ("iam", "delete_role_policy", lambda one: one.facts),
-    "alarm": ("cloudwatch", "delete_alarms", lambda one: {"AlarmNames": [one.name]}),
+    "policy of the IAM role": ("iam", "delete_role_policy", lambda resource: resource.facts),
+    "alarm": ("cloudwatch", "delete_alarms", lambda resource: {"AlarmNames": [resource.name]}),
     # An instance that waits at it goes on at once.
-    "lifecycle hook": ("autoscaling", "delete_lifecycle_hook", lambda one: one.facts),
-    "scaling policy": ("autoscaling", "delete_policy", lambda one: one.facts),
+    "lifecycle hook": ("autoscaling", "delete_lifecycle_hook", lambda resource: resource.facts),
+    "scaling policy": ("autoscaling", "delete_policy", lambda resource: resource.facts),
     "Auto Scaling group": (
         "autoscaling",
         "delete_auto_scaling_group",
-        lambda one: {"AutoScalingGroupName": one.id, "ForceDelete": True},
+        lambda resource: {"AutoScalingGroupName": resource.id, "ForceDelete": True},
     ),
-    "instance": ("ec2", "terminate_instances", lambda one: {"InstanceIds": [one.id]}),
-    "volume": ("ec2", "delete_volume", lambda one: {"VolumeId": one.id}),
-    "launch template": ("ec2", "delete_launch_template", lambda one: {"LaunchTemplateId": one.id}),
-    "network interface": ("ec2", "delete_network_interface", lambda one: {"NetworkInterfaceId": one.id}),
-    "NAT gateway": ("ec2", "delete_nat_gateway", lambda one: {"NatGatewayId": one.id}),
-    "elastic IP address": ("ec2", "release_address", lambda one: {"AllocationId": one.id}),
-    "gateway endpoint": ("ec2", "delete_vpc_endpoints", lambda one: {"VpcEndpointIds": [one.id]}),
-    "interface endpoint": ("ec2", "delete_vpc_endpoints", lambda one: {"VpcEndpointIds": [one.id]}),
-    "rules of the security group": ("ec2", "revoke_security_group_ingress", lambda one: one.facts),
-    "security group": ("ec2", "delete_security_group", lambda one: {"GroupId": one.id}),
-    "subnet": ("ec2", "delete_subnet", lambda one: {"SubnetId": one.id}),
-    "route table": ("ec2", "delete_route_table", lambda one: {"RouteTableId": one.id}),
-    "VPC": ("ec2", "delete_vpc", lambda one: {"VpcId": one.id}),
-    "queue": ("sqs", "delete_queue", lambda one: {"QueueUrl": one.facts["url"]}),
-    "topic": ("sns", "delete_topic", lambda one: {"TopicArn": one.facts["arn"]}),
-    "dashboard": ("cloudwatch", "delete_dashboards", lambda one: {"DashboardNames": [one.name]}),
-    "log group": ("logs", "delete_log_group", lambda one: {"logGroupName": one.name}),
-    "parameter": ("ssm", "delete_parameter", lambda one: {"Name": one.name}),
+    "instance": ("ec2", "terminate_instances", lambda resource: {"InstanceIds": [resource.id]}),
+    "volume": ("ec2", "delete_volume", lambda resource: {"VolumeId": resource.id}),
+    "launch template": ("ec2", "delete_launch_template", lambda resource: {"LaunchTemplateId": resource.id}),
+    "network interface": ("ec2", "delete_network_interface", lambda resource: {"NetworkInterfaceId": resource.id}),
+    "NAT gateway": ("ec2", "delete_nat_gateway", lambda resource: {"NatGatewayId": resource.id}),
+    "elastic IP address": ("ec2", "release_address", lambda resource: {"AllocationId": resource.id}),
+    "gateway endpoint": ("ec2", "delete_vpc_endpoints", lambda resource: {"VpcEndpointIds": [resource.id]}),
+    "interface endpoint": ("ec2", "delete_vpc_endpoints", lambda resource: {"VpcEndpointIds": [resource.id]}),
+    "rules of the security group": ("ec2", "revoke_security_group_ingress", lambda resource: resource.facts),
+    "security group": ("ec2", "delete_security_group", lambda resource: {"GroupId": resource.id}),
+    "subnet": ("ec2", "delete_subnet", lambda resource: {"SubnetId": resource.id}),
+    "route table": ("ec2", "delete_route_table", lambda resource: {"RouteTableId": resource.id}),
+    "VPC": ("ec2", "delete_vpc", lambda resource: {"VpcId": resource.id}),
+    "queue": ("sqs", "delete_queue", lambda resource: {"QueueUrl": resource.facts["url"]}),
+    "topic": ("sns", "delete_topic", lambda resource: {"TopicArn": resource.facts["arn"]}),
+    "dashboard": ("cloudwatch", "delete_dashboards", lambda resource: {"DashboardNames": [resource.name]}),
+    "log group": ("logs", "delete_log_group", lambda resource: {"logGroupName": resource.name}),
+    "parameter": ("ssm", "delete_parameter", lambda resource: {"Name": resource.name}),
     # Otherwise its name stays taken for weeks, and a new cluster of the name could not be built.
     "secret": (
         "secretsmanager",
         "delete_secret",
-        lambda one: {"SecretId": one.id, "ForceDeleteWithoutRecovery": True},
+        lambda resource: {"SecretId": resource.id, "ForceDeleteWithoutRecovery": True},
     ),
-    "bucket": ("s3", "delete_bucket", lambda one: {"Bucket": one.id}),
-    "KMS alias": ("kms", "delete_alias", lambda one: {"AliasName": one.id}),
-    "KMS key": ("kms", "schedule_key_deletion", lambda one: {"KeyId": one.id, "PendingWindowInDays": KEY_DAYS}),
+    "bucket": ("s3", "delete_bucket", lambda resource: {"Bucket": resource.id}),
+    "KMS alias": ("kms", "delete_alias", lambda resource: {"AliasName": resource.id}),
+    "KMS key": (
+        "kms",
+        "schedule_key_deletion",
+        lambda resource: {"KeyId": resource.id, "PendingWindowInDays": KEY_DAYS},
+    ),
 }
-# What still stands there may be on its way out, such as the interface of an instance that has ended.
+# What is left may still be deleted by AWS, such as the interface of a terminated instance.
 IN_USE = ("DependencyViolation", "DeleteConflict", "ResourceInUse", "BucketNotEmpty", "ScalingActivityInProgress")
-# What was made while others were deleted, such as by an agent that could still write, is found by the next pass.
+# The next pass finds what was created meanwhile, such as by an agent that could still write.
 PASSES = 3
 
 
 class Destroyer:
-    """Deletes what a survey finds. Killed anywhere and started again, it goes on with what is left."""
+    """Deletes what a survey finds. Killed and started again, it continues with what is left."""
 
     def __init__(self, aws: AwsSession, survey: Survey, changes: Changes, *, timeout: float) -> None:
         self._aws, self._survey, self._changes, self._timeout = aws, survey, changes, timeout
@@ -99,12 +103,12 @@ class Destroyer:
                 left = self._survey.find()
             remaining = any(batches(left))
         if remaining and not once:
-            back = ", ".join(str(one) for batch in batches(left) for one in batch)
+            back = ", ".join(str(resource) for batch in batches(left) for resource in batch)
             raise ProvisionError(f"These came back while they were deleted: {back}. Find what makes them, and go on.")
         reasons = staying(left)
         return {
-            "left": [{**one.report(), "why": reasons[one.id]} for one in left if one.id in reasons],
-            "going": [one.report() for one in left if one.going],
+            "left": [{**resource.report(), "why": reasons[resource.id]} for resource in left if resource.id in reasons],
+            "going": [resource.report() for resource in left if resource.going],
         }
 
     def _pass(self, found: Sequence[Resource], *, instances_only: bool) -> None:
@@ -115,26 +119,26 @@ class Destroyer:
 
     def _delete(self, batch: Sequence[Resource]) -> None:
         still_there = getattr(self, f"_left_{_method(batch[0])}", None)
-        for one in batch:
-            before = {"id": one.id, **({"note": one.note} if one.note else {})}
-            self._changes.apply(str(one), before, None, lambda one=one: self._once_unused(one))  # type: ignore[misc]
+        for resource in batch:
+            before = {"id": resource.id, **({"note": resource.note} if resource.note else {})}
+            self._changes.apply(str(resource), before, None, lambda resource=resource: self._once_unused(resource))  # type: ignore[misc]
         if still_there is not None and not self._changes.check_mode:
             self._until(lambda: not still_there(batch), f"{', '.join(map(str, batch))} to end")
 
-    def _delete_one(self, one: Resource) -> None:
-        if one.kind in REQUESTS:
-            service, operation, arguments = REQUESTS[one.kind]
-            getattr(getattr(self._aws, service), operation)(**arguments(one))
+    def _delete_resource(self, resource: Resource) -> None:
+        if resource.kind in REQUESTS:
+            service, operation, arguments = REQUESTS[resource.kind]
+            getattr(getattr(self._aws, service), operation)(**arguments(resource))
         else:
-            getattr(self, f"_{_method(one)}")(one)
+            getattr(self, f"_{_method(resource)}")(resource)
 
     def _once_unused(self, resource: Resource) -> None:
-        """Delete it, again and again while AWS says that something still stands on it."""
+        """Delete it, and repeat while AWS says that it is in use."""
         last: list[Exception] = []
 
         def deleted() -> bool:
             try:
-                self._delete_one(resource)
+                self._delete_resource(resource)
             except ClientError as error:
                 if _is_missing(error):
                     return True
@@ -158,38 +162,40 @@ class Destroyer:
             time.sleep(delay)
             delay = min(delay * 1.5, 5)
 
-    # How to delete one of a kind that takes more than a request.
+    # Kinds whose deletion takes more than a request.
 
-    def _event_rule(self, one: Resource) -> None:
+    def _event_rule(self, resource: Resource) -> None:
         events = self._aws.events
-        targets = events.list_targets_by_rule(Rule=one.name)["Targets"]
+        targets = events.list_targets_by_rule(Rule=resource.name)["Targets"]
         if targets:
-            events.remove_targets(Rule=one.name, Ids=[target["Id"] for target in targets])
-        events.delete_rule(Name=one.name)
+            events.remove_targets(Rule=resource.name, Ids=[target["Id"] for target in targets])
+        events.delete_rule(Name=resource.name)
 
-    def _dns_record(self, one: Resource) -> None:
-        changes = [{"Action": "DELETE", "ResourceRecordSet": record} for record in one.facts["sets"]]
+    def _dns_record(self, resource: Resource) -> None:
+        changes = [{"Action": "DELETE", "ResourceRecordSet": record} for record in resource.facts["sets"]]
         self._aws.route53.change_resource_record_sets(
-            HostedZoneId=one.facts["zone"],
+            HostedZoneId=resource.facts["zone"],
             ChangeBatch={"Comment": "swarm.aws: the cluster is destroyed", "Changes": changes},
         )
 
-    def _cloud_map_service(self, one: Resource) -> None:
-        published.delete_service(self._aws, one.id)
+    def _cloud_map_service(self, resource: Resource) -> None:
+        published.delete_service(self._aws, resource.id)
 
     def _left_auto_scaling_group(self, batch: Sequence[Resource]) -> list[str]:
-        # A group is there until the last of its instances has ended.
-        found = self._aws.autoscaling.describe_auto_scaling_groups(AutoScalingGroupNames=[one.id for one in batch])
+        # A group exists until its last instance is terminated.
+        found = self._aws.autoscaling.describe_auto_scaling_groups(
+            AutoScalingGroupNames=[resource.id for resource in batch]
+        )
         return [group["AutoScalingGroupName"] for group in found["AutoScalingGroups"]]
 
     def _left_instance(self, batch: Sequence[Resource]) -> list[str]:
-        wanted = [{"Name": "instance-id", "Values": [one.id for one in batch]}]
+        wanted = [{"Name": "instance-id", "Values": [resource.id for resource in batch]}]
         reservations = self._aws.ec2.describe_instances(Filters=wanted)["Reservations"]
         instances = [instance for reservation in reservations for instance in reservation["Instances"]]
         return [instance["InstanceId"] for instance in instances if instance["State"]["Name"] != "terminated"]
 
     def _left_gateway_endpoint(self, batch: Sequence[Resource]) -> list[str]:
-        ec2, ids = self._aws.ec2, [one.id for one in batch]
+        ec2, ids = self._aws.ec2, [resource.id for resource in batch]
         found = unless_missing(ec2.describe_vpc_endpoints, "InvalidVpcEndpointId.NotFound", VpcEndpointIds=ids)
         endpoints = found["VpcEndpoints"] if found else []
         return [endpoint["VpcEndpointId"] for endpoint in endpoints if endpoint["State"].lower() != "deleted"]
@@ -197,40 +203,40 @@ class Destroyer:
     _left_interface_endpoint = _left_gateway_endpoint
 
     def _left_nat_gateway(self, batch: Sequence[Resource]) -> list[str]:
-        # Its address is in use until it has gone, which takes a minute or two.
-        wanted = [{"Name": "nat-gateway-id", "Values": [one.id for one in batch]}]
+        # Its address is in use until it is deleted, which takes a minute or two.
+        wanted = [{"Name": "nat-gateway-id", "Values": [resource.id for resource in batch]}]
         found = self._aws.ec2.describe_nat_gateways(Filters=wanted)["NatGateways"]
-        return [one["NatGatewayId"] for one in found if one["State"] not in ("deleted", "failed")]
+        return [gateway["NatGatewayId"] for gateway in found if gateway["State"] not in ("deleted", "failed")]
 
-    def _internet_gateway(self, one: Resource) -> None:
+    def _internet_gateway(self, resource: Resource) -> None:
         ec2 = self._aws.ec2
-        for vpc in one.facts["vpcs"]:
-            unless_missing(ec2.detach_internet_gateway, "Gateway.NotAttached", InternetGatewayId=one.id, VpcId=vpc)
-        ec2.delete_internet_gateway(InternetGatewayId=one.id)
+        for vpc in resource.facts["vpcs"]:
+            unless_missing(ec2.detach_internet_gateway, "Gateway.NotAttached", InternetGatewayId=resource.id, VpcId=vpc)
+        ec2.delete_internet_gateway(InternetGatewayId=resource.id)
 
-    def _instance_profile(self, one: Resource) -> None:
-        for role in one.facts["roles"]:
+    def _instance_profile(self, resource: Resource) -> None:
+        for role in resource.facts["roles"]:
             unless_missing(
                 self._aws.iam.remove_role_from_instance_profile,
                 "NoSuchEntity",  # type: ignore[misc]
-                InstanceProfileName=one.name,
+                InstanceProfileName=resource.name,
                 RoleName=role,
             )
-        self._aws.iam.delete_instance_profile(InstanceProfileName=one.name)
+        self._aws.iam.delete_instance_profile(InstanceProfileName=resource.name)
 
-    def _iam_role(self, one: Resource) -> None:
+    def _iam_role(self, resource: Resource) -> None:
         iam = self._aws.iam
         # Policies that others attached to it are theirs, and stay.
-        for policy in iam.list_attached_role_policies(RoleName=one.name)["AttachedPolicies"]:
-            iam.detach_role_policy(RoleName=one.name, PolicyArn=policy["PolicyArn"])
-        iam.delete_role(RoleName=one.name)
+        for policy in iam.list_attached_role_policies(RoleName=resource.name)["AttachedPolicies"]:
+            iam.detach_role_policy(RoleName=resource.name, PolicyArn=policy["PolicyArn"])
+        iam.delete_role(RoleName=resource.name)
 
-    def _objects_of_the_bucket(self, one: Resource) -> None:
-        s3, bucket = self._aws.s3, one.name
+    def _objects_of_the_bucket(self, resource: Resource) -> None:
+        s3, bucket = self._aws.s3, resource.name
         doomed = [
             {"Key": version["Key"], "VersionId": version["VersionId"]}
             for version in self._survey.versions()
-            if not (one.facts["keep"] and version["Key"].startswith(BACKUPS))
+            if not (resource.facts["keep"] and version["Key"].startswith(BACKUPS))
         ]
         for start in range(0, len(doomed), MOST_OBJECTS):
             part = doomed[start : start + MOST_OBJECTS]
@@ -243,8 +249,8 @@ class Destroyer:
             s3.abort_multipart_upload(Bucket=bucket, Key=upload["Key"], UploadId=upload["UploadId"])
 
 
-def _method(one: Resource) -> str:
-    return one.kind.lower().replace(" ", "_")
+def _method(resource: Resource) -> str:
+    return resource.kind.lower().replace(" ", "_")
 
 
 def _is_missing(error: ClientError) -> bool:

@@ -1,4 +1,4 @@
-"""What EC2 has of a cluster, and what of others stands in its VPC."""
+"""The cluster's EC2 resources, and foreign resources in its VPC."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ THEIR_OWN = ("nat_gateway", "vpc_endpoint")
 
 
 class Ec2Survey:
-    """Looks for what carries the cluster's tag, and for all that is in its VPC."""
+    """Finds resources with the cluster's tag, and all resources in its VPC."""
 
     def __init__(self, aws: AwsSession, cluster: str) -> None:
         self._ec2, self._cluster = aws.ec2, cluster
@@ -41,14 +41,19 @@ class Ec2Survey:
             *self._nat_gateways(inside, ways_out),
             *self._addresses(ways_out),
             *self._instances(living, ways_out),
-            *self._interfaces(inside, {one["InstanceId"] for one in living}, ways_out),
+            *self._interfaces(inside, {instance["InstanceId"] for instance in living}, ways_out),
             *self._volumes(
-                {disk["VolumeId"] for one in living for disk in _disks(one) if disk.get("DeleteOnTermination")}
+                {
+                    disk["VolumeId"]
+                    for instance in living
+                    for disk in _disks(instance)
+                    if disk.get("DeleteOnTermination")
+                }
             ),
             *self._launch_templates(),
         ]
 
-    # Asking
+    # Requests
 
     def _tagged(self, operation: str, key: str) -> Iterator[Found]:
         return listed(self._ec2, operation, key, Filters=tags.of_cluster_filter(self._cluster))
@@ -63,23 +68,23 @@ class Ec2Survey:
         own = tags.from_list(found.get("Tags") or found.get("TagSet") or [])
         more.setdefault("kept", "" if own.get(tags.CLUSTER) == self._cluster else FOREIGN)
         name = own.get("Name") or found.get("GroupName") or ""
-        return Resource(kind, found[key], name, on=tuple(one for one in on if one), **more)
+        return Resource(kind, found[key], name, on=tuple(identifier for identifier in on if identifier), **more)
 
     # The network
 
     def _internet_gateways(self, found: Iterable[Found]) -> Iterator[Resource]:
-        for one in found:
-            attached = [attachment["VpcId"] for attachment in one.get("Attachments", [])]
-            yield self._resource("internet gateway", one, "InternetGatewayId", attached, facts={"vpcs": attached})
+        for gateway in found:
+            attached = [attachment["VpcId"] for attachment in gateway.get("Attachments", [])]
+            yield self._resource("internet gateway", gateway, "InternetGatewayId", attached, facts={"vpcs": attached})
 
     def _route_tables(self, found: Iterable[Found]) -> Iterator[Resource]:
-        for one in found:
-            # The VPC's own goes with it.
-            if not any(association.get("Main") for association in one.get("Associations", [])):
-                # Routes to endpoints are theirs: they go with them.
-                targets = [route["GatewayId"] for route in one.get("Routes", []) if "GatewayId" in route]
+        for table in found:
+            # The VPC's own table is deleted with it.
+            if not any(association.get("Main") for association in table.get("Associations", [])):
+                # Routes to endpoints are deleted with the endpoints.
+                targets = [route["GatewayId"] for route in table.get("Routes", []) if "GatewayId" in route]
                 targets = [target for target in targets if target.startswith("igw-")]
-                yield self._resource("route table", one, "RouteTableId", [one["VpcId"], *targets])
+                yield self._resource("route table", table, "RouteTableId", [table["VpcId"], *targets])
 
     def _subnets(self, vpcs: list[str], tables: Iterable[Found]) -> Iterator[Resource]:
         table_of = {
@@ -88,45 +93,47 @@ class Ec2Survey:
             for association in table.get("Associations", [])
             if association.get("SubnetId")
         }
-        for one in self._both("describe_subnets", "Subnets", vpcs):
-            on = [one["VpcId"], table_of.get(one["SubnetId"])]
-            yield self._resource("subnet", one, "SubnetId", on, facts={"zone": one["AvailabilityZone"]})
+        for subnet in self._both("describe_subnets", "Subnets", vpcs):
+            on = [subnet["VpcId"], table_of.get(subnet["SubnetId"])]
+            yield self._resource("subnet", subnet, "SubnetId", on, facts={"zone": subnet["AvailabilityZone"]})
 
     def _security_groups(self, vpcs: list[str]) -> Iterator[Resource]:
-        for one in self._both("describe_security_groups", "SecurityGroups", vpcs):
-            if one["GroupName"] == "default":
+        for group in self._both("describe_security_groups", "SecurityGroups", vpcs):
+            if group["GroupName"] == "default":
                 continue
-            naming = [rule for rule in one.get("IpPermissions", []) if rule.get("UserIdGroupPairs")]
-            named = {pair["GroupId"] for rule in naming for pair in rule["UserIdGroupPairs"]} - {one["GroupId"]}
-            group = self._resource("security group", one, "GroupId", [one["VpcId"]])
-            if group.kept:
-                # Whose rules we do not touch: what they name stays.
-                yield self._resource("security group", one, "GroupId", [one["VpcId"], *named])
+            naming = [rule for rule in group.get("IpPermissions", []) if rule.get("UserIdGroupPairs")]
+            named = {pair["GroupId"] for rule in naming for pair in rule["UserIdGroupPairs"]} - {group["GroupId"]}
+            resource = self._resource("security group", group, "GroupId", [group["VpcId"]])
+            if resource.kept:
+                # A foreign group's rules stay, and so do the groups that they name.
+                yield self._resource("security group", group, "GroupId", [group["VpcId"], *named])
                 continue
-            yield group
+            yield resource
             if named:
                 yield Resource(
                     "rules of the security group",
-                    f"{group.id}/rules",
-                    group.name,
-                    on=(group.id, *sorted(named)),
-                    facts={"GroupId": group.id, "IpPermissions": naming},
+                    f"{resource.id}/rules",
+                    resource.name,
+                    on=(resource.id, *sorted(named)),
+                    facts={"GroupId": resource.id, "IpPermissions": naming},
                 )
 
     def _endpoints(self, vpcs: list[str]) -> Iterator[Resource]:
-        for one in self._both("describe_vpc_endpoints", "VpcEndpoints", vpcs):
-            if one["State"].lower() not in GONE:
-                groups = [group["GroupId"] for group in one.get("Groups", [])]
-                on = [one["VpcId"], *one.get("RouteTableIds", []), *one.get("SubnetIds", []), *groups]
-                kind = "interface endpoint" if one.get("VpcEndpointType") == INTERFACE else "gateway endpoint"
-                yield self._resource(kind, one, "VpcEndpointId", on)
+        for endpoint in self._both("describe_vpc_endpoints", "VpcEndpoints", vpcs):
+            if endpoint["State"].lower() not in GONE:
+                groups = [group["GroupId"] for group in endpoint.get("Groups", [])]
+                on = [endpoint["VpcId"], *endpoint.get("RouteTableIds", []), *endpoint.get("SubnetIds", []), *groups]
+                kind = "interface endpoint" if endpoint.get("VpcEndpointType") == INTERFACE else "gateway endpoint"
+                yield self._resource(kind, endpoint, "VpcEndpointId", on)
 
     def _nat_gateways(self, vpcs: list[str], ways_out: list[str]) -> Iterator[Resource]:
-        for one in self._both("describe_nat_gateways", "NatGateways", vpcs):
-            # One that failed has no address any more, and goes by itself.
-            if one["State"] not in GONE:
-                addresses = [address.get("AllocationId") for address in one.get("NatGatewayAddresses", [])]
-                yield self._resource("NAT gateway", one, "NatGatewayId", [one["SubnetId"], *addresses, *ways_out])
+        for gateway in self._both("describe_nat_gateways", "NatGateways", vpcs):
+            # A failed gateway has no address any more, and AWS deletes it.
+            if gateway["State"] not in GONE:
+                addresses = [address.get("AllocationId") for address in gateway.get("NatGatewayAddresses", [])]
+                yield self._resource(
+                    "NAT gateway", gateway, "NatGatewayId", [gateway["SubnetId"], *addresses, *ways_out]
+                )
 
     def _addresses(self, ways_out: list[str]) -> Iterator[Resource]:
         filters = tags.of_cluster_filter(self._cluster)
@@ -137,51 +144,55 @@ class Ec2Survey:
     # The instances
 
     def _instances(self, found: Iterable[Found], ways_out: list[str]) -> Iterator[Resource]:
-        for one in found:
-            own = tags.from_list(one.get("Tags", []))
-            disks = [disk["VolumeId"] for disk in _disks(one)]
-            groups = [group["GroupId"] for group in one.get("SecurityGroups", [])]
+        for instance in found:
+            own = tags.from_list(instance.get("Tags", []))
+            disks = [disk["VolumeId"] for disk in _disks(instance)]
+            groups = [group["GroupId"] for group in instance.get("SecurityGroups", [])]
             # AWS detaches no gateway from a VPC that has public addresses.
-            through = ways_out if one.get("PublicIpAddress") else []
+            through = ways_out if instance.get("PublicIpAddress") else []
             yield self._resource(
                 "instance",
-                one,
+                instance,
                 "InstanceId",
-                [one.get("SubnetId"), *groups, *disks, *through],
-                note=f"{one['InstanceType']}, {one['State']['Name']}",
-                facts={"group": own.get(tags.GROUP, ""), "scaled_by": _scaled_by(one)},
+                [instance.get("SubnetId"), *groups, *disks, *through],
+                note=f"{instance['InstanceType']}, {instance['State']['Name']}",
+                facts={"group": own.get(tags.GROUP, ""), "scaled_by": _scaled_by(instance)},
             )
 
     def _interfaces(self, vpcs: list[str], living: set[str], ways_out: list[str]) -> Iterator[Resource]:
-        for one in self._both("describe_network_interfaces", "NetworkInterfaces", vpcs):
-            # An instance's own goes with it, and a NAT gateway's and an endpoint's.
-            free = (one.get("Attachment") or {}).get("InstanceId") not in living
-            if free and one.get("InterfaceType") not in THEIR_OWN:
-                groups = [group["GroupId"] for group in one.get("Groups", [])]
-                through = ways_out if one.get("Association") else []
+        for interface in self._both("describe_network_interfaces", "NetworkInterfaces", vpcs):
+            # Interfaces of instances, NAT gateways and endpoints are deleted with them.
+            free = (interface.get("Attachment") or {}).get("InstanceId") not in living
+            if free and interface.get("InterfaceType") not in THEIR_OWN:
+                groups = [group["GroupId"] for group in interface.get("Groups", [])]
+                through = ways_out if interface.get("Association") else []
                 yield self._resource(
                     "network interface",
-                    one,
+                    interface,
                     "NetworkInterfaceId",
-                    [one["SubnetId"], *groups, *through],
-                    note=one.get("Description", ""),
+                    [interface["SubnetId"], *groups, *through],
+                    note=interface.get("Description", ""),
                 )
 
     def _volumes(self, going_along: set[str]) -> Iterator[Resource]:
-        for one in self._tagged("describe_volumes", "Volumes"):
-            # An instance's own goes with it.
-            if one["VolumeId"] in going_along:
+        for volume in self._tagged("describe_volumes", "Volumes"):
+            # An instance's own volume is deleted with it.
+            if volume["VolumeId"] in going_along:
                 continue
-            attachments = one.get("Attachments", [])
+            attachments = volume.get("Attachments", [])
             state = "attached to nothing" if not attachments else f"attached to {attachments[0]['InstanceId']}"
             yield self._resource(
-                "volume", one, "VolumeId", note=f"{one['Size']} GiB, {state}", facts={"attached": bool(attachments)}
+                "volume",
+                volume,
+                "VolumeId",
+                note=f"{volume['Size']} GiB, {state}",
+                facts={"attached": bool(attachments)},
             )
 
     def _launch_templates(self) -> Iterator[Resource]:
-        for one in self._tagged("describe_launch_templates", "LaunchTemplates"):
-            facts = {"latest": one["LatestVersionNumber"]}
-            yield Resource("launch template", one["LaunchTemplateId"], one["LaunchTemplateName"], facts=facts)
+        for template in self._tagged("describe_launch_templates", "LaunchTemplates"):
+            facts = {"latest": template["LatestVersionNumber"]}
+            yield Resource("launch template", template["LaunchTemplateId"], template["LaunchTemplateName"], facts=facts)
 
 
 def _disks(instance: Found) -> list[Found]:

@@ -1,4 +1,4 @@
-"""What stands in the account as a cluster's, what stands on what, and in which order it can go."""
+"""A cluster's resources, their dependencies, and the order in which they can be deleted."""
 
 from __future__ import annotations
 
@@ -55,18 +55,18 @@ class Resource:
     # Unique among all of the cluster's resources, of whatever kind.
     id: str
     name: str = ""
-    # IDs of what cannot go before it.
+    # IDs of the resources that it depends on, which are deleted after it.
     on: tuple[str, ...] = ()
-    # What else an operator may want to know of it.
+    # A note for the operator.
     note: str = ""
-    # Why it stays, such as that it is not this cluster's; empty if it may go.
+    # Why it stays, such as that it is not this cluster's; empty if it may be deleted.
     kept: str = ""
     # When AWS deletes it, if that has been asked for already.
     going: str = ""
     facts: Mapping[str, Any] = field(default_factory=dict, compare=False)
 
     def __str__(self) -> str:
-        # An ID that has the name in it says nothing more.
+        # An ID that contains the name adds nothing.
         shown = (
             f"{self.name} ({self.id.split('/')[0]})" if self.name and self.name not in self.id else self.name or self.id
         )
@@ -78,42 +78,42 @@ class Resource:
 
 
 def staying(resources: Sequence[Resource]) -> dict[str, str]:
-    """Why each resource stays that does, by its ID: for itself, or since something that stays stands on it."""
+    """Why resources stay, by their IDs: for their own reason, or since a resource that stays depends on them."""
     by_id = {resource.id: resource for resource in resources}
     reasons: dict[str, str] = {}
     todo = [(resource, resource.kept) for resource in resources if resource.kept]
     while todo:
-        one, reason = todo.pop(0)
-        if one.id in reasons:
+        resource, reason = todo.pop(0)
+        if resource.id in reasons:
             continue
-        reasons[one.id] = reason
-        # The reason names what is at the bottom of it, which is what an operator can do something about.
-        passed_on = f"the {one} needs it, and {one.kept}" if one.kept else reason
-        todo += [(by_id[identifier], passed_on) for identifier in one.on if identifier in by_id]
+        reasons[resource.id] = reason
+        # The reason names the resource at the root, which an operator can do something about.
+        passed_on = f"the {resource} needs it, and {resource.kept}" if resource.kept else reason
+        todo += [(by_id[identifier], passed_on) for identifier in resource.on if identifier in by_id]
     return reasons
 
 
 def batches(resources: Sequence[Resource]) -> Iterator[list[Resource]]:
-    """What can go, in batches of one kind, nothing before all that stands on it; without what stays or goes already.
+    """The resources to delete, in batches of a kind, each after its dependents; without those that stay or are going.
 
-    Raises graphlib.CycleError if things stand on each other.
+    Raises graphlib.CycleError if resources depend on each other.
     """
     stays = staying(resources)
     by_id = {resource.id: resource for resource in resources if resource.id not in stays and not resource.going}
     sorter: TopologicalSorter[str] = TopologicalSorter(dict.fromkeys(sorted(by_id), ()))
-    for one in by_id.values():
-        for under in one.on:
+    for resource in by_id.values():
+        for under in resource.on:
             if under in by_id:
-                sorter.add(under, one.id)
+                sorter.add(under, resource.id)
     sorter.prepare()
     ready: list[Resource] = []
     while sorter.is_active():
         ready += [by_id[identifier] for identifier in sorter.get_ready()]
         first = min(ready, key=_rank).kind
-        batch = sorted((one for one in ready if one.kind == first), key=lambda one: one.id)
-        ready = [one for one in ready if one.kind != first]
+        batch = sorted((resource for resource in ready if resource.kind == first), key=lambda resource: resource.id)
+        ready = [resource for resource in ready if resource.kind != first]
         yield batch
-        sorter.done(*(one.id for one in batch))
+        sorter.done(*(resource.id for resource in batch))
 
 
 def unique(resources: Iterable[Resource]) -> list[Resource]:

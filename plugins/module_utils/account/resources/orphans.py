@@ -1,4 +1,4 @@
-"""What is a cluster's and not in its configuration any more."""
+"""A cluster's resources that its configuration no longer declares."""
 
 from __future__ import annotations
 
@@ -7,25 +7,25 @@ from typing import Any, Callable, Iterator, Mapping, Sequence
 from .declared import declared
 from .model import Resource
 
-# Kinds of which each has a name that the configuration asks for.
+# Kinds whose names the configuration declares.
 NAMED = ("launch template", "IAM role", "instance profile", "queue", "event rule")
 
 
 def old_versions(found: Sequence[Resource]) -> dict[str, int]:
-    """By the name of a launch template, how many of its versions no group and no instance uses."""
+    """How many versions of each launch template, by name, no group and no instance uses."""
     used: dict[str, set[str]] = {}
     for group in found:
         if group.kind == "Auto Scaling group" and group.facts.get("template"):
             used.setdefault(group.facts["template"], set()).update(filter(None, group.facts["versions"]))
     return {
-        one.name: one.facts["latest"] - len(used.get(one.id, set()))
-        for one in found
-        if one.kind == "launch template" and one.facts["latest"] > max(1, len(used.get(one.id, set())))
+        resource.name: resource.facts["latest"] - len(used.get(resource.id, set()))
+        for resource in found
+        if resource.kind == "launch template" and resource.facts["latest"] > max(1, len(used.get(resource.id, set())))
     }
 
 
 def orphans(resources: Sequence[Resource], cluster: Mapping[str, Any]) -> Iterator[tuple[Resource, str]]:
-    """Each resource that nothing in the configuration asks for, and why. What is not the cluster's is none.
+    """Each resource of the cluster that the configuration does not declare, and why.
 
     ``cluster`` is the configuration as the preflight leaves it.
     """
@@ -35,16 +35,16 @@ def orphans(resources: Sequence[Resource], cluster: Mapping[str, Any]) -> Iterat
     record = dns["record"] if dns is not None and dns["cloud_map"] is None else None
     service = dns["record"] if dns is not None and dns["cloud_map"] is not None else None
     looks: Mapping[str, Callable[[Resource], str]] = {
-        "Auto Scaling group": lambda one: (
-            "" if one.facts["group"] in groups else f"node_groups has no {one.facts['group'] or 'such group'}"
+        "Auto Scaling group": lambda item: (
+            "" if item.facts["group"] in groups else f"node_groups has no {item.facts['group'] or 'such group'}"
         ),
-        "instance": lambda one: "" if one.facts["scaled_by"] in scaling else "no Auto Scaling group keeps it",
-        "subnet": lambda one: "" if one.facts["zone"] in cluster["zones"] else f"zones has no {one.facts['zone']}",
-        "volume": lambda one: "" if one.facts["attached"] else "it is attached to nothing",
-        "network interface": lambda one: "it is attached to nothing",
-        "DNS record": lambda one: "" if one.name == record else f"dns.record is {record or 'not set'}",
-        "Cloud Map service": lambda one: "" if one.name == service else f"dns.cloud_map is {service or 'not set'}",
-        "KMS key": lambda one: "" if one.id in aliased else "the cluster uses another key",
+        "instance": lambda item: "" if item.facts["scaled_by"] in scaling else "no Auto Scaling group keeps it",
+        "subnet": lambda item: "" if item.facts["zone"] in cluster["zones"] else f"zones has no {item.facts['zone']}",
+        "volume": lambda item: "" if item.facts["attached"] else "it is attached to nothing",
+        "network interface": lambda item: "it is attached to nothing",
+        "DNS record": lambda item: "" if item.name == record else f"dns.record is {record or 'not set'}",
+        "Cloud Map service": lambda item: "" if item.name == service else f"dns.cloud_map is {service or 'not set'}",
+        "KMS key": lambda item: "" if item.id in aliased else "the cluster uses another key",
     }
     for resource in resources:
         if resource.kept or resource.going:

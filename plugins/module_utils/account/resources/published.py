@@ -1,4 +1,4 @@
-"""What leads clients to a cluster: records that a TXT record says are its own, and Cloud Map services with its tag."""
+"""The names by which clients find a cluster: records with its TXT record, and Cloud Map services with its tag."""
 
 from __future__ import annotations
 
@@ -32,10 +32,14 @@ def _in_zone(aws: AwsSession, zone: Mapping[str, Any], owner: str) -> Iterator[R
             continue
         name = _marked(mark["Name"])
         kinds = ("A", "AAAA") if owns_ipv6(texts[0]) else ("A",)
-        # What is no plain set of addresses was not made by the agents.
-        ours = [one for one in sets if one["Name"] == name and one["Type"] in kinds and "ResourceRecords" in one]
-        plain = [one for one in ours if "SetIdentifier" not in one]
-        values = [value["Value"] for one in plain for value in one["ResourceRecords"]]
+        # The agents create only plain sets of addresses.
+        ours = [
+            record
+            for record in sets
+            if record["Name"] == name and record["Type"] in kinds and "ResourceRecords" in record
+        ]
+        plain = [record for record in ours if "SetIdentifier" not in record]
+        values = [value["Value"] for record in plain for value in record["ResourceRecords"]]
         yield Resource(
             "DNS record",
             f"{identifier}/{name}",
@@ -81,7 +85,7 @@ def delete_service(aws: AwsSession, identifier: str) -> None:
         try:
             client.deregister_instance(ServiceId=identifier, InstanceId=instance)
         except ClientError as error:
-            # Done by another by now, or begun a moment ago.
+            # Somebody else has deregistered it, or has just begun to.
             if code(error) not in ("InstanceNotFound", "DuplicateRequest"):
                 raise
     client.delete_service(Id=identifier)
@@ -89,4 +93,4 @@ def delete_service(aws: AwsSession, identifier: str) -> None:
 
 def _instances(aws: AwsSession, identifier: str) -> list[str]:
     found = listed(aws.servicediscovery, "list_instances", "Instances", ServiceId=identifier)
-    return [one["Id"] for one in unless_missing(lambda: list(found), "ServiceNotFound") or []]
+    return [service["Id"] for service in unless_missing(lambda: list(found), "ServiceNotFound") or []]

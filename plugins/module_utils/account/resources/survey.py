@@ -1,4 +1,4 @@
-"""Finds all that is a cluster's: by its tag, by names made of the cluster's, and by what says so in a hosted zone."""
+"""Finds a cluster's resources: by its tag, by names with the cluster's name, and by TXT records in hosted zones."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Survey:
         self.bucket = self._names["bucket"]
 
     def find(self) -> list[Resource]:
-        """All that there is. Changes nothing."""
+        """All resources. Changes nothing."""
         found = [
             *Ec2Survey(self._aws, self.cluster).find(),
             *self._groups(),
@@ -43,7 +43,12 @@ class Survey:
             *self._keys(),
             *self._bucket(),
         ]
-        return unique([*found, *self._others({one.id for one in found} | {one.facts.get("arn") for one in found})])
+        return unique(
+            [
+                *found,
+                *self._others({resource.id for resource in found} | {resource.facts.get("arn") for resource in found}),
+            ]
+        )
 
     # Auto Scaling
 
@@ -59,38 +64,38 @@ class Survey:
                 "Auto Scaling group",
                 name,
                 on=tuple(filter(None, [template.get("LaunchTemplateId"), *subnets.split(",")])),
-                # A warm pool goes with its group.
+                # A warm pool is deleted with its group.
                 note=f"{len(inside)} instances" + (f" and {len(warm)} in its warm pool" if warm else ""),
                 facts={
                     "arn": group.get("AutoScalingGroupARN"),
                     "group": own.get(tags.GROUP, ""),
                     "template": template.get("LaunchTemplateId"),
                     "versions": {template.get("Version")}
-                    | {one.get("LaunchTemplate", {}).get("Version") for one in (*inside, *(warm or ()))},
+                    | {instance.get("LaunchTemplate", {}).get("Version") for instance in (*inside, *(warm or ()))},
                 },
             )
             hooks = unless_missing(autoscaling.describe_lifecycle_hooks, "ValidationError", AutoScalingGroupName=name)
-            # Their alarms are target tracking's own, and go with them.
+            # Target tracking's alarms are deleted with the policies.
             policies = unless_missing(autoscaling.describe_policies, "ValidationError", AutoScalingGroupName=name)
             for kind, found, key in (
                 ("lifecycle hook", (hooks or {}).get("LifecycleHooks", []), "LifecycleHookName"),
                 ("scaling policy", (policies or {}).get("ScalingPolicies", []), "PolicyName"),
             ):
-                for one in found:
-                    facts = {"AutoScalingGroupName": name, key: one[key]}
-                    yield Resource(kind, f"{name}/{one[key]}", on=(name,), facts=facts)
+                for item in found:
+                    facts = {"AutoScalingGroupName": name, key: item[key]}
+                    yield Resource(kind, f"{name}/{item[key]}", on=(name,), facts=facts)
 
     # Events
 
     def _queues(self) -> Iterator[Resource]:
         sqs = self._aws.sqs
         for url in listed(sqs, "list_queues", "QueueUrls", QueueNamePrefix=f"{self.cluster}-"):
-            # One that was deleted is listed for another minute.
+            # A deleted queue is listed for another minute.
             found = unless_missing(sqs.list_queue_tags, *NO_QUEUE, QueueUrl=url)
             if found is None:
                 continue
             name = url.rsplit("/", 1)[-1]
-            # A queue gets its tags last, so that a run that was killed may have left one without.
+            # A queue gets its tags last, so a killed run may have left a queue without tags.
             untagged = self.cluster if name in (self._names["queue"], self._names["dead_letter_queue"]) else None
             if found.get("Tags", {}).get(tags.CLUSTER, untagged) == self.cluster:
                 yield Resource("queue", f"queue/{name}", name, facts={"url": url, "arn": self._queue_arn(name)})
@@ -155,7 +160,7 @@ class Survey:
     def _named(self, listing: str, key: str, name: str) -> list[str]:
         """Names of IAM's entities that begin as the cluster's do; IAM cannot look for tags, and its list has none."""
         found = listed(self._aws.iam, listing, key)
-        return [one[name] for one in found if one[name].startswith(f"{self.cluster}-")]
+        return [item[name] for item in found if item[name].startswith(f"{self.cluster}-")]
 
     def _is_ours(self, found: Mapping[str, Any] | None) -> bool:
         return found is not None and tags.from_list(found.get("Tags", [])).get(tags.CLUSTER) == self.cluster
@@ -223,12 +228,12 @@ class Survey:
             )
 
     def _keys_of_the_bucket(self) -> list[str]:
-        """IDs of the keys without which what is in the bucket cannot be read."""
+        """IDs of the keys that encrypt the bucket."""
         none = "ServerSideEncryptionConfigurationNotFoundError"
         found = unless_missing(self._aws.s3.get_bucket_encryption, none, Bucket=self.bucket)
         rules = found["ServerSideEncryptionConfiguration"]["Rules"] if found else []
         named = [rule.get("ApplyServerSideEncryptionByDefault", {}).get("KMSMasterKeyID") for rule in rules]
-        return [one.rsplit("/", 1)[-1] for one in named if one]
+        return [key.rsplit("/", 1)[-1] for key in named if key]
 
     def versions(self) -> Iterator[Mapping[str, Any]]:
         """All versions of the bucket's objects, and what marks them as deleted."""
@@ -236,7 +241,7 @@ class Survey:
             yield from page.get("Versions", [])
             yield from page.get("DeleteMarkers", [])
 
-    # Whatever else carries the tag
+    # Other resources with the tag
 
     def _others(self, known: set[Any]) -> Iterator[Resource]:
         tagging, ours = self._aws.resourcegroupstaggingapi, [{"Key": tags.CLUSTER, "Values": [self.cluster]}]
@@ -247,8 +252,8 @@ class Survey:
             "ssm:parameter": self._parameter,
             "sqs": self._tagged_queue,
         }
-        for one in listed(tagging, "get_resources", "ResourceTagMappingList", TagFilters=ours):
-            arn = one["ResourceARN"]
+        for mapping in listed(tagging, "get_resources", "ResourceTagMappingList", TagFilters=ours):
+            arn = mapping["ResourceARN"]
             service, kind, name = _parts(arn)
             if arn in known or name in known or service == "autoscaling" or f"{service}:{kind}" in _LOOKED_AT:
                 continue
@@ -281,7 +286,7 @@ class Survey:
         found = self._aws.logs.describe_log_groups(logGroupNamePrefix=name)["logGroups"]
         return (
             Resource("log group", f"log-group/{name}", name)
-            if any(one["logGroupName"] == name for one in found)
+            if any(group["logGroupName"] == name for group in found)
             else None
         )
 

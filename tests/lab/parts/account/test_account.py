@@ -70,7 +70,7 @@ def test_a_deleted_nat_gateway_is_created_again(site: Site) -> None:
 def test_the_plan_of_a_built_cluster_is_empty_and_has_its_cost(site: Site) -> None:
     run = site.playbook("playbooks/plan.yml")
     assert run.code == 0, run.output[-4000:]
-    assert "Nothing is to be changed." in run.output
+    assert "Nothing to change." in run.output
     assert "No orphans" in run.output
     assert "NAT gateways" in run.output
     assert "whole cluster" in run.output
@@ -83,7 +83,7 @@ def test_the_plan_names_outdated_instances_and_orphans(site: Site) -> None:
     said = run.said
     assert f"~ launch template {CLUSTER}-manager" in said
     for instance in site.ids("manager"):
-        assert instance in said.split("Behind the launch template of the group manager: ")[1]
+        assert instance in said.split("Outdated in the group manager: ")[1]
     assert f"Orphan: Auto Scaling group {CLUSTER}-worker (1 instances), since node_groups has no worker" in said
     assert site.writes() == []
 
@@ -130,15 +130,15 @@ def test_fault_33_a_destruction_killed_and_hindered_leaves_nothing(site: Site) -
     identifier = interface["NetworkInterfaceId"]
     assert f"Left: network interface {identifier}, since it is not this cluster's." in said
     assert f"since the network interface {identifier} needs it, and it is not this cluster's." in said
-    assert "Nothing is left of it." not in said
+    assert "Nothing is left." not in said
 
     ec2.delete_network_interface(NetworkInterfaceId=identifier)
     run = site.playbook(*command)
     assert run.code == 0, run.output[-4000:]
-    assert "Nothing is left of it." in run.said
+    assert "Nothing is left." in run.said
     assert site.inventory() == site.before
 
     run = site.playbook("playbooks/destroy.yml")
     assert run.code == 0, run.output[-4000:]
     assert run.changed == 0
-    assert "Nothing is left of it." in run.said
+    assert "Nothing is left." in run.said

@@ -114,7 +114,7 @@ def test_destroying_deletes_the_service_and_keeps_the_namespace(site: Site) -> N
     assert run.code == 0, run.output[-4000:]
     said = run.said
     assert f"Cloud Map service {NAME}" in said
-    assert "Nothing is left of it." in said
+    assert "Nothing is left." in said
     assert f"The namespace {NAMESPACE} is yours and stays." in said
     assert site.aws("servicediscovery").list_services()["Services"] == []
     assert site.inventory() == site.before

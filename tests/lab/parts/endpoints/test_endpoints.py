@@ -178,5 +178,5 @@ def test_a_destroyed_cluster_leaves_the_account_as_it_was(site: Site) -> None:
     assert run.code == 0, run.output[-4000:]
     said = run.said
     assert f"interface endpoint {CLUSTER}-sqs" in said
-    assert "Nothing is left of it." in said
+    assert "Nothing is left." in said
     assert site.inventory() == site.before

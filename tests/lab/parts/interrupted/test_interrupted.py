@@ -62,4 +62,4 @@ def test_fault_32_runs_that_are_killed_after_each_change_come_to_an_end(account:
     last = account.playbook(*WORDS)
     assert (last.code, dict(last.changed), last.writes) == (0, {}, []), last.output[-4000:]
     plan = account.playbook("playbooks/plan.yml")
-    assert "Nothing is to be changed." in plan.output and "No orphans" in plan.output, plan.output[-4000:]
+    assert "Nothing to change." in plan.output and "No orphans" in plan.output, plan.output[-4000:]

@@ -119,7 +119,7 @@ def test_fault_30_31_tidying_survives_kills_at_each_task(site: Site) -> None:
         site.aws("ec2").terminate_instances(InstanceIds=[dead])
         site.wait("the node to be down", lambda: dead in site.down())
         managers = site.managers()
-        playbook = Playbook(site, "Tidy up", "playbooks/tidy.yml")
+        playbook = Playbook(site, "Delete the nodes of terminated instances", "playbooks/tidy.yml")
 
         def over() -> bool:
             found = site.on(managers[0], "docker", "node", "inspect", "--format", "{{.Spec.Role}}", node)

@@ -68,7 +68,7 @@ def test_a_configuration_is_planned_built_not_changed_and_destroyed(account: Rol
     assert (again.code, dict(again.changed), again.writes) == (0, {}, []), again.output[-4000:]
     plan = account.playbook("playbooks/plan.yml", **configuration)
     assert (plan.code, plan.writes) == (0, []), plan.output[-4000:]
-    assert "Nothing is to be changed." in plan.output and "No orphans" in plan.output, plan.output[-4000:]
+    assert "Nothing to change." in plan.output and "No orphans" in plan.output, plan.output[-4000:]
 
     destroyed = account.playbook("playbooks/destroy.yml", "-e", "confirm=example", **configuration)
     assert destroyed.code == 0, destroyed.output[-4000:]

@@ -174,7 +174,7 @@ def test_fault_31_15_22_tidying_deletes_only_nodes_without_an_instance(site: Sit
     site.settle()
     run = site.playbook("playbooks/tidy.yml")
     assert (run.code, run.changed) == (0, 0), run.output[-3000:]
-    assert "Nothing is to be removed" in run.output
+    assert "No node to delete" in run.output
     worker, cut_off = site.pick("worker"), site.pick("follower")
     before = {node.instance: node.node_id for node in site.nodes()}
     with site.agents_stopped():
@@ -216,8 +216,8 @@ def test_fault_13_without_a_quorum_nothing_changes_and_status_says_so(site: Site
         for instance in followers:
             site.control("heal", instance)
     assert run.code != 0
-    assert "bring the swarm back with playbooks/restore.yml" in run.said
-    assert "No manager can tell, so this is what EC2, Auto Scaling and DNS say" in run.output
+    assert "restore the swarm with playbooks/restore.yml" in run.said
+    assert "No manager can act, so this is what EC2, Auto Scaling and DNS report" in run.output
     assert {identifier for identifier in site.ids() if f"{identifier}  " in run.output} == site.ids(), (
         "status.yml does not show all instances"
     )

@@ -30,7 +30,7 @@ def test_a_backup_fails_no_request_and_workers_cannot_read_it(site: Site, kept: 
     with Load(site.lab, RECORD) as load:
         run = site.playbook("playbooks/backup.yml")
     assert run.code == 0, run.output[-4000:]
-    say(f"backup: {load.result}; {run.line('The engine was held')}")
+    say(f"backup: {load.result}; {run.line('The engine was paused')}")
     assert load.result.failures == []
     assert f"{len(kept['secret'])} secrets" in run.output
     newest = site.backups()[0]

@@ -162,8 +162,8 @@ def test_a_stack_is_deployed_rotated_failed_rolled_back_and_stopped(site: Site, 
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (["playbooks/stop.yml"], "Which stack is to be stopped? Say it with -e stack_name=…."),
-        (["playbooks/rollback.yml"], "Which stack is to be rolled back? Say it with -e stack_name=…."),
+        (["playbooks/stop.yml"], "Which stack should be stopped? Name it with -e stack_name=…."),
+        (["playbooks/rollback.yml"], "Which stack should be rolled back? Name it with -e stack_name=…."),
         (["playbooks/rollback.yml", "-e", "stack_name=shopp"], "The swarm has no release of a stack 'shopp'"),
         (["playbooks/deploy.yml", "-e", "stack_file=/nowhere/compose.yml"], "/nowhere/compose.yml cannot be read"),
     ],

@@ -43,11 +43,11 @@ def look(aws: AwsSession) -> Any:
     found = aws.servicediscovery.list_services()["Services"]
     return [
         {
-            "name": one["Name"],
-            "records": one["DnsConfig"],
-            "tags": aws.servicediscovery.list_tags_for_resource(ResourceARN=one["Arn"])["Tags"],
+            "name": service["Name"],
+            "records": service["DnsConfig"],
+            "tags": aws.servicediscovery.list_tags_for_resource(ResourceARN=service["Arn"])["Tags"],
         }
-        for one in found
+        for service in found
     ]
 
 

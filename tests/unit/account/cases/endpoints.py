@@ -27,7 +27,7 @@ def prepare(account: Account) -> Mapping[str, Any]:
 
 def endpoint(aws: AwsSession) -> dict[str, Any]:
     found = aws.ec2.describe_vpc_endpoints(Filters=OURS)["VpcEndpoints"]
-    return next(one for one in found if one["ServiceName"].endswith(".ec2"))
+    return next(endpoint for endpoint in found if endpoint["ServiceName"].endswith(".ec2"))
 
 
 def look(aws: AwsSession) -> Any:

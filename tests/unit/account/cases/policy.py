@@ -26,7 +26,7 @@ def prepare(account: Account) -> Mapping[str, Any]:
 
 def look(aws: AwsSession) -> Any:
     found = aws.s3.list_objects_v2(Bucket=BUCKET).get("Contents", [])
-    return [aws.s3.get_object(Bucket=BUCKET, Key=one["Key"])["Body"].read().decode() for one in found]
+    return [aws.s3.get_object(Bucket=BUCKET, Key=item["Key"])["Body"].read().decode() for item in found]
 
 
 CASE = Case(
