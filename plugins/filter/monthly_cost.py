@@ -34,20 +34,19 @@ _value:
   description:
     - RV(ignore:groups) with RV(ignore:name), RV(ignore:count), RV(ignore:type), RV(ignore:spot),
       RV(ignore:instances), RV(ignore:volumes), RV(ignore:addresses) and RV(ignore:total) each,
-      RV(ignore:key), RV(ignore:monitoring), RV(ignore:nat), RV(ignore:endpoints), RV(ignore:cloud_map),
-      RV(ignore:total), RV(ignore:currency), RV(ignore:as_of), RV(ignore:left_out), RV(ignore:unpriced), which is
-      not counted, and RV(ignore:rows) of texts.
+      RV(ignore:others) by their names, RV(ignore:total), RV(ignore:rows) of texts, RV(ignore:currency),
+      RV(ignore:as_of), RV(ignore:left_out), and RV(ignore:unpriced), which is not counted.
   type: dict
 """
 
 from ansible.errors import AnsibleFilterError
 
-from ..module_utils.account.prices import of_cluster
+from ..module_utils.account.prices import monthly
 
 
 def monthly_cost(cluster, prices):
     try:
-        return of_cluster(cluster, prices)
+        return monthly(cluster, prices)
     except (KeyError, TypeError, AttributeError) as error:
         raise AnsibleFilterError(
             f"The table of prices is not like roles/account/files/prices.yml: {error!r} is missing or invalid."

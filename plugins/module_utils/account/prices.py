@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, Mapping, Sequence
+from typing import Any, Mapping
 
 from .._core import metrics
+from .monitoring import Monitoring
 
 # The queues, the rule and the few objects of a cluster cost cents.
 LEFT_OUT = (
@@ -15,76 +16,46 @@ LEFT_OUT = (
 HIGH_RESOLUTION = 3
 
 
-def of_cluster(cluster: Mapping[str, Any], table: Mapping[str, Any]) -> dict[str, Any]:
-    """What `monthly` says of a cluster, whose configuration is as the preflight leaves it, and its ``rows`` as texts.
+def monthly(cluster: Mapping[str, Any], table: Mapping[str, Any]) -> dict[str, Any]:
+    """The cost of each node group, of what is beside them, and of the whole, in the currency's units a month.
 
-    A row has a name, what instances, volumes and addresses cost, the sum of that, and a note.
+    ``cluster`` is the configuration as the preflight leaves it, ``table`` is like ``roles/account/files/prices.yml``.
+    What that has no price for is named in ``unpriced``, and the whole is then more than is said. The price of spot
+    capacity moves: what is said is the most that it can be, that of the dearest of its instance types on demand.
+    ``rows`` are the same as texts: a name, the costs of instances, volumes and addresses, their sum, and a note.
     """
-    private, dns, zones = cluster["private_nodes"], cluster["dns"], len(cluster["zones"])
-    nat_gateways = {"one": 1, "per_zone": zones, "none": 0}[private["nat"]] if private else None
+    groups, region, private = cluster["node_groups"], cluster["region"], cluster["private_nodes"]
+    zones, dns = len(cluster["zones"]), cluster["dns"]
+    unpriced: list[str] = []
+    lines = [_group(group, region, table, unpriced, public=not private) for group in groups]
+    others = {"KMS key": table["key"]}
+    gateways = {"one": 1, "per_zone": zones, "none": 0}[private["nat"]] if private else 0
+    if gateways:
+        hours = _by_the_hour(gateways, "NAT gateway", "nat", region, table, unpriced)
+        others["NAT gateways"] = hours + gateways * table["hours"] * table["address"]
+    # One address for each of them and each zone.
     endpoints = len(private["endpoints"]) * zones if private else 0
-    cost = monthly(
-        cluster["node_groups"],
-        cluster["region"],
-        table,
-        cluster["monitoring"],
-        nat_gateways,
-        cloud_map=bool(dns and dns["cloud_map"]),
-        endpoints=endpoints,
-    )
+    if endpoints:
+        others["interface endpoints"] = _by_the_hour(
+            endpoints, "interface endpoint", "endpoint", region, table, unpriced
+        )
+    if dns and dns["cloud_map"]:
+        others["Cloud Map"] = sum(group["desired"] for group in groups if group["dns"]) * table["registration"]
+    watching = _watching(cluster, table)
+    if watching:
+        others["metrics and alarms"] = watching
+    total = sum(line["total"] for line in lines) + sum(others.values())
     rows = [("", "instances", "volumes", "addresses", "all", "")]
-    for line in cost["groups"]:
+    for line in lines:
         amounts = (f"{line[key]:.2f}" for key in ("instances", "volumes", "addresses", "total"))
         more = ", spot at most" if line["spot"] else f" and {line['warm']} stopped" if line["warm"] else ""
         rows.append((line["name"], *amounts, f"  {line['count']} \u00d7 {line['type']}{more}"))
-    for name, key, shown in (
-        ("KMS key", "key", True),
-        ("NAT gateways", "nat", nat_gateways),
-        ("interface endpoints", "endpoints", endpoints),
-        ("Cloud Map", "cloud_map", cost["cloud_map"]),
-        ("metrics and alarms", "monitoring", cost["monitoring"]),
-        ("whole cluster", "total", True),
-    ):
-        if shown:
-            rows.append((name, "", "", "", f"{cost[key]:.2f}", ""))
-    return {**cost, "rows": rows}
-
-
-def monthly(
-    groups: Sequence[Mapping[str, Any]],
-    region: str,
-    table: Mapping[str, Any],
-    monitoring: Mapping[str, Any] | None = None,
-    nat_gateways: int | None = None,
-    *,
-    cloud_map: bool = False,
-    endpoints: int = 0,
-) -> dict[str, Any]:
-    """The cost of each node group and of the whole, in the currency's units a month.
-
-    With ``cloud_map`` the nodes of groups with ``dns`` are instances of a Cloud Map service.
-    With ``nat_gateways`` the nodes have no public addresses, and each gateway has a public address. ``endpoints`` are
-    the addresses of interface endpoints, for each endpoint and zone.
-    ``groups`` are the configuration's, ``table`` is like the one in ``roles/account/files/prices.yml``. What it has no
-    price for is named in ``unpriced``, and the whole is then more than is said. The price of spot capacity moves: what
-    is said is the most that it can be, that of the dearest of its instance types on demand.
-    """
-    unpriced: list[str] = []
-    lines = [_group(group, region, table, unpriced, public=nat_gateways is None) for group in groups]
-    watching = _watching(monitoring, groups, table)
-    nat = _by_the_hour(nat_gateways or 0, "NAT gateway", "nat", region, table, unpriced)
-    nat += (nat_gateways or 0) * table["hours"] * table["address"]
-    endpoint_hours = _by_the_hour(endpoints, "interface endpoint", "endpoint", region, table, unpriced)
-    registered = sum(group["desired"] for group in groups if group["dns"]) * table["registration"] if cloud_map else 0.0
-    total = sum(line["total"] for line in lines) + table["key"] + watching + nat + endpoint_hours + registered
+    sums = {**others, "whole cluster": total}
     return {
         "groups": lines,
-        "key": table["key"],
-        "monitoring": round(watching, 2),
-        "nat": round(nat, 2),
-        "endpoints": round(endpoint_hours, 2),
-        "cloud_map": round(registered, 2),
+        "others": {name: round(amount, 2) for name, amount in others.items()},
         "total": round(total, 2),
+        "rows": rows + [(name, "", "", "", f"{amount:.2f}", "") for name, amount in sums.items()],
         "currency": table["currency"],
         "as_of": str(table["as_of"]),
         "unpriced": sorted(set(unpriced)),
@@ -92,26 +63,29 @@ def monthly(
     }
 
 
-def _watching(
-    monitoring: Mapping[str, Any] | None, groups: Sequence[Mapping[str, Any]], table: Mapping[str, Any]
-) -> float:
-    """The cost of metrics and alarms, without the free tier."""
+def _watching(cluster: Mapping[str, Any], table: Mapping[str, Any]) -> float:
+    """The cost of metrics and alarms, without what an account has for nothing."""
+    monitoring = cluster["monitoring"]
     # A group that scales has a metric, and target tracking two alarms on it.
-    scaling = sum(bool(group["scaling"]) for group in groups) * (table["metric"] + 2 * table["alarm"])
+    scaling = sum(bool(group["scaling"]) for group in cluster["node_groups"]) * (table["metric"] + 2 * table["alarm"])
     if not monitoring or not monitoring["alarms"]:
         return float(scaling)
     sent = len({family.cloudwatch for family in metrics.FAMILIES if family.cloudwatch and not family.dimension})
-    dearer = HIGH_RESOLUTION if monitoring["period_seconds"] < 60 else 1
-    # Seven on sent metrics and an alarm on dead letters; for each group an alarm on an AWS metric and an alarm on two.
-    alarms = 7 * dearer + 1 + 3 * len(groups)
-    ports = len(monitoring["tls_ports"])
-    return scaling + (sent + ports) * table["metric"] + (alarms + ports * dearer) * table["alarm"]
+    alarms = sum(_alarms(alarm["settings"]) for alarm in Monitoring(cluster).alarms())
+    return scaling + (sent + len(monitoring["tls_ports"])) * table["metric"] + alarms * table["alarm"]
+
+
+def _alarms(settings: Mapping[str, Any]) -> int:
+    """How many plain alarms an alarm costs as much as: one for each metric, more in periods below a minute."""
+    if "Metrics" in settings:
+        return sum("MetricStat" in metric for metric in settings["Metrics"])
+    return HIGH_RESOLUTION if settings["Period"] < 60 else 1
 
 
 def _by_the_hour(count: int, what: str, key: str, region: str, table: Mapping[str, Any], unpriced: list[str]) -> float:
     """The cost of so many of what has a price in the region, without what passes through them."""
     hourly = table["regions"].get(region, {}).get(key)
-    if count and hourly is None:
+    if hourly is None:
         unpriced.append(f"{what} in {region}")
     return count * table["hours"] * (hourly or 0.0)
 
@@ -131,10 +105,10 @@ def _group(
     gibs = {disk: prices.get("volumes", {}).get(disk) for disk, _size in disks}
     unpriced += [f"{name} in {region}" for name, price in [*hours.items(), *gibs.items()] if price is None]
     count, pool = group["desired"], group["warm_pool"]
-    # Instances beyond the desired ones.
+    # Those beside the ones that are desired.
     warm = max(pool["min"], pool["max"] - count) if pool else 0
     instances = (hours[kind] or 0) * table["hours"] * count
-    # A stopped instance costs only its volumes: it has no public address either.
+    # What is stopped costs its volumes and nothing else: it has no public address either.
     volumes = sum((gibs[disk] or 0) * size for disk, size in disks) * (count + warm)
     addresses = table["address"] * table["hours"] * count if public else 0.0
     return {

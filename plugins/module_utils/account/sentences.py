@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Iterator, Mapping
 
-TITLES = {"planned": "Next", "awaited": "Waits for", "refused": "Refused", "notes": "Note", "failures": "Not told"}
+TITLES = {"planned": "Next", "awaited": "Waits for", "refused": "Refused", "notes": "Note", "failures": "Unknown"}
 
 
 def sentences(status: Mapping[str, Any]) -> Iterator[str]:

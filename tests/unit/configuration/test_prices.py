@@ -9,7 +9,7 @@ import pytest
 import yaml
 from ansible.errors import AnsibleFilterError
 from ansible_collections.swarm.aws.plugins.filter.monthly_cost import monthly_cost
-from ansible_collections.swarm.aws.plugins.module_utils.account.prices import hourly, monthly
+from ansible_collections.swarm.aws.plugins.module_utils.account.prices import hourly
 
 from tests.unit.configuration.configuration import complete
 
@@ -17,16 +17,18 @@ TABLE = yaml.safe_load((Path(__file__).resolve().parents[3] / "roles/account/fil
 
 
 def group(**more: Any) -> dict[str, Any]:
-    plain = {"name": "manager", "desired": 3, "instance_types": ["t3.small"], "volume_size": 20, "volume_type": "gp3"}
-    return {**plain, "volumes": [], "spot": None, "scaling": None, "warm_pool": None, **more}
+    plain = {"name": "manager", "role": "manager", "desired": 3, "instance_types": ["t3.small"], "dns": True}
+    disks = {"volume_size": 20, "volume_type": "gp3", "volumes": []}
+    return {**plain, **disks, "spot": None, "scaling": None, "warm_pool": None, **more}
 
 
-def cost(*groups: dict[str, Any], region: str = "eu-west-1", **more: Any) -> dict[str, Any]:
-    return monthly(groups or [group()], region, TABLE, **more)
+def cost(*groups: dict[str, Any], **more: Any) -> dict[str, Any]:
+    """The cost of the example's configuration without monitoring, with these groups and some keys changed."""
+    return monthly_cost({**complete(), "node_groups": groups or [group()], "monitoring": None, **more}, TABLE)
 
 
 WORKER = group(name="worker", desired=1)
-MONITORING = {"alarms": True, "period_seconds": 60, "tls_ports": []}
+MONITORING = complete()["monitoring"]
 
 
 def test_the_default_cluster_in_ireland() -> None:
@@ -41,15 +43,22 @@ def test_the_default_cluster_in_ireland() -> None:
 def test_metrics_and_alarms_of_two_groups() -> None:
     # 10 metrics at 0.30; 7 alarms on those, one on dead letters and 3 metrics of each group at 0.10
     plain = cost(group(), WORKER, monitoring=MONITORING)
-    assert (plain["monitoring"], plain["total"]) == (4.40, 93.61)
-    for changed, price in (({"period_seconds": 10}, 5.80), ({"alarms": False}, 0)):
-        assert cost(group(), WORKER, monitoring={**MONITORING, **changed})["monitoring"] == price
+    assert (plain["others"]["metrics and alarms"], plain["total"]) == (4.40, 93.61)
+    # That on the managers' certificates stays with periods of minutes.
+    short = cost(group(), WORKER, monitoring={**MONITORING, "period_seconds": 10})
+    assert short["others"]["metrics and alarms"] == 5.60
+    assert "metrics and alarms" not in cost(group(), WORKER, monitoring={**MONITORING, "alarms": False})["others"]
+
+
+def test_only_the_alarms_that_there_are_are_counted() -> None:
+    lone = cost(group(desired=1), monitoring=MONITORING, backup_hours=0)
+    assert lone["others"]["metrics and alarms"] == pytest.approx(10 * 0.30 + (5 + 1 + 3) * 0.10)
 
 
 def test_a_group_that_scales_has_a_metric_and_two_alarms_on_it() -> None:
     groups = [group(), {**WORKER, "scaling": {"target": 100}}]
-    assert cost(*groups)["monitoring"] == 0.50
-    assert cost(*groups, monitoring=MONITORING)["monitoring"] == 4.90
+    assert cost(*groups)["others"]["metrics and alarms"] == 0.50
+    assert cost(*groups, monitoring=MONITORING)["others"]["metrics and alarms"] == 4.90
 
 
 def test_what_is_stopped_in_a_warm_pool_costs_its_volumes() -> None:
@@ -64,31 +73,31 @@ def test_what_is_stopped_in_a_warm_pool_costs_its_volumes() -> None:
 
 
 def test_private_nodes_have_no_addresses_and_nat_gateways_cost_more_than_those() -> None:
-    found = cost(nat_gateways=1)
+    found = cost(private_nodes={"nat": "one", "endpoints": []})
     assert found["groups"][0]["addresses"] == 0
     # 730 h at 0.048 and at 0.005
-    assert found["nat"] == 38.69
+    assert found["others"] == {"KMS key": 1, "NAT gateways": 38.69}
     assert found["total"] == pytest.approx(49.93 + 5.28 + 1 + 38.69)
-    assert cost(nat_gateways=3)["nat"] == pytest.approx(3 * 38.69)
-    assert "NAT gateway in eu-south-9" in cost(region="eu-south-9", nat_gateways=1)["unpriced"]
-    assert cost()["nat"] == 0
+    a_zone = {"nat": "per_zone", "endpoints": []}
+    assert cost(private_nodes=a_zone)["others"]["NAT gateways"] == pytest.approx(3 * 38.69)
+    assert "NAT gateway in eu-south-9" in cost(region="eu-south-9", private_nodes=a_zone)["unpriced"]
 
 
 def test_interface_endpoints_cost_by_the_hour_and_the_zone() -> None:
-    nine_in_three = cost(nat_gateways=0, endpoints=9 * 3)
+    nine_in_three = {"nat": "none", "endpoints": list("abcdefghi")}
+    found = cost(private_nodes=nine_in_three)
     # 27 of 730 h at 0.011
-    assert (nine_in_three["endpoints"], nine_in_three["nat"]) == (216.81, 0)
-    assert nine_in_three["groups"][0]["addresses"] == 0
-    assert nine_in_three["total"] == pytest.approx(49.93 + 5.28 + 1 + 216.81)
-    assert "interface endpoint in eu-south-9" in cost(region="eu-south-9", endpoints=1)["unpriced"]
+    assert found["others"] == {"KMS key": 1, "interface endpoints": 216.81}
+    assert found["groups"][0]["addresses"] == 0
+    assert found["total"] == pytest.approx(49.93 + 5.28 + 1 + 216.81)
+    assert "interface endpoint in eu-south-9" in cost(region="eu-south-9", private_nodes=nine_in_three)["unpriced"]
 
 
 def test_an_instance_of_a_cloud_map_service_costs_by_the_month() -> None:
-    groups = [group(dns=True), {**WORKER, "dns": False}]
-    assert cost(*groups, cloud_map=True)["cloud_map"] == 0.30
-    without = cost(*groups)
-    assert without["cloud_map"] == 0
-    assert cost(*groups, cloud_map=True)["total"] == pytest.approx(without["total"] + 0.30)
+    groups = [group(), {**WORKER, "dns": False}]
+    found = cost(*groups, dns={"cloud_map": {"namespace": "internal", "service": "www"}})
+    assert found["others"]["Cloud Map"] == 0.30
+    assert found["total"] == pytest.approx(cost(*groups)["total"] + 0.30)
 
 
 @pytest.mark.parametrize(
@@ -120,29 +129,13 @@ def test_spot_capacity_costs_at_most_what_the_dearest_of_its_types_does_on_deman
 
 
 def test_rows_of_a_plan_have_a_note_for_groups_and_only_what_the_cluster_has() -> None:
-    rows = monthly_cost(complete(monitoring={}), TABLE)["rows"]
+    spot = group(name="spot", desired=1, spot={"share": 100})
+    rows = cost(group(), group(name="warm", warm_pool={"min": 2, "max": 2}), spot, monitoring=MONITORING)["rows"]
     assert rows[0] == ("", "instances", "volumes", "addresses", "all", "")
     assert rows[1] == ("manager", "49.93", "5.28", "10.95", "66.16", "  3 \u00d7 t3.small")
-    assert [row[0] for row in rows[3:]] == ["KMS key", "metrics and alarms", "whole cluster"]
-    groups = [
-        {"name": "m", "role": "manager", "desired": 1, "warm_pool": {"min": 1, "max": 3}, "max": 3},
-        {"name": "w", "role": "worker", "desired": 1, "spot": {"share": 100}},
-    ]
-    notes = [row[5] for row in monthly_cost(complete(node_groups=groups), TABLE)["rows"][1:3]]
-    assert notes == ["  1 \u00d7 t3.small and 2 stopped", "  1 \u00d7 t3.small, spot at most"]
-
-
-@pytest.mark.parametrize(
-    ("private", "row"),
-    [
-        ({"nat": "one"}, ("NAT gateways", "38.69")),
-        ({"nat": "per_zone"}, ("NAT gateways", "116.07")),
-        ({"nat": "none", "endpoints": ["ec2", "autoscaling"]}, ("interface endpoints", "168.63")),
-    ],
-)
-def test_what_private_nodes_need_is_a_row_of_a_plan(private: dict[str, Any], row: tuple[str, str]) -> None:
-    rows = monthly_cost(complete(private_nodes=private), TABLE)["rows"]
-    assert row in [(name, total) for name, *_, total, _note in rows]
+    assert rows[2][5].endswith(" and 2 stopped") and rows[3][5].endswith(", spot at most")
+    assert [row[0] for row in rows[4:]] == ["KMS key", "metrics and alarms", "whole cluster"]
+    assert rows[-2] == ("metrics and alarms", "", "", "", "4.70", "")
 
 
 def test_another_table_of_another_form_is_refused_in_a_sentence() -> None:

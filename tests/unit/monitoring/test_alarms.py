@@ -7,10 +7,9 @@ from typing import Any
 import botocore.session
 from ansible_collections.swarm.aws.plugins.filter.monitoring import monitoring
 from ansible_collections.swarm.aws.plugins.module_utils._core import metrics
-from ansible_collections.swarm.aws.plugins.module_utils.account.prices import monthly
 from botocore.validate import ParamValidator
 
-from tests.unit.configuration.configuration import complete, settled
+from tests.unit.configuration.configuration import complete
 
 TOPIC = "arn:aws:sns:eu-west-1:123456789012:example-alarms"
 PORTS = [{"port": 443}, {"port": 8443}]
@@ -75,14 +74,6 @@ def test_each_port_whose_certificates_are_looked_at_has_an_alarm_and_its_line_in
         assert (settings["Threshold"], settings["ComparisonOperator"]) == (7 * 86400, "LessThanThreshold")
         shown = [widget["properties"].get("metrics", ()) for widget in found["dashboard"]["widgets"]]
         assert ["swarm.aws/example", "TlsCertificateLeft", "Port", port] in [one for graph in shown for one in graph]
-
-
-def test_the_plan_counts_the_alarms_that_there_are() -> None:
-    config = settled(monitoring={"tls_ports": [443]})
-    looked_at = sum(len(sources(settings)) for settings in alarms(monitoring={"tls_ports": [443]}).values())
-    table = {"metric": 0.0, "alarm": 1.0, "key": 0.0, "currency": "", "as_of": "", "regions": {}, "sizes": {}}
-    counted = monthly(config["node_groups"], "", {**table, "hours": 0, "address": 0}, config["monitoring"])
-    assert counted["monitoring"] == looked_at
 
 
 def test_a_lone_manager_has_no_margin_and_who_makes_no_backups_no_age() -> None:

@@ -59,7 +59,7 @@ def test_what_is_planned_comes_before_what_could_not_be_told() -> None:
         "awaited": ["i-1 to join"],
         "told_by": "i-2",
     }
-    assert list(sentences(status)) == ["Next: Drain", "Waits for: i-1 to join", "Not told: S3 rests."]
+    assert list(sentences(status)) == ["Next: Drain", "Waits for: i-1 to join", "Unknown: S3 rests."]
 
 
 def test_nothing_is_in_flight_only_where_a_manager_says_so() -> None:
