@@ -73,7 +73,7 @@ class Store:
     def read(self) -> Stored[ClusterRecord] | None:
         found = self.get(CLUSTER_RECORD)
         if found and not isinstance(found.value, ClusterRecord):
-            error = InvalidClusterRecord("cluster.json in the bucket is not JSON as it should be")
+            error = InvalidClusterRecord("cluster.json in the bucket is not valid JSON")
             error.version = found.version
             raise error
         return found
