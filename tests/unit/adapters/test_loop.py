@@ -286,8 +286,8 @@ def test_only_the_leader_acts(bench):
     assert (len(bench.control_plane.messages), bench.control_plane.statuses, bench.control_plane.applied) == (1, [], [])
     assert [line["message"] for line in bench.lines("warning")] == [
         "It is unknown whether this manager is the leader, so nothing is done: The swarm does not have a leader. If "
-        "its engine hangs, restart it (`systemctl restart docker`) or remove the node. If too many managers are lost for "
-        "good, restore the swarm: ansible-playbook playbooks/restore.yml."
+        "its engine hangs, restart it (`systemctl restart docker`) or remove the node. If too many managers are lost "
+        "for good, restore the swarm: ansible-playbook playbooks/restore.yml."
     ]
 
 
