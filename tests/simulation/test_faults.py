@@ -280,7 +280,7 @@ def test_fault_09_a_stuck_join_is_started_again() -> None:
     swarm = world.nodes[0].swarm
     late.state, late.swarm, late.certified, late.unfinished = ports.PENDING, swarm, True, True
     world.settle(SOON)
-    assert any("has not got into the swarm" in sentence for sentence in late.said)
+    assert any("has not joined the swarm" in sentence for sentence in late.said)
 
 
 @pytest.mark.fault(9)

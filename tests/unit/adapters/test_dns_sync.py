@@ -112,7 +112,7 @@ def test_a_service_in_cloud_map_is_brought_up_to_date_in_the_same_way(bench):
     result = bench.sync()
     assert (result["changes"], result["record"]) == (["update the Cloud Map service www.example.com"], NEW)
     bench.there(Record(), policy)
-    with pytest.raises(SwarmError, match=r"www\.example\.com has no tag swarm\.aws/cluster that says that it is this"):
+    with pytest.raises(SwarmError, match=r"www\.example\.com has no tag swarm\.aws/cluster with this cluster's name"):
         bench.sync()
 
 

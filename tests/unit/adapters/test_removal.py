@@ -209,7 +209,7 @@ def test_fault_29_what_is_not_of_the_cluster_is_refused(bench):
     with pytest.raises(SwarmError, match=r"EC2 knows no instance i-\w+ in eu-west-1 of this account"):
         drain(bench, 5)
     bench.owner_of = {}
-    with pytest.raises(SwarmError, match="is of no cluster"):
+    with pytest.raises(SwarmError, match="belongs to no cluster"):
         drain(bench, 5)
     bench.owner_of = {"swarm.aws/cluster": "other"}
     with pytest.raises(SwarmError, match="belongs to the cluster 'other', and this is 'example'"):

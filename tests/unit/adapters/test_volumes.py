@@ -98,7 +98,7 @@ def test_what_cannot_be_told_is_not_formatted(tmp_path: Path) -> None:
     host = Host(tmp_path)
     host.probe = 8
 
-    with pytest.raises(SwarmError, match="What is on /dev/nvme0n1 cannot be told"):
+    with pytest.raises(SwarmError, match="The content of /dev/nvme0n1 is unknown"):
         host.keep()
     assert not host.content
     assert not host.mounted
