@@ -124,7 +124,7 @@ def bench(tmp_path: Path) -> Bench:
             {"batch": {}, "cancel": "ture"},
             [
                 "batch is a mapping, but must be a whole number from 0 on: How many workers to replace at a time, ",
-                "cancel is 'ture', but must be true or false: Whether to end the round that is under way and begin no",
+                "cancel is 'ture', but must be true or false: Whether to cancel the current round and begin no",
             ],
         ),
         (
