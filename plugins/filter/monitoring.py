@@ -32,12 +32,12 @@ _value:
   type: dict
 """
 
-from ..module_utils.account.monitoring import Monitoring
+from ..module_utils.account.monitoring import MonitoringResources
 
 
 def monitoring(cluster):
     """The alarms and the dashboard."""
-    found = Monitoring(cluster)
+    found = MonitoringResources(cluster)
     return {"alarms": list(found.alarms()), "dashboard": found.dashboard()}
 
 

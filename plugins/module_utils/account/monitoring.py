@@ -29,7 +29,7 @@ DESCRIPTIONS = {
 }
 
 
-class Monitoring:
+class MonitoringResources:
     """What CloudWatch watches and shows of a cluster, whose configuration is as the preflight leaves it."""
 
     def __init__(self, cluster: Mapping[str, Any]) -> None:

@@ -60,7 +60,7 @@ def draw(
     groups: Sequence[Row] = (),
     record: Optional[Row] = None,
 ) -> str:
-    """The picture, the same for the same account in whatever order it is told.
+    """The picture; the same account always has the same picture.
 
     ``resources`` are those of the module ``cluster_resources_info``, the others what ``fleet_info`` tells.
     """
@@ -68,7 +68,7 @@ def draw(
 
 
 def shortened(text: str, width: float, character: float) -> str:
-    """The text, cut where it would be wider than so many pixels."""
+    """The text, cut at a width in pixels."""
     most = max(1, int(width / character))
     return text if len(text) <= most else text[: most - 1].rstrip() + "…"
 
@@ -292,7 +292,7 @@ class _Picture:
         self._text(MARGIN + 34, 95, "requests, to the addresses that the record has")
 
     def _rest(self, x: int, y: int, width: int) -> int:
-        """Whatever has not been drawn yet."""
+        """All resources that have not been drawn yet."""
         left = [row for row in self._all if row["id"] not in self._told]
         return self._chips(x, y, width, "Also", left, kinds=True) if left else y - GAP
 
@@ -346,7 +346,7 @@ class _Picture:
         return height
 
     def _box(self, x: int, y: int, width: int, height: int, kind: str, rows: Sequence[Row]) -> None:
-        """A rectangle that says, to whoever points at it, what it stands for."""
+        """A rectangle with a tooltip."""
         self._told.update(row["id"] for row in rows)
         whole = "\n".join(f"{row['kind']} {row['name']} {row['id']}".replace("  ", " ") for row in rows)
         title = f"<title>{escape(whole)}</title>" if whole else ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Mapping
 
 from .._core import metrics
-from .monitoring import Monitoring
+from .monitoring import MonitoringResources
 
 # The queues, the rule and the few objects of a cluster cost cents.
 LEFT_OUT = (
@@ -71,7 +71,7 @@ def _watching(cluster: Mapping[str, Any], table: Mapping[str, Any]) -> float:
     if not monitoring or not monitoring["alarms"]:
         return float(scaling)
     sent = len({family.cloudwatch for family in metrics.FAMILIES if family.cloudwatch and not family.dimension})
-    alarms = sum(_alarms(alarm["settings"]) for alarm in Monitoring(cluster).alarms())
+    alarms = sum(_alarms(alarm["settings"]) for alarm in MonitoringResources(cluster).alarms())
     return scaling + (sent + len(monitoring["tls_ports"])) * table["metric"] + alarms * table["alarm"]
 
 
@@ -83,7 +83,7 @@ def _alarms(settings: Mapping[str, Any]) -> int:
 
 
 def _by_the_hour(count: int, what: str, key: str, region: str, table: Mapping[str, Any], unpriced: list[str]) -> float:
-    """The cost of so many of what has a price in the region, without what passes through them."""
+    """The hourly cost of resources in the region, without their traffic."""
     hourly = table["regions"].get(region, {}).get(key)
     if hourly is None:
         unpriced.append(f"{what} in {region}")

@@ -29,7 +29,7 @@ def fetch(wanted, config, target, deadline):
             if digest(content) != wanted:
                 raise ValueError("its content is not what its name says")
             break
-        except Exception as error:  # whatever it is, the next try may go better
+        except Exception as error:  # the next try may succeed
             print(f"The agent {wanted[:12]} cannot be had from {config['bucket']}: {error}", flush=True)
             if time.monotonic() > deadline:
                 sys.exit(1)

@@ -96,7 +96,9 @@ def test_what_waits_in_the_warm_pool_and_is_behind_is_ended_and_seen_to_go(make:
     assert (planned["ended"], writes) == (waiting, [])
     made = scaling.run(renew_warm=True)
     assert (made["ended"], made["changes"]) == (waiting, planned["changes"])
-    assert sorted(made["changes"]) == [f"delete the instance {one} of the warm pool of {WORKER}" for one in waiting]
+    assert sorted(made["changes"]) == [
+        f"delete the instance {instance} of the warm pool of {WORKER}" for instance in waiting
+    ]
     assert sorted(member.instance.id for member in world.scaling.members() if member.terminating) == waiting
     assert scaling.run(renew_warm=True)["ended"] == [], "they are on their way"
     assert (scaling.ids, scaling.settings) == (scaling.old, (3, 3, None, []))

@@ -73,7 +73,9 @@ def test_each_port_whose_certificates_are_looked_at_has_an_alarm_and_its_line_in
         assert (settings["MetricName"], settings["Dimensions"]) == (metrics.TLS_LEFT.cloudwatch, [dimension])
         assert (settings["Threshold"], settings["ComparisonOperator"]) == (7 * 86400, "LessThanThreshold")
         shown = [widget["properties"].get("metrics", ()) for widget in found["dashboard"]["widgets"]]
-        assert ["swarm.aws/example", "TlsCertificateLeft", "Port", port] in [one for graph in shown for one in graph]
+        assert ["swarm.aws/example", "TlsCertificateLeft", "Port", port] in [
+            metric for graph in shown for metric in graph
+        ]
 
 
 def test_a_lone_manager_has_no_margin_and_who_makes_no_backups_no_age() -> None:
