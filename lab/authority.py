@@ -32,7 +32,9 @@ class Authority:
                 raise ValueError("only its form in ASCII stands in a certificate")
             issued = self._own().issue_cert(name, common_name=name, not_after=until)
         except (ValueError, idna.IDNAError):
-            raise LabError(f"'{name}' is no name for a certificate: give one such as www.swarm.test.") from None
+            raise LabError(
+                f"'{name}' is not a valid name for a certificate: give a name such as www.swarm.test."
+            ) from None
         folder.mkdir(parents=True, exist_ok=True)
         _write_key(folder / "privkey.pem", issued.private_key_pem)
         (folder / "fullchain.pem").write_bytes(issued.cert_chain_pems[0].bytes())

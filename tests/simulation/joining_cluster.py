@@ -113,6 +113,7 @@ class JoiningCluster:
 
     def __init__(self, seed: int, weather: Weather | None = None, trace: bool = False, process: Process | None = None):
         self.rng = random.Random(seed)
+        self.crashed_at = 0.0
         self.weather = weather or Weather.of(self.rng)
         self.process = process or join
         self.scheduler = Scheduler()
@@ -143,6 +144,8 @@ class JoiningCluster:
         if getcurrent() is node.process:
             node.steps += 1
             kind = node.crash_at.pop(node.steps, None)
+            if kind:
+                self.crashed_at = self.now
             if kind == "freeze":
                 self.trace(node, "freeze")
                 seconds += self.rng.uniform(60, 600)
@@ -269,8 +272,19 @@ class JoiningCluster:
         self.settle()
 
     def settle(self, limit: float = LIMIT) -> None:
-        """Run until every node has joined, for ``limit`` seconds at most, and check the invariants. Raises Broken."""
-        settled = self.scheduler.run(lambda: all(node.joined for node in self.living), self.now + limit)
+        """Run until every node has joined, and check the invariants. Raises Broken.
+
+        The nodes have ``limit`` seconds from now, and from the last crash.
+        """
+
+        def joined() -> bool:
+            return all(node.joined for node in self.living)
+
+        until = self.now + limit
+        settled = self.scheduler.run(joined, until)
+        while not settled and until < self.crashed_at + limit:
+            until = self.crashed_at + limit
+            settled = self.scheduler.run(joined, until)
         if not settled and self.lost:
             return
         if not settled:

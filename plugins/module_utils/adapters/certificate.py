@@ -43,7 +43,7 @@ def subject(pem: bytes) -> Subject:
     except _NoCertificate:
         raise
     except (IndexError, TypeError, ValueError, StopIteration):
-        raise ValueError("its certificate is not that of a swarm's node") from None
+        raise ValueError("its certificate is not one of a swarm's node") from None
 
 
 def expiry(pem: bytes) -> float:

@@ -211,7 +211,7 @@ def test_an_unknown_service_and_a_cluster_in_motion_are_refused(bench):
     with pytest.raises(SwarmError, match="There is no service wbe; there are web"):
         rebalance(bench, services=["wbe"])
     bench.add(host=instance(4, "worker", lifecycle="Terminating:Wait"))
-    with pytest.raises(SwarmError, match="i-004 is being taken out"):
+    with pytest.raises(SwarmError, match="i-004 is being removed"):
         rebalance(bench)
     assert bench.restarted == []
 
