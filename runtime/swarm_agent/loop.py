@@ -131,7 +131,7 @@ class Loop:
         """Whether this agent acts."""
         try:
             leads = self._control_plane.swarm.leads()
-            self._silent = silent = "" if leads else self._silent_leader()
+            self._silent = "" if leads else self._silent_leader()
         except SwarmError as error:
             # Also when too many managers are lost: then there is no leader, and nothing can be changed.
             self._say("leader", deputy.unknown(error))
@@ -139,7 +139,7 @@ class Loop:
             self._leading = None
             return False
         self._say("deputy", deputy.silent(self._silent))
-        acts = leads or bool(silent)
+        acts = leads or bool(self._silent)
         if acts != self._leading:
             self._log.info("This manager is the leader." if leads else "Another manager is the leader.")
             self._notify.status("Reconciling the cluster" if acts else "Standing by: another manager is the leader")
@@ -156,21 +156,19 @@ class Loop:
     def _silent_leader(self) -> str:
         """The leader for which this agent must act, since its own is silent. Raises SwarmError."""
         now = self._clock.now()
-        if self._looked_for_leader_at is None or now - self._looked_for_leader_at >= LIST_EVERY:
-            self._looked_for_leader_at = now
-            own = self._control_plane.swarm.here()
-            if own is None:
-                # A worker, as after a demotion by hand, cannot list nodes.
-                self._deputy, self._silent = deputy.Deputy(), ""
-                return ""
-            try:
-                listed = self._control_plane.listed_by()
-            except SwarmError:
-                # Without S3 this agent can see no other agent.
-                self._deputy, self._silent = deputy.Deputy(), ""
-                return ""
-            self._silent = self._deputy.acts(own, self._control_plane.swarm.nodes(), listed, now)
-        return self._silent
+        if self._looked_for_leader_at is not None and now - self._looked_for_leader_at < LIST_EVERY:
+            return self._silent
+        self._looked_for_leader_at = now
+        own = self._control_plane.swarm.here()
+        try:
+            listed = self._control_plane.listed_by() if own else None
+        except SwarmError:
+            own = None
+        if own is None:
+            # A worker, as after a demotion by hand, cannot list nodes; without S3 this agent sees no other agent.
+            self._deputy = deputy.Deputy()
+            return ""
+        return self._deputy.acts(own, self._control_plane.swarm.nodes(), listed, now)
 
     def _current_policy(self) -> Optional[Policy]:
         """The policy, read again from time to time; the last valid policy if it cannot be read."""

@@ -10,7 +10,7 @@ from typing import Optional
 from ansible_collections.swarm.aws.plugins.module_utils._core.errors import SwarmError
 from ansible_collections.swarm.aws.plugins.module_utils._core.join.join_decision import Join, Leave, Unlock, decide
 from ansible_collections.swarm.aws.plugins.module_utils._core.join.joiner import Joiner
-from ansible_collections.swarm.aws.plugins.module_utils.adapters.clock import SystemClock, aws_time
+from ansible_collections.swarm.aws.plugins.module_utils.adapters.clock import SystemClock
 from ansible_collections.swarm.aws.plugins.module_utils.adapters.node_config import Config
 from ansible_collections.swarm.aws.plugins.module_utils.adapters.node_joiner import joiner
 
@@ -57,7 +57,7 @@ class MembershipWatch:
 
     def _tell_clock(self) -> None:
         """Log once that this host's clock is wrong, by the date of AWS's answers."""
-        flaw = aws_time.flaw()
+        flaw = self._clock.flaw()
         if flaw and not self._clock_told:
             self._log.warning(flaw)
         self._clock_told = bool(flaw)
