@@ -15,10 +15,13 @@ description:
     changes nothing unless a tag has moved.
   - Generates secrets with C(x-generate) that the swarm does not have, and removes services that are no longer in the
     stack.
+  - Docker's own command reads the compose files (C(docker stack config)), in a private folder in memory that is removed
+    afterwards, and deploys the definition that it makes of them (C(docker stack deploy)).
+  - Refuses settings of an existing network that Docker cannot change, and warns of options that a swarm ignores.
   - Keeps what it deploys in the swarm as a release. O(rollback) deploys the last converged release before the present
     release, with its images' digests, configs and secrets, and needs no compose file.
-  - Does nothing if the definition, image, number of replicas, configs, secrets and environment of every service are as
-    wanted. O(reapply) deploys even then.
+  - Does nothing if Docker's definition is that of the last deployment, and every service is as that deployment left it.
+    O(reapply) deploys even then.
   - If the stack was just removed, waits up to 60 seconds for its tasks and 10 seconds for its networks to be gone,
     since nodes reject new tasks meanwhile.
   - Gives the nodes the credentials for the images' registries. For ECR they are those of the manager's instance
@@ -28,7 +31,9 @@ extends_documentation_fragment:
   - swarm.aws.attributes.changes
 attributes:
   diff_mode:
-    description: Shows services before and after, without the values of variables, configs and secrets.
+    description:
+      - Shows services before and after, and which parts were changed since the last deployment, without values that may
+        be secret, such as those of variables, commands and labels.
 options:
   bundle:
     description: What M(swarm.aws.stack_bundle) returned as RV(swarm.aws.stack_bundle#module:bundle).
@@ -71,7 +76,8 @@ options:
     default: false
 requirements:
   - docker (Python SDK)
-  - docker (command line)
+  - docker (command line) 25 or newer
+  - PyYAML
   - boto3, for images in ECR
 seealso:
   - module: swarm.aws.stack_bundle
@@ -105,6 +111,12 @@ changes:
   type: list
   elements: str
   sample: [example_web]
+configs:
+  description: Names of the configs in the swarm that the stack uses.
+  returned: success
+  type: list
+  elements: str
+  sample: [example_web_0a1b2c3d4e5f]
 images:
   description: By service in the compose file, the image with its digest.
   returned: success
@@ -115,6 +127,12 @@ proven:
   description: Whether the deployed release has converged before, so that there is nothing to tidy up.
   returned: success
   type: bool
+secrets:
+  description: Names of the secrets in the swarm that the stack uses.
+  returned: success
+  type: list
+  elements: str
+  sample: [example_store-password]
 stack:
   description: The stack's name.
   returned: success
@@ -130,7 +148,7 @@ from ..module_utils._core.errors import SwarmError
 from ..module_utils._core.registry_credentials import Grant, Registry
 from ..module_utils.adapters.aws import Aws
 from ..module_utils.adapters.ecr import Ecr
-from ..module_utils.stack import credentials
+from ..module_utils.stack import credentials, docker_reading
 from ..module_utils.stack.compose import Bundle
 from ..module_utils.stack.convergence import StackClock
 from ..module_utils.stack.deploy import Deployment, Options, Report, rollback
@@ -187,15 +205,16 @@ def main() -> None:
     try:
         known = credentials.given(module.params["registries"])
         engine = StackEngine(module.run_command)
-        packed = module.params["bundle"]
-        bundle = Bundle.unpack(packed) if packed else rollback(engine, module.params["rollback"])
-        deployment = Deployment(engine, bundle, options, known, ask_ecr, StackClock(time.time, time.sleep))
+        back = module.params["rollback"]
+        wanted = rollback(engine, back) if back else docker_reading.read(Bundle.unpack(module.params["bundle"]))
+        deployment = Deployment(engine, wanted, options, known, ask_ecr, StackClock(time.time, time.sleep))
         report = deployment.run(check=module.check_mode)
     except StackError as error:
         module.fail_json(msg=str(error), **(result(deployment.report) if deployment else {}))
     for warning in report.warnings:
         module.warn(warning)
-    module.exit_json(**result(report), stack=bundle.stack, images=report.images, proven=report.proven)
+    named = {section: sorted(wanted.names(section)) for section in ("configs", "secrets")}
+    module.exit_json(**result(report), **named, stack=wanted.stack, images=report.images, proven=report.proven)
 
 
 if __name__ == "__main__":

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from . import images
+from .service_spec import whole
 from .stack_engine import StackEngine
 from .stack_error import StackError
 from .verdict import FAILED, GOOD, PROGRESSING, Case, Verdict
@@ -69,14 +70,12 @@ def _verdicts(engine: StackEngine, stack: str, now: float, since: float) -> dict
         tasks.setdefault(task["ServiceID"], []).append(task)
     up = {node["ID"]: node["Description"]["Hostname"] for node in engine.nodes() if node["Status"]["State"] == "ready"}
     releases = engine.releases(stack)
-    fingerprints, images = (releases[-1].fingerprints, releases[-1].images) if releases else ({}, {})
-
-    def judged(name: str, service: Mapping[str, Any]) -> Verdict:
-        own = name.removeprefix(f"{stack}_")
-        case = Case(service, tasks.get(service["ID"], []), up, now, since)
-        return case.verdict(fingerprints.get(own), images.get(own))
-
-    return {name: judged(name, service) for name, service in services.items()}
+    deployed = releases[-1].services if releases else {}
+    found = {}
+    for name, service in services.items():
+        before, after = deployed.get(name, ("", {}))
+        found[name] = Case(service, tasks.get(service["ID"], []), up, now, since).verdict(before, whole(after))
+    return found
 
 
 def _state(engine: StackEngine, stack: str, verdicts: dict[str, Verdict]) -> State:

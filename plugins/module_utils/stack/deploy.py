@@ -10,17 +10,19 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from .._core import registry_credentials, surge
-from . import compose, images, releases, stack_removal
-from .compose import FINGERPRINT, Blob, Bundle
+from .._core import registry_credentials
+from . import definition, fixed_settings, images, releases, service_spec, stack_removal
+from .compose import Blob
 from .convergence import StackClock
 from .credentials import Credentials
+from .definition import Definition
+from .releases import Release
 from .stack_engine import StackEngine
 from .stack_error import StackError
 
 _ALPHABET = string.ascii_letters + string.digits
-# Labels that the managers' agents set on services. A deployment drops them and the agents set them again.
-_NOTED = (surge.LABEL, registry_credentials.LABEL)
+# What may contain passwords, by the keys of a service.
+_HIDDEN = ("environment", "command", "entrypoint", "healthcheck", "labels", "options", "driver_opts")
 
 
 @dataclass(frozen=True)
@@ -48,19 +50,19 @@ class Report:
 
 
 class Deployment:
-    """A deployment of a bundle to a swarm."""
+    """A deployment of a definition to a swarm."""
 
     def __init__(
         self,
         engine: StackEngine,
-        bundle: Bundle,
+        wanted: Definition,
         options: Options,
         known: Mapping[str, Credentials],
         ask: Callable[[registry_credentials.Registry], registry_credentials.Grant],
         clock: StackClock,
     ) -> None:
         """``known`` are the operator's credentials, by registry; ``ask`` gets ECR credentials, or raises StackError."""
-        self._engine, self._bundle, self._options = engine, bundle, options
+        self._engine, self._wanted, self._options = engine, wanted, options
         self._known, self._ask, self._clock = known, ask, clock
         self._credentials: dict[str, Credentials] = {}
         self._grants: dict[str, registry_credentials.Grant] = {}
@@ -69,47 +71,70 @@ class Deployment:
         self.report = Report()
 
     def run(self, *, check: bool) -> Report:
-        """Deploy, or with ``check`` only report the changes. Raises StackError if the bundle cannot be deployed."""
+        """Deploy, or with ``check`` only report the changes. Raises StackError if it cannot be deployed."""
         reason = self._engine.manages()
         if reason:
             raise StackError(reason)
-        # Docker validates the format before anything is created or looked up.
-        self.report.warnings += self._engine.check(compose.command_input(self._bundle.definition))
-        before = self._engine.services(self._bundle.stack)
-        self.report.warnings += compose.repeated(self._bundle.definition)
+        stack, document = self._wanted.stack, self._wanted.document
+        self.report.warnings += [*self._wanted.warnings, *definition.repeated(document)]
+        before, present = self._engine.services(stack), self._engine.releases(stack)
+        self._check_settings(present[-1].definition if present else {})
         self._log_in()
-        definition = compose.pinned(self._bundle.definition, self._digests(before))
-        self.report.images = {name: service["image"] for name, service in definition["services"].items()}
+        document = definition.pinned(document, self._digests(before))
+        self.report.images = {name: service["image"] for name, service in document["services"].items()}
         missing = self._missing()
-        self._describe(before, definition, missing)
-        self.report.changed = bool(missing) or self.report.before != self.report.after
+        self._describe(before, document, missing, present[-1] if present else None)
+        self.report.changed = self.report.before != self.report.after
         if check:
             return self.report
         if not before:
-            stack_removal.settle(self._engine, self._bundle.stack, self._clock)
+            stack_removal.settle(self._engine, stack, self._clock)
         for section, blob in missing:
             self._engine.add(section, blob)
-        present = self._engine.releases(self._bundle.stack)
-        release = releases.blob(self._bundle.stack, definition, present)
+        release = releases.blob(stack, document, present)
         self.report.proven = release is None and present[-1].converged
         if release:
             self._engine.add("configs", release)
+        # Docker would run jobs again and forget how to go back, even if nothing differs.
         if self.report.changed or self._options.reapply:
-            for name in images.changed_since(before):
-                self._engine.forget_image(name)
-            self._engine.deploy(
-                self._bundle.stack,
-                compose.command_input(self._noting_grants(definition)),
-                registry_auth=self._options.registry_auth,
-                credentials=self._credentials,
-            )
-            after = self._engine.services(self._bundle.stack)
+            self._deploy(document, before)
+            after = self._engine.services(stack)
             self.report.changed = bool(missing) or _specs(before) != _specs(after)
+            digests = {name: service_spec.digests(service["Spec"]) for name, service in before.items()}
+            self._engine.label(
+                self._engine.releases(stack)[-1],
+                releases.deployed(digests, {name: service_spec.digests(after[name]["Spec"]) for name in after}),
+            )
         return self.report
+
+    def _deploy(self, document: dict[str, Any], before: Mapping[str, Any]) -> None:
+        for name in images.changed_since(before):
+            self._engine.forget_image(name)
+        self._engine.deploy(
+            self._wanted.stack,
+            definition.command_input(self._noting_grants(document)),
+            registry_auth=self._options.registry_auth,
+            credentials=self._credentials,
+        )
+
+    def _check_settings(self, deployed: Mapping[str, Any]) -> None:
+        """Name what Docker would leave as it is without a word."""
+        stack, document = self._wanted.stack, self._wanted.document
+        fixed = list(fixed_settings.of_networks(stack, document, self._engine.networks(stack)))
+        if fixed:
+            raise StackError(
+                f"Docker cannot change a network that exists: {'; '.join(fixed)}. Give the network another 'name', "
+                "or remove the stack with playbooks/stop.yml and deploy it again."
+            )
+        for name in fixed_settings.of_volumes(stack, document, deployed):
+            self.report.warnings.append(
+                f"The volume {name} has another driver or other driver_opts now. Nodes that have it keep it as it is: "
+                "give the volume another 'name', or remove it there with `docker volume rm`."
+            )
 
     def _digests(self, services: Mapping[str, Any]) -> dict[str, str]:
         """Each image of the definition with its digest."""
-        wanted = {service["image"]: name for name, service in self._bundle.definition["services"].items()}
+        wanted = {service["image"]: name for name, service in self._wanted.document["services"].items()}
 
         def resolve(image: str) -> str:
             if images.digest_of(image):
@@ -137,7 +162,7 @@ class Deployment:
 
     def _log_in(self) -> None:
         """Find the credentials for the images' registries: the operator's, or ECR's."""
-        used = {images.registry_of(service["image"]) for service in self._bundle.definition["services"].values()}
+        used = {images.registry_of(service["image"]) for service in self._wanted.document["services"].values()}
         for host in sorted(used):
             registry = registry_credentials.Registry.of(host)
             try:
@@ -149,16 +174,17 @@ class Deployment:
             except StackError as error:
                 self._refused[host] = str(error)
 
-    def _noting_grants(self, definition: dict[str, Any]) -> dict[str, Any]:
-        """The definition with labels for the age of ECR's credentials, so that the agents do not renew them at once.
+    def _noting_grants(self, document: dict[str, Any]) -> dict[str, Any]:
+        """The document with labels for the age of ECR's credentials, so that the agents do not renew them at once.
 
         A renewal would restart tasks that are being prepared.
         """
-        result = copy.deepcopy(definition)
+        result = copy.deepcopy(document)
         for service in result["services"].values():
             grant = self._grants.get(images.registry_of(service["image"]))
             if grant:
-                service["deploy"]["labels"][registry_credentials.LABEL] = grant.noted
+                labels = service.setdefault("deploy", {}).setdefault("labels", {})
+                labels[registry_credentials.LABEL] = grant.noted
         return result
 
     def _look_up(self, image: str) -> str:
@@ -169,18 +195,17 @@ class Deployment:
 
     def _missing(self) -> list[tuple[str, Blob]]:
         """Configs and secrets that the swarm does not have yet, including generated secrets."""
-        definition = self._bundle.definition
-        known = {section: self._engine.names(section) for section in ("configs", "secrets") if definition.get(section)}
-        missing = [("configs", blob) for blob in self._bundle.configs if blob.name not in known["configs"]]
-        missing += [("secrets", blob) for blob in self._bundle.secrets if blob.name not in known["secrets"]]
-        for name, length in self._bundle.generate.items():
+        document = self._wanted.document
+        known = {section: self._engine.names(section) for section in ("configs", "secrets") if document.get(section)}
+        missing = [("configs", blob) for blob in self._wanted.configs if blob.name not in known["configs"]]
+        missing += [("secrets", blob) for blob in self._wanted.secrets if blob.name not in known["secrets"]]
+        for name, length in self._wanted.generate.items():
             if name not in known["secrets"]:
                 value = "".join(secrets.choice(_ALPHABET) for dummy in range(length))
                 missing.append(("secrets", Blob(name, value.encode())))
         arriving = {(section, blob.name) for section, blob in missing}
         for section, names in known.items():
-            for key, entry in definition[section].items():
-                name = entry.get("name") or key
+            for name in sorted(entry["name"] for entry in document[section].values() if entry.get("external")):
                 if name not in names and (section, name) not in arriving:
                     raise StackError(
                         f"{section[:-1].title()} '{name}' is external, but the swarm does not have it: create it "
@@ -189,28 +214,32 @@ class Deployment:
         return missing
 
     def _describe(
-        self, services: Mapping[str, Any], definition: Mapping[str, Any], missing: Sequence[tuple[str, Blob]]
+        self,
+        services: Mapping[str, Any],
+        document: Mapping[str, Any],
+        missing: Sequence[tuple[str, Blob]],
+        last: Release | None,
     ) -> None:
         """Fill in the report's before and after, without values that could be secret."""
-        stack = self._bundle.stack
-        sections = {section: definition.get(section) or {} for section in ("configs", "secrets")}
-        before: dict[str, Any] = {name: _seen(service["Spec"]) for name, service in services.items()}
-        after: dict[str, Any] = {
-            f"{stack}_{name}": _wanted(service, sections) for name, service in definition["services"].items()
-        }
-        # Values are compared but not shown: variables may contain what should be a secret.
-        for name, service in definition["services"].items():
-            live = services.get(f"{stack}_{name}")
-            if live and _live_environment(live["Spec"]) != service.get("environment", {}):
-                after[f"{stack}_{name}"]["environment"] = "changed"
-                before[f"{stack}_{name}"]["environment"] = "present"
+        before, after = self.report.before, self.report.after
+        old, deployed = (last.definition, last.services) if last else ({"services": {}}, {})
+        prefix = len(self._wanted.stack) + 1
+        for name, service in services.items():
+            own = name[prefix:]
+            entry = definition.used(old, own) if own in old["services"] else {}
+            before[name] = _shown(entry, entry)
+            changed = service_spec.changed(service["Spec"], deployed[name][1] if name in deployed else None)
+            if changed:
+                before[name]["changed since the last deployment"] = changed
+        for own in document["services"]:
+            entry = definition.used(old, own) if own in old["services"] else {}
+            after[f"{self._wanted.stack}_{own}"] = _shown(definition.used(document, own), entry)
         for section in {section for section, dummy in missing}:
             after[f"new {section}"] = sorted(blob.name for kind, blob in missing if kind == section)
-        self.report.before, self.report.after = before, after
 
 
-def rollback(engine: StackEngine, stack: str) -> Bundle:
-    """The release before the stack's newest release, as a bundle. Raises StackError if there is none."""
+def rollback(engine: StackEngine, stack: str) -> Definition:
+    """The release before the stack's newest release. Raises StackError if there is none."""
     present = engine.releases(stack)
     if not present:
         raise StackError(f"The swarm has no release of a stack '{stack}': deploy it, or check its name.")
@@ -219,7 +248,7 @@ def rollback(engine: StackEngine, stack: str) -> Bundle:
         raise StackError(
             f"The stack '{stack}' has no release to roll back to: no release before the present release has converged."
         )
-    return Bundle(stack, dict(back.definition))
+    return Definition(stack, dict(back.definition))
 
 
 def tidied(engine: StackEngine, stack: str, *, check: bool) -> list[str]:
@@ -255,46 +284,12 @@ def tidied(engine: StackEngine, stack: str, *, check: bool) -> list[str]:
 
 
 def _specs(services: Mapping[str, Any]) -> dict[str, Any]:
-    def spec(service: Mapping[str, Any]) -> dict[str, Any]:
-        labels = service["Spec"].get("Labels") or {}
-        kept = {key: value for key, value in labels.items() if key not in _NOTED}
-        return {**service["Spec"], "Labels": kept}
-
-    return {name: spec(service) for name, service in services.items()}
+    return {name: service_spec.settled(service["Spec"]) for name, service in services.items()}
 
 
-def _seen(spec: Mapping[str, Any]) -> dict[str, Any]:
-    """A running service in the form of :func:`_wanted`."""
-    container = spec["TaskTemplate"].get("ContainerSpec", {})
-    mode = spec["Mode"]
-    replicas = mode.get("Replicated", {}).get("Replicas") if "Replicated" in mode else None
-    return {
-        "image": container.get("Image", ""),
-        "replicas": replicas if "Replicated" in mode else next(iter(mode)).lower(),
-        "configs": sorted(item["ConfigName"] for item in container.get("Configs") or []),
-        "secrets": sorted(item["SecretName"] for item in container.get("Secrets") or []),
-        "definition": (spec.get("Labels") or {}).get(FINGERPRINT),
-    }
-
-
-def _wanted(service: Mapping[str, Any], sections: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    """A service of a pinned definition in a comparable form."""
-    deploy = service.get("deploy") or {}
-    mode = str(deploy.get("mode") or "replicated").replace("-", "")
-
-    def names(section: str) -> list[str]:
-        entries = sections[section]
-        return sorted((entries.get(key) or {}).get("name") or key for key in compose.sources(service, section))
-
-    return {
-        "image": service["image"],
-        "replicas": deploy.get("replicas", 1) if mode == "replicated" else mode,
-        "configs": names("configs"),
-        "secrets": names("secrets"),
-        "definition": deploy["labels"][FINGERPRINT],
-    }
-
-
-def _live_environment(spec: Mapping[str, Any]) -> dict[str, str]:
-    pairs = spec["TaskTemplate"].get("ContainerSpec", {}).get("Env") or []
-    return {key: value for key, dummy, value in (pair.partition("=") for pair in pairs)}
+def _shown(value: Any, old: Any, *, hidden: bool = False) -> Any:
+    """A part of a service with the values hidden that may be passwords; whether they differ from ``old`` is shown."""
+    if isinstance(value, dict):
+        known = old if isinstance(old, dict) else {}
+        return {key: _shown(item, known.get(key), hidden=hidden or key in _HIDDEN) for key, item in value.items()}
+    return ("(hidden)" if old in (None, value) else "(hidden, changed)") if hidden else value

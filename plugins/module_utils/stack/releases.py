@@ -1,8 +1,8 @@
 """Releases of a stack, kept in the swarm so that any manager can roll back.
 
-A release is the stack's definition with its images' digests, as a config that no service uses. It is written before it
-is deployed and marked once it has converged, so that a rollback uses a release that has worked, even if a run was
-killed in between. Two releases are kept: the newest, and the target of a rollback.
+A release is what Docker made of the compose files, with the images' digests, as a config that no service uses. It is
+written before it is deployed and marked once it has converged, so that a rollback uses a release that has worked, even
+if a run was killed in between. Two releases are kept: the newest, and the target of a rollback.
 """
 
 from __future__ import annotations
@@ -13,10 +13,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from .compose import FINGERPRINT, NAMESPACE, Blob
+from .compose import NAMESPACE, Blob
+from .service_spec import whole
 
 NUMBER = "swarm.aws.stack.release"
 CONVERGED = "swarm.aws.stack.converged"
+SERVICES = "swarm.aws.stack.services"
 
 
 @dataclass(frozen=True)
@@ -30,16 +32,11 @@ class Release:
     id: str = ""
     """The config's ID."""
 
-    @property
-    def fingerprints(self) -> dict[str, str]:
-        """By the names of the services in the definition."""
-        services = self.definition["services"]
-        return {name: service["deploy"]["labels"][FINGERPRINT] for name, service in services.items()}
+    services: Mapping[str, tuple[str, Mapping[str, str]]] = field(default_factory=dict)
+    """By name in the swarm, the digest of a service before the deployment, and those of its parts after it.
 
-    @property
-    def images(self) -> dict[str, str]:
-        """By the names of the services in the definition, the image with its digest."""
-        return {name: service["image"] for name, service in self.definition["services"].items()}
+    Empty if the deployment was killed.
+    """
 
     def names(self, section: str) -> set[str]:
         """The names of its ``configs`` or ``secrets`` in the swarm."""
@@ -53,10 +50,10 @@ def read(configs: Iterable[Mapping[str, Any]]) -> list[Release]:
         labels = config["Spec"].get("Labels") or {}
         try:
             definition = json.loads(base64.b64decode(config["Spec"]["Data"]))
-            release = Release(int(labels[NUMBER]), definition, CONVERGED in labels, config["ID"])
-            if release.fingerprints:
-                found.append(release)
-        except (KeyError, TypeError, ValueError):
+            services = json.loads(labels.get(SERVICES, "{}"))
+            if all(service["image"] for service in definition["services"].values()):
+                found.append(Release(int(labels[NUMBER]), definition, CONVERGED in labels, config["ID"], services))
+        except (KeyError, TypeError, ValueError, AttributeError):
             continue
     return sorted(found, key=lambda release: release.number)
 
@@ -68,6 +65,12 @@ def blob(stack: str, definition: Mapping[str, Any], present: Sequence[Release]) 
     number = present[-1].number + 1 if present else 1
     labels = {NAMESPACE: stack, NUMBER: str(number)}
     return Blob(f"{stack}_release_{number}", json.dumps(definition, sort_keys=True).encode(), labels)
+
+
+def deployed(before: Mapping[str, Mapping[str, str]], after: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
+    """The label for :attr:`Release.services`, from the digests of services' parts."""
+    services = {name: (whole(before.get(name, {})), parts) for name, parts in after.items()}
+    return {SERVICES: json.dumps(services)}
 
 
 def target(present: Sequence[Release]) -> Release | None:

@@ -7,8 +7,7 @@ import json
 import os
 import re
 import shutil
-import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ from . import images
 from . import releases as known_releases
 from .compose import NAMESPACE, Blob
 from .credentials import Credentials
+from .docker_command import place, private_folder, run
 from .releases import Release
 from .stack_error import StackError
 
@@ -118,18 +118,19 @@ class StackEngine:
             except (docker_errors.APIError, IndexError):
                 raise StackError(str(asked.explanation or asked)) from None
 
-    def check(self, definition: str) -> list[str]:
-        """Validate a definition with the docker command. Returns its warnings; raises StackError if it is refused."""
-        return self._stack(["config", "--compose-file", "-"], definition).splitlines()
-
-    def deploy(
-        self, stack: str, definition: str, *, registry_auth: bool, credentials: Mapping[str, Credentials]
-    ) -> None:
+    def deploy(self, stack: str, document: str, *, registry_auth: bool, credentials: Mapping[str, Credentials]) -> None:
         """Deploy. The nodes get the credentials by registry, and with ``registry_auth`` this manager's logins too."""
         options = ["--prune", "--resolve-image", "never", "--detach=true"]
         options += ["--with-registry-auth"] if registry_auth or credentials else []
-        with _logged_in(credentials, own=registry_auth) as environment:
-            self._stack(["deploy", *options, "--compose-file", "-", stack], definition, environment)
+        # No others: the command puts them into empty variables of services. Credential helpers need these.
+        environment = {name: os.environ[name] for name in ("PATH", "HOME") if registry_auth and name in os.environ}
+        with private_folder() as folder:
+            place(f"{folder}/config.json", json.dumps(_logins(credentials, own=registry_auth)).encode())
+            words = ["--config", folder, "stack", "deploy", *options, "--compose-file", "-", stack]
+            done = run(words, environment, document)
+        if done.returncode:
+            said = [line.strip() for line in done.stderr.splitlines() if line.strip()]
+            raise StackError(f"Docker refused the stack: {'; '.join(said) or 'no reason given'}")
 
     def forget_image(self, service: str) -> None:
         """Make the next deployment set the service's image again. Raises StackError."""
@@ -145,8 +146,12 @@ class StackEngine:
 
     def mark_converged(self, release: Release) -> None:
         """Note that the release has converged."""
+        self.label(release, {known_releases.CONVERGED: "true"})
+
+    def label(self, release: Release, labels: Mapping[str, str]) -> None:
+        """Add labels to a release."""
         present = self._api.inspect_config(release.id)
-        spec = {**present["Spec"], "Labels": {**present["Spec"]["Labels"], known_releases.CONVERGED: "true"}}
+        spec = {**present["Spec"], "Labels": {**present["Spec"]["Labels"], **labels}}
         update(self._api, f"configs/{release.id}", present["Version"]["Index"], spec)
 
     def left(self, stack: str) -> dict[str, list[str]]:
@@ -162,7 +167,7 @@ class StackEngine:
                 for task in self.tasks(stack)
                 if task.get("NodeID") in up and task["Status"]["State"] not in _ENDED
             ),
-            "networks": sorted(network["Name"] for network in self._networks(stack)),
+            "networks": sorted(self.networks(stack)),
             "configs": sorted(self.names("configs", stack)),
             "secrets": sorted(self.names("secrets", stack)),
         }
@@ -176,11 +181,12 @@ class StackEngine:
         for section in ("configs", "secrets"):
             for identifier in self.names(section, stack).values():
                 self.drop(section, identifier)
-        for network in self._networks(stack):
+        for network in self.networks(stack).values():
             self._unless_in_use(self._api.remove_network, network["Id"])
 
-    def _networks(self, stack: str) -> list[dict[str, Any]]:
-        return list(self._api.networks(filters=_of(stack)))
+    def networks(self, stack: str) -> dict[str, dict[str, Any]]:
+        """The stack's networks by their names."""
+        return {network["Name"]: network for network in self._api.networks(filters=_of(stack))}
 
     @staticmethod
     def _unless_in_use(remove: Callable[[str], Any], identifier: str) -> None:
@@ -200,44 +206,19 @@ class StackEngine:
         code, output, errors = self._run(limited)
         return (output + errors).splitlines()[-lines:] if code == 0 else []
 
-    def _stack(self, arguments: Sequence[str], definition: str, environment: Mapping[str, str] | None = None) -> str:
-        """Run `docker stack` on a definition and return what it prints on stderr. Raises StackError if it fails."""
-        result = self._run(["docker", "stack", *arguments], data=definition, environ_update=environment)
-        said = [line.strip() for line in result[2].splitlines() if line.strip()]
-        if result[0]:
-            raise StackError(f"Docker refused the stack: {'; '.join(said) or 'no reason given'}")
-        return "\n".join(said)
-
 
 def _of(stack: str) -> dict[str, str]:
     return {"label": f"{NAMESPACE}={stack}"}
 
 
-@contextlib.contextmanager
-def _logged_in(credentials: Mapping[str, Credentials], *, own: bool) -> Iterator[dict[str, str] | None]:
-    """The environment that gives the docker command the credentials, for as long as the context lasts.
-
-    They are in a file in /run, which is in memory on most systems. ``own`` adds this user's own logins.
-    """
-    if not credentials:
-        yield None
-        return
+def _logins(credentials: Mapping[str, Credentials], *, own: bool) -> dict[str, Any]:
+    """The docker command's configuration with the credentials. ``own`` adds this user's own logins."""
     config: dict[str, Any] = {}
     if own:
         with contextlib.suppress(OSError, ValueError):
             config = json.loads((Path.home() / ".docker/config.json").read_text())
-    config["auths"] = {
-        **(config.get("auths") or {}),
-        **{
-            _HUB if host == "docker.io" else host: {"auth": credential.encoded()}
-            for host, credential in credentials.items()
-        },
-    }
-    with tempfile.TemporaryDirectory(dir="/run" if os.access("/run", os.W_OK) else None) as folder:
-        path = Path(folder) / "config.json"
-        path.touch(mode=0o600)
-        path.write_text(json.dumps(config))
-        yield {"DOCKER_CONFIG": folder}
+    auths = {_HUB if host == "docker.io" else host: {"auth": login.encoded()} for host, login in credentials.items()}
+    return {**config, "auths": {**(config.get("auths") or {}), **auths}}
 
 
 def _innermost(error: BaseException) -> str:

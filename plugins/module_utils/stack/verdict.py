@@ -10,7 +10,7 @@ from typing import Any
 
 from ..adapters.docker_time import moment
 from ..adapters.services import health_checked
-from .compose import FINGERPRINT
+from .service_spec import digests, whole
 
 CONVERGED, COMPLETE, PROGRESSING = "converged", "complete", "progressing"
 ROLLED_BACK, PAUSED, FAILED = "rolled back", "paused", "failed"
@@ -82,13 +82,12 @@ class Case:
         default = "on-failure" if self._job else "any"
         return str((self._template.get("RestartPolicy") or {}).get("Condition") or default)
 
-    def verdict(self, expected: str | None, image: str | None) -> Verdict:
-        """Judge it. ``expected`` and ``image`` are the fingerprint and image of its last deployment, if known."""
+    def verdict(self, before: str, after: str) -> Verdict:
+        """Judge it. The digests are those of its specification before and after its last deployment, if known."""
         update = (self._service.get("UpdateStatus") or {}).get("State", "")
-        deployed = (self._service["Spec"].get("Labels") or {}).get(FINGERPRINT)
-        replaced = bool(expected and deployed and expected != deployed)
-        runs = (self._template.get("ContainerSpec") or {}).get("Image")
-        if update == "rollback_completed" and expected and (expected, image) == (deployed, runs):
+        runs = whole(digests(self._service["Spec"]))
+        replaced = runs == before != after
+        if update == "rollback_completed" and runs == after:
             # It runs what was deployed: Docker keeps the state of the last update until the next update.
             update = ""
         # After a rollback, tasks of an earlier specification have failed; otherwise only current tasks count.

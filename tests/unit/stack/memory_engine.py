@@ -11,41 +11,46 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ansible_collections.swarm.aws.plugins.module_utils._core.registry_credentials import Grant, Registry
-from ansible_collections.swarm.aws.plugins.module_utils.stack import compose, convergence, deploy, images, releases
+from ansible_collections.swarm.aws.plugins.module_utils.stack import (
+    compose,
+    convergence,
+    definition,
+    deploy,
+    images,
+    releases,
+)
 from ansible_collections.swarm.aws.plugins.module_utils.stack.convergence import StackClock, State
 from ansible_collections.swarm.aws.plugins.module_utils.stack.credentials import Credentials
+from ansible_collections.swarm.aws.plugins.module_utils.stack.definition import Definition
 from ansible_collections.swarm.aws.plugins.module_utils.stack.deploy import Deployment, Options
 from ansible_collections.swarm.aws.plugins.module_utils.stack.stack_error import StackError
 
 DIGEST = "sha256:" + "a" * 64
 NODES = {"n1": "ip-10-0-0-1", "n2": "ip-10-0-1-1"}
+# As `docker stack config` prints it.
 COMPOSE = {
+    "version": "3.13",
     "services": {
         "web": {
-            "image": "app:${TAG:-1.0}",
+            "image": "app:TAG",
             "environment": {"MODE": "fast"},
             "configs": [{"source": "settings", "target": "/etc/app"}],
-            "secrets": ["password"],
+            "secrets": [{"source": "password"}],
             "deploy": {"replicas": 2, "update_config": {"order": "start-first"}},
         },
         "proxy": {"image": "haproxy:3.0", "deploy": {"mode": "global"}},
     },
-    "configs": {"settings": {"file": "settings.ini"}},
-    "secrets": {"password": {"external": True, "x-generate": 32}},
+    "configs": {"settings": {"file": "/root/shop/settings.ini"}},
+    "secrets": {"password": {"name": "password", "external": True, "x-generate": 32}},
 }
-FILES = {"settings.ini": b"colour=blue\n"}
+FILES = {"/shop/settings.ini": b"colour=blue\n"}
 
 
-def read(name: str) -> bytes:
-    """A fake for the controller's files."""
-    if name not in FILES:
-        raise FileNotFoundError(2, "No such file or directory")
-    return FILES[name]
-
-
-def bundle(document: Any = None, **variables: str) -> compose.Bundle:
-    """The bundle of a compose document, by default the small stack."""
-    return compose.bundle("shop", COMPOSE if document is None else document, variables, read, source="compose.yml")
+def bundle(document: Any = None, tag: str = "1.0", **variables: str) -> Definition:
+    """The definition that Docker's output makes, by default of the small stack."""
+    text = json.dumps(COMPOSE if document is None else document).replace("app:TAG", f"app:{tag}")
+    sent = compose.Bundle("shop", ("/shop/compose.yml",), FILES, variables, generated=("password",))
+    return definition.of(sent, json.loads(text), "/root", {})
 
 
 class MemoryEngine:
@@ -58,6 +63,7 @@ class MemoryEngine:
         self.made: dict[str, list[dict[str, Any]]] = {}
         self.deployed = 0
         self.refused = ""
+        self.made_networks: dict[str, dict[str, Any]] = {}
         self.not_manager = ""
         self.update_ends_as: str | None = None
         self.task_state: dict[str, Any] = {"State": "running"}
@@ -102,10 +108,8 @@ class MemoryEngine:
             raise StackError("manifest unknown")
         return self.registry[image]
 
-    def check(self, definition: str) -> list[str]:
-        if self.refused:
-            raise StackError(f"Docker refused the stack: {self.refused}")
-        return []
+    def networks(self, stack: str) -> dict[str, dict[str, Any]]:
+        return copy.deepcopy(self.made_networks)
 
     def forget_image(self, service: str) -> None:
         del self.live[service]["Spec"]["Labels"][images.LABEL]
@@ -123,8 +127,11 @@ class MemoryEngine:
         )
 
     def mark_converged(self, release: releases.Release) -> None:
+        self.label(release, {releases.CONVERGED: "true"})
+
+    def label(self, release: releases.Release, more: Mapping[str, str]) -> None:
         blob = self.stored["configs"][release.id.removeprefix("id-")]
-        labels = {**blob.labels, releases.CONVERGED: "true"}
+        labels = {**blob.labels, **more}
         self.stored["configs"][blob.name] = compose.Blob(blob.name, blob.data, labels)
 
     def left(self, stack: str) -> dict[str, list[str]]:
@@ -140,27 +147,44 @@ class MemoryEngine:
             for identifier in self.names(section, stack).values():
                 self.drop(section, identifier)
 
-    def deploy(
-        self, stack: str, definition: str, *, registry_auth: bool, credentials: Mapping[str, Credentials]
-    ) -> None:
+    def deploy(self, stack: str, document: str, *, registry_auth: bool, credentials: Mapping[str, Credentials]) -> None:
+        if self.refused:
+            raise StackError(f"Docker refused the stack: {self.refused}")
         self.deployed += 1
         self.deployed_with = credentials
-        document = json.loads(definition.replace("$$", "$"))
+        read = json.loads(document.replace("$$", "$"))
+        self._make_networks(stack, read)
         kept = {}
-        for name, service in document["services"].items():
+        for name, service in read["services"].items():
             full = f"{stack}_{name}"
-            spec = self._spec(service, document)
+            spec = self._spec(stack, service, read)
             old = self.live.get(full)
-            if old and old["Spec"]["Labels"].get(images.LABEL) == service["image"]:
-                spec["TaskTemplate"]["ContainerSpec"]["Image"] = old["Spec"]["TaskTemplate"]["ContainerSpec"]["Image"]
-            kept[full] = {"ID": f"id-{full}", "Spec": spec}
-            if old and old["Spec"] != spec:
-                kept[full]["PreviousSpec"] = old["Spec"]
-                if self.update_ends_as:
+            if not old:
+                kept[full] = {"ID": f"id-{full}", "Spec": spec, "Version": {"Index": next(self._ids)}}
+            else:
+                template = old["Spec"]["TaskTemplate"]
+                if old["Spec"]["Labels"].get(images.LABEL) == service["image"]:
+                    spec["TaskTemplate"]["ContainerSpec"]["Image"] = template["ContainerSpec"]["Image"]
+                # An update without a difference is an update: the way back is lost, and the state of the last update.
+                kept[full] = {**old, "Spec": spec, "PreviousSpec": old["Spec"], "Version": {"Index": next(self._ids)}}
+                kept[full].pop("UpdateStatus", None)
+                if self.update_ends_as and old["Spec"] != spec:
                     kept[full]["UpdateStatus"] = {"State": self.update_ends_as, "Message": "update paused"}
-            if not old or old["Spec"] != spec:
+            # A job runs again with every update.
+            if not old or old["Spec"] != spec or "ReplicatedJob" in spec["Mode"]:
                 self.made[full] = [self._task(full, spec, node) for node in list(NODES)]
         self.live = kept
+
+    def _make_networks(self, stack: str, document: dict[str, Any]) -> None:
+        """Docker leaves networks alone that it has."""
+        for key in {key for service in document["services"].values() for key in service.get("networks") or ["default"]}:
+            entry = document.get("networks", {}).get(key) or {}
+            made = {"Driver": entry.get("driver", "overlay"), "IPAM": {"Config": [{"Subnet": "10.0.1.0/24"}]}}
+            made["Options"] = {**entry.get("driver_opts", {}), "com.docker.network.driver.overlay.vxlanid_list": "4097"}
+            for setting in ("internal", "attachable"):
+                made[setting.title()] = entry.get(setting, False)
+            if not entry.get("external"):
+                self.made_networks.setdefault(entry.get("name") or f"{stack}_{key}", made)
 
     def go_back(self, service: str) -> None:
         """Docker replaces a service's failed specification with its previous specification."""
@@ -184,15 +208,23 @@ class MemoryEngine:
         }
 
     @staticmethod
-    def _spec(service: dict[str, Any], document: dict[str, Any]) -> dict[str, Any]:
-        deploy = service["deploy"]
+    def _spec(stack: str, service: dict[str, Any], document: dict[str, Any]) -> dict[str, Any]:
+        deploy = service.get("deploy", {})
         container: dict[str, Any] = {"Image": service["image"]}
         container["Env"] = [f"{key}={value}" for key, value in service.get("environment", {}).items()]
         for section, kind in (("configs", "Config"), ("secrets", "Secret")):
-            names = [document[section][key].get("name", key) for key in compose.sources(service, section)]
+            names = [document[section][item["source"]]["name"] for item in service.get(section, [])]
             container[section.title()] = [{f"{kind}Name": name, f"{kind}ID": f"id-{name}"} for name in names]
-        mode = {"Global": {}} if deploy.get("mode") == "global" else {"Replicated": {"Replicas": deploy["replicas"]}}
-        labels = {**deploy["labels"], images.LABEL: service["image"]}
+        for volume in service.get("volumes", []):
+            name = (document["volumes"][volume["source"]] or {}).get("name") or f"{stack}_{volume['source']}"
+            container.setdefault("Mounts", []).append({"Type": "volume", "Source": name})
+        modes = {
+            "global": {"Global": {}},
+            "replicated-job": {"ReplicatedJob": {}},
+            "replicated": {"Replicated": {"Replicas": deploy.get("replicas", 1)}},
+        }
+        labels = {**deploy.get("labels", {}), images.LABEL: service["image"]}
+        mode = modes[deploy.get("mode", "replicated")]
         return {"Labels": labels, "Mode": mode, "TaskTemplate": {"ContainerSpec": container}}
 
 
@@ -223,7 +255,7 @@ def grant(registry: Registry) -> Grant:
 
 def deployment(
     engine: MemoryEngine,
-    stack: compose.Bundle,
+    stack: Definition,
     known: Mapping[str, Credentials] | None = None,
     time: FakeTime | None = None,
     **options: Any,
@@ -238,7 +270,7 @@ def state(engine: MemoryEngine, timeout: float = 300.0, look_for: float = 300.0,
     return convergence.wait(engine, "shop", clock, since=clock.now(), timeout=timeout, look_for=look_for)
 
 
-def deployed(engine: MemoryEngine, stack: compose.Bundle, **options: Any) -> deploy.Report:
+def deployed(engine: MemoryEngine, stack: Definition, **options: Any) -> deploy.Report:
     """A complete deployment, which should converge."""
     report = deployment(engine, stack, **options).run(check=False)
     assert state(engine).problem == ""

@@ -50,7 +50,7 @@ def test_a_look_says_what_is_awaited_and_does_not_fail(engine: MemoryEngine) -> 
 def test_an_update_that_fails_fails_the_stack(engine: MemoryEngine, ends_as: str, said: str) -> None:
     deployed(engine, bundle())
     engine.update_ends_as = ends_as
-    assert deployment(engine, bundle(TAG="2.0")).run(check=False).changed
+    assert deployment(engine, bundle(tag="2.0")).run(check=False).changed
     if ends_as == "rollback_completed":
         engine.go_back("shop_web")
     found = state(engine)

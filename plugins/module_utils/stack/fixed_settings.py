@@ -1,0 +1,50 @@
+"""Settings of networks and volumes that Docker never changes once it has created them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+# The engine's own options of a network.
+_OWN = "com.docker.network.driver."
+
+
+def of_networks(stack: str, document: Mapping[str, Any], live: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
+    """A phrase for each difference between the document's networks and those of these names in the swarm."""
+    used = {key for service in document["services"].values() for key in service.get("networks") or ["default"]}
+    for key in sorted(used):
+        entry = (document.get("networks") or {}).get(key) or {}
+        name = entry.get("name") or f"{stack}_{key}"
+        if entry.get("external") or name not in live:
+            continue
+        found = live[name]
+        ranges = {config.get("Subnet") for config in (found.get("IPAM") or {}).get("Config") or []}
+        wanted = {config.get("subnet") for config in (entry.get("ipam") or {}).get("config") or []}
+        options = {option: value for option, value in (found.get("Options") or {}).items() if _OWN not in option}
+        for setting, present, future in (
+            ("driver", found.get("Driver"), entry.get("driver") or "overlay"),
+            ("internal", bool(found.get("Internal")), bool(entry.get("internal"))),
+            ("attachable", bool(found.get("Attachable")), bool(entry.get("attachable"))),
+            ("driver_opts", options, entry.get("driver_opts") or {}),
+            ("subnet", sorted(ranges & wanted or ranges), sorted(wanted or ranges)),
+        ):
+            if present != future:
+                yield f"{name} has {setting} {_text(present)}, and the compose file wants {_text(future)}"
+
+
+def of_volumes(stack: str, document: Mapping[str, Any], before: Mapping[str, Any]) -> Iterator[str]:
+    """A phrase for each volume whose settings differ from those in the document that was deployed before."""
+    old, new = _volumes(stack, before), _volumes(stack, document)
+    for name in sorted({name for name in old if name in new and old[name] != new[name]}):
+        yield name
+
+
+def _volumes(stack: str, document: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        (entry or {}).get("name") or f"{stack}_{key}": [(entry or {}).get("driver"), (entry or {}).get("driver_opts")]
+        for key, entry in (document.get("volumes") or {}).items()
+    }
+
+
+def _text(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)

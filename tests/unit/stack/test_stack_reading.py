@@ -1,0 +1,512 @@
+"""What Docker's own command makes of compose files, and what of it is deployed."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.swarm.aws.plugins.module_utils.stack import (
+    compose_files,
+    definition,
+    docker_command,
+    docker_reading,
+)
+from ansible_collections.swarm.aws.plugins.module_utils.stack.compose import Bundle
+from ansible_collections.swarm.aws.plugins.module_utils.stack.definition import Definition
+from ansible_collections.swarm.aws.plugins.module_utils.stack.stack_error import StackError
+
+from tests.unit.stack import memory_engine
+
+pytestmark = pytest.mark.real("docker's command line: only it knows what a compose file means")
+
+WEB = "services: {web: {image: app}}\n"
+
+
+def read(
+    folder: Path, *texts: str | bytes, environment: Mapping[str, str] | None = None, **variables: str
+) -> Definition:
+    """What is deployed of compose files in the folder, which are called 0.yml, 1.yml and so on."""
+    paths = [folder / f"{number}.yml" for number in range(len(texts))]
+    for path, text in zip(paths, texts, strict=True):
+        path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    bundle = compose_files.bundle("shop", paths, variables, environment or {})
+    return docker_reading.read(Bundle.unpack(bundle.pack()))
+
+
+def service(folder: Path, text: str, **variables: str) -> dict[str, Any]:
+    """The service of a compose file with these options."""
+    return read(folder, f"services: {{web: {{image: app, {text}}}}}", **variables).document["services"]["web"]
+
+
+# Values
+
+
+@pytest.mark.parametrize(
+    ("options", "key", "value"),
+    [
+        ("environment: {COUNTRY: NO}", "environment", {"COUNTRY": "NO"}),
+        ("environment: {BACKUP_AT: 12:30}", "environment", {"BACKUP_AT": "12:30"}),
+        ("environment: {A: 08, B: 1_000, C: 1e3, D: 0o17, E: =}", "environment", None),
+        ("ports: [25:25]", "ports", [{"mode": "ingress", "target": 25, "published": 25, "protocol": "tcp"}]),
+        ("environment: {mode: '${M:-0750}'}", "environment", {"mode": "0750"}),
+        ("deploy: {replicas: '${N:-3}'}", "deploy", {"replicas": 3}),
+        ("read_only: '${R:-true}'", "read_only", True),
+        ("environment: [A=1, GIVEN, ABSENT]", "environment", {"A": "1", "GIVEN": "g", "ABSENT": None}),
+        ("command: echo $$HOME", "command", ["echo", "$HOME"]),
+        ("environment: {E: '${EMPTY-d}', F: '${EMPTY:-d}'}", "environment", {"E": "", "F": "d"}),
+        ("hostname: '{{.Node.Hostname}}'", "hostname", "{{.Node.Hostname}}"),
+    ],
+)
+def test_a_value_is_what_docker_makes_of_it(tmp_path: Path, options: str, key: str, value: Any) -> None:
+    found = service(tmp_path, options, GIVEN="g", EMPTY="")[key]
+    if value is None:
+        assert found == {"A": "8", "B": "1000", "C": "1000", "D": "15", "E": "="}
+    else:
+        assert found == value
+
+
+def test_a_restart_that_is_no_is_a_string_and_ignored(tmp_path: Path) -> None:
+    made = read(tmp_path, "services: {web: {image: app, restart: no}}")
+    assert made.document["services"]["web"] == {"image": "app"}
+    assert made.warnings == ("A swarm ignores 'restart' of web.",)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (
+            "services:\n  web:\n    image: a\n    deploy: {replicas: 1}\n    deploy: {replicas: 2}\n",
+            r"Docker refused the stack \(\S+/0.yml\): yaml: unmarshal errors: line 5: mapping key \"deploy\" already",
+        ),
+        (
+            "services:\n  web:\n    image: a\n    depends_on: {db: {condition: service_healthy}}\n",
+            r"Docker refused the stack \(\S+/0.yml, line 4\): services.web.depends_on must be a list",
+        ),
+        (
+            "services:\n  web:\n    image: a\n    profiles: [x]\n",
+            r"0.yml, line 2\): services.web Additional property pro",
+        ),
+        (
+            "services:\n  web:\n    image: a\n    mem_limit: 5m\n",
+            r"mem_limit: Set resource limits using deploy.resources",
+        ),
+        (
+            "services:\n  web:\n    image: '${A:?the tag}'\n",
+            r"0.yml, line 3\): .* variable A is missing a value: the tag",
+        ),
+        ("services: {web: {image: 'a${'}}", r"invalid interpolation format for services.web.image"),
+        ("version: '2'\nservices: {web: {image: a}}", r"unsupported Compose file version: 2"),
+        ("services: {web: {image: app, env_file: e}}", r"0.yml\): invalid env file \(\S+/e\): .* contains whitespaces"),
+    ],
+)
+def test_dockers_error_is_told_with_the_file_and_line(tmp_path: Path, text: str, said: str) -> None:
+    (tmp_path / "e").write_text("A B=1\n")
+    with pytest.raises(StackError, match=said) as caught:
+        read(tmp_path, text)
+    assert "\n" not in str(caught.value)
+    assert "swarm-stack-" not in str(caught.value)
+
+
+def test_of_several_files_the_file_with_the_error_is_named(tmp_path: Path) -> None:
+    with pytest.raises(StackError, match=r"1.yml, line 2\): services.web Additional property imag is not"):
+        read(tmp_path, WEB, "services:\n  web: {imag: x}\n")
+    with pytest.raises(StackError, match=r"refused the stack \(\S+/1.yml\): .*mapping key \"web\" already"):
+        read(tmp_path, WEB, "services: {web: {image: a}, web: {image: b}}")
+
+
+def test_several_files_are_merged_as_the_command_merges_them(tmp_path: Path) -> None:
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "c.ini").write_text("c")
+    more = "services: {web: {environment: {B: b}}, db: {image: db}}\nconfigs: {c: {file: c.ini}}\n"
+    made = read(tmp_path, "services: {web: {image: app, environment: {A: a, B: a}}}", more)
+    assert made.document["services"] == {
+        "web": {"image": "app", "environment": {"A": "a", "B": "b"}},
+        "db": {"image": "db"},
+    }
+    assert [blob.data for blob in made.configs] == [b"c"]
+
+
+@pytest.mark.parametrize("version", ["3", "3.0", "3.1", "3.2", "3.3", "3.4", "3.5", "3.6", "3.7", "3.8", "3.13", ""])
+def test_every_version_of_the_format_is_read(tmp_path: Path, version: str) -> None:
+    head = f"version: '{version}'\n" if version else ""
+    (tmp_path / "c.conf").write_text("c")
+    has = version not in ("3", "3.0", "3.1", "3.2")
+    made = read(tmp_path, head + WEB + ("configs: {c: {file: ./c.conf}}" if has else ""))
+    assert [blob.data for blob in made.configs] == ([b"c"] if has else [])
+
+
+def test_an_external_name_of_an_old_version_is_kept(tmp_path: Path) -> None:
+    text = "secrets: {password: {external: {name: prod_password_v2}}}\nservices: {web: {image: a, secrets: [password]}}"
+    made = read(tmp_path, f"version: '3.3'\n{text}")
+    assert made.document["secrets"]["password"] == {"external": True, "name": "prod_password_v2"}
+    assert read(tmp_path, f"version: '3.8'\n{text}").warnings == (
+        "secret password: secret.external.name is deprecated in favor of secret.name",
+    )
+
+
+# What Docker's command would change without a word
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (
+            "image: 'app:${TAG:-${VERSION:?none}}'",
+            r"'\${TAG:-\${VERSION:\?none}}' has a '\$' within a variable's default",
+        ),
+        ("image: 'app:${TAG:-$VERSION}'", "has a '\\$' within a variable's default"),
+        ("image: 'repo/$NAME-web:1'", r"takes what follows '\$NAME-' for a part of .*: write \${NAME} in braces"),
+        ("image: 'app:$NAME:-1'", r"takes what follows '\$NAME:-' for a part"),
+    ],
+)
+def test_a_variable_that_docker_mangles_is_refused(tmp_path: Path, options: str, said: str) -> None:
+    with pytest.raises(StackError, match=f"0.yml, line 2: .*{said}"):
+        read(tmp_path, f"services:\n  web: {{{options}}}", TAG="1", NAME="n", VERSION="2")
+
+
+def test_an_escaped_dollar_sign_is_no_variable(tmp_path: Path) -> None:
+    made = service(tmp_path, "command: ['$$A-b', '$${A:-$${B}}', '${A}-b', '$A:80']", A="a")
+    assert made["command"] == ["$A-b", "${A:-${B}}", "a-b", "a:80"]
+
+
+def test_of_a_variable_without_value_there_is_a_warning(tmp_path: Path) -> None:
+    made = read(tmp_path, "services:\n  web:\n    image: app\n    command: ['${A}', '$B', '${C}']  # $D\n", C="")
+    assert [text.partition(": ")[2][:42] for text in made.warnings] == [
+        "the variable A is not set, so Docker puts ",
+        "the variable B is not set, so Docker puts ",
+    ]
+    assert made.warnings[0].startswith(f"{tmp_path}/0.yml, line 4: ")
+
+
+@pytest.mark.parametrize(
+    ("text", "replaced"),
+    [
+        ("$TAG", "2"),
+        ("${TAG}-x", "2-x"),
+        ("${EMPTY:-d}", "d"),
+        ("${EMPTY-d}", ""),
+        ("${NONE-d}", "d"),
+        ("${NONE:-}", ""),
+        ("${NONE}", ""),
+        ("${TAG:?needed}", "2"),
+        ("${EMPTY?needed}", ""),
+        ("a$$b", "a$b"),
+    ],
+)
+def test_the_name_of_a_file_is_found_as_docker_finds_it(tmp_path: Path, text: str, replaced: str) -> None:
+    (tmp_path / f"f{replaced}").write_text("found")
+    document = f"{WEB}configs: {{c: {{file: 'f{text}'}}}}"
+    assert [blob.data for blob in read(tmp_path, document, TAG="2", EMPTY="").configs] == [b"found"]
+    (tmp_path / f"f{replaced}").write_text("A=found")
+    assert service(tmp_path, f"env_file: 'f{text}'", TAG="2", EMPTY="")["environment"] == {"A": "found"}
+
+
+# Files
+
+
+@pytest.mark.parametrize("name", ["e.env", "./sub/e.env", "../e.env", "/ABSOLUTE/e.env", "${FOLDER}/e.env", "~/e.env"])
+def test_an_env_file_is_found_wherever_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    folder = tmp_path / "shop"
+    (folder / "sub").mkdir(parents=True)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for place in (folder, folder / "sub", tmp_path):
+        (place / "e.env").write_text(f"PLACE={place}\n")
+    found = service(folder, f"env_file: ['{name.replace('/ABSOLUTE', str(tmp_path))}']", FOLDER=str(tmp_path))
+    expected = {"e.env": folder, "./sub/e.env": folder / "sub"}.get(name, tmp_path)
+    assert found == {"image": "app", "environment": {"PLACE": str(expected)}}
+
+
+def test_an_env_file_is_read_by_docker(tmp_path: Path) -> None:
+    content = b'\xef\xbb\xbf# colours\nTEST=1\nSHAPE=a round # hole\nQUOTED="q"\nGIVEN\nABSENT\nEMPTY=\nDOLLAR=$X\n'
+    (tmp_path / "e").write_bytes(content)
+    environment = read(
+        tmp_path, "services: {web: {image: a, env_file: e, environment: [SHAPE=square]}}", environment={"GIVEN": "g"}
+    ).document["services"]["web"]["environment"]
+    assert environment == {
+        "TEST": "1",
+        "SHAPE": "square",
+        "QUOTED": '"q"',
+        "GIVEN": "g",
+        "EMPTY": "",
+        "DOLLAR": "$X",
+    }
+
+
+def test_an_env_file_in_latin_1_is_refused_with_its_line(tmp_path: Path) -> None:
+    (tmp_path / "e").write_bytes("A=1\nB=caf\u00e9\n".encode("latin-1"))
+    with pytest.raises(StackError, match=r"invalid env file \(\S+/e\): invalid utf8 bytes at line 2"):
+        service(tmp_path, "env_file: e")
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        "[{path: no.env, required: false}, e.env]",
+        "\n      - path: no.env\n        required: false\n      - path: ${E}.env\n",
+        "\n      - e.env\n      - {required: false, path: no.env}\n",
+    ],
+)
+def test_an_optional_env_file_may_be_missing(tmp_path: Path, form: str) -> None:
+    (tmp_path / "e.env").write_text("A=1\n")
+    text = f"services:\n  web:\n    image: app\n    env_file: {form}\n  db:\n    image: db\n    foo: 1\n"
+    with pytest.raises(StackError, match=rf"line {text.count(chr(10)) - 2}\): services.db Additional property foo"):
+        read(tmp_path, text, E="e")
+    made = read(tmp_path, text.replace("    foo: 1\n", ""), E="e").document["services"]
+    assert made == {"web": {"image": "app", "environment": {"A": "1"}}, "db": {"image": "db"}}
+
+
+def test_anchors_and_merge_keys_lead_to_files(tmp_path: Path) -> None:
+    (tmp_path / "e.env").write_text("A=1\n")
+    (tmp_path / "c").write_text("c")
+    text = (
+        f"x-env: &env {{env_file: &file {tmp_path}/e.env, image: app}}\nservices:\n  web: *env\n  db:\n    <<: [*env]\n"
+        "    image: db\n  job: {image: job, env_file: [*file]}\n"
+        "x-c: &c {file: c}\nconfigs: {one: {<<: *c, labels: {a: b}}, two: *c}\n"
+    )
+    made = read(tmp_path, text)
+    assert {name: entry["environment"] for name, entry in made.document["services"].items()} == {
+        "web": {"A": "1"},
+        "db": {"A": "1"},
+        "job": {"A": "1"},
+    }
+    assert [(blob.data, blob.labels.get("a")) for blob in made.configs] == [(b"c", "b"), (b"c", None)]
+
+
+@pytest.mark.parametrize(
+    ("text", "data"),
+    [
+        ("content: 'pa$$ss ${A}'", b"pa$ss a"),
+        ("'content': |\n      line ${A}\n", b"line a\n"),
+        ("environment: PW", b"hunter2"),
+        ("file: f", b"stored"),
+        ("file: ${NONE:-f}", b"stored"),
+    ],
+)
+def test_a_content_is_named_by_itself_and_never_shown(tmp_path: Path, text: str, data: bytes) -> None:
+    (tmp_path / "f").write_bytes(b"stored")
+    document = f"services: {{web: {{image: app, secrets: [s]}}}}\nsecrets:\n  s:\n    {text}\n"
+    made = read(tmp_path, document, A="a", PW="hunter2")
+    (blob,) = made.secrets
+    name = f"shop_s_{memory_engine.fingerprint_of(data)}"
+    assert (blob.name, blob.data, blob.labels) == (name, data, {"com.docker.stack.namespace": "shop"})
+    assert made.document["secrets"] == {"s": {"external": True, "name": name}}
+    assert data.decode() not in repr(made)
+    bundle = compose_files.bundle("shop", [tmp_path / "0.yml"], {"A": "a", "PW": "hunter2"}, {})
+    assert [blob.data for blob in bundle.secrets] == [data]
+
+
+def test_a_name_stays_within_dockers_limit(tmp_path: Path) -> None:
+    made = read(tmp_path, f"{WEB}configs: {{c: {{name: {'n' * 64}, content: x}}}}")
+    assert len(made.configs[0].name) == 64
+
+
+@pytest.mark.parametrize(
+    ("options", "name"), [("", "shop_password"), (", name: password", "password"), (", name: other", "other")]
+)
+def test_a_secret_to_generate_is_named_after_the_stack_or_by_itself(tmp_path: Path, options: str, name: str) -> None:
+    text = f"secrets: {{password: {{external: true, x-generate: 32{options}}}}}"
+    made = read(tmp_path, f"services: {{web: {{image: a, secrets: [password]}}}}\n{text}")
+    assert made.generate == {name: 32}
+    assert made.document["secrets"]["password"] == {"external": True, "name": name}
+
+
+# What is refused
+
+
+@pytest.mark.parametrize(
+    "volume",
+    [
+        "./data:/data",
+        "../data:/data",
+        "~/data:/data",
+        "${DATA:-./data}:/data",
+        "${HOME}/data:/data",
+        "{type: bind, source: conf/x, target: /data}",
+        "{type: bind, source: ~/x, target: /data}",
+    ],
+)
+def test_a_bind_of_the_controllers_files_is_refused(tmp_path: Path, volume: str) -> None:
+    text = volume if volume.startswith("{") else f"'{volume}'"
+    with pytest.raises(StackError, match=r"'web' \(\S+, line 1\) mounts .* with the compose file at '/data'"):
+        read(tmp_path, f"services: {{web: {{image: app, volumes: [{text}]}}}}", environment={"HOME": "/home/me"})
+
+
+def test_a_bind_of_the_nodes_files_is_deployed(tmp_path: Path) -> None:
+    found = service(tmp_path, "volumes: ['/root/.docker/config.json:/c', 'data:/d']")["volumes"]
+    assert [volume["source"] for volume in found] == ["/root/.docker/config.json", "data"]
+
+
+def test_the_home_folder_is_the_controllers(tmp_path: Path) -> None:
+    text = "services: {web: {image: app, environment: {A: '$HOME/x', HOME: }}}"
+    found = read(tmp_path, text, environment={"HOME": "/home/me", "OTHER": "secret"})
+    assert found.document["services"]["web"]["environment"] == {"A": "/home/me/x", "HOME": "/home/me"}
+
+
+def test_of_the_environment_only_what_is_named_travels(tmp_path: Path) -> None:
+    (tmp_path / "0.yml").write_text("services: {web: {image: 'app:$TAG', env_file: e}}")
+    (tmp_path / "e").write_text("FROM_HERE\n")
+    everything = {"TAG": "1", "FROM_HERE": "h", "AWS_SECRET_ACCESS_KEY": "secret"}
+    bundle = compose_files.bundle("shop", [tmp_path / "0.yml"], {"GIVEN": "g"}, everything)
+    assert bundle.variables == {"TAG": "1", "FROM_HERE": "h", "GIVEN": "g"}
+
+
+def test_the_managers_own_variables_are_none_of_the_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TAG", "the manager's")
+    assert service(tmp_path, "environment: [TAG, 'A=${TAG}']")["environment"] == {"A": "", "TAG": None}
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ("build: .", r"Service 'web' \(\S+0.yml, line 1\) has no image: build it, push"),
+        ("command: x", r"no image"),
+    ],
+)
+def test_a_service_without_an_image_is_refused(tmp_path: Path, options: str, said: str) -> None:
+    with pytest.raises(StackError, match=said):
+        read(tmp_path, f"services: {{web: {{{options}}}}}")
+
+
+def test_ignored_options_are_named_and_not_deployed(tmp_path: Path) -> None:
+    made = read(
+        tmp_path,
+        "services: {web: {image: a, container_name: w, build: ., depends_on: [db]}, db: {image: b, build: .,"
+        " privileged: true}}",
+    )
+    assert sorted(made.warnings) == [
+        "A swarm ignores 'build' of db, web.",
+        "A swarm ignores 'container_name' of web. Setting the container name is not supported.",
+        "A swarm ignores 'depends_on' of web. It starts all services at once and restarts them until they run.",
+        "A swarm ignores 'privileged' of db.",
+    ]
+    assert made.document["services"] == {"web": {"image": "a"}, "db": {"image": "b"}}
+
+
+# The private folder
+
+
+def test_the_files_are_private_and_gone_afterwards(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[Path] = []
+    run = docker_command.run
+
+    def looks(arguments: Any, environment: Any, text: str = "") -> Any:
+        seen.append(Path(arguments[1]))
+        assert stat.S_IMODE(seen[-1].stat().st_mode) == 0o700
+        assert {stat.S_IMODE(path.stat().st_mode) for path in seen[-1].rglob("*") if path.is_file()} == {0o600}
+        assert "hunter2" not in " ".join(arguments)
+        return run(arguments, environment, text)
+
+    monkeypatch.setattr(docker_reading, "run", looks)
+    (tmp_path / "e").write_text("PASSWORD=hunter2\n")
+    service(tmp_path, "env_file: e, command: '${PASSWORD}'", PASSWORD="hunter2")
+    with pytest.raises(StackError):
+        service(tmp_path, "foo: 1")
+    assert len(seen) > 2
+    assert not any(folder.exists() for folder in seen)
+
+
+def test_a_folder_that_a_killed_process_left_is_removed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(docker_command, "_MEMORY", (str(tmp_path),))
+    left, other = tmp_path / "swarm-stack-999999999-x", tmp_path / f"swarm-stack-{os.getpid()}-y"
+    left.mkdir()
+    other.mkdir()
+    with docker_command.private_folder() as folder:
+        assert {path.name for path in tmp_path.iterdir()} == {other.name, Path(folder).name}
+    assert list(tmp_path.iterdir()) == [other]
+
+
+def test_a_folder_goes_when_the_connection_ends(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(docker_command, "_MEMORY", (str(tmp_path),))
+    with pytest.raises(SystemExit), docker_command.private_folder():
+        os.kill(os.getpid(), 1)
+    assert list(tmp_path.iterdir()) == []
+
+
+# The collection's own stacks
+
+
+def own(root: Path, stack: str, **variables: str) -> Definition:
+    bundle = compose_files.bundle(stack, [root / f"stacks/{stack}/docker-compose.yml"], variables, {})
+    return docker_reading.read(bundle)
+
+
+def check_hardened(stack: Definition) -> None:
+    for name, options in stack.document["services"].items():
+        assert options["deploy"]["endpoint_mode"] == "dnsrr", name
+        assert options["cap_drop"] == ["ALL"], name
+        assert options["read_only"] is True, name
+        assert options["user"], name
+        assert options["healthcheck"]["test"], name
+        assert options["deploy"]["resources"]["limits"]["memory"], name
+        assert options["deploy"]["update_config"]["failure_action"] == "rollback", name
+
+
+def test_the_example_is_whole(pytestconfig: pytest.Config) -> None:
+    stack = own(pytestconfig.rootpath, "example")
+    assert (stack.generate, stack.warnings) == ({"example_store-password": 40}, ())
+    check_hardened(stack)
+    assert stack.document["services"]["web"]["deploy"]["update_config"]["order"] == "start-first"
+    assert stack.document["services"]["web"]["deploy"]["replicas"] == 6
+
+
+def test_the_registry_knows_its_bucket(pytestconfig: pytest.Config) -> None:
+    stack = own(pytestconfig.rootpath, "ci", SWARM_REGION="eu-west-1", SWARM_BUCKET="bucket")
+    assert stack.warnings == ()
+    assert b"bucket: bucket\n" in stack.configs[1].data
+    assert b'regionendpoint: ""\n' in stack.configs[1].data
+
+
+@pytest.fixture
+def certificate(tmp_path: Path) -> Path:
+    (tmp_path / "fullchain.pem").write_text("a certificate")
+    (tmp_path / "privkey.pem").write_text("its key")
+    return tmp_path
+
+
+def test_the_edge_is_whole(pytestconfig: pytest.Config, certificate: Path) -> None:
+    stack = own(pytestconfig.rootpath, "edge", EDGE_CERTIFICATE=str(certificate))
+    check_hardened(stack)
+    entry, tls = stack.document["services"]["entry"], stack.document["services"]["tls"]
+    assert entry["ports"] == [{"target": 8443, "published": 443, "mode": "host"}]
+    # With only internal networks a task gets no port on its node.
+    assert [stack.document["networks"][name] for name in entry["networks"]] == [{"driver": "overlay"}]
+    assert "secrets" not in entry
+    assert "ports" not in tls
+    assert tls["deploy"]["update_config"]["order"] == "start-first"
+    assert stack.document["networks"]["behind"] == {"external": True, "name": "example_front"}
+    assert sorted(blob.data for blob in stack.secrets) == [b"a certificate", b"its key"]
+
+
+def test_the_edge_stands_in_front_of_another_stack_where_variables_say_so(
+    pytestconfig: pytest.Config, certificate: Path
+) -> None:
+    variables = {"EDGE_TASKS": "tasks.page:3000", "EDGE_HEALTH": "/up", "EDGE_HSTS": "63072000"}
+    stack = own(
+        pytestconfig.rootpath, "edge", EDGE_CERTIFICATE=str(certificate), EDGE_NETWORK="shop_public", **variables
+    )
+    assert stack.document["networks"]["behind"]["name"] == "shop_public"
+    assert stack.document["services"]["tls"]["environment"] == {
+        name.removeprefix("EDGE_"): value for name, value in variables.items()
+    }
+
+
+@pytest.mark.parametrize("file", ["fullchain.pem", "privkey.pem"])
+def test_a_renewed_certificate_leaves_alone_what_holds_the_port(
+    pytestconfig: pytest.Config, certificate: Path, file: str
+) -> None:
+    before = own(pytestconfig.rootpath, "edge", EDGE_CERTIFICATE=str(certificate)).document
+    (certificate / file).write_text("another")
+    after = own(pytestconfig.rootpath, "edge", EDGE_CERTIFICATE=str(certificate)).document
+    assert definition.used(after, "entry") == definition.used(before, "entry")
+    assert definition.used(after, "tls") != definition.used(before, "tls")
+
+
+def test_the_edge_without_a_certificate_is_refused(pytestconfig: pytest.Config, tmp_path: Path) -> None:
+    with pytest.raises(StackError, match=r"EDGE_CERTIFICATE .*: the folder with fullchain.pem and privkey.pem"):
+        own(pytestconfig.rootpath, "edge")
+    with pytest.raises(StackError, match=r"fullchain\.pem', which cannot be read"):
+        own(pytestconfig.rootpath, "edge", EDGE_CERTIFICATE=str(tmp_path))
