@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from .compose import NAMESPACE, Blob, Bundle, check_size, pairs
+from .compose import NAMESPACE, SECTIONS, Blob, Bundle, check_size, pairs
 from .stack_error import StackError
 
 _GENERATE = "x-generate"
@@ -24,6 +24,7 @@ _DIGITS = 12
 # A DNS label, since DNS finds a service by its name (swarmkit, manager/controlapi/common.go).
 _SERVICE_NAME = re.compile(r"[a-zA-Z0-9]([a-zA-Z0-9_-]*[a-zA-Z0-9])?")
 _SERVICE_NAME_LIMIT = 63
+_UNPRINTABLE = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,8 @@ def of(bundle: Bundle, document: dict[str, Any], root: str, ignored: Mapping[str
     The command saw the controller's files in the folder ``root``, which was also its home. ``ignored`` are the options
     of services that it ignores, with its remark. Raises StackError.
     """
-    document = {name: value for name, value in document.items() if not name.startswith("x-")}
+    # Docker writes all versions in the form of the newest version, but does not read it as the old version.
+    document = {name: document[name] for name in SECTIONS if name in document}
     warnings = []
     for option, remark in ignored.items():
         using = [name for name, service in document["services"].items() if service.pop(option, None) is not None]
@@ -76,7 +78,9 @@ def pinned(document: Mapping[str, Any], digests: Mapping[str, str]) -> dict[str,
 
 def command_input(document: Mapping[str, Any]) -> str:
     """The document as input for `docker stack deploy --compose-file -`, which interpolates '$' again."""
-    return json.dumps(_escaped(document))
+    # The command reads it as YAML, which knows no surrogates, and breaks lines at these characters.
+    text = json.dumps(_escaped(document), ensure_ascii=False)
+    return _UNPRINTABLE.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
 
 
 def used(document: Mapping[str, Any], name: str) -> dict[str, Any]:

@@ -53,7 +53,11 @@ def _filled(value: Any) -> Any:
     if isinstance(value, dict):
         kept = {key: _filled(item) for key, item in value.items()}
         return {key: item for key, item in kept.items() if item}
-    return [_filled(item) for item in value] if isinstance(value, list) else value
+    if isinstance(value, list):
+        items = [_filled(item) for item in value]
+        # Docker's commands sort mounts, networks and the like.
+        return sorted(items, key=json.dumps) if any(isinstance(item, dict) for item in items) else items
+    return value
 
 
 def _digest(value: Any) -> str:

@@ -29,7 +29,6 @@ DIGEST = "sha256:" + "a" * 64
 NODES = {"n1": "ip-10-0-0-1", "n2": "ip-10-0-1-1"}
 # As `docker stack config` prints it.
 COMPOSE = {
-    "version": "3.13",
     "services": {
         "web": {
             "image": "app:TAG",
