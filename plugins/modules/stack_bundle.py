@@ -95,7 +95,8 @@ def main() -> None:
         bundle = compose_files.bundle(module.params["name"], paths, given, os.environ)
     except StackError as error:
         module.fail_json(msg=str(error))
-    module.exit_json(changed=False, bundle=bundle.pack(), services=list(bundle.services))
+    services = {name.split(".")[1] for name in bundle.lines if name.startswith("services.")}
+    module.exit_json(changed=False, bundle=bundle.pack(), services=sorted(services))
 
 
 if __name__ == "__main__":

@@ -140,6 +140,8 @@ stack:
   sample: example
 """
 
+import signal
+import sys
 import time
 
 from ansible.module_utils.basic import AnsibleModule
@@ -202,6 +204,9 @@ def main() -> None:
     )
     options = Options(**{name: module.params[name] for name in ("resolve", "registry_auth", "reapply")})
     deployment = None
+    # An ended connection ends the module, which removes its folder.
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda number, _frame: sys.exit(128 + number))
     try:
         known = credentials.given(module.params["registries"])
         engine = StackEngine(module.run_command)
@@ -213,8 +218,7 @@ def main() -> None:
         module.fail_json(msg=str(error), **(result(deployment.report) if deployment else {}))
     for warning in report.warnings:
         module.warn(warning)
-    named = {section: sorted(wanted.names(section)) for section in ("configs", "secrets")}
-    module.exit_json(**result(report), **named, stack=wanted.stack, images=report.images, proven=report.proven)
+    module.exit_json(**result(report), **report.names, stack=wanted.stack, images=report.images, proven=report.proven)
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
 """The compose files of a stack on the controller, and the files that have to travel to a manager with them.
 
 Docker's command on the manager decides what the files say. Here they are only searched for what it cannot know there:
-the files that they name, and where the entries are. Two keys of the Compose specification that the command does not
-know, ``content`` and ``environment`` of configs and secrets, are turned into extensions (``x-content``), which it
-leaves alone but interpolates.
+the files that they name, and the lines of entries. Two keys of the Compose specification that the command does not
+know, ``content`` and ``environment`` of configs and secrets, become extensions (``x-content``), which it only
+interpolates.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from .compose import SECTIONS, Blob, Bundle, check_name, check_size
+from .compose import SECTIONS, Bundle, check_name, check_size
 from .stack_error import StackError
 
 try:
@@ -50,60 +50,42 @@ def bundle(stack: str, paths: Sequence[Path], given: Mapping[str, str], environm
     ``environment`` only the variables whose names stand in the files. Raises StackError.
     """
     check_name(stack)
-    search = _Search(Path(_absolute(paths[0])).parent, {**environment, **given})
+    search = _Search(Bundle(stack, [_absolute(path) for path in paths], {**environment, **given}))
     for path in paths:
         search.compose_file(path)
-    services = sorted({name.split(".")[1] for name in search.lines if name.startswith("services.")})
-    if not services:
+    made = search.bundle
+    if not any(name.startswith("services.") for name in made.lines):
         raise StackError(f"{paths[0]} is not a compose file: it needs a mapping 'services' with at least one service.")
-    words = {word for data in search.texts for word in _WORD.findall(data)}
-    return Bundle(
-        stack,
-        tuple(map(_absolute, paths)),
-        search.files,
-        {**{name: environment[name] for name in words if name in environment}, **given},
-        tuple(search.secrets),
-        tuple(services),
-        tuple(search.generated),
-        search.lines,
-        tuple(dict.fromkeys(search.warnings)),
-    )
+    words = {word for text in made.files.values() for word in _WORD.findall(text)}
+    made.variables = {name: value for name, value in made.variables.items() if name in given or name in words}
+    return made
 
 
 class _Search:
-    """What is found in the compose files."""
+    """A search in compose files, which fills a bundle."""
 
-    def __init__(self, folder: Path, variables: Mapping[str, str]) -> None:
-        self._folder, self._variables = folder, variables
-        self.files: dict[str, bytes] = {}
-        self.texts: list[str] = []
-        self.secrets: list[Blob] = []
-        self.generated: list[str] = []
-        self.lines: dict[str, str] = {}
-        self.warnings: list[str] = []
+    def __init__(self, bundle: Bundle) -> None:
+        self.bundle, self._folder = bundle, Path(bundle.sources[0]).parent
+        self._text = ""
         # The replacements in the present file, by their beginning.
         self._edits: dict[int, tuple[int, str]] = {}
 
     def compose_file(self, path: Path) -> None:
-        text = _read(path)
-        self._edits = {}
-        for name, section in _entries(_structure(text, path)).items():
-            if name not in SECTIONS:
-                continue
-            for where, key, node in _walk(section, section, (name,)):
-                line = f"{path}, line {key.start_mark.line + 1}"
-                self.lines[".".join(where)] = line
+        self._edits, self._text = {}, _read(path)
+        for name, (title, section) in _pairs(_structure(self._text, path)).items():
+            for where, key, node in _walk(title, section, (name,)) if name in SECTIONS else ():
+                line = self.bundle.lines[".".join(where)] = f"{path}, line {key.start_mark.line + 1}"
                 if isinstance(node, yaml.ScalarNode):
                     self._check_variables(node.value, line)
-            for key, entry in _entries(section).items():
-                if name == "services":
-                    self._env_files(key, _entries(entry).get("env_file"), text)
+            for key, (_title, entry) in _pairs(section).items():
+                if name == "services" and "env_file" in _pairs(entry):
+                    self._env_files(f"services.{key}", _pairs(entry)["env_file"][1])
                 elif name in ("configs", "secrets"):
-                    self._content(name, key, entry)
+                    self._content(name, key, _pairs(entry))
+        text = self._text
         for start, (end, replacement) in sorted(self._edits.items(), reverse=True):
             text = text[:start] + replacement + text[end:]
-        self.files[_absolute(path)] = text.encode()
-        self.texts.append(text)
+        self.bundle.files[_absolute(path)] = text.encode().decode("latin-1")
 
     def _check_variables(self, text: str, line: str) -> None:
         """Refuse what Docker's command makes into something else without a word; warn of unset variables."""
@@ -117,69 +99,61 @@ class _Search:
             if "$" in (match["default"] or ""):
                 raise StackError(
                     f"{line}: '{text[match.start() : match.end() + 1]}' has a '$' within a variable's default, which "
-                    "Docker does not replace: set the variable in stack_environment instead, without the nested one."
+                    "Docker does not replace: set the variable in stack_environment, and write it without a default."
                 )
-            if name and not match["operator"] and name not in self._variables:
-                self.warnings.append(
-                    f"{line}: the variable {name} is not set, so Docker puts nothing there. Set it in "
-                    f"stack_environment or in the environment, or write ${{{name}:-default}}."
-                )
+            warning = (
+                f"{line}: the variable {name} is not set, so Docker puts nothing there. Set it in "
+                f"stack_environment or in the environment, or write ${{{name}:-default}}."
+            )
+            unset = name and not match["operator"] and name not in self.bundle.variables
+            if unset and warning not in self.bundle.warnings:
+                self.bundle.warnings.append(warning)
 
-    def _env_files(self, service: str, node: Any, text: str) -> None:
-        for entry in node.value if isinstance(node, yaml.SequenceNode) else [node] if node else []:
-            options = {key: value.value for key, value in _entries(entry).items()}
+    def _env_files(self, service: str, node: Any) -> None:
+        for entry in node.value if isinstance(node, yaml.SequenceNode) else [node]:
+            options = {key: value.value for key, (_title, value) in _pairs(entry).items()}
             path = self._replaced(options.get("path", "") if options else entry.value)
-            if path is None:
-                continue
-            where = f"service '{service}' ({self.lines[f'services.{service}']})"
-            self._file(path, where, optional=options.get("required") == "false")
-            if options or path.startswith("/"):
-                # Docker's command knows no long form. An absolute path would be the manager's own file.
-                self._edit(entry, os.path.relpath(self._folder / path, self._folder), text)
+            if path is not None:
+                self._file(path, service, optional=options.get("required") == "false")
+                # Docker's command knows no long form, and an absolute path would be the manager's own file.
+                if options or path.startswith("/"):
+                    self._replace(entry, os.path.relpath(self._folder / path, self._folder))
 
-    def _content(self, section: str, key: str, entry: Any) -> None:
-        found = {name: pair for name, pair in _pairs(entry).items() if isinstance(pair[1], yaml.ScalarNode)}
-        where = f"{section}.{key} ({self.lines[f'{section}.{key}']})"
-        if "x-generate" in found and "name" not in found:
-            self.generated.append(key)
-        for name in ("content", "environment"):
-            if name in found:
-                mark = found[name][0].start_mark.index + (found[name][0].style is not None)
-                self._edits[mark] = (mark, "x-")
-        data = None
-        if "file" in found:
-            path = self._replaced(found["file"][1].value)
-            data = None if path is None else self._file(path, where)
-        elif "content" in found:
-            content = self._replaced(found["content"][1].value)
-            data = None if content is None else content.encode()
-        elif "environment" in found:
-            name = found["environment"][1].value
-            if name not in self._variables:
-                raise StackError(f"{where} uses the variable {name}, which is not set: set it.")
-            data = self._variables[name].encode()
+    def _content(self, section: str, key: str, entry: dict[str, tuple[Any, Any]]) -> None:
+        where = f"{section}.{key}"
+        if "x-generate" in entry and "name" not in entry:
+            self.bundle.generated.append(key)
+        kind = next((kind for kind in ("file", "content", "environment") if kind in entry), None)
+        if kind is None:
+            return
+        title, node = entry[kind]
+        data = self._replaced(node.value)
+        if kind != "file":
+            start = title.start_mark.index + (title.style is not None)
+            self._edits[start] = (start, "x-")
+        if kind == "environment":
+            if data not in self.bundle.variables:
+                raise StackError(f"{self.bundle.where(where)} uses the variable {data}, which is not set: set it.")
+            data = self.bundle.variables[data]
         if data is not None:
-            check_size(section, key, data)
-            self.secrets += [Blob(key, data)] if section == "secrets" else []
+            content = self._file(data, where) if kind == "file" else data.encode()
+            check_size(section, self.bundle.where(where), content)
+            self.bundle.masked += [content.decode("latin-1")] if section == "secrets" else []
 
     def _replaced(self, text: str) -> str | None:
         """The text with its variables replaced; None if Docker will refuse it."""
 
         def value(match: re.Match[str]) -> str:
-            name = match["bare"] or match["name"]
-            if match["dollar"]:
-                return "$"
-            found = self._variables.get(name)
-            operator = match["operator"] or ""
-            if found or (found is not None and ":" not in operator):
+            found = "$" if match["dollar"] else self.bundle.variables.get(match["bare"] or match["name"])
+            if found or (found is not None and not (match["operator"] or "").startswith(":")):
                 return found
-            if "?" in operator:
-                raise KeyError(name)
+            if (match["operator"] or "").endswith("?"):
+                raise LookupError
             return match["default"] or ""
 
         try:
             return _VARIABLE.sub(value, text)
-        except KeyError:
+        except LookupError:
             return None
 
     def _file(self, path: str, where: str, *, optional: bool = False) -> bytes:
@@ -188,20 +162,19 @@ class _Search:
             data = (self._folder / Path(path).expanduser()).read_bytes()
         except OSError as error:
             if not optional:
+                where = self.bundle.where(where)
                 raise StackError(f"{where} names the file '{path}', which cannot be read: {error.strerror}.") from None
             data = b""
-        self.files[_absolute(self._folder / path)] = data
-        self.texts.append(data.decode(errors="ignore"))
+        self.bundle.files[_absolute(self._folder / path)] = data.decode("latin-1")
         return data
 
-    def _edit(self, node: Any, replacement: str, text: str) -> None:
+    def _replace(self, node: Any, path: str) -> None:
         """Replace an entry and leave the following lines where they are."""
-        start, end = node.start_mark.index, node.end_mark.index
-        anchor = _ANCHOR.match(text, start, end)
-        start = anchor.end() if anchor else start
-        old = text[start:end]
-        tail = "\n" * old.count("\n") + (old.rpartition("\n")[2] if "\n" in old else "")
-        self._edits[start] = (end, json.dumps(replacement.replace("$", "$$")) + tail)
+        anchor = _ANCHOR.match(self._text, node.start_mark.index, node.end_mark.index)
+        start, end = anchor.end() if anchor else 0, node.end_mark.index
+        lines = self._text[start:end].split("\n")
+        tail = "\n" * (len(lines) - 1) + (lines[-1] if len(lines) > 1 else "")
+        self._edits[start] = (end, json.dumps(path.replace("$", "$$")) + tail)
 
 
 def _absolute(path: Path) -> str:
@@ -218,42 +191,35 @@ def _read(path: Path) -> str:
 
 
 def _structure(text: str, path: Path) -> Any:
-    """The document's root, a mapping, with all scalars as they are written."""
+    """The document's root, with all scalars as they are written."""
     try:
         loader = _Loader(text)
-        root = loader.get_node() if loader.check_node() else None
+        return loader.get_node() if loader.check_node() else None
     except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f" at line {mark.line + 1}, column {mark.column + 1}" if mark else ""
-        raise StackError(
-            f"The compose file {path} is not valid YAML{where}: {getattr(error, 'problem', error)}."
-        ) from None
-    if not isinstance(root, yaml.MappingNode):
-        raise StackError(f"{path} is not a compose file: it needs a mapping of options.")
-    return root
+        # Without the text, which may be a secret.
+        mark, problem = getattr(error, "problem_mark", None), getattr(error, "problem", "it has unprintable characters")
+        where = f", line {mark.line + 1}" if mark else ""
+        raise StackError(f"{path}{where}: the file is not valid YAML: {problem}.") from None
 
 
 def _pairs(node: Any) -> dict[str, tuple[Any, Any]]:
-    """The nodes of a mapping's keys and values, with merge keys (``<<``) resolved."""
-    found: dict[str, tuple[Any, Any]] = {}
-    pairs = node.value if isinstance(node, yaml.MappingNode) else []
-    for key, value in pairs:
+    """The nodes of a mapping's keys and values, with merge keys (``<<``) resolved; empty for other nodes."""
+    own: dict[str, tuple[Any, Any]] = {}
+    merged: dict[str, tuple[Any, Any]] = {}
+    for key, value in node.value if isinstance(node, yaml.MappingNode) else []:
         if key.value == "<<":
-            for merged in value.value if isinstance(value, yaml.SequenceNode) else [value]:
-                found = {**_pairs(merged), **found}
-    return {**found, **{key.value: (key, value) for key, value in pairs if isinstance(key.value, str)}}
-
-
-def _entries(node: Any) -> dict[str, Any]:
-    return {key: value for key, (_key, value) in _pairs(node).items() if key != "<<"}
+            for other in value.value if isinstance(value, yaml.SequenceNode) else [value]:
+                merged = {**_pairs(other), **merged}
+        elif isinstance(key.value, str):
+            own[key.value] = (key, value)
+    return {**merged, **own}
 
 
 def _walk(key: Any, node: Any, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Any, Any]]:
     """The path, key and value of each entry."""
     yield path, key, node
-    if len(path) < _DEPTH:
-        below = {name: pair for name, pair in _pairs(node).items() if name != "<<"}
-        if isinstance(node, yaml.SequenceNode):
-            below = {str(position): (item, item) for position, item in enumerate(node.value)}
-        for name, (own, value) in below.items():
-            yield from _walk(own, value, (*path, name))
+    below = _pairs(node)
+    if isinstance(node, yaml.SequenceNode):
+        below = {str(position): (item, item) for position, item in enumerate(node.value)}
+    for name, (own, value) in below.items() if len(path) < _DEPTH else ():
+        yield from _walk(own, value, (*path, name))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 import secrets
 import string
 from collections.abc import Callable, Mapping, Sequence
@@ -44,6 +45,8 @@ class Report:
     after: dict[str, Any] = field(default_factory=dict)
     images: dict[str, str] = field(default_factory=dict)
     """By service in the definition, with digests."""
+    names: dict[str, list[str]] = field(default_factory=dict)
+    """Of the ``configs`` and ``secrets`` in the swarm that it uses."""
     proven: bool = False
     """Whether the deployed release has converged before."""
     warnings: list[str] = field(default_factory=list)
@@ -82,6 +85,9 @@ class Deployment:
         self._log_in()
         document = definition.pinned(document, self._digests(before))
         self.report.images = {name: service["image"] for name, service in document["services"].items()}
+        for section in ("configs", "secrets"):
+            entries = (document.get(section) or {}).items()
+            self.report.names[section] = sorted(entry.get("name") or key for key, entry in entries)
         missing = self._missing()
         self._describe(before, document, missing, present[-1] if present else None)
         self.report.changed = self.report.before != self.report.after
@@ -95,27 +101,22 @@ class Deployment:
         self.report.proven = release is None and present[-1].converged
         if release:
             self._engine.add("configs", release)
-        # Docker would run jobs again and forget how to go back, even if nothing differs.
+        # Docker would run jobs again and forget the way back, even if nothing differs.
         if self.report.changed or self._options.reapply:
-            self._deploy(document, before)
+            self._engine.deploy(
+                stack,
+                definition.command_input(self._noting_grants(document)),
+                registry_auth=self._options.registry_auth,
+                credentials=self._credentials,
+            )
             after = self._engine.services(stack)
             self.report.changed = bool(missing) or _specs(before) != _specs(after)
-            digests = {name: service_spec.digests(service["Spec"]) for name, service in before.items()}
-            self._engine.label(
-                self._engine.releases(stack)[-1],
-                releases.deployed(digests, {name: service_spec.digests(after[name]["Spec"]) for name in after}),
-            )
+            known = {
+                name: (service_spec.whole(service_spec.digests(before.get(name))), service_spec.digests(service))
+                for name, service in after.items()
+            }
+            self._engine.label(self._engine.releases(stack)[-1], {releases.SERVICES: json.dumps(known)})
         return self.report
-
-    def _deploy(self, document: dict[str, Any], before: Mapping[str, Any]) -> None:
-        for name in images.changed_since(before):
-            self._engine.forget_image(name)
-        self._engine.deploy(
-            self._wanted.stack,
-            definition.command_input(self._noting_grants(document)),
-            registry_auth=self._options.registry_auth,
-            credentials=self._credentials,
-        )
 
     def _check_settings(self, deployed: Mapping[str, Any]) -> None:
         """Name what Docker would leave as it is without a word."""
@@ -205,7 +206,9 @@ class Deployment:
                 missing.append(("secrets", Blob(name, value.encode())))
         arriving = {(section, blob.name) for section, blob in missing}
         for section, names in known.items():
-            for name in sorted(entry["name"] for entry in document[section].values() if entry.get("external")):
+            for name in sorted(
+                entry.get("name") or key for key, entry in document[section].items() if entry.get("external")
+            ):
                 if name not in names and (section, name) not in arriving:
                     raise StackError(
                         f"{section[:-1].title()} '{name}' is external, but the swarm does not have it: create it "
@@ -222,18 +225,19 @@ class Deployment:
     ) -> None:
         """Fill in the report's before and after, without values that could be secret."""
         before, after = self.report.before, self.report.after
-        old, deployed = (last.definition, last.services) if last else ({"services": {}}, {})
-        prefix = len(self._wanted.stack) + 1
-        for name, service in services.items():
-            own = name[prefix:]
-            entry = definition.used(old, own) if own in old["services"] else {}
-            before[name] = _shown(entry, entry)
-            changed = service_spec.changed(service["Spec"], deployed[name][1] if name in deployed else None)
-            if changed:
-                before[name]["changed since the last deployment"] = changed
-        for own in document["services"]:
-            entry = definition.used(old, own) if own in old["services"] else {}
-            after[f"{self._wanted.stack}_{own}"] = _shown(definition.used(document, own), entry)
+        old, known = (last.definition, last.services) if last else ({"services": {}}, {})
+        prefix = f"{self._wanted.stack}_"
+        for name in sorted({*services, *(prefix + own for own in document["services"])}):
+            was, wanted = (definition.used(of, name[len(prefix) :]) for of in (old, document))
+            if wanted:
+                after[name] = _shown(wanted, was)
+            if name in services:
+                before[name] = _shown(was, was)
+                now, deployed = service_spec.digests(services[name]), known.get(name, ("", {}))[1]
+                changed = [part for part in sorted({*now, *deployed}) if now.get(part) != deployed.get(part)]
+                if changed:
+                    found = ", ".join(changed) if deployed else "not known, so it may change"
+                    before[name]["changed since the last deployment"] = found
         for section in {section for section, dummy in missing}:
             after[f"new {section}"] = sorted(blob.name for kind, blob in missing if kind == section)
 

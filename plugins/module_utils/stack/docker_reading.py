@@ -6,16 +6,20 @@ controller, below a root of their own, so that paths lead where they lead on the
 
 from __future__ import annotations
 
+import contextlib
+import os
 import re
+import shutil
 import subprocess
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from . import definition
 from .compose import Bundle
 from .definition import Definition
-from .docker_command import place, private_folder, run
 from .stack_error import StackError
 
 try:
@@ -23,12 +27,15 @@ try:
 except ImportError:
     yaml = None  # type: ignore[assignment]
 
+_SECONDS = 60
+_MEMORY = "/run"
+_PREFIX = "swarm-stack-"
 _ENTRY = re.compile(r"\b(?:services|networks|volumes|configs|secrets)\.[\w.-]+\w")
 _IGNORED = re.compile(r"^Ignoring unsupported options: (.*)$", re.MULTILINE)
 _DEPRECATED = re.compile(r"^(\w+): (.*\.)$", re.MULTILINE)
 _WARNING = re.compile(r'level=warning msg="(.*)"$', re.MULTILINE)
-# Docker's command ignores this without a word: a swarm starts all services at once.
-_STARTS_AT_ONCE = {"depends_on": "It starts all services at once and restarts them until they run."}
+# Docker's command ignores these without a word. The files are part of the environment by then.
+_SILENT = {"depends_on": "It starts all services at once and restarts them until they run.", "env_file": ""}
 
 
 class _Loader(yaml.SafeLoader if yaml else object):  # type: ignore[misc]
@@ -47,55 +54,87 @@ if yaml:
         _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{kind}", re.compile(f"(?:{form})\\Z"), list(first))
 
 
+def run(arguments: Sequence[str], environment: Mapping[str, str], text: str = "") -> subprocess.CompletedProcess[str]:
+    """Run the docker command with this environment only. Raises StackError if it does not end."""
+    command = [shutil.which("docker") or "docker", *arguments]
+    options: dict[str, Any] = {"capture_output": True, "encoding": "utf-8", "errors": "replace", "timeout": _SECONDS}
+    try:
+        return subprocess.run(command, env=dict(environment), input=text, check=False, **options)  # noqa: S603
+    except subprocess.TimeoutExpired:
+        raise StackError(f"`docker {' '.join(arguments[-2:])}` did not end within {_SECONDS} s.") from None
+
+
+@contextlib.contextmanager
+def private_folder() -> Iterator[str]:
+    """A folder in memory that only this user can open, for as long as the context lasts.
+
+    A process that is killed leaves its folder behind; the next process removes it.
+    """
+    memory = _MEMORY if os.access(_MEMORY, os.W_OK) else tempfile.gettempdir()
+    for left in Path(memory).glob(f"{_PREFIX}*"):
+        if not Path("/proc", left.name.split("-")[2]).exists():
+            shutil.rmtree(left, ignore_errors=True)
+    with tempfile.TemporaryDirectory(prefix=f"{_PREFIX}{os.getpid()}-", dir=memory) as folder:
+        yield folder
+
+
+def place(path: str, text: str, encoding: str = "utf-8") -> None:
+    """Write a file that only this user can read."""
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    Path(path).touch(mode=0o600)
+    Path(path).write_bytes(text.encode(encoding))
+
+
 def read(bundle: Bundle) -> Definition:
     """The definition that Docker's command makes of the bundle. Raises StackError with the command's reason."""
     if yaml is None:
         raise StackError("PyYAML is missing on this node: install python3-yaml (python3-pyyaml on Amazon Linux).")
     with private_folder() as folder:
-        root = f"{folder}/files"
-        for path, data in bundle.files.items():
-            place(root + path, data)
-        return _Reading(bundle, folder, root).definition()
+        for path, text in bundle.files.items():
+            place(f"{folder}/files{path}", text, "latin-1")
+        return _Reading(bundle, folder).definition()
 
 
 class _Reading:
     """The command's reading of the files in a folder."""
 
-    def __init__(self, bundle: Bundle, folder: str, root: str) -> None:
-        self._bundle, self._folder, self._root = bundle, folder, root
-        self._environment = {**bundle.variables, "HOME": f"{root}/~"}
+    def __init__(self, bundle: Bundle, folder: str) -> None:
+        self._bundle, self._folder, self._root = bundle, folder, f"{folder}/files"
+        self._environment = {**bundle.variables, "HOME": f"{self._root}/~"}
         self._nowhere = f"unix://{folder}/no-engine"
 
     def definition(self) -> Definition:
-        read = self._stack("config", self._bundle.sources)
-        document = yaml.load(read.stdout, Loader=_Loader) if read.returncode == 0 else {"services": {}}
+        printed = self._stack("config", self._bundle.sources)
+        document = yaml.load(printed.stdout, Loader=_Loader) if printed.returncode == 0 else {"services": {}}
         definition.check_services(self._bundle, document, self._root)
         # What it says before it asks an engine, which is not there.
         said = self._stack("deploy", self._bundle.sources, self._bundle.stack).stderr
-        if read.returncode or self._nowhere not in said:
+        if printed.returncode or self._nowhere not in said:
             raise self._refusal(said)
         ignored = {name: "" for names in _IGNORED.findall(said) for name in names.split(", ")}
-        ignored.update(_DEPRECATED.findall(said))
-        made = definition.of(self._bundle, document, self._root, {**ignored, **_STARTS_AT_ONCE})
-        warnings = (*self._bundle.warnings, *_WARNING.findall(said), *made.warnings)
+        made = definition.of(
+            self._bundle, document, self._root, {**ignored, **dict(_DEPRECATED.findall(said)), **_SILENT}
+        )
+        warnings = [*self._bundle.warnings, *_WARNING.findall(said), *made.warnings]
         return replace(made, warnings=tuple(text.replace(self._root, "") for text in warnings))
 
     def _stack(self, verb: str, sources: Sequence[str], *words: str) -> subprocess.CompletedProcess[str]:
         files = [word for source in sources for word in ("--compose-file", self._root + source)]
-        return run(
-            ["--config", self._folder, "--host", self._nowhere, "stack", verb, *files, *words], self._environment
-        )
+        options = ["--config", self._folder, "--host", self._nowhere]
+        return run([*options, "stack", verb, *files, *words], self._environment)
 
     def _refusal(self, said: str) -> StackError:
         """The command's error with the name of the file, and the line if it is known."""
         lines = [line.strip() for line in said.replace(self._root, "").splitlines() if line.strip()]
         reason = " ".join(line for line in lines if not line.startswith(("time=", "Ignoring"))) or "no reason given"
+        # The bytes of a line, which may be a secret.
+        reason = re.sub(r": \[[\d ]+\]$", "", reason)
         entry = _ENTRY.search(reason)
         name = entry[0] if entry else ""
         while name and name not in self._bundle.lines:
             name = name.rpartition(".")[0]
-        where = self._bundle.lines.get(name) or next(filter(self._fails, self._bundle.sources), "")
-        return StackError(f"Docker refused the stack ({where or 'its files together'}): {reason.rstrip('.')}.")
+        where = self._bundle.lines.get(name) or next(filter(self._fails, self._bundle.sources), "its files together")
+        return StackError(f"Docker refused the stack ({where}): {reason.rstrip('.')}.")
 
     def _fails(self, source: str) -> bool:
         return self._stack("config", [source]).returncode != 0

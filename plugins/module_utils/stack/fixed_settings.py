@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -11,8 +12,9 @@ _OWN = "com.docker.network.driver."
 
 def of_networks(stack: str, document: Mapping[str, Any], live: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
     """A phrase for each difference between the document's networks and those of these names in the swarm."""
-    used = {key for service in document["services"].values() for key in service.get("networks") or ["default"]}
-    for key in sorted(used):
+    for key in sorted(
+        {key for service in document["services"].values() for key in service.get("networks") or ["default"]}
+    ):
         entry = (document.get("networks") or {}).get(key) or {}
         name = entry.get("name") or f"{stack}_{key}"
         if entry.get("external") or name not in live:
@@ -26,25 +28,21 @@ def of_networks(stack: str, document: Mapping[str, Any], live: Mapping[str, Mapp
             ("internal", bool(found.get("Internal")), bool(entry.get("internal"))),
             ("attachable", bool(found.get("Attachable")), bool(entry.get("attachable"))),
             ("driver_opts", options, entry.get("driver_opts") or {}),
-            ("subnet", sorted(ranges & wanted or ranges), sorted(wanted or ranges)),
+            ("subnet", sorted(ranges), sorted(wanted or ranges)),
         ):
             if present != future:
-                yield f"{name} has {setting} {_text(present)}, and the compose file wants {_text(future)}"
+                yield f"{name} has {setting} {json.dumps(present)}, and the compose file wants {json.dumps(future)}"
 
 
-def of_volumes(stack: str, document: Mapping[str, Any], before: Mapping[str, Any]) -> Iterator[str]:
-    """A phrase for each volume whose settings differ from those in the document that was deployed before."""
-    old, new = _volumes(stack, before), _volumes(stack, document)
-    for name in sorted({name for name in old if name in new and old[name] != new[name]}):
-        yield name
+def of_volumes(stack: str, document: Mapping[str, Any], before: Mapping[str, Any]) -> list[str]:
+    """The volumes with other settings than in the document that was deployed before."""
 
+    def settings(of: Mapping[str, Any]) -> dict[str, Any]:
+        entries = {key: entry or {} for key, entry in (of.get("volumes") or {}).items()}
+        return {
+            entry.get("name") or f"{stack}_{key}": [entry.get("driver"), entry.get("driver_opts")]
+            for key, entry in entries.items()
+        }
 
-def _volumes(stack: str, document: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        (entry or {}).get("name") or f"{stack}_{key}": [(entry or {}).get("driver"), (entry or {}).get("driver_opts")]
-        for key, entry in (document.get("volumes") or {}).items()
-    }
-
-
-def _text(value: Any) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)
+    old, new = settings(before), settings(document)
+    return sorted(name for name in new if name in old and old[name] != new[name])

@@ -39,18 +39,6 @@ def digest_of(image: str) -> str | None:
     return image.partition("@")[2] or None
 
 
-def changed_since(services: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    """The services whose image was changed after the last deployment, as by `docker service update --image`.
-
-    `docker stack deploy` does not reset such an image while the definition's image equals the label.
-    """
-    return [
-        name
-        for name, service in sorted(services.items())
-        if service["Spec"]["Labels"].get(LABEL, "") != service["Spec"]["TaskTemplate"]["ContainerSpec"]["Image"]
-    ]
-
-
 def recorded(image: str, services: Mapping[str, Mapping[str, Any]]) -> str | None:
     """The digest of this image in a running service."""
     wanted = without_digest(image)

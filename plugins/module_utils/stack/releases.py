@@ -14,7 +14,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .compose import NAMESPACE, Blob
-from .service_spec import whole
 
 NUMBER = "swarm.aws.stack.release"
 CONVERGED = "swarm.aws.stack.converged"
@@ -31,12 +30,8 @@ class Release:
     """Whether all of its services have converged."""
     id: str = ""
     """The config's ID."""
-
     services: Mapping[str, tuple[str, Mapping[str, str]]] = field(default_factory=dict)
-    """By name in the swarm, the digest of a service before the deployment, and those of its parts after it.
-
-    Empty if the deployment was killed.
-    """
+    """By name in the swarm, the digest of a service before its deployment, and those of its parts afterwards."""
 
     def names(self, section: str) -> set[str]:
         """The names of its ``configs`` or ``secrets`` in the swarm."""
@@ -65,12 +60,6 @@ def blob(stack: str, definition: Mapping[str, Any], present: Sequence[Release]) 
     number = present[-1].number + 1 if present else 1
     labels = {NAMESPACE: stack, NUMBER: str(number)}
     return Blob(f"{stack}_release_{number}", json.dumps(definition, sort_keys=True).encode(), labels)
-
-
-def deployed(before: Mapping[str, Mapping[str, str]], after: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
-    """The label for :attr:`Release.services`, from the digests of services' parts."""
-    services = {name: (whole(before.get(name, {})), parts) for name, parts in after.items()}
-    return {SERVICES: json.dumps(services)}
 
 
 def target(present: Sequence[Release]) -> Release | None:

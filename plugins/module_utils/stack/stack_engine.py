@@ -16,7 +16,7 @@ from . import images
 from . import releases as known_releases
 from .compose import NAMESPACE, Blob
 from .credentials import Credentials
-from .docker_command import place, private_folder, run
+from .docker_reading import place, private_folder, run
 from .releases import Release
 from .stack_error import StackError
 
@@ -120,25 +120,26 @@ class StackEngine:
 
     def deploy(self, stack: str, document: str, *, registry_auth: bool, credentials: Mapping[str, Credentials]) -> None:
         """Deploy. The nodes get the credentials by registry, and with ``registry_auth`` this manager's logins too."""
+        for service in self.services(stack).values():
+            self._forget_changed_image(service)
         options = ["--prune", "--resolve-image", "never", "--detach=true"]
         options += ["--with-registry-auth"] if registry_auth or credentials else []
         # No others: the command puts them into empty variables of services. Credential helpers need these.
         environment = {name: os.environ[name] for name in ("PATH", "HOME") if registry_auth and name in os.environ}
         with private_folder() as folder:
-            place(f"{folder}/config.json", json.dumps(_logins(credentials, own=registry_auth)).encode())
+            place(f"{folder}/config.json", json.dumps(_logins(credentials, own=registry_auth)))
             words = ["--config", folder, "stack", "deploy", *options, "--compose-file", "-", stack]
             done = run(words, environment, document)
         if done.returncode:
             said = [line.strip() for line in done.stderr.splitlines() if line.strip()]
             raise StackError(f"Docker refused the stack: {'; '.join(said) or 'no reason given'}")
 
-    def forget_image(self, service: str) -> None:
-        """Make the next deployment set the service's image again. Raises StackError."""
-        code, _output, errors = self._run(
-            ["docker", "service", "update", "--quiet", "--detach", "--label-rm", images.LABEL, service]
-        )
-        if code:
-            raise StackError(f"Docker refused to change a label of the service {service}: {errors.strip()}")
+    def _forget_changed_image(self, service: Mapping[str, Any]) -> None:
+        """`docker stack deploy` keeps an image that was changed by hand while the definition's equals this label."""
+        labels = dict(service["Spec"]["Labels"])
+        if labels.pop(images.LABEL, "") != service["Spec"]["TaskTemplate"]["ContainerSpec"]["Image"]:
+            spec = {**service["Spec"], "Labels": labels}
+            update(self._api, f"services/{service['ID']}", service["Version"]["Index"], spec)
 
     def releases(self, stack: str) -> list[Release]:
         """The stack's releases, the newest last."""

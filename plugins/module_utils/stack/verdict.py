@@ -85,7 +85,7 @@ class Case:
     def verdict(self, before: str, after: str) -> Verdict:
         """Judge it. The digests are those of its specification before and after its last deployment, if known."""
         update = (self._service.get("UpdateStatus") or {}).get("State", "")
-        runs = whole(digests(self._service["Spec"]))
+        runs = whole(digests(self._service))
         replaced = runs == before != after
         if update == "rollback_completed" and runs == after:
             # It runs what was deployed: Docker keeps the state of the last update until the next update.

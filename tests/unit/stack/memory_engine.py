@@ -42,13 +42,13 @@ COMPOSE = {
     "configs": {"settings": {"file": "/root/shop/settings.ini"}},
     "secrets": {"password": {"name": "password", "external": True, "x-generate": 32}},
 }
-FILES = {"/shop/settings.ini": b"colour=blue\n"}
+FILES = {"/shop/settings.ini": "colour=blue\n"}
 
 
 def bundle(document: Any = None, tag: str = "1.0", **variables: str) -> Definition:
     """The definition that Docker's output makes, by default of the small stack."""
     text = json.dumps(COMPOSE if document is None else document).replace("app:TAG", f"app:{tag}")
-    sent = compose.Bundle("shop", ("/shop/compose.yml",), FILES, variables, generated=("password",))
+    sent = compose.Bundle("shop", ["/shop/compose.yml"], variables, FILES, generated=["password"])
     return definition.of(sent, json.loads(text), "/root", {})
 
 
@@ -110,9 +110,6 @@ class MemoryEngine:
     def networks(self, stack: str) -> dict[str, dict[str, Any]]:
         return copy.deepcopy(self.made_networks)
 
-    def forget_image(self, service: str) -> None:
-        del self.live[service]["Spec"]["Labels"][images.LABEL]
-
     def update_image(self, service: str, image: str) -> None:
         """As `docker service update --image` does."""
         self.live[service]["Spec"]["TaskTemplate"]["ContainerSpec"]["Image"] = image
@@ -161,9 +158,6 @@ class MemoryEngine:
             if not old:
                 kept[full] = {"ID": f"id-{full}", "Spec": spec, "Version": {"Index": next(self._ids)}}
             else:
-                template = old["Spec"]["TaskTemplate"]
-                if old["Spec"]["Labels"].get(images.LABEL) == service["image"]:
-                    spec["TaskTemplate"]["ContainerSpec"]["Image"] = template["ContainerSpec"]["Image"]
                 # An update without a difference is an update: the way back is lost, and the state of the last update.
                 kept[full] = {**old, "Spec": spec, "PreviousSpec": old["Spec"], "Version": {"Index": next(self._ids)}}
                 kept[full].pop("UpdateStatus", None)

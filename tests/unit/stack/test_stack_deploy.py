@@ -91,7 +91,7 @@ def test_a_change_by_hand_is_seen_and_undone_and_no_value_shown(engine: MemoryEn
     engine.live["shop_web"]["Spec"]["TaskTemplate"]["ContainerSpec"][name] = value
     report = deployment(engine, bundle()).run(check=False)
     assert report.changed
-    assert report.before["shop_web"]["changed since the last deployment"] == f"ContainerSpec.{name}"
+    assert report.before["shop_web"]["changed since the last deployment"] == f"Container{name}"
     assert "hunter2" not in repr(report)
     assert "fast" not in repr(report)
     assert not deployment(engine, bundle()).run(check=True).changed
@@ -114,7 +114,7 @@ def test_old_configs_are_removed_once_no_rollback_needs_them(
     engine: MemoryEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen = []
-    for content in (b"1", b"2", b"3"):
+    for content in ("1", "2", "3"):
         monkeypatch.setitem(memory_engine.FILES, "/shop/settings.ini", content)
         deployed(engine, bundle())
         seen.append(contents(engine))
@@ -167,9 +167,14 @@ def network(key: str = "default", **options: object) -> Definition:
         ("default", {}, {"internal": True}, "shop_default has internal false, and the compose file wants true"),
         ("front", {"internal": True}, {}, "shop_front has internal true, and the compose file wants false"),
         ("front", {}, {"attachable": True}, "shop_front has attachable false, and the compose file wants true"),
-        ("front", {"name": "n"}, {"name": "n", "driver": "x"}, "n has driver overlay, and the compose file wants x"),
-        ("front", {}, {"driver_opts": {"encrypted": ""}}, "has driver_opts {}, and the compose file wants {'encr"),
-        ("front", {}, {"ipam": {"config": [{"subnet": "10.9.0.0/24"}]}}, r"subnet \['10.0.1.0/24'\], and the"),
+        (
+            "front",
+            {"name": "n"},
+            {"name": "n", "driver": "x"},
+            'n has driver "overlay", and the compose file wants "x"',
+        ),
+        ("front", {}, {"driver_opts": {"encrypted": ""}}, 'has driver_opts {}, and the compose file wants {"encr'),
+        ("front", {}, {"ipam": {"config": [{"subnet": "10.9.0.0/24"}]}}, r"subnet \[\"10.0.1.0/24\"\], and the"),
     ],
 )
 def test_a_setting_of_a_network_that_cannot_change_is_refused(
@@ -236,7 +241,7 @@ def test_a_rollback_deploys_the_last_converged_digest_and_config(
 
     deployed(engine, bundle())
     before = specs()
-    monkeypatch.setitem(memory_engine.FILES, "/shop/settings.ini", b"colour=red\n")
+    monkeypatch.setitem(memory_engine.FILES, "/shop/settings.ini", "colour=red\n")
     engine.registry["app:1.0"] = "sha256:" + "d" * 64
     deployed(engine, bundle())
     assert specs() != before

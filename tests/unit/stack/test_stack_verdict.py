@@ -141,7 +141,7 @@ def test_failures_of_an_earlier_deployment_do_not_count() -> None:
 
 def test_a_rollback_is_noticed_even_if_the_engine_forgot_it() -> None:
     found = service()
-    runs = whole(digests(found["Spec"]))
+    runs = whole(digests(found))
     assert judged(found, task(), task(), before="older", after=runs).state == "converged"
     assert judged(found, task(), task(), before=runs, after=runs).state == "converged"
     verdict = judged(found, task(), task(), before=runs, after="new")
@@ -153,7 +153,7 @@ def test_a_rollback_is_noticed_even_if_the_engine_forgot_it() -> None:
 def test_a_rolled_back_service_has_converged_if_that_was_deployed() -> None:
     """Docker keeps the state `rollback_completed` until the next update."""
     back = service(update="rollback_completed")
-    runs = whole(digests(back["Spec"]))
+    runs = whole(digests(back))
     bad = task("failed", desired="shutdown", Spec=TEMPLATE | {"ForceUpdate": 1})
     assert judged(back, task(), task(), bad, after=runs) == Verdict("converged", 2, 2)
     assert judged(back, task(), task(), bad, before=runs, after="new").state == "rolled back"

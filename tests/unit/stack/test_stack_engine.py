@@ -1,0 +1,73 @@
+"""What the adapter hands to Docker's command and to the engine."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.swarm.aws.plugins.module_utils.stack import images, stack_engine
+from ansible_collections.swarm.aws.plugins.module_utils.stack.credentials import Credentials
+from ansible_collections.swarm.aws.plugins.module_utils.stack.stack_engine import StackEngine
+from ansible_collections.swarm.aws.plugins.module_utils.stack.stack_error import StackError
+
+
+class Api:
+    """The engine's API with two services."""
+
+    def services(self, filters: dict[str, str]) -> list[dict[str, Any]]:
+        assert filters == {"label": "com.docker.stack.namespace=shop"}
+        return [self.service("web", "app:1@sha256:a", "other:7"), self.service("db", "db:1@sha256:b", "db:1@sha256:b")]
+
+    @staticmethod
+    def service(name: str, defined: str, runs: str) -> dict[str, Any]:
+        spec = {
+            "Name": name,
+            "Labels": {images.LABEL: defined, "a": "b"},
+            "TaskTemplate": {"ContainerSpec": {"Image": runs}},
+        }
+        return {"ID": f"id-{name}", "Version": {"Index": 7}, "Spec": spec}
+
+
+@pytest.fixture
+def engine(monkeypatch: pytest.MonkeyPatch) -> StackEngine:
+    made = object.__new__(StackEngine)
+    monkeypatch.setattr(made, "_api", Api(), raising=False)
+    return made
+
+
+def test_an_image_that_was_changed_by_hand_is_forgotten(engine: StackEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Docker's command would keep it while the definition's image equals the label."""
+    updates: list[Any] = []
+    monkeypatch.setattr(stack_engine, "update", lambda api, *words: updates.append(words))
+    monkeypatch.setattr(stack_engine, "run", lambda *words: subprocess.CompletedProcess([], 0, "", ""))
+    engine.deploy("shop", "{}", registry_auth=False, credentials={})
+    ((path, version, spec),) = updates
+    assert (path, version, spec["Labels"]) == ("services/id-web", 7, {"a": "b"})
+
+
+@pytest.mark.parametrize("own", [False, True])
+def test_credentials_are_in_a_private_file_and_not_in_the_command(
+    engine: StackEngine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, own: bool
+) -> None:
+    monkeypatch.setattr(stack_engine, "update", lambda *words: None)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / ".docker").mkdir()
+    (tmp_path / ".docker/config.json").write_text('{"auths": {"own.example.com": {}}, "credsStore": "x"}')
+
+    def run(arguments: list[str], environment: dict[str, str], text: str) -> subprocess.CompletedProcess[str]:
+        config = json.loads(Path(arguments[1], "config.json").read_text())
+        auths = {"https://index.docker.io/v1/", "registry.example.com"}
+        assert set(config["auths"]) == auths | ({"own.example.com"} if own else set())
+        assert ("credsStore" in config) is own
+        assert set(environment) == ({"PATH", "HOME"} if own else set())
+        assert "hunter2" not in " ".join(arguments) and "--with-registry-auth" in arguments
+        assert text == "{}"
+        return subprocess.CompletedProcess([], 1, "", "Error response from daemon:\nno\n")
+
+    monkeypatch.setattr(stack_engine, "run", run)
+    login = Credentials("me", "hunter2")
+    with pytest.raises(StackError, match="Docker refused the stack: Error response from daemon:; no"):
+        engine.deploy("shop", "{}", registry_auth=own, credentials={"docker.io": login, "registry.example.com": login})
