@@ -74,7 +74,7 @@ class _Search:
         self._edits, self._text = {}, _read(path)
         for name, (title, section) in _pairs(_structure(self._text, path)).items():
             for where, key, node in _walk(title, section, (name,)) if name in SECTIONS else ():
-                line = self.bundle.lines[".".join(where)] = f"{path}, line {key.start_mark.line + 1}"
+                line = self.bundle.lines[".".join(where)] = _line(key)
                 if isinstance(node, yaml.ScalarNode):
                     self._check_variables(node.value, line)
             for key, (_title, entry) in _pairs(section).items():
@@ -194,12 +194,18 @@ def _structure(text: str, path: Path) -> Any:
     """The document's root, with all scalars as they are written."""
     try:
         loader = _Loader(text)
+        # For the marks of nodes.
+        loader.name = str(path)
         return loader.get_node() if loader.check_node() else None
     except yaml.YAMLError as error:
         # Without the text, which may be a secret.
         mark, problem = getattr(error, "problem_mark", None), getattr(error, "problem", "it has unprintable characters")
         where = f", line {mark.line + 1}" if mark else ""
         raise StackError(f"{path}{where}: the file is not valid YAML: {problem}.") from None
+
+
+def _line(node: Any) -> str:
+    return f"{node.start_mark.name}, line {node.start_mark.line + 1}"
 
 
 def _pairs(node: Any) -> dict[str, tuple[Any, Any]]:
@@ -210,6 +216,11 @@ def _pairs(node: Any) -> dict[str, tuple[Any, Any]]:
         if key.value == "<<":
             for other in value.value if isinstance(value, yaml.SequenceNode) else [value]:
                 merged = {**_pairs(other), **merged}
+        elif str(key.value) in own:
+            raise StackError(
+                f"{_line(key)}: '{key.value}' stands here again, after {_line(own[key.value][0])}. Some versions of "
+                "Docker ignore the first without a word: remove one of them."
+            )
         elif isinstance(key.value, str):
             own[key.value] = (key, value)
     return {**merged, **own}

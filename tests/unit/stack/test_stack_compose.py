@@ -73,6 +73,11 @@ def test_a_dollar_sign_reaches_docker_as_a_dollar_sign() -> None:
             "services: {web: {env_file: no.env}}",
             r"services.web \(\S+compose.yml, line 1\) names the file 'no.env', whi",
         ),
+        (
+            "services:\n  web:\n    image: a\n    deploy: {replicas: 1}\n    deploy: {replicas: 2}\n",
+            r"compose.yml, line 5: 'deploy' stands here again, after \S+, line 4. Some versions of",
+        ),
+        ("services: {web: {image: a}, web: {image: b}}", "line 1: 'web' stands here again, after "),
         (WEB + "configs: {c: {file: no.ini}}", r"configs.c \(\S+compose.yml, line 2\) names the file 'no.ini', which"),
         (
             WEB + "secrets: {s: {environment: PW}}",
