@@ -1,9 +1,9 @@
 """The compose files of a stack on the controller, and the files that have to travel to a manager with them.
 
 Docker's command on the manager decides what the files say. Here they are only searched for what it cannot know there:
-the files that they name, and the lines of entries. Two keys of the Compose specification that the command does not
-know, ``content`` and ``environment`` of configs and secrets, become extensions (``x-content``), which it only
-interpolates.
+the files that they name, and the lines of entries. Keys of the Compose specification that the command does not know,
+``name`` and the ``content`` and ``environment`` of configs and secrets, become extensions (``x-content``), which it
+leaves alone but interpolates.
 """
 
 from __future__ import annotations
@@ -52,7 +52,10 @@ def bundle(stack: str, paths: Sequence[Path], given: Mapping[str, str], environm
     check_name(stack)
     search = _Search(Bundle(stack, [_absolute(path) for path in paths], {**environment, **given}))
     for path in paths:
-        search.compose_file(path)
+        try:
+            search.compose_file(path)
+        except RecursionError:
+            raise StackError(f"{path}: an anchor contains itself: write it without.") from None
     made = search.bundle
     if not any(name.startswith("services.") for name in made.lines):
         raise StackError(f"{paths[0]} is not a compose file: it needs a mapping 'services' with at least one service.")
@@ -73,6 +76,8 @@ class _Search:
     def compose_file(self, path: Path) -> None:
         self._edits, self._text = {}, _read(path)
         for name, (title, section) in _pairs(_structure(self._text, path)).items():
+            if name == "name":
+                self._hide(title)
             for where, key, node in _walk(title, section, (name,)) if name in SECTIONS else ():
                 line = self.bundle.lines[".".join(where)] = _line(key)
                 if isinstance(node, yaml.ScalarNode):
@@ -111,9 +116,10 @@ class _Search:
 
     def _env_files(self, service: str, node: Any) -> None:
         for entry in node.value if isinstance(node, yaml.SequenceNode) else [node]:
-            options = {key: value.value for key, (_title, value) in _pairs(entry).items()}
-            path = self._replaced(options.get("path", "") if options else entry.value)
-            if path is not None:
+            options = {key: _scalar(value) for key, (_title, value) in _pairs(entry).items()}
+            path = self._replaced(options.get("path", "") if options else _scalar(entry))
+            # Docker refuses the others.
+            if path:
                 self._file(path, service, optional=options.get("required") == "false")
                 # Docker's command knows no long form, and an absolute path would be the manager's own file.
                 if options or path.startswith("/"):
@@ -127,10 +133,9 @@ class _Search:
         if kind is None:
             return
         title, node = entry[kind]
-        data = self._replaced(node.value)
+        data = self._replaced(_scalar(node))
         if kind != "file":
-            start = title.start_mark.index + (title.style is not None)
-            self._edits[start] = (start, "x-")
+            self._hide(title)
         if kind == "environment":
             if data not in self.bundle.variables:
                 raise StackError(f"{self.bundle.where(where)} uses the variable {data}, which is not set: set it.")
@@ -160,13 +165,20 @@ class _Search:
         """Add a file, and return its content."""
         try:
             data = (self._folder / Path(path).expanduser()).read_bytes()
-        except OSError as error:
+        except (OSError, ValueError) as error:
             if not optional:
-                where = self.bundle.where(where)
-                raise StackError(f"{where} names the file '{path}', which cannot be read: {error.strerror}.") from None
+                reason = getattr(error, "strerror", error)
+                raise StackError(
+                    f"{self.bundle.where(where)} names the file '{path}', which cannot be read: {reason}."
+                ) from None
             data = b""
         self.bundle.files[_absolute(self._folder / path)] = data.decode("latin-1")
         return data
+
+    def _hide(self, title: Any) -> None:
+        """Make a key an extension, which Docker leaves alone."""
+        start = title.start_mark.index + (title.style is not None)
+        self._edits[start] = (start, "x-")
 
     def _replace(self, node: Any, path: str) -> None:
         """Replace an entry and leave the following lines where they are."""
@@ -202,6 +214,10 @@ def _structure(text: str, path: Path) -> Any:
         mark, problem = getattr(error, "problem_mark", None), getattr(error, "problem", "it has unprintable characters")
         where = f", line {mark.line + 1}" if mark else ""
         raise StackError(f"{path}{where}: the file is not valid YAML: {problem}.") from None
+
+
+def _scalar(node: Any) -> str:
+    return str(node.value) if isinstance(node, yaml.ScalarNode) else ""
 
 
 def _line(node: Any) -> str:

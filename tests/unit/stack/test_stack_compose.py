@@ -114,6 +114,32 @@ def test_a_size_is_refused_as_by_the_swarm(section: str, size: int, accepted: bo
             check_size(section, "it", b"x" * size)
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "services: &a {<<: *a}",
+        "a: &a [*a]\nservices: {web: {image: a, env_file: *a}}",
+        "services: [web]",
+        "services: {web: [a], 1: {env_file: 7}, ? [x] : {env_file: [[a], {b: c}, {path: [d]}]}}",
+        "services: {web: {env_file: {path: {a: b}}, <<: text, <<: [1, [2]]}}",
+        "services: {web: }\nconfigs: {c: , d: {file: {a: b}}, e: {content: [x]}, f: text}\nsecrets: [a]",
+        'services: {web: {env_file: "\\0"}}',
+        "services: {web: {image: *unknown}}",
+        "services: {web: {image: '${'}}\nsecrets: {s: {file: '${A:?}'}}",
+        "\ufeffservices: {web: {image: a}}",
+        "services:\n\tweb: a",
+        "services: {web: {image: !custom a}}",
+        "services: {web: {image: a}}\n---\nservices: 7\n",
+        "services: {web: {image: '\x07'}}",
+    ],
+)
+def test_a_strange_file_makes_no_traceback(tmp_path: Path, text: str) -> None:
+    try:
+        assert bundle(tmp_path, text).files
+    except StackError as error:
+        assert str(error).endswith(".")
+
+
 def test_a_file_that_is_no_text_is_refused(tmp_path: Path) -> None:
     (tmp_path / "compose.yml").write_bytes(b"\xff")
     with pytest.raises(StackError, match="is not UTF-8 text"):

@@ -125,6 +125,10 @@ def test_several_files_are_merged_as_the_command_merges_them(tmp_path: Path) -> 
     assert [blob.data for blob in made.configs] == [b"c"]
 
 
+def test_the_name_of_a_project_is_ignored(tmp_path: Path) -> None:
+    assert read(tmp_path, f"name: shop\n{WEB}").document == read(tmp_path, WEB).document
+
+
 @pytest.mark.parametrize("version", ["3", "3.0", "3.1", "3.2", "3.3", "3.4", "3.5", "3.6", "3.7", "3.8", "3.13", ""])
 def test_every_version_of_the_format_is_read(tmp_path: Path, version: str) -> None:
     head = f"version: '{version}'\n" if version else ""
