@@ -210,6 +210,9 @@ def _structure(text: str, path: Path) -> Any:
         loader.name = str(path)
         return loader.get_node() if loader.check_node() else None
     except yaml.YAMLError as error:
+        if "\t" in text:
+            # Docker takes more of them for spaces than PyYAML.
+            return _structure(text.replace("\t", " "), path)
         # Without the text, which may be a secret.
         mark, problem = getattr(error, "problem_mark", None), getattr(error, "problem", "it has unprintable characters")
         where = f", line {mark.line + 1}" if mark else ""

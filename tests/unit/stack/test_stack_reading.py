@@ -125,6 +125,10 @@ def test_several_files_are_merged_as_the_command_merges_them(tmp_path: Path) -> 
     assert [blob.data for blob in made.configs] == [b"c"]
 
 
+def test_a_tab_is_a_space_where_docker_has_it_so(tmp_path: Path) -> None:
+    assert read(tmp_path, "services:\n  web:\n    image:\tapp\t# comment\n").document == read(tmp_path, WEB).document
+
+
 def test_the_name_of_a_project_is_ignored(tmp_path: Path) -> None:
     assert read(tmp_path, f"name: shop\n{WEB}").document == read(tmp_path, WEB).document
 
