@@ -49,6 +49,8 @@ def of(bundle: Bundle, printed: Mapping[str, Any], root: str, ignored: Mapping[s
     # Docker prints all versions in the form of the newest version, but does not read that as the old version.
     kept = {name: printed[name] for name in SECTIONS if name in printed}
     document = json.loads(json.dumps(kept).replace(f"{root}/~", home))
+    for name, service in document["services"].items():
+        document["services"][name] = {key: value for key, value in service.items() if not key.startswith("x-")}
     warnings = []
     for option, remark in ignored.items():
         using = [name for name, service in document["services"].items() if service.pop(option, None) is not None]

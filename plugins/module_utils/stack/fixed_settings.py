@@ -6,8 +6,8 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-# The engine's own options of a network.
-_OWN = "com.docker.network.driver."
+# The engine's own option of a network.
+_OWN = "com.docker.network.driver.overlay.vxlanid_list"
 
 
 def of_networks(stack: str, document: Mapping[str, Any], live: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
@@ -21,14 +21,16 @@ def of_networks(stack: str, document: Mapping[str, Any], live: Mapping[str, Mapp
             continue
         found = live[name]
         ranges = {config.get("Subnet") for config in (found.get("IPAM") or {}).get("Config") or []}
-        wanted = {config.get("subnet") for config in (entry.get("ipam") or {}).get("config") or []}
-        options = {option: value for option, value in (found.get("Options") or {}).items() if _OWN not in option}
+        wanted = {config.get("subnet") for config in (entry.get("ipam") or {}).get("config") or []} - {None}
+        options = {option: value for option, value in (found.get("Options") or {}).items() if option != _OWN}
+        # Until the swarm has allocated the network, the engine shows none of these.
+        driver, opts, allocated = entry.get("driver") or "overlay", entry.get("driver_opts") or {}, found.get("Driver")
         for setting, present, future in (
-            ("driver", found.get("Driver"), entry.get("driver") or "overlay"),
+            ("driver", allocated or driver, driver),
             ("internal", bool(found.get("Internal")), bool(entry.get("internal"))),
             ("attachable", bool(found.get("Attachable")), bool(entry.get("attachable"))),
-            ("driver_opts", options, entry.get("driver_opts") or {}),
-            ("subnet", sorted(ranges), sorted(wanted or ranges)),
+            ("driver_opts", options if allocated else opts, opts),
+            ("subnet", sorted(ranges or wanted), sorted(wanted or ranges)),
         ):
             if present != future:
                 yield f"{name} has {setting} {json.dumps(present)}, and the compose file wants {json.dumps(future)}"

@@ -186,6 +186,12 @@ def test_a_setting_of_a_network_that_cannot_change_is_refused(
         deployment(engine, network(key, **after)).run(check=True)
 
 
+def test_a_network_that_is_not_allocated_yet_is_no_difference(engine: MemoryEngine) -> None:
+    wanted = network("front", driver_opts={"encrypted": ""}, ipam={"config": [{"subnet": "10.9.0.0/24"}]})
+    engine.made_networks["shop_front"] = {"Driver": "", "IPAM": {"Config": None}, "Options": None}
+    assert deployment(engine, wanted).run(check=False).changed
+
+
 def test_an_unchanged_file_leaves_versions_and_jobs_alone(engine: MemoryEngine) -> None:
     document = {
         "services": {"web": {"image": "app:1.0"}, "job": {"image": "app:1.0", "deploy": {"mode": "replicated-job"}}}

@@ -377,7 +377,8 @@ def test_a_service_without_an_image_is_refused(tmp_path: Path, options: str, sai
 def test_ignored_options_are_named_and_not_deployed(tmp_path: Path) -> None:
     made = read(
         tmp_path,
-        "services: {web: {image: a, container_name: w, build: ., depends_on: [db]}, db: {image: b, build: .,"
+        "services: {web: {image: a, x-own: {a: b}, container_name: w, build: ., depends_on: [db]},"
+        " db: {image: b, build: .,"
         " privileged: true}}",
     )
     assert sorted(made.warnings) == [
