@@ -49,13 +49,14 @@ def of(bundle: Bundle, printed: Mapping[str, Any], root: str, ignored: Mapping[s
     # Docker prints all versions in the form of the newest version, but does not read that as the old version.
     kept = {name: printed[name] for name in SECTIONS if name in printed}
     document = json.loads(json.dumps(kept).replace(f"{root}/~", home))
-    for name, service in document["services"].items():
-        document["services"][name] = {key: value for key, value in service.items() if not key.startswith("x-")}
     warnings = []
     for option, remark in ignored.items():
-        using = [name for name, service in document["services"].items() if service.pop(option, None) is not None]
-        if using and option != "env_file":
-            warnings.append(f"A swarm ignores '{option}' of {', '.join(sorted(using))}. {remark}".strip())
+        using = sorted(name for name, service in document["services"].items() if option in service)
+        warnings += [f"A swarm ignores '{option}' of {', '.join(using)}. {remark}".strip()] if using else []
+    for service in document["services"].values():
+        # These are of the compose file only.
+        for option in [option for option in service if option in ("build", "env_file") or option.startswith("x-")]:
+            del service[option]
     configs, secrets = (_contents(bundle, document, section, root) for section in ("configs", "secrets"))
     return Definition(bundle.stack, document, configs, secrets, _to_generate(bundle, document), tuple(warnings))
 

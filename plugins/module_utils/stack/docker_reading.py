@@ -34,8 +34,11 @@ _ENTRY = re.compile(r"\b(?:services|networks|volumes|configs|secrets)\.[\w.-]+\w
 _IGNORED = re.compile(r"^Ignoring unsupported options: (.*)$", re.MULTILINE)
 _DEPRECATED = re.compile(r"^(\w+): (.*\.)$", re.MULTILINE)
 _WARNING = re.compile(r'level=warning msg="(.*)"$', re.MULTILINE)
-# Docker's command ignores these without a word. The files are part of the environment by then.
-_SILENT = {"depends_on": "It starts all services at once and restarts them until they run.", "env_file": ""}
+# What Docker's command does not say of options that it ignores.
+_REMARKS = {
+    "depends_on": "It starts all services at once and restarts them until they run.",
+    "restart": "Only the policy is taken from it, if there is no deploy.restart_policy.",
+}
 
 
 class _Loader(yaml.SafeLoader if yaml else object):  # type: ignore[misc]
@@ -113,7 +116,7 @@ class _Reading:
             raise self._refusal(said)
         ignored = {name: "" for names in _IGNORED.findall(said) for name in names.split(", ")}
         made = definition.of(
-            self._bundle, document, self._root, {**ignored, **dict(_DEPRECATED.findall(said)), **_SILENT}
+            self._bundle, document, self._root, {**ignored, **dict(_DEPRECATED.findall(said)), **_REMARKS}
         )
         warnings = [*self._bundle.warnings, *_WARNING.findall(said), *made.warnings]
         return replace(made, warnings=tuple(text.replace(self._root, "") for text in warnings))

@@ -17,10 +17,6 @@ pytestmark = pytest.mark.real("docker's command line: only it knows what a compo
 
 CORPUS = Path(__file__).with_name("corpus")
 VARIABLES = {"FROM_OUTSIDE": "outside", "DB_PASSWORD": "p$w", "EMAIL": "ops@example.com", "EMPTY": "", "TAG": "1.2"}
-IGNORED = (
-    "build container_name depends_on devices domainname expose ipc mac_address network_mode pid privileged restart"
-)
-IGNORED += " security_opt shm_size userns_mode cgroup_parent"
 
 
 def config(source: Path | str) -> dict[str, Any]:
@@ -44,7 +40,7 @@ def expected(path: Path) -> dict[str, Any]:
     """Docker's reading, with the names of contents, and without what only concerns the file."""
     document = {name: value for name, value in config(path).items() if not name.startswith("x-")}
     for service in document["services"].values():
-        for option in ("env_file", *IGNORED.split()):
+        for option in ("env_file", "build"):
             service.pop(option, None)
     for section in ("configs", "secrets"):
         for key, entry in document.get(section, {}).items():

@@ -68,10 +68,12 @@ def test_a_value_is_what_docker_makes_of_it(tmp_path: Path, options: str, key: s
         assert found == value
 
 
-def test_a_restart_that_is_no_is_a_string_and_ignored(tmp_path: Path) -> None:
+def test_a_restart_that_is_no_is_a_string_and_remarked_on(tmp_path: Path) -> None:
     made = read(tmp_path, "services: {web: {image: app, restart: no}}")
-    assert made.document["services"]["web"] == {"image": "app"}
-    assert made.warnings == ("A swarm ignores 'restart' of web.",)
+    assert made.document["services"]["web"] == {"image": "app", "restart": "no"}
+    assert made.warnings == (
+        "A swarm ignores 'restart' of web. Only the policy is taken from it, if there is no deploy.restart_policy.",
+    )
 
 
 @pytest.mark.parametrize(
@@ -374,7 +376,7 @@ def test_a_service_without_an_image_is_refused(tmp_path: Path, options: str, sai
         read(tmp_path, f"services: {{web: {{{options}}}}}")
 
 
-def test_ignored_options_are_named_and_not_deployed(tmp_path: Path) -> None:
+def test_ignored_options_are_named(tmp_path: Path) -> None:
     made = read(
         tmp_path,
         "services: {web: {image: a, x-own: {a: b}, container_name: w, build: ., depends_on: [db]},"
@@ -387,7 +389,10 @@ def test_ignored_options_are_named_and_not_deployed(tmp_path: Path) -> None:
         "A swarm ignores 'depends_on' of web. It starts all services at once and restarts them until they run.",
         "A swarm ignores 'privileged' of db.",
     ]
-    assert made.document["services"] == {"web": {"image": "a"}, "db": {"image": "b"}}
+    assert made.document["services"] == {
+        "web": {"image": "a", "container_name": "w", "depends_on": ["db"]},
+        "db": {"image": "b", "privileged": True},
+    }
 
 
 # The private folder
