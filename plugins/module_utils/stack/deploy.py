@@ -89,7 +89,7 @@ class Deployment:
             entries = (document.get(section) or {}).items()
             self.report.names[section] = sorted(entry.get("name") or key for key, entry in entries)
         missing = self._missing()
-        self._describe(before, document, missing, present[-1] if present else None)
+        self._describe(before, document, missing, present)
         self.report.changed = self.report.before != self.report.after
         if check:
             return self.report
@@ -101,6 +101,7 @@ class Deployment:
         self.report.proven = release is None and present[-1].converged
         if release:
             self._engine.add("configs", release)
+        after = before
         # Docker would run jobs again and forget the way back, even if nothing differs.
         if self.report.changed or self._options.reapply:
             self._engine.deploy(
@@ -111,6 +112,7 @@ class Deployment:
             )
             after = self._engine.services(stack)
             self.report.changed = bool(missing) or _specs(before) != _specs(after)
+        if release or after is not before:
             known = {
                 name: (service_spec.whole(service_spec.digests(before.get(name))), service_spec.digests(service))
                 for name, service in after.items()
@@ -221,19 +223,23 @@ class Deployment:
         services: Mapping[str, Any],
         document: Mapping[str, Any],
         missing: Sequence[tuple[str, Blob]],
-        last: Release | None,
+        present: Sequence[Release],
     ) -> None:
         """Fill in the report's before and after, without values that could be secret."""
         before, after = self.report.before, self.report.after
-        old, known = (last.definition, last.services) if last else ({"services": {}}, {})
         prefix = f"{self._wanted.stack}_"
         for name in sorted({*services, *(prefix + own for own in document["services"])}):
-            was, wanted = (definition.used(of, name[len(prefix) :]) for of in (old, document))
+            now = service_spec.digests(services.get(name))
+            # Docker may have gone back to what an earlier release left.
+            left = [release for release in present if release.services.get(name, ("", {}))[1] == now]
+            old = (left or present)[-1:]
+            was = definition.used(old[0].definition, name[len(prefix) :]) if old else {}
+            wanted = definition.used(document, name[len(prefix) :])
             if wanted:
                 after[name] = _shown(wanted, was)
             if name in services:
                 before[name] = _shown(was, was)
-                now, deployed = service_spec.digests(services[name]), known.get(name, ("", {}))[1]
+                deployed = old[0].services.get(name, ("", {}))[1] if old else {}
                 changed = [part for part in sorted({*now, *deployed}) if now.get(part) != deployed.get(part)]
                 if changed:
                     found = ", ".join(changed) if deployed else "not known, so it may change"

@@ -186,6 +186,20 @@ def test_a_setting_of_a_network_that_cannot_change_is_refused(
         deployment(engine, network(key, **after)).run(check=True)
 
 
+def test_what_docker_has_gone_back_to_is_no_change(engine: MemoryEngine) -> None:
+    deployed(engine, bundle())
+    engine.update_ends_as = "rollback_completed"
+    deployment(engine, bundle(tag="2.0")).run(check=False)
+    engine.go_back("shop_web")
+    assert deployment(engine, bundle(tag="2.0")).run(check=True).changed
+    assert not deployment(engine, bundle()).run(check=True).changed
+    runs = engine.deployed
+    report = deployment(engine, bundle()).run(check=False)
+    assert (report.changed, engine.deployed) == (False, runs)
+    assert state(engine).problem == ""
+    assert not deployment(engine, bundle()).run(check=True).changed
+
+
 def test_a_network_that_is_not_allocated_yet_is_no_difference(engine: MemoryEngine) -> None:
     wanted = network("front", driver_opts={"encrypted": ""}, ipam={"config": [{"subnet": "10.9.0.0/24"}]})
     engine.made_networks["shop_front"] = {"Driver": "", "IPAM": {"Config": None}, "Options": None}
