@@ -208,10 +208,9 @@ class Deployment:
                 missing.append(("secrets", Blob(name, value.encode())))
         arriving = {(section, blob.name) for section, blob in missing}
         for section, names in known.items():
-            for name in sorted(
-                entry.get("name") or key for key, entry in document[section].items() if entry.get("external")
-            ):
-                if name not in names and (section, name) not in arriving:
+            for key, entry in document[section].items():
+                name = entry.get("name") or key
+                if entry.get("external") and name not in names and (section, name) not in arriving:
                     raise StackError(
                         f"{section[:-1].title()} '{name}' is external, but the swarm does not have it: create it "
                         f"with `docker {section[:-1]} create`, or set its content in the compose file."
@@ -301,5 +300,5 @@ def _shown(value: Any, old: Any, *, hidden: bool = False) -> Any:
     """A part of a service with the values hidden that may be passwords; whether they differ from ``old`` is shown."""
     if isinstance(value, dict):
         known = old if isinstance(old, dict) else {}
-        return {key: _shown(item, known.get(key), hidden=hidden or key in _HIDDEN) for key, item in value.items()}
-    return ("(hidden)" if old in (None, value) else "(hidden, changed)") if hidden else value
+        return {key: _shown(item, known.get(key, item), hidden=hidden or key in _HIDDEN) for key, item in value.items()}
+    return ("(hidden)" if value == old else "(hidden, changed)") if hidden else value

@@ -236,6 +236,20 @@ def test_a_plan_names_the_variable_that_changes_and_no_value(engine: MemoryEngin
     assert report.before["shop_proxy"] == report.after["shop_proxy"]
 
 
+@pytest.mark.parametrize("value", [None, "", "slow", "0"])
+@pytest.mark.parametrize("before", [None, "", "slow", "1"])
+@pytest.mark.parametrize("key", ["environment", "labels", "sysctls", "command", "user"])
+def test_a_plan_says_changed_exactly_if_a_value_differs(
+    engine: MemoryEngine, key: str, before: str | None, value: str | None
+) -> None:
+    def of(content: str | None) -> Definition:
+        options = {key: content if key == "user" else [content] if key == "command" else {"A": content}}
+        return bundle({"services": {"web": {"image": "app:1.0", **options}}})
+
+    deployment(engine, of(before)).run(check=False)
+    assert deployment(engine, of(value)).run(check=True).changed is (before != value)
+
+
 def test_extra_tasks_and_a_forced_update_are_no_change_by_hand(engine: MemoryEngine) -> None:
     deployment(engine, bundle()).run(check=False)
     spec = engine.live["shop_web"]["Spec"]
