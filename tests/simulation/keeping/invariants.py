@@ -114,9 +114,10 @@ class Invariants:
             # It does not wait at this hook, so the call has no effect.
             return
         nodes = [node for node in self._world.swarm.members.values() if node.machine is machine]
-        # The agent could not foresee a node that left a moment ago.
+        # The agent could not foresee a node that left, or was deleted by hand, a moment ago.
         labelled = any(node.labels.get(INSTANCE_LABEL) == instance for node in nodes)
-        if machine.lifecycle == "Pending:Wait" and not labelled:
+        deleted = self._world.deleted_at.get(machine, float("-inf")) >= began
+        if machine.lifecycle == "Pending:Wait" and not labelled and not deleted:
             raise Broken(f"I2: {agent.machine.id} puts {instance} in service, which has not joined")
         seen = member is not None and not member.removed and member.joined_at < began - LEADER_SILENCE
         if machine.lifecycle == "Terminating:Wait" and member and seen:
@@ -139,7 +140,8 @@ class Invariants:
             if not any(self._was_fit(machine, since) for machine in machines):
                 raise Broken(f"I3: {agent.machine.id} publishes {address}, which does not serve")
             drained = [member.drained_at for member in agent.swarm.members.values() if member.machine in machines]
-            if any(at is not None and began < at < read for at in drained):
+            # If all nodes are being removed, such an address is better than none.
+            if any(at is not None and began < at < read for at in drained) and self._world.serving():
                 raise Broken(f"I6: {agent.machine.id} publishes {address}, which was drained meanwhile")
             # Other agents must repair a write that was too late for them to see.
             if self._world.now - read > 2.0:

@@ -63,6 +63,8 @@ class SimCluster:
         self.tracing = trace
         self.scheduler = Scheduler()
         self.calm = False
+        # When an operator deleted the nodes of machines.
+        self.deleted_at: dict[Machine, float] = {}
         # Services with an outage, and until when.
         self.outages: dict[str, float] = {}
         self.record_is_foreign = False
@@ -207,6 +209,7 @@ class SimCluster:
         self.trace(machine.id, "is deleted from the swarm")
         del self.swarm.members[member.id]
         member.removed = True
+        self.deleted_at[machine] = self.now
         self.work.excuse()
         self.swarm.disturbed()
         self.at(self.rng.uniform(60, 120), lambda: self._join(machine))
