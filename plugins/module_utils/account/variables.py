@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Callable, Mapping
 
+from .._core.removal_check import INSTANCE_ID
 from .configuration_schema import Spec, purpose
 
 # This variable has an instance ID or several, whatever option it sets.
@@ -21,29 +22,37 @@ _KINDS: Mapping[str, tuple[str, Callable[[Any], bool]]] = {
 }
 
 
-def refusals(given: Mapping[str, Any], options: Spec) -> list[str]:
+def refusals(given: Mapping[str, Any], options: Spec, required: Mapping[str, str] | None = None) -> list[str]:
     """A sentence for each value of the wrong type; ``options`` has each variable's option by its name.
 
     Text is accepted for any type that it can be read as, since everything on the command line is text. The contents
-    of a mapping or a list are not shown, since they may be secret.
+    of a mapping or a list are not shown, since they may be secret. ``required`` has the sentences for variables that
+    are missing or empty.
     """
-    return [sentence for name, value in given.items() for sentence in _refusals(name, value, options[name])]
+    missing = [sentence for name, sentence in (required or {}).items() if not given.get(name)]
+    return missing or [sentence for name, value in given.items() for sentence in _refusals(name, value, options[name])]
 
 
 def _refusals(name: str, value: Any, option: Mapping[str, Any]) -> list[str]:
     kind = option.get("type", "str")
     if kind == "list" and option.get("elements", "str") == "str":
         kind = "texts"
+    words, takes = _KINDS[kind]
     if name == INSTANCE:
-        wrong = _no_texts(value) if kind == "texts" else [value] * (not isinstance(value, str))
+        # The removal checks the items of a list, with whatever else is wrong with them.
+        wrong = _no_texts(value) if kind == "texts" else [value] * (not _is_instance_id(value))
         return [
             f"{name} is {_shown(item)}, which is not an instance ID: expected i- and 17 hexadecimal digits."
             for item in wrong
         ]
-    words, takes = _KINDS[kind]
     if takes(value):
         return []
     return [f"{name} is {_shown(value)}, but must be {words}: {purpose(option)}"]
+
+
+def _is_instance_id(value: Any) -> bool:
+    """An empty text stands for none."""
+    return isinstance(value, str) and (not value or bool(INSTANCE_ID.fullmatch(value)))
 
 
 def _no_texts(value: Any) -> list[Any]:

@@ -214,7 +214,7 @@ def test_fault_29_what_is_not_of_the_cluster_is_refused(bench):
     bench.owner_of = {"swarm.aws/cluster": "other"}
     with pytest.raises(SwarmError, match="belongs to the cluster 'other', and this is 'example'"):
         drain(bench, 5)
-    with pytest.raises(SwarmError, match="is no instance ID"):
+    with pytest.raises(SwarmError, match="is not an instance ID"):
         drain(bench, instance="i-1")
 
 

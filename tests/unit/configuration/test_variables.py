@@ -82,30 +82,36 @@ def test_all_that_is_wrong_is_said_at_once() -> None:
 
 INSTANCE, OTHER = "i-0000000000000000a", "i-0000000000000000b"
 MODULES = sorted(path.stem for path in (ROOT / "plugins/modules").glob("*.py"))
-PLAYBOOKS = {path.name: path.read_text() for path in sorted((ROOT / "playbooks").glob("*.yml"))}
+PLAYBOOKS = sorted(path.name for path in (ROOT / "playbooks").glob("[!_]*.yml"))
 # Of the configuration, of Ansible's own, or refused by the playbook itself with what to say.
 OTHERS = {"cluster_name", "groups", "stack_name", "group", "desired"}
 real = pytest.mark.real("ansible-playbook: the variables of a playbook are put together by Ansible alone")
 
 
-def checked(text: str) -> list[tuple[str, str, dict[str, str]]]:
-    """The role, its entry point and the variables that each of a playbook's checks is for."""
-    checks = [play["vars"] for play in yaml.safe_load(text) if "check_role" in play.get("vars", {})]
+def parts(name: str) -> list[str]:
+    """A playbook's text, and the texts of the playbooks that it imports."""
+    text = (ROOT / "playbooks" / name).read_text()
+    return [text, *(part for imported in re.findall(r"import_playbook: (\S+)", text) for part in parts(imported))]
+
+
+def checked(name: str) -> list[tuple[str, str, dict[str, str]]]:
+    """The role, its entry point and the variables of each of a playbook's checks."""
+    checks = [
+        play["vars"] for text in parts(name) for play in yaml.safe_load(text) if "check_role" in play.get("vars", {})
+    ]
     return [(check["check_role"], check["check_entry"], check.get("check_variables", {})) for check in checks]
 
 
 @pytest.mark.parametrize("name", PLAYBOOKS)
 def test_a_playbook_checks_every_variable_that_it_reads(name: str) -> None:
-    read = set(re.findall(r"(\w+) \| default\(", PLAYBOOKS[name])) - OTHERS
-    # These are of the playbooks that import them, or import what checks theirs.
-    read -= {"format", "output"} if "import_playbook: _collect_status.yml" in PLAYBOOKS[name] else set()
+    read = {variable for text in parts(name) for variable in re.findall(r"(\w+) \| default\(", text)} - OTHERS
 
-    assert read - {variable for _, _, variables in checked(PLAYBOOKS[name]) for variable in variables} == set()
+    assert read - {variable for _, _, variables in checked(name) for variable in variables} == set()
 
 
-@pytest.mark.parametrize("name", [name for name, text in PLAYBOOKS.items() if checked(text)])
+@pytest.mark.parametrize("name", [name for name in PLAYBOOKS if checked(name)])
 def test_a_checked_variable_is_for_an_option_of_the_role(name: str) -> None:
-    for role, entry, variables in checked(PLAYBOOKS[name]):
+    for role, entry, variables in checked(name):
         specs = yaml.safe_load((ROOT / f"roles/{role}/meta/argument_specs.yml").read_text())["argument_specs"]
         assert set(variables.values()) - set(specs[entry]["options"]) == set()
 
