@@ -9,7 +9,7 @@ from ansible_collections.swarm.aws.plugins.module_utils._core import dns, plan
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from tests.simulation.keeping import broken
+from tests.simulation.control_plane import broken
 
 from .invariants import converges, plan_is_safe
 from .memory_cluster import DUAL, POLICY

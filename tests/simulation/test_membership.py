@@ -12,7 +12,7 @@ from ansible_collections.swarm.aws.plugins.module_utils._core.join.join_decision
 from ansible_collections.swarm.aws.plugins.module_utils._core.record_authority import Authority
 
 from tests.simulation.invariant import Broken
-from tests.simulation.living import Living
+from tests.simulation.membership import Membership
 
 # `make soak` runs more.
 STORIES = int(os.environ.get("SWARM_SCHEDULES", "2000")) // 4
@@ -27,9 +27,9 @@ CHUNK = 250
 def test_no_story_makes_a_second_swarm_and_all_nodes_join_again(first: int) -> None:
     for seed in range(first, min(first + CHUNK, STORIES)):
         try:
-            Living(seed).run()
+            Membership(seed).run()
         except Broken as error:
-            pytest.fail(f"seed {seed}: {error} (replay it with `python -m tests.simulation living {seed}`)")
+            pytest.fail(f"seed {seed}: {error} (replay it with `python -m tests.simulation membership {seed}`)")
 
 
 def no_hindrance(sightings: Sequence[Sighting], waited: float) -> str:
@@ -51,7 +51,7 @@ def test_the_simulator_catches_a_second_swarm(
     caught = False
     for seed in range(300):
         try:
-            Living(seed).run()
+            Membership(seed).run()
         except Broken as error:
             caught = why in str(error)
         if caught:

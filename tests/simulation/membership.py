@@ -46,7 +46,7 @@ RETRY_SECONDS = 15.0
 TROUBLE_SECONDS = 300.0
 
 
-class Living(JoiningCluster):
+class Membership(JoiningCluster):
     """A cluster that forms in good weather and suffers faults afterwards."""
 
     def __init__(self, seed: int, trace: bool = False) -> None:
@@ -75,7 +75,7 @@ class Living(JoiningCluster):
         self.scheduler.now = trouble_ends
         self.settle()
 
-    def suffer(self, fault: Callable[[Living], None]) -> Callable[[], None]:
+    def suffer(self, fault: Callable[[Membership], None]) -> Callable[[], None]:
         def happen() -> None:
             self.trace(None, f"fault: {fault.__name__}")
             fault(self)
@@ -236,38 +236,38 @@ class Raft:
 # The faults
 
 
-def roll_back(world: Living) -> None:
+def roll_back(world: Membership) -> None:
     """Somebody restores an earlier version of the cluster record."""
     world.bucket.restore(CLUSTER_RECORD, world.rng.choice(world.bucket.history[CLUSTER_RECORD]))
 
 
-def delete_record(world: Living) -> None:
+def delete_record(world: Membership) -> None:
     world.bucket.objects.pop(CLUSTER_RECORD, None)
 
 
-def spoil_record(world: Living) -> None:
+def spoil_record(world: Membership) -> None:
     """Somebody makes the cluster record invalid."""
     world.bucket.restore(CLUSTER_RECORD, "{")
 
 
-def empty_bucket(world: Living) -> None:
+def empty_bucket(world: Membership) -> None:
     world.bucket.objects.clear()
 
 
-def roll_back_token(world: Living) -> None:
+def roll_back_token(world: Membership) -> None:
     key = token_key(world.rng.choice(ROLES))
     world.bucket.restore(key, world.rng.choice(world.bucket.history[key]))
 
 
-def boot_manager(world: Living) -> None:
+def boot_manager(world: Membership) -> None:
     world.launch(MANAGER)
 
 
-def boot_worker(world: Living) -> None:
+def boot_worker(world: Membership) -> None:
     world.launch(WORKER)
 
 
-def replace_manager(world: Living) -> None:
+def replace_manager(world: Membership) -> None:
     """A manager's instance is terminated, and another takes its place."""
     found = [node for node in world.members(MANAGER) if world.expendable(node)]
     if found:
@@ -279,7 +279,7 @@ def replace_manager(world: Living) -> None:
         world.launch(MANAGER, world.rng.uniform(0, 20))
 
 
-def leave_by_hand(world: Living) -> None:
+def leave_by_hand(world: Membership) -> None:
     """Somebody runs `docker swarm leave --force` on a node."""
     found = [node for node in world.members(MANAGER) + world.members(WORKER) if world.expendable(node)]
     if found:
@@ -289,7 +289,7 @@ def leave_by_hand(world: Living) -> None:
         node.state, node.swarm, node.certified = ports.INACTIVE, None, False
 
 
-def delete_by_hand(world: Living) -> None:
+def delete_by_hand(world: Membership) -> None:
     """Somebody runs `docker node rm --force` for a worker, whose engine does not notice."""
     found = world.members(WORKER)
     if found:
@@ -297,18 +297,18 @@ def delete_by_hand(world: Living) -> None:
         node.swarm.members.discard(node)
 
 
-def restart_engine(world: Living) -> None:
+def restart_engine(world: Membership) -> None:
     node = world.rng.choice(world.living)
     world.restart_engine(node, world.rng.uniform(1, 60))
 
 
-def restart_all_engines(world: Living) -> None:
+def restart_all_engines(world: Membership) -> None:
     """Somebody restarts all engines at once."""
     for node in world.living:
         world.restart_engine(node, world.rng.uniform(1, 60))
 
 
-def kill_agent(world: Living) -> None:
+def kill_agent(world: Membership) -> None:
     node: Any = world.rng.choice(world.living)
     if node.process:
         world.scheduler.kill(node.process)

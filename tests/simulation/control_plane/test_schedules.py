@@ -26,7 +26,7 @@ def chunk(first: int) -> tuple[list[str], int]:
         try:
             lost += run(seed).swarm.lost
         except Broken as error:
-            failures.append(f"seed {seed}: {error} (replay it with `python -m tests.simulation keeping {seed}`)")
+            failures.append(f"seed {seed}: {error} (replay it with `python -m tests.simulation control_plane {seed}`)")
     return failures, lost
 
 
