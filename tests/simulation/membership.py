@@ -12,6 +12,7 @@ from typing import Any
 from ansible_collections.swarm.aws.plugins.module_utils._core import apply as core
 from ansible_collections.swarm.aws.plugins.module_utils._core import cluster
 from ansible_collections.swarm.aws.plugins.module_utils._core.cluster import Cluster
+from ansible_collections.swarm.aws.plugins.module_utils._core.cluster_ports import ClusterPorts
 from ansible_collections.swarm.aws.plugins.module_utils._core.errors import SwarmError, Unavailable
 from ansible_collections.swarm.aws.plugins.module_utils._core.join import ports
 from ansible_collections.swarm.aws.plugins.module_utils._core.join.cluster_record import ClusterRecord, Memory
@@ -186,7 +187,7 @@ def _lead(world: JoiningCluster, node: Node, swarm: Swarm) -> None:
         remembered=swarm.remembered,
     )
     for action in plan(observed, POLICY, world.now):
-        change = core.apply(action, core.World(raft, None, publication, None, None), POLICY)  # type: ignore[arg-type]
+        change = core.apply(action, ClusterPorts(raft, None, publication, None, None), POLICY)  # type: ignore[arg-type]
         world.trace(node, change.sentence if change else "nothing")
     for member in swarm.members:
         member.served = True

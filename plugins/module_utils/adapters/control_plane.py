@@ -6,11 +6,12 @@ import contextlib
 from pathlib import Path
 from typing import Any, Callable, Collection, Mapping, Optional, Tuple
 
-from .._core import apply as core
 from .._core.actions import Action
+from .._core.apply import apply
 from .._core.backoff import Backoff
 from .._core.change import Change
 from .._core.cluster import Cluster
+from .._core.cluster_ports import ClusterPorts
 from .._core.errors import SwarmError
 from .._core.join.ports import Stored
 from .._core.observation import Observer
@@ -46,7 +47,7 @@ class ControlPlane:
         self.fleet = AutoScalingGroups(self._aws, cluster, self._now)
         self.tokens = Publication(self._store, self.swarm)
         self.lock = Locks(self.swarm, UnlockKeys(self._aws, cluster))
-        self._world = core.World(
+        self._ports = ClusterPorts(
             swarm=self.swarm,
             scaling=self.fleet,
             tokens=self.tokens,
@@ -56,7 +57,7 @@ class ControlPlane:
             balancing=TargetGroups(self._aws),
             peers=Managers(),
         )
-        self.observer = Observer(self._world, self._now, alive)
+        self.observer = Observer(self._ports, self._now, alive)
         self._backoff = Backoff()
         self._last_policy = LAST_POLICY
 
@@ -94,7 +95,7 @@ class ControlPlane:
     def apply(self, action: Action, policy: Policy) -> Optional[Change]:
         """Do an action, if it is still right."""
         self._alive()
-        return core.apply(action, self._world, policy)
+        return apply(action, self._ports, policy)
 
     def reconcile(self, policy: Policy) -> Pass:
         """Observe, decide and act once."""

@@ -9,10 +9,10 @@ from math import floor
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ansible_collections.swarm.aws.plugins.module_utils._core import actions as act
-from ansible_collections.swarm.aws.plugins.module_utils._core import apply as core
 from ansible_collections.swarm.aws.plugins.module_utils._core.aws_time import AwsTime
 from ansible_collections.swarm.aws.plugins.module_utils._core.backoff import Backoff
 from ansible_collections.swarm.aws.plugins.module_utils._core.cluster import Cluster, Node
+from ansible_collections.swarm.aws.plugins.module_utils._core.cluster_ports import ClusterPorts
 from ansible_collections.swarm.aws.plugins.module_utils._core.errors import SwarmError, Unavailable
 from ansible_collections.swarm.aws.plugins.module_utils._core.join.ports import Stored
 from ansible_collections.swarm.aws.plugins.module_utils._core.observation import Observer
@@ -50,7 +50,7 @@ class SimKeeper(ControlPlane):
         self._agent = agent
         self._now, self._alive = agent.aws_time.now, lambda: None
         self.swarm = SimSwarm(agent)  # type: ignore[assignment]
-        self._world = core.World(
+        self._ports = ClusterPorts(
             swarm=self.swarm,
             scaling=SimFleet(agent),
             tokens=Publication(SimStore(agent), self.swarm),  # type: ignore[arg-type]
@@ -59,8 +59,8 @@ class SimKeeper(ControlPlane):
             balancing=SimBalancing(agent),
             peers=SimPeers(agent),
         )
-        self.fleet = self._world.scaling  # type: ignore[assignment]
-        self.observer = Observer(self._world, agent.aws_time.now)
+        self.fleet = self._ports.scaling  # type: ignore[assignment]
+        self.observer = Observer(self._ports, agent.aws_time.now)
         self._backoff = Backoff()
 
     def policy(self) -> Policy:

@@ -8,6 +8,7 @@ import pytest
 from ansible_collections.swarm.aws.plugins.module_utils._core import actions as act
 from ansible_collections.swarm.aws.plugins.module_utils._core import apply, registry_credentials
 from ansible_collections.swarm.aws.plugins.module_utils._core.change import Change
+from ansible_collections.swarm.aws.plugins.module_utils._core.cluster_ports import ClusterPorts
 from ansible_collections.swarm.aws.plugins.module_utils._core.policy import Policy
 from ansible_collections.swarm.aws.plugins.module_utils._core.registry_credentials import LABEL
 
@@ -66,7 +67,7 @@ def test_the_simulator_catches_a_plan_that_never_renews(monkeypatch: pytest.Monk
 def test_the_simulator_catches_a_password_in_a_log(monkeypatch: pytest.MonkeyPatch) -> None:
     honest = apply.HANDLERS[act.RefreshRegistryAuth]
 
-    def leaking(action: act.RefreshRegistryAuth, world: apply.World, policy: Policy) -> Change | None:
+    def leaking(action: act.RefreshRegistryAuth, world: ClusterPorts, policy: Policy) -> Change | None:
         change = honest(action, world, policy)
         password = world.registries.grant(action.registry).password
         return change and replace(change, resource=f"{change.resource}, now {password}")

@@ -7,9 +7,9 @@ import re
 
 import pytest
 from ansible_collections.swarm.aws.plugins.module_utils._core import dns, events
-from ansible_collections.swarm.aws.plugins.module_utils._core.apply import World
 from ansible_collections.swarm.aws.plugins.module_utils._core.backoff import LONGEST_PAUSE, Backoff
 from ansible_collections.swarm.aws.plugins.module_utils._core.cluster import Interruption
+from ansible_collections.swarm.aws.plugins.module_utils._core.cluster_ports import ClusterPorts
 from ansible_collections.swarm.aws.plugins.module_utils._core.errors import Unavailable, Unreadable
 from ansible_collections.swarm.aws.plugins.module_utils._core.observation import Observer
 from ansible_collections.swarm.aws.plugins.module_utils._core.policy import Policy, PolicyError
@@ -102,7 +102,7 @@ def test_fault_47_an_action_that_is_always_refused_does_not_starve_its_service()
 def test_fault_47_an_answer_that_cannot_be_read_leaves_the_other_questions(error, monkeypatch):
     model = ModelWorld(observed([instance(1)], [node(1)], record(1)))
     records = type("Records", (), {"read": lambda self, wanted: record(1)})()
-    observer = Observer(World(model, model, model, records, model), lambda: model.time)
+    observer = Observer(ClusterPorts(model, model, model, records, model), lambda: model.time)
 
     def fails():
         raise error
@@ -145,7 +145,7 @@ def test_pauses_grow_up_to_a_limit_and_are_forgotten():
 def test_a_service_that_does_not_answer_leaves_its_part_out(method, monkeypatch):
     model = ModelWorld(observed([instance(1)], [node(1)], record(1)))
     records = type("Records", (), {"read": lambda self, wanted: record(1)})()
-    observer = Observer(World(model, model, model, records, model), lambda: model.time)
+    observer = Observer(ClusterPorts(model, model, model, records, model), lambda: model.time)
     monkeypatch.setattr(records if method == "read" else model, method, lambda *arguments: failing(), raising=False)
     cluster = observer.observe(POLICY)
     part = {"read": "record", "stale": "stale_tokens", "memory": "swarm_id"}.get(method, method)
