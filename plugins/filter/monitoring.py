@@ -18,17 +18,16 @@ options:
 """
 
 EXAMPLES = r"""
-- name: Create the alarms
-  swarm.aws.cloudwatch_alarms:
+- name: Create the alarms and the dashboard
+  swarm.aws.cloudwatch:
     cluster_name: "{{ cluster.cluster_name }}"
     alarms: "{{ (cluster | swarm.aws.monitoring).alarms }}"
+    dashboard: "{{ (cluster | swarm.aws.monitoring).dashboard }}"
 """
 
 RETURN = r"""
 _value:
-  description: >-
-    C(alarms), as M(swarm.aws.cloudwatch_alarms) takes them, and C(dashboard), the body that
-    M(swarm.aws.cloudwatch_dashboard) takes.
+  description: C(alarms) and C(dashboard), as M(swarm.aws.cloudwatch) takes them.
   type: dict
 """
 

@@ -1,4 +1,4 @@
-"""A cluster's alarms, and a dashboard."""
+"""A cluster's alarms and dashboard."""
 
 from __future__ import annotations
 
@@ -55,8 +55,9 @@ def keep_alarms(
             )
 
 
-def keep_dashboard(aws: AwsSession, name: str, body: Mapping[str, Any] | None, changes: Changes) -> None:
+def keep_dashboard(aws: AwsSession, cluster: str, body: Mapping[str, Any] | None, changes: Changes) -> None:
     """Create or update the dashboard; delete it without a body."""
+    name = names.dashboard(cluster)
     found = unless_missing(aws.cloudwatch.get_dashboard, *NO_DASHBOARD, DashboardName=name)
     before = json.loads(found["DashboardBody"]) if found else None
     if before == body:

@@ -39,8 +39,7 @@ def build(account: Account) -> None:
     discovery(account)
     roles(account.aws)
     groups.CASE.run(account, groups.params(built.public))
-    cloudwatch.ALARMS_CASE.run(account, cloudwatch.ALARMS)
-    cloudwatch.DASHBOARD_CASE.run(account, cloudwatch.DASHBOARD_CASE.prepare(account))
+    cloudwatch.CASE.run(account, cloudwatch.WANTED)
     account.aws.sns.create_topic(Name=TOPIC, Tags=TAG)
     account.aws.logs.create_log_group(logGroupName=f"/swarm/{CLUSTER}", tags={"swarm.aws/cluster": CLUSTER})
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ansible_collections.swarm.aws.plugins.module_utils.aws.aws_session import AwsSession
-from ansible_collections.swarm.aws.plugins.modules import cloudwatch_alarms, cloudwatch_dashboard
+from ansible_collections.swarm.aws.plugins.modules import cloudwatch
 
 from tests.unit.account.account import ACCOUNT_ID, REGION
 from tests.unit.account.cases.case import CLUSTER, TAGS, Case
@@ -45,15 +45,15 @@ MATH = [
     stat("desired", "GroupDesiredCapacity"),
     stat("serving", "GroupInServiceInstances"),
 ]
-ALARMS: Mapping[str, Any] = {
+WANTED: Mapping[str, Any] = {
     "cluster_name": CLUSTER,
     "tags": TAGS,
     "alarms": [
         {"name": DOWN, "settings": {**COMMON, **OURS}},
         {"name": CAPACITY, "settings": {**COMMON, "Metrics": MATH}},
     ],
+    "dashboard": {"widgets": [{"type": "text", "x": 0, "y": 0, "properties": {"markdown": "# The swarm"}}]},
 }
-BODY = {"widgets": [{"type": "text", "x": 0, "y": 0, "properties": {"markdown": "# The swarm"}}]}
 
 
 def alarms(aws: AwsSession) -> Any:
@@ -73,7 +73,7 @@ def dashboards(aws: AwsSession) -> Any:
 
 
 def alter(aws: AwsSession, name: str, **changed: Any) -> None:
-    settings = next(alarm["settings"] for alarm in ALARMS["alarms"] if alarm["name"] == name)
+    settings = next(alarm["settings"] for alarm in WANTED["alarms"] if alarm["name"] == name)
     aws.cloudwatch.put_metric_alarm(AlarmName=name, **{**settings, **changed})
 
 
@@ -83,10 +83,10 @@ def add_alarm(aws: AwsSession) -> None:
     )
 
 
-ALARMS_CASE = Case(
-    module=cloudwatch_alarms,
-    prepare=lambda _: ALARMS,
-    look=alarms,
+CASE = Case(
+    module=cloudwatch,
+    prepare=lambda _: WANTED,
+    look=lambda aws: [alarms(aws), dashboards(aws)],
     drifts={
         "an alarm was deleted": lambda aws: aws.cloudwatch.delete_alarms(AlarmNames=[DOWN]),
         "an alarm goes off later": lambda aws: alter(aws, DOWN, EvaluationPeriods=9, DatapointsToAlarm=9),
@@ -98,13 +98,6 @@ ALARMS_CASE = Case(
             ResourceARN=f"arn:aws:cloudwatch:{REGION}:{ACCOUNT_ID}:alarm:{DOWN}", TagKeys=["team"]
         ),
         "an alarm is left over": add_alarm,
-    },
-)
-DASHBOARD_CASE = Case(
-    module=cloudwatch_dashboard,
-    prepare=lambda _: {"name": DASHBOARD, "body": BODY},
-    look=dashboards,
-    drifts={
         "the dashboard was deleted": lambda aws: aws.cloudwatch.delete_dashboards(DashboardNames=[DASHBOARD]),
         "the dashboard was altered": lambda aws: aws.cloudwatch.put_dashboard(
             DashboardName=DASHBOARD, DashboardBody='{"widgets": []}'

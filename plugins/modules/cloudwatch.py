@@ -5,11 +5,11 @@
 from __future__ import annotations
 
 DOCUMENTATION = r"""
-module: cloudwatch_alarms
-short_description: Create the CloudWatch alarms of a swarm
+module: cloudwatch
+short_description: Manage the CloudWatch alarms and the dashboard of a swarm
 version_added: 0.1.0
 description:
-  - Creates and updates alarms on metrics and on metric math, with their tags.
+  - Creates and updates alarms on metrics and on metric math, with their tags, and the dashboard C(CLUSTER-swarm).
   - Deletes other alarms that have the cluster's tag.
 author: The swarm.aws maintainers (@swarm-aws)
 extends_documentation_fragment:
@@ -32,11 +32,14 @@ options:
         description: The other parameters of C(PutMetricAlarm).
         type: dict
         required: true
+  dashboard:
+    description: Body of the dashboard. Without it the dashboard is deleted.
+    type: dict
 """
 
 EXAMPLES = r"""
-- name: Create an alarm
-  swarm.aws.cloudwatch_alarms:
+- name: Create an alarm and the dashboard
+  swarm.aws.cloudwatch:
     region: eu-west-1
     cluster_name: example
     alarms:
@@ -50,6 +53,13 @@ EXAMPLES = r"""
           ComparisonOperator: GreaterThanOrEqualToThreshold
           Threshold: 1
           AlarmActions: [arn:aws:sns:eu-west-1:123456789012:example-alarms]
+    dashboard:
+      widgets:
+        - type: text
+          x: 0
+          y: 0
+          properties:
+            markdown: "# The swarm"
 """
 
 RETURN = r"""
@@ -71,7 +81,7 @@ api_calls:
   type: int
 """
 
-from ..module_utils.account.cloudwatch import keep_alarms
+from ..module_utils.account.cloudwatch import keep_alarms, keep_dashboard
 from ..module_utils.aws.module_runner import TAGS_ARGUMENT, run
 
 ARGUMENTS = {
@@ -86,12 +96,14 @@ ARGUMENTS = {
             "settings": {"type": "dict", "required": True},
         },
     },
+    "dashboard": {"type": "dict"},
 }
 
 
 def work(aws, params, changes):
     alarms = {alarm["name"]: alarm["settings"] for alarm in params["alarms"]}
     keep_alarms(aws, params["cluster_name"], params["tags"], alarms, changes)
+    keep_dashboard(aws, params["cluster_name"], params["dashboard"], changes)
     return {"names": list(alarms)}
 
 
