@@ -99,13 +99,16 @@ reason:
 
 from dataclasses import asdict
 
-from ansible.module_utils.basic import AnsibleModule
-
-from ..module_utils._core.errors import SwarmError
 from ..module_utils._core.join.cluster_record import ClusterRecord
 from ..module_utils._core.restore_choice import CannotRestore, Manager, choose
-from ..module_utils.verbs.on_manager import ARGUMENTS, place
+from ..module_utils.verbs.on_manager import place, run
 from ..module_utils.verbs.restore import Host
+
+ARGUMENTS = {
+    "answers": {"type": "list", "elements": "dict"},
+    "backup": {"type": "str"},
+    "force": {"type": "str"},
+}
 
 
 def left(where, run_command):
@@ -139,26 +142,15 @@ def choice(answers, backup, force):
     return asdict(chosen)
 
 
-def main() -> None:
-    module = AnsibleModule(
-        argument_spec={
-            "answers": {"type": "list", "elements": "dict"},
-            "backup": {"type": "str"},
-            "force": {"type": "str"},
-            **ARGUMENTS,
-        },
-        required_by={"backup": ["answers"], "force": ["answers"]},
-        supports_check_mode=True,
-    )
+def work(module):
     given = module.params
-    try:
-        if given["answers"] is None:
-            result = left(place(given), module.run_command)
-        else:
-            result = choice(given["answers"], given["backup"], given["force"])
-    except SwarmError as error:
-        module.fail_json(msg=str(error))
-    module.exit_json(changed=False, **result)
+    if given["answers"] is None:
+        return left(place(given), module.run_command)
+    return choice(given["answers"], given["backup"], given["force"])
+
+
+def main() -> None:
+    run(ARGUMENTS, work, required_by={"backup": ["answers"], "force": ["answers"]})
 
 
 if __name__ == "__main__":
