@@ -112,11 +112,6 @@ old_versions:
   returned: success
   type: dict
   sample: {"example-worker": 3}
-changes:
-  description: Always empty.
-  returned: always
-  type: list
-  elements: str
 api_calls:
   description: Number of requests to AWS.
   returned: always

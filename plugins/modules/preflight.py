@@ -80,11 +80,6 @@ config:
     C(check_mode).
   returned: with O(spec)
   type: dict
-changes:
-  description: Always empty.
-  returned: always
-  type: list
-  elements: str
 api_calls:
   description: Number of requests to AWS.
   returned: always
