@@ -9,66 +9,30 @@ module: cloudwatch
 short_description: Manage the CloudWatch alarms and the dashboard of a swarm
 version_added: 0.1.0
 description:
-  - Creates and updates alarms on metrics and on metric math, with their tags, and the dashboard C(CLUSTER-swarm).
-  - Deletes other alarms that have the cluster's tag.
+  - Creates and updates the alarms on a cluster, with their tags, and its dashboard.
+  - Deletes other alarms that have the cluster's tag. If the configuration asks for no alarms, deletes all and the
+    dashboard.
 author: The swarm.aws maintainers (@swarm-aws)
 extends_documentation_fragment:
-  - swarm.aws.kept
+  - swarm.aws.attributes.changes
   - amazon.aws.common.modules
   - amazon.aws.region.modules
   - amazon.aws.boto3
 options:
-  alarms:
-    description: The alarms.
-    type: list
-    elements: dict
-    required: true
-    suboptions:
-      name:
-        description: Name of the alarm. It begins with the cluster's name and a slash.
-        type: str
-        required: true
-      settings:
-        description: The other parameters of C(PutMetricAlarm).
-        type: dict
-        required: true
-  dashboard:
-    description: Body of the dashboard. Without it the dashboard is deleted.
+  configuration:
+    description: The cluster's configuration, as the role P(swarm.aws.check#role) returns it.
     type: dict
+    required: true
 """
 
 EXAMPLES = r"""
-- name: Create an alarm and the dashboard
+- name: Create the alarms and the dashboard
   swarm.aws.cloudwatch:
     region: eu-west-1
-    cluster_name: example
-    alarms:
-      - name: example/node-down
-        settings:
-          Namespace: swarm.aws/example
-          MetricName: NodesDown
-          Statistic: Minimum
-          Period: 60
-          EvaluationPeriods: 5
-          ComparisonOperator: GreaterThanOrEqualToThreshold
-          Threshold: 1
-          AlarmActions: [arn:aws:sns:eu-west-1:123456789012:example-alarms]
-    dashboard:
-      widgets:
-        - type: text
-          x: 0
-          y: 0
-          properties:
-            markdown: "# The swarm"
+    configuration: "{{ cluster }}"
 """
 
 RETURN = r"""
-names:
-  description: Names of the alarms in O(alarms).
-  returned: success
-  type: list
-  elements: str
-  sample: [example/node-down]
 changes:
   description: What was created, updated or deleted, or would be in check mode.
   returned: always
@@ -82,29 +46,18 @@ api_calls:
 """
 
 from ..module_utils.account.cloudwatch import keep_alarms, keep_dashboard
-from ..module_utils.aws.module_runner import TAGS_ARGUMENT, run
+from ..module_utils.account.monitoring import alarms_and_dashboard
+from ..module_utils.aws.module_runner import run
 
-ARGUMENTS = {
-    "cluster_name": {"type": "str", "required": True},
-    "tags": TAGS_ARGUMENT,
-    "alarms": {
-        "type": "list",
-        "elements": "dict",
-        "required": True,
-        "options": {
-            "name": {"type": "str", "required": True},
-            "settings": {"type": "dict", "required": True},
-        },
-    },
-    "dashboard": {"type": "dict"},
-}
+ARGUMENTS = {"configuration": {"type": "dict", "required": True}}
 
 
 def work(aws, params, changes):
-    alarms = {alarm["name"]: alarm["settings"] for alarm in params["alarms"]}
-    keep_alarms(aws, params["cluster_name"], params["tags"], alarms, changes)
-    keep_dashboard(aws, params["cluster_name"], params["dashboard"], changes)
-    return {"names": list(alarms)}
+    cluster = params["configuration"]
+    alarms, dashboard = alarms_and_dashboard(cluster)
+    keep_alarms(aws, cluster["cluster_name"], cluster["tags"], alarms, changes)
+    keep_dashboard(aws, cluster["names"]["dashboard"], dashboard, changes)
+    return {}
 
 
 def main():

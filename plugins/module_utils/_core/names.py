@@ -22,7 +22,7 @@ def resource_names(cluster: str, account: str, region: str) -> Dict[str, str]:
         "alarm_topic": f"{cluster}-alarms",
         "alarm_prefix": alarm_prefix(cluster),
         "metrics_namespace": metrics_namespace(cluster),
-        "dashboard": dashboard(cluster),
+        "dashboard": f"{cluster}-swarm",
         "log_group": f"/swarm/{cluster}",
         "launching_hook": launching_hook(cluster),
         "terminating_hook": terminating_hook(cluster),
@@ -42,11 +42,6 @@ def unlock_secret(cluster: str) -> str:
 def alarm_prefix(cluster: str) -> str:
     """How the names of the alarms begin. No cluster's name has a slash."""
     return f"{cluster}/"
-
-
-def dashboard(cluster: str) -> str:
-    """Name of CloudWatch's dashboard."""
-    return f"{cluster}-swarm"
 
 
 def metrics_namespace(cluster: str) -> str:
