@@ -10,7 +10,7 @@ short_description: Deploy a stack to a swarm, or roll it back
 version_added: 0.1.0
 description:
   - Deploys a bundle of M(swarm.aws.stack_bundle) on the manager that the task runs on. M(swarm.aws.stack_converged)
-    then waits until the services have converged, and M(swarm.aws.stack_tidy) removes what they no longer need.
+    then waits until the services have converged, and removes what they no longer need.
   - Pins every image to the present digest of its tag, so that all tasks run the same image and a second deployment
     changes nothing unless a tag has moved.
   - Generates secrets with C(x-generate) that the swarm does not have, and removes services that are no longer in the
@@ -76,7 +76,6 @@ requirements:
 seealso:
   - module: swarm.aws.stack_bundle
   - module: swarm.aws.stack_converged
-  - module: swarm.aws.stack_tidy
 """
 
 EXAMPLES = r"""

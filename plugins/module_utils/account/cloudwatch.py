@@ -1,4 +1,4 @@
-"""A cluster's alarms, and a dashboard."""
+"""A cluster's alarms and dashboard."""
 
 from __future__ import annotations
 
@@ -24,16 +24,13 @@ def alarms_of(aws: AwsSession, cluster: str) -> Iterator[Mapping[str, Any]]:
 def keep_alarms(
     aws: AwsSession,
     cluster: str,
-    own_tags: Mapping[str, str],
+    alarm_tags: Mapping[str, str],
     wanted: Mapping[str, Mapping[str, Any]],
     changes: Changes,
 ) -> None:
     """Create the alarms, by name with the settings of PutMetricAlarm; delete the cluster's others."""
-    alarm_tags = tags.of_cluster(cluster, own_tags)
     present = _named_alarms(aws, cluster)
     for name, settings in wanted.items():
-        if not name.startswith(names.alarm_prefix(cluster)):
-            raise ProvisionError(f"The alarm {name} must have a name that begins with {names.alarm_prefix(cluster)}")
         if name in present:
             _update_alarm(aws, present[name], settings, alarm_tags, changes)
         else:

@@ -29,6 +29,14 @@ DESCRIPTIONS = {
 }
 
 
+def alarms_and_dashboard(cluster: Mapping[str, Any]) -> tuple[dict[str, dict[str, Any]], dict[str, Any] | None]:
+    """The alarms' settings by their names, and the dashboard's body; none if the configuration asks for no alarms."""
+    if not cluster["monitoring"] or not cluster["monitoring"]["alarms"]:
+        return {}, None
+    resources = MonitoringResources(cluster)
+    return {alarm["name"]: alarm["settings"] for alarm in resources.alarms()}, resources.dashboard()
+
+
 class MonitoringResources:
     """What CloudWatch watches and shows of a cluster, whose configuration is as the preflight leaves it."""
 

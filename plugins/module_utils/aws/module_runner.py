@@ -15,9 +15,12 @@ Work = Callable[[AwsSession, Mapping[str, Any], Changes], Mapping[str, Any]]
 TAGS_ARGUMENT = {"type": "dict", "default": {}}
 
 
-def run(arguments: Mapping[str, Any], work: Work) -> None:
-    """Parse the module's arguments, do the work and exit with the result. Never returns."""
-    module = AnsibleAWSModule(argument_spec=dict(arguments), supports_check_mode=True)
+def run(arguments: Mapping[str, Any], work: Work, **rules: Any) -> None:
+    """Parse the module's arguments, do the work and exit with the result. Never returns.
+
+    ``rules`` are about several arguments, such as ``required_together``.
+    """
+    module = AnsibleAWSModule(argument_spec=dict(arguments), supports_check_mode=True, **rules)
     changes = Changes(module.check_mode)
     try:
         aws = AwsSession.of_module(module)

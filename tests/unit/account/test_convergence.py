@@ -11,10 +11,8 @@ from tests.unit.account.cases import cloud_map, cloudwatch, endpoints, groups, p
 from tests.unit.account.cases.case import Case
 
 CASES = [
-    *(module.CASE for module in (policy, groups, cloud_map, endpoints)),
+    *(module.CASE for module in (policy, groups, cloud_map, endpoints, cloudwatch)),
     groups.WARM_CASE,
-    cloudwatch.ALARMS_CASE,
-    cloudwatch.DASHBOARD_CASE,
 ]
 every_case = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 

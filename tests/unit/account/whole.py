@@ -6,7 +6,6 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from ansible_collections.swarm.aws.plugins.module_utils._core.names import resource_names
 from ansible_collections.swarm.aws.plugins.module_utils.account.resources import destroy as destroying
 from ansible_collections.swarm.aws.plugins.module_utils.aws import tags
 from ansible_collections.swarm.aws.plugins.module_utils.aws.aws_session import AwsSession
@@ -39,8 +38,7 @@ def build(account: Account) -> None:
     discovery(account)
     roles(account.aws)
     groups.CASE.run(account, groups.params(built.public))
-    cloudwatch.ALARMS_CASE.run(account, cloudwatch.ALARMS)
-    cloudwatch.DASHBOARD_CASE.run(account, cloudwatch.DASHBOARD_CASE.prepare(account))
+    cloudwatch.CASE.run(account, cloudwatch.CASE.prepare(account))
     account.aws.sns.create_topic(Name=TOPIC, Tags=TAG)
     account.aws.logs.create_log_group(logGroupName=f"/swarm/{CLUSTER}", tags={"swarm.aws/cluster": CLUSTER})
 
@@ -119,15 +117,11 @@ def look(account: Account, configuration: Mapping[str, Any] | None = None) -> di
 def configuration(**more: Any) -> dict[str, Any]:
     """What `build` has made, as the preflight leaves it."""
     return {
-        "cluster_name": CLUSTER,
-        "names": resource_names(CLUSTER, ACCOUNT_ID, REGION),
+        **cloudwatch.CONFIGURATION,
         "zones": ZONES,
         "private_nodes": {"nat": "one", "endpoints": []},
         "node_groups": groups.GROUPS,
         "dns": {"record": RECORD, "cloud_map": None},
-        "monitoring": {"alarms": True, "topic_arn": None},
-        "logs": None,
-        "autolock": False,
         **more,
     }
 

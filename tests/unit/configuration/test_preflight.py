@@ -63,6 +63,24 @@ def said(there: Account, inventories: dict[str, Any] | None = None, **changed: A
     return str(raised.value)
 
 
+def test_without_a_spec_only_the_account_and_the_inventory_are_checked(there: Account) -> None:
+    def check(account_id: Any, cluster_name: Any) -> dict[str, Any]:
+        config = {"account_id": account_id, "cluster_name": cluster_name}
+        given = {"config": config, "inventories": {"aws_ec2.yml": INVENTORY}}
+        with there.recording():
+            found = there.run(preflight.ARGUMENTS, preflight.work, given)
+            assert (there.writes, there.reads) == ([], ["GetCallerIdentity"])
+        return found
+
+    assert check(123456789012, "example").keys() == {"changed", "changes", "diff"}
+    with pytest.raises(ProvisionError, match="for the account 123456789012, but account_id is 210987654321: nothing"):
+        check("210987654321", "example")
+    with pytest.raises(
+        ProvisionError, match=r"3 things are wrong:\n- account_id is ''.*\n- cluster_name is '5'.*\n.*but"
+    ):
+        check("", 5)
+
+
 def test_private_nodes_without_a_nat_gateway_come_back_with_the_endpoints_that_they_need(
     there: Account,
 ) -> None:

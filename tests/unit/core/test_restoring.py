@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+import json
+from dataclasses import asdict, replace
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from ansible_collections.swarm.aws.plugins.module_utils._core.restore_choice imp
     Manager,
     choose,
 )
+from ansible_collections.swarm.aws.plugins.modules import restore_info
 
 CLUSTER_RECORD = ClusterRecord("formed", "i-1", "", 3, "swarm")
 CLAIM = ClusterRecord("claimed", "i-1", "", 1)
@@ -89,6 +91,28 @@ def test_nothing_to_restore_on_or_from_is_said() -> None:
 
 def test_an_empty_bucket_but_for_backups_takes_one() -> None:
     assert chosen(EMPTY, cluster_record=None).backup == NAMES[0]
+
+
+# The module, with the answers of all managers
+
+
+def answer(manager: Manager, cluster_record: ClusterRecord | None = CLUSTER_RECORD) -> dict[str, Any]:
+    published = json.loads(json.dumps(asdict(cluster_record))) if cluster_record else None
+    return {"cluster": "demo", "manager": asdict(manager), "published": published, "backups": NAMES}
+
+
+def test_the_newest_record_of_the_answers_counts() -> None:
+    older = replace(CLUSTER_RECORD, cluster_id="other", generation=1)
+    found = restore_info.choice([answer(EMPTY, older), answer(LEFT), {"msg": "unreachable"}], None, None)
+    assert (found["instance"], found["source"]) == ("i-1", SURVIVOR)
+    assert restore_info.choice([answer(EMPTY, None), answer(LEFT)], NAMES[1], "")["backup"] == NAMES[1]
+
+
+def test_without_an_answer_the_reasons_are_told() -> None:
+    with pytest.raises(CannotRestore, match=r"^No manager's instance returns its state: The engine rests\.$"):
+        restore_info.choice([{"msg": "The engine rests."}], None, None)
+    with pytest.raises(CannotRestore, match="No manager's instance can be reached"):
+        restore_info.choice([], None, None)
 
 
 # Without a backup, or without the cluster's record

@@ -8,7 +8,7 @@ import tarfile
 import pytest
 from ansible_collections.swarm.aws.plugins.module_utils.diagnosis.archive import pack, unpack
 from ansible_collections.swarm.aws.plugins.module_utils.diagnosis.collect import Collector
-from ansible_collections.swarm.aws.plugins.modules.diagnosis_bundle import gather
+from ansible_collections.swarm.aws.plugins.modules.diagnosis import gather
 
 TOKEN = "SWMTKN-1-" + "a" * 50 + "-" + "b" * 25
 SERVICE = [{"Spec": {"Name": "web", "ContainerSpec": {"Env": ["DB=opensesame", "NODE=ip-10-0-0-1"]}}}]

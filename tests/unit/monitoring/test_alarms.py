@@ -1,12 +1,12 @@
-"""What the role makes of a configuration, held against CloudWatch's own model and what the agents measure."""
+"""What the module cloudwatch makes of a configuration, held against CloudWatch's model and what the agents measure."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import botocore.session
-from ansible_collections.swarm.aws.plugins.filter.monitoring import monitoring
 from ansible_collections.swarm.aws.plugins.module_utils._core import metrics
+from ansible_collections.swarm.aws.plugins.module_utils.account.monitoring import alarms_and_dashboard
 from botocore.validate import ParamValidator
 
 from tests.unit.configuration.configuration import complete
@@ -25,14 +25,17 @@ ALARMING = {
 }
 
 
-def built(**changed: Any) -> dict[str, Any]:
-    """What the filter makes of the example's configuration with some keys changed."""
-    return monitoring(complete(**changed))
-
-
 def alarms(**changed: Any) -> dict[str, dict[str, Any]]:
-    """The alarms' settings by their names, without the cluster's."""
-    return {alarm["name"].partition("/")[2]: alarm["settings"] for alarm in built(**changed)["alarms"]}
+    """The settings of the example's alarms by their names, without the cluster's, with some keys changed."""
+    found = alarms_and_dashboard(complete(**changed))[0]
+    return {name.partition("/")[2]: settings for name, settings in found.items()}
+
+
+def widgets(**changed: Any) -> list[dict[str, Any]]:
+    """The widgets of its dashboard."""
+    dashboard = alarms_and_dashboard(complete(**changed))[1]
+    assert dashboard
+    return list(dashboard["widgets"])
 
 
 def sources(settings: dict[str, Any]) -> list[dict[str, Any]]:
@@ -57,7 +60,7 @@ def test_alarms_look_at_what_the_agents_send_and_at_nothing_else_of_theirs() -> 
     assert ours == ALARMING
     shown = {
         metric[1]
-        for widget in built()["dashboard"]["widgets"]
+        for widget in widgets()
         for metric in widget["properties"].get("metrics", ())
         if metric[0] == "swarm.aws/example"
     }
@@ -65,14 +68,14 @@ def test_alarms_look_at_what_the_agents_send_and_at_nothing_else_of_theirs() -> 
 
 
 def test_each_port_whose_certificates_are_looked_at_has_an_alarm_and_its_line_in_the_graph() -> None:
-    found = built(monitoring={"tls_ports": [443, 8443], "certificate_days": 7}, published_ports=PORTS)
-    named = {alarm["name"]: alarm["settings"] for alarm in found["alarms"]}
+    changed = {"monitoring": {"tls_ports": [443, 8443], "certificate_days": 7}, "published_ports": PORTS}
+    named = alarms(**changed)
     for port in ("443", "8443"):
         dimension = metrics.dimension(metrics.TLS_LEFT, port)
-        settings = named[f"example/tls-{port}"]
+        settings = named[f"tls-{port}"]
         assert (settings["MetricName"], settings["Dimensions"]) == (metrics.TLS_LEFT.cloudwatch, [dimension])
         assert (settings["Threshold"], settings["ComparisonOperator"]) == (7 * 86400, "LessThanThreshold")
-        shown = [widget["properties"].get("metrics", ()) for widget in found["dashboard"]["widgets"]]
+        shown = [widget["properties"].get("metrics", ()) for widget in widgets(**changed)]
         assert ["swarm.aws/example", "TlsCertificateLeft", "Port", port] in [
             metric for graph in shown for metric in graph
         ]
@@ -102,7 +105,7 @@ def test_no_two_widgets_overlap() -> None:
     groups = [{"name": f"g{number}", "role": "manager", "desired": 1} for number in range(5)]
     places = [
         (widget["x"] + x, widget["y"] + y)
-        for widget in built(node_groups=groups)["dashboard"]["widgets"]
+        for widget in widgets(node_groups=groups)
         for x in range(widget["width"])
         for y in range(widget["height"])
     ]
