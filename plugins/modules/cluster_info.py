@@ -246,8 +246,8 @@ from ansible.module_utils.basic import AnsibleModule
 from ..module_utils._core import report
 from ..module_utils._core.errors import SwarmError
 from ..module_utils._core.plan import decide
-from ..module_utils.adapters.clock import aws_time
 from ..module_utils.adapters.swarm import manager_here
+from ..module_utils.aws.clock import aws_time
 from ..module_utils.verbs.on_manager import ARGUMENTS, control_plane
 
 

@@ -131,7 +131,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils._core.errors import SwarmError
 from ..module_utils._core.removal_progress import STAGES
-from ..module_utils.adapters.clock import aws_time
+from ..module_utils.aws.clock import aws_time
 from ..module_utils.verbs.on_manager import ARGUMENTS, control_plane, look
 from ..module_utils.verbs.removal_request import RemovalRequest, describe
 

@@ -78,7 +78,7 @@ import time
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils._core.errors import SwarmError
-from ..module_utils.adapters.clock import aws_time
+from ..module_utils.aws.clock import aws_time
 from ..module_utils.verbs.on_manager import ARGUMENTS, control_plane, look
 from ..module_utils.verbs.service_rebalancing import Rebalancing
 

@@ -57,9 +57,9 @@ BODY = {"widgets": [{"type": "text", "x": 0, "y": 0, "properties": {"markdown": 
 
 
 def alarms(aws: AwsSession) -> Any:
-    found = aws.cloudwatch.describe_alarms()["MetricAlarms"]
+    found = aws.client("cloudwatch").describe_alarms()["MetricAlarms"]
     for alarm in found:
-        alarm["Tags"] = aws.cloudwatch.list_tags_for_resource(ResourceARN=alarm["AlarmArn"])["Tags"]
+        alarm["Tags"] = aws.client("cloudwatch").list_tags_for_resource(ResourceARN=alarm["AlarmArn"])["Tags"]
         for key in ("AlarmConfigurationUpdatedTimestamp", "StateUpdatedTimestamp", "StateTransitionedTimestamp"):
             alarm.pop(key, None)
     return found
@@ -67,18 +67,18 @@ def alarms(aws: AwsSession) -> Any:
 
 def dashboards(aws: AwsSession) -> Any:
     return [
-        json.loads(aws.cloudwatch.get_dashboard(DashboardName=entry["DashboardName"])["DashboardBody"])
-        for entry in aws.cloudwatch.list_dashboards()["DashboardEntries"]
+        json.loads(aws.client("cloudwatch").get_dashboard(DashboardName=entry["DashboardName"])["DashboardBody"])
+        for entry in aws.client("cloudwatch").list_dashboards()["DashboardEntries"]
     ]
 
 
 def alter(aws: AwsSession, name: str, **changed: Any) -> None:
     settings = next(alarm["settings"] for alarm in ALARMS["alarms"] if alarm["name"] == name)
-    aws.cloudwatch.put_metric_alarm(AlarmName=name, **{**settings, **changed})
+    aws.client("cloudwatch").put_metric_alarm(AlarmName=name, **{**settings, **changed})
 
 
 def add_alarm(aws: AwsSession) -> None:
-    aws.cloudwatch.put_metric_alarm(
+    aws.client("cloudwatch").put_metric_alarm(
         AlarmName=f"{CLUSTER}/left-over", Tags=[{"Key": "swarm.aws/cluster", "Value": CLUSTER}], **COMMON, **OURS
     )
 
@@ -88,13 +88,13 @@ ALARMS_CASE = Case(
     prepare=lambda _: ALARMS,
     look=alarms,
     drifts={
-        "an alarm was deleted": lambda aws: aws.cloudwatch.delete_alarms(AlarmNames=[DOWN]),
+        "an alarm was deleted": lambda aws: aws.client("cloudwatch").delete_alarms(AlarmNames=[DOWN]),
         "an alarm goes off later": lambda aws: alter(aws, DOWN, EvaluationPeriods=9, DatapointsToAlarm=9),
-        "an alarm wakes nobody": lambda aws: aws.cloudwatch.disable_alarm_actions(AlarmNames=[DOWN]),
+        "an alarm wakes nobody": lambda aws: aws.client("cloudwatch").disable_alarm_actions(AlarmNames=[DOWN]),
         "an alarm calculates otherwise": lambda aws: alter(
             aws, CAPACITY, Metrics=[{**MATH[0], "Expression": "serving - desired"}, *MATH[1:]]
         ),
-        "an alarm lost a tag": lambda aws: aws.cloudwatch.untag_resource(
+        "an alarm lost a tag": lambda aws: aws.client("cloudwatch").untag_resource(
             ResourceARN=f"arn:aws:cloudwatch:{REGION}:{ACCOUNT_ID}:alarm:{DOWN}", TagKeys=["team"]
         ),
         "an alarm is left over": add_alarm,
@@ -105,8 +105,8 @@ DASHBOARD_CASE = Case(
     prepare=lambda _: {"name": DASHBOARD, "body": BODY},
     look=dashboards,
     drifts={
-        "the dashboard was deleted": lambda aws: aws.cloudwatch.delete_dashboards(DashboardNames=[DASHBOARD]),
-        "the dashboard was altered": lambda aws: aws.cloudwatch.put_dashboard(
+        "the dashboard was deleted": lambda aws: aws.client("cloudwatch").delete_dashboards(DashboardNames=[DASHBOARD]),
+        "the dashboard was altered": lambda aws: aws.client("cloudwatch").put_dashboard(
             DashboardName=DASHBOARD, DashboardBody='{"widgets": []}'
         ),
     },
