@@ -94,7 +94,7 @@ from ..module_utils._core.actions import SyncRecord
 from ..module_utils._core.apply import Refused
 from ..module_utils._core.errors import SwarmError
 from ..module_utils._core.plan import decide
-from ..module_utils.adapters.clock import aws_time
+from ..module_utils.aws.clock import aws_time
 from ..module_utils.verbs.on_manager import control_plane, look, run
 
 # Seconds between two looks.

@@ -128,7 +128,7 @@ seen:
 import time
 
 from ..module_utils._core.removal_progress import STAGES
-from ..module_utils.adapters.clock import aws_time
+from ..module_utils.aws.clock import aws_time
 from ..module_utils.verbs.on_manager import control_plane, look, run
 from ..module_utils.verbs.removal_request import RemovalRequest, describe
 

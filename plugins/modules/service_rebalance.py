@@ -75,7 +75,7 @@ at:
 
 import time
 
-from ..module_utils.adapters.clock import aws_time
+from ..module_utils.aws.clock import aws_time
 from ..module_utils.verbs.on_manager import control_plane, look, run
 from ..module_utils.verbs.service_rebalancing import Rebalancing
 

@@ -127,8 +127,8 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils._core.errors import SwarmError
 from ..module_utils._core.registry_credentials import Grant, Registry
-from ..module_utils.adapters.aws import Aws
 from ..module_utils.adapters.ecr import Ecr
+from ..module_utils.aws.aws_session import AwsSession
 from ..module_utils.stack import credentials
 from ..module_utils.stack.compose import Bundle
 from ..module_utils.stack.convergence import StackClock
@@ -140,7 +140,7 @@ from ..module_utils.stack.stack_error import StackError
 def ask_ecr(registry: Registry) -> Grant:
     """ECR credentials of this manager's own role. Raises StackError."""
     try:
-        return Ecr(Aws(registry.region), time.time).grant(registry)
+        return Ecr(AwsSession.on_node(registry.region), time.time).grant(registry)
     except SwarmError as error:
         raise StackError(
             f"{error} Name the repository in ecr_repositories and run site.yml with the tags iam and discovery, "

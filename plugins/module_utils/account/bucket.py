@@ -16,7 +16,7 @@ from ..aws.waiters import once_visible
 def check_bucket(aws: AwsSession, name: str) -> None:
     """Raise ProvisionError if the bucket exists and is somebody else's."""
     try:
-        unless_missing(aws.s3.head_bucket, "404", "NoSuchBucket", Bucket=name)
+        unless_missing(aws.client("s3").head_bucket, "404", "NoSuchBucket", Bucket=name)
     except ClientError as error:
         if code(error) in ("403", "301"):
             raise ProvisionError(
@@ -31,7 +31,7 @@ def find_key(aws: AwsSession, cluster: str, alias: str) -> str | None:
 
     Raises ProvisionError if the alias names a key that cannot be used.
     """
-    described = unless_missing(aws.kms.describe_key, "NotFoundException", KeyId=f"alias/{alias}")
+    described = unless_missing(aws.client("kms").describe_key, "NotFoundException", KeyId=f"alias/{alias}")
     if described is not None:
         state = described["KeyMetadata"]["KeyState"]
         if state != "Enabled":
@@ -41,13 +41,13 @@ def find_key(aws: AwsSession, cluster: str, alias: str) -> str | None:
             )
         return None
     for resource in listed(
-        aws.resourcegroupstaggingapi,
+        aws.client("resourcegroupstaggingapi"),
         "get_resources",
         "ResourceTagMappingList",
         TagFilters=[{"Key": tags.CLUSTER, "Values": [cluster]}],
         ResourceTypeFilters=["kms:key"],
     ):
-        key = aws.kms.describe_key(KeyId=resource["ResourceARN"])["KeyMetadata"]
+        key = aws.client("kms").describe_key(KeyId=resource["ResourceARN"])["KeyMetadata"]
         if key["KeyState"] == "Enabled":
             return key["KeyId"]
     return None
@@ -55,7 +55,7 @@ def find_key(aws: AwsSession, cluster: str, alias: str) -> str | None:
 
 def check_secret(aws: AwsSession, name: str) -> None:
     """Raise ProvisionError if the secret is being deleted."""
-    found = unless_missing(aws.secretsmanager.describe_secret, "ResourceNotFoundException", SecretId=name)
+    found = unless_missing(aws.client("secretsmanager").describe_secret, "ResourceNotFoundException", SecretId=name)
     if found and found.get("DeletedDate"):
         raise ProvisionError(
             f"The secret {name} is being deleted: restore it (`aws secretsmanager restore-secret`), since the "
@@ -67,7 +67,7 @@ def write_policy(aws: AwsSession, bucket: str, policy: Mapping[str, Any], change
     """Write the agents' policy if it differs, and return whether the bucket exists, which in check mode it may not."""
     found, exists = None, True
     try:
-        found = unless_missing(aws.s3.get_object, "NoSuchKey", Bucket=bucket, Key=POLICY_KEY)
+        found = unless_missing(aws.client("s3").get_object, "NoSuchKey", Bucket=bucket, Key=POLICY_KEY)
     except ClientError as error:
         if code(error) != "NoSuchBucket":
             raise
@@ -80,7 +80,9 @@ def write_policy(aws: AwsSession, bucket: str, policy: Mapping[str, Any], change
             before,
             policy,
             lambda: once_visible(
-                lambda: aws.s3.put_object(Bucket=bucket, Key=POLICY_KEY, Body=content, ContentType="application/json"),
+                lambda: aws.client("s3").put_object(
+                    Bucket=bucket, Key=POLICY_KEY, Body=content, ContentType="application/json"
+                ),
                 lambda error: code(error) == "NoSuchBucket",
             ),
         )

@@ -12,9 +12,9 @@ from ..aws import tags
 from ..aws.aws_session import AwsSession
 from ..aws.changes import Changes
 from ..aws.provision_error import ProvisionError
+from ..aws.scaling_groups import groups_of, template_of
 from . import warm_pools
 from .configuration_schema import suggestion
-from .node_groups import groups_of, template_of
 
 # It would move instances between zones while an upgrade has an extra instance in a zone.
 REBALANCING = "AZRebalance"
@@ -29,7 +29,8 @@ class Sizes:
     """The sizes of a cluster's groups."""
 
     def __init__(self, aws: AwsSession, cluster: str, changes: Changes) -> None:
-        self._autoscaling, self._ec2, self._cluster, self._changes = aws.autoscaling, aws.ec2, cluster, changes
+        self._autoscaling, self._ec2 = aws.client("autoscaling"), aws.client("ec2")
+        self._cluster, self._changes = cluster, changes
 
     def all(self) -> list[dict[str, Any]]:
         """Every group's state, sorted by name."""

@@ -20,7 +20,7 @@ def find(aws: AwsSession, name: str) -> dict[str, Any]:
     Raises ProvisionError unless it exists exactly once.
     """
     wanted = name.rstrip(".").lower()
-    spaces = list(listed(aws.servicediscovery, "list_namespaces", "Namespaces"))
+    spaces = list(listed(aws.client("servicediscovery"), "list_namespaces", "Namespaces"))
     found = [space for space in spaces if space["Name"].rstrip(".").lower() == wanted]
     if not found:
         hint = suggestion(wanted, [space["Name"] for space in spaces]).rstrip("?")
@@ -48,7 +48,8 @@ class CloudMapService:
     """Creates and updates the service."""
 
     def __init__(self, aws: AwsSession, cluster: str, tags: Mapping[str, str], changes: Changes) -> None:
-        self._aws, self._cluster, self._changes = aws, cluster, changes
+        self._aws, self._client = aws, aws.client("servicediscovery")
+        self._cluster, self._changes = cluster, changes
         self._tags = tagging.of_cluster(cluster, tags)
 
     def keep(self, namespace: str, name: str, ttl: int, *, ipv6: bool) -> dict[str, Any]:
@@ -62,7 +63,7 @@ class CloudMapService:
         if present is None:
             made = self._create(space["id"], name, shown, records)
             return {"service_id": made.get("Id"), "service_arn": made.get("Arn"), "zone_id": space["zone_id"]}
-        own = tagging.from_list(self._aws.servicediscovery.list_tags_for_resource(ResourceARN=present["Arn"])["Tags"])
+        own = tagging.from_list(self._client.list_tags_for_resource(ResourceARN=present["Arn"])["Tags"])
         if own.get(tagging.CLUSTER) != self._cluster:
             raise ProvisionError(
                 f"The Cloud Map service {shown} is there already and has no tag {tagging.CLUSTER} that says that it is "
@@ -73,15 +74,13 @@ class CloudMapService:
             f"Cloud Map service {shown}",
             own,
             self._tags,
-            lambda missing: self._aws.servicediscovery.tag_resource(
-                ResourceARN=present["Arn"], Tags=tagging.to_list(missing)
-            ),
+            lambda missing: self._client.tag_resource(ResourceARN=present["Arn"], Tags=tagging.to_list(missing)),
         )
         return {"service_id": present["Id"], "service_arn": present["Arn"], "zone_id": space["zone_id"]}
 
     def _present(self, namespace_id: str, name: str) -> Mapping[str, Any] | None:
         filters = [{"Name": "NAMESPACE_ID", "Values": [namespace_id], "Condition": "EQ"}]
-        found = listed(self._aws.servicediscovery, "list_services", "Services", Filters=filters)
+        found = listed(self._client, "list_services", "Services", Filters=filters)
         return next((service for service in found if service["Name"] == name), None)
 
     def _create(self, namespace_id: str, name: str, shown: str, records: list[dict[str, Any]]) -> Mapping[str, Any]:
@@ -91,7 +90,7 @@ class CloudMapService:
             f"Cloud Map service {shown}",
             None,
             {"records": _shown(records), "tags": self._tags},
-            lambda: self._aws.servicediscovery.create_service(
+            lambda: self._client.create_service(
                 Name=name, NamespaceId=namespace_id, Tags=tagging.to_list(self._tags), **config
             )["Service"],
         )
@@ -115,11 +114,12 @@ class CloudMapService:
         )
 
     def _update(self, service_id: str, shown: str, records: list[dict[str, Any]]) -> None:
-        client = self._aws.servicediscovery
-        operation = client.update_service(Id=service_id, Service={"DnsConfig": {"DnsRecords": records}})["OperationId"]
+        operation = self._client.update_service(Id=service_id, Service={"DnsConfig": {"DnsRecords": records}})[
+            "OperationId"
+        ]
 
         def done() -> bool:
-            found = client.get_operation(OperationId=operation)["Operation"]
+            found = self._client.get_operation(OperationId=operation)["Operation"]
             if found["Status"] == "FAIL":
                 raise ProvisionError(f"Cloud Map could not change the service {shown}: {found.get('ErrorMessage')}")
             return bool(found["Status"] == "SUCCESS")

@@ -9,8 +9,8 @@ from ..aws import tags
 from ..aws.aws_session import AwsSession, code, listed
 from ..aws.changes import Changes
 from ..aws.provision_error import ProvisionError
+from ..aws.scaling_groups import groups_of
 from ..aws.waiters import once_visible
-from .node_groups import groups_of
 
 ROLE = "drill"
 _MANAGERS, _OURS = '"role": "manager"', f'"role": "{ROLE}"'
@@ -21,7 +21,8 @@ class Scratch:
     """Launches and terminates the instance."""
 
     def __init__(self, aws: AwsSession, cluster: str, own_tags: Mapping[str, str], changes: Changes) -> None:
-        self._ec2, self._autoscaling, self._changes, self._cluster = aws.ec2, aws.autoscaling, changes, cluster
+        self._ec2, self._autoscaling = aws.client("ec2"), aws.client("autoscaling")
+        self._changes, self._cluster = changes, cluster
         self._tags = {**tags.of_cluster(cluster, own_tags, Name=f"{cluster}-{ROLE}"), tags.ROLE: ROLE}
 
     def present(self, template: str, security_group: str) -> str | None:

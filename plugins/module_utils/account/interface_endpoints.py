@@ -100,7 +100,7 @@ def zones_of(aws: AwsSession, endpoints: Sequence[str]) -> dict[str, list[str] |
 def _details(aws: AwsSession, names: Sequence[str], **where: Any) -> list[Mapping[str, Any]]:
     # As a filter, for a name that is not known is an error otherwise.
     filters = [{"Name": "service-name", "Values": list(names)}]
-    answer = aws.ec2.describe_vpc_endpoint_services(Filters=filters, **where)
+    answer = aws.client("ec2").describe_vpc_endpoint_services(Filters=filters, **where)
     return [
         detail
         for detail in answer["ServiceDetails"]
@@ -126,7 +126,7 @@ class EndpointPlan:
     """Creates the declared endpoints and deletes the others."""
 
     def __init__(self, aws: AwsSession, wanted: Endpoints, changes: Changes) -> None:
-        self._aws, self._ec2, self._wanted, self._changes = aws, aws.ec2, wanted, changes
+        self._aws, self._ec2, self._wanted, self._changes = aws, aws.client("ec2"), wanted, changes
         self._group_name = f"{wanted.cluster}-endpoints"
 
     def build(self) -> dict[str, Any]:

@@ -10,9 +10,10 @@ from .._core.cluster import WORKER
 from .._core.names import launching_hook, metrics_namespace, terminating_hook
 from .._core.upgrade_marker import TAG
 from ..aws import tags
-from ..aws.aws_session import AwsSession, code, listed
+from ..aws.aws_session import AwsSession, code
 from ..aws.changes import Changes
 from ..aws.provision_error import ProvisionError
+from ..aws.scaling_groups import groups_of
 from ..aws.waiters import once_visible
 from . import warm_pools
 
@@ -62,7 +63,7 @@ class NodeGroups:
         *,
         measured: bool = False,
     ) -> None:
-        self._autoscaling, self._changes = aws.autoscaling, changes
+        self._autoscaling, self._changes = aws.client("autoscaling"), changes
         self._cluster, self._hooks = cluster, hooks
         # IDs by zone. In check mode, those of some zones may be to come.
         self._subnets, self._measured = subnets, measured
@@ -343,18 +344,6 @@ def _group_tags(name: str, own_tags: Mapping[str, str], *, propagate: bool = Tru
 
 def _desired_tag(name: str, desired: int) -> list[dict[str, Any]]:
     return _group_tags(name, {tags.DESIRED: str(desired)}, propagate=False)
-
-
-def groups_of(autoscaling: Any, cluster: str, *filters: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """The cluster's groups as Auto Scaling describes them, or those of them that more of its filters leave."""
-    wanted = [*tags.of_cluster_filter(cluster), *filters]
-    return list(listed(autoscaling, "describe_auto_scaling_groups", "AutoScalingGroups", Filters=wanted))
-
-
-def template_of(group: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The launch template that a group names, itself or in its mixed instances policy."""
-    mixed = (group.get("MixedInstancesPolicy") or {}).get("LaunchTemplate", {})
-    return group.get("LaunchTemplate") or mixed.get("LaunchTemplateSpecification") or {}
 
 
 def _once_launchable(call: Any) -> Any:

@@ -9,7 +9,7 @@ from typing import Any, Callable, Mapping, Sequence
 from .._core.cluster import MANAGER
 from .._core.names import resource_names
 from ..aws import tags
-from ..aws.aws_session import AwsSession, BotoCoreError, ClientError, code, listed, sentence, unless_missing
+from ..aws.aws_session import AWS_ERRORS, AwsSession, ClientError, code, listed, sentence, unless_missing
 from ..aws.provision_error import ProvisionError
 from ..stack import compose
 from ..stack.stack_error import StackError
@@ -66,12 +66,12 @@ class Preflight:
             look()
         except ProvisionError as error:
             self._error(str(error))
-        except (ClientError, BotoCoreError) as error:
+        except AWS_ERRORS as error:
             self._error(sentence(error))
 
     def _zones(self) -> None:
         region = self._config["region"]
-        found = self._aws.ec2.describe_availability_zones(
+        found = self._aws.client("ec2").describe_availability_zones(
             Filters=[{"Name": "zone-type", "Values": ["availability-zone"]}]
         )["AvailabilityZones"]
         available = sorted(zone["ZoneName"] for zone in found if zone["State"] == "available")
@@ -84,7 +84,7 @@ class Preflight:
         name = self._config["key_name"]
         if not name:
             return
-        others = [pair["KeyName"] for pair in self._aws.ec2.describe_key_pairs()["KeyPairs"]]
+        others = [pair["KeyName"] for pair in self._aws.client("ec2").describe_key_pairs()["KeyPairs"]]
         if name not in others:
             hint = suggestion(name, others) or ": import one, or leave key_name out and use Session Manager."
             self._error(f"key_name '{name}' is no key pair in the region {self._config['region']}{hint}")
@@ -94,7 +94,7 @@ class Preflight:
         # Of any other the rules say that it is wrong.
         if arn is None or not configuration_rules.BOUNDARY.fullmatch(arn):
             return
-        if unless_missing(self._aws.iam.get_policy, "NoSuchEntity", PolicyArn=arn) is None:
+        if unless_missing(self._aws.client("iam").get_policy, "NoSuchEntity", PolicyArn=arn) is None:
             self._error(
                 f"permissions_boundary is '{arn}', but there is no such policy: make it, or leave permissions_boundary "
                 "out."
@@ -125,7 +125,7 @@ class Preflight:
     def _topic(self) -> None:
         arn = self._config["monitoring"]["topic_arn"]
         # SNS refuses what is no ARN of a topic, which the rules have said already.
-        if unless_missing(self._aws.sns.get_topic_attributes, *NO_TOPIC, "InvalidParameter", TopicArn=arn):
+        if unless_missing(self._aws.client("sns").get_topic_attributes, *NO_TOPIC, "InvalidParameter", TopicArn=arn):
             return
         self._error(f"monitoring.topic_arn is '{arn}', but there is no such topic: make it, or leave topic_arn out.")
 
@@ -141,9 +141,8 @@ class Preflight:
                 self._target_group(f"node_groups[{group}]: target_groups has {arn}", arn)
 
     def _target_group(self, where: str, arn: str) -> None:
-        found = unless_missing(
-            self._aws.elbv2.describe_target_groups, "TargetGroupNotFound", "ValidationError", TargetGroupArns=[arn]
-        )
+        describe = self._aws.client("elbv2").describe_target_groups
+        found = unless_missing(describe, "TargetGroupNotFound", "ValidationError", TargetGroupArns=[arn])
         if not found:
             self._error(f"{where}, but there is no such target group: make it, or leave it out.")
             return
@@ -154,7 +153,8 @@ class Preflight:
                 "group."
             )
             return
-        vpcs = self._aws.ec2.describe_vpcs(Filters=tags.of_cluster_filter(self._config["cluster_name"]))["Vpcs"]
+        own = tags.of_cluster_filter(self._config["cluster_name"])
+        vpcs = listed(self._aws.client("ec2"), "describe_vpcs", "Vpcs", Filters=own)
         if group.get("VpcId") not in [vpc["VpcId"] for vpc in vpcs]:
             self._error(
                 f"{where}, which is in the VPC {group.get('VpcId')} and not in the cluster's: create a target group "
@@ -168,7 +168,7 @@ class Preflight:
         if not wanted:
             return
         filters = [{"Name": "instance-type", "Values": wanted}]
-        types = listed(self._aws.ec2, "describe_instance_types", "InstanceTypes", Filters=filters)
+        types = listed(self._aws.client("ec2"), "describe_instance_types", "InstanceTypes", Filters=filters)
         found = {kind["InstanceType"]: kind["ProcessorInfo"]["SupportedArchitectures"] for kind in types}
         for group in self._config["node_groups"]:
             for instance_kind in group["instance_types"]:
@@ -191,7 +191,7 @@ class Preflight:
             parameter: self._image_parameters[parameter] for parameter in sorted(wanted) if parameter not in identifiers
         }
         if names:
-            found = self._aws.ssm.get_parameters(Names=sorted(names.values()))["Parameters"]
+            found = self._aws.client("ssm").get_parameters(Names=sorted(names.values()))["Parameters"]
             values = {parameter["Name"]: parameter["Value"] for parameter in found}
             for architecture, name in names.items():
                 if name in values:
@@ -206,7 +206,7 @@ class Preflight:
 
     def _read_images(self, identifiers: Mapping[str, str]) -> None:
         try:
-            found = self._aws.ec2.describe_images(ImageIds=sorted(set(identifiers.values())))["Images"]
+            found = self._aws.client("ec2").describe_images(ImageIds=sorted(set(identifiers.values())))["Images"]
         except ClientError as error:
             if not code(error).startswith("InvalidAMIID"):
                 raise
@@ -245,7 +245,7 @@ class Preflight:
         except ValueError:
             # The rules have said so already.
             return
-        for vpc in listed(self._aws.ec2, "describe_vpcs", "Vpcs"):
+        for vpc in listed(self._aws.client("ec2"), "describe_vpcs", "Vpcs"):
             own_tags = tags.from_list(vpc.get("Tags", []))
             if own_tags.get(tags.CLUSTER) == self._config["cluster_name"]:
                 if vpc["CidrBlock"] != str(wanted):
@@ -268,7 +268,7 @@ class Preflight:
     def _clashes(self) -> None:
         cluster, region, role = self._config["cluster_name"], self._config["region"], self._names["manager_role"]
         self.errors += clashes(self._aws, {**self._config, "names": self._names})
-        found = unless_missing(self._aws.iam.get_role, "NoSuchEntity", RoleName=role)
+        found = unless_missing(self._aws.client("iam").get_role, "NoSuchEntity", RoleName=role)
         own_tags = tags.from_list(found["Role"].get("Tags", [])) if found else {}
         elsewhere = own_tags.get(tags.REGION, region)
         if own_tags.get(tags.CLUSTER) == cluster and elsewhere != region:
@@ -281,14 +281,12 @@ class Preflight:
 def account_errors(aws: AwsSession, config: Mapping[str, Any]) -> list[str]:
     """Why the credentials are not those of the account that is configured, as sentences."""
     try:
-        account = aws.sts.get_caller_identity()["Account"]
-    except ClientError as error:
+        account = aws.client("sts").get_caller_identity()["Account"]
+    except AWS_ERRORS as error:
         hint = ""
         if code(error) in ("InvalidClientTokenId", "UnrecognizedClientException", "AuthFailure"):
             hint = f" Check the credentials, and that the region {config['region']} is enabled."
         return [sentence(error) + hint]
-    except BotoCoreError as error:
-        return [sentence(error)]
     if account != str(config["account_id"]):
         return [
             f"The credentials are for the account {account}, but account_id is {config['account_id']}: "

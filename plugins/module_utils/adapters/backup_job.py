@@ -13,10 +13,10 @@ from .._core.backup_schedule import Manifest
 from .._core.errors import SwarmError, Unavailable
 from .._core.join.cluster_record import FORMED
 from .._core.policy import Policy
+from ..aws.aws_session import AwsSession
+from ..aws.clock import aws_time
 from . import raft_state
-from .aws import Aws
 from .backup_store import Backups
-from .clock import aws_time
 from .control_plane import ControlPlane
 from .metadata import Metadata
 from .s3_store import S3Store
@@ -68,7 +68,7 @@ class BackupJob:
 
     def __init__(self, cluster: str, region: str, bucket: str) -> None:
         """Raises SwarmError if an SDK is missing."""
-        aws = Aws(region)
+        aws = AwsSession.on_node(region)
         self._cluster = cluster
         self._store, self._backups = S3Store(aws, bucket), Backups(aws, bucket)
         self._control_plane = ControlPlane(cluster, region, bucket)

@@ -18,10 +18,10 @@ from .._core.observation import Observer
 from .._core.policy import Policy, PolicyError
 from .._core.publication import Publication
 from .._core.reconcile import Pass, reconcile
+from ..aws.aws_session import AwsSession
+from ..aws.clock import aws_time
 from . import files
 from .autoscaling import AutoScalingGroups
-from .aws import Aws
-from .clock import aws_time
 from .ecr import Ecr
 from .event_queue import Queue
 from .load_balancing import TargetGroups
@@ -41,7 +41,7 @@ class ControlPlane:
     def __init__(self, cluster: str, region: str, bucket: str, *, alive: Callable[[], None] = lambda: None) -> None:
         """``alive`` is called between requests. Raises SwarmError if an SDK is missing."""
         self._cluster, self._bucket, self._now, self._alive = cluster, bucket, aws_time.now, alive
-        self._aws = Aws(region)
+        self._aws = AwsSession.on_node(region)
         self._store = S3Store(self._aws, bucket)
         self.swarm = DockerSwarm()
         self.fleet = AutoScalingGroups(self._aws, cluster, self._now)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Mapping, Sequence
 
-from .aws import Aws, ClientError, code
+from ..aws.aws_session import AwsSession, ClientError, code
 
 
 class TargetGroups:
     """The core's ``Balancing``."""
 
-    def __init__(self, aws: Aws) -> None:
+    def __init__(self, aws: AwsSession) -> None:
         self._aws = aws
 
     def health(self, target_group: str) -> Mapping[str, str]:

@@ -18,8 +18,8 @@ from .._core.registry_credentials import Grant
 from . import services
 from .certificate import expiry
 from .docker_time import moment
-from .docker_update import update
-from .node_engine import EPOCH_LABEL, RECORD_LABEL, SOCKET, APIError, EngineApi, memory
+from .engine_api import SOCKET, APIError, EngineApi
+from .node_engine import EPOCH_LABEL, RECORD_LABEL, memory
 
 _SECONDS = 30
 # States of a task that has a container, or is about to.
@@ -275,7 +275,7 @@ class DockerSwarm(EngineApi):
         version, present = self._read.pop(service)
         with self._asked(f"change the service {service}"):
             # `update_service` of the SDK drops the fields of a specification that it does not know.
-            update(self._api, f"services/{service}", version, {**present, **changes}, headers)
+            self._update_object(f"services/{service}", version, {**present, **changes}, headers)
 
 
 def _list(answer: Any) -> List[Any]:

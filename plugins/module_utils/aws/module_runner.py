@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Callable, Mapping
 
+from ansible_collections.amazon.aws.plugins.module_utils.botocore import get_aws_connection_info
 from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
 
 from .aws_session import AWS_ERRORS, AwsSession, sentence
@@ -22,10 +23,7 @@ def run(arguments: Mapping[str, Any], work: Work, **rules: Any) -> None:
     """
     module = AnsibleAWSModule(argument_spec=dict(arguments), supports_check_mode=True, **rules)
     changes = Changes(module.check_mode)
-    try:
-        aws = AwsSession.of_module(module)
-    except AWS_ERRORS as error:
-        module.fail_json(msg=sentence(error), api_calls=0, **changes.result())
+    aws = AwsSession.of_options(*get_aws_connection_info(module))
     try:
         result = dict(work(aws, module.params, changes))
     except ProvisionError as error:

@@ -32,7 +32,7 @@ def world() -> Iterator[Account]:
 @pytest.fixture
 def zone(world: Account) -> str:
     """The account before there is a cluster: it has a hosted zone, a namespace and somebody's policy."""
-    world.aws.iam.create_policy(PolicyName="theirs", PolicyDocument=whole.ALLOW)
+    world.aws.client("iam").create_policy(PolicyName="theirs", PolicyDocument=whole.ALLOW)
     cloud_map.namespace(world.aws)
     made = whole.zone(world.aws)
     # What every account has, moto makes when it is first asked.
@@ -48,20 +48,22 @@ def fill(world: Account, zone: str) -> None:
     whole.register(world)
     whole.put(aws, "cluster.json", b"{}", b"{ }")
     whole.put(aws, "backups/1.tar.gz", b"1", b"2")
-    aws.s3.delete_object(Bucket=whole.BUCKET, Key="cluster.json")
-    aws.secretsmanager.create_secret(Name=f"{CLUSTER}-unlock-key", SecretString="{}", Tags=whole.TAG)
+    aws.client("s3").delete_object(Bucket=whole.BUCKET, Key="cluster.json")
+    aws.client("secretsmanager").create_secret(Name=f"{CLUSTER}-unlock-key", SecretString="{}", Tags=whole.TAG)
     whole.endpoint(aws)
-    aws.ec2.create_volume(AvailabilityZone=ZONES[0], Size=8, TagSpecifications=tagged("volume", f"{CLUSTER}-left-over"))
-    aws.logs.create_log_group(logGroupName="/swarm/example/traces", tags={"swarm.aws/cluster": CLUSTER})
+    aws.client("ec2").create_volume(
+        AvailabilityZone=ZONES[0], Size=8, TagSpecifications=tagged("volume", f"{CLUSTER}-left-over")
+    )
+    aws.client("logs").create_log_group(logGroupName="/swarm/example/traces", tags={"swarm.aws/cluster": CLUSTER})
     for parameter in ("/swarm/example", "example-two"):
-        aws.ssm.put_parameter(Name=parameter, Value="1", Type="String", Tags=whole.TAG)
-    aws.iam.attach_role_policy(RoleName=f"{CLUSTER}-worker", PolicyArn=THEIRS)
+        aws.client("ssm").put_parameter(Name=parameter, Value="1", Type="String", Tags=whole.TAG)
+    aws.client("iam").attach_role_policy(RoleName=f"{CLUSTER}-worker", PolicyArn=THEIRS)
 
 
 def close(aws: AwsSession, name: str) -> None:
     """Take all rules of a security group away."""
     group = group_of(aws, name)
-    aws.ec2.revoke_security_group_ingress(GroupId=group["GroupId"], IpPermissions=group["IpPermissions"])
+    aws.client("ec2").revoke_security_group_ingress(GroupId=group["GroupId"], IpPermissions=group["IpPermissions"])
 
 
 # Destroying
@@ -98,8 +100,8 @@ def test_a_warm_pool_is_told_of_and_goes_with_its_group(world: Account) -> None:
     }
     assert notes == {groups.MANAGER: "3 instances", groups.WORKER: "1 instances and 3 in its warm pool"}
     whole.destroy(world)
-    assert world.aws.autoscaling.describe_auto_scaling_groups()["AutoScalingGroups"] == []
-    there = world.aws.ec2.describe_instances()["Reservations"]
+    assert world.aws.client("autoscaling").describe_auto_scaling_groups()["AutoScalingGroups"] == []
+    there = world.aws.client("ec2").describe_instances()["Reservations"]
     assert {instance["State"]["Name"] for each in there for instance in each["Instances"]} == {"terminated"}
 
 
@@ -131,16 +133,20 @@ def test_fault_33_a_destruction_that_is_killed_after_every_third_of_its_writes_g
 
 BY_HAND = {
     "an Auto Scaling group": lambda aws: groups.delete_group(aws),
-    "the tags that a run which was killed had not set": lambda aws: aws.sqs.untag_queue(
-        QueueUrl=aws.sqs.get_queue_url(QueueName=whole.QUEUE)["QueueUrl"], TagKeys=["swarm.aws/cluster"]
+    "the tags that a run which was killed had not set": lambda aws: aws.client("sqs").untag_queue(
+        QueueUrl=aws.client("sqs").get_queue_url(QueueName=whole.QUEUE)["QueueUrl"], TagKeys=["swarm.aws/cluster"]
     ),
-    "a queue": lambda aws: aws.sqs.delete_queue(QueueUrl=aws.sqs.get_queue_url(QueueName="example-events")["QueueUrl"]),
+    "a queue": lambda aws: aws.client("sqs").delete_queue(
+        QueueUrl=aws.client("sqs").get_queue_url(QueueName="example-events")["QueueUrl"]
+    ),
     "a security group's rules": lambda aws: close(aws, MANAGER),
-    "the alias of the key": lambda aws: aws.kms.delete_alias(AliasName=f"alias/{CLUSTER}-swarm"),
-    "a role's policy": lambda aws: aws.iam.delete_role_policy(RoleName=f"{CLUSTER}-manager", PolicyName="swarm"),
-    "the bucket's encryption": lambda aws: aws.s3.delete_bucket_encryption(Bucket=whole.BUCKET),
-    "the bucket's tags": lambda aws: aws.s3.delete_bucket_tagging(Bucket=whole.BUCKET),
-    "the rule's target": lambda aws: aws.events.remove_targets(Rule="example-events", Ids=["queue"]),
+    "the alias of the key": lambda aws: aws.client("kms").delete_alias(AliasName=f"alias/{CLUSTER}-swarm"),
+    "a role's policy": lambda aws: aws.client("iam").delete_role_policy(
+        RoleName=f"{CLUSTER}-manager", PolicyName="swarm"
+    ),
+    "the bucket's encryption": lambda aws: aws.client("s3").delete_bucket_encryption(Bucket=whole.BUCKET),
+    "the bucket's tags": lambda aws: aws.client("s3").delete_bucket_tagging(Bucket=whole.BUCKET),
+    "the rule's target": lambda aws: aws.client("events").remove_targets(Rule="example-events", Ids=["queue"]),
 }
 
 
@@ -157,7 +163,7 @@ def test_fault_33_what_was_deleted_by_hand_is_no_obstacle(world: Account, zone: 
 
 def test_a_foreign_security_group_that_names_ours_keeps_it(world: Account, zone: str) -> None:
     whole.build(world)
-    ec2 = world.aws.ec2
+    ec2 = world.aws.client("ec2")
     made = ec2.create_security_group(GroupName="theirs", Description="theirs", VpcId=vpc_of(world.aws))["GroupId"]
     ours = group_of(world.aws, MEMBER)["GroupId"]
     pair = [{"IpProtocol": "tcp", "FromPort": 1, "ToPort": 1, "UserIdGroupPairs": [{"GroupId": ours}]}]
@@ -171,7 +177,7 @@ def test_backups_stay_with_what_is_needed_to_read_them_if_that_is_asked_for(worl
     fill(world, zone)
     done = whole.destroy(world, keep_backups=True)
     assert {resource["kind"] for resource in done["left"]} == {"bucket", "KMS alias", "KMS key", "secret"}
-    listed = world.aws.s3.list_object_versions(Bucket=whole.BUCKET)
+    listed = world.aws.client("s3").list_object_versions(Bucket=whole.BUCKET)
     assert {version["Key"] for version in listed["Versions"]} == {"backups/1.tar.gz"}
     assert len(listed["Versions"]) == 2
     assert whole.destroy(world, keep_backups=True)["changes"] == []
@@ -181,22 +187,22 @@ def test_backups_stay_with_what_is_needed_to_read_them_if_that_is_asked_for(worl
 def test_a_resource_of_another_cluster_is_left_alone(world: Account, zone: str) -> None:
     whole.build(world)
     aws = world.aws
-    aws.iam.tag_role(RoleName=f"{CLUSTER}-worker", Tags=[{"Key": "swarm.aws/cluster", "Value": "other"}])
+    aws.client("iam").tag_role(RoleName=f"{CLUSTER}-worker", Tags=[{"Key": "swarm.aws/cluster", "Value": "other"}])
     whole.publish(aws, zone, owner="heritage=swarm.aws,cluster=other,region=eu-west-1")
-    aws.sqs.create_queue(QueueName=f"{CLUSTER}-else")
-    aws.events.put_targets(
+    aws.client("sqs").create_queue(QueueName=f"{CLUSTER}-else")
+    aws.client("events").put_targets(
         Rule=whole.QUEUE, Targets=[{"Id": "queue", "Arn": f"arn:aws:sqs:{REGION}:{ACCOUNT_ID}:theirs"}]
     )
     whole.destroy(world)
-    assert aws.events.describe_rule(Name=whole.QUEUE)
-    assert aws.iam.get_role(RoleName=f"{CLUSTER}-worker")
-    assert len(aws.route53.list_resource_record_sets(HostedZoneId=zone)["ResourceRecordSets"]) == 4
-    assert aws.sqs.get_queue_url(QueueName=f"{CLUSTER}-else")
+    assert aws.client("events").describe_rule(Name=whole.QUEUE)
+    assert aws.client("iam").get_role(RoleName=f"{CLUSTER}-worker")
+    assert len(aws.client("route53").list_resource_record_sets(HostedZoneId=zone)["ResourceRecordSets"]) == 4
+    assert aws.client("sqs").get_queue_url(QueueName=f"{CLUSTER}-else")
 
 
 def test_a_service_of_another_cluster_keeps_its_instances(world: Account, zone: str) -> None:
     service = whole.register(world)
-    client = world.aws.servicediscovery
+    client = world.aws.client("servicediscovery")
     arn = client.get_service(Id=service)["Service"]["Arn"]
     client.tag_resource(ResourceARN=arn, Tags=[{"Key": "swarm.aws/cluster", "Value": "other"}])
     assert whole.destroy(world)["changes"] == []
@@ -218,15 +224,17 @@ def test_an_aaaa_record_goes_if_the_cluster_says_that_it_is_its_own(
     whole.publish(world.aws, zone, owner=whole.OWNER + more)
     theirs = {"Name": whole.RECORD, "Type": "AAAA", "TTL": 60, "ResourceRecords": [{"Value": "2001:db8::1"}]}
     changes = [{"Action": "CREATE", "ResourceRecordSet": theirs}]
-    world.aws.route53.change_resource_record_sets(HostedZoneId=zone, ChangeBatch={"Changes": changes})
+    world.aws.client("route53").change_resource_record_sets(HostedZoneId=zone, ChangeBatch={"Changes": changes})
     whole.destroy(world)
-    found = world.aws.route53.list_resource_record_sets(HostedZoneId=zone)["ResourceRecordSets"]
+    found = world.aws.client("route53").list_resource_record_sets(HostedZoneId=zone)["ResourceRecordSets"]
     assert {record["Type"] for record in found} - {"NS", "SOA"} == left
 
 
 def test_what_carries_the_tag_and_is_of_no_known_kind_is_named(world: Account) -> None:
     whole.build(world)
-    topic = world.aws.sns.create_topic(Name="theirs", Tags=[{"Key": "swarm.aws/cluster", "Value": CLUSTER}])["TopicArn"]
+    topic = world.aws.client("sns").create_topic(Name="theirs", Tags=[{"Key": "swarm.aws/cluster", "Value": CLUSTER}])[
+        "TopicArn"
+    ]
     (left,) = whole.destroy(world)["left"]
     assert left["id"] == topic
     assert "does not know how to delete it" in left["why"]
@@ -256,7 +264,7 @@ def test_what_stays_in_use_is_said_with_the_reason_in_the_end(world: Account) ->
 
 def test_what_nothing_asks_for_any_more_is_an_orphan(world: Account, zone: str) -> None:
     fill(world, zone)
-    world.aws.ec2.create_network_interface(SubnetId=subnet_of(world.aws, ZONES[0]), Description="a printer")
+    world.aws.client("ec2").create_network_interface(SubnetId=subnet_of(world.aws, ZONES[0]), Description="a printer")
     groups.new_version(world.aws)
     dns = {"record": "new.swarm.test", "cloud_map": None}
     found = whole.look(world, whole.configuration(node_groups=groups.GROUPS[:1], zones=ZONES[:1], dns=dns))

@@ -72,6 +72,10 @@ def test_only_the_named_codes_mean_missing() -> None:
         (NoCredentialsError(), "There are no AWS credentials: set AWS_PROFILE"),
         (refusal("AccessDenied", "not you"), "AWS refused CreateRoute with AccessDenied: not you"),
         (refusal("AccessDenied"), "AWS refused CreateRoute with AccessDenied: no reason given"),
+        (
+            refusal("RequestTimeTooSkewed"),
+            "AWS refused CreateRoute with RequestTimeTooSkewed: no reason given. Is this",
+        ),
         (EndpointConnectionError(endpoint_url="https://ec2"), "AWS did not answer: Could not connect"),
     ],
 )
@@ -82,9 +86,7 @@ def test_errors_are_sentences(error: Exception, sentence: str) -> None:
 def test_a_client_is_made_once_and_requests_are_counted_over_all_of_them() -> None:
     with account() as world:
         aws: Any = world.aws
-        assert aws.ec2 is aws.ec2
-        aws.ec2.describe_vpcs()
-        aws.sqs.list_queues()
+        assert aws.client("ec2") is aws.client("ec2")
+        aws.client("ec2").describe_vpcs()
+        aws.client("sqs").list_queues()
         assert aws.calls == 2
-        with pytest.raises(AttributeError):
-            _ = aws._nothing

@@ -35,7 +35,9 @@ class Scaling:
 
     @property
     def group(self) -> dict[str, Any]:
-        found: dict[str, Any] = self.world.aws.autoscaling.describe_auto_scaling_groups()["AutoScalingGroups"][0]
+        found: dict[str, Any] = self.world.aws.client("autoscaling").describe_auto_scaling_groups()[
+            "AutoScalingGroups"
+        ][0]
         return found
 
     @property
@@ -59,12 +61,12 @@ class Scaling:
 
     def leave(self, identifier: str) -> None:
         """What a removal without replacement does."""
-        self.world.aws.autoscaling.terminate_instance_in_auto_scaling_group(
+        self.world.aws.client("autoscaling").terminate_instance_in_auto_scaling_group(
             InstanceId=identifier, ShouldDecrementDesiredCapacity=True
         )
 
     def pause(self, process: str) -> None:
-        self.world.aws.autoscaling.suspend_processes(AutoScalingGroupName=WORKER, ScalingProcesses=[process])
+        self.world.aws.client("autoscaling").suspend_processes(AutoScalingGroupName=WORKER, ScalingProcesses=[process])
 
 
 @pytest.fixture
@@ -89,7 +91,7 @@ def test_what_waits_in_the_warm_pool_and_is_behind_is_ended_and_seen_to_go(make:
     scaling = make(warm_pool={"min": 2, "max": 3})
     aws, world = scaling.world.aws, scaling.world
     waiting = sorted(member.instance.id for member in world.scaling.members() if member.warmed)
-    aws.autoscaling.put_warm_pool(AutoScalingGroupName=WORKER, MinSize=3)
+    aws.client("autoscaling").put_warm_pool(AutoScalingGroupName=WORKER, MinSize=3)
     world.scaling.step()
     with world.recording() as writes:
         planned = scaling.run(renew_warm=True, check=True)

@@ -11,13 +11,13 @@ import pytest
 from ansible_collections.swarm.aws.plugins.module_utils._core.cluster import Record
 from ansible_collections.swarm.aws.plugins.module_utils._core.errors import Unavailable
 from ansible_collections.swarm.aws.plugins.module_utils._core.policy import Dns
-from ansible_collections.swarm.aws.plugins.module_utils.adapters import aws as adapter
 from ansible_collections.swarm.aws.plugins.module_utils.adapters.autoscaling import AutoScalingGroups
-from ansible_collections.swarm.aws.plugins.module_utils.adapters.aws import Aws
 from ansible_collections.swarm.aws.plugins.module_utils.adapters.event_queue import Queue
 from ansible_collections.swarm.aws.plugins.module_utils.adapters.load_balancing import TargetGroups
 from ansible_collections.swarm.aws.plugins.module_utils.adapters.route53 import Zone
 from ansible_collections.swarm.aws.plugins.module_utils.adapters.s3_store import STATUS_KEY, S3Store
+from ansible_collections.swarm.aws.plugins.module_utils.aws.aws_session import AwsSession
+from ansible_collections.swarm.aws.plugins.module_utils.aws.clock import aws_time
 from botocore.awsrequest import AWSResponse
 from botocore.exceptions import ClientError
 
@@ -35,7 +35,7 @@ def account(monkeypatch):
 
 @pytest.fixture
 def aws():
-    return Aws(REGION)
+    return AwsSession.on_node(REGION)
 
 
 @pytest.mark.fault(45)
@@ -43,7 +43,7 @@ def aws():
 def test_fault_45_aws_dates_every_answer_also_a_refusal(aws, monkeypatch, status):
     """A signature that is refused because of this host's clock."""
     observed = []
-    monkeypatch.setattr(adapter.aws_time, "observe", lambda date, took: observed.append((date, took)))
+    monkeypatch.setattr(aws_time, "observe", lambda date, took: observed.append((date, took)))
     answer = AWSResponse("", status, {"Date": "Mon, 30 Nov 2026 08:00:00 GMT"}, SimpleNamespace(stream=lambda: [b""]))
     client = aws.client("s3")
     client.meta.events.register("before-send.s3.*", lambda **_: answer)

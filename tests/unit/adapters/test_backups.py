@@ -17,10 +17,10 @@ from ansible_collections.swarm.aws.plugins.module_utils._core.backup_schedule im
 from ansible_collections.swarm.aws.plugins.module_utils._core.errors import SwarmError, Unavailable
 from ansible_collections.swarm.aws.plugins.module_utils.account.drill_instance import user_data
 from ansible_collections.swarm.aws.plugins.module_utils.adapters import backup_job, raft_state
-from ansible_collections.swarm.aws.plugins.module_utils.adapters.aws import Aws
 from ansible_collections.swarm.aws.plugins.module_utils.adapters.backup_store import Backups
 from ansible_collections.swarm.aws.plugins.module_utils.adapters.swarm import Facts
 from ansible_collections.swarm.aws.plugins.module_utils.adapters.unlock_keys import KEPT, Locks, UnlockKeys
+from ansible_collections.swarm.aws.plugins.module_utils.aws.aws_session import AwsSession
 from ansible_collections.swarm.aws.plugins.module_utils.aws.provision_error import ProvisionError
 
 from tests.unit.bucket import account_with
@@ -31,7 +31,7 @@ NAMES = ["20260102T030405Z-i-01", "20260103T030405Z-i-02"]
 
 
 @pytest.fixture
-def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[Aws]:
+def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[AwsSession]:
     with account_with(BUCKET, REGION, monkeypatch) as found:
         yield found
 
@@ -60,7 +60,9 @@ def stored(backups: Backups, swarm: Path, tmp_path: Path) -> Manifest:
     return manifest
 
 
-def test_a_backup_comes_back_as_it_was_without_what_is_of_one_host(aws: Aws, swarm: Path, tmp_path: Path) -> None:
+def test_a_backup_comes_back_as_it_was_without_what_is_of_one_host(
+    aws: AwsSession, swarm: Path, tmp_path: Path
+) -> None:
     backups = Backups(aws, BUCKET)
     manifest = stored(backups, swarm, tmp_path)
     assert backups.names() == NAMES[::-1]
@@ -78,7 +80,7 @@ def test_a_backup_comes_back_as_it_was_without_what_is_of_one_host(aws: Aws, swa
 @pytest.mark.fault(37)
 @pytest.mark.parametrize("change", ["truncated", "altered", "gone"])
 def test_fault_37_a_backup_that_is_not_what_was_written_is_refused(
-    aws: Aws, swarm: Path, tmp_path: Path, change: str
+    aws: AwsSession, swarm: Path, tmp_path: Path, change: str
 ) -> None:
     backups, s3, key = Backups(aws, BUCKET), boto3.client("s3", REGION), f"backups/{NAMES[1]}.tar.gz"
     manifest = stored(backups, swarm, tmp_path)
@@ -93,7 +95,7 @@ def test_fault_37_a_backup_that_is_not_what_was_written_is_refused(
         backups.fetch(manifest, tmp_path / "fetched")
 
 
-def test_an_archive_without_a_manifest_is_none(aws: Aws, swarm: Path, tmp_path: Path) -> None:
+def test_an_archive_without_a_manifest_is_none(aws: AwsSession, swarm: Path, tmp_path: Path) -> None:
     backups = Backups(aws, BUCKET)
     stored(backups, swarm, tmp_path)
     backups.delete(NAMES[1])
@@ -190,7 +192,7 @@ class Swarm:
         return f"SWMKEY-1-{self.number}" if self.is_locked else ""
 
 
-def test_keys_are_kept_with_those_from_before(aws: Aws) -> None:
+def test_keys_are_kept_with_those_from_before(aws: AwsSession) -> None:
     swarm, keys = Swarm(), UnlockKeys(aws, "demo")
     locks = Locks(swarm, keys)  # type: ignore[arg-type]
     with pytest.raises(SwarmError, match="There is no secret demo-unlock-keys"):
@@ -212,7 +214,7 @@ def test_keys_are_kept_with_those_from_before(aws: Aws) -> None:
     assert locks.kept()
 
 
-def test_a_secret_that_is_none_of_ours_is_not_quoted(aws: Aws) -> None:
+def test_a_secret_that_is_none_of_ours_is_not_quoted(aws: AwsSession) -> None:
     boto3.client("secretsmanager", REGION).create_secret(Name="demo-unlock-keys", SecretString="SWMKEY-1-oops")
     with pytest.raises(SwarmError, match="not what the agents write") as error:
         UnlockKeys(aws, "demo").read()

@@ -12,9 +12,9 @@ from ansible_collections.swarm.aws.plugins.module_utils._core.cluster import Ins
 from ansible_collections.swarm.aws.plugins.module_utils._core.dns import BOTH
 from ansible_collections.swarm.aws.plugins.module_utils._core.errors import Unavailable
 from ansible_collections.swarm.aws.plugins.module_utils._core.policy import Dns
-from ansible_collections.swarm.aws.plugins.module_utils.adapters.aws import Aws
 from ansible_collections.swarm.aws.plugins.module_utils.adapters.cloud_map import CloudMapRecords
 from ansible_collections.swarm.aws.plugins.module_utils.adapters.records import Records
+from ansible_collections.swarm.aws.plugins.module_utils.aws.aws_session import AwsSession
 
 from lab.aws import cloud_map
 from lab.aws.grafts import Grafts
@@ -45,7 +45,7 @@ class Bench:
 
     def another(self) -> CloudMapRecords:
         """An agent that knows nothing of earlier requests."""
-        return CloudMapRecords(Aws(REGION), lambda: self.now, lambda: tuple(self.fleet.values()))
+        return CloudMapRecords(AwsSession.on_node(REGION), lambda: self.now, lambda: tuple(self.fleet.values()))
 
     def read(self) -> Record:
         return self.records.read(self.wanted)
@@ -202,7 +202,7 @@ def test_a_deleted_service_is_not_an_empty_service() -> None:
 
 def test_the_policy_says_where_the_record_is() -> None:
     bench = Bench("A")
-    records = Records(Aws(REGION), lambda: 0.0, tuple)
+    records = Records(AwsSession.on_node(REGION), lambda: 0.0, tuple)
     assert records.read(bench.wanted).owner == OWNER
     zone = boto3.client("route53", region_name=REGION).create_hosted_zone(Name="example.com", CallerReference="1")
     assert records.read(Dns(zone["HostedZone"]["Id"].split("/")[-1], "www.example.com", 10)) == Record()

@@ -24,7 +24,6 @@ from ansible_collections.swarm.aws.plugins.module_utils._core.quorum import Quor
 from ansible_collections.swarm.aws.plugins.module_utils._core.registry_credentials import Registry
 from ansible_collections.swarm.aws.plugins.module_utils.adapters import metadata
 from ansible_collections.swarm.aws.plugins.module_utils.adapters.autoscaling import AutoScalingGroups
-from ansible_collections.swarm.aws.plugins.module_utils.adapters.aws import Aws
 from ansible_collections.swarm.aws.plugins.module_utils.adapters.backup_store import Backups
 from ansible_collections.swarm.aws.plugins.module_utils.adapters.certificate import expiry, subject
 from ansible_collections.swarm.aws.plugins.module_utils.adapters.ecr import Ecr
@@ -37,6 +36,7 @@ from ansible_collections.swarm.aws.plugins.module_utils.adapters.route53 import 
 from ansible_collections.swarm.aws.plugins.module_utils.adapters.s3_store import S3Store
 from ansible_collections.swarm.aws.plugins.module_utils.adapters.swarm import DockerSwarm
 from ansible_collections.swarm.aws.plugins.module_utils.adapters.unlock_keys import UnlockKeys
+from ansible_collections.swarm.aws.plugins.module_utils.aws.aws_session import AwsSession
 from ansible_collections.swarm.aws.runtime.swarm_agent import volumes
 from hypothesis import given
 from hypothesis import strategies as st
@@ -172,11 +172,11 @@ ANSWERS: dict[str, Any] = {
 }
 
 
-class HostileAws(Aws):
+class HostileAws(AwsSession):
     """A fake AWS that answers each call with a given value."""
 
     def __init__(self, answers: dict[str, Any]) -> None:
-        super().__init__("eu-west-1")
+        super().__init__(lambda: None, "eu-west-1")
         self.answers = answers
 
     def client(self, service: str) -> Any:

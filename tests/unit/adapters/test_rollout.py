@@ -9,7 +9,7 @@ import pytest
 from ansible_collections.swarm.aws.plugins.module_utils._core.cluster import ScalingGroup, Service
 from ansible_collections.swarm.aws.plugins.module_utils._core.errors import SwarmError, Unavailable
 from ansible_collections.swarm.aws.plugins.module_utils.adapters.autoscaling import AutoScalingGroups
-from ansible_collections.swarm.aws.plugins.module_utils.adapters.aws import Aws
+from ansible_collections.swarm.aws.plugins.module_utils.aws.aws_session import AwsSession
 from ansible_collections.swarm.aws.plugins.modules import node_rollout, service_rebalance
 
 from tests.unit.core.memory_cluster import POLICY, instance, node, observed, record
@@ -240,7 +240,7 @@ def test_groups_are_read_with_their_template_and_what_is_usual(monkeypatch):
         "MixedInstancesPolicy": {"LaunchTemplate": {"LaunchTemplateSpecification": {"Version": "8"}}},
         "Tags": [{"Key": "swarm.aws/group", "Value": "spot"}],
     }
-    aws = Aws("eu-west-1")
+    aws = AwsSession.on_node("eu-west-1")
     pages = SimpleNamespace(paginate=lambda **_: [{"AutoScalingGroups": [plain, mixed]}])
     monkeypatch.setattr(aws, "client", lambda service: SimpleNamespace(get_paginator=lambda name: pages))
     assert AutoScalingGroups(aws, "example", lambda: 0.0).groups() == (

@@ -31,15 +31,15 @@ INVENTORY = {
 def there() -> Iterator[Account]:
     """An account with a key pair, a hosted zone and an image, whose default VPC is elsewhere. It is only looked at."""
     with account() as made:
-        made.aws.ec2.create_key_pair(KeyName="operator")
-        made.aws.sns.create_topic(Name="pager")
-        made.aws.route53.create_hosted_zone(Name="example.com", CallerReference="test")
-        made.aws.servicediscovery.create_http_namespace(Name="example.internal")
+        made.aws.client("ec2").create_key_pair(KeyName="operator")
+        made.aws.client("sns").create_topic(Name="pager")
+        made.aws.client("route53").create_hosted_zone(Name="example.com", CallerReference="test")
+        made.aws.client("servicediscovery").create_http_namespace(Name="example.internal")
         # Put there by hand, with a disk of 15 GiB: one that is registered has no architecture in moto.
         about = {"name": "debian", "architecture": "x86_64", "root_device_name": "/dev/xvda", "root_device_type": "ebs"}
         image = Ami(world.ec2(), "ami-0123456789abcdef0", region_name="eu-west-1a", **about)
         world.ec2().amis[image.id] = image
-        made.aws.ssm.put_parameter(Name=PARAMETERS["debian13"]["x86_64"], Value=image.id, Type="String")
+        made.aws.client("ssm").put_parameter(Name=PARAMETERS["debian13"]["x86_64"], Value=image.id, Type="String")
         yield made
 
 
@@ -102,7 +102,7 @@ def test_a_bucket_of_another_account_is_refused(there: Account) -> None:
 
 
 def test_a_key_without_its_alias_is_found_unless_it_is_another_clusters_or_being_deleted(there: Account) -> None:
-    kms, alias = there.aws.kms, "alias/example-swarm"
+    kms, alias = there.aws.client("kms"), "alias/example-swarm"
 
     def key(cluster: str) -> str:
         made = kms.create_key(Tags=[{"TagKey": tags.CLUSTER, "TagValue": cluster}])
@@ -122,9 +122,9 @@ def test_a_key_without_its_alias_is_found_unless_it_is_another_clusters_or_being
 
 def test_a_secret_that_is_being_deleted_is_refused(there: Account) -> None:
     name = "example-unlock-keys"
-    there.aws.secretsmanager.create_secret(Name=name, Tags=tags.to_list({tags.CLUSTER: "example"}))
+    there.aws.client("secretsmanager").create_secret(Name=name, Tags=tags.to_list({tags.CLUSTER: "example"}))
     assert look(there, autolock=True)["warnings"] == []
-    there.aws.secretsmanager.delete_secret(SecretId=name)
+    there.aws.client("secretsmanager").delete_secret(SecretId=name)
     assert "is being deleted: restore it" in said(there, autolock=True)
 
 
@@ -215,12 +215,12 @@ def test_an_even_number_of_managers_is_a_warning_with_its_quorum(there: Account)
 
 def test_the_clusters_own_vpc_is_no_overlap_but_cannot_move(there: Account) -> None:
     own = tags.specification("vpc", {"swarm.aws/cluster": "example"})
-    vpc = there.aws.ec2.create_vpc(CidrBlock="10.20.0.0/16", TagSpecifications=own)["Vpc"]
+    vpc = there.aws.client("ec2").create_vpc(CidrBlock="10.20.0.0/16", TagSpecifications=own)["Vpc"]
     try:
         assert look(there)["warnings"] == []
         assert "has 10.20.0.0/16, which cannot be changed" in said(there, vpc_cidr="10.30.0.0/16")
     finally:
-        there.aws.ec2.delete_vpc(VpcId=vpc["VpcId"])
+        there.aws.client("ec2").delete_vpc(VpcId=vpc["VpcId"])
 
 
 @pytest.mark.parametrize(
@@ -280,7 +280,7 @@ def test_nodes_that_are_reached_are_not_warned_about(
 
 
 def test_a_name_that_a_cluster_in_another_region_has_is_refused(there: Account) -> None:
-    iam, role = there.aws.iam, "example-manager"
+    iam, role = there.aws.client("iam"), "example-manager"
     own = tags.to_list({"swarm.aws/cluster": "example", "swarm.aws/region": "eu-central-1"})
     iam.create_role(RoleName=role, AssumeRolePolicyDocument="{}", Tags=own)
     try:
@@ -290,7 +290,7 @@ def test_a_name_that_a_cluster_in_another_region_has_is_refused(there: Account) 
 
 
 def test_target_groups_must_be_there_for_instances_in_the_clusters_vpc(there: Account) -> None:
-    elb, ec2 = there.aws.elbv2, there.aws.ec2
+    elb, ec2 = there.aws.client("elbv2"), there.aws.client("ec2")
     vpc = ec2.describe_vpcs()["Vpcs"][0]["VpcId"]
 
     def made(name: str, kind: str) -> str:
@@ -316,7 +316,9 @@ def test_target_groups_must_be_there_for_instances_in_the_clusters_vpc(there: Ac
 
 
 def test_a_permissions_boundary_that_is_there_is_taken(there: Account) -> None:
-    made = there.aws.iam.create_policy(PolicyName="bounds", Path="/teams/", PolicyDocument=document(allow("ec2:*")))
+    made = there.aws.client("iam").create_policy(
+        PolicyName="bounds", Path="/teams/", PolicyDocument=document(allow("ec2:*"))
+    )
     assert look(there, permissions_boundary=made["Policy"]["Arn"])["warnings"] == []
 
 

@@ -10,8 +10,8 @@ from ansible_collections.swarm.aws.plugins.module_utils._core.apply import Refus
 from ansible_collections.swarm.aws.plugins.module_utils._core.cluster import Service
 from ansible_collections.swarm.aws.plugins.module_utils._core.plan import decide, plan
 from ansible_collections.swarm.aws.plugins.module_utils._core.registry_credentials import LABEL, Grant, Registry, due
-from ansible_collections.swarm.aws.plugins.module_utils.adapters.aws import Aws
 from ansible_collections.swarm.aws.plugins.module_utils.adapters.ecr import Ecr
+from ansible_collections.swarm.aws.plugins.module_utils.aws.aws_session import AwsSession
 
 from .memory_cluster import POLICY, ModelWorld, instance, node, observed, record
 
@@ -128,12 +128,12 @@ def test_ecr_is_asked_in_the_registrys_region(monkeypatch: pytest.MonkeyPatch) -
             ends = datetime.fromtimestamp(NOW + 43200, UTC)
             return {"authorizationData": [{"authorizationToken": token, "expiresAt": ends}]}
 
-    def client(self: Aws, service: str) -> Client:
+    def client(self: AwsSession, service: str) -> Client:
         regions.append((self.region, service))
         return Client()
 
-    monkeypatch.setattr(Aws, "client", client)
-    ecr = Ecr(Aws("eu-west-1"), lambda: NOW)
+    monkeypatch.setattr(AwsSession, "client", client)
+    ecr = Ecr(AwsSession.on_node("eu-west-1"), lambda: NOW)
     grant = ecr.grant(Registry(HOST.replace("eu-west-1", "us-east-1"), "123456789012", "us-east-1"))
     assert (grant.username, grant.password, grant.noted) == ("AWS", "pass:word", "1000000+43200")
     ecr.grant(Registry(HOST, "123456789012", "eu-west-1"))

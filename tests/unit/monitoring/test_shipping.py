@@ -222,10 +222,10 @@ def refusal(code: str) -> Exception:
 
 
 def test_a_stream_is_made_when_it_is_first_written_to(monkeypatch: pytest.MonkeyPatch) -> None:
-    from ansible_collections.swarm.aws.plugins.module_utils.adapters.aws import Aws
     from ansible_collections.swarm.aws.plugins.module_utils.adapters.cloudwatch_logs import LogStreams
+    from ansible_collections.swarm.aws.plugins.module_utils.aws.aws_session import AwsSession
 
-    logs, aws = Logs(), Aws("eu-west-1")
+    logs, aws = Logs(), AwsSession.on_node("eu-west-1")
     client: Callable[[str], Any] = lambda service: logs  # noqa: E731
     monkeypatch.setattr(aws, "client", client)
     streams = LogStreams(aws, "/swarm/example", "i-1")

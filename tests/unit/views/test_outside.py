@@ -19,12 +19,12 @@ GIVEN = {"cluster_name": "example", "account_id": ACCOUNT_ID}
 def there():
     """An account with an instance of the cluster and an instance of another cluster."""
     with account() as found:
-        image = found.aws.ec2.register_image(Name="any", RootDeviceName="/dev/xvda")["ImageId"]
+        image = found.aws.client("ec2").register_image(Name="any", RootDeviceName="/dev/xvda")["ImageId"]
         # moto accepts no architecture for an image.
         ec2_backends[ACCOUNT_ID][REGION].amis[image].architecture = "x86_64"
         for cluster in ("example", "other"):
             tags = [{"Key": "swarm.aws/cluster", "Value": cluster}, {"Key": "swarm.aws/role", "Value": "manager"}]
-            found.aws.ec2.run_instances(
+            found.aws.client("ec2").run_instances(
                 ImageId=image,
                 InstanceType="t3.small",
                 MinCount=1,
@@ -40,7 +40,7 @@ def look(there: Account, **more):
 
 
 def write(there: Account, key: str, document: object) -> None:
-    there.aws.s3.put_object(Bucket=BUCKET, Key=key, Body=json.dumps(document).encode())
+    there.aws.client("s3").put_object(Bucket=BUCKET, Key=key, Body=json.dumps(document).encode())
 
 
 def test_without_a_bucket_the_instances_are_told_and_the_rest_explained(there):
@@ -53,8 +53,8 @@ def test_without_a_bucket_the_instances_are_told_and_the_rest_explained(there):
 
 
 def test_the_record_and_what_the_agent_wrote_are_told(there):
-    there.aws.s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION})
-    zone = there.aws.route53.create_hosted_zone(Name="example.com", CallerReference="1")["HostedZone"]["Id"]
+    there.aws.client("s3").create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION})
+    zone = there.aws.client("route53").create_hosted_zone(Name="example.com", CallerReference="1")["HostedZone"]["Id"]
     dns = {"zone_id": zone.rsplit("/", 1)[-1], "record": "www.example.com", "ttl": 60}
     write(there, "policy.json", {"cluster": "example", "groups": {"manager": {"role": "manager"}}, "dns": dns})
     write(there, "manager/status.json", {"at": "then", "version": "1", "last_actions": [{"action": "Drain"}]})

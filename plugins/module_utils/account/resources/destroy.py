@@ -8,6 +8,7 @@ from typing import Any, Callable, Mapping, Sequence, Tuple
 from ...aws.aws_session import AwsSession, ClientError, code, sentence, unless_missing
 from ...aws.changes import Changes
 from ...aws.provision_error import ProvisionError
+from ...aws.scaling_groups import groups_named
 from ..name_clashes import NO_QUEUE
 from . import published
 from .model import RANKS, Resource, batches, staying
@@ -128,7 +129,7 @@ class Destroyer:
     def _delete_resource(self, resource: Resource) -> None:
         if resource.kind in REQUESTS:
             service, operation, arguments = REQUESTS[resource.kind]
-            getattr(getattr(self._aws, service), operation)(**arguments(resource))
+            getattr(self._aws.client(service), operation)(**arguments(resource))
         else:
             getattr(self, f"_{_method(resource)}")(resource)
 
@@ -165,7 +166,7 @@ class Destroyer:
     # Kinds whose deletion takes more than a request.
 
     def _event_rule(self, resource: Resource) -> None:
-        events = self._aws.events
+        events = self._aws.client("events")
         targets = events.list_targets_by_rule(Rule=resource.name)["Targets"]
         if targets:
             events.remove_targets(Rule=resource.name, Ids=[target["Id"] for target in targets])
@@ -173,7 +174,7 @@ class Destroyer:
 
     def _dns_record(self, resource: Resource) -> None:
         changes = [{"Action": "DELETE", "ResourceRecordSet": record} for record in resource.facts["sets"]]
-        self._aws.route53.change_resource_record_sets(
+        self._aws.client("route53").change_resource_record_sets(
             HostedZoneId=resource.facts["zone"],
             ChangeBatch={"Comment": "swarm.aws: the cluster is destroyed", "Changes": changes},
         )
@@ -183,19 +184,17 @@ class Destroyer:
 
     def _left_auto_scaling_group(self, batch: Sequence[Resource]) -> list[str]:
         # A group exists until its last instance is terminated.
-        found = self._aws.autoscaling.describe_auto_scaling_groups(
-            AutoScalingGroupNames=[resource.id for resource in batch]
-        )
-        return [group["AutoScalingGroupName"] for group in found["AutoScalingGroups"]]
+        found = groups_named(self._aws.client("autoscaling"), [resource.id for resource in batch])
+        return [group["AutoScalingGroupName"] for group in found]
 
     def _left_instance(self, batch: Sequence[Resource]) -> list[str]:
         wanted = [{"Name": "instance-id", "Values": [resource.id for resource in batch]}]
-        reservations = self._aws.ec2.describe_instances(Filters=wanted)["Reservations"]
+        reservations = self._aws.client("ec2").describe_instances(Filters=wanted)["Reservations"]
         instances = [instance for reservation in reservations for instance in reservation["Instances"]]
         return [instance["InstanceId"] for instance in instances if instance["State"]["Name"] != "terminated"]
 
     def _left_gateway_endpoint(self, batch: Sequence[Resource]) -> list[str]:
-        ec2, ids = self._aws.ec2, [resource.id for resource in batch]
+        ec2, ids = self._aws.client("ec2"), [resource.id for resource in batch]
         found = unless_missing(ec2.describe_vpc_endpoints, "InvalidVpcEndpointId.NotFound", VpcEndpointIds=ids)
         endpoints = found["VpcEndpoints"] if found else []
         return [endpoint["VpcEndpointId"] for endpoint in endpoints if endpoint["State"].lower() != "deleted"]
@@ -205,11 +204,11 @@ class Destroyer:
     def _left_nat_gateway(self, batch: Sequence[Resource]) -> list[str]:
         # Its address is in use until it is deleted, which takes a minute or two.
         wanted = [{"Name": "nat-gateway-id", "Values": [resource.id for resource in batch]}]
-        found = self._aws.ec2.describe_nat_gateways(Filters=wanted)["NatGateways"]
+        found = self._aws.client("ec2").describe_nat_gateways(Filters=wanted)["NatGateways"]
         return [gateway["NatGatewayId"] for gateway in found if gateway["State"] not in ("deleted", "failed")]
 
     def _internet_gateway(self, resource: Resource) -> None:
-        ec2 = self._aws.ec2
+        ec2 = self._aws.client("ec2")
         for vpc in resource.facts["vpcs"]:
             unless_missing(ec2.detach_internet_gateway, "Gateway.NotAttached", InternetGatewayId=resource.id, VpcId=vpc)
         ec2.delete_internet_gateway(InternetGatewayId=resource.id)
@@ -217,22 +216,22 @@ class Destroyer:
     def _instance_profile(self, resource: Resource) -> None:
         for role in resource.facts["roles"]:
             unless_missing(
-                self._aws.iam.remove_role_from_instance_profile,
+                self._aws.client("iam").remove_role_from_instance_profile,
                 "NoSuchEntity",  # type: ignore[misc]
                 InstanceProfileName=resource.name,
                 RoleName=role,
             )
-        self._aws.iam.delete_instance_profile(InstanceProfileName=resource.name)
+        self._aws.client("iam").delete_instance_profile(InstanceProfileName=resource.name)
 
     def _iam_role(self, resource: Resource) -> None:
-        iam = self._aws.iam
+        iam = self._aws.client("iam")
         # Policies that others attached to it are theirs, and stay.
         for policy in iam.list_attached_role_policies(RoleName=resource.name)["AttachedPolicies"]:
             iam.detach_role_policy(RoleName=resource.name, PolicyArn=policy["PolicyArn"])
         iam.delete_role(RoleName=resource.name)
 
     def _objects_of_the_bucket(self, resource: Resource) -> None:
-        s3, bucket = self._aws.s3, resource.name
+        s3, bucket = self._aws.client("s3"), resource.name
         doomed = [
             {"Key": version["Key"], "VersionId": version["VersionId"]}
             for version in self._survey.versions()

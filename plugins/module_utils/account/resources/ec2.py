@@ -19,7 +19,7 @@ class Ec2Survey:
     """Finds resources with the cluster's tag, and all resources in its VPC."""
 
     def __init__(self, aws: AwsSession, cluster: str) -> None:
-        self._ec2, self._cluster = aws.ec2, cluster
+        self._ec2, self._cluster = aws.client("ec2"), cluster
 
     def find(self) -> list[Resource]:
         """All of it."""

@@ -14,14 +14,14 @@ from .model import Resource
 def owned_records(aws: AwsSession, cluster: str) -> Iterator[Resource]:
     """The records of the cluster in all public zones of the account, each with the TXT record that says whose it is."""
     owner = Policy(cluster, {}, region=aws.region).owner
-    for zone in listed(aws.route53, "list_hosted_zones", "HostedZones"):
+    for zone in listed(aws.client("route53"), "list_hosted_zones", "HostedZones"):
         if not zone.get("Config", {}).get("PrivateZone"):
             yield from _in_zone(aws, zone, owner)
 
 
 def _in_zone(aws: AwsSession, zone: Mapping[str, Any], owner: str) -> Iterator[Resource]:
     identifier = zone["Id"].rsplit("/", 1)[-1]
-    found = listed(aws.route53, "list_resource_record_sets", "ResourceRecordSets", HostedZoneId=identifier)
+    found = listed(aws.client("route53"), "list_resource_record_sets", "ResourceRecordSets", HostedZoneId=identifier)
     # Somebody may delete the zone meanwhile.
     sets = unless_missing(lambda: list(found), "NoSuchHostedZone") or []
     for mark in sets:
@@ -57,7 +57,7 @@ def _marked(owner_name: str) -> str:
 
 def owned_services(aws: AwsSession, cluster: str) -> Iterator[Resource]:
     """The cluster's services, each with how many instances it has."""
-    client = aws.servicediscovery
+    client = aws.client("servicediscovery")
     for service in listed(client, "list_services", "Services"):
         arn = service["Arn"]
         # Somebody may delete it meanwhile.
@@ -80,7 +80,7 @@ def owned_services(aws: AwsSession, cluster: str) -> Iterator[Resource]:
 
 def delete_service(aws: AwsSession, identifier: str) -> None:
     """Deregister the instances, then delete the service. Raises ClientError, of ResourceInUse while some are there."""
-    client = aws.servicediscovery
+    client = aws.client("servicediscovery")
     for instance in _instances(aws, identifier):
         try:
             client.deregister_instance(ServiceId=identifier, InstanceId=instance)
@@ -92,5 +92,5 @@ def delete_service(aws: AwsSession, identifier: str) -> None:
 
 
 def _instances(aws: AwsSession, identifier: str) -> list[str]:
-    found = listed(aws.servicediscovery, "list_instances", "Instances", ServiceId=identifier)
+    found = listed(aws.client("servicediscovery"), "list_instances", "Instances", ServiceId=identifier)
     return [service["Id"] for service in unless_missing(lambda: list(found), "ServiceNotFound") or []]

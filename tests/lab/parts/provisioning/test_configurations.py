@@ -35,7 +35,7 @@ def account(tmp_path: Path) -> Iterator[RolesAccount]:
 def made(account: RolesAccount) -> set[str]:
     """The cluster's present resources, by their names in a plan."""
     session = boto3.session.Session(aws_access_key_id="lab", aws_secret_access_key="lab", region_name=REGION)
-    found = Survey(AwsSession(session, endpoint_url=account.aws.url), "example", ACCOUNT_ID).find()
+    found = Survey(AwsSession(lambda: session, endpoint_url=account.aws.url), "example", ACCOUNT_ID).find()
     named = {
         f"{resource.kind} {resource.name or resource.id}"
         for resource in found

@@ -20,9 +20,9 @@ SETTINGS = alarms_and_dashboard(CONFIGURATION)[0]
 
 
 def alarms(aws: AwsSession) -> Any:
-    found = aws.cloudwatch.describe_alarms()["MetricAlarms"]
+    found = aws.client("cloudwatch").describe_alarms()["MetricAlarms"]
     for alarm in found:
-        alarm["Tags"] = aws.cloudwatch.list_tags_for_resource(ResourceARN=alarm["AlarmArn"])["Tags"]
+        alarm["Tags"] = aws.client("cloudwatch").list_tags_for_resource(ResourceARN=alarm["AlarmArn"])["Tags"]
         for key in ("AlarmConfigurationUpdatedTimestamp", "StateUpdatedTimestamp", "StateTransitionedTimestamp"):
             alarm.pop(key, None)
     return found
@@ -30,13 +30,13 @@ def alarms(aws: AwsSession) -> Any:
 
 def dashboards(aws: AwsSession) -> Any:
     return [
-        json.loads(aws.cloudwatch.get_dashboard(DashboardName=entry["DashboardName"])["DashboardBody"])
-        for entry in aws.cloudwatch.list_dashboards()["DashboardEntries"]
+        json.loads(aws.client("cloudwatch").get_dashboard(DashboardName=entry["DashboardName"])["DashboardBody"])
+        for entry in aws.client("cloudwatch").list_dashboards()["DashboardEntries"]
     ]
 
 
 def alter(aws: AwsSession, name: str, **changed: Any) -> None:
-    aws.cloudwatch.put_metric_alarm(AlarmName=name, **{**SETTINGS[name], **changed})
+    aws.client("cloudwatch").put_metric_alarm(AlarmName=name, **{**SETTINGS[name], **changed})
 
 
 def calculate_otherwise(aws: AwsSession) -> None:
@@ -46,7 +46,7 @@ def calculate_otherwise(aws: AwsSession) -> None:
 
 def add_alarm(aws: AwsSession) -> None:
     tag = {"Key": "swarm.aws/cluster", "Value": CLUSTER}
-    aws.cloudwatch.put_metric_alarm(AlarmName=f"{CLUSTER}/left-over", Tags=[tag], **SETTINGS[DOWN])
+    aws.client("cloudwatch").put_metric_alarm(AlarmName=f"{CLUSTER}/left-over", Tags=[tag], **SETTINGS[DOWN])
 
 
 CASE = Case(
@@ -54,16 +54,16 @@ CASE = Case(
     prepare=lambda _: {"configuration": CONFIGURATION},
     look=lambda aws: [alarms(aws), dashboards(aws)],
     drifts={
-        "an alarm was deleted": lambda aws: aws.cloudwatch.delete_alarms(AlarmNames=[DOWN]),
+        "an alarm was deleted": lambda aws: aws.client("cloudwatch").delete_alarms(AlarmNames=[DOWN]),
         "an alarm goes off later": lambda aws: alter(aws, DOWN, EvaluationPeriods=9, DatapointsToAlarm=9),
-        "an alarm wakes nobody": lambda aws: aws.cloudwatch.disable_alarm_actions(AlarmNames=[DOWN]),
+        "an alarm wakes nobody": lambda aws: aws.client("cloudwatch").disable_alarm_actions(AlarmNames=[DOWN]),
         "an alarm calculates otherwise": calculate_otherwise,
-        "an alarm lost a tag": lambda aws: aws.cloudwatch.untag_resource(
+        "an alarm lost a tag": lambda aws: aws.client("cloudwatch").untag_resource(
             ResourceARN=f"arn:aws:cloudwatch:{REGION}:{ACCOUNT_ID}:alarm:{DOWN}", TagKeys=["team"]
         ),
         "an alarm is left over": add_alarm,
-        "the dashboard was deleted": lambda aws: aws.cloudwatch.delete_dashboards(DashboardNames=[DASHBOARD]),
-        "the dashboard was altered": lambda aws: aws.cloudwatch.put_dashboard(
+        "the dashboard was deleted": lambda aws: aws.client("cloudwatch").delete_dashboards(DashboardNames=[DASHBOARD]),
+        "the dashboard was altered": lambda aws: aws.client("cloudwatch").put_dashboard(
             DashboardName=DASHBOARD, DashboardBody='{"widgets": []}'
         ),
     },
