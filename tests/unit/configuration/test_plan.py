@@ -18,7 +18,7 @@ def made(missing: list[str], kept: dict[str, Any], deleted: dict[str, Any] | Non
     return plan(CLUSTER, missing, kept, deleted or {})
 
 
-def test_what_is_missing_is_to_be_created_and_not_to_be_updated_too() -> None:
+def test_a_missing_resource_is_created_and_not_also_updated() -> None:
     kept = {"VPC": {"changed": True}, "subnet": loop({"name": "prod-eu-west-1a"}, {"name": "prod-eu-west-1b"})}
     found = made(["VPC prod", "subnet prod-eu-west-1b"], kept)
     assert found == {
@@ -43,7 +43,7 @@ def test_resources_are_named_by_their_items_or_their_kind() -> None:
     ]
 
 
-def test_own_modules_say_themselves_what_happens() -> None:
+def test_the_modules_of_the_collection_report_their_own_changes() -> None:
     diff = [
         {"before_header": "warm pool of prod-worker", "before": "", "after": "1"},
         {"before_header": "Auto Scaling group prod-worker", "before": "1", "after": "2"},
@@ -57,7 +57,7 @@ def test_own_modules_say_themselves_what_happens() -> None:
     }
 
 
-def test_what_tasks_delete_is_to_be_deleted_and_what_did_not_change_or_run_is_not_named() -> None:
+def test_a_plan_names_deletions_but_no_skipped_or_unchanged_resource() -> None:
     kept = {"subnet": loop({"name": "prod-a"}, changed=False), "VPC": {"skipped": True}, "queue": {}}
     assert made([], kept, {"topic": {"changed": True}})["to_delete"] == ["topic prod-alarms"]
     assert made([], kept)["to_update"] == []

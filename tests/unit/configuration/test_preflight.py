@@ -63,7 +63,7 @@ def said(there: Account, inventories: dict[str, Any] | None = None, **changed: A
     return str(raised.value)
 
 
-def test_private_nodes_without_a_nat_gateway_come_back_with_the_endpoints_that_they_need(
+def test_private_nodes_without_a_nat_gateway_get_their_endpoints(
     there: Account,
 ) -> None:
     assert look(there)["config"]["private_nodes"] is None
@@ -83,7 +83,7 @@ def test_a_bucket_of_another_account_is_refused(there: Account) -> None:
         assert "belongs to another account or region" in said(there)
 
 
-def test_a_key_without_its_alias_is_found_unless_it_is_another_clusters_or_being_deleted(there: Account) -> None:
+def test_a_key_without_an_alias_is_found_if_it_is_the_clusters(there: Account) -> None:
     kms, alias = there.aws.kms, "alias/example-swarm"
 
     def key(cluster: str) -> str:
@@ -110,7 +110,7 @@ def test_a_secret_that_is_being_deleted_is_refused(there: Account) -> None:
     assert "is being deleted: restore it" in said(there, autolock=True)
 
 
-def test_the_example_is_right_and_comes_back_with_its_defaults(there: Account) -> None:
+def test_the_example_is_valid_and_returned_with_its_defaults(there: Account) -> None:
     volumes = [{"label": "data", "size": 50}, {"label": "logs", "size": 9, "mount": "/mnt/logs"}]
     groups = [group(labels={"edge": True, "slots": 3}, volumes=volumes)]
     found = look(there, {"aws_ec2.yml": INVENTORY}, node_groups=groups)
@@ -175,15 +175,17 @@ def test_the_example_is_right_and_comes_back_with_its_defaults(there: Account) -
         ({"node_groups": [group(), group()]}, "node_groups has two groups named 'manager'"),
     ],
 )
-def test_what_is_wrong_is_said_before_the_first_write(there: Account, changed: dict[str, Any], error: str) -> None:
+def test_a_wrong_configuration_is_refused_before_the_first_write(
+    there: Account, changed: dict[str, Any], error: str
+) -> None:
     assert error in said(there, **changed)
 
 
-def test_with_the_wrong_account_nothing_else_is_looked_at(there: Account) -> None:
+def test_with_the_wrong_account_nothing_else_is_checked(there: Account) -> None:
     assert "\n" not in said(there, account_id="210987654321", key_name="missing", zones=["eu-west-1x"])
 
 
-def test_all_that_is_wrong_is_said_at_once(there: Account) -> None:
+def test_all_errors_are_reported_at_once(there: Account) -> None:
     error = said(there, key_name="missing", zones=["eu-west-1x"])
     assert error.startswith("2 things are wrong:\n- ")
     assert "key_name 'missing'" in error
@@ -195,7 +197,7 @@ def test_an_even_number_of_managers_is_a_warning_with_its_quorum(there: Account)
     assert "4, needs 3 of them for a quorum" in warning
 
 
-def test_the_clusters_own_vpc_is_no_overlap_but_cannot_move(there: Account) -> None:
+def test_the_clusters_own_vpc_does_not_overlap_but_cannot_change(there: Account) -> None:
     own = tags.specification("vpc", {"swarm.aws/cluster": "example"})
     vpc = there.aws.ec2.create_vpc(CidrBlock="10.20.0.0/16", TagSpecifications=own)["Vpc"]
     try:
@@ -223,7 +225,7 @@ def test_an_inventory_of_another_cluster_is_refused(there: Account, changed: dic
     assert error in found
 
 
-def test_other_inventories_are_none_of_its_business(there: Account) -> None:
+def test_other_inventories_are_ignored(there: Account) -> None:
     assert look(there, {"hosts.yml": {"all": {"hosts": {}}}, "empty.yml": None})["warnings"] == []
 
 
@@ -231,9 +233,7 @@ BY_SSH = {**INVENTORY, "groups": {"session_manager": "aws_public_ip_address is n
 
 
 @pytest.mark.parametrize("missing", [{"ssh_access": []}, {"key_name": None}])
-def test_nodes_that_only_ssh_reaches_without_a_key_or_an_open_port_are_warned_about(
-    there: Account, missing: dict[str, Any]
-) -> None:
+def test_nodes_reached_only_by_ssh_without_access_are_a_warning(there: Account, missing: dict[str, Any]) -> None:
     config = {"ssh_access": ["192.0.2.7/32"], **missing}
 
     (warning,) = look(there, {"mine/aws_ec2.yml": BY_SSH}, **config)["warnings"]
@@ -255,13 +255,11 @@ def test_nodes_that_only_ssh_reaches_without_a_key_or_an_open_port_are_warned_ab
         (BY_SSH, {"private_nodes": {}, "dns": {**DNS, "addresses": "private"}}),
     ],
 )
-def test_nodes_that_are_reached_are_not_warned_about(
-    there: Account, inventory: dict[str, Any], changed: dict[str, Any]
-) -> None:
+def test_reachable_nodes_are_no_warning(there: Account, inventory: dict[str, Any], changed: dict[str, Any]) -> None:
     assert look(there, {"mine/aws_ec2.yml": inventory}, **changed)["warnings"] == []
 
 
-def test_a_name_that_a_cluster_in_another_region_has_is_refused(there: Account) -> None:
+def test_a_name_of_a_cluster_in_another_region_is_refused(there: Account) -> None:
     iam, role = there.aws.iam, "example-manager"
     own = tags.to_list({"swarm.aws/cluster": "example", "swarm.aws/region": "eu-central-1"})
     iam.create_role(RoleName=role, AssumeRolePolicyDocument="{}", Tags=own)
@@ -271,7 +269,7 @@ def test_a_name_that_a_cluster_in_another_region_has_is_refused(there: Account) 
         iam.delete_role(RoleName=role)
 
 
-def test_target_groups_must_be_there_for_instances_in_the_clusters_vpc(there: Account) -> None:
+def test_target_groups_must_exist_in_the_clusters_vpc_for_instances(there: Account) -> None:
     elb, ec2 = there.aws.elbv2, there.aws.ec2
     vpc = ec2.describe_vpcs()["Vpcs"][0]["VpcId"]
 
@@ -297,18 +295,18 @@ def test_target_groups_must_be_there_for_instances_in_the_clusters_vpc(there: Ac
         ec2.delete_tags(Resources=[vpc], Tags=[{"Key": "swarm.aws/cluster"}])
 
 
-def test_a_permissions_boundary_that_is_there_is_taken(there: Account) -> None:
+def test_an_existing_permissions_boundary_is_accepted(there: Account) -> None:
     made = there.aws.iam.create_policy(PolicyName="bounds", Path="/teams/", PolicyDocument=document(allow("ec2:*")))
     assert look(there, permissions_boundary=made["Policy"]["Arn"])["warnings"] == []
 
 
 @pytest.mark.parametrize("name", ["My Shop", "-shop", "x" * 42, ["shop"]])
-def test_a_stack_that_docker_would_not_name_so_is_refused(there: Account, name: Any) -> None:
+def test_an_invalid_stack_name_is_refused(there: Account, name: Any) -> None:
     with pytest.raises(ProvisionError, match=r"^The stack name .* is not valid: use lower-case letters"):
         look(there, stack_name=name)
 
 
-def test_a_topic_of_the_operators_must_be_there(there: Account) -> None:
+def test_a_missing_topic_of_the_operator_is_refused(there: Account) -> None:
     topics = "arn:aws:sns:eu-west-1:123456789012:"
     assert look(there, monitoring={"topic_arn": f"{topics}pager"})["warnings"] == []
     error = said(there, monitoring={"topic_arn": f"{topics}page"})
