@@ -43,7 +43,7 @@ def write(there: Account, key: str, document: object) -> None:
     there.aws.s3.put_object(Bucket=BUCKET, Key=key, Body=json.dumps(document).encode())
 
 
-def test_without_a_bucket_the_instances_are_told_and_the_rest_explained(there):
+def test_without_a_bucket_instances_are_listed_and_failures_named(there):
     found = look(there)
     (row,) = found["members"]
     assert (row["role"], row["state"], row["kind"], row["node"]) == ("manager", "running", "t3.small", None)
@@ -52,7 +52,7 @@ def test_without_a_bucket_the_instances_are_told_and_the_rest_explained(there):
     assert not found["changed"]
 
 
-def test_the_record_and_what_the_agent_wrote_are_told(there):
+def test_the_record_and_the_agents_status_are_reported(there):
     there.aws.s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION})
     zone = there.aws.route53.create_hosted_zone(Name="example.com", CallerReference="1")["HostedZone"]["Id"]
     dns = {"zone_id": zone.rsplit("/", 1)[-1], "record": "www.example.com", "ttl": 60}
@@ -65,7 +65,7 @@ def test_the_record_and_what_the_agent_wrote_are_told(there):
     assert found["failures"] == []
 
 
-def test_aws_own_answers_are_of_this_cluster_and_without_user_data(there):
+def test_raw_answers_are_of_this_cluster_and_without_user_data(there):
     found = look(there, answers=True)["answers"]
     told = json.dumps(found, default=str)
     assert "hidden" not in told and '"other"' not in told
@@ -78,6 +78,6 @@ def test_another_account_is_refused(there):
         look(there, account_id="999999999999")
 
 
-def test_ec2_that_does_not_tell_is_an_error(there):
+def test_a_refusal_by_ec2_is_an_error(there):
     with there.refusing("DescribeInstances"), pytest.raises(ProvisionError, match="AWS refused to describe"):
         look(there)

@@ -61,7 +61,7 @@ def shown(tmp_path: Path, view: str, states: dict[str, object], facts: dict[str,
 
 
 @pytest.mark.parametrize("view", ["status", "managers"])
-def test_a_manager_tells(tmp_path, view):
+def test_the_screen_has_the_report_of_a_manager(tmp_path, view):
     acting = {"keeping_state": {"manager": True, "msg": "fine"}, "views_cluster": told()}
     away = {"keeping_state": {"msg": "Task failed: Timeout\n", "unreachable": True}}
     code, screen, errors = shown(tmp_path, view, {"i-002": acting, "i-001": away}, {})
@@ -87,7 +87,7 @@ def test_a_manager_tells(tmp_path, view):
     ]
 
 
-def test_none_can_tell(tmp_path):
+def test_without_an_acting_manager_the_screen_has_aws_own_report(tmp_path):
     away = {"keeping_state": {"manager": False, "msg": "The swarm does not have a leader."}}
     whole = told()
     fleet = {
