@@ -164,7 +164,7 @@ def test_fault_13_without_a_quorum_nothing_changes_until_a_restore(survivor: Cal
 
 @pytest.mark.fault(15)
 @pytest.mark.parametrize("whose", [follower, leader])
-def test_fault_15_a_manager_that_was_cut_off_keeps_its_node(whose: Callable[[SimCluster], Machine]) -> None:
+def test_fault_15_a_partitioned_manager_keeps_its_node(whose: Callable[[SimCluster], Machine]) -> None:
     with settled() as world:
         cut = whose(world)
         member = node(world, cut)
@@ -270,7 +270,7 @@ def test_fault_17_the_operators_request_is_seen_without_its_message() -> None:
 
 
 @pytest.mark.fault(17)
-def test_fault_17_doubled_late_and_disordered_events_do_no_harm() -> None:
+def test_fault_17_duplicate_late_and_reordered_events_do_no_harm() -> None:
     for seed in range(20):
         with settled(replace(CALM, double_message=1.0, slow_message=0.7), seed=seed) as world:
             world.cloud.begin_termination(workers(world)[0])
@@ -424,7 +424,7 @@ def test_fault_20_a_detached_instance_is_not_published() -> None:
 
 
 @pytest.mark.fault(21)
-def test_fault_21_an_instance_that_never_joins_is_replaced_and_never_published() -> None:
+def test_fault_21_an_instance_that_never_joins_is_replaced() -> None:
     with settled() as world:
         world.cloud.next_joins = False
         world.kill(follower(world))
@@ -530,7 +530,7 @@ def test_fault_24_a_removal_that_would_break_the_quorum_is_refused() -> None:
 
 
 @pytest.mark.fault(25)
-def test_fault_25_without_another_place_only_force_drains_a_node() -> None:
+def test_fault_25_without_room_elsewhere_only_force_drains_a_node() -> None:
     with settled(Weather(managers=3, workers=1)) as world:
         world.work.add(Service("batch", 1, START_FIRST, role="worker"))
         world.run(5.0)
@@ -547,7 +547,7 @@ def test_fault_25_without_another_place_only_force_drains_a_node() -> None:
 
 
 @pytest.mark.fault(27)
-def test_fault_27_an_expired_hook_in_the_middle_of_a_drain_is_survived() -> None:
+def test_fault_27_a_hook_that_expires_during_a_drain_is_survived() -> None:
     with settled() as world:
         world.work.add(Service("slow", 4, START_FIRST, stops_in=40.0))
         world.run(5.0)
@@ -622,7 +622,7 @@ def test_fault_28_a_rebalance_or_maintenance_event_replaces_the_instance() -> No
 
 
 @pytest.mark.fault(28)
-def test_fault_28_capacity_rebalancing_removes_it_after_its_replacement() -> None:
+def test_fault_28_an_instance_at_risk_is_removed_after_its_replacement() -> None:
     groups = {**POLICY.groups, "worker": replace(POLICY.groups["worker"], rebalance=True)}
     with settled(policy=replace(POLICY, groups=groups)) as world:
         risky, other = workers(world)
