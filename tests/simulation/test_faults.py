@@ -81,14 +81,14 @@ def all_join(weather: Weather) -> None:
 
 @pytest.mark.fault(1)
 @pytest.mark.parametrize("managers", [1, 3, 5, 7])
-def test_fault_01_all_nodes_boot_at_once_while_s3_stalls(managers: int) -> None:
+def test_fault_01_nodes_that_boot_at_once_while_s3_stalls_all_join(managers: int) -> None:
     all_join(Weather(managers=managers, workers=max(0, 3 - managers), boot_spread=0.1, stall=0.3))
 
 
 @pytest.mark.fault(2)
 @pytest.mark.parametrize("kind", ["agent", "reboot", "replace"])
 @pytest.mark.parametrize("step", range(1, 60, 2))
-def test_fault_02_the_claims_holder_dies_at_any_step(kind: str, step: int) -> None:
+def test_fault_02_a_claim_is_taken_over_if_its_holder_dies_at_any_step(kind: str, step: int) -> None:
     world = JoiningCluster(step, CALM)
     holder = claimed(world)
     holder.crash_at[holder.steps + step] = kind

@@ -144,7 +144,7 @@ BY_HAND = {
 
 @pytest.mark.fault(33)
 @pytest.mark.parametrize("what", BY_HAND)
-def test_fault_33_a_resource_deleted_by_hand_does_not_stop_it(world: Account, zone: str, what: str) -> None:
+def test_fault_33_a_resource_deleted_by_hand_stops_no_destruction(world: Account, zone: str, what: str) -> None:
     before = inventory.resources()
     whole.build(world)
     whole.publish(world.aws, zone)

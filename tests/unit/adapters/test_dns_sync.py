@@ -82,7 +82,7 @@ def test_a_change_is_waited_for_until_all_name_servers_have_it(bench):
     assert note == "Some name servers may not have the change of www.example.com yet."
 
 
-def test_a_change_by_the_agent_is_read_again(bench):
+def test_a_change_that_the_agent_made_meanwhile_is_read_again(bench):
     bench.there(OLD)
     bench.overtaken = True
     assert (bench.sync()["changed"], len(bench.applied)) == (True, 1)

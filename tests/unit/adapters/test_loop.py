@@ -300,7 +300,7 @@ def test_fault_45_a_wrong_clock_is_in_the_status(bench):
 
 
 @pytest.mark.fault(45)
-def test_fault_45_without_answers_from_ec2_no_nodes_are_published(bench):
+def test_fault_45_without_answers_from_ec2_the_node_list_is_not_written(bench):
     bench.turn()
     listed = len(bench.control_plane.listed)
     bench.control_plane.cluster = replace(QUIET, instances=None)
@@ -309,7 +309,7 @@ def test_fault_45_without_answers_from_ec2_no_nodes_are_published(bench):
     assert len(bench.control_plane.listed) == listed > 0
 
 
-def test_a_failing_queue_only_delays(bench):
+def test_a_failing_queue_does_not_stop_the_passes(bench):
     bench.control_plane.broken = "SQS and S3 are away"
     assert bench.turn() == bench.turn() == 30
     warnings = [line["message"] for line in bench.lines("warning")]

@@ -165,7 +165,7 @@ def test_fault_25_a_removal_without_room_for_the_tasks_is_refused(bench):
 
 
 @pytest.mark.fault(25)
-def test_fault_25_room_that_is_away_for_a_moment_is_waited_for(bench, monkeypatch):
+def test_fault_25_temporarily_missing_room_is_waited_for(bench, monkeypatch):
     bench.world.all_services["web"] = replace(WEB, needs=Needs(most_per_node=1), healthy={"n001": 1, "n004": 1})
     drain(bench, until="begun", force=False)
     away = {f"n{number:03}": bench.world.members[f"n{number:03}"] for number in (2, 3)}

@@ -69,7 +69,7 @@ def test_unknown_keys_are_refused_except_the_operators_own() -> None:
     assert found == ["all.yml: unknown key 'regoin'; did you mean 'region'?"]
 
 
-def test_unset_keys_have_their_defaults() -> None:
+def test_unset_keys_get_their_defaults() -> None:
     config = configuration.with_defaults(raw(published_ports=None, node_groups=[group()]), spec())
 
     assert config["published_ports"] == [

@@ -91,7 +91,7 @@ def test_the_endpoints_are_those_of_the_services_in_the_policies(more: str) -> N
     assert set(interface_endpoints.needed(settled(**{**LEAST, **MORE[more]}))) == wanted
 
 
-def test_policies_restrict_keys_to_the_services_of_aws() -> None:
+def test_statements_for_aws_itself_exist_and_limit_kms_to_services() -> None:
     found = statements(**{**MORE["all of it"], **MORE["a service in Cloud Map"]})
     assert set(FOR_AWS) <= {statement["Sid"] for statement in found}
     for statement in found:

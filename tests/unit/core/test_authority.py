@@ -100,7 +100,7 @@ def test_a_newer_record_of_another_swarm_is_reported_and_kept(found):
 
 
 @pytest.mark.fault(42)
-def test_the_dns_record_is_kept_whatever_the_bucket_says():
+def test_the_dns_record_is_maintained_whatever_the_bucket_says():
     dead = [*NODES[:2], replace(NODES[2], state="down", reachable=False)]
     for published in (None, MISSING, stored(ClusterRecord(FORMED, "i-009", "", 9, "other", {"manager": 1}))):
         cluster = replace(seen(published), instances=(*THREE[:2], gone(3)), nodes=tuple(dead))

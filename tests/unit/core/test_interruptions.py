@@ -102,7 +102,7 @@ def test_fault_17_repeated_and_reordered_events_keep_the_earliest_deadline():
     assert interruptions.remembered(unknown, found, node_matching.join(found)), "nobody is there to remember it"
 
 
-def test_a_rebalancing_group_removes_instances_at_risk_itself():
+def test_with_capacity_rebalance_a_removal_awaits_auto_scaling():
     said = worker(**{node_labels.INTERRUPTION: events.REBALANCE})
     group = replace(POLICY.groups["worker"], rebalance=True)
     policy = replace(POLICY, groups={**POLICY.groups, "worker": group})
@@ -279,7 +279,7 @@ def test_fault_24_too_many_managers_are_refused_with_the_numbers(alive, asked, n
 
 
 @pytest.mark.fault(24)
-def test_fault_24_without_replacement_no_removal_goes_below_the_quorum():
+def test_fault_24_without_replacement_a_removal_keeps_the_quorum():
     for alive, asked, refused in ((2, ["i-002"], False), (1, ["i-001"], True), (3, ["i-001", "i-002"], True)):
         found = observed(THREE[:alive], NODES[:alive], record(1))
         with pytest.raises(removal_check.RequestRefused) if refused else contextlib.nullcontext():

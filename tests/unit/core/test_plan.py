@@ -294,7 +294,7 @@ def test_a_node_in_the_aaaa_record_still_counts_as_published():
         (replace(gone(4, "worker"), lifecycle="Pending:Wait", scaling_group="example-worker"), "ABANDON"),
     ],
 )
-def test_fault_21_an_instance_that_never_joined_is_let_go_at_once(host, result):
+def test_fault_21_an_instance_that_never_joined_is_released_at_once(host, result):
     (action,) = plan(observed([*THREE, host], NODES, record(1, 2, 3)), POLICY, NOW)
     assert (action.instance, action.result) == ("i-004", result)
 
@@ -347,7 +347,7 @@ def test_fault_24_a_replacement_is_not_awaited_until_the_vote_is_lost():
 @pytest.mark.parametrize(
     ("words", "wanted", "voters"), [(" no-replacement", 2, 1), ("", 2, 2), (" no-replacement", 3, 2)]
 )
-def test_fault_24_the_second_manager_goes_unless_another_may_join(words, wanted, voters):
+def test_fault_24_the_second_manager_is_removed_unless_another_may_join(words, wanted, voters):
     """Of three wanted managers another may still join, so the vote is kept until then."""
     asked = replace(node(2), labels={**node(2).labels, "swarm.aws.remove-requested": f"1000000 {words}"})
     world = ModelWorld(observed([instance(1), instance(2)], [node(1, leader=True), asked], record(1, 2)))
@@ -445,7 +445,7 @@ def test_a_warm_instance_is_not_awaited(lifecycle, state):
     assert (decision.actions, decision.awaited, decision.refused, decision.notes) == ([], [], [], [])
 
 
-def test_a_warm_instance_is_let_go_at_its_end_and_joins_when_in_service():
+def test_a_warm_instance_is_released_on_termination_and_joins_on_start():
     ending = instance(4, "worker", lifecycle="Warmed:Terminating:Wait", state="stopped")
     assert kinds(observed([*THREE, ending], NODES, record(1, 2, 3))) == [("CompleteLifecycle", "i-004")]
     taken = instance(4, "worker", lifecycle="Pending:Wait", launched=NOW)

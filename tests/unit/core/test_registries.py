@@ -66,7 +66,7 @@ def test_a_service_gets_credentials_now_and_at_half_of_their_lifetime() -> None:
     assert [type(action) for action in planned(model)] == [act.RefreshRegistryAuth]
 
 
-def test_the_second_of_two_agents_does_nothing() -> None:
+def test_the_second_of_two_agents_renews_nothing() -> None:
     model = world(SHOP)
     (action,) = planned(model)
     assert model.do(action)

@@ -39,7 +39,7 @@ def test_fault_36_a_survivor_is_preferred_to_every_backup() -> None:
 
 
 @pytest.mark.fault(36)
-def test_fault_36_the_newest_backup_goes_to_a_manager_without_a_swarm() -> None:
+def test_fault_36_a_manager_without_a_swarm_restores_the_newest_backup() -> None:
     stuck = Manager("i-0", "pending")
     choice = chosen(stuck, OTHER, EMPTY)
     assert (choice.instance, choice.source, choice.backup) == ("i-2", BACKUP, NAMES[0])

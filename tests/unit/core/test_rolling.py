@@ -101,7 +101,7 @@ def test_zones_stay_even_and_unhealthy_instances_are_removed_first():
     assert fleet(*sick).to_remove("worker", 1) == ["i-4"]
 
 
-def test_a_begun_removal_continues_and_a_terminating_one_is_not_counted():
+def test_a_begun_removal_continues_and_terminating_nodes_do_not_count():
     several = [member(4), member(5, removing=True), member(6, removing=True, terminating=True)]
     found = fleet(*several)
     assert found.to_remove("worker", 1) == ["i-5"]

@@ -120,7 +120,7 @@ def test_fault_25_without_room_only_a_forced_request_drains(change, reason):
 
 
 @pytest.mark.fault(25)
-def test_fault_25_auto_scalings_instance_waits_for_room_then_drains():
+def test_fault_25_a_termination_by_auto_scaling_waits_for_room_then_drains():
     third = removing(**{node_labels.WITHDRAWN: "999991.000"})
     third = replace(third, labels={key: value for key, value in third.labels.items() if key != node_labels.REQUESTED})
     there = [*THREE[:2], instance(3, lifecycle="Terminating:Wait")]

@@ -85,7 +85,7 @@ def test_no_target_is_deregistered_before_another_is_healthy():
     assert there.targets[WEB]["i-004"] == "healthy"
 
 
-def test_if_all_are_to_be_removed_those_begun_are_deregistered_first():
+def test_of_several_removals_the_begun_target_is_deregistered_first():
     """Or each would wait for the others for ever: none is replaced before it has no requests."""
     first = replace(
         asked(1), labels={**asked(1).labels, node_labels.REMOVING: node_labels.noted(NOW)}, availability="pause"

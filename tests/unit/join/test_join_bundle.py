@@ -84,7 +84,9 @@ def test_a_folder_without_an_agent_is_named(tmp_path: Path) -> None:
         (json.dumps(dict.fromkeys(("cluster", "region", "account_id", "bucket", "group", "role"), 1)), "cluster is 1"),
     ],
 )
-def test_a_bad_configuration_is_one_sentence(content: str | None, reason: str, agent: Path, tmp_path: Path) -> None:
+def test_an_invalid_configuration_is_refused_in_one_sentence(
+    content: str | None, reason: str, agent: Path, tmp_path: Path
+) -> None:
     path = tmp_path / "config.json"
     if content is not None:
         path.write_text(content)

@@ -59,7 +59,7 @@ def test_a_token_is_only_valid_on_its_instance(aws: LittleAws, address: str) -> 
     assert aws.ask("GET", ID, other, token)[0] == 401
 
 
-def test_the_tree_can_be_crawled_like_by_cloud_init(aws: LittleAws, address: str) -> None:
+def test_cloud_init_can_crawl_the_metadata_tree(aws: LittleAws, address: str) -> None:
     token = aws.token(address)
 
     def get(path: str) -> str:
@@ -132,7 +132,7 @@ def test_expired_credentials_are_refused(aws: LittleAws, monkeypatch: pytest.Mon
     assert refused(lambda: aws.client("kms", given).list_keys()) == "ExpiredTokenException"
 
 
-def test_a_spot_instance_is_warned_and_then_terminated(aws: LittleAws, address: str) -> None:
+def test_a_spot_instance_is_warned_before_its_termination(aws: LittleAws, address: str) -> None:
     token = aws.token(address)
     (instance_id,) = aws.machines.running
     aws.control("POST", f"spot-interrupt?instance={instance_id}&seconds=1")

@@ -123,7 +123,7 @@ def test_new_entries_are_sent_once_also_after_a_restart(tmp_path: Path) -> None:
     assert node.sent == [("engine", "line 1"), ("engine", "line 3")]
 
 
-def test_a_long_journal_is_read_on_at_once(tmp_path: Path) -> None:
+def test_the_rest_of_a_long_journal_is_read_at_once(tmp_path: Path) -> None:
     node = Node(tmp_path, [line(number) for number in range(1, shipping.MOST + 2)])
     assert node.shipper.tick() is True
     assert node.shipper.tick() is False

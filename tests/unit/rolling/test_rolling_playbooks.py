@@ -185,7 +185,7 @@ def test_a_plan_and_a_cancelled_upgrade_launch_nothing(bench: Bench) -> None:
     assert not any("surge=1" in call for call in asked)
 
 
-def test_scaling_removes_managers_one_by_one(bench: Bench) -> None:
+def test_new_nodes_are_awaited_and_managers_are_removed_one_by_one(bench: Bench) -> None:
     bench.answers["node_rollout"] = [seen(add=2), seen()]
     code, said, asked = bench.short("scale.yml", "-e", "group=worker", "-e", "desired=5")
     assert code == 0, said[-3000:]
@@ -203,7 +203,7 @@ def test_scaling_removes_managers_one_by_one(bench: Bench) -> None:
     assert "node_groups says 3: change its desired too" not in said, "it has as many as the configuration says"
 
 
-def test_a_scaling_group_is_said_to_follow_the_tasks(bench: Bench) -> None:
+def test_a_scaled_group_with_scaling_continues_to_follow_the_tasks(bench: Bench) -> None:
     bench.answers["node_rollout"] = [seen(add=2, groups=[group("burst")]), seen(groups=[group("burst")])]
     code, said, _ = bench.short("scale.yml", "-e", "group=burst", "-e", "desired=3")
     assert code == 0, said[-3000:]

@@ -129,7 +129,7 @@ def test_a_cancelled_upgrade_restores_the_original_sizes(site: Site) -> None:
 
 
 @pytest.mark.usefixtures("ended")
-def test_an_upgrade_begins_though_tasks_have_ended_as_intended(site: Site) -> None:
+def test_an_upgrade_begins_although_tasks_have_completed(site: Site) -> None:
     outdated = site.playbook("site.yml", "--tags", "node_groups", *groups(user_data=CANCELLED))
     assert outdated.code == 0, outdated.output[-4000:]
     run = site.playbook("playbooks/upgrade.yml", "--check")
