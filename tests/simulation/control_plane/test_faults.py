@@ -69,7 +69,7 @@ def node(world: SimCluster, machine: Machine) -> Member:
     return world.swarm.member_of(machine)
 
 
-def said(world: SimCluster) -> str:
+def logs(world: SimCluster) -> str:
     """The logs of all agents."""
     return "\n".join(line for agent in world.agents.values() for line in agent.said)
 
@@ -299,7 +299,7 @@ def test_fault_18_a_route_53_outage_delays_only_the_record() -> None:
         world.run(80.0)
         assert (len(world.swarm.voters), live_voters(world)) == (3, 3)
         assert dead.public in world.zone.record.addresses
-        assert "route53: route53: read the record: " in said(world)
+        assert "route53: route53: read the record: " in logs(world)
         tries = sum("read the record" in line for agent in world.agents.values() for line in agent.said)
         assert tries < 20
         world.settle(100.0)
@@ -312,7 +312,7 @@ def test_fault_18_a_missing_zone_delays_only_the_record() -> None:
         world.zone.gone = True
         world.kill(workers(world)[0])
         world.run(80.0)
-        assert "NoSuchHostedZone" in said(world)
+        assert "NoSuchHostedZone" in logs(world)
         assert len(world.swarm.members) == 5
         assert all(member.machine.alive for member in world.swarm.members.values())
         world.settle(100.0)
@@ -345,7 +345,7 @@ def test_fault_44_a_leader_whose_engine_hangs_is_removed_by_another_agent() -> N
         world.agents[leader.id].hangs_until = float("inf")
         world.run(SILENT_AFTER + 60.0)
         assert "the engine does not answer" in world.agents[leader.id].state
-        assert said(world).count("is silent, so this one acts for it.") == 1
+        assert logs(world).count("is silent, so this one acts for it.") == 1
         faults.request_removal(world, leader)
         world.until(lambda: not leader.alive)
         world.settle()
@@ -395,7 +395,7 @@ def test_fault_20_an_instance_without_a_public_address_is_not_published() -> Non
         assert live_voters(world) == 3
         assert world.zone.record.addresses == world.serving()
         assert len(world.zone.record.addresses) == 2
-        assert "has no public address, so www.example.com omits it." in said(world)
+        assert "has no public address, so www.example.com omits it." in logs(world)
         world.settle()
 
 
@@ -419,7 +419,7 @@ def test_fault_20_a_detached_instance_is_not_published() -> None:
         world.cloud.detach(detached)
         world.settle(after=1.0)
         assert detached.public not in world.zone.record.addresses
-        assert f"{detached.id} is in no Auto Scaling group" in said(world)
+        assert f"{detached.id} is in no Auto Scaling group" in logs(world)
         assert world.swarm.member_of(detached) is not None
 
 
@@ -480,7 +480,7 @@ def test_fault_24_the_last_manager_is_not_removed() -> None:
         member = node(world, machine)
         assert (member.availability, member.role) == ("active", "manager")
         assert world.zone.record == record
-        assert "it would leave 0 of 1 managers reachable, fewer than their quorum of 1" in said(world)
+        assert "it would leave 0 of 1 managers reachable, fewer than their quorum of 1" in logs(world)
 
 
 @pytest.mark.fault(24)
@@ -523,7 +523,7 @@ def test_fault_24_a_removal_that_would_break_the_quorum_is_refused() -> None:
         world.run(60.0)
         member = node(world, asked)
         assert (member.availability, member.role) == ("active", "manager")
-        assert "it would leave 1 of 3 managers reachable, fewer than their quorum of 2" in said(world)
+        assert "it would leave 1 of 3 managers reachable, fewer than their quorum of 2" in logs(world)
         world.partition(frozenset())
         world.settle(after=1.0)
         assert not asked.alive
@@ -540,7 +540,7 @@ def test_fault_25_without_room_elsewhere_only_force_drains_a_node() -> None:
         member = node(world, machine)
         assert member.availability != "drain"
         assert world.work.services["batch"].healthy(world.now) == 1
-        assert "there is no room elsewhere for 1 tasks of batch" in said(world)
+        assert "there is no room elsewhere for 1 tasks of batch" in logs(world)
         faults.request_removal(world, machine, force=True)
         world.settle(after=60.0)
         assert not machine.alive
@@ -829,7 +829,7 @@ def test_fault_47_an_invalid_message_does_not_block_a_spot_warning() -> None:
         assert world.queue.dead_letters == [poison]
         assert world.queue.empty
         (told,) = world.leader_agent.document["unhandled_messages"]
-        assert said(world).count("is left for the dead-letter queue") == said(world).count(told) == 1
+        assert logs(world).count("is left for the dead-letter queue") == logs(world).count(told) == 1
         world.settle()
 
 

@@ -79,21 +79,21 @@ def in_memory(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True)
-def moment(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+def mock_clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """Cloud Map's clock, in seconds."""
     moment = [0.0]
     monkeypatch.setattr(cloud_map.time, "monotonic", lambda: moment[0])
     return moment
 
 
-def test_instances_are_registered_by_id_and_read_again(moment: list[float]) -> None:
+def test_instances_are_registered_by_id_and_read_again(mock_clock: list[float]) -> None:
     bench = Bench("A")
     assert bench.read() == Record(owner=OWNER)
     after = bench.write("198.51.100.1", "198.51.100.2")
     assert bench.registered() == {}
     found = bench.read()
     assert found == after and not found.in_sync
-    moment[0] += 5
+    mock_clock[0] += 5
     assert bench.read() == after
     assert bench.registered() == {
         "i-1": {"AWS_INSTANCE_IPV4": "198.51.100.1"},
@@ -101,17 +101,17 @@ def test_instances_are_registered_by_id_and_read_again(moment: list[float]) -> N
     }
 
 
-def test_a_deregistration_is_in_sync_some_time_after_its_operation(moment: list[float]) -> None:
+def test_a_deregistration_is_in_sync_some_time_after_its_operation(mock_clock: list[float]) -> None:
     bench = Bench("A")
     bench.write("198.51.100.1", "198.51.100.2")
-    moment[0] += 5
+    mock_clock[0] += 5
     bench.read()
     bench.now += 60
     assert bench.read().in_sync
     after = bench.write("198.51.100.2")
     bench.now += 60
     assert bench.read() == after and not bench.read().in_sync
-    moment[0] += 5
+    mock_clock[0] += 5
     assert [bench.read().in_sync, set(bench.registered())] == [False, {"i-2"}]
     bench.now += 59
     assert not bench.read().in_sync
@@ -119,58 +119,58 @@ def test_a_deregistration_is_in_sync_some_time_after_its_operation(moment: list[
     assert bench.read().in_sync
 
 
-def test_a_new_instance_is_registered_before_others_are_deregistered(moment: list[float]) -> None:
+def test_a_new_instance_is_registered_before_others_are_deregistered(mock_clock: list[float]) -> None:
     bench = Bench("A")
     bench.write("198.51.100.1")
-    moment[0] += 5
+    mock_clock[0] += 5
     bench.write("198.51.100.2")
-    moment[0] += 5
+    mock_clock[0] += 5
     assert bench.read().addresses == ("198.51.100.1", "198.51.100.2")
     bench.write("198.51.100.2")
-    moment[0] += 5
+    mock_clock[0] += 5
     assert set(bench.registered()) == {"i-2"}
 
 
-def test_an_address_without_an_instance_stays_registered(moment: list[float]) -> None:
+def test_an_address_without_an_instance_stays_registered(mock_clock: list[float]) -> None:
     bench = Bench("A")
     bench.write("198.51.100.1")
-    moment[0] += 5
+    mock_clock[0] += 5
     del bench.fleet["i-1"]
     bench.write("198.51.100.1", "198.51.100.2")
-    moment[0] += 5
+    mock_clock[0] += 5
     assert set(bench.registered()) == {"i-1", "i-2"}
 
 
-def test_an_instance_is_registered_with_both_addresses_at_once(moment: list[float]) -> None:
+def test_an_instance_is_registered_with_both_addresses_at_once(mock_clock: list[float]) -> None:
     bench = Bench("A", "AAAA")
     after = bench.write("198.51.100.1", "2001:db8::1")
-    moment[0] += 5
+    mock_clock[0] += 5
     assert bench.read() == after
     both = {"AWS_INSTANCE_IPV4": "198.51.100.1", "AWS_INSTANCE_IPV6": "2001:db8::1"}
     assert bench.registered() == {"i-1": both}
 
 
-def test_an_instance_with_a_new_address_is_registered_again(moment: list[float]) -> None:
+def test_an_instance_with_a_new_address_is_registered_again(mock_clock: list[float]) -> None:
     bench = Bench("A")
     bench.write("198.51.100.1")
-    moment[0] += 5
+    mock_clock[0] += 5
     bench.fleet["i-1"] = replace(bench.fleet["i-1"], public_address="198.51.100.9")
     bench.write("198.51.100.9")
-    moment[0] += 5
+    mock_clock[0] += 5
     assert bench.registered() == {"i-1": {"AWS_INSTANCE_IPV4": "198.51.100.9"}}
 
 
-def test_an_operation_of_another_agent_is_not_repeated(moment: list[float]) -> None:
+def test_an_operation_of_another_agent_is_not_repeated(mock_clock: list[float]) -> None:
     bench = Bench("A")
     bench.write("198.51.100.1")
     bench.records = bench.another()
     bench.write("198.51.100.1")
-    moment[0] += 5
+    mock_clock[0] += 5
     assert set(bench.registered()) == {"i-1"}
 
 
 def test_a_failed_operation_is_reported_once_and_then_forgotten(
-    moment: list[float], monkeypatch: pytest.MonkeyPatch
+    mock_clock: list[float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bench = Bench("A")
     bench.write("198.51.100.1")
@@ -183,10 +183,10 @@ def test_a_failed_operation_is_reported_once_and_then_forgotten(
     assert bench.read() == Record(owner=OWNER)
 
 
-def test_a_service_in_an_http_namespace_has_the_wanted_ttl(moment: list[float]) -> None:
+def test_a_service_in_an_http_namespace_has_the_wanted_ttl(mock_clock: list[float]) -> None:
     bench = Bench()
     bench.write("198.51.100.1")
-    moment[0] += 5
+    mock_clock[0] += 5
     assert bench.read() == Record(("198.51.100.1",), 10, OWNER)
 
 

@@ -68,13 +68,13 @@ def bench(monkeypatch):
     return control_plane
 
 
-def tell(control_plane, **more):
+def rollout(control_plane, **more):
     defaults = {"group": None, "desired": None, "batch": 1, "until": "now", "ignore": [], "timeout": 60}
     return node_rollout.tell({**defaults, **more}, now=control_plane.now, sleep=control_plane.sleep)
 
 
 def test_outdated_instances_and_the_upgrade_order_are_reported(bench):
-    result = tell(bench)
+    result = rollout(bench)
     assert [(group["name"], group["behind"], group["usual"]) for group in result["groups"]] == [
         ("manager", [], None),
         ("worker", ["i-004"], 1),
@@ -91,9 +91,9 @@ def test_a_new_instance_is_waited_for_until_it_serves(bench):
         lambda: bench.add(joined=node(5, "worker")),
         lambda: bench.add(host=replace(new, lifecycle="InService")),
     ]
-    joined = tell(bench, group="worker", until="joined")
+    joined = rollout(bench, group="worker", until="joined")
     assert (joined["awaited"], bench.time) == (["i-005 to be in service"], 1002.0)
-    serving = tell(bench, group="worker", until="serving")
+    serving = rollout(bench, group="worker", until="serving")
     assert (serving["awaited"], serving["going"]) == ([], ["i-004"])
     assert serving["groups"][1]["serving"] == ["i-004", "i-005"]
 
@@ -102,7 +102,7 @@ def test_a_new_instance_is_waited_for_until_it_serves(bench):
 def test_fault_35_an_instance_that_never_joins_has_a_deadline(bench):
     bench.add(host=instance(5, "worker", template="2", lifecycle="Pending:Wait"))
     with pytest.raises(SwarmError, match="After 30 s the group worker still waits for i-005 to join the swarm"):
-        tell(bench, group="worker", until="serving", timeout=30)
+        rollout(bench, group="worker", until="serving", timeout=30)
 
 
 @pytest.mark.fault(35)
@@ -111,7 +111,7 @@ def test_fault_35_an_instance_whose_launch_fails_ends_the_wait(bench):
     bench.add(host=new)
     bench.to_come = [lambda: bench.add(host=replace(new, lifecycle="Terminating:Wait"))]
     with pytest.raises(SwarmError, match="i-005 ended before it served"):
-        tell(bench, group="worker", until="serving")
+        rollout(bench, group="worker", until="serving")
     assert bench.time == 1002.0
 
 
@@ -127,19 +127,19 @@ def test_a_missing_leader_is_waited_for(bench, monkeypatch):
 
     monkeypatch.setattr(node_rollout, "look", look)
     bench.to_come = [lambda: bench.add(joined=node(5, "worker"))]
-    assert tell(bench, group="worker", until="serving")["awaited"] == []
+    assert rollout(bench, group="worker", until="serving")["awaited"] == []
     assert len(looks) == 3
 
 
 def test_a_new_size_is_reported_with_its_warnings(bench):
     bench.groups_of = (replace(MANAGERS, smallest=1), replace(WORKERS, original_size=None))
-    assert tell(bench, group="worker", desired=4)["add"] == 2
-    smaller = tell(bench, group="manager", desired=2)
+    assert rollout(bench, group="worker", desired=4)["add"] == 2
+    smaller = rollout(bench, group="manager", desired=2)
     assert smaller["going"] == ["i-001"] and "2 managers survive" in smaller["warnings"][0]
     with pytest.raises(SwarmError, match="There is no node group 'nobody'"):
-        tell(bench, group="nobody", desired=4)
+        rollout(bench, group="nobody", desired=4)
     with pytest.raises(SwarmError, match="batch is 0"):
-        tell(bench, batch=0)
+        rollout(bench, batch=0)
 
 
 # Rebalancing

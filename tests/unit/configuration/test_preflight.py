@@ -28,7 +28,7 @@ INVENTORY = {
 
 
 @pytest.fixture(scope="module")
-def there() -> Iterator[Account]:
+def aws_account() -> Iterator[Account]:
     """An account with a key pair, a hosted zone and an image, whose default VPC is elsewhere. It is only looked at."""
     with account() as made:
         made.aws.ec2.create_key_pair(KeyName="operator")
@@ -43,48 +43,48 @@ def there() -> Iterator[Account]:
         yield made
 
 
-def look(
-    there: Account, inventories: dict[str, Any] | None = None, stack_name: Any = "", **changed: Any
+def check(
+    aws_account: Account, inventories: dict[str, Any] | None = None, stack_name: Any = "", **changed: Any
 ) -> dict[str, Any]:
     """Run the check, and make sure that it writes nothing."""
     given = {"stack_name": stack_name, "config": raw(**changed), "spec": spec(), "image_parameters": PARAMETERS}
     given["inventories"] = inventories or {}
-    with there.recording() as writes:
+    with aws_account.recording() as writes:
         try:
-            return there.run(preflight.ARGUMENTS, preflight.work, given)
+            return aws_account.run(preflight.ARGUMENTS, preflight.work, given)
         finally:
             assert writes == []
 
 
-def said(there: Account, inventories: dict[str, Any] | None = None, **changed: Any) -> str:
+def refusal(aws_account: Account, inventories: dict[str, Any] | None = None, **changed: Any) -> str:
     """What is wrong."""
     with pytest.raises(ProvisionError) as raised:
-        look(there, inventories, **changed)
+        check(aws_account, inventories, **changed)
     return str(raised.value)
 
 
 def test_private_nodes_without_a_nat_gateway_get_their_endpoints(
-    there: Account,
+    aws_account: Account,
 ) -> None:
-    assert look(there)["config"]["private_nodes"] is None
+    assert check(aws_account)["config"]["private_nodes"] is None
     dns = {**DNS, "addresses": "private"}
     private = {"dns": dns, "ecr_repositories": ["shop"], "node_groups": [group(user_data="#!/bin/sh\n")]}
-    by_nat = look(there, private_nodes={}, **private)
+    by_nat = check(aws_account, private_nodes={}, **private)
     assert by_nat["config"]["private_nodes"] == {"nat": "one", "endpoints": []}
-    found = look(there, private_nodes={"nat": "none"}, **private)["config"]["private_nodes"]["endpoints"]
+    found = check(aws_account, private_nodes={"nat": "none"}, **private)["config"]["private_nodes"]["endpoints"]
     assert found == sorted([*EVERY, "ecr.api", "ecr.dkr", "monitoring", "route53", "ssm", "ssmmessages"])
     with patch.object(endpoints, "AWS_ENDPOINT_SERVICES", ["ec2", "monitoring"]):
-        error = said(there, private_nodes={"nat": "none"}, **private)
+        error = refusal(aws_account, private_nodes={"nat": "none"}, **private)
     assert "no interface endpoint for autoscaling, sqs, ssm, ssmmessages" in error
 
 
-def test_a_bucket_of_another_account_is_refused(there: Account) -> None:
-    with there.refusing("HeadBucket"):
-        assert "belongs to another account or region" in said(there)
+def test_a_bucket_of_another_account_is_refused(aws_account: Account) -> None:
+    with aws_account.refusing("HeadBucket"):
+        assert "belongs to another account or region" in refusal(aws_account)
 
 
-def test_a_key_without_an_alias_is_found_if_it_is_the_clusters(there: Account) -> None:
-    kms, alias = there.aws.kms, "alias/example-swarm"
+def test_a_key_without_an_alias_is_found_if_it_is_the_clusters(aws_account: Account) -> None:
+    kms, alias = aws_account.aws.kms, "alias/example-swarm"
 
     def key(cluster: str) -> str:
         made = kms.create_key(Tags=[{"TagKey": tags.CLUSTER, "TagValue": cluster}])
@@ -92,28 +92,28 @@ def test_a_key_without_an_alias_is_found_if_it_is_the_clusters(there: Account) -
 
     key("another")
     kms.schedule_key_deletion(KeyId=key("example"))
-    assert look(there)["config"]["key_id"] is None
+    assert check(aws_account)["config"]["key_id"] is None
     own = key("example")
-    assert look(there)["config"]["key_id"] == own
+    assert check(aws_account)["config"]["key_id"] == own
     kms.create_alias(AliasName=alias, TargetKeyId=own)
-    assert look(there)["config"]["key_id"] is None
+    assert check(aws_account)["config"]["key_id"] is None
     kms.schedule_key_deletion(KeyId=own)
-    assert "PendingDeletion: cancel its deletion" in said(there)
+    assert "PendingDeletion: cancel its deletion" in refusal(aws_account)
     kms.delete_alias(AliasName=alias)
 
 
-def test_a_secret_that_is_being_deleted_is_refused(there: Account) -> None:
+def test_a_secret_that_is_being_deleted_is_refused(aws_account: Account) -> None:
     name = "example-unlock-keys"
-    there.aws.secretsmanager.create_secret(Name=name, Tags=tags.to_list({tags.CLUSTER: "example"}))
-    assert look(there, autolock=True)["warnings"] == []
-    there.aws.secretsmanager.delete_secret(SecretId=name)
-    assert "is being deleted: restore it" in said(there, autolock=True)
+    aws_account.aws.secretsmanager.create_secret(Name=name, Tags=tags.to_list({tags.CLUSTER: "example"}))
+    assert check(aws_account, autolock=True)["warnings"] == []
+    aws_account.aws.secretsmanager.delete_secret(SecretId=name)
+    assert "is being deleted: restore it" in refusal(aws_account, autolock=True)
 
 
-def test_the_example_is_valid_and_returned_with_its_defaults(there: Account) -> None:
+def test_the_example_is_valid_and_returned_with_its_defaults(aws_account: Account) -> None:
     volumes = [{"label": "data", "size": 50}, {"label": "logs", "size": 9, "mount": "/mnt/logs"}]
     groups = [group(labels={"edge": True, "slots": 3}, volumes=volumes)]
-    found = look(there, {"aws_ec2.yml": INVENTORY}, node_groups=groups)
+    found = check(aws_account, {"aws_ec2.yml": INVENTORY}, node_groups=groups)
 
     assert found["warnings"] == []
     assert set(found["images"]) == {"x86_64"}
@@ -176,35 +176,35 @@ def test_the_example_is_valid_and_returned_with_its_defaults(there: Account) -> 
     ],
 )
 def test_a_wrong_configuration_is_refused_before_the_first_write(
-    there: Account, changed: dict[str, Any], error: str
+    aws_account: Account, changed: dict[str, Any], error: str
 ) -> None:
-    assert error in said(there, **changed)
+    assert error in refusal(aws_account, **changed)
 
 
-def test_with_the_wrong_account_nothing_else_is_checked(there: Account) -> None:
-    assert "\n" not in said(there, account_id="210987654321", key_name="missing", zones=["eu-west-1x"])
+def test_with_the_wrong_account_nothing_else_is_checked(aws_account: Account) -> None:
+    assert "\n" not in refusal(aws_account, account_id="210987654321", key_name="missing", zones=["eu-west-1x"])
 
 
-def test_all_errors_are_reported_at_once(there: Account) -> None:
-    error = said(there, key_name="missing", zones=["eu-west-1x"])
+def test_all_errors_are_reported_at_once(aws_account: Account) -> None:
+    error = refusal(aws_account, key_name="missing", zones=["eu-west-1x"])
     assert error.startswith("2 things are wrong:\n- ")
     assert "key_name 'missing'" in error
 
 
-def test_an_even_number_of_managers_is_a_warning_with_its_quorum(there: Account) -> None:
-    (warning,) = look(there, node_groups=[group(desired=4)])["warnings"]
+def test_an_even_number_of_managers_is_a_warning_with_its_quorum(aws_account: Account) -> None:
+    (warning,) = check(aws_account, node_groups=[group(desired=4)])["warnings"]
 
     assert "4, needs 3 of them for a quorum" in warning
 
 
-def test_the_clusters_own_vpc_does_not_overlap_but_cannot_change(there: Account) -> None:
+def test_the_clusters_own_vpc_does_not_overlap_but_cannot_change(aws_account: Account) -> None:
     own = tags.specification("vpc", {"swarm.aws/cluster": "example"})
-    vpc = there.aws.ec2.create_vpc(CidrBlock="10.20.0.0/16", TagSpecifications=own)["Vpc"]
+    vpc = aws_account.aws.ec2.create_vpc(CidrBlock="10.20.0.0/16", TagSpecifications=own)["Vpc"]
     try:
-        assert look(there)["warnings"] == []
-        assert "has 10.20.0.0/16, which cannot be changed" in said(there, vpc_cidr="10.30.0.0/16")
+        assert check(aws_account)["warnings"] == []
+        assert "has 10.20.0.0/16, which cannot be changed" in refusal(aws_account, vpc_cidr="10.30.0.0/16")
     finally:
-        there.aws.ec2.delete_vpc(VpcId=vpc["VpcId"])
+        aws_account.aws.ec2.delete_vpc(VpcId=vpc["VpcId"])
 
 
 @pytest.mark.parametrize(
@@ -219,24 +219,24 @@ def test_the_clusters_own_vpc_does_not_overlap_but_cannot_change(there: Account)
         ({"regions": []}, "regions is missing, but region is eu-west-1"),
     ],
 )
-def test_an_inventory_of_another_cluster_is_refused(there: Account, changed: dict[str, Any], error: str) -> None:
-    found = said(there, {"mine/aws_ec2.yml": {**INVENTORY, **changed}})
+def test_an_inventory_of_another_cluster_is_refused(aws_account: Account, changed: dict[str, Any], error: str) -> None:
+    found = refusal(aws_account, {"mine/aws_ec2.yml": {**INVENTORY, **changed}})
     assert found.startswith("mine/aws_ec2.yml: ")
     assert error in found
 
 
-def test_other_inventories_are_ignored(there: Account) -> None:
-    assert look(there, {"hosts.yml": {"all": {"hosts": {}}}, "empty.yml": None})["warnings"] == []
+def test_other_inventories_are_ignored(aws_account: Account) -> None:
+    assert check(aws_account, {"hosts.yml": {"all": {"hosts": {}}}, "empty.yml": None})["warnings"] == []
 
 
 BY_SSH = {**INVENTORY, "groups": {"session_manager": "aws_public_ip_address is not defined"}}
 
 
 @pytest.mark.parametrize("missing", [{"ssh_access": []}, {"key_name": None}])
-def test_nodes_reached_only_by_ssh_without_access_are_a_warning(there: Account, missing: dict[str, Any]) -> None:
+def test_nodes_reached_only_by_ssh_without_access_are_a_warning(aws_account: Account, missing: dict[str, Any]) -> None:
     config = {"ssh_access": ["192.0.2.7/32"], **missing}
 
-    (warning,) = look(there, {"mine/aws_ec2.yml": BY_SSH}, **config)["warnings"]
+    (warning,) = check(aws_account, {"mine/aws_ec2.yml": BY_SSH}, **config)["warnings"]
 
     (name,) = missing
     assert warning == (
@@ -255,22 +255,24 @@ def test_nodes_reached_only_by_ssh_without_access_are_a_warning(there: Account, 
         (BY_SSH, {"private_nodes": {}, "dns": {**DNS, "addresses": "private"}}),
     ],
 )
-def test_reachable_nodes_are_no_warning(there: Account, inventory: dict[str, Any], changed: dict[str, Any]) -> None:
-    assert look(there, {"mine/aws_ec2.yml": inventory}, **changed)["warnings"] == []
+def test_reachable_nodes_are_no_warning(
+    aws_account: Account, inventory: dict[str, Any], changed: dict[str, Any]
+) -> None:
+    assert check(aws_account, {"mine/aws_ec2.yml": inventory}, **changed)["warnings"] == []
 
 
-def test_a_name_of_a_cluster_in_another_region_is_refused(there: Account) -> None:
-    iam, role = there.aws.iam, "example-manager"
+def test_a_name_of_a_cluster_in_another_region_is_refused(aws_account: Account) -> None:
+    iam, role = aws_account.aws.iam, "example-manager"
     own = tags.to_list({"swarm.aws/cluster": "example", "swarm.aws/region": "eu-central-1"})
     iam.create_role(RoleName=role, AssumeRolePolicyDocument="{}", Tags=own)
     try:
-        assert f"is taken by the cluster in eu-central-1, whose IAM role {role}" in said(there)
+        assert f"is taken by the cluster in eu-central-1, whose IAM role {role}" in refusal(aws_account)
     finally:
         iam.delete_role(RoleName=role)
 
 
-def test_target_groups_must_exist_in_the_clusters_vpc_for_instances(there: Account) -> None:
-    elb, ec2 = there.aws.elbv2, there.aws.ec2
+def test_target_groups_must_exist_in_the_clusters_vpc_for_instances(aws_account: Account) -> None:
+    elb, ec2 = aws_account.aws.elbv2, aws_account.aws.ec2
     vpc = ec2.describe_vpcs()["Vpcs"][0]["VpcId"]
 
     def made(name: str, kind: str) -> str:
@@ -286,28 +288,30 @@ def test_target_groups_must_exist_in_the_clusters_vpc_for_instances(there: Accou
             f"which is in the VPC {vpc} and not in the cluster's: create a target group there",
         ),
     ):
-        assert words in said(there, node_groups=[group(target_groups=[arn])])
+        assert words in refusal(aws_account, node_groups=[group(target_groups=[arn])])
     arn = made("web", "instance")
     ec2.create_tags(Resources=[vpc], Tags=[{"Key": "swarm.aws/cluster", "Value": "example"}])
     try:
-        assert look(there, vpc_cidr="172.31.0.0/16", node_groups=[group(target_groups=[arn])])["warnings"] == []
+        assert check(aws_account, vpc_cidr="172.31.0.0/16", node_groups=[group(target_groups=[arn])])["warnings"] == []
     finally:
         ec2.delete_tags(Resources=[vpc], Tags=[{"Key": "swarm.aws/cluster"}])
 
 
-def test_an_existing_permissions_boundary_is_accepted(there: Account) -> None:
-    made = there.aws.iam.create_policy(PolicyName="bounds", Path="/teams/", PolicyDocument=document(allow("ec2:*")))
-    assert look(there, permissions_boundary=made["Policy"]["Arn"])["warnings"] == []
+def test_an_existing_permissions_boundary_is_accepted(aws_account: Account) -> None:
+    made = aws_account.aws.iam.create_policy(
+        PolicyName="bounds", Path="/teams/", PolicyDocument=document(allow("ec2:*"))
+    )
+    assert check(aws_account, permissions_boundary=made["Policy"]["Arn"])["warnings"] == []
 
 
 @pytest.mark.parametrize("name", ["My Shop", "-shop", "x" * 42, ["shop"]])
-def test_an_invalid_stack_name_is_refused(there: Account, name: Any) -> None:
+def test_an_invalid_stack_name_is_refused(aws_account: Account, name: Any) -> None:
     with pytest.raises(ProvisionError, match=r"^The stack name .* is not valid: use lower-case letters"):
-        look(there, stack_name=name)
+        check(aws_account, stack_name=name)
 
 
-def test_a_missing_topic_of_the_operator_is_refused(there: Account) -> None:
+def test_a_missing_topic_of_the_operator_is_refused(aws_account: Account) -> None:
     topics = "arn:aws:sns:eu-west-1:123456789012:"
-    assert look(there, monitoring={"topic_arn": f"{topics}pager"})["warnings"] == []
-    error = said(there, monitoring={"topic_arn": f"{topics}page"})
+    assert check(aws_account, monitoring={"topic_arn": f"{topics}pager"})["warnings"] == []
+    error = refusal(aws_account, monitoring={"topic_arn": f"{topics}page"})
     assert f"topic_arn is '{topics}page', but there is no such topic: make it" in error

@@ -97,7 +97,7 @@ def test_every_state_is_streamed(server):
 # The link
 
 
-def told(hub: Hub) -> dict:
+def current(hub: Hub) -> dict:
     return hub.now()[1]["moment"] or {}
 
 
@@ -143,15 +143,15 @@ def test_another_manager_replaces_a_manager_that_ends_or_fails(linked, managers)
         third=f"echo Starting session; {ALIVE}",
     )
     hub = linked(lambda: shells)
-    until("the third manager to tell", lambda: told(hub).get("told_by") == "third", seconds=60)
+    until("the third manager to tell", lambda: current(hub).get("told_by") == "third", seconds=60)
     assert hub.now()[1]["lost"] == ""
 
 
 def test_another_manager_replaces_a_silent_manager(linked, managers):
     shells = managers(first="""echo '{"told_by": "first"}'; exec sleep 100""", second=ALIVE)
     hub = linked(lambda: shells)
-    until("the first manager to tell", lambda: told(hub).get("told_by") == "first", seconds=60)
-    until("the second manager to tell", lambda: told(hub).get("told_by") == "second", seconds=60)
+    until("the first manager to tell", lambda: current(hub).get("told_by") == "first", seconds=60)
+    until("the second manager to tell", lambda: current(hub).get("told_by") == "second", seconds=60)
 
 
 def test_the_page_says_why_a_manager_sends_no_data(linked, managers):
@@ -172,7 +172,7 @@ def test_the_inventory_is_read_again_if_no_manager_sends_data(linked, managers):
 
     hub = linked(shells, rest=1.0)
     until("the page to say what is wrong", lambda: hub.now()[1]["lost"] == "There is no network.", seconds=60)
-    until("the new manager to tell", lambda: told(hub).get("told_by") == "second", seconds=60)
+    until("the new manager to tell", lambda: current(hub).get("told_by") == "second", seconds=60)
 
 
 def test_the_shell_is_ssh_or_session_manager():
