@@ -129,7 +129,7 @@ def test_fault_16_a_change_of_leader_during_a_removal_fails_no_request() -> None
 
 @pytest.mark.fault(16)
 def test_fault_16_an_agent_that_froze_registers_no_drained_node() -> None:
-    """It sees that a node is no target, freezes, and would then register the node again."""
+    """The agent sees that a node is no target, freezes, and would then register the node again."""
     with balanced(delay=0.0) as world:
         removed, old = follower(world), world.leader_agent
         # The drained node still exists when the agent wakes up.

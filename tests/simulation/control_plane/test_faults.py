@@ -212,7 +212,7 @@ def test_fault_16_two_agents_at_once_remove_exactly_the_requested_node() -> None
 
 @pytest.mark.fault(16)
 def test_fault_16_an_agent_that_froze_publishes_no_drained_node() -> None:
-    """It observes the cluster, freezes, and would then publish a node that was drained meanwhile."""
+    """The agent observes the cluster, freezes, and would then publish a node that was drained meanwhile."""
     with settled() as world:
         old = world.leader_agent
         removed = follower(world)
@@ -504,7 +504,7 @@ def test_fault_24_two_of_three_managers_are_removed_in_sequence() -> None:
 
 @pytest.mark.fault(24)
 def test_fault_24_a_scale_in_from_three_managers_to_one_leaves_one_voter() -> None:
-    """They are demoted before they are terminated, or the last manager would never have a quorum."""
+    """Managers are demoted before they are terminated; otherwise the last manager would never have a quorum."""
     for seed in range(10):
         with settled(seed=seed) as world:
             world.cloud.scale(world.cloud.groups["manager"], 1)
@@ -639,7 +639,7 @@ def test_fault_28_an_instance_at_risk_is_removed_after_its_replacement() -> None
 
 @pytest.mark.fault(31)
 def test_fault_31_only_nodes_without_an_instance_are_deleted() -> None:
-    """No node down; several terminated; a node that reboots and a node that is cut off, which both return."""
+    """First no node is down; then several are terminated, another reboots and another is partitioned: both return."""
     with settled(replace(CALM, managers=5, workers=3)) as world:
         before = dict(world.swarm.members)
         world.run(100.0)

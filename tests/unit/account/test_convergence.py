@@ -21,7 +21,7 @@ every_case = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 
 @every_case
 def test_each_drift_is_repaired(case: Case, subtests: pytest.Subtests) -> None:
-    """One after the other in one account, since each is repaired to what was built."""
+    """All drifts share an account, since each repair restores what was built."""
     with account() as world:
         params = case.prepare(world)
         case.run(world, params)

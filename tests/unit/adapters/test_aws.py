@@ -41,7 +41,7 @@ def aws():
 @pytest.mark.fault(45)
 @pytest.mark.parametrize("status", [200, 403])
 def test_fault_45_every_answer_of_aws_sets_the_time_even_an_error(aws, monkeypatch, status):
-    """A signature that is refused because of this host's clock."""
+    """The error is a signature that AWS refuses because of this host's clock."""
     observed = []
     monkeypatch.setattr(adapter.aws_time, "observe", lambda date, took: observed.append((date, took)))
     answer = AWSResponse("", status, {"Date": "Mon, 30 Nov 2026 08:00:00 GMT"}, SimpleNamespace(stream=lambda: [b""]))

@@ -100,7 +100,7 @@ def test_statements_for_aws_itself_exist_and_limit_kms_to_services() -> None:
 
 
 def test_aws_has_endpoints_of_these_names() -> None:
-    """By moto's list, which was taken from AWS."""
+    """moto's list was copied from AWS."""
     known = {*AWS_ENDPOINT_SERVICES, "ecr.api", "ecr.dkr", *interface_endpoints.GLOBAL}
     assert {name for several in interface_endpoints.SERVICES.values() for name in several} <= known
 

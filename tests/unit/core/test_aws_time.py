@@ -40,7 +40,7 @@ TIMES = st.floats(0, 30)
 def test_fault_45_the_error_is_at_most_the_duration_of_the_fastest_answer(
     off: float, answers: list[tuple[float, float, float, float | None]]
 ) -> None:
-    """Whatever the host's clock says, and whenever somebody sets it."""
+    """This holds for every host clock, and whenever somebody sets it."""
     host, most = Host(off), float("inf")
     for before, after, idle, jump in answers:
         host.asks(before, after)

@@ -80,7 +80,7 @@ def test_with_ipv6_an_instance_is_published_with_both_addresses() -> None:
 
 
 def test_another_ttl_of_the_service_needs_no_action() -> None:
-    """site.yml changes it, and the policy after it; nothing is to be written for that."""
+    """site.yml changes the TTL, then the policy; the agent has nothing to write."""
     found = replace(memory_cluster.record(1), ttl=300)
     seen = memory_cluster.observed([memory_cluster.instance(1)], [memory_cluster.node(1, leader=True)], found)
     assert not [action for action in plan(seen, CLOUD_MAP, NOW) if isinstance(action, SyncRecord)]

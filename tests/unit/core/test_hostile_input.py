@@ -297,7 +297,7 @@ def test_a_plan_that_fails_as_a_whole_is_refused(monkeypatch: pytest.MonkeyPatch
 
 @pytest.mark.parametrize(("part", "goes_on_at"), [("_count", 1000.0), ("needs", 1200.0)])
 def test_a_service_whose_plan_fails_is_left_out(part: str, goes_on_at: float, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The removal of its node waits for it as long as for a service without a place, and then goes on."""
+    """The removal of its node waits as long as for a service without room, and then continues."""
     facts = {node_labels.REMOVING: "900.000", node_labels.CORDONED: "900.000"}
     removing = node(11, "worker", availability="pause", labels={**node(11, "worker").labels, **facts})
     cluster = observed(

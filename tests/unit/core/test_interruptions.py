@@ -183,7 +183,7 @@ def test_a_node_that_the_operator_paused_stays_paused():
 @pytest.mark.fault(28)
 @pytest.mark.parametrize(("left", "drained"), [(120, False), (31, False), (29, True)])
 def test_fault_28_the_drain_starts_when_only_the_time_to_stop_is_left(left, drained):
-    """20 s to stop and 10 s in reserve: with 30 s left the replacements are not waited for any longer."""
+    """Stopping takes 20 s and 10 s are reserved: with 30 s left, the replacements are no longer awaited."""
     said = {node_labels.INTERRUPTION: f"spot interruption@{NOW + left:.0f}"}
     member = replace(
         worker(**said, **{node_labels.REMOVING: "999990", node_labels.CORDONED: "999991"}), availability="pause"

@@ -219,7 +219,7 @@ def test_a_changed_ttl_is_corrected_and_the_longer_ttl_counts():
 @pytest.mark.fault(19)
 @pytest.mark.parametrize("policy", [POLICY, DUAL])
 def test_fault_19_a_foreign_aaaa_record_is_refused(policy):
-    """Where nothing is the cluster's yet, all of the name is somebody else's; else the A record is kept true."""
+    """If the cluster owns no record of the name, all are foreign; otherwise the A record is maintained."""
     theirs = Record(("2001:db8:ffff::1",), ipv6_ttl=60)
     after, decision = dual(THREE, NODES, theirs, policy)
     assert after is None
@@ -244,7 +244,7 @@ def test_fault_20_the_aaaa_record_omits_an_instance_without_ipv6():
 
 
 def test_a_removed_node_is_not_kept_for_its_ipv6_address_alone():
-    """Clients turn to the A record, so the AAAA record may go."""
+    """Clients use the A record, so the AAAA record may be deleted."""
     old = [replace(instance, ipv6_address=None) for instance in THREE[:2]]
     removing = replace(THREE[2], lifecycle="Terminating:Wait")
     assert dual([*old, removing], NODES, dual_record(1, 2, 3))[0] == record(1, 2, owner=POLICY.owner + BOTH)
@@ -348,7 +348,7 @@ def test_fault_24_a_replacement_is_not_awaited_until_the_vote_is_lost():
     ("words", "wanted", "voters"), [(" no-replacement", 2, 1), ("", 2, 2), (" no-replacement", 3, 2)]
 )
 def test_fault_24_the_second_manager_is_removed_unless_another_may_join(words, wanted, voters):
-    """Of three wanted managers another may still join, so the vote is kept until then."""
+    """If three managers are wanted, another may still join, so the vote is kept until then."""
     asked = replace(node(2), labels={**node(2).labels, "swarm.aws.remove-requested": f"1000000 {words}"})
     world = ModelWorld(observed([instance(1), instance(2)], [node(1, leader=True), asked], record(1, 2)))
     world.wanted = {"manager": wanted}

@@ -110,7 +110,7 @@ def test_no_service_is_restarted_while_nodes_come_or_go():
     st.booleans(),
 )
 def test_a_spread_by_the_scheduler_counts_as_even(zones, replicas, most, spread):
-    """As swarm places one task after the other: in the branch and then on the node that has the fewest."""
+    """Swarm places each task in the branch, and then on the node, with the fewest tasks."""
     nodes = [node(number, "worker", labels={"zone": zone}) for number, zone in enumerate(zones, 1)]
     needs = Needs(most_per_node=most, spread=("node.labels.zone",) if spread else ())
     counts: Counter[str] = Counter()

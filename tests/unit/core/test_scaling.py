@@ -245,7 +245,7 @@ def test_a_pending_task_that_fits_on_a_new_node_raises_the_result(
 
 @given(st.integers(1, MOST), asked())
 def test_with_the_same_tasks_the_size_converges_and_stays(count: int, services: list[Service]) -> None:
-    """Target tracking goes where the ratio says. Whichever node Auto Scaling ends, its tasks go elsewhere."""
+    """Target tracking follows the ratio. If Auto Scaling terminates a node, its tasks start elsewhere."""
     nodes, sizes = labelled(count), []
     tasks = scheduled(nodes, services)
     for _round in range(3 * MOST):

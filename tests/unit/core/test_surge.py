@@ -87,7 +87,7 @@ def ready(service, now=NOW + 20, **more):
     ("asked", "drained"), [(None, False), (NOW + 300, False), (NOW + 50, True), (NOW + 5000, False)]
 )
 def test_the_time_for_replacements_starts_with_the_request(asked, drained):
-    """Not from the pause: all agents may have stood still in between."""
+    """The cordon does not count: all agents may have stopped in between."""
     web = replace(WEB, healthy={"n001": 2, "n003": 2}) if asked is None else raised_at(asked)
     ended = [*THREE[:2], instance(3, lifecycle="Terminating:Wait")]
     assert ready(web, NOW + 400, instances=ended)[0] is drained

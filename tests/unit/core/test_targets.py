@@ -86,7 +86,7 @@ def test_no_target_is_deregistered_before_another_is_healthy():
 
 
 def test_of_several_removals_the_begun_target_is_deregistered_first():
-    """Or each would wait for the others for ever: none is replaced before it has no requests."""
+    """Otherwise each would wait for the others forever: none is replaced while it has requests."""
     first = replace(
         asked(1), labels={**asked(1).labels, node_labels.REMOVING: node_labels.noted(NOW)}, availability="pause"
     )

@@ -62,7 +62,7 @@ def test_members_and_warm_instances_are_not_changed(bench: Bench) -> None:
 
 
 def test_nodes_that_left_or_were_deleted_return_and_are_waited_for(bench: Bench) -> None:
-    """The worker's engine takes itself for a node that the managers do not have."""
+    """The worker's engine has the ID of a node that the managers do not have."""
     back = {**member("m2"), "changed": True}, {**member("w2"), "changed": True}
     bench.answers["cluster_join"] = [out(), member("w1"), out(), *back]
     left = [node(MANAGER, "m1", state="down"), node(WORKER, None), node(WARM, None, "Warmed:Running")]
@@ -127,7 +127,7 @@ CLAIM = "There is no swarm yet. Claim the right to initialise it."
 
 
 def test_a_new_swarm_is_created_on_one_manager_if_none_can_act(bench: Bench) -> None:
-    """The engine takes itself for a node that nobody lists, which is no reason to leave what it has."""
+    """The engine has the ID of a node that no manager lists, which is no reason to leave its swarm."""
     bench.answers["stack_nodes"] = [{"manager": False, "msg": "The engine is in no swarm."}]
     bench.answers["cluster_join"] = [
         {**member("n0"), "next": CLAIM, "changed": True},

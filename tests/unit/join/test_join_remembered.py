@@ -147,7 +147,7 @@ def test_every_other_manager_is_tried_before_a_swarm_is_created() -> None:
 
 @pytest.mark.fault(38)
 def test_an_answer_of_ec2_without_this_instance_is_too_old() -> None:
-    """A minute later it lists the managers of the swarm, too."""
+    """A minute later EC2 also lists the managers of the swarm."""
     outside = Outside(LISTENS)
     outside.listed = []
     assert step(outside).startswith("EC2 does not list this instance yet") and outside.made == []

@@ -56,14 +56,14 @@ def test_managers_of_the_former_epoch_rejoin(cluster_record: ClusterRecord) -> N
 
 
 def test_a_manager_that_joins_during_a_restore_keeps_no_old_vote() -> None:
-    """It remembers the epoch from before, and is in the restored swarm."""
+    """The manager remembers the former epoch, but is in the restored swarm."""
     assert not isinstance(decide(MANAGER, seen(SURVIVED, Membership("pending", "swarm", "n2"), age=5)), Leave)
     assert not isinstance(decide(MANAGER, seen(SURVIVED, replace(VOTER, message="no leader"), age=5)), Leave)
     assert decide(MANAGER, seen(SURVIVED, replace(VOTER, swarm_epoch=1))) == Finish("swarm", "n2", True, 1)
 
 
 def test_a_manager_without_a_leader_is_not_a_member_yet() -> None:
-    """Or its agent would call it a member, count anew how long there has been no leader, and never leave."""
+    """Otherwise its agent would report a member, restart the wait for a leader, and never leave."""
     without_a_leader = replace(VOTER, message="no leader")
     assert isinstance(decide(MANAGER, seen(RESTORED, without_a_leader, age=0)), Wait)
     assert isinstance(decide(MANAGER, seen(RESTORED, without_a_leader)), Leave)

@@ -152,7 +152,7 @@ def test_a_pipe_gets_no_control_characters_and_no_retries(in_pipe):
 
 
 def test_a_pipe_has_a_tasks_name_when_the_task_starts(tmp_path):
-    """So that who reads along, or kills it, knows where it is."""
+    """Anyone who reads the output, or kills the run, then knows the current task."""
     reading, writing = os.pipe()
     process = start(tmp_path / "file", writing)
     read, deadline = b"", time.monotonic() + 60
