@@ -26,7 +26,7 @@ from ansible_collections.swarm.aws.plugins.module_utils._core.quorum import Inte
 Break = Callable[[pytest.MonkeyPatch], None]
 
 
-def any_swarm_will_do(patch: pytest.MonkeyPatch) -> None:
+def any_swarm_is_accepted(patch: pytest.MonkeyPatch) -> None:
     """The agent acts for any swarm that its engine is in."""
     patch.setattr(plan, "judge", lambda observed: record_authority.Authority(True))
     patch.setattr(
@@ -36,12 +36,12 @@ def any_swarm_will_do(patch: pytest.MonkeyPatch) -> None:
     )
 
 
-def dead_nodes_stay(patch: pytest.MonkeyPatch) -> None:
+def dead_nodes_are_kept(patch: pytest.MonkeyPatch) -> None:
     """Nodes of terminated instances are not removed."""
     patch.setattr(plan._Planner, "_dead", lambda self: None)
 
 
-def down_is_gone(patch: pytest.MonkeyPatch) -> None:
+def down_nodes_count_as_gone(patch: pytest.MonkeyPatch) -> None:
     """A node that is down counts as a node without an instance."""
     honest = node_matching._proven
 
@@ -73,7 +73,7 @@ def nothing_is_withdrawn(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(dns, "addresses", grown)
 
 
-def errors_tell_tokens(patch: pytest.MonkeyPatch) -> None:
+def errors_contain_tokens(patch: pytest.MonkeyPatch) -> None:
     """An error message has the token that could not be written."""
     honest = token_publication.write
 
@@ -129,7 +129,7 @@ def name_servers_are_not_waited_for(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(dns_propagation.Propagation, "over", lambda self, record, now: True)
 
 
-def drains_at_once(patch: pytest.MonkeyPatch) -> None:
+def nodes_are_drained_at_once(patch: pytest.MonkeyPatch) -> None:
     """Tasks are stopped before their replacements are healthy."""
     patch.setattr(node_removal.NodeRemoval, "_replaced", lambda self, instance, node, interruption: True)
 
@@ -151,12 +151,12 @@ def only_nodes_that_are_up_vote(patch: pytest.MonkeyPatch) -> None:
 
 # Each mistake, and a part of the simulator's message.
 ALL: tuple[tuple[Break, str], ...] = (
-    (any_swarm_will_do, "I1:"),
-    (dead_nodes_stay, "I2:"),
-    (down_is_gone, "which runs"),
+    (any_swarm_is_accepted, "I1:"),
+    (dead_nodes_are_kept, "I2:"),
+    (down_nodes_count_as_gone, "which runs"),
     (everything_is_published, "I3:"),
     (nothing_is_withdrawn, "I3:"),
-    (errors_tell_tokens, "I4:"),
+    (errors_contain_tokens, "I4:"),
     (facts_are_forgotten, "not converged"),
     (hooks_are_never_answered, "not converged"),
     (resolvers_are_not_waited_for, "I6:"),
@@ -164,7 +164,7 @@ ALL: tuple[tuple[Break, str], ...] = (
     (strangers_are_deregistered, "a foreign target"),
     (no_target_is_deregistered, "are targets"),
     (name_servers_are_not_waited_for, "I6:"),
-    (drains_at_once, "I6:"),
+    (nodes_are_drained_at_once, "I6:"),
     (no_interlock, "I7:"),
     (only_nodes_that_are_up_vote, "I7:"),
 )

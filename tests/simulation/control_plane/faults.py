@@ -45,7 +45,7 @@ def expendable(world: SimCluster, machine: Machine) -> bool:
     return len(rest) > len(voters) // 2
 
 
-def some(world: SimCluster, role: str | None = None) -> Machine | None:
+def random_instance(world: SimCluster, role: str | None = None) -> Machine | None:
     """A random running instance without which the swarm keeps its quorum."""
     found = [
         machine
@@ -61,7 +61,7 @@ def _member(world: SimCluster, machine: Machine | None) -> Member | None:
 
 def kill(world: SimCluster) -> None:
     """An instance is terminated without warning."""
-    machine = some(world)
+    machine = random_instance(world)
     if machine:
         world.kill(machine)
 
@@ -74,7 +74,7 @@ def kill_leader(world: SimCluster) -> None:
 
 def terminate(world: SimCluster) -> None:
     """Auto Scaling terminates an instance and launches another."""
-    machine = some(world)
+    machine = random_instance(world)
     if machine:
         world.cloud.begin_termination(machine)
 
@@ -95,11 +95,11 @@ def scale_managers(world: SimCluster) -> None:
 
 def random_removal(world: SimCluster) -> None:
     """The operator requests a removal."""
-    request_removal(world, some(world))
+    request_removal(world, random_instance(world))
 
 
 def force_removal(world: SimCluster) -> None:
-    request_removal(world, some(world), replace=world.rng.random() < 0.5, force=True)
+    request_removal(world, random_instance(world), replace=world.rng.random() < 0.5, force=True)
 
 
 def request_removal(world: SimCluster, machine: Machine | None, *, replace: bool = True, force: bool = False) -> None:
@@ -119,7 +119,7 @@ def request_removal(world: SimCluster, machine: Machine | None, *, replace: bool
 
 def spot(world: SimCluster) -> None:
     """EC2 interrupts a spot instance, with a warning."""
-    machine = some(world)
+    machine = random_instance(world)
     if machine:
         interrupt(world, machine, world.rng.choice((40.0, 120.0)))
 
@@ -141,14 +141,14 @@ def interrupt(world: SimCluster, machine: Machine, seconds: float) -> None:
 
 
 def reboot(world: SimCluster) -> None:
-    machine = some(world)
+    machine = random_instance(world)
     if machine:
         world.reboot(machine, world.rng.uniform(3, 40))
 
 
 def isolate(world: SimCluster) -> None:
     """A network partition, which heals after a while."""
-    machine = some(world)
+    machine = random_instance(world)
     if machine is None or world.swarm.isolated:
         return
     world.partition(frozenset({machine}))
@@ -156,14 +156,14 @@ def isolate(world: SimCluster) -> None:
 
 
 def rejoin(world: SimCluster) -> None:
-    machine = some(world)
+    machine = random_instance(world)
     if machine:
         world.rejoin(machine)
 
 
 def split(world: SimCluster) -> None:
     """Somebody initialises another swarm on a manager, and terminates the instance later."""
-    machine = some(world, "manager")
+    machine = random_instance(world, "manager")
     if machine:
         world.split(machine)
         world.at(world.rng.uniform(10, 40), lambda: world.kill(machine))
@@ -175,7 +175,7 @@ def rotate(world: SimCluster) -> None:
 
 def detach(world: SimCluster) -> None:
     """Somebody detaches a worker from its Auto Scaling group."""
-    machine = some(world, "worker")
+    machine = random_instance(world, "worker")
     if machine and machine.lifecycle == "InService":
         world.cloud.detach(machine)
 
@@ -257,7 +257,7 @@ def empty_bucket(world: SimCluster) -> None:
 
 def demote_by_hand(world: SimCluster) -> None:
     """Somebody runs `docker node demote` for a healthy manager."""
-    machine = some(world, "manager")
+    machine = random_instance(world, "manager")
     member = _member(world, machine)
     if member and world.swarm.works and member is not world.swarm.leader and len(world.swarm.voters) > 2:
         world.swarm.demote_by_hand(member)
@@ -265,7 +265,7 @@ def demote_by_hand(world: SimCluster) -> None:
 
 def delete_by_hand(world: SimCluster) -> None:
     """Somebody runs `docker node rm --force` for a worker, whose agent notices later."""
-    machine = some(world, "worker")
+    machine = random_instance(world, "worker")
     member = _member(world, machine)
     if machine and member and world.swarm.works:
         world.delete_by_hand(machine, member)

@@ -116,7 +116,7 @@ def test_fault_16_a_removal_in_rough_weather_fails_no_request() -> None:
 
 
 @pytest.mark.fault(16)
-def test_fault_16_a_change_of_leader_during_a_fails_no_request() -> None:
+def test_fault_16_a_change_of_leader_during_a_removal_fails_no_request() -> None:
     for seconds in range(1, 24, 3):
         with balanced() as world:
             client, machine = _client(world), follower(world)
@@ -129,7 +129,7 @@ def test_fault_16_a_change_of_leader_during_a_fails_no_request() -> None:
 
 @pytest.mark.fault(16)
 def test_fault_16_an_agent_that_froze_registers_no_drained_node() -> None:
-    """It sees that a node is no target, freezes, and would then register the node again."""
+    """The agent sees that a node is no target, freezes, and would then register the node again."""
     with balanced(delay=0.0) as world:
         removed, old = follower(world), world.leader_agent
         # The drained node still exists when the agent wakes up.
@@ -158,7 +158,7 @@ def test_fault_16_an_agent_that_froze_registers_no_drained_node() -> None:
 
 
 @pytest.mark.fault(18)
-def test_fault_18_a_removal_waits_while_elastic_load_balancing_does_not_answer() -> None:
+def test_fault_18_a_removal_waits_while_load_balancing_is_unavailable() -> None:
     with balanced() as world:
         client, machine = _client(world), follower(world)
         world.outages[act.BALANCING] = world.now + 40.0

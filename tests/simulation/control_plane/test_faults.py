@@ -69,7 +69,7 @@ def node(world: SimCluster, machine: Machine) -> Member:
     return world.swarm.member_of(machine)
 
 
-def said(world: SimCluster) -> str:
+def logs(world: SimCluster) -> str:
     """The logs of all agents."""
     return "\n".join(line for agent in world.agents.values() for line in agent.said)
 
@@ -164,7 +164,7 @@ def test_fault_13_without_a_quorum_nothing_changes_until_a_restore(survivor: Cal
 
 @pytest.mark.fault(15)
 @pytest.mark.parametrize("whose", [follower, leader])
-def test_fault_15_a_manager_that_was_cut_off_keeps_its_node(whose: Callable[[SimCluster], Machine]) -> None:
+def test_fault_15_a_partitioned_manager_keeps_its_node(whose: Callable[[SimCluster], Machine]) -> None:
     with settled() as world:
         cut = whose(world)
         member = node(world, cut)
@@ -212,7 +212,7 @@ def test_fault_16_two_agents_at_once_remove_exactly_the_requested_node() -> None
 
 @pytest.mark.fault(16)
 def test_fault_16_an_agent_that_froze_publishes_no_drained_node() -> None:
-    """It observes the cluster, freezes, and would then publish a node that was drained meanwhile."""
+    """The agent observes the cluster, freezes, and would then publish a node that was drained meanwhile."""
     with settled() as world:
         old = world.leader_agent
         removed = follower(world)
@@ -270,7 +270,7 @@ def test_fault_17_the_operators_request_is_seen_without_its_message() -> None:
 
 
 @pytest.mark.fault(17)
-def test_fault_17_doubled_late_and_disordered_events_do_no_harm() -> None:
+def test_fault_17_duplicate_late_and_reordered_events_do_no_harm() -> None:
     for seed in range(20):
         with settled(replace(CALM, double_message=1.0, slow_message=0.7), seed=seed) as world:
             world.cloud.begin_termination(workers(world)[0])
@@ -299,7 +299,7 @@ def test_fault_18_a_route_53_outage_delays_only_the_record() -> None:
         world.run(80.0)
         assert (len(world.swarm.voters), live_voters(world)) == (3, 3)
         assert dead.public in world.zone.record.addresses
-        assert "route53: route53: read the record: " in said(world)
+        assert "route53: route53: read the record: " in logs(world)
         tries = sum("read the record" in line for agent in world.agents.values() for line in agent.said)
         assert tries < 20
         world.settle(100.0)
@@ -312,7 +312,7 @@ def test_fault_18_a_missing_zone_delays_only_the_record() -> None:
         world.zone.gone = True
         world.kill(workers(world)[0])
         world.run(80.0)
-        assert "NoSuchHostedZone" in said(world)
+        assert "NoSuchHostedZone" in logs(world)
         assert len(world.swarm.members) == 5
         assert all(member.machine.alive for member in world.swarm.members.values())
         world.settle(100.0)
@@ -345,7 +345,7 @@ def test_fault_44_a_leader_whose_engine_hangs_is_removed_by_another_agent() -> N
         world.agents[leader.id].hangs_until = float("inf")
         world.run(SILENT_AFTER + 60.0)
         assert "the engine does not answer" in world.agents[leader.id].state
-        assert said(world).count("is silent, so this one acts for it.") == 1
+        assert logs(world).count("is silent, so this one acts for it.") == 1
         faults.request_removal(world, leader)
         world.until(lambda: not leader.alive)
         world.settle()
@@ -395,7 +395,7 @@ def test_fault_20_an_instance_without_a_public_address_is_not_published() -> Non
         assert live_voters(world) == 3
         assert world.zone.record.addresses == world.serving()
         assert len(world.zone.record.addresses) == 2
-        assert "has no public address, so www.example.com omits it." in said(world)
+        assert "has no public address, so www.example.com omits it." in logs(world)
         world.settle()
 
 
@@ -419,12 +419,12 @@ def test_fault_20_a_detached_instance_is_not_published() -> None:
         world.cloud.detach(detached)
         world.settle(after=1.0)
         assert detached.public not in world.zone.record.addresses
-        assert f"{detached.id} is in no Auto Scaling group" in said(world)
+        assert f"{detached.id} is in no Auto Scaling group" in logs(world)
         assert world.swarm.member_of(detached) is not None
 
 
 @pytest.mark.fault(21)
-def test_fault_21_an_instance_that_never_joins_is_replaced_and_never_published() -> None:
+def test_fault_21_an_instance_that_never_joins_is_replaced() -> None:
     with settled() as world:
         world.cloud.next_joins = False
         world.kill(follower(world))
@@ -480,7 +480,7 @@ def test_fault_24_the_last_manager_is_not_removed() -> None:
         member = node(world, machine)
         assert (member.availability, member.role) == ("active", "manager")
         assert world.zone.record == record
-        assert "it would leave 0 of 1 managers reachable, fewer than their quorum of 1" in said(world)
+        assert "it would leave 0 of 1 managers reachable, fewer than their quorum of 1" in logs(world)
 
 
 @pytest.mark.fault(24)
@@ -504,7 +504,7 @@ def test_fault_24_two_of_three_managers_are_removed_in_sequence() -> None:
 
 @pytest.mark.fault(24)
 def test_fault_24_a_scale_in_from_three_managers_to_one_leaves_one_voter() -> None:
-    """They are demoted before they are terminated, or the last manager would never have a quorum."""
+    """Managers are demoted before they are terminated; otherwise the last manager would never have a quorum."""
     for seed in range(10):
         with settled(seed=seed) as world:
             world.cloud.scale(world.cloud.groups["manager"], 1)
@@ -523,14 +523,14 @@ def test_fault_24_a_removal_that_would_break_the_quorum_is_refused() -> None:
         world.run(60.0)
         member = node(world, asked)
         assert (member.availability, member.role) == ("active", "manager")
-        assert "it would leave 1 of 3 managers reachable, fewer than their quorum of 2" in said(world)
+        assert "it would leave 1 of 3 managers reachable, fewer than their quorum of 2" in logs(world)
         world.partition(frozenset())
         world.settle(after=1.0)
         assert not asked.alive
 
 
 @pytest.mark.fault(25)
-def test_fault_25_without_another_place_only_force_drains_a_node() -> None:
+def test_fault_25_without_room_elsewhere_only_force_drains_a_node() -> None:
     with settled(Weather(managers=3, workers=1)) as world:
         world.work.add(Service("batch", 1, START_FIRST, role="worker"))
         world.run(5.0)
@@ -540,14 +540,14 @@ def test_fault_25_without_another_place_only_force_drains_a_node() -> None:
         member = node(world, machine)
         assert member.availability != "drain"
         assert world.work.services["batch"].healthy(world.now) == 1
-        assert "there is no room elsewhere for 1 tasks of batch" in said(world)
+        assert "there is no room elsewhere for 1 tasks of batch" in logs(world)
         faults.request_removal(world, machine, force=True)
         world.settle(after=60.0)
         assert not machine.alive
 
 
 @pytest.mark.fault(27)
-def test_fault_27_an_expired_hook_in_the_middle_of_a_drain_is_survived() -> None:
+def test_fault_27_a_hook_that_expires_during_a_drain_is_survived() -> None:
     with settled() as world:
         world.work.add(Service("slow", 4, START_FIRST, stops_in=40.0))
         world.run(5.0)
@@ -622,7 +622,7 @@ def test_fault_28_a_rebalance_or_maintenance_event_replaces_the_instance() -> No
 
 
 @pytest.mark.fault(28)
-def test_fault_28_capacity_rebalancing_removes_it_after_its_replacement() -> None:
+def test_fault_28_an_instance_at_risk_is_removed_after_its_replacement() -> None:
     groups = {**POLICY.groups, "worker": replace(POLICY.groups["worker"], rebalance=True)}
     with settled(policy=replace(POLICY, groups=groups)) as world:
         risky, other = workers(world)
@@ -639,7 +639,7 @@ def test_fault_28_capacity_rebalancing_removes_it_after_its_replacement() -> Non
 
 @pytest.mark.fault(31)
 def test_fault_31_only_nodes_without_an_instance_are_deleted() -> None:
-    """No node down; several terminated; a node that reboots and a node that is cut off, which both return."""
+    """First no node is down; then several are terminated, another reboots and another is partitioned: both return."""
     with settled(replace(CALM, managers=5, workers=3)) as world:
         before = dict(world.swarm.members)
         world.run(100.0)
@@ -829,7 +829,7 @@ def test_fault_47_an_invalid_message_does_not_block_a_spot_warning() -> None:
         assert world.queue.dead_letters == [poison]
         assert world.queue.empty
         (told,) = world.leader_agent.document["unhandled_messages"]
-        assert said(world).count("is left for the dead-letter queue") == said(world).count(told) == 1
+        assert logs(world).count("is left for the dead-letter queue") == logs(world).count(told) == 1
         world.settle()
 
 

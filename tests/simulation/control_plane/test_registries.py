@@ -44,7 +44,7 @@ def _watch(world: SimCluster) -> None:
         world.at(5.0, lambda: _watch(world))
 
 
-def test_credentials_are_renewed_in_time_and_no_more_often() -> None:
+def test_credentials_are_renewed_in_time_but_not_too_often() -> None:
     world = story(1, Weather(managers=3, workers=1))
     renewed = [effect for effect in world.effects if effect == "give shop credentials"]
     assert len(renewed) == len(world.registries)
@@ -54,7 +54,7 @@ def test_credentials_are_renewed_in_time_and_no_more_often() -> None:
 
 
 @pytest.mark.parametrize("seed", range(8))
-def test_credentials_never_expire_in_bad_weather(seed: int) -> None:
+def test_credentials_never_expire_whatever_fails(seed: int) -> None:
     story(seed, Weather(managers=3, workers=1, refuse=0.05, stall=0.02, lose_reply=0.1, crash=0.05, freeze=0.02))
 
 

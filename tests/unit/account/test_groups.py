@@ -12,7 +12,7 @@ from tests.unit.account.account import account
 from tests.unit.account.cases.groups import CASE, GROUPS, MANAGER, WARM_CASE, WORKER, launchable, prepare
 
 
-def test_a_group_that_is_no_longer_declared_is_reported_and_left_alone() -> None:
+def test_a_group_that_is_no_longer_declared_is_reported_and_kept() -> None:
     with account() as world:
         told = prepare(world)
         CASE.run(world, told)
@@ -22,7 +22,7 @@ def test_a_group_that_is_no_longer_declared_is_reported_and_left_alone() -> None
         assert writes == []
 
 
-def test_a_group_that_scales_keeps_its_size_even_when_desired_changes_and_its_policy_goes_with_the_key() -> None:
+def test_a_scaling_group_keeps_its_size_when_desired_changes() -> None:
     with account() as world:
         told = prepare(world)
         CASE.run(world, told)
@@ -41,7 +41,7 @@ def test_a_group_that_scales_keeps_its_size_even_when_desired_changes_and_its_po
         assert world.aws.client("autoscaling").describe_policies(AutoScalingGroupName=WORKER)["ScalingPolicies"] == []
 
 
-def test_a_group_follows_what_the_agents_measure_of_it() -> None:
+def test_a_scaling_group_tracks_the_metric_that_the_agents_send() -> None:
     with account() as world:
         CASE.run(world, prepare(world))
         (policy,) = world.aws.client("autoscaling").describe_policies()["ScalingPolicies"]
@@ -55,7 +55,7 @@ def test_a_group_follows_what_the_agents_measure_of_it() -> None:
     }
 
 
-def test_a_warm_pool_goes_with_its_key_and_only_then_may_the_group_be_of_spot() -> None:
+def test_a_warm_pool_is_deleted_before_its_group_becomes_spot() -> None:
     with account() as world:
         told = WARM_CASE.prepare(world)
         WARM_CASE.run(world, told)
@@ -68,7 +68,7 @@ def test_a_warm_pool_goes_with_its_key_and_only_then_may_the_group_be_of_spot() 
         assert WARM_CASE.run(world, told)["changes"] == [], "it is on its way"
 
 
-def test_a_warm_pool_that_is_being_deleted_is_waited_for_by_the_operator() -> None:
+def test_a_warm_pool_that_is_being_deleted_asks_for_another_run() -> None:
     with account() as world:
         told = WARM_CASE.prepare(world)
         WARM_CASE.run(world, told)
@@ -79,7 +79,7 @@ def test_a_warm_pool_that_is_being_deleted_is_waited_for_by_the_operator() -> No
         assert WARM_CASE.run(world, told)["changes"] == [f"create the warm pool of {WORKER}"]
 
 
-def test_what_waits_in_a_warm_pool_is_told_and_named_when_it_is_behind() -> None:
+def test_warm_instances_are_listed_and_outdated_instances_are_named() -> None:
     with account() as world:
         told = launchable(world, WARM_CASE.prepare(world))
         WARM_CASE.run(world, told)
@@ -96,7 +96,7 @@ def test_what_waits_in_a_warm_pool_is_told_and_named_when_it_is_behind() -> None
         assert set(there) <= set(WARM_CASE.run(world, told)["groups"][1]["behind"])
 
 
-def test_a_group_that_is_being_deleted_is_waited_for_by_the_operator() -> None:
+def test_a_group_that_is_being_deleted_asks_for_another_run() -> None:
     with account() as world:
         told = prepare(world)
         CASE.run(world, told)
@@ -113,7 +113,7 @@ def desired(aws: AwsSession) -> int:
     return size
 
 
-def test_a_group_that_was_scaled_stays_so_until_the_configuration_says_something_new() -> None:
+def test_a_scaled_group_keeps_its_size_until_desired_changes() -> None:
     with account() as world:
         params = prepare(world)
         params["groups"][1]["scaling"] = None
@@ -132,7 +132,7 @@ def test_a_group_that_was_scaled_stays_so_until_the_configuration_says_something
         assert CASE.run(world, changed)["changes"] == []
 
 
-def test_a_group_in_the_middle_of_an_upgrade_keeps_what_that_added() -> None:
+def test_a_group_keeps_the_size_of_an_upgrade_in_progress() -> None:
     with account() as world:
         params = prepare(world)
         CASE.run(world, params)

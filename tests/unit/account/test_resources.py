@@ -69,7 +69,7 @@ def close(aws: AwsSession, name: str) -> None:
 # Destroying
 
 
-def test_what_was_destroyed_leaves_the_account_as_it_was_before_it_was_built(world: Account, zone: str) -> None:
+def test_destroying_a_cluster_leaves_the_account_as_it_was(world: Account, zone: str) -> None:
     before = inventory.resources()
     fill(world, zone)
     assert len(inventory.resources()) > len(before)
@@ -89,7 +89,7 @@ def test_what_was_destroyed_leaves_the_account_as_it_was_before_it_was_built(wor
     assert (again["changes"], again["left"]) == ([], [])
 
 
-def test_a_warm_pool_is_told_of_and_goes_with_its_group(world: Account) -> None:
+def test_a_warm_pool_is_listed_and_deleted_with_its_group(world: Account) -> None:
     told = groups.launchable(world, groups.WARM_CASE.prepare(world))
     groups.WARM_CASE.run(world, told)
     world.scaling.step()
@@ -105,7 +105,7 @@ def test_a_warm_pool_is_told_of_and_goes_with_its_group(world: Account) -> None:
     assert {instance["State"]["Name"] for each in there for instance in each["Instances"]} == {"terminated"}
 
 
-def test_a_cluster_can_be_built_again_where_one_was_destroyed(world: Account, zone: str) -> None:
+def test_a_destroyed_cluster_can_be_built_again(world: Account, zone: str) -> None:
     fill(world, zone)
     whole.destroy(world)
     whole.build(world)
@@ -115,9 +115,7 @@ def test_a_cluster_can_be_built_again_where_one_was_destroyed(world: Account, zo
 
 
 @pytest.mark.fault(33)
-def test_fault_33_a_destruction_that_is_killed_after_every_third_of_its_writes_gets_to_its_end(
-    world: Account, zone: str
-) -> None:
+def test_fault_33_a_destruction_killed_after_every_third_write_completes(world: Account, zone: str) -> None:
     before = inventory.resources()
     fill(world, zone)
     planned = whole.destroy(world, check=True)["changes"]
@@ -152,7 +150,7 @@ BY_HAND = {
 
 @pytest.mark.fault(33)
 @pytest.mark.parametrize("what", BY_HAND)
-def test_fault_33_what_was_deleted_by_hand_is_no_obstacle(world: Account, zone: str, what: str) -> None:
+def test_fault_33_a_resource_deleted_by_hand_stops_no_destruction(world: Account, zone: str, what: str) -> None:
     before = inventory.resources()
     whole.build(world)
     whole.publish(world.aws, zone)
@@ -161,7 +159,7 @@ def test_fault_33_what_was_deleted_by_hand_is_no_obstacle(world: Account, zone: 
     assert inventory.resources() == before
 
 
-def test_a_foreign_security_group_that_names_ours_keeps_it(world: Account, zone: str) -> None:
+def test_a_security_group_that_a_foreign_group_references_is_kept(world: Account, zone: str) -> None:
     whole.build(world)
     ec2 = world.aws.client("ec2")
     made = ec2.create_security_group(GroupName="theirs", Description="theirs", VpcId=vpc_of(world.aws))["GroupId"]
@@ -173,7 +171,7 @@ def test_a_foreign_security_group_that_names_ours_keeps_it(world: Account, zone:
     assert {resource["id"] for resource in left} >= {made, ours}
 
 
-def test_backups_stay_with_what_is_needed_to_read_them_if_that_is_asked_for(world: Account, zone: str) -> None:
+def test_kept_backups_keep_the_keys_that_decrypt_them(world: Account, zone: str) -> None:
     fill(world, zone)
     done = whole.destroy(world, keep_backups=True)
     assert {resource["kind"] for resource in done["left"]} == {"bucket", "KMS alias", "KMS key", "secret"}
@@ -184,7 +182,7 @@ def test_backups_stay_with_what_is_needed_to_read_them_if_that_is_asked_for(worl
     assert whole.destroy(world)["left"] == []
 
 
-def test_a_resource_of_another_cluster_is_left_alone(world: Account, zone: str) -> None:
+def test_a_resource_of_another_cluster_is_not_changed(world: Account, zone: str) -> None:
     whole.build(world)
     aws = world.aws
     aws.client("iam").tag_role(RoleName=f"{CLUSTER}-worker", Tags=[{"Key": "swarm.aws/cluster", "Value": "other"}])
@@ -211,14 +209,14 @@ def test_a_service_of_another_cluster_keeps_its_instances(world: Account, zone: 
         cloud_map.CASE.run(world, cloud_map.PARAMS)
 
 
-def test_a_service_whose_records_are_of_other_types_is_refused(world: Account, zone: str) -> None:
+def test_a_service_with_other_record_types_is_refused(world: Account, zone: str) -> None:
     whole.register(world)
     with pytest.raises(ProvisionError, match="has A records, which cannot be changed, and A and AAAA records"):
         cloud_map.CASE.run(world, {**cloud_map.PARAMS, "ipv6": True})
 
 
 @pytest.mark.parametrize(("more", "left"), [("", {"AAAA"}), (",records=A+AAAA", set())])
-def test_an_aaaa_record_goes_if_the_cluster_says_that_it_is_its_own(
+def test_an_aaaa_record_is_only_deleted_if_the_cluster_owns_it(
     world: Account, zone: str, more: str, left: set[str]
 ) -> None:
     whole.publish(world.aws, zone, owner=whole.OWNER + more)
@@ -230,7 +228,7 @@ def test_an_aaaa_record_goes_if_the_cluster_says_that_it_is_its_own(
     assert {record["Type"] for record in found} - {"NS", "SOA"} == left
 
 
-def test_what_carries_the_tag_and_is_of_no_known_kind_is_named(world: Account) -> None:
+def test_a_tagged_resource_of_an_unknown_kind_is_named(world: Account) -> None:
     whole.build(world)
     topic = world.aws.client("sns").create_topic(Name="theirs", Tags=[{"Key": "swarm.aws/cluster", "Value": CLUSTER}])[
         "TopicArn"
@@ -240,7 +238,9 @@ def test_what_carries_the_tag_and_is_of_no_known_kind_is_named(world: Account) -
     assert "does not know how to delete it" in left["why"]
 
 
-def test_what_may_not_be_read_is_never_taken_for_missing(world: Account, zone: str, subtests: pytest.Subtests) -> None:
+def test_a_denied_read_is_never_taken_for_a_missing_resource(
+    world: Account, zone: str, subtests: pytest.Subtests
+) -> None:
     fill(world, zone)
     with world.recording():
         whole.look(world)
@@ -252,7 +252,7 @@ def test_what_may_not_be_read_is_never_taken_for_missing(world: Account, zone: s
             assert writes == []
 
 
-def test_what_stays_in_use_is_said_with_the_reason_in_the_end(world: Account) -> None:
+def test_a_resource_that_stays_in_use_is_named_with_the_reason(world: Account) -> None:
     whole.build(world)
     with world.refusing("DeleteVpc", "DependencyViolation"), pytest.raises(ProvisionError, match="Waited 900 seconds"):
         whole.destroy(world)
@@ -262,7 +262,7 @@ def test_what_stays_in_use_is_said_with_the_reason_in_the_end(world: Account) ->
 # What is left over
 
 
-def test_what_nothing_asks_for_any_more_is_an_orphan(world: Account, zone: str) -> None:
+def test_a_resource_that_the_configuration_does_not_need_is_an_orphan(world: Account, zone: str) -> None:
     fill(world, zone)
     world.aws.client("ec2").create_network_interface(SubnetId=subnet_of(world.aws, ZONES[0]), Description="a printer")
     groups.new_version(world.aws)
@@ -297,7 +297,7 @@ def estates(draw: st.DrawFn) -> list[Resource]:
 
 
 @given(estates())
-def test_nothing_goes_before_what_stands_on_it_and_all_goes_that_nothing_foreign_needs(estate: list[Resource]) -> None:
+def test_resources_are_deleted_before_their_dependencies(estate: list[Resource]) -> None:
     gone = [resource for batch in batches(estate) for resource in batch]
     order = {resource.id: number for number, resource in enumerate(gone)}
     stays = staying(estate)

@@ -39,20 +39,20 @@ class World:
             return waiters.once_visible(self.call, aws_session.not_found)
 
 
-def test_what_is_not_visible_yet_is_asked_for_again() -> None:
+def test_a_resource_that_is_not_visible_yet_is_requested_again() -> None:
     world = World(refusal("InvalidVpcID.NotFound"), refusal("InvalidVpcID.NotFound"))
     assert world.once_visible() == "done"
     assert world.calls == 3
 
 
-def test_what_never_becomes_visible_is_given_up_in_time_with_its_error() -> None:
+def test_a_resource_that_never_becomes_visible_raises_its_error_in_time() -> None:
     world = World(*[refusal("InvalidVpcID.NotFound")] * 100)
     with pytest.raises(ClientError, match=r"InvalidVpcID\.NotFound"):
         world.once_visible()
     assert 60 < world.now <= 90
 
 
-def test_another_error_is_not_waited_out() -> None:
+def test_another_error_is_raised_at_once() -> None:
     world = World(refusal("UnauthorizedOperation"))
     with pytest.raises(ClientError, match="UnauthorizedOperation"):
         world.once_visible()
@@ -83,7 +83,7 @@ def test_errors_are_sentences(error: Exception, sentence: str) -> None:
     assert aws_session.sentence(error).startswith(sentence)
 
 
-def test_a_client_is_made_once_and_requests_are_counted_over_all_of_them() -> None:
+def test_a_client_is_created_once_and_all_requests_are_counted() -> None:
     with account() as world:
         aws: Any = world.aws
         assert aws.client("ec2") is aws.client("ec2")

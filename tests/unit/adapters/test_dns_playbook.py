@@ -48,7 +48,7 @@ def synced(*changes: str, **more: Any) -> dict[str, Any]:
         ),
     ],
 )
-def test_the_record_is_shown(
+def test_the_playbook_shows_the_record(
     bench: Bench, answer: dict[str, Any], words: tuple[str, ...], sentences: list[str]
 ) -> None:
     bench.answers["dns_sync"] = [answer]

@@ -106,7 +106,7 @@ def world() -> Iterator[Account]:
         ({"swarm.aws/cluster": "prod"}, ""),
     ],
 )
-def test_what_is_not_the_clusters_is_named(world: Account, what: str, tags: dict[str, str], whose: str) -> None:
+def test_a_resource_of_somebody_else_is_named(world: Account, what: str, tags: dict[str, str], whose: str) -> None:
     MADE[what](world.aws, tags)
     # Without a tag the bucket's name says whose it is.
     named = whose and (tags or not what.startswith("bucket"))
@@ -114,15 +114,15 @@ def test_what_is_not_the_clusters_is_named(world: Account, what: str, tags: dict
     assert sentences == ([f"The {what} is there already and {whose}"] if named else [])
 
 
-def test_a_queue_that_was_made_and_not_yet_tagged_when_a_run_was_killed_is_taken(world: Account) -> None:
+def test_an_untagged_unused_queue_of_a_killed_run_is_adopted(world: Account) -> None:
     url = world.aws.client("sqs").create_queue(QueueName="prod-events")["QueueUrl"]
     assert list(clashes(world.aws, PROD)) == []
     world.aws.client("sqs").send_message(QueueUrl=url, MessageBody="somebody uses it")
     assert len(list(clashes(world.aws, PROD))) == 1
 
 
-def test_an_event_rule_is_the_clusters_if_it_feeds_no_other_queue(world: Account) -> None:
-    world.aws.client("events").put_rule(Name="prod-events", EventPattern='{"source": ["aws.ec2"]}')
+def test_an_event_rule_that_feeds_another_queue_is_a_clash(world: Account) -> None:
+    world.aws.client("events").put_rule(Name="prod-events", EventPattern='{"source": ["aws.client("ec2")"]}')
     assert list(clashes(world.aws, PROD)) == []
     for name, clash in (("prod-events", 0), ("orders", 1)):
         world.aws.client("events").put_targets(Rule="prod-events", Targets=[{"Id": name, "Arn": QUEUE + name}])

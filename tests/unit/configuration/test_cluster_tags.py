@@ -75,11 +75,11 @@ def errors(cluster_tags: dict[str, Any]) -> list[str]:
         ),
     ],
 )
-def test_a_tag_that_aws_refuses_is_refused_by_the_check(tag: dict[str, Any], error: str) -> None:
+def test_a_tag_that_aws_does_not_allow_is_refused(tag: dict[str, Any], error: str) -> None:
     assert errors(tag) == [error]
 
 
-def test_each_wrong_tag_gets_its_own_sentence() -> None:
+def test_each_invalid_tag_has_its_own_error() -> None:
     assert len(errors({"a&b": "x", "team": None, "aws:x": "y"})) == 3
 
 
@@ -92,12 +92,12 @@ def test_each_wrong_tag_gets_its_own_sentence() -> None:
         {f"key{number}": "" for number in range(44)},
     ],
 )
-def test_a_tag_that_aws_takes_is_taken(tag: dict[str, Any]) -> None:
+def test_a_tag_that_aws_allows_is_accepted(tag: dict[str, Any]) -> None:
     assert errors(tag) == []
 
 
 @pytest.mark.parametrize(("value", "text"), [(4711, "4711"), (1.5, "1.5"), (True, "true"), (False, "false")])
-def test_numbers_and_booleans_become_the_texts_that_they_read_as(value: Any, text: str) -> None:
+def test_numbers_and_booleans_become_text(value: Any, text: str) -> None:
     config = complete(cluster_tags={"cost_center": value}, node_groups=[group()])
 
     assert config["cluster_tags"]["cost_center"] == text

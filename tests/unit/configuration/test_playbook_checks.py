@@ -38,7 +38,7 @@ def begins_with_the_check(name: str) -> bool:
 
 @pytest.mark.fault(34)
 @pytest.mark.parametrize("name", sorted(path.name for path in PLAYBOOKS.glob("[!_]*.yml")))
-def test_fault_34_a_playbook_begins_by_checking_whose_account_it_is(name: str) -> None:
+def test_fault_34_a_playbook_verifies_the_account_first(name: str) -> None:
     assert begins_with_the_check(name)
 
 

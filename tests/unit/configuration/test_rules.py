@@ -45,18 +45,18 @@ def volume(*more: dict[str, Any], **changed: Any) -> dict[str, Any]:
     return managers(volumes=[{"label": "data", "size": 50, **changed}, *more])
 
 
-def test_the_example_is_right() -> None:
+def test_the_example_is_valid() -> None:
     found = check()
 
     assert (found.errors, found.warnings) == ([], [])
 
 
 @pytest.mark.parametrize("owner", ["123456789012", "aws"])
-def test_a_permissions_boundary_is_the_accounts_policy_or_aws_own(owner: str) -> None:
+def test_a_permissions_boundary_is_a_policy_of_the_account_or_of_aws(owner: str) -> None:
     assert check(permissions_boundary=f"arn:aws:iam::{owner}:policy/teams/boundary").errors == []
 
 
-def test_a_volume_may_have_all_that_its_type_can() -> None:
+def test_a_volume_may_use_the_limits_of_its_type() -> None:
     fast = {"label": "fast", "size": 160, "iops": 80000, "throughput": 2000, "mount": "/mnt/fast"}
     slow = {"label": "slow", "size": 16384, "type": "gp2"}
     found = check(**managers(volume_iops=10000, volume_throughput=1000, volumes=[fast, slow]))
@@ -64,7 +64,7 @@ def test_a_volume_may_have_all_that_its_type_can() -> None:
     assert (found.errors, found.warnings) == ([], [])
 
 
-def test_a_group_of_workers_may_scale_whatever_else_is_measured() -> None:
+def test_a_group_of_workers_may_scale_with_or_without_monitoring() -> None:
     for monitoring in (None, {"emails": ["operator@example.com"], "period_seconds": 10}):
         assert check(**workers(scaling={"target": 80}), monitoring=monitoring).errors == []
 
@@ -75,12 +75,12 @@ def test_a_group_of_workers_may_have_a_warm_pool(pool: dict[str, Any]) -> None:
     assert (found.errors, found.warnings) == ([], [])
 
 
-def test_repositories_are_named_in_either_way() -> None:
+def test_repositories_may_be_names_patterns_or_arns() -> None:
     names = ["shop", "shop/*", "arn:aws:ecr:us-east-1:210987654321:repository/shop/page"]
     assert check(ecr_repositories=names).errors == []
 
 
-def test_a_service_in_cloud_map_may_stand_for_the_record() -> None:
+def test_a_cloud_map_service_may_replace_the_record() -> None:
     found = check(dns={"cloud_map": CLOUD_MAP})
 
     assert (found.errors, found.warnings) == ([], [])
@@ -261,7 +261,7 @@ def test_a_service_in_cloud_map_may_stand_for_the_record() -> None:
         ),
     ],
 )
-def test_what_is_wrong_is_one_sentence(changed: dict[str, Any], error: str) -> None:
+def test_an_error_is_one_sentence(changed: dict[str, Any], error: str) -> None:
     found = check(**changed).errors
 
     assert [sentence for sentence in found if error in sentence], found
@@ -305,14 +305,14 @@ def test_what_is_wrong_is_one_sentence(changed: dict[str, Any], error: str) -> N
         ({**PRIVATE, "session_manager": False}, "only who is in the VPC, or connected to it, reaches them by SSH"),
     ],
 )
-def test_what_is_unwise_is_a_warning(changed: dict[str, Any], warning: str) -> None:
+def test_an_unwise_value_is_a_warning(changed: dict[str, Any], warning: str) -> None:
     found = check(**changed)
 
     assert found.errors == []
     assert [sentence for sentence in found.warnings if warning in sentence], found.warnings
 
 
-def test_ports_may_be_open_to_ipv6_ranges_where_nodes_have_such_addresses() -> None:
+def test_ports_may_be_open_to_ipv6_ranges_if_nodes_have_ipv6() -> None:
     dns = {"zone": "example.com", "record": "example.com", "ipv6": True}
     found = check(dns=dns, published_ports=[{"port": 80, "from": ["2001:db8::/32", "192.0.2.0/24"]}])
 
@@ -324,7 +324,7 @@ def test_a_quorum_is_more_than_half(count: int) -> None:
     assert 2 * configuration_rules.quorum(count) > count >= 2 * configuration_rules.quorum(count) - 2
 
 
-def test_alarms_that_nobody_hears_of_are_warned_about() -> None:
+def test_alarms_without_a_subscriber_are_a_warning() -> None:
     found = check(monitoring={"emails": []})
     assert found.errors == []
     assert "nobody hears of it unless they subscribe to the topic example-alarms" in found.warnings[0]

@@ -47,7 +47,7 @@ WRONG = [
 
 
 @pytest.mark.parametrize(("name", "value", "sentence"), WRONG)
-def test_a_value_of_another_type_gets_one_sentence(name: str, value: Any, sentence: str) -> None:
+def test_a_value_of_the_wrong_type_is_refused_in_one_sentence(name: str, value: Any, sentence: str) -> None:
     assert refusals({name: value}, OPTIONS) == [sentence]
 
 
@@ -62,7 +62,7 @@ def test_a_value_of_another_type_gets_one_sentence(name: str, value: Any, senten
         ("values", {}),
     ],
 )
-def test_a_text_is_taken_for_what_it_reads_as(name: str, value: Any) -> None:
+def test_a_text_that_reads_as_the_type_is_accepted(name: str, value: Any) -> None:
     assert refusals({name: value}, OPTIONS) == []
 
 
@@ -70,11 +70,11 @@ def test_a_text_is_taken_for_what_it_reads_as(name: str, value: Any) -> None:
     ("value", "shown"),
     [({"a": 1}, "a mapping"), (True, "true"), (5, "5"), (None, "null"), ([["i-1"]], "a list"), (["i-1", 5], "5")],
 )
-def test_what_cannot_be_an_instance_is_no_instance_id(value: Any, shown: str) -> None:
+def test_an_invalid_instance_id_is_refused(value: Any, shown: str) -> None:
     assert refusals({"id": value}, {"id": {"type": "list", "elements": "str"}}) == [f"id is {shown}, {NO_ID}"]
 
 
-def test_all_that_is_wrong_is_said_at_once() -> None:
+def test_all_errors_are_reported_at_once() -> None:
     assert len(refusals({"name": [], "force": "maybe", "count": 1}, OPTIONS)) == 2
 
 
@@ -110,7 +110,7 @@ def test_a_playbook_checks_every_variable_that_it_reads(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", [name for name in PLAYBOOKS if checked(name)])
-def test_a_checked_variable_is_for_an_option_of_the_role(name: str) -> None:
+def test_a_checked_variable_is_an_option_of_the_role(name: str) -> None:
     for role, entry, variables in checked(name):
         specs = yaml.safe_load((ROOT / f"roles/{role}/meta/argument_specs.yml").read_text())["argument_specs"]
         assert set(variables.values()) - set(specs[entry]["options"]) == set()
@@ -148,7 +148,7 @@ def bench(tmp_path: Path) -> Bench:
         ),
     ],
 )
-def test_a_playbook_refuses_variables_of_another_type(
+def test_a_playbook_refuses_variables_of_the_wrong_type(
     bench: Bench, playbook: str, given: dict[str, Any], sentences: list[str]
 ) -> None:
     code, said, asked = bench.run(f"{playbook}.yml", "-e", json.dumps(given))
@@ -160,7 +160,7 @@ def test_a_playbook_refuses_variables_of_another_type(
 
 @real
 @pytest.mark.parametrize("given", [[INSTANCE, OTHER, INSTANCE], f"{INSTANCE}, {OTHER}"])
-def test_a_removal_takes_a_list_as_well_as_a_text(bench: Bench, given: Any) -> None:
+def test_a_removal_accepts_a_list_or_a_text(bench: Bench, given: Any) -> None:
     code, said, asked = bench.run("remove_node.yml", "-e", json.dumps({"id": given, "cancel": True}))
 
     assert code == 0, said[-3000:]
@@ -168,7 +168,7 @@ def test_a_removal_takes_a_list_as_well_as_a_text(bench: Bench, given: Any) -> N
 
 
 @real
-def test_what_is_rotated_may_be_a_list(bench: Bench) -> None:
+def test_the_rotation_accepts_a_list(bench: Bench) -> None:
     bench.answers["cluster_rotate"] = [{"rotated": ["tokens", "ca"], "log": []}]
     _, said, asked = bench.run("rotate.yml", "-e", json.dumps({"what": ["tokens", "ca"]}))
 

@@ -34,7 +34,7 @@ def store(aws: AwsSession) -> S3Store:
     return S3Store(aws, BUCKET)
 
 
-def test_the_truth_is_only_ever_swapped(store: S3Store) -> None:
+def test_the_cluster_record_is_only_written_by_compare_and_swap(store: S3Store) -> None:
     assert store.read() is None
     assert store.create(CLAIM) is Outcome.WRITTEN
     assert store.create(CLAIM) is Outcome.LOST
@@ -49,12 +49,12 @@ def test_the_truth_is_only_ever_swapped(store: S3Store) -> None:
     assert second.value == formed
 
 
-def test_a_truth_that_was_deleted_is_not_overwritten(store: S3Store) -> None:
+def test_a_deleted_cluster_record_is_not_overwritten(store: S3Store) -> None:
     assert store.replace(CLAIM, '"gone"') is Outcome.LOST
     assert store.read() is None
 
 
-def test_tokens_are_apart_and_swapped(store: S3Store) -> None:
+def test_tokens_are_separate_and_written_by_compare_and_swap(store: S3Store) -> None:
     assert store.read_token("worker") is None
     token = Token("swarm", "SWMTKN-1-secret")
     assert store.write_token("worker", token, None) is Outcome.WRITTEN
@@ -67,7 +67,7 @@ def test_tokens_are_apart_and_swapped(store: S3Store) -> None:
 
 
 @pytest.mark.fault(3)
-def test_fault_03_a_missing_bucket_is_not_an_empty_one(aws: AwsSession) -> None:
+def test_fault_03_a_missing_bucket_is_not_an_empty_bucket(aws: AwsSession) -> None:
     with pytest.raises(Unavailable, match="NoSuchBucket"):
         S3Store(aws, "elsewhere").read()
 
@@ -84,7 +84,7 @@ def refusal(code: str, operation: str = "GetObject") -> ClientError:
         (ReadTimeoutError(endpoint_url="https://s3"), "did not answer"),
     ],
 )
-def test_fault_03_a_refusal_is_not_an_answer_nor_is_a_time_out(
+def test_fault_03_a_refusal_or_time_out_of_s3_is_unavailable(
     error: Exception, said: str, aws: AwsSession, store: S3Store
 ) -> None:
     refusing(aws, error)
@@ -95,13 +95,13 @@ def test_fault_03_a_refusal_is_not_an_answer_nor_is_a_time_out(
 
 
 @pytest.mark.fault(4)
-def test_fault_04_a_conflict_is_told_from_a_lost_race(aws: AwsSession, store: S3Store) -> None:
+def test_fault_04_a_conflict_differs_from_a_lost_race(aws: AwsSession, store: S3Store) -> None:
     refusing(aws, refusal("ConditionalRequestConflict", "PutObject"))
     assert store.create(CLAIM) is Outcome.CONFLICT
 
 
 @pytest.mark.fault(10)
-def test_fault_10_expired_credentials_are_fetched_anew(aws: AwsSession, store: S3Store) -> None:
+def test_fault_10_expired_credentials_are_refreshed(aws: AwsSession, store: S3Store) -> None:
     refusing(aws, refusal("ExpiredToken"))
     with pytest.raises(Unavailable, match="ExpiredToken"):
         store.read()
@@ -109,7 +109,7 @@ def test_fault_10_expired_credentials_are_fetched_anew(aws: AwsSession, store: S
 
 
 @pytest.mark.fault(10)
-def test_fault_10_a_clock_that_is_off_is_named(aws: AwsSession, store: S3Store) -> None:
+def test_fault_10_a_wrong_clock_is_named(aws: AwsSession, store: S3Store) -> None:
     refusing(aws, refusal("RequestTimeTooSkewed"))
     with pytest.raises(Unavailable, match="clock"):
         store.read()
@@ -118,7 +118,7 @@ def test_fault_10_a_clock_that_is_off_is_named(aws: AwsSession, store: S3Store) 
 @pytest.mark.parametrize(
     "content", [b"", b"[]", b"{}", b'{"phase": "formed", "claimed_by": "i-1", "claimed_at": "", "generation": 2}']
 )
-def test_a_truth_that_makes_no_sense_is_not_an_empty_cluster(content: bytes, store: S3Store) -> None:
+def test_an_invalid_cluster_record_is_not_an_empty_cluster(content: bytes, store: S3Store) -> None:
     boto3.client("s3", REGION).put_object(Bucket=BUCKET, Key="cluster.json", Body=content)
     with pytest.raises(SwarmError, match=r"cluster\.json"):
         store.read()

@@ -46,7 +46,7 @@ def sources(settings: dict[str, Any]) -> list[dict[str, Any]]:
     return [{**part["Metric"], "Period": part["Period"]} for part in parts]
 
 
-def test_cloudwatch_takes_every_alarm() -> None:
+def test_every_alarm_is_valid_in_cloudwatch() -> None:
     shape = botocore.session.get_session().get_service_model("cloudwatch").operation_model("PutMetricAlarm").input_shape
     for name, settings in alarms().items():
         report = ParamValidator().validate({"AlarmName": name, **settings}, shape)
@@ -54,7 +54,7 @@ def test_cloudwatch_takes_every_alarm() -> None:
         assert settings["AlarmActions"] == settings["OKActions"] == [TOPIC]
 
 
-def test_alarms_look_at_what_the_agents_send_and_at_nothing_else_of_theirs() -> None:
+def test_alarms_only_use_metrics_that_the_agents_send() -> None:
     looked_at = [source for settings in alarms().values() for source in sources(settings)]
     ours = {metric["MetricName"] for metric in looked_at if metric["Namespace"] == "swarm.aws/example"}
     assert ours == ALARMING
@@ -67,7 +67,7 @@ def test_alarms_look_at_what_the_agents_send_and_at_nothing_else_of_theirs() -> 
     assert shown == {family.cloudwatch for family in metrics.FAMILIES if family.cloudwatch and not family.dimension}
 
 
-def test_each_port_whose_certificates_are_looked_at_has_an_alarm_and_its_line_in_the_graph() -> None:
+def test_each_tls_port_has_an_alarm_and_a_line_in_the_graph() -> None:
     changed = {"monitoring": {"tls_ports": [443, 8443], "certificate_days": 7}, "published_ports": PORTS}
     named = alarms(**changed)
     for port in ("443", "8443"):
@@ -81,13 +81,13 @@ def test_each_port_whose_certificates_are_looked_at_has_an_alarm_and_its_line_in
         ]
 
 
-def test_a_lone_manager_has_no_margin_and_who_makes_no_backups_no_age() -> None:
+def test_a_single_manager_without_backups_has_fewer_alarms() -> None:
     few = alarms(node_groups=[{"name": "all", "role": "manager", "desired": 1}], backup_hours=0)
     assert set(alarms()) - set(few) >= {"quorum-margin", "backup-age"}
     assert {"agent-silent", "status-all", "capacity-all"} <= set(few)
 
 
-def test_short_periods_are_for_our_own_metrics_only() -> None:
+def test_short_periods_apply_to_metrics_of_the_agents_only() -> None:
     for period, certificate in ((10, 120), (60, 600), (600, 1200)):
         for name, settings in alarms(monitoring={"period_seconds": period}).items():
             for source in sources(settings):
@@ -95,7 +95,7 @@ def test_short_periods_are_for_our_own_metrics_only() -> None:
                 assert source["Period"] == (certificate if name == "certificate" else wanted)
 
 
-def test_alarms_go_to_a_topic_of_the_operators() -> None:
+def test_alarms_notify_the_operators_topic() -> None:
     topic = "arn:aws:sns:eu-west-1:123456789012:pager"
     found = alarms(monitoring={"topic_arn": topic})
     assert {tuple(alarm[key]) for alarm in found.values() for key in ("AlarmActions", "OKActions")} == {(topic,)}

@@ -10,7 +10,7 @@ from tests.lab import documented
 LAB = Path(documented.__file__).parent
 
 
-def test_every_pattern_of_the_table_is_a_command_of_a_page() -> None:
+def test_every_pattern_matches_a_documented_command() -> None:
     commands = documented.commands()
     unused = [
         pattern
@@ -20,6 +20,6 @@ def test_every_pattern_of_the_table_is_a_command_of_a_page() -> None:
     assert unused == []
 
 
-def test_every_test_that_the_table_names_exists() -> None:
+def test_every_test_named_in_the_table_exists() -> None:
     written = "".join(path.read_text() for path in LAB.glob("*/**/test_*.py"))
     assert [name for name in documented.THERE.values() if f"def {name}(" not in written] == []

@@ -69,7 +69,7 @@ def bench(tmp_path: Path) -> Bench:
     return Bench(tmp_path)
 
 
-def test_an_upgrade_has_new_ones_serve_before_old_ones_go(bench: Bench) -> None:
+def test_an_upgrade_removes_old_instances_after_new_ones_serve(bench: Bench) -> None:
     rounds = [one_round("worker", 1), one_round("worker", 2), one_round("manager", 1)]
     bench.answers["node_rollout"] = [
         seen(rounds=rounds),
@@ -114,7 +114,7 @@ def test_an_upgrade_has_new_ones_serve_before_old_ones_go(bench: Bench) -> None:
     assert said.rpartition("No instance to replace")[1]
 
 
-def test_what_waits_in_a_warm_pool_and_is_behind_goes_before_a_group_takes_it(bench: Bench) -> None:
+def test_outdated_warm_instances_are_terminated_before_a_round(bench: Bench) -> None:
     warm = [group("manager"), group("worker", warm_behind=["i-7"])]
     bench.answers["node_rollout"] = [seen(groups=warm, rounds=[one_round("worker", 1)]), seen()]
     code, said, asked = bench.short("upgrade.yml")
@@ -132,7 +132,7 @@ def test_what_waits_in_a_warm_pool_and_is_behind_goes_before_a_group_takes_it(be
 
 @pytest.mark.fault(35)
 @pytest.mark.parametrize("stage", ["launch", "serve"])
-def test_fault_35_an_upgrade_stops_at_the_first_that_does_not_come_up_and_says_why(bench: Bench, stage: str) -> None:
+def test_fault_35_an_upgrade_stops_at_the_first_failing_instance(bench: Bench, stage: str) -> None:
     failed = {"failed": True, "msg": "After 60 s the group worker still waits for i-9 to join the swarm."}
     rounds = [one_round("worker", 1), one_round("manager", 1)]
     before = {"launch": [], "serve": [seen(), failed]}[stage]
@@ -147,7 +147,7 @@ def test_fault_35_an_upgrade_stops_at_the_first_that_does_not_come_up_and_says_w
     assert not any("without replacement" in call for call in asked)
 
 
-def test_a_cluster_that_is_not_well_is_not_upgraded_unless_an_upgrade_is_under_way_or_it_is_forced(
+def test_an_unhealthy_cluster_is_not_upgraded_without_force(
     bench: Bench,
 ) -> None:
     short = {"example_web": "6 tasks of example_web to run (5 do)"}
@@ -185,7 +185,7 @@ def test_a_plan_and_a_cancelled_upgrade_launch_nothing(bench: Bench) -> None:
     assert not any("surge=1" in call for call in asked)
 
 
-def test_a_group_is_made_larger_or_smaller_with_managers_one_by_one(bench: Bench) -> None:
+def test_new_nodes_are_awaited_and_managers_are_removed_one_by_one(bench: Bench) -> None:
     bench.answers["node_rollout"] = [seen(add=2), seen()]
     code, said, asked = bench.short("scale.yml", "-e", "group=worker", "-e", "desired=5")
     assert code == 0, said[-3000:]
@@ -203,7 +203,7 @@ def test_a_group_is_made_larger_or_smaller_with_managers_one_by_one(bench: Bench
     assert "node_groups says 3: change its desired too" not in said, "it has as many as the configuration says"
 
 
-def test_a_group_that_scales_by_itself_is_said_to_go_on(bench: Bench) -> None:
+def test_a_scaled_group_with_scaling_continues_to_follow_the_tasks(bench: Bench) -> None:
     bench.answers["node_rollout"] = [seen(add=2, groups=[group("burst")]), seen(groups=[group("burst")])]
     code, said, _ = bench.short("scale.yml", "-e", "group=burst", "-e", "desired=3")
     assert code == 0, said[-3000:]
@@ -212,13 +212,13 @@ def test_a_group_that_scales_by_itself_is_said_to_go_on(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize("words", [[], ["-e", "group=worker"], ["-e", "group=worker", "-e", "desired=many"]])
-def test_nothing_is_guessed(bench: Bench, words: list[str]) -> None:
+def test_missing_arguments_are_refused(bench: Bench, words: list[str]) -> None:
     code, said, asked = bench.short("scale.yml", *words)
     assert (code != 0, asked) == (True, [])
     assert "Set them with -e group=worker -e desired=3" in said
 
 
-def test_where_no_service_runs_nothing_is_spread(bench: Bench) -> None:
+def test_without_services_there_is_nothing_to_rebalance(bench: Bench) -> None:
     bench.answers["service_rebalance"] = [{"services": [], "at": 0.0}]
     code, said, _ = bench.short("rebalance.yml")
     assert code == 0, said[-3000:]

@@ -17,7 +17,7 @@ RECORD = {"name": "www", "addresses": ["1", "2"], "wanted": ["1", "2"], "leads_t
         ((1, 3, 2, -1), "1 of 3 managers reachable, quorum 2, it is lost"),
     ],
 )
-def test_a_quorum_is_told_with_how_many_may_fail(quorum: tuple[int, ...], sentence: str) -> None:
+def test_the_quorum_is_reported_with_its_margin(quorum: tuple[int, ...], sentence: str) -> None:
     told = dict(zip(("reachable", "voters", "needed", "margin"), quorum, strict=True))
     assert list(sentences({"quorum": told})) == [f"Quorum: {sentence}"]
 
@@ -37,7 +37,7 @@ def test_a_quorum_is_told_with_how_many_may_fail(quorum: tuple[int, ...], senten
         ),
     ],
 )
-def test_a_record_is_told_beside_what_it_should_say(changed: dict[str, Any], told: list[str]) -> None:
+def test_the_record_is_reported_beside_the_wanted_record(changed: dict[str, Any], told: list[str]) -> None:
     assert list(sentences({"record": {**RECORD, **changed}})) == [f"DNS: {sentence}" for sentence in told]
 
 
@@ -51,7 +51,7 @@ def test_targets_are_counted_by_their_states() -> None:
     ]
 
 
-def test_what_is_planned_comes_before_what_could_not_be_told() -> None:
+def test_planned_actions_come_before_unknown_parts() -> None:
     status = {
         "failures": ["S3 rests."],
         "notes": [],
@@ -62,7 +62,7 @@ def test_what_is_planned_comes_before_what_could_not_be_told() -> None:
     assert list(sentences(status)) == ["Next: Drain", "Waits for: i-1 to join", "Unknown: S3 rests."]
 
 
-def test_nothing_is_in_flight_only_where_a_manager_says_so() -> None:
+def test_only_a_manager_reports_that_nothing_is_in_flight() -> None:
     idle: dict[str, Any] = {"quorum": None, "record": None, "planned": [], "awaited": []}
     assert list(sentences({**idle, "told_by": "i-2"})) == ["In flight: nothing"]
     assert list(sentences({**idle, "told_by": None})) == list(sentences({"told_by": "i-2"})) == []

@@ -45,7 +45,7 @@ def test_fault_29_foreign_and_unknown_instances_are_refused(site: Site) -> None:
 @pytest.mark.fault(26)
 @pytest.mark.fault(30)
 def test_fault_25_26_30_a_forced_removal_survives_kills(site: Site) -> None:
-    """It is refused without force, then killed in the middle, and the next run completes it."""
+    """Without force the removal is refused; with force it is killed, and the next run completes it."""
     site.settle()
     worker, manager = site.pick("worker"), site.pick("leader")
     pinned = ["--name", "pinned", "--replicas", "2", "--constraint", "node.role==worker"]

@@ -51,7 +51,7 @@ def look(aws: AwsSession) -> Any:
     ]
 
 
-def let_it_be_kept_longer(aws: AwsSession) -> None:
+def raise_ttl(aws: AwsSession) -> None:
     records = [{"Type": "A", "TTL": 3600}]
     aws.client("servicediscovery").update_service(Id=service(aws)["Id"], Service={"DnsConfig": {"DnsRecords": records}})
 
@@ -61,7 +61,7 @@ CASE = Case(
     prepare=prepare,
     look=look,
     drifts={
-        "clients keep answers for an hour": let_it_be_kept_longer,
+        "clients keep answers for an hour": raise_ttl,
         "the service lost a tag": lambda aws: aws.client("servicediscovery").untag_resource(
             ResourceARN=service(aws)["Arn"], TagKeys=["team"]
         ),
