@@ -39,10 +39,6 @@ changes:
   type: list
   elements: str
   sample: [create the alarm example/node-down]
-api_calls:
-  description: Number of requests to AWS.
-  returned: always
-  type: int
 """
 
 from ..module_utils.account.cloudwatch import keep_alarms, keep_dashboard

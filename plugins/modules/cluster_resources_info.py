@@ -107,10 +107,6 @@ old_versions:
   returned: success
   type: dict
   sample: {"example-worker": 3}
-api_calls:
-  description: Number of requests to AWS.
-  returned: always
-  type: int
 """
 
 from ..module_utils.account.resources.declared import PARTS, declared, missing

@@ -86,10 +86,6 @@ answers:
   description: AWS's answers, by call.
   returned: when O(answers=true)
   type: dict
-api_calls:
-  description: Number of requests to AWS.
-  returned: always
-  type: int
 """
 
 from ..module_utils.aws.module_runner import run

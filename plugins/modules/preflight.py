@@ -80,10 +80,6 @@ config:
     C(check_mode).
   returned: with O(spec)
   type: dict
-api_calls:
-  description: Number of requests to AWS.
-  returned: always
-  type: int
 """
 
 from ..module_utils.account import preflight

@@ -40,7 +40,7 @@ _CLOCK = ("RequestTimeTooSkewed", "SignatureDoesNotMatch", "InvalidSignatureExce
 
 
 class AwsSession:
-    """The clients of a session. They count their requests and observe AWS's time."""
+    """The clients of a session. They observe AWS's time."""
 
     def __init__(
         self,
@@ -56,7 +56,6 @@ class AwsSession:
         self._new_session, self._region, self._alive, self._arguments = new_session, region, alive, arguments
         self._made: Any = None
         self._clients: dict[str, Any] = {}
-        self.calls = 0
 
     @classmethod
     def on_node(cls, region: str, alive: Callable[[], None] = lambda: None) -> AwsSession:
@@ -110,7 +109,6 @@ class AwsSession:
             client = self._session.client(service, **self._arguments)
             client.meta.events.register_first("before-call", _asked)
             client.meta.events.register_first("after-call", _answered)
-            client.meta.events.register("before-send", self._count)
             self._clients[service] = client
         return self._clients[service]
 
@@ -137,9 +135,6 @@ class AwsSession:
         """Fetch new credentials before the next request."""
         self._clients.clear()
         self._made = None
-
-    def _count(self, **_: Any) -> None:
-        self.calls += 1
 
 
 def listed(client: Any, operation: str, key: str, **arguments: Any) -> Iterator[Any]:

@@ -27,9 +27,9 @@ def run(arguments: Mapping[str, Any], work: Work, **rules: Any) -> None:
     try:
         result = dict(work(aws, module.params, changes))
     except ProvisionError as error:
-        module.fail_json(msg=str(error), api_calls=aws.calls, **changes.result())
+        module.fail_json(msg=str(error), **changes.result())
     except AWS_ERRORS as error:
-        module.fail_json(msg=sentence(error), api_calls=aws.calls, **changes.result())
+        module.fail_json(msg=sentence(error), **changes.result())
     for warning in result.pop("warnings", []):
         module.warn(warning)
-    module.exit_json(api_calls=aws.calls, **changes.result(), **result)
+    module.exit_json(**changes.result(), **result)
