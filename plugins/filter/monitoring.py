@@ -8,7 +8,7 @@ name: monitoring
 short_description: The alarms and the dashboard of a cluster
 version_added: 0.1.0
 description:
-  - Makes the CloudWatch alarms and the dashboard of a cluster from its configuration.
+  - Returns the CloudWatch alarms and the dashboard for a cluster's configuration.
 author: The swarm.aws maintainers (@swarm-aws)
 options:
   _input:

@@ -8,7 +8,7 @@ name: refusals
 short_description: Find invalid values of variables
 version_added: 0.1.0
 description:
-  - Returns, for each variable whose value is not of its option's type, its value and what it must be.
+  - Returns a sentence for each variable whose value does not have its option's type.
   - A string is read as its option's type, since C(-e name=value) only gives strings.
 author: The swarm.aws maintainers (@swarm-aws)
 options:

@@ -22,9 +22,9 @@ class RequestRefused(SwarmError):
 
 
 def well_formed(instance: str) -> str:
-    """The ID as given. Raises RequestRefused if it is no instance ID."""
+    """The ID as given. Raises RequestRefused if it is not an instance ID."""
     if not _INSTANCE.fullmatch(instance):
-        raise RequestRefused(f"{instance!r} is no instance ID: expected i- and 17 hexadecimal digits.")
+        raise RequestRefused(f"{instance!r} is not an instance ID: expected i- and 17 hexadecimal digits.")
     return instance
 
 

@@ -10,8 +10,8 @@ Spec = Mapping[str, Mapping[str, Any]]
 OWN_PREFIX = "x_"
 
 _KINDS = {
-    "str": "a text",
-    "int": "a whole number",
+    "str": "a string",
+    "int": "an integer",
     "bool": "true or false",
     "list": "a list",
     "dict": "a mapping",

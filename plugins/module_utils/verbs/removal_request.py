@@ -208,7 +208,7 @@ def describe(watch: RemovalProgress) -> List[str]:
     lines = []
     if watch.plain:
         names = ", ".join(watch.plain)
-        lines.append(f"Drained without replacements that ran before, since they are not start-first: {names}.")
+        lines.append(f"Drained without earlier replacements, since they are not start-first: {names}.")
     for name, seconds in sorted(watch.stubborn.items()):
         lines.append(f"{name} did not stop when told to and took all or nearly all of its {seconds:.0f} s.")
     return lines

@@ -1,4 +1,4 @@
-"""Interface endpoints where a service is not to be had, that are waited for, and that AWS could not make."""
+"""Interface endpoints of missing services, while they are pending, and after a failure."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def test_an_endpoint_that_aws_could_not_make_is_named_with_its_reason() -> None:
     with (
         account() as world,
         world.changing("DescribeVpcEndpoints", fail),
-        pytest.raises(ProvisionError, match=r"could not make the interface endpoint vpce-.*: The subnet is full"),
+        pytest.raises(ProvisionError, match=r"could not create the interface endpoint vpce-.*: The subnet is full"),
     ):
         endpoints.CASE.run(world, endpoints.prepare(world))
 

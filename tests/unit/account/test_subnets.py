@@ -30,7 +30,7 @@ def test_subnets_are_inside_the_vpc_apart_from_each_other_and_not_too_small(
     vpc: IPv4Network, wanted: list[str]
 ) -> None:
     if len(wanted) > room(vpc):
-        with pytest.raises(ProvisionError, match="too small for"):
+        with pytest.raises(ProvisionError, match="is too small"):
             subnets.carve(vpc, wanted, {})
         return
     carved = subnets.carve(vpc, wanted, {})

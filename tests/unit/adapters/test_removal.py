@@ -214,7 +214,7 @@ def test_fault_29_what_is_not_of_the_cluster_is_refused(bench):
     bench.owner_of = {"swarm.aws/cluster": "other"}
     with pytest.raises(SwarmError, match="belongs to the cluster 'other', and this is 'example'"):
         drain(bench, 5)
-    with pytest.raises(SwarmError, match="is no instance ID"):
+    with pytest.raises(SwarmError, match="is not an instance ID"):
         drain(bench, instance="i-1")
 
 
@@ -282,6 +282,6 @@ def test_fault_31_only_what_ec2_says_is_gone_is_removed(bench):
 def test_the_report_names_what_was_not_smooth():
     watch = removal_request.RemovalProgress("n1", plain=["store", "proxy"], stubborn={"deaf": 30.0})
     assert removal_request.describe(watch) == [
-        "Drained without replacements that ran before, since they are not start-first: store, proxy.",
+        "Drained without earlier replacements, since they are not start-first: store, proxy.",
         "deaf did not stop when told to and took all or nearly all of its 30 s.",
     ]

@@ -109,7 +109,7 @@ def test_what_is_not_the_clusters_is_named(world: Account, what: str, tags: dict
     # Without a tag the bucket's name says whose it is.
     named = whose and (tags or not what.startswith("bucket"))
     sentences = [clash.partition(", ")[0] for clash in clashes(world.aws, PROD)]
-    assert sentences == ([f"The {what} is there already and {whose}"] if named else [])
+    assert sentences == ([f"The {what} already exists and {whose}"] if named else [])
 
 
 def test_a_queue_that_was_made_and_not_yet_tagged_when_a_run_was_killed_is_taken(world: Account) -> None:

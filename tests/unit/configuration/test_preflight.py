@@ -146,13 +146,13 @@ def test_the_example_is_right_and_comes_back_with_its_defaults(there: Account) -
         ({"zones": ["eu-west-1a", "eu-west-1x"]}, "zones has eu-west-1x, but the region eu-west-1 has eu-west-1a"),
         (
             {"key_name": "operater"},
-            "key_name 'operater' is no key pair in the region eu-west-1; did you mean 'operator'?",
+            "key_name 'operater' is not a key pair in the region eu-west-1; did you mean 'operator'?",
         ),
-        ({"key_name": "oper*"}, "key_name 'oper*' is no key pair in the region eu-west-1"),
+        ({"key_name": "oper*"}, "key_name 'oper*' is not a key pair in the region eu-west-1"),
         (
             {"permissions_boundary": "arn:aws:iam::123456789012:policy/bounds"},
-            "permissions_boundary is 'arn:aws:iam::123456789012:policy/bounds', but there is no such policy: make it, "
-            "or leave permissions_boundary out.",
+            "permissions_boundary is 'arn:aws:iam::123456789012:policy/bounds', but this policy does not exist: "
+            "create it, or remove permissions_boundary.",
         ),
         ({"vpc_cidr": "172.31.0.0/20"}, "vpc_cidr 172.31.0.0/20 overlaps 172.31.0.0/16 of the VPC vpc-"),
         ({"dns": {"zone": "exmaple.com", "record": "exmaple.com"}}, "did you mean 'example.com'"),
@@ -169,7 +169,7 @@ def test_the_example_is_right_and_comes_back_with_its_defaults(there: Account) -
         ),
         (
             {"node_images": {"x86_64": "ami-00000000000000000"}},
-            "The image ami-00000000000000000 for x86_64 is not there",
+            "The image ami-00000000000000000 for x86_64 does not exist",
         ),
         ({"node_groups": [group(volume_size=8)]}, "volume_size is 8, but the image ami-"),
         ({"node_groups": [group(), group()]}, "node_groups has two groups named 'manager'"),
@@ -185,7 +185,7 @@ def test_with_the_wrong_account_nothing_else_is_looked_at(there: Account) -> Non
 
 def test_all_that_is_wrong_is_said_at_once(there: Account) -> None:
     error = said(there, key_name="missing", zones=["eu-west-1x"])
-    assert error.startswith("2 things are wrong:\n- ")
+    assert error.startswith("2 errors:\n- ")
     assert "key_name 'missing'" in error
 
 
@@ -240,7 +240,7 @@ def test_nodes_that_only_ssh_reaches_without_a_key_or_an_open_port_are_warned_ab
 
     (name,) = missing
     assert warning == (
-        f"mine/aws_ec2.yml: the nodes have public addresses and so are reached by SSH, but {name} is not set: set it, "
+        f"mine/aws_ec2.yml: Ansible connects to nodes with public addresses by SSH, but {name} is not set: set it, "
         "or set the group session_manager to true there."
     )
 
@@ -266,7 +266,7 @@ def test_a_name_that_a_cluster_in_another_region_has_is_refused(there: Account) 
     own = tags.to_list({"swarm.aws/cluster": "example", "swarm.aws/region": "eu-central-1"})
     iam.create_role(RoleName=role, AssumeRolePolicyDocument="{}", Tags=own)
     try:
-        assert f"is taken by the cluster in eu-central-1, whose IAM role {role}" in said(there)
+        assert f"is used by the cluster in eu-central-1, which has the IAM role {role}" in said(there)
     finally:
         iam.delete_role(RoleName=role)
 
@@ -281,7 +281,7 @@ def test_target_groups_must_be_there_for_instances_in_the_clusters_vpc(there: Ac
 
     missing = "arn:aws:elasticloadbalancing:eu-west-1:123456789012:targetgroup/web/0123456789abcdef"
     for arn, words in (
-        (missing, f"target_groups has {missing}, but there is no such target group: make it, or leave it out"),
+        (missing, f"target_groups has {missing}, but this target group does not exist: create it, or remove it"),
         (made("addresses", "ip"), "whose target type is ip, but must be instance: create another target group"),
         (
             made("elsewhere", "instance"),
@@ -312,4 +312,4 @@ def test_a_topic_of_the_operators_must_be_there(there: Account) -> None:
     topics = "arn:aws:sns:eu-west-1:123456789012:"
     assert look(there, monitoring={"topic_arn": f"{topics}pager"})["warnings"] == []
     error = said(there, monitoring={"topic_arn": f"{topics}page"})
-    assert f"topic_arn is '{topics}page', but there is no such topic: make it" in error
+    assert f"topic_arn is '{topics}page', but this topic does not exist: create it" in error

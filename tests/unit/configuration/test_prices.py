@@ -139,9 +139,9 @@ def test_rows_of_a_plan_have_a_note_for_groups_and_only_what_the_cluster_has() -
 
 
 def test_another_table_of_another_form_is_refused_in_a_sentence() -> None:
-    with pytest.raises(AnsibleFilterError, match="not like roles"):
+    with pytest.raises(AnsibleFilterError, match="does not match roles"):
         monthly_cost(complete(), {"as_of": "today"})
-    with pytest.raises(AnsibleFilterError, match="not like roles"):
+    with pytest.raises(AnsibleFilterError, match="does not match roles"):
         monthly_cost(complete(), "no table")
 
 

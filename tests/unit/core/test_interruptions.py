@@ -257,7 +257,7 @@ def test_fault_21_a_launch_that_does_not_join_in_time_is_given_up(fourth, age, r
 @pytest.mark.fault(29)
 @pytest.mark.parametrize("wrong", ["i-xyz", "i-123", "", "I-0123456789abcdef0", "i-0123456789abcdef0\n"])
 def test_fault_29_what_is_no_instance_id_is_refused(wrong):
-    with pytest.raises(removal_check.RequestRefused, match="is no instance ID"):
+    with pytest.raises(removal_check.RequestRefused, match="is not an instance ID"):
         removal_check.well_formed(wrong)
 
 

@@ -264,9 +264,7 @@ def test_as_many_addresses_are_published_as_route_53_takes_and_the_rest_is_told(
     after, decision = dual(hosts, nodes, Record(), policy)
     assert len(after.ipv4) == most
     assert len(after.ipv6) == (most if policy is DUAL else 0)
-    assert (
-        f"www.example.com omits {450 - most} of the nodes that serve, since Route 53 takes {most}" in decision.notes[0]
-    )
+    assert f"www.example.com omits {450 - most} of the serving nodes, since Route 53 allows {most}" in decision.notes[0]
     # Those that are published stay so, whoever comes.
     later = [instance(0, public_address="1.0.0.1", ipv6_address="2000::1"), *hosts[1:]]
     found = dual(later, nodes, replace(after, ttl=1), policy)[0]

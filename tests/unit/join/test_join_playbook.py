@@ -162,7 +162,7 @@ def test_a_new_swarm_of_anything_but_one_manager_is_refused(bench: Bench, given:
     code, said, asked = bench.run("join.yml", "-e", json.dumps(words))
     assert (code, asked) == (2, [])
     assert (
-        f"new_swarm is true, but id is '{given or ''}', which is not the ID of a running manager of the cluster: name "
+        f"new_swarm is true, but id is '{given or ''}', which is not a running manager of the cluster: set "
         "the manager on which to create the swarm with -e id=i-…."
     ) in said
 
@@ -173,7 +173,7 @@ def test_a_new_swarm_beside_one_that_lives_is_refused(tmp_path: Path) -> None:
     code, said, asked = bench.run("join.yml", "-e", NEW_SWARM)
     assert (code, asked) == (2, [])
     assert (
-        f"new_swarm is true, but {SECOND} acts as a manager, so there is a swarm: leave new_swarm out, and {MANAGER} "
+        f"new_swarm is true, but {SECOND} can act, so a swarm exists: remove new_swarm, and {MANAGER} "
         "joins it. Nothing was done."
     ) in said
 

@@ -34,7 +34,7 @@ def test_fault_29_foreign_and_unknown_instances_are_refused(site: Site) -> None:
         site.aws("ec2").terminate_instances(InstanceIds=[other])
     said = run.said
     assert run.code != 0
-    assert "'i-xyz' is no instance ID" in said
+    assert "'i-xyz' is not an instance ID" in said
     assert "EC2 knows no instance i-0123456789abcdef0 in eu-west-1 of this account" in said
     assert f"{other} belongs to the cluster 'another', and this is 'example'" in said
     assert run.changed == 0
