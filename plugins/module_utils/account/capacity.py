@@ -55,8 +55,8 @@ class Sizes:
             )
         if not least <= desired <= most:
             raise ProvisionError(
-                f"The group {name} may have {least} to {most} instances, but {desired} were requested: change min or "
-                "max in node_groups and run site.yml first."
+                f"The group {name} may have {least} to {most} instances, but {desired} are requested: change its min "
+                "or max in node_groups and run site.yml first."
             )
         failed = self._failed(group)
         self._desire(group, desired)

@@ -102,7 +102,7 @@ def _is(value: Any, kind: str) -> bool:
 
 
 def _what(kind: str, rule: Mapping[str, Any]) -> str:
-    """What a value of this kind is, with the keys of a mapping that has some."""
+    """The kind of value in words, with a mapping's keys."""
     keys = rule.get("options") if kind == "dict" else None
     return f"{_KINDS[kind]} of {', '.join(sorted(keys))}" if keys else _KINDS[kind]
 

@@ -292,7 +292,7 @@ def account_errors(aws: AwsSession, config: Mapping[str, Any]) -> list[str]:
     if account != str(config["account_id"]):
         return [
             f"The credentials are for the account {account}, but account_id is {config['account_id']}: "
-            "nothing was changed; use the profile of that account, or correct account_id."
+            "nothing was changed; use that account's profile, or correct account_id."
         ]
     return []
 

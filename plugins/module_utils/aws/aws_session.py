@@ -19,7 +19,7 @@ except ImportError:
         "BotoCoreError", "ClientError", "NoCredentialsError", "ProfileNotFound"
     )
 
-# What the SDK raises: AWS's own refusals, and everything else.
+# The SDK's exceptions: AWS's refusals, and all others.
 AWS_ERRORS = (ClientError, BotoCoreError)
 
 

@@ -237,7 +237,7 @@ class Case:
         return ""
 
     def _so_far(self) -> str:
-        """How many tasks are done, and the states of the others; if none is in progress, how they ended."""
+        """The number of done tasks and the states of the others; if none is in progress, how they ended."""
         others = [task for task in self._live if task["Status"]["State"] != "running" or self._job]
         others = others or ([] if self._live else self._tasks)
         states = Counter(str(task["Status"]["State"]) for task in others)

@@ -42,7 +42,7 @@ class AwsSurvey:
         own = aws.sts.get_caller_identity()["Account"]
         if account and str(account) != own:
             raise ProvisionError(
-                f"The credentials are for the account {own}, but account_id is {account}: use the right profile."
+                f"The credentials are for the account {own}, but account_id is {account}: use that account's profile."
             )
         self._aws, self._cluster = _Clients(aws), cluster
         self.bucket = names.bucket(cluster, own, aws.region)

@@ -198,7 +198,7 @@ class RemovalRequest:
             self._held_since = self._now()
         elif stage in (REQUESTED, BEGUN, None) and self._now() - self._held_since >= HELD:
             self.withdraw(check_mode=False)
-            raise removal_check.RequestRefused(f"{held} Its removal was called off, and it keeps working.")
+            raise removal_check.RequestRefused(f"{held} Its removal was cancelled, and the node continues to serve.")
         if stage == READY and not self.awaited:
             self.awaited = ["its tasks to stop"]
 

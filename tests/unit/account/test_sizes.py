@@ -117,7 +117,7 @@ def test_a_warm_pool_that_keeps_what_was_ended_is_said_to(make: Make) -> None:
 
 @pytest.mark.parametrize(
     ("desired", "said"),
-    [(5, "may have 1 to 4 instances, but 5 were requested"), (1, "has 2 instances, and Auto Scaling would choose")],
+    [(5, "may have 1 to 4 instances, but 5 are requested"), (1, "has 2 instances, and Auto Scaling would choose")],
 )
 def test_what_may_not_be_is_refused_before_a_write(make: Make, desired: int, said: str) -> None:
     scaling = make(2, 4)

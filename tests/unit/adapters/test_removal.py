@@ -270,7 +270,7 @@ def test_fault_31_only_what_ec2_says_is_gone_is_removed(bench):
     assert [removal["node"] for removal in tidy(bench, check=True)["removed"]] == ["n003"]
     assert "n003" in bench.world.members
     result = tidy(bench)
-    assert result["removed"] == [{"node": "n003", "instance": IDS[3], "reason": "its instance is gone"}]
+    assert result["removed"] == [{"node": "n003", "instance": IDS[3], "reason": "its instance is terminated"}]
     assert f"{IDS[4]} is down, but EC2 says that it is running: it is left alone." in result["kept"]
     assert sorted(bench.world.members) == ["n001", "n002", "n004", "n005"]
     assert bench.world.quorum.voters == 2

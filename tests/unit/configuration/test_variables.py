@@ -123,8 +123,8 @@ def bench(tmp_path: Path) -> Bench:
             "upgrade",
             {"batch": {}, "cancel": "ture"},
             [
-                "batch is a mapping, but must be an integer, at least 0: How many workers to replace at a time, ",
-                "cancel is 'ture', but must be true or false: Whether to cancel the current round and begin no",
+                "batch is a mapping, but must be an integer, at least 0: Number of workers to replace at a time, ",
+                "cancel is 'ture', but must be true or false: Whether to cancel the current round and start no",
             ],
         ),
         (

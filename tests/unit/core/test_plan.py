@@ -91,7 +91,7 @@ def test_fault_16_an_action_of_another_time_is_looked_at_again():
     assert world.do(demote)
     assert world.do(demote) is None
     back = ModelWorld(observed(THREE, [*NODES[:2], dead(3)], record(1, 2)))
-    with pytest.raises(Refused, match="EC2 does not confirm that i-003 is gone"):
+    with pytest.raises(Refused, match="EC2 does not confirm that i-003 is terminated"):
         back.do(demote)
 
 

@@ -58,7 +58,7 @@ def test_a_locked_state_makes_no_new_swarm_and_its_backups_do() -> None:
 def test_a_swarm_that_works_is_left_alone_unless_its_name_is_given() -> None:
     with pytest.raises(CannotRestore, match=r"3 of 3 managers are reachable, .* Nothing was done, .*force=demo"):
         chosen(WORKS, EMPTY)
-    with pytest.raises(CannotRestore, match="force is 'yes', but this is the cluster 'demo'"):
+    with pytest.raises(CannotRestore, match="force is 'yes', but the cluster is 'demo'"):
         chosen(WORKS, force="yes")
     assert chosen(WORKS, EMPTY, force="demo").source == BACKUP
 
@@ -155,7 +155,7 @@ def test_a_survivor_goes_on_where_it_was_stopped_without_a_record() -> None:
 @pytest.mark.parametrize("asked", [{"wanted": NAMES[0]}, {"force": "demo"}])
 def test_who_asks_for_a_backup_in_vain_is_told_of_survivors(asked: dict[str, str]) -> None:
     assert refusal(LEFT, EMPTY, names=[], **asked) == (
-        f"{NO_BACKUP} The state of the swarm swarm is on i-1, without a leader. Leave out -e backup and -e force, "
+        f"{NO_BACKUP} The state of the swarm swarm is on i-1, without a leader. Remove -e backup and -e force, "
         f"{CONTINUE}"
     )
 
@@ -170,8 +170,8 @@ def test_survivors_that_are_not_used_are_named_with_the_reason() -> None:
         "The cluster's record in the bucket names swarm: if other is the cluster's swarm, delete cluster.json from "
     )
     assert refusal(locked, EMPTY, names=[]) == (
-        f"{NO_BACKUP} {mine} It is locked (autolock), and Docker cannot make a new swarm from a locked state: start as "
-        "many of its managers again as a quorum needs."
+        f"{NO_BACKUP} {mine} It is locked (autolock), and Docker cannot create a new swarm from a locked state: start "
+        "enough of its managers again for a quorum."
     )
     assert refusal(foreign, EMPTY, names=[]) == f"{NO_BACKUP} {others} {delete}the bucket, {CONTINUE}"
     assert refusal(replace(foreign, works=True, voters=1, reachable=1), names=[]) == (
