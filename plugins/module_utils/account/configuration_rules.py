@@ -404,7 +404,7 @@ def _spot_problems(group: Mapping[str, Any]) -> Iterable[str]:
             "spot is for workers: AWS could reclaim several managers at once, and the quorum with them. Remove spot."
         )
     if not 1 <= spot["share"] <= 100:
-        yield f"spot.share is {spot['share']}, but must be a percentage from 1 to 100, or remove spot."
+        yield f"spot.share is {spot['share']}, but must be a percentage from 1 to 100: correct it, or remove spot."
     if not 0 <= spot["on_demand_base"] < max(group["max"], 1):
         yield (
             f"spot.on_demand_base is {spot['on_demand_base']}, but must be at least 0 and less than max, "
@@ -419,7 +419,7 @@ def _scaling_problems(group: Mapping[str, Any]) -> Iterable[str]:
     if group["role"] == "manager":
         yield (
             "scaling is for workers: the number of managers depends on how many may fail, not on the load. Remove "
-            "scaling out."
+            "scaling."
         )
     if not 1 <= scaling["target"] <= 100:
         yield f"scaling.target is {scaling['target']}, but must be a percentage from 1 to 100."

@@ -182,8 +182,8 @@ class EndpointPlan:
         subnets = {zone: subnet for zone, subnet in self._wanted.subnets.items() if zones is None or zone in zones}
         if not subnets:
             raise ProvisionError(
-                f"The interface endpoint for {endpoint} can have no address in the zones "
-                f"{', '.join(self._wanted.subnets)}, but in {', '.join(zones or [])}: add one of these zones."
+                f"The interface endpoint for {endpoint} is not available in the zones "
+                f"{', '.join(self._wanted.subnets)}: add {' or '.join(zones or [])} to zones."
             )
         own_tags = tags.of_cluster(self._wanted.cluster, self._wanted.tags, Name=name)
         group = self._wanted.security_group

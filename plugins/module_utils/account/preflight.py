@@ -118,8 +118,8 @@ class Preflight:
         for endpoint, found in interface_endpoints.zones_of(self._aws, nodes["endpoints"]).items():
             if found is not None and not set(found) & set(self._config["zones"]):
                 self._error(
-                    f"private_nodes.nat is none, but the interface endpoint for {endpoint} can have no address in the "
-                    f"zones {', '.join(self._config['zones'])}: add {' or '.join(found)} to zones."
+                    f"private_nodes.nat is none, but the interface endpoint for {endpoint} is not available in "
+                    f"the zones {', '.join(self._config['zones'])}: add {' or '.join(found)} to zones."
                 )
 
     def _topic(self) -> None:

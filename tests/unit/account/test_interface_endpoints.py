@@ -51,7 +51,7 @@ def test_in_a_zone_that_a_service_is_not_in_its_endpoint_has_no_address() -> Non
         assert zones == {f"com.amazonaws.{REGION}.ec2": both, f"com.amazonaws.{REGION}.sqs": both[1:]}
         with (
             world.changing("DescribeVpcEndpointServices", offering(ec2=both, sqs=[f"{REGION}c"])),
-            pytest.raises(ProvisionError, match="in the zones eu-west-1a, eu-west-1b, but in eu-west-1c: add"),
+            pytest.raises(ProvisionError, match="in the zones eu-west-1a, eu-west-1b: add eu-west-1c to zones"),
         ):
             endpoints.CASE.run(world, params)
 

@@ -98,7 +98,7 @@ def test_a_node_that_the_managers_do_not_see_ready_is_named(bench: Bench) -> Non
     ("given", "sentence"),
     [
         ("i-xyz", "id is 'i-xyz', which is not an instance ID: expected i- and 17 hexadecimal digits."),
-        ("i-0123456789abcdef0", "no instance of the cluster 'example' with that ID runs"),
+        ("i-0123456789abcdef0", "no instance of the cluster 'example' with that ID is running"),
         (WARM, f"{WARM} is Warmed:Stopped in its Auto Scaling group, so it does not join the swarm"),
     ],
 )

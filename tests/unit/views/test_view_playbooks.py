@@ -120,7 +120,7 @@ def test_what_does_not_answer_is_named_in_what_is_gathered(run, tmp_path):
     ("playbook", "option", "sentence"),
     [
         ("ssh", "id=i-xyz", "id is 'i-xyz', which is not an instance ID: expected i- and 17 hexadecimal digits."),
-        ("ssh", "id=i-0123456789abcdef0", "no instance of the cluster 'example' with that ID runs"),
+        ("ssh", "id=i-0123456789abcdef0", "no instance of the cluster 'example' with that ID is running"),
         ("status", "format=xml", "format is 'xml', but must be text or json."),
         ("diagnose", "hours=0", "hours is 0, but must be above 0."),
         (
