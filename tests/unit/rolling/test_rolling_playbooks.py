@@ -208,7 +208,7 @@ def test_a_group_that_scales_by_itself_is_said_to_go_on(bench: Bench) -> None:
     code, said, _ = bench.short("scale.yml", "-e", "group=burst", "-e", "desired=3")
     assert code == 0, said[-3000:]
     assert "Auto Scaling continues to follow the swarm's tasks between 1 and 5." in said
-    assert "change its desired too" not in said
+    assert "in node_groups: set it to" not in said
 
 
 @pytest.mark.parametrize("words", [[], ["-e", "group=worker"], ["-e", "group=worker", "-e", "desired=many"]])
