@@ -1,4 +1,4 @@
-"""How an action takes effect: check it again, do it, and report the change."""
+"""Applies actions: each is checked again, done, and reported as a change."""
 
 from __future__ import annotations
 
@@ -143,7 +143,7 @@ def _still_dead(node: Node, reason: str, instance: str, ports: ClusterPorts) -> 
     if node.state != "down":
         raise Refused(f"The node of {instance} is back.")
     if reason == act.GONE and not ports.scaling.gone(instance):
-        raise Refused(f"EC2 does not confirm that {instance} is gone.")
+        raise Refused(f"EC2 does not confirm that {instance} is terminated.")
 
 
 def _terminate(action: act.Terminate, ports: ClusterPorts, policy: Policy) -> Optional[Change]:

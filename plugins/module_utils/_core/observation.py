@@ -14,7 +14,7 @@ from .node_matching import INSTANCE_LABEL
 from .policy import Dns, Policy
 from .record_authority import judge
 
-# How long an answer of the bucket is used, in seconds.
+# Seconds for which an answer of the bucket is used.
 PUBLISHED_FOR = 30.0
 # How long a manager may listen without being reachable, as while it joins or restarts, in seconds.
 ELSEWHERE_AFTER = 30.0

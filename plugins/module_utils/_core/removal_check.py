@@ -22,7 +22,7 @@ class RequestRefused(SwarmError):
 
 
 def well_formed(instance: str) -> str:
-    """The ID as given. Raises RequestRefused if it is no instance ID."""
+    """The ID as given. Raises RequestRefused if it is not an instance ID."""
     if not INSTANCE_ID.fullmatch(instance):
         raise RequestRefused(f"{instance!r} is not an instance ID: expected i- and 17 hexadecimal digits.")
     return instance

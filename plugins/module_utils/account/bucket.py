@@ -1,4 +1,4 @@
-"""The cluster's bucket, its key and its secret, as far as amazon.aws's modules do not manage them."""
+"""The parts of the cluster's bucket, KMS key and secret that amazon.aws's modules do not manage."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from ..aws.waiters import once_visible
 
 
 def check_bucket(aws: AwsSession, name: str) -> None:
-    """Raise ProvisionError if the bucket exists and is somebody else's."""
+    """Raise ProvisionError if the bucket exists and belongs to somebody else."""
     try:
         unless_missing(aws.client("s3").head_bucket, "404", "NoSuchBucket", Bucket=name)
     except ClientError as error:
         if code(error) in ("403", "301"):
             raise ProvisionError(
-                f"The bucket {name} belongs to another account or region, or your credentials may not look at it: "
-                "choose another cluster_name, or ask for the right to it."
+                f"The bucket {name} belongs to another account or region, or your credentials cannot read it: "
+                "choose another cluster_name, or ask for access to it."
             ) from error
         raise
 
 
 def find_key(aws: AwsSession, cluster: str, alias: str) -> str | None:
-    """ID of the cluster's key if the alias does not name it, because a run was interrupted or somebody deleted it.
+    """ID of the cluster's key if its alias is missing, since a run was interrupted or somebody deleted the alias.
 
     Raises ProvisionError if the alias names a key that cannot be used.
     """
@@ -64,7 +64,7 @@ def check_secret(aws: AwsSession, name: str) -> None:
 
 
 def write_policy(aws: AwsSession, bucket: str, policy: Mapping[str, Any], changes: Changes) -> bool:
-    """Write the agents' policy if it differs, and return whether the bucket exists, which in check mode it may not."""
+    """Write the agents' policy if it differs. Returns whether the bucket exists; in check mode it may not."""
     found, exists = None, True
     try:
         found = unless_missing(aws.client("s3").get_object, "NoSuchKey", Bucket=bucket, Key=POLICY_KEY)

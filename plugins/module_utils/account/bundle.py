@@ -1,4 +1,4 @@
-"""The node's agent as one file that Python runs: a zip archive of the agent and of the modules that it shares."""
+"""The node's agent as a single executable file: a zip archive of the agent and of the modules that it shares."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def _entries(root: Path) -> Iterator[Tuple[str, bytes]]:
             packages[f"{PACKAGE}/{name}"] = path.read_bytes()
         except OSError as error:
             raise BundleError(f"The agent's source {path} cannot be read: {error.strerror}") from error
-    # Within a zip archive older versions of Python find packages only by this file.
+    # In a zip archive, older versions of Python find packages only by this file.
     for name in list(packages):
         for parent in Path(name).parents:
             if parent.name:

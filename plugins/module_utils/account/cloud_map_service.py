@@ -1,4 +1,4 @@
-"""The Cloud Map service of a cluster, in a namespace that is the operator's."""
+"""The Cloud Map service of a cluster, in the operator's namespace."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ HTTP = "HTTP"
 
 
 def find(aws: AwsSession, name: str) -> dict[str, Any]:
-    """The namespace of that name: ``{id, arn, kind, zone_id}``, the zone being None in an HTTP namespace.
+    """The namespace of that name: ``{id, arn, kind, zone_id}``; ``zone_id`` is None for an HTTP namespace.
 
     Raises ProvisionError unless it exists exactly once.
     """
@@ -53,9 +53,9 @@ class CloudMapService:
         self._tags = tagging.of_cluster(cluster, tags)
 
     def keep(self, namespace: str, name: str, ttl: int, *, ipv6: bool) -> dict[str, Any]:
-        """Create or update it, and return ``{service_id, service_arn, zone_id}``, without IDs if it does not exist yet.
+        """Create or update the service. Returns ``{service_id, service_arn, zone_id}``, without IDs if it is missing.
 
-        Raises ProvisionError if it is another's or has records of other types, which cannot be changed.
+        Raises ProvisionError if the service is somebody else's or has records of other types, which cannot be changed.
         """
         space, shown = find(self._aws, namespace), f"{name}.{namespace.rstrip('.').lower()}"
         records = [] if space["kind"] == HTTP else [{"Type": kind, "TTL": ttl} for kind in _kinds(ipv6)]
@@ -66,8 +66,8 @@ class CloudMapService:
         own = tagging.from_list(self._client.list_tags_for_resource(ResourceARN=present["Arn"])["Tags"])
         if own.get(tagging.CLUSTER) != self._cluster:
             raise ProvisionError(
-                f"The Cloud Map service {shown} is there already and has no tag {tagging.CLUSTER} that says that it is "
-                f"{self._cluster}'s: delete it, or choose another dns.cloud_map.service."
+                f"The Cloud Map service {shown} already exists, but its tag {tagging.CLUSTER} is not "
+                f"{self._cluster}: delete it, or choose another dns.cloud_map.service."
             )
         self._records(present, shown, records)
         self._changes.add_tags(
@@ -84,7 +84,7 @@ class CloudMapService:
         return next((service for service in found if service["Name"] == name), None)
 
     def _create(self, namespace_id: str, name: str, shown: str, records: list[dict[str, Any]]) -> Mapping[str, Any]:
-        # With weighted routing an answer would have a single record.
+        # With weighted routing, answers have a single record.
         config = {"DnsConfig": {"RoutingPolicy": "MULTIVALUE", "DnsRecords": records}} if records else {}
         made = self._changes.apply(
             f"Cloud Map service {shown}",
@@ -101,8 +101,8 @@ class CloudMapService:
         if {record["Type"] for record in found} != {record["Type"] for record in wanted}:
             has, asked = (" and ".join(sorted(record["Type"] for record in records)) for records in (found, wanted))
             raise ProvisionError(
-                f"The Cloud Map service {shown} has {has or 'no'} records, which cannot be changed, and "
-                f"{asked or 'no'} records are asked for: choose another dns.cloud_map.service, or leave dns.ipv6."
+                f"The Cloud Map service {shown} has {has or 'no'} records, which cannot be changed, but "
+                f"the configuration needs {asked or 'no'}: choose another dns.cloud_map.service, or restore dns.ipv6."
             )
         if _shown(found) == _shown(wanted):
             return

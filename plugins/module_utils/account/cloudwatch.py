@@ -1,4 +1,4 @@
-"""A cluster's alarms and dashboard."""
+"""The alarms and the dashboard of a cluster."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ NO_DASHBOARD = ("ResourceNotFound", "DashboardNotFoundError")
 
 
 def alarms_of(aws: AwsSession, cluster: str) -> Iterator[Mapping[str, Any]]:
-    """The alarms that carry the cluster's tag."""
+    """The alarms with the cluster's tag."""
     for alarm in _named_alarms(aws, cluster).values():
         if _tags(aws, alarm).get(tags.CLUSTER) == cluster:
             yield alarm
@@ -28,7 +28,7 @@ def keep_alarms(
     wanted: Mapping[str, Mapping[str, Any]],
     changes: Changes,
 ) -> None:
-    """Create the alarms, by name with the settings of PutMetricAlarm; delete the cluster's others."""
+    """Create the alarms, given as the settings of PutMetricAlarm by name; delete the cluster's other alarms."""
     present = _named_alarms(aws, cluster)
     for name, settings in wanted.items():
         if name in present:
@@ -104,7 +104,7 @@ def _put_dashboard(aws: AwsSession, name: str, body: Mapping[str, Any] | None) -
     answer = aws.client("cloudwatch").put_dashboard(DashboardName=name, DashboardBody=json.dumps(body))
     complaints = answer.get("DashboardValidationMessages")
     if complaints:
-        raise ProvisionError(f"CloudWatch does not take all of the dashboard {name}: {complaints[0].get('Message')}")
+        raise ProvisionError(f"CloudWatch rejects parts of the dashboard {name}: {complaints[0].get('Message')}")
 
 
 def _comparable(wanted: Any, present: Any) -> Any:

@@ -1,4 +1,4 @@
-"""The hosted zone, and whether it may have the cluster's record."""
+"""The hosted zone of the cluster's record."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def _hint(aws: AwsSession, wanted: str) -> str:
 
 
 def absolute(name: str) -> str:
-    """A domain name as Route 53 writes it."""
+    """A domain name in Route 53's form."""
     return f"{name.rstrip('.').lower()}."
 
 

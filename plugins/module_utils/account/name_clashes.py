@@ -1,4 +1,4 @@
-"""Resources that have a name of this cluster's, and are not this cluster's: nothing may be written to them."""
+"""Finds resources with names of the cluster that belong to somebody else: nothing may be written to them."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from ..aws.scaling_groups import groups_named
 
 NO_QUEUE = ("AWS.SimpleQueueService.NonExistentQueue", "QueueDoesNotExist")
 NO_TOPIC = ("NotFound", "NotFoundException", "ResourceNotFound", "ResourceNotFoundException")
-# What a module makes in one request and tags in the next has no tags yet if a run was killed between the two.
+# Modules that create and tag a resource in two requests leave it without tags if the run is killed in between.
 UNFINISHED = {tags.CLUSTER: ""}
 
 
 def clashes(aws: AwsSession, cluster: Mapping[str, Any]) -> Iterator[str]:
-    """A sentence for each resource with a name of the cluster's that does not carry the cluster's tag.
+    """A sentence for each resource with a name of the cluster and without the cluster's tag.
 
     ``cluster`` is the configuration with its ``names``.
     """
@@ -25,14 +25,14 @@ def clashes(aws: AwsSession, cluster: Mapping[str, Any]) -> Iterator[str]:
             continue
         whose = f"belongs to the cluster '{owner}'" if owner else f"has no tag {tags.CLUSTER}"
         yield (
-            f"The {kind} {name} is there already and {whose}, so that it is not changed: choose another name for the "
-            f"cluster or its group, or, if it is this cluster's, give it the tag {tags.CLUSTER} with the value "
+            f"The {kind} {name} already exists and {whose}, so it is not changed: choose another name for the "
+            f"cluster or its group, or, if it belongs to this cluster, set its tag {tags.CLUSTER} to "
             f"{cluster['cluster_name']}."
         )
 
 
 def _named(aws: AwsSession, cluster: Mapping[str, Any]) -> Iterator[tuple[str, str, Mapping[str, str] | None]]:
-    """Kind, name and tags of each resource that is found by its name; no tags if it is not there."""
+    """Kind, name and tags of each resource that is found by name; None for the tags if it does not exist."""
     names = cluster["names"]
     groups = [f"{cluster['cluster_name']}-{group['name']}" for group in cluster["node_groups"]]
     iam, roles = aws.client("iam"), (names["manager_role"], names["worker_role"])
@@ -72,13 +72,13 @@ def _queue(aws: AwsSession, name: str) -> Mapping[str, str] | None:
     url = found["QueueUrl"]
     own: dict[str, str] = aws.client("sqs").list_queue_tags(QueueUrl=url).get("Tags") or {}
     attributes = aws.client("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
-    # Which is what `community.aws.sqs_queue` makes before it says whose it is.
+    # As `community.aws.sqs_queue` creates it, before it tags it.
     untouched = not own and "Policy" not in attributes and attributes["ApproximateNumberOfMessages"] == "0"
     return UNFINISHED if untouched else own
 
 
 def _rule(aws: AwsSession, cluster: Mapping[str, Any]) -> Mapping[str, str] | None:
-    """Its module gives it no tags: it is the cluster's if it has no other target than the cluster's queue."""
+    """The rule's module sets no tags: the rule is the cluster's if its only target is the cluster's queue."""
     name, queue = cluster["names"]["event_rule"], cluster["names"]["queue"]
     found = unless_missing(aws.client("events").list_targets_by_rule, "ResourceNotFoundException", Rule=name)
     if found is None:
@@ -88,8 +88,8 @@ def _rule(aws: AwsSession, cluster: Mapping[str, Any]) -> Mapping[str, str] | No
 
 
 def _bucket(aws: AwsSession, name: str) -> Mapping[str, str] | None:
-    """The tags come last, and the name, in which the account and the region are, says whose it is without them."""
-    # The preflight says what one of another account or region means.
+    """A new bucket gets its tags last; until then its name, with account and region, identifies it."""
+    # The preflight reports a bucket of another account or region.
     found = unless_missing(aws.client("s3").head_bucket, "404", "NoSuchBucket", "403", "301", Bucket=name)
     if found is None:
         return None

@@ -44,7 +44,7 @@ class AutoScalingGroups:
             )
 
     def gone(self, instance: str) -> bool:
-        with self._aws.asked(f"tell the state of {instance}"):
+        with self._aws.asked(f"read the state of {instance}"):
             found = self._by_id([instance]).get(instance)
             return found is None or _state(found) in GONE_STATES
 
@@ -84,7 +84,7 @@ class AutoScalingGroups:
 
     def owner(self, instance: str) -> Optional[Mapping[str, str]]:
         """The tags of any instance of the account and region; None if EC2 does not know the ID. Raises Unavailable."""
-        with self._aws.asked(f"tell the tags of {instance}"):
+        with self._aws.asked(f"read the tags of {instance}"):
             found = self._by_id([instance]).get(instance)
             return None if found is None else tags.from_list(found.get("Tags") or ())
 

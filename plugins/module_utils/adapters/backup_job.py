@@ -34,7 +34,7 @@ _UNLOCK_SECONDS, _LOOK = 30.0, 0.2
 
 @dataclass
 class Done:
-    """What a run did."""
+    """The result of a run."""
 
     # Why nothing was done; empty if something was.
     reason: str = ""
@@ -74,14 +74,14 @@ class BackupJob:
         self._control_plane = ControlPlane(cluster, region, bucket)
 
     def policy(self) -> Policy:
-        """What the operator wants. Raises SwarmError."""
+        """The agents' policy. Raises SwarmError."""
         return self._control_plane.policy()
 
     def if_due(self) -> Done:
         """Back up if a backup is due and it is this manager's turn. Raises SwarmError."""
         own, policy = self._control_plane.swarm.here(), self.policy()
         if own is None:
-            return Done("This node is no manager.")
+            return Done("This node is not a manager.")
         if not backup_schedule.due(self._backups.names(), policy.backup_seconds, aws_time.now()):
             return Done("No backup is due.")
         if not backup_schedule.on_duty(self._control_plane.swarm.nodes(), own):
@@ -89,7 +89,7 @@ class BackupJob:
         return self.now(policy)
 
     def preview(self, policy: Policy) -> Done:
-        """What `now` would do, without doing it. Raises SwarmError."""
+        """The result that `now` would have, without a backup. Raises SwarmError."""
         self._check()
         return Done(removed=backup_schedule.superseded([self._name(), *self._backups.names()], policy.backup_keep))
 

@@ -63,7 +63,7 @@ class Backups:
                 body = self._aws.client("s3").get_object(Bucket=self._bucket, Key=key)["Body"]
             except ClientError as error:
                 if code(error) == "NoSuchKey":
-                    raise refused(manifest, "its archive is gone", self.names()) from error
+                    raise refused(manifest, "its archive is missing", self.names()) from error
                 raise
             for chunk in iter(lambda: body.read(_CHUNK), b""):
                 digest.update(chunk)

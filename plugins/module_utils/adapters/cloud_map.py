@@ -130,7 +130,7 @@ class CloudMapRecords:
         """Forget the operations that are done. Raises Unavailable if any failed; the registered state then counts."""
         failed: List[str] = []
         for key, (operation, _dummy) in list(self._begun.items()):
-            with self._aws.asked(f"tell how far {key[1]} is in the Cloud Map service {wanted.record}"):
+            with self._aws.asked(f"read the progress of {key[1]} in the Cloud Map service {wanted.record}"):
                 try:
                     found = self._aws.client("servicediscovery").get_operation(OperationId=operation)["Operation"]
                 except ClientError as error:

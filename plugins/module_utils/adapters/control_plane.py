@@ -110,7 +110,7 @@ class ControlPlane:
         return result
 
     def queue(self, name: str) -> Queue:
-        """The queue of events."""
+        """The event queue."""
         return Queue(self._aws, name)
 
     def read_status(self) -> Mapping[str, Any]:

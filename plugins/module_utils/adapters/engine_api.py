@@ -81,7 +81,7 @@ class EngineApi:
 
     def tokens(self) -> Mapping[str, str]:
         """The swarm's present join tokens by role. Raises Unavailable."""
-        with self._asked("tell the join tokens"):
+        with self._asked("return the join tokens"):
             tokens = self._api.inspect_swarm()["JoinTokens"]
             return {MANAGER: str(tokens["Manager"]), WORKER: str(tokens["Worker"])}
 
@@ -97,7 +97,7 @@ def one_line(reason: str) -> str:
 
 
 def _raised(error: Exception) -> str:
-    """What is wrong with an answer: the name of a missing key, which is no secret, otherwise only the error's type."""
+    """The error in an answer: the name of a missing key, which is not secret, otherwise only the error's type."""
     return f"it has no {error}" if isinstance(error, KeyError) else type(error).__name__
 
 

@@ -14,7 +14,7 @@ class TargetGroups:
         self._aws = aws
 
     def health(self, target_group: str) -> Mapping[str, str]:
-        with self._aws.asked(f"tell the health of the targets of {target_group}"):
+        with self._aws.asked(f"describe the health of the targets of {target_group}"):
             try:
                 # Without a list it describes all targets, and those that are still draining.
                 answer = self._aws.client("elbv2").describe_target_health(TargetGroupArn=target_group)

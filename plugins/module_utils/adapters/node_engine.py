@@ -43,7 +43,7 @@ RECORD_LABEL = "swarm.aws.cluster-record"
 
 
 def probe(address: str) -> str:
-    """How a host answers on the swarm's port. Only managers listen on it."""
+    """A host's answer on the swarm's port. Only managers listen on it."""
     try:
         socket.create_connection((address, PORT), timeout=_PROBE_SECONDS).close()
     except ConnectionRefusedError:
@@ -119,7 +119,7 @@ class DockerEngine(EngineApi):
         except FileNotFoundError:
             return 0
         except (OSError, ValueError) as error:
-            raise Unavailable(f"{self._unfinished.with_name(_EPOCH)} does not tell the epoch: {error}") from error
+            raise Unavailable(f"{self._unfinished.with_name(_EPOCH)} does not contain the epoch: {error}") from error
 
     def remember(self, epoch: int) -> None:
         """Remember the epoch of the swarm that this node is in or joins. Raises Unavailable."""
@@ -154,7 +154,7 @@ class DockerEngine(EngineApi):
 
     def revive(self) -> None:
         """Make a swarm of this manager alone from its state. May take a minute. Raises Unavailable."""
-        with self._asked("make a new swarm of its state"):
+        with self._asked("create a new swarm from its state"):
             # The answer comes after an election, which is slow on a busy host.
             self._connect(_REVIVAL_SECONDS).init_swarm(
                 advertise_addr=self.address, listen_addr=f"{self.address}:{PORT}", force_new_cluster=True
@@ -239,14 +239,14 @@ class DockerEngine(EngineApi):
         except FileNotFoundError:
             return None, node_id
         except PermissionError as error:
-            raise SwarmError(f"{path}, which tells the swarm's ID, cannot be read: run this as root.") from error
+            raise SwarmError(f"{path}, which contains the swarm's ID, cannot be read: run this as root.") from error
         except (OSError, ValueError) as error:
-            raise Unavailable(f"{path} does not tell the swarm's ID: {error}") from error
+            raise Unavailable(f"{path} does not contain the swarm's ID: {error}") from error
         return found.cluster_id, node_id or found.node_id
 
 
 def memory(cluster: Mapping[str, Any]) -> Optional[Memory]:
-    """What the engine's `info` tells of its swarm; None if there is no leader, or this node is no manager."""
+    """The swarm in the engine's `info`; None without a leader, or if this node is not a manager."""
     if not cluster.get("ID"):
         return None
     labels = (cluster.get("Spec") or {}).get("Labels") or {}

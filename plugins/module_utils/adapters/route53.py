@@ -29,7 +29,7 @@ class Zone:
         return replace(record, in_sync=self._propagation.over(record, self._now()))
 
     def _in_sync(self, change: str) -> bool:
-        with self._aws.asked(f"tell how far the change {change} is"):
+        with self._aws.asked(f"read the state of the change {change}"):
             answer = self._aws.client("route53").get_change(Id=change)
             return bool(answer["ChangeInfo"]["Status"] == "INSYNC")
 

@@ -31,7 +31,7 @@ except ImportError as missing:
     HTTPError = SwarmError  # type: ignore[assignment, misc]
     MISSING = missing
 
-# What the SDK raises: AWS's own refusals, and everything else.
+# The SDK's exceptions: AWS's refusals, and all others.
 AWS_ERRORS = (ClientError, BotoCoreError)
 CONNECT_SECONDS, READ_SECONDS, ATTEMPTS = 5, 20, 3
 # Answers to credentials that have expired: the metadata service has newer ones.

@@ -25,7 +25,7 @@ class SystemClock:
         return datetime.fromtimestamp(aws_time.now(), timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
 
     def flaw(self) -> str:
-        """What is wrong with the host's clock, for people; empty if it is right."""
+        """The error of the host's clock as a sentence; empty if there is none."""
         return aws_time.flaw()
 
     def wait(self, seconds: float, reason: str) -> None:

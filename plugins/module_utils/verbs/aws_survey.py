@@ -30,7 +30,7 @@ class AwsSurvey:
         own = aws.client("sts").get_caller_identity()["Account"]
         if account and str(account) != own:
             raise ProvisionError(
-                f"The credentials are for the account {own}, but account_id is {account}: use the right profile."
+                f"The credentials are for the account {own}, but account_id is {account}: use that account's profile."
             )
         self._aws, self._cluster = aws, cluster
         self._fleet = AutoScalingGroups(aws, cluster, aws_time.now)

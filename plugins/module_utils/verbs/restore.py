@@ -62,7 +62,7 @@ class Host:
         return self._identity.instance
 
     def examine(self) -> Manager:
-        """What is left of the swarm here. Raises Unavailable if the engine does not answer."""
+        """The remaining state of the swarm here. Raises Unavailable if the engine does not answer."""
         membership = self.engine.membership()
         voters = reachable = 0
         works = False
@@ -151,7 +151,7 @@ class Host:
             fleet.heartbeat(mine.scaling_group, launching_hook(self._cluster), mine.id)
 
     def _revive_survivor(self) -> None:
-        self._report(f"Making a swarm of {self.instance} alone from its own state.")
+        self._report(f"Creating a swarm of {self.instance} alone from its own state.")
         if not self._alone():
             self.engine.revive()
         swarm_revival.until("the swarm to have a leader", self.swarm.leads, 120)

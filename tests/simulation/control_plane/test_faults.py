@@ -345,7 +345,7 @@ def test_fault_44_a_leader_whose_engine_hangs_is_removed_by_another_agent() -> N
         world.agents[leader.id].hangs_until = float("inf")
         world.run(SILENT_AFTER + 60.0)
         assert "the engine does not answer" in world.agents[leader.id].state
-        assert logs(world).count("is silent, so this one acts for it.") == 1
+        assert logs(world).count("is silent, so this agent acts for it.") == 1
         faults.request_removal(world, leader)
         world.until(lambda: not leader.alive)
         world.settle()

@@ -1,4 +1,4 @@
-"""Interface endpoints where a service is not to be had, that are waited for, and that AWS could not make."""
+"""Interface endpoints of missing services, while they are pending, and after a failure."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def test_an_endpoint_has_no_address_in_a_zone_without_the_service() -> None:
         assert zones == {f"com.amazonaws.{REGION}.ec2": both, f"com.amazonaws.{REGION}.sqs": both[1:]}
         with (
             world.changing("DescribeVpcEndpointServices", offering(ec2=both, sqs=[f"{REGION}c"])),
-            pytest.raises(ProvisionError, match="in the zones eu-west-1a, eu-west-1b, but in eu-west-1c: add"),
+            pytest.raises(ProvisionError, match="in the zones eu-west-1a, eu-west-1b: add eu-west-1c to zones"),
         ):
             endpoints.CASE.run(world, params)
 
@@ -64,7 +64,7 @@ def test_an_endpoint_that_aws_failed_to_create_is_named_with_the_reason() -> Non
     with (
         account() as world,
         world.changing("DescribeVpcEndpoints", fail),
-        pytest.raises(ProvisionError, match=r"could not make the interface endpoint vpce-.*: The subnet is full"),
+        pytest.raises(ProvisionError, match=r"could not create the interface endpoint vpce-.*: The subnet is full"),
     ):
         endpoints.CASE.run(world, endpoints.prepare(world))
 

@@ -205,13 +205,15 @@ def test_a_service_of_another_cluster_keeps_its_instances(world: Account, zone: 
     client.tag_resource(ResourceARN=arn, Tags=[{"Key": "swarm.aws/cluster", "Value": "other"}])
     assert whole.destroy(world)["changes"] == []
     assert len(client.list_instances(ServiceId=service)["Instances"]) == 1
-    with pytest.raises(ProvisionError, match=r"has no tag swarm\.aws/cluster that says that it is example's"):
+    with pytest.raises(ProvisionError, match=r"its tag swarm\.aws/cluster is not example"):
         cloud_map.CASE.run(world, cloud_map.PARAMS)
 
 
 def test_a_service_with_other_record_types_is_refused(world: Account, zone: str) -> None:
     whole.register(world)
-    with pytest.raises(ProvisionError, match="has A records, which cannot be changed, and A and AAAA records"):
+    with pytest.raises(
+        ProvisionError, match="has A records, which cannot be changed, but the configuration needs A and AAAA"
+    ):
         cloud_map.CASE.run(world, {**cloud_map.PARAMS, "ipv6": True})
 
 
@@ -235,7 +237,7 @@ def test_a_tagged_resource_of_an_unknown_kind_is_named(world: Account) -> None:
     ]
     (left,) = whole.destroy(world)["left"]
     assert left["id"] == topic
-    assert "does not know how to delete it" in left["why"]
+    assert "cannot delete it" in left["why"]
 
 
 def test_a_denied_read_is_never_taken_for_a_missing_resource(
@@ -254,7 +256,10 @@ def test_a_denied_read_is_never_taken_for_a_missing_resource(
 
 def test_a_resource_that_stays_in_use_is_named_with_the_reason(world: Account) -> None:
     whole.build(world)
-    with world.refusing("DeleteVpc", "DependencyViolation"), pytest.raises(ProvisionError, match="Waited 900 seconds"):
+    with (
+        world.refusing("DeleteVpc", "DependencyViolation"),
+        pytest.raises(ProvisionError, match="Timed out after 900 s"),
+    ):
         whole.destroy(world)
     assert whole.destroy(world)["left"] == []
 
@@ -272,9 +277,9 @@ def test_a_resource_that_the_configuration_does_not_need_is_an_orphan(world: Acc
     kinds = {shown.sub("", orphan["resource"]): orphan["why"] for orphan in found["orphans"]}
     assert kinds == {
         "Auto Scaling group": "node_groups has no worker",
-        "launch template": "the configuration asks for no launch template of this name",
+        "launch template": "the configuration declares no launch template of this name",
         "subnet": "zones has no eu-west-1b",
-        "volume": "it is attached to nothing",
+        "volume": "it is not attached",
         "DNS record www.swarm.test": "dns.record is new.swarm.test",
         "Cloud Map service www.cloud.test": "dns.cloud_map is not set",
     }

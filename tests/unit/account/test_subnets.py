@@ -28,7 +28,7 @@ def room(vpc: IPv4Network) -> int:
 @given(vpcs(), zones)
 def test_subnets_are_inside_the_vpc_do_not_overlap_and_are_large_enough(vpc: IPv4Network, wanted: list[str]) -> None:
     if len(wanted) > room(vpc):
-        with pytest.raises(ProvisionError, match="too small for"):
+        with pytest.raises(ProvisionError, match="is too small"):
             subnets.carve(vpc, wanted, {})
         return
     carved = subnets.carve(vpc, wanted, {})

@@ -44,7 +44,7 @@ def synced(*changes: str, **more: Any) -> dict[str, Any]:
         (
             synced(record=None, notes=["No node can serve."]),
             (),
-            ["www.example.com points nowhere", "Note: No node can"],
+            ["www.example.com has no addresses", "Note: No node can"],
         ),
     ],
 )

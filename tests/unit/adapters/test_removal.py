@@ -270,7 +270,7 @@ def test_fault_31_only_nodes_whose_instance_is_gone_are_deleted(bench):
     assert [removal["node"] for removal in tidy(bench, check=True)["removed"]] == ["n003"]
     assert "n003" in bench.world.members
     result = tidy(bench)
-    assert result["removed"] == [{"node": "n003", "instance": IDS[3], "reason": "its instance is gone"}]
+    assert result["removed"] == [{"node": "n003", "instance": IDS[3], "reason": "its instance is terminated"}]
     assert f"{IDS[4]} is down, but EC2 says that it is running: it is left alone." in result["kept"]
     assert sorted(bench.world.members) == ["n001", "n002", "n004", "n005"]
     assert bench.world.quorum.voters == 2
@@ -282,6 +282,6 @@ def test_fault_31_only_nodes_whose_instance_is_gone_are_deleted(bench):
 def test_the_report_names_services_with_gaps_and_slow_stops():
     watch = removal_request.RemovalProgress("n1", plain=["store", "proxy"], stubborn={"deaf": 30.0})
     assert removal_request.describe(watch) == [
-        "Drained without replacements that ran before, since they are not start-first: store, proxy.",
+        "Drained without earlier replacements, since they are not start-first: store, proxy.",
         "deaf did not stop when told to and took all or nearly all of its 30 s.",
     ]

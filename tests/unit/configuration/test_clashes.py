@@ -111,7 +111,7 @@ def test_a_resource_of_somebody_else_is_named(world: Account, what: str, tags: d
     # Without a tag the bucket's name says whose it is.
     named = whose and (tags or not what.startswith("bucket"))
     sentences = [clash.partition(", ")[0] for clash in clashes(world.aws, PROD)]
-    assert sentences == ([f"The {what} is there already and {whose}"] if named else [])
+    assert sentences == ([f"The {what} already exists and {whose}"] if named else [])
 
 
 def test_an_untagged_unused_queue_of_a_killed_run_is_adopted(world: Account) -> None:

@@ -39,7 +39,7 @@ def test_a_missing_key_is_named_with_its_purpose(key: str) -> None:
         ({"cluster_tags": "web"}, "cluster_tags is 'web', but must be a mapping: "),
         ({"dns": {"cloud_map": {"service": "www"}}}, "dns.cloud_map.namespace is missing: "),
         ({"dns": {"zone": "e.com", "record": "e.com", "tll": 5}}, "dns: unknown key 'tll'; did you mean 'ttl'?"),
-        ({"node_groups": [group(desired="3")]}, "node_groups[manager].desired is '3', but must be a whole number: "),
+        ({"node_groups": [group(desired="3")]}, "node_groups[manager].desired is '3', but must be an integer: "),
         ({"node_groups": [group(role="master")]}, "node_groups[manager].role is 'master', but must be one of manager"),
         ({"node_groups": [group(lables={})]}, "node_groups[manager]: unknown key 'lables'; did you mean 'labels'?"),
         ({"node_groups": [{"role": "worker", "desired": 1}]}, "node_groups[0].name is missing: "),

@@ -164,13 +164,13 @@ def test_the_example_is_valid_and_returned_with_its_defaults(aws_account: Accoun
         ({"zones": ["eu-west-1a", "eu-west-1x"]}, "zones has eu-west-1x, but the region eu-west-1 has eu-west-1a"),
         (
             {"key_name": "operater"},
-            "key_name 'operater' is no key pair in the region eu-west-1; did you mean 'operator'?",
+            "key_name 'operater' is not a key pair in the region eu-west-1; did you mean 'operator'?",
         ),
-        ({"key_name": "oper*"}, "key_name 'oper*' is no key pair in the region eu-west-1"),
+        ({"key_name": "oper*"}, "key_name 'oper*' is not a key pair in the region eu-west-1"),
         (
             {"permissions_boundary": "arn:aws:iam::123456789012:policy/bounds"},
-            "permissions_boundary is 'arn:aws:iam::123456789012:policy/bounds', but there is no such policy: make it, "
-            "or leave permissions_boundary out.",
+            "permissions_boundary is 'arn:aws:iam::123456789012:policy/bounds', but this policy does not exist: "
+            "create it, or remove permissions_boundary.",
         ),
         ({"vpc_cidr": "172.31.0.0/20"}, "vpc_cidr 172.31.0.0/20 overlaps 172.31.0.0/16 of the VPC vpc-"),
         ({"dns": {"zone": "exmaple.com", "record": "exmaple.com"}}, "did you mean 'example.com'"),
@@ -187,7 +187,7 @@ def test_the_example_is_valid_and_returned_with_its_defaults(aws_account: Accoun
         ),
         (
             {"node_images": {"x86_64": "ami-00000000000000000"}},
-            "The image ami-00000000000000000 for x86_64 is not there",
+            "The image ami-00000000000000000 for x86_64 does not exist",
         ),
         ({"node_groups": [group(volume_size=8)]}, "volume_size is 8, but the image ami-"),
         ({"node_groups": [group(), group()]}, "node_groups has two groups named 'manager'"),
@@ -205,7 +205,7 @@ def test_with_the_wrong_account_nothing_else_is_checked(aws_account: Account) ->
 
 def test_all_errors_are_reported_at_once(aws_account: Account) -> None:
     error = refusal(aws_account, key_name="missing", zones=["eu-west-1x"])
-    assert error.startswith("2 things are wrong:\n- ")
+    assert error.startswith("2 errors:\n- ")
     assert "key_name 'missing'" in error
 
 
@@ -258,7 +258,7 @@ def test_nodes_reached_only_by_ssh_without_access_are_a_warning(aws_account: Acc
 
     (name,) = missing
     assert warning == (
-        f"mine/aws_ec2.yml: the nodes have public addresses and so are reached by SSH, but {name} is not set: set it, "
+        f"mine/aws_ec2.yml: Ansible connects to nodes with public addresses by SSH, but {name} is not set: set it, "
         "or set the group session_manager to true there."
     )
 
@@ -284,7 +284,7 @@ def test_a_name_of_a_cluster_in_another_region_is_refused(aws_account: Account) 
     own = tags.to_list({"swarm.aws/cluster": "example", "swarm.aws/region": "eu-central-1"})
     iam.create_role(RoleName=role, AssumeRolePolicyDocument="{}", Tags=own)
     try:
-        assert f"is taken by the cluster in eu-central-1, whose IAM role {role}" in refusal(aws_account)
+        assert f"is used by the cluster in eu-central-1, which has the IAM role {role}" in refusal(aws_account)
     finally:
         iam.delete_role(RoleName=role)
 
@@ -299,7 +299,7 @@ def test_target_groups_must_exist_in_the_clusters_vpc_for_instances(aws_account:
 
     missing = "arn:aws:elasticloadbalancing:eu-west-1:123456789012:targetgroup/web/0123456789abcdef"
     for arn, words in (
-        (missing, f"target_groups has {missing}, but there is no such target group: make it, or leave it out"),
+        (missing, f"target_groups has {missing}, but this target group does not exist: create it, or remove it"),
         (made("addresses", "ip"), "whose target type is ip, but must be instance: create another target group"),
         (
             made("elsewhere", "instance"),
@@ -332,4 +332,4 @@ def test_a_missing_topic_of_the_operator_is_refused(aws_account: Account) -> Non
     topics = "arn:aws:sns:eu-west-1:123456789012:"
     assert check(aws_account, monitoring={"topic_arn": f"{topics}pager"})["warnings"] == []
     error = refusal(aws_account, monitoring={"topic_arn": f"{topics}page"})
-    assert f"topic_arn is '{topics}page', but there is no such topic: make it" in error
+    assert f"topic_arn is '{topics}page', but this topic does not exist: create it" in error

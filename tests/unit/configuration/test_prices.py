@@ -139,9 +139,9 @@ def test_a_plan_has_rows_only_for_resources_of_the_cluster() -> None:
 
 
 def test_an_invalid_price_table_is_refused() -> None:
-    with pytest.raises(AnsibleFilterError, match="not like roles"):
+    with pytest.raises(AnsibleFilterError, match="does not match roles"):
         monthly_cost(complete(), {"as_of": "today"})
-    with pytest.raises(AnsibleFilterError, match="not like roles"):
+    with pytest.raises(AnsibleFilterError, match="does not match roles"):
         monthly_cost(complete(), "no table")
 
 

@@ -91,7 +91,7 @@ def test_fault_16_an_outdated_action_is_checked_again():
     assert world.do(demote)
     assert world.do(demote) is None
     back = ModelWorld(observed(THREE, [*NODES[:2], dead(3)], record(1, 2)))
-    with pytest.raises(Refused, match="EC2 does not confirm that i-003 is gone"):
+    with pytest.raises(Refused, match="EC2 does not confirm that i-003 is terminated"):
         back.do(demote)
 
 
@@ -264,9 +264,7 @@ def test_the_record_has_at_most_the_addresses_that_route_53_allows(policy, most)
     after, decision = dual(hosts, nodes, Record(), policy)
     assert len(after.ipv4) == most
     assert len(after.ipv6) == (most if policy is DUAL else 0)
-    assert (
-        f"www.example.com omits {450 - most} of the nodes that serve, since Route 53 takes {most}" in decision.notes[0]
-    )
+    assert f"www.example.com omits {450 - most} of the serving nodes, since Route 53 allows {most}" in decision.notes[0]
     # Those that are published stay so, whoever comes.
     later = [instance(0, public_address="1.0.0.1", ipv6_address="2000::1"), *hosts[1:]]
     found = dual(later, nodes, replace(after, ttl=1), policy)[0]

@@ -173,7 +173,7 @@ def test_a_policy_is_parsed():
         ({"dns": {"record": "a", "ttl": 1}}, "dns.zone_id"),
         (
             {"groups": {"w": {"role": "worker", "scaling": {"min": 0, "max": 4}}}},
-            "groups.w.scaling.min is 0, but must be a whole number, at least 1",
+            "groups.w.scaling.min is 0, but must be an integer, at least 1",
         ),
         (
             {"groups": {"m": {"role": "manager", "target_groups": ["web"]}}},

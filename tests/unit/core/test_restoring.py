@@ -60,7 +60,7 @@ def test_a_locked_state_is_no_survivor_and_a_backup_is_used() -> None:
 def test_a_working_swarm_is_only_replaced_with_force() -> None:
     with pytest.raises(CannotRestore, match=r"3 of 3 managers are reachable, .* Nothing was done, .*force=demo"):
         chosen(WORKS, EMPTY)
-    with pytest.raises(CannotRestore, match="force is 'yes', but this is the cluster 'demo'"):
+    with pytest.raises(CannotRestore, match="force is 'yes', but the cluster is 'demo'"):
         chosen(WORKS, force="yes")
     assert chosen(WORKS, EMPTY, force="demo").source == BACKUP
 
@@ -179,7 +179,7 @@ def test_a_stopped_restore_continues_without_a_record() -> None:
 @pytest.mark.parametrize("asked", [{"wanted": NAMES[0]}, {"force": "demo"}])
 def test_a_request_for_a_missing_backup_names_the_survivors(asked: dict[str, str]) -> None:
     assert refusal(LEFT, EMPTY, names=[], **asked) == (
-        f"{NO_BACKUP} The state of the swarm swarm is on i-1, without a leader. Leave out -e backup and -e force, "
+        f"{NO_BACKUP} The state of the swarm swarm is on i-1, without a leader. Remove -e backup and -e force, "
         f"{CONTINUE}"
     )
 
@@ -194,8 +194,8 @@ def test_unused_survivors_are_named_with_the_reason() -> None:
         "The cluster's record in the bucket names swarm: if other is the cluster's swarm, delete cluster.json from "
     )
     assert refusal(locked, EMPTY, names=[]) == (
-        f"{NO_BACKUP} {mine} It is locked (autolock), and Docker cannot make a new swarm from a locked state: start as "
-        "many of its managers again as a quorum needs."
+        f"{NO_BACKUP} {mine} It is locked (autolock), and Docker cannot create a new swarm from a locked state: start "
+        "enough of its managers again for a quorum."
     )
     assert refusal(foreign, EMPTY, names=[]) == f"{NO_BACKUP} {others} {delete}the bucket, {CONTINUE}"
     assert refusal(replace(foreign, works=True, voters=1, reachable=1), names=[]) == (

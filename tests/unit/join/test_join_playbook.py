@@ -98,7 +98,7 @@ def test_a_node_that_is_not_ready_on_the_managers_is_named(bench: Bench) -> None
     ("given", "sentence"),
     [
         ("i-xyz", "id is 'i-xyz', which is not an instance ID: expected i- and 17 hexadecimal digits."),
-        ("i-0123456789abcdef0", "no instance of the cluster 'example' with that ID runs"),
+        ("i-0123456789abcdef0", "no instance of the cluster 'example' with that ID is running"),
         (WARM, f"{WARM} is Warmed:Stopped in its Auto Scaling group, so it does not join the swarm"),
     ],
 )
@@ -162,7 +162,7 @@ def test_a_new_swarm_needs_one_manager(bench: Bench, given: str | None) -> None:
     code, said, asked = bench.run("join.yml", "-e", json.dumps(words))
     assert (code, asked) == (2, [])
     assert (
-        f"new_swarm is true, but id is '{given or ''}', which is not the ID of a running manager of the cluster: name "
+        f"new_swarm is true, but id is '{given or ''}', which is not a running manager of the cluster: set "
         "the manager on which to create the swarm with -e id=i-…."
     ) in said
 
@@ -173,7 +173,7 @@ def test_a_new_swarm_is_refused_while_another_lives(tmp_path: Path) -> None:
     code, said, asked = bench.run("join.yml", "-e", NEW_SWARM)
     assert (code, asked) == (2, [])
     assert (
-        f"new_swarm is true, but {SECOND} acts as a manager, so there is a swarm: leave new_swarm out, and {MANAGER} "
+        f"new_swarm is true, but {SECOND} can act, so a swarm exists: remove new_swarm, and {MANAGER} "
         "joins it. Nothing was done."
     ) in said
 

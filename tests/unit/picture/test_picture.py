@@ -139,7 +139,7 @@ def test_known_sizes_and_the_record_are_drawn():
 
 def test_an_account_without_a_cluster_has_a_picture():
     tree = ElementTree.fromstring(draw("example", "eu-west-1", []))
-    assert tree.findtext(f"{SVG}title") == "The swarm example in eu-west-1: nothing is there"
+    assert tree.findtext(f"{SVG}title") == "The swarm example in eu-west-1: no resources"
 
 
 def test_names_are_escaped():

@@ -181,7 +181,7 @@ def test_a_service_that_ends_after_seconds_again_and_again_has_failed(
     Restarted(single, time, ends_as="complete", life=life)
     found = state(single, timeout=60, time=time)
     assert found.services["shop_web"]["verdict"] == "failed"
-    assert "not within 60 s: a task on ip-10-0-0-1 ended by itself (exit code 0)" in found.problem
+    assert "not within 60 s: a task on ip-10-0-0-1 exited (exit code 0)" in found.problem
 
 
 def test_a_service_that_fails_a_few_times_and_then_runs_converges(single: MemoryEngine, time: FakeTime) -> None:

@@ -29,8 +29,8 @@ def test_the_quorum_is_reported_with_its_margin(quorum: tuple[int, ...], sentenc
         ({"ttl": None, "ipv6_ttl": 60}, ["www points to 1, 2 (TTL 60 s): correct"]),
         ({"wanted": None}, ["www points to 1, 2 (TTL 10 s)"]),
         ({"wanted": ["1"]}, ["www points to 1, 2 (TTL 10 s)", "www should point to 1"]),
-        ({"addresses": [], "leads_to": {}}, ["www points nowhere", "www should point to 1, 2"]),
-        ({"addresses": None, "wanted": None, "leads_to": {}}, ["where www points is not known"]),
+        ({"addresses": [], "leads_to": {}}, ["www has no addresses", "www should point to 1, 2"]),
+        ({"addresses": None, "wanted": None, "leads_to": {}}, ["the addresses of www are unknown"]),
         (
             {"leads_to": {"1": "i-1", "2": None}},
             ["www points to 1, 2 (TTL 10 s): correct", "no instance of the cluster runs at 2"],
@@ -47,7 +47,7 @@ def test_targets_are_counted_by_their_states() -> None:
     assert list(sentences({"balancing": groups})) == [
         "Target group: web has 2 healthy, 1 draining",
         "Target group: web has none",
-        "Target group: web has targets that are not known",
+        "Target group: web has unknown targets",
     ]
 
 

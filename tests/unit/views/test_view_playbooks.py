@@ -98,7 +98,7 @@ def test_the_shell_commands_of_all_managers_are_one_document(run):
 def test_an_account_without_a_cluster_gets_no_picture(run, tmp_path):
     done = run("picture", "-e", f"output={tmp_path / 'none.svg'}")
     assert done.returncode != 0
-    assert "There is nothing of the cluster 'example' in eu-west-1: provision it with site.yml" in done.stderr
+    assert "The cluster 'example' has no resources in eu-west-1: provision it with site.yml" in done.stderr
     assert not (tmp_path / "none.svg").exists()
 
 
@@ -120,7 +120,7 @@ def test_a_diagnosis_names_nodes_that_do_not_answer(run, tmp_path):
     ("playbook", "option", "sentence"),
     [
         ("ssh", "id=i-xyz", "id is 'i-xyz', which is not an instance ID: expected i- and 17 hexadecimal digits."),
-        ("ssh", "id=i-0123456789abcdef0", "no instance of the cluster 'example' with that ID runs"),
+        ("ssh", "id=i-0123456789abcdef0", "no instance of the cluster 'example' with that ID is running"),
         ("status", "format=xml", "format is 'xml', but must be text or json."),
         ("diagnose", "hours=0", "hours is 0, but must be above 0."),
         (

@@ -1,4 +1,4 @@
-"""The resources that a configuration declares, as names by kind. The plan and the orphans come from it."""
+"""The names of the resources that a configuration declares, by kind, for the plan and the orphans."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ..nat_gateways import NONE, PER_ZONE
 from ..nat_gateways import name as nat_name
 from .model import Resource
 
-# By the role of `site.yml` that makes them.
+# By the role of `site.yml` that creates them.
 PARTS: Mapping[str, Sequence[str]] = {
     "network": (
         "VPC",
@@ -82,7 +82,7 @@ def declared(cluster: Mapping[str, Any]) -> dict[str, list[str]]:
 
 
 def missing(wanted: Mapping[str, Sequence[str]], found: Iterable[Resource], roles: Sequence[str]) -> list[str]:
-    """What is declared and not there, as kind and name, of the kinds that these roles make."""
+    """Kind and name of each declared resource that does not exist, for the kinds that these roles create."""
     there: dict[str, set[str]] = {}
     for resource in found:
         if not resource.kept and not resource.going:

@@ -17,11 +17,11 @@ from .model import Resource, unique
 from .published import owned_records, owned_services
 
 BACKUPS = "backups/"
-UNKNOWN = "swarm.aws does not make its kind, and does not know how to delete it"
+UNKNOWN = "swarm.aws does not create this kind, and cannot delete it"
 
 
 class Survey:
-    """Asks every service that a cluster uses, and the tagging service about all others."""
+    """Queries every service that a cluster uses, and the tagging service for all others."""
 
     def __init__(self, aws: AwsSession, cluster: str, account: str, *, keep_backups: bool = False) -> None:
         self._aws, self.cluster, self._account = aws, cluster, account
@@ -105,7 +105,7 @@ class Survey:
         rule = unless_missing(events.describe_rule, "ResourceNotFoundException", Name=name)
         if rule is None:
             return
-        # It has no tags. Its name and where it sends to say whose it is; a run that was killed may have left no target.
+        # It has no tags: its name and target identify it. A killed run may have left it without a target.
         targets = [target["Arn"] for target in events.list_targets_by_rule(Rule=name)["Targets"]]
         if not targets or self._queue_arn(self._names["queue"]) in targets:
             yield Resource("event rule", f"rule/{name}", name, facts={"arn": rule["Arn"]})
@@ -123,7 +123,7 @@ class Survey:
         dashboard = self._names["dashboard"]
         described = self._aws.client("cloudwatch").get_dashboard
         if unless_missing(described, *cloudwatch.NO_DASHBOARD, DashboardName=dashboard):
-            # It takes no tags, and the name alone says whose it is.
+            # Dashboards have no tags: the name identifies it.
             yield Resource("dashboard", f"dashboard/{dashboard}", dashboard)
         name = self._names["alarm_topic"]
         arn = f"arn:{self._partition}:sns:{self._aws.region}:{self._account}:{name}"
@@ -159,7 +159,7 @@ class Survey:
                 )
 
     def _named(self, listing: str, key: str, name: str) -> list[str]:
-        """Names of IAM's entities that begin as the cluster's do; IAM cannot look for tags, and its list has none."""
+        """Names of IAM entities with the cluster's prefix; IAM cannot search by tag, and its lists have no tags."""
         found = listed(self._aws.client("iam"), listing, key)
         return [item[name] for item in found if item[name].startswith(f"{self.cluster}-")]
 
@@ -180,7 +180,7 @@ class Survey:
             yield key
 
     def _key(self, metadata: Mapping[str, Any]) -> Resource | None:
-        """A key that carries the cluster's tag; None if it is somebody else's."""
+        """A key with the cluster's tag; None if it is somebody else's."""
         identifier = metadata["KeyId"]
         found = self._aws.client("kms").list_resource_tags(KeyId=identifier)["Tags"]
         if {tag["TagKey"]: tag["TagValue"] for tag in found}.get(tags.CLUSTER) != self.cluster:
@@ -199,11 +199,11 @@ class Survey:
         except ClientError as error:
             if code(error) == "403":
                 raise ProvisionError(
-                    f"You may not look at the bucket {name}, or it is another account's: ask for the right to it."
+                    f"The bucket {name} belongs to another account, or your credentials cannot read it: ask for access."
                 ) from error
             raise
         own = unless_missing(s3.get_bucket_tagging, "NoSuchTagSet", Bucket=name)
-        # The tag is the last thing that a bucket gets, and the name alone says whose it is.
+        # A bucket gets its tags last; until then its name identifies it.
         if tags.from_list((own or {}).get("TagSet", [])).get(tags.CLUSTER, self.cluster) != self.cluster:
             return
         backups, others = [], 0
@@ -237,7 +237,7 @@ class Survey:
         return [key.rsplit("/", 1)[-1] for key in named if key]
 
     def versions(self) -> Iterator[Mapping[str, Any]]:
-        """All versions of the bucket's objects, and what marks them as deleted."""
+        """All object versions and delete markers of the bucket."""
         for page in self._aws.client("s3").get_paginator("list_object_versions").paginate(Bucket=self.bucket):
             yield from page.get("Versions", [])
             yield from page.get("DeleteMarkers", [])
@@ -292,7 +292,7 @@ class Survey:
         )
 
     def _parameter(self, arn: str) -> Resource | None:
-        # An ARN does not tell whether the name begins with a slash.
+        # From an ARN it is unclear whether the name starts with a slash.
         name = arn.split(":parameter", 1)[1]
         names = [{"Key": "Name", "Values": [name, name[1:]]}]
         found = [
@@ -311,7 +311,7 @@ class Survey:
         return self._aws.client("ec2").meta.partition
 
 
-# Kinds that EC2 itself was asked about, whose answer is fresher than the tagging service's.
+# Kinds that EC2 itself reports, more up to date than the tagging service.
 _LOOKED_AT = {
     f"ec2:{kind}"
     for kind in (
@@ -334,7 +334,7 @@ _LOOKED_AT = {
 
 
 def _parts(arn: str) -> tuple[str, str, str]:
-    """Service, kind and name of an ARN, whichever way it separates the last two."""
+    """Service, kind and name of an ARN, for both separators of the last two."""
     parts = arn.split(":", 5)
     *kind, name = re.split("[/:]", parts[5], maxsplit=1)
     return parts[2], "".join(kind), name

@@ -187,7 +187,7 @@ def test_fault_31_15_22_tidying_deletes_only_nodes_without_an_instance(site: Sit
             site.control("heal", cut_off)
     assert run.code == 0, run.output[-3000:]
     said = run.said
-    assert f"Removed: {worker}, since its instance is gone" in said
+    assert f"Deleted: {worker}, since its instance is terminated" in said
     assert f"{cut_off} is down, but EC2 says that it is running: it is left alone" in said
     after = {node.instance: node.node_id for node in site.settle()}
     assert after[cut_off] == before[cut_off], "the partitioned manager has another node ID"

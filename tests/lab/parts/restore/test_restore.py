@@ -49,7 +49,7 @@ def test_fault_37_an_altered_backup_is_refused_and_an_older_is_offered(site: Sit
     refusals = {
         ("-e", f"backup={newest}"): "The swarm works: 3 of 3 managers are reachable, quorum 2.",
         ("-e", "backup=nonsense", "-e", "force=example"): "There is no backup 'nonsense'.",
-        ("-e", "force=another"): "force is 'another', but this is the cluster 'example'",
+        ("-e", "force=another"): "force is 'another', but the cluster is 'example'",
         ("-e", "force=example"): f"is damaged: it has {len(content) - 9} bytes",
     }
     s3.put_object(Bucket=site.bucket, Key=key, Body=content[:-9])
