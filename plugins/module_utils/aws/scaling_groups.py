@@ -8,7 +8,7 @@ from . import tags
 
 
 def groups_of(autoscaling: Any, cluster: str, *filters: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """The cluster's groups, or those of them that more of Auto Scaling's filters leave."""
+    """The cluster's groups, limited by additional filters."""
     return _groups(autoscaling, Filters=[*tags.of_cluster_filter(cluster), *filters])
 
 
@@ -23,6 +23,6 @@ def _groups(autoscaling: Any, **arguments: Any) -> list[Mapping[str, Any]]:
 
 
 def template_of(group: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The launch template that a group names, itself or in its mixed instances policy."""
+    """The launch template of a group or of its mixed instances policy."""
     mixed = (group.get("MixedInstancesPolicy") or {}).get("LaunchTemplate", {})
     return group.get("LaunchTemplate") or mixed.get("LaunchTemplateSpecification") or {}

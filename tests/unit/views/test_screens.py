@@ -62,8 +62,8 @@ def run_view(tmp_path: Path, view: str, states: dict[str, object], facts: dict[s
 
 @pytest.mark.parametrize("view", ["status", "managers"])
 def test_the_screen_has_the_report_of_a_manager(tmp_path, view):
-    acting = {"keeping_state": {"manager": True, "msg": "fine"}, "views_cluster": manager_report()}
-    away = {"keeping_state": {"msg": "Task failed: Timeout\n", "unreachable": True}}
+    acting = {"managers_state": {"manager": True, "msg": "fine"}, "views_cluster": manager_report()}
+    away = {"managers_state": {"msg": "Task failed: Timeout\n", "unreachable": True}}
     code, screen, errors = run_view(tmp_path, view, {"i-002": acting, "i-001": away}, {})
     assert code == 0, errors
     assert "i-001 cannot act: It did not answer: Timeout\n" in screen
@@ -88,7 +88,7 @@ def test_the_screen_has_the_report_of_a_manager(tmp_path, view):
 
 
 def test_without_an_acting_manager_the_screen_has_aws_own_report(tmp_path):
-    away = {"keeping_state": {"manager": False, "msg": "The swarm does not have a leader."}}
+    away = {"managers_state": {"manager": False, "msg": "The swarm does not have a leader."}}
     whole = manager_report()
     fleet = {
         name: whole[name] for name in ("members", "groups", "behind", "record", "last_actions", "failures", "agent")
