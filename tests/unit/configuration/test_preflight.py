@@ -76,7 +76,7 @@ def test_without_a_spec_only_the_account_and_the_inventory_are_checked(aws_accou
     with pytest.raises(ProvisionError, match="for the account 123456789012, but account_id is 210987654321: nothing"):
         check("210987654321", "example")
     with pytest.raises(
-        ProvisionError, match=r"3 things are wrong:\n- account_id is ''.*\n- cluster_name is '5'.*\n.*but"
+        ProvisionError, match=r"3 errors:\n- account_id is ''.*\n- cluster_name is '5'.*\n.*but"
     ):
         check("", 5)
 
