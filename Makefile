@@ -26,8 +26,8 @@ check: setup ## Run the linters, the unit tests and the simulations, without a l
 test: setup ## Run `check`, then the story of one cluster on the lab
 	@tools/test
 
-soak: setup ## Simulate a hundred thousand boots and stories of keeping a cluster, on all cores; a quarter of lost buckets
-	@SWARM_SCHEDULES=$${SWARM_SCHEDULES:-100000} .venv/bin/python -m pytest --numprocesses auto tests/simulation/test_schedules.py tests/simulation/test_living.py tests/simulation/keeping/test_schedules.py
+soak: setup ## Simulate a hundred thousand boots and stories of the control plane on all cores, and a quarter as many of a damaged bucket
+	@SWARM_SCHEDULES=$${SWARM_SCHEDULES:-100000} .venv/bin/python -m pytest --numprocesses auto tests/simulation/test_schedules.py tests/simulation/test_membership.py tests/simulation/control_plane/test_schedules.py
 
 test-long: setup ## Run the lab's long tests, all of them or PART=upgrade,tls, each part on a lab of its own
 	@.venv/bin/python -m tests.lab.parts $(PART)

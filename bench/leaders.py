@@ -1,4 +1,4 @@
-"""Terminates ten leaders in a row and measures the time until the cluster has three voters and the right record again.
+"""Terminates ten leaders in a row and measures the time until the cluster has three voters and a correct record again.
 
     python -m bench.leaders
 
@@ -26,7 +26,7 @@ def main() -> None:
             booted, whole = replace_the_leader(site)
             voters = [node for node in site.nodes() if node.role == "manager"]
             print(
-                f"{number}: {len(voters)} voters and the record right {whole:.0f} s after the replacement's boot, "
+                f"{number}: {len(voters)} voters and a correct record {whole:.0f} s after the replacement's boot, "
                 f"whose engine answered after {booted:.0f} s (ratio {whole / booted:.1f})",
                 flush=True,
             )

@@ -1,1 +1,1 @@
-"""A small AWS on one machine, whose instances are real hosts running a real Docker engine."""
+"""A small AWS on a single machine, whose instances are hosts with real Docker engines."""

@@ -1,4 +1,4 @@
-"""A certificate authority of the lab's own, where a cluster on AWS would ask one that speaks ACME."""
+"""The lab's certificate authority, in place of an ACME server."""
 
 from __future__ import annotations
 
@@ -12,35 +12,35 @@ import trustme
 from lab.errors import LabError
 
 LIFETIME = datetime.timedelta(days=90)
-"""As long as Let's Encrypt's certificates are good for."""
+"""As long as Let's Encrypt's certificates are valid."""
 
 
 class Authority:
-    """The authority whose key and certificate are in a folder, made when they are first needed."""
+    """The authority with the key and certificate in a folder, created at the first use."""
 
     def __init__(self, folder: Path) -> None:
         self._key_file, self._certificate_file = folder / "ca-key.pem", folder / "ca.pem"
 
     def issue(self, name: str, folder: Path) -> None:
-        """Write a new key and a certificate for a name into a folder, by the names that certbot gives them.
+        """Write a new key and a certificate for a name into a folder, with certbot's file names.
 
         Raises LabError for a text that is not a DNS name.
         """
         until = datetime.datetime.now(datetime.UTC) + LIFETIME
         try:
             if not name.isascii():
-                raise ValueError("only its form in ASCII stands in a certificate")
+                raise ValueError("a certificate has only the ASCII form")
             issued = self._own().issue_cert(name, common_name=name, not_after=until)
         except (ValueError, idna.IDNAError):
             raise LabError(
-                f"'{name}' is not a valid name for a certificate: give a name such as www.swarm.test."
+                f"'{name}' is not a valid name for a certificate: use a name such as www.swarm.test."
             ) from None
         folder.mkdir(parents=True, exist_ok=True)
         _write_key(folder / "privkey.pem", issued.private_key_pem)
         (folder / "fullchain.pem").write_bytes(issued.cert_chain_pems[0].bytes())
 
     def trusting(self) -> ssl.SSLContext:
-        """What a client has that trusts this authority and no other."""
+        """The TLS context of a client that trusts only this authority."""
         self._own()
         return ssl.create_default_context(cafile=str(self._certificate_file))
 

@@ -31,11 +31,11 @@ class Balancers:
     """All load balancers of the account, in their own thread."""
 
     def __init__(self, claim: Callable[[str], object] = own) -> None:
-        """``claim`` makes it possible to listen at an address."""
+        """``claim`` adds an address to listen at."""
         self._claim = claim
         self._listeners: dict[tuple[str, int], Listener] = {}
         self._servers: dict[tuple[str, int], asyncio.Server] = {}
-        # Open connections by a target group's ARN and an instance's ID.
+        # Open connections, by target group ARN and instance ID.
         self._connected: Counter[tuple[str, str]] = Counter()
         self._turn = itertools.count()
         self._loop = asyncio.new_event_loop()

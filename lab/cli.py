@@ -48,7 +48,7 @@ def up(name: Name) -> None:
 def down(name: Name) -> None:
     """Stop the lab and delete everything in it, including its cluster."""
     if name not in {lab.name for lab in labs()}:
-        say(f"there is no lab called '{name}'; nothing to stop")
+        say(f"the lab '{name}' does not exist; nothing to stop")
         return
     lifecycle.down(find(name), say)
 

@@ -13,7 +13,7 @@ GIB = 1 << 30
 
 
 def attach(lab: Lab, disk: Disk) -> str:
-    """Create the disk's block device, blank unless it existed, and return its name on the host.
+    """Create the disk's block device, blank unless the disk existed. Returns its name on the host.
 
     Raises LabError if the kernel has no loop devices.
     """

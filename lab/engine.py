@@ -39,7 +39,7 @@ def connect() -> docker.DockerClient:
 
 
 def ensure(say: Callable[[str], None]) -> docker.DockerClient:
-    """A client of an engine, which is installed and started if the machine has none."""
+    """A client of an engine. Installs and starts an engine if the machine has none."""
     try:
         return connect()
     except LabError:
@@ -67,7 +67,7 @@ def stop_own() -> None:
 
 
 def _unmount_own() -> bool:
-    """Unmount what an engine leaves behind, its network namespace and its data's bind mount. Whether nothing is left.
+    """Unmount an engine's remains, its network namespace and its data's bind mount. Returns whether nothing is left.
 
     A container that has just ended may keep a mount busy.
     """

@@ -65,7 +65,7 @@ def environment(lab: Lab) -> dict[str, str]:
     return {
         "AWS_ENDPOINT_URL": lab.endpoint,
         "AWS_ACCESS_KEY_ID": "lab",
-        # Not a common word, because Ansible masks it everywhere in its output.
+        # Not a common word, since Ansible masks it everywhere in its output.
         "AWS_SECRET_ACCESS_KEY": "nothing-to-hide",
         "AWS_REGION": REGION,
         "AWS_DEFAULT_REGION": REGION,
@@ -145,7 +145,7 @@ def _serving(lab: Lab) -> bool:
 
 
 def _prepare_account(lab: Lab) -> None:
-    """Create what an account has before a cluster: a key pair and a hosted zone."""
+    """Create the prerequisites of a cluster: a key pair and a hosted zone."""
     if not lab.private_key.exists():
         run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", f"lab-{lab.name}", "-f", str(lab.private_key))
     ec2 = client(lab, "ec2")

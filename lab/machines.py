@@ -19,7 +19,7 @@ from lab.network import Router
 from lab.state import Lab
 
 log = logging.getLogger(__name__)
-# What systemd and an engine need inside a container: all capabilities except SYS_RESOURCE, which some CI machines lack.
+# systemd and an engine in a container need all capabilities except SYS_RESOURCE, which some CI machines lack.
 _PRIVILEGES = {
     "cap_add": ["ALL"],
     "cap_drop": ["SYS_RESOURCE"],
@@ -69,7 +69,7 @@ class ContainerMachines:
         with self._lock:
             spec = self._specs.get(instance_id)
             if instance_id in self._rebooting:
-                return  # it is stopping already
+                return  # it is already stopping
             self._rebooting.add(instance_id)
         if spec:
             self._submit("stop", instance_id, self._halt, spec)
@@ -177,7 +177,7 @@ class ContainerMachines:
         log.info("%s was removed", spec.instance_id)
 
     def _watch_engine(self) -> None:
-        """Note the instances whose containers ended by themselves, so that their groups notice."""
+        """Record the instances whose containers ended by themselves, so that their groups notice."""
         wanted = {"label": f"{LABEL}={self._lab.name}", "event": "die"}
         for event in self._engine.events(decode=True, filters=wanted):
             instance_id = event["Actor"]["Attributes"][f"{LABEL}.instance"]

@@ -25,7 +25,7 @@ _ROUTER = "fe80::1"
 
 @dataclass
 class Wiring:
-    """What the router knows about instances: their addresses, their security groups and whether they are cut off."""
+    """The router's data of the instances: addresses, security groups and partitions."""
 
     public: dict[str, str] = field(default_factory=dict)
     """Private to public address."""
@@ -88,7 +88,7 @@ def delete(lab: Lab) -> None:
     with contextlib.suppress(LabError):
         run("ip", "link", "delete", lab.host_link)
     if Path(f"/sys/class/net/{lab.host_link}").exists():
-        raise LabError(f"The interface {lab.host_link} was not removed: `ip link delete {lab.host_link}` says why.")
+        raise LabError(f"The interface {lab.host_link} was not removed: `ip link delete {lab.host_link}` shows why.")
 
 
 class Router:

@@ -69,7 +69,7 @@ def fetch(lab: Lab, url: str) -> Page:
     """
     parts = urllib.parse.urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise LabError(f"'{url}' is not an address of a page: give an address such as http://www.swarm.test/.")
+        raise LabError(f"'{url}' is not a URL of a page: use a URL such as http://www.swarm.test/.")
     addresses = lookup(lab, parts.hostname)
     if not addresses:
         raise LabError(

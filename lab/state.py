@@ -19,14 +19,14 @@ REGION = "eu-west-1"
 ENDPOINT_PORT = 4566
 REGISTRY_PORT = 5000
 SERVICES_ADDRESS = "198.19.0.1"
-"""The address of the AWS endpoint and the registry for instances; part of the image, so every lab has the same."""
+"""The address of the AWS endpoint and the registry for instances; the same in every lab, since the image has it."""
 ECR_HOST = f"{ACCOUNT_ID}.dkr.ecr.{REGION}.amazonaws.com"
 """The account's own registry."""
 ECR_PORT = 80
 METADATA_ADDRESS = "169.254.169.254"
 PUBLIC_RANGES = ("198.51.100.0/24", "203.0.113.0/24")
-"""Documentation ranges (RFC 5737) that serve as public addresses: nothing on the internet has them. IPv6 addresses are
-in the range of RFC 3849, 2001:db8::/32."""
+"""Documentation ranges (RFC 5737) as public addresses: nothing on the internet has them. IPv6 addresses are in RFC
+3849's range, 2001:db8::/32."""
 POOL_PREFIX = 26
 NAME = re.compile(r"[a-z][a-z0-9-]{0,19}")
 
@@ -53,7 +53,7 @@ class Lab:
 
     @property
     def host_link(self) -> str:
-        """The host's end of the cable into the lab; at most 15 characters, so it has the slot and not the name."""
+        """The host's end of the cable into the lab: at most 15 characters, hence the slot instead of the name."""
         return f"swarmlab{self.slot}"
 
     @property
@@ -104,7 +104,7 @@ def _pools() -> list[ipaddress.IPv4Network]:
 
 
 def labs() -> list[Lab]:
-    """The labs on this machine that are up or were never removed."""
+    """The labs on this machine that are up or were not removed."""
     return sorted(
         (Lab(**json.loads(path.read_text())) for path in HOME.glob("labs/*/lab.json")), key=lambda lab: lab.slot
     )
@@ -115,14 +115,14 @@ def find(name: str) -> Lab:
     for lab in labs():
         if lab.name == name:
             return lab
-    raise LabError(f"There is no lab called '{name}' on this machine; start it with `lab up --name {name}`.")
+    raise LabError(f"The lab '{name}' does not exist on this machine; start it with `lab up --name {name}`.")
 
 
 def claim(name: str) -> Lab:
     """The lab of that name, registered on this machine if it is new. Raises LabError."""
     if not NAME.fullmatch(name):
         raise LabError(
-            f"'{name}' is not a valid name for a lab: use up to 20 of a-z, 0-9 and '-', beginning with a letter."
+            f"'{name}' is not a valid name for a lab: use up to 20 of a-z, 0-9 and '-', starting with a letter."
         )
     known = {lab.name: lab for lab in labs()}
     if name in known:
@@ -130,7 +130,7 @@ def claim(name: str) -> Lab:
     free = set(range(len(_pools()))) - {lab.slot for lab in known.values()}
     if not free:
         raise LabError(
-            f"{len(known)} labs are up already and there are no addresses for more: stop a lab first (`lab down`)."
+            f"{len(known)} labs are already up, and there are no addresses for another: stop a lab first (`lab down`)."
         )
     lab = Lab(name, min(free))
     lab.folder.mkdir(parents=True, exist_ok=True)

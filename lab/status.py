@@ -1,4 +1,4 @@
-"""The state of a lab's instances, from the emulator and from their own engines."""
+"""The state of a lab's instances, from the emulator and their engines."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def instances(lab: Lab) -> list[dict[str, Any]]:
     except OSError:
         raise LabError(
             f"Lab '{lab.name}' does not answer at {lab.endpoint}: `lab up --name {lab.name}` starts it, and "
-            f"`lab logs --name {lab.name}` says why it stopped."
+            f"`lab logs --name {lab.name}` shows why it stopped."
         ) from None
     return sorted(found, key=lambda instance: (instance["group"] or "", instance["launched_at"]))
 

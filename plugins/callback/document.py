@@ -9,13 +9,13 @@ type: stdout
 short_description: Print only the document of a view
 version_added: 0.1.0
 description:
-  - Prints only the document that a playbook such as C(swarm.aws.status) makes, so that it can be piped into C(jq) and
-    other commands. Failures are printed on standard error, and the exit code is Ansible's own.
+  - Prints only the document of a playbook such as C(swarm.aws.status), so that it can be piped into C(jq) and other
+    commands. Failures are printed on standard error, and the exit code is Ansible's own.
   - The document is what the playbook sets with M(ansible.builtin.set_stats) as C(swarm_aws_document). A string is
     printed as it is, anything else as JSON.
 author: The swarm.aws maintainers (@swarm-aws)
 requirements:
-  - to be named in E(ANSIBLE_STDOUT_CALLBACK)
+  - set in E(ANSIBLE_STDOUT_CALLBACK)
 """
 
 import json
@@ -46,7 +46,7 @@ class CallbackModule(CallbackBase):
         self._complain(result, result.result.get("msg") or "failed")
 
     def v2_runner_on_unreachable(self, result):
-        # A view that can do without a node shows itself which nodes do not answer.
+        # A view that does not need all nodes shows by itself which do not answer.
         if not result.task.ignore_unreachable:
             self._complain(result, f"is unreachable: {result.result.get('msg')}")
 

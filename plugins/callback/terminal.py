@@ -11,7 +11,7 @@ version_added: 0.1.0
 description:
   - Prints a line for each task, with its result on all hosts and its duration, then its changes, its messages, and its
     diff with C(--diff). A failure is shown completely, with the task's file and line.
-  - While a task runs, a terminal shows its time so far, its timeout if it has a timeout, and for a task with C(until)
+  - While a task runs, a terminal shows its elapsed time, its timeout if it has one, and for a task with C(until)
     the number of the try and the message of the last try.
   - If the output is not a terminal, as in CI, no line is overwritten. A long task prints a line from time to time
     instead.
@@ -49,7 +49,7 @@ SILENCE = 30.0
 REPEAT = 60.0
 # Seconds between two paints of the running task's line.
 PAINT = 1.0
-# How many of the slowest tasks the end names, and how many seconds make a task slow.
+# The number of slowest tasks in the summary, and the seconds from which a task is slow.
 SLOWEST = 5
 SLOW = 1.0
 
@@ -63,7 +63,7 @@ COLOURS = {
     "ok": constants.COLOR_OK,
     "skipped": constants.COLOR_SKIP,
 }
-# The parts of a result that are printed in another way, or not at all.
+# Keys of a result that are printed differently, or not at all.
 TOLD = {
     "msg",
     "censored",

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 name: answers
-short_description: Which hosts can act, and why the others cannot
+short_description: List the hosts that can act, and why the others cannot
 version_added: 0.1.0
 description:
   - Reads a variable of each host, such as what a task registered there. A host without it did not answer.
@@ -48,7 +48,7 @@ SILENCE = "It did not answer"
 
 
 def answers(hostvars, hosts, variable, key="manager"):
-    """What the hosts answered."""
+    """The hosts' answers."""
     found = {host: hostvars[host].get(variable) or {} for host in hosts}
     return {
         "acting": [host for host, answer in found.items() if answer.get(key)],
@@ -59,13 +59,13 @@ def answers(hostvars, hosts, variable, key="manager"):
 
 
 def _reason(answer):
-    """Ansible's own message without the words that it begins with."""
+    """Ansible's message without its prefix."""
     reason = " ".join(str(answer.get("msg", f"{SILENCE}.")).split()).replace(": Task failed:", ":")
     return reason.replace("Task failed:", f"{SILENCE}:", 1) if reason.startswith("Task failed:") else reason
 
 
 class FilterModule:
-    """Filters for what hosts answer."""
+    """Filters for hosts' answers."""
 
     def filters(self):
         return {"answers": answers}

@@ -8,9 +8,9 @@ name: monthly_cost
 short_description: Estimate the monthly cost of a swarm
 version_added: 0.1.0
 description:
-  - Estimates from a table of prices what the node groups of a cluster, its key, NAT gateways, interface endpoints,
-    Cloud Map service, metrics and alarms cost a month.
-  - Counts the instances that are desired with their volumes and public addresses, on demand. Traffic is left out.
+  - Estimates the monthly cost of a cluster's node groups, key, NAT gateways, interface endpoints, Cloud Map service,
+    metrics and alarms from a price table.
+  - Counts the desired instances with their volumes and public addresses, at on-demand prices, without traffic.
 positional: _input, prices
 options:
   _input:
@@ -18,7 +18,7 @@ options:
     type: dict
     required: true
   prices:
-    description: A table of prices like C(roles/account/files/prices.yml).
+    description: A price table like C(roles/account/files/prices.yml).
     type: dict
     required: true
 """
@@ -34,7 +34,7 @@ _value:
   description:
     - RV(ignore:groups) with RV(ignore:name), RV(ignore:count), RV(ignore:type), RV(ignore:spot),
       RV(ignore:instances), RV(ignore:volumes), RV(ignore:addresses) and RV(ignore:total) each,
-      RV(ignore:others) by their names, RV(ignore:total), RV(ignore:rows) of texts, RV(ignore:currency),
+      RV(ignore:others) by their names, RV(ignore:total), RV(ignore:rows) of strings, RV(ignore:currency),
       RV(ignore:as_of), RV(ignore:left_out), and RV(ignore:unpriced), which is not counted.
   type: dict
 """
@@ -49,7 +49,7 @@ def monthly_cost(cluster, prices):
         return monthly(cluster, prices)
     except (KeyError, TypeError, AttributeError) as error:
         raise AnsibleFilterError(
-            f"The table of prices is not like roles/account/files/prices.yml: {error!r} is missing or invalid."
+            f"The price table does not match roles/account/files/prices.yml: {error!r} is missing or invalid."
         ) from error
 
 

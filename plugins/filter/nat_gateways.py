@@ -9,7 +9,7 @@ short_description: Plan the NAT gateways of a cluster
 version_added: 0.1.0
 description:
   - Returns a NAT gateway for all zones, a gateway for each zone, or none, as C(private_nodes.nat) says.
-  - If a single gateway is wanted and several exist, it is the first of them. Gateways of zones that are no longer in
+  - If a single gateway is wanted and several exist, the first is used. Gateways of zones that are no longer in
     the configuration stay.
 author: The swarm.aws maintainers (@swarm-aws)
 options:

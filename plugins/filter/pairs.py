@@ -53,7 +53,7 @@ def _at(item, path):
 
 
 class FilterModule:
-    """Filters for what tasks return."""
+    """Filters for tasks' results."""
 
     def filters(self):
         return {"pairs": pairs}

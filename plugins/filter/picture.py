@@ -8,7 +8,7 @@ name: picture
 short_description: Draw a cluster's architecture
 version_added: 0.1.0
 description:
-  - Makes an SVG of the cluster's resources, with the VPC, its zones and instances, and the resources outside the VPC.
+  - Draws the cluster's resources as SVG, with the VPC, its zones and instances, and the resources outside the VPC.
     Hovering over a part shows its kind, name and ID. The same resources give the same picture, which follows the
     reader's light or dark scheme.
 author: The swarm.aws maintainers (@swarm-aws)

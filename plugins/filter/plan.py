@@ -5,7 +5,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 name: plan
-short_description: Show what a run of site.yml would change
+short_description: Show the changes that site.yml would make
 version_added: 0.1.0
 description:
   - Combines the missing resources with the results of the roles' tasks in check mode.

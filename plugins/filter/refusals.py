@@ -8,7 +8,8 @@ name: refusals
 short_description: Find invalid values of variables
 version_added: 0.1.0
 description:
-  - Returns, for each variable whose value is not of its option's type, its value and what it must be.
+  - Returns a sentence for each variable whose value does not have its option's type. If required
+    variables are missing, returns only their sentences.
   - A string is read as its option's type, since C(-e name=value) only gives strings.
 author: The swarm.aws maintainers (@swarm-aws)
 options:
@@ -20,6 +21,9 @@ options:
     description: The options of an argument spec, by the variable's name.
     type: dict
     required: true
+  required:
+    description: Sentences for variables that must not be missing or empty, by the variable's name.
+    type: dict
 """
 
 EXAMPLES = r"""

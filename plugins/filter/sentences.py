@@ -5,15 +5,15 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 name: sentences
-short_description: The state of a cluster in sentences
+short_description: Describe the state of a cluster in sentences
 version_added: 0.1.0
 description:
-  - Tells the quorum, the DNS record, the target groups, what the leader's agent does next and what could not be told.
-  - Leaves out what is not known.
+  - Describes the quorum, the DNS record, the target groups, the leader's agent's next actions and the missing facts.
+  - Skips unknown values.
 author: The swarm.aws maintainers (@swarm-aws)
 options:
   _input:
-    description: What M(swarm.aws.cluster_info) returns, or some of its keys.
+    description: The result of M(swarm.aws.cluster_info), or some of its keys.
     type: dict
     required: true
 """
@@ -36,7 +36,7 @@ from ..module_utils.account.sentences import sentences
 
 
 class FilterModule:
-    """Filters for people's eyes."""
+    """Filters for sentences."""
 
     def filters(self):
         return {"sentences": lambda status: list(sentences(status))}

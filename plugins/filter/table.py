@@ -40,7 +40,7 @@ from ansible.errors import AnsibleFilterError
 
 
 def table(rows, columns):
-    """The rows as a text."""
+    """The rows as a string."""
     if not isinstance(rows, (list, tuple)) or not isinstance(columns, dict):
         raise AnsibleFilterError("table needs a list of dictionaries and a dictionary of headings and keys.")
     lines = [list(columns)]

@@ -8,7 +8,7 @@ name: agent_bundle
 short_description: Pack the agent that runs on the nodes of a swarm
 version_added: 0.1.0
 description:
-  - Packs the collection's agent into one file that Python runs, in Ansible's temporary folder on the controller.
+  - Packs the collection's agent into a single executable file, in Ansible's temporary folder on the controller.
   - The same sources give the same bytes.
 author: The swarm.aws maintainers (@swarm-aws)
 options: {}
@@ -23,7 +23,7 @@ EXAMPLES = r"""
 RETURN = r"""
 _raw:
   description: >-
-    One bundle, with its RV(ignore:sha256), the RV(ignore:key) that it has in the bucket, and its RV(ignore:path), which
+    A bundle, with its RV(ignore:sha256), the RV(ignore:key) that it has in the bucket, and its RV(ignore:path), which
     lasts as long as the playbook runs.
   type: list
   elements: dict

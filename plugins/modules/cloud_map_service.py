@@ -74,10 +74,6 @@ changes:
   type: list
   elements: str
   sample: [create the Cloud Map service www.example.internal]
-api_calls:
-  description: Number of requests to AWS.
-  returned: always
-  type: int
 """
 
 from ..module_utils.account.cloud_map_service import CloudMapService

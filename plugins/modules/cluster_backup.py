@@ -62,30 +62,27 @@ removed:
 
 from dataclasses import asdict
 
-from ansible.module_utils.basic import AnsibleModule
-
-from ..module_utils._core.errors import SwarmError
 from ..module_utils.adapters.backup_job import BackupJob
-from ..module_utils.verbs.on_manager import ARGUMENTS, place
+from ..module_utils.verbs.on_manager import place, run
+
+
+def work(module):
+    job = BackupJob(**place(module.params))
+    policy = job.policy()
+    done = job.preview(policy) if module.check_mode else job.now(policy)
+    manifest = None if done.manifest is None else asdict(done.manifest)
+    after = manifest["name"] if manifest else "a backup of now"
+    return {
+        "changed": True,
+        "backup": manifest,
+        "held_seconds": round(done.held, 3),
+        "removed": done.removed,
+        "diff": {"before": "".join(f"{name}\n" for name in done.removed), "after": f"{after}\n"},
+    }
 
 
 def main() -> None:
-    module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
-    try:
-        job = BackupJob(**place(module.params))
-        policy = job.policy()
-        done = job.preview(policy) if module.check_mode else job.now(policy)
-    except SwarmError as error:
-        module.fail_json(msg=str(error))
-    manifest = None if done.manifest is None else asdict(done.manifest)
-    after = manifest["name"] if manifest else "a backup of now"
-    module.exit_json(
-        changed=True,
-        backup=manifest,
-        held_seconds=round(done.held, 3),
-        removed=done.removed,
-        diff={"before": "".join(f"{name}\n" for name in done.removed), "after": f"{after}\n"},
-    )
+    run({}, work)
 
 
 if __name__ == "__main__":

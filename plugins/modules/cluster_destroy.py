@@ -83,10 +83,6 @@ changes:
   type: list
   elements: str
   sample: [delete the VPC example (vpc-0123456789abcdef0)]
-api_calls:
-  description: Number of requests to AWS.
-  returned: always
-  type: int
 """
 
 from ..module_utils.account.resources.destroy import Destroyer

@@ -241,14 +241,12 @@ failures:
   elements: str
 """
 
-from ansible.module_utils.basic import AnsibleModule
-
 from ..module_utils._core import report
 from ..module_utils._core.errors import SwarmError
 from ..module_utils._core.plan import decide
-from ..module_utils.adapters.clock import aws_time
 from ..module_utils.adapters.swarm import manager_here
-from ..module_utils.verbs.on_manager import ARGUMENTS, control_plane
+from ..module_utils.aws.clock import aws_time
+from ..module_utils.verbs.on_manager import control_plane, run
 
 
 def show(cluster):
@@ -284,12 +282,7 @@ def show(cluster):
 
 
 def main() -> None:
-    module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
-    try:
-        result = show(control_plane(module.params))
-    except SwarmError as error:
-        module.fail_json(msg=str(error))
-    module.exit_json(changed=False, **result)
+    run({}, lambda module: show(control_plane(module.params)))
 
 
 if __name__ == "__main__":

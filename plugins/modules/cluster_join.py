@@ -109,10 +109,10 @@ from ..module_utils._core.errors import SwarmError
 from ..module_utils._core.join.join_decision import Finish, Refuse, Wait, decide, describe
 from ..module_utils._core.join.joiner import CannotJoin
 from ..module_utils._core.join.ports import ROLES
-from ..module_utils.adapters.clock import SystemClock
 from ..module_utils.adapters.commands import Commands
 from ..module_utils.adapters.node_config import Config
 from ..module_utils.adapters.node_joiner import joiner
+from ..module_utils.aws.clock import SystemClock
 from ..module_utils.verbs import on_manager
 
 ARGUMENTS = {

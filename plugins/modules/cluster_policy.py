@@ -55,10 +55,6 @@ changes:
   type: list
   elements: str
   sample: [update the object policy.json]
-api_calls:
-  description: Number of requests to AWS.
-  returned: always
-  type: int
 """
 
 from ..module_utils.account.bucket import write_policy

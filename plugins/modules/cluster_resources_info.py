@@ -35,11 +35,6 @@ options:
     elements: str
     choices: [network, dns, events, discovery, iam, node_groups, monitoring]
     default: [network, dns, events, discovery, iam, node_groups, monitoring]
-  alarms:
-    description: Names of the alarms that the configuration asks for.
-    type: list
-    elements: str
-    default: []
 seealso:
   - module: swarm.aws.cluster_destroy
 """
@@ -112,15 +107,6 @@ old_versions:
   returned: success
   type: dict
   sample: {"example-worker": 3}
-changes:
-  description: Always empty.
-  returned: always
-  type: list
-  elements: str
-api_calls:
-  description: Number of requests to AWS.
-  returned: always
-  type: int
 """
 
 from ..module_utils.account.resources.declared import PARTS, declared, missing
@@ -133,7 +119,6 @@ ARGUMENTS = {
     "account_id": {"type": "str", "required": True},
     "configuration": {"type": "dict"},
     "parts": {"type": "list", "elements": "str", "choices": list(PARTS), "default": list(PARTS)},
-    "alarms": {"type": "list", "elements": "str", "default": []},
 }
 
 
@@ -150,7 +135,7 @@ def work(aws, params, changes):
         left_over = [
             {"resource": str(resource), "why": why, "note": resource.note} for resource, why in orphans(found, cluster)
         ]
-        result.update(missing=missing(declared(cluster, params["alarms"]), found, params["parts"]), orphans=left_over)
+        result.update(missing=missing(declared(cluster), found, params["parts"]), orphans=left_over)
     return result
 
 

@@ -36,7 +36,7 @@ options:
     type: bool
     default: false
 seealso:
-  - module: swarm.aws.restore_choice
+  - module: swarm.aws.restore_info
   - module: swarm.aws.cluster_backup
 """
 

@@ -89,15 +89,13 @@ notes:
 import contextlib
 import time
 
-from ansible.module_utils.basic import AnsibleModule
-
 from ..module_utils._core import dns, report
 from ..module_utils._core.actions import SyncRecord
 from ..module_utils._core.apply import Refused
 from ..module_utils._core.errors import SwarmError
 from ..module_utils._core.plan import decide
-from ..module_utils.adapters.clock import aws_time
-from ..module_utils.verbs.on_manager import ARGUMENTS, control_plane, look
+from ..module_utils.aws.clock import aws_time
+from ..module_utils.verbs.on_manager import control_plane, look, run
 
 # Seconds between two looks.
 PAUSE = 2.0
@@ -146,14 +144,10 @@ def due(policy, observed):
 
 
 def main() -> None:
-    module = AnsibleModule(
-        argument_spec={"timeout": {"type": "int", "default": 150}, **ARGUMENTS}, supports_check_mode=True
-    )
-    check, timeout = module.check_mode, module.params["timeout"]
-    try:
-        module.exit_json(**sync(control_plane(module.params), check=check, timeout=timeout))
-    except SwarmError as error:
-        module.fail_json(msg=str(error))
+    def work(module):
+        return sync(control_plane(module.params), check=module.check_mode, timeout=module.params["timeout"])
+
+    run({"timeout": {"type": "int", "default": 150}}, work)
 
 
 if __name__ == "__main__":

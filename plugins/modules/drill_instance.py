@@ -57,10 +57,6 @@ changes:
   type: list
   elements: str
   sample: [create the instance example-drill]
-api_calls:
-  description: Number of requests to AWS.
-  returned: always
-  type: int
 """
 
 from ..module_utils.account.drill_instance import Scratch

@@ -86,15 +86,6 @@ answers:
   description: AWS's answers, by call.
   returned: when O(answers=true)
   type: dict
-changes:
-  description: Always empty.
-  returned: always
-  type: list
-  elements: str
-api_calls:
-  description: Number of requests to AWS.
-  returned: always
-  type: int
 """
 
 from ..module_utils.aws.module_runner import run

@@ -62,10 +62,6 @@ changes:
   type: list
   elements: str
   sample: [create the interface endpoint example-ec2]
-api_calls:
-  description: Number of requests to AWS.
-  returned: always
-  type: int
 """
 
 from ..module_utils.account.interface_endpoints import EndpointPlan, Endpoints

@@ -127,13 +127,21 @@ seen:
 
 import time
 
-from ansible.module_utils.basic import AnsibleModule
-
-from ..module_utils._core.errors import SwarmError
 from ..module_utils._core.removal_progress import STAGES
-from ..module_utils.adapters.clock import aws_time
-from ..module_utils.verbs.on_manager import ARGUMENTS, control_plane, look
+from ..module_utils.aws.clock import aws_time
+from ..module_utils.verbs.on_manager import control_plane, look, run
 from ..module_utils.verbs.removal_request import RemovalRequest, describe
+
+ARGUMENTS = {
+    "instance": {"type": "str", "required": True},
+    "state": {"type": "str", "choices": ["removed", "kept"], "default": "removed"},
+    "replace": {"type": "bool", "default": True},
+    "force": {"type": "bool", "default": False},
+    "together": {"type": "list", "elements": "str", "default": []},
+    "until": {"type": "str", "choices": list(STAGES), "default": "removed"},
+    "seen": {"type": "dict", "default": {}},
+    "timeout": {"type": "int", "default": 1800},
+}
 
 
 def drain(cluster, params, *, check: bool, now=aws_time.now, sleep=time.sleep) -> dict:
@@ -163,24 +171,7 @@ def drain(cluster, params, *, check: bool, now=aws_time.now, sleep=time.sleep) -
 
 
 def main() -> None:
-    module = AnsibleModule(
-        argument_spec={
-            "instance": {"type": "str", "required": True},
-            "state": {"type": "str", "choices": ["removed", "kept"], "default": "removed"},
-            "replace": {"type": "bool", "default": True},
-            "force": {"type": "bool", "default": False},
-            "together": {"type": "list", "elements": "str", "default": []},
-            "until": {"type": "str", "choices": list(STAGES), "default": "removed"},
-            "seen": {"type": "dict", "default": {}},
-            "timeout": {"type": "int", "default": 1800},
-            **ARGUMENTS,
-        },
-        supports_check_mode=True,
-    )
-    try:
-        module.exit_json(**drain(control_plane(module.params), module.params, check=module.check_mode))
-    except SwarmError as error:
-        module.fail_json(msg=str(error))
+    run(ARGUMENTS, lambda module: drain(control_plane(module.params), module.params, check=module.check_mode))
 
 
 if __name__ == "__main__":

@@ -114,10 +114,6 @@ changes:
   type: list
   elements: str
   sample: [update the Auto Scaling group example-worker]
-api_calls:
-  description: Number of requests to AWS.
-  returned: always
-  type: int
 """
 
 from ..module_utils.account.capacity import Sizes

@@ -122,10 +122,6 @@ changes:
   type: list
   elements: str
   sample: [create the Auto Scaling group example-worker]
-api_calls:
-  description: Number of requests to AWS.
-  returned: always
-  type: int
 """
 
 from ..module_utils.account.node_groups import NodeGroups, lifecycle_hooks

@@ -70,11 +70,14 @@ kept:
 
 import time
 
-from ansible.module_utils.basic import AnsibleModule
-
 from ..module_utils._core.errors import SwarmError
 from ..module_utils.verbs.node_tidying import Tidying
-from ..module_utils.verbs.on_manager import ARGUMENTS, control_plane, look
+from ..module_utils.verbs.on_manager import control_plane, look, run
+
+ARGUMENTS = {
+    "nodes": {"type": "list", "elements": "str", "default": []},
+    "timeout": {"type": "int", "default": 60},
+}
 
 
 def tidy(cluster, params, *, check: bool, now=time.monotonic, sleep=time.sleep) -> dict:
@@ -101,18 +104,7 @@ def tidy(cluster, params, *, check: bool, now=time.monotonic, sleep=time.sleep) 
 
 
 def main() -> None:
-    module = AnsibleModule(
-        argument_spec={
-            "nodes": {"type": "list", "elements": "str", "default": []},
-            "timeout": {"type": "int", "default": 60},
-            **ARGUMENTS,
-        },
-        supports_check_mode=True,
-    )
-    try:
-        module.exit_json(**tidy(control_plane(module.params), module.params, check=module.check_mode))
-    except SwarmError as error:
-        module.fail_json(msg=str(error))
+    run(ARGUMENTS, lambda module: tidy(control_plane(module.params), module.params, check=module.check_mode))
 
 
 if __name__ == "__main__":

@@ -128,12 +128,19 @@ awaited:
   sample: [i-0123456789abcdef0 to join the swarm]
 """
 
-from ansible.module_utils.basic import AnsibleModule
-
 from ..module_utils._core import rolling_update
 from ..module_utils._core.errors import SwarmError
 from ..module_utils.verbs.group_rollout import STAGES, Rollout
-from ..module_utils.verbs.on_manager import ARGUMENTS, control_plane, look
+from ..module_utils.verbs.on_manager import control_plane, look, run
+
+ARGUMENTS = {
+    "group": {"type": "str"},
+    "desired": {"type": "int"},
+    "batch": {"type": "int", "default": 1},
+    "until": {"type": "str", "choices": list(STAGES), "default": "now"},
+    "ignore": {"type": "list", "elements": "str", "default": []},
+    "timeout": {"type": "int", "default": 600},
+}
 
 
 def tell(params, **clock) -> dict:
@@ -186,26 +193,7 @@ def _group(group, fleet) -> dict:
 
 
 def main() -> None:
-    module = AnsibleModule(
-        argument_spec={
-            "group": {"type": "str"},
-            "desired": {"type": "int"},
-            "batch": {"type": "int", "default": 1},
-            "until": {"type": "str", "choices": list(STAGES), "default": "now"},
-            "ignore": {"type": "list", "elements": "str", "default": []},
-            "timeout": {"type": "int", "default": 600},
-            **ARGUMENTS,
-        },
-        required_by={"desired": ["group"]},
-        supports_check_mode=True,
-    )
-    try:
-        result = tell(module.params)
-    except SwarmError as error:
-        module.fail_json(msg=str(error))
-    for warning in result.pop("warnings"):
-        module.warn(warning)
-    module.exit_json(**result)
+    run(ARGUMENTS, lambda module: tell(module.params), required_by={"desired": ["group"]})
 
 
 if __name__ == "__main__":

@@ -11,6 +11,8 @@ version_added: 0.1.0
 description:
   - Checks a configuration against its argument specs, against itself and against the account, and changes nothing.
   - Fails with a sentence for each thing that is wrong, all at once. Warns of values that are valid but unwise.
+  - Without O(spec) it only fails unless the credentials are for the configured account, the region exists, and the
+    inventory files find the instances of the configured cluster. Every playbook of the collection begins with that.
 author: The swarm.aws maintainers (@swarm-aws)
 extends_documentation_fragment:
   - swarm.aws.attributes.reads
@@ -19,13 +21,12 @@ extends_documentation_fragment:
   - amazon.aws.boto3
 options:
   config:
-    description: The configuration.
+    description: The configuration. Without O(spec) only C(account_id) and C(cluster_name) are needed.
     type: dict
     required: true
   spec:
     description: The options of the configuration's argument spec.
     type: dict
-    required: true
   files:
     description: Names of the variables that each configuration file sets, by the file's path.
     type: dict
@@ -42,7 +43,6 @@ options:
   image_parameters:
     description: SSM parameters that name the machine image, by operating system and architecture.
     type: dict
-    required: true
   stack_name:
     description: Name of the stack to deploy to the cluster. Empty for the example's name.
     type: str
@@ -58,12 +58,19 @@ EXAMPLES = r"""
     image_parameters:
       debian13:
         x86_64: /aws/service/debian/release/13/latest/amd64
+
+- name: Verify the account
+  swarm.aws.preflight:
+    region: eu-west-1
+    config:
+      account_id: "123456789012"
+      cluster_name: example
 """
 
 RETURN = r"""
 images:
   description: The machine image and its root device, by architecture.
-  returned: success
+  returned: with O(spec)
   type: dict
   sample: {"x86_64": {"id": "ami-0123456789abcdef0", "root_device": "/dev/xvda"}}
 config:
@@ -71,17 +78,8 @@ config:
     The configuration with its defaults, the C(names) of the cluster's resources, their C(tags), the hosted zone as
     C(dns.zone_id), the cluster's KMS key as C(key_id) if its alias does not name it, and whether the play is in
     C(check_mode).
-  returned: success
+  returned: with O(spec)
   type: dict
-changes:
-  description: Always empty.
-  returned: always
-  type: list
-  elements: str
-api_calls:
-  description: Number of requests to AWS.
-  returned: always
-  type: int
 """
 
 from ..module_utils.account import preflight
@@ -89,16 +87,20 @@ from ..module_utils.aws.module_runner import run
 
 ARGUMENTS = {
     "config": {"type": "dict", "required": True},
-    "spec": {"type": "dict", "required": True},
+    "spec": {"type": "dict"},
     "files": {"type": "dict", "default": {}},
     "known": {"type": "list", "elements": "str", "default": []},
     "inventories": {"type": "dict", "default": {}},
-    "image_parameters": {"type": "dict", "required": True},
+    "image_parameters": {"type": "dict"},
     "stack_name": {"type": "str", "default": ""},
 }
 
 
 def work(aws, params, changes):
+    if params["spec"] is None:
+        named = {key: str(params["config"].get(key, "")) for key in ("account_id", "cluster_name")}
+        preflight.identify(aws, {**named, "region": aws.region or ""}, params["inventories"])
+        return {}
     found = preflight.run(
         aws,
         params["config"],
@@ -115,7 +117,7 @@ def work(aws, params, changes):
 
 
 def main():
-    run(ARGUMENTS, work)
+    run(ARGUMENTS, work, required_together=[("spec", "image_parameters")])
 
 
 if __name__ == "__main__":

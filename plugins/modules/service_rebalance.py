@@ -75,13 +75,15 @@ at:
 
 import time
 
-from ansible.module_utils.basic import AnsibleModule
-
-from ..module_utils._core.errors import SwarmError
-from ..module_utils.adapters.clock import aws_time
-from ..module_utils.verbs.on_manager import ARGUMENTS, control_plane, look
+from ..module_utils.aws.clock import aws_time
+from ..module_utils.verbs.on_manager import control_plane, look, run
 from ..module_utils.verbs.service_rebalancing import Rebalancing
 
+ARGUMENTS = {
+    "services": {"type": "list", "elements": "str", "default": []},
+    "not_after": {"type": "float"},
+    "timeout": {"type": "int", "default": 600},
+}
 OVER = "there was no time left for it"
 
 
@@ -120,19 +122,7 @@ def rebalance(params, *, check: bool, now=aws_time.now, sleep=time.sleep) -> dic
 
 
 def main() -> None:
-    module = AnsibleModule(
-        argument_spec={
-            "services": {"type": "list", "elements": "str", "default": []},
-            "not_after": {"type": "float"},
-            "timeout": {"type": "int", "default": 600},
-            **ARGUMENTS,
-        },
-        supports_check_mode=True,
-    )
-    try:
-        module.exit_json(**rebalance(module.params, check=module.check_mode))
-    except SwarmError as error:
-        module.fail_json(msg=str(error))
+    run(ARGUMENTS, lambda module: rebalance(module.params, check=module.check_mode))
 
 
 if __name__ == "__main__":

@@ -16,10 +16,11 @@ description:
     failed task in its place adds 5 seconds, up to 30.
   - A service fails when the last three tasks in a place were rejected by nodes, over at least 10 seconds. Rejections
     because of a network, as of a stack that was just removed, are waited for until O(timeout).
+  - With O(tidy) it then removes what the stack no longer needs.
 author: The swarm.aws maintainers (@swarm-aws)
 extends_documentation_fragment:
   - swarm.aws.on_manager.stack
-  - swarm.aws.attributes.reads
+  - swarm.aws.attributes.changes
 options:
   timeout:
     description: Seconds in which the services must converge.
@@ -38,6 +39,12 @@ options:
   bundle:
     description: The deployed bundle, to mask its secrets in the logs of tasks.
     type: str
+  tidy:
+    description:
+      - Whether to mark the newest release as converged once it has, so that a later release can be rolled back to it,
+        and to remove the stack's configs and secrets that neither its services nor a rollback need.
+    type: bool
+    default: false
 seealso:
   - module: swarm.aws.stack_deploy
 """
@@ -47,6 +54,7 @@ EXAMPLES = r"""
   swarm.aws.stack_converged:
     name: shop
     timeout: 600
+    tidy: true
   register: shop
 
 - name: Show the stack's state, without waiting or failing
@@ -105,6 +113,12 @@ since:
   description: When the wait began, for the next call.
   returned: when there is such a stack
   type: float
+removed:
+  description: Names of the removed configs and secrets.
+  returned: when there is such a stack
+  type: list
+  elements: str
+  sample: [shop_settings_0a1b2c3d4e5f]
 """
 
 import time
@@ -113,8 +127,26 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.stack import convergence
 from ..module_utils.stack.compose import Bundle
+from ..module_utils.stack.deploy import tidied
 from ..module_utils.stack.stack_engine import StackEngine
 from ..module_utils.stack.stack_error import StackError
+
+
+def settle(engine, given, clock, *, check):
+    """Wait, tidy up, and return the problem, empty if there is none, and the module's result. Raises StackError."""
+    name, since = given["name"], clock.now() if given["since"] is None else given["since"]
+    look_for = given["timeout"] if given["look_for"] is None else given["look_for"]
+    state = convergence.wait(engine, name, clock, since=since, timeout=given["timeout"], look_for=look_for)
+    converged = not state.problem and not state.awaited
+    removed = tidied(engine, name, check=check) if given["tidy"] and converged else []
+    return state.problem, {
+        "changed": bool(removed),
+        "services": state.services,
+        "awaited": state.awaited,
+        "since": since,
+        "removed": removed,
+        "diff": {"before": {"configs and secrets": removed} if removed else {}, "after": {}},
+    }
 
 
 def main() -> None:
@@ -125,11 +157,11 @@ def main() -> None:
             "since": {"type": "float"},
             "look_for": {"type": "int"},
             "bundle": {"type": "str", "no_log": True},
+            "tidy": {"type": "bool", "default": False},
         },
         supports_check_mode=True,
     )
     given = module.params
-    since = time.time() if given["since"] is None else given["since"]
     try:
         if given["bundle"]:
             blobs = Bundle.unpack(given["bundle"]).secrets
@@ -138,19 +170,12 @@ def main() -> None:
         reason = engine.manages()
         if reason:
             raise StackError(reason)
-        state = convergence.wait(
-            engine,
-            given["name"],
-            convergence.StackClock(time.time, time.sleep),
-            since=since,
-            timeout=given["timeout"],
-            look_for=given["timeout"] if given["look_for"] is None else given["look_for"],
-        )
+        clock = convergence.StackClock(time.time, time.sleep)
+        problem, result = settle(engine, given, clock, check=module.check_mode)
     except StackError as error:
         module.fail_json(msg=str(error))
-    result = {"changed": False, "services": state.services, "awaited": state.awaited, "since": since}
-    if state.problem:
-        module.fail_json(msg=state.problem, **result)
+    if problem:
+        module.fail_json(msg=problem, **result)
     module.exit_json(**result)
 
 

@@ -10,7 +10,7 @@ short_description: Deploy a stack to a swarm, or roll it back
 version_added: 0.1.0
 description:
   - Deploys a bundle of M(swarm.aws.stack_bundle) on the manager that the task runs on. M(swarm.aws.stack_converged)
-    then waits until the services have converged, and M(swarm.aws.stack_tidy) removes what they no longer need.
+    then waits until the services have converged, and removes what they no longer need.
   - Pins every image to the present digest of its tag, so that all tasks run the same image and a second deployment
     changes nothing unless a tag has moved.
   - Generates secrets with C(x-generate) that the swarm does not have, and removes services that are no longer in the
@@ -82,7 +82,6 @@ requirements:
 seealso:
   - module: swarm.aws.stack_bundle
   - module: swarm.aws.stack_converged
-  - module: swarm.aws.stack_tidy
 """
 
 EXAMPLES = r"""
@@ -148,8 +147,8 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils._core.errors import SwarmError
 from ..module_utils._core.registry_credentials import Grant, Registry
-from ..module_utils.adapters.aws import Aws
 from ..module_utils.adapters.ecr import Ecr
+from ..module_utils.aws.aws_session import AwsSession
 from ..module_utils.stack import credentials, docker_reading
 from ..module_utils.stack.compose import Bundle
 from ..module_utils.stack.convergence import StackClock
@@ -161,7 +160,7 @@ from ..module_utils.stack.stack_error import StackError
 def ask_ecr(registry: Registry) -> Grant:
     """ECR credentials of this manager's own role. Raises StackError."""
     try:
-        return Ecr(Aws(registry.region), time.time).grant(registry)
+        return Ecr(AwsSession.on_node(registry.region), time.time).grant(registry)
     except SwarmError as error:
         raise StackError(
             f"{error} Name the repository in ecr_repositories and run site.yml with the tags iam and discovery, "

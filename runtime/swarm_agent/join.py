@@ -7,10 +7,10 @@ from typing import Optional
 
 from ansible_collections.swarm.aws.plugins.module_utils._core.errors import SwarmError
 from ansible_collections.swarm.aws.plugins.module_utils._core.join.joiner import CannotJoin, Joined
-from ansible_collections.swarm.aws.plugins.module_utils.adapters.clock import SystemClock
 from ansible_collections.swarm.aws.plugins.module_utils.adapters.commands import Commands
 from ansible_collections.swarm.aws.plugins.module_utils.adapters.node_config import Config
 from ansible_collections.swarm.aws.plugins.module_utils.adapters.node_joiner import joiner
+from ansible_collections.swarm.aws.plugins.module_utils.aws.clock import SystemClock
 
 from .command import run_command
 from .log import Log

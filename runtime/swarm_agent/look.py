@@ -15,10 +15,10 @@ from ansible_collections.swarm.aws.plugins.module_utils._core.cluster import Clu
 from ansible_collections.swarm.aws.plugins.module_utils._core.errors import SwarmError
 from ansible_collections.swarm.aws.plugins.module_utils._core.plan import decide
 from ansible_collections.swarm.aws.plugins.module_utils._core.policy import Policy
-from ansible_collections.swarm.aws.plugins.module_utils.adapters.clock import aws_time
 from ansible_collections.swarm.aws.plugins.module_utils.adapters.control_plane import ControlPlane
 from ansible_collections.swarm.aws.plugins.module_utils.adapters.node_config import Config
 from ansible_collections.swarm.aws.plugins.module_utils.adapters.swarm import manager_here
+from ansible_collections.swarm.aws.plugins.module_utils.aws.clock import aws_time
 
 from . import VERSION
 

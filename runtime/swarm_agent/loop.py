@@ -17,11 +17,11 @@ from ansible_collections.swarm.aws.plugins.module_utils._core.cluster import Int
 from ansible_collections.swarm.aws.plugins.module_utils._core.errors import SwarmError, unexpected
 from ansible_collections.swarm.aws.plugins.module_utils._core.policy import Policy
 from ansible_collections.swarm.aws.plugins.module_utils._core.reconcile import Pass
-from ansible_collections.swarm.aws.plugins.module_utils.adapters.clock import SystemClock
 from ansible_collections.swarm.aws.plugins.module_utils.adapters.control_plane import ControlPlane
 from ansible_collections.swarm.aws.plugins.module_utils.adapters.event_queue import Message, Queue
 from ansible_collections.swarm.aws.plugins.module_utils.adapters.metric_sources import Sources
 from ansible_collections.swarm.aws.plugins.module_utils.adapters.node_config import Config
+from ansible_collections.swarm.aws.plugins.module_utils.aws.clock import SystemClock
 
 from . import VERSION
 from .log import Log

@@ -20,7 +20,7 @@ from ansible_collections.swarm.aws.plugins.module_utils._core.metrics import Sam
 from ansible_collections.swarm.aws.plugins.module_utils._core.names import metrics_namespace
 from ansible_collections.swarm.aws.plugins.module_utils._core.policy import Policy
 from ansible_collections.swarm.aws.plugins.module_utils._core.reconcile import Pass
-from ansible_collections.swarm.aws.plugins.module_utils.adapters.clock import aws_time
+from ansible_collections.swarm.aws.plugins.module_utils.aws.clock import aws_time
 
 from .log import Log
 

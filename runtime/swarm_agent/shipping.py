@@ -17,10 +17,10 @@ from ansible_collections.swarm.aws.plugins.module_utils._core import journal
 from ansible_collections.swarm.aws.plugins.module_utils._core.errors import SwarmError
 from ansible_collections.swarm.aws.plugins.module_utils._core.journal import Entry
 from ansible_collections.swarm.aws.plugins.module_utils.adapters import files
-from ansible_collections.swarm.aws.plugins.module_utils.adapters.aws import Aws
 from ansible_collections.swarm.aws.plugins.module_utils.adapters.cloudwatch_logs import LogStreams
 from ansible_collections.swarm.aws.plugins.module_utils.adapters.metadata import Metadata
 from ansible_collections.swarm.aws.plugins.module_utils.adapters.node_config import Config, Logs
+from ansible_collections.swarm.aws.plugins.module_utils.aws.aws_session import AwsSession
 
 from .log import Log
 
@@ -173,5 +173,5 @@ def _run(region: str, logs: Logs, log: Log) -> None:
 
 
 def _shipper(region: str, logs: Logs, log: Log) -> Shipper:
-    streams = LogStreams(Aws(region), logs.group, Metadata().identity().instance)
+    streams = LogStreams(AwsSession.on_node(region), logs.group, Metadata().identity().instance)
     return Shipper(entries, streams.put, log, logs.mib_per_day * 2**20)

@@ -6,9 +6,9 @@ from typing import Any
 
 from ansible_collections.swarm.aws.plugins.module_utils._core.errors import SwarmError
 from ansible_collections.swarm.aws.plugins.module_utils._core.join.join_decision import decide, describe
-from ansible_collections.swarm.aws.plugins.module_utils.adapters.clock import SystemClock
 from ansible_collections.swarm.aws.plugins.module_utils.adapters.node_config import Config
 from ansible_collections.swarm.aws.plugins.module_utils.adapters.node_joiner import joiner
+from ansible_collections.swarm.aws.plugins.module_utils.aws.clock import SystemClock
 
 
 def status(config: Config) -> dict[str, Any]:

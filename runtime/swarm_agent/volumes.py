@@ -10,11 +10,11 @@ from typing import Any, Callable, List, Mapping, Optional, Sequence
 from ansible_collections.swarm.aws.plugins.module_utils._core.errors import SwarmError, Unavailable
 from ansible_collections.swarm.aws.plugins.module_utils._core.join.ports import Clock
 from ansible_collections.swarm.aws.plugins.module_utils._core.parsing import decoded
-from ansible_collections.swarm.aws.plugins.module_utils.adapters.aws import Aws
-from ansible_collections.swarm.aws.plugins.module_utils.adapters.clock import SystemClock
 from ansible_collections.swarm.aws.plugins.module_utils.adapters.instances import describe
 from ansible_collections.swarm.aws.plugins.module_utils.adapters.metadata import Metadata
 from ansible_collections.swarm.aws.plugins.module_utils.adapters.node_config import Config
+from ansible_collections.swarm.aws.plugins.module_utils.aws.aws_session import AwsSession
+from ansible_collections.swarm.aws.plugins.module_utils.aws.clock import SystemClock
 
 from .command import command
 from .log import Log
@@ -110,7 +110,7 @@ class Volumes:
             return False
 
 
-def attached(aws: Aws, instance: str) -> Mapping[str, str]:
+def attached(aws: AwsSession, instance: str) -> Mapping[str, str]:
     """The volumes of an instance, by device name. Raises Unavailable."""
     with aws.asked(f"describe the volumes of {instance}"):
         found = describe(aws, InstanceIds=[instance])
@@ -129,7 +129,7 @@ def load(path: Path = PATH) -> List[Volume]:
 def run(config: Config, log: Log) -> int:
     """Mount the volumes, and return the exit code."""
     try:
-        aws = Aws(config.region)
+        aws = AwsSession.on_node(config.region)
         work = Volumes(lambda: attached(aws, Metadata().identity().instance), log, SystemClock())
         work.keep(load())
     except SwarmError as error:

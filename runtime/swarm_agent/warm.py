@@ -9,10 +9,10 @@ from typing import Callable, Optional
 from ansible_collections.swarm.aws.plugins.module_utils._core.cluster import WARMED
 from ansible_collections.swarm.aws.plugins.module_utils._core.names import launching_hook
 from ansible_collections.swarm.aws.plugins.module_utils.adapters.autoscaling import AutoScalingGroups
-from ansible_collections.swarm.aws.plugins.module_utils.adapters.aws import Aws
-from ansible_collections.swarm.aws.plugins.module_utils.adapters.clock import aws_time
 from ansible_collections.swarm.aws.plugins.module_utils.adapters.metadata import Metadata
 from ansible_collections.swarm.aws.plugins.module_utils.adapters.node_config import Config
+from ansible_collections.swarm.aws.plugins.module_utils.aws.aws_session import AwsSession
+from ansible_collections.swarm.aws.plugins.module_utils.aws.clock import aws_time
 
 from .log import Log
 from .notify import Notifier
@@ -66,7 +66,7 @@ def stay_out(config: Config, notify: Notifier, log: Log) -> None:
     """Stay out of the swarm while this instance belongs in its group's warm pool. Raises SwarmError."""
 
     def enter() -> bool:
-        fleet = AutoScalingGroups(Aws(config.region, notify.alive), config.cluster, aws_time.now)
+        fleet = AutoScalingGroups(AwsSession.on_node(config.region, notify.alive), config.cluster, aws_time.now)
         group = f"{config.cluster}-{config.group}"
         return fleet.complete(group, launching_hook(config.cluster), metadata.identity().instance, "CONTINUE")
 

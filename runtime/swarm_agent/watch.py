@@ -10,9 +10,9 @@ from typing import Optional
 from ansible_collections.swarm.aws.plugins.module_utils._core.errors import SwarmError
 from ansible_collections.swarm.aws.plugins.module_utils._core.join.join_decision import Join, Leave, Unlock, decide
 from ansible_collections.swarm.aws.plugins.module_utils._core.join.joiner import Joiner
-from ansible_collections.swarm.aws.plugins.module_utils.adapters.clock import SystemClock
 from ansible_collections.swarm.aws.plugins.module_utils.adapters.node_config import Config
 from ansible_collections.swarm.aws.plugins.module_utils.adapters.node_joiner import joiner
+from ansible_collections.swarm.aws.plugins.module_utils.aws.clock import SystemClock
 
 from .log import Log
 from .notify import Notifier

@@ -18,22 +18,22 @@ from .site import ROOT, Site
 Configuration = Mapping[str, Any]
 
 
-def usual() -> Configuration:
+def lab_configuration() -> Configuration:
     """The lab's own configuration."""
     return yaml.safe_load((ROOT / "inventories/lab/group_vars/all.yml").read_text())  # type: ignore[no-any-return]
 
 
 def node_groups(**settings: Mapping[str, Any]) -> tuple[str, str]:
     """The arguments for `ansible-playbook` that change or add node groups of the lab's configuration."""
-    groups = {group["name"]: group for group in usual()["node_groups"]}
+    groups = {group["name"]: group for group in lab_configuration()["node_groups"]}
     changed = {name: groups.get(name, {"name": name}) | setting for name, setting in settings.items()}
     return "-e", json.dumps({"node_groups": list((groups | changed).values())})
 
 
-def private(usual: Configuration) -> Configuration:
+def private(configuration: Configuration) -> Configuration:
     """The configuration with nodes that have no public address, behind a NAT gateway."""
-    dns = {**usual["dns"], "addresses": "private", "ipv6": False}
-    return {**usual, "private_nodes": {"nat": "one"}, "dns": dns}
+    dns = {**configuration["dns"], "addresses": "private", "ipv6": False}
+    return {**configuration, "private_nodes": {"nat": "one"}, "dns": dns}
 
 
 def configure(lab: Lab, folder: Path, change: Callable[[Configuration], Configuration]) -> Site:
@@ -41,7 +41,7 @@ def configure(lab: Lab, folder: Path, change: Callable[[Configuration], Configur
     site = Site(lab)
     shutil.copytree(ROOT / "inventories/lab", folder, dirs_exist_ok=True)
     configuration = folder / "group_vars/all.yml"
-    configuration.write_text(yaml.safe_dump(change(usual())))
+    configuration.write_text(yaml.safe_dump(change(lab_configuration())))
     site.environment["ANSIBLE_INVENTORY"] = str(folder)
     return site
 
@@ -69,10 +69,10 @@ def private_nodes(nat: str) -> dict[str, Any]:
     """The settings of private nodes with this NAT mode."""
     # Without a NAT gateway the image must have the packages.
     images = {"node_images": {"x86_64": IMAGES[0].image_id}} if nat == "none" else {}
-    return {"private_nodes": {"nat": nat}, "dns": private(usual())["dns"], **images}
+    return {"private_nodes": {"nat": nat}, "dns": private(lab_configuration())["dns"], **images}
 
 
-_MANAGERS, _WORKERS = usual()["node_groups"]
+_MANAGERS, _WORKERS = lab_configuration()["node_groups"]
 _DISK = {"label": "data", "size": 50, "iops": 4000}
 CONFIGURATIONS: Mapping[str, Configuration] = {
     "public nodes with IPv6": {},

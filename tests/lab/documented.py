@@ -31,7 +31,7 @@ THERE = {
     PLAYBOOK + r"tidy\.yml": "test_fault_30_31_tidying_survives_kills_at_each_task",
     PLAYBOOK + r"join\.yml( -e id=\S+)?( --check)?": "test_fault_43_join_yml_joins_nodes_without_an_agent",
     PLAYBOOK + r"dns\.yml( --check --diff)?": "test_dns_yml_repairs_a_changed_or_deleted_record",
-    r"make look|curl .*": "test_a_removal_and_a_lost_manager_on_the_page",
+    r"make look|curl .*": "test_the_page_shows_a_removal_and_a_lost_manager",
     PLAYBOOK + r"(deploy|rollback|stop)\.yml -e stack_(file|name)=\S+( --check --diff)?": (
         "test_a_stack_is_deployed_rotated_failed_rolled_back_and_stopped"
     ),

@@ -1,4 +1,4 @@
-"""Replay a seed with a trace: ``python -m tests.simulation [joining|living|keeping] SEED``."""
+"""Replay a seed with a trace: ``python -m tests.simulation [joining|membership|control_plane] SEED``."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / ".collections"), str(ROOT)]
 
-from tests.simulation import living, naive  # noqa: E402
+from tests.simulation import membership, naive  # noqa: E402
+from tests.simulation.control_plane import schedule  # noqa: E402
 from tests.simulation.invariant import Broken  # noqa: E402
 from tests.simulation.joining_cluster import JoiningCluster  # noqa: E402
-from tests.simulation.keeping import schedule  # noqa: E402
 
 
 def join(seed: int, elect: bool) -> str:
@@ -25,7 +25,7 @@ def join(seed: int, elect: bool) -> str:
 
 def live(seed: int) -> str:
     """The life of a cluster whose bucket and nodes suffer."""
-    run = living.Living(seed, trace=True)
+    run = membership.Membership(seed, trace=True)
     run.run()
     return (
         "the quorum is lost for good"
@@ -41,12 +41,12 @@ def keep(seed: int) -> str:
 
 
 parser = argparse.ArgumentParser(prog="python -m tests.simulation", description=__doc__)
-parser.add_argument("model", nargs="?", choices=["joining", "living", "keeping"], default="joining")
+parser.add_argument("model", nargs="?", choices=["joining", "membership", "control_plane"], default="joining")
 parser.add_argument("seed", type=int)
 parser.add_argument("--naive", action="store_true", help="run the election by check, put and sleep instead")
 options = parser.parse_args()
 try:
-    models = {"keeping": keep, "living": live, "joining": lambda seed: join(seed, options.naive)}
+    models = {"control_plane": keep, "membership": live, "joining": lambda seed: join(seed, options.naive)}
     outcome = models[options.model](options.seed)
 except Broken as error:
     sys.exit(f"seed {options.seed}: {error}")

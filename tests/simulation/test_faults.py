@@ -81,14 +81,14 @@ def all_join(weather: Weather) -> None:
 
 @pytest.mark.fault(1)
 @pytest.mark.parametrize("managers", [1, 3, 5, 7])
-def test_fault_01_all_boot_at_once_while_s3_stalls(managers: int) -> None:
+def test_fault_01_nodes_that_boot_at_once_while_s3_stalls_all_join(managers: int) -> None:
     all_join(Weather(managers=managers, workers=max(0, 3 - managers), boot_spread=0.1, stall=0.3))
 
 
 @pytest.mark.fault(2)
 @pytest.mark.parametrize("kind", ["agent", "reboot", "replace"])
 @pytest.mark.parametrize("step", range(1, 60, 2))
-def test_fault_02_the_claims_holder_dies_at_any_step(kind: str, step: int) -> None:
+def test_fault_02_a_claim_is_taken_over_if_its_holder_dies_at_any_step(kind: str, step: int) -> None:
     world = JoiningCluster(step, CALM)
     holder = claimed(world)
     holder.crash_at[holder.steps + step] = kind
@@ -268,7 +268,7 @@ def test_fault_08_a_token_of_another_swarm_is_not_used_but_repaired() -> None:
 
 @pytest.mark.fault(9)
 @pytest.mark.parametrize(("fault", "rate"), [("engine_hiccup", 0.2), ("slow_join", 0.9)])
-def test_fault_09_nodes_join_though_engines_restart_or_are_slow(fault: str, rate: float) -> None:
+def test_fault_09_nodes_join_although_engines_restart_or_are_slow(fault: str, rate: float) -> None:
     all_join(Weather(**{fault: rate}))
 
 

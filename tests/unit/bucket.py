@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 import boto3
 import pytest
-from ansible_collections.swarm.aws.plugins.module_utils.adapters.aws import Aws
+from ansible_collections.swarm.aws.plugins.module_utils.aws.aws_session import AwsSession
 from moto import mock_aws
 
 
@@ -25,10 +25,10 @@ def account(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 @contextmanager
-def account_with(bucket: str, region: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Aws]:
+def account_with(bucket: str, region: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[AwsSession]:
     """The way to an account that has a bucket."""
     with account(monkeypatch):
         boto3.client("s3", region).create_bucket(
             Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": region}
         )
-        yield Aws(region)
+        yield AwsSession.on_node(region)

@@ -29,7 +29,7 @@ state.write_text(json.dumps(answers))
 print(json.dumps({"changed": False, **answer}))
 """
 # Whose calls only find a manager.
-FINDING = ("account_check", "stack_nodes")
+FINDING = ("preflight", "stack_nodes")
 Answers = dict[str, list[dict[str, Any]]]
 
 

@@ -20,7 +20,7 @@ REGISTRY = "ecr"
 KEYS = "secretsmanager"
 
 # Why a node is removed.
-GONE = "its instance is gone"
+GONE = "its instance is terminated"
 SUPERSEDED = "its instance has joined again"
 REMOVING = "its instance is being removed"
 TERMINATING = "its instance terminates whether or not it keeps its vote"

@@ -36,7 +36,7 @@ class AwsTime:
         return wall if abs(wall - expected) <= TOLERANCE else expected
 
     def difference(self) -> float:
-        """How many seconds the host's clock is ahead, negative if it is behind; 0 before AWS has answered."""
+        """Seconds by which the host's clock is ahead, negative if it is behind; 0 before AWS has answered."""
         return self._wall() - self._expected() if self._known else 0.0
 
     def flaw(self) -> str:

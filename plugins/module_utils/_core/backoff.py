@@ -25,7 +25,7 @@ class Backoff:
         self._until: Dict[str, float] = {}
 
     def failures(self, service: str) -> int:
-        """How often it has failed since it last worked."""
+        """Number of failures since the last success."""
         return self._failures.get(service, 0)
 
     def rests(self, service: str, now: float) -> bool:

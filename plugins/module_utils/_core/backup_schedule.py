@@ -40,7 +40,7 @@ class Manifest:
     # Of the archive; the size is in bytes.
     sha256: str
     size: int
-    # How many nodes, services, secrets and configs the swarm had.
+    # Numbers of the swarm's nodes, services, secrets and configs.
     counts: Mapping[str, int]
 
     def encode(self) -> bytes:

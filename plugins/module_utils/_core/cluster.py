@@ -12,7 +12,7 @@ WORKER = "worker"
 
 # Final states of an instance.
 GONE_STATES = ("shutting-down", "terminated")
-# How the lifecycle states of instances in a warm pool begin.
+# Prefix of the lifecycle states of instances in a warm pool.
 WARMED = "Warmed:"
 # The lifecycle state of an instance that waits at its group's launch hook.
 LAUNCH_WAIT = "Pending:Wait"
@@ -156,7 +156,7 @@ class Service:
     start_first: bool = False
     # Whether it has a health check.
     health_checked: bool = False
-    # How many of its tasks an update replaces at a time; 0 for all.
+    # Number of tasks that an update replaces at a time; 0 for all.
     parallelism: int = 1
     # Whether an update or a rollback is in progress.
     updating: bool = False
@@ -164,7 +164,7 @@ class Service:
     # specification that Docker rolls back to.
     paused: bool = False
     labels: Mapping[str, str] = field(default_factory=dict)
-    # How long its tasks may take to stop, in seconds.
+    # Seconds that its tasks may take to stop.
     stop_seconds: float = 10
     needs: Needs = Needs()
     # Tasks that run, which a task with a health check does only once it is healthy.
@@ -177,7 +177,7 @@ class Service:
     image: str = ""
     # Nodes (or slots, if it is not global) whose task has ended and gets no replacement.
     over: FrozenSet[str] = frozenset()
-    # How many of these count as complete: all without restarts, the successful tasks with restarts on failure.
+    # Number of these that count as complete: all without restarts, the successful tasks with restarts on failure.
     done: int = 0
     # Nodes where no task of it is healthy and the last tasks have failed, soon after each other.
     failing: FrozenSet[str] = frozenset()
@@ -199,21 +199,21 @@ class Service:
         return self.updating or self.paused
 
     def wanted_on(self, node: str) -> int:
-        """How many tasks run there or will."""
+        """Number of tasks that run there, or will run."""
         return self.healthy.get(node, 0) + self.starting.get(node, 0)
 
     def left_on(self, node: str) -> int:
-        """How many tasks have not ended there."""
+        """Number of tasks that have not ended there."""
         return self.wanted_on(node) + self.stopping.get(node, 0)
 
     @property
     def running(self) -> int:
-        """How many tasks are healthy on all nodes."""
+        """Number of healthy tasks on all nodes."""
         return sum(self.healthy.values())
 
     @property
     def running_or_done(self) -> int:
-        """How many tasks are healthy or complete."""
+        """Number of healthy or complete tasks."""
         return self.running + self.done
 
 
@@ -303,7 +303,7 @@ class ScalingGroup:
 
     @property
     def surplus(self) -> int:
-        """How many instances it has beyond its original size."""
+        """Number of instances beyond its original size."""
         return 0 if self.original_size is None else max(0, self.desired - self.original_size)
 
 

@@ -1,4 +1,4 @@
-"""Which agent acts when the leader's agent is silent: its engine hangs or the agent is dead, while Raft works.
+"""The agent that acts while the leader's agent is silent: its engine hangs or the agent is dead, while Raft works.
 
 Any agent may act at any time, since each action is checked again and goes through Raft. Only the leader's agent does,
 so that they do not disturb each other.
@@ -17,7 +17,7 @@ SILENT_AFTER = 90.0
 
 def silent(leader: str) -> str:
     """A sentence about the leader, a node ID, whose agent is silent; empty without such a leader."""
-    return leader and f"The agent of the leader {leader} is silent, so this one acts for it."
+    return leader and f"The agent of the leader {leader} is silent, so this agent acts for it."
 
 
 def unknown(why: object) -> str:

@@ -130,7 +130,7 @@ def crowded(wanted: Dns, left_out: int) -> str:
     """A sentence for a record that cannot have all nodes."""
     most, kinds = most_values(wanted.ipv6), "each of an A and an AAAA record" if wanted.ipv6 else "a record"
     return (
-        f"{wanted.record} omits {left_out} of the nodes that serve, since Route 53 takes {most} values in {kinds}: "
+        f"{wanted.record} omits {left_out} of the serving nodes, since Route 53 allows {most} values in {kinds}: "
         "set dns for fewer groups, or use fewer and larger nodes."
     )
 

@@ -1,4 +1,4 @@
-"""Which instances must be removed, and why: Auto Scaling, the operator, EC2, or a node that stays down.
+"""The instances to remove, and the reasons: Auto Scaling, the operator, EC2, or a node that stays down.
 
 Interruptions from messages are kept in labels of the instance's node, in Raft, so that they outlive the process.
 """

@@ -47,15 +47,15 @@ class Sample:
     labels: Tuple[Tuple[str, str], ...] = ()
 
 
-VOTERS = Family("swarm_raft_voters", "Managers that have a vote in Raft.")
-REACHABLE = Family("swarm_raft_reachable", "Voters that are reachable.")
+VOTERS = Family("swarm_raft_voters", "Managers with a vote in Raft.")
+REACHABLE = Family("swarm_raft_reachable", "Reachable voters.")
 MARGIN = Family(
     "swarm_quorum_margin",
-    "How many reachable managers may fail before the quorum is lost; negative once it is lost.",
+    "Number of managers that may fail before the quorum is lost; negative once it is lost.",
     cloudwatch="QuorumMargin",
 )
 NODES = Family("swarm_nodes", "Nodes by role, state and availability.")
-NODES_READY = Family("swarm_nodes_ready", "Nodes that are ready.", cloudwatch="NodesReady")
+NODES_READY = Family("swarm_nodes_ready", "Ready nodes.", cloudwatch="NodesReady")
 NODES_DOWN = Family("swarm_nodes_down", "Nodes that do not answer the managers.", cloudwatch="NodesDown")
 TASKS_RUNNING = Family("swarm_service_tasks_running", "Healthy tasks of a service.")
 TASKS_WANTED = Family("swarm_service_tasks_wanted", "Tasks that a service should have.")
@@ -76,53 +76,53 @@ RESERVATION = Family(
 RECORD_ADDRESSES = Family("swarm_record_addresses", "Addresses in the cluster's record.")
 RECORD_DIFFERENCES = Family(
     "swarm_record_differences",
-    "Addresses that the cluster's record wrongly has or lacks.",
+    "Surplus and missing addresses of the cluster's record.",
     cloudwatch="RecordDifferences",
 )
 BUCKET_FLAWS = Family(
     "swarm_bucket_flaws",
-    "What is missing or wrong in the bucket: the cluster's record, the policy.",
+    "Missing or invalid objects in the bucket: the cluster's record, the policy.",
     cloudwatch="Flaws",
 )
 INTERRUPTIONS = Family("swarm_interruptions", "Instances that are being removed, by state: waiting or held.")
 PLANNED = Family("swarm_actions_planned", "Actions that the last pass planned.")
-BACKUP_AT = Family("swarm_backup_timestamp_seconds", "When the newest backup was taken; 0 if there is none.")
+BACKUP_AT = Family("swarm_backup_timestamp_seconds", "Time of the newest backup; 0 if there is none.")
 BACKUP_AGE = Family(
     "swarm_backup_age_seconds",
     "Age of the newest backup; without one, of the swarm.",
     cloudwatch="BackupAge",
     unit="Seconds",
 )
-QUEUE = Family("swarm_queue_messages", "Messages that wait in a queue: events, or dead for the dead letters.")
-CERTIFICATE = Family("swarm_certificate_expiry_timestamp_seconds", "When this node's certificate expires.")
+QUEUE = Family("swarm_queue_messages", "Messages in a queue: events, or dead for the dead letters.")
+CERTIFICATE = Family("swarm_certificate_expiry_timestamp_seconds", "Time at which this node's certificate expires.")
 CERTIFICATE_LEFT = Family(
     "swarm_certificate_left_seconds",
-    "How much longer this node's certificate is valid.",
+    "Remaining validity of this node's certificate.",
     cloudwatch="CertificateLeft",
     unit="Seconds",
 )
-CLOCK_OFF = Family("swarm_clock_difference_seconds", "How far this node's clock is off AWS's time.")
+CLOCK_OFF = Family("swarm_clock_difference_seconds", "Difference between this node's clock and AWS's time.")
 AGENT_FLAWS = Family(
     "swarm_agent_flaws",
-    "What is wrong where agents run: this node's clock; the leader's agent, which is silent.",
+    "Flaws of agents: this node's clock is wrong; the leader's agent is silent.",
     cloudwatch="Flaws",
 )
 TLS_LEFT = Family(
     "swarm_tls_certificate_left_seconds",
-    "How much longer the certificate is valid that the record's addresses show at a port; of several, the shortest.",
+    "Shortest remaining validity of the certificates at a port of the record's addresses.",
     cloudwatch="TlsCertificateLeft",
     unit="Seconds",
     dimension="Port",
 )
-LEADING = Family("swarm_agent_leading", "Whether this node's agent is the one that acts.")
+LEADING = Family("swarm_agent_leading", "Whether this node's agent acts.")
 PASSES = Family("swarm_agent_passes_total", "Passes in which this agent was free to act.", COUNTER, cloudwatch="Passes")
-PASS_AT = Family("swarm_agent_last_pass_timestamp_seconds", "When this agent's last pass ended; 0 before the first.")
+PASS_AT = Family("swarm_agent_last_pass_timestamp_seconds", "End of this agent's last pass; 0 before the first.")
 PASS_SECONDS = Family(
-    "swarm_agent_pass_seconds", "How long this agent's last pass took.", cloudwatch="PassDuration", unit="Seconds"
+    "swarm_agent_pass_seconds", "Duration of this agent's last pass.", cloudwatch="PassDuration", unit="Seconds"
 )
-ACTIONS = Family("swarm_agent_actions_total", "What this agent did, by kind of action.", COUNTER)
-POSTPONED = Family("swarm_agent_postponed_total", "Actions that were planned, and not right on second sight.", COUNTER)
-FAILURES = Family("swarm_agent_failures_total", "What a service did not do or tell, by service.", COUNTER)
+ACTIONS = Family("swarm_agent_actions_total", "Actions of this agent, by kind.", COUNTER)
+POSTPONED = Family("swarm_agent_postponed_total", "Planned actions that the check before them refused.", COUNTER)
+FAILURES = Family("swarm_agent_failures_total", "Failed requests, by service.", COUNTER)
 FAMILIES = tuple(value for value in tuple(globals().values()) if isinstance(value, Family))
 
 

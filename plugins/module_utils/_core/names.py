@@ -40,7 +40,7 @@ def unlock_secret(cluster: str) -> str:
 
 
 def alarm_prefix(cluster: str) -> str:
-    """How the names of the alarms begin. No cluster's name has a slash."""
+    """Prefix of the alarms' names. No cluster's name has a slash."""
     return f"{cluster}/"
 
 

@@ -1,4 +1,4 @@
-"""Which node is which instance. A node's claim counts only if its address confirms it."""
+"""Matches nodes with instances. A node's claim counts only if its address confirms it."""
 
 from __future__ import annotations
 

@@ -128,7 +128,7 @@ class NodeRemoval:
         return settled or passed(limits.drain_by, self._now)
 
     def _not_replaced(self, groups: AbstractSet[str]) -> int:
-        """How many of the groups' instances are removed without a replacement, and still count."""
+        """Number of the groups' instances that are removed without a replacement, and still count."""
         removals = (
             (self._members.instances[identifier], interruption)
             for identifier, interruption in self.interruptions.items()

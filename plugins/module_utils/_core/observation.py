@@ -5,16 +5,16 @@ from __future__ import annotations
 from typing import Callable, Dict, List, Mapping, Optional, Tuple, TypeVar
 
 from . import actions as act
-from .apply import World
 from .backoff import Backoff, Failure
 from .cluster import MANAGER, Cluster, Instance, Interruption, Node, Record
+from .cluster_ports import ClusterPorts
 from .errors import SwarmError, Unreadable, unexpected
 from .join.cluster_record import Published
 from .node_matching import INSTANCE_LABEL
 from .policy import Dns, Policy
 from .record_authority import judge
 
-# How long an answer of the bucket is used, in seconds.
+# Seconds for which an answer of the bucket is used.
 PUBLISHED_FOR = 30.0
 # How long a manager may listen without being reachable, as while it joins or restarts, in seconds.
 ELSEWHERE_AFTER = 30.0
@@ -26,12 +26,12 @@ class Observer:
 
     def __init__(
         self,
-        world: World,
+        ports: ClusterPorts,
         now: Callable[[], float],
         alive: Callable[[], None] = lambda: None,
     ) -> None:
         """``now`` gives epoch seconds; ``alive`` is called before each question, since answers may take a while."""
-        self._world, self._now, self._alive = world, now, alive
+        self._ports, self._now, self._alive = ports, now, alive
         # Not shared with the actions: a service may answer all questions and yet refuse all changes.
         self._backoff = Backoff()
         self._published: Optional[Published] = None
@@ -47,21 +47,21 @@ class Observer:
         """Observe the cluster now."""
         self.failures = []
         if self._due("published"):
-            published = self._ask(act.STORE, self._world.tokens.published)
+            published = self._ask(act.STORE, self._ports.tokens.published)
             if published is not None:
                 self._published = published
                 self._read_at["published"] = self._now()
         # Before the rest: if another agent withdraws a node after this, it changes the record, and our write fails.
         record = self._record(policy.dns)
-        nodes = self._ask(act.SWARM, self._world.swarm.nodes)
-        services = self._ask(act.SWARM, self._world.swarm.services)
+        nodes = self._ask(act.SWARM, self._ports.swarm.nodes)
+        services = self._ask(act.SWARM, self._ports.swarm.services)
         # A node stays in even if parts of it cannot be read, since Raft counts it.
         flaws = [*(node.flaw for node in nodes or ()), *(service.flaw for service in services or ())]
         self.failures += [Failure(act.SWARM, flaw) for flaw in flaws if flaw]
         services = None if services is None else tuple(service for service in services if not service.flaw)
         # After the nodes, which may be of another swarm if the engine was moved meanwhile.
-        memory = self._ask(act.SWARM, self._world.swarm.memory)
-        instances = self._ask(act.SCALING, self._world.scaling.instances)
+        memory = self._ask(act.SWARM, self._ports.swarm.memory)
+        instances = self._ask(act.SCALING, self._ports.scaling.instances)
         locked, key_kept = self._lock(policy)
         found = Cluster(
             swarm_id=memory.swarm_id if memory else None,
@@ -78,9 +78,9 @@ class Observer:
             key_kept=key_kept,
             interruptions=tuple(self.interruptions),
             services=services,
-            desired=dict(self._world.scaling.desired),
-            upgrading=frozenset(self._world.scaling.upgrading),
-            heartbeats=dict(self._world.scaling.heartbeats),
+            desired=dict(self._ports.scaling.desired),
+            upgrading=frozenset(self._ports.scaling.upgrading),
+            heartbeats=dict(self._ports.scaling.heartbeats),
         )
         if judge(found).action:
             # The record will be written, so read it again at once.
@@ -91,7 +91,7 @@ class Observer:
         self, nodes: Optional[Tuple[Node, ...]], instances: Optional[Tuple[Instance, ...]]
     ) -> Tuple[str, ...]:
         """Managers that have listened on the swarm's port for a while, although this swarm does not reach them."""
-        peers = self._world.peers
+        peers = self._ports.peers
         if peers is None or nodes is None or instances is None:
             return ()
         voters = [node for node in nodes if node.voter and node.reachable]
@@ -115,16 +115,16 @@ class Observer:
         self._read_at.clear()
 
     def _record(self, wanted: Optional[Dns]) -> Optional[Record]:
-        return None if wanted is None else self._ask(act.DNS, lambda: self._world.records.read(wanted))
+        return None if wanted is None else self._ask(act.DNS, lambda: self._ports.records.read(wanted))
 
     def _targets(self, target_group: str) -> Optional[Mapping[str, str]]:
-        balancing = self._world.balancing
+        balancing = self._ports.balancing
         return None if balancing is None else self._ask(act.BALANCING, lambda: balancing.health(target_group))
 
     def _stale_tokens(self) -> Optional[Tuple[str, ...]]:
         if not self._due("tokens"):
             return None
-        stale = self._ask(act.STORE, self._world.tokens.stale)
+        stale = self._ask(act.STORE, self._ports.tokens.stale)
         # Stale tokens are read again at once, to see that they were published.
         if stale == ():
             self._read_at["tokens"] = self._now()
@@ -132,7 +132,7 @@ class Observer:
 
     def _lock(self, policy: Policy) -> Tuple[Optional[bool], Optional[bool]]:
         """Whether the managers lock their state, and whether its key is stored."""
-        lock = self._world.lock
+        lock = self._ports.lock
         if lock is None or not self._due("lock"):
             return None, None
         locked = self._ask(act.SWARM, lock.locked)

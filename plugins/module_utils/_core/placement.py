@@ -10,7 +10,7 @@ GLOBAL = "global"
 
 
 def room(service: Service, nodes: Sequence[Node], services: Iterable[Service], most: int) -> int:
-    """How many more tasks ``nodes``, which are ready and active, can take, counted up to ``most``."""
+    """Number of additional tasks that ``nodes``, which are ready and active, can take, at most ``most``."""
     others = tuple(services)
     return min(most, sum(_room_on(service, node, others, most) for node in nodes if meets(service.needs, node)))
 

@@ -245,7 +245,7 @@ def _seconds(value: Any, where: str) -> float:
 
 def _count(value: Any, where: str) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise PolicyError(f"policy.json is not valid: {where} is {value!r}, but must be a whole number, at least 1.")
+        raise PolicyError(f"policy.json is not valid: {where} is {value!r}, but must be an integer, at least 1.")
     return min(value, _MOST)
 
 
@@ -271,5 +271,5 @@ def _mapping(value: Any, where: str) -> Mapping[str, Any]:
 
 def _text(value: Any, where: str) -> str:
     if not isinstance(value, str) or not value:
-        raise PolicyError(f"policy.json is not valid: {where} is {value!r}, but must be a text.")
+        raise PolicyError(f"policy.json is not valid: {where} is {value!r}, but must be a string.")
     return value

@@ -60,5 +60,5 @@ class Publication:
         """Publish the engine's tokens, if its swarm is the published one. Raises Unavailable."""
         swarm_id = self._engine.swarm_id()
         if self.published_id() != swarm_id:
-            raise Unavailable(f"The swarm {swarm_id} is not the published one, so its tokens are not published.")
+            raise Unavailable(f"The swarm {swarm_id} is not the published swarm, so its tokens are not published.")
         token_publication.publish(self._store, swarm_id, self._engine.tokens)

@@ -28,7 +28,7 @@ class Quorum:
 
     @property
     def margin(self) -> int:
-        """How many reachable voters may fail; negative when the quorum is lost."""
+        """Number of reachable voters that may fail; negative if the quorum is lost."""
         return self.reachable - self.needed
 
 

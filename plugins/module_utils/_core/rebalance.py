@@ -20,7 +20,7 @@ class SpreadVerdict:
     """Whether a service should be rebalanced."""
 
     name: str
-    # How many tasks to restart; 0 for none.
+    # Number of tasks to restart; 0 for none.
     tasks: int = 0
     # Why, or why not, as a clause.
     reason: str = ""
@@ -69,7 +69,7 @@ def _unfit(service: Service) -> str:
 def _uneven(
     service: Service, nodes: Sequence[Node], services: Sequence[Service], spread: Tuple[str, ...]
 ) -> Iterator[str]:
-    """Where in the tree a branch has at least two tasks more than another that has room, as clauses."""
+    """Clauses about branches that have at least two tasks more than another branch with space."""
     if not spread:
         branches: Dict[str, List[Node]] = {node.hostname or node.id: [node] for node in nodes}
     else:
@@ -89,7 +89,7 @@ def _uneven(
 
 
 def _misplaced(counts: Mapping[str, int], room: Mapping[str, int]) -> int:
-    """How many tasks must move until no branch has two tasks more than another that has room."""
+    """Number of tasks that must move until no branch has two tasks more than another branch with space."""
     have, free = dict(counts), dict(room)
     for moved in range(sum(have.values())):
         targets = [name for name in have if free[name] > 0]

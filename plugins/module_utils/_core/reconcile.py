@@ -21,7 +21,7 @@ STALE = 30.0
 
 @dataclass
 class Pass:
-    """What a pass found and did."""
+    """The result of a pass."""
 
     observed: Cluster
     decision: Decision

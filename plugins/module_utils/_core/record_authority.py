@@ -93,5 +93,5 @@ def _disputed(own: str, stored: ClusterRecord) -> str:
     return (
         f"The cluster's record in the bucket {named} ({stored.claimed_by}, generation {stored.generation}), but this "
         f"manager is in {own}, and no node joins until that is settled. If {own} is the cluster's swarm, delete "
-        f"cluster.json from the bucket, and its leader writes it again. If another one is, remove the nodes of {own}."
+        f"cluster.json from the bucket, and its leader writes it again. If another swarm is, remove the nodes of {own}."
     )

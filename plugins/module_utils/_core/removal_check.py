@@ -13,7 +13,7 @@ from .policy import Policy
 from .quorum import Interlock
 from .surge import Surge
 
-_INSTANCE = re.compile(r"i-([0-9a-f]{8}|[0-9a-f]{17})")
+INSTANCE_ID = re.compile(r"i-([0-9a-f]{8}|[0-9a-f]{17})")
 OWNER_TAG = "swarm.aws/cluster"
 
 
@@ -22,9 +22,9 @@ class RequestRefused(SwarmError):
 
 
 def well_formed(instance: str) -> str:
-    """The ID as given. Raises RequestRefused if it is no instance ID."""
-    if not _INSTANCE.fullmatch(instance):
-        raise RequestRefused(f"{instance!r} is no instance ID: expected i- and 17 hexadecimal digits.")
+    """The ID as given. Raises RequestRefused if it is not an instance ID."""
+    if not INSTANCE_ID.fullmatch(instance):
+        raise RequestRefused(f"{instance!r} is not an instance ID: expected i- and 17 hexadecimal digits.")
     return instance
 
 

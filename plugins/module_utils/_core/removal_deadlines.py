@@ -1,4 +1,4 @@
-"""How a deadline shortens a removal.
+"""Deadlines of removals.
 
 In this order:
 

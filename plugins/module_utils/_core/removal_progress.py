@@ -8,7 +8,7 @@ from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 from . import node_labels, surge
 from .cluster import Node, Service
 
-# How far a removal is, in this order.
+# The stages of a removal, in order.
 REQUESTED, BEGUN, READY, DRAINED, REMOVED = STAGES = ("requested", "begun", "ready", "drained", "removed")
 # The node's facts by which the time of a step is known.
 _FACTS = {

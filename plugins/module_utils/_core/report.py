@@ -211,7 +211,7 @@ def _leads_to(observed: Cluster, addresses: str) -> Dict[str, Optional[str]]:
 
 
 def _wanted(service: Service) -> int:
-    """How many tasks should run now, without those that are complete."""
+    """Number of tasks that should run now, without complete tasks."""
     if service.mode == surge.REPLICATED:
         return max(0, surge.declared(service) - service.done)
     return service.running + sum(service.starting.values()) + service.pending

@@ -1,4 +1,4 @@
-"""How to restore a swarm that lost its quorum for good: from a manager that still has its state, or from a backup."""
+"""Chooses how to restore a swarm without a quorum: from a manager that still has its state, or from a backup."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class CannotRestore(SwarmError):
 
 @dataclass(frozen=True)
 class Manager:
-    """What is left on a manager's instance."""
+    """The remaining state on a manager's instance."""
 
     instance: str
     # As its engine names it: inactive, pending, active, error or locked.
@@ -43,7 +43,7 @@ class Manager:
 
 @dataclass(frozen=True)
 class Choice:
-    """Where the swarm is restored, and from what."""
+    """The manager to restore on, and the source."""
 
     instance: str
     source: str
@@ -68,10 +68,10 @@ def choose(
     if not managers:
         raise CannotRestore(
             "No manager's instance can be reached, so the swarm cannot be restored: wait until Auto Scaling has "
-            "started some, or check the inventory and the login."
+            "started a manager, or check the inventory and the login."
         )
     if force and force != cluster:
-        raise CannotRestore(f"force is '{force}', but this is the cluster '{cluster}': give its name to confirm.")
+        raise CannotRestore(f"force is '{force}', but the cluster is '{cluster}': set force to that name to confirm.")
     begun = next((manager for manager in managers if manager.begun), None)
     published = cluster_record.cluster_id if cluster_record else None
     interrupted = cluster_record is not None and cluster_record.phase == RESTORING
@@ -153,11 +153,11 @@ def _left(managers: Sequence[Manager], published: Optional[str]) -> Iterator[str
             )
         elif working is None and all(holder.locked for holder in holders):
             yield (
-                "It is locked (autolock), and Docker cannot make a new swarm from a locked state: start as many of its "
-                "managers again as a quorum needs."
+                "It is locked (autolock), and Docker cannot create a new swarm from a locked state: start enough of "
+                "its managers again for a quorum."
             )
         elif working is None and (published or len(swarms) == 1):
-            yield f"Leave out -e backup and -e force, {_CONTINUE}."
+            yield f"Remove -e backup and -e force, {_CONTINUE}."
     if published is None and len(swarms) > 1:
         yield (
             "The bucket does not say which of them is the cluster's: put an older version of cluster.json back, or "

@@ -30,7 +30,7 @@ class Member:
     outdated: bool
     # ID of its node; None while it has not joined.
     node: Optional[str] = None
-    # What it waits for before it serves; empty if it serves.
+    # The waits before it serves; empty if it serves.
     awaited: Tuple[str, ...] = ()
     # Whether it is being removed, and whether its group does not count it any more.
     removing: bool = False
@@ -63,7 +63,7 @@ class Round:
 
 @dataclass(frozen=True)
 class Resize:
-    """How a group gets its new size: how many instances to add, and which to remove."""
+    """The steps to a group's new size: the number of instances to add, and the instances to remove."""
 
     add: int = 0
     remove: Tuple[str, ...] = ()
@@ -209,7 +209,7 @@ class Fleet:
     # Another size
 
     def resize(self, name: str, desired: int) -> Resize:
-        """How to get to the size ``desired``. Raises RequestRefused if it is impossible or dangerous."""
+        """The steps to the size ``desired``. Raises RequestRefused if it is impossible or dangerous."""
         group = self.group(name)
         if group.original_size is not None:
             raise RequestRefused(
@@ -234,16 +234,16 @@ class Fleet:
             raise RequestRefused("That would leave the cluster without a manager and without state: keep a manager.")
         if total > MOST_MANAGERS:
             raise RequestRefused(
-                f"That would be {total} managers, but more than {MOST_MANAGERS} make a swarm slower and not safer: add "
+                f"That would be {total} managers, but more than {MOST_MANAGERS} make a swarm slower, not safer: add "
                 "workers instead."
             )
         if total % 2 == 0:
             return [
-                f"{total} managers survive the loss of {total - total // 2 - 1}, which {total - 1} would too: use "
+                f"{total} managers survive the loss of {total - total // 2 - 1}, like {total - 1} managers: use "
                 f"{total - 1} or {total + 1}."
             ]
         if total == 1:
-            return ["If a single manager is lost, the quorum is lost: use 3 for a cluster that must last."]
+            return ["A single manager has no redundancy: use 3 managers for a cluster that should survive a failure."]
         return []
 
 

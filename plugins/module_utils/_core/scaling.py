@@ -1,4 +1,4 @@
-"""How many nodes a group needs for the swarm's tasks, so that its Auto Scaling group follows them.
+"""The number of nodes that a group needs for the swarm's tasks, so that its Auto Scaling group follows them.
 
 The metric is like that of ECS's capacity providers (`CapacityProviderReservation`): needed nodes in percent of the
 desired capacity, which a target tracking policy holds at its target. Needed are the nodes with tasks of services that
@@ -23,7 +23,7 @@ _PRECISION = 1000
 
 @dataclass(frozen=True)
 class Capacity:
-    """How many nodes a group needs, and its desired capacity."""
+    """The number of nodes that a group needs, and its desired capacity."""
 
     needed: int
     desired: int

@@ -27,7 +27,7 @@ REPLICATED = "replicated"
 
 @dataclass(frozen=True)
 class Need:
-    """What a service lacks elsewhere before a node may be drained."""
+    """The tasks that a service lacks elsewhere before a node may be drained."""
 
     service: str
     # Tasks that are not healthy elsewhere yet, and the obstacle; empty if they only need time.
@@ -105,7 +105,7 @@ class Surge:
             yield Need(service.name, missing, self._obstacle(service), self._since(service))
 
     def unsettled(self, service: Service) -> Iterator[str]:
-        """What it waits for if it still has extra tasks, although no node is removed any more."""
+        """The wait of a service that still has extra tasks, although no node is being removed any more."""
         raised = LABEL in service.labels and service.replicas > declared(service)
         if raised and self._moving(service) == 0 and self._count(service) == service.replicas:
             if service.mid_update:
@@ -125,7 +125,7 @@ class Surge:
         return max(service.replicas, own + self._placeable(service, moving, service.replicas - own))
 
     def _placeable(self, service: Service, moving: int, already: int) -> int:
-        """How many extra tasks to request: no more than there is room for."""
+        """Number of extra tasks to request, limited by the available space."""
         lacking = moving - already
         if lacking <= 0:
             return moving

@@ -1,4 +1,4 @@
-"""The cluster's bucket, its key and its secret, as far as amazon.aws's modules do not manage them."""
+"""The parts of the cluster's bucket, KMS key and secret that amazon.aws's modules do not manage."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ from ..aws.waiters import once_visible
 
 
 def check_bucket(aws: AwsSession, name: str) -> None:
-    """Raise ProvisionError if the bucket exists and is somebody else's."""
+    """Raise ProvisionError if the bucket exists and belongs to somebody else."""
     try:
-        unless_missing(aws.s3.head_bucket, "404", "NoSuchBucket", Bucket=name)
+        unless_missing(aws.client("s3").head_bucket, "404", "NoSuchBucket", Bucket=name)
     except ClientError as error:
         if code(error) in ("403", "301"):
             raise ProvisionError(
-                f"The bucket {name} belongs to another account or region, or your credentials may not look at it: "
-                "choose another cluster_name, or ask for the right to it."
+                f"The bucket {name} belongs to another account or region, or your credentials cannot read it: "
+                "choose another cluster_name, or ask for access to it."
             ) from error
         raise
 
 
 def find_key(aws: AwsSession, cluster: str, alias: str) -> str | None:
-    """ID of the cluster's key if the alias does not name it, because a run was interrupted or somebody deleted it.
+    """ID of the cluster's key if its alias is missing, since a run was interrupted or somebody deleted the alias.
 
     Raises ProvisionError if the alias names a key that cannot be used.
     """
-    described = unless_missing(aws.kms.describe_key, "NotFoundException", KeyId=f"alias/{alias}")
+    described = unless_missing(aws.client("kms").describe_key, "NotFoundException", KeyId=f"alias/{alias}")
     if described is not None:
         state = described["KeyMetadata"]["KeyState"]
         if state != "Enabled":
@@ -41,13 +41,13 @@ def find_key(aws: AwsSession, cluster: str, alias: str) -> str | None:
             )
         return None
     for resource in listed(
-        aws.resourcegroupstaggingapi,
+        aws.client("resourcegroupstaggingapi"),
         "get_resources",
         "ResourceTagMappingList",
         TagFilters=[{"Key": tags.CLUSTER, "Values": [cluster]}],
         ResourceTypeFilters=["kms:key"],
     ):
-        key = aws.kms.describe_key(KeyId=resource["ResourceARN"])["KeyMetadata"]
+        key = aws.client("kms").describe_key(KeyId=resource["ResourceARN"])["KeyMetadata"]
         if key["KeyState"] == "Enabled":
             return key["KeyId"]
     return None
@@ -55,7 +55,7 @@ def find_key(aws: AwsSession, cluster: str, alias: str) -> str | None:
 
 def check_secret(aws: AwsSession, name: str) -> None:
     """Raise ProvisionError if the secret is being deleted."""
-    found = unless_missing(aws.secretsmanager.describe_secret, "ResourceNotFoundException", SecretId=name)
+    found = unless_missing(aws.client("secretsmanager").describe_secret, "ResourceNotFoundException", SecretId=name)
     if found and found.get("DeletedDate"):
         raise ProvisionError(
             f"The secret {name} is being deleted: restore it (`aws secretsmanager restore-secret`), since the "
@@ -64,10 +64,10 @@ def check_secret(aws: AwsSession, name: str) -> None:
 
 
 def write_policy(aws: AwsSession, bucket: str, policy: Mapping[str, Any], changes: Changes) -> bool:
-    """Write the agents' policy if it differs, and return whether the bucket exists, which in check mode it may not."""
+    """Write the agents' policy if it differs. Returns whether the bucket exists; in check mode it may not."""
     found, exists = None, True
     try:
-        found = unless_missing(aws.s3.get_object, "NoSuchKey", Bucket=bucket, Key=POLICY_KEY)
+        found = unless_missing(aws.client("s3").get_object, "NoSuchKey", Bucket=bucket, Key=POLICY_KEY)
     except ClientError as error:
         if code(error) != "NoSuchBucket":
             raise
@@ -80,7 +80,9 @@ def write_policy(aws: AwsSession, bucket: str, policy: Mapping[str, Any], change
             before,
             policy,
             lambda: once_visible(
-                lambda: aws.s3.put_object(Bucket=bucket, Key=POLICY_KEY, Body=content, ContentType="application/json"),
+                lambda: aws.client("s3").put_object(
+                    Bucket=bucket, Key=POLICY_KEY, Body=content, ContentType="application/json"
+                ),
                 lambda error: code(error) == "NoSuchBucket",
             ),
         )

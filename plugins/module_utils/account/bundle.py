@@ -1,4 +1,4 @@
-"""The node's agent as one file that Python runs: a zip archive of the agent and of the core that it shares."""
+"""The node's agent as a single executable file: a zip archive of the agent and of the modules that it shares."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ from typing import Iterator, Tuple
 PACKAGE = "ansible_collections/swarm/aws"
 # The archive has the collection's own layout, so that the same imports work in it.
 SOURCES = ("runtime/swarm_agent", "plugins/module_utils/_core", "plugins/module_utils/adapters")
-FILES = ("plugins/module_utils/aws/__init__.py", "plugins/module_utils/aws/tags.py")
+FILES = tuple(
+    f"plugins/module_utils/aws/{name}.py" for name in ("__init__", "aws_session", "clock", "scaling_groups", "tags")
+)
 MAIN = f"from {PACKAGE.replace('/', '.')}.runtime.swarm_agent.cli import main\n\nmain()\n"
 SHEBANG = b"#!/usr/bin/env python3\n"
 # The earliest time that a zip archive can have. Only the content determines the archive's bytes.
@@ -49,7 +51,7 @@ def _entries(root: Path) -> Iterator[Tuple[str, bytes]]:
             packages[f"{PACKAGE}/{name}"] = path.read_bytes()
         except OSError as error:
             raise BundleError(f"The agent's source {path} cannot be read: {error.strerror}") from error
-    # Within a zip archive older versions of Python find packages only by this file.
+    # In a zip archive, older versions of Python find packages only by this file.
     for name in list(packages):
         for parent in Path(name).parents:
             if parent.name:

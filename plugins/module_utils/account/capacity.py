@@ -1,4 +1,4 @@
-"""Sets how many instances a group has: permanently, or more during an upgrade."""
+"""Sets the number of instances of a group: permanently, or for an upgrade."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from ..aws import tags
 from ..aws.aws_session import AwsSession
 from ..aws.changes import Changes
 from ..aws.provision_error import ProvisionError
+from ..aws.scaling_groups import groups_of, template_of
 from . import warm_pools
 from .configuration_schema import suggestion
-from .node_groups import groups_of, template_of
 
 # It would move instances between zones while an upgrade has an extra instance in a zone.
 REBALANCING = "AZRebalance"
 LOOK_SECONDS = 1.0
-# How many past activities are searched for a failed launch.
+# Number of past activities to search for a failed launch.
 ACTIVITIES = 10
 # An instance's ID in an activity's description. That of a failed launch may name an image: '[ami-0…]'.
 INSTANCE = re.compile(r"\bi-[0-9a-f]")
@@ -29,7 +29,8 @@ class Sizes:
     """The sizes of a cluster's groups."""
 
     def __init__(self, aws: AwsSession, cluster: str, changes: Changes) -> None:
-        self._autoscaling, self._ec2, self._cluster, self._changes = aws.autoscaling, aws.ec2, cluster, changes
+        self._autoscaling, self._ec2 = aws.client("autoscaling"), aws.client("ec2")
+        self._cluster, self._changes = cluster, changes
 
     def all(self) -> list[dict[str, Any]]:
         """Every group's state, sorted by name."""
@@ -38,8 +39,8 @@ class Sizes:
     def resize(self, name: str, desired: int, timeout: float) -> None:
         """Set the desired size, and wait until Auto Scaling has launched the instances.
 
-        Raises ProvisionError if the size is out of the group's range or smaller than now, an upgrade is under way, or
-        nothing can be launched.
+        Raises ProvisionError if the size is outside the group's range or smaller than now, an upgrade is under way, or
+        no instance can be launched.
         """
         group = self._group(name)
         if _usual(group) is not None:
@@ -55,8 +56,8 @@ class Sizes:
             )
         if not least <= desired <= most:
             raise ProvisionError(
-                f"The group {name} may have {least} to {most} instances, but {desired} were requested: change min or "
-                "max in node_groups and run site.yml first."
+                f"The group {name} may have {least} to {most} instances, but {desired} are requested: change its min "
+                "or max in node_groups and run site.yml first."
             )
         failed = self._failed(group)
         self._desire(group, desired)
@@ -66,7 +67,7 @@ class Sizes:
         """Add ``more`` instances to the original size, and wait until Auto Scaling has launched them.
 
         The original size is written to a tag first, so that it survives an interrupted upgrade. Raises ProvisionError
-        if nothing can be launched.
+        if no instance can be launched.
         """
         group = self._group(name)
         noted = _usual(group)
@@ -87,7 +88,7 @@ class Sizes:
         self._wait_for_launch(name, timeout, failed)
 
     def settle(self, name: str) -> None:
-        """Restore the original size and settings, once the group has no more instances than that."""
+        """Restore the original size and settings, once the group is not larger."""
         group = self._group(name)
         usual = _usual(group)
         if usual is None or group["DesiredCapacity"] > usual.desired:
@@ -101,8 +102,7 @@ class Sizes:
     def call_off(self, name: str, keep: Iterable[str]) -> list[str]:
         """Terminate the surge's instances that do not serve, and return their IDs; ``keep`` are IDs of those that do.
 
-        Each is terminated singly and reduces the desired capacity, since Auto Scaling would terminate old instances
-        for a smaller desired capacity.
+        Each termination reduces the desired capacity. Otherwise Auto Scaling would choose, and terminate old instances.
         """
         group, kept = self._group(name), set(keep)
         usual = _usual(group)
@@ -187,7 +187,7 @@ class Sizes:
         return {
             activity["ActivityId"]: activity.get("StatusMessage") or activity["Description"]
             for activity in activities
-            # The swarm judges launches that have an instance.
+            # If a launch has an instance, the swarm knows its state.
             if activity["StatusCode"] == "Failed" and not INSTANCE.search(activity["Description"])
         }
 

@@ -1,4 +1,4 @@
-"""The Cloud Map service of a cluster, in a namespace that is the operator's."""
+"""The Cloud Map service of a cluster, in the operator's namespace."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ HTTP = "HTTP"
 
 
 def find(aws: AwsSession, name: str) -> dict[str, Any]:
-    """The namespace of that name: ``{id, arn, kind, zone_id}``, the zone being None in an HTTP namespace.
+    """The namespace of that name: ``{id, arn, kind, zone_id}``; ``zone_id`` is None for an HTTP namespace.
 
     Raises ProvisionError unless it exists exactly once.
     """
     wanted = name.rstrip(".").lower()
-    spaces = list(listed(aws.servicediscovery, "list_namespaces", "Namespaces"))
+    spaces = list(listed(aws.client("servicediscovery"), "list_namespaces", "Namespaces"))
     found = [space for space in spaces if space["Name"].rstrip(".").lower() == wanted]
     if not found:
         hint = suggestion(wanted, [space["Name"] for space in spaces]).rstrip("?")
@@ -48,13 +48,14 @@ class CloudMapService:
     """Creates and updates the service."""
 
     def __init__(self, aws: AwsSession, cluster: str, tags: Mapping[str, str], changes: Changes) -> None:
-        self._aws, self._cluster, self._changes = aws, cluster, changes
+        self._aws, self._client = aws, aws.client("servicediscovery")
+        self._cluster, self._changes = cluster, changes
         self._tags = tagging.of_cluster(cluster, tags)
 
     def keep(self, namespace: str, name: str, ttl: int, *, ipv6: bool) -> dict[str, Any]:
-        """Create or update it, and return ``{service_id, service_arn, zone_id}``, without IDs if it does not exist yet.
+        """Create or update the service. Returns ``{service_id, service_arn, zone_id}``, without IDs if it is missing.
 
-        Raises ProvisionError if it is another's or has records of other types, which cannot be changed.
+        Raises ProvisionError if the service is somebody else's or has records of other types, which cannot be changed.
         """
         space, shown = find(self._aws, namespace), f"{name}.{namespace.rstrip('.').lower()}"
         records = [] if space["kind"] == HTTP else [{"Type": kind, "TTL": ttl} for kind in _kinds(ipv6)]
@@ -62,36 +63,34 @@ class CloudMapService:
         if present is None:
             made = self._create(space["id"], name, shown, records)
             return {"service_id": made.get("Id"), "service_arn": made.get("Arn"), "zone_id": space["zone_id"]}
-        own = tagging.from_list(self._aws.servicediscovery.list_tags_for_resource(ResourceARN=present["Arn"])["Tags"])
+        own = tagging.from_list(self._client.list_tags_for_resource(ResourceARN=present["Arn"])["Tags"])
         if own.get(tagging.CLUSTER) != self._cluster:
             raise ProvisionError(
-                f"The Cloud Map service {shown} is there already and has no tag {tagging.CLUSTER} that says that it is "
-                f"{self._cluster}'s: delete it, or choose another dns.cloud_map.service."
+                f"The Cloud Map service {shown} already exists, but its tag {tagging.CLUSTER} is not "
+                f"{self._cluster}: delete it, or choose another dns.cloud_map.service."
             )
         self._records(present, shown, records)
         self._changes.add_tags(
             f"Cloud Map service {shown}",
             own,
             self._tags,
-            lambda missing: self._aws.servicediscovery.tag_resource(
-                ResourceARN=present["Arn"], Tags=tagging.to_list(missing)
-            ),
+            lambda missing: self._client.tag_resource(ResourceARN=present["Arn"], Tags=tagging.to_list(missing)),
         )
         return {"service_id": present["Id"], "service_arn": present["Arn"], "zone_id": space["zone_id"]}
 
     def _present(self, namespace_id: str, name: str) -> Mapping[str, Any] | None:
         filters = [{"Name": "NAMESPACE_ID", "Values": [namespace_id], "Condition": "EQ"}]
-        found = listed(self._aws.servicediscovery, "list_services", "Services", Filters=filters)
+        found = listed(self._client, "list_services", "Services", Filters=filters)
         return next((service for service in found if service["Name"] == name), None)
 
     def _create(self, namespace_id: str, name: str, shown: str, records: list[dict[str, Any]]) -> Mapping[str, Any]:
-        # With weighted routing an answer would have a single record.
+        # With weighted routing, answers have a single record.
         config = {"DnsConfig": {"RoutingPolicy": "MULTIVALUE", "DnsRecords": records}} if records else {}
         made = self._changes.apply(
             f"Cloud Map service {shown}",
             None,
             {"records": _shown(records), "tags": self._tags},
-            lambda: self._aws.servicediscovery.create_service(
+            lambda: self._client.create_service(
                 Name=name, NamespaceId=namespace_id, Tags=tagging.to_list(self._tags), **config
             )["Service"],
         )
@@ -102,8 +101,8 @@ class CloudMapService:
         if {record["Type"] for record in found} != {record["Type"] for record in wanted}:
             has, asked = (" and ".join(sorted(record["Type"] for record in records)) for records in (found, wanted))
             raise ProvisionError(
-                f"The Cloud Map service {shown} has {has or 'no'} records, which cannot be changed, and "
-                f"{asked or 'no'} records are asked for: choose another dns.cloud_map.service, or leave dns.ipv6."
+                f"The Cloud Map service {shown} has {has or 'no'} records, which cannot be changed, but "
+                f"the configuration needs {asked or 'no'}: choose another dns.cloud_map.service, or restore dns.ipv6."
             )
         if _shown(found) == _shown(wanted):
             return
@@ -115,11 +114,12 @@ class CloudMapService:
         )
 
     def _update(self, service_id: str, shown: str, records: list[dict[str, Any]]) -> None:
-        client = self._aws.servicediscovery
-        operation = client.update_service(Id=service_id, Service={"DnsConfig": {"DnsRecords": records}})["OperationId"]
+        operation = self._client.update_service(Id=service_id, Service={"DnsConfig": {"DnsRecords": records}})[
+            "OperationId"
+        ]
 
         def done() -> bool:
-            found = client.get_operation(OperationId=operation)["Operation"]
+            found = self._client.get_operation(OperationId=operation)["Operation"]
             if found["Status"] == "FAIL":
                 raise ProvisionError(f"Cloud Map could not change the service {shown}: {found.get('ErrorMessage')}")
             return bool(found["Status"] == "SUCCESS")

@@ -1,4 +1,4 @@
-"""A cluster's alarms, and a dashboard."""
+"""The alarms and the dashboard of a cluster."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ NO_DASHBOARD = ("ResourceNotFound", "DashboardNotFoundError")
 
 
 def alarms_of(aws: AwsSession, cluster: str) -> Iterator[Mapping[str, Any]]:
-    """The alarms that carry the cluster's tag."""
+    """The alarms with the cluster's tag."""
     for alarm in _named_alarms(aws, cluster).values():
         if _tags(aws, alarm).get(tags.CLUSTER) == cluster:
             yield alarm
@@ -24,16 +24,13 @@ def alarms_of(aws: AwsSession, cluster: str) -> Iterator[Mapping[str, Any]]:
 def keep_alarms(
     aws: AwsSession,
     cluster: str,
-    own_tags: Mapping[str, str],
+    alarm_tags: Mapping[str, str],
     wanted: Mapping[str, Mapping[str, Any]],
     changes: Changes,
 ) -> None:
-    """Create the alarms, by name with the settings of PutMetricAlarm; delete the cluster's others."""
-    alarm_tags = tags.of_cluster(cluster, own_tags)
+    """Create the alarms, given as the settings of PutMetricAlarm by name; delete the cluster's other alarms."""
     present = _named_alarms(aws, cluster)
     for name, settings in wanted.items():
-        if not name.startswith(names.alarm_prefix(cluster)):
-            raise ProvisionError(f"The alarm {name} must have a name that begins with {names.alarm_prefix(cluster)}")
         if name in present:
             _update_alarm(aws, present[name], settings, alarm_tags, changes)
         else:
@@ -41,7 +38,7 @@ def keep_alarms(
                 f"alarm {name}",
                 None,
                 {**settings, "tags": alarm_tags},
-                lambda name=name, settings=settings: aws.cloudwatch.put_metric_alarm(  # type: ignore[misc]
+                lambda name=name, settings=settings: aws.client("cloudwatch").put_metric_alarm(  # type: ignore[misc]
                     AlarmName=name, Tags=tags.to_list(alarm_tags), **settings
                 ),
             )
@@ -51,13 +48,13 @@ def keep_alarms(
                 f"alarm {name}",
                 {"description": present[name].get("AlarmDescription")},
                 None,
-                lambda name=name: aws.cloudwatch.delete_alarms(AlarmNames=[name]),  # type: ignore[misc]
+                lambda name=name: aws.client("cloudwatch").delete_alarms(AlarmNames=[name]),  # type: ignore[misc]
             )
 
 
 def keep_dashboard(aws: AwsSession, name: str, body: Mapping[str, Any] | None, changes: Changes) -> None:
     """Create or update the dashboard; delete it without a body."""
-    found = unless_missing(aws.cloudwatch.get_dashboard, *NO_DASHBOARD, DashboardName=name)
+    found = unless_missing(aws.client("cloudwatch").get_dashboard, *NO_DASHBOARD, DashboardName=name)
     before = json.loads(found["DashboardBody"]) if found else None
     if before == body:
         return
@@ -65,12 +62,13 @@ def keep_dashboard(aws: AwsSession, name: str, body: Mapping[str, Any] | None, c
 
 
 def _named_alarms(aws: AwsSession, cluster: str) -> dict[str, Mapping[str, Any]]:
-    found = listed(aws.cloudwatch, "describe_alarms", "MetricAlarms", AlarmNamePrefix=names.alarm_prefix(cluster))
+    prefix = names.alarm_prefix(cluster)
+    found = listed(aws.client("cloudwatch"), "describe_alarms", "MetricAlarms", AlarmNamePrefix=prefix)
     return {alarm["AlarmName"]: alarm for alarm in found}
 
 
 def _tags(aws: AwsSession, alarm: Mapping[str, Any]) -> dict[str, str]:
-    return tags.from_list(aws.cloudwatch.list_tags_for_resource(ResourceARN=alarm["AlarmArn"])["Tags"])
+    return tags.from_list(aws.client("cloudwatch").list_tags_for_resource(ResourceARN=alarm["AlarmArn"])["Tags"])
 
 
 def _update_alarm(
@@ -89,24 +87,24 @@ def _update_alarm(
             f"alarm {name}",
             {key: before[key] for key in differing},
             {key: wanted[key] for key in differing},
-            lambda: aws.cloudwatch.put_metric_alarm(AlarmName=name, **wanted),
+            lambda: aws.client("cloudwatch").put_metric_alarm(AlarmName=name, **wanted),
         )
     changes.add_tags(
         f"alarm {name}",
         _tags(aws, present),
         alarm_tags,
-        lambda missing: aws.cloudwatch.tag_resource(ResourceARN=arn, Tags=tags.to_list(missing)),
+        lambda missing: aws.client("cloudwatch").tag_resource(ResourceARN=arn, Tags=tags.to_list(missing)),
     )
 
 
 def _put_dashboard(aws: AwsSession, name: str, body: Mapping[str, Any] | None) -> None:
     if body is None:
-        aws.cloudwatch.delete_dashboards(DashboardNames=[name])
+        aws.client("cloudwatch").delete_dashboards(DashboardNames=[name])
         return
-    answer = aws.cloudwatch.put_dashboard(DashboardName=name, DashboardBody=json.dumps(body))
+    answer = aws.client("cloudwatch").put_dashboard(DashboardName=name, DashboardBody=json.dumps(body))
     complaints = answer.get("DashboardValidationMessages")
     if complaints:
-        raise ProvisionError(f"CloudWatch does not take all of the dashboard {name}: {complaints[0].get('Message')}")
+        raise ProvisionError(f"CloudWatch rejects parts of the dashboard {name}: {complaints[0].get('Message')}")
 
 
 def _comparable(wanted: Any, present: Any) -> Any:

@@ -10,8 +10,8 @@ Spec = Mapping[str, Mapping[str, Any]]
 OWN_PREFIX = "x_"
 
 _KINDS = {
-    "str": "a text",
-    "int": "a whole number",
+    "str": "a string",
+    "int": "an integer",
     "bool": "true or false",
     "list": "a list",
     "dict": "a mapping",
@@ -102,7 +102,7 @@ def _is(value: Any, kind: str) -> bool:
 
 
 def _what(kind: str, rule: Mapping[str, Any]) -> str:
-    """What a value of this kind is, with the keys of a mapping that has some."""
+    """The kind of value in words, with a mapping's keys."""
     keys = rule.get("options") if kind == "dict" else None
     return f"{_KINDS[kind]} of {', '.join(sorted(keys))}" if keys else _KINDS[kind]
 

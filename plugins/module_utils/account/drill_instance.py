@@ -1,4 +1,4 @@
-"""An instance like the managers' that is in no swarm, on which a backup is restored."""
+"""The drill instance: launched like a manager, in no swarm, to restore a backup on it."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from ..aws import tags
 from ..aws.aws_session import AwsSession, code, listed
 from ..aws.changes import Changes
 from ..aws.provision_error import ProvisionError
+from ..aws.scaling_groups import groups_of
 from ..aws.waiters import once_visible
-from .node_groups import groups_of
 
 ROLE = "drill"
 _MANAGERS, _OURS = '"role": "manager"', f'"role": "{ROLE}"'
@@ -18,14 +18,15 @@ _WAIT = {"Delay": 2, "MaxAttempts": 300}
 
 
 class Scratch:
-    """Launches and terminates the instance."""
+    """Launches and terminates the drill instance."""
 
     def __init__(self, aws: AwsSession, cluster: str, own_tags: Mapping[str, str], changes: Changes) -> None:
-        self._ec2, self._autoscaling, self._changes, self._cluster = aws.ec2, aws.autoscaling, changes, cluster
+        self._ec2, self._autoscaling = aws.client("ec2"), aws.client("autoscaling")
+        self._changes, self._cluster = changes, cluster
         self._tags = {**tags.of_cluster(cluster, own_tags, Name=f"{cluster}-{ROLE}"), tags.ROLE: ROLE}
 
     def present(self, template: str, security_group: str) -> str | None:
-        """Launch it from that launch template, and return its ID, or None in check mode."""
+        """Launch it from that launch template. Returns its ID; None in check mode."""
         for instance in self._instances():
             # Left by a killed run, in an unknown state.
             self._end(instance)
@@ -96,7 +97,7 @@ class Scratch:
         return data
 
     def _subnet(self) -> str:
-        """One that managers are in, with the same way to the bucket and from here."""
+        """A subnet of the managers, with the same routes."""
         of_managers = {"Name": f"tag:{tags.ROLE}", "Values": ["manager"]}
         found = groups_of(self._autoscaling, self._cluster, of_managers)
         if not found:

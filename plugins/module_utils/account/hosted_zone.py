@@ -1,4 +1,4 @@
-"""The hosted zone, and whether it may have the cluster's record."""
+"""The hosted zone of the cluster's record."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .configuration_schema import suggestion
 def find(aws: AwsSession, name: str) -> dict[str, Any]:
     """The public hosted zone of that name: ``{id, name}``. Raises ProvisionError unless it exists exactly once."""
     wanted = absolute(name)
-    answer = aws.route53.list_hosted_zones_by_name(DNSName=wanted)
+    answer = aws.client("route53").list_hosted_zones_by_name(DNSName=wanted)
     zones = [zone for zone in answer["HostedZones"] if zone["Name"] == wanted]
     public = [zone for zone in zones if not zone.get("Config", {}).get("PrivateZone")]
     if not public:
@@ -29,12 +29,12 @@ def find(aws: AwsSession, name: str) -> dict[str, Any]:
 
 
 def _hint(aws: AwsSession, wanted: str) -> str:
-    names = [zone["Name"].rstrip(".") for zone in aws.route53.list_hosted_zones()["HostedZones"]]
+    names = [zone["Name"].rstrip(".") for zone in aws.client("route53").list_hosted_zones()["HostedZones"]]
     return suggestion(wanted.rstrip("."), names).rstrip("?")
 
 
 def absolute(name: str) -> str:
-    """A domain name as Route 53 writes it."""
+    """A domain name in Route 53's form."""
     return f"{name.rstrip('.').lower()}."
 
 

@@ -1,4 +1,4 @@
-"""Interface endpoints, through which private nodes reach AWS without NAT gateways."""
+"""Interface endpoints, for private nodes without NAT gateways."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ..aws.changes import Changes
 from ..aws.provision_error import ProvisionError
 from ..aws.waiters import awaited, once_visible
 
-# For each service that the nodes' policies name: the last part of the names by which EC2 knows its endpoints.
+# The endpoints of each service in the nodes' policies, by the last part of EC2's service names.
 # https://docs.aws.amazon.com/vpc/latest/privatelink/aws-services-privatelink-support.html
 SERVICES: Mapping[str, Sequence[str]] = {
     "autoscaling": ("autoscaling",),
@@ -27,12 +27,12 @@ SERVICES: Mapping[str, Sequence[str]] = {
     "ssm": ("ssm",),
     "ssmmessages": ("ssmmessages",),
 }
-# Services that the policies name and that need no endpoint.
+# Services in the policies that need no endpoint.
 WITHOUT = {
-    "s3": "it has a gateway endpoint, which costs nothing",
+    "s3": "it has a free gateway endpoint",
     "kms": "nodes never call it: S3 and Secrets Manager use the key for them",
 }
-# Global services, whose endpoint service is in a single region and is used from the others.
+# Global services, which have an endpoint service in a single region.
 # https://docs.aws.amazon.com/vpc/latest/privatelink/aws-services-cross-region-privatelink-support.html
 GLOBAL = {"route53": "us-east-1"}
 INTERFACE = "Interface"
@@ -43,7 +43,7 @@ _TO_COME, _TO_GO = 420, 420
 
 
 def needed(config: Mapping[str, Any]) -> list[str]:
-    """The endpoints that the nodes of a cluster need, as its configuration has them call AWS."""
+    """The endpoints that the nodes need for the AWS calls of this configuration."""
     dns, groups, monitoring = config["dns"], config["node_groups"], config["monitoring"]
     called = {
         "autoscaling": True,
@@ -63,7 +63,7 @@ def needed(config: Mapping[str, Any]) -> list[str]:
 
 
 def service_name(endpoint: str, region: str) -> str:
-    """As EC2 names the service behind an endpoint."""
+    """EC2's name of the service behind an endpoint."""
     return f"com.amazonaws.{endpoint}" if endpoint in GLOBAL else f"com.amazonaws.{region}.{endpoint}"
 
 
@@ -73,9 +73,9 @@ def endpoint_name(cluster: str, endpoint: str) -> str:
 
 
 def zones_of(aws: AwsSession, endpoints: Sequence[str]) -> dict[str, list[str] | None]:
-    """In which zones each endpoint can have an address; None if in all, since its service is another region's.
+    """The zones in which each endpoint can have an address; None for all, if its service is in another region.
 
-    Raises ProvisionError that names those that the region does not have.
+    Raises ProvisionError for endpoints that do not exist in the region.
     """
     own = {
         service_name(endpoint, aws.region): endpoint
@@ -92,15 +92,15 @@ def zones_of(aws: AwsSession, endpoints: Sequence[str]) -> dict[str, list[str] |
     if missing:
         raise ProvisionError(
             f"private_nodes.nat is none, but in the region {aws.region} there is no interface endpoint for "
-            f"{', '.join(missing)}: set it to one or per_zone, or do without what needs them."
+            f"{', '.join(missing)}: set it to one or per_zone, or remove the settings that need them."
         )
     return zones
 
 
 def _details(aws: AwsSession, names: Sequence[str], **where: Any) -> list[Mapping[str, Any]]:
-    # As a filter, for a name that is not known is an error otherwise.
+    # A filter, since an unknown name is an error otherwise.
     filters = [{"Name": "service-name", "Values": list(names)}]
-    answer = aws.ec2.describe_vpc_endpoint_services(Filters=filters, **where)
+    answer = aws.client("ec2").describe_vpc_endpoint_services(Filters=filters, **where)
     return [
         detail
         for detail in answer["ServiceDetails"]
@@ -118,7 +118,7 @@ class Endpoints:
     vpc: str | None
     subnets: Mapping[str, str | None]
     security_group: str | None
-    # Without any, nodes use a NAT gateway.
+    # If empty, nodes use a NAT gateway.
     services: Sequence[str]
 
 
@@ -126,7 +126,7 @@ class EndpointPlan:
     """Creates the declared endpoints and deletes the others."""
 
     def __init__(self, aws: AwsSession, wanted: Endpoints, changes: Changes) -> None:
-        self._aws, self._ec2, self._wanted, self._changes = aws, aws.ec2, wanted, changes
+        self._aws, self._ec2, self._wanted, self._changes = aws, aws.client("ec2"), wanted, changes
         self._group_name = f"{wanted.cluster}-endpoints"
 
     def build(self) -> dict[str, Any]:
@@ -178,12 +178,12 @@ class EndpointPlan:
     def _keep(self, endpoint: str, present: Mapping[str, Any] | None, zones: Sequence[str] | None) -> str | None:
         service = self._service(endpoint)
         name = self._name(service)
-        # In zones without the service, nodes use the addresses in other zones.
+        # In zones without the service, nodes use addresses in other zones.
         subnets = {zone: subnet for zone, subnet in self._wanted.subnets.items() if zones is None or zone in zones}
         if not subnets:
             raise ProvisionError(
-                f"The interface endpoint for {endpoint} can have no address in the zones "
-                f"{', '.join(self._wanted.subnets)}, but in {', '.join(zones or [])}: add a zone of these to zones."
+                f"The interface endpoint for {endpoint} is not available in the zones "
+                f"{', '.join(self._wanted.subnets)}: add {' or '.join(zones or [])} to zones."
             )
         own_tags = tags.of_cluster(self._wanted.cluster, self._wanted.tags, Name=name)
         group = self._wanted.security_group
@@ -260,8 +260,8 @@ class EndpointPlan:
                 reason = (endpoint.get("LastError") or {}).get("Message") or f"it is {endpoint['State']}"
                 identifier, service = endpoint["VpcEndpointId"], endpoint["ServiceName"]
                 raise ProvisionError(
-                    f"AWS could not make the interface endpoint {identifier} for {service}: {reason} Run this again "
-                    "when that is put right."
+                    f"AWS could not create the interface endpoint {identifier} for {service}: {reason} Correct it "
+                    "and run this again."
                 )
         return all(endpoint["State"].lower() == AVAILABLE for endpoint in found["VpcEndpoints"])
 
@@ -277,8 +277,8 @@ class EndpointPlan:
             )
         if surplus and not self._changes.check_mode:
             gone = {endpoint["VpcEndpointId"] for endpoint in surplus}
-            # Their interfaces keep their security group until then.
-            awaited(lambda: not (gone & self._living()), "the end of interface endpoints", _TO_GO)
+            # Until then their interfaces use their security group.
+            awaited(lambda: not (gone & self._living()), "the deletion of interface endpoints", _TO_GO)
 
     def _living(self) -> set[str]:
         return {

@@ -1,4 +1,4 @@
-"""Whether an inventory file finds the instances of the cluster that is configured, since it cannot read variables."""
+"""Checks that an inventory file finds the cluster's instances, since inventories cannot read variables."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ PLUGIN = "aws_ec2"
 
 
 def check(path: str, inventory: Any, config: Mapping[str, Any]) -> Iterable[str]:
-    """A sentence for each thing in an aws_ec2 inventory file that does not agree with the configuration."""
+    """A sentence for each value in an aws_ec2 inventory file that contradicts the configuration."""
     if not _finds_instances(inventory):
         return
     key = f"tag:{tags.CLUSTER}"
@@ -26,9 +26,9 @@ def check(path: str, inventory: Any, config: Mapping[str, Any]) -> Iterable[str]
 
 
 def unreached(path: str, inventory: Any, config: Mapping[str, Any]) -> Iterable[str]:
-    """A sentence for each thing that SSH lacks, where the file's group for Session Manager leaves the nodes to it.
+    """A sentence for each setting that SSH lacks, if the file does not connect to all nodes through Session Manager.
 
-    A file without such a group has a way of its own.
+    Files without the group session_manager are not checked.
     """
     if not _finds_instances(inventory) or config["private_nodes"] is not None:
         return
@@ -38,8 +38,8 @@ def unreached(path: str, inventory: Any, config: Mapping[str, Any]) -> Iterable[
     for key in ("key_name", "ssh_access"):
         if not config[key]:
             yield (
-                f"{path}: the nodes have public addresses and so are reached by SSH, but {key} is not set: set it, or "
-                "set the group session_manager to true there."
+                f"{path}: Ansible connects to nodes with public addresses by SSH, but {key} is not set: set it, or set "
+                "the group session_manager to true there."
             )
 
 

@@ -8,44 +8,51 @@ from typing import Any, Iterator, Mapping
 BELOW, AT_LEAST, ABOVE = (f"{name}Threshold" for name in ("LessThan", "GreaterThanOrEqualTo", "GreaterThan"))
 WAITING = "ApproximateNumberOfMessagesVisible"
 SIZES = {"desired": "GroupDesiredCapacity", "serving": "GroupInServiceInstances"}
-# What each alarm tells the person it wakes; {} is a port, a queue or a group.
+# The alarms' descriptions; {} is a port, a queue or a group.
 DESCRIPTIONS = {
-    "agent-silent": "No manager has looked after the swarm. Either no agent runs, or none is known to lead: "
-    "docs/restore.md.",
-    "flaws": "The bucket lacks the cluster's record or policy.json, a manager's clock is wrong, or the leader's agent "
-    "is silent: playbooks/status.yml tells which.",
-    "quorum-margin": "The loss of one more manager stops the swarm from deciding anything: see to the one that "
-    "is lost.",
-    "node-down": "The managers do not hear from a node: playbooks/status.yml shows which.",
-    "tasks-unschedulable": "The scheduler has no node for tasks of a service: playbooks/status.yml shows which, and "
-    "why.",
-    "certificate": "The certificate of a manager expires soon, for it was not renewed: playbooks/rotate.yml.",
-    "tls": "A certificate that the record's addresses show at port {} expires soon: renew and deploy it.",
-    "backup-age": "The newest backup of the swarm is twice as old as it should get: journalctl -u swarm-backup on the "
-    "managers says why.",
-    "dead-letters": "A message in the queue of events could not be handled; it is in {}.",
-    "status": "EC2 finds an instance of the group {} or its host impaired.",
-    "capacity": "The group {} has had fewer instances in service than it should for a while: its activities say why.",
+    "agent-silent": "No manager's agent is working: no agent runs, or no leader is known: docs/restore.md.",
+    "flaws": "The bucket lacks the cluster's record or policy.json, a manager's clock is wrong, or the leader's "
+    "agent is silent: playbooks/status.yml shows which.",
+    "quorum-margin": "The loss of one more manager stops the swarm from making decisions: playbooks/status.yml shows "
+    "which manager is lost.",
+    "node-down": "A node is unreachable: playbooks/status.yml shows which.",
+    "tasks-unschedulable": "The scheduler has no node for tasks of a service: playbooks/status.yml shows them and "
+    "the reason.",
+    "certificate": "A manager's certificate expires soon and was not renewed: playbooks/rotate.yml.",
+    "tls": "A TLS certificate on port {} of the record's addresses expires soon: renew and deploy it.",
+    "backup-age": "The newest backup is older than twice backup_hours: journalctl -u swarm-backup on the managers "
+    "shows why.",
+    "dead-letters": "A message in the event queue could not be handled; it is in {}.",
+    "status": "EC2's status checks of an instance of the group {} or of its host fail.",
+    "capacity": "The group {} has fewer instances in service than desired: its activities show why.",
 }
 
 
+def alarms_and_dashboard(cluster: Mapping[str, Any]) -> tuple[dict[str, dict[str, Any]], dict[str, Any] | None]:
+    """The alarms' settings by their names, and the dashboard's body; none if the configuration asks for no alarms."""
+    if not cluster["monitoring"] or not cluster["monitoring"]["alarms"]:
+        return {}, None
+    resources = MonitoringResources(cluster)
+    return {alarm["name"]: alarm["settings"] for alarm in resources.alarms()}, resources.dashboard()
+
+
 class MonitoringResources:
-    """What CloudWatch watches and shows of a cluster, whose configuration is as the preflight leaves it."""
+    """The alarms and the dashboard of a cluster, whose configuration is as the preflight leaves it."""
 
     def __init__(self, cluster: Mapping[str, Any]) -> None:
         self._cluster, self._names = cluster, cluster["names"]
-        # The operator's own topic, or the cluster's.
+        # The operator's topic, or the cluster's.
         self._topic = cluster["monitoring"]["topic_arn"] or self._arn("sns", self._names["alarm_topic"])
         self._groups = {group["name"]: f"{cluster['cluster_name']}-{group['name']}" for group in cluster["node_groups"]}
         self._period = cluster["monitoring"]["period_seconds"]
-        # AWS measures nothing of its own more often than once a minute.
+        # AWS's own metrics have one value a minute.
         self._aws_period = max(60, self._period)
-        # Managers that do not lead tell of their certificates once in five periods and five minutes at most; twice
-        # that and in whole minutes, so that none is missed.
+        # Managers other than the leader send their metrics once in five periods, and at least every five minutes;
+        # twice that, in whole minutes, misses no value.
         self._certificate_period = max(math.ceil(min(300, 5 * self._period) * 2 / 60) * 60, self._period * 2)
 
     def alarms(self) -> Iterator[dict[str, Any]]:
-        """The alarms, each with its ``name``, and its ``settings`` as PutMetricAlarm takes them."""
+        """The alarms, each with its ``name``, and its ``settings`` for PutMetricAlarm."""
         own, aws = self._own_metric, self._aws_metric
         left = self._cluster["monitoring"]["certificate_days"] * 86400
         yield self._alarm("agent-silent", 5, own("Passes", "Sum", BELOW, 1), missing="breaching")
@@ -81,7 +88,7 @@ class MonitoringResources:
     def _alarm(
         self, kind: str, periods: int, metric: Mapping[str, Any], suffix: str = "", subject: str = "", missing: str = ""
     ) -> dict[str, Any]:
-        """An alarm after so many ``periods`` in a row; ``missing`` is what no data means."""
+        """An alarm after ``periods`` periods in a row; ``missing`` is how missing data is treated."""
         settings = {
             "AlarmDescription": DESCRIPTIONS[kind].format(subject),
             "EvaluationPeriods": periods,
@@ -95,7 +102,7 @@ class MonitoringResources:
         return {"name": name, "settings": {**settings, **metric}}
 
     def _own_metric(self, name: str, statistic: str, comparison: str, threshold: int) -> dict[str, Any]:
-        """One of the metrics that the managers' agents send."""
+        """A metric that the managers' agents send."""
         return {
             "Namespace": self._names["metrics_namespace"],
             "MetricName": name,
@@ -106,12 +113,12 @@ class MonitoringResources:
         }
 
     def _aws_metric(self, service: str, name: str, dimension: str, value: str) -> dict[str, Any]:
-        """One of AWS's metrics, which should be 0."""
+        """A metric of AWS, which should be 0."""
         own = self._own_metric(name, "Maximum", AT_LEAST, 1)
         return {**own, "Namespace": f"AWS/{service}", "Period": self._aws_period, **_dimension(dimension, value)}
 
     def _missing_instances(self, group: str) -> dict[str, Any]:
-        difference = {"Expression": " - ".join(SIZES), "Label": "Instances that are missing", "ReturnData": True}
+        difference = {"Expression": " - ".join(SIZES), "Label": "Missing instances", "ReturnData": True}
         metrics = [{"Id": "missing", **difference}]
         for identifier, name in SIZES.items():
             metric = {"Namespace": "AWS/AutoScaling", "MetricName": name, **_dimension("AutoScalingGroupName", group)}
@@ -126,16 +133,16 @@ class MonitoringResources:
             ("Managers", "Minimum", "QuorumMargin"),
             ("Nodes", "Maximum", "NodesReady", "NodesDown"),
             ("Tasks without a node", "Maximum", "TasksUnschedulable"),
-            ("Passes of the agent", "Sum", "Passes"),
-            ("Duration of a pass", "Maximum", "PassDuration"),
-            ("Addresses that the record has wrong, and other flaws", "Maximum", "RecordDifferences", "Flaws"),
+            ("Agent passes", "Sum", "Passes"),
+            ("Pass duration", "Maximum", "PassDuration"),
+            ("Wrong addresses in the record, and other flaws", "Maximum", "RecordDifferences", "Flaws"),
             ("Age of the newest backup", "Maximum", "BackupAge"),
         ):
             yield title, [[own, name] for name in names], statistic, self._period
         certificates = [[own, "CertificateLeft"]]
         for port in self._cluster["monitoring"]["tls_ports"]:
             certificates.append([own, "TlsCertificateLeft", "Port", str(port)])
-        yield "What is left of the certificates", certificates, "Minimum", self._certificate_period
+        yield "Time until certificates expire", certificates, "Minimum", self._certificate_period
         depths = [["AWS/SQS", WAITING, "QueueName", queue] for queue in queues]
         yield "Events and dead letters", depths, "Maximum", self._aws_period
         for group in self._groups.values():

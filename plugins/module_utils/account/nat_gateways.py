@@ -1,4 +1,4 @@
-"""Which NAT gateways private subnets need."""
+"""The NAT gateways that private subnets need."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from typing import Any, Mapping, Sequence
 from ..aws import tags
 
 ONE, PER_ZONE = "one", "per_zone"
-# With interface endpoints instead.
+# Interface endpoints instead.
 NONE = "none"
 
 
 def name(cluster: str, zone: str) -> str:
-    """Name of a zone's NAT gateway and of its elastic IP address."""
+    """The name of a zone's NAT gateway and of its elastic IP address."""
     return f"{cluster}-{zone}-nat"
 
 

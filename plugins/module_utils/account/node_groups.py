@@ -1,4 +1,4 @@
-"""Auto Scaling groups of a cluster's nodes, with their lifecycle hooks, warm pools, metrics, and what scales them."""
+"""Auto Scaling groups of a cluster's nodes, with their lifecycle hooks, warm pools, metrics and scaling policies."""
 
 from __future__ import annotations
 
@@ -10,30 +10,31 @@ from .._core.cluster import WORKER
 from .._core.names import launching_hook, metrics_namespace, terminating_hook
 from .._core.upgrade_marker import TAG
 from ..aws import tags
-from ..aws.aws_session import AwsSession, code, listed
+from ..aws.aws_session import AwsSession, code
 from ..aws.changes import Changes
 from ..aws.provision_error import ProvisionError
+from ..aws.scaling_groups import groups_of
 from ..aws.waiters import once_visible
 from . import warm_pools
 
-# A node group as the configuration has it, with its defaults; see roles/check/meta/argument_specs.yml.
+# A node group of the configuration, with its defaults; see roles/check/meta/argument_specs.yml.
 Group = Mapping[str, Any]
 
-# Replaced and scaled-in instances are those of an old template first.
+# Outdated instances are replaced and scaled in first.
 TERMINATION_POLICIES = ["OldestLaunchTemplate", "OldestInstance"]
 HEALTH_CHECK_GRACE = 120
 SCALING_POLICY = "needed-nodes"
-# Seconds in service before target tracking counts an instance. Few: what is measured is a part of the instances that
-# the group is to have, whether they serve yet or not, and so needs no time to settle.
+# Seconds in service before target tracking counts an instance. Short, since the metric is a percentage of the desired
+# instances, whether they serve or not, and needs no time to settle.
 WARMUP = 30
-# Of a group's metrics, those that alarms and the dashboard need. They cost nothing.
+# The group metrics that the alarms and the dashboard need. They are free.
 GROUP_METRICS = ["GroupDesiredCapacity", "GroupInServiceInstances"]
 
 
 def lifecycle_hooks(cluster: str, launch_timeout: int, termination_timeout: int) -> list[dict[str, Any]]:
-    """The hooks of each group, as Auto Scaling wants them: it waits there until the leader's agent says to go on.
+    """The lifecycle hooks of each group, in Auto Scaling's form. The leader's agent completes the actions.
 
-    The timeouts are seconds without a heartbeat after which Auto Scaling goes on by itself.
+    The timeouts are seconds without a heartbeat after which Auto Scaling continues by itself.
     """
     return [
         {
@@ -50,7 +51,7 @@ def lifecycle_hooks(cluster: str, launch_timeout: int, termination_timeout: int)
 
 
 class NodeGroups:
-    """Brings the Auto Scaling groups of a cluster to what they should be. Waits for no instance."""
+    """Creates and updates the Auto Scaling groups of a cluster. Does not wait for instances."""
 
     def __init__(
         self,
@@ -62,15 +63,15 @@ class NodeGroups:
         *,
         measured: bool = False,
     ) -> None:
-        self._autoscaling, self._changes = aws.autoscaling, changes
+        self._autoscaling, self._changes = aws.client("autoscaling"), changes
         self._cluster, self._hooks = cluster, hooks
-        # IDs by zone. In check mode, those of some zones may be to come.
+        # IDs by zone. In check mode, some may not exist yet.
         self._subnets, self._measured = subnets, measured
 
     def keep(self, groups: Sequence[Group], versions: Mapping[str, Any]) -> dict[str, Any]:
-        """Keep the groups; tell of each how far it is, and which groups there are besides.
+        """Create and update the groups. Returns the state of each, and the names of undeclared groups.
 
-        ``versions`` are those of the launch templates for new instances by the groups' names, without those to come.
+        ``versions`` are the launch template versions for new instances by group name; missing templates have none.
         """
         present_groups = self._groups()
         report = []
@@ -88,7 +89,7 @@ class NodeGroups:
         return {group["AutoScalingGroupName"]: group for group in groups_of(self._autoscaling, self._cluster)}
 
     def _settings(self, group: Group, version: str) -> dict[str, Any]:
-        """What the group should be, in the words of Auto Scaling."""
+        """The declared group, in Auto Scaling's form."""
         zones = group["zones"] or self._subnets
         settings: dict[str, Any] = {
             "MinSize": group["min"],
@@ -98,11 +99,11 @@ class NodeGroups:
             "HealthCheckType": "EC2",
             "HealthCheckGracePeriod": HEALTH_CHECK_GRACE,
             "TerminationPolicies": TERMINATION_POLICIES,
-            # A replacement is started before a spot instance at risk is taken.
+            # A spot instance at risk is replaced before its interruption.
             "CapacityRebalance": group["spot"] is not None and group["spot"]["rebalance"],
         }
         template = {"LaunchTemplateName": self._name(group), "Version": version}
-        # Auto Scaling chooses between types or markets, rather than the launch template alone.
+        # Auto Scaling chooses among the types or markets.
         if group["spot"] is None and len(group["instance_types"]) == 1:
             return {**settings, "LaunchTemplate": template}
         return {
@@ -130,13 +131,13 @@ class NodeGroups:
             self._keep_warm_pool(name, group, None)
             return
         if present.get("Status"):
-            raise ProvisionError(f"The Auto Scaling group {name} is being deleted: run this again when it is gone.")
+            raise ProvisionError(f"The Auto Scaling group {name} is being deleted: run this again when it is deleted.")
         pool = present.get("WarmPoolConfiguration")
         if group["warm_pool"] is None:
-            # Before the group: Auto Scaling takes no spot instances beside a warm pool.
+            # Before the group, since Auto Scaling refuses spot instances together with a warm pool.
             self._delete_warm_pool(name, pool)
         present_tags = tags.from_list(present.get("Tags", []))
-        # Other numbers where the group was scaled or is being upgraded.
+        # Other sizes if the group was scaled or is being upgraded.
         size = _size(group, present)
         wanted.update(DesiredCapacity=size, MaxSize=max(group["max"], size))
         before = {key: _comparable(key, present.get(key)) for key in wanted}
@@ -153,7 +154,7 @@ class NodeGroups:
                 ),
             )
         self._keep_group_tags(name, group["tags"], present.get("Tags", []))
-        # After the size itself, so that one that was not applied is not taken for one that was.
+        # After the size, so that the tag never has a size that was not applied.
         self._keep_desired(name, group, present_tags)
         self._keep_hooks(name)
         self._keep_metrics(name, present)
@@ -193,7 +194,7 @@ class NodeGroups:
     def _keep(
         self, resource: str, present: Mapping[str, Any] | None, wanted: Mapping[str, Any], put: Callable[..., Any]
     ) -> None:
-        """Put what is wanted, unless all of it is present."""
+        """Call ``put`` unless ``present`` has all that is wanted."""
         if present is None or not contains(present, wanted):
             before = {key: present.get(key) for key in wanted} if present else None
             self._changes.apply(resource, before, wanted, lambda: put(**wanted))
@@ -207,12 +208,12 @@ class NodeGroups:
             self._keep(f"lifecycle hook {own} of {name}", by_name.get(own), hook, put)
 
     def _keep_warm_pool(self, name: str, group: Group, present: Mapping[str, Any] | None) -> None:
-        """Keep the group's warm pool, if it is to have one. After its hooks, at which what comes there waits."""
+        """Create, update or delete the group's warm pool. After the hooks, since instances of the pool wait at them."""
         pool = group["warm_pool"]
         if pool is None:
             return
         if present is not None and present.get("Status"):
-            raise ProvisionError(f"The warm pool of {name} is being deleted: run this again when it is gone.")
+            raise ProvisionError(f"The warm pool of {name} is being deleted: run this again when it is deleted.")
         wanted = {"MinSize": pool["min"], "MaxGroupPreparedCapacity": pool["max"], "PoolState": "Stopped"}
         put = partial(self._autoscaling.put_warm_pool, AutoScalingGroupName=name)
         self._keep(f"warm pool of {name}", present, wanted, put)
@@ -224,12 +225,12 @@ class NodeGroups:
             f"warm pool of {name}",
             {key: present.get(key) for key in ("MinSize", "MaxGroupPreparedCapacity", "PoolState")},
             None,
-            # By force, since nothing that is in there has to be waited for.
+            # By force, since its instances need not be drained.
             lambda: self._autoscaling.delete_warm_pool(AutoScalingGroupName=name, ForceDelete=True),
         )
 
     def _keep_scaling(self, name: str, group: Group, *, there: bool) -> None:
-        """Keep the policy by which Auto Scaling follows what agents measure; without a target there is to be none."""
+        """Create, update or delete the scaling policy, which follows the agents' metric."""
         if group["role"] != WORKER:
             return
         own = {"AutoScalingGroupName": name, "PolicyName": SCALING_POLICY}
@@ -251,7 +252,7 @@ class NodeGroups:
             )
 
     def _tracking(self, group: Group) -> dict[str, Any] | None:
-        """The policy in the words of Auto Scaling."""
+        """The policy in Auto Scaling's form."""
         if group["scaling"] is None:
             return None
         return {
@@ -262,7 +263,7 @@ class NodeGroups:
                     "Namespace": metrics_namespace(self._cluster),
                     "MetricName": metrics.RESERVATION.cloudwatch,
                     "Dimensions": [metrics.dimension(metrics.RESERVATION, group["name"])],
-                    # For a moment two agents may take themselves for the leader's.
+                    # For a moment two agents may act as the leader's.
                     "Statistic": "Maximum",
                     "Unit": metrics.RESERVATION.unit,
                 },
@@ -272,7 +273,7 @@ class NodeGroups:
         }
 
     def _keep_metrics(self, name: str, present: Mapping[str, Any]) -> None:
-        """Have Auto Scaling measure how many instances the group has and should have, if that is watched."""
+        """Enable the group metrics, if there are alarms."""
         collected = {metric["Metric"] for metric in present.get("EnabledMetrics", [])}
         if not self._measured or collected.issuperset(GROUP_METRICS):
             return
@@ -316,10 +317,10 @@ def _distribution(spot: Mapping[str, Any] | None) -> dict[str, Any]:
 
 
 def _size(group: Group, present: Mapping[str, Any]) -> int:
-    """How many instances the group is to have now.
+    """The group's desired capacity.
 
-    What was scaled stays as it is until `desired` is changed in the configuration, within its min and max. One that
-    follows the swarm's tasks stays even then.
+    A scaled group keeps its size, within min and max, until `desired` changes in the configuration. A group with
+    `scaling` keeps it even then.
     """
     own, size = tags.from_list(present.get("Tags", [])), int(present["DesiredCapacity"])
     if TAG not in own and own.get(tags.DESIRED) != str(group["desired"]) and group["scaling"] is None:
@@ -336,7 +337,7 @@ def _comparable(key: str, value: Any) -> Any:
 
 
 def _group_tags(name: str, own_tags: Mapping[str, str], *, propagate: bool = True) -> list[dict[str, Any]]:
-    """Tags in the form that Auto Scaling wants, by default for the instances too."""
+    """Tags in Auto Scaling's form, by default also for the instances."""
     more = {"ResourceId": name, "ResourceType": "auto-scaling-group", "PropagateAtLaunch": propagate}
     return [{**tag, **more} for tag in tags.to_list(own_tags)]
 
@@ -345,20 +346,8 @@ def _desired_tag(name: str, desired: int) -> list[dict[str, Any]]:
     return _group_tags(name, {tags.DESIRED: str(desired)}, propagate=False)
 
 
-def groups_of(autoscaling: Any, cluster: str, *filters: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """The cluster's groups as Auto Scaling describes them, or those of them that more of its filters leave."""
-    wanted = [*tags.of_cluster_filter(cluster), *filters]
-    return list(listed(autoscaling, "describe_auto_scaling_groups", "AutoScalingGroups", Filters=wanted))
-
-
-def template_of(group: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The launch template that a group names, itself or in its mixed instances policy."""
-    mixed = (group.get("MixedInstancesPolicy") or {}).get("LaunchTemplate", {})
-    return group.get("LaunchTemplate") or mixed.get("LaunchTemplateSpecification") or {}
-
-
 def _once_launchable(call: Any) -> Any:
-    """Call until Auto Scaling sees the instance profile and the template, which may have been made a moment ago."""
+    """Retry until Auto Scaling sees an instance profile and a template that were just created."""
 
     def not_yet(error: Exception) -> bool:
         message = str(error).lower().replace(" ", "")
@@ -369,7 +358,7 @@ def _once_launchable(call: Any) -> Any:
 
 
 def contains(present: Any, wanted: Any) -> bool:
-    """Whether all that is wanted is present; mappings may have more."""
+    """Whether ``present`` has all that is wanted; mappings may have more keys."""
     if isinstance(wanted, Mapping):
         return isinstance(present, Mapping) and all(contains(present.get(key), wanted[key]) for key in wanted)
     if isinstance(wanted, list):

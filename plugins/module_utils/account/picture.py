@@ -1,4 +1,4 @@
-"""An architecture picture of what stands in the account: resources in, SVG out."""
+"""Draws the cluster's resources as an architecture diagram in SVG."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Row = Mapping[str, Any]
 MARGIN, GAP, PAD = 24, 14, 12
 ZONE, SIDE = 214, 324
 LINE, TITLE, CHIP = 15, 18, 26
-# The widths of a character of the two sizes, on the wide side.
+# Character widths of the two font sizes, rounded up.
 SMALL, BOLD = 6.7, 8.3
 STYLE = """
 text{font-family:system-ui,sans-serif;fill:#18212b;font-size:11px}
@@ -39,7 +39,7 @@ text{fill:#e8edf2}
 .head{fill:#a9b6c3}
 }
 """.strip()
-# What is told with what it belongs to, and has no card of its own.
+# Kinds that are shown within another kind's card.
 WITHIN = {
     "policy of the IAM role": "IAM role",
     "instance profile": "IAM role",
@@ -60,9 +60,9 @@ def draw(
     groups: Sequence[Row] = (),
     record: Optional[Row] = None,
 ) -> str:
-    """The picture; the same account always has the same picture.
+    """The diagram; the same resources always give the same SVG.
 
-    ``resources`` are those of the module ``cluster_resources_info``, the others what ``fleet_info`` tells.
+    ``resources`` are the result of the module ``cluster_resources_info``, the others of ``fleet_info``.
     """
     return _Picture(cluster, region, resources, members, groups, record).svg()
 
@@ -120,9 +120,9 @@ class _Picture:
         for row in self._all:
             counts[row["kind"]] = counts.get(row["kind"], 0) + 1
         shown = [f"{count} {kind}" if count > 1 else kind for kind, count in counts.items() if kind not in WITHIN]
-        return f"The swarm {self._title}: {', '.join(shown) or 'nothing is there'}"
+        return f"The swarm {self._title}: {', '.join(shown) or 'no resources'}"
 
-    # What there is
+    # Resources
 
     def _of(self, *kinds: str) -> List[Row]:
         return [row for row in self._all if row["kind"] in kinds]
@@ -131,7 +131,7 @@ class _Picture:
         return [row for row in self._of("route table") if row["name"].endswith(PRIVATE) is private]
 
     def _zones(self) -> List[Tuple[str, List[Row], List[Row]]]:
-        """Zones with their subnets and instances; the last is for instances of which no zone is known."""
+        """Zones with their subnets and instances; the last is for instances without a known zone."""
         found: Dict[str, Tuple[List[Row], List[Row]]] = {}
         for subnet in self._of("subnet"):
             zone = (
@@ -142,15 +142,15 @@ class _Picture:
             zone = zone[: -len(PRIVATE)] if zone.endswith(PRIVATE) else zone
             found.setdefault(zone or subnet["id"], ([], []))[0].append(subnet)
         for instance in self._of("instance"):
-            zone = (self._members.get(instance["id"]) or {}).get("zone") or "zone not known"
+            zone = (self._members.get(instance["id"]) or {}).get("zone") or "zone unknown"
             found.setdefault(zone, ([], []))[1].append(instance)
         return [(zone, *found[zone]) for zone in sorted(found)]
 
     # Parts
 
     def _entrance(self, x: int, y: int) -> Tuple[int, int]:
-        """The way in; returns where the gateway's upper edge is."""
-        # The gateway comes last, where the way to it does not cross the VPC's name.
+        """The internet gateway; returns its upper edge."""
+        # The gateway comes last, so that its wire does not cross the VPC's name.
         chips = [*self._of("gateway endpoint"), *self._tables(private=False), *self._of("internet gateway")]
         at = x + PAD
         middle = x + 80
@@ -175,9 +175,9 @@ class _Picture:
         bottom = self._chips(x + PAD, bottom, width - 2 * PAD, "Security groups", self._of("security group")) + PAD
         ways_out = [*self._tables(private=True), *self._of("NAT gateway", "elastic IP address", "interface endpoint")]
         if ways_out:
-            bottom = self._chips(x + PAD, bottom, width - 2 * PAD, "The way out", ways_out, kinds=True) + PAD
+            bottom = self._chips(x + PAD, bottom, width - 2 * PAD, "Outbound", ways_out, kinds=True) + PAD
         title = "; ".join(f"VPC {vpc['name']} ({vpc['id']})" for vpc in vpcs) or "no VPC"
-        # Below what is in it.
+        # Below its contents.
         entrance = self._drawn[:at]
         inside = self._drawn[at:]
         self._drawn = []
@@ -212,12 +212,12 @@ class _Picture:
         return "manager" not in row["name"], row["name"], row["id"]
 
     def _side(self, x: int, y: int, vpc_right: int, vpc_top: int, vpc_bottom: int) -> int:
-        """What stands beside the VPC, one below the other."""
+        """The resources beside the VPC, in a column."""
         edge, at = x + SIDE + GAP, y
         hooks: List[int] = []
 
         def card(title: str, lines: Iterable[str], rows: Sequence[Row]) -> int:
-            """The next; returns the height of its middle."""
+            """The next card; returns the height of its middle."""
             nonlocal at
             height = self._card(x, at, SIDE, title, lines, "card", rows)
             middle, at = at + height // 2, at + height + GAP
@@ -235,7 +235,7 @@ class _Picture:
             made_from = [template for template in self._of("launch template") if template["name"] == group["id"]]
             lines += [f"launch template {template['id']}" for template in made_from]
             lines += [f"hooks: {', '.join(hook['id'].rpartition('-')[2] for hook in own)}"] if own else []
-            lines += ["follows what the swarm's tasks need"] if followed else []
+            lines += ["scales with the swarm's tasks"] if followed else []
             middle = card(f"Auto Scaling group {group['id']}", lines, [group, *own, *followed, *made_from])
             hooks += [middle] if own else []
         for rule in self._of("event rule"):
@@ -263,7 +263,7 @@ class _Picture:
         return at
 
     def _reach(self, x: int, y: int, right: int, top: int, bottom: int, label: str, *, both: bool = False) -> None:
-        """A wire from something beside the VPC to it, at that height or at the VPC's nearest."""
+        """A wire from the column to the VPC, at that height or the nearest of the VPC."""
         to = min(max(y, top + GAP), bottom - GAP)
         turn = (right + x) // 2
         path = f"M{x} {y} H{right + 2}" if to == y else f"M{x} {y} H{turn} V{to} H{right + 2}"
@@ -289,7 +289,7 @@ class _Picture:
             self._wire(f"M{MARGIN + 44} 40 H{left - 2}")
             self._text((MARGIN + 44 + left) // 2, 34, "asks", "", "middle")
         self._wire(f"M{MARGIN + 26} 76 V100 H{x} V{y - 2}")
-        self._text(MARGIN + 34, 95, "requests, to the addresses that the record has")
+        self._text(MARGIN + 34, 95, "requests to the record's addresses")
 
     def _rest(self, x: int, y: int, width: int) -> int:
         """All resources that have not been drawn yet."""
@@ -299,7 +299,7 @@ class _Picture:
     # Shapes
 
     def _chips(self, x: int, y: int, width: int, title: str, rows: List[Row], *, kinds: bool = False) -> int:
-        """Names in a row, and in as many as it takes; returns where they end."""
+        """Names in rows; returns their lower edge."""
         if not rows:
             return y
         self._text(x, y + 17, title, "t")
@@ -330,7 +330,7 @@ class _Picture:
         rows: Sequence[Row],
         height: int = 0,
     ) -> int:
-        """A box with words in it; returns its height."""
+        """A box with text; returns its height."""
         lines = [line for line in lines if line]
         needed = LINE * len(lines) + (TITLE + PAD if title else CHIP - LINE)
         height = height or needed

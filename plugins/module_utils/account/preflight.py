@@ -9,7 +9,7 @@ from typing import Any, Callable, Mapping, Sequence
 from .._core.cluster import MANAGER
 from .._core.names import resource_names
 from ..aws import tags
-from ..aws.aws_session import AwsSession, BotoCoreError, ClientError, code, listed, sentence, unless_missing
+from ..aws.aws_session import AWS_ERRORS, AwsSession, ClientError, code, listed, sentence, unless_missing
 from ..aws.provision_error import ProvisionError
 from ..stack import compose
 from ..stack.stack_error import StackError
@@ -23,7 +23,7 @@ NO_TOPIC = ("NotFound", "NotFoundException")
 
 
 class Preflight:
-    """Asks AWS about all that a configuration names, and collects what is wrong."""
+    """Checks the resources that a configuration names against the account, and collects the errors."""
 
     def __init__(self, aws: AwsSession, config: Mapping[str, Any], image_parameters: Mapping[str, str]) -> None:
         self._aws, self._config, self._image_parameters = aws, config, image_parameters
@@ -31,11 +31,11 @@ class Preflight:
         self.errors: list[str] = []
         self.images: dict[str, dict[str, Any]] = {}
         self.zone_id: str | None = None
-        # Of a key that its alias does not name.
+        # ID of a key without its alias.
         self.key_id: str | None = None
 
     def look(self) -> None:
-        """Look everything up. With the wrong account nothing else is looked at."""
+        """Check everything; with the wrong account, nothing else."""
         self.errors += account_errors(self._aws, self._config)
         if self.errors:
             return
@@ -46,7 +46,7 @@ class Preflight:
         self._collect(self._images)
         self._collect(self._vpcs)
         self._collect(self._dns)
-        # Of any other name the rules say that it is wrong, and boto3 would too.
+        # The rules refuse invalid names, and so does boto3.
         if configuration_rules.CLUSTER_NAME.fullmatch(self._config["cluster_name"]):
             self._collect(self._clashes)
             self._collect(lambda: bucket.check_bucket(self._aws, self._names["bucket"]))
@@ -66,12 +66,12 @@ class Preflight:
             look()
         except ProvisionError as error:
             self._error(str(error))
-        except (ClientError, BotoCoreError) as error:
+        except AWS_ERRORS as error:
             self._error(sentence(error))
 
     def _zones(self) -> None:
         region = self._config["region"]
-        found = self._aws.ec2.describe_availability_zones(
+        found = self._aws.client("ec2").describe_availability_zones(
             Filters=[{"Name": "zone-type", "Values": ["availability-zone"]}]
         )["AvailabilityZones"]
         available = sorted(zone["ZoneName"] for zone in found if zone["State"] == "available")
@@ -84,25 +84,25 @@ class Preflight:
         name = self._config["key_name"]
         if not name:
             return
-        others = [pair["KeyName"] for pair in self._aws.ec2.describe_key_pairs()["KeyPairs"]]
+        others = [pair["KeyName"] for pair in self._aws.client("ec2").describe_key_pairs()["KeyPairs"]]
         if name not in others:
-            hint = suggestion(name, others) or ": import one, or leave key_name out and use Session Manager."
-            self._error(f"key_name '{name}' is no key pair in the region {self._config['region']}{hint}")
+            hint = suggestion(name, others) or ": import the key pair, or remove key_name and use Session Manager."
+            self._error(f"key_name '{name}' is not a key pair in the region {self._config['region']}{hint}")
 
     def _permissions_boundary(self) -> None:
         arn = self._config["permissions_boundary"]
-        # Of any other the rules say that it is wrong.
+        # The rules refuse other values.
         if arn is None or not configuration_rules.BOUNDARY.fullmatch(arn):
             return
-        if unless_missing(self._aws.iam.get_policy, "NoSuchEntity", PolicyArn=arn) is None:
+        if unless_missing(self._aws.client("iam").get_policy, "NoSuchEntity", PolicyArn=arn) is None:
             self._error(
-                f"permissions_boundary is '{arn}', but there is no such policy: make it, or leave permissions_boundary "
-                "out."
+                f"permissions_boundary is '{arn}', but this policy does not exist: create it, or remove "
+                "permissions_boundary."
             )
 
     def _dns(self) -> None:
         dns = self._config["dns"] or {}
-        # Of neither or both the rules say that that is wrong.
+        # The rules refuse both and neither.
         if dns.get("zone"):
             self.zone_id = hosted_zone.find(self._aws, dns["zone"])["id"]
         if dns.get("cloud_map"):
@@ -118,19 +118,19 @@ class Preflight:
         for endpoint, found in interface_endpoints.zones_of(self._aws, nodes["endpoints"]).items():
             if found is not None and not set(found) & set(self._config["zones"]):
                 self._error(
-                    f"private_nodes.nat is none, but the interface endpoint for {endpoint} can have no address in the "
-                    f"zones {', '.join(self._config['zones'])}: add one of {', '.join(found)} to zones."
+                    f"private_nodes.nat is none, but the interface endpoint for {endpoint} is not available in "
+                    f"the zones {', '.join(self._config['zones'])}: add {' or '.join(found)} to zones."
                 )
 
     def _topic(self) -> None:
         arn = self._config["monitoring"]["topic_arn"]
-        # SNS refuses what is no ARN of a topic, which the rules have said already.
-        if unless_missing(self._aws.sns.get_topic_attributes, *NO_TOPIC, "InvalidParameter", TopicArn=arn):
+        # SNS refuses invalid ARNs, and the rules have already reported them.
+        if unless_missing(self._aws.client("sns").get_topic_attributes, *NO_TOPIC, "InvalidParameter", TopicArn=arn):
             return
-        self._error(f"monitoring.topic_arn is '{arn}', but there is no such topic: make it, or leave topic_arn out.")
+        self._error(f"monitoring.topic_arn is '{arn}', but this topic does not exist: create it, or remove topic_arn.")
 
     def _target_groups(self) -> None:
-        """Each for itself, since one that is not there spoils the whole answer."""
+        """Check each by itself, since AWS answers nothing if one does not exist."""
         named = [
             (group["name"], target_group)
             for group in self._config["node_groups"]
@@ -141,11 +141,10 @@ class Preflight:
                 self._target_group(f"node_groups[{group}]: target_groups has {arn}", arn)
 
     def _target_group(self, where: str, arn: str) -> None:
-        found = unless_missing(
-            self._aws.elbv2.describe_target_groups, "TargetGroupNotFound", "ValidationError", TargetGroupArns=[arn]
-        )
+        describe = self._aws.client("elbv2").describe_target_groups
+        found = unless_missing(describe, "TargetGroupNotFound", "ValidationError", TargetGroupArns=[arn])
         if not found:
-            self._error(f"{where}, but there is no such target group: make it, or leave it out.")
+            self._error(f"{where}, but this target group does not exist: create it, or remove it.")
             return
         (group,) = found["TargetGroups"]
         if group.get("TargetType") != "instance":
@@ -154,7 +153,8 @@ class Preflight:
                 "group."
             )
             return
-        vpcs = self._aws.ec2.describe_vpcs(Filters=tags.of_cluster_filter(self._config["cluster_name"]))["Vpcs"]
+        own = tags.of_cluster_filter(self._config["cluster_name"])
+        vpcs = listed(self._aws.client("ec2"), "describe_vpcs", "Vpcs", Filters=own)
         if group.get("VpcId") not in [vpc["VpcId"] for vpc in vpcs]:
             self._error(
                 f"{where}, which is in the VPC {group.get('VpcId')} and not in the cluster's: create a target group "
@@ -168,7 +168,7 @@ class Preflight:
         if not wanted:
             return
         filters = [{"Name": "instance-type", "Values": wanted}]
-        types = listed(self._aws.ec2, "describe_instance_types", "InstanceTypes", Filters=filters)
+        types = listed(self._aws.client("ec2"), "describe_instance_types", "InstanceTypes", Filters=filters)
         found = {kind["InstanceType"]: kind["ProcessorInfo"]["SupportedArchitectures"] for kind in types}
         for group in self._config["node_groups"]:
             for instance_kind in group["instance_types"]:
@@ -191,7 +191,7 @@ class Preflight:
             parameter: self._image_parameters[parameter] for parameter in sorted(wanted) if parameter not in identifiers
         }
         if names:
-            found = self._aws.ssm.get_parameters(Names=sorted(names.values()))["Parameters"]
+            found = self._aws.client("ssm").get_parameters(Names=sorted(names.values()))["Parameters"]
             values = {parameter["Name"]: parameter["Value"] for parameter in found}
             for architecture, name in names.items():
                 if name in values:
@@ -206,7 +206,7 @@ class Preflight:
 
     def _read_images(self, identifiers: Mapping[str, str]) -> None:
         try:
-            found = self._aws.ec2.describe_images(ImageIds=sorted(set(identifiers.values())))["Images"]
+            found = self._aws.client("ec2").describe_images(ImageIds=sorted(set(identifiers.values())))["Images"]
         except ClientError as error:
             if not code(error).startswith("InvalidAMIID"):
                 raise
@@ -216,11 +216,11 @@ class Preflight:
             image = by_id.get(identifier)
             if image is None or image.get("State") != "available":
                 self._error(
-                    f"The image {identifier} for {architecture} is not there in the region {self._config['region']}: "
+                    f"The image {identifier} for {architecture} does not exist in the region {self._config['region']}: "
                     "correct node_images, or share the image with this account."
                 )
             elif image["Architecture"] != architecture:
-                self._error(f"The image {identifier} is {image['Architecture']}, but it is set for {architecture}.")
+                self._error(f"The image {identifier} is {image['Architecture']}, but is set for {architecture}.")
             else:
                 self._read_image(architecture, image)
 
@@ -243,15 +243,15 @@ class Preflight:
         try:
             wanted = IPv4Network(self._config["vpc_cidr"])
         except ValueError:
-            # The rules have said so already.
+            # The rules have already reported it.
             return
-        for vpc in listed(self._aws.ec2, "describe_vpcs", "Vpcs"):
+        for vpc in listed(self._aws.client("ec2"), "describe_vpcs", "Vpcs"):
             own_tags = tags.from_list(vpc.get("Tags", []))
             if own_tags.get(tags.CLUSTER) == self._config["cluster_name"]:
                 if vpc["CidrBlock"] != str(wanted):
                     self._error(
                         f"vpc_cidr is {wanted}, but the cluster's VPC {vpc['VpcId']} has {vpc['CidrBlock']}, "
-                        "which cannot be changed: put that back, or build another cluster."
+                        "which cannot be changed: restore the value, or create another cluster."
                     )
                 continue
             blocks = [association["CidrBlock"] for association in vpc.get("CidrBlockAssociationSet", [])] or [
@@ -262,50 +262,48 @@ class Preflight:
                     name = own_tags.get("Name") or ("the default VPC" if vpc.get("IsDefault") else "without a name")
                     self._error(
                         f"vpc_cidr {wanted} overlaps {block} of the VPC {vpc['VpcId']} ({name}) in the same region, "
-                        "so that the two could never be connected: choose another range."
+                        "so the two VPCs could never be connected: choose another range."
                     )
 
     def _clashes(self) -> None:
         cluster, region, role = self._config["cluster_name"], self._config["region"], self._names["manager_role"]
         self.errors += clashes(self._aws, {**self._config, "names": self._names})
-        found = unless_missing(self._aws.iam.get_role, "NoSuchEntity", RoleName=role)
+        found = unless_missing(self._aws.client("iam").get_role, "NoSuchEntity", RoleName=role)
         own_tags = tags.from_list(found["Role"].get("Tags", [])) if found else {}
         elsewhere = own_tags.get(tags.REGION, region)
         if own_tags.get(tags.CLUSTER) == cluster and elsewhere != region:
             self._error(
-                f"cluster_name {cluster} is taken by the cluster in {elsewhere}, whose IAM role {role} would be "
-                "this one's too: IAM is one for all regions, so choose another name."
+                f"cluster_name {cluster} is used by the cluster in {elsewhere}, which has the IAM role {role}; "
+                "IAM is global, so choose another name."
             )
 
 
 def account_errors(aws: AwsSession, config: Mapping[str, Any]) -> list[str]:
-    """Why the credentials are not those of the account that is configured, as sentences."""
+    """Errors of the credentials, such as another account's, as sentences."""
     try:
-        account = aws.sts.get_caller_identity()["Account"]
-    except ClientError as error:
+        account = aws.client("sts").get_caller_identity()["Account"]
+    except AWS_ERRORS as error:
         hint = ""
         if code(error) in ("InvalidClientTokenId", "UnrecognizedClientException", "AuthFailure"):
             hint = f" Check the credentials, and that the region {config['region']} is enabled."
         return [sentence(error) + hint]
-    except BotoCoreError as error:
-        return [sentence(error)]
     if account != str(config["account_id"]):
         return [
             f"The credentials are for the account {account}, but account_id is {config['account_id']}: "
-            "nothing was changed; use the right profile, or correct account_id."
+            "nothing was changed; use that account's profile, or correct account_id."
         ]
     return []
 
 
 def identify(aws: AwsSession, config: Mapping[str, Any], inventories: Mapping[str, Any]) -> None:
-    """Check only that the right cluster in the right account is meant, which takes one request.
+    """Check only the account, the region and the cluster's name, with a single request.
 
     ``config`` needs ``account_id``, ``region`` and ``cluster_name``; ``inventories`` are the contents of the inventory
-    files that find the cluster's instances. Raises one ProvisionError that says all that is wrong.
+    files that find the cluster's instances. Raises one ProvisionError with all errors.
     """
     errors = list(configuration_rules.names(config, aws.regions()))
     errors += [error for path, found in inventories.items() for error in inventory.check(path, found, config)]
-    # A region that does not exist cannot be asked.
+    # Requests need a region that exists.
     errors = errors or account_errors(aws, config)
     if errors:
         raise ProvisionError(_list(errors))
@@ -321,11 +319,11 @@ def run(
     image_parameters: Mapping[str, Mapping[str, str]],
     stack_name: str = "",
 ) -> dict[str, Any]:
-    """Check everything and return what was found out; raise one ProvisionError that says all that is wrong.
+    """Check everything and return the results. Raises one ProvisionError with all errors.
 
-    ``files`` are the names of the variables that each configuration file sets, of which ``known`` are all there are;
+    ``files`` are the names of the variables in each configuration file, ``known`` the names of all variables;
     ``inventories`` are the contents of the inventory files that find the cluster's instances; ``stack_name`` is the
-    name of the stack that is to be deployed, empty for the example's.
+    name of the stack to deploy, empty for the example's.
     """
     errors = [
         error
@@ -344,7 +342,7 @@ def run(
     if stack_name:
         errors += _stack_name_errors(stack_name)
     preflight = Preflight(aws, config, image_parameters[config["node_os"]])
-    # A region that does not exist cannot be asked.
+    # Requests need a region that exists.
     if config["region"] in aws.regions():
         preflight.look()
     if errors or preflight.errors:
@@ -361,7 +359,7 @@ def _stack_name_errors(name: str) -> list[str]:
 
 
 def _settled(config: Mapping[str, Any]) -> dict[str, Any]:
-    """The configuration with what follows from the rest of it, and tags and labels as the texts that they become."""
+    """The configuration with derived values, and with tags and labels as strings."""
     config = {
         **config,
         "account_id": str(config["account_id"]),
@@ -376,7 +374,7 @@ def _settled(config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _settled_group(group: Mapping[str, Any]) -> dict[str, Any]:
-    """By default a group's size is fixed, and its warm pool and it have as many as the group may have."""
+    """By default a group's size is fixed, and the group and its warm pool together have at most the group's max."""
     most = group["desired"] if group["max"] is None else group["max"]
     pool, volumes = group["warm_pool"], group["volumes"]
     return {
@@ -385,7 +383,7 @@ def _settled_group(group: Mapping[str, Any]) -> dict[str, Any]:
         "max": most,
         "labels": _texts(group["labels"]),
         "warm_pool": pool and {"min": pool["min"], "max": most if pool["max"] is None else pool["max"]},
-        # One for which there is no device is left for the rules to refuse.
+        # The rules refuse a volume without a device.
         "volumes": [
             {**volume, "mount": disks.mount(volume), "device": device}
             for volume, device in zip_longest(volumes, disks.NAMES[: len(volumes)])
@@ -398,7 +396,7 @@ def _names(config: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _complete(config: Mapping[str, Any], found: Preflight) -> dict[str, Any]:
-    """The configuration with what roles need besides: names, tags, images, and what stands for the cluster in DNS."""
+    """The configuration with what roles also need: names, tags, images, and the hosted zone or Cloud Map name."""
     dns = config["dns"]
     if dns is not None:
         record = (
@@ -436,7 +434,7 @@ def _complete_group(config: Mapping[str, Any], group: Mapping[str, Any], images:
 
 
 def _texts(values: Mapping[Any, Any]) -> dict[str, Any]:
-    """Keys and values as texts; a value that is none, such as a list, is left for the rules to refuse."""
+    """Keys and values as strings. The rules refuse values that cannot be strings, such as lists."""
     return {str(key): _text(value) for key, value in values.items()}
 
 
@@ -449,4 +447,4 @@ def _text(value: Any) -> Any:
 def _list(errors: Sequence[str]) -> str:
     if len(errors) == 1:
         return errors[0]
-    return "\n".join([f"{len(errors)} things are wrong:", *(f"- {error}" for error in errors)])
+    return "\n".join([f"{len(errors)} errors:", *(f"- {error}" for error in errors)])

@@ -1,4 +1,4 @@
-"""What a cluster costs a month, from a table of prices."""
+"""The monthly cost of a cluster, from a price table."""
 
 from __future__ import annotations
 
@@ -7,22 +7,22 @@ from typing import Any, Mapping
 from .._core import metrics
 from .monitoring import MonitoringResources
 
-# The queues, the rule and the few objects of a cluster cost cents.
+# A cluster's queues, event rule and objects cost cents.
 LEFT_OUT = (
-    "traffic, operations and throughput of volumes beyond gp3's own, what the nodes store and log, and cents for "
+    "traffic, IOPS and throughput above gp3's free values, stored data and logs, and cents for "
     "queues, requests and objects"
 )
-# What an alarm on metrics in periods below a minute costs more.
+# The price factor of an alarm with periods below a minute.
 HIGH_RESOLUTION = 3
 
 
 def monthly(cluster: Mapping[str, Any], table: Mapping[str, Any]) -> dict[str, Any]:
-    """The cost of each node group, of what is beside them, and of the whole, in the currency's units a month.
+    """The monthly cost of each node group, of the other resources and in total, in units of the currency.
 
     ``cluster`` is the configuration as the preflight leaves it, ``table`` is like ``roles/account/files/prices.yml``.
-    What that has no price for is named in ``unpriced``, and the whole is then more than is said. The price of spot
-    capacity moves: what is said is the most that it can be, that of the dearest of its instance types on demand.
-    ``rows`` are the same as texts: a name, the costs of instances, volumes and addresses, their sum, and a note.
+    ``unpriced`` names the resources without a price; the actual total is then higher. The price of spot capacity
+    changes, so its cost is the maximum, the on-demand price of the most expensive instance type. ``rows`` are the
+    same as strings: a name, the costs of instances, volumes and addresses, their sum, and a note.
     """
     groups, region, private = cluster["node_groups"], cluster["region"], cluster["private_nodes"]
     zones, dns = len(cluster["zones"]), cluster["dns"]
@@ -33,7 +33,7 @@ def monthly(cluster: Mapping[str, Any], table: Mapping[str, Any]) -> dict[str, A
     if gateways:
         hours = _by_the_hour(gateways, "NAT gateway", "nat", region, table, unpriced)
         others["NAT gateways"] = hours + gateways * table["hours"] * table["address"]
-    # One address for each of them and each zone.
+    # One address per endpoint and zone.
     endpoints = len(private["endpoints"]) * zones if private else 0
     if endpoints:
         others["interface endpoints"] = _by_the_hour(
@@ -64,9 +64,9 @@ def monthly(cluster: Mapping[str, Any], table: Mapping[str, Any]) -> dict[str, A
 
 
 def _watching(cluster: Mapping[str, Any], table: Mapping[str, Any]) -> float:
-    """The cost of metrics and alarms, without what an account has for nothing."""
+    """The cost of metrics and alarms, without the account's free tier."""
     monitoring = cluster["monitoring"]
-    # A group that scales has a metric, and target tracking two alarms on it.
+    # A group with `scaling` has a metric, with two alarms of target tracking.
     scaling = sum(bool(group["scaling"]) for group in cluster["node_groups"]) * (table["metric"] + 2 * table["alarm"])
     if not monitoring or not monitoring["alarms"]:
         return float(scaling)
@@ -76,7 +76,7 @@ def _watching(cluster: Mapping[str, Any], table: Mapping[str, Any]) -> float:
 
 
 def _alarms(settings: Mapping[str, Any]) -> int:
-    """How many plain alarms an alarm costs as much as: one for each metric, more in periods below a minute."""
+    """An alarm's price in standard alarms: one per metric, more for periods below a minute."""
     if "Metrics" in settings:
         return sum("MetricStat" in metric for metric in settings["Metrics"])
     return HIGH_RESOLUTION if settings["Period"] < 60 else 1
@@ -94,7 +94,7 @@ def _group(
     group: Mapping[str, Any], region: str, table: Mapping[str, Any], unpriced: list[str], *, public: bool
 ) -> dict[str, Any]:
     prices = table["regions"].get(region, {})
-    # On demand the first of the types is preferred, whereas AWS chooses among all of them for spot capacity.
+    # On-demand groups prefer the first type; for spot capacity AWS chooses among all.
     kinds = group["instance_types"] if group["spot"] else group["instance_types"][:1]
     hours = {kind: hourly(kind, prices.get("families", {}), table["sizes"]) for kind in kinds}
     kind = max(hours, key=lambda hour: hours[hour] or 0)
@@ -105,10 +105,10 @@ def _group(
     gibs = {disk: prices.get("volumes", {}).get(disk) for disk, _size in disks}
     unpriced += [f"{name} in {region}" for name, price in [*hours.items(), *gibs.items()] if price is None]
     count, pool = group["desired"], group["warm_pool"]
-    # Those beside the ones that are desired.
+    # Instances in the pool, beside the desired ones.
     warm = max(pool["min"], pool["max"] - count) if pool else 0
     instances = (hours[kind] or 0) * table["hours"] * count
-    # What is stopped costs its volumes and nothing else: it has no public address either.
+    # A stopped instance costs only its volumes; it has no public address.
     volumes = sum((gibs[disk] or 0) * size for disk, size in disks) * (count + warm)
     addresses = table["address"] * table["hours"] * count if public else 0.0
     return {
@@ -125,7 +125,7 @@ def _group(
 
 
 def hourly(kind: str, families: Mapping[str, float], sizes: Mapping[str, float]) -> float | None:
-    """The price of an hour of an instance type, such as t3.small; None if the table does not have it."""
+    """The hourly price of an instance type, such as t3.small; None if the table has no price."""
     family, size = kind.split(".", 1) if "." in kind else (kind, "")
     if family not in families or size not in sizes:
         return None

@@ -1,4 +1,4 @@
-"""The state of a cluster in sentences, from what `report` tells of it."""
+"""The state of a cluster in sentences, from the status of `report`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ TITLES = {"planned": "Next", "awaited": "Waits for", "refused": "Refused", "note
 
 
 def sentences(status: Mapping[str, Any]) -> Iterator[str]:
-    """A sentence for each thing that ``status`` has: quorum, record, target groups, and what is planned and awaited."""
+    """Sentences about the quorum, the record, the target groups, and planned and awaited actions in ``status``."""
     quorum, record = status.get("quorum"), status.get("record")
     if quorum:
         spare = "it is lost" if quorum["margin"] < 0 else f"{quorum['margin']} may fail"
@@ -18,7 +18,7 @@ def sentences(status: Mapping[str, Any]) -> Iterator[str]:
         yield from (f"DNS: {sentence}" for sentence in _record(record))
     for group in status.get("balancing", ()):
         counts = [f"{count} {state}" for state, count in (group["states"] or {}).items()]
-        targets = "targets that are not known" if group["states"] is None else ", ".join(counts) or "none"
+        targets = "unknown targets" if group["states"] is None else ", ".join(counts) or "none"
         yield f"Target group: {group['name']} has {targets}"
     for key, title in TITLES.items():
         yield from (f"{title}: {sentence}" for sentence in status.get(key, ()))
@@ -29,9 +29,9 @@ def sentences(status: Mapping[str, Any]) -> Iterator[str]:
 def _record(record: Mapping[str, Any]) -> Iterator[str]:
     name, addresses, wanted = record["name"], record["addresses"], record["wanted"]
     if addresses is None:
-        yield f"where {name} points is not known"
+        yield f"the addresses of {name} are unknown"
     elif not addresses:
-        yield f"{name} points nowhere"
+        yield f"{name} has no addresses"
     else:
         correct = ": correct" if wanted == addresses else ""
         yield f"{name} points to {', '.join(addresses)} (TTL {record['ttl'] or record['ipv6_ttl']} s){correct}"

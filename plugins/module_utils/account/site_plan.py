@@ -1,10 +1,10 @@
-"""What a run of `site.yml` would change, from its tasks' results in check mode and from missing resources."""
+"""The changes that `site.yml` would make, from its tasks' results in check mode and from missing resources."""
 
 from __future__ import annotations
 
 from typing import Any, Iterator, Mapping, Sequence
 
-# Kinds of which a cluster has a single resource, and their key in the configuration's `names`.
+# Kinds with a single resource per cluster, and their keys in the configuration's `names`.
 SINGLE = {
     "KMS key": "key_alias",
     "bucket": "bucket",
@@ -20,11 +20,11 @@ CREATE, UPDATE, DELETE = "to_create", "to_update", "to_delete"
 def plan(
     cluster: Mapping[str, Any], missing: Sequence[str], kept: Mapping[str, Any], deleted: Mapping[str, Any]
 ) -> dict[str, list[str]]:
-    """Resources by what would happen to them, each as its kind and name.
+    """Resources by change, each as its kind and name.
 
-    ``cluster`` is the configuration as the preflight leaves it, ``missing`` are those that are declared and not there.
-    ``kept`` and ``deleted`` are what tasks that keep and delete resources returned, by their kinds. Modules of ours
-    tell of each change themselves, in their diffs.
+    ``cluster`` is the configuration as the preflight leaves it, ``missing`` are declared resources that do not
+    exist. ``kept`` and ``deleted`` are the results, by kind, of tasks that create and delete resources. The
+    collection's own modules report each change in their diffs.
     """
     result: dict[str, list[str]] = {CREATE: list(missing), UPDATE: [], DELETE: []}
     found = [
@@ -38,7 +38,7 @@ def plan(
 
 
 def _changes(cluster: Mapping[str, Any], kind: str, returned: Any, what: str) -> Iterator[tuple[str, str]]:
-    """What happens to each resource of a task, which may be a loop's."""
+    """The change of each resource of a task or of its loop."""
     for result in returned.get("results", [returned]):
         if not result.get("changed"):
             continue
@@ -56,7 +56,7 @@ def _name(cluster: Mapping[str, Any], kind: str, result: Mapping[str, Any]) -> s
     if item is None:
         return str(cluster["names"][SINGLE[kind]] if kind in SINGLE else cluster["cluster_name"])
     while isinstance(item, Mapping) and "name" not in item:
-        # What another task's loop returned.
+        # A result of another task's loop.
         item = item["item"]
     name, prefix = str(item["name"] if isinstance(item, Mapping) else item), cluster["cluster_name"]
     return name if name.startswith(prefix) else f"{prefix}-{name}"

@@ -1,4 +1,4 @@
-"""Which subnets there are, and which part of the VPC's address range each gets."""
+"""The subnets of a cluster and their CIDR blocks."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from typing import Any, Mapping, Sequence
 from ..aws import tags
 from ..aws.provision_error import ProvisionError
 
-# AWS allows nothing smaller, and keeps five addresses of each subnet to itself.
+# AWS's minimum size, and the addresses that it reserves in each subnet.
 SMALLEST_PREFIX = 28
 RESERVED_ADDRESSES = 5
-# Room for sixteen subnets, where the VPC is large enough for that.
+# Space for sixteen subnets, if the VPC is large enough.
 SPARE_BITS = 4
-# How the names of private subnets end, and those of their route tables.
+# Suffix of the names of private subnets and their route tables.
 PRIVATE = "-private"
 
 
@@ -37,20 +37,19 @@ def plots(zones: Sequence[str], *, private: bool) -> list[Plot]:
 
 
 def prefix_of(vpc: IPv4Network) -> int:
-    """The prefix length of the subnets of a VPC."""
+    """The prefix length of a VPC's subnets."""
     return max(vpc.prefixlen, min(vpc.prefixlen + SPARE_BITS, SMALLEST_PREFIX))
 
 
 def usable(subnet: IPv4Network) -> int:
-    """How many instances a subnet has addresses for."""
+    """The number of instances that a subnet has addresses for."""
     return subnet.num_addresses - RESERVED_ADDRESSES
 
 
 def carve(vpc: IPv4Network, keys: Sequence[str], taken: Mapping[str, IPv4Network]) -> dict[str, IPv4Network]:
-    """The range of each plot by its key: what it has in ``taken``, or else the first that is free, in their order.
+    """The CIDR block of each plot by its key: its block in ``taken``, or the next free block.
 
-    What a plot has once got stays its own, whatever zones come and go.
-    Raises ProvisionError when the VPC is too small for them.
+    A plot keeps its block when zones are added or removed. Raises ProvisionError if the VPC is too small.
     """
     free = (
         subnet
@@ -62,15 +61,15 @@ def carve(vpc: IPv4Network, keys: Sequence[str], taken: Mapping[str, IPv4Network
         subnet = taken.get(key) or next(free, None)
         if subnet is None:
             raise ProvisionError(
-                f"vpc_cidr {vpc} has room for {2 ** (prefix_of(vpc) - vpc.prefixlen)} subnets, which is too small for "
-                f"the {len(keys)} that its zones need: give a larger range, such as /16."
+                f"vpc_cidr {vpc} is too small: it has space for {2 ** (prefix_of(vpc) - vpc.prefixlen)} subnets, but "
+                f"the zones need {len(keys)}: use a larger range, such as /16."
             )
         subnets[key] = subnet
     return subnets
 
 
 def carve_ipv6(vpc: IPv6Network, zones: Sequence[str], taken: Mapping[str, IPv6Network]) -> dict[str, IPv6Network]:
-    """Each zone's part of the VPC's IPv6 range: what it has already, or the first free /64, the only size AWS takes."""
+    """Each zone's part of the VPC's IPv6 block: its present block, or the next free /64, AWS's only size."""
     free = (subnet for subnet in vpc.subnets(new_prefix=64) if subnet not in taken.values())
     return {zone: taken.get(zone) or next(free) for zone in zones}
 
@@ -78,7 +77,7 @@ def carve_ipv6(vpc: IPv6Network, zones: Sequence[str], taken: Mapping[str, IPv6N
 def planned(cluster: Mapping[str, Any], found: Sequence[Mapping[str, Any]], ipv6_range: str) -> list[dict[str, Any]]:
     """The subnets of a configuration, as the filter `subnets` documents them.
 
-    Raises ProvisionError when the VPC is too small for them.
+    Raises ProvisionError if the VPC is too small.
     """
     private = cluster["private_nodes"] is not None
     wanted = plots(cluster["zones"], private=private)
@@ -108,7 +107,7 @@ def planned(cluster: Mapping[str, Any], found: Sequence[Mapping[str, Any]], ipv6
 
 
 def _ipv6_cidr(subnet: Mapping[str, Any]) -> str:
-    """A subnet's IPv6 range, which stays once it has one; empty without."""
+    """A subnet's IPv6 block; empty if it has none."""
     states = ("associating", "associated")
     return next(
         (

@@ -4,50 +4,59 @@ from __future__ import annotations
 
 from typing import Any, Callable, Mapping
 
+from .._core.removal_check import INSTANCE_ID
 from .configuration_schema import Spec, purpose
 
-# This variable has an instance ID or several, whatever option it sets.
+# This variable has one or more instance IDs, regardless of the option that it sets.
 INSTANCE = "id"
-# The filter `bool` takes anything else for false.
+# The filter `bool` reads anything else as false.
 BOOLEANS = ("true", "false", "yes", "no", "on", "off", "1", "0")
 _KINDS: Mapping[str, tuple[str, Callable[[Any], bool]]] = {
-    "str": ("a text", lambda value: isinstance(value, str)),
+    "str": ("a string", lambda value: isinstance(value, str)),
     "path": ("a path", lambda value: isinstance(value, str)),
-    "int": ("a whole number from 0 on", lambda value: not isinstance(value, bool) and str(value).strip().isdecimal()),
+    "int": ("an integer, at least 0", lambda value: not isinstance(value, bool) and str(value).strip().isdecimal()),
     "bool": ("true or false", lambda value: str(value).lower() in BOOLEANS),
     "dict": ("a mapping", lambda value: isinstance(value, Mapping)),
     "list": ("a list", lambda value: isinstance(value, list)),
-    "texts": ("a list of texts, or a text with commas between them", lambda value: not _no_texts(value)),
+    "texts": ("a list of strings, or a string separated by commas", lambda value: not _no_texts(value)),
 }
 
 
-def refusals(given: Mapping[str, Any], options: Spec) -> list[str]:
-    """A sentence for each value of the wrong type; ``options`` has each variable's option by its name.
+def refusals(given: Mapping[str, Any], options: Spec, required: Mapping[str, str] | None = None) -> list[str]:
+    """A sentence for each value of the wrong type; ``options`` are the options by variable.
 
-    Text is accepted for any type that it can be read as, since everything on the command line is text. The contents
-    of a mapping or a list are not shown, since they may be secret.
+    A string is accepted for any type that it can be converted to, since command-line values are strings. The contents
+    of a mapping or a list are not shown, since they may be secret. ``required`` has the sentences
+    for variables that are missing or empty.
     """
-    return [sentence for name, value in given.items() for sentence in _refusals(name, value, options[name])]
+    missing = [sentence for name, sentence in (required or {}).items() if not given.get(name)]
+    return missing or [sentence for name, value in given.items() for sentence in _refusals(name, value, options[name])]
 
 
 def _refusals(name: str, value: Any, option: Mapping[str, Any]) -> list[str]:
     kind = option.get("type", "str")
     if kind == "list" and option.get("elements", "str") == "str":
         kind = "texts"
+    words, takes = _KINDS[kind]
     if name == INSTANCE:
-        wrong = _no_texts(value) if kind == "texts" else [value] * (not isinstance(value, str))
+        # The removal checks the items of a list, with whatever else is wrong with them.
+        wrong = _no_texts(value) if kind == "texts" else [value] * (not _is_instance_id(value))
         return [
             f"{name} is {_shown(item)}, which is not an instance ID: expected i- and 17 hexadecimal digits."
             for item in wrong
         ]
-    words, takes = _KINDS[kind]
     if takes(value):
         return []
     return [f"{name} is {_shown(value)}, but must be {words}: {purpose(option)}"]
 
 
+def _is_instance_id(value: Any) -> bool:
+    """An empty text stands for none."""
+    return isinstance(value, str) and (not value or bool(INSTANCE_ID.fullmatch(value)))
+
+
 def _no_texts(value: Any) -> list[Any]:
-    """The items that are not text, of a list or of a single value."""
+    """The items of a list, or a single value, that are not strings."""
     return [item for item in (value if isinstance(value, list) else [value]) if not isinstance(item, str)]
 
 

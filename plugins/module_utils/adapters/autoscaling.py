@@ -8,7 +8,8 @@ from .._core.cluster import GONE_STATES, WARMED, WORKER, Instance, ScalingGroup
 from .._core.errors import Unavailable
 from .._core.upgrade_marker import TAG, UpgradeMarker
 from ..aws import tags
-from .aws import Aws, ClientError, code
+from ..aws.aws_session import AwsSession, ClientError, code
+from ..aws.scaling_groups import groups_named, groups_of, template_of
 from .instances import describe
 
 # The most instances that Auto Scaling describes in a request.
@@ -18,7 +19,7 @@ MOST_ASKED = 50
 class AutoScalingGroups:
     """The core's ``Scaling``."""
 
-    def __init__(self, aws: Aws, cluster: str, now: Callable[[], float]) -> None:
+    def __init__(self, aws: AwsSession, cluster: str, now: Callable[[], float]) -> None:
         """``now`` gives epoch seconds."""
         self._aws, self._cluster, self._now = aws, cluster, now
         self.heartbeats: Dict[str, float] = {}
@@ -43,7 +44,7 @@ class AutoScalingGroups:
             )
 
     def gone(self, instance: str) -> bool:
-        with self._aws.asked(f"tell the state of {instance}"):
+        with self._aws.asked(f"read the state of {instance}"):
             found = self._by_id([instance]).get(instance)
             return found is None or _state(found) in GONE_STATES
 
@@ -70,11 +71,10 @@ class AutoScalingGroups:
     def sizes(self, scaling_group: str) -> Tuple[int, int]:
         """The minimum and the desired size of a group. Raises Unavailable."""
         with self._aws.asked(f"describe the Auto Scaling group {scaling_group}"):
-            answer = self._aws.client("autoscaling").describe_auto_scaling_groups(AutoScalingGroupNames=[scaling_group])
-            if not answer["AutoScalingGroups"]:
+            groups = groups_named(self._aws.client("autoscaling"), [scaling_group])
+            if not groups:
                 raise Unavailable(f"There is no Auto Scaling group {scaling_group}.")
-            group = answer["AutoScalingGroups"][0]
-            return group["MinSize"], group["DesiredCapacity"]
+            return groups[0]["MinSize"], groups[0]["DesiredCapacity"]
 
     def groups(self) -> Tuple[ScalingGroup, ...]:
         """The cluster's Auto Scaling groups, by their names. Raises Unavailable."""
@@ -84,7 +84,7 @@ class AutoScalingGroups:
 
     def owner(self, instance: str) -> Optional[Mapping[str, str]]:
         """The tags of any instance of the account and region; None if EC2 does not know the ID. Raises Unavailable."""
-        with self._aws.asked(f"tell the tags of {instance}"):
+        with self._aws.asked(f"read the tags of {instance}"):
             found = self._by_id([instance]).get(instance)
             return None if found is None else tags.from_list(found.get("Tags") or ())
 
@@ -141,12 +141,7 @@ class AutoScalingGroups:
 
     def _groups(self) -> List[Mapping[str, Any]]:
         with self._aws.asked("describe the Auto Scaling groups"):
-            pages = self._aws.client("autoscaling").get_paginator("describe_auto_scaling_groups")
-            return [
-                group
-                for page in pages.paginate(Filters=tags.of_cluster_filter(self._cluster))
-                for group in page["AutoScalingGroups"]
-            ]
+            return groups_of(self._aws.client("autoscaling"), self._cluster)
 
     def _by_id(self, identifiers: Iterable[str]) -> Dict[str, Mapping[str, Any]]:
         """The instances that EC2 knows, each with its own request: an unknown ID makes EC2 refuse the whole request."""
@@ -199,7 +194,6 @@ def _state(described: Mapping[str, Any]) -> str:
 
 
 def _group(found: Mapping[str, Any]) -> ScalingGroup:
-    mixed = found.get("MixedInstancesPolicy", {}).get("LaunchTemplate", {}).get("LaunchTemplateSpecification", {})
     instances = found["Instances"]
     own = tags.from_list(found.get("Tags", []))
     marker = UpgradeMarker.read(own)
@@ -211,7 +205,7 @@ def _group(found: Mapping[str, Any]) -> ScalingGroup:
         desired=found["DesiredCapacity"],
         largest=found["MaxSize"],
         in_service=sum(instance["LifecycleState"] == "InService" for instance in instances),
-        template=(found.get("LaunchTemplate") or mixed).get("Version"),
+        template=template_of(found).get("Version"),
         original_size=marker.desired if marker else None,
     )
 

@@ -13,10 +13,10 @@ from .._core.backup_schedule import Manifest
 from .._core.errors import SwarmError, Unavailable
 from .._core.join.cluster_record import FORMED
 from .._core.policy import Policy
+from ..aws.aws_session import AwsSession
+from ..aws.clock import aws_time
 from . import raft_state
-from .aws import Aws
 from .backup_store import Backups
-from .clock import aws_time
 from .control_plane import ControlPlane
 from .metadata import Metadata
 from .s3_store import S3Store
@@ -34,7 +34,7 @@ _UNLOCK_SECONDS, _LOOK = 30.0, 0.2
 
 @dataclass
 class Done:
-    """What a run did."""
+    """The result of a run."""
 
     # Why nothing was done; empty if something was.
     reason: str = ""
@@ -68,20 +68,20 @@ class BackupJob:
 
     def __init__(self, cluster: str, region: str, bucket: str) -> None:
         """Raises SwarmError if an SDK is missing."""
-        aws = Aws(region)
+        aws = AwsSession.on_node(region)
         self._cluster = cluster
         self._store, self._backups = S3Store(aws, bucket), Backups(aws, bucket)
         self._control_plane = ControlPlane(cluster, region, bucket)
 
     def policy(self) -> Policy:
-        """What the operator wants. Raises SwarmError."""
+        """The agents' policy. Raises SwarmError."""
         return self._control_plane.policy()
 
     def if_due(self) -> Done:
         """Back up if a backup is due and it is this manager's turn. Raises SwarmError."""
         own, policy = self._control_plane.swarm.here(), self.policy()
         if own is None:
-            return Done("This node is no manager.")
+            return Done("This node is not a manager.")
         if not backup_schedule.due(self._backups.names(), policy.backup_seconds, aws_time.now()):
             return Done("No backup is due.")
         if not backup_schedule.on_duty(self._control_plane.swarm.nodes(), own):
@@ -89,7 +89,7 @@ class BackupJob:
         return self.now(policy)
 
     def preview(self, policy: Policy) -> Done:
-        """What `now` would do, without doing it. Raises SwarmError."""
+        """The result that `now` would have, without a backup. Raises SwarmError."""
         self._check()
         return Done(removed=backup_schedule.superseded([self._name(), *self._backups.names()], policy.backup_keep))
 

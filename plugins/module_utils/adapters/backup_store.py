@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Dict, List
 
 from .._core.backup_schedule import BackupError, Manifest, newest_first, refused
-from .aws import Aws, ClientError, code
+from ..aws.aws_session import AwsSession, ClientError, code
 
 PREFIX = "backups/"
 ARCHIVE, MANIFEST = ".tar.gz", ".json"
@@ -18,7 +18,7 @@ _CHUNK = 1 << 20
 class Backups:
     """Every method raises Unavailable when S3 does not answer, or refuses."""
 
-    def __init__(self, aws: Aws, bucket: str) -> None:
+    def __init__(self, aws: AwsSession, bucket: str) -> None:
         self._aws, self._bucket = aws, bucket
 
     def names(self) -> List[str]:
@@ -63,7 +63,7 @@ class Backups:
                 body = self._aws.client("s3").get_object(Bucket=self._bucket, Key=key)["Body"]
             except ClientError as error:
                 if code(error) == "NoSuchKey":
-                    raise refused(manifest, "its archive is gone", self.names()) from error
+                    raise refused(manifest, "its archive is missing", self.names()) from error
                 raise
             for chunk in iter(lambda: body.read(_CHUNK), b""):
                 digest.update(chunk)

@@ -10,7 +10,7 @@ from .._core.dns import BOTH
 from .._core.dns_propagation import Propagation
 from .._core.errors import Unavailable
 from .._core.policy import Dns, Policy
-from .aws import Aws, ClientError, code
+from ..aws.aws_session import AwsSession, ClientError, code
 
 OWNER_TAG = "swarm.aws/cluster"
 IPV4, IPV6 = "AWS_INSTANCE_IPV4", "AWS_INSTANCE_IPV6"
@@ -25,7 +25,7 @@ class CloudMapRecords:
     but not in sync, like a change in Route 53.
     """
 
-    def __init__(self, aws: Aws, now: Callable[[], float], instances: Callable[[], Sequence[Instance]]) -> None:
+    def __init__(self, aws: AwsSession, now: Callable[[], float], instances: Callable[[], Sequence[Instance]]) -> None:
         """``now`` gives epoch seconds; ``instances`` gives the cluster's, to find the instance of an address."""
         self._aws, self._now, self._instances = aws, now, instances
         # By service and instance: the operation, and the attributes it sets; None if it deregisters the instance.
@@ -130,7 +130,7 @@ class CloudMapRecords:
         """Forget the operations that are done. Raises Unavailable if any failed; the registered state then counts."""
         failed: List[str] = []
         for key, (operation, _dummy) in list(self._begun.items()):
-            with self._aws.asked(f"tell how far {key[1]} is in the Cloud Map service {wanted.record}"):
+            with self._aws.asked(f"read the progress of {key[1]} in the Cloud Map service {wanted.record}"):
                 try:
                     found = self._aws.client("servicediscovery").get_operation(OperationId=operation)["Operation"]
                 except ClientError as error:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Sequence
 
 from .._core.journal import Entry
-from .aws import Aws, ClientError, code
+from ..aws.aws_session import AwsSession, ClientError, code
 
 MISSING = "ResourceNotFoundException"
 
@@ -13,7 +13,7 @@ MISSING = "ResourceNotFoundException"
 class LogStreams:
     """A node's streams in its cluster's log group, a stream for each source: ``i-…/engine``."""
 
-    def __init__(self, aws: Aws, group: str, instance: str) -> None:
+    def __init__(self, aws: AwsSession, group: str, instance: str) -> None:
         self._aws, self._group, self._instance = aws, group, instance
 
     def put(self, source: str, batch: Sequence[Entry]) -> None:

@@ -6,21 +6,22 @@ import contextlib
 from pathlib import Path
 from typing import Any, Callable, Collection, Mapping, Optional, Tuple
 
-from .._core import apply as core
 from .._core.actions import Action
+from .._core.apply import apply
 from .._core.backoff import Backoff
 from .._core.change import Change
 from .._core.cluster import Cluster
+from .._core.cluster_ports import ClusterPorts
 from .._core.errors import SwarmError
 from .._core.join.ports import Stored
 from .._core.observation import Observer
 from .._core.policy import Policy, PolicyError
 from .._core.publication import Publication
 from .._core.reconcile import Pass, reconcile
+from ..aws.aws_session import AwsSession
+from ..aws.clock import aws_time
 from . import files
 from .autoscaling import AutoScalingGroups
-from .aws import Aws
-from .clock import aws_time
 from .ecr import Ecr
 from .event_queue import Queue
 from .load_balancing import TargetGroups
@@ -40,13 +41,13 @@ class ControlPlane:
     def __init__(self, cluster: str, region: str, bucket: str, *, alive: Callable[[], None] = lambda: None) -> None:
         """``alive`` is called between requests. Raises SwarmError if an SDK is missing."""
         self._cluster, self._bucket, self._now, self._alive = cluster, bucket, aws_time.now, alive
-        self._aws = Aws(region)
+        self._aws = AwsSession.on_node(region)
         self._store = S3Store(self._aws, bucket)
         self.swarm = DockerSwarm()
         self.fleet = AutoScalingGroups(self._aws, cluster, self._now)
         self.tokens = Publication(self._store, self.swarm)
         self.lock = Locks(self.swarm, UnlockKeys(self._aws, cluster))
-        self._world = core.World(
+        self._ports = ClusterPorts(
             swarm=self.swarm,
             scaling=self.fleet,
             tokens=self.tokens,
@@ -56,7 +57,7 @@ class ControlPlane:
             balancing=TargetGroups(self._aws),
             peers=Managers(),
         )
-        self.observer = Observer(self._world, self._now, alive)
+        self.observer = Observer(self._ports, self._now, alive)
         self._backoff = Backoff()
         self._last_policy = LAST_POLICY
 
@@ -94,7 +95,7 @@ class ControlPlane:
     def apply(self, action: Action, policy: Policy) -> Optional[Change]:
         """Do an action, if it is still right."""
         self._alive()
-        return core.apply(action, self._world, policy)
+        return apply(action, self._ports, policy)
 
     def reconcile(self, policy: Policy) -> Pass:
         """Observe, decide and act once."""
@@ -109,7 +110,7 @@ class ControlPlane:
         return result
 
     def queue(self, name: str) -> Queue:
-        """The queue of events."""
+        """The event queue."""
         return Queue(self._aws, name)
 
     def read_status(self) -> Mapping[str, Any]:

@@ -7,20 +7,20 @@ from typing import Callable, Dict
 
 from .._core.errors import Unavailable
 from .._core.registry_credentials import Grant, Registry
-from .aws import Aws
+from ..aws.aws_session import AwsSession
 
 
 class Ecr:
     """The core's ``Registries``."""
 
-    def __init__(self, aws: Aws, now: Callable[[], float]) -> None:
+    def __init__(self, aws: AwsSession, now: Callable[[], float]) -> None:
         """``now`` gives epoch seconds."""
-        self._aws: Dict[str, Aws] = {aws.region: aws}
+        self._aws: Dict[str, AwsSession] = {aws.region: aws}
         self._now = now
 
     def grant(self, registry: Registry) -> Grant:
         if registry.region not in self._aws:
-            self._aws[registry.region] = Aws(registry.region)
+            self._aws[registry.region] = AwsSession.on_node(registry.region)
         aws = self._aws[registry.region]
         with aws.asked(f"give credentials for the registry {registry.host}"):
             answer = aws.client("ecr").get_authorization_token()["authorizationData"][0]

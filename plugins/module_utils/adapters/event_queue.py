@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import List, Optional, Sequence
 
 from .._core.errors import Unavailable
-from .aws import Aws
+from ..aws.aws_session import AwsSession
 
 # SQS allows 20 s and 10 messages at most; an answer must come before the client's own timeout.
 LONGEST_WAIT = 18
@@ -26,7 +26,7 @@ class Message:
 class Queue:
     """An SQS queue, by its name."""
 
-    def __init__(self, aws: Aws, name: str) -> None:
+    def __init__(self, aws: AwsSession, name: str) -> None:
         self._aws, self._name = aws, name
         self._url: Optional[str] = None
 

@@ -7,13 +7,13 @@ from typing import Any, Dict, Iterator, Optional, Sequence, Set
 from .._core.cluster import LAUNCH_WAIT, WARMED
 from .._core.join.ports import MANAGER, Peer
 from ..aws import tags
-from .aws import Aws, ClientError, code
+from ..aws.aws_session import AwsSession, ClientError, code
 
 
 class Ec2Instances:
     """The core's ``Instances`` in EC2."""
 
-    def __init__(self, aws: Aws, cluster: str) -> None:
+    def __init__(self, aws: AwsSession, cluster: str) -> None:
         self._aws, self._cluster = aws, cluster
 
     def running_managers(self) -> Sequence[Peer]:
@@ -51,7 +51,7 @@ class Ec2Instances:
             }
 
 
-def describe(aws: Aws, **arguments: Any) -> Iterator[Dict[str, Any]]:
+def describe(aws: AwsSession, **arguments: Any) -> Iterator[Dict[str, Any]]:
     """EC2's descriptions of the instances that the arguments of DescribeInstances select."""
     for page in aws.client("ec2").get_paginator("describe_instances").paginate(**arguments):
         for reservation in page["Reservations"]:

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from typing import Mapping, Sequence
 
-from .aws import Aws, ClientError, code
+from ..aws.aws_session import AwsSession, ClientError, code
 
 
 class TargetGroups:
     """The core's ``Balancing``."""
 
-    def __init__(self, aws: Aws) -> None:
+    def __init__(self, aws: AwsSession) -> None:
         self._aws = aws
 
     def health(self, target_group: str) -> Mapping[str, str]:
-        with self._aws.asked(f"tell the health of the targets of {target_group}"):
+        with self._aws.asked(f"describe the health of the targets of {target_group}"):
             try:
                 # Without a list it describes all targets, and those that are still draining.
                 answer = self._aws.client("elbv2").describe_target_health(TargetGroupArn=target_group)

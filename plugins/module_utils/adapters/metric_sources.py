@@ -10,7 +10,7 @@ from typing import Dict, Mapping, Optional, Sequence, Tuple, Union
 from .._core.backup_schedule import taken_at
 from .._core.errors import Unavailable
 from .._core.metrics import Sample, data
-from .aws import Aws
+from ..aws.aws_session import AwsSession
 from .backup_store import Backups
 from .certificate import expiry
 from .event_queue import Queue
@@ -26,7 +26,7 @@ class Sources:
     """Used from a thread of its own, so it has its own connections. Every method raises Unavailable."""
 
     def __init__(self, region: str, bucket: str) -> None:
-        self._aws = Aws(region)
+        self._aws = AwsSession.on_node(region)
         self._backups, self._swarm = Backups(self._aws, bucket), DockerSwarm()
         self._queues: Dict[str, Queue] = {}
 

@@ -20,7 +20,7 @@ TEXTS = ("cluster", "region", "account_id", "bucket", "group", "role")
 
 @dataclass(frozen=True)
 class Logs:
-    """Where the node's journal is sent."""
+    """The log group of the node's journal, and its limits."""
 
     group: str
     mib_per_day: int

@@ -5,43 +5,28 @@ from __future__ import annotations
 import contextlib
 import socket
 from pathlib import Path
-from typing import Any, Iterator, Mapping, Optional
+from typing import Any, Mapping, Optional
 
-from .._core.errors import SwarmError, Unavailable, Unreadable
+from .._core.errors import SwarmError, Unavailable
 from .._core.join.cluster_record import ClusterRecord, InvalidClusterRecord, Memory
 from .._core.join.ports import (
     ACTIVE,
     ERROR,
     INACTIVE,
     LISTENS,
-    MANAGER,
     PENDING,
     REFUSES,
     SILENT,
-    WORKER,
     JoinPending,
     JoinRefused,
     Membership,
 )
-from .._core.parsing import SHAPE_ERRORS, whole
+from .._core.parsing import whole
 from . import files
 from .certificate import subject
 from .commands import Commands
-from .optional_imports import exceptions
+from .engine_api import SOCKET, APIError, EngineApi, explained, one_line
 
-try:
-    import docker
-    from docker.errors import APIError, DockerException
-    from requests.exceptions import RequestException
-
-    MISSING = None
-except ImportError as missing:
-    APIError, DockerException, RequestException = exceptions(  # type: ignore[misc]
-        "APIError", "DockerException", "RequestException"
-    )
-    MISSING = missing
-
-SOCKET = "unix:///var/run/docker.sock"
 PORT = 2377
 # The engine itself gives up a join or an initialisation after 20 s.
 _SECONDS = 40
@@ -58,7 +43,7 @@ RECORD_LABEL = "swarm.aws.cluster-record"
 
 
 def probe(address: str) -> str:
-    """How a host answers on the swarm's port. Only managers listen on it."""
+    """A host's answer on the swarm's port. Only managers listen on it."""
     try:
         socket.create_connection((address, PORT), timeout=_PROBE_SECONDS).close()
     except ConnectionRefusedError:
@@ -73,43 +58,6 @@ class Managers:
 
     def listens(self, address: str) -> bool:
         return probe(address) == LISTENS
-
-
-class EngineApi:
-    """An engine's API. Connects on first use, since the engine may come up later."""
-
-    def __init__(self, url: str, seconds: int) -> None:
-        """``seconds`` is the time in which it must answer. Raises SwarmError if the SDK is missing."""
-        if MISSING:
-            raise SwarmError("The Docker SDK for Python is missing on this node: install python3-docker.") from MISSING
-        self._url, self._seconds = url, seconds
-        self._connected: Any = None
-
-    @property
-    def _api(self) -> Any:
-        if self._connected is None:
-            self._connected = docker.APIClient(base_url=self._url, version="auto", timeout=self._seconds)
-        return self._connected
-
-    @contextlib.contextmanager
-    def _asked(self, what: str) -> Iterator[None]:
-        try:
-            yield
-        except SwarmError:
-            raise
-        except APIError as error:
-            raise Unavailable(f"The engine refused to {what}: {_plain(_reason(error))}") from error
-        except (DockerException, RequestException, OSError) as error:
-            self._connected = None
-            raise Unavailable(f"The engine does not answer when asked to {what}: {_innermost(error)}") from error
-        except SHAPE_ERRORS as error:
-            raise Unreadable(f"The engine's answer cannot be read when asked to {what}: {_raised(error)}.") from error
-
-    def tokens(self) -> Mapping[str, str]:
-        """The swarm's present join tokens by role. Raises Unavailable."""
-        with self._asked("tell the join tokens"):
-            tokens = self._api.inspect_swarm()["JoinTokens"]
-            return {MANAGER: str(tokens["Manager"]), WORKER: str(tokens["Worker"])}
 
 
 class DockerEngine(EngineApi):
@@ -171,7 +119,7 @@ class DockerEngine(EngineApi):
         except FileNotFoundError:
             return 0
         except (OSError, ValueError) as error:
-            raise Unavailable(f"{self._unfinished.with_name(_EPOCH)} does not tell the epoch: {error}") from error
+            raise Unavailable(f"{self._unfinished.with_name(_EPOCH)} does not contain the epoch: {error}") from error
 
     def remember(self, epoch: int) -> None:
         """Remember the epoch of the swarm that this node is in or joins. Raises Unavailable."""
@@ -199,17 +147,16 @@ class DockerEngine(EngineApi):
             try:
                 self._api.unlock_swarm(key)
             except APIError as error:
-                if "invalid" in _reason(error).lower():
+                if "invalid" in explained(error).lower():
                     return False
                 raise
         return True
 
     def revive(self) -> None:
         """Make a swarm of this manager alone from its state. May take a minute. Raises Unavailable."""
-        with self._asked("make a new swarm of its state"):
+        with self._asked("create a new swarm from its state"):
             # The answer comes after an election, which is slow on a busy host.
-            patient = docker.APIClient(base_url=self._url, version="auto", timeout=_REVIVAL_SECONDS)
-            patient.init_swarm(
+            self._connect(_REVIVAL_SECONDS).init_swarm(
                 advertise_addr=self.address, listen_addr=f"{self.address}:{PORT}", force_new_cluster=True
             )
 
@@ -228,13 +175,13 @@ class DockerEngine(EngineApi):
                     [f"{address}:{PORT}"], token, listen_addr=f"{self.address}:{PORT}", advertise_addr=self.address
                 )
             except APIError as error:
-                reason = _reason(error)
+                reason = explained(error)
                 if "already part of a swarm" in reason:
                     raise
                 if "Timeout was reached" in reason or "in the background" in reason:
                     raise JoinPending(f"The engine is still joining through {address}.") from error
                 self._abandon()
-                raise JoinRefused(_plain(reason.replace(token, "…"))) from None
+                raise JoinRefused(one_line(reason.replace(token, "…"))) from None
 
     def leave(self, cluster_id: Optional[str]) -> None:
         now = self.membership()
@@ -247,7 +194,7 @@ class DockerEngine(EngineApi):
                 self._api.leave_swarm(force=True)
             except APIError as error:
                 # The engine gives its manager 15 seconds to stop, which a busy host exceeds. A second request stops it.
-                if "deadline exceeded" not in _reason(error):
+                if "deadline exceeded" not in explained(error):
                     raise
                 if self.membership().state != INACTIVE:
                     self._api.leave_swarm(force=True)
@@ -292,14 +239,14 @@ class DockerEngine(EngineApi):
         except FileNotFoundError:
             return None, node_id
         except PermissionError as error:
-            raise SwarmError(f"{path}, which tells the swarm's ID, cannot be read: run this as root.") from error
+            raise SwarmError(f"{path}, which contains the swarm's ID, cannot be read: run this as root.") from error
         except (OSError, ValueError) as error:
-            raise Unavailable(f"{path} does not tell the swarm's ID: {error}") from error
+            raise Unavailable(f"{path} does not contain the swarm's ID: {error}") from error
         return found.cluster_id, node_id or found.node_id
 
 
 def memory(cluster: Mapping[str, Any]) -> Optional[Memory]:
-    """What the engine's `info` tells of its swarm; None if there is no leader, or this node is no manager."""
+    """The swarm in the engine's `info`; None without a leader, or if this node is not a manager."""
     if not cluster.get("ID"):
         return None
     labels = (cluster.get("Spec") or {}).get("Labels") or {}
@@ -308,27 +255,3 @@ def memory(cluster: Mapping[str, Any]) -> Optional[Memory]:
     except InvalidClusterRecord:
         remembered = None
     return Memory(str(cluster["ID"]), remembered, whole(labels.get(EPOCH_LABEL)) or 0)
-
-
-def _reason(error: Any) -> str:
-    return str(error.explanation or error)
-
-
-def _raised(error: Exception) -> str:
-    """What is wrong with an answer: the name of a missing key, which is no secret, otherwise only the error's type."""
-    return f"it has no {error}" if isinstance(error, KeyError) else type(error).__name__
-
-
-def _plain(reason: str) -> str:
-    """The engine's reason on one line, without its RPC prefix."""
-    return " ".join(reason.replace("rpc error: ", "").split())
-
-
-def _innermost(error: BaseException) -> str:
-    """The operating system's message inside the SDK's nested errors."""
-    inner: Optional[BaseException] = error
-    while inner is not None:
-        if isinstance(inner, OSError) and inner.strerror:
-            return inner.strerror
-        inner = inner.__context__
-    return " ".join(str(error).split())

@@ -7,7 +7,7 @@ from typing import Callable, Optional
 from .._core.join.join_decision import Me
 from .._core.join.joiner import Joiner
 from .._core.join.ports import Clock, Reporter
-from .aws import Aws
+from ..aws.aws_session import AwsSession
 from .commands import Commands
 from .instances import Ec2Instances
 from .metadata import Metadata
@@ -31,7 +31,7 @@ def joiner(
 
     Raises SwarmError if an SDK is missing, Unavailable if the metadata service does not answer."""
     identity = Metadata().identity()
-    aws = Aws(region, alive)
+    aws = AwsSession.on_node(region, alive)
     return Joiner(
         Me(cluster, identity.instance, role),
         S3Store(aws, bucket, UnlockKeys(aws, cluster)),

@@ -107,7 +107,7 @@ def engine_pid() -> int:
     try:
         return int(PID_FILE.read_text(encoding="ascii"))
     except (OSError, ValueError) as error:
-        raise SwarmError(f"{PID_FILE} does not tell the engine's process: {error}") from error
+        raise SwarmError(f"{PID_FILE} does not contain the engine's process ID: {error}") from error
 
 
 def pack(folder: Path, archive: Path) -> Tuple[str, int]:

@@ -6,7 +6,7 @@ from typing import Callable, Sequence, Union
 
 from .._core.cluster import Instance, Record
 from .._core.policy import Dns
-from .aws import Aws
+from ..aws.aws_session import AwsSession
 from .cloud_map import CloudMapRecords
 from .route53 import Zone
 
@@ -14,7 +14,7 @@ from .route53 import Zone
 class Records:
     """The core's ``Records``: a record in a Route 53 zone, or a Cloud Map service."""
 
-    def __init__(self, aws: Aws, now: Callable[[], float], instances: Callable[[], Sequence[Instance]]) -> None:
+    def __init__(self, aws: AwsSession, now: Callable[[], float], instances: Callable[[], Sequence[Instance]]) -> None:
         """``now`` gives epoch seconds; ``instances`` are the cluster's."""
         self._zone, self._service = Zone(aws, now), CloudMapRecords(aws, now, instances)
 

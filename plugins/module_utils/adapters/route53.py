@@ -10,7 +10,7 @@ from .._core.cluster import Record
 from .._core.dns import owner_name, owns_ipv6
 from .._core.dns_propagation import Propagation
 from .._core.policy import Dns
-from .aws import Aws
+from ..aws.aws_session import AwsSession
 
 OWNER_TTL = 300
 ADDRESSES = ("A", "AAAA")
@@ -19,7 +19,7 @@ ADDRESSES = ("A", "AAAA")
 class Zone:
     """The core's ``Records``."""
 
-    def __init__(self, aws: Aws, now: Callable[[], float]) -> None:
+    def __init__(self, aws: AwsSession, now: Callable[[], float]) -> None:
         """``now`` gives epoch seconds."""
         self._aws, self._now = aws, now
         self._propagation = Propagation(self._in_sync)
@@ -29,7 +29,7 @@ class Zone:
         return replace(record, in_sync=self._propagation.over(record, self._now()))
 
     def _in_sync(self, change: str) -> bool:
-        with self._aws.asked(f"tell how far the change {change} is"):
+        with self._aws.asked(f"read the state of the change {change}"):
             answer = self._aws.client("route53").get_change(Id=change)
             return bool(answer["ChangeInfo"]["Status"] == "INSYNC")
 

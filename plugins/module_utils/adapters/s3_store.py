@@ -9,7 +9,7 @@ from .._core.join.cluster_record import ClusterRecord, InvalidClusterRecord
 from .._core.join.ports import Outcome, Stored, Token
 from .._core.parsing import SHAPE_ERRORS, decoded
 from .._core.policy import PolicyError
-from .aws import Aws, ClientError, code
+from ..aws.aws_session import AwsSession, ClientError, code
 from .unlock_keys import UnlockKeys
 
 RECORD_KEY = "cluster.json"
@@ -28,7 +28,7 @@ def token_key(role: str) -> str:
 class S3Store:
     """The core's ``Store`` in S3. The bucket's default encryption covers what is written."""
 
-    def __init__(self, aws: Aws, bucket: str, keys: Optional[UnlockKeys] = None) -> None:
+    def __init__(self, aws: AwsSession, bucket: str, keys: Optional[UnlockKeys] = None) -> None:
         """``keys`` gives the unlock keys, if they are needed."""
         self._aws, self._bucket, self._keys = aws, bucket, keys
 

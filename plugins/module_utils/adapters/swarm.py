@@ -18,8 +18,8 @@ from .._core.registry_credentials import Grant
 from . import services
 from .certificate import expiry
 from .docker_time import moment
-from .docker_update import update
-from .node_engine import EPOCH_LABEL, RECORD_LABEL, SOCKET, APIError, EngineApi, memory
+from .engine_api import SOCKET, APIError, EngineApi
+from .node_engine import EPOCH_LABEL, RECORD_LABEL, memory
 
 _SECONDS = 30
 # States of a task that has a container, or is about to.
@@ -65,7 +65,7 @@ class DockerSwarm(EngineApi):
         return self.memory().swarm_id
 
     def memory(self) -> Memory:
-        """What the swarm's labels say. Raises Unavailable, also without a leader."""
+        """The memory in the swarm's labels. Raises Unavailable, also without a leader."""
         with self._asked("tell its swarm"):
             found = memory(self._api.info()["Swarm"].get("Cluster") or {})
         if found is None:
@@ -78,7 +78,7 @@ class DockerSwarm(EngineApi):
 
     def facts(self) -> Facts:
         """Raises Unavailable, also without a leader."""
-        with self._asked("tell of its swarm"):
+        with self._asked("describe its swarm"):
             api = self._api
             info, swarm = api.info(), api.inspect_swarm()
             return Facts(
@@ -98,12 +98,12 @@ class DockerSwarm(EngineApi):
 
     def since(self) -> float:
         """When the swarm was created, in epoch seconds. Raises Unavailable, also without a leader."""
-        with self._asked("tell when its swarm was created"):
+        with self._asked("report when its swarm was created"):
             return moment(self._api.inspect_swarm()["CreatedAt"])
 
     def certificate_until(self) -> float:
         """When this node's certificate expires, in epoch seconds. Raises Unavailable."""
-        with self._asked("tell where it keeps its certificate"):
+        with self._asked("report where its certificate is"):
             path = Path(self._api.info()["DockerRootDir"]) / "swarm" / "certificates" / "swarm-node.crt"
         try:
             return expiry(path.read_bytes())
@@ -125,7 +125,7 @@ class DockerSwarm(EngineApi):
 
     def unlock_key(self) -> str:
         """The present unlock key; empty without autolock. Raises Unavailable."""
-        with self._asked("tell its unlock key"):
+        with self._asked("return its unlock key"):
             return str(self._api.get_unlock_key().get("UnlockKey") or "")
 
     def set_epoch(self, epoch: int) -> None:
@@ -144,7 +144,7 @@ class DockerSwarm(EngineApi):
         Each manager then has the commit of all earlier entries on disk: etcd's log only flushes a changed commit index
         with the next entry.
         """
-        self._update_swarm("have its managers agree")
+        self._update_swarm("commit a change")
 
     def rotate_tokens(self) -> None:
         """Make new join tokens; the old tokens stop working at once. Raises Unavailable."""
@@ -168,7 +168,7 @@ class DockerSwarm(EngineApi):
 
         Raises Unavailable.
         """
-        with self._asked("tell the progress of its CA rotation"):
+        with self._asked("report the progress of its CA rotation"):
             swarm, nodes = self._api.inspect_swarm(), self._api.nodes()
             root, outdated = swarm["TLSInfo"]["TrustRoot"], []
             for node in nodes:
@@ -197,7 +197,7 @@ class DockerSwarm(EngineApi):
         own = self.here()
         if own is None:
             return False
-        with self._asked("tell the leader"):
+        with self._asked("name the leader"):
             status = self._api.inspect_node(own).get("ManagerStatus") or {}
             return bool(status.get("Leader"))
 
@@ -275,7 +275,7 @@ class DockerSwarm(EngineApi):
         version, present = self._read.pop(service)
         with self._asked(f"change the service {service}"):
             # `update_service` of the SDK drops the fields of a specification that it does not know.
-            update(self._api, f"services/{service}", version, {**present, **changes}, headers)
+            self._update_object(f"services/{service}", version, {**present, **changes}, headers)
 
 
 def _list(answer: Any) -> List[Any]:

@@ -8,7 +8,7 @@ from typing import List, Sequence
 from .._core.errors import SwarmError
 from .._core.names import unlock_secret
 from .._core.parsing import SHAPE_ERRORS, decoded
-from .aws import Aws, ClientError, code
+from ..aws.aws_session import AwsSession, ClientError, code
 from .swarm import DockerSwarm
 
 # Old keys are kept for managers that were down during a rotation and for old backups.
@@ -18,7 +18,7 @@ KEPT = 20
 class UnlockKeys:
     """Every method raises Unavailable when Secrets Manager does not answer, or refuses. No message contains a key."""
 
-    def __init__(self, aws: Aws, cluster: str) -> None:
+    def __init__(self, aws: AwsSession, cluster: str) -> None:
         self._aws, self._secret = aws, unlock_secret(cluster)
 
     def read(self) -> List[str]:

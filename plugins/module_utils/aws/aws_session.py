@@ -1,67 +1,99 @@
-"""The operator's AWS session, and AWS errors as sentences."""
+"""An AWS session, on a node or on the operator's machine, and AWS's errors as sentences."""
 
 from __future__ import annotations
 
-from typing import Any, Callable, Iterator
+import contextlib
+import time
+from email.utils import parsedate_to_datetime
+from typing import Any, Callable, Iterator, Mapping, Optional
 
-from ansible_collections.amazon.aws.plugins.module_utils.botocore import get_aws_connection_info
-from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
-
-from ..adapters.optional_imports import exceptions
+from .._core.errors import SwarmError, Unavailable, Unreadable
+from .._core.parsing import SHAPE_ERRORS
+from .clock import aws_time
 
 try:
     import boto3
+    import botocore.session
     from botocore.config import Config
-    from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, ProfileNotFound
-except ImportError:
-    # AnsibleAWSModule says what to install.
-    BotoCoreError, ClientError, NoCredentialsError, ProfileNotFound = exceptions(
-        "BotoCoreError", "ClientError", "NoCredentialsError", "ProfileNotFound"
+    from botocore.exceptions import (
+        BotoCoreError,
+        ClientError,
+        NoCredentialsError,
+        ParamValidationError,
+        ProfileNotFound,
     )
+    from urllib3.exceptions import HTTPError
 
-# What the SDK raises: AWS's own refusals, and everything else.
+    MISSING = None
+except ImportError as missing:
+    # For `except` clauses. Without the SDK there is no session, so nothing raises them.
+    BotoCoreError = ClientError = NoCredentialsError = ParamValidationError = ProfileNotFound = SwarmError
+    HTTPError = SwarmError  # type: ignore[assignment, misc]
+    MISSING = missing
+
+# The SDK's exceptions: AWS's refusals, and all others.
 AWS_ERRORS = (ClientError, BotoCoreError)
+CONNECT_SECONDS, READ_SECONDS, ATTEMPTS = 5, 20, 3
+# Answers to credentials that have expired: the metadata service has newer ones.
+_STALE = ("ExpiredToken", "ExpiredTokenException", "RequestExpired", "InvalidClientTokenId", "InvalidAccessKeyId")
+_CLOCK = ("RequestTimeTooSkewed", "SignatureDoesNotMatch", "InvalidSignatureException")
 
 
 class AwsSession:
-    """The clients of a session, which count their requests."""
+    """The clients of a session. They observe AWS's time."""
 
-    def __init__(self, session: Any, **arguments: Any) -> None:
-        self._session = session
-        self._arguments = arguments
+    def __init__(
+        self,
+        new_session: Callable[[], Any],
+        region: Optional[str] = None,
+        alive: Callable[[], None] = lambda: None,
+        **arguments: Any,
+    ) -> None:
+        """``new_session`` makes a boto3 session, whose region is the default; the clients get the ``arguments``.
+
+        ``alive`` is called before each request of a node, which may take a minute.
+        """
+        self._new_session, self._region, self._alive, self._arguments = new_session, region, alive, arguments
+        self._made: Any = None
         self._clients: dict[str, Any] = {}
-        self.calls = 0
 
     @classmethod
-    def of_module(cls, module: AnsibleAWSModule) -> AwsSession:
-        """The session that the module's connection options describe."""
-        region, endpoint, connection = get_aws_connection_info(module)
-        config = Config(retries={"mode": "standard", "max_attempts": 8}, user_agent_extra="swarm.aws")
-        if "aws_config" in connection:
-            config = config.merge(connection["aws_config"])
-        session = boto3.session.Session(
-            aws_access_key_id=connection["aws_access_key_id"],
-            aws_secret_access_key=connection["aws_secret_access_key"],
-            aws_session_token=connection["aws_session_token"],
-            region_name=region,
-            profile_name=connection.get("profile_name"),
-        )
-        return cls(session, endpoint_url=endpoint, verify=connection["verify"], config=config)
+    def on_node(cls, region: str, alive: Callable[[], None] = lambda: None) -> AwsSession:
+        """With the credentials of the instance profile and short timeouts. Raises SwarmError if the SDK is missing."""
+        if MISSING:
+            raise SwarmError("The AWS SDK for Python is missing on this node: install python3-boto3.") from MISSING
 
-    def __getattr__(self, service: str) -> Any:
-        """The client of a service by its name, such as ``aws.ec2``."""
-        if service.startswith("_"):
-            raise AttributeError(service)
-        if service not in self._clients:
-            client = self._session.client(service, **self._arguments)
-            client.meta.events.register("before-send", self._count)
-            self._clients[service] = client
-        return self._clients[service]
+        def new_session() -> Any:
+            found = botocore.session.get_session()
+            # By default the SDK asks the metadata service once, for a second. A busy node may take longer.
+            found.set_config_variable("metadata_service_timeout", CONNECT_SECONDS)
+            found.set_config_variable("metadata_service_num_attempts", ATTEMPTS)
+            return boto3.session.Session(botocore_session=found, region_name=region)
+
+        config = _config(ATTEMPTS, connect_timeout=CONNECT_SECONDS, read_timeout=READ_SECONDS)
+        return cls(new_session, region, alive, config=config)
+
+    @classmethod
+    def of_options(cls, region: Optional[str], endpoint: Optional[str], connection: Mapping[str, Any]) -> AwsSession:
+        """The session that a module's connection options describe, as amazon.aws reads them."""
+        config, keys = _config(8), ("aws_access_key_id", "aws_secret_access_key", "aws_session_token", "profile_name")
+        return cls(
+            lambda: boto3.session.Session(region_name=region, **{key: connection.get(key) for key in keys}),
+            region,
+            endpoint_url=endpoint,
+            verify=connection["verify"],
+            config=config.merge(connection["aws_config"]) if "aws_config" in connection else config,
+        )
 
     @property
     def region(self) -> str:
         """The session's region."""
-        return self._session.region_name
+        return self._region or self._session.region_name
+
+    @property
+    def _session(self) -> Any:
+        self._made = self._made or self._new_session()
+        return self._made
 
     def regions(self) -> list[str]:
         """All regions of EC2 that the SDK knows, without a request."""
@@ -71,8 +103,38 @@ class AwsSession:
             for region in self._session.get_available_regions("ec2", partition)
         ]
 
-    def _count(self, **_: Any) -> None:
-        self.calls += 1
+    def client(self, service: str) -> Any:
+        """The client of a service by its name, such as ``s3``."""
+        if service not in self._clients:
+            client = self._session.client(service, **self._arguments)
+            client.meta.events.register_first("before-call", _asked)
+            client.meta.events.register_first("after-call", _answered)
+            self._clients[service] = client
+        return self._clients[service]
+
+    @contextlib.contextmanager
+    def asked(self, what: str) -> Iterator[None]:
+        """Turn the SDK's errors into :class:`Unavailable`; ``what`` describes the request, such as ``read x``."""
+        self._alive()
+        try:
+            yield
+        except SwarmError:
+            raise
+        except ParamValidationError as error:
+            raise SwarmError(f"The AWS SDK on this node cannot {what}; it may be too old: {_line(error)}") from error
+        except (*AWS_ERRORS, HTTPError, OSError) as error:
+            if isinstance(error, NoCredentialsError) or code(error) in _STALE:
+                self.forget()
+            raise Unavailable(sentence(error, what)) from error
+        except SHAPE_ERRORS as error:
+            raise Unreadable(
+                f"AWS's answer to the request to {what} cannot be read: {type(error).__name__}."
+            ) from error
+
+    def forget(self) -> None:
+        """Fetch new credentials before the next request."""
+        self._clients.clear()
+        self._made = None
 
 
 def listed(client: Any, operation: str, key: str, **arguments: Any) -> Iterator[Any]:
@@ -81,9 +143,9 @@ def listed(client: Any, operation: str, key: str, **arguments: Any) -> Iterator[
         yield from page.get(key, [])
 
 
-def code(error: Exception) -> str:
+def code(error: BaseException) -> str:
     """The code of an error that AWS answered with, or an empty string."""
-    return getattr(error, "response", {}).get("Error", {}).get("Code", "")
+    return str((getattr(error, "response", None) or {}).get("Error", {}).get("Code", ""))
 
 
 def unless_missing(call: Callable[..., Any], *codes: str, **arguments: Any) -> Any:
@@ -101,13 +163,38 @@ def not_found(error: Exception) -> bool:
     return code(error).endswith(".NotFound")
 
 
-def sentence(error: Exception) -> str:
-    """An SDK's error as a sentence."""
+def sentence(error: Any, what: str = "") -> str:
+    """An SDK's error as a sentence: the operator's, or a node's, whose request ``what`` describes."""
     if isinstance(error, NoCredentialsError):
+        if what:
+            return f"There are no AWS credentials to {what}: is the instance profile attached?"
         return "There are no AWS credentials: set AWS_PROFILE or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY."
     if isinstance(error, ProfileNotFound):
         return f"{error}: correct AWS_PROFILE, or add the profile to your AWS configuration."
     if isinstance(error, ClientError) and code(error):
-        answer = error.response["Error"]
-        return f"AWS refused {error.operation_name} with {answer['Code']}: {answer.get('Message') or 'no reason given'}"
-    return f"AWS did not answer: {error}"
+        request = f"to {what}" if what else error.operation_name
+        reason = error.response["Error"].get("Message") or "no reason given"
+        hint = ". Is this machine's clock right?" if code(error) in _CLOCK else "." if what else ""
+        return f"AWS refused {request} with {code(error)}: {reason}{hint}"
+    return f"AWS did not answer{f' the request to {what}' if what else ''}: {_line(error)}"
+
+
+def _config(attempts: int, **more: Any) -> Any:
+    return Config(retries={"mode": "standard", "max_attempts": attempts}, user_agent_extra="swarm.aws", **more)
+
+
+def _asked(context: dict[str, Any], **_: object) -> None:
+    context["asked_at"] = time.monotonic()
+
+
+def _answered(http_response: Any, context: dict[str, Any], **_: object) -> None:
+    """Called for errors too, such as a signature with the wrong time."""
+    try:
+        date = parsedate_to_datetime(http_response.headers["Date"]).timestamp()
+    except (KeyError, TypeError, ValueError):
+        return
+    aws_time.observe(date, time.monotonic() - context["asked_at"])
+
+
+def _line(error: BaseException) -> str:
+    return " ".join(str(error).split())

@@ -8,7 +8,7 @@ from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
 
 from .._core.redaction import Redactor, environment_values
 
-# Seconds that a command may take, and that the engine may take to answer at all.
+# Timeouts in seconds of a command, and of the engine's first answer.
 SECONDS, PROBE_SECONDS = 30, 10
 AGENT = Path("/usr/local/lib/swarm-agent/swarm-agent.pyz")
 Run = Callable[[List[str]], Tuple[int, str, str]]
@@ -22,7 +22,7 @@ class Collector:
         self._run = run
         self._journal = ["journalctl", "--no-pager", "--output=short-iso", f"--lines={lines}", f"--since=-{hours}h"]
         self._redactor = Redactor()
-        # A sentence for each thing that could not be collected.
+        # Failures to collect, as sentences.
         self.failures: List[str] = []
 
     def files(self) -> Dict[str, str]:
@@ -63,7 +63,7 @@ class Collector:
         return self._run(["timeout", str(PROBE_SECONDS), "docker", "info", "--format", "{{.ID}}"])[0] == 0
 
     def _learn(self) -> None:
-        """Learn the secrets: environments of services and containers, join tokens and the unlock key."""
+        """Read the secrets: environments of services and containers, join tokens and the unlock key."""
         known: List[str] = []
         public: List[str] = []
         for role in ("manager", "worker"):
@@ -112,7 +112,7 @@ class Collector:
         try:
             return json.loads(self._output(["docker", kind, "inspect", *names]) or "[]")
         except ValueError:
-            # An object was deleted meanwhile.
+            # It was deleted meanwhile.
             return []
 
     # Commands
@@ -140,6 +140,6 @@ class Collector:
         return json.dumps(self._redactor.document(document), indent=2) + "\n"
 
     def _output(self, command: Sequence[str]) -> Optional[str]:
-        """What a command printed; None if it failed."""
+        """A command's output; None if it failed."""
         code, output, _dummy = self._run(["timeout", str(SECONDS), *command])
         return output if code == 0 else None

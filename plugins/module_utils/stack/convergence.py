@@ -18,7 +18,7 @@ _POLL_SECONDS = 0.5
 
 @dataclass(frozen=True)
 class StackClock:
-    """Epoch seconds, and sleeping for seconds."""
+    """The time in epoch seconds, and sleep."""
 
     now: Callable[[], float]
     sleep: Callable[[float], None]
@@ -30,9 +30,9 @@ class State:
 
     services: dict[str, dict[str, Any]] = field(default_factory=dict)
     awaited: list[str] = field(default_factory=list)
-    """Services that are still progressing, as phrases; empty if there is nothing to wait for."""
+    """Phrases about the services that are still progressing."""
     problem: str = ""
-    """What went wrong, as a sentence."""
+    """The failure, as a sentence; empty if there is none."""
 
 
 def wait(engine: StackEngine, stack: str, clock: StackClock, *, since: float, timeout: float, look_for: float) -> State:

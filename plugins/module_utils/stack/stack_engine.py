@@ -5,13 +5,13 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import re
 import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from ..adapters.docker_update import update
+from .._core.errors import SwarmError
+from ..adapters.engine_api import SOCKET, APIError, EngineApi, explained
 from . import images
 from . import releases as known_releases
 from .compose import NAMESPACE, Blob
@@ -19,12 +19,6 @@ from .credentials import Credentials
 from .docker_reading import place, private_folder, run
 from .releases import Release
 from .stack_error import StackError
-
-try:
-    import docker
-    from docker import errors as docker_errors
-except ImportError:
-    docker = None
 
 _SECONDS = 60
 _LOG_SECONDS = 10
@@ -35,7 +29,7 @@ _ENDED = ("complete", "failed", "shutdown", "rejected", "orphaned", "remove")
 Run = Callable[..., tuple[int, str, str]]
 
 
-class StackEngine:
+class StackEngine(EngineApi):
     """The engine of the manager that the module runs on."""
 
     def __init__(self, run: Run) -> None:
@@ -44,15 +38,14 @@ class StackEngine:
         Raises StackError when the engine, its SDK or the docker command is missing.
         """
         self._run = run
-        if docker is None:
-            raise StackError("The Docker SDK for Python is missing on this node: install python3-docker.")
         if not shutil.which("docker"):
             raise StackError("The docker command is missing on this node: install docker-cli.")
         try:
-            self._api = docker.APIClient(version="auto", timeout=_SECONDS)
-        except docker_errors.DockerException as error:
-            hint = " (is the login user in the group docker?)" if "Permission denied" in str(error) else ""
-            raise StackError(f"The Docker engine does not answer{hint}: {_innermost(error)}.") from None
+            super().__init__(SOCKET, _SECONDS)
+            with self._asked("tell its version"):
+                self._api.version()
+        except SwarmError as error:
+            raise StackError(str(error)) from None
 
     def manages(self) -> str:
         """Empty if this engine is a working manager; otherwise a sentence that says why not."""
@@ -63,8 +56,8 @@ class StackEngine:
             return "This node is a worker of its swarm; only a manager can deploy."
         try:
             self._api.inspect_swarm()
-        except docker_errors.APIError as error:
-            return f"This manager cannot act: {error.explanation or error}"
+        except APIError as error:
+            return f"This manager cannot act: {explained(error)}"
         return ""
 
     def nodes(self) -> list[dict[str, Any]]:
@@ -92,15 +85,15 @@ class StackEngine:
                 raise StackError(f"Secret {blob.name} has a template_driver, which is supported for configs only.")
             else:
                 self._api.create_secret(blob.name, blob.data, labels=dict(blob.labels))
-        except docker_errors.APIError as error:
+        except APIError as error:
             if error.status_code != 409:
-                raise StackError(f"{section[:-1].title()} {blob.name} was refused: {error.explanation}.") from None
+                raise StackError(f"{section[:-1].title()} {blob.name} was refused: {explained(error)}.") from None
 
     def drop(self, section: str, identifier: str) -> None:
         remove = self._api.remove_config if section == "configs" else self._api.remove_secret
         try:
             remove(identifier)
-        except docker_errors.APIError as error:
+        except APIError as error:
             # It is gone already, or in use: there is nothing to do.
             if error.status_code not in (400, 404):
                 raise
@@ -110,13 +103,13 @@ class StackEngine:
         auth = credentials.plain() if credentials else None
         try:
             return str(self._api.inspect_distribution(image, auth_config=auth)["Descriptor"]["digest"])
-        except docker_errors.APIError as asked:
+        except APIError as asked:
             # An engine may be able to pull an image that it cannot look up, from a mirror without manifest digests.
             try:
                 self._api.pull(image, auth_config=auth)
                 return str(self._api.inspect_image(image)["RepoDigests"][0].partition("@")[2])
-            except (docker_errors.APIError, IndexError):
-                raise StackError(str(asked.explanation or asked)) from None
+            except (APIError, IndexError):
+                raise StackError(explained(asked)) from None
 
     def deploy(self, stack: str, document: str, *, registry_auth: bool, credentials: Mapping[str, Credentials]) -> None:
         """Deploy. The nodes get the credentials by registry, and with ``registry_auth`` this manager's logins too."""
@@ -139,7 +132,7 @@ class StackEngine:
         labels = dict(service["Spec"]["Labels"])
         if labels.pop(images.LABEL, "") != service["Spec"]["TaskTemplate"]["ContainerSpec"]["Image"]:
             spec = {**service["Spec"], "Labels": labels}
-            update(self._api, f"services/{service['ID']}", service["Version"]["Index"], spec)
+            self._update_object(f"services/{service['ID']}", service["Version"]["Index"], spec)
 
     def releases(self, stack: str) -> list[Release]:
         """The stack's releases, the newest last."""
@@ -153,7 +146,7 @@ class StackEngine:
         """Add labels to a release."""
         present = self._api.inspect_config(release.id)
         spec = {**present["Spec"], "Labels": {**present["Spec"]["Labels"], **labels}}
-        update(self._api, f"configs/{release.id}", present["Version"]["Index"], spec)
+        self._update_object(f"configs/{release.id}", present["Version"]["Index"], spec)
 
     def left(self, stack: str) -> dict[str, list[str]]:
         """By kind, the names of a stack's services, tasks, networks, configs and secrets.
@@ -194,11 +187,11 @@ class StackEngine:
         """Try to remove. If it is already gone or still in use, the caller looks again."""
         try:
             remove(identifier)
-        except docker_errors.APIError as error:
+        except APIError as error:
             # The engine reports an internal error for a network that another manager has just removed.
-            known = any(words in str(error.explanation) for words in ("in use", "not found"))
+            known = any(words in explained(error) for words in ("in use", "not found"))
             if error.status_code != 404 and not known:
-                raise StackError(f"The engine refused to remove {identifier}: {error.explanation or error}") from None
+                raise StackError(f"The engine refused to remove {identifier}: {explained(error)}") from None
 
     def log(self, task: str, lines: int) -> list[str]:
         """The last lines of a task's log; empty if they cannot be read."""
@@ -220,10 +213,3 @@ def _logins(credentials: Mapping[str, Credentials], *, own: bool) -> dict[str, A
             config = json.loads((Path.home() / ".docker/config.json").read_text())
     auths = {_HUB if host == "docker.io" else host: {"auth": login.encoded()} for host, login in credentials.items()}
     return {**config, "auths": {**(config.get("auths") or {}), **auths}}
-
-
-def _innermost(error: BaseException) -> str:
-    """The innermost message of the SDK's nested errors."""
-    text = str(error)
-    found = re.findall(r"'([^']+)'\)", text)
-    return found[-1] if found else text

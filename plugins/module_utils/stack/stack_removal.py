@@ -1,4 +1,4 @@
-"""Remove a stack and wait until nothing of it is left."""
+"""Remove a stack and wait until all its objects are deleted."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from .stack_engine import StackEngine
 from .stack_error import StackError
 
 _POLL_SECONDS = 0.5
-# Seconds that a deployment waits for the rest of a stack that somebody else removed, by kind.
+# Seconds that a deployment waits for leftovers of a removed stack, by kind.
 _LEFT_SECONDS = {"tasks": 60.0, "networks": 10.0}
 
 
@@ -26,13 +26,13 @@ def remove(engine: StackEngine, stack: str, clock: StackClock, *, timeout: float
             what = ", ".join(f"{len(names)} {kind}" for kind, names in left.items())
             raise StackError(
                 f"The stack '{stack}' is not removed after {timeout:.0f} s: {what} are left. Run this again to keep "
-                "waiting, or see with `docker stack ps` what holds them."
+                "waiting, or find the cause with `docker stack ps`."
             )
         clock.sleep(_POLL_SECONDS)
 
 
 def settle(engine: StackEngine, stack: str, clock: StackClock) -> None:
-    """Wait until the tasks and then the networks of a removed stack are gone, for ``_LEFT_SECONDS`` at most.
+    """Wait at most ``_LEFT_SECONDS`` until the tasks, and then the networks, of a removed stack are deleted.
 
     Nodes that still have its networks reject the next stack's tasks. A network that others use stays; that is harmless.
     """
@@ -43,7 +43,7 @@ def settle(engine: StackEngine, stack: str, clock: StackClock) -> None:
 
 
 def kept(engine: StackEngine, stack: str) -> list[str]:
-    """What a removal keeps: volumes, with their nodes, and secrets that are not the stack's own."""
+    """The objects that a removal keeps: volumes, with their nodes, and secrets that are not the stack's own."""
     nodes = {node["ID"]: node["Description"]["Hostname"] for node in engine.nodes()}
     tasks = engine.tasks(stack)
     own = set(engine.names("secrets", stack))

@@ -18,13 +18,13 @@ GOOD = (CONVERGED, COMPLETE)
 _ENDED_BADLY = ("failed", "rejected")
 _ENDED = ("complete", "shutdown", *_ENDED_BADLY, "remove", "orphaned")
 _JOBS = ("ReplicatedJob", "GlobalJob")
-# Rejected means that the node could not even prepare the task (no such image, bad mount): a retry rarely helps.
-# It does help if the node still has the networks of a stack that was removed a moment ago.
+# Rejected: the node could not prepare the task (missing image, bad mount). A retry rarely helps, except while the node
+# still has the networks of a stack that was just removed.
 _ENOUGH_REJECTIONS = 3
 _PASSING = re.compile(r"network|subnet|overlap", re.IGNORECASE)
-# Long enough for the scheduler to create a service's tasks, or the successor of a task that ended.
+# Long enough for the scheduler to create a service's tasks or to replace an ended task.
 _SCHEDULING_SECONDS = 10.0
-# How long a task must run to count: Docker's default, and as much again for each failed task before it, up to a limit.
+# Seconds that a task must run to count: Docker's default, and 5 more for each failed task before it, up to a limit.
 _MONITOR_SECONDS = 5.0
 _MONITORED_FAILURES = 5
 _NANOSECONDS = 1e9
@@ -32,20 +32,20 @@ _NANOSECONDS = 1e9
 
 @dataclass(frozen=True)
 class Verdict:
-    """The state of a service, and why."""
+    """The state of a service, and the reason."""
 
     state: str
     wanted: int
     """The number of tasks that should run, or complete in a job."""
     running: int
-    """How many of them run, or have completed."""
+    """The number of them that run, or have completed."""
     why: str = ""
     task: str | None = None
-    """The task whose log says more, if there is any."""
+    """The task whose log has the details; None if there is none."""
 
 
 class Case:
-    """A service, and all that is known of it."""
+    """A service and its tasks."""
 
     def __init__(
         self,
@@ -69,11 +69,11 @@ class Case:
         self._of_place: dict[str, list[Mapping[str, Any]]] = {}
         for task in sorted(self._current, key=lambda task: str(task["CreatedAt"])):
             self._of_place.setdefault(self._place(task), []).append(task)
-        # A task that is not restarted is done when it has completed, in a job or not.
+        # A task that is not restarted is done when it has completed, also outside of jobs.
         self._once = self._job or self._restarts in ("none", "on-failure")
         done = (task for task in self._current if self._once and task["Status"]["State"] == "complete")
         completed = self._places(done)
-        # A job is done by what has completed, even while Docker runs it once more (https://github.com/moby/moby/issues/53632).
+        # Completed tasks count for a job, even while Docker runs it again (https://github.com/moby/moby/issues/53632).
         self._completed = completed if self._job else completed - self._places(self._live)
         self._failing: Mapping[str, Any] | None = None
 
@@ -88,7 +88,7 @@ class Case:
         runs = whole(digests(self._service))
         replaced = runs == before != after
         if update == "rollback_completed" and runs == after:
-            # It runs what was deployed: Docker keeps the state of the last update until the next update.
+            # The deployed specification runs: Docker keeps the state of the last update until the next update.
             update = ""
         # After a rollback, tasks of an earlier specification have failed; otherwise only current tasks count.
         self._failing = self._last_bad(self._tasks if replaced or update.startswith("rollback") else self._current)
@@ -100,10 +100,10 @@ class Case:
         if update in ("updating", "rollback_started"):
             return self._say(PROGRESSING, trouble or _UPDATES[update])
         if replaced:
-            return self._say(ROLLED_BACK, f"it runs what was deployed before: {trouble or 'no reason is known'}")
+            return self._say(ROLLED_BACK, f"it runs its previous specification: {trouble or 'the reason is unknown'}")
         if not self._wanted and any(kind in self._mode for kind in ("Global", "GlobalJob")):
             constraints = ", ".join((self._template.get("Placement") or {}).get("Constraints") or [])
-            reason = f"no node meets its constraints ({constraints})" if constraints else "no node takes it"
+            reason = f"no node meets its constraints ({constraints})" if constraints else "no node accepts it"
             return self._say(PROGRESSING if self._waited < _SCHEDULING_SECONDS else FAILED, reason)
         if self._reached >= self._wanted and not self._outdated():
             return self._settled(trouble)
@@ -114,7 +114,7 @@ class Case:
     def _settled(self, trouble: str) -> Verdict:
         young = [task for task in self._running() if self._is_young(task)]
         if young:
-            return self._say(PROGRESSING, trouble or f"{len(young)} of its tasks started a moment ago")
+            return self._say(PROGRESSING, trouble or f"{len(young)} of its tasks have just started")
         return Verdict(COMPLETE if self._done else CONVERGED, self._wanted, self._reached)
 
     def _say(self, state: str, why: str) -> Verdict:
@@ -144,7 +144,7 @@ class Case:
 
     @property
     def _done(self) -> bool:
-        """Whether it should run once and has. Docker pauses the update of such a service when its task ends."""
+        """Whether it should run once and has run. Docker pauses the update of such a service when its task ends."""
         return self._once and 0 < self._wanted <= len(self._completed)
 
     @property
@@ -219,11 +219,11 @@ class Case:
         if self._failing:
             status = self._failing["Status"]
             code = (status.get("ContainerStatus") or {}).get("ExitCode")
-            where = self._nodes.get(self._failing.get("NodeID", ""), "a node that is gone")
+            where = self._nodes.get(self._failing.get("NodeID", ""), "a deleted node")
             text = status.get("Err") or status.get("Message") or "no reason given"
             times = sum(1 for task in self._current if self._ended_badly(task))
             if status["State"] == "complete":
-                return f"a task on {where} ended by itself (exit code 0)"
+                return f"a task on {where} exited (exit code 0)"
             return (
                 f"a task on {where} {status['State']}: {text}"
                 + (f" (exit code {code})" if code and "exit" not in text else "")
@@ -236,7 +236,7 @@ class Case:
         return ""
 
     def _so_far(self) -> str:
-        """How many tasks are done, and the states of the others; if none is in progress, how they ended."""
+        """The number of done tasks and the states of the others; if none is in progress, how they ended."""
         others = [task for task in self._live if task["Status"]["State"] != "running" or self._job]
         others = others or ([] if self._live else self._tasks)
         states = Counter(str(task["Status"]["State"]) for task in others)
@@ -273,12 +273,12 @@ def _since(task: Mapping[str, Any]) -> float:
 
 
 def _is_current(task: Mapping[str, Any], service: Mapping[str, Any]) -> bool:
-    """Whether a task has the service's present specification, apart from its placement."""
+    """Whether a task has the service's present specification, except for its placement."""
     return bool(_substance(task["Spec"]) == _substance(service["Spec"]["TaskTemplate"]))
 
 
 def _substance(spec: Any) -> Any:
-    """A task's specification without the fields that the engine only sets for services, or writes in two ways."""
+    """A task's specification without fields that the engine sets only for services, or writes in different forms."""
     if isinstance(spec, dict):
         kept = {key: _substance(value) for key, value in spec.items() if key not in ("Placement", "Runtime")}
         return {key: value for key, value in kept.items() if value}

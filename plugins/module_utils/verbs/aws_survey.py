@@ -9,13 +9,12 @@ from .._core.cluster import Cluster, Record
 from .._core.decision import Decision
 from .._core.errors import SwarmError
 from .._core.policy import Policy
-from ..adapters import aws as adapter
 from ..adapters.autoscaling import AutoScalingGroups
-from ..adapters.clock import aws_time
 from ..adapters.records import Records
 from ..adapters.s3_store import S3Store
 from ..aws import tags
 from ..aws.aws_session import AwsSession
+from ..aws.clock import aws_time
 from ..aws.provision_error import ProvisionError
 
 Result = TypeVar("Result")
@@ -23,41 +22,30 @@ Result = TypeVar("Result")
 _LEFT_OUT = ("UserData", "ResponseMetadata")
 
 
-class _Clients(adapter.Aws):
-    """The operator's session in the form that the adapters take."""
-
-    def __init__(self, aws: AwsSession) -> None:
-        super().__init__(aws.region)
-        self._operators = aws
-
-    def client(self, service: str) -> Any:
-        return getattr(self._operators, service)
-
-
 class AwsSurvey:
     """A single observation of a cluster."""
 
     def __init__(self, aws: AwsSession, cluster: str, account: Optional[str]) -> None:
         """Raises ProvisionError if the credentials are for another account."""
-        own = aws.sts.get_caller_identity()["Account"]
+        own = aws.client("sts").get_caller_identity()["Account"]
         if account and str(account) != own:
             raise ProvisionError(
-                f"The credentials are for the account {own}, but account_id is {account}: use the right profile."
+                f"The credentials are for the account {own}, but account_id is {account}: use that account's profile."
             )
-        self._aws, self._cluster = _Clients(aws), cluster
+        self._aws, self._cluster = aws, cluster
+        self._fleet = AutoScalingGroups(aws, cluster, aws_time.now)
         self.bucket = names.bucket(cluster, own, aws.region)
-        self._store = S3Store(self._aws, self.bucket)
+        self._store = S3Store(aws, self.bucket)
         # A sentence for each thing that could not be read.
         self.failures: List[str] = []
 
     def look(self) -> Dict[str, Any]:
         """The cluster as `cluster_info` returns it, without what only a manager knows. Raises ProvisionError."""
-        fleet = AutoScalingGroups(self._aws, self._cluster, aws_time.now)
         try:
-            instances = fleet.instances()
+            instances = self._fleet.instances()
         except SwarmError as error:
             raise ProvisionError(str(error)) from error
-        groups = self._asked(fleet.groups) or ()
+        groups = self._asked(self._fleet.groups) or ()
         policy = self._asked(self._policy)
         record = self._asked(lambda: self._record(policy)) if policy else None
         status: Mapping[str, Any] = self._asked(self._store.status) or {}
@@ -87,9 +75,7 @@ class AwsSurvey:
 
     def _calls(self) -> Sequence[Tuple[str, str, Dict[str, Any]]]:
         tagged = {"Filters": tags.of_cluster_filter(self._cluster)}
-        names = [
-            group.name for group in self._asked(AutoScalingGroups(self._aws, self._cluster, aws_time.now).groups) or ()
-        ]
+        names = [group.name for group in self._asked(self._fleet.groups) or ()]
         policy = self._asked(self._policy)
         calls: List[Tuple[str, str, Dict[str, Any]]] = [
             ("ec2", "describe_instances", tagged),

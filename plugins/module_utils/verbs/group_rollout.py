@@ -9,7 +9,7 @@ from .._core import rolling_update
 from .._core.cluster import Cluster, ScalingGroup
 from .._core.errors import SwarmError
 from .._core.policy import Policy
-from ..adapters.clock import aws_time
+from ..aws.clock import aws_time
 
 # Seconds between two looks.
 LOOK = 2.0

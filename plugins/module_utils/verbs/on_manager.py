@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, Mapping, Tuple
+from typing import Any, Callable, Mapping, Tuple
+
+from ansible.module_utils.basic import AnsibleModule
 
 from .._core.cluster import Cluster
 from .._core.errors import SwarmError
@@ -16,6 +18,21 @@ ARGUMENTS = {
     "region": {"type": "str"},
     "bucket": {"type": "str"},
 }
+
+
+def run(arguments: Mapping[str, Any], work: Callable[[AnsibleModule], Mapping[str, Any]], **rules: Any) -> None:
+    """Parse the module's arguments and these, do the work and exit with the result. Never returns.
+
+    A SwarmError is the module's error. ``rules`` are about several arguments, such as ``required_by``.
+    """
+    module = AnsibleModule(argument_spec={**arguments, **ARGUMENTS}, supports_check_mode=True, **rules)
+    try:
+        result = {"changed": False, **work(module)}
+    except SwarmError as error:
+        module.fail_json(msg=str(error))
+    for warning in result.pop("warnings", []):
+        module.warn(warning)
+    module.exit_json(**result)
 
 
 def place(params: Mapping[str, Any]) -> Mapping[str, str]:

@@ -198,7 +198,7 @@ class RemovalRequest:
             self._held_since = self._now()
         elif stage in (REQUESTED, BEGUN, None) and self._now() - self._held_since >= HELD:
             self.withdraw(check_mode=False)
-            raise removal_check.RequestRefused(f"{held} Its removal was called off, and it keeps working.")
+            raise removal_check.RequestRefused(f"{held} Its removal was cancelled, and the node continues to serve.")
         if stage == READY and not self.awaited:
             self.awaited = ["its tasks to stop"]
 
@@ -208,7 +208,7 @@ def describe(watch: RemovalProgress) -> List[str]:
     lines = []
     if watch.plain:
         names = ", ".join(watch.plain)
-        lines.append(f"Drained without replacements that ran before, since they are not start-first: {names}.")
+        lines.append(f"Drained without earlier replacements, since they are not start-first: {names}.")
     for name, seconds in sorted(watch.stubborn.items()):
         lines.append(f"{name} did not stop when told to and took all or nearly all of its {seconds:.0f} s.")
     return lines

@@ -16,14 +16,14 @@ from .._core.publication import Publication
 from .._core.restore_choice import SURVIVOR, Manager, counted
 from ..adapters import raft_state
 from ..adapters.autoscaling import AutoScalingGroups
-from ..adapters.aws import Aws
 from ..adapters.backup_store import Backups
-from ..adapters.clock import SystemClock
 from ..adapters.commands import Commands, RunCommand
 from ..adapters.metadata import Metadata
 from ..adapters.node_engine import DockerEngine
 from ..adapters.s3_store import S3Store
 from ..adapters.swarm import DockerSwarm
+from ..aws.aws_session import AwsSession
+from ..aws.clock import SystemClock
 from . import swarm_revival
 
 # Exists from the beginning of a restore on this host until its end.
@@ -49,7 +49,7 @@ class Host:
         self._commands = Commands(run_command)
         self._clock = SystemClock()
         self._identity = Metadata().identity()
-        self._aws = Aws(region)
+        self._aws = AwsSession.on_node(region)
         self.store = S3Store(self._aws, bucket)
         self.backups = Backups(self._aws, bucket)
         self.engine = DockerEngine(self._identity.private_address, commands=self._commands)
@@ -62,7 +62,7 @@ class Host:
         return self._identity.instance
 
     def examine(self) -> Manager:
-        """What is left of the swarm here. Raises Unavailable if the engine does not answer."""
+        """The remaining state of the swarm here. Raises Unavailable if the engine does not answer."""
         membership = self.engine.membership()
         voters = reachable = 0
         works = False
@@ -151,7 +151,7 @@ class Host:
             fleet.heartbeat(mine.scaling_group, launching_hook(self._cluster), mine.id)
 
     def _revive_survivor(self) -> None:
-        self._report(f"Making a swarm of {self.instance} alone from its own state.")
+        self._report(f"Creating a swarm of {self.instance} alone from its own state.")
         if not self._alone():
             self.engine.revive()
         swarm_revival.until("the swarm to have a leader", self.swarm.leads, 120)

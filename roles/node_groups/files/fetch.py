@@ -30,11 +30,11 @@ def fetch(wanted, config, target, deadline):
                 raise ValueError("its content is not what its name says")
             break
         except Exception as error:  # the next try may succeed
-            print(f"The agent {wanted[:12]} cannot be had from {config['bucket']}: {error}", flush=True)
+            print(f"The agent {wanted[:12]} cannot be downloaded from {config['bucket']}: {error}", flush=True)
             if time.monotonic() > deadline:
                 sys.exit(1)
             time.sleep(5)
-    # At once or not at all, so that a half of it never runs.
+    # Atomic, so that a partial file never runs.
     part = target.with_suffix(".part")
     part.write_bytes(content)
     part.chmod(0o755)

@@ -46,7 +46,7 @@ class Account:
         self.reads: list[str] = []
         self.writes: list[str] = []
         self._killed_after: int | None = None
-        self.aws = AwsSession(_session())
+        self.aws = AwsSession(_session)
 
     @property
     def scaling(self) -> LabAutoScaling:
@@ -112,7 +112,7 @@ class Account:
         assert not validated.error_messages, validated.error_messages
         changes = Changes(check)
         # Clients of its own, as a module's process has. One that was made before a recording would not be recorded.
-        result = work(AwsSession(_session()), validated.validated_parameters, changes)
+        result = work(AwsSession(_session), validated.validated_parameters, changes)
         return {**changes.result(), **result}
 
     def _note(self, model: Any, **_: Any) -> None:

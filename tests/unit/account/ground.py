@@ -34,7 +34,7 @@ def tagged(kind: str, name: str, **more: str) -> list[dict[str, Any]]:
 
 def network(aws: AwsSession) -> Network:
     """A VPC with a public and a private subnet in each zone, a NAT gateway, routes and security groups."""
-    ec2 = aws.ec2
+    ec2 = aws.client("ec2")
     vpc = ec2.create_vpc(CidrBlock="10.20.0.0/16", TagSpecifications=tagged("vpc", CLUSTER))["Vpc"]["VpcId"]
     ec2.modify_vpc_attribute(VpcId=vpc, EnableDnsHostnames={"Value": True})
     public = {zone: _subnet(aws, vpc, zone, number, zone) for number, zone in enumerate(ZONES)}
@@ -74,24 +74,26 @@ def network(aws: AwsSession) -> Network:
 
 def vpc_of(aws: AwsSession) -> str:
     """The cluster's VPC."""
-    return str(aws.ec2.describe_vpcs(Filters=OURS)["Vpcs"][0]["VpcId"])
+    return str(aws.client("ec2").describe_vpcs(Filters=OURS)["Vpcs"][0]["VpcId"])
 
 
 def subnet_of(aws: AwsSession, name: str) -> str:
     """A subnet by its name without the cluster's."""
     filters = [*OURS, {"Name": "tag:Name", "Values": [f"{CLUSTER}-{name}"]}]
-    return str(aws.ec2.describe_subnets(Filters=filters)["Subnets"][0]["SubnetId"])
+    return str(aws.client("ec2").describe_subnets(Filters=filters)["Subnets"][0]["SubnetId"])
 
 
 def group_of(aws: AwsSession, name: str) -> dict[str, Any]:
     """A security group by its name."""
-    found: dict[str, Any] = aws.ec2.describe_security_groups(Filters=[{"Name": "group-name", "Values": [name]}])
+    found: dict[str, Any] = aws.client("ec2").describe_security_groups(
+        Filters=[{"Name": "group-name", "Values": [name]}]
+    )
     group: dict[str, Any] = found["SecurityGroups"][0]
     return group
 
 
 def _subnet(aws: AwsSession, vpc: str, zone: str, number: int, name: str, **more: str) -> str:
-    made = aws.ec2.create_subnet(
+    made = aws.client("ec2").create_subnet(
         VpcId=vpc,
         AvailabilityZone=zone,
         CidrBlock=f"10.20.{number * 16}.0/20",
@@ -101,16 +103,16 @@ def _subnet(aws: AwsSession, vpc: str, zone: str, number: int, name: str, **more
 
 
 def _table(aws: AwsSession, vpc: str, name: str, subnets: list[str], **target: str) -> str:
-    made = aws.ec2.create_route_table(VpcId=vpc, TagSpecifications=tagged("route-table", name))
+    made = aws.client("ec2").create_route_table(VpcId=vpc, TagSpecifications=tagged("route-table", name))
     table = str(made["RouteTable"]["RouteTableId"])
-    aws.ec2.create_route(RouteTableId=table, DestinationCidrBlock="0.0.0.0/0", **target)
+    aws.client("ec2").create_route(RouteTableId=table, DestinationCidrBlock="0.0.0.0/0", **target)
     for subnet in subnets:
-        aws.ec2.associate_route_table(RouteTableId=table, SubnetId=subnet)
+        aws.client("ec2").associate_route_table(RouteTableId=table, SubnetId=subnet)
     return table
 
 
 def _group(aws: AwsSession, vpc: str, name: str) -> str:
-    made = aws.ec2.create_security_group(
+    made = aws.client("ec2").create_security_group(
         GroupName=name, Description=name, VpcId=vpc, TagSpecifications=tagged("security-group", name)
     )
     return str(made["GroupId"])

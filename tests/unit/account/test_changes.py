@@ -16,7 +16,7 @@ def fail() -> Any:
     raise RuntimeError("refused")
 
 
-def test_check_mode_notes_the_same_as_a_run_and_does_nothing() -> None:
+def test_check_mode_reports_the_same_changes_as_a_run_and_writes_nothing() -> None:
     real, check = Changes(check_mode=False), Changes(check_mode=True)
     made: list[int] = []
     assert real.apply("VPC x", None, {"cidr": "10.20.0.0/16"}, lambda: made.append(1) or "vpc-1") == "vpc-1"
@@ -29,7 +29,7 @@ def test_check_mode_notes_the_same_as_a_run_and_does_nothing() -> None:
 @pytest.mark.parametrize(
     ("before", "after", "verb"), [(None, "new", "create"), ("old", "new", "update"), ("old", None, "delete")]
 )
-def test_a_change_is_a_sentence_and_a_diff(before: str | None, after: str | None, verb: str) -> None:
+def test_a_change_has_a_sentence_and_a_diff(before: str | None, after: str | None, verb: str) -> None:
     changes = Changes(check_mode=True)
     changes.apply("queue x", before, after, never)
     result = changes.result()
@@ -39,7 +39,7 @@ def test_a_change_is_a_sentence_and_a_diff(before: str | None, after: str | None
     ]
 
 
-def test_a_change_that_failed_is_not_noted_but_those_before_it_are() -> None:
+def test_a_failed_change_is_not_reported_but_earlier_changes_are() -> None:
     changes = Changes(check_mode=False)
     changes.apply("VPC x", None, "there", lambda: None)
     with pytest.raises(RuntimeError):
@@ -47,5 +47,5 @@ def test_a_change_that_failed_is_not_noted_but_those_before_it_are() -> None:
     assert changes.result()["changes"] == ["create the VPC x"]
 
 
-def test_no_change_is_no_change() -> None:
+def test_without_changes_the_result_is_empty() -> None:
     assert Changes(check_mode=False).result() == {"changed": False, "changes": [], "diff": []}

@@ -11,17 +11,15 @@ from tests.unit.account.cases import cloud_map, cloudwatch, endpoints, groups, p
 from tests.unit.account.cases.case import Case
 
 CASES = [
-    *(module.CASE for module in (policy, groups, cloud_map, endpoints)),
+    *(module.CASE for module in (policy, groups, cloud_map, endpoints, cloudwatch)),
     groups.WARM_CASE,
-    cloudwatch.ALARMS_CASE,
-    cloudwatch.DASHBOARD_CASE,
 ]
 every_case = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 
 
 @every_case
-def test_what_others_did_is_repaired(case: Case, subtests: pytest.Subtests) -> None:
-    """One after the other in one account, since each is repaired to what was built."""
+def test_each_drift_is_repaired(case: Case, subtests: pytest.Subtests) -> None:
+    """All drifts share an account, since each repair restores what was built."""
     with account() as world:
         params = case.prepare(world)
         case.run(world, params)
@@ -41,7 +39,7 @@ def test_what_others_did_is_repaired(case: Case, subtests: pytest.Subtests) -> N
 
 
 @every_case
-def test_runs_that_are_each_killed_after_one_write_get_to_the_end(case: Case) -> None:
+def test_runs_killed_after_each_write_converge(case: Case) -> None:
     with account() as world:
         params = case.prepare(world)
         with world.recording() as writes:
@@ -61,7 +59,7 @@ def test_runs_that_are_each_killed_after_one_write_get_to_the_end(case: Case) ->
 
 
 @every_case
-def test_what_may_not_be_read_is_never_taken_for_missing(case: Case, subtests: pytest.Subtests) -> None:
+def test_a_denied_read_is_never_taken_for_a_missing_resource(case: Case, subtests: pytest.Subtests) -> None:
     with account() as world:
         params = case.prepare(world)
         case.run(world, params)
@@ -76,7 +74,7 @@ def test_what_may_not_be_read_is_never_taken_for_missing(case: Case, subtests: p
                 assert writes == []
 
 
-def test_the_policys_diff_shows_what_changed() -> None:
+def test_the_diff_of_the_policy_shows_what_changed() -> None:
     with account() as world:
         params = policy.CASE.prepare(world)
         policy.CASE.run(world, params)

@@ -12,7 +12,7 @@ from tests.unit.account.account import account
 from tests.unit.account.cases.groups import CASE, GROUPS, MANAGER, WARM_CASE, WORKER, launchable, prepare
 
 
-def test_a_group_that_is_no_longer_declared_is_reported_and_left_alone() -> None:
+def test_a_group_that_is_no_longer_declared_is_reported_and_kept() -> None:
     with account() as world:
         told = prepare(world)
         CASE.run(world, told)
@@ -22,11 +22,11 @@ def test_a_group_that_is_no_longer_declared_is_reported_and_left_alone() -> None
         assert writes == []
 
 
-def test_a_group_that_scales_keeps_its_size_even_when_desired_changes_and_its_policy_goes_with_the_key() -> None:
+def test_a_scaling_group_keeps_its_size_when_desired_changes() -> None:
     with account() as world:
         told = prepare(world)
         CASE.run(world, told)
-        world.aws.autoscaling.set_desired_capacity(AutoScalingGroupName=WORKER, DesiredCapacity=3)
+        world.aws.client("autoscaling").set_desired_capacity(AutoScalingGroupName=WORKER, DesiredCapacity=3)
         told["groups"][1]["desired"] = 2
         report = CASE.run(world, told)
         assert (report["groups"][1]["size"], report["groups"][1]["scaled"]) == (3, False)
@@ -38,13 +38,13 @@ def test_a_group_that_scales_keeps_its_size_even_when_desired_changes_and_its_po
         planned, report = CASE.run(world, told, check=True), CASE.run(world, told)
         assert planned["changes"] == report["changes"] == [f"delete the scaling policy needed-nodes of {WORKER}"]
         assert CASE.run(world, told)["changes"] == []
-        assert world.aws.autoscaling.describe_policies(AutoScalingGroupName=WORKER)["ScalingPolicies"] == []
+        assert world.aws.client("autoscaling").describe_policies(AutoScalingGroupName=WORKER)["ScalingPolicies"] == []
 
 
-def test_a_group_follows_what_the_agents_measure_of_it() -> None:
+def test_a_scaling_group_tracks_the_metric_that_the_agents_send() -> None:
     with account() as world:
         CASE.run(world, prepare(world))
-        (policy,) = world.aws.autoscaling.describe_policies()["ScalingPolicies"]
+        (policy,) = world.aws.client("autoscaling").describe_policies()["ScalingPolicies"]
         (sent,) = metrics.data([metrics.sample(metrics.RESERVATION, 50, group="worker")], 60)
     tracking = policy["TargetTrackingConfiguration"]
     assert (policy["AutoScalingGroupName"], tracking["TargetValue"]) == (WORKER, 80)
@@ -55,7 +55,7 @@ def test_a_group_follows_what_the_agents_measure_of_it() -> None:
     }
 
 
-def test_a_warm_pool_goes_with_its_key_and_only_then_may_the_group_be_of_spot() -> None:
+def test_a_warm_pool_is_deleted_before_its_group_becomes_spot() -> None:
     with account() as world:
         told = WARM_CASE.prepare(world)
         WARM_CASE.run(world, told)
@@ -68,18 +68,18 @@ def test_a_warm_pool_goes_with_its_key_and_only_then_may_the_group_be_of_spot() 
         assert WARM_CASE.run(world, told)["changes"] == [], "it is on its way"
 
 
-def test_a_warm_pool_that_is_being_deleted_is_waited_for_by_the_operator() -> None:
+def test_a_warm_pool_that_is_being_deleted_asks_for_another_run() -> None:
     with account() as world:
         told = WARM_CASE.prepare(world)
         WARM_CASE.run(world, told)
-        world.aws.autoscaling.delete_warm_pool(AutoScalingGroupName=WORKER, ForceDelete=True)
+        world.aws.client("autoscaling").delete_warm_pool(AutoScalingGroupName=WORKER, ForceDelete=True)
         with pytest.raises(ProvisionError, match=f"The warm pool of {WORKER} is being deleted: run this again"):
             WARM_CASE.run(world, told)
         world.scaling.step()
         assert WARM_CASE.run(world, told)["changes"] == [f"create the warm pool of {WORKER}"]
 
 
-def test_what_waits_in_a_warm_pool_is_told_and_named_when_it_is_behind() -> None:
+def test_warm_instances_are_listed_and_outdated_instances_are_named() -> None:
     with account() as world:
         told = launchable(world, WARM_CASE.prepare(world))
         WARM_CASE.run(world, told)
@@ -96,27 +96,29 @@ def test_what_waits_in_a_warm_pool_is_told_and_named_when_it_is_behind() -> None
         assert set(there) <= set(WARM_CASE.run(world, told)["groups"][1]["behind"])
 
 
-def test_a_group_that_is_being_deleted_is_waited_for_by_the_operator() -> None:
+def test_a_group_that_is_being_deleted_asks_for_another_run() -> None:
     with account() as world:
         told = prepare(world)
         CASE.run(world, told)
-        world.aws.autoscaling.delete_auto_scaling_group(AutoScalingGroupName=WORKER, ForceDelete=True)
+        world.aws.client("autoscaling").delete_auto_scaling_group(AutoScalingGroupName=WORKER, ForceDelete=True)
         with pytest.raises(ProvisionError, match=f"{WORKER} is being deleted: run this again"):
             CASE.run(world, told)
 
 
 def desired(aws: AwsSession) -> int:
-    group = aws.autoscaling.describe_auto_scaling_groups(AutoScalingGroupNames=[WORKER])["AutoScalingGroups"][0]
+    group = aws.client("autoscaling").describe_auto_scaling_groups(AutoScalingGroupNames=[WORKER])["AutoScalingGroups"][
+        0
+    ]
     size: int = group["DesiredCapacity"]
     return size
 
 
-def test_a_group_that_was_scaled_stays_so_until_the_configuration_says_something_new() -> None:
+def test_a_scaled_group_keeps_its_size_until_desired_changes() -> None:
     with account() as world:
         params = prepare(world)
         params["groups"][1]["scaling"] = None
         CASE.run(world, params)
-        world.aws.autoscaling.set_desired_capacity(AutoScalingGroupName=WORKER, DesiredCapacity=3)
+        world.aws.client("autoscaling").set_desired_capacity(AutoScalingGroupName=WORKER, DesiredCapacity=3)
         result = CASE.run(world, params)
         told = result["groups"][1]
         assert (result["changes"], told["desired"], told["size"], told["scaled"]) == ([], 1, 3, True)
@@ -130,11 +132,13 @@ def test_a_group_that_was_scaled_stays_so_until_the_configuration_says_something
         assert CASE.run(world, changed)["changes"] == []
 
 
-def test_a_group_in_the_middle_of_an_upgrade_keeps_what_that_added() -> None:
+def test_a_group_keeps_the_size_of_an_upgrade_in_progress() -> None:
     with account() as world:
         params = prepare(world)
         CASE.run(world, params)
         tag = {"ResourceId": MANAGER, "ResourceType": "auto-scaling-group", "Key": TAG, "Value": "3 max=3"}
-        world.aws.autoscaling.create_or_update_tags(Tags=[{**tag, "PropagateAtLaunch": False}])
-        world.aws.autoscaling.update_auto_scaling_group(AutoScalingGroupName=MANAGER, MaxSize=4, DesiredCapacity=4)
+        world.aws.client("autoscaling").create_or_update_tags(Tags=[{**tag, "PropagateAtLaunch": False}])
+        world.aws.client("autoscaling").update_auto_scaling_group(
+            AutoScalingGroupName=MANAGER, MaxSize=4, DesiredCapacity=4
+        )
         assert CASE.run(world, params)["changes"] == []

@@ -1,4 +1,4 @@
-"""Interface endpoints where a service is not to be had, that are waited for, and that AWS could not make."""
+"""Interface endpoints of missing services, while they are pending, and after a failure."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def offering(**zones: list[str]) -> Any:
     return change
 
 
-def test_a_service_that_the_region_has_no_endpoint_for_is_named_before_anything_changes() -> None:
+def test_a_service_without_an_endpoint_in_the_region_is_refused() -> None:
     with account() as world:
         params = endpoints.prepare(world)
         some = offering(ec2=[f"{REGION}a"], api=[f"{REGION}a"])
@@ -38,7 +38,7 @@ def test_a_service_that_the_region_has_no_endpoint_for_is_named_before_anything_
         assert writes == []
 
 
-def test_in_a_zone_that_a_service_is_not_in_its_endpoint_has_no_address() -> None:
+def test_an_endpoint_has_no_address_in_a_zone_without_the_service() -> None:
     both = [f"{REGION}a", f"{REGION}b"]
     with account() as world:
         params = {**endpoints.prepare(world), "services": ["ec2", "sqs"]}
@@ -51,12 +51,12 @@ def test_in_a_zone_that_a_service_is_not_in_its_endpoint_has_no_address() -> Non
         assert zones == {f"com.amazonaws.{REGION}.ec2": both, f"com.amazonaws.{REGION}.sqs": both[1:]}
         with (
             world.changing("DescribeVpcEndpointServices", offering(ec2=both, sqs=[f"{REGION}c"])),
-            pytest.raises(ProvisionError, match="in the zones eu-west-1a, eu-west-1b, but in eu-west-1c: add"),
+            pytest.raises(ProvisionError, match="in the zones eu-west-1a, eu-west-1b: add eu-west-1c to zones"),
         ):
             endpoints.CASE.run(world, params)
 
 
-def test_an_endpoint_that_aws_could_not_make_is_named_with_its_reason() -> None:
+def test_an_endpoint_that_aws_failed_to_create_is_named_with_the_reason() -> None:
     def fail(parsed: dict[str, Any], **_: object) -> None:
         for endpoint in parsed.get("VpcEndpoints", []):
             endpoint.update(State="failed", LastError={"Code": "1", "Message": "The subnet is full."})
@@ -64,12 +64,12 @@ def test_an_endpoint_that_aws_could_not_make_is_named_with_its_reason() -> None:
     with (
         account() as world,
         world.changing("DescribeVpcEndpoints", fail),
-        pytest.raises(ProvisionError, match=r"could not make the interface endpoint vpce-.*: The subnet is full"),
+        pytest.raises(ProvisionError, match=r"could not create the interface endpoint vpce-.*: The subnet is full"),
     ):
         endpoints.CASE.run(world, endpoints.prepare(world))
 
 
-def test_an_endpoint_is_waited_for() -> None:
+def test_a_pending_endpoint_is_waited_for() -> None:
     looks = []
 
     def pend(parsed: dict[str, Any], **_: object) -> None:

@@ -35,7 +35,9 @@ class Scaling:
 
     @property
     def group(self) -> dict[str, Any]:
-        found: dict[str, Any] = self.world.aws.autoscaling.describe_auto_scaling_groups()["AutoScalingGroups"][0]
+        found: dict[str, Any] = self.world.aws.client("autoscaling").describe_auto_scaling_groups()[
+            "AutoScalingGroups"
+        ][0]
         return found
 
     @property
@@ -59,12 +61,12 @@ class Scaling:
 
     def leave(self, identifier: str) -> None:
         """What a removal without replacement does."""
-        self.world.aws.autoscaling.terminate_instance_in_auto_scaling_group(
+        self.world.aws.client("autoscaling").terminate_instance_in_auto_scaling_group(
             InstanceId=identifier, ShouldDecrementDesiredCapacity=True
         )
 
     def pause(self, process: str) -> None:
-        self.world.aws.autoscaling.suspend_processes(AutoScalingGroupName=WORKER, ScalingProcesses=[process])
+        self.world.aws.client("autoscaling").suspend_processes(AutoScalingGroupName=WORKER, ScalingProcesses=[process])
 
 
 @pytest.fixture
@@ -78,18 +80,18 @@ def make() -> Iterator[Make]:
         grafts.remove()
 
 
-def test_more_are_launched_for_good_and_waited_for(make: Make) -> None:
+def test_scaling_out_launches_instances_and_waits_for_them(make: Make) -> None:
     scaling = make(1, 4)
     assert scaling.run(desired=3)["changes"] == [f"update the Auto Scaling group {WORKER}"]
     assert (scaling.settings, scaling.ids[:1], len(scaling.ids)) == ((3, 4, None, []), scaling.old, 3)
     assert not scaling.run(desired=3)["changed"]
 
 
-def test_what_waits_in_the_warm_pool_and_is_behind_is_ended_and_seen_to_go(make: Make) -> None:
+def test_outdated_warm_instances_are_terminated_and_waited_for(make: Make) -> None:
     scaling = make(warm_pool={"min": 2, "max": 3})
     aws, world = scaling.world.aws, scaling.world
     waiting = sorted(member.instance.id for member in world.scaling.members() if member.warmed)
-    aws.autoscaling.put_warm_pool(AutoScalingGroupName=WORKER, MinSize=3)
+    aws.client("autoscaling").put_warm_pool(AutoScalingGroupName=WORKER, MinSize=3)
     world.scaling.step()
     with world.recording() as writes:
         planned = scaling.run(renew_warm=True, check=True)
@@ -104,11 +106,11 @@ def test_what_waits_in_the_warm_pool_and_is_behind_is_ended_and_seen_to_go(make:
     assert (scaling.ids, scaling.settings) == (scaling.old, (3, 3, None, []))
 
 
-def test_a_group_without_a_warm_pool_has_nothing_to_renew(make: Make) -> None:
+def test_a_group_without_a_warm_pool_has_no_warm_instances_to_replace(make: Make) -> None:
     assert make().run(renew_warm=True)["ended"] == []
 
 
-def test_a_warm_pool_that_keeps_what_was_ended_is_said_to(make: Make) -> None:
+def test_a_warm_pool_that_keeps_terminated_instances_is_reported(make: Make) -> None:
     scaling = make(warm_pool={"min": 1, "max": 3})
     scaling.pause("ReplaceUnhealthy")
     with pytest.raises(ProvisionError, match=r"After 60 s Auto Scaling still has i-\w+ in the warm pool of the group"):
@@ -117,9 +119,9 @@ def test_a_warm_pool_that_keeps_what_was_ended_is_said_to(make: Make) -> None:
 
 @pytest.mark.parametrize(
     ("desired", "said"),
-    [(5, "may have 1 to 4 instances, but 5 were requested"), (1, "has 2 instances, and Auto Scaling would choose")],
+    [(5, "may have 1 to 4 instances, but 5 are requested"), (1, "has 2 instances, and Auto Scaling would choose")],
 )
-def test_what_may_not_be_is_refused_before_a_write(make: Make, desired: int, said: str) -> None:
+def test_an_invalid_size_is_refused_before_a_write(make: Make, desired: int, said: str) -> None:
     scaling = make(2, 4)
     with scaling.world.recording() as writes:
         with pytest.raises(ProvisionError, match=said):
@@ -129,7 +131,7 @@ def test_what_may_not_be_is_refused_before_a_write(make: Make, desired: int, sai
     assert writes == []
 
 
-def test_a_surge_raises_max_where_it_must_and_all_is_as_usual_afterwards(make: Make) -> None:
+def test_a_surge_raises_max_if_needed_and_restores_it_afterwards(make: Make) -> None:
     scaling = make()
     scaling.run(surge=1)
     assert scaling.settings == (4, 4, SURGE, ["AZRebalance"])
@@ -142,7 +144,7 @@ def test_a_surge_raises_max_where_it_must_and_all_is_as_usual_afterwards(make: M
     assert (scaling.settings, scaling.ids) == ((3, 3, None, []), [*left[1:], new])
 
 
-def test_what_the_operator_paused_stays_so_and_a_max_that_is_enough_is_not_touched(make: Make) -> None:
+def test_a_surge_keeps_a_suspended_process_and_a_sufficient_max(make: Make) -> None:
     scaling = make(3, 5)
     scaling.pause("AZRebalance")
     scaling.run(surge=2)
@@ -160,7 +162,7 @@ def test_a_group_that_is_being_upgraded_is_not_resized(make: Make) -> None:
         scaling.run(desired=5)
 
 
-def test_a_surge_that_is_killed_after_any_write_is_finished_by_the_next_and_undone(make: Make) -> None:
+def test_a_surge_killed_after_any_write_is_completed_by_the_next_run(make: Make) -> None:
     scaling = make()
     for surge, writes, settings in ((1, 4, (4, 4, SURGE, ["AZRebalance"])), (0, 3, (3, 3, None, []))):
         killed = 0
@@ -170,7 +172,7 @@ def test_a_surge_that_is_killed_after_any_write_is_finished_by_the_next_and_undo
         scaling.leave(scaling.old[0])
 
 
-def test_a_second_round_uses_what_the_first_noted(make: Make) -> None:
+def test_a_second_surge_keeps_the_original_size_of_the_first(make: Make) -> None:
     scaling = make()
     scaling.run(surge=1)
     scaling.leave(scaling.old[0])
@@ -179,7 +181,7 @@ def test_a_second_round_uses_what_the_first_noted(make: Make) -> None:
 
 
 @pytest.mark.fault(35)
-def test_fault_35_new_ones_that_never_serve_are_ended_and_old_ones_stay(make: Make) -> None:
+def test_fault_35_cancelling_terminates_new_instances_that_do_not_serve(make: Make) -> None:
     scaling = make()
     scaling.run(surge=2)
     new = scaling.ids[3:]
@@ -189,7 +191,7 @@ def test_fault_35_new_ones_that_never_serve_are_ended_and_old_ones_stay(make: Ma
 
 
 @pytest.mark.fault(35)
-def test_fault_35_one_that_serves_already_is_kept_for_the_next_run(make: Make) -> None:
+def test_fault_35_cancelling_keeps_a_new_instance_that_serves(make: Make) -> None:
     scaling = make()
     scaling.run(surge=2)
     fails, serves = scaling.ids[3:]
@@ -199,7 +201,7 @@ def test_fault_35_one_that_serves_already_is_kept_for_the_next_run(make: Make) -
 
 
 @pytest.mark.fault(35)
-def test_fault_35_an_image_that_cannot_be_launched_is_told_with_auto_scalings_own_words(make: Make) -> None:
+def test_fault_35_a_failed_launch_is_reported_with_auto_scalings_words(make: Make) -> None:
     scaling = make()
     long_ago = Activity(WORKER, "Launching", "")
     long_ago.end("Failed", "long ago")
@@ -211,14 +213,14 @@ def test_fault_35_an_image_that_cannot_be_launched_is_told_with_auto_scalings_ow
     assert (scaling.settings, scaling.ids) == ((3, 3, None, []), scaling.old)
 
 
-def test_what_is_never_launched_has_a_deadline(make: Make) -> None:
+def test_an_instance_that_is_never_launched_has_a_deadline(make: Make) -> None:
     scaling = make()
     scaling.pause("Launch")
     with pytest.raises(ProvisionError, match="After 60 s Auto Scaling has not launched 1 more instances"):
         scaling.run(surge=1)
 
 
-def test_check_mode_writes_nothing_and_names_all(make: Make) -> None:
+def test_check_mode_writes_nothing_and_names_every_change(make: Make) -> None:
     scaling = make()
     with scaling.world.recording() as writes:
         assert scaling.run(surge=1, check=True)["changes"] == [
@@ -230,7 +232,7 @@ def test_check_mode_writes_nothing_and_names_all(make: Make) -> None:
     assert writes == []
 
 
-def test_the_module_tells_the_sizes_and_refuses_what_is_not_clear() -> None:
+def test_the_module_reports_sizes_and_refuses_unclear_arguments() -> None:
     with account() as world:
         CASE.run(world, prepare(world))
         asked = {"cluster_name": "example"}

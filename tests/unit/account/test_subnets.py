@@ -26,11 +26,9 @@ def room(vpc: IPv4Network) -> int:
 
 
 @given(vpcs(), zones)
-def test_subnets_are_inside_the_vpc_apart_from_each_other_and_not_too_small(
-    vpc: IPv4Network, wanted: list[str]
-) -> None:
+def test_subnets_are_inside_the_vpc_do_not_overlap_and_are_large_enough(vpc: IPv4Network, wanted: list[str]) -> None:
     if len(wanted) > room(vpc):
-        with pytest.raises(ProvisionError, match="too small for"):
+        with pytest.raises(ProvisionError, match="is too small"):
             subnets.carve(vpc, wanted, {})
         return
     carved = subnets.carve(vpc, wanted, {})
@@ -42,7 +40,7 @@ def test_subnets_are_inside_the_vpc_apart_from_each_other_and_not_too_small(
 
 
 @given(vpcs(), zones, zones)
-def test_a_zone_keeps_its_subnet_whatever_zones_come_and_go(
+def test_a_zone_keeps_its_subnet_when_other_zones_come_and_go(
     vpc: IPv4Network, before: list[str], after: list[str]
 ) -> None:
     if len({*before, *after}) > room(vpc):
@@ -57,7 +55,7 @@ def test_a_zone_keeps_its_subnet_whatever_zones_come_and_go(
     assert not any(part.overlaps(other) for number, part in enumerate(parts) for other in parts[:number])
 
 
-def test_what_stands_with_another_size_is_kept_and_avoided() -> None:
+def test_an_existing_subnet_of_another_size_is_kept_and_avoided() -> None:
     vpc, taken = IPv4Network("10.20.0.0/16"), {"eu-west-1c": IPv4Network("10.20.0.0/18")}
     assert subnets.carve(vpc, ["eu-west-1a", "eu-west-1c"], taken) == {
         "eu-west-1a": IPv4Network("10.20.64.0/20"),

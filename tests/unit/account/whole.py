@@ -6,7 +6,6 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from ansible_collections.swarm.aws.plugins.module_utils._core.names import resource_names
 from ansible_collections.swarm.aws.plugins.module_utils.account.resources import destroy as destroying
 from ansible_collections.swarm.aws.plugins.module_utils.aws import tags
 from ansible_collections.swarm.aws.plugins.module_utils.aws.aws_session import AwsSession
@@ -39,40 +38,39 @@ def build(account: Account) -> None:
     discovery(account)
     roles(account.aws)
     groups.CASE.run(account, groups.params(built.public))
-    cloudwatch.ALARMS_CASE.run(account, cloudwatch.ALARMS)
-    cloudwatch.DASHBOARD_CASE.run(account, cloudwatch.DASHBOARD_CASE.prepare(account))
-    account.aws.sns.create_topic(Name=TOPIC, Tags=TAG)
-    account.aws.logs.create_log_group(logGroupName=f"/swarm/{CLUSTER}", tags={"swarm.aws/cluster": CLUSTER})
+    cloudwatch.CASE.run(account, cloudwatch.CASE.prepare(account))
+    account.aws.client("sns").create_topic(Name=TOPIC, Tags=TAG)
+    account.aws.client("logs").create_log_group(logGroupName=f"/swarm/{CLUSTER}", tags={"swarm.aws/cluster": CLUSTER})
 
 
 def events(aws: AwsSession) -> None:
     """The queues, and the rule, which has no tags."""
     for name in (QUEUE, f"{QUEUE}-dead"):
-        aws.sqs.create_queue(QueueName=name, tags={"swarm.aws/cluster": CLUSTER})
-    aws.events.put_rule(Name=QUEUE, EventPattern=json.dumps({"source": ["aws.ec2"]}))
+        aws.client("sqs").create_queue(QueueName=name, tags={"swarm.aws/cluster": CLUSTER})
+    aws.client("events").put_rule(Name=QUEUE, EventPattern=json.dumps({"source": ["aws.ec2"]}))
     target = {"Id": "queue", "Arn": f"arn:aws:sqs:{REGION}:{ACCOUNT_ID}:{QUEUE}"}
-    aws.events.put_targets(Rule=QUEUE, Targets=[target])
+    aws.client("events").put_targets(Rule=QUEUE, Targets=[target])
 
 
 def roles(aws: AwsSession) -> None:
     """The IAM roles with their policies and instance profiles."""
     for name in (f"{CLUSTER}-manager", f"{CLUSTER}-worker"):
-        aws.iam.create_role(RoleName=name, AssumeRolePolicyDocument=TRUST, Tags=TAG)
-        aws.iam.put_role_policy(RoleName=name, PolicyName="swarm", PolicyDocument=ALLOW)
-        aws.iam.create_instance_profile(InstanceProfileName=name, Tags=TAG)
-        aws.iam.add_role_to_instance_profile(InstanceProfileName=name, RoleName=name)
+        aws.client("iam").create_role(RoleName=name, AssumeRolePolicyDocument=TRUST, Tags=TAG)
+        aws.client("iam").put_role_policy(RoleName=name, PolicyName="swarm", PolicyDocument=ALLOW)
+        aws.client("iam").create_instance_profile(InstanceProfileName=name, Tags=TAG)
+        aws.client("iam").add_role_to_instance_profile(InstanceProfileName=name, RoleName=name)
 
 
 def discovery(account: Account) -> None:
     """The bucket, its key and its objects, as the role discovery leaves them to be found."""
     aws = account.aws
-    key = aws.kms.create_key(Tags=[{"TagKey": tags.CLUSTER, "TagValue": CLUSTER}])["KeyMetadata"]["Arn"]
-    aws.kms.create_alias(AliasName=f"alias/{CLUSTER}-swarm", TargetKeyId=key)
+    key = aws.client("kms").create_key(Tags=[{"TagKey": tags.CLUSTER, "TagValue": CLUSTER}])["KeyMetadata"]["Arn"]
+    aws.client("kms").create_alias(AliasName=f"alias/{CLUSTER}-swarm", TargetKeyId=key)
     policy.CASE.run(account, policy.CASE.prepare(account))
-    aws.s3.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Enabled"})
+    aws.client("s3").put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Enabled"})
     encryption = {"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": key}}
-    aws.s3.put_bucket_encryption(Bucket=BUCKET, ServerSideEncryptionConfiguration={"Rules": [encryption]})
-    aws.s3.put_bucket_tagging(Bucket=BUCKET, Tagging={"TagSet": TAG})
+    aws.client("s3").put_bucket_encryption(Bucket=BUCKET, ServerSideEncryptionConfiguration={"Rules": [encryption]})
+    aws.client("s3").put_bucket_tagging(Bucket=BUCKET, Tagging={"TagSet": TAG})
     put(aws, "agent/0.pyz", b"")
 
 
@@ -83,27 +81,27 @@ def publish(aws: AwsSession, zone: str, owner: str = OWNER) -> None:
         {"Name": f"_swarm-aws.{RECORD}", "Type": "TXT", "TTL": 300, "ResourceRecords": [{"Value": f'"{owner}"'}]},
     ]
     changes = [{"Action": "CREATE", "ResourceRecordSet": record} for record in sets]
-    aws.route53.change_resource_record_sets(HostedZoneId=zone, ChangeBatch={"Changes": changes})
+    aws.client("route53").change_resource_record_sets(HostedZoneId=zone, ChangeBatch={"Changes": changes})
 
 
 def register(account: Account) -> str:
     """A Cloud Map service in the operator's namespace, with an instance that an agent has registered; its ID."""
     service = cloud_map.CASE.run(account, cloud_map.PARAMS)["service_id"]
     attributes = {"AWS_INSTANCE_IPV4": "198.51.100.7"}
-    account.aws.servicediscovery.register_instance(ServiceId=service, InstanceId="i-7", Attributes=attributes)
+    account.aws.client("servicediscovery").register_instance(ServiceId=service, InstanceId="i-7", Attributes=attributes)
     return str(service)
 
 
 def zone(aws: AwsSession) -> str:
     """A hosted zone, which is the user's."""
-    made = aws.route53.create_hosted_zone(Name="swarm.test", CallerReference="1")["HostedZone"]["Id"]
+    made = aws.client("route53").create_hosted_zone(Name="swarm.test", CallerReference="1")["HostedZone"]["Id"]
     return made.rsplit("/", 1)[-1]
 
 
 def put(aws: AwsSession, key: str, *bodies: bytes) -> None:
     """Versions of an object."""
     for body in bodies:
-        aws.s3.put_object(Bucket=BUCKET, Key=key, Body=body)
+        aws.client("s3").put_object(Bucket=BUCKET, Key=key, Body=body)
 
 
 def destroy(account: Account, *, check: bool = False, **more: Any) -> dict[str, Any]:
@@ -119,22 +117,18 @@ def look(account: Account, configuration: Mapping[str, Any] | None = None) -> di
 def configuration(**more: Any) -> dict[str, Any]:
     """What `build` has made, as the preflight leaves it."""
     return {
-        "cluster_name": CLUSTER,
-        "names": resource_names(CLUSTER, ACCOUNT_ID, REGION),
+        **cloudwatch.CONFIGURATION,
         "zones": ZONES,
         "private_nodes": {"nat": "one", "endpoints": []},
         "node_groups": groups.GROUPS,
         "dns": {"record": RECORD, "cloud_map": None},
-        "monitoring": {"alarms": True, "topic_arn": None},
-        "logs": None,
-        "autolock": False,
         **more,
     }
 
 
 def endpoint(aws: AwsSession) -> str:
     """An interface endpoint, such as stands beside a NAT gateway when the way from one to the other was cut."""
-    made = aws.ec2.create_vpc_endpoint(
+    made = aws.client("ec2").create_vpc_endpoint(
         VpcEndpointType="Interface",
         VpcId=vpc_of(aws),
         ServiceName=f"com.amazonaws.{REGION}.ec2",

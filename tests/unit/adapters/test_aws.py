@@ -11,13 +11,13 @@ import pytest
 from ansible_collections.swarm.aws.plugins.module_utils._core.cluster import Record
 from ansible_collections.swarm.aws.plugins.module_utils._core.errors import Unavailable
 from ansible_collections.swarm.aws.plugins.module_utils._core.policy import Dns
-from ansible_collections.swarm.aws.plugins.module_utils.adapters import aws as adapter
 from ansible_collections.swarm.aws.plugins.module_utils.adapters.autoscaling import AutoScalingGroups
-from ansible_collections.swarm.aws.plugins.module_utils.adapters.aws import Aws
 from ansible_collections.swarm.aws.plugins.module_utils.adapters.event_queue import Queue
 from ansible_collections.swarm.aws.plugins.module_utils.adapters.load_balancing import TargetGroups
 from ansible_collections.swarm.aws.plugins.module_utils.adapters.route53 import Zone
 from ansible_collections.swarm.aws.plugins.module_utils.adapters.s3_store import STATUS_KEY, S3Store
+from ansible_collections.swarm.aws.plugins.module_utils.aws.aws_session import AwsSession
+from ansible_collections.swarm.aws.plugins.module_utils.aws.clock import aws_time
 from botocore.awsrequest import AWSResponse
 from botocore.exceptions import ClientError
 
@@ -35,15 +35,15 @@ def account(monkeypatch):
 
 @pytest.fixture
 def aws():
-    return Aws(REGION)
+    return AwsSession.on_node(REGION)
 
 
 @pytest.mark.fault(45)
 @pytest.mark.parametrize("status", [200, 403])
-def test_fault_45_aws_dates_every_answer_also_a_refusal(aws, monkeypatch, status):
-    """A signature that is refused because of this host's clock."""
+def test_fault_45_every_answer_of_aws_sets_the_time_even_an_error(aws, monkeypatch, status):
+    """The error is a signature that AWS refuses because of this host's clock."""
     observed = []
-    monkeypatch.setattr(adapter.aws_time, "observe", lambda date, took: observed.append((date, took)))
+    monkeypatch.setattr(aws_time, "observe", lambda date, took: observed.append((date, took)))
     answer = AWSResponse("", status, {"Date": "Mon, 30 Nov 2026 08:00:00 GMT"}, SimpleNamespace(stream=lambda: [b""]))
     client = aws.client("s3")
     client.meta.events.register("before-send.s3.*", lambda **_: answer)
@@ -79,7 +79,7 @@ def group(account):
     return SimpleNamespace(ec2=ec2, scaling=scaling)
 
 
-def test_instances_of_the_cluster_are_joined_with_their_group(fleet):
+def test_instances_have_their_group(fleet):
     first, second = fleet.instances()
     assert first.scaling_group == "example-blue"
     assert (first.group, first.role, first.lifecycle, first.state) == ("blue", "worker", "InService", "running")
@@ -88,7 +88,7 @@ def test_instances_of_the_cluster_are_joined_with_their_group(fleet):
     assert first.private_address != second.private_address
 
 
-def test_an_instances_ipv6_address_is_that_of_its_first_interface(fleet, monkeypatch):
+def test_an_instance_has_the_ipv6_address_of_its_first_interface(fleet, monkeypatch):
     assert [instance.ipv6_address for instance in fleet.instances()] == [None, None]
     described = fleet._described()
     for found in described.values():
@@ -99,7 +99,7 @@ def test_an_instances_ipv6_address_is_that_of_its_first_interface(fleet, monkeyp
     assert {instance.ipv6_address for instance in fleet.instances() if instance.lifecycle} == {"2001:db8::1"}
 
 
-def test_instances_in_a_warm_pool_are_described_separately(aws, fleet, monkeypatch):
+def test_warm_instances_are_described_separately(aws, fleet, monkeypatch):
     found = fleet._groups()
     hidden = found[0]["Instances"].pop()
     monkeypatch.setattr(fleet, "_groups", lambda: found)
@@ -122,7 +122,7 @@ def test_instances_in_a_warm_pool_are_described_separately(aws, fleet, monkeypat
     assert fleet.groups()[0].in_service == 1
 
 
-def test_an_ended_instance_is_gone_whether_or_not_ec2_still_knows_it(fleet, group):
+def test_a_terminated_instance_is_gone_even_if_ec2_still_lists_it(fleet, group):
     first, second = fleet.instances()
     group.ec2.terminate_instances(InstanceIds=[first.id])
     states = {instance.id: instance.gone for instance in fleet.instances()}
@@ -131,12 +131,12 @@ def test_an_ended_instance_is_gone_whether_or_not_ec2_still_knows_it(fleet, grou
     assert not fleet.gone(second.id)
 
 
-def test_an_instance_that_only_auto_scaling_knows_is_still_to_come(fleet, monkeypatch):
+def test_an_instance_that_only_auto_scaling_lists_is_pending(fleet, monkeypatch):
     monkeypatch.setattr(fleet, "_described", lambda **arguments: {})
     assert [instance.state for instance in fleet.instances()] == ["pending", "pending"]
 
 
-def test_an_instance_is_ended_with_or_without_another_one_in_its_place(fleet, group):
+def test_an_instance_is_terminated_with_or_without_a_replacement(fleet, group):
     first, second = fleet.instances()
     group.scaling.update_auto_scaling_group(AutoScalingGroupName="example-blue", MinSize=1)
     assert fleet.sizes("example-blue") == (1, 2)
@@ -151,7 +151,7 @@ def test_an_instance_is_ended_with_or_without_another_one_in_its_place(fleet, gr
         fleet.sizes("other")
 
 
-def test_a_group_is_being_upgraded_while_its_tag_says_what_is_usual(aws, fleet, group):
+def test_a_group_with_the_tag_of_its_original_size_is_being_upgraded(aws, fleet, group):
     assert fleet.instances() and fleet.upgrading == frozenset()
     usual = {"Key": "swarm.aws/usual-size", "Value": "2", "PropagateAtLaunch": False}
     resource = {"ResourceId": "example-blue", "ResourceType": "auto-scaling-group"}
@@ -160,13 +160,13 @@ def test_a_group_is_being_upgraded_while_its_tag_says_what_is_usual(aws, fleet, 
 
 
 @pytest.mark.fault(29)
-def test_fault_29_whose_an_instance_is_is_told_by_its_tags(aws, fleet):
+def test_fault_29_the_tags_of_an_instance_name_its_owner(aws, fleet):
     others = AutoScalingGroups(aws, "other", lambda: 0)
     assert fleet.owner(others.instances()[0].id)["swarm.aws/cluster"] == "other"
     assert fleet.owner("i-0123456789abcdef0") is None
 
 
-def test_an_instance_that_its_group_has_let_go_is_not_ended_again(aws, monkeypatch):
+def test_an_instance_outside_of_its_group_is_not_terminated_again(aws, monkeypatch):
     fleet, client = AutoScalingGroups(aws, "example", lambda: 0), aws.client("autoscaling")
     message = "Instance Id not found - No managed instance found for instance ID: i-1"
     monkeypatch.setattr(client, "terminate_instance_in_auto_scaling_group", _refusing(message))
@@ -183,7 +183,7 @@ def _refusing(message):
     return call
 
 
-def test_a_lifecycle_action_of_nobody_is_no_error_and_another_mistake_is(aws, monkeypatch):
+def test_a_missing_lifecycle_action_is_no_error_but_others_are(aws, monkeypatch):
     fleet, client = AutoScalingGroups(aws, "example", lambda: 7), aws.client("autoscaling")
     sent = []
     for call in ("complete_lifecycle_action", "record_lifecycle_action_heartbeat"):
@@ -213,7 +213,7 @@ def zone(account):
 
 
 @pytest.mark.parametrize("name", ["www.example.com", "example.com", "*.example.com"])
-def test_a_record_is_written_with_its_owner_and_read_back(aws, zone, name):
+def test_a_record_is_written_with_its_owner_and_read_again(aws, zone, name):
     records, wanted = Zone(aws, lambda: 0.0), Dns(zone.id, name, 10)
     assert records.read(wanted) == Record()
     first = Record(("198.51.100.1", "198.51.100.2"), 10, OWNER)
@@ -225,7 +225,7 @@ def test_a_record_is_written_with_its_owner_and_read_back(aws, zone, name):
 
 
 @pytest.mark.fault(18)
-def test_fault_18_a_record_is_in_sync_once_route_53_says_so(aws, zone, monkeypatch):
+def test_fault_18_a_record_is_in_sync_when_route_53_reports_it(aws, zone, monkeypatch):
     status, answers = "PENDING", []
 
     def get_change(Id):  # noqa: N803
@@ -265,7 +265,7 @@ def test_an_aaaa_record_is_written_with_the_a_record_and_deleted_alone(aws, zone
     assert sent == [["CREATE A", "CREATE AAAA", "CREATE TXT"], ["DELETE AAAA"], ["UPSERT A", "UPSERT TXT"]]
 
 
-def test_ipv6_addresses_are_read_in_the_form_that_ec2_tells(aws, zone):
+def test_ipv6_addresses_are_read_in_the_form_that_ec2_uses(aws, zone):
     """Route 53 keeps the form in which an address was first written, even after it is overwritten."""
     zone.put("www.example.com", "AAAA", TTL=10, ResourceRecords=[{"Value": "2001:0DB8:0:0::1"}])
     assert Zone(aws, lambda: 0.0).read(Dns(zone.id, "www.example.com", 10)).addresses == ("2001:db8::1",)
@@ -280,7 +280,7 @@ def test_ipv6_addresses_are_read_in_the_form_that_ec2_tells(aws, zone):
         (BOTH, Record(("198.51.100.1", "2001:db8::9"), 10, BOTH, ipv6_ttl=60)),
     ],
 )
-def test_fault_19_an_aaaa_record_is_the_owners_if_the_owner_says_so(aws, zone, owner, found):
+def test_fault_19_an_aaaa_record_is_only_owned_if_the_owner_names_it(aws, zone, owner, found):
     zone.put("www.example.com", "A", TTL=10, ResourceRecords=[{"Value": "198.51.100.1"}])
     zone.put("www.example.com", "AAAA", TTL=60, ResourceRecords=[{"Value": "2001:db8::9"}])
     if owner:
@@ -289,7 +289,7 @@ def test_fault_19_an_aaaa_record_is_the_owners_if_the_owner_says_so(aws, zone, o
 
 
 @pytest.mark.fault(19)
-def test_fault_19_what_was_not_there_is_only_created(aws, monkeypatch):
+def test_fault_19_a_missing_record_is_created_and_never_overwritten(aws, monkeypatch):
     """Route 53 refuses to create an existing record; moto does not."""
     sent, client = [], aws.client("route53")
 
@@ -323,18 +323,18 @@ def test_fault_19_what_was_not_there_is_only_created(aws, monkeypatch):
         ),
     ],
 )
-def test_what_is_no_plain_record_is_an_obstacle(aws, zone, kind, what, obstacle):
+def test_a_record_that_is_not_plain_is_an_obstacle(aws, zone, kind, what, obstacle):
     zone.put("www.example.com", kind, **what)
     assert Zone(aws, lambda: 0.0).read(Dns(zone.id, "www.example.com", 10)).obstacle == obstacle
 
 
 @pytest.mark.fault(18)
-def test_fault_18_a_zone_that_is_gone_is_said_to_be(aws):
+def test_fault_18_a_missing_zone_is_reported(aws):
     with pytest.raises(Unavailable, match="NoSuchHostedZone"):
         Zone(aws, lambda: 0.0).read(Dns("Z0", "www.example.com", 10))
 
 
-def test_messages_come_until_they_are_deleted(aws, account):
+def test_a_message_is_received_until_it_is_deleted(aws, account):
     client = account.client("sqs")
     url = client.create_queue(QueueName="example-events", Attributes={"VisibilityTimeout": "0"})["QueueUrl"]
     client.send_message(QueueUrl=url, MessageBody="hello")
@@ -349,7 +349,7 @@ def test_messages_come_until_they_are_deleted(aws, account):
         Queue(aws, "other-events").receive(0)
 
 
-def test_the_status_is_written_where_managers_may(aws, account):
+def test_the_status_is_written_under_the_managers_prefix(aws, account):
     account.client("s3").create_bucket(Bucket="bucket", CreateBucketConfiguration={"LocationConstraint": REGION})
     store = S3Store(aws, "bucket")
     assert store.status() == {}

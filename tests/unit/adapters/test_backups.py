@@ -17,10 +17,10 @@ from ansible_collections.swarm.aws.plugins.module_utils._core.backup_schedule im
 from ansible_collections.swarm.aws.plugins.module_utils._core.errors import SwarmError, Unavailable
 from ansible_collections.swarm.aws.plugins.module_utils.account.drill_instance import user_data
 from ansible_collections.swarm.aws.plugins.module_utils.adapters import backup_job, raft_state
-from ansible_collections.swarm.aws.plugins.module_utils.adapters.aws import Aws
 from ansible_collections.swarm.aws.plugins.module_utils.adapters.backup_store import Backups
 from ansible_collections.swarm.aws.plugins.module_utils.adapters.swarm import Facts
 from ansible_collections.swarm.aws.plugins.module_utils.adapters.unlock_keys import KEPT, Locks, UnlockKeys
+from ansible_collections.swarm.aws.plugins.module_utils.aws.aws_session import AwsSession
 from ansible_collections.swarm.aws.plugins.module_utils.aws.provision_error import ProvisionError
 
 from tests.unit.bucket import account_with
@@ -31,7 +31,7 @@ NAMES = ["20260102T030405Z-i-01", "20260103T030405Z-i-02"]
 
 
 @pytest.fixture
-def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[Aws]:
+def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[AwsSession]:
     with account_with(BUCKET, REGION, monkeypatch) as found:
         yield found
 
@@ -60,7 +60,7 @@ def stored(backups: Backups, swarm: Path, tmp_path: Path) -> Manifest:
     return manifest
 
 
-def test_a_backup_comes_back_as_it_was_without_what_is_of_one_host(aws: Aws, swarm: Path, tmp_path: Path) -> None:
+def test_a_backup_is_restored_without_the_files_of_its_host(aws: AwsSession, swarm: Path, tmp_path: Path) -> None:
     backups = Backups(aws, BUCKET)
     manifest = stored(backups, swarm, tmp_path)
     assert backups.names() == NAMES[::-1]
@@ -77,8 +77,8 @@ def test_a_backup_comes_back_as_it_was_without_what_is_of_one_host(aws: Aws, swa
 
 @pytest.mark.fault(37)
 @pytest.mark.parametrize("change", ["truncated", "altered", "gone"])
-def test_fault_37_a_backup_that_is_not_what_was_written_is_refused(
-    aws: Aws, swarm: Path, tmp_path: Path, change: str
+def test_fault_37_a_changed_or_deleted_backup_is_refused(
+    aws: AwsSession, swarm: Path, tmp_path: Path, change: str
 ) -> None:
     backups, s3, key = Backups(aws, BUCKET), boto3.client("s3", REGION), f"backups/{NAMES[1]}.tar.gz"
     manifest = stored(backups, swarm, tmp_path)
@@ -93,7 +93,7 @@ def test_fault_37_a_backup_that_is_not_what_was_written_is_refused(
         backups.fetch(manifest, tmp_path / "fetched")
 
 
-def test_an_archive_without_a_manifest_is_none(aws: Aws, swarm: Path, tmp_path: Path) -> None:
+def test_an_archive_without_a_manifest_is_not_listed(aws: AwsSession, swarm: Path, tmp_path: Path) -> None:
     backups = Backups(aws, BUCKET)
     stored(backups, swarm, tmp_path)
     backups.delete(NAMES[1])
@@ -103,7 +103,7 @@ def test_an_archive_without_a_manifest_is_none(aws: Aws, swarm: Path, tmp_path: 
         backups.manifest(NAMES[1])
 
 
-def test_what_no_backup_has_is_not_unpacked(tmp_path: Path) -> None:
+def test_an_archive_with_an_unexpected_entry_is_refused(tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to("/etc/passwd")
     folder = tmp_path / "folder"
     folder.mkdir()
@@ -131,7 +131,7 @@ def stopped(pid: int) -> bool:
     return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] == "T"
 
 
-def test_the_engine_is_held_while_its_state_is_copied(
+def test_the_engine_is_stopped_while_its_state_is_copied(
     process: subprocess.Popen[bytes], swarm: Path, tmp_path: Path
 ) -> None:
     seen = []
@@ -145,14 +145,16 @@ def test_the_engine_is_held_while_its_state_is_copied(
     assert "1.tmp" not in names
 
 
-def test_it_is_let_go_when_that_takes_too_long(process: subprocess.Popen[bytes], swarm: Path, tmp_path: Path) -> None:
+def test_the_engine_continues_when_the_copy_takes_too_long(
+    process: subprocess.Popen[bytes], swarm: Path, tmp_path: Path
+) -> None:
     times = iter([0.0, 99.0])
     with pytest.raises(Unavailable, match="could not be copied within 2 s"):
         raft_state.copy(swarm, tmp_path / "copy", process.pid, now=lambda: next(times))
     assert not stopped(process.pid)
 
 
-def test_it_is_let_go_when_whoever_held_it_is_killed(
+def test_the_engine_continues_when_the_copying_process_is_killed(
     process: subprocess.Popen[bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(raft_state, "LONGEST_HOLD", 0.5)
@@ -190,7 +192,7 @@ class Swarm:
         return f"SWMKEY-1-{self.number}" if self.is_locked else ""
 
 
-def test_keys_are_kept_with_those_from_before(aws: Aws) -> None:
+def test_a_new_unlock_key_is_added_to_the_earlier_keys(aws: AwsSession) -> None:
     swarm, keys = Swarm(), UnlockKeys(aws, "demo")
     locks = Locks(swarm, keys)  # type: ignore[arg-type]
     with pytest.raises(SwarmError, match="There is no secret demo-unlock-keys"):
@@ -212,7 +214,7 @@ def test_keys_are_kept_with_those_from_before(aws: Aws) -> None:
     assert locks.kept()
 
 
-def test_a_secret_that_is_none_of_ours_is_not_quoted(aws: Aws) -> None:
+def test_an_invalid_secret_is_not_quoted(aws: AwsSession) -> None:
     boto3.client("secretsmanager", REGION).create_secret(Name="demo-unlock-keys", SecretString="SWMKEY-1-oops")
     with pytest.raises(SwarmError, match="not what the agents write") as error:
         UnlockKeys(aws, "demo").read()
@@ -222,7 +224,7 @@ def test_a_secret_that_is_none_of_ours_is_not_quoted(aws: Aws) -> None:
 # The drill instance
 
 
-def test_its_user_data_is_a_managers_but_for_the_role() -> None:
+def test_the_drills_user_data_differs_from_a_managers_in_the_role() -> None:
     text = 'content: |\n  {"group": "manager", "role": "manager"}\n'
     made = user_data({"UserData": base64.b64encode(text.encode()).decode()})
     assert made == 'content: |\n  {"group": "manager", "role": "drill"}\n'
@@ -253,7 +255,7 @@ class Changing:
 
 @pytest.mark.fault(36)
 @pytest.mark.parametrize(("until", "seconds"), [(0.0, 3.0), (5.0, 8.0)])
-def test_fault_36_what_is_backed_up_was_known_to_this_manager_for_a_while(until: float, seconds: float) -> None:
+def test_fault_36_a_backup_waits_until_the_state_is_on_disk(until: float, seconds: float) -> None:
     """A follower writes a commit to disk with the next entry, and a restore drops what is not committed on disk."""
     swarm = Changing(until)
     assert swarm.settled().counts == {"secrets": int(until * 10)}

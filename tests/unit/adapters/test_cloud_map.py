@@ -12,9 +12,9 @@ from ansible_collections.swarm.aws.plugins.module_utils._core.cluster import Ins
 from ansible_collections.swarm.aws.plugins.module_utils._core.dns import BOTH
 from ansible_collections.swarm.aws.plugins.module_utils._core.errors import Unavailable
 from ansible_collections.swarm.aws.plugins.module_utils._core.policy import Dns
-from ansible_collections.swarm.aws.plugins.module_utils.adapters.aws import Aws
 from ansible_collections.swarm.aws.plugins.module_utils.adapters.cloud_map import CloudMapRecords
 from ansible_collections.swarm.aws.plugins.module_utils.adapters.records import Records
+from ansible_collections.swarm.aws.plugins.module_utils.aws.aws_session import AwsSession
 
 from lab.aws import cloud_map
 from lab.aws.grafts import Grafts
@@ -45,7 +45,7 @@ class Bench:
 
     def another(self) -> CloudMapRecords:
         """An agent that knows nothing of earlier requests."""
-        return CloudMapRecords(Aws(REGION), lambda: self.now, lambda: tuple(self.fleet.values()))
+        return CloudMapRecords(AwsSession.on_node(REGION), lambda: self.now, lambda: tuple(self.fleet.values()))
 
     def read(self) -> Record:
         return self.records.read(self.wanted)
@@ -79,21 +79,21 @@ def in_memory(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True)
-def moment(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+def mock_clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """Cloud Map's clock, in seconds."""
     moment = [0.0]
     monkeypatch.setattr(cloud_map.time, "monotonic", lambda: moment[0])
     return moment
 
 
-def test_instances_are_registered_by_their_ids_and_read_back(moment: list[float]) -> None:
+def test_instances_are_registered_by_id_and_read_again(mock_clock: list[float]) -> None:
     bench = Bench("A")
     assert bench.read() == Record(owner=OWNER)
     after = bench.write("198.51.100.1", "198.51.100.2")
     assert bench.registered() == {}
     found = bench.read()
     assert found == after and not found.in_sync
-    moment[0] += 5
+    mock_clock[0] += 5
     assert bench.read() == after
     assert bench.registered() == {
         "i-1": {"AWS_INSTANCE_IPV4": "198.51.100.1"},
@@ -101,17 +101,17 @@ def test_instances_are_registered_by_their_ids_and_read_back(moment: list[float]
     }
 
 
-def test_a_deregistration_is_in_sync_a_while_after_its_operation(moment: list[float]) -> None:
+def test_a_deregistration_is_in_sync_some_time_after_its_operation(mock_clock: list[float]) -> None:
     bench = Bench("A")
     bench.write("198.51.100.1", "198.51.100.2")
-    moment[0] += 5
+    mock_clock[0] += 5
     bench.read()
     bench.now += 60
     assert bench.read().in_sync
     after = bench.write("198.51.100.2")
     bench.now += 60
     assert bench.read() == after and not bench.read().in_sync
-    moment[0] += 5
+    mock_clock[0] += 5
     assert [bench.read().in_sync, set(bench.registered())] == [False, {"i-2"}]
     bench.now += 59
     assert not bench.read().in_sync
@@ -119,58 +119,58 @@ def test_a_deregistration_is_in_sync_a_while_after_its_operation(moment: list[fl
     assert bench.read().in_sync
 
 
-def test_nothing_is_deregistered_before_a_new_instance_is_registered(moment: list[float]) -> None:
+def test_a_new_instance_is_registered_before_others_are_deregistered(mock_clock: list[float]) -> None:
     bench = Bench("A")
     bench.write("198.51.100.1")
-    moment[0] += 5
+    mock_clock[0] += 5
     bench.write("198.51.100.2")
-    moment[0] += 5
+    mock_clock[0] += 5
     assert bench.read().addresses == ("198.51.100.1", "198.51.100.2")
     bench.write("198.51.100.2")
-    moment[0] += 5
+    mock_clock[0] += 5
     assert set(bench.registered()) == {"i-2"}
 
 
-def test_an_address_of_nobody_stays_where_it_is_registered(moment: list[float]) -> None:
+def test_an_address_without_an_instance_stays_registered(mock_clock: list[float]) -> None:
     bench = Bench("A")
     bench.write("198.51.100.1")
-    moment[0] += 5
+    mock_clock[0] += 5
     del bench.fleet["i-1"]
     bench.write("198.51.100.1", "198.51.100.2")
-    moment[0] += 5
+    mock_clock[0] += 5
     assert set(bench.registered()) == {"i-1", "i-2"}
 
 
-def test_an_instance_has_both_of_its_addresses_at_once(moment: list[float]) -> None:
+def test_an_instance_is_registered_with_both_addresses_at_once(mock_clock: list[float]) -> None:
     bench = Bench("A", "AAAA")
     after = bench.write("198.51.100.1", "2001:db8::1")
-    moment[0] += 5
+    mock_clock[0] += 5
     assert bench.read() == after
     both = {"AWS_INSTANCE_IPV4": "198.51.100.1", "AWS_INSTANCE_IPV6": "2001:db8::1"}
     assert bench.registered() == {"i-1": both}
 
 
-def test_an_instance_whose_address_is_another_is_registered_anew(moment: list[float]) -> None:
+def test_an_instance_with_a_new_address_is_registered_again(mock_clock: list[float]) -> None:
     bench = Bench("A")
     bench.write("198.51.100.1")
-    moment[0] += 5
+    mock_clock[0] += 5
     bench.fleet["i-1"] = replace(bench.fleet["i-1"], public_address="198.51.100.9")
     bench.write("198.51.100.9")
-    moment[0] += 5
+    mock_clock[0] += 5
     assert bench.registered() == {"i-1": {"AWS_INSTANCE_IPV4": "198.51.100.9"}}
 
 
-def test_what_another_agent_has_begun_is_not_begun_again(moment: list[float]) -> None:
+def test_an_operation_of_another_agent_is_not_repeated(mock_clock: list[float]) -> None:
     bench = Bench("A")
     bench.write("198.51.100.1")
     bench.records = bench.another()
     bench.write("198.51.100.1")
-    moment[0] += 5
+    mock_clock[0] += 5
     assert set(bench.registered()) == {"i-1"}
 
 
-def test_an_operation_that_fails_is_told_once_and_what_stands_counts_again(
-    moment: list[float], monkeypatch: pytest.MonkeyPatch
+def test_a_failed_operation_is_reported_once_and_then_forgotten(
+    mock_clock: list[float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bench = Bench("A")
     bench.write("198.51.100.1")
@@ -183,14 +183,14 @@ def test_an_operation_that_fails_is_told_once_and_what_stands_counts_again(
     assert bench.read() == Record(owner=OWNER)
 
 
-def test_a_service_in_an_http_namespace_has_the_ttl_that_is_wanted(moment: list[float]) -> None:
+def test_a_service_in_an_http_namespace_has_the_wanted_ttl(mock_clock: list[float]) -> None:
     bench = Bench()
     bench.write("198.51.100.1")
-    moment[0] += 5
+    mock_clock[0] += 5
     assert bench.read() == Record(("198.51.100.1",), 10, OWNER)
 
 
-def test_whose_a_service_is_is_what_its_tag_says() -> None:
+def test_a_service_without_the_tag_has_no_owner() -> None:
     assert Bench("A", tags=False).read() == Record()
 
 
@@ -200,9 +200,9 @@ def test_a_deleted_service_is_not_an_empty_service() -> None:
         bench.records.read(replace(bench.wanted, service_id="srv-0"))
 
 
-def test_the_policy_says_where_the_record_is() -> None:
+def test_the_policy_decides_between_route_53_and_cloud_map() -> None:
     bench = Bench("A")
-    records = Records(Aws(REGION), lambda: 0.0, tuple)
+    records = Records(AwsSession.on_node(REGION), lambda: 0.0, tuple)
     assert records.read(bench.wanted).owner == OWNER
     zone = boto3.client("route53", region_name=REGION).create_hosted_zone(Name="example.com", CallerReference="1")
     assert records.read(Dns(zone["HostedZone"]["Id"].split("/")[-1], "www.example.com", 10)) == Record()

@@ -44,11 +44,11 @@ def synced(*changes: str, **more: Any) -> dict[str, Any]:
         (
             synced(record=None, notes=["No node can serve."]),
             (),
-            ["www.example.com points nowhere", "Note: No node can"],
+            ["www.example.com has no addresses", "Note: No node can"],
         ),
     ],
 )
-def test_the_record_is_shown(
+def test_the_playbook_shows_the_record(
     bench: Bench, answer: dict[str, Any], words: tuple[str, ...], sentences: list[str]
 ) -> None:
     bench.answers["dns_sync"] = [answer]

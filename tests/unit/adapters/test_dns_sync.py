@@ -63,7 +63,7 @@ def bench(monkeypatch):
 
 
 @pytest.mark.parametrize("check", [True, False])
-def test_the_record_is_brought_up_to_date_or_only_said_to_be(bench, check):
+def test_the_record_is_updated_but_not_in_check_mode(bench, check):
     bench.there(OLD)
     result = bench.sync(check=check)
     assert (result["changed"], result["record"], len(bench.applied)) == (True, NEW, 0 if check else 1)
@@ -82,7 +82,7 @@ def test_a_change_is_waited_for_until_all_name_servers_have_it(bench):
     assert note == "Some name servers may not have the change of www.example.com yet."
 
 
-def test_what_the_agent_has_changed_meanwhile_is_looked_at_anew(bench):
+def test_a_change_that_the_agent_made_meanwhile_is_read_again(bench):
     bench.there(OLD)
     bench.overtaken = True
     assert (bench.sync()["changed"], len(bench.applied)) == (True, 1)
@@ -92,7 +92,7 @@ def test_what_the_agent_has_changed_meanwhile_is_looked_at_anew(bench):
         bench.sync()
 
 
-def test_a_record_that_is_right_is_left_alone(bench):
+def test_a_correct_record_is_not_changed(bench):
     bench.there(Record(("198.51.100.1",), 10, POLICY.owner))
     result = bench.sync()
     assert (result["changed"], result["diff"], result["record"], bench.applied) == (False, [], NEW, [])
@@ -106,7 +106,7 @@ def test_an_aaaa_record_is_shown_beside_the_a_record(bench):
     assert diff["after"] == NEW
 
 
-def test_a_service_in_cloud_map_is_brought_up_to_date_in_the_same_way(bench):
+def test_a_cloud_map_service_is_updated_in_the_same_way(bench):
     policy = replace(POLICY, dns=Dns("", "www.example.com", 10, service_id="srv-1"))
     bench.there(OLD, policy)
     result = bench.sync()
@@ -116,7 +116,7 @@ def test_a_service_in_cloud_map_is_brought_up_to_date_in_the_same_way(bench):
         bench.sync()
 
 
-def test_what_cannot_be_done_is_said(bench):
+def test_an_impossible_update_is_refused_with_the_reason(bench):
     bench.there(Record(("203.0.113.1",), 10))
     with pytest.raises(SwarmError, match="exists already"):
         bench.sync()
@@ -125,7 +125,7 @@ def test_what_cannot_be_done_is_said(bench):
         bench.sync()
 
 
-def test_what_is_not_given_is_the_nodes_own(monkeypatch):
+def test_missing_arguments_are_taken_from_the_node(monkeypatch):
     own = Config("example", "eu-west-1", "123456789012", "bucket", "manager", "manager")
     monkeypatch.setattr(on_manager.Config, "load", lambda: own)
     monkeypatch.setattr(on_manager, "ControlPlane", lambda **given: given)
@@ -133,6 +133,6 @@ def test_what_is_not_given_is_the_nodes_own(monkeypatch):
     assert given == {"cluster": "other", "region": "eu-west-1", "bucket": "bucket"}
 
 
-def test_members_are_instances_nodes_and_addresses_joined():
+def test_a_member_joins_its_instance_node_and_address():
     (row,) = members(cluster(Record(("198.51.100.1",), 10, POLICY.owner)), "public")
     assert (row["instance"], row["node"], row["published"], row["voter"]) == ("i-001", "n001", True, True)

@@ -24,7 +24,6 @@ from ansible_collections.swarm.aws.plugins.module_utils._core.quorum import Quor
 from ansible_collections.swarm.aws.plugins.module_utils._core.registry_credentials import Registry
 from ansible_collections.swarm.aws.plugins.module_utils.adapters import metadata
 from ansible_collections.swarm.aws.plugins.module_utils.adapters.autoscaling import AutoScalingGroups
-from ansible_collections.swarm.aws.plugins.module_utils.adapters.aws import Aws
 from ansible_collections.swarm.aws.plugins.module_utils.adapters.backup_store import Backups
 from ansible_collections.swarm.aws.plugins.module_utils.adapters.certificate import expiry, subject
 from ansible_collections.swarm.aws.plugins.module_utils.adapters.ecr import Ecr
@@ -37,6 +36,7 @@ from ansible_collections.swarm.aws.plugins.module_utils.adapters.route53 import 
 from ansible_collections.swarm.aws.plugins.module_utils.adapters.s3_store import S3Store
 from ansible_collections.swarm.aws.plugins.module_utils.adapters.swarm import DockerSwarm
 from ansible_collections.swarm.aws.plugins.module_utils.adapters.unlock_keys import UnlockKeys
+from ansible_collections.swarm.aws.plugins.module_utils.aws.aws_session import AwsSession
 from ansible_collections.swarm.aws.runtime.swarm_agent import volumes
 from hypothesis import given
 from hypothesis import strategies as st
@@ -172,11 +172,11 @@ ANSWERS: dict[str, Any] = {
 }
 
 
-class HostileAws(Aws):
+class HostileAws(AwsSession):
     """A fake AWS that answers each call with a given value."""
 
     def __init__(self, answers: dict[str, Any]) -> None:
-        super().__init__("eu-west-1")
+        super().__init__(lambda: None, "eu-west-1")
         self.answers = answers
 
     def client(self, service: str) -> Any:
@@ -207,7 +207,7 @@ def swarm_of(**answers: Any) -> DockerSwarm:
 
 
 @given(hostile.spoiled([NODE, {**NODE, "ID": "n2"}]), hostile.spoiled(TASKS))
-def test_no_node_gets_lost_whatever_the_engine_says_of_it(nodes: Any, tasks: Any) -> None:
+def test_every_node_is_listed_whatever_the_engine_answers(nodes: Any, tasks: Any) -> None:
     swarm = swarm_of(nodes=nodes, tasks=tasks)
     try:
         found, versions = swarm.nodes(), swarm.versions()
@@ -226,7 +226,7 @@ def test_an_unreadable_node_counts_as_an_unreachable_voter() -> None:
 
 
 @given(hostile.spoiled([SERVICE, {**SERVICE, "ID": "s2"}]), hostile.spoiled(TASKS))
-def test_any_service_is_read_or_named(services: Any, tasks: Any) -> None:
+def test_every_service_is_read_or_named_whatever_the_engine_answers(services: Any, tasks: Any) -> None:
     try:
         found = swarm_of(services=services, tasks=tasks).services()
     except Unavailable:
@@ -236,7 +236,7 @@ def test_any_service_is_read_or_named(services: Any, tasks: Any) -> None:
     assert all(_is_typed(service, Service) for service in found)
 
 
-def test_a_service_that_cannot_be_read_is_left_out_and_named() -> None:
+def test_an_unreadable_service_is_skipped_and_named() -> None:
     bad = copy.deepcopy(SERVICE)
     bad["Spec"] = {"Name": "bad", "Mode": {"Replicated": {"Replicas": "many"}}, "TaskTemplate": {}}
     swarm = swarm_of(nodes=[NODE], services=[bad, SERVICE], tasks=TASKS)
@@ -264,7 +264,7 @@ def _is_typed(found: Any, kind: type) -> bool:
 
 
 @given(hostile.spoiled(INFO))
-def test_any_state_of_the_engine_is_told_or_unavailable(info: Any) -> None:
+def test_any_state_of_the_engine_is_read_or_unavailable(info: Any) -> None:
     engine = DockerEngine("10.0.0.1", unfinished=Path("/nowhere/joining"))
     engine._connected = HostileEngine(info=info)
     swarm = swarm_of(info=info)
@@ -273,7 +273,7 @@ def test_any_state_of_the_engine_is_told_or_unavailable(info: Any) -> None:
 
 
 @pytest.mark.parametrize("label", [hostile.DEEP, "9" * 5000, "nan", "-3", None, 7, "{}"])
-def test_a_label_of_the_swarm_that_cannot_be_read_is_as_good_as_none(label: Any) -> None:
+def test_an_unreadable_label_of_the_swarm_counts_as_missing(label: Any) -> None:
     info = copy.deepcopy(INFO)
     info["Swarm"]["Cluster"]["Spec"]["Labels"] = {"swarm.aws.epoch": label, "swarm.aws.cluster-record": label}
     memory = swarm_of(info=info).memory()
@@ -324,7 +324,7 @@ OBJECTS = {
 
 
 @given(st.one_of([hostile.encoded(document) for document in OBJECTS.values()]))
-def test_any_object_in_the_bucket_is_read_or_as_good_as_none(text: str) -> None:
+def test_any_object_in_the_bucket_is_read_or_counts_as_missing(text: str) -> None:
     body = text.encode(errors="surrogatepass")
     aws = HostileAws({"get_object": {"ETag": "e"}})
     aws.get_object = lambda **_: {"Body": io.BytesIO(body), "ETag": "e"}  # type: ignore[attr-defined]
@@ -345,7 +345,7 @@ CONFIG = {
 
 
 @given(hostile.encoded(CONFIG))
-def test_any_file_of_the_node_is_read_or_an_error(tmp_path_factory: pytest.TempPathFactory, text: str) -> None:
+def test_any_file_of_the_node_is_read_or_refused(tmp_path_factory: pytest.TempPathFactory, text: str) -> None:
     path = tmp_path_factory.getbasetemp() / "config.json"
     path.write_bytes(text.encode(errors="surrogatepass"))
     _ask(lambda: Config.load(path), SwarmError)

@@ -41,5 +41,5 @@ def test_the_last_valid_policy_counts_while_the_bucket_has_none(tmp_path: Path, 
     assert json.loads((tmp_path / "policy.json").read_text()) == json.loads(GOOD)
 
 
-def test_a_host_that_cannot_keep_it_goes_on(tmp_path: Path) -> None:
+def test_a_host_that_cannot_store_the_policy_continues(tmp_path: Path) -> None:
     assert control_plane(tmp_path / "missing", GOOD).policy_or_last()[1] == ""

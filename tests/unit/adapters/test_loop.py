@@ -168,7 +168,7 @@ def bench():
     return Bench()
 
 
-def test_a_quiet_cluster_is_looked_at_every_thirty_seconds(bench):
+def test_a_quiet_cluster_is_observed_every_30_seconds(bench):
     assert [bench.turn() for _ in range(3)] == [30, 30, 30]
     assert bench.control_plane.applied == []
     assert len(bench.control_plane.statuses) == 2
@@ -176,19 +176,19 @@ def test_a_quiet_cluster_is_looked_at_every_thirty_seconds(bench):
 
 
 @pytest.mark.parametrize("queue", ["answers", "fails"])
-def test_a_node_that_changes_wakes_without_an_event(bench, queue):
+def test_a_changed_node_starts_a_pass_without_an_event(bench, queue):
     bench.control_plane.broken = "" if queue == "answers" else "The queue is away."
     bench.control_plane.versions_at[12] = {"n1": 2}
     assert 12 <= bench.turn() <= 12 + agent.LOOK
     assert bench.turn() == 30
 
 
-def test_nodes_that_cannot_be_looked_at_cost_no_more_than_one_pass(bench):
+def test_unavailable_nodes_start_a_single_pass(bench):
     bench.control_plane.versions_at[12] = Unavailable("The engine is away.")
     assert [bench.turn() for _ in range(3)] == [15, 30, 30]
 
 
-def test_an_event_wakes_and_what_is_done_is_logged(bench):
+def test_an_event_starts_a_pass_and_actions_are_logged(bench):
     bench.control_plane.messages = [Message("r1", GOOD, "m1")]
     assert bench.turn() == 0
     bench.control_plane.cluster = replace(QUIET, instances=(*QUIET.instances, REMOVING))
@@ -201,7 +201,7 @@ def test_an_event_wakes_and_what_is_done_is_logged(bench):
 
 
 @pytest.mark.fault(17)
-def test_fault_17_what_nobody_can_read_is_left_to_the_dead_letters(bench):
+def test_fault_17_an_unreadable_message_is_left_to_the_dead_letter_queue(bench):
     bench.control_plane.messages = [
         Message("good", GOOD, "m1"),
         Message("bad", "{", "m2"),
@@ -215,7 +215,7 @@ def test_fault_17_what_nobody_can_read_is_left_to_the_dead_letters(bench):
 
 
 @pytest.mark.fault(28)
-def test_fault_28_an_interruption_stays_in_the_queue_until_the_node_has_it(bench):
+def test_fault_28_an_interruption_stays_queued_until_the_node_has_it(bench):
     said = {
         "detail-type": "EC2 Spot Instance Interruption Warning",
         "time": "2026-01-27T06:02:51Z",
@@ -242,7 +242,7 @@ SPOT = {
 
 @pytest.mark.fault(47)
 @pytest.mark.parametrize("poison", hostile.TEXTS, ids=range(len(hostile.TEXTS)))
-def test_fault_47_a_poisoned_message_does_not_block_the_others(bench, poison):
+def test_fault_47_an_invalid_message_does_not_block_the_others(bench, poison):
     batch = [Message("bad", poison, "m1"), Message("spot", json.dumps(SPOT), "m2"), Message("good", GOOD, "m3")]
     bench.control_plane.messages = list(batch)
     bench.turn()
@@ -258,7 +258,7 @@ def test_fault_47_a_poisoned_message_does_not_block_the_others(bench, poison):
 
 @pytest.mark.fault(47)
 @pytest.mark.parametrize("part", ["events.parse", "interruptions.remembered"])
-def test_fault_47_an_unexpected_failure_is_named_without_its_words(bench, part, monkeypatch):
+def test_fault_47_an_unexpected_failure_is_logged_without_its_words(bench, part, monkeypatch):
     module, function = part.split(".")
     honest = getattr(getattr(agent, module), function)
 
@@ -277,7 +277,7 @@ def test_fault_47_an_unexpected_failure_is_named_without_its_words(bench, part, 
     assert "i-secret" not in bench.output.getvalue() + json.dumps(bench.control_plane.statuses)
 
 
-def test_only_the_leader_acts(bench):
+def test_only_the_leaders_agent_acts(bench):
     bench.control_plane.leading = False
     bench.control_plane.messages = [Message("r1", GOOD, "m1")]
     assert bench.turn() == agent.STANDBY
@@ -292,7 +292,7 @@ def test_only_the_leader_acts(bench):
 
 
 @pytest.mark.fault(45)
-def test_fault_45_a_wrong_clock_is_told_in_the_status(bench):
+def test_fault_45_a_wrong_clock_is_in_the_status(bench):
     bench.clock.wrong = "The clock of this host is 600 s ahead of AWS's time."
     bench.turn()
     assert bench.notify.text == f"Reconciling the cluster: {bench.clock.wrong}"
@@ -300,7 +300,7 @@ def test_fault_45_a_wrong_clock_is_told_in_the_status(bench):
 
 
 @pytest.mark.fault(45)
-def test_fault_45_without_answers_of_ec2_no_nodes_are_listed(bench):
+def test_fault_45_without_answers_from_ec2_the_node_list_is_not_written(bench):
     bench.turn()
     listed = len(bench.control_plane.listed)
     bench.control_plane.cluster = replace(QUIET, instances=None)
@@ -309,7 +309,7 @@ def test_fault_45_without_answers_of_ec2_no_nodes_are_listed(bench):
     assert len(bench.control_plane.listed) == listed > 0
 
 
-def test_a_queue_that_fails_only_costs_time(bench):
+def test_a_failing_queue_does_not_stop_the_passes(bench):
     bench.control_plane.broken = "SQS and S3 are away"
     assert bench.turn() == bench.turn() == 30
     warnings = [line["message"] for line in bench.lines("warning")]
@@ -318,7 +318,7 @@ def test_a_queue_that_fails_only_costs_time(bench):
 
 
 @pytest.mark.fault(41)
-def test_fault_41_without_a_valid_policy_the_last_counts_and_is_told(bench):
+def test_fault_41_without_a_valid_policy_the_last_counts_and_is_reported(bench):
     bench.control_plane.wanted = PolicyError("policy.json is not valid.")
     assert bench.turn() == agent.STANDBY
     assert bench.control_plane.statuses == []
@@ -330,5 +330,5 @@ def test_fault_41_without_a_valid_policy_the_last_counts_and_is_told(bench):
     assert {status["policy"] for status in bench.control_plane.statuses} == {told[1]}
 
 
-def test_the_fake_is_true_to_the_plan():
+def test_the_quiet_cluster_of_these_tests_needs_no_action():
     assert plan.plan(QUIET, POLICY, 0) == []

@@ -118,7 +118,7 @@ def drain(control_plane, number=4, check=False, **more):
 
 @pytest.mark.fault(23)
 @pytest.mark.parametrize("number", [1, 3, 4])
-def test_fault_23_a_node_is_removed_and_watched(bench, number):
+def test_fault_23_a_node_is_removed_and_its_services_are_watched(bench, number):
     result = drain(bench, number)
     assert (result["changed"], result["over"]) == (True, False)
     assert bench.world.ended == [(IDS[number], True)]
@@ -129,7 +129,7 @@ def test_fault_23_a_node_is_removed_and_watched(bench, number):
 
 
 @pytest.mark.fault(30)
-def test_fault_30_the_watch_is_taken_up_where_another_one_was_killed(bench):
+def test_fault_30_a_killed_watch_is_continued_by_the_next_run(bench):
     first = drain(bench, until="begun")
     assert first["awaited"] or bench.world.members["n004"].availability == "pause"
     second = drain(bench, until="ready", seen=first["seen"])
@@ -140,7 +140,7 @@ def test_fault_30_the_watch_is_taken_up_where_another_one_was_killed(bench):
     assert (again["changed"], again["over"]) == (False, True)
 
 
-def test_nothing_is_changed_in_check_mode(bench):
+def test_check_mode_changes_nothing(bench):
     before = dict(bench.world.members)
     result = drain(bench, check=True)
     assert (result["changed"], bench.world.members, bench.sent) == (True, before, [])
@@ -148,14 +148,14 @@ def test_nothing_is_changed_in_check_mode(bench):
 
 
 @pytest.mark.fault(24)
-def test_fault_24_managers_are_judged_together(bench):
+def test_fault_24_removals_of_several_managers_are_checked_together(bench):
     with pytest.raises(SwarmError, match="after 1 others: it would leave 1 of 3 managers reachable"):
         drain(bench, 2, together=[IDS[1]])
     assert node_labels.REQUESTED not in bench.world.members["n002"].labels
 
 
 @pytest.mark.fault(25)
-def test_fault_25_what_certainly_has_no_place_is_refused_at_once(bench):
+def test_fault_25_a_removal_without_room_for_the_tasks_is_refused(bench):
     bench.world.all_services["web"] = replace(WEB, needs=Needs(most_per_node=1), healthy={"n001": 1, "n004": 1})
     for number in (2, 3):
         bench.world.members[f"n{number:03}"] = replace(bench.world.members[f"n{number:03}"], availability="pause")
@@ -165,7 +165,7 @@ def test_fault_25_what_certainly_has_no_place_is_refused_at_once(bench):
 
 
 @pytest.mark.fault(25)
-def test_fault_25_a_place_that_is_away_for_a_moment_is_waited_for(bench, monkeypatch):
+def test_fault_25_temporarily_missing_room_is_waited_for(bench, monkeypatch):
     bench.world.all_services["web"] = replace(WEB, needs=Needs(most_per_node=1), healthy={"n001": 1, "n004": 1})
     drain(bench, until="begun", force=False)
     away = {f"n{number:03}": bench.world.members[f"n{number:03}"] for number in (2, 3)}
@@ -183,7 +183,7 @@ def test_fault_25_a_place_that_is_away_for_a_moment_is_waited_for(bench, monkeyp
 
 
 @pytest.mark.fault(46)
-def test_fault_46_an_impossible_withdrawal_is_refused_before_any_change(bench):
+def test_fault_46_an_impossible_withdrawal_stops_the_removal_first(bench):
     bench.world.record = replace(record(1, 2, 3), owner=None)
     with pytest.raises(SwarmError, match=f"{IDS[2]} is not removed, since it cannot be withdrawn: .* create that TXT"):
         drain(bench, 2)
@@ -191,7 +191,7 @@ def test_fault_46_an_impossible_withdrawal_is_refused_before_any_change(bench):
     assert drain(bench, 4)["changed"], "no record leads to a worker"
 
 
-def test_a_removal_is_called_off_on_demand_and_not_when_it_is_too_late(bench):
+def test_a_removal_can_be_cancelled_until_it_is_too_late(bench):
     drain(bench, until="begun")
     result = drain(bench, state="kept")
     assert result["changed"]
@@ -205,7 +205,7 @@ def test_a_removal_is_called_off_on_demand_and_not_when_it_is_too_late(bench):
 
 
 @pytest.mark.fault(29)
-def test_fault_29_what_is_not_of_the_cluster_is_refused(bench):
+def test_fault_29_an_instance_outside_of_the_cluster_is_refused(bench):
     with pytest.raises(SwarmError, match=r"EC2 knows no instance i-\w+ in eu-west-1 of this account"):
         drain(bench, 5)
     bench.owner_of = {}
@@ -214,11 +214,11 @@ def test_fault_29_what_is_not_of_the_cluster_is_refused(bench):
     bench.owner_of = {"swarm.aws/cluster": "other"}
     with pytest.raises(SwarmError, match="belongs to the cluster 'other', and this is 'example'"):
         drain(bench, 5)
-    with pytest.raises(SwarmError, match="is no instance ID"):
+    with pytest.raises(SwarmError, match="is not an instance ID"):
         drain(bench, instance="i-1")
 
 
-def test_a_group_at_its_smallest_is_not_made_smaller(bench):
+def test_a_group_does_not_shrink_below_its_min_size(bench):
     with pytest.raises(SwarmError, match="may not have fewer than 1"):
         drain(bench, replace=False)
     bench.sizes_of = (0, 1)
@@ -226,7 +226,7 @@ def test_a_group_at_its_smallest_is_not_made_smaller(bench):
     assert bench.world.ended == [(IDS[4], False)]
 
 
-def test_what_is_in_a_warm_pool_is_not_removed(bench):
+def test_a_warm_instance_is_not_removed(bench):
     warm = replace(instance(5, "worker", lifecycle="Warmed:Stopped", state="stopped"), id=IDS[5])
     bench.world.fleet[IDS[5]] = warm
     with pytest.raises(SwarmError, match=f"{IDS[5]} is in the warm pool of example-worker and in no swarm"):
@@ -236,14 +236,14 @@ def test_what_is_in_a_warm_pool_is_not_removed(bench):
     assert not drain(bench, 5, timeout=30)["changed"]
 
 
-def test_a_leader_that_does_not_work_is_waited_for_and_said_to_be(bench):
+def test_a_leader_that_does_not_act_is_waited_for_and_reported(bench):
     bench.agent_works = False
     with pytest.raises(SwarmError, match=r"After 30 s the removal of i-\w+ still waits for the leader's agent"):
         drain(bench, timeout=30)
     assert node_labels.REQUESTED in bench.world.members["n004"].labels, "it goes on by itself"
 
 
-def test_a_queue_that_is_away_only_costs_time(bench, monkeypatch):
+def test_an_unavailable_queue_only_delays_a_removal(bench, monkeypatch):
     def away(name):
         raise SwarmError("SQS is away.")
 
@@ -258,7 +258,7 @@ def tidy(control_plane, check=False, nodes=()):
 
 
 @pytest.mark.fault(31)
-def test_fault_31_only_what_ec2_says_is_gone_is_removed(bench):
+def test_fault_31_only_nodes_whose_instance_is_gone_are_deleted(bench):
     bench.agent_works = False
     nothing = tidy(bench)
     assert (nothing["changed"], nothing["kept"]) == (False, [])
@@ -270,7 +270,7 @@ def test_fault_31_only_what_ec2_says_is_gone_is_removed(bench):
     assert [removal["node"] for removal in tidy(bench, check=True)["removed"]] == ["n003"]
     assert "n003" in bench.world.members
     result = tidy(bench)
-    assert result["removed"] == [{"node": "n003", "instance": IDS[3], "reason": "its instance is gone"}]
+    assert result["removed"] == [{"node": "n003", "instance": IDS[3], "reason": "its instance is terminated"}]
     assert f"{IDS[4]} is down, but EC2 says that it is running: it is left alone." in result["kept"]
     assert sorted(bench.world.members) == ["n001", "n002", "n004", "n005"]
     assert bench.world.quorum.voters == 2
@@ -279,9 +279,9 @@ def test_fault_31_only_what_ec2_says_is_gone_is_removed(bench):
         tidy(bench, nodes=["n004"])
 
 
-def test_the_report_names_what_was_not_smooth():
+def test_the_report_names_services_with_gaps_and_slow_stops():
     watch = removal_request.RemovalProgress("n1", plain=["store", "proxy"], stubborn={"deaf": 30.0})
     assert removal_request.describe(watch) == [
-        "Drained without replacements that ran before, since they are not start-first: store, proxy.",
+        "Drained without earlier replacements, since they are not start-first: store, proxy.",
         "deaf did not stop when told to and took all or nearly all of its 30 s.",
     ]

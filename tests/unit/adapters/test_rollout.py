@@ -9,7 +9,7 @@ import pytest
 from ansible_collections.swarm.aws.plugins.module_utils._core.cluster import ScalingGroup, Service
 from ansible_collections.swarm.aws.plugins.module_utils._core.errors import SwarmError, Unavailable
 from ansible_collections.swarm.aws.plugins.module_utils.adapters.autoscaling import AutoScalingGroups
-from ansible_collections.swarm.aws.plugins.module_utils.adapters.aws import Aws
+from ansible_collections.swarm.aws.plugins.module_utils.aws.aws_session import AwsSession
 from ansible_collections.swarm.aws.plugins.modules import node_rollout, service_rebalance
 
 from tests.unit.core.memory_cluster import POLICY, instance, node, observed, record
@@ -68,13 +68,13 @@ def bench(monkeypatch):
     return control_plane
 
 
-def tell(control_plane, **more):
+def rollout(control_plane, **more):
     defaults = {"group": None, "desired": None, "batch": 1, "until": "now", "ignore": [], "timeout": 60}
     return node_rollout.tell({**defaults, **more}, now=control_plane.now, sleep=control_plane.sleep)
 
 
-def test_what_is_behind_and_the_order_are_told(bench):
-    result = tell(bench)
+def test_outdated_instances_and_the_upgrade_order_are_reported(bench):
+    result = rollout(bench)
     assert [(group["name"], group["behind"], group["usual"]) for group in result["groups"]] == [
         ("manager", [], None),
         ("worker", ["i-004"], 1),
@@ -91,9 +91,9 @@ def test_a_new_instance_is_waited_for_until_it_serves(bench):
         lambda: bench.add(joined=node(5, "worker")),
         lambda: bench.add(host=replace(new, lifecycle="InService")),
     ]
-    joined = tell(bench, group="worker", until="joined")
+    joined = rollout(bench, group="worker", until="joined")
     assert (joined["awaited"], bench.time) == (["i-005 to be in service"], 1002.0)
-    serving = tell(bench, group="worker", until="serving")
+    serving = rollout(bench, group="worker", until="serving")
     assert (serving["awaited"], serving["going"]) == ([], ["i-004"])
     assert serving["groups"][1]["serving"] == ["i-004", "i-005"]
 
@@ -102,20 +102,20 @@ def test_a_new_instance_is_waited_for_until_it_serves(bench):
 def test_fault_35_an_instance_that_never_joins_has_a_deadline(bench):
     bench.add(host=instance(5, "worker", template="2", lifecycle="Pending:Wait"))
     with pytest.raises(SwarmError, match="After 30 s the group worker still waits for i-005 to join the swarm"):
-        tell(bench, group="worker", until="serving", timeout=30)
+        rollout(bench, group="worker", until="serving", timeout=30)
 
 
 @pytest.mark.fault(35)
-def test_fault_35_an_instance_whose_launch_fails_is_not_waited_for(bench):
+def test_fault_35_an_instance_whose_launch_fails_ends_the_wait(bench):
     new = instance(5, "worker", template="2", lifecycle="Pending:Wait")
     bench.add(host=new)
     bench.to_come = [lambda: bench.add(host=replace(new, lifecycle="Terminating:Wait"))]
     with pytest.raises(SwarmError, match="i-005 ended before it served"):
-        tell(bench, group="worker", until="serving")
+        rollout(bench, group="worker", until="serving")
     assert bench.time == 1002.0
 
 
-def test_a_moment_without_a_leader_is_waited_out(bench, monkeypatch):
+def test_a_missing_leader_is_waited_for(bench, monkeypatch):
     bench.add(host=instance(5, "worker", template="2"))
     looks = []
 
@@ -127,19 +127,19 @@ def test_a_moment_without_a_leader_is_waited_out(bench, monkeypatch):
 
     monkeypatch.setattr(node_rollout, "look", look)
     bench.to_come = [lambda: bench.add(joined=node(5, "worker"))]
-    assert tell(bench, group="worker", until="serving")["awaited"] == []
+    assert rollout(bench, group="worker", until="serving")["awaited"] == []
     assert len(looks) == 3
 
 
-def test_another_size_is_told_with_its_warnings(bench):
+def test_a_new_size_is_reported_with_its_warnings(bench):
     bench.groups_of = (replace(MANAGERS, smallest=1), replace(WORKERS, original_size=None))
-    assert tell(bench, group="worker", desired=4)["add"] == 2
-    smaller = tell(bench, group="manager", desired=2)
+    assert rollout(bench, group="worker", desired=4)["add"] == 2
+    smaller = rollout(bench, group="manager", desired=2)
     assert smaller["going"] == ["i-001"] and "2 managers survive" in smaller["warnings"][0]
     with pytest.raises(SwarmError, match="There is no node group 'nobody'"):
-        tell(bench, group="nobody", desired=4)
+        rollout(bench, group="nobody", desired=4)
     with pytest.raises(SwarmError, match="batch is 0"):
-        tell(bench, batch=0)
+        rollout(bench, batch=0)
 
 
 # Rebalancing
@@ -155,7 +155,7 @@ def rebalance(control_plane, check=False, **more):
     )
 
 
-def test_a_service_is_started_anew_and_waited_for(bench):
+def test_a_service_is_restarted_and_waited_for(bench):
     store = replace(WEB, id="store", name="store", start_first=False)
     bench.seen = replace(bench.seen, services=(store, WEB))
     planned = rebalance(bench, check=True)
@@ -176,7 +176,7 @@ def test_a_service_is_started_anew_and_waited_for(bench):
     assert (again["changed"], bench.restarted) == (False, ["web"])
 
 
-def test_a_task_that_ends_while_its_service_is_spread_is_not_waited_for(bench):
+def test_a_task_that_completes_during_a_rebalance_is_not_waited_for(bench):
     def moved():
         bench.seen = replace(bench.seen, services=(replace(EVEN, healthy={"n003": 3}, over=frozenset("1"), done=1),))
 
@@ -193,20 +193,20 @@ def test_a_task_that_ends_while_its_service_is_spread_is_not_waited_for(bench):
         (("updating", ""), "web is still being rebalanced after 60 s: 4 of 4 tasks run"),
     ],
 )
-def test_an_update_that_fails_or_never_ends_is_said(bench, state, said):
+def test_an_update_that_fails_or_never_ends_is_reported(bench, state, said):
     bench.seen, bench.state = replace(bench.seen, services=(WEB,)), state
     with pytest.raises(SwarmError, match=said):
         rebalance(bench)
 
 
-def test_none_is_begun_when_the_time_is_over(bench):
+def test_no_service_is_restarted_after_the_deadline(bench):
     bench.seen = replace(bench.seen, services=(WEB,))
     result = rebalance(bench, not_after=bench.time)
     assert (result["changed"], bench.restarted) == (False, [])
     assert result["services"][0]["reason"].startswith("there was no time left for it: n")
 
 
-def test_an_unknown_service_and_a_cluster_in_motion_are_refused(bench):
+def test_an_unknown_service_or_a_cluster_in_motion_is_refused(bench):
     bench.seen = replace(bench.seen, services=(WEB,))
     with pytest.raises(SwarmError, match="There is no service wbe; there are web"):
         rebalance(bench, services=["wbe"])
@@ -219,7 +219,7 @@ def test_an_unknown_service_and_a_cluster_in_motion_are_refused(bench):
 # Auto Scaling groups
 
 
-def test_groups_are_read_with_their_template_and_what_is_usual(monkeypatch):
+def test_groups_are_read_with_their_template_and_original_size(monkeypatch):
     plain = {
         "AutoScalingGroupName": "example-worker",
         "MinSize": 1,
@@ -240,7 +240,7 @@ def test_groups_are_read_with_their_template_and_what_is_usual(monkeypatch):
         "MixedInstancesPolicy": {"LaunchTemplate": {"LaunchTemplateSpecification": {"Version": "8"}}},
         "Tags": [{"Key": "swarm.aws/group", "Value": "spot"}],
     }
-    aws = Aws("eu-west-1")
+    aws = AwsSession.on_node("eu-west-1")
     pages = SimpleNamespace(paginate=lambda **_: [{"AutoScalingGroups": [plain, mixed]}])
     monkeypatch.setattr(aws, "client", lambda service: SimpleNamespace(get_paginator=lambda name: pages))
     assert AutoScalingGroups(aws, "example", lambda: 0.0).groups() == (

@@ -47,7 +47,7 @@ def sources() -> Sources:
     return Sources("eu-west-1", "bucket")
 
 
-def test_the_first_to_expire_counts_and_an_address_without_any_does_not(
+def test_the_earliest_expiry_counts_and_silent_addresses_are_skipped(
     sources: Sources, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     authority = Authority(tmp_path)
@@ -62,7 +62,7 @@ def test_the_first_to_expire_counts_and_an_address_without_any_does_not(
         assert sources.shown_until(NAME, ["127.0.0.1", "127.0.0.2", "127.0.0.3"], port) == old
 
 
-def test_without_any_certificate_the_first_reason_is_told(sources: Sources) -> None:
+def test_without_any_certificate_the_first_reason_is_reported(sources: Sources) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -71,7 +71,7 @@ def test_without_any_certificate_the_first_reason_is_told(sources: Sources) -> N
         sources.shown_until(NAME, ["127.0.0.1"], port)
 
 
-def test_what_speaks_no_tls_is_no_certificate(sources: Sources) -> None:
+def test_a_port_without_tls_has_no_certificate(sources: Sources) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
 
         def serve() -> None:

@@ -73,7 +73,7 @@ def swarm(monkeypatch):
     return result
 
 
-def test_nodes_are_told_with_their_tasks(swarm):
+def test_nodes_are_read_with_their_tasks(swarm):
     manager = Node(
         "n1",
         "manager",
@@ -90,7 +90,7 @@ def test_nodes_are_told_with_their_tasks(swarm):
     assert swarm.leads() and swarm.here() == "n1" and swarm.swarm_id() == "swarm"
 
 
-def test_a_change_is_of_the_node_as_it_was_read(swarm):
+def test_a_node_update_needs_the_version_that_was_read(swarm):
     swarm.nodes()
     swarm.update("n1", role="worker", labels={"b": "2"})
     ((node, version, spec),) = swarm._connected.updates
@@ -100,7 +100,7 @@ def test_a_change_is_of_the_node_as_it_was_read(swarm):
         swarm.update("n1", role="manager")
 
 
-def test_a_node_that_is_gone_is_removed(swarm):
+def test_a_deleted_node_can_be_deleted_again(swarm):
     swarm.remove("n2")
     swarm._connected.status = 404
     swarm.remove("n2")
@@ -148,7 +148,7 @@ def _task(state, desired, node="n1", error="", at="2026-11-28T07:00:00.123456789
     return {"ServiceID": "s1", "NodeID": node, "DesiredState": desired, "Status": status}
 
 
-def test_services_are_told_with_where_their_tasks_are(swarm, monkeypatch):
+def test_services_are_read_with_the_nodes_of_their_tasks(swarm, monkeypatch):
     tasks = [
         _task("running", "running"),
         _task("starting", "running"),
@@ -183,7 +183,7 @@ def test_services_are_told_with_where_their_tasks_are(swarm, monkeypatch):
 
 
 @pytest.mark.parametrize(("test", "checked"), [([], False), (["NONE"], False), (["CMD-SHELL", "true"], True)])
-def test_a_healthcheck_may_be_turned_off(test, checked):
+def test_a_disabled_health_check_is_recognised(test, checked):
     template = {"ContainerSpec": {"Healthcheck": {"Test": test}}}
     (told,) = services.read([{**PLAIN, "Spec": {**PLAIN["Spec"], "TaskTemplate": template}}], [])
     assert told.health_checked is checked
@@ -200,7 +200,7 @@ def sent(swarm, monkeypatch):
     return sent
 
 
-def test_a_count_is_changed_and_nothing_else(swarm, sent):
+def test_scaling_changes_the_replicas_and_nothing_else(swarm, sent):
     swarm.scale("s1", 5, {"b": "2"})
     expected = {**SERVICE["Spec"], "Labels": {"b": "2"}, "Mode": {"Replicated": {"Replicas": 5}}}
     more = {"json": expected, "params": {"version": 5}, "headers": None, "timeout": 30}
@@ -209,14 +209,14 @@ def test_a_count_is_changed_and_nothing_else(swarm, sent):
         swarm.scale("s1", 5, {})
 
 
-def test_the_reason_for_a_refused_change_of_a_service_is_told(swarm, sent):
+def test_the_reason_for_a_refused_service_update_is_reported(swarm, sent):
     answer = swarm._connected.answer
     answer.status_code, answer._content = 400, b'{"message": "rpc error: update out of sequence"}'
     with pytest.raises(Unavailable, match=r"^The engine refused to change the service s1: update out of sequence$"):
         swarm.scale("s1", 5, {})
 
 
-def test_credentials_are_handed_on_and_nothing_else_changes(swarm, sent):
+def test_credentials_are_passed_and_nothing_else_changes(swarm, sent):
     swarm.authorize("s1", Grant("AWS", "pass", 0, 1), {"b": "2"})
     ((_url, more),) = sent
     assert (more["json"], more["params"]) == ({**SERVICE["Spec"], "Labels": {"b": "2"}}, {"version": 5})
@@ -249,12 +249,12 @@ ONCE = {"RestartPolicy": {"Condition": "none"}}
         (None, False, False),
     ],
 )
-def test_an_update_in_progress_or_paused_is_told(update, updating, paused):
+def test_an_update_in_progress_or_paused_is_recognised(update, updating, paused):
     found = _read({}, update=update)
     assert (found.updating, found.paused, found.renewable) == (updating, paused, not (updating or paused))
 
 
-def test_what_ran_once_is_not_to_run_again():
+def test_a_task_that_runs_only_once_is_not_restarted():
     assert not _renewable({}, mode={"ReplicatedJob": {}}) and not _renewable({}, mode={"GlobalJob": {}})
     assert not _renewable(ONCE, {**_task("complete", "shutdown"), "Slot": 1})
     assert not _renewable({"RestartPolicy": {"MaxAttempts": 2}}, {**_task("failed", "shutdown"), "Slot": 1})
@@ -266,7 +266,7 @@ def test_what_ran_once_is_not_to_run_again():
     assert not _renewable(ONCE, {**_task("shutdown", "shutdown"), "Slot": 2}, again)
 
 
-def test_where_a_global_service_ended_for_good():
+def test_a_completed_task_of_a_global_service_is_over_on_its_node():
     tasks = [_task("complete", "shutdown", node="n1"), _task("running", "running", node="n2")]
     assert _read(ONCE, *tasks, mode={"Global": {}}).over == {"n1"}
 
@@ -289,7 +289,7 @@ ON_FAILURE = {"RestartPolicy": {"Condition": "on-failure"}}
         ({}, ["complete"], 0),
     ],
 )
-def test_a_task_that_was_to_end_and_has_is_done(template, states, done):
+def test_a_completed_task_counts_as_done(template, states, done):
     tasks = [
         {**_task(state, "running" if state in ("running", "starting") else "shutdown"), "Slot": 1, "CreatedAt": str(at)}
         for at, state in enumerate(states)
@@ -297,7 +297,7 @@ def test_a_task_that_was_to_end_and_has_is_done(template, states, done):
     assert _read(template, *reversed(tasks)).done == done
 
 
-def test_a_task_that_is_to_run_once_is_not_started_elsewhere_first():
+def test_a_task_that_runs_only_once_is_not_started_elsewhere_first():
     for template, first in ((ONCE, False), (ON_FAILURE, True), ({}, True)):
         spec = {**SERVICE["Spec"], "TaskTemplate": template}
         (told,) = services.read([{**SERVICE, "Spec": spec}], [])
@@ -312,7 +312,7 @@ ENDED = ("failed", "rejected", "shutdown")
     healthy=st.booleans(),
     order=st.randoms(),
 )
-def test_where_a_service_fails_again_and_again(ended, healthy, order):
+def test_a_task_that_fails_repeatedly_marks_its_node_as_failing(ended, healthy, order):
     tasks = [_task(state, "shutdown", at=f"2026-11-28T07:{at // 60:02}:{at % 60:02}.123456789Z") for state, at in ended]
     tasks += [_task("running" if healthy else "starting", "running"), *[_task("failed", "shutdown", node="n2")] * 2]
     order.shuffle(tasks)
@@ -321,7 +321,7 @@ def test_where_a_service_fails_again_and_again(ended, healthy, order):
     assert _read({}, *tasks, mode={"Global": {}}).failing == ({"n1"} if fails and not healthy else set())
 
 
-def test_all_tasks_are_started_anew_by_a_counter_and_nothing_else(swarm, sent, monkeypatch):
+def test_a_restart_increases_the_counter_and_changes_nothing_else(swarm, sent, monkeypatch):
     swarm.restart("s1")
     template = {**SERVICE["Spec"]["TaskTemplate"], "ForceUpdate": 2}
     ((_url, more),) = sent

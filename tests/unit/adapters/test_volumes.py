@@ -75,7 +75,7 @@ class Host:
         return [command for command in self.ran if command.startswith(("mkfs", "mount "))]
 
 
-def test_a_blank_volume_is_found_by_its_id_formatted_and_mounted_once(tmp_path: Path) -> None:
+def test_a_blank_volume_is_formatted_and_mounted_once(tmp_path: Path) -> None:
     host = Host(tmp_path)
 
     assert host.keep() == ["mkfs.ext4 -q -L data /dev/nvme0n1", "mount /dev/nvme0n1 /srv/data"]
@@ -83,18 +83,18 @@ def test_a_blank_volume_is_found_by_its_id_formatted_and_mounted_once(tmp_path: 
     assert host.keep() == []
 
 
-def test_after_a_reboot_it_is_found_by_its_label_and_not_formatted(tmp_path: Path) -> None:
+def test_after_a_reboot_the_volume_is_found_by_its_label(tmp_path: Path) -> None:
     host = Host(tmp_path, content="data")
     host.attached = [AssertionError("nobody is to be asked")]
 
     assert host.keep() == ["mount /dev/nvme0n1 /srv/data"]
 
 
-def test_what_has_anything_on_it_is_not_formatted(tmp_path: Path) -> None:
+def test_a_volume_with_any_content_is_not_formatted(tmp_path: Path) -> None:
     assert Host(tmp_path, content="a file system of someone else's").keep() == ["mount /dev/nvme0n1 /srv/data"]
 
 
-def test_what_cannot_be_told_is_not_formatted(tmp_path: Path) -> None:
+def test_a_volume_of_unknown_content_is_not_formatted(tmp_path: Path) -> None:
     host = Host(tmp_path)
     host.probe = 8
 
@@ -104,7 +104,7 @@ def test_what_cannot_be_told_is_not_formatted(tmp_path: Path) -> None:
     assert not host.mounted
 
 
-def test_a_volume_that_comes_late_is_waited_for(tmp_path: Path) -> None:
+def test_a_volume_that_attaches_late_is_waited_for(tmp_path: Path) -> None:
     host = Host(tmp_path)
     host.attached = [Unavailable("AWS did not answer."), {}, host.attached[0]]
 
@@ -112,7 +112,7 @@ def test_a_volume_that_comes_late_is_waited_for(tmp_path: Path) -> None:
     assert host.clock.at == 2 * volumes.EVERY
 
 
-def test_a_volume_that_does_not_come_is_named_with_the_last_reason(tmp_path: Path) -> None:
+def test_a_volume_that_never_attaches_is_named_with_the_last_reason(tmp_path: Path) -> None:
     host = Host(tmp_path)
     host.attached = [Unavailable("AWS did not answer.")]
 
@@ -121,7 +121,7 @@ def test_a_volume_that_does_not_come_is_named_with_the_last_reason(tmp_path: Pat
     assert host.clock.at >= volumes.DEADLINE
 
 
-def test_what_the_user_data_tells_is_read_or_said_to_be_wrong(tmp_path: Path) -> None:
+def test_an_invalid_list_of_volumes_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "volumes.json"
     path.write_text(json.dumps([vars(DATA)]))
     assert volumes.load(path) == [DATA]
@@ -130,6 +130,6 @@ def test_what_the_user_data_tells_is_read_or_said_to_be_wrong(tmp_path: Path) ->
         volumes.load(path)
 
 
-def test_a_program_that_is_missing_is_named() -> None:
+def test_a_missing_program_is_named() -> None:
     with pytest.raises(SwarmError, match=r"no-such-mkfs cannot be run: No such file"):
         command("no-such-mkfs", "/dev/sdf")

@@ -33,22 +33,22 @@ PROD = {
 
 def key(aws: AwsSession, tags: dict[str, str]) -> None:
     tag_list = [{"TagKey": name, "TagValue": value} for name, value in tags.items()]
-    made = aws.kms.create_key(Tags=tag_list)["KeyMetadata"]["KeyId"]
-    aws.kms.create_alias(AliasName="alias/prod-swarm", TargetKeyId=made)
+    made = aws.client("kms").create_key(Tags=tag_list)["KeyMetadata"]["KeyId"]
+    aws.client("kms").create_alias(AliasName="alias/prod-swarm", TargetKeyId=made)
 
 
 def bucket(aws: AwsSession, tags: dict[str, str]) -> None:
     name = PROD["names"]["bucket"]
-    aws.s3.create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": REGION})
-    aws.s3.put_bucket_tagging(Bucket=name, Tagging={"TagSet": to_list(tags)})
+    aws.client("s3").create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": REGION})
+    aws.client("s3").put_bucket_tagging(Bucket=name, Tagging={"TagSet": to_list(tags)})
 
 
 def queue(aws: AwsSession, tags: dict[str, str]) -> None:
-    aws.sqs.create_queue(QueueName="prod-events", tags=tags, Attributes={"Policy": json.dumps(POLICY)})
+    aws.client("sqs").create_queue(QueueName="prod-events", tags=tags, Attributes={"Policy": json.dumps(POLICY)})
 
 
 def template(aws: AwsSession, tags: dict[str, str]) -> None:
-    aws.ec2.create_launch_template(
+    aws.client("ec2").create_launch_template(
         LaunchTemplateName="prod-eu-manager",
         LaunchTemplateData={"InstanceType": "t3.small"},
         TagSpecifications=specification("launch-template", tags) if tags else [],
@@ -57,9 +57,9 @@ def template(aws: AwsSession, tags: dict[str, str]) -> None:
 
 def group(aws: AwsSession, tags: dict[str, str]) -> None:
     template(aws, {"swarm.aws/cluster": "prod"})
-    vpc = aws.ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
-    subnet = aws.ec2.create_subnet(VpcId=vpc, CidrBlock="10.0.0.0/24")["Subnet"]["SubnetId"]
-    aws.autoscaling.create_auto_scaling_group(
+    vpc = aws.client("ec2").create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
+    subnet = aws.client("ec2").create_subnet(VpcId=vpc, CidrBlock="10.0.0.0/24")["Subnet"]["SubnetId"]
+    aws.client("autoscaling").create_auto_scaling_group(
         AutoScalingGroupName="prod-eu-manager",
         LaunchTemplate={"LaunchTemplateName": "prod-eu-manager", "Version": "1"},
         MinSize=0,
@@ -70,10 +70,10 @@ def group(aws: AwsSession, tags: dict[str, str]) -> None:
 
 
 MADE: dict[str, Callable[[AwsSession, dict[str, str]], object]] = {
-    "IAM role prod-manager": lambda aws, tags: aws.iam.create_role(
+    "IAM role prod-manager": lambda aws, tags: aws.client("iam").create_role(
         RoleName="prod-manager", AssumeRolePolicyDocument="{}", Tags=to_list(tags)
     ),
-    "instance profile prod-worker": lambda aws, tags: aws.iam.create_instance_profile(
+    "instance profile prod-worker": lambda aws, tags: aws.client("iam").create_instance_profile(
         InstanceProfileName="prod-worker", Tags=to_list(tags)
     ),
     "launch template prod-eu-manager": template,
@@ -81,11 +81,13 @@ MADE: dict[str, Callable[[AwsSession, dict[str, str]], object]] = {
     "queue prod-events": queue,
     "bucket prod-swarm-123456789012-eu-west-1": bucket,
     "KMS key alias/prod-swarm": key,
-    "secret prod-unlock-keys": lambda aws, tags: aws.secretsmanager.create_secret(
+    "secret prod-unlock-keys": lambda aws, tags: aws.client("secretsmanager").create_secret(
         Name="prod-unlock-keys", Tags=to_list(tags)
     ),
-    "topic prod-alarms": lambda aws, tags: aws.sns.create_topic(Name="prod-alarms", Tags=to_list(tags)),
-    "log group /swarm/prod": lambda aws, tags: aws.logs.create_log_group(logGroupName="/swarm/prod", tags=tags),
+    "topic prod-alarms": lambda aws, tags: aws.client("sns").create_topic(Name="prod-alarms", Tags=to_list(tags)),
+    "log group /swarm/prod": lambda aws, tags: aws.client("logs").create_log_group(
+        logGroupName="/swarm/prod", tags=tags
+    ),
 }
 
 
@@ -104,24 +106,24 @@ def world() -> Iterator[Account]:
         ({"swarm.aws/cluster": "prod"}, ""),
     ],
 )
-def test_what_is_not_the_clusters_is_named(world: Account, what: str, tags: dict[str, str], whose: str) -> None:
+def test_a_resource_of_somebody_else_is_named(world: Account, what: str, tags: dict[str, str], whose: str) -> None:
     MADE[what](world.aws, tags)
     # Without a tag the bucket's name says whose it is.
     named = whose and (tags or not what.startswith("bucket"))
     sentences = [clash.partition(", ")[0] for clash in clashes(world.aws, PROD)]
-    assert sentences == ([f"The {what} is there already and {whose}"] if named else [])
+    assert sentences == ([f"The {what} already exists and {whose}"] if named else [])
 
 
-def test_a_queue_that_was_made_and_not_yet_tagged_when_a_run_was_killed_is_taken(world: Account) -> None:
-    url = world.aws.sqs.create_queue(QueueName="prod-events")["QueueUrl"]
+def test_an_untagged_unused_queue_of_a_killed_run_is_adopted(world: Account) -> None:
+    url = world.aws.client("sqs").create_queue(QueueName="prod-events")["QueueUrl"]
     assert list(clashes(world.aws, PROD)) == []
-    world.aws.sqs.send_message(QueueUrl=url, MessageBody="somebody uses it")
+    world.aws.client("sqs").send_message(QueueUrl=url, MessageBody="somebody uses it")
     assert len(list(clashes(world.aws, PROD))) == 1
 
 
-def test_an_event_rule_is_the_clusters_if_it_feeds_no_other_queue(world: Account) -> None:
-    world.aws.events.put_rule(Name="prod-events", EventPattern='{"source": ["aws.ec2"]}')
+def test_an_event_rule_that_feeds_another_queue_is_a_clash(world: Account) -> None:
+    world.aws.client("events").put_rule(Name="prod-events", EventPattern='{"source": ["aws.ec2"]}')
     assert list(clashes(world.aws, PROD)) == []
     for name, clash in (("prod-events", 0), ("orders", 1)):
-        world.aws.events.put_targets(Rule="prod-events", Targets=[{"Id": name, "Arn": QUEUE + name}])
+        world.aws.client("events").put_targets(Rule="prod-events", Targets=[{"Id": name, "Arn": QUEUE + name}])
         assert len(list(clashes(world.aws, PROD))) == clash

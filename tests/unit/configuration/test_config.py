@@ -14,12 +14,12 @@ def errors(**changed: Any) -> list[str]:
     return configuration.check(raw(**changed), spec())
 
 
-def test_the_example_conforms() -> None:
+def test_the_example_is_valid() -> None:
     assert errors() == []
 
 
 @pytest.mark.parametrize("key", ["account_id", "region", "cluster_name", "zones", "node_groups"])
-def test_what_is_missing_is_named_with_what_it_is_for(key: str) -> None:
+def test_a_missing_key_is_named_with_its_purpose(key: str) -> None:
     (error,) = errors(**{key: None})
 
     assert error.startswith(f"{key} is missing: ")
@@ -39,37 +39,37 @@ def test_what_is_missing_is_named_with_what_it_is_for(key: str) -> None:
         ({"cluster_tags": "web"}, "cluster_tags is 'web', but must be a mapping: "),
         ({"dns": {"cloud_map": {"service": "www"}}}, "dns.cloud_map.namespace is missing: "),
         ({"dns": {"zone": "e.com", "record": "e.com", "tll": 5}}, "dns: unknown key 'tll'; did you mean 'ttl'?"),
-        ({"node_groups": [group(desired="3")]}, "node_groups[manager].desired is '3', but must be a whole number: "),
+        ({"node_groups": [group(desired="3")]}, "node_groups[manager].desired is '3', but must be an integer: "),
         ({"node_groups": [group(role="master")]}, "node_groups[manager].role is 'master', but must be one of manager"),
         ({"node_groups": [group(lables={})]}, "node_groups[manager]: unknown key 'lables'; did you mean 'labels'?"),
         ({"node_groups": [{"role": "worker", "desired": 1}]}, "node_groups[0].name is missing: "),
         ({"published_ports": [{"from": []}]}, "published_ports[0].port is missing: "),
     ],
 )
-def test_what_is_wrong_is_said_with_where(changed: dict[str, Any], error: str) -> None:
+def test_an_invalid_value_is_reported_with_its_key(changed: dict[str, Any], error: str) -> None:
     (found,) = errors(**changed)
 
     assert found.startswith(error)
 
 
-def test_a_number_is_not_taken_for_a_word_that_is_misspelt() -> None:
+def test_an_invalid_number_gets_no_spelling_suggestion() -> None:
     (found,) = errors(logs={"retention_days": 15})
 
     assert found.startswith("logs.retention_days is 15, but must be one of 1, 3, 5, 7, 14, 30, ")
     assert "did you mean" not in found
 
 
-def test_all_that_is_wrong_is_said_at_once() -> None:
+def test_all_errors_are_reported_at_once() -> None:
     assert len(errors(region=None, zones=None, node_os="plan9")) == 3
 
 
-def test_a_file_may_set_what_is_known_and_what_is_the_operators_own() -> None:
+def test_unknown_keys_are_refused_except_the_operators_own() -> None:
     found = configuration.unknown_keys("all.yml", ["region", "x_mine", "regoin"], spec())
 
     assert found == ["all.yml: unknown key 'regoin'; did you mean 'region'?"]
 
 
-def test_defaults_take_the_place_of_what_is_not_set() -> None:
+def test_unset_keys_get_their_defaults() -> None:
     config = configuration.with_defaults(raw(published_ports=None, node_groups=[group()]), spec())
 
     assert config["published_ports"] == [

@@ -83,7 +83,7 @@ def called(found: list[dict[str, Any]]) -> set[str]:
 
 
 @pytest.mark.parametrize("more", MORE)
-def test_the_endpoints_are_those_of_the_services_that_the_policies_name(more: str) -> None:
+def test_the_endpoints_are_those_of_the_services_in_the_policies(more: str) -> None:
     found = called(statements(**MORE[more]))
     without = found - set(interface_endpoints.SERVICES)
     assert without <= set(interface_endpoints.WITHOUT), f"{without} has neither an endpoint nor a reason for none"
@@ -91,7 +91,7 @@ def test_the_endpoints_are_those_of_the_services_that_the_policies_name(more: st
     assert set(interface_endpoints.needed(settled(**{**LEAST, **MORE[more]}))) == wanted
 
 
-def test_what_is_said_to_be_aws_own_is_named_by_the_policies() -> None:
+def test_statements_for_aws_itself_exist_and_limit_kms_to_services() -> None:
     found = statements(**{**MORE["all of it"], **MORE["a service in Cloud Map"]})
     assert set(FOR_AWS) <= {statement["Sid"] for statement in found}
     for statement in found:
@@ -100,11 +100,11 @@ def test_what_is_said_to_be_aws_own_is_named_by_the_policies() -> None:
 
 
 def test_aws_has_endpoints_of_these_names() -> None:
-    """By moto's list, which was taken from AWS."""
+    """moto's list was copied from AWS."""
     known = {*AWS_ENDPOINT_SERVICES, "ecr.api", "ecr.dkr", *interface_endpoints.GLOBAL}
     assert {name for several in interface_endpoints.SERVICES.values() for name in several} <= known
 
 
-def test_a_service_that_is_one_for_all_regions_is_named_without_one() -> None:
+def test_the_endpoint_of_a_global_service_has_no_region_in_its_name() -> None:
     assert interface_endpoints.service_name("sqs", "eu-west-1") == "com.amazonaws.eu-west-1.sqs"
     assert interface_endpoints.service_name("route53", "eu-west-1") == "com.amazonaws.route53"

@@ -14,13 +14,13 @@ def loop(*items: Any, changed: bool = True, var: str = "item") -> dict[str, Any]
     return {"results": [{"changed": changed, "ansible_loop_var": var, var: item} for item in items]}
 
 
-def made(missing: list[str], kept: dict[str, Any], deleted: dict[str, Any] | None = None) -> dict[str, list[str]]:
+def planned(missing: list[str], kept: dict[str, Any], deleted: dict[str, Any] | None = None) -> dict[str, list[str]]:
     return plan(CLUSTER, missing, kept, deleted or {})
 
 
-def test_what_is_missing_is_to_be_created_and_not_to_be_updated_too() -> None:
+def test_a_missing_resource_is_created_and_not_also_updated() -> None:
     kept = {"VPC": {"changed": True}, "subnet": loop({"name": "prod-eu-west-1a"}, {"name": "prod-eu-west-1b"})}
-    found = made(["VPC prod", "subnet prod-eu-west-1b"], kept)
+    found = planned(["VPC prod", "subnet prod-eu-west-1b"], kept)
     assert found == {
         "to_create": ["VPC prod", "subnet prod-eu-west-1b"],
         "to_update": ["subnet prod-eu-west-1a"],
@@ -35,7 +35,7 @@ def test_resources_are_named_by_their_items_or_their_kind() -> None:
         "topic": {"changed": True},
         "route table": loop("prod-public"),
     }
-    assert made([], kept)["to_update"] == [
+    assert planned([], kept)["to_update"] == [
         "launch template prod-worker",
         "policy of the IAM role prod-manager",
         "topic prod-alarms",
@@ -43,13 +43,13 @@ def test_resources_are_named_by_their_items_or_their_kind() -> None:
     ]
 
 
-def test_own_modules_say_themselves_what_happens() -> None:
+def test_the_modules_of_the_collection_report_their_own_changes() -> None:
     diff = [
         {"before_header": "warm pool of prod-worker", "before": "", "after": "1"},
         {"before_header": "Auto Scaling group prod-worker", "before": "1", "after": "2"},
         {"before_header": "alarm prod/old", "before": "1", "after": ""},
     ]
-    found = made([], {"Auto Scaling group": {"changed": True, "changes": ["..."], "diff": diff}})
+    found = planned([], {"Auto Scaling group": {"changed": True, "changes": ["..."], "diff": diff}})
     assert found == {
         "to_create": ["warm pool of prod-worker"],
         "to_update": ["Auto Scaling group prod-worker"],
@@ -57,7 +57,7 @@ def test_own_modules_say_themselves_what_happens() -> None:
     }
 
 
-def test_what_tasks_delete_is_to_be_deleted_and_what_did_not_change_or_run_is_not_named() -> None:
+def test_a_plan_names_deletions_but_no_skipped_or_unchanged_resource() -> None:
     kept = {"subnet": loop({"name": "prod-a"}, changed=False), "VPC": {"skipped": True}, "queue": {}}
-    assert made([], kept, {"topic": {"changed": True}})["to_delete"] == ["topic prod-alarms"]
-    assert made([], kept)["to_update"] == []
+    assert planned([], kept, {"topic": {"changed": True}})["to_delete"] == ["topic prod-alarms"]
+    assert planned([], kept)["to_update"] == []

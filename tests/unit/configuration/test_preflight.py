@@ -28,63 +28,79 @@ INVENTORY = {
 
 
 @pytest.fixture(scope="module")
-def there() -> Iterator[Account]:
+def aws_account() -> Iterator[Account]:
     """An account with a key pair, a hosted zone and an image, whose default VPC is elsewhere. It is only looked at."""
     with account() as made:
-        made.aws.ec2.create_key_pair(KeyName="operator")
-        made.aws.sns.create_topic(Name="pager")
-        made.aws.route53.create_hosted_zone(Name="example.com", CallerReference="test")
-        made.aws.servicediscovery.create_http_namespace(Name="example.internal")
+        made.aws.client("ec2").create_key_pair(KeyName="operator")
+        made.aws.client("sns").create_topic(Name="pager")
+        made.aws.client("route53").create_hosted_zone(Name="example.com", CallerReference="test")
+        made.aws.client("servicediscovery").create_http_namespace(Name="example.internal")
         # Put there by hand, with a disk of 15 GiB: one that is registered has no architecture in moto.
         about = {"name": "debian", "architecture": "x86_64", "root_device_name": "/dev/xvda", "root_device_type": "ebs"}
         image = Ami(world.ec2(), "ami-0123456789abcdef0", region_name="eu-west-1a", **about)
         world.ec2().amis[image.id] = image
-        made.aws.ssm.put_parameter(Name=PARAMETERS["debian13"]["x86_64"], Value=image.id, Type="String")
+        made.aws.client("ssm").put_parameter(Name=PARAMETERS["debian13"]["x86_64"], Value=image.id, Type="String")
         yield made
 
 
-def look(
-    there: Account, inventories: dict[str, Any] | None = None, stack_name: Any = "", **changed: Any
+def check(
+    aws_account: Account, inventories: dict[str, Any] | None = None, stack_name: Any = "", **changed: Any
 ) -> dict[str, Any]:
     """Run the check, and make sure that it writes nothing."""
     given = {"stack_name": stack_name, "config": raw(**changed), "spec": spec(), "image_parameters": PARAMETERS}
     given["inventories"] = inventories or {}
-    with there.recording() as writes:
+    with aws_account.recording() as writes:
         try:
-            return there.run(preflight.ARGUMENTS, preflight.work, given)
+            return aws_account.run(preflight.ARGUMENTS, preflight.work, given)
         finally:
             assert writes == []
 
 
-def said(there: Account, inventories: dict[str, Any] | None = None, **changed: Any) -> str:
+def refusal(aws_account: Account, inventories: dict[str, Any] | None = None, **changed: Any) -> str:
     """What is wrong."""
     with pytest.raises(ProvisionError) as raised:
-        look(there, inventories, **changed)
+        check(aws_account, inventories, **changed)
     return str(raised.value)
 
 
-def test_private_nodes_without_a_nat_gateway_come_back_with_the_endpoints_that_they_need(
-    there: Account,
+def test_without_a_spec_only_the_account_and_the_inventory_are_checked(aws_account: Account) -> None:
+    def check(account_id: Any, cluster_name: Any) -> dict[str, Any]:
+        config = {"account_id": account_id, "cluster_name": cluster_name}
+        given = {"config": config, "inventories": {"aws_ec2.yml": INVENTORY}}
+        with aws_account.recording():
+            found = aws_account.run(preflight.ARGUMENTS, preflight.work, given)
+            assert (aws_account.writes, aws_account.reads) == ([], ["GetCallerIdentity"])
+        return found
+
+    assert check(123456789012, "example").keys() == {"changed", "changes", "diff"}
+    with pytest.raises(ProvisionError, match="for the account 123456789012, but account_id is 210987654321: nothing"):
+        check("210987654321", "example")
+    with pytest.raises(ProvisionError, match=r"3 errors:\n- account_id is ''.*\n- cluster_name is '5'.*\n.*but"):
+        check("", 5)
+
+
+def test_private_nodes_without_a_nat_gateway_get_their_endpoints(
+    aws_account: Account,
 ) -> None:
-    assert look(there)["config"]["private_nodes"] is None
+    assert check(aws_account)["config"]["private_nodes"] is None
     dns = {**DNS, "addresses": "private"}
     private = {"dns": dns, "ecr_repositories": ["shop"], "node_groups": [group(user_data="#!/bin/sh\n")]}
-    by_nat = look(there, private_nodes={}, **private)
+    by_nat = check(aws_account, private_nodes={}, **private)
     assert by_nat["config"]["private_nodes"] == {"nat": "one", "endpoints": []}
-    found = look(there, private_nodes={"nat": "none"}, **private)["config"]["private_nodes"]["endpoints"]
+    found = check(aws_account, private_nodes={"nat": "none"}, **private)["config"]["private_nodes"]["endpoints"]
     assert found == sorted([*EVERY, "ecr.api", "ecr.dkr", "monitoring", "route53", "ssm", "ssmmessages"])
     with patch.object(endpoints, "AWS_ENDPOINT_SERVICES", ["ec2", "monitoring"]):
-        error = said(there, private_nodes={"nat": "none"}, **private)
+        error = refusal(aws_account, private_nodes={"nat": "none"}, **private)
     assert "no interface endpoint for autoscaling, sqs, ssm, ssmmessages" in error
 
 
-def test_a_bucket_of_another_account_is_refused(there: Account) -> None:
-    with there.refusing("HeadBucket"):
-        assert "belongs to another account or region" in said(there)
+def test_a_bucket_of_another_account_is_refused(aws_account: Account) -> None:
+    with aws_account.refusing("HeadBucket"):
+        assert "belongs to another account or region" in refusal(aws_account)
 
 
-def test_a_key_without_its_alias_is_found_unless_it_is_another_clusters_or_being_deleted(there: Account) -> None:
-    kms, alias = there.aws.kms, "alias/example-swarm"
+def test_a_key_without_an_alias_is_found_if_it_is_the_clusters(aws_account: Account) -> None:
+    kms, alias = aws_account.aws.client("kms"), "alias/example-swarm"
 
     def key(cluster: str) -> str:
         made = kms.create_key(Tags=[{"TagKey": tags.CLUSTER, "TagValue": cluster}])
@@ -92,28 +108,28 @@ def test_a_key_without_its_alias_is_found_unless_it_is_another_clusters_or_being
 
     key("another")
     kms.schedule_key_deletion(KeyId=key("example"))
-    assert look(there)["config"]["key_id"] is None
+    assert check(aws_account)["config"]["key_id"] is None
     own = key("example")
-    assert look(there)["config"]["key_id"] == own
+    assert check(aws_account)["config"]["key_id"] == own
     kms.create_alias(AliasName=alias, TargetKeyId=own)
-    assert look(there)["config"]["key_id"] is None
+    assert check(aws_account)["config"]["key_id"] is None
     kms.schedule_key_deletion(KeyId=own)
-    assert "PendingDeletion: cancel its deletion" in said(there)
+    assert "PendingDeletion: cancel its deletion" in refusal(aws_account)
     kms.delete_alias(AliasName=alias)
 
 
-def test_a_secret_that_is_being_deleted_is_refused(there: Account) -> None:
+def test_a_secret_that_is_being_deleted_is_refused(aws_account: Account) -> None:
     name = "example-unlock-keys"
-    there.aws.secretsmanager.create_secret(Name=name, Tags=tags.to_list({tags.CLUSTER: "example"}))
-    assert look(there, autolock=True)["warnings"] == []
-    there.aws.secretsmanager.delete_secret(SecretId=name)
-    assert "is being deleted: restore it" in said(there, autolock=True)
+    aws_account.aws.client("secretsmanager").create_secret(Name=name, Tags=tags.to_list({tags.CLUSTER: "example"}))
+    assert check(aws_account, autolock=True)["warnings"] == []
+    aws_account.aws.client("secretsmanager").delete_secret(SecretId=name)
+    assert "is being deleted: restore it" in refusal(aws_account, autolock=True)
 
 
-def test_the_example_is_right_and_comes_back_with_its_defaults(there: Account) -> None:
+def test_the_example_is_valid_and_returned_with_its_defaults(aws_account: Account) -> None:
     volumes = [{"label": "data", "size": 50}, {"label": "logs", "size": 9, "mount": "/mnt/logs"}]
     groups = [group(labels={"edge": True, "slots": 3}, volumes=volumes)]
-    found = look(there, {"aws_ec2.yml": INVENTORY}, node_groups=groups)
+    found = check(aws_account, {"aws_ec2.yml": INVENTORY}, node_groups=groups)
 
     assert found["warnings"] == []
     assert set(found["images"]) == {"x86_64"}
@@ -146,13 +162,13 @@ def test_the_example_is_right_and_comes_back_with_its_defaults(there: Account) -
         ({"zones": ["eu-west-1a", "eu-west-1x"]}, "zones has eu-west-1x, but the region eu-west-1 has eu-west-1a"),
         (
             {"key_name": "operater"},
-            "key_name 'operater' is no key pair in the region eu-west-1; did you mean 'operator'?",
+            "key_name 'operater' is not a key pair in the region eu-west-1; did you mean 'operator'?",
         ),
-        ({"key_name": "oper*"}, "key_name 'oper*' is no key pair in the region eu-west-1"),
+        ({"key_name": "oper*"}, "key_name 'oper*' is not a key pair in the region eu-west-1"),
         (
             {"permissions_boundary": "arn:aws:iam::123456789012:policy/bounds"},
-            "permissions_boundary is 'arn:aws:iam::123456789012:policy/bounds', but there is no such policy: make it, "
-            "or leave permissions_boundary out.",
+            "permissions_boundary is 'arn:aws:iam::123456789012:policy/bounds', but this policy does not exist: "
+            "create it, or remove permissions_boundary.",
         ),
         ({"vpc_cidr": "172.31.0.0/20"}, "vpc_cidr 172.31.0.0/20 overlaps 172.31.0.0/16 of the VPC vpc-"),
         ({"dns": {"zone": "exmaple.com", "record": "exmaple.com"}}, "did you mean 'example.com'"),
@@ -169,40 +185,42 @@ def test_the_example_is_right_and_comes_back_with_its_defaults(there: Account) -
         ),
         (
             {"node_images": {"x86_64": "ami-00000000000000000"}},
-            "The image ami-00000000000000000 for x86_64 is not there",
+            "The image ami-00000000000000000 for x86_64 does not exist",
         ),
         ({"node_groups": [group(volume_size=8)]}, "volume_size is 8, but the image ami-"),
         ({"node_groups": [group(), group()]}, "node_groups has two groups named 'manager'"),
     ],
 )
-def test_what_is_wrong_is_said_before_the_first_write(there: Account, changed: dict[str, Any], error: str) -> None:
-    assert error in said(there, **changed)
+def test_a_wrong_configuration_is_refused_before_the_first_write(
+    aws_account: Account, changed: dict[str, Any], error: str
+) -> None:
+    assert error in refusal(aws_account, **changed)
 
 
-def test_with_the_wrong_account_nothing_else_is_looked_at(there: Account) -> None:
-    assert "\n" not in said(there, account_id="210987654321", key_name="missing", zones=["eu-west-1x"])
+def test_with_the_wrong_account_nothing_else_is_checked(aws_account: Account) -> None:
+    assert "\n" not in refusal(aws_account, account_id="210987654321", key_name="missing", zones=["eu-west-1x"])
 
 
-def test_all_that_is_wrong_is_said_at_once(there: Account) -> None:
-    error = said(there, key_name="missing", zones=["eu-west-1x"])
-    assert error.startswith("2 things are wrong:\n- ")
+def test_all_errors_are_reported_at_once(aws_account: Account) -> None:
+    error = refusal(aws_account, key_name="missing", zones=["eu-west-1x"])
+    assert error.startswith("2 errors:\n- ")
     assert "key_name 'missing'" in error
 
 
-def test_an_even_number_of_managers_is_a_warning_with_its_quorum(there: Account) -> None:
-    (warning,) = look(there, node_groups=[group(desired=4)])["warnings"]
+def test_an_even_number_of_managers_is_a_warning_with_its_quorum(aws_account: Account) -> None:
+    (warning,) = check(aws_account, node_groups=[group(desired=4)])["warnings"]
 
     assert "4, needs 3 of them for a quorum" in warning
 
 
-def test_the_clusters_own_vpc_is_no_overlap_but_cannot_move(there: Account) -> None:
+def test_the_clusters_own_vpc_does_not_overlap_but_cannot_change(aws_account: Account) -> None:
     own = tags.specification("vpc", {"swarm.aws/cluster": "example"})
-    vpc = there.aws.ec2.create_vpc(CidrBlock="10.20.0.0/16", TagSpecifications=own)["Vpc"]
+    vpc = aws_account.aws.client("ec2").create_vpc(CidrBlock="10.20.0.0/16", TagSpecifications=own)["Vpc"]
     try:
-        assert look(there)["warnings"] == []
-        assert "has 10.20.0.0/16, which cannot be changed" in said(there, vpc_cidr="10.30.0.0/16")
+        assert check(aws_account)["warnings"] == []
+        assert "has 10.20.0.0/16, which cannot be changed" in refusal(aws_account, vpc_cidr="10.30.0.0/16")
     finally:
-        there.aws.ec2.delete_vpc(VpcId=vpc["VpcId"])
+        aws_account.aws.client("ec2").delete_vpc(VpcId=vpc["VpcId"])
 
 
 @pytest.mark.parametrize(
@@ -217,30 +235,28 @@ def test_the_clusters_own_vpc_is_no_overlap_but_cannot_move(there: Account) -> N
         ({"regions": []}, "regions is missing, but region is eu-west-1"),
     ],
 )
-def test_an_inventory_of_another_cluster_is_refused(there: Account, changed: dict[str, Any], error: str) -> None:
-    found = said(there, {"mine/aws_ec2.yml": {**INVENTORY, **changed}})
+def test_an_inventory_of_another_cluster_is_refused(aws_account: Account, changed: dict[str, Any], error: str) -> None:
+    found = refusal(aws_account, {"mine/aws_ec2.yml": {**INVENTORY, **changed}})
     assert found.startswith("mine/aws_ec2.yml: ")
     assert error in found
 
 
-def test_other_inventories_are_none_of_its_business(there: Account) -> None:
-    assert look(there, {"hosts.yml": {"all": {"hosts": {}}}, "empty.yml": None})["warnings"] == []
+def test_other_inventories_are_ignored(aws_account: Account) -> None:
+    assert check(aws_account, {"hosts.yml": {"all": {"hosts": {}}}, "empty.yml": None})["warnings"] == []
 
 
 BY_SSH = {**INVENTORY, "groups": {"session_manager": "aws_public_ip_address is not defined"}}
 
 
 @pytest.mark.parametrize("missing", [{"ssh_access": []}, {"key_name": None}])
-def test_nodes_that_only_ssh_reaches_without_a_key_or_an_open_port_are_warned_about(
-    there: Account, missing: dict[str, Any]
-) -> None:
+def test_nodes_reached_only_by_ssh_without_access_are_a_warning(aws_account: Account, missing: dict[str, Any]) -> None:
     config = {"ssh_access": ["192.0.2.7/32"], **missing}
 
-    (warning,) = look(there, {"mine/aws_ec2.yml": BY_SSH}, **config)["warnings"]
+    (warning,) = check(aws_account, {"mine/aws_ec2.yml": BY_SSH}, **config)["warnings"]
 
     (name,) = missing
     assert warning == (
-        f"mine/aws_ec2.yml: the nodes have public addresses and so are reached by SSH, but {name} is not set: set it, "
+        f"mine/aws_ec2.yml: Ansible connects to nodes with public addresses by SSH, but {name} is not set: set it, "
         "or set the group session_manager to true there."
     )
 
@@ -255,24 +271,24 @@ def test_nodes_that_only_ssh_reaches_without_a_key_or_an_open_port_are_warned_ab
         (BY_SSH, {"private_nodes": {}, "dns": {**DNS, "addresses": "private"}}),
     ],
 )
-def test_nodes_that_are_reached_are_not_warned_about(
-    there: Account, inventory: dict[str, Any], changed: dict[str, Any]
+def test_reachable_nodes_are_no_warning(
+    aws_account: Account, inventory: dict[str, Any], changed: dict[str, Any]
 ) -> None:
-    assert look(there, {"mine/aws_ec2.yml": inventory}, **changed)["warnings"] == []
+    assert check(aws_account, {"mine/aws_ec2.yml": inventory}, **changed)["warnings"] == []
 
 
-def test_a_name_that_a_cluster_in_another_region_has_is_refused(there: Account) -> None:
-    iam, role = there.aws.iam, "example-manager"
+def test_a_name_of_a_cluster_in_another_region_is_refused(aws_account: Account) -> None:
+    iam, role = aws_account.aws.client("iam"), "example-manager"
     own = tags.to_list({"swarm.aws/cluster": "example", "swarm.aws/region": "eu-central-1"})
     iam.create_role(RoleName=role, AssumeRolePolicyDocument="{}", Tags=own)
     try:
-        assert f"is taken by the cluster in eu-central-1, whose IAM role {role}" in said(there)
+        assert f"is used by the cluster in eu-central-1, which has the IAM role {role}" in refusal(aws_account)
     finally:
         iam.delete_role(RoleName=role)
 
 
-def test_target_groups_must_be_there_for_instances_in_the_clusters_vpc(there: Account) -> None:
-    elb, ec2 = there.aws.elbv2, there.aws.ec2
+def test_target_groups_must_exist_in_the_clusters_vpc_for_instances(aws_account: Account) -> None:
+    elb, ec2 = aws_account.aws.client("elbv2"), aws_account.aws.client("ec2")
     vpc = ec2.describe_vpcs()["Vpcs"][0]["VpcId"]
 
     def made(name: str, kind: str) -> str:
@@ -281,35 +297,37 @@ def test_target_groups_must_be_there_for_instances_in_the_clusters_vpc(there: Ac
 
     missing = "arn:aws:elasticloadbalancing:eu-west-1:123456789012:targetgroup/web/0123456789abcdef"
     for arn, words in (
-        (missing, f"target_groups has {missing}, but there is no such target group: make it, or leave it out"),
+        (missing, f"target_groups has {missing}, but this target group does not exist: create it, or remove it"),
         (made("addresses", "ip"), "whose target type is ip, but must be instance: create another target group"),
         (
             made("elsewhere", "instance"),
             f"which is in the VPC {vpc} and not in the cluster's: create a target group there",
         ),
     ):
-        assert words in said(there, node_groups=[group(target_groups=[arn])])
+        assert words in refusal(aws_account, node_groups=[group(target_groups=[arn])])
     arn = made("web", "instance")
     ec2.create_tags(Resources=[vpc], Tags=[{"Key": "swarm.aws/cluster", "Value": "example"}])
     try:
-        assert look(there, vpc_cidr="172.31.0.0/16", node_groups=[group(target_groups=[arn])])["warnings"] == []
+        assert check(aws_account, vpc_cidr="172.31.0.0/16", node_groups=[group(target_groups=[arn])])["warnings"] == []
     finally:
         ec2.delete_tags(Resources=[vpc], Tags=[{"Key": "swarm.aws/cluster"}])
 
 
-def test_a_permissions_boundary_that_is_there_is_taken(there: Account) -> None:
-    made = there.aws.iam.create_policy(PolicyName="bounds", Path="/teams/", PolicyDocument=document(allow("ec2:*")))
-    assert look(there, permissions_boundary=made["Policy"]["Arn"])["warnings"] == []
+def test_an_existing_permissions_boundary_is_accepted(aws_account: Account) -> None:
+    made = aws_account.aws.client("iam").create_policy(
+        PolicyName="bounds", Path="/teams/", PolicyDocument=document(allow("ec2:*"))
+    )
+    assert check(aws_account, permissions_boundary=made["Policy"]["Arn"])["warnings"] == []
 
 
 @pytest.mark.parametrize("name", ["My Shop", "-shop", "x" * 42, ["shop"]])
-def test_a_stack_that_docker_would_not_name_so_is_refused(there: Account, name: Any) -> None:
+def test_an_invalid_stack_name_is_refused(aws_account: Account, name: Any) -> None:
     with pytest.raises(ProvisionError, match=r"^The stack name .* is not valid: use lower-case letters"):
-        look(there, stack_name=name)
+        check(aws_account, stack_name=name)
 
 
-def test_a_topic_of_the_operators_must_be_there(there: Account) -> None:
+def test_a_missing_topic_of_the_operator_is_refused(aws_account: Account) -> None:
     topics = "arn:aws:sns:eu-west-1:123456789012:"
-    assert look(there, monitoring={"topic_arn": f"{topics}pager"})["warnings"] == []
-    error = said(there, monitoring={"topic_arn": f"{topics}page"})
-    assert f"topic_arn is '{topics}page', but there is no such topic: make it" in error
+    assert check(aws_account, monitoring={"topic_arn": f"{topics}pager"})["warnings"] == []
+    error = refusal(aws_account, monitoring={"topic_arn": f"{topics}page"})
+    assert f"topic_arn is '{topics}page', but this topic does not exist: create it" in error

@@ -31,7 +31,7 @@ WORKER = group(name="worker", desired=1)
 MONITORING = complete()["monitoring"]
 
 
-def test_the_default_cluster_in_ireland() -> None:
+def test_the_cost_of_the_default_cluster_in_ireland() -> None:
     found = cost(group(), WORKER)
     manager, worker = found["groups"]
     # 3 of 730 h at 0.0228, 3 of 20 GiB at 0.088, 3 of 730 h at 0.005
@@ -40,7 +40,7 @@ def test_the_default_cluster_in_ireland() -> None:
     assert found["unpriced"] == []
 
 
-def test_metrics_and_alarms_of_two_groups() -> None:
+def test_the_cost_of_metrics_and_alarms_of_two_groups() -> None:
     # 10 metrics at 0.30; 7 alarms on those, one on dead letters and 3 metrics of each group at 0.10
     plain = cost(group(), WORKER, monitoring=MONITORING)
     assert (plain["others"]["metrics and alarms"], plain["total"]) == (4.40, 93.61)
@@ -50,18 +50,18 @@ def test_metrics_and_alarms_of_two_groups() -> None:
     assert "metrics and alarms" not in cost(group(), WORKER, monitoring={**MONITORING, "alarms": False})["others"]
 
 
-def test_only_the_alarms_that_there_are_are_counted() -> None:
+def test_only_existing_alarms_are_counted() -> None:
     lone = cost(group(desired=1), monitoring=MONITORING, backup_hours=0)
     assert lone["others"]["metrics and alarms"] == pytest.approx(10 * 0.30 + (5 + 1 + 3) * 0.10)
 
 
-def test_a_group_that_scales_has_a_metric_and_two_alarms_on_it() -> None:
+def test_a_scaling_group_costs_a_metric_and_two_alarms() -> None:
     groups = [group(), {**WORKER, "scaling": {"target": 100}}]
     assert cost(*groups)["others"]["metrics and alarms"] == 0.50
     assert cost(*groups, monitoring=MONITORING)["others"]["metrics and alarms"] == 4.90
 
 
-def test_what_is_stopped_in_a_warm_pool_costs_its_volumes() -> None:
+def test_a_stopped_warm_instance_costs_its_volumes() -> None:
     pool = {"min": 1, "max": 5}
     groups = [group(desired=2), group(desired=2, warm_pool=pool), group(desired=5, warm_pool=pool)]
     plain, warm, full = cost(*groups)["groups"]
@@ -72,7 +72,7 @@ def test_what_is_stopped_in_a_warm_pool_costs_its_volumes() -> None:
     assert full["warm"] == 1, "what min asks for is there whatever max says"
 
 
-def test_private_nodes_have_no_addresses_and_nat_gateways_cost_more_than_those() -> None:
+def test_private_nodes_cost_no_addresses_but_nat_gateways() -> None:
     found = cost(private_nodes={"nat": "one", "endpoints": []})
     assert found["groups"][0]["addresses"] == 0
     # 730 h at 0.048 and at 0.005
@@ -83,7 +83,7 @@ def test_private_nodes_have_no_addresses_and_nat_gateways_cost_more_than_those()
     assert "NAT gateway in eu-south-9" in cost(region="eu-south-9", private_nodes=a_zone)["unpriced"]
 
 
-def test_interface_endpoints_cost_by_the_hour_and_the_zone() -> None:
+def test_interface_endpoints_cost_by_hour_and_zone() -> None:
     nine_in_three = {"nat": "none", "endpoints": list("abcdefghi")}
     found = cost(private_nodes=nine_in_three)
     # 27 of 730 h at 0.011
@@ -93,7 +93,7 @@ def test_interface_endpoints_cost_by_the_hour_and_the_zone() -> None:
     assert "interface endpoint in eu-south-9" in cost(region="eu-south-9", private_nodes=nine_in_three)["unpriced"]
 
 
-def test_an_instance_of_a_cloud_map_service_costs_by_the_month() -> None:
+def test_an_instance_in_cloud_map_costs_by_month() -> None:
     groups = [group(), {**WORKER, "dns": False}]
     found = cost(*groups, dns={"cloud_map": {"namespace": "internal", "service": "www"}})
     assert found["others"]["Cloud Map"] == 0.30
@@ -104,31 +104,31 @@ def test_an_instance_of_a_cloud_map_service_costs_by_the_month() -> None:
     ("region", "kind", "price"),
     [("us-east-1", "t3.micro", 0.0104), ("us-east-1", "m5.xlarge", 0.192), ("eu-central-1", "t4g.small", 0.0192)],
 )
-def test_sizes_of_a_family_cost_as_much_as_they_are_large(region: str, kind: str, price: float) -> None:
+def test_instance_types_of_a_family_cost_in_proportion_to_their_size(region: str, kind: str, price: float) -> None:
     assert hourly(kind, TABLE["regions"][region]["families"], TABLE["sizes"]) == pytest.approx(price)
 
 
-def test_what_has_no_price_is_named_and_not_guessed() -> None:
+def test_a_resource_without_a_price_is_named() -> None:
     found = cost(group(instance_types=["x9.small"]), group(name="a", desired=0), region="eu-south-9")
     assert found["unpriced"] == ["gp3 in eu-south-9", "t3.small in eu-south-9", "x9.small in eu-south-9"]
     assert found["groups"][0]["instances"] == 0
 
 
-def test_data_volumes_cost_as_root_volumes_do() -> None:
+def test_data_volumes_cost_the_same_as_root_volumes() -> None:
     volumes = [{"type": "gp3", "size": 50}, {"type": "gp2", "size": 10}]
     plain, more = cost(group(), group(volumes=volumes))["groups"]
     prices = TABLE["regions"]["eu-west-1"]["volumes"]
     assert more["volumes"] - plain["volumes"] == pytest.approx(3 * (50 * prices["gp3"] + 10 * prices["gp2"]), abs=0.01)
 
 
-def test_spot_capacity_costs_at_most_what_the_dearest_of_its_types_does_on_demand() -> None:
+def test_spot_costs_at_most_the_on_demand_price_of_its_dearest_type() -> None:
     types, all_spot = ["t3.small", "t3.medium"], {"share": 100, "on_demand_base": 0}
     on_demand, spot = cost(group(instance_types=types), group(instance_types=types, spot=all_spot))["groups"]
     assert (on_demand["type"], spot["type"]) == ("t3.small", "t3.medium")
     assert spot["instances"] == pytest.approx(2 * on_demand["instances"], abs=0.01)
 
 
-def test_rows_of_a_plan_have_a_note_for_groups_and_only_what_the_cluster_has() -> None:
+def test_a_plan_has_rows_only_for_resources_of_the_cluster() -> None:
     spot = group(name="spot", desired=1, spot={"share": 100})
     rows = cost(group(), group(name="warm", warm_pool={"min": 2, "max": 2}), spot, monitoring=MONITORING)["rows"]
     assert rows[0] == ("", "instances", "volumes", "addresses", "all", "")
@@ -138,14 +138,14 @@ def test_rows_of_a_plan_have_a_note_for_groups_and_only_what_the_cluster_has() -
     assert rows[-2] == ("metrics and alarms", "", "", "", "4.70", "")
 
 
-def test_another_table_of_another_form_is_refused_in_a_sentence() -> None:
-    with pytest.raises(AnsibleFilterError, match="not like roles"):
+def test_an_invalid_price_table_is_refused() -> None:
+    with pytest.raises(AnsibleFilterError, match="does not match roles"):
         monthly_cost(complete(), {"as_of": "today"})
-    with pytest.raises(AnsibleFilterError, match="not like roles"):
+    with pytest.raises(AnsibleFilterError, match="does not match roles"):
         monthly_cost(complete(), "no table")
 
 
-def test_every_price_of_the_table_is_one() -> None:
+def test_every_price_in_the_table_is_plausible() -> None:
     for region, prices in TABLE["regions"].items():
         assert all(0.03 < price < 0.3 for price in prices["families"].values()), region
         assert all(0.05 < price < 0.2 for price in prices["volumes"].values()), region

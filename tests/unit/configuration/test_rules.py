@@ -45,18 +45,18 @@ def volume(*more: dict[str, Any], **changed: Any) -> dict[str, Any]:
     return managers(volumes=[{"label": "data", "size": 50, **changed}, *more])
 
 
-def test_the_example_is_right() -> None:
+def test_the_example_is_valid() -> None:
     found = check()
 
     assert (found.errors, found.warnings) == ([], [])
 
 
 @pytest.mark.parametrize("owner", ["123456789012", "aws"])
-def test_a_permissions_boundary_is_the_accounts_policy_or_aws_own(owner: str) -> None:
+def test_a_permissions_boundary_is_a_policy_of_the_account_or_of_aws(owner: str) -> None:
     assert check(permissions_boundary=f"arn:aws:iam::{owner}:policy/teams/boundary").errors == []
 
 
-def test_a_volume_may_have_all_that_its_type_can() -> None:
+def test_a_volume_may_use_the_limits_of_its_type() -> None:
     fast = {"label": "fast", "size": 160, "iops": 80000, "throughput": 2000, "mount": "/mnt/fast"}
     slow = {"label": "slow", "size": 16384, "type": "gp2"}
     found = check(**managers(volume_iops=10000, volume_throughput=1000, volumes=[fast, slow]))
@@ -64,7 +64,7 @@ def test_a_volume_may_have_all_that_its_type_can() -> None:
     assert (found.errors, found.warnings) == ([], [])
 
 
-def test_a_group_of_workers_may_scale_whatever_else_is_measured() -> None:
+def test_a_group_of_workers_may_scale_with_or_without_monitoring() -> None:
     for monitoring in (None, {"emails": ["operator@example.com"], "period_seconds": 10}):
         assert check(**workers(scaling={"target": 80}), monitoring=monitoring).errors == []
 
@@ -75,12 +75,12 @@ def test_a_group_of_workers_may_have_a_warm_pool(pool: dict[str, Any]) -> None:
     assert (found.errors, found.warnings) == ([], [])
 
 
-def test_repositories_are_named_in_either_way() -> None:
+def test_repositories_may_be_names_patterns_or_arns() -> None:
     names = ["shop", "shop/*", "arn:aws:ecr:us-east-1:210987654321:repository/shop/page"]
     assert check(ecr_repositories=names).errors == []
 
 
-def test_a_service_in_cloud_map_may_stand_for_the_record() -> None:
+def test_a_cloud_map_service_may_replace_the_record() -> None:
     found = check(dns={"cloud_map": CLOUD_MAP})
 
     assert (found.errors, found.warnings) == ([], [])
@@ -92,13 +92,13 @@ def test_a_service_in_cloud_map_may_stand_for_the_record() -> None:
     [
         (
             {"monitoring": {"period_seconds": 45}},
-            "monitoring.period_seconds is 45, but CloudWatch's alarms know 10, 20",
+            "monitoring.period_seconds is 45, but CloudWatch's alarms support only 10, 20",
         ),
         ({"monitoring": {"prometheus_port": 2377}}, "monitoring.prometheus_port is 2377, but must be between 1024"),
         *(
             (
                 {"monitoring": {"emails": [address]}},
-                f"monitoring.emails has '{address}', which is not an e-mail address",
+                f"monitoring.emails has '{address}', which is not an email address",
             )
             for address in (
                 *("me", "Me <me@example.com>", "<me@example.com>", "mailto:me@example.com", "me@example..com"),
@@ -109,16 +109,16 @@ def test_a_service_in_cloud_map_may_stand_for_the_record() -> None:
         ({"monitoring": {"tls_ports": [8443]}}, "monitoring.tls_ports has 8443, but no client reaches it: open it in"),
         (
             {"monitoring": {"tls_ports": [443]}, "dns": None},
-            "monitoring.tls_ports looks at the addresses of the cluster's record, but there is no dns: give it one, or",
+            "monitoring.tls_ports checks the addresses of the cluster's record, but dns is not set: set it, or",
         ),
         ({"monitoring": {"certificate_days": 0}}, "monitoring.certificate_days is 0, but must be 1 or more."),
         (
             {"monitoring": {"topic_arn": "arn:aws:sns:us-east-1:123456789012:alarms"}},
-            "alarms go to topics of their own account and region only: give one such as arn:aws:sns:eu-west-1:",
+            "alarms can use only topics of their own account and region: use an ARN such as arn:aws:sns:eu-west-1:",
         ),
         (
             {"monitoring": {"topic_arn": "arn:aws:sns:eu-west-1:123456789012:a", "emails": ["a@example.com"]}},
-            "monitoring has both emails and topic_arn: subscribe the addresses to that topic, or leave it out.",
+            "monitoring has both emails and topic_arn: subscribe the addresses to the topic, or remove topic_arn.",
         ),
         (
             {"private_nodes": {}},
@@ -126,65 +126,65 @@ def test_a_service_in_cloud_map_may_stand_for_the_record() -> None:
         ),
         (
             {**PRIVATE, "dns": {**PRIVATE["dns"], "ipv6": True}},
-            "dns.ipv6 is true, but IPv6 addresses are public: leave it out, or private_nodes.",
+            "dns.ipv6 is true, but IPv6 addresses are public: remove dns.ipv6, or private_nodes.",
         ),
         (
             ENDPOINTS,
-            "node_groups[manager]: private_nodes.nat is none, so that its nodes reach no mirror of the packages that "
-            "they need: set node_images for x86_64 to an image that has them, or have user_data fetch them",
+            "node_groups[manager]: private_nodes.nat is none, so its nodes reach no mirror of the packages that "
+            "they need: set node_images for x86_64 to an image with the packages, or fetch them in user_data",
         ),
         (
             {**ENDPOINTS, "ecr_repositories": ["arn:aws:ecr:us-east-1:210987654321:repository/shop"]},
-            "with private_nodes.nat none the nodes reach ECR in eu-west-1 alone: replicate the repository there",
+            "with private_nodes.nat none the nodes reach only ECR in eu-west-1: replicate the repository there",
         ),
         (
             {"private_nodes": {}, "vpc_cidr": "10.20.0.0/26"},
-            "vpc_cidr 10.20.0.0/26 has room for 4 subnets, which is too small for the 6 that its zones need",
+            "vpc_cidr 10.20.0.0/26 is too small: it has space for 4 subnets, but the zones need 6: use a larger range",
         ),
-        ({"account_id": "12345"}, "account_id is '12345', but an AWS account's ID has 12 digits"),
+        ({"account_id": "12345"}, "account_id is '12345', but an account ID has 12 digits"),
         ({"region": "eu-west-9"}, "region 'eu-west-9' is not an AWS region; did you mean 'eu-west-"),
         ({"cluster_name": "My Swarm"}, "cluster_name is 'My Swarm', but must be"),
-        ({"cluster_name": "xn--web"}, "cluster_name is 'xn--web', but S3 takes no bucket whose name begins with xn--"),
-        ({"cluster_name": "sthree"}, "cluster_name is 'sthree', but S3 takes no bucket whose name begins with sthree-"),
-        ({"cluster_name": "amzn-s3-demo"}, "S3 takes no bucket whose name begins with amzn-s3-demo-: choose another"),
-        ({"cluster_name": "sg"}, "cluster_name is 'sg', but EC2 takes no security group whose name begins with sg-"),
-        ({"ecr_repositories": ["shop:latest"]}, "ecr_repositories has 'shop:latest', which is neither a repository's"),
+        ({"cluster_name": "xn--web"}, "cluster_name is 'xn--web', but the names of S3 buckets cannot start with xn--"),
+        ({"cluster_name": "sthree"}, "cluster_name is 'sthree', but the names of S3 buckets cannot start with sthree-"),
+        ({"cluster_name": "amzn-s3-demo"}, "the names of S3 buckets cannot start with amzn-s3-demo-: choose another"),
+        ({"cluster_name": "sg"}, "cluster_name is 'sg', but the names of EC2 security groups cannot start with sg-"),
+        ({"ecr_repositories": ["shop:latest"]}, "ecr_repositories has 'shop:latest', which is neither the name of a"),
         ({"ecr_repositories": ["arn:aws:s3:::shop"]}, "ecr_repositories has 'arn:aws:s3:::shop', which is neither"),
         (
             {"permissions_boundary": "boundary"},
-            "permissions_boundary is 'boundary', which is not the ARN of a managed policy: give one such as arn:aws:",
+            "permissions_boundary is 'boundary', which is not the ARN of a managed policy: use an ARN such as arn:aws:",
         ),
         ({"permissions_boundary": "arn:aws:iam::123456789012:role/boundary"}, "not the ARN of a managed policy"),
         ({"permissions_boundary": "arn:aws:iam::123456789012:policy/teams/"}, "not the ARN of a managed policy"),
         (
             {"permissions_boundary": "arn:aws:iam::210987654321:policy/boundary"},
-            "permissions_boundary is a policy of the account 210987654321, but IAM takes only one of the cluster's "
-            "own, 123456789012, or of AWS: make it there.",
+            "permissions_boundary is a policy of the account 210987654321, but must be a policy of the cluster's "
+            "account, 123456789012, or of AWS: create the policy there.",
         ),
         ({"zones": []}, "zones is empty"),
         ({"zones": ["eu-west-1a", "eu-west-1a"]}, "zones has eu-west-1a more than once"),
-        ({"vpc_cidr": "10.20.0.0"}, "vpc_cidr has '10.20.0.0', which is not where a range starts"),
+        ({"vpc_cidr": "10.20.0.0"}, "vpc_cidr has '10.20.0.0', which is not the start of a CIDR block"),
         ({"vpc_cidr": "10.20.0.1/16"}, "did you mean '10.20.0.0/16'?"),
-        ({"vpc_cidr": "10.0.0.0/8"}, "vpc_cidr is 10.0.0.0/8, but a VPC's range must be between /16 and /28"),
-        ({"vpc_cidr": "10.20.0.0/28"}, "which is too small for the 3 that its zones need"),
+        ({"vpc_cidr": "10.0.0.0/8"}, "vpc_cidr is 10.0.0.0/8, but the size of a VPC must be between /16 and /28"),
+        ({"vpc_cidr": "10.20.0.0/28"}, "it has space for 1 subnets, but the zones need 3"),
         ({"vpc_cidr": "10.20.0.0/26", **managers(max=40)}, "vpc_cidr 10.20.0.0/26 is too small"),
-        ({"vpc_cidr": "172.17.0.0/16"}, "overlaps 172.17.0.0/16, where Docker's bridge network are"),
-        ({"vpc_cidr": "10.0.0.0/16"}, "overlaps 10.0.0.0/16, where the swarm's first overlay networks are"),
+        ({"vpc_cidr": "172.17.0.0/16"}, "overlaps 172.17.0.0/16, used by Docker's bridge network"),
+        ({"vpc_cidr": "10.0.0.0/16"}, "overlaps 10.0.0.0/16, used by the swarm's first overlay networks"),
         ({"ssh_access": ["0.0.0.0/0"]}, "opens SSH to the whole internet"),
-        ({"ssh_access": ["home"]}, "ssh_access has 'home', which is not a range of addresses"),
-        ({"ssh_access": ["2001:db8::/32"]}, "only IPv4 ranges are supported"),
+        ({"ssh_access": ["home"]}, "ssh_access has 'home', which is not a CIDR block"),
+        ({"ssh_access": ["2001:db8::/32"]}, "only IPv4 blocks are supported"),
         ({"published_ports": [{"port": 2375}]}, "published_ports has 2375, which is not for the public"),
-        ({"published_ports": [{"port": 0}]}, "published_ports has 0, but ports go from 1 to 65535"),
+        ({"published_ports": [{"port": 0}]}, "published_ports has 0, but must be between 1 and 65535"),
         ({"published_ports": [{"port": 80, "from": ["2001:db8::/32"]}]}, "no node has an IPv6 address: set dns.ipv6"),
         ({"dns": {"zone": "example.com", "record": "swarm.example.org"}}, "is not in the zone example.com"),
         ({"dns": {"zone": "example.com", "record": "example.com", "ttl": 0}}, "dns.ttl is 0"),
         (
             {"dns": {"zone": "example.com", "record": f"{'.'.join(['x' * 59] * 4)}.example.com"}},
-            "dns.record has 251 characters, but 242 are the most, for the TXT record beside it is called _swarm-aws.x",
+            "dns.record has 251 characters, but the maximum is 242, because of its TXT record _swarm-aws.x",
         ),
-        ({"dns": {"zone": "example.com"}}, "dns.record missing: dns needs a zone and the name of a record in it, or"),
+        ({"dns": {"zone": "example.com"}}, "dns.record missing: dns needs zone and record, or"),
         ({"dns": {"ttl": 60}}, "dns.zone and dns.record missing"),
-        ({"dns": {**DNS, "cloud_map": CLOUD_MAP}}, "dns has a record in a zone and cloud_map, and a cluster has one"),
+        ({"dns": {**DNS, "cloud_map": CLOUD_MAP}}, "dns has both a record and cloud_map, but a cluster can"),
         (
             {"dns": {"cloud_map": {**CLOUD_MAP, "service": "a.b"}}},
             "dns.cloud_map makes the name 'a.b.swarm.test', which",
@@ -192,7 +192,7 @@ def test_a_service_in_cloud_map_may_stand_for_the_record() -> None:
         ({"dns": {"cloud_map": {**CLOUD_MAP, "service": "*"}}}, "dns.cloud_map makes the name '*.swarm.test', which"),
         (
             {"dns": {"cloud_map": CLOUD_MAP}, **workers(desired=98, max=98, dns=True)},
-            "The groups with dns may have 101 nodes together, but Cloud Map takes 100 of a service",
+            "The groups with dns may have 101 nodes together, but Cloud Map allows 100 per service",
         ),
         ({"node_groups": []}, "node_groups is empty"),
         ({"node_groups": [group(), group()]}, "node_groups has two groups named 'manager'"),
@@ -203,65 +203,65 @@ def test_a_service_in_cloud_map_may_stand_for_the_record() -> None:
         (managers(name="Web_1"), "name must be 1 to 31 lower-case letters"),
         (managers(volume_size=4), "volume_size is 4, but must be between 8 and 16384"),
         (managers(instance_types=[]), "instance_types is empty"),
-        (managers(labels={"swarm.aws.zone": "x"}), "label 'swarm.aws.zone' is taken"),
-        (managers(labels={"edge": ["a"]}), "label 'edge' must have a plain value"),
-        (managers(labels={"edge": None}), "label 'edge' has no value: give it one, such as 'true', or leave it out."),
+        (managers(labels={"swarm.aws.zone": "x"}), "label 'swarm.aws.zone' is reserved"),
+        (managers(labels={"edge": ["a"]}), "label 'edge' must have a string, a number or a boolean"),
+        (managers(labels={"edge": None}), "label 'edge' has no value: set a value such as 'true', or remove the"),
         (managers(volume_iops=90000), "volume_iops is 90000, but must be between 3000 and 80000"),
-        (managers(volume_iops=15000), "volume_iops is 15000, but 20 GiB have 10000 at most"),
+        (managers(volume_iops=15000), "volume_iops is 15000, but the maximum for 20 GiB is 10000"),
         (managers(volume_throughput=100), "volume_throughput is 100, but must be between 125 and 2000"),
-        (managers(volume_throughput=800), "which takes 3200 iops, but there are 3000: raise volume_iops"),
-        (managers(volume_type="gp2", volume_iops=3000), "volume_iops is for volumes of type gp3, but"),
-        (volume(label="My data"), "volumes[0].label is 'My data', but must be up to 16 lower-case"),
-        (volume(size=0), "volumes[0].size is 0, but a volume of type gp3 has 1 to 65536 GiB"),
-        (volume(size=20000, type="gp2"), "volumes[0].size is 20000, but a volume of type gp2 has 1 to"),
-        (volume(iops=4000, size=7), "volumes[0].iops is 4000, but 7 GiB have 3500 at most"),
+        (managers(volume_throughput=800), "which needs 3200 IOPS, but volume_iops is 3000: increase it"),
+        (managers(volume_type="gp2", volume_iops=3000), "volume_iops is only for volumes of type gp3, but"),
+        (volume(label="My data"), "volumes[0].label is 'My data', but must be 1 to 16 lower-case"),
+        (volume(size=0), "volumes[0].size is 0, but must be between 1 and 65536 GiB for type gp3"),
+        (volume(size=20000, type="gp2"), "volumes[0].size is 20000, but must be between 1 and"),
+        (volume(iops=4000, size=7), "volumes[0].iops is 4000, but the maximum for 7 GiB is 3500"),
         (volume(mount="/etc"), "volumes[0].mount is '/etc', but must be a folder under /srv or /mnt"),
         (volume(mount="/srv/../etc"), "volumes[0].mount is '/srv/../etc', but must be a folder"),
         (volume({"label": "data", "size": 1, "mount": "/mnt/x"}), "the label 'data' more than once"),
         (
             volume({"label": "more", "size": 1, "mount": "/srv/data/more"}),
-            "volumes has /srv/data and /srv/data/more, one of which would hide the other",
+            "volumes has /srv/data and /srv/data/more, but mount points cannot be nested",
         ),
         (
             volume(*({"label": f"disk{number}", "size": 1} for number in range(11))),
-            "volumes has 12, but an instance takes 11 beside its root volume",
+            "volumes has 12, but the maximum is 11 per instance, without its root volume",
         ),
-        (managers(labels={"volume.data": "true"}), "label 'volume.data' is taken"),
+        (managers(labels={"volume.data": "true"}), "label 'volume.data' is reserved"),
         (
             managers(target_groups=["web"]),
             "target_groups has 'web', which is not the ARN of a target group, such as arn:aws:elasticloadbalancing:",
         ),
         (managers(target_groups=[TARGET_GROUP] * 2), f"target_groups has {TARGET_GROUP} more than"),
-        (managers(max=5, scaling={}), "scaling is for workers: how many managers there are says how many may fail"),
+        (managers(max=5, scaling={}), "scaling is for workers: the number of managers depends on how many may fail"),
         (workers(scaling={"target": 0}), "scaling.target is 0, but must be a percentage"),
         (workers(scaling={"target": 101}), "scaling.target is 101, but must be a"),
-        (workers(min=0, scaling={}), "min is 0, but a group that scales keeps a node"),
-        (workers(desired=2, max=2, scaling={}), "scaling has nothing to do between min 2 and max 2: set max to more"),
+        (workers(min=0, scaling={}), "min is 0, but a group that scales needs a node"),
+        (workers(desired=2, max=2, scaling={}), "scaling has no effect between min 2 and max 2: increase max"),
         (
             {**workers(scaling={}), "monitoring": {"period_seconds": 300}},
-            "monitoring.period_seconds is 300, but Auto Scaling looks every minute at what the groups worker scale by",
+            "monitoring.period_seconds is 300, but Auto Scaling evaluates the metrics of the groups worker every",
         ),
         (managers(max=5, warm_pool={}), "warm_pool is for workers: groups of managers do not grow with the load"),
         (workers(warm_pool={}, spot={}), "warm_pool and spot exclude each other"),
-        (workers(warm_pool={"min": -1}), "warm_pool.min is -1 and warm_pool.max is 4, but must be 0 and 1"),
-        (workers(warm_pool={"max": 0}), "warm_pool.min is 1 and warm_pool.max is 0, but must be 0 and 1"),
+        (workers(warm_pool={"min": -1}), "warm_pool.min is -1 and warm_pool.max is 4, but they must be"),
+        (workers(warm_pool={"max": 0}), "warm_pool.min is 1 and warm_pool.max is 0, but they must be"),
         (
             workers(warm_pool={"min": 0, "max": 1}),
-            "warm_pool would never have an instance, since the group's own 1 are as many as both may have",
+            "warm_pool would always be empty, since the group's min, 1, is already the maximum of both together",
         ),
-        (managers(spot={}), "spot is for workers: AWS can take spot managers away together"),
+        (managers(spot={}), "spot is for workers: AWS could reclaim several managers at once"),
         (spot(share=0), "spot.share is 0, but must be a percentage"),
         (spot(share=101), "spot.share is 101, but must be a percentage"),
-        (spot(on_demand_base=4), "spot.on_demand_base is 4, but must be between 0 and less than max, 4"),
+        (spot(on_demand_base=4), "spot.on_demand_base is 4, but must be at least 0 and less than max, 4"),
         (managers(user_data="echo"), "user_data must start with #! (a script) or #cloud-config"),
-        (managers(user_data="#!" + "x" * 7167), "user_data has 7169 bytes, but 7168 is the most"),
+        (managers(user_data="#!" + "x" * 7167), "user_data has 7169 bytes, but the maximum is 7168."),
         (
             managers(volumes=[{"label": "data", "size": 50}], user_data="#!" + "x" * 4095),
-            "user_data has 4097 bytes, but 4096 is the most there is room for beside what mounts the volumes",
+            "user_data has 4097 bytes, but the maximum in a group with volumes is 4096.",
         ),
     ],
 )
-def test_what_is_wrong_is_one_sentence(changed: dict[str, Any], error: str) -> None:
+def test_an_error_is_one_sentence(changed: dict[str, Any], error: str) -> None:
     found = check(**changed).errors
 
     assert [sentence for sentence in found if error in sentence], found
@@ -273,46 +273,46 @@ def test_what_is_wrong_is_one_sentence(changed: dict[str, Any], error: str) -> N
     [
         (
             managers(desired=4),
-            "An even number of managers, 4, needs 3 of them for a quorum and so survives the loss of 1, "
-            "which 3 would too: use 3 or 5.",
+            "An even number of managers, 4, needs 3 of them for a quorum and survives the loss of 1, "
+            "like 3 managers: use 3 or 5.",
         ),
-        (managers(desired=1), "A single manager has no quorum to lose but itself"),
-        (managers(zones=["eu-west-1a"]), "3 managers in 1 zone: the loss of one zone"),
-        (spot(["t3.small"]), "spot capacity of a single instance type, t3.small, is often taken away or not to be had"),
-        ({"dns": None}, "The groups manager ask for a DNS record, but dns is not set"),
+        (managers(desired=1), "A single manager has no redundancy"),
+        (managers(zones=["eu-west-1a"]), "3 managers in 1 zone: the loss of a zone"),
+        (spot(["t3.small"]), "spot capacity of a single instance type, t3.small, is often reclaimed or not available"),
+        ({"dns": None}, "The groups manager have dns: true, but dns of the cluster is not set"),
         (
             workers(name="web", max=398, dns=True),
-            "The groups with dns may have 401 nodes together, but Route 53 takes 400 addresses in a record",
+            "The groups with dns may have 401 nodes together, but Route 53 allows 400 addresses in a record",
         ),
         (
             {"dns": {**DNS, "ipv6": True}, **workers(max=247, dns=True)},
-            "may have 250 nodes together, but Route 53 takes 249 addresses of each kind in a record",
+            "may have 250 nodes together, but Route 53 allows 249 addresses of each kind in a record",
         ),
         (managers(dns=False), "dns is set, but no group has dns: true"),
         (
             {"private_nodes": {}, "dns": None, **managers(dns=False)},
             "The nodes are private, and neither dns nor target_groups of a group are set",
         ),
-        ({**ENDPOINTS, **IMAGES}, "a node never joins if one of the packages that it needs is neither in its image"),
+        ({**ENDPOINTS, **IMAGES}, "a node never joins if a package that it needs is neither in its image"),
         (
             {**ENDPOINTS, **managers(user_data="#!/bin/sh\n")},
-            "a node never joins if one of the packages that it needs is neither in its image nor fetched by user_data",
+            "a node never joins if a package that it needs is neither in its image nor fetched by user_data",
         ),
         (
             {**ENDPOINTS, **IMAGES, "ecr_repositories": []},
-            "ecr_repositories is empty: the nodes reach no registry, and run only images that their machine image has",
+            "ecr_repositories is empty: the nodes reach no registry, and can run only container images that are in",
         ),
-        ({**PRIVATE, "session_manager": False}, "only who is in the VPC, or connected to it, reaches them by SSH"),
+        ({**PRIVATE, "session_manager": False}, "only hosts in the VPC, or connected to it, reach them by SSH"),
     ],
 )
-def test_what_is_unwise_is_a_warning(changed: dict[str, Any], warning: str) -> None:
+def test_an_unwise_value_is_a_warning(changed: dict[str, Any], warning: str) -> None:
     found = check(**changed)
 
     assert found.errors == []
     assert [sentence for sentence in found.warnings if warning in sentence], found.warnings
 
 
-def test_ports_may_be_open_to_ipv6_ranges_where_nodes_have_such_addresses() -> None:
+def test_ports_may_be_open_to_ipv6_ranges_if_nodes_have_ipv6() -> None:
     dns = {"zone": "example.com", "record": "example.com", "ipv6": True}
     found = check(dns=dns, published_ports=[{"port": 80, "from": ["2001:db8::/32", "192.0.2.0/24"]}])
 
@@ -324,10 +324,10 @@ def test_a_quorum_is_more_than_half(count: int) -> None:
     assert 2 * configuration_rules.quorum(count) > count >= 2 * configuration_rules.quorum(count) - 2
 
 
-def test_alarms_that_nobody_hears_of_are_warned_about() -> None:
+def test_alarms_without_a_subscriber_are_a_warning() -> None:
     found = check(monitoring={"emails": []})
     assert found.errors == []
-    assert "nobody hears of it unless they subscribe to the topic example-alarms" in found.warnings[0]
+    assert "alarms notify nobody until somebody subscribes to the topic example-alarms" in found.warnings[0]
     topic = "arn:aws:sns:eu-west-1:123456789012:alarms"
     for quiet in ({"alarms": False}, {"emails": ["a@example.com"]}, {"topic_arn": topic}):
         assert check(monitoring=quiet).warnings == []

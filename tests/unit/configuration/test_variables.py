@@ -22,18 +22,18 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "logins": {"type": "list", "elements": "dict", "description": "The logins."},
     "values": {"type": "dict", "description": "The values."},
 }
-TEXTS = "a list of texts, or a text with commas between them"
+TEXTS = "a list of strings, or a string separated by commas"
 WRONG = [
-    ("name", ["a"], "name is a list, but must be a text: The name."),
-    ("name", {"a": 1}, "name is a mapping, but must be a text: The name."),
-    ("name", 5, "name is 5, but must be a text: The name."),
-    ("name", None, "name is null, but must be a text: The name."),
-    ("count", "many", "count is 'many', but must be a whole number from 0 on: How many."),
-    ("count", "-1", "count is '-1', but must be a whole number from 0 on: How many."),
-    ("count", True, "count is true, but must be a whole number from 0 on: How many."),
-    ("count", 1.5, "count is 1.5, but must be a whole number from 0 on: How many."),
-    ("count", None, "count is null, but must be a whole number from 0 on: How many."),
-    ("count", [1], "count is a list, but must be a whole number from 0 on: How many."),
+    ("name", ["a"], "name is a list, but must be a string: The name."),
+    ("name", {"a": 1}, "name is a mapping, but must be a string: The name."),
+    ("name", 5, "name is 5, but must be a string: The name."),
+    ("name", None, "name is null, but must be a string: The name."),
+    ("count", "many", "count is 'many', but must be an integer, at least 0: How many."),
+    ("count", "-1", "count is '-1', but must be an integer, at least 0: How many."),
+    ("count", True, "count is true, but must be an integer, at least 0: How many."),
+    ("count", 1.5, "count is 1.5, but must be an integer, at least 0: How many."),
+    ("count", None, "count is null, but must be an integer, at least 0: How many."),
+    ("count", [1], "count is a list, but must be an integer, at least 0: How many."),
     ("force", "ture", "force is 'ture', but must be true or false: Whether to insist."),
     ("force", {}, "force is a mapping, but must be true or false: Whether to insist."),
     ("force", None, "force is null, but must be true or false: Whether to insist."),
@@ -47,7 +47,7 @@ WRONG = [
 
 
 @pytest.mark.parametrize(("name", "value", "sentence"), WRONG)
-def test_a_value_of_another_type_gets_one_sentence(name: str, value: Any, sentence: str) -> None:
+def test_a_value_of_the_wrong_type_is_refused_in_one_sentence(name: str, value: Any, sentence: str) -> None:
     assert refusals({name: value}, OPTIONS) == [sentence]
 
 
@@ -62,7 +62,7 @@ def test_a_value_of_another_type_gets_one_sentence(name: str, value: Any, senten
         ("values", {}),
     ],
 )
-def test_a_text_is_taken_for_what_it_reads_as(name: str, value: Any) -> None:
+def test_a_text_that_reads_as_the_type_is_accepted(name: str, value: Any) -> None:
     assert refusals({name: value}, OPTIONS) == []
 
 
@@ -70,11 +70,11 @@ def test_a_text_is_taken_for_what_it_reads_as(name: str, value: Any) -> None:
     ("value", "shown"),
     [({"a": 1}, "a mapping"), (True, "true"), (5, "5"), (None, "null"), ([["i-1"]], "a list"), (["i-1", 5], "5")],
 )
-def test_what_cannot_be_an_instance_is_no_instance_id(value: Any, shown: str) -> None:
+def test_an_invalid_instance_id_is_refused(value: Any, shown: str) -> None:
     assert refusals({"id": value}, {"id": {"type": "list", "elements": "str"}}) == [f"id is {shown}, {NO_ID}"]
 
 
-def test_all_that_is_wrong_is_said_at_once() -> None:
+def test_all_errors_are_reported_at_once() -> None:
     assert len(refusals({"name": [], "force": "maybe", "count": 1}, OPTIONS)) == 2
 
 
@@ -82,30 +82,36 @@ def test_all_that_is_wrong_is_said_at_once() -> None:
 
 INSTANCE, OTHER = "i-0000000000000000a", "i-0000000000000000b"
 MODULES = sorted(path.stem for path in (ROOT / "plugins/modules").glob("*.py"))
-PLAYBOOKS = {path.name: path.read_text() for path in sorted((ROOT / "playbooks").glob("*.yml"))}
+PLAYBOOKS = sorted(path.name for path in (ROOT / "playbooks").glob("[!_]*.yml"))
 # Of the configuration, of Ansible's own, or refused by the playbook itself with what to say.
 OTHERS = {"cluster_name", "groups", "stack_name", "group", "desired"}
 real = pytest.mark.real("ansible-playbook: the variables of a playbook are put together by Ansible alone")
 
 
-def checked(text: str) -> list[tuple[str, str, dict[str, str]]]:
-    """The role, its entry point and the variables that each of a playbook's checks is for."""
-    checks = [play["vars"] for play in yaml.safe_load(text) if "check_role" in play.get("vars", {})]
+def parts(name: str) -> list[str]:
+    """A playbook's text, and the texts of the playbooks that it imports."""
+    text = (ROOT / "playbooks" / name).read_text()
+    return [text, *(part for imported in re.findall(r"import_playbook: (\S+)", text) for part in parts(imported))]
+
+
+def checked(name: str) -> list[tuple[str, str, dict[str, str]]]:
+    """The role, its entry point and the variables of each of a playbook's checks."""
+    checks = [
+        play["vars"] for text in parts(name) for play in yaml.safe_load(text) if "check_role" in play.get("vars", {})
+    ]
     return [(check["check_role"], check["check_entry"], check.get("check_variables", {})) for check in checks]
 
 
 @pytest.mark.parametrize("name", PLAYBOOKS)
 def test_a_playbook_checks_every_variable_that_it_reads(name: str) -> None:
-    read = set(re.findall(r"(\w+) \| default\(", PLAYBOOKS[name])) - OTHERS
-    # These are of the playbooks that import them, or import what checks theirs.
-    read -= {"format", "output"} if "import_playbook: _collect_status.yml" in PLAYBOOKS[name] else set()
+    read = {variable for text in parts(name) for variable in re.findall(r"(\w+) \| default\(", text)} - OTHERS
 
-    assert read - {variable for _, _, variables in checked(PLAYBOOKS[name]) for variable in variables} == set()
+    assert read - {variable for _, _, variables in checked(name) for variable in variables} == set()
 
 
-@pytest.mark.parametrize("name", [name for name, text in PLAYBOOKS.items() if checked(text)])
-def test_a_checked_variable_is_for_an_option_of_the_role(name: str) -> None:
-    for role, entry, variables in checked(PLAYBOOKS[name]):
+@pytest.mark.parametrize("name", [name for name in PLAYBOOKS if checked(name)])
+def test_a_checked_variable_is_an_option_of_the_role(name: str) -> None:
+    for role, entry, variables in checked(name):
         specs = yaml.safe_load((ROOT / f"roles/{role}/meta/argument_specs.yml").read_text())["argument_specs"]
         assert set(variables.values()) - set(specs[entry]["options"]) == set()
 
@@ -123,14 +129,14 @@ def bench(tmp_path: Path) -> Bench:
             "upgrade",
             {"batch": {}, "cancel": "ture"},
             [
-                "batch is a mapping, but must be a whole number from 0 on: How many workers to replace at a time, ",
-                "cancel is 'ture', but must be true or false: Whether to cancel the current round and begin no",
+                "batch is a mapping, but must be an integer, at least 0: Number of workers to replace at a time, ",
+                "cancel is 'ture', but must be true or false: Whether to cancel the current round and start no",
             ],
         ),
         (
             "site",
             {"stack_timeout": "long", "account_id": 123456789012},
-            ["Action failed: stack_timeout is 'long', but must be a whole number from 0 on: Seconds to wait for the"],
+            ["Action failed: stack_timeout is 'long', but must be an integer, at least 0: Seconds to wait for the"],
         ),
         ("scale", {"group": ["worker"], "desired": 3}, ["Set them with -e group=worker -e desired=3."]),
         ("join", {"id": [INSTANCE]}, [f"id is a list, {NO_ID}"]),
@@ -142,7 +148,7 @@ def bench(tmp_path: Path) -> Bench:
         ),
     ],
 )
-def test_a_playbook_refuses_variables_of_another_type(
+def test_a_playbook_refuses_variables_of_the_wrong_type(
     bench: Bench, playbook: str, given: dict[str, Any], sentences: list[str]
 ) -> None:
     code, said, asked = bench.run(f"{playbook}.yml", "-e", json.dumps(given))
@@ -154,7 +160,7 @@ def test_a_playbook_refuses_variables_of_another_type(
 
 @real
 @pytest.mark.parametrize("given", [[INSTANCE, OTHER, INSTANCE], f"{INSTANCE}, {OTHER}"])
-def test_a_removal_takes_a_list_as_well_as_a_text(bench: Bench, given: Any) -> None:
+def test_a_removal_accepts_a_list_or_a_text(bench: Bench, given: Any) -> None:
     code, said, asked = bench.run("remove_node.yml", "-e", json.dumps({"id": given, "cancel": True}))
 
     assert code == 0, said[-3000:]
@@ -162,7 +168,7 @@ def test_a_removal_takes_a_list_as_well_as_a_text(bench: Bench, given: Any) -> N
 
 
 @real
-def test_what_is_rotated_may_be_a_list(bench: Bench) -> None:
+def test_the_rotation_accepts_a_list(bench: Bench) -> None:
     bench.answers["cluster_rotate"] = [{"rotated": ["tokens", "ca"], "log": []}]
     _, said, asked = bench.run("rotate.yml", "-e", json.dumps({"what": ["tokens", "ca"]}))
 

@@ -14,6 +14,7 @@ from ansible_collections.swarm.aws.plugins.module_utils._core import apply as co
 from ansible_collections.swarm.aws.plugins.module_utils._core.actions import Action
 from ansible_collections.swarm.aws.plugins.module_utils._core.change import Change
 from ansible_collections.swarm.aws.plugins.module_utils._core.cluster import Cluster, Instance, Node, Record, Service
+from ansible_collections.swarm.aws.plugins.module_utils._core.cluster_ports import ClusterPorts
 from ansible_collections.swarm.aws.plugins.module_utils._core.dns import BOTH
 from ansible_collections.swarm.aws.plugins.module_utils._core.join.cluster_record import (
     FORMED,
@@ -164,7 +165,7 @@ class ModelWorld:
 
     def do(self, action: Action) -> Change | None:
         return core.apply(
-            action, core.World(self, self, self, _Records(self), self, balancing=_Balancing(self)), self.policy
+            action, ClusterPorts(self, self, self, _Records(self), self, balancing=_Balancing(self)), self.policy
         )
 
     def tick(self) -> None:

@@ -50,7 +50,7 @@ OLDER = {
 @pytest.mark.fault(38)
 @pytest.mark.fault(40)
 @pytest.mark.parametrize("published", OLDER.values(), ids=OLDER)
-def test_what_the_bucket_has_lost_is_published_again(published):
+def test_a_lost_cluster_record_is_published_again(published):
     cluster = seen(published)
     authority = judge(cluster)
     assert authority.acts and not authority.reason
@@ -67,7 +67,7 @@ def test_what_the_bucket_has_lost_is_published_again(published):
 
 
 @pytest.mark.fault(38)
-def test_a_record_that_changed_meanwhile_is_not_written_over():
+def test_a_cluster_record_that_changed_meanwhile_is_not_overwritten():
     world = ModelWorld(seen(MISSING))
     action = judge(world.observe()).action
     world.bucket = stored(ClusterRecord(RESTORING, "i-002", "", 9))
@@ -90,7 +90,7 @@ def test_without_a_quorum_nothing_is_published():
         ClusterRecord(RESTORING, "i-009", "", 2, None, {"manager": 2}),
     ],
 )
-def test_a_newer_record_of_another_swarm_is_told_and_left_alone(found):
+def test_a_newer_record_of_another_swarm_is_reported_and_kept(found):
     authority = judge(seen(stored(found)))
     assert authority.acts and authority.action is None
     for word in (SWARM_ID, found.cluster_id or "being restored", "i-009", "delete cluster.json"):
@@ -100,7 +100,7 @@ def test_a_newer_record_of_another_swarm_is_told_and_left_alone(found):
 
 
 @pytest.mark.fault(42)
-def test_the_record_is_kept_while_the_bucket_does_not_answer_or_names_another_swarm():
+def test_the_dns_record_is_maintained_whatever_the_bucket_says():
     dead = [*NODES[:2], replace(NODES[2], state="down", reachable=False)]
     for published in (None, MISSING, stored(ClusterRecord(FORMED, "i-009", "", 9, "other", {"manager": 1}))):
         cluster = replace(seen(published), instances=(*THREE[:2], gone(3)), nodes=tuple(dead))
@@ -108,7 +108,7 @@ def test_the_record_is_kept_while_the_bucket_does_not_answer_or_names_another_sw
         assert "SyncRecord" in kinds and "Demote" in kinds
 
 
-def test_what_was_published_is_remembered_but_not_in_a_swarm_that_was_restored_without_it():
+def test_a_published_record_is_remembered_except_by_a_restored_swarm():
     after = ClusterRecord(FORMED, "i-001", "", 8, SWARM_ID, {"manager": 2})
     assert (
         judge(
@@ -123,7 +123,7 @@ def test_what_was_published_is_remembered_but_not_in_a_swarm_that_was_restored_w
     assert judge(seen(stored(KNOWN))).action is None
 
 
-def test_a_swarm_beside_which_most_managers_are_in_another_one_does_not_act():
+def test_a_minority_beside_another_swarm_does_not_act():
     alone = replace(seen(stored(KNOWN)), nodes=(NODES[0],), elsewhere=("i-002", "i-003"))
     decision = decide(alone, POLICY, NOW)
     assert (decision.actions, decision.acts) == ([], False)

@@ -37,10 +37,10 @@ TIMES = st.floats(0, 30)
 
 @pytest.mark.fault(45)
 @given(OFFSETS, st.lists(st.tuples(TIMES, TIMES, TIMES, st.one_of(st.none(), OFFSETS)), min_size=1, max_size=8))
-def test_fault_45_it_is_wrong_by_no_more_than_the_quickest_answer_took(
+def test_fault_45_the_error_is_at_most_the_duration_of_the_fastest_answer(
     off: float, answers: list[tuple[float, float, float, float | None]]
 ) -> None:
-    """Whatever the host's clock says, and whenever somebody sets it."""
+    """This holds for every host clock, and whenever somebody sets it."""
     host, most = Host(off), float("inf")
     for before, after, idle, jump in answers:
         host.asks(before, after)
@@ -52,28 +52,28 @@ def test_fault_45_it_is_wrong_by_no_more_than_the_quickest_answer_took(
 
 
 @given(st.lists(st.tuples(TIMES, TIMES), max_size=8))
-def test_the_clock_of_a_host_that_is_right_is_its_own(answers: list[tuple[float, float]]) -> None:
+def test_a_correct_clock_is_not_changed(answers: list[tuple[float, float]]) -> None:
     host = Host()
     for before, after in answers:
         host.asks(before, after)
         assert (host.wrong, host.time.flaw()) == (0.0, "")
 
 
-def test_what_is_known_well_outlives_an_answer_that_took_long() -> None:
+def test_a_precise_measurement_outlives_a_slow_answer() -> None:
     host = Host(-12.0)
     host.asks(0.01, 0.01)
     host.asks(0.0, 20.0)
     assert abs(host.wrong) <= 1.1
 
 
-def test_before_aws_has_answered_there_is_the_hosts_clock_alone() -> None:
+def test_before_the_first_answer_of_aws_the_hosts_clock_counts() -> None:
     host = Host(600.0)
     assert (host.wrong, host.time.difference(), host.time.flaw()) == (600.0, 0.0, "")
 
 
 @pytest.mark.fault(45)
 @pytest.mark.parametrize(("off", "word"), [(600.0, "ahead of"), (-600.0, "behind")])
-def test_fault_45_the_difference_is_told_until_the_clock_is_right(off: float, word: str) -> None:
+def test_fault_45_the_difference_is_reported_until_the_clock_is_right(off: float, word: str) -> None:
     host = Host(off)
     host.asks(0.1)
     told = host.time.flaw()

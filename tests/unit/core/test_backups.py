@@ -18,14 +18,14 @@ times = st.integers(min_value=0, max_value=4102444800)
 
 
 @given(times, st.integers(min_value=0, max_value=2**68))
-def test_a_name_tells_its_time_and_names_sort_by_it(at: int, number: int) -> None:
+def test_a_name_contains_its_time_and_sorts_by_it(at: int, number: int) -> None:
     name = backup_schedule.name_of(at, f"i-{number:017x}")
     assert backup_schedule.taken_at(name) == at
     assert backup_schedule.newest_first([name, backup_schedule.name_of(at + 1, "i-0")])[1] == name
 
 
 @given(st.lists(times, unique=True), st.integers(min_value=1, max_value=20))
-def test_the_newest_are_kept(moments: list[int], keep: int) -> None:
+def test_the_newest_backups_are_kept(moments: list[int], keep: int) -> None:
     names = [backup_schedule.name_of(at, "i-01") for at in moments]
     gone = backup_schedule.superseded([*names, "notes", ""], keep)
     kept = set(names) - set(gone)
@@ -36,29 +36,29 @@ def test_the_newest_are_kept(moments: list[int], keep: int) -> None:
 @pytest.mark.parametrize(
     ("age", "every", "due"), [(None, 60, True), (59, 60, False), (60, 60, True), (-5, 60, False), (1e9, None, False)]
 )
-def test_one_is_due_when_the_newest_is_old(age: float | None, every: float | None, due: bool) -> None:
+def test_a_backup_is_due_when_the_newest_is_old(age: float | None, every: float | None, due: bool) -> None:
     now = 2_000_000_000
     assert backup_schedule.due([] if age is None else [backup_schedule.name_of(now - age, "i-01")], every, now) is due
 
 
-def test_none_is_due_where_none_are_wanted() -> None:
+def test_no_backup_is_due_if_backups_are_disabled() -> None:
     assert not backup_schedule.due([], 0, 0)
 
 
-def test_it_is_a_followers_turn_and_the_leaders_when_it_is_alone() -> None:
+def test_a_follower_makes_the_backup_and_the_leader_if_it_is_alone() -> None:
     nodes = [node(1, leader=True), node(2, reachable=False), node(4), node(3)]
     assert [node.id for node in nodes if backup_schedule.on_duty(nodes, node.id)] == ["n003"]
     assert backup_schedule.on_duty(nodes[:2], "n001")
     assert not backup_schedule.on_duty([], "n001")
 
 
-def test_a_manifest_is_read_as_it_was_written() -> None:
+def test_a_manifest_is_decoded_as_encoded() -> None:
     assert Manifest.decode(MANIFEST.encode()) == MANIFEST
     assert MANIFEST.summary == "20260102T030405Z-i-01 (4 nodes, 4 services, 2 secrets, 3 configs)"
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b"{}", b'{"format": 2}', b'{"format": 1, "counts": 3}'])
-def test_what_is_no_manifest_is_refused(content: bytes) -> None:
+def test_an_invalid_manifest_is_refused(content: bytes) -> None:
     with pytest.raises(BackupError, match="manifest"):
         Manifest.decode(content)
 
@@ -74,7 +74,7 @@ def test_a_backup_is_chosen_by_name_or_as_the_newest() -> None:
 
 
 @pytest.mark.fault(37)
-def test_fault_37_an_altered_backup_is_refused_and_an_older_one_offered() -> None:
+def test_fault_37_an_altered_backup_is_refused_and_an_older_is_offered() -> None:
     older = "20260101T000000Z-i-01"
     text = str(backup_schedule.refused(MANIFEST, "it is shorter", ["20260103T000000Z-i-01", MANIFEST.name, older]))
     assert text == (

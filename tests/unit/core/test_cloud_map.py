@@ -29,7 +29,7 @@ def as_a_service(observed: Cluster) -> Cluster:
 
 
 @given(states.clusters())
-def test_what_is_planned_is_the_same_but_for_where_it_is_written(observed: Cluster) -> None:
+def test_the_plan_equals_that_of_a_zone_except_for_the_target(observed: Cluster) -> None:
     seen = as_a_service(observed)
     in_a_zone, as_service = (decide(seen, policy, NOW) for policy in (memory_cluster.POLICY, CLOUD_MAP))
     as_if = [
@@ -45,7 +45,7 @@ def test_what_is_planned_is_the_same_but_for_where_it_is_written(observed: Clust
 
 
 @given(states.clusters(quorum=True))
-def test_a_service_settles_and_is_never_emptied(observed: Cluster) -> None:
+def test_a_service_converges_and_is_never_emptied(observed: Cluster) -> None:
     seen = as_a_service(observed)
     model = ModelWorld(seen, CLOUD_MAP)
     for _ in range(3):
@@ -58,7 +58,7 @@ def test_a_service_settles_and_is_never_emptied(observed: Cluster) -> None:
     assert all(planned.after != model.record for planned in left)
 
 
-def test_a_service_that_does_not_carry_the_clusters_tag_is_left_alone() -> None:
+def test_a_service_without_the_clusters_tag_is_not_changed() -> None:
     for owner in (None, "heritage=swarm.aws,cluster=other,region=eu-west-1"):
         seen = memory_cluster.observed(
             [memory_cluster.instance(1)], [memory_cluster.node(1, leader=True)], Record(owner=owner)
@@ -68,7 +68,7 @@ def test_a_service_that_does_not_carry_the_clusters_tag_is_left_alone() -> None:
         assert "has no tag swarm.aws/cluster" in decision.refused[0]
 
 
-def test_with_ipv6_an_instance_comes_in_with_both_addresses_or_not_at_all() -> None:
+def test_with_ipv6_an_instance_is_published_with_both_addresses() -> None:
     fleet = [memory_cluster.instance(1), replace(memory_cluster.instance(2), ipv6_address=None)]
     nodes = [memory_cluster.node(1, leader=True), memory_cluster.node(2)]
     seen = memory_cluster.observed(fleet, nodes, Record(owner=memory_cluster.POLICY.owner + BOTH))
@@ -79,8 +79,8 @@ def test_with_ipv6_an_instance_comes_in_with_both_addresses_or_not_at_all() -> N
     assert action.change.sentence == "create the Cloud Map service www.example.com"
 
 
-def test_the_ttl_is_the_services_own() -> None:
-    """site.yml changes it, and the policy after it; nothing is to be written for that."""
+def test_another_ttl_of_the_service_needs_no_action() -> None:
+    """site.yml changes the TTL, then the policy; the agent has nothing to write."""
     found = replace(memory_cluster.record(1), ttl=300)
     seen = memory_cluster.observed([memory_cluster.instance(1)], [memory_cluster.node(1, leader=True)], found)
     assert not [action for action in plan(seen, CLOUD_MAP, NOW) if isinstance(action, SyncRecord)]
@@ -88,7 +88,7 @@ def test_the_ttl_is_the_services_own() -> None:
     assert standing and (standing["ttl"], standing["wanted"]) == (300, ["198.51.100.1"])
 
 
-def test_nothing_is_known_until_cloud_map_answers() -> None:
+def test_without_an_answer_from_cloud_map_the_plan_waits() -> None:
     seen = replace(
         memory_cluster.observed([memory_cluster.instance(1)], [memory_cluster.node(1, leader=True)]), record=None
     )

@@ -12,7 +12,7 @@ pytestmark = pytest.mark.fault(44)
 NODES = [node(1, leader=True), node(2), node(3), node(4, "worker")]
 
 
-def test_the_first_reachable_manager_acts_once_the_leaders_agent_is_silent() -> None:
+def test_the_first_reachable_manager_replaces_a_silent_leaders_agent() -> None:
     deputies = {own: Deputy() for own in ("n002", "n003")}
 
     def acts(now: float, listed: Stored[str] | None, nodes=NODES) -> dict[str, str]:
@@ -30,7 +30,7 @@ def test_the_first_reachable_manager_acts_once_the_leaders_agent_is_silent() -> 
     assert acts(2 * SILENT_AFTER + 40, Stored("n001", "v3"), away) == {"n002": "", "n003": "n001"}
 
 
-def test_a_new_leader_is_given_its_time() -> None:
+def test_a_new_leader_gets_the_full_time() -> None:
     deputy = Deputy()
     deputy.acts("n002", NODES, Stored("n001", "v1"), 0)
     other = [node(1), node(2), node(3, leader=True)]

@@ -87,7 +87,7 @@ moments = st.one_of(
 )
 
 
-def test_what_is_decoded_can_be_written_again_and_is_not_deep() -> None:
+def test_decoded_json_can_be_encoded_and_is_not_deep() -> None:
     assert decoded(b'{"a": [1, 2.5, "x", null]}') == {"a": [1, 2.5, "x", None]}
     assert decoded("[" * DEEPEST + "]" * DEEPEST)
     one_too_many = "[" * (DEEPEST + 1) + "]" * (DEEPEST + 1)
@@ -129,7 +129,7 @@ def test_any_time_in_a_message_is_a_deadline_or_none(moment: str) -> None:
 
 
 @given(hostile.encoded(RECORD))
-def test_any_cluster_record_is_one_or_invalid(text: str) -> None:
+def test_any_cluster_record_is_valid_or_refused(text: str) -> None:
     try:
         cluster_record = ClusterRecord.decode(text.encode(errors="surrogatepass"))
     except InvalidClusterRecord as error:
@@ -141,7 +141,7 @@ def test_any_cluster_record_is_one_or_invalid(text: str) -> None:
 
 
 @given(hostile.encoded(WANTED))
-def test_any_policy_is_one_or_invalid(text: str) -> None:
+def test_any_policy_is_valid_or_refused(text: str) -> None:
     try:
         policy = Policy.read(text.encode(errors="surrogatepass"))
     except PolicyError as error:
@@ -151,7 +151,7 @@ def test_any_policy_is_one_or_invalid(text: str) -> None:
 
 
 @given(hostile.spoiled(WANTED))
-def test_any_policy_that_is_given_as_a_mapping_is_one_or_invalid(document: Any) -> None:
+def test_any_policy_given_as_a_mapping_is_valid_or_refused(document: Any) -> None:
     try:
         Policy.parse(document)
     except PolicyError:
@@ -159,7 +159,7 @@ def test_any_policy_that_is_given_as_a_mapping_is_one_or_invalid(document: Any) 
 
 
 @given(hostile.encoded(MANIFEST))
-def test_any_manifest_of_a_backup_is_one_or_refused(text: str) -> None:
+def test_any_manifest_of_a_backup_is_valid_or_refused(text: str) -> None:
     try:
         manifest = Manifest.decode(text.encode(errors="surrogatepass"))
     except BackupError:
@@ -168,7 +168,7 @@ def test_any_manifest_of_a_backup_is_one_or_refused(text: str) -> None:
 
 
 @given(st.lists(st.one_of(st.text(), st.from_regex(backup_schedule._NAME, fullmatch=True))))
-def test_any_name_is_that_of_a_backup_or_none(names: list[str]) -> None:
+def test_only_valid_backup_names_have_a_time(names: list[str]) -> None:
     for name in backup_schedule.newest_first([*names, "99999999T999999Z-i-0"]):
         assert backup_schedule.taken_at(name) is not None
 
@@ -216,7 +216,7 @@ def test_any_label_of_a_service_is_read(first: str, second: str, third: str) -> 
 
 
 @pytest.mark.parametrize("value", ["nan", "inf", "-inf", "1e999"])
-def test_a_label_that_is_not_finite_is_as_good_as_none(value: str) -> None:
+def test_a_label_that_is_not_finite_counts_as_missing(value: str) -> None:
     assert interruptions.read_interruption(f"spot interruption@{value}", "i-001") is None
     assert node_labels.fact({"x": value}, "x", 1000.0) is None
     assert registry_credentials.due({registry_credentials.LABEL: f"{value}+43200"}, 1000.0)
@@ -229,14 +229,14 @@ def test_a_label_that_is_not_finite_is_as_good_as_none(value: str) -> None:
     assert noted[node_labels.DOWN] == "1000.000"
 
 
-def test_a_surge_label_with_a_negative_count_is_as_good_as_none() -> None:
+def test_a_surge_label_with_a_negative_count_counts_as_missing() -> None:
     for value in ("-3+9@5", "8+-2@5"):
         service = Service("s1", "web", replicas=6, labels={surge.LABEL: value})
         assert surge.declared(service) == 6
 
 
 @given(numbers, numbers)
-def test_any_size_that_a_tag_remembers_is_read(first: str, second: str) -> None:
+def test_any_tag_of_an_original_size_is_read(first: str, second: str) -> None:
     found = UpgradeMarker.read({TAG: f"{first} max={second} paused"})
     assert found is None or found.desired >= 0
 
@@ -260,7 +260,7 @@ def fails_for(monkeypatch: pytest.MonkeyPatch, module: Any, function: str, ident
         (interruptions, "of_instance", "i-011", "The removal of i-011"),
     ],
 )
-def test_a_node_that_cannot_be_planned_for_is_left_out(
+def test_a_node_whose_plan_fails_is_left_out(
     module: Any, function: str, poisoned: str, left_out: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     removing = [instance(number, "worker", lifecycle="Terminating:Wait") for number in (11, 12)]
@@ -274,7 +274,7 @@ def test_a_node_that_cannot_be_planned_for_is_left_out(
     assert "secret" not in sentence
 
 
-def test_a_node_of_which_nobody_can_tell_whether_it_is_to_go_stays_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_node_whose_removal_cannot_be_read_is_not_changed(monkeypatch: pytest.MonkeyPatch) -> None:
     facts = {
         node_labels.REQUESTED: "900",
         node_labels.REMOVING: "900.000",
@@ -296,10 +296,8 @@ def test_a_plan_that_fails_as_a_whole_is_refused(monkeypatch: pytest.MonkeyPatch
 
 
 @pytest.mark.parametrize(("part", "goes_on_at"), [("_count", 1000.0), ("needs", 1200.0)])
-def test_a_service_that_cannot_be_planned_for_is_left_out(
-    part: str, goes_on_at: float, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The removal of its node waits for it as long as for a service without a place, and then goes on."""
+def test_a_service_whose_plan_fails_is_left_out(part: str, goes_on_at: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The removal of its node waits as long as for a service without room, and then continues."""
     facts = {node_labels.REMOVING: "900.000", node_labels.CORDONED: "900.000"}
     removing = node(11, "worker", availability="pause", labels={**node(11, "worker").labels, **facts})
     cluster = observed(

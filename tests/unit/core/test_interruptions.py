@@ -58,7 +58,7 @@ def four(fourth, **more):
 
 
 @pytest.mark.fault(28)
-def test_fault_28_events_tell_until_when():
+def test_fault_28_events_have_deadlines():
     assert events.parse(json.dumps(SPOT)).interruptions == (
         Interruption("i-004", "spot interruption", MOMENT + events.SPOT_NOTICE),
     )
@@ -72,13 +72,13 @@ def test_fault_28_events_tell_until_when():
     "change",
     [{"statusCode": "closed"}, {"eventTypeCategory": "issue"}, {"affectedEntities": "i-004"}, {"affectedEntities": []}],
 )
-def test_what_is_over_or_concerns_no_instance_announces_nothing(change):
+def test_an_event_that_is_over_or_without_instances_is_no_interruption(change):
     message = {**HEALTH, "detail": {**HEALTH["detail"], **change}}
     assert events.parse(json.dumps(message)).interruptions == ()
 
 
 @pytest.mark.fault(28)
-def test_fault_28_what_was_announced_outlives_the_process_as_a_label():
+def test_fault_28_an_interruption_is_remembered_as_a_label():
     world = ModelWorld(four(worker()))
     said = Interruption("i-004", "spot interruption", NOW + 120)
     first = replace(world.observe(), interruptions=(said,))
@@ -93,7 +93,7 @@ def test_fault_28_what_was_announced_outlives_the_process_as_a_label():
 
 
 @pytest.mark.fault(17)
-def test_fault_17_doubled_and_reordered_announcements_come_to_the_earliest_deadline():
+def test_fault_17_repeated_and_reordered_events_keep_the_earliest_deadline():
     label = worker(**{node_labels.INTERRUPTION: f"scheduled maintenance@{NOW + 900:.0f}"})
     late = Interruption("i-004", "spot interruption", NOW + 120)
     found = replace(four(label), interruptions=(late, late))
@@ -102,7 +102,7 @@ def test_fault_17_doubled_and_reordered_announcements_come_to_the_earliest_deadl
     assert interruptions.remembered(unknown, found, node_matching.join(found)), "nobody is there to remember it"
 
 
-def test_where_auto_scaling_replaces_instances_at_risk_their_removal_begins_when_it_ends_them():
+def test_with_capacity_rebalance_a_removal_awaits_auto_scaling():
     said = worker(**{node_labels.INTERRUPTION: events.REBALANCE})
     group = replace(POLICY.groups["worker"], rebalance=True)
     policy = replace(POLICY, groups={**POLICY.groups, "worker": group})
@@ -118,11 +118,11 @@ def test_where_auto_scaling_replaces_instances_at_risk_their_removal_begins_when
 
 
 @pytest.mark.parametrize("value", ["", "@12", "spot@soon"])
-def test_a_label_that_nobody_understands_announces_nothing(value):
+def test_an_unreadable_label_is_no_interruption(value):
     assert interruptions.read_interruption(value, "i-1") is None
 
 
-def test_a_request_is_written_and_read():
+def test_a_request_is_read_as_written():
     value = interruptions.write_request(NOW, replace=False, force=True)
     assert value == "1000000 no-replacement force"
     assert interruptions.read_request(value, "i-1") == Interruption("i-1", "requested", replace=False, force=True)
@@ -136,7 +136,7 @@ def test_a_request_is_written_and_read():
 @pytest.mark.parametrize(
     ("label", "ended"), [({node_labels.REQUESTED: "999"}, True), ({node_labels.REQUESTED: "999 no-replacement"}, False)]
 )
-def test_fault_23_a_request_ends_the_instance_once_its_node_is_drained(label, ended):
+def test_fault_23_a_requested_instance_is_terminated_after_its_drain(label, ended):
     world = ModelWorld(four(worker(**label)))
     done = run(world, 8)
     names = [name for name, identifier in done if identifier == "i-004"]
@@ -145,7 +145,7 @@ def test_fault_23_a_request_ends_the_instance_once_its_node_is_drained(label, en
     assert world.fleet["i-004"].gone
 
 
-def test_a_manager_is_ended_only_without_its_vote():
+def test_a_manager_is_terminated_only_after_its_demotion():
     asked = with_labels(node(3), **{node_labels.REQUESTED: "999"})
     world = ModelWorld(observed(THREE, [*NODES[:2], asked], record(1, 2, 3)))
     names = [name for name, identifier in run(world, 12) if identifier == "i-003"]
@@ -155,7 +155,7 @@ def test_a_manager_is_ended_only_without_its_vote():
         early.do(act.Terminate("i-003", "example-manager", "n003", True))
 
 
-def test_what_is_called_off_lets_the_node_work_again():
+def test_a_cancelled_removal_makes_the_node_active_again():
     facts = {
         node_labels.REMOVING: "999990.000",
         node_labels.CORDONED: "999991.000",
@@ -168,7 +168,7 @@ def test_what_is_called_off_lets_the_node_work_again():
     assert run(world) == []
 
 
-def test_a_manager_that_has_lost_its_vote_goes_even_if_it_is_called_off():
+def test_a_demoted_manager_is_removed_despite_a_cancellation():
     facts = {node_labels.REMOVING: "999990.000", node_labels.CORDONED: "999991.000"}
     demoted = replace(with_labels(node(3), **facts), role="worker", voter=False, reachable=False, availability="pause")
     world = ModelWorld(observed(THREE, [*NODES[:2], demoted], record(1, 2)))
@@ -176,14 +176,14 @@ def test_a_manager_that_has_lost_its_vote_goes_even_if_it_is_called_off():
     assert names == ["NoteFact", "Terminate", "Drain", "Delete", "CompleteLifecycle"]
 
 
-def test_a_pause_that_the_operator_made_stays():
+def test_a_node_that_the_operator_paused_stays_paused():
     assert kinds(four(replace(worker(), availability="pause"))) == []
 
 
 @pytest.mark.fault(28)
 @pytest.mark.parametrize(("left", "drained"), [(120, False), (31, False), (29, True)])
-def test_fault_28_the_waits_end_when_there_is_just_time_to_stop(left, drained):
-    """20 s to stop and 10 s in reserve: with 30 s left the replacements are not waited for any longer."""
+def test_fault_28_the_drain_starts_when_only_the_time_to_stop_is_left(left, drained):
+    """Stopping takes 20 s and 10 s are reserved: with 30 s left, the replacements are no longer awaited."""
     said = {node_labels.INTERRUPTION: f"spot interruption@{NOW + left:.0f}"}
     member = replace(
         worker(**said, **{node_labels.REMOVING: "999990", node_labels.CORDONED: "999991"}), availability="pause"
@@ -205,7 +205,7 @@ def test_fault_28_the_time_to_stop_ends_before_the_deadline():
 
 
 @pytest.mark.fault(22)
-def test_fault_22_a_node_that_is_down_is_replaced_only_when_the_policy_says_so():
+def test_fault_22_a_down_node_is_replaced_only_if_the_policy_says_so():
     down = replace(node(4, "worker", tasks=2), state="down")
     assert kinds(four(down)) == []
     policy = replace(POLICY, down_seconds=60)
@@ -224,7 +224,7 @@ def test_fault_22_a_node_that_is_down_is_replaced_only_when_the_policy_says_so()
     assert names == ["NoteFact", "Drain", "Terminate", "Heartbeat", "Delete", "CompleteLifecycle"]
 
 
-def test_a_node_that_came_back_is_not_replaced_later():
+def test_a_node_that_returned_is_not_replaced_later():
     policy = replace(POLICY, down_seconds=60)
     back = worker(**{node_labels.DOWN: "999000.000"})
     planned = decide(four(back), policy, NOW).actions
@@ -243,7 +243,7 @@ def test_a_node_that_came_back_is_not_replaced_later():
         (node(4, "worker"), 600, "CONTINUE"),
     ],
 )
-def test_fault_21_a_launch_that_does_not_join_in_time_is_given_up(fourth, age, result):
+def test_fault_21_a_launch_that_does_not_join_in_time_is_abandoned(fourth, age, result):
     host = instance(4, "worker", lifecycle="Pending:Wait", launched=NOW - age)
     nodes = [*NODES, *([fourth] if fourth else [])]
     planned = decide(observed([*THREE, host], nodes, record(1, 2, 3)), POLICY, NOW).actions
@@ -256,8 +256,8 @@ def test_fault_21_a_launch_that_does_not_join_in_time_is_given_up(fourth, age, r
 
 @pytest.mark.fault(29)
 @pytest.mark.parametrize("wrong", ["i-xyz", "i-123", "", "I-0123456789abcdef0", "i-0123456789abcdef0\n"])
-def test_fault_29_what_is_no_instance_id_is_refused(wrong):
-    with pytest.raises(removal_check.RequestRefused, match="is no instance ID"):
+def test_fault_29_an_invalid_instance_id_is_refused(wrong):
+    with pytest.raises(removal_check.RequestRefused, match="is not an instance ID"):
         removal_check.well_formed(wrong)
 
 
@@ -279,7 +279,7 @@ def test_fault_24_too_many_managers_are_refused_with_the_numbers(alive, asked, n
 
 
 @pytest.mark.fault(24)
-def test_fault_24_without_replacement_two_managers_become_one_and_none_goes_too_far():
+def test_fault_24_without_replacement_a_removal_keeps_the_quorum():
     for alive, asked, refused in ((2, ["i-002"], False), (1, ["i-001"], True), (3, ["i-001", "i-002"], True)):
         found = observed(THREE[:alive], NODES[:alive], record(1))
         with pytest.raises(removal_check.RequestRefused) if refused else contextlib.nullcontext():
@@ -290,7 +290,7 @@ def test_fault_24_without_replacement_two_managers_become_one_and_none_goes_too_
 
 
 @pytest.mark.fault(26)
-def test_fault_26_a_watch_tells_the_stages_and_names_what_did_not_stop():
+def test_fault_26_a_watch_reports_stages_and_tasks_that_did_not_stop():
     service = Service("w", "web", stop_seconds=5, replicas=1, healthy={"n004": 1})
     watch = RemovalProgress("n004")
     member = worker(**{node_labels.REMOVING: "1000.000"})
@@ -314,7 +314,7 @@ def test_fault_26_a_watch_tells_the_stages_and_names_what_did_not_stop():
     assert watch.durations() == {"ready": 10.0, "drained": 6.0, "removed": 2.0, "all": 18.0}
 
 
-def test_an_ended_instance_leaves_nothing_to_announce():
+def test_a_terminated_instance_has_no_interruption_to_remember():
     found = observed([*THREE, gone(4, "worker")], NODES, record(1, 2, 3))
     said = Interruption("i-004", "spot interruption", NOW)
     assert interruptions.remembered(said, found, node_matching.join(found))

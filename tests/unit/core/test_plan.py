@@ -38,7 +38,7 @@ def run(world, passes=1, policy=POLICY):
     return done
 
 
-def test_a_cluster_as_it_should_be_needs_nothing():
+def test_a_converged_cluster_needs_no_action():
     decision = decide(observed(THREE, NODES, record(1, 2, 3)), POLICY, NOW)
     assert (decision.actions, decision.awaited, decision.refused, decision.notes) == ([], [], [], [])
 
@@ -53,7 +53,7 @@ def test_a_new_node_is_labelled_launched_and_published():
     assert run(world) == []
 
 
-def test_a_node_is_labelled_with_the_volumes_that_it_and_its_group_have():
+def test_a_node_is_labelled_with_volumes_that_it_and_its_group_have():
     told = {**NODES[0].engine_labels, node_labels.VOLUMES: "data,mine"}
     group = replace(POLICY.groups["manager"], volumes=frozenset({"data", "new"}))
     policy = replace(POLICY, groups={**POLICY.groups, "manager": group})
@@ -65,7 +65,7 @@ def test_a_node_is_labelled_with_the_volumes_that_it_and_its_group_have():
     assert "volume.data" not in world.members["n001"].labels
 
 
-def test_labels_that_the_configuration_no_longer_has_go_and_others_stay():
+def test_labels_that_left_the_configuration_are_removed():
     labels = {**node(1).labels, "swarm.aws.labels": "disk,edge", "disk": "ssd", "mine": "1", "swarm.aws.stray": "x"}
     world = ModelWorld(observed(THREE[:1], [replace(NODES[0], labels=labels)], record(1)))
     run(world)
@@ -85,18 +85,18 @@ def test_a_worker_cannot_claim_to_be_another_instance(claimed, reason):
 
 
 @pytest.mark.fault(16)
-def test_fault_16_an_action_of_another_time_is_looked_at_again():
+def test_fault_16_an_outdated_action_is_checked_again():
     world = ModelWorld(observed([*THREE[:2], gone(3)], [*NODES[:2], dead(3)], record(1, 2)))
     demote = plan(world.observe(), POLICY, NOW)[0]
     assert world.do(demote)
     assert world.do(demote) is None
     back = ModelWorld(observed(THREE, [*NODES[:2], dead(3)], record(1, 2)))
-    with pytest.raises(Refused, match="EC2 does not confirm that i-003 is gone"):
+    with pytest.raises(Refused, match="EC2 does not confirm that i-003 is terminated"):
         back.do(demote)
 
 
 @pytest.mark.fault(16)
-def test_fault_16_two_demotions_at_once_do_not_add_up():
+def test_fault_16_a_second_demotion_is_refused_without_a_quorum():
     world = ModelWorld(observed(THREE, NODES, record(1, 2, 3)))
     world.do(act.Demote("n002", "i-002", act.REMOVING))
     with pytest.raises(Refused, match="1 of 3 managers reachable"):
@@ -104,7 +104,7 @@ def test_fault_16_two_demotions_at_once_do_not_add_up():
 
 
 @pytest.mark.fault(19)
-def test_fault_19_a_record_that_came_meanwhile_is_refused():
+def test_fault_19_a_foreign_record_that_appeared_meanwhile_is_refused():
     world = ModelWorld(observed(THREE, NODES))
     sync = plan(world.observe(), POLICY, NOW)[0]
     world.record = record(9, owner=None)
@@ -114,7 +114,7 @@ def test_fault_19_a_record_that_came_meanwhile_is_refused():
 
 
 @pytest.mark.fault(20)
-def test_fault_20_an_instance_without_an_address_is_skipped_and_the_record_is_never_emptied():
+def test_fault_20_an_instance_without_an_address_is_omitted():
     bare = replace(THREE[2], public_address=None)
     assert kinds(observed([*THREE[:2], bare], NODES, record(1, 2))) == []
     every = [replace(instance, public_address=None) for instance in THREE]
@@ -130,7 +130,7 @@ EDGE = Service("proxy", "proxy", mode="global", needs=Needs(("node.labels.edge =
 
 
 @pytest.mark.parametrize("lifecycle", ["Pending:Wait", "InService"])
-def test_users_are_sent_to_a_new_node_once_what_answers_there_runs(lifecycle):
+def test_a_new_node_is_published_once_its_proxy_runs(lifecycle):
     everywhere = {"n001": 1, "n002": 1, "n003": 1}
     cluster = observed([*THREE, instance(4, lifecycle=lifecycle)], [*NODES, node(4)], record(1, 2, 3))
     # The engine has not made its task yet, or it is not healthy yet.
@@ -148,13 +148,13 @@ def test_users_are_sent_to_a_new_node_once_what_answers_there_runs(lifecycle):
         assert kinds(replace(cluster, services=(service,))) == next_step
 
 
-def test_a_node_that_the_record_leads_to_stays_while_its_proxy_is_replaced_and_any_is_better_than_none():
+def test_a_published_node_stays_while_its_proxy_is_replaced():
     cluster = observed(THREE, NODES, record(1, 2, 3))
     assert kinds(replace(cluster, services=(replace(EDGE, healthy={"n001": 1}, starting={"n002": 1}),))) == []
     assert kinds(replace(cluster, services=(EDGE,), record=Record())) == [("SyncRecord", None)]
 
 
-def test_a_node_whose_proxy_fails_again_and_again_goes_while_others_serve():
+def test_a_node_whose_proxy_fails_is_withdrawn_while_others_serve():
     cluster = observed(THREE, NODES, record(1, 2, 3))
     proxy = replace(EDGE, starting={"n002": 1}, failing=frozenset({"n002"}))
     decision = decide(replace(cluster, services=(replace(proxy, healthy={"n001": 1, "n003": 1}),)), POLICY, NOW)
@@ -173,7 +173,7 @@ def test_a_node_whose_proxy_fails_again_and_again_goes_while_others_serve():
     assert kinds(replace(cluster, services=(everywhere,))) == []
 
 
-def test_a_launch_does_not_wait_for_ever_for_what_does_not_run_there():
+def test_a_launch_does_not_wait_forever_for_a_service():
     late = instance(4, lifecycle="Pending:Wait", launched=NOW - POLICY.launch_seconds)
     cluster = observed([*THREE, late], [*NODES, node(4)], record(1, 2, 3))
     starting = replace(EDGE, healthy={"n001": 1, "n002": 1, "n003": 1})
@@ -184,7 +184,7 @@ def test_a_launch_does_not_wait_for_ever_for_what_does_not_run_there():
 @pytest.mark.parametrize(
     ("desired", "said"), [({"manager": 3}, True), ({"manager": 3, "worker": 0}, False), ({}, False)]
 )
-def test_fault_20_a_group_that_somebody_deleted_is_told_from_one_at_zero(desired, said):
+def test_fault_20_a_deleted_group_differs_from_a_group_of_size_0(desired, said):
     notes = decide(replace(observed(THREE, NODES, record(1, 2, 3)), desired=desired), POLICY, NOW).notes
     assert ("The node group worker has no Auto Scaling group: run site.yml to create it again." in notes) is said
 
@@ -196,7 +196,7 @@ def dual(instances, nodes, found, policy=DUAL):
     return sync and sync.after, decision
 
 
-def test_an_aaaa_record_stands_beside_the_a_record():
+def test_the_aaaa_record_is_planned_with_the_a_record():
     after, decision = dual(THREE, NODES, record(1, 2, 3))
     assert after == dual_record(1, 2, 3)
     assert dual(THREE, NODES, Record())[0] == after
@@ -204,13 +204,13 @@ def test_an_aaaa_record_stands_beside_the_a_record():
     assert decision.notes == []
 
 
-def test_an_aaaa_record_that_is_not_wanted_any_more_goes_if_it_is_the_clusters():
+def test_an_unwanted_aaaa_record_is_only_deleted_if_it_is_owned():
     after, _ = dual(THREE, NODES, dual_record(1, 2, 3), POLICY)
     assert after == record(1, 2, 3)
     assert dual(THREE, NODES, record(1, 2, 3, ipv6_unowned=True), POLICY)[0] is None
 
 
-def test_ttls_that_somebody_changed_are_put_right_and_the_longer_one_counts():
+def test_a_changed_ttl_is_corrected_and_the_longer_ttl_counts():
     found = dual_record(1, 2, 3, ipv6_ttl=5)
     assert dual(THREE, NODES, found)[0] == dual_record(1, 2, 3)
     assert (found.known_for, dual_record(1, ipv6_ttl=300).known_for, Record().known_for) == (10, 300, None)
@@ -218,8 +218,8 @@ def test_ttls_that_somebody_changed_are_put_right_and_the_longer_one_counts():
 
 @pytest.mark.fault(19)
 @pytest.mark.parametrize("policy", [POLICY, DUAL])
-def test_fault_19_an_aaaa_record_of_somebody_else_is_refused(policy):
-    """Where nothing is the cluster's yet, all of the name is somebody else's; else the A record is kept true."""
+def test_fault_19_a_foreign_aaaa_record_is_refused(policy):
+    """If the cluster owns no record of the name, all are foreign; otherwise the A record is maintained."""
     theirs = Record(("2001:db8:ffff::1",), ipv6_ttl=60)
     after, decision = dual(THREE, NODES, theirs, policy)
     assert after is None
@@ -231,7 +231,7 @@ def test_fault_19_an_aaaa_record_of_somebody_else_is_refused(policy):
 
 
 @pytest.mark.fault(20)
-def test_fault_20_an_instance_without_an_ipv6_address_is_left_out_of_the_aaaa_record():
+def test_fault_20_the_aaaa_record_omits_an_instance_without_ipv6():
     old = replace(THREE[2], ipv6_address=None)
     after, decision = dual([*THREE[:2], old], NODES, record(1, 2, 3))
     assert after == replace(dual_record(1, 2), addresses=(*record(1, 2, 3).addresses, "2001:db8::1", "2001:db8::2"))
@@ -243,14 +243,14 @@ def test_fault_20_an_instance_without_an_ipv6_address_is_left_out_of_the_aaaa_re
     assert dual(none, NODES, dual_record(1, 2, 3))[0] == record(1, 2, 3, owner=POLICY.owner + BOTH)
 
 
-def test_a_node_that_leaves_is_not_kept_for_its_ipv6_address_alone():
-    """Clients turn to the A record, so the AAAA record may go."""
+def test_a_removed_node_is_not_kept_for_its_ipv6_address_alone():
+    """Clients use the A record, so the AAAA record may be deleted."""
     old = [replace(instance, ipv6_address=None) for instance in THREE[:2]]
     removing = replace(THREE[2], lifecycle="Terminating:Wait")
     assert dual([*old, removing], NODES, dual_record(1, 2, 3))[0] == record(1, 2, owner=POLICY.owner + BOTH)
 
 
-def test_an_a_record_is_left_as_it_is_where_nobody_has_an_address_for_it():
+def test_the_a_record_is_kept_if_no_instance_has_an_address():
     bare = [replace(instance, public_address=None) for instance in THREE]
     after, decision = dual(bare[:1], NODES[:1], dual_record(1, 2))
     assert after == dual_record(1, 2, addresses=(*record(1, 2).addresses, "2001:db8::1"))
@@ -258,15 +258,13 @@ def test_an_a_record_is_left_as_it_is_where_nobody_has_an_address_for_it():
 
 
 @pytest.mark.parametrize(("policy", "most"), [(POLICY, 400), (DUAL, 249)])
-def test_as_many_addresses_are_published_as_route_53_takes_and_the_rest_is_told(policy, most):
+def test_the_record_has_at_most_the_addresses_that_route_53_allows(policy, most):
     hosts = [instance(0), *(_of_many(number) for number in range(1, 450))]
     nodes = [node(number, leader=number == 0) for number in range(450)]
     after, decision = dual(hosts, nodes, Record(), policy)
     assert len(after.ipv4) == most
     assert len(after.ipv6) == (most if policy is DUAL else 0)
-    assert (
-        f"www.example.com omits {450 - most} of the nodes that serve, since Route 53 takes {most}" in decision.notes[0]
-    )
+    assert f"www.example.com omits {450 - most} of the serving nodes, since Route 53 allows {most}" in decision.notes[0]
     # Those that are published stay so, whoever comes.
     later = [instance(0, public_address="1.0.0.1", ipv6_address="2000::1"), *hosts[1:]]
     found = dual(later, nodes, replace(after, ttl=1), policy)[0]
@@ -279,7 +277,7 @@ def _of_many(number):
     )
 
 
-def test_a_node_that_only_the_aaaa_record_leads_to_is_not_drained_yet():
+def test_a_node_in_the_aaaa_record_still_counts_as_published():
     asked = replace(NODES[2], labels={**NODES[2].labels, node_labels.REQUESTED: node_labels.noted(NOW)})
     leading = dual_record(1, 2, addresses=(*record(1, 2).addresses, "2001:db8::3"))
     assert published(leading, THREE[2], asked, DUAL.dns, DUAL.owner)
@@ -294,7 +292,7 @@ def test_a_node_that_only_the_aaaa_record_leads_to_is_not_drained_yet():
         (replace(gone(4, "worker"), lifecycle="Pending:Wait", scaling_group="example-worker"), "ABANDON"),
     ],
 )
-def test_fault_21_an_instance_that_never_joined_is_let_go_at_once(host, result):
+def test_fault_21_an_instance_that_never_joined_is_released_at_once(host, result):
     (action,) = plan(observed([*THREE, host], NODES, record(1, 2, 3)), POLICY, NOW)
     assert (action.instance, action.result) == ("i-004", result)
 
@@ -308,7 +306,7 @@ def test_an_instance_that_joined_in_another_role_is_not_launched():
 
 
 @pytest.mark.fault(23)
-def test_fault_23_a_manager_is_taken_out_step_by_step():
+def test_fault_23_a_manager_is_removed_step_by_step():
     removing = instance(3, lifecycle="Terminating:Wait")
     world = ModelWorld(observed([*THREE[:2], removing], [*NODES[:2], node(3, tasks=2)], record(1, 2, 3)))
     assert run(world) == [("SyncRecord", None), ("NoteFact", "i-003")]
@@ -332,7 +330,7 @@ def test_fault_23_a_manager_is_taken_out_step_by_step():
 
 
 @pytest.mark.fault(24)
-def test_fault_24_a_replacement_is_not_waited_for_until_the_vote_is_lost():
+def test_fault_24_a_replacement_is_not_awaited_until_the_vote_is_lost():
     two = [instance(number, lifecycle="Terminating:Wait") for number in (2, 3)]
     world = ModelWorld(observed([instance(1), *two], NODES, record(1)))
     world.wanted = {"manager": 3}
@@ -347,8 +345,8 @@ def test_fault_24_a_replacement_is_not_waited_for_until_the_vote_is_lost():
 @pytest.mark.parametrize(
     ("words", "wanted", "voters"), [(" no-replacement", 2, 1), ("", 2, 2), (" no-replacement", 3, 2)]
 )
-def test_fault_24_the_second_of_two_managers_goes_if_nobody_wants_another_one(words, wanted, voters):
-    """Of three wanted managers another may still join, so the vote is kept until then."""
+def test_fault_24_the_second_manager_is_removed_unless_another_may_join(words, wanted, voters):
+    """If three managers are wanted, another may still join, so the vote is kept until then."""
     asked = replace(node(2), labels={**node(2).labels, "swarm.aws.remove-requested": f"1000000 {words}"})
     world = ModelWorld(observed([instance(1), instance(2)], [node(1, leader=True), asked], record(1, 2)))
     world.wanted = {"manager": wanted}
@@ -368,7 +366,7 @@ def test_fault_24_the_second_of_two_managers_goes_if_nobody_wants_another_one(wo
         ([node(1), node(2, role="worker")], False),
     ],
 )
-def test_fault_24_what_is_lost_anyway_has_to_leave_a_quorum_of_the_others(nodes, granted):
+def test_fault_24_a_lost_manager_is_demoted_if_the_others_keep_a_quorum(nodes, granted):
     assert (Interlock(nodes).refusal(nodes[0], lost_anyway=True) == "") is granted
     assert Interlock(nodes).refusal(nodes[0]), "who is not lost is not let go"
 
@@ -388,14 +386,14 @@ def test_fault_24_the_last_manager_is_held_until_the_deadline():
 
 
 @pytest.mark.fault(26)
-def test_fault_26_a_drain_that_never_ends_ends_at_its_deadline():
+def test_fault_26_a_drain_that_never_ends_is_cut_off_at_its_deadline():
     removing = instance(4, "worker", lifecycle="Terminating:Wait")
     world = ModelWorld(observed([*THREE, removing], [*NODES, node(4, "worker", tasks=10_000)], record(1, 2, 3)))
     done = run(world, 30)
     assert done[-3:] == [("Drain", "i-004"), ("Delete", "i-004"), ("CompleteLifecycle", "i-004")]
 
 
-def test_heartbeats_are_sent_in_their_time():
+def test_heartbeats_are_sent_at_their_interval():
     removing = instance(4, "worker", lifecycle="Terminating:Wait")
     worker = node(4, "worker", tasks=10_000)
     world = ModelWorld(observed([*THREE, removing], [*NODES, worker], record(1, 2, 3)))
@@ -406,7 +404,7 @@ def test_heartbeats_are_sent_in_their_time():
     assert sorted(set(beats)) == [1_000_000.0, 1_000_030.0]
 
 
-def test_a_node_that_joined_anew_takes_its_old_selfs_place():
+def test_the_former_node_of_a_rejoined_instance_is_deleted():
     old = replace(dead(3), id="old")
     world = ModelWorld(observed(THREE, [*NODES, old], record(1, 2, 3)))
     assert run(world, 3) == [("Demote", "i-003"), ("Delete", "i-003")]
@@ -421,7 +419,7 @@ def test_a_node_that_joined_anew_takes_its_old_selfs_place():
         ({"instances": ()}, "EC2 lists no instance of this cluster"),
     ],
 )
-def test_in_doubt_nothing_is_done(change, reason):
+def test_in_doubt_no_action_is_planned(change, reason):
     cluster = replace(observed([*THREE[:2], gone(3)], [*NODES[:2], dead(3)], record(1)), **change)
     decision = decide(cluster, POLICY, NOW)
     assert decision.actions == []
@@ -429,7 +427,7 @@ def test_in_doubt_nothing_is_done(change, reason):
 
 
 @pytest.mark.parametrize("part", ["nodes", "instances", "record"])
-def test_what_could_not_be_observed_is_never_read_as_none(part):
+def test_an_unknown_part_is_never_taken_for_an_empty_part(part):
     cluster = observed([*THREE[:2], gone(3)], [*NODES[:2], dead(3)], record(1))
     expected = [("Demote", "i-003")] if part == "record" else []
     assert kinds(replace(cluster, **{part: None})) == expected
@@ -439,13 +437,13 @@ def test_what_could_not_be_observed_is_never_read_as_none(part):
     ("lifecycle", "state"),
     [("Pending", "running"), ("Pending:Wait", "running"), ("Stopped", "stopped"), ("Terminating:Proceed", "stopped")],
 )
-def test_what_is_in_a_warm_pool_is_neither_awaited_nor_spoken_of(lifecycle, state):
+def test_a_warm_instance_is_not_awaited(lifecycle, state):
     hosts = [*THREE, instance(4, "worker", lifecycle=f"Warmed:{lifecycle}", state=state, launched=NOW - 10_000)]
     decision = decide(observed(hosts, NODES, record(1, 2, 3)), POLICY, NOW)
     assert (decision.actions, decision.awaited, decision.refused, decision.notes) == ([], [], [], [])
 
 
-def test_what_ends_in_a_warm_pool_is_let_go_and_what_leaves_it_for_service_joins_like_any_other():
+def test_a_warm_instance_is_released_on_termination_and_joins_on_start():
     ending = instance(4, "worker", lifecycle="Warmed:Terminating:Wait", state="stopped")
     assert kinds(observed([*THREE, ending], NODES, record(1, 2, 3))) == [("CompleteLifecycle", "i-004")]
     taken = instance(4, "worker", lifecycle="Pending:Wait", launched=NOW)

@@ -18,20 +18,20 @@ def refused(change: str) -> bool:
     raise Unavailable("AccessDenied")
 
 
-def test_what_somebody_else_wrote_counts_from_when_it_was_seen():
+def test_a_foreign_change_counts_from_when_it_was_seen():
     propagation = Propagation(never)
     assert [propagation.over(OLD, at) for at in (0.0, TYPICAL - 1, TYPICAL)] == [False, False, True]
     assert [propagation.over(NEW, at) for at in (100.0, 100 + TYPICAL)] == [False, True]
 
 
 @pytest.mark.parametrize(("ask", "after_a_while"), [(never, False), (refused, True)])
-def test_a_change_is_waited_for_unless_it_cannot_be_asked_after(ask, after_a_while):
+def test_a_change_is_awaited_unless_its_state_is_unknown(ask, after_a_while):
     propagation = Propagation(ask)
     propagation.wrote(OLD, "C1", 0.0)
     assert [propagation.over(OLD, at) for at in (1.0, TYPICAL)] == [False, after_a_while]
 
 
-def test_a_change_that_was_overtaken_says_nothing_of_what_stands_there():
+def test_an_overwritten_change_says_nothing_about_the_record():
     propagation = Propagation(lambda change: True)
     propagation.wrote(OLD, "C1", 0.0)
     assert propagation.over(OLD, 1.0)

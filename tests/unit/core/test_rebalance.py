@@ -21,14 +21,14 @@ def judge(service=WEB, nodes=NODES, others=()):
     return rebalance.judge(service, nodes, (service, *others))
 
 
-def test_a_node_that_stayed_empty_is_a_reason():
+def test_a_node_that_stayed_empty_is_a_reason_to_rebalance():
     verdict = judge()
     assert (verdict.tasks, verdict.reason) == (6, "host-1 has 3 of its tasks and host-3 has 0")
     assert dict(verdict.spread) == {"n001": 3, "n002": 3, "n003": 0}
 
 
 @pytest.mark.parametrize("healthy", [{"n001": 2, "n002": 2, "n003": 2}, {"n001": 3, "n002": 2, "n003": 2}])
-def test_what_is_even_is_left_alone(healthy):
+def test_an_even_service_is_not_restarted(healthy):
     verdict = judge(replace(WEB, healthy=healthy, replicas=sum(healthy.values())))
     assert (verdict.tasks, verdict.reason) == (0, "it is spread as evenly as it can be")
 
@@ -47,7 +47,7 @@ def test_what_is_even_is_left_alone(healthy):
         ({"replicas": 7, "over": frozenset("1"), "done": 1}, "some of its tasks have ended for good"),
     ],
 )
-def test_what_cannot_be_started_anew_unnoticed_is_left_alone_with_the_reason(more, said):
+def test_a_service_that_cannot_restart_without_a_gap_is_left_alone(more, said):
     verdict = judge(replace(WEB, **more))
     assert verdict.tasks == 0
     assert said in verdict.reason
@@ -63,12 +63,12 @@ def test_what_cannot_be_started_anew_unnoticed_is_left_alone_with_the_reason(mor
         replace(NODES[2], memory=100),
     ],
 )
-def test_a_node_that_cannot_have_any_of_its_tasks_is_no_reason(third):
+def test_a_node_that_cannot_run_the_tasks_is_no_reason_to_rebalance(third):
     needs = Needs(constraints=("node.role==worker",), memory=1000)
     assert judge(replace(WEB, needs=needs), (*NODES[:2], third)).tasks == 0
 
 
-def test_as_many_as_may_be_on_a_node_are_as_even_as_it_gets():
+def test_a_limit_of_tasks_per_node_counts_as_even():
     service = replace(WEB, needs=Needs(most_per_node=4), healthy={"n001": 4})
     assert judge(replace(service, replicas=4), NODES[:2]).tasks == 4
     assert judge(replace(service, needs=Needs(most_per_node=1), replicas=4), NODES[:2]).tasks == 0
@@ -78,7 +78,7 @@ def zoned(number, zone):
     return replace(NODES[number - 1], labels={"zone": zone})
 
 
-def test_preferences_come_before_nodes():
+def test_placement_preferences_count_before_nodes():
     """Two nodes in zone a and one in b: six tasks a zone are even, although its nodes have three, three and six."""
     service = replace(WEB, replicas=12, needs=Needs(spread=("node.labels.zone",)))
     service = replace(service, healthy={"n001": 3, "n002": 3, "n003": 6})
@@ -92,12 +92,12 @@ def test_preferences_come_before_nodes():
 
 
 @pytest.mark.parametrize(("parallelism", "tasks"), [(1, 6), (2, 0), (3, 0), (0, 0)])
-def test_what_an_update_leaves_uneven_is_not_spread_again_and_again(parallelism, tasks):
+def test_a_service_that_an_update_leaves_uneven_is_not_restarted(parallelism, tasks):
     """Two of six would have to move: that many old tasks take up their nodes while the last two new ones are placed."""
     assert judge(replace(WEB, parallelism=parallelism)).tasks == tasks
 
 
-def test_nothing_is_moved_while_nodes_come_or_go():
+def test_no_service_is_restarted_while_nodes_come_or_go():
     assert rebalance.calm(NODES, []) == ""
     assert "i-001 is being removed" in rebalance.calm(NODES, ["i-001"])
     assert "host-3 is not ready" in rebalance.calm((*NODES[:2], replace(NODES[2], state="down")), [])
@@ -109,8 +109,8 @@ def test_nothing_is_moved_while_nodes_come_or_go():
     st.integers(0, 3),
     st.booleans(),
 )
-def test_what_the_scheduler_spreads_is_even(zones, replicas, most, spread):
-    """As swarm places one task after the other: in the branch and then on the node that has the fewest."""
+def test_a_spread_by_the_scheduler_counts_as_even(zones, replicas, most, spread):
+    """Swarm places each task in the branch, and then on the node, with the fewest tasks."""
     nodes = [node(number, "worker", labels={"zone": zone}) for number, zone in enumerate(zones, 1)]
     needs = Needs(most_per_node=most, spread=("node.labels.zone",) if spread else ())
     counts: Counter[str] = Counter()

@@ -7,9 +7,9 @@ import re
 
 import pytest
 from ansible_collections.swarm.aws.plugins.module_utils._core import dns, events
-from ansible_collections.swarm.aws.plugins.module_utils._core.apply import World
 from ansible_collections.swarm.aws.plugins.module_utils._core.backoff import LONGEST_PAUSE, Backoff
 from ansible_collections.swarm.aws.plugins.module_utils._core.cluster import Interruption
+from ansible_collections.swarm.aws.plugins.module_utils._core.cluster_ports import ClusterPorts
 from ansible_collections.swarm.aws.plugins.module_utils._core.errors import Unavailable, Unreadable
 from ansible_collections.swarm.aws.plugins.module_utils._core.observation import Observer
 from ansible_collections.swarm.aws.plugins.module_utils._core.policy import Policy, PolicyError
@@ -30,7 +30,7 @@ def failing():
 
 
 @pytest.mark.fault(18)
-def test_fault_18_a_service_that_fails_stops_nothing_else_and_rests():
+def test_fault_18_a_failing_service_pauses_and_stops_no_other_service():
     world = ModelWorld(observed([instance(1), instance(2), gone(3)], [node(1), node(2), dead(3)], record(1, 2, 3)))
     backoff, asked = Backoff(), []
 
@@ -64,7 +64,7 @@ def removed(result):
 
 
 @pytest.mark.fault(47)
-def test_fault_47_an_action_that_fails_unexpectedly_keeps_no_other_from_being_done():
+def test_fault_47_an_unexpected_failure_of_an_action_stops_no_other():
     world, backoff = three_down(), Backoff()
 
     def do(action):
@@ -85,7 +85,7 @@ def test_fault_47_an_action_that_fails_unexpectedly_keeps_no_other_from_being_do
 
 
 @pytest.mark.fault(47)
-def test_fault_47_an_action_that_is_always_refused_does_not_starve_its_service():
+def test_fault_47_an_action_that_is_always_refused_blocks_no_other():
     world, backoff, done = three_down(), Backoff(), []
 
     def do(action):
@@ -99,10 +99,10 @@ def test_fault_47_an_action_that_is_always_refused_does_not_starve_its_service()
 
 @pytest.mark.fault(47)
 @pytest.mark.parametrize("error", [KeyError("a secret"), Unreadable("The answer cannot be read.")])
-def test_fault_47_an_answer_that_cannot_be_read_leaves_the_other_questions(error, monkeypatch):
+def test_fault_47_an_unreadable_answer_leaves_the_other_observations(error, monkeypatch):
     model = ModelWorld(observed([instance(1)], [node(1)], record(1)))
     records = type("Records", (), {"read": lambda self, wanted: record(1)})()
-    observer = Observer(World(model, model, model, records, model), lambda: model.time)
+    observer = Observer(ClusterPorts(model, model, model, records, model), lambda: model.time)
 
     def fails():
         raise error
@@ -117,7 +117,7 @@ def test_fault_47_an_answer_that_cannot_be_read_leaves_the_other_questions(error
 
 
 @pytest.mark.fault(16)
-def test_fault_16_what_was_planned_before_the_agent_stood_still_is_not_done_after_it():
+def test_fault_16_a_plan_from_before_a_stall_is_not_applied():
     world = ModelWorld(observed([instance(1), instance(2), gone(3)], [node(1), node(2), dead(3)], record(1, 2, 3)))
 
     def slow(action):
@@ -132,7 +132,7 @@ def test_fault_16_what_was_planned_before_the_agent_stood_still_is_not_done_afte
     assert again.done and not again.postponed
 
 
-def test_pauses_grow_up_to_a_limit_and_are_forgotten():
+def test_pauses_grow_up_to_a_limit_and_end_with_a_success():
     backoff = Backoff()
     pauses = [backoff.failed("s3", 0) for _ in range(10)]
     assert pauses[:3] == [2, 4, 8]
@@ -142,10 +142,10 @@ def test_pauses_grow_up_to_a_limit_and_are_forgotten():
 
 
 @pytest.mark.parametrize("method", ["instances", "nodes", "read", "stale", "published", "memory"])
-def test_a_service_that_does_not_answer_leaves_its_part_out(method, monkeypatch):
+def test_an_unavailable_service_leaves_its_part_unknown(method, monkeypatch):
     model = ModelWorld(observed([instance(1)], [node(1)], record(1)))
     records = type("Records", (), {"read": lambda self, wanted: record(1)})()
-    observer = Observer(World(model, model, model, records, model), lambda: model.time)
+    observer = Observer(ClusterPorts(model, model, model, records, model), lambda: model.time)
     monkeypatch.setattr(records if method == "read" else model, method, lambda *arguments: failing(), raising=False)
     cluster = observer.observe(POLICY)
     part = {"read": "record", "stale": "stale_tokens", "memory": "swarm_id"}.get(method, method)
@@ -153,7 +153,7 @@ def test_a_service_that_does_not_answer_leaves_its_part_out(method, monkeypatch)
     assert [failure.message for failure in observer.failures] == ["throttled"]
 
 
-def test_a_policy_is_read():
+def test_a_policy_is_parsed():
     policy = Policy.parse(DOCUMENT, "eu-west-1")
     assert policy.groups["manager"].labels == {"edge": "true", "size": "2"}
     assert (policy.dns.record, policy.dns.addresses) == ("www.example.com", "private")
@@ -173,7 +173,7 @@ def test_a_policy_is_read():
         ({"dns": {"record": "a", "ttl": 1}}, "dns.zone_id"),
         (
             {"groups": {"w": {"role": "worker", "scaling": {"min": 0, "max": 4}}}},
-            "groups.w.scaling.min is 0, but must be a whole number, at least 1",
+            "groups.w.scaling.min is 0, but must be an integer, at least 1",
         ),
         (
             {"groups": {"m": {"role": "manager", "target_groups": ["web"]}}},
@@ -181,7 +181,7 @@ def test_a_policy_is_read():
         ),
     ],
 )
-def test_a_policy_that_is_wrong_is_refused(change, reason):
+def test_an_invalid_policy_is_refused(change, reason):
     with pytest.raises(PolicyError, match=re.escape(reason)):
         Policy.parse({**DOCUMENT, **change})
 
@@ -211,10 +211,10 @@ def test_fault_17_events_are_read_defensively(body, expected):
 
 
 @pytest.mark.fault(17)
-def test_fault_17_what_is_no_json_is_no_event():
+def test_fault_17_invalid_json_is_no_event():
     assert events.parse("{") is None
 
 
-def test_the_owner_of_a_wildcard_has_a_name_too():
+def test_the_owner_record_of_a_wildcard_has_a_valid_name():
     assert dns.owner_name("www.example.com") == "_swarm-aws.www.example.com"
     assert dns.owner_name("*.example.com") == "_swarm-aws.wildcard.example.com"

@@ -67,7 +67,7 @@ AROUND = st.text("äöü ÄÖÜ\n:;,", max_size=40)
 
 
 @given(secret=SECRETS, before=AROUND, after=AROUND)
-def test_no_secret_comes_through_a_text(secret, before, after):
+def test_no_secret_remains_in_a_text(secret, before, after):
     value, written = secret
     redacted = Redactor().text(f"{before}\n{written} {after}")
     assert value not in redacted
@@ -75,7 +75,7 @@ def test_no_secret_comes_through_a_text(secret, before, after):
 
 
 @given(secret=PLAIN, before=AROUND, after=AROUND)
-def test_what_is_a_secret_by_its_look_goes_and_words_around_it_stay(secret, before, after):
+def test_a_secret_is_recognised_by_its_form_and_other_words_stay(secret, before, after):
     value, written = secret
     redacted = without_plain_secrets(f"{before}\n{written} {after}")
     assert value not in redacted
@@ -83,26 +83,26 @@ def test_what_is_a_secret_by_its_look_goes_and_words_around_it_stay(secret, befo
 
 
 @pytest.mark.parametrize("text", ["token=abc", "the password is kept", "a" * 300, f"sha256:{'0123456789abcdef' * 4}"])
-def test_what_is_only_suspect_stays_where_looks_alone_count(text):
+def test_a_suspicious_word_stays_if_only_the_form_counts(text):
     assert without_plain_secrets(text) == text
 
 
 @given(secret=SECRETS)
-def test_no_secret_comes_through_a_document(secret):
+def test_no_secret_remains_in_a_document(secret):
     value, written = secret
     redacted = Redactor().document({"Log": [written, {"Message": f"a {written}"}], "Labels": {"x": written}})
     assert value not in json.dumps(redacted)
 
 
 @given(known=password, before=AROUND, after=AROUND)
-def test_what_is_known_to_be_secret_goes_wherever_it_stands(known, before, after):
+def test_a_known_secret_is_removed_everywhere(known, before, after):
     redactor = Redactor([known])
     assert known not in redactor.text(f"{before}{known}{after}")
     assert json.dumps(known)[1:-1] not in redactor.text(json.dumps({"seen": f"{before}{known}{after}"}))
 
 
 @given(text=st.one_of(AROUND, SECRETS.map(lambda two: two[1])))
-def test_a_second_time_changes_nothing(text):
+def test_redacting_twice_changes_nothing_more(text):
     redactor = Redactor()
     once = redactor.text(text)
     assert redactor.text(once) == once
@@ -121,18 +121,18 @@ def test_a_second_time_changes_nothing(text):
         "secrets are removed, and tokens too",
     ],
 )
-def test_what_helps_to_find_a_fault_stays(line):
+def test_a_useful_log_line_is_not_changed(line):
     assert Redactor().text(line) == line
 
 
-def test_of_environments_the_names_stay():
+def test_environment_variables_keep_their_names_without_values():
     service = {"Spec": {"ContainerSpec": {"Env": ["MODE=fast", "KEY=a=b"], "Args": ["--password", "hunter2", "-v"]}}}
     spec = Redactor().document(service)["Spec"]["ContainerSpec"]
     assert spec == {"Env": [f"MODE={REMOVED}", f"KEY={REMOVED}"], "Args": ["--password", REMOVED, "-v"]}
     assert environment_values([service, {"Env": ["PATH=/bin", "EMPTY="]}, {"Env": None}]) == ["fast", "a=b"]
 
 
-def test_what_is_secret_by_its_place_goes_whatever_it_looks_like():
+def test_a_secret_field_is_removed_whatever_its_value():
     engine = {"JoinTokens": {"Worker": "short"}, "UnlockKey": "short", "Token": "plain", "Count": 3, "Tokens": []}
     assert Redactor().document(engine) == {
         "JoinTokens": REMOVED,

@@ -10,8 +10,8 @@ from ansible_collections.swarm.aws.plugins.module_utils._core.apply import Refus
 from ansible_collections.swarm.aws.plugins.module_utils._core.cluster import Service
 from ansible_collections.swarm.aws.plugins.module_utils._core.plan import decide, plan
 from ansible_collections.swarm.aws.plugins.module_utils._core.registry_credentials import LABEL, Grant, Registry, due
-from ansible_collections.swarm.aws.plugins.module_utils.adapters.aws import Aws
 from ansible_collections.swarm.aws.plugins.module_utils.adapters.ecr import Ecr
+from ansible_collections.swarm.aws.plugins.module_utils.aws.aws_session import AwsSession
 
 from .memory_cluster import POLICY, ModelWorld, instance, node, observed, record
 
@@ -38,7 +38,7 @@ def planned(model: ModelWorld) -> list[act.Action]:
         ("123456789012.dkr.ecr.cn-north-1.amazonaws.com.cn/shop", "123456789012", "cn-north-1"),
     ],
 )
-def test_registries_of_ecr_are_known_by_their_names(image: str, account: str, region: str) -> None:
+def test_an_ecr_registry_is_recognised_by_its_name(image: str, account: str, region: str) -> None:
     found = Registry.of_image(image)
     assert found is not None
     assert (found.account, found.region) == (account, region)
@@ -47,11 +47,11 @@ def test_registries_of_ecr_are_known_by_their_names(image: str, account: str, re
 @pytest.mark.parametrize(
     "image", ["shop", "shop:1", "public.ecr.aws/shop", f"x{HOST}/shop", f"{HOST}.example.com/shop"]
 )
-def test_others_are_left_alone(image: str) -> None:
+def test_another_registry_is_not_recognised(image: str) -> None:
     assert Registry.of_image(image) is None
 
 
-def test_a_service_gets_credentials_at_once_and_again_when_half_of_their_time_is_over() -> None:
+def test_a_service_gets_credentials_now_and_at_half_of_their_lifetime() -> None:
     model = world(SHOP)
     (action,) = planned(model)
     assert action == act.RefreshRegistryAuth("s1", "shop", Registry(HOST, "123456789012", "eu-west-1"), model.time)
@@ -66,7 +66,7 @@ def test_a_service_gets_credentials_at_once_and_again_when_half_of_their_time_is
     assert [type(action) for action in planned(model)] == [act.RefreshRegistryAuth]
 
 
-def test_who_comes_second_does_nothing() -> None:
+def test_the_second_of_two_agents_renews_nothing() -> None:
     model = world(SHOP)
     (action,) = planned(model)
     assert model.do(action)
@@ -74,7 +74,7 @@ def test_who_comes_second_does_nothing() -> None:
     assert len(model.authorized) == 1
 
 
-def test_a_service_whose_tasks_would_run_again_is_not_touched() -> None:
+def test_a_service_whose_tasks_would_run_again_is_not_changed() -> None:
     assert planned(world(replace(SHOP, renewable=False))) == []
     model = world(SHOP)
     (action,) = planned(model)
@@ -90,7 +90,7 @@ def test_a_service_whose_tasks_would_run_again_is_not_touched() -> None:
     assert model.authorized == []
 
 
-def test_where_managers_may_not_ask_it_is_said() -> None:
+def test_a_repository_without_permission_is_reported() -> None:
     decision = decide(world(SHOP).observe(), POLICY, NOW)
     assert decision.actions == []
     assert [note for note in decision.notes if "shop" in note] == [
@@ -103,20 +103,20 @@ def test_where_managers_may_not_ask_it_is_said() -> None:
     ("label", "expected"),
     [(None, True), ("", True), ("x+y", True), ("1000000+100", False), ("999951+100", False), ("999950+100", True)],
 )
-def test_when_credentials_are_due(label: str | None, expected: bool) -> None:
+def test_credentials_are_due_by_their_label(label: str | None, expected: bool) -> None:
     assert due({} if label is None else {LABEL: label}, NOW) is expected
 
 
-def test_a_clock_that_ran_far_ahead_is_not_believed_for_long() -> None:
+def test_a_label_from_a_clock_far_ahead_counts_as_due() -> None:
     assert not due({LABEL: "1000001+100"}, NOW)
     assert due({LABEL: "1000101+100"}, NOW)
 
 
-def test_a_password_is_in_no_text() -> None:
+def test_a_password_is_in_no_representation() -> None:
     assert "hunter2" not in repr(Grant("AWS", "hunter2", 0, 1))
 
 
-def test_ecr_is_asked_in_the_registrys_region(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ecr_is_called_in_the_region_of_the_registry(monkeypatch: pytest.MonkeyPatch) -> None:
     regions = []
 
     class Client:
@@ -128,12 +128,12 @@ def test_ecr_is_asked_in_the_registrys_region(monkeypatch: pytest.MonkeyPatch) -
             ends = datetime.fromtimestamp(NOW + 43200, UTC)
             return {"authorizationData": [{"authorizationToken": token, "expiresAt": ends}]}
 
-    def client(self: Aws, service: str) -> Client:
+    def client(self: AwsSession, service: str) -> Client:
         regions.append((self.region, service))
         return Client()
 
-    monkeypatch.setattr(Aws, "client", client)
-    ecr = Ecr(Aws("eu-west-1"), lambda: NOW)
+    monkeypatch.setattr(AwsSession, "client", client)
+    ecr = Ecr(AwsSession.on_node("eu-west-1"), lambda: NOW)
     grant = ecr.grant(Registry(HOST.replace("eu-west-1", "us-east-1"), "123456789012", "us-east-1"))
     assert (grant.username, grant.password, grant.noted) == ("AWS", "pass:word", "1000000+43200")
     ecr.grant(Registry(HOST, "123456789012", "eu-west-1"))

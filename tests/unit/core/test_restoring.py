@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+import json
+from dataclasses import asdict, replace
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from ansible_collections.swarm.aws.plugins.module_utils._core.restore_choice imp
     Manager,
     choose,
 )
+from ansible_collections.swarm.aws.plugins.modules import restore_info
 
 CLUSTER_RECORD = ClusterRecord("formed", "i-1", "", 3, "swarm")
 CLAIM = ClusterRecord("claimed", "i-1", "", 1)
@@ -32,53 +34,53 @@ def chosen(
 
 
 @pytest.mark.fault(36)
-def test_fault_36_a_survivor_comes_before_every_backup() -> None:
+def test_fault_36_a_survivor_is_preferred_to_every_backup() -> None:
     choice = chosen(EMPTY, LEFT, OTHER)
     assert (choice.instance, choice.source, choice.backup) == ("i-1", SURVIVOR, "")
     assert "nothing is lost" in choice.reason
 
 
 @pytest.mark.fault(36)
-def test_fault_36_the_newest_backup_is_restored_on_a_manager_that_is_in_no_swarm() -> None:
+def test_fault_36_a_manager_without_a_swarm_restores_the_newest_backup() -> None:
     stuck = Manager("i-0", "pending")
     choice = chosen(stuck, OTHER, EMPTY)
     assert (choice.instance, choice.source, choice.backup) == ("i-2", BACKUP, NAMES[0])
     assert chosen(LEFT, EMPTY, OTHER, wanted=NAMES[1]).backup == NAMES[1]
 
 
-def test_of_several_survivors_the_one_whose_log_goes_farthest_is_taken() -> None:
+def test_the_survivor_with_the_longest_log_is_chosen() -> None:
     behind, ahead = Manager("i-8", "active", "swarm", log="0-1.wal"), Manager("i-4", "active", "swarm", log="0-2.wal")
     assert chosen(behind, ahead).instance == "i-4"
 
 
-def test_a_locked_state_makes_no_new_swarm_and_its_backups_do() -> None:
+def test_a_locked_state_is_no_survivor_and_a_backup_is_used() -> None:
     assert chosen(Manager("i-1", "active", "swarm", locked=True), EMPTY).source == BACKUP
 
 
-def test_a_swarm_that_works_is_left_alone_unless_its_name_is_given() -> None:
+def test_a_working_swarm_is_only_replaced_with_force() -> None:
     with pytest.raises(CannotRestore, match=r"3 of 3 managers are reachable, .* Nothing was done, .*force=demo"):
         chosen(WORKS, EMPTY)
-    with pytest.raises(CannotRestore, match="force is 'yes', but this is the cluster 'demo'"):
+    with pytest.raises(CannotRestore, match="force is 'yes', but the cluster is 'demo'"):
         chosen(WORKS, force="yes")
     assert chosen(WORKS, EMPTY, force="demo").source == BACKUP
 
 
-def test_another_swarm_is_no_survivor() -> None:
+def test_a_node_of_another_swarm_is_no_survivor() -> None:
     assert chosen(Manager("i-1", "active", "foreign", works=True), EMPTY).source == BACKUP
 
 
 @pytest.mark.parametrize("begun", [LEFT, EMPTY])
-def test_a_restore_that_was_stopped_goes_on(begun: Manager) -> None:
+def test_a_stopped_restore_continues_on_its_instance(begun: Manager) -> None:
     again = Manager("i-9", begun.state, begun.cluster_id, begun=True)
     cluster_record = CLUSTER_RECORD.restoring("i-9", "")
     assert chosen(OTHER, LEFT if begun is LEFT else EMPTY, again, cluster_record=cluster_record).instance == "i-9"
 
 
-def test_a_restore_whose_host_is_lost_begins_on_another_one() -> None:
+def test_a_restore_whose_instance_is_lost_starts_on_another() -> None:
     assert chosen(WORKS, EMPTY, cluster_record=CLUSTER_RECORD.restoring("i-9", ""), wanted=NAMES[0]).instance == "i-2"
 
 
-def test_nothing_to_restore_on_or_from_is_said() -> None:
+def test_a_missing_instance_or_backup_is_reported() -> None:
     with pytest.raises(CannotRestore, match="No manager's instance can be reached"):
         chosen()
     with pytest.raises(CannotRestore, match=r"^The bucket has no backup of the swarm, .* from\.$"):
@@ -87,8 +89,30 @@ def test_nothing_to_restore_on_or_from_is_said() -> None:
         chosen(EMPTY, wanted="x")
 
 
-def test_an_empty_bucket_but_for_backups_takes_one() -> None:
+def test_a_bucket_with_only_backups_restores_the_newest() -> None:
     assert chosen(EMPTY, cluster_record=None).backup == NAMES[0]
+
+
+# The module, with the answers of all managers
+
+
+def answer(manager: Manager, cluster_record: ClusterRecord | None = CLUSTER_RECORD) -> dict[str, Any]:
+    published = json.loads(json.dumps(asdict(cluster_record))) if cluster_record else None
+    return {"cluster": "demo", "manager": asdict(manager), "published": published, "backups": NAMES}
+
+
+def test_the_newest_record_of_the_answers_counts() -> None:
+    older = replace(CLUSTER_RECORD, cluster_id="other", generation=1)
+    found = restore_info.choice([answer(EMPTY, older), answer(LEFT), {"msg": "unreachable"}], None, None)
+    assert (found["instance"], found["source"]) == ("i-1", SURVIVOR)
+    assert restore_info.choice([answer(EMPTY, None), answer(LEFT)], NAMES[1], "")["backup"] == NAMES[1]
+
+
+def test_without_an_answer_the_reasons_are_told() -> None:
+    with pytest.raises(CannotRestore, match=r"^No manager's instance returns its state: The engine rests\.$"):
+        restore_info.choice([{"msg": "The engine rests."}], None, None)
+    with pytest.raises(CannotRestore, match="No manager's instance can be reached"):
+        restore_info.choice([], None, None)
 
 
 # Without a backup, or without the cluster's record
@@ -118,25 +142,25 @@ def refusal(*managers: Manager, **more: Any) -> str:
     ("cluster_record", "why"), [(CLUSTER_RECORD, ""), (None, f" {NO_RECORD}"), (CLAIM, f" {NO_RECORD}")]
 )
 @pytest.mark.parametrize(("names", "then"), [(NAMES, FORCED), ([], UNBACKED)])
-def test_a_swarm_that_works_is_told_with_its_quorum(
+def test_a_working_swarm_is_reported_with_its_quorum(
     cluster_record: ClusterRecord | None, why: str, names: list[str], then: str
 ) -> None:
     assert refusal(EMPTY, WORKS, cluster_record=cluster_record, names=names) == f"{WORKING}{why} {then}"
 
 
-def test_all_managers_that_hold_the_swarm_are_named() -> None:
+def test_all_managers_with_the_swarms_state_are_named() -> None:
     others = [replace(WORKS, instance=name) for name in ("i-3", "i-2")]
     assert "Its state (swarm) is on i-1, i-2, i-3. " in refusal(WORKS, *others, names=[])
 
 
-def test_force_without_a_backup_is_told_that_the_swarm_works() -> None:
+def test_force_without_a_backup_reports_that_the_swarm_works() -> None:
     assert refusal(WORKS, EMPTY, names=[], force="demo") == (
         f"{NO_BACKUP} The swarm swarm works on i-1: 3 of 3 managers are reachable, quorum 2. It needs no restore."
     )
 
 
 @pytest.mark.parametrize("names", [[], NAMES])
-def test_survivors_of_a_swarm_are_enough_without_a_record(names: list[str]) -> None:
+def test_a_survivor_is_enough_without_a_record(names: list[str]) -> None:
     choice = chosen(EMPTY, LEFT, replace(LEFT, instance="i-2", log="0000-0002.wal"), cluster_record=None, names=names)
     assert (choice.instance, choice.source, choice.backup) == ("i-2", SURVIVOR, "")
     assert choice.reason == "i-2 still has the state of the swarm swarm, so nothing is lost."
@@ -146,21 +170,21 @@ def test_a_survivor_is_enough_without_a_backup() -> None:
     assert chosen(EMPTY, LEFT, names=[]).source == SURVIVOR
 
 
-def test_a_survivor_goes_on_where_it_was_stopped_without_a_record() -> None:
+def test_a_stopped_restore_continues_without_a_record() -> None:
     cluster_record = ClusterRecord("restoring", "i-1", "", 1)
     choice = chosen(replace(LEFT, begun=True), replace(LEFT, instance="i-2"), cluster_record=cluster_record, names=[])
     assert (choice.instance, choice.source) == ("i-1", SURVIVOR)
 
 
 @pytest.mark.parametrize("asked", [{"wanted": NAMES[0]}, {"force": "demo"}])
-def test_who_asks_for_a_backup_in_vain_is_told_of_survivors(asked: dict[str, str]) -> None:
+def test_a_request_for_a_missing_backup_names_the_survivors(asked: dict[str, str]) -> None:
     assert refusal(LEFT, EMPTY, names=[], **asked) == (
-        f"{NO_BACKUP} The state of the swarm swarm is on i-1, without a leader. Leave out -e backup and -e force, "
+        f"{NO_BACKUP} The state of the swarm swarm is on i-1, without a leader. Remove -e backup and -e force, "
         f"{CONTINUE}"
     )
 
 
-def test_survivors_that_are_not_used_are_named_with_the_reason() -> None:
+def test_unused_survivors_are_named_with_the_reason() -> None:
     locked, foreign = replace(LEFT, locked=True), replace(LEFT, instance="i-2", cluster_id="other")
     mine, others = (
         f"The state of the swarm {swarm} is on {name}, without a leader."
@@ -170,8 +194,8 @@ def test_survivors_that_are_not_used_are_named_with_the_reason() -> None:
         "The cluster's record in the bucket names swarm: if other is the cluster's swarm, delete cluster.json from "
     )
     assert refusal(locked, EMPTY, names=[]) == (
-        f"{NO_BACKUP} {mine} It is locked (autolock), and Docker cannot make a new swarm from a locked state: start as "
-        "many of its managers again as a quorum needs."
+        f"{NO_BACKUP} {mine} It is locked (autolock), and Docker cannot create a new swarm from a locked state: start "
+        "enough of its managers again for a quorum."
     )
     assert refusal(foreign, EMPTY, names=[]) == f"{NO_BACKUP} {others} {delete}the bucket, {CONTINUE}"
     assert refusal(replace(foreign, works=True, voters=1, reachable=1), names=[]) == (

@@ -36,7 +36,7 @@ ALL = [*(member(number, "manager", leader=number == 2) for number in (1, 2, 3)),
 # Rounds
 
 
-def test_workers_come_first_with_one_as_a_canary_and_managers_go_one_by_one():
+def test_workers_come_first_after_a_canary_and_managers_one_by_one():
     assert fleet(*ALL).rounds(batch=2) == [
         Round("worker", 1, canary=True),
         Round("worker", 2),
@@ -46,24 +46,24 @@ def test_workers_come_first_with_one_as_a_canary_and_managers_go_one_by_one():
     ]
 
 
-def test_the_group_of_the_leader_is_the_last_one():
+def test_the_group_of_the_leader_is_the_last_round():
     other = replace(MANAGERS, group="zzz", name="example-zzz", desired=1)
     several = [member(1, "manager", leader=True), member(7, "manager", group="zzz")]
     assert [round.group for round in fleet(*several, groups=(MANAGERS, other)).rounds(1)] == ["zzz", "manager"]
 
 
-def test_what_serves_with_the_new_template_already_makes_a_canary_needless():
+def test_a_serving_instance_with_the_new_template_replaces_the_canary():
     new = member(4, outdated=False)
     assert fleet(new, member(5), member(6)).rounds(batch=5) == [Round("worker", 2)]
     not_yet = replace(new, awaited=("it to join",))
     assert fleet(not_yet, member(5), member(6)).rounds(batch=5) == [Round("worker", 1, canary=True), Round("worker", 1)]
 
 
-def test_nothing_is_to_be_replaced_when_all_are_new_and_no_upgrade_is_under_way():
+def test_without_outdated_instances_there_is_no_round():
     assert fleet(*(replace(member, outdated=False) for member in ALL)).rounds(3) == []
 
 
-def test_what_a_stopped_run_added_is_used_up_first():
+def test_the_instances_that_a_stopped_upgrade_added_are_used_first():
     under_way = replace(WORKERS, desired=5, largest=5, original_size=3)
     new = [member(7, outdated=False), member(8, outdated=False)]
     found = fleet(*new, member(4), member(5), member(6), groups=[under_way])
@@ -71,7 +71,7 @@ def test_what_a_stopped_run_added_is_used_up_first():
     assert found.to_remove("worker", under_way.surplus) == ["i-4", "i-5"]
 
 
-def test_a_stopped_run_that_has_only_to_settle_gets_a_round_for_it():
+def test_a_stopped_upgrade_that_only_has_to_settle_gets_a_round():
     found = fleet(*(member(number, outdated=False) for number in (4, 5, 6)), groups=[replace(WORKERS, original_size=3)])
     assert found.rounds(1) == [Round("worker", 0)]
     one_more = fleet(
@@ -84,7 +84,7 @@ def test_a_stopped_run_that_has_only_to_settle_gets_a_round_for_it():
 # Who goes
 
 
-def test_the_leader_goes_last_though_its_zone_has_most():
+def test_the_leader_is_removed_last_although_its_zone_has_most_nodes():
     several = [
         member(1, "manager", zone="a"),
         member(2, "manager", zone="b", leader=True),
@@ -94,14 +94,14 @@ def test_the_leader_goes_last_though_its_zone_has_most():
     assert fleet(*several).to_remove("manager", 3) == ["i-1", "i-3", "i-2"]
 
 
-def test_zones_stay_even_and_what_serves_badly_goes_first():
+def test_zones_stay_even_and_unhealthy_instances_are_removed_first():
     several = [member(1, zone="a"), member(2, zone="b"), member(3, zone="b"), member(4, zone="c")]
     assert fleet(*several).to_remove("worker", 1) == ["i-2"]
     sick = [*several[:3], replace(several[3], awaited=("the node of i-4 to be ready",))]
     assert fleet(*sick).to_remove("worker", 1) == ["i-4"]
 
 
-def test_who_goes_already_is_gone_on_with_and_who_is_ending_is_counted_no_more():
+def test_a_begun_removal_continues_and_terminating_nodes_do_not_count():
     several = [member(4), member(5, removing=True), member(6, removing=True, terminating=True)]
     found = fleet(*several)
     assert found.to_remove("worker", 1) == ["i-5"]
@@ -109,7 +109,7 @@ def test_who_goes_already_is_gone_on_with_and_who_is_ending_is_counted_no_more()
     assert [member.id for member in found.of_group("worker")] == ["i-4", "i-5"]
 
 
-def test_one_works_from_a_manager_that_stays_and_rather_from_where_one_is():
+def test_an_upgrade_runs_on_a_staying_manager_preferably_the_current():
     found = fleet(*ALL[:2], replace(ALL[2], reachable=False))
     assert found.managers([], "n2") == ["i-2", "i-1"]
     assert found.managers(["i-2"], "n2") == ["i-1"]
@@ -131,7 +131,7 @@ def seen(*extra, nodes=(), groups=None, **more):
     return Fleet.of(replace(both, **more), POLICY, groups, now=1_000.0)
 
 
-def test_a_cluster_that_is_as_it_should_be_waits_for_nothing():
+def test_a_converged_cluster_awaits_nothing():
     found = seen()
     assert found.awaited("manager", set()) == []
     assert found.awaited("worker", set()) == []
@@ -148,14 +148,14 @@ def test_a_cluster_that_is_as_it_should_be_waits_for_nothing():
         ({}, (node(5, "worker", availability="pause"),), "the node of i-005 to take tasks"),
     ],
 )
-def test_a_new_worker_is_waited_for_step_by_step(host, nodes, expected):
+def test_a_new_worker_is_awaited_step_by_step(host, nodes, expected):
     extra = () if host is None else (instance(5, "worker", template="2", **host),)
     found = seen(*extra, nodes=nodes, groups=(MANAGERS, replace(WORKERS, desired=2)))
     assert found.awaited("worker", set()) == [expected]
     assert found.awaited("manager", set()) == []
 
 
-def test_a_new_manager_serves_only_when_it_is_heard_in_raft_and_the_record_leads_to_it():
+def test_a_new_manager_serves_once_it_is_reachable_and_published():
     four = (replace(MANAGERS, desired=4), replace(WORKERS, desired=1))
     host = instance(5, "manager", template="2")
     unconfirmed = seen(host, nodes=[node(5, "manager", reachable=False)], groups=four)
@@ -168,7 +168,7 @@ def test_a_new_manager_serves_only_when_it_is_heard_in_raft_and_the_record_leads
     assert foreign.awaited("manager", set()) == []
 
 
-def test_services_are_waited_for_unless_they_lacked_tasks_before():
+def test_services_are_awaited_unless_they_lacked_tasks_before():
     web = Service("web", "web", replicas=3, healthy={"n001": 2})
     proxy = Service("proxy", "proxy", mode="global", healthy={"n001": 1, "n002": 1, "n003": 1}, starting={"n004": 1})
     found = seen(services=(web, proxy))
@@ -182,7 +182,7 @@ def test_services_are_waited_for_unless_they_lacked_tasks_before():
     assert seen(services=(surging,)).short == {}
 
 
-def test_managers_wait_for_those_of_other_groups_too():
+def test_managers_await_removals_in_other_groups_too():
     other = replace(MANAGERS, group="other", name="example-other", desired=1)
     several = [member(1, "manager", outdated=False), member(9, "manager", group="other", removing=True)]
     found = fleet(*several, groups=[replace(MANAGERS, desired=1), other])
@@ -192,7 +192,7 @@ def test_managers_wait_for_those_of_other_groups_too():
 # Another size
 
 
-def test_more_are_added_and_fewer_are_named():
+def test_scaling_out_adds_a_number_and_scaling_in_names_instances():
     found = fleet(*ALL)
     assert found.resize("worker", 4) == rolling_update.Resize(add=1)
     assert found.resize("worker", 3) == rolling_update.Resize()
@@ -207,12 +207,12 @@ def test_more_are_added_and_fewer_are_named():
         ("worker", 0, "may have 1 to 4 instances, and 0 are requested: change its min in node_groups"),
     ],
 )
-def test_what_a_group_may_not_have_is_refused(name, desired, said):
+def test_a_size_outside_of_min_and_max_is_refused(name, desired, said):
     with pytest.raises(SwarmError, match=said):
         fleet(*ALL).resize(name, desired)
 
 
-def test_managers_are_judged_all_together():
+def test_the_managers_of_all_groups_are_counted_together():
     free = replace(MANAGERS, smallest=0, largest=9)
     found = fleet(*ALL, groups=(free, WORKERS))
     with pytest.raises(SwarmError, match="without a manager"):
@@ -220,8 +220,8 @@ def test_managers_are_judged_all_together():
     with pytest.raises(SwarmError, match="9 managers, but more than 7"):
         found.resize("manager", 9)
     assert found.resize("manager", 1).remove == ("i-1", "i-3"), "the leader stays"
-    assert "4 managers survive the loss of 1, which 3 would too" in found.resize("manager", 4).warnings[0]
-    assert "a single manager is lost" in found.resize("manager", 1).warnings[0]
+    assert "4 managers survive the loss of 1, like 3 managers" in found.resize("manager", 4).warnings[0]
+    assert "single manager has no redundancy" in found.resize("manager", 1).warnings[0]
     assert found.resize("manager", 5).warnings == ()
     other = replace(MANAGERS, group="other", desired=1)
     assert fleet(*ALL, groups=(free, other)).resize("manager", 0).remove == ("i-1", "i-3", "i-2")
@@ -234,7 +234,7 @@ def test_a_group_that_is_being_upgraded_is_not_scaled():
         fleet(*ALL, groups=(MANAGERS, replace(WORKERS, original_size=3))).resize("worker", 2)
 
 
-def test_what_is_usual_is_read_as_it_was_written():
+def test_an_original_size_is_read_as_written():
     assert UpgradeMarker.read({TAG: UpgradeMarker(3).write()}) == UpgradeMarker(3)
     several = UpgradeMarker(3, 5, "AZRebalance")
     assert several.write() == "3 max=5 paused=AZRebalance"
@@ -320,7 +320,7 @@ sizes = st.tuples(st.sampled_from([1, 3, 5]), st.integers(0, 2), st.integers(0, 
 
 
 @given(sizes, st.integers(1, 3), st.integers(0, 60), st.randoms(use_true_random=False))
-def test_an_upgrade_that_is_killed_anywhere_is_finished_by_the_next_run(size, batch, killed_after, draw):
+def test_an_upgrade_killed_anywhere_is_completed_by_the_next_run(size, batch, killed_after, draw):
     managers, more, workers = size
     cloud = Cloud([("manager", "manager", managers), ("other", "manager", more), ("worker", "worker", workers)], draw)
     old_leader = next(member.id for member in cloud.members.values() if member.leader)
@@ -349,7 +349,7 @@ def test_an_upgrade_that_is_killed_anywhere_is_finished_by_the_next_run(size, ba
 
 @pytest.mark.fault(35)
 @given(sizes, st.integers(1, 3), st.randoms(use_true_random=False))
-def test_fault_35_an_upgrade_whose_new_instances_never_serve_takes_nothing_out(size, batch, draw):
+def test_fault_35_an_upgrade_with_failing_instances_removes_nothing(size, batch, draw):
     managers, more, workers = size
     all_groups = [("manager", "manager", managers), ("other", "manager", more), ("worker", "worker", workers)]
     cloud = Cloud(all_groups, draw, broken=True)
@@ -360,7 +360,7 @@ def test_fault_35_an_upgrade_whose_new_instances_never_serve_takes_nothing_out(s
     assert len(cloud.members) == len(old) + 1, "the first instance is tried alone"
 
 
-def test_a_story_for_those_who_read_tests_first():
+def test_the_steps_of_an_upgrade_of_three_managers_and_three_workers():
     cloud = Cloud([("manager", "manager", 3), ("worker", "worker", 3)], random.Random(1))
     steps = list(cloud.steps(batch=2))
     assert [step for step in steps if not step.startswith("removed")] == [
@@ -371,7 +371,7 @@ def test_a_story_for_those_who_read_tests_first():
     ]
 
 
-def test_what_is_in_a_warm_pool_is_no_member_and_goes_first_if_it_is_behind():
+def test_an_outdated_warm_instance_is_no_member_and_is_replaced_first():
     hosts = [
         instance(1, template="2"),
         instance(4, "worker", template="2"),

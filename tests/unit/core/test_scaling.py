@@ -47,7 +47,7 @@ def needed(observed: Cluster, policy: Policy = POLICY) -> int:
     return scaling.capacities(observed, policy)["worker"].needed
 
 
-def test_what_stands_busy_is_needed_and_what_only_has_global_tasks_is_not() -> None:
+def test_a_busy_node_is_needed_and_a_node_with_global_tasks_only_is_not() -> None:
     agents = service("agents", {"n001": 1, "n002": 1, "n003": 1}, mode="global")
     web = service("web", {"n002": 2})
     found = scaling.capacities(swarm([worker(1), worker(2), worker(3)], [agents, web]), POLICY)["worker"]
@@ -75,24 +75,24 @@ def test_what_stands_busy_is_needed_and_what_only_has_global_tasks_is_not() -> N
         ({"memory": 3 * GIB}, 50, MOST - 2),
     ],
 )
-def test_what_finds_no_node_asks_for_so_many_as_take_it(needs: dict[str, object], pending: int, more: int) -> None:
+def test_pending_tasks_need_enough_new_nodes_for_all(needs: dict[str, object], pending: int, more: int) -> None:
     full = service("full", {"n001": 1, "n002": 1}, memory=4 * GIB)
     assert needed(swarm([worker(1), worker(2)], [full, service("web", pending=pending, **needs)])) == 2 + more
 
 
-def test_a_task_that_the_scheduler_has_not_looked_at_asks_for_nothing() -> None:
+def test_a_task_that_the_scheduler_has_not_tried_needs_no_node() -> None:
     waiting = replace(service("web", pending=1, memory=GIB), why_pending="")
     assert needed(swarm([worker(1)], [service("full", {"n001": 1}), waiting])) == 1
 
 
-def test_global_services_take_up_a_new_node_too() -> None:
+def test_global_services_use_room_on_a_new_node_too() -> None:
     agents = service("agents", {"n001": 1}, mode="global", memory=2 * GIB)
     full = service("full", {"n001": 1}, memory=2 * GIB)
     assert needed(swarm([worker(1)], [agents, full, service("web", pending=2, memory=2 * GIB)])) == 3
     assert needed(swarm([worker(1)], [agents, full, service("web", pending=2, memory=3 * GIB)])) == 1
 
 
-def test_a_node_that_is_on_its_way_is_not_asked_for_twice() -> None:
+def test_a_starting_node_is_not_requested_twice() -> None:
     tasks = [service("full", {"n001": 1}, memory=4 * GIB), service("web", pending=1, memory=3 * GIB)]
     found = scaling.capacities(swarm([worker(1)], tasks, desired=2), POLICY)["worker"]
     assert found.reservation == 100
@@ -100,7 +100,7 @@ def test_a_node_that_is_on_its_way_is_not_asked_for_twice() -> None:
     assert needed(swarm([worker(1), worker(2)], tasks)) == 2
 
 
-def test_a_node_that_is_kept_free_or_is_down_counts_until_auto_scaling_lets_it_go() -> None:
+def test_a_drained_or_down_node_counts_until_it_is_terminated() -> None:
     web = service("web", {"n001": 1})
     assert needed(swarm([worker(1), worker(2, availability="drain")], [web])) == 2
     down = replace(worker(2), state="down")
@@ -113,7 +113,7 @@ def test_a_node_that_is_kept_free_or_is_down_counts_until_auto_scaling_lets_it_g
     assert needed(replace(seen, instances=ending, services=(service("web", {"n001": 1, "n002": 1}),))) == 1
 
 
-def test_a_node_to_which_others_tasks_could_not_go_is_no_spare() -> None:
+def test_a_node_that_cannot_take_the_others_tasks_is_no_spare() -> None:
     """Auto Scaling chooses which instance it terminates."""
     pinned = service("pinned", {"n001": 1}, constraints=("node.labels.volume.data == true",))
     first = worker(1)
@@ -122,7 +122,7 @@ def test_a_node_to_which_others_tasks_could_not_go_is_no_spare() -> None:
     assert needed(swarm([worker(1), replace(worker(2), memory=GIB)], [service("web", {"n001": 2}, memory=GIB)])) == 2
 
 
-def test_the_first_group_that_a_task_suits_gets_the_node_until_it_may_have_no_more() -> None:
+def test_the_first_suitable_group_gets_the_node_up_to_its_max() -> None:
     more = Group("worker", scaling=Scaling(1, 2))
     policy = replace(POLICY, groups={**memory_cluster.POLICY.groups, "worker": more, "other": replace(more)})
     other = replace(worker(2), labels={**worker(2).labels, "swarm.aws.group": "other"})
@@ -137,7 +137,7 @@ def test_the_first_group_that_a_task_suits_gets_the_node_until_it_may_have_no_mo
         assert (found["worker"].needed, found["other"].needed) == expected
 
 
-def test_nothing_is_told_of_groups_that_do_not_scale_are_upgraded_or_are_not_known_enough() -> None:
+def test_groups_in_upgrade_unknown_or_without_scaling_have_no_metric() -> None:
     seen = swarm([worker(1)], [])
     assert list(scaling.capacities(seen, POLICY)) == ["worker"]
     assert not scaling.capacities(seen, memory_cluster.POLICY)
@@ -147,7 +147,7 @@ def test_nothing_is_told_of_groups_that_do_not_scale_are_upgraded_or_are_not_kno
     assert not scaling.capacities(swarm([replace(worker(1), state="down")], []), POLICY)
 
 
-def test_policy_json_says_who_scales() -> None:
+def test_the_policy_names_the_groups_that_scale() -> None:
     document = {"cluster": "example", "groups": {"worker": {"role": "worker", "scaling": {"min": 1, "max": 4}}}}
     assert Policy.parse(document).groups["worker"].scaling == Scaling(1, 4)
     assert Policy.parse(document).scales
@@ -217,14 +217,16 @@ def busy(seen: Cluster) -> int:
 
 
 @given(st.integers(1, MOST), asked(), st.integers(0, 2))
-def test_never_below_what_stands_busy_nor_beyond_the_limits(count: int, services: list[Service], coming: int) -> None:
+def test_the_result_is_between_the_busy_nodes_and_max(count: int, services: list[Service], coming: int) -> None:
     nodes = labelled(count)
     seen = swarm(nodes, scheduled(nodes, services), desired=min(MOST, count + coming))
     assert max(1, busy(seen)) <= needed(seen) <= MOST
 
 
 @given(st.integers(1, MOST), asked(), st.integers(1, 4))
-def test_what_would_run_on_a_new_node_always_raises_it(count: int, services: list[Service], memory: int) -> None:
+def test_a_pending_task_that_fits_on_a_new_node_raises_the_result(
+    count: int, services: list[Service], memory: int
+) -> None:
     nodes = labelled(count)
     settled = [replace(service, pending=0, why_pending="") for service in scheduled(nodes, services)]
     before = needed(swarm(nodes, settled))
@@ -242,8 +244,8 @@ def test_what_would_run_on_a_new_node_always_raises_it(count: int, services: lis
 
 
 @given(st.integers(1, MOST), asked())
-def test_with_the_same_tasks_it_comes_to_rest_and_stays(count: int, services: list[Service]) -> None:
-    """Target tracking goes where the ratio says. Whichever node Auto Scaling ends, its tasks go elsewhere."""
+def test_with_the_same_tasks_the_size_converges_and_stays(count: int, services: list[Service]) -> None:
+    """Target tracking follows the ratio. If Auto Scaling terminates a node, its tasks start elsewhere."""
     nodes, sizes = labelled(count), []
     tasks = scheduled(nodes, services)
     for _round in range(3 * MOST):

@@ -42,7 +42,7 @@ def scaled(services, **more):
 
 
 @pytest.mark.fault(23)
-def test_fault_23_as_many_tasks_start_elsewhere_as_are_on_the_node():
+def test_fault_23_the_tasks_of_the_node_start_elsewhere_first():
     assert scaled([WEB]) == [("web", 8, "6+2@1000000")]
 
 
@@ -57,18 +57,18 @@ def test_fault_23_as_many_tasks_start_elsewhere_as_are_on_the_node():
         replace(WEB, healthy={"n001": 3, "n002": 3}),
     ],
 )
-def test_services_that_must_not_have_two_at_once_or_have_nothing_there_keep_their_count(service):
+def test_a_service_that_cannot_or_need_not_surge_keeps_its_count(service):
     assert scaled([service]) == []
 
 
-def test_a_node_that_still_takes_tasks_is_paused_first():
+def test_a_node_is_cordoned_before_the_surge():
     third = replace(removing(), availability="active")
     assert scaled([WEB], third=third) == []
     planned = decide(cluster([WEB], third=third), POLICY, NOW).actions
     assert [type(action) for action in planned if getattr(action, "instance", "") == "i-003"][-1] is act.Cordon
 
 
-def test_more_is_raised_when_another_node_leaves_too():
+def test_the_surge_grows_when_another_node_is_removed_too():
     other = replace(removing(2), role="worker", voter=False, reachable=False)
     nodes = (node(1, leader=True), other, removing(3))
     service = replace(WEB, replicas=8, labels={LABEL: "6+2"}, healthy={"n001": 2, "n002": 4, "n003": 2})
@@ -86,8 +86,8 @@ def ready(service, now=NOW + 20, **more):
 @pytest.mark.parametrize(
     ("asked", "drained"), [(None, False), (NOW + 300, False), (NOW + 50, True), (NOW + 5000, False)]
 )
-def test_replacements_have_their_time_from_when_they_are_asked_for(asked, drained):
-    """Not from the pause: all agents may have stood still in between."""
+def test_the_time_for_replacements_starts_with_the_request(asked, drained):
+    """The cordon does not count: all agents may have stopped in between."""
     web = replace(WEB, healthy={"n001": 2, "n003": 2}) if asked is None else raised_at(asked)
     ended = [*THREE[:2], instance(3, lifecycle="Terminating:Wait")]
     assert ready(web, NOW + 400, instances=ended)[0] is drained
@@ -108,7 +108,7 @@ def raised_at(moment):
         ({"paused": True}, "its update is paused"),
     ],
 )
-def test_fault_25_without_a_place_elsewhere_a_request_stops_before_the_drain_and_force_goes_on(change, reason):
+def test_fault_25_without_room_only_a_forced_request_drains(change, reason):
     service = replace(WEB, **change)
     drained, waits, held = ready(service)
     assert (drained, waits) == (False, [])
@@ -120,7 +120,7 @@ def test_fault_25_without_a_place_elsewhere_a_request_stops_before_the_drain_and
 
 
 @pytest.mark.fault(25)
-def test_fault_25_an_instance_that_auto_scaling_ends_waits_for_a_place_and_then_goes_without():
+def test_fault_25_a_termination_by_auto_scaling_waits_for_room_then_drains():
     third = removing(**{node_labels.WITHDRAWN: "999991.000"})
     third = replace(third, labels={key: value for key, value in third.labels.items() if key != node_labels.REQUESTED})
     there = [*THREE[:2], instance(3, lifecycle="Terminating:Wait")]
@@ -147,17 +147,17 @@ def lowered(service):
     return changes, decision.awaited
 
 
-def test_the_count_goes_back_once_all_of_them_run():
+def test_the_count_is_restored_once_all_tasks_run():
     assert lowered(replace(RAISED, healthy={"n001": 4, "n002": 4})) == ([(6, {"mine": "1"})], [])
 
 
-def test_the_count_stays_while_a_task_starts_since_a_healthy_one_might_be_stopped_for_it():
+def test_the_count_stays_raised_while_a_task_starts():
     changes, awaited = lowered(replace(RAISED, healthy={"n001": 3, "n002": 4}, starting={"n001": 1}))
     assert changes == []
     assert awaited == ["all 8 tasks of web to run, before its extra tasks are removed"]
 
 
-def test_tasks_that_were_to_end_and_have_are_not_waited_for():
+def test_completed_tasks_are_not_awaited():
     ended = replace(WEB, over=frozenset("1234"), done=4)
     assert ready(replace(ended, replicas=7, labels={LABEL: "6+1"}, healthy={"n001": 2, "n003": 1}))[0]
     assert not ready(replace(ended, replicas=7, labels={LABEL: "6+1"}, healthy={"n001": 1, "n003": 1}))[0]
@@ -165,7 +165,7 @@ def test_tasks_that_were_to_end_and_have_are_not_waited_for():
     assert lowest({}, [replace(ended, healthy={"n001": 2})]) == {"web": {"declared": 6, "lowest": 6}}
 
 
-def test_the_count_goes_back_when_the_rest_has_no_node_since_those_are_stopped_first():
+def test_the_count_is_restored_if_the_remaining_tasks_have_no_node():
     stuck = replace(RAISED, healthy={"n001": 3, "n002": 3}, pending=2, why_pending="no suitable node")
     assert lowered(stuck)[0] == [(6, {"mine": "1"})]
     assert lowered(replace(stuck, why_pending=""))[0] == []
@@ -173,7 +173,7 @@ def test_the_count_goes_back_when_the_rest_has_no_node_since_those_are_stopped_f
 
 @pytest.mark.parametrize("state", ["updating", "paused"])
 @pytest.mark.parametrize("replicas", [8, 10])
-def test_an_update_is_not_written_to_however_many_tasks_there_are(state, replicas):
+def test_a_service_that_is_being_updated_is_not_changed(state, replicas):
     service = replace(RAISED, replicas=replicas, healthy={"n001": 4, "n002": replicas - 4}, **{state: True})
     changes, awaited = lowered(service)
     assert changes == []
@@ -181,13 +181,13 @@ def test_an_update_is_not_written_to_however_many_tasks_there_are(state, replica
 
 
 @pytest.mark.parametrize("replicas", [4, 10])
-def test_a_count_that_somebody_else_set_stays_and_only_the_label_goes(replicas):
+def test_a_count_set_by_somebody_else_stays_and_the_label_is_removed(replicas):
     service = replace(RAISED, replicas=replicas, healthy={"n001": replicas})
     assert declared(service) == replicas
     assert lowered(service)[0] == [(replicas, {"mine": "1"})]
 
 
-def test_a_deploy_in_between_wins():
+def test_a_deployment_meanwhile_wins():
     world = ModelWorld(cluster([WEB]))
     (scale,) = [
         action for action in decide(world.observe(), POLICY, NOW).actions if isinstance(action, act.SetReplicas)
@@ -212,12 +212,12 @@ def test_a_deploy_in_between_wins():
         ("node.ip == 10.0.0.9", True),
     ],
 )
-def test_constraints_are_read_as_the_scheduler_does(constraint, holds):
+def test_constraints_are_evaluated_as_the_scheduler_does(constraint, holds):
     host = node(1, hostname="host", platform="linux/x86_64")
     assert placement.meets(Needs(constraints=(constraint,)), host) is holds
 
 
-def test_room_is_what_is_not_reserved():
+def test_room_is_the_unreserved_memory_and_cpu():
     host = node(1, memory=1000, cpus=4_000_000_000)
     other = Service("other", "other", needs=Needs(memory=300), healthy={"n001": 2})
     small = Service("small", "small", needs=Needs(memory=150, cpus=1_000_000_000))
@@ -226,7 +226,7 @@ def test_room_is_what_is_not_reserved():
     assert placement.obstacle(small, []) == "there is no other node that takes tasks"
 
 
-def test_the_lowest_count_that_was_seen_is_kept():
+def test_the_lowest_observed_count_is_kept():
     seen = lowest({}, [WEB])
     seen = lowest(seen, [replace(WEB, replicas=8, labels={LABEL: "6+2"}, healthy={"n001": 5})])
     assert lowest(seen, [WEB]) == {"web": {"declared": 6, "lowest": 5}}

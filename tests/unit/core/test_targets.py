@@ -40,14 +40,14 @@ def syncs(seen):
     return [action for action in decide(seen, ALONE, NOW).actions if hasattr(action, "register")]
 
 
-def test_those_that_serve_are_targets_and_nothing_is_done_then():
+def test_serving_nodes_become_targets_and_then_nothing_is_planned():
     there = world({})
     assert run(there, policy=ALONE) == [("SyncTargets", None)]
     assert there.targets[WEB] == HEALTHY
     assert run(there, policy=ALONE) == []
 
 
-def test_a_node_comes_in_once_what_answers_at_its_own_ports_runs_there():
+def test_a_node_becomes_a_target_once_its_host_port_is_served():
     proxy = Service("s1", "proxy", "global", needs=Needs(host_ports=(80,)), healthy={"n001": 1, "n002": 1})
     there = world({"i-001": "healthy", "i-002": "healthy"})
     there.all_services = {"s1": proxy}
@@ -57,7 +57,7 @@ def test_a_node_comes_in_once_what_answers_at_its_own_ports_runs_there():
     assert there.targets[WEB] == HEALTHY
 
 
-def test_it_says_what_it_waits_for():
+def test_the_plan_names_what_a_removal_awaits():
     labelled = replace(node(4), labels={**node(4).labels, node_labels.REMOVING: node_labels.noted(NOW)})
     for state, sentence in (
         ("healthy", "the target group web to stop sending requests to i-004"),
@@ -71,7 +71,7 @@ def test_it_says_what_it_waits_for():
     assert "an answer from the target group web, to deregister i-004" in awaited
 
 
-def test_nobody_is_deregistered_before_another_gets_the_requests():
+def test_no_target_is_deregistered_before_another_is_healthy():
     there = removing({"i-001": "initial", "i-002": "unhealthy", "i-004": "healthy"})
     (action,) = syncs(there.observe())
     assert (action.register, action.deregister) == (("i-003",), ())
@@ -85,8 +85,8 @@ def test_nobody_is_deregistered_before_another_gets_the_requests():
     assert there.targets[WEB]["i-004"] == "healthy"
 
 
-def test_of_those_that_are_all_to_go_one_whose_turn_has_not_come_lets_another_go():
-    """Or each would wait for the others for ever: none is replaced before it has no requests."""
+def test_of_several_removals_the_begun_target_is_deregistered_first():
+    """Otherwise each would wait for the others forever: none is replaced while it has requests."""
     first = replace(
         asked(1), labels={**asked(1).labels, node_labels.REMOVING: node_labels.noted(NOW)}, availability="pause"
     )
@@ -97,7 +97,7 @@ def test_of_those_that_are_all_to_go_one_whose_turn_has_not_come_lets_another_go
     assert syncs(alone.observe()) == []
 
 
-def test_of_those_that_have_all_begun_to_go_the_last_one_stays_until_another_gets_requests():
+def test_the_last_target_stays_until_another_is_healthy():
     began = {1: NOW - 2, 2: NOW - 1, 3: NOW - 1}
     facts = {number: {node_labels.REMOVING: node_labels.noted(at)} for number, at in began.items()}
     nodes = [
@@ -111,7 +111,7 @@ def test_of_those_that_have_all_begun_to_go_the_last_one_stays_until_another_get
     assert action.deregister == ("i-001", "i-003")
 
 
-def test_one_that_is_down_or_gone_is_no_target_and_one_that_a_new_leader_has_not_heard_stays():
+def test_a_down_node_is_deregistered_and_an_unconfirmed_node_stays():
     down = world(nodes=[*NODES[:2], dead(3)])
     (action,) = syncs(down.observe())
     assert action.deregister == ("i-003",)
@@ -124,7 +124,7 @@ def test_one_that_is_down_or_gone_is_no_target_and_one_that_a_new_leader_has_not
 @pytest.mark.parametrize(
     "since", [{"availability": "drain"}, {"labels": {node_labels.REMOVING: node_labels.noted(NOW)}}]
 )
-def test_one_that_was_taken_out_meanwhile_is_not_registered(since):
+def test_a_node_that_is_removed_meanwhile_is_not_registered(since):
     there = world({"i-001": "healthy", "i-002": "healthy"})
     (action,) = syncs(there.observe())
     assert action.register == ("i-003",)
@@ -134,26 +134,26 @@ def test_one_that_was_taken_out_meanwhile_is_not_registered(since):
     assert "i-003" not in there.targets[WEB]
 
 
-def test_a_target_group_without_a_load_balancer_or_a_health_check_counts_as_fit():
+def test_an_unused_or_unchecked_target_counts_as_healthy():
     assert target_groups.fit({"i-1": "unused"}, "i-1")
     assert target_groups.fit({"i-1": "unavailable"}, "i-1")
     assert not target_groups.fit({"i-1": "initial"}, "i-1")
     assert not target_groups.fit({}, "i-1")
 
 
-def test_without_a_quorum_nobody_is_deregistered():
+def test_without_a_quorum_no_target_is_deregistered():
     lost = world(nodes=[node(1, leader=True), dead(2), dead(3)])
     assert syncs(lost.observe()) == []
 
 
-def test_an_upgrade_waits_until_requests_are_sent_to_the_new_one():
+def test_an_upgrade_awaits_requests_to_the_new_target():
     there = world({**HEALTHY, "i-003": "initial"})
     group = ScalingGroup("example-manager", "manager", 3, 3, 5, 3, role="manager")
     seen = rolling_update.Fleet.of(there.observe(), ALONE, [group], NOW)
     assert "the target group web to send requests to i-003" in seen.awaited("manager", set())
 
 
-def test_it_is_shown():
+def test_the_report_has_the_states_of_the_targets():
     (row,) = report.balancing(world({**HEALTHY, "i-003": "initial"}).observe())
     assert (row["name"], row["states"]) == ("web", {"healthy": 2, "initial": 1})
     (row,) = report.balancing(replace(world().observe(), targets={WEB: None}))

@@ -8,7 +8,7 @@ import tarfile
 import pytest
 from ansible_collections.swarm.aws.plugins.module_utils.diagnosis.archive import pack, unpack
 from ansible_collections.swarm.aws.plugins.module_utils.diagnosis.collect import Collector
-from ansible_collections.swarm.aws.plugins.modules.diagnosis_bundle import gather
+from ansible_collections.swarm.aws.plugins.modules.diagnosis import gather
 
 TOKEN = "SWMTKN-1-" + "a" * 50 + "-" + "b" * 25
 SERVICE = [{"Spec": {"Name": "web", "ContainerSpec": {"Env": ["DB=opensesame", "NODE=ip-10-0-0-1"]}}}]
@@ -59,7 +59,7 @@ def collect(node):
     return collector.files(), collector.failures
 
 
-def test_a_manager_tells_of_the_swarm_and_keeps_its_secrets():
+def test_a_manager_collects_the_swarms_state_without_secrets():
     files, failures = collect(Node())
     told = json.dumps(files)
     assert failures == []
@@ -69,13 +69,13 @@ def test_a_manager_tells_of_the_swarm_and_keeps_its_secrets():
     assert '"DB=[removed]"' in files["services.json"]
 
 
-def test_a_worker_tells_of_itself():
+def test_a_worker_collects_its_own_state_only():
     files, failures = collect(Node(manager=False))
     assert failures == []
     assert "containers.json" in files and "swarm.txt" not in files
 
 
-def test_of_an_engine_that_hangs_the_logs_are_there_all_the_same():
+def test_logs_are_collected_although_the_engine_hangs():
     node = Node(engine=False)
     files, failures = collect(node)
     assert failures == ["The engine does not answer, so its state is missing."]
@@ -83,7 +83,7 @@ def test_of_an_engine_that_hangs_the_logs_are_there_all_the_same():
     assert sum(words[0] == "docker" for words in node.asked) == 2, "it is asked whether it answers, and no more"
 
 
-def test_an_archive_is_for_its_owner_alone_and_is_whole_or_not_there(tmp_path):
+def test_an_archive_is_private_and_never_incomplete(tmp_path):
     path = tmp_path / "a.tar.gz"
     size = pack({"x/one.txt": "1", "two.txt": "zwei\udce4"}, path)
     assert path.stat().st_mode & 0o777 == 0o600
@@ -94,7 +94,7 @@ def test_an_archive_is_for_its_owner_alone_and_is_whole_or_not_there(tmp_path):
         unpack(path)
 
 
-def test_a_bundle_has_the_nodes_files_and_documents_without_secrets(tmp_path):
+def test_a_bundle_has_files_and_documents_without_secrets(tmp_path):
     pack({"system.txt": "fine"}, tmp_path / "i-1.tar.gz")
     nodes, files = gather(tmp_path, {"aws": {"Token": "x", "seen": TOKEN}, "index": {"missing": {}}}, "example")
     assert nodes == ["i-1"]

@@ -39,7 +39,7 @@ def lines(stream: io.StringIO) -> list[dict[str, Any]]:
     return [json.loads(line) for line in stream.getvalue().splitlines()]
 
 
-def test_systemd_is_told(tmp_path: Path) -> None:
+def test_systemd_gets_the_agents_state(tmp_path: Path) -> None:
     path = str(tmp_path / "notify")
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listener:
         listener.bind(path)
@@ -49,7 +49,7 @@ def test_systemd_is_told(tmp_path: Path) -> None:
         assert [listener.recv(100) for _ in range(2)] == [b"READY=1", b"STATUS=two lines\nWATCHDOG=1"]
 
 
-def test_without_systemd_nobody_is_told() -> None:
+def test_without_systemd_no_state_is_sent() -> None:
     Notifier({}).ready()
 
 
@@ -79,7 +79,7 @@ def must_rejoin(monkeypatch: pytest.MonkeyPatch) -> type[FakeWatch]:
     return FakeWatch
 
 
-def test_a_workers_agent_joins_anew_when_the_swarm_was_restored_without_it(
+def test_a_workers_agent_joins_again_after_a_restore_without_it(
     monkeypatch: pytest.MonkeyPatch, must_rejoin: type[FakeWatch]
 ) -> None:
     told: list[Any] = []
@@ -95,7 +95,7 @@ def test_a_workers_agent_joins_anew_when_the_swarm_was_restored_without_it(
 
 
 @pytest.mark.usefixtures("must_rejoin")
-def test_an_error_that_nobody_foresaw_is_logged_and_the_work_begun_again(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unexpected_error_is_logged_and_the_work_is_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
     outcomes: list[Any] = [KeyError("x"), ZeroDivisionError("y"), JOINED]
     slept: list[float] = []
     monkeypatch.setattr(cli, "join", lambda *arguments: Work(outcomes).run())
@@ -107,7 +107,7 @@ def test_an_error_that_nobody_foresaw_is_logged_and_the_work_begun_again(monkeyp
 
 
 @pytest.mark.fault(7)
-def test_fault_07_what_only_a_person_can_resolve_is_said_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_fault_07_a_refusal_that_needs_the_operator_is_logged_once(monkeypatch: pytest.MonkeyPatch) -> None:
     refusal = CannotJoin("This node is a member of another swarm.")
     outcomes: list[Any] = [Unavailable("no metadata"), refusal, refusal, JOINED]
     monkeypatch.setattr(join, "joiner", lambda *arguments: Work(outcomes))
@@ -145,14 +145,14 @@ class Pool:
         self.pool.stay(Notifier({}), Log(self.stream))
 
 
-def test_an_instance_that_is_to_serve_joins_at_once_and_so_does_one_in_no_group(tmp_path: Path) -> None:
+def test_an_instance_outside_of_a_warm_pool_joins_at_once(tmp_path: Path) -> None:
     pool = Pool(tmp_path, 0)
     pool.stay()
     warm.Pool(lambda path: None, pool.enter, mark=pool.mark).stay(Notifier({}), Log(pool.stream))
     assert (pool.entered, pool.slept, pool.stream.getvalue()) == (0, 0, "")
 
 
-def test_an_instance_enters_the_warm_pool_once_its_setup_is_over_and_waits_there(tmp_path: Path) -> None:
+def test_an_instance_enters_the_warm_pool_after_its_setup_and_waits(tmp_path: Path) -> None:
     pool = Pool(tmp_path, 3)
     pool.stay()
     assert (pool.entered, pool.slept) == (0, 3), "cloud-init is still at it"
@@ -169,7 +169,7 @@ def test_an_instance_enters_the_warm_pool_once_its_setup_is_over_and_waits_there
     assert pool.entered == 1
 
 
-def test_a_hook_that_is_not_there_yet_is_answered_when_it_is(tmp_path: Path) -> None:
+def test_a_late_hook_is_answered(tmp_path: Path) -> None:
     pool = Pool(tmp_path, 4)
     pool.booted.touch()
     pool.answers = [False, False, True]

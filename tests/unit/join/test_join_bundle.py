@@ -42,13 +42,13 @@ def run(python: str, agent: Path, *arguments: str) -> subprocess.CompletedProces
 
 
 @pytest.mark.parametrize("python", list(pythons()))
-def test_it_runs_from_one_file(python: str, agent: Path) -> None:
+def test_the_agent_runs_from_one_file(python: str, agent: Path) -> None:
     assert run(python, agent, "--version").stdout.startswith("swarm-agent ")
     assert "status" in run(python, agent, "--help").stdout
 
 
 @pytest.mark.parametrize("python", list(pythons()))
-def test_every_module_in_it_can_be_imported(python: str, agent: Path) -> None:
+def test_every_module_of_the_agent_can_be_imported(python: str, agent: Path) -> None:
     with zipfile.ZipFile(agent) as archive:
         names = [name[: -len(".py")].replace("/", ".") for name in archive.namelist() if name.endswith(".py")]
     modules = [name for name in names if not name.endswith("__main__")]
@@ -57,7 +57,7 @@ def test_every_module_in_it_can_be_imported(python: str, agent: Path) -> None:
     assert (result.returncode, result.stderr) == (0, "")
 
 
-def test_the_same_sources_make_the_same_bytes(tmp_path: Path) -> None:
+def test_the_same_sources_give_the_same_bytes(tmp_path: Path) -> None:
     for folder in (*bundle.SOURCES, "plugins/module_utils/aws"):
         shutil.copytree(ROOT / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__pycache__"))
     first = bundle.pack(tmp_path)
@@ -84,7 +84,9 @@ def test_a_folder_without_an_agent_is_named(tmp_path: Path) -> None:
         (json.dumps(dict.fromkeys(("cluster", "region", "account_id", "bucket", "group", "role"), 1)), "cluster is 1"),
     ],
 )
-def test_a_bad_configuration_is_one_sentence(content: str | None, reason: str, agent: Path, tmp_path: Path) -> None:
+def test_an_invalid_configuration_is_refused_in_one_sentence(
+    content: str | None, reason: str, agent: Path, tmp_path: Path
+) -> None:
     path = tmp_path / "config.json"
     if content is not None:
         path.write_text(content)

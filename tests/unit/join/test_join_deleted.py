@@ -35,7 +35,7 @@ def test_a_deleted_node_leaves_and_joins_again(state: str) -> None:
     assert decide(ME, seen(FORMED, replace(RUNS, node_id="n4"))) == Finish("swarm", "n4", False)
 
 
-def test_a_node_of_that_id_stays_where_the_swarm_is_another_or_is_being_restored() -> None:
+def test_a_deleted_node_stays_during_a_restore_or_in_another_swarm() -> None:
     assert isinstance(decide(ME, seen(FORMED, replace(RUNS, cluster_id="foreign"))), Refuse)
     assert isinstance(decide(ME, seen(FORMED.restoring("i-1", ""), RUNS)), Wait)
     assert isinstance(decide(replace(ME, deleted=None), seen(FORMED, RUNS)), Finish)
@@ -45,7 +45,7 @@ def previewed(me: Me, membership: Membership) -> dict[str, Any]:
     return cluster_join.preview(SimpleNamespace(me=me, look=lambda: seen(FORMED, membership)))
 
 
-def test_check_mode_tells_which_node_the_engine_takes_itself_for() -> None:
+def test_check_mode_reports_the_node_id_of_the_engine() -> None:
     found = previewed(replace(ME, deleted=None), RUNS)
     assert (found["changed"], found["cluster_id"], found["node_id"]) == (False, "swarm", "n3")
     found = previewed(ME, RUNS)
@@ -55,7 +55,7 @@ def test_check_mode_tells_which_node_the_engine_takes_itself_for() -> None:
     assert (found["changed"], found["node_id"], found["next"]) == (True, None, "Join the swarm swarm.")
 
 
-def test_an_instance_on_which_a_backup_is_tried_joins_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_drill_instance_joins_no_swarm(monkeypatch: pytest.MonkeyPatch) -> None:
     own = Config("demo", "eu-west-1", "123456789012", "bucket", "manager", DRILL)
     monkeypatch.setattr(cluster_join.Config, "load", lambda: own)
     with pytest.raises(SwarmError, match="joins no swarm"):

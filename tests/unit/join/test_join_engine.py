@@ -70,25 +70,25 @@ def certified(root: Path) -> None:
     (folder / "swarm-node.crt").write_bytes(pem(O="swarm", OU="swarm-worker", CN="node"))
 
 
-def test_a_manager_tells_its_swarm_and_who_made_it(tmp_path: Path) -> None:
+def test_a_manager_reports_its_swarm_and_its_founder(tmp_path: Path) -> None:
     cluster = {"ID": "swarm", "Spec": {"Labels": {MADE_BY: "demo/i-1"}}}
     api = Api(tmp_path, LocalNodeState="active", NodeID="node", ControlAvailable=True, Cluster=cluster, Nodes=1)
     found = engine(api).membership()
     assert found == Membership("active", "swarm", "node", manager=True, made_by="demo/i-1", alone=True, swarm_epoch=0)
 
 
-def test_a_workers_swarm_is_told_by_its_certificate(tmp_path: Path) -> None:
+def test_a_worker_reads_its_swarm_from_its_certificate(tmp_path: Path) -> None:
     certified(tmp_path)
     found = engine(Api(tmp_path, LocalNodeState="active", NodeID="node")).membership()
     assert found == Membership("active", "swarm", "node")
 
 
-def test_a_node_that_left_is_in_no_swarm_whatever_certificate_is_left(tmp_path: Path) -> None:
+def test_a_node_that_left_is_in_no_swarm_despite_its_old_certificate(tmp_path: Path) -> None:
     certified(tmp_path)
     assert engine(Api(tmp_path)).membership() == Membership("inactive")
 
 
-def test_a_swarm_is_marked_with_its_maker_and_advertised_by_the_private_address(tmp_path: Path) -> None:
+def test_a_new_swarm_has_its_founders_label_and_private_address(tmp_path: Path) -> None:
     api = Api(tmp_path)
     engine(api).init("demo/i-1")
     assert api.told == [
@@ -102,7 +102,7 @@ def test_a_swarm_is_marked_with_its_maker_and_advertised_by_the_private_address(
 
 @pytest.mark.parametrize("join", [False, True])
 @pytest.mark.parametrize("kept", [[], ["example_front"]])
-def test_networks_of_a_former_swarm_are_gone_before_the_next_one(
+def test_networks_of_a_former_swarm_are_removed_before_the_next(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, join: bool, kept: list[str]
 ) -> None:
     api = Api(tmp_path)
@@ -116,7 +116,7 @@ def test_networks_of_a_former_swarm_are_gone_before_the_next_one(
 
 
 @pytest.mark.fault(8)
-def test_fault_08_a_refused_token_is_told_from_an_engine_that_is_down(tmp_path: Path) -> None:
+def test_fault_08_a_refused_token_differs_from_a_stopped_engine(tmp_path: Path) -> None:
     api = Api(tmp_path)
     api.refusal = f"rpc error: code = InvalidArgument desc = invalid join token {TOKEN}"
     with pytest.raises(JoinRefused, match="invalid join token") as raised:
@@ -126,7 +126,7 @@ def test_fault_08_a_refused_token_is_told_from_an_engine_that_is_down(tmp_path: 
 
 
 @pytest.mark.fault(9)
-def test_fault_09_what_is_left_of_a_refused_join_is_cleared(tmp_path: Path) -> None:
+def test_fault_09_the_remains_of_a_refused_join_are_cleared(tmp_path: Path) -> None:
     api = Api(tmp_path, LocalNodeState="error", Error="no route to host")
     api.refusal = "no route to host"
     with pytest.raises(JoinRefused):
@@ -135,7 +135,7 @@ def test_fault_09_what_is_left_of_a_refused_join_is_cleared(tmp_path: Path) -> N
 
 
 @pytest.mark.fault(9)
-def test_fault_09_a_join_in_the_background_is_remembered_until_it_is_done(tmp_path: Path) -> None:
+def test_fault_09_a_background_join_is_remembered_until_it_completes(tmp_path: Path) -> None:
     certified(tmp_path)
     api = Api(tmp_path)
     api.refusal = (
@@ -152,13 +152,13 @@ def test_fault_09_a_join_in_the_background_is_remembered_until_it_is_done(tmp_pa
 
 
 @pytest.mark.fault(9)
-def test_fault_09_an_engine_that_is_not_up_is_waited_for(tmp_path: Path) -> None:
+def test_fault_09_an_engine_that_is_not_running_is_waited_for(tmp_path: Path) -> None:
     absent = DockerEngine("10.0.0.1", url=f"unix://{tmp_path}/docker.sock", unfinished=tmp_path / "joining")
     with pytest.raises(Unavailable, match="No such file or directory"):
         absent.membership()
 
 
-def test_only_the_swarm_that_was_meant_is_left(tmp_path: Path) -> None:
+def test_a_node_only_leaves_the_intended_swarm(tmp_path: Path) -> None:
     cluster = {"ID": "swarm", "Spec": {}}
     api = Api(tmp_path, LocalNodeState="active", NodeID="node", ControlAvailable=True, Cluster=cluster)
     for meant in ("another", None):
@@ -169,7 +169,7 @@ def test_only_the_swarm_that_was_meant_is_left(tmp_path: Path) -> None:
     assert api.told == ["leave"]
 
 
-def test_an_engine_that_did_not_stop_its_manager_in_time_is_asked_again(tmp_path: Path) -> None:
+def test_an_engine_whose_manager_stops_slowly_is_asked_again(tmp_path: Path) -> None:
     api = Api(tmp_path, LocalNodeState="active", NodeID="node", Cluster={"ID": "swarm"})
     api.stays = "context deadline exceeded"
     engine(api).leave("swarm")
@@ -179,7 +179,7 @@ def test_an_engine_that_did_not_stop_its_manager_in_time_is_asked_again(tmp_path
         engine(api).leave("swarm")
 
 
-def test_a_lost_connection_is_made_anew(tmp_path: Path) -> None:
+def test_a_lost_connection_is_unavailable_and_opened_again(tmp_path: Path) -> None:
     made = engine(Api(tmp_path))
 
     def broken() -> None:

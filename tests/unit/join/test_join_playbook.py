@@ -52,7 +52,7 @@ def joins(asked: list[tuple[str, dict[str, Any]]]) -> list[dict[str, Any]]:
     return [told for name, told in asked if name == "cluster_join" and told.get("timeout")]
 
 
-def test_members_stay_as_they_are_and_a_warm_instance_stays_out(bench: Bench) -> None:
+def test_members_and_warm_instances_are_not_changed(bench: Bench) -> None:
     bench.answers["cluster_join"] = [member("m1"), member("w1"), out(), member("m1"), member("w1")]
     code, said, asked = bench.run("join.yml")
     assert code == 0, said[-3000:]
@@ -61,8 +61,8 @@ def test_members_stay_as_they_are_and_a_warm_instance_stays_out(bench: Bench) ->
     assert "changed=1" not in said
 
 
-def test_nodes_that_left_or_were_deleted_come_back_and_are_waited_for(bench: Bench) -> None:
-    """The worker's engine takes itself for a node that the managers do not have."""
+def test_nodes_that_left_or_were_deleted_return_and_are_waited_for(bench: Bench) -> None:
+    """The worker's engine has the ID of a node that the managers do not have."""
     back = {**member("m2"), "changed": True}, {**member("w2"), "changed": True}
     bench.answers["cluster_join"] = [out(), member("w1"), out(), *back]
     left = [node(MANAGER, "m1", state="down"), node(WORKER, None), node(WARM, None, "Warmed:Running")]
@@ -78,7 +78,7 @@ def test_nodes_that_left_or_were_deleted_come_back_and_are_waited_for(bench: Ben
     assert f"{WORKER} is in the swarm again, as the node w2." in said
 
 
-def test_check_mode_says_what_it_would_do_to_one_instance(bench: Bench) -> None:
+def test_check_mode_reports_the_next_step_of_an_instance(bench: Bench) -> None:
     bench.answers["cluster_join"] = [out()]
     code, said, asked = bench.run("join.yml", "--check", "-e", f"id={WORKER}")
     assert code == 0, said[-3000:]
@@ -86,7 +86,7 @@ def test_check_mode_says_what_it_would_do_to_one_instance(bench: Bench) -> None:
     assert [told["check"] for _, told in asked] == [True] * 3
 
 
-def test_a_node_that_the_managers_do_not_see_ready_is_named(bench: Bench) -> None:
+def test_a_node_that_is_not_ready_on_the_managers_is_named(bench: Bench) -> None:
     bench.answers["cluster_join"] = [member("w1")]
     bench.answers["cluster_info"] = [{"members": [node(WORKER, "w1", state="down")]}]
     code, said, _ = bench.run("join.yml", "-e", f"id={WORKER}", "-e", "timeout=5")
@@ -98,11 +98,11 @@ def test_a_node_that_the_managers_do_not_see_ready_is_named(bench: Bench) -> Non
     ("given", "sentence"),
     [
         ("i-xyz", "id is 'i-xyz', which is not an instance ID: expected i- and 17 hexadecimal digits."),
-        ("i-0123456789abcdef0", "no instance of the cluster 'example' with that ID runs"),
+        ("i-0123456789abcdef0", "no instance of the cluster 'example' with that ID is running"),
         (WARM, f"{WARM} is Warmed:Stopped in its Auto Scaling group, so it does not join the swarm"),
     ],
 )
-def test_what_cannot_be_a_node_is_refused_in_a_sentence(bench: Bench, given: str, sentence: str) -> None:
+def test_an_invalid_instance_is_refused_in_a_sentence(bench: Bench, given: str, sentence: str) -> None:
     bench.answers["cluster_join"] = [out()]
     code, said, asked = bench.run("join.yml", "-e", f"id={given}")
     assert code != 0
@@ -110,7 +110,7 @@ def test_what_cannot_be_a_node_is_refused_in_a_sentence(bench: Bench, given: str
     assert joins(asked) == []
 
 
-def test_an_engine_of_another_swarm_is_left_alone_and_the_others_join(bench: Bench) -> None:
+def test_an_engine_of_another_swarm_is_not_changed_and_others_join(bench: Bench) -> None:
     foreign = {"failed": True, "msg": "This node is a member of the swarm s2"}
     bench.answers["cluster_join"] = [member("m1"), foreign, out(), member("m1")]
     code, said, asked = bench.run("join.yml")
@@ -126,8 +126,8 @@ NEW_SWARM = json.dumps({"id": MANAGER, "new_swarm": True})
 CLAIM = "There is no swarm yet. Claim the right to initialise it."
 
 
-def test_a_new_swarm_is_made_of_one_manager_although_none_can_act(bench: Bench) -> None:
-    """The engine takes itself for a node that nobody lists, which is no reason to leave what it has."""
+def test_a_new_swarm_is_created_on_one_manager_if_none_can_act(bench: Bench) -> None:
+    """The engine has the ID of a node that no manager lists, which is no reason to leave its swarm."""
     bench.answers["stack_nodes"] = [{"manager": False, "msg": "The engine is in no swarm."}]
     bench.answers["cluster_join"] = [
         {**member("n0"), "next": CLAIM, "changed": True},
@@ -140,7 +140,7 @@ def test_a_new_swarm_is_made_of_one_manager_although_none_can_act(bench: Bench) 
     assert f"{MANAGER} is in the swarm again, as the node m1." in said
 
 
-def test_check_mode_says_that_a_new_swarm_would_be_made(bench: Bench) -> None:
+def test_check_mode_reports_the_creation_of_a_new_swarm(bench: Bench) -> None:
     bench.answers["stack_nodes"] = [{"manager": False, "msg": "The engine is in no swarm."}]
     bench.answers["cluster_join"] = [{**out(), "next": CLAIM}]
     code, said, asked = bench.run("join.yml", "--check", "-e", NEW_SWARM)
@@ -149,7 +149,7 @@ def test_check_mode_says_that_a_new_swarm_would_be_made(bench: Bench) -> None:
     assert [told["check"] for _, told in asked] == [True] * 2
 
 
-def test_a_new_swarm_that_is_there_already_stays_as_it_is(bench: Bench) -> None:
+def test_an_existing_new_swarm_is_not_changed(bench: Bench) -> None:
     bench.answers["cluster_join"] = [member("m1")]
     code, said, _ = bench.run("join.yml", "-e", NEW_SWARM)
     assert code == 0, said[-3000:]
@@ -157,23 +157,23 @@ def test_a_new_swarm_that_is_there_already_stays_as_it_is(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize("given", [None, "", WORKER, f"{MANAGER},{SECOND}", "all", "swarm_role_manager"])
-def test_a_new_swarm_of_anything_but_one_manager_is_refused(bench: Bench, given: str | None) -> None:
+def test_a_new_swarm_needs_one_manager(bench: Bench, given: str | None) -> None:
     words = {"new_swarm": "yes"} if given is None else {"new_swarm": "yes", "id": given}
     code, said, asked = bench.run("join.yml", "-e", json.dumps(words))
     assert (code, asked) == (2, [])
     assert (
-        f"new_swarm is true, but id is '{given or ''}', which is not the ID of a running manager of the cluster: name "
+        f"new_swarm is true, but id is '{given or ''}', which is not a running manager of the cluster: set "
         "the manager on which to create the swarm with -e id=i-…."
     ) in said
 
 
-def test_a_new_swarm_beside_one_that_lives_is_refused(tmp_path: Path) -> None:
+def test_a_new_swarm_is_refused_while_another_lives(tmp_path: Path) -> None:
     bench = Bench(tmp_path, ["cluster_join", "cluster_info"], {"manager": [MANAGER, SECOND]})
     bench.answers["stack_nodes"] = [{"manager": False, "msg": "The engine is in no swarm."}, {"manager": True}]
     code, said, asked = bench.run("join.yml", "-e", NEW_SWARM)
     assert (code, asked) == (2, [])
     assert (
-        f"new_swarm is true, but {SECOND} acts as a manager, so there is a swarm: leave new_swarm out, and {MANAGER} "
+        f"new_swarm is true, but {SECOND} can act, so a swarm exists: remove new_swarm, and {MANAGER} "
         "joins it. Nothing was done."
     ) in said
 

@@ -50,12 +50,12 @@ OTHER = ClusterRecord("formed", "i-9", "", 9, "other")
         seen(CLAIM.claim("i-2", "", CLAIM), KNOWS),
     ],
 )
-def test_a_member_of_the_clusters_swarm_stays_whatever_the_bucket_says(view: NodeView) -> None:
+def test_a_member_stays_in_the_clusters_swarm_whatever_the_bucket_says(view: NodeView) -> None:
     assert decide(MANAGER, view) == Finish("swarm", "n2", False, 0)
 
 
 @pytest.mark.fault(39)
-def test_nobody_leaves_for_a_swarm_that_only_the_bucket_names() -> None:
+def test_no_node_leaves_for_a_swarm_that_only_the_bucket_names() -> None:
     assert decide(MANAGER, seen(OTHER, KNOWS)) == Finish("swarm", "n2", False, 0)
     assert isinstance(decide(MANAGER, seen(OTHER, replace(ALONE, remembered=FORMED))), Finish)
     assert isinstance(decide(MANAGER, seen(OTHER, ALONE)), Leave), "its own swarm was never published"
@@ -73,7 +73,7 @@ def test_a_worker_stays_in_its_swarm_while_the_bucket_names_none() -> None:
         assert isinstance(action, Wait) and "This node stays in swarm" in action.reason
 
 
-def test_a_record_that_cannot_be_read_is_never_taken_for_none() -> None:
+def test_an_unreadable_record_is_never_taken_for_a_missing_record() -> None:
     view = NodeView(None, 0.0, Membership("inactive"), 0.0, flaw="cluster.json is not JSON.")
     assert decide(MANAGER, view) == Wait("cluster.json is not JSON.")
     assert isinstance(decide(MANAGER, replace(view, flaw="")), Claim)
@@ -91,7 +91,7 @@ def test_a_record_that_cannot_be_read_is_never_taken_for_none() -> None:
         ([], ""),
     ],
 )
-def test_no_swarm_is_initialised_while_a_running_manager_may_be_in_one(sightings: Any, names: str) -> None:
+def test_no_swarm_is_created_if_a_running_manager_may_be_in_a_swarm(sightings: Any, names: str) -> None:
     reason = hindrance(sightings, 0.0)
     assert names in reason if names else reason == ""
     patient = hindrance(sightings, PATIENCE_SECONDS)
@@ -138,7 +138,7 @@ def step(outside: Any, me: Any = MANAGER) -> Any:
 
 
 @pytest.mark.fault(38)
-def test_every_other_manager_is_tried_before_a_swarm_is_made() -> None:
+def test_every_other_manager_is_tried_before_a_swarm_is_created() -> None:
     fresh, beside = Outside(REFUSES, REFUSES), Outside(REFUSES, LISTENS)
     assert step(fresh) is None and fresh.made == ["demo/i-2"]
     assert step(beside).startswith("Port 2377 answers on i-4") and beside.made == []
@@ -146,8 +146,8 @@ def test_every_other_manager_is_tried_before_a_swarm_is_made() -> None:
 
 
 @pytest.mark.fault(38)
-def test_an_answer_of_ec2_without_this_instance_is_too_old_to_go_by() -> None:
-    """A minute later it lists the managers of the swarm, too."""
+def test_an_answer_of_ec2_without_this_instance_is_too_old() -> None:
+    """A minute later EC2 also lists the managers of the swarm."""
     outside = Outside(LISTENS)
     outside.listed = []
     assert step(outside).startswith("EC2 does not list this instance yet") and outside.made == []

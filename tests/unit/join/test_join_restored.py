@@ -34,14 +34,14 @@ def seen(cluster_record: ClusterRecord, membership: Membership, age: float = STU
     return NodeView(Stored(cluster_record, "v"), 0.0, membership, age)
 
 
-def test_nobody_does_anything_while_it_is_restored() -> None:
+def test_all_nodes_wait_during_a_restore() -> None:
     for me, membership in ((MANAGER, Membership("inactive")), (MANAGER, VOTER), (WORKER, RUNS)):
         action = decide(me, seen(FORMED.restoring("i-1", ""), membership))
         assert isinstance(action, Wait)
         assert "i-1 is restoring the swarm" in action.reason
 
 
-def test_workers_of_a_survivor_stay_and_those_of_a_backup_join_anew() -> None:
+def test_workers_stay_after_a_survivor_and_rejoin_after_a_backup() -> None:
     assert isinstance(decide(WORKER, seen(SURVIVED, RUNS)), Finish)
     assert isinstance(decide(WORKER, seen(RESTORED, RUNS)), Leave)
     assert decide(WORKER, seen(RESTORED, Membership("inactive"))) == Join("swarm", "i-1", 1)
@@ -49,41 +49,41 @@ def test_workers_of_a_survivor_stay_and_those_of_a_backup_join_anew() -> None:
 
 
 @pytest.mark.parametrize("cluster_record", [SURVIVED, RESTORED])
-def test_managers_from_before_join_anew(cluster_record: ClusterRecord) -> None:
+def test_managers_of_the_former_epoch_rejoin(cluster_record: ClusterRecord) -> None:
     assert isinstance(decide(MANAGER, seen(cluster_record, VOTER)), Leave)
     assert isinstance(decide(MANAGER, seen(cluster_record, replace(VOTER, swarm_epoch=0))), Leave)
     assert isinstance(decide(MANAGER, seen(cluster_record, Membership("locked", "swarm", "n2"))), Leave)
 
 
-def test_a_manager_that_was_joining_at_that_moment_does_not_take_its_vote_along() -> None:
-    """It remembers the epoch from before, and is in the restored swarm."""
+def test_a_manager_that_joins_during_a_restore_keeps_no_old_vote() -> None:
+    """The manager remembers the former epoch, but is in the restored swarm."""
     assert not isinstance(decide(MANAGER, seen(SURVIVED, Membership("pending", "swarm", "n2"), age=5)), Leave)
     assert not isinstance(decide(MANAGER, seen(SURVIVED, replace(VOTER, message="no leader"), age=5)), Leave)
     assert decide(MANAGER, seen(SURVIVED, replace(VOTER, swarm_epoch=1))) == Finish("swarm", "n2", True, 1)
 
 
-def test_a_manager_without_a_leader_is_no_member_before_it_knows_which_swarm_it_is_in() -> None:
-    """Or its agent would call it a member, count anew how long there has been no leader, and never leave."""
+def test_a_manager_without_a_leader_is_not_a_member_yet() -> None:
+    """Otherwise its agent would report a member, restart the wait for a leader, and never leave."""
     without_a_leader = replace(VOTER, message="no leader")
     assert isinstance(decide(MANAGER, seen(RESTORED, without_a_leader, age=0)), Wait)
     assert isinstance(decide(MANAGER, seen(RESTORED, without_a_leader)), Leave)
     assert decide(MANAGER, seen(RESTORED, replace(VOTER, state="locked"), age=0)) == Unlock()
 
 
-def test_another_swarm_in_its_place_is_joined_and_a_foreign_one_is_not_left() -> None:
+def test_a_former_swarm_is_left_but_a_foreign_swarm_is_not() -> None:
     other = FORMED.restoring("i-1", "").restored("older", ("manager", "worker"))
     assert other.former == ("swarm",)
     assert isinstance(decide(WORKER, seen(other, RUNS)), Leave)
     assert isinstance(decide(WORKER, seen(other, Membership("active", "foreign", "n3"))), Refuse)
 
 
-def test_a_locked_manager_is_unlocked_and_a_worker_has_no_key() -> None:
+def test_a_locked_manager_is_unlocked_and_a_locked_worker_waits() -> None:
     locked = Membership("locked", "swarm", "n2")
     assert decide(MANAGER, seen(FORMED, locked)) == Unlock()
     assert isinstance(decide(WORKER, seen(FORMED, locked)), Wait)
 
 
-def test_the_truth_is_read_as_it_was_written_also_by_agents_of_before() -> None:
+def test_the_cluster_record_is_decoded_as_encoded_also_an_old_record() -> None:
     for cluster_record in (FORMED, RESTORED, FORMED.restoring("i-1", ""), ClusterRecord("restoring", "i-1", "", 1)):
         assert ClusterRecord.decode(cluster_record.encode()) == cluster_record
     old = b'{"phase": "formed", "claimed_by": "i-1", "claimed_at": "", "generation": 2, "cluster_id": "swarm"}'

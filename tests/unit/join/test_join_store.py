@@ -11,9 +11,9 @@ from ansible_collections.swarm.aws.plugins.module_utils._core.errors import Swar
 from ansible_collections.swarm.aws.plugins.module_utils._core.join.cluster_record import ClusterRecord
 from ansible_collections.swarm.aws.plugins.module_utils._core.join.ports import Outcome, Peer, Token
 from ansible_collections.swarm.aws.plugins.module_utils._core.names import bucket
-from ansible_collections.swarm.aws.plugins.module_utils.adapters.aws import Aws
 from ansible_collections.swarm.aws.plugins.module_utils.adapters.instances import Ec2Instances
 from ansible_collections.swarm.aws.plugins.module_utils.adapters.s3_store import S3Store
+from ansible_collections.swarm.aws.plugins.module_utils.aws.aws_session import AwsSession
 from botocore.exceptions import ClientError, ReadTimeoutError
 
 from tests.unit.bucket import account_with
@@ -24,17 +24,17 @@ CLAIM = ClusterRecord.claim("i-1", "2026-01-01T00:00:00Z")
 
 
 @pytest.fixture
-def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[Aws]:
+def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[AwsSession]:
     with account_with(BUCKET, REGION, monkeypatch) as found:
         yield found
 
 
 @pytest.fixture
-def store(aws: Aws) -> S3Store:
+def store(aws: AwsSession) -> S3Store:
     return S3Store(aws, BUCKET)
 
 
-def test_the_truth_is_only_ever_swapped(store: S3Store) -> None:
+def test_the_cluster_record_is_only_written_by_compare_and_swap(store: S3Store) -> None:
     assert store.read() is None
     assert store.create(CLAIM) is Outcome.WRITTEN
     assert store.create(CLAIM) is Outcome.LOST
@@ -49,12 +49,12 @@ def test_the_truth_is_only_ever_swapped(store: S3Store) -> None:
     assert second.value == formed
 
 
-def test_a_truth_that_was_deleted_is_not_overwritten(store: S3Store) -> None:
+def test_a_deleted_cluster_record_is_not_overwritten(store: S3Store) -> None:
     assert store.replace(CLAIM, '"gone"') is Outcome.LOST
     assert store.read() is None
 
 
-def test_tokens_are_apart_and_swapped(store: S3Store) -> None:
+def test_tokens_are_separate_and_written_by_compare_and_swap(store: S3Store) -> None:
     assert store.read_token("worker") is None
     token = Token("swarm", "SWMTKN-1-secret")
     assert store.write_token("worker", token, None) is Outcome.WRITTEN
@@ -67,7 +67,7 @@ def test_tokens_are_apart_and_swapped(store: S3Store) -> None:
 
 
 @pytest.mark.fault(3)
-def test_fault_03_a_missing_bucket_is_not_an_empty_one(aws: Aws) -> None:
+def test_fault_03_a_missing_bucket_is_not_an_empty_bucket(aws: AwsSession) -> None:
     with pytest.raises(Unavailable, match="NoSuchBucket"):
         S3Store(aws, "elsewhere").read()
 
@@ -84,8 +84,8 @@ def refusal(code: str, operation: str = "GetObject") -> ClientError:
         (ReadTimeoutError(endpoint_url="https://s3"), "did not answer"),
     ],
 )
-def test_fault_03_a_refusal_is_not_an_answer_nor_is_a_time_out(
-    error: Exception, said: str, aws: Aws, store: S3Store
+def test_fault_03_a_refusal_or_time_out_of_s3_is_unavailable(
+    error: Exception, said: str, aws: AwsSession, store: S3Store
 ) -> None:
     refusing(aws, error)
     with pytest.raises(Unavailable, match=said):
@@ -95,13 +95,13 @@ def test_fault_03_a_refusal_is_not_an_answer_nor_is_a_time_out(
 
 
 @pytest.mark.fault(4)
-def test_fault_04_a_conflict_is_told_from_a_lost_race(aws: Aws, store: S3Store) -> None:
+def test_fault_04_a_conflict_differs_from_a_lost_race(aws: AwsSession, store: S3Store) -> None:
     refusing(aws, refusal("ConditionalRequestConflict", "PutObject"))
     assert store.create(CLAIM) is Outcome.CONFLICT
 
 
 @pytest.mark.fault(10)
-def test_fault_10_expired_credentials_are_fetched_anew(aws: Aws, store: S3Store) -> None:
+def test_fault_10_expired_credentials_are_refreshed(aws: AwsSession, store: S3Store) -> None:
     refusing(aws, refusal("ExpiredToken"))
     with pytest.raises(Unavailable, match="ExpiredToken"):
         store.read()
@@ -109,7 +109,7 @@ def test_fault_10_expired_credentials_are_fetched_anew(aws: Aws, store: S3Store)
 
 
 @pytest.mark.fault(10)
-def test_fault_10_a_clock_that_is_off_is_named(aws: Aws, store: S3Store) -> None:
+def test_fault_10_a_wrong_clock_is_named(aws: AwsSession, store: S3Store) -> None:
     refusing(aws, refusal("RequestTimeTooSkewed"))
     with pytest.raises(Unavailable, match="clock"):
         store.read()
@@ -118,13 +118,13 @@ def test_fault_10_a_clock_that_is_off_is_named(aws: Aws, store: S3Store) -> None
 @pytest.mark.parametrize(
     "content", [b"", b"[]", b"{}", b'{"phase": "formed", "claimed_by": "i-1", "claimed_at": "", "generation": 2}']
 )
-def test_a_truth_that_makes_no_sense_is_not_an_empty_cluster(content: bytes, store: S3Store) -> None:
+def test_an_invalid_cluster_record_is_not_an_empty_cluster(content: bytes, store: S3Store) -> None:
     boto3.client("s3", REGION).put_object(Bucket=BUCKET, Key="cluster.json", Body=content)
     with pytest.raises(SwarmError, match=r"cluster\.json"):
         store.read()
 
 
-def test_managers_are_found_by_their_tags(aws: Aws) -> None:
+def test_managers_are_found_by_their_tags(aws: AwsSession) -> None:
     ec2 = boto3.client("ec2", REGION)
     launched: list[str] = []
 
@@ -145,7 +145,7 @@ def test_managers_are_found_by_their_tags(aws: Aws) -> None:
     assert instances.state("i-0123456789abcdef0") is None
 
 
-def refusing(aws: Aws, error: Exception) -> None:
+def refusing(aws: AwsSession, error: Exception) -> None:
     """Have S3 answer every call of the present session with an error."""
 
     class Refusing:

@@ -47,11 +47,11 @@ def alarm(**changed: Any) -> Any:
         ([0.5] * 3, {"comparison_operator": "LessThanThreshold"}, "ALARM"),
     ],
 )
-def test_how_an_alarm_is_judged(points: list[float | None], changed: dict[str, Any], state: str) -> None:
+def test_an_alarms_state_follows_its_points(points: list[float | None], changed: dict[str, Any], state: str) -> None:
     assert alarms.judged(alarm(**changed), points) == state
 
 
-def test_metric_math() -> None:
+def test_metric_math_is_calculated_and_unknown_functions_are_refused() -> None:
     values = {"desired": 3.0, "serving": 1.0}
     assert alarms.calculated(ast.parse("(desired - serving) * 2", mode="eval").body, values) == 4
     with pytest.raises(ValueError, match="does not support the expression"):
@@ -96,7 +96,7 @@ def test_an_alarm_notifies_its_topic_if_the_topic_allows_it(aws: LittleAws) -> N
     assert until(watched.received, "the message") == [("example/node-down", "ALARM")]
 
 
-def test_what_aws_measures_itself(aws: LittleAws) -> None:
+def test_metrics_of_aws_itself_set_off_alarms(aws: LittleAws) -> None:
     watched = Watched(aws)
     dead = watched.sqs.create_queue(QueueName="example-events-dead")["QueueUrl"]
     watched.put(

@@ -28,7 +28,7 @@ def shake_hands(certificate: Path, trust: ssl.SSLContext, name: str) -> None:
                 pass
 
 
-def test_a_certificate_is_valid_for_its_name_and_authority_only(tmp_path: Path) -> None:
+def test_a_certificate_is_only_valid_for_its_name_and_authority(tmp_path: Path) -> None:
     authority = Authority(tmp_path / "lab")
     authority.issue("www.swarm.test", tmp_path)
     shake_hands(tmp_path, authority.trusting(), "www.swarm.test")
@@ -50,14 +50,14 @@ def test_a_renewed_certificate_has_a_new_key_and_the_same_authority(tmp_path: Pa
     shake_hands(tmp_path, trust, "www.swarm.test")
 
 
-def test_keys_are_their_owners_alone(tmp_path: Path) -> None:
+def test_only_their_owner_can_read_keys(tmp_path: Path) -> None:
     Authority(tmp_path / "lab").issue("www.swarm.test", tmp_path)
     for key in (tmp_path / "privkey.pem", tmp_path / "lab/ca-key.pem"):
         assert key.stat().st_mode & 0o777 == 0o600
 
 
 @pytest.mark.parametrize("name", ["wüw.swarm.test", ""])
-def test_what_is_no_name_is_refused(tmp_path: Path, name: str) -> None:
+def test_an_invalid_name_is_refused(tmp_path: Path, name: str) -> None:
     with pytest.raises(LabError, match="is not a valid name for a certificate"):
         Authority(tmp_path / "lab").issue(name, tmp_path)
     assert not (tmp_path / "privkey.pem").exists()

@@ -42,7 +42,7 @@ def ask(connection: http.client.HTTPConnection | None = None) -> str:
     return answer
 
 
-def test_a_connection_goes_to_a_healthy_target_and_on_with_one_that_drains(
+def test_connections_go_to_healthy_targets_and_survive_draining(
     aws: LittleAws, balanced: tuple[str, dict[str, str]]
 ) -> None:
     elb, (group, servers) = aws.client("elbv2"), balanced

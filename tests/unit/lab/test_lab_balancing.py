@@ -82,7 +82,7 @@ def test_a_deregistered_target_drains_while_it_has_a_connection(elb: Any, balanc
     assert target_states(elb, group) == {}, "its deregistration delay is over"
 
 
-def test_an_instance_that_ends_is_no_target(aws: LittleAws, elb: Any, balanced: tuple[str, list[str]]) -> None:
+def test_a_terminated_instance_is_no_target(aws: LittleAws, elb: Any, balanced: tuple[str, list[str]]) -> None:
     group, instances = balanced
     elb.register_targets(TargetGroupArn=group, Targets=[{"Id": instance} for instance in instances])
     aws.client("ec2").terminate_instances(InstanceIds=instances[:1])
@@ -91,7 +91,7 @@ def test_an_instance_that_ends_is_no_target(aws: LittleAws, elb: Any, balanced: 
     assert set(target_states(elb, group)) == {instances[1]}
 
 
-def test_a_role_registers_only_in_the_target_group_that_it_may(aws: LittleAws, balanced: tuple[str, list[str]]) -> None:
+def test_a_role_registers_only_in_its_permitted_target_group(aws: LittleAws, balanced: tuple[str, list[str]]) -> None:
     group, (first, _) = balanced
     node = aws.acting("elbv2", "may", allow("elasticloadbalancing:RegisterTargets", on=group))
     node.register_targets(TargetGroupArn=group, Targets=[{"Id": first}])

@@ -48,7 +48,7 @@ def test_a_name_resolves_once_the_registration_is_complete(
     client.delete_service(Id=service)
 
 
-def test_an_answer_has_eight_values_at_most_and_an_instance_is_there_once(
+def test_an_answer_has_at_most_eight_values_and_no_duplicates(
     aws: LittleAws, service: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     client, moment = aws.client("servicediscovery"), [0.0]
@@ -63,7 +63,7 @@ def test_an_answer_has_eight_values_at_most_and_an_instance_is_there_once(
     assert refused(client.register_instance, **other) == "InvalidInput"
 
 
-def test_registering_an_instance_needs_the_service_and_its_record(aws: LittleAws, service: str) -> None:
+def test_registration_needs_permissions_for_the_service_and_the_record(aws: LittleAws, service: str) -> None:
     arn = f"arn:aws:servicediscovery:{REGION}:{ACCOUNT_ID}:service/{service}"
     actions = ("servicediscovery:RegisterInstance", "servicediscovery:ListInstances")
     registering, other = (

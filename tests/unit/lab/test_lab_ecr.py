@@ -44,7 +44,7 @@ def token(aws: LittleAws) -> str:
     return base64.b64decode(answer["authorizationToken"]).decode().removeprefix("AWS:")
 
 
-def test_a_token_lets_pull_until_it_ends(aws: LittleAws, registry: ecr.Registry) -> None:
+def test_a_token_allows_pulls_until_it_expires(aws: LittleAws, registry: ecr.Registry) -> None:
     assert get(registry, None)[0] == 401
     assert get(registry, "guessed")[0] == 401
     good = token(aws)
@@ -57,7 +57,9 @@ def test_a_token_lets_pull_until_it_ends(aws: LittleAws, registry: ecr.Registry)
     assert "has expired" in json.loads(body)["errors"][0]["message"]
 
 
-def test_a_role_pulls_what_it_may(aws: LittleAws, registry: ecr.Registry, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_role_pulls_only_what_its_policy_allows(
+    aws: LittleAws, registry: ecr.Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
     role = Role("example-manager", "arn:aws:iam::123456789012:role/example-manager", "i-1", "t", None)  # type: ignore[arg-type]
     allowed: list[str] = []
     monkeypatch.setattr(ecr.credentials, "caller_with_key", lambda key: role)

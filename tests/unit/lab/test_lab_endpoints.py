@@ -91,9 +91,7 @@ def test_an_instance_without_internet_reaches_services_with_an_endpoint(
     assert reached(aws, source) == {"monitoring", "route53"}
 
 
-def test_an_instance_reaches_s3_by_its_route_tables_gateway_endpoint(
-    aws: LittleAws, network: Network, source: str
-) -> None:
+def test_an_instance_reaches_s3_through_its_gateway_endpoint(aws: LittleAws, network: Network, source: str) -> None:
     ec2 = aws.client("ec2")
     table = ec2.create_route_table(VpcId=network.vpc)["RouteTable"]["RouteTableId"]
     s3 = {"VpcId": network.vpc, "ServiceName": f"com.amazonaws.{REGION}.s3", "RouteTableIds": [table]}
@@ -145,7 +143,7 @@ def test_an_endpoint_keeps_its_group_and_subnets_until_it_is_deleted(aws: Little
     ec2.delete_vpc(VpcId=network.vpc)
 
 
-def test_what_aws_refuses_is_refused(aws: LittleAws, network: Network) -> None:
+def test_invalid_requests_are_refused_as_by_aws(aws: LittleAws, network: Network) -> None:
     ec2 = aws.client("ec2")
     assert refused(lambda: create(aws, network)) == "InvalidParameter", "the VPC has no names"
     name(aws, network)
@@ -159,7 +157,7 @@ def test_what_aws_refuses_is_refused(aws: LittleAws, network: Network) -> None:
     assert refused(lambda: create(aws, network, logs, SubnetIds=both)) == "DuplicateSubnetsInSameZone"
 
 
-def test_the_services_that_there_are_endpoints_for_can_be_asked_for(aws: LittleAws) -> None:
+def test_services_with_an_endpoint_are_listed(aws: LittleAws) -> None:
     def found(*names: str, **more: Any) -> list[str]:
         filters = [{"Name": "service-name", "Values": list(names)}]
         told = aws.client("ec2").describe_vpc_endpoint_services(Filters=filters, **more)
@@ -171,7 +169,7 @@ def test_the_services_that_there_are_endpoints_for_can_be_asked_for(aws: LittleA
     assert found("com.amazonaws.route53", ServiceRegions=["us-east-1"]) == ["com.amazonaws.route53"]
 
 
-def test_without_a_route_to_the_internet_an_instance_reaches_aws_only() -> None:
+def test_without_a_route_to_the_internet_an_instance_only_reaches_aws() -> None:
     rules = ruleset(Wiring(seen_as={"10.0.0.4": None}))
     accepted = rules.index(f"ip saddr @shut_in ip daddr 198.19.0.1 tcp dport {{ {ECR_PORT}, {ENDPOINT_PORT} }} accept;")
     assert accepted < rules.index("ip saddr @shut_in ip daddr 198.19.0.1 drop;")

@@ -13,5 +13,5 @@ def framed(pieces: list[tuple[int, bytes]]) -> bytes:
 
 
 @given(st.lists(st.tuples(st.sampled_from([1, 2]), st.binary(max_size=300))))
-def test_frames_removes_the_headers_and_nothing_else(pieces: list[tuple[int, bytes]]) -> None:
+def test_only_the_headers_of_frames_are_removed(pieces: list[tuple[int, bytes]]) -> None:
     assert frames(framed(pieces)) == b"".join(piece for _, piece in pieces)

@@ -73,7 +73,7 @@ def complete(aws: LittleAws, event: dict[str, Any]) -> None:
     aws.client("autoscaling").complete_lifecycle_action(**named, LifecycleActionResult="CONTINUE")
 
 
-def test_the_life_of_an_instance_is_told(aws: LittleAws, queue: Queue) -> None:
+def test_launches_and_terminations_send_events(aws: LittleAws, queue: Queue) -> None:
     launching = queue.find("EC2 Instance-launch Lifecycle Action")
     envelope = {"version", "id", "detail-type", "source", "account", "time", "region", "resources", "detail"}
     assert set(launching) == envelope
@@ -101,7 +101,7 @@ def test_the_life_of_an_instance_is_told(aws: LittleAws, queue: Queue) -> None:
     queue.find("EC2 Instance State-change Notification", state="terminated")
 
 
-def test_what_nobody_asked_for_is_told_too(aws: LittleAws, queue: Queue) -> None:
+def test_rebalance_spot_and_health_events_are_sent(aws: LittleAws, queue: Queue) -> None:
     launching = queue.find("EC2 Instance-launch Lifecycle Action")
     instance_id = launching["detail"]["EC2InstanceId"]
     aws.control("POST", f"rebalance?instance={instance_id}")
@@ -117,7 +117,7 @@ def test_what_nobody_asked_for_is_told_too(aws: LittleAws, queue: Queue) -> None
     assert health["detail"]["affectedEntities"][0]["entityValue"] == instance_id
 
 
-def test_an_event_that_the_queue_refuses_goes_to_the_dead_letters(aws: LittleAws, queue: Queue) -> None:
+def test_an_event_that_the_queue_refuses_is_a_dead_letter(aws: LittleAws, queue: Queue) -> None:
     queue.find("EC2 Instance-launch Lifecycle Action")
     dead = Queue(aws, "dead")
     target = {"Id": "queue", "Arn": arn(QUEUE), "DeadLetterConfig": {"Arn": arn("dead")}}
@@ -139,7 +139,7 @@ def test_a_disabled_rule_sends_nothing(aws: LittleAws, queue: Queue) -> None:
     assert "EC2 Instance Rebalance Recommendation" not in {event["detail-type"] for event in queue.events}
 
 
-def test_a_long_poll_ends_with_the_first_message_and_holds_nobody_up(aws: LittleAws) -> None:
+def test_a_long_poll_ends_with_the_first_message_and_blocks_no_other(aws: LittleAws) -> None:
     """The last answer is for the first request, so the other request did not wait until its timeout."""
     sqs = aws.client("sqs")
     urls = [sqs.create_queue(QueueName=name)["QueueUrl"] for name in ("first", "second")]
@@ -173,7 +173,7 @@ def test_a_message_received_too_often_moves_to_the_dead_letter_queue(aws: Little
     assert sqs.receive_message(QueueUrl=dead, WaitTimeSeconds=5)["Messages"][0]["Body"] == "bad"
 
 
-def test_a_queue_keeps_its_policy_when_something_else_of_it_is_set(aws: LittleAws) -> None:
+def test_a_queue_keeps_its_policy_when_another_attribute_is_set(aws: LittleAws) -> None:
     sqs, policy = aws.client("sqs"), sending("kept", "example")
     url = sqs.create_queue(QueueName="kept", Attributes={"Policy": policy})["QueueUrl"]
     sqs.set_queue_attributes(QueueUrl=url, Attributes={"VisibilityTimeout": "5"})

@@ -60,7 +60,7 @@ def test_a_group_launches_its_capacity_over_its_zones(aws: LittleAws, network: N
     assert set(aws.machines.running) == {member["InstanceId"] for member in members}
 
 
-def test_instances_are_what_the_template_and_the_group_say(aws: LittleAws) -> None:
+def test_instances_follow_their_template_and_group(aws: LittleAws) -> None:
     network = aws.network()
     aws.role("node")
     tags = [{"ResourceType": "volume", "Tags": [{"Key": "of", "Value": "disk"}]}]
@@ -107,7 +107,7 @@ def test_a_lost_instance_is_replaced_in_its_zone(aws: LittleAws, network: Networ
     until(lambda: aws.instance(victim)["State"]["Name"] == "terminated", "the victim to be terminated")
 
 
-def test_shrinking_takes_from_the_fullest_zone_the_oldest_template_first(aws: LittleAws, network: Network) -> None:
+def test_scaling_in_takes_the_oldest_template_of_the_fullest_zone(aws: LittleAws, network: Network) -> None:
     aws.group("example", network, capacity=3, TerminationPolicies=["OldestLaunchTemplate", "OldestInstance"])
     old = {member["InstanceId"] for member in aws.settled("example", 3)}
     aws.client("ec2").create_launch_template_version(
@@ -157,7 +157,7 @@ def test_a_hook_without_a_heartbeat_gets_its_default_result(aws: LittleAws, netw
     until(lambda: len(aws.machines.launched) >= 3, "several launches to be abandoned")
 
 
-def test_the_hook_of_an_instance_that_ec2_has_terminated_runs_too(aws: LittleAws, network: Network) -> None:
+def test_an_instance_terminated_in_ec2_still_runs_its_hook(aws: LittleAws, network: Network) -> None:
     aws.group("example", network, capacity=1, LifecycleHookSpecificationList=[hook("terminating")])
     (member,) = aws.settled("example", 1)
     aws.client("ec2").terminate_instances(InstanceIds=[member["InstanceId"]])

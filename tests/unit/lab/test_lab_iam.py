@@ -37,7 +37,7 @@ def bucket_with_key(aws: LittleAws) -> str:
     return key
 
 
-def test_a_worker_reads_its_own_token_and_not_the_managers(aws: LittleAws) -> None:
+def test_a_worker_reads_its_own_token_but_not_the_managers(aws: LittleAws) -> None:
     via_s3 = {"StringEquals": {"kms:ViaService": f"s3.{REGION}.amazonaws.com"}}
     decrypt = allow("kms:Decrypt", on=bucket_with_key(aws), when=via_s3)
     s3 = aws.acting("s3", "worker", allow("s3:GetObject", on=f"{OBJECTS}/worker/*"), decrypt)
@@ -47,7 +47,7 @@ def test_a_worker_reads_its_own_token_and_not_the_managers(aws: LittleAws) -> No
     assert refused(s3.list_objects_v2, Bucket=BUCKET) == "AccessDenied"
 
 
-def test_what_is_encrypted_takes_the_right_to_the_key(aws: LittleAws) -> None:
+def test_an_encrypted_object_needs_permission_for_the_key(aws: LittleAws) -> None:
     key = bucket_with_key(aws)
     objects = allow("s3:GetObject", "s3:PutObject", on=f"{OBJECTS}/*")
     without = aws.acting("s3", "without", objects)
@@ -61,7 +61,7 @@ def test_what_is_encrypted_takes_the_right_to_the_key(aws: LittleAws) -> None:
     assert refused(direct.describe_key, KeyId="alias/example-swarm") == "AccessDeniedException"
 
 
-def test_a_multipart_upload_needs_put_and_its_parts_a_list_permission(aws: LittleAws) -> None:
+def test_a_multipart_upload_needs_put_and_list_permissions(aws: LittleAws) -> None:
     kms = allow("kms:Decrypt", "kms:GenerateDataKey", on=bucket_with_key(aws))
     writing, reading, listing = (
         allow(action, on=f"{OBJECTS}/registry/*")
@@ -84,7 +84,7 @@ def test_a_multipart_upload_needs_put_and_its_parts_a_list_permission(aws: Littl
     assert [unfinished["UploadId"] for unfinished in whole.list_multipart_uploads(Bucket=BUCKET)["Uploads"]] == [upload]
 
 
-def test_a_missing_object_is_denied_to_who_may_not_list(aws: LittleAws) -> None:
+def test_a_missing_object_is_denied_without_the_list_permission(aws: LittleAws) -> None:
     bucket_with_key(aws)
     reading = allow("s3:GetObject", on=f"{OBJECTS}/*")
     blind = aws.acting("s3", "blind", reading)
@@ -94,7 +94,7 @@ def test_a_missing_object_is_denied_to_who_may_not_list(aws: LittleAws) -> None:
     assert seeing.list_objects_v2(Bucket=BUCKET)["KeyCount"] == 2
 
 
-def test_a_bucket_policy_that_denies_binds_the_administrator_too(aws: LittleAws) -> None:
+def test_a_denying_bucket_policy_also_applies_to_the_administrator(aws: LittleAws) -> None:
     bucket_with_key(aws)
     s3 = aws.client("s3")
     statement = {"Effect": "Deny", "Principal": "*", "Action": "s3:PutObject", "Resource": f"{OBJECTS}/*"}
@@ -102,7 +102,7 @@ def test_a_bucket_policy_that_denies_binds_the_administrator_too(aws: LittleAws)
     assert refused(s3.put_object, Bucket=BUCKET, Key="new", Body=b"") == "AccessDenied"
 
 
-def test_hooks_are_answered_in_groups_of_the_cluster_only(aws: LittleAws, network: Network) -> None:
+def test_hooks_are_only_answered_in_groups_of_the_cluster(aws: LittleAws, network: Network) -> None:
     for cluster in ("example", "other"):
         tag = {"Key": "swarm.aws/cluster", "Value": cluster, "PropagateAtLaunch": True}
         aws.group(cluster, network, 0, Tags=[tag], LaunchTemplate={"LaunchTemplateName": "example"})
@@ -119,7 +119,7 @@ def test_hooks_are_answered_in_groups_of_the_cluster_only(aws: LittleAws, networ
     assert refused(autoscaling.describe_auto_scaling_groups) == "AccessDenied"
 
 
-def test_a_queue_is_read_by_its_arn(aws: LittleAws) -> None:
+def test_queue_permissions_go_by_arn(aws: LittleAws) -> None:
     urls = {name: aws.client("sqs").create_queue(QueueName=name)["QueueUrl"] for name in ("mine", "theirs")}
     reading = allow("sqs:ReceiveMessage", "sqs:GetQueueUrl", on=f"arn:aws:sqs:{REGION}:{ACCOUNT_ID}:mine")
     sqs = aws.acting("sqs", "node", reading)
@@ -129,7 +129,7 @@ def test_a_queue_is_read_by_its_arn(aws: LittleAws) -> None:
     assert refused(sqs.delete_message, QueueUrl=urls["mine"], ReceiptHandle="x") == "AccessDenied"
 
 
-def test_records_are_changed_by_their_names(aws: LittleAws) -> None:
+def test_record_permissions_go_by_name(aws: LittleAws) -> None:
     zone = aws.client("route53").create_hosted_zone(Name="swarm.test", CallerReference="1")["HostedZone"]["Id"]
     keys = {"route53:ChangeResourceRecordSetsNormalizedRecordNames": ["app.swarm.test"]}
     arn = f"arn:aws:route53:::hostedzone/{zone.rsplit('/', 1)[-1]}"
@@ -146,7 +146,7 @@ def test_records_are_changed_by_their_names(aws: LittleAws) -> None:
     assert refused(route53.list_resource_record_sets, HostedZoneId=zone) == "AccessDenied"
 
 
-def test_instances_are_terminated_by_their_tags(aws: LittleAws, network: Network) -> None:
+def test_termination_permissions_go_by_tag(aws: LittleAws, network: Network) -> None:
     aws.group("example", network, 1, Tags=[{"Key": "role", "Value": "worker", "PropagateAtLaunch": True}])
     (member,) = aws.settled("example", 1)
     managers = {"StringEquals": {"ec2:ResourceTag/role": "manager"}}
@@ -173,12 +173,12 @@ DENIALS: dict[str, tuple[str, dict[str, str], str]] = {
 
 
 @pytest.mark.parametrize("service", DENIALS)
-def test_what_no_policy_allows_is_denied(aws: LittleAws, service: str) -> None:
+def test_a_call_without_an_allowing_policy_is_denied(aws: LittleAws, service: str) -> None:
     call, arguments, code = DENIALS[service]
     assert refused(getattr(aws.acting(service, "node"), call), **arguments) == code
 
 
-def test_unknown_keys_and_stolen_ones_are_refused(aws: LittleAws) -> None:
+def test_unknown_and_stolen_keys_are_refused(aws: LittleAws) -> None:
     given = aws.as_role(aws.role("node"))
     unknown = {"AccessKeyId": "ASIA0123456789ABCDEF", "SecretAccessKey": "x", "Token": "x"}
     for credentials in (unknown, {**given, "Token": "another"}):
@@ -189,7 +189,7 @@ def test_unknown_keys_and_stolen_ones_are_refused(aws: LittleAws) -> None:
         assert refused(aws.client("kms", credentials).list_keys) == "UnrecognizedClientException"
 
 
-def test_an_address_that_was_signed_opens_and_a_bare_one_does_not(aws: LittleAws) -> None:
+def test_a_presigned_url_opens_and_an_unsigned_url_does_not(aws: LittleAws) -> None:
     s3 = aws.client("s3")
     s3.create_bucket(Bucket="open", CreateBucketConfiguration={"LocationConstraint": REGION})
     s3.put_object(Bucket="open", Key="key", Body=b"content")

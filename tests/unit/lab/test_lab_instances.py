@@ -33,7 +33,7 @@ def test_addresses_come_from_the_subnet_and_the_pool_and_are_reused(aws: LittleA
     assert (specs[third].private_ip, specs[third].public_ip) == ("127.20.0.6", "198.51.100.3")
 
 
-def test_the_pool_of_public_addresses_has_an_end(aws: LittleAws, network: Network) -> None:
+def test_the_pool_of_public_addresses_is_limited(aws: LittleAws, network: Network) -> None:
     run(aws, network, 14)
     assert refused(lambda: run(aws, network)) == "InsufficientFreeAddressesInSubnet"
 
@@ -71,21 +71,21 @@ def test_an_instance_has_an_ipv6_address_if_its_template_says_so(aws: LittleAws,
     assert "::/0" not in ruleset(wiring)
 
 
-def test_an_instance_is_rebooted_and_not_stopped(aws: LittleAws, network: Network) -> None:
+def test_an_instance_can_be_rebooted_but_not_stopped(aws: LittleAws, network: Network) -> None:
     (instance_id,) = run(aws, network)
     aws.client("ec2").reboot_instances(InstanceIds=[instance_id])
     assert aws.machines.rebooted == [instance_id]
     assert refused(aws.client("ec2").stop_instances, InstanceIds=[instance_id]) == "UnsupportedOperation"
 
 
-def test_an_instance_whose_machine_died_is_stopped(aws: LittleAws, network: Network) -> None:
+def test_an_instance_whose_machine_dies_is_stopped(aws: LittleAws, network: Network) -> None:
     (instance_id,) = run(aws, network)
     aws.machines.terminate(instance_id)
     until(lambda: aws.instance(instance_id)["State"]["Name"] == "stopped", "EC2 to notice")
     assert aws.instance(instance_id)["StateReason"]["Code"] == "Server.InternalError"
 
 
-def test_the_firewall_is_what_the_security_groups_say(aws: LittleAws, network: Network) -> None:
+def test_the_firewall_follows_the_security_groups(aws: LittleAws, network: Network) -> None:
     ec2 = aws.client("ec2")
     before = aws.machines.firewall_changes
     ec2.authorize_security_group_ingress(
@@ -110,7 +110,7 @@ def test_the_firewall_is_what_the_security_groups_say(aws: LittleAws, network: N
     assert aws.machines.firewall_changes > before
 
 
-def test_the_zones_records_are_seen(aws: LittleAws) -> None:
+def test_records_of_a_zone_are_listed(aws: LittleAws) -> None:
     zone = aws.client("route53").create_hosted_zone(Name="swarm.test", CallerReference="1")["HostedZone"]["Id"]
     record = {"Name": "app.swarm.test", "Type": "A", "TTL": 10, "ResourceRecords": [{"Value": "198.51.100.9"}]}
     batch = {"Changes": [{"Action": "UPSERT", "ResourceRecordSet": record}]}
@@ -120,7 +120,7 @@ def test_the_zones_records_are_seen(aws: LittleAws) -> None:
     assert (found.zone.rstrip("."), found.values, found.ttl) == ("swarm.test", ["198.51.100.9"], 10)
 
 
-def test_the_command_line_sees_and_commands_instances(aws: LittleAws, network: Network) -> None:
+def test_the_command_line_lists_and_controls_instances(aws: LittleAws, network: Network) -> None:
     aws.group("example", network, capacity=1)
     (member,) = aws.settled("example", 1)
     (shown,) = aws.control("GET", "instances")
@@ -150,7 +150,7 @@ def test_a_new_account_has_the_public_images(aws: LittleAws) -> None:
     assert aws.client("ec2").describe_images(Filters=[{"Name": "architecture", "Values": ["x86_64"]}])["Images"]
 
 
-def test_a_server_lets_go_of_its_port_and_a_second_one_starts_afresh(aws: LittleAws) -> None:
+def test_a_stopped_server_frees_its_port_and_the_next_starts_empty(aws: LittleAws) -> None:
     aws.client("sqs").create_queue(QueueName="old")
     aws.endpoint.stop()
     with pytest.raises(urllib.error.URLError):

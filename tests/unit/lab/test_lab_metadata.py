@@ -38,7 +38,7 @@ def address(aws: LittleAws) -> str:
         ("PUT", TOKEN, {TTL: "60", "X-Forwarded-For": "10.0.0.1"}, 403),
     ],
 )
-def test_metadata_needs_a_token_from_the_right_request(
+def test_metadata_needs_a_token_and_a_valid_request(
     aws: LittleAws, address: str, method: str, path: str, headers: dict[str, str], status: int
 ) -> None:
     assert aws.ask(method, path, address, headers)[0] == status
@@ -51,7 +51,7 @@ def test_a_token_expires(aws: LittleAws, address: str) -> None:
     until(lambda: aws.ask("GET", ID, address, token)[0] == 401, "the token's end")
 
 
-def test_a_token_is_its_instances_own(aws: LittleAws, address: str) -> None:
+def test_a_token_is_only_valid_on_its_instance(aws: LittleAws, address: str) -> None:
     token = aws.token(address)
     aws.desire("example", 2)
     aws.settled("example", 2)
@@ -59,7 +59,7 @@ def test_a_token_is_its_instances_own(aws: LittleAws, address: str) -> None:
     assert aws.ask("GET", ID, other, token)[0] == 401
 
 
-def test_the_tree_can_be_crawled_as_cloud_init_does(aws: LittleAws, address: str) -> None:
+def test_cloud_init_can_crawl_the_metadata_tree(aws: LittleAws, address: str) -> None:
     token = aws.token(address)
 
     def get(path: str) -> str:
@@ -95,7 +95,7 @@ def test_the_tree_can_be_crawled_as_cloud_init_does(aws: LittleAws, address: str
     assert aws.ask("GET", "/2000-01-01/meta-data/", address, token)[0] == 404
 
 
-def test_the_profiles_credentials_are_the_roles(aws: LittleAws, address: str) -> None:
+def test_the_profile_gives_credentials_of_its_role(aws: LittleAws, address: str) -> None:
     token = aws.token(address)
     path = "/latest/meta-data/iam/security-credentials/"
     assert aws.ask("GET", path, address, token) == (200, "node")
@@ -107,7 +107,9 @@ def test_the_profiles_credentials_are_the_roles(aws: LittleAws, address: str) ->
     assert refused(lambda: aws.client("ec2", given).describe_vpcs()) == "UnauthorizedOperation"
 
 
-def test_credentials_are_renewed_before_they_end(aws: LittleAws, address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_credentials_are_renewed_before_they_expire(
+    aws: LittleAws, address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def key() -> str:
         path = "/latest/meta-data/iam/security-credentials/node"
         return str(json.loads(aws.ask("GET", path, address, aws.token(address))[1])["AccessKeyId"])
@@ -130,7 +132,7 @@ def test_expired_credentials_are_refused(aws: LittleAws, monkeypatch: pytest.Mon
     assert refused(lambda: aws.client("kms", given).list_keys()) == "ExpiredTokenException"
 
 
-def test_a_spot_instance_is_warned_and_then_terminated(aws: LittleAws, address: str) -> None:
+def test_a_spot_instance_is_warned_before_its_termination(aws: LittleAws, address: str) -> None:
     token = aws.token(address)
     (instance_id,) = aws.machines.running
     aws.control("POST", f"spot-interrupt?instance={instance_id}&seconds=1")

@@ -54,7 +54,7 @@ def test_a_nat_gateway_keeps_its_address_until_it_is_deleted(aws: LittleAws, net
     assert refused(lambda: ec2.describe_nat_gateways(NatGatewayIds=["nat-1"])) == "NatGatewayNotFound"
 
 
-def test_route_tables_decide_an_instances_public_address(aws: LittleAws, network: Network) -> None:
+def test_route_tables_decide_the_public_address_of_an_instance(aws: LittleAws, network: Network) -> None:
     ec2, (public, private, lost) = aws.client("ec2"), network.subnets
     internet = ec2.create_internet_gateway()["InternetGateway"]["InternetGatewayId"]
     ec2.attach_internet_gateway(InternetGatewayId=internet, VpcId=network.vpc)

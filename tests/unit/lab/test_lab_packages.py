@@ -41,7 +41,7 @@ def test_without_apt_get_the_error_names_the_package(monkeypatch: pytest.MonkeyP
         registry.program()
 
 
-def test_a_package_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     apt = tmp_path / "apt-get"
     apt.write_text('#!/bin/sh\n[ "$2" = update ] || { echo "E: Unable to locate package $3" >&2; exit 100; }\n')
     apt.chmod(0o755)

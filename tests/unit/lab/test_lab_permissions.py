@@ -37,11 +37,11 @@ STATEMENTS = [statement for policy in POLICIES.values() for statement in policy[
 
 
 @pytest.mark.parametrize("name", POLICIES)
-def test_a_policy_fits_into_what_iam_takes_with_the_longest_names(name: str) -> None:
+def test_a_policy_with_the_longest_names_is_within_iams_limit(name: str) -> None:
     assert permissions.size(permissions.policies(LONGEST)[name]) <= MOST_OF_A_MANAGED_POLICY
 
 
-def test_parliament_finds_nothing_but_what_stands_in_two_statements() -> None:
+def test_parliament_finds_only_actions_split_over_two_statements() -> None:
     found = set()
     for statement in STATEMENTS:
         text = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
@@ -52,7 +52,7 @@ def test_parliament_finds_nothing_but_what_stands_in_two_statements() -> None:
     assert found == SPLIT
 
 
-def test_the_page_says_what_each_policy_and_statement_is_for() -> None:
+def test_the_page_explains_each_policy_and_statement() -> None:
     page = (permissions.ROOT / "docs/permissions.md").read_text(encoding="utf-8")
     table = page.split("## What each statement is for")[1].split("\n## ")[0]
     first_cells = re.findall(r"^\| (`[^|]+) \|", table, re.MULTILINE)
@@ -60,7 +60,7 @@ def test_the_page_says_what_each_policy_and_statement_is_for() -> None:
     assert re.findall(r"\(permissions/(\w+)\.json\)", page) == list(POLICIES)
 
 
-def test_the_policies_have_all_names_of_a_cluster() -> None:
+def test_the_policies_contain_every_name_of_a_cluster() -> None:
     text = json.dumps(POLICIES)
     own = names.resource_names(permissions.VALUES["CLUSTER"], ACCOUNT_ID, REGION)
     assert [key for key, name in own.items() if key not in INNER and name not in text] == []
@@ -76,7 +76,7 @@ def operator(aws: LittleAws) -> Callable[[str], Any]:
     return lambda service: aws.client(service, key)
 
 
-def test_what_is_anothers_is_left_alone(aws: LittleAws, operator: Callable[[str], Any]) -> None:
+def test_resources_of_others_cannot_be_changed(aws: LittleAws, operator: Callable[[str], Any]) -> None:
     network, ec2 = aws.network(), operator("ec2")
     tag = {"Key": "swarm.aws/cluster", "Value": "example"}
     launch = {"ImageId": IMAGE, "MinCount": 1, "MaxCount": 1, "SubnetId": network.subnets[0]}
@@ -114,7 +114,7 @@ def test_what_is_anothers_is_left_alone(aws: LittleAws, operator: Callable[[str]
     assert operator("kms").list_resource_tags(KeyId=key)["Tags"] == []
 
 
-def test_a_boundary_can_be_required_of_the_roles(aws: LittleAws) -> None:
+def test_the_policies_can_require_a_permissions_boundary(aws: LittleAws) -> None:
     boundary = f"arn:aws:iam::{ACCOUNT_ID}:policy/boundary"
     aws.client("iam").create_policy(PolicyName="boundary", PolicyDocument=document(allow("ec2:DescribeInstances")))
     (keeping,) = (statement for statement in STATEMENTS if statement["Sid"] == "ManageRoles")
@@ -166,7 +166,7 @@ def test_unused_actions_are_named_unless_they_have_a_reason() -> None:
     assert not {action for _, action in unused} & set(permissions.REASONS)
 
 
-def test_a_policy_larger_than_iam_takes_is_refused(aws: LittleAws) -> None:
+def test_a_policy_above_iams_limit_is_refused(aws: LittleAws) -> None:
     iam = aws.client("iam")
     big = document(allow("s3:" + "x" * MOST_OF_A_MANAGED_POLICY))
     assert refused(lambda: iam.create_policy(PolicyName="big", PolicyDocument=big)) == "LimitExceeded"

@@ -40,7 +40,9 @@ OWN = {"Effect": "Allow", "Action": "s3:*", "Resource": "arn:aws:s3:::b/${aws:Pr
         (OWN, "s3:GetObject", "arn:aws:s3:::b/43/k", Verdict.SILENT),
     ],
 )
-def test_what_a_statement_matches(statement: dict[str, Any], action: str, resource: str, verdict: Verdict) -> None:
+def test_a_statement_matches_actions_and_resources(
+    statement: dict[str, Any], action: str, resource: str, verdict: Verdict
+) -> None:
     access = Access(action, resource, {"aws:PrincipalAccount": "42"})
     assert judge([document(statement)], access) is verdict
 
@@ -52,7 +54,7 @@ def test_an_explicit_deny_overrides_every_allow() -> None:
     assert judge([document(READ), document(denial)], access) is Verdict.DENY
 
 
-def test_resource_policies_name_their_principals() -> None:
+def test_resource_policies_apply_to_their_principals() -> None:
     statement = {"Effect": "Allow", "Action": "sqs:SendMessage", "Principal": {"Service": "events.amazonaws.com"}}
     access = Access("sqs:SendMessage", "arn:aws:sqs:eu-west-1:1:q")
     assert judge([document(statement)], access, Principal(service="events.amazonaws.com")) is Verdict.ALLOW
@@ -98,7 +100,7 @@ CONTEXT = {
         ("ForAnyValue:StringEquals", "missing", ["a"], False),
     ],
 )
-def test_conditions(operator: str, key: str, value: Any, holds: bool) -> None:
+def test_conditions_are_evaluated(operator: str, key: str, value: Any, holds: bool) -> None:
     assert hold({operator: {key: value}}, CONTEXT) is holds
 
 

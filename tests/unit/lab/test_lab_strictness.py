@@ -45,7 +45,7 @@ def test_an_invalid_record_is_refused(
     assert error.value.response["Error"]["Code"] == "InvalidChangeBatch"
 
 
-def test_a_record_is_created_once_and_deleted_as_it_stands(aws: LittleAws, zone: str) -> None:
+def test_a_record_is_created_once_and_deleted_by_its_exact_values(aws: LittleAws, zone: str) -> None:
     change(aws, zone, "CREATE", ["198.51.100.1"])
     assert refused(lambda: change(aws, zone, "CREATE", ["198.51.100.2"])) == "InvalidChangeBatch"
     change(aws, zone, "UPSERT", ["198.51.100.2", "198.51.100.3"])
@@ -59,7 +59,7 @@ def make_template(aws: LittleAws, name: str = "example", **data: Any) -> Any:
     return aws.client("ec2").create_launch_template(LaunchTemplateName=name, LaunchTemplateData=data)
 
 
-def test_user_data_has_a_limit(aws: LittleAws) -> None:
+def test_user_data_above_the_limit_is_refused(aws: LittleAws) -> None:
     def sized(count: int) -> str:
         return base64.b64encode(b"x" * count).decode()
 
@@ -70,7 +70,7 @@ def test_user_data_has_a_limit(aws: LittleAws) -> None:
     assert refused(aws.client("ec2").create_launch_template_version, **version) == "InvalidParameterValue"
 
 
-def test_a_template_is_called_what_no_other_is(aws: LittleAws) -> None:
+def test_a_template_name_must_be_unique(aws: LittleAws) -> None:
     make_template(aws, InstanceType="t3.small")
     code = "InvalidLaunchTemplateName.AlreadyExistsException"
     assert refused(lambda: make_template(aws, InstanceType="t3.small")) == code
@@ -86,7 +86,7 @@ def test_a_template_is_called_what_no_other_is(aws: LittleAws) -> None:
     ],
     ids=["image", "type", "architecture", "key"],
 )
-def test_what_cannot_be_launched_is_warned_of_and_used_by_no_group(aws: LittleAws, data: dict[str, Any]) -> None:
+def test_an_invalid_template_gives_a_warning_and_cannot_launch(aws: LittleAws, data: dict[str, Any]) -> None:
     assert make_template(aws, **data)["Warning"]["Errors"]
     network = aws.network()
     assert refused(lambda: aws.group("example", network)) == "ValidationError"
@@ -94,7 +94,7 @@ def test_what_cannot_be_launched_is_warned_of_and_used_by_no_group(aws: LittleAw
     assert refused(aws.client("ec2").run_instances, **launch).startswith("Invalid")
 
 
-def test_a_templates_own_tags_are_not_its_instances(aws: LittleAws) -> None:
+def test_a_templates_own_tags_are_not_on_its_instances(aws: LittleAws) -> None:
     tags = [{"ResourceType": "launch-template", "Tags": [{"Key": "a", "Value": "b"}]}]
     ec2, data = aws.client("ec2"), {"InstanceType": "t3.small"}
     ec2.create_launch_template(LaunchTemplateName="example", LaunchTemplateData=data, TagSpecifications=tags)
@@ -104,7 +104,7 @@ def test_a_templates_own_tags_are_not_its_instances(aws: LittleAws) -> None:
     assert version["LaunchTemplateData"] == data
 
 
-def test_of_many_who_claim_an_object_one_wins(aws: LittleAws) -> None:
+def test_a_single_claim_of_an_object_wins(aws: LittleAws) -> None:
     s3 = aws.client("s3")
     s3.create_bucket(Bucket="discovery", CreateBucketConfiguration={"LocationConstraint": REGION})
 
@@ -128,7 +128,7 @@ def test_of_many_who_claim_an_object_one_wins(aws: LittleAws) -> None:
 
 
 @pytest.mark.parametrize("encryption", ["AES256", "aws:kms"])
-def test_etag_is_the_md5_unless_kms_encrypts_the_object(aws: LittleAws, encryption: str) -> None:
+def test_an_etag_is_the_md5_unless_kms_encrypts_the_object(aws: LittleAws, encryption: str) -> None:
     s3, bucket = aws.client("s3"), encryption.replace(":", "-").lower()
     s3.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": REGION})
     rule = {"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": encryption}}
@@ -165,7 +165,7 @@ def test_resources_in_use_cannot_be_deleted(aws: LittleAws, network: Network) ->
     assert network.vpc not in aws.machines.vpcs
 
 
-def test_a_role_in_use_stays(aws: LittleAws) -> None:
+def test_a_role_in_use_cannot_be_deleted(aws: LittleAws) -> None:
     aws.role("node", allow("s3:*"))
     iam = aws.client("iam")
     assert refused(lambda: iam.delete_role(RoleName="node")) == "DeleteConflict"
@@ -177,7 +177,7 @@ def test_a_role_in_use_stays(aws: LittleAws) -> None:
     iam.delete_instance_profile(InstanceProfileName="node")
 
 
-def test_the_key_that_aws_has_for_volumes_is_not_the_accounts(aws: LittleAws) -> None:
+def test_the_default_key_for_volumes_is_managed_by_aws(aws: LittleAws) -> None:
     kms = aws.client("kms")
     aws.client("ec2").create_volume(AvailabilityZone=f"{REGION}a", Size=1, Encrypted=True)
     of_aws = kms.describe_key(KeyId="alias/aws/ebs")["KeyMetadata"]

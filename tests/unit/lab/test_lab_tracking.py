@@ -47,7 +47,7 @@ def test_the_size_follows_the_ratio(desired: int, value: float, target: int, exp
     assert wanted(group(desired), policy(target), always(value), NOW) == expected
 
 
-def test_it_goes_up_after_three_minutes_and_down_after_fifteen() -> None:
+def test_a_group_scales_out_after_3_minutes_and_in_after_15() -> None:
     at_once: list[float | None] = [200.0] * HIGH + [100.0] * LOW
     assert wanted(group(1), policy(), at_once, NOW) == 2
     assert wanted(group(1), policy(), at_once[1:], NOW) == 1
@@ -57,7 +57,7 @@ def test_it_goes_up_after_three_minutes_and_down_after_fifteen() -> None:
     assert wanted(group(2), policy(), [None] * LOW, NOW) == 2
 
 
-def test_instances_that_warm_up_do_not_count() -> None:
+def test_warming_instances_do_not_count() -> None:
     assert wanted(group(2, serving=1, warming=1), policy(), always(200.0), NOW) == 2
     assert wanted(group(2, serving=2), policy(), always(200.0), NOW) == 4
     changed = policy()

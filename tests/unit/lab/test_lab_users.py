@@ -37,7 +37,7 @@ def asked(aws: LittleAws) -> Asked:
 # Users
 
 
-def test_a_user_may_do_what_their_policies_groups_and_managed_policies_say(aws: LittleAws) -> None:
+def test_a_users_permissions_come_from_inline_group_and_managed_policies(aws: LittleAws) -> None:
     iam = aws.client("iam")
     key = aws.user("operator", allow("ec2:DescribeVpcs"))
     ec2 = aws.client("ec2", key)
@@ -54,7 +54,7 @@ def test_a_user_may_do_what_their_policies_groups_and_managed_policies_say(aws: 
     assert aws.client("sts", key).get_caller_identity()["Arn"] == f"{IAM}:user/operator"
 
 
-def test_a_key_that_was_deactivated_or_comes_with_a_token_is_refused(aws: LittleAws) -> None:
+def test_an_inactive_key_or_a_key_with_a_token_is_refused(aws: LittleAws) -> None:
     key = aws.user("operator", allow("ec2:*"))
     other = aws.client("ec2", {**key, "Token": "x"})
     assert refused(other.describe_vpcs) == "AuthFailure"
@@ -63,7 +63,7 @@ def test_a_key_that_was_deactivated_or_comes_with_a_token_is_refused(aws: Little
     assert refused(aws.client("ec2", key).describe_vpcs) == "AuthFailure"
 
 
-def test_a_boundary_bounds_what_users_and_roles_may(aws: LittleAws) -> None:
+def test_a_boundary_limits_users_and_roles(aws: LittleAws) -> None:
     iam = aws.client("iam")
     bounds = document(allow("ec2:DescribeVpcs", "ec2:RunInstances"))
     boundary = iam.create_policy(PolicyName="bounds", PolicyDocument=bounds)["Policy"]["Arn"]
@@ -96,7 +96,7 @@ def test_judgements_are_recorded_with_their_policies(aws: LittleAws) -> None:
 # EC2
 
 
-def test_what_is_created_takes_its_tags_and_what_it_is_created_in_has_them(aws: LittleAws) -> None:
+def test_creation_is_allowed_by_requested_tags_and_the_parents_tags(aws: LittleAws) -> None:
     creating = allow("ec2:CreateVpc", "ec2:CreateSubnet", on=f"{EC2}:*/*", when=REQUESTED)
     within = allow("ec2:CreateSubnet", on=f"{EC2}:vpc/*", when=TAGGED)
     at_once = {"Null": {"ec2:CreateAction": "false"}, **REQUESTED}
@@ -112,7 +112,7 @@ def test_what_is_created_takes_its_tags_and_what_it_is_created_in_has_them(aws: 
     assert refused(ec2.create_tags, Resources=[others], Tags=[OURS]) == "UnauthorizedOperation"
 
 
-def test_a_call_asks_for_what_it_names_and_not_for_what_its_rules_name(
+def test_a_call_needs_permission_for_its_resources_not_for_its_rules(
     aws: LittleAws, network: Network, asked: Asked
 ) -> None:
     ec2 = aws.client("ec2")
@@ -246,12 +246,12 @@ CALLS: Calls = {
 
 
 @pytest.mark.parametrize("name", CALLS)
-def test_what_a_call_amounts_to(aws: LittleAws, asked: Asked, name: str) -> None:
+def test_a_call_needs_its_documented_actions(aws: LittleAws, asked: Asked, name: str) -> None:
     service, call, wanted = CALLS[name]
     assert asked(lambda: call(aws.client(service))) == wanted
 
 
-def test_an_alias_asks_for_itself_and_its_key(aws: LittleAws, asked: Asked) -> None:
+def test_an_alias_needs_permission_for_itself_and_its_key(aws: LittleAws, asked: Asked) -> None:
     kms = aws.client("kms")
     key, other = (kms.create_key()["KeyMetadata"]["Arn"] for _ in range(2))
     alias = f"{ARN['kms']}:alias/a"
@@ -262,7 +262,7 @@ def test_an_alias_asks_for_itself_and_its_key(aws: LittleAws, asked: Asked) -> N
     assert asked(lambda: kms.delete_alias(AliasName="alias/a")) == [f"kms:DeleteAlias {arn}" for arn in (alias, other)]
 
 
-def test_a_version_of_an_object_is_deleted_by_a_right_of_its_own(aws: LittleAws, asked: Asked) -> None:
+def test_an_object_version_has_its_own_delete_permission(aws: LittleAws, asked: Asked) -> None:
     s3 = aws.client("s3")
     s3.create_bucket(Bucket="bucket", CreateBucketConfiguration={"LocationConstraint": REGION})
     s3.put_bucket_versioning(Bucket="bucket", VersioningConfiguration={"Status": "Enabled"})
@@ -272,7 +272,7 @@ def test_a_version_of_an_object_is_deleted_by_a_right_of_its_own(aws: LittleAws,
     assert gone == ["s3:DeleteObject arn:aws:s3:::bucket/k", "s3:DeleteObjectVersion arn:aws:s3:::bucket/k"]
 
 
-def test_putting_a_role_into_a_profile_hands_it_over(aws: LittleAws, asked: Asked) -> None:
+def test_adding_a_role_to_a_profile_needs_pass_role(aws: LittleAws, asked: Asked) -> None:
     aws.role("other")
     iam = aws.client("iam")
     iam.create_instance_profile(InstanceProfileName="node")

@@ -49,12 +49,12 @@ def get(server: Server, path: str, **headers: str) -> http.client.HTTPResponse:
 @pytest.mark.parametrize(
     "path", ["/", *FILES, "/moment.json", "/moments?x", "/nothing", "/?key=wrong", "/moment.json?key=the-key"]
 )
-def test_without_the_key_there_is_nothing(server, path):
+def test_without_the_key_every_request_is_refused(server, path):
     assert get(server, path).status == 401
     assert get(server, path, Authorization="Bearer wrong", Cookie=f"{server.cookie}=wrong").status == 401
 
 
-def test_the_address_that_is_printed_lets_a_browser_in(server):
+def test_the_printed_address_opens_the_page_in_a_browser(server):
     entered = get(server, f"/?key={KEY}")
     cookie = entered.headers["Set-Cookie"]
     assert (entered.status, entered.headers["Location"]) == (303, "/")
@@ -67,7 +67,7 @@ def test_the_address_that_is_printed_lets_a_browser_in(server):
     assert get(server, "/look.py", Cookie=cookie.split(";")[0]).status == 404
 
 
-def test_a_program_may_have_the_key_in_a_header(server):
+def test_a_program_can_send_the_key_in_a_header(server):
     server.hub.tell({"cluster": "example"})
     answer = get(server, "/moment.json", Authorization=f"Bearer {KEY}")
     assert json.loads(answer.body) == {"lost": "", "moment": {"cluster": "example"}}
@@ -77,11 +77,11 @@ def test_a_foreign_host_name_is_refused(server):
     assert get(server, "/moment.json", Authorization=f"Bearer {KEY}", Host="evil.example").status == 421
 
 
-def test_it_listens_on_this_machine_alone(server):
+def test_the_server_only_listens_on_this_machine(server):
     assert server.server_address[0] == "127.0.0.1"
 
 
-def test_every_moment_is_streamed(server):
+def test_every_state_is_streamed(server):
     answer = get(server, "/moments", Authorization=f"Bearer {KEY}")
     assert answer.headers["Content-Type"] == "text/event-stream"
     seen = [json.loads(answer.readline()[6:])]
@@ -97,7 +97,7 @@ def test_every_moment_is_streamed(server):
 # The link
 
 
-def told(hub: Hub) -> dict:
+def current(hub: Hub) -> dict:
     return hub.now()[1]["moment"] or {}
 
 
@@ -136,22 +136,22 @@ def linked():
         assert not link.is_alive()
 
 
-def test_another_manager_follows_a_manager_that_ends_or_fails(linked, managers):
+def test_another_manager_replaces_a_manager_that_ends_or_fails(linked, managers):
     shells = managers(
         first="echo 'no manager' >&2; exit 1",
         second="""echo '{"told_by": "second"}'""",
         third=f"echo Starting session; {ALIVE}",
     )
     hub = linked(lambda: shells)
-    until("the third manager to tell", lambda: told(hub).get("told_by") == "third", seconds=60)
+    until("the third manager to tell", lambda: current(hub).get("told_by") == "third", seconds=60)
     assert hub.now()[1]["lost"] == ""
 
 
-def test_another_manager_follows_a_manager_that_falls_silent(linked, managers):
+def test_another_manager_replaces_a_silent_manager(linked, managers):
     shells = managers(first="""echo '{"told_by": "first"}'; exec sleep 100""", second=ALIVE)
     hub = linked(lambda: shells)
-    until("the first manager to tell", lambda: told(hub).get("told_by") == "first", seconds=60)
-    until("the second manager to tell", lambda: told(hub).get("told_by") == "second", seconds=60)
+    until("the first manager to tell", lambda: current(hub).get("told_by") == "first", seconds=60)
+    until("the second manager to tell", lambda: current(hub).get("told_by") == "second", seconds=60)
 
 
 def test_the_page_says_why_a_manager_sends_no_data(linked, managers):
@@ -172,7 +172,7 @@ def test_the_inventory_is_read_again_if_no_manager_sends_data(linked, managers):
 
     hub = linked(shells, rest=1.0)
     until("the page to say what is wrong", lambda: hub.now()[1]["lost"] == "There is no network.", seconds=60)
-    until("the new manager to tell", lambda: told(hub).get("told_by") == "second", seconds=60)
+    until("the new manager to tell", lambda: current(hub).get("told_by") == "second", seconds=60)
 
 
 def test_the_shell_is_ssh_or_session_manager():
@@ -240,7 +240,7 @@ def view(control_plane, clock):
     return agent.ClusterView(control_plane, CONFIG, "n1", now=lambda: clock[0])
 
 
-def test_a_moment_has_each_nodes_tasks_and_the_stage_of_its_removal():
+def test_the_state_has_each_nodes_tasks_and_the_stage_of_its_removal():
     moment = view(FakeControlPlane(), [100.0]).look()
     rows = {row["instance"]: row for row in moment["members"]}
     assert rows["i-1"]["runs"] == [{"service": "web", "running": 1, "starting": 1, "stopping": 0}]
@@ -252,7 +252,7 @@ def test_a_moment_has_each_nodes_tasks_and_the_stage_of_its_removal():
     assert json.loads(json.dumps(moment)) == moment
 
 
-def test_the_engine_is_asked_for_every_moment_and_aws_now_and_then():
+def test_the_engine_is_read_for_every_state_and_aws_less_often():
     control_plane, clock = FakeControlPlane(), [100.0]
     seen = view(control_plane, clock)
     stages = []
@@ -277,7 +277,7 @@ def test_without_an_answer_of_the_engine_its_state_is_unknown():
     assert moment["failures"] == ["The engine does not answer."]
 
 
-def test_it_ends_when_nobody_reads(monkeypatch):
+def test_the_agents_view_ends_when_its_reader_ends(monkeypatch):
     closed = Mock()
     closed.write.side_effect = [None, None, BrokenPipeError]
     monkeypatch.setattr(agent, "ControlPlane", lambda *words: FakeControlPlane())

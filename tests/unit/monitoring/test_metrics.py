@@ -27,7 +27,7 @@ def measured(observed: Cluster, policy: Policy = memory_cluster.POLICY) -> dict[
     }
 
 
-def test_a_lost_manager_takes_the_margin_and_is_down() -> None:
+def test_a_lost_manager_reduces_the_margin_and_counts_as_down() -> None:
     good = measured(memory_cluster.observed(THREE, NODES))
     bad = measured(memory_cluster.observed(THREE, [*NODES[:2], memory_cluster.dead(3)]))
     names = ("raft_voters", "raft_reachable", "quorum_margin", "nodes_ready", "nodes_down")
@@ -36,7 +36,7 @@ def test_a_lost_manager_takes_the_margin_and_is_down() -> None:
     assert bad["swarm_nodes active manager down"] == 1
 
 
-def test_only_tasks_of_which_the_scheduler_says_so_have_no_node() -> None:
+def test_only_tasks_that_the_scheduler_cannot_place_are_unschedulable() -> None:
     observed = replace(
         memory_cluster.observed([memory_cluster.instance(1)], [memory_cluster.node(1, leader=True)]),
         services=(STUCK, LOOKED_FOR),
@@ -47,19 +47,19 @@ def test_only_tasks_of_which_the_scheduler_says_so_have_no_node() -> None:
     assert found["swarm_service_tasks_unschedulable api"] == 0
 
 
-def test_a_record_is_compared_with_what_it_should_say() -> None:
+def test_the_record_is_compared_with_the_wanted_record() -> None:
     found = measured(memory_cluster.observed(THREE, NODES, memory_cluster.record(1, 2, 9)))
     assert found["swarm_record_addresses"] == 3
     assert found["swarm_record_differences"] == 2, "3 is missing and 9 is too many"
 
 
-def test_what_is_not_known_is_left_out() -> None:
+def test_unknown_values_are_omitted() -> None:
     found = measured(Cluster(None, None, None, None, services=None))
     assert set(found) == {"swarm_interruptions waiting", "swarm_interruptions held", "swarm_actions_planned"}
 
 
 @given(states.clusters())
-def test_prometheus_reads_whatever_is_measured(observed: Cluster) -> None:
+def test_prometheus_reads_every_measured_value(observed: Cluster) -> None:
     told = metrics.measure(observed, memory_cluster.POLICY, decide(observed, memory_cluster.POLICY, 0))
     read = [
         (sample.name, dict(sample.labels), sample.value)
@@ -77,18 +77,18 @@ def test_labels_are_escaped() -> None:
     assert family.documentation == metrics.TASKS_RUNNING.help
 
 
-def test_cloudwatch_is_told_no_more_than_ten_metrics() -> None:
+def test_cloudwatch_gets_at_most_ten_metrics() -> None:
     names = [family.cloudwatch for family in metrics.FAMILIES if family.cloudwatch and not family.dimension]
     assert len(set(names)) == 10, "which is what an account has for nothing"
 
 
-def test_each_name_stands_for_one_thing() -> None:
+def test_each_metric_has_its_own_name() -> None:
     names = [family.name for family in metrics.FAMILIES]
     assert len(names) == len(set(names))
     assert all(family.name.endswith("_total") == (family.kind == metrics.COUNTER) for family in metrics.FAMILIES)
 
 
-def test_without_a_backup_its_age_is_the_swarms() -> None:
+def test_without_a_backup_its_age_is_that_of_the_swarm() -> None:
     assert [(measured.family.name, measured.value) for measured in metrics.age(None, 100, 250)] == [
         ("swarm_backup_timestamp_seconds", 0),
         ("swarm_backup_age_seconds", 150),

@@ -130,7 +130,7 @@ def bench() -> Bench:
     return Bench()
 
 
-def test_the_leader_sends_everything_once_a_period(bench: Bench) -> None:
+def test_the_leader_sends_every_metric_once_a_period(bench: Bench) -> None:
     bench.passed()
     bench.passed()
     sent = bench.after(0)
@@ -142,7 +142,7 @@ def test_the_leader_sends_everything_once_a_period(bench: Bench) -> None:
     assert bench.sources.resolutions == [60, 60]
 
 
-def test_what_a_group_scales_by_is_sent_without_anything_else_being_measured(bench: Bench) -> None:
+def test_the_scaling_metric_is_sent_without_monitoring(bench: Bench) -> None:
     bench.passed(SCALING)
     assert bench.after(0) == {"CapacityReservation": 50}
     assert bench.sources.asked == ["put"]
@@ -154,24 +154,24 @@ def test_what_a_group_scales_by_is_sent_without_anything_else_being_measured(ben
     assert bench.after(60) == {}
 
 
-def test_what_a_group_scales_by_is_sent_with_the_rest(bench: Bench) -> None:
+def test_the_scaling_metric_is_sent_with_the_others(bench: Bench) -> None:
     bench.passed(replace(SCALING, queue=POLICY.queue, monitoring=POLICY.monitoring))
     assert set(bench.after(0)) == {*EVERYTHING, "CapacityReservation"}
 
 
-def test_cloudwatch_that_does_not_hear_what_a_group_scales_by_is_said_once(bench: Bench) -> None:
+def test_a_scaling_metric_that_cannot_be_sent_is_logged_once(bench: Bench) -> None:
     bench.sources.broken = "put"
     bench.passed(SCALING)
     assert bench.after(0) == bench.after(60) == {}
     assert bench.lines() == ["No put today."]
 
 
-def test_short_periods_are_of_high_resolution(bench: Bench) -> None:
+def test_short_periods_have_high_resolution(bench: Bench) -> None:
     bench.passed(replace(POLICY, monitoring=Monitoring(NAMESPACE, period=10)))
     assert bench.after(0) and bench.sources.resolutions == [1]
 
 
-def test_after_the_last_pass_only_its_absence_is_told(bench: Bench) -> None:
+def test_without_new_passes_only_their_absence_is_sent(bench: Bench) -> None:
     bench.passed()
     assert bench.after(0)["NodesReady"] == 3
     late = bench.after(180)
@@ -180,7 +180,7 @@ def test_after_the_last_pass_only_its_absence_is_told(bench: Bench) -> None:
     assert "swarm_nodes_ready" not in bench.monitor.text()
 
 
-def test_who_does_not_lead_sends_its_own_certificate_now_and_then(bench: Bench) -> None:
+def test_a_follower_sends_its_own_certificate_less_often(bench: Bench) -> None:
     bench.monitor.stands_by(POLICY)
     assert bench.after(0) == {"CertificateLeft": 4000, "Flaws": 0}
     assert bench.after(60) == {}
@@ -189,7 +189,7 @@ def test_who_does_not_lead_sends_its_own_certificate_now_and_then(bench: Bench) 
 
 
 @pytest.mark.fault(45)
-def test_fault_45_every_manager_tells_that_its_clock_is_wrong(bench: Bench) -> None:
+def test_fault_45_every_manager_reports_its_wrong_clock(bench: Bench) -> None:
     bench.monitor.stands_by(POLICY)
     assert bench.after(0)["Flaws"] == 0
     bench.clock.observe(bench.now - 600, 0.0)
@@ -198,14 +198,14 @@ def test_fault_45_every_manager_tells_that_its_clock_is_wrong(bench: Bench) -> N
 
 
 @pytest.mark.fault(44)
-def test_fault_44_who_acts_for_a_silent_leader_tells_so(bench: Bench) -> None:
+def test_fault_44_a_deputy_of_a_silent_leader_reports_it(bench: Bench) -> None:
     bench.passed(for_another=True)
     assert bench.after(0)["Flaws"] == 1
     bench.monitor.stands_by(POLICY)
     assert bench.after(300)["Flaws"] == 0
 
 
-def test_who_stops_leading_forgets_what_it_saw(bench: Bench) -> None:
+def test_a_former_leader_forgets_what_it_measured(bench: Bench) -> None:
     bench.passed()
     bench.after(0)
     bench.monitor.stands_by(POLICY)
@@ -214,7 +214,7 @@ def test_who_stops_leading_forgets_what_it_saw(bench: Bench) -> None:
     assert "swarm_quorum_margin" not in text and "swarm_queue_messages" not in text
 
 
-def test_the_leader_looks_at_the_certificates_that_clients_see(bench: Bench) -> None:
+def test_the_leader_measures_the_certificates_that_clients_see(bench: Bench) -> None:
     policy = replace(POLICY, monitoring=Monitoring(NAMESPACE, period=60, tls_ports=(443,)))
     bench.passed(policy)
     sent = bench.after(0)
@@ -227,7 +227,7 @@ def test_the_leader_looks_at_the_certificates_that_clients_see(bench: Bench) -> 
     assert "swarm_tls_certificate" not in bench.monitor.text()
 
 
-def test_what_cannot_be_sent_is_said_once_and_passes_are_counted_on(bench: Bench) -> None:
+def test_an_unsent_metric_is_logged_once_and_passes_keep_counting(bench: Bench) -> None:
     bench.sources.broken = "put"
     bench.passed()
     assert bench.after(0) == bench.after(60) == {}
@@ -237,7 +237,7 @@ def test_what_cannot_be_sent_is_said_once_and_passes_are_counted_on(bench: Bench
     assert bench.after(60)["Passes"] == 2
 
 
-def test_a_source_that_is_silent_leaves_its_part_out(bench: Bench) -> None:
+def test_an_unavailable_source_leaves_its_metric_out(bench: Bench) -> None:
     bench.sources.broken = "backup"
     bench.passed()
     assert set(bench.after(0)) == EVERYTHING - {"BackupAge"}
@@ -245,7 +245,7 @@ def test_a_source_that_is_silent_leaves_its_part_out(bench: Bench) -> None:
 
 
 @pytest.mark.fault(47)
-def test_fault_47_a_metric_that_fails_leaves_the_others(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_fault_47_a_failing_metric_leaves_the_others(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     def fails(*_: object) -> None:
         raise KeyError("a secret")
 
@@ -263,12 +263,12 @@ def test_fault_47_a_metric_that_fails_leaves_the_others(bench: Bench, monkeypatc
 
 
 @pytest.mark.fault(47)
-def test_fault_47_cloudwatch_is_given_no_number_that_it_refuses() -> None:
+def test_fault_47_no_number_that_cloudwatch_refuses_is_sent() -> None:
     found = [sample(metrics.BACKUP_AGE, float("nan")), sample(metrics.CERTIFICATE_LEFT, 5)]
     assert [datum["MetricName"] for datum in metrics.data(found, 60)] == ["CertificateLeft"]
 
 
-def test_what_changes_slowly_is_asked_now_and_then(bench: Bench) -> None:
+def test_slowly_changing_values_are_read_less_often(bench: Bench) -> None:
     for _ in range(10):
         bench.passed()
         bench.after(60)
@@ -276,7 +276,7 @@ def test_what_changes_slowly_is_asked_now_and_then(bench: Bench) -> None:
     assert bench.sources.asked.count("backup") == bench.sources.asked.count("certificate") == 2
 
 
-def test_without_a_policy_nothing_is_told_and_nothing_asked(bench: Bench) -> None:
+def test_without_a_policy_nothing_is_read_or_sent(bench: Bench) -> None:
     bench.monitor.stands_by(None)
     bench.passed(memory_cluster.POLICY)
     assert bench.after(0) == {} and bench.sources.asked == []
@@ -296,7 +296,7 @@ def test_actions_and_failures_are_counted(bench: Bench) -> None:
 
 
 @pytest.mark.real("a server: the page is read over HTTP")
-def test_prometheus_is_served_at_the_port_of_the_policy_and_nothing_else(bench: Bench) -> None:
+def test_only_prometheus_is_served_at_the_port_of_the_policy(bench: Bench) -> None:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]

@@ -54,7 +54,7 @@ class Node:
         self.sent += [(source, entry.text) for entry in batch]
 
 
-def test_each_source_has_a_stream_and_says_what_a_reader_needs() -> None:
+def test_each_source_has_a_stream_and_named_entries() -> None:
     found = [
         journal.read(line(1)),
         journal.read(line(2, unit="containerd.service")),
@@ -75,14 +75,14 @@ def test_each_source_has_a_stream_and_says_what_a_reader_needs() -> None:
     assert journal.read(line(8, None).replace('"line 8"', "null")) is None
 
 
-def test_a_join_token_in_the_journal_stays_there() -> None:
+def test_a_join_token_is_not_sent() -> None:
     said = f"root : COMMAND=/usr/bin/docker swarm join --token SWMTKN-1-{'a1' * 25}-{'b2' * 12}c 10.0.0.1:2377"
     entry = journal.read(line(1, said, "", SYSLOG_IDENTIFIER="sudo"))
     assert entry is not None
     assert entry.text == ("sudo: root : COMMAND=/usr/bin/docker swarm join --token SWMTKN-[removed] 10.0.0.1:2377")
 
 
-def test_an_entry_that_is_too_long_is_cut() -> None:
+def test_a_long_entry_is_cut() -> None:
     entry = journal.read(line(1, "ä" * 200_000))
     assert entry is not None
     assert entry.size <= 256 * 1024
@@ -100,7 +100,7 @@ def test_an_entry_that_is_too_long_is_cut() -> None:
         max_size=40,
     )
 )
-def test_batches_are_all_of_it_in_order_and_within_what_cloudwatch_takes(entries: list[Entry]) -> None:
+def test_batches_are_complete_in_order_and_within_cloudwatchs_limits(entries: list[Entry]) -> None:
     batches = list(journal.batches(entries))
     assert [entry for batch in batches for entry in batch] == sorted(entries, key=lambda entry: entry.time)
     for batch in batches:
@@ -108,12 +108,12 @@ def test_batches_are_all_of_it_in_order_and_within_what_cloudwatch_takes(entries
         assert batch[-1].time - batch[0].time < journal.LONGEST_SPAN
 
 
-def test_many_short_entries_are_more_than_one_batch() -> None:
+def test_many_short_entries_need_more_than_one_batch() -> None:
     entries = [Entry(1, "engine", "x")] * (journal.MOST_EVENTS + 1)
     assert [len(batch) for batch in journal.batches(entries)] == [journal.MOST_EVENTS, 1]
 
 
-def test_what_is_new_is_sent_once_also_by_an_agent_that_was_started_anew(tmp_path: Path) -> None:
+def test_new_entries_are_sent_once_also_after_a_restart(tmp_path: Path) -> None:
     node = Node(tmp_path, [line(1), line(2, "")])
     assert node.shipper.tick() is False
     node.lines += [line(3)]
@@ -123,14 +123,14 @@ def test_what_is_new_is_sent_once_also_by_an_agent_that_was_started_anew(tmp_pat
     assert node.sent == [("engine", "line 1"), ("engine", "line 3")]
 
 
-def test_a_journal_that_is_longer_than_one_look_is_read_on_at_once(tmp_path: Path) -> None:
+def test_the_rest_of_a_long_journal_is_read_at_once(tmp_path: Path) -> None:
     node = Node(tmp_path, [line(number) for number in range(1, shipping.MOST + 2)])
     assert node.shipper.tick() is True
     assert node.shipper.tick() is False
     assert len(node.sent) == shipping.MOST + 1
 
 
-def test_what_could_not_be_sent_is_sent_later_and_nothing_is_left_out(tmp_path: Path) -> None:
+def test_unsent_entries_are_sent_later(tmp_path: Path) -> None:
     node = Node(tmp_path, [line(1, unit="swarm-agent.service"), line(2)])
     node.failing = "engine"
     with pytest.raises(Unavailable):
@@ -141,7 +141,7 @@ def test_what_could_not_be_sent_is_sent_later_and_nothing_is_left_out(tmp_path: 
     assert set(node.sent) == {("agent", "line 1"), ("engine", "line 2")}
 
 
-def test_beyond_the_days_cap_entries_stay_on_the_node_and_that_is_said_once_a_day(tmp_path: Path) -> None:
+def test_entries_above_the_daily_limit_are_kept_and_reported_once(tmp_path: Path) -> None:
     node = Node(tmp_path, [line(number, "x" * 100) for number in range(1, 6)], bytes_per_day=300)
     node.shipper.tick()
     assert len(node.sent) == 2
@@ -152,7 +152,7 @@ def test_beyond_the_days_cap_entries_stay_on_the_node_and_that_is_said_once_a_da
     assert "3 entries of the journal were not sent yesterday" in node.log.getvalue()
 
 
-def test_what_could_not_be_sent_does_not_count(tmp_path: Path) -> None:
+def test_unsent_entries_do_not_count_towards_the_limit(tmp_path: Path) -> None:
     node = Node(tmp_path, [line(1, "x" * 100), line(2, "x" * 100)], bytes_per_day=300)
     node.failing = "engine"
     for _ in range(9):
@@ -164,15 +164,13 @@ def test_what_could_not_be_sent_does_not_count(tmp_path: Path) -> None:
     assert node.log.getvalue() == ""
 
 
-def test_a_cursor_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:
+def test_an_unwritable_cursor_is_an_error(tmp_path: Path) -> None:
     node = Node(tmp_path / "missing", [line(1)])
     with pytest.raises(SwarmError, match="cannot be written"):
         node.shipper.tick()
 
 
-def test_the_journal_is_read_from_the_boot_and_then_after_the_cursor(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_journal_is_read_from_the_boot_or_the_cursor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     said = tmp_path / "said"
     script = tmp_path / "journalctl"
     script.write_text(f'#!/bin/sh\necho "$@" >> {said}\nfor number in 1 2 3; do echo "$number"; done\n')
@@ -189,7 +187,7 @@ def test_the_journal_is_read_from_the_boot_and_then_after_the_cursor(
     ("script", "reason"),
     [("echo broken >&2; exit 1", "cannot be read: broken"), (None, "cannot be read: No such file")],
 )
-def test_a_journal_that_cannot_be_read_is_an_error(
+def test_an_unreadable_journal_is_an_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str | None, reason: str
 ) -> None:
     if script:
@@ -221,11 +219,11 @@ def refusal(code: str) -> Exception:
     return ClientError({"Error": {"Code": code, "Message": "No."}}, "PutLogEvents")
 
 
-def test_a_stream_is_made_when_it_is_first_written_to(monkeypatch: pytest.MonkeyPatch) -> None:
-    from ansible_collections.swarm.aws.plugins.module_utils.adapters.aws import Aws
+def test_a_stream_is_created_by_its_first_entry(monkeypatch: pytest.MonkeyPatch) -> None:
     from ansible_collections.swarm.aws.plugins.module_utils.adapters.cloudwatch_logs import LogStreams
+    from ansible_collections.swarm.aws.plugins.module_utils.aws.aws_session import AwsSession
 
-    logs, aws = Logs(), Aws("eu-west-1")
+    logs, aws = Logs(), AwsSession.on_node("eu-west-1")
     client: Callable[[str], Any] = lambda service: logs  # noqa: E731
     monkeypatch.setattr(aws, "client", client)
     streams = LogStreams(aws, "/swarm/example", "i-1")

@@ -27,7 +27,7 @@ def found(scenario: Path, name: str) -> Path:
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda path: path.parent.name)
-def test_a_scenario_has_the_playbooks_and_tests_that_it_names(scenario: Path) -> None:
+def test_a_scenario_has_its_playbooks_and_tests(scenario: Path) -> None:
     has = settings(scenario)
     steps = set(has["scenario"]["test_sequence"]) & {"create", "converge", "side_effect", "destroy"}
     assert steps <= has["playbooks"].keys()
@@ -38,5 +38,5 @@ def test_a_scenario_has_the_playbooks_and_tests_that_it_names(scenario: Path) ->
     assert [folder for folder in folders if not list(folder.glob("test_*.py"))] == []
 
 
-def test_there_are_scenarios() -> None:
+def test_all_scenarios_are_found() -> None:
     assert {path.parent.name for path in SCENARIOS} >= {"default", "cluster"}

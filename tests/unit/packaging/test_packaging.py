@@ -42,7 +42,7 @@ def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return built
 
 
-def test_galaxys_own_import_finds_nothing_to_say(archive: Path) -> None:
+def test_galaxys_importer_accepts_the_archive_without_a_warning(archive: Path) -> None:
     # tools/lint runs ansible-lint.
     options = {"RUN_ANSIBLE_LINT": "false", "CHECK_REQUIRED_TAGS": "true", "TMP_ROOT_DIR": str(archive.parent)}
     done = run(
@@ -56,7 +56,7 @@ def test_galaxys_own_import_finds_nothing_to_say(archive: Path) -> None:
     assert [line for line in said if re.match("(WARNING|ERROR)", line)] == []
 
 
-def test_an_execution_environment_has_the_collection_of_this_checkout(archive: Path, tmp_path: Path) -> None:
+def test_an_execution_environment_has_the_collection_of_the_checkout(archive: Path, tmp_path: Path) -> None:
     defined = yaml.safe_load((ROOT / "execution-environment.yml").read_text())
     (added,) = defined["additional_build_files"]
     assert Path(added["src"]).name == archive.name, "of the version in galaxy.yml"
@@ -74,14 +74,14 @@ def test_an_execution_environment_has_the_collection_of_this_checkout(archive: P
     assert (context / "_build" / Path(wanted["name"]).relative_to("/build")).read_bytes() == archive.read_bytes()
 
 
-def test_an_execution_environments_ansible_is_the_one_that_is_tested() -> None:
+def test_an_execution_environment_has_the_tested_ansible() -> None:
     dependencies = yaml.safe_load((ROOT / "execution-environment.yml").read_text())["dependencies"]
     locked = re.search(r'name = "ansible-core"\nversion = "(.+)"', (ROOT / "uv.lock").read_text())
     assert locked
     assert dependencies["ansible_core"]["package_pip"] == f"ansible-core=={locked[1]}"
 
 
-def test_an_execution_environment_gets_what_the_collection_asks_for(archive: Path, tmp_path: Path) -> None:
+def test_an_execution_environment_has_the_required_packages(archive: Path, tmp_path: Path) -> None:
     collection = tmp_path / "ansible_collections/swarm/aws"
     with tarfile.open(archive) as packed:
         packed.extractall(collection, filter="data")
@@ -101,7 +101,7 @@ def modules() -> dict[str, dict[str, Any]]:
     return {name.removeprefix("swarm.aws."): description for name, description in told.items()}
 
 
-def test_every_module_is_documented_and_has_a_check_mode(modules: dict[str, dict[str, Any]]) -> None:
+def test_every_module_is_documented_and_supports_check_mode(modules: dict[str, dict[str, Any]]) -> None:
     for name, description in modules.items():
         assert description["doc"]["module"] == name
         assert description["doc"]["attributes"]["check_mode"]["support"] in ("full", "partial"), name
@@ -109,15 +109,13 @@ def test_every_module_is_documented_and_has_a_check_mode(modules: dict[str, dict
         assert any(f"swarm.aws.{name}" in task for task in yaml.safe_load(description["examples"])), name
 
 
-def test_the_action_group_has_every_module_that_takes_credentials(
+def test_the_action_group_has_every_module_with_credentials(
     modules: dict[str, dict[str, Any]],
 ) -> None:
     assert sorted(name for name, description in modules.items() if "profile" in description["doc"]["options"]) == GROUP
 
 
-def test_module_defaults_of_the_group_reach_every_module_in_it(
-    modules: dict[str, dict[str, Any]], tmp_path: Path
-) -> None:
+def test_module_defaults_of_the_group_apply_to_its_modules(modules: dict[str, dict[str, Any]], tmp_path: Path) -> None:
     """Every module gets its required options and an unknown option, and must refuse the unknown option."""
     tasks = [
         {

@@ -93,7 +93,7 @@ def rectangles(tree: ElementTree.Element, *kinds: str) -> list[tuple[float, floa
     ]
 
 
-def test_every_resource_is_in_it_and_says_what_it_is():
+def test_every_resource_is_drawn_with_its_kind_and_name():
     titles = "\n".join(title.text or "" for title in drawn(everything()).iter(f"{SVG}title")).split("\n")
     missing = [
         resource
@@ -111,7 +111,7 @@ def test_the_order_of_the_resources_does_not_matter():
         assert draw("example", "eu-west-1", resources, MEMBERS[::-1], GROUPS, RECORD) == first
 
 
-def test_an_instance_stands_in_its_zone():
+def test_an_instance_is_drawn_in_its_zone():
     tree = drawn(everything())
     zones = sorted(rectangles(tree, "zone"))
     assert len(zones) == 3
@@ -130,25 +130,25 @@ def test_no_shape_overlaps_another_or_the_border():
         assert float(text.get("x", 0)) + (0 if text.get("text-anchor") else wide) <= width, text.text
 
 
-def test_sizes_and_the_record_are_told_where_they_are_known():
+def test_known_sizes_and_the_record_are_drawn():
     words = [text.text for text in drawn(everything()).iter(f"{SVG}text")]
     assert "2 in service of 3, 3 to 5" in words
     assert "A: 1, AAAA: 0, TTL 10 s" in words
     assert "3 instances" in words, "of the group whose sizes are not known"
 
 
-def test_an_account_without_a_cluster_has_a_picture_too():
+def test_an_account_without_a_cluster_has_a_picture():
     tree = ElementTree.fromstring(draw("example", "eu-west-1", []))
-    assert tree.findtext(f"{SVG}title") == "The swarm example in eu-west-1: nothing is there"
+    assert tree.findtext(f"{SVG}title") == "The swarm example in eu-west-1: no resources"
 
 
-def test_names_are_kept_from_being_taken_for_markup():
+def test_names_are_escaped():
     text = draw("<example>", "a&b", [resource("VPC", "vpc-1", "<script>")])
     assert "<script>" not in text
     assert "VPC <script> vpc-1" in [title.text for title in ElementTree.fromstring(text).iter(f"{SVG}title")]
 
 
-def test_both_schemes_name_a_colour_for_every_class():
+def test_both_colour_schemes_define_every_class():
     text = draw("example", "eu-west-1", everything(), MEMBERS, GROUPS, RECORD)
     light, _, dark = text.partition("@media (prefers-color-scheme:dark)")
     classes = {"ground", "card", "vpc", "zone", "manager", "worker", "wire", "head"}
@@ -156,7 +156,7 @@ def test_both_schemes_name_a_colour_for_every_class():
         assert classes <= set(re.findall(r"\.(\w+)\{", scheme))
 
 
-def test_the_filter_refuses_what_is_no_list_of_resources():
+def test_the_filter_refuses_an_invalid_list_of_resources():
     with pytest.raises(AnsibleFilterError, match="cluster_resources_info"):
         picture({"resources": []}, "example", "eu-west-1")
 

@@ -50,7 +50,7 @@ def run(account: RolesAccount, *words: str) -> Run:
     return done
 
 
-def test_first_run_creates_what_is_declared(account: RolesAccount, first: Run) -> None:
+def test_the_first_run_creates_every_declared_resource(account: RolesAccount, first: Run) -> None:
     assert list(first.changed) == TASKS
     found = look(account)
     assert found["secret"] == {"keys": []}
@@ -72,7 +72,7 @@ def test_first_run_creates_what_is_declared(account: RolesAccount, first: Run) -
     assert [found["tags"][what] for what in ("key", "secret", "bucket")] == [tags] * 3
 
 
-def test_what_others_changed_is_put_right_and_what_agents_wrote_stays(account: RolesAccount, first: Run) -> None:
+def test_foreign_changes_are_repaired_and_the_agents_objects_stay(account: RolesAccount, first: Run) -> None:
     built = look(account)
     s3, kms, secrets = (account.aws.client(service) for service in ("s3", "kms", "secretsmanager"))
     s3.put_object(Bucket=BUCKET, Key="cluster.json", Body=KEPT)

@@ -114,7 +114,7 @@ def _topic(sns: Any, arn: str) -> dict[str, Any]:
     }
 
 
-def test_an_empty_account_gets_what_is_declared(built: Built) -> None:
+def test_the_first_run_creates_every_declared_resource(built: Built) -> None:
     made = built.made
     assert made["profiles"] == [([role], {**MINE, "swarm.aws/region": REGION}) for role in (MANAGER, WORKER)]
     queue, dead = made["queues"][QUEUE], made["queues"]["example-events-dead"]
@@ -136,7 +136,7 @@ def test_an_empty_account_gets_what_is_declared(built: Built) -> None:
     assert made["logs"] == [("/swarm/example", 7, MINE)]
 
 
-def test_what_others_changed_is_put_right_and_what_they_added_stays(account: RolesAccount) -> None:
+def test_foreign_changes_are_repaired_and_foreign_additions_stay(account: RolesAccount) -> None:
     aws = account.aws
     iam, sqs, sns = aws.client("iam"), aws.client("sqs"), aws.client("sns")
     theirs = iam.create_policy(PolicyName="theirs", PolicyDocument=json.dumps(ALLOW_ALL))["Policy"]["Arn"]
@@ -168,7 +168,7 @@ def test_what_others_changed_is_put_right_and_what_they_added_stays(account: Rol
     assert state(aws) == before
 
 
-def test_a_boundary_and_what_watches_are_removed_when_nothing_asks_for_them(account: RolesAccount) -> None:
+def test_a_boundary_and_alarms_are_removed_when_unset(account: RolesAccount) -> None:
     iam, before = account.aws.client("iam"), state(account.aws)
     boundary = iam.create_policy(PolicyName="boundary", PolicyDocument=json.dumps(ALLOW_ALL))["Policy"]["Arn"]
     run(account, permissions_boundary=boundary, monitoring=None)
@@ -181,7 +181,7 @@ def test_a_boundary_and_what_watches_are_removed_when_nothing_asks_for_them(acco
     assert [role[3] for role in state(account.aws)["roles"]] == [None, None]
 
 
-def test_the_log_group_is_kept_for_no_time_that_has_the_module_delete_it() -> None:
+def test_every_retention_of_the_log_group_is_valid_in_the_module() -> None:
     source = Path(cloudwatchlogs_log_group.__file__).read_text()
     (permitted,) = re.findall(r"permited_values = (\[[^]]*\])", source)
     spec = yaml.safe_load((ROOT / "roles/check/meta/argument_specs.yml").read_text())

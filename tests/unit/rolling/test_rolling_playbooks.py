@@ -11,7 +11,7 @@ from tests.unit import playbooks
 
 pytestmark = pytest.mark.real("ansible-playbook: conditions and loops of playbooks are evaluated by Ansible alone")
 
-MODULES = ("node_rollout", "node_group_size", "node_drain", "service_rebalance", "preflight")
+MODULES = ("node_rollout", "node_group_size", "node_drain", "service_rebalance")
 CONFIG = {
     "region": "eu-west-1",
     "cluster_name": "example",
@@ -34,7 +34,7 @@ class Bench(playbooks.Bench):
     def short(self, playbook: str, *words: str) -> tuple[int, str, list[str]]:
         """Run a playbook; returns its exit code, its output in one line, and what it asked for in a few words."""
         code, said, asked = self.run(playbook, *words)
-        return code, said, [_short(name, told) for name, told in asked if name != "preflight"]
+        return code, said, [_short(name, told) for name, told in asked]
 
 
 def _short(name: str, told: dict[str, Any]) -> str:
@@ -69,7 +69,7 @@ def bench(tmp_path: Path) -> Bench:
     return Bench(tmp_path)
 
 
-def test_an_upgrade_has_new_ones_serve_before_old_ones_go(bench: Bench) -> None:
+def test_an_upgrade_removes_old_instances_after_new_ones_serve(bench: Bench) -> None:
     rounds = [one_round("worker", 1), one_round("worker", 2), one_round("manager", 1)]
     bench.answers["node_rollout"] = [
         seen(rounds=rounds),
@@ -114,7 +114,7 @@ def test_an_upgrade_has_new_ones_serve_before_old_ones_go(bench: Bench) -> None:
     assert said.rpartition("No instance to replace")[1]
 
 
-def test_what_waits_in_a_warm_pool_and_is_behind_goes_before_a_group_takes_it(bench: Bench) -> None:
+def test_outdated_warm_instances_are_terminated_before_a_round(bench: Bench) -> None:
     warm = [group("manager"), group("worker", warm_behind=["i-7"])]
     bench.answers["node_rollout"] = [seen(groups=warm, rounds=[one_round("worker", 1)]), seen()]
     code, said, asked = bench.short("upgrade.yml")
@@ -132,7 +132,7 @@ def test_what_waits_in_a_warm_pool_and_is_behind_goes_before_a_group_takes_it(be
 
 @pytest.mark.fault(35)
 @pytest.mark.parametrize("stage", ["launch", "serve"])
-def test_fault_35_an_upgrade_stops_at_the_first_that_does_not_come_up_and_says_why(bench: Bench, stage: str) -> None:
+def test_fault_35_an_upgrade_stops_at_the_first_failing_instance(bench: Bench, stage: str) -> None:
     failed = {"failed": True, "msg": "After 60 s the group worker still waits for i-9 to join the swarm."}
     rounds = [one_round("worker", 1), one_round("manager", 1)]
     before = {"launch": [], "serve": [seen(), failed]}[stage]
@@ -142,12 +142,12 @@ def test_fault_35_an_upgrade_stops_at_the_first_that_does_not_come_up_and_says_w
     code, said, asked = bench.short("upgrade.yml")
     assert code != 0
     assert "The upgrade stopped in the group worker: After 60 s the group worker still waits for i-9" in said
-    assert "i-9 terminated, and no others are launched. No old instance was removed in this round." in said
+    assert "i-9 terminated, and no others will be launched. No old instance was removed in this round." in said
     assert asked[-1] == "node_group_size group=worker call_off=True keep=['i-1', 'i-2', 'i-3']"
     assert not any("without replacement" in call for call in asked)
 
 
-def test_a_cluster_that_is_not_well_is_not_upgraded_unless_an_upgrade_is_under_way_or_it_is_forced(
+def test_an_unhealthy_cluster_is_not_upgraded_without_force(
     bench: Bench,
 ) -> None:
     short = {"example_web": "6 tasks of example_web to run (5 do)"}
@@ -174,7 +174,7 @@ def test_a_plan_and_a_cancelled_upgrade_launch_nothing(bench: Bench) -> None:
     assert (code, asked) == (0, ["node_rollout"]), said[-3000:]
     assert "Round 1: 1 of worker" in said
     assert (
-        "worker: 1 outdated, not of version 2 of the launch template: i-1 (an upgrade is under way, original size 3)"
+        "worker: 1 outdated (the launch template is at version 2): i-1 (an upgrade is under way, original size 3)"
         in said
     )
     code, said, asked = bench.short("upgrade.yml", "-e", "cancel=true")
@@ -185,7 +185,7 @@ def test_a_plan_and_a_cancelled_upgrade_launch_nothing(bench: Bench) -> None:
     assert not any("surge=1" in call for call in asked)
 
 
-def test_a_group_is_made_larger_or_smaller_with_managers_one_by_one(bench: Bench) -> None:
+def test_new_nodes_are_awaited_and_managers_are_removed_one_by_one(bench: Bench) -> None:
     bench.answers["node_rollout"] = [seen(add=2), seen()]
     code, said, asked = bench.short("scale.yml", "-e", "group=worker", "-e", "desired=5")
     assert code == 0, said[-3000:]
@@ -200,25 +200,25 @@ def test_a_group_is_made_larger_or_smaller_with_managers_one_by_one(bench: Bench
         assert code == 0, said[-3000:]
         assert asked[1:3] == [f"{request} without replacement" for request in first]
         assert not any(call.startswith("node_group_size") for call in asked)
-    assert "node_groups says 3: change its desired too" not in said, "it has as many as the configuration says"
+    assert "in node_groups: set it to" not in said, "it has as many as the configuration says"
 
 
-def test_a_group_that_scales_by_itself_is_said_to_go_on(bench: Bench) -> None:
+def test_a_scaled_group_with_scaling_continues_to_follow_the_tasks(bench: Bench) -> None:
     bench.answers["node_rollout"] = [seen(add=2, groups=[group("burst")]), seen(groups=[group("burst")])]
     code, said, _ = bench.short("scale.yml", "-e", "group=burst", "-e", "desired=3")
     assert code == 0, said[-3000:]
     assert "Auto Scaling continues to follow the swarm's tasks between 1 and 5." in said
-    assert "change its desired too" not in said
+    assert "in node_groups: set it to" not in said
 
 
 @pytest.mark.parametrize("words", [[], ["-e", "group=worker"], ["-e", "group=worker", "-e", "desired=many"]])
-def test_nothing_is_guessed(bench: Bench, words: list[str]) -> None:
+def test_missing_arguments_are_refused(bench: Bench, words: list[str]) -> None:
     code, said, asked = bench.short("scale.yml", *words)
     assert (code != 0, asked) == (True, [])
     assert "Set them with -e group=worker -e desired=3" in said
 
 
-def test_where_no_service_runs_nothing_is_spread(bench: Bench) -> None:
+def test_without_services_there_is_nothing_to_rebalance(bench: Bench) -> None:
     bench.answers["service_rebalance"] = [{"services": [], "at": 0.0}]
     code, said, _ = bench.short("rebalance.yml")
     assert code == 0, said[-3000:]

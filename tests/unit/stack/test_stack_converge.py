@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.swarm.aws.plugins.module_utils.stack.stack_error import StackError
+from ansible_collections.swarm.aws.plugins.modules import stack_converged
 
 from tests.unit.stack import memory_engine
 from tests.unit.stack.memory_engine import FakeTime, MemoryEngine, bundle, deployed, deployment, state
@@ -72,6 +73,38 @@ def test_the_reason_has_the_tasks_error_and_its_last_words(engine: MemoryEngine)
 def test_a_stack_that_is_not_there_is_an_error(engine: MemoryEngine) -> None:
     with pytest.raises(StackError, match="The swarm has no stack 'shop': deploy it, or check its name"):
         state(engine)
+
+
+# Tidying up, which needs a converged stack
+
+
+def settle(engine: MemoryEngine, *, check: bool = False, **given: Any) -> dict[str, Any]:
+    params = {"name": "shop", "timeout": 300, "since": None, "look_for": 0, "tidy": True, **given}
+    return stack_converged.settle(engine, params, FakeTime().clock(), check=check)[1]  # type: ignore[no-any-return]
+
+
+@pytest.mark.parametrize(("given", "check", "kept"), [({}, False, 1), ({}, True, 3), ({"tidy": False}, False, 3)])
+def test_a_converged_stack_keeps_only_what_it_needs(
+    engine: MemoryEngine, monkeypatch: pytest.MonkeyPatch, given: dict[str, Any], check: bool, kept: int
+) -> None:
+    for content in (b"1", b"2", b"3"):
+        monkeypatch.setitem(memory_engine.FILES, "settings.ini", content)
+        deployment(engine, bundle()).run(check=False)
+    old = [f"shop_settings_{memory_engine.fingerprint_of(content)}" for content in (b"1", b"2")]
+    engine.live["shop_web"].pop("PreviousSpec")
+    found = settle(engine, check=check, **given)
+    removed = sorted(old) if not given else []
+    assert (found["changed"], found["removed"]) == (bool(removed), removed)
+    assert found["diff"] == {"before": {"configs and secrets": removed} if removed else {}, "after": {}}
+    assert sum(name.startswith("shop_settings") for name in engine.stored["configs"]) == kept
+    assert engine.releases("shop")[-1].converged == (kept == 1)
+
+
+def test_a_stack_that_is_awaited_or_failed_keeps_everything(engine: MemoryEngine) -> None:
+    engine.task_state = {"State": "preparing"}
+    deployment(engine, bundle()).run(check=False)
+    assert (settle(engine)["changed"], settle(engine, timeout=0)["awaited"]) == (False, [])
+    assert not engine.releases("shop")[-1].converged
 
 
 # Tasks that Docker restarts again and again
@@ -148,7 +181,7 @@ def test_a_service_that_ends_after_seconds_again_and_again_has_failed(
     Restarted(single, time, ends_as="complete", life=life)
     found = state(single, timeout=60, time=time)
     assert found.services["shop_web"]["verdict"] == "failed"
-    assert "not within 60 s: a task on ip-10-0-0-1 ended by itself (exit code 0)" in found.problem
+    assert "not within 60 s: a task on ip-10-0-0-1 exited (exit code 0)" in found.problem
 
 
 def test_a_service_that_fails_a_few_times_and_then_runs_converges(single: MemoryEngine, time: FakeTime) -> None:

@@ -10,7 +10,9 @@ from ansible_collections.swarm.aws.plugins.module_utils.stack import releases, s
 from ansible_collections.swarm.aws.plugins.module_utils.stack.credentials import Credentials, given
 from ansible_collections.swarm.aws.plugins.module_utils.stack.definition import Definition
 from ansible_collections.swarm.aws.plugins.module_utils.stack.deploy import rollback
+from ansible_collections.swarm.aws.plugins.module_utils.stack.stack_engine import StackEngine
 from ansible_collections.swarm.aws.plugins.module_utils.stack.stack_error import StackError
+from docker.errors import DockerException
 
 from tests.unit.stack import memory_engine
 from tests.unit.stack.memory_engine import MemoryEngine, bundle, deployed, deployment, state
@@ -465,3 +467,18 @@ def test_a_host_that_is_no_manager_is_refused(engine: MemoryEngine) -> None:
     engine.not_manager = "This node is a worker of its swarm; only a manager can deploy."
     with pytest.raises(StackError, match="only a manager can deploy"):
         deployment(engine, bundle()).run(check=False)
+
+
+def test_an_engine_that_this_user_may_not_ask_is_an_error_with_a_hint(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(**_: object) -> None:
+        try:
+            raise PermissionError(13, "Permission denied")
+        except PermissionError as error:
+            raise DockerException("Error while fetching server API version") from error
+
+    monkeypatch.setattr("docker.APIClient", refuse)
+    monkeypatch.setattr("shutil.which", lambda command: command)
+    with pytest.raises(
+        StackError, match=r"does not answer .*: Permission denied \(is this user in the group docker\?\)"
+    ):
+        StackEngine(lambda *_: (0, "", ""))

@@ -64,8 +64,8 @@ def test_a_plugin_that_is_missing_is_said_at_once(tmp_path: Path) -> None:
     said = choose(tmp_path)
 
     assert (
-        f"{MANAGER} is reached through Session Manager, but AWS's session-manager-plugin is not installed here: "
-        "install it, or have the inventory reach the nodes otherwise, and run this again." in said
+        f"Ansible connects to {MANAGER} through Session Manager, but AWS's session-manager-plugin is not installed "
+        "here: install it, or use SSH in the inventory, and run this again." in said
     )
     assert "Wait for connections to new managers" not in said
 
@@ -77,5 +77,5 @@ def test_a_plugin_that_is_there_is_tried(tmp_path: Path) -> None:
 
     said = choose(tmp_path, ansible_aws_ssm_plugin=str(plugin))
 
-    assert "is reached through Session Manager, but" not in said
+    assert "session-manager-plugin is not installed" not in said
     assert "Wait for connections to new managers" in said

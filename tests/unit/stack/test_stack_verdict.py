@@ -92,7 +92,7 @@ def test_the_latest_failure_is_the_reason() -> None:
 def test_a_task_that_runs_since_a_moment_may_yet_end() -> None:
     young = task(since=JUST_NOW)
     verdict = judged(service(), task(), young)
-    assert (verdict.state, verdict.running, verdict.why) == ("progressing", 2, "1 of its tasks started a moment ago")
+    assert (verdict.state, verdict.running, verdict.why) == ("progressing", 2, "1 of its tasks have just started")
     settled = task(since="2026-01-01T00:01:34.9Z")
     assert judged(service(), settled, settled).state == "converged"
     for seconds, state in ((1, "converged"), (6, "progressing")):
@@ -260,7 +260,7 @@ def test_that_an_update_is_paused_when_its_task_ends_is_no_failure() -> None:
 
 def test_a_service_that_lives_on_is_not_done_when_its_task_ends() -> None:
     verdict = judged(service({"Replicated": {"Replicas": 1}}), ended(Slot=1))
-    assert (verdict.state, verdict.why) == ("progressing", "a task on one ended by itself (exit code 0)")
+    assert (verdict.state, verdict.why) == ("progressing", "a task on one exited (exit code 0)")
 
 
 def test_a_task_that_is_to_run_once_and_fails_is_not_waited_for() -> None:

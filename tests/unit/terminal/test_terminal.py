@@ -96,7 +96,7 @@ def in_pipe(tmp_path_factory) -> Recorded:
 
 
 @pytest.mark.parametrize("where", ["in_terminal", "in_pipe"])
-def test_a_task_has_a_line_with_what_came_of_it_and_how_long_it_took(where, request):
+def test_a_task_has_a_line_with_its_result_and_duration(where, request):
     run = request.getfixturevalue(where)
     for line in (
         r"  Say something \.+ 2 ok  [\d.]+ s",
@@ -112,7 +112,7 @@ def test_a_task_has_a_line_with_what_came_of_it_and_how_long_it_took(where, requ
 
 
 @pytest.mark.parametrize("where", ["in_terminal", "in_pipe"])
-def test_the_recap_is_ansibles_and_tells_what_was_slow_and_what_failed(where, request):
+def test_the_recap_names_slow_and_failed_tasks(where, request):
     run = request.getfixturevalue(where)
     assert re.search(r"\nPLAY RECAP\none +: ok=6 +changed=3 +unreachable=0 +failed=0", run.text), run.text
     assert re.search(r"\n7 tasks in [\d.]+ s\.\n +[\d.]+ s  \w", run.text), run.text
@@ -121,7 +121,7 @@ def test_the_recap_is_ansibles_and_tells_what_was_slow_and_what_failed(where, re
 
 
 @pytest.mark.parametrize("where", ["in_terminal", "in_pipe"])
-def test_a_failure_is_shown_whole_and_no_secret_is(where, request):
+def test_a_failure_is_shown_completely_but_without_secrets(where, request):
     run = request.getfixturevalue(where)
     sentence = "A sentence that is longer than any line. " * 5 + "It ends here."
     assert f"      two: {sentence}" in run.lines
@@ -129,30 +129,30 @@ def test_a_failure_is_shown_whole_and_no_secret_is(where, request):
     assert "hunter2" not in run.text
 
 
-def test_a_terminal_shows_how_long_is_waited_and_for_what(in_terminal):
+def test_a_terminal_shows_the_duration_and_reason_of_a_wait(in_terminal):
     waits = [paint for paint in in_terminal.paints if "Wait for what takes" in paint]
     assert waits and re.search(r"0:0\d of at most 1:30$", waits[-1]), in_terminal.paints
     tries = [paint for paint in in_terminal.paints if "Try until" in paint]
     assert [paint for paint in tries if re.search(r"try \d of 6: one", paint)], in_terminal.paints
 
 
-def test_what_is_painted_fits_the_terminal(in_terminal):
+def test_lines_fit_the_width_of_the_terminal(in_terminal):
     assert max(len(paint) for paint in in_terminal.paints) < COLUMNS
     titles = [line for line in in_terminal.lines if re.search(r" \.\.\.+ ", line)]
     assert {len(title) for title in titles} == {COLUMNS}
 
 
-def test_colours_are_left_out_on_request(in_terminal):
+def test_colours_can_be_disabled(in_terminal):
     assert "\x1b[" not in in_terminal.text.replace(ERASE, "")
 
 
-def test_a_pipe_gets_no_control_characters_and_no_failure_that_is_none(in_pipe):
+def test_a_pipe_gets_no_control_characters_and_no_retries(in_pipe):
     assert "\x1b" not in in_pipe.text and "\r" not in in_pipe.text
     assert "RETRYING" not in in_pipe.text
 
 
-def test_a_pipe_has_a_tasks_name_as_soon_as_it_begins(tmp_path):
-    """So that who reads along, or kills it, knows where it is."""
+def test_a_pipe_has_a_tasks_name_when_the_task_starts(tmp_path):
+    """Anyone who reads the output, or kills the run, then knows the current task."""
     reading, writing = os.pipe()
     process = start(tmp_path / "file", writing)
     read, deadline = b"", time.monotonic() + 60
@@ -187,7 +187,7 @@ def task(name: str = "Wait for the nodes", **more):
     return SimpleNamespace(**(given | more), get_path=lambda: "", get_name=lambda: name)
 
 
-def test_a_pipe_is_told_of_a_long_wait_from_time_to_time():
+def test_a_pipe_shows_a_long_wait_from_time_to_time():
     seconds, screen = [0.0], Screen()
     callback = terminal.CallbackModule(display=screen, now=lambda: seconds[0])
     callback._live = False
@@ -211,7 +211,7 @@ def test_a_pipe_is_told_of_a_long_wait_from_time_to_time():
 @pytest.mark.parametrize(
     ("seconds", "words"), [(0.04, "0.0 s"), (59.94, "59.9 s"), (64, "1:04"), (3723, "1:02:03"), (600, "10:00")]
 )
-def test_durations_are_for_people(seconds, words):
+def test_durations_are_readable(seconds, words):
     assert terminal.duration(seconds) == words
 
 
@@ -224,7 +224,7 @@ def test_durations_are_for_people(seconds, words):
         ("日本語です", 7, "日本語…"),
     ],
 )
-def test_a_text_is_shortened_to_columns_not_to_characters(text, width, short):
+def test_a_text_is_shortened_by_columns_not_by_characters(text, width, short):
     assert terminal.shorten(text, width) == short
 
 
@@ -232,5 +232,5 @@ def test_a_text_is_shortened_to_columns_not_to_characters(text, width, short):
     ("value", "lines"),
     [("a\nb\n", ["a", "b"]), (["a", "b\nc"], ["a", "b", "c"]), ({"a": 1}, None), ([1], None), (None, None)],
 )
-def test_a_message_is_lines_only_if_it_is_text(value, lines):
+def test_only_a_text_is_split_into_lines(value, lines):
     assert terminal.lines_of(value) == lines

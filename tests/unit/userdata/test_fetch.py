@@ -47,7 +47,7 @@ def fetch(
     return target
 
 
-def test_the_agent_is_put_in_place(s3: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_agent_is_downloaded_and_executable(s3: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     s3.put_object(Bucket=BUCKET, Key=f"agent/{DIGEST}.pyz", Body=AGENT)
 
     target = fetch(tmp_path, monkeypatch)
@@ -56,14 +56,14 @@ def test_the_agent_is_put_in_place(s3: Any, tmp_path: Path, monkeypatch: pytest.
     assert target.stat().st_mode & 0o777 == 0o755
 
 
-def test_an_agent_that_is_there_is_not_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_existing_agent_is_not_downloaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "agent.pyz").write_bytes(AGENT)
     monkeypatch.setattr(boto3, "client", lambda *_, **__: pytest.fail("it asked S3"))
 
     assert fetch(tmp_path, monkeypatch).read_bytes() == AGENT
 
 
-def test_another_content_than_its_name_says_is_refused(
+def test_an_agent_with_another_checksum_is_refused(
     s3: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     s3.put_object(Bucket=BUCKET, Key=f"agent/{DIGEST}.pyz", Body=b"something else")
@@ -75,7 +75,7 @@ def test_another_content_than_its_name_says_is_refused(
     assert "its content is not what its name says" in capsys.readouterr().out
 
 
-def test_an_agent_that_comes_late_is_waited_for(s3: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_agent_that_is_uploaded_late_is_waited_for(s3: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def upload(_: float) -> None:
         s3.put_object(Bucket=BUCKET, Key=f"agent/{DIGEST}.pyz", Body=AGENT)
 

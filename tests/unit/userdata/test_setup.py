@@ -32,7 +32,7 @@ def run(node_os: str, folder: Path, programs: dict[str, str]) -> tuple[int, list
 
 
 @pytest.mark.parametrize("node_os", OPERATING_SYSTEMS)
-def test_nothing_is_installed_where_all_is_there(node_os: str, tmp_path: Path) -> None:
+def test_no_package_is_installed_if_all_are_present(node_os: str, tmp_path: Path) -> None:
     code, calls = run(node_os, tmp_path, READY)
 
     assert code == 0
@@ -42,7 +42,7 @@ def test_nothing_is_installed_where_all_is_there(node_os: str, tmp_path: Path) -
 
 
 @pytest.mark.parametrize("node_os", OPERATING_SYSTEMS)
-def test_what_is_missing_is_installed_before_the_agent_starts(node_os: str, tmp_path: Path) -> None:
+def test_missing_packages_are_installed_before_the_agent_starts(node_os: str, tmp_path: Path) -> None:
     code, calls = run(node_os, tmp_path, BARE)
 
     manager = "dnf -q -y install docker" if node_os == "amazonlinux2023" else "apt-get -q -o DPkg::Lock::Timeout=120"
@@ -52,7 +52,7 @@ def test_what_is_missing_is_installed_before_the_agent_starts(node_os: str, tmp_
     assert installed < started
 
 
-def test_a_mirror_that_is_away_for_a_moment_is_asked_again(tmp_path: Path) -> None:
+def test_an_unavailable_mirror_is_tried_again(tmp_path: Path) -> None:
     away = f"[ -e {tmp_path}/asked ] || {{ touch {tmp_path}/asked; exit 100; }}"
 
     code, calls = run("debian13", tmp_path, {**BARE, "apt-get": away})
@@ -72,7 +72,7 @@ def test_without_its_packages_the_agent_does_not_start(tmp_path: Path) -> None:
     assert not [call for call in calls if "swarm-agent" in call]
 
 
-def test_an_engine_that_started_too_early_starts_again_with_its_labels(tmp_path: Path) -> None:
+def test_an_engine_that_started_without_its_labels_is_restarted(tmp_path: Path) -> None:
     code, calls = run("debian13", tmp_path, {**READY, "docker": "true"})
 
     assert code == 0

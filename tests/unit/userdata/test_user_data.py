@@ -36,14 +36,14 @@ every_os = pytest.mark.parametrize("node_os", OPERATING_SYSTEMS)
 
 @every_os
 @pytest.mark.parametrize("more", ["", SCRIPT, CONFIG])
-def test_it_conforms_to_cloud_inits_schema(node_os: str, more: str) -> None:
+def test_the_user_data_conforms_to_cloud_inits_schema(node_os: str, more: str) -> None:
     config = cloud_config(user_data(node_os, user_data=more))
 
     assert config["runcmd"] == [["/usr/local/lib/swarm-agent/setup"]]
     jsonschema.Draft4Validator(rendering.schema()).validate(config)
 
 
-def test_the_schema_refuses_what_is_wrong() -> None:
+def test_the_schema_refuses_an_invalid_configuration() -> None:
     config = cloud_config(user_data("debian13"))
     config["write_files"][0]["permissions"] = 644
 
@@ -63,14 +63,14 @@ def test_the_schema_refuses_what_is_wrong() -> None:
     ],
     ids=["without volumes", "with all that there can be"],
 )
-def test_ec2_takes_it_even_with_the_longest_addition(node_os: str, volumes: list[dict[str, Any]], room: int) -> None:
+def test_the_longest_user_data_is_within_ec2s_limit(node_os: str, volumes: list[dict[str, Any]], room: int) -> None:
     text = user_data(node_os, name="g" * 31, volumes=volumes, user_data="#!/bin/sh\n" + "x" * (room - 10))
 
     assert len(text.encode()) <= 16384
 
 
 @every_os
-def test_the_engine_says_whose_instance_it_is(node_os: str) -> None:
+def test_the_engine_has_the_labels_of_its_instance(node_os: str) -> None:
     daemon = json.loads(files(cloud_config(user_data(node_os)))["/etc/docker/daemon.json"])
 
     assert daemon["labels"] == [
@@ -84,7 +84,7 @@ def test_the_engine_says_whose_instance_it_is(node_os: str) -> None:
 
 
 @every_os
-def test_the_engine_waits_for_the_data_volumes_and_says_which_it_has(node_os: str) -> None:
+def test_the_engine_waits_for_its_data_volumes_and_names_them(node_os: str) -> None:
     written = files(cloud_config(user_data(node_os, volumes=VOLUMES)))
 
     assert json.loads(written["/etc/docker/daemon.json"])["labels"][3:] == [
@@ -104,7 +104,7 @@ def test_the_engine_waits_for_the_data_volumes_and_says_which_it_has(node_os: st
 
 
 @every_os
-def test_without_data_volumes_nothing_waits_for_them(node_os: str) -> None:
+def test_without_data_volumes_the_engine_waits_for_none(node_os: str) -> None:
     text = user_data(node_os)
 
     assert "volumes.json" not in text
@@ -112,7 +112,7 @@ def test_without_data_volumes_nothing_waits_for_them(node_os: str) -> None:
 
 
 @every_os
-def test_the_agent_is_told_where_it_is(node_os: str, tmp_path: Path) -> None:
+def test_the_agents_configuration_names_its_cluster_and_group(node_os: str, tmp_path: Path) -> None:
     file = tmp_path / "config.json"
     file.write_text(files(cloud_config(user_data(node_os, role="worker", name="web")))["/etc/swarm-agent/config.json"])
 
@@ -128,7 +128,7 @@ def test_the_agent_is_told_where_it_is(node_os: str, tmp_path: Path) -> None:
 
 
 @every_os
-def test_the_agent_is_fetched_by_its_content_and_watched(node_os: str) -> None:
+def test_the_agent_is_fetched_by_its_checksum_and_watched(node_os: str) -> None:
     unit = configparser.ConfigParser(strict=False, interpolation=None, delimiters=["="])
     unit.optionxform = str  # type: ignore[assignment,method-assign]
     unit.read_string(files(cloud_config(user_data(node_os)))["/etc/systemd/system/swarm-agent.service"])
@@ -142,7 +142,7 @@ def test_the_agent_is_fetched_by_its_content_and_watched(node_os: str) -> None:
 
 
 @every_os
-def test_its_shell_and_python_can_be_read(node_os: str) -> None:
+def test_the_shell_and_python_code_can_be_parsed(node_os: str) -> None:
     written = files(cloud_config(user_data(node_os)))
 
     subprocess.run(["sh", "-n"], input=written["/usr/local/lib/swarm-agent/setup"], text=True, check=True)
@@ -150,7 +150,7 @@ def test_its_shell_and_python_can_be_read(node_os: str) -> None:
 
 
 @every_os
-def test_security_updates_come_by_themselves_and_reboots_do_not(node_os: str) -> None:
+def test_security_updates_are_automatic_and_reboots_are_not(node_os: str) -> None:
     written = files(cloud_config(user_data(node_os)))
 
     if node_os == "amazonlinux2023":
@@ -172,7 +172,7 @@ def test_security_updates_come_by_themselves_and_reboots_do_not(node_os: str) ->
 
 
 @every_os
-def test_what_is_unused_is_pruned_every_week_but_no_volumes(node_os: str) -> None:
+def test_unused_objects_are_pruned_weekly_except_volumes(node_os: str) -> None:
     written = files(cloud_config(user_data(node_os)))
 
     service = written["/etc/systemd/system/swarm-prune.service"]
@@ -182,7 +182,7 @@ def test_what_is_unused_is_pruned_every_week_but_no_volumes(node_os: str) -> Non
     assert "OnCalendar=weekly" in written["/etc/systemd/system/swarm-prune.timer"]
 
 
-def test_a_script_is_a_part_of_its_own_as_it_stands() -> None:
+def test_a_script_is_a_separate_part_without_changes() -> None:
     own, more = parts(user_data("debian13", user_data=SCRIPT))
 
     assert own.get_content_type() == "text/jinja2"

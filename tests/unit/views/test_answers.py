@@ -6,7 +6,7 @@ import pytest
 from ansible_collections.swarm.aws.plugins.filter.answers import answers
 
 
-def test_hosts_are_told_apart_by_what_they_answered() -> None:
+def test_hosts_are_grouped_by_their_answers() -> None:
     hostvars = {
         "a": {"state": {"manager": True, "msg": "fine"}},
         "b": {"state": {"manager": False, "msg": "The swarm has no leader."}},
@@ -22,7 +22,7 @@ def test_hosts_are_told_apart_by_what_they_answered() -> None:
     }
 
 
-def test_the_key_that_says_who_can_act_is_given() -> None:
+def test_the_key_that_marks_an_acting_host_can_be_set() -> None:
     found = answers({"a": {"result": {"gathered": True}}, "b": {"result": {}}}, ["a", "b"], "result", "gathered")
     assert (found["acting"], list(found["silent"])) == (["a"], ["b"])
 
@@ -35,5 +35,5 @@ def test_the_key_that_says_who_can_act_is_given() -> None:
         ("The engine rests.", "The engine rests."),
     ],
 )
-def test_a_reason_is_a_line_without_ansibles_own_words(message: str, reason: str) -> None:
+def test_a_reason_is_one_line_without_ansibles_own_words(message: str, reason: str) -> None:
     assert answers({"a": {"state": {"msg": message}}}, ["a"], "state")["silent"] == {"a": reason}

@@ -30,7 +30,7 @@ def control_plane(seen, *failures, groups=(), status=None, manager="n001"):
     )
 
 
-def test_all_of_it():
+def test_a_manager_reports_the_whole_cluster():
     found = cluster_info.show(
         control_plane(SEEN, status={"at": "now", "version": "1", "last_actions": [{"action": "Drain"}]})
     )
@@ -39,13 +39,13 @@ def test_all_of_it():
     assert found["record"]["name"] == "www.example.com"
 
 
-def test_what_cannot_be_told_is_left_out_and_named():
+def test_an_unavailable_part_is_omitted_and_named():
     found = cluster_info.show(control_plane(replace(SEEN, record=None), "Route 53 rests."))
     assert found["failures"] == ["Route 53 rests.", "S3 rests."]
     assert (found["record"]["ipv4_values"], len(found["members"])) == (None, 1)
 
 
-def test_without_the_nodes_there_is_nothing_to_tell():
+def test_without_the_nodes_the_report_fails():
     with pytest.raises(SwarmError, match="The engine rests"):
         cluster_info.show(control_plane(replace(SEEN, nodes=None), "The engine rests."))
     with pytest.raises(SwarmError, match="not a manager of a swarm"):

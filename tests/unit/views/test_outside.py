@@ -16,15 +16,15 @@ GIVEN = {"cluster_name": "example", "account_id": ACCOUNT_ID}
 
 
 @pytest.fixture
-def there():
+def aws_account():
     """An account with an instance of the cluster and an instance of another cluster."""
     with account() as found:
-        image = found.aws.ec2.register_image(Name="any", RootDeviceName="/dev/xvda")["ImageId"]
+        image = found.aws.client("ec2").register_image(Name="any", RootDeviceName="/dev/xvda")["ImageId"]
         # moto accepts no architecture for an image.
         ec2_backends[ACCOUNT_ID][REGION].amis[image].architecture = "x86_64"
         for cluster in ("example", "other"):
             tags = [{"Key": "swarm.aws/cluster", "Value": cluster}, {"Key": "swarm.aws/role", "Value": "manager"}]
-            found.aws.ec2.run_instances(
+            found.aws.client("ec2").run_instances(
                 ImageId=image,
                 InstanceType="t3.small",
                 MinCount=1,
@@ -35,16 +35,16 @@ def there():
         yield found
 
 
-def look(there: Account, **more):
-    return there.run(fleet_info.ARGUMENTS, fleet_info.work, {**GIVEN, **more})
+def fleet(aws_account: Account, **more):
+    return aws_account.run(fleet_info.ARGUMENTS, fleet_info.work, {**GIVEN, **more})
 
 
-def write(there: Account, key: str, document: object) -> None:
-    there.aws.s3.put_object(Bucket=BUCKET, Key=key, Body=json.dumps(document).encode())
+def write(aws_account: Account, key: str, document: object) -> None:
+    aws_account.aws.client("s3").put_object(Bucket=BUCKET, Key=key, Body=json.dumps(document).encode())
 
 
-def test_without_a_bucket_the_instances_are_told_and_the_rest_explained(there):
-    found = look(there)
+def test_without_a_bucket_instances_are_listed_and_failures_named(aws_account):
+    found = fleet(aws_account)
     (row,) = found["members"]
     assert (row["role"], row["state"], row["kind"], row["node"]) == ("manager", "running", "t3.small", None)
     assert (found["record"], found["last_actions"], found["agent"]["at"]) == (None, [], None)
@@ -52,32 +52,34 @@ def test_without_a_bucket_the_instances_are_told_and_the_rest_explained(there):
     assert not found["changed"]
 
 
-def test_the_record_and_what_the_agent_wrote_are_told(there):
-    there.aws.s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION})
-    zone = there.aws.route53.create_hosted_zone(Name="example.com", CallerReference="1")["HostedZone"]["Id"]
+def test_the_record_and_the_agents_status_are_reported(aws_account):
+    aws_account.aws.client("s3").create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION})
+    zone = aws_account.aws.client("route53").create_hosted_zone(Name="example.com", CallerReference="1")["HostedZone"][
+        "Id"
+    ]
     dns = {"zone_id": zone.rsplit("/", 1)[-1], "record": "www.example.com", "ttl": 60}
-    write(there, "policy.json", {"cluster": "example", "groups": {"manager": {"role": "manager"}}, "dns": dns})
-    write(there, "manager/status.json", {"at": "then", "version": "1", "last_actions": [{"action": "Drain"}]})
-    found = look(there)
+    write(aws_account, "policy.json", {"cluster": "example", "groups": {"manager": {"role": "manager"}}, "dns": dns})
+    write(aws_account, "manager/status.json", {"at": "then", "version": "1", "last_actions": [{"action": "Drain"}]})
+    found = fleet(aws_account)
     assert found["record"]["name"] == "www.example.com"
     assert (found["record"]["ipv4_values"], found["record"]["wanted"]) == ([], None)
     assert (found["agent"], found["last_actions"]) == ({"at": "then", "version": "1"}, [{"action": "Drain"}])
     assert found["failures"] == []
 
 
-def test_aws_own_answers_are_of_this_cluster_and_without_user_data(there):
-    found = look(there, answers=True)["answers"]
+def test_raw_answers_are_of_this_cluster_and_without_user_data(aws_account):
+    found = fleet(aws_account, answers=True)["answers"]
     told = json.dumps(found, default=str)
     assert "hidden" not in told and '"other"' not in told
     assert len(found["ec2 describe_instances"][0]["Reservations"]) == 1
     assert "NoSuchBucket" in found["s3 list_objects_v2"][0]
 
 
-def test_another_account_is_refused(there):
+def test_another_account_is_refused(aws_account):
     with pytest.raises(ProvisionError, match=f"for the account {ACCOUNT_ID}, but account_id is 999999999999"):
-        look(there, account_id="999999999999")
+        fleet(aws_account, account_id="999999999999")
 
 
-def test_ec2_that_does_not_tell_is_an_error(there):
-    with there.refusing("DescribeInstances"), pytest.raises(ProvisionError, match="AWS refused to describe"):
-        look(there)
+def test_a_refusal_by_ec2_is_an_error(aws_account):
+    with aws_account.refusing("DescribeInstances"), pytest.raises(ProvisionError, match="AWS refused to describe"):
+        fleet(aws_account)

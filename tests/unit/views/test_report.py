@@ -19,7 +19,7 @@ def standing(seen):
     return report.standing(seen, POLICY, decide(seen, POLICY, 0))
 
 
-def test_a_row_has_what_ec2_auto_scaling_raft_and_dns_say():
+def test_a_row_has_the_state_from_ec2_auto_scaling_raft_and_dns():
     hosts = [replace(THREE[0], kind="t3.small", image="ami-1", template="4", launched=0.0), instance(4, "worker")]
     rows = report.members(observed(hosts, [replace(NODES[0], engine="26.1.5")], record(1)), "public")
     first, second = rows
@@ -36,13 +36,13 @@ def test_a_terminated_instance_differs_from_an_unknown_instance():
     assert (row["instance"], row["state"]) == ("i-001", "unknown")
 
 
-def test_a_record_that_says_what_it_should():
+def test_a_correct_record_is_reported():
     found = standing(observed(THREE, NODES, record(1, 2, 3)))
     assert found["wanted"] == found["ipv4_values"] == ["198.51.100.1", "198.51.100.2", "198.51.100.3"]
     assert found["leads_to"]["198.51.100.2"] == "i-002"
 
 
-def test_a_record_that_lags_behind_and_names_an_address_of_nobody():
+def test_an_outdated_record_with_an_unknown_address_is_reported():
     found = standing(observed(THREE, NODES, record(1, 9)))
     assert found["wanted"] == ["198.51.100.1", "198.51.100.2", "198.51.100.3"]
     assert found["leads_to"] == {"198.51.100.1": "i-001", "198.51.100.9": None}
@@ -58,7 +58,7 @@ def test_wanted_addresses_are_unknown_without_nodes_or_ownership():
     assert report.standing(seen, replace(POLICY, dns=None), Decision()) is None
 
 
-def test_services_are_counted_against_what_was_declared_for_them():
+def test_services_are_counted_against_their_declared_tasks():
     replicated = Service("1", "web", replicas=8, labels={"swarm.aws.surge": "6+2"}, healthy={"n1": 5}, pending=1)
     everywhere = Service("2", "proxy", mode="global", healthy={"n1": 1}, starting={"n2": 1})
     seen = replace(observed(THREE, NODES), services=(replicated, everywhere))
@@ -70,14 +70,14 @@ def test_services_are_counted_against_what_was_declared_for_them():
     assert report.services(replace(seen, services=None)) is None
 
 
-def test_instances_of_another_template_than_their_groups_are_named():
+def test_outdated_instances_are_named():
     group = ScalingGroup("example-manager", "manager", 3, 3, 5, 3, "2")
     old, new, unknown = replace(THREE[0], template="1"), replace(THREE[1], template="2"), THREE[2]
     assert report.outdated(observed([old, new, unknown], []), [group]) == ["i-001"]
     assert report.groups([group])[0]["desired"] == 3
 
 
-def test_an_aaaa_record_is_part_of_what_leads_to_an_instance():
+def test_an_aaaa_record_is_part_of_the_report():
     both = replace(POLICY, dns=replace(POLICY.dns, ipv6=True))
     hosts = [replace(THREE[0], ipv6_address="2001:db8::1")]
     seen = observed(hosts, [NODES[0]], record(1))

@@ -22,7 +22,7 @@ WEB = "arn:aws:elasticloadbalancing:eu-west-1:123456789012:targetgroup/web/01234
 GROUP = ScalingGroup("example-manager", "manager", 3, 3, 5, 3, "2")
 
 
-def told() -> dict[str, object]:
+def manager_report() -> dict[str, object]:
     """A manager's result: a manager is terminated, another is outdated, and the record is not up to date."""
     hosts = [gone(1), *(replace(instance(number), template="1") for number in (2, 3))]
     nodes = [dead(1), node(2, leader=True, engine="26.1.5"), node(3)]
@@ -37,7 +37,7 @@ def told() -> dict[str, object]:
     return cluster_info.show(control_plane(seen, "S3 rests.", groups=[GROUP], status=status))
 
 
-def shown(tmp_path: Path, view: str, states: dict[str, object], facts: dict[str, object]) -> tuple[int, str, str]:
+def run_view(tmp_path: Path, view: str, states: dict[str, object], facts: dict[str, object]) -> tuple[int, str, str]:
     """The exit code, the screen and the errors of a view."""
     role = {"ansible.builtin.import_role": {"name": "swarm.aws.views", "tasks_from": view}}
     variables = {"cluster_name": "example", "region": "eu-west-1", **facts}
@@ -61,10 +61,10 @@ def shown(tmp_path: Path, view: str, states: dict[str, object], facts: dict[str,
 
 
 @pytest.mark.parametrize("view", ["status", "managers"])
-def test_a_manager_tells(tmp_path, view):
-    acting = {"keeping_state": {"manager": True, "msg": "fine"}, "views_cluster": told()}
-    away = {"keeping_state": {"msg": "Task failed: Timeout\n", "unreachable": True}}
-    code, screen, errors = shown(tmp_path, view, {"i-002": acting, "i-001": away}, {})
+def test_the_screen_has_the_report_of_a_manager(tmp_path, view):
+    acting = {"managers_state": {"manager": True, "msg": "fine"}, "views_cluster": manager_report()}
+    away = {"managers_state": {"msg": "Task failed: Timeout\n", "unreachable": True}}
+    code, screen, errors = run_view(tmp_path, view, {"i-002": acting, "i-001": away}, {})
     assert code == 0, errors
     assert "i-001 cannot act: It did not answer: Timeout\n" in screen
     assert "Quorum: 2 of 3 managers reachable, quorum 2, 0 may fail" in screen
@@ -87,13 +87,13 @@ def test_a_manager_tells(tmp_path, view):
     ]
 
 
-def test_none_can_tell(tmp_path):
-    away = {"keeping_state": {"manager": False, "msg": "The swarm does not have a leader."}}
-    whole = told()
+def test_without_an_acting_manager_the_screen_has_aws_own_report(tmp_path):
+    away = {"managers_state": {"manager": False, "msg": "The swarm does not have a leader."}}
+    whole = manager_report()
     fleet = {
         name: whole[name] for name in ("members", "groups", "behind", "record", "last_actions", "failures", "agent")
     }
-    code, screen, errors = shown(tmp_path, "status", {"i-001": away}, {"views_fleet": fleet})
+    code, screen, errors = run_view(tmp_path, "status", {"i-001": away}, {"views_fleet": fleet})
     assert code == 2
     assert "No manager can act, so this is what EC2, Auto Scaling and DNS report." in screen
     assert "i-001 cannot act: The swarm does not have a leader." in screen

@@ -17,7 +17,7 @@ RECORD = {"name": "www", "addresses": ["1", "2"], "wanted": ["1", "2"], "leads_t
         ((1, 3, 2, -1), "1 of 3 managers reachable, quorum 2, it is lost"),
     ],
 )
-def test_a_quorum_is_told_with_how_many_may_fail(quorum: tuple[int, ...], sentence: str) -> None:
+def test_the_quorum_is_reported_with_its_margin(quorum: tuple[int, ...], sentence: str) -> None:
     told = dict(zip(("reachable", "voters", "needed", "margin"), quorum, strict=True))
     assert list(sentences({"quorum": told})) == [f"Quorum: {sentence}"]
 
@@ -29,15 +29,15 @@ def test_a_quorum_is_told_with_how_many_may_fail(quorum: tuple[int, ...], senten
         ({"ttl": None, "ipv6_ttl": 60}, ["www points to 1, 2 (TTL 60 s): correct"]),
         ({"wanted": None}, ["www points to 1, 2 (TTL 10 s)"]),
         ({"wanted": ["1"]}, ["www points to 1, 2 (TTL 10 s)", "www should point to 1"]),
-        ({"addresses": [], "leads_to": {}}, ["www points nowhere", "www should point to 1, 2"]),
-        ({"addresses": None, "wanted": None, "leads_to": {}}, ["where www points is not known"]),
+        ({"addresses": [], "leads_to": {}}, ["www has no addresses", "www should point to 1, 2"]),
+        ({"addresses": None, "wanted": None, "leads_to": {}}, ["the addresses of www are unknown"]),
         (
             {"leads_to": {"1": "i-1", "2": None}},
             ["www points to 1, 2 (TTL 10 s): correct", "no instance of the cluster runs at 2"],
         ),
     ],
 )
-def test_a_record_is_told_beside_what_it_should_say(changed: dict[str, Any], told: list[str]) -> None:
+def test_the_record_is_reported_beside_the_wanted_record(changed: dict[str, Any], told: list[str]) -> None:
     assert list(sentences({"record": {**RECORD, **changed}})) == [f"DNS: {sentence}" for sentence in told]
 
 
@@ -47,11 +47,11 @@ def test_targets_are_counted_by_their_states() -> None:
     assert list(sentences({"balancing": groups})) == [
         "Target group: web has 2 healthy, 1 draining",
         "Target group: web has none",
-        "Target group: web has targets that are not known",
+        "Target group: web has unknown targets",
     ]
 
 
-def test_what_is_planned_comes_before_what_could_not_be_told() -> None:
+def test_planned_actions_come_before_unknown_parts() -> None:
     status = {
         "failures": ["S3 rests."],
         "notes": [],
@@ -62,7 +62,7 @@ def test_what_is_planned_comes_before_what_could_not_be_told() -> None:
     assert list(sentences(status)) == ["Next: Drain", "Waits for: i-1 to join", "Unknown: S3 rests."]
 
 
-def test_nothing_is_in_flight_only_where_a_manager_says_so() -> None:
+def test_only_a_manager_reports_that_nothing_is_in_flight() -> None:
     idle: dict[str, Any] = {"quorum": None, "record": None, "planned": [], "awaited": []}
     assert list(sentences({**idle, "told_by": "i-2"})) == ["In flight: nothing"]
     assert list(sentences({**idle, "told_by": None})) == list(sentences({"told_by": "i-2"})) == []

@@ -81,12 +81,12 @@ def run(tmp_path, empty_account):
         ("i-0000000000000000c", "aws ssm start-session --region eu-west-1 --target i-0000000000000000c"),
     ],
 )
-def test_the_command_for_a_shell_is_made_of_the_inventorys_own_settings(run, instance, command):
+def test_the_shell_command_uses_the_inventorys_settings(run, instance, command):
     done = run("ssh", "-e", f"id={instance}")
     assert (done.returncode, done.stdout) == (0, command + "\n"), done.stderr
 
 
-def test_the_ways_to_all_managers_are_one_document(run):
+def test_the_shell_commands_of_all_managers_are_one_document(run):
     done = run("shells")
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
@@ -98,11 +98,11 @@ def test_the_ways_to_all_managers_are_one_document(run):
 def test_an_account_without_a_cluster_gets_no_picture(run, tmp_path):
     done = run("picture", "-e", f"output={tmp_path / 'none.svg'}")
     assert done.returncode != 0
-    assert "There is nothing of the cluster 'example' in eu-west-1: provision it with site.yml" in done.stderr
+    assert "The cluster 'example' has no resources in eu-west-1: provision it with site.yml" in done.stderr
     assert not (tmp_path / "none.svg").exists()
 
 
-def test_what_does_not_answer_is_named_in_what_is_gathered(run, tmp_path):
+def test_a_diagnosis_names_nodes_that_do_not_answer(run, tmp_path):
     bundle = tmp_path / "fault.tar.gz"
     node, variables = "i-0000000000000000a", INVENTORY[INVENTORY.index("[all:vars]") :]
     (tmp_path / "hosts").write_text(f"[swarm_role_manager]\n{node} ansible_host=127.0.0.1 ansible_port=1\n{variables}")
@@ -120,7 +120,7 @@ def test_what_does_not_answer_is_named_in_what_is_gathered(run, tmp_path):
     ("playbook", "option", "sentence"),
     [
         ("ssh", "id=i-xyz", "id is 'i-xyz', which is not an instance ID: expected i- and 17 hexadecimal digits."),
-        ("ssh", "id=i-0123456789abcdef0", "no instance of the cluster 'example' with that ID runs"),
+        ("ssh", "id=i-0123456789abcdef0", "no instance of the cluster 'example' with that ID is running"),
         ("status", "format=xml", "format is 'xml', but must be text or json."),
         ("diagnose", "hours=0", "hours is 0, but must be above 0."),
         (
@@ -135,13 +135,13 @@ def test_what_does_not_answer_is_named_in_what_is_gathered(run, tmp_path):
         ),
     ],
 )
-def test_bad_input_is_refused_in_a_sentence_on_the_standard_error(run, playbook, option, sentence):
+def test_invalid_input_is_refused_in_a_sentence_on_standard_error(run, playbook, option, sentence):
     done = run(playbook, "-e", option)
     assert (done.returncode, done.stdout) == (2, "")
     assert sentence in done.stderr
 
 
-def test_a_table_fits_its_content_and_shows_missing_values_as_a_dash():
+def test_a_table_fits_its_content_and_shows_a_dash_for_missing_values():
     rows = [
         {"id": "i-1", "state": None, "lifecycle": "InService", "yes": True},
         {"id": None, "state": "gone", "yes": False},

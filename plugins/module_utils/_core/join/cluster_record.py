@@ -26,13 +26,13 @@ class InvalidClusterRecord(SwarmError):
 
 @dataclass(frozen=True)
 class Memory:
-    """What a swarm remembers of itself."""
+    """The swarm's memory of itself, in its labels."""
 
     swarm_id: str
     remembered: Optional[ClusterRecord] = None
     """The last published cluster record; None if it remembers none."""
     epoch: int = 0
-    """How often it was restored."""
+    """Number of restores."""
 
 
 @dataclass(frozen=True)

@@ -158,7 +158,7 @@ def holder_matters(me: Me, cluster_record: ClusterRecord) -> bool:
 
 
 def _restored(me: Me, view: NodeView) -> Optional[Action]:
-    """What to do if the swarm is being restored, or was restored without this node."""
+    """The next step if the swarm is being restored, or was restored without this node."""
     if view.cluster_record is None:
         return None
     cluster_record, engine = view.cluster_record.value, view.membership
@@ -173,7 +173,7 @@ def _restored(me: Me, view: NodeView) -> Optional[Action]:
 
 
 def _outdated(me: Me, view: NodeView, cluster_record: ClusterRecord) -> Optional[Action]:
-    """What to do in the swarm as it was before the restore.
+    """The next step in the swarm as it was before the restore.
 
     A manager that was joining at that time may be in the restored swarm without knowing it, and may be one of two
     voters. So it does not leave because of its own record alone, while its engine may still find a leader. Meanwhile it
@@ -191,7 +191,7 @@ def _outdated(me: Me, view: NodeView, cluster_record: ClusterRecord) -> Optional
 
 
 def _deleted(me: Me, view: NodeView) -> Optional[Action]:
-    """What to do if this node was deleted from the swarm without noticing."""
+    """The next step if this node was deleted from the swarm without noticing."""
     engine, cluster_record = view.membership, view.cluster_record
     told = me.deleted is not None and engine.node_id == me.deleted
     if engine.state == INACTIVE or not (told or view.deleted):
@@ -206,7 +206,7 @@ def _deleted(me: Me, view: NodeView) -> Optional[Action]:
 
 
 def _unsettled(me: Me, view: NodeView) -> Optional[Action]:
-    """What to do while the engine is neither inside nor outside a swarm."""
+    """The next step while the engine is neither inside nor outside a swarm."""
     engine = view.membership
     if engine.state == INACTIVE or (engine.state == ACTIVE and engine.cluster_id and engine.node_id):
         return None
@@ -226,7 +226,7 @@ def _unsettled(me: Me, view: NodeView) -> Optional[Action]:
 
 
 def _forming(me: Me, view: NodeView, claim: Optional[Stored[ClusterRecord]]) -> Action:
-    """What to do while no swarm is published."""
+    """The next step while no swarm is published."""
     engine = view.membership
     if me.role == MANAGER and _remembers(engine):
         return _finish(me, view)
@@ -255,7 +255,7 @@ def _forming(me: Me, view: NodeView, claim: Optional[Stored[ClusterRecord]]) -> 
 
 
 def _claimed(view: NodeView, claim: Stored[ClusterRecord]) -> Action:
-    """What to do while another instance holds the claim."""
+    """The next step while another instance holds the claim."""
     holder = claim.value.claimed_by
     if view.holder in GONE:
         return Claim(claim, f"{holder}, which claimed the swarm, is {view.holder}.")
@@ -268,7 +268,7 @@ def _claimed(view: NodeView, claim: Stored[ClusterRecord]) -> Action:
 
 
 def _formed(me: Me, view: NodeView, cluster_record: ClusterRecord) -> Action:
-    """What to do when a swarm is published."""
+    """The next step when a swarm is published."""
     engine, published = view.membership, cluster_record.cluster_id or ""
     if engine.state == INACTIVE:
         return Join(published, cluster_record.claimed_by, cluster_record.epoch(me.role))
@@ -302,7 +302,7 @@ def _finish(me: Me, view: NodeView) -> Finish:
 
 
 def _foreign(engine: Membership, reason: str) -> Action:
-    """What to do in a swarm that is not known to be this cluster's."""
+    """The next step in a swarm that is not known to be this cluster's."""
     # A manager without a leader cannot tell who made its swarm.
     return Wait(f"The engine has trouble with its swarm: {engine.message}") if engine.message else Refuse(reason)
 
@@ -333,12 +333,12 @@ def hindrance(sightings: Optional[Sequence[Sighting]], waited: float) -> str:
     if listening:
         return (
             f"Port 2377 answers on {' and '.join(listening)}, so there may be a swarm that the bucket does not name: "
-            "no other one is initialised. Its leader publishes it again."
+            "no other swarm is initialised. Its leader publishes it again."
         )
     unknown = [seen.instance for seen in sightings if seen.answer != REFUSES or not seen.launching]
     if not unknown:
         return ""
-    reason = f"{' and '.join(unknown)} may be in a swarm that the bucket does not name: no other one is initialised."
+    reason = f"{' and '.join(unknown)} may be in a swarm that the bucket does not name: no other swarm is initialised."
     if waited < PATIENCE_SECONDS:
         return reason
     return (

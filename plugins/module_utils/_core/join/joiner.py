@@ -326,5 +326,5 @@ def _silent(peers: Sequence[Peer], cluster_id: str) -> str:
     names = ", ".join(sorted(peer.instance for peer in peers))
     return (
         f"The swarm {cluster_id} is published, but none of the running managers ({names}) answers on port 2377. If its "
-        "members are lost for good, restore the swarm with playbooks/restore.yml."
+        "managers are lost for good, restore the swarm with playbooks/restore.yml."
     )

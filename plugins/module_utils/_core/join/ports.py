@@ -167,7 +167,7 @@ class Engine(Protocol):
         """The swarm's present join tokens by role."""
 
     def probe(self, address: str) -> str:
-        """How that address answers on the swarm's port: ``LISTENS``, ``REFUSES`` or ``SILENT``."""
+        """The answer of that address on the swarm's port: ``LISTENS``, ``REFUSES`` or ``SILENT``."""
 
 
 class Clock(Protocol):

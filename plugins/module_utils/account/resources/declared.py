@@ -1,4 +1,4 @@
-"""The resources that a configuration declares, as names by kind. The plan and the orphans come from it."""
+"""The names of the resources that a configuration declares, by kind, for the plan and the orphans."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ from typing import Any, Iterable, Mapping, Sequence
 
 from ..._core.cluster import WORKER
 from ..interface_endpoints import endpoint_name
+from ..monitoring import alarms_and_dashboard
 from ..nat_gateways import NONE, PER_ZONE
 from ..nat_gateways import name as nat_name
 from .model import Resource
 
-# By the role of `site.yml` that makes them.
+# By the role of `site.yml` that creates them.
 PARTS: Mapping[str, Sequence[str]] = {
     "network": (
         "VPC",
@@ -32,10 +33,10 @@ PARTS: Mapping[str, Sequence[str]] = {
 }
 
 
-def declared(cluster: Mapping[str, Any], alarms: Sequence[str] = ()) -> dict[str, list[str]]:
+def declared(cluster: Mapping[str, Any]) -> dict[str, list[str]]:
     """The names by kind, as `resources/survey.py` has them.
 
-    ``cluster`` is the configuration as the preflight leaves it, ``alarms`` the names of the alarms.
+    ``cluster`` is the configuration as the preflight leaves it.
     """
     name, names, zones, groups = (cluster[key] for key in ("cluster_name", "names", "zones", "node_groups"))
     private, dns, monitoring = cluster["private_nodes"], cluster["dns"], cluster["monitoring"]
@@ -75,13 +76,13 @@ def declared(cluster: Mapping[str, Any], alarms: Sequence[str] = ()) -> dict[str
         ],
         "topic": [names["alarm_topic"]] if watched and monitoring["topic_arn"] is None else [],
         "log group": [names["log_group"]] if cluster["logs"] is not None else [],
-        "alarm": list(alarms) if watched else [],
+        "alarm": list(alarms_and_dashboard(cluster)[0]),
         "dashboard": [names["dashboard"]] if watched else [],
     }
 
 
 def missing(wanted: Mapping[str, Sequence[str]], found: Iterable[Resource], roles: Sequence[str]) -> list[str]:
-    """What is declared and not there, as kind and name, of the kinds that these roles make."""
+    """Kind and name of each declared resource that does not exist, for the kinds that these roles create."""
     there: dict[str, set[str]] = {}
     for resource in found:
         if not resource.kept and not resource.going:

@@ -8,16 +8,17 @@ from typing import Any, Callable, Mapping, Sequence, Tuple
 from ...aws.aws_session import AwsSession, ClientError, code, sentence, unless_missing
 from ...aws.changes import Changes
 from ...aws.provision_error import ProvisionError
+from ...aws.scaling_groups import groups_named
 from ..name_clashes import NO_QUEUE
 from . import published
 from .model import RANKS, Resource, batches, staying
 from .survey import BACKUPS, Survey
 
-# KMS takes no less.
+# KMS's minimum.
 KEY_DAYS = 7
-# S3 takes no more in one request.
+# S3's maximum per request.
 MOST_OBJECTS = 1000
-# Codes by which AWS says that there is nothing to delete, or that a record is another by now; the next pass sees it.
+# AWS's error codes if there is nothing to delete, or if a record has changed; the next pass reads it again.
 MISSING = (
     *NO_QUEUE,
     "InvalidChangeBatch",
@@ -36,7 +37,7 @@ MISSING = (
 REQUESTS: Mapping[str, Tuple[str, str, Callable[[Resource], Mapping[str, Any]]]] = {
     "policy of the IAM role": ("iam", "delete_role_policy", lambda resource: resource.facts),
     "alarm": ("cloudwatch", "delete_alarms", lambda resource: {"AlarmNames": [resource.name]}),
-    # An instance that waits at it goes on at once.
+    # An instance that waits at the hook continues at once.
     "lifecycle hook": ("autoscaling", "delete_lifecycle_hook", lambda resource: resource.facts),
     "scaling policy": ("autoscaling", "delete_policy", lambda resource: resource.facts),
     "Auto Scaling group": (
@@ -62,7 +63,7 @@ REQUESTS: Mapping[str, Tuple[str, str, Callable[[Resource], Mapping[str, Any]]]]
     "dashboard": ("cloudwatch", "delete_dashboards", lambda resource: {"DashboardNames": [resource.name]}),
     "log group": ("logs", "delete_log_group", lambda resource: {"logGroupName": resource.name}),
     "parameter": ("ssm", "delete_parameter", lambda resource: {"Name": resource.name}),
-    # Otherwise its name stays taken for weeks, and a new cluster of the name could not be built.
+    # Otherwise its name is reserved for weeks, and a new cluster of that name could not be created.
     "secret": (
         "secretsmanager",
         "delete_secret",
@@ -76,22 +77,22 @@ REQUESTS: Mapping[str, Tuple[str, str, Callable[[Resource], Mapping[str, Any]]]]
         lambda resource: {"KeyId": resource.id, "PendingWindowInDays": KEY_DAYS},
     ),
 }
-# What is left may still be deleted by AWS, such as the interface of a terminated instance.
+# AWS may still be deleting a dependent resource, such as the interface of a terminated instance.
 IN_USE = ("DependencyViolation", "DeleteConflict", "ResourceInUse", "BucketNotEmpty", "ScalingActivityInProgress")
-# The next pass finds what was created meanwhile, such as by an agent that could still write.
+# Later passes find resources that were created meanwhile, such as by an agent that could still write.
 PASSES = 3
 
 
 class Destroyer:
-    """Deletes what a survey finds. Killed and started again, it continues with what is left."""
+    """Deletes the resources that a survey finds. After an interruption, the next run continues."""
 
     def __init__(self, aws: AwsSession, survey: Survey, changes: Changes, *, timeout: float) -> None:
         self._aws, self._survey, self._changes, self._timeout = aws, survey, changes, timeout
 
     def run(self, *, instances_only: bool = False) -> dict[str, Any]:
-        """Delete what can go: all of it, or only what serves, up to the instances. Tell what stays and what is going.
+        """Delete all resources, or only up to the instances. Reports the remaining and the pending deletions.
 
-        Raises ProvisionError when something does not go in time.
+        Raises ProvisionError if a deletion takes too long.
         """
         once = instances_only or self._changes.check_mode
         left, passes = self._survey.find(), 0
@@ -104,7 +105,7 @@ class Destroyer:
             remaining = any(batches(left))
         if remaining and not once:
             back = ", ".join(str(resource) for batch in batches(left) for resource in batch)
-            raise ProvisionError(f"These came back while they were deleted: {back}. Find what makes them, and go on.")
+            raise ProvisionError(f"Created again during the deletion: {back}. Find their creator, and run this again.")
         reasons = staying(left)
         return {
             "left": [{**resource.report(), "why": reasons[resource.id]} for resource in left if resource.id in reasons],
@@ -123,17 +124,17 @@ class Destroyer:
             before = {"id": resource.id, **({"note": resource.note} if resource.note else {})}
             self._changes.apply(str(resource), before, None, lambda resource=resource: self._once_unused(resource))  # type: ignore[misc]
         if still_there is not None and not self._changes.check_mode:
-            self._until(lambda: not still_there(batch), f"{', '.join(map(str, batch))} to end")
+            self._until(lambda: not still_there(batch), f"the deletion of {', '.join(map(str, batch))}")
 
     def _delete_resource(self, resource: Resource) -> None:
         if resource.kind in REQUESTS:
             service, operation, arguments = REQUESTS[resource.kind]
-            getattr(getattr(self._aws, service), operation)(**arguments(resource))
+            getattr(self._aws.client(service), operation)(**arguments(resource))
         else:
             getattr(self, f"_{_method(resource)}")(resource)
 
     def _once_unused(self, resource: Resource) -> None:
-        """Delete it, and repeat while AWS says that it is in use."""
+        """Delete the resource; retry while AWS reports that it is in use."""
         last: list[Exception] = []
 
         def deleted() -> bool:
@@ -156,16 +157,16 @@ class Destroyer:
             if time.monotonic() + delay > deadline:
                 reason = f": {said()}" if said() else ""
                 raise ProvisionError(
-                    f"Waited {self._timeout:.0f} seconds for {what}{reason}. What was deleted is gone; run this again "
-                    "when that is put right, and it goes on."
+                    f"Timed out after {self._timeout:.0f} s, waiting for {what}{reason}. Correct that, and run this "
+                    "again to continue."
                 )
             time.sleep(delay)
             delay = min(delay * 1.5, 5)
 
-    # Kinds whose deletion takes more than a request.
+    # Kinds whose deletion takes several requests.
 
     def _event_rule(self, resource: Resource) -> None:
-        events = self._aws.events
+        events = self._aws.client("events")
         targets = events.list_targets_by_rule(Rule=resource.name)["Targets"]
         if targets:
             events.remove_targets(Rule=resource.name, Ids=[target["Id"] for target in targets])
@@ -173,7 +174,7 @@ class Destroyer:
 
     def _dns_record(self, resource: Resource) -> None:
         changes = [{"Action": "DELETE", "ResourceRecordSet": record} for record in resource.facts["sets"]]
-        self._aws.route53.change_resource_record_sets(
+        self._aws.client("route53").change_resource_record_sets(
             HostedZoneId=resource.facts["zone"],
             ChangeBatch={"Comment": "swarm.aws: the cluster is destroyed", "Changes": changes},
         )
@@ -183,19 +184,17 @@ class Destroyer:
 
     def _left_auto_scaling_group(self, batch: Sequence[Resource]) -> list[str]:
         # A group exists until its last instance is terminated.
-        found = self._aws.autoscaling.describe_auto_scaling_groups(
-            AutoScalingGroupNames=[resource.id for resource in batch]
-        )
-        return [group["AutoScalingGroupName"] for group in found["AutoScalingGroups"]]
+        found = groups_named(self._aws.client("autoscaling"), [resource.id for resource in batch])
+        return [group["AutoScalingGroupName"] for group in found]
 
     def _left_instance(self, batch: Sequence[Resource]) -> list[str]:
         wanted = [{"Name": "instance-id", "Values": [resource.id for resource in batch]}]
-        reservations = self._aws.ec2.describe_instances(Filters=wanted)["Reservations"]
+        reservations = self._aws.client("ec2").describe_instances(Filters=wanted)["Reservations"]
         instances = [instance for reservation in reservations for instance in reservation["Instances"]]
         return [instance["InstanceId"] for instance in instances if instance["State"]["Name"] != "terminated"]
 
     def _left_gateway_endpoint(self, batch: Sequence[Resource]) -> list[str]:
-        ec2, ids = self._aws.ec2, [resource.id for resource in batch]
+        ec2, ids = self._aws.client("ec2"), [resource.id for resource in batch]
         found = unless_missing(ec2.describe_vpc_endpoints, "InvalidVpcEndpointId.NotFound", VpcEndpointIds=ids)
         endpoints = found["VpcEndpoints"] if found else []
         return [endpoint["VpcEndpointId"] for endpoint in endpoints if endpoint["State"].lower() != "deleted"]
@@ -203,13 +202,13 @@ class Destroyer:
     _left_interface_endpoint = _left_gateway_endpoint
 
     def _left_nat_gateway(self, batch: Sequence[Resource]) -> list[str]:
-        # Its address is in use until it is deleted, which takes a minute or two.
+        # Its address is in use until then, for a minute or two.
         wanted = [{"Name": "nat-gateway-id", "Values": [resource.id for resource in batch]}]
-        found = self._aws.ec2.describe_nat_gateways(Filters=wanted)["NatGateways"]
+        found = self._aws.client("ec2").describe_nat_gateways(Filters=wanted)["NatGateways"]
         return [gateway["NatGatewayId"] for gateway in found if gateway["State"] not in ("deleted", "failed")]
 
     def _internet_gateway(self, resource: Resource) -> None:
-        ec2 = self._aws.ec2
+        ec2 = self._aws.client("ec2")
         for vpc in resource.facts["vpcs"]:
             unless_missing(ec2.detach_internet_gateway, "Gateway.NotAttached", InternetGatewayId=resource.id, VpcId=vpc)
         ec2.delete_internet_gateway(InternetGatewayId=resource.id)
@@ -217,22 +216,22 @@ class Destroyer:
     def _instance_profile(self, resource: Resource) -> None:
         for role in resource.facts["roles"]:
             unless_missing(
-                self._aws.iam.remove_role_from_instance_profile,
+                self._aws.client("iam").remove_role_from_instance_profile,
                 "NoSuchEntity",  # type: ignore[misc]
                 InstanceProfileName=resource.name,
                 RoleName=role,
             )
-        self._aws.iam.delete_instance_profile(InstanceProfileName=resource.name)
+        self._aws.client("iam").delete_instance_profile(InstanceProfileName=resource.name)
 
     def _iam_role(self, resource: Resource) -> None:
-        iam = self._aws.iam
-        # Policies that others attached to it are theirs, and stay.
+        iam = self._aws.client("iam")
+        # Policies that others attached stay.
         for policy in iam.list_attached_role_policies(RoleName=resource.name)["AttachedPolicies"]:
             iam.detach_role_policy(RoleName=resource.name, PolicyArn=policy["PolicyArn"])
         iam.delete_role(RoleName=resource.name)
 
     def _objects_of_the_bucket(self, resource: Resource) -> None:
-        s3, bucket = self._aws.s3, resource.name
+        s3, bucket = self._aws.client("s3"), resource.name
         doomed = [
             {"Key": version["Key"], "VersionId": version["VersionId"]}
             for version in self._survey.versions()
@@ -255,7 +254,7 @@ def _method(resource: Resource) -> str:
 
 def _is_missing(error: ClientError) -> bool:
     text = str(error).lower()
-    # Auto Scaling calls what is not there a ValidationError, as it does much else.
+    # Auto Scaling raises ValidationError for missing resources too.
     if code(error) == "ValidationError":
         return "not found" in text or "no lifecycle hook found" in text
     return code(error) in MISSING or code(error).endswith((".NotFound", ".NotFoundException"))

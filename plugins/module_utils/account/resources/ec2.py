@@ -19,10 +19,10 @@ class Ec2Survey:
     """Finds resources with the cluster's tag, and all resources in its VPC."""
 
     def __init__(self, aws: AwsSession, cluster: str) -> None:
-        self._ec2, self._cluster = aws.ec2, cluster
+        self._ec2, self._cluster = aws.client("ec2"), cluster
 
     def find(self) -> list[Resource]:
-        """All of it."""
+        """All resources."""
         vpcs = list(self._tagged("describe_vpcs", "Vpcs"))
         inside = [vpc["VpcId"] for vpc in vpcs]
         gateways = list(self._both("describe_internet_gateways", "InternetGateways", inside, "attachment.vpc-id"))
@@ -59,7 +59,7 @@ class Ec2Survey:
         return listed(self._ec2, operation, key, Filters=tags.of_cluster_filter(self._cluster))
 
     def _both(self, operation: str, key: str, vpcs: list[str], where: str = "vpc-id") -> Iterator[Found]:
-        """What is tagged, and what is in the VPC without being so."""
+        """The tagged resources, and the untagged resources in the VPC."""
         yield from self._tagged(operation, key)
         if vpcs:
             yield from listed(self._ec2, operation, key, Filters=[{"Name": where, "Values": vpcs}])
@@ -138,7 +138,7 @@ class Ec2Survey:
     def _addresses(self, ways_out: list[str]) -> Iterator[Resource]:
         filters = tags.of_cluster_filter(self._cluster)
         for address in self._ec2.describe_addresses(Filters=filters)["Addresses"]:
-            # AWS detaches no gateway from a VPC that has public addresses.
+            # A gateway cannot be detached from a VPC with public addresses.
             yield self._resource("elastic IP address", address, "AllocationId", ways_out, note=address["PublicIp"])
 
     # The instances
@@ -148,7 +148,7 @@ class Ec2Survey:
             own = tags.from_list(instance.get("Tags", []))
             disks = [disk["VolumeId"] for disk in _disks(instance)]
             groups = [group["GroupId"] for group in instance.get("SecurityGroups", [])]
-            # AWS detaches no gateway from a VPC that has public addresses.
+            # A gateway cannot be detached from a VPC with public addresses.
             through = ways_out if instance.get("PublicIpAddress") else []
             yield self._resource(
                 "instance",
@@ -180,7 +180,7 @@ class Ec2Survey:
             if volume["VolumeId"] in going_along:
                 continue
             attachments = volume.get("Attachments", [])
-            state = "attached to nothing" if not attachments else f"attached to {attachments[0]['InstanceId']}"
+            state = "not attached" if not attachments else f"attached to {attachments[0]['InstanceId']}"
             yield self._resource(
                 "volume",
                 volume,
@@ -200,6 +200,6 @@ def _disks(instance: Found) -> list[Found]:
 
 
 def _scaled_by(instance: Found) -> str:
-    """The Auto Scaling group that keeps an instance; AWS tags it so."""
+    """The instance's Auto Scaling group, from AWS's tag."""
     names = [tag["Value"] for tag in instance.get("Tags", []) if tag["Key"] == "aws:autoscaling:groupName"]
     return names[0] if names else ""

@@ -1,4 +1,4 @@
-"""A cluster's resources, their dependencies, and the order in which they can be deleted."""
+"""A cluster's resources, their dependencies and the order of their deletion."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from graphlib import TopologicalSorter
 from typing import Any, Iterable, Iterator, Mapping, Sequence
 
-# In the order in which they go, as far as what stands on what leaves a choice: first the nodes can no longer act and
-# nobody is led to them or woken any more, then they end, and then goes what they stood on.
+# The order of deletion, as far as dependencies allow: first the nodes' permissions, DNS records and events, then the
+# nodes, and then the resources that they use.
 KINDS = (
     "policy of the IAM role",
     "alarm",
@@ -49,36 +49,36 @@ RANKS = {kind: rank for rank, kind in enumerate(KINDS)}
 
 @dataclass(frozen=True)
 class Resource:
-    """Something in the account that is the cluster's, or that stands on something of it."""
+    """A resource of the cluster, or a resource that depends on such a resource."""
 
     kind: str
-    # Unique among all of the cluster's resources, of whatever kind.
+    # Unique among all resources of the cluster.
     id: str
     name: str = ""
     # IDs of the resources that it depends on, which are deleted after it.
     on: tuple[str, ...] = ()
     # A note for the operator.
     note: str = ""
-    # Why it stays, such as that it is not this cluster's; empty if it may be deleted.
+    # Why it is kept, such as that it is not this cluster's; empty if it can be deleted.
     kept: str = ""
-    # When AWS deletes it, if that has been asked for already.
+    # When AWS deletes it, if its deletion is scheduled.
     going: str = ""
     facts: Mapping[str, Any] = field(default_factory=dict, compare=False)
 
     def __str__(self) -> str:
-        # An ID that contains the name adds nothing.
+        # An ID that contains the name is enough.
         shown = (
             f"{self.name} ({self.id.split('/')[0]})" if self.name and self.name not in self.id else self.name or self.id
         )
         return f"{self.kind} {shown}"
 
     def report(self) -> dict[str, str]:
-        """As modules return it."""
+        """The resource as modules return it."""
         return {key: getattr(self, key) for key in ("kind", "id", "name", "note", "kept", "going")}
 
 
 def staying(resources: Sequence[Resource]) -> dict[str, str]:
-    """Why resources stay, by their IDs: for their own reason, or since a resource that stays depends on them."""
+    """Why resources are kept, by ID: for their own reason, or since a kept resource depends on them."""
     by_id = {resource.id: resource for resource in resources}
     reasons: dict[str, str] = {}
     todo = [(resource, resource.kept) for resource in resources if resource.kept]
@@ -87,14 +87,14 @@ def staying(resources: Sequence[Resource]) -> dict[str, str]:
         if resource.id in reasons:
             continue
         reasons[resource.id] = reason
-        # The reason names the resource at the root, which an operator can do something about.
+        # The reason names the root of the chain, which an operator can change.
         passed_on = f"the {resource} needs it, and {resource.kept}" if resource.kept else reason
         todo += [(by_id[identifier], passed_on) for identifier in resource.on if identifier in by_id]
     return reasons
 
 
 def batches(resources: Sequence[Resource]) -> Iterator[list[Resource]]:
-    """The resources to delete, in batches of a kind, each after its dependents; without those that stay or are going.
+    """The resources to delete, in batches of a kind, each after its dependents; without kept and scheduled resources.
 
     Raises graphlib.CycleError if resources depend on each other.
     """
@@ -117,7 +117,7 @@ def batches(resources: Sequence[Resource]) -> Iterator[list[Resource]]:
 
 
 def unique(resources: Iterable[Resource]) -> list[Resource]:
-    """Each resource once, by its ID: the first that was found."""
+    """Each resource once, by its ID: the first occurrence."""
     by_id: dict[str, Resource] = {}
     for resource in resources:
         by_id.setdefault(resource.id, resource)

@@ -12,7 +12,7 @@ NAMED = ("launch template", "IAM role", "instance profile", "queue", "event rule
 
 
 def old_versions(found: Sequence[Resource]) -> dict[str, int]:
-    """How many versions of each launch template, by name, no group and no instance uses."""
+    """The number of unused versions of each launch template, by name."""
     used: dict[str, set[str]] = {}
     for group in found:
         if group.kind == "Auto Scaling group" and group.facts.get("template"):
@@ -25,7 +25,7 @@ def old_versions(found: Sequence[Resource]) -> dict[str, int]:
 
 
 def orphans(resources: Sequence[Resource], cluster: Mapping[str, Any]) -> Iterator[tuple[Resource, str]]:
-    """Each resource of the cluster that the configuration does not declare, and why.
+    """Each resource of the cluster that the configuration does not declare, and the reason.
 
     ``cluster`` is the configuration as the preflight leaves it.
     """
@@ -38,22 +38,22 @@ def orphans(resources: Sequence[Resource], cluster: Mapping[str, Any]) -> Iterat
         "Auto Scaling group": lambda item: (
             "" if item.facts["group"] in groups else f"node_groups has no {item.facts['group'] or 'such group'}"
         ),
-        "instance": lambda item: "" if item.facts["scaled_by"] in scaling else "no Auto Scaling group keeps it",
+        "instance": lambda item: "" if item.facts["scaled_by"] in scaling else "it is in no Auto Scaling group",
         "subnet": lambda item: "" if item.facts["zone"] in cluster["zones"] else f"zones has no {item.facts['zone']}",
-        "volume": lambda item: "" if item.facts["attached"] else "it is attached to nothing",
-        "network interface": lambda item: "it is attached to nothing",
+        "volume": lambda item: "" if item.facts["attached"] else "it is not attached",
+        "network interface": lambda item: "it is not attached",
         "DNS record": lambda item: "" if item.name == record else f"dns.record is {record or 'not set'}",
         "Cloud Map service": lambda item: "" if item.name == service else f"dns.cloud_map is {service or 'not set'}",
         "KMS key": lambda item: "" if item.id in aliased else "the cluster uses another key",
     }
     for resource in resources:
         if resource.kept or resource.going:
-            # What carries the tag and is of a kind that is not made here is as unasked for.
+            # Resources with the tag, of a kind that this collection does not create.
             if resource.kept and resource.facts.get("tagged"):
                 yield resource, resource.kept
             continue
         why = looks[resource.kind](resource) if resource.kind in looks else ""
         if resource.kind in NAMED and (resource.name or resource.id) not in names[resource.kind]:
-            why = f"the configuration asks for no {resource.kind} of this name"
+            why = f"the configuration declares no {resource.kind} of this name"
         if why:
             yield resource, why

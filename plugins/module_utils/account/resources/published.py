@@ -1,4 +1,4 @@
-"""The names by which clients find a cluster: records with its TXT record, and Cloud Map services with its tag."""
+"""The cluster's DNS names: records with its TXT ownership record, and Cloud Map services with its tag."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from .model import Resource
 
 
 def owned_records(aws: AwsSession, cluster: str) -> Iterator[Resource]:
-    """The records of the cluster in all public zones of the account, each with the TXT record that says whose it is."""
+    """The cluster's records in all public zones of the account, each with its TXT ownership record."""
     owner = Policy(cluster, {}, region=aws.region).owner
-    for zone in listed(aws.route53, "list_hosted_zones", "HostedZones"):
+    for zone in listed(aws.client("route53"), "list_hosted_zones", "HostedZones"):
         if not zone.get("Config", {}).get("PrivateZone"):
             yield from _in_zone(aws, zone, owner)
 
 
 def _in_zone(aws: AwsSession, zone: Mapping[str, Any], owner: str) -> Iterator[Resource]:
     identifier = zone["Id"].rsplit("/", 1)[-1]
-    found = listed(aws.route53, "list_resource_record_sets", "ResourceRecordSets", HostedZoneId=identifier)
-    # Somebody may delete the zone meanwhile.
+    found = listed(aws.client("route53"), "list_resource_record_sets", "ResourceRecordSets", HostedZoneId=identifier)
+    # The zone may be deleted meanwhile.
     sets = unless_missing(lambda: list(found), "NoSuchHostedZone") or []
     for mark in sets:
         if mark["Type"] != "TXT" or not mark["Name"].startswith(OWNER_PREFIX):
@@ -32,7 +32,7 @@ def _in_zone(aws: AwsSession, zone: Mapping[str, Any], owner: str) -> Iterator[R
             continue
         name = _marked(mark["Name"])
         kinds = ("A", "AAAA") if owns_ipv6(texts[0]) else ("A",)
-        # The agents create only plain sets of addresses.
+        # The agents create only plain address records.
         ours = [
             record
             for record in sets
@@ -50,17 +50,17 @@ def _in_zone(aws: AwsSession, zone: Mapping[str, Any], owner: str) -> Iterator[R
 
 
 def _marked(owner_name: str) -> str:
-    """The name of the record that a TXT record of this name is about, as Route 53 writes it."""
+    """The name of the record that this TXT record describes, in Route 53's form."""
     name = owner_name.removeprefix(OWNER_PREFIX)
     return f"\\052{name.removeprefix('wildcard')}" if name.startswith("wildcard.") else name
 
 
 def owned_services(aws: AwsSession, cluster: str) -> Iterator[Resource]:
-    """The cluster's services, each with how many instances it has."""
-    client = aws.servicediscovery
+    """The cluster's services, each with its number of instances."""
+    client = aws.client("servicediscovery")
     for service in listed(client, "list_services", "Services"):
         arn = service["Arn"]
-        # Somebody may delete it meanwhile.
+        # It may be deleted meanwhile.
         found = unless_missing(client.list_tags_for_resource, "ResourceNotFoundException", ResourceARN=arn)
         if not found or tags.from_list(found["Tags"]).get(tags.CLUSTER) != cluster:
             continue
@@ -79,18 +79,18 @@ def owned_services(aws: AwsSession, cluster: str) -> Iterator[Resource]:
 
 
 def delete_service(aws: AwsSession, identifier: str) -> None:
-    """Deregister the instances, then delete the service. Raises ClientError, of ResourceInUse while some are there."""
-    client = aws.servicediscovery
+    """Deregister the instances, then delete the service. Raises ClientError, ResourceInUse while instances remain."""
+    client = aws.client("servicediscovery")
     for instance in _instances(aws, identifier):
         try:
             client.deregister_instance(ServiceId=identifier, InstanceId=instance)
         except ClientError as error:
-            # Somebody else has deregistered it, or has just begun to.
+            # Somebody else has deregistered it, or is doing so.
             if code(error) not in ("InstanceNotFound", "DuplicateRequest"):
                 raise
     client.delete_service(Id=identifier)
 
 
 def _instances(aws: AwsSession, identifier: str) -> list[str]:
-    found = listed(aws.servicediscovery, "list_instances", "Instances", ServiceId=identifier)
+    found = listed(aws.client("servicediscovery"), "list_instances", "Instances", ServiceId=identifier)
     return [service["Id"] for service in unless_missing(lambda: list(found), "ServiceNotFound") or []]

@@ -9,19 +9,19 @@ from ..._core import names
 from ...aws import tags
 from ...aws.aws_session import AwsSession, ClientError, code, listed, unless_missing
 from ...aws.provision_error import ProvisionError
+from ...aws.scaling_groups import groups_of, template_of
 from .. import cloudwatch, warm_pools
 from ..name_clashes import NO_QUEUE, NO_TOPIC
-from ..node_groups import groups_of, template_of
 from .ec2 import Ec2Survey
 from .model import Resource, unique
 from .published import owned_records, owned_services
 
 BACKUPS = "backups/"
-UNKNOWN = "swarm.aws does not make its kind, and does not know how to delete it"
+UNKNOWN = "swarm.aws does not create this kind, and cannot delete it"
 
 
 class Survey:
-    """Asks every service that a cluster uses, and the tagging service about all others."""
+    """Queries every service that a cluster uses, and the tagging service for all others."""
 
     def __init__(self, aws: AwsSession, cluster: str, account: str, *, keep_backups: bool = False) -> None:
         self._aws, self.cluster, self._account = aws, cluster, account
@@ -53,7 +53,7 @@ class Survey:
     # Auto Scaling
 
     def _groups(self) -> Iterator[Resource]:
-        autoscaling = self._aws.autoscaling
+        autoscaling = self._aws.client("autoscaling")
         for group in groups_of(autoscaling, self.cluster):
             name = group["AutoScalingGroupName"]
             template, subnets = template_of(group), group.get("VPCZoneIdentifier") or ""
@@ -88,7 +88,7 @@ class Survey:
     # Events
 
     def _queues(self) -> Iterator[Resource]:
-        sqs = self._aws.sqs
+        sqs = self._aws.client("sqs")
         for url in listed(sqs, "list_queues", "QueueUrls", QueueNamePrefix=f"{self.cluster}-"):
             # A deleted queue is listed for another minute.
             found = unless_missing(sqs.list_queue_tags, *NO_QUEUE, QueueUrl=url)
@@ -101,11 +101,11 @@ class Survey:
                 yield Resource("queue", f"queue/{name}", name, facts={"url": url, "arn": self._queue_arn(name)})
 
     def _rules(self) -> Iterator[Resource]:
-        events, name = self._aws.events, self._names["event_rule"]
+        events, name = self._aws.client("events"), self._names["event_rule"]
         rule = unless_missing(events.describe_rule, "ResourceNotFoundException", Name=name)
         if rule is None:
             return
-        # It has no tags. Its name and where it sends to say whose it is; a run that was killed may have left no target.
+        # It has no tags: its name and target identify it. A killed run may have left it without a target.
         targets = [target["Arn"] for target in events.list_targets_by_rule(Rule=name)["Targets"]]
         if not targets or self._queue_arn(self._names["queue"]) in targets:
             yield Resource("event rule", f"rule/{name}", name, facts={"arn": rule["Arn"]})
@@ -116,13 +116,14 @@ class Survey:
     # Monitoring
 
     def _watchers(self) -> Iterator[Resource]:
-        sns = self._aws.sns
+        sns = self._aws.client("sns")
         for alarm in cloudwatch.alarms_of(self._aws, self.cluster):
             name = alarm["AlarmName"]
             yield Resource("alarm", f"alarm/{name}", name, facts={"arn": alarm["AlarmArn"]})
         dashboard = self._names["dashboard"]
-        if unless_missing(self._aws.cloudwatch.get_dashboard, *cloudwatch.NO_DASHBOARD, DashboardName=dashboard):
-            # It takes no tags, and the name alone says whose it is.
+        described = self._aws.client("cloudwatch").get_dashboard
+        if unless_missing(described, *cloudwatch.NO_DASHBOARD, DashboardName=dashboard):
+            # Dashboards have no tags: the name identifies it.
             yield Resource("dashboard", f"dashboard/{dashboard}", dashboard)
         name = self._names["alarm_topic"]
         arn = f"arn:{self._partition}:sns:{self._aws.region}:{self._account}:{name}"
@@ -133,7 +134,7 @@ class Survey:
     # Identities
 
     def _roles(self) -> Iterator[Resource]:
-        iam = self._aws.iam
+        iam = self._aws.client("iam")
         for name in self._named("list_roles", "Roles", "RoleName"):
             role = (unless_missing(iam.get_role, "NoSuchEntity", RoleName=name) or {}).get("Role")
             if not self._is_ours(role):
@@ -158,8 +159,8 @@ class Survey:
                 )
 
     def _named(self, listing: str, key: str, name: str) -> list[str]:
-        """Names of IAM's entities that begin as the cluster's do; IAM cannot look for tags, and its list has none."""
-        found = listed(self._aws.iam, listing, key)
+        """Names of IAM entities with the cluster's prefix; IAM cannot search by tag, and its lists have no tags."""
+        found = listed(self._aws.client("iam"), listing, key)
         return [item[name] for item in found if item[name].startswith(f"{self.cluster}-")]
 
     def _is_ours(self, found: Mapping[str, Any] | None) -> bool:
@@ -169,7 +170,7 @@ class Survey:
 
     def _keys(self) -> Iterator[Resource]:
         alias = f"alias/{self.cluster}-swarm"
-        described = unless_missing(self._aws.kms.describe_key, "NotFoundException", KeyId=alias)
+        described = unless_missing(self._aws.client("kms").describe_key, "NotFoundException", KeyId=alias)
         if described is None:
             return
         metadata = described["KeyMetadata"]
@@ -179,9 +180,9 @@ class Survey:
             yield key
 
     def _key(self, metadata: Mapping[str, Any]) -> Resource | None:
-        """A key that carries the cluster's tag; None if it is somebody else's."""
+        """A key with the cluster's tag; None if it is somebody else's."""
         identifier = metadata["KeyId"]
-        found = self._aws.kms.list_resource_tags(KeyId=identifier)["Tags"]
+        found = self._aws.client("kms").list_resource_tags(KeyId=identifier)["Tags"]
         if {tag["TagKey"]: tag["TagValue"] for tag in found}.get(tags.CLUSTER) != self.cluster:
             return None
         going = ""
@@ -191,18 +192,18 @@ class Survey:
         return Resource("KMS key", identifier, going=going, facts={"arn": metadata["Arn"]})
 
     def _bucket(self) -> Iterator[Resource]:
-        s3, name = self._aws.s3, self.bucket
+        s3, name = self._aws.client("s3"), self.bucket
         try:
             if unless_missing(s3.head_bucket, "404", "NoSuchBucket", Bucket=name) is None:
                 return
         except ClientError as error:
             if code(error) == "403":
                 raise ProvisionError(
-                    f"You may not look at the bucket {name}, or it is another account's: ask for the right to it."
+                    f"The bucket {name} belongs to another account, or your credentials cannot read it: ask for access."
                 ) from error
             raise
         own = unless_missing(s3.get_bucket_tagging, "NoSuchTagSet", Bucket=name)
-        # The tag is the last thing that a bucket gets, and the name alone says whose it is.
+        # A bucket gets its tags last; until then its name identifies it.
         if tags.from_list((own or {}).get("TagSet", [])).get(tags.CLUSTER, self.cluster) != self.cluster:
             return
         backups, others = [], 0
@@ -230,21 +231,21 @@ class Survey:
     def _keys_of_the_bucket(self) -> list[str]:
         """IDs of the keys that encrypt the bucket."""
         none = "ServerSideEncryptionConfigurationNotFoundError"
-        found = unless_missing(self._aws.s3.get_bucket_encryption, none, Bucket=self.bucket)
+        found = unless_missing(self._aws.client("s3").get_bucket_encryption, none, Bucket=self.bucket)
         rules = found["ServerSideEncryptionConfiguration"]["Rules"] if found else []
         named = [rule.get("ApplyServerSideEncryptionByDefault", {}).get("KMSMasterKeyID") for rule in rules]
         return [key.rsplit("/", 1)[-1] for key in named if key]
 
     def versions(self) -> Iterator[Mapping[str, Any]]:
-        """All versions of the bucket's objects, and what marks them as deleted."""
-        for page in self._aws.s3.get_paginator("list_object_versions").paginate(Bucket=self.bucket):
+        """All object versions and delete markers of the bucket."""
+        for page in self._aws.client("s3").get_paginator("list_object_versions").paginate(Bucket=self.bucket):
             yield from page.get("Versions", [])
             yield from page.get("DeleteMarkers", [])
 
     # Other resources with the tag
 
     def _others(self, known: set[Any]) -> Iterator[Resource]:
-        tagging, ours = self._aws.resourcegroupstaggingapi, [{"Key": tags.CLUSTER, "Values": [self.cluster]}]
+        tagging, ours = self._aws.client("resourcegroupstaggingapi"), [{"Key": tags.CLUSTER, "Values": [self.cluster]}]
         looks: dict[str, Callable[[str], Resource | None]] = {
             "kms:key": self._tagged_key,
             "secretsmanager:secret": self._secret,
@@ -265,11 +266,11 @@ class Survey:
                 yield found
 
     def _tagged_key(self, arn: str) -> Resource | None:
-        described = unless_missing(self._aws.kms.describe_key, "NotFoundException", KeyId=arn)
+        described = unless_missing(self._aws.client("kms").describe_key, "NotFoundException", KeyId=arn)
         return self._key(described["KeyMetadata"]) if described else None
 
     def _secret(self, arn: str) -> Resource | None:
-        secrets = self._aws.secretsmanager
+        secrets = self._aws.client("secretsmanager")
         found = unless_missing(secrets.describe_secret, "ResourceNotFoundException", SecretId=arn)
         if found is None:
             return None
@@ -283,7 +284,7 @@ class Survey:
 
     def _log_group(self, arn: str) -> Resource | None:
         name = arn.split(":log-group:", 1)[1].removesuffix(":*")
-        found = self._aws.logs.describe_log_groups(logGroupNamePrefix=name)["logGroups"]
+        found = self._aws.client("logs").describe_log_groups(logGroupNamePrefix=name)["logGroups"]
         return (
             Resource("log group", f"log-group/{name}", name)
             if any(group["logGroupName"] == name for group in found)
@@ -291,25 +292,26 @@ class Survey:
         )
 
     def _parameter(self, arn: str) -> Resource | None:
-        # An ARN does not tell whether the name begins with a slash.
+        # From an ARN it is unclear whether the name starts with a slash.
         name = arn.split(":parameter", 1)[1]
         names = [{"Key": "Name", "Values": [name, name[1:]]}]
         found = [
-            parameter["Name"] for parameter in self._aws.ssm.describe_parameters(ParameterFilters=names)["Parameters"]
+            parameter["Name"]
+            for parameter in self._aws.client("ssm").describe_parameters(ParameterFilters=names)["Parameters"]
         ]
         return Resource("parameter", f"parameter/{found[0]}", found[0]) if found else None
 
     def _tagged_queue(self, arn: str) -> Resource | None:
         name = arn.rsplit(":", 1)[-1]
-        found = unless_missing(self._aws.sqs.get_queue_url, *NO_QUEUE, QueueName=name)
+        found = unless_missing(self._aws.client("sqs").get_queue_url, *NO_QUEUE, QueueName=name)
         return Resource("queue", f"queue/{name}", name, facts={"url": found["QueueUrl"], "arn": arn}) if found else None
 
     @property
     def _partition(self) -> str:
-        return self._aws.ec2.meta.partition
+        return self._aws.client("ec2").meta.partition
 
 
-# Kinds that EC2 itself was asked about, whose answer is fresher than the tagging service's.
+# Kinds that EC2 itself reports, more up to date than the tagging service.
 _LOOKED_AT = {
     f"ec2:{kind}"
     for kind in (
@@ -332,7 +334,7 @@ _LOOKED_AT = {
 
 
 def _parts(arn: str) -> tuple[str, str, str]:
-    """Service, kind and name of an ARN, whichever way it separates the last two."""
+    """Service, kind and name of an ARN, for both separators of the last two."""
     parts = arn.split(":", 5)
     *kind, name = re.split("[/:]", parts[5], maxsplit=1)
     return parts[2], "".join(kind), name

@@ -117,5 +117,5 @@ def test_a_missing_target_group_is_refused(site: Site, balancer: Balancer) -> No
     missing = balancer.target_group[:-4] + "0000"
     run = build(site, missing)
     assert run.code != 0
-    assert f"target_groups has {missing}, but there is no such target group" in run.said
+    assert f"target_groups has {missing}, but this target group does not exist" in run.said
     assert run.changed == 0

@@ -32,7 +32,7 @@ def claimed_by_the_leader(site: Site) -> None:
     put(site, {**CLAIM, "claimed_by": site.pick("leader")})
 
 
-def claimed_by_the_dead(site: Site) -> None:
+def claimed_by_a_missing_instance(site: Site) -> None:
     put(site, {**CLAIM, "claimed_by": "i-0123456789abcdef0"})
 
 
@@ -40,7 +40,7 @@ def unreadable(site: Site) -> None:
     site.aws("s3").put_object(Bucket=site.bucket, Key="cluster.json", Body=b"{")
 
 
-def emptied(site: Site) -> None:
+def emptied_bucket(site: Site) -> None:
     """Delete all objects that the nodes write; they cannot boot without the others."""
     s3 = site.aws("s3")
     for page in s3.get_paginator("list_object_versions").paginate(Bucket=site.bucket):
@@ -57,7 +57,7 @@ def kill_follower(site: Site) -> str:
     return address
 
 
-def since(site: Site, began: str) -> str:
+def logs_since(site: Site, began: str) -> str:
     """The logs of all managers' agents since a time."""
     lines = [
         line for manager in site.managers() for line in site.agent_log(manager).splitlines() if '"time": "' in line
@@ -68,7 +68,9 @@ def since(site: Site, began: str) -> str:
 @pytest.mark.fault(38)
 @pytest.mark.fault(40)
 @pytest.mark.fault(42)
-@pytest.mark.parametrize("lose", [oldest, claimed_by_the_leader, claimed_by_the_dead, unreadable, emptied])
+@pytest.mark.parametrize(
+    "lose", [oldest, claimed_by_the_leader, claimed_by_a_missing_instance, unreadable, emptied_bucket]
+)
 def test_a_damaged_bucket_makes_no_second_swarm(site: Site, lose: Callable[[Site], None]) -> None:
     site.settle()
     before = site.cluster_record()
@@ -84,7 +86,7 @@ def test_a_damaged_bucket_makes_no_second_swarm(site: Site, lose: Callable[[Site
     assert (after["phase"], after["cluster_id"]) == ("formed", before["cluster_id"])
     assert after["generation"] > before["generation"]
     assert site.clusters() == {before["cluster_id"]}
-    assert "Initialising the swarm" not in since(site, began)
+    assert "Initialising the swarm" not in logs_since(site, began)
     assert {failure.address for failure in load.result.failures} <= {address}, "requests to another host failed"
     site.settle_record()
     tokens = site.aws("s3").list_objects_v2(Bucket=site.bucket, Prefix="worker/")["Contents"]

@@ -25,10 +25,10 @@ def site(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Site:
     return build(lab, tmp_path_factory.mktemp("cloud"), with_service)
 
 
-def with_service(usual: Configuration) -> Configuration:
+def with_service(configuration: Configuration) -> Configuration:
     """The configuration with the service instead of the record."""
-    dns = {key: value for key, value in usual["dns"].items() if key not in ("zone", "record")}
-    return {**usual, "dns": {**dns, "cloud_map": {"namespace": NAMESPACE, "service": SERVICE}}}
+    dns = {key: value for key, value in configuration["dns"].items() if key not in ("zone", "record")}
+    return {**configuration, "dns": {**dns, "cloud_map": {"namespace": NAMESPACE, "service": SERVICE}}}
 
 
 def registered(site: Site) -> dict[str, dict[str, Any]]:

@@ -49,9 +49,9 @@ def site(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Site:
     ours = [{"Name": "name", "Values": ["debian-13-amd64"]}]
     (image,) = lifecycle.client(lab, "ec2").describe_images(Filters=ours)["Images"]
 
-    def isolated(usual: Configuration) -> Configuration:
+    def isolated(configuration: Configuration) -> Configuration:
         return {
-            **usual,
+            **configuration,
             "private_nodes": {"nat": "none"},
             "node_images": {"x86_64": image["ImageId"]},
             "ecr_repositories": list(REPOSITORIES.values()),

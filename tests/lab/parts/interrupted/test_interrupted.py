@@ -49,7 +49,7 @@ def killed_after_a_change(account: RolesAccount) -> bool:
 
 
 @pytest.mark.fault(32)
-def test_fault_32_runs_that_are_killed_after_each_change_come_to_an_end(account: RolesAccount) -> None:
+def test_fault_32_runs_killed_after_each_change_converge(account: RolesAccount) -> None:
     killed = 0
     while killed_after_a_change(account):
         killed += 1

@@ -111,7 +111,7 @@ def test_fault_30_a_removal_survives_kills_at_each_action_and_task(site: Site) -
 @pytest.mark.fault(30)
 @pytest.mark.fault(31)
 def test_fault_30_31_tidying_survives_kills_at_each_task(site: Site) -> None:
-    """At each task, and after each change of the dead node. The agents, which would do the same, are stopped."""
+    """Also after each change of the dead node. The agents, which would do the same, are stopped."""
     site.settle()
     before, dead = _services(site), site.pick("follower")
     node = next(listed.node_id for listed in site.nodes() if listed.instance == dead)

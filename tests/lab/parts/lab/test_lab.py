@@ -22,7 +22,7 @@ def test_two_labs_do_not_collide(empty: Site) -> None:
     assert other.name not in {lab.name for lab in labs()}
 
 
-def test_up_again_changes_nothing(empty: Site) -> None:
+def test_a_second_up_changes_nothing(empty: Site) -> None:
     pid = empty.lab.pid_file.read_text()
     assert lifecycle.up(empty.lab.name, say) == empty.lab
     assert empty.lab.pid_file.read_text() == pid

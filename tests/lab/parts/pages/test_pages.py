@@ -51,7 +51,7 @@ def test_a_command_of_the_documentation_works(site: Site, text: str, tmp_path: P
 def test_read_only_commands_of_the_documentation_work_and_write_nothing(
     site: Site, tmp_path: Path, subtests: pytest.Subtests
 ) -> None:
-    """Two at a time, since they do not affect each other."""
+    """Two run at a time, since they do not affect each other."""
     texts = sorted(text for text in COMMANDS if not elsewhere(text) and READ_ONLY(text))
     assert len(texts) > 20
     site.settle()

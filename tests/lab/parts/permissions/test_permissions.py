@@ -37,7 +37,7 @@ def site(lab: Lab) -> Site:
 
 
 def test_every_permission_is_used_by_a_configuration_or_has_a_reason() -> None:
-    """On an account without engines."""
+    """The account has no engines."""
     judged = permissions.asked(permissions.record(), OPERATOR)
     assert _shown(permissions.lacking(judged)) == []
     assert permissions.unused(judged) == set()

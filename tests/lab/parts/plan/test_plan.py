@@ -25,7 +25,7 @@ WRONG: dict[str, tuple[Any, ...]] = {
             "dns": {"zone": "swarm.tset", "record": "www.swarm.tset"},
         },
         "zones has eu-west-1z, but the region eu-west-1 has",
-        "key_name 'labb' is no key pair",
+        "key_name 'labb' is not a key pair",
         "too small",
         "dns.zone swarm.tset does not exist in this account",
     ),
@@ -67,7 +67,7 @@ def test_fault_48_a_resource_of_another_cluster_is_refused_by_its_name(untouched
     try:
         run = untouched.playbook("site.yml", *node_groups(**{"eu-worker": {"role": "worker", "desired": 1}}))
         assert run.code != 0
-        assert f"The launch template {name} is there already and belongs to the cluster '{CLUSTER}-eu'" in run.said
+        assert f"The launch template {name} already exists and belongs to the cluster '{CLUSTER}-eu'" in run.said
         assert untouched.writes() == []
     finally:
         ec2.delete_launch_template(LaunchTemplateName=name)

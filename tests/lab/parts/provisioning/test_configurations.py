@@ -16,12 +16,12 @@ from ansible_collections.swarm.aws.plugins.module_utils.account.resources.survey
 from ansible_collections.swarm.aws.plugins.module_utils.aws.aws_session import AwsSession
 
 from tests.lab import permissions
-from tests.lab.configured import CONFIGURATIONS, private_nodes, usual
+from tests.lab.configured import CONFIGURATIONS, lab_configuration, private_nodes
 from tests.unit.roles.account import ACCOUNT_ID, REGION, RolesAccount, roles_account
 
 # Kinds that a plan does not name: parts of others, or created by the agents and Auto Scaling.
 UNNAMED = ("instance", "network interface", "objects of the bucket", "rules of the security group", "volume")
-MANAGERS, WORKERS = usual()["node_groups"]
+MANAGERS, WORKERS = lab_configuration()["node_groups"]
 
 
 @pytest.fixture
@@ -32,10 +32,10 @@ def account(tmp_path: Path) -> Iterator[RolesAccount]:
         yield made
 
 
-def made(account: RolesAccount) -> set[str]:
+def present_resources(account: RolesAccount) -> set[str]:
     """The cluster's present resources, by their names in a plan."""
     session = boto3.session.Session(aws_access_key_id="lab", aws_secret_access_key="lab", region_name=REGION)
-    found = Survey(AwsSession(session, endpoint_url=account.aws.url), "example", ACCOUNT_ID).find()
+    found = Survey(AwsSession(lambda: session, endpoint_url=account.aws.url), "example", ACCOUNT_ID).find()
     named = {
         f"{resource.kind} {resource.name or resource.id}"
         for resource in found
@@ -62,7 +62,9 @@ def test_a_configuration_is_planned_built_not_changed_and_destroyed(account: Rol
     assert (plan.code, plan.writes) == (0, []), plan.output[-4000:]
     first = account.playbook("site.yml", "--skip-tags", "stack", **configuration)
     assert first.code == 0, first.output[-4000:]
-    assert planned(plan.output) == made(account), "the plan of the empty account differs from the created resources"
+    assert planned(plan.output) == present_resources(account), (
+        "the plan of the empty account differs from the created resources"
+    )
 
     again = account.playbook("site.yml", "--skip-tags", "stack", **configuration)
     assert (again.code, dict(again.changed), again.writes) == (0, {}, []), again.output[-4000:]

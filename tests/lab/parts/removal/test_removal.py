@@ -34,7 +34,7 @@ def test_fault_29_foreign_and_unknown_instances_are_refused(site: Site) -> None:
         site.aws("ec2").terminate_instances(InstanceIds=[other])
     said = run.said
     assert run.code != 0
-    assert "'i-xyz' is no instance ID" in said
+    assert "'i-xyz' is not an instance ID" in said
     assert "EC2 knows no instance i-0123456789abcdef0 in eu-west-1 of this account" in said
     assert f"{other} belongs to the cluster 'another', and this is 'example'" in said
     assert run.changed == 0
@@ -45,7 +45,7 @@ def test_fault_29_foreign_and_unknown_instances_are_refused(site: Site) -> None:
 @pytest.mark.fault(26)
 @pytest.mark.fault(30)
 def test_fault_25_26_30_a_forced_removal_survives_kills(site: Site) -> None:
-    """It is refused without force, then killed in the middle, and the next run completes it."""
+    """Without force the removal is refused; with force it is killed, and the next run completes it."""
     site.settle()
     worker, manager = site.pick("worker"), site.pick("leader")
     pinned = ["--name", "pinned", "--replicas", "2", "--constraint", "node.role==worker"]
@@ -187,7 +187,7 @@ def test_fault_31_15_22_tidying_deletes_only_nodes_without_an_instance(site: Sit
             site.control("heal", cut_off)
     assert run.code == 0, run.output[-3000:]
     said = run.said
-    assert f"Removed: {worker}, since its instance is gone" in said
+    assert f"Deleted: {worker}, since its instance is terminated" in said
     assert f"{cut_off} is down, but EC2 says that it is running: it is left alone" in said
     after = {node.instance: node.node_id for node in site.settle()}
     assert after[cut_off] == before[cut_off], "the partitioned manager has another node ID"

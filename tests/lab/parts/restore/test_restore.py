@@ -16,7 +16,7 @@ SECRET = "kept-over-everything"
 
 
 @pytest.fixture(scope="module")
-def kept(site: Site) -> dict[str, set[str]]:
+def saved(site: Site) -> dict[str, set[str]]:
     """The IDs of the swarm's objects in its two backups, by kind. No restore may change them."""
     site.settle()
     site.must(site.managers()[0], "sh", "-c", f"echo {SECRET} | docker secret create {SECRET} -")
@@ -26,13 +26,13 @@ def kept(site: Site) -> dict[str, set[str]]:
     return site.kept()
 
 
-def test_a_backup_fails_no_request_and_workers_cannot_read_it(site: Site, kept: dict[str, set[str]]) -> None:
+def test_a_backup_fails_no_request_and_workers_cannot_read_it(site: Site, saved: dict[str, set[str]]) -> None:
     with Load(site.lab, RECORD) as load:
         run = site.playbook("playbooks/backup.yml")
     assert run.code == 0, run.output[-4000:]
     say(f"backup: {load.result}; {run.line('The engine was paused')}")
     assert load.result.failures == []
-    assert f"{len(kept['secret'])} secrets" in run.output
+    assert f"{len(saved['secret'])} secrets" in run.output
     newest = site.backups()[0]
     assert newest in run.output
     worker = site.instances("worker")[0]["instance_id"]
@@ -42,14 +42,14 @@ def test_a_backup_fails_no_request_and_workers_cannot_read_it(site: Site, kept: 
 
 
 @pytest.mark.fault(37)
-def test_fault_37_an_altered_backup_is_refused_and_an_older_is_offered(site: Site, kept: dict[str, set[str]]) -> None:
+def test_fault_37_an_altered_backup_is_refused_and_an_older_is_offered(site: Site, saved: dict[str, set[str]]) -> None:
     before, (newest, older, *_) = site.settle(), site.backups()
     s3, key = site.aws("s3"), f"backups/{newest}.tar.gz"
     content = s3.get_object(Bucket=site.bucket, Key=key)["Body"].read()
     refusals = {
         ("-e", f"backup={newest}"): "The swarm works: 3 of 3 managers are reachable, quorum 2.",
         ("-e", "backup=nonsense", "-e", "force=example"): "There is no backup 'nonsense'.",
-        ("-e", "force=another"): "force is 'another', but this is the cluster 'example'",
+        ("-e", "force=another"): "force is 'another', but the cluster is 'example'",
         ("-e", "force=example"): f"is damaged: it has {len(content) - 9} bytes",
     }
     s3.put_object(Bucket=site.bucket, Key=key, Body=content[:-9])
@@ -79,13 +79,13 @@ def test_fault_08_tokens_and_ca_are_rotated_and_nodes_stay(site: Site) -> None:
     assert "there is no unlock key" in run.said
 
 
-def test_a_drill_restores_the_newest_backup(site: Site, kept: dict[str, set[str]]) -> None:
+def test_a_drill_restores_the_newest_backup(site: Site, saved: dict[str, set[str]]) -> None:
     before = site.settle()
     run = site.playbook("playbooks/restore_drill.yml")
     assert run.code == 0, run.output[-4000:]
     said = run.said
     assert (
-        f"The backup {site.backups()[0]} restores: {len(kept['service'])} services, {len(kept['secret'])} secrets"
+        f"The backup {site.backups()[0]} restores: {len(saved['service'])} services, {len(saved['secret'])} secrets"
         in said
     )
     filters = [{"Name": "tag:swarm.aws/role", "Values": ["drill"]}]
@@ -99,7 +99,7 @@ def test_a_drill_restores_the_newest_backup(site: Site, kept: dict[str, set[str]
 
 
 @pytest.mark.fault(36)
-def test_fault_36_a_survivor_restores_the_swarm_after_two_lost_disks(site: Site, kept: dict[str, set[str]]) -> None:
+def test_fault_36_a_survivor_restores_the_swarm_after_two_lost_disks(site: Site, saved: dict[str, set[str]]) -> None:
     site.settle()
     cluster, (survivor, *lost) = site.cluster_record()["cluster_id"], sorted(site.managers())
     for instance in lost:
@@ -112,12 +112,12 @@ def test_fault_36_a_survivor_restores_the_swarm_after_two_lost_disks(site: Site,
     assert f"{survivor} still has the state of the swarm {cluster}, so nothing is lost" in run.said
     site.settle()
     assert site.cluster_record()["cluster_id"] == cluster
-    assert site.kept() == kept
+    assert site.kept() == saved
     site.settle_record()
     assert site.page().status == 200
 
 
-def test_force_restores_a_backup_over_a_working_swarm(site: Site, kept: dict[str, set[str]]) -> None:
+def test_force_restores_a_backup_over_a_working_swarm(site: Site, saved: dict[str, set[str]]) -> None:
     before = site.settle()
     (chosen, *_) = site.backups()
     # The backup does not have the new config, so the restore removes it.
@@ -128,7 +128,7 @@ def test_force_restores_a_backup_over_a_working_swarm(site: Site, kept: dict[str
     assert f"The backup {chosen}" in run.said
     site.settle()
     assert "later" not in site.must(site.managers()[0], "docker", "config", "ls", "--format", "{{.Name}}")
-    assert site.kept() == kept
+    assert site.kept() == saved
     assert len(before) == len(site.nodes())
     site.wait("the page", lambda: site.page().status == 200)
 

@@ -128,7 +128,7 @@ def test_a_stack_is_deployed_rotated_failed_rolled_back_and_stopped(site: Site, 
     assert failed.code != 0
     assert "The stack 'shop' did not converge: shop_page rolled back" in failed.said
     assert "the update failed and was rolled back: a task on" in failed.said
-    assert "ended by itself (exit code 0)" in failed.said
+    assert "exited (exit code 0)" in failed.said
     assert _motd(site).strip() == "two"
 
     job = _deploy(site, shop, MOTD="two", PASSWORD="battery-staple-two", EXIT="7")
@@ -156,7 +156,7 @@ def test_a_stack_is_deployed_rotated_failed_rolled_back_and_stopped(site: Site, 
         assert _names(site, kind) == set()
     again = site.playbook("playbooks/stop.yml", "-e", "stack_name=shop")
     assert (again.code, again.changed) == (0, 0)
-    assert "The swarm has no stack 'shop', so there is nothing to stop." in again.said
+    assert "The swarm has no stack 'shop', so there is nothing to remove." in again.said
 
 
 @pytest.mark.parametrize(
@@ -180,7 +180,7 @@ def test_a_service_that_ends_after_seconds_fails_and_is_no_rollback_target(site:
     ended = _deploy(site, shop, "-e", "stack_timeout=45", SECONDS="4")
     assert ended.code != 0
     assert re.search(
-        r"shop_page failed \([01] of 1 tasks run\): not within 45 s: a task on \S+ ended by itself \(exit code 0\)",
+        r"shop_page failed \([01] of 1 tasks run\): not within 45 s: a task on \S+ exited \(exit code 0\)",
         ended.said,
     ), ended.output[-4000:]
     repaired = _deploy(site, shop, SECONDS="3600")

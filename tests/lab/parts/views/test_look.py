@@ -73,7 +73,7 @@ def address(site: Site) -> Iterator[str]:
         process.communicate(timeout=30)
 
 
-def test_a_removal_and_a_lost_manager_on_the_page(site: Site, address: str) -> None:
+def test_the_page_shows_a_removal_and_a_lost_manager(site: Site, address: str) -> None:
     site.settle()
     victim = site.pick("worker")
     for path in ("/", "/moment.json", "/moments"):

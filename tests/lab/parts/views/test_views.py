@@ -46,7 +46,7 @@ def test_status_yml_writes_the_true_state_as_json(site: Site, tmp_path: Path) ->
     assert seen["last_actions"] and seen["agent"]["version"]
 
 
-def test_tables_of_instances_and_managers(site: Site) -> None:
+def test_the_tables_list_instances_and_managers(site: Site) -> None:
     site.settle()
     run = site.playbook("playbooks/instances.yml")
     assert run.code == 0, run.output[-3000:]

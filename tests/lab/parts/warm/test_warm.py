@@ -24,13 +24,14 @@ def site(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Site:
     return build(lab, tmp_path_factory.mktemp("warm"), with_pool)
 
 
-def with_pool(usual: Configuration, **more: object) -> Configuration:
+def with_pool(configuration: Configuration, **more: object) -> Configuration:
     """The configuration with a warm pool: workers and pool are two instances together."""
     pool = {"instance_types": ["t3.small", "t3a.small"], "warm_pool": {"min": 0, "max": 2}, **more}
     return {
-        **usual,
+        **configuration,
         "node_groups": [
-            {**node_group, **(pool if node_group["name"] == "worker" else {})} for node_group in usual["node_groups"]
+            {**node_group, **(pool if node_group["name"] == "worker" else {})}
+            for node_group in configuration["node_groups"]
         ],
     }
 

@@ -23,37 +23,37 @@ PARAMS: Mapping[str, Any] = {
 
 def namespace(aws: AwsSession) -> str:
     """Make one, and return its ID."""
-    client = aws.servicediscovery
+    client = aws.client("servicediscovery")
     operation = client.create_public_dns_namespace(Name=NAMESPACE)["OperationId"]
     return str(client.get_operation(OperationId=operation)["Operation"]["Targets"]["NAMESPACE"])
 
 
 def prepare(account: Account) -> Mapping[str, Any]:
-    if not account.aws.servicediscovery.list_namespaces()["Namespaces"]:
+    if not account.aws.client("servicediscovery").list_namespaces()["Namespaces"]:
         namespace(account.aws)
     return PARAMS
 
 
 def service(aws: AwsSession) -> dict[str, Any]:
-    (found,) = aws.servicediscovery.list_services()["Services"]
+    (found,) = aws.client("servicediscovery").list_services()["Services"]
     return dict(found)
 
 
 def look(aws: AwsSession) -> Any:
-    found = aws.servicediscovery.list_services()["Services"]
+    found = aws.client("servicediscovery").list_services()["Services"]
     return [
         {
             "name": service["Name"],
             "records": service["DnsConfig"],
-            "tags": aws.servicediscovery.list_tags_for_resource(ResourceARN=service["Arn"])["Tags"],
+            "tags": aws.client("servicediscovery").list_tags_for_resource(ResourceARN=service["Arn"])["Tags"],
         }
         for service in found
     ]
 
 
-def let_it_be_kept_longer(aws: AwsSession) -> None:
+def raise_ttl(aws: AwsSession) -> None:
     records = [{"Type": "A", "TTL": 3600}]
-    aws.servicediscovery.update_service(Id=service(aws)["Id"], Service={"DnsConfig": {"DnsRecords": records}})
+    aws.client("servicediscovery").update_service(Id=service(aws)["Id"], Service={"DnsConfig": {"DnsRecords": records}})
 
 
 CASE = Case(
@@ -61,10 +61,10 @@ CASE = Case(
     prepare=prepare,
     look=look,
     drifts={
-        "clients keep answers for an hour": let_it_be_kept_longer,
-        "the service lost a tag": lambda aws: aws.servicediscovery.untag_resource(
+        "clients keep answers for an hour": raise_ttl,
+        "the service lost a tag": lambda aws: aws.client("servicediscovery").untag_resource(
             ResourceARN=service(aws)["Arn"], TagKeys=["team"]
         ),
-        "the service was deleted": lambda aws: aws.servicediscovery.delete_service(Id=service(aws)["Id"]),
+        "the service was deleted": lambda aws: aws.client("servicediscovery").delete_service(Id=service(aws)["Id"]),
     },
 )

@@ -26,16 +26,18 @@ def prepare(account: Account) -> Mapping[str, Any]:
 
 
 def endpoint(aws: AwsSession) -> dict[str, Any]:
-    found = aws.ec2.describe_vpc_endpoints(Filters=OURS)["VpcEndpoints"]
+    found = aws.client("ec2").describe_vpc_endpoints(Filters=OURS)["VpcEndpoints"]
     return next(endpoint for endpoint in found if endpoint["ServiceName"].endswith(".ec2"))
 
 
 def look(aws: AwsSession) -> Any:
     groups = {
         security_group["GroupId"]: security_group["GroupName"]
-        for security_group in aws.ec2.describe_security_groups()["SecurityGroups"]
+        for security_group in aws.client("ec2").describe_security_groups()["SecurityGroups"]
     }
-    zones = {subnet["SubnetId"]: subnet["AvailabilityZone"] for subnet in aws.ec2.describe_subnets()["Subnets"]}
+    zones = {
+        subnet["SubnetId"]: subnet["AvailabilityZone"] for subnet in aws.client("ec2").describe_subnets()["Subnets"]
+    }
     return [
         {
             "service": endpoint["ServiceName"],
@@ -44,12 +46,12 @@ def look(aws: AwsSession) -> Any:
             "private_dns": endpoint.get("PrivateDnsEnabled"),
             "tags": endpoint.get("Tags"),
         }
-        for endpoint in aws.ec2.describe_vpc_endpoints()["VpcEndpoints"]
+        for endpoint in aws.client("ec2").describe_vpc_endpoints()["VpcEndpoints"]
     ]
 
 
 def change(aws: AwsSession, **arguments: Any) -> None:
-    aws.ec2.modify_vpc_endpoint(VpcEndpointId=endpoint(aws)["VpcEndpointId"], **arguments)
+    aws.client("ec2").modify_vpc_endpoint(VpcEndpointId=endpoint(aws)["VpcEndpointId"], **arguments)
 
 
 def move_to_another_group(aws: AwsSession) -> None:
@@ -62,16 +64,16 @@ CASE = Case(
     prepare=prepare,
     look=look,
     drifts={
-        "an endpoint lost a tag": lambda aws: aws.ec2.delete_tags(
+        "an endpoint lost a tag": lambda aws: aws.client("ec2").delete_tags(
             Resources=[endpoint(aws)["VpcEndpointId"]], Tags=[{"Key": "team"}]
         ),
-        "an endpoint was deleted": lambda aws: aws.ec2.delete_vpc_endpoints(
+        "an endpoint was deleted": lambda aws: aws.client("ec2").delete_vpc_endpoints(
             VpcEndpointIds=[endpoint(aws)["VpcEndpointId"]]
         ),
         "an endpoint left a zone": lambda aws: change(aws, RemoveSubnetIds=[subnet_of(aws, f"{ZONES[0]}-private")]),
         "an endpoint has another security group": move_to_another_group,
         "an endpoint lost its private name": lambda aws: change(aws, PrivateDnsEnabled=False),
-        "an endpoint for what nobody calls was made": lambda aws: aws.ec2.create_vpc_endpoint(
+        "an endpoint for what nobody calls was made": lambda aws: aws.client("ec2").create_vpc_endpoint(
             VpcEndpointType="Interface",
             VpcId=vpc_of(aws),
             ServiceName=f"com.amazonaws.{REGION}.kms",

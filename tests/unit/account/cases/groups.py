@@ -62,7 +62,7 @@ def params(subnets: Mapping[str, str]) -> dict[str, Any]:
 def template(aws: AwsSession, name: str, **data: Any) -> None:
     """A launch template, as the role has made it before."""
     said = {"ImageId": "ami-0123456789abcdef0", "InstanceType": "t3.small", **data}
-    aws.ec2.create_launch_template(
+    aws.client("ec2").create_launch_template(
         LaunchTemplateName=name, LaunchTemplateData=said, TagSpecifications=tagged("launch-template", name)
     )
 
@@ -75,7 +75,7 @@ def prepare(account: Account) -> Mapping[str, Any]:
 
 
 def look(aws: AwsSession) -> Any:
-    autoscaling = aws.autoscaling
+    autoscaling = aws.client("autoscaling")
     found = autoscaling.describe_auto_scaling_groups()["AutoScalingGroups"]
     for group in found:
         # Which no two accounts have the same.
@@ -89,7 +89,7 @@ def look(aws: AwsSession) -> Any:
 
 def new_version(aws: AwsSession) -> None:
     """Another version, that all new instances get."""
-    aws.ec2.create_launch_template_version(
+    aws.client("ec2").create_launch_template_version(
         LaunchTemplateName=MANAGER, LaunchTemplateData={"ImageId": "ami-1", "InstanceType": "t3.nano"}
     )
     launch(aws, MANAGER, 2)
@@ -108,14 +108,14 @@ def put_hook(aws: AwsSession, **other: Any) -> None:
         "DefaultResult": "ABANDON",
         **other,
     }
-    aws.autoscaling.put_lifecycle_hook(AutoScalingGroupName=MANAGER, **hook)
+    aws.client("autoscaling").put_lifecycle_hook(AutoScalingGroupName=MANAGER, **hook)
 
 
 def track(aws: AwsSession, target: float, **other: Any) -> None:
     """The group follows something else."""
-    (policy,) = aws.autoscaling.describe_policies(AutoScalingGroupName=WORKER)["ScalingPolicies"]
+    (policy,) = aws.client("autoscaling").describe_policies(AutoScalingGroupName=WORKER)["ScalingPolicies"]
     tracking = {**policy["TargetTrackingConfiguration"], "TargetValue": target, **other}
-    aws.autoscaling.put_scaling_policy(
+    aws.client("autoscaling").put_scaling_policy(
         AutoScalingGroupName=WORKER,
         PolicyName=policy["PolicyName"],
         PolicyType="TargetTrackingScaling",
@@ -125,11 +125,13 @@ def track(aws: AwsSession, target: float, **other: Any) -> None:
 
 
 def update(aws: AwsSession, name: str, **settings: Any) -> None:
-    aws.autoscaling.update_auto_scaling_group(AutoScalingGroupName=name, **settings)
+    aws.client("autoscaling").update_auto_scaling_group(AutoScalingGroupName=name, **settings)
 
 
 def distribute(aws: AwsSession) -> None:
-    found = aws.autoscaling.describe_auto_scaling_groups(AutoScalingGroupNames=[WORKER])["AutoScalingGroups"][0]
+    found = aws.client("autoscaling").describe_auto_scaling_groups(AutoScalingGroupNames=[WORKER])["AutoScalingGroups"][
+        0
+    ]
     policy = found["MixedInstancesPolicy"]
     policy["InstancesDistribution"]["OnDemandPercentageAboveBaseCapacity"] = 100
     update(aws, WORKER, MixedInstancesPolicy=policy)
@@ -146,7 +148,7 @@ CASE = Case(
     look=look,
     drifts={
         "the group launches another version": new_version,
-        "its metrics are not collected": lambda aws: aws.autoscaling.disable_metrics_collection(
+        "its metrics are not collected": lambda aws: aws.client("autoscaling").disable_metrics_collection(
             AutoScalingGroupName=MANAGER
         ),
         "the group is smaller": lambda aws: update(aws, MANAGER, MinSize=1, DesiredCapacity=1),
@@ -156,16 +158,16 @@ CASE = Case(
         "newer instances go first": lambda aws: update(aws, MANAGER, TerminationPolicies=["NewestInstance"]),
         "spot capacity is not used": distribute,
         "spot instances at risk stay": lambda aws: update(aws, WORKER, CapacityRebalance=False),
-        "the group lost a tag": lambda aws: aws.autoscaling.delete_tags(Tags=[TEAM]),
-        "a tag is no longer given to instances": lambda aws: aws.autoscaling.create_or_update_tags(
+        "the group lost a tag": lambda aws: aws.client("autoscaling").delete_tags(Tags=[TEAM]),
+        "a tag is no longer given to instances": lambda aws: aws.client("autoscaling").create_or_update_tags(
             Tags=[{**TEAM, "Value": "blue", "PropagateAtLaunch": False}]
         ),
-        "a hook was deleted": lambda aws: aws.autoscaling.delete_lifecycle_hook(
+        "a hook was deleted": lambda aws: aws.client("autoscaling").delete_lifecycle_hook(
             AutoScalingGroupName=MANAGER, LifecycleHookName=LAUNCHING
         ),
         "a hook lets what never joined in": lambda aws: put_hook(aws, DefaultResult="CONTINUE"),
         "a hook gives up early": lambda aws: put_hook(aws, HeartbeatTimeout=30),
-        "a scaling policy was deleted": lambda aws: aws.autoscaling.delete_policy(
+        "a scaling policy was deleted": lambda aws: aws.client("autoscaling").delete_policy(
             AutoScalingGroupName=WORKER, PolicyName="needed-nodes"
         ),
         "the group keeps more free": lambda aws: track(aws, 50),
@@ -189,7 +191,7 @@ def launchable(account: Account, told: Mapping[str, Any]) -> dict[str, Any]:
 
     Of one type, since an instance of moto's own cannot tell the market that the lab chooses by.
     """
-    ec2 = account.aws.ec2
+    ec2 = account.aws.client("ec2")
     image = ec2.register_image(Name="debian", Architecture="x86_64")["ImageId"]
     # Which moto forgets.
     ec2_backends[ACCOUNT_ID][REGION].amis[image].architecture = "x86_64"
@@ -206,7 +208,7 @@ def launchable(account: Account, told: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def put_pool(aws: AwsSession, low: int, high: int) -> None:
-    aws.autoscaling.put_warm_pool(AutoScalingGroupName=WORKER, MinSize=low, MaxGroupPreparedCapacity=high)
+    aws.client("autoscaling").put_warm_pool(AutoScalingGroupName=WORKER, MinSize=low, MaxGroupPreparedCapacity=high)
 
 
 def lose_pool(_: AwsSession) -> None:

@@ -20,13 +20,13 @@ PARAMS: Mapping[str, Any] = {
 
 
 def prepare(account: Account) -> Mapping[str, Any]:
-    account.aws.s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION})
+    account.aws.client("s3").create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION})
     return PARAMS
 
 
 def look(aws: AwsSession) -> Any:
-    found = aws.s3.list_objects_v2(Bucket=BUCKET).get("Contents", [])
-    return [aws.s3.get_object(Bucket=BUCKET, Key=item["Key"])["Body"].read().decode() for item in found]
+    found = aws.client("s3").list_objects_v2(Bucket=BUCKET).get("Contents", [])
+    return [aws.client("s3").get_object(Bucket=BUCKET, Key=item["Key"])["Body"].read().decode() for item in found]
 
 
 CASE = Case(
@@ -34,8 +34,8 @@ CASE = Case(
     prepare=prepare,
     look=look,
     drifts={
-        "it was deleted": lambda aws: aws.s3.delete_object(**OBJECT),
-        "it was edited": lambda aws: aws.s3.put_object(**OBJECT, Body=b'{"cluster": "other"}'),
-        "it is not JSON": lambda aws: aws.s3.put_object(**OBJECT, Body=b"{"),
+        "it was deleted": lambda aws: aws.client("s3").delete_object(**OBJECT),
+        "it was edited": lambda aws: aws.client("s3").put_object(**OBJECT, Body=b'{"cluster": "other"}'),
+        "it is not JSON": lambda aws: aws.client("s3").put_object(**OBJECT, Body=b"{"),
     },
 )
