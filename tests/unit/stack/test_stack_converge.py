@@ -87,8 +87,8 @@ def settle(engine: MemoryEngine, *, check: bool = False, **given: Any) -> dict[s
 def test_a_converged_stack_keeps_only_what_it_needs(
     engine: MemoryEngine, monkeypatch: pytest.MonkeyPatch, given: dict[str, Any], check: bool, kept: int
 ) -> None:
-    for content in (b"1", b"2", b"3"):
-        monkeypatch.setitem(memory_engine.FILES, "settings.ini", content)
+    for content in ("1", "2", "3"):
+        monkeypatch.setitem(memory_engine.FILES, "/shop/settings.ini", content)
         deployment(engine, bundle()).run(check=False)
     old = [f"shop_settings_{memory_engine.fingerprint_of(content)}" for content in (b"1", b"2")]
     engine.live["shop_web"].pop("PreviousSpec")

@@ -34,14 +34,14 @@ class Api:
 @pytest.fixture
 def engine(monkeypatch: pytest.MonkeyPatch) -> StackEngine:
     made = object.__new__(StackEngine)
-    monkeypatch.setattr(made, "_api", Api(), raising=False)
+    monkeypatch.setattr(made, "_connected", Api(), raising=False)
     return made
 
 
 def test_an_image_that_was_changed_by_hand_is_forgotten(engine: StackEngine, monkeypatch: pytest.MonkeyPatch) -> None:
     """Docker's command would keep it while the definition's image equals the label."""
     updates: list[Any] = []
-    monkeypatch.setattr(stack_engine, "update", lambda api, *words: updates.append(words))
+    monkeypatch.setattr(engine, "_update_object", lambda *words: updates.append(words))
     monkeypatch.setattr(stack_engine, "run", lambda *words: subprocess.CompletedProcess([], 0, "", ""))
     engine.deploy("shop", "{}", registry_auth=False, credentials={})
     ((path, version, spec),) = updates
@@ -52,7 +52,7 @@ def test_an_image_that_was_changed_by_hand_is_forgotten(engine: StackEngine, mon
 def test_credentials_are_in_a_private_file_and_not_in_the_command(
     engine: StackEngine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, own: bool
 ) -> None:
-    monkeypatch.setattr(stack_engine, "update", lambda *words: None)
+    monkeypatch.setattr(engine, "_update_object", lambda *words: None)
     monkeypatch.setenv("HOME", str(tmp_path))
     (tmp_path / ".docker").mkdir()
     (tmp_path / ".docker/config.json").write_text('{"auths": {"own.example.com": {}}, "credsStore": "x"}')

@@ -145,7 +145,7 @@ def test_a_rollback_is_noticed_even_if_the_engine_forgot_it() -> None:
     assert judged(found, task(), task(), before="older", after=runs).state == "converged"
     assert judged(found, task(), task(), before=runs, after=runs).state == "converged"
     verdict = judged(found, task(), task(), before=runs, after="new")
-    assert (verdict.state, verdict.why) == ("rolled back", "it runs what was deployed before: no reason is known")
+    assert (verdict.state, verdict.why) == ("rolled back", "it runs its previous specification: the reason is unknown")
     # Somebody has changed it by hand since.
     assert judged(found, task(), task(), before="old", after="new").state == "converged"
 
