@@ -161,10 +161,12 @@ def test_a_new_swarm_needs_one_manager(bench: Bench, given: str | None) -> None:
     words = {"new_swarm": "yes"} if given is None else {"new_swarm": "yes", "id": given}
     code, said, asked = bench.run("join.yml", "-e", json.dumps(words))
     assert (code, asked) == (2, [])
-    assert (
+    no_manager = (
         f"new_swarm is true, but id is '{given or ''}', which is not a running manager of the cluster: set "
         "the manager on which to create the swarm with -e id=i-…."
-    ) in said
+    )
+    no_instance = f"id is '{given}', which is not an instance ID"
+    assert (no_manager if given in (None, "", WORKER) else no_instance) in said
 
 
 def test_a_new_swarm_is_refused_while_another_lives(tmp_path: Path) -> None:
