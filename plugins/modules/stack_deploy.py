@@ -122,10 +122,6 @@ images:
   type: dict
   sample:
     web: python:3.13-slim@sha256:59d61d7e544f9a50d7e7c7dd869e7e9747ed7bc6ccf4bc6085827e9fb985ad22
-proven:
-  description: Whether the deployed release has converged before, so that there is nothing to tidy up.
-  returned: success
-  type: bool
 secrets:
   description: Names of the secrets in the swarm that the stack uses.
   returned: success
@@ -217,7 +213,7 @@ def main() -> None:
         module.fail_json(msg=str(error), **(result(deployment.report) if deployment else {}))
     for warning in report.warnings:
         module.warn(warning)
-    module.exit_json(**result(report), **report.names, stack=wanted.stack, images=report.images, proven=report.proven)
+    module.exit_json(**result(report), **report.names, stack=wanted.stack, images=report.images)
 
 
 if __name__ == "__main__":

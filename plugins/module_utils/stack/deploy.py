@@ -47,8 +47,6 @@ class Report:
     """By service in the definition, with digests."""
     names: dict[str, list[str]] = field(default_factory=dict)
     """Of the ``configs`` and ``secrets`` in the swarm that it uses."""
-    proven: bool = False
-    """Whether the deployed release has converged before."""
     warnings: list[str] = field(default_factory=list)
 
 
@@ -98,7 +96,6 @@ class Deployment:
         for section, blob in missing:
             self._engine.add(section, blob)
         release = releases.blob(stack, document, present)
-        self.report.proven = release is None and present[-1].converged
         if release:
             self._engine.add("configs", release)
         after = before
