@@ -27,11 +27,6 @@ SERVICES: Mapping[str, Sequence[str]] = {
     "ssm": ("ssm",),
     "ssmmessages": ("ssmmessages",),
 }
-# Services in the policies that need no endpoint.
-WITHOUT = {
-    "s3": "it has a free gateway endpoint",
-    "kms": "nodes never call it: S3 and Secrets Manager use the key for them",
-}
 # Global services, which have an endpoint service in a single region.
 # https://docs.aws.amazon.com/vpc/latest/privatelink/aws-services-cross-region-privatelink-support.html
 GLOBAL = {"route53": "us-east-1"}
