@@ -136,7 +136,6 @@ stack:
 """
 
 import signal
-import sys
 import time
 
 from ansible.module_utils.basic import AnsibleModule
@@ -162,6 +161,11 @@ def ask_ecr(registry: Registry) -> Grant:
             f"{error} Name the repository in ecr_repositories and run site.yml with the tags iam and discovery, "
             "or set credentials in stack_registries."
         ) from None
+
+
+def ended(number: int, _frame: object) -> None:
+    """End the module by an exception."""
+    raise SystemExit(128 + number)
 
 
 def result(report: Report) -> dict:
@@ -201,12 +205,16 @@ def main() -> None:
     deployment = None
     # An ended connection ends the module, which removes its folder.
     for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, lambda number, _frame: sys.exit(128 + number))
+        signal.signal(number, ended)
     try:
         known = credentials.given(module.params["registries"])
         engine = StackEngine(module.run_command)
         back = module.params["rollback"]
-        wanted = rollback(engine, back) if back else docker_reading.read(Bundle.unpack(module.params["bundle"]))
+        wanted = (
+            rollback(engine, back)
+            if back
+            else docker_reading.read(Bundle.unpack(module.params["bundle"]), module.run_command)
+        )
         deployment = Deployment(engine, wanted, options, known, ask_ecr, StackClock(time.time, time.sleep))
         report = deployment.run(check=module.check_mode)
     except StackError as error:

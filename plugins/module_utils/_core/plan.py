@@ -129,7 +129,7 @@ class _Planner:
     def _label(self, instance: Instance, node: Node) -> None:
         cordoned = node_labels.CORDONED in node.labels or node_labels.DRAINED in node.labels
         if cordoned and instance.id not in self._removal.interruptions and node.availability != "active":
-            # Its removal was called off.
+            # Its removal was cancelled.
             self._out.actions.append(act.Resume(node.id, instance.id, node.availability))
             return
         if self._demoted_by_hand(instance, node):

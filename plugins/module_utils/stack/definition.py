@@ -169,7 +169,7 @@ def _to_generate(bundle: Bundle, document: Mapping[str, Any]) -> dict[str, int]:
     for key, entry in (document.get("secrets") or {}).items():
         length = entry.pop("x-generate", None)
         if length is not None:
-            if type(length) is not int or not 16 <= length <= 256:
+            if isinstance(length, bool) or not isinstance(length, int) or not 16 <= length <= 256:
                 raise StackError(f"secrets.{key}.x-generate must be the secret's length, 16 to 256, not {length!r}.")
             if key in bundle.generated:
                 entry["name"] = f"{bundle.stack}_{key}"

@@ -10,9 +10,8 @@ import contextlib
 import os
 import re
 import shutil
-import subprocess
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -27,7 +26,10 @@ try:
 except ImportError:
     yaml = None  # type: ignore[assignment]
 
+Run = Callable[..., tuple[int, str, str]]
 _SECONDS = 60
+# The exit code of timeout(1).
+_TIMED_OUT = 124
 _MEMORY = "/run"
 _PREFIX = "swarm-stack-"
 _ENTRY = re.compile(r"\b(?:services|networks|volumes|configs|secrets)\.[\w.-]+\w")
@@ -57,14 +59,25 @@ if yaml:
         _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{kind}", re.compile(f"(?:{form})\\Z"), list(first))
 
 
-def run(arguments: Sequence[str], environment: Mapping[str, str], text: str = "") -> subprocess.CompletedProcess[str]:
-    """Run the docker command with this environment only. Raises StackError if it does not end."""
-    command = [shutil.which("docker") or "docker", *arguments]
-    options: dict[str, Any] = {"capture_output": True, "encoding": "utf-8", "errors": "replace", "timeout": _SECONDS}
+def run(
+    run_command: Run, arguments: Sequence[str], environment: Mapping[str, str], text: str = ""
+) -> tuple[int, str, str]:
+    """Run the docker command with this environment only, by Ansible's ``run_command``.
+
+    Returns its exit code, output and errors. Raises StackError if it does not end.
+    """
+    command = [shutil.which("timeout") or "timeout", str(_SECONDS), shutil.which("docker") or "docker", *arguments]
+    own = dict(os.environ)
+    os.environ.clear()
+    os.environ.update(environment)
     try:
-        return subprocess.run(command, env=dict(environment), input=text, check=False, **options)  # noqa: S603
-    except subprocess.TimeoutExpired:
-        raise StackError(f"`docker {' '.join(arguments[-2:])}` did not end within {_SECONDS} s.") from None
+        done = run_command(command, data=text, binary_data=True, errors="replace", expand_user_and_vars=False)
+    finally:
+        os.environ.clear()
+        os.environ.update(own)
+    if done[0] == _TIMED_OUT:
+        raise StackError(f"`docker {' '.join(arguments[-2:])}` did not end within {_SECONDS} s.")
+    return done
 
 
 @contextlib.contextmanager
@@ -88,31 +101,31 @@ def place(path: str, text: str, encoding: str = "utf-8") -> None:
     Path(path).write_bytes(text.encode(encoding))
 
 
-def read(bundle: Bundle) -> Definition:
+def read(bundle: Bundle, run_command: Run) -> Definition:
     """The definition that Docker's command makes of the bundle. Raises StackError with the command's reason."""
     if yaml is None:
         raise StackError("PyYAML is missing on this node: install python3-yaml (python3-pyyaml on Amazon Linux).")
     with private_folder() as folder:
         for path, text in bundle.files.items():
             place(f"{folder}/files{path}", text, "latin-1")
-        return _Reading(bundle, folder).definition()
+        return _Reading(bundle, folder, run_command).definition()
 
 
 class _Reading:
     """The command's reading of the files in a folder."""
 
-    def __init__(self, bundle: Bundle, folder: str) -> None:
-        self._bundle, self._folder, self._root = bundle, folder, f"{folder}/files"
+    def __init__(self, bundle: Bundle, folder: str, run_command: Run) -> None:
+        self._bundle, self._folder, self._root, self._run = bundle, folder, f"{folder}/files", run_command
         self._environment = {**bundle.variables, "HOME": f"{self._root}/~"}
         self._nowhere = f"unix://{folder}/no-engine"
 
     def definition(self) -> Definition:
-        printed = self._stack("config", self._bundle.sources)
-        document = yaml.load(printed.stdout, Loader=_Loader) if printed.returncode == 0 else {"services": {}}
+        code, printed, _errors = self._stack("config", self._bundle.sources)
+        document = yaml.load(printed, Loader=_Loader) if code == 0 else {"services": {}}
         definition.check_services(self._bundle, document, self._root)
         # What it says before it asks an engine, which is not there.
-        said = self._stack("deploy", self._bundle.sources, self._bundle.stack).stderr
-        if printed.returncode or self._nowhere not in said:
+        said = self._stack("deploy", self._bundle.sources, self._bundle.stack)[2]
+        if code or self._nowhere not in said:
             raise self._refusal(said)
         ignored = {name: "" for names in _IGNORED.findall(said) for name in names.split(", ")}
         made = definition.of(
@@ -121,10 +134,10 @@ class _Reading:
         warnings = [*self._bundle.warnings, *_WARNING.findall(said), *made.warnings]
         return replace(made, warnings=tuple(text.replace(self._root, "") for text in warnings))
 
-    def _stack(self, verb: str, sources: Sequence[str], *words: str) -> subprocess.CompletedProcess[str]:
+    def _stack(self, verb: str, sources: Sequence[str], *words: str) -> tuple[int, str, str]:
         files = [word for source in sources for word in ("--compose-file", self._root + source)]
         options = ["--config", self._folder, "--host", self._nowhere]
-        return run([*options, "stack", verb, *files, *words], self._environment)
+        return run(self._run, [*options, "stack", verb, *files, *words], self._environment)
 
     def _refusal(self, said: str) -> StackError:
         """The command's error with the name of the file, and the line if it is known."""
@@ -140,4 +153,4 @@ class _Reading:
         return StackError(f"Docker refused the stack ({where}): {reason.rstrip('.')}.")
 
     def _fails(self, source: str) -> bool:
-        return self._stack("config", [source]).returncode != 0
+        return self._stack("config", [source])[0] != 0

@@ -16,7 +16,7 @@ from . import images
 from . import releases as known_releases
 from .compose import NAMESPACE, Blob
 from .credentials import Credentials
-from .docker_reading import place, private_folder, run
+from .docker_reading import Run, place, private_folder, run
 from .releases import Release
 from .stack_error import StackError
 
@@ -26,7 +26,6 @@ _LOG_SECONDS = 10
 _HUB = "https://index.docker.io/v1/"
 # States in which a task no longer runs.
 _ENDED = ("complete", "failed", "shutdown", "rejected", "orphaned", "remove")
-Run = Callable[..., tuple[int, str, str]]
 
 
 class StackEngine(EngineApi):
@@ -122,9 +121,9 @@ class StackEngine(EngineApi):
         with private_folder() as folder:
             place(f"{folder}/config.json", json.dumps(_logins(credentials, own=registry_auth)))
             words = ["--config", folder, "stack", "deploy", *options, "--compose-file", "-", stack]
-            done = run(words, environment, document)
-        if done.returncode:
-            said = [line.strip() for line in done.stderr.splitlines() if line.strip()]
+            code, _output, errors = run(self._run, words, environment, document)
+        if code:
+            said = [line.strip() for line in errors.splitlines() if line.strip()]
             raise StackError(f"Docker refused the stack: {'; '.join(said) or 'no reason given'}")
 
     def _forget_changed_image(self, service: Mapping[str, Any]) -> None:

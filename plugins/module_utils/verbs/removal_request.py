@@ -15,7 +15,7 @@ from ..adapters.control_plane import ControlPlane
 
 # Seconds between two looks at the swarm, and between two observations of the whole cluster.
 LOOK, LOOK_AROUND = 0.5, 4.0
-# Seconds that a removal is held before it is called off: a node that missed a heartbeat is back by then.
+# Seconds that a removal is held before it is cancelled: a node that missed a heartbeat is back by then.
 HELD = 20.0
 
 

@@ -82,7 +82,7 @@ def _removal_without_a_place_is_cancelled(world: SimCluster) -> None:
     machine = workers(world)[0]
 
     def command(here: Operator) -> Result:
-        with pytest.raises(RequestRefused, match="Its removal was called off"):
+        with pytest.raises(RequestRefused, match="Its removal was cancelled"):
             here.remove(machine)
         return {}
 

@@ -13,6 +13,8 @@ import yaml
 from ansible_collections.swarm.aws.plugins.module_utils.stack import compose_files, definition, docker_reading
 from ansible_collections.swarm.aws.plugins.module_utils.stack.compose import Bundle
 
+from tests.unit.stack.command import run_command
+
 pytestmark = pytest.mark.real("docker's command line: only it knows what a compose file means")
 
 CORPUS = Path(__file__).with_name("corpus")
@@ -52,7 +54,7 @@ def expected(path: Path) -> dict[str, Any]:
 def deployed(path: Path) -> dict[str, Any]:
     """What Docker makes of what is handed to `docker stack deploy`."""
     bundle = compose_files.bundle("shop", [path], VARIABLES, {})
-    made = docker_reading.read(Bundle.unpack(bundle.pack()))
+    made = docker_reading.read(Bundle.unpack(bundle.pack()), run_command)
     named = {blob.name for blob in (*made.configs, *made.secrets)}
     document = config(definition.command_input(made.document))
     for section in ("configs", "secrets"):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +34,7 @@ class Api:
 def engine(monkeypatch: pytest.MonkeyPatch) -> StackEngine:
     made = object.__new__(StackEngine)
     monkeypatch.setattr(made, "_connected", Api(), raising=False)
+    monkeypatch.setattr(made, "_run", None, raising=False)
     return made
 
 
@@ -42,7 +42,7 @@ def test_an_image_that_was_changed_by_hand_is_forgotten(engine: StackEngine, mon
     """Docker's command would keep it while the definition's image equals the label."""
     updates: list[Any] = []
     monkeypatch.setattr(engine, "_update_object", lambda *words: updates.append(words))
-    monkeypatch.setattr(stack_engine, "run", lambda *words: subprocess.CompletedProcess([], 0, "", ""))
+    monkeypatch.setattr(stack_engine, "run", lambda *words: (0, "", ""))
     engine.deploy("shop", "{}", registry_auth=False, credentials={})
     ((path, version, spec),) = updates
     assert (path, version, spec["Labels"]) == ("services/id-web", 7, {"a": "b"})
@@ -57,7 +57,7 @@ def test_credentials_are_in_a_private_file_and_not_in_the_command(
     (tmp_path / ".docker").mkdir()
     (tmp_path / ".docker/config.json").write_text('{"auths": {"own.example.com": {}}, "credsStore": "x"}')
 
-    def run(arguments: list[str], environment: dict[str, str], text: str) -> subprocess.CompletedProcess[str]:
+    def run(_command: Any, arguments: list[str], environment: dict[str, str], text: str) -> tuple[int, str, str]:
         config = json.loads(Path(arguments[1], "config.json").read_text())
         auths = {"https://index.docker.io/v1/", "registry.example.com"}
         assert set(config["auths"]) == auths | ({"own.example.com"} if own else set())
@@ -65,7 +65,7 @@ def test_credentials_are_in_a_private_file_and_not_in_the_command(
         assert set(environment) == ({"PATH", "HOME"} if own else set())
         assert "hunter2" not in " ".join(arguments) and "--with-registry-auth" in arguments
         assert text == "{}"
-        return subprocess.CompletedProcess([], 1, "", "Error response from daemon:\nno\n")
+        return 1, "", "Error response from daemon:\nno\n"
 
     monkeypatch.setattr(stack_engine, "run", run)
     login = Credentials("me", "hunter2")

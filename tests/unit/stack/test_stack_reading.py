@@ -19,6 +19,7 @@ from ansible_collections.swarm.aws.plugins.module_utils.stack.definition import 
 from ansible_collections.swarm.aws.plugins.module_utils.stack.stack_error import StackError
 
 from tests.unit.stack import memory_engine
+from tests.unit.stack.command import run_command
 
 pytestmark = pytest.mark.real("docker's command line: only it knows what a compose file means")
 
@@ -33,7 +34,7 @@ def read(
     for path, text in zip(paths, texts, strict=True):
         path.write_bytes(text if isinstance(text, bytes) else text.encode())
     bundle = compose_files.bundle("shop", paths, variables, environment or {})
-    return docker_reading.read(Bundle.unpack(bundle.pack()))
+    return docker_reading.read(Bundle.unpack(bundle.pack()), run_command)
 
 
 def service(folder: Path, text: str, **variables: str) -> dict[str, Any]:
@@ -402,12 +403,12 @@ def test_the_files_are_private_and_gone_afterwards(tmp_path: Path, monkeypatch: 
     seen: list[Path] = []
     run = docker_reading.run
 
-    def looks(arguments: Any, environment: Any, text: str = "") -> Any:
+    def looks(command: Any, arguments: Any, environment: Any) -> Any:
         seen.append(Path(arguments[1]))
         assert stat.S_IMODE(seen[-1].stat().st_mode) == 0o700
         assert {stat.S_IMODE(path.stat().st_mode) for path in seen[-1].rglob("*") if path.is_file()} == {0o600}
         assert "hunter2" not in " ".join(arguments)
-        return run(arguments, environment, text)
+        return run(command, arguments, environment)
 
     monkeypatch.setattr(docker_reading, "run", looks)
     (tmp_path / "e").write_text("PASSWORD=hunter2\n")
@@ -416,6 +417,19 @@ def test_the_files_are_private_and_gone_afterwards(tmp_path: Path, monkeypatch: 
         service(tmp_path, "foo: 1")
     assert len(seen) > 2
     assert not any(folder.exists() for folder in seen)
+
+
+def test_a_command_sees_its_environment_alone_and_must_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OWN", "yes")
+    seen: list[dict[str, str]] = []
+
+    def hangs(*_: Any, **__: Any) -> tuple[int, str, str]:
+        seen.append(dict(os.environ))
+        return 124, "", ""
+
+    with pytest.raises(StackError, match="`docker stack config` did not end within 60 s"):
+        docker_reading.run(hangs, ["stack", "config"], {"A": "1"})
+    assert (seen, os.environ["OWN"]) == ([{"A": "1"}], "yes")
 
 
 def test_a_folder_that_a_killed_process_left_is_removed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -433,7 +447,7 @@ def test_a_folder_that_a_killed_process_left_is_removed(monkeypatch: pytest.Monk
 
 def own(root: Path, stack: str, **variables: str) -> Definition:
     bundle = compose_files.bundle(stack, [root / f"stacks/{stack}/docker-compose.yml"], variables, {})
-    return docker_reading.read(bundle)
+    return docker_reading.read(bundle, run_command)
 
 
 def check_hardened(stack: Definition) -> None:
