@@ -81,7 +81,10 @@ def test_fault_43_nodes_that_left_or_were_deleted_or_demoted_return(site: Site) 
     site.wait("the worker to be back", lambda: _engine(site, worker, "NodeID") != deleted)
     after = {node.instance: node for node in site.settle()}
     site.must(leader, "docker", "node", "demote", after[follower].node_id)
-    site.must(follower, "systemctl", "reboot")
+    boot = site.on(follower, "stat", "-c", "%Y", "/run/systemd").output
+    site.aws("ec2").reboot_instances(InstanceIds=[follower])
+    site.wait("the follower to have rebooted", lambda: _booted_again(site, follower, boot))
+    site.wait("its engine to be up", lambda: site.on(follower, "docker", "info").code == 0)
     site.wait("the follower to be a manager again", lambda: _role(site, leader, after[follower].node_id) == "manager")
     assert {node.instance for node in site.settle()} == set(before)
     assert site.cluster_record()["cluster_id"] == cluster
