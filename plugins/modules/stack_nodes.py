@@ -16,23 +16,10 @@ extends_documentation_fragment:
   - swarm.aws.attributes.reads
 options:
   groups:
-    description: The node groups of the configuration. Other keys are ignored.
+    description: The node groups, as the role P(swarm.aws.check#role) returns them in the cluster's configuration.
     type: list
     elements: dict
     default: []
-    suboptions:
-      name:
-        description: Name of the group, which is its nodes' label C(swarm.aws.group).
-        type: str
-      role:
-        description: Role of its nodes in the swarm.
-        type: str
-      desired:
-        description: Number of nodes.
-        type: int
-      labels:
-        description: Labels of its nodes.
-        type: dict
   sizes:
     description: The RV(swarm.aws.node_group_size#module:groups) of scaled groups. Their sizes replace C(desired).
     type: list
