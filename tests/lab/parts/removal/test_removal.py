@@ -247,7 +247,7 @@ def test_fault_17_invalid_messages_end_as_dead_letters(site: Site) -> None:
         site.wait("the queue to be empty", lambda: not _waiting(site, queue))
     finally:
         sqs.set_queue_attributes(QueueUrl=queue, Attributes=original)
-        _empty(site, dead)
+        _delete_messages(site, dead)
     assert [_started(site, manager) for manager in site.managers()] == began, "an agent was restarted"
     site.settle()
 
@@ -272,7 +272,7 @@ def test_fault_47_an_invalid_message_does_not_block_a_spot_warning(site: Site) -
         site.wait("the queue to be empty", lambda: not _waiting(site, queue))
     finally:
         sqs.set_queue_attributes(QueueUrl=queue, Attributes=original)
-        _empty(site, dead)
+        _delete_messages(site, dead)
     (ended,) = site.aws("ec2").describe_instances(InstanceIds=[worker])["Reservations"][0]["Instances"]
     assert ended.get("StateReason", {}).get("Code") != "Server.SpotInstanceTermination", (
         "EC2 terminated it before the removal finished"
@@ -370,8 +370,8 @@ def _waiting(site: Site, queue: str) -> int:
     return sum(int(found[name]) for name in names)
 
 
-def _empty(site: Site, queue: str) -> None:
-    """Delete the messages. SQS purges a queue only once a minute."""
+def _delete_messages(site: Site, queue: str) -> None:
+    """Delete the messages of a queue. SQS purges a queue only once a minute."""
     sqs = site.aws("sqs")
     while messages := sqs.receive_message(QueueUrl=queue, MaxNumberOfMessages=10).get("Messages"):
         for message in messages:
