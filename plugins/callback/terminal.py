@@ -168,7 +168,11 @@ class Running:
 
 
 class CallbackModule(CallbackBase):
-    """Prints a line for each task."""
+    """Prints a line for each task.
+
+    Only ``task._uuid`` tells which task a result is of, since tasks of loops and includes share names. A thread
+    repaints the line, since Ansible calls no callback while a task runs.
+    """
 
     CALLBACK_VERSION = 2.0
     CALLBACK_TYPE = "stdout"

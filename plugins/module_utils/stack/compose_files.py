@@ -34,7 +34,7 @@ _ANCHOR = re.compile(r"(?:[&!]\S*\s+)*")
 _DEPTH = 10
 
 
-class _Loader(yaml.BaseLoader if yaml else object):  # type: ignore[misc]
+class _StructureLoader(yaml.BaseLoader if yaml else object):  # type: ignore[misc]
     """Reads the first document, as Docker's command does, and lets an anchor be set again."""
 
     def compose_node(self, parent: Any, index: Any) -> Any:
@@ -205,7 +205,7 @@ def _read(path: Path) -> str:
 def _structure(text: str, path: Path) -> Any:
     """The document's root, with all scalars as they are written."""
     try:
-        loader = _Loader(text)
+        loader = _StructureLoader(text)
         # For the marks of nodes.
         loader.name = str(path)
         return loader.get_node() if loader.check_node() else None

@@ -43,7 +43,7 @@ _REMARKS = {
 }
 
 
-class _Loader(yaml.SafeLoader if yaml else object):  # type: ignore[misc]
+class _DefinitionLoader(yaml.SafeLoader if yaml else object):  # type: ignore[misc]
     """Reads what the command prints: YAML 1.2, in which `no` and `12:30` are strings."""
 
     yaml_implicit_resolvers: dict[str, Any] = {}
@@ -56,7 +56,7 @@ if yaml:
         ("int", "-?(0|[1-9][0-9]*)", "-0123456789"),
         ("float", r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][-+]?[0-9]+)?", "-0123456789"),
     ):
-        _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{kind}", re.compile(f"(?:{form})\\Z"), list(first))
+        _DefinitionLoader.add_implicit_resolver(f"tag:yaml.org,2002:{kind}", re.compile(f"(?:{form})\\Z"), list(first))
 
 
 def run(
@@ -121,7 +121,7 @@ class _Reading:
 
     def definition(self) -> Definition:
         code, printed, _errors = self._stack("config", self._bundle.sources)
-        document = yaml.load(printed, Loader=_Loader) if code == 0 else {"services": {}}
+        document = yaml.load(printed, Loader=_DefinitionLoader) if code == 0 else {"services": {}}
         definition.check_services(self._bundle, document, self._root)
         # What it says before it asks an engine, which is not there.
         said = self._stack("deploy", self._bundle.sources, self._bundle.stack)[2]

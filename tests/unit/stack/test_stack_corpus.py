@@ -33,7 +33,7 @@ def config(source: Path | str) -> dict[str, Any]:
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    found = yaml.load(done.stdout, Loader=docker_reading._Loader)
+    found = yaml.load(done.stdout, Loader=docker_reading._DefinitionLoader)
     assert isinstance(found, dict)
     return {name: value for name, value in found.items() if name != "version"}
 
