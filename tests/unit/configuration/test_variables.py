@@ -140,6 +140,8 @@ def bench(tmp_path: Path) -> Bench:
         ),
         ("scale", {"group": ["worker"], "desired": 3}, ["Set them with -e group=worker -e desired=3."]),
         ("join", {"id": [INSTANCE]}, [f"id is a list, {NO_ID}"]),
+        ("rollback", {}, ["Which stack should be rolled back? Name it with -e stack_name=…."]),
+        ("stop", {"stack_name": ""}, ["Which stack should be stopped? Name it with -e stack_name=…."]),
         ("remove_node", {"id": []}, ["Which instance should be removed? Name it with -e id=i-… (or several"]),
         (
             "remove_node",
