@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from datetime import datetime, timezone
-from typing import Any, Optional, TextIO
+from typing import Any, Dict, Optional, TextIO
 
 
 class Log:
@@ -27,6 +27,12 @@ class Log:
     def error(self, message: str, **fields: Any) -> None:
         """An operator must act."""
         self._write("error", message, fields)
+
+    def once(self, said: Dict[str, str], subject: str, sentence: str) -> None:
+        """Warn, unless ``said`` has the sentence as the last about its subject. An empty sentence ends the subject."""
+        if sentence and said.get(subject) != sentence:
+            self.warning(sentence)
+        said[subject] = sentence
 
     def _write(self, level: str, message: str, fields: dict[str, Any]) -> None:
         time = datetime.now(timezone.utc).isoformat(timespec="milliseconds")

@@ -134,11 +134,11 @@ class Loop:
             self._silent = "" if leads else self._silent_leader()
         except SwarmError as error:
             # Also when too many managers are lost: then there is no leader, and nothing can be changed.
-            self._say("leader", deputy.unknown(error))
+            self._log.once(self._said, "leader", deputy.unknown(error))
             self._notify.status(f"The leader is unknown: {error} If managers are lost for good: playbooks/restore.yml")
             self._leading = None
             return False
-        self._say("deputy", deputy.silent(self._silent))
+        self._log.once(self._said, "deputy", deputy.silent(self._silent))
         acts = leads or bool(self._silent)
         if acts != self._leading:
             self._log.info("This manager is the leader." if leads else "Another manager is the leader.")
@@ -178,7 +178,7 @@ class Loop:
                 self._policy, self._policy_flaw = self._control_plane.policy_or_last()
             except SwarmError as error:
                 self._policy_flaw = str(error)
-            self._say("policy", self._policy_flaw)
+            self._log.once(self._said, "policy", self._policy_flaw)
             if self._policy is not None:
                 self._policy_read_at = now
         return self._policy
@@ -200,21 +200,15 @@ class Loop:
         for failure in result.failures:
             failures.setdefault(failure.service, []).append(failure.message)
         for service, messages in failures.items():
-            self._say(service, f"{service}: {'; '.join(messages)}")
+            self._log.once(self._said, service, f"{service}: {'; '.join(messages)}")
         decision = result.decision
-        self._say("refused", " ".join(decision.refused))
-        self._say("notes", " ".join(decision.notes))
-        self._say("postponed", " ".join(result.postponed))
+        self._log.once(self._said, "refused", " ".join(decision.refused))
+        self._log.once(self._said, "notes", " ".join(decision.notes))
+        self._log.once(self._said, "postponed", " ".join(result.postponed))
         waiting = f", waiting for {'; '.join(decision.awaited)}" if decision.awaited else ""
         doing = "Reconciling the cluster" if decision.acts else "Leader, but does nothing"
         why = " ".join(filter(None, [self._agents_flaw(), self._policy_flaw, *decision.refused[:1]]))
         self._notify.status(f"{doing}{waiting}{': ' if why else ''}{why}")
-
-    def _say(self, subject: str, sentence: str) -> None:
-        """Log a warning unless it repeats the last sentence about the subject."""
-        if sentence and self._said.get(subject) != sentence:
-            self._log.warning(sentence)
-        self._said[subject] = sentence
 
     def _write_status(self, result: Pass) -> None:
         now = self._clock.now()
@@ -239,7 +233,7 @@ class Loop:
             self._control_plane.write_status(status)
             self._said.pop("status", None)
         except SwarmError as error:
-            self._say("status", str(error))
+            self._log.once(self._said, "status", str(error))
         self._status_at = now
 
     def _list_nodes(self, result: Pass) -> None:
@@ -256,7 +250,7 @@ class Loop:
                 self._control_plane.list_nodes(observed.swarm_id, nodes, self._wall().isoformat())
                 self._said.pop("nodes", None)
             except SwarmError as error:
-                self._say("nodes", str(error))
+                self._log.once(self._said, "nodes", str(error))
             self._listed_at = now
 
     # Events
@@ -294,7 +288,7 @@ class Loop:
                 messages = queue.receive(0) if received < MOST_MESSAGES else []
             self._said.pop("queue", None)
         except SwarmError as error:
-            self._say("queue", str(error))
+            self._log.once(self._said, "queue", str(error))
             self._queue_rests_until = self._clock.now() + IDLE
         return bool(received or self._messages)
 
@@ -348,7 +342,7 @@ class Loop:
             try:
                 self._queue.delete(good)
             except SwarmError as error:
-                self._say("queue", str(error))
+                self._log.once(self._said, "queue", str(error))
 
     @staticmethod
     def _remembered(event: events.Event, result: Pass) -> bool:

@@ -101,7 +101,7 @@ class Monitor:
             self._failures.update(failure.service for failure in result.failures)
 
     def _measured(self, part: str, why: str) -> None:
-        self._say(f"measure {part}", f"The metrics of the {part} are left out: {why}." if why else "")
+        self._log.once(self._said, f"measure {part}", f"The metrics of the {part} are left out: {why}." if why else "")
 
     # Output
 
@@ -187,14 +187,14 @@ class Monitor:
             return
         try:
             found = ask()
-            self._say(source, "")
+            self._log.once(self._said, source, "")
         except SwarmError as error:
             found = []
-            self._say(source, str(error))
+            self._log.once(self._said, source, str(error))
         except Exception as error:
             # The other sources are read nevertheless.
             found = []
-            self._say(source, f"The metrics of the {source} are left out: {unexpected(error)}.")
+            self._log.once(self._said, source, f"The metrics of the {source} are left out: {unexpected(error)}.")
         with self._lock:
             self._asked_at[source] = now
             # It may not be the leader any more.
@@ -232,16 +232,10 @@ class Monitor:
         try:
             self._sources.put(namespace, found, resolution)
         except SwarmError as error:
-            self._say("cloudwatch", str(error))
+            self._log.once(self._said, "cloudwatch", str(error))
             return False
-        self._say("cloudwatch", "")
+        self._log.once(self._said, "cloudwatch", "")
         return True
-
-    def _say(self, subject: str, sentence: str) -> None:
-        """Log a warning unless it repeats the last sentence about the subject."""
-        if sentence and self._said.get(subject) != sentence:
-            self._log.warning(sentence)
-        self._said[subject] = sentence
 
     # Threads
 
@@ -251,7 +245,7 @@ class Monitor:
                 self.tick()
             except Exception as error:
                 # The loop goes on nevertheless.
-                self._say("monitor", f"Nothing was measured: {unexpected(error)}.")
+                self._log.once(self._said, "monitor", f"Nothing was measured: {unexpected(error)}.")
 
     def _keep_server(self, port: Optional[int]) -> None:
         if self._server is not None and self._server.server_port != port:
@@ -261,7 +255,7 @@ class Monitor:
         try:
             server = ThreadingHTTPServer((self._sources.address(), port), _handler(self.text))
         except (SwarmError, OSError) as error:
-            self._say("port", f"Metrics cannot be served at port {port}: {error}")
+            self._log.once(self._said, "port", f"Metrics cannot be served at port {port}: {error}")
             return
         server.daemon_threads = True
         self._server = server
