@@ -164,8 +164,8 @@ def main() -> None:
     given = module.params
     try:
         if given["bundle"]:
-            blobs = Bundle.unpack(given["bundle"]).secrets
-            module.no_log_values.update(blob.data.decode(errors="ignore") for blob in blobs if blob.data.strip())
+            secrets = Bundle.unpack(given["bundle"]).secrets
+            module.no_log_values.update(secret.decode(errors="ignore") for secret in secrets if secret.strip())
         engine = StackEngine(module.run_command)
         reason = engine.manages()
         if reason:

@@ -47,9 +47,9 @@ class Bundle:
     warnings: list[str] = field(default_factory=list)
 
     @property
-    def secrets(self) -> list[Blob]:
-        """The secrets, to mask them."""
-        return [Blob("", text.encode("latin-1")) for text in self.masked]
+    def secrets(self) -> list[bytes]:
+        """The contents of the secrets, to mask them."""
+        return [text.encode("latin-1") for text in self.masked]
 
     def where(self, entry: str) -> str:
         """An entry's name, with its file and line."""

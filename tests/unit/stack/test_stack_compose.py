@@ -40,7 +40,7 @@ def test_another_content_gives_another_name(monkeypatch: pytest.MonkeyPatch) -> 
 def test_a_bundle_survives_its_way_to_the_manager(tmp_path: Path) -> None:
     stack = bundle(tmp_path, f"{WEB}secrets: {{s: {{content: 'pa$$ss'}}}}")
     assert Bundle.unpack(stack.pack()) == stack
-    assert stack.secrets[0].data == b"pa$ss"
+    assert stack.secrets[0] == b"pa$ss"
     assert "pa$" not in repr(stack)
 
 

@@ -302,7 +302,7 @@ def test_a_content_is_named_by_itself_and_never_shown(tmp_path: Path, text: str,
     assert made.document["secrets"] == {"s": {"external": True, "name": name}}
     assert data.decode() not in repr(made)
     bundle = compose_files.bundle("shop", [tmp_path / "0.yml"], {"A": "a", "PW": "hunter2"}, {})
-    assert [blob.data for blob in bundle.secrets] == [data]
+    assert bundle.secrets == [data]
 
 
 def test_a_name_stays_within_dockers_limit(tmp_path: Path) -> None:
