@@ -127,7 +127,7 @@ function node(row, moment) {
     ["", row.role || row.group || "no role"],
     row.raft && row.raft !== "reachable" ? [row.raft === "leader" ? "good" : "bad", row.raft] : null,
     row.published ? ["good", "in DNS"] : null,
-    moment.behind.includes(row.instance) ? ["busy", "outdated"] : null,
+    moment.outdated.includes(row.instance) ? ["busy", "outdated"] : null,
   ].filter(Boolean);
   const waits = row.going ? [...row.going.waits, row.going.held].filter(Boolean) : [];
   return element("li", { "data-key": row.instance || row.node },

@@ -119,7 +119,7 @@ groups:
   type: list
   elements: dict
   sample: [{group: worker, scaling_group: example-worker, in_service: 1, desired: 1, min: 1, max: 4, template: "1"}]
-behind:
+outdated:
   description: IDs of the outdated instances, whose version of the launch template is not their group's present version.
   returned: success
   type: list
@@ -269,7 +269,7 @@ def show(cluster):
     return {
         "members": report.members(observed, policy.dns.addresses if policy.dns else "public"),
         "groups": report.groups(groups),
-        "behind": report.outdated(observed, groups),
+        "outdated": report.outdated(observed, groups),
         "record": report.standing(observed, policy, decision),
         "balancing": report.balancing(observed),
         "services": report.services(observed),

@@ -58,8 +58,8 @@ groups:
   returned: success
   type: list
   elements: dict
-behind:
-  description: IDs of the outdated instances, as in RV(swarm.aws.cluster_info#module:behind).
+outdated:
+  description: IDs of the outdated instances, as in RV(swarm.aws.cluster_info#module:outdated).
   returned: success
   type: list
   elements: str

@@ -96,7 +96,7 @@ groups:
     max:
       description: Maximum number of instances.
       type: int
-    usual:
+    original_size:
       description: Original size, to which the group returns after an upgrade. Null without an upgrade.
       type: int
     instances:

@@ -106,7 +106,7 @@ groups:
       description: IDs of the instances in its warm pool before the run.
       type: list
       elements: str
-    behind:
+    outdated:
       description: IDs of the outdated instances, in the group or in its warm pool.
       type: list
       elements: str

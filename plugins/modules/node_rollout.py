@@ -64,7 +64,7 @@ EXAMPLES = r"""
 RETURN = r"""
 groups:
   description: >-
-    The groups, by name, each with C(name), C(role), C(min), C(desired), C(max) and C(usual) as in
+    The groups, by name, each with C(name), C(role), C(min), C(desired), C(max) and C(original_size) as in
     RV(swarm.aws.node_group_size#module:groups).
   returned: success
   type: list
@@ -77,11 +77,11 @@ groups:
       description: IDs of the instances that serve.
       type: list
       elements: str
-    behind:
+    outdated:
       description: IDs of the outdated instances.
       type: list
       elements: str
-    warm_behind:
+    warm_outdated:
       description: IDs of the outdated instances in the group's warm pool.
       type: list
       elements: str
@@ -184,11 +184,11 @@ def _group(group, fleet) -> dict:
         "min": group.smallest,
         "desired": group.desired,
         "max": group.largest,
-        "usual": group.original_size,
+        "original_size": group.original_size,
         "template_version": group.template,
         "serving": [instance.id for instance in mine if instance.serves],
-        "behind": [instance.id for instance in mine if instance.outdated],
-        "warm_behind": fleet.outdated_in_pool(group.group),
+        "outdated": [instance.id for instance in mine if instance.outdated],
+        "warm_outdated": fleet.outdated_in_pool(group.group),
     }
 
 

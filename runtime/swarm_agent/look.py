@@ -84,7 +84,7 @@ class ClusterView:
             **self._head,
             **report.moment(observed, policy, decision, now),
             "groups": self._groups,
-            "behind": self._outdated,
+            "outdated": self._outdated,
             "agent": {name: self._status.get(name) for name in ("at", "version")},
             "last_actions": self._status.get("last_actions", []),
             "failures": self._failures,

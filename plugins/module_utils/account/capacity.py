@@ -43,7 +43,7 @@ class Sizes:
         no instance can be launched.
         """
         group = self._group(name)
-        if _usual(group) is not None:
+        if _marker(group) is not None:
             raise ProvisionError(
                 f"An upgrade of the group {name} is under way: finish it with playbooks/upgrade.yml, or cancel it "
                 "there with -e cancel=true."
@@ -70,17 +70,17 @@ class Sizes:
         if no instance can be launched.
         """
         group = self._group(name)
-        noted = _usual(group)
-        usual = noted or UpgradeMarker(group["DesiredCapacity"])
-        wanted = max(group["DesiredCapacity"], usual.desired + more)
-        if usual.maximum is None and group["MaxSize"] < wanted:
-            usual = replace(usual, maximum=group["MaxSize"])
+        noted = _marker(group)
+        marker = noted or UpgradeMarker(group["DesiredCapacity"])
+        wanted = max(group["DesiredCapacity"], marker.desired + more)
+        if marker.maximum is None and group["MaxSize"] < wanted:
+            marker = replace(marker, maximum=group["MaxSize"])
         if noted is None and REBALANCING not in _paused(group):
-            usual = replace(usual, paused=REBALANCING)
-        if usual != noted:
-            self._note(group, noted, usual)
-        if usual.paused and usual.paused not in _paused(group):
-            self._pause(group, usual.paused, paused=True)
+            marker = replace(marker, paused=REBALANCING)
+        if marker != noted:
+            self._note(group, noted, marker)
+        if marker.paused and marker.paused not in _paused(group):
+            self._pause(group, marker.paused, paused=True)
         if group["MaxSize"] < wanted:
             self._set(group, self._autoscaling.update_auto_scaling_group, MaxSize=wanted)
         failed = self._failed(group)
@@ -90,14 +90,14 @@ class Sizes:
     def settle(self, name: str) -> None:
         """Restore the original size and settings, once the group is not larger."""
         group = self._group(name)
-        usual = _usual(group)
-        if usual is None or group["DesiredCapacity"] > usual.desired:
+        marker = _marker(group)
+        if marker is None or group["DesiredCapacity"] > marker.desired:
             return
-        if usual.paused in _paused(group):
-            self._pause(group, usual.paused, paused=False)
-        if usual.maximum is not None and group["MaxSize"] > usual.maximum >= group["DesiredCapacity"]:
-            self._set(group, self._autoscaling.update_auto_scaling_group, MaxSize=usual.maximum)
-        self._note(group, usual, None)
+        if marker.paused in _paused(group):
+            self._pause(group, marker.paused, paused=False)
+        if marker.maximum is not None and group["MaxSize"] > marker.maximum >= group["DesiredCapacity"]:
+            self._set(group, self._autoscaling.update_auto_scaling_group, MaxSize=marker.maximum)
+        self._note(group, marker, None)
 
     def call_off(self, name: str, keep: Iterable[str]) -> list[str]:
         """Terminate the surge's instances that do not serve, and return their IDs; ``keep`` are IDs of those that do.
@@ -105,10 +105,10 @@ class Sizes:
         Each termination reduces the desired capacity. Otherwise Auto Scaling would choose, and terminate old instances.
         """
         group, kept = self._group(name), set(keep)
-        usual = _usual(group)
-        if usual is None:
+        marker = _marker(group)
+        if marker is None:
             return []
-        surplus = max(0, group["DesiredCapacity"] - usual.desired)
+        surplus = max(0, group["DesiredCapacity"] - marker.desired)
         version = template_of(group)["Version"]
         failed = [
             instance["InstanceId"]
@@ -121,8 +121,8 @@ class Sizes:
             group = self._group(name)
         # Desired capacity that was never launched.
         lacking = group["DesiredCapacity"] - len(_living(group))
-        if lacking > 0 and group["DesiredCapacity"] > usual.desired:
-            self._desire(group, max(usual.desired, group["DesiredCapacity"] - lacking))
+        if lacking > 0 and group["DesiredCapacity"] > marker.desired:
+            self._desire(group, max(marker.desired, group["DesiredCapacity"] - lacking))
         self.settle(name)
         return failed
 
@@ -137,7 +137,7 @@ class Sizes:
         going = [
             instance
             for instance in warm_pools.instances(self._autoscaling, group)
-            if warm_pools.behind(instance, version)
+            if warm_pools.outdated(instance, version)
         ]
         for instance in going:
             self._changes.apply(
@@ -232,7 +232,7 @@ class Sizes:
             else:
                 self._autoscaling.create_or_update_tags(Tags=[{**tag, "Value": after.write()}])
 
-        states = [{"value": usual.write()} if usual else None for usual in (before, after)]
+        states = [{"value": marker.write()} if marker else None for marker in (before, after)]
         self._changes.apply(f"tag {TAG} of {name}", *states, write)
 
     def _pause(self, group: Mapping[str, Any], process: str, *, paused: bool) -> None:
@@ -257,14 +257,14 @@ class Sizes:
 
 
 def _told(group: Mapping[str, Any]) -> dict[str, Any]:
-    usual = _usual(group)
+    marker = _marker(group)
     return {
         "name": _name(group),
         "role": tags.from_list(group.get("Tags", [])).get(tags.ROLE, ""),
         "min": group["MinSize"],
         "desired": group["DesiredCapacity"],
         "max": group["MaxSize"],
-        "usual": usual.desired if usual else None,
+        "original_size": marker.desired if marker else None,
         "instances": [instance["InstanceId"] for instance in _living(group)],
     }
 
@@ -273,7 +273,7 @@ def _name(group: Mapping[str, Any]) -> str:
     return tags.from_list(group.get("Tags", [])).get(tags.GROUP, group["AutoScalingGroupName"])
 
 
-def _usual(group: Mapping[str, Any]) -> UpgradeMarker | None:
+def _marker(group: Mapping[str, Any]) -> UpgradeMarker | None:
     return UpgradeMarker.read(tags.from_list(group.get("Tags", [])))
 
 

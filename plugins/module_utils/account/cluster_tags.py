@@ -15,12 +15,12 @@ import unicodedata
 from collections import defaultdict
 from typing import Any, Iterable, Mapping
 
-from .._core.upgrade_marker import TAG as USUAL_SIZE
+from .._core.upgrade_marker import TAG as ORIGINAL_SIZE
 from ..aws import tags
 
 # Tags of a resource, and the collection's own tags of an Auto Scaling group, which has the most.
 LIMIT = 50
-OWN = ("Name", tags.CLUSTER, tags.GROUP, tags.ROLE, tags.DESIRED, USUAL_SIZE)
+OWN = ("Name", tags.CLUSTER, tags.GROUP, tags.ROLE, tags.DESIRED, ORIGINAL_SIZE)
 KEY_LENGTH, VALUE_LENGTH = 128, 256
 SYMBOLS = "_.:/=+-@"
 # The owner of each reserved prefix, in upper or lower case.

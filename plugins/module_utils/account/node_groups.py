@@ -290,8 +290,8 @@ class NodeGroups:
         instances = (present or {}).get("Instances", [])
         size = group["desired"] if present is None else _size(group, present)
         warm = warm_pools.instances(self._autoscaling, present) if present else []
-        behind = [
-            instance["InstanceId"] for instance in [*instances, *warm] if warm_pools.behind(instance, str(version))
+        outdated = [
+            instance["InstanceId"] for instance in [*instances, *warm] if warm_pools.outdated(instance, str(version))
         ]
         return {
             "name": group["name"],
@@ -302,7 +302,7 @@ class NodeGroups:
             "template_version": version,
             "instances": [instance["InstanceId"] for instance in instances],
             "warm": sorted(instance["InstanceId"] for instance in warm),
-            "behind": sorted(behind),
+            "outdated": sorted(outdated),
         }
 
 

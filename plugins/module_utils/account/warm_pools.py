@@ -22,6 +22,6 @@ def ending(instance: Mapping[str, Any]) -> bool:
     return state.removeprefix(WARMED).startswith("Terminat")
 
 
-def behind(instance: Mapping[str, Any], version: str) -> bool:
+def outdated(instance: Mapping[str, Any], version: str) -> bool:
     """Whether an instance that is not terminating is outdated."""
     return instance.get("LaunchTemplate", {}).get("Version") != version and not ending(instance)

@@ -54,7 +54,7 @@ class AwsSurvey:
         return {
             "members": report.members(observed, kind),
             "groups": report.groups(groups),
-            "behind": report.outdated(observed, groups),
+            "outdated": report.outdated(observed, groups),
             "record": report.standing(observed, policy, Decision()) if policy else None,
             "agent": {name: status.get(name) for name in ("at", "version")},
             "last_actions": status.get("last_actions", []),

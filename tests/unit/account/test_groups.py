@@ -87,13 +87,13 @@ def test_warm_instances_are_listed_and_outdated_instances_are_named() -> None:
         there = [member.instance.id for member in world.scaling.members() if member.warmed]
         assert len(there) == 3
         report = WARM_CASE.run(world, told)
-        assert (report["changes"], report["groups"][1]["warm"], report["groups"][1]["behind"]) == (
+        assert (report["changes"], report["groups"][1]["warm"], report["groups"][1]["outdated"]) == (
             [],
             sorted(there),
             [],
         )
         told["template_versions"] = {"manager": 2, "worker": 3}
-        assert set(there) <= set(WARM_CASE.run(world, told)["groups"][1]["behind"])
+        assert set(there) <= set(WARM_CASE.run(world, told)["groups"][1]["outdated"])
 
 
 def test_a_group_that_is_being_deleted_asks_for_another_run() -> None:

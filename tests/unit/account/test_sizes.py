@@ -237,7 +237,9 @@ def test_the_module_reports_sizes_and_refuses_unclear_arguments() -> None:
         CASE.run(world, prepare(world))
         asked = {"cluster_name": "example"}
         told = world.run(node_group_size.ARGUMENTS, node_group_size.work, asked)
-        assert [(group["name"], group["role"], group["desired"], group["usual"]) for group in told["groups"]] == [
+        assert [
+            (group["name"], group["role"], group["desired"], group["original_size"]) for group in told["groups"]
+        ] == [
             ("manager", "manager", 3, None),
             ("worker", "worker", 1, None),
         ]

@@ -75,7 +75,7 @@ def rollout(control_plane, **more):
 
 def test_outdated_instances_and_the_upgrade_order_are_reported(bench):
     result = rollout(bench)
-    assert [(group["name"], group["behind"], group["usual"]) for group in result["groups"]] == [
+    assert [(group["name"], group["outdated"], group["original_size"]) for group in result["groups"]] == [
         ("manager", [], None),
         ("worker", ["i-004"], 1),
     ]

@@ -48,7 +48,7 @@ WITHOUT_ADDRESSES: dict[str, None] = dict.fromkeys(("private_address", "public_a
 
 def instance(number: int, role: str = "manager", **more: object) -> Instance:
     """The instance of that number, running and in service unless told otherwise."""
-    usual: dict[str, object] = {
+    defaults: dict[str, object] = {
         "group": role,
         "role": role,
         "zone": f"eu-west-1{'abc'[number % 3]}",
@@ -59,7 +59,7 @@ def instance(number: int, role: str = "manager", **more: object) -> Instance:
         "scaling_group": f"example-{role}",
         "lifecycle": "InService",
     }
-    return Instance(id=f"i-{number:03}", **{**usual, **more})  # type: ignore[arg-type]
+    return Instance(id=f"i-{number:03}", **{**defaults, **more})  # type: ignore[arg-type]
 
 
 def gone(number: int, role: str = "manager") -> Instance:
@@ -76,7 +76,7 @@ def node(number: int, role: str = "manager", **more: object) -> Node:
         "swarm.aws.zone": f"eu-west-1{'abc'[number % 3]}",
         **({"edge": "true", "swarm.aws.labels": "edge"} if voter else {}),
     }
-    usual: dict[str, object] = {
+    defaults: dict[str, object] = {
         "role": role,
         "state": "ready",
         "address": f"10.0.0.{number}",
@@ -85,7 +85,7 @@ def node(number: int, role: str = "manager", **more: object) -> Node:
         "labels": labels,
         "engine_labels": {"swarm.aws.instance": f"i-{number:03}"},
     }
-    return Node(id=f"n{number:03}", **{**usual, **more})  # type: ignore[arg-type]
+    return Node(id=f"n{number:03}", **{**defaults, **more})  # type: ignore[arg-type]
 
 
 def joined(number: int, role: str = "manager") -> Node:

@@ -265,7 +265,7 @@ def test_the_record_has_at_most_the_addresses_that_route_53_allows(policy, most)
     assert len(after.ipv4) == most
     assert len(after.ipv6) == (most if policy is DUAL else 0)
     assert f"www.example.com omits {450 - most} of the serving nodes, since Route 53 allows {most}" in decision.notes[0]
-    # Those that are published stay so, whoever comes.
+    # Those that are published stay so, however many come.
     later = [instance(0, public_address="1.0.0.1", ipv6_address="2000::1"), *hosts[1:]]
     found = dual(later, nodes, replace(after, ttl=1), policy)[0]
     assert set(found.addresses) <= {*after.addresses, "1.0.0.1", "2000::1"}

@@ -91,7 +91,7 @@ def test_without_an_acting_manager_the_screen_has_aws_own_report(tmp_path):
     away = {"managers_state": {"manager": False, "msg": "The swarm does not have a leader."}}
     whole = manager_report()
     fleet = {
-        name: whole[name] for name in ("members", "groups", "behind", "record", "last_actions", "failures", "agent")
+        name: whole[name] for name in ("members", "groups", "outdated", "record", "last_actions", "failures", "agent")
     }
     code, screen, errors = run_view(tmp_path, "status", {"i-001": away}, {"views_fleet": fleet})
     assert code == 2

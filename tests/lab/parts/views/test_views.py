@@ -42,7 +42,7 @@ def test_status_yml_writes_the_true_state_as_json(site: Site, tmp_path: Path) ->
     assert set(seen["record"]["ipv6_values"]) == site.addresses("AAAA")
     web = next(service for service in seen["services"] if service["name"] == "example_web")
     assert (web["running"], web["wanted"]) == (6, 6)
-    assert (seen["silent"], seen["failures"], seen["behind"]) == ({}, [], [])
+    assert (seen["silent"], seen["failures"], seen["outdated"]) == ({}, [], [])
     assert seen["last_actions"] and seen["agent"]["version"]
 
 

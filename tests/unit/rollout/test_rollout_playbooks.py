@@ -50,14 +50,14 @@ def _given(value: Any) -> bool:
 
 
 def group(name: str, **more: Any) -> dict[str, Any]:
-    usual = {"role": name, "min": 1, "desired": 3, "max": 5, "usual": None, "template_version": "2"}
-    return {"name": name, **usual, "serving": ["i-1", "i-2", "i-3"], "behind": [], "warm_behind": [], **more}
+    defaults = {"role": name, "min": 1, "desired": 3, "max": 5, "original_size": None, "template_version": "2"}
+    return {"name": name, **defaults, "serving": ["i-1", "i-2", "i-3"], "outdated": [], "warm_outdated": [], **more}
 
 
 def seen(**more: Any) -> dict[str, Any]:
     groups = more.pop("groups", [group("manager"), group("worker")])
-    usual = {"rounds": [], "add": 0, "going": [], "managers": ["i-m1", "i-m2"], "short": {}, "awaited": []}
-    return {**usual, "groups": groups, **more}
+    defaults = {"rounds": [], "add": 0, "going": [], "managers": ["i-m1", "i-m2"], "short": {}, "awaited": []}
+    return {**defaults, "groups": groups, **more}
 
 
 def one_round(name: str, instances: int) -> dict[str, Any]:
@@ -115,7 +115,7 @@ def test_an_upgrade_removes_old_instances_after_new_ones_serve(bench: Bench) -> 
 
 
 def test_outdated_warm_instances_are_terminated_before_a_round(bench: Bench) -> None:
-    warm = [group("manager"), group("worker", warm_behind=["i-7"])]
+    warm = [group("manager"), group("worker", warm_outdated=["i-7"])]
     bench.answers["node_rollout"] = [seen(groups=warm, rounds=[one_round("worker", 1)]), seen()]
     code, said, asked = bench.short("upgrade.yml")
     assert code == 0, said[-3000:]
@@ -160,14 +160,14 @@ def test_an_unhealthy_cluster_is_not_upgraded_without_force(
     code, said, asked = bench.short("upgrade.yml", "-e", "force=true")
     assert code == 0, said[-3000:]
     assert "node_rollout group=worker until=serving ignore=['example_web']" in asked
-    bench.answers["node_rollout"] = [{**sick, "groups": [group("worker", usual=3)]}, seen()]
+    bench.answers["node_rollout"] = [{**sick, "groups": [group("worker", original_size=3)]}, seen()]
     code, said, asked = bench.short("upgrade.yml")
     assert code == 0, said[-3000:]
     assert "node_rollout group=worker until=serving" in asked
 
 
 def test_a_plan_and_a_cancelled_upgrade_launch_nothing(bench: Bench) -> None:
-    under_way = [group("worker", usual=3, desired=4, behind=["i-1"])]
+    under_way = [group("worker", original_size=3, desired=4, outdated=["i-1"])]
     plan = seen(rounds=[one_round("worker", 1)], groups=under_way)
     bench.answers["node_rollout"] = [plan, seen(groups=under_way), seen(going=["i-1"]), seen()]
     code, said, asked = bench.short("upgrade.yml", "--check")
