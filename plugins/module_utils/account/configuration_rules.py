@@ -42,9 +42,9 @@ LONGEST_SCALING_PERIOD = 60
 BUCKET_NAME_LIMIT = 63
 MOST_MANAGERS = 7
 # Maximum size of a group's own user data; EC2 accepts 16 KB in all.
-USER_DATA_LIMIT = 7168
+USER_DATA_LIMIT = 6144
 # The part of it that the maximum number of volumes needs.
-VOLUMES_ROOM = 3072
+VOLUMES_ROOM = 2048
 # Default address pools of the engine and the swarm.
 ENGINE_NETWORKS = {
     "172.17.0.0/16": "Docker's bridge network",
