@@ -203,6 +203,7 @@ def test_a_cloud_map_service_may_replace_the_record() -> None:
         (managers(name="Web_1"), "name must be 1 to 31 lower-case letters"),
         (managers(volume_size=4), "volume_size is 4, but must be between 8 and 16384"),
         (managers(instance_types=[]), "instance_types is empty"),
+        (managers(launch_seconds=10), "launch_seconds is 10, but must be between 60 and 6900"),
         (managers(labels={"swarm.aws.zone": "x"}), "label 'swarm.aws.zone' is reserved"),
         (managers(labels={"edge": ["a"]}), "label 'edge' must have a string, a number or a boolean"),
         (managers(labels={"edge": None}), "label 'edge' has no value: set a value such as 'true', or remove the"),
