@@ -12,8 +12,8 @@ import yaml
 
 from tests.unit.userdata.rendering import OPERATING_SYSTEMS, ROLE
 
-# The oldest versions that have what is needed: an engine that knows a health check's start_interval, which the stacks use, the
-# conditional writes of S3 with If-Match, and a client for requests 2.32.
+# The oldest versions that have what is needed: an engine that knows a health check's start_interval, which the stacks
+# use, the conditional writes of S3 with If-Match, and a client for requests 2.32.
 NEEDED = {"engine": "25.0", "boto3": "1.35.69", "docker": "7.1"}
 every_os = pytest.mark.parametrize("node_os", OPERATING_SYSTEMS)
 
