@@ -418,7 +418,7 @@ def _complete(config: Mapping[str, Any], found: Preflight) -> dict[str, Any]:
 
 
 def _complete_group(config: Mapping[str, Any], group: Mapping[str, Any], images: Mapping[str, Any]) -> dict[str, Any]:
-    """A node group with its image, its time to join, its block devices, the names of its security groups, and its tags."""
+    """A node group with its image, time to join, block devices, tags and the names of its security groups."""
     cluster, image = config["cluster_name"], images[group["architecture"]]
     serves = group["dns"] or group["target_groups"]
     bare_metal = any(".metal" in kind for kind in group["instance_types"])

@@ -32,8 +32,7 @@ class EngineApi:
         """``seconds`` is the time in which it must answer. Raises SwarmError if the SDK is missing."""
         if MISSING:
             raise SwarmError(
-                f"The Docker SDK for Python is missing. Nodes have it in {NODE_PYTHON}: set ansible_python_interpreter to "
-                "that."
+                f"The Docker SDK for Python is missing: set ansible_python_interpreter of the nodes to {NODE_PYTHON}."
             ) from MISSING
         self._url, self._seconds = url, seconds
         self._connected: Any = None

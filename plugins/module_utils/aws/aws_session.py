@@ -63,8 +63,7 @@ class AwsSession:
         """With the credentials of the instance profile and short timeouts. Raises SwarmError if the SDK is missing."""
         if MISSING:
             raise SwarmError(
-                f"The AWS SDK for Python is missing. Nodes have it in {NODE_PYTHON}: set ansible_python_interpreter to "
-                "that."
+                f"The AWS SDK for Python is missing: set ansible_python_interpreter of the nodes to {NODE_PYTHON}."
             ) from MISSING
 
         def new_session() -> Any:
