@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Mapping
 from .hub import Hub
 
 # The command that a manager runs: the agent's own archive, which reads the cluster with the instance's credentials.
-REMOTE = "sudo /usr/bin/python3 /usr/local/lib/swarm-agent/swarm-agent.pyz look"
+REMOTE = "sudo /usr/local/lib/swarm-agent/swarm-agent.pyz look"
 # SSH must notice a lost manager, as the silence below does.
 SSH_OPTIONS = "-o BatchMode=yes -o ConnectTimeout=5 -o ServerAliveInterval=2 -o ServerAliveCountMax=2"
 # Seconds without a document after which the link tries another manager; the first document may take longer.

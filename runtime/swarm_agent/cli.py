@@ -92,8 +92,10 @@ def work(config: Config, notify: Notifier, log: Log, deleted: Optional[str] = No
     ``deleted``, and the return value, is the ID of this host's node if the swarm does not have it any more. The engine
     does not notice that.
     """
+    began = time.monotonic()
     joined = join(config, notify, log, deleted)
-    log.info(f"This node is a member of the swarm {joined.cluster_id}.", node_id=joined.node_id)
+    seconds = round(time.monotonic() - began, 1)
+    log.info(f"This node is a member of the swarm {joined.cluster_id}.", node_id=joined.node_id, seconds=seconds)
     notify.status(f"Member of the swarm {joined.cluster_id}")
     watch = MembershipWatch(config, notify, log)
     if config.role == "manager":

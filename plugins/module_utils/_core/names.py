@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Dict
 
+# Python of the agent's virtual environment on a node, which has the SDKs of AWS and Docker.
+NODE_PYTHON = "/usr/local/lib/swarm-agent/venv/bin/python3"
+
 
 def resource_names(cluster: str, account: str, region: str) -> Dict[str, str]:
     """The names of a cluster's unique resources. The names of all others begin with the cluster's and a hyphen.

@@ -170,7 +170,7 @@ class _Planner:
         return placement.arriving(node, self._observed.services or ())
 
     def _overdue(self, instance: Instance) -> bool:
-        return instance.launched is not None and self._now - instance.launched >= self._policy.launch_seconds
+        return instance.launched is not None and self._now - instance.launched >= self._policy.launch_limit(instance)
 
     def _joined(self, instance: Instance, node: Optional[Node]) -> bool:
         return node is not None and node.ready and node.role == self._policy.role_of(instance)

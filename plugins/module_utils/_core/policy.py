@@ -43,6 +43,8 @@ class Group:
     rebalance: bool = False
     # None if only people change its size.
     scaling: Optional[Scaling] = None
+    # As in the policy; None for the policy's.
+    launch_seconds: Optional[float] = None
 
 
 @dataclass(frozen=True)
@@ -133,6 +135,11 @@ class Policy:
         group = self.groups.get(instance.group)
         return group.role if group else instance.role
 
+    def launch_limit(self, instance: Instance) -> float:
+        """How long an instance may take to join, in seconds."""
+        group = self.groups.get(instance.group)
+        return self.launch_seconds if group is None or group.launch_seconds is None else group.launch_seconds
+
     @property
     def launching_hook(self) -> str:
         """Name of the hook at which a new instance waits."""
@@ -189,6 +196,7 @@ def _group(value: Any, where: str) -> Group:
         ),
         bool(group.get("rebalance", False)),
         None if group.get("scaling") is None else _scaling(group["scaling"], f"{where}.scaling"),
+        None if group.get("launch_seconds") is None else _seconds(group["launch_seconds"], f"{where}.launch_seconds"),
     )
 
 

@@ -7,6 +7,8 @@ import zipfile
 from pathlib import Path
 from typing import Iterator, Tuple
 
+from .._core.names import NODE_PYTHON
+
 PACKAGE = "ansible_collections/swarm/aws"
 # The archive has the collection's own layout, so that the same imports work in it.
 SOURCES = ("runtime/swarm_agent", "plugins/module_utils/_core", "plugins/module_utils/adapters")
@@ -14,7 +16,8 @@ FILES = tuple(
     f"plugins/module_utils/aws/{name}.py" for name in ("__init__", "aws_session", "clock", "scaling_groups", "tags")
 )
 MAIN = f"from {PACKAGE.replace('/', '.')}.runtime.swarm_agent.cli import main\n\nmain()\n"
-SHEBANG = b"#!/usr/bin/env python3\n"
+# On a node: Python of the agent's virtual environment.
+SHEBANG = f"#!{NODE_PYTHON}\n".encode()
 # The earliest time that a zip archive can have. Only the content determines the archive's bytes.
 TIMESTAMP = (1980, 1, 1, 0, 0, 0)
 _MODE = 0o100644

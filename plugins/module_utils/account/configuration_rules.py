@@ -40,11 +40,13 @@ SHORT_PERIODS, LONGEST_PERIOD = (10, 20, 30), 3600
 # Target tracking evaluates periods of a minute.
 LONGEST_SCALING_PERIOD = 60
 BUCKET_NAME_LIMIT = 63
+# A lifecycle hook waits for 7200 seconds at most, and 300 longer than the agents.
+LONGEST_LAUNCH = 6900
 MOST_MANAGERS = 7
 # Maximum size of a group's own user data; EC2 accepts 16 KB in all.
-USER_DATA_LIMIT = 7168
+USER_DATA_LIMIT = 6144
 # The part of it that the maximum number of volumes needs.
-VOLUMES_ROOM = 3072
+VOLUMES_ROOM = 2048
 # Default address pools of the engine and the swarm.
 ENGINE_NETWORKS = {
     "172.17.0.0/16": "Docker's bridge network",
@@ -358,6 +360,11 @@ def _group_problems(group: Mapping[str, Any], zones: Sequence[str]) -> Iterable[
         yield "instance_types is empty: list at least one type, such as t3.small."
     yield from (f"instance_types has {kind} more than once." for kind in _twice(group["instance_types"]))
     yield from disks.problems(group)
+    if group["launch_seconds"] is not None and not 60 <= group["launch_seconds"] <= LONGEST_LAUNCH:
+        yield (
+            f"launch_seconds is {group['launch_seconds']}, but must be between 60 and {LONGEST_LAUNCH}: correct it, or "
+            "remove it for the default."
+        )
     if group["zones"] is not None:
         if not group["zones"]:
             yield "zones is empty: list some zones, or remove it for all."

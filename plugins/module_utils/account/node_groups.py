@@ -24,6 +24,8 @@ Group = Mapping[str, Any]
 TERMINATION_POLICIES = ["OldestLaunchTemplate", "OldestInstance"]
 HEALTH_CHECK_GRACE = 120
 SCALING_POLICY = "needed-nodes"
+# Seconds that the launching hook waits longer than the agents, at least.
+LAUNCH_MARGIN = 300
 # Seconds in service before target tracking counts an instance. Short, since the metric is a percentage of the desired
 # instances, whether they serve or not, and needs no time to settle.
 WARMUP = 30
@@ -123,8 +125,8 @@ class NodeGroups:
             self._changes.apply(
                 f"Auto Scaling group {name}",
                 None,
-                {**wanted, "hooks": self._hooks, "tags": group["tags"]},
-                lambda: self._create_group(name, wanted, group["tags"]),
+                {**wanted, "hooks": self._hooks_of(group), "tags": group["tags"]},
+                lambda: self._create_group(name, wanted, group),
             )
             self._keep_metrics(name, {})
             self._keep_scaling(name, group, there=False)
@@ -156,17 +158,23 @@ class NodeGroups:
         self._keep_group_tags(name, group["tags"], present.get("Tags", []))
         # After the size, so that the tag never has a size that was not applied.
         self._keep_desired(name, group, present_tags)
-        self._keep_hooks(name)
+        self._keep_hooks(name, group)
         self._keep_metrics(name, present)
         self._keep_scaling(name, group, there=True)
         self._keep_warm_pool(name, group, pool)
 
-    def _create_group(self, name: str, wanted: Mapping[str, Any], own_tags: Mapping[str, str]) -> None:
+    def _hooks_of(self, group: Group) -> list[dict[str, Any]]:
+        """The group's hooks. The launching hook waits for the agents, which abandon a launch that takes too long."""
+        longer = (group["launch_seconds"] or 0) + LAUNCH_MARGIN
+        launching, *others = self._hooks
+        return [{**launching, "HeartbeatTimeout": max(launching["HeartbeatTimeout"], longer)}, *map(dict, others)]
+
+    def _create_group(self, name: str, wanted: Mapping[str, Any], group: Group) -> None:
         _once_launchable(
             lambda: self._autoscaling.create_auto_scaling_group(
                 AutoScalingGroupName=name,
-                LifecycleHookSpecificationList=self._hooks,
-                Tags=[*_group_tags(name, own_tags), *_desired_tag(name, wanted["DesiredCapacity"])],
+                LifecycleHookSpecificationList=self._hooks_of(group),
+                Tags=[*_group_tags(name, group["tags"]), *_desired_tag(name, wanted["DesiredCapacity"])],
                 **wanted,
             )
         )
@@ -199,11 +207,11 @@ class NodeGroups:
             before = {key: present.get(key) for key in wanted} if present else None
             self._changes.apply(resource, before, wanted, lambda: put(**wanted))
 
-    def _keep_hooks(self, name: str) -> None:
+    def _keep_hooks(self, name: str, group: Group) -> None:
         found = self._autoscaling.describe_lifecycle_hooks(AutoScalingGroupName=name)["LifecycleHooks"]
         by_name = {hook["LifecycleHookName"]: hook for hook in found}
         put = partial(self._autoscaling.put_lifecycle_hook, AutoScalingGroupName=name)
-        for hook in self._hooks:
+        for hook in self._hooks_of(group):
             own = hook["LifecycleHookName"]
             self._keep(f"lifecycle hook {own} of {name}", by_name.get(own), hook, put)
 

@@ -19,6 +19,8 @@ from .configuration_schema import suggestion
 from .name_clashes import clashes
 from .nat_gateways import NONE
 
+# Firmware and memory checks take up to 20 minutes.
+BARE_METAL_LAUNCH_SECONDS = 1800
 NO_TOPIC = ("NotFound", "NotFoundException")
 
 
@@ -416,13 +418,15 @@ def _complete(config: Mapping[str, Any], found: Preflight) -> dict[str, Any]:
 
 
 def _complete_group(config: Mapping[str, Any], group: Mapping[str, Any], images: Mapping[str, Any]) -> dict[str, Any]:
-    """A node group with its image, its block devices, the names of its security groups, and its tags."""
+    """A node group with its image, time to join, block devices, tags and the names of its security groups."""
     cluster, image = config["cluster_name"], images[group["architecture"]]
     serves = group["dns"] or group["target_groups"]
+    bare_metal = any(".metal" in kind for kind in group["instance_types"])
     groups = ["member", *(["manager"] if group["role"] == MANAGER else []), *(["edge"] if serves else [])]
     return {
         **group,
         "image": image["id"],
+        "launch_seconds": group["launch_seconds"] or (BARE_METAL_LAUNCH_SECONDS if bare_metal else None),
         "block_devices": disks.block_devices(image["root_device"], group),
         "security_groups": [f"{cluster}-{name}" for name in groups],
         "tags": {

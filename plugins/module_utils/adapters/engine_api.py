@@ -7,6 +7,7 @@ from typing import Any, Iterator, Mapping, Optional
 
 from .._core.errors import SwarmError, Unavailable, Unreadable
 from .._core.join.ports import MANAGER, WORKER
+from .._core.names import NODE_PYTHON
 from .._core.parsing import SHAPE_ERRORS
 
 try:
@@ -30,7 +31,9 @@ class EngineApi:
     def __init__(self, url: str, seconds: int) -> None:
         """``seconds`` is the time in which it must answer. Raises SwarmError if the SDK is missing."""
         if MISSING:
-            raise SwarmError("The Docker SDK for Python is missing on this node: install python3-docker.") from MISSING
+            raise SwarmError(
+                f"The Docker SDK for Python is missing: set ansible_python_interpreter of the nodes to {NODE_PYTHON}."
+            ) from MISSING
         self._url, self._seconds = url, seconds
         self._connected: Any = None
 

@@ -8,6 +8,7 @@ from email.utils import parsedate_to_datetime
 from typing import Any, Callable, Iterator, Mapping, Optional
 
 from .._core.errors import SwarmError, Unavailable, Unreadable
+from .._core.names import NODE_PYTHON
 from .._core.parsing import SHAPE_ERRORS
 from .clock import aws_time
 
@@ -61,7 +62,9 @@ class AwsSession:
     def on_node(cls, region: str, alive: Callable[[], None] = lambda: None) -> AwsSession:
         """With the credentials of the instance profile and short timeouts. Raises SwarmError if the SDK is missing."""
         if MISSING:
-            raise SwarmError("The AWS SDK for Python is missing on this node: install python3-boto3.") from MISSING
+            raise SwarmError(
+                f"The AWS SDK for Python is missing: set ansible_python_interpreter of the nodes to {NODE_PYTHON}."
+            ) from MISSING
 
         def new_session() -> Any:
             found = botocore.session.get_session()

@@ -46,14 +46,14 @@ class Collector:
                 ["ip", "-brief", "address"],
                 ["ip", "route"],
                 ["python3", "--version"],
-                ["python3", str(AGENT), "--version"],
+                [str(AGENT), "--version"],
                 ["docker", "version"] if engine else ["docker", "--version"],
             ),
             "swarm-agent.log": self._log("swarm-agent"),
             "docker.log": self._log("docker", "containerd"),
             "cloud-init.log": self._log("cloud-init-local", "cloud-init", "cloud-config", "cloud-final"),
             "kernel.log": self._text([*self._journal, "--dmesg"]),
-            "agent.json": self._json(["python3", str(AGENT), "status"]),
+            "agent.json": self._json([str(AGENT), "status"]),
         }
         if engine:
             files.update(self._engine())

@@ -53,12 +53,26 @@ def of(bundle: Bundle, printed: Mapping[str, Any], root: str, ignored: Mapping[s
     for option, remark in ignored.items():
         using = sorted(name for name, service in document["services"].items() if option in service)
         warnings += [f"A swarm ignores '{option}' of {', '.join(using)}. {remark}".strip()] if using else []
+    warnings += _on_the_host(document)
     for service in document["services"].values():
         # These are of the compose file only.
         for option in [option for option in service if option in ("build", "env_file") or option.startswith("x-")]:
             del service[option]
     configs, secrets = (_contents(bundle, document, section, root) for section in ("configs", "secrets"))
     return Definition(bundle.stack, document, configs, secrets, _to_generate(bundle, document), tuple(warnings))
+
+
+def _on_the_host(document: Mapping[str, Any]) -> list[str]:
+    """A warning about services on the host's network, which reach the metadata service, if there are any."""
+    networks = document.get("networks") or {}
+    hosts = {key for key, network in networks.items() if network.get("external") and network.get("name", key) == "host"}
+    names = sorted(name for name, service in document["services"].items() if hosts & set(service.get("networks") or ()))
+    if not names:
+        return []
+    return [
+        f"Tasks of {', '.join(names)} are on the host's network, so they can get the credentials of their node's role "
+        "from the metadata service: use another network unless they need them."
+    ]
 
 
 def check_services(bundle: Bundle, document: Mapping[str, Any], root: str) -> None:

@@ -22,7 +22,8 @@ def get(config, key):
     return s3.get_object(Bucket=config["bucket"], Key=key)["Body"].read()
 
 
-def fetch(wanted, config, target, deadline):
+def fetch(wanted, config, target):
+    began = time.monotonic()
     while True:
         try:
             content = get(config, f"agent/{wanted}.pyz")
@@ -31,7 +32,7 @@ def fetch(wanted, config, target, deadline):
             break
         except Exception as error:  # the next try may succeed
             print(f"The agent {wanted[:12]} cannot be downloaded from {config['bucket']}: {error}", flush=True)
-            if time.monotonic() > deadline:
+            if time.monotonic() > began + DEADLINE:
                 sys.exit(1)
             time.sleep(5)
     # Atomic, so that a partial file never runs.
@@ -39,12 +40,13 @@ def fetch(wanted, config, target, deadline):
     part.write_bytes(content)
     part.chmod(0o755)
     part.replace(target)
+    print(f"The agent {wanted[:12]} was downloaded in {time.monotonic() - began:.1f} s.", flush=True)
 
 
 def main(wanted, config="/etc/swarm-agent/config.json", target="/usr/local/lib/swarm-agent/swarm-agent.pyz"):
     target = Path(target)
     if not (target.exists() and digest(target.read_bytes()) == wanted):
-        fetch(wanted, json.loads(Path(config).read_text()), target, time.monotonic() + DEADLINE)
+        fetch(wanted, json.loads(Path(config).read_text()), target)
 
 
 if __name__ == "__main__":

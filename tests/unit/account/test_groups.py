@@ -9,7 +9,7 @@ from ansible_collections.swarm.aws.plugins.module_utils.aws.aws_session import A
 from ansible_collections.swarm.aws.plugins.module_utils.aws.provision_error import ProvisionError
 
 from tests.unit.account.account import account
-from tests.unit.account.cases.groups import CASE, GROUPS, MANAGER, WARM_CASE, WORKER, launchable, prepare
+from tests.unit.account.cases.groups import CASE, GROUPS, LAUNCHING, MANAGER, WARM_CASE, WORKER, launchable, prepare
 
 
 def test_a_group_that_is_no_longer_declared_is_reported_and_kept() -> None:
@@ -142,3 +142,18 @@ def test_a_group_keeps_the_size_of_an_upgrade_in_progress() -> None:
             AutoScalingGroupName=MANAGER, MaxSize=4, DesiredCapacity=4
         )
         assert CASE.run(world, params)["changes"] == []
+
+
+def test_a_hook_waits_longer_than_the_agents_of_a_slow_group() -> None:
+    with account() as world:
+        told = prepare(world)
+        told["groups"][1]["launch_seconds"] = 1800
+        CASE.run(world, told)
+        assert CASE.run(world, told)["changes"] == []
+        hooks = {
+            name: world.aws.client("autoscaling").describe_lifecycle_hooks(
+                AutoScalingGroupName=name, LifecycleHookNames=[LAUNCHING]
+            )["LifecycleHooks"][0]["HeartbeatTimeout"]
+            for name in (MANAGER, WORKER)
+        }
+    assert hooks == {MANAGER: 900, WORKER: 2100}

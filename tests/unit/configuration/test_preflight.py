@@ -139,6 +139,7 @@ def test_the_example_is_valid_and_returned_with_its_defaults(aws_account: Accoun
     assert managers["image"] == found["images"]["x86_64"]["id"]
     assert managers["security_groups"] == ["example-member", "example-manager", "example-edge"]
     assert managers["tags"]["swarm.aws/group"] == managers["name"]
+    assert managers["launch_seconds"] is None
     disks = managers["block_devices"]
     assert [disk["device_name"] for disk in disks] == ["/dev/xvda", "/dev/sdf", "/dev/sdg"]
     assert all(disk["ebs"]["encrypted"] and disk["ebs"]["delete_on_termination"] for disk in disks)
@@ -148,6 +149,13 @@ def test_the_example_is_valid_and_returned_with_its_defaults(aws_account: Accoun
         ("/dev/sdf", "/srv/data"),
         ("/dev/sdg", "/mnt/logs"),
     ]
+
+
+@pytest.mark.parametrize(("own", "seconds"), [({}, 1800), ({"launch_seconds": 900}, 900)])
+def test_bare_metal_has_more_time_to_join(aws_account: Account, own: dict[str, int], seconds: int) -> None:
+    groups = [group(instance_types=["m5.metal"], **own)]
+    (managers,) = check(aws_account, {"aws_ec2.yml": INVENTORY}, node_groups=groups)["config"]["node_groups"]
+    assert managers["launch_seconds"] == seconds
 
 
 @pytest.mark.parametrize(

@@ -203,6 +203,7 @@ def test_a_cloud_map_service_may_replace_the_record() -> None:
         (managers(name="Web_1"), "name must be 1 to 31 lower-case letters"),
         (managers(volume_size=4), "volume_size is 4, but must be between 8 and 16384"),
         (managers(instance_types=[]), "instance_types is empty"),
+        (managers(launch_seconds=10), "launch_seconds is 10, but must be between 60 and 6900"),
         (managers(labels={"swarm.aws.zone": "x"}), "label 'swarm.aws.zone' is reserved"),
         (managers(labels={"edge": ["a"]}), "label 'edge' must have a string, a number or a boolean"),
         (managers(labels={"edge": None}), "label 'edge' has no value: set a value such as 'true', or remove the"),
@@ -254,7 +255,7 @@ def test_a_cloud_map_service_may_replace_the_record() -> None:
         (spot(share=101), "spot.share is 101, but must be a percentage"),
         (spot(on_demand_base=4), "spot.on_demand_base is 4, but must be at least 0 and less than max, 4"),
         (managers(user_data="echo"), "user_data must start with #! (a script) or #cloud-config"),
-        (managers(user_data="#!" + "x" * 7167), "user_data has 7169 bytes, but the maximum is 7168."),
+        (managers(user_data="#!" + "x" * 6143), "user_data has 6145 bytes, but the maximum is 6144."),
         (
             managers(volumes=[{"label": "data", "size": 50}], user_data="#!" + "x" * 4095),
             "user_data has 4097 bytes, but the maximum in a group with volumes is 4096.",

@@ -63,6 +63,7 @@ WANTED = {
             "labels": {"a": 1},
             "volumes": ["v"],
             "scaling": {"min": 1, "max": 2},
+            "launch_seconds": 1800,
             "target_groups": ["arn:targetgroup/web/1"],
         }
     },

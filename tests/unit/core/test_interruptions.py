@@ -251,6 +251,14 @@ def test_fault_21_a_launch_that_does_not_join_in_time_is_abandoned(fourth, age, 
     assert results == ([result] if result else [])
 
 
+@pytest.mark.parametrize(("age", "results"), [(1799, []), (1800, ["ABANDON"])])
+def test_a_launch_in_a_slow_group_is_abandoned_later(age, results):
+    slow = replace(POLICY, groups={**POLICY.groups, "worker": replace(POLICY.groups["worker"], launch_seconds=1800)})
+    host = instance(4, "worker", lifecycle="Pending:Wait", launched=NOW - age)
+    planned = decide(observed([*THREE, host], NODES, record(1, 2, 3)), slow, NOW).actions
+    assert [action.result for action in planned if isinstance(action, act.CompleteLifecycle)] == results
+
+
 # What is refused
 
 

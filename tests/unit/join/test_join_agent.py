@@ -90,6 +90,7 @@ def test_a_workers_agent_joins_again_after_a_restore_without_it(
         cli.run(WORKER, Notifier({}), Log(stream, cluster="demo"))
     joined, restored, again = lines(stream)
     assert (joined["level"], joined["node_id"], joined["cluster"]) == ("info", "node", "demo")
+    assert joined["seconds"] >= 0
     assert (restored["level"], again["message"]) == ("warning", joined["message"])
     assert told == [None, "node"], "the engine of a node that was deleted is not told"
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from ansible_collections.swarm.aws.plugins.module_utils.stack import (
     compose_files,
     definition,
@@ -469,11 +470,59 @@ def test_the_example_is_whole(pytestconfig: pytest.Config) -> None:
     assert stack.document["services"]["web"]["deploy"]["replicas"] == 6
 
 
+def test_services_on_the_hosts_network_are_named(tmp_path: Path) -> None:
+    networks = "networks: {outside: {external: true, name: host}, host: {external: true, name: mine}}"
+    services = "services: {a: {image: a, networks: [outside]}, b: {image: b, networks: [host]}, c: {image: c}}"
+    assert read(tmp_path, f"{services}\n{networks}").warnings == (
+        "Tasks of a are on the host's network, so they can get the credentials of their node's role from the metadata "
+        "service: use another network unless they need them.",
+    )
+
+
 def test_the_registry_knows_its_bucket(pytestconfig: pytest.Config) -> None:
-    stack = own(pytestconfig.rootpath, "ci", SWARM_REGION="eu-west-1", SWARM_BUCKET="bucket")
-    assert stack.warnings == ()
-    assert b"bucket: bucket\n" in stack.configs[1].data
-    assert b'regionendpoint: ""\n' in stack.configs[1].data
+    endpoint = "https://s3.eu-west-1.amazonaws.com"
+    stack = own(
+        pytestconfig.rootpath, "ci", SWARM_REGION="eu-west-1", SWARM_BUCKET="bucket", SWARM_S3_ENDPOINT=endpoint
+    )
+    (warning,) = stack.warnings
+    assert warning.startswith("Tasks of build, registry are on the host's network, so they can get the credentials")
+    service = stack.document["services"]["registry"]
+    assert (service["image"], service["configs"][0]["target"]) == ("registry:3", "/etc/distribution/config.yml")
+    configuration = yaml.safe_load(stack.configs[1].data)
+    s3 = configuration["storage"]["s3"]
+    # The SDK of version 3 knows the regions of 2024. With an endpoint it needs no list.
+    assert (s3["bucket"], s3["regionendpoint"], s3["forcepathstyle"]) == ("bucket", endpoint, True)
+    # A registry that cannot reach its bucket answers 503, so that its health check fails.
+    assert configuration["health"]["storagedriver"]["enabled"] is True
+    check_keys(configuration, REGISTRY_KEYS)
+
+
+# The sections of a registry's configuration that the stack uses, with all their keys: the registry ignores others
+# (https://github.com/distribution/distribution/blob/v3.0.0/configuration/configuration.go, and
+# registry/storage/driver/s3-aws/s3.go there).
+REGISTRY_KEYS: dict[str, Any] = yaml.safe_load("""
+version:
+log: [accesslog, level, formatter, fields, hooks, reportcaller]
+http: [addr, net, host, prefix, secret, relativeurls, draintimeout, tls, headers, debug, http2, h2c]
+health: {file: , http: , tcp: , storagedriver: [enabled, interval, threshold]}
+storage:
+  s3: [accesskey, secretkey, region, regionendpoint, forcepathstyle, bucket, encrypt, keyid, secure, skipverify, v4auth,
+    chunksize, multipartcopychunksize, multipartcopymaxconcurrency, multipartcopythresholdsize, rootdirectory,
+    storageclass, useragent, objectacl, usedualstack, accelerate, loglevel]
+  redirect: [disable]
+  delete: [enabled]
+  cache:
+  maintenance:
+  tag:
+""")
+
+
+def check_keys(configuration: dict[str, Any], known: Any) -> None:
+    """Check that a section has only known keys."""
+    for key, value in configuration.items():
+        assert key in known
+        if isinstance(value, dict):
+            check_keys(value, known[key])
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -47,13 +48,16 @@ def fetch(
     return target
 
 
-def test_the_agent_is_downloaded_and_executable(s3: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_agent_is_downloaded_and_executable(
+    s3: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     s3.put_object(Bucket=BUCKET, Key=f"agent/{DIGEST}.pyz", Body=AGENT)
 
     target = fetch(tmp_path, monkeypatch)
 
     assert target.read_bytes() == AGENT
     assert target.stat().st_mode & 0o777 == 0o755
+    assert re.fullmatch(f"The agent {DIGEST[:12]} was downloaded in [0-9.]+ s.\n", capsys.readouterr().out)
 
 
 def test_an_existing_agent_is_not_downloaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

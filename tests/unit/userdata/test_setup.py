@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
+import shutil
 import subprocess
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
@@ -11,39 +14,81 @@ from tests.unit.userdata.rendering import OPERATING_SYSTEMS, cloud_config, files
 
 pytestmark = pytest.mark.real("a shell: the setup is a shell script, run on stand-ins for package managers")
 
+AGENT = "/usr/local/lib/swarm-agent"
+# pip as root in the system's folders, on an image whose own tools have an older version of a dependency.
+PYTHON = """
+case "$1 $2" in
+  "-m pip")
+    echo "ERROR: Cannot uninstall requests 2.25.1, RECORD file not found. Hint: The package was installed by rpm." >&2
+    exit 1 ;;
+  "-m venv")
+    for folder; do :; done
+    mkdir -p "$folder/bin" && cp "$0-of-venv" "$folder/bin/python3" ;;
+esac
+"""
+# The packages of PyPI are there once they have been installed.
+VENV = """
+case "$1" in
+  -c) [ $# = 2 ] || [ -e "$0-has-packages" ] ;;
+  -m) touch "$0-has-packages" ;;
+esac
+"""
+# apt's lock is held, by one of its own timers, until somebody waits for it.
+LOCKED = """
+[ "$1 $2" != "-q update" ] || exit 0
+[ -e %s/held ] || exit 0
+case "$*" in *DPkg::Lock::Timeout=*) rm %s/held; exit 0 ;; esac
+echo "E: Could not get lock /var/lib/dpkg/lock-frontend. It is held by process 612 (unattended-upgr)" >&2
+exit 100
+"""
 # The programs on an image with all packages, and the packages that a bare instance lacks.
-READY = {"dpkg-query": "echo installed", "rpm": "true", "python3": "true", "docker": "echo ' swarm.aws.instance=i-0'"}
+READY = {"dpkg-query": "echo installed", "rpm": "true", "docker": "echo ' swarm.aws.instance=i-0'"}
 BARE = {**READY, "dpkg-query": "exit 1", "rpm": "exit 1"}
 OTHERS = ("usermod", "systemctl", "apt-get", "dnf", "dpkg", "sleep")
 
 
-def run(node_os: str, folder: Path, programs: dict[str, str]) -> tuple[int, list[str]]:
-    """Run the script, and return its exit and the programs that it ran."""
+class Ended(NamedTuple):
+    """How the script ended, the programs that it ran, and what it printed."""
+
+    code: int
+    calls: list[str]
+    printed: str
+
+
+def run(node_os: str, folder: Path, programs: dict[str, str], *, venv: bool = True, **group: object) -> Ended:
+    """Run the script. With ``venv`` the agent's virtual environment is there and complete."""
     log = folder / "log"
+    programs = {"python3": PYTHON, "python3-of-venv": VENV, **programs}
     for name in {*OTHERS, *programs}:
         program = folder / name
         program.write_text(f'#!/bin/sh\necho {name} "$@" >> {log}\n{programs.get(name, "true")}\n')
         program.chmod(0o755)
-    script = files(cloud_config(user_data(node_os)))["/usr/local/lib/swarm-agent/setup"]
+    if venv:
+        python = folder / "agent/venv/bin/python3"
+        python.parent.mkdir(parents=True)
+        shutil.copy(folder / "python3-of-venv", python)
+        python.with_name("python3-has-packages").touch()
+    script = files(cloud_config(user_data(node_os, **group)))[f"{AGENT}/setup"].replace(AGENT, f"{folder}/agent")
     ended = subprocess.run(
         ["sh"], input=script, text=True, env={"PATH": f"{folder}:/usr/bin:/bin"}, capture_output=True, timeout=30
     )
-    return ended.returncode, log.read_text().splitlines()
+    calls = log.read_text().replace(str(folder), "").splitlines()
+    return Ended(ended.returncode, calls, ended.stdout + ended.stderr)
 
 
 @pytest.mark.parametrize("node_os", OPERATING_SYSTEMS)
 def test_no_package_is_installed_if_all_are_present(node_os: str, tmp_path: Path) -> None:
-    code, calls = run(node_os, tmp_path, READY)
+    code, calls, _printed = run(node_os, tmp_path, READY)
 
     assert code == 0
-    assert not [call for call in calls if call.startswith(("apt-get", "dnf", "python3 -m pip"))]
+    assert not [call for call in calls if call.startswith(("apt-get", "dnf", "python3 -m", "python3-of-venv -m"))]
     assert "systemctl restart docker" not in calls
     assert "systemctl enable --now --no-block swarm-agent.service swarm-prune.timer swarm-backup.timer" in calls
 
 
 @pytest.mark.parametrize("node_os", OPERATING_SYSTEMS)
 def test_missing_packages_are_installed_before_the_agent_starts(node_os: str, tmp_path: Path) -> None:
-    code, calls = run(node_os, tmp_path, BARE)
+    code, calls, _printed = run(node_os, tmp_path, BARE)
 
     manager = "dnf -q -y install docker" if node_os == "amazonlinux2023" else "apt-get -q -o DPkg::Lock::Timeout=120"
     (installed,) = [number for number, call in enumerate(calls) if call.startswith(manager)]
@@ -52,10 +97,52 @@ def test_missing_packages_are_installed_before_the_agent_starts(node_os: str, tm
     assert installed < started
 
 
+@pytest.mark.parametrize("node_os", OPERATING_SYSTEMS)
+def test_packages_of_pypi_are_installed_beside_those_of_the_system(node_os: str, tmp_path: Path) -> None:
+    code, calls, _printed = run(node_os, tmp_path, BARE, venv=False)
+
+    assert code == 0
+    assert (tmp_path / "agent/venv/bin/python3").exists()
+    assert not [call for call in calls if call.startswith("python3 -m pip")]
+    installed = [call for call in calls if call.startswith("python3-of-venv -m pip")]
+    assert bool(installed) == (node_os != "debian13"), "Debian's own packages suffice"
+
+
+def test_a_virtual_environment_without_its_packages_is_completed(tmp_path: Path) -> None:
+    (tmp_path / "agent/venv/bin").mkdir(parents=True)
+
+    code, calls, _printed = run("amazonlinux2023", tmp_path, READY, venv=False)
+
+    assert code == 0
+    assert not [call for call in calls if call.startswith("dnf")]
+    assert "python3-of-venv -m pip install --quiet boto3==1.40.61 docker==7.1.0" in calls
+
+
+@pytest.mark.parametrize("node_os", OPERATING_SYSTEMS)
+def test_each_step_of_the_first_boot_is_named_with_its_seconds(node_os: str, tmp_path: Path) -> None:
+    printed = run(node_os, tmp_path, BARE, venv=False).printed
+
+    told = re.findall(r"^swarm-setup: (.*) in [0-9]+ s$", printed, re.MULTILINE)
+    assert told == ["packages ready", "Python packages ready", "engine ready", "node set up"]
+
+
+def test_apts_timers_may_hold_its_lock_during_the_first_boot(tmp_path: Path) -> None:
+    (tmp_path / "held").touch()
+    unknown = '[ "$1" != cat ]'
+    locked = LOCKED % (tmp_path, tmp_path)
+
+    code, calls, _printed = run("debian13", tmp_path, {**READY, "systemctl": unknown, "apt-get": locked})
+
+    assert code == 0
+    (installed,) = [call for call in calls if call.startswith("apt-get") and call.endswith(".deb")]
+    assert not (tmp_path / "held").exists(), f"{installed} did not wait"
+    assert not [call for call in calls if call.startswith("dpkg -i")], "dpkg waits for no lock"
+
+
 def test_an_unavailable_mirror_is_tried_again(tmp_path: Path) -> None:
     away = f"[ -e {tmp_path}/asked ] || {{ touch {tmp_path}/asked; exit 100; }}"
 
-    code, calls = run("debian13", tmp_path, {**BARE, "apt-get": away})
+    code, calls, _printed = run("debian13", tmp_path, {**BARE, "apt-get": away})
 
     assert code == 0
     assert calls.count("apt-get -q update") == 2
@@ -63,25 +150,25 @@ def test_an_unavailable_mirror_is_tried_again(tmp_path: Path) -> None:
 
 
 def test_without_its_packages_the_agent_does_not_start(tmp_path: Path) -> None:
-    # The clock jumps over the deadline.
-    clock = f"[ -e {tmp_path}/begun ] && echo 601 || {{ touch {tmp_path}/begun; echo 0; }}"
+    # Ten minutes pass whenever the script asks for the time.
+    clock = f"echo >> {tmp_path}/asked; echo $(($(wc -l < {tmp_path}/asked) * 600))"
 
-    code, calls = run("debian13", tmp_path, {**BARE, "apt-get": "exit 100", "date": clock})
+    code, calls, _printed = run("debian13", tmp_path, {**BARE, "apt-get": "exit 100", "date": clock})
 
     assert code == 1
     assert not [call for call in calls if "swarm-agent" in call]
 
 
 def test_an_engine_that_started_without_its_labels_is_restarted(tmp_path: Path) -> None:
-    code, calls = run("debian13", tmp_path, {**READY, "docker": "true"})
+    code, calls, _printed = run("debian13", tmp_path, {**READY, "docker": "true"})
 
     assert code == 0
     assert calls.index("systemctl restart docker") < next(n for n, call in enumerate(calls) if "swarm-agent" in call)
 
 
 def test_a_node_starts_without_session_managers_agent(tmp_path: Path) -> None:
-    code, calls = run("debian13", tmp_path, {**READY, "systemctl": '[ "$1" != cat ]', "python3": "exit 1"})
+    code, calls, _printed = run("debian13", tmp_path, {**READY, "systemctl": '[ "$1" != cat ]', "python3": "exit 1"})
 
     assert code == 0
-    assert not [call for call in calls if call.startswith("dpkg -i")]
+    assert not [call for call in calls if call.startswith("apt-get")]
     assert [call for call in calls if "swarm-agent.service" in call]

@@ -10,6 +10,7 @@ from typing import Any
 
 import jsonschema
 import pytest
+from ansible_collections.swarm.aws.plugins.module_utils._core.names import NODE_PYTHON
 from ansible_collections.swarm.aws.plugins.module_utils.account import configuration_rules, disks
 from ansible_collections.swarm.aws.plugins.module_utils.adapters.node_config import Config, Logs
 from ansible_collections.swarm.aws.runtime.swarm_agent.volumes import Volume
@@ -134,8 +135,8 @@ def test_the_agent_is_fetched_by_its_checksum_and_watched(node_os: str) -> None:
     unit.read_string(files(cloud_config(user_data(node_os)))["/etc/systemd/system/swarm-agent.service"])
 
     folder = "/usr/local/lib/swarm-agent"
-    assert unit["Service"]["ExecStartPre"] == f"/usr/bin/python3 {folder}/fetch {DIGEST}"
-    assert unit["Service"]["ExecStart"] == f"/usr/bin/python3 {folder}/swarm-agent.pyz"
+    assert unit["Service"]["ExecStartPre"] == f"{NODE_PYTHON} {folder}/fetch {DIGEST}"
+    assert unit["Service"]["ExecStart"] == f"{folder}/swarm-agent.pyz"
     assert (unit["Service"]["Type"], unit["Service"]["Restart"]) == ("notify", "on-failure")
     assert "WatchdogSec" in unit["Service"]
     assert "docker.service" in unit["Unit"]["After"].split()

@@ -103,7 +103,7 @@ class Ci:
 
     def deploy(self, source: str = "", service: str = "") -> Run:
         """Run `deploy.yml` as documented."""
-        more = {"CI_SOURCE": source, "CI_IMAGE": "shop", "CI_SERVICE": service, "CI_S3_ENDPOINT": ENDPOINT}
+        more = {"CI_SOURCE": source, "CI_IMAGE": "shop", "CI_SERVICE": service}
         return self.site.playbook("playbooks/deploy.yml", "-e", f"stack_file={STACK}", **more)
 
     def deploy_shop(self) -> Run:

@@ -25,6 +25,7 @@ GROUP = {
     "spot": None,
     "scaling": None,
     "warm_pool": None,
+    "launch_seconds": None,
 }
 
 
