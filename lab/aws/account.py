@@ -35,6 +35,10 @@ class AccountProfile:
     """Share of the calls that are refused because there were too many."""
     busy_seconds: float = 0
     """In which a second change of an Auto Scaling group or of an event rule is refused."""
+    filter_values: int | None = None
+    """The most values in the filters of a call to EC2; None: no limit."""
+    normalized_policies: bool = False
+    """Whether resource policies are returned as AWS stores them, not as they were given."""
 
 
 STRICT = AccountProfile(
@@ -46,6 +50,8 @@ STRICT = AccountProfile(
     linger_seconds=8,
     throttled=0.01,
     busy_seconds=0.3,
+    filter_values=200,
+    normalized_policies=True,
 )
 KIND = AccountProfile("kind")
 PROFILES = {profile.name: profile for profile in (STRICT, KIND)}

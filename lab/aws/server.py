@@ -41,7 +41,9 @@ from lab.aws.hosts import Hosts
 from lab.aws.iam.gate import Gate
 from lab.aws.iam.judgements import Judgements
 from lab.aws.ports import Machines
-from lab.aws.strict import checks
+from lab.aws.strict import checks, policies
+from lab.aws.strict.consistency import Consistency
+from lab.aws.strict.limits import Limits
 
 log = logging.getLogger(__name__)
 TICK_SECONDS = 0.3
@@ -61,6 +63,7 @@ class Application:
         judgements = Judgements()
         self._control = Control(hosts, self.calls, judgements)
         self._gate = Gate(self.calls, judgements)
+        self._limits, self._consistency = Limits(), Consistency()
         self._moto = DomainDispatcherApplication(_service)
         self.stopping = threading.Event()
 
@@ -92,12 +95,15 @@ class Application:
         self, call: Call, environ: dict[str, Any], content: bytes, start_response: Callable[..., Any]
     ) -> Iterable[bytes]:
         with world.LOCK:
+            self._limits.throttle(call)
             self._gate.admit(call)
         if call.service == "sqs" and call.action == "ReceiveMessage":
             return polling.receive(call, environ, content, start_response, self._moto, self.stopping)
         with world.CHANGED:
+            self._limits.check(call)
             checks.check(call)
-            answer = list(self._moto(environ, start_response))
+            with self._consistency.around(call):
+                answer = list(self._moto(environ, start_response))
             if not call.action.startswith(_LOOKS):
                 self._hosts.answer()
                 world.CHANGED.notify_all()
@@ -187,7 +193,7 @@ def start(
     with world.LOCK:
         grafts.attribute(account, "current", profile)
         seed.prepare(grafts)
-        for part in (api, alarms, instances, repairs, ecr, cloud_map, balancing):
+        for part in (api, alarms, instances, repairs, ecr, cloud_map, balancing, policies):
             part.install(grafts)
         addresses.install(grafts, public_pool)
         ipv6.install(grafts, ipv6_pool)
