@@ -13,6 +13,7 @@ from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoReque
 from werkzeug.serving import BaseWSGIServer, make_server
 
 from lab.aws import (
+    account,
     addresses,
     balancing,
     calls,
@@ -29,6 +30,7 @@ from lab.aws import (
     seed,
     world,
 )
+from lab.aws.account import AccountProfile
 from lab.aws.autoscaling import api, tracking
 from lab.aws.calls import Call, CallLog
 from lab.aws.cloudwatch import EVERY, alarms, measuring
@@ -39,7 +41,9 @@ from lab.aws.hosts import Hosts
 from lab.aws.iam.gate import Gate
 from lab.aws.iam.judgements import Judgements
 from lab.aws.ports import Machines
-from lab.aws.strict import checks
+from lab.aws.strict import checks, policies
+from lab.aws.strict.consistency import Consistency
+from lab.aws.strict.limits import Limits
 
 log = logging.getLogger(__name__)
 TICK_SECONDS = 0.3
@@ -59,6 +63,7 @@ class Application:
         judgements = Judgements()
         self._control = Control(hosts, self.calls, judgements)
         self._gate = Gate(self.calls, judgements)
+        self._limits, self._consistency = Limits(), Consistency()
         self._moto = DomainDispatcherApplication(_service)
         self.stopping = threading.Event()
 
@@ -90,12 +95,15 @@ class Application:
         self, call: Call, environ: dict[str, Any], content: bytes, start_response: Callable[..., Any]
     ) -> Iterable[bytes]:
         with world.LOCK:
+            self._limits.throttle(call)
             self._gate.admit(call)
         if call.service == "sqs" and call.action == "ReceiveMessage":
             return polling.receive(call, environ, content, start_response, self._moto, self.stopping)
         with world.CHANGED:
+            self._limits.check(call)
             checks.check(call)
-            answer = list(self._moto(environ, start_response))
+            with self._consistency.around(call):
+                answer = list(self._moto(environ, start_response))
             if not call.action.startswith(_LOOKS):
                 self._hosts.answer()
                 world.CHANGED.notify_all()
@@ -170,6 +178,7 @@ def start(
     *,
     public_pool: str,
     ipv6_pool: str = ipv6.DOCUMENTATION,
+    profile: AccountProfile = account.STRICT,
     tick: float = TICK_SECONDS,
 ) -> Server:
     """Serve a new account, whose instances run on these machines.
@@ -177,12 +186,14 @@ def start(
     :param port: 0 for any free port; the server's ``port`` is the chosen port.
     :param public_pool: the CIDR range of the instances' public addresses.
     :param ipv6_pool: the CIDR range of the VPCs' IPv6 ranges.
+    :param profile: how strict and how slow the account is.
     :param tick: seconds between two rounds of the control loop without a call.
     """
     grafts = Grafts()
     with world.LOCK:
+        grafts.attribute(account, "current", profile)
         seed.prepare(grafts)
-        for part in (api, alarms, instances, repairs, ecr, cloud_map, balancing):
+        for part in (api, alarms, instances, repairs, ecr, cloud_map, balancing, policies):
             part.install(grafts)
         addresses.install(grafts, public_pool)
         ipv6.install(grafts, ipv6_pool)

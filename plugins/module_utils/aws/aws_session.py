@@ -37,6 +37,8 @@ AWS_ERRORS = (ClientError, BotoCoreError)
 CONNECT_SECONDS, READ_SECONDS, ATTEMPTS = 5, 20, 3
 # Answers to credentials that have expired: the metadata service has newer ones.
 _STALE = ("ExpiredToken", "ExpiredTokenException", "RequestExpired", "InvalidClientTokenId", "InvalidAccessKeyId")
+# Refusals while AWS is busy with an earlier change of the resource. The SDK does not retry them.
+_BUSY, _BUSY_ATTEMPTS = ("ConcurrentModificationException", "ScalingActivityInProgress"), 6
 _CLOCK = ("RequestTimeTooSkewed", "SignatureDoesNotMatch", "InvalidSignatureException")
 
 
@@ -112,6 +114,7 @@ class AwsSession:
             client = self._session.client(service, **self._arguments)
             client.meta.events.register_first("before-call", _asked)
             client.meta.events.register_first("after-call", _answered)
+            client.meta.events.register_first("needs-retry", _while_busy)
             self._clients[service] = client
         return self._clients[service]
 
@@ -188,6 +191,12 @@ def _config(attempts: int, **more: Any) -> Any:
 
 def _asked(context: dict[str, Any], **_: object) -> None:
     context["asked_at"] = time.monotonic()
+
+
+def _while_busy(response: Any, attempts: int, **_: object) -> Optional[float]:
+    """Seconds until the next attempt, or None to leave it to the SDK; half a minute in all."""
+    busy = response is not None and response[1].get("Error", {}).get("Code") in _BUSY
+    return min(2.0 ** (attempts - 2), 8) if busy and attempts < _BUSY_ATTEMPTS else None
 
 
 def _answered(http_response: Any, context: dict[str, Any], **_: object) -> None:

@@ -42,11 +42,12 @@ class Killed(BaseException):
 class Account:
     """An empty account, and the modules' way to it."""
 
-    def __init__(self) -> None:
+    def __init__(self, new_session: Callable[[], AwsSession] | None = None) -> None:
         self.reads: list[str] = []
         self.writes: list[str] = []
         self._killed_after: int | None = None
-        self.aws = AwsSession(_session)
+        self._new_session = new_session or (lambda: AwsSession(_session))
+        self.aws = self._new_session()
 
     @property
     def scaling(self) -> LabAutoScaling:
@@ -112,7 +113,7 @@ class Account:
         assert not validated.error_messages, validated.error_messages
         changes = Changes(check)
         # Clients of its own, as a module's process has. One that was made before a recording would not be recorded.
-        result = work(AwsSession(_session), validated.validated_parameters, changes)
+        result = work(self._new_session(), validated.validated_parameters, changes)
         return {**changes.result(), **result}
 
     def _note(self, model: Any, **_: Any) -> None:

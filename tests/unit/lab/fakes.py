@@ -19,6 +19,7 @@ from botocore.exceptions import ClientError
 
 from lab import waiting
 from lab.aws import imds, server
+from lab.aws.account import KIND, AccountProfile
 from lab.aws.ports import InstanceSpec
 from lab.aws.serving import answer
 from tests.lab.iam import new_user
@@ -105,6 +106,8 @@ class LittleAws:
     endpoint: server.Server
     metadata: imds.Metadata
     machines: FakeMachines
+    attempts: int = 1
+    """A client's attempts at a call that AWS throttles."""
     clients: dict[tuple[str, str], Any] = field(default_factory=dict)
 
     @property
@@ -122,7 +125,7 @@ class LittleAws:
                 aws_access_key_id=given["AccessKeyId"],
                 aws_secret_access_key=given["SecretAccessKey"],
                 aws_session_token=given["Token"],
-                config=Config(retries={"total_max_attempts": 1}),
+                config=Config(retries={"mode": "standard", "total_max_attempts": self.attempts}),
             )
         return self.clients[key]
 
@@ -273,13 +276,13 @@ class Network:
 
 
 @contextmanager
-def little_aws() -> Iterator[LittleAws]:
-    """A fresh account for as long as the context lasts."""
+def little_aws(profile: AccountProfile = KIND, attempts: int | None = None) -> Iterator[LittleAws]:
+    """A fresh account for as long as the context lasts, whose clients retry if it throttles."""
     machines = FakeMachines()
-    endpoint = server.start(machines, "127.0.0.1", 0, public_pool="198.51.100.0/28", tick=0.05)
+    endpoint = server.start(machines, "127.0.0.1", 0, public_pool="198.51.100.0/28", profile=profile, tick=0.05)
     metadata = imds.Metadata("127.0.0.1", 0)
     try:
-        yield LittleAws(endpoint, metadata, machines)
+        yield LittleAws(endpoint, metadata, machines, attempts or (8 if profile.throttled else 1))
     finally:
         metadata.stop()
         endpoint.stop()

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from typing import Any, Callable, Mapping, Sequence, Tuple
+from typing import Any, Callable, Iterator, Mapping, Sequence, Tuple
 
-from ...aws.aws_session import AwsSession, ClientError, code, sentence, unless_missing
+from ...aws.aws_session import AwsSession, ClientError, code, listed, sentence, unless_missing
 from ...aws.changes import Changes
 from ...aws.provision_error import ProvisionError
 from ...aws.scaling_groups import groups_named
@@ -79,8 +79,11 @@ REQUESTS: Mapping[str, Tuple[str, str, Callable[[Resource], Mapping[str, Any]]]]
 }
 # AWS may still be deleting a dependent resource, such as the interface of a terminated instance.
 IN_USE = ("DependencyViolation", "DeleteConflict", "ResourceInUse", "BucketNotEmpty", "ScalingActivityInProgress")
-# Later passes find resources that were created meanwhile, such as by an agent that could still write.
-PASSES = 3
+# Seconds in which AWS may show a deleted resource; a queue takes one minute. Passes in this time also delete what was
+# created meanwhile, such as by an agent that could still write.
+LINGERING = 180
+# EC2's maximum in the filters of a request.
+MOST_VALUES = 200
 
 
 class Destroyer:
@@ -88,24 +91,30 @@ class Destroyer:
 
     def __init__(self, aws: AwsSession, survey: Survey, changes: Changes, *, timeout: float) -> None:
         self._aws, self._survey, self._changes, self._timeout = aws, survey, changes, timeout
+        self._deleted: set[str] = set()
 
     def run(self, *, instances_only: bool = False) -> dict[str, Any]:
         """Delete all resources, or only up to the instances. Reports the remaining and the pending deletions.
 
         Raises ProvisionError if a deletion takes too long.
         """
-        once = instances_only or self._changes.check_mode
-        left, passes = self._survey.find(), 0
-        remaining = any(batches(left))
-        while remaining and passes < (1 if once else PASSES):
+        left = self._survey.find()
+        deadline, delay = time.monotonic() + LINGERING, 1.0
+        while any(batches(left)):
             self._pass(left, instances_only=instances_only)
-            passes += 1
-            if not self._changes.check_mode:
-                left = self._survey.find()
-            remaining = any(batches(left))
-        if remaining and not once:
-            back = ", ".join(str(resource) for batch in batches(left) for resource in batch)
-            raise ProvisionError(f"Created again during the deletion: {back}. Find their creator, and run this again.")
+            if self._changes.check_mode:
+                break
+            left = self._survey.find()
+            if instances_only or not any(batches(left)):
+                break
+            if time.monotonic() + delay > deadline:
+                back = ", ".join(str(resource) for batch in batches(left) for resource in batch)
+                raise ProvisionError(
+                    f"Deleted, but still found after {LINGERING} s: {back}. If something creates them again, stop it; "
+                    "then run this again."
+                )
+            time.sleep(delay)
+            delay = min(delay * 2, 10)
         reasons = staying(left)
         return {
             "left": [{**resource.report(), "why": reasons[resource.id]} for resource in left if resource.id in reasons],
@@ -121,6 +130,10 @@ class Destroyer:
     def _delete(self, batch: Sequence[Resource]) -> None:
         still_there = getattr(self, f"_left_{_method(batch[0])}", None)
         for resource in batch:
+            if resource.id in self._deleted:
+                self._once_unused(resource)
+                continue
+            self._deleted.add(resource.id)
             before = {"id": resource.id, **({"note": resource.note} if resource.note else {})}
             self._changes.apply(str(resource), before, None, lambda resource=resource: self._once_unused(resource))  # type: ignore[misc]
         if still_there is not None and not self._changes.check_mode:
@@ -188,8 +201,7 @@ class Destroyer:
         return [group["AutoScalingGroupName"] for group in found]
 
     def _left_instance(self, batch: Sequence[Resource]) -> list[str]:
-        wanted = [{"Name": "instance-id", "Values": [resource.id for resource in batch]}]
-        reservations = self._aws.client("ec2").describe_instances(Filters=wanted)["Reservations"]
+        reservations = self._filtered("describe_instances", "Reservations", "instance-id", batch)
         instances = [instance for reservation in reservations for instance in reservation["Instances"]]
         return [instance["InstanceId"] for instance in instances if instance["State"]["Name"] != "terminated"]
 
@@ -203,9 +215,14 @@ class Destroyer:
 
     def _left_nat_gateway(self, batch: Sequence[Resource]) -> list[str]:
         # Its address is in use until then, for a minute or two.
-        wanted = [{"Name": "nat-gateway-id", "Values": [resource.id for resource in batch]}]
-        found = self._aws.client("ec2").describe_nat_gateways(Filters=wanted)["NatGateways"]
+        found = self._filtered("describe_nat_gateways", "NatGateways", "nat-gateway-id", batch)
         return [gateway["NatGatewayId"] for gateway in found if gateway["State"] not in ("deleted", "failed")]
+
+    def _filtered(self, operation: str, key: str, name: str, batch: Sequence[Resource]) -> Iterator[Mapping[str, Any]]:
+        """What EC2 lists for the batch's IDs; unlike an ID of its own parameter, an unknown ID in a filter is no error."""
+        for start in range(0, len(batch), MOST_VALUES):
+            values = [resource.id for resource in batch[start : start + MOST_VALUES]]
+            yield from listed(self._aws.client("ec2"), operation, key, Filters=[{"Name": name, "Values": values}])
 
     def _internet_gateway(self, resource: Resource) -> None:
         ec2 = self._aws.client("ec2")

@@ -139,8 +139,12 @@ class Survey:
             role = (unless_missing(iam.get_role, "NoSuchEntity", RoleName=name) or {}).get("Role")
             if not self._is_ours(role):
                 continue
+            # A deleted role may still be listed, and described.
+            policies = unless_missing(iam.list_role_policies, "NoSuchEntity", RoleName=name)
+            if policies is None:
+                continue
             yield Resource("IAM role", f"role/{name}", name, facts={"arn": role["Arn"]})
-            for policy in iam.list_role_policies(RoleName=name)["PolicyNames"]:
+            for policy in policies["PolicyNames"]:
                 facts = {"RoleName": name, "PolicyName": policy}
                 yield Resource(
                     "policy of the IAM role", f"role/{name}/{policy}", name, on=(f"role/{name}",), facts=facts
@@ -202,7 +206,13 @@ class Survey:
                     f"The bucket {name} belongs to another account, or your credentials cannot read it: ask for access."
                 ) from error
             raise
-        own = unless_missing(s3.get_bucket_tagging, "NoSuchTagSet", Bucket=name)
+        try:
+            own = unless_missing(s3.get_bucket_tagging, "NoSuchTagSet", Bucket=name)
+        except ClientError as error:
+            # HeadBucket may still see a deleted bucket.
+            if code(error) == "NoSuchBucket":
+                return
+            raise
         # A bucket gets its tags last; until then its name identifies it.
         if tags.from_list((own or {}).get("TagSet", [])).get(tags.CLUSTER, self.cluster) != self.cluster:
             return
@@ -246,12 +256,17 @@ class Survey:
 
     def _others(self, known: set[Any]) -> Iterator[Resource]:
         tagging, ours = self._aws.client("resourcegroupstaggingapi"), [{"Key": tags.CLUSTER, "Values": [self.cluster]}]
+        # By the service's own answer, since the tagging service also lists what was deleted.
         looks: dict[str, Callable[[str], Resource | None]] = {
             "kms:key": self._tagged_key,
             "secretsmanager:secret": self._secret,
             "logs:log-group": self._log_group,
             "ssm:parameter": self._parameter,
             "sqs": self._tagged_queue,
+            "sns": self._tagged_topic,
+            "s3": self._tagged_bucket,
+            "cloudwatch:alarm": self._tagged_alarm,
+            "iam:instance-profile": self._tagged_profile,
         }
         for mapping in listed(tagging, "get_resources", "ResourceTagMappingList", TagFilters=ours):
             arn = mapping["ResourceARN"]
@@ -259,9 +274,7 @@ class Survey:
             if arn in known or name in known or service == "autoscaling" or f"{service}:{kind}" in _LOOKED_AT:
                 continue
             look = looks.get(f"{service}:{kind}") or looks.get(service)
-            found = (
-                look(arn) if look else Resource(f"{service} {kind}".strip(), arn, kept=UNKNOWN, facts={"tagged": True})
-            )
+            found = look(arn) if look else _unknown(arn)
             if found is not None:
                 yield found
 
@@ -306,6 +319,25 @@ class Survey:
         found = unless_missing(self._aws.client("sqs").get_queue_url, *NO_QUEUE, QueueName=name)
         return Resource("queue", f"queue/{name}", name, facts={"url": found["QueueUrl"], "arn": arn}) if found else None
 
+    def _tagged_topic(self, arn: str) -> Resource | None:
+        described = self._aws.client("sns").list_tags_for_resource
+        return _unknown(arn) if unless_missing(described, *NO_TOPIC, ResourceArn=arn) else None
+
+    def _tagged_bucket(self, arn: str) -> Resource | None:
+        # HeadBucket may still see a deleted bucket.
+        described = self._aws.client("s3").get_bucket_tagging
+        return _unknown(arn) if unless_missing(described, "NoSuchBucket", Bucket=arn.split(":::")[-1]) else None
+
+    def _tagged_alarm(self, arn: str) -> Resource | None:
+        found = self._aws.client("cloudwatch").describe_alarms(
+            AlarmNames=[arn.split(":alarm:", 1)[1]], AlarmTypes=["MetricAlarm", "CompositeAlarm"]
+        )
+        return _unknown(arn) if found["MetricAlarms"] or found.get("CompositeAlarms") else None
+
+    def _tagged_profile(self, arn: str) -> Resource | None:
+        described, name = self._aws.client("iam").get_instance_profile, arn.rsplit("/", 1)[-1]
+        return _unknown(arn) if unless_missing(described, "NoSuchEntity", InstanceProfileName=name) else None
+
     @property
     def _partition(self) -> str:
         return self._aws.client("ec2").meta.partition
@@ -331,6 +363,11 @@ _LOOKED_AT = {
         "vpc-endpoint",
     )
 }
+
+
+def _unknown(arn: str) -> Resource:
+    service, kind, _ = _parts(arn)
+    return Resource(f"{service} {kind}".strip(), arn, kept=UNKNOWN, facts={"tagged": True})
 
 
 def _parts(arn: str) -> tuple[str, str, str]:
