@@ -7,6 +7,7 @@ import shlex
 import sys
 import urllib.parse
 import urllib.request
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -31,16 +32,30 @@ Name = Annotated[
 Instance = Annotated[str, typer.Argument(help="An instance ID of the lab, as `lab status` shows it.")]
 
 
+class AccountName(StrEnum):
+    """The names of :data:`lab.aws.account.PROFILES`, which take seconds to import with the emulator."""
+
+    STRICT = "strict"
+    KIND = "kind"
+
+
 def say(line: str) -> None:
     console.print(f"lab: {line} …", highlight=False, soft_wrap=True)
 
 
 @app.command()
-def up(name: Name) -> None:
+def up(
+    name: Name,
+    account: Annotated[
+        AccountName | None, typer.Option(help="How strict the AWS account is.", show_default="strict")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="Decides which calls are throttled.", show_default="1")] = None,
+) -> None:
     """Start the lab and install and build what it needs. Changes nothing if the lab is up."""
-    lab = lifecycle.up(name, say)
+    lab = lifecycle.up(name, say, account and account.value, seed)
     console.print(
-        f"lab: '{lab.name}' is up at {lab.endpoint}; `lab env` prints the variables that point a client at it."
+        f"lab: '{lab.name}' is up at {lab.endpoint}, account '{lab.account}', seed {lab.seed}; `lab env` prints the "
+        "variables that point a client at it."
     )
 
 

@@ -29,8 +29,11 @@ KEY_NAME = "lab"
 _NEEDED = {"ip": "iproute2", "losetup": "mount", "nft": "nftables", "ssh-keygen": "openssh-client", "sysctl": "procps"}
 
 
-def up(name: str, say: Say) -> Lab:
-    """Start the lab if it is not up: engine, images, network, services and an account with a key pair and a zone."""
+def up(name: str, say: Say, account: str | None = None, seed: int | None = None) -> Lab:
+    """Start the lab if it is not up: engine, images, network, services and an account with a key pair and a zone.
+
+    ``account`` and ``seed`` as :func:`lab.state.claim` takes them.
+    """
     if sys.platform != "linux" or os.geteuid():
         raise LabError("The lab creates network namespaces, which needs root on Linux: run this as root on Linux.")
     missing = [package for program, package in _NEEDED.items() if not shutil.which(program)]
@@ -39,7 +42,7 @@ def up(name: str, say: Say) -> Lab:
     client = outer_engine.ensure(say)
     registry.program()
     images.ensure(client, say)
-    lab = claim(name)
+    lab = claim(name, account, seed)
     network.create(lab)
     if not _serving(lab):
         say("starting the lab's AWS, DNS and registry")

@@ -6,9 +6,11 @@ import logging
 import signal
 import threading
 from contextlib import ExitStack
+from dataclasses import replace
 
 from lab import registry
 from lab.aws import ecr, imds, server
+from lab.aws.account import PROFILES
 from lab.balancers import Balancers
 from lab.engine import connect
 from lab.machines import ContainerMachines
@@ -32,7 +34,14 @@ def serve(lab: Lab) -> None:
         router = Router()
         router.apply()
         machines = ContainerMachines(lab, connect(), router, names)
-        aws = server.start(machines, "0.0.0.0", ENDPOINT_PORT, public_pool=lab.public_pool, ipv6_pool=lab.ipv6_pool)
+        aws = server.start(
+            machines,
+            "0.0.0.0",
+            ENDPOINT_PORT,
+            public_pool=lab.public_pool,
+            ipv6_pool=lab.ipv6_pool,
+            profile=replace(PROFILES[lab.account], seed=lab.seed),
+        )
         stack.callback(aws.stop)
         metadata = imds.Metadata(METADATA_ADDRESS, 80)
         stack.callback(metadata.stop)

@@ -42,6 +42,9 @@ class Lab:
 
     name: str
     slot: int
+    account: str = "strict"
+    """The name of the account's profile."""
+    seed: int = 1
 
     @property
     def folder(self) -> Path:
@@ -118,21 +121,31 @@ def find(name: str) -> Lab:
     raise LabError(f"The lab '{name}' does not exist on this machine; start it with `lab up --name {name}`.")
 
 
-def claim(name: str) -> Lab:
-    """The lab of that name, registered on this machine if it is new. Raises LabError."""
+def claim(name: str, account: str | None = None, seed: int | None = None) -> Lab:
+    """The lab of that name, registered on this machine if it is new. Raises LabError.
+
+    :param account: ``strict`` or ``kind``; None: as it is, or strict.
+    :param seed: None: as it is, or 1.
+    """
     if not NAME.fullmatch(name):
         raise LabError(
             f"'{name}' is not a valid name for a lab: use up to 20 of a-z, 0-9 and '-', starting with a letter."
         )
     known = {lab.name: lab for lab in labs()}
     if name in known:
-        return known[name]
+        lab = known[name]
+        if (account or lab.account, seed or lab.seed) != (lab.account, lab.seed):
+            raise LabError(
+                f"The lab '{name}' has the account '{lab.account}' with the seed {lab.seed}: for another account, run "
+                f"`lab down --name {name}` first, which removes its cluster."
+            )
+        return lab
     free = set(range(len(_pools()))) - {lab.slot for lab in known.values()}
     if not free:
         raise LabError(
             f"{len(known)} labs are already up, and there are no addresses for another: stop a lab first (`lab down`)."
         )
-    lab = Lab(name, min(free))
+    lab = Lab(name, min(free), account or Lab.account, seed or Lab.seed)
     lab.folder.mkdir(parents=True, exist_ok=True)
     (lab.folder / "lab.json").write_text(json.dumps(asdict(lab)))
     return lab

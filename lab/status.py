@@ -44,7 +44,11 @@ def table(lab: Lab, engine: docker.DockerClient) -> Table:
     with ThreadPoolExecutor(max_workers=8) as pool:
         swarm = list(pool.map(lambda instance: swarm_state(lab, engine, instance["instance_id"]), found))
     columns = ("instance", "group", "zone", "state", "lifecycle", "health", "private", "public", "swarm")
-    drawn = Table(*columns, title=f"lab {lab.name} at {lab.endpoint}", title_justify="left")
+    drawn = Table(
+        *columns,
+        title=f"lab {lab.name} at {lab.endpoint}, account {lab.account}, seed {lab.seed}",
+        title_justify="left",
+    )
     for instance, state in zip(found, swarm, strict=True):
         keys = ("instance_id", "group", "zone", "state", "lifecycle_state", "health", "private_ip", "public_ip")
         drawn.add_row(*(str(instance[key] or "-") for key in keys), state)

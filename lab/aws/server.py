@@ -13,6 +13,7 @@ from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoReque
 from werkzeug.serving import BaseWSGIServer, make_server
 
 from lab.aws import (
+    account,
     addresses,
     balancing,
     calls,
@@ -29,6 +30,7 @@ from lab.aws import (
     seed,
     world,
 )
+from lab.aws.account import AccountProfile
 from lab.aws.autoscaling import api, tracking
 from lab.aws.calls import Call, CallLog
 from lab.aws.cloudwatch import EVERY, alarms, measuring
@@ -170,6 +172,7 @@ def start(
     *,
     public_pool: str,
     ipv6_pool: str = ipv6.DOCUMENTATION,
+    profile: AccountProfile = account.STRICT,
     tick: float = TICK_SECONDS,
 ) -> Server:
     """Serve a new account, whose instances run on these machines.
@@ -177,10 +180,12 @@ def start(
     :param port: 0 for any free port; the server's ``port`` is the chosen port.
     :param public_pool: the CIDR range of the instances' public addresses.
     :param ipv6_pool: the CIDR range of the VPCs' IPv6 ranges.
+    :param profile: how strict and how slow the account is.
     :param tick: seconds between two rounds of the control loop without a call.
     """
     grafts = Grafts()
     with world.LOCK:
+        grafts.attribute(account, "current", profile)
         seed.prepare(grafts)
         for part in (api, alarms, instances, repairs, ecr, cloud_map, balancing):
             part.install(grafts)

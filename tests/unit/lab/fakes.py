@@ -19,6 +19,7 @@ from botocore.exceptions import ClientError
 
 from lab import waiting
 from lab.aws import imds, server
+from lab.aws.account import KIND, AccountProfile
 from lab.aws.ports import InstanceSpec
 from lab.aws.serving import answer
 from tests.lab.iam import new_user
@@ -273,10 +274,10 @@ class Network:
 
 
 @contextmanager
-def little_aws() -> Iterator[LittleAws]:
+def little_aws(profile: AccountProfile = KIND) -> Iterator[LittleAws]:
     """A fresh account for as long as the context lasts."""
     machines = FakeMachines()
-    endpoint = server.start(machines, "127.0.0.1", 0, public_pool="198.51.100.0/28", tick=0.05)
+    endpoint = server.start(machines, "127.0.0.1", 0, public_pool="198.51.100.0/28", profile=profile, tick=0.05)
     metadata = imds.Metadata("127.0.0.1", 0)
     try:
         yield LittleAws(endpoint, metadata, machines)
