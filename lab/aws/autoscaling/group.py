@@ -85,6 +85,11 @@ class Activity:
         self.status_code, self.status_message, self.progress = status, message, 100
         self.end_time = datetime.now(UTC)
 
+    def fail(self, reason: str) -> None:
+        """End a launch, for Auto Scaling's reason."""
+        self.description += f".  Status Reason: {reason}"
+        self.end("Failed", reason)
+
 
 @dataclass
 class Member:
