@@ -144,11 +144,7 @@ def launch(
         given_tags["instance"],
         metadata.get("InstanceMetadataTags"),
         spot=market == "spot",
-        running=sum(
-            limits.standard_vcpus(instance.instance_type)
-            for instance in every()
-            if instance.alive and not instance.spot
-        ),
+        running=_running_vcpus,
     )
     reservation = ec2.run_instances(
         image.id,
@@ -188,6 +184,13 @@ def every() -> list[LabInstance]:
     """All instances, including terminated instances."""
     found: list[LabInstance] = world.ec2().all_instances()
     return found
+
+
+def _running_vcpus() -> int:
+    """The running on-demand instances' vCPUs that count towards the quota."""
+    return sum(
+        limits.standard_vcpus(instance.instance_type) for instance in every() if instance.alive and not instance.spot
+    )
 
 
 def find(instance_id: str) -> LabInstance | None:

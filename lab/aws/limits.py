@@ -63,7 +63,14 @@ def create_service_role() -> None:
 
 
 def check(
-    kind: str, zone: str, count: int, tag_keys: Iterable[str], metadata_tags: str | None, *, spot: bool, running: int
+    kind: str,
+    zone: str,
+    count: int,
+    tag_keys: Iterable[str],
+    metadata_tags: str | None,
+    *,
+    spot: bool,
+    running: Callable[[], int],
 ) -> None:
     """Raises AwsError if EC2 would not launch ``count`` instances.
 
@@ -89,7 +96,7 @@ def check(
         "specifying an Availability Zone in your request or choosing {others}.",
     )
     quota = account.current.vcpu_quota
-    if quota is not None and not spot and standard_vcpus(kind) and running + count * standard_vcpus(kind) > quota:
+    if quota is not None and not spot and standard_vcpus(kind) and running() + count * standard_vcpus(kind) > quota:
         raise AwsError(
             "VcpuLimitExceeded",
             f"You have requested more vCPU capacity than your current vCPU limit of {quota} allows for the instance "

@@ -212,7 +212,7 @@ class LabAutoScalingResponse(AutoScalingResponse):
         """Create or change a warm pool; the lab supports only stopped instances."""
         group, pool = self._group, self._given("MinSize", "MaxGroupPreparedCapacity", "PoolState")
         # AWS accepts several instance types since November 2025.
-        if group.distribution.get("OnDemandPercentageAboveBaseCapacity", 100) < 100:
+        if group.spot:
             raise invalid("Warm pools are not supported for groups of Spot Instances.")
         if pool.get("PoolState", "Stopped") != "Stopped":
             raise invalid(f"The lab's warm pools are Stopped, not {pool['PoolState']}.")

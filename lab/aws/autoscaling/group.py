@@ -201,6 +201,11 @@ class Group:
         distribution: Mapping[str, Any] = self.settings.get("MixedInstancesPolicy", {}).get("InstancesDistribution", {})
         return distribution
 
+    @property
+    def spot(self) -> bool:
+        """Whether it may have spot instances."""
+        return bool(self.distribution.get("OnDemandPercentageAboveBaseCapacity", 100) < 100)
+
     def tag(self, given: Mapping[str, Any]) -> None:
         """Set a tag in the API's format."""
         self.untag(given["Key"])

@@ -98,10 +98,12 @@ def _types(group: Group, market: str | None) -> list[str]:
     policy = group.settings.get("MixedInstancesPolicy") or {}
     overrides = policy.get("LaunchTemplate", {}).get("Overrides") or []
     types = [override["InstanceType"] for override in overrides if override.get("InstanceType")]
+    if market != "spot":
+        return types
     present = Counter(
         member.instance.instance_type for member in group.members if member.counts and member.instance.spot
     )
-    return sorted(types, key=lambda kind: present[kind]) if market == "spot" else types
+    return sorted(types, key=lambda kind: present[kind])
 
 
 def _market(group: Group) -> str | None:
