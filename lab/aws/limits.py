@@ -166,7 +166,9 @@ def _check_tags(keys: Iterable[str], metadata_tags: str) -> None:
 def _check_zone(kind: str, zone: str, lacking: Mapping[str, frozenset[str]], code: str, message: str) -> None:
     if kind in lacking.get(zone, ()):
         zones = [name for name in (f"{REGION}{letter}" for letter in "abc") if kind not in lacking.get(name, ())]
-        raise AwsError(code, message.format(kind=kind, zone=zone, others=", ".join(zones)))
+        # The last sentence names the other zones.
+        told = message if zones else message.rpartition(". ")[0] + "."
+        raise AwsError(code, told.format(kind=kind, zone=zone, others=", ".join(zones)))
 
 
 def _offerings(
